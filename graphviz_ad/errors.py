@@ -1,0 +1,87 @@
+"""Every error and warning of the package, in one tree; a message says what was given, why it cannot be, and what to do.
+
+GraphvizADError
+├── TraceError                  the target could not be traced
+│   ├── NoTensorError           it returned nothing with a gradient graph
+│   └── GradOutputsError        upstream gradients do not fit the outputs
+├── GraphFormatError            a saved graph cannot be read
+├── UnknownNameError            no theme, layout, format, … of that name
+├── TargetError                 a command-line target cannot be found or imported
+├── ExpressionError             a formula on the command line is not plain mathematics
+├── LayoutError                 a layout engine failed
+│   └── LayoutTimeout           … or took too long
+├── MissingDependencyError      an optional package is not installed
+└── SaveError                   a file could not be written; what was there before is untouched
+
+GraphvizADWarning               (a UserWarning) something was left out or replaced
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class GraphvizADError(Exception):
+    """Base of every error that this package raises on purpose."""
+
+
+class TraceError(GraphvizADError):
+    """The target could not be traced."""
+
+
+class NoTensorError(TraceError, ValueError):
+    """The target returned nothing that has a gradient graph."""
+
+
+class GradOutputsError(TraceError, ValueError):
+    """The upstream gradients do not fit the outputs."""
+
+
+class GraphFormatError(GraphvizADError, ValueError):
+    """A saved graph cannot be read."""
+
+
+class OptionError(GraphvizADError, TypeError, ValueError):
+    """An option that this kind of picture does not have."""
+
+
+class UnknownNameError(GraphvizADError, LookupError):
+    """There is no theme, layout, format, transform, … of the given name."""
+
+    def __init__(self, kind: str, given: object, choices: Iterable[str], hint: str = "") -> None:
+        names = sorted(choices)
+        near = difflib.get_close_matches(str(given), names, n=1)
+        guess = f"; did you mean {near[0]!r}?" if near else "."
+        super().__init__(f"no {kind} named {given!r}{guess} Choose from: {', '.join(names)}.{' ' + hint if hint else ''}")
+
+
+class TargetError(GraphvizADError, LookupError):
+    """A command-line target cannot be found or imported."""
+
+
+class ExpressionError(GraphvizADError, ValueError):
+    """A formula given as text is not plain mathematics."""
+
+
+class LayoutError(GraphvizADError, RuntimeError):
+    """A layout engine failed."""
+
+
+class LayoutTimeout(LayoutError):
+    """A layout engine took longer than it was given."""
+
+
+class MissingDependencyError(GraphvizADError, ImportError):
+    """An optional package is not installed."""
+
+    def __init__(self, package: str, extra: str, purpose: str) -> None:
+        super().__init__(f"{purpose} needs the package {package!r}, which is not installed; run: pip install 'graphviz-ad[{extra}]'")
+
+
+class SaveError(GraphvizADError, OSError):
+    """A file could not be written; what was there before is untouched."""
+
+
+class GraphvizADWarning(UserWarning):
+    """Something was left out, replaced or cut short."""

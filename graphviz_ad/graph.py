@@ -1,0 +1,267 @@
+"""Node, Edge, Graph: what was computed, as immutable values that know no framework and no picture."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from graphviz_ad.snapshot import Snapshot
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import networkx as nx
+
+    from graphviz_ad.api import Animation, Picture
+    from graphviz_ad.chain_rule import Report
+
+KINDS = ("leaf", "data", "op", "module")
+
+
+@dataclass(frozen=True, slots=True)
+class Port:
+    """One result of a node: its value, and the gradient of the outputs with respect to it.
+
+    ``grad`` includes ``upstream``, the gradient that the caller fed in here because this result is an output; ``grad_total`` is what a
+    leaf's ``.grad`` held after a recorded backward pass.
+    """
+
+    shape: tuple[int, ...] | None = None
+    dtype: str | None = None
+    device: str | None = None
+    value: Snapshot | None = None
+    grad: Snapshot | None = None
+    upstream: Snapshot | None = None
+    grad_total: Snapshot | None = None
+    name: str | None = None
+    is_output: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One leaf, piece of data, operation or folded module.
+
+    ``autograd`` names the autograd nodes that this node stands for; ``call`` numbers the call in the user's program that
+    it is part of; ``settings`` are arguments that are no operands, as text; ``backward_order`` counts in the
+    order in which the engine ran.
+    """
+
+    key: str
+    kind: str
+    op: str | None = None
+    name: str | None = None
+    ports: tuple[Port, ...] = (Port(),)
+    autograd: tuple[str, ...] = ()
+    requires_grad: bool = False
+    cut: str | None = None
+    module: tuple[str, ...] = ()
+    source: str | None = None
+    saved: tuple[str, ...] = ()
+    settings: tuple[tuple[str, str], ...] = ()
+    call: int | None = None
+    call_op: str | None = None
+    backward_order: int | None = None
+    inside: int = 0
+    parameters: int = 0
+
+    @property
+    def value(self) -> Snapshot | None:
+        """The result, where there is just one."""
+        return self.ports[0].value if len(self.ports) == 1 else None
+
+    @property
+    def grad(self) -> Snapshot | None:
+        """The gradient of the outputs with respect to the result, where there is just one result."""
+        return self.ports[0].grad if len(self.ports) == 1 else None
+
+    @property
+    def is_output(self) -> bool:
+        """Whether the traced program returned a result of this node."""
+        return any(port.is_output for port in self.ports)
+
+    def attributes(self) -> dict[str, Any]:
+        """The attributes of this node in ``Graph.nx``."""
+        one = self.ports[0] if len(self.ports) == 1 else Port()
+        return {
+            "kind": self.kind,
+            "name": self.name,
+            "op": self.op,
+            "autograd": self.autograd,
+            "value": one.value,
+            "grad": one.grad,
+            "shape": self.ports[0].shape,
+            "dtype": self.ports[0].dtype,
+            "device": self.ports[0].device,
+            "requires_grad": self.requires_grad,
+            "is_output": self.is_output,
+            "module": self.module,
+            "source": self.source,
+            "saved": self.saved,
+            "cut": self.cut,
+            "upstream": one.upstream,
+            "grad_total": one.grad_total,
+            "ports": self.ports,
+            "settings": dict(self.settings),
+            "backward_order": self.backward_order,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """A result of ``tail`` (its ``port``) used as operand ``slot`` of ``head``.
+
+    ``local`` is ∂head/∂tail where that is a number or elementwise (then of the shape in which the operand was used, that
+    is after broadcasting); ``grad`` is what flows back along this very edge; ``match`` is "guess" when it is not certain that
+    this operand belongs to this autograd edge.
+    """
+
+    tail: str
+    head: str
+    slot: int
+    port: int = 0
+    local: Snapshot | None = None
+    grad: Snapshot | None = None
+    cut: str | None = None
+    match: str = "exact"
+
+    @property
+    def key(self) -> str:
+        """A text that no other edge of the graph has."""
+        return f"{self.tail}>{self.head}#{self.slot}"
+
+    def attributes(self) -> dict[str, Any]:
+        """The attributes of this edge in ``Graph.nx``."""
+        return {name: getattr(self, name) for name in ("slot", "port", "local", "grad", "cut", "match")}
+
+
+@dataclass(frozen=True, eq=False)
+class Graph:
+    """A recorded computation: nodes in the order in which they were computed, edges the way values flow.
+
+    ``name`` is that of the traced function or module; ``notices`` say what was left out, folded or cut short; ``detail``
+    is the same computation as finely as it was recorded, when ``self`` shows calls as one node; see also `passes`.
+    """
+
+    node_list: tuple[Node, ...]
+    edges: tuple[Edge, ...]
+    name: str = "graph"
+    notices: tuple[str, ...] = ()
+    has_gradients: bool = True
+    detail: Graph | None = None
+    each_pass: tuple[Graph, ...] = ()
+
+    @cached_property
+    def nodes(self) -> Mapping[str, Node]:
+        """Key -> Node, in the order in which they were computed."""
+        return MappingProxyType({node.key: node for node in self.node_list})
+
+    @cached_property
+    def _sides(self) -> tuple[dict[str, list[Edge]], dict[str, list[Edge]]]:
+        into: dict[str, list[Edge]] = {key: [] for key in self.nodes}
+        out: dict[str, list[Edge]] = {key: [] for key in self.nodes}
+        for edge in self.edges:
+            into[edge.head].append(edge)
+            out[edge.tail].append(edge)
+        for operands in into.values():
+            operands.sort(key=lambda edge: edge.slot)
+        return into, out
+
+    def in_edges(self, key: str) -> list[Edge]:
+        """The operands of a node, in order."""
+        return self._sides[0][key]
+
+    def out_edges(self, key: str) -> list[Edge]:
+        """Every use of a node's results."""
+        return self._sides[1][key]
+
+    @property
+    def outputs(self) -> list[Node]:
+        """The nodes whose results the traced program returned."""
+        return [node for node in self.node_list if node.is_output]
+
+    @property
+    def passes(self) -> tuple[Graph, ...]:
+        """The graph with the gradients of each backward pass that was recorded, in order."""
+        return self.each_pass or (self,)
+
+    def find(self, name: str) -> Node:
+        """The last node with this variable, parameter or input name."""
+        for node in reversed(self.node_list):
+            if node.name == name or any(port.name == name for port in node.ports):
+                return node
+        from graphviz_ad.errors import UnknownNameError
+
+        raise UnknownNameError("node", name, {node.name for node in self.node_list if node.name})
+
+    def with_parts(self, nodes: Iterable[Node], edges: Iterable[Edge], notices: Iterable[str] = ()) -> Graph:
+        """A graph of other nodes and edges that says `notices` too; keeps name and detail."""
+        return replace(self, node_list=tuple(nodes), edges=tuple(edges), notices=(*self.notices, *notices))
+
+    @property
+    def nx(self) -> nx.MultiDiGraph:
+        """A new networkx.MultiDiGraph of this graph; the caller owns it."""
+        import networkx
+
+        graph = networkx.MultiDiGraph(name=self.name, notices=self.notices)
+        graph.add_nodes_from((node.key, node.attributes()) for node in self.node_list)
+        graph.add_edges_from((edge.tail, edge.head, edge.key, edge.attributes()) for edge in self.edges)
+        return graph
+
+    def __repr__(self) -> str:
+        """One line for the console: what this is a graph of."""
+        kinds = [sum(node.kind == kind for node in self.node_list) for kind in ("op", "leaf", "data")]
+        return f"<Graph of {self.name}: {kinds[0]} ops, {kinds[1]} leaves, {kinds[2]} data, {len(self.edges)} edges>"
+
+    # What follows only forwards: the work is done elsewhere, so that this module knows no picture.
+
+    def plot(self, **options: Any) -> Picture:
+        """A still picture; options as in `graphviz_ad.api.plot`."""
+        from graphviz_ad import api
+
+        return api.plot(self, **options)
+
+    def animate(self, direction: str = "both", **options: Any) -> Animation:
+        """A film; options as in `graphviz_ad.api.animate`."""
+        from graphviz_ad import api
+
+        return api.animate(self, direction=direction, **options)
+
+    def save(self, path: str | Path, **options: Any) -> Path:
+        """Write a still or a film; the suffix chooses. Returns the path."""
+        from graphviz_ad import api
+
+        return api.save(self, path, **options)
+
+    def to_dot(self, **options: Any) -> str:
+        """DOT source of the picture."""
+        from graphviz_ad import api
+
+        return api.plot(self, **options).to_dot()
+
+    def to_svg(self, **options: Any) -> str:
+        """The picture as a standalone SVG document."""
+        from graphviz_ad import api
+
+        return api.plot(self, **options).to_svg()
+
+    def to_json(self) -> str:
+        """The graph as JSON that `Graph.load` reads back."""
+        from graphviz_ad import graph_files
+
+        return graph_files.to_json(self)
+
+    @staticmethod
+    def load(path: str | Path) -> Graph:
+        """Read a graph that was saved as JSON or GraphML."""
+        from graphviz_ad import graph_files
+
+        return graph_files.load(path)
+
+    def check(self) -> Report:
+        """Compare the gradients with the sums over edges and with local derivatives."""
+        from graphviz_ad import chain_rule
+
+        return chain_rule.check(self)

@@ -1,0 +1,45 @@
+"""A picture or film -> what Jupyter shows: a MIME bundle that keeps picture and description where scripts are removed.
+
+JupyterLab shows the HTML even of a notebook that it does not trust, after taking scripts, frames and inline SVG out of it, and
+ignores the other entries. An ``<img>`` with its description stays, so the HTML always holds one.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable
+
+from graphviz_ad.marks import Canvas
+from graphviz_ad.renderers.html import film_fragment, image
+from graphviz_ad.renderers.svg import svg
+from graphviz_ad.scene import Film
+from graphviz_ad.themes import Theme
+
+Bundle = dict[str, str]
+PDF = "application/pdf"
+
+
+def picture_bundle(canvas: Canvas, theme: Theme, summary: str, *, include: object = None, exclude: object = None) -> Bundle:
+    """A still picture in the forms that a notebook may want; ``summary`` is what a terminal shows.
+
+    The PDF is there because a notebook that is exported to LaTeX fails on an SVG that has none beside it.
+    """
+    picture = svg(canvas, theme)
+    bundle = {"text/plain": summary, "text/html": image(picture, canvas.alt), "image/svg+xml": picture}
+    if wanted(PDF, include, exclude):
+        from graphviz_ad.renderers.matplotlib_canvas import pdf
+
+        bundle[PDF] = base64.b64encode(pdf(canvas, theme, title=canvas.alt)).decode()
+    return {kind: data for kind, data in bundle.items() if wanted(kind, include, exclude)}
+
+
+def film_bundle(film: Film, theme: Theme, summary: str, *, include: object = None, exclude: object = None) -> Bundle:
+    """A film that plays in a live notebook, is its last picture where scripts are removed, and is told in words elsewhere."""
+    bundle = {"text/plain": summary, "text/html": film_fragment(film, theme)}
+    return {kind: data for kind, data in bundle.items() if wanted(kind, include, exclude)}
+
+
+def wanted(kind: str, include: object, exclude: object) -> bool:
+    """Whether a front end that names what it wants, or does not want, wants this form."""
+    chosen = include is None or (isinstance(include, Iterable) and kind in include)
+    return chosen and not (isinstance(exclude, Iterable) and kind in exclude)

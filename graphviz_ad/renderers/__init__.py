@@ -1,0 +1,1 @@
+"""Canvas, Film -> bytes; one module for each family of formats."""

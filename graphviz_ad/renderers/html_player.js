@@ -1,0 +1,358 @@
+/* Steps a film, shows what the reader points at, zooms the stage. Everything lives under one element; nothing is global. */
+(() => {
+  "use strict";
+  const root = document.currentScript.closest(".gad");
+  const find = (selector) => root.querySelector(selector);
+  const data = JSON.parse(find(".gad-data").textContent);
+  const stage = find(".gad-stage");
+  const picture = find(".gad-picture");
+  const last = data.steps.length - 1;
+  const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
+  const alone = () => document.querySelectorAll(".gad").length === 1;
+
+  /* ---- parts: number -> its <g>, its words, and its <text>s by role ---- */
+  const parts = data.hover.map((hover) => ({ hover, body: null, words: null, texts: new Map() }));
+  for (const group of picture.querySelectorAll("[data-part]")) {
+    const part = parts[Number(group.dataset.part)];
+    part[group.matches(".words") ? "words" : "body"] = group;
+    for (const text of group.querySelectorAll("text")) {
+      const role = text.classList[0];
+      part.texts.set(role, [...(part.texts.get(role) ?? []), text]);
+    }
+  }
+
+  /* ---- film: the picture at a step is computed from the opening, whatever was shown before ---- */
+  const stateAt = (index) => {
+    const state = new Map();
+    const changes = [data.opening, ...data.steps.slice(0, index + 1).map((step) => step.changes)];
+    for (const [number, emphasis, texts] of changes.flat()) {
+      const now = state.get(number) ?? { emphasis: "idle", texts: new Map() };
+      if (emphasis !== null) now.emphasis = emphasis;
+      for (const [role, text] of Object.entries(texts)) now.texts.set(role, text);
+      state.set(number, now);
+    }
+    return state;
+  };
+
+  const write = (element, text) => {
+    if (element.textContent !== text) element.textContent = text;
+  };
+
+  /* Colour grows along an arrow towards the one that receives, for a reader who has not asked for less motion. */
+  const calm = matchMedia("(prefers-reduced-motion: reduce)");
+  const grow = (arrow) => {
+    if (calm.matches || root.matches(".gad-large")) return;
+    for (const shaft of arrow.querySelectorAll(".shaft")) {
+      const length = shaft.getTotalLength();
+      shaft.animate([{ strokeDasharray: `0 ${length}` }, { strokeDasharray: `${length} 0` }], { duration: 500, easing: "ease-out" });
+    }
+  };
+
+  const draw = (index, oneOn) => {
+    for (const [number, now] of stateAt(index)) {
+      const part = parts[number];
+      if (part.body && part.body.dataset.emphasis !== now.emphasis) {
+        part.body.dataset.emphasis = now.emphasis;
+        if (oneOn && now.emphasis.startsWith("active-")) grow(part.body);
+      }
+      for (const [role, text] of now.texts) for (const element of part.texts.get(role) ?? []) write(element, text);
+      if (part.words) part.words.toggleAttribute("data-blank", [...now.texts.values()].every((text) => !text));
+    }
+  };
+
+  const startFilm = () => {
+    let index = last;
+    let timer = 0;
+    let looping = false;
+    const play = find("[data-action=play]");
+    const scrubber = find(".gad-scrubber input");
+    const speed = find(".gad-controls select");
+    const help = find(".gad-help");
+    const lines = root.querySelectorAll(".gad-transcript li");
+    const firstOf = (phase) => data.steps.findIndex((step) => step.phase === phase);
+    const phaseName = (step) => data.phases[step.phase] ?? step.phase;
+
+    const say = (step) => {
+      const [rule, numbers, result] = step.caption;
+      write(find(".gad-rule"), rule);
+      write(find(".gad-numbers"), numbers);
+      write(find(".gad-result"), result);
+    };
+
+    /* Returns whether anything moved, so that a key that did nothing can go on to the page around. */
+    const show = (wanted) => {
+      const before = index;
+      index = clamp(wanted, 0, last);
+      const step = data.steps[index];
+      draw(index, index === before + 1);
+      say(step);
+      const counter = `step ${index + 1}/${last + 1} · ${phaseName(step)}`;
+      write(find(".gad-counter"), counter);
+      root.dataset.phase = step.phase;
+      scrubber.value = index;
+      scrubber.setAttribute("aria-valuetext", counter);
+      for (const action of ["first", "previous"]) find(`[data-action=${action}]`).setAttribute("aria-disabled", index === 0);
+      for (const action of ["next", "last"]) find(`[data-action=${action}]`).setAttribute("aria-disabled", index === last);
+      lines[before].removeAttribute("aria-current");
+      lines[index].setAttribute("aria-current", "step");
+      return index !== before;
+    };
+
+    const pause = () => {
+      clearTimeout(timer);
+      delete root.dataset.playing;
+      play.setAttribute("aria-label", "Play");
+      play.title = "Play";
+    };
+    const wait = () => {
+      clearTimeout(timer);
+      if (index === last && !looping) return pause();
+      timer = setTimeout(() => {
+        show(index === last ? 0 : index + 1);
+        wait();
+      }, (data.steps[index].seconds * 1000) / Number(speed.value));
+    };
+    const toggle = () => {
+      if ("playing" in root.dataset) return pause();
+      if (index === last) show(0);
+      root.dataset.playing = "";
+      play.setAttribute("aria-label", "Pause");
+      play.title = "Pause";
+      wait();
+    };
+    const goTo = (wanted) => {
+      pause();
+      return show(wanted);
+    };
+    const loop = () => {
+      looping = !looping;
+      find("[data-action=loop]").setAttribute("aria-pressed", looping);
+    };
+    const faster = (way) => {
+      speed.selectedIndex = clamp(speed.selectedIndex + way, 0, speed.options.length - 1);
+      if ("playing" in root.dataset) wait();
+    };
+    const fullscreen = () => {
+      const done = document.fullscreenElement ? document.exitFullscreen() : root.requestFullscreen?.();
+      done?.catch(() => {}); // a frame may forbid it
+    };
+    const showHelp = (open) => {
+      help.hidden = !open;
+      find("[data-action=help]").setAttribute("aria-expanded", open);
+    };
+
+    const actions = new Map([
+      ["first", () => goTo(0) || true], // never scrolls the page
+      ["previous", () => goTo(index - 1)],
+      ["play", toggle],
+      ["next", () => goTo(index + 1)],
+      ["last", () => goTo(last) || true],
+      ["forward", () => goTo(firstOf("forward"))],
+      ["backward", () => goTo(firstOf("backward"))],
+      ["loop", loop],
+      ["fullscreen", fullscreen],
+      ["help", () => showHelp(help.hidden)],
+      ["slower", () => faster(-1)],
+      ["faster", () => faster(1)],
+      ["close", () => !help.hidden && (showHelp(false), true)],
+    ]);
+    const keys = new Map([
+      [" ", "play"], ["k", "play"], ["ArrowLeft", "previous"], ["ArrowRight", "next"], ["PageUp", "previous"], ["PageDown", "next"],
+      ["Home", "first"], ["End", "last"], ["ArrowUp", "faster"], ["ArrowDown", "slower"], ["l", "loop"], ["f", "fullscreen"], ["?", "help"],
+      ["Escape", "close"],
+    ]);
+
+    const onKey = (event) => {
+      const target = event.target;
+      const ours = root.contains(target) || (target === document.body && alone());
+      if (!ours || event.defaultPrevented || event.altKey || event.ctrlKey || event.metaKey) return;
+      if (target.matches("select, summary") && event.key !== "Escape") return; // these have keys of their own
+      if (target.matches("button, [role=button]") && event.key === " ") return;
+      if (target.matches("input") && /^Arrow(Up|Down)$/.test(event.key)) return;
+      const action = keys.get(event.key.length === 1 ? event.key.toLowerCase() : event.key);
+      if (action && actions.get(action)() !== false) event.preventDefault();
+    };
+
+    const drawTicks = () => {
+      const ticks = find(".gad-ticks");
+      const place = (tag, at, phase) => {
+        const mark = document.createElement(tag);
+        mark.style.left = `${(100 * at) / Math.max(last, 1)}%`;
+        if (phase) mark.dataset.phase = phase;
+        ticks.append(mark);
+      };
+      if (last < 150) data.steps.forEach((step, i) => place("i", i, step.phase));
+      if (firstOf("backward") > 0) place("b", firstOf("backward") - 0.5);
+    };
+
+    /* The longest caption reserves its room, so that nothing jumps from step to step. */
+    const reserveCaption = () => {
+      const caption = find(".gad-caption");
+      const length = (step) => step.caption.join(" ").length;
+      caption.style.minHeight = "";
+      say(data.steps.reduce((a, b) => (length(b) > length(a) ? b : a)));
+      caption.style.minHeight = `${caption.offsetHeight}px`;
+      say(data.steps[index]);
+    };
+
+    const fromAddress = () => {
+      const step = /^#step=(\d+)$/.exec(location.hash);
+      if (step && alone()) goTo(Number(step[1]) - 1);
+    };
+
+    let beforePrint = last;
+    window.addEventListener("beforeprint", () => {
+      beforePrint = index;
+      goTo(last);
+    });
+    window.addEventListener("afterprint", () => show(beforePrint));
+    window.addEventListener("hashchange", fromAddress);
+    window.addEventListener("resize", reserveCaption);
+    document.addEventListener("keydown", onKey);
+    scrubber.addEventListener("input", () => goTo(Number(scrubber.value)));
+    speed.addEventListener("change", () => faster(0));
+    root.addEventListener("click", (event) => actions.get(event.target.closest("[data-action]")?.dataset.action)?.());
+    find(".gad-controls").hidden = false;
+    drawTicks();
+    reserveCaption();
+    show(last);
+    fromAddress();
+  };
+
+  /* ---- inspector: a card beside the box or arrow under the pointer or the focus; a click keeps it open ---- */
+  const startInspector = () => {
+    const card = find(".gad-card");
+    let pinned = null;
+    let hiding = 0;
+
+    /* Of the four sides, the one where the card hides least. */
+    const place = (box) => {
+      const frame = stage.getBoundingClientRect();
+      const { offsetWidth: width, offsetHeight: height } = card;
+      const gap = 10;
+      const [across, along] = [(box.left + box.right - width) / 2, (box.top + box.bottom - height) / 2];
+      const sides = [
+        [box.right + gap, along], [across, box.bottom + gap], [box.left - gap - width, along], [across, box.top - gap - height],
+      ];
+      const within = (value, low, high) => clamp(value, low, Math.max(high, low));
+      const inside = ([x, y]) => [within(x, frame.left, frame.right - width), within(y, frame.top, frame.bottom - height)];
+      const drawn = [box, ...[...picture.querySelectorAll(".box, .words")].map((other) => other.getBoundingClientRect())];
+      const common = (low, high, from, to) => Math.max(0, Math.min(high, to) - Math.max(low, from));
+      const area = (x, y, o) => common(x, x + width, o.left, o.right) * common(y, y + height, o.top, o.bottom);
+      const hides = ([x, y]) => drawn.reduce((sum, other) => sum + area(x, y, other), 0);
+      const [x, y] = sides.map(inside).reduce((best, side) => (hides(side) < hides(best) ? side : best));
+      card.style.left = `${x - frame.left}px`;
+      card.style.top = `${y - frame.top}px`;
+    };
+    const open = (part) => {
+      clearTimeout(hiding);
+      card.replaceChildren(...part.hover.map((text) => Object.assign(document.createElement("div"), { textContent: text })));
+      card.hidden = false;
+      place(part.body.getBoundingClientRect());
+    };
+    const close = () => {
+      pinned = null;
+      card.hidden = true;
+    };
+    const leave = () => {
+      clearTimeout(hiding);
+      hiding = setTimeout(() => (pinned ? open(pinned) : close()), 150);
+    };
+    const pin = (part) => {
+      pinned = pinned === part ? null : part;
+      if (pinned) open(part);
+      else close();
+    };
+
+    for (const part of parts) {
+      if (!part.hover.length || !part.body) continue;
+      part.body.setAttribute("tabindex", "0");
+      part.body.setAttribute("role", "button");
+      part.body.setAttribute("aria-label", part.hover.join("; "));
+      part.body.addEventListener("pointerenter", () => open(part));
+      part.body.addEventListener("pointerleave", leave);
+      part.body.addEventListener("focus", () => part.body.matches(":focus-visible") && open(part));
+      part.body.addEventListener("blur", leave);
+      part.body.addEventListener("click", () => pin(part));
+      part.body.addEventListener("keydown", (event) => {
+        if (event.key !== "Enter" && event.key !== " ") return;
+        event.preventDefault();
+        pin(part);
+      });
+    }
+    card.addEventListener("pointerenter", () => clearTimeout(hiding));
+    card.addEventListener("pointerleave", leave);
+    root.addEventListener("keydown", (event) => {
+      if (event.key !== "Escape" || card.hidden) return;
+      event.preventDefault();
+      close();
+    });
+    stage.addEventListener("click", (event) => event.target.closest("[tabindex], .gad-card, button") || close());
+    picture.setAttribute("role", "group"); // an image could not hold buttons
+  };
+
+  /* ---- zoom: only the viewBox changes ---- */
+  const startZoom = () => {
+    const whole = picture.viewBox.baseVal;
+    const full = { x: whole.x, y: whole.y, width: whole.width, height: whole.height };
+    let view = { ...full };
+    const still = last < 0; // a film keeps the wheel for scrolling the page
+    if (still) stage.dataset.zoom = "";
+    find(".gad-zoom").hidden = !still;
+
+    const look = (x, y, width) => {
+      const height = (width * full.height) / full.width;
+      view = { x, y, width, height };
+      picture.setAttribute("viewBox", `${x} ${y} ${width} ${height}`);
+      if (!still) stage.toggleAttribute("data-zoom", width < full.width);
+    };
+    const fit = () => look(full.x, full.y, full.width);
+    const zoom = (factor, x = view.x + view.width / 2, y = view.y + view.height / 2) => {
+      const width = clamp(view.width / factor, full.width / 60, full.width * 1.5);
+      const kept = width / view.width;
+      look(x - (x - view.x) * kept, y - (y - view.y) * kept, width);
+    };
+    const onPicture = (event) => new DOMPoint(event.clientX, event.clientY).matrixTransform(picture.getScreenCTM().inverse());
+
+    stage.addEventListener("wheel", (event) => {
+      if ((!still && !event.ctrlKey && !event.metaKey) || event.target.closest(".gad-card")) return;
+      event.preventDefault();
+      const at = onPicture(event);
+      zoom(Math.exp(-clamp(event.deltaY, -120, 120) / 400), at.x, at.y);
+    }, { passive: false });
+    picture.addEventListener("dblclick", fit);
+
+    let hold = null;
+    let moved = false;
+    picture.addEventListener("pointerdown", (event) => {
+      moved = false;
+      if (event.button !== 0 || !("zoom" in stage.dataset)) return;
+      hold = { x: event.clientX, y: event.clientY, view, scale: picture.getScreenCTM().a };
+    });
+    picture.addEventListener("pointermove", (event) => {
+      if (!hold) return;
+      const [dx, dy] = [event.clientX - hold.x, event.clientY - hold.y];
+      if (!moved && Math.hypot(dx, dy) < 4) return;
+      if (!moved) picture.setPointerCapture(event.pointerId);
+      moved = true;
+      look(hold.view.x - dx / hold.scale, hold.view.y - dy / hold.scale, hold.view.width);
+    });
+    for (const end of ["pointerup", "pointercancel"]) picture.addEventListener(end, () => (hold = null));
+    picture.addEventListener("click", (event) => moved && event.stopPropagation(), true); // the end of a drag is no click
+
+    const actions = new Map([["zoom-in", () => zoom(1.4)], ["zoom-out", () => zoom(1 / 1.4)], ["zoom-fit", fit]]);
+    const keys = new Map([["+", "zoom-in"], ["=", "zoom-in"], ["-", "zoom-out"], ["0", "zoom-fit"]]);
+    stage.addEventListener("click", (event) => actions.get(event.target.closest("[data-action]")?.dataset.action)?.());
+    document.addEventListener("keydown", (event) => {
+      const ours = root.contains(event.target) || (event.target === document.body && alone());
+      const action = keys.get(event.key);
+      if (!ours || !action || event.altKey || event.ctrlKey || event.metaKey || event.target.matches("select")) return;
+      event.preventDefault();
+      actions.get(action)();
+    });
+  };
+
+  startInspector();
+  startZoom();
+  if (last >= 0) startFilm();
+})();

@@ -1,0 +1,173 @@
+"""Box, Arrow, Group, Scene, Film: what is drawn and where, before anybody thinks of colours or file formats.
+
+Lengths are points (1/72 inch), y grows downwards. A Scene is built without places; a layout returns the same
+Scene with every ``center``, ``path`` and ``size`` filled in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+Point = tuple[float, float]
+
+EMPHASES = ("idle", "active", "forward", "backward", "waiting")
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of text; ``role`` chooses its typography ("name", "value", "gradient", "local", "note", …)."""
+
+    role: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Box:
+    """One node of the picture: a glyph in a circle (``badge``) and lines of text.
+
+    ``width`` and ``height`` are final before layout. ``kind`` is "leaf", "data", "op" or "module"; ``double`` draws the
+    border of an output; ``hover`` is what a tooltip says.
+    """
+
+    key: str
+    kind: str
+    lines: tuple[Line, ...]
+    width: float
+    height: float
+    badge: str = ""
+    double: bool = False
+    warning: bool = False
+    emphasis: str = "idle"
+    hover: tuple[str, ...] = ()
+    center: Point | None = None
+
+
+@dataclass(frozen=True)
+class Arrow:
+    """One edge of the picture, from ``tail`` to ``head``, both keys of boxes.
+
+    ``lines`` with ``width`` and ``height`` are its label, placed at ``label_center``; no lines, no label (0 by 0).
+    ``path`` is a chain of cubic Béziers, 3n + 1 points, from the border of the tail to the border of the head, where the arrowhead
+    points. ``style`` is "solid", "cut" (no gradient flows) or "guess".
+    """
+
+    key: str
+    tail: str
+    head: str
+    lines: tuple[Line, ...] = ()
+    width: float = 0.0
+    height: float = 0.0
+    style: str = "solid"
+    cut: str = ""
+    emphasis: str = "idle"
+    color: int | None = None
+    hover: tuple[str, ...] = ()
+    label_center: Point | None = None
+    path: tuple[Point, ...] = ()
+
+
+@dataclass(frozen=True)
+class Group:
+    """A titled frame around boxes; ``parent`` is the key of the frame around it, or None."""
+
+    key: str
+    title: str
+    boxes: tuple[str, ...]
+    parent: str | None = None
+    corner: Point | None = None
+    size: Point | None = None
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A whole picture. ``direction`` is "LR" or "TB"; ``notes`` are printed below it; ``alt`` describes it in a sentence."""
+
+    boxes: tuple[Box, ...]
+    arrows: tuple[Arrow, ...]
+    groups: tuple[Group, ...] = ()
+    direction: str = "LR"
+    title: str = ""
+    alt: str = ""
+    notes: tuple[str, ...] = ()
+    legend: tuple[str, ...] = ()
+    size: Point | None = None
+    engine: str = ""
+
+    @cached_property
+    def box_by_key(self) -> Mapping[str, Box]:
+        """Key -> Box."""
+        return {box.key: box for box in self.boxes}
+
+    @property
+    def placed(self) -> bool:
+        """Whether a layout has given every part its place."""
+        return self.size is not None
+
+
+@dataclass(frozen=True)
+class Change:
+    """What becomes of one box or arrow in a step: a new emphasis, and the texts that some of its lines show from now on."""
+
+    key: str
+    emphasis: str | None = None
+    texts: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class Step:
+    """One moment of a story: what changes and what is said. No places, no colours, no seconds.
+
+    ``phase`` is "start", "forward", "backward" or "end"; ``caption`` holds the rule in symbols, then in numbers, then the result;
+    ``news`` counts the numbers that are new to the eye, from which a film takes its timing.
+    """
+
+    phase: str
+    caption: tuple[str, ...]
+    changes: tuple[Change, ...]
+    news: int = 1
+
+
+@dataclass(frozen=True)
+class Film:
+    """A placed scene and the steps that restyle it; nothing ever moves.
+
+    ``opening`` are the changes that make the blank picture before the first step. ``speed`` scales all times.
+    """
+
+    stage: Scene
+    steps: tuple[Step, ...]
+    opening: tuple[Change, ...] = ()
+    title: str = ""
+    speed: float = 1.0
+
+    def seconds(self, index: int) -> float:
+        """How long step ``index`` stays on screen."""
+        content = min(max(0.6 + 0.35 * self.steps[index].news, 1.0), 3.0)
+        hold = {0: 1.5, len(self.steps) - 1: 3.0}.get(index, content)
+        return hold / self.speed
+
+    def scene(self, index: int) -> Scene:
+        """The picture at step ``index``; a pure function of the index."""
+        changes = [*self.opening]
+        for step in self.steps[: index % len(self.steps) + 1]:
+            changes.extend(step.changes)
+        return restyle(self.stage, changes)
+
+
+def restyle(scene: Scene, changes: Iterable[Change]) -> Scene:
+    """The scene after the changes, in order; places and sizes stay."""
+    emphasis: dict[str, str] = {}
+    texts: dict[str, dict[str, str]] = {}
+    for change in changes:
+        if change.emphasis is not None:
+            emphasis[change.key] = change.emphasis
+        texts.setdefault(change.key, {}).update(change.texts)
+
+    def lines(key: str, old: tuple[Line, ...]) -> tuple[Line, ...]:
+        return tuple(replace(line, text=texts[key].get(line.role, line.text)) for line in old)
+
+    boxes = [replace(b, emphasis=emphasis.get(b.key, b.emphasis), lines=lines(b.key, b.lines)) if b.key in texts else b for b in scene.boxes]
+    arrows = [replace(a, emphasis=emphasis.get(a.key, a.emphasis), lines=lines(a.key, a.lines)) if a.key in texts else a for a in scene.arrows]
+    return replace(scene, boxes=tuple(boxes), arrows=tuple(arrows))

@@ -1,0 +1,1 @@
+"""Running programs -> Graph; the only part of the package that knows torch."""

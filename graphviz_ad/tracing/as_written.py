@@ -1,0 +1,107 @@
+"""Operation -> what the user wrote: its name, its operands in order, its settings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from graphviz_ad.ops import OPERATORS, REFLECTED, written_name
+from graphviz_ad.tracing.autograd_graph import elementwise
+from graphviz_ad.tracing.tape import Operation, Use
+
+NAMESPACES = (torch, Tensor, torch.nn.functional, torch.linalg, torch.special, torch.fft)
+SHAPE_ONLY = {"ones_like", "zeros_like", "empty_like", "full_like", "rand_like", "randn_like", "randint_like", "new_zeros", "new_ones", "new_empty", "new_full"}
+OPERAND_ARGUMENTS = {"other", "exponent"}  # Python numbers there are operands of the formula, not settings
+CLAMPS = {"clamp", "clamp_", "clamp_min", "clamp_max"}
+SAME_THING = {
+    ("max", "maximum"),
+    ("min", "minimum"),
+    ("square", "pow"),
+    ("true_divide", "div"),
+    ("divide", "div"),
+    ("multiply", "mul"),
+    ("subtract", "sub"),
+    ("negative", "neg"),
+}
+
+
+@dataclass(slots=True)
+class Operand:
+    """What a unit reads: a recorded value, or a number written in the program."""
+
+    argument: str
+    use: Use | None = None
+    number: Any = None
+
+
+def operands(operation: Operation) -> list[Operand]:
+    """What the operation reads, in the order of its arguments; numbers that are operands of the formula included."""
+    numbers = [Operand(name, number=number) for name, number in operation.constants if is_operand(operation.op, name, number)]
+    if call_name(operation) == "square":  # runs as pow(x, 2), but nobody wrote that 2
+        numbers = []
+    found = [Operand(use.argument, use) for use in operation.uses]
+    return numbers + found if numbers and numbers[0].argument == "self" else found + numbers
+
+
+def is_operand(op: str, argument: str, number: Any) -> bool:
+    """Whether a number in the program is an operand of the formula rather than a setting of the operation."""
+    if type(number) not in (int, float, complex, bool):
+        return False
+    return argument in OPERAND_ARGUMENTS or (argument == "self" and op == "pow") or (op in CLAMPS and argument in ("min", "max"))
+
+
+def settings(operation: Operation) -> tuple[tuple[str, str], ...]:
+    """The other arguments, as text."""
+    others = [(name, value) for name, value in operation.constants if not is_operand(operation.op, name, value)]
+    return tuple((name, str(value).removeprefix("torch.")) for name, value in others if is_plain(value))
+
+
+def is_plain(value: Any) -> bool:
+    """Whether the text of a value says what it is, rather than where in memory it lies."""
+    if isinstance(value, (list, tuple)):
+        return all(is_plain(part) for part in value)
+    return value is None or isinstance(value, (int, float, complex, str, torch.dtype, torch.device, torch.layout, torch.memory_format))
+
+
+def reflected(operation: Operation) -> bool:
+    """Whether the user wrote the operands the other way round: ``10 - d`` runs as rsub(d, 10)."""
+    if operation.op == "pow" and any(name == "self" for name, _ in operation.constants):
+        return False  # pow(2, x) stands in the order written
+    if operation.op in REFLECTED or operation.op == "embedding" or set(operation.place.inner_names) & REFLECTED:
+        return True
+    return operation.place.site is not None and operation.place.site.number_first
+
+
+def operation_name(operation: Operation) -> str:
+    """The name that the user knows a single operation by; of synonyms the one that is written in the program."""
+    op = "sub" if operation.op == "rsub" else written_name(operation.op)
+    written = call_name(operation)
+    if written is None or operation.mutates or written == op:
+        return op
+    return written if (written, op) in SAME_THING or not (elementwise(written) or elementwise(op)) else op
+
+
+def call_name(operation: Operation) -> str | None:
+    """The operator or function that the user's program calls here, where torch has one of that name."""
+    return _known_name(operation.place.site.written if operation.place.site else None, operation.place.inner_names)
+
+
+@cache
+def _known_name(written: str | None, inner_names: tuple[str, ...]) -> str | None:
+    if written is not None and written in OPERATORS:
+        return OPERATORS[written]
+    for name in (written, *inner_names):
+        if (
+            name is not None
+            and (
+                name in ("getitem", "setitem")
+                or any(hasattr(home, name) for home in (torch, Tensor, torch.nn.functional, torch.linalg, torch.special, torch.fft))
+            )
+            and not name.startswith("__")
+        ):
+            return name
+    return None

@@ -1,0 +1,236 @@
+"""Outputs -> the graph that autograd built, and one backward pass over it with every gradient on every node and edge."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from graphviz_ad.errors import TraceError
+from graphviz_ad.snapshot import Snapshot
+from graphviz_ad.tracing.torch_private import hidden_from_modes
+from graphviz_ad.tracing.values import SAME_ELEMENTS, Keeper
+
+
+@dataclass
+class AutogradGraph:
+    """Autograd nodes, consumers first, known by their place in the list.
+
+    ``links[i]`` are the (node, output number) that the operands of node i came from, None where no gradient goes; ``variables``
+    maps the nodes that accumulate into a leaf to the leaf.
+    """
+
+    nodes: list[Any]
+    links: list[tuple[tuple[int, int] | None, ...]]
+    index: dict[int, int]
+    variables: dict[int, Tensor]
+
+    @property
+    def names(self) -> list[str]:
+        """What torch calls each node."""
+        return [node_name(node) for node in self.nodes]
+
+    def is_custom(self, i: int) -> bool:
+        """Whether node i is a user's torch.autograd.Function."""
+        return custom_function(self.nodes[i]) is not None
+
+    def release(self) -> None:
+        """Let go of the nodes, consumers first.
+
+        A node that Python has touched frees what only it holds by recursion in C++. Held here and let go in this
+        order, each dies alone, however deep the graph is.
+        """
+        self.index.clear()
+        self.variables.clear()
+        self.nodes.reverse()
+        while self.nodes:
+            self.nodes.pop()
+
+
+def custom_function(node: Any) -> type | None:
+    """The user's torch.autograd.Function that a node is the backward of, or None."""
+    return getattr(node, "_forward_cls", None)
+
+
+def node_name(node: Any) -> str:
+    """ "SinBackward0"."""
+    return str(node.name()).rpartition("::")[2]
+
+
+def walk(roots: Sequence[Any], limit: int | None = None) -> AutogradGraph:
+    """Everything that `roots` lead to, without recursion; roots are autograd nodes.
+
+    A graph that its owner will release is touched only up to `limit` nodes, see `stack_depth`; beyond that, TraceError.
+    """
+    found: dict[int, Any] = {}
+    order: list[Any] = []
+    waiting: dict[int, int] = {}
+    stack = [node for node in roots if node is not None]
+    while stack:
+        node = stack.pop()
+        if id(node) in found:
+            continue
+        found[id(node)] = node
+        if limit is not None and len(found) > limit:
+            raise TraceError(
+                f"this graph has more than {limit} autograd nodes: once Python has touched them, releasing them would overflow the stack. "
+                "Trace the function that builds it instead, as in trace(function, inputs), which has no such limit"
+            )
+        for tail, _ in node.next_functions:
+            if tail is not None:
+                waiting[id(tail)] = waiting.get(id(tail), 0) + 1
+                stack.append(tail)
+    ready = [node for node in _unique(roots) if not waiting.get(id(node))]
+    while ready:
+        node = ready.pop()
+        order.append(node)
+        for tail, _ in node.next_functions:
+            if tail is not None:
+                waiting[id(tail)] -= 1
+                if not waiting[id(tail)]:
+                    ready.append(tail)
+    index = {id(node): i for i, node in enumerate(order)}
+    links = [tuple(None if tail is None else (index[id(tail)], number) for tail, number in node.next_functions) for node in order]
+    variables = {i: node.variable for i, node in enumerate(order) if hasattr(node, "variable")}
+    return AutogradGraph(order, links, index, variables)
+
+
+def _unique(roots: Sequence[Any]) -> list[Any]:
+    return list({id(node): node for node in roots if node is not None}.values())
+
+
+@dataclass
+class BackwardPass:
+    """What flowed in one backward pass, by number of node in the `AutogradGraph`.
+
+    ``node_grads[i]`` has a gradient for each output of node i, ``edge_grads[i]`` one for each operand, ``locals[i]`` a local derivative
+    for each operand; ``leaf_grads`` are what reached the leaves and ``leaf_totals`` what their ``.grad`` held afterwards, where a pass of the
+    user's own was recorded; ``order`` is the order in which the engine ran the nodes; ``problem`` says why there is nothing.
+    """
+
+    node_grads: dict[int, tuple[Snapshot | None, ...]] = field(default_factory=dict)
+    edge_grads: dict[int, tuple[Snapshot | None, ...]] = field(default_factory=dict)
+    locals: dict[int, tuple[Snapshot | None, ...]] = field(default_factory=dict)
+    leaf_grads: dict[int, Snapshot | None] = field(default_factory=dict)
+    leaf_totals: dict[int, Snapshot | None] = field(default_factory=dict)
+    order: list[int] = field(default_factory=list)
+    problem: str | None = None
+
+
+def run(
+    graph: AutogradGraph,
+    outputs: Sequence[Tensor],
+    seeds: Sequence[Tensor],
+    keeper: Keeper,
+    pointwise: Callable[[int], bool],
+    *,
+    retain: bool,
+) -> BackwardPass:
+    """One backward pass from `outputs`, fed with `seeds`, that leaves every ``.grad`` alone."""
+    result = BackwardPass()
+    leaves = list(graph.variables.items())
+    tensors = [tensor for _, tensor in leaves]
+    known = {id(tensor) for tensor in tensors}
+    bare = [(-1 - i, tensor) for i, tensor in enumerate(outputs) if tensor.grad_fn is None and id(tensor) not in known]
+    tensors += [tensor for _, tensor in bare]
+    with watching(graph, result, keeper, pointwise):
+        grads = torch.autograd.grad(list(outputs), tensors, list(seeds), retain_graph=retain, allow_unused=True)
+    for (i, _), grad in zip(leaves + bare, grads, strict=True):
+        result.leaf_grads[i] = keeper.gradient(grad)
+    return result
+
+
+@contextmanager
+def watching(graph: AutogradGraph, result: BackwardPass, keeper: Keeper, pointwise: Callable[[int], bool]) -> Iterator[None]:
+    """While this is open, a backward pass over the graph notes everything in `result`."""
+    handles = []
+    try:
+        for i, node in enumerate(graph.nodes):
+            if i in graph.variables:  # before accumulation: hooks of the user may change .grad right after it
+                handles.append(node.register_prehook(_leaf_hook(i, result, keeper)))
+            else:
+                handles.append(node.register_hook(_hook(graph, i, result, keeper, pointwise)))
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _leaf_hook(i: int, result: BackwardPass, keeper: Keeper) -> Callable[..., None]:
+    def note(grad_outputs: Any) -> None:
+        result.leaf_grads[i] = keeper.gradient(grad_outputs[0])
+
+    return note
+
+
+def _hook(graph: AutogradGraph, i: int, result: BackwardPass, keeper: Keeper, pointwise: Callable[[int], bool]) -> Callable[..., None]:
+    reshapes = stem(node_name(graph.nodes[i])) in SAME_ELEMENTS
+
+    def note(grad_inputs: Any, grad_outputs: Any) -> None:
+        with torch.no_grad():
+            result.order.append(i)
+            result.node_grads[i] = arrived = tuple(keeper.gradient(grad) for grad in grad_outputs)
+            same = arrived[0] if reshapes and len(arrived) == 1 else None
+            result.edge_grads[i] = tuple(keeper.gradient(grad, same) for grad in grad_inputs)
+            if keeper.capture.local and not graph.is_custom(i):
+                found = _local(graph.nodes[i], grad_outputs, keeper, pointwise(i))
+                if found:
+                    result.locals[i] = found
+
+    return note
+
+
+def _local(node: Any, grad_outputs: Any, keeper: Keeper, pointwise: bool) -> tuple[Snapshot | None, ...]:
+    """∂out/∂operand for each operand: what the node makes of a gradient of ones.
+
+    That is the derivative itself for a result of one element, and the diagonal of the Jacobian for an elementwise operation, in the
+    shape after broadcasting. Asked inside the node's own hook, its buffers are still there.
+    """
+    if len(grad_outputs) != 1 or grad_outputs[0] is None:
+        return ()
+    upstream = grad_outputs[0]
+    if type(upstream) is not Tensor:  # torch may crash when a node is called with a subclass
+        return ()
+    if upstream.is_complex() or upstream.numel() > keeper.capture.whole or not (pointwise or upstream.numel() == 1):
+        return ()
+    try:
+        with hidden_from_modes():
+            found = node(torch.ones_like(upstream))
+    except Exception:  # a node that cannot be asked twice has no local derivative to show
+        return ()
+    return tuple(keeper.gradient(grad) for grad in (found if isinstance(found, tuple) else (found,)))
+
+
+def in_terms_of(graph: AutogradGraph, result: BackwardPass, other: AutogradGraph) -> BackwardPass:
+    """What was noted over `graph`, by the numbers that the same nodes have in `other`."""
+    number = [other.index[id(node)] for node in graph.nodes]
+    tables = ("node_grads", "edge_grads", "locals", "leaf_grads", "leaf_totals")
+    moved = {name: {number[i]: found for i, found in getattr(result, name).items()} for name in tables}
+    return BackwardPass(**moved, order=[number[i] for i in result.order], problem=result.problem)
+
+
+@cache
+def stem(name: str) -> str:
+    """The ATen name in the name of an autograd node: "addmm" of "AddmmBackward0"."""
+    base = re.sub(r"Backward\d*$", "", name)
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", base).lower()
+
+
+def is_pointwise(name: str) -> bool:
+    """Whether an autograd node of this name belongs to an elementwise operation."""
+    return elementwise(stem(name))
+
+
+@cache
+def elementwise(aten: str) -> bool:
+    """Whether ATen has an elementwise operation of this name, by torch's own tags."""
+    packet = getattr(torch.ops.aten, aten, None)
+    if packet is None or not hasattr(packet, "overloads"):
+        return False
+    return any(torch.Tag.pointwise in getattr(packet, overload).tags for overload in packet.overloads())

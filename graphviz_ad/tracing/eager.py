@@ -1,0 +1,147 @@
+"""Function, module or finished tensors -> Graph: one forward run under a tape, one backward pass, nothing left behind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from graphviz_ad.capture import Capture
+from graphviz_ad.errors import TraceError
+from graphviz_ad.graph import Graph
+from graphviz_ad.tracing.assemble import Assembly, Output
+from graphviz_ad.tracing.autograd_graph import AutogradGraph, BackwardPass, is_pointwise, run, walk
+from graphviz_ad.tracing.inputs import as_tensors, input_dtype, module_names, name_inputs, surroundings
+from graphviz_ad.tracing.outputs import differentiable_outputs, upstream_gradients
+from graphviz_ad.tracing.stack_depth import safe_depth
+from graphviz_ad.tracing.tape import Recorder, Tape, current_tape
+from graphviz_ad.tracing.torch_private import flatten
+from graphviz_ad.transforms import merge_calls
+
+
+def trace(target: Any, args: Sequence[Any], kwargs: Mapping[str, Any], grad_outputs: Any, capture: Capture, namespace: Mapping[str, Any]) -> Graph:
+    """The graph of one call of `target`, or of finished tensors; see `graphviz_ad.trace`."""
+    if is_finished(target):
+        return trace_finished(target, grad_outputs, capture, namespace)
+    if not callable(target):
+        raise TraceError(f"cannot trace {target!r} ({type(target).__name__}): give a function, a module, or tensors that were computed already")
+    module = target if isinstance(target, torch.nn.Module) else None
+    args, kwargs = as_tensors((tuple(args), dict(kwargs)), input_dtype(module))
+    tape = Tape(capture, _call.__code__)
+    namespace = surroundings(target)
+    name_inputs(tape, target, args, kwargs, namespace)
+    token = current_tape.set(tape)
+    try:
+        with Recorder(tape):
+            returned = [_call(target, args, kwargs)]
+    finally:
+        current_tape.reset(token)
+    notices = idle_parameters(tape, target, namespace)
+    return finish(tape, returned, grad_outputs, name_of(target), module_names(target, namespace), retain=False, notices=notices)
+
+
+def idle_parameters(tape: Tape, target: Any, namespace: Mapping[str, Any]) -> list[str]:
+    """A sentence about parameters that took no part, and therefore get no gradient; nothing if there are none."""
+    modules = [("", target)] if isinstance(target, torch.nn.Module) else []
+    modules += [(f"{name}.", thing) for name, thing in namespace.items() if isinstance(thing, torch.nn.Module)]
+    idle = tape.untouched({id(p): prefix + name for prefix, module in modules for name, p in module.named_parameters() if p.requires_grad})
+    if not idle:
+        return []
+    shown = ", ".join(idle[:4]) + (f" and {len(idle) - 4} more" if len(idle) > 4 else "")
+    return [f"No operation read {'this parameter' if len(idle) == 1 else f'these {len(idle)} parameters'}: {shown}."]
+
+
+def _call(target: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    """Where the stack of the traced program begins."""
+    return target(*args, **kwargs)
+
+
+def is_finished(target: Any) -> bool:
+    """Whether the target is a tensor or a collection of tensors rather than something to call."""
+    return isinstance(target, Tensor) or (not callable(target) and any(isinstance(leaf, Tensor) for _, leaf in flatten(target)))
+
+
+def trace_finished(target: Any, grad_outputs: Any, capture: Capture, namespace: Mapping[str, Any]) -> Graph:
+    """The graph behind tensors that exist already: no forward pass is run, values in between are not recorded."""
+    tape = Tape(capture, _call.__code__)
+    for name, thing in namespace.items():
+        if isinstance(thing, Tensor) and not name.startswith("_"):
+            tape.name(thing, name)
+    notices = ["Traced from finished tensors: values between leaves and outputs were not recorded."]
+    return finish(tape, [target], grad_outputs, "finished tensors", module_names(None, namespace), retain=True, notices=notices)
+
+
+def name_of(target: Any) -> str:
+    """What to call the graph."""
+    return type(target).__name__ if isinstance(target, torch.nn.Module) else str(getattr(target, "__name__", type(target).__name__))
+
+
+def finish(
+    tape: Tape,
+    returned: list[Any],
+    grad_outputs: Any,
+    name: str,
+    names: dict[int, str],
+    *,
+    retain: bool,
+    notices: Sequence[str] = (),
+) -> Graph:
+    """Run the backward pass, assemble the graph, and let go of everything that torch owns.
+
+    ``returned`` is a list around what the program returned, so that nobody up the stack keeps the graph alive any longer.
+    """
+    autograd = walk(())
+    try:
+        outputs = differentiable_outputs(returned.pop(), name)
+        seeds = upstream_gradients([tensor for _, tensor in outputs], grad_outputs)
+        autograd = walk([tensor.grad_fn for _, tensor in outputs], limit=safe_depth() if retain else None)
+        result = backward(tape, autograd, [tensor for _, tensor in outputs], seeds, retain=retain)
+        graph = describe(tape, autograd, result, outputs, seeds, name, names, notices)
+    finally:
+        # Only now, and in this order: what holds the deep graph goes first, then its nodes one by one.
+        outputs = seeds = None  # type: ignore[assignment]
+        tape.nodes.clear()
+        autograd.release()
+    return graph
+
+
+EXPECTED = ("a second time", "have already been freed", "use_reentrant=True")
+
+
+def backward(tape: Tape, autograd: AutogradGraph, outputs: Sequence[Tensor], seeds: Sequence[Tensor], *, retain: bool) -> BackwardPass:
+    """The gradients, or the reason why there are none."""
+    if tape.capture.gradients == "none":
+        return BackwardPass(problem="gradients were not asked for")
+    elementwise = [is_pointwise(name) for name in autograd.names]
+    try:
+        return run(autograd, outputs, seeds, tape.keeper, elementwise.__getitem__, retain=retain)
+    except RuntimeError as error:
+        # The graph of finished tensors may have been freed by the user's own backward(); reentrant checkpoints refuse to give gradients.
+        if any(words in str(error) for words in EXPECTED):
+            return BackwardPass(problem=str(error).splitlines()[0])
+        raise
+
+
+def describe(
+    tape: Tape,
+    autograd: AutogradGraph,
+    result: BackwardPass,
+    outputs: Sequence[tuple[str | None, Tensor]],
+    seeds: Sequence[Tensor],
+    name: str,
+    names: dict[int, str],
+    notices: Sequence[str],
+) -> Graph:
+    """The Graph, calls merged, the fine one kept as its detail."""
+    found = []
+    for (key, tensor), seed in zip(outputs, seeds, strict=True):
+        value = tape.value_of(tensor)
+        tape.edge_of(tensor, value)
+        found.append(Output(value, tape.keeper.gradient(seed), key))
+    if tape.problems:
+        notices = [*notices, f"{len(tape.problems)} operation(s) could not be recorded completely; the first: {tape.problems[0]}"]
+    if result.problem:
+        notices = [*notices, f"No gradients: {result.problem}"]
+    return merge_calls(Assembly(tape, autograd, result, found, names).graph(name, notices))

@@ -1,0 +1,138 @@
+"""Running frames -> where an operation comes from: the user's call site, the modules and custom functions around it.
+
+One walk up the stack for each operation. Frames are read and let go at once; nothing is hooked.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from types import CodeType
+from typing import Any, NamedTuple
+
+from graphviz_ad.tracing.call_sites import CallSite
+from graphviz_ad.tracing.torch_private import FUNCTION_APPLY, MODULE_CALL, TORCH_FOLDER, Frame
+
+OUR_FOLDER = str(Path(__file__).parent.parent) + "/"
+USER, TORCH, MODULE_CODE, MODULE_ENTRY, FUNCTION_ENTRY, OURS, PLUMBING = range(7)
+
+
+class Place(NamedTuple):
+    """Where an operation comes from.
+
+    ``site`` is the instruction that called torch, ``depth`` frames below the start of the run; ``inner`` are the
+    (code, instruction) of torch's own Python frames below it, outermost first, ``inner_names`` their names; ``namer`` is the site whose variable takes
+    the result of the call, ``user`` the innermost site in the user's own files; ``arguments``
+    are the identities of what the outermost of the custom ``functions`` was applied to.
+    """
+
+    depth: int
+    site: CallSite | None
+    inner: tuple[tuple[int, int], ...]
+    inner_names: tuple[str, ...]
+    namer: CallSite | None
+    user: CallSite | None
+    modules: tuple[Any, ...]
+    functions: tuple[type, ...]
+    arguments: tuple[int, ...]
+
+
+@dataclass
+class StackReader:
+    """Reads stacks up to the frame that runs the traced program; remembers what each code object and site is."""
+
+    stop: CodeType
+
+    def __post_init__(self) -> None:
+        """Start with empty memories; they keep the code objects alive whose ids are their keys."""
+        self._kinds: dict[int, tuple[int, CodeType]] = {}
+        self._sites: dict[tuple[int, int], CallSite] = {}
+        self._places: dict[tuple[int, ...], Place] = {}
+
+    def _kind(self, code: CodeType) -> int:
+        known = self._kinds.get(id(code))
+        if known is None:
+            known = self._kinds[id(code)] = (_classify(code), code)
+        return known[0]
+
+    def _site(self, frame: Frame) -> CallSite:
+        key = (id(frame.f_code), frame.f_lasti)
+        site = self._sites.get(key)
+        if site is None:
+            site = self._sites[key] = CallSite(frame.f_code, frame.f_lasti)
+        return site
+
+    def read(self, frame: Frame | None) -> Place:
+        """Where an operation comes from whose handler was called by ``frame``; the same stack is read only once."""
+        key: list[int] = []
+        outer = frame
+        while outer is not None and outer.f_code is not self.stop:
+            key += (id(outer.f_code), outer.f_lasti)
+            outer = outer.f_back
+        known = self._places.get(tuple(key))
+        if known is None:
+            known = self._walk(frame)
+            if not known.modules and not known.functions:  # which module it is, the same instructions do not say
+                self._places[tuple(key)] = known
+        return known
+
+    def _walk(self, frame: Frame | None) -> Place:
+        inner: list[tuple[int, int]] = []
+        inner_names: list[str] = []
+        modules: list[Any] = []
+        functions: list[type] = []
+        arguments: tuple[int, ...] = ()
+        depth = 0
+        site = user = namer = None
+        naming = True  # while every frame so far hands the result straight on to the next
+        while frame is not None:
+            code = frame.f_code
+            if code is self.stop:
+                break
+            depth += 1
+            kind = self._kind(code)
+            if kind in (USER, MODULE_CODE):
+                here = self._site(frame)
+                if site is None:
+                    depth, site = 1, here
+                if user is None and kind == USER:
+                    user = here
+                if naming:
+                    naming = here.returned
+                    if not naming and kind == USER:
+                        namer = here
+            elif kind == TORCH:
+                if site is None:
+                    inner.append((id(code), frame.f_lasti))
+                    inner_names.append(code.co_name)
+            elif kind == MODULE_ENTRY:
+                modules.append(frame.f_locals["self"])
+            elif kind == FUNCTION_ENTRY:
+                inside = frame.f_locals
+                functions.append(inside["cls"])
+                arguments = tuple(id(argument) for argument in inside["args"])
+                site = user = namer = None  # what the user called is `apply`, not what runs inside it
+                naming = True
+                inner.clear()
+                inner_names.clear()
+            elif kind == OURS:
+                naming = False
+            frame = frame.f_back
+        inner.reverse()
+        inner_names.reverse()
+        return Place(depth, site, tuple(inner), tuple(inner_names), namer, user, tuple(reversed(modules)), tuple(reversed(functions)), arguments)
+
+
+def _classify(code: CodeType) -> int:
+    if code is MODULE_CALL:
+        return MODULE_ENTRY
+    if code is FUNCTION_APPLY:
+        return FUNCTION_ENTRY
+    file = code.co_filename
+    if file.startswith(OUR_FOLDER):
+        return OURS
+    if file.startswith(TORCH_FOLDER + "nn/modules/") and not file.endswith("/module.py"):
+        return MODULE_CODE
+    if file.startswith((TORCH_FOLDER + "_dynamo/", TORCH_FOLDER + "_compile.py", TORCH_FOLDER + "utils/_python_dispatch.py")):
+        return PLUMBING  # stands between every operation and its handler
+    return TORCH if file.startswith((TORCH_FOLDER, "<frozen")) else USER

@@ -1,0 +1,163 @@
+"""torch.Tensor -> Snapshot: the elements, or their statistics, or the reason why neither can be had."""
+
+from __future__ import annotations
+
+import math
+import weakref
+from dataclasses import replace
+from functools import cache
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from graphviz_ad.capture import Capture
+from graphviz_ad.snapshot import Snapshot, Stats
+from graphviz_ad.tracing.torch_private import hidden_from_modes, is_own_kind, modes_are_active
+
+# dtypes that numpy lacks -> a wider one that holds every value exactly.
+WIDER = {torch.bfloat16: torch.float32} | {
+    getattr(torch, name): torch.float32 for name in dir(torch) if name.startswith("float8_") and name != "float8_e8m0fnu"
+}
+PLAIN = {torch.float32, torch.float64, torch.int64, torch.bool}  # the usual case first
+WIDER_COMPLEX = {getattr(torch, "complex32", None): torch.complex64}
+
+
+@cache
+def dtype_name(dtype: torch.dtype) -> str:
+    """Its name without "torch."."""
+    return str(dtype).removeprefix("torch.")
+
+
+@cache
+def device_name(device: torch.device) -> str:
+    """Its name, such as cpu or cuda:0."""
+    return str(device)
+
+
+def shape_of(tensor: Tensor) -> tuple[int, ...]:
+    """The shape; of a nested tensor only the number of its parts."""
+    if type(tensor) is Tensor and not tensor.is_nested:
+        return tuple(tensor.shape)
+    try:
+        return tuple(tensor.shape) if all(type(n) is int for n in tensor.shape) else (int(tensor.shape[0]),)
+    except (RuntimeError, TypeError):
+        return (tensor.size(0),)
+
+
+def take(tensor: Tensor, level: str, whole: int) -> Snapshot | None:
+    """What is kept of a tensor at a capture level; nothing raises here, what cannot be read is said."""
+    if level == "none":
+        return None
+    shape, dtype = shape_of(tensor), dtype_name(tensor.dtype)
+    try:
+        if shape == () and type(tensor) is Tensor and tensor.dtype in PLAIN and not tensor.is_meta:
+            return Snapshot(shape, dtype, tensor.item())
+        if not is_own_kind(tensor):
+            return Snapshot(shape, dtype, missing=type(tensor).__name__ if not tensor.is_meta else "meta tensor")
+        if tensor.layout != torch.strided or tensor.is_nested or tensor.is_quantized:
+            return Snapshot(
+                shape, dtype, missing="nested" if tensor.is_nested else "quantised" if tensor.is_quantized else str(tensor.layout).removeprefix("torch.")
+            )
+        count = tensor.numel()
+        if count == 1 and tensor.dtype not in WIDER_COMPLEX:
+            return Snapshot(shape, dtype, tensor.item())
+        if count <= whole or level == "full":
+            return Snapshot(shape, dtype, as_array(tensor))
+        return Snapshot(shape, dtype, stats=statistics(tensor), missing="summarised")
+    except Exception as error:  # an exotic tensor must not break the program that is being watched
+        return Snapshot(shape, dtype, missing=f"unreadable: {type(error).__name__}")
+
+
+def as_array(tensor: Tensor) -> Any:
+    """A copy of all elements as numpy; exact, since only widened where numpy lacks the dtype."""
+    plain = tensor.detach()
+    plain = plain.resolve_conj().resolve_neg() if plain.is_conj() or plain.is_neg() else plain
+    wider = WIDER.get(plain.dtype) or WIDER_COMPLEX.get(plain.dtype)
+    array = (plain if wider is None else plain.to(wider)).cpu().numpy().copy()
+    array.setflags(write=False)
+    return array
+
+
+def statistics(tensor: Tensor) -> Stats | None:
+    """Minimum, maximum, mean and norm; None for complex. On the CPU by numpy, which takes a third of torch's time for it."""
+    plain = tensor.detach()
+    if plain.is_complex():
+        return None
+    if plain.dtype in (torch.float16, *WIDER):
+        plain = plain.float()
+    if plain.device.type == "cpu" and plain.dtype in (torch.float32, torch.float64):
+        return _statistics_on_cpu(plain)
+    low, high = torch.aminmax(plain)  # propagates NaN
+    numbers = plain if plain.is_floating_point() else plain.double()
+    minimum, maximum = low.item(), high.item()
+    return Stats(minimum, maximum, numbers.mean().item(), torch.linalg.vector_norm(numbers).item(), _nonfinite(plain, minimum, maximum))
+
+
+BLOCK = 1 << 16  # elements that stay in the cache while they are looked at four times
+
+
+def _statistics_on_cpu(plain: Tensor) -> Stats:
+    flat = plain.numpy().ravel(order="K")  # the same memory, only read; in whatever order it lies there
+    minimum, maximum, total, squares = math.inf, -math.inf, 0.0, 0.0
+    with np.errstate(all="ignore"):
+        for start in range(0, flat.size, BLOCK):
+            block = flat[start : start + BLOCK]
+            minimum, maximum = np.minimum(minimum, block.min()), np.maximum(maximum, block.max())  # NaN stays NaN
+            total += float(block.sum())
+            squares += float(np.dot(block, block))
+    safe = 1e-30 < squares < 1e30  # neither overflow nor underflow in single precision
+    norm = math.sqrt(squares) if safe else float(torch.linalg.vector_norm(plain.double()))
+    return Stats(float(minimum), float(maximum), total / flat.size, norm, _nonfinite(plain, float(minimum), float(maximum)))
+
+
+def _nonfinite(plain: Tensor, minimum: float, maximum: float) -> int:
+    """How many elements are not finite; they show in the extremes, so that a count is seldom needed."""
+    return 0 if math.isfinite(minimum) and math.isfinite(maximum) else int((~torch.isfinite(plain)).sum().item())
+
+
+SAME_ELEMENTS = {
+    *("view", "_unsafe_view", "unsafe_view", "reshape", "_reshape_alias", "reshape_alias", "t", "transpose", "permute"),
+    *("unsqueeze", "squeeze", "alias", "detach", "swapaxes", "movedim"),
+}
+
+
+class Keeper:
+    """Takes snapshots at one capture level, and never summarises the same elements twice.
+
+    A tensor is recognised by its object, held weakly, and its version: autograd hands the same gradient to the hook of the
+    node that it leaves and to that of the node that it reaches.
+    """
+
+    def __init__(self, capture: Capture) -> None:
+        self.capture = capture
+        self._known: dict[int, tuple[weakref.ref[Tensor], int, Snapshot]] = {}
+
+    def value(self, tensor: Tensor, same: Snapshot | None = None) -> Snapshot | None:
+        """What is kept of a value; ``same`` is a snapshot of the same elements in another shape."""
+        return self._keep(tensor, self.capture.values, same)
+
+    def gradient(self, tensor: Tensor | None, same: Snapshot | None = None) -> Snapshot | None:
+        """What is kept of a gradient; None for none."""
+        return None if tensor is None else self._keep(tensor, self.capture.gradients, same)
+
+    def _keep(self, tensor: Tensor, level: str, same: Snapshot | None) -> Snapshot | None:
+        if not modes_are_active():
+            return self._taken(tensor, level, same)
+        with hidden_from_modes():  # reading elements is an operation too, but none of the program
+            return self._taken(tensor, level, same)
+
+    def _taken(self, tensor: Tensor, level: str, same: Snapshot | None) -> Snapshot | None:
+        if level != "summary" or type(tensor) is not Tensor or tensor.layout != torch.strided or tensor.numel() <= self.capture.whole:
+            return take(tensor, level, self.capture.whole)
+        shape, dtype = shape_of(tensor), dtype_name(tensor.dtype)
+        if same is not None and same.stats is not None and (same.numel, same.dtype) == (tensor.numel(), dtype):
+            return replace(same, shape=shape)
+        known = self._known.get(id(tensor))
+        if known is not None and known[0]() is tensor and known[1] == tensor._version:
+            return known[2]
+        snapshot = take(tensor, level, self.capture.whole)
+        if snapshot is not None and not tensor.is_inference():
+            self._known[id(tensor)] = (weakref.ref(tensor), tensor._version, snapshot)
+        return snapshot

@@ -1,0 +1,467 @@
+"""Graph -> the words and numbers of its picture: names, formulas, values, gradients, and what is said on each edge."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from graphviz_ad.claims import LETTERS, forward_formula, is_summed, rule_of, written_call
+from graphviz_ad.formulas import tex_to_unicode, to_unicode
+from graphviz_ad.graph import Edge, Graph, Node, Port
+from graphviz_ad.number_format import number, one_line, snapshot_lines, type_label
+from graphviz_ad.scene import Line
+from graphviz_ad.snapshot import Snapshot
+
+NOT_YET = "·"  # not computed yet; never the same as 0, None or NaN
+NO_GRADIENT = "—"  # there is no gradient to have
+CUT_MARKS = {
+    "detach": "✂ detach",
+    "no_grad": "✂ no_grad",
+    "inference": "✂ inference_mode",
+    "non-differentiable": "✂ no derivative",
+    "shape-only": "✂ only its shape",
+}
+FORMULA_ROOM, NAME_ROOM, LABEL_ROOM, OPERAND_ROOM, NUMBERS_ROOM, SUM_ROOM = 26, 34, 30, 12, 64, 16  # characters
+
+
+@dataclass(frozen=True)
+class Options:
+    """What is written on a picture."""
+
+    values: bool = True
+    gradients: bool = True
+    local: bool = True
+    sums: bool = False
+
+
+@dataclass(frozen=True)
+class Wording:
+    """All texts of the picture of one graph."""
+
+    graph: Graph
+    options: Options = field(default_factory=Options)
+
+    # --- names
+
+    @cached_property
+    def names(self) -> Mapping[str, str]:
+        """Key -> what a node is called: its variable, its number, or v1, v2, … where the program gave no name."""
+        taken = {node.name for node in self.graph.node_list}
+        often = Counter(node.name for node in self.graph.node_list)
+        seen: dict[str, int] = {}
+        names: dict[str, str] = {}
+        count = 0
+        result = self._nameless_result(taken)
+        for node in self.graph.node_list:
+            if node is result:
+                names[node.key] = self.graph.name if self.graph.name.isidentifier() else "f"
+            elif node.name:
+                seen[node.name] = seen.get(node.name, -1) + 1
+                names[node.key] = numbered_name(node.name, seen[node.name]) if often[node.name] > 1 else node.name
+            elif is_constant(node):
+                names[node.key] = one_line(node.value) if node.value else "?"
+            elif node.kind == "module":
+                names[node.key] = child_name(node.op or "module")
+            else:
+                count += 1
+                while f"v{count}" in taken:
+                    count += 1
+                names[node.key] = f"v{count}"
+        return names
+
+    def _nameless_result(self, taken: set[str | None]) -> Node | None:
+        """The one output that has no name of its own; it is called like the function."""
+        outputs = self.graph.outputs
+        name = self.graph.name if self.graph.name.isidentifier() else "f"
+        return outputs[0] if len(outputs) == 1 and outputs[0].kind == "op" and not outputs[0].name and name not in taken else None
+
+    def port_name(self, edge: Edge) -> str:
+        """What the result is called that an edge carries."""
+        node = self.graph.nodes[edge.tail]
+        if len(node.ports) == 1:
+            return self.names[edge.tail]
+        return node.ports[edge.port].name or f"{self.names[edge.tail]}[{edge.port}]"
+
+    def result_names(self, node: Node) -> str:
+        """What all results of a node are called: "low, high"."""
+        name = self.names[node.key]
+        if len(node.ports) == 1:
+            return name
+        return ", ".join(port.name or f"{name}[{i}]" for i, port in enumerate(node.ports[:4])) + (", …" if len(node.ports) > 4 else "")
+
+    def operand_name(self, edge: Edge) -> str:
+        """The same, in the few characters that a formula has room for."""
+        name = self.port_name(edge)
+        return name if len(name) <= OPERAND_ROOM or "." not in name else ".".join(name.split(".")[-2:])
+
+    @cached_property
+    def frames(self) -> list[tuple[str, ...]]:
+        """The modules that get a frame: those with at least two things in them."""
+        children: dict[tuple[str, ...], set[str]] = {}
+        for node in self.graph.node_list:
+            path = node.module
+            for depth in range(1, len(path) + 1):
+                children.setdefault(path[:depth], set()).add(path[depth] if depth < len(path) else node.key)
+        return [path for path, found in children.items() if len(found) > 1]
+
+    def frame_of(self, path: tuple[str, ...]) -> tuple[str, ...] | None:
+        """The innermost frame around a module path."""
+        return next((path[:depth] for depth in range(len(path), 0, -1) if path[:depth] in self._frame_set), None)
+
+    @cached_property
+    def _frame_set(self) -> set[tuple[str, ...]]:
+        return set(self.frames)
+
+    def within_frame(self, name: str, path: tuple[str, ...]) -> str:
+        """A dotted name without what the frame around it says already."""
+        frame = self.frame_of(path)
+        return child_name(name.removeprefix(f"{frame[-1]}.")) if frame else child_name(name)
+
+    @cached_property
+    def result(self) -> str:
+        """What all gradients are gradients of: the output's name, or L where there are several outputs or elements."""
+        outputs = [node for node in self.graph.outputs if node.requires_grad]
+        if len(outputs) == 1 and len(outputs[0].ports) == 1 and outputs[0].ports[0].shape == () and is_one(outputs[0].ports[0].upstream):
+            return self.names[outputs[0].key]
+        return "L"
+
+    # --- formulas
+
+    def operands(self, node: Node) -> dict[str, str]:
+        """Letter of the rule -> name of the operand."""
+        return dict(zip(LETTERS, (self.operand_name(edge) for edge in self.graph.in_edges(node.key)), strict=False))
+
+    def numbers(self, node: Node) -> dict[str, str] | None:
+        """Letter of the rule -> value of the operand; None where one is unknown or too big to write."""
+        found = {}
+        for letter, edge in zip(LETTERS, self.graph.in_edges(node.key), strict=False):
+            snap = self.graph.nodes[edge.tail].ports[edge.port].value
+            text = short(snap)
+            if text is None:
+                return None
+            found[letter] = text
+        return found
+
+    def formula(self, node: Node) -> str:
+        """The operation with the names of its operands: "x + y"; "" for leaves and data."""
+        if node.kind != "op":
+            return ""
+        return self._written(node, self.operands(node))
+
+    def formula_in_numbers(self, node: Node) -> str:
+        """The operation with the values of its operands: "−2 + 5"; "" where they are unknown or too big."""
+        numbers = self.numbers(node)
+        text = self._written(node, numbers) if numbers and node.kind == "op" else ""
+        return text if len(text) <= NUMBERS_ROOM else ""
+
+    def _written(self, node: Node, operands: dict[str, str]) -> str:
+        if len(self.graph.in_edges(node.key)) > len(LETTERS):
+            return f"{tex_to_unicode(node.op or '?')}({', '.join(list(operands.values())[:3])}, …)"
+        if "CopySlices" in node.autograd:  # writes into memory that is shared: what is shown is the whole, not what was written
+            return f"{tex_to_unicode(node.op or '?')} in place"
+        if node.call is None:  # not seen running: operands without gradient are not known
+            return written_call(self.graph, node, [*operands.values(), "…"])
+        formula = forward_formula(self.graph, node)
+        if not formula:
+            return written_call(self.graph, node, operands.values())
+        text = to_unicode(formula, operands)
+        return text.replace("[…]", f"[{subscript(dict(node.settings))}]") if node.op == "getitem" else text
+
+    # --- boxes
+
+    def badge(self, node: Node) -> str:
+        """The glyph in the circle of an operation."""
+        if node.kind != "op":
+            return ""
+        symbol = rule_of(self.graph, node).symbol
+        op = tex_to_unicode(node.op or "?")
+        return symbol or (op if len(op) <= 5 else "ƒ")
+
+    def title(self, node: Node) -> list[Line]:
+        """Name and formula, in one line if they fit there."""
+        name = self.names[node.key]
+        if node.kind == "module":
+            return [Line("name", shortened(self.within_frame(node.op or name, node.module), NAME_ROOM)), *self._module_facts(node)]
+        if is_constant(node):
+            return []
+        name = self.result_names(node)
+        if node.kind in ("leaf", "data"):
+            return [Line("name", shortened(name, NAME_ROOM))]
+        formula = self.formula(node)
+        if len(name) + len(formula) <= FORMULA_ROOM:
+            return [Line("name", f"{name} = {formula}")]
+        return [Line("name", shortened(name, NAME_ROOM)), Line("formula", shortened(f"= {formula}", NAME_ROOM))]
+
+    def _module_facts(self, node: Node) -> list[Line]:
+        facts = [f"{node.inside} op{'s' if node.inside != 1 else ''}"]
+        if node.parameters:
+            facts.append(f"{counted(node.parameters)} parameters")
+        return [Line("kind", " · ".join(facts))]
+
+    def values(self, node: Node) -> list[Line]:
+        """The lines that show what the forward pass computed."""
+        if not self.options.values:
+            return self._types(node) if node.kind in ("module", "leaf") and not is_constant(node) else []
+        if len(node.ports) > 1:
+            return numbered("value", [self._port_line(port, i) for i, port in enumerate(node.ports[:4])])
+        return numbered("value", self._value_texts(node.ports[0], node.kind == "module"))
+
+    def _value_texts(self, port: Port, brief: bool) -> list[str]:
+        if port.value is not None:
+            lines = list(snapshot_lines(port.value))
+            return lines[:1] if brief else lines if port.value.known else [lines[0], ", ".join(lines[1:])]
+        if port.shape is None:
+            return ["value not recorded"]
+        return [type_label(Snapshot(port.shape, port.dtype or "?"))]
+
+    def _types(self, node: Node) -> list[Line]:
+        port = node.ports[0]
+        return [] if port.shape in (None, ()) else [Line("kind", type_label(Snapshot(port.shape or (), port.dtype or "?")))]
+
+    def _port_line(self, port: Port, i: int) -> str:
+        text = short(port.value) or (type_label(port.value) if port.value else "?")
+        return f"{port.name or f'[{i}]'} = {text}"
+
+    def gradients(self, node: Node) -> list[Line]:
+        """The lines that show the gradient of the output with respect to this node."""
+        if not self.options.gradients or not self.graph.has_gradients or is_constant(node):
+            return []
+        label = ".grad" if node.kind == "leaf" else "grad"
+        if not node.requires_grad:
+            return [Line("gradient", f"{label} {NO_GRADIENT}")]
+        if len(node.ports) > 1:
+            texts = [f"{port.name or f'[{i}]'}: {label} {gradient_text(port.grad)}" for i, port in enumerate(node.ports[:4])]
+            return numbered("gradient", texts)
+        total = node.ports[0].grad_total
+        if total is None or total == node.ports[0].grad:
+            return [*numbered("gradient", self._gradient_texts(node, label)), *self._sum_line(node)]
+        texts = [*self._gradient_texts(node, "this pass"), f".grad {short(total) or f'norm {number(total.norm)}'}"]  # a later one of several passes
+        return numbered("gradient", texts)
+
+    def _sum_line(self, node: Node) -> list[Line]:
+        text = self.sum_of_contributions(node) if self.options.sums else ""
+        return [Line("sum", f"= {text}")] if 0 < len(text) <= SUM_ROOM else []  # a longer one would cost all letters their size; captions say it
+
+    def sum_of_contributions(self, node: Node, port: int = 0) -> str:
+        """ "1.5 − 0.05961 + 0.1762" for a result that several contributions flow back to; "" where they cannot be written."""
+        edges = [edge for edge in self.graph.out_edges(node.key) if edge.port == port and edge.cut is None and edge.grad is not None]
+        edges.sort(key=lambda edge: (self.graph.nodes[edge.head].backward_order or 0, edge.slot))
+        upstream = node.ports[port].upstream
+        texts = [short(snap) for snap in [*([upstream] if upstream is not None else []), *(edge.grad for edge in edges)]]
+        if not 2 <= len(texts) <= 6 or None in texts:
+            return ""
+        return added([text for text in texts if text is not None])
+
+    def _gradient_texts(self, node: Node, label: str) -> list[str]:
+        grad = node.ports[0].grad
+        if node.kind == "module":
+            own = dict(node.settings).get("parameter gradients")
+            flowing = f"‖grad‖ {number(grad.norm)}" if grad is not None and grad.norm is not None else f"{label} None"
+            return [flowing, *([f"‖∂parameters‖ {own}"] if own and own != "none" else [])]
+        if grad is None:
+            return [f"{label} None"]
+        if not grad.known and grad.norm is not None:
+            return [f"‖{label}‖ {number(grad.norm)}"]
+        lines = snapshot_lines(grad)
+        return [f"{label} {lines[0]}"] if len(lines) == 1 else [label, *lines]
+
+    def notes(self, node: Node) -> list[Line]:
+        """Small print: settings of the operation, upstream gradient of an output, why there is no gradient."""
+        found = []
+        if self.options.gradients and self.graph.has_gradients:
+            seeds = [port.upstream for port in node.ports if port.is_output and port.upstream is not None]
+            found += [Line("upstream", self._seed_text(seed)) for seed in seeds[:1] if not is_one(seed)]
+            if node.cut == "unreached" and node.kind != "data":
+                found.append(Line("note", "no path to an output" if not self.graph.out_edges(node.key) else "no gradient reaches it"))
+        return found
+
+    @staticmethod
+    def _seed_text(seed: Snapshot) -> str:
+        return "seed 1 each" if is_ones(seed) else f"seed {short(seed) or type_label(seed)}"
+
+    def lines(self, node: Node) -> list[Line]:
+        """Everything in the box of a node."""
+        return [*self.title(node), *self.values(node), *self.gradients(node), *self.notes(node)]
+
+    # --- arrows
+
+    def derivative(self, edge: Edge) -> str:
+        """ "∂q/∂x"; only "local derivative" where that would be read as the whole gradient, of which this edge brings a part."""
+        if self._is_only_a_part(edge):
+            return "local derivative"
+        return f"∂{self.names[edge.head]}/∂{self.port_name(edge)}"
+
+    def _is_only_a_part(self, edge: Edge) -> bool:
+        uses = [use for use in self.graph.out_edges(edge.tail) if use.port == edge.port and use.cut is None]
+        twice = sum(use.head == edge.head for use in uses) > 1  # x * x
+        return twice or (len(uses) > 1 and self.names[edge.head] == self.result)
+
+    def gradient_name(self, key: str, port: int | None = None) -> str:
+        """ "∂f/∂q"; of one result of the node, where it has several."""
+        node = self.graph.nodes[key]
+        name = self.names[key]
+        if port is not None and len(node.ports) > 1:
+            name = node.ports[port].name or f"{name}[{port}]"
+        return f"∂{self.result}/∂{name}"
+
+    def local(self, edge: Edge) -> str:
+        """The local derivative of an edge: "∂q/∂x = 1"; "" where it is no number and not elementwise."""
+        text = short(edge.local)
+        if text is None:
+            return ""
+        name = self.derivative(edge)
+        fits = len(name) + len(text) <= LABEL_ROOM and not self._is_only_a_part(edge)
+        return f"{name} = {text}" if fits else f"local {text}"
+
+    def contribution(self, edge: Edge) -> str:
+        """What flows back along an edge: "← −4", "← Σ 5" where it is summed over copies of the operand; its norm where it is big."""
+        if edge.grad is None:
+            return ""
+        arrow = "← Σ" if is_summed(self.graph, edge) else "←"
+        text = short(edge.grad)
+        if text is not None:
+            return f"{arrow} {text}"
+        return f"{arrow} norm {number(edge.grad.norm)}" if edge.grad.norm is not None else f"{arrow} {type_label(edge.grad)}"
+
+    def arrow_lines(self, edge: Edge) -> list[Line]:
+        """Everything on an arrow."""
+        if edge.cut in CUT_MARKS:
+            return [Line("cut", CUT_MARKS[edge.cut])]
+        found = []
+        if self.options.local and self.local(edge):
+            found.append(Line("local", self.local(edge)))
+        if self.options.gradients and edge.cut is None and self.contribution(edge):
+            found.append(Line("contribution", self.contribution(edge)))
+        if edge.match == "guess":
+            found.append(Line("note", "? which operand"))
+        return found
+
+    # --- what a pointer that rests on it is told
+
+    def hover_node(self, node: Node) -> tuple[str, ...]:
+        """Facts about a node, a line each."""
+        facts: list[tuple[str, object]] = [
+            ("name", node.name),
+            ("kind", {"leaf": "leaf (requires grad)", "data": "data (takes no gradient)", "op": "operation", "module": "module"}[node.kind]),
+            ("operation", node.op if node.kind != "module" else None),
+            ("formula", self.formula(node)),
+            ("autograd", limited(node.autograd)),
+            ("type", ", ".join(type_label(Snapshot(p.shape, p.dtype or "?")) for p in node.ports[:4] if p.shape is not None)),
+            ("value", "; ".join(one_line(p.value) for p in node.ports[:4] if p.value)),
+            ("gradient", "; ".join(gradient_text(p.grad) for p in node.ports[:4]) if node.requires_grad and self.graph.has_gradients else None),
+            ("module", ".".join(node.module[-1:])),
+            ("source", node.source),
+            ("no gradient because", node.cut),
+            *node.settings,
+        ]
+        return tuple(f"{label}: {fact}" for label, fact in facts if fact)
+
+    def hover_edge(self, edge: Edge) -> tuple[str, ...]:
+        """Facts about an edge, a line each."""
+        facts = [
+            ("edge", f"{self.port_name(edge)} → {self.names[edge.head]}, operand {edge.slot + 1}"),
+            ("local derivative", f"{self.derivative(edge)} = {one_line(edge.local)}" if edge.local else None),
+            ("flows back", one_line(edge.grad) if edge.grad else None),
+            ("no gradient because", edge.cut),
+            ("match", edge.match if edge.match != "exact" else None),
+        ]
+        return tuple(f"{label}: {fact}" for label, fact in facts if fact)
+
+    def summary(self) -> str:
+        """One sentence that stands for the picture where it cannot be seen."""
+        graph = self.graph
+        ops = sum(node.kind == "op" for node in graph.node_list)
+        modules = sum(node.kind == "module" for node in graph.node_list)
+        leaves = [node for node in graph.node_list if node.kind == "leaf"]
+        parts = (
+            [f"{ops} operation{'s' if ops != 1 else ''}"]
+            + ([f"{modules} folded modules"] if modules else [])
+            + ["1 leaf" if len(leaves) == 1 else f"{len(leaves)} leaves"]
+        )
+        outputs = ", ".join(f"{self.names[node.key]} = {one_line(node.value)}" for node in graph.outputs[:3] if node.value)
+        grads = ", ".join(f"{self.names[node.key]} {gradient_text(node.grad)}" for node in leaves[:6])
+        return (
+            f"Computation graph of {graph.name}: {', '.join(parts)}"
+            + (f"; output {outputs}" if outputs else "")
+            + (f"; gradients: {grads}" if grads and graph.has_gradients else "")
+            + "."
+        )
+
+
+def subscript(settings: Mapping[str, str]) -> str:
+    """What stood between the brackets of a selection along the first dimension: "0", "1:3"; "…" for any other."""
+    if settings.get("dim", "0") != "0" or settings.get("step", "1") != "1":
+        return "…"
+    if "index" in settings:
+        return settings["index"]
+    start, end = settings.get("start", ""), settings.get("end", "")
+    open_end = end in ("", str(2**63 - 1))
+    return f"{'' if start == '0' else start}:{'' if open_end else end}" if start or end else "…"
+
+
+def child_name(name: str) -> str:
+    """The name of a module; that of a numbered child in brackets, so that it does not look like a number."""
+    return f"[{name}]" if name.isdigit() else name
+
+
+def added(terms: list[str]) -> str:
+    """ "2 + 3 − 1"."""
+    return terms[0] + "".join(f" − {term[1:]}" if term.startswith("−") else f" + {term}" for term in terms[1:])
+
+
+def is_constant(node: Node) -> bool:
+    """Whether a node is a number written in the program."""
+    return node.kind == "data" and node.op is None and node.name is None and node.ports[0].shape == ()
+
+
+def is_one(snap: Snapshot | None) -> bool:
+    """Whether this is the number 1."""
+    return snap is not None and snap.known and snap.numel == 1 and snap.item() == 1
+
+
+def is_ones(snap: Snapshot) -> bool:
+    """Whether every element is 1, which is what is fed in where nobody says otherwise."""
+    return snap.min == 1 and snap.max == 1
+
+
+def short(snap: Snapshot | None) -> str | None:
+    """The elements in at most 24 characters; None where that cannot be."""
+    if snap is None or not snap.known:
+        return None
+    text = one_line(snap)
+    return text if len(text) <= 24 and not text.startswith(type_label(snap)) else None
+
+
+def gradient_text(grad: Snapshot | None) -> str:
+    """A gradient in a few characters; "None" where torch has none."""
+    return "None" if grad is None else one_line(grad)
+
+
+def numbered(role: str, texts: list[str]) -> list[Line]:
+    """Lines of one role, told apart by number: value, value:1, value:2, …"""
+    return [Line(role if i == 0 else f"{role}:{i}", text) for i, text in enumerate(texts)]
+
+
+def numbered_name(name: str, count: int) -> str:
+    """What tells the results of one name apart: h₀, h₁, h₂."""
+    return name + "".join("₀₁₂₃₄₅₆₇₈₉"[int(digit)] for digit in str(count))
+
+
+def shortened(text: str, room: int) -> str:
+    """The text, cut with an ellipsis after `room` characters."""
+    return text if len(text) <= room else text[: room - 1] + "…"
+
+
+def limited(names: tuple[str, ...], count: int = 6) -> str:
+    """The names, the rest only counted."""
+    return ", ".join(names[:count]) + (f" and {len(names) - count} more" if len(names) > count else "")
+
+
+def counted(count: int) -> str:
+    """ "1.2M"."""
+    for size, letter in ((1e9, "B"), (1e6, "M"), (1e3, "k")):
+        if count >= size:
+            return f"{count / size:.3g}{letter}"
+    return str(count)
