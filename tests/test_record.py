@@ -1,0 +1,199 @@
+"""A stretch of the user's own program: its backward passes kept apart, its optimizer steps, its exceptions."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+import torch
+
+import graphviz_ad as gad
+from graphviz_ad.errors import TraceError
+
+
+def network() -> torch.nn.Module:
+    torch.manual_seed(0)
+    return torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.Tanh(), torch.nn.Linear(3, 1)).double()
+
+
+INPUT = torch.tensor([[1.0, -2.0], [0.5, 3.0]], dtype=torch.float64)
+
+
+def test_the_users_own_backward_is_seen_with_every_gradient() -> None:
+    model, twin = network(), network()
+    twin(INPUT).pow(2).mean().backward()
+    with gad.record(model) as recorded:
+        loss = model(INPUT).pow(2).mean()
+        loss.backward()
+    graph = recorded.graph
+    assert graph.check().ok
+    assert graph.find("loss").value.item() == loss.item()
+    for name, parameter in twin.named_parameters():
+        assert graph.find(name).grad.array.tolist() == parameter.grad.tolist()
+    assert [p.grad.tolist() for p in model.parameters()] == [p.grad.tolist() for p in twin.parameters()]
+
+
+def test_each_backward_pass_is_kept_apart_and_totals_accumulate() -> None:
+    x = torch.tensor(4.0, dtype=torch.float64, requires_grad=True)
+    with gad.record() as recorded:
+        z = x**3 + 2 * x**2 + 8 * x
+        z.backward(retain_graph=True)
+        z.backward(retain_graph=True)
+        z.backward()
+    leaves = [next(node for node in graph.node_list if node.kind == "leaf") for graph in recorded.graph.passes]
+    assert [leaf.grad.item() for leaf in leaves] == [72.0, 72.0, 72.0]
+    assert [leaf.ports[0].grad_total.item() for leaf in leaves] == [72.0, 144.0, 216.0]
+    assert recorded.graph.nx.nodes["n0"]["grad_total"].item() == 216.0
+
+
+def test_two_training_steps_tell_the_old_weight_from_the_new() -> None:
+    model, twin = network(), network()
+    before = twin[0].weight.detach().clone()
+    twin_step(twin)
+    with gad.record(model) as recorded:
+        twin_step(model, steps=2)
+    first, second = recorded.graph.passes
+    weights = [node for node in second.node_list if node.name == "0.weight"]
+    assert weights[0].value.array.tolist() == before.tolist()
+    assert first.check().ok
+    assert second.check().ok
+    updated = [node for node in second.node_list if node.kind == "leaf" and node.grad is not None and node.value.array.tolist() == twin[0].weight.tolist()]
+    assert len(updated) == 1
+
+
+def twin_step(model: torch.nn.Module, steps: int = 1) -> None:
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    for _ in range(steps):
+        optimizer.zero_grad()
+        model(INPUT).pow(2).mean().backward()
+        optimizer.step()
+
+
+def test_a_recorded_training_step_computes_what_an_unrecorded_one_does() -> None:
+    model, twin = network(), network()
+    twin_step(twin, 3)
+    with gad.record(model):
+        twin_step(model, 3)
+    assert [p.tolist() for p in model.parameters()] == [p.tolist() for p in twin.parameters()]
+
+
+def test_an_exception_passes_unchanged_with_the_graph_so_far() -> None:
+    model = network()
+    with pytest.raises(RuntimeError, match="size mismatch") as caught, gad.record(model) as recorded:
+        model(INPUT) @ torch.ones(7, dtype=torch.float64)
+    assert caught.value.graph is recorded.graph
+    assert [node.op for node in recorded.graph.node_list if node.kind == "op"] == ["linear", "tanh", "linear", "matmul"]
+    assert any("RuntimeError" in notice for notice in recorded.graph.notices)
+
+
+def test_a_failing_backward_is_said_and_its_exception_is_the_users() -> None:
+    x = torch.ones(2, dtype=torch.float64, requires_grad=True)
+    with pytest.raises(RuntimeError, match="scalar outputs"), gad.record() as recorded:
+        (x * 2).backward()
+    assert any("scalar" in notice for notice in recorded.graph.notices)
+
+
+def test_the_engine_is_given_back_whatever_order_recordings_end_in() -> None:
+    entry = torch.autograd._engine_run_backward
+    outer, inner = gad.record(), gad.record()
+    outer.__enter__()
+    inner.__enter__()
+    assert torch.autograd._engine_run_backward is not entry
+    outer_backward = torch.ones((), requires_grad=True)
+    (outer_backward * 2).backward()
+    inner.__exit__(None, None, None)
+    outer.__exit__(None, None, None)
+    assert torch.autograd._engine_run_backward is entry
+    assert len(outer.graph.passes) == len(inner.graph.passes) == 1
+
+
+def test_a_bystander_thread_trains_undisturbed_and_unseen() -> None:
+    done: list[float] = []
+
+    def train() -> None:
+        model = network()
+        twin_step(model, 5)
+        done.append(model[0].weight.sum().item())
+
+    train()
+    with gad.record() as recorded:
+        thread = threading.Thread(target=train)
+        thread.start()
+        thread.join()
+        x = torch.tensor(3.0, requires_grad=True)
+        (x * x).backward()
+    assert done[0] == done[1]
+    assert len(recorded.graph.passes) == 1
+    assert sum(node.kind == "op" for node in recorded.graph.node_list) == 1
+
+
+def test_a_graph_is_there_only_after_the_block() -> None:
+    recording = gad.record()
+    with pytest.raises(TraceError, match="after the with block"):
+        _ = recording.graph
+
+
+def test_a_block_without_backward_shows_the_forward_pass() -> None:
+    x = torch.tensor(3.0, requires_grad=True)
+    with gad.record() as recorded:
+        y = x * x
+    graph = recorded.graph
+    assert not graph.has_gradients
+    assert graph.find("y").value.item() == y.item()
+    assert graph.plot().to_svg()
+
+
+def test_a_backward_pass_inside_the_program_is_part_of_it() -> None:
+    x = torch.tensor([1.0, 2.0], dtype=torch.float64, requires_grad=True)
+    with gad.record() as recorded:
+        (slope,) = torch.autograd.grad((x**3).sum(), x, create_graph=True)
+        (slope**2).sum().backward()
+    assert len(recorded.graph.passes) == 2
+    assert recorded.graph.check().ok
+    leaf = next(node for node in recorded.graph.node_list if node.kind == "leaf")
+    assert leaf.grad.array.tolist() == [36.0, 288.0]
+
+    def penalty(x: torch.Tensor) -> torch.Tensor:
+        z = torch.ones(2, dtype=torch.float64, requires_grad=True)
+        (z * 2).sum().backward()
+        return (x * z.grad).sum()
+
+    assert gad.trace(penalty, 2.0).check().ok
+
+
+class Stubborn(Exception):
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(name)
+
+    def __str__(self) -> str:
+        raise ValueError("no text")
+
+
+def test_no_exception_of_the_program_is_replaced_by_ours() -> None:
+    error = Stubborn()
+    with pytest.raises(Stubborn) as caught, gad.record():
+        raise error
+    assert caught.value is error
+
+
+def test_a_recording_is_used_once_and_keeps_no_model() -> None:
+    import gc
+    import weakref
+
+    model = network()
+    watched = weakref.ref(model)
+    with gad.record(model) as recorded:
+        model(INPUT).sum().backward()
+    del model
+    gc.collect()
+    assert watched() is None
+    with pytest.raises(TraceError, match="used once"):
+        recorded.__enter__()
+
+
+def test_a_weight_that_an_optimizer_wrote_to_keeps_its_name_and_gradient() -> None:
+    model = network()
+    with gad.record(model) as recorded:
+        twin_step(model, steps=2)
+    leaves = [node for node in recorded.graph.node_list if node.kind == "leaf" and node.grad is not None]
+    assert {node.name for node in leaves} == {name for name, _ in model.named_parameters()}
