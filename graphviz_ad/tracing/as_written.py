@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -29,22 +30,25 @@ SAME_THING = {
 }
 
 
-@dataclass(slots=True)
-class Operand:
-    """What a unit reads: a recorded value, or a number written in the program."""
+@dataclass(frozen=True, slots=True)
+class Number:
+    """An operand that is a number written in the program."""
 
     argument: str
-    use: Use | None = None
-    number: Any = None
+    number: Any
 
 
-def operands(operation: Operation) -> list[Operand]:
+Operand = Use | Number
+
+
+def operands(operation: Operation) -> Sequence[Operand]:
     """What the operation reads, in the order of its arguments; numbers that are operands of the formula included."""
-    numbers = [Operand(name, number=number) for name, number in operation.constants if is_operand(operation.op, name, number)]
-    if call_name(operation) == "square":  # runs as pow(x, 2), but nobody wrote that 2
-        numbers = []
-    found = [Operand(use.argument, use) for use in operation.uses]
-    return numbers + found if numbers and numbers[0].argument == "self" else found + numbers
+    if not operation.constants:
+        return operation.uses
+    numbers = [Number(name, number) for name, number in operation.constants if is_operand(operation.op, name, number)]
+    if not numbers or call_name(operation) == "square":  # runs as pow(x, 2), but nobody wrote that 2
+        return operation.uses
+    return [*numbers, *operation.uses] if numbers[0].argument == "self" else [*operation.uses, *numbers]
 
 
 def is_operand(op: str, argument: str, number: Any) -> bool:
@@ -56,6 +60,8 @@ def is_operand(op: str, argument: str, number: Any) -> bool:
 
 def settings(operation: Operation) -> tuple[tuple[str, str], ...]:
     """The other arguments, as text."""
+    if not operation.constants:
+        return ()
     others = [(name, value) for name, value in operation.constants if not is_operand(operation.op, name, value)]
     return tuple((name, str(value).removeprefix("torch.")) for name, value in others if is_plain(value))
 

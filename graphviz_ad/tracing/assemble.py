@@ -8,7 +8,7 @@ they are exact; which operand of the call an edge is, is found by identity, and 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -16,10 +16,11 @@ from graphviz_ad.graph import Edge, Graph, Node, Port
 from graphviz_ad.ops import written_name
 from graphviz_ad.snapshot import Snapshot, constant
 from graphviz_ad.tracing.agreement import total, verified
-from graphviz_ad.tracing.as_written import SHAPE_ONLY, Operand, call_name, operands, operation_name, reflected, settings
-from graphviz_ad.tracing.autograd_graph import AutogradGraph, BackwardPass, custom_function, node_name, stem
+from graphviz_ad.tracing.as_written import SHAPE_ONLY, Number, Operand, call_name, operands, operation_name, reflected, settings
+from graphviz_ad.tracing.autograd_graph import AutogradGraph, BackwardPass, node_name, stem
 from graphviz_ad.tracing.tape import Operation, Tape, Use, Value
 from graphviz_ad.tracing.trackable import label_of
+from graphviz_ad.tracing.values import device_name, dtype_name
 
 NUMBERS = {"lift_fresh": "tensor", "scalar_tensor": None}  # what torch.tensor(…) runs as, and a number in an operand's place
 
@@ -41,11 +42,23 @@ class Unit:
     kind: str
     operation: Operation | None = None
     label: str | None = None
-    operands: list[Operand] = field(default_factory=list)
+    operands: Sequence[Operand] = ()
     values: dict[int, Value] = field(default_factory=dict)
     autograd: int | None = None
-    settings: tuple[tuple[str, str], ...] = ()
     key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Wording:
+    """What the program calls an operation at one place, the same for each time that it runs there."""
+
+    op: str | None
+    alone: str | None
+    call: str | None
+    reflected: bool
+    names: tuple[str, ...]
+    module: tuple[str, ...]
+    source: str | None
 
 
 class Assembly:
@@ -68,8 +81,11 @@ class Assembly:
         self.unit_of_value: dict[int, Unit] = {}
         self.unit_of_node: dict[int, Unit] = {}
         self.port_of_edge: dict[tuple[int, int], int] = {}
-        self.custom = {i: cls for i, node in enumerate(autograd.nodes) if (cls := custom_function(node)) is not None}
-        self.node_names = autograd.names
+        self.custom, self.node_names = autograd.custom, autograd.names
+        self.returned: dict[int, list[tuple[int, Output]]] = {}
+        for n, output in enumerate(outputs):
+            self.returned.setdefault(output.value.number, []).append((n, output))
+        self._wordings: dict[tuple[str, int], Wording] = {}
 
     def graph(self, name: str, notices: Iterable[str]) -> Graph:
         """The finished Graph."""
@@ -82,13 +98,13 @@ class Assembly:
         nodes: list[Node] = []
         edges: list[Edge] = []
         for unit in self.units:
-            constants = self._constants(unit, len(nodes))
-            nodes.extend(constants)
+            constants: Sequence[Node] = ()
+            if unit.operation is not None and unit.operation.constants:
+                nodes += (constants := self._constants(unit, len(nodes)))
             unit.key = f"n{len(nodes)}"
-            nodes.append(self._node(unit))
-            edges.extend(self._edges(unit, [node.key for node in constants]))
-        by_key = {node.key: node for node in nodes}
-        edges = [verified(edge, by_key[edge.head]) for edge in edges]
+            nodes.append(node := self._node(unit))
+            for edge in self._edges(unit, constants):
+                edges.append(edge if edge.local is None else verified(edge, node))
         return Graph(tuple(nodes), tuple(edges), name, tuple(notices), has_gradients=self.result.problem is None)
 
     # --- units
@@ -105,35 +121,36 @@ class Assembly:
             inside = operation.place.functions[0] if operation.place.functions else None
             if inside is None:
                 group = None
-                read = [] if operation.op == "lift_fresh" else operands(operation)  # torch.tensor(…): what it lifts is nobody's variable
-                self._add(Unit(self._order(operation), "op", operation, None, read, settings=settings(operation)), operation.results)
+                read = () if operation.op == "lift_fresh" else operands(operation)  # torch.tensor(…): what it lifts is nobody's variable
+                self._add(Unit(self._order(operation), "op", operation, None, read), operation.results)
             elif group is not None and group.operation is not None and _same_call_of_function(group.operation, operation):
                 self._absorb(group, operation)
             else:
-                group = Unit(self._order(operation), "op", operation, label_of(inside))
+                group = Unit(self._order(operation), "op", operation, label_of(inside), [])
                 self._add(group, [])
                 self._absorb(group, operation)
 
     def _order(self, operation: Operation) -> tuple[int, int]:
-        return (operation.results[0], 0) if operation.results else (max(operation.clock - 1, *(use.value for use in operation.uses), 0), 1)
+        return (operation.results[0], 0) if operation.results else (max(operation.clock - 1, *(number for _, number, _, _ in operation.uses), 0), 1)
 
     def _is_artefact(self, operation: Operation) -> bool:
         """torch detaches what it saves for backward, and nobody reads that; backward() makes the gradient that it starts from."""
-        helps = operation.op in ("detach", "alias") or "_make_grads" in operation.place.inner_names
-        return helps and not any(self.tape.values[v].used for v in operation.results)
+        helps = operation.op in ("detach", "alias") or (operation.place.inner_names and "_make_grads" in operation.place.inner_names)
+        return bool(helps) and not any(self.tape.values[v].used for v in operation.results)
 
     def _absorb(self, unit: Unit, operation: Operation) -> None:
         """An operation inside a custom Function: what it reads from outside is an operand of the Function."""
         assert unit.operation is not None
+        assert isinstance(unit.operands, list)
         unit.order = max(unit.order, self._order(operation))
-        known = {operand.use.value for operand in unit.operands if operand.use is not None}
-        for operand in operands(operation):
-            if operand.use is None or operand.use.value in known or self.unit_of_value.get(operand.use.value) is unit:
+        known = {number for _, number, _, _ in unit.operands}
+        for use in operation.uses:
+            value = self.tape.values[use[1]]
+            if value.number in known or self.unit_of_value.get(value.number) is unit:
                 continue
-            value = self.tape.values[operand.use.value]
             if value.number < unit.operation.clock or value.object_id in operation.place.arguments:  # not made inside unseen, as by numpy
                 known.add(value.number)
-                unit.operands.append(operand)
+                unit.operands.append(use)
         for number in operation.results:
             self.unit_of_value[number] = unit
 
@@ -145,10 +162,10 @@ class Assembly:
 
     def _make_sources(self) -> None:
         """Leaves and data: values that no recorded operation made; aliases of written memory belong to the writer."""
-        read = {operand.use.value for unit in self.units for operand in unit.operands if operand.use is not None}
+        read = {operand[1] for unit in self.units for operand in unit.operands if not isinstance(operand, Number)}
         read |= {output.value.number for output in self.outputs}
         for value in self.tape.values:
-            if value.number in self.unit_of_value or not value.used or (value.number not in read and value.name is None):
+            if not value.used or value.number in self.unit_of_value or (value.number not in read and value.name is None):
                 continue
             if value.maker is not None:
                 maker = self.tape.operations[value.maker]
@@ -174,19 +191,22 @@ class Assembly:
             unit.autograd = i
             self.unit_of_node[i] = unit
             self.port_of_edge[i, 0] = next((port for port, held in unit.values.items() if held is value), 0)
+        index = self.autograd.index
         for value in self.tape.values:
-            if value.edge is not None and value.edge[0] in self.autograd.index:
-                self._link_value(value, self.autograd.index[value.edge[0]], value.edge[1])
+            edge = value.edge
+            if edge is not None and edge[0] in index:
+                self._link_value(value, index[edge[0]], edge[1])
 
     def _link_value(self, value: Value, i: int, number: int) -> None:
         unit = self.unit_of_value.get(value.number)
         if unit is None:
             return
-        rewritten = self._rewritten(value, i)
-        if rewritten is not None:
-            i = rewritten
-        elif unit.operation is not None and self._regenerated(value, unit.operation, i):
-            return
+        if value.is_view:
+            rewritten = self._rewritten(i)
+            if rewritten is not None:
+                i = rewritten
+            elif unit.operation is not None and self._regenerated(value, unit.operation, i):
+                return
         if (unit.label is None) == (i in self.custom):  # an operation is no custom Function, and the other way round
             return
         if unit.autograd is None and i not in self.unit_of_node:
@@ -202,16 +222,16 @@ class Assembly:
                 port = next((port for port, held in unit.values.items() if held is value), value.port)
                 self.port_of_edge.setdefault((i, number), port)
 
-    def _rewritten(self, value: Value, i: int) -> int | None:
+    def _rewritten(self, i: int) -> int | None:
         """The CopySlices behind a view whose base was written to through it: that is the node of the writing operation."""
         links = self.autograd.links[i]
-        if value.is_view and links and links[0] is not None and self.node_names[links[0][0]] == "CopySlices":
+        if links and links[0] is not None and self.node_names[links[0][0]] == "CopySlices":
             return links[0][0]
         return None
 
     def _regenerated(self, value: Value, operation: Operation, i: int) -> bool:
         """Whether node i only makes a view anew after its base was written to, and is not the node of the writer."""
-        return value.is_view and operation.mutates and self.node_names[i] != "CopySlices" and value.number not in operation.results
+        return operation.mutates and self.node_names[i] != "CopySlices" and value.number not in operation.results
 
     def _make_unexplained(self) -> None:
         """Autograd nodes that no recorded operation explains: made before the trace, or views made anew."""
@@ -237,39 +257,61 @@ class Assembly:
     # --- nodes
 
     def _constants(self, unit: Unit, first: int) -> list[Node]:
-        numbers = [operand for operand in unit.operands if operand.use is None]
+        numbers = [operand.number for operand in unit.operands if isinstance(operand, Number)]
+        source = self._wording(unit.operation).source if numbers and unit.operation is not None else None
         return [
-            Node(
-                f"n{first + i}", "data", cut="data", ports=(Port((), type(operand.number).__name__, value=constant(operand.number)),), source=self._source(unit)
-            )
-            for i, operand in enumerate(numbers)
+            Node(f"n{first + i}", "data", cut="data", ports=(Port((), type(number).__name__, value=constant(number)),), source=source)
+            for i, number in enumerate(numbers)
         ]
 
     def _node(self, unit: Unit) -> Node:
         operation, kind, i = unit.operation, unit.kind, unit.autograd
+        wording = self._wording(operation) if operation is not None else None
         if kind == "op" and operation is not None and not unit.operands:
             kind = "data"
         recorded = i is not None and kind != "leaf"
         requires_grad = kind == "leaf" or recorded or self._wanted_gradient(unit)
         ports = self._ports(unit)
-        name, ports = self._named(ports, unit)
+        call = None if operation is None else self.tape.call(operation.call)
+        names = wording.names if wording is not None and wording.names and self._last_of_call[call] is unit else ()
+        if len(ports) == 1:
+            name = ports[0].name or (names[0] if names else None)
+        else:
+            name, ports = self._named(ports, unit, names)
         return Node(
             unit.key,
             kind,
-            self._op(unit),
+            self._op(unit, wording, call),
             name,
             ports,
             (self.node_names[i],) if recorded and i is not None else self._unreached_names(unit) if kind == "op" else (),
             requires_grad,
             self._cut(unit, ports, requires_grad),
-            self._module(operation) if operation is not None and kind != "leaf" else (),
-            self._source(unit),
+            wording.module if wording is not None and kind != "leaf" else (),
+            wording.source if wording is not None else None,
             (),
-            unit.settings,
-            self.tape.call(operation.call) if operation is not None else None,
-            call_name(operation) if operation is not None else None,
+            settings(operation) if operation is not None and unit.label is None else (),
+            call,
+            wording.call if wording is not None else None,
             self._backward_order.get(i),
         )
+
+    def _wording(self, operation: Operation) -> Wording:
+        place = operation.place
+        key = (operation.schema.name, id(place))
+        known = self._wordings.get(key)
+        if known is None:
+            modules = [self.module_names.get(id(module), type(module).__name__) for module in place.modules]
+            known = self._wordings[key] = Wording(
+                written_name(operation.op),
+                operation_name(operation),
+                call_name(operation),
+                reflected(operation),
+                place.namer.names if place.namer is not None else (),
+                tuple(name for name in modules if name),
+                place.user.source if place.user is not None and self.tape.capture.source else None,
+            )
+        return known
 
     @cached_property
     def _backward_order(self) -> dict[int | None, int]:
@@ -280,41 +322,42 @@ class Assembly:
         edges = [value.edge for value in unit.values.values() if value.edge is not None]
         return tuple(dict.fromkeys(node_name(self.tape.nodes[edge[0]]) for edge in edges if edge[0] not in self.autograd.index))[:1]
 
-    def _op(self, unit: Unit) -> str | None:
+    def _op(self, unit: Unit, wording: Wording | None, call: int | None) -> str | None:
+        """As it is written in the program, where the call is this one operation; ATen's name, where it is one of several."""
         if unit.label is not None:
             return unit.label
-        if unit.operation is not None:
-            return self._operation_name(unit.operation)
+        if unit.operation is not None and wording is not None:
+            if unit.operation.op in NUMBERS:
+                return NUMBERS[unit.operation.op]
+            return wording.alone if self._call_sizes[call] == 1 else wording.op
         if unit.kind == "op" and unit.autograd is not None:
             return written_name(stem(self.node_names[unit.autograd]))
         return None
 
-    def _operation_name(self, operation: Operation) -> str | None:
-        """As it is written in the program, where the call is this one operation; ATen's name, where it is one of several."""
-        if operation.op in NUMBERS:
-            return NUMBERS[operation.op]
-        return operation_name(operation) if self._call_sizes[self.tape.call(operation.call)] == 1 else written_name(operation.op)
-
     @cached_property
-    def _call_sizes(self) -> Counter[int]:
+    def _call_sizes(self) -> Counter[int | None]:
         return Counter(self.tape.call(unit.operation.call) for unit in self.units if unit.operation is not None)
 
+    @cached_property
+    def _last_of_call(self) -> dict[int | None, Unit]:
+        return {self.tape.call(unit.operation.call): unit for unit in self.units if unit.operation is not None}
+
     def _ports(self, unit: Unit) -> tuple[Port, ...]:
-        values = unit.values
-        last = max((port for port, value in values.items() if value.used or value.edge is not None), default=0)
+        values, i = unit.values, unit.autograd
+        row = self.result.node_grads.get(i, ()) if i is not None else None
+        if row is not None and len(row) <= 1 and len(values) == 1 and 0 in values and i not in self.autograd.variables:  # the usual case
+            return (self._port(values[0], row[0] if row else None),)
         grads = self._grads(unit)
-        held = self.result.leaf_totals.get(unit.autograd) if unit.autograd is not None else None
+        held = self.result.leaf_totals.get(i) if i is not None and self.result.leaf_totals else None
+        last = max((port for port, value in values.items() if value.used or value.edge is not None), default=0)
         return tuple(self._port(values.get(port), grads.get(port), held) for port in range(max(last, max(grads, default=0)) + 1))
 
     def _grads(self, unit: Unit) -> dict[int, Snapshot | None]:
         i = unit.autograd
         if i is None:
-            bare = {-1 - n: output for n, output in enumerate(self.outputs)}
+            leaf_grads = self.result.leaf_grads
             return {
-                port: self.result.leaf_grads[k]
-                for k, output in bare.items()
-                for port, value in unit.values.items()
-                if output.value is value and k in self.result.leaf_grads
+                port: leaf_grads[-1 - n] for port, value in unit.values.items() for n, _ in self.returned.get(value.number, ()) if -1 - n in leaf_grads
             }
         if i in self.autograd.variables:
             return {self.port_of_edge.get((i, 0), 0): self.result.leaf_grads.get(i)}
@@ -323,63 +366,40 @@ class Assembly:
     def _port(self, value: Value | None, grad: Snapshot | None, grad_total: Snapshot | None = None) -> Port:
         if value is None:
             return Port(grad=grad)
-        seeds = [output for output in self.outputs if output.value is value]
-        return Port(
-            value.shape,
-            value.dtype,
-            value.device,
-            value.snapshot,
-            grad,
-            total([output.seed for output in seeds]),
-            grad_total,
-            value.name or next((output.name for output in seeds if output.name), None),
-            bool(seeds),
-        )
+        shape, dtype, device = value.shape, dtype_name(value.dtype), device_name(value.device)
+        outputs = self.returned.get(value.number)
+        if outputs is None:
+            return Port(shape, dtype, device, value.snapshot, grad, None, grad_total, value.name)
+        name = value.name or next((output.name for _, output in outputs if output.name), None)
+        return Port(shape, dtype, device, value.snapshot, grad, total([output.seed for _, output in outputs]), grad_total, name, True)
 
-    def _named(self, ports: tuple[Port, ...], unit: Unit) -> tuple[str | None, tuple[Port, ...]]:
+    def _named(self, ports: tuple[Port, ...], unit: Unit, names: tuple[str, ...]) -> tuple[str | None, tuple[Port, ...]]:
         """The variable that takes the result; several variables that take one each name the ports instead."""
         given = next((value.name for value in unit.values.values() if value.name), None)
-        namer = unit.operation.place.namer if unit.operation else None
-        names = namer.names if namer and self._ends_call(unit) else ()
         if len(names) > 1 and len(names) >= len(ports) > 1:
             return given, tuple(replace(port, name=port.name or name) for port, name in zip(ports, names, strict=False))
         return given or (names[0] if names else None) or next((port.name for port in ports if port.name), None), ports
-
-    def _ends_call(self, unit: Unit) -> bool:
-        """Whether this unit makes the result of the call it belongs to."""
-        return unit.operation is not None and self._last_of_call[self.tape.call(unit.operation.call)] is unit
-
-    @cached_property
-    def _last_of_call(self) -> dict[int, Unit]:
-        return {self.tape.call(unit.operation.call): unit for unit in self.units if unit.operation is not None}
-
-    def _module(self, operation: Operation) -> tuple[str, ...]:
-        names = [self.module_names.get(id(module), type(module).__name__) for module in operation.place.modules]
-        return tuple(name for name in names if name)
-
-    def _source(self, unit: Unit) -> str | None:
-        user = unit.operation.place.user if unit.operation and self.tape.capture.source else None
-        return user.source if user else None
 
     def _wanted_gradient(self, unit: Unit) -> bool:
         """Whether the result of an operation that no output depends on requires grad: as its readers saw it, else as torch's rules say."""
         operation, read = unit.operation, [value for value in unit.values.values() if value.used]
         if operation is None or read:
             return any(value.requires_grad for value in read)
-        wanted = operation.grad_enabled and any(use.requires_grad for use in operation.uses)
+        wanted = operation.grad_enabled and any(wanted for _, _, wanted, _ in operation.uses)
         return wanted and any(value.differentiable for value in unit.values.values()) and operation.op not in ("detach", *SHAPE_ONLY)
 
     def _cut(self, unit: Unit, ports: tuple[Port, ...], requires_grad: bool) -> str | None:
         """Why no gradient arrived here; None where one did."""
-        if any(port.grad is not None for port in ports):
-            return None
+        for port in ports:
+            if port.grad is not None:
+                return None
         if not requires_grad:
             return self._why_unrecorded(unit) or "data"
         return "unreached" if self.result.problem is None else None
 
     def _why_unrecorded(self, unit: Unit) -> str | None:
         operation = unit.operation
-        if operation is None or not any(use.requires_grad for use in operation.uses):
+        if operation is None or not any(wanted for _, _, wanted, _ in operation.uses):
             return None
         if operation.op in ("detach", "alias"):
             return "detach"
@@ -391,33 +411,28 @@ class Assembly:
 
     # --- edges
 
-    def _edges(self, unit: Unit, constants: list[str]) -> list[Edge]:
+    def _edges(self, unit: Unit, constants: Sequence[Node]) -> list[Edge]:
         slots = self._slots(unit)
         numbers = iter(constants)
         edges = []
-        taken = set()
         for position, operand in enumerate(unit.operands):
-            if operand.use is None:
-                edges.append(Edge(next(numbers), unit.key, position, cut="data"))
-                continue
             slot = slots.get(position)
-            if slot is not None:
-                taken.add(slot)
-                edge = self._autograd_edge(unit, slot, position, "exact")
-                held = self.unit_of_value.get(operand.use.value)
-                # A leaf may have been written to since, by an optimizer: the edge comes from what it held then.
-                edges.append(replace(edge, tail=held.key) if operand.use.edge is None and held is not None else edge)
-            else:
-                plain = self._plain_edge(unit, operand.use, position)
-                if plain is not None:
-                    edges.append(plain)
-        position = len(unit.operands)
-        known = unit.operation is None or unit.label is not None
-        for slot, link in enumerate(self._links(unit)):
-            if link is not None and slot not in taken:
-                edges.append(self._autograd_edge(unit, slot, position, "exact" if known else "guess"))
-                position += 1
-        if unit.operation is not None and unit.label is None and reflected(unit.operation) and len(edges) == 2:
+            if isinstance(operand, Number):
+                edges.append(Edge(next(numbers).key, unit.key, position, cut="data"))
+            elif slot is not None:
+                tail = None
+                if operand[3] is None:  # a leaf may have been written to since, by an optimizer: the edge comes from what it held then
+                    tail = self.unit_of_value.get(operand[1])
+                edges.append(self._autograd_edge(unit, slot, position, "exact", tail))
+            elif (plain := self._plain_edge(unit, operand, position)) is not None:
+                edges.append(plain)
+        links = self._links(unit)
+        if len(slots) < len(links):
+            position, taken = len(unit.operands), set(slots.values())
+            match = "exact" if unit.operation is None or unit.label is not None else "guess"
+            more = [slot for slot, link in enumerate(links) if link is not None and slot not in taken]
+            edges += [self._autograd_edge(unit, slot, position + n, match) for n, slot in enumerate(more)]
+        if len(edges) == 2 and unit.operation is not None and unit.label is None and self._wording(unit.operation).reflected:
             edges = [replace(edges[1], slot=0), replace(edges[0], slot=1)]
         return edges
 
@@ -426,41 +441,45 @@ class Assembly:
 
     def _slots(self, unit: Unit) -> dict[int, int]:
         """Operand -> slot of the autograd node, by identity of what both say the operand came from."""
-        found: dict[int, int] = {}
-        wanted = [(slot, link) for slot, link in enumerate(self._links(unit)) if link is not None]
-        for slot, link in wanted:
-            for position, operand in enumerate(unit.operands):
-                if position not in found and operand.use is not None and self._came_from(operand.use) == link:
-                    found[position] = slot
-                    break
-        return found
+        links = self._links(unit)
+        if not links:
+            return {}
+        positions: dict[tuple[int, int] | None, list[int]] = {}
+        for position in range(len(unit.operands) - 1, -1, -1):
+            operand = unit.operands[position]
+            if type(operand) is tuple:
+                positions.setdefault(self._came_from(operand), []).append(position)
+        return {positions[link].pop(): slot for slot, link in enumerate(links) if link is not None and positions.get(link)}
 
     def _came_from(self, use: Use) -> tuple[int, int] | None:
-        if use.edge is not None:
-            return (self.autograd.index[use.edge[0]], use.edge[1]) if use.edge[0] in self.autograd.index else None
-        leaf = self.leaf_of_object.get(self.tape.values[use.value].object_id) if use.requires_grad else None
+        _, number, wanted, edge = use
+        if edge is not None:
+            i = self.autograd.index.get(edge[0])
+            return None if i is None else (i, edge[1])
+        leaf = self.leaf_of_object.get(self.tape.values[number].object_id) if wanted else None
         return (leaf, 0) if leaf is not None else None
 
-    def _autograd_edge(self, unit: Unit, slot: int, position: int, match: str) -> Edge:
+    def _autograd_edge(self, unit: Unit, slot: int, position: int, match: str, tail: Unit | None = None) -> Edge:
         assert unit.autograd is not None
         link = self._links(unit)[slot]
         assert link is not None
         grads, locals_ = self.result.edge_grads.get(unit.autograd, ()), self.result.locals.get(unit.autograd, ())
         grad = grads[slot] if slot < len(grads) else None
         local = locals_[slot] if slot < len(locals_) else None
-        return Edge(self.unit_of_node[link[0]].key, unit.key, position, self.port_of_edge.get(link, link[1]), local, grad, match=match)
+        tail = tail or self.unit_of_node[link[0]]
+        return Edge(tail.key, unit.key, position, self.port_of_edge.get(link, link[1]), local, grad, None, match)
 
     def _plain_edge(self, unit: Unit, use: Use, position: int) -> Edge | None:
         """An edge along which autograd sends nothing, with the reason."""
-        tail = self.unit_of_value.get(use.value)
+        value = self.tape.values[use[1]]
+        tail = self.unit_of_value.get(value.number)
         if tail is None or tail is unit:
             return None
-        value = self.tape.values[use.value]
         port = next((port for port, held in tail.values.items() if held is value), value.port)
         return Edge(tail.key, unit.key, position, port, cut=self._edge_cut(unit, use))
 
     def _edge_cut(self, unit: Unit, use: Use) -> str:
-        if not use.requires_grad:
+        if not use[2]:
             return "data"
         if unit.kind == "leaf":
             return self._why_unrecorded(unit) or "non-differentiable"

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property, partial
 from typing import Any
 
 import torch
@@ -14,7 +15,7 @@ from torch import Tensor
 
 from graphviz_ad.errors import TraceError
 from graphviz_ad.snapshot import Snapshot
-from graphviz_ad.tracing.torch_private import hidden_from_modes
+from graphviz_ad.tracing.torch_private import hidden_from_modes, modes_are_active
 from graphviz_ad.tracing.values import SAME_ELEMENTS, Keeper
 
 
@@ -31,14 +32,15 @@ class AutogradGraph:
     index: dict[int, int]
     variables: dict[int, Tensor]
 
-    @property
+    @cached_property
     def names(self) -> list[str]:
         """What torch calls each node."""
         return [node_name(node) for node in self.nodes]
 
-    def is_custom(self, i: int) -> bool:
-        """Whether node i is a user's torch.autograd.Function."""
-        return custom_function(self.nodes[i]) is not None
+    @cached_property
+    def custom(self) -> dict[int, type]:
+        """The nodes that are the backward of a user's torch.autograd.Function, with that."""
+        return {i: cls for i, node in enumerate(self.nodes) if (cls := custom_function(node)) is not None}
 
     def release(self) -> None:
         """Let go of the nodes, consumers first.
@@ -60,7 +62,12 @@ def custom_function(node: Any) -> type | None:
 
 def node_name(node: Any) -> str:
     """ "SinBackward0"."""
-    return str(node.name()).rpartition("::")[2]
+    return _without_namespace(node.name())
+
+
+@cache
+def _without_namespace(name: str) -> str:
+    return name.rpartition("::")[2]
 
 
 def walk(roots: Sequence[Any], limit: int | None = None) -> AutogradGraph:
@@ -149,62 +156,100 @@ def run(
 @contextmanager
 def watching(graph: AutogradGraph, result: BackwardPass, keeper: Keeper, pointwise: Callable[[int], bool]) -> Iterator[None]:
     """While this is open, a backward pass over the graph notes everything in `result`."""
+    watch = _Watch(graph, result, keeper, pointwise)
     handles = []
     try:
         for i, node in enumerate(graph.nodes):
             if i in graph.variables:  # before accumulation: hooks of the user may change .grad right after it
-                handles.append(node.register_prehook(_leaf_hook(i, result, keeper)))
+                handles.append(node.register_prehook(partial(watch.arrived, i)))
             else:
-                handles.append(node.register_hook(_hook(graph, i, result, keeper, pointwise)))
+                handles.append(node.register_hook(partial(watch.ran, i)))
         yield
     finally:
         for handle in handles:
             handle.remove()
 
 
-def _leaf_hook(i: int, result: BackwardPass, keeper: Keeper) -> Callable[..., None]:
-    def note(grad_outputs: Any) -> None:
-        result.leaf_grads[i] = keeper.gradient(grad_outputs[0])
+class _Watch:
+    """Notes what flows through the nodes of one backward pass."""
 
-    return note
+    def __init__(self, graph: AutogradGraph, result: BackwardPass, keeper: Keeper, pointwise: Callable[[int], bool]) -> None:
+        self.graph, self.result, self.keeper, self.pointwise = graph, result, keeper, pointwise
+        self._custom = graph.custom if keeper.capture.local else {}
+        self._reshapes = [stem(name) in SAME_ELEMENTS for name in graph.names]
+        self._ones: dict[tuple[torch.dtype, torch.device], Tensor] = {}
+        # What left the node that ran last, held weakly, and what was kept of it: in most graphs that is what arrives at the next one.
+        self._left: list[tuple[weakref.ref[Tensor], int, Snapshot | None]] = []
+
+    def arrived(self, i: int, grad_outputs: Any) -> None:
+        """A gradient arrives at a leaf."""
+        self.result.leaf_grads[i] = self._seen(grad_outputs[0])
+
+    def ran(self, i: int, grad_inputs: Any, grad_outputs: Any) -> None:
+        """Node i made ``grad_inputs`` of ``grad_outputs``; the names are those of torch's hooks."""
+        if torch.is_grad_enabled():  # the graph of the gradient is being built, and we are no part of it
+            with torch.no_grad():
+                self._note(i, grad_inputs, grad_outputs)
+        else:
+            self._note(i, grad_inputs, grad_outputs)
+
+    def _note(self, i: int, grad_inputs: Any, grad_outputs: Any) -> None:
+        result, gradient = self.result, self.keeper.gradient
+        result.order.append(i)
+        result.node_grads[i] = arrived = tuple([self._seen(grad) for grad in grad_outputs])
+        same = arrived[0] if self._reshapes[i] and len(arrived) == 1 else None
+        result.edge_grads[i] = kept = tuple([gradient(grad, same) for grad in grad_inputs])
+        if self.keeper.capture.local and i not in self._custom:
+            found = self._local(i, grad_outputs)
+            if found:
+                result.locals[i] = found
+        self._left = [(weakref.ref(grad), grad._version, snapshot) for grad, snapshot in zip(grad_inputs, kept, strict=True) if _has_version(grad)]
+
+    def _seen(self, grad: Tensor | None) -> Snapshot | None:
+        """What is kept of an arriving gradient; taken once, if it is what the last node sent."""
+        for left, version, kept in self._left:
+            if left() is grad and grad is not None and version == grad._version:
+                return kept
+        return self.keeper.gradient(grad)
+
+    def _local(self, i: int, grad_outputs: Any) -> tuple[Snapshot | None, ...]:
+        """∂out/∂operand for each operand: what the node makes of a gradient of ones.
+
+        That is the derivative itself for a result of one element, and the diagonal of the Jacobian for an elementwise operation, in the
+        shape after broadcasting. Asked inside the node's own hook, its buffers are still there.
+        """
+        if len(grad_outputs) != 1:
+            return ()
+        upstream = grad_outputs[0]
+        if type(upstream) is not Tensor:  # None; and torch may crash when a node is called with a subclass
+            return ()
+        count = upstream.numel()
+        if count > self.keeper.capture.whole or not (count == 1 or self.pointwise(i)) or upstream.is_complex():
+            return ()
+        try:
+            if modes_are_active():
+                with hidden_from_modes():
+                    found = self.graph.nodes[i](torch.ones_like(upstream))
+            else:
+                found = self.graph.nodes[i](self._one(upstream))
+        except Exception:  # a node that cannot be asked twice has no local derivative to show
+            return ()
+        gradient = self.keeper.gradient
+        return tuple([gradient(grad) for grad in found]) if isinstance(found, tuple) else (gradient(found),)
+
+    def _one(self, upstream: Tensor) -> Tensor:
+        """A gradient of ones; the same one again for plain numbers, as long as nobody wrote to it."""
+        if upstream.dim():
+            return torch.ones_like(upstream)
+        key = (upstream.dtype, upstream.device)
+        one = self._ones.get(key)
+        if one is None or one._version:
+            one = self._ones[key] = torch.ones_like(upstream)
+        return one
 
 
-def _hook(graph: AutogradGraph, i: int, result: BackwardPass, keeper: Keeper, pointwise: Callable[[int], bool]) -> Callable[..., None]:
-    reshapes = stem(node_name(graph.nodes[i])) in SAME_ELEMENTS
-
-    def note(grad_inputs: Any, grad_outputs: Any) -> None:
-        with torch.no_grad():
-            result.order.append(i)
-            result.node_grads[i] = arrived = tuple(keeper.gradient(grad) for grad in grad_outputs)
-            same = arrived[0] if reshapes and len(arrived) == 1 else None
-            result.edge_grads[i] = tuple(keeper.gradient(grad, same) for grad in grad_inputs)
-            if keeper.capture.local and not graph.is_custom(i):
-                found = _local(graph.nodes[i], grad_outputs, keeper, pointwise(i))
-                if found:
-                    result.locals[i] = found
-
-    return note
-
-
-def _local(node: Any, grad_outputs: Any, keeper: Keeper, pointwise: bool) -> tuple[Snapshot | None, ...]:
-    """∂out/∂operand for each operand: what the node makes of a gradient of ones.
-
-    That is the derivative itself for a result of one element, and the diagonal of the Jacobian for an elementwise operation, in the
-    shape after broadcasting. Asked inside the node's own hook, its buffers are still there.
-    """
-    if len(grad_outputs) != 1 or grad_outputs[0] is None:
-        return ()
-    upstream = grad_outputs[0]
-    if type(upstream) is not Tensor:  # torch may crash when a node is called with a subclass
-        return ()
-    if upstream.is_complex() or upstream.numel() > keeper.capture.whole or not (pointwise or upstream.numel() == 1):
-        return ()
-    try:
-        with hidden_from_modes():
-            found = node(torch.ones_like(upstream))
-    except Exception:  # a node that cannot be asked twice has no local derivative to show
-        return ()
-    return tuple(keeper.gradient(grad) for grad in (found if isinstance(found, tuple) else (found,)))
+def _has_version(grad: Tensor | None) -> bool:
+    return grad is not None and not grad.is_inference()
 
 
 def in_terms_of(graph: AutogradGraph, result: BackwardPass, other: AutogradGraph) -> BackwardPass:

@@ -13,6 +13,7 @@ from graphviz_ad.errors import TraceError
 from graphviz_ad.graph import Graph
 from graphviz_ad.tracing.assemble import Assembly, Output
 from graphviz_ad.tracing.autograd_graph import AutogradGraph, BackwardPass, is_pointwise, run, walk
+from graphviz_ad.tracing.collector import at_rest
 from graphviz_ad.tracing.inputs import as_tensors, input_dtype, module_names, name_inputs, surroundings
 from graphviz_ad.tracing.outputs import differentiable_outputs, upstream_gradients
 from graphviz_ad.tracing.stack_depth import safe_depth
@@ -96,9 +97,10 @@ def finish(
     try:
         outputs = differentiable_outputs(returned.pop(), name)
         seeds = upstream_gradients([tensor for _, tensor in outputs], grad_outputs)
-        autograd = walk([tensor.grad_fn for _, tensor in outputs], limit=safe_depth() if retain else None)
-        result = backward(tape, autograd, [tensor for _, tensor in outputs], seeds, retain=retain)
-        graph = describe(tape, autograd, result, outputs, seeds, name, names, notices)
+        with at_rest():
+            autograd = walk([tensor.grad_fn for _, tensor in outputs], limit=safe_depth() if retain else None)
+            result = backward(tape, autograd, [tensor for _, tensor in outputs], seeds, retain=retain)
+            graph = describe(tape, autograd, result, outputs, seeds, name, names, notices)
     finally:
         # Only now, and in this order: what holds the deep graph goes first, then its nodes one by one.
         outputs = seeds = None  # type: ignore[assignment]

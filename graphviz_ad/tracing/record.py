@@ -23,6 +23,7 @@ from graphviz_ad.graph import Graph
 from graphviz_ad.snapshot import Snapshot
 from graphviz_ad.tracing.assemble import Assembly, Output
 from graphviz_ad.tracing.autograd_graph import AutogradGraph, BackwardPass, in_terms_of, is_pointwise, walk, watching
+from graphviz_ad.tracing.collector import at_rest
 from graphviz_ad.tracing.inputs import module_names, name_parameters
 from graphviz_ad.tracing.stack_depth import safe_depth
 from graphviz_ad.tracing.tape import Recorder, Tape, Value
@@ -148,7 +149,8 @@ class Recording:
         names = module_names(self._module, self._namespace)
         title = type(self._module).__name__ if self._module is not None else "recording"
         try:
-            graphs = [self._graph_of(done, whole, names, title, notices) for done in self._passes] or [self._unfinished(whole, names, title, notices)]
+            with at_rest():
+                graphs = [self._graph_of(done, whole, names, title, notices) for done in self._passes] or [self._unfinished(whole, names, title, notices)]
         finally:
             tape.nodes.clear()
             for done in self._passes:

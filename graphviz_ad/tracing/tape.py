@@ -10,9 +10,9 @@ from __future__ import annotations
 import sys
 import threading
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from types import CodeType
 from typing import Any
@@ -24,7 +24,7 @@ from graphviz_ad.capture import Capture
 from graphviz_ad.snapshot import Snapshot
 from graphviz_ad.tracing.stack import Place, StackReader
 from graphviz_ad.tracing.torch_private import DispatchMode, sequence_number
-from graphviz_ad.tracing.values import SAME_ELEMENTS, Keeper, device_name, dtype_name, shape_of
+from graphviz_ad.tracing.values import SAME_ELEMENTS, Keeper, dtype_name, shape_of
 
 PLUMBING = {"prim", "profiler"}  # operations that compute nothing
 UNINITIALISED = {"empty", "empty_like", "empty_strided", "new_empty", "new_empty_strided", "empty_permuted"}  # what they hold means nothing
@@ -32,54 +32,66 @@ UNINITIALISED = {"empty", "empty_like", "empty_strided", "new_empty", "new_empty
 Edge = tuple[int, int]  # identity of an autograd node, which the tape keeps alive, and the number of its output
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Value:
-    """One tensor at one moment: what made it (None: it was there before) and what it held."""
+    """One tensor at one moment: what made it (None: it was there before) and what it held.
+
+    ``reference`` and ``object_id`` are of the tensor itself, which is not kept alive.
+    """
 
     number: int
     maker: int | None
     port: int
     shape: tuple[int, ...]
-    dtype: str
-    device: str
+    dtype: torch.dtype
+    device: torch.device
     snapshot: Snapshot | None
     requires_grad: bool
-    is_leaf: bool
-    differentiable: bool
     is_view: bool
+    reference: weakref.ref[Tensor]
+    object_id: int
+    is_leaf: bool = False
+    used: bool = False
     edge: Edge | None = None
     name: str | None = None
-    used: bool = False
-    object_id: int = 0
+
+    @property
+    def differentiable(self) -> bool:
+        """Whether a tensor of this dtype can have a gradient."""
+        return self.dtype.is_floating_point or self.dtype.is_complex
 
 
-@dataclass(slots=True)
-class Use:
-    """An operand: the value, under which argument, and whether autograd wanted its gradient then."""
-
-    argument: str
-    value: int
-    requires_grad: bool
-    edge: Edge | None
+# An operand: its argument, the number of its value, whether autograd wanted its gradient then, its edge. A plain tuple of plain things:
+# of those Python's garbage collector keeps no account, and a long program has as many as anything else.
+Use = tuple[str, int, bool, Edge | None]
+Constants = Sequence[tuple[str, Any]]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Operation:
-    """One dispatched operation."""
+    """One dispatched operation; ``clock`` is how many values there were before it, ``moment`` how many autograd nodes."""
 
     number: int
-    op: str
-    uses: list[Use]
-    constants: list[tuple[str, Any]]
+    schema: Schema
+    uses: Sequence[Use]
+    constants: Constants
     place: Place
     call: int
     grad_enabled: bool
     inference: bool
-    pointwise: bool
     moment: int
     clock: int
-    mutates: bool = False
-    results: list[int] = field(default_factory=list)
+    results: Sequence[int] = ()
+
+    @property
+    def op(self) -> str:
+        """ATen's name, without the overload."""
+        return self.schema.name
+
+    @property
+    def mutates(self) -> bool:
+        """Whether it writes to an operand."""
+        return bool(self.schema.written)
 
 
 class Schema:
@@ -89,12 +101,18 @@ class Schema:
         schema = getattr(overload, "_schema", None)
         packet = getattr(overload, "_overloadpacket", None)
         self.name: str = packet.__name__ if packet is not None else str(overload)
-        self.arguments = [argument.name for argument in schema.arguments] if schema else []
+        self.arguments = tuple(argument.name for argument in schema.arguments) if schema else ()
         self.written = tuple(i for i, a in enumerate(schema.arguments) if a.alias_info is not None and a.alias_info.is_write) if schema else ()
         self.in_place = bool(self.written) and (self.name.endswith("_") or not (schema and schema.returns))
-        self.pointwise = torch.Tag.pointwise in getattr(overload, "tags", ())
         # What returns no tensor, such as sym_size, is a question; torch may hold locks on the tensor while it asks. item() is seen.
-        self.computes = schema is None or bool(self.written) or self.name == "_local_scalar_dense" or any("Tensor" in str(r.type) for r in schema.returns)
+        computes = schema is None or bool(self.written) or self.name == "_local_scalar_dense" or any("Tensor" in str(r.type) for r in schema.returns)
+        self.recorded = computes and getattr(overload, "namespace", None) not in PLUMBING
+        self.makes_nothing_known = self.name in UNINITIALISED
+        self.keeps_elements = self.name in SAME_ELEMENTS
+
+    def named(self, args: Sequence[Any]) -> Iterable[tuple[str, Any]]:
+        """The positional arguments with their names."""
+        return zip(self.arguments or map(str, range(len(args))), args, strict=False)
 
     def argument(self, index: int) -> str:
         """Name of the positional argument ``index``."""
@@ -124,11 +142,11 @@ class Tape:
         self.problems: list[str] = []
         self.nodes: dict[int, Any] = {}
         self.calls: list[int] = []  # union-find: call -> its parent
-        self._objects: dict[int, tuple[weakref.ref[Tensor], int]] = {}
+        self._objects: dict[int, Value] = {}
         self._storages: dict[int, int] = {}
         self._names: dict[int, tuple[weakref.ref[Tensor], str]] = {}
         self._stack = StackReader(stop)
-        self._lowest = self._lowest_counts()
+        self._lowest, self._lowest_in_list = self._lowest_counts()
 
     @staticmethod
     def _lowest_counts() -> tuple[int, int]:
@@ -138,54 +156,51 @@ class Tape:
 
     def value_of(self, tensor: Tensor) -> Value:
         """The value that a tensor object holds now; an unknown tensor becomes a value that was there before."""
-        known = self._objects.get(id(tensor))
-        if known is None or known[0]() is not tensor:
-            return self._new_value(tensor, None, 0)
-        value = self.values[known[1]]
+        value = self._objects.get(id(tensor))
+        if value is None or value.reference() is not tensor:
+            return self._new_value(tensor, None, 0, self.keeper.value(tensor))
         if self._storages:  # was its memory written through another view since?
             writer = self._storages.get(_storage(tensor))
             if writer is not None and writer > value.number:
                 last = self.values[writer]
-                return self._new_value(tensor, last.maker, last.port)
+                return self._new_value(tensor, last.maker, last.port, self.keeper.value(tensor))
         return value
 
     def known(self, tensor: Tensor) -> Value | None:
         """The value that a tensor object holds, if the tape has met it."""
-        known = self._objects.get(id(tensor))
-        return self.values[known[1]] if known is not None and known[0]() is tensor else None
+        value = self._objects.get(id(tensor))
+        return value if value is not None and value.reference() is tensor else None
 
-    def _new_value(self, tensor: Tensor, maker: int | None, port: int) -> Value:
-        snapshot = self._snapshot(tensor, maker)
+    def _new_value(self, tensor: Tensor, maker: int | None, port: int, snapshot: Snapshot | None) -> Value:
+        key, requires_grad = id(tensor), tensor.requires_grad
         value = Value(
             len(self.values),
             maker,
             port,
             shape_of(tensor),
-            dtype_name(tensor.dtype),
-            device_name(tensor.device),
+            tensor.dtype,
+            tensor.device,
             snapshot,
-            tensor.requires_grad,
-            False,
-            tensor.is_floating_point() or tensor.is_complex(),
+            requires_grad,
             tensor._is_view(),
-            object_id=id(tensor),
+            weakref.ref(tensor),
+            key,
         )
-        is_updated_leaf = maker is not None and tensor.requires_grad and tensor.is_leaf  # by an optimizer, or when it was initialised
-        named = self._names.get(id(tensor)) if maker is None or is_updated_leaf else None
-        if named is not None and named[0]() is tensor:
-            value.name = named[1]
+        named = self._names.get(key)
+        if named is not None and named[0]() is tensor and (maker is None or (requires_grad and tensor.is_leaf)):
+            value.name = named[1]  # the leaf as it was found, or updated by an optimizer, or initialised
         self.values.append(value)
-        self._objects[id(tensor)] = (weakref.ref(tensor), value.number)
+        self._objects[key] = value
         return value
 
-    def _snapshot(self, tensor: Tensor, maker: int | None) -> Snapshot | None:
-        if maker is None:
-            return self.keeper.value(tensor)
-        operation = self.operations[maker]
-        if operation.op in UNINITIALISED:
-            return Snapshot(shape_of(tensor), dtype_name(tensor.dtype), missing="uninitialised memory")
-        same = self.values[operation.uses[0].value].snapshot if operation.op in SAME_ELEMENTS and operation.uses else None
-        return self.keeper.value(tensor, same)
+    def _result(self, tensor: Tensor, operation: Operation, port: int) -> int:
+        """The number of the new value that an operation made."""
+        if operation.schema.makes_nothing_known:
+            snapshot = Snapshot(shape_of(tensor), dtype_name(tensor.dtype), missing="uninitialised memory")
+        else:
+            same = self.values[operation.uses[0][1]].snapshot if operation.schema.keeps_elements and operation.uses else None
+            snapshot = self.keeper.value(tensor, same)  # type: ignore[assignment]
+        return self._new_value(tensor, operation.number, port, snapshot).number
 
     def untouched(self, names: Mapping[int, str]) -> list[str]:
         """Those of the named tensors, by identity, that no operation has read."""
@@ -194,10 +209,10 @@ class Tape:
     def loose_ends(self) -> list[Any]:
         """The autograd nodes of results that live and that nobody has read."""
         found = []
-        for reference, number in list(self._objects.values()):
-            tensor = reference()
-            if tensor is not None and not self.values[number].used and tensor.requires_grad and tensor.grad_fn is not None:
-                self.edge_of(tensor, self.values[number])
+        for value in list(self._objects.values()):
+            tensor = value.reference()
+            if tensor is not None and not value.used and tensor.requires_grad and tensor.grad_fn is not None:
+                self.edge_of(tensor, value)
                 found.append(tensor.grad_fn)
         return found
 
@@ -211,52 +226,55 @@ class Tape:
 
     # --- operations
 
-    def before(self, schema: Schema, args: Any, kwargs: Any) -> Operation:
+    def before(self, schema: Schema, args: Sequence[Any], kwargs: Mapping[str, Any] | None) -> Operation:
         """Note an operation that is about to run; called by the handler itself, whose caller's stack is read."""
         clock = len(self.values)
         uses: list[Use] = []
         constants: list[tuple[str, Any]] = []
-        held: list[tuple[Use, bool]] = []
-        for i, argument in enumerate(args):
-            self._note(schema.argument(i), argument, uses, constants, held)
-        for key, argument in (kwargs or {}).items():
-            self._note(key, argument, uses, constants, held)
-        place = self._stack.read(sys._getframe(3))
+        loose: list[Value] = []
+        for name, argument in schema.named(args):
+            self._note(name, argument, uses, constants, loose)
+        if kwargs:
+            for name, argument in kwargs.items():
+                self._note(name, argument, uses, constants, loose)
+        place = self._stack.read(sys._getframe(2))
         operation = Operation(
             len(self.operations),
-            schema.name,
-            uses,
-            constants,
+            schema,
+            tuple(uses),
+            constants or (),
             place,
-            self._call_of(place, held),
+            self._call_of(place, loose),
             torch.is_grad_enabled(),
             torch.is_inference_mode_enabled(),
-            schema.pointwise,
             sequence_number(),
             clock,
-            bool(schema.written),
         )
         self.operations.append(operation)
         return operation
 
-    def _note(self, name: str, argument: Any, uses: list[Use], constants: list[tuple[str, Any]], held: list[tuple[Use, bool]]) -> None:
+    def _note(self, name: str, argument: Any, uses: list[Use], constants: list[tuple[str, Any]], loose: list[Value]) -> None:
+        """Take an argument in; ``loose`` gets the values that only C++ holds."""
         if isinstance(argument, Tensor):
             count = sys.getrefcount(argument)
-            self._use(name, argument, count > self._lowest[0], uses, held)
+            value = self._use(name, argument, uses)
+            if count <= self._lowest:
+                loose.append(value)
         elif isinstance(argument, (list, tuple)) and any(isinstance(part, Tensor) for part in argument):
             for i, part in enumerate(argument):
                 if isinstance(part, Tensor):
                     count = sys.getrefcount(part)
-                    self._use(f"{name}[{i}]", part, count > self._lowest[1], uses, held)
+                    value = self._use(f"{name}[{i}]", part, uses)
+                    if count <= self._lowest_in_list:
+                        loose.append(value)
         elif argument is not None:
             constants.append((name, argument))
 
-    def _use(self, name: str, tensor: Tensor, held_by_python: bool, uses: list[Use], held: list[tuple[Use, bool]]) -> None:
+    def _use(self, name: str, tensor: Tensor, uses: list[Use]) -> Value:
         value = self.value_of(tensor)
         value.used = True
-        use = Use(name, value.number, tensor.requires_grad, self.edge_of(tensor, value))
-        uses.append(use)
-        held.append((use, held_by_python))
+        uses.append((name, value.number, tensor.requires_grad, self.edge_of(tensor, value)))
+        return value
 
     def edge_of(self, tensor: Tensor, value: Value) -> Edge | None:
         """The autograd edge that leads to a tensor now; None for leaves and data."""
@@ -267,37 +285,42 @@ class Tape:
         if node is None:
             value.is_leaf = True
             return None
-        self.nodes[id(node)] = node
-        value.edge = (id(node), tensor.output_nr)
-        return value.edge
+        key = id(node)
+        self.nodes[key] = node
+        edge = value.edge
+        if edge is None or edge[0] != key:
+            edge = value.edge = (key, tensor.output_nr)
+        return edge
 
     def after(self, operation: Operation, schema: Schema, args: Any, kwargs: Any, result: Any) -> None:
         """Note what an operation made and what it wrote to."""
+        if isinstance(result, Tensor) and not schema.written:  # the usual case first
+            operation.results = (self._result(result, operation, 0),)
+            return
+        results: list[int] = []
         for i in schema.written:
             target = args[i] if i < len(args) else (kwargs or {}).get(schema.argument(i))
             for tensor in target if isinstance(target, (list, tuple)) else (target,):
                 if isinstance(tensor, Tensor):
-                    value = self._new_value(tensor, operation.number, len(operation.results))
-                    operation.results.append(value.number)
-                    self._storages[_storage(tensor)] = value.number
+                    results.append(self._result(tensor, operation, len(results)))
+                    self._storages[_storage(tensor)] = results[-1]
         if not schema.in_place:
             for tensor in result if isinstance(result, (list, tuple)) else (result,):
                 if isinstance(tensor, Tensor):
-                    operation.results.append(self._new_value(tensor, operation.number, len(operation.results)).number)
+                    results.append(self._result(tensor, operation, len(results)))
+        operation.results = results
 
     # --- calls: which operations belong to one call in the user's program
 
-    def _call_of(self, place: Place, held: list[tuple[Use, bool]]) -> int:
-        last = self.operations[-1] if self.operations else None
+    def _call_of(self, place: Place, loose: list[Value]) -> int:
         call = len(self.calls)
-        if last is not None and _goes_on(last.place, place):
-            call = last.call
+        if self.operations and place.inner and _goes_on(self.operations[-1].place, place):
+            call = self.operations[-1].call
         else:
             self.calls.append(call)
-        for use, by_python in held:
-            maker = self.values[use.value].maker
-            if not by_python and maker is not None and _same_caller(self.operations[maker].place, place):
-                self._join(call, self.operations[maker].call)
+        for value in loose:
+            if value.maker is not None and _same_caller(self.operations[value.maker].place, place):
+                self._join(call, self.operations[value.maker].call)
         return call
 
     def _join(self, one: int, other: int) -> None:
@@ -306,9 +329,10 @@ class Tape:
 
     def call(self, number: int) -> int:
         """The call that a call turned out to be part of."""
-        while self.calls[number] != number:
-            self.calls[number] = self.calls[self.calls[number]]
-            number = self.calls[number]
+        calls = self.calls
+        while calls[number] != number:
+            calls[number] = calls[calls[number]]
+            number = calls[number]
         return number
 
 
@@ -318,7 +342,7 @@ def _same_caller(one: Place, other: Place) -> bool:
 
 def _goes_on(before: Place, now: Place) -> bool:
     """Whether the same Python function of torch is still running, further on than before."""
-    if not now.inner or not before.inner or not _same_caller(before, now) or before.inner[0][0] != now.inner[0][0]:
+    if not before.inner or not _same_caller(before, now) or before.inner[0][0] != now.inner[0][0]:
         return False
     for (old_code, old), (new_code, new) in zip(before.inner, now.inner, strict=False):
         if old_code != new_code or old != new:
@@ -347,22 +371,25 @@ class Recorder(DispatchMode):  # type: ignore[no-untyped-call]
         self.paused = False
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        """Run the operation and note it."""
-        schema = schema_of(func)
-        if self.paused or func.namespace in PLUMBING or not schema.computes:
+        """Run the operation and note it; a tracer must not break what it watches, so that what it fails at is said on the graph."""
+        schema = _schemas.get(func) or schema_of(func)
+        if self.paused or not schema.recorded:
             return func(*args, **kwargs) if kwargs else func(*args)
-        operation = self._guard(self.tape.before, schema, args, kwargs)
+        operation = None
+        try:
+            operation = self.tape.before(schema, args, kwargs)
+        except Exception as error:
+            self._failed(error)
         result = func(*args, **kwargs) if kwargs else func(*args)
         if operation is not None:
-            self._guard(self.tape.after, operation, schema, args, kwargs, result)
+            try:
+                self.tape.after(operation, schema, args, kwargs, result)
+            except Exception as error:
+                self._failed(error)
         return result
 
-    def _guard(self, step: Callable[..., Any], *details: Any) -> Any:
-        try:
-            return step(*details)
-        except Exception as error:  # a tracer must not break what it watches; the graph says that something is missing
-            self.tape.problems.append(f"{type(error).__name__}: {error}")
-            return None
+    def _failed(self, error: Exception) -> None:
+        self.tape.problems.append(f"{type(error).__name__}: {error}")
 
 
 # --- Held by Python?
@@ -384,7 +411,7 @@ class _Measuring(Tape):
     def _lowest_counts() -> tuple[int, int]:
         return (0, 0)
 
-    def _note(self, name: str, argument: Any, uses: list[Use], constants: list[tuple[str, Any]], held: list[tuple[Use, bool]]) -> None:
+    def _note(self, name: str, argument: Any, uses: list[Use], constants: list[tuple[str, Any]], loose: list[Value]) -> None:
         if isinstance(argument, Tensor):
             self.counts[name] = sys.getrefcount(argument)
         elif isinstance(argument, (list, tuple)):

@@ -20,7 +20,7 @@ from graphviz_ad.tracing.torch_private import hidden_from_modes, is_own_kind, mo
 WIDER = {torch.bfloat16: torch.float32} | {
     getattr(torch, name): torch.float32 for name in dir(torch) if name.startswith("float8_") and name != "float8_e8m0fnu"
 }
-PLAIN = {torch.float32, torch.float64, torch.int64, torch.bool}  # the usual case first
+PLAIN = {torch.float32: "float32", torch.float64: "float64", torch.int64: "int64", torch.bool: "bool"}  # the usual case first
 WIDER_COMPLEX = {getattr(torch, "complex32", None): torch.complex64}
 
 
@@ -52,8 +52,6 @@ def take(tensor: Tensor, level: str, whole: int) -> Snapshot | None:
         return None
     shape, dtype = shape_of(tensor), dtype_name(tensor.dtype)
     try:
-        if shape == () and type(tensor) is Tensor and tensor.dtype in PLAIN and not tensor.is_meta:
-            return Snapshot(shape, dtype, tensor.item())
         if not is_own_kind(tensor):
             return Snapshot(shape, dtype, missing=type(tensor).__name__ if not tensor.is_meta else "meta tensor")
         if tensor.layout != torch.strided or tensor.is_nested or tensor.is_quantized:
@@ -136,11 +134,13 @@ class Keeper:
 
     def value(self, tensor: Tensor, same: Snapshot | None = None) -> Snapshot | None:
         """What is kept of a value; ``same`` is a snapshot of the same elements in another shape."""
-        return self._keep(tensor, self.capture.values, same)
+        level = self.capture.values
+        return None if level == "none" else self._keep(tensor, level, same)
 
     def gradient(self, tensor: Tensor | None, same: Snapshot | None = None) -> Snapshot | None:
         """What is kept of a gradient; None for none."""
-        return None if tensor is None else self._keep(tensor, self.capture.gradients, same)
+        level = self.capture.gradients
+        return None if tensor is None or level == "none" else self._keep(tensor, level, same)
 
     def _keep(self, tensor: Tensor, level: str, same: Snapshot | None) -> Snapshot | None:
         if not modes_are_active():
@@ -149,15 +149,26 @@ class Keeper:
             return self._taken(tensor, level, same)
 
     def _taken(self, tensor: Tensor, level: str, same: Snapshot | None) -> Snapshot | None:
-        if level != "summary" or type(tensor) is not Tensor or tensor.layout != torch.strided or tensor.numel() <= self.capture.whole:
+        if type(tensor) is not Tensor:
             return take(tensor, level, self.capture.whole)
-        shape, dtype = shape_of(tensor), dtype_name(tensor.dtype)
-        if same is not None and same.stats is not None and (same.numel, same.dtype) == (tensor.numel(), dtype):
-            return replace(same, shape=shape)
+        dtype = PLAIN.get(tensor.dtype)
+        if dtype is not None and not tensor.dim() and not tensor.is_meta:  # one plain number: by far the most frequent in a long graph
+            try:
+                return Snapshot((), dtype, tensor.item())
+            except Exception:  # such as a number inside vmap
+                return take(tensor, level, self.capture.whole)
+        if level != "summary" or tensor.layout != torch.strided or tensor.numel() <= self.capture.whole:
+            return take(tensor, level, self.capture.whole)
+        return self._summary(tensor, same)
+
+    def _summary(self, tensor: Tensor, same: Snapshot | None) -> Snapshot | None:
+        shape = shape_of(tensor)
+        if same is not None and same.stats is not None and (same.numel, same.dtype) == (tensor.numel(), dtype_name(tensor.dtype)):
+            return same if same.shape == shape else replace(same, shape=shape)
         known = self._known.get(id(tensor))
         if known is not None and known[0]() is tensor and known[1] == tensor._version:
             return known[2]
-        snapshot = take(tensor, level, self.capture.whole)
+        snapshot = take(tensor, "summary", self.capture.whole)
         if snapshot is not None and not tensor.is_inference():
             self._known[id(tensor)] = (weakref.ref(tensor), tensor._version, snapshot)
         return snapshot
