@@ -93,26 +93,27 @@ def statistics(tensor: Tensor) -> Stats | None:
     return Stats(minimum, maximum, numbers.mean().item(), torch.linalg.vector_norm(numbers).item(), _nonfinite(plain, minimum, maximum))
 
 
-BLOCK = 1 << 16  # elements that stay in the cache while they are looked at four times
+BLOCK = 1 << 17  # elements that stay in the cache while they are looked at four times
+
+
+@cache
+def _ones(dtype: Any) -> Any:
+    return np.ones(BLOCK, dtype)
 
 
 def _statistics_on_cpu(plain: Tensor) -> Stats:
     flat = plain.numpy().ravel(order="K")  # the same memory, only read; in whatever order it lies there
+    ones = _ones(flat.dtype)
     minimum, maximum, total, squares = math.inf, -math.inf, 0.0, 0.0
     with np.errstate(all="ignore"):
         for start in range(0, flat.size, BLOCK):
             block = flat[start : start + BLOCK]
-            minimum, maximum = np.minimum(minimum, block.min()), np.maximum(maximum, block.max())  # NaN stays NaN
-            total += float(block.sum())
+            minimum, maximum = np.minimum(minimum, np.minimum.reduce(block)), np.maximum(maximum, np.maximum.reduce(block))  # NaN stays NaN
+            total += float(np.dot(block, ones[: block.size]))  # adds up in many lanes at once: faster than a sum, and as exact
             squares += float(np.dot(block, block))
     safe = 1e-30 < squares < 1e30  # neither overflow nor underflow in single precision
     norm = math.sqrt(squares) if safe else float(torch.linalg.vector_norm(plain.double()))
     return Stats(float(minimum), float(maximum), total / flat.size, norm, _nonfinite(plain, float(minimum), float(maximum)))
-
-
-def _nonfinite(plain: Tensor, minimum: float, maximum: float) -> int:
-    """How many elements are not finite; they show in the extremes, so that a count is seldom needed."""
-    return 0 if math.isfinite(minimum) and math.isfinite(maximum) else int((~torch.isfinite(plain)).sum().item())
 
 
 SAME_ELEMENTS = {
