@@ -2,116 +2,212 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any
+from functools import partial
 
-import numpy as np
-
+from graphviz_ad.call_operands import Flows, derivatives, flows_of, written_operands
 from graphviz_ad.contraction import Ports, contract, is_convex, renumbered, results_of
 from graphviz_ad.graph import Edge, Graph, Node
-from graphviz_ad.snapshot import Snapshot
+from graphviz_ad.messages import said_by
 
-WRITTEN_LAST = {"addmm": 0, "baddbmm": 0, "addmv": 0}  # operations that take first what linear(x, W, b) is given last
+# Calls that take a number where a tensor could stand; in all others, a number is one that torch computes with inside.
+TAKES_NUMBERS = frozenset({
+    "add", "sub", "mul", "div", "pow", "remainder", "fmod", "floor_divide", "rsub", "subtract", "multiply", "divide", "true_divide", "float_power",
+    "clamp", "clip", "clamp_min", "clamp_max", "where", "setitem", "xlogy", "copysign", "bitwise_and", "bitwise_or", "bitwise_xor",
+    "eq", "ne", "gt", "ge", "lt", "le", "equal", "not_equal", "greater", "greater_equal", "less", "less_equal",
+})  # fmt: skip
+RECURRENT = frozenset({"lstm", "gru", "rnn_tanh", "rnn_relu", "lstm_cell", "gru_cell", "rnn_tanh_cell", "rnn_relu_cell"})
+QUESTIONS = frozenset({"_nested_tensor_size", "_nested_tensor_strides", "_nested_tensor_storage_offsets"})  # what torch asks for itself
+WRITES_TO_A_VIEW = "CopySlices"
 
 
 def merge_calls(graph: Graph) -> Graph:
     """Show each call of the user's program as one node, where torch ran several operations for it."""
+    whole = graph
+    graph = with_names_of_what_is_written(with_numbers_as_written(without_questions(graph)))
+    groups = calls_of(graph)
+    position = {node.key: i for i, node in enumerate(graph.node_list)}
+    for nodes in groups.values():
+        nodes.sort(key=lambda node: position[node.key])
+    merged = [nodes for nodes in groups.values() if len(nodes) > 1 and is_convex(graph, nodes, position)]
+    if not merged:
+        return replace(graph if graph is whole else renumbered(graph), detail=whole)
+    owner = {node.key: nodes[-1].key for nodes in merged for node in nodes}
+    result = contract(graph, {nodes[-1].key: nodes for nodes in merged}, owner, partial(merged_call, flows_of(graph)))
+    return replace(renumbered(result), detail=whole)
+
+
+# --- what belongs to a call
+
+
+def calls_of(graph: Graph) -> dict[int, list[Node]]:
+    """The operations of each call, with the data that it made for itself."""
     groups: dict[int, list[Node]] = {}
     for node in graph.node_list:
         if node.call is not None and node.kind == "op":
             groups.setdefault(node.call, []).append(node)
     several = {call for call, nodes in groups.items() if len(nodes) > 1}
-    for node in graph.node_list:  # what such a call makes for itself, such as zeros
-        readers = {graph.nodes[edge.head].call for edge in graph.out_edges(node.key)} if node.kind == "data" and node.call in several else set()
-        if readers == {node.call} and node.call is not None and not node.is_output:
-            groups[node.call].append(node)
-    position = {node.key: i for i, node in enumerate(graph.node_list)}
-    for nodes in groups.values():
-        nodes.sort(key=lambda node: position[node.key])
-    merged = {call: nodes for call, nodes in groups.items() if len(nodes) > 1 and is_convex(graph, nodes, position)}
-    if not merged:
-        return replace(graph, detail=graph)
-    owner = {node.key: nodes[-1].key for nodes in merged.values() for node in nodes}
-    result = contract(graph, {nodes[-1].key: nodes for nodes in merged.values()}, owner, merged_call)
-    return replace(renumbered(result), detail=graph)
+    for node in graph.node_list:
+        call = own_call(graph, node, groups, several) if node.kind == "data" and not node.is_output else None
+        if call is not None:
+            groups[call].append(node)
+    return groups
 
 
-def merged_call(graph: Graph, members: list[Node], operands: list[Edge], ports: Ports) -> tuple[Node, list[Edge]]:
-    """One node for the operations of one call."""
-    last = members[-1]
+def own_call(graph: Graph, node: Node, groups: dict[int, list[Node]], several: set[int]) -> int | None:
+    """The call that made a piece of data for itself, such as zeros, or the 2 of a square root of a mean of squares; None for what the user gave."""
+    readers = [graph.nodes[edge.head] for edge in graph.out_edges(node.key)]
+    call = readers[0].call if readers else None
+    if call not in groups or any(reader.call != call or reader.kind != "op" for reader in readers):
+        return None
+    first = readers[0]
+    if node.call == call:
+        return call
+    if is_number(node):
+        return call if call in several and not takes_numbers(first) else None
+    state = node.op == "zeros" and node.name is None and first.call_op in RECURRENT and node.module == first.module and node.source == first.source
+    return call if state and node.module else None
+
+
+def takes_numbers(node: Node) -> bool:
+    """Whether the user's call, which a node is part of, takes a number where a tensor could stand."""
+    return (node.call_op or "").rstrip("_") in TAKES_NUMBERS
+
+
+def is_number(node: Node) -> bool:
+    """Whether a node is a plain number, which never was on a device."""
+    return node.kind == "data" and node.op is None and node.name is None and node.ports[0].shape == () and node.ports[0].device is None
+
+
+# --- one node for a call
+
+
+def merged_call(flows: Flows, graph: Graph, members: list[Node], operands: list[Edge], ports: Ports) -> tuple[Node, list[Edge]]:
+    """One node for the operations of one call; ``flows``: see `flows_of`."""
     results = results_of(graph, members)
+    main = graph.nodes[results[-1][0]]
     shown = tuple(graph.nodes[key].ports[i] for key, i in results)
     name = next((node.name for node in reversed(members) if node.name), None)
     if len(shown) > 1 and not any(port.name for port in shown):
-        name = last.name
+        name = members[-1].name
+    op = call_name(members, main)
     node = replace(
-        last,
-        op=last.call_op or last.op,
+        main,
+        op=op,
         name=name,
         ports=tuple(replace(port, name=port.name or (name if len(shown) == 1 else None)) for port in shown),
-        autograd=tuple(label for member in members for label in member.autograd),
+        autograd=autograd_of(members),
         requires_grad=any(member.requires_grad for member in members),
-        cut=None if any(port.grad is not None for port in shown) else last.cut,
-        settings=(),
-        inside=len(members),
+        cut=None if any(port.grad is not None for port in shown) else main.cut,
+        settings=said_by(members),
+        call_op=op,
+        inside=sum(member.kind == "op" for member in members),
         backward_order=min((m.backward_order for m in members if m.backward_order is not None), default=None),
+        saved=tuple(dict.fromkeys(name for member in members for name in member.saved)),
+        saved_bytes=bytes_of(members),
     )
-    locals_ = through(graph, members, results) if len(results) == 1 else {}
-    edges = [replace(edge, local=locals_.get(edge.key)) for edge in as_written(graph, members, operands)]
-    return node, [replace(edge, slot=slot) for slot, edge in enumerate(edges)]
+    locals_ = derivatives(graph, members, results) if len(results) == 1 else {}
+    return node, written_operands(flows, graph, members, operands, op, locals_)
 
 
-def as_written(graph: Graph, members: list[Node], operands: list[Edge]) -> list[Edge]:
-    """The operands of a call in the order in which its last operation, read as a formula, mentions them.
+def call_name(members: list[Node], main: Node) -> str | None:
+    """What the user called: as the operation that made the result says it, or one that knows better."""
+    if any(member.call_op == "hessian" for member in members):  # runs as jacfwd(jacrev(f)): only what runs innermost can tell
+        return "hessian"
+    return main.call_op or main.op
 
-    torch may look at them in another order: linear transposes the weight before it touches the input.
-    """
-    if members[-1].call_op == "einsum":  # multiplies in an order of its own, but looks at its operands in theirs
-        return operands
-    inside = {member.key: member for member in members}
-    order: dict[str, Edge] = {}
-    stack: list[Edge | str] = [members[-1].key]
-    seen: set[str] = set()
-    while stack:
-        step = stack.pop()
-        if isinstance(step, Edge) and step.tail not in inside:
-            order.setdefault(step.key, step)
+
+def autograd_of(members: list[Node]) -> tuple[str, ...]:
+    """The autograd nodes of a call: those that the backward pass came by, all of them where it came by none."""
+    reached = [member for member in members if member.cut not in ("unreached", "inner")]
+    return tuple(label for member in reached for label in member.autograd) or tuple(label for member in members for label in member.autograd)
+
+
+def bytes_of(members: list[Node]) -> int | None:
+    """What a call keeps for the backward pass; None where several operations do, since they may keep the same memory."""
+    found = [member.saved_bytes for member in members if member.saved_bytes or (member.saved_bytes is None and member.saved)]
+    return found[0] if len(found) == 1 else None if found or all(member.saved_bytes is None for member in members) else 0
+
+
+# --- what is put right before calls are looked at
+
+
+def without_questions(graph: Graph) -> Graph:
+    """The graph without what torch asked for itself, such as the sizes of a nested tensor, where nobody reads the answer."""
+    idle = {node.key for node in graph.node_list if node.op in QUESTIONS and not node.is_output and not graph.out_edges(node.key)}
+    if not idle:
+        return graph
+    asked = {graph.nodes[key].call for key in idle}
+    rest = [node for node in graph.node_list if node.key not in idle]
+    alone = single_operations(rest, asked)
+    return graph.with_parts([as_called(node) if node.key in alone else node for node in rest], [edge for edge in graph.edges if edge.head not in idle])
+
+
+def with_numbers_as_written(graph: Graph) -> Graph:
+    """The graph with the 5 of ``x[0] = 5`` as the number that it is, which torch makes a tensor of within the call."""
+    numbers = {node.key: as_number(node) for node in graph.node_list if is_lifted_number(graph, node)}
+    if not numbers:
+        return graph
+    alone = single_operations(graph.node_list, {graph.nodes[key].call for key in numbers})
+    return graph.with_parts([numbers.get(node.key) or (as_called(node) if node.key in alone else node) for node in graph.node_list], graph.edges)
+
+
+def single_operations(nodes: Iterable[Node], calls: set[int | None]) -> set[str]:
+    """The operations that are the only one of their call, of these calls."""
+    found: dict[int | None, list[str]] = {}
+    for node in nodes:
+        if node.kind == "op" and node.call in calls:
+            found.setdefault(node.call, []).append(node.key)
+    return {keys[0] for keys in found.values() if len(keys) == 1}
+
+
+def as_called(node: Node) -> Node:
+    """An operation by the name of the call that it turned out to be the whole of."""
+    return replace(node, op=node.call_op or node.op)
+
+
+def as_number(node: Node) -> Node:
+    """A tensor that torch made of a number, as that number."""
+    return replace(node, op=None, settings=(), call=None, call_op=None, ports=(replace(node.ports[0], device=None),))
+
+
+def is_lifted_number(graph: Graph, node: Node) -> bool:
+    """Whether a node is the tensor that torch made of a number, for a call that takes numbers."""
+    if node.kind != "data" or node.call is None or node.ports[0].shape != () or node.op not in ("tensor", None) or node.is_output:
+        return False
+    readers = [graph.nodes[edge.head] for edge in graph.out_edges(node.key)]
+    return bool(readers) and all(reader.call == node.call and takes_numbers(reader) for reader in readers)
+
+
+def with_names_of_what_is_written(graph: Graph) -> Graph:
+    """The graph with each result of a write through a view called as the whole that was written to: ``v.mul_(2)`` makes a new y."""
+    names: dict[str, str] = {}
+    for node in graph.node_list:
+        if WRITES_TO_A_VIEW not in node.autograd or len(node.ports) > 1:
             continue
-        key = step.tail if isinstance(step, Edge) else step
-        if key in seen:
-            continue
-        seen.add(key)
-        edges = graph.in_edges(key)
-        last = WRITTEN_LAST.get(inside[key].op or "")
-        if last is not None and last < len(edges):
-            edges = [*edges[:last], *edges[last + 1 :], edges[last]]
-        stack.extend(reversed(edges))
-    rest = [edge for edge in operands if edge.key not in order]
-    whole = {(edge.tail, edge.port) for edge in operands if edge.cut != "shape-only"}
-    return [edge for edge in (*order.values(), *rest) if edge.cut != "shape-only" or (edge.tail, edge.port) not in whole]
+        whole = written_whole(graph, node.key)
+        name = None if whole is None else names.get(whole, graph.nodes[whole].name)
+        if name is not None:
+            names[node.key] = name
+    if not names:
+        return graph
+    return graph.with_parts([called(node, names[node.key]) if node.key in names else node for node in graph.node_list], graph.edges)
 
 
-def through(graph: Graph, members: list[Node], results: list[tuple[str, int]]) -> dict[str, Snapshot]:
-    """∂result/∂operand for the operands of a chain of elementwise operations: products of the inner ones, summed."""
-    inside = {member.key for member in members}
-    total: dict[str, Any] = {results[0][0]: 1.0}
-    found: dict[str, Snapshot] = {}
-    for member in reversed(members):
-        factor = total.get(member.key)
-        for edge in graph.in_edges(member.key):
-            if factor is None or edge.local is None or edge.local.array is None:
-                if edge.tail in inside:
-                    total[edge.tail] = None
-                continue
-            product = np.asarray(factor * edge.local.array)
-            if edge.tail not in inside:
-                found[edge.key] = replace(edge.local, data=product if product.ndim else product.item(), shape=product.shape, stats=None)
-            elif total.get(edge.tail, 0.0) is not None:
-                total[edge.tail] = total.get(edge.tail, 0.0) + product
-    return {key: snap for key, snap in found.items() if same_shape(graph, key, snap)}
+def written_whole(graph: Graph, key: str) -> str | None:
+    """What a view is part of that an operation wrote to: the first of those that the view came from which autograd follows as well."""
+    edges = graph.in_edges(key)
+    followed = {edge.tail for edge in edges if edge.cut is None}
+    while edges:
+        tail = edges[0].tail
+        if tail in followed:
+            return tail
+        edges = graph.in_edges(tail)
+    return None
 
 
-def same_shape(graph: Graph, key: str, snap: Snapshot) -> bool:
-    """Whether a product kept the shape of the operation's own derivative: only then no broadcasting came in between."""
-    edge = next(edge for edge in graph.in_edges(key.partition(">")[2].partition("#")[0]) if edge.key == key)
-    return edge.local is not None and edge.local.shape == snap.shape
+def called(node: Node, name: str) -> Node:
+    """A node of one result by another name."""
+    port = node.ports[0]
+    return replace(node, name=name, ports=(replace(port, name=name) if port.name else port,))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -16,7 +18,11 @@ if TYPE_CHECKING:
     import networkx as nx
 
     from graphviz_ad.api import Animation, Picture
-    from graphviz_ad.chain_rule import Report
+    from graphviz_ad.explanation import Explanation
+    from graphviz_ad.forward_mode import Tangents
+    from graphviz_ad.gradient_check import Report
+    from graphviz_ad.method_comparison import Comparison
+    from graphviz_ad.mode_costs import ModeCosts
 
 KINDS = ("leaf", "data", "op", "module")
 
@@ -26,7 +32,7 @@ class Port:
     """One result of a node: its value, and the gradient of the outputs with respect to it.
 
     ``grad`` includes ``upstream``, the gradient that the caller fed in here because this result is an output; ``grad_total`` is what a
-    leaf's ``.grad`` held after a recorded backward pass.
+    leaf's ``.grad`` held after a recorded backward pass; ``arrived`` is the sum of the edges, where a hook made another ``grad`` of it.
     """
 
     shape: tuple[int, ...] | None = None
@@ -38,6 +44,40 @@ class Port:
     grad_total: Snapshot | None = None
     name: str | None = None
     is_output: bool = False
+    arrived: Snapshot | None = None
+
+    @property
+    def bytes(self) -> int | None:
+        """How much memory a result of this shape and dtype takes; None where either is unknown."""
+        if self.shape is None or self.dtype is None:
+            return None
+        bits = re.match(r"(?:bool|[a-z]+?(\d+))", self.dtype)
+        return math.prod(self.shape) * (int(bits[1]) // 8 if bits and bits[1] else 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """Bytes: ``leaves`` are parameters and inputs that require grad, whose gradients take as much again; ``saved`` is what autograd keeps for
+    the backward pass besides them, each piece of memory counted once. ``exact`` is False where only hooks of the user know how much that is.
+    """
+
+    leaves: int
+    saved: int
+    exact: bool = True
+
+    def __str__(self) -> str:
+        """For people: "leaves 1.2 GB, their gradients as much, 350 MB saved for backward"."""
+        return f"leaves {readable(self.leaves)}, their gradients as much, {'' if self.exact else 'at least '}{readable(self.saved)} saved for backward"
+
+
+def readable(count: int) -> str:
+    """ "1.2 GB" for bytes."""
+    size = float(count)
+    for unit in ("B", "kB", "MB", "GB", "TB"):
+        if size < 1000 or unit == "TB":
+            break
+        size /= 1000
+    return f"{size:.3g} {unit}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +86,7 @@ class Node:
 
     ``autograd`` names the autograd nodes that this node stands for; ``call`` numbers the call in the user's program that
     it is part of; ``settings`` are arguments that are no operands, as text; ``backward_order`` counts in the
-    order in which the engine ran.
+    order in which the engine ran; ``saved`` are the names under which tensors are kept for the backward pass, ``saved_bytes`` their size.
     """
 
     key: str
@@ -66,6 +106,7 @@ class Node:
     backward_order: int | None = None
     inside: int = 0
     parameters: int = 0
+    saved_bytes: int | None = None
 
     @property
     def value(self) -> Snapshot | None:
@@ -100,6 +141,7 @@ class Node:
             "module": self.module,
             "source": self.source,
             "saved": self.saved,
+            "saved_bytes": self.saved_bytes,
             "cut": self.cut,
             "upstream": one.upstream,
             "grad_total": one.grad_total,
@@ -152,6 +194,7 @@ class Graph:
     has_gradients: bool = True
     detail: Graph | None = None
     each_pass: tuple[Graph, ...] = ()
+    memory: Memory | None = None
 
     @cached_property
     def nodes(self) -> Mapping[str, Node]:
@@ -260,8 +303,32 @@ class Graph:
 
         return graph_files.load(path)
 
-    def check(self) -> Report:
-        """Compare the gradients with the sums over edges and with local derivatives."""
-        from graphviz_ad import chain_rule
+    def explain(self, wrt: str, output: str | None = None) -> Explanation:
+        """How the gradient with respect to `wrt` comes about, path by path; see `graphviz_ad.explanation.explain`."""
+        from graphviz_ad import explanation
 
-        return chain_rule.check(self)
+        return explanation.explain(self, wrt, output)
+
+    def check(self) -> Report:
+        """Compare the gradients with the sums over edges and with finite differences."""
+        from graphviz_ad import gradient_check
+
+        return gradient_check.check(self)
+
+    def tangents(self, wrt: str | Mapping[str, Any]) -> Tangents:
+        """Forward mode: how every result changes when the input `wrt` moves by 1, or when inputs move as a mapping from names says."""
+        from graphviz_ad import forward_mode
+
+        return forward_mode.tangents(self, wrt)
+
+    def mode_costs(self) -> ModeCosts:
+        """How many sweeps and products all derivatives take in forward and in reverse mode."""
+        from graphviz_ad import mode_costs
+
+        return mode_costs.mode_costs(self)
+
+    def compare_methods(self, wrt: str | None = None) -> Comparison:
+        """Numeric, symbolic and automatic derivatives side by side, where every operation has a formula; see `graphviz_ad.compare_methods`."""
+        from graphviz_ad import method_comparison
+
+        return method_comparison.of_graph(self, wrt)

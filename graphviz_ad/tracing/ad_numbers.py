@@ -7,16 +7,19 @@ numbers were given, then those of parameters, then those of the variables that t
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
+import numpy as np
+
 from graphviz_ad.ad_number import ADNumber
 from graphviz_ad.capture import Capture
-from graphviz_ad.errors import GradOutputsError, NoTensorError
+from graphviz_ad.errors import GradOutputsError, NoTensorError, OptionError
 from graphviz_ad.graph import Edge, Graph, Node, Port
-from graphviz_ad.snapshot import Snapshot
+from graphviz_ad.snapshot import Array, Snapshot
 from graphviz_ad.tracing.call_sites import CallSite
 
 Path = tuple[str | int, ...]
@@ -24,8 +27,16 @@ Path = tuple[str | int, ...]
 
 def concerns(target: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> bool:
     """Whether this front end is meant: the target is made of ADNumbers, or one of them is among the inputs."""
-    looked_at = (args, kwargs) if callable(target) else target
-    return any(isinstance(leaf, ADNumber) for _, leaf in leaves_of(looked_at))
+    waiting: list[Any] = [args, kwargs] if callable(target) else [target]
+    seen: set[int] = set()  # a list may hold itself
+    while waiting:
+        thing = waiting.pop()
+        if isinstance(thing, ADNumber):
+            return True
+        if isinstance(thing, (list, tuple, dict)) and id(thing) not in seen:
+            seen.add(id(thing))
+            waiting.extend(thing.values() if isinstance(thing, dict) else thing)
+    return False
 
 
 def trace(target: Any, args: Sequence[Any], kwargs: Mapping[str, Any], grad_outputs: Any, capture: Capture, namespace: Mapping[str, Any]) -> Graph:
@@ -33,11 +44,46 @@ def trace(target: Any, args: Sequence[Any], kwargs: Mapping[str, Any], grad_outp
     names = {thing: name for name, thing in namespace.items() if isinstance(thing, ADNumber) and not name.startswith("_")}
     if not callable(target):
         first = next(leaf for _, leaf in leaves_of(target) if isinstance(leaf, ADNumber))
-        return Assembly(target, first.name or "f", (), names, grad_outputs, capture).graph
+        return Assembly(target, called(first, names) or "f", (), names, grad_outputs, capture).graph
     args, kwargs = as_numbers(tuple(args)), as_numbers(dict(kwargs))
     parameters = {leaf: written(path) for path, leaf in leaves_of(bound(target, args, kwargs)) if isinstance(leaf, ADNumber)}
     name = str(getattr(target, "__name__", type(target).__name__))
     return Assembly(target(*args, **kwargs), name, tuple(parameters), {**names, **parameters}, grad_outputs, capture).graph
+
+
+class BlackBox:
+    """The function as one of plain numbers: ``box({"x1": 1.6})`` is the sum of its outputs; ``inputs`` holds those that it was made with."""
+
+    def __init__(self, target: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+        self.target, (self.args, self.kwargs) = target, as_numbers((tuple(args), dict(kwargs)))
+        paths = {leaf: written(path) for path, leaf in leaves_of(bound(target, self.args, self.kwargs)) if isinstance(leaf, ADNumber)}
+        self.numbers = {number.name or path: number for number, path in paths.items()}
+        if len(self.numbers) < len(paths):
+            raise OptionError(f"two inputs have the same name among {', '.join(number.name or path for number, path in paths.items())}; name them apart")
+
+    @property
+    def inputs(self) -> dict[str, Array]:
+        """The inputs as they were given."""
+        return {name: np.asarray(number.value) for name, number in self.numbers.items()}
+
+    def __call__(self, inputs: Mapping[str, Array]) -> float:
+        """The sum of all outputs; NaN where the function has no value."""
+        changed = {self.numbers[name]: ADNumber(float(array)) for name, array in inputs.items()}
+        args, kwargs = replaced((self.args, self.kwargs), changed)
+        try:
+            returned = self.target(*args, **kwargs)
+        except (ValueError, ArithmeticError):
+            return math.nan
+        return float(sum(leaf.value for _, leaf in leaves_of(returned) if isinstance(leaf, ADNumber)))
+
+
+def replaced(tree: Any, changed: Mapping[ADNumber, ADNumber]) -> Any:
+    """The same nested lists, tuples and dicts with other numbers in them."""
+    if isinstance(tree, ADNumber):
+        return changed.get(tree, tree)
+    if isinstance(tree, dict):
+        return {key: replaced(part, changed) for key, part in tree.items()}
+    return type(tree)(replaced(part, changed) for part in tree) if type(tree) in (list, tuple) else tree
 
 
 def as_numbers(tree: Any) -> Any:
@@ -131,11 +177,10 @@ class Assembly:
 
     def node(self, number: ADNumber, key: str, gradient: float | None, order: int | None) -> Node:
         """A number as a node."""
-        site = CallSite(*number.origin)
         seeds = [seed for output, seed in zip(self.outputs, self.upstream, strict=True) if output is number]
         plain = number.op == "number"
         kept, made = self.capture.gradients != "none", bool(number.operands)
-        name = None if plain else number.name or self.names.get(number) or next(iter(site.names), None) or self.keywords.get(number)
+        name = None if plain else called(number, self.names) or self.keywords.get(number)
         port = Port(
             shape=(),
             dtype="float64",
@@ -153,7 +198,7 @@ class Assembly:
             (port,),
             requires_grad=not plain,
             cut="data" if plain else "unreached" if gradient is None else None,
-            source=site.source if made and self.capture.source else None,
+            source=CallSite(*number.origin).source if made and self.capture.source else None,
             call=number.age if made else None,
             call_op=number.op if made else None,
             backward_order=order if made else None,
@@ -167,6 +212,11 @@ class Assembly:
                 continue
             flows = snapshot(gradient * local) if self.capture.gradients != "none" else None
             yield Edge(keys[operand], keys[number], slot, local=snapshot(local) if self.capture.local else None, grad=flows)
+
+
+def called(number: ADNumber, names: Mapping[ADNumber, str]) -> str | None:
+    """The name that a number was given, or that of the parameter or variable that holds it."""
+    return number.name or names.get(number) or next(iter(CallSite(*number.origin).names), None)
 
 
 def snapshot(value: float) -> Snapshot:

@@ -38,6 +38,14 @@ def verified(edge: Edge, head: Node) -> Edge:
     return edge if close else replace(edge, local=None)
 
 
+def disagrees(edge: Edge, head: Node) -> bool:
+    """Whether all three numbers are known in full precision, real and finite, so that a wrong product is more than rounding."""
+    snapshots = (edge.local, head.grad, edge.grad)
+    arrays = [snapshot.array for snapshot in snapshots if snapshot is not None and snapshot.dtype in ("float64", "float32")]
+    known = [array for array in arrays if array is not None and array.size and np.isfinite(array).all()]
+    return len(known) == len(snapshots)
+
+
 def _agree(product: float, grad: float) -> bool:
     return math.isclose(product, grad, rel_tol=1e-9, abs_tol=1e-12) or (math.isnan(product) and math.isnan(grad))
 

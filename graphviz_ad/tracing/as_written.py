@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -13,10 +14,13 @@ from torch import Tensor
 from graphviz_ad.ops import OPERATORS, REFLECTED, written_name
 from graphviz_ad.tracing.autograd_graph import elementwise
 from graphviz_ad.tracing.tape import Operation, Use
+from graphviz_ad.tracing.torch_private import TRANSFORMS
 
-NAMESPACES = (torch, Tensor, torch.nn.functional, torch.linalg, torch.special, torch.fft)
+NAMESPACES = (torch, Tensor, torch.nn.functional, torch.linalg, torch.special, torch.fft, torch.sparse, torch.nested)
+CALLERS = {*dir(builtins), "apply", "reduce", "partial"}  # what a C function of one of these names calls is somebody else's
 SHAPE_ONLY = {"ones_like", "zeros_like", "empty_like", "full_like", "rand_like", "randn_like", "randint_like", "new_zeros", "new_ones", "new_empty", "new_full"}
-OPERAND_ARGUMENTS = {"other", "exponent"}  # Python numbers there are operands of the formula, not settings
+OPERAND_ARGUMENTS = {"self", "other", "exponent"}  # Python numbers there are operands of the formula, not settings
+DUMMIES = {"_nested_view_from_jagged", "_nested_view_from_jagged_copy"}  # take an argument that only stands for others of its kind
 CLAMPS = {"clamp", "clamp_", "clamp_min", "clamp_max"}
 SAME_THING = {
     ("max", "maximum"),
@@ -43,19 +47,23 @@ Operand = Use | Number
 
 def operands(operation: Operation) -> Sequence[Operand]:
     """What the operation reads, in the order of its arguments; numbers that are operands of the formula included."""
+    if operation.op in DUMMIES:
+        return [use for use in operation.uses if use[0] != "dummy"]
     if not operation.constants:
         return operation.uses
     numbers = [Number(name, number) for name, number in operation.constants if is_operand(operation.op, name, number)]
-    if not numbers or call_name(operation) == "square":  # runs as pow(x, 2), but nobody wrote that 2
+    if not numbers or (operation.op == "pow" and known_name(operation) == "square"):  # runs as pow(x, 2), but nobody wrote that 2
         return operation.uses
-    return [*numbers, *operation.uses] if numbers[0].argument == "self" else [*operation.uses, *numbers]
+    place = {name: i for i, name in enumerate(operation.schema.arguments)}
+    found: list[Operand] = [*operation.uses, *numbers]
+    return sorted(found, key=lambda operand: place.get((operand.argument if isinstance(operand, Number) else operand[0]).partition("[")[0], len(place)))
 
 
 def is_operand(op: str, argument: str, number: Any) -> bool:
     """Whether a number in the program is an operand of the formula rather than a setting of the operation."""
     if type(number) not in (int, float, complex, bool):
         return False
-    return argument in OPERAND_ARGUMENTS or (argument == "self" and op == "pow") or (op in CLAMPS and argument in ("min", "max"))
+    return argument in OPERAND_ARGUMENTS or (op in CLAMPS and argument in ("min", "max"))
 
 
 def settings(operation: Operation) -> tuple[tuple[str, str], ...]:
@@ -82,16 +90,35 @@ def reflected(operation: Operation) -> bool:
     return operation.place.site is not None and operation.place.site.number_first
 
 
-def operation_name(operation: Operation) -> str:
+def operation_name(operation: Operation) -> str | None:
     """The name that the user knows a single operation by; of synonyms the one that is written in the program."""
+    if operation.place.transform:
+        return call_name(operation)
     op = "sub" if operation.op == "rsub" else written_name(operation.op)
-    written = call_name(operation)
+    written = known_name(operation)
+    if written == "setitem":
+        return written
     if written is None or operation.mutates or written == op:
         return op
     return written if (written, op) in SAME_THING or not (elementwise(written) or elementwise(op)) else op
 
 
 def call_name(operation: Operation) -> str | None:
+    """What the user's program calls here: an operator, a function of torch's, or, where there is none of that name, what the user calls it."""
+    place = operation.place
+    if place.transform:
+        named = place.site.maker if place.site is not None else None
+        return named if named in TRANSFORMS.values() else place.transform
+    written = place.site.written if place.site is not None else None
+    own_code = place.inner_names[:1] == (written,)  # the function of that name is one of torch's, in whatever module
+    if written is None or not own_code:
+        known = known_name(operation)
+        if known is not None or place.functions:
+            return known
+    return None if written is None or written in CALLERS or not written.isidentifier() or written.startswith("_") else written
+
+
+def known_name(operation: Operation) -> str | None:
     """The operator or function that the user's program calls here, where torch has one of that name."""
     return _known_name(operation.place.site.written if operation.place.site else None, operation.place.inner_names)
 
@@ -101,13 +128,6 @@ def _known_name(written: str | None, inner_names: tuple[str, ...]) -> str | None
     if written is not None and written in OPERATORS:
         return OPERATORS[written]
     for name in (written, *inner_names):
-        if (
-            name is not None
-            and (
-                name in ("getitem", "setitem")
-                or any(hasattr(home, name) for home in (torch, Tensor, torch.nn.functional, torch.linalg, torch.special, torch.fft))
-            )
-            and not name.startswith("__")
-        ):
+        if name is not None and (name in ("getitem", "setitem") or any(hasattr(home, name) for home in NAMESPACES)) and not name.startswith("__"):
             return name
     return None

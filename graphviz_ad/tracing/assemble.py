@@ -1,51 +1,30 @@
-"""Tape + autograd graph + backward pass -> Graph, as finely as it was recorded.
+"""Units + backward pass -> Graph, as finely as it was recorded: each unit with its values and gradients, each operand as an edge.
 
-A *unit* becomes one node: an operation, a custom Function with what ran inside it, a leaf, a piece of data, or an autograd node that
-no recorded operation explains. Edges between units that autograd follows are taken from autograd itself, so that
-they are exact; which operand of the call an edge is, is found by identity, and marked as a guess where it is only a position.
+Edges between units that autograd follows are taken from autograd itself, so that they are exact; which operand of the call an edge is, is found by
+identity, and marked as a guess where it is only a position.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 
-from graphviz_ad.graph import Edge, Graph, Node, Port
+from graphviz_ad.graph import Edge, Graph, Memory, Node, Port
 from graphviz_ad.ops import written_name
 from graphviz_ad.snapshot import Snapshot, constant
-from graphviz_ad.tracing.agreement import total, verified
-from graphviz_ad.tracing.as_written import SHAPE_ONLY, Number, Operand, call_name, operands, operation_name, reflected, settings
+from graphviz_ad.tracing.agreement import disagrees, total, verified
+from graphviz_ad.tracing.as_written import SHAPE_ONLY, Number, call_name, operation_name, reflected, settings
 from graphviz_ad.tracing.autograd_graph import AutogradGraph, BackwardPass, node_name, stem
+from graphviz_ad.tracing.hooks import MOST_NAMED, hook_names, with_hooks_said
+from graphviz_ad.tracing.saved import Saved, storage_of
 from graphviz_ad.tracing.tape import Operation, Tape, Use, Value
-from graphviz_ad.tracing.trackable import label_of
+from graphviz_ad.tracing.units import Output, Unit, Units
 from graphviz_ad.tracing.values import device_name, dtype_name
 
 NUMBERS = {"lift_fresh": "tensor", "scalar_tensor": None}  # what torch.tensor(…) runs as, and a number in an operand's place
-
-
-@dataclass(frozen=True)
-class Output:
-    """A tensor that the program returned, and the gradient that is fed in there."""
-
-    value: Value
-    seed: Snapshot | None
-    name: str | None = None
-
-
-@dataclass(slots=True, eq=False)
-class Unit:
-    """One node to be; see the module's docstring."""
-
-    order: tuple[int, int]
-    kind: str
-    operation: Operation | None = None
-    label: str | None = None
-    operands: Sequence[Operand] = ()
-    values: dict[int, Value] = field(default_factory=dict)
-    autograd: int | None = None
-    key: str = ""
+NONE_GRADIENT = "none-gradient"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +41,7 @@ class Wording:
 
 
 class Assembly:
-    """One use of `assemble`."""
+    """One Graph in the making."""
 
     def __init__(
         self,
@@ -73,194 +52,61 @@ class Assembly:
         module_names: dict[int, str],
         leaf_values: Mapping[int, Value] | None = None,
     ) -> None:
-        """``leaf_values`` says what each leaf held when the pass ran, by node; what it holds now, if it was not written to since."""
-        self.tape, self.autograd, self.result, self.outputs = tape, autograd, result, outputs
-        self.module_names, self.leaf_values = module_names, leaf_values or {}
-        self.leaf_of_object = {id(variable): i for i, variable in autograd.variables.items()}
-        self.units: list[Unit] = []
-        self.unit_of_value: dict[int, Unit] = {}
-        self.unit_of_node: dict[int, Unit] = {}
-        self.port_of_edge: dict[tuple[int, int], int] = {}
-        self.custom, self.node_names = autograd.custom, autograd.names
+        """``leaf_values``: see `Units`."""
+        self.tape, self.autograd, self.result, self.module_names = tape, autograd, result, module_names
+        self.units = Units(tape, autograd, outputs, leaf_values or {})
         self.returned: dict[int, list[tuple[int, Output]]] = {}
         for n, output in enumerate(outputs):
             self.returned.setdefault(output.value.number, []).append((n, output))
         self._wordings: dict[tuple[str, int], Wording] = {}
+        self._odd: list[Node] = []
 
     def graph(self, name: str, notices: Iterable[str]) -> Graph:
         """The finished Graph."""
-        self._mark_outputs()
-        self._make_operations()
-        self._make_sources()
-        self._link()
-        self._make_unexplained()
-        self.units.sort(key=lambda unit: unit.order)
         nodes: list[Node] = []
         edges: list[Edge] = []
-        for unit in self.units:
+        for unit in self.units.all:
             constants: Sequence[Node] = ()
             if unit.operation is not None and unit.operation.constants:
                 nodes += (constants := self._constants(unit, len(nodes)))
             unit.key = f"n{len(nodes)}"
             nodes.append(node := self._node(unit))
             for edge in self._edges(unit, constants):
-                edges.append(edge if edge.local is None else verified(edge, node))
-        return Graph(tuple(nodes), tuple(edges), name, tuple(notices), has_gradients=self.result.problem is None)
+                edges.append(known := edge if edge.local is None else verified(edge, node))
+                if known.local is None and edge.local is not None and disagrees(edge, node):
+                    self._odd.append(node)
+        graph = Graph(tuple(nodes), tuple(edges), name, (*notices, *self._unexplained(), *self._changed_inside()), has_gradients=self.result.problem is None, memory=self._memory(nodes))
+        return with_none_gradients_said(with_hooks_said(graph))
 
-    # --- units
+    def _unexplained(self) -> list[str]:
+        count, finished = self.units.unexplained, not self.tape.operations
+        if not count or finished:
+            return []
+        nodes = "1 node of autograd was" if count == 1 else f"{count} nodes of autograd were"
+        return [f"{nodes} not seen being made: before the recording began, in another thread, or by autograd itself."]
 
-    def _mark_outputs(self) -> None:
-        for output in self.outputs:
-            output.value.used = True
+    def _changed_inside(self) -> list[str]:
+        if not self._odd:
+            return []
+        names = ", ".join(dict.fromkeys(node.name or node.op or node.key for node in self._odd[:MOST_NAMED]))
+        return [f"What flows back from {names} is not the local derivative times what arrives: a hook on the node of autograd changed it, or rounding did."]
 
-    def _make_operations(self) -> None:
-        group: Unit | None = None
-        for operation in self.tape.operations:
-            if self._is_artefact(operation):
-                continue
-            inside = operation.place.functions[0] if operation.place.functions else None
-            if inside is None:
-                group = None
-                read = () if operation.op == "lift_fresh" else operands(operation)  # torch.tensor(…): what it lifts is nobody's variable
-                self._add(Unit(self._order(operation), "op", operation, None, read), operation.results)
-            elif group is not None and group.operation is not None and _same_call_of_function(group.operation, operation):
-                self._absorb(group, operation)
-            else:
-                group = Unit(self._order(operation), "op", operation, label_of(inside), [])
-                self._add(group, [])
-                self._absorb(group, operation)
-
-    def _order(self, operation: Operation) -> tuple[int, int]:
-        return (operation.results[0], 0) if operation.results else (max(operation.clock - 1, *(number for _, number, _, _ in operation.uses), 0), 1)
-
-    def _is_artefact(self, operation: Operation) -> bool:
-        """torch detaches what it saves for backward, and nobody reads that; backward() makes the gradient that it starts from."""
-        helps = operation.op in ("detach", "alias") or (operation.place.inner_names and "_make_grads" in operation.place.inner_names)
-        return bool(helps) and not any(self.tape.values[v].used for v in operation.results)
-
-    def _absorb(self, unit: Unit, operation: Operation) -> None:
-        """An operation inside a custom Function: what it reads from outside is an operand of the Function."""
-        assert unit.operation is not None
-        assert isinstance(unit.operands, list)
-        unit.order = max(unit.order, self._order(operation))
-        known = {number for _, number, _, _ in unit.operands}
-        for use in operation.uses:
-            value = self.tape.values[use[1]]
-            if value.number in known or self.unit_of_value.get(value.number) is unit:
-                continue
-            if value.number < unit.operation.clock or value.object_id in operation.place.arguments:  # not made inside unseen, as by numpy
-                known.add(value.number)
-                unit.operands.append(use)
-        for number in operation.results:
-            self.unit_of_value[number] = unit
-
-    def _add(self, unit: Unit, results: Iterable[int]) -> None:
-        self.units.append(unit)
-        for port, number in enumerate(results):
-            unit.values[port] = self.tape.values[number]
-            self.unit_of_value[number] = unit
-
-    def _make_sources(self) -> None:
-        """Leaves and data: values that no recorded operation made; aliases of written memory belong to the writer."""
-        read = {operand[1] for unit in self.units for operand in unit.operands if not isinstance(operand, Number)}
-        read |= {output.value.number for output in self.outputs}
-        for value in self.tape.values:
-            if not value.used or value.number in self.unit_of_value or (value.number not in read and value.name is None):
-                continue
-            if value.maker is not None:
-                maker = self.tape.operations[value.maker]
-                written = self.unit_of_value.get(maker.results[value.port])
-                if written is not None:
-                    self.unit_of_value[value.number] = written
-                else:
-                    self._add(Unit((value.number, 0), "data"), [value.number])
-            elif value.edge is None:
-                self._add(Unit((value.number, 0), "leaf" if value.requires_grad else "data"), [value.number])
-
-    # --- which autograd node is which unit
-
-    def _link(self) -> None:
-        for i, variable in self.autograd.variables.items():
-            value = self.leaf_values.get(i) or self.tape.value_of(variable)
-            unit = self.unit_of_value.get(value.number)
-            if unit is None:
-                unit = Unit((value.number, 0), "leaf")
-                self._add(unit, [value.number])
-            unit.kind = "leaf"
-            value.requires_grad = True
-            unit.autograd = i
-            self.unit_of_node[i] = unit
-            self.port_of_edge[i, 0] = next((port for port, held in unit.values.items() if held is value), 0)
-        index = self.autograd.index
-        for value in self.tape.values:
-            edge = value.edge
-            if edge is not None and edge[0] in index:
-                self._link_value(value, index[edge[0]], edge[1])
-
-    def _link_value(self, value: Value, i: int, number: int) -> None:
-        unit = self.unit_of_value.get(value.number)
-        if unit is None:
-            return
-        if value.is_view:
-            rewritten = self._rewritten(i)
-            if rewritten is not None:
-                i = rewritten
-            elif unit.operation is not None and self._regenerated(value, unit.operation, i):
-                return
-        if (unit.label is None) == (i in self.custom):  # an operation is no custom Function, and the other way round
-            return
-        if unit.autograd is None and i not in self.unit_of_node:
-            unit.autograd = i
-            self.unit_of_node[i] = unit
-        if unit.autograd == i:
-            if unit.label is not None:
-                unit.values.setdefault(number, value)
-                self.port_of_edge[i, number] = number
-            else:
-                if self.node_names[i] == "CopySlices" and not value.is_view:
-                    unit.values[0] = value  # the result is the whole that was written to, not the view
-                port = next((port for port, held in unit.values.items() if held is value), value.port)
-                self.port_of_edge.setdefault((i, number), port)
-
-    def _rewritten(self, i: int) -> int | None:
-        """The CopySlices behind a view whose base was written to through it: that is the node of the writing operation."""
-        links = self.autograd.links[i]
-        if links and links[0] is not None and self.node_names[links[0][0]] == "CopySlices":
-            return links[0][0]
-        return None
-
-    def _regenerated(self, value: Value, operation: Operation, i: int) -> bool:
-        """Whether node i only makes a view anew after its base was written to, and is not the node of the writer."""
-        return operation.mutates and self.node_names[i] != "CopySlices" and value.number not in operation.results
-
-    def _make_unexplained(self) -> None:
-        """Autograd nodes that no recorded operation explains: made before the trace, or views made anew."""
-        before: dict[int, int] = {}
-        for i, links in enumerate(self.autograd.links):
-            unit = self.unit_of_node.get(i)
-            first = unit.order[0] if unit else before.get(i, len(self.tape.values) + 1)
-            for link in links:
-                if link is not None:
-                    before[link[0]] = min(before.get(link[0], first), first)
-            if unit is None:
-                unit = Unit((first, -i - 1), "op", label=label_of(self.custom[i]) if i in self.custom else None, autograd=i)
-                self.units.append(unit)
-                self.unit_of_node[i] = unit
-        for value in self.tape.values:  # what such a node made may be known all the same: somebody read it
-            if value.edge is not None and value.edge[0] in self.autograd.index:
-                i = self.autograd.index[value.edge[0]]
-                unit = self.unit_of_node[i]
-                if unit.operation is None and unit.kind == "op":
-                    unit.values.setdefault(value.edge[1], value)
-                    self.unit_of_value.setdefault(value.number, unit)
+    def _memory(self, nodes: list[Node]) -> Memory:
+        leaves = [node for node in nodes if node.kind == "leaf"]
+        parameters = sum(port.bytes or 0 for node in leaves for port in node.ports)
+        own = {storage_of(leaf) for leaf in self.autograd.variables.values()}
+        saved = {tensor.storage: tensor.bytes for keeps in self.autograd.keeps for tensor in keeps.tensors if tensor.storage not in own}
+        unknown = any(tensor.bytes is None for keeps in self.autograd.keeps for tensor in keeps.tensors)
+        return Memory(parameters, sum(size or 0 for size in saved.values()), not unknown)
 
     # --- nodes
 
     def _constants(self, unit: Unit, first: int) -> list[Node]:
         numbers = [operand.number for operand in unit.operands if isinstance(operand, Number)]
         source = self._wording(unit.operation).source if numbers and unit.operation is not None else None
+        call = self._call(unit) if unit.function is not None else None
         return [
-            Node(f"n{first + i}", "data", cut="data", ports=(Port((), type(number).__name__, value=constant(number)),), source=source)
+            Node(f"n{first + i}", "data", cut="data", ports=(Port((), type(number).__name__, value=constant(number)),), source=source, call=call)
             for i, number in enumerate(numbers)
         ]
 
@@ -270,31 +116,38 @@ class Assembly:
         if kind == "op" and operation is not None and not unit.operands:
             kind = "data"
         recorded = i is not None and kind != "leaf"
-        requires_grad = kind == "leaf" or recorded or self._wanted_gradient(unit)
+        requires_grad = kind == "leaf" or recorded or (unit.function is None and self._wanted_gradient(unit))
         ports = self._ports(unit)
-        call = None if operation is None else self.tape.call(operation.call)
+        call = self._call(unit)
         names = wording.names if wording is not None and wording.names and self._last_of_call[call] is unit else ()
         if len(ports) == 1:
             name = ports[0].name or (names[0] if names else None)
         else:
             name, ports = self._named(ports, unit, names)
+        kept = self.autograd.keeps[i].tensors if recorded and i is not None else ()
         return Node(
             unit.key,
             kind,
             self._op(unit, wording, call),
             name,
             ports,
-            (self.node_names[i],) if recorded and i is not None else self._unreached_names(unit) if kind == "op" else (),
+            (self.autograd.names[i],) if recorded and i is not None else self._unreached_names(unit) if kind == "op" else (),
             requires_grad,
             self._cut(unit, ports, requires_grad),
             wording.module if wording is not None and kind != "leaf" else (),
             wording.source if wording is not None else None,
-            (),
-            settings(operation) if operation is not None and unit.label is None else (),
+            tuple([tensor.name for tensor in kept]),
+            self._settings(unit),
             call,
-            wording.call if wording is not None else None,
+            unit.label or wording.call if wording is not None else None,
             self._backward_order.get(i),
+            saved_bytes=_size(kept) if recorded else None,
         )
+
+    def _settings(self, unit: Unit) -> tuple[tuple[str, str], ...]:
+        found = settings(unit.operation) if unit.operation is not None and unit.label is None else ()
+        hooks = ", ".join(filter(None, (hook_names(value) for value in unit.values.values())))
+        return (*found, ("hooks", hooks)) if hooks else found
 
     def _wording(self, operation: Operation) -> Wording:
         place = operation.place
@@ -302,10 +155,11 @@ class Assembly:
         known = self._wordings.get(key)
         if known is None:
             modules = [self.module_names.get(id(module), type(module).__name__) for module in place.modules]
+            step = place.step[0] if place.step is not None else None
             known = self._wordings[key] = Wording(
                 written_name(operation.op),
-                operation_name(operation),
-                call_name(operation),
+                step or operation_name(operation),
+                step or call_name(operation),
                 reflected(operation),
                 place.namer.names if place.namer is not None else (),
                 tuple(name for name in modules if name),
@@ -319,8 +173,13 @@ class Assembly:
 
     def _unreached_names(self, unit: Unit) -> tuple[str, ...]:
         """The autograd node of an operation that leads to no output; nobody walked there, but somebody read its result."""
-        edges = [value.edge for value in unit.values.values() if value.edge is not None]
+        edges = [value.edge for value in unit.values.values() if value.edge is not None and unit.function is None]
         return tuple(dict.fromkeys(node_name(self.tape.nodes[edge[0]]) for edge in edges if edge[0] not in self.autograd.index))[:1]
+
+    def _call(self, unit: Unit) -> int | None:
+        """The call in the program that a unit is part of; all that runs inside a custom Function is part of its call."""
+        operation = unit.operation if unit.function is None else unit.function.operation
+        return None if operation is None else self.tape.call(operation.call)
 
     def _op(self, unit: Unit, wording: Wording | None, call: int | None) -> str | None:
         """As it is written in the program, where the call is this one operation; ATen's name, where it is one of several."""
@@ -331,43 +190,45 @@ class Assembly:
                 return NUMBERS[unit.operation.op]
             return wording.alone if self._call_sizes[call] == 1 else wording.op
         if unit.kind == "op" and unit.autograd is not None:
-            return written_name(stem(self.node_names[unit.autograd]))
+            return written_name(stem(self.autograd.names[unit.autograd]))
         return None
 
     @cached_property
     def _call_sizes(self) -> Counter[int | None]:
-        return Counter(self.tape.call(unit.operation.call) for unit in self.units if unit.operation is not None)
+        return Counter(self._call(unit) for unit in self.units.all if unit.operation is not None)
 
     @cached_property
     def _last_of_call(self) -> dict[int | None, Unit]:
-        return {self.tape.call(unit.operation.call): unit for unit in self.units if unit.operation is not None}
+        return {self._call(unit): unit for unit in self.units.all if unit.operation is not None}
 
     def _ports(self, unit: Unit) -> tuple[Port, ...]:
         values, i = unit.values, unit.autograd
         row = self.result.node_grads.get(i, ()) if i is not None else None
         if row is not None and len(row) <= 1 and len(values) == 1 and 0 in values and i not in self.autograd.variables:  # the usual case
-            return (self._port(values[0], row[0] if row else None),)
+            return (self._port(unit, values[0], row[0] if row else None),)
         grads = self._grads(unit)
         held = self.result.leaf_totals.get(i) if i is not None and self.result.leaf_totals else None
         last = max((port for port, value in values.items() if value.used or value.edge is not None), default=0)
-        return tuple(self._port(values.get(port), grads.get(port), held) for port in range(max(last, max(grads, default=0)) + 1))
+        if unit.operation is not None and unit.label is None and self._wording(unit.operation).call == unit.operation.op:
+            last = max(last, len(unit.operation.results) - 1)  # what the user asked for is shown even where nobody used it
+        return tuple(self._port(unit, values.get(port), grads.get(port), held) for port in range(max(last, max(grads, default=0)) + 1))
 
     def _grads(self, unit: Unit) -> dict[int, Snapshot | None]:
         i = unit.autograd
         if i is None:
             leaf_grads = self.result.leaf_grads
-            return {
-                port: leaf_grads[-1 - n] for port, value in unit.values.items() for n, _ in self.returned.get(value.number, ()) if -1 - n in leaf_grads
-            }
+            if unit.kind == "leaf" and unit.values[0].object_id in self.result.other_leaves:
+                return {0: self.result.other_leaves[unit.values[0].object_id]}
+            return {port: leaf_grads[-1 - n] for port, value in unit.values.items() for n, _ in self.returned.get(value.number, ()) if -1 - n in leaf_grads}
         if i in self.autograd.variables:
-            return {self.port_of_edge.get((i, 0), 0): self.result.leaf_grads.get(i)}
-        return {self.port_of_edge.get((i, n), n): grad for n, grad in enumerate(self.result.node_grads.get(i, ())) if grad is not None}
+            return {self.units.port_of_edge.get((i, 0), 0): self.result.leaf_grads.get(i)}
+        return {self.units.port_of_edge.get((i, n), n): grad for n, grad in enumerate(self.result.node_grads.get(i, ())) if grad is not None}
 
-    def _port(self, value: Value | None, grad: Snapshot | None, grad_total: Snapshot | None = None) -> Port:
+    def _port(self, unit: Unit, value: Value | None, grad: Snapshot | None, grad_total: Snapshot | None = None) -> Port:
         if value is None:
             return Port(grad=grad)
         shape, dtype, device = value.shape, dtype_name(value.dtype), device_name(value.device)
-        outputs = self.returned.get(value.number)
+        outputs = self.returned.get(value.number) if unit.function is None else None
         if outputs is None:
             return Port(shape, dtype, device, value.snapshot, grad, None, grad_total, value.name)
         name = value.name or next((output.name for _, output in outputs if output.name), None)
@@ -390,6 +251,8 @@ class Assembly:
 
     def _cut(self, unit: Unit, ports: tuple[Port, ...], requires_grad: bool) -> str | None:
         """Why no gradient arrived here; None where one did."""
+        if unit.function is not None:
+            return "inner"
         for port in ports:
             if port.grad is not None:
                 return None
@@ -412,7 +275,7 @@ class Assembly:
     # --- edges
 
     def _edges(self, unit: Unit, constants: Sequence[Node]) -> list[Edge]:
-        slots = self._slots(unit)
+        slots = self.units.slots(unit)
         numbers = iter(constants)
         edges = []
         for position, operand in enumerate(unit.operands):
@@ -421,73 +284,84 @@ class Assembly:
                 edges.append(Edge(next(numbers).key, unit.key, position, cut="data"))
             elif slot is not None:
                 tail = None
-                if operand[3] is None:  # a leaf may have been written to since, by an optimizer: the edge comes from what it held then
-                    tail = self.unit_of_value.get(operand[1])
+                if operand[2] and operand[3] is None:  # a leaf may have been written to since, by an optimizer: the edge comes from what it held then
+                    tail = self.units.of_value.get(operand[1])
                 edges.append(self._autograd_edge(unit, slot, position, "exact", tail))
             elif (plain := self._plain_edge(unit, operand, position)) is not None:
                 edges.append(plain)
-        links = self._links(unit)
+        links = self.units.links(unit)
         if len(slots) < len(links):
             position, taken = len(unit.operands), set(slots.values())
-            match = "exact" if unit.operation is None or unit.label is not None else "guess"
+            certain = unit.operation is None or unit.label is not None or self.autograd.names[unit.autograd or 0] == "CopySlices"
+            match = "exact" if certain else "guess"
             more = [slot for slot, link in enumerate(links) if link is not None and slot not in taken]
             edges += [self._autograd_edge(unit, slot, position + n, match) for n, slot in enumerate(more)]
         if len(edges) == 2 and unit.operation is not None and unit.label is None and self._wording(unit.operation).reflected:
             edges = [replace(edges[1], slot=0), replace(edges[0], slot=1)]
+        if unit.label is not None:
+            edges += self._results_of_inner(unit, len(edges))
+        if self.tape.has_writes:
+            edges += self._written_unseen(unit, slots, len(edges))
         return edges
 
-    def _links(self, unit: Unit) -> tuple[tuple[int, int] | None, ...]:
-        return self.autograd.links[unit.autograd] if unit.autograd is not None and unit.kind != "leaf" else ()
+    def _written_unseen(self, unit: Unit, slots: dict[int, int], position: int) -> list[Edge]:
+        """What was written behind autograd's back, as through ``.data``: the value came from the writer, the gradient goes where it always went."""
+        read = [operand[1] for n, operand in enumerate(unit.operands) if n in slots and type(operand) is tuple and operand[3] is not None]
+        holders = [self.units.of_value[number] for number in read if number in self.units.of_value]
+        writers = [holder for holder in holders if holder is not unit and holder.autograd is None and holder.operation is not None and holder.operation.mutates]
+        return [Edge(writer.key, unit.key, position + n, cut="detach") for n, writer in enumerate(writers)]
 
-    def _slots(self, unit: Unit) -> dict[int, int]:
-        """Operand -> slot of the autograd node, by identity of what both say the operand came from."""
-        links = self._links(unit)
-        if not links:
-            return {}
-        positions: dict[tuple[int, int] | None, list[int]] = {}
-        for position in range(len(unit.operands) - 1, -1, -1):
-            operand = unit.operands[position]
-            if type(operand) is tuple:
-                positions.setdefault(self._came_from(operand), []).append(position)
-        return {positions[link].pop(): slot for slot, link in enumerate(links) if link is not None and positions.get(link)}
-
-    def _came_from(self, use: Use) -> tuple[int, int] | None:
-        _, number, wanted, edge = use
-        if edge is not None:
-            i = self.autograd.index.get(edge[0])
-            return None if i is None else (i, edge[1])
-        leaf = self.leaf_of_object.get(self.tape.values[number].object_id) if wanted else None
-        return (leaf, 0) if leaf is not None else None
+    def _results_of_inner(self, unit: Unit, position: int) -> list[Edge]:
+        """What ran inside a custom Function leads to its results, but no gradient goes that way."""
+        makers = [self.units.inner_of_value.get(value.number) for value in unit.values.values()]
+        inner = list(dict.fromkeys(maker.key for maker in makers if maker is not None and maker.function is unit))
+        return [Edge(key, unit.key, position + n, cut="inner") for n, key in enumerate(inner)]
 
     def _autograd_edge(self, unit: Unit, slot: int, position: int, match: str, tail: Unit | None = None) -> Edge:
         assert unit.autograd is not None
-        link = self._links(unit)[slot]
+        link = self.units.links(unit)[slot]
         assert link is not None
         grads, locals_ = self.result.edge_grads.get(unit.autograd, ()), self.result.locals.get(unit.autograd, ())
         grad = grads[slot] if slot < len(grads) else None
         local = locals_[slot] if slot < len(locals_) else None
-        tail = tail or self.unit_of_node[link[0]]
-        return Edge(tail.key, unit.key, position, self.port_of_edge.get(link, link[1]), local, grad, None, match)
+        tail = tail or self.units.of_node[link[0]]
+        cut = NONE_GRADIENT if grad is None and unit.autograd in self.result.edge_grads and not self.result.partial else None
+        return Edge(tail.key, unit.key, position, self.units.port_of_edge.get(link, link[1]), local, grad, cut, match)
 
     def _plain_edge(self, unit: Unit, use: Use, position: int) -> Edge | None:
         """An edge along which autograd sends nothing, with the reason."""
         value = self.tape.values[use[1]]
-        tail = self.unit_of_value.get(value.number)
+        tail = self.units.of_value.get(value.number)
+        if unit.function is not None and (tail is unit.function or tail is None):
+            tail = self.units.inner_of_value.get(value.number)
         if tail is None or tail is unit:
             return None
         port = next((port for port, held in tail.values.items() if held is value), value.port)
         return Edge(tail.key, unit.key, position, port, cut=self._edge_cut(unit, use))
 
     def _edge_cut(self, unit: Unit, use: Use) -> str:
+        if unit.function is not None:
+            return "inner"
         if not use[2]:
-            return "data"
+            tail = self.units.of_value.get(use[1])
+            return "non-differentiable" if tail is not None and tail.kind == "op" and tail.autograd is not None else "data"
         if unit.kind == "leaf":
             return self._why_unrecorded(unit) or "non-differentiable"
         if unit.autograd is not None:
-            return "non-differentiable"
+            return "inplace_view" if self.autograd.names[unit.autograd] == "CopySlices" else "non-differentiable"
         return "unreached" if self._wanted_gradient(unit) else self._why_unrecorded(unit) or "non-differentiable"
 
 
-def _same_call_of_function(first: Operation, now: Operation) -> bool:
-    one, other = first.place, now.place
-    return one.functions[:1] == other.functions[:1] and first.moment == now.moment and one.site is other.site and one.depth == other.depth
+def _size(kept: tuple[Saved, ...]) -> int | None:
+    """Bytes of what one node keeps; None where a part is not known."""
+    sizes = [tensor.bytes for tensor in kept if tensor.bytes is not None]
+    return sum(sizes) if len(sizes) == len(kept) else None
+
+
+def with_none_gradients_said(graph: Graph) -> Graph:
+    """The graph with the reason at each node that got no gradient because a backward function returned None for it."""
+    given_none = {edge.tail for edge in graph.edges if edge.cut == NONE_GRADIENT}
+    if not given_none:
+        return graph
+    nodes = [replace(node, cut=NONE_GRADIENT) if node.key in given_none and node.cut == "unreached" else node for node in graph.node_list]
+    return graph.with_parts(nodes, graph.edges)

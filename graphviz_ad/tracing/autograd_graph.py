@@ -15,6 +15,7 @@ from torch import Tensor
 
 from graphviz_ad.errors import TraceError
 from graphviz_ad.snapshot import Snapshot
+from graphviz_ad.tracing.saved import Keeps, kept_by
 from graphviz_ad.tracing.torch_private import hidden_from_modes, modes_are_active
 from graphviz_ad.tracing.values import SAME_ELEMENTS, Keeper
 
@@ -36,6 +37,16 @@ class AutogradGraph:
     def names(self) -> list[str]:
         """What torch calls each node."""
         return [node_name(node) for node in self.nodes]
+
+    @cached_property
+    def keeps(self) -> list[Keeps]:
+        """What each node keeps for the backward pass, if asked before it has run."""
+        return [kept_by(node) for node in self.nodes]
+
+    def adopt(self, parts: Sequence[AutogradGraph]) -> None:
+        """Take what was read of nodes before they ran from other graphs of the same nodes."""
+        read = {id(node): keeps for part in parts for node, keeps in zip(part.nodes, part.keeps, strict=True)}
+        self.keeps = [read.get(id(node)) or kept_by(node) for node in self.nodes]
 
     @cached_property
     def custom(self) -> dict[int, type]:
@@ -112,13 +123,17 @@ def _unique(roots: Sequence[Any]) -> list[Any]:
     return list({id(node): node for node in roots if node is not None}.values())
 
 
+TABLES = ("node_grads", "edge_grads", "locals", "leaf_grads", "leaf_totals")  # of a BackwardPass, by number of node
+
+
 @dataclass
 class BackwardPass:
     """What flowed in one backward pass, by number of node in the `AutogradGraph`.
 
     ``node_grads[i]`` has a gradient for each output of node i, ``edge_grads[i]`` one for each operand, ``locals[i]`` a local derivative
     for each operand; ``leaf_grads`` are what reached the leaves and ``leaf_totals`` what their ``.grad`` held afterwards, where a pass of the
-    user's own was recorded; ``order`` is the order in which the engine ran the nodes; ``problem`` says why there is nothing.
+    user's own was recorded; ``order`` is the order in which the engine ran the nodes; ``problem`` says why there is nothing; ``partial``:
+    not all gradients were asked for; ``other_leaves`` are leaves that only a pass inside this one reached, by identity.
     """
 
     node_grads: dict[int, tuple[Snapshot | None, ...]] = field(default_factory=dict)
@@ -128,6 +143,8 @@ class BackwardPass:
     leaf_totals: dict[int, Snapshot | None] = field(default_factory=dict)
     order: list[int] = field(default_factory=list)
     problem: str | None = None
+    partial: bool = False
+    other_leaves: dict[int, Snapshot | None] = field(default_factory=dict)
 
 
 def run(
@@ -153,6 +170,39 @@ def run(
     return result
 
 
+def is_reentrant(graph: AutogradGraph) -> bool:
+    """Whether a node runs a backward pass of its own, which `torch.autograd.grad` refuses: a checkpoint with ``use_reentrant=True``."""
+    return any(cls.__module__ == "torch.utils.checkpoint" for cls in graph.custom.values())
+
+
+def run_accumulating(
+    graph: AutogradGraph,
+    outputs: Sequence[Tensor],
+    seeds: Sequence[Tensor],
+    keeper: Keeper,
+    pointwise: Callable[[int], bool],
+    leaves: Sequence[Tensor],
+    *,
+    retain: bool,
+) -> BackwardPass:
+    """The same with ``backward()``, every ``.grad`` put aside meanwhile; not where a hook of the user would fire on what is accumulated."""
+    if any(getattr(leaf, "_post_accumulate_grad_hooks", None) for leaf in leaves):
+        return BackwardPass(problem="a checkpoint with use_reentrant=True needs backward(), and that would run hooks of yours on .grad")
+    result = BackwardPass()
+    aside = [(leaf, leaf.grad) for leaf in leaves]
+    try:
+        for leaf in leaves:
+            leaf.grad = None
+        with watching(graph, result, keeper, pointwise):
+            torch.autograd.backward(list(outputs), list(seeds), retain_graph=retain)
+        known = {id(variable) for variable in graph.variables.values()}
+        result.other_leaves = {id(leaf): keeper.gradient(leaf.grad) for leaf in leaves if id(leaf) not in known and leaf.grad is not None}
+    finally:
+        for leaf, grad in aside:
+            leaf.grad = grad
+    return result
+
+
 @contextmanager
 def watching(graph: AutogradGraph, result: BackwardPass, keeper: Keeper, pointwise: Callable[[int], bool]) -> Iterator[None]:
     """While this is open, a backward pass over the graph notes everything in `result`."""
@@ -175,7 +225,8 @@ class _Watch:
 
     def __init__(self, graph: AutogradGraph, result: BackwardPass, keeper: Keeper, pointwise: Callable[[int], bool]) -> None:
         self.graph, self.result, self.keeper, self.pointwise = graph, result, keeper, pointwise
-        self._custom = graph.custom if keeper.capture.local else {}
+        # A node is not asked a second time if that would run code of the user.
+        self._asked_once = set(graph.custom) | {i for i, keeps in enumerate(graph.keeps) if keeps.hooked}
         self._reshapes = [stem(name) in SAME_ELEMENTS for name in graph.names]
         self._ones: dict[tuple[torch.dtype, torch.device], Tensor] = {}
         # What left the node that ran last, held weakly, and what was kept of it: in most graphs that is what arrives at the next one.
@@ -199,7 +250,7 @@ class _Watch:
         result.node_grads[i] = arrived = tuple([self._seen(grad) for grad in grad_outputs])
         same = arrived[0] if self._reshapes[i] and len(arrived) == 1 else None
         result.edge_grads[i] = kept = tuple([gradient(grad, same) for grad in grad_inputs])
-        if self.keeper.capture.local and i not in self._custom:
+        if self.keeper.capture.local and i not in self._asked_once:
             found = self._local(i, grad_outputs)
             if found:
                 result.locals[i] = found
@@ -248,6 +299,16 @@ class _Watch:
         return one
 
 
+def together(results: Sequence[BackwardPass]) -> BackwardPass:
+    """Passes that ran inside each other as one, over one numbering of nodes; the first is the outermost."""
+    whole = results[0]
+    for inner in results[1:]:
+        for name in TABLES:
+            getattr(whole, name).update({i: found for i, found in getattr(inner, name).items() if i not in getattr(whole, name)})
+        whole.order += inner.order
+    return whole
+
+
 def _has_version(grad: Tensor | None) -> bool:
     return grad is not None and not grad.is_inference()
 
@@ -255,9 +316,8 @@ def _has_version(grad: Tensor | None) -> bool:
 def in_terms_of(graph: AutogradGraph, result: BackwardPass, other: AutogradGraph) -> BackwardPass:
     """What was noted over `graph`, by the numbers that the same nodes have in `other`."""
     number = [other.index[id(node)] for node in graph.nodes]
-    tables = ("node_grads", "edge_grads", "locals", "leaf_grads", "leaf_totals")
-    moved = {name: {number[i]: found for i, found in getattr(result, name).items()} for name in tables}
-    return BackwardPass(**moved, order=[number[i] for i in result.order], problem=result.problem)
+    moved = {name: {number[i]: found for i, found in getattr(result, name).items()} for name in TABLES}
+    return BackwardPass(**moved, order=[number[i] for i in result.order], problem=result.problem, partial=result.partial)
 
 
 @cache

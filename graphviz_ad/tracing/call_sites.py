@@ -13,12 +13,27 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import PurePath
 from types import CodeType
+from typing import NamedTuple
 
 SKIPPED = {"CACHE", "NOP", "EXTENDED_ARG", "RESUME", "PRECALL", "NOT_TAKEN"}
 STORES = ("STORE_FAST", "STORE_NAME", "STORE_GLOBAL", "STORE_DEREF", "STORE_ATTR")
 UNARY = {"UNARY_NEGATIVE": "neg", "UNARY_INVERT": "bitwise_not"}
 ATTRIBUTES = {"T": "t", "mT": "mT", "H": "H", "mH": "mH", "real": "real", "imag": "imag"}  # properties that compute
 SUBSCRIPTS = ("BINARY_SUBSCR", "BINARY_SLICE", "STORE_SUBSCR", "STORE_SLICE")
+LOCAL = ("LOAD_FAST", "LOAD_DEREF", "LOAD_CLASSDEREF")
+LOADS = (*LOCAL, "LOAD_GLOBAL", "LOAD_NAME")
+
+
+class Operand(NamedTuple):
+    """One operand as it is written: the keyword that it is given by, and the variable that it is read from; None for what has none.
+
+    ``local`` says that the variable belongs to the function, ``constant`` that it is a number or the like.
+    """
+
+    keyword: str | None = None
+    variable: str | None = None
+    local: bool = False
+    constant: bool = False
 
 
 @lru_cache(maxsize=4096)
@@ -68,8 +83,13 @@ class CallSite:
 
     @cached_property
     def names(self) -> tuple[str, ...]:
-        """The variable that takes the result, or the variables that it is unpacked into; empty when it goes elsewhere."""
+        """The variable that takes the result, or the variables that it is unpacked into; empty when it goes elsewhere.
+
+        What is written to is the result: y of ``y[0] = 5`` and of ``y.mul_(2)``.
+        """
         steps = self._after
+        if self.instruction is not None and self.instruction.opname in ("STORE_SUBSCR", "STORE_SLICE"):
+            return self._container
         if steps and steps[0].opname == "COPY":  # a = b = …, or (a := …)
             steps = steps[1:]
         if not steps:
@@ -80,7 +100,19 @@ class CallSite:
             count = int(steps[0].arg or 0)
             names = [name for step in steps[1 : count + 1] if step.opname.startswith(STORES) for name in _stored(step)]
             return tuple(names[:count]) if len(names) >= count else ()
+        if steps[0].opname == "POP_TOP" and self.receiver is not None and self.receiver.local and (self.written or "").endswith("_"):
+            return (self.receiver.variable,) if self.receiver.variable else ()
         return ()
+
+    @cached_property
+    def _container(self) -> tuple[str, ...]:
+        tree = _parsed(self.text)
+        if not isinstance(tree, ast.Subscript):
+            return ()
+        if isinstance(tree.value, ast.Attribute):
+            return (tree.value.attr,)
+        variable = self._operand(tree.value).variable
+        return (variable,) if variable else ()
 
     @cached_property
     def written(self) -> str | None:
@@ -99,12 +131,49 @@ class CallSite:
         return _called(self.text)
 
     @cached_property
+    def maker(self) -> str | None:
+        """The function that made the function called here, if both calls are written here: the "hessian" of ``hessian(f)(x)``."""
+        tree = _parsed(self.text)
+        return _called_by(tree.func) if isinstance(tree, ast.Call) else None
+
+    @cached_property
     def number_first(self) -> bool:
         """Whether a number is written before the operator and something else behind it: "2 * x"."""
         if self.instruction is None or not self.instruction.opname.startswith("BINARY_OP"):
             return False
         tree = _parsed(self.text)
         return isinstance(tree, ast.BinOp) and _is_number(tree.left) and not _is_number(tree.right)
+
+    # --- operands
+
+    @cached_property
+    def receiver(self) -> Operand | None:
+        """What stands before the point of a method call, or of a call of a module's function: the two look the same; None for other calls."""
+        tree = _parsed(self.text)
+        return self._operand(tree.func.value) if isinstance(tree, ast.Call) and isinstance(tree.func, ast.Attribute) else None
+
+    @cached_property
+    def operands(self) -> tuple[Operand, ...] | None:
+        """What stands between the brackets of a call, or around an operator, in order; None where that cannot be told, as for ``f(*args)``."""
+        tree = _parsed(self.text)
+        if isinstance(tree, ast.BinOp):
+            return self._operand(tree.left), self._operand(tree.right)
+        if isinstance(tree, ast.UnaryOp):
+            return (self._operand(tree.operand),)
+        if not isinstance(tree, ast.Call) or any(isinstance(part, ast.Starred) for part in tree.args) or any(part.arg is None for part in tree.keywords):
+            return None
+        return (*(self._operand(part) for part in tree.args), *(self._operand(part.value)._replace(keyword=part.arg) for part in tree.keywords))
+
+    def _operand(self, tree: ast.expr) -> Operand:
+        """One operand; a variable only if the bytecode loads it right there, so that a file changed since then gives no wrong names."""
+        if isinstance(tree, ast.Constant) or _is_number(tree):
+            return Operand(constant=True)
+        place = self.instruction.positions if self.instruction else None
+        if not isinstance(tree, ast.Name) or place is None or place.lineno is None or place.col_offset is None:
+            return Operand()
+        where = (place.lineno + tree.lineno - 1, tree.col_offset + (place.col_offset - 1 if tree.lineno == 1 else 0))
+        load = _loads(self.code).get((tree.id, *where))
+        return Operand(None, tree.id, load.startswith(LOCAL)) if load else Operand()
 
     @cached_property
     def text(self) -> str:
@@ -125,6 +194,20 @@ class CallSite:
         place = self.instruction.positions if self.instruction else None
         line = place.lineno if place and place.lineno else self.code.co_firstlineno
         return f"{PurePath(self.code.co_filename).name}:{line}"
+
+
+@lru_cache(maxsize=4096)
+def _loads(code: CodeType) -> dict[tuple[str, int, int], str]:
+    """(variable, line, column) -> the instruction that reads it there; one that the code itself imports counts as global."""
+    found, _ = _instructions(code)
+    imported = {step.argval for step in found if step.opname in ("IMPORT_NAME", "IMPORT_FROM")}
+    loads = {}
+    for step in found:
+        place = step.positions
+        if step.opname.startswith(LOADS) and place is not None and place.lineno is not None and place.col_offset is not None:
+            for name in step.argval if isinstance(step.argval, tuple) else (step.argval,):
+                loads[str(name), place.lineno, place.col_offset] = "LOAD_GLOBAL" if name in imported else step.opname
+    return loads
 
 
 def _stored(step: dis.Instruction) -> tuple[str, ...]:
@@ -148,8 +231,9 @@ def _is_number(tree: ast.expr) -> bool:
 
 
 def _called(text: str) -> str | None:
-    tree = _parsed(text)
-    if not isinstance(tree, ast.Call):
-        return None
-    function = tree.func
+    return _called_by(_parsed(text))
+
+
+def _called_by(tree: ast.expr | None) -> str | None:
+    function = tree.func if isinstance(tree, ast.Call) else None
     return function.attr if isinstance(function, ast.Attribute) else function.id if isinstance(function, ast.Name) else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import torch
@@ -11,14 +12,15 @@ from torch import Tensor
 from graphviz_ad.capture import Capture
 from graphviz_ad.errors import TraceError
 from graphviz_ad.graph import Graph
-from graphviz_ad.tracing.assemble import Assembly, Output
-from graphviz_ad.tracing.autograd_graph import AutogradGraph, BackwardPass, is_pointwise, run, walk
+from graphviz_ad.tracing.assemble import Assembly
+from graphviz_ad.tracing.autograd_graph import AutogradGraph, BackwardPass, is_pointwise, is_reentrant, run, run_accumulating, walk
 from graphviz_ad.tracing.collector import at_rest
 from graphviz_ad.tracing.inputs import as_tensors, input_dtype, module_names, name_inputs, surroundings
 from graphviz_ad.tracing.outputs import differentiable_outputs, upstream_gradients
 from graphviz_ad.tracing.stack_depth import safe_depth
 from graphviz_ad.tracing.tape import Recorder, Tape, current_tape
 from graphviz_ad.tracing.torch_private import flatten
+from graphviz_ad.tracing.units import Output
 from graphviz_ad.transforms import merge_calls
 
 
@@ -37,10 +39,44 @@ def trace(target: Any, args: Sequence[Any], kwargs: Mapping[str, Any], grad_outp
     try:
         with Recorder(tape):
             returned = [_call(target, args, kwargs)]
+    except Exception as error:
+        with suppress(Exception):  # whatever is wrong with us now, the exception that goes on is the program's
+            error.graph = graph_so_far(tape, error, name_of(target), module_names(target, namespace))  # type: ignore[attr-defined]
+        raise
     finally:
         current_tape.reset(token)
     notices = idle_parameters(tape, target, namespace)
     return finish(tape, returned, grad_outputs, name_of(target), module_names(target, namespace), retain=False, notices=notices)
+
+
+def graph_so_far(tape: Tape, error: BaseException, name: str, names: dict[int, str]) -> Graph:
+    """What had been computed when the program raised; without gradients."""
+    ends = tape.loose_ends()
+    autograd = walk(ends)
+    notices = [f"The program raised {described(error)}; this is the graph up to there."]
+    try:
+        with at_rest():
+            return merge_calls(Assembly(tape, autograd, BackwardPass(problem=NOT_RUN), [], names).graph(name, notices))
+    finally:
+        ends.clear()
+        tape.nodes.clear()
+        if len(autograd.nodes) > safe_depth():  # the exception still holds the program's tensors: released from there, it would overflow the stack
+            _never_released.append(autograd)
+        else:
+            autograd.release()
+
+
+NOT_RUN = "no backward pass was recorded"
+_never_released: list[AutogradGraph] = []
+
+
+def described(error: BaseException) -> str:
+    """Type and first line of an exception, whatever its own text does."""
+    try:
+        text = str(error).partition("\n")[0]
+    except Exception:
+        text = "without a readable message"
+    return f"{type(error).__name__}: {text}"
 
 
 def idle_parameters(tape: Tape, target: Any, namespace: Mapping[str, Any]) -> list[str]:
@@ -117,6 +153,8 @@ def backward(tape: Tape, autograd: AutogradGraph, outputs: Sequence[Tensor], see
     if tape.capture.gradients == "none":
         return BackwardPass(problem="gradients were not asked for")
     elementwise = [is_pointwise(name) for name in autograd.names]
+    if is_reentrant(autograd):
+        return run_accumulating(autograd, outputs, seeds, tape.keeper, elementwise.__getitem__, tape.leaves(), retain=retain)
     try:
         return run(autograd, outputs, seeds, tape.keeper, elementwise.__getitem__, retain=retain)
     except RuntimeError as error:

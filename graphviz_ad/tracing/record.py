@@ -10,7 +10,7 @@ import sys
 import threading
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Any
 
@@ -21,13 +21,15 @@ from graphviz_ad.capture import Capture
 from graphviz_ad.errors import TraceError
 from graphviz_ad.graph import Graph
 from graphviz_ad.snapshot import Snapshot
-from graphviz_ad.tracing.assemble import Assembly, Output
-from graphviz_ad.tracing.autograd_graph import AutogradGraph, BackwardPass, in_terms_of, is_pointwise, walk, watching
+from graphviz_ad.tracing.assemble import Assembly
+from graphviz_ad.tracing.autograd_graph import AutogradGraph, BackwardPass, in_terms_of, is_pointwise, together, walk, watching
 from graphviz_ad.tracing.collector import at_rest
+from graphviz_ad.tracing.eager import NOT_RUN, described
 from graphviz_ad.tracing.inputs import module_names, name_parameters
 from graphviz_ad.tracing.stack_depth import safe_depth
 from graphviz_ad.tracing.tape import Recorder, Tape, Value
 from graphviz_ad.tracing.torch_private import engine_entry, hidden_from_modes
+from graphviz_ad.tracing.units import Output
 from graphviz_ad.transforms import merge_calls
 
 
@@ -39,6 +41,7 @@ class RecordedPass:
     roots: list[tuple[Value, Snapshot | None]]
     leaves: dict[int, Value]
     result: BackwardPass
+    nested: list[RecordedPass] = field(default_factory=list)
 
 
 class Recording:
@@ -47,6 +50,7 @@ class Recording:
     def __init__(self, module: torch.nn.Module | None, capture: Capture, namespace: Mapping[str, Any]) -> None:
         self._module, self._capture, self._namespace = module, capture, namespace
         self._passes: list[RecordedPass] = []
+        self._running: RecordedPass | None = None
         self._graph: Graph | None = None
         self._open = ExitStack()
         self._state = "new"
@@ -104,9 +108,13 @@ class Recording:
         except TraceError as error:  # too deep to be touched: the program goes on, the graph says so
             self._tape.problems.append(str(error))
             return real(outputs, *args, **kwargs)
-        self._passes.append(noted)
+        outer = self._running
+        (self._passes if outer is None else outer.nested).append(noted)  # one pass may run another, as a reentrant checkpoint does
         elementwise = [is_pointwise(name) for name in noted.graph.names]
         graph_of_gradient = args[2] if len(args) > 2 else kwargs.get("create_graph", False)
+        inputs = (args[3] if len(args) > 3 else kwargs.get("inputs")) or ()
+        noted.result.partial = bool(inputs)
+        self._running = noted
         before, self._recorder.paused = self._recorder.paused, not graph_of_gradient  # what the engine runs is no part of the program
         try:
             with watching(noted.graph, noted.result, self._tape.keeper, elementwise.__getitem__):
@@ -115,10 +123,19 @@ class Recording:
             noted.result.problem = described(error)
             raise
         finally:
-            self._recorder.paused = before
+            self._recorder.paused, self._running = before, outer
+        self._take_returned(noted, inputs, result)
         for i, leaf in noted.graph.variables.items():
             noted.result.leaf_totals[i] = self._tape.keeper.gradient(leaf.grad)
         return result
+
+    def _take_returned(self, noted: RecordedPass, inputs: Sequence[Any], result: Any) -> None:
+        """What `torch.autograd.grad` returned for leaves: it never arrives where gradients are accumulated."""
+        number = {id(leaf): i for i, leaf in noted.graph.variables.items()}
+        for wanted, grad in zip(inputs, result or (), strict=False):
+            i = number.get(id(wanted))
+            if i is not None and isinstance(grad, Tensor):
+                noted.result.leaf_grads[i] = self._tape.keeper.gradient(grad.detach())
 
     def _begin(self, outputs: Sequence[Any], seeds: Sequence[Tensor | None]) -> RecordedPass:
         tensors = [output for output in outputs if isinstance(output, Tensor)]
@@ -143,38 +160,36 @@ class Recording:
     def _assembled(self, notices: list[str]) -> Graph:
         tape = self._tape
         loose = [] if self._passes else tape.loose_ends()
-        whole = walk([*(node for done in self._passes for node in done.graph.nodes[:1]), *(node for done in self._passes for node in done.graph.nodes), *loose])
+        graphs = [part.graph for done in self._passes for part in with_nested(done)]
+        whole = walk([*(node for graph in graphs for node in graph.nodes[:1]), *(node for graph in graphs for node in graph.nodes), *loose])
+        whole.adopt(graphs)
         if tape.problems:
             notices = [*notices, f"{len(tape.problems)} thing(s) could not be recorded completely; the first: {tape.problems[0]}"]
         names = module_names(self._module, self._namespace)
         title = type(self._module).__name__ if self._module is not None else "recording"
         try:
             with at_rest():
-                graphs = [self._graph_of(done, whole, names, title, notices) for done in self._passes] or [self._unfinished(whole, names, title, notices)]
+                found = [self._graph_of(done, whole, names, title, notices) for done in self._passes] or [self._unfinished(whole, names, title, notices)]
         finally:
             tape.nodes.clear()
-            for done in self._passes:
-                done.graph.release()
+            for graph in graphs:
+                graph.release()
             whole.release()
-        return replace(graphs[-1], each_pass=tuple(graphs))
+        return replace(found[-1], each_pass=tuple(found))
 
     def _graph_of(self, done: RecordedPass, whole: AutogradGraph, names: dict[int, str], title: str, notices: Sequence[str]) -> Graph:
-        result = in_terms_of(done.graph, done.result, whole)
+        result = together([in_terms_of(part.graph, part.result, whole) for part in with_nested(done)])
         outputs = [Output(value, seed) for value, seed in done.roots]
         if result.problem:
             notices, result = [*notices, f"The backward pass failed: {result.problem}"], replace(result, problem=None)
-        leaves = {whole.index[id(done.graph.nodes[i])]: value for i, value in done.leaves.items()}
+        leaves = {whole.index[id(part.graph.nodes[i])]: value for part in with_nested(done) for i, value in part.leaves.items()}
         return merge_calls(Assembly(self._tape, whole, result, outputs, names, leaves).graph(title, notices))
 
     def _unfinished(self, whole: AutogradGraph, names: dict[int, str], title: str, notices: Sequence[str]) -> Graph:
-        nothing = BackwardPass(problem="no backward pass was recorded")
+        nothing = BackwardPass(problem=NOT_RUN)
         return merge_calls(Assembly(self._tape, whole, nothing, [], names).graph(title, [*notices, "No backward pass was recorded."]))
 
 
-def described(error: BaseException) -> str:
-    """Type and first line of an exception, whatever its own text does."""
-    try:
-        text = str(error).partition("\n")[0]
-    except Exception:
-        text = "without a readable message"
-    return f"{type(error).__name__}: {text}"
+def with_nested(done: RecordedPass) -> list[RecordedPass]:
+    """A pass and those that ran inside it."""
+    return [done, *(part for inner in done.nested for part in with_nested(inner))]

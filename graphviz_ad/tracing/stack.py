@@ -11,10 +11,10 @@ from types import CodeType
 from typing import Any, NamedTuple
 
 from graphviz_ad.tracing.call_sites import CallSite
-from graphviz_ad.tracing.torch_private import FUNCTION_APPLY, MODULE_CALL, TORCH_FOLDER, Frame
+from graphviz_ad.tracing.torch_private import FUNCTION_APPLY, MODULE_CALL, OPTIMIZER_STEP, TORCH_FOLDER, TRANSFORMS, Frame
 
 OUR_FOLDER = str(Path(__file__).parent.parent) + "/"
-USER, TORCH, MODULE_CODE, MODULE_ENTRY, FUNCTION_ENTRY, OURS, PLUMBING = range(7)
+USER, TORCH, MODULE_CODE, MODULE_ENTRY, FUNCTION_ENTRY, OPTIMIZER_ENTRY, TRANSFORM, OURS, PLUMBING = range(9)
 
 
 class Place(NamedTuple):
@@ -23,7 +23,9 @@ class Place(NamedTuple):
     ``site`` is the instruction that called torch, ``depth`` frames below the start of the run; ``inner`` are the
     (code, instruction) of torch's own Python frames below it, outermost first, ``inner_names`` their names; ``namer`` is the site whose variable takes
     the result of the call, ``user`` the innermost site in the user's own files; ``arguments``
-    are the identities of what the outermost of the custom ``functions`` was applied to.
+    are the identities of what the outermost of the custom ``functions`` was applied to; ``step`` is the optimizer's step that this is part of:
+    its name and the identity of its frame; ``transform`` names the outermost of torch.func's transforms that runs here, such as "jacrev":
+    all that happens in it is one call of the user's.
     """
 
     depth: int
@@ -35,6 +37,8 @@ class Place(NamedTuple):
     modules: tuple[Any, ...]
     functions: tuple[type, ...]
     arguments: tuple[int, ...]
+    step: tuple[str, int] | None = None
+    transform: str = ""
 
 
 @dataclass
@@ -48,6 +52,7 @@ class StackReader:
         self._kinds: dict[int, tuple[int, CodeType]] = {}
         self._sites: dict[tuple[int, int], CallSite] = {}
         self._places: dict[tuple[int, ...], Place] = {}
+        self._runs: dict[tuple[int, int, int], list[int]] = {}
 
     def _kind(self, code: CodeType) -> int:
         known = self._kinds.get(id(code))
@@ -72,7 +77,7 @@ class StackReader:
         known = self._places.get(tuple(key))
         if known is None:
             known = self._walk(frame)
-            if not known.modules and not known.functions:  # which module it is, the same instructions do not say
+            if not (known.modules or known.functions or known.step or known.transform):  # which module it is, the same instructions do not say
                 self._places[tuple(key)] = known
         return known
 
@@ -82,6 +87,9 @@ class StackReader:
         modules: list[Any] = []
         functions: list[type] = []
         arguments: tuple[int, ...] = ()
+        step: tuple[str, int] | None = None
+        transform = beneath = ""
+        entry: Frame | None = None
         depth = 0
         site = user = namer = None
         naming = True  # while every frame so far hands the result straight on to the next
@@ -92,6 +100,7 @@ class StackReader:
             depth += 1
             kind = self._kind(code)
             if kind in (USER, MODULE_CODE):
+                beneath = ""
                 here = self._site(frame)
                 if site is None:
                     depth, site = 1, here
@@ -111,16 +120,41 @@ class StackReader:
                 inside = frame.f_locals
                 functions.append(inside["cls"])
                 arguments = tuple(id(argument) for argument in inside["args"])
+                modules.clear()
                 site = user = namer = None  # what the user called is `apply`, not what runs inside it
                 naming = True
                 inner.clear()
                 inner_names.clear()
+            elif kind == OPTIMIZER_ENTRY:
+                step = (f"{type(frame.f_locals['args'][0]).__name__}.step", id(frame))
+            elif kind == TRANSFORM:
+                transform = beneath = "hessian" if TRANSFORMS[code] == "jacfwd" and beneath == "jacrev" else TRANSFORMS[code]
+                entry = frame
+                site = namer = None
+                naming = True
+                inner.clear()
             elif kind == OURS:
                 naming = False
             frame = frame.f_back
+        if entry is not None and site is not None:
+            inner += self._within(entry, site, depth)
         inner.reverse()
         inner_names.reverse()
-        return Place(depth, site, tuple(inner), tuple(inner_names), namer, user, tuple(reversed(modules)), tuple(reversed(functions)), arguments)
+        around = tuple(reversed(modules)), tuple(reversed(functions))
+        return Place(depth, site, tuple(inner), tuple(inner_names), namer, user, *around, arguments, step, transform)
+
+    def _within(self, entry: Frame, site: CallSite, depth: int) -> list[tuple[int, int]]:
+        """What says of operations within a transform, innermost first, that they belong to one run of it and which was later, whatever loops it has.
+
+        A new run is back where the last one had its first operation.
+        """
+        now = entry.f_lasti
+        run = self._runs.setdefault((id(entry.f_code), id(site), depth), [now, now, 0, 0])
+        first, last, runs, count = run
+        if now <= first and now != last:
+            first, runs = now, runs + 1
+        run[:] = [first, now, runs, count + 1]
+        return [(0, count), (id(entry.f_code), -runs)]
 
 
 def _classify(code: CodeType) -> int:
@@ -128,6 +162,10 @@ def _classify(code: CodeType) -> int:
         return MODULE_ENTRY
     if code is FUNCTION_APPLY:
         return FUNCTION_ENTRY
+    if code in TRANSFORMS:
+        return TRANSFORM
+    if code is OPTIMIZER_STEP:
+        return OPTIMIZER_ENTRY
     file = code.co_filename
     if file.startswith(OUR_FOLDER):
         return OURS

@@ -104,6 +104,9 @@ class Schema:
         self.arguments = tuple(argument.name for argument in schema.arguments) if schema else ()
         self.written = tuple(i for i, a in enumerate(schema.arguments) if a.alias_info is not None and a.alias_info.is_write) if schema else ()
         self.in_place = bool(self.written) and (self.name.endswith("_") or not (schema and schema.returns))
+        overload_name = getattr(overload, "_overloadname", "")
+        is_out = bool(self.written) and (overload_name == "out" or overload_name.endswith("_out"))
+        self.only_written = frozenset(self.arguments[i] for i in self.written) if is_out else frozenset()
         # What returns no tensor, such as sym_size, is a question; torch may hold locks on the tensor while it asks. item() is seen.
         computes = schema is None or bool(self.written) or self.name == "_local_scalar_dense" or any("Tensor" in str(r.type) for r in schema.returns)
         self.recorded = computes and getattr(overload, "namespace", None) not in PLUMBING
@@ -145,6 +148,7 @@ class Tape:
         self._objects: dict[int, Value] = {}
         self._storages: dict[int, int] = {}
         self._names: dict[int, tuple[weakref.ref[Tensor], str]] = {}
+        self._step_began = 0
         self._stack = StackReader(stop)
         self._lowest, self._lowest_in_list = self._lowest_counts()
 
@@ -165,6 +169,11 @@ class Tape:
                 last = self.values[writer]
                 return self._new_value(tensor, last.maker, last.port, self.keeper.value(tensor))
         return value
+
+    @property
+    def has_writes(self) -> bool:
+        """Whether anything was written to in place."""
+        return bool(self._storages)
 
     def known(self, tensor: Tensor) -> Value | None:
         """The value that a tensor object holds, if the tape has met it."""
@@ -216,9 +225,15 @@ class Tape:
                 found.append(tensor.grad_fn)
         return found
 
+    def leaves(self) -> list[Tensor]:
+        """The tensors that were read, require grad, and were made by no operation."""
+        tensors = [value.reference() for value in self._objects.values() if value.requires_grad]
+        return [tensor for tensor in tensors if tensor is not None and tensor.is_leaf and tensor.requires_grad]
+
     def name(self, tensor: Tensor, name: str) -> None:
-        """Call the value that a tensor holds now by a name."""
+        """Call the value that a tensor holds now by a name; a leaf keeps it when it is written to."""
         self.value_of(tensor).name = name
+        self.name_later(tensor, name)
 
     def name_later(self, tensor: Tensor, name: str) -> None:
         """Call a tensor by a name if the program turns out to use it; the first name stays."""
@@ -236,7 +251,8 @@ class Tape:
             self._note(name, argument, uses, constants, loose)
         if kwargs:
             for name, argument in kwargs.items():
-                self._note(name, argument, uses, constants, loose)
+                if name not in schema.only_written:  # as out=, whose old content nobody reads
+                    self._note(name, argument, uses, constants, loose)
         place = self._stack.read(sys._getframe(2))
         operation = Operation(
             len(self.operations),
@@ -244,7 +260,7 @@ class Tape:
             tuple(uses),
             constants or (),
             place,
-            self._call_of(place, loose),
+            self._call_of(place, loose) if place.step is None else self._call_in_step(place, uses),
             torch.is_grad_enabled(),
             torch.is_inference_mode_enabled(),
             sequence_number(),
@@ -298,15 +314,17 @@ class Tape:
             operation.results = (self._result(result, operation, 0),)
             return
         results: list[int] = []
+        written: list[Tensor] = []
         for i in schema.written:
             target = args[i] if i < len(args) else (kwargs or {}).get(schema.argument(i))
             for tensor in target if isinstance(target, (list, tuple)) else (target,):
                 if isinstance(tensor, Tensor):
+                    written.append(tensor)
                     results.append(self._result(tensor, operation, len(results)))
                     self._storages[_storage(tensor)] = results[-1]
         if not schema.in_place:
             for tensor in result if isinstance(result, (list, tuple)) else (result,):
-                if isinstance(tensor, Tensor):
+                if isinstance(tensor, Tensor) and not any(tensor is target for target in written):
                     results.append(self._result(tensor, operation, len(results)))
         operation.results = results
 
@@ -321,6 +339,18 @@ class Tape:
         for value in loose:
             if value.maker is not None and _same_caller(self.operations[value.maker].place, place):
                 self._join(call, self.operations[value.maker].call)
+        return call
+
+    def _call_in_step(self, place: Place, uses: list[Use]) -> int:
+        """Inside an optimizer's step: what is done to one parameter and its state is one call."""
+        if not self.operations or self.operations[-1].place.step != place.step:
+            self._step_began = len(self.operations)
+        call = len(self.calls)
+        self.calls.append(call)
+        for _, number, _, _ in uses:
+            maker = self.values[number].maker
+            if maker is not None and maker >= self._step_began:
+                self._join(call, self.operations[maker].call)
         return call
 
     def _join(self, one: int, other: int) -> None:
@@ -364,6 +394,11 @@ class Recorder(DispatchMode):  # type: ignore[no-untyped-call]
     def _should_skip_dynamo(cls) -> bool:
         """False: a guard of torch.compile's around each call would import all of it at the first trace, and cost time at every operation."""
         return False
+
+    @classmethod
+    def ignore_compile_internals(cls) -> bool:
+        """True: what torch.compile compiled stays compiled, and is one box; otherwise torch would run it eagerly, now and ever after."""
+        return True
 
     def __init__(self, tape: Tape) -> None:
         super().__init__()  # type: ignore[no-untyped-call]

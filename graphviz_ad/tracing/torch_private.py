@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
-from types import FrameType
+from types import CodeType, FrameType
 from typing import Any
 
 import torch
@@ -17,10 +17,29 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from graphviz_ad.errors import TraceError
 
+
+def _call_nothing() -> None:
+    """Stands in for torch's functions that are missing."""
+
+
 # Code objects by which frames of torch are recognised; an unknown one is never met, so that less is shown, never something wrong.
 MODULE_CALL = torch.nn.Module._call_impl.__code__
 FUNCTION_APPLY = getattr(torch.autograd.Function.apply, "__func__", lambda: None).__code__
+_profiled = getattr(torch.optim.Optimizer, "profile_hook_step", None)  # wraps the step() of every optimizer
+OPTIMIZER_STEP = next((part for part in getattr(_profiled, "__code__", _call_nothing.__code__).co_consts if isinstance(part, CodeType)), None)
 TORCH_FOLDER = torch.__file__.rpartition("/")[0] + "/"
+
+
+def _transforms() -> dict[Any, str]:
+    """The code of the functions that torch.func's and torch.autograd.functional's transforms run as -> the name of the transform."""
+    home, older = getattr(torch, "func", None), torch.autograd.functional
+    made = {name: getattr(home, name)(len) for name in ("grad", "grad_and_value", "jacrev", "jacfwd") if hasattr(home, name)}
+    direct = {name: getattr(older, name, None) for name in ("jacobian", "hessian", "vjp", "jvp", "vhp", "hvp")}
+    found = [*((name, getattr(home, name, None)) for name in ("jvp", "linearize")), *made.items(), *direct.items()]
+    return {function.__code__: name for name, function in found if hasattr(function, "__code__")}
+
+
+TRANSFORMS = _transforms()
 DispatchMode = TorchDispatchMode
 
 _sequence_number: Callable[[], int] = getattr(torch.autograd, "_get_sequence_nr", lambda: 0)
@@ -125,9 +144,82 @@ def _wrap_engine() -> None:
     torch.autograd._engine_run_backward = entry  # type: ignore[attr-defined]
 
 
+def library_operator(cls: type) -> str | None:
+    """The name of the operator, such as "rows::scale", for which torch.library made a torch.autograd.Function; None for any other."""
+    forward: Any = getattr(cls, "forward", None)
+    if not cls.__name__.startswith("GeneratedBackwardFor_") or not hasattr(forward, "__code__"):
+        return None
+    held = dict(zip(forward.__code__.co_freevars, forward.__closure__ or (), strict=False))
+    operator = held["op"].cell_contents if "op" in held else None
+    return str(operator._schema.name) if isinstance(operator, torch._ops.OpOverload) else None
+
+
 def is_own_kind(tensor: Tensor) -> bool:
     """Whether this is a plain tensor whose elements can be read."""
     return type(tensor) in (Tensor, torch.nn.Parameter) and not tensor.is_meta
+
+
+# --- Between processes
+
+
+def group_of(group: Any) -> Any:
+    """The process group behind an argument of an operation, which is the group itself, as TorchScript holds it, or its name."""
+    distributed = torch.distributed
+    if isinstance(group, str):
+        return distributed.distributed_c10d._resolve_process_group(group)  # type: ignore[attr-defined]
+    return distributed.ProcessGroup.unbox(group) if isinstance(group, torch.ScriptObject) else group
+
+
+def work_of(result: Any) -> Any:
+    """What tells of an operation whether it has been waited for; None where the operation gives no such thing."""
+    last = result[-1] if isinstance(result, (list, tuple)) and result else result
+    return torch.distributed.Work.unbox(last) if isinstance(last, torch.ScriptObject) else None
+
+
+def is_finished(work: Any, on_cpu: bool) -> bool:
+    """Whether what an operation writes is there; it may only be said a little late, never early."""
+    if work is None:  # a functional collective: torch only counts what has not been waited for
+        return bool(getattr(torch._C._distributed_c10d, "_get_work_registry_size", lambda: 1)() == 0)
+    if work.is_completed():
+        return True
+    try:
+        return on_cpu and bool(work.get_future().done())  # on a device a future says only that the work has been queued
+    except RuntimeError:  # has none
+        return False
+
+
+def source_of(work: Any) -> int | None:
+    """The rank that a message from any rank came from; None where torch does not tell."""
+    source = getattr(work, "_source_rank", lambda: None)()
+    return source if isinstance(source, int) and source >= 0 else None
+
+
+def reduction_of(reduce_op: Any) -> str | None:
+    """ "sum", "avg", …; None where an operation has none or torch does not tell."""
+    if reduce_op is None or isinstance(reduce_op, str):
+        return reduce_op
+    kinds = torch.distributed.ReduceOp.RedOpType
+    try:
+        return str(kinds(reduce_op.op()).name).lower()
+    except (AttributeError, RuntimeError, TypeError, ValueError):
+        return None
+
+
+def is_in_engine() -> bool:
+    """Whether a backward pass runs in this thread; False where torch does not tell."""
+    return bool(getattr(torch._C, "_current_graph_task_id", lambda: -1)() != -1)
+
+
+def is_plain_subclass(tensor: Tensor) -> bool:
+    """Whether this is of a subclass that leaves the elements as they are: it only looks at the functions that are called."""
+    kind = type(tensor)
+    return kind not in (Tensor, torch.nn.Parameter) and getattr(kind, "__torch_dispatch__", None) is getattr(torch._C, "_disabled_torch_dispatch_impl", kind)
+
+
+def as_plain(tensor: Tensor) -> Tensor:
+    """The elements of a plain subclass as a Tensor, without asking the subclass."""
+    with torch._C.DisableTorchFunctionSubclass():
+        return tensor.detach().as_subclass(Tensor)
 
 
 Frame = FrameType

@@ -6,6 +6,8 @@ import weakref
 
 import torch
 
+from graphviz_ad.tracing.torch_private import library_operator
+
 _trackable: weakref.WeakSet[type] = weakref.WeakSet()
 
 
@@ -24,4 +26,4 @@ def trackable_function(cls: type) -> type:
 def label_of(cls: type) -> str:
     """The name of a custom Function on pictures."""
     name = getattr(cls, "name", None) if any(base in _trackable for base in cls.__mro__) else None
-    return str.__str__(name) if isinstance(name, str) and name else cls.__name__
+    return str.__str__(name) if isinstance(name, str) and name else library_operator(cls) or cls.__name__

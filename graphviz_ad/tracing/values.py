@@ -14,7 +14,7 @@ from torch import Tensor
 
 from graphviz_ad.capture import Capture
 from graphviz_ad.snapshot import Snapshot, Stats
-from graphviz_ad.tracing.torch_private import hidden_from_modes, is_own_kind, modes_are_active
+from graphviz_ad.tracing.torch_private import as_plain, hidden_from_modes, is_own_kind, is_plain_subclass, modes_are_active
 
 # dtypes that numpy lacks -> a wider one that holds every value exactly.
 WIDER = {torch.bfloat16: torch.float32} | {
@@ -52,6 +52,8 @@ def take(tensor: Tensor, level: str, whole: int) -> Snapshot | None:
         return None
     shape, dtype = shape_of(tensor), dtype_name(tensor.dtype)
     try:
+        if is_plain_subclass(tensor):
+            return take(as_plain(tensor), level, whole)
         if not is_own_kind(tensor):
             return Snapshot(shape, dtype, missing=type(tensor).__name__ if not tensor.is_meta else "meta tensor")
         if tensor.layout != torch.strided or tensor.is_nested or tensor.is_quantized:
@@ -114,6 +116,11 @@ def _statistics_on_cpu(plain: Tensor) -> Stats:
     safe = 1e-30 < squares < 1e30  # neither overflow nor underflow in single precision
     norm = math.sqrt(squares) if safe else float(torch.linalg.vector_norm(plain.double()))
     return Stats(float(minimum), float(maximum), total / flat.size, norm, _nonfinite(plain, float(minimum), float(maximum)))
+
+
+def _nonfinite(plain: Tensor, minimum: float, maximum: float) -> int:
+    """How many elements are not finite; they show in the extremes, so that a count is seldom needed."""
+    return 0 if math.isfinite(minimum) and math.isfinite(maximum) else int((~torch.isfinite(plain)).sum().item())
 
 
 SAME_ELEMENTS = {

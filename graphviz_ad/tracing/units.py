@@ -1,0 +1,315 @@
+"""Tape + autograd graph -> units: what is going to be one node each, and which autograd node is which of them.
+
+A *unit* is an operation, a custom Function (what runs inside it are units of their own, for those who look closer), a leaf, a piece of data, or
+an autograd node that no recorded operation explains.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from graphviz_ad.snapshot import Snapshot
+from graphviz_ad.tracing.as_written import Operand, operands
+from graphviz_ad.tracing.autograd_graph import AutogradGraph, stem
+from graphviz_ad.tracing.tape import Operation, Tape, Use, Value
+from graphviz_ad.tracing.trackable import label_of
+
+MATERIALISES = {"clone", "_conj_physical", "resolve_conj", "resolve_neg", "_neg_view"}  # what C++ runs to make a lazy conjugate real
+
+
+@dataclass(frozen=True)
+class Output:
+    """A tensor that the program returned, and the gradient that is fed in there."""
+
+    value: Value
+    seed: Snapshot | None
+    name: str | None = None
+
+
+@dataclass(slots=True, eq=False)
+class Unit:
+    """One node to be; ``function`` is the custom Function inside which it ran."""
+
+    order: tuple[int, int]
+    kind: str
+    operation: Operation | None = None
+    label: str | None = None
+    operands: Sequence[Operand] = ()
+    values: dict[int, Value] = field(default_factory=dict)
+    autograd: int | None = None
+    function: Unit | None = None
+    key: str = ""
+
+
+class Units:
+    """The units of one program, in the order in which they ran, and the maps between them, values and autograd nodes."""
+
+    def __init__(self, tape: Tape, autograd: AutogradGraph, outputs: Sequence[Output], leaf_values: Mapping[int, Value]) -> None:
+        """``leaf_values`` says what each leaf held when the pass ran, by node; what it holds now, if it was not written to since."""
+        self.tape, self.autograd, self.outputs, self.leaf_values = tape, autograd, outputs, leaf_values
+        self.leaf_of_object = {id(variable): i for i, variable in autograd.variables.items()}
+        self.all: list[Unit] = []
+        self.of_value: dict[int, Unit] = {}
+        self.inner_of_value: dict[int, Unit] = {}
+        self.of_node: dict[int, Unit] = {}
+        self.port_of_edge: dict[tuple[int, int], int] = {}
+        self.unexplained = 0
+        self._nobodys: set[int] = set()
+        for output in outputs:
+            output.value.used = True
+        self._make_operations()
+        self._make_sources()
+        self._link()
+        if self.inner_of_value:
+            self._give_ports_to_functions()
+        if len(self.of_node) < len(autograd.nodes):
+            self._link_by_sequence()
+            self._make_unexplained()
+        self.all.sort(key=lambda unit: unit.order)
+
+    # --- what ran
+
+    def _make_operations(self) -> None:
+        function: Unit | None = None
+        last: Operation | None = None
+        counting = {self.tape.call(operation.call) for operation in self.tape.operations if _counts_steps(operation)}
+        for operation in self.tape.operations:
+            if self._is_artefact(operation) or (operation.place.step is not None and self.tape.call(operation.call) in counting):
+                self._nobodys.update(operation.results)
+                continue
+            inside = operation.place.functions[0] if operation.place.functions else None
+            if inside is None:
+                function = None
+                read = () if operation.op == "lift_fresh" else operands(operation)  # torch.tensor(…): what it lifts is nobody's variable
+                self._add(Unit(_order(operation), "op", operation, None, read), operation.results)
+                continue
+            if function is None or last is None or not _same_call_of_function(last, operation):
+                function = Unit(_order(operation), "op", operation, label_of(inside), [])
+                self._add(function, [])
+            self._add_inside(function, operation)
+            last = operation
+
+    def _is_artefact(self, operation: Operation) -> bool:
+        """torch detaches what it saves for backward, and nobody reads that; backward() makes the gradient that it starts from.
+
+        A lazy conjugate is made real by a clone that nobody wrote, below autograd.
+        """
+        if operation.op in MATERIALISES and operation.grad_enabled and operation.uses and operation.uses[0][2] and not operation.place.functions:
+            return not any(self.tape.values[v].requires_grad for v in operation.results)
+        helps = operation.op in ("detach", "alias") or (operation.place.inner_names and "_make_grads" in operation.place.inner_names)
+        return bool(helps) and not any(self.tape.values[v].used for v in operation.results)
+
+    def _add(self, unit: Unit, results: Iterable[int]) -> None:
+        self.all.append(unit)
+        for port, number in enumerate(results):
+            unit.values[port] = self.tape.values[number]
+            self.of_value[number] = unit
+
+    def _add_inside(self, function: Unit, operation: Operation) -> None:
+        """An operation inside a custom Function: what it reads from outside is an operand of the Function."""
+        assert function.operation is not None
+        assert isinstance(function.operands, list)
+        function.order = max(function.order, (_order(operation)[0], 2))
+        known = {use[1] for use in function.operands}
+        for use in operation.uses:
+            value = self.tape.values[use[1]]
+            if value.number in known or self.of_value.get(value.number) is function:
+                continue
+            if value.number < function.operation.clock or value.object_id in operation.place.arguments:  # not made inside unseen, as by numpy
+                known.add(value.number)
+                function.operands.append(use)
+        unit = Unit(_order(operation), "op", operation, None, operands(operation), function=function)
+        self.all.append(unit)
+        for port, number in enumerate(operation.results):
+            unit.values[port] = self.tape.values[number]
+            self.inner_of_value[number] = unit
+            self.of_value[number] = function
+
+    def _make_sources(self) -> None:
+        """Leaves and data: values that no recorded operation made; aliases of written memory belong to the writer."""
+        read = {operand[1] for unit in self.all for operand in unit.operands if type(operand) is tuple and unit.function is None}
+        inside = {operand[1]: unit.function for unit in self.all for operand in unit.operands if type(operand) is tuple and unit.function is not None}
+        read |= {output.value.number for output in self.outputs}
+        for value in self.tape.values:
+            if not value.used or value.number in self.of_value or value.number in self._nobodys:
+                continue
+            if value.number not in read and value.name is None:
+                if value.requires_grad:
+                    self._add(Unit((value.number, 0), "leaf"), [value.number])
+                elif value.number in inside:  # made inside a custom Function unseen, as by numpy
+                    self._add(Unit((value.number, 0), "data", function=inside[value.number]), [])
+                    self.all[-1].values[0] = value
+                    self.inner_of_value[value.number] = self.all[-1]
+                continue
+            if value.maker is not None:
+                maker = self.tape.operations[value.maker]
+                written = self.of_value.get(maker.results[value.port])
+                if written is not None:
+                    self.of_value[value.number] = written
+                else:
+                    self._add(Unit((value.number, 0), "data"), [value.number])
+            elif value.edge is None:
+                self._add(Unit((value.number, 0), "leaf" if value.requires_grad else "data"), [value.number])
+
+    # --- which autograd node is which unit
+
+    def _link(self) -> None:
+        for i, variable in self.autograd.variables.items():
+            value = self.leaf_values.get(i) or self.tape.value_of(variable)
+            unit = self.of_value.get(value.number)
+            if unit is None:  # nobody read it here: it was there before everything
+                unit = Unit((-1, i), "leaf")
+                self._add(unit, [value.number])
+            unit.kind = "leaf"
+            value.requires_grad = True
+            unit.autograd = i
+            self.of_node[i] = unit
+            self.port_of_edge[i, 0] = next((port for port, held in unit.values.items() if held is value), 0)
+        index = self.autograd.index
+        for value in self.tape.values:
+            edge = value.edge
+            if edge is not None and edge[0] in index:
+                self._link_value(value, index[edge[0]], edge[1])
+
+    def _link_value(self, value: Value, i: int, number: int) -> None:
+        unit = self.of_value.get(value.number)
+        if unit is None:
+            return
+        if value.is_view:
+            rewritten = self._rewritten(i)
+            if rewritten is not None:
+                i = rewritten
+            elif unit.operation is not None and self._regenerated(value, unit.operation, i):
+                return
+        if (unit.label is None) == (i in self.autograd.custom):  # an operation is no custom Function, and the other way round
+            return
+        if unit.autograd is None and i not in self.of_node:
+            unit.autograd = i
+            self.of_node[i] = unit
+        if unit.autograd == i:
+            if unit.label is not None:
+                unit.values.setdefault(number, value)
+                self.port_of_edge[i, number] = number
+            else:
+                if self.autograd.names[i] == "CopySlices" and not value.is_view:
+                    unit.values[0] = value  # the result is the whole that was written to, not the view
+                port = next((port for port, held in unit.values.items() if held is value), value.port)
+                self.port_of_edge.setdefault((i, number), port)
+
+    def _rewritten(self, i: int) -> int | None:
+        """The CopySlices behind a view whose base was written to through it: that is the node of the writing operation."""
+        links = self.autograd.links[i]
+        if links and links[0] is not None and self.autograd.names[links[0][0]] == "CopySlices":
+            return links[0][0]
+        return None
+
+    def _regenerated(self, value: Value, operation: Operation, i: int) -> bool:
+        """Whether node i only makes a view anew after its base was written to, and is not the node of the writer."""
+        return operation.mutates and self.autograd.names[i] != "CopySlices" and value.number not in operation.results
+
+    def _give_ports_to_functions(self) -> None:
+        """What a custom Function returned without a gradient takes the numbers that its differentiable results leave free."""
+        read = {operand[1]: unit for unit in self.all for operand in unit.operands if type(operand) is tuple and unit.label is None}
+        wanted = {number for number, unit in read.items() if self.inner_of_value.get(number, unit).function is not unit.function}
+        wanted |= {output.value.number for output in self.outputs}
+        for number in sorted(wanted & set(self.inner_of_value)):
+            function, value = self.inner_of_value[number].function, self.tape.values[number]
+            if function is not None and value not in function.values.values():
+                function.values[next(port for port in range(len(function.values) + 1) if port not in function.values)] = value
+
+    def _link_by_sequence(self) -> None:
+        """Operations whose result nobody read: each is known by how many autograd nodes there were when it ran, and by its name."""
+        free = Counter(unit.operation.moment for unit in self.all if _may_own_a_node(unit) and unit.operation is not None)
+        unit_at = {unit.operation.moment: unit for unit in self.all if _may_own_a_node(unit) and unit.operation is not None}
+        for i, node in enumerate(self.autograd.nodes):
+            if i in self.of_node or i in self.autograd.custom or not hasattr(node, "_sequence_nr"):
+                continue
+            moment = node._sequence_nr() + 1
+            unit = unit_at.get(moment)
+            if unit is None or unit.operation is None or free[moment] != 1 or stem(self.autograd.names[i]) != unit.operation.op.rstrip("_"):
+                continue
+            unit.autograd = i
+            self.of_node[i] = unit
+
+    def _make_unexplained(self) -> None:
+        """Autograd nodes that no recorded operation explains: made before the trace, by another thread, or views made anew."""
+        before: dict[int, int] = {}
+        for value in self.tape.values:
+            i = self.autograd.index.get(value.edge[0]) if value.edge is not None and value.maker is None else None
+            if i is not None:
+                before[i] = min(before.get(i, value.number), value.number)
+        for i, links in enumerate(self.autograd.links):
+            unit = self.of_node.get(i)
+            first = unit.order[0] if unit else before.get(i, len(self.tape.values) + 1)
+            for link in links:
+                if link is not None:
+                    before[link[0]] = min(before.get(link[0], first), first)
+            if unit is None:
+                custom = self.autograd.custom
+                unit = Unit((first, -i - 1), "op", label=label_of(custom[i]) if i in custom else None, autograd=i)
+                self.all.append(unit)
+                self.of_node[i] = unit
+                self.unexplained += 1
+        for value in self.tape.values:  # what such a node made may be known all the same: somebody read it
+            if value.edge is not None and value.edge[0] in self.autograd.index:
+                i = self.autograd.index[value.edge[0]]
+                unit = self.of_node[i]
+                if unit.operation is None and unit.kind == "op":
+                    unit.values.setdefault(value.edge[1], value)
+                    self.of_value.setdefault(value.number, unit)
+
+    # --- which operand is which autograd edge
+
+    def links(self, unit: Unit) -> tuple[tuple[int, int] | None, ...]:
+        """Where the operands came from that autograd follows."""
+        return self.autograd.links[unit.autograd] if unit.autograd is not None and unit.kind != "leaf" else ()
+
+    def slots(self, unit: Unit) -> dict[int, int]:
+        """Operand -> slot of the autograd node, by identity of what both say the operand came from."""
+        links = self.links(unit)
+        if not links:
+            return {}
+        positions: dict[tuple[int, int] | None, list[int]] = {}
+        for position in range(len(unit.operands) - 1, -1, -1):
+            operand = unit.operands[position]
+            if type(operand) is tuple:
+                positions.setdefault(self._came_from(operand), []).append(position)
+        return {positions[link].pop(): slot for slot, link in enumerate(links) if link is not None and positions.get(link)}
+
+    def _came_from(self, use: Use) -> tuple[int, int] | None:
+        _, number, wanted, edge = use
+        if edge is not None:
+            i = self.autograd.index.get(edge[0])
+            return None if i is None else (i, edge[1])
+        value = self.tape.values[number]
+        if wanted:
+            leaf = self.leaf_of_object.get(value.object_id)
+            return (leaf, 0) if leaf is not None else None
+        if value.maker is not None:
+            maker = self.tape.operations[value.maker]
+            if maker.op in MATERIALISES and maker.grad_enabled and maker.uses and maker.uses[0][2]:
+                return self._came_from(maker.uses[0])
+        return None
+
+
+def _counts_steps(operation: Operation) -> bool:
+    """Whether an optimizer asks here how often it has been called: bookkeeping, in a call of its own."""
+    return operation.place.step is not None and operation.op == "_local_scalar_dense"
+
+
+def _order(operation: Operation) -> tuple[int, int]:
+    return (operation.results[0], 0) if operation.results else (max(operation.clock - 1, *(use[1] for use in operation.uses), 0), 1)
+
+
+def _same_call_of_function(last: Operation, now: Operation) -> bool:
+    """Whether the same call of a custom Function still runs; inside, autograd makes nodes only where the Function itself asks it to."""
+    one, other = last.place, now.place
+    if one.functions[:1] != other.functions[:1] or one.site is not other.site or one.depth != other.depth:
+        return False
+    return last.moment == now.moment or (last.grad_enabled and one.arguments == other.arguments)
+
+
+def _may_own_a_node(unit: Unit) -> bool:
+    return unit.autograd is None and unit.label is None and unit.function is None and unit.operation is not None and unit.operation.grad_enabled
