@@ -1,15 +1,20 @@
 """Forward and backward with tracing against without, interleaved in one run; prints ratios of CPU time.
 
-    python benchmarks/overhead.py [--rounds 5] [--networks]
+    python benchmarks/overhead.py [--rounds 5] [--networks] [--long] [--peers] [--memory]
 
-Programs: a scalar function, a chain of 1,000 and 10,000 scalar operations, a small MLP; with ``--networks`` also a network of the size of
-ResNet-18 and one of the size of GPT-2 small (needs transformers). Levels: structure only ("none"), and everything: summaries of
-all values and gradients, local derivatives, the finished Graph and its networkx form.
+Programs: a scalar function, a small MLP, chains of 1,000 and 10,000 scalar operations; ``--long``: a chain of 100,000; ``--networks``: a network of the
+size of ResNet-18 and one of the size of GPT-2 small (needs transformers). Ways to run them: "structure" keeps no number and runs no backward
+pass of its own, "summary" and "full" have all values, all gradients on nodes and edges, local derivatives and the finished Graph; "networkx" makes a
+networkx graph of it as well. ``--peers`` adds TorchLens, forward only, if it is installed. ``--memory`` prints how much each way adds to the peak of a
+process of its own. One thread; a ratio says how many times as long as plain forward and backward.
 """
 
 from __future__ import annotations
 
 import argparse
+import resource
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,6 +24,8 @@ import torch
 
 import graphviz_ad as gad
 
+STRUCTURE = gad.Capture(values="none", gradients="none", local=False)
+
 
 @dataclass(frozen=True)
 class Program:
@@ -26,20 +33,7 @@ class Program:
     function: Callable[..., torch.Tensor]
     inputs: tuple[Any, ...]
     leaves: tuple[torch.Tensor, ...]
-
-
-def programs(networks: bool) -> list[Program]:
-    """What is measured."""
-    x = torch.tensor(0.5, dtype=torch.float64, requires_grad=True)
-    mlp = torch.nn.Sequential(torch.nn.Linear(64, 256), torch.nn.ReLU(), torch.nn.Linear(256, 256), torch.nn.ReLU(), torch.nn.Linear(256, 1))
-    batch = torch.randn(128, 64)
-    found = [
-        Program("scalar function", lambda x: (1 + torch.sin(x)) / (x + torch.exp(x)) + x * x, (x,), (x,)),
-        Program("chain of 1,000", chain(1_000), (x,), (x,)),
-        Program("chain of 10,000", chain(10_000), (x,), (x,)),
-        Program("MLP", lambda batch: mlp(batch).pow(2).mean(), (batch,), tuple(mlp.parameters())),
-    ]
-    return found + real_networks() if networks else found
+    module: torch.nn.Module | None = None
 
 
 def chain(length: int) -> Callable[[torch.Tensor], torch.Tensor]:
@@ -51,16 +45,29 @@ def chain(length: int) -> Callable[[torch.Tensor], torch.Tensor]:
     return run
 
 
-def real_networks() -> list[Program]:
+def small_programs(longest: int) -> list[Program]:
+    """A scalar function, an MLP, and chains."""
+    x = torch.tensor(0.5, dtype=torch.float64, requires_grad=True)
+    mlp = torch.nn.Sequential(torch.nn.Linear(64, 256), torch.nn.ReLU(), torch.nn.Linear(256, 256), torch.nn.ReLU(), torch.nn.Linear(256, 1))
+    lengths = [length for length in (1_000, 10_000, 100_000) if length <= longest]
+    return [
+        Program("scalar function", lambda x: (1 + torch.sin(x)) / (x + torch.exp(x)) + x * x, (x,), (x,)),
+        Program("MLP", lambda batch: mlp(batch).pow(2).mean(), (torch.randn(128, 64),), tuple(mlp.parameters()), mlp),
+        *(Program(f"chain of {length:,}", chain(length), (x,), (x,)) for length in lengths),
+    ]
+
+
+def networks() -> list[Program]:
+    """Real architectures with random weights."""
     from transformers import GPT2Config, GPT2LMHeadModel, ResNetConfig, ResNetForImageClassification
 
     resnet = ResNetForImageClassification(ResNetConfig(embedding_size=64, hidden_sizes=[64, 128, 256, 512], depths=[2, 2, 2, 2], layer_type="basic"))
-    gpt2 = GPT2LMHeadModel(GPT2Config())
+    gpt2 = GPT2LMHeadModel(GPT2Config(loss_type="ForCausalLM"))
     tokens = torch.randint(0, 50257, (1, 128))
     image, label = torch.randn(1, 3, 224, 224), torch.tensor([1])
     return [
-        Program("ResNet-18-sized", lambda image: resnet(pixel_values=image, labels=label).loss, (image,), tuple(resnet.parameters())),
-        Program("GPT-2 small", lambda tokens: gpt2(input_ids=tokens, labels=tokens).loss, (tokens,), tuple(gpt2.parameters())),
+        Program("ResNet-18-sized", lambda image: resnet(pixel_values=image, labels=label).loss, (image,), tuple(resnet.parameters()), resnet),
+        Program("GPT-2 small", lambda tokens: gpt2(input_ids=tokens, labels=tokens).loss, (tokens,), tuple(gpt2.parameters()), gpt2),
     ]
 
 
@@ -69,39 +76,77 @@ def plain(program: Program) -> None:
 
 
 def structure(program: Program) -> None:
-    gad.trace(program.function, *program.inputs, capture=gad.Capture(values="none", local=False))
+    gad.trace(program.function, *program.inputs, capture=STRUCTURE)
 
 
-def everything(program: Program) -> None:
+def summary(program: Program) -> None:
+    gad.trace(program.function, *program.inputs)
+
+
+def full(program: Program) -> None:
+    gad.trace(program.function, *program.inputs, capture=gad.Capture(values="full", gradients="full"))
+
+
+def with_networkx(program: Program) -> None:
     _ = gad.trace(program.function, *program.inputs).nx
 
 
-WAYS: dict[str, Callable[[Program], None]] = {"plain": plain, "structure": structure, "everything": everything}
+def torchlens(program: Program) -> None:
+    """TorchLens looks at modules, and at the forward pass only."""
+    if program.module is not None:
+        import torchlens as tl
+
+        with torch.no_grad():
+            tl.trace(program.module, program.inputs[0])
 
 
-def seconds(program: Program, rounds: int) -> dict[str, float]:
+WAYS: dict[str, Callable[[Program], None]] = {"plain": plain, "structure": structure, "summary": summary, "full": full, "networkx": with_networkx}
+
+
+def seconds(program: Program, ways: dict[str, Callable[[Program], None]], rounds: int) -> dict[str, float]:
     """Least CPU time of each way, the ways taking turns."""
-    best = dict.fromkeys(WAYS, float("inf"))
+    best = dict.fromkeys(ways, float("inf"))
     for _ in range(rounds):
-        for name, way in WAYS.items():
+        for name, way in ways.items():
             start = time.process_time()
             way(program)
             best[name] = min(best[name], time.process_time() - start)
     return best
 
 
+def peak(program: str, way: str) -> int:
+    """Kilobytes at the peak of a process that does nothing else."""
+    code = f"import sys; sys.path.insert(0, {sys.path[0]!r}); import overhead; print(overhead.alone({program!r}, {way!r}))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return int(done.stdout.split()[-1])
+
+
+def alone(program: str, way: str) -> int:
+    """Run one program one way and say how much memory this process has had."""
+    torch.set_num_threads(1)
+    chosen = next(one for one in [*small_programs(100_000), *networks()] if one.name == program)
+    WAYS[way](chosen)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
 def main() -> None:
-    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--rounds", type=int, default=5)
-    arguments.add_argument("--networks", action="store_true")
+    for flag in ("--networks", "--long", "--peers", "--memory"):
+        arguments.add_argument(flag, action="store_true")
     chosen = arguments.parse_args()
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    print(f"{'program':<18}{'plain, ms':>12}{'structure':>12}{'everything':>12}")
-    for program in programs(chosen.networks):
-        best = seconds(program, chosen.rounds)
-        ratios = "".join(f"{best[name] / best['plain']:>12.2f}" for name in ("structure", "everything"))
-        print(f"{program.name:<18}{1000 * best['plain']:>12.2f}{ratios}")
+    ways = WAYS | ({"torchlens": torchlens} if chosen.peers else {})
+    programs = small_programs(100_000 if chosen.long else 10_000) + (networks() if chosen.networks else [])
+    print(f"{'program':<18}{'plain, ms':>12}" + "".join(f"{name:>12}" for name in list(ways)[1:]))
+    for program in programs:
+        best = seconds(program, ways, chosen.rounds)
+        print(f"{program.name:<18}{1000 * best['plain']:>12.2f}" + "".join(f"{best[name] / best['plain']:>12.2f}" for name in list(ways)[1:]))
+    if chosen.memory:
+        print(f"\n{'peak, MB':<18}" + "".join(f"{name:>12}" for name in WAYS))
+        for program in programs:
+            print(f"{program.name:<18}" + "".join(f"{peak(program.name, name) / 1024:>12.0f}" for name in WAYS))
 
 
 if __name__ == "__main__":

@@ -75,7 +75,14 @@ class Assembly:
                 edges.append(known := edge if edge.local is None else verified(edge, node))
                 if known.local is None and edge.local is not None and disagrees(edge, node):
                     self._odd.append(node)
-        graph = Graph(tuple(nodes), tuple(edges), name, (*notices, *self._unexplained(), *self._changed_inside()), has_gradients=self.result.problem is None, memory=self._memory(nodes))
+        graph = Graph(
+            tuple(nodes),
+            tuple(edges),
+            name,
+            (*notices, *self._unexplained(), *self._changed_inside()),
+            has_gradients=self.result.problem is None,
+            memory=self._memory(nodes),
+        )
         return with_none_gradients_said(with_hooks_said(graph))
 
     def _unexplained(self) -> list[str]:
@@ -146,7 +153,7 @@ class Assembly:
 
     def _settings(self, unit: Unit) -> tuple[tuple[str, str], ...]:
         found = settings(unit.operation) if unit.operation is not None and unit.label is None else ()
-        hooks = ", ".join(filter(None, (hook_names(value) for value in unit.values.values())))
+        hooks = hook_names(unit.values.values())
         return (*found, ("hooks", hooks)) if hooks else found
 
     def _wording(self, operation: Operation) -> Wording:

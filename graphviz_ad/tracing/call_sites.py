@@ -25,9 +25,8 @@ LOADS = (*LOCAL, "LOAD_GLOBAL", "LOAD_NAME")
 
 
 class Operand(NamedTuple):
-    """One operand as it is written: the keyword that it is given by, and the variable that it is read from; None for what has none.
-
-    ``local`` says that the variable belongs to the function, ``constant`` that it is a number or the like.
+    """One operand as it is written: the keyword that it is given by, and the variable that it is read from, such as "x" or "self.w"; None for
+    what has none. ``local`` says that the variable belongs to the function, ``constant`` that it is a number or the like.
     """
 
     keyword: str | None = None
@@ -101,18 +100,14 @@ class CallSite:
             names = [name for step in steps[1 : count + 1] if step.opname.startswith(STORES) for name in _stored(step)]
             return tuple(names[:count]) if len(names) >= count else ()
         if steps[0].opname == "POP_TOP" and self.receiver is not None and self.receiver.local and (self.written or "").endswith("_"):
-            return (self.receiver.variable,) if self.receiver.variable else ()
+            return (self.receiver.variable.rpartition(".")[2],) if self.receiver.variable else ()
         return ()
 
     @cached_property
     def _container(self) -> tuple[str, ...]:
         tree = _parsed(self.text)
-        if not isinstance(tree, ast.Subscript):
-            return ()
-        if isinstance(tree.value, ast.Attribute):
-            return (tree.value.attr,)
-        variable = self._operand(tree.value).variable
-        return (variable,) if variable else ()
+        variable = self._operand(tree.value).variable if isinstance(tree, ast.Subscript) else None
+        return (variable.rpartition(".")[2],) if variable else ()
 
     @cached_property
     def written(self) -> str | None:
@@ -168,12 +163,16 @@ class CallSite:
         """One operand; a variable only if the bytecode loads it right there, so that a file changed since then gives no wrong names."""
         if isinstance(tree, ast.Constant) or _is_number(tree):
             return Operand(constant=True)
+        path: list[str] = []
+        while isinstance(tree, ast.Attribute):
+            path.insert(0, tree.attr)
+            tree = tree.value
         place = self.instruction.positions if self.instruction else None
         if not isinstance(tree, ast.Name) or place is None or place.lineno is None or place.col_offset is None:
             return Operand()
         where = (place.lineno + tree.lineno - 1, tree.col_offset + (place.col_offset - 1 if tree.lineno == 1 else 0))
         load = _loads(self.code).get((tree.id, *where))
-        return Operand(None, tree.id, load.startswith(LOCAL)) if load else Operand()
+        return Operand(None, ".".join([tree.id, *path]), load.startswith(LOCAL)) if load else Operand()
 
     @cached_property
     def text(self) -> str:

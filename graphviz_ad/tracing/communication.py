@@ -1,8 +1,10 @@
 """Operations of torch.distributed -> Operations of a Tape that say with whom, and Values that are read once they have arrived.
 
-Such an operation returns before anything has arrived. What it writes is read later: once the program has waited for it, before the next operation
-runs. Nothing here ever waits, since that could block the program. Which arguments are read and which are written is not in torch's
-schemas; the tables below say it.
+`recorder_for` gives the recorder of a process that is one of several, and the plain one to any other, which then pays nothing.
+
+An operation between processes returns before anything has arrived. What it writes is read later: once the program has waited for it, before the
+next operation runs. Nothing here ever waits, since that could block the program. Which arguments are read and which are written is not in
+torch's schemas; the tables below say it.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from torch import distributed as dist
 from graphviz_ad.messages import PAIRS, SETTING, Message, operation_name
 from graphviz_ad.snapshot import Snapshot
 from graphviz_ad.tracing.stack import Place
-from graphviz_ad.tracing.tape import Operation, Schema, Tape, Value
+from graphviz_ad.tracing.tape import Operation, Recorder, Schema, Tape, Value
 from graphviz_ad.tracing.torch_private import group_of, is_finished, is_in_engine, is_own_kind, reduction_of, source_of, work_of
 from graphviz_ad.tracing.values import Keeper, dtype_name
 
@@ -123,6 +125,30 @@ class Late:
         return self.waits or is_finished(self.work, self.value.device.type == "cpu")
 
 
+def recorder_for(tape: Tape) -> Recorder:
+    """What writes a tape in this process."""
+    return RankRecorder(tape) if dist.is_available() and dist.is_initialized() else Recorder(tape)
+
+
+class RankRecorder(Recorder):
+    """The recorder of a process that communicates with others, during backward passes too."""
+
+    def __init__(self, tape: Tape) -> None:
+        super().__init__(tape)
+        self.traffic = Traffic(tape)
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Run the operation and note it."""
+        self.traffic.settle()
+        kind = kind_of(func)
+        return super().__torch_dispatch__(func, types, args, kwargs) if kind is None else self.traffic.run(kind, func, args, kwargs)
+
+    def __exit__(self, *error: Any) -> None:
+        """Stop recording; what has not arrived by now is not known."""
+        self.traffic.settle(last=True)
+        super().__exit__(*error)  # type: ignore[no-untyped-call]
+
+
 class Traffic:
     """What one recording notes of its communication with other processes."""
 
@@ -131,10 +157,9 @@ class Traffic:
         self.late: list[Late] = []
         self.counts: Counter[tuple[Any, ...]] = Counter()
 
-    def run(self, func: Any, args: Any, kwargs: Any) -> Any:
+    def run(self, kind: Kind, func: Any, args: Any, kwargs: Any) -> Any:
         """Run an operation and note it; called by the recorder's handler."""
-        kind, operation, message = kind_of(func), None, None
-        assert kind is not None
+        operation = message = None
         given = dict(zip((argument.name for argument in func._schema.arguments), args, strict=False)) | (kwargs or {})
         try:
             message = self._message(kind, given)
@@ -203,11 +228,11 @@ class Traffic:
 
     def _read(self, late: Late) -> None:
         tensor = late.value.reference()
-        self.tape.keeper.forget()  # torch does not count as a new version what was written from outside
+        self.tape.keeper = Keeper(self.tape.capture)  # it remembers by versions, and torch does not count what was written from outside as a new one
         if tensor is None or version_of(tensor) != late.version:
             late.value.snapshot = self._unread(late.value, GONE if tensor is None else OVERWRITTEN)
         else:
-            late.value.snapshot = Keeper(self.tape.capture).value(tensor)
+            late.value.snapshot = self.tape.keeper.value(tensor)
         if late.message.kind == "recv" and late.message.peer is None and (source := source_of(late.work)) is not None:
             known = replace(late.message, peer=late.message.ranks[source])  # from any rank: now it shows from which
             late.operation.constants = [known.setting if name == SETTING else (name, text) for name, text in late.operation.constants]

@@ -6,6 +6,7 @@ its edges, something stood between.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -20,13 +21,16 @@ EXACT = 1e-12
 MOST_NAMED = 4
 
 
-def hook_names(value: Value) -> str:
-    """The names of the hooks that hang on a tensor that still lives, as text; "" for none."""
-    tensor = value.reference()
-    if tensor is None:
-        return ""
-    hooks = [*(tensor._backward_hooks or {}).values(), *(getattr(tensor, "_post_accumulate_grad_hooks", None) or {}).values()]
-    return ", ".join(str(getattr(hook, "__name__", type(hook).__name__)) for hook in hooks)
+def hook_names(values: Iterable[Value]) -> str:
+    """The names of the hooks that hang on those of the tensors that still live, as text; "" for none."""
+    hooks: list[Any] = []
+    for value in values:
+        tensor = value.reference()
+        if tensor is not None and tensor._backward_hooks:
+            hooks += tensor._backward_hooks.values()
+        if value.is_leaf and tensor is not None:
+            hooks += (getattr(tensor, "_post_accumulate_grad_hooks", None) or {}).values()
+    return ", ".join([str(getattr(hook, "__name__", type(hook).__name__)) for hook in hooks]) if hooks else ""
 
 
 def with_hooks_said(graph: Graph) -> Graph:
@@ -73,5 +77,5 @@ def _agree(arrived: Any, grad: Snapshot) -> bool:
     if array is None or array.shape != arrived.shape:
         return True  # not known well enough to say anything
     with np.errstate(all="ignore"):
-        scale = float(np.nanmax(np.abs(arrived), initial=0.0, where=np.isfinite(arrived)))
+        scale = float(np.max(np.abs(arrived), initial=0.0, where=np.isfinite(arrived)))
         return bool(np.allclose(arrived, array, rtol=0, atol=CLOSE.get(grad.dtype, EXACT) * scale, equal_nan=True))

@@ -5,14 +5,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
-from functools import cache
 from typing import Any, NamedTuple
 
 from torch import Tensor
 
 PREFIX = "_raw_saved_"
-OWN = "tensors"  # what a custom Function saves has numbers, not names
+OWN = {f"{PREFIX}tensors": "saved_tensors"}  # what a custom Function saves has numbers, not names
+SMALL = 256  # elements; below, an address is quicker to ask for than a storage
+
+_known: dict[type, tuple[tuple[str, str], ...]] = {}  # kind of node -> its attributes, and what they are called
 
 
 class Saved(NamedTuple):
@@ -40,24 +41,21 @@ def kept_by(node: Any) -> Keeps:
         return NOTHING
     found: list[Saved] = []
     hooked = False
-    for attribute in attributes:
+    for attribute, name in attributes:
         try:
             raw = getattr(node, attribute)
-            parts = raw if isinstance(raw, tuple) else (raw,)
-            name = attribute.removeprefix(PREFIX)
-            for n, part in enumerate(parts):
+            for n, part in enumerate(raw) if isinstance(raw, tuple) else ((None, raw),):
                 has_hook = part.unpack_hook is not None
                 hooked = hooked or has_hook
-                saved = _saved(f"saved_tensors[{n}]" if name == OWN else name if parts is not raw else f"{name}[{n}]", part.data, has_hook)
-                found += [] if saved is None else [saved]
+                held = part.data
+                if held is not None:
+                    found.append(_saved(name if n is None else f"{name}[{n}]", held, has_hook))
         except (RuntimeError, AttributeError):  # freed already, or changed in place since
             continue
-    return Keeps(tuple(found), hooked)
+    return Keeps(tuple(found), hooked) if found else NOTHING
 
 
-def _saved(name: str, held: Any, hooked: bool) -> Saved | None:
-    if held is None:
-        return None
+def _saved(name: str, held: Any, hooked: bool) -> Saved:
     if hooked or not isinstance(held, Tensor):
         return Saved(name, None, None)
     storage = storage_of(held)
@@ -67,11 +65,22 @@ def _saved(name: str, held: Any, hooked: bool) -> Saved | None:
 def storage_of(tensor: Tensor) -> int | None:
     """Which memory a tensor lies in; None for a tensor that has none of its own, such as a sparse one."""
     try:
+        return (tensor.data_ptr() if tensor.numel() <= SMALL else 0) or int(tensor.untyped_storage()._cdata)
+    except (RuntimeError, NotImplementedError):
+        return _storage_of_strange(tensor)
+
+
+def _storage_of_strange(tensor: Tensor) -> int | None:
+    """Of fake tensors, whose memory has no address, and of those that have no memory."""
+    try:
         return int(tensor.untyped_storage()._cdata)
     except (RuntimeError, NotImplementedError):
         return None
 
 
-@cache
-def _attributes(kind: Hashable) -> tuple[str, ...]:
-    return tuple(name for name in sorted(dir(kind)) if name.startswith(PREFIX))
+def _attributes(kind: type) -> tuple[tuple[str, str], ...]:
+    known = _known.get(kind)
+    if known is None:
+        names = [name for name in sorted(dir(kind)) if name.startswith(PREFIX)]
+        known = _known[kind] = tuple((name, OWN.get(name, name.removeprefix(PREFIX))) for name in names)
+    return known

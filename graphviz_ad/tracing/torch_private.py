@@ -164,9 +164,9 @@ def is_own_kind(tensor: Tensor) -> bool:
 
 def group_of(group: Any) -> Any:
     """The process group behind an argument of an operation, which is the group itself, as TorchScript holds it, or its name."""
-    distributed = torch.distributed
+    distributed: Any = torch.distributed
     if isinstance(group, str):
-        return distributed.distributed_c10d._resolve_process_group(group)  # type: ignore[attr-defined]
+        return distributed.distributed_c10d._resolve_process_group(group)
     return distributed.ProcessGroup.unbox(group) if isinstance(group, torch.ScriptObject) else group
 
 

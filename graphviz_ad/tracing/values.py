@@ -150,6 +150,10 @@ class Keeper:
         level = self.capture.gradients
         return None if tensor is None or level == "none" else self._keep(tensor, level, same)
 
+    def forget(self) -> None:
+        """Look at every tensor anew next time, since what one holds has changed without its version, as by another process."""
+        self._known.clear()
+
     def _keep(self, tensor: Tensor, level: str, same: Snapshot | None) -> Snapshot | None:
         if not modes_are_active():
             return self._taken(tensor, level, same)
