@@ -38,6 +38,8 @@ def module_runs(graph: Graph, depth: int) -> dict[str, list[Node]]:
     runs: list[tuple[tuple[str, ...], list[Node]]] = []
     for node in graph.node_list:
         path = node.module[:depth]
+        if node.kind == "op" and not path:
+            runs.append((path, []))  # what runs outside all modules ends a call of one
         if node.kind == "leaf" or not path or (len(path) < depth and path in inner):
             continue
         if runs and runs[-1][0] == path:
@@ -45,8 +47,9 @@ def module_runs(graph: Graph, depth: int) -> dict[str, list[Node]]:
         else:
             runs.append((path, [node]))
     result = {}
+    taken = {node.key for _, run in runs for node in run}
     for _, run in runs:
-        members = [*sources_of(graph, run, {node.key for node in run}), *run]
+        members = [*(node for node in sources_of(graph, run, {node.key for node in run}) if node.key not in taken), *run]
         if len(members) > 1 and any(node.kind == "op" for node in run):
             result[run[-1].key] = members
     return result
@@ -114,7 +117,7 @@ def summed_edge(graph: Graph, source: tuple[str, int], edges: list[Edge], slot: 
     if len(edges) == 1:
         return first
     flowing = [edge for edge in edges if edge.cut is None]
-    return replace(first, grad=sum_of_grads(graph, source, flowing), cut=None if flowing else first.cut)
+    return replace(first, grad=sum_of_grads(graph, source, flowing) if flowing else None, cut=None if flowing else first.cut)
 
 
 def sum_of_grads(graph: Graph, source: tuple[str, int], flowing: list[Edge]) -> Snapshot | None:

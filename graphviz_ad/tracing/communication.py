@@ -202,7 +202,7 @@ class Traffic:
         self.tape.after(operation, operation.schema, (came_in,), None, None)
         for number, tensor in zip(operation.results, came_in, strict=True):
             value = self.tape.values[number]
-            value.snapshot = self._unread(value, ON_ITS_WAY)
+            value.held = self._unread(value, ON_ITS_WAY)
             memory = memory_of(tensor)
             for other in self.late:  # still unread, and where they overlap it never can be
                 if other.memory.start < memory.stop and memory.start < other.memory.stop:
@@ -221,7 +221,7 @@ class Traffic:
             if late.arrived:
                 self._read(late)
             elif last:
-                late.value.snapshot = self._unread(late.value, NOT_ARRIVED)
+                late.value.held = self._unread(late.value, NOT_ARRIVED)
             else:
                 waiting.append(late)
         self.late = waiting
@@ -230,9 +230,9 @@ class Traffic:
         tensor = late.value.reference()
         self.tape.keeper = Keeper(self.tape.capture)  # it remembers by versions, and torch does not count what was written from outside as a new one
         if tensor is None or version_of(tensor) != late.version:
-            late.value.snapshot = self._unread(late.value, GONE if tensor is None else OVERWRITTEN)
+            late.value.held = self._unread(late.value, GONE if tensor is None else OVERWRITTEN)
         else:
-            late.value.snapshot = self.tape.keeper.value(tensor)
+            late.value.held = self.tape.keeper.value(tensor)
         if late.message.kind == "recv" and late.message.peer is None and (source := source_of(late.work)) is not None:
             known = replace(late.message, peer=late.message.ranks[source])  # from any rank: now it shows from which
             late.operation.constants = [known.setting if name == SETTING else (name, text) for name, text in late.operation.constants]

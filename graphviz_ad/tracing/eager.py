@@ -15,10 +15,11 @@ from graphviz_ad.graph import Graph
 from graphviz_ad.tracing.assemble import Assembly
 from graphviz_ad.tracing.autograd_graph import AutogradGraph, BackwardPass, is_pointwise, is_reentrant, run, run_accumulating, walk
 from graphviz_ad.tracing.collector import at_rest
+from graphviz_ad.tracing.communication import recorder_for
 from graphviz_ad.tracing.inputs import as_tensors, input_dtype, module_names, name_inputs, surroundings
 from graphviz_ad.tracing.outputs import differentiable_outputs, upstream_gradients
 from graphviz_ad.tracing.stack_depth import safe_depth
-from graphviz_ad.tracing.tape import Recorder, Tape, current_tape
+from graphviz_ad.tracing.tape import Tape, current_tape
 from graphviz_ad.tracing.torch_private import flatten
 from graphviz_ad.tracing.units import Output
 from graphviz_ad.transforms import merge_calls
@@ -37,7 +38,7 @@ def trace(target: Any, args: Sequence[Any], kwargs: Mapping[str, Any], grad_outp
     name_inputs(tape, target, args, kwargs, namespace)
     token = current_tape.set(tape)
     try:
-        with Recorder(tape):
+        with recorder_for(tape):
             returned = [_call(target, args, kwargs)]
     except Exception as error:
         with suppress(Exception):  # whatever is wrong with us now, the exception that goes on is the program's

@@ -24,10 +24,11 @@ from graphviz_ad.snapshot import Snapshot
 from graphviz_ad.tracing.assemble import Assembly
 from graphviz_ad.tracing.autograd_graph import AutogradGraph, BackwardPass, in_terms_of, is_pointwise, together, walk, watching
 from graphviz_ad.tracing.collector import at_rest
+from graphviz_ad.tracing.communication import recorder_for
 from graphviz_ad.tracing.eager import NOT_RUN, described
 from graphviz_ad.tracing.inputs import module_names, name_parameters
 from graphviz_ad.tracing.stack_depth import safe_depth
-from graphviz_ad.tracing.tape import Recorder, Tape, Value
+from graphviz_ad.tracing.tape import Tape, Value
 from graphviz_ad.tracing.torch_private import engine_entry, hidden_from_modes
 from graphviz_ad.tracing.units import Output
 from graphviz_ad.transforms import merge_calls
@@ -76,7 +77,7 @@ class Recording:
             if isinstance(thing, Tensor) and not name.startswith("_"):
                 self._tape.name_later(thing, name)
         self._open.enter_context(engine_entry(self._engine))
-        self._recorder = Recorder(self._tape)
+        self._recorder = recorder_for(self._tape)
         self._open.enter_context(self._recorder)
         return self
 

@@ -16,6 +16,8 @@ from graphviz_ad.tracing.torch_private import FUNCTION_APPLY, MODULE_CALL, OPTIM
 OUR_FOLDER = str(Path(__file__).parent.parent) + "/"
 USER, TORCH, MODULE_CODE, MODULE_ENTRY, FUNCTION_ENTRY, OPTIMIZER_ENTRY, TRANSFORM, OURS, PLUMBING = range(9)
 
+Way = tuple[int, ...]  # instructions of frames, outermost first
+
 
 class Place(NamedTuple):
     """Where an operation comes from.
@@ -52,7 +54,7 @@ class StackReader:
         self._kinds: dict[int, tuple[int, CodeType]] = {}
         self._sites: dict[tuple[int, int], CallSite] = {}
         self._places: dict[tuple[int, ...], Place] = {}
-        self._runs: dict[tuple[int, int, int], list[int]] = {}
+        self._runs: dict[tuple[int, int, int], tuple[Way, Way, int, int]] = {}
 
     def _kind(self, code: CodeType) -> int:
         known = self._kinds.get(id(code))
@@ -89,7 +91,9 @@ class StackReader:
         arguments: tuple[int, ...] = ()
         step: tuple[str, int] | None = None
         transform = beneath = ""
-        entry: Frame | None = None
+        entry: CodeType | None = None
+        path: list[int] = []
+        way: Way = ()
         depth = 0
         site = user = namer = None
         naming = True  # while every frame so far hands the result straight on to the next
@@ -101,6 +105,7 @@ class StackReader:
             kind = self._kind(code)
             if kind in (USER, MODULE_CODE):
                 beneath = ""
+                path.clear()
                 here = self._site(frame)
                 if site is None:
                     depth, site = 1, here
@@ -111,6 +116,7 @@ class StackReader:
                     if not naming and kind == USER:
                         namer = here
             elif kind == TORCH:
+                path.append(frame.f_lasti)
                 if site is None:
                     inner.append((id(code), frame.f_lasti))
                     inner_names.append(code.co_name)
@@ -129,7 +135,8 @@ class StackReader:
                 step = (f"{type(frame.f_locals['args'][0]).__name__}.step", id(frame))
             elif kind == TRANSFORM:
                 transform = beneath = "hessian" if TRANSFORMS[code] == "jacfwd" and beneath == "jacrev" else TRANSFORMS[code]
-                entry = frame
+                path.append(frame.f_lasti)
+                entry, way = code, tuple(reversed(path))
                 site = namer = None
                 naming = True
                 inner.clear()
@@ -137,24 +144,23 @@ class StackReader:
                 naming = False
             frame = frame.f_back
         if entry is not None and site is not None:
-            inner += self._within(entry, site, depth)
+            inner += self._within(entry, way, site, depth)
         inner.reverse()
         inner_names.reverse()
         around = tuple(reversed(modules)), tuple(reversed(functions))
         return Place(depth, site, tuple(inner), tuple(inner_names), namer, user, *around, arguments, step, transform)
 
-    def _within(self, entry: Frame, site: CallSite, depth: int) -> list[tuple[int, int]]:
+    def _within(self, entry: CodeType, now: Way, site: CallSite, depth: int) -> list[tuple[int, int]]:
         """What says of operations within a transform, innermost first, that they belong to one run of it and which was later, whatever loops it has.
 
-        A new run is back where the last one had its first operation.
+        ``now`` is how far torch's own code has come. A new run is back where the last one had its first operation.
         """
-        now = entry.f_lasti
-        run = self._runs.setdefault((id(entry.f_code), id(site), depth), [now, now, 0, 0])
-        first, last, runs, count = run
+        key = (id(entry), id(site), depth)
+        first, last, runs, count = self._runs.get(key, (now, now, 0, 0))
         if now <= first and now != last:
             first, runs = now, runs + 1
-        run[:] = [first, now, runs, count + 1]
-        return [(0, count), (id(entry.f_code), -runs)]
+        self._runs[key] = (first, now, runs, count + 1)
+        return [(0, count), (id(entry), -runs)]
 
 
 def _classify(code: CodeType) -> int:
@@ -168,7 +174,7 @@ def _classify(code: CodeType) -> int:
         return OPTIMIZER_ENTRY
     file = code.co_filename
     if file.startswith(OUR_FOLDER):
-        return OURS
+        return PLUMBING if file.endswith("/tracing/communication.py") else OURS
     if file.startswith(TORCH_FOLDER + "nn/modules/") and not file.endswith("/module.py"):
         return MODULE_CODE
     if file.startswith((TORCH_FOLDER + "_dynamo/", TORCH_FOLDER + "_compile.py", TORCH_FOLDER + "utils/_python_dispatch.py")):

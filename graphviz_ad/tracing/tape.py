@@ -24,7 +24,7 @@ from graphviz_ad.capture import Capture
 from graphviz_ad.snapshot import Snapshot
 from graphviz_ad.tracing.stack import Place, StackReader
 from graphviz_ad.tracing.torch_private import DispatchMode, sequence_number
-from graphviz_ad.tracing.values import SAME_ELEMENTS, Keeper, dtype_name, shape_of
+from graphviz_ad.tracing.values import SAME_ELEMENTS, Held, Keeper, dtype_name, shape_of
 
 PLUMBING = {"prim", "profiler"}  # operations that compute nothing
 UNINITIALISED = {"empty", "empty_like", "empty_strided", "new_empty", "new_empty_strided", "empty_permuted"}  # what they hold means nothing
@@ -45,7 +45,7 @@ class Value:
     shape: tuple[int, ...]
     dtype: torch.dtype
     device: torch.device
-    snapshot: Snapshot | None
+    held: Held
     requires_grad: bool
     is_view: bool
     reference: weakref.ref[Tensor]
@@ -54,6 +54,12 @@ class Value:
     used: bool = False
     edge: Edge | None = None
     name: str | None = None
+
+    @property
+    def snapshot(self) -> Snapshot | None:
+        """What it held."""
+        held = self.held
+        return held if held is None or isinstance(held, Snapshot) else Snapshot((), dtype_name(self.dtype), held)
 
     @property
     def differentiable(self) -> bool:
@@ -162,12 +168,12 @@ class Tape:
         """The value that a tensor object holds now; an unknown tensor becomes a value that was there before."""
         value = self._objects.get(id(tensor))
         if value is None or value.reference() is not tensor:
-            return self._new_value(tensor, None, 0, self.keeper.value(tensor))
+            return self._new_value(tensor, None, 0, self.keeper.held(tensor))
         if self._storages:  # was its memory written through another view since?
             writer = self._storages.get(_storage(tensor))
             if writer is not None and writer > value.number:
                 last = self.values[writer]
-                return self._new_value(tensor, last.maker, last.port, self.keeper.value(tensor))
+                return self._new_value(tensor, last.maker, last.port, self.keeper.held(tensor))
         return value
 
     @property
@@ -180,7 +186,7 @@ class Tape:
         value = self._objects.get(id(tensor))
         return value if value is not None and value.reference() is tensor else None
 
-    def _new_value(self, tensor: Tensor, maker: int | None, port: int, snapshot: Snapshot | None) -> Value:
+    def _new_value(self, tensor: Tensor, maker: int | None, port: int, held: Held) -> Value:
         key, requires_grad = id(tensor), tensor.requires_grad
         value = Value(
             len(self.values),
@@ -189,7 +195,7 @@ class Tape:
             shape_of(tensor),
             tensor.dtype,
             tensor.device,
-            snapshot,
+            held,
             requires_grad,
             tensor._is_view(),
             weakref.ref(tensor),
@@ -205,11 +211,11 @@ class Tape:
     def _result(self, tensor: Tensor, operation: Operation, port: int) -> int:
         """The number of the new value that an operation made."""
         if operation.schema.makes_nothing_known:
-            snapshot = Snapshot(shape_of(tensor), dtype_name(tensor.dtype), missing="uninitialised memory")
+            held: Held = Snapshot(shape_of(tensor), dtype_name(tensor.dtype), missing="uninitialised memory")
         else:
             same = self.values[operation.uses[0][1]].snapshot if operation.schema.keeps_elements and operation.uses else None
-            snapshot = self.keeper.value(tensor, same)  # type: ignore[assignment]
-        return self._new_value(tensor, operation.number, port, snapshot).number
+            held = self.keeper.held(tensor, same)
+        return self._new_value(tensor, operation.number, port, held).number
 
     def untouched(self, names: Mapping[int, str]) -> list[str]:
         """Those of the named tensors, by identity, that no operation has read."""

@@ -24,6 +24,9 @@ PLAIN = {torch.float32: "float32", torch.float64: "float64", torch.int64: "int64
 WIDER_COMPLEX = {getattr(torch, "complex32", None): torch.complex64}
 
 
+Held = Snapshot | complex | float | int | bool | None  # what a tensor held, a plain number as such
+
+
 @cache
 def dtype_name(dtype: torch.dtype) -> str:
     """Its name without "torch."."""
@@ -144,6 +147,18 @@ class Keeper:
         """What is kept of a value; ``same`` is a snapshot of the same elements in another shape."""
         level = self.capture.values
         return None if level == "none" else self._keep(tensor, level, same)
+
+    def held(self, tensor: Tensor, same: Snapshot | None = None) -> Held:
+        """The same, a plain number as such: of those Python's garbage collector keeps no account."""
+        level = self.capture.values
+        if level == "none":
+            return None
+        if type(tensor) is Tensor and tensor.dtype in PLAIN and not tensor.dim() and not tensor.is_meta and not modes_are_active():
+            try:
+                return tensor.item()
+            except Exception:  # such as a number inside vmap
+                return take(tensor, level, self.capture.whole)
+        return self._keep(tensor, level, same)
 
     def gradient(self, tensor: Tensor | None, same: Snapshot | None = None) -> Snapshot | None:
         """What is kept of a gradient; None for none."""
