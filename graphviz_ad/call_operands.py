@@ -30,10 +30,10 @@ AS_LOOKED_AT = frozenset({
 # Calls whose formula mentions an operand before one that is given first -> the places in the formula, in the order in which they are given.
 FORMULA_ORDER: Mapping[tuple[str, int], tuple[int, ...]] = {
     ("kl_div", 2): (1, 0),
-    ("hinge_embedding_loss", 2): (1, 0),
     ("multilabel_soft_margin_loss", 2): (1, 0),
+    ("multilabel_soft_margin_loss", 3): (1, 0, 2),
     ("margin_ranking_loss", 3): (1, 2, 0),
-    ("cosine_embedding_loss", 3): (1, 2, 0),
+    ("gaussian_nll_loss", 3): (1, 2, 0),
     ("bilinear", 3): (0, 2, 1),
     ("bilinear", 4): (0, 2, 1, 3),
 }

@@ -19,6 +19,8 @@ TAKES_NUMBERS = frozenset({
 })  # fmt: skip
 RECURRENT = frozenset({"lstm", "gru", "rnn_tanh", "rnn_relu", "lstm_cell", "gru_cell", "rnn_tanh_cell", "rnn_relu_cell"})
 QUESTIONS = frozenset({"_nested_tensor_size", "_nested_tensor_strides", "_nested_tensor_storage_offsets"})  # what torch asks for itself
+HOOKS = frozenset({"hook", "hooks"})  # settings that are none of the operation
+VIEWS_OF_VIEWS = 16  # as deep as a whole is looked for
 WRITES_TO_A_VIEW = "CopySlices"
 
 
@@ -58,16 +60,25 @@ def calls_of(graph: Graph) -> dict[int, list[Node]]:
 def own_call(graph: Graph, node: Node, groups: dict[int, list[Node]], several: set[int]) -> int | None:
     """The call that made a piece of data for itself, such as zeros, or the 2 of a square root of a mean of squares; None for what the user gave."""
     readers = [graph.nodes[edge.head] for edge in graph.out_edges(node.key)]
-    call = readers[0].call if readers else None
+    call = readers[0].call if readers else node.call
     if call not in groups or any(reader.call != call or reader.kind != "op" for reader in readers):
         return None
-    first = readers[0]
     if node.call == call:
         return call
     if is_number(node):
-        return call if call in several and not takes_numbers(first) else None
-    state = node.op == "zeros" and node.name is None and first.call_op in RECURRENT and node.module == first.module and node.source == first.source
-    return call if state and node.module else None
+        return call if call in several and not takes_numbers(readers[0]) else None
+    return call if is_first_state(node, readers[0]) or is_stand_in(node, groups[call]) else None
+
+
+def is_first_state(node: Node, layer: Node) -> bool:
+    """Whether a recurrent layer made these zeros because it was given no state."""
+    here = node.module == layer.module and node.source == layer.source and bool(node.module)
+    return node.op == "zeros" and node.name is None and layer.call_op in RECURRENT and here
+
+
+def is_stand_in(node: Node, members: list[Node]) -> bool:
+    """Whether this is a tensor without elements that torch keeps for itself, in a call that computes on another device."""
+    return node.op is None and node.name is None and node.ports[0].device == "meta" and any(member.ports[0].device != "meta" for member in members)
 
 
 def takes_numbers(node: Node) -> bool:
@@ -100,7 +111,7 @@ def merged_call(flows: Flows, graph: Graph, members: list[Node], operands: list[
         autograd=autograd_of(members),
         requires_grad=any(member.requires_grad for member in members),
         cut=None if any(port.grad is not None for port in shown) else main.cut,
-        settings=said_by(members),
+        settings=settings_of(members, op),
         call_op=op,
         inside=sum(member.kind == "op" for member in members),
         backward_order=min((m.backward_order for m in members if m.backward_order is not None), default=None),
@@ -122,6 +133,13 @@ def autograd_of(members: list[Node]) -> tuple[str, ...]:
     """The autograd nodes of a call: those that the backward pass came by, all of them where it came by none."""
     reached = [member for member in members if member.cut not in ("unreached", "inner")]
     return tuple(label for member in reached for label in member.autograd) or tuple(label for member in members for label in member.autograd)
+
+
+def settings_of(members: list[Node], op: str | None) -> tuple[tuple[str, str], ...]:
+    """What is true of the call as a whole: where it wrote to, its communication, and the hooks on its results."""
+    parts = [member for member in members if member.op in ("select", "slice")]
+    where = parts[0].settings if op == "setitem" and len(parts) == 1 else ()
+    return (*where, *said_by(members), *(pair for member in members for pair in member.settings if pair[0] in HOOKS))
 
 
 def bytes_of(members: list[Node]) -> int | None:
@@ -199,12 +217,11 @@ def written_whole(graph: Graph, key: str) -> str | None:
     """What a view is part of that an operation wrote to: the first of those that the view came from which autograd follows as well."""
     edges = graph.in_edges(key)
     followed = {edge.tail for edge in edges if edge.cut is None}
-    while edges:
-        tail = edges[0].tail
-        if tail in followed:
-            return tail
-        edges = graph.in_edges(tail)
-    return None
+    for _ in range(VIEWS_OF_VIEWS):
+        if not edges or edges[0].tail in followed:
+            break
+        edges = graph.in_edges(edges[0].tail)
+    return edges[0].tail if edges and edges[0].tail in followed else None
 
 
 def called(node: Node, name: str) -> Node:

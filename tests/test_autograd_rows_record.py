@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from autograd_rows import missing, numbers
+from autograd_rows import numbers
 from programs import leaf, operations, wrong_sums
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
@@ -144,7 +144,6 @@ def test_an_optimizer_step_is_a_node_with_the_new_parameters_as_results() -> Non
     assert {port.name: numbers(port.value) for node in steps for port in node.ports} == {name: p.tolist() for name, p in layer.named_parameters()}
 
 
-@missing("variables of the function around a recording give no names")
 def test_variables_of_a_function_name_its_leaves() -> None:
     x, w = leaf(1, 2), leaf(3, 4)
     with gad.record() as recorded:

@@ -13,13 +13,14 @@ from torch import Tensor
 
 from graphviz_ad.ops import OPERATORS, REFLECTED, written_name
 from graphviz_ad.tracing.autograd_graph import elementwise
-from graphviz_ad.tracing.tape import Operation, Use
+from graphviz_ad.tracing.records import Operation, Use
 from graphviz_ad.tracing.torch_private import TRANSFORMS
 
 NAMESPACES = (torch, Tensor, torch.nn.functional, torch.linalg, torch.special, torch.fft, torch.sparse, torch.nested)
 CALLERS = {*dir(builtins), "apply", "reduce", "partial"}  # what a C function of one of these names calls is somebody else's
 SHAPE_ONLY = {"ones_like", "zeros_like", "empty_like", "full_like", "rand_like", "randn_like", "randint_like", "new_zeros", "new_ones", "new_empty", "new_full"}
 OPERAND_ARGUMENTS = {"self", "other", "exponent"}  # Python numbers there are operands of the formula, not settings
+NUMBER_OF_TENSOR = {"item", "float", "int", "bool", "complex", "tolist"}
 DUMMIES = {"_nested_view_from_jagged", "_nested_view_from_jagged_copy"}  # take an argument that only stands for others of its kind
 CLAMPS = {"clamp", "clamp_", "clamp_min", "clamp_max"}
 SAME_THING = {
@@ -98,6 +99,8 @@ def operation_name(operation: Operation) -> str | None:
     written = known_name(operation)
     if written == "setitem":
         return written
+    if operation.op == "_local_scalar_dense":  # also where a tensor is given for a number, as in zeros(n)
+        return written if written in NUMBER_OF_TENSOR else "item"
     if written is None or operation.mutates or written == op:
         return op
     return written if (written, op) in SAME_THING or not (elementwise(written) or elementwise(op)) else op

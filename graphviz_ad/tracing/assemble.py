@@ -18,12 +18,14 @@ from graphviz_ad.tracing.agreement import disagrees, total, verified
 from graphviz_ad.tracing.as_written import SHAPE_ONLY, Number, call_name, operation_name, reflected, settings
 from graphviz_ad.tracing.autograd_graph import AutogradGraph, BackwardPass, node_name, stem
 from graphviz_ad.tracing.hooks import MOST_NAMED, hook_names, with_hooks_said
+from graphviz_ad.tracing.records import Operation, Use, Value
 from graphviz_ad.tracing.saved import Saved, storage_of
-from graphviz_ad.tracing.tape import Operation, Tape, Use, Value
+from graphviz_ad.tracing.tape import Tape
 from graphviz_ad.tracing.units import Output, Unit, Units
 from graphviz_ad.tracing.values import device_name, dtype_name
 
 NUMBERS = {"lift_fresh": "tensor", "scalar_tensor": None}  # what torch.tensor(…) runs as, and a number in an operand's place
+DECOMPOSITIONS = {"_linalg_svd", "_linalg_eigh", "linalg_eig", "linalg_qr", "linalg_lu"}  # whose results the user gets, all of them
 NONE_GRADIENT = "none-gradient"
 
 
@@ -75,6 +77,7 @@ class Assembly:
                 edges.append(known := edge if edge.local is None else verified(edge, node))
                 if known.local is None and edge.local is not None and disagrees(edge, node):
                     self._odd.append(node)
+                    nodes[-1] = replace(node, settings=(*node.settings, ("hook", "changed what flows back, or rounding did")))
         graph = Graph(
             tuple(nodes),
             tuple(edges),
@@ -128,7 +131,7 @@ class Assembly:
         call = self._call(unit)
         names = wording.names if wording is not None and wording.names and self._last_of_call[call] is unit else ()
         if len(ports) == 1:
-            name = ports[0].name or (names[0] if names else None)
+            name = ports[0].name or (names[0] if len(names) == 1 else None)
         else:
             name, ports = self._named(ports, unit, names)
         kept = self.autograd.keeps[i].tensors if recorded and i is not None else ()
@@ -162,11 +165,11 @@ class Assembly:
         known = self._wordings.get(key)
         if known is None:
             modules = [self.module_names.get(id(module), type(module).__name__) for module in place.modules]
-            step = place.step[0] if place.step is not None else None
+            own = place.step[0] if place.step is not None else operation.schema.library_name
             known = self._wordings[key] = Wording(
-                written_name(operation.op),
-                step or operation_name(operation),
-                step or call_name(operation),
+                operation.schema.library_name or written_name(operation.op),
+                own or operation_name(operation),
+                own or call_name(operation),
                 reflected(operation),
                 place.namer.names if place.namer is not None else (),
                 tuple(name for name in modules if name),
@@ -216,8 +219,9 @@ class Assembly:
         grads = self._grads(unit)
         held = self.result.leaf_totals.get(i) if i is not None and self.result.leaf_totals else None
         last = max((port for port, value in values.items() if value.used or value.edge is not None), default=0)
-        if unit.operation is not None and unit.label is None and self._wording(unit.operation).call == unit.operation.op:
-            last = max(last, len(unit.operation.results) - 1)  # what the user asked for is shown even where nobody used it
+        operation = unit.operation
+        if operation is not None and unit.label is None and (operation.op in DECOMPOSITIONS or self._wording(operation).call == operation.op):
+            last = max(last, len(operation.results) - 1)  # what the user asked for is shown even where nobody used it
         return tuple(self._port(unit, values.get(port), grads.get(port), held) for port in range(max(last, max(grads, default=0)) + 1))
 
     def _grads(self, unit: Unit) -> dict[int, Snapshot | None]:

@@ -14,7 +14,7 @@ import numpy as np
 
 from graphviz_ad.graph import Edge, Graph, Node, Port
 from graphviz_ad.snapshot import Snapshot
-from graphviz_ad.tracing.tape import Value
+from graphviz_ad.tracing.records import Value
 
 CLOSE = {"bfloat16": 2e-2, "float16": 4e-3, "float32": 1e-5, "complex64": 1e-5}  # how exact sums are in each precision
 EXACT = 1e-12

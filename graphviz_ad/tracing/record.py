@@ -27,10 +27,12 @@ from graphviz_ad.tracing.collector import at_rest
 from graphviz_ad.tracing.communication import recorder_for
 from graphviz_ad.tracing.eager import NOT_RUN, described
 from graphviz_ad.tracing.inputs import module_names, name_parameters
+from graphviz_ad.tracing.records import Value
 from graphviz_ad.tracing.stack_depth import safe_depth
-from graphviz_ad.tracing.tape import Tape, Value
+from graphviz_ad.tracing.tape import Tape
 from graphviz_ad.tracing.torch_private import engine_entry, hidden_from_modes
 from graphviz_ad.tracing.units import Output
+from graphviz_ad.tracing.variable_names import names_of
 from graphviz_ad.transforms import merge_calls
 
 
@@ -68,6 +70,7 @@ class Recording:
         if self._state != "new":
             raise TraceError("a recording is used once; call record() again")
         self._state = "open"
+        self._code = sys._getframe(1).f_code
         outside = sys._getframe(1).f_back
         self._tape = Tape(self._capture, outside.f_code if outside is not None else Recording.__enter__.__code__)
         self._thread = threading.get_ident()
@@ -166,6 +169,8 @@ class Recording:
         whole.adopt(graphs)
         if tape.problems:
             notices = [*notices, f"{len(tape.problems)} thing(s) could not be recorded completely; the first: {tape.problems[0]}"]
+        for number, name in names_of(tape, self._code).items():
+            tape.values[number].name = name
         names = module_names(self._module, self._namespace)
         title = type(self._module).__name__ if self._module is not None else "recording"
         try:

@@ -65,15 +65,8 @@ def _saved(name: str, held: Any, hooked: bool) -> Saved:
 def storage_of(tensor: Tensor) -> int | None:
     """Which memory a tensor lies in; None for a tensor that has none of its own, such as a sparse one."""
     try:
-        return (tensor.data_ptr() if tensor.numel() <= SMALL else 0) or int(tensor.untyped_storage()._cdata)
-    except (RuntimeError, NotImplementedError):
-        return _storage_of_strange(tensor)
-
-
-def _storage_of_strange(tensor: Tensor) -> int | None:
-    """Of fake tensors, whose memory has no address, and of those that have no memory."""
-    try:
-        return int(tensor.untyped_storage()._cdata)
+        has_address = tensor.numel() <= SMALL and type(tensor) is Tensor
+        return tensor.data_ptr() if has_address else int(tensor.untyped_storage()._cdata)
     except (RuntimeError, NotImplementedError):
         return None
 

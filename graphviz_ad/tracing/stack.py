@@ -14,6 +14,7 @@ from graphviz_ad.tracing.call_sites import CallSite
 from graphviz_ad.tracing.torch_private import FUNCTION_APPLY, MODULE_CALL, OPTIMIZER_STEP, TORCH_FOLDER, TRANSFORMS, Frame
 
 OUR_FOLDER = str(Path(__file__).parent.parent) + "/"
+OUR_PROGRAMS = OUR_FOLDER + "galleries/"  # examples, written and read as the user's own programs are
 USER, TORCH, MODULE_CODE, MODULE_ENTRY, FUNCTION_ENTRY, OPTIMIZER_ENTRY, TRANSFORM, OURS, PLUMBING = range(9)
 
 Way = tuple[int, ...]  # instructions of frames, outermost first
@@ -173,7 +174,7 @@ def _classify(code: CodeType) -> int:
     if code is OPTIMIZER_STEP:
         return OPTIMIZER_ENTRY
     file = code.co_filename
-    if file.startswith(OUR_FOLDER):
+    if file.startswith(OUR_FOLDER) and not file.startswith(OUR_PROGRAMS):
         return PLUMBING if file.endswith("/tracing/communication.py") else OURS
     if file.startswith(TORCH_FOLDER + "nn/modules/") and not file.endswith("/module.py"):
         return MODULE_CODE

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from graphviz_ad.snapshot import Snapshot
 from graphviz_ad.tracing.as_written import Operand, operands
 from graphviz_ad.tracing.autograd_graph import AutogradGraph, stem
-from graphviz_ad.tracing.tape import Operation, Tape, Use, Value
+from graphviz_ad.tracing.records import Operation, Use, Value
+from graphviz_ad.tracing.tape import Tape
 from graphviz_ad.tracing.trackable import label_of
 
 MATERIALISES = {"clone", "_conj_physical", "resolve_conj", "resolve_neg", "_neg_view"}  # what C++ runs to make a lazy conjugate real
@@ -176,6 +177,8 @@ class Units:
     def _link_value(self, value: Value, i: int, number: int) -> None:
         unit = self.of_value.get(value.number)
         if unit is None:
+            return
+        if unit.label is None and unit.operation is not None and unit.operation.op == "detach":  # makes no node; compiled TorchScript hands on what it detached
             return
         if value.is_view:
             rewritten = self._rewritten(i)

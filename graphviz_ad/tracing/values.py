@@ -64,8 +64,10 @@ def take(tensor: Tensor, level: str, whole: int) -> Snapshot | None:
                 shape, dtype, missing="nested" if tensor.is_nested else "quantised" if tensor.is_quantized else str(tensor.layout).removeprefix("torch.")
             )
         count = tensor.numel()
-        if count == 1 and tensor.dtype not in WIDER_COMPLEX:
+        if count == 1 and not tensor.is_complex() and not tensor.is_neg():
             return Snapshot(shape, dtype, tensor.item())
+        if count == 1 and tensor.dtype not in WIDER_COMPLEX:  # conjugates and negatives may be lazy
+            return Snapshot(shape, dtype, as_array(tensor).item())
         if count <= whole or level == "full":
             return Snapshot(shape, dtype, as_array(tensor))
         return Snapshot(shape, dtype, stats=statistics(tensor), missing="summarised")
@@ -77,6 +79,7 @@ def as_array(tensor: Tensor) -> Any:
     """A copy of all elements as numpy; exact, since only widened where numpy lacks the dtype."""
     plain = tensor.detach()
     plain = plain.resolve_conj().resolve_neg() if plain.is_conj() or plain.is_neg() else plain
+    plain = plain.clone() if plain._is_zerotensor() else plain  # zeros without memory
     wider = WIDER.get(plain.dtype) or WIDER_COMPLEX.get(plain.dtype)
     array = (plain if wider is None else plain.to(wider)).cpu().numpy().copy()
     array.setflags(write=False)
@@ -88,6 +91,7 @@ def statistics(tensor: Tensor) -> Stats | None:
     plain = tensor.detach()
     if plain.is_complex():
         return None
+    plain = plain.clone() if plain._is_zerotensor() else plain
     if plain.dtype in (torch.float16, *WIDER):
         plain = plain.float()
     if plain.device.type == "cpu" and plain.dtype in (torch.float32, torch.float64):

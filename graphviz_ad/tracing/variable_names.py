@@ -17,7 +17,8 @@ from torch import Tensor
 from graphviz_ad.ops import OPERATORS, written_name
 from graphviz_ad.tracing.as_written import reflected
 from graphviz_ad.tracing.call_sites import CallSite, Operand
-from graphviz_ad.tracing.tape import Operation, Tape, Value
+from graphviz_ad.tracing.records import Operation, Value
+from graphviz_ad.tracing.tape import Tape
 
 MODULES = {"torch", "F", "functional", "nn.functional", "torch.nn.functional", "linalg", "torch.linalg", "special", "torch.special", "torch.fft"}
 OTHER: Mapping[str, int] = {"self": 0, "other": 1}
