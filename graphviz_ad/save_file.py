@@ -17,6 +17,7 @@ REMEDIES = {
     errno.EPERM: "choose a folder that you may write to",
     errno.EROFS: "choose a folder that is not read-only",
     errno.ENOSPC: "free some space or choose another disk",
+    errno.EFBIG: "choose another disk, or ask for a higher limit on the size of files",
     errno.EDQUOT: "free some space or choose another disk",
     errno.ENAMETOOLONG: "choose a shorter name",
 }
@@ -38,7 +39,7 @@ def write(path: str | os.PathLike[str], data: bytes) -> Path:
     except BaseException as error:
         _remove(temporary)
         if isinstance(error, (OSError, ValueError)):  # ValueError: a name that no file can have
-            raise _explained(path, error) from error
+            raise explained(path, error) from error
         raise
     return path
 
@@ -78,7 +79,8 @@ def _kind(path: Path) -> str:
     return "folder" if stat.S_ISDIR(mode) else "file" if stat.S_ISREG(mode) else "device"
 
 
-def _explained(path: Path, error: OSError | ValueError) -> SaveError:
+def explained(path: Path, error: OSError | ValueError) -> SaveError:
+    """The error that says why a file could not be written, and what to do."""
     why = getattr(error, "strerror", None) or str(error)
     remedy = REMEDIES.get(getattr(error, "errno", None) or 0, "choose another place or name")
     return SaveError(f"cannot save {str(path)!r}: {why}; {remedy}. What was there before is untouched.")

@@ -206,13 +206,16 @@ def bracketed(text: str) -> str:
     return f"({text})" if text.startswith("−") else text
 
 
-def tell(wording: Wording, direction: str = "both") -> Story:
-    """The story of a graph; `direction` is "forward", "backward" or "both"."""
+def tell(wording: Wording, direction: str = "both", *, per_edge: bool | None = None) -> Story:
+    """The story of a graph; `direction` is "forward", "backward" or "both".
+
+    ``per_edge``: each contribution is a step of its own, or all that one operation sends; by default as there is time for.
+    """
     if direction not in DIRECTIONS:
         raise UnknownNameError("direction", direction, DIRECTIONS)
     graph = wording.graph
     flowing = sum(edge.cut is None for edge in graph.edges)
-    teller = Teller(wording, per_edge=flowing + len(graph.node_list) <= MOST_EDGE_STEPS)
+    teller = Teller(wording, per_edge=flowing + len(graph.node_list) <= MOST_EDGE_STEPS if per_edge is None else per_edge)
     passes: list[Step] = []
     if direction != "backward":
         passes += teller.forward()

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Iterable, Iterator
 from importlib.resources import files
 
-from graphviz_ad import paint
+from graphviz_ad import paint, trails
 from graphviz_ad.marks import Canvas
 from graphviz_ad.renderers.html_controls import ZOOM, controls
 from graphviz_ad.renderers.html_stage import css, parts_of, stage_svg, variable
-from graphviz_ad.renderers.svg import NAMELESS, class_name, escaped, fingerprint, number, prose, short_title, svg, tag
-from graphviz_ad.scene import Change, Film, Scene, Step, restyle
+from graphviz_ad.renderers.svg import NAMELESS, class_name, escaped, fingerprint, number, prose, short_title, tag
+from graphviz_ad.renderers.svg_compact import compact_svg
+from graphviz_ad.scene import Arrow, Box, Change, Film, Scene, Step, Trail, restyle
 from graphviz_ad.themes import Theme
 from graphviz_ad.visible_text import visible
 
@@ -60,7 +62,7 @@ def single_quoted(text: str) -> str:
 
 def still_image(canvas: Canvas, theme: Theme) -> str:
     """The picture as an inert ``<img>``, the only form that survives in a notebook that is not trusted, its description included."""
-    return image(svg(canvas, theme), canvas.alt)
+    return image(compact_svg(canvas, theme), canvas.alt)
 
 
 def image(picture: str, alt: str) -> str:
@@ -104,7 +106,7 @@ CAPTION = """<div class="gad-caption" aria-live="polite">
 def widget(scene: Scene, theme: Theme, title: str, data: dict[str, object], player: str = "", below: str = "") -> str:
     """The finished scene with what belongs to it, and the data, style and script that make it answer."""
     stage = stage_svg(scene)
-    hover = [[prose(line) for line in part.hover] for part in parts_of(scene)]
+    hover = [list(facts(part, bool(data["steps"]))) for part in parts_of(scene)]
     payload = json_in_html({**data, "hover": hover, "phases": paint.PHASE_NAMES})
     name = fingerprint(stage, payload, theme.name)
     size = " gad-large" if len(scene.boxes) > MANY_BOXES else ""
@@ -125,17 +127,45 @@ def widget(scene: Scene, theme: Theme, title: str, data: dict[str, object], play
 """
 
 
+# What a fact about a box or an arrow begins with -> the lines on the stage of which one says the same: it is known when they have come.
+KNOWN_WITH = {"value": ("value",), "gradient": ("gradient",), "flows back": ("contribution",), "local derivative": ("local", "contribution")}
+NEVER_KNOWN = ("gradient", "flows back")  # in a film whose stage has no room for them
+
+
+def facts(part: Box | Arrow, film: bool) -> Iterator[object]:
+    """What is told to those who point at a part; in a film, with the role of the line that has to be there first."""
+    for line in part.hover:
+        label, _, _ = line.partition(":")
+        needed = KNOWN_WITH.get(label, ()) if film else ()
+        role = next((role for role in needed if any(shown.role == role for shown in part.lines)), None)
+        if role is not None:
+            yield [prose(line), class_name(role)]
+        elif not (needed and label in NEVER_KNOWN):
+            yield prose(line)
+
+
 def asset(name: str) -> str:
-    """A file that lies beside this module, without its indentation and comment lines: every page carries it."""
+    """A file that lies beside this module, without its indentation and comments: every page carries it."""
     lines = files("graphviz_ad.renderers").joinpath(name).read_text("utf-8").splitlines()
-    return "".join(f"{line.strip()}\n" for line in lines if line.strip() and not line.strip().startswith("/*"))
+    bare = (re.sub(r"\s// .*$", "", line).strip() for line in lines)
+    return "".join(f"{line}\n" for line in bare if line and not line.startswith("/*"))
 
 
 def legend(scene: Scene) -> str:
     """Legend and notes as text of the page, which stays readable when a large stage shrinks."""
     items = "".join(f"<li>{legend_sample(role, sample)} {escaped(words)}</li>" for role, sample, words in paint.legend_items(scene))
     notes = "".join(f"<li><em>{escaped(prose(note))}</em></li>" for note in scene.notes)
+    items = "".join(f"<li>{trail_sample(trail)}{escaped(prose(trail.said))}</li>" for trail in scene.trails) + items
     return f'<ul class="gad-legend">{items}{notes}</ul>\n' if items or notes else ""
+
+
+def trail_sample(trail: Trail) -> str:
+    """The letter of a path on its colour."""
+    if not trail.letter:
+        return ""
+    color = variable(trails.ROLES[trails.LETTERS.index(trail.letter)])
+    style = f"display:inline-block;min-width:1.5em;border-radius:.75em;text-align:center;font-weight:bold;color:var(--paper);background:{color}"
+    return tag("span", {"style": style}, escaped(trail.letter)) + " "
 
 
 def legend_sample(role: str, sample: str) -> str:
@@ -157,7 +187,8 @@ def film_data(film: Film) -> dict[str, object]:
 
     def listed(changes: Iterable[Change]) -> list[object]:
         known = [change for change in changes if change.key in numbers]
-        return [[numbers[c.key], c.emphasis, {class_name(role): visible(text) for role, text in c.texts}] for c in known]
+        words = ({class_name(role): visible(text) for role, text in change.texts} for change in known)
+        return [[numbers[c.key], c.emphasis, *([texts] if texts else [])] for c, texts in zip(known, words, strict=True)]
 
     def step(i: int, step: Step) -> dict[str, object]:
         seconds = round(film.seconds(i), 2)

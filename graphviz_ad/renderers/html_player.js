@@ -12,20 +12,32 @@
 
   /* ---- parts: number -> its <g>, its words, and its <text>s by role ---- */
   const parts = data.hover.map((hover) => ({ hover, body: null, words: null, texts: new Map() }));
+  const finals = new Map(); // <text> -> what it says in the finished picture
   for (const group of picture.querySelectorAll("[data-part]")) {
     const part = parts[Number(group.dataset.part)];
     part[group.matches(".words") ? "words" : "body"] = group;
     for (const text of group.querySelectorAll("text")) {
       const role = text.classList[0];
       part.texts.set(role, [...(part.texts.get(role) ?? []), text]);
+      finals.set(text, text.textContent);
     }
   }
+
+  /* What is known about a part at the step that is shown: a number only when it stands on the stage. */
+  const facts = (part) => part.hover.map((line) => {
+    if (typeof line === "string") return line;
+    const [text, role] = line;
+    const known = part.texts.get(role).every((element) => element.textContent === finals.get(element));
+    return known ? text : `${text.split(":", 1)[0]}: not computed yet`;
+  });
+  const describe = (part) => part.body?.hasAttribute("tabindex") && part.body.setAttribute("aria-label", facts(part).join("; "));
+  let inspected = () => {}; // brings the open card up to date
 
   /* ---- film: the picture at a step is computed from the opening, whatever was shown before ---- */
   const stateAt = (index) => {
     const state = new Map();
     const changes = [data.opening, ...data.steps.slice(0, index + 1).map((step) => step.changes)];
-    for (const [number, emphasis, texts] of changes.flat()) {
+    for (const [number, emphasis, texts = {}] of changes.flat()) {
       const now = state.get(number) ?? { emphasis: "idle", texts: new Map() };
       if (emphasis !== null) now.emphasis = emphasis;
       for (const [role, text] of Object.entries(texts)) now.texts.set(role, text);
@@ -57,7 +69,9 @@
       }
       for (const [role, text] of now.texts) for (const element of part.texts.get(role) ?? []) write(element, text);
       if (part.words) part.words.toggleAttribute("data-blank", [...now.texts.values()].every((text) => !text));
+      describe(part);
     }
+    inspected();
   };
 
   const startFilm = () => {
@@ -170,8 +184,28 @@
       if (target.matches("button, [role=button]") && event.key === " ") return;
       if (target.matches("input") && /^Arrow(Up|Down)$/.test(event.key)) return;
       const action = keys.get(event.key.length === 1 ? event.key.toLowerCase() : event.key);
-      if (action && actions.get(action)() !== false) event.preventDefault();
+      if (action && actions.get(action)() !== false) return event.preventDefault();
+      const wish = deck && wishes.get(event.key);
+      if (!wish) return;
+      event.preventDefault();
+      deck.postMessage(JSON.stringify({ method: wish }), "*");
     };
+
+    /* On a slide of reveal.js: plays while the slide is shown, and hands on the keys that it has no use for. */
+    let deck = null;
+    const wishes = new Map([
+      ["ArrowRight", "next"], ["PageDown", "next"], ["n", "next"], ["ArrowLeft", "prev"], ["PageUp", "prev"], ["p", "prev"],
+      ["Escape", "toggleOverview"], ["o", "toggleOverview"], ["b", "togglePause"], [".", "togglePause"],
+    ]);
+    window.addEventListener("message", (event) => {
+      if (window === parent || event.source !== parent || !alone()) return;
+      if (event.data === "slide:stop") pause();
+      if (event.data !== "slide:start") return;
+      deck = parent;
+      if (calm.matches) return; // the finished picture, to step through
+      goTo(0);
+      toggle();
+    });
 
     const drawTicks = () => {
       const ticks = find(".gad-ticks");
@@ -244,9 +278,13 @@
       card.style.left = `${x - frame.left}px`;
       card.style.top = `${y - frame.top}px`;
     };
+    const fill = (part) => {
+      card.replaceChildren(...facts(part).map((text) => Object.assign(document.createElement("div"), { textContent: text })));
+    };
     const open = (part) => {
       clearTimeout(hiding);
-      card.replaceChildren(...part.hover.map((text) => Object.assign(document.createElement("div"), { textContent: text })));
+      inspected = () => fill(part);
+      inspected();
       card.hidden = false;
       place(part.body.getBoundingClientRect());
     };
@@ -266,9 +304,14 @@
 
     for (const part of parts) {
       if (!part.hover.length || !part.body) continue;
+      if (part.body.matches(".arrow")) { // a wide line to point at, which nobody sees
+        const grip = part.body.querySelector("path").cloneNode();
+        grip.setAttribute("class", "grip");
+        part.body.prepend(grip);
+      }
       part.body.setAttribute("tabindex", "0");
       part.body.setAttribute("role", "button");
-      part.body.setAttribute("aria-label", part.hover.join("; "));
+      describe(part);
       part.body.addEventListener("pointerenter", () => open(part));
       part.body.addEventListener("pointerleave", leave);
       part.body.addEventListener("focus", () => part.body.matches(":focus-visible") && open(part));

@@ -7,12 +7,12 @@ pages, films and stills agree.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 
 from graphviz_ad import paint
-from graphviz_ad.marks import Curve, Label, Mark, Polygon, Rect
-from graphviz_ad.renderers.svg import NAMELESS, class_name, number, outline, path_data, prose, style, tag
+from graphviz_ad.marks import Curve, Label, Mark, Polygon
+from graphviz_ad.renderers.svg import NAMELESS, class_name, number, outline, prose, style, tag
 from graphviz_ad.scene import Arrow, Box, Group, Scene
 from graphviz_ad.themes import FONT_STACK, THEMES, Theme
 from graphviz_ad.visible_text import visible
@@ -70,26 +70,25 @@ def handles(part: Box | Arrow, index: int) -> dict[str, str | None]:
 
 
 def arrow_group(arrow: Arrow, index: int) -> str:
-    """An arrow drawn both ways, one of them hidden, and a wide invisible line for the pointer."""
+    """An arrow drawn both ways, one of them hidden."""
     if len(arrow.path) < 4:
         return ""
     ways = "".join(tag("g", {"class": WAYS[way]}, one_way(arrow, way)) for way in WAYS)
-    grip = tag("path", {"class": "grip", "d": path_data(arrow.path), "fill": "none"}) if arrow.hover else ""
-    return tag("g", {"class": f"arrow {arrow_class(arrow)}", **handles(arrow, index)}, grip + ways)
+    return tag("g", {"class": f"arrow {arrow_class(arrow)}", **handles(arrow, index)}, ways)
 
 
 def one_way(arrow: Arrow, way: int) -> str:
     """Shaft and head; the head lies about its tip, so that a style sheet can scale it where it stands."""
-    shaft, head = shaft_and_head(arrow, plain_emphasis(way))
+    shafts, head = shafts_and_head(arrow, plain_emphasis(way))
     x, y = head.points[0]
     about_tip = replace(head, points=tuple((a - x, b - y) for a, b in head.points))
-    return outline(shaft) + tag("g", {"transform": f"translate({number(x)} {number(y)})"}, outline(about_tip))
+    return "".join(map(outline, shafts)) + tag("g", {"transform": f"translate({number(x)} {number(y)})"}, outline(about_tip))
 
 
-def shaft_and_head(arrow: Arrow, emphasis: str) -> tuple[Curve, Polygon]:
-    """The two marks of an arrow in that emphasis."""
+def shafts_and_head(arrow: Arrow, emphasis: str) -> tuple[list[Curve], Polygon]:
+    """The marks of an arrow in that emphasis; it has several shafts where several paths run along it."""
     marks = list(paint.arrow_marks(replace(arrow, emphasis=emphasis)))
-    return next(m for m in marks if isinstance(m, Curve)), next(m for m in marks if isinstance(m, Polygon))
+    return [m for m in marks if isinstance(m, Curve)], next(m for m in marks if isinstance(m, Polygon))
 
 
 def plain_emphasis(way: int) -> str:
@@ -99,9 +98,9 @@ def plain_emphasis(way: int) -> str:
 
 def words_group(arrow: Arrow, index: int) -> str:
     """The label of an arrow; its ground is there even where the words are empty now."""
-    wordy = replace(arrow, lines=tuple(replace(line, text="·") for line in arrow.lines))
-    grounds = [mark for mark in paint.arrow_words(wordy) if isinstance(mark, Rect)]
-    words = [mark for mark in paint.arrow_words(arrow) if not isinstance(mark, Rect)]
+    wordy = replace(arrow, lines=tuple(line if line.role == "trails" else replace(line, text="·") for line in arrow.lines))
+    grounds = [mark for mark in paint.arrow_words(wordy) if mark.part == "ground"]
+    words = [mark for mark in paint.arrow_words(arrow) if mark.part != "ground"]
     blank = None if any(line.text for line in arrow.lines) else ""
     return tag("g", {"class": "words", "data-part": str(index), "data-blank": blank}, shapes([*grounds, *words]))
 
@@ -117,9 +116,8 @@ def css(theme: Theme, scene: Scene, name: str) -> str:
 
 def variables(theme: Theme) -> str:
     """Each colour as a CSS variable, and the scheme that the browser's own controls should follow."""
-    dark = int(theme["paper"][1:3], 16) < 128
     colors = "".join(f"--{class_name(role)}:{color};" for role, color in theme.colors.items())
-    return f"{colors}color-scheme:{'dark' if dark else 'light'}"
+    return f"{colors}color-scheme:{'dark' if theme.dark else 'light'}"
 
 
 def variable(role: str) -> str:
@@ -140,7 +138,7 @@ def still_rules(scene: Scene) -> list[str]:
     """Looks that no step changes: words by their role, badges, grounds and group frames."""
     rules = {}
     for mark in paint.stage_marks(scene):
-        if isinstance(mark, Label) or mark.part in ("badge", "ground"):
+        if isinstance(mark, Label) or mark.part in ("badge", "ground") or mark.part.startswith("trail."):
             rules[f".{class_name(mark.part)}"] = declarations(mark)
     for group in scene.groups[:1]:
         rules |= {f".group .{mark.part}": declarations(mark) for mark in paint.group_marks(group)}
@@ -152,10 +150,12 @@ def box_class(box: Box) -> str:
     return f"k-{class_name(box.kind)}" + ("-warning" if box.warning else "")
 
 
-def box_rules(boxes: Iterable[Box]) -> Iterator[str]:
+def box_rules(boxes: Collection[Box]) -> Iterator[str]:
     """Frame and inner border of each kind of box in each emphasis."""
-    probes = {box_class(box): Box("", box.kind, (), 99, 99, double=True, warning=box.warning, center=(0, 0)) for box in boxes}
-    for name, probe in probes.items():
+    doubled = {box_class(box) for box in boxes if box.double}
+    probes = {box_class(box): Box("", box.kind, (), 99, 99, warning=box.warning, center=(0, 0)) for box in boxes}
+    for name, plain in probes.items():
+        probe = replace(plain, double=name in doubled)
         for emphasis in paint.BOX_LOOKS:
             for mark in paint.box_marks(replace(probe, emphasis=emphasis)):
                 yield f'.{name}[data-emphasis="{emphasis}"] .{mark.part}{{{declarations(mark)}}}'
@@ -163,20 +163,20 @@ def box_rules(boxes: Iterable[Box]) -> Iterator[str]:
 
 def arrow_class(arrow: Arrow) -> str:
     """The class of all arrows that look alike."""
-    return f"a-{class_name(arrow.style)}" + ("" if arrow.color is None else f"-{arrow.color % 4}")
+    return "-".join(["a", class_name(arrow.style), *map(str, arrow.trails)])
 
 
 def arrow_rules(arrows: Iterable[Arrow]) -> Iterator[str]:
     """Shaft, head and direction of each kind of arrow in each emphasis."""
     line = ((0.0, 0.0), (40.0, 0.0), (80.0, 0.0), (120.0, 0.0))
-    probes = {arrow_class(arrow): Arrow("", "", "", style=arrow.style, color=arrow.color, path=line) for arrow in arrows}
+    probes = {arrow_class(arrow): Arrow("", "", "", style=arrow.style, trails=arrow.trails, path=line) for arrow in arrows}
     for emphasis, (*_, way) in paint.ARROW_LOOKS.items():
         yield f'.arrow[data-emphasis="{emphasis}"] .{WAYS[-way]}{{display:none}}'
         for name, probe in probes.items():
             here = f'.{name}[data-emphasis="{emphasis}"]'
-            shaft, head = shaft_and_head(probe, emphasis)
-            drawn = shaft_and_head(probe, plain_emphasis(way))[1]
-            yield f"{here} .shaft{{{declarations(shaft)}}}"
+            shafts, head = shafts_and_head(probe, emphasis)
+            drawn = shafts_and_head(probe, plain_emphasis(way))[1]
+            yield from (f"{here} .{class_name(shaft.part)}{{{declarations(shaft)}}}" for shaft in shafts)
             yield f"{here} .head{{{declarations(head)};transform:scale({number(head_size(head) / head_size(drawn))})}}"
 
 

@@ -31,26 +31,29 @@ def fragment(canvas: Canvas, theme: Theme, *, prefix: str = "") -> str:
     """The picture as one ``<svg>`` element, to put into a page; ``prefix`` tells apart equal pictures on the same page."""
     body = groups(canvas.marks, theme)
     name = class_name(prefix) + fingerprint(body, canvas.alt, theme.name)
-    size = {"width": number(canvas.width), "height": number(canvas.height)}
+    ground = element(Rect(0, 0, canvas.width, canvas.height, fill=canvas.background, part="background"), theme) if canvas.background else ""
+    return document(name, (canvas.width, canvas.height), canvas.alt, [dark_style(canvas, theme, name), ground, body])
+
+
+def document(name: str, size: Point, alt: str, parts: Iterable[str], title: str = "") -> str:
+    """An ``<svg>`` element of that id, with its title and description, around parts that are markup already."""
+    width, height = map(number, size)
     root: Attributes = {
         "xmlns": "http://www.w3.org/2000/svg",
         "id": name,
-        "viewBox": f"0 0 {size['width']} {size['height']}",
-        **size,
+        "viewBox": f"0 0 {width} {height}",
+        "width": width,
+        "height": height,
         "role": "img",
         "aria-labelledby": f"{name}-title",
         "aria-describedby": f"{name}-desc",
         "font-family": FONT_STACK,
     }
-    ground = element(Rect(0, 0, canvas.width, canvas.height, fill=canvas.background, part="background"), theme) if canvas.background else ""
-    parts = [
-        tag("title", {"id": f"{name}-title"}, escaped(visible(short_title(canvas.alt)))),
-        tag("desc", {"id": f"{name}-desc"}, escaped(prose(canvas.alt or NAMELESS))),
-        dark_style(canvas, theme, name),
-        ground,
-        body,
+    about = [
+        tag("title", {"id": f"{name}-title"}, escaped(visible(title or short_title(alt)))),
+        tag("desc", {"id": f"{name}-desc"}, escaped(prose(alt or NAMELESS))),
     ]
-    return tag("svg", root, "\n" + "\n".join(part for part in parts if part) + "\n") + "\n"
+    return tag("svg", root, "\n" + "\n".join(part for part in [*about, *parts] if part) + "\n") + "\n"
 
 
 def short_title(alt: str) -> str:
@@ -138,7 +141,7 @@ def classes(mark: Mark, theme: Theme) -> Attributes:
     """The class attribute: the part and, for a theme that follows its reader, the roles of its colours."""
     fill, stroke = roles(mark) if theme.follows else (None, None)
     names = [class_name(mark.part), f"f-{class_name(fill)}" if fill else "", f"s-{class_name(stroke)}" if stroke else ""]
-    return {"class": " ".join(filter(None, names))}
+    return {"class": " ".join(filter(None, names)) or None}
 
 
 def roles(mark: Mark) -> tuple[str | None, str | None]:
@@ -167,14 +170,14 @@ def dark_style(canvas: Canvas, theme: Theme, name: str) -> str:
 
 
 def path_data(points: tuple[Point, ...]) -> str:
-    """Path syntax of a chain of cubic Béziers."""
+    """Path syntax of a chain of cubic Béziers; a tenth of a point is finer than any eye."""
     (x, y), *rest = points
-    return f"M{number(x)} {number(y)}C" + " ".join(f"{number(a)} {number(b)}" for a, b in rest)
+    return f"M{number(x, 1)} {number(y, 1)}C" + " ".join(f"{number(a, 1)} {number(b, 1)}" for a, b in rest)
 
 
-def number(value: float) -> str:
-    """A length with at most two decimals and no "-0"."""
-    text = f"{value:.2f}".rstrip("0").rstrip(".")
+def number(value: float, decimals: int = 2) -> str:
+    """A length with at most so many decimals and no "-0"."""
+    text = f"{value:.{decimals}f}".rstrip("0").rstrip(".")
     return "0" if text == "-0" else text
 
 
