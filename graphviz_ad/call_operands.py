@@ -185,7 +185,10 @@ def sum_of(snapshots: Sequence[Snapshot | None]) -> Snapshot | None:
 
 
 def derivatives(graph: Graph, members: list[Node], results: list[tuple[str, int]]) -> dict[str, Snapshot]:
-    """∂result/∂operand for the operands of a chain of elementwise operations: products of the inner ones, summed."""
+    """∂result/∂operand for the operands of a chain of elementwise operations: products of the inner ones, summed.
+
+    Not where an operation inside reduces and another broadcasts again: then an element of the result depends on all elements of the operand.
+    """
     inside = {member.key for member in members}
     total: dict[str, Any] = {results[0][0]: 1.0}
     found: dict[str, Snapshot] = {}
@@ -199,6 +202,8 @@ def derivatives(graph: Graph, members: list[Node], results: list[tuple[str, int]
             product = np.asarray(factor * edge.local.array)
             if edge.tail not in inside:
                 found[edge.key] = replace(edge.local, data=product if product.ndim else product.item(), shape=product.shape, stats=None)
+            elif product.shape != (graph.nodes[edge.tail].ports[edge.port].shape or ()):
+                total[edge.tail] = None
             elif total.get(edge.tail, 0.0) is not None:
                 total[edge.tail] = total.get(edge.tail, 0.0) + product
         own = {edge.key: edge.local for edge in graph.in_edges(member.key)}
@@ -206,4 +211,11 @@ def derivatives(graph: Graph, members: list[Node], results: list[tuple[str, int]
             local = own[key]
             if local is None or local.shape != found[key].shape:
                 del found[key]
-    return found
+    return {key: snap for key, snap in found.items() if uses_are_known(graph, key, members, found)}
+
+
+def uses_are_known(graph: Graph, key: str, members: list[Node], found: dict[str, Snapshot]) -> bool:
+    """Whether the derivative is known along every edge by which the call reads the same operand."""
+    inside = {member.key for member in members}
+    tail, port = next((edge.tail, edge.port) for member in members for edge in graph.in_edges(member.key) if edge.key == key)
+    return all(edge.key in found for edge in graph.out_edges(tail) if edge.port == port and edge.head in inside and edge.cut is None)

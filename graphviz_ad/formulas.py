@@ -101,6 +101,7 @@ class _Unicode:
         "<": " < ", "<=": " ≤ ", ">": " > ", ">=": " ≥ ", "==": " = ", "!=": " ≠ ", "[…]": "[…]",
     }  # fmt: skip
     function, fence = 0, 0  # which column of _FUNCTIONS and _FENCES
+    partial = "∂"
 
     def atom(self, text: str) -> str:
         match = re.fullmatch(rf"({'|'.join(GREEK)})(_?[0-9]*|_)", text)
@@ -111,6 +112,9 @@ class _Unicode:
 
     def parentheses(self, text: str) -> str:
         return f"({text})"
+
+    def brackets(self, text: str) -> str:
+        return f"[{text}]"
 
     def fenced(self, name: str, text: str) -> str:
         return f"{_FENCES[name][self.fence]}{text}{_FENCES[name][self.fence + 1]}"
@@ -149,10 +153,12 @@ class _Latex(_Unicode):
         "<": " < ", "<=": r" \leq ", ">": " > ", ">=": r" \geq ", "==": " = ", "!=": r" \neq ", "[…]": r"[\ldots]",
     }  # fmt: skip
     function, fence = 1, 2
+    partial = r"\partial "
     escapes: Mapping[str, str] = {
         "_": r"\_", "#": r"{\#}", "$": r"\$", "%": r"\%", "&": r"\&", "{": r"\{", "}": r"\}", " ": r"\ ", "\u2007": r"\ ", "\u00a0": r"\ ",
         "~": r"{\sim}", "^": r"{\wedge}", "\\": r"{\backslash}", "'": r"{\prime}", '"': r"{\prime}{\prime}", "`": r"{\prime}",
-        "−": "-", "·": r"{\cdot}", "×": r"{\times}", "±": r"{\pm}", "∞": r"{\infty}", "√": r"{\surd}", "…": r"{\ldots}",
+        "−": "-", "·": r"{\cdot}", "×": r"{\times}", "±": r"{\pm}", "∂": r"{\partial}", "ℒ": r"\mathcal{L}",
+        "∞": r"{\infty}", "√": r"{\surd}", "…": r"{\ldots}",
         **{letter: f"{{{command}}}" for letter, command in _GREEK_IN_TEX.items()},
         **{raised: f"{{}}^{{{plain}}}" for plain, raised in SUPERSCRIPTS.items() if plain != "−"},
         **{lowered: f"{{}}_{{{plain}}}" for plain, lowered in SUBSCRIPTS.items() if plain != "−"},
@@ -215,6 +221,8 @@ class _Mathtext(_Latex):
 class _MathML(_Unicode):
     """Presentation MathML, which browsers draw without any script."""
 
+    partial = "<mo>∂</mo>"
+
     signs: Mapping[str, str] = {
         "neg": "<mo>−</mo>", ",": "<mo>,</mo>", "@": '<mspace width="0.2em"/>',
         **{sign: f"<mo>{html.escape(shown.strip())}</mo>" for sign, shown in _Unicode.signs.items() if sign not in ("neg", ",", "@")},
@@ -235,6 +243,9 @@ class _MathML(_Unicode):
 
     def parentheses(self, text: str) -> str:
         return f"<mrow><mo>(</mo>{text}<mo>)</mo></mrow>"
+
+    def brackets(self, text: str) -> str:
+        return f"<mrow><mo>[</mo>{text}<mo>]</mo></mrow>"
 
     def fenced(self, name: str, text: str) -> str:
         return f"<mrow><mo>{_FENCES[name][0]}</mo>{text}<mo>{_FENCES[name][1]}</mo></mrow>"
@@ -288,10 +299,10 @@ class _Writer:
                 inner = self.piece(operand)
                 return _Piece(self.language.transposed(inner), POWER, numeric=inner.numeric)
             case ast.Subscript(value=operand, slice=ast.Constant(value=value)) if value is ...:
-                inner = self.piece(operand)
-                text = self.language.inside(inner, ATOM, signed=False) + self.language.signs["[…]"]
-                return _Piece(self.language.row(text), numeric=inner.numeric)
-        allowed = "names, numbers, + - * / ** @, comparisons, calls, .T and [...]"
+                return self.selection(self.piece(operand), self.language.signs["[…]"])
+            case ast.Subscript(value=operand, slice=ast.Name() as index):
+                return self.selection(self.piece(operand), self.language.brackets(self.piece(index).text))
+        allowed = "names, numbers, + - * / ** @, comparisons, calls, .T, [name] and [...]"
         raise ExpressionError(f"{ast.unparse(node)!r} cannot be part of a formula; these can: {allowed}")
 
     def name(self, name: str) -> _Piece:
@@ -323,8 +334,16 @@ class _Writer:
         rest = "".join(self.language.signs[sign] + text for sign, text in zip(operators, texts[1:], strict=True))
         return _Piece(self.language.row(texts[0] + rest), COMPARISON, operands[0].minus, any(each.numeric for each in operands))
 
+    def selection(self, inner: _Piece, brackets: str) -> _Piece:
+        return _Piece(self.language.row(self.language.inside(inner, ATOM, signed=False) + brackets), numeric=inner.numeric)
+
     def call(self, function: str, arguments: Sequence[_Piece]) -> _Piece:
         numeric = any(each.numeric for each in arguments)
+        if function == "partial" and len(arguments) == 2:
+            above, below = (_Piece(self.language.row(self.language.partial + self.language.inside(each, POWER, signed=False))) for each in arguments)
+            return replace(self.language.fraction(above, below) or _Piece(f"{above.text}/{below.text}"), level=POWER)
+        if function == "inverse" and len(arguments) == 1:
+            return self.power(arguments[0], self.negative(_atom(self.language, "1", numeric=False)))
         if len(arguments) == 1:
             if function == "sqrt":
                 return _Piece(self.language.root(arguments[0]), POWER, numeric=numeric)
@@ -338,11 +357,12 @@ class _Writer:
 
 
 def _write(text: str, names: Mapping[str, str], language: _Unicode) -> str:
-    return _Writer(language, names).piece(_parse(text)).text
+    return _Writer(language, names).piece(parsed(text)).text
 
 
 @lru_cache(maxsize=1024)
-def _parse(text: str) -> ast.expr:
+def parsed(text: str) -> ast.expr:
+    """The formula as a syntax tree of Python; `ExpressionError` where it is none."""
     try:
         return ast.parse(text, mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:

@@ -120,7 +120,13 @@ ELEMENTWISE: Mapping[str, Rule] = {
     # choices; at a tie, maximum and minimum give half to each
     "maximum": Rule("max", "max(a, b)", ("g * ((a > b) + (a == b) / 2)", "g * ((b > a) + (a == b) / 2)"), "larger of two", "a == b"),
     "minimum": Rule("min", "min(a, b)", ("g * ((a < b) + (a == b) / 2)", "g * ((b < a) + (a == b) / 2)"), "smaller of two", "a == b"),
-    "clamp": Rule("clamp", "min(max(a, b), c)", ("g * (b <= a <= c)", "g * (a < b)", "g * (a > c)"), "kept between two bounds", "(a == b) + (a == c)"),
+    "clamp": Rule(
+        "clamp",
+        "min(max(a, b), c)",
+        ("g * (b <= a <= c)", "g * (a < b) * (b < c)", "g * where(b < c, a > c, 1)"),
+        "kept between two bounds; all the upper one where the lower one is not below it",
+        "(a == b) + (a == c)",
+    ),
     "clamp_min": Rule("max", "max(a, b)", ("g * (a >= b)", "g * (a < b)"), "kept above a bound", "a == b"),
     "clamp_max": Rule("min", "min(a, b)", ("g * (a <= b)", "g * (a > b)"), "kept below a bound", "a == b"),
     "where": Rule("where", "where(a, b, c)", ("0", "where(a, g, 0)", "where(a, 0, g)"), "second where the first is true, else third"),
@@ -290,7 +296,6 @@ RULES: Mapping[str, Rule] = MappingProxyType({**ELEMENTWISE, **REDUCTIONS, **MAT
 
 # what an operation means when it is given this many operands instead
 VARIANTS: Mapping[tuple[str, int], Rule] = MappingProxyType({
-    ("clamp", 2): Rule("clamp", "clamp(a, b)", (), "kept on one side of a bound", "a == b"),
     ("max", 2): ELEMENTWISE["maximum"],
     ("min", 2): ELEMENTWISE["minimum"],
     ("linear", 2): Rule("Wx", "a @ b.T", ("g @ b", "g.T @ a"), "linear layer without bias"),
@@ -346,8 +351,8 @@ ALIASES: Mapping[str, str] = MappingProxyType({
     "__itruediv__": "div_", "__idiv__": "div_", "__ipow__": "pow_",
 })  # fmt: skip
 
-# names whose first operand is the one that people write second
-REFLECTED = frozenset({"rsub", "__radd__", "__rsub__", "__rmul__", "__rtruediv__", "__rdiv__", "__rpow__", "__rmatmul__", "__rmod__", "__rfloordiv__"})
+# names whose first operand is the one that people write second; __rpow__, __rmatmul__ and __rmod__ hand theirs over in the order written
+REFLECTED = frozenset({"rsub", "__radd__", "__rsub__", "__rmul__", "__rtruediv__", "__rdiv__"})
 
 OPERATORS: Mapping[str, str] = MappingProxyType(
     {"+": "add", "-": "sub", "*": "mul", "/": "div", "**": "pow", "@": "matmul", "//": "floor_divide", "%": "remainder"}

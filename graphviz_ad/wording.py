@@ -7,15 +7,30 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from graphviz_ad.claims import LETTERS, forward_formula, is_summed, rule_of, written_call
+from graphviz_ad.claims import (
+    LETTERS,
+    backward_formula,
+    factor_shapes,
+    forward_formula,
+    is_choice,
+    is_summed,
+    kinks,
+    local_formula,
+    rule_of,
+    slopes,
+    written_call,
+)
 from graphviz_ad.formulas import tex_to_unicode, to_unicode
 from graphviz_ad.graph import Edge, Graph, Node, Port
+from graphviz_ad.in_place import is_partial_write, subscript, written_in_place
+from graphviz_ad.messages import CUT, crossing, glyph
 from graphviz_ad.number_format import number, one_line, snapshot_lines, type_label
 from graphviz_ad.scene import Line
 from graphviz_ad.snapshot import Snapshot
 
 NOT_YET = "·"  # not computed yet; never the same as 0, None or NaN
 NO_GRADIENT = "—"  # there is no gradient to have
+NOT_RETAINED = "None (not retained)"  # a gradient flowed, and torch did not keep it, as for every result that is no leaf
 CUT_MARKS = {
     "detach": "✂ detach",
     "no_grad": "✂ no_grad",
@@ -24,6 +39,7 @@ CUT_MARKS = {
     "shape-only": "✂ only its shape",
 }
 FORMULA_ROOM, NAME_ROOM, LABEL_ROOM, OPERAND_ROOM, NUMBERS_ROOM, SUM_ROOM = 26, 34, 30, 12, 64, 16  # characters
+MOST_RULES = 60  # nodes of a picture in which edges without numbers say how they pass the gradient on
 
 
 @dataclass(frozen=True)
@@ -122,10 +138,15 @@ class Wording:
     @cached_property
     def result(self) -> str:
         """What all gradients are gradients of: the output's name, or L where there are several outputs or elements."""
+        if self.has_one_result:
+            return next(self.names[node.key] for node in self.graph.outputs if node.requires_grad)
+        return "ℒ" if "L" in self.names.values() else "L"
+
+    @cached_property
+    def has_one_result(self) -> bool:
+        """Whether there is one output, one number, and the backward pass starts from it with 1."""
         outputs = [node for node in self.graph.outputs if node.requires_grad]
-        if len(outputs) == 1 and len(outputs[0].ports) == 1 and outputs[0].ports[0].shape == () and is_one(outputs[0].ports[0].upstream):
-            return self.names[outputs[0].key]
-        return "L"
+        return len(outputs) == 1 and len(outputs[0].ports) == 1 and outputs[0].ports[0].shape == () and is_one(outputs[0].ports[0].upstream)
 
     # --- formulas
 
@@ -159,8 +180,8 @@ class Wording:
     def _written(self, node: Node, operands: dict[str, str]) -> str:
         if len(self.graph.in_edges(node.key)) > len(LETTERS):
             return f"{tex_to_unicode(node.op or '?')}({', '.join(list(operands.values())[:3])}, …)"
-        if "CopySlices" in node.autograd:  # writes into memory that is shared: what is shown is the whole, not what was written
-            return f"{tex_to_unicode(node.op or '?')} in place"
+        if is_partial_write(node):
+            return written_in_place(self.graph, node, operands.values())
         if node.call is None:  # not seen running: operands without gradient are not known
             return written_call(self.graph, node, [*operands.values(), "…"])
         formula = forward_formula(self.graph, node)
@@ -177,7 +198,7 @@ class Wording:
             return ""
         symbol = rule_of(self.graph, node).symbol
         op = tex_to_unicode(node.op or "?")
-        return symbol or (op if len(op) <= 5 else "ƒ")
+        return symbol or glyph(node) or (op if len(op) <= 5 else "ƒ")
 
     def title(self, node: Node) -> list[Line]:
         """Name and formula, in one line if they fit there."""
@@ -192,6 +213,8 @@ class Wording:
         formula = self.formula(node)
         if len(name) + len(formula) <= FORMULA_ROOM:
             return [Line("name", f"{name} = {formula}")]
+        if len(formula) > NAME_ROOM - 2:  # the name of the operation then says more than half a formula
+            formula = written_call(self.graph, node, self.operands(node).values())
         return [Line("name", shortened(name, NAME_ROOM)), Line("formula", shortened(f"= {formula}", NAME_ROOM))]
 
     def _module_facts(self, node: Node) -> list[Line]:
@@ -275,7 +298,22 @@ class Wording:
             found += [Line("upstream", self._seed_text(seed)) for seed in seeds[:1] if not is_one(seed)]
             if node.cut == "unreached" and node.kind != "data":
                 found.append(Line("note", "no path to an output" if not self.graph.out_edges(node.key) else "no gradient reaches it"))
+            if node.requires_grad and self.kink(node):
+                found.append(Line("tie", self.kink(node)))
         return found
+
+    def kink(self, node: Node) -> str:
+        """What torch takes where the derivative jumps: "tie: 0.5 to each", "kink: slope 0"; "" where it does not jump."""
+        places = kinks(self.graph, node)
+        if places is None:
+            return ""
+        found = slopes(self.graph, node, places)
+        texts = [number(slope) for slope in dict.fromkeys(found)]
+        if not is_choice(node):
+            return f"kink: slope {texts[0]}" if len(texts) == 1 else "kink"
+        if len(texts) == 1:
+            return f"tie: {texts[0]} to each"
+        return f"tie: 1 to one of {len(found)}" if sorted(found) == [0] * (len(found) - 1) + [1] else "tie"
 
     @staticmethod
     def _seed_text(seed: Snapshot) -> str:
@@ -306,14 +344,36 @@ class Wording:
             name = node.ports[port].name or f"{name}[{port}]"
         return f"∂{self.result}/∂{name}"
 
+    def letters(self, edge: Edge) -> dict[str, str]:
+        """Letter of the rule -> name, for what flows back along an edge; g stays the gradient that arrives."""
+        return {**self.operands(self.graph.nodes[edge.head]), "out": self.names[edge.head], "g": "g"}
+
     def local(self, edge: Edge) -> str:
-        """The local derivative of an edge: "∂q/∂x = 1"; "" where it is no number and not elementwise."""
+        """The local derivative of an edge: "∂q/∂x = 1", "∂h/∂z = 1 − h²", or how the gradient is passed on: "g @ Wᵀ (1×3)(3×2)"; "" for neither."""
         text = short(edge.local)
         if text is None:
-            return ""
+            if edge.cut is not None or len(self.graph.node_list) > MOST_RULES:
+                return ""
+            text = to_unicode(local_formula(self.graph, edge) or "0", self.letters(edge))
+            if text == "0":
+                return self.rule(edge)
         name = self.derivative(edge)
         fits = len(name) + len(text) <= LABEL_ROOM and not self._is_only_a_part(edge)
-        return f"{name} = {text}" if fits else f"local {text}"
+        return f"{name} = {text}" if fits else f"local {text}" if len(text) <= LABEL_ROOM else ""
+
+    def rule(self, edge: Edge) -> str:
+        """How the gradient g that arrives is passed on along an edge: "g @ Wᵀ (1×3)(3×2)"; "" where no formula is true or short enough."""
+        formula = backward_formula(self.graph, edge)
+        text = to_unicode(formula, self.letters(edge)) if formula else ""
+        if text and is_summed(self.graph, edge):
+            text = f"Σ ({text})" if " " in text else f"Σ {text}"
+        with_shapes = f"{text} {self.shapes(edge)}".rstrip()
+        return with_shapes if len(with_shapes) <= LABEL_ROOM else text if len(text) <= LABEL_ROOM else ""
+
+    def shapes(self, edge: Edge) -> str:
+        """The shapes of the matrices that a rule multiplies: "(1×3)(3×2)"; "" where it multiplies none."""
+        found = factor_shapes(self.graph, edge) if edge.cut is None else ()
+        return "".join(f"({'×'.join(map(str, shape))})" for shape in found)
 
     def contribution(self, edge: Edge) -> str:
         """What flows back along an edge: "← −4", "← Σ 5" where it is summed over copies of the operand; its norm where it is big."""
@@ -329,76 +389,14 @@ class Wording:
         """Everything on an arrow."""
         if edge.cut in CUT_MARKS:
             return [Line("cut", CUT_MARKS[edge.cut])]
-        found = []
+        found = [Line("note", crossing(self.graph, edge))] if crossing(self.graph, edge) else []
         if self.options.local and self.local(edge):
             found.append(Line("local", self.local(edge)))
-        if self.options.gradients and edge.cut is None and self.contribution(edge):
+        if self.options.gradients and edge.cut in (None, CUT) and self.contribution(edge):
             found.append(Line("contribution", self.contribution(edge)))
-        if edge.match == "guess":
+        if edge.match == "guess" and edge.cut != CUT:
             found.append(Line("note", "? which operand"))
         return found
-
-    # --- what a pointer that rests on it is told
-
-    def hover_node(self, node: Node) -> tuple[str, ...]:
-        """Facts about a node, a line each."""
-        facts: list[tuple[str, object]] = [
-            ("name", node.name),
-            ("kind", {"leaf": "leaf (requires grad)", "data": "data (takes no gradient)", "op": "operation", "module": "module"}[node.kind]),
-            ("operation", node.op if node.kind != "module" else None),
-            ("formula", self.formula(node)),
-            ("autograd", limited(node.autograd)),
-            ("type", ", ".join(type_label(Snapshot(p.shape, p.dtype or "?")) for p in node.ports[:4] if p.shape is not None)),
-            ("value", "; ".join(one_line(p.value) for p in node.ports[:4] if p.value)),
-            ("gradient", "; ".join(gradient_text(p.grad) for p in node.ports[:4]) if node.requires_grad and self.graph.has_gradients else None),
-            ("module", ".".join(node.module[-1:])),
-            ("source", node.source),
-            ("no gradient because", node.cut),
-            *node.settings,
-        ]
-        return tuple(f"{label}: {fact}" for label, fact in facts if fact)
-
-    def hover_edge(self, edge: Edge) -> tuple[str, ...]:
-        """Facts about an edge, a line each."""
-        facts = [
-            ("edge", f"{self.port_name(edge)} → {self.names[edge.head]}, operand {edge.slot + 1}"),
-            ("local derivative", f"{self.derivative(edge)} = {one_line(edge.local)}" if edge.local else None),
-            ("flows back", one_line(edge.grad) if edge.grad else None),
-            ("no gradient because", edge.cut),
-            ("match", edge.match if edge.match != "exact" else None),
-        ]
-        return tuple(f"{label}: {fact}" for label, fact in facts if fact)
-
-    def summary(self) -> str:
-        """One sentence that stands for the picture where it cannot be seen."""
-        graph = self.graph
-        ops = sum(node.kind == "op" for node in graph.node_list)
-        modules = sum(node.kind == "module" for node in graph.node_list)
-        leaves = [node for node in graph.node_list if node.kind == "leaf"]
-        parts = (
-            [f"{ops} operation{'s' if ops != 1 else ''}"]
-            + ([f"{modules} folded modules"] if modules else [])
-            + ["1 leaf" if len(leaves) == 1 else f"{len(leaves)} leaves"]
-        )
-        outputs = ", ".join(f"{self.names[node.key]} = {one_line(node.value)}" for node in graph.outputs[:3] if node.value)
-        grads = ", ".join(f"{self.names[node.key]} {gradient_text(node.grad)}" for node in leaves[:6])
-        return (
-            f"Computation graph of {graph.name}: {', '.join(parts)}"
-            + (f"; output {outputs}" if outputs else "")
-            + (f"; gradients: {grads}" if grads and graph.has_gradients else "")
-            + "."
-        )
-
-
-def subscript(settings: Mapping[str, str]) -> str:
-    """What stood between the brackets of a selection along the first dimension: "0", "1:3"; "…" for any other."""
-    if settings.get("dim", "0") != "0" or settings.get("step", "1") != "1":
-        return "…"
-    if "index" in settings:
-        return settings["index"]
-    start, end = settings.get("start", ""), settings.get("end", "")
-    open_end = end in ("", str(2**63 - 1))
-    return f"{'' if start == '0' else start}:{'' if open_end else end}" if start or end else "…"
 
 
 def child_name(name: str) -> str:

@@ -231,3 +231,13 @@ def test_a_nested_tensor_is_made_of_its_parts(layout: torch.layout) -> None:
     assert operations(graph) == ["as_nested_tensor", "to_padded_tensor"]
     assert tails(graph, operation(graph, "as_nested_tensor").key) == ["a", "b"]
     assert node_called(graph, "a")["grad"].array.tolist() == [[1, 1], [1, 1]]
+
+
+def test_what_reduces_and_broadcasts_again_inside_a_call_has_no_elementwise_derivative() -> None:
+    x, w = (torch.tensor(values, dtype=torch.float64, requires_grad=True) for values in ([1.0, 2.0, 3.0], [0.5, 0.7, 0.9]))
+    graph = gad.trace(lambda x, w: torch.nn.functional.rms_norm(x, (3,), w).sum(), x, w)
+    (norm,) = [node for node in graph.node_list if node.op == "rms_norm"]
+    of_x, of_w = graph.in_edges(norm.key)
+    assert of_x.local is None
+    assert of_w.local is not None
+    assert of_w.local.array.tolist() == of_w.grad.array.tolist()

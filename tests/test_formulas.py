@@ -52,6 +52,9 @@ MATHTEXT = MathTextParser("path")
         ("(a * b) @ c", "(x·y) @ z", "(−2 × (−4)) @ 0.5"),
         ("a[...]", "x[…]", "(−2)[…]"),
         ("alpha * a", "α·x", "α × (−2)"),
+        ("a[b] - c", "x[y] − z", "(−2)[−4] − 0.5"),
+        ("partial(a, b) * partial(b, c)", "∂x/∂y·∂y/∂z", "∂(−2)/∂(−4)·∂(−4)/∂0.5"),
+        ("inverse(a).T @ b", "(x⁻¹)ᵀ @ y", "((−2)⁻¹)ᵀ @ (−4)"),
     ],
 )
 def test_unicode_has_parentheses_where_precedence_needs_them(formula: str, letters: str, numbers: str) -> None:
@@ -75,6 +78,13 @@ def test_unicode_has_parentheses_where_precedence_needs_them(formula: str, lette
         ("a", {"a": "x²"}, r"x{}^{2}"),
         ("asin(a) + floor(a)", LETTERS, r"\arcsin\left(x\right) + \left\lfloor x \right\rfloor"),
         ("a[...]", LETTERS, r"x[\ldots]"),
+        ("-mean(a[b])", LETTERS, r"-\mathrm{mean}\left(x[y]\right)"),
+        (
+            "partial(a, b) * partial(b, c)",
+            {"a": "q_1", "b": "fc.weight", "c": "x2"},
+            r"\frac{\partial q_{1}}{\partial \mathrm{fc.weight}} \cdot \frac{\partial \mathrm{fc.weight}}{\partial x_{2}}",
+        ),
+        ("inverse(a)", LETTERS, r"x^{-1}"),
     ],
 )
 def test_tex_sets_fractions_roots_and_subscripts(formula: str, names: Mapping[str, str], tex: str) -> None:
@@ -90,7 +100,10 @@ def test_html_is_mathml() -> None:
     assert to_html("a / 2", {"a": "x2"}) == "<math><mfrac><msub><mi>x</mi><mn>2</mn></msub><mn>2</mn></mfrac></math>"
     assert "<script>" not in to_html("a", {"a": "<script>"})
     assert "&lt;script&gt;" in to_html("a", {"a": "<script>"})
-    for formula in ("-sqrt(a) ** b", "exp(a) * abs(b)", "foo(a, b) @ a.T", "a[...] > 0"):
+    assert to_html("partial(a, b)", {"a": "f", "b": "x2"}) == (
+        "<math><mfrac><mrow><mo>∂</mo><mi>f</mi></mrow><mrow><mo>∂</mo><msub><mi>x</mi><mn>2</mn></msub></mrow></mfrac></math>"
+    )
+    for formula in ("-sqrt(a) ** b", "a[b]", "inverse(a)", "exp(a) * abs(b)", "foo(a, b) @ a.T", "a[...] > 0"):
         ElementTree.fromstring(to_html(formula))
 
 

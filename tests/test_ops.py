@@ -2,78 +2,33 @@
 
 from __future__ import annotations
 
-import ast
-import math
-import operator
+import re
+import shutil
+import subprocess
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
+from xml.etree import ElementTree
 
+import numpy as np
 import pytest
 import torch
 from torch.nn import functional
 
+from graphviz_ad.errors import ExpressionError
+from graphviz_ad.formula_values import FUNCTIONS, evaluate
 from graphviz_ad.formulas import to_html, to_latex, to_mathtext, to_unicode
-from graphviz_ad.ops import ALIASES, ELEMENTWISE, OPERATORS, REFLECTED, RULES, VARIANTS, Rule, rule, written_name
-
-# --- an evaluator for formulas -------------------------------------------------------------------------------------
-
-_OPERATORS: Mapping[type[ast.AST], Callable[..., Any]] = {
-    ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv, ast.Pow: operator.pow,
-    ast.MatMult: operator.matmul, ast.USub: operator.neg, ast.Gt: operator.gt, ast.GtE: operator.ge, ast.Lt: operator.lt,
-    ast.LtE: operator.le, ast.Eq: operator.eq,
-}  # fmt: skip
-
-
-def _tensor(x: Any) -> torch.Tensor:
-    return torch.as_tensor(x, dtype=torch.float64) if not isinstance(x, torch.Tensor) else x
-
-
-def _where(condition: Any, first: Any, second: Any) -> torch.Tensor:
-    return torch.where(_tensor(condition).bool(), _tensor(first), _tensor(second))
-
-
-_FUNCTIONS: Mapping[str, Callable[..., Any]] = {
-    "max": lambda *x: torch.maximum(*map(_tensor, x)) if len(x) == 2 else torch.max(x[0]),
-    "min": lambda *x: torch.minimum(*map(_tensor, x)) if len(x) == 2 else torch.min(x[0]),
-    "where": _where,
-    "sqrt": lambda x: torch.sqrt(_tensor(x)),
-    "log": lambda x: torch.log(_tensor(x)),
-    "numel": lambda x: x.numel(),
-    "shape": lambda x: x.shape,
-    "reshape": torch.reshape,
-}
-
-
-def evaluate(formula: str, values: Mapping[str, Any]) -> Any:
-    def value(node: ast.AST) -> Any:
-        match node:
-            case ast.Constant(value=number):
-                return number
-            case ast.Name(id=name):
-                return math.pi if name == "pi" else values[name]
-            case ast.UnaryOp(op=sign, operand=operand):
-                return _OPERATORS[type(sign)](value(operand))
-            case ast.BinOp(left=left, op=sign, right=right):
-                return _OPERATORS[type(sign)](value(left), value(right))
-            case ast.Compare(left=left, ops=signs, comparators=others):
-                operands = [value(left), *map(value, others)]
-                parts = [_OPERATORS[type(sign)](*pair) for sign, *pair in zip(signs, operands, operands[1:], strict=False)]
-                return torch.stack(torch.broadcast_tensors(*parts)).all(0)
-            case ast.Attribute(value=operand, attr="T"):
-                return value(operand).mT
-            case ast.Call(func=ast.Name(id=name), args=arguments):
-                return (_FUNCTIONS.get(name) or getattr(torch, name))(*map(value, arguments))
-        raise AssertionError(f"no evaluator for {ast.unparse(node)}")
-
-    return value(ast.parse(formula, mode="eval").body)
-
+from graphviz_ad.ops import ALIASES, ALONG_A_DIMENSION, ELEMENTWISE, OPERATORS, REFLECTED, RULES, VARIANTS, Rule, rule, written_name
 
 # --- what each rule is compared with -------------------------------------------------------------------------------
 
 
 class Case(NamedTuple):
+    """What a rule is compared with; `words` are the meanings, in numpy, of the words in its formulas that stand for moving elements about."""
+
     function: Callable[..., Any]
     operands: tuple[Any, ...]
+    words: Mapping[str, Any] = {}
 
 
 ANY = (-2.5, -1.0, -0.3, 0.0, 0.4, 1.0, 1.7, 3.0)  # holds the ties and kinks of most functions
@@ -89,6 +44,79 @@ MASK = torch.tensor([True, False, True, True, False, False, True, False])
 
 def _matrix(*shape: int) -> torch.Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(sum(shape)), dtype=torch.float64)
+
+
+# --- what the words in formulas mean that stand for moving elements about
+
+
+def taken(index: Any, shape: tuple[int, ...]) -> dict[str, Any]:
+    return {"[...]": lambda a: a[index], "scatter": lambda g: scatter(shape)(g, index)}
+
+
+def pick(a: Any, b: Any) -> Any:
+    return a[b.astype(int)]
+
+
+def scatter(shape: tuple[int, ...]) -> Callable[..., Any]:
+    def put(g: Any, index: Any) -> Any:
+        whole = np.zeros(shape)
+        np.add.at(whole, index.astype(int) if isinstance(index, np.ndarray) else index, g)
+        return whole
+
+    return put
+
+
+def onehot(count: int) -> Callable[..., Any]:
+    return lambda b: np.eye(count)[b.astype(int)]
+
+
+def windows(shape: tuple[int, ...], size: int, channels: int) -> dict[str, Any]:
+    """The words of convolutions over places of this shape with kernels of `size` in each direction; the test hands in kernels as rows already."""
+    kernel = (size,) * len(shape)
+    places = tuple(n - size + 1 for n in shape)
+    axes = range(2, 2 + len(shape))
+
+    def unfold(a: Any) -> Any:
+        found = np.lib.stride_tricks.sliding_window_view(a, kernel, axis=tuple(axes))
+        order = (0, 1, *(axis + len(shape) for axis in axes), *axes)
+        return found.transpose(order).reshape(len(a), channels * size ** len(shape), -1)
+
+    def fold(columns: Any) -> Any:
+        whole, parts = np.zeros((len(columns), channels, *shape)), columns.reshape(len(columns), channels, *kernel, *places)
+        for start in np.ndindex(kernel):
+            whole[:, :, *(slice(i, i + n) for i, n in zip(start, places, strict=True))] += parts[:, :, *start]
+        return whole
+
+    return {"matrix": lambda b: b, "unfold": unfold, "fold": fold}
+
+
+def convolution(number: int, *, bias: bool) -> Case:
+    shape, kernel = (3, 4, 3)[:number], (2,) * number
+    function = getattr(functional, f"conv{number}d")
+    operands = (_matrix(2, 3, *shape), _matrix(2, 3 * 2**number), *([_matrix(2, 1)] if bias else []))
+    return Case(lambda a, b, *c: function(a, b.reshape(2, 3, *kernel), *(each.flatten() for each in c)).flatten(2), operands, windows(shape, 2, 3))
+
+
+def in_windows(a: Any) -> Any:
+    """The elements of each window of two in every direction, along a new first dimension."""
+    return np.stack([a[..., *(slice(i, None, 2) for i in start)] for start in np.ndindex((2,) * (a.ndim - 2))])
+
+
+def over_windows(g: Any) -> Any:
+    for axis in range(2, g.ndim):
+        g = g.repeat(2, axis)
+    return g
+
+
+def largest(*shape: int) -> Case:
+    a = _matrix(*shape)
+    words = {"max_pool": lambda x: in_windows(x).max(0), "unpool": lambda g: (a.numpy() == over_windows(in_windows(a.numpy()).max(0))) * over_windows(g)}
+    return Case(lambda x: getattr(functional, f"max_pool{len(shape) - 2}d")(x, 2), (a,), words)
+
+
+SPREAD = {"avg_pool": lambda a: in_windows(a).mean(0), "spread": lambda g: over_windows(g) / 2 ** (g.ndim - 2)}
+COPIED = {"sum": lambda a: a.sum(1), "mean": lambda a: a.mean(1), "expand": lambda g: g[:, None].repeat(4, 1), "n": 4.0}
+CLASSES = torch.tensor([2, 0, 0])
 
 
 CASES: dict[str, Case] = {
@@ -146,6 +174,10 @@ CASES: dict[str, Case] = {
     "lerp": Case(torch.lerp, (ANY, OTHER, UNIT)),
     "addcmul": Case(torch.addcmul, (ANY, OTHER, UNIT)),
     "addcdiv": Case(torch.addcdiv, (ANY, OTHER, NONZERO)),
+    "selu": Case(functional.selu, (ANY,)),
+    "mish": Case(functional.mish, (ANY,)),
+    "hardswish": Case(functional.hardswish, ((-4.0, -3.0, -1.0, 0.0, 1.0, 3.0, 5.0, 2.0),)),
+    "floor_divide": Case(torch.floor_divide, (SMOOTH, NONZERO)),
     "contiguous": Case(torch.Tensor.contiguous, (ANY,)),
     "to": Case(lambda a: a.to(torch.float64), (ANY,)),
     "prod": Case(torch.prod, (NONZERO,)),
@@ -162,14 +194,57 @@ CASES: dict[str, Case] = {
     "linear": Case(functional.linear, (_matrix(5, 4), _matrix(3, 4), _matrix(3))),
     "softmax": Case(lambda a: torch.softmax(a, 0), (ANY,)),
     "log_softmax": Case(lambda a: torch.log_softmax(a, 0), (ANY,)),
-    "reshape": Case(lambda a: a.reshape(4, 3), (_matrix(3, 4),)),
-    "view": Case(lambda a: a.view(12), (_matrix(3, 4),)),
-    "flatten": Case(torch.flatten, (_matrix(3, 4),)),
-    "squeeze": Case(torch.squeeze, (_matrix(3, 1),)),
-    "unsqueeze": Case(lambda a: a.unsqueeze(1), (_matrix(3),)),
-    "expand": Case(lambda a: a.expand(3, 4), (_matrix(3, 1),)),
-    "broadcast_to": Case(lambda a: a.expand(3, 4), (_matrix(3, 1),)),
+    "reshape": Case(lambda a: a.reshape(4, 3), (_matrix(3, 4),), {"reshape": lambda a, shape=(4, 3): a.reshape(shape)}),
+    "view": Case(lambda a: a.view(12), (_matrix(3, 4),), {"view": np.ravel}),
+    "flatten": Case(torch.flatten, (_matrix(3, 4),), {"flatten": np.ravel}),
+    "squeeze": Case(torch.squeeze, (_matrix(3, 1),), {"squeeze": np.squeeze}),
+    "unsqueeze": Case(lambda a: a.unsqueeze(1), (_matrix(3),), {"unsqueeze": lambda a: a[:, None]}),
+    "expand": Case(lambda a: a.expand(3, 4), (_matrix(3, 1),), {"expand": lambda a: np.broadcast_to(a, (3, 4))}),
+    "broadcast_to": Case(lambda a: a.expand(3, 4), (_matrix(3, 1),), {"expand": lambda a: np.broadcast_to(a, (3, 4))}),
     "t": Case(torch.t, (_matrix(3, 4),)),
+    "transpose": Case(lambda a: a.transpose(0, 2), (_matrix(2, 3, 4),), {"transpose": lambda a: a.swapaxes(0, 2)}),
+    "permute": Case(
+        lambda a: a.permute(2, 0, 1), (_matrix(2, 3, 4),), {"permute": lambda a: a.transpose(2, 0, 1), "permute_back": lambda g: g.transpose(1, 2, 0)}
+    ),
+    "cat": Case(lambda a, b: torch.cat([a, b]), (_matrix(2), _matrix(2)), {"cat": lambda *x: np.concatenate(x), "[...]": (lambda g: g[:2], lambda g: g[2:])}),
+    "stack": Case(lambda a, b: torch.stack([a, b]), (_matrix(2), _matrix(2)), {"stack": lambda *x: np.stack(x), "[...]": (lambda g: g[0], lambda g: g[1])}),
+    "getitem": Case(lambda a: a[[0, 0, 2]], (_matrix(3, 2),), taken([0, 0, 2], (3, 2))),
+    "select": Case(lambda a: a.select(0, 1), (_matrix(3, 2),), taken(1, (3, 2))),
+    "narrow": Case(lambda a: a.narrow(0, 1, 2), (_matrix(3, 2),), taken(slice(1, 3), (3, 2))),
+    "slice": Case(lambda a: a[0:2], (_matrix(3, 2),), taken(slice(0, 2), (3, 2))),
+    "diagonal": Case(torch.diagonal, (_matrix(3, 3),), {"diagonal": np.diagonal, "scatter": np.diag}),
+    "gather": Case(lambda a, b: a.gather(0, b), (_matrix(3), torch.tensor([0, 0, 2, 1])), {"gather": pick, "scatter": scatter((3,))}),
+    "index_select": Case(lambda a, b: a.index_select(0, b), (_matrix(3, 2), torch.tensor([0, 0, 2])), {"index_select": pick, "scatter": scatter((3, 2))}),
+    "embedding": Case(functional.embedding, (torch.tensor([1, 1, 0]), _matrix(3, 2)), {"embedding": lambda a, b: pick(b, a), "scatter": scatter((3, 2))}),
+    "flip": Case(lambda a: a.flip(0), (_matrix(3, 2),), {"flip": np.flipud}),
+    "roll": Case(lambda a: a.roll(1), (_matrix(4),), {"roll": lambda a: np.roll(a, 1), "roll_back": lambda g: np.roll(g, -1)}),
+    "pad": Case(lambda a: functional.pad(a, (1, 2)), (_matrix(3),), {"pad": lambda a: np.pad(a, (1, 2)), "crop": lambda g: g[1:-2]}),
+    "tril": Case(torch.tril, (_matrix(3, 3),)),
+    "triu": Case(torch.triu, (_matrix(3, 3),)),
+    "cumsum": Case(lambda a: a.cumsum(0), (ANY,)),
+    "trace": Case(torch.trace, (_matrix(3, 4),)),
+    "det": Case(torch.det, (_matrix(3, 3),)),
+    "inverse": Case(torch.inverse, (_matrix(3, 3),)),
+    "cosine_similarity": Case(lambda a, b: functional.cosine_similarity(a, b, dim=0), (ANY, OTHER)),
+    "huber_loss": Case(functional.huber_loss, (ANY, OTHER)),
+    "smooth_l1_loss": Case(functional.smooth_l1_loss, (ANY, OTHER)),
+    "kl_div": Case(lambda a, b: functional.kl_div(a, b, reduction="none").mean(), (ANY, UNIT)),
+    "nll_loss": Case(functional.nll_loss, (_matrix(3, 4), CLASSES), {"onehot": onehot(4)}),
+    "cross_entropy": Case(functional.cross_entropy, (_matrix(3, 4), CLASSES), {"onehot": onehot(4)}),
+    "layer_norm": Case(lambda a: functional.layer_norm(a, a.shape), (ANY,), {"epsilon": 1e-5}),
+    "rms_norm": Case(lambda a: functional.rms_norm(a, a.shape, eps=1e-5), (ANY,), {"epsilon": 1e-5}),
+    **{f"conv{number}d": convolution(number, bias=False) for number in (1, 2, 3)},
+    **{f"conv{number}d/3": convolution(number, bias=True) for number in (1, 2, 3)},
+    "conv_transpose2d": Case(
+        lambda a, b: functional.conv_transpose2d(a.reshape(2, 3, 4, 5), b.reshape(3, 2, 2, 2)), (_matrix(2, 3, 20), _matrix(3, 8)), windows((5, 6), 2, 2)
+    ),
+    "max_pool1d": largest(1, 2, 4),
+    "max_pool2d": largest(1, 2, 4, 4),
+    "avg_pool1d": Case(lambda a: functional.avg_pool1d(a, 2), (_matrix(1, 2, 4),), SPREAD),
+    "avg_pool2d": Case(lambda a: functional.avg_pool2d(a, 2), (_matrix(1, 2, 4, 4),), SPREAD),
+    "adaptive_avg_pool2d": Case(lambda a: functional.adaptive_avg_pool2d(a, 2), (_matrix(1, 2, 4, 4),), SPREAD),
+    "sum along a dimension": Case(lambda a: a.sum(1), (_matrix(3, 4),), COPIED),
+    "mean along a dimension": Case(lambda a: a.mean(1), (_matrix(3, 4),), COPIED),
     "max/2": Case(torch.max, (ANY, OTHER)),
     "min/2": Case(torch.min, (ANY, OTHER)),
     "linear/2": Case(functional.linear, (_matrix(5, 4), _matrix(3, 4))),
@@ -178,51 +253,90 @@ CASES: dict[str, Case] = {
     "hardtanh/3": Case(lambda a, b, c: functional.hardtanh(a, b.item(), c.item()), (ANY, -0.3, 1.7)),
 }
 
-FORMULAS = {**RULES, **{f"{name}/{count}": variant for (name, count), variant in VARIANTS.items()}}
-RESHAPED = [RULES[name] for name in ("reshape", "view", "flatten", "squeeze", "unsqueeze", "expand", "broadcast_to")]
-EXACT = {name: known for name, known in FORMULAS.items() if known.backward}
-
-
+FORMULAS = {
+    **RULES,
+    **{f"{name}/{count}": variant for (name, count), variant in VARIANTS.items()},
+    **{f"{name} along a dimension": known for name, known in ALONG_A_DIMENSION.items()},
+}
+ONLY_NAMED = {name for name, known in FORMULAS.items() if not known.backward and re.fullmatch(r"\w+\([a-e, ]+\)", known.forward)}
 SHARED = [name for name, case in CASES.items() if name in ELEMENTWISE and len(case.operands) > 1 and name not in ("prelu", "masked_fill")]
 
 
-@pytest.mark.parametrize(("name", "rows"), [*((name, None) for name in EXACT), *((name, 3) for name in SHARED)])
+def test_every_rule_is_compared_with_torch_unless_it_only_says_what_was_called() -> None:
+    assert FORMULAS.keys() - ONLY_NAMED == CASES.keys()
+    assert not {known.forward.partition("(")[0] for name, known in FORMULAS.items() if name in ONLY_NAMED} & FUNCTIONS.keys()
+    assert sum(bool(known.backward) for known in RULES.values()) >= 140
+
+
+@pytest.mark.parametrize(("name", "rows"), [*((name, None) for name in CASES), *((name, 3) for name in SHARED)])
 def test_formulas_compute_what_torch_computes_ties_included(name: str, rows: int | None) -> None:
-    known, case = EXACT[name], CASES[name]
+    known, case = FORMULAS[name], CASES[name]
     operands = [x.clone() if isinstance(x, torch.Tensor) else torch.tensor(x, dtype=torch.float64) for x in case.operands]
     if rows:  # then the other operands are broadcast
         operands[0] = operands[0].expand(rows, -1).clone()
     leaves = [operand.requires_grad_() for operand in operands if operand.is_floating_point()]
     out = case.function(*operands)
     g = torch.linspace(0.5, 2.0, out.numel(), dtype=torch.float64).reshape(out.shape)
-    gradients = iter(torch.autograd.grad(out, leaves, g, allow_unused=True))
+    gradients = iter(torch.autograd.grad(out, leaves, g, allow_unused=True) if known.backward else [None] * len(leaves))
     wanted = [next(gradients) if operand.requires_grad else None for operand in operands]
 
-    values = {**dict(zip("abc", (operand.detach() for operand in operands), strict=False)), "out": out.detach(), "g": g}
-    if known not in RESHAPED:
-        _assert_close(_tensor(evaluate(known.forward, values)).expand_as(out), out.detach())
+    constants = {name: value for name, value in case.words.items() if isinstance(value, float)}
+    values = {**dict(zip("abc", (x.detach().numpy() for x in operands), strict=False)), "out": out.detach().numpy(), "g": g.numpy(), **constants}
+    words = [{name: value[i] if isinstance(value, tuple) else value for name, value in case.words.items()} for i in range(len(operands))]
+    assert_close(np.broadcast_to(evaluate(known.forward, values, words[0]), out.shape), out.detach())
     assert len(known.backward) <= len(operands)
-    for formula, operand, gradient in zip(known.backward, operands, wanted, strict=False):
+    for formula, operand, gradient, meanings in zip(known.backward, operands, wanted, words, strict=False):
         if gradient is not None:
-            flowed = _tensor(evaluate(formula, values))
+            flowed = torch.tensor(evaluate(formula, values, meanings) + np.zeros(()))
             whole = flowed if flowed.dim() >= operand.dim() else flowed.expand_as(operand)
-            _assert_close(whole.sum_to_size(operand.shape), gradient)
+            assert_close(whole.sum_to_size(operand.shape), gradient)
 
 
-def _assert_close(mine: torch.Tensor, theirs: torch.Tensor) -> None:
-    torch.testing.assert_close(mine, theirs, rtol=1e-7, atol=1e-7)  # torch's own hardsigmoid has single precision inside
-
-
-def test_every_formula_has_a_case() -> None:
-    assert EXACT.keys() == CASES.keys()
+def assert_close(mine: Any, theirs: torch.Tensor) -> None:
+    np.testing.assert_allclose(np.asarray(mine), theirs.numpy(), rtol=1e-7, atol=1e-7)  # torch's own hardsigmoid has single precision inside
 
 
 @pytest.mark.parametrize("name", [name for name in ELEMENTWISE if ELEMENTWISE[name].backward])
 def test_a_local_derivative_is_the_contribution_with_upstream_one(name: str) -> None:
-    values = {"a": torch.tensor(0.3), "b": torch.tensor(0.6), "c": torch.tensor(0.9), "out": torch.tensor(0.7)}
+    values = {"a": 0.3, "b": 0.6, "c": 0.9, "out": 0.7}
     for formula in ELEMENTWISE[name].backward:
-        local, flowed = (_tensor(evaluate(formula, {**values, "g": torch.tensor(g)})) for g in (1.0, -2.5))
-        torch.testing.assert_close(flowed.double(), -2.5 * local.double(), equal_nan=True)
+        local, flowed = (evaluate(formula, {**values, "g": g}) for g in (1.0, -2.5))
+        assert flowed == pytest.approx(-2.5 * local, nan_ok=True)
+
+
+def test_what_has_no_meaning_in_numbers_is_not_computed() -> None:
+    for formula in ("shuffle(a)", "z + 1", "a[...]"):
+        with pytest.raises(ExpressionError, match="cannot be computed"):
+            evaluate(formula, {"a": 1.0})
+
+
+# --- kinks ---------------------------------------------------------------------------------------------------------
+
+SLOPES = {name: known for name, known in FORMULAS.items() if known.kink and name in CASES}
+
+
+@pytest.mark.parametrize("name", SLOPES)
+def test_a_kink_is_where_the_slopes_on_both_sides_differ(name: str) -> None:
+    known, case = FORMULAS[name], CASES[name]
+    operands = [np.asarray(x, np.float64) for x in case.operands]
+    h = 1e-6
+
+    def result(first: Any) -> Any:
+        return case.function(*(torch.tensor(x) for x in (first, *operands[1:]))).sum().item()
+
+    def named(first: Any) -> dict[str, Any]:
+        return {"a": first, "b": operands[1] if len(operands) > 1 else None, "c": operands[2] if len(operands) > 2 else None}
+
+    marked = np.broadcast_to(evaluate(known.kink, {**named(operands[0]), "out": case.function(*map(torch.tensor, operands)).numpy()}), operands[0].shape)
+    for i in range(operands[0].size):
+        ahead, back = operands[0].copy(), operands[0].copy()
+        ahead.flat[i] += h
+        back.flat[i] -= h
+        right, left = (result(ahead) - result(operands[0])) / h, (result(operands[0]) - result(back)) / h
+        assert bool(marked.flat[i]) == (abs(right - left) > 1e-3 or abs(right) > 1e3), (name, operands[0].flat[i], left, right)
+
+
+NAMES = ({}, {"a": "x_1", "b": "fc.weight", "out": "σ(z)", "g": "∂L"}, {"a": "−2", "b": "0.5", "c": "1.2e−5", "g": "1", "out": "∞"})
 
 
 # --- names ---------------------------------------------------------------------------------------------------------
@@ -236,13 +350,22 @@ def test_every_rule_can_be_written_in_every_language(name: str) -> None:
     known = FORMULAS[name]
     assert 1 <= len(known.symbol) <= 5
     assert known.title
-    for names in ({}, {"a": "x_1", "b": "fc.weight", "out": "σ(z)"}, {"a": "−2", "b": "0.5", "c": "1.2e−5", "g": "1", "out": "∞"}):
+    for names in NAMES:
         for formula in (known.forward, *known.backward):
             assert to_unicode(formula, names)
             assert to_latex(formula, names).count("{") == to_latex(formula, names).count("}")
-            assert to_html(formula, names).startswith("<math>")
-    for formula in (known.forward, *known.backward):
-        mathtext.parse(f"${to_mathtext(formula, {'a': 'x_1', 'b': '−2', 'c': '1.2e−5', 'out': 'σ(z)', 'g': 'fc.weight'})}$")
+            assert ElementTree.fromstring(to_html(formula, names)).tag == "math"
+            mathtext.parse(f"${to_mathtext(formula, names)}$")
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="no LaTeX here")
+def test_a_real_latex_compiles_every_formula(tmp_path: Path) -> None:
+    formulas = [to_latex(text, names) for known in FORMULAS.values() for text in (known.forward, *known.backward) for names in NAMES]
+    lines = "\n\n".join(f"${formula}$" for formula in formulas)
+    (tmp_path / "all.tex").write_text(f"\\documentclass{{article}}\n\\begin{{document}}\n{lines}\n\\end{{document}}\n", "utf-8")
+    run = subprocess.run(["pdflatex", "-halt-on-error", "-interaction=nonstopmode", "all.tex"], cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert run.returncode == 0, run.stdout[-2000:]
+    assert len(formulas) > 800
 
 
 def test_aliases_and_operators_lead_to_rules() -> None:

@@ -11,6 +11,7 @@ from small_film import HOSTILE
 from small_programs import Sigma, graph, network, picture
 
 import graphviz_ad as gad
+from graphviz_ad.descriptions import of_edge, of_node, summary
 from graphviz_ad.graph import Graph, Node, Port
 from graphviz_ad.renderers.svg import svg
 from graphviz_ad.scene import Line
@@ -134,7 +135,7 @@ def test_a_long_name_is_cut_with_an_ellipsis_and_whole_in_the_tooltip() -> None:
     assert words.title(node) == [Line("name", shortened(name, NAME_ROOM))]
     assert len(words.title(node)[0].text) == NAME_ROOM
     assert words.title(node)[0].text.endswith("…")
-    assert f"name: {name}" in words.hover_node(node)
+    assert f"name: {name}" in of_node(words, node)
 
 
 def test_every_result_of_an_operation_has_a_name_of_its_own() -> None:
@@ -194,17 +195,17 @@ def test_no_local_derivative_is_wider_than_its_room(name: str) -> None:
 
 
 def test_the_alternative_text_says_what_the_picture_shows() -> None:
-    assert Wording(graph("colah")).summary() == "Computation graph of colah: 3 operations, 2 leaves; output e = 6; gradients: a 2, b 5."
-    assert picture("colah").scene.alt == Wording(graph("colah")).summary()
+    assert summary(Wording(graph("colah"))) == "Computation graph of colah: 3 operations, 2 leaves; output e = 6; gradients: a 2, b 5."
+    assert picture("colah").scene.alt == summary(Wording(graph("colah")))
 
 
 def test_a_pointer_is_told_the_rest() -> None:
     traced = graph("colah")
-    facts = Wording(traced).hover_node(traced.find("e"))
+    facts = of_node(Wording(traced), traced.find("e"))
     assert {"operation: mul", "formula: c·d", "autograd: MulBackward0", "type: f64[]", "value: 6", "gradient: 1"} <= set(facts)
     assert any(fact.startswith("source: ") for fact in facts)
-    edge = Wording(traced).hover_edge(traced.in_edges(traced.find("e").key)[1])
-    assert edge == ("edge: d → e, operand 2", "local derivative: ∂e/∂d = 3", "flows back: 3")
+    edge = of_edge(Wording(traced), traced.in_edges(traced.find("e").key)[1])
+    assert edge == ("edge: d → e, operand 2", "local derivative: ∂e/∂d = c = 3", "flows back: 3")
 
 
 def test_options_leave_out_what_they_say() -> None:
