@@ -4,13 +4,17 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
 
-.PHONY: demo test check format lint types assets notebooks clean
+.PHONY: demo test fuzz check format lint types assets notebooks clean
 
 demo: $(READY)
 	$(BIN)/python demo/make_demo.py
 
 test: $(READY)
 	$(BIN)/python -m pytest -q
+
+fuzz: $(READY)
+	FUZZ=5000 $(BIN)/python -m pytest -q tests/test_properties.py
+	$(BIN)/python tools/fuzz_operations.py
 
 check: $(READY)
 	$(BIN)/ruff format --check .

@@ -106,7 +106,7 @@ def add(axes: Any, mark: Mark, theme: Theme, depth: int) -> Any:
         return axes.add_patch(PathPatch(Outline([*mark.points, mark.points[0]], closed=True), fc=theme[mark.fill], lw=0, zorder=depth))
     if isinstance(mark, Curve):
         codes = [Outline.MOVETO] + [Outline.CURVE4] * (len(mark.points) - 1)
-        line = (0, mark.dash) if mark.dash else "solid"
+        line = (0, [length / mark.line for length in mark.dash]) if mark.dash else "solid"  # matplotlib counts in widths of the line
         return axes.add_patch(PathPatch(Outline(mark.points, codes), fc="none", ec=theme[mark.stroke], lw=mark.line, ls=line, zorder=depth))
     looks = {"fc": theme[mark.fill] if mark.fill else "none", "ec": theme[mark.stroke] if mark.stroke else "none", "lw": mark.line if mark.stroke else 0}
     radius = min(mark.radius, mark.width / 2, mark.height / 2)

@@ -8,47 +8,64 @@ from __future__ import annotations
 
 import inspect
 import sys
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from graphviz_ad import documents
 from graphviz_ad.build import build_scene
 from graphviz_ad.capture import Capture
-from graphviz_ad.chain_rule import path_colors
-from graphviz_ad.errors import OptionError, SaveError, UnknownNameError
-from graphviz_ad.formats import FILMS, STILLS, suffix_of
+from graphviz_ad.errors import GraphvizADWarning, MissingDependencyError, OptionError, SaveError, UnknownNameError
+from graphviz_ad.explainer import explain
+from graphviz_ad.formats import FILMS, GRAPHS, PAGES, STILLS, WHOLE_SET, numbered_frames, suffix_of
+from graphviz_ad.forward_mode import tangents as tangents_of
 from graphviz_ad.graph import Graph
 from graphviz_ad.layouts.choice import place
+from graphviz_ad.look import DIRECTIONS, look
 from graphviz_ad.marks import Canvas
-from graphviz_ad.paint import frame_scale, paint, paint_frame
+from graphviz_ad.method_comparison import Comparison, compare, of_graph
+from graphviz_ad.other_stories import choose
+from graphviz_ad.paint import paint, paint_frame
+from graphviz_ad.path_picture import with_paths
 from graphviz_ad.registry import Registry
+from graphviz_ad.remarks import with_failure
+from graphviz_ad.save_file import write
+from graphviz_ad.save_folder import is_folder, write_folder
 from graphviz_ad.scene import Film, Scene, Step
+from graphviz_ad.staging import as_it_is, best_stage
 from graphviz_ad.story import DIRECTIONS as FILM_DIRECTIONS
 from graphviz_ad.story import Story, tell
-from graphviz_ad.themes import Theme, theme
-from graphviz_ad.transforms import Transform, fold_to_size, hide_unused
-from graphviz_ad.wording import Options, Wording
+from graphviz_ad.storyboard import storyboard
+from graphviz_ad.tangent_picture import with_tangents
+from graphviz_ad.themes import Theme
+from graphviz_ad.tracing.ad_numbers import concerns
+from graphviz_ad.transforms import Transform
+from graphviz_ad.wording import Wording
 
-TRACERS = Registry("framework", {"torch": "graphviz_ad.tracing.eager:trace"})
+TRACERS = Registry("framework", {"torch": "graphviz_ad.tracing.eager:trace", "ADNumber": "graphviz_ad.tracing.ad_numbers:trace"})
+BLACK_BOXES = Registry("framework", {"torch": "graphviz_ad.tracing.black_box:BlackBox", "ADNumber": "graphviz_ad.tracing.ad_numbers:BlackBox"})
 RECORDERS = Registry("framework", {"torch": "graphviz_ad.tracing.record:Recording"})
-DIRECTIONS = ("LR", "TB")
-STILL_OPTIONS, FILM_OPTIONS = {"wrt", "with_all", "values", "gradients"}, {"speed", "flow"}
-READABLE_SCALE = 1.05  # pixels a point in a frame of 1280 by 720; letters of 14 points are then readable from the back row
+STILL_OPTIONS, FILM_OPTIONS = {"output", "with_all", "values", "gradients"}, {"speed", "flow", "aspect", "steps", "passes"}
+GRANULARITIES = ("edge", "op", "module")
+ASPECTS = {"16:9": (1280, 720), "4:3": (960, 720)}  # pixels of a frame
 
 
 def trace(target: Any, *args: Any, grad_outputs: Any = None, capture: Capture | None = None, **kwargs: Any) -> Graph:
     """Run `target` once forward and once backward, and return the graph with every value and gradient.
 
-    ``target`` is a function, an ``nn.Module``, or a finished tensor or (nested) collection of tensors. ``args`` and ``kwargs`` are passed to it: numbers,
-    lists of numbers and numpy arrays become new tensors that require grad (float64, or a module's own dtype), tensors are used as
-    they are. ``grad_outputs`` is the upstream gradient of each output, of its shape; default ones. No ``.grad`` is touched.
+    ``target`` is a function, an ``nn.Module``, or a finished tensor, `ADNumber` or (nested) collection of them. ``args`` and ``kwargs`` are
+    passed to it: numbers, lists of numbers and numpy arrays become new tensors that require grad (float64, or a module's own dtype), tensors are used
+    as they are; beside an `ADNumber`, numbers become ADNumbers. ``grad_outputs`` is the upstream gradient of each output, of its shape; default
+    ones. No ``.grad`` is touched.
 
     Raises `NoTensorError` if nothing returned has a gradient graph, `GradOutputsError` if the upstream gradients do not
     fit, and whatever the target itself raises, unchanged.
     """
-    return TRACERS["torch"](target, args, kwargs, grad_outputs, capture or Capture(), _module_level_names(sys._getframe(1)))  # type: ignore[no-any-return]
+    framework = "ADNumber" if concerns(target, args, kwargs) else "torch"
+    return TRACERS[framework](target, args, kwargs, grad_outputs, capture or Capture(), _module_level_names(sys._getframe(1)))  # type: ignore[no-any-return]
 
 
 def record(module: Any = None, capture: Capture | None = None) -> Any:
@@ -63,8 +80,23 @@ def record(module: Any = None, capture: Capture | None = None) -> Any:
 
 def _module_level_names(frame: Any) -> Mapping[str, Any]:
     """The variables of the calling script or notebook; never a function's, since reading those would keep them alive."""
+    while frame.f_globals.get("__name__") == "graphviz_ad.ad_number":  # plot() and animate() of an ADNumber
+        frame = frame.f_back
     in_function = bool(frame.f_code.co_flags & inspect.CO_OPTIMIZED)
     return dict(frame.f_globals) if not in_function and frame.f_locals is frame.f_globals else {}
+
+
+def compare_methods(target: Any, *args: Any, wrt: str | None = None, **kwargs: Any) -> Comparison:
+    """Numeric, symbolic and automatic derivatives of a function side by side: what each gives, how far off it is, and what it costs.
+
+    ``target`` and its inputs are as for `trace`. The numeric derivatives call the function itself, with steps from 1 to 1e-16, once or twice for every number
+    among the inputs; ``wrt`` names one input, and the others stay as they are. Errors are measured by the formulas to thirty digits where sympy is installed
+    and the function has formulas, by automatic differentiation otherwise.
+    """
+    if not callable(target):
+        return of_graph(trace(target, *args, **kwargs), wrt)
+    box = BLACK_BOXES["ADNumber" if concerns(target, args, kwargs) else "torch"](target, args, kwargs)  # before the trace, which may draw random numbers
+    return compare(trace(target, *args, **kwargs), box, box.inputs, wrt)
 
 
 def trackable_function(cls: type) -> type:
@@ -75,50 +107,6 @@ def trackable_function(cls: type) -> type:
 
 
 # --- pictures
-
-
-@dataclass(frozen=True)
-class Look:
-    """How a graph is shown: the options of `plot` that a film shares."""
-
-    theme: Theme
-    layout: str
-    direction: str
-    options: Options
-    transforms: tuple[Transform, ...]
-    depth: int | None
-
-    def simplified(self, graph: Graph) -> Graph:
-        """The graph as it will be drawn."""
-        for transform in self.transforms:
-            graph = transform(graph)
-        return fold_to_size(hide_unused(graph), self.depth)
-
-
-def look(
-    *,
-    theme_name: str = "light",
-    layout: str = "auto",
-    direction: str | None = None,
-    values: bool = True,
-    gradients: bool = True,
-    local: bool = True,
-    with_all: bool | None = None,
-    depth: int | None = None,
-    transforms: Sequence[Transform] = (),
-    graph: Graph | None = None,
-) -> Look:
-    """The options, checked."""
-    if depth is not None and (type(depth) is not int or depth < 1):
-        raise OptionError(f"depth={depth!r} is no level of modules; give a whole number from 1, or None to fold only what is too big to read")
-    if not isinstance(transforms, (list, tuple)) or not all(callable(transform) for transform in transforms):
-        raise OptionError(f"transforms={transforms!r} must be functions from Graph to Graph, such as (hide_constants,)")
-    if direction is None:
-        direction = "TB" if graph is not None and len(graph.node_list) > 40 else "LR"
-    if direction not in DIRECTIONS:
-        raise UnknownNameError("direction", direction, DIRECTIONS, "LR draws from left to right, TB from top to bottom.")
-    options = Options(True, True, True) if with_all else Options(values, gradients, local)
-    return Look(theme(theme_name), layout, direction, options, tuple(transforms), depth)
 
 
 def plot(
@@ -134,12 +122,16 @@ def plot(
     depth: int | None = None,
     transforms: Sequence[Transform] = (),
     wrt: str | None = None,
+    output: str | None = None,
+    tangents: str | Mapping[str, Any] | None = None,
 ) -> Picture:
     """A still picture of a graph.
 
     ``theme``: light, dark, auto (follows the reader), print, cs231n. ``layout``: auto, dot, system-dot, layered. ``direction``: LR or TB; default by
     size. ``values``, ``gradients``, ``local`` (derivatives on edges) choose what is written, ``with_all=True`` all three. ``depth`` folds modules
-    below that level; by default only graphs too big to read are folded. ``wrt`` colours the paths that lead to that leaf.
+    below that level; by default only graphs too big to read are folded. ``wrt`` colours the chain-rule paths that lead
+    from that leaf to the outputs, or to the one named ``output``, and says what each of them brings.
+    ``tangents`` writes forward mode beside reverse mode: the name of the input that moves by 1, or how far each moves, as in `Graph.tangents`.
     """
     chosen = look(
         theme_name=theme,
@@ -154,10 +146,18 @@ def plot(
         graph=graph,
     )
     shown = chosen.simplified(graph)
-    colors = path_colors(shown, wrt) if wrt is not None else None
-    scene = place(build_scene(Wording(shown, chosen.options), direction=chosen.direction, colors=colors), chosen.layout)
+    explained = explain(shown, wrt, output) if wrt is not None else None
+    wording = Wording(shown, chosen.options)
+    forward = tangents_of(shown, tangents) if tangents is not None else None
+
+    def drawn(flow: str) -> Scene:
+        scene = with_failure(build_scene(wording, direction=flow), shown)
+        scene = with_paths(scene, explained) if explained is not None else scene
+        return place(with_tangents(scene, wording, forward) if forward is not None else scene, chosen.layout)
+
+    scene = drawn(chosen.direction)
     if direction is None and too_wide(scene):
-        scene = place(build_scene(Wording(shown, chosen.options), direction="TB", colors=colors), chosen.layout)
+        scene = drawn("TB")
     return Picture(shown, scene, chosen.theme)
 
 
@@ -178,50 +178,52 @@ def animate(
     transforms: Sequence[Transform] = (),
     local: bool = True,
     speed: float = 1.0,
+    aspect: str = "16:9",
+    steps: str | None = None,
+    wrt: str | None = None,
+    tangents: str | Mapping[str, Any] | None = None,
+    passes: bool = False,
 ) -> Animation:
     """A film of the forward pass, the backward pass, or both, on a picture in which nothing moves.
 
-    ``flow`` is the direction of the drawing, LR or TB; ``speed`` 2 plays twice as fast.
+    ``flow`` is the direction of the drawing, LR or TB; ``speed`` 2 plays twice as fast; ``aspect`` is that of the screen, 16:9 or 4:3; ``steps`` is how
+    finely the backward pass is told: per "edge", "op" or "module". Other stories: ``wrt`` shows the paths of the chain rule to that leaf one at a time,
+    ``tangents`` forward mode as in `plot`, ``passes`` all recorded backward passes with what ``.grad`` adds up.
     """
+    if aspect not in ASPECTS:
+        raise UnknownNameError("aspect", aspect, ASPECTS)
     if not isinstance(speed, (int, float)) or not 0.01 <= speed <= 100:
         raise OptionError(f"speed={speed!r} is no speed for a film; give a number from 0.01 to 100: 2 plays twice as fast, 0.5 half as fast")
-    backward = direction != "forward"
-    chosen = look(theme_name=theme, layout=layout, direction=flow, gradients=backward, local=local and backward, depth=depth, transforms=transforms)
+    if steps is not None and steps not in GRANULARITIES:
+        raise UnknownNameError("granularity", steps, GRANULARITIES, "It says how finely the backward pass is told.")
+    backward = direction != "forward" and tangents is None
+    with_local = local and (backward or tangents is not None)
+    depth = depth or (1 if steps == "module" else None)
+    chosen = look(theme_name=theme, layout=layout, direction=flow, gradients=backward, local=with_local, depth=depth, transforms=transforms)
     shown = chosen.simplified(graph)
-    stage, story = best_stage(shown, chosen, direction, flow)
-    return Animation(shown, Film(stage, story.steps, story.opening, shown.name, speed), chosen.theme)
+    plot_of = choose(wrt=wrt, tangents=tangents, passes=[chosen.simplified(one) for one in graph.passes] if passes else (), shown=shown)
 
+    def told(local: bool) -> tuple[Wording, Story]:
+        options = replace(chosen.options, local=local, sums=chosen.options.gradients)
+        wording = Wording(shown, options)
+        return wording, plot_of.tell(wording) if plot_of else tell(wording, direction, per_edge=None if steps is None else steps == "edge")
 
-def best_stage(graph: Graph, chosen: Look, direction: str, flow: str | None) -> tuple[Scene, Story]:
-    """The stage that fills a frame with the largest letters: drawn across or down, with derivatives on the edges if there is room.
-
-    Captions say the derivatives anyway.
-    """
-    flows = [flow] if flow else ["LR", "TB"]
-    with_local = [True, False] if chosen.options.local else [False]
-    found: list[tuple[float, Scene, Story]] = []
-    for local in with_local:
-        wording = Wording(graph, replace(chosen.options, local=local, sums=chosen.options.gradients))
-        story = tell(wording, direction)
-        changes = [*story.opening, *(change for step in story.steps for change in step.changes)]
-        for flow_direction in flows:
-            stage = place(build_scene(wording, direction=flow_direction, changes=changes), chosen.layout)
-            found.append((frame_scale(stage), stage, story))
-            if found[-1][0] >= READABLE_SCALE:
-                return stage, story
-    _, stage, story = max(found, key=lambda candidate: candidate[0])
-    return stage, story
+    size = ASPECTS[aspect]
+    dress = plot_of.dress if plot_of else as_it_is
+    stage, story = best_stage(told, local=chosen.options.local, flows=(flow,) if flow else DIRECTIONS, layout=layout, size=size, dress=dress)
+    return Animation(shown, Film(stage, story.steps, story.opening, shown.name, speed, size), chosen.theme)
 
 
 def save(graph: Graph, path: str | Path, **options: Any) -> Path:
-    """Write a film where the suffix is that of one (.gif, .html), a picture otherwise; returns the path.
+    """Write a film where the suffix is that of one (.gif, .mp4, .html, …), a picture where it can be one (.svg, .png, .pdf, …); returns the path.
 
     ``options`` are those of `animate` or of `plot`. A still page comes from ``plot(graph).save("page.html")``.
+    As .json and .graphml the whole graph is saved, for `Graph.load`; with options, what they leave of it.
     """
     suffix = suffix_of(path)
     if suffix not in FILMS and suffix not in STILLS:
         raise UnknownNameError("format", suffix, {*STILLS, *FILMS}, "The suffix of the file chooses the format.")
-    film = suffix in FILMS
+    film = suffix in FILMS and (suffix in PAGES or suffix not in STILLS)
     of_the_other = STILL_OPTIONS if film else FILM_OPTIONS
     directions = DIRECTIONS if film else FILM_DIRECTIONS
     wrong = [name for name, value in options.items() if name in of_the_other or (name == "direction" and value in directions)]
@@ -229,6 +231,8 @@ def save(graph: Graph, path: str | Path, **options: Any) -> Path:
         what, other, call = ("film", "still", "plot") if film else ("still", "film", "animate")
         option = f"{wrong[0]}={options[wrong[0]]!r}"
         raise OptionError(f"{option} is an option of a {other}, but {suffix} is a {what} here; use graph.{call}({option}).save(path)")
+    if suffix in GRAPHS and not options:  # as it was recorded, nothing folded or hidden
+        return write_as(GRAPHS, path, graph)
     return (animate if film else plot)(graph, **options).save(path)
 
 
@@ -256,6 +260,8 @@ class Picture:
         from graphviz_ad.dot_language import readable_source
 
         return readable_source(self.scene, self.theme)
+
+    to_tikz, to_pgf = documents.to_tikz, documents.to_pgf
 
     def save(self, path: str | Path) -> Path:
         """Write the picture; the suffix chooses: .svg, .png, .pdf, .dot, .html, .json. Returns the path."""
@@ -288,7 +294,7 @@ class Animation:
         """What happens, step by step."""
         return self.film.steps
 
-    def frame(self, index: int, size: tuple[int, int] = (1280, 720)) -> Frame:
+    def frame(self, index: int, size: tuple[int, int] | None = None) -> Frame:
         """The frame of a step, in pixels; negative indices count from the end. A pure function of the index."""
         if not -len(self.steps) <= index < len(self.steps):
             raise IndexError(f"frame {index} does not exist; the film has {len(self.steps)} steps, 0 to {len(self.steps) - 1}")
@@ -304,9 +310,33 @@ class Animation:
         lines = [f"step {i + 1}/{len(self.steps)} · {step.phase}: " + " ".join(part for part in step.caption if part) for i, step in enumerate(self.steps)]
         return "\n".join(lines)
 
-    def save(self, path: str | Path) -> Path:
-        """Write the film; the suffix chooses: .gif, .html. Returns the path."""
-        return write_as(FILMS, path, self)
+    def save(self, path: str | Path, **options: Any) -> Path:
+        """Write the film; the suffix chooses: .gif, .webp, .png, .mp4, .webm, .html, or / at the end for a folder of frames. Returns the path.
+
+        ``loop`` says how often a .gif, .webp or .png plays (0, the default, for ever); ``scale=1.5`` makes 1920 by 1080 pixels.
+        """
+        if is_folder(path):
+            return write_folder(path, render(numbered_frames, self, "a folder of frames", options))
+        if together := documents.TOGETHER.get(suffix_of(path)):
+            return Path(render(together, self, suffix_of(path), {"path": path, **options}))
+        return write_as(FILMS, path, self, **options)
+
+    def save_all(self, name: str | Path) -> tuple[Path, ...]:
+        """Write the film in every form that a lecture needs, all under one name; what an optional package is missing for is left out, with a warning."""
+        written = []
+        for suffix in WHOLE_SET:
+            try:
+                written.append(self.save(f"{name}{suffix}"))
+            except MissingDependencyError as error:
+                warnings.warn(f"{name}{suffix} is left out: {error}", GraphvizADWarning, stacklevel=2)
+        return tuple(written)
+
+    to_svg, to_html, to_beamer, to_pptx = documents.to_svg, documents.to_html, documents.to_beamer, documents.to_pptx
+    to_reveal, to_quarto, to_myst = documents.to_reveal, documents.to_quarto, documents.to_myst
+
+    def storyboard(self, *, rows: int = 2, columns: int = 3) -> Frame:
+        """A sheet of the most telling frames, for print; save it as .pdf, .svg or .png."""
+        return Frame(storyboard(self.film, rows, columns), self.theme, 3.0)
 
     def show(self) -> Animation:
         """The film itself, which a notebook displays."""
@@ -324,16 +354,19 @@ class Animation:
 
 @dataclass(frozen=True)
 class Frame:
-    """One frame of a film."""
+    """One frame of a film, or a sheet with several; as PNG it has ``png_scale`` pixels a unit of its canvas."""
 
     canvas: Canvas
     theme: Theme
+    png_scale: float = 1.0
 
     def to_svg(self) -> str:
         """A standalone SVG document."""
         from graphviz_ad.renderers.svg import svg
 
         return svg(self.canvas, self.theme)
+
+    to_tikz, to_pgf = documents.to_tikz, documents.to_pgf
 
     def save(self, path: str | Path) -> Path:
         """Write the frame as .png, .svg or .pdf. Returns the path."""
@@ -345,14 +378,21 @@ class Frame:
         return dict(picture_bundle(self.canvas, self.theme, self.canvas.alt, include=include, exclude=exclude))
 
 
-def write_as(formats: Registry, path: str | Path, thing: Any) -> Path:
+def write_as(formats: Registry, path: str | Path, thing: Any, **options: Any) -> Path:
     """Render a picture or film as the suffix of the path says, and only then touch the file."""
-    from graphviz_ad.save_file import write
-
-    render: Callable[[Any], bytes] = formats[suffix_of(path)]
+    renderer: Callable[..., bytes] = formats[suffix_of(path)]
     if not Path(path).parent.is_dir():  # before the work, not after it
         raise SaveError(f"cannot write {str(path)!r}: the folder {str(Path(path).parent)!r} does not exist; create it first")
-    return write(path, render(thing))
+    return write(path, render(renderer, thing, suffix_of(path), options))
+
+
+def render(renderer: Callable[..., Any], thing: Any, what: str, options: Mapping[str, Any]) -> Any:
+    """What the renderer makes of the thing; options that it does not have are an error."""
+    known = list(inspect.signature(renderer).parameters)[1:]
+    if wrong := [name for name in options if name not in known]:
+        has = f"its options are {', '.join(known)}" if known else "it has none"
+        raise OptionError(f"{wrong[0]}={options[wrong[0]]!r} is no option of {what}; {has}")
+    return renderer(thing, **options)
 
 
 class TorchGraph:

@@ -14,7 +14,10 @@ from typing import Any
 
 from graphviz_ad.errors import TargetError
 from graphviz_ad.expressions import parse, parse_inputs
+from graphviz_ad.graph import Graph
+from graphviz_ad.merging import merge
 
+SAVED = (".json", ".graphml")
 FILE_TARGET = re.compile(r"(?P<file>.+\.py):(?P<name>[^\W\d][\w.]*)")
 MODULE_TARGET = re.compile(r"(?P<module>[^\W\d][\w.]*):(?P<name>[^\W\d][\w.]*)")
 
@@ -29,6 +32,21 @@ def load(target: str, inputs: Sequence[str]) -> tuple[Callable[..., Any], dict[s
     if target.endswith(".py") and re.fullmatch(r"[\w./\\-]+", target):
         raise TargetError(f"{target!r} names a file but no function in it; write {target}:FUNCTION")
     return _formula(target, values)
+
+
+def saved(target: str, others: Sequence[str]) -> Graph | None:
+    """The graph in a saved file, or of several, each of one rank; None where the target is no such file."""
+    if not target.endswith(SAVED):
+        return None
+    paths = [Path(name) for name in (target, *others)]
+    wrong = next((path for path in paths if not path.name.endswith(SAVED)), None)
+    if wrong is not None:
+        raise TargetError(f"{target!r} is a saved graph, which takes no inputs such as {str(wrong)!r}; several files are the ranks of one job")
+    missing = next((path for path in paths if not path.is_file()), None)
+    if missing is not None:
+        raise TargetError(f"there is no file {str(missing)!r} (looked in {Path.cwd()}); check the path")
+    graphs = [Graph.load(path) for path in paths]
+    return graphs[0] if len(graphs) == 1 else merge(graphs)
 
 
 def _formula(text: str, values: dict[str, Any]) -> tuple[Callable[..., Any], dict[str, Any]]:

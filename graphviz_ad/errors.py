@@ -5,6 +5,8 @@ GraphvizADError
 │   ├── NoTensorError           it returned nothing with a gradient graph
 │   └── GradOutputsError        upstream gradients do not fit the outputs
 ├── GraphFormatError            a saved graph cannot be read
+├── MergeError                  graphs cannot be those of the ranks of one job
+├── ReplayError                 a graph cannot be computed again from its formulas
 ├── UnknownNameError            no theme, layout, format, … of that name
 ├── TargetError                 a command-line target cannot be found or imported
 ├── ExpressionError             a formula on the command line is not plain mathematics
@@ -42,6 +44,14 @@ class GraphFormatError(GraphvizADError, ValueError):
     """A saved graph cannot be read."""
 
 
+class MergeError(GraphvizADError, ValueError):
+    """Graphs cannot be those of the ranks of one job."""
+
+
+class ReplayError(GraphvizADError, ValueError):
+    """A graph cannot be computed again from the formulas of its operations."""
+
+
 class OptionError(GraphvizADError, TypeError, ValueError):
     """An option that this kind of picture does not have."""
 
@@ -75,8 +85,9 @@ class LayoutTimeout(LayoutError):
 class MissingDependencyError(GraphvizADError, ImportError):
     """An optional package is not installed."""
 
-    def __init__(self, package: str, extra: str, purpose: str) -> None:
-        super().__init__(f"{purpose} needs the package {package!r}, which is not installed; run: pip install 'graphviz-ad[{extra}]'")
+    def __init__(self, package: str, extra: str, purpose: str, instead: str = "") -> None:
+        remedy = f"run: pip install 'graphviz-ad[{extra}]'{'; ' + instead if instead else ''}"
+        super().__init__(f"{purpose} needs the package {package!r}, which is not installed; {remedy}")
 
 
 class SaveError(GraphvizADError, OSError):

@@ -304,16 +304,22 @@ class Graph:
         return graph_files.load(path)
 
     def explain(self, wrt: str, output: str | None = None) -> Explanation:
-        """How the gradient with respect to `wrt` comes about, path by path; see `graphviz_ad.explanation.explain`."""
-        from graphviz_ad import explanation
+        """How the gradient with respect to `wrt` comes about, path by path; see `graphviz_ad.explainer.explain`."""
+        from graphviz_ad import explainer
 
-        return explanation.explain(self, wrt, output)
+        return explainer.explain(self, wrt, output)
 
-    def check(self) -> Report:
-        """Compare the gradients with the sums over edges and with finite differences."""
+    def check(self, *, capture: bool = False) -> Report:
+        """Compare the gradients with the sums over edges and with finite differences; with ``capture``, verify how operations were linked to autograd, too."""
         from graphviz_ad import gradient_check
 
-        return gradient_check.check(self)
+        return gradient_check.check(self, capture=capture)
+
+    def why(self, name: str) -> str:
+        """Why a result has the gradient that it has, or has none: where it came from or what keeps it away, and what to do; by its name or key."""
+        from graphviz_ad import reasons
+
+        return reasons.why(self, name)
 
     def tangents(self, wrt: str | Mapping[str, Any]) -> Tangents:
         """Forward mode: how every result changes when the input `wrt` moves by 1, or when inputs move as a mapping from names says."""

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from graphviz_ad.errors import GraphFormatError
-from graphviz_ad.graph import Edge, Graph, Node, Port
+from graphviz_ad.graph import Edge, Graph, Memory, Node, Port
 from graphviz_ad.snapshot import Snapshot, Stats
 from graphviz_ad.visible_text import visible
 
@@ -27,6 +27,7 @@ def to_json(graph: Graph) -> str:
 
 def _graph(graph: Graph) -> dict[str, Any]:
     detail = graph.detail if graph.detail is not None and graph.detail is not graph else None
+    earlier = graph.each_pass[:-1]  # the last is the graph itself
     return {
         "name": graph.name,
         "notices": list(graph.notices),
@@ -34,6 +35,8 @@ def _graph(graph: Graph) -> dict[str, Any]:
         "nodes": [_record(node) for node in graph.node_list],
         "edges": [_record(edge) for edge in graph.edges],
         "detail": _graph(detail) if detail is not None and (detail.node_list, detail.edges) != (graph.node_list, graph.edges) else None,
+        "memory": asdict(graph.memory) if graph.memory is not None else None,
+        **({"earlier passes": [_graph(done) for done in earlier]} if earlier else {}),
     }
 
 
@@ -108,7 +111,8 @@ def _read_graph(data: Mapping[str, Any]) -> Graph:
     nodes = tuple(_read_node(record) for record in data["nodes"])
     edges = tuple(Edge(**{name: _read_value(name, value) for name, value in record.items()}) for record in data["edges"])
     detail = _read_graph(data["detail"]) if data.get("detail") else None
-    graph = Graph(nodes, edges, data["name"], tuple(data["notices"]), data["has_gradients"], detail)
+    memory = _read_memory(data["memory"]) if data.get("memory") else None
+    graph = Graph(nodes, edges, data["name"], tuple(data["notices"]), data["has_gradients"], detail, memory=memory)
     if len(graph.nodes) != len(nodes):
         raise ValueError("two nodes have the same key")
     bad = [edge.key for edge in edges if edge.tail in graph.nodes and not 0 <= edge.port < len(graph.nodes[edge.tail].ports)]
@@ -117,7 +121,15 @@ def _read_graph(data: Mapping[str, Any]) -> Graph:
     unknown = {edge.tail for edge in edges} | {edge.head for edge in edges} - graph.nodes.keys()
     if unknown - graph.nodes.keys():
         raise ValueError(f"edges name nodes that do not exist: {sorted(unknown - graph.nodes.keys())[:3]}")
-    return graph
+    earlier = tuple(_read_graph(done) for done in data.get("earlier passes") or ())
+    return replace(graph, each_pass=(*earlier, graph)) if earlier else graph
+
+
+def _read_memory(record: Mapping[str, Any]) -> Memory:
+    memory = Memory(**record)
+    if not (type(memory.leaves) is int and type(memory.saved) is int and type(memory.exact) is bool and min(memory.leaves, memory.saved) >= 0):
+        raise ValueError(f"{dict(record)} is no number of bytes")
+    return memory
 
 
 def _read_node(record: Mapping[str, Any]) -> Node:

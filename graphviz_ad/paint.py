@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 import textwrap
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
+from graphviz_ad import trails
 from graphviz_ad.font_metrics import ASCENT, DESCENT, shorten, text_width
 from graphviz_ad.marks import Canvas, Curve, Label, Mark, Polygon, Rect
 from graphviz_ad.scene import Arrow, Box, Film, Group, Line, Point, Scene
@@ -31,10 +32,16 @@ TYPES = {
     "sum": Type(14, "gradient", italic=True),
     "upstream": Type(14, "gradient", italic=True),
     "local": Type(14, "ink"),
+    "rule": Type(14, "ink"),
+    "tie": Type(14, "ink", bold=True),
     "contribution": Type(15, "gradient", italic=True),
     "broadcast": Type(15, "gradient", italic=True),
+    "tangent": Type(16, "path.3"),
+    "direction": Type(16, "path.3"),
+    "forward": Type(15, "path.3"),
     "cut": Type(14, "muted"),
     "note": Type(13, "muted"),
+    "remark": Type(14, "ink", bold=True),
     "badge": Type(17, "badge.text", bold=True),
 }
 
@@ -64,9 +71,9 @@ KIND_LOOKS: dict[str, tuple[str, str, float, tuple[float, ...], float]] = {
     "module": ("module", "path.3", 1.6, (), 6),
 }
 
-PATH_DASHES: tuple[tuple[float, ...], ...] = ((), (10, 4), (3, 3), (10, 3, 2, 3))
 PAD_X, PAD_Y, LINE_GAP, BADGE, BADGE_GAP = 12.0, 8.0, 4.0, 34.0, 9.0
 MARGIN = 14.0
+WIDEST_LEGEND = 900.0  # points; what paths bring is cut beyond it, unless the picture itself is wider
 
 
 def type_of(role: str) -> Type:
@@ -76,6 +83,8 @@ def type_of(role: str) -> Type:
 
 def line_size(line: Line) -> tuple[float, float]:
     """Width and height of one line, in points."""
+    if line.role == "trails":
+        return trails.badges_size(line.text)
     kind = type_of(line.role)
     return text_width(line.text, kind.size, kind.bold), kind.size * (ASCENT + DESCENT)
 
@@ -116,6 +125,10 @@ def paint(scene: Scene, *, background: str | None = "paper", legend: bool = True
     width, height = scene.size
     marks = list(stage_marks(scene))
     items = legend_items(scene) if legend else []
+    if legend and scene.trails:
+        width = max(width, min(trails.legend_width(scene.trails) + 2 * MARGIN, WIDEST_LEGEND))
+        marks.extend(trails.legend(scene.trails, MARGIN, height, width - 2 * MARGIN))
+        height += trails.ROW * len(scene.trails) + 8
     width = max(width, min(sum(item_width(item) for item in items) + 2 * MARGIN, 480.0) if items else 0.0)
     rows = wrap_legend(items, width - 2 * MARGIN)
     for row in rows:
@@ -178,6 +191,10 @@ def column(lines: tuple[Line, ...], span: tuple[float, float], middle: float, ow
     _, height = block_size(lines)
     top = middle - height / 2
     for line in lines:
+        if line.role == "trails":
+            yield from trails.badges(line.text, (span[0] + span[1]) / 2, top, owner)
+            top += trails.BADGE + LINE_GAP
+            continue
         kind = type_of(line.role)
         yield Label((span[0] + span[1]) / 2, top + kind.size * ASCENT, line.text, kind.size, kind.color, kind.bold, kind.italic, owner=owner, part=line.role)
         top += kind.size * (ASCENT + DESCENT) + LINE_GAP
@@ -194,13 +211,14 @@ def arrow_marks(arrow: Arrow) -> Iterator[Mark]:
         stroke, line, dash = "muted", 1.2, (2, 4)
     elif arrow.style == "guess":
         dash = (1, 3)
-    if arrow.color is not None:
-        stroke, line, dash = f"path.{arrow.color % 4}", 3.0, PATH_DASHES[arrow.color % 4]
     points = arrow.path if way > 0 else arrow.path[::-1]
-    size = 7 + 1.8 * line
+    size = trails.head_size(arrow.trails) if arrow.trails else 7 + 1.8 * line
     shaft, tip = clipped(points, size * 0.8)
-    yield Curve(shaft, stroke, line, dash, arrow.key)
-    yield Polygon(arrowhead(tip, points[-1], size), stroke, arrow.key)
+    if arrow.trails:
+        yield from trails.shafts(shaft, arrow.trails, arrow.key)
+    else:
+        yield Curve(shaft, stroke, line, dash, arrow.key)
+    yield Polygon(arrowhead(tip, points[-1], size), trails.head_role(arrow.trails) if arrow.trails else stroke, arrow.key)
 
 
 def clipped(points: tuple[Point, ...], length: float) -> tuple[tuple[Point, ...], Point]:
@@ -244,10 +262,15 @@ LEGEND = {
     "value": ("3", "value"),
     "gradient": ("grad 3", "gradient of the output with respect to it"),
     "local": ("∂y/∂x", "local derivative"),
+    "rule": ("g @ Wᵀ", "what is made of g, the gradient that arrives"),
     "contribution": ("← 3", "what flows back here"),
     "broadcast": ("← Σ 3", "summed over the copies of a broadcast operand"),
+    "tie": ("tie, kink", "the derivative jumps here: what torch takes"),
     "cut": ("✂", "no gradient flows"),
     "upstream": ("seed 2", "upstream gradient"),
+    "tangent": ("∂y/∂x = 3", "tangent: how it moves with that input"),
+    "direction": ("tangent 3", "how it moves with the inputs"),
+    "forward": ("→ 3", "what flows forward here"),
 }
 
 
@@ -285,6 +308,9 @@ def legend_row(items: list[tuple[str, str, str]], x: float, y: float) -> Iterato
         x += text_width(words, 12) + 22
 
 
+THINNEST = 0.35  # scale: lines get no thinner than they are then, or a small picture would not show what is lit
+
+
 def moved(marks: Iterable[Mark], scale: float, dx: float, dy: float) -> Iterator[Mark]:
     """The marks, scaled about the origin and then shifted."""
 
@@ -294,39 +320,34 @@ def moved(marks: Iterable[Mark], scale: float, dx: float, dy: float) -> Iterator
     for mark in marks:
         if isinstance(mark, Rect):
             x, y = at((mark.x, mark.y))
-            yield replace(
-                mark,
-                x=x,
-                y=y,
-                width=mark.width * scale,
-                height=mark.height * scale,
-                radius=mark.radius * scale,
-                line=mark.line * scale,
-                dash=tuple(d * scale for d in mark.dash),
-            )
+            size, dash = (mark.width * scale, mark.height * scale, mark.radius * scale), tuple(d * scale for d in mark.dash)
+            yield Rect(x, y, *size, mark.fill, mark.stroke, mark.line * max(scale, THINNEST), dash, mark.owner, mark.part)
         elif isinstance(mark, Curve):
-            yield replace(mark, points=tuple(map(at, mark.points)), line=mark.line * scale, dash=tuple(d * scale for d in mark.dash))
+            yield Curve(tuple(map(at, mark.points)), mark.stroke, mark.line * max(scale, THINNEST), tuple(d * scale for d in mark.dash), mark.owner, mark.part)
         elif isinstance(mark, Polygon):
-            yield replace(mark, points=tuple(map(at, mark.points)))
+            yield Polygon(tuple(map(at, mark.points)), mark.fill, mark.owner, mark.part)
         else:
             x, y = at((mark.x, mark.y))
-            yield replace(mark, x=x, y=y, size=mark.size * scale)
+            yield Label(x, y, mark.text, mark.size * scale, mark.color, mark.bold, mark.italic, mark.anchor, mark.owner, mark.part)
 
 
 PHASE_NAMES = {"start": "start", "forward": "forward", "backward": "backward", "end": "complete"}
 HEAD, FOOT = 52.0, 132.0
 
 
-def paint_frame(film: Film, index: int, size: tuple[int, int] = (1280, 720)) -> Canvas:
+def paint_frame(film: Film, index: int, size: tuple[int, int] | None = None) -> Canvas:
     """Step ``index`` of a film on a frame of ``size`` pixels: title, stage, caption, progress; only the stage's looks change."""
     index %= len(film.steps)
-    width, height = size
-    stage_width, stage_height = film.stage.size or (1.0, 1.0)
-    scale = frame_scale(film.stage, size)
-    dx = (width - stage_width * scale) / 2
-    dy = HEAD + (height - HEAD - FOOT - stage_height * scale) / 2
-    marks = [*moved(stage_marks(film.scene(index)), scale, dx, dy), *frame_text(film, index, width, height)]
-    return Canvas(width, height, tuple(marks), film.stage.alt, "paper")
+    size = size or film.size
+    marks = [*moved(stage_marks(film.scene(index)), *frame_fit(film.stage, size)), *frame_text(film, index, *size)]
+    return Canvas(*size, tuple(marks), film.stage.alt, "paper")
+
+
+def frame_fit(stage: Scene, size: tuple[int, int] = (1280, 720)) -> tuple[float, float, float]:
+    """Scale and shift that put a placed stage into the middle of a frame, between title and caption."""
+    stage_width, stage_height = stage.size or (1.0, 1.0)
+    scale = frame_scale(stage, size)
+    return scale, (size[0] - stage_width * scale) / 2, HEAD + (size[1] - HEAD - FOOT - stage_height * scale) / 2
 
 
 def frame_scale(stage: Scene, size: tuple[int, int] = (1280, 720)) -> float:
@@ -337,6 +358,12 @@ def frame_scale(stage: Scene, size: tuple[int, int] = (1280, 720)) -> float:
 
 def frame_text(film: Film, index: int, width: float, height: float) -> Iterator[Mark]:
     """Title and step counter above the stage, caption and progress bar below it."""
+    yield from frame_words(film, index, width, height)
+    yield from progress(film, index, width, height)
+
+
+def frame_words(film: Film, index: int, width: float, height: float) -> Iterator[Mark]:
+    """Title, step counter and caption."""
     step = film.steps[index]
     counter = f"step {index + 1}/{len(film.steps)} · {PHASE_NAMES.get(step.phase, step.phase)}"
     yield Label(28, 38, shorten(film.title, 22, width / 2, True), 22, "ink", True, anchor="start", part="title")
@@ -344,7 +371,6 @@ def frame_text(film: Film, index: int, width: float, height: float) -> Iterator[
     color = {"forward": "value", "backward": "gradient"}.get(step.phase, "ink")
     for i, (text, em) in enumerate(caption_rows(step.caption, width - 56)):
         yield Label(width / 2, height - FOOT + 40 + i * 36, text, em, color if i == 0 else "ink", i == 0, anchor="middle", part="caption")
-    yield from progress(film, index, width, height)
 
 
 def caption_rows(caption: tuple[str, ...], width: float) -> list[tuple[str, float]]:

@@ -50,7 +50,7 @@ class Arrow:
 
     ``lines`` with ``width`` and ``height`` are its label, placed at ``label_center``; no lines, no label (0 by 0).
     ``path`` is a chain of cubic Béziers, 3n + 1 points, from the border of the tail to the border of the head, where the arrowhead
-    points. ``style`` is "solid", "cut" (no gradient flows) or "guess".
+    points. ``style`` is "solid", "cut" (no gradient flows) or "guess". ``trails`` are the numbers of the chain-rule paths along it.
     """
 
     key: str
@@ -62,7 +62,7 @@ class Arrow:
     style: str = "solid"
     cut: str = ""
     emphasis: str = "idle"
-    color: int | None = None
+    trails: tuple[int, ...] = ()
     hover: tuple[str, ...] = ()
     label_center: Point | None = None
     path: tuple[Point, ...] = ()
@@ -81,6 +81,20 @@ class Group:
 
 
 @dataclass(frozen=True)
+class Trail:
+    """What the legend says of a path that arrows are coloured for, and what it brings; without a ``letter``, of all paths together."""
+
+    letter: str
+    words: str
+    brings: str = ""
+
+    @property
+    def said(self) -> str:
+        """Both as one text."""
+        return f"{self.words}{' ' if self.brings.startswith('=') else ': '}{self.brings}" if self.brings else self.words
+
+
+@dataclass(frozen=True)
 class Scene:
     """A whole picture. ``direction`` is "LR" or "TB"; ``notes`` are printed below it; ``alt`` describes it in a sentence."""
 
@@ -92,6 +106,7 @@ class Scene:
     alt: str = ""
     notes: tuple[str, ...] = ()
     legend: tuple[str, ...] = ()
+    trails: tuple[Trail, ...] = ()
     size: Point | None = None
     engine: str = ""
 
@@ -133,7 +148,8 @@ class Step:
 class Film:
     """A placed scene and the steps that restyle it; nothing ever moves.
 
-    ``opening`` are the changes that make the blank picture before the first step. ``speed`` scales all times.
+    ``opening`` are the changes that make the blank picture before the first step. ``speed`` scales all times. ``size`` is that of a
+    frame, in pixels.
     """
 
     stage: Scene
@@ -141,6 +157,7 @@ class Film:
     opening: tuple[Change, ...] = ()
     title: str = ""
     speed: float = 1.0
+    size: tuple[int, int] = (1280, 720)
 
     def seconds(self, index: int) -> float:
         """How long step ``index`` stays on screen."""

@@ -27,6 +27,11 @@ class Theme:
     def __getitem__(self, role: str) -> str:
         return self.colors[role]
 
+    @property
+    def dark(self) -> bool:
+        """Whether the paper is dark, so that a picture cannot do without it."""
+        return int(self["paper"][1:3], 16) < 128
+
 
 LIGHT = {
     "paper": "#FFFFFF",

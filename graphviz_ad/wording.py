@@ -37,7 +37,10 @@ CUT_MARKS = {
     "inference": "✂ inference_mode",
     "non-differentiable": "✂ no derivative",
     "shape-only": "✂ only its shape",
+    "none-gradient": "✂ None returned",
 }
+OVERWRITTEN = {"inplace_view": "✂ written over"}  # nothing is lost there: the gradient goes past it
+NOTES = {"none-gradient": "backward returned None", "inner": "inside a Function"}
 FORMULA_ROOM, NAME_ROOM, LABEL_ROOM, OPERAND_ROOM, NUMBERS_ROOM, SUM_ROOM = 26, 34, 30, 12, 64, 16  # characters
 MOST_RULES = 60  # nodes of a picture in which edges without numbers say how they pass the gradient on
 
@@ -152,7 +155,8 @@ class Wording:
 
     def operands(self, node: Node) -> dict[str, str]:
         """Letter of the rule -> name of the operand."""
-        return dict(zip(LETTERS, (self.operand_name(edge) for edge in self.graph.in_edges(node.key)), strict=False))
+        read = [edge for edge in self.graph.in_edges(node.key) if edge.cut != "inner" or node.cut == "inner"]  # what ran inside a Function is no operand of it
+        return dict(zip(LETTERS, map(self.operand_name, read), strict=False))
 
     def numbers(self, node: Node) -> dict[str, str] | None:
         """Letter of the rule -> value of the operand; None where one is unknown or too big to write."""
@@ -298,6 +302,8 @@ class Wording:
             found += [Line("upstream", self._seed_text(seed)) for seed in seeds[:1] if not is_one(seed)]
             if node.cut == "unreached" and node.kind != "data":
                 found.append(Line("note", "no path to an output" if not self.graph.out_edges(node.key) else "no gradient reaches it"))
+            if node.cut in NOTES:
+                found.append(Line("note", NOTES[node.cut]))
             if node.requires_grad and self.kink(node):
                 found.append(Line("tie", self.kink(node)))
         return found
@@ -387,8 +393,8 @@ class Wording:
 
     def arrow_lines(self, edge: Edge) -> list[Line]:
         """Everything on an arrow."""
-        if edge.cut in CUT_MARKS:
-            return [Line("cut", CUT_MARKS[edge.cut])]
+        if edge.cut in {**CUT_MARKS, **OVERWRITTEN}:
+            return [Line("cut", CUT_MARKS.get(edge.cut) or OVERWRITTEN[edge.cut])]
         found = [Line("note", crossing(self.graph, edge))] if crossing(self.graph, edge) else []
         if self.options.local and self.local(edge):
             found.append(Line("local", self.local(edge)))

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules import module as module_internals
 
+from graphviz_ad.capture_check import verify
 from graphviz_ad.graph import Graph, Node
 
 F64 = torch.float64
@@ -111,7 +112,7 @@ def wrong_sums(graph: Graph, rtol: float = 1e-12) -> list[str]:
 
 
 def assert_sound(graph: Graph, rtol: float = 1e-12) -> None:
-    """What holds for every graph, whole or in detail: keys, order, sums, and that nothing went wrong on the way."""
+    """What holds for every graph, whole or in detail: keys, order, sums, links to autograd, and that nothing went wrong on the way."""
     for view in (graph, graph.detail or graph):
         assert [node.key for node in view.node_list] == [f"n{i}" for i in range(len(view.node_list))]
         place = {node.key: i for i, node in enumerate(view.node_list)}
@@ -119,6 +120,7 @@ def assert_sound(graph: Graph, rtol: float = 1e-12) -> None:
         assert len({edge.key for edge in view.edges}) == len(view.edges)
         assert wrong_sums(view, rtol) == []
         assert any(node.is_output for node in view.node_list)
+    assert verify(graph).wrong == ()
     assert not [notice for notice in graph.notices if "could not be recorded" in notice]
 
 

@@ -61,7 +61,7 @@ def scene() -> Scene:
         arrow(b, c, "∂c/∂b = 1", "← 2"),
         arrow(b, d, "∂d/∂b = 1", "← 3"),
         arrow(one, d, style="cut"),
-        arrow(c, e, "∂e/∂c = 2", "← 2", color=0),
+        arrow(c, e, "∂e/∂c = 2", "← 2", trails=(0,)),
         arrow(d, e, "∂e/∂d = 3", "← 3", style="guess"),
     )
     groups = (Group("g", "inner", ("c", "d"), corner=(320, 60), size=(200, 350)),)

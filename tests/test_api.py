@@ -40,12 +40,23 @@ LOOKS_RIGHT: dict[str, Callable[[Path], bool]] = {
     ".svg": is_svg,
     ".png": is_image,
     ".gif": is_image,
+    ".webp": is_image,
+    ".mp4": lambda path: path.read_bytes()[4:8] == b"ftyp",
+    ".webm": lambda path: path.read_bytes()[:4] == b"\x1a\x45\xdf\xa3",
     ".pdf": lambda path: path.read_bytes().startswith(b"%PDF-") and path.read_bytes().rstrip().endswith(b"%%EOF"),
     ".dot": lambda path: re.search(r"^digraph\b.*\{.*\}\s*$", path.read_text("utf-8"), re.DOTALL | re.MULTILINE) is not None,
     ".gv": lambda path: path.read_text("utf-8").rstrip().endswith("}"),
     ".html": lambda path: path.read_text("utf-8").lower().startswith("<!doctype html>"),
     ".json": lambda path: isinstance(json.loads(path.read_text("utf-8")), dict),
     ".graphml": lambda path: ElementTree.parse(path).getroot().tag.endswith("graphml"),
+    ".tikz": lambda path: r"\begin{tikzpicture}" in path.read_text("ascii"),
+    ".pgf": lambda path: r"\begin{pgfpicture}" in path.read_text("ascii"),
+    ".tex": lambda path: r"\gadfilm" in path.read_text("ascii"),
+    ".pptx": lambda path: path.read_bytes().startswith(b"PK"),
+    ".reveal.html": lambda path: path.read_text("ascii").startswith("<section>"),
+    ".qmd": lambda path: ":::" in path.read_text("utf-8"),
+    ".txt": lambda path: "step 1/" in path.read_text("utf-8"),
+    ".md": lambda path: "\n1. " in path.read_text("utf-8"),
 }
 
 
@@ -64,7 +75,8 @@ def test_a_picture_is_written_as_its_suffix_says(suffix: str, tmp_path: Path) ->
 def test_a_film_is_written_as_its_suffix_says(suffix: str, tmp_path: Path) -> None:
     path = film("square").save(tmp_path / f"f{suffix}")
     assert LOOKS_RIGHT[suffix](path)
-    assert [file.name for file in tmp_path.iterdir()] == [path.name]
+    beside = {".tex": {"f.pdf"}, ".qmd": {"f-film.svg", "f-film.png"}}.get(suffix, set())
+    assert {file.name for file in tmp_path.iterdir()} == {path.name} | beside
 
 
 def test_a_suffix_may_be_in_capitals(tmp_path: Path) -> None:
@@ -99,7 +111,7 @@ def folder(path: Path) -> Path:
 REFUSALS: dict[str, tuple[Callable[[Path], Any], type[Exception], str]] = {
     "unknown suffix": (lambda p: picture("square").save(p / "x.jpeg"), UnknownNameError, r"no still format named '\.jpeg'.*Choose from: .*\.svg"),
     "no suffix": (lambda p: picture("square").save(p / "x"), UnknownNameError, r"no still format named ''"),
-    "a film as svg": (lambda p: film("square").save(p / "x.svg"), UnknownNameError, r"no film format named '\.svg'"),
+    "a film as dot": (lambda p: film("square").save(p / "x.dot"), UnknownNameError, r"no film format named '\.dot'"),
     "a still as gif": (lambda p: picture("square").save(p / "x.gif"), UnknownNameError, r"no still format named '\.gif'"),
     "unknown theme": (lambda p: graph("square").plot(theme="drak").save(p / "x.svg"), UnknownNameError, r"no theme named 'drak'; did you mean 'dark'\?"),
     "unknown layout": (lambda p: graph("square").plot(layout="neato").save(p / "x.svg"), UnknownNameError, r"no layout named 'neato'"),
@@ -166,8 +178,8 @@ def test_options_choose_what_is_written() -> None:
 
 def test_colouring_a_leaf_gives_each_path_a_number() -> None:
     arrows = graph("colah").plot(wrt="b", layout="layered").scene.arrows
-    assert {arrow.color for arrow in arrows} == {None, 0, 1}
-    assert {arrow.color for arrow in graph("colah").plot(wrt="a", layout="layered").scene.arrows} == {None, 0}
+    assert {arrow.trails for arrow in arrows} == {(), (0,), (1,)}
+    assert {arrow.trails for arrow in graph("colah").plot(wrt="a", layout="layered").scene.arrows} == {(), (0,)}
 
 
 def test_a_drawing_goes_across_or_down() -> None:
@@ -254,7 +266,7 @@ def test_make_dot_gives_source_without_running_a_backward_pass() -> None:
 def test_reports_print_as_a_table() -> None:
     report = graph("seed").check()
     assert report.ok
-    assert str(report).splitlines()[0].split() == ["node", "largest", "difference", "agrees"]
+    assert str(report).splitlines()[0].startswith("node")
     assert len(str(report).splitlines()) == len(report.rows) + 1
     ten = gad.Snapshot((), "float64", np.asarray(10.0))
     nodes = [replace(node, ports=(replace(node.ports[0], grad=ten),)) if node.name == "b" else node for node in graph("colah").node_list]

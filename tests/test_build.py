@@ -106,7 +106,10 @@ def test_the_legend_explains_each_role_that_is_present_and_no_other(name: str) -
     scene = build_scene(Wording(graph(name)))
     roles = {line.role.partition(":")[0] for part in (*scene.boxes, *scene.arrows) for line in part.lines}
     summed = {"broadcast"} if any("Σ" in line.text for arrow in scene.arrows for line in arrow.lines) else set()
-    assert set(scene.legend) == roles & {"value", "gradient", "local", "contribution", "upstream", "cut"} | summed
+    derivatives = [line.text.startswith(("∂", "local ")) for arrow in scene.arrows for line in arrow.lines if line.role == "local"]
+    rules = {"rule"} if not all(derivatives) else set()
+    known = {"value", "gradient", "local", "contribution", "upstream", "cut", "tie"} - (set() if any(derivatives) else {"local"})
+    assert set(scene.legend) == roles & known | summed | rules
 
 
 def test_a_picture_of_many_boxes_has_no_legend() -> None:

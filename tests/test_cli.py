@@ -104,6 +104,45 @@ def test_a_film_goes_to_standard_output(capsysbinary: pytest.CaptureFixture[byte
     assert capsysbinary.readouterr().out.startswith(b"GIF89a")
 
 
+def test_an_explanation_is_text_on_standard_output(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["explain", SEED, "x1=1.5", "x2=0.5", "--wrt", "x2"]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("∂f/∂x2: the sum over 3 paths\n")
+    assert "A + B + C = 0.176162 − 0.059613 + 1.5 = 1.616549" in out
+    assert main(["explain", SEED, "x1=1.5", "x2=0.5"]) == 0
+    both = capsys.readouterr().out
+    assert both.count("The paths are added") == 2
+    assert out in both
+
+
+@pytest.mark.parametrize(
+    ("suffix", "start"), [("txt", "∂f/∂x2".encode()), ("tex", b"\\documentclass"), ("html", b"<!doctype"), ("svg", b"<?xml"), ("png", b"\x89PNG")]
+)
+def test_an_explanation_goes_to_the_file_that_was_named(suffix: str, start: bytes, lesson: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    del lesson
+    assert main(["explain", SEED, "x1=1.5", "x2=0.5", "--wrt", "x2", "-o", f"why.{suffix}"]) == 0
+    assert Path(f"why.{suffix}").read_bytes().startswith(start)
+    assert capsys.readouterr() == ("", f"wrote why.{suffix} ({Path(f'why.{suffix}').stat().st_size / 1000:.0f} kB)\n")
+
+
+def test_an_explanation_of_a_result_on_the_way_and_in_another_format(capsysbinary: pytest.CaptureFixture[bytes]) -> None:
+    arguments = ["explain", "c=a+b; d=b+1; e=c*d", "a=2", "b=1", "--wrt", "b"]
+    assert main([*arguments, "--of", "d"]) == 0
+    assert "∂d/∂b = 1\n".encode() in capsysbinary.readouterr().out
+    assert main([*arguments, "--format", "tex"]) == 0
+    assert rb"\frac{\partial e}{\partial b} &= A + B = 2 + 3 = 5" in capsysbinary.readouterr().out
+    assert main([*arguments, "--format", "svg", "--theme", "dark"]) == 0
+    assert b"#111318" in capsysbinary.readouterr().out
+
+
+def test_an_explanation_that_disagrees_is_an_exit_code(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    from graphviz_ad import explanation
+
+    monkeypatch.setattr(explanation, "compared", lambda *_: explanation.Check("paths", 1.0, False))
+    assert main(["explain", "x*x", "x=3"]) == 1
+    assert "DIFFERS from autograd's gradient" in capsys.readouterr().err
+
+
 def test_a_check_prints_a_table(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", SEED, "x1=1.5", "x2=0.5"]) == 0
     out = capsys.readouterr().out
@@ -112,9 +151,9 @@ def test_a_check_prints_a_table(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_check_that_fails_is_an_exit_code(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    from graphviz_ad import chain_rule
+    from graphviz_ad import gradient_check
 
-    monkeypatch.setattr(chain_rule, "check", lambda graph: chain_rule.Report((chain_rule.Row("n0", "x", 1.0, False),)))
+    monkeypatch.setattr(gradient_check, "check", lambda graph, **_: gradient_check.Report((gradient_check.Row("n0", "x", 1.0, False),)))
     assert main(["check", "x*x", "x=3"]) == 1
     assert "NO" in capsys.readouterr().out
 
@@ -143,13 +182,16 @@ WRONG = {
     "unknown option": (["plot", "x*x", "x=3", "-o", "f.svg", "--colour", "red"], "--colour"),
     "unknown suffix": (["plot", "x*x", "x=3", "-o", "f.jpeg"], "no still format named '.jpeg'"),
     "no suffix": (["plot", "x*x", "x=3", "-o", "f"], "no still format named ''"),
-    "a film as svg": (["animate", "x*x", "x=3", "-o", "f.svg"], "no film format named '.svg'"),
+    "a film as dot": (["animate", "x*x", "x=3", "-o", "f.dot"], "no film format named '.dot'"),
     "unknown format of standard output": (["plot", "x*x", "x=3", "-o", "-", "--format", "bmp"], "no still format named '.bmp'"),
     "unknown theme": (["plot", "x*x", "x=3", "-o", "f.svg", "--theme", "drak"], "did you mean 'dark'?"),
     "unknown layout": (["plot", "x*x", "x=3", "-o", "f.svg", "--layout", "neato"], "no layout named 'neato'"),
     "unknown direction": (["plot", "x*x", "x=3", "-o", "f.svg", "--direction", "RL"], "no direction named 'RL'"),
     "unknown pass": (["animate", "x*x", "x=3", "-o", "f.gif", "--direction", "LR"], "no direction named 'LR'"),
     "unknown leaf": (["plot", "x*x", "x=3", "-o", "f.svg", "--wrt", "y"], "no node named 'y'"),
+    "unknown input to explain": (["explain", "x*x", "x=3", "--wrt", "y"], "no node named 'y'"),
+    "two inputs in one file": (["explain", "x*y", "x=3", "y=1", "-o", "f.tex"], "name its input with --wrt: x, y"),
+    "an explanation as a film": (["explain", "x*x", "x=3", "-o", "f.gif"], "no format of an explanation named '.gif'"),
     "speed 0": (["animate", "x*x", "x=3", "-o", "f.gif", "--speed", "0"], "0 is not a speed"),
     "speed nan": (["animate", "x*x", "x=3", "-o", "f.gif", "--speed", "nan"], "nan is not a speed"),
     "speed of words": (["animate", "x*x", "x=3", "-o", "f.gif", "--speed", "fast"], "--speed"),

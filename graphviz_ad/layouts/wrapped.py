@@ -241,7 +241,8 @@ def _split(path: Path, u: float) -> tuple[Path, Path]:
                 middle = (low + high) / 2
                 low, high = (middle, high) if _at(segment, middle)[0] < u else (low, middle)
             before, after = _halves(segment, high)
-            return (*path[: 3 * number], *before), (*after, *path[3 * number + 4 :])
+            v = before[3][1]  # straight ahead across the cut, so that the way to the next row begins and ends without a kink
+            return (*path[: 3 * number], *before[:2], (before[2][0], v), before[3]), (after[0], (after[1][0], v), *after[2:], *path[3 * number + 4 :])
     raise ValueError("the path does not get there")
 
 

@@ -154,7 +154,7 @@ def chroma(block: NDArray[np.int32]) -> NDArray[np.uint8]:
     """Blue and red difference, 16 to 240, of blocks of four pixels."""
     four = block[0::2, 0::2] + block[0::2, 1::2] + block[1::2, 0::2] + block[1::2, 1::2]
     red, green, blue = four[..., 0], four[..., 1], four[..., 2]
-    middle = (257 << 17)  # 128, and half a step to round
+    middle = 257 << 17  # 128, and half a step to round
     result = np.stack([28784 * blue - 6596 * red - 22188 * green, 28784 * red - 26145 * green - 2639 * blue]) + middle >> 18
     return result.astype(np.uint8)
 

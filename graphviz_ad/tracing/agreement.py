@@ -34,7 +34,7 @@ def verified(edge: Edge, head: Node) -> Edge:
     wide = np.complex128 if any(map(np.iscomplexobj, (local, upstream, grad))) else np.float64
     with np.errstate(all="ignore"):
         product = summed_to(np.asarray(local, wide) * np.asarray(upstream, wide), grad.shape)
-        close = product is not None and np.allclose(product, np.asarray(grad, wide), rtol=tolerance(grad), atol=1e-12, equal_nan=True)
+        close = product is not None and np.allclose(product, np.asarray(grad, wide), rtol=tolerance(edge.grad.dtype), atol=1e-12, equal_nan=True)
     return edge if close else replace(edge, local=None)
 
 
@@ -50,9 +50,12 @@ def _agree(product: float, grad: float) -> bool:
     return math.isclose(product, grad, rel_tol=1e-9, abs_tol=1e-12) or (math.isnan(product) and math.isnan(grad))
 
 
-def tolerance(array: Any) -> float:
-    """How far a product may be off in the precision of an array."""
-    return {2: 2e-2, 4: 1e-4}.get(array.dtype.itemsize, 1e-9)
+LOW = {"float16": 2e-2, "bfloat16": 2e-2, "complex32": 2e-2, "float32": 1e-4, "complex64": 1e-4}
+
+
+def tolerance(dtype: str) -> float:
+    """How far a product may be off in a precision."""
+    return 0.2 if dtype.startswith("float8") else LOW.get(dtype, 1e-9)
 
 
 def summed_to(array: Any, shape: tuple[int, ...]) -> Any:

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from graphviz_ad.autograd_names import DIFFER, verdict
 from graphviz_ad.ops import OPERATORS, REFLECTED, written_name
 from graphviz_ad.tracing.autograd_graph import elementwise
 from graphviz_ad.tracing.records import Operation, Use
@@ -101,7 +102,7 @@ def operation_name(operation: Operation) -> str | None:
         return written
     if operation.op == "_local_scalar_dense":  # also where a tensor is given for a number, as in zeros(n)
         return written if written in NUMBER_OF_TENSOR else "item"
-    if written is None or operation.mutates or written == op:
+    if written is None or operation.mutates or written == op or verdict(written, operation.op) == DIFFER:  # such as the unsqueeze in conv1d
         return op
     return written if (written, op) in SAME_THING or not (elementwise(written) or elementwise(op)) else op
 

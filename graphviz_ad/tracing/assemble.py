@@ -65,6 +65,22 @@ class Assembly:
 
     def graph(self, name: str, notices: Iterable[str]) -> Graph:
         """The finished Graph."""
+        nodes, edges = self._parts()
+        if not all(edge.tail for edge in edges):  # something was made, in the order of values, after what reads it
+            self.units.put_operands_first()
+            nodes, edges = self._parts()
+        graph = Graph(
+            tuple(nodes),
+            tuple(edges),
+            name,
+            (*notices, *self._unexplained(), *self._changed_inside()),
+            has_gradients=self.result.problem is None,
+            memory=self._memory(nodes),
+        )
+        return with_none_gradients_said(with_hooks_said(graph))
+
+    def _parts(self) -> tuple[list[Node], list[Edge]]:
+        self._odd.clear()
         nodes: list[Node] = []
         edges: list[Edge] = []
         for unit in self.units.all:
@@ -78,15 +94,7 @@ class Assembly:
                 if known.local is None and edge.local is not None and disagrees(edge, node):
                     self._odd.append(node)
                     nodes[-1] = replace(node, settings=(*node.settings, ("hook", "changed what flows back, or rounding did")))
-        graph = Graph(
-            tuple(nodes),
-            tuple(edges),
-            name,
-            (*notices, *self._unexplained(), *self._changed_inside()),
-            has_gradients=self.result.problem is None,
-            memory=self._memory(nodes),
-        )
-        return with_none_gradients_said(with_hooks_said(graph))
+        return nodes, edges
 
     def _unexplained(self) -> list[str]:
         count, finished = self.units.unexplained, not self.tape.operations
@@ -183,7 +191,10 @@ class Assembly:
 
     def _unreached_names(self, unit: Unit) -> tuple[str, ...]:
         """The autograd node of an operation that leads to no output; nobody walked there, but somebody read its result."""
-        edges = [value.edge for value in unit.values.values() if value.edge is not None and unit.function is None]
+        if unit.function is not None:
+            return ()
+        writes = unit.operation is not None and unit.operation.mutates  # the node of a view that was written to only makes the view anew
+        edges = [value.edge for value in unit.values.values() if value.edge is not None and not (writes and value.is_view)]
         return tuple(dict.fromkeys(node_name(self.tape.nodes[edge[0]]) for edge in edges if edge[0] not in self.autograd.index))[:1]
 
     def _call(self, unit: Unit) -> int | None:
@@ -336,8 +347,14 @@ class Assembly:
         grad = grads[slot] if slot < len(grads) else None
         local = locals_[slot] if slot < len(locals_) else None
         tail = tail or self.units.of_node[link[0]]
-        cut = NONE_GRADIENT if grad is None and unit.autograd in self.result.edge_grads and not self.result.partial else None
+        cut = self._why_none(unit.autograd) if grad is None else None
         return Edge(tail.key, unit.key, position, self.units.port_of_edge.get(link, link[1]), local, grad, cut, match)
+
+    def _why_none(self, i: int) -> str | None:
+        """Why an autograd node that ran sent nothing to an operand; torch runs one even if nothing arrives there."""
+        if i not in self.result.edge_grads or self.result.partial:
+            return None
+        return NONE_GRADIENT if any(grad is not None for grad in self.result.node_grads.get(i, ())) else "unreached"
 
     def _plain_edge(self, unit: Unit, use: Use, position: int) -> Edge | None:
         """An edge along which autograd sends nothing, with the reason."""

@@ -164,6 +164,9 @@ def run(
     bare = [(-1 - i, tensor) for i, tensor in enumerate(outputs) if tensor.grad_fn is None and id(tensor) not in known]
     tensors += [tensor for _, tensor in bare]
     with watching(graph, result, keeper, pointwise):
+        if not tensors:  # nothing that gradients could be added to
+            torch.autograd.backward(list(outputs), list(seeds), retain_graph=retain)
+            return result
         grads = torch.autograd.grad(list(outputs), tensors, list(seeds), retain_graph=retain, allow_unused=True)
     for (i, _), grad in zip(leaves + bare, grads, strict=True):
         result.leaf_grads[i] = keeper.gradient(grad)

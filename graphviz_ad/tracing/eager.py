@@ -133,7 +133,8 @@ def finish(
     autograd = walk(())
     try:
         outputs = differentiable_outputs(returned.pop(), name)
-        seeds = upstream_gradients([tensor for _, tensor in outputs], grad_outputs)
+        wanted = tape.capture.gradients != "none" or grad_outputs is not None
+        seeds: list[Any] = upstream_gradients([tensor for _, tensor in outputs], grad_outputs) if wanted else [None] * len(outputs)
         with at_rest():
             autograd = walk([tensor.grad_fn for _, tensor in outputs], limit=safe_depth() if retain else None)
             result = backward(tape, autograd, [tensor for _, tensor in outputs], seeds, retain=retain)
@@ -154,6 +155,8 @@ def backward(tape: Tape, autograd: AutogradGraph, outputs: Sequence[Tensor], see
     if tape.capture.gradients == "none":
         return BackwardPass(problem="gradients were not asked for")
     elementwise = [is_pointwise(name) for name in autograd.names]
+    if is_reentrant(autograd) and retain:
+        return BackwardPass(problem="a checkpoint with use_reentrant=True runs a backward pass of its own, which would add to your .grad")
     if is_reentrant(autograd):
         return run_accumulating(autograd, outputs, seeds, tape.keeper, elementwise.__getitem__, tape.leaves(), retain=retain)
     try:

@@ -215,6 +215,7 @@ class Tape:
             for tensor in target if isinstance(target, (list, tuple)) else (target,):
                 if isinstance(tensor, Tensor):
                     written.append(tensor)
+                    self.keeper.was_written(tensor)
                     results.append(self._result(tensor, operation, len(results)))
                     self._storages[_storage(tensor)] = results[-1]
         if not schema.in_place:

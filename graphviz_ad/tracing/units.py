@@ -6,14 +6,15 @@ an autograd node that no recorded operation explains.
 
 from __future__ import annotations
 
+import heapq
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from graphviz_ad.snapshot import Snapshot
 from graphviz_ad.tracing.as_written import Operand, operands
 from graphviz_ad.tracing.autograd_graph import AutogradGraph, stem
-from graphviz_ad.tracing.records import Operation, Use, Value
+from graphviz_ad.tracing.records import Edge, Operation, Use, Value
 from graphviz_ad.tracing.tape import Tape
 from graphviz_ad.tracing.trackable import label_of
 
@@ -121,7 +122,7 @@ class Units:
             if value.number < function.operation.clock or value.object_id in operation.place.arguments:  # not made inside unseen, as by numpy
                 known.add(value.number)
                 function.operands.append(use)
-        unit = Unit(_order(operation), "op", operation, None, operands(operation), function=function)
+        unit = Unit(_order(operation, inside=True), "op", operation, None, operands(operation), function=function)
         self.all.append(unit)
         for port, number in enumerate(operation.results):
             unit.values[port] = self.tape.values[number]
@@ -169,10 +170,9 @@ class Units:
             self.of_node[i] = unit
             self.port_of_edge[i, 0] = next((port for port, held in unit.values.items() if held is value), 0)
         index = self.autograd.index
-        for value in self.tape.values:
-            edge = value.edge
-            if edge is not None and edge[0] in index:
-                self._link_value(value, index[edge[0]], edge[1])
+        found = [(value.edge, value) for value in self.tape.values if value.edge is not None and value.edge[0] in index]
+        for edge, value in sorted(found, key=_output_number):
+            self._link_value(value, index[edge[0]], edge[1])
 
     def _link_value(self, value: Value, i: int, number: int) -> None:
         unit = self.of_value.get(value.number)
@@ -263,6 +263,39 @@ class Units:
                     unit.values.setdefault(value.edge[1], value)
                     self.of_value.setdefault(value.number, unit)
 
+    def put_operands_first(self) -> None:
+        """Every unit after all that it reads, otherwise as they stand."""
+        place = {id(unit): i for i, unit in enumerate(self.all)}
+        needs = [sorted({place[id(unit)] for unit in self._read_by(reader)} - {i}) for i, reader in enumerate(self.all)]
+        readers: list[list[int]] = [[] for _ in self.all]
+        for i, operands_of in enumerate(needs):
+            for operand in operands_of:
+                readers[operand].append(i)
+        waiting = [len(operands_of) for operands_of in needs]
+        ready = [i for i, count in enumerate(waiting) if not count]
+        order: list[Unit] = []
+        while ready:
+            i = heapq.heappop(ready)
+            order.append(self.all[i])
+            for reader in readers[i]:
+                waiting[reader] -= 1
+                if not waiting[reader]:
+                    heapq.heappush(ready, reader)
+        self.all = order
+        for unit in order:
+            unit.key = ""
+
+    def _read_by(self, unit: Unit) -> Iterator[Unit]:
+        yield from (self.of_node[link[0]] for link in self.links(unit) if link is not None)
+        numbers = [operand[1] for operand in unit.operands if type(operand) is tuple]
+        for number in numbers:
+            inner = self.inner_of_value.get(number)
+            source = inner if inner is not None and inner.function is unit.function and unit.function is not None else self.of_value.get(number)
+            if source is not None and source is not unit.function:
+                yield source
+        if unit.label is not None:
+            yield from (inner for value in unit.values.values() if (inner := self.inner_of_value.get(value.number)) is not None and inner.function is unit)
+
     # --- which operand is which autograd edge
 
     def links(self, unit: Unit) -> tuple[tuple[int, int] | None, ...]:
@@ -297,13 +330,21 @@ class Units:
         return None
 
 
+def _output_number(found: tuple[Edge, Value]) -> int:
+    """First results first: compiled TorchScript gives its node to what it keeps for itself, too, but after what it returns."""
+    return found[0][1]
+
+
 def _counts_steps(operation: Operation) -> bool:
     """Whether an optimizer asks here how often it has been called: bookkeeping, in a call of its own."""
     return operation.place.step is not None and operation.op == "_local_scalar_dense"
 
 
-def _order(operation: Operation) -> tuple[int, int]:
-    return (operation.results[0], 0) if operation.results else (max(operation.clock - 1, *(use[1] for use in operation.uses), 0), 1)
+def _order(operation: Operation, *, inside: bool = False) -> tuple[int, int]:
+    """What makes a value stands where that value does; what only reads stands behind what it reads, a Function behind what runs inside it."""
+    if operation.results:
+        return (operation.results[0], 0)
+    return (max(operation.clock - 1, *(use[1] for use in operation.uses), 0), 1 if inside else 3)
 
 
 def _same_call_of_function(last: Operation, now: Operation) -> bool:

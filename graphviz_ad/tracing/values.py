@@ -91,7 +91,7 @@ def statistics(tensor: Tensor) -> Stats | None:
     plain = tensor.detach()
     if plain.is_complex():
         return None
-    plain = plain.clone() if plain._is_zerotensor() else plain
+    plain = plain.clone() if plain._is_zerotensor() else plain.resolve_neg()
     if plain.dtype in (torch.float16, *WIDER):
         plain = plain.float()
     if plain.device.type == "cpu" and plain.dtype in (torch.float32, torch.float64):
@@ -168,6 +168,10 @@ class Keeper:
         """What is kept of a gradient; None for none."""
         level = self.capture.gradients
         return None if tensor is None or level == "none" else self._keep(tensor, level, same)
+
+    def was_written(self, tensor: Tensor) -> None:
+        """Look at a tensor anew next time: torch counts a write as a new version only after the operation has run."""
+        self._known.pop(id(tensor), None)
 
     def forget(self) -> None:
         """Look at every tensor anew next time, since what one holds has changed without its version, as by another process."""

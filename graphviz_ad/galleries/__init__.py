@@ -1,0 +1,1 @@
+"""The programs of the gallery, written as a user writes; see `graphviz_ad.gallery`."""

@@ -1,0 +1,94 @@
+"""Worked examples by name: ``gad.gallery.colah()`` has torch run one, and gives its picture, its film, its expected numbers and its lesson.
+
+>>> import graphviz_ad as gad
+>>> gad.gallery.colah.lesson
+'b reaches e along two paths. Its gradient is the sum over both: 2 through c, 3 through d, together 5.'
+>>> len(gad.gallery.entries("misconceptions"))
+20
+
+Nothing is run, and torch is not imported, until an entry is called.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from graphviz_ad.errors import SaveError, UnknownNameError
+
+if TYPE_CHECKING:
+    from graphviz_ad.examples import Entry
+
+CHAPTERS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "classics": ("circuits", "vectors", "networks"),
+        "misconceptions": ("beliefs", "stops", "marks"),
+        "errors": ("errors",),
+        "pairs": ("pairs",),
+    }
+)
+
+
+@cache
+def _by_name() -> Mapping[str, Entry]:
+    """Every entry, in the order of the chapters and of their text."""
+    from graphviz_ad.examples import Entry
+
+    found: dict[str, Entry] = {}
+    for modules in CHAPTERS.values():
+        for module in modules:
+            entries_of = vars(import_module(f"graphviz_ad.galleries.{module}"))
+            found |= {name: thing for name, thing in entries_of.items() if isinstance(thing, Entry)}
+    return MappingProxyType(found)
+
+
+def entries(chapter: str | None = None) -> tuple[Entry, ...]:
+    """All entries, or those of a chapter: classics, misconceptions, errors or pairs (the same program without and with one word)."""
+    if chapter is not None and chapter not in CHAPTERS:
+        raise UnknownNameError("chapter of the gallery", chapter, CHAPTERS)
+    return tuple(entry for entry in _by_name().values() if chapter in (None, entry.chapter))
+
+
+def chosen(names: Iterable[str]) -> tuple[Entry, ...]:
+    """The entries of these names, which may also be those of chapters; all where none is given."""
+    found: dict[str, Entry] = {}
+    wanted = list(names)
+    for name in wanted:
+        if name not in CHAPTERS and name not in _by_name():
+            raise UnknownNameError("entry of the gallery", name, [*CHAPTERS, *_by_name()])
+        found |= {entry.name: entry for entry in (entries(name) if name in CHAPTERS else (_by_name()[name],))}
+    return tuple(found.values()) if wanted else entries()
+
+
+def build(folder: str | Path, names: Iterable[str] = (), *, suffix: str = ".svg", **options: Any) -> tuple[Path, ...]:
+    """Run entries and write each into the folder, pictures or, where the suffix is that of a film, films; with an ``index.html`` of them all.
+
+    ``options`` are those of `Example.plot`, such as ``theme``, or of `graphviz_ad.animate`.
+    """
+    from graphviz_ad.gallery_page import page
+    from graphviz_ad.save_file import write
+
+    found = chosen(names)
+    place = Path(folder)
+    try:
+        place.mkdir(exist_ok=True)
+    except OSError as error:
+        raise SaveError(f"cannot make the folder {str(place)!r}: {error.strerror or error}") from error
+    written = [entry().save(place / f"{entry.name}{suffix}", **options) for entry in found]
+    return (*written, write(place / "index.html", page(found, suffix).encode()))
+
+
+def __getattr__(name: str) -> Entry:
+    """An entry by its name."""
+    if name.startswith("_") or name not in _by_name():
+        raise AttributeError(str(UnknownNameError("entry of the gallery", name, _by_name())) if not name.startswith("_") else name)
+    return _by_name()[name]
+
+
+def __dir__() -> list[str]:
+    """What a notebook offers after "gad.gallery."."""
+    return [*_by_name(), "build", "chosen", "entries"]

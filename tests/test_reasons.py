@@ -1,0 +1,350 @@
+"""Why a gradient is what it is, or None, is answered from the node: with the place in the program, and what to do."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from programs import leaf
+from small_programs import graph
+from test_autograd_rows_custom import Nested, Refusing
+from torch import Tensor, nn
+
+import graphviz_ad as gad
+from graphviz_ad.cli import main
+from graphviz_ad.cuts import REASONS
+from graphviz_ad.errors import UnknownNameError
+from graphviz_ad.graph import Edge, Graph
+from graphviz_ad.scene import Line
+from graphviz_ad.wording import Wording
+
+HERE = r"test_reasons\.py:\d+"
+
+
+def line_of(function: Callable[..., Any], words: str) -> int:
+    """Where a statement stands in this file."""
+    first = function.__code__.co_firstlineno
+    source = Path(__file__).read_text("utf-8").splitlines()
+    return next(n for n, line in enumerate(source[first:], first + 1) if words in line)
+
+
+# --- each kind of cut, as a program makes it: the sentence at the cut, and the one at what lies before it
+
+
+def detached(x: Tensor, w: Tensor) -> Tensor:
+    y = x * 2
+    z = y.detach()
+    return (z * w).sum()
+
+
+def through_data(x: Tensor, w: Tensor) -> Tensor:
+    y = x * 2
+    z = y.data
+    return (z * w).sum()
+
+
+def without_grad(x: Tensor, w: Tensor) -> Tensor:
+    y = x * 2
+    with torch.no_grad():
+        z = torch.sin(y)
+    return (z * w).sum()
+
+
+def under_inference(x: Tensor, w: Tensor) -> Tensor:
+    y = x * 2
+    with torch.inference_mode():
+        z = torch.sin(y)
+    return (z.clone() * w).sum()
+
+
+def chosen(x: Tensor, w: Tensor) -> Tensor:
+    y = x * 2
+    z = y.argmax()
+    return (z * w).sum()
+
+
+def shaped(x: Tensor, w: Tensor) -> Tensor:
+    y = x * 2
+    z = torch.ones_like(y)
+    return (z * w).sum()
+
+
+def left_over(x: Tensor, w: Tensor) -> Tensor:
+    y = x * 2
+    z = torch.exp(y)
+    del z
+    return w.sum()
+
+
+CUTS: list[tuple[Callable[..., Tensor], str, str, str, str]] = [
+    (detached, "detach", "z was detached at {place}", "z (detach, {place}) was detached", "Leave out detach()"),
+    (through_data, "detach", "z was detached at {place}", "z (detach, {place}) was detached", "Leave out detach() or .data"),
+    (
+        without_grad,
+        "no_grad",
+        "z was computed under torch.no_grad() at {place}",
+        "z (sin, {place}) was computed under torch.no_grad()",
+        "outside of that block",
+    ),
+    (under_inference, "inference", "z was computed under torch.inference_mode() at {place}", "z (sin, {place}) was computed under", "outside of that block"),
+    (chosen, "non-differentiable", "argmax at {place} has no derivative", "z (argmax, {place}) holds int64", "softmax for argmax"),
+    (shaped, "shape-only", "ones_like at {place} reads only its shape", "z (ones_like, {place}) takes only the shape", "Nothing is missing"),
+    (left_over, "unreached", "(exp, {place}) leads to nothing that the backward pass began at", "Nothing is computed from", "call backward() on that"),
+]
+
+
+@pytest.mark.parametrize(("function", "cut", "before", "there", "remedy"), CUTS, ids=[case[0].__name__ for case in CUTS])
+def test_a_cut_says_where_it_is_and_what_to_do(function: Callable[..., Tensor], cut: str, before: str, there: str, remedy: str) -> None:
+    traced = gad.trace(function, leaf(1, 2), leaf(3, 4))
+    place = f"test_reasons.py:{line_of(function, 'z = ')}"
+    assert traced.find("z").cut == cut
+    for name in ("x", "y"):
+        answer = traced.why(name)
+        assert answer.startswith(f"No gradient arrives at {name}. ")
+        assert before.format(place=place) in answer
+        assert remedy in answer
+        assert cut == "unreached" or f"so nothing flows back to {name} through it" in answer
+    answer = traced.why("z")
+    assert there.format(place=place) in answer
+    assert remedy in answer
+    assert traced.find("w").grad is not None
+    assert traced.why("w").startswith("The gradient of w is [")
+
+
+def test_a_gradient_that_a_function_refused_names_the_function_and_the_operand() -> None:
+    def function(x: Tensor, y: Tensor) -> Tensor:
+        z = y.cos()
+        return Refusing.apply(x.sin(), z)
+
+    traced = gad.trace(function, leaf(1, 2), leaf(3, 4))
+    place = f"test_reasons.py:{line_of(function, 'Refusing.apply')}"
+    for name in ("z", "y"):
+        assert f"Refusing at {place} returned None for its operand 2, so nothing flows back to {name} through it." in traced.why(name)
+    assert [(edge.tail, edge.cut) for edge in traced.edges if edge.cut] == [(traced.find("y").key, "unreached"), (traced.find("z").key, "none-gradient")]
+    assert (traced.find("y").cut, traced.find("z").cut) == ("unreached", "none-gradient")
+
+
+def test_a_part_that_is_written_over_is_said_to_lose_nothing() -> None:
+    def function(x: Tensor) -> Tensor:
+        y = x * 1
+        v = y[0]
+        v.mul_(2)
+        return y.sum()
+
+    traced = gad.trace(function, leaf(1, 2))
+    answer = traced.why("v")
+    assert f"mul_ at test_reasons.py:{line_of(function, 'v.mul_')} wrote over it" in answer
+    assert "Nothing is missing" in answer
+
+
+def test_what_ran_inside_a_function_points_to_the_function() -> None:
+    detail = gad.trace(lambda x: Nested.apply(x), leaf(1, 2)).detail
+    assert detail is not None
+    inner = [node for node in detail.node_list if node.cut == "inner"]
+    assert inner
+    assert all("ran inside a torch.autograd.Function" in detail.why(node.key) for node in inner)
+
+
+def test_data_and_frozen_parameters_say_how_to_want_a_gradient() -> None:
+    network = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2)).double()
+    network[0].requires_grad_(False)
+    traced = gad.trace(network, torch.ones(1, 2, dtype=torch.float64))
+    for name in ("input", "0.weight"):
+        answer = traced.why(name)
+        assert answer == (
+            f"No gradient: {name} does not require grad, as data or a parameter that is frozen. "
+            "Call requires_grad_() on it before the computation if you want its gradient."
+        )
+    assert "(linear) depends on nothing that requires grad" in traced.why(traced.node_list[3].key)
+
+
+def test_an_unused_parameter_is_known_though_it_is_in_no_graph() -> None:
+    class Half(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.used, self.unused = nn.Linear(2, 1), nn.Linear(2, 1)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.used(x).sum()
+
+    traced = gad.trace(Half().double(), torch.ones(1, 2, dtype=torch.float64))
+    for name in ("unused.weight", "unused.bias"):
+        assert traced.why(name).startswith(f"No gradient: no operation read {name} here.")
+    assert traced.why("used.weight").startswith("The gradient of used.weight is [[1, 1]]")
+
+
+def test_whole_numbers_and_constants_have_no_derivatives() -> None:
+    traced = gad.trace(lambda x, n: (x * n * 3).sum(), leaf(1, 2), torch.tensor([1, 2]))
+    assert "n holds int64, and only real and complex numbers have derivatives" in traced.why("n")
+    (three,) = [node for node in traced.node_list if node.value is not None and node.value.shape == () and node.kind == "data"]
+    assert "3 is a number in the program" in traced.why(three.key)
+
+
+def test_data_made_of_what_is_cut_names_the_cut() -> None:
+    def function(x: Tensor) -> Tensor:
+        a = x.detach()
+        b = a * 2
+        return (torch.exp(b) * x).sum()
+
+    traced = gad.trace(function, leaf(1, 2))
+    answer = traced.why("b")
+    assert f"It was computed from what is cut: a was detached at test_reasons.py:{line_of(function, 'a = ')}." in answer
+    assert "Leave out detach()" in answer
+
+
+# --- there is a gradient
+
+
+def test_a_gradient_is_the_sum_of_what_its_uses_send() -> None:
+    answer = graph("seed").why("x2")
+    assert answer.startswith("The gradient of x2 is 1.617: the sum of 0.1762 from v1 (sin, small_programs.py:")
+    assert {float(number.replace("−", "-")) for number in re.findall(r"([−\d.]+) from", answer)} == {0.1762, -0.05961, 1.5}
+
+
+def test_a_result_says_that_torch_keeps_its_gradient_nowhere() -> None:
+    assert "its .grad is None all the same" in graph("colah").why("c")
+    assert "its .grad" not in graph("colah").why("a")
+
+
+def test_an_output_was_fed() -> None:
+    assert graph("square").why("y").startswith("The gradient of y is 1: what was fed in there.")
+
+
+def test_what_is_cut_is_said_not_to_be_part_of_a_gradient() -> None:
+    answer = graph("detach").why("y")
+    assert re.search(rf"u was detached at {HERE.replace('test_reasons', 'small_programs')}", answer)
+    traced = gad.trace(lambda x: (x.detach() * x).sum(), leaf(1, 2))
+    assert "Not part of it: v1 was detached at test_reasons.py" in traced.why("x")
+
+
+def test_a_hook_is_named_with_what_had_arrived() -> None:
+    def function(x: Tensor) -> Tensor:
+        y = x * 2
+        y.register_hook(lambda grad: grad * 10)
+        return y.sum()
+
+    answer = gad.trace(function, leaf(1, 2)).why("y")
+    assert answer.startswith("The gradient of y is [10, 10]: ")
+    assert "A hook made that of the [1, 1] which had arrived." in answer
+
+
+def test_the_passes_of_a_recording_answer_for_themselves() -> None:
+    x, w = leaf(1, 2), leaf(3, 4)
+    with gad.record() as recorded:
+        a = (x * w).sum()
+        b = (x + w).sum()
+        a.backward()
+        b.backward()
+    first, second = recorded.graph.passes
+    assert "leads to nothing that the backward pass began at" in first.why(key_of(first, "add"))
+    assert "leads to nothing that the backward pass began at" in second.why(key_of(second, "mul"))
+    assert "Its .grad holds [4, 5], since passes add up there." in second.why(key_of(second, None))
+
+
+def key_of(traced: Graph, op: str | None) -> str:
+    return next(node.key for node in traced.node_list if node.op == op)
+
+
+def test_a_pass_that_asked_for_other_gradients_says_so() -> None:
+    x, w = leaf(1, 2), leaf(3, 4)
+    with gad.record() as recorded:
+        (x * w).sum().backward(inputs=[w])
+    assert "this pass was asked for those of other tensors only" in recorded.graph.why("x")
+
+
+def test_without_a_backward_pass_there_are_no_gradients_at_all() -> None:
+    x = leaf(1, 2)
+    with gad.record() as recorded:
+        (x * 2).sum()
+    assert recorded.graph.why("x") == "No gradients were computed here: No backward pass was recorded."
+
+
+# --- asking
+
+
+def test_a_name_is_that_of_the_program_or_of_the_picture_or_a_key() -> None:
+    seed = graph("seed")
+    key = next(key for key, name in Wording(seed).names.items() if name == "v1")
+    assert seed.why("v1") == seed.why(key)
+    with pytest.raises(UnknownNameError, match="no node named 'nobody'"):
+        seed.why("nobody")
+
+
+def test_one_of_several_results_answers_for_itself() -> None:
+    def function(x: Tensor) -> Tensor:
+        low, high = x.chunk(2)
+        torch.exp(high)
+        return low.sum()
+
+    traced = gad.trace(function, leaf(1, 2))
+    assert traced.why("low").startswith("The gradient of low is [1]")
+    assert traced.why("high").startswith("No gradient arrives at high. v2 (exp, test_reasons.py:")
+
+
+def test_every_node_of_every_small_program_has_an_answer() -> None:
+    for name in ("seed", "detach", "unused", "own_function", "several_results", "not_a_number"):
+        traced = graph(name)
+        for view in (traced, traced.detail or traced):
+            for node in view.node_list:
+                answer = view.why(node.key)
+                assert answer.startswith(("The gradient of ", "No gradient"))
+                assert answer.endswith((".", "!"))
+                assert (answer.startswith("The gradient")) == (node.ports[0].grad is not None)
+
+
+def test_the_command_line_answers_too(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", "(1+sin(x2))/(x2+exp(x1)) + x1*x2", "x1=1.5", "x2=0.5", "--capture", "--why", "x2"]) == 0
+    printed = capsys.readouterr().out
+    assert "linked to autograd, verified by" in printed
+    assert printed.splitlines()[-1].startswith("The gradient of x2 is 1.617: the sum of ")
+    assert main(["check", "x*x", "x=1", "--why", "nobody"]) == 2
+
+
+# --- pictures
+
+
+def test_every_cut_of_a_real_program_has_a_reason() -> None:
+    for function, *_ in CUTS:
+        traced = gad.trace(function, leaf(1, 2), leaf(3, 4))
+        for view in (traced, traced.detail or traced):
+            assert {part.cut for part in (*view.node_list, *view.edges) if part.cut} <= set(REASONS)
+
+
+def test_a_refused_gradient_an_overwritten_part_and_the_inside_of_a_function_are_marked() -> None:
+    refused = gad.trace(lambda x, y: Refusing.apply(x.sin(), y.cos()), leaf(1, 2), leaf(3, 4))
+    assert marks(refused) == ["✂ None returned"]
+    assert "backward returned None" in notes(refused)
+
+    def overwritten(x: Tensor) -> Tensor:
+        y = x * 1
+        y[0].mul_(2)
+        return y.sum()
+
+    assert marks(gad.trace(overwritten, leaf(1, 2))) == ["✂ written over"]
+    inside = gad.trace(lambda x: Nested.apply(x), leaf(1, 2)).detail
+    assert inside is not None
+    assert notes(inside) == ["inside a Function"] * 2
+    assert Wording(inside).formula(inside.node_list[-1]) == "Nested(x)"
+
+
+def marks(traced: Graph) -> list[str]:
+    words = Wording(traced)
+    return [line.text for edge in traced.edges for line in words.arrow_lines(edge) if line.role == "cut"]
+
+
+def notes(traced: Graph) -> list[str]:
+    words = Wording(traced)
+    return [line.text for node in traced.node_list for line in words.notes(node) if line.role == "note"]
+
+
+def test_a_reason_stands_where_one_points_at() -> None:
+    picture = gad.trace(detached, leaf(1, 2), leaf(3, 4)).plot(layout="layered")
+    hovers = [text for part in (*picture.scene.boxes, *picture.scene.arrows) for text in part.hover]
+    assert "no gradient: it was detached, so that autograd does not know what it came from" in hovers
+    assert "no gradient: z was detached, so that autograd does not know what it came from" in hovers
+    assert Line("cut", "✂ detach") in [line for arrow in picture.scene.arrows for line in arrow.lines]
+    assert any(isinstance(edge, Edge) for edge in picture.graph.edges)
