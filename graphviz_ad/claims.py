@@ -46,9 +46,15 @@ WORDS = {("reduction", "0"): "none", ("reduction", "1"): "mean", ("reduction", "
 OF_A_VECTOR = {(1, 2): ("g @ b.T", "outer(a, g)"), (2, 1): MATRICES["mv"].backward, (1, 1): MATRICES["dot"].backward}  # dimensions of a and b
 
 
+def operands_of(graph: Graph, node: Node) -> list[Edge]:
+    """What a node computes with. What was written behind autograd's back, as through ``.data``, leads to the reader by an edge more."""
+    edges = graph.in_edges(node.key)
+    return edges if node.op in ("detach", "alias", "data") else [edge for edge in edges if edge.cut != "detach"]
+
+
 def rule_of(graph: Graph, node: Node) -> Rule:
     """The rule of an operation with as many operands as it has."""
-    return rule(base_name(node), len(graph.in_edges(node.key)))
+    return rule(base_name(node), len(operands_of(graph, node)))
 
 
 def base_name(node: Node) -> str:
@@ -60,7 +66,7 @@ def base_name(node: Node) -> str:
 
 def forward_formula(graph: Graph, node: Node) -> str:
     """The formula of ops.py that computes this node; "" where there is none or a setting falsifies it."""
-    count, known = len(graph.in_edges(node.key)), rule_of(graph, node)
+    count, known = len(operands_of(graph, node)), rule_of(graph, node)
     if base_name(node) in CONVOLUTIONS:  # the call says more than its matrix form
         return ""
     word = only_word(known.forward)
@@ -95,7 +101,7 @@ def backward_formula(graph: Graph, edge: Edge) -> str:
         return re.sub(r"\bn\b", str(copies(graph, node)), ALONG_A_DIMENSION[name].backward[0])
     if slot >= len(backward) or not (forward_formula(graph, node) or moves_elements(graph, node) or is_convolution(node)):
         return ""
-    shapes = [shape_of(graph, operand) for operand in graph.in_edges(node.key)]
+    shapes = [shape_of(graph, operand) for operand in operands_of(graph, node)]
     if name == "linear" and slot == 1 and len(shapes[0]) == 1:
         return "outer(g, a)"
     if name == "matmul" and min(map(len, shapes)) < 2:
@@ -127,7 +133,7 @@ def without_upstream(formula: str) -> str:
 
 def is_complex(graph: Graph, node: Node) -> bool:
     """Whether an operation takes or gives complex numbers."""
-    operands = [graph.nodes[edge.tail].ports[edge.port] for edge in graph.in_edges(node.key)]
+    operands = [graph.nodes[edge.tail].ports[edge.port] for edge in operands_of(graph, node)]
     return any((port.dtype or "").startswith("complex") for port in (*operands, *node.ports))
 
 
@@ -147,12 +153,12 @@ def is_convolution(node: Node) -> bool:
 def works_along_a_dimension(graph: Graph, node: Node) -> bool:
     """Whether this is a sum or mean along some dimensions, and nothing else about it is special."""
     plain = base_name(node) in ALONG_A_DIMENSION and len(node.autograd) == 1 and not is_whole(node)
-    return plain and len(graph.in_edges(node.key)) == 1 and {key for key, _ in telling_settings(graph, node)} <= DIMENSIONS
+    return plain and len(operands_of(graph, node)) == 1 and {key for key, _ in telling_settings(graph, node)} <= DIMENSIONS
 
 
 def copies(graph: Graph, node: Node) -> int:
     """How many elements of the operand went into one of the result."""
-    return math.prod(shape_of(graph, graph.in_edges(node.key)[0])) // max(math.prod(node.ports[0].shape or ()), 1)
+    return math.prod(shape_of(graph, operands_of(graph, node)[0])) // max(math.prod(node.ports[0].shape or ()), 1)
 
 
 def is_summed(graph: Graph, edge: Edge) -> bool:
@@ -171,7 +177,7 @@ def shape_as_used(graph: Graph, edge: Edge) -> tuple[int, ...]:
     formula = backward_formula(graph, edge)
     if name in ELEMENTWISE or formula == "g":
         return out
-    first = shape_of(graph, graph.in_edges(node.key)[0])
+    first = shape_of(graph, operands_of(graph, node)[0])
     if name == "matmul" and min(len(own), len(out)) > 1:
         return (*out[:-2], *own[-2:])
     if formula and edge.slot == 1 and name == "linear":
@@ -198,7 +204,7 @@ def kinks(graph: Graph, node: Node) -> Any:
 
 def slopes(graph: Graph, node: Node, places: Any) -> list[float]:
     """The local derivatives that torch takes at these places, by operand; none where they are not known."""
-    edges = [edge for edge in graph.in_edges(node.key) if edge.cut is None]
+    edges = [edge for edge in operands_of(graph, node) if edge.cut is None]
     arrays = [edge.local.array for edge in (edges if is_choice(node) else edges[:1]) if edge.local is not None]
     pairs = [np.broadcast_arrays(array, places) for array in arrays if array is not None]
     return [float(slope) for array, where in pairs for slope in array[where]]
@@ -214,7 +220,7 @@ def factor_shapes(graph: Graph, edge: Edge) -> tuple[tuple[int, ...], ...]:
     node, formula = graph.nodes[edge.head], backward_formula(graph, edge)
     if not re.search(r"@|outer\(", formula):
         return ()
-    operands = [shape_of(graph, operand) for operand in graph.in_edges(node.key)]
+    operands = [shape_of(graph, operand) for operand in operands_of(graph, node)]
     result = node.ports[0].shape or ()
     shapes = {**dict(zip(LETTERS, operands, strict=False)), "out": result, "g": result}
     if is_convolution(node):
@@ -228,7 +234,7 @@ def factor_shapes(graph: Graph, edge: Edge) -> tuple[tuple[int, ...], ...]:
 
 def recorded(graph: Graph, node: Node) -> Mapping[str, Any] | None:
     """The operands and the result of an operation by their letters, where all elements are kept."""
-    ports = [graph.nodes[edge.tail].ports[edge.port] for edge in graph.in_edges(node.key)]
+    ports = [graph.nodes[edge.tail].ports[edge.port] for edge in operands_of(graph, node)]
     snaps = dict(zip((*LETTERS[: len(ports)], "out"), (*(port.value for port in ports), node.ports[0].value), strict=False))
     arrays = {letter: snap.array for letter, snap in snaps.items() if snap is not None and snap.array is not None}
     return arrays if len(arrays) == len(snaps) == len(ports) + 1 else None
@@ -236,7 +242,7 @@ def recorded(graph: Graph, node: Node) -> Mapping[str, Any] | None:
 
 def agrees(graph: Graph, node: Node) -> bool:
     """Whether the rule gives the recorded result and gradients: what shows that a call of several parts was made with default settings."""
-    known, edges, port = rule_of(graph, node), graph.in_edges(node.key), node.ports[0]
+    known, edges, port = rule_of(graph, node), operands_of(graph, node), node.ports[0]
     arrived = port.grad.array if port.grad is not None else None
     wanted = [(known.forward, port.value)]
     wanted += [(formula, edge.grad) for formula, edge in zip(known.backward, edges, strict=False) if edge.grad is not None]
@@ -284,7 +290,7 @@ def is_plain(graph: Graph, node: Node) -> bool:
     """Whether the operation works on its operands as a whole."""
     name = base_name(node)
     if name in SOFTMAX:
-        return all(len(shape_of(graph, edge)) == 1 for edge in graph.in_edges(node.key))
+        return all(len(shape_of(graph, edge)) == 1 for edge in operands_of(graph, node))
     if name in REDUCTIONS and rule_of(graph, node) is REDUCTIONS[name]:
         return is_whole(node) and (len(node.autograd) < 2 or agrees(graph, node))  # settings of a call that torch ran as several are not known
     return True

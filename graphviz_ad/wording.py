@@ -16,6 +16,7 @@ from graphviz_ad.claims import (
     is_summed,
     kinks,
     local_formula,
+    operands_of,
     rule_of,
     slopes,
     written_call,
@@ -155,13 +156,13 @@ class Wording:
 
     def operands(self, node: Node) -> dict[str, str]:
         """Letter of the rule -> name of the operand."""
-        read = [edge for edge in self.graph.in_edges(node.key) if edge.cut != "inner" or node.cut == "inner"]  # what ran inside a Function is no operand of it
+        read = [edge for edge in operands_of(self.graph, node) if edge.cut != "inner" or node.cut == "inner"]  # what ran inside a Function is no operand of it
         return dict(zip(LETTERS, map(self.operand_name, read), strict=False))
 
     def numbers(self, node: Node) -> dict[str, str] | None:
         """Letter of the rule -> value of the operand; None where one is unknown or too big to write."""
         found = {}
-        for letter, edge in zip(LETTERS, self.graph.in_edges(node.key), strict=False):
+        for letter, edge in zip(LETTERS, operands_of(self.graph, node), strict=False):
             snap = self.graph.nodes[edge.tail].ports[edge.port].value
             text = short(snap)
             if text is None:
@@ -182,7 +183,7 @@ class Wording:
         return text if len(text) <= NUMBERS_ROOM else ""
 
     def _written(self, node: Node, operands: dict[str, str]) -> str:
-        if len(self.graph.in_edges(node.key)) > len(LETTERS):
+        if len(operands_of(self.graph, node)) > len(LETTERS):
             return f"{tex_to_unicode(node.op or '?')}({', '.join(list(operands.values())[:3])}, …)"
         if is_partial_write(node):
             return written_in_place(self.graph, node, operands.values())

@@ -6,6 +6,7 @@ identity, and marked as a guess where it is only a position.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -19,7 +20,7 @@ from graphviz_ad.tracing.as_written import SHAPE_ONLY, Number, call_name, operat
 from graphviz_ad.tracing.autograd_graph import AutogradGraph, BackwardPass, node_name, stem
 from graphviz_ad.tracing.hooks import MOST_NAMED, hook_names, with_hooks_said
 from graphviz_ad.tracing.records import Operation, Use, Value
-from graphviz_ad.tracing.saved import Saved, storage_of
+from graphviz_ad.tracing.saved import Saved, kept_memory
 from graphviz_ad.tracing.tape import Tape
 from graphviz_ad.tracing.units import Output, Unit, Units
 from graphviz_ad.tracing.values import device_name, dtype_name
@@ -75,7 +76,7 @@ class Assembly:
             name,
             (*notices, *self._unexplained(), *self._changed_inside()),
             has_gradients=self.result.problem is None,
-            memory=self._memory(nodes),
+            memory=self._memory(),
         )
         return with_none_gradients_said(with_hooks_said(graph))
 
@@ -109,13 +110,10 @@ class Assembly:
         names = ", ".join(dict.fromkeys(node.name or node.op or node.key for node in self._odd[:MOST_NAMED]))
         return [f"What flows back from {names} is not the local derivative times what arrives: a hook on the node of autograd changed it, or rounding did."]
 
-    def _memory(self, nodes: list[Node]) -> Memory:
-        leaves = [node for node in nodes if node.kind == "leaf"]
-        parameters = sum(port.bytes or 0 for node in leaves for port in node.ports)
-        own = {storage_of(leaf) for leaf in self.autograd.variables.values()}
-        saved = {tensor.storage: tensor.bytes for keeps in self.autograd.keeps for tensor in keeps.tensors if tensor.storage not in own}
-        unknown = any(tensor.bytes is None for keeps in self.autograd.keeps for tensor in keeps.tensors)
-        return Memory(parameters, sum(size or 0 for size in saved.values()), not unknown)
+    def _memory(self) -> Memory:
+        held = {value.object_id: value for unit in self.units.all if unit.kind == "leaf" for value in unit.values.values()}  # a leaf that was updated is one
+        parameters = sum(math.prod(value.shape) * value.dtype.itemsize for value in held.values())
+        return Memory(parameters, *kept_memory(self.autograd.keeps, self.autograd.variables.values()))
 
     # --- nodes
 
@@ -132,7 +130,7 @@ class Assembly:
         operation, kind, i = unit.operation, unit.kind, unit.autograd
         wording = self._wording(operation) if operation is not None else None
         if kind == "op" and operation is not None and not unit.operands:
-            kind = "data"
+            kind = "leaf" if any(value.is_leaf for value in unit.values.values()) else "data"  # made here, and then required to have a gradient
         recorded = i is not None and kind != "leaf"
         requires_grad = kind == "leaf" or recorded or (unit.function is None and self._wanted_gradient(unit))
         ports = self._ports(unit)

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from graphviz_ad.capture import Capture
 from graphviz_ad.errors import TraceError
-from graphviz_ad.graph import Graph
+from graphviz_ad.graph import Graph, Memory
 from graphviz_ad.snapshot import Snapshot
 from graphviz_ad.tracing.assemble import Assembly
 from graphviz_ad.tracing.autograd_graph import AutogradGraph, BackwardPass, in_terms_of, is_pointwise, together, walk, watching
@@ -28,6 +28,7 @@ from graphviz_ad.tracing.communication import recorder_for
 from graphviz_ad.tracing.eager import NOT_RUN, described
 from graphviz_ad.tracing.inputs import module_names, name_parameters
 from graphviz_ad.tracing.records import Value
+from graphviz_ad.tracing.saved import kept_memory
 from graphviz_ad.tracing.stack_depth import safe_depth
 from graphviz_ad.tracing.tape import Tape
 from graphviz_ad.tracing.torch_private import engine_entry, hidden_from_modes
@@ -189,11 +190,19 @@ class Recording:
         if result.problem:
             notices, result = [*notices, f"The backward pass failed: {result.problem}"], replace(result, problem=None)
         leaves = {whole.index[id(part.graph.nodes[i])]: value for part in with_nested(done) for i, value in part.leaves.items()}
-        return merge_calls(Assembly(self._tape, whole, result, outputs, names, leaves).graph(title, notices))
+        graph = Assembly(self._tape, whole, result, outputs, names, leaves).graph(title, notices)
+        return merge_calls(replace(graph, memory=memory_of(graph, [part.graph for part in with_nested(done)])))
 
     def _unfinished(self, whole: AutogradGraph, names: dict[int, str], title: str, notices: Sequence[str]) -> Graph:
         nothing = BackwardPass(problem=NOT_RUN)
         return merge_calls(Assembly(self._tape, whole, nothing, [], names).graph(title, [*notices, "No backward pass was recorded."]))
+
+
+def memory_of(graph: Graph, parts: Sequence[AutogradGraph]) -> Memory | None:
+    """The memory of one pass: what other passes kept was there at other times."""
+    keeps = [kept for part in parts for kept in part.keeps]
+    saved, exact = kept_memory(keeps, [leaf for part in parts for leaf in part.variables.values()])
+    return None if graph.memory is None else replace(graph.memory, saved=saved, exact=exact)
 
 
 def with_nested(done: RecordedPass) -> list[RecordedPass]:

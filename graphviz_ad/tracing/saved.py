@@ -5,23 +5,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from torch import Tensor
 
 PREFIX = "_raw_saved_"
 OWN = {f"{PREFIX}tensors": "saved_tensors"}  # what a custom Function saves has numbers, not names
-SMALL = 256  # elements; below, an address is quicker to ask for than a storage
 
 _known: dict[type, tuple[tuple[str, str], ...]] = {}  # kind of node -> its attributes, and what they are called
 
 
 class Saved(NamedTuple):
-    """A tensor that a node keeps; ``bytes`` and ``storage`` (which memory) are None where only the user's own hooks know them."""
+    """A tensor that a node keeps: how many ``bytes`` its elements take, and in which memory, of how many bytes in ``whole``, they lie.
+
+    All three are None where only the user's own hooks know, or where a tensor has no memory of its own.
+    """
 
     name: str
-    bytes: int | None
-    storage: int | None
+    bytes: int | None = None
+    storage: int | None = None
+    whole: int | None = None
 
 
 class Keeps(NamedTuple):
@@ -57,18 +61,29 @@ def kept_by(node: Any) -> Keeps:
 
 def _saved(name: str, held: Any, hooked: bool) -> Saved:
     if hooked or not isinstance(held, Tensor):
-        return Saved(name, None, None)
-    storage = storage_of(held)
-    return Saved(name, None if storage is None else held.numel() * held.element_size(), storage)
+        return Saved(name)
+    try:
+        memory = held.untyped_storage()
+        whole = int(memory.nbytes())
+        return Saved(name, min(held.numel() * held.element_size(), whole), memory._cdata, whole)  # less than its elements where these were only expanded
+    except (RuntimeError, NotImplementedError):
+        return Saved(name)
 
 
 def storage_of(tensor: Tensor) -> int | None:
     """Which memory a tensor lies in; None for a tensor that has none of its own, such as a sparse one."""
     try:
-        has_address = tensor.numel() <= SMALL and type(tensor) is Tensor
-        return tensor.data_ptr() if has_address else int(tensor.untyped_storage()._cdata)
+        return int(tensor.untyped_storage()._cdata)
     except (RuntimeError, NotImplementedError):
         return None
+
+
+def kept_memory(keeps: Iterable[Keeps], leaves: Iterable[Tensor]) -> tuple[int, bool]:
+    """How many bytes nodes keep alive besides leaves, each piece of memory counted once and whole; and whether that is all."""
+    own = {storage_of(leaf) for leaf in leaves}
+    tensors = [tensor for kept in keeps for tensor in kept.tensors]
+    saved = {tensor.storage: tensor.whole or 0 for tensor in tensors if tensor.storage not in own}
+    return sum(saved.values()), all(tensor.bytes is not None for tensor in tensors)
 
 
 def _attributes(kind: type) -> tuple[tuple[str, str], ...]:
