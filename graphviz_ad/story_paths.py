@@ -20,7 +20,8 @@ def tell_paths(wording: Wording, explanation: Explanation) -> Story:
     steps = [Step("start", (first, "each brings the product of the derivatives along it"), ())]
     steps += [step for n, path in enumerate(paths) for step in along(explanation, path, paths[n - 1] if n else None)]
     if explanation.count > len(paths):
-        steps.append(Step("backward", (f"and {counted(explanation.count - len(paths))} more, summed without listing them",), rest(paths[-1] if paths else None)))
+        more = counted(explanation.count - len(paths))
+        steps.append(Step("backward", (f"and {more} more, summed without listing them",), rest(paths[-1] if paths else None)))
     end = ending(wording, forward_only=False)
     nodes = tuple(Change(key, "idle") for key in wording.graph.nodes)
     said = the_sum(explanation, paths, explanation.count - len(paths))

@@ -14,7 +14,21 @@ LONGEST = 480  # lines
 # What stands in a row may import what stands above it, and "tracing", "layouts" and "renderers" also their own files.
 ROWS = (
     ("errors", "snapshot", "visible_text", "font_metrics", "scene", "ops", "ad_number", "cuts"),
-    ("registry", "capture", "formulas", "expressions", "save_file", "themes", "number_format", "group_tree", "marks", "graph", "text_table", "progress", "autograd_names"),
+    (
+        "registry",
+        "capture",
+        "formulas",
+        "expressions",
+        "save_file",
+        "themes",
+        "number_format",
+        "group_tree",
+        "marks",
+        "graph",
+        "text_table",
+        "progress",
+        "autograd_names",
+    ),
     ("formula_values", "trails", "messages"),
     ("graph_files", "contraction", "call_operands", "chain_rule", "claims", "dot_language", "paint", "save_folder", "mode_costs", "differences", "moves"),
     ("calls", "folding", "in_place", "matching", "film_frames", "storyboard", "timeline"),

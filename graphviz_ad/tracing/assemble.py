@@ -27,6 +27,7 @@ from graphviz_ad.tracing.values import device_name, dtype_name
 
 NUMBERS = {"lift_fresh": "tensor", "scalar_tensor": None}  # what torch.tensor(…) runs as, and a number in an operand's place
 DECOMPOSITIONS = {"_linalg_svd", "_linalg_eigh", "linalg_eig", "linalg_qr", "linalg_lu"}  # whose results the user gets, all of them
+WRONG_UNDER_MODES = {"pinv", "pinverse", "lstsq"}
 NONE_GRADIENT = "none-gradient"
 
 
@@ -70,11 +71,12 @@ class Assembly:
         if not all(edge.tail for edge in edges):  # something was made, in the order of values, after what reads it
             self.units.put_operands_first()
             nodes, edges = self._parts()
+        nodes = with_every_port(nodes, edges)
         graph = Graph(
             tuple(nodes),
             tuple(edges),
             name,
-            (*notices, *self._unexplained(), *self._changed_inside()),
+            (*notices, *self._unexplained(), *self._changed_inside(), *wrong_under_modes(nodes)),
             has_gradients=self.result.problem is None,
             memory=self._memory(),
         )
@@ -382,6 +384,25 @@ def _size(kept: tuple[Saved, ...]) -> int | None:
     """Bytes of what one node keeps; None where a part is not known."""
     sizes = [tensor.bytes for tensor in kept if tensor.bytes is not None]
     return sum(sizes) if len(sizes) == len(kept) else None
+
+
+def with_every_port(nodes: list[Node], edges: list[Edge]) -> list[Node]:
+    """The nodes with a port for each result that something was made of, also where nobody saw it."""
+    further: dict[str, int] = {}
+    for edge in edges:
+        if edge.port:
+            further[edge.tail] = max(edge.port, further.get(edge.tail, 0))
+    if not further:
+        return nodes
+    missing = [max(further.get(node.key, 0) + 1 - len(node.ports), 0) for node in nodes]
+    return [replace(node, ports=(*node.ports, *[Port()] * count)) if count else node for node, count in zip(nodes, missing, strict=True)]
+
+
+def wrong_under_modes(nodes: Iterable[Node]) -> list[str]:
+    """A warning where torch itself computes wrong numbers as soon as any dispatch mode is on."""
+    suspects = [node for node in nodes if node.call_op in WRONG_UNDER_MODES]
+    met = " and ".join(sorted({str(node.call_op) for node in suspects if any((port.dtype or "").startswith("complex") for port in node.ports)}))
+    return [f"Complex {met}: torch computes this wrongly under any dispatch mode, so that these numbers may be wrong, as may those of this run."] if met else []
 
 
 def with_none_gradients_said(graph: Graph) -> Graph:

@@ -16,7 +16,7 @@ from torch import Tensor
 from graphviz_ad.errors import TraceError
 from graphviz_ad.snapshot import Snapshot
 from graphviz_ad.tracing.saved import Keeps, kept_by
-from graphviz_ad.tracing.torch_private import hidden_from_modes, modes_are_active
+from graphviz_ad.tracing.torch_private import function_of, hidden_from_modes, may_have_hooks, modes_are_active, version_of
 from graphviz_ad.tracing.values import SAME_ELEMENTS, Keeper
 
 
@@ -68,7 +68,7 @@ class AutogradGraph:
 
 def custom_function(node: Any) -> type | None:
     """The user's torch.autograd.Function that a node is the backward of, or None."""
-    return getattr(node, "_forward_cls", None)
+    return function_of(node)
 
 
 def node_name(node: Any) -> str:
@@ -189,7 +189,7 @@ def run_accumulating(
     retain: bool,
 ) -> BackwardPass:
     """The same with ``backward()``, every ``.grad`` put aside meanwhile; not where a hook of the user would fire on what is accumulated."""
-    if any(getattr(leaf, "_post_accumulate_grad_hooks", None) for leaf in leaves):
+    if any(map(may_have_hooks, leaves)):
         return BackwardPass(problem="a checkpoint with use_reentrant=True needs backward(), and that would run hooks of yours on .grad")
     result = BackwardPass()
     aside = [(leaf, leaf.grad) for leaf in leaves]
@@ -257,12 +257,12 @@ class _Watch:
             found = self._local(i, grad_outputs)
             if found:
                 result.locals[i] = found
-        self._left = [(weakref.ref(grad), grad._version, snapshot) for grad, snapshot in zip(grad_inputs, kept, strict=True) if _has_version(grad)]
+        self._left = [(weakref.ref(grad), version_of(grad), snapshot) for grad, snapshot in zip(grad_inputs, kept, strict=True) if _has_version(grad)]
 
     def _seen(self, grad: Tensor | None) -> Snapshot | None:
         """What is kept of an arriving gradient; taken once, if it is what the last node sent."""
         for left, version, kept in self._left:
-            if left() is grad and grad is not None and version == grad._version:
+            if left() is grad and grad is not None and version == version_of(grad):
                 return kept
         return self.keeper.gradient(grad)
 
@@ -297,7 +297,7 @@ class _Watch:
             return torch.ones_like(upstream)
         key = (upstream.dtype, upstream.device)
         one = self._ones.get(key)
-        if one is None or one._version:
+        if one is None or version_of(one):
             one = self._ones[key] = torch.ones_like(upstream)
         return one
 

@@ -15,6 +15,7 @@ import numpy as np
 from graphviz_ad.graph import Edge, Graph, Node, Port
 from graphviz_ad.snapshot import Snapshot
 from graphviz_ad.tracing.records import Value
+from graphviz_ad.tracing.torch_private import hooks_after_accumulation, hooks_of
 
 CLOSE = {"bfloat16": 2e-2, "float16": 4e-3, "float32": 1e-5, "complex64": 1e-5}  # how exact sums are in each precision
 EXACT = 1e-12
@@ -26,10 +27,8 @@ def hook_names(values: Iterable[Value]) -> str:
     hooks: list[Any] = []
     for value in values:
         tensor = value.reference()
-        if tensor is not None and tensor._backward_hooks:
-            hooks += tensor._backward_hooks.values()
-        if value.is_leaf and tensor is not None:
-            hooks += (getattr(tensor, "_post_accumulate_grad_hooks", None) or {}).values()
+        if tensor is not None:
+            hooks += [*hooks_of(tensor), *(hooks_after_accumulation(tensor) if value.is_leaf else ())]
     return ", ".join([str(getattr(hook, "__name__", type(hook).__name__)) for hook in hooks]) if hooks else ""
 
 

@@ -36,6 +36,8 @@ from graphviz_ad.tracing.units import Output
 from graphviz_ad.tracing.variable_names import names_of
 from graphviz_ad.transforms import merge_calls
 
+UNWATCHED = "this version of torch has no place where a call of backward() can be watched; trace() gives the gradients of a function"
+
 
 @dataclass
 class RecordedPass:
@@ -80,8 +82,9 @@ class Recording:
         for name, thing in self._namespace.items():
             if isinstance(thing, Tensor) and not name.startswith("_"):
                 self._tape.name_later(thing, name)
-        self._open.enter_context(engine_entry(self._engine))
+        sees_engine = self._open.enter_context(engine_entry(self._engine))
         self._recorder = recorder_for(self._tape)
+        self._recorder.blind = not sees_engine
         self._open.enter_context(self._recorder)
         return self
 
@@ -195,7 +198,8 @@ class Recording:
 
     def _unfinished(self, whole: AutogradGraph, names: dict[int, str], title: str, notices: Sequence[str]) -> Graph:
         nothing = BackwardPass(problem=NOT_RUN)
-        return merge_calls(Assembly(self._tape, whole, nothing, [], names).graph(title, [*notices, "No backward pass was recorded."]))
+        why = "No backward pass was recorded" + (f": {UNWATCHED}." if self._recorder.blind else ".")
+        return merge_calls(Assembly(self._tape, whole, nothing, [], names).graph(title, [*notices, why]))
 
 
 def memory_of(graph: Graph, parts: Sequence[AutogradGraph]) -> Memory | None:

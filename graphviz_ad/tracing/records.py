@@ -12,6 +12,7 @@ from torch import Tensor
 
 from graphviz_ad.snapshot import Snapshot
 from graphviz_ad.tracing.stack import Place
+from graphviz_ad.tracing.torch_private import signature
 from graphviz_ad.tracing.values import SAME_ELEMENTS, Held, dtype_name
 
 PLUMBING = {"prim", "profiler"}  # operations that compute nothing
@@ -93,20 +94,12 @@ class Schema:
     """What the tape needs to know of an ATen overload, read once."""
 
     def __init__(self, overload: Any) -> None:
-        schema = getattr(overload, "_schema", None)
-        packet = getattr(overload, "_overloadpacket", None)
-        self.name: str = packet.__name__ if packet is not None else str(overload)
-        namespace = getattr(overload, "namespace", "aten")
+        self.name, namespace, self.arguments, self.written, self.only_written, returns = signature(overload)
         self.library_name = None if namespace in TORCHS_OWN else f"{namespace}::{self.name}"
-        self.arguments = tuple(argument.name for argument in schema.arguments) if schema else ()
-        self.written = tuple(i for i, a in enumerate(schema.arguments) if a.alias_info is not None and a.alias_info.is_write) if schema else ()
-        self.in_place = bool(self.written) and (self.name.endswith("_") or not (schema and schema.returns))
-        overload_name = getattr(overload, "_overloadname", "")
-        is_out = bool(self.written) and (overload_name == "out" or overload_name.endswith("_out"))
-        self.only_written = frozenset(self.arguments[i] for i in self.written) if is_out else frozenset()
+        self.in_place = bool(self.written) and (self.name.endswith("_") or not returns)
         # What returns no tensor, such as sym_size, is a question; torch may hold locks on the tensor while it asks. item() is seen.
-        computes = schema is None or bool(self.written) or self.name == "_local_scalar_dense" or any("Tensor" in str(r.type) for r in schema.returns)
-        self.recorded = computes and getattr(overload, "namespace", None) not in PLUMBING
+        computes = returns is None or bool(self.written) or self.name == "_local_scalar_dense" or any("Tensor" in kind for kind in returns)
+        self.recorded = computes and namespace not in PLUMBING
         self.makes_nothing_known = self.name in UNINITIALISED
         self.keeps_elements = self.name in SAME_ELEMENTS
 

@@ -10,10 +10,11 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
-PREFIX = "_raw_saved_"
-OWN = {f"{PREFIX}tensors": "saved_tensors"}  # what a custom Function saves has numbers, not names
+from graphviz_ad.tracing.torch_private import PACKED, RAW_SAVED, memory_of, tells_what_is_saved
 
-_known: dict[type, tuple[tuple[str, str], ...]] = {}  # kind of node -> its attributes, and what they are called
+OWN = {f"{RAW_SAVED}tensors": "saved_tensors"}  # what a custom Function saves has numbers, not names
+
+_known: dict[type, tuple[tuple[str, str], ...] | None] = {}  # kind of node -> its attributes, and what they are called
 
 
 class Saved(NamedTuple):
@@ -36,13 +37,14 @@ class Keeps(NamedTuple):
 
 
 NOTHING = Keeps((), False)
+UNKNOWN = Keeps((), True)  # it keeps something that torch gives only unpacked
 
 
 def kept_by(node: Any) -> Keeps:
-    """What a node keeps for the backward pass now; nothing once it has been freed, or where torch does not tell."""
+    """What a node keeps for the backward pass now; nothing once it has been freed, UNKNOWN where torch does not tell."""
     attributes = _attributes(type(node))
     if not attributes:
-        return NOTHING
+        return NOTHING if attributes is not None else UNKNOWN
     found: list[Saved] = []
     hooked = False
     for attribute, name in attributes:
@@ -54,41 +56,37 @@ def kept_by(node: Any) -> Keeps:
                 held = part.data
                 if held is not None:
                     found.append(_saved(name if n is None else f"{name}[{n}]", held, has_hook))
-        except (RuntimeError, AttributeError):  # freed already, or changed in place since
+        except RuntimeError:  # freed already, or changed in place since
             continue
+        except AttributeError:
+            return UNKNOWN
     return Keeps(tuple(found), hooked) if found else NOTHING
 
 
 def _saved(name: str, held: Any, hooked: bool) -> Saved:
     if hooked or not isinstance(held, Tensor):
         return Saved(name)
-    try:
-        memory = held.untyped_storage()
-        whole = int(memory.nbytes())
-        return Saved(name, min(held.numel() * held.element_size(), whole), memory._cdata, whole)  # less than its elements where these were only expanded
-    except (RuntimeError, NotImplementedError):
+    memory = memory_of(held)
+    if memory is None:
         return Saved(name)
-
-
-def storage_of(tensor: Tensor) -> int | None:
-    """Which memory a tensor lies in; None for a tensor that has none of its own, such as a sparse one."""
-    try:
-        return int(tensor.untyped_storage()._cdata)
-    except (RuntimeError, NotImplementedError):
-        return None
+    whole = int(held.untyped_storage().nbytes())
+    return Saved(name, min(held.numel() * held.element_size(), whole), memory, whole)  # less than its elements where these were only expanded
 
 
 def kept_memory(keeps: Iterable[Keeps], leaves: Iterable[Tensor]) -> tuple[int, bool]:
     """How many bytes nodes keep alive besides leaves, each piece of memory counted once and whole; and whether that is all."""
-    own = {storage_of(leaf) for leaf in leaves}
-    tensors = [tensor for kept in keeps for tensor in kept.tensors]
+    own = {memory_of(leaf) for leaf in leaves}
+    found = list(keeps)
+    tensors = [tensor for kept in found for tensor in kept.tensors]
     saved = {tensor.storage: tensor.whole or 0 for tensor in tensors if tensor.storage not in own}
-    return sum(saved.values()), all(tensor.bytes is not None for tensor in tensors)
+    return sum(saved.values()), all(tensor.bytes is not None for tensor in tensors) and UNKNOWN not in found
 
 
-def _attributes(kind: type) -> tuple[tuple[str, str], ...]:
-    known = _known.get(kind)
-    if known is None:
-        names = [name for name in sorted(dir(kind)) if name.startswith(PREFIX)]
-        known = _known[kind] = tuple((name, OWN.get(name, name.removeprefix(PREFIX))) for name in names)
-    return known
+def _attributes(kind: type) -> tuple[tuple[str, str], ...] | None:
+    """Where a kind of node has what it keeps; None where it keeps something and torch has no such place."""
+    if kind not in _known:
+        names = sorted(dir(kind))
+        raw = [name for name in names if name.startswith(RAW_SAVED)]
+        hidden = not raw and not tells_what_is_saved() and any(name.startswith(PACKED) or name == "saved_tensors" for name in names)
+        _known[kind] = None if hidden else tuple((name, OWN.get(name, name.removeprefix(RAW_SAVED))) for name in raw)
+    return _known[kind]

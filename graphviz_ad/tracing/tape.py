@@ -23,7 +23,7 @@ from graphviz_ad.capture import Capture
 from graphviz_ad.snapshot import Snapshot
 from graphviz_ad.tracing.records import SCHEMAS, Edge, Operation, Schema, Use, Value, schema_of
 from graphviz_ad.tracing.stack import Place, StackReader
-from graphviz_ad.tracing.torch_private import DispatchMode, sequence_number
+from graphviz_ad.tracing.torch_private import DispatchMode, is_in_engine, is_view, memory_of, quiet, sequence_number
 from graphviz_ad.tracing.values import Held, Keeper, dtype_name, shape_of
 
 current_tape: ContextVar[Tape | None] = ContextVar("current_tape", default=None)
@@ -41,7 +41,7 @@ class Tape:
         self.nodes: dict[int, Any] = {}
         self.calls: list[int] = []  # union-find: call -> its parent
         self._objects: dict[int, Value] = {}
-        self._storages: dict[int, int] = {}
+        self._storages: dict[int | None, int] = {}  # memory -> the last value that was written there
         self._names: dict[int, tuple[weakref.ref[Tensor], str]] = {}
         self._step_began = 0
         self._stack = StackReader(stop)
@@ -59,7 +59,8 @@ class Tape:
         if value is None or value.reference() is not tensor:
             return self._new_value(tensor, None, 0, self.keeper.held(tensor))
         if self._storages:  # was its memory written through another view since?
-            writer = self._storages.get(_storage(tensor))
+            memory = memory_of(tensor)
+            writer = self._storages.get(memory) if memory is not None else None
             if writer is not None and writer > value.number:
                 last = self.values[writer]
                 return self._new_value(tensor, last.maker, last.port, self.keeper.held(tensor))
@@ -86,7 +87,7 @@ class Tape:
             tensor.device,
             held,
             requires_grad,
-            tensor._is_view(),
+            is_view(tensor),
             weakref.ref(tensor),
             key,
         )
@@ -217,7 +218,7 @@ class Tape:
                     written.append(tensor)
                     self.keeper.was_written(tensor)
                     results.append(self._result(tensor, operation, len(results)))
-                    self._storages[_storage(tensor)] = results[-1]
+                    self._storages[memory_of(tensor)] = results[-1]
         if not schema.in_place:
             for tensor in result if isinstance(result, (list, tuple)) else (result,):
                 if isinstance(tensor, Tensor) and not any(tensor is target for target in written):
@@ -276,13 +277,6 @@ def _goes_on(before: Place, now: Place) -> bool:
     return False
 
 
-def _storage(tensor: Tensor) -> int:
-    try:
-        return int(tensor.untyped_storage()._cdata)
-    except (RuntimeError, NotImplementedError):
-        return -1
-
-
 class Recorder(DispatchMode):  # type: ignore[no-untyped-call]
     """The dispatch mode that writes a tape; as thread-local as every mode, and it never breaks the program that it watches."""
 
@@ -300,11 +294,12 @@ class Recorder(DispatchMode):  # type: ignore[no-untyped-call]
         super().__init__()  # type: ignore[no-untyped-call]
         self.tape = tape
         self.paused = False
+        self.blind = False  # to where the engine begins and ends, so that each operation has to be asked whether it is the engine's
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Run the operation and note it; a tracer must not break what it watches, so that what it fails at is said on the graph."""
         schema = SCHEMAS.get(func) or schema_of(func)
-        if self.paused or not schema.recorded:
+        if self.paused or quiet.depth or not schema.recorded or (self.blind and is_in_engine()):
             return func(*args, **kwargs) if kwargs else func(*args)
         operation = None
         try:

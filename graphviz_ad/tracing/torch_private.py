@@ -3,19 +3,38 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
+from itertools import count
+from operator import attrgetter
 from types import CodeType, FrameType
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.utils import _pytree
-from torch.utils._python_dispatch import TorchDispatchMode
 
-from graphviz_ad.errors import TraceError
+try:
+    from torch.utils._python_dispatch import TorchDispatchMode
+except ImportError:  # then nothing is seen of a forward pass; what autograd recorded is there all the same
+
+    class TorchDispatchMode:  # type: ignore[no-redef]
+        """Stands in for a mode, and sees nothing."""
+
+        def __enter__(self) -> Any:
+            """Nothing is seen from here on."""
+            return self
+
+        def __exit__(self, *error: object) -> None:
+            """Nothing was changed."""
+
+
+try:
+    from torch.utils import _pytree
+except ImportError:
+    _pytree = None  # type: ignore[assignment]
 
 
 def _call_nothing() -> None:
@@ -23,10 +42,10 @@ def _call_nothing() -> None:
 
 
 # Code objects by which frames of torch are recognised; an unknown one is never met, so that less is shown, never something wrong.
-MODULE_CALL = torch.nn.Module._call_impl.__code__
-FUNCTION_APPLY = getattr(torch.autograd.Function.apply, "__func__", lambda: None).__code__
+MODULE_CALL = getattr(getattr(torch.nn.Module, "_call_impl", None), "__code__", _call_nothing.__code__)
+FUNCTION_APPLY = getattr(torch.autograd.Function.apply, "__func__", _call_nothing).__code__
 _profiled = getattr(torch.optim.Optimizer, "profile_hook_step", None)  # wraps the step() of every optimizer
-OPTIMIZER_STEP = next((part for part in getattr(_profiled, "__code__", _call_nothing.__code__).co_consts if isinstance(part, CodeType)), None)
+OPTIMIZER_STEP = next((part for part in getattr(_profiled, "__code__", _call_nothing.__code__).co_consts if isinstance(part, CodeType)), _call_nothing.__code__)
 TORCH_FOLDER = torch.__file__.rpartition("/")[0] + "/"
 
 
@@ -42,18 +61,42 @@ def _transforms() -> dict[Any, str]:
 TRANSFORMS = _transforms()
 DispatchMode = TorchDispatchMode
 
-_sequence_number: Callable[[], int] = getattr(torch.autograd, "_get_sequence_nr", lambda: 0)
+_sequence_number: Callable[[], int] | None = getattr(torch.autograd, "_get_sequence_nr", None)
 
 
 def sequence_number() -> int:
-    """How many autograd nodes this thread has made; 0 where torch does not tell."""
-    return _sequence_number()
+    """How many autograd nodes this thread has made; 0 where torch does not tell, see `counts_nodes`."""
+    return _sequence_number() if _sequence_number is not None else 0
+
+
+def counts_nodes() -> bool:
+    """Whether torch tells how many autograd nodes there are."""
+    return _sequence_number is not None
+
+
+def made_at(node: Any) -> int | None:
+    """How many autograd nodes its thread had made before this one; None where torch does not tell."""
+    number = getattr(node, "_sequence_nr", None)
+    return None if number is None else int(number())
+
+
+# --- Trees of arguments and results
 
 
 def flatten(tree: object) -> list[tuple[tuple[Any, ...], Any]]:
-    """The leaves of a pytree with their paths of keys."""
+    """The leaves of a pytree with their paths of keys; of lists, tuples and dictionaries only, where torch has no trees."""
+    if _pytree is None:
+        return list(_leaves(tree, ()))
     pairs, _ = _pytree.tree_flatten_with_path(tree)
     return [(tuple(_step(key) for key in path), leaf) for path, leaf in pairs]
+
+
+def _leaves(tree: object, path: tuple[Any, ...]) -> Iterator[tuple[tuple[Any, ...], Any]]:
+    if isinstance(tree, (list, tuple, dict)):
+        for key, part in tree.items() if isinstance(tree, dict) else enumerate(tree):
+            yield from _leaves(part, (*path, key))
+    else:
+        yield path, tree
 
 
 def _step(key: Any) -> Any:
@@ -65,7 +108,17 @@ def _step(key: Any) -> Any:
 
 def map_tree(function: Callable[[Any], Any], tree: object, is_leaf: Callable[[Any], bool] | None = None) -> Any:
     """The pytree with `function` applied to its leaves."""
-    return _pytree.tree_map(function, tree, is_leaf=is_leaf)
+    if _pytree is not None:
+        return _pytree.tree_map(function, tree, is_leaf=is_leaf)
+    if not isinstance(tree, (list, tuple, dict)) or (is_leaf is not None and is_leaf(tree)):
+        return function(tree)
+    if isinstance(tree, dict):
+        return type(tree)((key, map_tree(function, part, is_leaf)) for key, part in tree.items())
+    parts = [map_tree(function, part, is_leaf) for part in tree]
+    return type(tree)(*parts) if hasattr(tree, "_fields") else type(tree)(parts)
+
+
+# --- Modes
 
 
 def modes_are_active() -> bool:
@@ -74,11 +127,125 @@ def modes_are_active() -> bool:
 
 
 _mode_count: Callable[[], int] = getattr(torch._C, "_len_torch_dispatch_stack", lambda: 1)
+_disabled: Callable[[], AbstractContextManager[Any]] | None = getattr(torch._C, "_DisableTorchDispatch", None)
+
+
+class _Quiet(threading.local):
+    """How many contexts are open in this thread in which our own recorder looks away."""
+
+    depth = 0
+
+
+quiet = _Quiet()
 
 
 def hidden_from_modes() -> AbstractContextManager[Any]:
-    """A context in which no dispatch mode of the user sees our own operations, where torch has such a thing."""
-    return getattr(torch._C, "_DisableTorchDispatch", nullcontext)()
+    """A context in which no dispatch mode sees our own operations; where torch has no such thing, at least our own recorder does not, see `quiet`."""
+    return _disabled() if _disabled is not None else _unrecorded()
+
+
+@contextmanager
+def _unrecorded() -> Iterator[None]:
+    quiet.depth += 1
+    try:
+        yield
+    finally:
+        quiet.depth -= 1
+
+
+# --- Tensors and autograd nodes
+
+
+def memory_of(tensor: Tensor) -> int | None:
+    """Which memory a tensor lies in; None for a tensor that has none of its own, such as a sparse one, or where torch does not tell."""
+    try:
+        storage = tensor.untyped_storage()
+        return int(getattr(storage, "_cdata", 0) or storage.data_ptr()) or None
+    except (RuntimeError, NotImplementedError):
+        return None
+
+
+def _perhaps_a_view(tensor: Tensor) -> bool:
+    """Whether a tensor may be a view; True where torch does not tell."""
+    return getattr(tensor, "_base", tensor) is not None
+
+
+is_view: Callable[[Tensor], bool] = getattr(Tensor, "_is_view", _perhaps_a_view)
+_never_twice = count(1)
+
+
+def _never_the_same(_: Tensor) -> int:
+    """Stands in for a version where torch does not tell: never the same number twice, so that nothing passes for unchanged."""
+    return next(_never_twice)
+
+
+# How often torch has written to a tensor.
+version_of: Callable[[Tensor], int] = attrgetter("_version") if hasattr(Tensor, "_version") else _never_the_same
+
+
+def hooks_of(tensor: Tensor) -> list[Any]:
+    """The hooks of the user on the gradient of a tensor; none where torch does not tell."""
+    return list((getattr(tensor, "_backward_hooks", None) or {}).values())
+
+
+def hooks_after_accumulation(tensor: Tensor) -> list[Any]:
+    """The hooks of the user on what is accumulated into ``.grad``; none where torch does not tell, see `may_have_hooks`."""
+    return list((getattr(tensor, "_post_accumulate_grad_hooks", None) or {}).values())
+
+
+def may_have_hooks(tensor: Tensor) -> bool:
+    """Whether hooks of the user may run on what is accumulated into ``.grad``; True where torch has such hooks and does not tell."""
+    told = not hasattr(tensor, "register_post_accumulate_grad_hook") or hasattr(tensor, "_post_accumulate_grad_hooks")
+    return not told or bool(hooks_after_accumulation(tensor))
+
+
+def function_of(node: Any) -> type | None:
+    """The user's torch.autograd.Function that an autograd node is the backward of, or None; where torch does not tell, the class of the node stands for it."""
+    found = getattr(node, "_forward_cls", None)
+    if found is None and isinstance(node, torch.autograd.function.BackwardCFunction):
+        return type(node)
+    return found
+
+
+RAW_SAVED = "_raw_saved_"  # attributes of an autograd node that give what it keeps without unpacking it; those without "raw" run hooks of the user
+PACKED = "_saved_"
+
+
+def tells_what_is_saved() -> bool:
+    """Whether torch has such attributes."""
+    return any(name.startswith(RAW_SAVED) for name in dir(torch.autograd.function.BackwardCFunction))
+
+
+class Signature(NamedTuple):
+    """What an ATen overload is: its name without the overload's, the names of its arguments, and which of these it writes to.
+
+    ``only_written`` are arguments that it does not read, ``returns`` the types of its results as text; None where torch does not tell.
+    """
+
+    name: str
+    namespace: str
+    arguments: tuple[str, ...]
+    written: tuple[int, ...]
+    only_written: frozenset[str]
+    returns: tuple[str, ...] | None
+
+
+def signature(overload: Any) -> Signature:
+    """What torch tells of an overload, or what its name does: that of "aten.add_.Tensor" says that it writes to its first argument."""
+    schema, packet = getattr(overload, "_schema", None), getattr(overload, "_overloadpacket", None)
+    home, _, rest = str(overload).partition(".")
+    parts = rest.split(".") if rest else [home]
+    name = packet.__name__ if packet is not None else parts[0]
+    kind = getattr(overload, "_overloadname", parts[-1] if len(parts) > 1 else "")
+    namespace = getattr(overload, "namespace", home if rest else "aten")
+    writes_out = kind == "out" or kind.endswith("_out")
+    if schema is None:
+        in_place = name.endswith("_") and not name.endswith("__")
+        return Signature(name, namespace, (), (0,) if in_place else (), frozenset({"out"} if writes_out else ()), None)
+    arguments = tuple(argument.name for argument in schema.arguments)
+    written = tuple(i for i, a in enumerate(schema.arguments) if a.alias_info is not None and a.alias_info.is_write)
+    only_written = frozenset(arguments[i] for i in written) if written and writes_out else frozenset()
+    return Signature(name, namespace, arguments, written, only_written, tuple(str(result.type) for result in schema.returns))
 
 
 # --- The engine's entry
@@ -86,30 +253,34 @@ def hidden_from_modes() -> AbstractContextManager[Any]:
 # Wrapped once for all recordings that are open, so that they may end in any order, and given back when the last one ends. A call goes
 # through the recordings of its own thread, innermost first; a thread that records nothing passes straight through.
 
+ENGINE = "_engine_run_backward"
 _watchers: dict[int, list[Callable[..., Any]]] = {}
 _watchers_lock = threading.Lock()
 
 
 @contextmanager
-def engine_entry(around: Callable[..., Any]) -> Iterator[None]:
+def engine_entry(around: Callable[..., Any]) -> Iterator[bool]:
     """While this is open, every ``backward()`` and ``grad()`` of this thread goes through ``around(real, *args, **kwargs)``.
 
-    Raises `TraceError` where torch has no such place; nothing is recorded then, rather than something wrong.
+    Gives False where torch has no such place; nothing goes through it then.
     """
+    if not hasattr(torch.autograd, ENGINE):
+        yield False
+        return
     thread = threading.get_ident()
     with _watchers_lock:
         if not _watchers:
             _wrap_engine()
         _watchers.setdefault(thread, []).append(around)
     try:
-        yield
+        yield True
     finally:
         with _watchers_lock:
             _watchers[thread].remove(around)
             if not _watchers[thread]:
                 del _watchers[thread]
             if not _watchers:
-                torch.autograd._engine_run_backward = _real_engine[0]  # type: ignore[attr-defined]
+                setattr(torch.autograd, ENGINE, _real_engine[0])
 
 
 _real_engine: list[Any] = [None]
@@ -122,7 +293,7 @@ def _after_fork() -> None:
     for thread in [thread for thread in _watchers if thread != threading.get_ident()]:
         del _watchers[thread]
     if not _watchers and _real_engine[0] is not None:
-        torch.autograd._engine_run_backward = _real_engine[0]  # type: ignore[attr-defined]
+        setattr(torch.autograd, ENGINE, _real_engine[0])
 
 
 if hasattr(os, "register_at_fork"):
@@ -130,10 +301,7 @@ if hasattr(os, "register_at_fork"):
 
 
 def _wrap_engine() -> None:
-    real = getattr(torch.autograd, "_engine_run_backward", None)
-    if real is None:
-        raise TraceError("this version of torch has no torch.autograd._engine_run_backward, through which record() watches backward()")
-    _real_engine[0] = real
+    _real_engine[0] = real = getattr(torch.autograd, ENGINE)
 
     def entry(*args: Any, **kwargs: Any) -> Any:
         call = real
@@ -141,7 +309,10 @@ def _wrap_engine() -> None:
             call = partial(around, call)
         return call(*args, **kwargs)
 
-    torch.autograd._engine_run_backward = entry  # type: ignore[attr-defined]
+    setattr(torch.autograd, ENGINE, entry)
+
+
+# --- Kinds of tensors and operators
 
 
 def library_operator(cls: type) -> str | None:
@@ -151,7 +322,7 @@ def library_operator(cls: type) -> str | None:
         return None
     held = dict(zip(forward.__code__.co_freevars, forward.__closure__ or (), strict=False))
     operator = held["op"].cell_contents if "op" in held else None
-    return str(operator._schema.name) if isinstance(operator, torch._ops.OpOverload) else None
+    return str(name) if (name := getattr(getattr(operator, "_schema", None), "name", None)) else None
 
 
 def is_own_kind(tensor: Tensor) -> bool:
@@ -205,9 +376,19 @@ def reduction_of(reduce_op: Any) -> str | None:
         return None
 
 
+_graph_task: Callable[[], int] | None = getattr(torch._C, "_current_graph_task_id", None)
+
+
 def is_in_engine() -> bool:
-    """Whether a backward pass runs in this thread; False where torch does not tell."""
-    return bool(getattr(torch._C, "_current_graph_task_id", lambda: -1)() != -1)
+    """Whether a backward pass runs in this thread; where torch does not tell, by whether a function of torch's stands on the stack that starts one."""
+    if _graph_task is not None:
+        return _graph_task() != -1
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        if frame.f_code.co_name in ("backward", "grad") and frame.f_code.co_filename.startswith((f"{TORCH_FOLDER}autograd/", f"{TORCH_FOLDER}_tensor.py")):
+            return True
+        frame = frame.f_back
+    return False
 
 
 def is_plain_subclass(tensor: Tensor) -> bool:

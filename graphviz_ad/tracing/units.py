@@ -16,6 +16,7 @@ from graphviz_ad.tracing.as_written import Operand, operands
 from graphviz_ad.tracing.autograd_graph import AutogradGraph, stem
 from graphviz_ad.tracing.records import Edge, Operation, Use, Value
 from graphviz_ad.tracing.tape import Tape
+from graphviz_ad.tracing.torch_private import counts_nodes, made_at
 from graphviz_ad.tracing.trackable import label_of
 
 MATERIALISES = {"clone", "_conj_physical", "resolve_conj", "resolve_neg", "_neg_view"}  # what C++ runs to make a lazy conjugate real
@@ -227,9 +228,10 @@ class Units:
         free = Counter(unit.operation.moment for unit in self.all if _may_own_a_node(unit) and unit.operation is not None)
         unit_at = {unit.operation.moment: unit for unit in self.all if _may_own_a_node(unit) and unit.operation is not None}
         for i, node in enumerate(self.autograd.nodes):
-            if i in self.of_node or i in self.autograd.custom or not hasattr(node, "_sequence_nr"):
+            before = made_at(node) if i not in self.of_node and i not in self.autograd.custom else None
+            if before is None:
                 continue
-            moment = node._sequence_nr() + 1
+            moment = before + 1
             unit = unit_at.get(moment)
             if unit is None or unit.operation is None or free[moment] != 1 or stem(self.autograd.names[i]) != unit.operation.op.rstrip("_"):
                 continue
@@ -352,6 +354,8 @@ def _same_call_of_function(last: Operation, now: Operation) -> bool:
     one, other = last.place, now.place
     if one.functions[:1] != other.functions[:1] or one.site is not other.site or one.depth != other.depth:
         return False
+    if not counts_nodes():  # then two calls with the same arguments, one right after the other, cannot be told apart
+        return one.arguments == other.arguments
     return last.moment == now.moment or (last.grad_enabled and one.arguments == other.arguments)
 
 

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from graphviz_ad.capture import Capture
 from graphviz_ad.snapshot import Snapshot, Stats
-from graphviz_ad.tracing.torch_private import as_plain, hidden_from_modes, is_own_kind, is_plain_subclass, modes_are_active
+from graphviz_ad.tracing.torch_private import as_plain, hidden_from_modes, is_own_kind, is_plain_subclass, modes_are_active, version_of
 
 # dtypes that numpy lacks -> a wider one that holds every value exactly.
 WIDER = {torch.bfloat16: torch.float32} | {
@@ -157,7 +157,7 @@ class Keeper:
         level = self.capture.values
         if level == "none":
             return None
-        if type(tensor) is Tensor and tensor.dtype in PLAIN and not tensor.dim() and not tensor.is_meta and not modes_are_active():
+        if type(tensor) is Tensor and tensor.dtype in PLAIN and not tensor.dim() and not tensor.is_meta and not tensor.is_neg() and not modes_are_active():
             try:
                 return tensor.item()
             except Exception:  # such as a number inside vmap
@@ -187,7 +187,7 @@ class Keeper:
         if type(tensor) is not Tensor:
             return take(tensor, level, self.capture.whole)
         dtype = PLAIN.get(tensor.dtype)
-        if dtype is not None and not tensor.dim() and not tensor.is_meta:  # one plain number: by far the most frequent in a long graph
+        if dtype is not None and not tensor.dim() and not tensor.is_meta and not tensor.is_neg():  # one plain number: by far the most frequent in a long graph
             try:
                 return Snapshot((), dtype, tensor.item())
             except Exception:  # such as a number inside vmap
@@ -201,9 +201,9 @@ class Keeper:
         if same is not None and same.stats is not None and (same.numel, same.dtype) == (tensor.numel(), dtype_name(tensor.dtype)):
             return same if same.shape == shape else replace(same, shape=shape)
         known = self._known.get(id(tensor))
-        if known is not None and known[0]() is tensor and known[1] == tensor._version:
+        if known is not None and known[0]() is tensor and known[1] == version_of(tensor):
             return known[2]
         snapshot = take(tensor, "summary", self.capture.whole)
         if snapshot is not None and not tensor.is_inference():
-            self._known[id(tensor)] = (weakref.ref(tensor), tensor._version, snapshot)
+            self._known[id(tensor)] = (weakref.ref(tensor), version_of(tensor), snapshot)
         return snapshot
