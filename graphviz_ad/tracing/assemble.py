@@ -20,7 +20,7 @@ from graphviz_ad.tracing.as_written import SHAPE_ONLY, Number, call_name, operat
 from graphviz_ad.tracing.autograd_graph import AutogradGraph, BackwardPass, node_name, stem
 from graphviz_ad.tracing.hooks import MOST_NAMED, hook_names, with_hooks_said
 from graphviz_ad.tracing.records import Operation, Use, Value
-from graphviz_ad.tracing.saved import Saved, kept_memory
+from graphviz_ad.tracing.saved import NOTHING, UNKNOWN, Keeps, kept_memory
 from graphviz_ad.tracing.tape import Tape
 from graphviz_ad.tracing.units import Output, Unit, Units
 from graphviz_ad.tracing.values import device_name, dtype_name
@@ -142,7 +142,7 @@ class Assembly:
             name = ports[0].name or (names[0] if len(names) == 1 else None)
         else:
             name, ports = self._named(ports, unit, names)
-        kept = self.autograd.keeps[i].tensors if recorded and i is not None else ()
+        keeps = self.autograd.keeps[i] if recorded and i is not None else NOTHING
         return Node(
             unit.key,
             kind,
@@ -154,12 +154,12 @@ class Assembly:
             self._cut(unit, ports, requires_grad),
             wording.module if wording is not None and kind != "leaf" else (),
             wording.source if wording is not None else None,
-            tuple([tensor.name for tensor in kept]),
+            tuple([tensor.name for tensor in keeps.tensors]),
             self._settings(unit),
             call,
             unit.label or wording.call if wording is not None else None,
             self._backward_order.get(i),
-            saved_bytes=_size(kept) if recorded else None,
+            saved_bytes=_size(keeps) if recorded else None,
         )
 
     def _settings(self, unit: Unit) -> tuple[tuple[str, str], ...]:
@@ -380,10 +380,10 @@ class Assembly:
         return "unreached" if self._wanted_gradient(unit) else self._why_unrecorded(unit) or "non-differentiable"
 
 
-def _size(kept: tuple[Saved, ...]) -> int | None:
+def _size(keeps: Keeps) -> int | None:
     """Bytes of what one node keeps; None where a part is not known."""
-    sizes = [tensor.bytes for tensor in kept if tensor.bytes is not None]
-    return sum(sizes) if len(sizes) == len(kept) else None
+    sizes = [tensor.bytes for tensor in keeps.tensors if tensor.bytes is not None]
+    return sum(sizes) if len(sizes) == len(keeps.tensors) and keeps != UNKNOWN else None
 
 
 def with_every_port(nodes: list[Node], edges: list[Edge]) -> list[Node]:

@@ -23,6 +23,7 @@ from torch import distributed as dist
 
 from graphviz_ad.messages import PAIRS, SETTING, Message, operation_name
 from graphviz_ad.snapshot import Snapshot
+from graphviz_ad.tracing import torch_private
 from graphviz_ad.tracing.records import Operation, Schema, Value
 from graphviz_ad.tracing.stack import Place
 from graphviz_ad.tracing.tape import Recorder, Tape
@@ -161,7 +162,7 @@ class Traffic:
     def run(self, kind: Kind, func: Any, args: Any, kwargs: Any) -> Any:
         """Run an operation and note it; called by the recorder's handler."""
         operation = message = None
-        given = dict(zip((argument.name for argument in func._schema.arguments), args, strict=False)) | (kwargs or {})
+        given = dict(zip(torch_private.signature(func).arguments, args, strict=False)) | (kwargs or {})
         try:
             message = self._message(kind, given)
             aside = kind.divided and message.rank != message.root
@@ -258,7 +259,7 @@ def memory_of(tensor: Tensor) -> range:
 
 def version_of(tensor: Tensor) -> int:
     """How often torch has written to a tensor's memory; 0 for those of inference mode, where it does not count."""
-    return 0 if tensor.is_inference() else tensor._version
+    return 0 if tensor.is_inference() else torch_private.version_of(tensor)
 
 
 def written_name(kind: Kind, place: Place) -> str | None:

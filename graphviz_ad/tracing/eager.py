@@ -20,7 +20,7 @@ from graphviz_ad.tracing.inputs import as_tensors, input_dtype, module_names, na
 from graphviz_ad.tracing.outputs import differentiable_outputs, upstream_gradients
 from graphviz_ad.tracing.stack_depth import safe_depth
 from graphviz_ad.tracing.tape import Tape, current_tape
-from graphviz_ad.tracing.torch_private import flatten
+from graphviz_ad.tracing.torch_private import SEES_OPERATIONS, flatten
 from graphviz_ad.tracing.units import Output
 from graphviz_ad.transforms import merge_calls
 
@@ -46,7 +46,7 @@ def trace(target: Any, args: Sequence[Any], kwargs: Mapping[str, Any], grad_outp
         raise
     finally:
         current_tape.reset(token)
-    notices = idle_parameters(tape, target, namespace)
+    notices = idle_parameters(tape, target, namespace) if SEES_OPERATIONS else [NO_MODES]
     return finish(tape, returned, grad_outputs, name_of(target), module_names(target, namespace), retain=False, notices=notices)
 
 
@@ -54,6 +54,7 @@ def graph_so_far(tape: Tape, error: BaseException, name: str, names: dict[int, s
     """What had been computed when the program raised; without gradients."""
     ends = tape.loose_ends()
     autograd = walk(ends)
+    tape.keeper.pending.settle()
     notices = [f"The program raised {described(error)}; this is the graph up to there."]
     try:
         with at_rest():
@@ -68,6 +69,7 @@ def graph_so_far(tape: Tape, error: BaseException, name: str, names: dict[int, s
 
 
 NOT_RUN = "no backward pass was recorded"
+NO_MODES = "This version of torch has no dispatch modes: only what autograd itself recorded is shown, without values in between."
 _never_released: list[AutogradGraph] = []
 
 
@@ -184,6 +186,7 @@ def describe(
         value = tape.value_of(tensor)
         tape.edge_of(tensor, value)
         found.append(Output(value, tape.keeper.gradient(seed), key))
+    tape.keeper.pending.settle()
     if tape.problems:
         notices = [*notices, f"{len(tape.problems)} operation(s) could not be recorded completely; the first: {tape.problems[0]}"]
     if result.problem:

@@ -28,7 +28,9 @@ def hook_names(values: Iterable[Value]) -> str:
     for value in values:
         tensor = value.reference()
         if tensor is not None:
-            hooks += [*hooks_of(tensor), *(hooks_after_accumulation(tensor) if value.is_leaf else ())]
+            hooks += hooks_of(tensor)
+            if value.is_leaf:
+                hooks += hooks_after_accumulation(tensor)
     return ", ".join([str(getattr(hook, "__name__", type(hook).__name__)) for hook in hooks]) if hooks else ""
 
 

@@ -167,6 +167,7 @@ class Recording:
 
     def _assembled(self, notices: list[str]) -> Graph:
         tape = self._tape
+        tape.keeper.pending.settle()
         loose = [] if self._passes else tape.loose_ends()
         graphs = [part.graph for done in self._passes for part in with_nested(done)]
         whole = walk([*(node for graph in graphs for node in graph.nodes[:1]), *(node for graph in graphs for node in graph.nodes), *loose])

@@ -60,6 +60,7 @@ def _transforms() -> dict[Any, str]:
 
 TRANSFORMS = _transforms()
 DispatchMode = TorchDispatchMode
+SEES_OPERATIONS = TorchDispatchMode.__module__ != __name__
 
 _sequence_number: Callable[[], int] | None = getattr(torch.autograd, "_get_sequence_nr", None)
 
@@ -156,11 +157,14 @@ def _unrecorded() -> Iterator[None]:
 # --- Tensors and autograd nodes
 
 
+STORAGE = "_cdata"  # which memory a storage is; where torch does not tell, its address
+
+
 def memory_of(tensor: Tensor) -> int | None:
     """Which memory a tensor lies in; None for a tensor that has none of its own, such as a sparse one, or where torch does not tell."""
     try:
         storage = tensor.untyped_storage()
-        return int(getattr(storage, "_cdata", 0) or storage.data_ptr()) or None
+        return int(getattr(storage, STORAGE, 0) or storage.data_ptr()) or None
     except (RuntimeError, NotImplementedError):
         return None
 
@@ -185,12 +189,14 @@ version_of: Callable[[Tensor], int] = attrgetter("_version") if hasattr(Tensor, 
 
 def hooks_of(tensor: Tensor) -> list[Any]:
     """The hooks of the user on the gradient of a tensor; none where torch does not tell."""
-    return list((getattr(tensor, "_backward_hooks", None) or {}).values())
+    found = getattr(tensor, "_backward_hooks", None)
+    return list(found.values()) if found else []
 
 
 def hooks_after_accumulation(tensor: Tensor) -> list[Any]:
     """The hooks of the user on what is accumulated into ``.grad``; none where torch does not tell, see `may_have_hooks`."""
-    return list((getattr(tensor, "_post_accumulate_grad_hooks", None) or {}).values())
+    found = getattr(tensor, "_post_accumulate_grad_hooks", None)
+    return list(found.values()) if found else []
 
 
 def may_have_hooks(tensor: Tensor) -> bool:
@@ -350,7 +356,7 @@ def work_of(result: Any) -> Any:
 def is_finished(work: Any, on_cpu: bool) -> bool:
     """Whether what an operation writes is there; it may only be said a little late, never early."""
     if work is None:  # a functional collective: torch only counts what has not been waited for
-        return bool(getattr(torch._C._distributed_c10d, "_get_work_registry_size", lambda: 1)() == 0)
+        return bool(getattr(getattr(torch._C, "_distributed_c10d", None), "_get_work_registry_size", lambda: 1)() == 0)
     if work.is_completed():
         return True
     try:

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from graphviz_ad.capture import Capture
 from graphviz_ad.snapshot import Snapshot, Stats
+from graphviz_ad.tracing.pending import Pending
 from graphviz_ad.tracing.torch_private import as_plain, hidden_from_modes, is_own_kind, is_plain_subclass, modes_are_active, version_of
 
 # dtypes that numpy lacks -> a wider one that holds every value exactly.
@@ -145,6 +146,7 @@ class Keeper:
 
     def __init__(self, capture: Capture) -> None:
         self.capture = capture
+        self.pending = Pending()
         self._known: dict[int, tuple[weakref.ref[Tensor], int, Snapshot]] = {}
 
     def value(self, tensor: Tensor, same: Snapshot | None = None) -> Snapshot | None:
@@ -157,7 +159,7 @@ class Keeper:
         level = self.capture.values
         if level == "none":
             return None
-        if type(tensor) is Tensor and tensor.dtype in PLAIN and not tensor.dim() and not tensor.is_meta and not tensor.is_neg() and not modes_are_active():
+        if type(tensor) is Tensor and tensor.dtype in PLAIN and not tensor.dim() and tensor.is_cpu and not tensor.is_neg() and not modes_are_active():
             try:
                 return tensor.item()
             except Exception:  # such as a number inside vmap
@@ -187,14 +189,34 @@ class Keeper:
         if type(tensor) is not Tensor:
             return take(tensor, level, self.capture.whole)
         dtype = PLAIN.get(tensor.dtype)
-        if dtype is not None and not tensor.dim() and not tensor.is_meta and not tensor.is_neg():  # one plain number: by far the most frequent in a long graph
+        if dtype is not None and not tensor.dim() and tensor.is_cpu and not tensor.is_neg():  # one plain number: by far the most frequent in a long graph
             try:
                 return Snapshot((), dtype, tensor.item())
             except Exception:  # such as a number inside vmap
                 return take(tensor, level, self.capture.whole)
+        if not tensor.is_cpu and (later := self.later(tensor, level, same)) is not None:
+            return later
         if level != "summary" or tensor.layout != torch.strided or tensor.numel() <= self.capture.whole:
             return take(tensor, level, self.capture.whole)
         return self._summary(tensor, same)
+
+    def later(self, tensor: Tensor, level: str, same: Snapshot | None) -> Snapshot | None:
+        """A snapshot that waits for its numbers, of a tensor that is far away; None where it has to be taken at once."""
+        if not is_own_kind(tensor) or tensor.layout != torch.strided or tensor.is_nested or tensor.is_quantized:
+            return None
+        known = self._known.get(id(tensor))
+        if known is not None and known[0]() is tensor and known[1] == version_of(tensor):
+            return known[2]
+        dtype = dtype_name(tensor.dtype)
+        if tensor.numel() <= self.capture.whole:
+            snapshot = self.pending.elements(tensor, dtype, lambda arrived: take(arrived, "full", self.capture.whole) or Snapshot((), dtype))
+        elif level == "summary" and not tensor.is_complex():
+            snapshot = self.pending.statistics(tensor, dtype)
+        else:
+            return None
+        if not tensor.is_inference():
+            self._known[id(tensor)] = (weakref.ref(tensor), version_of(tensor), snapshot)
+        return snapshot
 
     def _summary(self, tensor: Tensor, same: Snapshot | None) -> Snapshot | None:
         shape = shape_of(tensor)
