@@ -17,7 +17,7 @@ from graphviz_ad.claims import CONVOLUTIONS, LETTERS, backward_formula, base_nam
 from graphviz_ad.errors import ExpressionError
 from graphviz_ad.formula_values import evaluate
 from graphviz_ad.graph import Edge, Graph, Node
-from graphviz_ad.moves import JOINS, MOVES, joined, moved
+from graphviz_ad.moves import JOINS, MOVES, joined, joined_values, moved
 from graphviz_ad.snapshot import Array, Snapshot
 from graphviz_ad.tracing.agreement import summed_to
 
@@ -72,9 +72,7 @@ def rearranged(graph: Graph, node: Node, operands: list[Array]) -> Array | None:
     name, settings = base_name(node), dict(node.settings)
     if len(operands) == 1:
         return moved(name, operands[0], node.ports[0].shape or (), settings) if name not in NOT_LINEAR else None
-    if name in JOINS and joined(name, operands[0], 0, [operand.shape for operand in operands], settings) is not None:
-        return np.asarray(JOINS[name](operands, axis=int(settings.get("dim", "0"))))
-    return None
+    return joined_values(name, operands, settings)
 
 
 def backward_fits(graph: Graph, edge: Edge) -> bool | None:

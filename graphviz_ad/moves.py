@@ -33,11 +33,18 @@ def moved(op: str, tangent: Array, shape: Shape, settings: Mapping[str, str], ou
 
 
 def joined(op: str, tangent: Array, slot: int, shapes: list[Shape], settings: Mapping[str, str]) -> Array | None:
-    """The tangent of several operands joined, of which only one moves."""
+    """The tangent of several operands joined, of which only one moves; None where the operation or a setting is not known."""
+    return joined_values(op, [tangent if i == slot else np.zeros(shape) for i, shape in enumerate(shapes)], settings) if op in JOINS else None
+
+
+def joined_values(op: str, parts: list[Array], settings: Mapping[str, str]) -> Array | None:
+    """Several operands joined; None where that cannot be, as with the empty vectors that torch lets pass."""
     if op not in JOINS or not settings.get("dim", "0").lstrip("-").isdigit():
         return None
-    parts = [tangent if i == slot else np.zeros(shape) for i, shape in enumerate(shapes)]
-    return JOINS[op](parts, axis=int(settings.get("dim", "0")))
+    try:
+        return JOINS[op](parts, axis=int(settings.get("dim", "0")))
+    except ValueError:
+        return None
 
 
 JOINS: Mapping[str, Callable[..., Array]] = {"cat": np.concatenate, "stack": np.stack}

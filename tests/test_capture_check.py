@@ -378,6 +378,13 @@ def test_bounds_that_cross_give_everything_to_the_upper_one() -> None:
     assert {link.verdict for link in verify(right).links} == {NUMBERS}
 
 
+def test_an_empty_vector_among_what_is_joined_is_no_wrong_link() -> None:
+    """torch lets it pass whatever the dimension, as in the caches of language models; numpy does not."""
+    right = gad.trace(lambda x: torch.cat([torch.empty(0, dtype=F64), x], -2).exp(), randoms(2, 3))
+    assert verify(right).wrong == ()
+    assert right.tangents("x").outputs is not None
+
+
 def test_rounding_is_no_wrong_link() -> None:
     """What is left of big numbers after they cancelled is no better than these."""
     x = torch.tensor([1e7, -1e7, 0.1], requires_grad=True)
