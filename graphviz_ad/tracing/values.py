@@ -146,6 +146,7 @@ class Keeper:
 
     def __init__(self, capture: Capture) -> None:
         self.capture = capture
+        self._no_gradients = capture.gradients == "none"
         self.pending = Pending()
         self._known: dict[int, tuple[weakref.ref[Tensor], int, Snapshot]] = {}
 
@@ -168,8 +169,15 @@ class Keeper:
 
     def gradient(self, tensor: Tensor | None, same: Snapshot | None = None) -> Snapshot | None:
         """What is kept of a gradient; None for none."""
-        level = self.capture.gradients
-        return None if tensor is None or level == "none" else self._keep(tensor, level, same)
+        if tensor is None or self._no_gradients:
+            return None
+        dtype = PLAIN.get(tensor.dtype) if type(tensor) is Tensor else None
+        if dtype is not None and not tensor.dim() and tensor.is_cpu and not tensor.is_neg() and not modes_are_active():
+            try:
+                return Snapshot((), dtype, tensor.item())
+            except Exception:  # such as a number inside vmap
+                return take(tensor, self.capture.gradients, self.capture.whole)
+        return self._keep(tensor, self.capture.gradients, same)
 
     def was_written(self, tensor: Tensor) -> None:
         """Look at a tensor anew next time: torch counts a write as a new version only after the operation has run."""
