@@ -263,7 +263,7 @@ class _Watch:
         result.edge_grads[i] = tuple(kept)
         self._left = [
             (weakref.ref(grad), version_of(grad), snapshot)
-            for grad, snapshot in zip(grad_inputs, kept)  # noqa: B905: as many of both, and this runs once for each node
+            for grad, snapshot in zip(grad_inputs, kept, strict=True)
             if grad is not None and not grad.is_inference()
         ]
 
