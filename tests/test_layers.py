@@ -29,7 +29,7 @@ ROWS = (
         "progress",
         "autograd_names",
     ),
-    ("formula_values", "trails", "messages"),
+    ("formula_values", "trails", "messages", "precision"),
     ("graph_files", "contraction", "call_operands", "chain_rule", "claims", "dot_language", "paint", "save_folder", "mode_costs", "differences", "moves"),
     ("calls", "folding", "in_place", "matching", "film_frames", "storyboard", "timeline"),
     ("transforms", "joining", "replicas"),

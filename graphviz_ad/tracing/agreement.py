@@ -9,16 +9,16 @@ from typing import Any
 import numpy as np
 
 from graphviz_ad.graph import Edge, Node
+from graphviz_ad.precision import added
 from graphviz_ad.snapshot import Snapshot
 
 
 def total(seeds: list[Snapshot | None]) -> Snapshot | None:
-    """The sum of what is fed in at one result that was returned several times."""
+    """The sum of what is fed in at one result that was returned several times; the engine adds in the order in which they were returned."""
     known = [seed for seed in seeds if seed is not None]
     if len(known) < 2:
         return known[0] if known else None
-    arrays = [seed.array for seed in known if seed.array is not None]
-    return replace(known[0], data=np.sum(arrays, axis=0), stats=None) if len(arrays) == len(known) else None
+    return added(known) or Snapshot(known[0].shape, known[0].dtype, missing=f"sum of {len(known)} gradients")
 
 
 def verified(edge: Edge, head: Node) -> Edge:
