@@ -36,6 +36,7 @@ ROWS = (
     ("tracing", "merging", "wording", "layouts", "renderers"),
     ("descriptions", "link_numbers", "remarks"),
     ("story", "build", "notebook", "formats", "forward_mode", "replay", "symbolic", "method_chart", "capture_check"),
+    ("rounding",),
     ("tangent_picture", "staging", "chart", "panels", "explanation", "gradient_check", "reasons"),
     ("method_comparison", "documents", "worked_solution", "explainer"),
     ("path_picture", "worked_text", "worked_latex"),
