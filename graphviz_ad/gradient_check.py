@@ -25,7 +25,7 @@ AGREES, DIFFERS, KINK, CUT, UNKNOWN = "yes", "NO", "kink", "cut", "—"
 
 @dataclass(frozen=True)
 class Row:
-    """One node of a report: how far its gradient is from the sum over its edges, and what finite differences say of a leaf.
+    """One result in a report: how far its gradient is from the sum over its edges, and what finite differences say of a leaf. ``key`` is that of its node.
 
     ``differences`` is "yes" or "NO"; "kink" where the slopes on both sides differ; "cut" where a detach or its like hides a part of the function from
     autograd, so that the two are not the same by intention; "—" where nothing was computed or rounding leaves no verdict.
@@ -64,28 +64,30 @@ def check(graph: Graph, tolerance: float = 1e-9, *, differences: bool = True, ca
     Finite differences come from the recorded program, computed again from its formulas; where an operation has none, the note says so. With ``capture``, the
     links between operations and autograd are verified as well, see `graphviz_ad.capture_check`.
     """
-    names = Wording(graph).names
-    hidden = largest_flow(graph.detail or graph)
-    rows = [replace(row, name=names[row.key]) for node in graph.node_list if (row := checked(graph, node, tolerance, hidden)) is not None]
+    names, hidden = Wording(graph).names, largest_flow(graph.detail or graph)
+    results = [(node, number) for node in graph.node_list for number in range(len(node.ports))]
+    rows = [row for node, number in results if (row := checked(graph, node, number, names[node.key], tolerance, hidden)) is not None]
     verdicts, note = finite_differences(graph) if differences else ({}, "")
     rows = [replace(row, differences=verdicts.get(row.key, UNKNOWN)) for row in rows]
     return Report(tuple(rows), note, verify(graph) if capture else None)
 
 
-def checked(graph: Graph, node: Node, tolerance: float, hidden: float) -> Row | None:
-    """The row of a node; None where not all numbers are kept. Where a hook changed the gradient, what arrived before it counts.
+def checked(graph: Graph, node: Node, number: int, name: str, tolerance: float, hidden: float) -> Row | None:
+    """The row of one result; None where not all numbers are kept. Where a hook changed the gradient, what arrived before it counts.
 
     ``hidden`` is the largest number that may have flowed inside of merged calls, where one edge is a sum whose terms may have cancelled.
     """
-    port = node.ports[0]
-    kept, edges = port.arrived or port.grad, [edge for edge in graph.out_edges(node.key) if edge.cut is None]
+    port = node.ports[number]
+    kept, edges = port.arrived or port.grad, [edge for edge in graph.out_edges(node.key) if edge.port == number and edge.cut is None]
     parts = [edge.grad for edge in edges if edge.grad is not None] + ([port.upstream] if port.upstream is not None else [])
     grad, arrays = known(kept), [array for part in parts if (array := known(part)) is not None]
-    if kept is None or grad is None or len(node.ports) > 1 or not arrays or len(arrays) < len(parts):
+    if kept is None or grad is None or not arrays or len(arrays) < len(parts):
+        return None
+    if port.shape not in (None, kept.shape):  # where a part was written to, the gradient is that of the whole
         return None
     inside = sum(graph.nodes[edge.head].inside for edge in edges)
     error, ok = compared(grad, arrays, kept.dtype, len(parts) + 2 * inside, tolerance, hidden if inside else 0.0)
-    return Row(node.key, node.name or node.op or node.key, error, ok)
+    return Row(node.key, (port.name or f"{name}[{number}]") if len(node.ports) > 1 else name, error, ok)
 
 
 def compared(grad: Array, parts: list[Array], dtype: str, additions: int, tolerance: float, hidden: float) -> tuple[float, bool]:

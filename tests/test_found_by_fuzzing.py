@@ -228,7 +228,6 @@ def test_what_is_fed_in_twice_is_the_sum_in_the_dtype_of_the_result() -> None:
     assert output.ports[0].upstream == output.grad
 
 
-@wrong("a result inside a call is also read outside; its gradient is shown without the edge inside of the call that brought it")
 def test_gradients_add_up_at_what_is_inside_a_call_and_read_outside() -> None:
     def function(x: Tensor) -> Tensor:
         with torch.autograd.graph.saved_tensors_hooks(lambda saved: (saved.detach() * 1,), lambda held: held[0]):

@@ -12,7 +12,7 @@ from torch import Tensor
 
 import graphviz_ad as gad
 from graphviz_ad.gradient_check import AGREES, CUT, DIFFERS, KINK, MOST_WORK, UNKNOWN, check
-from graphviz_ad.graph import Graph
+from graphviz_ad.graph import Edge, Graph
 from graphviz_ad.snapshot import Snapshot
 
 
@@ -71,6 +71,22 @@ def test_a_gradient_that_is_not_the_sum_is_found_by_the_edges() -> None:
     nodes = [replace(node, ports=(replace(node.ports[0], grad=Snapshot((), "float64", 10.0)),)) if node.name == "b" else node for node in traced.node_list]
     report = check(traced.with_parts(nodes, traced.edges), differences=False)
     assert [(row.name, row.error) for row in report.rows if not row.ok] == [("b", 5.0)]
+
+
+def test_every_result_of_an_operation_has_a_row() -> None:
+    def program(x: Tensor) -> Tensor:
+        first, second = x.split(2)
+        return first.sum() * second.exp().sum() + second.sum()
+
+    traced = gad.trace(program, torch.linspace(0, 1, 4, dtype=torch.float64).requires_grad_())
+    report = check(traced)
+    assert {"first", "second"} <= {row.name for row in report.rows}
+    assert report.ok
+
+    def damaged(edge: Edge) -> Edge:
+        return replace(edge, grad=replace(edge.grad, data=edge.grad.array * 2)) if edge.port == 1 and edge.grad and edge.grad.array is not None else edge
+
+    assert [row.name for row in check(traced.with_parts(traced.node_list, map(damaged, traced.edges))).rows if not row.ok] == ["second"]
 
 
 @pytest.mark.parametrize("program", [lambda x: torch.relu(x), lambda x: x.abs(), lambda x: torch.max(x, 2 * x)])
@@ -145,6 +161,14 @@ def test_a_part_of_another_shape_cannot_add_up() -> None:
     traced = gad.trace(lambda x: x * 2, torch.ones(3, requires_grad=True))
     edges = [replace(edge, grad=Snapshot((), "float32", 2.0)) if edge.cut is None else edge for edge in traced.edges]
     assert [row.name for row in check(traced.with_parts(traced.node_list, edges), differences=False).rows if not row.ok] == ["x"]
+
+
+def test_the_gradient_of_a_whole_of_which_a_part_is_shown_is_not_compared() -> None:
+    def program(x: Tensor) -> Tensor:
+        y = x.clone()
+        return y[:2].mul_(2)
+
+    assert check(gad.trace(program, torch.ones(4, requires_grad=True))).ok
 
 
 def test_upstream_gradients_that_were_not_kept_are_no_false_alarm() -> None:
