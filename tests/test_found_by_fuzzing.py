@@ -168,7 +168,6 @@ def test_an_operation_that_raised_is_said_to_have_raised_or_left_out() -> None:
 # --- gradients
 
 
-@wrong("the gradient stands at what was written, which nobody read, and not at what was read")
 def test_a_leaf_that_is_updated_afterwards_keeps_its_gradient() -> None:
     def function(w: Tensor) -> Tensor:
         y = w.sum()

@@ -58,7 +58,7 @@ class Assembly:
     ) -> None:
         """``leaf_values``: see `Units`."""
         self.tape, self.autograd, self.result, self.module_names = tape, autograd, result, module_names
-        self.units = Units(tape, autograd, outputs, leaf_values or {})
+        self.units = Units(tape, autograd, outputs, leaf_values or {}, result.edge_grads)
         self.returned: dict[int, list[tuple[int, Output]]] = {}
         for n, output in enumerate(outputs):
             self.returned.setdefault(output.value.number, []).append((n, output))
@@ -72,11 +72,12 @@ class Assembly:
             self.units.put_operands_first()
             nodes, edges = self._parts()
         nodes = with_every_port(nodes, edges)
+        nodes, written = self._versions_apart(nodes, edges)
         graph = Graph(
             tuple(nodes),
             tuple(edges),
             name,
-            (*notices, *self._unexplained(), *self._changed_inside(), *wrong_under_modes(nodes)),
+            (*notices, *self._unexplained(), *self._changed_inside(), *written, *wrong_under_modes(nodes)),
             has_gradients=self.result.problem is None,
             memory=self._memory(),
         )
@@ -98,6 +99,22 @@ class Assembly:
                     self._odd.append(node)
                     nodes[-1] = replace(node, settings=(*node.settings, ("hook", "changed what flows back, or rounding did")))
         return nodes, edges
+
+    def _versions_apart(self, nodes: list[Node], edges: list[Edge]) -> tuple[list[Node], list[str]]:
+        """Each value of a leaf that was written to between its uses with its own part of the gradient; torch adds the parts up."""
+        if not self.units.versions or self.result.problem is not None:
+            return nodes, []
+        changed = {node.key: node for node in nodes}
+        names: list[str] = []
+        for results in self.units.versions.values():
+            for unit, port in results:
+                node, held = changed[unit.key], changed[unit.key].ports[port]
+                parts = [edge.grad for edge in edges if (edge.tail, edge.port) == (unit.key, port) and edge.cut is None]
+                own = replace(held, grad=total([*parts, held.upstream]), grad_total=held.grad_total or held.grad)
+                changed[unit.key] = replace(node, kind="leaf", cut=None, ports=(*node.ports[:port], own, *node.ports[port + 1 :]))
+                names.append(held.name or node.name or node.key)
+        told = f"{', '.join(dict.fromkeys(names))}: written to between uses. Each value has its own part of the gradient here; torch adds them up in .grad."
+        return list(changed.values()), [told]
 
     def _unexplained(self) -> list[str]:
         count, finished = self.units.unexplained, not self.tape.operations

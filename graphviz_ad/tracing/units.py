@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from graphviz_ad.snapshot import Snapshot
@@ -49,15 +49,19 @@ class Unit:
 class Units:
     """The units of one program, in the order in which they ran, and the maps between them, values and autograd nodes."""
 
-    def __init__(self, tape: Tape, autograd: AutogradGraph, outputs: Sequence[Output], leaf_values: Mapping[int, Value]) -> None:
-        """``leaf_values`` says what each leaf held when the pass ran, by node; what it holds now, if it was not written to since."""
-        self.tape, self.autograd, self.outputs, self.leaf_values = tape, autograd, outputs, leaf_values
+    def __init__(self, tape: Tape, autograd: AutogradGraph, outputs: Sequence[Output], leaf_values: Mapping[int, Value], reached: Collection[int] = ()) -> None:
+        """``leaf_values`` says what each leaf held when the pass ran, by node; what it holds now, if it was not written to since.
+
+        ``reached`` are the autograd nodes that the pass came by, all if it is empty.
+        """
+        self.tape, self.autograd, self.outputs, self.leaf_values, self.reached = tape, autograd, outputs, leaf_values, reached
         self.leaf_of_object = {id(variable): i for i, variable in autograd.variables.items()}
         self.all: list[Unit] = []
         self.of_value: dict[int, Unit] = {}
         self.inner_of_value: dict[int, Unit] = {}
         self.of_node: dict[int, Unit] = {}
         self.port_of_edge: dict[tuple[int, int], int] = {}
+        self.versions: dict[int, list[tuple[Unit, int]]] = {}  # leaf that was written to between its uses -> the results that it was when it was used
         self.unexplained = 0
         self._nobodys: set[int] = set()
         for output in outputs:
@@ -159,8 +163,15 @@ class Units:
     # --- which autograd node is which unit
 
     def _link(self) -> None:
+        index = self.autograd.index
+        found = [(value.edge, value) for value in self.tape.values if value.edge is not None and value.edge[0] in index]
+        for edge, value in sorted(found, key=_output_number):
+            self._link_value(value, index[edge[0]], edge[1])
+        self._link_leaves(self._leaves_as_read() if self.tape.has_writes else {})
+
+    def _link_leaves(self, read: Mapping[int, list[Value]]) -> None:
         for i, variable in self.autograd.variables.items():
-            value = self.leaf_values.get(i) or self.tape.value_of(variable)
+            value = read[i][-1] if i in read else self.leaf_values.get(i) or self.tape.value_of(variable)
             unit = self.of_value.get(value.number)
             if unit is None:  # nobody read it here: it was there before everything
                 unit = Unit((-1, i), "leaf")
@@ -169,11 +180,24 @@ class Units:
             value.requires_grad = True
             unit.autograd = i
             self.of_node[i] = unit
-            self.port_of_edge[i, 0] = next((port for port, held in unit.values.items() if held is value), 0)
-        index = self.autograd.index
-        found = [(value.edge, value) for value in self.tape.values if value.edge is not None and value.edge[0] in index]
-        for edge, value in sorted(found, key=_output_number):
-            self._link_value(value, index[edge[0]], edge[1])
+            self.port_of_edge[i, 0] = _port_of(unit, value)
+            if i in read and len(read[i]) > 1:
+                self.versions[i] = [(self.of_value[value.number], _port_of(self.of_value[value.number], value)) for value in read[i]]
+
+    def _leaves_as_read(self) -> dict[int, list[Value]]:
+        """What each leaf held, one after the other, when operations read it that the pass came back through, or when it was an output itself."""
+        found: dict[int, dict[int, Value]] = {}
+        for output in self.outputs:
+            if output.value.is_leaf and output.value.object_id in self.leaf_of_object:
+                found.setdefault(self.leaf_of_object[output.value.object_id], {})[output.value.number] = output.value
+        for unit in self.all:
+            links = self.links(unit) if unit.autograd is not None and (not self.reached or unit.autograd in self.reached) else ()
+            for operand in unit.operands if links else ():
+                value = self.tape.values[operand[1]] if type(operand) is tuple and operand[2] and operand[3] is None else None
+                i = self.leaf_of_object.get(value.object_id) if value is not None else None
+                if value is not None and i is not None and (i, 0) in links and value.number in self.of_value:
+                    found.setdefault(i, {})[value.number] = value
+        return {i: [values[number] for number in sorted(values)] for i, values in found.items()}
 
     def _link_value(self, value: Value, i: int, number: int) -> None:
         unit = self.of_value.get(value.number)
@@ -330,6 +354,11 @@ class Units:
             if maker.op in MATERIALISES and maker.grad_enabled and maker.uses and maker.uses[0][2]:
                 return self._came_from(maker.uses[0])
         return None
+
+
+def _port_of(unit: Unit, value: Value) -> int:
+    """Which of its results a value is."""
+    return next((port for port, held in unit.values.items() if held is value), 0)
 
 
 def _output_number(found: tuple[Edge, Value]) -> int:
