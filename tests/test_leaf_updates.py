@@ -116,3 +116,25 @@ def test_each_pass_has_the_gradient_at_the_value_that_it_came_back_to() -> None:
     found = [[(numbers(node.value), numbers(node.grad)) for node in leaves(graph) if node.grad is not None] for graph in recording.graph.passes]
     assert found == [[([1, 2], [3, 3])], [([0.5, 1], w.detach().exp().tolist())]]
     assert [flows.wrong_sums(graph) for graph in recording.graph.passes] == [[], []]
+
+
+@pytest.mark.parametrize("settings", [{"foreach": True}, {"foreach": False}, {"fused": True}], ids=str)
+def test_parameters_that_one_operation_updates_have_each_their_own_gradient(settings: dict[str, bool]) -> None:
+    torch.manual_seed(0)
+    model, x = torch.nn.Linear(2, 1).double(), torch.ones(1, 2, dtype=torch.float64)
+    optimizer = torch.optim.Adam(model.parameters(), **settings)
+    with gad.record(model, capture=EVERYTHING) as recording:
+        for _ in range(2):
+            model(x).pow(2).mean().backward()
+            optimizer.step()
+    graph = recording.graph
+    for name, parameter in model.named_parameters():
+        (port,) = [port for node in leaves(graph) for port in node.ports if port.name == name and port.grad is not None]
+        assert parameter.grad is not None
+        assert numbers(port.grad_total) == parameter.grad.tolist()
+        assert numbers(port.grad) != parameter.grad.tolist()  # there was a pass before
+    held = [port for node in leaves(graph) for port in node.ports if port.grad_total is not None]
+    assert len(held) == 2
+    assert flows.wrong_sums(graph) == []
+    uses = [edge for node in leaves(graph) for edge in graph.out_edges(node.key) if edge.cut is None]
+    assert all(edge.port < len(graph.nodes[edge.tail].ports) and graph.nodes[edge.tail].ports[edge.port].value is not None for edge in uses)

@@ -22,7 +22,7 @@ from graphviz_ad.tracing.hooks import MOST_NAMED, hook_names, with_hooks_said
 from graphviz_ad.tracing.records import Operation, Use, Value
 from graphviz_ad.tracing.saved import NOTHING, UNKNOWN, Keeps, kept_memory
 from graphviz_ad.tracing.tape import Tape
-from graphviz_ad.tracing.units import Output, Unit, Units
+from graphviz_ad.tracing.units import Output, Unit, Units, port_of
 from graphviz_ad.tracing.values import device_name, dtype_name
 
 NUMBERS = {"lift_fresh": "tensor", "scalar_tensor": None}  # what torch.tensor(…) runs as, and a number in an operand's place
@@ -245,12 +245,13 @@ class Assembly:
         if row is not None and len(row) <= 1 and len(values) == 1 and 0 in values and i not in self.autograd.variables:  # the usual case
             return (self._port(unit, values[0], row[0] if row else None),)
         grads = self._grads(unit)
-        held = self.result.leaf_totals.get(i) if i is not None and self.result.leaf_totals else None
+        totals = self.result.leaf_totals
+        held = {port: totals.get(leaf) for port, leaf in self.units.leaves.get(unit, {}).items()} if totals else {}
         last = max((port for port, value in values.items() if value.used or value.edge is not None), default=0)
         operation = unit.operation
         if operation is not None and unit.label is None and (operation.op in DECOMPOSITIONS or self._wording(operation).call == operation.op):
             last = max(last, len(operation.results) - 1)  # what the user asked for is shown even where nobody used it
-        return tuple(self._port(unit, values.get(port), grads.get(port), held) for port in range(max(last, max(grads, default=0)) + 1))
+        return tuple(self._port(unit, values.get(port), grads.get(port), held.get(port)) for port in range(max(last, max(grads, default=0)) + 1))
 
     def _grads(self, unit: Unit) -> dict[int, Snapshot | None]:
         i = unit.autograd
@@ -260,7 +261,7 @@ class Assembly:
                 return {0: self.result.other_leaves[unit.values[0].object_id]}
             return {port: leaf_grads[-1 - n] for port, value in unit.values.items() for n, _ in self.returned.get(value.number, ()) if -1 - n in leaf_grads}
         if i in self.autograd.variables:
-            return {self.units.port_of_edge.get((i, 0), 0): self.result.leaf_grads.get(i)}
+            return {port: self.result.leaf_grads.get(leaf) for port, leaf in self.units.leaves[unit].items()}
         return {self.units.port_of_edge.get((i, n), n): grad for n, grad in enumerate(self.result.node_grads.get(i, ())) if grad is not None}
 
     def _port(self, unit: Unit, value: Value | None, grad: Snapshot | None, grad_total: Snapshot | None = None) -> Port:
@@ -322,10 +323,11 @@ class Assembly:
             if isinstance(operand, Number):
                 edges.append(Edge(next(numbers).key, unit.key, position, cut="data"))
             elif slot is not None:
-                tail = None
+                tail, port = None, None
                 if operand[2] and operand[3] is None:  # a leaf may have been written to since, by an optimizer: the edge comes from what it held then
                     tail = self.units.of_value.get(operand[1])
-                edges.append(self._autograd_edge(unit, slot, position, "exact", tail))
+                    port = None if tail is None else port_of(tail, self.tape.values[operand[1]]) if len(tail.values) > 1 else 0
+                edges.append(self._autograd_edge(unit, slot, position, "exact", tail, port))
             elif (plain := self._plain_edge(unit, operand, position)) is not None:
                 edges.append(plain)
         links = self.units.links(unit)
@@ -356,7 +358,7 @@ class Assembly:
         inner = list(dict.fromkeys(maker.key for maker in makers if maker is not None and maker.function is unit))
         return [Edge(key, unit.key, position + n, cut="inner") for n, key in enumerate(inner)]
 
-    def _autograd_edge(self, unit: Unit, slot: int, position: int, match: str, tail: Unit | None = None) -> Edge:
+    def _autograd_edge(self, unit: Unit, slot: int, position: int, match: str, tail: Unit | None = None, port: int | None = None) -> Edge:
         assert unit.autograd is not None
         link = self.units.links(unit)[slot]
         assert link is not None
@@ -365,7 +367,8 @@ class Assembly:
         local = locals_[slot] if slot < len(locals_) else None
         tail = tail or self.units.of_node[link[0]]
         cut = self._why_none(unit.autograd) if grad is None else None
-        return Edge(tail.key, unit.key, position, self.units.port_of_edge.get(link, link[1]), local, grad, cut, match)
+        port = self.units.port_of_edge.get(link, link[1]) if port is None else port
+        return Edge(tail.key, unit.key, position, port, local, grad, cut, match)
 
     def _why_none(self, i: int) -> str | None:
         """Why an autograd node that ran sent nothing to an operand; torch runs one even if nothing arrives there."""

@@ -61,6 +61,9 @@ class Units:
         self.inner_of_value: dict[int, Unit] = {}
         self.of_node: dict[int, Unit] = {}
         self.port_of_edge: dict[tuple[int, int], int] = {}
+        self.leaves: dict[
+            Unit, dict[int, int]
+        ] = {}  # what is leaves -> for each of these results its autograd node; a foreach optimizer writes to many at once
         self.versions: dict[int, list[tuple[Unit, int]]] = {}  # leaf that was written to between its uses -> the results that it was when it was used
         self.unexplained = 0
         self._nobodys: set[int] = set()
@@ -180,9 +183,10 @@ class Units:
             value.requires_grad = True
             unit.autograd = i
             self.of_node[i] = unit
-            self.port_of_edge[i, 0] = _port_of(unit, value)
+            self.port_of_edge[i, 0] = port = port_of(unit, value)
+            self.leaves.setdefault(unit, {})[port] = i
             if i in read and len(read[i]) > 1:
-                self.versions[i] = [(self.of_value[value.number], _port_of(self.of_value[value.number], value)) for value in read[i]]
+                self.versions[i] = [(self.of_value[value.number], port_of(self.of_value[value.number], value)) for value in read[i]]
 
     def _leaves_as_read(self) -> dict[int, list[Value]]:
         """What each leaf held, one after the other, when operations read it that the pass came back through, or when it was an output itself."""
@@ -356,7 +360,7 @@ class Units:
         return None
 
 
-def _port_of(unit: Unit, value: Value) -> int:
+def port_of(unit: Unit, value: Value) -> int:
     """Which of its results a value is."""
     return next((port for port, held in unit.values.items() if held is value), 0)
 
