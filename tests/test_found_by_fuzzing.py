@@ -182,7 +182,6 @@ def test_a_leaf_that_is_updated_afterwards_keeps_its_gradient() -> None:
     assert flows.wrong_sums(graph) == []
 
 
-@wrong("the reason is that the write was not recorded")
 def test_a_write_without_gradient_is_cut_for_that_reason() -> None:
     def function(x: Tensor) -> Tensor:
         y = x.sin()

@@ -72,7 +72,7 @@ class Assembly:
             self.units.put_operands_first()
             nodes, edges = self._parts()
         nodes = with_every_port(nodes, edges)
-        nodes, written = self._versions_apart(nodes, edges)
+        nodes, written = self._versions_apart(self._fed(nodes), edges)
         graph = Graph(
             tuple(nodes),
             tuple(edges),
@@ -99,6 +99,19 @@ class Assembly:
                     self._odd.append(node)
                     nodes[-1] = replace(node, settings=(*node.settings, ("hook", "changed what flows back, or rounding did")))
         return nodes, edges
+
+    def _fed(self, nodes: list[Node]) -> list[Node]:
+        """The nodes with what is fed in where it arrives; with an output, that is usually at the node that shows it, see `Units.fed`."""
+        if not self.units.fed:
+            return nodes
+        found = {node.key: node for node in nodes}
+        for number, (unit, port) in self.units.fed.items():
+            node = found[unit.key]
+            ports = [*node.ports, *[Port()] * (port + 1 - len(node.ports))]
+            upstream = total([ports[port].upstream, *(output.seed for _, output in self.returned[number])])
+            ports[port] = replace(ports[port], upstream=upstream, is_output=ports[port].is_output or number not in self.units.shown)
+            found[unit.key] = replace(node, ports=tuple(ports))
+        return list(found.values())
 
     def _versions_apart(self, nodes: list[Node], edges: list[Edge]) -> tuple[list[Node], list[str]]:
         """Each value of a leaf that was written to between its uses with its own part of the gradient; torch adds the parts up."""
@@ -272,7 +285,9 @@ class Assembly:
         if outputs is None:
             return Port(shape, dtype, device, value.snapshot, grad, None, grad_total, value.name)
         name = value.name or next((output.name for _, output in outputs if output.name), None)
-        return Port(shape, dtype, device, value.snapshot, grad, total([output.seed for _, output in outputs]), grad_total, name, True)
+        upstream = total([output.seed for _, output in outputs]) if value.number not in self.units.fed else None
+        is_shown = self.units.shown.get(value.number) is unit
+        return Port(shape, dtype, device, value.snapshot, grad, upstream if is_shown else None, grad_total, name, is_shown)
 
     def _named(self, ports: tuple[Port, ...], unit: Unit, names: tuple[str, ...]) -> tuple[str | None, tuple[Port, ...]]:
         """The variable that takes the result; several variables that take one each name the ports instead."""
@@ -284,9 +299,15 @@ class Assembly:
     def _wanted_gradient(self, unit: Unit) -> bool:
         """Whether the result of an operation that no output depends on requires grad: as its readers saw it, else as torch's rules say."""
         operation, read = unit.operation, [value for value in unit.values.values() if value.used]
+        wanted = operation is not None and any(wanted for _, _, wanted, _ in operation.uses)
+        if operation is not None and unit.label is None:
+            if wanted and not operation.grad_enabled:
+                return False  # what was written to, and a view, requires grad all the same, because of what it was before
+            if operation.mutates and not wanted and not any(value.is_leaf for value in read):
+                return False  # likewise, where it was written to through .data
         if operation is None or read:
             return any(value.requires_grad for value in read)
-        wanted = operation.grad_enabled and any(wanted for _, _, wanted, _ in operation.uses)
+        wanted = wanted and operation.grad_enabled
         return wanted and any(value.differentiable for value in unit.values.values()) and operation.op not in ("detach", *SHAPE_ONLY)
 
     def _cut(self, unit: Unit, ports: tuple[Port, ...], requires_grad: bool) -> str | None:
@@ -310,7 +331,12 @@ class Assembly:
             return "inference"
         if not operation.grad_enabled and not operation.place.functions:
             return "no_grad"
-        return "shape-only" if operation.op in SHAPE_ONLY else "non-differentiable"
+        return "shape-only" if operation.op in SHAPE_ONLY else "detach" if self._was_detached(unit, operation) else "non-differentiable"
+
+    def _was_detached(self, unit: Unit, operation: Operation) -> bool:
+        """Whether autograd made a node for a result and the program let go of it, as detach_() does, which no mode sees."""
+        before = self.tape.operations[operation.number - 1].moment if operation.number else self.tape.moment
+        return operation.moment > before and any(value.differentiable for value in unit.values.values())
 
     # --- edges
 
@@ -350,7 +376,7 @@ class Assembly:
         read = [operand[1] for n, operand in enumerate(unit.operands) if n in slots and type(operand) is tuple and operand[3] is not None]
         holders = [self.units.of_value[number] for number in read if number in self.units.of_value]
         writers = [holder for holder in holders if holder is not unit and holder.autograd is None and holder.operation is not None and holder.operation.mutates]
-        return [Edge(writer.key, unit.key, position + n, cut="detach") for n, writer in enumerate(writers)]
+        return [Edge(writer.key, unit.key, position + n, cut=self._why_unrecorded(writer) or "detach") for n, writer in enumerate(writers)]
 
     def _results_of_inner(self, unit: Unit, position: int) -> list[Edge]:
         """What ran inside a custom Function leads to its results, but no gradient goes that way."""
@@ -392,6 +418,8 @@ class Assembly:
             return "inner"
         if not use[2]:
             tail = self.units.of_value.get(use[1])
+            if self.tape.values[use[1]].edge is not None:
+                return "detach"  # it had an autograd node before: detach_() took that away
             return "non-differentiable" if tail is not None and tail.kind == "op" and tail.autograd is not None else "data"
         if unit.kind == "leaf":
             return self._why_unrecorded(unit) or "non-differentiable"

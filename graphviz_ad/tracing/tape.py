@@ -43,6 +43,7 @@ class Tape:
         self._objects: dict[int, Value] = {}
         self._storages: dict[int | None, int] = {}  # memory -> the last value that was written there
         self._names: dict[int, tuple[weakref.ref[Tensor], str]] = {}
+        self.moment = sequence_number()  # when it began, as the moment of an operation
         self._step_began = 0
         self._stack = StackReader(stop)
         self._lowest, self._lowest_in_list = self._lowest_counts()
@@ -116,15 +117,15 @@ class Tape:
         found = []
         for value in list(self._objects.values()):
             tensor = value.reference()
-            if tensor is not None and not value.used and tensor.requires_grad and tensor.grad_fn is not None:
-                self.edge_of(tensor, value)
-                found.append(tensor.grad_fn)
+            edge = self.edge_of(tensor, value) if tensor is not None and not value.used else None
+            if edge is not None:
+                found.append(self.nodes[edge[0]])
         return found
 
     def leaves(self) -> list[Tensor]:
         """The tensors that were read, require grad, and were made by no operation."""
         tensors = [value.reference() for value in self._objects.values() if value.requires_grad]
-        return [tensor for tensor in tensors if tensor is not None and tensor.is_leaf and tensor.requires_grad]
+        return [tensor for tensor in tensors if tensor is not None and tensor.requires_grad and _is_leaf(tensor)]
 
     def name(self, tensor: Tensor, name: str) -> None:
         """Call the value that a tensor holds now by a name; a leaf keeps it when it is written to."""
@@ -193,7 +194,10 @@ class Tape:
         if not tensor.requires_grad:
             return None
         value.requires_grad = True
-        node = tensor.grad_fn
+        try:
+            node = tensor.grad_fn
+        except RuntimeError:  # a view that was made under no_grad: torch does not say what it is of what was written to since
+            return None
         if node is None:
             value.is_leaf = True
             return None
@@ -261,6 +265,13 @@ class Tape:
             calls[number] = calls[calls[number]]
             number = calls[number]
         return number
+
+
+def _is_leaf(tensor: Tensor) -> bool:
+    try:
+        return tensor.is_leaf
+    except RuntimeError:  # see `Tape.edge_of`
+        return False
 
 
 def _same_caller(one: Place, other: Place) -> bool:

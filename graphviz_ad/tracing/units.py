@@ -65,6 +65,8 @@ class Units:
             Unit, dict[int, int]
         ] = {}  # what is leaves -> for each of these results its autograd node; a foreach optimizer writes to many at once
         self.versions: dict[int, list[tuple[Unit, int]]] = {}  # leaf that was written to between its uses -> the results that it was when it was used
+        self.shown: dict[int, Unit] = {}  # output -> what it is a result of
+        self.fed: dict[int, tuple[Unit, int]] = {}  # output -> the result at which its gradient arrives, where that is another one
         self.unexplained = 0
         self._nobodys: set[int] = set()
         for output in outputs:
@@ -77,6 +79,7 @@ class Units:
         if len(self.of_node) < len(autograd.nodes):
             self._link_by_sequence()
             self._make_unexplained()
+        self._place_outputs()
         self.all.sort(key=lambda unit: unit.order)
 
     # --- what ran
@@ -241,6 +244,23 @@ class Units:
         """Whether node i only makes a view anew after its base was written to, and is not the node of the writer."""
         return operation.mutates and self.autograd.names[i] != "CopySlices" and value.number not in operation.results
 
+    def _place_outputs(self) -> None:
+        """Where each output is shown, and where its gradient arrives: what was written to behind autograd's back still is the result of another operation."""
+        for output in self.outputs:
+            number, edge = output.value.number, output.value.edge
+            i = self.autograd.index.get(edge[0]) if edge is not None else None
+            shown = self.of_value.get(number)
+            if i is not None and edge is not None:
+                maker, port = self.of_node[i], self.port_of_edge.get((i, edge[1]), edge[1])
+                if maker.values.get(port) is output.value:
+                    shown = maker
+                elif shown is not maker:
+                    self.fed[number] = (maker, port)
+            if shown is not None:
+                self.shown[number] = shown
+                if (shown.autograd is None or shown.kind == "leaf") and shown.label is None and output.value not in shown.values.values():
+                    shown.values[output.value.port] = output.value  # what wrote there saw only an alias or a part of it
+
     def _give_ports_to_functions(self) -> None:
         """What a custom Function returned without a gradient takes the numbers that its differentiable results leave free."""
         read = {operand[1]: unit for unit in self.all for operand in unit.operands if type(operand) is tuple and unit.label is None}
@@ -362,7 +382,7 @@ class Units:
 
 def port_of(unit: Unit, value: Value) -> int:
     """Which of its results a value is."""
-    return next((port for port, held in unit.values.items() if held is value), 0)
+    return next((port for port, held in unit.values.items() if held is value), value.port)
 
 
 def _output_number(found: tuple[Edge, Value]) -> int:
