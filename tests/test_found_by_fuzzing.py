@@ -155,7 +155,6 @@ def test_a_function_of_the_user_that_nobody_reads_is_differentiable_all_the_same
     assert node.ports[0].value is not None
 
 
-@wrong("it is drawn like one that had a result, and as not differentiable")
 def test_an_operation_that_raised_is_said_to_have_raised_or_left_out() -> None:
     def function(x: Tensor) -> Tensor:
         refused(lambda: x @ torch.ones(7, dtype=torch.float64))

@@ -77,7 +77,7 @@ class Assembly:
             tuple(nodes),
             tuple(edges),
             name,
-            (*notices, *self._unexplained(), *self._changed_inside(), *written, *wrong_under_modes(nodes)),
+            (*notices, *self._unexplained(), *self._changed_inside(), *written, *self._caught(), *wrong_under_modes(nodes)),
             has_gradients=self.result.problem is None,
             memory=self._memory(),
         )
@@ -135,6 +135,16 @@ class Assembly:
             return []
         nodes = "1 node of autograd was" if count == 1 else f"{count} nodes of autograd were"
         return [f"{nodes} not seen being made: before the recording began, in another thread, or by autograd itself."]
+
+    def _caught(self) -> list[str]:
+        """What is left out because it raised and the program went on."""
+        raised = [self.tape.operations[number] for number in sorted(self.tape.raised) if number != self.tape.stopped]
+        if not raised:
+            return []
+        places = [(self._wording(operation).alone or operation.op, self._wording(operation).source) for operation in raised[:MOST_NAMED]]
+        names = ", ".join(dict.fromkeys(name + (f" ({source})" if source else "") for name, source in places))
+        count = "1 operation that raised an error is" if len(raised) == 1 else f"{len(raised)} operations that raised an error are"
+        return [f"{count} left out, since the program went on: {names}."]
 
     def _changed_inside(self) -> list[str]:
         if not self._odd:
@@ -308,6 +318,8 @@ class Assembly:
         if operation is None or read:
             return any(value.requires_grad for value in read)
         wanted = wanted and operation.grad_enabled
+        if operation.number in self.tape.raised:
+            return wanted
         return wanted and any(value.differentiable for value in unit.values.values()) and operation.op not in ("detach", *SHAPE_ONLY)
 
     def _cut(self, unit: Unit, ports: tuple[Port, ...], requires_grad: bool) -> str | None:

@@ -30,7 +30,7 @@ from graphviz_ad.tracing.inputs import module_names, name_parameters
 from graphviz_ad.tracing.records import Value
 from graphviz_ad.tracing.saved import kept_memory
 from graphviz_ad.tracing.stack_depth import safe_depth
-from graphviz_ad.tracing.tape import Tape
+from graphviz_ad.tracing.tape import Tape, stopped_by
 from graphviz_ad.tracing.torch_private import engine_entry, hidden_from_modes
 from graphviz_ad.tracing.units import Output
 from graphviz_ad.tracing.variable_names import names_of
@@ -99,6 +99,7 @@ class Recording:
                 self._graph = self._assembled([])
             else:
                 with suppress(Exception):  # whatever is wrong with us now, the exception that goes on is the program's
+                    self._tape.stopped = stopped_by(error, self._tape)
                     self._graph = self._assembled([f"The program raised {described(error)}; this is the graph up to there."])
                     error.graph = self._graph  # type: ignore[attr-defined]
         finally:  # the recording may be kept for long; the model must not be kept with it

@@ -13,6 +13,7 @@ import weakref
 from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
 from functools import cache
+from traceback import walk_tb
 from types import CodeType
 from typing import Any
 
@@ -39,6 +40,8 @@ class Tape:
         self.values: list[Value] = []
         self.problems: list[str] = []
         self.nodes: dict[int, Any] = {}
+        self.raised: set[int] = set()  # operations that raised
+        self.stopped: int | None = None  # that of them whose exception ended the program
         self.calls: list[int] = []  # union-find: call -> its parent
         self._objects: dict[int, Value] = {}
         self._storages: dict[int | None, int] = {}  # memory -> the last value that was written there
@@ -317,7 +320,12 @@ class Recorder(DispatchMode):  # type: ignore[no-untyped-call]
             operation = self.tape.before(schema, args, kwargs)
         except Exception as error:
             self._failed(error)
-        result = func(*args, **kwargs) if kwargs else func(*args)
+        try:
+            result = func(*args, **kwargs) if kwargs else func(*args)
+        except BaseException:
+            if operation is not None:
+                self.tape.raised.add(operation.number)
+            raise
         if operation is not None:
             try:
                 self.tape.after(operation, schema, args, kwargs, result)
@@ -327,6 +335,21 @@ class Recorder(DispatchMode):  # type: ignore[no-untyped-call]
 
     def _failed(self, error: Exception) -> None:
         self.tape.problems.append(f"{type(error).__name__}: {error}")
+
+
+def stopped_by(error: BaseException, tape: Tape) -> int | None:
+    """The operation on a tape whose exception this is, or led to this one; None where no operation raised it."""
+    waiting, seen = [error], set()
+    while waiting:
+        found = waiting.pop()
+        seen.add(id(found))
+        for frame, _ in walk_tb(found.__traceback__):
+            handler = frame.f_locals if frame.f_code is Recorder.__torch_dispatch__.__code__ else {}
+            operation = handler.get("operation")
+            if isinstance(operation, Operation) and handler["self"].tape is tape:
+                return operation.number
+        waiting += [before for before in (found.__context__, found.__cause__) if before is not None and id(before) not in seen]
+    return None
 
 
 # --- Held by Python?

@@ -88,7 +88,10 @@ class Units:
         function: Unit | None = None
         last: Operation | None = None
         counting = {self.tape.call(operation.call) for operation in self.tape.operations if _counts_steps(operation)}
+        caught = self.tape.raised - {self.tape.stopped}
         for operation in self.tape.operations:
+            if caught and operation.number in caught:  # it has no result, and the program went on without
+                continue
             if self._is_artefact(operation) or (operation.place.step is not None and self.tape.call(operation.call) in counting):
                 self._nobodys.update(operation.results)
                 continue
