@@ -144,7 +144,6 @@ def test_results_that_nobody_reads_are_shown() -> None:
     assert len(operation(gad.trace(function, x), "qr").ports) == 2
 
 
-@wrong("of a function of the user whose results nobody reads, no value is known, and it is said not to be differentiable")
 def test_a_function_of_the_user_that_nobody_reads_is_differentiable_all_the_same() -> None:
     def function(x: Tensor) -> Tensor:
         Choosy.apply(x, x, 2.0)

@@ -77,7 +77,7 @@ class Assembly:
             tuple(nodes),
             tuple(edges),
             name,
-            (*notices, *self._unexplained(), *self._changed_inside(), *written, *self._caught(), *wrong_under_modes(nodes)),
+            (*notices, *self._unexplained(), *self._changed_inside(), *written, *self._caught(), *self._unread(), *wrong_under_modes(nodes)),
             has_gradients=self.result.problem is None,
             memory=self._memory(),
         )
@@ -135,6 +135,11 @@ class Assembly:
             return []
         nodes = "1 node of autograd was" if count == 1 else f"{count} nodes of autograd were"
         return [f"{nodes} not seen being made: before the recording began, in another thread, or by autograd itself."]
+
+    def _unread(self) -> list[str]:
+        """Whose results are not known for certain."""
+        names = ", ".join(dict.fromkeys(str(unit.label) for unit in [*self.units.unread][:MOST_NAMED] if unit.values))
+        return [f"Nobody read what {names} returned; shown is what it computed and did not use itself."] if names else []
 
     def _caught(self) -> list[str]:
         """What is left out because it raised and the program went on."""
@@ -271,6 +276,8 @@ class Assembly:
         totals = self.result.leaf_totals
         held = {port: totals.get(leaf) for port, leaf in self.units.leaves.get(unit, {}).items()} if totals else {}
         last = max((port for port, value in values.items() if value.used or value.edge is not None), default=0)
+        if unit in self.units.unread:
+            last = len(values) - 1
         operation = unit.operation
         if operation is not None and unit.label is None and (operation.op in DECOMPOSITIONS or self._wording(operation).call == operation.op):
             last = max(last, len(operation.results) - 1)  # what the user asked for is shown even where nobody used it
@@ -317,7 +324,9 @@ class Assembly:
                 return False  # likewise, where it was written to through .data
         if operation is None or read:
             return any(value.requires_grad for value in read)
-        wanted = wanted and operation.grad_enabled
+        wanted = wanted and self._ran_with_grad(unit, operation)
+        if unit in self.units.unread:
+            return wanted
         if operation.number in self.tape.raised:
             return wanted
         return wanted and any(value.differentiable for value in unit.values.values()) and operation.op not in ("detach", *SHAPE_ONLY)
@@ -341,14 +350,23 @@ class Assembly:
             return "detach"
         if operation.inference:
             return "inference"
-        if not operation.grad_enabled and not operation.place.functions:
+        if not self._ran_with_grad(unit, operation):
             return "no_grad"
         return "shape-only" if operation.op in SHAPE_ONLY else "detach" if self._was_detached(unit, operation) else "non-differentiable"
+
+    def _ran_with_grad(self, unit: Unit, operation: Operation) -> bool:
+        """Whether autograd recorded where a unit ran. Inside a custom Function it never does: there, what ran before and after outside of it tells."""
+        if not operation.place.functions:
+            return operation.grad_enabled
+        ran = self.tape.operations
+        before = next((ran[n] for n in range(operation.number, -1, -1) if not ran[n].place.functions), None)
+        after = next((ran[n] for n in range(operation.number, len(ran)) if not ran[n].place.functions), None)
+        return any(other.grad_enabled for other in (before, after) if other is not None) or before is after
 
     def _was_detached(self, unit: Unit, operation: Operation) -> bool:
         """Whether autograd made a node for a result and the program let go of it, as detach_() does, which no mode sees."""
         before = self.tape.operations[operation.number - 1].moment if operation.number else self.tape.moment
-        return operation.moment > before and any(value.differentiable for value in unit.values.values())
+        return unit.label is None and operation.moment > before and any(value.differentiable for value in unit.values.values())
 
     # --- edges
 
@@ -394,7 +412,7 @@ class Assembly:
         """What ran inside a custom Function leads to its results, but no gradient goes that way."""
         makers = [self.units.inner_of_value.get(value.number) for value in unit.values.values()]
         inner = list(dict.fromkeys(maker.key for maker in makers if maker is not None and maker.function is unit))
-        return [Edge(key, unit.key, position + n, cut="inner") for n, key in enumerate(inner)]
+        return [Edge(key, unit.key, position + n, cut="inner", match="guess" if unit in self.units.unread else "exact") for n, key in enumerate(inner)]
 
     def _autograd_edge(self, unit: Unit, slot: int, position: int, match: str, tail: Unit | None = None, port: int | None = None) -> Edge:
         assert unit.autograd is not None

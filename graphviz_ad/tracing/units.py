@@ -67,6 +67,7 @@ class Units:
         self.versions: dict[int, list[tuple[Unit, int]]] = {}  # leaf that was written to between its uses -> the results that it was when it was used
         self.shown: dict[int, Unit] = {}  # output -> what it is a result of
         self.fed: dict[int, tuple[Unit, int]] = {}  # output -> the result at which its gradient arrives, where that is another one
+        self.unread: dict[Unit, list[Value]] = {}  # custom Functions whose results nobody saw -> what they made and did not use
         self.unexplained = 0
         self._nobodys: set[int] = set()
         for output in outputs:
@@ -80,6 +81,8 @@ class Units:
             self._link_by_sequence()
             self._make_unexplained()
         self._place_outputs()
+        if self.inner_of_value:
+            self._give_values_to_unread_functions()
         self.all.sort(key=lambda unit: unit.order)
 
     # --- what ran
@@ -89,8 +92,11 @@ class Units:
         last: Operation | None = None
         counting = {self.tape.call(operation.call) for operation in self.tape.operations if _counts_steps(operation)}
         caught = self.tape.raised - {self.tape.stopped}
+        broken: set[Unit | None] = set()
         for operation in self.tape.operations:
-            if caught and operation.number in caught:  # it has no result, and the program went on without
+            if caught and operation.number in caught:  # it has no result, and the program went on without; no more has the custom Function around it
+                if function is not None and last is not None and operation.place.functions and _same_call_of_function(last, operation):
+                    broken.add(function)
                 continue
             if self._is_artefact(operation) or (operation.place.step is not None and self.tape.call(operation.call) in counting):
                 self._nobodys.update(operation.results)
@@ -106,6 +112,10 @@ class Units:
                 self._add(function, [])
             self._add_inside(function, operation)
             last = operation
+        if broken:
+            self.all = [unit for unit in self.all if unit not in broken and unit.function not in broken]
+            self.of_value = {number: unit for number, unit in self.of_value.items() if unit not in broken}
+            self.inner_of_value = {number: unit for number, unit in self.inner_of_value.items() if unit.function not in broken}
 
     def _is_artefact(self, operation: Operation) -> bool:
         """torch detaches what it saves for backward, and nobody reads that; backward() makes the gradient that it starts from.
@@ -273,6 +283,16 @@ class Units:
             function, value = self.inner_of_value[number].function, self.tape.values[number]
             if function is not None and value not in function.values.values():
                 function.values[next(port for port in range(len(function.values) + 1) if port not in function.values)] = value
+
+    def _give_values_to_unread_functions(self) -> None:
+        """A custom Function whose results nobody saw most likely returned what it made and did not use itself: first what can have a gradient."""
+        self.unread = {unit: [] for unit in self.all if unit.label is not None and unit.operation is not None and not unit.values}
+        for number, inner in self.inner_of_value.items():
+            value = self.tape.values[number]
+            if inner.function in self.unread and not value.used:
+                self.unread[inner.function].append(value)
+        for unit, values in self.unread.items():
+            unit.values = dict(enumerate(sorted(values, key=lambda value: (not value.differentiable, value.number))))
 
     def _link_by_sequence(self) -> None:
         """Operations whose result nobody read: each is known by how many autograd nodes there were when it ran, and by its name."""
