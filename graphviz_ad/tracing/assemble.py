@@ -58,7 +58,7 @@ class Assembly:
     ) -> None:
         """``leaf_values``: see `Units`."""
         self.tape, self.autograd, self.result, self.module_names = tape, autograd, result, module_names
-        self.units = Units(tape, autograd, outputs, leaf_values or {}, result.edge_grads)
+        self.units = Units(tape, autograd, outputs, leaf_values or {}, result.edge_grads if result.problem is None else None)
         self.returned: dict[int, list[tuple[int, Output]]] = {}
         for n, output in enumerate(outputs):
             self.returned.setdefault(output.value.number, []).append((n, output))
@@ -318,7 +318,7 @@ class Assembly:
         operation, read = unit.operation, [value for value in unit.values.values() if value.used]
         wanted = operation is not None and any(wanted for _, _, wanted, _ in operation.uses)
         if operation is not None and unit.label is None:
-            if wanted and not operation.grad_enabled:
+            if wanted and not operation.grad_enabled and (operation.mutates or any(value.edge is None for value in read)):
                 return False  # what was written to, and a view, requires grad all the same, because of what it was before
             if operation.mutates and not wanted and not any(value.is_leaf for value in read):
                 return False  # likewise, where it was written to through .data

@@ -22,7 +22,7 @@ from graphviz_ad.errors import TraceError
 from graphviz_ad.graph import Graph, Memory
 from graphviz_ad.snapshot import Snapshot
 from graphviz_ad.tracing.assemble import Assembly
-from graphviz_ad.tracing.autograd_graph import AutogradGraph, BackwardPass, in_terms_of, is_pointwise, together, walk, watching
+from graphviz_ad.tracing.autograd_graph import AutogradGraph, BackwardPass, in_terms_of, is_pointwise, node_of, together, walk, watching
 from graphviz_ad.tracing.collector import at_rest
 from graphviz_ad.tracing.communication import recorder_for
 from graphviz_ad.tracing.eager import NOT_RUN, described
@@ -148,7 +148,7 @@ class Recording:
 
     def _begin(self, outputs: Sequence[Any], seeds: Sequence[Tensor | None]) -> RecordedPass:
         tensors = [output for output in outputs if isinstance(output, Tensor)]
-        nodes = [output.grad_fn if isinstance(output, Tensor) else output.node for output in outputs]
+        nodes = [node_of(output) if isinstance(output, Tensor) else output.node for output in outputs]
         graph = walk(nodes, limit=safe_depth())
         roots = []
         for tensor, seed in zip(tensors, seeds, strict=False):

@@ -49,10 +49,12 @@ class Unit:
 class Units:
     """The units of one program, in the order in which they ran, and the maps between them, values and autograd nodes."""
 
-    def __init__(self, tape: Tape, autograd: AutogradGraph, outputs: Sequence[Output], leaf_values: Mapping[int, Value], reached: Collection[int] = ()) -> None:
+    def __init__(
+        self, tape: Tape, autograd: AutogradGraph, outputs: Sequence[Output], leaf_values: Mapping[int, Value], reached: Collection[int] | None = None
+    ) -> None:
         """``leaf_values`` says what each leaf held when the pass ran, by node; what it holds now, if it was not written to since.
 
-        ``reached`` are the autograd nodes that the pass came by, all if it is empty.
+        ``reached`` are the autograd nodes that the pass came by; None if there was none.
         """
         self.tape, self.autograd, self.outputs, self.leaf_values, self.reached = tape, autograd, outputs, leaf_values, reached
         self.leaf_of_object = {id(variable): i for i, variable in autograd.variables.items()}
@@ -211,7 +213,7 @@ class Units:
             if output.value.is_leaf and output.value.object_id in self.leaf_of_object:
                 found.setdefault(self.leaf_of_object[output.value.object_id], {})[output.value.number] = output.value
         for unit in self.all:
-            links = self.links(unit) if unit.autograd is not None and (not self.reached or unit.autograd in self.reached) else ()
+            links = self.links(unit) if unit.autograd is not None and (self.reached is None or unit.autograd in self.reached) else ()
             for operand in unit.operands if links else ():
                 value = self.tape.values[operand[1]] if type(operand) is tuple and operand[2] and operand[3] is None else None
                 i = self.leaf_of_object.get(value.object_id) if value is not None else None
