@@ -55,8 +55,10 @@ class Assembly:
         outputs: list[Output],
         module_names: dict[int, str],
         leaf_values: Mapping[int, Value] | None = None,
+        inside: Sequence[Output] = (),
     ) -> None:
-        """``leaf_values``: see `Units`."""
+        """``leaf_values``: see `Units`; ``inside`` is where passes begin that run inside this one."""
+        self.inside = inside
         self.tape, self.autograd, self.result, self.module_names = tape, autograd, result, module_names
         self.units = Units(tape, autograd, outputs, leaf_values or {}, result.edge_grads if result.problem is None else None)
         self.returned: dict[int, list[tuple[int, Output]]] = {}
@@ -101,17 +103,16 @@ class Assembly:
         return nodes, edges
 
     def _fed(self, nodes: list[Node]) -> list[Node]:
-        """The nodes with what is fed in where it arrives; with an output, that is usually at the node that shows it, see `Units.fed`."""
-        if not self.units.fed:
-            return nodes
-        found = {node.key: node for node in nodes}
-        for number, (unit, port) in self.units.fed.items():
+        """The nodes with what is fed in elsewhere than at an output, see `Units.fed`: where the output came from, or where a pass inside this one begins."""
+        places = [(place, output.seed, number in self.units.shown) for number, place in self.units.fed.items() for _, output in self.returned[number]]
+        places += [(place, start.seed, True) for start in self.inside if (place := self.units.arrival(start.value)) is not None]
+        found = {node.key: node for node in nodes} if places else {}
+        for (unit, port), seed, is_shown in places:
             node = found[unit.key]
             ports = [*node.ports, *[Port()] * (port + 1 - len(node.ports))]
-            upstream = total([ports[port].upstream, *(output.seed for _, output in self.returned[number])])
-            ports[port] = replace(ports[port], upstream=upstream, is_output=ports[port].is_output or number not in self.units.shown)
+            ports[port] = replace(ports[port], upstream=total([ports[port].upstream, seed]), is_output=ports[port].is_output or not is_shown)
             found[unit.key] = replace(node, ports=tuple(ports))
-        return list(found.values())
+        return list(found.values()) or nodes
 
     def _versions_apart(self, nodes: list[Node], edges: list[Edge]) -> tuple[list[Node], list[str]]:
         """Each value of a leaf that was written to between its uses with its own part of the gradient; torch adds the parts up."""

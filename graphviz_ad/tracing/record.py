@@ -195,7 +195,7 @@ class Recording:
         if result.problem:
             notices, result = [*notices, f"The backward pass failed: {result.problem}"], replace(result, problem=None)
         leaves = {whole.index[id(part.graph.nodes[i])]: value for part in with_nested(done) for i, value in part.leaves.items()}
-        graph = Assembly(self._tape, whole, result, outputs, names, leaves).graph(title, notices)
+        graph = Assembly(self._tape, whole, result, outputs, names, leaves, starts_inside(done)).graph(title, notices)
         return merge_calls(replace(graph, memory=memory_of(graph, [part.graph for part in with_nested(done)])))
 
     def _unfinished(self, whole: AutogradGraph, names: dict[int, str], title: str, notices: Sequence[str]) -> Graph:
@@ -214,3 +214,14 @@ def memory_of(graph: Graph, parts: Sequence[AutogradGraph]) -> Memory | None:
 def with_nested(done: RecordedPass) -> list[RecordedPass]:
     """A pass and those that ran inside it."""
     return [done, *(part for inner in done.nested for part in with_nested(inner))]
+
+
+def starts_inside(done: RecordedPass) -> list[Output]:
+    """Where passes inside a pass begin, and what is fed in there; not where a pass around them came by, since it is those gradients that are shown."""
+    found: list[Output] = []
+    seen: set[int] = set()
+    for part in with_nested(done):
+        if part is not done:
+            found += [Output(value, seed) for value, seed in part.roots if value.edge is not None and value.edge[0] not in seen]
+        seen |= {id(part.graph.nodes[i]) for i in part.result.node_grads}
+    return found

@@ -262,19 +262,23 @@ class Units:
     def _place_outputs(self) -> None:
         """Where each output is shown, and where its gradient arrives: what was written to behind autograd's back still is the result of another operation."""
         for output in self.outputs:
-            number, edge = output.value.number, output.value.edge
-            i = self.autograd.index.get(edge[0]) if edge is not None else None
+            number, place = output.value.number, self.arrival(output.value)
             shown = self.of_value.get(number)
-            if i is not None and edge is not None:
-                maker, port = self.of_node[i], self.port_of_edge.get((i, edge[1]), edge[1])
-                if maker.values.get(port) is output.value:
-                    shown = maker
-                elif shown is not maker:
-                    self.fed[number] = (maker, port)
+            if place is not None and place[0].values.get(place[1]) is output.value:
+                shown = place[0]
+            elif place is not None and shown is not place[0]:
+                self.fed[number] = place
             if shown is not None:
                 self.shown[number] = shown
                 if (shown.autograd is None or shown.kind == "leaf") and shown.label is None and output.value not in shown.values.values():
                     shown.values[output.value.port] = output.value  # what wrote there saw only an alias or a part of it
+
+    def arrival(self, value: Value) -> tuple[Unit, int] | None:
+        """The result at which a gradient of a value arrives, by its autograd node; None for leaves and data."""
+        i = self.autograd.index.get(value.edge[0]) if value.edge is not None else None
+        if i is None or value.edge is None:
+            return None
+        return self.of_node[i], self.port_of_edge.get((i, value.edge[1]), value.edge[1])
 
     def _give_ports_to_functions(self) -> None:
         """What a custom Function returned without a gradient takes the numbers that its differentiable results leave free."""
