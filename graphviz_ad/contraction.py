@@ -85,7 +85,7 @@ def results_of(graph: Graph, members: list[Node]) -> list[tuple[str, int]]:
     """The (node, port) of a group that somebody outside it reads or that are outputs."""
     inside = {member.key for member in members}
     read = {(edge.tail, edge.port) for member in members for edge in graph.out_edges(member.key) if edge.head not in inside}
-    read |= {(member.key, i) for member in members for i, port in enumerate(member.ports) if port.is_output}
+    read |= {(member.key, i) for member in members for i, port in enumerate(member.ports) if port.is_output or port.upstream is not None}
     found = [(member.key, i) for member in members for i in range(len(member.ports)) if (member.key, i) in read]
     return found or [(members[-1].key, 0)]
 

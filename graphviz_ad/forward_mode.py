@@ -75,7 +75,7 @@ class Tangents:
     @cached_property
     def forward(self) -> float | None:
         """The derivative of the result along the direction, as the tangents of the outputs say it."""
-        pairs = [(port.upstream, self.found[node.key, i]) for node in self.graph.outputs for i, port in enumerate(node.ports) if port.upstream is not None]
+        pairs = [(port.upstream, self.found[node.key, i]) for node in self.graph.node_list for i, port in enumerate(node.ports) if port.upstream is not None]
         return inner_product(pairs)
 
     @cached_property

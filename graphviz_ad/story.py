@@ -82,7 +82,9 @@ class Teller:
 
     def seed(self) -> Step:
         """The gradient that enters at the outputs."""
-        fed = [(node.key, port) for node in self.graph.outputs for port, result in enumerate(node.ports) if result.upstream is not None and node.requires_grad]
+        fed = [
+            (node.key, port) for node in self.graph.node_list for port, result in enumerate(node.ports) if result.upstream is not None and node.requires_grad
+        ]
         upstream = [self.graph.nodes[key].ports[port].upstream for key, port in fed]
         arriving = {key: self.arrive(key, port) for key, port in fed}
         changes = [replace(change, texts=(*change.texts, *self.final(self.wording.notes(self.graph.nodes[key])))) for key, change in arriving.items()]

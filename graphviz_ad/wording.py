@@ -299,7 +299,7 @@ class Wording:
         """Small print: settings of the operation, upstream gradient of an output, why there is no gradient."""
         found = []
         if self.options.gradients and self.graph.has_gradients:
-            seeds = [port.upstream for port in node.ports if port.is_output and port.upstream is not None]
+            seeds = [port.upstream for port in node.ports if port.upstream is not None]
             found += [Line("upstream", self._seed_text(seed)) for seed in seeds[:1] if not is_one(seed)]
             if node.cut == "unreached" and node.kind != "data":
                 found.append(Line("note", "no path to an output" if not self.graph.out_edges(node.key) else "no gradient reaches it"))

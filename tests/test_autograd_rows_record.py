@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from typing import Any
 
+import flows
 import pytest
 import torch
 from autograd_rows import numbers
@@ -13,6 +15,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 import graphviz_ad as gad
+from graphviz_ad.capture import Capture
 from graphviz_ad.graph import Graph, Node
 
 
@@ -190,3 +193,33 @@ def test_recordings_in_several_threads_see_their_own_passes() -> None:
         thread.join()
     assert found == {n: [[n]] * n for n in range(1, 5)}
     assert torch.autograd._engine_run_backward.__module__ == "torch.autograd.graph"
+
+
+def checkpointed(x: Tensor) -> Tensor:
+    return checkpoint(torch.sin, x, use_reentrant=True)  # type: ignore[no-any-return]
+
+
+NESTED: list[Callable[[Tensor], Tensor]] = [
+    lambda x: checkpointed(x).sum(),
+    lambda x: checkpointed(checkpointed(x * 2) * 3).sum(),
+    lambda x: (checkpointed(x) * checkpointed(x)).sum(),
+    lambda x: checkpoint(lambda x: checkpointed(x) * 2, x * 2, use_reentrant=True).sum(),
+    lambda x: sum(part.sum() for part in checkpoint(lambda x: (x.sin(), x * 3), x, use_reentrant=True)),
+]
+
+
+@pytest.mark.parametrize("function", NESTED)
+def test_what_a_pass_inside_a_pass_begins_with_is_fed_in_there(function: Callable[[Tensor], Tensor]) -> None:
+    x = leaf(1, 2)
+    with gad.record(capture=Capture(values="full", gradients="full")) as recorded:
+        function(x).backward()
+    assert x.grad is not None
+    graph = recorded.graph
+    for view in (graph, graph.detail or graph):
+        assert flows.wrong_sums(view) == []
+        starts = [node for node in view.node_list if not node.is_output and any(port.upstream is not None for port in node.ports)]
+        assert starts
+        assert all(port.grad == port.upstream for node in starts for port in node.ports if port.upstream is not None)
+    assert x.grad.tolist() in [numbers(node.ports[0].grad_total) for node in leaves(graph) if node.grad is not None]
+    assert len(graph.outputs) == 1
+    assert graph.animate(direction="backward").steps

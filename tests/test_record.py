@@ -9,6 +9,7 @@ import torch
 
 import graphviz_ad as gad
 from graphviz_ad.errors import TraceError
+from graphviz_ad.graph import Graph, Port
 
 
 def network() -> torch.nn.Module:
@@ -197,3 +198,50 @@ def test_a_weight_that_an_optimizer_wrote_to_keeps_its_name_and_gradient() -> No
         twin_step(model, steps=2)
     leaves = [node for node in recorded.graph.node_list if node.kind == "leaf" and node.grad is not None]
     assert {node.name for node in leaves} == {name for name, _ in model.named_parameters()}
+
+
+def leaf_of(graph: Graph) -> Port:
+    (found,) = [node for node in graph.node_list if node.kind == "leaf"]
+    return found.ports[0]
+
+
+def ones(factor: float) -> torch.Tensor:
+    return factor * torch.ones(2, dtype=torch.float64)
+
+
+def test_passes_that_start_at_a_leaf_have_what_arrives_there() -> None:
+    x = torch.tensor([1.0, 2.0], dtype=torch.float64, requires_grad=True)
+    with gad.record() as recorded:
+        y = x * 3
+        x.backward(ones(1))
+        torch.autograd.backward([x, y], [ones(2), ones(1)])
+        (got,) = torch.autograd.grad([x], [x], [ones(5)])
+    found = [(leaf_of(graph).upstream, leaf_of(graph).grad, leaf_of(graph).grad_total) for graph in recorded.graph.passes]
+    numbers = [[snapshot.array.tolist() for snapshot in row if snapshot is not None and snapshot.array is not None] for row in found]
+    assert numbers == [[[1, 1], [1, 1], [1, 1]], [[2, 2], [5, 5], [6, 6]], [[5, 5], [5, 5], [6, 6]]]
+    assert x.grad is not None
+    assert (x.grad.tolist(), got.tolist()) == ([6, 6], [5, 5])
+    assert all(leaf_of(graph).is_output and graph.check().ok for graph in recorded.graph.passes)
+
+
+def test_a_pass_that_starts_twice_at_a_leaf_with_a_hook_has_the_sum_and_what_the_hook_made_of_it() -> None:
+    x = torch.tensor([1.0, 2.0], dtype=torch.float64, requires_grad=True)
+    x.register_hook(lambda grad: grad * 10)
+    with gad.record() as recorded:
+        torch.autograd.backward([x, x], [ones(2), ones(1)])
+    port = leaf_of(recorded.graph)
+    assert x.grad is not None
+    assert [snap.array.tolist() for snap in (port.upstream, port.arrived, port.grad)] == [[3, 3], [3, 3], x.grad.tolist()]  # type: ignore[union-attr]
+
+
+def test_a_pass_that_starts_at_an_updated_leaf_shows_what_it_holds_now() -> None:
+    x = torch.tensor([1.0, 2.0], dtype=torch.float64, requires_grad=True)
+    with gad.record() as recorded:
+        x.exp()
+        with torch.no_grad():
+            x.mul_(2)
+        x.backward(ones(1))
+    (found,) = [node for node in recorded.graph.node_list if node.grad is not None]
+    assert found.value is not None
+    assert (found.kind, found.value.array.tolist(), found.ports[0].is_output) == ("leaf", [2, 4], True)
+    assert not any("between uses" in notice for notice in recorded.graph.notices)

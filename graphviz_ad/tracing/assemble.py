@@ -22,7 +22,7 @@ from graphviz_ad.tracing.hooks import MOST_NAMED, hook_names, with_hooks_said
 from graphviz_ad.tracing.records import Operation, Use, Value
 from graphviz_ad.tracing.saved import NOTHING, UNKNOWN, Keeps, kept_memory
 from graphviz_ad.tracing.tape import Tape
-from graphviz_ad.tracing.units import ONE_SLOT, Output, Unit, Units
+from graphviz_ad.tracing.units import ONE_SLOT, Output, Unit, Units, port_of
 from graphviz_ad.tracing.values import device_name, dtype_name
 
 NUMBERS = {"lift_fresh": "tensor", "scalar_tensor": None}  # what torch.tensor(…) runs as, and a number in an operand's place
@@ -55,10 +55,12 @@ class Assembly:
         outputs: list[Output],
         module_names: dict[int, str],
         leaf_values: Mapping[int, Value] | None = None,
+        inside: Sequence[Output] = (),
     ) -> None:
-        """``leaf_values``: see `Units`."""
+        """``leaf_values``: see `Units`; ``inside`` is where passes begin that run inside this one."""
+        self.inside = inside
         self.tape, self.autograd, self.result, self.module_names = tape, autograd, result, module_names
-        self.units = Units(tape, autograd, outputs, leaf_values or {})
+        self.units = Units(tape, autograd, outputs, leaf_values or {}, result.edge_grads if result.problem is None else None)
         self.returned: dict[int, list[tuple[int, Output]]] = {}
         for n, output in enumerate(outputs):
             self.returned.setdefault(output.value.number, []).append((n, output))
@@ -72,11 +74,12 @@ class Assembly:
             self.units.put_operands_first()
             nodes, edges = self._parts()
         nodes = with_every_port(nodes, edges)
+        nodes, written = self._versions_apart(self._fed(nodes), edges)
         graph = Graph(
             tuple(nodes),
             tuple(edges),
             name,
-            (*notices, *self._unexplained(), *self._changed_inside(), *wrong_under_modes(nodes)),
+            (*notices, *self._unexplained(), *self._changed_inside(), *written, *self._caught(), *self._unread(), *wrong_under_modes(nodes)),
             has_gradients=self.result.problem is None,
             memory=self._memory(),
         )
@@ -99,12 +102,55 @@ class Assembly:
                     nodes[-1] = replace(node, settings=(*node.settings, ("hook", "changed what flows back, or rounding did")))
         return nodes, edges
 
+    def _fed(self, nodes: list[Node]) -> list[Node]:
+        """The nodes with what is fed in elsewhere than at an output, see `Units.fed`: where the output came from, or where a pass inside this one begins."""
+        places = [(place, output.seed, number in self.units.shown) for number, place in self.units.fed.items() for _, output in self.returned[number]]
+        places += [(place, start.seed, True) for start in self.inside if (place := self.units.arrival(start.value)) is not None]
+        found = {node.key: node for node in nodes} if places else {}
+        for (unit, port), seed, is_shown in places:
+            node = found[unit.key]
+            ports = [*node.ports, *[Port()] * (port + 1 - len(node.ports))]
+            ports[port] = replace(ports[port], upstream=total([ports[port].upstream, seed]), is_output=ports[port].is_output or not is_shown)
+            found[unit.key] = replace(node, ports=tuple(ports))
+        return list(found.values()) or nodes
+
+    def _versions_apart(self, nodes: list[Node], edges: list[Edge]) -> tuple[list[Node], list[str]]:
+        """Each value of a leaf that was written to between its uses with its own part of the gradient; torch adds the parts up."""
+        if not self.units.versions or self.result.problem is not None:
+            return nodes, []
+        changed = {node.key: node for node in nodes}
+        names: list[str] = []
+        for results in self.units.versions.values():
+            for unit, port in results:
+                node, held = changed[unit.key], changed[unit.key].ports[port]
+                parts = [edge.grad for edge in edges if (edge.tail, edge.port) == (unit.key, port) and edge.cut is None]
+                own = replace(held, grad=total([*parts, held.upstream]), grad_total=held.grad_total or held.grad)
+                changed[unit.key] = replace(node, kind="leaf", cut=None, ports=(*node.ports[:port], own, *node.ports[port + 1 :]))
+                names.append(held.name or node.name or node.key)
+        told = f"{', '.join(dict.fromkeys(names))}: written to between uses. Each value has its own part of the gradient here; torch adds them up in .grad."
+        return list(changed.values()), [told]
+
     def _unexplained(self) -> list[str]:
         count, finished = self.units.unexplained, not self.tape.operations
         if not count or finished:
             return []
         nodes = "1 node of autograd was" if count == 1 else f"{count} nodes of autograd were"
         return [f"{nodes} not seen being made: before the recording began, in another thread, or by autograd itself."]
+
+    def _unread(self) -> list[str]:
+        """Whose results are not known for certain."""
+        names = ", ".join(dict.fromkeys(str(unit.label) for unit in [*self.units.unread][:MOST_NAMED] if unit.values))
+        return [f"Nobody read what {names} returned; shown is what it computed and did not use itself."] if names else []
+
+    def _caught(self) -> list[str]:
+        """What is left out because it raised and the program went on."""
+        raised = [self.tape.operations[number] for number in sorted(self.tape.raised) if number != self.tape.stopped]
+        if not raised:
+            return []
+        places = [(self._wording(operation).alone or operation.op, self._wording(operation).source) for operation in raised[:MOST_NAMED]]
+        names = ", ".join(dict.fromkeys(name + (f" ({source})" if source else "") for name, source in places))
+        count = "1 operation that raised an error is" if len(raised) == 1 else f"{len(raised)} operations that raised an error are"
+        return [f"{count} left out, since the program went on: {names}."]
 
     def _changed_inside(self) -> list[str]:
         if not self._odd:
@@ -223,12 +269,15 @@ class Assembly:
         if row is not None and len(row) <= 1 and len(values) == 1 and 0 in values and i not in self.autograd.variables:  # the usual case
             return (self._port(unit, values[0], row[0] if row else None),)
         grads = self._grads(unit)
-        held = self.result.leaf_totals.get(i) if i is not None and self.result.leaf_totals else None
+        totals = self.result.leaf_totals
+        held = {port: totals.get(leaf) for port, leaf in self.units.leaves.get(unit, {}).items()} if totals else {}
         last = max((port for port, value in values.items() if value.used or value.edge is not None), default=0)
+        if unit in self.units.unread:
+            last = len(values) - 1
         operation = unit.operation
         if operation is not None and unit.label is None and (operation.op in DECOMPOSITIONS or self._wording(operation).call == operation.op):
             last = max(last, len(operation.results) - 1)  # what the user asked for is shown even where nobody used it
-        return tuple(self._port(unit, values.get(port), grads.get(port), held) for port in range(max(last, max(grads, default=0)) + 1))
+        return tuple(self._port(unit, values.get(port), grads.get(port), held.get(port)) for port in range(max(last, max(grads, default=0)) + 1))
 
     def _grads(self, unit: Unit) -> dict[int, Snapshot | None]:
         i = unit.autograd
@@ -238,7 +287,7 @@ class Assembly:
                 return {0: self.result.other_leaves[unit.values[0].object_id]}
             return {port: leaf_grads[-1 - n] for port, value in unit.values.items() for n, _ in self.returned.get(value.number, ()) if -1 - n in leaf_grads}
         if i in self.autograd.variables:
-            return {self.units.port_of_edge.get((i, 0), 0): self.result.leaf_grads.get(i)}
+            return {port: self.result.leaf_grads.get(leaf) for port, leaf in self.units.leaves[unit].items()}
         return {self.units.port_of_edge.get((i, n), n): grad for n, grad in enumerate(self.result.node_grads.get(i, ())) if grad is not None}
 
     def _port(self, unit: Unit, value: Value | None, grad: Snapshot | None, grad_total: Snapshot | None = None) -> Port:
@@ -249,7 +298,9 @@ class Assembly:
         if outputs is None:
             return Port(shape, dtype, device, value.snapshot, grad, None, grad_total, value.name)
         name = value.name or next((output.name for _, output in outputs if output.name), None)
-        return Port(shape, dtype, device, value.snapshot, grad, total([output.seed for _, output in outputs]), grad_total, name, True)
+        upstream = total([output.seed for _, output in outputs]) if value.number not in self.units.fed else None
+        is_shown = self.units.shown.get(value.number) is unit
+        return Port(shape, dtype, device, value.snapshot, grad, upstream if is_shown else None, grad_total, name, is_shown)
 
     def _named(self, ports: tuple[Port, ...], unit: Unit, names: tuple[str, ...]) -> tuple[str | None, tuple[Port, ...]]:
         """The variable that takes the result; several variables that take one each name the ports instead."""
@@ -261,9 +312,19 @@ class Assembly:
     def _wanted_gradient(self, unit: Unit) -> bool:
         """Whether the result of an operation that no output depends on requires grad: as its readers saw it, else as torch's rules say."""
         operation, read = unit.operation, [value for value in unit.values.values() if value.used]
+        wanted = operation is not None and any(wanted for _, _, wanted, _ in operation.uses)
+        if operation is not None and unit.label is None:
+            if wanted and not operation.grad_enabled and (operation.mutates or any(value.edge is None for value in read)):
+                return False  # what was written to, and a view, requires grad all the same, because of what it was before
+            if operation.mutates and not wanted and not any(value.is_leaf for value in read):
+                return False  # likewise, where it was written to through .data
         if operation is None or read:
             return any(value.requires_grad for value in read)
-        wanted = operation.grad_enabled and any(wanted for _, _, wanted, _ in operation.uses)
+        wanted = wanted and self._ran_with_grad(unit, operation)
+        if unit in self.units.unread:
+            return wanted
+        if operation.number in self.tape.raised:
+            return wanted
         return wanted and any(value.differentiable for value in unit.values.values()) and operation.op not in ("detach", *SHAPE_ONLY)
 
     def _cut(self, unit: Unit, ports: tuple[Port, ...], requires_grad: bool) -> str | None:
@@ -285,16 +346,30 @@ class Assembly:
             return "detach"
         if operation.inference:
             return "inference"
-        if not operation.grad_enabled and not operation.place.functions:
+        if not self._ran_with_grad(unit, operation):
             return "no_grad"
-        return "shape-only" if operation.op in SHAPE_ONLY else "non-differentiable"
+        return "shape-only" if operation.op in SHAPE_ONLY else "detach" if self._was_detached(unit, operation) else "non-differentiable"
+
+    def _ran_with_grad(self, unit: Unit, operation: Operation) -> bool:
+        """Whether autograd recorded where a unit ran. Inside a custom Function it never does: there, what ran before and after outside of it tells."""
+        if not operation.place.functions:
+            return operation.grad_enabled
+        ran = self.tape.operations
+        before = next((ran[n] for n in range(operation.number, -1, -1) if not ran[n].place.functions), None)
+        after = next((ran[n] for n in range(operation.number, len(ran)) if not ran[n].place.functions), None)
+        return any(other.grad_enabled for other in (before, after) if other is not None) or before is after
+
+    def _was_detached(self, unit: Unit, operation: Operation) -> bool:
+        """Whether autograd made a node for a result and the program let go of it, as detach_() does, which no mode sees."""
+        before = self.tape.operations[operation.number - 1].moment if operation.number else self.tape.moment
+        return unit.label is None and operation.moment > before and any(value.differentiable for value in unit.values.values())
 
     # --- edges
 
     def _edges(self, unit: Unit, constants: Sequence[Node]) -> list[Edge]:
         slots = self.units.slots(unit)
         if slots is ONE_SLOT and unit.label is None and not self.tape.has_writes:  # the usual case: one operand, which autograd follows
-            return [self._autograd_edge(unit, 0, 0, "exact", self._read_leaf(unit.operands[0]))]
+            return [self._autograd_edge(unit, 0, 0, "exact", *self._read_leaf(unit.operands[0]))]
         numbers = iter(constants)
         edges = []
         for position, operand in enumerate(unit.operands):
@@ -302,7 +377,7 @@ class Assembly:
             if isinstance(operand, Number):
                 edges.append(Edge(next(numbers).key, unit.key, position, cut="data"))
             elif slot is not None:
-                edges.append(self._autograd_edge(unit, slot, position, "exact", self._read_leaf(operand)))
+                edges.append(self._autograd_edge(unit, slot, position, "exact", *self._read_leaf(operand)))
             elif (plain := self._plain_edge(unit, operand, position)) is not None:
                 edges.append(plain)
         links = self.units.links(unit)
@@ -320,24 +395,27 @@ class Assembly:
             edges += self._written_unseen(unit, slots, len(edges))
         return edges
 
-    def _read_leaf(self, operand: Operand) -> Unit | None:
-        """The leaf that an operand is, as it was read: it may have been written to since, by an optimizer; None for what was computed."""
-        return self.units.of_value.get(operand[1]) if type(operand) is tuple and operand[2] and operand[3] is None else None
+    def _read_leaf(self, operand: Operand) -> tuple[Unit | None, int | None]:
+        """The leaf that an operand is and its port, as it was read: it may have been written to since, by an optimizer; nothing for what was computed."""
+        if type(operand) is not tuple or not operand[2] or operand[3] is not None:
+            return None, None
+        tail = self.units.of_value.get(operand[1])
+        return tail, None if tail is None else port_of(tail, self.tape.values[operand[1]]) if len(tail.values) > 1 else 0
 
     def _written_unseen(self, unit: Unit, slots: Mapping[int, int], position: int) -> list[Edge]:
         """What was written behind autograd's back, as through ``.data``: the value came from the writer, the gradient goes where it always went."""
         read = [operand[1] for n, operand in enumerate(unit.operands) if n in slots and type(operand) is tuple and operand[3] is not None]
         holders = [self.units.of_value[number] for number in read if number in self.units.of_value]
         writers = [holder for holder in holders if holder is not unit and holder.autograd is None and holder.operation is not None and holder.operation.mutates]
-        return [Edge(writer.key, unit.key, position + n, cut="detach") for n, writer in enumerate(writers)]
+        return [Edge(writer.key, unit.key, position + n, cut=self._why_unrecorded(writer) or "detach") for n, writer in enumerate(writers)]
 
     def _results_of_inner(self, unit: Unit, position: int) -> list[Edge]:
         """What ran inside a custom Function leads to its results, but no gradient goes that way."""
         makers = [self.units.inner_of_value.get(value.number) for value in unit.values.values()]
         inner = list(dict.fromkeys(maker.key for maker in makers if maker is not None and maker.function is unit))
-        return [Edge(key, unit.key, position + n, cut="inner") for n, key in enumerate(inner)]
+        return [Edge(key, unit.key, position + n, cut="inner", match="guess" if unit in self.units.unread else "exact") for n, key in enumerate(inner)]
 
-    def _autograd_edge(self, unit: Unit, slot: int, position: int, match: str, tail: Unit | None = None) -> Edge:
+    def _autograd_edge(self, unit: Unit, slot: int, position: int, match: str, tail: Unit | None = None, port: int | None = None) -> Edge:
         assert unit.autograd is not None
         link = self.units.links(unit)[slot]
         assert link is not None
@@ -346,7 +424,8 @@ class Assembly:
         local = locals_[slot] if slot < len(locals_) else None
         tail = tail or self.units.of_node[link[0]]
         cut = self._why_none(unit.autograd) if grad is None else None
-        return Edge(tail.key, unit.key, position, self.units.port_of_edge.get(link, link[1]), local, grad, cut, match)
+        port = self.units.port_of_edge.get(link, link[1]) if port is None else port
+        return Edge(tail.key, unit.key, position, port, local, grad, cut, match)
 
     def _why_none(self, i: int) -> str | None:
         """Why an autograd node that ran sent nothing to an operand; torch runs one even if nothing arrives there."""
@@ -370,6 +449,8 @@ class Assembly:
             return "inner"
         if not use[2]:
             tail = self.units.of_value.get(use[1])
+            if self.tape.values[use[1]].edge is not None:
+                return "detach"  # it had an autograd node before: detach_() took that away
             return "non-differentiable" if tail is not None and tail.kind == "op" and tail.autograd is not None else "data"
         if unit.kind == "leaf":
             return self._why_unrecorded(unit) or "non-differentiable"

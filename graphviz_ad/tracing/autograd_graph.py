@@ -81,6 +81,14 @@ def _without_namespace(name: str) -> str:
     return name.rpartition("::")[2]
 
 
+def node_of(tensor: Tensor) -> Any:
+    """The autograd node that a gradient of the tensor arrives at, that of a leaf accumulates it; None where it has none."""
+    if not tensor.requires_grad or tensor.grad_fn is not None:
+        return tensor.grad_fn
+    with torch.enable_grad(), hidden_from_modes():
+        return tensor.view_as(tensor).grad_fn.next_functions[0][0]  # type: ignore[union-attr]
+
+
 def walk(roots: Sequence[Any], limit: int | None = None) -> AutogradGraph:
     """Everything that `roots` lead to, without recursion; roots are autograd nodes.
 

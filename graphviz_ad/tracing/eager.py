@@ -19,7 +19,7 @@ from graphviz_ad.tracing.communication import recorder_for
 from graphviz_ad.tracing.inputs import as_tensors, input_dtype, module_names, name_inputs, surroundings
 from graphviz_ad.tracing.outputs import differentiable_outputs, upstream_gradients
 from graphviz_ad.tracing.stack_depth import safe_depth
-from graphviz_ad.tracing.tape import Tape, current_tape
+from graphviz_ad.tracing.tape import Tape, current_tape, stopped_by
 from graphviz_ad.tracing.torch_private import SEES_OPERATIONS, flatten
 from graphviz_ad.tracing.units import Output
 from graphviz_ad.transforms import merge_calls
@@ -52,6 +52,7 @@ def trace(target: Any, args: Sequence[Any], kwargs: Mapping[str, Any], grad_outp
 
 def graph_so_far(tape: Tape, error: BaseException, name: str, names: dict[int, str]) -> Graph:
     """What had been computed when the program raised; without gradients."""
+    tape.stopped = stopped_by(error, tape)
     ends = tape.loose_ends()
     autograd = walk(ends)
     tape.keeper.pending.settle()

@@ -22,7 +22,7 @@ from graphviz_ad.errors import TraceError
 from graphviz_ad.graph import Graph, Memory
 from graphviz_ad.snapshot import Snapshot
 from graphviz_ad.tracing.assemble import Assembly
-from graphviz_ad.tracing.autograd_graph import AutogradGraph, BackwardPass, in_terms_of, is_pointwise, together, walk, watching
+from graphviz_ad.tracing.autograd_graph import AutogradGraph, BackwardPass, in_terms_of, is_pointwise, node_of, together, walk, watching
 from graphviz_ad.tracing.collector import at_rest
 from graphviz_ad.tracing.communication import recorder_for
 from graphviz_ad.tracing.eager import NOT_RUN, described
@@ -30,7 +30,7 @@ from graphviz_ad.tracing.inputs import module_names, name_parameters
 from graphviz_ad.tracing.records import Value
 from graphviz_ad.tracing.saved import kept_memory
 from graphviz_ad.tracing.stack_depth import safe_depth
-from graphviz_ad.tracing.tape import Tape
+from graphviz_ad.tracing.tape import Tape, stopped_by
 from graphviz_ad.tracing.torch_private import engine_entry, hidden_from_modes
 from graphviz_ad.tracing.units import Output
 from graphviz_ad.tracing.variable_names import names_of
@@ -99,6 +99,7 @@ class Recording:
                 self._graph = self._assembled([])
             else:
                 with suppress(Exception):  # whatever is wrong with us now, the exception that goes on is the program's
+                    self._tape.stopped = stopped_by(error, self._tape)
                     self._graph = self._assembled([f"The program raised {described(error)}; this is the graph up to there."])
                     error.graph = self._graph  # type: ignore[attr-defined]
         finally:  # the recording may be kept for long; the model must not be kept with it
@@ -147,7 +148,7 @@ class Recording:
 
     def _begin(self, outputs: Sequence[Any], seeds: Sequence[Tensor | None]) -> RecordedPass:
         tensors = [output for output in outputs if isinstance(output, Tensor)]
-        nodes = [output.grad_fn if isinstance(output, Tensor) else output.node for output in outputs]
+        nodes = [node_of(output) if isinstance(output, Tensor) else output.node for output in outputs]
         graph = walk(nodes, limit=safe_depth())
         roots = []
         for tensor, seed in zip(tensors, seeds, strict=False):
@@ -194,7 +195,7 @@ class Recording:
         if result.problem:
             notices, result = [*notices, f"The backward pass failed: {result.problem}"], replace(result, problem=None)
         leaves = {whole.index[id(part.graph.nodes[i])]: value for part in with_nested(done) for i, value in part.leaves.items()}
-        graph = Assembly(self._tape, whole, result, outputs, names, leaves).graph(title, notices)
+        graph = Assembly(self._tape, whole, result, outputs, names, leaves, starts_inside(done)).graph(title, notices)
         return merge_calls(replace(graph, memory=memory_of(graph, [part.graph for part in with_nested(done)])))
 
     def _unfinished(self, whole: AutogradGraph, names: dict[int, str], title: str, notices: Sequence[str]) -> Graph:
@@ -213,3 +214,14 @@ def memory_of(graph: Graph, parts: Sequence[AutogradGraph]) -> Memory | None:
 def with_nested(done: RecordedPass) -> list[RecordedPass]:
     """A pass and those that ran inside it."""
     return [done, *(part for inner in done.nested for part in with_nested(inner))]
+
+
+def starts_inside(done: RecordedPass) -> list[Output]:
+    """Where passes inside a pass begin, and what is fed in there; not where a pass around them came by, since it is those gradients that are shown."""
+    found: list[Output] = []
+    seen: set[int] = set()
+    for part in with_nested(done):
+        if part is not done:
+            found += [Output(value, seed) for value, seed in part.roots if value.edge is not None and value.edge[0] not in seen]
+        seen |= {id(part.graph.nodes[i]) for i in part.result.node_grads}
+    return found

@@ -13,6 +13,7 @@ import weakref
 from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
 from functools import cache
+from traceback import walk_tb
 from types import CodeType
 from typing import Any
 
@@ -39,10 +40,13 @@ class Tape:
         self.values: list[Value] = []
         self.problems: list[str] = []
         self.nodes: dict[int, Any] = {}
+        self.raised: set[int] = set()  # operations that raised
+        self.stopped: int | None = None  # that of them whose exception ended the program
         self.calls: list[int] = []  # union-find: call -> its parent
         self._objects: dict[int, Value] = {}
         self._storages: dict[int | None, int] = {}  # memory -> the last value that was written there
         self._names: dict[int, tuple[weakref.ref[Tensor], str]] = {}
+        self.moment = sequence_number()  # when it began, as the moment of an operation
         self._step_began = 0
         self._stack = StackReader(stop)
         self._lowest, self._lowest_in_list = self._lowest_counts()
@@ -116,15 +120,15 @@ class Tape:
         found = []
         for value in list(self._objects.values()):
             tensor = value.reference()
-            if tensor is not None and not value.used and tensor.requires_grad and tensor.grad_fn is not None:
-                self.edge_of(tensor, value)
-                found.append(tensor.grad_fn)
+            edge = self.edge_of(tensor, value) if tensor is not None and not value.used else None
+            if edge is not None:
+                found.append(self.nodes[edge[0]])
         return found
 
     def leaves(self) -> list[Tensor]:
         """The tensors that were read, require grad, and were made by no operation."""
         tensors = [value.reference() for value in self._objects.values() if value.requires_grad]
-        return [tensor for tensor in tensors if tensor is not None and tensor.is_leaf and tensor.requires_grad]
+        return [tensor for tensor in tensors if tensor is not None and tensor.requires_grad and _is_leaf(tensor)]
 
     def name(self, tensor: Tensor, name: str) -> None:
         """Call the value that a tensor holds now by a name; a leaf keeps it when it is written to."""
@@ -193,7 +197,10 @@ class Tape:
         if not tensor.requires_grad:
             return None
         value.requires_grad = True
-        node = tensor.grad_fn
+        try:
+            node = tensor.grad_fn
+        except RuntimeError:  # a view that was made under no_grad: torch does not say what it is of what was written to since
+            return None
         if node is None:
             value.is_leaf = True
             return None
@@ -263,6 +270,13 @@ class Tape:
         return number
 
 
+def _is_leaf(tensor: Tensor) -> bool:
+    try:
+        return tensor.is_leaf
+    except RuntimeError:  # see `Tape.edge_of`
+        return False
+
+
 def _same_caller(one: Place, other: Place) -> bool:
     return one.depth == other.depth and one.site is other.site and one.functions == other.functions
 
@@ -306,7 +320,12 @@ class Recorder(DispatchMode):  # type: ignore[no-untyped-call]
             operation = self.tape.before(schema, args, kwargs)
         except Exception as error:
             self._failed(error)
-        result = func(*args, **kwargs) if kwargs else func(*args)
+        try:
+            result = func(*args, **kwargs) if kwargs else func(*args)
+        except BaseException:
+            if operation is not None:
+                self.tape.raised.add(operation.number)
+            raise
         if operation is not None:
             try:
                 self.tape.after(operation, schema, args, kwargs, result)
@@ -316,6 +335,21 @@ class Recorder(DispatchMode):  # type: ignore[no-untyped-call]
 
     def _failed(self, error: Exception) -> None:
         self.tape.problems.append(f"{type(error).__name__}: {error}")
+
+
+def stopped_by(error: BaseException, tape: Tape) -> int | None:
+    """The operation on a tape whose exception this is, or led to this one; None where no operation raised it."""
+    waiting, seen = [error], set()
+    while waiting:
+        found = waiting.pop()
+        seen.add(id(found))
+        for frame, _ in walk_tb(found.__traceback__):
+            handler = frame.f_locals if frame.f_code is Recorder.__torch_dispatch__.__code__ else {}
+            operation = handler.get("operation")
+            if isinstance(operation, Operation) and handler["self"].tape is tape:
+                return operation.number
+        waiting += [before for before in (found.__context__, found.__cause__) if before is not None and id(before) not in seen]
+    return None
 
 
 # --- Held by Python?

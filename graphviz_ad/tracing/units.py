@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
 from types import MappingProxyType
@@ -54,15 +54,27 @@ class Unit:
 class Units:
     """The units of one program, in the order in which they ran, and the maps between them, values and autograd nodes."""
 
-    def __init__(self, tape: Tape, autograd: AutogradGraph, outputs: Sequence[Output], leaf_values: Mapping[int, Value]) -> None:
-        """``leaf_values`` says what each leaf held when the pass ran, by node; what it holds now, if it was not written to since."""
-        self.tape, self.autograd, self.outputs, self.leaf_values = tape, autograd, outputs, leaf_values
+    def __init__(
+        self, tape: Tape, autograd: AutogradGraph, outputs: Sequence[Output], leaf_values: Mapping[int, Value], reached: Collection[int] | None = None
+    ) -> None:
+        """``leaf_values`` says what each leaf held when the pass ran, by node; what it holds now, if it was not written to since.
+
+        ``reached`` are the autograd nodes that the pass came by; None if there was none.
+        """
+        self.tape, self.autograd, self.outputs, self.leaf_values, self.reached = tape, autograd, outputs, leaf_values, reached
         self.leaf_of_object = {id(variable): i for i, variable in autograd.variables.items()}
         self.all: list[Unit] = []
         self.of_value: dict[int, Unit] = {}
         self.inner_of_value: dict[int, Unit] = {}
         self.of_node: dict[int, Unit] = {}
         self.port_of_edge: dict[tuple[int, int], int] = {}
+        self.leaves: dict[
+            Unit, dict[int, int]
+        ] = {}  # what is leaves -> for each of these results its autograd node; a foreach optimizer writes to many at once
+        self.versions: dict[int, list[tuple[Unit, int]]] = {}  # leaf that was written to between its uses -> the results that it was when it was used
+        self.shown: dict[int, Unit] = {}  # output -> what it is a result of
+        self.fed: dict[int, tuple[Unit, int]] = {}  # output -> the result at which its gradient arrives, where that is another one
+        self.unread: dict[Unit, list[Value]] = {}  # custom Functions whose results nobody saw -> what they made and did not use
         self.unexplained = 0
         self._nobodys: set[int] = set()
         for output in outputs:
@@ -75,6 +87,9 @@ class Units:
         if len(self.of_node) < len(autograd.nodes):
             self._link_by_sequence()
             self._make_unexplained()
+        self._place_outputs()
+        if self.inner_of_value:
+            self._give_values_to_unread_functions()
         self.all.sort(key=attrgetter("order"))
         for unit in self.all:  # all that runs inside a custom Function is part of its call
             operation = unit.operation if unit.function is None else unit.function.operation
@@ -87,7 +102,13 @@ class Units:
         function: Unit | None = None
         last: Operation | None = None
         counting = {self.tape.call(operation.call) for operation in self.tape.operations if _counts_steps(operation)}
+        caught = self.tape.raised - {self.tape.stopped}
+        broken: set[Unit | None] = set()
         for operation in self.tape.operations:
+            if caught and operation.number in caught:  # it has no result, and the program went on without; no more has the custom Function around it
+                if function is not None and last is not None and operation.place.functions and _same_call_of_function(last, operation):
+                    broken.add(function)
+                continue
             if self._is_artefact(operation) or (operation.place.step is not None and self.tape.call(operation.call) in counting):
                 self._nobodys.update(operation.results)
                 continue
@@ -102,6 +123,10 @@ class Units:
                 self._add(function, [])
             self._add_inside(function, operation)
             last = operation
+        if broken:
+            self.all = [unit for unit in self.all if unit not in broken and unit.function not in broken]
+            self.of_value = {number: unit for number, unit in self.of_value.items() if unit not in broken}
+            self.inner_of_value = {number: unit for number, unit in self.inner_of_value.items() if unit.function not in broken}
 
     def _is_artefact(self, operation: Operation) -> bool:
         """torch detaches what it saves for backward, and nobody reads that; backward() makes the gradient that it starts from.
@@ -168,8 +193,15 @@ class Units:
     # --- which autograd node is which unit
 
     def _link(self) -> None:
+        index = self.autograd.index
+        found = [(value.edge, value) for value in self.tape.values if value.edge is not None and value.edge[0] in index]
+        for edge, value in sorted(found, key=_output_number):
+            self._link_value(value, index[edge[0]], edge[1])
+        self._link_leaves(self._leaves_as_read() if self.tape.has_writes else {})
+
+    def _link_leaves(self, read: Mapping[int, list[Value]]) -> None:
         for i, variable in self.autograd.variables.items():
-            value = self.leaf_values.get(i) or self.tape.value_of(variable)
+            value = read[i][-1] if i in read else self.leaf_values.get(i) or self.tape.value_of(variable)
             unit = self.of_value.get(value.number)
             if unit is None:  # nobody read it here: it was there before everything
                 unit = Unit((-1, i), "leaf")
@@ -178,11 +210,25 @@ class Units:
             value.requires_grad = True
             unit.autograd = i
             self.of_node[i] = unit
-            self.port_of_edge[i, 0] = next((port for port, held in unit.values.items() if held is value), 0)
-        index = self.autograd.index
-        found = [(value.edge, value) for value in self.tape.values if value.edge is not None and value.edge[0] in index]
-        for edge, value in sorted(found, key=_output_number):
-            self._link_value(value, index[edge[0]], edge[1])
+            self.port_of_edge[i, 0] = port = port_of(unit, value)
+            self.leaves.setdefault(unit, {})[port] = i
+            if i in read and len(read[i]) > 1:
+                self.versions[i] = [(self.of_value[value.number], port_of(self.of_value[value.number], value)) for value in read[i]]
+
+    def _leaves_as_read(self) -> dict[int, list[Value]]:
+        """What each leaf held, one after the other, when operations read it that the pass came back through, or when it was an output itself."""
+        found: dict[int, dict[int, Value]] = {}
+        for output in self.outputs:
+            if output.value.is_leaf and output.value.object_id in self.leaf_of_object:
+                found.setdefault(self.leaf_of_object[output.value.object_id], {})[output.value.number] = output.value
+        for unit in self.all:
+            links = self.links(unit) if unit.autograd is not None and (self.reached is None or unit.autograd in self.reached) else ()
+            for operand in unit.operands if links else ():
+                value = self.tape.values[operand[1]] if type(operand) is tuple and operand[2] and operand[3] is None else None
+                i = self.leaf_of_object.get(value.object_id) if value is not None else None
+                if value is not None and i is not None and (i, 0) in links and value.number in self.of_value:
+                    found.setdefault(i, {})[value.number] = value
+        return {i: [values[number] for number in sorted(values)] for i, values in found.items()}
 
     def _link_value(self, value: Value, i: int, number: int) -> None:
         unit = self.of_value.get(value.number)
@@ -222,6 +268,27 @@ class Units:
         """Whether node i only makes a view anew after its base was written to, and is not the node of the writer."""
         return operation.mutates and self.autograd.names[i] != "CopySlices" and value.number not in operation.results
 
+    def _place_outputs(self) -> None:
+        """Where each output is shown, and where its gradient arrives: what was written to behind autograd's back still is the result of another operation."""
+        for output in self.outputs:
+            number, place = output.value.number, self.arrival(output.value)
+            shown = self.of_value.get(number)
+            if place is not None and place[0].values.get(place[1]) is output.value:
+                shown = place[0]
+            elif place is not None and shown is not place[0]:
+                self.fed[number] = place
+            if shown is not None:
+                self.shown[number] = shown
+                if (shown.autograd is None or shown.kind == "leaf") and shown.label is None and output.value not in shown.values.values():
+                    shown.values[output.value.port] = output.value  # what wrote there saw only an alias or a part of it
+
+    def arrival(self, value: Value) -> tuple[Unit, int] | None:
+        """The result at which a gradient of a value arrives, by its autograd node; None for leaves and data."""
+        i = self.autograd.index.get(value.edge[0]) if value.edge is not None else None
+        if i is None or value.edge is None:
+            return None
+        return self.of_node[i], self.port_of_edge.get((i, value.edge[1]), value.edge[1])
+
     def _give_ports_to_functions(self) -> None:
         """What a custom Function returned without a gradient takes the numbers that its differentiable results leave free."""
         read = {operand[1]: unit for unit in self.all for operand in unit.operands if type(operand) is tuple and unit.label is None}
@@ -231,6 +298,16 @@ class Units:
             function, value = self.inner_of_value[number].function, self.tape.values[number]
             if function is not None and value not in function.values.values():
                 function.values[next(port for port in range(len(function.values) + 1) if port not in function.values)] = value
+
+    def _give_values_to_unread_functions(self) -> None:
+        """A custom Function whose results nobody saw most likely returned what it made and did not use itself: first what can have a gradient."""
+        self.unread = {unit: [] for unit in self.all if unit.label is not None and unit.operation is not None and not unit.values}
+        for number, inner in self.inner_of_value.items():
+            value = self.tape.values[number]
+            if inner.function in self.unread and not value.used:
+                self.unread[inner.function].append(value)
+        for unit, values in self.unread.items():
+            unit.values = dict(enumerate(sorted(values, key=lambda value: (not value.differentiable, value.number))))
 
     def _link_by_sequence(self) -> None:
         """Operations whose result nobody read: each is known by how many autograd nodes there were when it ran, and by its name."""
@@ -342,6 +419,11 @@ class Units:
             if maker.op in MATERIALISES and maker.grad_enabled and maker.uses and maker.uses[0][2]:
                 return self._came_from(maker.uses[0])
         return None
+
+
+def port_of(unit: Unit, value: Value) -> int:
+    """Which of its results a value is."""
+    return next((port for port, held in unit.values.items() if held is value), value.port)
 
 
 def _output_number(found: tuple[Edge, Value]) -> int:

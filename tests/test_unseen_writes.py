@@ -1,0 +1,146 @@
+"""What is written in place behind autograd's back, or detached in place: the reason is said, and the gradient arrives where torch sends it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import flows
+import numpy as np
+import pytest
+import torch
+from autograd_rows import numbers, only
+from programs import leaf, node_called
+from torch import Tensor
+
+import graphviz_ad as gad
+from graphviz_ad.capture import Capture
+
+EVERYTHING = Capture(values="full", gradients="full")
+
+
+def without_grad(x: Tensor) -> Tensor:
+    y = x.sin()
+    with torch.no_grad():
+        y.add_(1)
+    return y
+
+
+def inferred(x: Tensor) -> Tensor:
+    y = x.sin()
+    with torch.inference_mode():
+        y.add_(1)
+    return y
+
+
+def through_data(x: Tensor) -> Tensor:
+    y = x.sin()
+    y.data.add_(1)
+    return y
+
+
+def through_a_part_of_data(x: Tensor) -> Tensor:
+    y = x.sin()
+    y.data[0].add_(1)
+    return y
+
+
+def part_without_grad(x: Tensor) -> Tensor:
+    y = x.sin()
+    with torch.no_grad():
+        y[:1].add_(1)
+    return y
+
+
+RETURNED: list[tuple[Callable[[Tensor], Tensor], dict[str, str]]] = [
+    (without_grad, {"add_": "no_grad"}),
+    (inferred, {"add_": "inference"}),
+    (through_data, {"detach": "detach", "add_": "data"}),
+    (through_a_part_of_data, {"detach": "detach", "getitem": "data", "add_": "data"}),
+    (part_without_grad, {"getitem": "no_grad", "add_": "no_grad"}),
+]
+
+
+@pytest.mark.parametrize(("function", "cuts"), RETURNED, ids=[case[0].__name__ for case in RETURNED])
+@pytest.mark.parametrize("read", [False, True], ids=["returned", "read"])
+def test_a_write_that_autograd_does_not_see_is_cut_for_its_reason(function: Callable[[Tensor], Tensor], cuts: dict[str, str], read: bool) -> None:
+    def program(x: Tensor) -> Tensor:
+        y = function(x)
+        return y * 2 if read else y
+
+    graph = gad.trace(program, leaf(1, 2), capture=EVERYTHING)
+    x = leaf(1, 2)
+    result = program(x)
+    (expected,) = torch.autograd.grad(result.sum(), x)
+    assert {op: only(graph, op).cut for op in cuts} == cuts
+    assert numbers(node_called(graph, "x")["grad"]) == expected.tolist()
+    (output,) = graph.outputs
+    assert numbers(output.value) == result.tolist()
+    assert flows.wrong_sums(graph) == []
+    assert graph.check().ok
+
+
+@pytest.mark.parametrize("function", [case[0] for case in RETURNED], ids=[case[0].__name__ for case in RETURNED])
+def test_what_is_fed_in_arrives_at_the_operation_that_autograd_goes_back_from(function: Callable[[Tensor], Tensor]) -> None:
+    graph = gad.trace(function, leaf(1, 2), grad_outputs=[2.0, 3.0], capture=EVERYTHING)
+    assert [node.op for node in graph.outputs] == ["add_"]
+    assert {node.op: numbers(node.ports[0].upstream) for node in graph.node_list if node.ports[0].upstream is not None} == {"sin": [2, 3]}
+    assert "The backward pass starts" in graph.animate(direction="backward").to_html()
+
+
+def test_the_edge_from_an_unseen_write_to_its_reader_has_the_same_reason() -> None:
+    for function, reason in ((without_grad, "no_grad"), (inferred, "inference"), (through_data, "detach")):
+        graph = gad.trace(lambda x, function=function: function(x) * 2, leaf(1, 2))
+        (edge,) = graph.out_edges(only(graph, "add_").key)
+        assert edge.cut == reason
+
+
+def test_what_is_read_of_a_view_after_an_unseen_write_is_recorded() -> None:
+    def function(x: Tensor) -> Tensor:
+        y = x.sin()
+        with torch.no_grad():
+            view = y[:1]
+            view.mul_(2)
+            largest = view.max()
+        return y * largest
+
+    graph = gad.trace(function, leaf(1, 2))
+    assert only(graph, "max").cut == "no_grad"
+    assert graph.notices == ()
+
+
+# --- detached in place
+
+
+def detached_in_place(x: Tensor) -> Tensor:
+    y = x.sin()
+    y.detach_()
+    return y * x
+
+
+def detached_after_use(x: Tensor) -> Tensor:
+    y = x.sin()
+    z = y * 2
+    y.detach_()
+    return z + y * x
+
+
+def test_a_result_that_was_detached_in_place_is_said_to_be_detached() -> None:
+    graph = gad.trace(detached_in_place, leaf(1, 2))
+    assert only(graph, "sin").cut == "detach"
+    assert graph.why("y").startswith("No gradient: y (sin")
+
+
+def test_a_use_after_a_result_was_detached_in_place_brings_no_gradient_for_that_reason() -> None:
+    graph = gad.trace(detached_after_use, leaf(1, 2), capture=EVERYTHING)
+    assert [edge.cut for edge in graph.out_edges(only(graph, "sin").key)] == [None, "detach"]
+    x = leaf(1, 2)
+    (expected,) = torch.autograd.grad(detached_after_use(x).sum(), x)
+    np.testing.assert_array_equal(numbers(node_called(graph, "x")["grad"]), expected.tolist())
+    assert flows.wrong_sums(graph) == []
+
+
+@pytest.mark.parametrize("function", [lambda x: x.sign().detach() * x, lambda x: (x > 0).float() * x, lambda x: torch.ones_like(x) * x])
+def test_what_was_not_detached_in_place_is_not_said_to_be(function: Any) -> None:
+    cuts = [node.cut for node in gad.trace(function, leaf(1, 2)).node_list if node.op not in ("detach", "mul")]
+    assert "detach" not in cuts
