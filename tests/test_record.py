@@ -245,3 +245,28 @@ def test_a_pass_that_starts_at_an_updated_leaf_shows_what_it_holds_now() -> None
     assert found.value is not None
     assert (found.kind, found.value.array.tolist(), found.ports[0].is_output) == ("leaf", [2, 4], True)
     assert not any("between uses" in notice for notice in recorded.graph.notices)
+
+
+def test_a_recording_without_numbers_has_the_same_structure() -> None:
+    """What the engine runs is no part of the program, whether or not its gradients are asked for."""
+    graphs = []
+    for capture in (gad.Capture(), gad.Capture(gradients="none"), gad.Capture("none", "none", local=False)):
+        model = network()
+        with gad.record(model, capture=capture) as recorded:
+            model(INPUT).pow(2).mean().backward()
+        graphs.append(recorded.graph)
+    structures = [[(node.op, node.autograd, node.saved, node.is_output, node.requires_grad) for node in graph.node_list] for graph in graphs]
+    assert structures[0] == structures[1] == structures[2]
+    assert graphs[0].memory == graphs[1].memory == graphs[2].memory
+    assert [graph.has_gradients for graph in graphs] == [True, False, False]
+    assert graphs[2].notices == ("No gradients: gradients were not asked for",)
+    assert {edge.cut for edge in graphs[2].edges} == {edge.cut for edge in graphs[0].edges}
+
+
+def test_a_backward_pass_that_fails_is_said_without_numbers_too() -> None:
+    x = torch.tensor(1.0, requires_grad=True)
+    with pytest.raises(RuntimeError, match="second time"), gad.record(capture=gad.Capture("none", "none", local=False)) as recorded:
+        y = x.exp()
+        y.backward()
+        y.backward()
+    assert any("backward pass failed" in notice for notice in recorded.graph.notices)

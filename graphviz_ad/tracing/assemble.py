@@ -444,7 +444,7 @@ class Assembly:
         port = next((port for port, held in tail.values.items() if held is value), value.port)
         return Edge(tail.key, unit.key, position, port, cut=self._edge_cut(unit, use))
 
-    def _edge_cut(self, unit: Unit, use: Use) -> str:
+    def _edge_cut(self, unit: Unit, use: Use) -> str | None:
         if unit.function is not None:
             return "inner"
         if not use[2]:
@@ -456,7 +456,9 @@ class Assembly:
             return self._why_unrecorded(unit) or "non-differentiable"
         if unit.autograd is not None:
             return "inplace_view" if self.autograd.names[unit.autograd] == "CopySlices" else "non-differentiable"
-        return "unreached" if self._wanted_gradient(unit) else self._why_unrecorded(unit) or "non-differentiable"
+        if self._wanted_gradient(unit):
+            return None if self.result.problem else "unreached"
+        return self._why_unrecorded(unit) or "non-differentiable"
 
 
 def _size(keeps: Keeps) -> int | None:

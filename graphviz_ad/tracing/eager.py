@@ -62,16 +62,27 @@ def graph_so_far(tape: Tape, error: BaseException, name: str, names: dict[int, s
             return merge_calls(Assembly(tape, autograd, BackwardPass(problem=NOT_RUN), [], names).graph(name, notices))
     finally:
         ends.clear()
-        tape.nodes.clear()
-        if len(autograd.nodes) > safe_depth():  # the exception still holds the program's tensors: released from there, it would overflow the stack
-            _never_released.append(autograd)
-        else:
-            autograd.release()
+        let_go(tape, autograd)
 
 
 NOT_RUN = "no backward pass was recorded"
+NOT_ASKED = "gradients were not asked for"
 NO_MODES = "This version of torch has no dispatch modes: only what autograd itself recorded is shown, without values in between."
-_never_released: list[AutogradGraph] = []
+_never_released: list[tuple[AutogradGraph, dict[int, Any]]] = []
+
+
+def let_go(tape: Tape, autograd: AutogradGraph) -> None:
+    """Release the nodes of autograd that were touched, consumers first.
+
+    Where the program has kept a result, or the exception does that ended it, a deep graph would be released from there and overflow the stack:
+    its nodes stay for good.
+    """
+    if max(len(tape.nodes), len(autograd.nodes)) > safe_depth() and tape.has_living_results():
+        _never_released.append((autograd, dict(tape.nodes)))
+        return
+    while tape.nodes:
+        tape.nodes.popitem()
+    autograd.release()
 
 
 def described(error: BaseException) -> str:
@@ -145,8 +156,7 @@ def finish(
     finally:
         # Only now, and in this order: what holds the deep graph goes first, then its nodes one by one.
         outputs = seeds = None  # type: ignore[assignment]
-        tape.nodes.clear()
-        autograd.release()
+        let_go(tape, autograd)
     return graph
 
 
@@ -156,7 +166,7 @@ EXPECTED = ("a second time", "have already been freed", "use_reentrant=True")
 def backward(tape: Tape, autograd: AutogradGraph, outputs: Sequence[Tensor], seeds: Sequence[Tensor], *, retain: bool) -> BackwardPass:
     """The gradients, or the reason why there are none."""
     if tape.capture.gradients == "none":
-        return BackwardPass(problem="gradients were not asked for")
+        return BackwardPass(problem=NOT_ASKED)
     elementwise = [is_pointwise(name) for name in autograd.names]
     if is_reentrant(autograd) and retain:
         return BackwardPass(problem="a checkpoint with use_reentrant=True runs a backward pass of its own, which would add to your .grad")

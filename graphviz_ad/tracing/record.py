@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Any
@@ -25,7 +25,7 @@ from graphviz_ad.tracing.assemble import Assembly
 from graphviz_ad.tracing.autograd_graph import AutogradGraph, BackwardPass, in_terms_of, is_pointwise, node_of, together, walk, watching
 from graphviz_ad.tracing.collector import at_rest
 from graphviz_ad.tracing.communication import recorder_for
-from graphviz_ad.tracing.eager import NOT_RUN, described
+from graphviz_ad.tracing.eager import NOT_ASKED, NOT_RUN, described
 from graphviz_ad.tracing.inputs import module_names, name_parameters
 from graphviz_ad.tracing.records import Value
 from graphviz_ad.tracing.saved import kept_memory
@@ -37,6 +37,10 @@ from graphviz_ad.tracing.variable_names import names_of
 from graphviz_ad.transforms import merge_calls
 
 UNWATCHED = "this version of torch has no place where a call of backward() can be watched; trace() gives the gradients of a function"
+TOO_DEEP = (
+    "The graph is more than {} autograd nodes deep: once Python has touched them, releasing them would overflow the stack, so that what lies beyond was "
+    "not linked to autograd, and no backward pass from there was recorded. trace(function, inputs) has no such limit."
+)
 
 
 @dataclass
@@ -75,7 +79,7 @@ class Recording:
         self._state = "open"
         self._code = sys._getframe(1).f_code
         outside = sys._getframe(1).f_back
-        self._tape = Tape(self._capture, outside.f_code if outside is not None else Recording.__enter__.__code__)
+        self._tape = Tape(self._capture, outside.f_code if outside is not None else Recording.__enter__.__code__, safe_depth())
         self._thread = threading.get_ident()
         if self._module is not None:
             name_parameters(self._tape, self._module, "")
@@ -109,34 +113,47 @@ class Recording:
     # --- the user's backward passes
 
     def _engine(self, real: Any, outputs: Sequence[Any], *args: Any, **kwargs: Any) -> Any:
-        if threading.get_ident() != self._thread or self._capture.gradients == "none":
+        if threading.get_ident() != self._thread:
             return real(outputs, *args, **kwargs)
         seeds = args[0] if args else kwargs.get("grad_tensors", ())
-        try:
-            noted = self._begin(outputs, seeds)
-        except TraceError as error:  # too deep to be touched: the program goes on, the graph says so
-            self._tape.problems.append(str(error))
-            return real(outputs, *args, **kwargs)
-        outer = self._running
-        (self._passes if outer is None else outer.nested).append(noted)  # one pass may run another, as a reentrant checkpoint does
-        elementwise = [is_pointwise(name) for name in noted.graph.names]
         graph_of_gradient = args[2] if len(args) > 2 else kwargs.get("create_graph", False)
         inputs = (args[3] if len(args) > 3 else kwargs.get("inputs")) or ()
-        noted.result.partial = bool(inputs)
-        self._running = noted
-        before, self._recorder.paused = self._recorder.paused, not graph_of_gradient  # what the engine runs is no part of the program
+        outer, before = self._running, self._recorder.paused
+        self._recorder.paused = not graph_of_gradient  # what the engine runs is no part of the program
+        noted = None
         try:
-            with watching(noted.graph, noted.result, self._tape.keeper, elementwise.__getitem__):
+            noted = self._begin(outputs, seeds)
+            if noted is None:
+                return real(outputs, *args, **kwargs)
+            (self._passes if outer is None else outer.nested).append(noted)  # one pass may run another, as a reentrant checkpoint does
+            noted.result.partial = bool(inputs)
+            self._running = noted
+            with self._watching(noted):
                 result = real(outputs, *args, **kwargs)
         except BaseException as error:
-            noted.result.problem = described(error)
+            if noted is not None:
+                noted.result.problem = described(error)
             raise
         finally:
             self._recorder.paused, self._running = before, outer
-        self._take_returned(noted, inputs, result)
-        for i, leaf in noted.graph.variables.items():
-            noted.result.leaf_totals[i] = self._tape.keeper.gradient(leaf.grad)
+        if self._wants_gradients:
+            self._take_returned(noted, inputs, result)
+            for i, leaf in noted.graph.variables.items():
+                noted.result.leaf_totals[i] = self._tape.keeper.gradient(leaf.grad)
         return result
+
+    @property
+    def _wants_gradients(self) -> bool:
+        return self._capture.gradients != "none"
+
+    def _watching(self, noted: RecordedPass) -> AbstractContextManager[None]:
+        """What takes the gradients down while the engine runs; what nodes keep is read now in any case, since the engine lets go of it."""
+        if not self._wants_gradients:
+            _ = noted.graph.keeps
+            noted.result.problem = NOT_ASKED
+            return nullcontext()
+        elementwise = [is_pointwise(name) for name in noted.graph.names]
+        return watching(noted.graph, noted.result, self._tape.keeper, elementwise.__getitem__)
 
     def _take_returned(self, noted: RecordedPass, inputs: Sequence[Any], result: Any) -> None:
         """What `torch.autograd.grad` returned for leaves: it never arrives where gradients are accumulated."""
@@ -146,10 +163,15 @@ class Recording:
             if i is not None and isinstance(grad, Tensor):
                 noted.result.leaf_grads[i] = self._tape.keeper.gradient(grad.detach())
 
-    def _begin(self, outputs: Sequence[Any], seeds: Sequence[Tensor | None]) -> RecordedPass:
+    def _begin(self, outputs: Sequence[Any], seeds: Sequence[Tensor | None]) -> RecordedPass | None:
+        """What is known of a pass before it runs; None where its graph is too deep to be touched: the program goes on, the graph says so."""
         tensors = [output for output in outputs if isinstance(output, Tensor)]
+        if any(self._tape.is_out_of_reach(self._tape.value_of(tensor)) for tensor in tensors):
+            return None
         nodes = [node_of(output) if isinstance(output, Tensor) else output.node for output in outputs]
-        graph = walk(nodes, limit=safe_depth())
+        graph = self._walked(nodes)
+        if graph is None:
+            return None
         roots = []
         for tensor, seed in zip(tensors, seeds, strict=False):
             value = self._tape.value_of(tensor)
@@ -158,9 +180,19 @@ class Recording:
         leaves = {i: self._tape.value_of(variable) for i, variable in graph.variables.items()}
         return RecordedPass(graph, roots, leaves, BackwardPass())
 
+    def _walked(self, nodes: Sequence[Any]) -> AutogradGraph | None:
+        """What autograd nodes lead to, which the program will release; None where that may be too deep, because not all of it was seen being made."""
+        try:
+            return walk(nodes, limit=None if self._tape.saw_everything else safe_depth())
+        except TraceError as error:
+            self._tape.problems.append(str(error))
+            return None
+
     def _seed(self, tensor: Tensor, seed: Tensor | None) -> Snapshot | None:
         if seed is not None:
             return self._tape.keeper.gradient(seed)
+        if not self._wants_gradients:
+            return None
         with hidden_from_modes():
             return self._tape.keeper.gradient(torch.ones_like(tensor))
 
@@ -170,9 +202,13 @@ class Recording:
         tape = self._tape
         tape.keeper.pending.settle()
         loose = [] if self._passes else tape.loose_ends()
+        if loose and self._walked(loose) is None:
+            loose = []
         graphs = [part.graph for done in self._passes for part in with_nested(done)]
         whole = walk([*(node for graph in graphs for node in graph.nodes[:1]), *(node for graph in graphs for node in graph.nodes), *loose])
         whole.adopt(graphs)
+        if tape.went_too_deep:
+            notices = [*notices, TOO_DEEP.format(tape.reach)]
         if tape.problems:
             notices = [*notices, f"{len(tape.problems)} thing(s) could not be recorded completely; the first: {tape.problems[0]}"]
         for number, name in names_of(tape, self._code).items():
@@ -192,7 +228,9 @@ class Recording:
     def _graph_of(self, done: RecordedPass, whole: AutogradGraph, names: dict[int, str], title: str, notices: Sequence[str]) -> Graph:
         result = together([in_terms_of(part.graph, part.result, whole) for part in with_nested(done)])
         outputs = [Output(value, seed) for value, seed in done.roots]
-        if result.problem:
+        if result.problem == NOT_ASKED:
+            notices = [*notices, f"No gradients: {NOT_ASKED}"]
+        elif result.problem:
             notices, result = [*notices, f"The backward pass failed: {result.problem}"], replace(result, problem=None)
         leaves = {whole.index[id(part.graph.nodes[i])]: value for part in with_nested(done) for i, value in part.leaves.items()}
         graph = Assembly(self._tape, whole, result, outputs, names, leaves, starts_inside(done)).graph(title, notices)

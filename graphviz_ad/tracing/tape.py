@@ -33,8 +33,10 @@ current_tape: ContextVar[Tape | None] = ContextVar("current_tape", default=None)
 class Tape:
     """Everything that was recorded; see the module's docstring."""
 
-    def __init__(self, capture: Capture, stop: CodeType) -> None:
+    def __init__(self, capture: Capture, stop: CodeType, reach: int | None = None) -> None:
+        """``reach``: how deep a graph may be whose nodes are touched, where somebody else will release it; see `stack_depth`."""
         self.capture = capture
+        self.reach = reach
         self.keeper = Keeper(capture)
         self.operations: list[Operation] = []
         self.values: list[Value] = []
@@ -42,11 +44,14 @@ class Tape:
         self.nodes: dict[int, Any] = {}
         self.raised: set[int] = set()  # operations that raised
         self.stopped: int | None = None  # that of them whose exception ended the program
+        self.went_too_deep, self.saw_everything = False, True
         self.calls: list[int] = []  # union-find: call -> its parent
         self._objects: dict[int, Value] = {}
         self._storages: dict[int | None, int] = {}  # memory -> the last value that was written there
         self._names: dict[int, tuple[weakref.ref[Tensor], str]] = {}
         self.moment = sequence_number()  # when it began, as the moment of an operation
+        self._depths: list[int] = []  # of the graph behind each operation, where there is a reach
+        self._deepest = 0
         self._step_began = 0
         self._stack = StackReader(stop)
         self._lowest, self._lowest_in_list = self._lowest_counts()
@@ -125,6 +130,11 @@ class Tape:
                 found.append(self.nodes[edge[0]])
         return found
 
+    def has_living_results(self) -> bool:
+        """Whether somebody keeps a result that has a graph."""
+        made = (value.reference() for value in self.values if value.maker is not None and value.requires_grad)
+        return any(tensor is not None and not tensor.is_leaf for tensor in made)
+
     def leaves(self) -> list[Tensor]:
         """The tensors that were read, require grad, and were made by no operation."""
         tensors = [value.reference() for value in self._objects.values() if value.requires_grad]
@@ -167,6 +177,8 @@ class Tape:
             clock,
         )
         self.operations.append(operation)
+        if self.reach is not None:
+            self._note_depth(schema, uses)
         return operation
 
     def _note(self, name: str, argument: Any, uses: list[Use], constants: list[tuple[str, Any]], loose: list[Value]) -> None:
@@ -197,6 +209,8 @@ class Tape:
         if not tensor.requires_grad:
             return None
         value.requires_grad = True
+        if self.reach is not None and self.is_out_of_reach(value):
+            return None
         try:
             node = tensor.grad_fn
         except RuntimeError:  # a view that was made under no_grad: torch does not say what it is of what was written to since
@@ -210,6 +224,26 @@ class Tape:
         if edge is None or edge[0] != key:
             edge = value.edge = (key, tensor.output_nr)
         return edge
+
+    def _note_depth(self, schema: Schema, uses: Sequence[Use]) -> None:
+        nodes = 2 if schema.written else 1  # autograd may make a view anew after its base was written to
+        self._depths.append(nodes + max([self._depth_of(self.values[use[1]]) for use in uses], default=0))
+        self._deepest = max(self._deepest, self._depths[-1])
+
+    def _depth_of(self, value: Value) -> int:
+        """How many autograd nodes deep the graph behind a value is, at most; of one that was made unseen, as deep as any that was seen."""
+        if value.maker is not None:
+            return self._depths[value.maker]
+        if not value.requires_grad or (tensor := value.reference()) is None or tensor.is_leaf:
+            return 0
+        self.saw_everything = False
+        return self._deepest
+
+    def is_out_of_reach(self, value: Value) -> bool:
+        """Whether the graph behind a value is too deep to be touched."""
+        too_deep = self.reach is not None and self._depth_of(value) > self.reach
+        self.went_too_deep |= too_deep
+        return too_deep
 
     def after(self, operation: Operation, schema: Schema, args: Any, kwargs: Any, result: Any) -> None:
         """Note what an operation made and what it wrote to."""
