@@ -290,6 +290,8 @@ def why_numbers_say_nothing(graph: Graph, node: Node) -> str:
         return "it wrote to a part of a tensor, and its autograd node stands for the whole"
     if len(operands_of(graph, node)) < len(graph.in_edges(node.key)):
         return "an operand was written to behind autograd's back before it was read"
+    if any(edge.cut == "unreached" and (graph.nodes[edge.tail].op or "").endswith("_") for edge in graph.in_edges(node.key)):
+        return "an operand was written to where no gradient came by, and may be only a part of what was written, or the whole of it"
     return "it has several results" if len(node.ports) > 1 else ""
 
 

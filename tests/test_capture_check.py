@@ -402,6 +402,20 @@ def written_behind(x: Tensor) -> Tensor:
     return y * y
 
 
+@pytest.mark.parametrize(
+    "read", [lambda whole, part: part.sum(), lambda whole, part: whole.exp(), lambda whole, part: whole * part], ids=["part", "whole", "both"]
+)
+@pytest.mark.parametrize("write", [lambda y: y[0].zero_(), lambda y: y[0].copy_(y[1]), lambda y: y[:1].add_(1)], ids=["zero_", "copy_", "add_"])
+def test_what_was_written_in_part_and_read_where_no_gradient_came_by_is_no_wrong_link(write: Any, read: Any) -> None:
+    def program(x: Tensor) -> Tensor:
+        y = x.clone()
+        part = write(y)
+        read(y, part)
+        return x.sin()
+
+    assert verify(gad.trace(program, randoms(2, 3))).ok
+
+
 def test_what_was_written_behind_autograds_back_is_no_wrong_link() -> None:
     report = verify(gad.trace(written_behind, leaf(1, 2)))
     assert report.ok
