@@ -406,12 +406,13 @@ def written_behind(x: Tensor) -> Tensor:
     "read", [lambda whole, part: part.sum(), lambda whole, part: whole.exp(), lambda whole, part: whole * part], ids=["part", "whole", "both"]
 )
 @pytest.mark.parametrize("write", [lambda y: y[0].zero_(), lambda y: y[0].copy_(y[1]), lambda y: y[:1].add_(1)], ids=["zero_", "copy_", "add_"])
-def test_what_was_written_in_part_and_read_where_no_gradient_came_by_is_no_wrong_link(write: Any, read: Any) -> None:
+@pytest.mark.parametrize("used", [True, False])
+def test_what_was_written_in_part_where_autograd_does_not_follow_is_no_wrong_link(write: Any, read: Any, used: bool) -> None:
     def program(x: Tensor) -> Tensor:
-        y = x.clone()
+        y = x.detach().clone() if used else x.clone()
         part = write(y)
-        read(y, part)
-        return x.sin()
+        found = read(y, part)
+        return x.sin() * found.sum() if used else x.sin()
 
     assert verify(gad.trace(program, randoms(2, 3))).ok
 
