@@ -12,9 +12,10 @@ from dataclasses import dataclass
 
 from graphviz_ad import autograd_names
 from graphviz_ad.autograd_names import WRITES_TO_A_VIEW
-from graphviz_ad.claims import operands_of
+from graphviz_ad.claims import base_name, operands_of
 from graphviz_ad.graph import Edge, Graph, Node, Port
 from graphviz_ad.link_numbers import backward_fits, fits_with, flow_fits, forward_fits, local_fits, other_order
+from graphviz_ad.ops import SHAPES
 from graphviz_ad.snapshot import Snapshot
 from graphviz_ad.text_table import table
 
@@ -290,7 +291,15 @@ def why_numbers_say_nothing(graph: Graph, node: Node) -> str:
         return "it wrote to a part of a tensor, and its autograd node stands for the whole"
     if len(operands_of(graph, node)) < len(graph.in_edges(node.key)):
         return "an operand was written to behind autograd's back before it was read"
+    if any(edge.cut is not None and wrote_to_a_view(graph, edge.tail) for edge in graph.in_edges(node.key)):
+        return "a part of an operand was written to where autograd did not follow, and whether it read the part or the whole is not known"
     return "it has several results" if len(node.ports) > 1 else ""
+
+
+def wrote_to_a_view(graph: Graph, key: str) -> bool:
+    """Whether an operation wrote to what others read, through a part of it or another view of it."""
+    written = graph.in_edges(key)[:1] if (graph.nodes[key].op or "").endswith("_") else []
+    return any(base_name(graph.nodes[edge.tail]) in SHAPES for edge in written)
 
 
 def is_hooked(node: Node) -> bool:

@@ -61,14 +61,18 @@ class Rounding:
     def _of_gradient(self, node: Node, tangent: Array) -> float:
         """By the rounding of the gradient of a node, and of what it is the sum of."""
         uses = [self.graph.nodes[edge.head] for edge in self.graph.out_edges(node.key) if edge.cut is None]
-        dtype = coarsest(node.ports[0], *(use.ports[0] for use in uses))
+        dtype = coarsest(node.ports[0], *(port for use in uses for port in self._around(use)))
         smallest = SMALLEST.get(dtype, 0.0) * float(np.sum(np.abs(tangent)))
         return (1 + sum(1 + use.inside for use in uses)) * (unit(dtype) * product(node.ports[0].grad, tangent) + smallest)
 
     def _of_values(self, edge: Edge, tangent: Array) -> float:
         """By the rounding of the values that what flows back along an edge is made of, where no formula says what that does."""
-        dtype = coarsest(self.graph.nodes[edge.tail].ports[0], self.graph.nodes[edge.head].ports[0])
+        dtype = coarsest(*self._around(self.graph.nodes[edge.head]))
         return WITHOUT_FORMULA * unit(dtype) * product(edge.grad, tangent)
+
+    def _around(self, node: Node) -> list[Port]:
+        """The result of an operation and what it read: torch computes with each in its own dtype."""
+        return [node.ports[0], *(self.graph.nodes[edge.tail].ports[edge.port] for edge in self.graph.in_edges(node.key))]
 
 
 def moved(graph: Graph, edge: Edge, exact: Mapping[str, Array]) -> Array | None:

@@ -402,6 +402,21 @@ def written_behind(x: Tensor) -> Tensor:
     return y * y
 
 
+@pytest.mark.parametrize(
+    "read", [lambda whole, part: part.sum(), lambda whole, part: whole.exp(), lambda whole, part: whole * part], ids=["part", "whole", "both"]
+)
+@pytest.mark.parametrize("write", [lambda y: y[0].zero_(), lambda y: y[0].copy_(y[1]), lambda y: y[:1].add_(1)], ids=["zero_", "copy_", "add_"])
+@pytest.mark.parametrize("used", [True, False])
+def test_what_was_written_in_part_where_autograd_does_not_follow_is_no_wrong_link(write: Any, read: Any, used: bool) -> None:
+    def program(x: Tensor) -> Tensor:
+        y = x.detach().clone() if used else x.clone()
+        part = write(y)
+        found = read(y, part)
+        return x.sin() * found.sum() if used else x.sin()
+
+    assert verify(gad.trace(program, randoms(2, 3))).ok
+
+
 def test_what_was_written_behind_autograds_back_is_no_wrong_link() -> None:
     report = verify(gad.trace(written_behind, leaf(1, 2)))
     assert report.ok

@@ -133,6 +133,12 @@ def test_an_inexact_dtype_inside_counts_too(dtype: torch.dtype) -> None:
     assert verdicts(gad.trace(lambda x: x.to(dtype).exp().double().sum(), x)) == {"x": AGREES}
 
 
+def test_a_coarse_operand_makes_the_gradient_of_a_fine_one_coarse() -> None:
+    coarse = torch.tensor([-0.39, 1.03, -0.01], dtype=torch.bfloat16, requires_grad=True)
+    fine = torch.tensor([0.14, -1.0, 0.81], dtype=torch.float64, requires_grad=True)  # torch squares the other one in its own dtype
+    assert verdicts(gad.trace(lambda coarse, fine: torch.atan2(coarse, fine), coarse, fine)) == {"coarse": AGREES, "fine": AGREES}
+
+
 def test_a_tiny_gradient_is_not_compared_with_a_large_tolerance() -> None:
     traced = gad.trace(lambda x: x * 1e-9, 0.5)
     assert verdicts(traced) == {"x": AGREES}
