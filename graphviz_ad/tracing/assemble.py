@@ -297,7 +297,7 @@ class Assembly:
 
     def _port(self, unit: Unit, value: Value | None, grad: Snapshot | None, grad_total: Snapshot | None = None) -> Port:
         if value is None:
-            return Port(grad=grad)
+            return Port() if grad is None else Port(grad.shape, grad.dtype, grad=grad)
         shape, dtype, device = value.shape, dtype_name(value.dtype), device_name(value.device)
         outputs = self.returned.get(value.number) if unit.function is None else None
         if outputs is None:

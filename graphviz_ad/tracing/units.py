@@ -83,6 +83,8 @@ class Units:
             self._link_by_sequence()
             self._make_unexplained()
         self._place_outputs()
+        if self.tape.has_writes and self.reached:
+            self._forget_parts(self.reached)
         if self.inner_of_value:
             self._give_values_to_unread_functions()
         self.all.sort(key=lambda unit: unit.order)
@@ -272,6 +274,12 @@ class Units:
                 self.shown[number] = shown
                 if (shown.autograd is None or shown.kind == "leaf") and shown.label is None and output.value not in shown.values.values():
                     shown.values[output.value.port] = output.value  # what wrote there saw only an alias or a part of it
+
+    def _forget_parts(self, reached: Collection[int]) -> None:
+        """What is written to a part makes another whole, whose gradient arrives; where nobody saw more than the part, what the whole holds is not known."""
+        for i, unit in self.of_node.items():
+            if i in reached and self.autograd.names[i] == "CopySlices" and 0 in unit.values and unit.values[0].is_view:
+                unit.values = {}
 
     def arrival(self, value: Value) -> tuple[Unit, int] | None:
         """The result at which a gradient of a value arrives, by its autograd node; None for leaves and data."""
