@@ -3,10 +3,13 @@
     python benchmarks/overhead.py [--rounds 5] [--networks] [--long] [--peers] [--memory]
 
 Programs: a scalar function, a small MLP, chains of 1,000 and 10,000 scalar operations; ``--long``: a chain of 100,000; ``--networks``: a network of the
-size of ResNet-18 and one of the size of GPT-2 small (needs transformers). Ways to run them: "structure" keeps no number and runs no backward
-pass of its own, "summary" and "full" have all values, all gradients on nodes and edges, local derivatives and the finished Graph; "networkx" makes a
-networkx graph of it as well. ``--peers`` adds TorchLens, forward only, if it is installed. ``--memory`` prints how much each way adds to the peak of a
-process of its own. One thread; a ratio says how many times as long as plain forward and backward.
+size of ResNet-18 and one of the size of GPT-2 small (needs transformers). Ways to run them: "recorded" is the program itself, forward and backward, while
+its structure is recorded: how much it is slowed down. "structure" is `trace` with no number and no backward pass, up to the finished Graph; "summary" and
+"full" have all values, all gradients on nodes and edges, local derivatives and the finished Graph; "networkx" makes a networkx graph of it as well.
+``--memory`` prints how much each way adds to the peak of a process of its own. One thread; a ratio says how many times as long as plain forward and backward.
+
+``--peers`` compares with TorchLens, if it is installed, on the modules among these and on a network of the size of ResNet-152. It looks at the forward pass
+only, so that this is a table of its own: seconds of a plain forward pass, what each way adds to it, and how many times as much TorchLens adds.
 """
 
 from __future__ import annotations
@@ -16,7 +19,8 @@ import resource
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,22 +61,37 @@ def small_programs(longest: int) -> list[Program]:
     ]
 
 
+def resnet(name: str, **settings: Any) -> Program:
+    from transformers import ResNetConfig, ResNetForImageClassification
+
+    model = ResNetForImageClassification(ResNetConfig(**settings))
+    image, label = torch.randn(1, 3, 224, 224), torch.tensor([1])
+    return Program(name, lambda image: model(pixel_values=image, labels=label).loss, (image,), tuple(model.parameters()), model)
+
+
 def networks() -> list[Program]:
     """Real architectures with random weights."""
-    from transformers import GPT2Config, GPT2LMHeadModel, ResNetConfig, ResNetForImageClassification
+    from transformers import GPT2Config, GPT2LMHeadModel
 
-    resnet = ResNetForImageClassification(ResNetConfig(embedding_size=64, hidden_sizes=[64, 128, 256, 512], depths=[2, 2, 2, 2], layer_type="basic"))
-    gpt2 = GPT2LMHeadModel(GPT2Config(loss_type="ForCausalLM"))
+    gpt2 = GPT2LMHeadModel(GPT2Config(loss_type="ForCausalLMLoss"))
     tokens = torch.randint(0, 50257, (1, 128))
-    image, label = torch.randn(1, 3, 224, 224), torch.tensor([1])
     return [
-        Program("ResNet-18-sized", lambda image: resnet(pixel_values=image, labels=label).loss, (image,), tuple(resnet.parameters()), resnet),
+        resnet("ResNet-18-sized", hidden_sizes=[64, 128, 256, 512], depths=[2, 2, 2, 2], layer_type="basic"),
         Program("GPT-2 small", lambda tokens: gpt2(input_ids=tokens, labels=tokens).loss, (tokens,), tuple(gpt2.parameters()), gpt2),
     ]
 
 
 def plain(program: Program) -> None:
     torch.autograd.grad(program.function(*program.inputs), program.leaves, allow_unused=True)
+
+
+def recorded(program: Program) -> float:
+    """Seconds of the program itself; the graph is made after it."""
+    with gad.record(capture=STRUCTURE):
+        start = time.process_time()
+        plain(program)
+        taken = time.process_time() - start
+    return taken
 
 
 def structure(program: Program) -> None:
@@ -91,27 +110,47 @@ def with_networkx(program: Program) -> None:
     _ = gad.trace(program.function, *program.inputs).nx
 
 
+def forward(program: Program) -> None:
+    program.function(*program.inputs)
+
+
+def values(program: Program) -> None:
+    gad.trace(program.function, *program.inputs, capture=gad.Capture(gradients="none", local=False))
+
+
 def torchlens(program: Program) -> None:
-    """TorchLens looks at modules, and at the forward pass only."""
-    if program.module is not None:
-        import torchlens as tl
+    """TorchLens looks at modules, and at the forward pass only; it warns of running statistics, once."""
+    import torchlens as tl
 
-        with torch.no_grad():
-            tl.trace(program.module, program.inputs[0])
-
-
-WAYS: dict[str, Callable[[Program], None]] = {"plain": plain, "structure": structure, "summary": summary, "full": full, "networkx": with_networkx}
+    with torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        tl.trace(program.module, program.inputs[0])
 
 
-def seconds(program: Program, ways: dict[str, Callable[[Program], None]], rounds: int) -> dict[str, float]:
-    """Least CPU time of each way, the ways taking turns."""
+Way = Callable[[Program], float | None]
+WAYS: dict[str, Way] = {"plain": plain, "recorded": recorded, "structure": structure, "summary": summary, "full": full, "networkx": with_networkx}
+FORWARD: dict[str, Way] = {"forward": forward, "structure": structure, "values": values, "torchlens": torchlens}
+
+
+def seconds(program: Program, ways: Mapping[str, Way], rounds: int) -> dict[str, float]:
+    """Least CPU time of each way, the ways taking turns; a way may say itself how long it took."""
     best = dict.fromkeys(ways, float("inf"))
     for _ in range(rounds):
         for name, way in ways.items():
             start = time.process_time()
-            way(program)
-            best[name] = min(best[name], time.process_time() - start)
+            taken = way(program)
+            best[name] = min(best[name], time.process_time() - start if taken is None else taken)
     return best
+
+
+def beside_torchlens(programs: Iterable[Program], rounds: int) -> None:
+    """Print what each way adds to a forward pass."""
+    print(f"\n{'forward only':<18}{'plain, ms':>12}" + "".join(f"{'+ ' + name:>14}" for name in list(FORWARD)[1:]) + "   torchlens adds")
+    for program in programs:
+        best = seconds(program, FORWARD, rounds)
+        added = {name: 1000 * (best[name] - best["forward"]) for name in list(FORWARD)[1:]}
+        times = [f"{added['torchlens'] / added[name]:.1f} x {name}" for name in ("structure", "values")]
+        print(f"{program.name:<18}{1000 * best['forward']:>12.2f}" + "".join(f"{one:>14.2f}" for one in added.values()) + "   " + ", ".join(times))
 
 
 def peak(program: str, way: str) -> int:
@@ -137,12 +176,13 @@ def main() -> None:
     chosen = arguments.parse_args()
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    ways = WAYS | ({"torchlens": torchlens} if chosen.peers else {})
     programs = small_programs(100_000 if chosen.long else 10_000) + (networks() if chosen.networks else [])
-    print(f"{'program':<18}{'plain, ms':>12}" + "".join(f"{name:>12}" for name in list(ways)[1:]))
+    print(f"{'program':<18}{'plain, ms':>12}" + "".join(f"{name:>12}" for name in list(WAYS)[1:]))
     for program in programs:
-        best = seconds(program, ways, chosen.rounds)
-        print(f"{program.name:<18}{1000 * best['plain']:>12.2f}" + "".join(f"{best[name] / best['plain']:>12.2f}" for name in list(ways)[1:]))
+        best = seconds(program, WAYS, chosen.rounds)
+        print(f"{program.name:<18}{1000 * best['plain']:>12.2f}" + "".join(f"{best[name] / best['plain']:>12.2f}" for name in list(WAYS)[1:]))
+    if chosen.peers:
+        beside_torchlens([*(one for one in programs if one.module is not None), resnet("ResNet-152-sized", depths=[3, 8, 36, 3])], chosen.rounds)
     if chosen.memory:
         print(f"\n{'peak, MB':<18}" + "".join(f"{name:>12}" for name in WAYS))
         for program in programs:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from graphviz_ad.graph import Edge, Graph, Node
+from graphviz_ad.precision import added
 from graphviz_ad.snapshot import Snapshot
 
 Flows = Mapping[tuple[str, int], int]
@@ -154,7 +155,7 @@ def one_edge(flows: Flows, graph: Graph, edges: list[Edge]) -> Edge:
         reasons = sorted(edges, key=lambda edge: edge.cut == "shape-only")  # the last to be believed: others read the elements
         return replace(edges[0], cut=reasons[0].cut, local=None)
     all_of_it = len(open_edges) == flows[edges[0].tail, edges[0].port]
-    return replace(open_edges[0], grad=together(graph, open_edges, all_of_it), local=sum_of([edge.local for edge in open_edges]), match="exact")
+    return replace(open_edges[0], grad=together(graph, open_edges, all_of_it), local=added([edge.local for edge in open_edges]), match="exact")
 
 
 def together(graph: Graph, edges: list[Edge], all_of_it: bool) -> Snapshot | None:
@@ -165,20 +166,7 @@ def together(graph: Graph, edges: list[Edge], all_of_it: bool) -> Snapshot | Non
         return given[0] if given else None
     if all_of_it and port.upstream is None and port.grad is not None:
         return port.arrived or port.grad
-    return sum_of(given) or Snapshot(given[0].shape, given[0].dtype, missing=f"sum of {len(given)} contributions")
-
-
-def sum_of(snapshots: Sequence[Snapshot | None]) -> Snapshot | None:
-    """The sum of snapshots of one shape, all of whose elements are known; None where they are not."""
-    arrays = [snapshot.array for snapshot in snapshots if snapshot is not None and snapshot.array is not None]
-    first = snapshots[0]
-    if first is None or len(arrays) < len(snapshots) or any(array.shape != arrays[0].shape for array in arrays):
-        return None
-    if len(arrays) == 1:
-        return first
-    with np.errstate(all="ignore"):
-        total = np.asarray(sum(arrays[1:], arrays[0]))
-    return replace(first, data=total if total.ndim else total.item(), stats=None)
+    return added(given) or Snapshot(given[0].shape, given[0].dtype, missing=f"sum of {len(given)} contributions")
 
 
 # --- local derivatives

@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 
 from graphviz_ad.call_operands import Flows, derivatives, flows_of, written_operands
-from graphviz_ad.contraction import Ports, contract, is_convex, renumbered, results_of
+from graphviz_ad.contraction import Ports, contract, is_convex, renumbered, results_of, shown_ports
 from graphviz_ad.graph import Edge, Graph, Node
 from graphviz_ad.messages import said_by
 
@@ -98,7 +98,7 @@ def merged_call(flows: Flows, graph: Graph, members: list[Node], operands: list[
     """One node for the operations of one call; ``flows``: see `flows_of`."""
     results = results_of(graph, members)
     main = graph.nodes[results[-1][0]]
-    shown = tuple(graph.nodes[key].ports[i] for key, i in results)
+    shown = shown_ports(graph, members)
     name = next((node.name for node in reversed(members) if node.name), None)
     if len(shown) > 1 and not any(port.name for port in shown):
         name = members[-1].name

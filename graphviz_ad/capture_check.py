@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from graphviz_ad import autograd_names
 from graphviz_ad.autograd_names import WRITES_TO_A_VIEW
+from graphviz_ad.claims import operands_of
 from graphviz_ad.graph import Edge, Graph, Node, Port
 from graphviz_ad.link_numbers import backward_fits, fits_with, flow_fits, forward_fits, local_fits, other_order
 from graphviz_ad.snapshot import Snapshot
@@ -167,7 +168,7 @@ class Evidence:
         self.graph, self.node = graph, node
         self.edges = [edge for edge in graph.in_edges(node.key) if edge.cut in FOLLOWED]
         self.name = autograd_names.verdict(node.op or "?", node.autograd[0]) if len(node.autograd) == 1 else autograd_names.UNKNOWN
-        self.unread = why_numbers_say_nothing(node)
+        self.unread = why_numbers_say_nothing(graph, node)
         self.forward: bool | None = None
         self.order: tuple[int, ...] | None = None
         self.backward: dict[str, bool | None] = {}
@@ -279,7 +280,7 @@ class Evidence:
         return (NAMES, "") if operation in (NUMBERS, NAMES) else (OPEN, "nothing is known of the operation")
 
 
-def why_numbers_say_nothing(node: Node) -> str:
+def why_numbers_say_nothing(graph: Graph, node: Node) -> str:
     """Why the numbers around an operation cannot verify its links, where that is plain from the start; "" otherwise."""
     if any(autograd_names.is_custom(label) for label in node.autograd):
         return "only its author knows what it computes"
@@ -287,6 +288,8 @@ def why_numbers_say_nothing(node: Node) -> str:
         return "nobody saw it run, so that its name is that of its autograd node"
     if WRITES_TO_A_VIEW in node.autograd:
         return "it wrote to a part of a tensor, and its autograd node stands for the whole"
+    if len(operands_of(graph, node)) < len(graph.in_edges(node.key)):
+        return "an operand was written to behind autograd's back before it was read"
     return "it has several results" if len(node.ports) > 1 else ""
 
 

@@ -30,6 +30,7 @@ POOLS = ("max_pool1d", "max_pool2d", "avg_pool1d", "avg_pool2d", "adaptive_avg_p
 JOINS = ("cat", "stack")  # of any number of operands
 CONVOLUTIONS = {"conv1d": "False", "conv2d": "False", "conv3d": "False", "conv_transpose2d": "True"}  # and whether torch must say "transposed"
 PLAIN_CONVOLUTION = {"stride": "1", "padding": "0", "dilation": "1", "output_padding": "0", "groups": "1"}  # in each direction
+PICKS_CLASSES, IGNORED = ("nll_loss", "cross_entropy"), -100  # losses of classes, and the class that they leave out
 SOFTMAX = ("softmax", "log_softmax")
 SILENT = {"half_to_float", "non_blocking", "copy", "memory_format", "layout", "pin_memory", "implicit", "inplace", "communication"}
 DEFAULTS = {  # which torch passes on although nobody wrote them
@@ -289,11 +290,20 @@ def one_size(key: str, text: str) -> str:
 def is_plain(graph: Graph, node: Node) -> bool:
     """Whether the operation works on its operands as a whole."""
     name = base_name(node)
+    if name in PICKS_CLASSES and ignores_classes(graph, node):
+        return False
     if name in SOFTMAX:
         return all(len(shape_of(graph, edge)) == 1 for edge in operands_of(graph, node))
     if name in REDUCTIONS and rule_of(graph, node) is REDUCTIONS[name]:
         return is_whole(node) and (len(node.autograd) < 2 or agrees(graph, node))  # settings of a call that torch ran as several are not known
     return True
+
+
+def ignores_classes(graph: Graph, node: Node) -> bool:
+    """Whether some of the classes that a loss is given are marked as not to be counted."""
+    operands = operands_of(graph, node)
+    classes = graph.nodes[operands[1].tail].ports[operands[1].port].value if len(operands) > 1 else None
+    return classes is not None and classes.array is not None and bool(np.any(classes.array == IGNORED))
 
 
 def is_whole(node: Node) -> bool:

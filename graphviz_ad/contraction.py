@@ -6,8 +6,11 @@ import heapq
 from collections.abc import Callable
 from dataclasses import replace
 
-from graphviz_ad.graph import Edge, Graph, Node
+from graphviz_ad.graph import Edge, Graph, Node, Port
+from graphviz_ad.precision import added
+from graphviz_ad.snapshot import Snapshot
 
+MOST_NAMED = 4
 Ports = dict[tuple[str, int], int]
 Build = Callable[[Graph, list[Node], list[Edge], Ports], tuple[Node, list[Edge]]]
 
@@ -52,7 +55,7 @@ def contract(
             new, incoming = build(graph, members, operands, ports)
             nodes.append(replace(new, key=home))
             edges.extend(moved(replace(edge, head=home), owner, ports) for edge in incoming)
-    return graph.with_parts(in_order(nodes, edges), edges)
+    return graph.with_parts(in_order(nodes, edges), edges, notice_of_flows_inside([node for node in nodes if node.key in groups]))
 
 
 def in_order(nodes: list[Node], edges: list[Edge]) -> list[Node]:
@@ -85,6 +88,41 @@ def results_of(graph: Graph, members: list[Node]) -> list[tuple[str, int]]:
     read |= {(member.key, i) for member in members for i, port in enumerate(member.ports) if port.is_output or port.upstream is not None}
     found = [(member.key, i) for member in members for i in range(len(member.ports)) if (member.key, i) in read]
     return found or [(members[-1].key, 0)]
+
+
+def shown_ports(graph: Graph, members: list[Node]) -> tuple[Port, ...]:
+    """The results of a group, in their order, as they are seen from outside."""
+    inside = {member.key for member in members}
+    return tuple(seen_from_outside(graph, key, number, inside) for key, number in results_of(graph, members))
+
+
+def seen_from_outside(graph: Graph, key: str, number: int, inside: set[str]) -> Port:
+    """A result that the group may use itself: what flows back to it there is on no edge that is shown.
+
+    Its gradient stays what torch says it is, and ``arrived`` is what came from outside; where nothing did, none is shown.
+    """
+    port = graph.nodes[key].ports[number]
+    uses = [edge for edge in graph.out_edges(key) if edge.port == number and edge.cut is None and edge.grad is not None]
+    if port.grad is None or not any(edge.head in inside for edge in uses):
+        return port
+    given = [edge.grad for edge in uses if edge.head not in inside] + ([port.upstream] if port.upstream is not None else [])
+    if not given:
+        return replace(port, grad=None, arrived=None)
+    return replace(port, arrived=added(given) or Snapshot(port.grad.shape, port.grad.dtype, missing=f"sum of {len(given)} contributions"))
+
+
+def notice_of_flows_inside(nodes: list[Node]) -> list[str]:
+    """A sentence about gradients that are more than what the edges bring; none if there are none."""
+    names = [port.name or node.name or node.op or node.key for node in nodes if flows_inside(node) for port in node.ports if port.arrived is not None]
+    if not names:
+        return []
+    shown = ", ".join(dict.fromkeys(names[:MOST_NAMED])) + (f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else "")
+    return [f"The gradient of {shown} is more than its edges bring: the rest flowed inside of what is drawn as one node."]
+
+
+def flows_inside(node: Node) -> bool:
+    """Whether a gradient of this node holds a part that flowed inside of it, rather than what a hook made of it."""
+    return any(port.arrived is not None for port in node.ports) and node.inside > 1 and not any(name == "hook" for name, _ in node.settings)
 
 
 def moved(edge: Edge, owner: dict[str, str], ports: Ports) -> Edge:

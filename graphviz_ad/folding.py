@@ -7,8 +7,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from graphviz_ad.contraction import Ports, contract, counted, is_convex, renumbered, results_of
+from graphviz_ad.contraction import Ports, contract, counted, is_convex, renumbered, shown_ports
 from graphviz_ad.graph import Edge, Graph, Node
+from graphviz_ad.precision import added
 from graphviz_ad.snapshot import Snapshot
 
 MOST_BOXES = 60  # more than that nobody reads unfolded
@@ -70,8 +71,7 @@ def sources_of(graph: Graph, run: list[Node], inside: set[str]) -> list[Node]:
 def folded_module(graph: Graph, members: list[Node], operands: list[Edge], ports: Ports) -> tuple[Node, list[Edge]]:
     """One node for a call of a module."""
     last = members[-1]
-    results = results_of(graph, members)
-    shown = tuple(graph.nodes[key].ports[i] for key, i in results)
+    shown = shown_ports(graph, members)
     shared = common_path([node.module for node in members if node.module]) or ("",)
     parameters = sum(int(np.prod(node.ports[0].shape or ())) for node in members if node.kind == "leaf")
     node = Node(
@@ -122,10 +122,9 @@ def summed_edge(graph: Graph, source: tuple[str, int], edges: list[Edge], slot: 
 
 def sum_of_grads(graph: Graph, source: tuple[str, int], flowing: list[Edge]) -> Snapshot | None:
     """The sum of what flows back along edges: element by element, or, if nothing else flows back to the result, its gradient."""
-    arrays = [edge.grad.array for edge in flowing if edge.grad is not None]
-    known = [array for array in arrays if array is not None]
-    if flowing and len(known) == len(flowing) and flowing[0].grad is not None:
-        return replace(flowing[0].grad, data=np.sum(known, axis=0), stats=None)
+    total = added([edge.grad for edge in flowing])
+    if total is not None:
+        return total
     port = graph.nodes[source[0]].ports[source[1]]
     everything = [edge for edge in graph.out_edges(source[0]) if edge.port == source[1] and edge.cut is None]
     return port.grad if len(everything) == len(flowing) and port.upstream is None else None

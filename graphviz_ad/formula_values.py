@@ -22,6 +22,8 @@ def _swapped(x: Any) -> Any:
 
 
 def _sigmoid(x: Any) -> Any:
+    if np.iscomplexobj(x):
+        return 1 / (1 + np.exp(-x))
     return np.exp(-np.logaddexp(0.0, -np.asarray(x, np.float64)))  # exact where 1 / (1 + exp(-x)) would overflow
 
 

@@ -10,20 +10,22 @@ import numpy as np
 from graphviz_ad.capture_check import CaptureReport, verify
 from graphviz_ad.errors import ReplayError
 from graphviz_ad.graph import Graph, Node
-from graphviz_ad.replay import Replay
+from graphviz_ad.precision import SMALLEST, rounded, unit
+from graphviz_ad.replay import Replay, known
+from graphviz_ad.rounding import Rounding
 from graphviz_ad.snapshot import Array
 from graphviz_ad.text_table import table
 from graphviz_ad.wording import CUT_MARKS, Wording
 
 STEPS = (1e-4, 1e-5)
 MOST_WORK = 200_000  # operations that finite differences may compute again
-SCALES = {"float64": 1.0, "complex128": 1.0, "float32": 1e5, "complex64": 1e5}  # how much less a dtype can agree; of all others less still
+ROUNDINGS = 4  # as many as one addition may be off by, generously
 AGREES, DIFFERS, KINK, CUT, UNKNOWN = "yes", "NO", "kink", "cut", "—"
 
 
 @dataclass(frozen=True)
 class Row:
-    """One node of a report: how far its gradient is from the sum over its edges, and what finite differences say of a leaf.
+    """One result in a report: how far its gradient is from the sum over its edges, and what finite differences say of a leaf. ``key`` is that of its node.
 
     ``differences`` is "yes" or "NO"; "kink" where the slopes on both sides differ; "cut" where a detach or its like hides a part of the function from
     autograd, so that the two are not the same by intention; "—" where nothing was computed or rounding leaves no verdict.
@@ -62,32 +64,48 @@ def check(graph: Graph, tolerance: float = 1e-9, *, differences: bool = True, ca
     Finite differences come from the recorded program, computed again from its formulas; where an operation has none, the note says so. With ``capture``, the
     links between operations and autograd are verified as well, see `graphviz_ad.capture_check`.
     """
-    names = Wording(graph).names
-    rows = [replace(row, name=names[row.key]) for node in graph.node_list if (row := checked(graph, node, tolerance)) is not None]
+    names, hidden = Wording(graph).names, largest_flow(graph.detail or graph)
+    results = [(node, number) for node in graph.node_list for number in range(len(node.ports))]
+    rows = [row for node, number in results if (row := checked(graph, node, number, names[node.key], tolerance, hidden)) is not None]
     verdicts, note = finite_differences(graph) if differences else ({}, "")
     rows = [replace(row, differences=verdicts.get(row.key, UNKNOWN)) for row in rows]
     return Report(tuple(rows), note, verify(graph) if capture else None)
 
 
-def checked(graph: Graph, node: Node, tolerance: float) -> Row | None:
-    """The row of a node; None where not all numbers are kept. Where a hook changed the gradient, what arrived before it counts."""
-    kept = node.ports[0].arrived or node.grad
-    grad = kept.array if kept is not None else None
-    edges = [edge for edge in graph.out_edges(node.key) if edge.cut is None]
-    if grad is None or len(node.ports) > 1 or any(edge.grad is not None and edge.grad.array is None for edge in edges):
+def checked(graph: Graph, node: Node, number: int, name: str, tolerance: float, hidden: float) -> Row | None:
+    """The row of one result; None where not all numbers are kept. Where a hook changed the gradient, what arrived before it counts.
+
+    ``hidden`` is the largest number that may have flowed inside of merged calls, where one edge is a sum whose terms may have cancelled.
+    """
+    port = node.ports[number]
+    kept, edges = port.arrived or port.grad, [edge for edge in graph.out_edges(node.key) if edge.port == number and edge.cut is None]
+    parts = [edge.grad for edge in edges if edge.grad is not None] + ([port.upstream] if port.upstream is not None else [])
+    grad, arrays = known(kept), [array for part in parts if (array := known(part)) is not None]
+    if kept is None or grad is None or not arrays or len(arrays) < len(parts):
         return None
-    upstream = node.ports[0].upstream
-    found = [edge.grad.array for edge in edges if edge.grad is not None] + ([upstream.array] if upstream is not None else [])
-    arrays = [array for array in found if array is not None]
-    if not arrays or len(arrays) < len(found):
+    if port.shape not in (None, kept.shape):  # where a part was written to, the gradient is that of the whole
         return None
-    total = np.sum([np.asarray(array, np.complex128 if np.iscomplexobj(array) else np.float64) for array in arrays], axis=0)
+    inside = sum(graph.nodes[edge.head].inside for edge in edges)
+    error, ok = compared(grad, arrays, kept.dtype, len(parts) + 2 * inside, tolerance, hidden if inside else 0.0)
+    return Row(node.key, (port.name or f"{name}[{number}]") if len(node.ports) > 1 else name, error, ok)
+
+
+def compared(grad: Array, parts: list[Array], dtype: str, additions: int, tolerance: float, hidden: float) -> tuple[float, bool]:
+    """How far a gradient is from the sum of its parts, and whether so many additions in its dtype can be as far off."""
+    if any(part.shape != grad.shape for part in parts):
+        return math.inf, False
     with np.errstate(all="ignore"):
-        difference = np.abs(total - grad)
-        error = float(np.max(difference, initial=0.0, where=np.isfinite(difference)))
-    scale = SCALES.get(node.grad.dtype, 2e7) if node.grad is not None else 1.0
-    ok = bool(np.allclose(total, grad, rtol=tolerance * scale, atol=tolerance * scale, equal_nan=True))
-    return Row(node.key, node.name or node.op or node.key, error, ok)
+        size = np.sum(np.abs(parts), axis=0) + hidden
+        off = np.abs(np.sum(parts, axis=0) - grad)
+        near = off <= max(tolerance, ROUNDINGS * additions * unit(dtype)) * size + ROUNDINGS * additions * SMALLEST.get(dtype, 0.0)
+        beyond = ~np.isfinite(grad) & ~np.isfinite(rounded(size, dtype))  # too large a sum, or NaN among the parts
+        return float(np.max(off, initial=0.0, where=np.isfinite(off))), bool(np.all(near | beyond))
+
+
+def largest_flow(graph: Graph) -> float:
+    """The largest number that flowed along any edge."""
+    arrays = [np.abs(edge.grad.array) for edge in graph.edges if edge.grad is not None and edge.grad.array is not None]
+    return max((float(np.max(array, initial=0.0, where=np.isfinite(array))) for array in arrays), default=0.0)
 
 
 # --- finite differences
@@ -101,8 +119,8 @@ def finite_differences(graph: Graph) -> tuple[dict[str, str], str]:
         return {}, f"No finite differences: they would compute {work:,} operations again." if leaves else ""
     try:
         function, names = Replay(graph), Wording(graph).names
-        hidden = before_a_cut(graph)
-        return {node.key: CUT if node.key in hidden else verdict(function, names[node.key], node) for node in leaves}, ""
+        hidden, rounding = before_a_cut(graph), Rounding(graph, function.results({}))
+        return {node.key: CUT if node.key in hidden else verdict(function, rounding, names[node.key], node) for node in leaves}, ""
     except ReplayError as error:
         return {}, f"No finite differences: {str(error).partition(';')[0]}."
 
@@ -116,29 +134,43 @@ def before_a_cut(graph: Graph) -> set[str]:
     return found
 
 
-def verdict(function: Replay, name: str, leaf: Node) -> str:
+def verdict(function: Replay, rounding: Rounding, name: str, leaf: Node) -> str:
     """What differences along one direction say: all elements move at once, each by another amount."""
-    grad = leaf.grad.array if leaf.grad is not None else None
-    if grad is None or np.iscomplexobj(grad):
+    grad = known(leaf.grad)
+    if grad is None:
         return UNKNOWN
     at = function.inputs[name]
-    direction = np.cos(np.arange(1.0, at.size + 1.0)).reshape(at.shape)
-    claimed = float(np.sum(grad.astype(np.float64) * direction))
-    with np.errstate(all="ignore"):
-        slopes = [one_sided(function, name, at, direction * step * scale(at)) for step in STEPS]
+    direction = uphill(grad)
+    claimed = float(np.sum(np.conj(grad) * direction).real)
     lengths = [step * scale(at) for step in STEPS]
+    with np.errstate(all="ignore"):
+        slopes = [one_sided(function, name, at, direction * length) for length in lengths]
+        rounded = rounding.doubt(tangents(function, name, at, direction, lengths[-1]))
     left, right = (change / lengths[-1] for change in slopes[-1])
     coarse, fine = (sum(changes) / (2 * length) for changes, length in zip(slopes, lengths, strict=True))
-    size = max(abs(fine), abs(claimed), 1e-3)
-    single = 1e3 if grad.dtype.itemsize < 8 else 1.0
-    doubt = abs(coarse - fine) + 1e-6 * size * single
-    if not all(map(math.isfinite, (left, right, coarse, claimed))):
+    size = max(abs(fine), abs(claimed))
+    doubt = abs(coarse - fine) + 1e-6 * size + rounding.noise / lengths[-1]
+    if not all(map(math.isfinite, (left, right, coarse, claimed, doubt, rounded.shift, rounded.spread))):
         return UNKNOWN
-    if abs(right - left) > 1e-2 * size:
+    if abs(right - left) > 1e-2 * max(size, 1e-3):
         return KINK
-    if abs(fine - claimed) <= 10 * doubt:
+    off = rounded.distance(fine, claimed)
+    if off <= 10 * doubt + 2 * rounded.spread:
         return AGREES
-    return DIFFERS if doubt < 1e-3 * size else UNKNOWN
+    return DIFFERS if doubt < 1e-3 * max(size, 1e-3) and off > 10 * doubt + 5 * rounded.spread else UNKNOWN
+
+
+def uphill(grad: Array) -> Array:
+    """A direction in which every element moves as its gradient points, so that nothing cancels; by different amounts, so that no two can be mistaken."""
+    with np.errstate(all="ignore"):
+        pointing = np.where(grad == 0, 1.0, grad / np.abs(grad))
+    return np.asarray(pointing * (1 + np.cos(np.arange(1.0, grad.size + 1.0)) / 2).reshape(grad.shape))
+
+
+def tangents(function: Replay, name: str, at: Array, direction: Array, length: float) -> dict[str, Array]:
+    """How fast every node moves when a leaf does."""
+    behind, ahead = (function.results({name: at + direction * step}) for step in (-length, length))
+    return {key: (ahead[key] - behind[key]) / (2 * length) for key in ahead}
 
 
 def scale(at: Array) -> float:

@@ -10,6 +10,7 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from graphviz_ad.frozen import frozen
 from graphviz_ad.snapshot import Snapshot
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 KINDS = ("leaf", "data", "op", "module")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Port:
     """One result of a node: its value, and the gradient of the outputs with respect to it.
 
@@ -80,7 +81,7 @@ def readable(count: int) -> str:
     return f"{size:.3g} {unit}"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Node:
     """One leaf, piece of data, operation or folded module.
 
@@ -151,7 +152,7 @@ class Node:
         }
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Edge:
     """A result of ``tail`` (its ``port``) used as operand ``slot`` of ``head``.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from graphviz_ad.contraction import flows_inside
 from graphviz_ad.cuts import REASONS
 from graphviz_ad.errors import UnknownNameError
 from graphviz_ad.forward_mode import place_of
@@ -87,7 +88,9 @@ class _Answer:
         sources += [f"what came from {len(edges) - MOST_NAMED} more uses"] if len(edges) > MOST_NAMED else []
         whence = f": {sources[0]}" if len(sources) == 1 else f": the sum of {listed(sources)}" if sources else ""
         yield f"The gradient of {self.name} is {text_of(port.grad)}{whence}."
-        if port.arrived is not None:
+        if port.arrived is not None and flows_inside(self.node):
+            yield f"From outside came {text_of(port.arrived)}; the rest flowed inside of {self.node.op}, which uses this result itself."
+        elif port.arrived is not None:
             yield f"A hook made that of the {text_of(port.arrived)} which had arrived."
         if port.grad_total is not None and port.grad_total != port.grad:
             yield f"Its .grad holds {text_of(port.grad_total)}, since passes add up there."

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from graphviz_ad.frozen import frozen
+
 Array = npt.NDArray[Any]
 
 
@@ -23,7 +25,7 @@ class Stats:
     nonfinite: int
 
 
-@dataclass(frozen=True, eq=False, slots=True)
+@frozen
 class Snapshot:
     """A copy or a summary of a tensor, taken at the moment it was computed.
 

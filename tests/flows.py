@@ -156,12 +156,11 @@ def flows_in(graph: Graph) -> Counter[Flow]:
 def wrong_sums(graph: Graph, *, exact: bool = False) -> list[str]:
     """The results whose gradient is not what flowed back along their uses plus what was fed in, but for the rounding of the additions.
 
-    With `exact`, no edge may be a sum already, as edges of merged calls are, and no result may also be used inside of such a call.
+    With `exact`, no edge may be a sum already, as edges of merged calls are.
     """
     wrong = []
     for node in graph.node_list:
-        may_be_used_inside = len(node.ports) > 1 and len(node.autograd) > 1
-        for number, port in enumerate(node.ports if exact or not may_be_used_inside else ()):
+        for number, port in enumerate(node.ports):
             parts = [edge.grad for edge in graph.out_edges(node.key) if edge.port == number and edge.cut in RECORDED and edge.grad is not None]
             parts += [port.upstream] if port.upstream is not None else []
             arrived = port.arrived or port.grad  # before a hook of the user made another gradient of it: then it is a sum, too

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import flows
 import numpy as np
 import pytest
 import torch
@@ -13,7 +14,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 import graphviz_ad as gad
+from graphviz_ad.capture import Capture
 from graphviz_ad.graph import Graph
+
+EVERYTHING = Capture(values="full", gradients="full")
 
 # --- names
 
@@ -324,3 +328,54 @@ def test_broadcasting_keeps_the_derivative_whole_and_sums_the_contribution() -> 
     assert edge.grad.array is not None
     assert edge.grad.array.tolist() == [9, 12]
     assert node_called(graph, "b")["grad"].array.tolist() == [9, 12]
+
+
+# --- results that a call uses itself
+
+
+def cell_and_its_state(x: Tensor) -> tuple[Tensor, nn.LSTMCell, list[Tensor]]:
+    """The loss of two steps of a cell, of which h is made of c, and the states whose gradients torch keeps."""
+    torch.manual_seed(0)
+    cell = nn.LSTMCell(2, 2).double()
+    states = []
+    h, c = cell(x)
+    for _ in range(2):
+        states.append(c)
+        h, c = cell(x, (h, c))
+    states.append(c)
+    return (h * 2).sum() + (c * 3).sum(), cell, states
+
+
+def test_a_gradient_is_what_torch_says_where_a_part_of_it_flowed_inside_of_the_call() -> None:
+    x = randoms(1, 2)
+    loss, _, states = cell_and_its_state(x)
+    for state in states:
+        state.retain_grad()
+    loss.backward()
+    graph = gad.trace(lambda x: cell_and_its_state(x)[0], randoms(1, 2), capture=EVERYTHING)
+    cells = [node for node in graph.node_list if node.op == "lstm_cell"]
+    shown = [(port.grad.array, port.arrived) for node in cells for port in node.ports if port.arrived is not None and port.grad is not None]
+    assert len(shown) == 3
+    for (gradient, _), state in zip(shown, states, strict=True):
+        assert gradient is not None
+        np.testing.assert_array_equal(gradient, state.grad)
+    assert shown[-1][1] is not None
+    np.testing.assert_array_equal(shown[-1][1].array, [[3, 3]])  # from outside; the rest came through h, inside of the cell
+    assert sum("is more than its edges bring: the rest flowed inside" in notice for notice in graph.notices) == 1
+    assert flows.wrong_sums(graph) == []
+    assert graph.check(capture=True).ok
+    assert "From outside came" in graph.why(cells[-1].ports[-1].name or cells[-1].key)
+
+
+def test_a_result_of_which_only_numbers_are_read_outside_shows_no_gradient_that_flowed_inside() -> None:
+    def function(x: Tensor) -> Tensor:
+        with torch.autograd.graph.saved_tensors_hooks(lambda saved: (saved.detach() * 1,), lambda held: held[0]):
+            attended = functional.scaled_dot_product_attention(x, x, x)
+        return attended * 2
+
+    graph = gad.trace(function, torch.eye(3, dtype=torch.float64)[None].requires_grad_(), capture=EVERYTHING)
+    call = operation(graph, "scaled_dot_product_attention")
+    drawn = {edge.port for edge in graph.out_edges(call.key) if edge.cut is None}
+    assert len(call.ports) > 1
+    assert [port.grad is not None for port in call.ports] == [number in drawn for number in range(len(call.ports))]
+    assert flows.wrong_sums(graph, exact=True) == []

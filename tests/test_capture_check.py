@@ -15,6 +15,7 @@ from small_programs import PROGRAMS, graph, network
 from test_autograd_rows import COMPOSITE
 from test_classics import EVERY_CASE, traced
 from torch import Tensor, nn
+from torch.nn import functional
 
 import graphviz_ad as gad
 from graphviz_ad import autograd_names
@@ -390,3 +391,26 @@ def test_rounding_is_no_wrong_link() -> None:
     x = torch.tensor([1e7, -1e7, 0.1], requires_grad=True)
     assert verify(gad.trace(lambda x: (x.sum() * x).mean(), x)).wrong == ()
     assert verify(gad.trace(lambda x: x.var(), x)).wrong == ()
+
+
+# --- what numbers do not say
+
+
+def written_behind(x: Tensor) -> Tensor:
+    y = x * 2
+    y.data.mul_(3)
+    return y * y
+
+
+def test_what_was_written_behind_autograds_back_is_no_wrong_link() -> None:
+    report = verify(gad.trace(written_behind, leaf(1, 2)))
+    assert report.ok
+    assert [link.verdict for link in report.links if link.kind == OPERATION] == [NUMBERS, NAMES]
+
+
+@pytest.mark.parametrize("loss", [functional.cross_entropy, lambda x, classes: functional.nll_loss(x.log_softmax(1), classes)], ids=["cross_entropy", "nll"])
+def test_classes_that_do_not_count_are_no_wrong_link(loss: Any) -> None:
+    x = randoms(2, 4)
+    graph = gad.trace(lambda x: loss(x, torch.tensor([1, -100])), x)
+    assert graph.check(capture=True).ok
+    assert gad.trace(lambda x: loss(x, torch.tensor([1, 2])), x).check(capture=True).ok

@@ -13,6 +13,7 @@ LONGEST = 480  # lines
 
 # What stands in a row may import what stands above it, and "tracing", "layouts" and "renderers" also their own files.
 ROWS = (
+    ("frozen",),
     ("errors", "snapshot", "visible_text", "font_metrics", "scene", "ops", "ad_number", "cuts"),
     (
         "registry",
@@ -29,13 +30,14 @@ ROWS = (
         "progress",
         "autograd_names",
     ),
-    ("formula_values", "trails", "messages"),
+    ("formula_values", "trails", "messages", "precision"),
     ("graph_files", "contraction", "call_operands", "chain_rule", "claims", "dot_language", "paint", "save_folder", "mode_costs", "differences", "moves"),
     ("calls", "folding", "in_place", "matching", "film_frames", "storyboard", "timeline"),
     ("transforms", "joining", "replicas"),
     ("tracing", "merging", "wording", "layouts", "renderers"),
     ("descriptions", "link_numbers", "remarks"),
     ("story", "build", "notebook", "formats", "forward_mode", "replay", "symbolic", "method_chart", "capture_check"),
+    ("rounding",),
     ("tangent_picture", "staging", "chart", "panels", "explanation", "gradient_check", "reasons"),
     ("method_comparison", "documents", "worked_solution", "explainer"),
     ("path_picture", "worked_text", "worked_latex"),

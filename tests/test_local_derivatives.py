@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -216,3 +217,17 @@ def test_what_torch_does_not_retain_flows_all_the_same() -> None:
     (y**2).backward()
     with pytest.warns(UserWarning, match="not a leaf"):
         assert y.grad is None
+
+
+@pytest.mark.parametrize("dim", [0, 1])
+@pytest.mark.parametrize("keepdim", [False, True])
+@pytest.mark.parametrize("read", [lambda found: found[0], lambda found: found[0] + found[1]], ids=["values", "both"])
+def test_a_maximum_along_a_dimension_has_no_elementwise_derivative(dim: int, keepdim: bool, read: Program) -> None:
+    x = random(2, 4)
+    graph = gad.trace(lambda x: read(x.max(dim, keepdim=keepdim)).exp(), x)
+    (edge,) = graph.out_edges(graph.find("x").key)
+    assert edge.local is None
+    assert graph.notices == ()
+    assert edge.grad is not None
+    np.testing.assert_array_equal(edge.grad.array, torch.autograd.grad(read(x.max(dim, keepdim=keepdim)).exp().sum(), x)[0])
+    assert graph.check(capture=True).ok

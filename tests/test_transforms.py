@@ -130,6 +130,36 @@ def test_folded_modules_keep_what_flows_across_their_frame(depth: int, shared: b
     assert "x" in left
 
 
+class Both(nn.Module):
+    """Returns what it has computed on the way, too."""
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        hidden = x.sin()
+        return hidden, hidden.exp()
+
+
+class UsesBoth(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.both = Both()
+
+    def forward(self, x: Tensor) -> Tensor:
+        hidden, result = self.both(x)
+        return hidden.sum() * 3 + result.sum()
+
+
+def test_a_result_that_a_folded_module_uses_itself_says_what_came_from_outside() -> None:
+    x = randoms(2)
+    folded = collapse_modules(gad.trace(UsesBoth(), x), 1)
+    (both,) = (node for node in folded.node_list if node.kind == "module")
+    hidden = both.ports[0]
+    assert hidden.grad is not None
+    assert hidden.arrived is not None
+    np.testing.assert_array_equal(hidden.grad.array, 3 + x.detach().sin().exp())
+    np.testing.assert_array_equal(hidden.arrived.array, [3, 3])
+    assert [notice for notice in folded.notices if "The gradient of both is more than its edges bring" in notice]
+
+
 def test_folding_says_how_much_it_hides() -> None:
     graph = network()
     folded = collapse_modules(graph, 1)

@@ -9,27 +9,28 @@ from typing import Any
 import numpy as np
 
 from graphviz_ad.graph import Edge, Node
+from graphviz_ad.precision import added
 from graphviz_ad.snapshot import Snapshot
 
 
 def total(seeds: list[Snapshot | None]) -> Snapshot | None:
-    """The sum of what is fed in at one result that was returned several times."""
+    """The sum of what is fed in at one result that was returned several times; the engine adds in the order in which they were returned."""
     known = [seed for seed in seeds if seed is not None]
     if len(known) < 2:
         return known[0] if known else None
-    arrays = [seed.array for seed in known if seed.array is not None]
-    return replace(known[0], data=np.sum(arrays, axis=0), stats=None) if len(arrays) == len(known) else None
+    return added(known) or Snapshot(known[0].shape, known[0].dtype, missing=f"sum of {len(known)} gradients")
 
 
 def verified(edge: Edge, head: Node) -> Edge:
     """The edge without its local derivative, if that does not reproduce the gradient that really flowed."""
-    if edge.local is None or edge.grad is None or head.grad is None:
+    came = [port.grad for port in head.ports if port.grad is not None]
+    if edge.local is None or edge.grad is None or not came:
         return edge
-    factor, arriving, leaving = edge.local.data, head.grad.data, edge.grad.data
+    factor, arriving, leaving = edge.local.data, came[0].data, edge.grad.data
     if type(factor) is float and type(arriving) is float and type(leaving) is float and edge.grad.dtype == "float64":
         return edge if _agree(factor * arriving, leaving) else replace(edge, local=None)
-    local, upstream, grad = edge.local.array, head.grad.array, edge.grad.array
-    if local is None or upstream is None or grad is None:
+    local, upstream, grad = edge.local.array, came[0].array, edge.grad.array
+    if local is None or upstream is None or grad is None or not (len(came) == 1 and fits_together(local.shape, upstream.shape)):
         return replace(edge, local=None)
     wide = np.complex128 if any(map(np.iscomplexobj, (local, upstream, grad))) else np.float64
     with np.errstate(all="ignore"):
@@ -38,8 +39,15 @@ def verified(edge: Edge, head: Node) -> Edge:
     return edge if close else replace(edge, local=None)
 
 
+def fits_together(local: tuple[int, ...], upstream: tuple[int, ...]) -> bool:
+    """Whether a derivative may be elementwise, or that of a single number; that of a maximum along a dimension is neither."""
+    return local == upstream or math.prod(upstream) == 1
+
+
 def disagrees(edge: Edge, head: Node) -> bool:
-    """Whether all three numbers are known in full precision, real and finite, so that a wrong product is more than rounding."""
+    """Whether all three numbers are known in full precision, real and finite, and one for each element, so that a wrong product is more than rounding."""
+    if edge.local is None or head.grad is None or not fits_together(edge.local.shape, head.grad.shape):
+        return False
     snapshots = (edge.local, head.grad, edge.grad)
     arrays = [snapshot.array for snapshot in snapshots if snapshot is not None and snapshot.dtype in ("float64", "float32")]
     known = [array for array in arrays if array is not None and array.size and np.isfinite(array).all()]

@@ -16,13 +16,13 @@ from graphviz_ad.graph import Edge, Graph, Memory, Node, Port
 from graphviz_ad.ops import written_name
 from graphviz_ad.snapshot import Snapshot, constant
 from graphviz_ad.tracing.agreement import disagrees, total, verified
-from graphviz_ad.tracing.as_written import SHAPE_ONLY, Number, call_name, operation_name, reflected, settings
+from graphviz_ad.tracing.as_written import SHAPE_ONLY, Number, Operand, call_name, operation_name, reflected, settings
 from graphviz_ad.tracing.autograd_graph import AutogradGraph, BackwardPass, node_name, stem
 from graphviz_ad.tracing.hooks import MOST_NAMED, hook_names, with_hooks_said
 from graphviz_ad.tracing.records import Operation, Use, Value
 from graphviz_ad.tracing.saved import NOTHING, UNKNOWN, Keeps, kept_memory
 from graphviz_ad.tracing.tape import Tape
-from graphviz_ad.tracing.units import Output, Unit, Units, port_of
+from graphviz_ad.tracing.units import ONE_SLOT, Output, Unit, Units, port_of
 from graphviz_ad.tracing.values import device_name, dtype_name
 
 NUMBERS = {"lift_fresh": "tensor", "scalar_tensor": None}  # what torch.tensor(…) runs as, and a number in an operand's place
@@ -168,7 +168,7 @@ class Assembly:
     def _constants(self, unit: Unit, first: int) -> list[Node]:
         numbers = [operand.number for operand in unit.operands if isinstance(operand, Number)]
         source = self._wording(unit.operation).source if numbers and unit.operation is not None else None
-        call = self._call(unit) if unit.function is not None else None
+        call = unit.call if unit.function is not None else None
         return [
             Node(f"n{first + i}", "data", cut="data", ports=(Port((), type(number).__name__, value=constant(number)),), source=source, call=call)
             for i, number in enumerate(numbers)
@@ -182,7 +182,7 @@ class Assembly:
         recorded = i is not None and kind != "leaf"
         requires_grad = kind == "leaf" or recorded or (unit.function is None and self._wanted_gradient(unit))
         ports = self._ports(unit)
-        call = self._call(unit)
+        call = unit.call
         names = wording.names if wording is not None and wording.names and self._last_of_call[call] is unit else ()
         if len(ports) == 1:
             name = ports[0].name or (names[0] if len(names) == 1 else None)
@@ -243,11 +243,6 @@ class Assembly:
         edges = [value.edge for value in unit.values.values() if value.edge is not None and not (writes and value.is_view)]
         return tuple(dict.fromkeys(node_name(self.tape.nodes[edge[0]]) for edge in edges if edge[0] not in self.autograd.index))[:1]
 
-    def _call(self, unit: Unit) -> int | None:
-        """The call in the program that a unit is part of; all that runs inside a custom Function is part of its call."""
-        operation = unit.operation if unit.function is None else unit.function.operation
-        return None if operation is None else self.tape.call(operation.call)
-
     def _op(self, unit: Unit, wording: Wording | None, call: int | None) -> str | None:
         """As it is written in the program, where the call is this one operation; ATen's name, where it is one of several."""
         if unit.label is not None:
@@ -262,11 +257,11 @@ class Assembly:
 
     @cached_property
     def _call_sizes(self) -> Counter[int | None]:
-        return Counter(self._call(unit) for unit in self.units.all if unit.operation is not None)
+        return Counter(unit.call for unit in self.units.all if unit.operation is not None)
 
     @cached_property
     def _last_of_call(self) -> dict[int | None, Unit]:
-        return {self._call(unit): unit for unit in self.units.all if unit.operation is not None}
+        return {unit.call: unit for unit in self.units.all if unit.operation is not None}
 
     def _ports(self, unit: Unit) -> tuple[Port, ...]:
         values, i = unit.values, unit.autograd
@@ -373,6 +368,8 @@ class Assembly:
 
     def _edges(self, unit: Unit, constants: Sequence[Node]) -> list[Edge]:
         slots = self.units.slots(unit)
+        if slots is ONE_SLOT and unit.label is None and not self.tape.has_writes:  # the usual case: one operand, which autograd follows
+            return [self._autograd_edge(unit, 0, 0, "exact", *self._read_leaf(unit.operands[0]))]
         numbers = iter(constants)
         edges = []
         for position, operand in enumerate(unit.operands):
@@ -380,11 +377,7 @@ class Assembly:
             if isinstance(operand, Number):
                 edges.append(Edge(next(numbers).key, unit.key, position, cut="data"))
             elif slot is not None:
-                tail, port = None, None
-                if operand[2] and operand[3] is None:  # a leaf may have been written to since, by an optimizer: the edge comes from what it held then
-                    tail = self.units.of_value.get(operand[1])
-                    port = None if tail is None else port_of(tail, self.tape.values[operand[1]]) if len(tail.values) > 1 else 0
-                edges.append(self._autograd_edge(unit, slot, position, "exact", tail, port))
+                edges.append(self._autograd_edge(unit, slot, position, "exact", *self._read_leaf(operand)))
             elif (plain := self._plain_edge(unit, operand, position)) is not None:
                 edges.append(plain)
         links = self.units.links(unit)
@@ -402,7 +395,14 @@ class Assembly:
             edges += self._written_unseen(unit, slots, len(edges))
         return edges
 
-    def _written_unseen(self, unit: Unit, slots: dict[int, int], position: int) -> list[Edge]:
+    def _read_leaf(self, operand: Operand) -> tuple[Unit | None, int | None]:
+        """The leaf that an operand is and its port, as it was read: it may have been written to since, by an optimizer; nothing for what was computed."""
+        if type(operand) is not tuple or not operand[2] or operand[3] is not None:
+            return None, None
+        tail = self.units.of_value.get(operand[1])
+        return tail, None if tail is None else port_of(tail, self.tape.values[operand[1]]) if len(tail.values) > 1 else 0
+
+    def _written_unseen(self, unit: Unit, slots: Mapping[int, int], position: int) -> list[Edge]:
         """What was written behind autograd's back, as through ``.data``: the value came from the writer, the gradient goes where it always went."""
         read = [operand[1] for n, operand in enumerate(unit.operands) if n in slots and type(operand) is tuple and operand[3] is not None]
         holders = [self.units.of_value[number] for number in read if number in self.units.of_value]

@@ -236,6 +236,7 @@ class _Watch:
 
     def __init__(self, graph: AutogradGraph, result: BackwardPass, keeper: Keeper, pointwise: Callable[[int], bool]) -> None:
         self.graph, self.result, self.keeper, self.pointwise = graph, result, keeper, pointwise
+        self._gradient, self._asks_locals = keeper.gradient, keeper.capture.local
         # A node is not asked a second time if that would run code of the user.
         self._asked_once = set(graph.custom) | {i for i, keeps in enumerate(graph.keeps) if keeps.hooked}
         self._reshapes = [stem(name) in SAME_ELEMENTS for name in graph.names]
@@ -256,37 +257,46 @@ class _Watch:
             self._note(i, grad_inputs, grad_outputs)
 
     def _note(self, i: int, grad_inputs: Any, grad_outputs: Any) -> None:
-        result, gradient = self.result, self.keeper.gradient
+        result, gradient = self.result, self._gradient
         result.order.append(i)
-        result.node_grads[i] = arrived = tuple([self._seen(grad) for grad in grad_outputs])
-        same = arrived[0] if self._reshapes[i] and len(arrived) == 1 else None
-        result.edge_grads[i] = kept = tuple([gradient(grad, same) for grad in grad_inputs])
-        if self.keeper.capture.local and i not in self._asked_once:
-            found = self._local(i, grad_outputs)
-            if found:
+        if len(grad_outputs) == 1:
+            arrived: tuple[Snapshot | None, ...] = (self._seen(grad_outputs[0]),)
+            same = arrived[0] if self._reshapes[i] else None
+            if self._asks_locals and i not in self._asked_once and (found := self._local(i, grad_outputs[0])):
                 result.locals[i] = found
-        self._left = [(weakref.ref(grad), version_of(grad), snapshot) for grad, snapshot in zip(grad_inputs, kept, strict=True) if _has_version(grad)]
+        else:
+            arrived, same = tuple([self._seen(grad) for grad in grad_outputs]), None
+        result.node_grads[i] = arrived
+        kept = [None if grad is None else gradient(grad, same) for grad in grad_inputs]
+        result.edge_grads[i] = tuple(kept)
+        self._left = [
+            (weakref.ref(grad), version_of(grad), snapshot)
+            for grad, snapshot in zip(grad_inputs, kept, strict=True)
+            if grad is not None and not grad.is_inference()
+        ]
 
     def _seen(self, grad: Tensor | None) -> Snapshot | None:
         """What is kept of an arriving gradient; taken once, if it is what the last node sent."""
+        if grad is None:
+            return None
         for left, version, kept in self._left:
-            if left() is grad and grad is not None and version == version_of(grad):
+            if left() is grad and version == version_of(grad):
                 return kept
-        return self.keeper.gradient(grad)
+        return self._gradient(grad)
 
-    def _local(self, i: int, grad_outputs: Any) -> tuple[Snapshot | None, ...]:
+    def _local(self, i: int, upstream: Tensor | None) -> tuple[Snapshot | None, ...]:
         """∂out/∂operand for each operand: what the node makes of a gradient of ones.
 
         That is the derivative itself for a result of one element, and the diagonal of the Jacobian for an elementwise operation, in the
         shape after broadcasting. Asked inside the node's own hook, its buffers are still there.
         """
-        if len(grad_outputs) != 1:
-            return ()
-        upstream = grad_outputs[0]
         if type(upstream) is not Tensor:  # None; and torch may crash when a node is called with a subclass
             return ()
-        count = upstream.numel()
-        if count > self.keeper.capture.whole or not (count == 1 or self.pointwise(i)) or upstream.is_complex():
+        if upstream.dim():
+            count = upstream.numel()
+            if count > self.keeper.capture.whole or not (count == 1 or self.pointwise(i)):
+                return ()
+        if upstream.is_complex():
             return ()
         try:
             if modes_are_active():
@@ -296,7 +306,7 @@ class _Watch:
                 found = self.graph.nodes[i](self._one(upstream))
         except Exception:  # a node that cannot be asked twice has no local derivative to show
             return ()
-        gradient = self.keeper.gradient
+        gradient = self._gradient
         return tuple([gradient(grad) for grad in found]) if isinstance(found, tuple) else (gradient(found),)
 
     def _one(self, upstream: Tensor) -> Tensor:
@@ -318,10 +328,6 @@ def together(results: Sequence[BackwardPass]) -> BackwardPass:
             getattr(whole, name).update({i: found for i, found in getattr(inner, name).items() if i not in getattr(whole, name)})
         whole.order += inner.order
     return whole
-
-
-def _has_version(grad: Tensor | None) -> bool:
-    return grad is not None and not grad.is_inference()
 
 
 def in_terms_of(graph: AutogradGraph, result: BackwardPass, other: AutogradGraph) -> BackwardPass:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
-from graphviz_ad.tracing.torch_private import PACKED, RAW_SAVED, memory_of, tells_what_is_saved
+from graphviz_ad.tracing.torch_private import PACKED, RAW_SAVED, memory_and_bytes, memory_of, tells_what_is_saved
 
 OWN = {f"{RAW_SAVED}tensors": "saved_tensors"}  # what a custom Function saves has numbers, not names
 
@@ -50,12 +50,11 @@ def kept_by(node: Any) -> Keeps:
     for attribute, name in attributes:
         try:
             raw = getattr(node, attribute)
-            for n, part in enumerate(raw) if isinstance(raw, tuple) else ((None, raw),):
-                has_hook = part.unpack_hook is not None
-                hooked = hooked or has_hook
-                held = part.data
-                if held is not None:
-                    found.append(_saved(name if n is None else f"{name}[{n}]", held, has_hook))
+            if isinstance(raw, tuple):
+                for n, part in enumerate(raw):
+                    hooked |= _note(f"{name}[{n}]", part, found)
+            else:
+                hooked |= _note(name, raw, found)
         except RuntimeError:  # freed already, or changed in place since
             continue
         except AttributeError:
@@ -63,14 +62,20 @@ def kept_by(node: Any) -> Keeps:
     return Keeps(tuple(found), hooked) if found else NOTHING
 
 
-def _saved(name: str, held: Any, hooked: bool) -> Saved:
-    if hooked or not isinstance(held, Tensor):
-        return Saved(name)
-    memory = memory_of(held)
+def _note(name: str, part: Any, found: list[Saved]) -> bool:
+    """Take in what a node keeps in one place, if there is something; True where a hook of the user stands before it."""
+    hooked = part.unpack_hook is not None
+    held = part.data
+    if held is not None:
+        found.append(Saved(name) if hooked or not isinstance(held, Tensor) else _saved(name, held))
+    return hooked
+
+
+def _saved(name: str, held: Tensor) -> Saved:
+    memory, whole = memory_and_bytes(held)
     if memory is None:
         return Saved(name)
-    whole = int(held.untyped_storage().nbytes())
-    return Saved(name, min(held.numel() * held.element_size(), whole), memory, whole)  # less than its elements where these were only expanded
+    return Saved(name, min(held.nbytes, whole), memory, whole)  # less than its elements where these were only expanded
 
 
 def kept_memory(keeps: Iterable[Keeps], leaves: Iterable[Tensor]) -> tuple[int, bool]:

@@ -162,11 +162,17 @@ STORAGE = "_cdata"  # which memory a storage is; where torch does not tell, its 
 
 def memory_of(tensor: Tensor) -> int | None:
     """Which memory a tensor lies in; None for a tensor that has none of its own, such as a sparse one, or where torch does not tell."""
+    return memory_and_bytes(tensor)[0]
+
+
+def memory_and_bytes(tensor: Tensor) -> tuple[int | None, int]:
+    """The same, and how many bytes all of that memory has."""
     try:
         storage = tensor.untyped_storage()
-        return int(getattr(storage, STORAGE, 0) or storage.data_ptr()) or None
+        memory = getattr(storage, STORAGE, 0) or storage.data_ptr()
+        return (int(memory), storage.nbytes()) if memory else (None, 0)
     except (RuntimeError, NotImplementedError):
-        return None
+        return None, 0
 
 
 def _perhaps_a_view(tensor: Tensor) -> bool:

@@ -10,6 +10,8 @@ import heapq
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
+from types import MappingProxyType
 
 from graphviz_ad.snapshot import Snapshot
 from graphviz_ad.tracing.as_written import Operand, operands
@@ -20,6 +22,8 @@ from graphviz_ad.tracing.torch_private import counts_nodes, made_at
 from graphviz_ad.tracing.trackable import label_of
 
 MATERIALISES = {"clone", "_conj_physical", "resolve_conj", "resolve_neg", "_neg_view"}  # what C++ runs to make a lazy conjugate real
+NO_SLOTS: Mapping[int, int] = MappingProxyType({})
+ONE_SLOT: Mapping[int, int] = MappingProxyType({0: 0})
 
 
 @dataclass(frozen=True)
@@ -33,7 +37,7 @@ class Output:
 
 @dataclass(slots=True, eq=False)
 class Unit:
-    """One node to be; ``function`` is the custom Function inside which it ran."""
+    """One node to be; ``function`` is the custom Function inside which it ran, ``call`` the call in the program that it is part of."""
 
     order: tuple[int, int]
     kind: str
@@ -44,6 +48,7 @@ class Unit:
     autograd: int | None = None
     function: Unit | None = None
     key: str = ""
+    call: int | None = None
 
 
 class Units:
@@ -87,7 +92,11 @@ class Units:
             self._forget_parts(self.reached)
         if self.inner_of_value:
             self._give_values_to_unread_functions()
-        self.all.sort(key=lambda unit: unit.order)
+        self.all.sort(key=attrgetter("order"))
+        for unit in self.all:  # all that runs inside a custom Function is part of its call
+            operation = unit.operation if unit.function is None else unit.function.operation
+            if operation is not None:
+                unit.call = tape.call(operation.call)
 
     # --- what ran
 
@@ -389,11 +398,14 @@ class Units:
         """Where the operands came from that autograd follows."""
         return self.autograd.links[unit.autograd] if unit.autograd is not None and unit.kind != "leaf" else ()
 
-    def slots(self, unit: Unit) -> dict[int, int]:
+    def slots(self, unit: Unit) -> Mapping[int, int]:
         """Operand -> slot of the autograd node, by identity of what both say the operand came from."""
         links = self.links(unit)
         if not links:
-            return {}
+            return NO_SLOTS
+        if len(links) == 1 and len(unit.operands) == 1:  # the usual case
+            operand = unit.operands[0]
+            return ONE_SLOT if links[0] is not None and type(operand) is tuple and self._came_from(operand) == links[0] else NO_SLOTS
         positions: dict[tuple[int, int] | None, list[int]] = {}
         for position in range(len(unit.operands) - 1, -1, -1):
             operand = unit.operands[position]

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import math
 import weakref
 from dataclasses import replace
 from functools import cache
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from graphviz_ad.capture import Capture
-from graphviz_ad.snapshot import Snapshot, Stats
+from graphviz_ad.snapshot import Snapshot
 from graphviz_ad.tracing.pending import Pending
+from graphviz_ad.tracing.statistics import WIDER, statistics
 from graphviz_ad.tracing.torch_private import as_plain, hidden_from_modes, is_own_kind, is_plain_subclass, modes_are_active, version_of
 
-# dtypes that numpy lacks -> a wider one that holds every value exactly.
-WIDER = {torch.bfloat16: torch.float32} | {
-    getattr(torch, name): torch.float32 for name in dir(torch) if name.startswith("float8_") and name != "float8_e8m0fnu"
-}
 PLAIN = {torch.float32: "float32", torch.float64: "float64", torch.int64: "int64", torch.bool: "bool"}  # the usual case first
 WIDER_COMPLEX = {getattr(torch, "complex32", None): torch.complex64}
 
@@ -51,7 +46,7 @@ def shape_of(tensor: Tensor) -> tuple[int, ...]:
 
 
 def take(tensor: Tensor, level: str, whole: int) -> Snapshot | None:
-    """What is kept of a tensor at a capture level; nothing raises here, what cannot be read is said."""
+    """What is kept of a tensor at a capture level, see `Capture`; nothing raises here, what cannot be read is said."""
     if level == "none":
         return None
     shape, dtype = shape_of(tensor), dtype_name(tensor.dtype)
@@ -87,50 +82,6 @@ def as_array(tensor: Tensor) -> Any:
     return array
 
 
-def statistics(tensor: Tensor) -> Stats | None:
-    """Minimum, maximum, mean and norm; None for complex. On the CPU by numpy, which takes a third of torch's time for it."""
-    plain = tensor.detach()
-    if plain.is_complex():
-        return None
-    plain = plain.clone() if plain._is_zerotensor() else plain.resolve_neg()
-    if plain.dtype in (torch.float16, *WIDER):
-        plain = plain.float()
-    if plain.device.type == "cpu" and plain.dtype in (torch.float32, torch.float64):
-        return _statistics_on_cpu(plain)
-    low, high = torch.aminmax(plain)  # propagates NaN
-    numbers = plain if plain.is_floating_point() else plain.double()
-    minimum, maximum = low.item(), high.item()
-    return Stats(minimum, maximum, numbers.mean().item(), torch.linalg.vector_norm(numbers).item(), _nonfinite(plain, minimum, maximum))
-
-
-BLOCK = 1 << 17  # elements that stay in the cache while they are looked at four times
-
-
-@cache
-def _ones(dtype: Any) -> Any:
-    return np.ones(BLOCK, dtype)
-
-
-def _statistics_on_cpu(plain: Tensor) -> Stats:
-    flat = plain.numpy().ravel(order="K")  # the same memory, only read; in whatever order it lies there
-    ones = _ones(flat.dtype)
-    minimum, maximum, total, squares = math.inf, -math.inf, 0.0, 0.0
-    with np.errstate(all="ignore"):
-        for start in range(0, flat.size, BLOCK):
-            block = flat[start : start + BLOCK]
-            minimum, maximum = np.minimum(minimum, np.minimum.reduce(block)), np.maximum(maximum, np.maximum.reduce(block))  # NaN stays NaN
-            total += float(np.dot(block, ones[: block.size]))  # adds up in many lanes at once: faster than a sum, and as exact
-            squares += float(np.dot(block, block))
-    safe = 1e-30 < squares < 1e30  # neither overflow nor underflow in single precision
-    norm = math.sqrt(squares) if safe else float(torch.linalg.vector_norm(plain.double()))
-    return Stats(float(minimum), float(maximum), total / flat.size, norm, _nonfinite(plain, float(minimum), float(maximum)))
-
-
-def _nonfinite(plain: Tensor, minimum: float, maximum: float) -> int:
-    """How many elements are not finite; they show in the extremes, so that a count is seldom needed."""
-    return 0 if math.isfinite(minimum) and math.isfinite(maximum) else int((~torch.isfinite(plain)).sum().item())
-
-
 SAME_ELEMENTS = {
     *("view", "_unsafe_view", "unsafe_view", "reshape", "_reshape_alias", "reshape_alias", "t", "transpose", "permute"),
     *("unsqueeze", "squeeze", "alias", "detach", "swapaxes", "movedim"),
@@ -146,6 +97,7 @@ class Keeper:
 
     def __init__(self, capture: Capture) -> None:
         self.capture = capture
+        self._no_gradients = capture.gradients == "none"
         self.pending = Pending()
         self._known: dict[int, tuple[weakref.ref[Tensor], int, Snapshot]] = {}
 
@@ -168,8 +120,15 @@ class Keeper:
 
     def gradient(self, tensor: Tensor | None, same: Snapshot | None = None) -> Snapshot | None:
         """What is kept of a gradient; None for none."""
-        level = self.capture.gradients
-        return None if tensor is None or level == "none" else self._keep(tensor, level, same)
+        if tensor is None or self._no_gradients:
+            return None
+        dtype = PLAIN.get(tensor.dtype) if type(tensor) is Tensor else None
+        if dtype is not None and not tensor.dim() and tensor.is_cpu and not tensor.is_neg() and not modes_are_active():
+            try:
+                return Snapshot((), dtype, tensor.item())
+            except Exception:  # such as a number inside vmap
+                return take(tensor, self.capture.gradients, self.capture.whole)
+        return self._keep(tensor, self.capture.gradients, same)
 
     def was_written(self, tensor: Tensor) -> None:
         """Look at a tensor anew next time: torch counts a write as a new version only after the operation has run."""
