@@ -110,6 +110,31 @@ def test_what_is_read_of_a_view_after_an_unseen_write_is_recorded() -> None:
     assert graph.notices == ()
 
 
+def test_a_whole_that_is_read_after_a_part_was_written_through_data_is_shown() -> None:
+    def function(x: Tensor) -> Tensor:
+        y = x.sin()
+        y.data[0].add_(1)
+        return y * x
+
+    graph = gad.trace(function, leaf(1, 2), capture=EVERYTHING)
+    x = leaf(1, 2)
+    assert numbers(only(graph, "mul").value) == function(x).tolist()
+    whole = x.sin().detach()
+    whole[0] += 1
+    assert numbers(only(graph, "add_").value) == whole.tolist()
+
+
+def test_the_summary_of_what_was_written_through_data_is_new() -> None:
+    def function(x: Tensor) -> Tensor:
+        y = x * 1
+        y.data.add_(1)
+        return y * 2
+
+    graph = gad.trace(function, torch.linspace(-1, 2, 600).requires_grad_())
+    found = [(node.op, node.value.min, node.value.max) for node in graph.node_list if node.kind == "op" and node.value is not None]
+    assert found == [("mul", -1, 2), ("detach", -1, 2), ("add_", 0, 3), ("mul", 0, 6)]
+
+
 # --- detached in place
 
 

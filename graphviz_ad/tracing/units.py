@@ -87,6 +87,8 @@ class Units:
         if len(self.of_node) < len(autograd.nodes):
             self._link_by_sequence()
             self._make_unexplained()
+        if self.tape.has_writes:
+            self._show_wholes()
         self._place_outputs()
         if self.tape.has_writes and self.reached:
             self._forget_parts(self.reached)
@@ -269,6 +271,13 @@ class Units:
     def _regenerated(self, value: Value, operation: Operation, i: int) -> bool:
         """Whether node i only makes a view anew after its base was written to, and is not the node of the writer."""
         return operation.mutates and self.autograd.names[i] != "CopySlices" and value.number not in operation.results
+
+    def _show_wholes(self) -> None:
+        """What was written to in part behind autograd's back, and then read as a whole, is that whole; what wrote there saw a part or an alias of it."""
+        for value in self.tape.values:
+            writer = self.of_value.get(value.number) if value.used and not value.is_view and value.maker is not None else None
+            if writer is not None and writer.operation is not None and writer.operation.mutates and writer.autograd is None and writer.label is None:
+                writer.values[value.port] = value
 
     def _place_outputs(self) -> None:
         """Where each output is shown, and where its gradient arrives: what was written to behind autograd's back still is the result of another operation."""
