@@ -120,13 +120,18 @@ def _hook(flows: Counter[Flow], node: Any) -> Any:
 def reached(graph: Graph) -> list[Node]:
     """The nodes of a graph from which the outputs were made, as far as autograd recorded it."""
     found: set[str] = set()
-    stack = [node.key for node in graph.outputs]
+    stack = [node.key for node in graph.node_list if node.is_output or any(port.upstream is not None for port in node.ports)]
     while stack:
         key = stack.pop()
         if key not in found:
             found.add(key)
             stack.extend(edge.tail for edge in graph.in_edges(key) if edge.cut in RECORDED)
-    return [node for node in graph.node_list if node.key in found]
+    return [node for node in graph.node_list if node.key in found and (node.autograd or node.kind == "leaf" or not _is_unrecorded(node))]
+
+
+def _is_unrecorded(node: Node) -> bool:
+    """Whether this is an output that autograd does not know: written to behind its back."""
+    return node.is_output and not node.requires_grad
 
 
 def label(node: Node) -> str:

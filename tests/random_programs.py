@@ -188,6 +188,25 @@ def writable(x: Tensor) -> Tensor:
     return x
 
 
+def written_unseen(write: Callable[[Tensor], Any]) -> Callable[[Tensor], Tensor]:
+    """A step that writes to a copy where autograd does not see it."""
+
+    def step(x: Tensor) -> Tensor:
+        y = wide(x) * 1
+        with torch.no_grad():
+            write(y)
+        return y
+
+    return step
+
+
+def detached_in_place(x: Tensor) -> Tensor:
+    y = x * 1
+    z = y * 2
+    y.detach_()
+    return z + y
+
+
 def with_new_leaf(x: Tensor) -> Tensor:
     leaf = torch.full((3,), 0.5, dtype=x.dtype).requires_grad_()
     return x * leaf
@@ -243,6 +262,12 @@ ONE: dict[str, Callable[[Tensor], Any]] = {
     "pad": lambda x: functional.pad(x[..., :1], (1, 1)),
     "diagonal": lambda x: torch.diag_embed(wide(x))[0].sum(0),
     "empty": lambda x: x[:0].sum() + x,
+    # behind autograd's back
+    "written without grad": written_unseen(lambda y: y.mul_(2)),
+    "part written without grad": written_unseen(lambda y: y[0].add_(1)),
+    "written through data": written_unseen(lambda y: y.data.add_(1)),
+    "part written through data": lambda x: written_unseen(lambda y: y.data[:, 1:].zero_())(x) * 1,  # else nobody may see the whole again
+    "detached in place": detached_in_place,
     # dtypes
     "float64": Tensor.double,
     "float32": Tensor.float,

@@ -115,7 +115,6 @@ def test_the_summary_of_what_is_to_be_negated_is_known() -> None:
     assert (node.value.missing, node.value.min, node.value.max) == ("summarised", -2.0, 1.0)
 
 
-@wrong("where the whole is never read, the node shows the value of the part and the gradient of the whole")
 def test_a_value_has_the_shape_of_its_gradient_where_a_part_was_written() -> None:
     def function(x: Tensor) -> Tensor:
         y = x.clone()

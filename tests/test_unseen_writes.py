@@ -15,6 +15,7 @@ from torch import Tensor
 
 import graphviz_ad as gad
 from graphviz_ad.capture import Capture
+from graphviz_ad.remarks import stopped_at
 
 EVERYTHING = Capture(values="full", gradients="full")
 
@@ -109,6 +110,31 @@ def test_what_is_read_of_a_view_after_an_unseen_write_is_recorded() -> None:
     assert graph.notices == ()
 
 
+def test_a_whole_that_is_read_after_a_part_was_written_through_data_is_shown() -> None:
+    def function(x: Tensor) -> Tensor:
+        y = x.sin()
+        y.data[0].add_(1)
+        return y * x
+
+    graph = gad.trace(function, leaf(1, 2), capture=EVERYTHING)
+    x = leaf(1, 2)
+    assert numbers(only(graph, "mul").value) == function(x).tolist()
+    whole = x.sin().detach()
+    whole[0] += 1
+    assert numbers(only(graph, "add_").value) == whole.tolist()
+
+
+def test_the_summary_of_what_was_written_through_data_is_new() -> None:
+    def function(x: Tensor) -> Tensor:
+        y = x * 1
+        y.data.add_(1)
+        return y * 2
+
+    graph = gad.trace(function, torch.linspace(-1, 2, 600).requires_grad_())
+    found = [(node.op, node.value.min, node.value.max) for node in graph.node_list if node.kind == "op" and node.value is not None]
+    assert found == [("mul", -1, 2), ("detach", -1, 2), ("add_", 0, 3), ("mul", 0, 6)]
+
+
 # --- detached in place
 
 
@@ -144,3 +170,63 @@ def test_a_use_after_a_result_was_detached_in_place_brings_no_gradient_for_that_
 def test_what_was_not_detached_in_place_is_not_said_to_be(function: Any) -> None:
     cuts = [node.cut for node in gad.trace(function, leaf(1, 2)).node_list if node.op not in ("detach", "mul")]
     assert "detach" not in cuts
+
+
+# --- a part is written to and the whole is never read
+
+
+def returned_part(x: Tensor) -> Tensor:
+    y = x.clone()
+    return y[:1].mul_(2)
+
+
+def read_part(x: Tensor) -> Tensor:
+    y = x.clone()
+    part = y[:1]
+    part.mul_(2)
+    return part * 3
+
+
+def part_of_part(x: Tensor) -> Tensor:
+    y = x.reshape(1, 2).clone()
+    part = y[0]
+    part[1:].mul_(2)
+    return part.exp()
+
+
+def turned(x: Tensor) -> Tensor:
+    y = (x[:, None] * x).clone()
+    return y.t().mul_(x)
+
+
+@pytest.mark.parametrize("function", [returned_part, read_part, part_of_part, turned])
+def test_of_a_whole_that_nobody_read_only_the_gradient_is_known(function: Callable[[Tensor], Tensor]) -> None:
+    graph = gad.trace(function, leaf(1, 2), capture=EVERYTHING)
+    x = leaf(1, 2)
+    result = function(x)
+    (expected,) = torch.autograd.grad(result.sum(), x)
+    fine = graph.detail or graph
+    (whole,) = [node for node in fine.node_list if node.autograd == ("CopySlices",)]
+    assert whole.grad is not None
+    assert (whole.value, whole.ports[0].shape) == (None, whole.grad.shape)
+    assert [port.shape for node in fine.node_list for port in node.ports if port.grad is not None and port.shape != port.grad.shape] == []
+    (output,) = fine.outputs
+    assert numbers(output.value) == result.tolist()
+    assert numbers(node_called(graph, "x")["grad"]) == expected.tolist()
+    assert flows.wrong_sums(fine, exact=True) == []
+    assert graph.check(capture=True).ok
+
+
+def test_where_the_program_raised_after_a_part_was_written_no_write_is_marked() -> None:
+    def function(x: Tensor) -> Tensor:
+        part = returned_part(x)
+        raise ValueError(str(part.shape))
+
+    with pytest.raises(ValueError, match="Size") as raised:
+        gad.trace(function, leaf(1, 2))
+    assert stopped_at(raised.value.graph) is None  # type: ignore[attr-defined]
+    x = leaf(1, 2)
+    with pytest.raises(ValueError, match="Size"), gad.record() as recording:  # noqa: PT012 - the graph is that of both
+        returned_part(x).sum().backward()
+        function(x)
+    assert stopped_at(recording.graph) is None

@@ -16,13 +16,14 @@ from graphviz_ad.graph import Edge, Graph, Memory, Node, Port
 from graphviz_ad.ops import written_name
 from graphviz_ad.snapshot import Snapshot, constant
 from graphviz_ad.tracing.agreement import disagrees, total, verified
-from graphviz_ad.tracing.as_written import SHAPE_ONLY, Number, Operand, call_name, operation_name, reflected, settings
+from graphviz_ad.tracing.as_written import Number, Operand, call_name, operation_name, reflected, settings
 from graphviz_ad.tracing.autograd_graph import AutogradGraph, BackwardPass, node_name, stem
 from graphviz_ad.tracing.hooks import MOST_NAMED, hook_names, with_hooks_said
 from graphviz_ad.tracing.records import Operation, Use, Value
 from graphviz_ad.tracing.saved import NOTHING, UNKNOWN, Keeps, kept_memory
 from graphviz_ad.tracing.tape import Tape
 from graphviz_ad.tracing.units import ONE_SLOT, Output, Unit, Units, port_of
+from graphviz_ad.tracing.unrecorded import wanted_gradient, why_unrecorded
 from graphviz_ad.tracing.values import device_name, dtype_name
 
 NUMBERS = {"lift_fresh": "tensor", "scalar_tensor": None}  # what torch.tensor(…) runs as, and a number in an operand's place
@@ -180,7 +181,7 @@ class Assembly:
         if kind == "op" and operation is not None and not unit.operands:
             kind = "leaf" if any(value.is_leaf for value in unit.values.values()) else "data"  # made here, and then required to have a gradient
         recorded = i is not None and kind != "leaf"
-        requires_grad = kind == "leaf" or recorded or (unit.function is None and self._wanted_gradient(unit))
+        requires_grad = kind == "leaf" or recorded or (unit.function is None and wanted_gradient(self.units, unit))
         ports = self._ports(unit)
         call = unit.call
         names = wording.names if wording is not None and wording.names and self._last_of_call[call] is unit else ()
@@ -292,7 +293,7 @@ class Assembly:
 
     def _port(self, unit: Unit, value: Value | None, grad: Snapshot | None, grad_total: Snapshot | None = None) -> Port:
         if value is None:
-            return Port(grad=grad)
+            return Port() if grad is None else Port(grad.shape, grad.dtype, grad=grad)
         shape, dtype, device = value.shape, dtype_name(value.dtype), device_name(value.device)
         outputs = self.returned.get(value.number) if unit.function is None else None
         if outputs is None:
@@ -309,24 +310,6 @@ class Assembly:
             return given, tuple(replace(port, name=port.name or name) for port, name in zip(ports, names, strict=False))
         return given or (names[0] if names else None) or next((port.name for port in ports if port.name), None), ports
 
-    def _wanted_gradient(self, unit: Unit) -> bool:
-        """Whether the result of an operation that no output depends on requires grad: as its readers saw it, else as torch's rules say."""
-        operation, read = unit.operation, [value for value in unit.values.values() if value.used]
-        wanted = operation is not None and any(wanted for _, _, wanted, _ in operation.uses)
-        if operation is not None and unit.label is None:
-            if wanted and not operation.grad_enabled and (operation.mutates or any(value.edge is None for value in read)):
-                return False  # what was written to, and a view, requires grad all the same, because of what it was before
-            if operation.mutates and not wanted and not any(value.is_leaf for value in read):
-                return False  # likewise, where it was written to through .data
-        if operation is None or read:
-            return any(value.requires_grad for value in read)
-        wanted = wanted and self._ran_with_grad(unit, operation)
-        if unit in self.units.unread:
-            return wanted
-        if operation.number in self.tape.raised:
-            return wanted
-        return wanted and any(value.differentiable for value in unit.values.values()) and operation.op not in ("detach", *SHAPE_ONLY)
-
     def _cut(self, unit: Unit, ports: tuple[Port, ...], requires_grad: bool) -> str | None:
         """Why no gradient arrived here; None where one did."""
         if unit.function is not None:
@@ -335,34 +318,8 @@ class Assembly:
             if port.grad is not None:
                 return None
         if not requires_grad:
-            return self._why_unrecorded(unit) or "data"
+            return why_unrecorded(self.units, unit) or "data"
         return "unreached" if self.result.problem is None else None
-
-    def _why_unrecorded(self, unit: Unit) -> str | None:
-        operation = unit.operation
-        if operation is None or not any(wanted for _, _, wanted, _ in operation.uses):
-            return None
-        if operation.op in ("detach", "alias"):
-            return "detach"
-        if operation.inference:
-            return "inference"
-        if not self._ran_with_grad(unit, operation):
-            return "no_grad"
-        return "shape-only" if operation.op in SHAPE_ONLY else "detach" if self._was_detached(unit, operation) else "non-differentiable"
-
-    def _ran_with_grad(self, unit: Unit, operation: Operation) -> bool:
-        """Whether autograd recorded where a unit ran. Inside a custom Function it never does: there, what ran before and after outside of it tells."""
-        if not operation.place.functions:
-            return operation.grad_enabled
-        ran = self.tape.operations
-        before = next((ran[n] for n in range(operation.number, -1, -1) if not ran[n].place.functions), None)
-        after = next((ran[n] for n in range(operation.number, len(ran)) if not ran[n].place.functions), None)
-        return any(other.grad_enabled for other in (before, after) if other is not None) or before is after
-
-    def _was_detached(self, unit: Unit, operation: Operation) -> bool:
-        """Whether autograd made a node for a result and the program let go of it, as detach_() does, which no mode sees."""
-        before = self.tape.operations[operation.number - 1].moment if operation.number else self.tape.moment
-        return unit.label is None and operation.moment > before and any(value.differentiable for value in unit.values.values())
 
     # --- edges
 
@@ -407,7 +364,7 @@ class Assembly:
         read = [operand[1] for n, operand in enumerate(unit.operands) if n in slots and type(operand) is tuple and operand[3] is not None]
         holders = [self.units.of_value[number] for number in read if number in self.units.of_value]
         writers = [holder for holder in holders if holder is not unit and holder.autograd is None and holder.operation is not None and holder.operation.mutates]
-        return [Edge(writer.key, unit.key, position + n, cut=self._why_unrecorded(writer) or "detach") for n, writer in enumerate(writers)]
+        return [Edge(writer.key, unit.key, position + n, cut=why_unrecorded(self.units, writer) or "detach") for n, writer in enumerate(writers)]
 
     def _results_of_inner(self, unit: Unit, position: int) -> list[Edge]:
         """What ran inside a custom Function leads to its results, but no gradient goes that way."""
@@ -453,12 +410,12 @@ class Assembly:
                 return "detach"  # it had an autograd node before: detach_() took that away
             return "non-differentiable" if tail is not None and tail.kind == "op" and tail.autograd is not None else "data"
         if unit.kind == "leaf":
-            return self._why_unrecorded(unit) or "non-differentiable"
+            return why_unrecorded(self.units, unit) or "non-differentiable"
         if unit.autograd is not None:
             return "inplace_view" if self.autograd.names[unit.autograd] == "CopySlices" else "non-differentiable"
-        if self._wanted_gradient(unit):
+        if wanted_gradient(self.units, unit):
             return None if self.result.problem else "unreached"
-        return self._why_unrecorded(unit) or "non-differentiable"
+        return why_unrecorded(self.units, unit) or "non-differentiable"
 
 
 def _size(keeps: Keeps) -> int | None:

@@ -72,6 +72,7 @@ class Tape:
             writer = self._storages.get(memory) if memory is not None else None
             if writer is not None and writer > value.number:
                 last = self.values[writer]
+                self.keeper.was_written(tensor)  # whose version does not tell, where that was through .data
                 return self._new_value(tensor, last.maker, last.port, self.keeper.held(tensor))
         return value
 

@@ -87,7 +87,11 @@ class Units:
         if len(self.of_node) < len(autograd.nodes):
             self._link_by_sequence()
             self._make_unexplained()
+        if self.tape.has_writes:
+            self._show_wholes()
         self._place_outputs()
+        if self.tape.has_writes and self.reached:
+            self._forget_parts(self.reached)
         if self.inner_of_value:
             self._give_values_to_unread_functions()
         self.all.sort(key=attrgetter("order"))
@@ -268,6 +272,13 @@ class Units:
         """Whether node i only makes a view anew after its base was written to, and is not the node of the writer."""
         return operation.mutates and self.autograd.names[i] != "CopySlices" and value.number not in operation.results
 
+    def _show_wholes(self) -> None:
+        """What was written to in part behind autograd's back, and then read as a whole, is that whole; what wrote there saw a part or an alias of it."""
+        for value in self.tape.values:
+            writer = self.of_value.get(value.number) if value.used and not value.is_view and value.maker is not None else None
+            if writer is not None and writer.operation is not None and writer.operation.mutates and writer.autograd is None and writer.label is None:
+                writer.values[value.port] = value
+
     def _place_outputs(self) -> None:
         """Where each output is shown, and where its gradient arrives: what was written to behind autograd's back still is the result of another operation."""
         for output in self.outputs:
@@ -281,6 +292,12 @@ class Units:
                 self.shown[number] = shown
                 if (shown.autograd is None or shown.kind == "leaf") and shown.label is None and output.value not in shown.values.values():
                     shown.values[output.value.port] = output.value  # what wrote there saw only an alias or a part of it
+
+    def _forget_parts(self, reached: Collection[int]) -> None:
+        """What is written to a part makes another whole, whose gradient arrives; where nobody saw more than the part, what the whole holds is not known."""
+        for i, unit in self.of_node.items():
+            if i in reached and self.autograd.names[i] == "CopySlices" and 0 in unit.values and unit.values[0].is_view:
+                unit.values = {}
 
     def arrival(self, value: Value) -> tuple[Unit, int] | None:
         """The result at which a gradient of a value arrives, by its autograd node; None for leaves and data."""
