@@ -275,7 +275,8 @@ class Units:
     def _show_wholes(self) -> None:
         """What was written to in part behind autograd's back, and then read as a whole, is that whole; what wrote there saw a part or an alias of it."""
         for value in self.tape.values:
-            writer = self.of_value.get(value.number) if value.used and not value.is_view and value.maker is not None else None
+            seen = value.used and value.edge is not None and not value.is_view and value.maker is not None
+            writer = self.of_value.get(value.number) if seen else None
             if writer is not None and writer.operation is not None and writer.operation.mutates and writer.autograd is None and writer.label is None:
                 writer.values[value.port] = value
 
