@@ -216,6 +216,8 @@ class Units:
             self.of_node[i] = unit
             self.port_of_edge[i, 0] = port = port_of(unit, value)
             self.leaves.setdefault(unit, {})[port] = i
+            for held in read.get(i, [value]):  # all of a leaf, also where what wrote there saw only a part of it
+                self.of_value[held.number].values[port_of(self.of_value[held.number], held)] = held
             if i in read and len(read[i]) > 1:
                 self.versions[i] = [(self.of_value[value.number], port_of(self.of_value[value.number], value)) for value in read[i]]
 
