@@ -138,3 +138,28 @@ def test_parameters_that_one_operation_updates_have_each_their_own_gradient(sett
     assert flows.wrong_sums(graph) == []
     uses = [edge for node in leaves(graph) for edge in graph.out_edges(node.key) if edge.cut is None]
     assert all(edge.port < len(graph.nodes[edge.tail].ports) and graph.nodes[edge.tail].ports[edge.port].value is not None for edge in uses)
+
+
+def part_set(w: Tensor) -> None:
+    with torch.no_grad():
+        w[0] = 5.0
+
+
+def part_set_through_data(w: Tensor) -> None:
+    w.data[0].fill_(5)
+
+
+@pytest.mark.parametrize("update", [part_set, part_set_through_data])
+def test_a_leaf_that_was_written_to_in_part_is_shown_whole(update: Callable[[Tensor], None]) -> None:
+    def function(w: Tensor) -> Tensor:
+        y = w.exp().sum() if update is part_set_through_data else w.sum()
+        update(w)
+        return y + (w * w).sum()
+
+    graph = gad.trace(function, leaf(1, 2), capture=EVERYTHING)
+    old, new = leaves(graph)
+    assert (numbers(old.value), numbers(new.value), numbers(new.grad)) == ([1, 2], [5, 2], [10, 4])
+    for node in (old, new):
+        assert node.grad is not None
+        assert node.ports[0].shape == node.grad.shape
+    assert flows.wrong_sums(graph) == []

@@ -216,6 +216,8 @@ class Units:
             self.of_node[i] = unit
             self.port_of_edge[i, 0] = port = port_of(unit, value)
             self.leaves.setdefault(unit, {})[port] = i
+            for held in read.get(i, [value]):  # all of a leaf, also where what wrote there saw only a part of it
+                self.of_value[held.number].values[port_of(self.of_value[held.number], held)] = held
             if i in read and len(read[i]) > 1:
                 self.versions[i] = [(self.of_value[value.number], port_of(self.of_value[value.number], value)) for value in read[i]]
 
@@ -275,7 +277,8 @@ class Units:
     def _show_wholes(self) -> None:
         """What was written to in part behind autograd's back, and then read as a whole, is that whole; what wrote there saw a part or an alias of it."""
         for value in self.tape.values:
-            writer = self.of_value.get(value.number) if value.used and not value.is_view and value.maker is not None else None
+            seen = value.used and value.edge is not None and not value.is_view and value.maker is not None
+            writer = self.of_value.get(value.number) if seen else None
             if writer is not None and writer.operation is not None and writer.operation.mutates and writer.autograd is None and writer.label is None:
                 writer.values[value.port] = value
 
