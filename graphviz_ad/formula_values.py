@@ -13,7 +13,13 @@ from graphviz_ad.errors import ExpressionError
 from graphviz_ad.formulas import parsed
 
 Functions = Mapping[str, Callable[..., Any]]
+Step = Callable[[Any], Any]
 NOTHING: Functions = {}
+
+
+def as_it_is(result: Any) -> Any:
+    """A step that changes nothing."""
+    return result
 
 
 def _swapped(x: Any) -> Any:
@@ -69,20 +75,21 @@ _COMPARE: Mapping[type[ast.cmpop], Callable[[Any, Any], Any]] = {
 }  # fmt: skip
 
 
-def evaluate(formula: str, values: Mapping[str, Any], functions: Functions = NOTHING) -> Any:
+def evaluate(formula: str, values: Mapping[str, Any], functions: Functions = NOTHING, step: Step = as_it_is) -> Any:
     """What a formula gives for these values; truth counts as 1 and 0.
 
-    ``functions`` adds to those that are known here. A function or name that is not known is an `ExpressionError`: what cannot be computed is not guessed.
+    ``step`` is done to the result of each operation in it, such as rounding. ``functions`` adds to those that are known here. A function or name that is not
+    known is an `ExpressionError`: what cannot be computed is not guessed.
 
     >>> evaluate("g * (1 - out ** 2)", {"g": 2.0, "out": 0.5})
     1.5
     """
     with np.errstate(all="ignore"):
-        found = _value(parsed(formula), {**CONSTANTS, **values}, {**FUNCTIONS, **functions})
+        found = _value(parsed(formula), {**CONSTANTS, **values}, {**FUNCTIONS, **functions}, step)
     return found.item() if isinstance(found, np.generic) else found
 
 
-def _value(node: ast.expr, values: Mapping[str, Any], functions: Functions) -> Any:
+def _value(node: ast.expr, values: Mapping[str, Any], functions: Functions, step: Step) -> Any:
     match node:
         case ast.Constant(value=int() | float() as number):
             return float(number)
@@ -90,19 +97,19 @@ def _value(node: ast.expr, values: Mapping[str, Any], functions: Functions) -> A
             value = values[name]
             return value if isinstance(value, tuple) else np.asarray(value) * 1.0
         case ast.UnaryOp(op=ast.USub(), operand=operand):
-            return -_value(operand, values, functions)
+            return -_value(operand, values, functions, step)
         case ast.BinOp(left=left, op=sign, right=right) if type(sign) in _BINARY:
-            return _BINARY[type(sign)](_value(left, values, functions), _value(right, values, functions))
+            return step(_BINARY[type(sign)](_value(left, values, functions, step), _value(right, values, functions, step)))
         case ast.Compare(left=first, ops=signs, comparators=others):
-            operands = [_value(each, values, functions) for each in (first, *others)]
+            operands = [_value(each, values, functions, step) for each in (first, *others)]
             parts = [_COMPARE[type(sign)](*pair) for sign, *pair in zip(signs, operands, operands[1:], strict=False)]
             return np.multiply.reduce(np.broadcast_arrays(*parts), axis=0) * 1.0
         case ast.Subscript(value=operand, slice=index):
-            wanted, name = ([], "[...]") if isinstance(index, ast.Constant) else ([_value(index, values, functions)], "pick")
+            wanted, name = ([], "[...]") if isinstance(index, ast.Constant) else ([_value(index, values, functions, step)], "pick")
             if name in functions:
-                return functions[name](_value(operand, values, functions), *wanted)
+                return functions[name](_value(operand, values, functions, step), *wanted)
         case ast.Attribute(value=operand, attr="T"):
-            return _swapped(_value(operand, values, functions))
+            return _swapped(_value(operand, values, functions, step))
         case ast.Call(func=ast.Name(id=name), args=arguments) if name in functions:
-            return functions[name](*(_value(each, values, functions) for each in arguments))
+            return step(functions[name](*(_value(each, values, functions, step) for each in arguments)))
     raise ExpressionError(f"{ast.unparse(node)!r} cannot be computed here: it stands for a name or function without a meaning in numbers")

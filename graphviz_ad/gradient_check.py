@@ -145,19 +145,19 @@ def verdict(function: Replay, rounding: Rounding, name: str, leaf: Node) -> str:
     lengths = [step * scale(at) for step in STEPS]
     with np.errstate(all="ignore"):
         slopes = [one_sided(function, name, at, direction * length) for length in lengths]
-        rounded = rounding.doubt(tangents(function, name, at, direction, lengths[-1]))
+        of_rounding = rounding.doubt(tangents(function, name, at, direction, lengths[-1]))
     left, right = (change / lengths[-1] for change in slopes[-1])
     coarse, fine = (sum(changes) / (2 * length) for changes, length in zip(slopes, lengths, strict=True))
     size = max(abs(fine), abs(claimed))
     doubt = abs(coarse - fine) + 1e-6 * size + rounding.noise / lengths[-1]
-    if not all(map(math.isfinite, (left, right, coarse, claimed, doubt, rounded.shift, rounded.spread))):
+    if not (of_rounding.known and all(map(math.isfinite, (left, right, coarse, claimed, doubt)))):
         return UNKNOWN
     if abs(right - left) > 1e-2 * max(size, 1e-3):
         return KINK
-    off = rounded.distance(fine, claimed)
-    if off <= 10 * doubt + 2 * rounded.spread:
+    off = of_rounding.distance(fine, claimed)
+    if off <= 10 * doubt + 2 * of_rounding.spread:
         return AGREES
-    return DIFFERS if doubt < 1e-3 * max(size, 1e-3) and off > 10 * doubt + 5 * rounded.spread else UNKNOWN
+    return DIFFERS if doubt < 1e-3 * max(size, 1e-3) and off > 10 * doubt + 5 * of_rounding.spread else UNKNOWN
 
 
 def uphill(grad: Array) -> Array:

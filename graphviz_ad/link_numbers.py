@@ -15,7 +15,7 @@ import numpy as np
 
 from graphviz_ad.claims import CONVOLUTIONS, LETTERS, backward_formula, base_name, forward_formula, recorded, shape_of
 from graphviz_ad.errors import ExpressionError
-from graphviz_ad.formula_values import evaluate
+from graphviz_ad.formula_values import Step, as_it_is, evaluate
 from graphviz_ad.graph import Edge, Graph, Node
 from graphviz_ad.moves import JOINS, MOVES, joined, joined_values, moved
 from graphviz_ad.snapshot import Array, Snapshot
@@ -142,13 +142,13 @@ def means_what_it_says(graph: Graph, node: Node) -> bool:
 # --- numbers
 
 
-def computed(formula: str, values: Values) -> Array | None:
-    """What a formula gives; None where it holds a word without a meaning in numbers, or does not go with the shapes."""
+def computed(formula: str, values: Values, step: Step = as_it_is) -> Array | None:
+    """What a formula gives; None where it holds a word without a meaning in numbers, or does not go with the shapes. ``step``: see `evaluate`."""
     if not formula:
         return None
     classes = np.arange((np.shape(values.get("a", ())) or (1,))[-1])
     try:
-        return np.asarray(evaluate(formula, values, {"onehot": lambda which: np.equal.outer(which, classes) * 1.0}), np.float64)
+        return np.asarray(evaluate(formula, values, {"onehot": lambda which: np.equal.outer(which, classes) * 1.0}, step), np.float64)
     except (ExpressionError, ValueError, TypeError, IndexError, np.linalg.LinAlgError):
         return None
 

@@ -15,8 +15,8 @@ UNITS: Mapping[str, float] = {
     "float64": 2.0**-53, "complex128": 2.0**-53, "float32": 2.0**-24, "complex64": 2.0**-24, "float16": 2.0**-11, "complex32": 2.0**-11,
     "bfloat16": 2.0**-8, "float8_e4m3fn": 2.0**-4, "float8_e4m3fnuz": 2.0**-4, "float8_e5m2": 2.0**-3, "float8_e5m2fnuz": 2.0**-3,
 }  # fmt: skip
-# Below its normal numbers a dtype has a smallest step; half of that. Only these two have so few exponents that it is ever seen.
-SMALLEST: Mapping[str, float] = {"float16": 2.0**-25, "complex32": 2.0**-25}
+# Below its normal numbers a dtype has a smallest step; half of that, where it is a number at all.
+SMALLEST: Mapping[str, float] = {"float32": 2.0**-150, "complex64": 2.0**-150, "float16": 2.0**-25, "complex32": 2.0**-25, "bfloat16": 2.0**-134}
 BITS_CUT_OFF = 16  # that float32 has and bfloat16 has not
 
 

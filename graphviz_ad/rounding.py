@@ -7,43 +7,55 @@ out (1 - out) is 6 % off. What either does to the derivative in the end is its s
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from graphviz_ad.claims import LETTERS, backward_formula, operands_of, recorded
+from graphviz_ad.claims import LETTERS, backward_formula, forward_formula, operands_of, recorded
 from graphviz_ad.graph import Edge, Graph, Node, Port
 from graphviz_ad.link_numbers import as_came, computed, real, real_array
-from graphviz_ad.precision import SMALLEST, unit
+from graphviz_ad.precision import SMALLEST, rounded, unit
 from graphviz_ad.replay import takes_elements
 from graphviz_ad.snapshot import Array, Snapshot
 
+ADDS_UP = re.compile(r"[-+@]|sum|mean|trace|det|inverse|softmax")  # in a formula: there, terms may cancel
 WITHOUT_FORMULA = 1000  # roundings in what flows back along an edge, where no formula says what the rounding of values does to it
 
 
 @dataclass(frozen=True)
 class Doubt:
-    """What rounding does to a derivative: ``shift`` is what the rounded values in the formulas do, ``spread`` how far the rest may be off in either direction.
+    """What rounding does to a derivative: what rounded values in the formulas do, and how far the rest may be off in either direction.
 
-    The spread is infinite where numbers are not known.
+    ``shifts`` are two: of formulas that compute exactly with rounded values, and of formulas that round each step. The spread is infinite where numbers are not
+    known.
     """
 
-    shift: float
+    shifts: tuple[float, float]
     spread: float
 
+    @property
+    def known(self) -> bool:
+        """Whether anything is known."""
+        return all(map(math.isfinite, (*self.shifts, self.spread)))
+
     def distance(self, exact: float, claimed: float) -> float:
-        """How far a derivative is from what it would be with, without, or with a part of the shift."""
-        low, high = sorted((exact, exact + self.shift))
-        return max(low - claimed, claimed - high, 0.0)
+        """How far a derivative is from what it would be with, without, or with a part of a shift."""
+        places = [exact, *(exact + shift for shift in self.shifts)]
+        return max(min(places) - claimed, claimed - max(places), 0.0)
 
 
 class Rounding:
-    """What rounding does to the derivatives of a graph; ``exact`` are the values that its formulas give, by key."""
+    """What rounding does to the derivatives of a graph; ``exact`` are the values that its formulas give, by key.
+
+    ``noise`` is how far the result may be off that the formulas give for the whole graph, although they compute in full precision.
+    """
 
     def __init__(self, graph: Graph, exact: Mapping[str, Array]) -> None:
         self.graph = graph
-        self.noise = 2 * unit("float64") * sum(product(node.ports[0].grad, exact[node.key]) for node in graph.node_list)  # in the result, computed by formulas
+        self.noise = 2 * unit("float64") * sum(product(node.ports[0].grad, within(graph, node, exact)) for node in graph.node_list)
         self.moved = {edge.key: moved(graph, edge, exact) for edge in graph.edges if edge.cut is None}
 
     def doubt(self, tangents: Mapping[str, Array]) -> Doubt:
@@ -53,44 +65,60 @@ class Rounding:
         """
         moving = [node for node in self.graph.node_list if tangents[node.key].any()]
         edges = [edge for node in moving for edge in self.graph.out_edges(node.key) if edge.cut is None]
-        shifts = [float(np.sum(off * tangents[edge.tail]).real) for edge in edges if (off := self.moved[edge.key]) is not None]
+        shifts = [[float(np.sum(off * tangents[edge.tail]).real) for off in offs] for edge in edges if (offs := self.moved[edge.key]) is not None]
         spreads = [self._of_gradient(node, tangents[node.key]) for node in moving]
         spreads += [self._of_values(edge, tangents[edge.tail]) for edge in edges if self.moved[edge.key] is None]
-        return Doubt(math.fsum(shifts), math.hypot(*spreads))
+        exact, stepwise = (math.fsum(column) for column in zip((0.0, 0.0), *shifts, strict=True))
+        return Doubt((exact, stepwise), math.hypot(*spreads))
 
     def _of_gradient(self, node: Node, tangent: Array) -> float:
         """By the rounding of the gradient of a node, and of what it is the sum of."""
         uses = [self.graph.nodes[edge.head] for edge in self.graph.out_edges(node.key) if edge.cut is None]
-        dtype = coarsest(node.ports[0], *(port for use in uses for port in self._around(use)))
+        dtype = coarsest(node.ports[0], *(port for use in uses for port in around(self.graph, use)))
         smallest = SMALLEST.get(dtype, 0.0) * float(np.sum(np.abs(tangent)))
         return (1 + sum(1 + use.inside for use in uses)) * (unit(dtype) * product(node.ports[0].grad, tangent) + smallest)
 
     def _of_values(self, edge: Edge, tangent: Array) -> float:
         """By the rounding of the values that what flows back along an edge is made of, where no formula says what that does."""
-        dtype = coarsest(*self._around(self.graph.nodes[edge.head]))
+        dtype = coarsest(*around(self.graph, self.graph.nodes[edge.head]))
         return WITHOUT_FORMULA * unit(dtype) * product(edge.grad, tangent)
 
-    def _around(self, node: Node) -> list[Port]:
-        """The result of an operation and what it read: torch computes with each in its own dtype."""
-        return [node.ports[0], *(self.graph.nodes[edge.tail].ports[edge.port] for edge in self.graph.in_edges(node.key))]
 
-
-def moved(graph: Graph, edge: Edge, exact: Mapping[str, Array]) -> Array | None:
-    """How far what flows back along an edge is from what exact values would make of the same gradient; None where no formula tells."""
+def moved(graph: Graph, edge: Edge, exact: Mapping[str, Array]) -> tuple[Array, Array] | None:
+    """How far what flows back along an edge is from what exact values would make of the same gradient, see `Doubt`; None where no formula tells."""
     node, shape = graph.nodes[edge.head], graph.nodes[edge.tail].ports[edge.port].shape
     if shape is not None and takes_elements(graph, node):
-        return np.zeros(shape)
+        return np.zeros(shape), np.zeros(shape)
     values, arrived, formula = real(recorded(graph, node)), real_array(node.grad), backward_formula(graph, edge)
     if values is None or arrived is None or shape is None:
         return None
     operands = operands_of(graph, node)
-    unrounded = {**dict(zip(LETTERS, (exact[operand.tail] for operand in operands), strict=False)), "out": exact[node.key]}
-    found, instead = (as_came(computed(formula, {**numbers, "g": arrived}), shape) for numbers in (values, unrounded))
-    if found is None or instead is None or found.shape != instead.shape:
+    unrounded = {**dict(zip(LETTERS, (exact[operand.tail] for operand in operands), strict=False)), "out": exact[node.key], "g": arrived}
+    kept, dtype = {**values, "g": arrived}, coarsest(*around(graph, node))
+    found = [computed(formula, unrounded), computed(formula, kept), computed(formula, kept, lambda result: rounded_step(result, dtype))]
+    instead, *others = [array for each in found if (array := as_came(each, shape)) is not None]
+    if len(others) < 2 or any(each.shape != instead.shape for each in others):
         return None
     with np.errstate(all="ignore"):
-        difference: Array = np.nan_to_num(found - instead)
-    return difference
+        return np.nan_to_num(others[0] - instead), np.nan_to_num(others[1] - instead)
+
+
+def rounded_step(result: Any, dtype: str) -> Any:
+    """A result within a formula as a dtype holds it."""
+    return rounded(np.asarray(result), dtype).astype(np.float64) if isinstance(result, (np.ndarray, float)) else result
+
+
+def within(graph: Graph, node: Node, exact: Mapping[str, Array]) -> Array:
+    """How large the numbers are that a node is computed with: its result, and where terms may cancel also its operands and the 1 of ``log(1 + a)``."""
+    result, operands = np.abs(exact[node.key]), [exact[edge.tail] for edge in graph.in_edges(node.key)]
+    if not operands or not ADDS_UP.search(forward_formula(graph, node)):
+        return np.asarray(result)
+    return np.asarray(result + 1 + sum(np.max(np.abs(array), initial=0.0) * max(array.size / max(result.size, 1), 1) for array in operands))
+
+
+def around(graph: Graph, node: Node) -> list[Port]:
+    """The result of an operation and what it read: torch computes with each in its own dtype."""
+    return [node.ports[0], *(graph.nodes[edge.tail].ports[edge.port] for edge in graph.in_edges(node.key))]
 
 
 def coarsest(*ports: Port) -> str:

@@ -9,6 +9,7 @@ import pytest
 import torch
 from small_programs import PROGRAMS, Sigma, graph
 from torch import Tensor
+from torch.nn import functional
 
 import graphviz_ad as gad
 from graphviz_ad.gradient_check import AGREES, CUT, DIFFERS, KINK, MOST_WORK, UNKNOWN, check
@@ -131,6 +132,29 @@ def test_what_rounds_to_a_flat_place_is_no_false_alarm(function: Any, number: fl
 def test_an_inexact_dtype_inside_counts_too(dtype: torch.dtype) -> None:
     x = torch.tensor([0.3, -1.2, 2.1], dtype=torch.float64, requires_grad=True)
     assert verdicts(gad.trace(lambda x: x.to(dtype).exp().double().sum(), x)) == {"x": AGREES}
+
+
+@pytest.mark.parametrize(
+    ("program", "number"),
+    [(functional.softplus, -40.0), (functional.gelu, -10.0), (torch.sigmoid, -50.0), (torch.log1p, 1e-12), (torch.expm1, 1e-12), (torch.exp, -80.0)],
+)
+def test_a_formula_that_loses_all_digits_in_a_sum_is_no_false_alarm(program: Any, number: float) -> None:
+    assert check(gad.trace(program, number)).ok  # log(1 + exp(a)) is 0 at -40, and its derivative is not
+
+
+def test_terms_that_nearly_cancel_inside_of_a_loss_are_no_false_alarm() -> None:
+    x = torch.tensor([-0.8584], dtype=torch.float16, requires_grad=True)
+    target = torch.tensor([0.3], dtype=torch.float16)  # where sigmoid(x) is 0.2977, in three digits
+    traced = gad.trace(lambda x: functional.binary_cross_entropy_with_logits(x, target), x)
+    assert verdicts(traced) == {"x": AGREES}
+    assert verdicts(scaled(traced, "x", 2)) == {"x": DIFFERS}
+
+
+def test_gradients_below_the_smallest_number_of_their_dtype_are_no_false_alarm() -> None:
+    x = torch.full((4,), 1e-15, dtype=torch.float32, requires_grad=True)
+    traced = gad.trace(lambda x: x.double().prod(), x)
+    assert traced.find("x").grad is not None
+    assert check(traced).ok
 
 
 def test_a_coarse_operand_makes_the_gradient_of_a_fine_one_coarse() -> None:
