@@ -89,7 +89,7 @@ def backward_fits(graph: Graph, edge: Edge) -> bool | None:
     formula, limits = backward_formula(graph, edge), precision(graph, node)
     ways = [values, with_numbers_rounded(graph, node, values)]  # a clamp may look at its bounds as its dtype holds them
     told = [fits(as_came(computed(formula, {**way, "g": arrived}), came.shape), came, limits, [*values.values(), arrived]) for way in ways]
-    return told[0] or told[1]
+    return True if True in told else told[0]
 
 
 def with_numbers_rounded(graph: Graph, node: Node, values: Values) -> Values:
