@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from itertools import cycle
 
 import numpy as np
 
 from graphviz_ad.claims import LETTERS, backward_formula, forward_formula, operands_of, recorded
+from graphviz_ad.formula_values import Step, as_it_is
 from graphviz_ad.graph import Edge, Graph, Node, Port
 from graphviz_ad.link_numbers import as_came, computed, real, real_array
 from graphviz_ad.precision import SMALLEST, rounded, unit
@@ -47,6 +48,15 @@ class Doubt:
         return max(min(places) - claimed, claimed - max(places), 0.0)
 
 
+@dataclass(frozen=True)
+class Moved:
+    """What rounding does to what flows back along an edge, element by element: two shifts as of a `Doubt`, and how far each step of a formula may be off."""
+
+    shift: Array
+    stepwise: Array
+    spread: Array
+
+
 class Rounding:
     """What rounding does to the derivatives of a graph; ``exact`` are the values that its formulas give, by key.
 
@@ -56,7 +66,8 @@ class Rounding:
     def __init__(self, graph: Graph, exact: Mapping[str, Array]) -> None:
         self.graph = graph
         self.noise = 2 * unit("float64") * sum(product(node.ports[0].grad, within(graph, node, exact)) for node in graph.node_list)
-        self.moved = {edge.key: moved(graph, edge, exact) for edge in graph.edges if edge.cut is None}
+        fine = unit(coarsest(*(port for node in graph.node_list for port in node.ports))) <= unit("float64")  # what finite differences are no better than
+        self.moved = {edge.key: None if fine else moved(graph, edge, exact) for edge in graph.edges if edge.cut is None}
 
     def doubt(self, tangents: Mapping[str, Array]) -> Doubt:
         """What it does to the derivative along a direction, given how fast every node moves in it.
@@ -65,11 +76,13 @@ class Rounding:
         """
         moving = [node for node in self.graph.node_list if tangents[node.key].any()]
         edges = [edge for node in moving for edge in self.graph.out_edges(node.key) if edge.cut is None]
-        shifts = [[float(np.sum(off * tangents[edge.tail]).real) for off in offs] for edge in edges if (offs := self.moved[edge.key]) is not None]
+        pairs = [(off, tangents[edge.tail]) for edge in edges if (off := self.moved[edge.key]) is not None]
+        shift = math.fsum(float(np.sum(off.shift * tangent).real) for off, tangent in pairs)
+        stepwise = math.fsum(float(np.sum(off.stepwise * tangent).real) for off, tangent in pairs)
         spreads = [self._of_gradient(node, tangents[node.key]) for node in moving]
+        spreads += [float(np.sum(off.spread * np.abs(tangent))) for off, tangent in pairs]
         spreads += [self._of_values(edge, tangents[edge.tail]) for edge in edges if self.moved[edge.key] is None]
-        exact, stepwise = (math.fsum(column) for column in zip((0.0, 0.0), *shifts, strict=True))
-        return Doubt((exact, stepwise), math.hypot(*spreads))
+        return Doubt((shift, stepwise), math.hypot(*spreads))
 
     def _of_gradient(self, node: Node, tangent: Array) -> float:
         """By the rounding of the gradient of a node, and of what it is the sum of."""
@@ -84,28 +97,39 @@ class Rounding:
         return WITHOUT_FORMULA * unit(dtype) * product(edge.grad, tangent)
 
 
-def moved(graph: Graph, edge: Edge, exact: Mapping[str, Array]) -> tuple[Array, Array] | None:
-    """How far what flows back along an edge is from what exact values would make of the same gradient, see `Doubt`; None where no formula tells."""
-    node, shape = graph.nodes[edge.head], graph.nodes[edge.tail].ports[edge.port].shape
+def moved(graph: Graph, edge: Edge, exact: Mapping[str, Array]) -> Moved | None:
+    """What rounding does to what flows back along an edge, next to what exact values would make of the same gradient; None where no formula tells."""
+    node, shape, dtype = graph.nodes[edge.head], graph.nodes[edge.tail].ports[edge.port].shape, coarsest(*around(graph, graph.nodes[edge.head]))
     if shape is not None and takes_elements(graph, node):
-        return np.zeros(shape), np.zeros(shape)
+        return Moved(*[np.zeros(shape)] * 3)
     values, arrived, formula = real(recorded(graph, node)), real_array(node.grad), backward_formula(graph, edge)
     if values is None or arrived is None or shape is None:
         return None
-    operands = operands_of(graph, node)
-    unrounded = {**dict(zip(LETTERS, (exact[operand.tail] for operand in operands), strict=False)), "out": exact[node.key], "g": arrived}
-    kept, dtype = {**values, "g": arrived}, coarsest(*around(graph, node))
-    found = [computed(formula, unrounded), computed(formula, kept), computed(formula, kept, lambda result: rounded_step(result, dtype))]
-    instead, *others = [array for each in found if (array := as_came(each, shape)) is not None]
-    if len(others) < 2 or any(each.shape != instead.shape for each in others):
+    unrounded = {**dict(zip(LETTERS, (exact[operand.tail] for operand in operands_of(graph, node)), strict=False)), "out": exact[node.key]}
+    ways = [(unrounded, as_it_is), *((values, step) for step in (as_it_is, rounding_to(dtype), *off_by(unit(dtype))))]
+    found = [array for numbers, step in ways if (array := as_came(computed(formula, {**numbers, "g": arrived}, step), shape)) is not None]
+    if len(found) < len(ways) or any(array.shape != shape for array in found):
         return None
     with np.errstate(all="ignore"):
-        return np.nan_to_num(others[0] - instead), np.nan_to_num(others[1] - instead)
+        instead, kept, stepwise, *others = found
+        spread = sum(np.abs(other - kept) for other in others)
+        return Moved(*map(np.nan_to_num, (kept - instead, stepwise - instead, spread)))
 
 
-def rounded_step(result: Any, dtype: str) -> Any:
-    """A result within a formula as a dtype holds it."""
-    return rounded(np.asarray(result), dtype).astype(np.float64) if isinstance(result, (np.ndarray, float)) else result
+def rounding_to(dtype: str) -> Step:
+    """A step within a formula that rounds."""
+    return on_numbers(lambda result: rounded(result, dtype).astype(np.float64))
+
+
+def off_by(share: float) -> tuple[Step, Step]:
+    """Steps within a formula that are off by a share: all in one direction, or in turns, so that no sum or difference hides it."""
+    signs = cycle((share, -share))
+    return on_numbers(lambda result: result * (1 + share)), on_numbers(lambda result: result * (1 + next(signs)))
+
+
+def on_numbers(step: Callable[[Array], Array]) -> Step:
+    """A step that leaves shapes alone."""
+    return lambda result: step(np.asarray(result)) if isinstance(result, (np.ndarray, float)) else result
 
 
 def within(graph: Graph, node: Node, exact: Mapping[str, Array]) -> Array:

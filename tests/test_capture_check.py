@@ -417,6 +417,12 @@ def test_what_was_written_in_part_where_autograd_does_not_follow_is_no_wrong_lin
     assert verify(gad.trace(program, randoms(2, 3))).ok
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32], ids=str)
+def test_a_bound_that_a_dtype_holds_only_roughly_is_no_wrong_link(dtype: torch.dtype) -> None:
+    x = torch.tensor([-2.0, 0.1, 0.7, 3.0], dtype=dtype, requires_grad=True)
+    assert verify(gad.trace(lambda x: x.clamp(-0.5, 0.7).clamp(-0.5, 0.7), x)).ok
+
+
 def test_what_was_written_behind_autograds_back_is_no_wrong_link() -> None:
     report = verify(gad.trace(written_behind, leaf(1, 2)))
     assert report.ok

@@ -150,6 +150,11 @@ def test_terms_that_nearly_cancel_inside_of_a_loss_are_no_false_alarm() -> None:
     assert verdicts(scaled(traced, "x", 2)) == {"x": DIFFERS}
 
 
+def test_a_sum_inside_of_an_operation_that_is_not_quite_1_is_no_false_alarm() -> None:
+    x = torch.tensor([0.46, 0.36, 0.52, -2.1, 2.69, 0.84, -0.65, -1.28], requires_grad=True)
+    assert check(gad.trace(lambda x: x.softmax(0), x)).ok  # the gradient is 0, but for rounding
+
+
 def test_gradients_below_the_smallest_number_of_their_dtype_are_no_false_alarm() -> None:
     x = torch.full((4,), 1e-15, dtype=torch.float32, requires_grad=True)
     traced = gad.trace(lambda x: x.double().prod(), x)
@@ -161,6 +166,14 @@ def test_a_coarse_operand_makes_the_gradient_of_a_fine_one_coarse() -> None:
     coarse = torch.tensor([-0.39, 1.03, -0.01], dtype=torch.bfloat16, requires_grad=True)
     fine = torch.tensor([0.14, -1.0, 0.81], dtype=torch.float64, requires_grad=True)  # torch squares the other one in its own dtype
     assert verdicts(gad.trace(lambda coarse, fine: torch.atan2(coarse, fine), coarse, fine)) == {"coarse": AGREES, "fine": AGREES}
+
+
+def test_a_fine_operation_on_a_coarse_value_is_as_coarse_as_that() -> None:
+    coarse = torch.tensor([1.1, -0.7, 2.3], dtype=torch.bfloat16, requires_grad=True)
+    fine = torch.tensor([0.14, -1.0, 0.81], dtype=torch.float64, requires_grad=True)
+    traced = gad.trace(lambda coarse, fine: coarse.exp().double() * fine, coarse, fine)
+    assert verdicts(traced) == {"coarse": AGREES, "fine": AGREES}
+    assert verdicts(scaled(traced, "fine", 1.2))["fine"] == DIFFERS
 
 
 def test_a_tiny_gradient_is_not_compared_with_a_large_tolerance() -> None:
