@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import threading
+from typing import Any
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 import graphviz_ad as gad
 from graphviz_ad.errors import TraceError
@@ -269,3 +271,47 @@ def test_a_backward_pass_that_fails_is_said_without_numbers_too() -> None:
     with pytest.raises(RuntimeError, match="second time"), gad.record(capture=gad.Capture("none", "none", local=False)) as recorded:
         y.backward()
     assert any("backward pass failed" in notice for notice in recorded.graph.notices)
+
+
+class Listening(TorchDispatchMode):
+    """A mode of the user's."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.heard: list[str] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.heard.append(str(func))
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("outside", [True, False], ids=["mode around the recording", "recording around the mode"])
+def test_a_mode_of_the_user_hears_what_it_would_without_a_recording(outside: bool) -> None:
+    def step(model: torch.nn.Module) -> None:
+        model(INPUT).pow(2).mean().backward()
+        torch.autograd.grad(model(INPUT).sum(), list(model.parameters()))
+
+    model, twin, recorded, plain, mode = network(), network(), gad.record(), Listening(), Listening()
+    with plain:
+        step(twin)
+    first, second = (mode, recorded) if outside else (recorded, mode)
+    with first, second:
+        step(model)
+    assert mode.heard == plain.heard
+    assert recorded.graph.passes[0].check().ok
+    assert torch._C._len_torch_dispatch_stack() == 0
+
+
+def test_the_recorder_is_back_in_its_place_after_a_backward_pass_that_raised() -> None:
+    def refuse(grad: torch.Tensor) -> None:
+        raise ValueError("a hook of the user's")
+
+    x = torch.tensor(1.0, requires_grad=True)
+    with gad.record() as recorded:
+        y = x.exp()
+        y.register_hook(refuse)
+        with pytest.raises(ValueError, match="user's"):
+            y.backward()
+        x.cos()
+    assert torch._C._len_torch_dispatch_stack() == 0
+    assert [node.op for node in recorded.graph.node_list if node.kind == "op"] == ["exp", "cos"]

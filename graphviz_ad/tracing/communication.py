@@ -135,6 +135,8 @@ def recorder_for(tape: Tape) -> Recorder:
 class RankRecorder(Recorder):
     """The recorder of a process that communicates with others, during backward passes too."""
 
+    sees_backward = True
+
     def __init__(self, tape: Tape) -> None:
         super().__init__(tape)
         self.traffic = Traffic(tape)

@@ -115,27 +115,27 @@ class Recording:
     def _engine(self, real: Any, outputs: Sequence[Any], *args: Any, **kwargs: Any) -> Any:
         if threading.get_ident() != self._thread:
             return real(outputs, *args, **kwargs)
-        seeds = args[0] if args else kwargs.get("grad_tensors", ())
         graph_of_gradient = args[2] if len(args) > 2 else kwargs.get("create_graph", False)
+        with at_rest(), nullcontext() if graph_of_gradient else self._recorder.aside():  # what the engine runs is no part of the program
+            return self._run(real, outputs, *args, **kwargs)
+
+    def _run(self, real: Any, outputs: Sequence[Any], *args: Any, **kwargs: Any) -> Any:
+        seeds = args[0] if args else kwargs.get("grad_tensors", ())
         inputs = (args[3] if len(args) > 3 else kwargs.get("inputs")) or ()
-        outer, before = self._running, self._recorder.paused
-        self._recorder.paused = not graph_of_gradient  # what the engine runs is no part of the program
-        noted = None
+        outer, noted = self._running, self._begin(outputs, seeds)
+        if noted is None:
+            return real(outputs, *args, **kwargs)
+        (self._passes if outer is None else outer.nested).append(noted)  # one pass may run another, as a reentrant checkpoint does
+        noted.result.partial = bool(inputs)
+        self._running = noted
         try:
-            noted = self._begin(outputs, seeds)
-            if noted is None:
-                return real(outputs, *args, **kwargs)
-            (self._passes if outer is None else outer.nested).append(noted)  # one pass may run another, as a reentrant checkpoint does
-            noted.result.partial = bool(inputs)
-            self._running = noted
             with self._watching(noted):
                 result = real(outputs, *args, **kwargs)
         except BaseException as error:
-            if noted is not None:
-                noted.result.problem = described(error)
+            noted.result.problem = described(error)
             raise
         finally:
-            self._recorder.paused, self._running = before, outer
+            self._running = outer
         if self._wants_gradients:
             self._take_returned(noted, inputs, result)
             for i, leaf in noted.graph.variables.items():
@@ -161,7 +161,7 @@ class Recording:
         for wanted, grad in zip(inputs, result or (), strict=False):
             i = number.get(id(wanted))
             if i is not None and isinstance(grad, Tensor):
-                noted.result.leaf_grads[i] = self._tape.keeper.gradient(grad.detach())
+                noted.result.leaf_grads[i] = self._tape.keeper.gradient(grad)
 
     def _begin(self, outputs: Sequence[Any], seeds: Sequence[Tensor | None]) -> RecordedPass | None:
         """What is known of a pass before it runs; None where its graph is too deep to be touched: the program goes on, the graph says so."""

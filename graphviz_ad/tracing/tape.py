@@ -10,7 +10,8 @@ from __future__ import annotations
 import sys
 import threading
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
 from traceback import walk_tb
@@ -24,7 +25,7 @@ from graphviz_ad.capture import Capture
 from graphviz_ad.snapshot import Snapshot
 from graphviz_ad.tracing.records import SCHEMAS, Edge, Operation, Schema, Use, Value, schema_of
 from graphviz_ad.tracing.stack import Place, StackReader
-from graphviz_ad.tracing.torch_private import DispatchMode, is_in_engine, is_view, memory_of, quiet, sequence_number
+from graphviz_ad.tracing.torch_private import DispatchMode, is_in_engine, is_innermost, is_view, memory_of, quiet, sequence_number
 from graphviz_ad.tracing.values import Held, Keeper, dtype_name, shape_of
 
 current_tape: ContextVar[Tape | None] = ContextVar("current_tape", default=None)
@@ -339,11 +340,27 @@ class Recorder(DispatchMode):  # type: ignore[no-untyped-call]
         """True: what torch.compile compiled stays compiled, and is one box; otherwise torch would run it eagerly, now and ever after."""
         return True
 
+    sees_backward = False  # whether something that runs in a backward pass is recorded, too
+
     def __init__(self, tape: Tape) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.tape = tape
         self.paused = False
         self.blind = False  # to where the engine begins and ends, so that each operation has to be asked whether it is the engine's
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """While this is open, nothing is recorded; if that can be had, torch does not even ask, which would cost more than most of what it asks about."""
+        before, self.paused = self.paused, True
+        leaves = not self.sees_backward and is_innermost(self)
+        if leaves:
+            self.__exit__(None, None, None)  # type: ignore[no-untyped-call]
+        try:
+            yield
+        finally:
+            if leaves:
+                self.__enter__()  # type: ignore[no-untyped-call]
+            self.paused = before
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Run the operation and note it; a tracer must not break what it watches, so that what it fails at is said on the graph."""

@@ -17,8 +17,10 @@ import torch
 from torch import Tensor
 
 try:
+    from torch.utils import _python_dispatch
     from torch.utils._python_dispatch import TorchDispatchMode
 except ImportError:  # then nothing is seen of a forward pass; what autograd recorded is there all the same
+    _python_dispatch = None  # type: ignore[assignment]
 
     class TorchDispatchMode:  # type: ignore[no-redef]
         """Stands in for a mode, and sees nothing."""
@@ -127,6 +129,12 @@ def modes_are_active() -> bool:
     return _mode_count() > 0
 
 
+def is_innermost(mode: Any) -> bool:
+    """Whether a mode is the first to see an operation; False where torch does not tell."""
+    return _innermost is not None and _innermost() is mode
+
+
+_innermost: Callable[[], Any] | None = getattr(_python_dispatch, "_get_current_dispatch_mode", None)
 _mode_count: Callable[[], int] = getattr(torch._C, "_len_torch_dispatch_stack", lambda: 1)
 _disabled: Callable[[], AbstractContextManager[Any]] | None = getattr(torch._C, "_DisableTorchDispatch", None)
 
