@@ -162,6 +162,40 @@ def test_an_operation_that_raised_is_said_to_have_raised_or_left_out() -> None:
     assert "non-differentiable" not in {node.cut for node in graph.node_list}
 
 
+def test_a_whole_that_was_written_to_in_part_is_shown_whole() -> None:
+    """Also where autograd follows nothing: what was written is the part, what is read afterwards the whole."""
+
+    def function(x: Tensor) -> Tensor:
+        y = torch.ones(2, 2, dtype=torch.float64)
+        part = y[0].zero_()
+        return (part * x).sum() + (y * x).sum()
+
+    graph = fine(gad.trace(function, leaf(1, 2)))
+    read = [next(edge.tail for edge in graph.in_edges(node.key) if edge.cut) for node in graph.node_list if node.op == "mul"]
+    assert [graph.nodes[key].value.array.tolist() for key in read] == [[0, 0], [[0, 0], [1, 1]]]  # type: ignore[union-attr]
+    (before,) = graph.in_edges(read[1])
+    assert before.tail == read[0]
+    assert graph.check(capture=True).ok
+
+
+@pytest.mark.parametrize("training", [True, False], ids=["training", "evaluating"])
+def test_running_statistics_are_what_they_were_when_they_were_read(training: bool) -> None:
+    norm = torch.nn.BatchNorm1d(2, dtype=torch.float64).train(training)
+    twin = torch.nn.BatchNorm1d(2, dtype=torch.float64).train(training)
+
+    def function(x: Tensor) -> Tensor:
+        return norm(x) * norm.running_mean
+
+    x = leaf([0.1, 2.0], [1.5, -1.0])
+    graph = gad.trace(function, x)
+    twin(x)
+    product = operation(graph, "mul")
+    mean = graph.nodes[graph.in_edges(product.key)[1].tail]
+    assert mean.name == "norm.running_mean"
+    assert mean.value.array.tolist() == twin.running_mean.tolist()  # type: ignore[union-attr]
+    assert len([node for node in graph.node_list if node.name == "norm.running_mean"]) == (2 if training else 1)
+
+
 # --- gradients
 
 

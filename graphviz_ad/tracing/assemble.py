@@ -252,9 +252,9 @@ class Assembly:
             if unit.operation.op in NUMBERS:
                 return NUMBERS[unit.operation.op]
             return wording.alone if self._call_sizes[call] == 1 else wording.op
-        if unit.kind == "op" and unit.autograd is not None:
-            return written_name(stem(self.autograd.names[unit.autograd]))
-        return None
+        if unit.kind != "op":
+            return None
+        return "view" if unit.autograd is None else written_name(stem(self.autograd.names[unit.autograd]))
 
     @cached_property
     def _call_sizes(self) -> Counter[int | None]:

@@ -18,6 +18,10 @@ from graphviz_ad.tracing.values import SAME_ELEMENTS, Held, dtype_name
 PLUMBING = {"prim", "profiler"}  # operations that compute nothing
 TORCHS_OWN = {"aten", "prim", "prims", "higher_order", "quantized", "mkldnn", "mkl", "onednn", "c10d", "_c10d_functional", "c10d_functional", "profiler"}
 UNINITIALISED = {"empty", "empty_like", "empty_strided", "new_empty", "new_empty_strided", "empty_permuted"}  # what they hold means nothing
+# What some operations write to without saying so in their schema, each when the flag is set.
+BATCH_NORMS = ("native_batch_norm", "cudnn_batch_norm", "miopen_batch_norm")
+OVERWRITES = dict.fromkeys(BATCH_NORMS, ("training", ("running_mean", "running_var")))
+NOT_OVERWRITING: tuple[str, tuple[str, ...]] = ("", ())
 
 Edge = tuple[int, int]  # identity of an autograd node, which the tape keeps alive, and the number of its output
 
@@ -102,6 +106,7 @@ class Schema:
         self.recorded = computes and namespace not in PLUMBING
         self.makes_nothing_known = self.name in UNINITIALISED
         self.keeps_elements = self.name in SAME_ELEMENTS
+        self.flag, self.overwritten = OVERWRITES.get(self.name, NOT_OVERWRITING)
 
     def named(self, args: Sequence[Any]) -> Iterable[tuple[str, Any]]:
         """The positional arguments with their names."""

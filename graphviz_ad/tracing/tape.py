@@ -267,6 +267,16 @@ class Tape:
                 if isinstance(tensor, Tensor) and not any(tensor is target for target in written):
                     results.append(self._result(tensor, operation, len(results)))
         operation.results = results
+        if schema.overwritten:
+            self._forget_overwritten(schema, args)
+
+    def _forget_overwritten(self, schema: Schema, args: Sequence[Any]) -> None:
+        """Look anew at what an operation writes to without saying so, such as the running statistics of a batch norm; autograd does not follow that either."""
+        given = dict(zip(schema.arguments, args, strict=False))
+        for tensor in (given.get(name) for name in schema.overwritten) if given.get(schema.flag) else ():
+            if isinstance(tensor, Tensor):
+                self.keeper.was_written(tensor)
+                self._objects.pop(id(tensor), None)
 
     # --- calls: which operations belong to one call in the user's program
 

@@ -169,7 +169,7 @@ class Units:
             self.of_value[number] = function
 
     def _make_sources(self) -> None:
-        """Leaves and data: values that no recorded operation made; aliases of written memory belong to the writer."""
+        """Leaves and data: values that no recorded operation made; aliases of written memory belong to the writer, or are views of what it wrote."""
         read = {operand[1] for unit in self.all for operand in unit.operands if type(operand) is tuple and unit.function is None}
         inside = {operand[1]: unit.function for unit in self.all for operand in unit.operands if type(operand) is tuple and unit.function is not None}
         read |= {output.value.number for output in self.outputs}
@@ -185,9 +185,11 @@ class Units:
                     self.inner_of_value[value.number] = self.all[-1]
                 continue
             if value.maker is not None:
-                maker = self.tape.operations[value.maker]
-                written = self.of_value.get(maker.results[value.port])
-                if written is not None:
+                number = self.tape.operations[value.maker].results[value.port]
+                written = self.of_value.get(number)
+                if written is not None and not value.requires_grad and not _same_elements(value, self.tape.values[number]):
+                    self._add(Unit((value.number, 0), "op", operands=[("self", number, False, None)]), [value.number])
+                elif written is not None:
                     self.of_value[value.number] = written
                 else:
                     self._add(Unit((value.number, 0), "data"), [value.number])
@@ -444,6 +446,11 @@ class Units:
 def port_of(unit: Unit, value: Value) -> int:
     """Which of its results a value is."""
     return next((port for port, held in unit.values.items() if held is value), value.port)
+
+
+def _same_elements(one: Value, other: Value) -> bool:
+    """Whether two values of the same memory show the same of it, as far as is known."""
+    return one.shape == other.shape and (one.held is None or other.held is None or one.snapshot == other.snapshot)
 
 
 def _output_number(found: tuple[Edge, Value]) -> int:
