@@ -283,15 +283,14 @@ class Wording:
         return added([text for text in texts if text is not None])
 
     def _gradient_texts(self, node: Node, label: str) -> list[str]:
-        grad = node.ports[0].grad
-        if node.kind == "module":
-            own = dict(node.settings).get("parameter gradients")
-            flowing = f"‖grad‖ {number(grad.norm)}" if grad is not None and grad.norm is not None else f"{label} None"
-            return [flowing, *([f"‖∂parameters‖ {own}"] if own and own != "none" else [])]
+        grad, own = node.ports[0].grad, dict(node.settings).get("parameter gradients")
+        of_parameters = [f"‖∂parameters‖ {own}"] if node.kind == "module" and own and own != "none" else []
         if grad is None:
-            return [f"{label} None"]
-        if not grad.known and grad.norm is not None:
-            return [f"‖{label}‖ {number(grad.norm)}"]
+            return [f"{label} None", *of_parameters]
+        if grad.norm is not None and (node.kind == "module" or not grad.known):
+            return [f"‖{'grad' if node.kind == 'module' else label}‖ {number(grad.norm)}", *of_parameters]
+        if node.kind == "module":
+            return [f"{label} {type_label(grad)}", *of_parameters]
         lines = snapshot_lines(grad)
         return [f"{label} {lines[0]}"] if len(lines) == 1 else [label, *lines]
 

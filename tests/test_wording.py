@@ -238,3 +238,13 @@ def test_short_is_all_or_nothing() -> None:
     assert short(snap([1.0, 2.0])) == "[1, 2]"
     assert short(snap(np.arange(20.0))) is None
     assert gradient_text(None) == "None"
+
+
+@pytest.mark.parametrize("missing", ["FakeTensor", None], ids=["unknown", "complex"])
+def test_the_gradient_of_a_folded_module_is_none_only_where_it_is(missing: str | None) -> None:
+    """A gradient without a norm is one all the same."""
+    grad = Snapshot((2,), "complex64", None if missing else np.array([1j, 2]), missing=missing)
+    module = Node("n0", "module", op="encoder", ports=(Port((2,), "complex64", grad=grad),), requires_grad=True)
+    assert "None" not in gradient_of(module)
+    assert "c64[2]" in gradient_of(module)
+    assert "None" in gradient_of(replace(module, ports=(Port((2,), "complex64"),)))
