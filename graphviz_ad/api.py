@@ -145,7 +145,7 @@ def plot(
         transforms=transforms,
         graph=graph,
     )
-    shown = chosen.simplified(graph)
+    shown = chosen.simplified(graph, steps=True)
     explained = explain(shown, wrt, output) if wrt is not None else None
     wording = Wording(shown, chosen.options)
     forward = tangents_of(shown, tangents) if tangents is not None else None

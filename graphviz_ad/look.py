@@ -25,11 +25,11 @@ class Look:
     transforms: tuple[Transform, ...]
     depth: int | None
 
-    def simplified(self, graph: Graph) -> Graph:
-        """The graph as it will be drawn."""
+    def simplified(self, graph: Graph, *, steps: bool = False) -> Graph:
+        """The graph as it will be drawn; ``steps``: with those of an optimizer, which come after all that a film tells."""
         for transform in self.transforms:
             graph = transform(graph)
-        return fold_to_size(hide_unused(graph), self.depth)
+        return fold_to_size(hide_unused(graph, steps=steps), self.depth)
 
 
 def look(

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from graphviz_ad.calls import merge_calls
 from graphviz_ad.contraction import counted
 from graphviz_ad.folding import collapse_modules, fold_blocks, fold_to_size
-from graphviz_ad.graph import Graph
+from graphviz_ad.graph import Graph, Node
 
 __all__ = ["Transform", "collapse_modules", "fold_blocks", "fold_to_size", "hide_constants", "hide_unused", "keep_only", "merge_calls"]
 
@@ -26,18 +26,31 @@ def keep_only(graph: Graph, wanted: Iterable[str], notice: str = "") -> Graph:
     return graph.with_parts(nodes, edges, (notice,) if notice else ())
 
 
+def is_step(node: Node) -> bool:
+    """Whether an optimizer made this of a parameter."""
+    return node.op is not None and node.op.endswith(".step")
+
+
 def hide_constants(graph: Graph) -> Graph:
     """Without the numbers that are written in the program."""
     constants = {node.key for node in graph.node_list if node.kind == "data" and node.op is None and node.name is None}
     return keep_only(graph, (node.key for node in graph.node_list if node.key not in constants))
 
 
-def hide_unused(graph: Graph) -> Graph:
-    """Without what leads to no output, such as the condition of an ``if``; says how much that was."""
+MOST_STEPS = 12  # that a picture has room for
+
+
+def hide_unused(graph: Graph, *, steps: bool = False) -> Graph:
+    """Without what leads to no output, such as the condition of an ``if``; says how much that was.
+
+    ``steps`` keeps what an optimizer made of the leaves, where these are few.
+    """
     needed: set[str] = set()
     stack = [node.key for node in graph.outputs]
     if not stack:  # nothing came out, for the program raised: everything is of interest
         return graph
+    updates = [node.key for node in graph.node_list if is_step(node)] if steps else []
+    stack += updates if len(updates) <= MOST_STEPS else []
     while stack:
         key = stack.pop()
         if key not in needed:

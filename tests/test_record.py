@@ -315,3 +315,34 @@ def test_the_recorder_is_back_in_its_place_after_a_backward_pass_that_raised() -
         x.cos()
     assert torch._C._len_torch_dispatch_stack() == 0
     assert [node.op for node in recorded.graph.node_list if node.kind == "op"] == ["exp", "cos"]
+
+
+def trained(parameters: int) -> Graph:
+    """A step of training, of so many weights."""
+    weights = [torch.nn.Parameter(torch.tensor(float(n + 1))) for n in range(parameters)]
+    module = torch.nn.ParameterList(weights)
+    optimizer = torch.optim.SGD(weights, lr=0.5)
+    with gad.record(module) as recorded:
+        loss = sum(weight * weight for weight in weights)
+        loss.backward()  # type: ignore[union-attr]
+        optimizer.step()
+    return recorded.graph
+
+
+def test_what_an_optimizer_made_of_the_weights_is_drawn_with_the_gradients_that_it_read() -> None:
+    graph = trained(2)
+    steps = [node for node in graph.node_list if node.op == "SGD.step"]
+    assert [node.value.item() for node in steps] == [0.0, 0.0]  # w - 0.5 · 2w
+    assert [[graph.nodes[edge.tail].name for edge in graph.in_edges(node.key)] for node in steps] == [["0", "0.grad"], ["1", "1.grad"]]
+    assert graph.to_svg().count("SGD.step(") == 2
+    assert "not drawn" not in graph.to_svg()
+
+
+def test_the_steps_of_many_weights_are_left_out_with_a_notice() -> None:
+    picture = trained(20).plot()
+    assert "SGD.step(" not in picture.to_svg()
+    assert "20 operations are not drawn" in picture.to_svg()
+
+
+def test_a_film_tells_of_no_step_before_the_gradients() -> None:
+    assert "SGD.step(" not in trained(1).animate().frame(-1).to_svg()

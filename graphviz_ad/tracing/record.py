@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from types import TracebackType
@@ -140,7 +140,15 @@ class Recording:
             self._take_returned(noted, inputs, result)
             for i, leaf in noted.graph.variables.items():
                 noted.result.leaf_totals[i] = self._tape.keeper.gradient(leaf.grad)
+        self._name_gradients(noted.graph.variables.values())
         return result
+
+    def _name_gradients(self, leaves: Iterable[Tensor]) -> None:
+        """Call what arrived in ``.grad`` so, for the optimizer that will read it."""
+        for leaf in leaves:
+            name = self._tape.name_of(leaf)
+            if name is not None and leaf.grad is not None:
+                self._tape.name_later(leaf.grad, f"{name}.grad")
 
     @property
     def _wants_gradients(self) -> bool:

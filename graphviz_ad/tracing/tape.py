@@ -149,7 +149,13 @@ class Tape:
 
     def name_later(self, tensor: Tensor, name: str) -> None:
         """Call a tensor by a name if the program turns out to use it; the first name stays."""
-        self._names.setdefault(id(tensor), (weakref.ref(tensor), name))
+        if self.name_of(tensor) is None:
+            self._names[id(tensor)] = (weakref.ref(tensor), name)
+
+    def name_of(self, tensor: Tensor) -> str | None:
+        """What the program calls a tensor, as far as it was told."""
+        named = self._names.get(id(tensor))
+        return named[1] if named is not None and named[0]() is tensor else None
 
     # --- operations
 
