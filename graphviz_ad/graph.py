@@ -120,6 +120,11 @@ class Node:
         return self.ports[0].grad if len(self.ports) == 1 else None
 
     @property
+    def is_step(self) -> bool:
+        """Whether an optimizer made this of a parameter."""
+        return self.op is not None and self.op.endswith(".step")
+
+    @property
     def is_output(self) -> bool:
         """Whether the traced program returned a result of this node."""
         return any(port.is_output for port in self.ports)
@@ -232,10 +237,13 @@ class Graph:
         return self.each_pass or (self,)
 
     def find(self, name: str) -> Node:
-        """The last node with this variable, parameter or input name."""
-        for node in reversed(self.node_list):
-            if node.name == name or any(port.name == name for port in node.ports):
+        """The last node with this variable, parameter or input name; of a parameter that an optimizer updated at the end, as it was before."""
+        found = [node for node in self.node_list if node.name == name or any(port.name == name for port in node.ports)]
+        for node in reversed(found):
+            if not node.is_step or any(port.grad is not None for port in node.ports):
                 return node
+        if found:
+            return found[-1]
         from graphviz_ad.errors import UnknownNameError
 
         raise UnknownNameError("node", name, {node.name for node in self.node_list if node.name})

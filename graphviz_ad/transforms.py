@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from graphviz_ad.calls import merge_calls
 from graphviz_ad.contraction import counted
 from graphviz_ad.folding import collapse_modules, fold_blocks, fold_to_size
-from graphviz_ad.graph import Graph, Node
+from graphviz_ad.graph import Graph
 
 __all__ = ["Transform", "collapse_modules", "fold_blocks", "fold_to_size", "hide_constants", "hide_unused", "keep_only", "merge_calls"]
 
@@ -24,11 +24,6 @@ def keep_only(graph: Graph, wanted: Iterable[str], notice: str = "") -> Graph:
     nodes = [node for node in graph.node_list if node.key in keys]
     edges = [edge for edge in graph.edges if edge.tail in keys and edge.head in keys]
     return graph.with_parts(nodes, edges, (notice,) if notice else ())
-
-
-def is_step(node: Node) -> bool:
-    """Whether an optimizer made this of a parameter."""
-    return node.op is not None and node.op.endswith(".step")
 
 
 def hide_constants(graph: Graph) -> Graph:
@@ -49,7 +44,7 @@ def hide_unused(graph: Graph, *, steps: bool = False) -> Graph:
     stack = [node.key for node in graph.outputs]
     if not stack:  # nothing came out, for the program raised: everything is of interest
         return graph
-    updates = [node.key for node in graph.node_list if is_step(node)] if steps else []
+    updates = [node.key for node in graph.node_list if node.is_step] if steps else []
     stack += updates if len(updates) <= MOST_STEPS else []
     while stack:
         key = stack.pop()

@@ -335,6 +335,7 @@ def test_what_an_optimizer_made_of_the_weights_is_drawn_with_the_gradients_that_
     assert [node.value.item() for node in steps] == [0.0, 0.0]  # w - 0.5 · 2w
     assert [[graph.nodes[edge.tail].name for edge in graph.in_edges(node.key)] for node in steps] == [["0", "0.grad"], ["1", "1.grad"]]
     assert graph.to_svg().count("SGD.step(") == 2
+    assert graph.find("0").grad.item() == 2.0  # what was read, not what was made of it
     assert "not drawn" not in graph.to_svg()
 
 
