@@ -19,6 +19,10 @@ SKIPPED = {"CACHE", "NOP", "EXTENDED_ARG", "RESUME", "PRECALL", "NOT_TAKEN"}
 STORES = ("STORE_FAST", "STORE_NAME", "STORE_GLOBAL", "STORE_DEREF", "STORE_ATTR")
 UNARY = {"UNARY_NEGATIVE": "neg", "UNARY_INVERT": "bitwise_not"}
 ATTRIBUTES = {"T": "t", "mT": "mT", "H": "H", "mH": "mH", "real": "real", "imag": "imag"}  # properties that compute
+STORES_OF_VARIABLES = ("STORE_FAST", "STORE_NAME", "STORE_GLOBAL", "STORE_DEREF")
+JUMPS = {*dis.hasjrel, *dis.hasjabs}
+# How many things an instruction takes from the stack, where it does not leave just one in their place.
+TAKES = {"LOAD_METHOD": 1, "LOAD_ATTR": 1, "POP_TOP": 1, "UNPACK_SEQUENCE": 1, "COPY": 1, **dict.fromkeys(STORES_OF_VARIABLES, 1)}
 SUBSCRIPTS = ("BINARY_SUBSCR", "BINARY_SLICE", "STORE_SUBSCR", "STORE_SLICE")
 LOCAL = ("LOAD_FAST", "LOAD_DEREF", "LOAD_CLASSDEREF")
 LOADS = (*LOCAL, "LOAD_GLOBAL", "LOAD_NAME")
@@ -101,6 +105,20 @@ class CallSite:
             return tuple(names[:count]) if len(names) >= count else ()
         if steps[0].opname == "POP_TOP" and self.receiver is not None and self.receiver.local and (self.written or "").endswith("_"):
             return (self.receiver.variable.rpartition(".")[2],) if self.receiver.variable else ()
+        return self._taken_later
+
+    @cached_property
+    def _taken_later(self) -> tuple[str, ...]:
+        """The variable that takes the result once others have been computed: the a of ``a, b = f(x), g(y)``; empty as soon as it goes elsewhere."""
+        above = 0  # how many things lie on the result
+        found = _instructions(self.code)[0]
+        for step in found[_index(self.code, self.offset) + 1 :]:
+            if step.opname in SKIPPED:
+                continue
+            moved = _moved(step, above)
+            if moved is None:
+                return _stored(step)[:1] if above == 0 and step.opname in STORES_OF_VARIABLES else ()
+            above = moved
         return ()
 
     @cached_property
@@ -207,6 +225,19 @@ def _loads(code: CodeType) -> dict[tuple[str, int, int], str]:
             for name in step.argval if isinstance(step.argval, tuple) else (step.argval,):
                 loads[str(name), place.lineno, place.col_offset] = "LOAD_GLOBAL" if name in imported else step.opname
     return loads
+
+
+def _moved(step: dis.Instruction, above: int) -> int | None:
+    """How many things lie on a result after an instruction; None where that takes it, or may go elsewhere."""
+    count = int(step.arg or 0)
+    if step.opname == "SWAP" and above in (0, count - 1):
+        return count - 1 - above
+    if step.opname in ("BUILD_TUPLE", "UNPACK_SEQUENCE") and count > above and step.opname == "BUILD_TUPLE":
+        return None
+    if step.opcode in JUMPS or step.opname.startswith(("RETURN", "YIELD", "RAISE", "SEND", "POP_JUMP")):
+        return None
+    taken = TAKES.get(step.opname, max(1 - dis.stack_effect(step.opcode, step.arg), 0))
+    return above + dis.stack_effect(step.opcode, step.arg) if taken <= above else None
 
 
 def _stored(step: dis.Instruction) -> tuple[str, ...]:

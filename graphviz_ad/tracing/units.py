@@ -77,6 +77,7 @@ class Units:
         self.unread: dict[Unit, list[Value]] = {}  # custom Functions whose results nobody saw -> what they made and did not use
         self.unexplained = 0
         self._nobodys: set[int] = set()
+        self._views: list[Unit] = []
         for output in outputs:
             output.value.used = True
         self._make_operations()
@@ -99,6 +100,23 @@ class Units:
             operation = unit.operation if unit.function is None else unit.function.operation
             if operation is not None:
                 unit.call = tape.call(operation.call)
+        if self._views:
+            self._give_calls_to_views()
+
+    def _give_calls_to_views(self) -> None:
+        """A view of what was written in part is part of the call that wrote, where nobody else reads it."""
+        readers: dict[int, set[int | None]] = {}
+        for unit in self.all:
+            for operand in unit.operands:
+                if type(operand) is tuple:
+                    readers.setdefault(operand[1], set()).add(unit.call)
+        for output in self.outputs:
+            readers.setdefault(output.value.number, set()).add(None)
+        for view in self._views:
+            (operand,) = view.operands
+            call = self.of_value[operand[1]].call if type(operand) is tuple else None
+            if readers.get(view.values[0].number, set()) <= {call}:
+                view.call = call
 
     # --- what ran
 
@@ -189,6 +207,7 @@ class Units:
                 written = self.of_value.get(number)
                 if written is not None and not value.requires_grad and not _same_elements(value, self.tape.values[number]):
                     self._add(Unit((value.number, 0), "op", operands=[("self", number, False, None)]), [value.number])
+                    self._views.append(self.all[-1])
                 elif written is not None:
                     self.of_value[value.number] = written
                 else:
