@@ -111,3 +111,29 @@ def test_without_a_source_the_operator_is_known_and_its_operands_are_not() -> No
     code = next(part for part in compile("def f(x, w):\n    return x * w\n", "<nowhere>", "exec").co_consts if isinstance(part, CodeType))
     (site,) = sites(code)
     assert (site.written, site.operands, site.receiver, site.names, site.text) == ("*", None, None, (), "")
+
+
+SEVERAL: list[tuple[str, list[str | None]]] = [
+    ("a, b = f(x), g(y)", ["a", "b"]),
+    ("a, b, c = f(x), g(y), f(y)", ["a", "b", "c"]),
+    ("a, b, c, d = f(x), g(y), f(y), g(x)", ["a", "b", "c", "d"]),
+    ("a, b, c, d, e = f(x), 1, y, g(x), f(y)", ["a", "d", "e"]),
+    ("(a, b), c = f(x), g(y)", [None, "c"]),
+    ("a, b.c = f(x), g(y)", ["a", None]),
+    ("a = f(g(x))", [None, "a"]),
+    ("a = [f(x), g(y)]", [None, None]),
+    ("a = f(x), g(y)", [None, None]),
+    ("a, *b = f(x), g(y)", [None, None]),
+    ("a, b = f(x), (g(y) if y else 1)", [None, "b"]),
+    ("a, b = f(x) and 1, g(y)", [None, "b"]),
+    ("return f(x), g(y)", [None, None]),
+    ("f(x), g(y)", [None, None]),
+    ("a, b = f(x).c, g(y)[0]", [None, None]),
+]
+
+
+@pytest.mark.parametrize(("statement", "names"), SEVERAL, ids=[case[0] for case in SEVERAL])
+def test_results_that_wait_for_others_are_named_by_the_variable_that_takes_each(statement: str, names: list[str | None]) -> None:
+    calls = [site for site in compiled(f"def function(x, y, f, g, b):\n    {statement}\n    return 1\n") if site.instruction is not None]
+    found = [site.names[0] if site.names else None for site in calls if site.instruction and site.instruction.opname == "CALL"]
+    assert found == names

@@ -11,6 +11,7 @@ import dis
 import linecache
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from itertools import pairwise
 from pathlib import PurePath
 from types import CodeType
 from typing import NamedTuple
@@ -112,12 +113,13 @@ class CallSite:
         """The variable that takes the result once others have been computed: the a of ``a, b = f(x), g(y)``; empty as soon as it goes elsewhere."""
         above = 0  # how many things lie on the result
         found = _instructions(self.code)[0]
-        for step in found[_index(self.code, self.offset) + 1 :]:
-            if step.opname in SKIPPED:
-                continue
-            moved = _moved(step, above)
+        steps = [step for step in found[_index(self.code, self.offset) + 1 :] if step.opname == "PRECALL" or step.opname not in SKIPPED]
+        for step, after in pairwise(steps):
+            if above == 0 and step.opname in STORES_OF_VARIABLES:
+                return _stored(step)[:1]
+            moved = _moved(step, after, above)
             if moved is None:
-                return _stored(step)[:1] if above == 0 and step.opname in STORES_OF_VARIABLES else ()
+                break
             above = moved
         return ()
 
@@ -227,13 +229,15 @@ def _loads(code: CodeType) -> dict[tuple[str, int, int], str]:
     return loads
 
 
-def _moved(step: dis.Instruction, above: int) -> int | None:
-    """How many things lie on a result after an instruction; None where that takes it, or may go elsewhere."""
+def _moved(step: dis.Instruction, after: dis.Instruction, above: int) -> int | None:
+    """How many things lie on a result after an instruction, which ``after`` follows; None where that takes it, or may go elsewhere."""
     count = int(step.arg or 0)
     if step.opname == "SWAP" and above in (0, count - 1):
         return count - 1 - above
-    if step.opname in ("BUILD_TUPLE", "UNPACK_SEQUENCE") and count > above and step.opname == "BUILD_TUPLE":
-        return None
+    if step.opname == "UNPACK_SEQUENCE" and above < 0:  # of the tuple that the result went into: its first thing lies on top
+        return count + above
+    if step.opname == "BUILD_TUPLE" and above < count:
+        return -1 - above if (after.opname, after.arg) == ("UNPACK_SEQUENCE", step.arg) else None
     if step.opcode in JUMPS or step.opname.startswith(("RETURN", "YIELD", "RAISE", "SEND", "POP_JUMP")):
         return None
     taken = TAKES.get(step.opname, max(1 - dis.stack_effect(step.opcode, step.arg), 0))
