@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Callable
 from dataclasses import replace
 
 from graphviz_ad.graph import Edge, Graph, Node, Port
 from graphviz_ad.precision import added
 from graphviz_ad.snapshot import Snapshot
+from graphviz_ad.stable_order import stable_order
 
 MOST_NAMED = 4
 Ports = dict[tuple[str, int], int]
@@ -63,22 +63,10 @@ def in_order(nodes: list[Node], edges: list[Edge]) -> list[Node]:
     place = {node.key: i for i, node in enumerate(nodes)}
     if all(place[edge.tail] < place[edge.head] for edge in edges):
         return nodes
-    waiting = dict.fromkeys(place, 0)
-    readers: dict[str, list[str]] = {key: [] for key in place}
+    needs: list[set[int]] = [set() for _ in nodes]
     for edge in edges:
-        waiting[edge.head] += 1
-        readers[edge.tail].append(edge.head)
-    ready = [i for key, i in place.items() if not waiting[key]]
-    heapq.heapify(ready)
-    result = []
-    while ready:
-        node = nodes[heapq.heappop(ready)]
-        result.append(node)
-        for reader in readers[node.key]:
-            waiting[reader] -= 1
-            if not waiting[reader]:
-                heapq.heappush(ready, place[reader])
-    return result
+        needs[place[edge.head]].add(place[edge.tail])
+    return [nodes[i] for i in stable_order(needs)]
 
 
 def results_of(graph: Graph, members: list[Node]) -> list[tuple[str, int]]:

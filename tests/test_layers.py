@@ -13,7 +13,7 @@ LONGEST = 480  # lines
 
 # What stands in a row may import what stands above it, and "tracing", "layouts" and "renderers" also their own files.
 ROWS = (
-    ("frozen",),
+    ("frozen", "stable_order"),
     ("errors", "snapshot", "visible_text", "font_metrics", "scene", "ops", "ad_number", "cuts"),
     (
         "registry",

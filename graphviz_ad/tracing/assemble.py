@@ -22,6 +22,7 @@ from graphviz_ad.tracing.hooks import MOST_NAMED, hook_names, with_hooks_said
 from graphviz_ad.tracing.records import Operation, Use, Value
 from graphviz_ad.tracing.saved import NOTHING, UNKNOWN, Keeps, kept_memory
 from graphviz_ad.tracing.tape import Tape
+from graphviz_ad.tracing.unit_order import put_operands_first
 from graphviz_ad.tracing.units import ONE_SLOT, Output, Unit, Units, port_of
 from graphviz_ad.tracing.unrecorded import wanted_gradient, why_unrecorded
 from graphviz_ad.tracing.values import device_name, dtype_name
@@ -72,7 +73,7 @@ class Assembly:
         """The finished Graph."""
         nodes, edges = self._parts()
         if not all(edge.tail for edge in edges):  # something was made, in the order of values, after what reads it
-            self.units.put_operands_first()
+            put_operands_first(self.units)
             nodes, edges = self._parts()
         nodes = with_every_port(nodes, edges)
         nodes, written = self._versions_apart(self._fed(nodes), edges)

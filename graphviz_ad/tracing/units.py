@@ -6,9 +6,8 @@ an autograd node that no recorded operation explains.
 
 from __future__ import annotations
 
-import heapq
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
 from types import MappingProxyType
@@ -68,9 +67,8 @@ class Units:
         self.inner_of_value: dict[int, Unit] = {}
         self.of_node: dict[int, Unit] = {}
         self.port_of_edge: dict[tuple[int, int], int] = {}
-        self.leaves: dict[
-            Unit, dict[int, int]
-        ] = {}  # what is leaves -> for each of these results its autograd node; a foreach optimizer writes to many at once
+        # What is leaves -> for each of these results its autograd node; a foreach optimizer writes to many at once.
+        self.leaves: dict[Unit, dict[int, int]] = {}
         self.versions: dict[int, list[tuple[Unit, int]]] = {}  # leaf that was written to between its uses -> the results that it was when it was used
         self.shown: dict[int, Unit] = {}  # output -> what it is a result of
         self.fed: dict[int, tuple[Unit, int]] = {}  # output -> the result at which its gradient arrives, where that is another one
@@ -391,39 +389,6 @@ class Units:
                 if unit.operation is None and unit.kind == "op":
                     unit.values.setdefault(value.edge[1], value)
                     self.of_value.setdefault(value.number, unit)
-
-    def put_operands_first(self) -> None:
-        """Every unit after all that it reads, otherwise as they stand."""
-        place = {id(unit): i for i, unit in enumerate(self.all)}
-        needs = [sorted({place[id(unit)] for unit in self._read_by(reader)} - {i}) for i, reader in enumerate(self.all)]
-        readers: list[list[int]] = [[] for _ in self.all]
-        for i, operands_of in enumerate(needs):
-            for operand in operands_of:
-                readers[operand].append(i)
-        waiting = [len(operands_of) for operands_of in needs]
-        ready = [i for i, count in enumerate(waiting) if not count]
-        order: list[Unit] = []
-        while ready:
-            i = heapq.heappop(ready)
-            order.append(self.all[i])
-            for reader in readers[i]:
-                waiting[reader] -= 1
-                if not waiting[reader]:
-                    heapq.heappush(ready, reader)
-        self.all = order
-        for unit in order:
-            unit.key = ""
-
-    def _read_by(self, unit: Unit) -> Iterator[Unit]:
-        yield from (self.of_node[link[0]] for link in self.links(unit) if link is not None)
-        numbers = [operand[1] for operand in unit.operands if type(operand) is tuple]
-        for number in numbers:
-            inner = self.inner_of_value.get(number)
-            source = inner if inner is not None and inner.function is unit.function and unit.function is not None else self.of_value.get(number)
-            if source is not None and source is not unit.function:
-                yield source
-        if unit.label is not None:
-            yield from (inner for value in unit.values.values() if (inner := self.inner_of_value.get(value.number)) is not None and inner.function is unit)
 
     # --- which operand is which autograd edge
 
