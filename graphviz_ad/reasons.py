@@ -10,9 +10,10 @@ from graphviz_ad.cuts import REASONS
 from graphviz_ad.errors import UnknownNameError
 from graphviz_ad.forward_mode import place_of
 from graphviz_ad.graph import Edge, Graph, Node, Port
-from graphviz_ad.number_format import one_line
+from graphviz_ad.not_finite import cause, has_nan, rises
+from graphviz_ad.number_format import number, one_line, type_label
 from graphviz_ad.snapshot import Snapshot
-from graphviz_ad.wording import Wording, is_constant, short
+from graphviz_ad.wording import Wording, is_constant
 
 MOST_NAMED = 3  # places in one answer
 NO_LOSS = ("unreached", "shape-only", "inner")  # cuts that keep nothing from a gradient
@@ -88,6 +89,7 @@ class _Answer:
         sources += [f"what came from {len(edges) - MOST_NAMED} more uses"] if len(edges) > MOST_NAMED else []
         whence = f": {sources[0]}" if len(sources) == 1 else f": the sum of {listed(sources)}" if sources else ""
         yield f"The gradient of {self.name} is {text_of(port.grad)}{whence}."
+        yield from self._not_finite(port)
         if port.arrived is not None and flows_inside(self.node):
             yield f"From outside came {text_of(port.arrived)}; the rest flowed inside of {self.node.op}, which uses this result itself."
         elif port.arrived is not None:
@@ -103,7 +105,13 @@ class _Answer:
     @staticmethod
     def _amount(edge: Edge, count: int) -> str:
         """What an edge brings; as a number only where it is one of several."""
-        return (short(edge.grad) if count > 1 else None) or "what came back"
+        return text_of(edge.grad) if count > 1 else "what came back"
+
+    def _not_finite(self, port: Port) -> Iterator[str]:
+        found = rises(self.graph, self.node, self.port)
+        what = "NaN" if has_nan(port.grad) else "infinity"
+        for rise in found[:MOST_NAMED]:
+            yield f"The {what} came up at {self._result(rise.node.key)}: {cause(self.graph, rise, lambda node: self._result(node.key))}"
 
     # --- there is none to have
 
@@ -224,8 +232,13 @@ def is_differentiable(port: Port) -> bool:
 
 
 def text_of(snap: Snapshot | None) -> str:
-    """A gradient in a few words."""
-    return one_line(snap) if snap is not None else "None"
+    """A gradient in a few words: its elements, or its type and how large it is."""
+    if snap is None:
+        return "None"
+    text = one_line(snap)
+    if text != type_label(snap) or snap.norm is None:
+        return text
+    return f"{text} of norm {number(snap.norm)}" if not snap.nonfinite else f"{text}, of which {snap.nonfinite} NaN or infinite"
 
 
 def listed(texts: Iterable[str]) -> str:

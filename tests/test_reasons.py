@@ -232,6 +232,68 @@ def test_a_hook_is_named_with_what_had_arrived() -> None:
     assert "A hook made that of the [1, 1] which had arrived." in answer
 
 
+def test_a_large_gradient_says_how_large_it_is_and_so_does_each_part_of_it() -> None:
+    w = torch.full((8, 8), 0.5, requires_grad=True)
+    answer = gad.trace(lambda w: (w * 3).sum() + (w * 4).sum(), w).why("w")
+    assert "f64[8,8]" not in answer
+    assert "is f32[8,8] of norm 56: the sum of f32[8,8] of norm 24 from" in answer
+    assert "and f32[8,8] of norm 32 from" in answer
+
+
+# --- what is not finite: where it came up
+
+
+def hidden_by_where(x: Tensor) -> Tensor:
+    logs = torch.log(x)
+    return torch.where(x > 0, logs, 0.0).sum()
+
+
+def norm_of_nothing(x: Tensor) -> Tensor:
+    return (x - x.mean()).square().sum().sqrt()
+
+
+def row_without_weights(x: Tensor) -> Tensor:
+    scores = x.masked_fill(x < 9, float("-inf"))
+    weights = scores.softmax(-1)
+    return (weights * 2 + 1).sum()
+
+
+def overflow(x: Tensor) -> Tensor:
+    return torch.log(1 + torch.exp(x * 1000)).sum()
+
+
+RISES = {
+    "where": (hidden_by_where, (0.0, 1.0), "x", r"The NaN came up at logs \(log, HERE\): a gradient of 0 arrives where its derivative is infinite"),
+    "sqrt": (
+        norm_of_nothing,
+        (1.0, 1.0),
+        "x",
+        r"The NaN came up at v3 \(square, HERE\): an infinite gradient arrives there, which came up at norm_of_nothing \(sqrt, HERE\)\.",
+    ),
+    "softmax": (row_without_weights, (1.0, 2.0), "scores", r"The NaN came up at weights \(softmax, HERE\): its result is NaN already in the forward pass\."),
+    "overflow": (overflow, (1.0, 0.0), "x", r"The NaN came up at v2 \(exp, HERE\): a gradient of 0 arrives where its derivative is infinite"),
+    "infinite": (lambda x: torch.sqrt(x).sum(), (0.0, 1.0), "x", r"The infinity came up at v1 \(sqrt, HERE\): its derivative is infinite there\."),
+}
+
+
+@pytest.mark.parametrize("name", RISES)
+def test_a_gradient_that_is_not_finite_says_where_that_came_up(name: str) -> None:
+    function, elements, asked, said = RISES[name]
+    answer = gad.trace(function, leaf(*elements)).why(asked)
+    assert re.search(said.replace("HERE", HERE), answer), answer
+
+
+def test_nan_that_was_fed_in_is_said_to_be() -> None:
+    answer = gad.trace(lambda x: x * 2, leaf(1.0, 2.0), grad_outputs=torch.tensor([float("nan"), 1.0])).why("x")
+    assert "it was fed in there." in answer
+
+
+def test_nan_of_a_large_tensor_is_counted_and_followed() -> None:
+    answer = gad.trace(lambda x: (torch.sqrt(x) * 0).sum(), torch.zeros(40, 40, requires_grad=True)).why("x")
+    assert "is f32[40,40], of which 1600 NaN or infinite: what came back" in answer
+    assert "The NaN came up at v1 (sqrt, " in answer
+
+
 def test_the_passes_of_a_recording_answer_for_themselves() -> None:
     x, w = leaf(1, 2), leaf(3, 4)
     with gad.record() as recorded:
