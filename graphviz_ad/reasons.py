@@ -12,6 +12,7 @@ from graphviz_ad.forward_mode import place_of
 from graphviz_ad.graph import Edge, Graph, Node, Port
 from graphviz_ad.not_finite import cause, has_nan, rises
 from graphviz_ad.number_format import number, one_line, type_label
+from graphviz_ad.remarks import error_of, failed, stopped_at, writers
 from graphviz_ad.snapshot import Snapshot
 from graphviz_ad.wording import Wording, is_constant
 
@@ -24,12 +25,36 @@ UNREAD = "No operation read "  # how the notice about parameters without a use b
 def why(graph: Graph, name: str) -> str:
     """What the gradient of a result is and where it came from, or what keeps it away; the name is that of the program or of the picture, or a key."""
     try:
-        key, port = (name, 0) if name in graph.nodes else place_of(graph, name)
+        answer = _asked(graph, name)
     except UnknownNameError:
         if name in unread_parameters(graph):
             return f"No gradient: no operation read {name} here. A parameter gets a gradient when something that is computed from it leads to the loss."
         raise
-    return " ".join(filter(None, _Answer(graph, Wording(graph), graph.nodes[key], port).sentences()))
+    if len(graph.passes) == 1:
+        return answer.text()
+    told = answer.node.ports[answer.port].grad is not None or failed(graph)
+    found = [(number, earlier) for number, earlier in enumerate(graph.passes, 1) if not told and _has_gradient(earlier, answer)]
+    number, asked = found[-1] if found else (len(graph.passes), graph)
+    return (
+        f"In backward pass {number} of {len(graph.passes)}{', the last that came to it' if found else ''}: {(_asked(asked, name) if found else answer).text()}"
+    )
+
+
+def _asked(graph: Graph, name: str) -> _Answer:
+    key, port = (name, 0) if name in graph.nodes else place_of(graph, name)
+    return _Answer(graph, Wording(graph), graph.nodes[key], port)
+
+
+def _has_gradient(graph: Graph, answer: _Answer) -> bool:
+    """Whether the same result has a gradient in this graph of another pass; calls are joined in each as its gradients allow."""
+    node = graph.nodes.get(answer.node.key)
+    same = node is not None and (node.op, node.name, node.source, len(node.ports)) == (
+        answer.node.op,
+        answer.node.name,
+        answer.node.source,
+        len(answer.node.ports),
+    )
+    return node is not None and same and node.ports[answer.port].grad is not None
 
 
 def unread_parameters(graph: Graph) -> list[str]:
@@ -62,6 +87,10 @@ class _Answer:
         port = self.node.ports[self.port]
         return port.name or self.words.names[self.node.key] + (f"[{self.port}]" if len(self.node.ports) > 1 else "")
 
+    def text(self) -> str:
+        """The answer in one line."""
+        return " ".join(filter(None, self.sentences()))
+
     def sentences(self) -> Iterator[str]:
         """The answer."""
         port = self.node.ports[self.port]
@@ -73,6 +102,8 @@ class _Answer:
             yield f"No gradient: {self.name} {REASONS['inner'].why}. {REASONS['inner'].remedy}"
         elif not self.node.requires_grad or not is_differentiable(port):
             yield from self._wants_none(port)
+        elif failed(self.graph):
+            yield from self._is_not_reached_yet()
         else:
             yield from self._is_not_reached()
 
@@ -160,8 +191,21 @@ class _Answer:
 
     # --- one could have come
 
+    def _is_not_reached_yet(self) -> Iterator[str]:
+        """A pass that raised has not come to all that it would have come to."""
+        stopped = stopped_at(self.graph)
+        yield f"No gradient has come to {self.name}: the backward pass failed{f' at {self._result(stopped.key)}' if stopped is not None else ''}."
+        told = [self._result(node.key) for node in writers(self.graph, stopped)] if stopped is not None else []
+        if told:
+            yield f"What it read or made was written over by {listed(told)}."
+        yield error_of(self.graph)
+
     def _is_not_reached(self) -> Iterator[str]:
         stops = distinct(self._stops())
+        finer = self._in_detail() if any(stop.cut == NOT_ASKED for stop in stops) else None
+        if finer is not None:
+            yield from finer.sentences()
+            return
         if len(stops) > MOST_NAMED:
             yield f"No gradient arrives at {self.name}: all {len(stops)} ways on from it end early. The first {MOST_NAMED}:"
         else:
@@ -170,6 +214,12 @@ class _Answer:
             so = "" if stop.cut in (NOT_ASKED, "unreached") else f", so nothing flows back to {self.name} through it"
             yield f"{capital(self._where(stop))}{so}."
         yield from dict.fromkeys(REASONS[stop.cut].remedy for stop in stops[:MOST_NAMED] if stop.cut in REASONS)
+
+    def _in_detail(self) -> _Answer | None:
+        """The same question to the finer graph, if it is about a leaf: a node of several operations may have the gradient of only one of them."""
+        detail = self.graph.detail
+        same = [node for node in detail.node_list if node.kind == self.node.kind == "leaf" and node.name == self.node.name] if detail is not None else []
+        return _Answer(detail, Wording(detail), same[0], self.port) if detail is not None and len(same) == 1 and self.node.name else None
 
     def _stops(self) -> Iterator[Stop]:
         """The ends of all ways on from here."""

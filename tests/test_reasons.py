@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -316,6 +317,67 @@ def test_a_pass_that_asked_for_other_gradients_says_so() -> None:
     with gad.record() as recorded:
         (x * w).sum().backward(inputs=[w])
     assert "this pass was asked for those of other tensors only" in recorded.graph.why("x")
+
+
+def test_a_recording_answers_from_the_last_pass_that_came_to_a_result() -> None:
+    x, w = leaf(1, 2), leaf(3, 4)
+    with gad.record() as recorded:
+        a = (x * w).sum()
+        b = (x + 1).square().sum()
+        a.backward()
+        b.backward()
+    assert recorded.graph.why("a").startswith("In backward pass 1 of 2, the last that came to it: The gradient of a is 1: what was fed in there.")
+    assert recorded.graph.why("w").startswith("In backward pass 1 of 2, the last that came to it: The gradient of w is [1, 2]: ")
+    assert recorded.graph.why("x").startswith("In backward pass 2 of 2: The gradient of x is [4, 6]: ")
+
+
+def overwritten_result() -> Graph:
+    x = leaf(1, 2)
+    recorded = gad.record()
+    with suppress(RuntimeError), recorded:
+        y = torch.sigmoid(x)
+        z = y * 2
+        y += 1
+        (z + y).sum().backward()
+    return recorded.graph  # type: ignore[no-any-return]
+
+
+def overwritten_parameter() -> Graph:
+    x, w = leaf(1, 2), leaf(3, 4)
+    optimizer = torch.optim.SGD([w], lr=0.1)
+    recorded = gad.record()
+    with suppress(RuntimeError), recorded:
+        first, second = (x * w).sum(), (x * w).sum()
+        first.backward()
+        optimizer.step()
+        second.backward()
+    return recorded.graph  # type: ignore[no-any-return]
+
+
+def test_a_pass_that_failed_is_the_reason_why_a_gradient_is_missing() -> None:
+    failed = overwritten_result()
+    answer = failed.why("x")
+    assert re.match(rf"No gradient has come to x: the backward pass failed at y₀ \(sigmoid, {HERE}\)\. What it read or made", answer), answer
+    assert re.search(rf"was written over by y₁ \(add_, {HERE}\)\. RuntimeError: one of the variables needed", answer), answer
+    assert "wrote over what sigmoid read or made" in failed.to_svg()
+
+
+def test_an_optimizer_that_wrote_over_a_parameter_is_named_and_the_parameter_answers_and_not_its_update() -> None:
+    answer = overwritten_parameter().why("w")
+    assert answer.startswith("In backward pass 2 of 2: No gradient has come to w")
+    assert re.search(rf"was written over by \w+ \(SGD\.step, {HERE}\)\. RuntimeError", answer), answer
+
+
+def test_a_parameter_of_no_use_to_a_gradient_of_a_gradient_is_not_said_to_be_left_out_by_request() -> None:
+    layer = nn.Sequential(nn.Linear(2, 3), nn.Softplus(), nn.Linear(3, 1))
+
+    def penalty(x: Tensor) -> Tensor:
+        (slope,) = torch.autograd.grad(layer(x).sum(), x, create_graph=True)
+        return slope.square().sum()
+
+    answer = gad.trace(penalty, torch.ones(1, 2, requires_grad=True)).why("layer.2.bias")
+    assert "inputs=" not in answer
+    assert "ones_like at test_reasons.py:" in answer
 
 
 def test_without_a_backward_pass_there_are_no_gradients_at_all() -> None:
