@@ -18,6 +18,7 @@ from graphviz_ad.tracing.collector import at_rest
 from graphviz_ad.tracing.communication import recorder_for
 from graphviz_ad.tracing.inputs import as_tensors, input_dtype, module_names, name_inputs, surroundings
 from graphviz_ad.tracing.outputs import differentiable_outputs, upstream_gradients
+from graphviz_ad.tracing.returned_names import name_returned
 from graphviz_ad.tracing.stack_depth import safe_depth
 from graphviz_ad.tracing.tape import Tape, current_tape, stopped_by
 from graphviz_ad.tracing.torch_private import SEES_OPERATIONS, flatten
@@ -56,6 +57,7 @@ def graph_so_far(tape: Tape, error: BaseException, name: str, names: dict[int, s
     ends = tape.loose_ends()
     autograd = walk(ends)
     tape.keeper.pending.settle()
+    name_returned(tape)
     notices = [f"The program raised {described(error)}; this is the graph up to there."]
     try:
         with at_rest():
@@ -198,6 +200,7 @@ def describe(
         tape.edge_of(tensor, value)
         found.append(Output(value, tape.keeper.gradient(seed), key))
     tape.keeper.pending.settle()
+    name_returned(tape)
     if tape.problems:
         notices = [*notices, f"{len(tape.problems)} operation(s) could not be recorded completely; the first: {tape.problems[0]}"]
     if result.problem:

@@ -28,6 +28,7 @@ from graphviz_ad.tracing.communication import recorder_for
 from graphviz_ad.tracing.eager import NOT_ASKED, NOT_RUN, described
 from graphviz_ad.tracing.inputs import module_names, name_parameters
 from graphviz_ad.tracing.records import Value
+from graphviz_ad.tracing.returned_names import name_returned
 from graphviz_ad.tracing.saved import kept_memory
 from graphviz_ad.tracing.stack_depth import safe_depth
 from graphviz_ad.tracing.tape import Tape, stopped_by
@@ -213,6 +214,7 @@ class Recording:
             notices = [*notices, f"{len(tape.problems)} thing(s) could not be recorded completely; the first: {tape.problems[0]}"]
         for number, name in names_of(tape, self._code).items():
             tape.values[number].name = name
+        name_returned(tape)
         names = module_names(self._module, self._namespace)
         title = type(self._module).__name__ if self._module is not None else "recording"
         try:
