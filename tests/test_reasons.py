@@ -362,6 +362,23 @@ def test_a_pass_that_failed_is_the_reason_why_a_gradient_is_missing() -> None:
     assert "wrote over what sigmoid read or made" in failed.to_svg()
 
 
+def test_trace_gives_the_graph_so_far_with_what_broke_the_backward_pass_too() -> None:
+    def function(x: Tensor) -> Tensor:
+        y = torch.sigmoid(x)
+        z = y * 2
+        y += 1
+        return (z + y).sum()
+
+    x = leaf(1, 2)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation") as raised:
+        gad.trace(function, x)
+    failed: Graph = raised.value.graph  # type: ignore[attr-defined]
+    assert re.search(rf"failed at y₀ \(sigmoid, {HERE}\)\. What it read or made was written over by y₁ \(add_", failed.why("x"))
+    assert failed.why("z").startswith("The gradient of z is [1, 1]: ")
+    assert "stopped here" in failed.to_svg()
+    assert x.grad is None
+
+
 def test_an_optimizer_that_wrote_over_a_parameter_is_named_and_the_parameter_answers_and_not_its_update() -> None:
     answer = overwritten_parameter().why("w")
     assert answer.startswith("In backward pass 2 of 2: No gradient has come to w")

@@ -153,7 +153,14 @@ def finish(
         seeds: list[Any] = upstream_gradients([tensor for _, tensor in outputs], grad_outputs) if wanted else [None] * len(outputs)
         with at_rest():
             autograd = walk([tensor.grad_fn for _, tensor in outputs], limit=safe_depth() if retain else None)
-            result = backward(tape, autograd, [tensor for _, tensor in outputs], seeds, retain=retain)
+            noted = BackwardPass()
+            try:
+                result = backward(tape, autograd, [tensor for _, tensor in outputs], seeds, noted, retain=retain)
+            except Exception as error:
+                with suppress(Exception):  # whatever is wrong with us now, the exception that goes on is the program's
+                    so_far = [*notices, f"The backward pass failed: {described(error)}"]
+                    error.graph = describe(tape, autograd, noted, outputs, seeds, name, names, so_far)  # type: ignore[attr-defined]
+                raise
             graph = describe(tape, autograd, result, outputs, seeds, name, names, notices)
     finally:
         # Only now, and in this order: what holds the deep graph goes first, then its nodes one by one.
@@ -165,17 +172,17 @@ def finish(
 EXPECTED = ("a second time", "have already been freed", "use_reentrant=True")
 
 
-def backward(tape: Tape, autograd: AutogradGraph, outputs: Sequence[Tensor], seeds: Sequence[Tensor], *, retain: bool) -> BackwardPass:
-    """The gradients, or the reason why there are none."""
+def backward(tape: Tape, autograd: AutogradGraph, outputs: Sequence[Tensor], seeds: Sequence[Tensor], noted: BackwardPass, *, retain: bool) -> BackwardPass:
+    """The gradients, or the reason why there are none; ``noted`` takes them while they come."""
     if tape.capture.gradients == "none":
         return BackwardPass(problem=NOT_ASKED)
     elementwise = [is_pointwise(name) for name in autograd.names]
     if is_reentrant(autograd) and retain:
         return BackwardPass(problem="a checkpoint with use_reentrant=True runs a backward pass of its own, which would add to your .grad")
     if is_reentrant(autograd):
-        return run_accumulating(autograd, outputs, seeds, tape.keeper, elementwise.__getitem__, tape.leaves(), retain=retain)
+        return run_accumulating(autograd, outputs, seeds, tape.keeper, elementwise.__getitem__, tape.leaves(), noted, retain=retain)
     try:
-        return run(autograd, outputs, seeds, tape.keeper, elementwise.__getitem__, retain=retain)
+        return run(autograd, outputs, seeds, tape.keeper, elementwise.__getitem__, noted, retain=retain)
     except RuntimeError as error:
         # The graph of finished tensors may have been freed by the user's own backward(); reentrant checkpoints refuse to give gradients.
         if any(words in str(error) for words in EXPECTED):
