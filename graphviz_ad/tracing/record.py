@@ -225,7 +225,8 @@ class Recording:
             for graph in graphs:
                 graph.release()
             whole.release()
-        return replace(found[-1], each_pass=tuple(found))
+        told = [f"{len(found)} backward passes were recorded, each in graph.passes; a picture shows the last."] if len(found) > 1 else []
+        return replace(found[-1], notices=(*found[-1].notices, *told), each_pass=tuple(found))
 
     def _graph_of(self, done: RecordedPass, whole: AutogradGraph, names: dict[int, str], title: str, notices: Sequence[str]) -> Graph:
         result = together([in_terms_of(part.graph, part.result, whole) for part in with_nested(done)])
