@@ -12,13 +12,14 @@ from graphviz_ad.forward_mode import place_of
 from graphviz_ad.graph import Edge, Graph, Node, Port
 from graphviz_ad.not_finite import cause, has_nan, rises
 from graphviz_ad.number_format import number, one_line, type_label
-from graphviz_ad.remarks import error_of, failed, stopped_at, writers
+from graphviz_ad.remarks import error_of, failed, is_write, stopped_at, writers
 from graphviz_ad.snapshot import Snapshot
 from graphviz_ad.wording import Wording, is_constant
 
 MOST_NAMED = 3  # places in one answer
 NO_LOSS = ("unreached", "shape-only", "inner")  # cuts that keep nothing from a gradient
 NOT_ASKED = "not asked"  # a way along which a gradient could have come
+TIED = " is the same parameter as "  # what the notice about a second name says between the two
 UNREAD = "No operation read "  # how the notice about parameters without a use begins
 
 
@@ -29,7 +30,10 @@ def why(graph: Graph, name: str) -> str:
     except UnknownNameError:
         if name in unread_parameters(graph):
             return f"No gradient: no operation read {name} here. A parameter gets a gradient when something that is computed from it leads to the loss."
-        raise
+        shown = shown_instead(graph, name)
+        if shown is None:
+            raise UnknownNameError("node", name, {*unread_parameters(graph), *(node.name for node in graph.node_list if node.name)}) from None
+        return f"{name}{TIED}{shown}. {why(graph, shown)}"
     if len(graph.passes) == 1:
         return answer.text()
     told = answer.node.ports[answer.port].grad is not None or failed(graph)
@@ -61,6 +65,12 @@ def unread_parameters(graph: Graph) -> list[str]:
     """The parameters that took no part, as far as the notice names them."""
     lists = [notice.partition(": ")[2].rstrip(".") for notice in graph.notices if notice.startswith(UNREAD)]
     return [name for text in lists for name in text.partition(" and ")[0].split(", ")]
+
+
+def shown_instead(graph: Graph, name: str) -> str | None:
+    """The first name of a parameter that has several, as far as the notices say."""
+    told = [notice.removeprefix(f"{name}{TIED}").removesuffix(".") for notice in graph.notices if notice.startswith(f"{name}{TIED}")]
+    return told[0] if told else None
 
 
 @dataclass(frozen=True)
@@ -129,9 +139,15 @@ class _Answer:
             yield f"Its .grad holds {text_of(port.grad_total)}, since passes add up there."
         if self.node.kind == "op":
             yield "In torch its .grad is None all the same: only leaves keep theirs, unless retain_grad() is called before backward()."
-        stops = distinct(Stop(self.graph.nodes[edge.head], edge, edge.cut) for edge in self._uses() if edge.cut not in (None, *NO_LOSS))
+        stops = distinct(
+            Stop(self.graph.nodes[edge.head], edge, edge.cut) for edge in self._uses() if edge.cut not in (None, *NO_LOSS) and not self._updates(edge)
+        )
         if stops:
             yield f"Not part of it: {listed([self._where(stop) for stop in stops[:MOST_NAMED]])}."
+
+    def _updates(self, edge: Edge) -> bool:
+        """Whether the use writes the next value of a leaf, as an optimizer does; nobody expects a gradient through that."""
+        return self.node.kind == "leaf" and edge.cut == "no_grad" and is_write(self.graph.nodes[edge.head])
 
     @staticmethod
     def _amount(edge: Edge, count: int) -> str:
@@ -167,7 +183,7 @@ class _Answer:
         if self.node.kind != "op":
             yield "Call requires_grad_() on it before the computation if you want its gradient." if is_differentiable(port) else ""
         else:
-            yield from dict.fromkeys(REASONS[stop.cut].remedy for stop in sources[:MOST_NAMED] or [Stop(self.node, None, cut)])
+            yield from dict.fromkeys(remedy(stop) for stop in sources[:MOST_NAMED] or [Stop(self.node, None, cut)])
 
     def _what_it_hides(self) -> list[str]:
         """What would get a gradient through this node if it were not cut."""
@@ -213,7 +229,7 @@ class _Answer:
         for stop in stops[:MOST_NAMED]:
             so = "" if stop.cut in (NOT_ASKED, "unreached") else f", so nothing flows back to {self.name} through it"
             yield f"{capital(self._where(stop))}{so}."
-        yield from dict.fromkeys(REASONS[stop.cut].remedy for stop in stops[:MOST_NAMED] if stop.cut in REASONS)
+        yield from dict.fromkeys(remedy(stop) for stop in stops[:MOST_NAMED] if stop.cut in REASONS)
 
     def _in_detail(self) -> _Answer | None:
         """The same question to the finer graph, if it is about a leaf: a node of several operations may have the gradient of only one of them."""
@@ -274,6 +290,11 @@ class _Answer:
         node = self.graph.nodes[key]
         facts = [fact for fact in (node.op, node.source) if fact]
         return self.words.names[key] + (f" ({', '.join(facts)})" if facts else "")
+
+
+def remedy(stop: Stop) -> str:
+    """What to do about a stop."""
+    return "Compute with the tensor itself in place of the Python number." if stop.node.op == "item" else REASONS[stop.cut].remedy
 
 
 def is_differentiable(port: Port) -> bool:

@@ -295,6 +295,53 @@ def test_nan_of_a_large_tensor_is_counted_and_followed() -> None:
     assert "The NaN came up at v1 (sqrt, " in answer
 
 
+def test_a_number_taken_out_of_a_tensor_is_to_be_left_in_it() -> None:
+    def function(x: Tensor, w: Tensor) -> Tensor:
+        return (x * w.sum().item()).sum()
+
+    answer = gad.trace(function, leaf(1, 2), leaf(3, 4)).why("w")
+    assert "item at test_reasons.py:" in answer
+    assert answer.endswith("Compute with the tensor itself in place of the Python number.")
+
+
+class Tied(nn.Module):
+    """A parameter with two names, and one that nothing reads."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed = nn.Embedding(4, 3)
+        self.head = nn.Linear(3, 4, bias=False)
+        self.head.weight = self.embed.weight
+        self.idle = nn.Linear(1, 1, bias=False)
+
+    def forward(self, words: Tensor) -> Tensor:
+        """The scores of all words."""
+        return self.head(self.embed(words))  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize("way", ["trace", "record"])
+def test_a_tied_parameter_answers_to_both_of_its_names_and_one_that_nothing_reads_to_its_own(way: str) -> None:
+    model, words = Tied(), torch.tensor([1, 2])
+    if way == "trace":
+        traced = gad.trace(model, words)
+    else:
+        with gad.record(model) as recorded:
+            model(words).sum().backward()
+        traced = recorded.graph
+    assert "head.weight is the same parameter as embed.weight." in traced.notices
+    assert traced.why("head.weight").startswith("head.weight is the same parameter as embed.weight. The gradient of embed.weight is f")
+    assert traced.why("idle.weight").startswith("No gradient: no operation read idle.weight here.")
+
+
+def test_the_update_by_an_optimizer_is_no_way_that_a_gradient_misses() -> None:
+    w = leaf(3, 4)
+    optimizer = torch.optim.SGD([w], lr=0.1)
+    with gad.record() as recorded:
+        (w * 2).sum().backward()
+        optimizer.step()
+    assert "Not part of it" not in recorded.graph.why("w")
+
+
 def test_the_passes_of_a_recording_answer_for_themselves() -> None:
     x, w = leaf(1, 2), leaf(3, 4)
     with gad.record() as recorded:
@@ -413,6 +460,15 @@ def test_a_name_is_that_of_the_program_or_of_the_picture_or_a_key() -> None:
     assert seed.why("v1") == seed.why(key)
     with pytest.raises(UnknownNameError, match="no node named 'nobody'"):
         seed.why("nobody")
+
+
+def test_a_name_without_the_module_in_front_is_guessed_even_if_nothing_read_the_parameter() -> None:
+    model = Tied()
+    traced = gad.trace(lambda words: model(words).sum(), torch.tensor([1, 2]))
+    with pytest.raises(UnknownNameError, match=r"did you mean 'model\.idle\.weight'\?"):
+        traced.why("idle.weight")
+    with pytest.raises(UnknownNameError, match=r"did you mean 'model\.embed\.weight'\?"):
+        traced.why("embed.weight")
 
 
 def test_one_of_several_results_answers_for_itself() -> None:

@@ -47,7 +47,7 @@ def trace(target: Any, args: Sequence[Any], kwargs: Mapping[str, Any], grad_outp
         raise
     finally:
         current_tape.reset(token)
-    notices = idle_parameters(tape, target, namespace) if SEES_OPERATIONS else [NO_MODES]
+    notices = about_parameters(tape, target, namespace)
     return finish(tape, returned, grad_outputs, name_of(target), module_names(target, namespace), retain=False, notices=notices)
 
 
@@ -67,6 +67,7 @@ def graph_so_far(tape: Tape, error: BaseException, name: str, names: dict[int, s
         let_go(tape, autograd)
 
 
+MOST_TIED = 4
 NOT_RUN = "no backward pass was recorded"
 NOT_ASKED = "gradients were not asked for"
 NO_MODES = "This version of torch has no dispatch modes: only what autograd itself recorded is shown, without values in between."
@@ -96,10 +97,27 @@ def described(error: BaseException) -> str:
     return f"{type(error).__name__}: {text}"
 
 
-def idle_parameters(tape: Tape, target: Any, namespace: Mapping[str, Any]) -> list[str]:
-    """A sentence about parameters that took no part, and therefore get no gradient; nothing if there are none."""
+def about_parameters(tape: Tape, target: Any, namespace: Mapping[str, Any]) -> list[str]:
+    """What is to be said of the parameters of a module, and of those that a function reads."""
     modules = [("", target)] if isinstance(target, torch.nn.Module) else []
     modules += [(f"{name}.", thing) for name, thing in namespace.items() if isinstance(thing, torch.nn.Module)]
+    idle = idle_parameters(tape, modules) if SEES_OPERATIONS else [NO_MODES]
+    return [*idle, *tied_parameters(modules)]
+
+
+def tied_parameters(modules: Sequence[tuple[str, torch.nn.Module]]) -> list[str]:
+    """Sentences about parameters that a module has under several names; the first is the one that is shown."""
+    found: list[str] = []
+    for prefix, module in modules:
+        first: dict[int, str] = {}
+        for name, parameter in module.named_parameters(remove_duplicate=False):
+            if first.setdefault(id(parameter), name) != name:
+                found.append(f"{prefix}{name} is the same parameter as {prefix}{first[id(parameter)]}.")
+    return found[:MOST_TIED] + ([f"{len(found) - MOST_TIED} more parameters have several names."] if len(found) > MOST_TIED else [])
+
+
+def idle_parameters(tape: Tape, modules: Sequence[tuple[str, torch.nn.Module]]) -> list[str]:
+    """A sentence about parameters that took no part, and therefore get no gradient; nothing if there are none."""
     idle = tape.untouched({id(p): prefix + name for prefix, module in modules for name, p in module.named_parameters() if p.requires_grad})
     if not idle:
         return []

@@ -25,7 +25,7 @@ from graphviz_ad.tracing.assemble import Assembly
 from graphviz_ad.tracing.autograd_graph import AutogradGraph, BackwardPass, in_terms_of, is_pointwise, node_of, together, walk, watching
 from graphviz_ad.tracing.collector import at_rest
 from graphviz_ad.tracing.communication import recorder_for
-from graphviz_ad.tracing.eager import NOT_ASKED, NOT_RUN, described
+from graphviz_ad.tracing.eager import NOT_ASKED, NOT_RUN, about_parameters, described
 from graphviz_ad.tracing.inputs import module_names, name_parameters
 from graphviz_ad.tracing.records import Value
 from graphviz_ad.tracing.returned_names import name_returned
@@ -101,7 +101,7 @@ class Recording:
         self._open.close()
         try:
             if error is None:
-                self._graph = self._assembled([])
+                self._graph = self._assembled(about_parameters(self._tape, self._module, {}) if self._module is not None else [])
             else:
                 with suppress(Exception):  # whatever is wrong with us now, the exception that goes on is the program's
                     self._tape.stopped = stopped_by(error, self._tape)
