@@ -134,6 +134,17 @@ def test_two_results_that_could_be_meant_get_no_name() -> None:
     assert "pair" not in [name for name, _ in names_of_operations(both, torch.randn(3, 2))]
 
 
+def test_what_a_hook_computes_on_the_side_is_not_what_the_module_returned() -> None:
+    watched, seen = nn.Sequential(nn.Linear(2, 2), nn.Tanh()), []
+    watched[1].register_forward_hook(lambda module, given, result: seen.append(result.abs().mean()))
+
+    def function(x: Tensor) -> Tensor:
+        h = watched(x)
+        return h.sum()  # type: ignore[no-any-return]
+
+    assert ("h", "mean") not in names_of_operations(function, torch.randn(3, 2))
+
+
 def test_what_reads_a_folded_module_calls_it_as_its_box_does() -> None:
     def function(x: Tensor) -> Tensor:
         logits = layers(x)

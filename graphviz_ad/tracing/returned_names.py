@@ -22,13 +22,14 @@ def name_returned(tape: Tape) -> None:
     for call, operations in _runs(tape):
         names = [name for name in call.namer.names if name != "_"] if call.namer is not None else []
         found = _left_over(tape, operations) if len(names) == 1 else []
-        if len(found) == 1 and not _is_named_inside(tape, found[0], call):
+        if len(found) == 1 and _is_returned(tape, found[0], call):
             tape.returned_names.setdefault(found[0].number, names[0])
 
 
-def _is_named_inside(tape: Tape, value: Value, call: ModuleCall) -> bool:
-    namer = tape.operations[value.maker].place.namer if value.maker is not None else None
-    return namer is not None and namer is not call.namer and bool(namer.names)
+def _is_returned(tape: Tape, value: Value, call: ModuleCall) -> bool:
+    """Whether nothing of the user's own took the result inside of the call: a module with a variable for it, or a hook that looked at what passed."""
+    place = tape.operations[value.maker].place if value.maker is not None else None
+    return place is not None and any(each.handed_on for each in place.module_calls if each == call)
 
 
 def _runs(tape: Tape) -> Iterator[tuple[ModuleCall, list[Operation]]]:

@@ -25,7 +25,7 @@ class ModuleCall:
     """A line of the user's that calls a module of torch's own: where it stands, ``height`` frames above the start of the run, and which module it is.
 
     ``namer`` is the site whose variable takes what it returns. ``way`` are the frames of torch's modules between that line and the operation, empty
-    where the user's own code runs in there.
+    where the user's own code runs in there; ``handed_on`` says whether that returns the result at once, as a hook that only looks at it does not.
     """
 
     site: CallSite
@@ -33,6 +33,7 @@ class ModuleCall:
     module: int
     namer: CallSite | None = field(compare=False)
     way: tuple[tuple[CodeType, int], ...] = field(compare=False)
+    handed_on: bool = field(compare=False)
 
 
 class Place(NamedTuple):
@@ -68,6 +69,7 @@ class _ModuleCalls:
     way: list[tuple[CodeType, int]] = field(default_factory=list)
     module: int = 0
     is_user_inside: bool = False
+    handed_on: bool = True
     passing_on: bool = False
 
     def meet(self, kind: int, code: CodeType, site: CallSite, depth: int) -> None:
@@ -82,10 +84,10 @@ class _ModuleCalls:
         if self.way:
             self.passing_on = site.returned
             way = () if self.is_user_inside else tuple(self.way)
-            self.found.append(ModuleCall(site, depth, self.module, None if site.returned else site, way))
+            self.found.append(ModuleCall(site, depth, self.module, None if site.returned else site, way, self.handed_on))
         self.way.clear()
-
         self.is_user_inside = True
+        self.handed_on = self.handed_on and site.returned
 
     def counted(self, frames: int) -> tuple[ModuleCall, ...]:
         """All of them, with heights from without."""
