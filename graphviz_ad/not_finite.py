@@ -61,8 +61,9 @@ def _rises(graph: Graph, node: Node, port: int, is_bad: Callable[[Snapshot | Non
 def cause(graph: Graph, rise: Rise, described: Callable[[Node], str]) -> str:
     """Out of what it came up, as a sentence that goes on after a colon, with what to do; "" if that is not known."""
     if rise.edge is None:
-        upstream = any(has_infinity(port.upstream) for port in rise.node.ports)
-        return "it was fed in there." if upstream else "finite or infinite gradients added up to it."
+        if any(has_infinity(port.upstream) for port in rise.node.ports):
+            return "it was fed in there."
+        return "∞ and −∞ came together in the sum." if any(has_nan(port.grad) for port in rise.node.ports) else "the sum is too large for its dtype."
     if any(has_nan(port.value) for port in rise.node.ports):
         first = first_nan(graph, rise.node)
         return f"its result is NaN already in the forward pass{'' if first is rise.node else f', where NaN came up in {described(first)}'}."

@@ -263,7 +263,18 @@ def overflow(x: Tensor) -> Tensor:
     return torch.log(1 + torch.exp(x * 1000)).sum()
 
 
+def opposite_infinities(x: Tensor) -> Tensor:
+    return torch.sqrt(x).sum() - torch.sqrt(x * 2).sum()
+
+
+def wrong_before(x: Tensor) -> Tensor:
+    logs = torch.log(x - 5)
+    return torch.sigmoid(logs * 2).sum()
+
+
 RISES = {
+    "difference": (opposite_infinities, (0.0, 1.0), "x", r"The NaN came up at x: ∞ and −∞ came together in the sum\."),
+    "before": (wrong_before, (1.0, 9.0), "x", r"its result is NaN already in the forward pass, where NaN came up in logs \(log, HERE\)\."),
     "where": (hidden_by_where, (0.0, 1.0), "x", r"The NaN came up at logs \(log, HERE\): a gradient of 0 arrives where its derivative is infinite"),
     "sqrt": (
         norm_of_nothing,
