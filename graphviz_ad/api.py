@@ -62,7 +62,7 @@ def trace(target: Any, *args: Any, grad_outputs: Any = None, capture: Capture | 
     ones. No ``.grad`` is touched.
 
     Raises `NoTensorError` if nothing returned has a gradient graph, `GradOutputsError` if the upstream gradients do not
-    fit, and whatever the target itself raises, unchanged.
+    fit, and whatever the target itself or its backward pass raises, unchanged, with the graph so far as its ``graph``.
     """
     framework = "ADNumber" if concerns(target, args, kwargs) else "torch"
     return TRACERS[framework](target, args, kwargs, grad_outputs, capture or Capture(), _module_level_names(sys._getframe(1)))  # type: ignore[no-any-return]

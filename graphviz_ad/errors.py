@@ -61,9 +61,10 @@ class UnknownNameError(GraphvizADError, LookupError):
 
     def __init__(self, kind: str, given: object, choices: Iterable[str], hint: str = "") -> None:
         names = sorted(choices)
-        near = difflib.get_close_matches(str(given), names, n=1)
+        near = [name for name in names if name.endswith(f".{given}")] or difflib.get_close_matches(str(given), names, n=1)
         guess = f"; did you mean {near[0]!r}?" if near else "."
-        super().__init__(f"no {kind} named {given!r}{guess} Choose from: {', '.join(names)}.{' ' + hint if hint else ''}")
+        known = f"Choose from: {', '.join(names)}." if names else "Nothing here has a name."
+        super().__init__(f"no {kind} named {given!r}{guess} {known}{' ' + hint if hint else ''}")
 
 
 class TargetError(GraphvizADError, LookupError):

@@ -142,7 +142,7 @@ def tangents(graph: Graph, wrt: Direction) -> Tangents:
 
 def place_of(graph: Graph, name: str) -> Place:
     """Where the result with this name is, as the program or as the picture calls it; an input goes before a variable of the same name."""
-    inputs = [node for node in graph.node_list if node.kind == "leaf" and node.name == name]
+    inputs = [node for node in graph.node_list if node.name == name and (node.kind == "leaf" or (node.kind == "data" and node.requires_grad))]
     shown = [graph.nodes[key] for key, called in Wording(graph).names.items() if called == name]
     node = inputs[0] if len(inputs) == 1 else shown[0] if shown else graph.find(name)
     return node.key, next((i for i, port in enumerate(node.ports) if port.name == name), 0)

@@ -69,6 +69,8 @@ def check(graph: Graph, tolerance: float = 1e-9, *, differences: bool = True, ca
     rows = [row for node, number in results if (row := checked(graph, node, number, names[node.key], tolerance, hidden)) is not None]
     verdicts, note = finite_differences(graph) if differences else ({}, "")
     rows = [replace(row, differences=verdicts.get(row.key, UNKNOWN)) for row in rows]
+    if len(graph.passes) > 1:
+        note = f"This is about the last of {len(graph.passes)} backward passes; passes[0].check() is about the first. {note}".rstrip()
     return Report(tuple(rows), note, verify(graph) if capture else None)
 
 

@@ -113,9 +113,10 @@ def transpose_fits(graph: Graph, edge: Edge, arrived: Array, came: Array) -> boo
         image = joined(name, probe, place, [shape_of(graph, operand) for operand in operands], settings)
     if image is None or image.shape != arrived.shape:
         return None
-    before, after = arrived * image, came * probe
-    around = [np.sum(np.abs(products), keepdims=True) for products in (before, after)]
-    return fits(np.sum(before), np.sum(after), precision(graph, node), around)
+    with np.errstate(invalid="ignore"):  # ∞ − ∞ among what flowed back
+        before, after = arrived * image, came * probe
+        around = [np.sum(np.abs(products), keepdims=True) for products in (before, after)]
+        return fits(np.sum(before), np.sum(after), precision(graph, node), around)
 
 
 def local_fits(graph: Graph, edge: Edge) -> bool | None:

@@ -10,31 +10,67 @@ from graphviz_ad.cuts import REASONS
 from graphviz_ad.errors import UnknownNameError
 from graphviz_ad.forward_mode import place_of
 from graphviz_ad.graph import Edge, Graph, Node, Port
-from graphviz_ad.number_format import one_line
+from graphviz_ad.not_finite import cause, has_nan, rises
+from graphviz_ad.number_format import number, one_line, type_label
+from graphviz_ad.remarks import error_of, failed, is_write, stopped_at, writers
 from graphviz_ad.snapshot import Snapshot
-from graphviz_ad.wording import Wording, is_constant, short
+from graphviz_ad.wording import Wording, is_constant
 
 MOST_NAMED = 3  # places in one answer
 NO_LOSS = ("unreached", "shape-only", "inner")  # cuts that keep nothing from a gradient
 NOT_ASKED = "not asked"  # a way along which a gradient could have come
+TIED = " is the same parameter as "  # what the notice about a second name says between the two
 UNREAD = "No operation read "  # how the notice about parameters without a use begins
 
 
 def why(graph: Graph, name: str) -> str:
     """What the gradient of a result is and where it came from, or what keeps it away; the name is that of the program or of the picture, or a key."""
     try:
-        key, port = (name, 0) if name in graph.nodes else place_of(graph, name)
+        answer = _asked(graph, name)
     except UnknownNameError:
         if name in unread_parameters(graph):
             return f"No gradient: no operation read {name} here. A parameter gets a gradient when something that is computed from it leads to the loss."
-        raise
-    return " ".join(filter(None, _Answer(graph, Wording(graph), graph.nodes[key], port).sentences()))
+        shown = shown_instead(graph, name)
+        if shown is None:
+            raise UnknownNameError("node", name, {*unread_parameters(graph), *(node.name for node in graph.node_list if node.name)}) from None
+        return f"{name}{TIED}{shown}. {why(graph, shown)}"
+    if len(graph.passes) == 1:
+        return answer.text()
+    told = answer.node.ports[answer.port].grad is not None or failed(graph)
+    found = [(number, earlier) for number, earlier in enumerate(graph.passes, 1) if not told and _has_gradient(earlier, answer)]
+    number, asked = found[-1] if found else (len(graph.passes), graph)
+    return (
+        f"In backward pass {number} of {len(graph.passes)}{', the last that came to it' if found else ''}: {(_asked(asked, name) if found else answer).text()}"
+    )
+
+
+def _asked(graph: Graph, name: str) -> _Answer:
+    key, port = (name, 0) if name in graph.nodes else place_of(graph, name)
+    return _Answer(graph, Wording(graph), graph.nodes[key], port)
+
+
+def _has_gradient(graph: Graph, answer: _Answer) -> bool:
+    """Whether the same result has a gradient in this graph of another pass; calls are joined in each as its gradients allow."""
+    node = graph.nodes.get(answer.node.key)
+    same = node is not None and (node.op, node.name, node.source, len(node.ports)) == (
+        answer.node.op,
+        answer.node.name,
+        answer.node.source,
+        len(answer.node.ports),
+    )
+    return node is not None and same and node.ports[answer.port].grad is not None
 
 
 def unread_parameters(graph: Graph) -> list[str]:
     """The parameters that took no part, as far as the notice names them."""
     lists = [notice.partition(": ")[2].rstrip(".") for notice in graph.notices if notice.startswith(UNREAD)]
     return [name for text in lists for name in text.partition(" and ")[0].split(", ")]
+
+
+def shown_instead(graph: Graph, name: str) -> str | None:
+    """The first name of a parameter that has several, as far as the notices say."""
+    told = [notice.removeprefix(f"{name}{TIED}").removesuffix(".") for notice in graph.notices if notice.startswith(f"{name}{TIED}")]
+    return told[0] if told else None
 
 
 @dataclass(frozen=True)
@@ -61,6 +97,10 @@ class _Answer:
         port = self.node.ports[self.port]
         return port.name or self.words.names[self.node.key] + (f"[{self.port}]" if len(self.node.ports) > 1 else "")
 
+    def text(self) -> str:
+        """The answer in one line."""
+        return " ".join(filter(None, self.sentences()))
+
     def sentences(self) -> Iterator[str]:
         """The answer."""
         port = self.node.ports[self.port]
@@ -72,6 +112,8 @@ class _Answer:
             yield f"No gradient: {self.name} {REASONS['inner'].why}. {REASONS['inner'].remedy}"
         elif not self.node.requires_grad or not is_differentiable(port):
             yield from self._wants_none(port)
+        elif failed(self.graph):
+            yield from self._is_not_reached_yet()
         else:
             yield from self._is_not_reached()
 
@@ -88,6 +130,7 @@ class _Answer:
         sources += [f"what came from {len(edges) - MOST_NAMED} more uses"] if len(edges) > MOST_NAMED else []
         whence = f": {sources[0]}" if len(sources) == 1 else f": the sum of {listed(sources)}" if sources else ""
         yield f"The gradient of {self.name} is {text_of(port.grad)}{whence}."
+        yield from self._not_finite(port)
         if port.arrived is not None and flows_inside(self.node):
             yield f"From outside came {text_of(port.arrived)}; the rest flowed inside of {self.node.op}, which uses this result itself."
         elif port.arrived is not None:
@@ -96,14 +139,26 @@ class _Answer:
             yield f"Its .grad holds {text_of(port.grad_total)}, since passes add up there."
         if self.node.kind == "op":
             yield "In torch its .grad is None all the same: only leaves keep theirs, unless retain_grad() is called before backward()."
-        stops = distinct(Stop(self.graph.nodes[edge.head], edge, edge.cut) for edge in self._uses() if edge.cut not in (None, *NO_LOSS))
+        stops = distinct(
+            Stop(self.graph.nodes[edge.head], edge, edge.cut) for edge in self._uses() if edge.cut not in (None, *NO_LOSS) and not self._updates(edge)
+        )
         if stops:
             yield f"Not part of it: {listed([self._where(stop) for stop in stops[:MOST_NAMED]])}."
+
+    def _updates(self, edge: Edge) -> bool:
+        """Whether the use writes the next value of a leaf, as an optimizer does; nobody expects a gradient through that."""
+        return self.node.kind == "leaf" and edge.cut == "no_grad" and is_write(self.graph.nodes[edge.head])
 
     @staticmethod
     def _amount(edge: Edge, count: int) -> str:
         """What an edge brings; as a number only where it is one of several."""
-        return (short(edge.grad) if count > 1 else None) or "what came back"
+        return text_of(edge.grad) if count > 1 else "what came back"
+
+    def _not_finite(self, port: Port) -> Iterator[str]:
+        found = rises(self.graph, self.node, self.port)
+        what = "NaN" if has_nan(port.grad) else "infinity"
+        for rise in found[:MOST_NAMED]:
+            yield f"The {what} came up at {self._result(rise.node.key)}: {cause(self.graph, rise, lambda node: self._result(node.key))}"
 
     # --- there is none to have
 
@@ -128,7 +183,7 @@ class _Answer:
         if self.node.kind != "op":
             yield "Call requires_grad_() on it before the computation if you want its gradient." if is_differentiable(port) else ""
         else:
-            yield from dict.fromkeys(REASONS[stop.cut].remedy for stop in sources[:MOST_NAMED] or [Stop(self.node, None, cut)])
+            yield from dict.fromkeys(remedy(stop) for stop in sources[:MOST_NAMED] or [Stop(self.node, None, cut)])
 
     def _what_it_hides(self) -> list[str]:
         """What would get a gradient through this node if it were not cut."""
@@ -152,8 +207,21 @@ class _Answer:
 
     # --- one could have come
 
+    def _is_not_reached_yet(self) -> Iterator[str]:
+        """A pass that raised has not come to all that it would have come to."""
+        stopped = stopped_at(self.graph)
+        yield f"No gradient has come to {self.name}: the backward pass failed{f' at {self._result(stopped.key)}' if stopped is not None else ''}."
+        told = [self._result(node.key) for node in writers(self.graph, stopped)] if stopped is not None else []
+        if told:
+            yield f"What it read or made was written over by {listed(told)}."
+        yield error_of(self.graph)
+
     def _is_not_reached(self) -> Iterator[str]:
         stops = distinct(self._stops())
+        finer = self._in_detail() if any(stop.cut == NOT_ASKED for stop in stops) else None
+        if finer is not None:
+            yield from finer.sentences()
+            return
         if len(stops) > MOST_NAMED:
             yield f"No gradient arrives at {self.name}: all {len(stops)} ways on from it end early. The first {MOST_NAMED}:"
         else:
@@ -161,7 +229,13 @@ class _Answer:
         for stop in stops[:MOST_NAMED]:
             so = "" if stop.cut in (NOT_ASKED, "unreached") else f", so nothing flows back to {self.name} through it"
             yield f"{capital(self._where(stop))}{so}."
-        yield from dict.fromkeys(REASONS[stop.cut].remedy for stop in stops[:MOST_NAMED] if stop.cut in REASONS)
+        yield from dict.fromkeys(remedy(stop) for stop in stops[:MOST_NAMED] if stop.cut in REASONS)
+
+    def _in_detail(self) -> _Answer | None:
+        """The same question to the finer graph, if it is about a leaf: a node of several operations may have the gradient of only one of them."""
+        detail = self.graph.detail
+        same = [node for node in detail.node_list if node.kind == self.node.kind == "leaf" and node.name == self.node.name] if detail is not None else []
+        return _Answer(detail, Wording(detail), same[0], self.port) if detail is not None and len(same) == 1 and self.node.name else None
 
     def _stops(self) -> Iterator[Stop]:
         """The ends of all ways on from here."""
@@ -218,14 +292,24 @@ class _Answer:
         return self.words.names[key] + (f" ({', '.join(facts)})" if facts else "")
 
 
+def remedy(stop: Stop) -> str:
+    """What to do about a stop."""
+    return "Compute with the tensor itself in place of the Python number." if stop.node.op == "item" else REASONS[stop.cut].remedy
+
+
 def is_differentiable(port: Port) -> bool:
     """Whether a result of this dtype can have a gradient; True where the dtype is not known."""
     return port.dtype is None or port.dtype.startswith(("float", "bfloat", "complex", "half", "double"))
 
 
 def text_of(snap: Snapshot | None) -> str:
-    """A gradient in a few words."""
-    return one_line(snap) if snap is not None else "None"
+    """A gradient in a few words: its elements, or its type and how large it is."""
+    if snap is None:
+        return "None"
+    text = one_line(snap)
+    if text != type_label(snap) or snap.norm is None:
+        return text
+    return f"{text} of norm {number(snap.norm)}" if not snap.nonfinite else f"{text}, of which {snap.nonfinite} NaN or infinite"
 
 
 def listed(texts: Iterable[str]) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from graphviz_ad.graph import Graph, Node
+from graphviz_ad.in_place import is_partial_write
 from graphviz_ad.number_format import one_line
 from graphviz_ad.paint import box_size
 from graphviz_ad.scene import Arrow, Box, Line, Scene
@@ -14,7 +15,8 @@ from graphviz_ad.wording import NOT_YET
 
 RAISED, FAILED = "The program raised ", "The backward pass failed: "  # how the notices of a recording begin
 UP_TO_THERE = "; this is the graph up to there."
-STOPPED, RAISED_HERE = "⚠ stopped here", "⚠ raised here"
+STOPPED, RAISED_HERE, WROTE = "⚠ stopped here", "⚠ raised here", "⚠ wrote over what {} read or made"
+OVERWRITTEN = "modified by an inplace operation"  # in torch's own message
 
 
 def with_remarks(scene: Scene, remarks: Mapping[str, Sequence[str]], *, marked: Collection[str] = ()) -> Scene:
@@ -62,6 +64,8 @@ def corrected(box: Box, graph: Graph, stopped: Node | None) -> Box:
         before = held_before(graph, node)
         text = f"{'.grad' if node.kind == 'leaf' else 'grad'} {one_line(before) if before is not None else NOT_YET}"
         box = resized(box, [replace(line, text=text) if line.role == "gradient" else line for line in box.lines if line.role != "note"])
+    if stopped is not None and node in writers(graph, stopped):
+        box = remarked(box, (WROTE.format(stopped.op),))
     if stopped is None or node is not stopped:
         return box
     known = [line for line in box.lines if failed(graph) or not line.role.startswith("value")]
@@ -111,6 +115,20 @@ def stopped_at(graph: Graph) -> Node | None:
     else:
         found = [node for node in graph.node_list if node.kind == "op" and error_of(graph) and not any(port.shape is not None for port in node.ports)]
     return found[-1] if found else None  # the engine takes what was computed last first
+
+
+def writers(graph: Graph, stopped: Node) -> list[Node]:
+    """What wrote, after the operation had run that stopped, to its result or to an operand, if torch says that this was the reason."""
+    if OVERWRITTEN not in error_of(graph):
+        return []
+    touched = {stopped.key, *(edge.tail for edge in graph.in_edges(stopped.key))}
+    after = graph.node_list[graph.node_list.index(stopped) + 1 :]
+    return [node for node in after if is_write(node) and any(edge.tail in touched for edge in graph.in_edges(node.key))]
+
+
+def is_write(node: Node) -> bool:
+    """Whether an operation writes to what it is given."""
+    return is_partial_write(node) or (node.op or "").endswith(("_", ".step"))
 
 
 def is_reached_but_not_run(graph: Graph, node: Node) -> bool:

@@ -77,13 +77,13 @@ class Wording:
         for node in self.graph.node_list:
             if node is result:
                 names[node.key] = self.graph.name if self.graph.name.isidentifier() else "f"
+            elif node.kind == "module":  # as its box says, not as the variable that takes its result
+                names[node.key] = child_name(node.op or "module")
             elif node.name:
                 seen[node.name] = seen.get(node.name, -1) + 1
                 names[node.key] = numbered_name(node.name, seen[node.name]) if often[node.name] > 1 else node.name
             elif is_constant(node):
                 names[node.key] = one_line(node.value) if node.value else "?"
-            elif node.kind == "module":
-                names[node.key] = child_name(node.op or "module")
             else:
                 count += 1
                 while f"v{count}" in taken:

@@ -32,7 +32,7 @@ ROWS = (
     ),
     ("formula_values", "trails", "messages", "precision"),
     ("graph_files", "contraction", "call_operands", "chain_rule", "claims", "dot_language", "paint", "save_folder", "mode_costs", "differences", "moves"),
-    ("calls", "folding", "in_place", "matching", "film_frames", "storyboard", "timeline"),
+    ("calls", "folding", "in_place", "not_finite", "matching", "film_frames", "storyboard", "timeline"),
     ("transforms", "joining", "replicas"),
     ("tracing", "merging", "wording", "layouts", "renderers"),
     ("descriptions", "link_numbers", "remarks"),

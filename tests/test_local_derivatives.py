@@ -231,3 +231,15 @@ def test_a_maximum_along_a_dimension_has_no_elementwise_derivative(dim: int, kee
     assert edge.grad is not None
     np.testing.assert_array_equal(edge.grad.array, torch.autograd.grad(read(x.max(dim, keepdim=keepdim)).exp().sum(), x)[0])
     assert graph.check(capture=True).ok
+
+
+def test_a_sum_that_nearly_cancels_is_off_by_rounding_and_by_no_hook() -> None:
+    torch.manual_seed(0)
+    rows, bias = torch.randn(64, 3), torch.zeros(3, requires_grad=True)
+    weights = torch.randn(64, 3)
+    weights -= weights.mean(0)  # what flows back to the bias cancels
+    graph = gad.trace(lambda bias: ((rows + bias) * weights).sum(), bias)
+    (edge,) = graph.out_edges(graph.find("bias").key)
+    assert graph.notices == ()
+    assert edge.local is not None
+    assert gad.trace(torch.nn.MultiheadAttention(4, 2), *[torch.randn(3, 2, 4)] * 3).notices == ()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -232,6 +233,126 @@ def test_a_hook_is_named_with_what_had_arrived() -> None:
     assert "A hook made that of the [1, 1] which had arrived." in answer
 
 
+def test_a_large_gradient_says_how_large_it_is_and_so_does_each_part_of_it() -> None:
+    w = torch.full((8, 8), 0.5, requires_grad=True)
+    answer = gad.trace(lambda w: (w * 3).sum() + (w * 4).sum(), w).why("w")
+    assert "f64[8,8]" not in answer
+    assert "is f32[8,8] of norm 56: the sum of f32[8,8] of norm 24 from" in answer
+    assert "and f32[8,8] of norm 32 from" in answer
+
+
+# --- what is not finite: where it came up
+
+
+def hidden_by_where(x: Tensor) -> Tensor:
+    logs = torch.log(x)
+    return torch.where(x > 0, logs, 0.0).sum()
+
+
+def norm_of_nothing(x: Tensor) -> Tensor:
+    return (x - x.mean()).square().sum().sqrt()
+
+
+def row_without_weights(x: Tensor) -> Tensor:
+    scores = x.masked_fill(x < 9, float("-inf"))
+    weights = scores.softmax(-1)
+    return (weights * 2 + 1).sum()
+
+
+def overflow(x: Tensor) -> Tensor:
+    return torch.log(1 + torch.exp(x * 1000)).sum()
+
+
+def opposite_infinities(x: Tensor) -> Tensor:
+    return torch.sqrt(x).sum() - torch.sqrt(x * 2).sum()
+
+
+def wrong_before(x: Tensor) -> Tensor:
+    logs = torch.log(x - 5)
+    return torch.sigmoid(logs * 2).sum()
+
+
+RISES = {
+    "difference": (opposite_infinities, (0.0, 1.0), "x", r"The NaN came up at x: ∞ and −∞ came together in the sum\."),
+    "before": (wrong_before, (1.0, 9.0), "x", r"its result is NaN already in the forward pass, where NaN came up in logs \(log, HERE\)\."),
+    "where": (hidden_by_where, (0.0, 1.0), "x", r"The NaN came up at logs \(log, HERE\): a gradient of 0 arrives where its derivative is infinite"),
+    "sqrt": (
+        norm_of_nothing,
+        (1.0, 1.0),
+        "x",
+        r"The NaN came up at v3 \(square, HERE\): an infinite gradient arrives there, which came up at norm_of_nothing \(sqrt, HERE\)\.",
+    ),
+    "softmax": (row_without_weights, (1.0, 2.0), "scores", r"The NaN came up at weights \(softmax, HERE\): its result is NaN already in the forward pass\."),
+    "overflow": (overflow, (1.0, 0.0), "x", r"The NaN came up at v2 \(exp, HERE\): a gradient of 0 arrives where its derivative is infinite"),
+    "infinite": (lambda x: torch.sqrt(x).sum(), (0.0, 1.0), "x", r"The infinity came up at v1 \(sqrt, HERE\): its derivative is infinite there\."),
+}
+
+
+@pytest.mark.parametrize("name", RISES)
+def test_a_gradient_that_is_not_finite_says_where_that_came_up(name: str) -> None:
+    function, elements, asked, said = RISES[name]
+    answer = gad.trace(function, leaf(*elements)).why(asked)
+    assert re.search(said.replace("HERE", HERE), answer), answer
+
+
+def test_nan_that_was_fed_in_is_said_to_be() -> None:
+    answer = gad.trace(lambda x: x * 2, leaf(1.0, 2.0), grad_outputs=torch.tensor([float("nan"), 1.0])).why("x")
+    assert "it was fed in there." in answer
+
+
+def test_nan_of_a_large_tensor_is_counted_and_followed() -> None:
+    answer = gad.trace(lambda x: (torch.sqrt(x) * 0).sum(), torch.zeros(40, 40, requires_grad=True)).why("x")
+    assert "is f32[40,40], of which 1600 NaN or infinite: what came back" in answer
+    assert "The NaN came up at v1 (sqrt, " in answer
+
+
+def test_a_number_taken_out_of_a_tensor_is_to_be_left_in_it() -> None:
+    def function(x: Tensor, w: Tensor) -> Tensor:
+        return (x * w.sum().item()).sum()
+
+    answer = gad.trace(function, leaf(1, 2), leaf(3, 4)).why("w")
+    assert "item at test_reasons.py:" in answer
+    assert answer.endswith("Compute with the tensor itself in place of the Python number.")
+
+
+class Tied(nn.Module):
+    """A parameter with two names, and one that nothing reads."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed = nn.Embedding(4, 3)
+        self.head = nn.Linear(3, 4, bias=False)
+        self.head.weight = self.embed.weight
+        self.idle = nn.Linear(1, 1, bias=False)
+
+    def forward(self, words: Tensor) -> Tensor:
+        """The scores of all words."""
+        return self.head(self.embed(words))  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize("way", ["trace", "record"])
+def test_a_tied_parameter_answers_to_both_of_its_names_and_one_that_nothing_reads_to_its_own(way: str) -> None:
+    model, words = Tied(), torch.tensor([1, 2])
+    if way == "trace":
+        traced = gad.trace(model, words)
+    else:
+        with gad.record(model) as recorded:
+            model(words).sum().backward()
+        traced = recorded.graph
+    assert "head.weight is the same parameter as embed.weight." in traced.notices
+    assert traced.why("head.weight").startswith("head.weight is the same parameter as embed.weight. The gradient of embed.weight is f")
+    assert traced.why("idle.weight").startswith("No gradient: no operation read idle.weight here.")
+
+
+def test_the_update_by_an_optimizer_is_no_way_that_a_gradient_misses() -> None:
+    w = leaf(3, 4)
+    optimizer = torch.optim.SGD([w], lr=0.1)
+    with gad.record() as recorded:
+        (w * 2).sum().backward()
+        optimizer.step()
+    assert "Not part of it" not in recorded.graph.why("w")
+
+
 def test_the_passes_of_a_recording_answer_for_themselves() -> None:
     x, w = leaf(1, 2), leaf(3, 4)
     with gad.record() as recorded:
@@ -256,6 +377,84 @@ def test_a_pass_that_asked_for_other_gradients_says_so() -> None:
     assert "this pass was asked for those of other tensors only" in recorded.graph.why("x")
 
 
+def test_a_recording_answers_from_the_last_pass_that_came_to_a_result() -> None:
+    x, w = leaf(1, 2), leaf(3, 4)
+    with gad.record() as recorded:
+        a = (x * w).sum()
+        b = (x + 1).square().sum()
+        a.backward()
+        b.backward()
+    assert recorded.graph.why("a").startswith("In backward pass 1 of 2, the last that came to it: The gradient of a is 1: what was fed in there.")
+    assert recorded.graph.why("w").startswith("In backward pass 1 of 2, the last that came to it: The gradient of w is [1, 2]: ")
+    assert recorded.graph.why("x").startswith("In backward pass 2 of 2: The gradient of x is [4, 6]: ")
+
+
+def overwritten_result() -> Graph:
+    x = leaf(1, 2)
+    recorded = gad.record()
+    with suppress(RuntimeError), recorded:
+        y = torch.sigmoid(x)
+        z = y * 2
+        y += 1
+        (z + y).sum().backward()
+    return recorded.graph  # type: ignore[no-any-return]
+
+
+def overwritten_parameter() -> Graph:
+    x, w = leaf(1, 2), leaf(3, 4)
+    optimizer = torch.optim.SGD([w], lr=0.1)
+    recorded = gad.record()
+    with suppress(RuntimeError), recorded:
+        first, second = (x * w).sum(), (x * w).sum()
+        first.backward()
+        optimizer.step()
+        second.backward()
+    return recorded.graph  # type: ignore[no-any-return]
+
+
+def test_a_pass_that_failed_is_the_reason_why_a_gradient_is_missing() -> None:
+    failed = overwritten_result()
+    answer = failed.why("x")
+    assert re.match(rf"No gradient has come to x: the backward pass failed at y₀ \(sigmoid, {HERE}\)\. What it read or made", answer), answer
+    assert re.search(rf"was written over by y₁ \(add_, {HERE}\)\. RuntimeError: one of the variables needed", answer), answer
+    assert "wrote over what sigmoid read or made" in failed.to_svg()
+
+
+def test_trace_gives_the_graph_so_far_with_what_broke_the_backward_pass_too() -> None:
+    def function(x: Tensor) -> Tensor:
+        y = torch.sigmoid(x)
+        z = y * 2
+        y += 1
+        return (z + y).sum()
+
+    x = leaf(1, 2)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation") as raised:
+        gad.trace(function, x)
+    failed: Graph = raised.value.graph  # type: ignore[attr-defined]
+    assert re.search(rf"failed at y₀ \(sigmoid, {HERE}\)\. What it read or made was written over by y₁ \(add_", failed.why("x"))
+    assert failed.why("z").startswith("The gradient of z is [1, 1]: ")
+    assert "stopped here" in failed.to_svg()
+    assert x.grad is None
+
+
+def test_an_optimizer_that_wrote_over_a_parameter_is_named_and_the_parameter_answers_and_not_its_update() -> None:
+    answer = overwritten_parameter().why("w")
+    assert answer.startswith("In backward pass 2 of 2: No gradient has come to w")
+    assert re.search(rf"was written over by \w+ \(SGD\.step, {HERE}\)\. RuntimeError", answer), answer
+
+
+def test_a_parameter_of_no_use_to_a_gradient_of_a_gradient_is_not_said_to_be_left_out_by_request() -> None:
+    layer = nn.Sequential(nn.Linear(2, 3), nn.Softplus(), nn.Linear(3, 1))
+
+    def penalty(x: Tensor) -> Tensor:
+        (slope,) = torch.autograd.grad(layer(x).sum(), x, create_graph=True)
+        return slope.square().sum()
+
+    answer = gad.trace(penalty, torch.ones(1, 2, requires_grad=True)).why("layer.2.bias")
+    assert "inputs=" not in answer
+    assert "ones_like at test_reasons.py:" in answer
+
+
 def test_without_a_backward_pass_there_are_no_gradients_at_all() -> None:
     x = leaf(1, 2)
     with gad.record() as recorded:
@@ -272,6 +471,15 @@ def test_a_name_is_that_of_the_program_or_of_the_picture_or_a_key() -> None:
     assert seed.why("v1") == seed.why(key)
     with pytest.raises(UnknownNameError, match="no node named 'nobody'"):
         seed.why("nobody")
+
+
+def test_a_name_without_the_module_in_front_is_guessed_even_if_nothing_read_the_parameter() -> None:
+    model = Tied()
+    traced = gad.trace(lambda words: model(words).sum(), torch.tensor([1, 2]))
+    with pytest.raises(UnknownNameError, match=r"did you mean 'model\.idle\.weight'\?"):
+        traced.why("idle.weight")
+    with pytest.raises(UnknownNameError, match=r"did you mean 'model\.embed\.weight'\?"):
+        traced.why("embed.weight")
 
 
 def test_one_of_several_results_answers_for_itself() -> None:

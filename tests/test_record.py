@@ -49,6 +49,18 @@ def test_each_backward_pass_is_kept_apart_and_totals_accumulate() -> None:
     assert recorded.graph.nx.nodes["n0"]["grad_total"].item() == 216.0
 
 
+def test_a_recording_of_several_passes_says_that_it_shows_the_last_one() -> None:
+    x = torch.tensor([1.0, 2.0], requires_grad=True)
+    with gad.record() as recorded:
+        for _ in range(3):
+            x.square().sum().backward()
+    said = "3 backward passes were recorded, each in graph.passes; a picture shows the last."
+    assert recorded.graph.notices == (said,)
+    assert all(each.notices == () for each in recorded.graph.passes)
+    assert said in " ".join(recorded.graph.to_dot().split())
+    assert "the last of 3 backward passes" in str(recorded.graph.check())
+
+
 def test_two_training_steps_tell_the_old_weight_from_the_new() -> None:
     model, twin = network(), network()
     before = twin[0].weight.detach().clone()

@@ -185,7 +185,7 @@ class Assembly:
         requires_grad = kind == "leaf" or recorded or (unit.function is None and wanted_gradient(self.units, unit))
         ports = self._ports(unit)
         call = unit.call
-        names = wording.names if wording is not None and wording.names and self._last_of_call[call] is unit else ()
+        names = wording.names if wording is not None and wording.names and self._last_of_call[call] is unit else self._returned_name(unit)
         if len(ports) == 1:
             name = ports[0].name or (names[0] if len(names) == 1 else None)
         else:
@@ -236,6 +236,11 @@ class Assembly:
     @cached_property
     def _backward_order(self) -> dict[int | None, int]:
         return {i: n for n, i in enumerate(self.result.order)}
+
+    def _returned_name(self, unit: Unit) -> tuple[str, ...]:
+        """The variable that takes what a module returned, if this is that."""
+        known = self.tape.returned_names
+        return tuple(known[value.number] for value in unit.values.values() if value.number in known)[:1] if known else ()
 
     def _unreached_names(self, unit: Unit) -> tuple[str, ...]:
         """The autograd node of an operation that leads to no output; nobody walked there, but somebody read its result."""

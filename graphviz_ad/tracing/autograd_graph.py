@@ -161,11 +161,11 @@ def run(
     seeds: Sequence[Tensor],
     keeper: Keeper,
     pointwise: Callable[[int], bool],
+    result: BackwardPass,
     *,
     retain: bool,
 ) -> BackwardPass:
-    """One backward pass from `outputs`, fed with `seeds`, that leaves every ``.grad`` alone."""
-    result = BackwardPass()
+    """One backward pass from `outputs`, fed with `seeds`, that leaves every ``.grad`` alone; noted in `result`, also up to where it fails."""
     leaves = list(graph.variables.items())
     tensors = [tensor for _, tensor in leaves]
     known = {id(tensor) for tensor in tensors}
@@ -193,13 +193,13 @@ def run_accumulating(
     keeper: Keeper,
     pointwise: Callable[[int], bool],
     leaves: Sequence[Tensor],
+    result: BackwardPass,
     *,
     retain: bool,
 ) -> BackwardPass:
     """The same with ``backward()``, every ``.grad`` put aside meanwhile; not where a hook of the user would fire on what is accumulated."""
     if any(map(may_have_hooks, leaves)):
         return BackwardPass(problem="a checkpoint with use_reentrant=True needs backward(), and that would run hooks of yours on .grad")
-    result = BackwardPass()
     aside = [(leaf, leaf.grad) for leaf in leaves]
     try:
         for leaf in leaves:

@@ -18,6 +18,7 @@ from graphviz_ad.tracing.collector import at_rest
 from graphviz_ad.tracing.communication import recorder_for
 from graphviz_ad.tracing.inputs import as_tensors, input_dtype, module_names, name_inputs, surroundings
 from graphviz_ad.tracing.outputs import differentiable_outputs, upstream_gradients
+from graphviz_ad.tracing.returned_names import name_returned
 from graphviz_ad.tracing.stack_depth import safe_depth
 from graphviz_ad.tracing.tape import Tape, current_tape, stopped_by
 from graphviz_ad.tracing.torch_private import SEES_OPERATIONS, flatten
@@ -46,7 +47,7 @@ def trace(target: Any, args: Sequence[Any], kwargs: Mapping[str, Any], grad_outp
         raise
     finally:
         current_tape.reset(token)
-    notices = idle_parameters(tape, target, namespace) if SEES_OPERATIONS else [NO_MODES]
+    notices = about_parameters(tape, target, namespace)
     return finish(tape, returned, grad_outputs, name_of(target), module_names(target, namespace), retain=False, notices=notices)
 
 
@@ -56,6 +57,7 @@ def graph_so_far(tape: Tape, error: BaseException, name: str, names: dict[int, s
     ends = tape.loose_ends()
     autograd = walk(ends)
     tape.keeper.pending.settle()
+    name_returned(tape)
     notices = [f"The program raised {described(error)}; this is the graph up to there."]
     try:
         with at_rest():
@@ -65,6 +67,7 @@ def graph_so_far(tape: Tape, error: BaseException, name: str, names: dict[int, s
         let_go(tape, autograd)
 
 
+MOST_TIED = 4
 NOT_RUN = "no backward pass was recorded"
 NOT_ASKED = "gradients were not asked for"
 NO_MODES = "This version of torch has no dispatch modes: only what autograd itself recorded is shown, without values in between."
@@ -94,10 +97,27 @@ def described(error: BaseException) -> str:
     return f"{type(error).__name__}: {text}"
 
 
-def idle_parameters(tape: Tape, target: Any, namespace: Mapping[str, Any]) -> list[str]:
-    """A sentence about parameters that took no part, and therefore get no gradient; nothing if there are none."""
+def about_parameters(tape: Tape, target: Any, namespace: Mapping[str, Any]) -> list[str]:
+    """What is to be said of the parameters of a module, and of those that a function reads."""
     modules = [("", target)] if isinstance(target, torch.nn.Module) else []
     modules += [(f"{name}.", thing) for name, thing in namespace.items() if isinstance(thing, torch.nn.Module)]
+    idle = idle_parameters(tape, modules) if SEES_OPERATIONS else [NO_MODES]
+    return [*idle, *tied_parameters(modules)]
+
+
+def tied_parameters(modules: Sequence[tuple[str, torch.nn.Module]]) -> list[str]:
+    """Sentences about parameters that a module has under several names; the first is the one that is shown."""
+    found: list[str] = []
+    for prefix, module in modules:
+        first: dict[int, str] = {}
+        for name, parameter in module.named_parameters(remove_duplicate=False):
+            if first.setdefault(id(parameter), name) != name:
+                found.append(f"{prefix}{name} is the same parameter as {prefix}{first[id(parameter)]}.")
+    return found[:MOST_TIED] + ([f"{len(found) - MOST_TIED} more parameters have several names."] if len(found) > MOST_TIED else [])
+
+
+def idle_parameters(tape: Tape, modules: Sequence[tuple[str, torch.nn.Module]]) -> list[str]:
+    """A sentence about parameters that took no part, and therefore get no gradient; nothing if there are none."""
     idle = tape.untouched({id(p): prefix + name for prefix, module in modules for name, p in module.named_parameters() if p.requires_grad})
     if not idle:
         return []
@@ -151,7 +171,14 @@ def finish(
         seeds: list[Any] = upstream_gradients([tensor for _, tensor in outputs], grad_outputs) if wanted else [None] * len(outputs)
         with at_rest():
             autograd = walk([tensor.grad_fn for _, tensor in outputs], limit=safe_depth() if retain else None)
-            result = backward(tape, autograd, [tensor for _, tensor in outputs], seeds, retain=retain)
+            noted = BackwardPass()
+            try:
+                result = backward(tape, autograd, [tensor for _, tensor in outputs], seeds, noted, retain=retain)
+            except Exception as error:
+                with suppress(Exception):  # whatever is wrong with us now, the exception that goes on is the program's
+                    so_far = [*notices, f"The backward pass failed: {described(error)}"]
+                    error.graph = describe(tape, autograd, noted, outputs, seeds, name, names, so_far)  # type: ignore[attr-defined]
+                raise
             graph = describe(tape, autograd, result, outputs, seeds, name, names, notices)
     finally:
         # Only now, and in this order: what holds the deep graph goes first, then its nodes one by one.
@@ -163,17 +190,17 @@ def finish(
 EXPECTED = ("a second time", "have already been freed", "use_reentrant=True")
 
 
-def backward(tape: Tape, autograd: AutogradGraph, outputs: Sequence[Tensor], seeds: Sequence[Tensor], *, retain: bool) -> BackwardPass:
-    """The gradients, or the reason why there are none."""
+def backward(tape: Tape, autograd: AutogradGraph, outputs: Sequence[Tensor], seeds: Sequence[Tensor], noted: BackwardPass, *, retain: bool) -> BackwardPass:
+    """The gradients, or the reason why there are none; ``noted`` takes them while they come."""
     if tape.capture.gradients == "none":
         return BackwardPass(problem=NOT_ASKED)
     elementwise = [is_pointwise(name) for name in autograd.names]
     if is_reentrant(autograd) and retain:
         return BackwardPass(problem="a checkpoint with use_reentrant=True runs a backward pass of its own, which would add to your .grad")
     if is_reentrant(autograd):
-        return run_accumulating(autograd, outputs, seeds, tape.keeper, elementwise.__getitem__, tape.leaves(), retain=retain)
+        return run_accumulating(autograd, outputs, seeds, tape.keeper, elementwise.__getitem__, tape.leaves(), noted, retain=retain)
     try:
-        return run(autograd, outputs, seeds, tape.keeper, elementwise.__getitem__, retain=retain)
+        return run(autograd, outputs, seeds, tape.keeper, elementwise.__getitem__, noted, retain=retain)
     except RuntimeError as error:
         # The graph of finished tensors may have been freed by the user's own backward(); reentrant checkpoints refuse to give gradients.
         if any(words in str(error) for words in EXPECTED):
@@ -198,6 +225,7 @@ def describe(
         tape.edge_of(tensor, value)
         found.append(Output(value, tape.keeper.gradient(seed), key))
     tape.keeper.pending.settle()
+    name_returned(tape)
     if tape.problems:
         notices = [*notices, f"{len(tape.problems)} operation(s) could not be recorded completely; the first: {tape.problems[0]}"]
     if result.problem:

@@ -25,9 +25,10 @@ from graphviz_ad.tracing.assemble import Assembly
 from graphviz_ad.tracing.autograd_graph import AutogradGraph, BackwardPass, in_terms_of, is_pointwise, node_of, together, walk, watching
 from graphviz_ad.tracing.collector import at_rest
 from graphviz_ad.tracing.communication import recorder_for
-from graphviz_ad.tracing.eager import NOT_ASKED, NOT_RUN, described
+from graphviz_ad.tracing.eager import NOT_ASKED, NOT_RUN, about_parameters, described
 from graphviz_ad.tracing.inputs import module_names, name_parameters
 from graphviz_ad.tracing.records import Value
+from graphviz_ad.tracing.returned_names import name_returned
 from graphviz_ad.tracing.saved import kept_memory
 from graphviz_ad.tracing.stack_depth import safe_depth
 from graphviz_ad.tracing.tape import Tape, stopped_by
@@ -100,7 +101,7 @@ class Recording:
         self._open.close()
         try:
             if error is None:
-                self._graph = self._assembled([])
+                self._graph = self._assembled(about_parameters(self._tape, self._module, {}) if self._module is not None else [])
             else:
                 with suppress(Exception):  # whatever is wrong with us now, the exception that goes on is the program's
                     self._tape.stopped = stopped_by(error, self._tape)
@@ -221,6 +222,7 @@ class Recording:
             notices = [*notices, f"{len(tape.problems)} thing(s) could not be recorded completely; the first: {tape.problems[0]}"]
         for number, name in names_of(tape, self._code).items():
             tape.values[number].name = name
+        name_returned(tape)
         names = module_names(self._module, self._namespace)
         title = type(self._module).__name__ if self._module is not None else "recording"
         try:
@@ -231,7 +233,8 @@ class Recording:
             for graph in graphs:
                 graph.release()
             whole.release()
-        return replace(found[-1], each_pass=tuple(found))
+        told = [f"{len(found)} backward passes were recorded, each in graph.passes; a picture shows the last."] if len(found) > 1 else []
+        return replace(found[-1], notices=(*found[-1].notices, *told), each_pass=tuple(found))
 
     def _graph_of(self, done: RecordedPass, whole: AutogradGraph, names: dict[int, str], title: str, notices: Sequence[str]) -> Graph:
         result = together([in_terms_of(part.graph, part.result, whole) for part in with_nested(done)])

@@ -5,7 +5,7 @@ One walk up the stack for each operation. Frames are read and let go at once; no
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import CodeType
 from typing import Any, NamedTuple
@@ -20,6 +20,22 @@ USER, TORCH, MODULE_CODE, MODULE_ENTRY, FUNCTION_ENTRY, OPTIMIZER_ENTRY, TRANSFO
 Way = tuple[int, ...]  # instructions of frames, outermost first
 
 
+@dataclass(frozen=True)
+class ModuleCall:
+    """A line of the user's that calls a module of torch's own: where it stands, ``height`` frames above the start of the run, and which module it is.
+
+    ``namer`` is the site whose variable takes what it returns. ``way`` are the frames of torch's modules between that line and the operation, empty
+    where the user's own code runs in there; ``handed_on`` says whether that returns the result at once, as a hook that only looks at it does not.
+    """
+
+    site: CallSite
+    height: int
+    module: int
+    namer: CallSite | None = field(compare=False)
+    way: tuple[tuple[CodeType, int], ...] = field(compare=False)
+    handed_on: bool = field(compare=False)
+
+
 class Place(NamedTuple):
     """Where an operation comes from.
 
@@ -28,7 +44,7 @@ class Place(NamedTuple):
     the result of the call, ``user`` the innermost site in the user's own files; ``arguments``
     are the identities of what the outermost of the custom ``functions`` was applied to; ``step`` is the optimizer's step that this is part of:
     its name and the identity of its frame; ``transform`` names the outermost of torch.func's transforms that runs here, such as "jacrev":
-    all that happens in it is one call of the user's.
+    all that happens in it is one call of the user's. ``module_calls``: those that this is part of, innermost first.
     """
 
     depth: int
@@ -42,6 +58,40 @@ class Place(NamedTuple):
     arguments: tuple[int, ...]
     step: tuple[str, int] | None = None
     transform: str = ""
+    module_calls: tuple[ModuleCall, ...] = ()
+
+
+@dataclass
+class _ModuleCalls:
+    """The calls of torch's modules on the way out of a stack; ``height`` counts frames from within until all are known."""
+
+    found: list[ModuleCall] = field(default_factory=list)
+    way: list[tuple[CodeType, int]] = field(default_factory=list)
+    module: int = 0
+    is_user_inside: bool = False
+    handed_on: bool = True
+    passing_on: bool = False
+
+    def meet(self, kind: int, code: CodeType, site: CallSite, depth: int) -> None:
+        """One frame further out."""
+        if self.passing_on:  # the line hands what the module returned straight on
+            self.passing_on = site.returned
+            if not site.returned and kind == USER:
+                self.found[-1] = replace(self.found[-1], namer=site)
+        if kind == MODULE_CODE:
+            self.way.append((code, site.offset))
+            return
+        if self.way:
+            self.passing_on = site.returned
+            way = () if self.is_user_inside else tuple(self.way)
+            self.found.append(ModuleCall(site, depth, self.module, None if site.returned else site, way, self.handed_on))
+        self.way.clear()
+        self.is_user_inside = True
+        self.handed_on = self.handed_on and site.returned
+
+    def counted(self, frames: int) -> tuple[ModuleCall, ...]:
+        """All of them, with heights from without."""
+        return tuple(replace(call, height=frames - call.height) for call in self.found)
 
 
 @dataclass
@@ -95,7 +145,8 @@ class StackReader:
         entry: CodeType | None = None
         path: list[int] = []
         way: Way = ()
-        depth = 0
+        depth = frames = 0
+        calls = _ModuleCalls()
         site = user = namer = None
         naming = True  # while every frame so far hands the result straight on to the next
         while frame is not None:
@@ -103,6 +154,7 @@ class StackReader:
             if code is self.stop:
                 break
             depth += 1
+            frames += 1
             kind = self._kind(code)
             if kind in (USER, MODULE_CODE):
                 beneath = ""
@@ -112,6 +164,7 @@ class StackReader:
                     depth, site = 1, here
                 if user is None and kind == USER:
                     user = here
+                calls.meet(kind, code, here, frames)
                 if naming:
                     naming = here.returned
                     if not naming and kind == USER:
@@ -123,12 +176,14 @@ class StackReader:
                     inner_names.append(code.co_name)
             elif kind == MODULE_ENTRY:
                 modules.append(frame.f_locals["self"])
+                calls.module = id(modules[-1])
             elif kind == FUNCTION_ENTRY:
                 inside = frame.f_locals
                 functions.append(inside["cls"])
                 arguments = tuple(id(argument) for argument in inside["args"])
                 modules.clear()
                 site = user = namer = None  # what the user called is `apply`, not what runs inside it
+                calls = _ModuleCalls()
                 naming = True
                 inner.clear()
                 inner_names.clear()
@@ -139,6 +194,7 @@ class StackReader:
                 path.append(frame.f_lasti)
                 entry, way = code, tuple(reversed(path))
                 site = namer = None
+                calls = _ModuleCalls()
                 naming = True
                 inner.clear()
             elif kind == OURS:
@@ -149,7 +205,7 @@ class StackReader:
         inner.reverse()
         inner_names.reverse()
         around = tuple(reversed(modules)), tuple(reversed(functions))
-        return Place(depth, site, tuple(inner), tuple(inner_names), namer, user, *around, arguments, step, transform)
+        return Place(depth, site, tuple(inner), tuple(inner_names), namer, user, *around, arguments, step, transform, calls.counted(frames))
 
     def _within(self, entry: CodeType, now: Way, site: CallSite, depth: int) -> list[tuple[int, int]]:
         """What says of operations within a transform, innermost first, that they belong to one run of it and which was later, whatever loops it has.

@@ -50,6 +50,7 @@ class Tape:
         self._objects: dict[int, Value] = {}
         self._storages: dict[int | None, int] = {}  # memory -> the last value that was written there
         self._names: dict[int, tuple[weakref.ref[Tensor], str]] = {}
+        self.returned_names: dict[int, str] = {}  # number of what a module returned -> the variable that takes it
         self.moment = sequence_number()  # when it began, as the moment of an operation
         self._depths: list[int] = []  # of the graph behind each operation, where there is a reach
         self._deepest = 0
