@@ -269,3 +269,29 @@ def test_a_backward_pass_that_fails_is_said_without_numbers_too() -> None:
     with pytest.raises(RuntimeError, match="second time"), gad.record(capture=gad.Capture("none", "none", local=False)) as recorded:
         y.backward()
     assert any("backward pass failed" in notice for notice in recorded.graph.notices)
+
+
+def test_gradients_of_a_whole_batch_of_upstream_gradients_go_through() -> None:
+    def jacobian() -> torch.Tensor:
+        x = torch.tensor([0.5, -1.0], dtype=torch.float64, requires_grad=True)
+        return torch.autograd.grad(x.sin(), x, torch.eye(2, dtype=torch.float64), is_grads_batched=True)[0]
+
+    with gad.record() as recorded:
+        found = jacobian()
+    assert found.tolist() == jacobian().tolist()
+    assert recorded.graph.check().ok
+
+
+def test_what_a_recording_fails_at_is_said_and_breaks_no_program(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise ValueError("odd")
+
+    for name in ("_begun", "_take_results"):
+        with monkeypatch.context() as patch:
+            patch.setattr(gad.tracing.record.Recording, name, fail)
+            x = torch.tensor(2.0, requires_grad=True)
+            with gad.record() as recorded:
+                (x * x).backward()
+        assert x.grad is not None
+        assert x.grad.item() == 4
+        assert any("ValueError: odd" in notice for notice in recorded.graph.notices)
