@@ -45,6 +45,7 @@ class Tape:
         self.raised: set[int] = set()  # operations that raised
         self.stopped: int | None = None  # that of them whose exception ended the program
         self.went_too_deep, self.saw_everything = False, True
+        self.has_writes = False  # whether anything was written to in place
         self.calls: list[int] = []  # union-find: call -> its parent
         self._objects: dict[int, Value] = {}
         self._storages: dict[int | None, int] = {}  # memory -> the last value that was written there
@@ -75,11 +76,6 @@ class Tape:
                 self.keeper.was_written(tensor)  # whose version does not tell, where that was through .data
                 return self._new_value(tensor, last.maker, last.port, self.keeper.held(tensor))
         return value
-
-    @property
-    def has_writes(self) -> bool:
-        """Whether anything was written to in place."""
-        return bool(self._storages)
 
     def known(self, tensor: Tensor) -> Value | None:
         """The value that a tensor object holds, if the tape has met it."""
@@ -260,7 +256,9 @@ class Tape:
                     written.append(tensor)
                     self.keeper.was_written(tensor)
                     results.append(self._result(tensor, operation, len(results)))
-                    self._storages[memory_of(tensor)] = results[-1]
+                    self.has_writes = True
+                    if not schema.only_moves:
+                        self._storages[memory_of(tensor)] = results[-1]
         if not schema.in_place:
             for tensor in result if isinstance(result, (list, tuple)) else (result,):
                 if isinstance(tensor, Tensor) and not any(tensor is target for target in written):
