@@ -6,6 +6,7 @@ import threading
 
 import pytest
 import torch
+from programs import wrong_sums
 
 import graphviz_ad as gad
 from graphviz_ad.errors import TraceError
@@ -295,3 +296,17 @@ def test_what_a_recording_fails_at_is_said_and_breaks_no_program(monkeypatch: py
         assert x.grad is not None
         assert x.grad.item() == 4
         assert any("ValueError: odd" in notice for notice in recorded.graph.notices)
+
+
+def test_a_pass_may_begin_at_a_place_in_the_graph_of_autograd() -> None:
+    x = torch.tensor([0.5, -1.0], dtype=torch.float64, requires_grad=True)
+    with gad.record() as recorded:
+        y = x.sin()
+        z = y * y
+        total = (y * 3).sum()
+        starts = [torch.autograd.graph.get_gradient_edge(z), total]
+        torch.autograd.grad(starts, [x], [torch.full_like(z, 2), torch.tensor(5.0, dtype=torch.float64)])
+    z_port, total_port = recorded.graph.find("z").ports[0], recorded.graph.find("total").ports[0]
+    assert (z_port.upstream.array.tolist(), z_port.grad.array.tolist()) == ([2, 2], [2, 2])
+    assert (total_port.upstream.item(), total_port.grad.item()) == (5, 5)
+    assert wrong_sums(recorded.graph) == []

@@ -201,10 +201,10 @@ class Recording:
         if graph is None:
             return None
         roots = []
-        for tensor, seed in zip(tensors, seeds, strict=False):
-            value = self._tape.value_of(tensor)
-            self._tape.edge_of(tensor, value)
-            roots.append((value, self._seed(tensor, seed)))
+        for output, seed in zip(outputs, seeds, strict=False):
+            value = self._root(output)
+            if value is not None:
+                roots.append((value, self._seed(output, seed)))
         leaves = {i: self._tape.value_of(variable) for i, variable in graph.variables.items()}
         return RecordedPass(graph, roots, leaves, BackwardPass())
 
@@ -215,6 +215,15 @@ class Recording:
         except TraceError as error:
             self._tape.problems.append(str(error))
             return None
+
+    def _root(self, output: Any) -> Value | None:
+        """The value that a pass begins at, which may be given as a place in the graph of autograd; None where that was made unseen."""
+        tensor = output if isinstance(output, Tensor) else getattr(output.node, "variable", None)
+        if tensor is None:
+            return self._tape.value_at((id(output.node), output.output_nr))
+        value = self._tape.value_of(tensor)
+        self._tape.edge_of(tensor, value)
+        return value
 
     def _seed(self, tensor: Tensor, seed: Tensor | None) -> Snapshot | None:
         if seed is not None:

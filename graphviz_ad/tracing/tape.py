@@ -82,6 +82,16 @@ class Tape:
         value = self._objects.get(id(tensor))
         return value if value is not None and value.reference() is tensor else None
 
+    def value_at(self, edge: Edge) -> Value | None:
+        """The last value that an autograd edge leads to, if the tape has met one."""
+        for value in reversed(self.values):
+            tensor = value.reference() if value.edge is None and value.requires_grad else None
+            if tensor is not None and self.known(tensor) is value:
+                self.edge_of(tensor, value)
+            if value.edge == edge:
+                return value
+        return None
+
     def _new_value(self, tensor: Tensor, maker: int | None, port: int, held: Held) -> Value:
         key, requires_grad = id(tensor), tensor.requires_grad
         value = Value(
