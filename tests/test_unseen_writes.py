@@ -254,13 +254,20 @@ def test_what_is_copied_or_turned_around_in_place_was_not_written_to(function: C
     np.testing.assert_array_equal(found["grad"].array, expected.numpy())
 
 
-def test_a_write_through_a_lazy_negative_is_the_copy_into_the_whole() -> None:
-    def function(x: Tensor) -> Tensor:
-        c = torch.complex(x, x * 2)
-        return (c.conj().imag.mul_(2) * c.real).sum()
+def negated(x: Tensor) -> Tensor:
+    c = torch.complex(x, x * 2)
+    return (c.conj().imag.mul_(2) * c.real).sum()
 
+
+def test_a_write_through_a_lazy_negative_is_the_copy_into_the_whole() -> None:
     x = leaf(0.5, -1.0)
-    (expected,) = torch.autograd.grad(function(x), x)
-    graph = gad.trace(function, x)
+    (expected,) = torch.autograd.grad(negated(x), x)
+    graph = gad.trace(negated, x)
     np.testing.assert_array_equal(node_called(graph, "x")["grad"].array, expected.numpy())
     assert_sound(graph)
+
+
+def test_what_is_left_out_because_a_link_was_mistaken_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("graphviz_ad.tracing.units.Units._rewritten", lambda self, i, unit, value: None)
+    notices = gad.trace(negated, leaf(0.5, -1.0)).notices
+    assert any("in a circle" in notice for notice in notices)
