@@ -227,6 +227,13 @@ def stored(x: Tensor) -> Tensor:
     return result + x
 
 
+def moved(x: Tensor) -> Tensor:
+    """Another tensor with the same memory changes its shape in place."""
+    y = x * 2
+    y.detach().unsqueeze_(0).squeeze_(0)
+    return y * x
+
+
 ONE: dict[str, Callable[[Tensor], Any]] = {
     "sin": torch.sin,
     "tanh": lambda x: x.tanh() * 0.5,
@@ -308,6 +315,11 @@ ONE: dict[str, Callable[[Tensor], Any]] = {
     "zero_": copied(lambda y: y[0].zero_()),
     "transpose_": copied(lambda y: y.t_().t_().sin_()),
     "itself": lambda x: writable(x).mul_(0.5),
+    "imag written": copied(lambda y: y.imag.mul_(2)),
+    "imag of a conjugate written": copied(lambda y: y.conj().imag.mul_(2)),
+    "scatter_": copied(lambda y: y.scatter_(-1, torch.zeros(y.shape, dtype=torch.long)[..., :1], y[..., 1:2] * 3)),
+    "index_put_": copied(lambda y: y.index_put_((torch.tensor([0, 0]),), y[-1] * 2, accumulate=True)),
+    "moved": moved,
     # functions of the user
     "Square": Square.apply,
     "Double": lambda x: Double.apply(x.clone()),

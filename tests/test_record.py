@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from programs import wrong_sums
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import graphviz_ad as gad
@@ -283,6 +284,46 @@ def test_a_backward_pass_that_fails_is_said_without_numbers_too() -> None:
     with pytest.raises(RuntimeError, match="second time"), gad.record(capture=gad.Capture("none", "none", local=False)) as recorded:
         y.backward()
     assert any("backward pass failed" in notice for notice in recorded.graph.notices)
+
+
+def test_gradients_of_a_whole_batch_of_upstream_gradients_go_through() -> None:
+    def jacobian() -> torch.Tensor:
+        x = torch.tensor([0.5, -1.0], dtype=torch.float64, requires_grad=True)
+        return torch.autograd.grad(x.sin(), x, torch.eye(2, dtype=torch.float64), is_grads_batched=True)[0]
+
+    with gad.record() as recorded:
+        found = jacobian()
+    assert found.tolist() == jacobian().tolist()
+    assert recorded.graph.check().ok
+
+
+def test_what_a_recording_fails_at_is_said_and_breaks_no_program(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise ValueError("odd")
+
+    for name in ("_begun", "_take_results"):
+        with monkeypatch.context() as patch:
+            patch.setattr(gad.tracing.record.Recording, name, fail)
+            x = torch.tensor(2.0, requires_grad=True)
+            with gad.record() as recorded:
+                (x * x).backward()
+        assert x.grad is not None
+        assert x.grad.item() == 4
+        assert any("ValueError: odd" in notice for notice in recorded.graph.notices)
+
+
+def test_a_pass_may_begin_at_a_place_in_the_graph_of_autograd() -> None:
+    x = torch.tensor([0.5, -1.0], dtype=torch.float64, requires_grad=True)
+    with gad.record() as recorded:
+        y = x.sin()
+        z = y * y
+        total = (y * 3).sum()
+        starts = [torch.autograd.graph.get_gradient_edge(z), total]
+        torch.autograd.grad(starts, [x], [torch.full_like(z, 2), torch.tensor(5.0, dtype=torch.float64)])
+    z_port, total_port = recorded.graph.find("z").ports[0], recorded.graph.find("total").ports[0]
+    assert (z_port.upstream.array.tolist(), z_port.grad.array.tolist()) == ([2, 2], [2, 2])
+    assert (total_port.upstream.item(), total_port.grad.item()) == (5, 5)
+    assert wrong_sums(recorded.graph) == []
 
 
 class Listening(TorchDispatchMode):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 from autograd_rows import numbers, only
-from programs import leaf, node_called
+from programs import assert_sound, leaf, node_called
 from torch import Tensor
 
 import graphviz_ad as gad
@@ -230,3 +231,43 @@ def test_where_the_program_raised_after_a_part_was_written_no_write_is_marked() 
         returned_part(x).sum().backward()
         function(x)
     assert stopped_at(recording.graph) is None
+
+
+# --- what only moves
+
+
+def copied(x: Tensor) -> Tensor:
+    return copy.deepcopy(x) * x
+
+
+def transposed(x: Tensor) -> Tensor:
+    x.detach().t_()
+    return x * x
+
+
+@pytest.mark.parametrize("function", [copied, transposed])
+def test_what_is_copied_or_turned_around_in_place_was_not_written_to(function: Callable[[Tensor], Tensor]) -> None:
+    x = leaf([1.5, -2.0], [0.5, 3.0])
+    (expected,) = torch.autograd.grad(function(x).sum(), x)
+    found = node_called(gad.trace(function, x), "x")
+    assert (found["kind"], found["cut"]) == ("leaf", None)
+    np.testing.assert_array_equal(found["grad"].array, expected.numpy())
+
+
+def negated(x: Tensor) -> Tensor:
+    c = torch.complex(x, x * 2)
+    return (c.conj().imag.mul_(2) * c.real).sum()
+
+
+def test_a_write_through_a_lazy_negative_is_the_copy_into_the_whole() -> None:
+    x = leaf(0.5, -1.0)
+    (expected,) = torch.autograd.grad(negated(x), x)
+    graph = gad.trace(negated, x)
+    np.testing.assert_array_equal(node_called(graph, "x")["grad"].array, expected.numpy())
+    assert_sound(graph)
+
+
+def test_what_is_left_out_because_a_link_was_mistaken_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("graphviz_ad.tracing.units.Units._rewritten", lambda self, i, unit, value: None)
+    notices = gad.trace(negated, leaf(0.5, -1.0)).notices
+    assert any("in a circle" in notice for notice in notices)

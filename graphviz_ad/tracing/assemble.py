@@ -73,8 +73,11 @@ class Assembly:
         """The finished Graph."""
         nodes, edges = self._parts()
         if not all(edge.tail for edge in edges):  # something was made, in the order of values, after what reads it
+            count = len(self.units.all)
             put_operands_first(self.units)
             nodes, edges = self._parts()
+            if left_out := count - len(self.units.all):
+                notices = [*notices, f"{left_out} thing(s) could not be recorded: they seem to read each other in a circle, so that a link was mistaken."]
         nodes = with_every_port(nodes, edges)
         nodes, written = self._versions_apart(self._fed(nodes), edges)
         graph = Graph(

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache, cached_property, partial
+from itertools import starmap
+from operator import call
 from typing import Any
 
 import torch
@@ -209,26 +211,48 @@ def run_accumulating(
         known = {id(variable) for variable in graph.variables.values()}
         result.other_leaves = {id(leaf): keeper.gradient(leaf.grad) for leaf in leaves if id(leaf) not in known and leaf.grad is not None}
     finally:
-        for leaf, grad in aside:
-            leaf.grad = grad
+        try:
+            put_back(aside)
+        except BaseException:  # an interrupt may come anywhere
+            put_back(aside)
+            raise
     return result
+
+
+def put_back(aside: Sequence[tuple[Tensor, Tensor | None]]) -> None:
+    """Give each leaf its ``.grad`` again."""
+    for leaf, grad in aside:
+        leaf.grad = grad
 
 
 @contextmanager
 def watching(graph: AutogradGraph, result: BackwardPass, keeper: Keeper, pointwise: Callable[[int], bool]) -> Iterator[None]:
     """While this is open, a backward pass over the graph notes everything in `result`."""
     watch = _Watch(graph, result, keeper, pointwise)
-    handles = []
+    hooks: list[tuple[Callable[..., Any], Callable[..., None]]] = []
+    for i, node in enumerate(graph.nodes):
+        if i in graph.variables:  # before accumulation: hooks of the user may change .grad right after it
+            hooks.append((node.register_prehook, partial(watch.arrived, i)))
+        else:
+            hooks.append((node.register_hook, partial(watch.ran, i)))
+    handles: list[Any] = []
     try:
-        for i, node in enumerate(graph.nodes):
-            if i in graph.variables:  # before accumulation: hooks of the user may change .grad right after it
-                handles.append(node.register_prehook(partial(watch.arrived, i)))
-            else:
-                handles.append(node.register_hook(partial(watch.ran, i)))
+        handles.extend(starmap(call, hooks))  # in C: no interrupt can come between a hook and its handle
+        hooks.clear()
         yield
     finally:
-        for handle in handles:
-            handle.remove()
+        try:
+            remove(handles)
+        except BaseException:  # an interrupt may come anywhere
+            remove(handles)
+            raise
+
+
+def remove(handles: list[Any]) -> None:
+    """Take hooks away by their handles; bears being run twice."""
+    while handles:
+        handles[-1].remove()
+        handles.pop()
 
 
 class _Watch:

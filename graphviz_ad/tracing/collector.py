@@ -13,23 +13,33 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 _lock = threading.Lock()
-_builders = 0
+_builders: set[object] = set()
 _was_enabled = True
 
 
 @contextmanager
 def at_rest() -> Iterator[None]:
     """While this is open, in whatever threads, the collector rests."""
-    global _builders, _was_enabled
-    with _lock:
-        if not _builders:
-            _was_enabled = gc.isenabled()
-            gc.disable()
-        _builders += 1
+    global _was_enabled
+    builder = object()
     try:
+        with _lock:
+            if not _builders:
+                _was_enabled = gc.isenabled()
+            _builders.add(builder)
+            gc.disable()
         yield
     finally:
-        with _lock:
-            _builders -= 1
-            if not _builders and _was_enabled:
-                gc.enable()
+        try:
+            _leave(builder)
+        except BaseException:  # an interrupt may come anywhere
+            _leave(builder)
+            raise
+
+
+def _leave(builder: object) -> None:
+    """The collector as it was, if nobody else builds; bears being run twice, or by one who never began."""
+    with _lock:
+        if _was_enabled and _builders == {builder}:
+            gc.enable()
+        _builders.discard(builder)

@@ -100,7 +100,7 @@ class Communication(Schema):
         self.arguments = ("tensors",)
         self.written = (0,)
         self.in_place = self.recorded = self.makes_nothing_known = True  # nothing yet
-        self.keeps_elements = False
+        self.keeps_elements = self.only_moves = False
 
 
 schema_of = cache(Communication)

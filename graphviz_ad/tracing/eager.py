@@ -37,8 +37,9 @@ def trace(target: Any, args: Sequence[Any], kwargs: Mapping[str, Any], grad_outp
     tape = Tape(capture, _call.__code__)
     namespace = surroundings(target)
     name_inputs(tape, target, args, kwargs, namespace)
-    token = current_tape.set(tape)
+    outer = current_tape.get()
     try:
+        current_tape.set(tape)
         with recorder_for(tape):
             returned = [_call(target, args, kwargs)]
     except Exception as error:
@@ -46,7 +47,7 @@ def trace(target: Any, args: Sequence[Any], kwargs: Mapping[str, Any], grad_outp
             error.graph = graph_so_far(tape, error, name_of(target), module_names(target, namespace))  # type: ignore[attr-defined]
         raise
     finally:
-        current_tape.reset(token)
+        current_tape.set(outer)
     notices = about_parameters(tape, target, namespace)
     return finish(tape, returned, grad_outputs, name_of(target), module_names(target, namespace), retain=False, notices=notices)
 

@@ -87,18 +87,25 @@ class Recording:
         for name, thing in self._namespace.items():
             if isinstance(thing, Tensor) and not name.startswith("_"):
                 self._tape.name_later(thing, name)
-        sees_engine = self._open.enter_context(engine_entry(self._engine))
-        self._recorder = recorder_for(self._tape)
-        self._recorder.blind = not sees_engine
-        self._open.enter_context(self._recorder)
-        return self
+        try:
+            sees_engine = self._open.enter_context(engine_entry(self._engine))
+            self._recorder = recorder_for(self._tape)
+            self._recorder.blind = not sees_engine
+            self._open.enter_context(self._recorder)
+            return self
+        except BaseException:  # as an interrupt: __exit__ will not be called
+            self._open.close()
+            raise
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None) -> None:
         """Stop recording and build the graph; an exception of the program goes on unchanged, with the graph so far as its ``graph``."""
-        if self._state != "open" or self._thread != threading.get_ident():
-            raise TraceError("a recording ends where it began: in the same thread, once, by leaving its with block")
-        self._state = "ended"
-        self._open.close()
+        try:
+            self._stop()
+        except TraceError:
+            raise
+        except BaseException:  # an interrupt may come anywhere
+            self._open.close()
+            raise
         try:
             if error is None:
                 self._graph = self._assembled(about_parameters(self._tape, self._module, {}) if self._module is not None else [])
@@ -110,6 +117,12 @@ class Recording:
         finally:  # the recording may be kept for long; the model must not be kept with it
             self._module, self._namespace, self._passes = None, {}, []
             del self._tape, self._recorder
+
+    def _stop(self) -> None:
+        if self._state != "open" or self._thread != threading.get_ident():
+            raise TraceError("a recording ends where it began: in the same thread, once, by leaving its with block")
+        self._open.close()
+        self._state = "ended"
 
     # --- the user's backward passes
 
@@ -137,11 +150,12 @@ class Recording:
             raise
         finally:
             self._running = outer
-        if self._wants_gradients:
-            self._take_returned(noted, inputs, result)
-            for i, leaf in noted.graph.variables.items():
-                noted.result.leaf_totals[i] = self._tape.keeper.gradient(leaf.grad)
-        self._name_gradients(noted.graph.variables.values())
+        try:
+            self._name_gradients(noted.graph.variables.values())
+            if self._wants_gradients:
+                self._take_results(noted, inputs, result)
+        except Exception as error:
+            self._failed(error)
         return result
 
     def _name_gradients(self, leaves: Iterable[Tensor]) -> None:
@@ -150,6 +164,10 @@ class Recording:
             name = self._tape.name_of(leaf)
             if name is not None and leaf.grad is not None:
                 self._tape.name_later(leaf.grad, f"{name}.grad")
+
+    def _failed(self, error: Exception) -> None:
+        """A tracer must not break what it watches: what it fails at is said on the graph."""
+        self._tape.problems.append(described(error))
 
     @property
     def _wants_gradients(self) -> bool:
@@ -164,16 +182,26 @@ class Recording:
         elementwise = [is_pointwise(name) for name in noted.graph.names]
         return watching(noted.graph, noted.result, self._tape.keeper, elementwise.__getitem__)
 
-    def _take_returned(self, noted: RecordedPass, inputs: Sequence[Any], result: Any) -> None:
-        """What `torch.autograd.grad` returned for leaves: it never arrives where gradients are accumulated."""
+    def _take_results(self, noted: RecordedPass, inputs: Sequence[Any], result: Any) -> None:
+        """What ``.grad`` holds now, and what `torch.autograd.grad` returned for leaves: it never arrives where gradients are accumulated."""
         number = {id(leaf): i for i, leaf in noted.graph.variables.items()}
         for wanted, grad in zip(inputs, result or (), strict=False):
             i = number.get(id(wanted))
             if i is not None and isinstance(grad, Tensor):
                 noted.result.leaf_grads[i] = self._tape.keeper.gradient(grad)
+        for i, leaf in noted.graph.variables.items():
+            noted.result.leaf_totals[i] = self._tape.keeper.gradient(leaf.grad)
 
     def _begin(self, outputs: Sequence[Any], seeds: Sequence[Tensor | None]) -> RecordedPass | None:
-        """What is known of a pass before it runs; None where its graph is too deep to be touched: the program goes on, the graph says so."""
+        """What is known of a pass before it runs; None where that cannot be told: the program goes on, the graph says so."""
+        try:
+            return self._begun(outputs, seeds)
+        except Exception as error:
+            self._failed(error)
+            return None
+
+    def _begun(self, outputs: Sequence[Any], seeds: Sequence[Tensor | None]) -> RecordedPass | None:
+        """The same; None where its graph is too deep to be touched."""
         tensors = [output for output in outputs if isinstance(output, Tensor)]
         if any(self._tape.is_out_of_reach(self._tape.value_of(tensor)) for tensor in tensors):
             return None
@@ -182,10 +210,10 @@ class Recording:
         if graph is None:
             return None
         roots = []
-        for tensor, seed in zip(tensors, seeds, strict=False):
-            value = self._tape.value_of(tensor)
-            self._tape.edge_of(tensor, value)
-            roots.append((value, self._seed(tensor, seed)))
+        for output, seed in zip(outputs, seeds, strict=False):
+            value = self._root(output)
+            if value is not None:
+                roots.append((value, self._seed(output, seed)))
         leaves = {i: self._tape.value_of(variable) for i, variable in graph.variables.items()}
         return RecordedPass(graph, roots, leaves, BackwardPass())
 
@@ -196,6 +224,15 @@ class Recording:
         except TraceError as error:
             self._tape.problems.append(str(error))
             return None
+
+    def _root(self, output: Any) -> Value | None:
+        """The value that a pass begins at, which may be given as a place in the graph of autograd; None where that was made unseen."""
+        tensor = output if isinstance(output, Tensor) else getattr(output.node, "variable", None)
+        if tensor is None:
+            return self._tape.value_at((id(output.node), output.output_nr))
+        value = self._tape.value_of(tensor)
+        self._tape.edge_of(tensor, value)
+        return value
 
     def _seed(self, tensor: Tensor, seed: Tensor | None) -> Snapshot | None:
         if seed is not None:

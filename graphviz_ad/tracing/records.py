@@ -107,6 +107,7 @@ class Schema:
         self.makes_nothing_known = self.name in UNINITIALISED
         self.keeps_elements = self.name in SAME_ELEMENTS
         self.flag, self.overwritten = OVERWRITES.get(self.name, NOT_OVERWRITING)
+        self.only_moves = torch.Tag.inplace_view in getattr(overload, "tags", ())  # as t_() and set_(): what lies in memory stays as it was
 
     def named(self, args: Sequence[Any]) -> Iterable[tuple[str, Any]]:
         """The positional arguments with their names."""

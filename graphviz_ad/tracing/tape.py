@@ -46,6 +46,7 @@ class Tape:
         self.raised: set[int] = set()  # operations that raised
         self.stopped: int | None = None  # that of them whose exception ended the program
         self.went_too_deep, self.saw_everything = False, True
+        self.has_writes = False  # whether anything was written to in place
         self.calls: list[int] = []  # union-find: call -> its parent
         self._objects: dict[int, Value] = {}
         self._storages: dict[int | None, int] = {}  # memory -> the last value that was written there
@@ -78,15 +79,20 @@ class Tape:
                 return self._new_value(tensor, last.maker, last.port, self.keeper.held(tensor))
         return value
 
-    @property
-    def has_writes(self) -> bool:
-        """Whether anything was written to in place."""
-        return bool(self._storages)
-
     def known(self, tensor: Tensor) -> Value | None:
         """The value that a tensor object holds, if the tape has met it."""
         value = self._objects.get(id(tensor))
         return value if value is not None and value.reference() is tensor else None
+
+    def value_at(self, edge: Edge) -> Value | None:
+        """The last value that an autograd edge leads to, if the tape has met one."""
+        for value in reversed(self.values):
+            tensor = value.reference() if value.edge is None and value.requires_grad else None
+            if tensor is not None and self.known(tensor) is value:
+                self.edge_of(tensor, value)
+            if value.edge == edge:
+                return value
+        return None
 
     def _new_value(self, tensor: Tensor, maker: int | None, port: int, held: Held) -> Value:
         key, requires_grad = id(tensor), tensor.requires_grad
@@ -268,7 +274,9 @@ class Tape:
                     written.append(tensor)
                     self.keeper.was_written(tensor)
                     results.append(self._result(tensor, operation, len(results)))
-                    self._storages[memory_of(tensor)] = results[-1]
+                    self.has_writes = True
+                    if not schema.only_moves:
+                        self._storages[memory_of(tensor)] = results[-1]
         if not schema.in_place:
             for tensor in result if isinstance(result, (list, tuple)) else (result,):
                 if isinstance(tensor, Tensor) and not any(tensor is target for target in written):
@@ -368,14 +376,14 @@ class Recorder(DispatchMode):  # type: ignore[no-untyped-call]
     @contextmanager
     def aside(self) -> Iterator[None]:
         """While this is open, nothing is recorded; if that can be had, torch does not even ask, which would cost more than most of what it asks about."""
-        before, self.paused = self.paused, True
-        leaves = not self.sees_backward and is_innermost(self)
-        if leaves:
-            self.__exit__(None, None, None)  # type: ignore[no-untyped-call]
+        before, leaves = self.paused, not self.sees_backward and is_innermost(self)
         try:
+            self.paused = True
+            if leaves:
+                self.__exit__(None, None, None)  # type: ignore[no-untyped-call]
             yield
         finally:
-            if leaves:
+            if leaves and not is_innermost(self):  # an interrupt may have come before it left
                 self.__enter__()  # type: ignore[no-untyped-call]
             self.paused = before
 

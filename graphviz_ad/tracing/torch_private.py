@@ -288,22 +288,39 @@ def engine_entry(around: Callable[..., Any]) -> Iterator[bool]:
         yield False
         return
     thread = threading.get_ident()
-    with _watchers_lock:
-        if not _watchers:
-            _wrap_engine()
-        _watchers.setdefault(thread, []).append(around)
     try:
+        with _watchers_lock:
+            if _real_engine[0] is None:
+                _wrap_engine()
+            _watchers.setdefault(thread, []).append(around)
         yield True
     finally:
-        with _watchers_lock:
-            _watchers[thread].remove(around)
-            if not _watchers[thread]:
-                del _watchers[thread]
-            if not _watchers:
-                setattr(torch.autograd, ENGINE, _real_engine[0])
+        try:
+            _stop_watching(thread, around)
+        except BaseException:  # an interrupt may come anywhere
+            _stop_watching(thread, around)
+            raise
 
 
-_real_engine: list[Any] = [None]
+_real_engine: list[Any] = [None]  # None: it is in its place
+
+
+def _stop_watching(thread: int, around: Callable[..., Any]) -> None:
+    """Nothing of this thread's goes through ``around`` any more; bears being run twice, or by one who never began."""
+    with _watchers_lock:
+        others = [watcher for watcher in _watchers.get(thread, ()) if watcher != around]
+        if others:
+            _watchers[thread] = others
+        else:
+            _watchers.pop(thread, None)
+        if not _watchers:
+            _give_engine_back()
+
+
+def _give_engine_back() -> None:
+    if _real_engine[0] is not None:
+        setattr(torch.autograd, ENGINE, _real_engine[0])
+        _real_engine[0] = None
 
 
 def _after_fork() -> None:
@@ -312,8 +329,8 @@ def _after_fork() -> None:
     _watchers_lock = threading.Lock()
     for thread in [thread for thread in _watchers if thread != threading.get_ident()]:
         del _watchers[thread]
-    if not _watchers and _real_engine[0] is not None:
-        setattr(torch.autograd, ENGINE, _real_engine[0])
+    if not _watchers:
+        _give_engine_back()
 
 
 if hasattr(os, "register_at_fork"):

@@ -262,7 +262,7 @@ class Units:
         if unit.label is None and unit.operation is not None and unit.operation.op == "detach":  # makes no node; compiled TorchScript hands on what it detached
             return
         if value.is_view:
-            rewritten = self._rewritten(i)
+            rewritten = self._rewritten(i, unit, value)
             if rewritten is not None:
                 i = rewritten
             elif unit.operation is not None and self._regenerated(value, unit.operation, i):
@@ -282,11 +282,16 @@ class Units:
                 port = next((port for port, held in unit.values.items() if held is value), value.port)
                 self.port_of_edge.setdefault((i, number), port)
 
-    def _rewritten(self, i: int) -> int | None:
+    def _rewritten(self, i: int, unit: Unit, value: Value) -> int | None:
         """The CopySlices behind a view whose base was written to through it: that is the node of the writing operation."""
-        links = self.autograd.links[i]
-        if links and links[0] is not None and self.autograd.names[links[0][0]] == "CopySlices":
-            return links[0][0]
+        # A lazy conjugate or negative is no stride of its base: autograd makes such a view anew step by step, each with a node of its own.
+        wrote = unit.operation is not None and unit.operation.mutates and unit.operation.grad_enabled and value.number in unit.operation.results
+        links, first = self.autograd.links[i], True
+        while links and links[0] is not None and (first or (wrote and len(links) == 1 and links[0][0] not in self.of_node)):
+            behind = links[0][0]
+            if self.autograd.names[behind] == "CopySlices":
+                return behind
+            links, first = self.autograd.links[behind], False
         return None
 
     def _regenerated(self, value: Value, operation: Operation, i: int) -> bool:
@@ -377,8 +382,7 @@ class Units:
                 if link is not None:
                     before[link[0]] = min(before.get(link[0], first), first)
             if unit is None:
-                custom = self.autograd.custom
-                unit = Unit((first, -i - 1), "op", label=label_of(custom[i]) if i in custom else None, autograd=i)
+                unit = Unit((first, -i - 1), "op", label=label_of(self.autograd.custom[i]) if i in self.autograd.custom else None, autograd=i)
                 self.all.append(unit)
                 self.of_node[i] = unit
                 self.unexplained += 1
