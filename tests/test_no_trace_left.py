@@ -15,6 +15,7 @@ import torch
 from programs import Square, assert_sound, leaf, node_called, operations, randoms, state_of, world
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.overrides import TorchFunctionMode
 
 import graphviz_ad as gad
 from graphviz_ad.errors import GradOutputsError, NoTensorError
@@ -409,3 +410,39 @@ def test_six_threads_trace_at_once_and_a_seventh_trains_undisturbed() -> None:
     assert problems == []
     assert losses == expected_losses
     assert {n: set(texts) for n, texts in found.items()} == {n: {text} for n, text in expected.items()}
+
+
+class Hears(TorchFunctionMode):
+    """A mode of the user's that listens to functions."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.heard: list[str] = []
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.heard.append(str(getattr(func, "__name__", func)))
+        return func(*args, **(kwargs or {}))
+
+
+def test_a_mode_for_functions_hears_the_program_and_nothing_of_ours() -> None:
+    layer, x = torch.nn.Linear(2, 2), torch.randn(300, 2, requires_grad=True)
+
+    def function(x: Tensor) -> Tensor:
+        return layer(x).relu().sum()
+
+    def step() -> None:
+        function(x).backward()
+
+    def heard(run: Callable[[], object]) -> list[str]:
+        with Hears() as mode:
+            run()
+        return mode.heard
+
+    def recorded() -> None:
+        with gad.record(layer):
+            step()
+
+    assert heard(lambda: gad.trace(function, x)) == heard(lambda: function(x))
+    assert heard(recorded) == heard(step)
+    y = function(x)
+    assert heard(lambda: gad.trace(y)) == []

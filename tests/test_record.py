@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from typing import Any
 
@@ -400,3 +401,20 @@ def test_the_steps_of_many_weights_are_left_out_with_a_notice() -> None:
 
 def test_a_film_tells_of_no_step_before_the_gradients() -> None:
     assert "SGD.step(" not in trained(1).animate().frame(-1).to_svg()
+
+
+def test_a_gradient_that_cannot_be_noted_is_said_to_be_missing_and_breaks_no_program(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise ValueError("odd")
+
+    x = torch.tensor(2.0, requires_grad=True)
+    with monkeypatch.context() as patch:
+        patch.setattr("graphviz_ad.tracing.autograd_graph._Watch._local", fail)
+        with gad.record() as recorded:
+            (x * x).exp().backward()
+        traced = gad.trace(lambda x: (x * x).exp(), x)
+    assert x.grad is not None
+    assert x.grad.item() == pytest.approx(4 * math.exp(4))
+    for graph in (recorded.graph, traced):
+        assert any("ValueError: odd" in notice for notice in graph.notices)
+        assert {edge.grad for edge in graph.edges} == {None}

@@ -270,15 +270,26 @@ class _Watch:
 
     def arrived(self, i: int, grad_outputs: Any) -> None:
         """A gradient arrives at a leaf."""
-        self.result.leaf_grads[i] = self._seen(grad_outputs[0])
+        try:
+            self.result.leaf_grads[i] = self._seen(grad_outputs[0])
+        except Exception as error:
+            self._failed(error)
 
     def ran(self, i: int, grad_inputs: Any, grad_outputs: Any) -> None:
         """Node i made ``grad_inputs`` of ``grad_outputs``; the names are those of torch's hooks."""
-        if torch.is_grad_enabled():  # the graph of the gradient is being built, and we are no part of it
-            with torch.no_grad():
+        try:
+            if torch.is_grad_enabled():  # the graph of the gradient is being built, and we are no part of it
+                with torch.no_grad():
+                    self._note(i, grad_inputs, grad_outputs)
+            else:
                 self._note(i, grad_inputs, grad_outputs)
-        else:
-            self._note(i, grad_inputs, grad_outputs)
+        except Exception as error:
+            self._failed(error)
+
+    def _failed(self, error: Exception) -> None:
+        """A tracer must not break the pass that it watches: what it fails at is said on the graph."""
+        self._left = []
+        self.keeper.problems.append(f"{type(error).__name__}: {error}")
 
     def _note(self, i: int, grad_inputs: Any, grad_outputs: Any) -> None:
         result, gradient = self.result, self._gradient

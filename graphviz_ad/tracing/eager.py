@@ -21,7 +21,7 @@ from graphviz_ad.tracing.outputs import differentiable_outputs, upstream_gradien
 from graphviz_ad.tracing.returned_names import name_returned
 from graphviz_ad.tracing.stack_depth import safe_depth
 from graphviz_ad.tracing.tape import Tape, current_tape, stopped_by
-from graphviz_ad.tracing.torch_private import SEES_OPERATIONS, flatten
+from graphviz_ad.tracing.torch_private import SEES_OPERATIONS, flatten, unseen_by_functions
 from graphviz_ad.tracing.units import Output
 from graphviz_ad.transforms import merge_calls
 
@@ -36,20 +36,22 @@ def trace(target: Any, args: Sequence[Any], kwargs: Mapping[str, Any], grad_outp
     args, kwargs = as_tensors((tuple(args), dict(kwargs)), input_dtype(module))
     tape = Tape(capture, _call.__code__)
     namespace = surroundings(target)
-    name_inputs(tape, target, args, kwargs, namespace)
+    with unseen_by_functions():
+        name_inputs(tape, target, args, kwargs, namespace)
     outer = current_tape.get()
     try:
         current_tape.set(tape)
         with recorder_for(tape):
             returned = [_call(target, args, kwargs)]
     except Exception as error:
-        with suppress(Exception):  # whatever is wrong with us now, the exception that goes on is the program's
+        with suppress(Exception), unseen_by_functions():  # whatever is wrong with us now, the exception that goes on is the program's
             error.graph = graph_so_far(tape, error, name_of(target), module_names(target, namespace))  # type: ignore[attr-defined]
         raise
     finally:
         current_tape.set(outer)
-    notices = about_parameters(tape, target, namespace)
-    return finish(tape, returned, grad_outputs, name_of(target), module_names(target, namespace), retain=False, notices=notices)
+    with unseen_by_functions():
+        notices = about_parameters(tape, target, namespace)
+        return finish(tape, returned, grad_outputs, name_of(target), module_names(target, namespace), retain=False, notices=notices)
 
 
 def graph_so_far(tape: Tape, error: BaseException, name: str, names: dict[int, str]) -> Graph:
@@ -139,11 +141,12 @@ def is_finished(target: Any) -> bool:
 def trace_finished(target: Any, grad_outputs: Any, capture: Capture, namespace: Mapping[str, Any]) -> Graph:
     """The graph behind tensors that exist already: no forward pass is run, values in between are not recorded."""
     tape = Tape(capture, _call.__code__)
-    for name, thing in namespace.items():
-        if isinstance(thing, Tensor) and not name.startswith("_"):
-            tape.name(thing, name)
     notices = ["Traced from finished tensors: values between leaves and outputs were not recorded."]
-    return finish(tape, [target], grad_outputs, "finished tensors", module_names(None, namespace), retain=True, notices=notices)
+    with unseen_by_functions():
+        for name, thing in namespace.items():
+            if isinstance(thing, Tensor) and not name.startswith("_"):
+                tape.name(thing, name)
+        return finish(tape, [target], grad_outputs, "finished tensors", module_names(None, namespace), retain=True, notices=notices)
 
 
 def name_of(target: Any) -> str:

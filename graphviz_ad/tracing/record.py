@@ -32,7 +32,7 @@ from graphviz_ad.tracing.returned_names import name_returned
 from graphviz_ad.tracing.saved import kept_memory
 from graphviz_ad.tracing.stack_depth import safe_depth
 from graphviz_ad.tracing.tape import Tape, stopped_by
-from graphviz_ad.tracing.torch_private import engine_entry, hidden_from_modes
+from graphviz_ad.tracing.torch_private import engine_entry, hidden_from_modes, unseen_by_functions
 from graphviz_ad.tracing.units import Output
 from graphviz_ad.tracing.variable_names import names_of
 from graphviz_ad.transforms import merge_calls
@@ -82,11 +82,8 @@ class Recording:
         outside = sys._getframe(1).f_back
         self._tape = Tape(self._capture, outside.f_code if outside is not None else Recording.__enter__.__code__, safe_depth())
         self._thread = threading.get_ident()
-        if self._module is not None:
-            name_parameters(self._tape, self._module, "")
-        for name, thing in self._namespace.items():
-            if isinstance(thing, Tensor) and not name.startswith("_"):
-                self._tape.name_later(thing, name)
+        with unseen_by_functions():
+            self._name_what_is_there()
         try:
             sees_engine = self._open.enter_context(engine_entry(self._engine))
             self._recorder = recorder_for(self._tape)
@@ -96,6 +93,13 @@ class Recording:
         except BaseException:  # as an interrupt: __exit__ will not be called
             self._open.close()
             raise
+
+    def _name_what_is_there(self) -> None:
+        if self._module is not None:
+            name_parameters(self._tape, self._module, "")
+        for name, thing in self._namespace.items():
+            if isinstance(thing, Tensor) and not name.startswith("_"):
+                self._tape.name_later(thing, name)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None) -> None:
         """Stop recording and build the graph; an exception of the program goes on unchanged, with the graph so far as its ``graph``."""
@@ -107,16 +111,20 @@ class Recording:
             self._open.close()
             raise
         try:
-            if error is None:
-                self._graph = self._assembled(about_parameters(self._tape, self._module, {}) if self._module is not None else [])
-            else:
-                with suppress(Exception):  # whatever is wrong with us now, the exception that goes on is the program's
-                    self._tape.stopped = stopped_by(error, self._tape)
-                    self._graph = self._assembled([f"The program raised {described(error)}; this is the graph up to there."])
-                    error.graph = self._graph  # type: ignore[attr-defined]
+            with unseen_by_functions():
+                self._make_graph(error)
         finally:  # the recording may be kept for long; the model must not be kept with it
             self._module, self._namespace, self._passes = None, {}, []
             del self._tape, self._recorder
+
+    def _make_graph(self, error: BaseException | None) -> None:
+        if error is None:
+            self._graph = self._assembled(about_parameters(self._tape, self._module, {}) if self._module is not None else [])
+            return
+        with suppress(Exception):  # whatever is wrong with us now, the exception that goes on is the program's
+            self._tape.stopped = stopped_by(error, self._tape)
+            self._graph = self._assembled([f"The program raised {described(error)}; this is the graph up to there."])
+            error.graph = self._graph  # type: ignore[attr-defined]
 
     def _stop(self) -> None:
         if self._state != "open" or self._thread != threading.get_ident():

@@ -41,7 +41,7 @@ class Tape:
         self.keeper = Keeper(capture)
         self.operations: list[Operation] = []
         self.values: list[Value] = []
-        self.problems: list[str] = []
+        self.problems = self.keeper.problems
         self.nodes: dict[int, Any] = {}
         self.raised: set[int] = set()  # operations that raised
         self.stopped: int | None = None  # that of them whose exception ended the program

@@ -6,7 +6,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from itertools import count
 from operator import attrgetter
@@ -151,6 +151,17 @@ quiet = _Quiet()
 def hidden_from_modes() -> AbstractContextManager[Any]:
     """A context in which no dispatch mode sees our own operations; where torch has no such thing, at least our own recorder does not, see `quiet`."""
     return _disabled() if _disabled is not None else _unrecorded()
+
+
+_function_mode_count: Callable[[], int] = getattr(torch._C, "_len_torch_function_stack", lambda: 1)
+
+
+def unseen_by_functions() -> AbstractContextManager[Any]:
+    """A context in which no mode of the user that watches functions of torch sees our own calls of these, or changes what they return.
+
+    A backward pass may run in it: under such a mode, torch itself runs the engine without the mode.
+    """
+    return torch._C.DisableTorchFunction() if _function_mode_count() else nullcontext()
 
 
 @contextmanager

@@ -99,6 +99,7 @@ class Keeper:
         self.capture = capture
         self._no_gradients = capture.gradients == "none"
         self.pending = Pending()
+        self.problems: list[str] = []  # what could not be noted, and why
         self._known: dict[int, tuple[weakref.ref[Tensor], int, Snapshot]] = {}
 
     def value(self, tensor: Tensor, same: Snapshot | None = None) -> Snapshot | None:
