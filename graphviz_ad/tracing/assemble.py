@@ -22,8 +22,9 @@ from graphviz_ad.tracing.hooks import MOST_NAMED, hook_names, with_hooks_said
 from graphviz_ad.tracing.records import Operation, Use, Value
 from graphviz_ad.tracing.saved import NOTHING, UNKNOWN, Keeps, kept_memory
 from graphviz_ad.tracing.tape import Tape
+from graphviz_ad.tracing.unit import Output, Unit, port_of
 from graphviz_ad.tracing.unit_order import put_operands_first
-from graphviz_ad.tracing.units import ONE_SLOT, Output, Unit, Units, port_of
+from graphviz_ad.tracing.units import ONE_SLOT, Units
 from graphviz_ad.tracing.unrecorded import wanted_gradient, why_unrecorded
 from graphviz_ad.tracing.values import device_name, dtype_name
 
@@ -371,9 +372,12 @@ class Assembly:
     def _written_unseen(self, unit: Unit, slots: Mapping[int, int], position: int) -> list[Edge]:
         """What was written behind autograd's back, as through ``.data``: the value came from the writer, the gradient goes where it always went."""
         read = [operand[1] for n, operand in enumerate(unit.operands) if n in slots and type(operand) is tuple and operand[3] is not None]
-        holders = [self.units.of_value[number] for number in read if number in self.units.of_value]
-        writers = [holder for holder in holders if holder is not unit and holder.autograd is None and holder.operation is not None and holder.operation.mutates]
+        found = [(self.tape.values[number], self.units.of_value[number]) for number in read if number in self.units.of_value]
+        writers = [holder for value, holder in found if holder is not unit and (self.units.is_only_data(value) or self._writes_unseen(holder))]
         return [Edge(writer.key, unit.key, position + n, cut=why_unrecorded(self.units, writer) or "detach") for n, writer in enumerate(writers)]
+
+    def _writes_unseen(self, holder: Unit) -> bool:
+        return holder.autograd is None and holder.operation is not None and holder.operation.mutates
 
     def _results_of_inner(self, unit: Unit, position: int) -> list[Edge]:
         """What ran inside a custom Function leads to its results, but no gradient goes that way."""

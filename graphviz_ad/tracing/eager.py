@@ -22,7 +22,7 @@ from graphviz_ad.tracing.returned_names import name_returned
 from graphviz_ad.tracing.stack_depth import safe_depth
 from graphviz_ad.tracing.tape import Tape, current_tape, stopped_by
 from graphviz_ad.tracing.torch_private import SEES_OPERATIONS, flatten, unseen_by_functions
-from graphviz_ad.tracing.units import Output
+from graphviz_ad.tracing.unit import Output
 from graphviz_ad.transforms import merge_calls
 
 

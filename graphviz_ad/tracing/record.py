@@ -25,6 +25,7 @@ from graphviz_ad.tracing.assemble import Assembly
 from graphviz_ad.tracing.autograd_graph import AutogradGraph, BackwardPass, in_terms_of, is_pointwise, node_of, together, walk, watching
 from graphviz_ad.tracing.collector import at_rest
 from graphviz_ad.tracing.communication import recorder_for
+from graphviz_ad.tracing.depths import Depths
 from graphviz_ad.tracing.eager import NOT_ASKED, NOT_RUN, about_parameters, described
 from graphviz_ad.tracing.inputs import module_names, name_parameters
 from graphviz_ad.tracing.records import Value
@@ -33,7 +34,7 @@ from graphviz_ad.tracing.saved import kept_memory
 from graphviz_ad.tracing.stack_depth import safe_depth
 from graphviz_ad.tracing.tape import Tape, stopped_by
 from graphviz_ad.tracing.torch_private import engine_entry, hidden_from_modes, unseen_by_functions
-from graphviz_ad.tracing.units import Output
+from graphviz_ad.tracing.unit import Output
 from graphviz_ad.tracing.variable_names import names_of
 from graphviz_ad.transforms import merge_calls
 
@@ -93,6 +94,11 @@ class Recording:
         except BaseException:  # as an interrupt: __exit__ will not be called
             self._open.close()
             raise
+
+    @property
+    def _depths(self) -> Depths:
+        assert self._tape.depths is not None
+        return self._tape.depths
 
     def _name_what_is_there(self) -> None:
         if self._module is not None:
@@ -211,7 +217,8 @@ class Recording:
     def _begun(self, outputs: Sequence[Any], seeds: Sequence[Tensor | None]) -> RecordedPass | None:
         """The same; None where its graph is too deep to be touched."""
         tensors = [output for output in outputs if isinstance(output, Tensor)]
-        if any(self._tape.is_out_of_reach(self._tape.value_of(tensor)) for tensor in tensors):
+        depths = self._depths
+        if any(depths.out_of_reach(self._tape.value_of(tensor)) for tensor in tensors):
             return None
         nodes = [node_of(output) if isinstance(output, Tensor) else output.node for output in outputs]
         graph = self._walked(nodes)
@@ -228,7 +235,7 @@ class Recording:
     def _walked(self, nodes: Sequence[Any]) -> AutogradGraph | None:
         """What autograd nodes lead to, which the program will release; None where that may be too deep, because not all of it was seen being made."""
         try:
-            return walk(nodes, limit=None if self._tape.saw_everything else safe_depth())
+            return walk(nodes, limit=None if self._depths.saw_everything else safe_depth())
         except TraceError as error:
             self._tape.problems.append(str(error))
             return None
@@ -261,8 +268,8 @@ class Recording:
         graphs = [part.graph for done in self._passes for part in with_nested(done)]
         whole = walk([*(node for graph in graphs for node in graph.nodes[:1]), *(node for graph in graphs for node in graph.nodes), *loose])
         whole.adopt(graphs)
-        if tape.went_too_deep:
-            notices = [*notices, TOO_DEEP.format(tape.reach)]
+        if self._depths.went_too_deep:
+            notices = [*notices, TOO_DEEP.format(self._depths.reach)]
         if tape.problems:
             notices = [*notices, f"{len(tape.problems)} thing(s) could not be recorded completely; the first: {tape.problems[0]}"]
         for number, name in names_of(tape, self._code).items():

@@ -30,7 +30,7 @@ Edge = tuple[int, int]  # identity of an autograd node, which the tape keeps ali
 class Value:
     """One tensor at one moment: what made it (None: it was there before) and what it held.
 
-    ``reference`` and ``object_id`` are of the tensor itself, which is not kept alive.
+    ``reference`` and ``object_id`` are of the tensor itself, which is not kept alive; ``memory`` is where its elements lie.
     """
 
     number: int
@@ -48,6 +48,7 @@ class Value:
     used: bool = False
     edge: Edge | None = None
     name: str | None = None
+    memory: int | None = None
 
     @property
     def snapshot(self) -> Snapshot | None:

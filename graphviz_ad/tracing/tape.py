@@ -23,6 +23,7 @@ from torch import Tensor
 
 from graphviz_ad.capture import Capture
 from graphviz_ad.snapshot import Snapshot
+from graphviz_ad.tracing.depths import Depths
 from graphviz_ad.tracing.records import SCHEMAS, Edge, Operation, Schema, Use, Value, schema_of
 from graphviz_ad.tracing.stack import Place, StackReader
 from graphviz_ad.tracing.torch_private import DispatchMode, is_in_engine, is_innermost, is_view, memory_of, quiet, sequence_number
@@ -37,7 +38,7 @@ class Tape:
     def __init__(self, capture: Capture, stop: CodeType, reach: int | None = None) -> None:
         """``reach``: how deep a graph may be whose nodes are touched, where somebody else will release it; see `stack_depth`."""
         self.capture = capture
-        self.reach = reach
+        self.depths = Depths(reach) if reach is not None else None
         self.keeper = Keeper(capture)
         self.operations: list[Operation] = []
         self.values: list[Value] = []
@@ -45,16 +46,15 @@ class Tape:
         self.nodes: dict[int, Any] = {}
         self.raised: set[int] = set()  # operations that raised
         self.stopped: int | None = None  # that of them whose exception ended the program
-        self.went_too_deep, self.saw_everything = False, True
-        self.has_writes = False  # whether anything was written to in place
+        self.has_writes = False  # whether anything was written to in place, or had its .data set
         self.calls: list[int] = []  # union-find: call -> its parent
         self._objects: dict[int, Value] = {}
         self._storages: dict[int | None, int] = {}  # memory -> the last value that was written there
         self._names: dict[int, tuple[weakref.ref[Tensor], str]] = {}
         self.returned_names: dict[int, str] = {}  # number of what a module returned -> the variable that takes it
         self.moment = sequence_number()  # when it began, as the moment of an operation
-        self._depths: list[int] = []  # of the graph behind each operation, where there is a reach
-        self._deepest = 0
+        self.replaced: set[int] = set()  # values that tensors have since their .data was set
+        self._made: dict[int, int] = {}  # memory -> the last value that an operation made there
         self._step_began = 0
         self._stack = StackReader(stop)
         self._lowest, self._lowest_in_list = self._lowest_counts()
@@ -70,13 +70,26 @@ class Tape:
         value = self._objects.get(id(tensor))
         if value is None or value.reference() is not tensor:
             return self._new_value(tensor, None, 0, self.keeper.held(tensor))
+        memory = memory_of(tensor)
+        if memory != value.memory:
+            return self._replaced(tensor, memory)
         if self._storages:  # was its memory written through another view since?
-            memory = memory_of(tensor)
             writer = self._storages.get(memory) if memory is not None else None
             if writer is not None and writer > value.number:
                 last = self.values[writer]
                 self.keeper.was_written(tensor)  # whose version does not tell, where that was through .data
                 return self._new_value(tensor, last.maker, last.port, self.keeper.held(tensor))
+        return value
+
+    def _replaced(self, tensor: Tensor, memory: int | None) -> Value:
+        """What a tensor holds since its ``.data`` was set; what an operation made there, if it is still the same."""
+        self.has_writes = True
+        self.keeper.was_written(tensor)
+        value = self._new_value(tensor, None, 0, self.keeper.held(tensor))
+        self.replaced.add(value.number)
+        made = self.values[self._made[memory]] if memory in self._made else None
+        if made is not None and made.held is not None and made.shape == value.shape and made.snapshot == value.snapshot:
+            value.maker, value.port = made.maker, made.port
         return value
 
     def known(self, tensor: Tensor) -> Value | None:
@@ -108,7 +121,10 @@ class Tape:
             is_view(tensor),
             weakref.ref(tensor),
             key,
+            memory=memory_of(tensor),
         )
+        if maker is not None and value.memory is not None:
+            self._made[value.memory] = value.number
         named = self._names.get(key)
         if named is not None and named[0]() is tensor and (maker is None or (requires_grad and tensor.is_leaf)):
             value.name = named[1]  # the leaf as it was found, or updated by an optimizer, or initialised
@@ -192,8 +208,8 @@ class Tape:
             clock,
         )
         self.operations.append(operation)
-        if self.reach is not None:
-            self._note_depth(schema, uses)
+        if self.depths is not None:
+            self.depths.note(bool(schema.written), [self.values[use[1]] for use in uses])
         return operation
 
     def _note(self, name: str, argument: Any, uses: list[Use], constants: list[tuple[str, Any]], loose: list[Value]) -> None:
@@ -224,7 +240,7 @@ class Tape:
         if not tensor.requires_grad:
             return None
         value.requires_grad = True
-        if self.reach is not None and self.is_out_of_reach(value):
+        if self.depths is not None and self.depths.out_of_reach(value):
             return None
         try:
             node = tensor.grad_fn
@@ -239,26 +255,6 @@ class Tape:
         if edge is None or edge[0] != key:
             edge = value.edge = (key, tensor.output_nr)
         return edge
-
-    def _note_depth(self, schema: Schema, uses: Sequence[Use]) -> None:
-        nodes = 2 if schema.written else 1  # autograd may make a view anew after its base was written to
-        self._depths.append(nodes + max([self._depth_of(self.values[use[1]]) for use in uses], default=0))
-        self._deepest = max(self._deepest, self._depths[-1])
-
-    def _depth_of(self, value: Value) -> int:
-        """How many autograd nodes deep the graph behind a value is, at most; of one that was made unseen, as deep as any that was seen."""
-        if value.maker is not None:
-            return self._depths[value.maker]
-        if not value.requires_grad or (tensor := value.reference()) is None or tensor.is_leaf:
-            return 0
-        self.saw_everything = False
-        return self._deepest
-
-    def is_out_of_reach(self, value: Value) -> bool:
-        """Whether the graph behind a value is too deep to be touched."""
-        too_deep = self.reach is not None and self._depth_of(value) > self.reach
-        self.went_too_deep |= too_deep
-        return too_deep
 
     def after(self, operation: Operation, schema: Schema, args: Any, kwargs: Any, result: Any) -> None:
         """Note what an operation made and what it wrote to."""

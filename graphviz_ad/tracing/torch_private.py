@@ -181,7 +181,11 @@ STORAGE = "_cdata"  # which memory a storage is; where torch does not tell, its 
 
 def memory_of(tensor: Tensor) -> int | None:
     """Which memory a tensor lies in; None for a tensor that has none of its own, such as a sparse one, or where torch does not tell."""
-    return memory_and_bytes(tensor)[0]
+    try:
+        storage = tensor.untyped_storage()
+        return getattr(storage, STORAGE, 0) or storage.data_ptr() or None
+    except (RuntimeError, NotImplementedError):
+        return None
 
 
 def memory_and_bytes(tensor: Tensor) -> tuple[int | None, int]:
@@ -189,7 +193,7 @@ def memory_and_bytes(tensor: Tensor) -> tuple[int | None, int]:
     try:
         storage = tensor.untyped_storage()
         memory = getattr(storage, STORAGE, 0) or storage.data_ptr()
-        return (int(memory), storage.nbytes()) if memory else (None, 0)
+        return (memory, storage.nbytes()) if memory else (None, 0)
     except (RuntimeError, NotImplementedError):
         return None, 0
 

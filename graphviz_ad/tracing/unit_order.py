@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from graphviz_ad.stable_order import stable_order
-from graphviz_ad.tracing.units import Unit, Units
+from graphviz_ad.tracing.unit import Unit
+from graphviz_ad.tracing.units import Units
 
 
 def put_operands_first(units: Units) -> None:

@@ -8,46 +8,20 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from operator import attrgetter
 from types import MappingProxyType
 
-from graphviz_ad.snapshot import Snapshot
-from graphviz_ad.tracing.as_written import Operand, operands
+from graphviz_ad.tracing.as_written import operands
 from graphviz_ad.tracing.autograd_graph import AutogradGraph, stem
 from graphviz_ad.tracing.records import Edge, Operation, Use, Value
 from graphviz_ad.tracing.tape import Tape
 from graphviz_ad.tracing.torch_private import counts_nodes, made_at
 from graphviz_ad.tracing.trackable import label_of
+from graphviz_ad.tracing.unit import Output, Unit, port_of
 
 MATERIALISES = {"clone", "_conj_physical", "resolve_conj", "resolve_neg", "_neg_view"}  # what C++ runs to make a lazy conjugate real
 NO_SLOTS: Mapping[int, int] = MappingProxyType({})
 ONE_SLOT: Mapping[int, int] = MappingProxyType({0: 0})
-
-
-@dataclass(frozen=True)
-class Output:
-    """A tensor that the program returned, and the gradient that is fed in there."""
-
-    value: Value
-    seed: Snapshot | None
-    name: str | None = None
-
-
-@dataclass(slots=True, eq=False)
-class Unit:
-    """One node to be; ``function`` is the custom Function inside which it ran, ``call`` the call in the program that it is part of."""
-
-    order: tuple[int, int]
-    kind: str
-    operation: Operation | None = None
-    label: str | None = None
-    operands: Sequence[Operand] = ()
-    values: dict[int, Value] = field(default_factory=dict)
-    autograd: int | None = None
-    function: Unit | None = None
-    key: str = ""
-    call: int | None = None
 
 
 class Units:
@@ -210,8 +184,12 @@ class Units:
                     self.of_value[value.number] = written
                 else:
                     self._add(Unit((value.number, 0), "data"), [value.number])
-            elif value.edge is None:
-                self._add(Unit((value.number, 0), "leaf" if value.requires_grad else "data"), [value.number])
+            elif value.edge is None or self.is_only_data(value):
+                self._add(Unit((value.number, 0), "leaf" if value.requires_grad and value.edge is None else "data"), [value.number])
+
+    def is_only_data(self, value: Value) -> bool:
+        """Whether a result got what it holds by having its ``.data`` set: autograd goes its own way."""
+        return value.number in self.tape.replaced and not value.is_leaf
 
     # --- which autograd node is which unit
 
@@ -258,6 +236,8 @@ class Units:
     def _link_value(self, value: Value, i: int, number: int) -> None:
         unit = self.of_value.get(value.number)
         if unit is None:
+            return
+        if self.is_only_data(value):
             return
         if unit.label is None and unit.operation is not None and unit.operation.op == "detach":  # makes no node; compiled TorchScript hands on what it detached
             return
@@ -387,7 +367,7 @@ class Units:
                 self.of_node[i] = unit
                 self.unexplained += 1
         for value in self.tape.values:  # what such a node made may be known all the same: somebody read it
-            if value.edge is not None and value.edge[0] in self.autograd.index:
+            if value.edge is not None and value.edge[0] in self.autograd.index and not self.is_only_data(value):
                 i = self.autograd.index[value.edge[0]]
                 unit = self.of_node[i]
                 if unit.operation is None and unit.kind == "op":
@@ -431,11 +411,6 @@ class Units:
         return None
 
 
-def port_of(unit: Unit, value: Value) -> int:
-    """Which of its results a value is."""
-    return next((port for port, held in unit.values.items() if held is value), value.port)
-
-
 def _same_elements(one: Value, other: Value) -> bool:
     """Whether two values of the same memory show the same of it, as far as is known."""
     return one.shape == other.shape and (one.held is None or other.held is None or one.snapshot == other.snapshot)
@@ -469,4 +444,7 @@ def _same_call_of_function(last: Operation, now: Operation) -> bool:
 
 
 def _may_own_a_node(unit: Unit) -> bool:
-    return unit.autograd is None and unit.label is None and unit.function is None and unit.operation is not None and unit.operation.grad_enabled
+    operation = unit.operation
+    if unit.autograd is not None or unit.label is not None or unit.function is not None or operation is None:
+        return False
+    return operation.grad_enabled and any(use[2] for use in operation.uses)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from graphviz_ad.tracing.as_written import SHAPE_ONLY
 from graphviz_ad.tracing.records import Operation
 from graphviz_ad.tracing.tape import Tape
-from graphviz_ad.tracing.units import Unit, Units
+from graphviz_ad.tracing.unit import Unit
+from graphviz_ad.tracing.units import Units
 
 
 def wanted_gradient(units: Units, unit: Unit) -> bool:
