@@ -111,7 +111,7 @@ def no_schemas(patch: Patch) -> None:
             return self.text
 
     patch.setattr("graphviz_ad.tracing.records.SCHEMAS", {})
-    patch.setattr("graphviz_ad.tracing.tape.SCHEMAS", {})
+    patch.setattr("graphviz_ad.tracing.recorder.SCHEMAS", {})
     patch.setattr("graphviz_ad.tracing.records.signature", lambda overload: signature(Nameless(overload)))
 
 

@@ -14,7 +14,8 @@ from torch import Tensor
 from torch.nn import functional as F  # as it is written most often
 
 from graphviz_ad.capture import Capture
-from graphviz_ad.tracing.tape import Recorder, Tape
+from graphviz_ad.tracing.recorder import Recorder
+from graphviz_ad.tracing.tape import Tape
 from graphviz_ad.tracing.variable_names import names_of
 
 

@@ -18,9 +18,10 @@ from graphviz_ad.tracing.collector import at_rest
 from graphviz_ad.tracing.communication import recorder_for
 from graphviz_ad.tracing.inputs import as_tensors, input_dtype, module_names, name_inputs, surroundings
 from graphviz_ad.tracing.outputs import differentiable_outputs, upstream_gradients
+from graphviz_ad.tracing.recorder import stopped_by
 from graphviz_ad.tracing.returned_names import name_returned
 from graphviz_ad.tracing.stack_depth import safe_depth
-from graphviz_ad.tracing.tape import Tape, current_tape, stopped_by
+from graphviz_ad.tracing.tape import Tape, current_tape
 from graphviz_ad.tracing.torch_private import SEES_OPERATIONS, flatten, unseen_by_functions
 from graphviz_ad.tracing.unit import Output
 from graphviz_ad.transforms import merge_calls

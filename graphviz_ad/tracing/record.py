@@ -28,11 +28,12 @@ from graphviz_ad.tracing.communication import recorder_for
 from graphviz_ad.tracing.depths import Depths
 from graphviz_ad.tracing.eager import NOT_ASKED, NOT_RUN, about_parameters, described
 from graphviz_ad.tracing.inputs import module_names, name_parameters
+from graphviz_ad.tracing.recorder import stopped_by
 from graphviz_ad.tracing.records import Value
 from graphviz_ad.tracing.returned_names import name_returned
 from graphviz_ad.tracing.saved import kept_memory
 from graphviz_ad.tracing.stack_depth import safe_depth
-from graphviz_ad.tracing.tape import Tape, stopped_by
+from graphviz_ad.tracing.tape import Tape
 from graphviz_ad.tracing.torch_private import engine_entry, hidden_from_modes, unseen_by_functions
 from graphviz_ad.tracing.unit import Output
 from graphviz_ad.tracing.variable_names import names_of
