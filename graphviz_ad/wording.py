@@ -114,7 +114,8 @@ class Wording:
     def operand_name(self, edge: Edge) -> str:
         """The same, in the few characters that a formula has room for."""
         name = self.port_name(edge)
-        return name if len(name) <= OPERAND_ROOM or "." not in name else ".".join(name.split(".")[-2:])
+        parts = 3 if name.endswith(".grad") else 2  # whose gradient it is
+        return name if len(name) <= OPERAND_ROOM or "." not in name else ".".join(name.split(".")[-parts:])
 
     @cached_property
     def frames(self) -> list[tuple[str, ...]]:

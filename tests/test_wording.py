@@ -12,7 +12,7 @@ from small_programs import Sigma, graph, network, picture
 
 import graphviz_ad as gad
 from graphviz_ad.descriptions import of_edge, of_node, summary
-from graphviz_ad.graph import Graph, Node, Port
+from graphviz_ad.graph import Edge, Graph, Node, Port
 from graphviz_ad.renderers.svg import svg
 from graphviz_ad.scene import Line
 from graphviz_ad.snapshot import Snapshot
@@ -248,3 +248,9 @@ def test_the_gradient_of_a_folded_module_is_none_only_where_it_is(missing: str |
     assert "None" not in gradient_of(module)
     assert "c64[2]" in gradient_of(module)
     assert "None" in gradient_of(replace(module, ports=(Port((2,), "complex64"),)))
+
+
+def test_a_gradient_that_an_optimizer_reads_keeps_the_name_of_its_owner() -> None:
+    grad = Node("n0", "data", name="encoder.layer.0.weight.grad", ports=(Port((), "float64", value=snap(1.0)),))
+    step = Node("n1", "op", op="SGD.step", ports=(Port((), "float64", value=snap(1.0)),))
+    assert Wording(Graph((grad, step), (Edge("n0", "n1", 0),))).operand_name(Edge("n0", "n1", 0)) == "0.weight.grad"
