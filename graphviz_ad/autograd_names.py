@@ -95,7 +95,7 @@ def verdict(op: str, autograd: str) -> str:
     base = op[:-1] if op.endswith("_") and not op.endswith("__") else op
     if autograd == WRITES_TO_A_VIEW:
         return AGREE if op != base or op == "setitem" else UNKNOWN
-    names = {plain(base), plain(base).removesuffix("copy"), plain(written_name(base))}
+    names = {plain(base), plain(base).removesuffix("copy"), plain(base).removeprefix("foreach"), plain(written_name(base))}
     made = plain(stem(autograd))
     if names & {made, _aliases().get(made, made)} or any(_family(name, made) for name in (op, base, written_name(base))):
         return AGREE

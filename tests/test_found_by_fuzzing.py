@@ -283,3 +283,30 @@ def test_finite_differences_of_a_cast_to_complex_are_not_no(function: Callable[[
     x = leaf(0.5, -1, 2)
     seed = torch.linspace(-1.3, 1.7, 3).to(function(x).dtype)
     assert gad.trace(function, x, grad_outputs=[seed]).check().ok
+
+
+# --- links
+
+
+def test_operations_on_many_tensors_in_place_are_linked_to_all_their_nodes() -> None:
+    def function(x: Tensor) -> Tensor:
+        first, second = x * 1, x * 2
+        torch._foreach_mul_([first, second], [x, x])
+        return first + second
+
+    graph = gad.trace(function, leaf(1, 2), capture=EVERYTHING)
+    assert graph.check(capture=True).ok
+    assert graph.notices == ()
+    assert flows.wrong_sums(fine(graph)) == []
+    assert graph.find("x").grad.array.tolist() == [6, 12]  # type: ignore[union-attr]
+    assert operation(graph, "_foreach_mul_").autograd == ("MulBackward0", "MulBackward0")
+
+
+@wrong("a view that forward mode makes takes the place of torch's own Identity")
+def test_a_dual_number_inside_a_trace_is_linked_rightly() -> None:
+    def function(x: Tensor) -> Tensor:
+        with torch.autograd.forward_ad.dual_level():
+            dual = torch.autograd.forward_ad.make_dual(x, torch.ones_like(x))
+            return torch.autograd.forward_ad.unpack_dual(dual.sin()).primal
+
+    assert gad.trace(function, leaf(1, 2)).check(capture=True).ok

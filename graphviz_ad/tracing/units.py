@@ -109,6 +109,9 @@ class Units:
             inside = operation.place.functions[0] if operation.place.functions else None
             if inside is None:
                 function = None
+                if operation.mutates and operation.op.startswith("_foreach_") and operation.grad_enabled and any(use[2] for use in operation.uses):
+                    self._add_each(operation)
+                    continue
                 read = () if operation.op == "lift_fresh" else operands(operation)  # torch.tensor(…): what it lifts is nobody's variable
                 self._add(Unit(_order(operation), "op", operation, None, read), operation.results)
                 continue
@@ -121,6 +124,12 @@ class Units:
             self.all = [unit for unit in self.all if unit not in broken and unit.function not in broken]
             self.of_value = {number: unit for number, unit in self.of_value.items() if unit not in broken}
             self.inner_of_value = {number: unit for number, unit in self.inner_of_value.items() if unit.function not in broken}
+
+    def _add_each(self, operation: Operation) -> None:
+        """An operation on many tensors in place: autograd has a node for each of them, as if each had been computed alone."""
+        for n, number in enumerate(operation.results):
+            read = [operand for operand in operands(operation) if type(operand) is not tuple or operand[0].partition("[")[2] in ("", f"{n}]")]
+            self._add(Unit((number, 0), "op", operation, None, read), [number])
 
     def _is_artefact(self, operation: Operation) -> bool:
         """torch detaches what it saves for backward, and nobody reads that; backward() makes the gradient that it starts from.
