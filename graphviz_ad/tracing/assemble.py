@@ -125,12 +125,16 @@ class Assembly:
         if not self.units.versions or self.result.problem is not None:
             return nodes, []
         changed = {node.key: node for node in nodes}
+        flowing: dict[tuple[str, int], list[Snapshot | None]] = {}
+        for edge in edges:
+            if edge.cut is None:
+                flowing.setdefault((edge.tail, edge.port), []).append(edge.grad)
         names: list[str] = []
         for results in self.units.versions.values():
             for unit, port in results:
                 node, held = changed[unit.key], changed[unit.key].ports[port]
-                parts = [edge.grad for edge in edges if (edge.tail, edge.port) == (unit.key, port) and edge.cut is None]
-                own = replace(held, grad=total([*parts, held.upstream]), grad_total=held.grad_total or held.grad)
+                parts = [*flowing.get((unit.key, port), ()), held.upstream]
+                own = replace(held, grad=total(parts), grad_total=held.grad_total or held.grad)
                 changed[unit.key] = replace(node, kind="leaf", cut=None, ports=(*node.ports[:port], own, *node.ports[port + 1 :]))
                 names.append(held.name or node.name or node.key)
         told = f"{', '.join(dict.fromkeys(names))}: written to between uses. Each value has its own part of the gradient here; torch adds them up in .grad."
