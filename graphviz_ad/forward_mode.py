@@ -241,7 +241,8 @@ def through_jacobian(graph: Graph, edge: Edge, tangent: Array) -> Array | None:
 def elements(snap: Snapshot | None) -> Array | None:
     """The real numbers of a snapshot; None where they are not known."""
     array = snap.array if snap is not None else None
-    return array.astype(np.float64) if array is not None and array.dtype.kind in "fiub" else None
+    with np.errstate(invalid="ignore"):  # a signalling NaN warns
+        return array.astype(np.float64) if array is not None and array.dtype.kind in "fiub" else None
 
 
 def snapshot_of(array: Array | None) -> Snapshot | None:

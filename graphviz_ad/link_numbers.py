@@ -216,10 +216,12 @@ def real(values: Values | None) -> Values | None:
     """The operands and the result of a node as real numbers; None where one is not."""
     if values is None or any(array.dtype.kind not in "fiub" for array in values.values()):
         return None
-    return {name: array.astype(np.float64) for name, array in values.items()}
+    with np.errstate(invalid="ignore"):
+        return {name: array.astype(np.float64) for name, array in values.items()}
 
 
 def real_array(snap: Snapshot | None) -> Array | None:
     """The elements of a snapshot as real numbers; None where they were not kept or are none."""
     array = snap.array if snap is not None else None
-    return array.astype(np.float64) if array is not None and array.dtype.kind in "fiub" else None
+    with np.errstate(invalid="ignore"):  # a signalling NaN warns
+        return array.astype(np.float64) if array is not None and array.dtype.kind in "fiub" else None

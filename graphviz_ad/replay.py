@@ -150,7 +150,8 @@ def as_recorded(node: Node, found: Array) -> Array:
 
 def wide(array: Array) -> Array:
     """Numbers in full precision."""
-    return array.astype(np.complex128 if np.iscomplexobj(array) else np.float64)
+    with np.errstate(invalid="ignore"):  # a signalling NaN, as uninitialised memory may hold, warns
+        return array.astype(np.complex128 if np.iscomplexobj(array) else np.float64)
 
 
 def known(snap: Snapshot | None) -> Array | None:

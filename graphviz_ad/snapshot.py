@@ -121,8 +121,8 @@ def statistics(array: Array) -> Stats | None:
     """Statistics of a real, non-empty array, computed in float64; None for anything else."""
     if array.size == 0 or array.dtype.kind not in "fiub":
         return None
-    wide = array.astype(np.float64)
-    with np.errstate(all="ignore"):
+    with np.errstate(all="ignore"):  # also while it is made wider: a signalling NaN warns
+        wide = array.astype(np.float64)
         bad = int(np.count_nonzero(~np.isfinite(wide)))
         return Stats(float(wide.min()), float(wide.max()), float(wide.mean()), float(np.sqrt(np.sum(wide * wide))), bad)
 

@@ -285,6 +285,16 @@ def test_finite_differences_of_a_cast_to_complex_are_not_no(function: Callable[[
     assert gad.trace(function, x, grad_outputs=[seed]).check().ok
 
 
+def test_a_signalling_nan_is_one_like_any_other() -> None:
+    """As memory that nobody has written to may hold; numpy warns of it in a cast."""
+    x = torch.from_numpy(np.array([0x7F800001, 0x3F800000], np.uint32).view(np.float32)).requires_grad_()
+    graph = gad.trace(lambda x: (x * x).exp() + x.sum(), x, grad_outputs=torch.ones(2))
+    assert graph.check(capture=True)
+    assert graph.tangents("x").outputs is not None
+    assert graph.find("x").value.nonfinite == 1  # type: ignore[union-attr]
+    assert "NaN" in graph.to_svg()
+
+
 # --- links
 
 
