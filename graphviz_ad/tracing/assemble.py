@@ -20,7 +20,7 @@ from graphviz_ad.tracing.as_written import Number, Operand, call_name, operation
 from graphviz_ad.tracing.autograd_graph import AutogradGraph, BackwardPass, node_name, stem
 from graphviz_ad.tracing.hooks import MOST_NAMED, hook_names, with_hooks_said
 from graphviz_ad.tracing.records import Operation, Use, Value
-from graphviz_ad.tracing.saved import NOTHING, UNKNOWN, Keeps, kept_memory
+from graphviz_ad.tracing.saved import NOTHING, kept_memory
 from graphviz_ad.tracing.tape import Tape
 from graphviz_ad.tracing.unit import Output, Unit, port_of
 from graphviz_ad.tracing.unit_order import put_operands_first
@@ -215,7 +215,7 @@ class Assembly:
             call,
             unit.label or wording.call if wording is not None else None,
             self._backward_order.get(i),
-            saved_bytes=_size(keeps) if recorded else None,
+            saved_bytes=keeps.bytes if recorded else None,
         )
 
     def _settings(self, unit: Unit) -> tuple[tuple[str, str], ...]:
@@ -433,12 +433,6 @@ class Assembly:
         if wanted_gradient(self.units, unit):
             return None if self.result.problem else "unreached"
         return why_unrecorded(self.units, unit) or "non-differentiable"
-
-
-def _size(keeps: Keeps) -> int | None:
-    """Bytes of what one node keeps; None where a part is not known."""
-    sizes = [tensor.bytes for tensor in keeps.tensors if tensor.bytes is not None]
-    return sum(sizes) if len(sizes) == len(keeps.tensors) and keeps != UNKNOWN else None
 
 
 def with_every_port(nodes: list[Node], edges: list[Edge]) -> list[Node]:

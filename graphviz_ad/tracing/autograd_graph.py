@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache, cached_property, partial
@@ -34,6 +34,7 @@ class AutogradGraph:
     links: list[tuple[tuple[int, int] | None, ...]]
     index: dict[int, int]
     variables: dict[int, Tensor]
+    packing: Mapping[int, bool] = field(default_factory=dict)  # see `Tape.packing`
 
     @cached_property
     def names(self) -> list[str]:
@@ -43,12 +44,15 @@ class AutogradGraph:
     @cached_property
     def keeps(self) -> list[Keeps]:
         """What each node keeps for the backward pass, if asked before it has run."""
-        return [kept_by(node) for node in self.nodes]
+        return [self._kept_by(node) for node in self.nodes]
+
+    def _kept_by(self, node: Any) -> Keeps:
+        return kept_by(node, self.packing.get(id(node)))
 
     def adopt(self, parts: Sequence[AutogradGraph]) -> None:
         """Take what was read of nodes before they ran from other graphs of the same nodes."""
         read = {id(node): keeps for part in parts for node, keeps in zip(part.nodes, part.keeps, strict=True)}
-        self.keeps = [read.get(id(node)) or kept_by(node) for node in self.nodes]
+        self.keeps = [read.get(id(node)) or self._kept_by(node) for node in self.nodes]
 
     @cached_property
     def custom(self) -> dict[int, type]:
@@ -262,7 +266,7 @@ class _Watch:
         self.graph, self.result, self.keeper, self.pointwise = graph, result, keeper, pointwise
         self._gradient, self._asks_locals = keeper.gradient, keeper.capture.local
         # A node is not asked a second time if that would run code of the user.
-        self._asked_once = set(graph.custom) | {i for i, keeps in enumerate(graph.keeps) if keeps.hooked}
+        self._asked_once = set(graph.custom) | {i for i, keeps in enumerate(graph.keeps) if keeps.hooked is not False}
         self._reshapes = [stem(name) in SAME_ELEMENTS for name in graph.names]
         self._ones: dict[tuple[torch.dtype, torch.device], Tensor] = {}
         # What left the node that ran last, held weakly, and what was kept of it: in most graphs that is what arrives at the next one.

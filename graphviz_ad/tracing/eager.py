@@ -62,6 +62,7 @@ def graph_so_far(tape: Tape, error: BaseException, name: str, names: dict[int, s
     tape.stopped = stopped_by(error, tape)
     ends = tape.loose_ends()
     autograd = walk(ends)
+    autograd.packing = tape.packing
     tape.keeper.pending.settle()
     name_returned(tape)
     notices = [f"The program raised {described(error)}; this is the graph up to there."]
@@ -178,6 +179,9 @@ def finish(
         seeds: list[Any] = upstream_gradients([tensor for _, tensor in outputs], grad_outputs) if wanted else [None] * len(outputs)
         with at_rest():
             autograd = walk([tensor.grad_fn for _, tensor in outputs], limit=safe_depth() if retain else None)
+            autograd.packing = tape.packing
+            for _, tensor in outputs:
+                tape.edge_of(tensor, tape.value_of(tensor))
             noted = BackwardPass()
             try:
                 result = backward(tape, autograd, [tensor for _, tensor in outputs], seeds, noted, retain=retain)

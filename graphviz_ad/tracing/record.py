@@ -238,7 +238,9 @@ class Recording:
     def _walked(self, nodes: Sequence[Any]) -> AutogradGraph | None:
         """What autograd nodes lead to, which the program will release; None where that may be too deep, because not all of it was seen being made."""
         try:
-            return walk(nodes, limit=None if self._depths.saw_everything else safe_depth())
+            graph = walk(nodes, limit=None if self._depths.saw_everything else safe_depth())
+            graph.packing = self._tape.packing
+            return graph
         except TraceError as error:
             self._tape.problems.append(str(error))
             return None
@@ -270,6 +272,7 @@ class Recording:
             loose = []
         graphs = [part.graph for done in self._passes for part in with_nested(done)]
         whole = walk([*(node for graph in graphs for node in graph.nodes[:1]), *(node for graph in graphs for node in graph.nodes), *loose])
+        whole.packing = tape.packing
         whole.adopt(graphs)
         if self._depths.went_too_deep:
             notices = [*notices, TOO_DEEP.format(self._depths.reach)]

@@ -22,7 +22,7 @@ from graphviz_ad.snapshot import Snapshot
 from graphviz_ad.tracing.depths import Depths
 from graphviz_ad.tracing.records import Edge, Operation, Schema, Use, Value
 from graphviz_ad.tracing.stack import Place, StackReader
-from graphviz_ad.tracing.torch_private import is_view, memory_of, sequence_number
+from graphviz_ad.tracing.torch_private import TELLS_HOOKS, hooks_are_open, is_view, made_at, memory_of, sequence_number
 from graphviz_ad.tracing.values import Held, Keeper, dtype_name, shape_of
 
 current_tape: ContextVar[Tape | None] = ContextVar("current_tape", default=None)
@@ -40,6 +40,8 @@ class Tape:
         self.values: list[Value] = []
         self.problems = self.keeper.problems
         self.nodes: dict[int, Any] = {}
+        self.packing: dict[int, bool] = {}  # identity of a node -> whether hooks of the user stand before what it keeps; only if torch does not say so
+        self._packed: set[int] = set()  # operations that ran while such hooks were open
         self.raised: set[int] = set()  # operations that raised
         self.stopped: int | None = None  # that of them whose exception ended the program
         self.has_writes = False  # whether anything was written to in place, or had its .data set
@@ -200,6 +202,8 @@ class Tape:
             clock,
         )
         self.operations.append(operation)
+        if not TELLS_HOOKS and hooks_are_open():
+            self._packed.add(operation.number)
         if self.depths is not None:
             self.depths.note(bool(schema.written), [self.values[use[1]] for use in uses])
         return operation
@@ -242,11 +246,20 @@ class Tape:
             value.is_leaf = True
             return None
         key = id(node)
+        if not TELLS_HOOKS and key not in self.packing and value.maker is not None:
+            self.packing[key] = self._is_packed(node, value.maker)
         self.nodes[key] = node
         edge = value.edge
         if edge is None or edge[0] != key:
             edge = value.edge = (key, tensor.output_nr)
         return edge
+
+    def _is_packed(self, node: Any, maker: int) -> bool:
+        """Whether hooks of the user were open when a node came to be, which was before the first operation at which autograd counted it."""
+        first, before = maker, made_at(node)
+        while before is not None and first and self.operations[first - 1].moment > before:
+            first -= 1
+        return maker in self._packed or first in self._packed
 
     def after(self, operation: Operation, schema: Schema, args: Any, kwargs: Any, result: Any) -> None:
         """Note what an operation made and what it wrote to."""

@@ -251,6 +251,21 @@ def tells_what_is_saved() -> bool:
     return any(name.startswith(RAW_SAVED) for name in dir(torch.autograd.function.BackwardCFunction))
 
 
+# Whether torch says of what a node keeps, without unpacking it, what it is and whether a hook of the user stands before it. Where it does not, a
+# tape has to see for itself whether such hooks are open while nodes are made, and what lies behind none can be unpacked without anybody noticing.
+_saved_tensor = getattr(getattr(torch._C, "_autograd", None), "SavedTensor", None)
+TELLS_HOOKS = hasattr(_saved_tensor, "unpack_hook") and hasattr(_saved_tensor, "data")
+
+
+def hooks_are_open() -> bool:
+    """Whether hooks of the user stand before what an operation saves that runs now: torch refuses to disable them while they are."""
+    try:
+        with torch.autograd.graph.disable_saved_tensors_hooks(""):
+            return False
+    except RuntimeError:
+        return True
+
+
 class Signature(NamedTuple):
     """What an ATen overload is: its name without the overload's, the names of its arguments, and which of these it writes to.
 
