@@ -17,7 +17,7 @@ from torch.utils.checkpoint import checkpoint
 import graphviz_ad as gad
 from graphviz_ad.capture_check import verify
 from graphviz_ad.graph import Graph, Memory
-from graphviz_ad.tracing import autograd_graph, saved, stack, tape, torch_private, values
+from graphviz_ad.tracing import autograd_graph, hooks_by_hand, saved, stack, tape, torch_private, values
 from graphviz_ad.tracing.torch_private import Signature, signature
 
 Patch = pytest.MonkeyPatch
@@ -53,6 +53,11 @@ def no_saved_tensors(patch: Patch) -> None:
     patch.setattr(saved, "RAW_SAVED", "_gone_")
     patch.setattr(saved, "tells_what_is_saved", lambda: False)
     patch.setattr(saved, "_known", {})
+
+
+def no_hooks_of_saved_tensors(patch: Patch) -> None:
+    for module in (saved, tape, hooks_by_hand):
+        patch.setattr(module, "TELLS_HOOKS", False)
 
 
 def no_engine(patch: Patch) -> None:
@@ -122,6 +127,7 @@ GONE: list[Callable[[Patch], None]] = [
     no_hiding_from_modes,
     no_subclass_test,
     no_saved_tensors,
+    no_hooks_of_saved_tensors,
     no_engine,
     no_engine_and_no_task,
     no_code_of_modules,

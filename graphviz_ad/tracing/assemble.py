@@ -85,7 +85,7 @@ class Assembly:
             tuple(nodes),
             tuple(edges),
             name,
-            (*notices, *self._unexplained(), *self._changed_inside(), *written, *self._caught(), *self._unread(), *wrong_under_modes(nodes)),
+            (*notices, *self._unexplained(), *self._untold(), *self._changed_inside(), *written, *self._caught(), *self._unread(), *wrong_under_modes(nodes)),
             has_gradients=self.result.problem is None,
             memory=self._memory(),
         )
@@ -146,6 +146,15 @@ class Assembly:
             return []
         nodes = "1 node of autograd was" if count == 1 else f"{count} nodes of autograd were"
         return [f"{nodes} not seen being made: before the recording began, in another thread, or by autograd itself."]
+
+    def _untold(self) -> list[str]:
+        """What is missing because nobody says whether hooks of the user stand before what a node keeps."""
+        asked = self.result.node_grads if self.tape.capture.local else ()
+        count = sum(keeps.hooked is None and i in asked and i not in self.autograd.custom for i, keeps in enumerate(self.autograd.keeps))
+        if not count:
+            return []
+        nodes = "1 node of autograd keeps" if count == 1 else f"{count} nodes of autograd keep"
+        return [f"This torch does not say whether a hook of yours stands before what {nodes}: there is no local derivative there, and memory is a lower bound."]
 
     def _unread(self) -> list[str]:
         """Whose results are not known for certain."""

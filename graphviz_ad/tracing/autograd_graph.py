@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import weakref
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache, cached_property, partial
@@ -22,19 +22,24 @@ from graphviz_ad.tracing.torch_private import function_of, hidden_from_modes, ma
 from graphviz_ad.tracing.values import SAME_ELEMENTS, Keeper
 
 
+def not_seen(_: Any) -> bool | None:
+    """What a tape says of a node that it has not seen being made, see `Tape.is_packed`."""
+    return None
+
+
 @dataclass
 class AutogradGraph:
     """Autograd nodes, consumers first, known by their place in the list.
 
     ``links[i]`` are the (node, output number) that the operands of node i came from, None where no gradient goes; ``variables``
-    maps the nodes that accumulate into a leaf to the leaf.
+    maps the nodes that accumulate into a leaf to the leaf. ``is_packed``: see `Tape.is_packed`.
     """
 
     nodes: list[Any]
     links: list[tuple[tuple[int, int] | None, ...]]
     index: dict[int, int]
     variables: dict[int, Tensor]
-    packing: Mapping[int, bool] = field(default_factory=dict)  # see `Tape.packing`
+    is_packed: Callable[[Any], bool | None] = not_seen
 
     @cached_property
     def names(self) -> list[str]:
@@ -47,7 +52,7 @@ class AutogradGraph:
         return [self._kept_by(node) for node in self.nodes]
 
     def _kept_by(self, node: Any) -> Keeps:
-        return kept_by(node, self.packing.get(id(node)))
+        return kept_by(node, self.is_packed(node))
 
     def adopt(self, parts: Sequence[AutogradGraph]) -> None:
         """Take what was read of nodes before they ran from other graphs of the same nodes."""
@@ -343,7 +348,8 @@ class _Watch:
                     found = self.graph.nodes[i](torch.ones_like(upstream))
             else:
                 found = self.graph.nodes[i](self._one(upstream))
-        except Exception:  # a node that cannot be asked twice has no local derivative to show
+        except Exception as error:
+            self.keeper.problems.append(f"{self.graph.names[i]} could not be asked for its local derivative: {type(error).__name__}: {error}")
             return ()
         gradient = self._gradient
         return tuple([gradient(grad) for grad in found]) if isinstance(found, tuple) else (gradient(found),)

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from graphviz_ad.capture import Capture
-from graphviz_ad.errors import TraceError
+from graphviz_ad.errors import GraphvizADWarning, TraceError
 from graphviz_ad.graph import Graph
 from graphviz_ad.tracing.assemble import Assembly
 from graphviz_ad.tracing.autograd_graph import AutogradGraph, BackwardPass, is_pointwise, is_reentrant, run, run_accumulating, walk
 from graphviz_ad.tracing.collector import at_rest
 from graphviz_ad.tracing.communication import recorder_for
+from graphviz_ad.tracing.hooks_by_hand import noted
 from graphviz_ad.tracing.inputs import as_tensors, input_dtype, module_names, name_inputs, surroundings
 from graphviz_ad.tracing.outputs import differentiable_outputs, upstream_gradients
 from graphviz_ad.tracing.recorder import stopped_by
@@ -44,10 +46,10 @@ def trace(target: Any, args: Sequence[Any], kwargs: Mapping[str, Any], grad_outp
     outer = current_tape.get()
     try:
         current_tape.set(tape)
-        with recorder_for(tape):
+        with noted(), recorder_for(tape):
             returned = [_call(target, args, kwargs)]
     except Exception as error:
-        with suppress(Exception), unseen_by_functions():  # whatever is wrong with us now, the exception that goes on is the program's
+        with beside(error), unseen_by_functions():
             error.graph = graph_so_far(tape, error, name_of(target), module_names(target, namespace))  # type: ignore[attr-defined]
         raise
     finally:
@@ -62,7 +64,7 @@ def graph_so_far(tape: Tape, error: BaseException, name: str, names: dict[int, s
     tape.stopped = stopped_by(error, tape)
     ends = tape.loose_ends()
     autograd = walk(ends)
-    autograd.packing = tape.packing
+    autograd.is_packed = tape.is_packed
     tape.keeper.pending.settle()
     name_returned(tape)
     notices = [f"The program raised {described(error)}; this is the graph up to there."]
@@ -93,6 +95,16 @@ def let_go(tape: Tape, autograd: AutogradGraph) -> None:
     while tape.nodes:
         tape.nodes.popitem()
     autograd.release()
+
+
+@contextmanager
+def beside(error: BaseException) -> Iterator[None]:
+    """What is done for an exception of the program: whatever is wrong with us now, that one goes on, and a warning says what is missing."""
+    try:
+        yield
+    except Exception as own:
+        with suppress(Warning):  # where the user wants warnings raised, the program's exception goes before
+            warnings.warn(f"no graph could be made up to where the program raised {described(error)}: {described(own)}", GraphvizADWarning, stacklevel=3)
 
 
 def described(error: BaseException) -> str:
@@ -179,14 +191,14 @@ def finish(
         seeds: list[Any] = upstream_gradients([tensor for _, tensor in outputs], grad_outputs) if wanted else [None] * len(outputs)
         with at_rest():
             autograd = walk([tensor.grad_fn for _, tensor in outputs], limit=safe_depth() if retain else None)
-            autograd.packing = tape.packing
+            autograd.is_packed = tape.is_packed
             for _, tensor in outputs:
                 tape.edge_of(tensor, tape.value_of(tensor))
             noted = BackwardPass()
             try:
                 result = backward(tape, autograd, [tensor for _, tensor in outputs], seeds, noted, retain=retain)
             except Exception as error:
-                with suppress(Exception):  # whatever is wrong with us now, the exception that goes on is the program's
+                with beside(error):
                     so_far = [*notices, f"The backward pass failed: {described(error)}"]
                     error.graph = describe(tape, autograd, noted, outputs, seeds, name, names, so_far)  # type: ignore[attr-defined]
                 raise

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Any
@@ -26,7 +26,8 @@ from graphviz_ad.tracing.autograd_graph import AutogradGraph, BackwardPass, in_t
 from graphviz_ad.tracing.collector import at_rest
 from graphviz_ad.tracing.communication import recorder_for
 from graphviz_ad.tracing.depths import Depths
-from graphviz_ad.tracing.eager import NOT_ASKED, NOT_RUN, about_parameters, described
+from graphviz_ad.tracing.eager import NOT_ASKED, NOT_RUN, about_parameters, beside, described
+from graphviz_ad.tracing.hooks_by_hand import noted
 from graphviz_ad.tracing.inputs import module_names, name_parameters
 from graphviz_ad.tracing.recorder import stopped_by
 from graphviz_ad.tracing.records import Value
@@ -92,6 +93,7 @@ class Recording:
             sees_engine = self._open.enter_context(engine_entry(self._engine))
             self._recorder = recorder_for(self._tape)
             self._recorder.blind = not sees_engine
+            self._open.enter_context(noted())
             self._open.enter_context(self._recorder)
             return self
         except BaseException:  # as an interrupt: __exit__ will not be called
@@ -130,7 +132,7 @@ class Recording:
         if error is None:
             self._graph = self._assembled(about_parameters(self._tape, self._module, {}) if self._module is not None else [])
             return
-        with suppress(Exception):  # whatever is wrong with us now, the exception that goes on is the program's
+        with beside(error):
             self._tape.stopped = stopped_by(error, self._tape)
             self._graph = self._assembled([f"The program raised {described(error)}; this is the graph up to there."])
             error.graph = self._graph  # type: ignore[attr-defined]
@@ -239,7 +241,7 @@ class Recording:
         """What autograd nodes lead to, which the program will release; None where that may be too deep, because not all of it was seen being made."""
         try:
             graph = walk(nodes, limit=None if self._depths.saw_everything else safe_depth())
-            graph.packing = self._tape.packing
+            graph.is_packed = self._tape.is_packed
             return graph
         except TraceError as error:
             self._tape.problems.append(str(error))
@@ -272,7 +274,7 @@ class Recording:
             loose = []
         graphs = [part.graph for done in self._passes for part in with_nested(done)]
         whole = walk([*(node for graph in graphs for node in graph.nodes[:1]), *(node for graph in graphs for node in graph.nodes), *loose])
-        whole.packing = tape.packing
+        whole.is_packed = tape.is_packed
         whole.adopt(graphs)
         if self._depths.went_too_deep:
             notices = [*notices, TOO_DEEP.format(self._depths.reach)]

@@ -1,7 +1,7 @@
 """Autograd node -> what it keeps for the backward pass: names and bytes, read without running a hook of the user.
 
 ``grad_fn._saved_x`` would run the unpack hooks of the user, which recompute a checkpoint or read a file. ``grad_fn._raw_saved_x`` does not. Some
-versions of torch tell of that neither what it is nor whether a hook stands before it: there `Tape.packing` says where none does.
+versions of torch tell of that neither what it is nor whether a hook stands before it: there `Tape.is_packed` says where none does.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from torch import Tensor
 from graphviz_ad.tracing.torch_private import PACKED, RAW_SAVED, TELLS_HOOKS, hidden_from_modes, memory_and_bytes, memory_of, tells_what_is_saved
 
 OWN = {f"{RAW_SAVED}tensors": "saved_tensors"}  # what a custom Function saves has numbers, not names
-WRITTEN = "modified by an inplace operation"  # so torch says of what it keeps and does not unpack any more
+FREED = "already been freed"  # so torch says of what a node does not keep any more
 
 _known: dict[type, tuple[tuple[str, str], ...] | None] = {}  # kind of node -> its attributes, and what they are called
 
@@ -69,7 +69,9 @@ def kept_by(node: Any, packed: bool | None = None) -> Keeps:
                     hooked |= _note(f"{name}[{n}]", part, found)
             else:
                 hooked |= _note(name, raw, found)
-        except RuntimeError:  # freed already, or changed in place since
+        except RuntimeError as error:
+            if FREED not in str(error):
+                found.append(Saved(name))
             continue
         except AttributeError:
             return UNKNOWN
@@ -85,7 +87,7 @@ def _unpacked(node: Any, attributes: Iterable[tuple[str, str]]) -> Keeps:
             with hidden_from_modes():
                 held = getattr(node, packed if hasattr(type(node), packed) else name)
         except RuntimeError as error:
-            if WRITTEN in str(error):  # it is there, and only unpacked again once what was written has been taken back
+            if FREED not in str(error):  # it is there, and torch does not unpack it, since it has been written to
                 found.append(Saved(name))
             continue
         parts = [(f"{name}[{n}]", part) for n, part in enumerate(held)] if isinstance(held, (list, tuple)) else [(name, held)]

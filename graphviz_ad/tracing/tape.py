@@ -20,11 +20,13 @@ from torch import Tensor
 from graphviz_ad.capture import Capture
 from graphviz_ad.snapshot import Snapshot
 from graphviz_ad.tracing.depths import Depths
+from graphviz_ad.tracing.hooks_by_hand import registered
 from graphviz_ad.tracing.records import Edge, Operation, Schema, Use, Value
 from graphviz_ad.tracing.stack import Place, StackReader
 from graphviz_ad.tracing.torch_private import TELLS_HOOKS, hooks_are_open, is_view, made_at, memory_of, sequence_number
 from graphviz_ad.tracing.values import Held, Keeper, dtype_name, shape_of
 
+AMBIGUOUS = "created in no_grad mode"  # so torch says of a view that it does not say it
 current_tape: ContextVar[Tape | None] = ContextVar("current_tape", default=None)
 
 
@@ -40,7 +42,8 @@ class Tape:
         self.values: list[Value] = []
         self.problems = self.keeper.problems
         self.nodes: dict[int, Any] = {}
-        self.packing: dict[int, bool] = {}  # identity of a node -> whether hooks of the user stand before what it keeps; only if torch does not say so
+        self._packing: dict[int, bool] = {}  # identity of a node -> see `is_packed`
+        self._by_hand = registered()
         self._packed: set[int] = set()  # operations that ran while such hooks were open
         self.raised: set[int] = set()  # operations that raised
         self.stopped: int | None = None  # that of them whose exception ended the program
@@ -240,21 +243,27 @@ class Tape:
             return None
         try:
             node = tensor.grad_fn
-        except RuntimeError:  # a view that was made under no_grad: torch does not say what it is of what was written to since
+        except RuntimeError as error:  # a view that was made under no_grad: torch does not say what it is of what was written to since
+            if AMBIGUOUS not in str(error):
+                self.problems.append(f"where a tensor came from could not be read: {error}")
             return None
         if node is None:
             value.is_leaf = True
             return None
         key = id(node)
-        if not TELLS_HOOKS and key not in self.packing and value.maker is not None:
-            self.packing[key] = self._is_packed(node, value.maker)
+        if not TELLS_HOOKS and key not in self._packing and value.maker is not None:
+            self._packing[key] = self._made_packed(node, value.maker)
         self.nodes[key] = node
         edge = value.edge
         if edge is None or edge[0] != key:
             edge = value.edge = (key, tensor.output_nr)
         return edge
 
-    def _is_packed(self, node: Any, maker: int) -> bool:
+    def is_packed(self, node: Any) -> bool | None:
+        """Whether hooks of the user stand before what a node keeps, as far as was seen; only where torch does not say so itself."""
+        return self._packing.get(id(node)) if registered() == self._by_hand else None
+
+    def _made_packed(self, node: Any, maker: int) -> bool:
         """Whether hooks of the user were open when a node came to be, which was before the first operation at which autograd counted it."""
         first, before = maker, made_at(node)
         while before is not None and first and self.operations[first - 1].moment > before:

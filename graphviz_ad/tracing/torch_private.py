@@ -253,8 +253,8 @@ def tells_what_is_saved() -> bool:
 
 # Whether torch says of what a node keeps, without unpacking it, what it is and whether a hook of the user stands before it. Where it does not, a
 # tape has to see for itself whether such hooks are open while nodes are made, and what lies behind none can be unpacked without anybody noticing.
-_saved_tensor = getattr(getattr(torch._C, "_autograd", None), "SavedTensor", None)
-TELLS_HOOKS = hasattr(_saved_tensor, "unpack_hook") and hasattr(_saved_tensor, "data")
+SAVED_TENSOR: Any = getattr(getattr(torch._C, "_autograd", None), "SavedTensor", None)
+TELLS_HOOKS = hasattr(SAVED_TENSOR, "unpack_hook") and hasattr(SAVED_TENSOR, "data")
 
 
 def hooks_are_open() -> bool:
