@@ -464,3 +464,65 @@ def test_without_dispatch_modes_there_is_what_autograd_recorded() -> None:
 
 def test_graph_type_is_what_it_says() -> None:
     assert isinstance(gad.trace(everyday, leaf(1, 2), leaf(3, 4)), Graph)
+
+
+# --- a torch that breaks
+
+
+def test_a_local_derivative_that_cannot_be_had_is_said(monkeypatch: Patch) -> None:
+    def broken(*_: Any, **__: Any) -> Tensor:
+        raise RuntimeError("no ones today")
+
+    monkeypatch.setattr(torch, "ones_like", broken)
+    graph = gad.trace(lambda x: x.sin() + 1, leaf(1, 2), grad_outputs=[1.0, 1.0])
+    assert not [edge for edge in graph.edges if edge.local is not None]
+    assert any(
+        "SinBackward0 could not be asked for its local derivative: RuntimeError: no ones today" in text or "AddBackward0" in text for text in graph.notices
+    )
+    assert_sums(graph)
+
+
+def assert_sums(graph: Graph) -> None:
+    assert wrong_sums(graph) == []
+    assert node_called(graph, "x")["grad"].array.tolist() == torch.tensor([1.0, 2.0], dtype=torch.float64).cos().tolist()
+
+
+class Stubborn(Exception):
+    def __setattr__(self, name: str, value: object) -> None:
+        if name == "graph":
+            raise AttributeError(f"{name} cannot be set")
+        super().__setattr__(name, value)
+
+
+def stubborn(x: Tensor) -> Tensor:
+    x.sin()
+    raise Stubborn("mine")
+
+
+def recorded(x: Tensor) -> None:
+    with gad.record():
+        stubborn(x)
+
+
+@pytest.mark.parametrize("run", [lambda x: gad.trace(stubborn, x), recorded], ids=["trace", "record"])
+def test_a_graph_that_cannot_go_with_the_programs_exception_is_said_and_that_goes_on(run: Callable[[Tensor], Any]) -> None:
+    with (
+        pytest.warns(gad.GraphvizADWarning, match="no graph could be made up to where the program raised Stubborn: mine: AttributeError"),
+        pytest.raises(Stubborn),
+    ):
+        run(leaf(1, 2))
+    with pytest.raises(Stubborn):  # also where warnings are errors
+        run(leaf(1, 2))
+
+
+def test_a_tensor_whose_origin_cannot_be_read_is_said(monkeypatch: Patch) -> None:
+    def broken(self: Tensor) -> Any:
+        raise RuntimeError("no origin today")
+
+    x = leaf(1, 2)
+    with gad.record() as recording:
+        y = x.sin()
+        with monkeypatch.context() as patch:
+            patch.setattr(Tensor, "grad_fn", property(broken))
+            y * 2
+    assert any("no origin today" in text for text in recording.graph.notices)

@@ -17,7 +17,7 @@ from graphviz_ad.tracing.assemble import Assembly
 from graphviz_ad.tracing.autograd_graph import AutogradGraph, BackwardPass, is_pointwise, is_reentrant, run, run_accumulating, walk
 from graphviz_ad.tracing.collector import at_rest
 from graphviz_ad.tracing.communication import recorder_for
-from graphviz_ad.tracing.hooks_by_hand import noted
+from graphviz_ad.tracing.hooks_by_hand import Noted
 from graphviz_ad.tracing.inputs import as_tensors, input_dtype, module_names, name_inputs, surroundings
 from graphviz_ad.tracing.outputs import differentiable_outputs, upstream_gradients
 from graphviz_ad.tracing.recorder import stopped_by
@@ -46,7 +46,7 @@ def trace(target: Any, args: Sequence[Any], kwargs: Mapping[str, Any], grad_outp
     outer = current_tape.get()
     try:
         current_tape.set(tape)
-        with noted(), recorder_for(tape):
+        with Noted(), recorder_for(tape):
             returned = [_call(target, args, kwargs)]
     except Exception as error:
         with beside(error), unseen_by_functions():

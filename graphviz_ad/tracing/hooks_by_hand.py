@@ -6,8 +6,6 @@ The call is ``grad_fn._raw_saved_x.register_hooks(…)``; hooks that are open fo
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from graphviz_ad.tracing.torch_private import SAVED_TENSOR, TELLS_HOOKS
@@ -15,6 +13,7 @@ from graphviz_ad.tracing.torch_private import SAVED_TENSOR, TELLS_HOOKS
 REGISTER = "register_hooks"
 _seen = [0]
 _open = [0]  # recordings
+_real: list[Any] = [None]  # None: it is in its place
 _lock = threading.Lock()
 
 
@@ -23,33 +22,31 @@ def registered() -> int:
     return _seen[0]
 
 
-@contextmanager
-def noted() -> Iterator[None]:
+class Noted:
     """While this is open, such calls are counted; where torch tells of hooks by itself, nothing is done."""
-    if TELLS_HOOKS or not hasattr(SAVED_TENSOR, REGISTER):
-        yield
-        return
-    with _lock:
-        _open[0] += 1
-        if _open[0] == 1:
-            _wrap(getattr(SAVED_TENSOR, REGISTER))
-    try:
-        yield
-    finally:
-        with _lock:
-            _open[0] -= 1
-            if not _open[0]:
-                setattr(SAVED_TENSOR, REGISTER, _real[0])
 
+    def __enter__(self) -> None:
+        """Count from here on."""
+        if not TELLS_HOOKS and hasattr(SAVED_TENSOR, REGISTER):
+            with _lock:
+                _open[0] += 1
+                if _real[0] is None:
+                    _wrap(getattr(SAVED_TENSOR, REGISTER))
 
-_real: list[Any] = [None]
+    def __exit__(self, *error: object) -> None:
+        """Give torch its own back with the last recording that ends."""
+        if _real[0] is not None:
+            with _lock:
+                _open[0] -= 1
+                if not _open[0]:
+                    setattr(SAVED_TENSOR, REGISTER, _real[0])
+                    _real[0] = None
 
 
 def _wrap(real: Any) -> None:
-    _real[0] = real
-
     def register_hooks(*args: Any, **kwargs: Any) -> Any:
         _seen[0] += 1
         return real(*args, **kwargs)
 
+    _real[0] = real
     setattr(SAVED_TENSOR, REGISTER, register_hooks)

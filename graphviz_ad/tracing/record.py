@@ -27,7 +27,7 @@ from graphviz_ad.tracing.collector import at_rest
 from graphviz_ad.tracing.communication import recorder_for
 from graphviz_ad.tracing.depths import Depths
 from graphviz_ad.tracing.eager import NOT_ASKED, NOT_RUN, about_parameters, beside, described
-from graphviz_ad.tracing.hooks_by_hand import noted
+from graphviz_ad.tracing.hooks_by_hand import Noted
 from graphviz_ad.tracing.inputs import module_names, name_parameters
 from graphviz_ad.tracing.recorder import stopped_by
 from graphviz_ad.tracing.records import Value
@@ -93,7 +93,7 @@ class Recording:
             sees_engine = self._open.enter_context(engine_entry(self._engine))
             self._recorder = recorder_for(self._tape)
             self._recorder.blind = not sees_engine
-            self._open.enter_context(noted())
+            self._open.enter_context(Noted())
             self._open.enter_context(self._recorder)
             return self
         except BaseException:  # as an interrupt: __exit__ will not be called
