@@ -17,7 +17,7 @@ from torch.utils.checkpoint import checkpoint
 import graphviz_ad as gad
 from graphviz_ad.capture_check import verify
 from graphviz_ad.graph import Graph, Memory
-from graphviz_ad.tracing import autograd_graph, saved, stack, tape, torch_private, values
+from graphviz_ad.tracing import autograd_graph, custom_functions, saved, stack, tape, torch_private, values
 from graphviz_ad.tracing.torch_private import Signature, signature
 
 Patch = pytest.MonkeyPatch
@@ -69,7 +69,14 @@ def no_code_of_modules(patch: Patch) -> None:
 
 
 def no_code_of_functions(patch: Patch) -> None:
-    patch.setattr(stack, "FUNCTION_APPLY", NOBODY)
+    patch.setattr(stack, "FUNCTION_CALLS", frozenset())
+    patch.setattr(stack, "stands_on_the_stack", lambda: True)
+
+
+def no_frame_of_functions(patch: Patch) -> None:
+    for module in (stack, custom_functions):
+        patch.setattr(module, "FUNCTION_CALLS", frozenset())
+    patch.setattr(stack, "stands_on_the_stack", custom_functions.stands_on_the_stack.__wrapped__)
 
 
 def no_code_of_optimizers(patch: Patch) -> None:
@@ -126,6 +133,7 @@ GONE: list[Callable[[Patch], None]] = [
     no_engine_and_no_task,
     no_code_of_modules,
     no_code_of_functions,
+    no_frame_of_functions,
     no_code_of_optimizers,
     no_code_of_transforms,
     no_forward_class,
