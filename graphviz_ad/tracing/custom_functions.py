@@ -51,7 +51,8 @@ class Forwards:
         """Find what has been defined since the last time."""
         waiting: list[type] = [torch.autograd.Function]
         while waiting:
-            for cls in type.__subclasses__(waiting.pop()):
+            found: list[type] = type.__subclasses__(waiting.pop())
+            for cls in found:
                 waiting.append(cls)
                 own = id(cls.__dict__.get("forward"))
                 known = self._seen.get(id(cls))
@@ -60,7 +61,7 @@ class Forwards:
                     self._note(cls)
 
     def _note(self, cls: type) -> None:
-        code = _code_of(_forward_of(cls))
+        code = _code_of(_member(cls, "forward"))
         if code is not None:
             living = [known for known in self._of_code.get(id(code), ()) if known() is not None]
             self._of_code[id(code)] = [*living, weakref.ref(cls)]
@@ -96,8 +97,9 @@ def _owner(context: Any, found: list[type]) -> type | None:
     return found[0] if function is type(context) else None  # where torch does not tell, see `function_of`
 
 
-def _forward_of(cls: type) -> Any:
-    return next((base.__dict__["forward"] for base in cls.__mro__ if "forward" in base.__dict__), None)
+def _member(cls: type, name: str) -> Any:
+    """What stands in a class or those that it inherits from under a name, as it stands there."""
+    return next((base.__dict__[name] for base in cls.__mro__ if name in base.__dict__), None)
 
 
 def _code_of(thing: Any) -> CodeType | None:
@@ -105,13 +107,13 @@ def _code_of(thing: Any) -> CodeType | None:
     while isinstance(thing, (staticmethod, classmethod, MethodType, partial)):
         thing = thing.func if isinstance(thing, partial) else thing.__func__
     if not isinstance(thing, FunctionType):
-        thing = getattr(type(thing), "__call__", None)
+        thing = _member(type(thing), "__call__")
     return thing.__code__ if isinstance(thing, FunctionType) else None
 
 
 def _runs(cls: type, code: CodeType, given: Mapping[str, Any]) -> bool:
     """Whether it is the forward of this Function that runs, and not another function of the same code: what is closed over tells them apart."""
-    forward = _forward_of(cls)
+    forward = _member(cls, "forward")
     if _code_of(forward) is not code:
         return False
     closure = getattr(getattr(forward, "__func__", forward), "__closure__", None) or ()
@@ -137,7 +139,7 @@ def _arguments(code: CodeType, given: Mapping[str, Any]) -> list[Any]:
 
 
 def _is_called_by_python(frame: Frame) -> bool:
-    """Whether a forward that gets no context is called by name, as any function is, and not by torch; where the source is not there, by whether a gradient is on."""
+    """Whether a forward that gets no context is called by name, as any function is, and not by torch, which switches gradients off around it."""
     caller = frame.f_back
     if caller is None:
         return False
@@ -182,7 +184,8 @@ def stands_on_the_stack() -> bool:
             seen.append(caller.f_code in FUNCTION_CALLS)
             return x.clone()
 
-    thread = threading.Thread(target=lambda: Probe.apply(torch.zeros(())))  # no mode of the user's sees it
+    apply: Any = Probe.apply
+    thread = threading.Thread(target=lambda: apply(torch.zeros(())))  # no mode of the user's sees it
     thread.start()
     thread.join()
     return seen == [True]

@@ -143,7 +143,8 @@ class StackReader:
         known = self._places.get(tuple(key))
         if known is None:
             known = self._walk(frame)
-            if not (known.modules or known.functions or known.step or known.transform or self._has_forwards):  # which module it is, the same instructions do not say
+            # Which module or Function it is, the same instructions do not say.
+            if not (known.modules or known.functions or known.step or known.transform or self._has_forwards):
                 self._places[tuple(key)] = known
         return known
 
