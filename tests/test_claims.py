@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,12 +14,15 @@ import torch.nn.functional as F
 from small_programs import PROGRAMS, graph
 
 import graphviz_ad as gad
+from graphviz_ad.capture import Capture
+from graphviz_ad.capture_check import verify
 from graphviz_ad.claims import LETTERS, backward_formula, forward_formula, is_summed, kinks, local_formula, without_upstream
 from graphviz_ad.errors import ExpressionError
 from graphviz_ad.formula_values import evaluate
 from graphviz_ad.formulas import to_unicode
 from graphviz_ad.graph import Edge, Graph, Node
 from graphviz_ad.ops import ELEMENTWISE
+from graphviz_ad.snapshot import Snapshot
 from graphviz_ad.story import tell
 from graphviz_ad.wording import Wording
 
@@ -258,6 +262,45 @@ def test_a_clamp_with_one_bound_never_claims_the_other(bound: dict[str, float]) 
     node = found.outputs[0]
     assert_true(found, node)
     assert "c" not in Wording(found).formula(node).replace("clamp", "")
+
+
+GRID = np.array(np.meshgrid([0.0, 1.0, 2.0], [0.0, 1.0, 2.0], [0.0, 1.0, 2.0])).reshape(3, -1).tolist()
+AT_BOUNDS: dict[str, tuple[Call, int]] = {
+    **{f"numbers {low} and {high}": (lambda a, low=low, high=high: a.clamp(low, high), 1) for low in range(3) for high in range(3)},
+    "tensors": (torch.clamp, 3),
+    "a tensor below": (torch.clamp_min, 2),
+    "a tensor above": (torch.clamp_max, 2),
+    "a number below": (lambda a: a.clamp_min(1.0), 1),
+    "a number above": (lambda a: a.clamp_max(1.0), 1),
+    "in place": (lambda a: (a * 1).clamp_(0.0, 1.0), 1),
+}
+
+
+@pytest.mark.parametrize("name", AT_BOUNDS)
+def test_a_clamp_passes_on_at_its_bounds_what_this_version_of_torch_takes_there(name: str) -> None:
+    call, count = AT_BOUNDS[name]
+    found = gad.trace(call, *GRID[:count])
+    edges = [edge for edge in found.edges if edge.grad is not None and (found.nodes[edge.head].op or "").startswith("clamp")]
+    assert len(edges) == count
+    assert all(backward_formula(found, edge) for edge in edges)
+    assert_true(found, found.outputs[0])
+    assert verify(found).wrong == ()
+
+
+def test_what_no_version_of_torch_takes_at_a_bound_is_no_formula_and_a_wrong_link() -> None:
+    found = gad.trace(lambda a: a.clamp(0.0, 1.0), [0.0, 1.0, 0.5, 3.0]).detail
+    assert found is not None
+    (edge,) = [edge for edge in found.edges if edge.grad is not None]
+    claimed = replace(edge.local or Snapshot((4,), "float64"), data=np.array([1.0, 1.0, 1.0, 1.0]))
+    lies = found.with_parts(found.node_list, [replace(one, local=claimed, grad=claimed) if one is edge else one for one in found.edges])
+    assert [backward_formula(lies, one) for one in lies.edges if one.grad is not None] == [""]
+    assert verify(lies).wrong != ()
+
+
+@pytest.mark.parametrize(("value", "is_told"), [([0.5, 3.0], True), ([0.5, 1.0], False)])
+def test_what_is_taken_at_a_bound_is_not_claimed_where_it_was_not_recorded(value: list[float], is_told: bool) -> None:
+    found = gad.trace(lambda a: a.clamp(0.0, 1.0), value, capture=Capture(gradients="none"))
+    assert [bool(backward_formula(found, edge)) for edge in found.edges if found.nodes[edge.tail].kind == "leaf"] == [is_told]
 
 
 def test_a_long_list_of_settings_is_cut_and_not_left_out() -> None:

@@ -17,7 +17,7 @@ from torch.utils.checkpoint import checkpoint
 import graphviz_ad as gad
 from graphviz_ad.capture_check import verify
 from graphviz_ad.graph import Graph, Memory
-from graphviz_ad.tracing import autograd_graph, hooks_by_hand, saved, stack, tape, torch_private, values
+from graphviz_ad.tracing import autograd_graph, custom_functions, hooks_by_hand, saved, stack, tape, torch_private, values
 from graphviz_ad.tracing.torch_private import Signature, signature
 
 Patch = pytest.MonkeyPatch
@@ -74,7 +74,14 @@ def no_code_of_modules(patch: Patch) -> None:
 
 
 def no_code_of_functions(patch: Patch) -> None:
-    patch.setattr(stack, "FUNCTION_APPLY", NOBODY)
+    patch.setattr(stack, "FUNCTION_CALLS", frozenset())
+    patch.setattr(stack, "stands_on_the_stack", lambda: True)
+
+
+def no_frame_of_functions(patch: Patch) -> None:
+    for module in (stack, custom_functions):
+        patch.setattr(module, "FUNCTION_CALLS", frozenset())
+    patch.setattr(stack, "stands_on_the_stack", custom_functions.stands_on_the_stack.__wrapped__)
 
 
 def no_code_of_optimizers(patch: Patch) -> None:
@@ -132,6 +139,7 @@ GONE: list[Callable[[Patch], None]] = [
     no_engine_and_no_task,
     no_code_of_modules,
     no_code_of_functions,
+    no_frame_of_functions,
     no_code_of_optimizers,
     no_code_of_transforms,
     no_forward_class,

@@ -30,7 +30,7 @@ from graphviz_ad.tracing.values import device_name, dtype_name
 
 NUMBERS = {"lift_fresh": "tensor", "scalar_tensor": None}  # what torch.tensor(…) runs as, and a number in an operand's place
 DECOMPOSITIONS = {"_linalg_svd", "_linalg_eigh", "linalg_eig", "linalg_qr", "linalg_lu"}  # whose results the user gets, all of them
-WRONG_UNDER_MODES = {"pinv", "pinverse", "lstsq"}
+WRONG_UNDER_MODES = {"linalg_pinv", "linalg_lstsq", "linalg_polar", "linalg_matrix_sqrth"}
 NONE_GRADIENT = "none-gradient"
 
 
@@ -85,7 +85,7 @@ class Assembly:
             tuple(nodes),
             tuple(edges),
             name,
-            (*notices, *self._unexplained(), *self._untold(), *self._changed_inside(), *written, *self._caught(), *self._unread(), *wrong_under_modes(nodes)),
+            (*notices, *self._unexplained(), *self._untold(), *self._changed_inside(), *written, *self._caught(), *self._unread(), *wrong_under_modes(self.tape)),
             has_gradients=self.result.problem is None,
             memory=self._memory(),
         )
@@ -456,10 +456,11 @@ def with_every_port(nodes: list[Node], edges: list[Edge]) -> list[Node]:
     return [replace(node, ports=(*node.ports, *[Port()] * count)) if count else node for node, count in zip(nodes, missing, strict=True)]
 
 
-def wrong_under_modes(nodes: Iterable[Node]) -> list[str]:
+def wrong_under_modes(tape: Tape) -> list[str]:
     """A warning where torch itself computes wrong numbers as soon as any dispatch mode is on."""
-    suspects = [node for node in nodes if node.call_op in WRONG_UNDER_MODES]
-    met = " and ".join(sorted({str(node.call_op) for node in suspects if any((port.dtype or "").startswith("complex") for port in node.ports)}))
+    suspects = [operation for operation in tape.operations if operation.op in WRONG_UNDER_MODES]
+    complex_ones = [one for one in suspects if any(tape.values[number].dtype.is_complex for number in (*one.results, *(use[1] for use in one.uses)))]
+    met = " and ".join(sorted({one.op.removeprefix("linalg_") for one in complex_ones}))
     return [f"Complex {met}: torch computes this wrongly under any dispatch mode, so that these numbers may be wrong, as may those of this run."] if met else []
 
 

@@ -45,7 +45,8 @@ def _call_nothing() -> None:
 
 # Code objects by which frames of torch are recognised; an unknown one is never met, so that less is shown, never something wrong.
 MODULE_CALL = getattr(getattr(torch.nn.Module, "_call_impl", None), "__code__", _call_nothing.__code__)
-FUNCTION_APPLY = getattr(torch.autograd.Function.apply, "__func__", _call_nothing).__code__
+_applying = (getattr(torch.autograd.Function.apply, "__func__", None), getattr(torch.autograd.function, "_call_custom_function_call", None))
+FUNCTION_CALLS = frozenset(found.__code__ for found in _applying if found is not None)  # apply a custom Function "cls" to "args"
 _profiled = getattr(torch.optim.Optimizer, "profile_hook_step", None)  # wraps the step() of every optimizer
 OPTIMIZER_STEP = next((part for part in getattr(_profiled, "__code__", _call_nothing.__code__).co_consts if isinstance(part, CodeType)), _call_nothing.__code__)
 TORCH_FOLDER = torch.__file__.rpartition("/")[0] + "/"

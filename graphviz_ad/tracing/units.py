@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from operator import attrgetter
 from types import MappingProxyType
 
+from graphviz_ad.tracing.applied_unseen import place_in_functions
 from graphviz_ad.tracing.as_written import operands
 from graphviz_ad.tracing.autograd_graph import AutogradGraph, stem
 from graphviz_ad.tracing.records import Edge, Operation, Use, Value
@@ -52,6 +53,7 @@ class Units:
         self._views: list[Unit] = []
         for output in outputs:
             output.value.used = True
+        place_in_functions(tape, autograd)
         self._make_operations()
         self._make_sources()
         self._link()
