@@ -114,6 +114,7 @@ ELEMENTWISE: Mapping[str, Rule] = {
         ("g * where(a < 3, (a > -3) * (a / 3 + 1 / 2), 1)",),
         "piecewise linear swish",
         "(a == -3) + (a == 3)",
+        (("g * where(a <= 3, (a >= -3) * (a / 3 + 1 / 2), 1)",),),
     ),
     "silu": Rule("SiLU", "a * sigmoid(a)", ("g * (sigmoid(a) + out * (1 - sigmoid(a)))",), "sigmoid linear unit (swish)"),
     "softplus": Rule("soft+", "log(1 + exp(a))", ("g * sigmoid(a)",), "smooth rectifier"),

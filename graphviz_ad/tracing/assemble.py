@@ -85,7 +85,7 @@ class Assembly:
             tuple(nodes),
             tuple(edges),
             name,
-            (*notices, *self._unexplained(), *self._untold(), *self._changed_inside(), *written, *self._caught(), *self._unread(), *wrong_under_modes(self.tape)),
+            (*notices, *self._unseen(), *self._changed_inside(), *written, *self._caught(), *self._unread(), *wrong_under_modes(self.tape)),
             has_gradients=self.result.problem is None,
             memory=self._memory(),
         )
@@ -139,6 +139,9 @@ class Assembly:
                 names.append(held.name or node.name or node.key)
         told = f"{', '.join(dict.fromkeys(names))}: written to between uses. Each value has its own part of the gradient here; torch adds them up in .grad."
         return list(changed.values()), [told]
+
+    def _unseen(self) -> list[str]:
+        return [*self._unexplained(), *self._untold()]
 
     def _unexplained(self) -> list[str]:
         count, finished = self.units.unexplained, not self.tape.operations

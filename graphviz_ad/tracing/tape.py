@@ -205,11 +205,19 @@ class Tape:
             clock,
         )
         self.operations.append(operation)
+        if schema.name == "detach" and loose:
+            self._detached_again(operation, loose[0])
         if not TELLS_HOOKS and hooks_are_open():
             self._packed.add(operation.number)
         if self.depths is not None:
             self.depths.note(bool(schema.written), [self.values[use[1]] for use in uses])
         return operation
+
+    def _detached_again(self, operation: Operation, between: Value) -> None:
+        """Some versions of torch run it twice for one ``detach()``: what stands between never reaches Python, and nobody reads it."""
+        first = self.operations[between.maker] if between.maker is not None else None
+        if first is not None and first.op == operation.op and first.number == operation.number - 1:
+            operation.uses, between.used = first.uses, False
 
     def _note(self, name: str, argument: Any, uses: list[Use], constants: list[tuple[str, Any]], loose: list[Value]) -> None:
         """Take an argument in; ``loose`` gets the values that only C++ holds."""
