@@ -150,6 +150,8 @@ def _by_default(graph: Graph, edge: Edge) -> str:
         return OF_A_VECTOR.get((len(shapes[0]), len(shapes[1])), ("", ""))[slot]
     if (name == "det" and len(shapes[0]) != 2) or (name == "norm" and kinks(graph, node) is not None):  # of a batch; 0 / 0
         return ""
+    if name == "det" and not agrees(graph, node):  # of a matrix that has no inverse, or hardly one
+        return ""
     counts = dict(zip(LETTERS, map(math.prod, shapes), strict=False))
     return re.sub(r"numel\((\w)\)", lambda match: str(counts[match[1]]), backward[slot]).removesuffix(" / 1")
 

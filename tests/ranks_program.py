@@ -9,6 +9,7 @@ import sys
 import warnings
 from collections.abc import Callable
 from datetime import timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -84,8 +85,20 @@ def averaged_in_buckets(rank: int, watch: Any) -> Results:
     return {"loss": loss, **{f"{name}.grad": parameter.grad for name, parameter in net.named_parameters()}}
 
 
+@cache
+def has_reduce_scatter() -> bool:
+    """Whether gloo has it in this version of torch."""
+    try:
+        dist.reduce_scatter(torch.zeros(1), [torch.zeros(1), torch.zeros(1)])
+    except RuntimeError as error:
+        assert "does not support reduce_scatter" in str(error)
+        return False
+    return True
+
+
 def collectives(rank: int, watch: Any) -> Results:
     """Each collective once, each result read by an operation."""
+    reduces_and_scatters = has_reduce_scatter()
     with watch(None):
         t = numbers(1, 2) * (rank + 1)
         dist.all_reduce(t)
@@ -109,11 +122,13 @@ def collectives(rank: int, watch: Any) -> Results:
         exchanged = torch.zeros(2, dtype=torch.float64)
         dist.all_to_all_single(exchanged, numbers(1, 2) * (rank + 1))
         swapped = exchanged * 1
-        reduced = torch.zeros(1, dtype=torch.float64)
-        dist.reduce_scatter(reduced, [numbers(1) * (rank + 1), numbers(2)])
-        piece = reduced * 1
+        if reduces_and_scatters:
+            reduced = torch.zeros(1, dtype=torch.float64)
+            dist.reduce_scatter(reduced, [numbers(1) * (rank + 1), numbers(2)])
+            piece = reduced * 1
         dist.barrier()
-    found = {"total": total, "largest": largest, "same": same, "gathered": gathered, "scattered": scattered, "swapped": swapped, "piece": piece}
+    found = {"total": total, "largest": largest, "same": same, "gathered": gathered, "scattered": scattered, "swapped": swapped}
+    found |= {"piece": piece} if reduces_and_scatters else {}
     return found | ({"at_root": at_root, "collected": torch.stack(collected)} if rank == 0 else {})
 
 
@@ -169,7 +184,7 @@ def functionally(rank: int, watch: Any) -> Results:
         y = functional.all_reduce(x * 2, "sum", dist.group.WORLD)
         loss = (y * 3).sum()
         loss.backward()
-    return {"loss": loss, "x.grad": x.grad}
+    return {"loss": loss} if x.grad is None else {"loss": loss, "x.grad": x.grad}  # not in every version of torch it has a derivative
 
 
 def unfinished(rank: int, watch: Any) -> Results:

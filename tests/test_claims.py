@@ -124,6 +124,7 @@ CALLS: dict[str, tuple[Call, tuple[Any, ...], str]] = {
     "hardswish": (lambda a: F.hardswish(a), (V,), "a·min(max(a + 3, 0), 6) / 6"),
     "inverse": (lambda a: torch.inverse(a), (M,), "a⁻¹"),
     "det": (lambda a: torch.det(a), (M,), "det(a)"),
+    "det of what has no inverse": (lambda a: torch.det(a), ([[1.0, 2.0], [2.0, 4.0]],), "det(a)"),
     "trace": (lambda a: torch.trace(a), (M,), "trace(a)"),
     "cumsum": (lambda a: torch.cumsum(a, 0), (V,), "cumsum(a, dim=0)"),
     "number to a power": (lambda a: 2**a, (3.0,), "2^a"),

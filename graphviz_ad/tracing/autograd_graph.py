@@ -83,8 +83,9 @@ def custom_function(node: Any) -> type | None:
 
 
 def node_name(node: Any) -> str:
-    """ "SinBackward0"."""
-    return _without_namespace(node.name())
+    """ "SinBackward0"; that of a custom Function has the name of its class, which it tells even where its graph is gone already."""
+    own = isinstance(node, torch.autograd.function.BackwardCFunction)
+    return type(node).__name__ if own else _without_namespace(node.name())
 
 
 @cache

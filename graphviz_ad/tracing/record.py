@@ -251,6 +251,7 @@ class Recording:
         """The value that a pass begins at, which may be given as a place in the graph of autograd; None where that was made unseen."""
         tensor = output if isinstance(output, Tensor) else getattr(output.node, "variable", None)
         if tensor is None:
+            self._tape.nodes[id(output)] = output  # which owns its node
             return self._tape.value_at((id(output.node), output.output_nr))
         value = self._tape.value_of(tensor)
         self._tape.edge_of(tensor, value)

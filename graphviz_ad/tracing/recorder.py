@@ -32,6 +32,11 @@ class Recorder(DispatchMode):  # type: ignore[no-untyped-call]
         """True: what torch.compile compiled stays compiled, and is one box; otherwise torch would run it eagerly, now and ever after."""
         return True
 
+    @classmethod
+    def is_infra_mode(cls) -> bool:
+        """The same for versions of torch that ask this instead; others mean something else by it."""
+        return not hasattr(DispatchMode, "ignore_compile_internals")
+
     sees_backward = False  # whether something that runs in a backward pass is recorded, too
 
     def __init__(self, tape: Tape, lowest: tuple[int, int] | None = None) -> None:

@@ -21,6 +21,7 @@ from graphviz_ad.capture import Capture
 from graphviz_ad.snapshot import Snapshot
 from graphviz_ad.tracing.depths import Depths
 from graphviz_ad.tracing.hooks_by_hand import registered
+from graphviz_ad.tracing.kept_alive import owner_of
 from graphviz_ad.tracing.records import Edge, Operation, Schema, Use, Value
 from graphviz_ad.tracing.stack import Place, StackReader
 from graphviz_ad.tracing.torch_private import TELLS_HOOKS, hooks_are_open, is_view, made_at, memory_of, sequence_number
@@ -261,7 +262,10 @@ class Tape:
         key = id(node)
         if not TELLS_HOOKS and key not in self._packing and value.maker is not None:
             self._packing[key] = self._made_packed(node, value.maker)
-        self.nodes[key] = node
+        if key not in self.nodes:
+            self.nodes[key] = node
+            if (owner := owner_of(node, tensor)) is not None:  # stands behind it, since the last are let go first
+                self.nodes[id(owner)] = owner
         edge = value.edge
         if edge is None or edge[0] != key:
             edge = value.edge = (key, tensor.output_nr)
