@@ -19,6 +19,7 @@ import torch.distributed._functional_collectives as functional
 from torch import Tensor, nn
 from torch.distributed.nn.functional import all_reduce as differentiable_all_reduce
 from torch.nn.parallel import DistributedDataParallel
+from torch.utils._python_dispatch import TorchDispatchMode
 
 import graphviz_ad as gad
 
@@ -85,13 +86,28 @@ def averaged_in_buckets(rank: int, watch: Any) -> Results:
     return {"loss": loss, **{f"{name}.grad": parameter.grad for name, parameter in net.named_parameters()}}
 
 
+def tells_reductions() -> bool:
+    """Whether the reduction of a collective, as a dispatch mode gets it, says what it is."""
+    told: list[bool] = []
+
+    class Listening(TorchDispatchMode):
+        def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            told.extend(hasattr(argument, "op") for argument in args if "ReduceOp" in str(argument))
+            return func(*args, **(kwargs or {}))
+
+    with Listening():
+        dist.all_reduce(torch.ones(1))
+    return told == [True]
+
+
 @cache
 def has_reduce_scatter() -> bool:
     """Whether gloo has it in this version of torch."""
     try:
         dist.reduce_scatter(torch.zeros(1), [torch.zeros(1), torch.zeros(1)])
     except RuntimeError as error:
-        assert "does not support reduce_scatter" in str(error)
+        if "does not support reduce_scatter" not in str(error):
+            raise
         return False
     return True
 
@@ -273,6 +289,8 @@ def main(folder: Path) -> None:
     torch.set_num_threads(1)
     dist.init_process_group("gloo", timeout=timedelta(seconds=60))
     (folder / f"connected.{dist.get_rank()}").touch()
+    if tells_reductions():
+        (folder / "tells_reductions").touch()
     try:
         for program in PROGRAMS:
             run(program, dist.get_rank(), folder)

@@ -450,7 +450,7 @@ def test_the_class_of_a_node_stands_for_the_function() -> None:
 
 WITHOUT_MODES = """
 import torch, torch.utils._python_dispatch as home, torch.utils._pytree
-import torch.func, torch.optim
+import torch.func, torch.optim, torch.utils.checkpoint
 del home.TorchDispatchMode
 import graphviz_ad as gad
 x = torch.tensor([1.0, 2.0], dtype=torch.float64, requires_grad=True)
