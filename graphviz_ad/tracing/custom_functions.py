@@ -18,15 +18,18 @@ from typing import Any, NamedTuple
 import torch
 
 from graphviz_ad.tracing.call_sites import CallSite
-from graphviz_ad.tracing.torch_private import FUNCTION_CALLS, Frame, function_of
+from graphviz_ad.tracing.torch_private import FUNCTION_CALLS, Frame, function_of, made_at
 
 
 class Applied(NamedTuple):
-    """A call of a custom Function: which one, the identities of what it was applied to, and that of its context, where its forward gets one."""
+    """A call of a custom Function: which one, the identities of what it was applied to, and of its context, where its forward gets one.
+
+    That is the autograd node: how many had been made before it tells it from a later one at the same place in memory.
+    """
 
     function: type
     arguments: tuple[int, ...]
-    context: int | None = None
+    context: tuple[int, int | None] | None = None
 
     def is_same_call(self, other: Applied) -> bool:
         """Whether two frames run in one call of a Function."""
@@ -79,7 +82,7 @@ class Forwards:
             return None
         if arguments and isinstance(arguments[0], torch.autograd.function.BackwardCFunction):
             function = _owner(arguments[0], found)
-            return None if function is None else Applied(function, tuple(map(id, arguments[1:])), id(arguments[0]))
+            return None if function is None else Applied(function, tuple(map(id, arguments[1:])), (id(arguments[0]), made_at(arguments[0])))
         without = [cls for cls in found if getattr(cls, "setup_context", None) is not torch.autograd.Function.setup_context]
         return Applied(without[0], tuple(map(id, arguments))) if without and not _is_called_by_python(frame) else None
 

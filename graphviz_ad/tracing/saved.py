@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, MutableMapping
 from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary
 
 from torch import Tensor
 
@@ -14,7 +15,7 @@ from graphviz_ad.tracing.torch_private import PACKED, RAW_SAVED, memory_and_byte
 
 OWN = {f"{RAW_SAVED}tensors": "saved_tensors"}  # what a custom Function saves has numbers, not names
 
-_known: dict[type, tuple[tuple[str, str], ...] | None] = {}  # kind of node -> its attributes, and what they are called
+_known: MutableMapping[type, tuple[tuple[str, str], ...] | None] = WeakKeyDictionary()  # kind of node -> its attributes, and what they are called
 
 
 class Saved(NamedTuple):
