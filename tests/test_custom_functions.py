@@ -178,9 +178,9 @@ def of_a_class_of_its_own(x: Tensor) -> Tensor:
     return y * 2
 
 
-def within_another(x: Tensor) -> Tensor:
+def without_gradients(x: Tensor) -> Tensor:
     with torch.no_grad():
-        shift: Tensor = Square.apply(x)
+        shift: Tensor = Square.apply(x) * Part.apply(x) * Thing.apply(x)
     return x * shift
 
 
@@ -200,7 +200,7 @@ PROGRAMS: dict[str, tuple[Program, list[str]]] = {
     "of one code": (lambda x: Times2.apply(x) * Times3.apply(x), ["Times2", "Times3", "mul"]),
     "defined in the program": (of_a_class_of_its_own, ["Times4", "mul"]),
     "in a loop": (lambda x: applied(applied(applied(x))), ["Doubled"] * 3),
-    "without gradients": (within_another, ["Square", "mul"]),
+    "without gradients": (without_gradients, ["Square", "Part", "mul", "Thing", "mul", "mul"]),
     "its forward by name": (lambda x: Doubled.forward(x) + 1, ["mul", "add"]),
     "its forward by a variable": (lambda x: direct(x) + 1, ["mul", "add"]),
     "with a decorated function beside it": (lambda x: Wrapped.apply(x) * torch.no_grad()(torch.cos)(x), ["Wrapped", "cos", "mul"]),
@@ -259,6 +259,12 @@ def test_reading_the_variables_of_a_frame_keeps_nothing_and_changes_nothing() ->
         assert other == 1
 
     user()
+
+
+def test_the_body_of_a_class_and_a_module_keep_their_variables() -> None:
+    given: dict[str, Any] = {"frame": sys._getframe, "look": custom_functions.locals_of}
+    exec("one = 1\nfound = look(frame())\nclass A:\n    two = 2\n    seen = look(frame())\n    three = two + 1", given)
+    assert (given["one"], given["found"]["one"], given["A"].three, given["A"].seen["two"]) == (1, 1, 3, 2)
 
 
 def test_a_class_that_is_gone_is_not_kept() -> None:

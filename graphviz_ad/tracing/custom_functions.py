@@ -12,6 +12,7 @@ import threading
 import weakref
 from collections.abc import Mapping
 from functools import cache, partial
+from inspect import CO_OPTIMIZED, CO_VARARGS
 from types import CodeType, FunctionType, MethodType
 from typing import Any, NamedTuple
 
@@ -80,9 +81,10 @@ class Forwards:
         arguments = _arguments(code, given)
         if not found:
             return None
-        if arguments and isinstance(arguments[0], torch.autograd.function.BackwardCFunction):
-            function = _owner(arguments[0], found)
-            return None if function is None else Applied(function, tuple(map(id, arguments[1:])), (id(arguments[0]), made_at(arguments[0])))
+        context = next((argument for argument in arguments if isinstance(argument, torch.autograd.function.BackwardCFunction)), None)
+        if context is not None:  # not always the first: a method, or what has been given some arguments before, has others in front
+            function = _owner(context, found)
+            return None if function is None else Applied(function, tuple(map(id, arguments)), (id(context), made_at(context)))
         without = [cls for cls in found if getattr(cls, "setup_context", None) is not torch.autograd.Function.setup_context]
         return Applied(without[0], tuple(map(id, arguments))) if without and not _is_called_by_python(frame) else None
 
@@ -135,7 +137,7 @@ def _arguments(code: CodeType, given: Mapping[str, Any]) -> list[Any]:
     names = code.co_varnames
     plain = code.co_argcount + code.co_kwonlyargcount
     found = [given.get(name) for name in names[: code.co_argcount]]
-    if code.co_flags & 4:  # *args
+    if code.co_flags & CO_VARARGS:
         rest = given.get(names[plain])
         found += rest if isinstance(rest, tuple) else ()
     return found + [given.get(name) for name in names[code.co_argcount : plain]]
@@ -160,8 +162,8 @@ def locals_of(frame: Frame) -> dict[str, Any]:
     """What the variables of a frame hold now; nothing of it stays alive by that any longer than it would have anyway."""
     inside = frame.f_locals
     found = dict(inside)
-    # Older Pythons keep this dictionary with the frame. Whoever else has it, such as who called locals(), wants it as it is.
-    if isinstance(inside, dict) and inside is not frame.f_globals and sys.getrefcount(inside) <= _ALONE:
+    # Older Pythons keep this copy with the frame of a function. Whoever else has it, such as who called locals(), wants it as it is.
+    if isinstance(inside, dict) and frame.f_code.co_flags & CO_OPTIMIZED and sys.getrefcount(inside) <= _ALONE:
         inside.clear()
     return found
 
