@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+import random
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -219,6 +220,34 @@ def test_what_is_applied_is_one_node_and_what_is_called_is_none(name: str) -> No
     (found,) = [node for node in graph.node_list if node.kind == "leaf"]
     assert found.grad is not None
     assert found.grad.array.tolist() == gradient.tolist()
+
+
+APPLIED: tuple[Any, ...] = (Square, Doubled, Heir, Wrapped, Recursive, Anew, Nesting, Part, Thing, Times2, Times3)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_any_mixture_of_them_is_told_apart(seed: int) -> None:
+    dice = random.Random(seed)
+    steps = [(dice.choice(APPLIED), dice.choice(("on", "beside", "constant"))) for _ in range(6)]
+
+    def program(x: Tensor) -> Tensor:
+        y = x
+        for function, way in steps:
+            if way == "on":
+                y = function.apply(y)
+            elif way == "beside":
+                y = y + function.apply(x).tanh()
+            else:
+                with torch.no_grad():
+                    shift = function.apply(y)
+                y = y + shift
+        return y.tanh()
+
+    after = {"on": [], "beside": ["tanh", "add"], "constant": ["add"]}
+    graph = gad.trace(program, leaf(0.3, 0.7))
+    expected = [op for function, way in steps for op in (function.__name__, *after[way])]
+    assert operations(graph) == [*expected, "tanh"]
+    assert_sound(graph)
 
 
 def test_a_forward_that_the_backward_calls_is_no_application() -> None:
