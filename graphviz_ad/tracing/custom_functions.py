@@ -12,21 +12,25 @@ import threading
 import weakref
 from collections.abc import Mapping
 from functools import cache, partial
+from inspect import CO_OPTIMIZED, CO_VARARGS
 from types import CodeType, FunctionType, MethodType
 from typing import Any, NamedTuple
 
 import torch
 
 from graphviz_ad.tracing.call_sites import CallSite
-from graphviz_ad.tracing.torch_private import FUNCTION_CALLS, Frame, function_of
+from graphviz_ad.tracing.torch_private import FUNCTION_CALLS, Frame, function_of, made_at
 
 
 class Applied(NamedTuple):
-    """A call of a custom Function: which one, the identities of what it was applied to, and that of its context, where its forward gets one."""
+    """A call of a custom Function: which one, the identities of what it was applied to, and of its context, where its forward gets one.
+
+    That is the autograd node: how many had been made before it tells it from a later one at the same place in memory.
+    """
 
     function: type
     arguments: tuple[int, ...]
-    context: int | None = None
+    context: tuple[int, int | None] | None = None
 
     def is_same_call(self, other: Applied) -> bool:
         """Whether two frames run in one call of a Function."""
@@ -77,9 +81,10 @@ class Forwards:
         arguments = _arguments(code, given)
         if not found:
             return None
-        if arguments and isinstance(arguments[0], torch.autograd.function.BackwardCFunction):
-            function = _owner(arguments[0], found)
-            return None if function is None else Applied(function, tuple(map(id, arguments[1:])), id(arguments[0]))
+        context = next((argument for argument in arguments if isinstance(argument, torch.autograd.function.BackwardCFunction)), None)
+        if context is not None:  # not always the first: a method, or what has been given some arguments before, has others in front
+            function = _owner(context, found)
+            return None if function is None else Applied(function, tuple(map(id, arguments)), (id(context), made_at(context)))
         without = [cls for cls in found if getattr(cls, "setup_context", None) is not torch.autograd.Function.setup_context]
         return Applied(without[0], tuple(map(id, arguments))) if without and not _is_called_by_python(frame) else None
 
@@ -132,7 +137,7 @@ def _arguments(code: CodeType, given: Mapping[str, Any]) -> list[Any]:
     names = code.co_varnames
     plain = code.co_argcount + code.co_kwonlyargcount
     found = [given.get(name) for name in names[: code.co_argcount]]
-    if code.co_flags & 4:  # *args
+    if code.co_flags & CO_VARARGS:
         rest = given.get(names[plain])
         found += rest if isinstance(rest, tuple) else ()
     return found + [given.get(name) for name in names[code.co_argcount : plain]]
@@ -157,8 +162,8 @@ def locals_of(frame: Frame) -> dict[str, Any]:
     """What the variables of a frame hold now; nothing of it stays alive by that any longer than it would have anyway."""
     inside = frame.f_locals
     found = dict(inside)
-    # Older Pythons keep this dictionary with the frame. Whoever else has it, such as who called locals(), wants it as it is.
-    if isinstance(inside, dict) and inside is not frame.f_globals and sys.getrefcount(inside) <= _ALONE:
+    # Older Pythons keep this copy with the frame of a function. Whoever else has it, such as who called locals(), wants it as it is.
+    if isinstance(inside, dict) and frame.f_code.co_flags & CO_OPTIMIZED and sys.getrefcount(inside) <= _ALONE:
         inside.clear()
     return found
 

@@ -6,8 +6,9 @@ versions of torch tell of that neither what it is nor whether a hook stands befo
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, MutableMapping
 from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary
 
 from torch import Tensor
 
@@ -16,7 +17,7 @@ from graphviz_ad.tracing.torch_private import PACKED, RAW_SAVED, TELLS_HOOKS, hi
 OWN = {f"{RAW_SAVED}tensors": "saved_tensors"}  # what a custom Function saves has numbers, not names
 FREED = "already been freed"  # so torch says of what a node does not keep any more
 
-_known: dict[type, tuple[tuple[str, str], ...] | None] = {}  # kind of node -> its attributes, and what they are called
+_known: MutableMapping[type, tuple[tuple[str, str], ...] | None] = WeakKeyDictionary()  # kind of node -> its attributes, and what they are called
 
 
 class Saved(NamedTuple):

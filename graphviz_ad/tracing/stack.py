@@ -107,6 +107,7 @@ class StackReader:
         self._sites: dict[tuple[int, int], CallSite] = {}
         self._places: dict[tuple[int, ...], Place] = {}
         self._runs: dict[tuple[int, int, int], tuple[Way, Way, int, int]] = {}
+        self._began: dict[tuple[int, int | None], Applied] = {}
         self._by_forwards = not stands_on_the_stack()
         self._has_looked = self._has_forwards = False  # in this walk
 
@@ -124,7 +125,10 @@ class StackReader:
         if kind == FUNCTION_ENTRY:
             return applied_by(frame)
         self._has_forwards = True
-        return known_forwards.applied(frame)
+        now = known_forwards.applied(frame)
+        if now is None or now.context is None or now.context[1] is None:
+            return now
+        return self._began.setdefault(now.context, now)  # its parameters may since have been taken for something else
 
     def _site(self, frame: Frame) -> CallSite:
         key = (id(frame.f_code), frame.f_lasti)

@@ -451,7 +451,8 @@ def _same_call_of_function(last: Operation, now: Operation) -> bool:
         return False
     if not counts_nodes():  # then two calls with the same arguments, one right after the other, cannot be told apart
         return one.arguments == other.arguments
-    return last.moment == now.moment or (last.grad_enabled and one.arguments == other.arguments)
+    own = 1 if now.grad_enabled and any(use[2] for use in now.uses) else 0  # the node that the operation itself has just been given
+    return last.moment in (now.moment, now.moment - own) or (last.grad_enabled and one.arguments == other.arguments)
 
 
 def _may_own_a_node(unit: Unit) -> bool:
