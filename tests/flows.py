@@ -32,6 +32,7 @@ def bits(tensor: Tensor | None) -> Bits:
     if tensor.layout != torch.strided or tensor.is_nested or tensor.is_quantized or tensor.is_meta:
         return UNREAD
     plain = tensor.detach()
+    plain = plain.clone() if plain._is_zerotensor() else plain  # zeros without memory: numpy would read what is not there
     wide = plain.float() if plain.dtype is torch.bfloat16 else plain.to(torch.complex64) if plain.dtype is torch.complex32 else plain
     return (str(tensor.dtype).removeprefix("torch."), tuple(tensor.shape), one_nan(wide.numpy(force=True)))
 

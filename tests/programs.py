@@ -17,6 +17,7 @@ from torch.nn.modules import module as module_internals
 
 from graphviz_ad._internal.check.capture_check import verify
 from graphviz_ad._internal.graph.graph import Graph, Node
+from graphviz_ad._internal.tracing.tape.torch_private import hooks_are_open
 
 F64 = torch.float64
 
@@ -132,7 +133,7 @@ def world() -> dict[str, Any]:
     return {
         "grad mode": (torch.is_grad_enabled(), torch.is_inference_mode_enabled(), torch.is_anomaly_enabled()),
         "modes": (torch._C._len_torch_dispatch_stack(), torch._C._len_torch_function_stack()),
-        "saved tensor hooks": torch._C._autograd._top_saved_tensors_default_hooks(True),
+        "saved tensor hooks": hooks_are_open(),
         "generator": torch.get_rng_state().tolist(),
         "default dtype": torch.get_default_dtype(),
         "deterministic": torch.are_deterministic_algorithms_enabled(),

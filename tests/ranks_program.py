@@ -9,6 +9,7 @@ import sys
 import warnings
 from collections.abc import Callable
 from datetime import timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ import torch.distributed._functional_collectives as functional
 from torch import Tensor, nn
 from torch.distributed.nn.functional import all_reduce as differentiable_all_reduce
 from torch.nn.parallel import DistributedDataParallel
+from torch.utils._python_dispatch import TorchDispatchMode
 
 import graphviz_ad as gad
 
@@ -84,8 +86,35 @@ def averaged_in_buckets(rank: int, watch: Any) -> Results:
     return {"loss": loss, **{f"{name}.grad": parameter.grad for name, parameter in net.named_parameters()}}
 
 
+def tells_reductions() -> bool:
+    """Whether the reduction of a collective, as a dispatch mode gets it, says what it is."""
+    told: list[bool] = []
+
+    class Listening(TorchDispatchMode):
+        def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            told.extend(hasattr(argument, "op") for argument in args if "ReduceOp" in str(argument))
+            return func(*args, **(kwargs or {}))
+
+    with Listening():
+        dist.all_reduce(torch.ones(1))
+    return told == [True]
+
+
+@cache
+def has_reduce_scatter() -> bool:
+    """Whether gloo has it in this version of torch."""
+    try:
+        dist.reduce_scatter(torch.zeros(1), [torch.zeros(1), torch.zeros(1)])
+    except RuntimeError as error:
+        if "does not support reduce_scatter" not in str(error):
+            raise
+        return False
+    return True
+
+
 def collectives(rank: int, watch: Any) -> Results:
     """Each collective once, each result read by an operation."""
+    reduces_and_scatters = has_reduce_scatter()
     with watch(None):
         t = numbers(1, 2) * (rank + 1)
         dist.all_reduce(t)
@@ -109,11 +138,13 @@ def collectives(rank: int, watch: Any) -> Results:
         exchanged = torch.zeros(2, dtype=torch.float64)
         dist.all_to_all_single(exchanged, numbers(1, 2) * (rank + 1))
         swapped = exchanged * 1
-        reduced = torch.zeros(1, dtype=torch.float64)
-        dist.reduce_scatter(reduced, [numbers(1) * (rank + 1), numbers(2)])
-        piece = reduced * 1
+        if reduces_and_scatters:
+            reduced = torch.zeros(1, dtype=torch.float64)
+            dist.reduce_scatter(reduced, [numbers(1) * (rank + 1), numbers(2)])
+            piece = reduced * 1
         dist.barrier()
-    found = {"total": total, "largest": largest, "same": same, "gathered": gathered, "scattered": scattered, "swapped": swapped, "piece": piece}
+    found = {"total": total, "largest": largest, "same": same, "gathered": gathered, "scattered": scattered, "swapped": swapped}
+    found |= {"piece": piece} if reduces_and_scatters else {}
     return found | ({"at_root": at_root, "collected": torch.stack(collected)} if rank == 0 else {})
 
 
@@ -169,7 +200,7 @@ def functionally(rank: int, watch: Any) -> Results:
         y = functional.all_reduce(x * 2, "sum", dist.group.WORLD)
         loss = (y * 3).sum()
         loss.backward()
-    return {"loss": loss, "x.grad": x.grad}
+    return {"loss": loss} if x.grad is None else {"loss": loss, "x.grad": x.grad}  # not in every version of torch it has a derivative
 
 
 def unfinished(rank: int, watch: Any) -> Results:
@@ -258,6 +289,8 @@ def main(folder: Path) -> None:
     torch.set_num_threads(1)
     dist.init_process_group("gloo", timeout=timedelta(seconds=60))
     (folder / f"connected.{dist.get_rank()}").touch()
+    if tells_reductions():
+        (folder / "tells_reductions").touch()
     try:
         for program in PROGRAMS:
             run(program, dist.get_rank(), folder)

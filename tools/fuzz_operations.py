@@ -12,13 +12,14 @@ import time
 import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 import torch
-from op_samples import FAILS, FORMS, SAME, UPSTREAM, VARIES, WRONG, database, samples, verdict
+from op_samples import FAILS, FORMS, SAME, UPSTREAM, VARIES, WRONG, database, samples, untraced, verdict
 
 DTYPES = "float64 float32 float16 bfloat16 complex128 complex64 int64 bool"
 CRASHED, STUCK = "CRASHED", "STUCK"
@@ -34,9 +35,9 @@ def run_batch(ops: Sequence[str], dtypes: Sequence[str], forms: Sequence[str], m
     for op in ops:
         for dtype in dtypes:
             for form in forms:
-                pipe.send((op, dtype, f"{op} {form} {dtype}"))
+                pipe.send((op, dtype, form, f"{op} {form} {dtype}", None))
                 for sample in samples(op, getattr(torch, dtype), form, most):
-                    pipe.send((op, dtype, str(sample)))
+                    pipe.send((op, dtype, form, str(sample), None))
                     pipe.send((dtype, str(sample), *verdict(sample)))
     pipe.send(None)
 
@@ -51,7 +52,7 @@ def run_all(ops: Sequence[str], dtypes: Sequence[str], forms: Sequence[str], mos
         process = context.Process(target=run_batch, args=(batch, dtypes, forms, most, there))
         process.start()
         there.close()
-        op = dtype = call = ""
+        op = dtype = form = call = ""
         try:
             while True:
                 if not here.poll(PATIENCE):
@@ -62,12 +63,29 @@ def run_all(ops: Sequence[str], dtypes: Sequence[str], forms: Sequence[str], mos
                 if len(message) == 4:
                     yield message
                 else:
-                    op, dtype, call = message
+                    op, dtype, form, call, _ = message
         except (EOFError, TimeoutError) as problem:
             process.kill()
-            yield dtype, call, STUCK if isinstance(problem, TimeoutError) else CRASHED, "the rest of this operation was not run"
+            bad = STUCK if isinstance(problem, TimeoutError) else CRASHED
+            yield dtype, call, FAILS if bad == CRASHED and crashes_plain(op, dtype, form, most) else bad, "the rest of this operation was not run"
             left = batch[batch.index(op) + 1 :] + left
         process.join()
+
+
+def crashes_plain(op: str, dtype: str, form: str, most: int | None) -> bool:
+    """Whether torch crashes at an operation by itself."""
+
+    def run() -> None:
+        for sample in samples(op, getattr(torch, dtype), form, most):
+            with suppress(Exception):
+                untraced(sample)
+
+    process = multiprocessing.get_context("fork").Process(target=run)
+    process.start()
+    process.join(PATIENCE)
+    process.kill()
+    process.join()
+    return bool(process.exitcode)
 
 
 def table(counts: Counter[tuple[str, str]], dtypes: Sequence[str]) -> str:

@@ -18,6 +18,8 @@ from graphviz_ad._internal.graph.graph import Graph
 from graphviz_ad._internal.tracing.capture import Capture
 
 EVERYTHING = Capture(values="full", gradients="full")
+WHOLE = torch.ones(1, 2, requires_grad=True)
+SLICES = ("SliceBackward0",) * autograd_names(WHOLE[:, 1:]).total()  # some versions of torch slice for the first ":", too
 
 # --- names
 
@@ -170,7 +172,7 @@ CALLS: list[tuple[Callable[..., Tensor], tuple[Any, ...], str, list[str], tuple[
     (lambda x: x**2, (leaf(4),), "pow", ["x", "2"], ("PowBackward0",)),
     (lambda x: -x, (leaf(4),), "neg", ["x"], ("NegBackward0",)),
     (lambda x: x[0], (leaf(4, 5),), "getitem", ["x"], ("SelectBackward0",)),
-    (lambda x: x[:, 1:], (randoms(2, 3),), "getitem", ["x"], ("SliceBackward0",)),
+    (lambda x: x[:, 1:], (randoms(2, 3),), "getitem", ["x"], SLICES),
     (lambda x: x.reshape(-1), (randoms(2, 3),), "reshape", ["x"], ("ViewBackward0",)),
     (lambda x: torch.softmax(x, -1), (leaf(1, 2),), "softmax", ["x"], ("SoftmaxBackward0",)),
     (lambda x, y: torch.where(x > y, x, y), (leaf(1, 5), leaf(2, 3)), "where", ["gt", "x", "y"], ("WhereBackward0",)),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,13 +15,16 @@ from small_programs import PROGRAMS, graph
 
 import graphviz_ad as gad
 from graphviz_ad._internal.base.errors import ExpressionError
+from graphviz_ad._internal.check.capture_check import verify
 from graphviz_ad._internal.film.story import tell
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node
+from graphviz_ad._internal.graph.snapshot import Snapshot
 from graphviz_ad._internal.maths.claims import LETTERS, backward_formula, forward_formula, is_summed, kinks, local_formula, without_upstream
 from graphviz_ad._internal.maths.formula_values import evaluate
 from graphviz_ad._internal.maths.formulas import to_unicode
 from graphviz_ad._internal.maths.ops import ELEMENTWISE
 from graphviz_ad._internal.scene.wording import Wording
+from graphviz_ad._internal.tracing.capture import Capture
 
 M, N, V, W = [[1.0, 2.0], [3.0, 4.0]], [[1.0, 0.0], [2.0, 1.0]], [1.0, -2.0, 3.0], [0.5, 2.0, -1.0]
 B = [[[1.0, 2.0], [3.0, 4.0]], [[0.0, 1.0], [1.0, 1.0]]]
@@ -120,6 +124,7 @@ CALLS: dict[str, tuple[Call, tuple[Any, ...], str]] = {
     "hardswish": (lambda a: F.hardswish(a), (V,), "a·min(max(a + 3, 0), 6) / 6"),
     "inverse": (lambda a: torch.inverse(a), (M,), "a⁻¹"),
     "det": (lambda a: torch.det(a), (M,), "det(a)"),
+    "det of what has no inverse": (lambda a: torch.det(a), ([[1.0, 2.0], [2.0, 4.0]],), "det(a)"),
     "trace": (lambda a: torch.trace(a), (M,), "trace(a)"),
     "cumsum": (lambda a: torch.cumsum(a, 0), (V,), "cumsum(a, dim=0)"),
     "number to a power": (lambda a: 2**a, (3.0,), "2^a"),
@@ -258,6 +263,45 @@ def test_a_clamp_with_one_bound_never_claims_the_other(bound: dict[str, float]) 
     node = found.outputs[0]
     assert_true(found, node)
     assert "c" not in Wording(found).formula(node).replace("clamp", "")
+
+
+GRID = np.array(np.meshgrid([0.0, 1.0, 2.0], [0.0, 1.0, 2.0], [0.0, 1.0, 2.0])).reshape(3, -1).tolist()
+AT_BOUNDS: dict[str, tuple[Call, int]] = {
+    **{f"numbers {low} and {high}": (lambda a, low=low, high=high: a.clamp(low, high), 1) for low in range(3) for high in range(3)},
+    "tensors": (torch.clamp, 3),
+    "a tensor below": (torch.clamp_min, 2),
+    "a tensor above": (torch.clamp_max, 2),
+    "a number below": (lambda a: a.clamp_min(1.0), 1),
+    "a number above": (lambda a: a.clamp_max(1.0), 1),
+    "in place": (lambda a: (a * 1).clamp_(0.0, 1.0), 1),
+}
+
+
+@pytest.mark.parametrize("name", AT_BOUNDS)
+def test_a_clamp_passes_on_at_its_bounds_what_this_version_of_torch_takes_there(name: str) -> None:
+    call, count = AT_BOUNDS[name]
+    found = gad.trace(call, *GRID[:count])
+    edges = [edge for edge in found.edges if edge.grad is not None and (found.nodes[edge.head].op or "").startswith("clamp")]
+    assert len(edges) == count
+    assert all(backward_formula(found, edge) for edge in edges)
+    assert_true(found, found.outputs[0])
+    assert verify(found).wrong == ()
+
+
+def test_what_no_version_of_torch_takes_at_a_bound_is_no_formula_and_a_wrong_link() -> None:
+    found = gad.trace(lambda a: a.clamp(0.0, 1.0), [0.0, 1.0, 0.5, 3.0]).detail
+    assert found is not None
+    (edge,) = [edge for edge in found.edges if edge.grad is not None]
+    claimed = replace(edge.local or Snapshot((4,), "float64"), data=np.array([1.0, 1.0, 1.0, 1.0]))
+    lies = found.with_parts(found.node_list, [replace(one, local=claimed, grad=claimed) if one is edge else one for one in found.edges])
+    assert [backward_formula(lies, one) for one in lies.edges if one.grad is not None] == [""]
+    assert verify(lies).wrong != ()
+
+
+@pytest.mark.parametrize(("value", "is_told"), [([0.5, 3.0], True), ([0.5, 1.0], False)])
+def test_what_is_taken_at_a_bound_is_not_claimed_where_it_was_not_recorded(value: list[float], is_told: bool) -> None:
+    found = gad.trace(lambda a: a.clamp(0.0, 1.0), value, capture=Capture(gradients="none"))
+    assert [bool(backward_formula(found, edge)) for edge in found.edges if found.nodes[edge.tail].kind == "leaf"] == [is_told]
 
 
 def test_a_long_list_of_settings_is_cut_and_not_left_out() -> None:

@@ -157,7 +157,8 @@ def test_local_gradients_and_what_all_ranks_have_after_their_average_are_told_ap
 def test_the_collective_that_ddp_calls_during_the_backward_pass_is_recorded(folder: Path) -> None:
     for rank in range(2):
         (message,) = [message for node in alone(folder, "averaged", rank).node_list if (message := message_of(node)) is not None]
-        assert (message.kind, message.rank, message.ranks, message.reduction, message.backward) == ("all_reduce", rank, (0, 1), "sum", True)
+        assert (message.kind, message.rank, message.ranks, message.backward) == ("all_reduce", rank, (0, 1), True)
+        assert message.reduction == ("sum" if tells_reductions(folder) else None)
     graph = joined(folder, "averaged")
     assert {edge.match for edge in graph.in_edges("c0")} == {"exact"}
     bucket = results(folder, "averaged", 0)
@@ -181,14 +182,22 @@ def test_gradients_that_are_only_summarised_are_read_after_they_were_averaged(fo
 # --- every kind of communication
 
 
+def tells_reductions(folder: Path) -> bool:
+    """Whether torch says what a reduction is; what it does not say is not known."""
+    return (folder / "tells_reductions").exists()
+
+
 def test_every_collective_is_one_node_with_what_each_rank_got(folder: Path) -> None:
     graph = joined(folder, "collectives")
     hubs = [node for node in graph.node_list if node.key.startswith("c")]
     assert [node.op for node in hubs] == [
-        *("all_reduce", "all_reduce", "broadcast", "all_gather", "reduce", "dist_scatter", "dist_gather", "all_to_all", "reduce_scatter"),
+        *("all_reduce", "all_reduce", "broadcast", "all_gather", "reduce", "dist_scatter", "dist_gather", "all_to_all"),
+        *(["reduce_scatter"] if "piece" in results(folder, "collectives", 0) else []),  # not every version of torch can do that without a device
     ]
     matches = {node.op: {edge.match for edge in graph.in_edges(node.key) if edge.cut == "communication"} for node in hubs}
-    assert matches == {node.op: {"exact"} for node in hubs} | {"dist_gather": {"guess"}}  # nobody read the second of the two tensors that were gathered
+    unsure = ["dist_gather"]  # nobody read the second of the two tensors that were gathered
+    unsure += [] if tells_reductions(folder) else ["reduce"]
+    assert matches == {node.op: {"guess"} if node.op in unsure else {"exact"} for node in hubs}
     for rank in range(2):
         for name, value in results(folder, "collectives", rank).items():
             if name != "collected":
@@ -232,6 +241,9 @@ def test_gradients_flow_through_a_collective_that_has_a_derivative(folder: Path)
     for program in ("through_autograd", "functionally"):
         graph = joined(folder, program)
         hub = graph.nodes["c0"]
+        if "x.grad" not in results(folder, program, 0):
+            assert {node.grad for node in graph.node_list if node.name == "x"} == {None}
+            continue
         assert (hub.op, [array(port.value) for port in hub.ports]) == ("all_reduce", [[6, 12], [6, 12]])
         assert {edge.cut for edge in graph.in_edges("c0")} == {None}
         for rank in range(2):

@@ -144,8 +144,31 @@ def residuals(matrix: Tensor) -> Tensor:
     return found
 
 
-@pytest.mark.parametrize(("function", "shape"), [(torch.linalg.pinv, (3, 2)), (residuals, (3, 2))], ids=["pinv", "lstsq"])
-def test_what_is_excepted_goes_wrong_under_a_mode_that_does_nothing(function: Callable[[Tensor], Tensor], shape: tuple[int, ...]) -> None:
+def root(matrix: Tensor) -> Tensor:
+    found: Tensor = torch.linalg.matrix_sqrth(matrix @ matrix.mH)
+    return found
+
+
+def stretching(matrix: Tensor) -> Tensor:
+    found: Tensor = torch.linalg.polar(matrix)[1]
+    return found
+
+
+NEWER = [(name, made) for name, made in (("matrix_sqrth", root), ("polar", stretching)) if hasattr(torch.linalg, name)]
+EXCEPTED: list[tuple[str, Callable[[Tensor], Tensor]]] = [("pinv", torch.linalg.pinv), ("lstsq", residuals), *NEWER]
+
+
+@pytest.mark.parametrize(("name", "function"), EXCEPTED, ids=[name for name, _ in EXCEPTED])
+def test_a_graph_says_of_what_is_excepted_that_it_may_be_wrong_whatever_it_is_called_by(name: str, function: Callable[[Tensor], Tensor]) -> None:
+    complex_one = random_complex(3, 3)
+    told = [notice.partition(":")[0] for notice in gad.trace(lambda x: function(x).abs().sum(), complex_one.requires_grad_()).notices]
+    assert told == [f"Complex {name}"]
+    assert gad.trace(lambda x: function(x).abs().sum(), complex_one.real.detach().requires_grad_()).notices == ()
+
+
+@pytest.mark.parametrize(("name", "function"), EXCEPTED, ids=[name for name, _ in EXCEPTED])
+def test_what_is_excepted_goes_wrong_under_a_mode_that_does_nothing(name: str, function: Callable[[Tensor], Tensor]) -> None:
+    shape = (3, 2) if name in ("pinv", "lstsq") else (3, 3)
     matrix = random_complex(*shape)
     plain = function(matrix)
     with op_samples.EmptyMode():  # type: ignore[no-untyped-call]

@@ -18,7 +18,7 @@ import graphviz_ad as gad
 from graphviz_ad._internal.check.capture_check import verify
 from graphviz_ad._internal.graph.graph import Graph, Memory
 from graphviz_ad._internal.tracing.assembly import autograd_graph, saved
-from graphviz_ad._internal.tracing.tape import stack, tape, torch_private, values
+from graphviz_ad._internal.tracing.tape import custom_functions, hooks_by_hand, stack, tape, torch_private, values
 from graphviz_ad._internal.tracing.tape.torch_private import Signature, signature
 
 Patch = pytest.MonkeyPatch
@@ -56,6 +56,11 @@ def no_saved_tensors(patch: Patch) -> None:
     patch.setattr(saved, "_known", {})
 
 
+def no_hooks_of_saved_tensors(patch: Patch) -> None:
+    for module in (saved, tape, hooks_by_hand):
+        patch.setattr(module, "TELLS_HOOKS", False)
+
+
 def no_engine(patch: Patch) -> None:
     patch.setattr(torch_private, "ENGINE", "_gone")
 
@@ -70,7 +75,14 @@ def no_code_of_modules(patch: Patch) -> None:
 
 
 def no_code_of_functions(patch: Patch) -> None:
-    patch.setattr(stack, "FUNCTION_APPLY", NOBODY)
+    patch.setattr(stack, "FUNCTION_CALLS", frozenset())
+    patch.setattr(stack, "stands_on_the_stack", lambda: True)
+
+
+def no_frame_of_functions(patch: Patch) -> None:
+    for module in (stack, custom_functions):
+        patch.setattr(module, "FUNCTION_CALLS", frozenset())
+    patch.setattr(stack, "stands_on_the_stack", custom_functions.stands_on_the_stack.__wrapped__)
 
 
 def no_code_of_optimizers(patch: Patch) -> None:
@@ -123,10 +135,12 @@ GONE: list[Callable[[Patch], None]] = [
     no_hiding_from_modes,
     no_subclass_test,
     no_saved_tensors,
+    no_hooks_of_saved_tensors,
     no_engine,
     no_engine_and_no_task,
     no_code_of_modules,
     no_code_of_functions,
+    no_frame_of_functions,
     no_code_of_optimizers,
     no_code_of_transforms,
     no_forward_class,
@@ -302,10 +316,20 @@ def test_without_saved_tensors_memory_is_not_exact_and_nodes_are_not_asked_twice
 
 
 def test_without_the_code_of_functions_what_runs_inside_is_shown_beside_the_node(monkeypatch: Patch) -> None:
+    class Shifted(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, x: Tensor) -> Tensor:
+            return x * x + 1
+
+        @staticmethod
+        def backward(ctx: Any, *grads: Any) -> Any:
+            return grads[0]
+
     no_code_of_functions(monkeypatch)
-    graph = gad.trace(lambda x: Square.apply(x).sum(), leaf(1, 2))
-    assert "SquareBackward" in [name for node in graph.node_list for name in node.autograd]
-    assert [node.cut for node in graph.node_list if node.op == "mul"] == ["unreached"]
+    graph = gad.trace(lambda x: Shifted.apply(x).sum(), leaf(1, 2))
+    assert operations(graph) == ["mul", "Shifted", "sum"]  # autograd tells whose result the last of them is
+    assert [node.cut for node in graph.node_list if node.op == "mul"] == ["no_grad"]  # which is how it ran
+    assert_sound(graph)
 
 
 def test_without_sequence_numbers_applications_in_a_loop_are_still_told_apart(monkeypatch: Patch) -> None:
@@ -437,7 +461,7 @@ def test_the_class_of_a_node_stands_for_the_function() -> None:
 
 WITHOUT_MODES = """
 import torch, torch.utils._python_dispatch as home, torch.utils._pytree
-import torch.func, torch.optim
+import torch.func, torch.optim, torch.utils.checkpoint
 del home.TorchDispatchMode
 import graphviz_ad as gad
 x = torch.tensor([1.0, 2.0], dtype=torch.float64, requires_grad=True)
@@ -459,3 +483,65 @@ def test_without_dispatch_modes_there_is_what_autograd_recorded() -> None:
 
 def test_graph_type_is_what_it_says() -> None:
     assert isinstance(gad.trace(everyday, leaf(1, 2), leaf(3, 4)), Graph)
+
+
+# --- a torch that breaks
+
+
+def test_a_local_derivative_that_cannot_be_had_is_said(monkeypatch: Patch) -> None:
+    def broken(*_: Any, **__: Any) -> Tensor:
+        raise RuntimeError("no ones today")
+
+    monkeypatch.setattr(torch, "ones_like", broken)
+    graph = gad.trace(lambda x: x.sin() + 1, leaf(1, 2), grad_outputs=[1.0, 1.0])
+    assert not [edge for edge in graph.edges if edge.local is not None]
+    assert any(
+        "SinBackward0 could not be asked for its local derivative: RuntimeError: no ones today" in text or "AddBackward0" in text for text in graph.notices
+    )
+    assert_sums(graph)
+
+
+def assert_sums(graph: Graph) -> None:
+    assert wrong_sums(graph) == []
+    assert node_called(graph, "x")["grad"].array.tolist() == torch.tensor([1.0, 2.0], dtype=torch.float64).cos().tolist()
+
+
+class Stubborn(Exception):
+    def __setattr__(self, name: str, value: object) -> None:
+        if name == "graph":
+            raise AttributeError(f"{name} cannot be set")
+        super().__setattr__(name, value)
+
+
+def stubborn(x: Tensor) -> Tensor:
+    x.sin()
+    raise Stubborn("mine")
+
+
+def recorded(x: Tensor) -> None:
+    with gad.record():
+        stubborn(x)
+
+
+@pytest.mark.parametrize("run", [lambda x: gad.trace(stubborn, x), recorded], ids=["trace", "record"])
+def test_a_graph_that_cannot_go_with_the_programs_exception_is_said_and_that_goes_on(run: Callable[[Tensor], Any]) -> None:
+    with (
+        pytest.warns(gad.GraphvizADWarning, match="no graph could be made up to where the program raised Stubborn: mine: AttributeError"),
+        pytest.raises(Stubborn),
+    ):
+        run(leaf(1, 2))
+    with pytest.raises(Stubborn):  # also where warnings are errors
+        run(leaf(1, 2))
+
+
+def test_a_tensor_whose_origin_cannot_be_read_is_said(monkeypatch: Patch) -> None:
+    def broken(self: Tensor) -> Any:
+        raise RuntimeError("no origin today")
+
+    x = leaf(1, 2)
+    with gad.record() as recording:
+        y = x.sin()
+        with monkeypatch.context() as patch:
+            patch.setattr(Tensor, "grad_fn", property(broken))
+            y * 2
+    assert any("no origin today" in text for text in recording.graph.notices)

@@ -15,9 +15,8 @@ import numpy as np
 
 from graphviz_ad._internal.base.errors import ExpressionError
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node
-from graphviz_ad._internal.graph.precision import rounded, unit
 from graphviz_ad._internal.graph.snapshot import Array, Snapshot
-from graphviz_ad._internal.maths.claims import CONVOLUTIONS, LETTERS, backward_formula, base_name, forward_formula, recorded, shape_of
+from graphviz_ad._internal.maths.claims import CONVOLUTIONS, LETTERS, backward_formulas, base_name, forward_formula, recorded, shape_of, with_numbers_rounded
 from graphviz_ad._internal.maths.derivative_agreement import summed_to
 from graphviz_ad._internal.maths.element_moves import JOINS, MOVES, joined, joined_values, moved
 from graphviz_ad._internal.maths.formula_values import Step, as_it_is, evaluate
@@ -86,17 +85,11 @@ def backward_fits(graph: Graph, edge: Edge) -> bool | None:
     values = real(recorded(graph, node)) if fitting is None else None
     if values is None or not means_what_it_says(graph, node):
         return fitting
-    formula, limits = backward_formula(graph, edge), precision(graph, node)
+    formulas, limits = backward_formulas(graph, edge), precision(graph, node)
     ways = [values, with_numbers_rounded(graph, node, values)]  # a clamp may look at its bounds as its dtype holds them
-    told = [fits(as_came(computed(formula, {**way, "g": arrived}), came.shape), came, limits, [*values.values(), arrived]) for way in ways]
+    flows = [computed(formula, {**way, "g": arrived}) for formula in formulas for way in ways]
+    told = [fits(as_came(flow, came.shape), came, limits, [*values.values(), arrived]) for flow in flows]
     return True if True in told else told[0]
-
-
-def with_numbers_rounded(graph: Graph, node: Node, values: Values) -> Values:
-    """The operands with the numbers in the program as the dtype of the result holds them."""
-    dtype, tails = node.ports[0].dtype or "", [graph.nodes[edge.tail] for edge in graph.in_edges(node.key)]
-    numbers = {letter: values[letter] for letter, tail in zip(LETTERS, tails, strict=False) if tail.ports[0].device is None and letter in values}
-    return {**values, **{letter: rounded(array, dtype).astype(np.float64) for letter, array in numbers.items()}} if unit(dtype) else values
 
 
 def transpose_fits(graph: Graph, edge: Edge, arrived: Array, came: Array) -> bool | None:

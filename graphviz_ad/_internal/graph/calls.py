@@ -111,7 +111,7 @@ def merged_call(flows: Flows, graph: Graph, members: list[Node], operands: list[
         autograd=autograd_of(members),
         requires_grad=any(member.requires_grad for member in members),
         cut=None if any(port.grad is not None for port in shown) else main.cut,
-        settings=settings_of(members, op),
+        settings=settings_of(graph, members, op),
         call_op=op,
         inside=sum(member.kind == "op" for member in members),
         backward_order=min((m.backward_order for m in members if m.backward_order is not None), default=None),
@@ -135,11 +135,18 @@ def autograd_of(members: list[Node]) -> tuple[str, ...]:
     return tuple(label for member in reached for label in member.autograd) or tuple(label for member in members for label in member.autograd)
 
 
-def settings_of(members: list[Node], op: str | None) -> tuple[tuple[str, str], ...]:
-    """What is true of the call as a whole: where it wrote to, its communication, and the hooks on its results."""
-    parts = [member for member in members if member.op in ("select", "slice")]
-    where = parts[0].settings if op == "setitem" and len(parts) == 1 else ()
+def settings_of(graph: Graph, members: list[Node], op: str | None) -> tuple[tuple[str, str], ...]:
+    """What is true of the call as a whole: which part it took or wrote to, its communication, and the hooks on its results."""
+    parts = [member for member in members if member.op in ("select", "slice") and not takes_all(graph, member)]
+    others = [member for member in members if member.kind == "op" and member.op not in ("select", "slice")]
+    where = parts[0].settings if len(parts) == 1 and (op == "setitem" or (op == "getitem" and not others)) else ()
     return (*where, *said_by(members), *(pair for member in members for pair in member.settings if pair[0] in HOOKS))
+
+
+def takes_all(graph: Graph, node: Node) -> bool:
+    """Whether this is the ``:`` of ``x[:, 1]``, for which some versions of torch run an operation."""
+    shapes = [graph.nodes[edge.tail].ports[edge.port].shape for edge in graph.in_edges(node.key)]
+    return node.op == "slice" and len(shapes) == 1 and shapes[0] is not None and shapes[0] == node.ports[0].shape
 
 
 def bytes_of(members: list[Node]) -> int | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -16,6 +16,7 @@ import numpy as np
 
 from graphviz_ad._internal.base.errors import ExpressionError
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node
+from graphviz_ad._internal.graph.precision import rounded, unit
 from graphviz_ad._internal.maths.formula_values import FUNCTIONS, evaluate
 from graphviz_ad._internal.maths.formulas import tex_to_unicode
 from graphviz_ad._internal.maths.ops import ALONG_A_DIMENSION, ELEMENTWISE, MATRICES, REDUCTIONS, SHAPES, Rule, rule
@@ -92,7 +93,47 @@ def only_word(formula: str) -> str:
 
 
 def backward_formula(graph: Graph, edge: Edge) -> str:
-    """What flows back along an edge, before it is summed over copies; "" where no formula is true."""
+    """What flows back along an edge, before it is summed over copies; "" where no formula is true.
+
+    Where versions of torch differ in what they take where the derivative jumps, it is the formula of what was recorded there.
+    """
+    formulas = backward_formulas(graph, edge)
+    return formulas[0] if len(formulas) == 1 else _as_recorded(graph, edge, formulas)
+
+
+def backward_formulas(graph: Graph, edge: Edge) -> tuple[str, ...]:
+    """The same by the convention of each version of torch."""
+    known, by_default = rule_of(graph, graph.nodes[edge.head]), _by_default(graph, edge)
+    if not by_default or not known.conventions:
+        return (by_default,)
+    return (by_default, *(formulas[edge.slot] for formulas in known.conventions if edge.slot < len(formulas)))
+
+
+def _as_recorded(graph: Graph, edge: Edge, formulas: Sequence[str]) -> str:
+    """The first of these that gives the recorded local derivative; of an operation without one, the first, if there all of them give the same."""
+    node = graph.nodes[edge.head]
+    local = edge.local.array if edge.local is not None else None
+    values = recorded(graph, node)
+    if values is None:
+        return ""
+    for way in (values, with_numbers_rounded(graph, node, values)):
+        found = [np.asarray(evaluate(without_upstream(formula), way)) for formula in formulas]
+        wanted = found[0] if local is None else local
+        fitting = [formula for formula, array in zip(formulas, found, strict=True) if bool(np.all(array == wanted))]
+        if fitting and (local is not None or len(fitting) == len(formulas)):
+            return fitting[0]
+    return ""
+
+
+def with_numbers_rounded(graph: Graph, node: Node, values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The operands with the numbers in the program as the dtype of the result holds them."""
+    dtype, tails = node.ports[0].dtype or "", [graph.nodes[edge.tail] for edge in graph.in_edges(node.key)]
+    numbers = {letter: values[letter] for letter, tail in zip(LETTERS, tails, strict=False) if tail.ports[0].device is None and letter in values}
+    return {**values, **{letter: rounded(array, dtype).astype(np.float64) for letter, array in numbers.items()}} if unit(dtype) else values
+
+
+def _by_default(graph: Graph, edge: Edge) -> str:
+    """The backward formula of the rule itself; "" where it is not true of this call."""
     node = graph.nodes[edge.head]
     name, backward = base_name(node), rule_of(graph, node).backward
     slot = min(edge.slot, 1) if name in JOINS else edge.slot
@@ -108,6 +149,8 @@ def backward_formula(graph: Graph, edge: Edge) -> str:
     if name == "matmul" and min(map(len, shapes)) < 2:
         return OF_A_VECTOR.get((len(shapes[0]), len(shapes[1])), ("", ""))[slot]
     if (name == "det" and len(shapes[0]) != 2) or (name == "norm" and kinks(graph, node) is not None):  # of a batch; 0 / 0
+        return ""
+    if name == "det" and not agrees(graph, node):  # of a matrix that has no inverse, or hardly one
         return ""
     counts = dict(zip(LETTERS, map(math.prod, shapes), strict=False))
     return re.sub(r"numel\((\w)\)", lambda match: str(counts[match[1]]), backward[slot]).removesuffix(" / 1")

@@ -26,7 +26,8 @@ from types import MappingProxyType
 class Rule:
     """One operation: the glyph for a small circle, and its formulas; ``backward`` is empty where none is compact.
 
-    ``kink`` is a formula that is not 0 where the derivative jumps: what torch takes there is a convention.
+    ``kink`` is a formula that is not 0 where the derivative jumps: what torch takes there is a convention. ``conventions`` are the backward formulas
+    of versions of torch that take something else there.
     """
 
     symbol: str
@@ -34,7 +35,10 @@ class Rule:
     backward: tuple[str, ...] = ()
     title: str = ""
     kink: str = ""
+    conventions: tuple[tuple[str, ...], ...] = ()
 
+
+HALF_TO_EACH = ("g * ((a > b) + (a == b) / 2)", "g * ((b > a) + (a == b) / 2)"), ("g * ((a < b) + (a == b) / 2)", "g * ((b < a) + (a == b) / 2)")
 
 # Each element of the result depends on one element of each operand, so that the local derivative is ``backward`` with g = 1.
 ELEMENTWISE: Mapping[str, Rule] = {
@@ -110,6 +114,7 @@ ELEMENTWISE: Mapping[str, Rule] = {
         ("g * where(a < 3, (a > -3) * (a / 3 + 1 / 2), 1)",),
         "piecewise linear swish",
         "(a == -3) + (a == 3)",
+        (("g * where(a <= 3, (a >= -3) * (a / 3 + 1 / 2), 1)",),),
     ),
     "silu": Rule("SiLU", "a * sigmoid(a)", ("g * (sigmoid(a) + out * (1 - sigmoid(a)))",), "sigmoid linear unit (swish)"),
     "softplus": Rule("soft+", "log(1 + exp(a))", ("g * sigmoid(a)",), "smooth rectifier"),
@@ -118,17 +123,25 @@ ELEMENTWISE: Mapping[str, Rule] = {
     "hardtanh": Rule("hardt", "min(max(a, -1), 1)", ("g * (-1 < a < 1)",), "clipped to −1 … 1", "(a == -1) + (a == 1)"),
     "hardsigmoid": Rule("hardσ", "min(max(a / 6 + 1 / 2, 0), 1)", ("g * (-3 < a < 3) / 6",), "piecewise linear sigmoid", "(a == -3) + (a == 3)"),
     # choices; at a tie, maximum and minimum give half to each
-    "maximum": Rule("max", "max(a, b)", ("g * ((a > b) + (a == b) / 2)", "g * ((b > a) + (a == b) / 2)"), "larger of two", "a == b"),
-    "minimum": Rule("min", "min(a, b)", ("g * ((a < b) + (a == b) / 2)", "g * ((b < a) + (a == b) / 2)"), "smaller of two", "a == b"),
+    "maximum": Rule("max", "max(a, b)", HALF_TO_EACH[0], "larger of two", "a == b"),
+    "minimum": Rule("min", "min(a, b)", HALF_TO_EACH[1], "smaller of two", "a == b"),
     "clamp": Rule(
         "clamp",
         "min(max(a, b), c)",
-        ("g * (b <= a <= c)", "g * (a < b) * (b < c)", "g * where(b < c, a > c, 1)"),
+        ("g * (b <= a <= c)", "g * (a < b) * (b < c)", "g * where(b <= c, a > c, 1)"),
         "kept between two bounds; all the upper one where the lower one is not below it",
         "(a == b) + (a == c)",
+        (
+            ("g * (b < a < c)",),  # bounds that are numbers
+            (
+                "g * where(b < c, ((b <= a <= c) + (b < a < c)) / 2, (a == b) * (b == c))",
+                "g * (b <= c) * ((a < b) + (a == b) * (b < c) / 2)",
+                "g * where(b <= c, (a > c) + (a == c) * (b < c) / 2, 1)",
+            ),
+        ),
     ),
-    "clamp_min": Rule("max", "max(a, b)", ("g * (a >= b)", "g * (a < b)"), "kept above a bound", "a == b"),
-    "clamp_max": Rule("min", "min(a, b)", ("g * (a <= b)", "g * (a > b)"), "kept below a bound", "a == b"),
+    "clamp_min": Rule("max", "max(a, b)", ("g * (a >= b)", "g * (a < b)"), "kept above a bound", "a == b", (("g * (a > b)",), HALF_TO_EACH[0])),
+    "clamp_max": Rule("min", "min(a, b)", ("g * (a <= b)", "g * (a > b)"), "kept below a bound", "a == b", (("g * (a < b)",), HALF_TO_EACH[1])),
     "where": Rule("where", "where(a, b, c)", ("0", "where(a, g, 0)", "where(a, 0, g)"), "second where the first is true, else third"),
     "masked_fill": Rule("mask", "where(b, c, a)", ("where(b, 0, g)", "0", "where(b, g, 0)"), "replaced where masked"),
     # steps, flat almost everywhere

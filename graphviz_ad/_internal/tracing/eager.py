@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from graphviz_ad._internal.base.errors import TraceError
+from graphviz_ad._internal.base.errors import GraphvizADWarning, TraceError
 from graphviz_ad._internal.graph.graph import Graph
 from graphviz_ad._internal.graph.transforms import merge_calls
 from graphviz_ad._internal.tracing.assembly.assemble import Assembly
@@ -22,13 +23,16 @@ from graphviz_ad._internal.tracing.outputs import differentiable_outputs, upstre
 from graphviz_ad._internal.tracing.tape.collector import at_rest
 from graphviz_ad._internal.tracing.tape.communication import recorder_for
 from graphviz_ad._internal.tracing.tape.dispatch_mode import stopped_by
+from graphviz_ad._internal.tracing.tape.hooks_by_hand import Noted
 from graphviz_ad._internal.tracing.tape.stack_depth import safe_depth
 from graphviz_ad._internal.tracing.tape.tape import Tape, current_tape
 from graphviz_ad._internal.tracing.tape.torch_private import SEES_OPERATIONS, flatten, unseen_by_functions
+from graphviz_ad._internal.tracing.tape.torch_version import refuse_older
 
 
 def trace(target: Any, args: Sequence[Any], kwargs: Mapping[str, Any], grad_outputs: Any, capture: Capture, namespace: Mapping[str, Any]) -> Graph:
     """The graph of one call of `target`, or of finished tensors; see `graphviz_ad.trace`."""
+    refuse_older(str(torch.__version__))
     if is_finished(target):
         return trace_finished(target, grad_outputs, capture, namespace)
     if not callable(target):
@@ -42,10 +46,10 @@ def trace(target: Any, args: Sequence[Any], kwargs: Mapping[str, Any], grad_outp
     outer = current_tape.get()
     try:
         current_tape.set(tape)
-        with recorder_for(tape):
+        with Noted(), recorder_for(tape):
             returned = [_call(target, args, kwargs)]
     except Exception as error:
-        with suppress(Exception), unseen_by_functions():  # whatever is wrong with us now, the exception that goes on is the program's
+        with beside(error), unseen_by_functions():
             error.graph = graph_so_far(tape, error, name_of(target), module_names(target, namespace))  # type: ignore[attr-defined]
         raise
     finally:
@@ -60,6 +64,7 @@ def graph_so_far(tape: Tape, error: BaseException, name: str, names: dict[int, s
     tape.stopped = stopped_by(error, tape)
     ends = tape.loose_ends()
     autograd = walk(ends)
+    autograd.is_packed = tape.is_packed
     tape.keeper.pending.settle()
     name_returned(tape)
     notices = [f"The program raised {described(error)}; this is the graph up to there."]
@@ -90,6 +95,16 @@ def let_go(tape: Tape, autograd: AutogradGraph) -> None:
     while tape.nodes:
         tape.nodes.popitem()
     autograd.release()
+
+
+@contextmanager
+def beside(error: BaseException) -> Iterator[None]:
+    """What is done for an exception of the program: whatever is wrong with us now, that one goes on, and a warning says what is missing."""
+    try:
+        yield
+    except Exception as own:
+        with suppress(Warning):  # where the user wants warnings raised, the program's exception goes before
+            warnings.warn(f"no graph could be made up to where the program raised {described(error)}: {described(own)}", GraphvizADWarning, stacklevel=3)
 
 
 def described(error: BaseException) -> str:
@@ -176,11 +191,14 @@ def finish(
         seeds: list[Any] = upstream_gradients([tensor for _, tensor in outputs], grad_outputs) if wanted else [None] * len(outputs)
         with at_rest():
             autograd = walk([tensor.grad_fn for _, tensor in outputs], limit=safe_depth() if retain else None)
+            autograd.is_packed = tape.is_packed
+            for _, tensor in outputs:
+                tape.edge_of(tensor, tape.value_of(tensor))
             noted = BackwardPass()
             try:
                 result = backward(tape, autograd, [tensor for _, tensor in outputs], seeds, noted, retain=retain)
             except Exception as error:
-                with suppress(Exception):  # whatever is wrong with us now, the exception that goes on is the program's
+                with beside(error):
                     so_far = [*notices, f"The backward pass failed: {described(error)}"]
                     error.graph = describe(tape, autograd, noted, outputs, seeds, name, names, so_far)  # type: ignore[attr-defined]
                 raise

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Any
@@ -26,7 +26,7 @@ from graphviz_ad._internal.tracing.assembly.autograd_graph import AutogradGraph,
 from graphviz_ad._internal.tracing.assembly.saved import kept_memory
 from graphviz_ad._internal.tracing.assembly.unit import Output
 from graphviz_ad._internal.tracing.capture import Capture
-from graphviz_ad._internal.tracing.eager import NOT_ASKED, NOT_RUN, about_parameters, described
+from graphviz_ad._internal.tracing.eager import NOT_ASKED, NOT_RUN, about_parameters, beside, described
 from graphviz_ad._internal.tracing.inputs import module_names, name_parameters
 from graphviz_ad._internal.tracing.naming.returned_names import name_returned
 from graphviz_ad._internal.tracing.naming.variable_names import names_of
@@ -34,10 +34,12 @@ from graphviz_ad._internal.tracing.tape.collector import at_rest
 from graphviz_ad._internal.tracing.tape.communication import recorder_for
 from graphviz_ad._internal.tracing.tape.depths import Depths
 from graphviz_ad._internal.tracing.tape.dispatch_mode import stopped_by
+from graphviz_ad._internal.tracing.tape.hooks_by_hand import Noted
 from graphviz_ad._internal.tracing.tape.stack_depth import safe_depth
 from graphviz_ad._internal.tracing.tape.tape import Tape
 from graphviz_ad._internal.tracing.tape.tape_entries import Value
 from graphviz_ad._internal.tracing.tape.torch_private import engine_entry, hidden_from_modes, unseen_by_functions
+from graphviz_ad._internal.tracing.tape.torch_version import refuse_older
 
 UNWATCHED = "this version of torch has no place where a call of backward() can be watched; trace() gives the gradients of a function"
 TOO_DEEP = (
@@ -77,6 +79,7 @@ class Recording:
 
     def __enter__(self) -> Recording:
         """Begin to record."""
+        refuse_older(str(torch.__version__))
         if self._state != "new":
             raise TraceError("a recording is used once; call record() again")
         self._state = "open"
@@ -90,6 +93,7 @@ class Recording:
             sees_engine = self._open.enter_context(engine_entry(self._engine))
             self._recorder = recorder_for(self._tape)
             self._recorder.blind = not sees_engine
+            self._open.enter_context(Noted())
             self._open.enter_context(self._recorder)
             return self
         except BaseException:  # as an interrupt: __exit__ will not be called
@@ -128,7 +132,7 @@ class Recording:
         if error is None:
             self._graph = self._assembled(about_parameters(self._tape, self._module, {}) if self._module is not None else [])
             return
-        with suppress(Exception):  # whatever is wrong with us now, the exception that goes on is the program's
+        with beside(error):
             self._tape.stopped = stopped_by(error, self._tape)
             self._graph = self._assembled([f"The program raised {described(error)}; this is the graph up to there."])
             error.graph = self._graph  # type: ignore[attr-defined]
@@ -236,7 +240,9 @@ class Recording:
     def _walked(self, nodes: Sequence[Any]) -> AutogradGraph | None:
         """What autograd nodes lead to, which the program will release; None where that may be too deep, because not all of it was seen being made."""
         try:
-            return walk(nodes, limit=None if self._depths.saw_everything else safe_depth())
+            graph = walk(nodes, limit=None if self._depths.saw_everything else safe_depth())
+            graph.is_packed = self._tape.is_packed
+            return graph
         except TraceError as error:
             self._tape.problems.append(str(error))
             return None
@@ -245,6 +251,7 @@ class Recording:
         """The value that a pass begins at, which may be given as a place in the graph of autograd; None where that was made unseen."""
         tensor = output if isinstance(output, Tensor) else getattr(output.node, "variable", None)
         if tensor is None:
+            self._tape.nodes[id(output)] = output  # which owns its node
             return self._tape.value_at((id(output.node), output.output_nr))
         value = self._tape.value_of(tensor)
         self._tape.edge_of(tensor, value)
@@ -268,6 +275,7 @@ class Recording:
             loose = []
         graphs = [part.graph for done in self._passes for part in with_nested(done)]
         whole = walk([*(node for graph in graphs for node in graph.nodes[:1]), *(node for graph in graphs for node in graph.nodes), *loose])
+        whole.is_packed = tape.is_packed
         whole.adopt(graphs)
         if self._depths.went_too_deep:
             notices = [*notices, TOO_DEEP.format(self._depths.reach)]

@@ -144,7 +144,7 @@ def broadcast_gradient() -> Sequence[View]:
 @belief(12, "“max and ReLU pass the gradient to all their inputs.”", a=0, b=2)
 def max_and_ties() -> Sequence[View]:
     """A max is a switch: all of the gradient goes to the winner, 0 to the others. At a tie there is no slope, and torch has to choose: max of two
-    tensors and max of all elements share it, max along a dimension gives all to one, ReLU takes slope 0, clamp takes slope 1.
+    tensors and max of all elements share it, max along a dimension gives all to one, ReLU takes slope 0, clamp 1 or 0: versions of torch differ.
     """
 
     def two() -> Variables:

@@ -20,7 +20,7 @@ from graphviz_ad._internal.tracing.assembly.autograd_graph import AutogradGraph,
 from graphviz_ad._internal.tracing.assembly.hooks import MOST_NAMED, hook_names, with_hooks_said
 from graphviz_ad._internal.tracing.assembly.linking import ONE_SLOT, Units
 from graphviz_ad._internal.tracing.assembly.reading_order import put_operands_first
-from graphviz_ad._internal.tracing.assembly.saved import NOTHING, UNKNOWN, Keeps, kept_memory
+from graphviz_ad._internal.tracing.assembly.saved import NOTHING, kept_memory
 from graphviz_ad._internal.tracing.assembly.unit import Output, Unit, port_of
 from graphviz_ad._internal.tracing.assembly.unrecorded import wanted_gradient, why_unrecorded
 from graphviz_ad._internal.tracing.naming.as_written import Number, Operand, call_name, operation_name, reflected, settings
@@ -30,7 +30,7 @@ from graphviz_ad._internal.tracing.tape.values import device_name, dtype_name
 
 NUMBERS = {"lift_fresh": "tensor", "scalar_tensor": None}  # what torch.tensor(…) runs as, and a number in an operand's place
 DECOMPOSITIONS = {"_linalg_svd", "_linalg_eigh", "linalg_eig", "linalg_qr", "linalg_lu"}  # whose results the user gets, all of them
-WRONG_UNDER_MODES = {"pinv", "pinverse", "lstsq"}
+WRONG_UNDER_MODES = {"linalg_pinv", "linalg_lstsq", "linalg_polar", "linalg_matrix_sqrth"}
 NONE_GRADIENT = "none-gradient"
 
 
@@ -85,7 +85,7 @@ class Assembly:
             tuple(nodes),
             tuple(edges),
             name,
-            (*notices, *self._unexplained(), *self._changed_inside(), *written, *self._caught(), *self._unread(), *wrong_under_modes(nodes)),
+            (*notices, *self._unseen(), *self._changed_inside(), *written, *self._caught(), *self._unread(), *wrong_under_modes(self.tape)),
             has_gradients=self.result.problem is None,
             memory=self._memory(),
         )
@@ -140,12 +140,24 @@ class Assembly:
         told = f"{', '.join(dict.fromkeys(names))}: written to between uses. Each value has its own part of the gradient here; torch adds them up in .grad."
         return list(changed.values()), [told]
 
+    def _unseen(self) -> list[str]:
+        return [*self._unexplained(), *self._untold()]
+
     def _unexplained(self) -> list[str]:
         count, finished = self.units.unexplained, not self.tape.operations
         if not count or finished:
             return []
         nodes = "1 node of autograd was" if count == 1 else f"{count} nodes of autograd were"
         return [f"{nodes} not seen being made: before the recording began, in another thread, or by autograd itself."]
+
+    def _untold(self) -> list[str]:
+        """What is missing because nobody says whether hooks of the user stand before what a node keeps."""
+        asked = self.result.node_grads if self.tape.capture.local else ()
+        count = sum(keeps.hooked is None and i in asked and i not in self.autograd.custom for i, keeps in enumerate(self.autograd.keeps))
+        if not count:
+            return []
+        nodes = "1 node of autograd keeps" if count == 1 else f"{count} nodes of autograd keep"
+        return [f"This torch does not say whether a hook of yours stands before what {nodes}: there is no local derivative there, and memory is a lower bound."]
 
     def _unread(self) -> list[str]:
         """Whose results are not known for certain."""
@@ -215,7 +227,7 @@ class Assembly:
             call,
             unit.label or wording.call if wording is not None else None,
             self._backward_order.get(i),
-            saved_bytes=_size(keeps) if recorded else None,
+            saved_bytes=keeps.bytes if recorded else None,
         )
 
     def _settings(self, unit: Unit) -> tuple[tuple[str, str], ...]:
@@ -435,12 +447,6 @@ class Assembly:
         return why_unrecorded(self.units, unit) or "non-differentiable"
 
 
-def _size(keeps: Keeps) -> int | None:
-    """Bytes of what one node keeps; None where a part is not known."""
-    sizes = [tensor.bytes for tensor in keeps.tensors if tensor.bytes is not None]
-    return sum(sizes) if len(sizes) == len(keeps.tensors) and keeps != UNKNOWN else None
-
-
 def with_every_port(nodes: list[Node], edges: list[Edge]) -> list[Node]:
     """The nodes with a port for each result that something was made of, also where nobody saw it."""
     further: dict[str, int] = {}
@@ -453,10 +459,11 @@ def with_every_port(nodes: list[Node], edges: list[Edge]) -> list[Node]:
     return [replace(node, ports=(*node.ports, *[Port()] * count)) if count else node for node, count in zip(nodes, missing, strict=True)]
 
 
-def wrong_under_modes(nodes: Iterable[Node]) -> list[str]:
+def wrong_under_modes(tape: Tape) -> list[str]:
     """A warning where torch itself computes wrong numbers as soon as any dispatch mode is on."""
-    suspects = [node for node in nodes if node.call_op in WRONG_UNDER_MODES]
-    met = " and ".join(sorted({str(node.call_op) for node in suspects if any((port.dtype or "").startswith("complex") for port in node.ports)}))
+    suspects = [operation for operation in tape.operations if operation.op in WRONG_UNDER_MODES]
+    complex_ones = [one for one in suspects if any(tape.values[number].dtype.is_complex for number in (*one.results, *(use[1] for use in one.uses)))]
+    met = " and ".join(sorted({one.op.removeprefix("linalg_") for one in complex_ones}))
     return [f"Complex {met}: torch computes this wrongly under any dispatch mode, so that these numbers may be wrong, as may those of this run."] if met else []
 
 

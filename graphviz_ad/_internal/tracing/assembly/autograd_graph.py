@@ -22,18 +22,24 @@ from graphviz_ad._internal.tracing.tape.torch_private import function_of, hidden
 from graphviz_ad._internal.tracing.tape.values import SAME_ELEMENTS, Keeper
 
 
+def not_seen(_: Any) -> bool | None:
+    """What a tape says of a node that it has not seen being made, see `Tape.is_packed`."""
+    return None
+
+
 @dataclass
 class AutogradGraph:
     """Autograd nodes, consumers first, known by their place in the list.
 
     ``links[i]`` are the (node, output number) that the operands of node i came from, None where no gradient goes; ``variables``
-    maps the nodes that accumulate into a leaf to the leaf.
+    maps the nodes that accumulate into a leaf to the leaf. ``is_packed``: see `Tape.is_packed`.
     """
 
     nodes: list[Any]
     links: list[tuple[tuple[int, int] | None, ...]]
     index: dict[int, int]
     variables: dict[int, Tensor]
+    is_packed: Callable[[Any], bool | None] = not_seen
 
     @cached_property
     def names(self) -> list[str]:
@@ -43,12 +49,15 @@ class AutogradGraph:
     @cached_property
     def keeps(self) -> list[Keeps]:
         """What each node keeps for the backward pass, if asked before it has run."""
-        return [kept_by(node) for node in self.nodes]
+        return [self._kept_by(node) for node in self.nodes]
+
+    def _kept_by(self, node: Any) -> Keeps:
+        return kept_by(node, self.is_packed(node))
 
     def adopt(self, parts: Sequence[AutogradGraph]) -> None:
         """Take what was read of nodes before they ran from other graphs of the same nodes."""
         read = {id(node): keeps for part in parts for node, keeps in zip(part.nodes, part.keeps, strict=True)}
-        self.keeps = [read.get(id(node)) or kept_by(node) for node in self.nodes]
+        self.keeps = [read.get(id(node)) or self._kept_by(node) for node in self.nodes]
 
     @cached_property
     def custom(self) -> dict[int, type]:
@@ -74,8 +83,9 @@ def custom_function(node: Any) -> type | None:
 
 
 def node_name(node: Any) -> str:
-    """ "SinBackward0"."""
-    return _without_namespace(node.name())
+    """ "SinBackward0"; that of a custom Function has the name of its class, which it tells even where its graph is gone already."""
+    own = isinstance(node, torch.autograd.function.BackwardCFunction)
+    return type(node).__name__ if own else _without_namespace(node.name())
 
 
 @cache
@@ -262,7 +272,7 @@ class _Watch:
         self.graph, self.result, self.keeper, self.pointwise = graph, result, keeper, pointwise
         self._gradient, self._asks_locals = keeper.gradient, keeper.capture.local
         # A node is not asked a second time if that would run code of the user.
-        self._asked_once = set(graph.custom) | {i for i, keeps in enumerate(graph.keeps) if keeps.hooked}
+        self._asked_once = set(graph.custom) | {i for i, keeps in enumerate(graph.keeps) if keeps.hooked is not False}
         self._reshapes = [stem(name) in SAME_ELEMENTS for name in graph.names]
         self._ones: dict[tuple[torch.dtype, torch.device], Tensor] = {}
         # What left the node that ran last, held weakly, and what was kept of it: in most graphs that is what arrives at the next one.
@@ -339,7 +349,8 @@ class _Watch:
                     found = self.graph.nodes[i](torch.ones_like(upstream))
             else:
                 found = self.graph.nodes[i](self._one(upstream))
-        except Exception:  # a node that cannot be asked twice has no local derivative to show
+        except Exception as error:
+            self.keeper.problems.append(f"{self.graph.names[i]} could not be asked for its local derivative: {type(error).__name__}: {error}")
             return ()
         gradient = self._gradient
         return tuple([gradient(grad) for grad in found]) if isinstance(found, tuple) else (gradient(found),)

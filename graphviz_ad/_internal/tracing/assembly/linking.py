@@ -14,6 +14,7 @@ from types import MappingProxyType
 from graphviz_ad._internal.tracing.assembly.autograd_graph import AutogradGraph, stem
 from graphviz_ad._internal.tracing.assembly.unit import Output, Unit, port_of
 from graphviz_ad._internal.tracing.naming.as_written import operands
+from graphviz_ad._internal.tracing.tape.applied_unseen import place_in_functions
 from graphviz_ad._internal.tracing.tape.tape import Tape
 from graphviz_ad._internal.tracing.tape.tape_entries import Edge, Operation, Use, Value
 from graphviz_ad._internal.tracing.tape.torch_private import counts_nodes, made_at
@@ -52,6 +53,7 @@ class Units:
         self._views: list[Unit] = []
         for output in outputs:
             output.value.used = True
+        place_in_functions(tape, autograd)
         self._make_operations()
         self._make_sources()
         self._link()
@@ -449,7 +451,8 @@ def _same_call_of_function(last: Operation, now: Operation) -> bool:
         return False
     if not counts_nodes():  # then two calls with the same arguments, one right after the other, cannot be told apart
         return one.arguments == other.arguments
-    return last.moment == now.moment or (last.grad_enabled and one.arguments == other.arguments)
+    own = 1 if now.grad_enabled and any(use[2] for use in now.uses) else 0  # the node that the operation itself has just been given
+    return last.moment in (now.moment, now.moment - own) or (last.grad_enabled and one.arguments == other.arguments)
 
 
 def _may_own_a_node(unit: Unit) -> bool:

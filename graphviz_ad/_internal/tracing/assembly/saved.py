@@ -1,20 +1,23 @@
-"""Autograd node -> what it keeps for the backward pass: names and bytes, read without unpacking anything.
+"""Autograd node -> what it keeps for the backward pass: names and bytes, read without running a hook of the user.
 
-``grad_fn._saved_x`` would run the unpack hooks of the user, which recompute a checkpoint or read a file. ``grad_fn._raw_saved_x`` does not.
+``grad_fn._saved_x`` would run the unpack hooks of the user, which recompute a checkpoint or read a file. ``grad_fn._raw_saved_x`` does not. Some
+versions of torch tell of that neither what it is nor whether a hook stands before it: there `Tape.is_packed` says where none does.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, MutableMapping
 from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary
 
 from torch import Tensor
 
-from graphviz_ad._internal.tracing.tape.torch_private import PACKED, RAW_SAVED, memory_and_bytes, memory_of, tells_what_is_saved
+from graphviz_ad._internal.tracing.tape.torch_private import PACKED, RAW_SAVED, TELLS_HOOKS, hidden_from_modes, memory_and_bytes, memory_of, tells_what_is_saved
 
 OWN = {f"{RAW_SAVED}tensors": "saved_tensors"}  # what a custom Function saves has numbers, not names
+FREED = "already been freed"  # so torch says of what a node does not keep any more
 
-_known: dict[type, tuple[tuple[str, str], ...] | None] = {}  # kind of node -> its attributes, and what they are called
+_known: MutableMapping[type, tuple[tuple[str, str], ...] | None] = WeakKeyDictionary()  # kind of node -> its attributes, and what they are called
 
 
 class Saved(NamedTuple):
@@ -30,21 +33,33 @@ class Saved(NamedTuple):
 
 
 class Keeps(NamedTuple):
-    """What one node keeps, and whether hooks of the user stand before it."""
+    """What one node keeps, and whether hooks of the user stand before it; None: it keeps something, and nobody says."""
 
     tensors: tuple[Saved, ...]
-    hooked: bool
+    hooked: bool | None
+
+    @property
+    def bytes(self) -> int | None:
+        """How many bytes the elements take of all that the node keeps; None where a part is not known."""
+        sizes = [tensor.bytes for tensor in self.tensors if tensor.bytes is not None]
+        return sum(sizes) if len(sizes) == len(self.tensors) and (sizes or self.hooked is False) else None
 
 
 NOTHING = Keeps((), False)
-UNKNOWN = Keeps((), True)  # it keeps something that torch gives only unpacked
+UNKNOWN = Keeps((), None)  # it keeps something that torch gives only unpacked
+PACKED_AWAY = Keeps((), True)  # the same, and hooks of the user stand before it
 
 
-def kept_by(node: Any) -> Keeps:
-    """What a node keeps for the backward pass now; nothing once it has been freed, UNKNOWN where torch does not tell."""
+def kept_by(node: Any, packed: bool | None = None) -> Keeps:
+    """What a node keeps for the backward pass now; nothing once it has been freed, UNKNOWN where torch does not tell.
+
+    ``packed`` says whether hooks of the user stand before it, as far as a tape has seen; it counts only where torch does not say so itself.
+    """
     attributes = _attributes(type(node))
     if not attributes:
         return NOTHING if attributes is not None else UNKNOWN
+    if not TELLS_HOOKS:
+        return _unpacked(node, attributes) if packed is False else UNKNOWN if packed is None else PACKED_AWAY
     found: list[Saved] = []
     hooked = False
     for attribute, name in attributes:
@@ -55,11 +70,30 @@ def kept_by(node: Any) -> Keeps:
                     hooked |= _note(f"{name}[{n}]", part, found)
             else:
                 hooked |= _note(name, raw, found)
-        except RuntimeError:  # freed already, or changed in place since
+        except RuntimeError as error:
+            if FREED not in str(error):
+                found.append(Saved(name))
             continue
         except AttributeError:
             return UNKNOWN
     return Keeps(tuple(found), hooked) if found else NOTHING
+
+
+def _unpacked(node: Any, attributes: Iterable[tuple[str, str]]) -> Keeps:
+    """What a node keeps that no hook of the user stands before."""
+    found: list[Saved] = []
+    for attribute, name in attributes:
+        packed = attribute.replace(RAW_SAVED, PACKED)
+        try:
+            with hidden_from_modes():
+                held = getattr(node, packed if hasattr(type(node), packed) else name)
+        except RuntimeError as error:
+            if FREED not in str(error):  # it is there, and torch does not unpack it, since it has been written to
+                found.append(Saved(name))
+            continue
+        parts = [(f"{name}[{n}]", part) for n, part in enumerate(held)] if isinstance(held, (list, tuple)) else [(name, held)]
+        found += [_saved(part_name, part) for part_name, part in parts if isinstance(part, Tensor)]
+    return Keeps(tuple(found), False) if found else NOTHING
 
 
 def _note(name: str, part: Any, found: list[Saved]) -> bool:
@@ -84,7 +118,7 @@ def kept_memory(keeps: Iterable[Keeps], leaves: Iterable[Tensor]) -> tuple[int, 
     found = list(keeps)
     tensors = [tensor for kept in found for tensor in kept.tensors]
     saved = {tensor.storage: tensor.whole or 0 for tensor in tensors if tensor.storage not in own}
-    return sum(saved.values()), all(tensor.bytes is not None for tensor in tensors) and UNKNOWN not in found
+    return sum(saved.values()), all(kept.bytes is not None for kept in found)
 
 
 def _attributes(kind: type) -> tuple[tuple[str, str], ...] | None:

@@ -146,6 +146,12 @@ class CallSite:
         return _called(self.text)
 
     @cached_property
+    def function(self) -> str | None:
+        """The variable that what is called here is read from, such as "f" or "F.relu"; None if it is none, or if that cannot be told."""
+        tree = _parsed(self.text)
+        return self._operand(tree.func).variable if isinstance(tree, ast.Call) else None
+
+    @cached_property
     def maker(self) -> str | None:
         """The function that made the function called here, if both calls are written here: the "hessian" of ``hessian(f)(x)``."""
         tree = _parsed(self.text)

@@ -29,7 +29,7 @@ from graphviz_ad._internal.tracing.tape.stack import Place
 from graphviz_ad._internal.tracing.tape.tape import Tape
 from graphviz_ad._internal.tracing.tape.tape_entries import Operation, Schema, Value
 from graphviz_ad._internal.tracing.tape.torch_private import group_of, is_finished, is_in_engine, is_own_kind, reduction_of, source_of, work_of
-from graphviz_ad._internal.tracing.tape.values import Keeper, dtype_name
+from graphviz_ad._internal.tracing.tape.values import dtype_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,7 +233,7 @@ class Traffic:
 
     def _read(self, late: Late) -> None:
         tensor = late.value.reference()
-        self.tape.keeper = Keeper(self.tape.capture)  # it remembers by versions, and torch does not count what was written from outside as a new one
+        self.tape.keeper.forget()  # it remembers by versions, and torch does not count what was written from outside as a new one
         if tensor is None or version_of(tensor) != late.version:
             late.value.held = self._unread(late.value, GONE if tensor is None else OVERWRITTEN)
         else:

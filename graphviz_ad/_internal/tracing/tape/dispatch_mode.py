@@ -16,7 +16,7 @@ from torch import Tensor
 from graphviz_ad._internal.tracing.capture import Capture
 from graphviz_ad._internal.tracing.tape.tape import Tape
 from graphviz_ad._internal.tracing.tape.tape_entries import SCHEMAS, Operation, Use, Value, schema_of
-from graphviz_ad._internal.tracing.tape.torch_private import DispatchMode, is_in_engine, is_innermost, quiet
+from graphviz_ad._internal.tracing.tape.torch_private import SEES_OPERATIONS, DispatchMode, is_in_engine, is_innermost, quiet
 
 
 class Recorder(DispatchMode):  # type: ignore[no-untyped-call]
@@ -32,12 +32,19 @@ class Recorder(DispatchMode):  # type: ignore[no-untyped-call]
         """True: what torch.compile compiled stays compiled, and is one box; otherwise torch would run it eagerly, now and ever after."""
         return True
 
+    @classmethod
+    def is_infra_mode(cls) -> bool:
+        """The same for versions of torch that ask this instead; others mean something else by it."""
+        return not hasattr(DispatchMode, "ignore_compile_internals")
+
     sees_backward = False  # whether something that runs in a backward pass is recorded, too
 
     def __init__(self, tape: Tape, lowest: tuple[int, int] | None = None) -> None:
         """``lowest``: see `lowest_reference_counts`, which measures it where it is not given."""
         super().__init__()  # type: ignore[no-untyped-call]
-        tape.lowest, tape.lowest_in_list = lowest or lowest_reference_counts()
+        tape.lowest, tape.lowest_in_list = measured = lowest or lowest_reference_counts()
+        if lowest is None and SEES_OPERATIONS and 0 in measured:
+            tape.problems.append("what only C++ holds cannot be told from what Python holds: operations that one call runs stand apart")
         self.tape = tape
         self.paused = False
         self.blind = False  # to where the engine begins and ends, so that each operation has to be asked whether it is the engine's

@@ -11,9 +11,10 @@ from typing import Any, NamedTuple
 
 from graphviz_ad._internal.base.own_files import EXAMPLES, OUR_FOLDER
 from graphviz_ad._internal.tracing.tape.call_sites import CallSite
-from graphviz_ad._internal.tracing.tape.torch_private import FUNCTION_APPLY, MODULE_CALL, OPTIMIZER_STEP, TORCH_FOLDER, TRANSFORMS, Frame
+from graphviz_ad._internal.tracing.tape.custom_functions import Applied, applied_by, known_forwards, stands_on_the_stack
+from graphviz_ad._internal.tracing.tape.torch_private import FUNCTION_CALLS, MODULE_CALL, OPTIMIZER_STEP, TORCH_FOLDER, TRANSFORMS, Frame
 
-USER, TORCH, MODULE_CODE, MODULE_ENTRY, FUNCTION_ENTRY, OPTIMIZER_ENTRY, TRANSFORM, OURS, PLUMBING = range(9)
+USER, TORCH, MODULE_CODE, MODULE_ENTRY, FUNCTION_ENTRY, OPTIMIZER_ENTRY, TRANSFORM, OURS, PLUMBING, FORWARD = range(10)
 
 Way = tuple[int, ...]  # instructions of frames, outermost first
 
@@ -104,12 +105,28 @@ class StackReader:
         self._sites: dict[tuple[int, int], CallSite] = {}
         self._places: dict[tuple[int, ...], Place] = {}
         self._runs: dict[tuple[int, int, int], tuple[Way, Way, int, int]] = {}
+        self._began: dict[tuple[int, int | None], Applied] = {}
+        self._by_forwards = not stands_on_the_stack()
+        self._has_looked = self._has_forwards = False  # in this walk
 
     def _kind(self, code: CodeType) -> int:
         known = self._kinds.get(id(code))
         if known is None:
-            known = self._kinds[id(code)] = (_classify(code), code)
+            if self._by_forwards and not self._has_looked:
+                known_forwards.look()
+                self._has_looked = True
+            known = self._kinds[id(code)] = (FORWARD if self._by_forwards and code in known_forwards else _classify(code), code)
         return known[0]
+
+    def _applied(self, frame: Frame, kind: int) -> Applied | None:
+        """The custom Function that is applied in a frame; None where none is."""
+        if kind == FUNCTION_ENTRY:
+            return applied_by(frame)
+        self._has_forwards = True
+        now = known_forwards.applied(frame)
+        if now is None or now.context is None or now.context[1] is None:
+            return now
+        return self._began.setdefault(now.context, now)  # its parameters may since have been taken for something else
 
     def _site(self, frame: Frame) -> CallSite:
         key = (id(frame.f_code), frame.f_lasti)
@@ -128,7 +145,8 @@ class StackReader:
         known = self._places.get(tuple(key))
         if known is None:
             known = self._walk(frame)
-            if not (known.modules or known.functions or known.step or known.transform):  # which module it is, the same instructions do not say
+            # Which module or Function it is, the same instructions do not say.
+            if not (known.modules or known.functions or known.step or known.transform or self._has_forwards):
                 self._places[tuple(key)] = known
         return known
 
@@ -137,7 +155,8 @@ class StackReader:
         inner_names: list[str] = []
         modules: list[Any] = []
         functions: list[type] = []
-        arguments: tuple[int, ...] = ()
+        applied: Applied | None = None
+        self._has_looked = self._has_forwards = False
         step: tuple[str, int] | None = None
         transform = beneath = ""
         entry: CodeType | None = None
@@ -154,6 +173,9 @@ class StackReader:
             depth += 1
             frames += 1
             kind = self._kind(code)
+            now = self._applied(frame, kind) if kind in (FUNCTION_ENTRY, FORWARD) else None
+            if kind == FORWARD:
+                kind = FUNCTION_ENTRY if now is not None else _classify(code)
             if kind in (USER, MODULE_CODE):
                 beneath = ""
                 path.clear()
@@ -175,10 +197,11 @@ class StackReader:
             elif kind == MODULE_ENTRY:
                 modules.append(frame.f_locals["self"])
                 calls.module = id(modules[-1])
-            elif kind == FUNCTION_ENTRY:
-                inside = frame.f_locals
-                functions.append(inside["cls"])
-                arguments = tuple(id(argument) for argument in inside["args"])
+            elif now is not None:
+                if applied is not None and applied.is_same_call(now):  # a forward that has called itself
+                    functions.pop()
+                functions.append(now.function)
+                applied = now
                 modules.clear()
                 site = user = namer = None  # what the user called is `apply`, not what runs inside it
                 calls = _ModuleCalls()
@@ -203,6 +226,7 @@ class StackReader:
         inner.reverse()
         inner_names.reverse()
         around = tuple(reversed(modules)), tuple(reversed(functions))
+        arguments = applied.arguments if applied is not None else ()
         return Place(depth, site, tuple(inner), tuple(inner_names), namer, user, *around, arguments, step, transform, calls.counted(frames))
 
     def _within(self, entry: CodeType, now: Way, site: CallSite, depth: int) -> list[tuple[int, int]]:
@@ -221,7 +245,7 @@ class StackReader:
 def _classify(code: CodeType) -> int:
     if code is MODULE_CALL:
         return MODULE_ENTRY
-    if code is FUNCTION_APPLY:
+    if code in FUNCTION_CALLS:
         return FUNCTION_ENTRY
     if code in TRANSFORMS:
         return TRANSFORM

@@ -20,11 +20,14 @@ from torch import Tensor
 from graphviz_ad._internal.graph.snapshot import Snapshot
 from graphviz_ad._internal.tracing.capture import Capture
 from graphviz_ad._internal.tracing.tape.depths import Depths
+from graphviz_ad._internal.tracing.tape.hooks_by_hand import registered
+from graphviz_ad._internal.tracing.tape.kept_alive import owner_of
 from graphviz_ad._internal.tracing.tape.stack import Place, StackReader
 from graphviz_ad._internal.tracing.tape.tape_entries import Edge, Operation, Schema, Use, Value
-from graphviz_ad._internal.tracing.tape.torch_private import is_view, memory_of, sequence_number
+from graphviz_ad._internal.tracing.tape.torch_private import TELLS_HOOKS, hooks_are_open, is_view, made_at, memory_of, sequence_number
 from graphviz_ad._internal.tracing.tape.values import Held, Keeper, dtype_name, shape_of
 
+AMBIGUOUS = "created in no_grad mode"  # so torch says of a view that it does not say it
 current_tape: ContextVar[Tape | None] = ContextVar("current_tape", default=None)
 
 
@@ -40,6 +43,9 @@ class Tape:
         self.values: list[Value] = []
         self.problems = self.keeper.problems
         self.nodes: dict[int, Any] = {}
+        self._packing: dict[int, bool] = {}  # identity of a node -> see `is_packed`
+        self._by_hand = registered()
+        self._packed: set[int] = set()  # operations that ran while such hooks were open
         self.raised: set[int] = set()  # operations that raised
         self.stopped: int | None = None  # that of them whose exception ended the program
         self.has_writes = False  # whether anything was written to in place, or had its .data set
@@ -200,9 +206,19 @@ class Tape:
             clock,
         )
         self.operations.append(operation)
+        if schema.name == "detach" and loose:
+            self._detached_again(operation, loose[0])
+        if not TELLS_HOOKS and hooks_are_open():
+            self._packed.add(operation.number)
         if self.depths is not None:
             self.depths.note(bool(schema.written), [self.values[use[1]] for use in uses])
         return operation
+
+    def _detached_again(self, operation: Operation, between: Value) -> None:
+        """Some versions of torch run it twice for one ``detach()``: what stands between never reaches Python, and nobody reads it."""
+        first = self.operations[between.maker] if between.maker is not None else None
+        if first is not None and first.op == operation.op and first.number == operation.number - 1:
+            operation.uses, between.used = first.uses, False
 
     def _note(self, name: str, argument: Any, uses: list[Use], constants: list[tuple[str, Any]], loose: list[Value]) -> None:
         """Take an argument in; ``loose`` gets the values that only C++ holds."""
@@ -236,17 +252,35 @@ class Tape:
             return None
         try:
             node = tensor.grad_fn
-        except RuntimeError:  # a view that was made under no_grad: torch does not say what it is of what was written to since
+        except RuntimeError as error:  # a view that was made under no_grad: torch does not say what it is of what was written to since
+            if AMBIGUOUS not in str(error):
+                self.problems.append(f"where a tensor came from could not be read: {error}")
             return None
         if node is None:
             value.is_leaf = True
             return None
         key = id(node)
-        self.nodes[key] = node
+        if not TELLS_HOOKS and key not in self._packing and value.maker is not None:
+            self._packing[key] = self._made_packed(node, value.maker)
+        if key not in self.nodes:
+            self.nodes[key] = node
+            if (owner := owner_of(node, tensor)) is not None:  # stands behind it, since the last are let go first
+                self.nodes[id(owner)] = owner
         edge = value.edge
         if edge is None or edge[0] != key:
             edge = value.edge = (key, tensor.output_nr)
         return edge
+
+    def is_packed(self, node: Any) -> bool | None:
+        """Whether hooks of the user stand before what a node keeps, as far as was seen; only where torch does not say so itself."""
+        return self._packing.get(id(node)) if registered() == self._by_hand else None
+
+    def _made_packed(self, node: Any, maker: int) -> bool:
+        """Whether hooks of the user were open when a node came to be, which was before the first operation at which autograd counted it."""
+        first, before = maker, made_at(node)
+        while before is not None and first and self.operations[first - 1].moment > before:
+            first -= 1
+        return maker in self._packed or first in self._packed
 
     def after(self, operation: Operation, schema: Schema, args: Any, kwargs: Any, result: Any) -> None:
         """Note what an operation made and what it wrote to."""

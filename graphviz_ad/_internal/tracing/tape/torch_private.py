@@ -45,7 +45,8 @@ def _call_nothing() -> None:
 
 # Code objects by which frames of torch are recognised; an unknown one is never met, so that less is shown, never something wrong.
 MODULE_CALL = getattr(getattr(torch.nn.Module, "_call_impl", None), "__code__", _call_nothing.__code__)
-FUNCTION_APPLY = getattr(torch.autograd.Function.apply, "__func__", _call_nothing).__code__
+_applying = (getattr(torch.autograd.Function.apply, "__func__", None), getattr(torch.autograd.function, "_call_custom_function_call", None))
+FUNCTION_CALLS = frozenset(found.__code__ for found in _applying if found is not None)  # apply a custom Function "cls" to "args"
 _profiled = getattr(torch.optim.Optimizer, "profile_hook_step", None)  # wraps the step() of every optimizer
 OPTIMIZER_STEP = next((part for part in getattr(_profiled, "__code__", _call_nothing.__code__).co_consts if isinstance(part, CodeType)), _call_nothing.__code__)
 TORCH_FOLDER = torch.__file__.rpartition("/")[0] + "/"
@@ -249,6 +250,21 @@ PACKED = "_saved_"
 def tells_what_is_saved() -> bool:
     """Whether torch has such attributes."""
     return any(name.startswith(RAW_SAVED) for name in dir(torch.autograd.function.BackwardCFunction))
+
+
+# Whether torch says of what a node keeps, without unpacking it, what it is and whether a hook of the user stands before it. Where it does not, a
+# tape has to see for itself whether such hooks are open while nodes are made, and what lies behind none can be unpacked without anybody noticing.
+SAVED_TENSOR: Any = getattr(getattr(torch._C, "_autograd", None), "SavedTensor", None)
+TELLS_HOOKS = hasattr(SAVED_TENSOR, "unpack_hook") and hasattr(SAVED_TENSOR, "data")
+
+
+def hooks_are_open() -> bool:
+    """Whether hooks of the user stand before what an operation saves that runs now: torch refuses to disable them while they are."""
+    try:
+        with torch.autograd.graph.disable_saved_tensors_hooks(""):
+            return False
+    except RuntimeError:
+        return True
 
 
 class Signature(NamedTuple):
