@@ -23,12 +23,14 @@ from graphviz_ad.tracing.returned_names import name_returned
 from graphviz_ad.tracing.stack_depth import safe_depth
 from graphviz_ad.tracing.tape import Tape, current_tape
 from graphviz_ad.tracing.torch_private import SEES_OPERATIONS, flatten, unseen_by_functions
+from graphviz_ad.tracing.torch_version import refuse_older
 from graphviz_ad.tracing.unit import Output
 from graphviz_ad.transforms import merge_calls
 
 
 def trace(target: Any, args: Sequence[Any], kwargs: Mapping[str, Any], grad_outputs: Any, capture: Capture, namespace: Mapping[str, Any]) -> Graph:
     """The graph of one call of `target`, or of finished tensors; see `graphviz_ad.trace`."""
+    refuse_older(str(torch.__version__))
     if is_finished(target):
         return trace_finished(target, grad_outputs, capture, namespace)
     if not callable(target):

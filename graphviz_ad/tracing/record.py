@@ -35,6 +35,7 @@ from graphviz_ad.tracing.saved import kept_memory
 from graphviz_ad.tracing.stack_depth import safe_depth
 from graphviz_ad.tracing.tape import Tape
 from graphviz_ad.tracing.torch_private import engine_entry, hidden_from_modes, unseen_by_functions
+from graphviz_ad.tracing.torch_version import refuse_older
 from graphviz_ad.tracing.unit import Output
 from graphviz_ad.tracing.variable_names import names_of
 from graphviz_ad.transforms import merge_calls
@@ -77,6 +78,7 @@ class Recording:
 
     def __enter__(self) -> Recording:
         """Begin to record."""
+        refuse_older(str(torch.__version__))
         if self._state != "new":
             raise TraceError("a recording is used once; call record() again")
         self._state = "open"
