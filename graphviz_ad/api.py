@@ -45,9 +45,9 @@ from graphviz_ad.tracing.ad_numbers import concerns
 from graphviz_ad.transforms import Transform
 from graphviz_ad.wording import Wording
 
-TRACERS = Registry("framework", {"torch": "graphviz_ad.tracing.eager:trace", "ADNumber": "graphviz_ad.tracing.ad_numbers:trace"})
+TRACERS = Registry("framework", {"torch": "graphviz_ad.tracing.entry:trace", "ADNumber": "graphviz_ad.tracing.ad_numbers:trace"})
 BLACK_BOXES = Registry("framework", {"torch": "graphviz_ad.tracing.black_box:BlackBox", "ADNumber": "graphviz_ad.tracing.ad_numbers:BlackBox"})
-RECORDERS = Registry("framework", {"torch": "graphviz_ad.tracing.record:Recording"})
+RECORDERS = Registry("framework", {"torch": "graphviz_ad.tracing.entry:recording"})
 STILL_OPTIONS, FILM_OPTIONS = {"output", "with_all", "values", "gradients"}, {"speed", "flow", "aspect", "steps", "passes"}
 GRANULARITIES = ("edge", "op", "module")
 ASPECTS = {"16:9": (1280, 720), "4:3": (960, 720)}  # pixels of a frame

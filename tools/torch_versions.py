@@ -21,7 +21,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 from graphviz_ad.save_file import write
-from graphviz_ad.tracing.torch_versions import TESTED
+from graphviz_ad.tracing.torch_version import TESTED
 
 ROOT = Path(__file__).resolve().parent.parent
 TABLE = ROOT / "docs" / "torch_versions.md"

@@ -18,6 +18,7 @@ from graphviz_ad.snapshot import Snapshot, constant
 from graphviz_ad.tracing.agreement import disagrees, total, verified
 from graphviz_ad.tracing.as_written import Number, Operand, call_name, operation_name, reflected, settings
 from graphviz_ad.tracing.autograd_graph import AutogradGraph, BackwardPass, node_name, stem
+from graphviz_ad.tracing.doubts import DOUBTS
 from graphviz_ad.tracing.hooks import MOST_NAMED, hook_names, with_hooks_said
 from graphviz_ad.tracing.records import Operation, Use, Value
 from graphviz_ad.tracing.saved import NOTHING, UNKNOWN, Keeps, kept_memory
@@ -85,7 +86,7 @@ class Assembly:
             tuple(nodes),
             tuple(edges),
             name,
-            (*notices, *self._unexplained(), *self._changed_inside(), *written, *self._caught(), *self._unread(), *wrong_under_modes(nodes)),
+            (*DOUBTS, *notices, *self._unexplained(), *self._changed_inside(), *written, *self._caught(), *self._unread(), *wrong_under_modes(nodes)),
             has_gradients=self.result.problem is None,
             memory=self._memory(),
         )

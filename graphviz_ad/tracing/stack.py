@@ -14,7 +14,7 @@ from graphviz_ad.tracing.call_sites import CallSite
 from graphviz_ad.tracing.torch_private import FUNCTION_APPLY, MODULE_CALL, OPTIMIZER_STEP, TORCH_FOLDER, TRANSFORMS, Frame
 
 OUR_FOLDER = str(Path(__file__).parent.parent) + "/"
-OUR_PROGRAMS = OUR_FOLDER + "galleries/"  # examples, written and read as the user's own programs are
+OUR_PROGRAMS = (OUR_FOLDER + "galleries/", OUR_FOLDER + "tracing/tried_programs.py")  # written and read as the user's own programs are
 USER, TORCH, MODULE_CODE, MODULE_ENTRY, FUNCTION_ENTRY, OPTIMIZER_ENTRY, TRANSFORM, OURS, PLUMBING = range(9)
 
 Way = tuple[int, ...]  # instructions of frames, outermost first

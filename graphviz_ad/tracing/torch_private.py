@@ -234,6 +234,12 @@ def may_have_hooks(tensor: Tensor) -> bool:
     return not told or bool(hooks_after_accumulation(tensor))
 
 
+def hooks_on_all_modules() -> bool:
+    """Whether the user has hooks that run for every module of the process."""
+    home = sys.modules[torch.nn.Module.__module__]
+    return any(len(held) for name, held in vars(home).items() if name.startswith("_global") and "hooks" in name and isinstance(held, dict))
+
+
 def function_of(node: Any) -> type | None:
     """The user's torch.autograd.Function that an autograd node is the backward of, or None; where torch does not tell, the class of the node stands for it."""
     found = getattr(node, "_forward_cls", None)
