@@ -296,16 +296,18 @@ def numbers(graph: Any, number: Callable[[Any], str]) -> dict[str, str]:
     """Every number of a graph, by what it belongs to."""
     fine = graph.detail or graph
     count: Counter[str] = Counter()
-    keys, found = {}, {}
+    keys, found = {}, {}  # several nodes may be called the same
     for node in fine.node_list:
-        what = f"{node.op or node.kind} {'' if node.kind == 'op' else node.name} {' '.join(node.autograd)}"
+        keys[node.key] = what = " ".join(node.autograd) or f"{node.op or node.kind} {node.name or ''}"
         count[what] += 1
-        keys[node.key] = what = f"{what} #{count[what]}"
+        what += f" #{count[what]}"
         for n, port in enumerate(node.ports):
             found[f"value of {what} [{n}]"] = said(port.value, number)
             found[f"gradient of {what} [{n}]"] = said(port.grad, number)
     for edge in fine.edges:
-        what = f"{keys[edge.tail]} > {keys[edge.head]} {edge.slot}"
+        what = f"{keys[edge.tail]} > {keys[edge.head]}"
+        count[what] += 1
+        what += f" #{count[what]}"
         found[f"local of {what}"], found[f"flow of {what}"] = said(edge.local, number), said(edge.grad, number)
     return found
 
@@ -313,7 +315,7 @@ def numbers(graph: Any, number: Callable[[Any], str]) -> dict[str, str]:
 def said(snapshot: Any, number: Callable[[Any], str]) -> str:
     if snapshot is not None and snapshot.stats is not None:
         return str(snapshot.stats)
-    return number(snapshot)
+    return f"?{snapshot.missing}" if snapshot is not None and snapshot.missing else number(snapshot)
 
 
 def everything() -> dict[str, Any]:
@@ -334,9 +336,12 @@ def everything() -> dict[str, Any]:
         try:
             result = run()
             graph, effect = result if isinstance(result, tuple) else (result, "")
-            facts_of = {**facts(graph), "effect": effect, "numbers": numbers(graph, number)}
+            facts_of = {**facts(graph), "effect": effect, "numbers": [list(numbers(part, number).items()) for part in graph.passes]}
             passes = [part for whole in graph.passes for part in (whole, whole.detail or whole)]
-            found[name] = facts_of | {"notices": list(graph.notices), "unsound": [*map(str, verify(graph).wrong), *(w for part in passes for w in wrong_sums(part))]}
+            found[name] = facts_of | {
+                "notices": list(graph.notices),
+                "unsound": [*map(str, verify(graph).wrong), *(w for part in passes for w in wrong_sums(part))],
+            }
         except Exception as error:
             found[name] = {"raised": f"{type(error).__name__}: {error}", "where": traceback.format_exc()[-600:]}
     return found

@@ -10,7 +10,7 @@ import pytest
 import torch
 from programs import leaf, world
 from test_torch_private import no_code_of_functions, no_code_of_modules, no_engine, no_saved_tensors
-from torch import Tensor, nn
+from torch import nn
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 

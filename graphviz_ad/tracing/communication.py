@@ -24,11 +24,12 @@ from torch import distributed as dist
 from graphviz_ad.messages import PAIRS, SETTING, Message, operation_name
 from graphviz_ad.snapshot import Snapshot
 from graphviz_ad.tracing import torch_private
+from graphviz_ad.tracing.process_groups import group_of, is_finished, reduction_of, source_of, work_of
 from graphviz_ad.tracing.recorder import Recorder
 from graphviz_ad.tracing.records import Operation, Schema, Value
 from graphviz_ad.tracing.stack import Place
 from graphviz_ad.tracing.tape import Tape
-from graphviz_ad.tracing.torch_private import group_of, is_finished, is_in_engine, is_own_kind, reduction_of, source_of, work_of
+from graphviz_ad.tracing.torch_private import is_in_engine, is_own_kind
 from graphviz_ad.tracing.values import Keeper, dtype_name
 
 

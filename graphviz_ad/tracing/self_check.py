@@ -18,6 +18,7 @@ from graphviz_ad.graph import Graph
 from graphviz_ad.snapshot import Snapshot
 from graphviz_ad.tracing import eager, record
 from graphviz_ad.tracing.doubts import DOUBTS
+from graphviz_ad.tracing.probes import watched
 from graphviz_ad.tracing.torch_private import hooks_on_all_modules
 from graphviz_ad.tracing.torch_version import TESTED, is_tested
 from graphviz_ad.tracing.tried_programs import RECORDED, TRIED, Facts, Tried, recorded
@@ -84,7 +85,10 @@ def said(wrong: list[str]) -> str:
 
 def trials_of_traces() -> list[Trial]:
     """Each program of `TRIED`, traced."""
-    return [(program.about, partial(traced, program), program.answer) for program in TRIED]
+    return [
+        *((program.about, partial(traced, program), program.answer) for program in TRIED),
+        ("dispatch modes of yours", seen_by_modes, {"operations that only they may see": "the same"}),
+    ]
 
 
 def trials_of_recordings() -> list[Trial]:
@@ -103,6 +107,17 @@ def traced(program: Tried) -> Facts:
     return facts(eager.trace(program.function, inputs, {}, None, Capture(), {}))
 
 
+def seen_by_modes() -> Facts:
+    """Whether a mode sees the same operations with us as without us."""
+    x = torch.tensor([1.0, 2.0], dtype=torch.float64, device="cpu", requires_grad=True)
+    with watched() as plain:
+        y = x * x
+        torch.autograd.grad(y, x, torch.ones_like(y))
+    with watched() as seen:
+        eager.trace(lambda x: x * x, [x], {}, None, Capture(), {})
+    return {"operations that only they may see": "the same" if seen == plain else "ours too"}
+
+
 def facts(graph: Graph) -> Facts:
     """What a graph says, in plain words and numbers: aspect -> text."""
     fine = graph.detail or graph
@@ -112,6 +127,7 @@ def facts(graph: Graph) -> Facts:
         "names": words(node.name or "-" for node in graph.node_list),
         "modules": words(".".join(node.module) or "-" for node in graph.node_list),
         "gradients of inputs": words(number(port.grad) for node in graph.node_list if node.kind == "leaf" for port in node.ports),
+        "result": words(number(port.value) for node in graph.outputs for port in node.ports),
         "values": words(number(port.value) for node in fine.node_list for port in node.ports),
         "gradients": words(number(port.grad) for node in fine.node_list for port in node.ports),
         "local derivatives": words(number(edge.local) for edge in fine.edges),

@@ -81,8 +81,13 @@ def of_views(v: Tensor) -> Tensor:
     return w[0] + w[1]
 
 
+def looks(grad: Tensor) -> None:
+    """A hook."""
+
+
 def hooked(x: Tensor) -> Tensor:
-    """A hook of the user changes the gradient on its way."""
+    """A hook of the user changes the gradient on its way, another one only looks at it."""
+    x.register_hook(looks)  # type: ignore[no-untyped-call]
     y = x * x
     y.register_hook(lambda grad: grad * 4)  # type: ignore[no-untyped-call]
     return y + x
@@ -111,6 +116,15 @@ def checkpointed(x: Tensor) -> Tensor:
 def detached(x: Tensor) -> Tensor:
     """A gradient stops here."""
     return x * (x * x).detach()
+
+
+class Meters(Tensor):
+    """A subclass that changes nothing."""
+
+
+def of_subclass(x: Tensor) -> Tensor:
+    """Its elements can be read as those of any tensor."""
+    return x.as_subclass(Meters) * x
 
 
 def without_grad(x: Tensor) -> Tensor:
@@ -229,7 +243,7 @@ TRIED = (
             "local derivatives": "3.0 3.0 1.0 1.0",
             "what flows back": "12.0 12.0 1.0 1.0",
             "where gradients stop": "- - - - - - -",
-            "hooks": "changed the gradient",
+            "hooks": "looks changed the gradient",
             "memory": "leaves 8 B, their gradients as much, 0 B saved for backward",
             "notices": "A hook changed the gradient of y after the edges had been added up.",
         },
@@ -283,6 +297,15 @@ TRIED = (
             "where gradients stop": "- unreached detach - unreached unreached detach - data",
             "memory": "leaves 8 B, their gradients as much, 8 B saved for backward",
             "notices": "",
+        },
+    ),
+    Tried(
+        "subclasses of Tensor",
+        of_subclass,
+        (3.0,),
+        {
+            "gradients of inputs": "6.0",
+            "result": "9.0",
         },
     ),
     Tried(
