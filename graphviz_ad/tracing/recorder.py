@@ -107,19 +107,22 @@ def stopped_by(error: BaseException, tape: Tape) -> int | None:
 
 
 class _Measuring(Tape):
-    """A tape that takes every operand as held by nobody and notes the counts."""
+    """A tape that takes every operand as held by nobody and notes the counts of the last one, and of the last one in a list.
+
+    Not by their names, which some versions of torch may not tell.
+    """
 
     def __init__(self) -> None:
         super().__init__(Capture("none", "none"), _measure.__code__)
-        self.counts: dict[str, int] = {}
+        self.last = self.last_in_list = 0
 
     def _note(self, name: str, argument: Any, uses: list[Use], constants: list[tuple[str, Any]], loose: list[Value]) -> None:
         if isinstance(argument, Tensor):
-            self.counts[name] = sys.getrefcount(argument)
+            self.last = sys.getrefcount(argument)
         elif isinstance(argument, (list, tuple)):
             for _, part in enumerate(argument):  # the pair holds a reference, as in the method that this stands in for
                 if isinstance(part, Tensor):
-                    self.counts[f"{name}[]"] = sys.getrefcount(part)
+                    self.last_in_list = sys.getrefcount(part)
 
 
 def _measure(found: list[tuple[int, int]]) -> None:
@@ -127,9 +130,9 @@ def _measure(found: list[tuple[int, int]]) -> None:
     scalars = [torch.ones(()), torch.ones(())]
     with Recorder(tape, (0, 0)):
         torch.matmul(vector, matrix)  # unsqueeze, mm(self, mat2), squeeze_(self)
-        direct = tape.counts.get("self", 0)
+        direct = tape.last
         torch.hstack(scalars)  # view, view, cat(tensors)
-    found.append((direct, tape.counts.get("tensors[]", 0)))
+    found.append((direct, tape.last_in_list))
 
 
 @cache
