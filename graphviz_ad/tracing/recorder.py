@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 
 from graphviz_ad.capture import Capture
-from graphviz_ad.tracing.records import SCHEMAS, Operation, Use, Value, schema_of
+from graphviz_ad.tracing.doubts import DOUBTS
+from graphviz_ad.tracing.records import SCHEMAS, Operation, Schema, Use, Value, schema_of
 from graphviz_ad.tracing.tape import Tape
 from graphviz_ad.tracing.torch_private import DispatchMode, is_in_engine, is_innermost, quiet
 
@@ -58,8 +59,8 @@ class Recorder(DispatchMode):  # type: ignore[no-untyped-call]
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Run the operation and note it; a tracer must not break what it watches, so that what it fails at is said on the graph."""
-        schema = SCHEMAS.get(func) or schema_of(func)
-        if self.paused or quiet.depth or not schema.recorded or (self.blind and is_in_engine()):
+        schema = SCHEMAS.get(func) or self._read(func)
+        if schema is None or self.paused or quiet.depth or not schema.recorded or (self.blind and is_in_engine()):
             return func(*args, **kwargs) if kwargs else func(*args)
         operation = None
         try:
@@ -78,6 +79,14 @@ class Recorder(DispatchMode):  # type: ignore[no-untyped-call]
             except Exception as error:
                 self._failed(error)
         return result
+
+    def _read(self, func: Any) -> Schema | None:
+        """What is known of an operation that is met for the first time; None where it cannot be read, which is said."""
+        try:
+            return schema_of(func)
+        except Exception as error:
+            self._failed(error)
+            return None
 
     def _failed(self, error: Exception) -> None:
         self.tape.problems.append(f"{type(error).__name__}: {error}")
@@ -125,6 +134,11 @@ class _Measuring(Tape):
                     self.last_in_list = sys.getrefcount(part)
 
 
+NOT_MEASURED = (
+    "Operations that this version of torch runs for one call may stand each for itself here: what only torch holds cannot be told from what you hold."
+)
+
+
 def _measure(found: list[tuple[int, int]]) -> None:
     tape, vector, matrix = _Measuring(), torch.ones(2), torch.ones(2, 2)
     scalars = [torch.ones(()), torch.ones(())]
@@ -142,4 +156,6 @@ def lowest_reference_counts() -> tuple[int, int]:
     thread = threading.Thread(target=_measure, args=(found,))
     thread.start()
     thread.join()
+    if not found or not all(found[0]):
+        DOUBTS[NOT_MEASURED] = None
     return found[0] if found else (0, 0)

@@ -247,7 +247,7 @@ def hooks_after_accumulation(tensor: Tensor) -> list[Any]:
 
 def may_have_hooks(tensor: Tensor) -> bool:
     """Whether hooks of the user may run on what is accumulated into ``.grad``; True where torch has such hooks and does not tell."""
-    told = not hasattr(tensor, "register_post_accumulate_grad_hook") or bool(HOOKS_AFTER)
+    told = not hasattr(tensor, "register_post_accumulate_grad_hook") or hasattr(tensor, HOOKS_AFTER)
     return not told or bool(hooks_after_accumulation(tensor))
 
 
