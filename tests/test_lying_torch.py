@@ -98,14 +98,15 @@ def test_no_lie_goes_unnoticed_or_makes_a_number_wrong() -> None:
     assert found == []
 
 
-if __name__ == "__main__":  # for people
-    try:
-        test_an_honest_torch_is_believed()
-        honest_programs = answers()["", ""]["programs"]
-        for (name, how), answer in answers().items():
-            bad = [f"{p}: {q}"[:300] for p, shown in answer.get("programs", {}).items() for q in problems(honest_programs[p], shown)]
-            print("ok " if not bad and "failed" not in answer else "BAD", name, how, answer.get("failed", "")[-400:])
-            for line in bad[:6]:
-                print("       ", line)
-    except AssertionError as error:
-        print(error)
+def report() -> None:
+    """For people: each lie and what was wrong with it."""
+    honest = answers()["", ""]["programs"]
+    for (name, how), answer in answers().items():
+        wrong = [f"{program}: {problem}" for program, shown in answer.get("programs", {}).items() for problem in problems(honest[program], shown)]
+        print("bad" if wrong or "failed" in answer else "ok ", name, how, answer.get("failed", ""))
+        for line in wrong[:6]:
+            print("       ", line[:300])
+
+
+if __name__ == "__main__":
+    report()
