@@ -22,16 +22,16 @@ from typing import Any
 import torch
 
 import graphviz_ad as gad
-from graphviz_ad.film_frames import film_frames
-from graphviz_ad.formats import gif as save_gif
-from graphviz_ad.formats import mp4 as save_mp4
-from graphviz_ad.marks import Canvas, Curve, Label, Mark, Polygon
-from graphviz_ad.renderers import letters
-from graphviz_ad.renderers.gif import gif
-from graphviz_ad.renderers.matplotlib_canvas import frames
-from graphviz_ad.renderers.shots import shots
-from graphviz_ad.renderers.video import mp4
-from graphviz_ad.themes import Theme
+from graphviz_ad._internal.film.film_frames import film_frames
+from graphviz_ad._internal.output.formats import gif as save_gif
+from graphviz_ad._internal.output.formats import mp4 as save_mp4
+from graphviz_ad._internal.renderers.images import letters
+from graphviz_ad._internal.renderers.images.gif import gif
+from graphviz_ad._internal.renderers.images.matplotlib_canvas import frames
+from graphviz_ad._internal.renderers.images.shots import shots
+from graphviz_ad._internal.renderers.images.video import mp4
+from graphviz_ad._internal.scene.canvas import Canvas, Curve, Label, Mark, Polygon
+from graphviz_ad._internal.scene.themes import Theme
 
 SIZES, FRAMES = (12, 60, 300), 60
 SPEED = 10.0  # so fast that an encoder repeats no picture

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from graphviz_ad import gallery as gallery
-from graphviz_ad.ad_number import ADNumber, cos, exp, log, relu, sigmoid, sin, sqrt, tan, tanh
-from graphviz_ad.api import Animation, Picture, TorchGraph, animate, compare_methods, make_dot, plot, record, save, trace, trackable_function
-from graphviz_ad.capture import Capture
-from graphviz_ad.comparison import compare
-from graphviz_ad.errors import GraphvizADError, GraphvizADWarning
-from graphviz_ad.explanation import Explanation
-from graphviz_ad.graph import Edge, Graph, Node
-from graphviz_ad.merging import merge
-from graphviz_ad.snapshot import Snapshot
+from graphviz_ad._internal.ad_number import ADNumber, cos, exp, log, relu, sigmoid, sin, sqrt, tan, tanh
+from graphviz_ad._internal.api.api import Animation, Picture, TorchGraph, animate, compare_methods, make_dot, plot, record, save, trace, trackable_function
+from graphviz_ad._internal.base.errors import GraphvizADError, GraphvizADWarning
+from graphviz_ad._internal.explain.explanation import Explanation
+from graphviz_ad._internal.graph.graph import Edge, Graph, Node
+from graphviz_ad._internal.graph.snapshot import Snapshot
+from graphviz_ad._internal.ranks.merging import merge
+from graphviz_ad._internal.sheets.graph_comparison import compare
+from graphviz_ad._internal.tracing.capture import Capture
 
 __version__ = "0.1.0"
 
@@ -54,7 +54,7 @@ __all__ = [
 def __getattr__(name: str) -> object:
     """``gad.max`` and ``gad.min`` of ADNumbers; not among the names above, so that ``import *`` leaves Python's own in their place."""
     if name in ("max", "min"):
-        from graphviz_ad import ad_number
+        from graphviz_ad._internal import ad_number
 
         return getattr(ad_number, f"{name}_")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from graphviz_ad.cli import main
+from graphviz_ad._internal.cli.commands import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -18,15 +18,15 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from graphviz_ad.errors import SaveError, UnknownNameError
+from graphviz_ad._internal.base.errors import SaveError, UnknownNameError
 
 if TYPE_CHECKING:
-    from graphviz_ad.examples import Entry
+    from graphviz_ad._internal.teaching.examples import Entry
 
 CHAPTERS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "classics": ("circuits", "vectors", "networks"),
-        "misconceptions": ("beliefs", "stops", "marks"),
+        "misconceptions": ("beliefs", "stops", "zeros_and_none"),
         "errors": ("errors",),
         "pairs": ("pairs",),
     }
@@ -36,12 +36,12 @@ CHAPTERS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 @cache
 def _by_name() -> Mapping[str, Entry]:
     """Every entry, in the order of the chapters and of their text."""
-    from graphviz_ad.examples import Entry
+    from graphviz_ad._internal.teaching.examples import Entry
 
     found: dict[str, Entry] = {}
     for modules in CHAPTERS.values():
         for module in modules:
-            entries_of = vars(import_module(f"graphviz_ad.galleries.{module}"))
+            entries_of = vars(import_module(f"graphviz_ad._internal.teaching.galleries.{module}"))
             found |= {name: thing for name, thing in entries_of.items() if isinstance(thing, Entry)}
     return MappingProxyType(found)
 
@@ -69,8 +69,8 @@ def build(folder: str | Path, names: Iterable[str] = (), *, suffix: str = ".svg"
 
     ``options`` are those of `Example.plot`, such as ``theme``, or of `graphviz_ad.animate`.
     """
-    from graphviz_ad.gallery_page import page
-    from graphviz_ad.save_file import write
+    from graphviz_ad._internal.base.save_file import write
+    from graphviz_ad._internal.teaching.gallery_page import page
 
     found = chosen(names)
     place = Path(folder)

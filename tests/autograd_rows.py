@@ -13,7 +13,7 @@ from programs import assert_sound, autograd_names, reached_names
 from torch import Tensor
 
 import graphviz_ad as gad
-from graphviz_ad.graph import Edge, Graph, Node
+from graphviz_ad._internal.graph.graph import Edge, Graph, Node
 
 
 def missing(reason: str) -> pytest.MarkDecorator:

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 import graphviz_ad as gad
-from graphviz_ad.errors import TraceError
-from graphviz_ad.graph import Graph
+from graphviz_ad._internal.base.errors import TraceError
+from graphviz_ad._internal.graph.graph import Graph
 
 STRUCTURE = gad.Capture(values="none", gradients="none", local=False)
 kept: list[Tensor] = []

@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from graphviz_ad.graph import Graph, Node
-from graphviz_ad.snapshot import Snapshot
+from graphviz_ad._internal.graph.graph import Graph, Node
+from graphviz_ad._internal.graph.snapshot import Snapshot
 
 Bits = tuple[Any, ...]  # dtype, shape and bytes of a tensor
 Flow = tuple[str, tuple[Bits, ...], tuple[Bits, ...]]  # an autograd node: its name, the gradients of its outputs, those that it sends on (sorted)

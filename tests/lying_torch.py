@@ -1,6 +1,6 @@
 """Private things of torch, each broken in turn -> what is shown then: the program that `test_lying_torch` runs.
 
-The modules of `graphviz_ad.tracing` are compiled so that every private attribute that they ask torch for goes through `look`, which lies about one of them.
+The modules of the room `tracing` are compiled so that every private attribute that they ask torch for goes through `look`, which lies about one of them.
 torch itself keeps what it has. Each lie is told to a forked process of its own; a line of JSON comes out for each, the first for an honest torch.
 """
 
@@ -178,14 +178,14 @@ HOOKS = {"__look__": look, "__has__": has, "__place__": place, "__getter__": get
 
 
 class Finder:
-    """Imports `graphviz_ad.tracing` so compiled."""
+    """Imports `graphviz_ad._internal.tracing` so compiled."""
 
     def __init__(self) -> None:
         self.code: dict[str, CodeType] = {}
-        for file in sorted((ROOT / "graphviz_ad" / "tracing").glob("*.py")):
+        for file in sorted((ROOT / "graphviz_ad" / "_internal" / "tracing").rglob("*.py")):
             if file.stem not in ("__init__", "tried_programs"):
                 tree = Asking().visit(ast.parse(file.read_text("utf-8")))
-                self.code[f"graphviz_ad.tracing.{file.stem}"] = compile(ast.fix_missing_locations(tree), str(file), "exec")
+                self.code[".".join(file.relative_to(ROOT).with_suffix("").parts)] = compile(ast.fix_missing_locations(tree), str(file), "exec")
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
         if name not in self.code:
@@ -321,12 +321,12 @@ def said(snapshot: Any, number: Callable[[Any], str]) -> str:
 def everything() -> dict[str, Any]:
     """What each program's graph says, or what was raised; with `graphviz_ad` as it is imported here."""
     import graphviz_ad as gad
-    from graphviz_ad.capture_check import verify
-    from graphviz_ad.tracing import torch_version
+    from graphviz_ad._internal.check.capture_check import verify
+    from graphviz_ad._internal.tracing.tape import torch_version
 
     torch_version.TESTED = ()  # type: ignore[assignment]
-    from graphviz_ad.tracing.self_check import facts, number
-    from graphviz_ad.tracing.tried_programs import TRIED
+    from graphviz_ad._internal.tracing.self_check import facts, number
+    from graphviz_ad._internal.tracing.tried_programs import TRIED
 
     sys.path.insert(0, str(Path(__file__).parent))
     from programs import wrong_sums
@@ -376,9 +376,8 @@ def told_to_a_fork(name: str, how: str, finder: Finder) -> dict[str, Any]:
 def main(wanted: list[str]) -> None:
     """All lies, or those about the wanted names."""
     torch.set_num_threads(1)
-    for module in ("graph", "transforms", "snapshot", "capture", "errors", "messages", "graph_files", "ops", "capture_check"):
-        with suppress(ImportError):
-            importlib.import_module(f"graphviz_ad.{module}") if module != "capture_check" else None
+    for module in ("graph.graph_files", "graph.transforms", "maths.ops", "base.errors"):  # what imports nothing of tracing, once for all
+        importlib.import_module(f"graphviz_ad._internal.{module}")
     finder = Finder()
     honest = told_to_a_fork("", "", finder)
     print(json.dumps(honest), flush=True)

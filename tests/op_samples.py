@@ -19,8 +19,8 @@ from torch.utils import _pytree
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import graphviz_ad as gad
-from graphviz_ad.capture import Capture
-from graphviz_ad.gradient_check import check
+from graphviz_ad._internal.check.gradient_check import check
+from graphviz_ad._internal.tracing.capture import Capture
 
 FORMS = ("function", "in place")
 

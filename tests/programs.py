@@ -15,8 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules import module as module_internals
 
-from graphviz_ad.capture_check import verify
-from graphviz_ad.graph import Graph, Node
+from graphviz_ad._internal.check.capture_check import verify
+from graphviz_ad._internal.graph.graph import Graph, Node
 
 F64 = torch.float64
 

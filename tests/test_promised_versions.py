@@ -14,7 +14,7 @@ from xml.etree import ElementTree
 import pytest
 import torch
 
-from graphviz_ad.tracing.torch_version import OLDEST, TESTED, is_tested
+from graphviz_ad._internal.tracing.tape.torch_version import OLDEST, TESTED, is_tested
 
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 import torch
 
-from graphviz_ad import TorchGraph, cli, trackable_function
+from graphviz_ad import TorchGraph, trackable_function
+from graphviz_ad._internal.cli import commands as cli
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / name for name in ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md")]

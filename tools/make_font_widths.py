@@ -48,5 +48,5 @@ def runs(table: dict[str, int]) -> list[list[object]]:
 if __name__ == "__main__":
     fonts = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
     tables = {"regular": runs(widths(fonts / "DejaVuSans.ttf")), "bold": runs(widths(fonts / "DejaVuSans-Bold.ttf"))}
-    target = Path(__file__).parent.parent / "graphviz_ad" / "font_widths.json"
+    target = Path(__file__).parent.parent / "graphviz_ad/_internal/scene/font_widths.json"
     target.write_text(json.dumps(tables, ensure_ascii=True, separators=(",", ":")) + "\n")

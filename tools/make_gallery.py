@@ -14,13 +14,13 @@ from pathlib import Path
 from PIL import Image
 
 from graphviz_ad import gallery
-from graphviz_ad.examples import Entry
-from graphviz_ad.font_metrics import shorten
-from graphviz_ad.marks import Canvas, Label, Mark, Rect
-from graphviz_ad.paint import moved
-from graphviz_ad.renderers.matplotlib_canvas import png
-from graphviz_ad.save_file import write
-from graphviz_ad.themes import theme
+from graphviz_ad._internal.base.save_file import write
+from graphviz_ad._internal.renderers.images.matplotlib_canvas import png
+from graphviz_ad._internal.scene.canvas import Canvas, Label, Mark, Rect
+from graphviz_ad._internal.scene.font_metrics import shorten
+from graphviz_ad._internal.scene.paint import moved
+from graphviz_ad._internal.scene.themes import theme
+from graphviz_ad._internal.teaching.examples import Entry
 
 SHEETS_FOLDER = Path(__file__).parent.parent / "docs" / "gallery"
 SHEETS = {"classics": 7, "misconceptions": 5, "errors": 4, "pairs": 5}  # chapter -> pictures a row

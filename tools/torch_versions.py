@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
-from graphviz_ad.save_file import write
-from graphviz_ad.tracing.torch_version import TESTED
+from graphviz_ad._internal.base.save_file import write
+from graphviz_ad._internal.tracing.tape.torch_version import TESTED
 
 ROOT = Path(__file__).resolve().parent.parent
 TABLE = ROOT / "docs" / "torch_versions.md"

@@ -1,0 +1,1 @@
+"""Graph -> reports: whether its gradients and its links are right."""

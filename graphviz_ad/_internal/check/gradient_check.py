@@ -1,0 +1,186 @@
+"""Graph -> Report: every gradient against the sum of what flowed along its edges, and every leaf's against finite differences."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from graphviz_ad._internal.base.errors import ReplayError
+from graphviz_ad._internal.base.text_table import table
+from graphviz_ad._internal.check.capture_check import CaptureReport, verify
+from graphviz_ad._internal.check.replay import Replay, known
+from graphviz_ad._internal.check.rounding import Rounding
+from graphviz_ad._internal.graph.graph import Graph, Node
+from graphviz_ad._internal.graph.precision import SMALLEST, rounded, unit
+from graphviz_ad._internal.graph.snapshot import Array
+from graphviz_ad._internal.scene.wording import CUT_MARKS, Wording
+
+STEPS = (1e-4, 1e-5)
+MOST_WORK = 200_000  # operations that finite differences may compute again
+ROUNDINGS = 4  # as many as one addition may be off by, generously
+AGREES, DIFFERS, KINK, CUT, UNKNOWN = "yes", "NO", "kink", "cut", "—"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One result in a report: how far its gradient is from the sum over its edges, and what finite differences say of a leaf. ``key`` is that of its node.
+
+    ``differences`` is "yes" or "NO"; "kink" where the slopes on both sides differ; "cut" where a detach or its like hides a part of the function from
+    autograd, so that the two are not the same by intention; "—" where nothing was computed or rounding leaves no verdict.
+    """
+
+    key: str
+    name: str
+    error: float
+    ok: bool
+    differences: str = UNKNOWN
+
+
+@dataclass(frozen=True)
+class Report:
+    """The outcome of `check`; prints as a table. ``note`` says why there are no finite differences, ``capture`` is what was asked for of the links."""
+
+    rows: tuple[Row, ...]
+    note: str = ""
+    capture: CaptureReport | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Whether every gradient agrees, and no link is wrong."""
+        return all(row.ok and row.differences != DIFFERS for row in self.rows) and (self.capture is None or self.capture.ok)
+
+    def __str__(self) -> str:
+        """The table."""
+        head = ("node", "off from sum over edges", "agrees", "finite differences agree")
+        lines = table([head, *((row.name[:20], f"{row.error:.3g}", AGREES if row.ok else DIFFERS, row.differences) for row in self.rows)])
+        return "\n".join([*lines, *([self.note] if self.note else []), *(["", str(self.capture)] if self.capture is not None else [])])
+
+
+def check(graph: Graph, tolerance: float = 1e-9, *, differences: bool = True, capture: bool = False) -> Report:
+    """Compare each gradient that is kept whole with the sum of what flowed back along the node's edges and what was fed in there.
+
+    Finite differences come from the recorded program, computed again from its formulas; where an operation has none, the note says so. With ``capture``, the
+    links between operations and autograd are verified as well, see `graphviz_ad._internal.check.capture_check`.
+    """
+    names, hidden = Wording(graph).names, largest_flow(graph.detail or graph)
+    results = [(node, number) for node in graph.node_list for number in range(len(node.ports))]
+    rows = [row for node, number in results if (row := checked(graph, node, number, names[node.key], tolerance, hidden)) is not None]
+    verdicts, note = finite_differences(graph) if differences else ({}, "")
+    rows = [replace(row, differences=verdicts.get(row.key, UNKNOWN)) for row in rows]
+    if len(graph.passes) > 1:
+        note = f"This is about the last of {len(graph.passes)} backward passes; passes[0].check() is about the first. {note}".rstrip()
+    return Report(tuple(rows), note, verify(graph) if capture else None)
+
+
+def checked(graph: Graph, node: Node, number: int, name: str, tolerance: float, hidden: float) -> Row | None:
+    """The row of one result; None where not all numbers are kept. Where a hook changed the gradient, what arrived before it counts.
+
+    ``hidden`` is the largest number that may have flowed inside of merged calls, where one edge is a sum whose terms may have cancelled.
+    """
+    port = node.ports[number]
+    kept, edges = port.arrived or port.grad, [edge for edge in graph.out_edges(node.key) if edge.port == number and edge.cut is None]
+    parts = [edge.grad for edge in edges if edge.grad is not None] + ([port.upstream] if port.upstream is not None else [])
+    grad, arrays = known(kept), [array for part in parts if (array := known(part)) is not None]
+    if kept is None or grad is None or not arrays or len(arrays) < len(parts):
+        return None
+    if port.shape not in (None, kept.shape):  # where a part was written to, the gradient is that of the whole
+        return None
+    inside = sum(graph.nodes[edge.head].inside for edge in edges)
+    error, ok = compared(grad, arrays, kept.dtype, len(parts) + 2 * inside, tolerance, hidden if inside else 0.0)
+    return Row(node.key, (port.name or f"{name}[{number}]") if len(node.ports) > 1 else name, error, ok)
+
+
+def compared(grad: Array, parts: list[Array], dtype: str, additions: int, tolerance: float, hidden: float) -> tuple[float, bool]:
+    """How far a gradient is from the sum of its parts, and whether so many additions in its dtype can be as far off."""
+    if any(part.shape != grad.shape for part in parts):
+        return math.inf, False
+    with np.errstate(all="ignore"):
+        size = np.sum(np.abs(parts), axis=0) + hidden
+        off = np.abs(np.sum(parts, axis=0) - grad)
+        near = off <= max(tolerance, ROUNDINGS * additions * unit(dtype)) * size + ROUNDINGS * additions * SMALLEST.get(dtype, 0.0)
+        beyond = ~np.isfinite(grad) & ~np.isfinite(rounded(size, dtype))  # too large a sum, or NaN among the parts
+        return float(np.max(off, initial=0.0, where=np.isfinite(off))), bool(np.all(near | beyond))
+
+
+def largest_flow(graph: Graph) -> float:
+    """The largest number that flowed along any edge."""
+    arrays = [np.abs(edge.grad.array) for edge in graph.edges if edge.grad is not None and edge.grad.array is not None]
+    return max((float(np.max(array, initial=0.0, where=np.isfinite(array))) for array in arrays), default=0.0)
+
+
+# --- finite differences
+
+
+def finite_differences(graph: Graph) -> tuple[dict[str, str], str]:
+    """Leaf -> what finite differences say of its gradient, and why they say nothing."""
+    leaves = [node for node in graph.node_list if node.kind == "leaf" and node.grad is not None and node.grad.known]
+    work = len(leaves) * len(graph.node_list) * (2 * len(STEPS) + 1)
+    if not leaves or work > MOST_WORK:
+        return {}, f"No finite differences: they would compute {work:,} operations again." if leaves else ""
+    try:
+        function, names = Replay(graph), Wording(graph).names
+        hidden, rounding = before_a_cut(graph), Rounding(graph, function.results({}))
+        return {node.key: CUT if node.key in hidden else verdict(function, rounding, names[node.key], node) for node in leaves}, ""
+    except ReplayError as error:
+        return {}, f"No finite differences: {str(error).partition(';')[0]}."
+
+
+def before_a_cut(graph: Graph) -> set[str]:
+    """The nodes that lead to a detach or its like: there the function knows more than its gradient."""
+    found: set[str] = set()
+    for node in reversed(graph.node_list):
+        if any(edge.cut in CUT_MARKS or edge.head in found for edge in graph.out_edges(node.key)):
+            found.add(node.key)
+    return found
+
+
+def verdict(function: Replay, rounding: Rounding, name: str, leaf: Node) -> str:
+    """What differences along one direction say: all elements move at once, each by another amount."""
+    grad = known(leaf.grad)
+    if grad is None:
+        return UNKNOWN
+    at = function.inputs[name]
+    direction = uphill(grad)
+    claimed = float(np.sum(np.conj(grad) * direction).real)
+    lengths = [step * scale(at) for step in STEPS]
+    with np.errstate(all="ignore"):
+        slopes = [one_sided(function, name, at, direction * length) for length in lengths]
+        of_rounding = rounding.doubt(tangents(function, name, at, direction, lengths[-1]))
+    left, right = (change / lengths[-1] for change in slopes[-1])
+    coarse, fine = (sum(changes) / (2 * length) for changes, length in zip(slopes, lengths, strict=True))
+    size = max(abs(fine), abs(claimed))
+    doubt = abs(coarse - fine) + 1e-6 * size + rounding.noise / lengths[-1]
+    if not (of_rounding.known and all(map(math.isfinite, (left, right, coarse, claimed, doubt)))):
+        return UNKNOWN
+    if abs(right - left) > 1e-2 * max(size, 1e-3):
+        return KINK
+    off = of_rounding.distance(fine, claimed)
+    if off <= 10 * doubt + 2 * of_rounding.spread:
+        return AGREES
+    return DIFFERS if doubt < 1e-3 * max(size, 1e-3) and off > 10 * doubt + 5 * of_rounding.spread else UNKNOWN
+
+
+def uphill(grad: Array) -> Array:
+    """A direction in which every element moves as its gradient points, so that nothing cancels; by different amounts, so that no two can be mistaken."""
+    with np.errstate(all="ignore"):
+        pointing = np.where(grad == 0, 1.0, grad / np.abs(grad))
+    return np.asarray(pointing * (1 + np.cos(np.arange(1.0, grad.size + 1.0)) / 2).reshape(grad.shape))
+
+
+def tangents(function: Replay, name: str, at: Array, direction: Array, length: float) -> dict[str, Array]:
+    """How fast every node moves when a leaf does."""
+    behind, ahead = (function.results({name: at + direction * step}) for step in (-length, length))
+    return {key: (ahead[key] - behind[key]) / (2 * length) for key in ahead}
+
+
+def scale(at: Array) -> float:
+    """How large a step of relative size 1 is at this point."""
+    return max(float(np.max(np.abs(at), initial=0.0)), 1e-3)
+
+
+def one_sided(function: Replay, name: str, at: Array, move: Array) -> tuple[float, float]:
+    """How much the result changes from a step back to here, and from here to a step ahead."""
+    here = function({})
+    return here - function({name: at - move}), function({name: at + move}) - here

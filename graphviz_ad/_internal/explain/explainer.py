@@ -1,0 +1,222 @@
+"""Graph -> Explanation: walks along the paths, multiplies, adds up, and lets no number stand that autograd contradicts."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import islice
+
+import numpy as np
+
+from graphviz_ad._internal.explain.explanation import LETTERS, RAISED, TOLERANCES, Explanation, Factor, Number, Path, plain
+from graphviz_ad._internal.explain.forward_mode import place_of
+from graphviz_ad._internal.graph.graph import Edge, Graph
+from graphviz_ad._internal.graph.snapshot import Array
+from graphviz_ad._internal.maths.chain_rule import Course, carried, feeding, shape_before, summed_to
+from graphviz_ad._internal.maths.claims import backward_formula, computed, local_formula
+from graphviz_ad._internal.scene.wording import CUT_MARKS, Wording, is_ones
+
+MOST_LISTED, FEW = len(LETTERS), 4  # up to so many paths are all listed; of more, only the first few
+MARKS = "⁽{}⁾"  # what tells two uses of one variable apart
+
+
+def explain(graph: Graph, wrt: str, output: str | None = None) -> Explanation:
+    """How the gradient with respect to `wrt` comes about.
+
+    Without ``output`` it is the gradient that the backward pass computed: of the one output, or of the sum of several, each times what was fed
+    in there. With the name of an output, or of any result on the way, it is the derivative of that alone.
+    """
+    words = Wording(graph)
+    start, port = place_of(graph, wrt)
+    target = place_of(graph, output)[0] if output is not None else None
+    course = Course(graph, start, port, target)
+    explainer = Explainer(words, course, words.names[start] if len(graph.nodes[start].ports) == 1 else wrt)
+    return explainer.explanation()
+
+
+@dataclass(frozen=True)
+class Explainer:
+    """One use of `explain`."""
+
+    words: Wording
+    course: Course
+    wrt: str
+    rules: dict[str, str] = field(default_factory=dict)  # edge -> the formula that is known to give what flowed back along it
+    locals: dict[str, Array | None] = field(default_factory=dict)  # edge -> its local derivative
+
+    @property
+    def graph(self) -> Graph:
+        """The graph that is explained."""
+        return self.words.graph
+
+    def explanation(self) -> Explanation:
+        """Everything about the gradient."""
+        few = list(islice(self.course.paths(), MOST_LISTED + 1))
+        listed = few if len(few) <= MOST_LISTED else few[:FEW]
+        total = self.course.sums(self.seeds, self.carry).get(self.course.start)
+        grad = self.graph.nodes[self.course.start].ports[self.course.port].grad
+        autograd = plain(grad.array) if grad is not None and grad.array is not None else None
+        return Explanation(
+            self.words,
+            self.course,
+            self.wrt,
+            self.result,
+            tuple(self.path(LETTERS[i], edges) for i, edges in enumerate(listed)),
+            self.course.count,
+            plain(total) if total is not None else autograd if self.is_recorded else None,
+            total is not None,
+            autograd if self.is_recorded else None,
+            self.is_recorded,
+            self.meaning,
+            tuple(self.cuts()),
+        )
+
+    # --- what is differentiated
+
+    @property
+    def result(self) -> str:
+        """The name of what is differentiated; L where it is a sum, or something was fed in."""
+        if self.course.target is None:
+            return self.words.result
+        return self.words.names[self.course.target] if not self.seed_names else self.total_name
+
+    @property
+    def total_name(self) -> str:
+        """What a sum of outputs is called."""
+        return "ℒ" if "L" in self.words.names.values() else "L"
+
+    @cached_property
+    def seeds(self) -> Mapping[str, Array]:
+        """Output -> the gradient fed in there; those of an output that was asked for are ones."""
+        if self.course.target is not None:
+            shape = self.graph.nodes[self.course.target].ports[0].shape
+            return {self.course.target: np.ones(shape)} if shape is not None else {}
+        ends = [self.graph.nodes[key] for key in self.course.ends]
+        fed = {node.key: node.ports[0].upstream for node in ends if len(node.ports) == 1}
+        return {key: np.asarray(snap.array, np.float64) for key, snap in fed.items() if snap is not None and snap.array is not None}
+
+    @cached_property
+    def seed_names(self) -> frozenset[str]:
+        """The ends at which a factor ∂L/∂y stands, because what is fed in is no plain 1 or is shared by several."""
+        if self.course.target is not None:
+            shape = self.graph.nodes[self.course.target].ports[0].shape
+            return frozenset() if shape is not None and math.prod(shape) == 1 else self.course.ends
+        return frozenset() if self.words.has_one_result else self.course.ends
+
+    @property
+    def is_recorded(self) -> bool:
+        """Whether this is what the backward pass computed."""
+        target = self.course.target
+        if target is None:
+            return True
+        outputs = [node for node in self.graph.outputs if node.requires_grad]
+        return [node.key for node in outputs] == [target] and outputs[0].ports[0].upstream is not None and is_ones(outputs[0].ports[0].upstream)
+
+    @property
+    def meaning(self) -> str:
+        """What L is."""
+        if not self.seed_names:
+            return ""
+        names = [self.words.names[key] for key in self.words.names if key in self.course.ends]
+        plain_sum = self.course.target is not None or all(np.all(seed == 1) for seed in self.seeds.values())
+        elements = any((self.graph.nodes[key].ports[0].shape or ()) != () for key in self.course.ends)
+        if plain_sum:
+            return f"{self.result} is the sum of {'all elements of ' if elements else ''}{' and '.join(names)}"
+        return f"{self.result} is the sum of {' and '.join(names)}, each times the gradient that was fed in"
+
+    # --- paths
+
+    def path(self, letter: str, edges: tuple[Edge, ...]) -> Path:
+        """One path with its product."""
+        end = edges[-1].head if edges else self.course.start
+        above = [*(self.words.port_name(edge) for edge in edges[1:]), self.words.names[end]]
+        links = [self.factor(edge, name) for edge, name in zip(edges, above, strict=False)]
+        names = [self.wrt, *above] if edges else [self.wrt]
+        seed = self.seeds.get(end)
+        if end in self.seed_names:
+            links.append(Factor(self.words, self.result, self.words.names[end], plain(seed) if seed is not None else None))
+            names.append(self.result)
+        return Path(letter, tuple(names), tuple(links), *self.products(edges, seed))
+
+    def products(self, edges: tuple[Edge, ...], seed: Array | None) -> tuple[Number | None, Number | None]:
+        """The product of the factors; where there is none, what flows back along the path, by rules or as autograd recorded it for the only way on."""
+        product, sent = seed, seed
+        for edge in reversed(edges):
+            product = carried(self.graph, edge, self.local(edge), product) if product is not None else None
+            only_way = self.is_recorded and self.course.counts[edge.head] == 1 and edge.grad is not None
+            sent = edge.grad.array if only_way and edge.grad is not None else self.carry(edge, sent) if sent is not None else None
+        return (plain(product), None) if product is not None else (None, plain(sent) if sent is not None else None)
+
+    def carry(self, edge: Edge, arriving: Array) -> Array | None:
+        """What an edge makes of a gradient: by its local derivative, or by a rule that is known to give what autograd sent along this edge."""
+        found = carried(self.graph, edge, self.local(edge), arriving)
+        if found is None:
+            if edge.key not in self.rules:
+                self.rules[edge.key] = verified(self.graph, edge, backward_formula(self.graph, edge))
+            found = by_rule(self.graph, edge, self.rules[edge.key], arriving)
+        return found
+
+    def local(self, edge: Edge) -> Array | None:
+        """The local derivative: as torch gave it, or by a formula that is known to give what flowed back."""
+        if edge.key not in self.locals:
+            known = edge.local.array if edge.local is not None else None
+            self.locals[edge.key] = by_formula(self.graph, edge) if known is None else known if agrees(self.graph, edge, known) else None
+        return self.locals[edge.key]
+
+    def factor(self, edge: Edge, above: str) -> Factor:
+        """What an edge multiplies by."""
+        local = self.local(edge)
+        return Factor(self.words, above, self.below(edge), plain(local) if local is not None else None, edge)
+
+    def below(self, edge: Edge) -> str:
+        """What a factor derives by; marked where the same symbol would also stand for another factor or for the whole gradient."""
+        name = self.words.port_name(edge)
+        twins = [use for use in self.graph.out_edges(edge.tail) if (use.head, use.port) == (edge.head, edge.port)]
+        is_whole = edge.tail == self.course.start and self.words.names[edge.head] == self.result and self.course.count > 1
+        return name + MARKS.format(str(edge.slot + 1).translate(RAISED)) if len(twins) > 1 or is_whole else name
+
+    def cuts(self) -> Iterable[str]:
+        """Where a value goes on towards the output and the gradient does not come back."""
+        onward = feeding(self.graph, self.course.ends)
+        reached = {self.course.start}
+        for node in self.graph.node_list:
+            if node.key not in reached:
+                continue
+            for edge in self.graph.out_edges(node.key):
+                if edge.cut in (None, "unreached"):
+                    reached.add(edge.head)
+                if edge.cut in CUT_MARKS and edge.head in onward:
+                    yield f"{self.words.port_name(edge)} → {self.words.names[edge.head]}: {CUT_MARKS[edge.cut]}, no gradient comes back"
+
+
+def verified(graph: Graph, edge: Edge, formula: str) -> str:
+    """A backward formula, if it turns the gradient that arrived at the head into the one that autograd sent on along the edge; else ""."""
+    grad, arrived = edge.grad, graph.nodes[edge.head].grad
+    if not formula or grad is None or grad.array is None or arrived is None or arrived.array is None:
+        return ""
+    found = by_rule(graph, edge, formula, arrived.array)
+    tolerance = TOLERANCES.get(grad.dtype, 3e-2)
+    return formula if found is not None and np.allclose(found, grad.array, rtol=tolerance, atol=tolerance) else ""
+
+
+def agrees(graph: Graph, edge: Edge, local: Array) -> bool:
+    """Whether a local derivative is not contradicted by what autograd sent along the edge."""
+    grad, arrived = edge.grad, graph.nodes[edge.head].grad
+    if grad is None or grad.array is None or arrived is None or arrived.array is None or np.iscomplexobj(local):
+        return True
+    found, tolerance = carried(graph, edge, local, arrived.array), TOLERANCES.get(grad.dtype, 3e-2)
+    return found is None or bool(np.allclose(found, grad.array, rtol=tolerance, atol=1e-12, equal_nan=True))
+
+
+def by_rule(graph: Graph, edge: Edge, formula: str, arriving: Array) -> Array | None:
+    """What a backward formula makes of a gradient; None where it cannot be computed."""
+    shape, found = shape_before(graph, edge), computed(graph, graph.nodes[edge.head], formula, arriving)
+    return summed_to(found, shape) if found is not None and shape is not None else None
+
+
+def by_formula(graph: Graph, edge: Edge) -> Array | None:
+    """The local derivative of a call that torch ran as several operations, from its formula; None where that is not known to be true."""
+    formula = local_formula(graph, edge)
+    return computed(graph, graph.nodes[edge.head], formula) if formula and verified(graph, edge, f"g * ({formula})") else None

@@ -1,0 +1,291 @@
+"""Factor, Path, Check, Explanation: how one gradient comes about, as values that know no picture and no file."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path as FilePath
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from graphviz_ad._internal.graph.graph import Edge, Graph
+from graphviz_ad._internal.graph.snapshot import Array, Snapshot
+from graphviz_ad._internal.maths.chain_rule import Course
+from graphviz_ad._internal.maths.claims import backward_formula, is_summed, local_formula
+from graphviz_ad._internal.maths.formulas import to_unicode
+from graphviz_ad._internal.maths.number_format import number
+from graphviz_ad._internal.scene.wording import Wording
+
+if TYPE_CHECKING:
+    from graphviz_ad._internal.api.api import Picture
+
+Number = float | complex | Array
+LETTERS = "ABCDEFGHIJKL"  # of the paths that are listed
+TOLERANCES = {"float64": 1e-9, "float32": 1e-4}  # as a share; of all other dtypes less is expected
+RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+@dataclass(frozen=True, eq=False)
+class Factor:
+    """What one step of a path multiplies by: a number, an array where the operation is elementwise, else only a rule.
+
+    ``above`` and ``below`` are the names in ∂above/∂below; ``edge`` is None for a gradient that was fed in.
+    """
+
+    words: Wording
+    above: str
+    below: str
+    value: Number | None
+    edge: Edge | None = None
+
+    @property
+    def name(self) -> str:
+        """ "∂q/∂s"."""
+        return to_unicode("partial(a, b)", {"a": self.above, "b": self.below})
+
+    @property
+    def formula(self) -> str:
+        """In the language of `graphviz_ad._internal.maths.formulas`: the local derivative or, without a ``value``, what is made of the arriving gradient g."""
+        if self.edge is None:
+            return ""
+        return (local_formula if self.value is not None else backward_formula)(self.words.graph, self.edge)
+
+    @property
+    def letters(self) -> Mapping[str, str]:
+        """What the names in the formula stand for."""
+        return self.words.letters(self.edge) if self.edge is not None else {}
+
+    @property
+    def rule(self) -> str:
+        """The formula with the names of the program; "" where no compact one is true."""
+        return to_unicode(self.formula, self.letters) if self.formula else ""
+
+    @property
+    def shapes(self) -> str:
+        """The shapes of the matrices that a rule multiplies: "(1×3)(3×2)"."""
+        return self.words.shapes(self.edge) if self.edge is not None and self.value is None else ""
+
+    @property
+    def summed(self) -> bool:
+        """Whether what flows back is summed over the copies of a broadcast operand."""
+        return self.edge is not None and is_summed(self.words.graph, self.edge)
+
+
+@dataclass(frozen=True, eq=False)
+class Path:
+    """One way from the variable to the output.
+
+    ``nodes`` are the names along it, ``links`` what stands between them; ``product`` is None where a factor is no number. ``sent`` is what flows
+    back along it by the rules of the operations all the same, where that is known.
+    """
+
+    letter: str
+    nodes: tuple[str, ...]
+    links: tuple[Factor, ...]
+    product: Number | None
+    sent: Number | None = None
+
+    @property
+    def factors(self) -> tuple[Number | str, ...]:
+        """A number or array for each step; the rule, as text, where there is none."""
+        return tuple(link.value if link.value is not None else link.rule or f"{link.name} is no number" for link in self.links)
+
+    @property
+    def brings(self) -> Number | None:
+        """What it adds to the gradient; None where that is not known."""
+        return self.product if self.product is not None else self.sent
+
+    @property
+    def edges(self) -> tuple[Edge, ...]:
+        """The edges of the graph that it runs along."""
+        return tuple(link.edge for link in self.links if link.edge is not None)
+
+    @property
+    def way(self) -> tuple[str, ...]:
+        """The names along it, marked where a variable is used twice by the same operation: "x⁽¹⁾"."""
+        return (*(link.below for link in self.links), self.nodes[-1])
+
+    def __repr__(self) -> str:
+        """ "A: x → y → f"."""
+        return f"<Path {self.letter}: {' → '.join(shortened(self.way))}>"
+
+
+@dataclass(frozen=True)
+class Check:
+    """A sum against autograd's gradient. ``of`` says what was summed: "paths"; "edges" where paths have no products; else why nothing could be compared."""
+
+    of: str
+    difference: float | None = None
+    ok: bool | None = None
+
+    def __str__(self) -> str:
+        """In a sentence."""
+        if self.ok is None:
+            return self.of
+        what = "the sum over all paths" if self.of == "paths" else "the sum of what came back along the edges"
+        verdict = "equals autograd's gradient" if self.ok else "DIFFERS from autograd's gradient"
+        return f"{what} {verdict} (difference {number(self.difference or 0.0, digits=2)})"
+
+
+@dataclass(frozen=True, eq=False)
+class Explanation:
+    """How the gradient of ``result`` with respect to ``wrt`` comes about; prints as a worked solution, and shows itself in a notebook.
+
+    ``paths`` are the first few of ``count``; ``total`` is the sum over all of them or, where paths have no products, autograd's gradient;
+    ``autograd`` is that gradient, None where torch has none or was asked for another. ``meaning`` says what ``result`` is where the program has no name for it,
+    ``cuts`` where a value flows on and a gradient does not.
+    """
+
+    words: Wording
+    course: Course
+    wrt: str
+    result: str
+    paths: tuple[Path, ...]
+    count: int
+    total: Number | None
+    summed: bool
+    autograd: Number | None
+    comparable: bool
+    meaning: str = ""
+    cuts: tuple[str, ...] = ()
+
+    @property
+    def graph(self) -> Graph:
+        """The graph that this is about."""
+        return self.words.graph
+
+    @property
+    def more(self) -> int:
+        """How many paths are not listed."""
+        return self.count - len(self.paths)
+
+    @property
+    def rest(self) -> Number | None:
+        """What the paths that are not listed bring together."""
+        products = [path.brings for path in self.paths if path.brings is not None]
+        if not self.more or not self.summed or self.total is None or len(products) < len(self.paths):
+            return None
+        return plain(np.asarray(self.total) - np.sum(np.asarray(products), axis=0))
+
+    @property
+    def symbol(self) -> str:
+        """ "∂f/∂x2"."""
+        return to_unicode("partial(a, b)", {"a": self.result, "b": self.wrt})
+
+    @cached_property
+    def check(self) -> Check:
+        """The sum against autograd."""
+        if not self.graph.has_gradients:
+            return Check("no backward pass was recorded")
+        if not self.comparable:
+            return Check("autograd was asked for another gradient; each factor agreed with it when the graph was traced")
+        if not self.count or self.autograd is None:
+            return Check("no gradient flows, and autograd has none" if self.autograd is None else "the elements of the gradient were not kept")
+        if self.summed and self.total is not None:
+            return compared("paths", self.total, self.autograd, self._dtype)
+        flowed = contributions(self.graph, self.course)
+        return compared("edges", flowed, self.autograd, self._dtype) if flowed is not None else Check("what came back along the edges was not kept")
+
+    @property
+    def _dtype(self) -> str:
+        return self.graph.nodes[self.course.start].ports[self.course.port].dtype or ""
+
+    @property
+    def ok(self) -> bool | None:
+        """Whether the sum is autograd's gradient; None where there is nothing to compare."""
+        return self.check.ok
+
+    @property
+    def difference(self) -> float | None:
+        """How far the sum is from autograd's gradient, at most."""
+        return self.check.difference
+
+    # What follows only forwards.
+
+    def to_text(self) -> str:
+        """The worked solution as plain text."""
+        from graphviz_ad._internal.explain.worked_text import to_text
+
+        return to_text(self)
+
+    def to_latex(self, *, document: bool = False) -> str:
+        """The worked solution as an ``align*`` environment for a handout, or as a whole document."""
+        from graphviz_ad._internal.output.worked_latex import to_latex
+
+        return to_latex(self, document=document)
+
+    def to_html(self, *, theme: str = "auto") -> str:
+        """The worked solution with its picture, as a page of its own that loads nothing."""
+        from graphviz_ad._internal.output.worked_html import page
+
+        return page(self, theme)
+
+    def plot(self, **options: Any) -> Picture:
+        """The picture with each path in a colour, dash pattern and letter of its own; options as in `graphviz_ad.plot`."""
+        from graphviz_ad._internal.api import api
+
+        chosen = {"gradients": False} | options
+        return api.plot(self.graph, wrt=self.wrt, output=self.words.names[self.course.target] if self.course.target is not None else None, **chosen)
+
+    def save(self, path: str | FilePath, **options: Any) -> FilePath:
+        """Write the solution (.txt, .tex, .html) or the picture (.svg, .png, .pdf, …); the suffix chooses. Returns the path."""
+        from graphviz_ad._internal.output.worked_files import save
+
+        return save(self, path, options)
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, object]:
+        from graphviz_ad._internal.output.worked_html import notebook_bundle
+
+        return notebook_bundle(self, include, exclude)
+
+    def __str__(self) -> str:
+        return self.to_text()
+
+    def __repr__(self) -> str:
+        """One line for the console."""
+        paths = "no path" if not self.count else "1 path" if self.count == 1 else f"{counted(self.count)} paths"
+        return f"<Explanation of {self.symbol}: {paths}>"
+
+
+def contributions(graph: Graph, course: Course) -> Array | None:
+    """The sum of what flowed back along the edges of a node and what was fed in there; None where not all of it is known."""
+    port = graph.nodes[course.start].ports[course.port]
+    snaps: list[Snapshot | None] = [edge.grad for edge in course.leaving(course.start)]
+    arrays = [snap.array if snap is not None else None for snap in (*snaps, *([port.upstream] if port.upstream is not None else []))]
+    known = [np.asarray(array, np.float64) for array in arrays if array is not None and not np.iscomplexobj(array)]
+    return sum(known[1:], start=known[0]) if known and len(known) == len(arrays) else None
+
+
+def compared(of: str, found: Any, autograd: Any, dtype: str) -> Check:
+    """The verdict, with the precision of the dtype that autograd computed in."""
+    tolerance = TOLERANCES.get(dtype, 3e-2)
+    mine, theirs = np.asarray(found, np.float64), np.asarray(autograd, np.float64)
+    if mine.shape != theirs.shape:
+        return Check(of, math.inf, False)
+    with np.errstate(all="ignore"):
+        apart = np.abs(mine - theirs)
+        difference = float(np.max(apart, initial=0.0, where=np.isfinite(apart)))
+        scale = float(np.max(np.abs(theirs), initial=0.0, where=np.isfinite(theirs)))
+        ok = bool(np.allclose(mine, theirs, rtol=tolerance, atol=tolerance * max(scale, 1e-300), equal_nan=True))
+    return Check(of, difference, ok)
+
+
+def plain(array: Array) -> Number:
+    """A Python number where it is one; real numbers in full precision."""
+    wide = np.asarray(array, np.complex128 if np.iscomplexobj(array) else np.float64)
+    return wide if wide.ndim else wide.item()
+
+
+def shortened(names: tuple[str, ...], start: int = 2, end: int = 6) -> list[str]:
+    """The first and the last of many names."""
+    return list(names) if len(names) <= start + end + 2 else [*names[:start], f"… ({len(names) - start - end:,} more)", *names[-end:]]
+
+
+def counted(count: int) -> str:
+    """A count with commas; a power of two where it is one that nobody would read: "2⁶⁰"."""
+    if count >= 10**7 and count & (count - 1) == 0:
+        return f"2{str(count.bit_length() - 1).translate(RAISED)}"
+    return f"{count:,}" if count < 10**24 else f"about {number(count)}"

@@ -1,0 +1,328 @@
+"""Graph + name of a result -> why it has the gradient that it has, or has none: in sentences, with the place in the program and what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from graphviz_ad._internal.base.errors import UnknownNameError
+from graphviz_ad._internal.explain.forward_mode import place_of
+from graphviz_ad._internal.explain.not_finite import cause, has_nan, rises
+from graphviz_ad._internal.graph.contraction import flows_inside
+from graphviz_ad._internal.graph.graph import Edge, Graph, Node, Port
+from graphviz_ad._internal.graph.snapshot import Snapshot
+from graphviz_ad._internal.maths.number_format import number, one_line, type_label
+from graphviz_ad._internal.scene.annotations import error_of, failed, is_write, stopped_at, writers
+from graphviz_ad._internal.scene.cut_marks import REASONS
+from graphviz_ad._internal.scene.wording import Wording, is_constant
+
+MOST_NAMED = 3  # places in one answer
+NO_LOSS = ("unreached", "shape-only", "inner")  # cuts that keep nothing from a gradient
+NOT_ASKED = "not asked"  # a way along which a gradient could have come
+TIED = " is the same parameter as "  # what the notice about a second name says between the two
+UNREAD = "No operation read "  # how the notice about parameters without a use begins
+
+
+def why(graph: Graph, name: str) -> str:
+    """What the gradient of a result is and where it came from, or what keeps it away; the name is that of the program or of the picture, or a key."""
+    try:
+        answer = _asked(graph, name)
+    except UnknownNameError:
+        if name in unread_parameters(graph):
+            return f"No gradient: no operation read {name} here. A parameter gets a gradient when something that is computed from it leads to the loss."
+        shown = shown_instead(graph, name)
+        if shown is None:
+            raise UnknownNameError("node", name, {*unread_parameters(graph), *(node.name for node in graph.node_list if node.name)}) from None
+        return f"{name}{TIED}{shown}. {why(graph, shown)}"
+    if len(graph.passes) == 1:
+        return answer.text()
+    told = answer.node.ports[answer.port].grad is not None or failed(graph)
+    found = [(number, earlier) for number, earlier in enumerate(graph.passes, 1) if not told and _has_gradient(earlier, answer)]
+    number, asked = found[-1] if found else (len(graph.passes), graph)
+    return (
+        f"In backward pass {number} of {len(graph.passes)}{', the last that came to it' if found else ''}: {(_asked(asked, name) if found else answer).text()}"
+    )
+
+
+def _asked(graph: Graph, name: str) -> _Answer:
+    key, port = (name, 0) if name in graph.nodes else place_of(graph, name)
+    return _Answer(graph, Wording(graph), graph.nodes[key], port)
+
+
+def _has_gradient(graph: Graph, answer: _Answer) -> bool:
+    """Whether the same result has a gradient in this graph of another pass; calls are joined in each as its gradients allow."""
+    node = graph.nodes.get(answer.node.key)
+    same = node is not None and (node.op, node.name, node.source, len(node.ports)) == (
+        answer.node.op,
+        answer.node.name,
+        answer.node.source,
+        len(answer.node.ports),
+    )
+    return node is not None and same and node.ports[answer.port].grad is not None
+
+
+def unread_parameters(graph: Graph) -> list[str]:
+    """The parameters that took no part, as far as the notice names them."""
+    lists = [notice.partition(": ")[2].rstrip(".") for notice in graph.notices if notice.startswith(UNREAD)]
+    return [name for text in lists for name in text.partition(" and ")[0].split(", ")]
+
+
+def shown_instead(graph: Graph, name: str) -> str | None:
+    """The first name of a parameter that has several, as far as the notices say."""
+    told = [notice.removeprefix(f"{name}{TIED}").removesuffix(".") for notice in graph.notices if notice.startswith(f"{name}{TIED}")]
+    return told[0] if told else None
+
+
+@dataclass(frozen=True)
+class Stop:
+    """Where a way from a result ends on which a gradient could have come back: the edge, None where nothing reads ``node``, and the cut there."""
+
+    node: Node
+    edge: Edge | None
+    cut: str
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """Why one result of one node has its gradient, or none."""
+
+    graph: Graph
+    words: Wording
+    node: Node
+    port: int
+
+    @property
+    def name(self) -> str:
+        """What the result is called."""
+        port = self.node.ports[self.port]
+        return port.name or self.words.names[self.node.key] + (f"[{self.port}]" if len(self.node.ports) > 1 else "")
+
+    def text(self) -> str:
+        """The answer in one line."""
+        return " ".join(filter(None, self.sentences()))
+
+    def sentences(self) -> Iterator[str]:
+        """The answer."""
+        port = self.node.ports[self.port]
+        if port.grad is not None:
+            yield from self._has_one(port)
+        elif not self.graph.has_gradients:
+            yield f"No gradients were computed here: {self._problem()}"
+        elif self.node.cut == "inner":
+            yield f"No gradient: {self.name} {REASONS['inner'].why}. {REASONS['inner'].remedy}"
+        elif not self.node.requires_grad or not is_differentiable(port):
+            yield from self._wants_none(port)
+        elif failed(self.graph):
+            yield from self._is_not_reached_yet()
+        else:
+            yield from self._is_not_reached()
+
+    def _problem(self) -> str:
+        said = [notice for notice in self.graph.notices if "gradients:" in notice or "backward pass" in notice]
+        return said[0].partition("gradients: ")[2] or said[0] if said else "the graph holds none."
+
+    # --- there is a gradient
+
+    def _has_one(self, port: Port) -> Iterator[str]:
+        edges = [edge for edge in self._uses() if edge.cut is None and edge.grad is not None]
+        sources = ["what was fed in there"] if port.upstream is not None else []
+        sources += [f"{self._amount(edge, len(edges) + len(sources))} from {self._result(edge.head)}" for edge in edges[:MOST_NAMED]]
+        sources += [f"what came from {len(edges) - MOST_NAMED} more uses"] if len(edges) > MOST_NAMED else []
+        whence = f": {sources[0]}" if len(sources) == 1 else f": the sum of {listed(sources)}" if sources else ""
+        yield f"The gradient of {self.name} is {text_of(port.grad)}{whence}."
+        yield from self._not_finite(port)
+        if port.arrived is not None and flows_inside(self.node):
+            yield f"From outside came {text_of(port.arrived)}; the rest flowed inside of {self.node.op}, which uses this result itself."
+        elif port.arrived is not None:
+            yield f"A hook made that of the {text_of(port.arrived)} which had arrived."
+        if port.grad_total is not None and port.grad_total != port.grad:
+            yield f"Its .grad holds {text_of(port.grad_total)}, since passes add up there."
+        if self.node.kind == "op":
+            yield "In torch its .grad is None all the same: only leaves keep theirs, unless retain_grad() is called before backward()."
+        stops = distinct(
+            Stop(self.graph.nodes[edge.head], edge, edge.cut) for edge in self._uses() if edge.cut not in (None, *NO_LOSS) and not self._updates(edge)
+        )
+        if stops:
+            yield f"Not part of it: {listed([self._where(stop) for stop in stops[:MOST_NAMED]])}."
+
+    def _updates(self, edge: Edge) -> bool:
+        """Whether the use writes the next value of a leaf, as an optimizer does; nobody expects a gradient through that."""
+        return self.node.kind == "leaf" and edge.cut == "no_grad" and is_write(self.graph.nodes[edge.head])
+
+    @staticmethod
+    def _amount(edge: Edge, count: int) -> str:
+        """What an edge brings; as a number only where it is one of several."""
+        return text_of(edge.grad) if count > 1 else "what came back"
+
+    def _not_finite(self, port: Port) -> Iterator[str]:
+        found = rises(self.graph, self.node, self.port)
+        what = "NaN" if has_nan(port.grad) else "infinity"
+        for rise in found[:MOST_NAMED]:
+            yield f"The {what} came up at {self._result(rise.node.key)}: {cause(self.graph, rise, lambda node: self._result(node.key))}"
+
+    # --- there is none to have
+
+    def _wants_none(self, port: Port) -> Iterator[str]:
+        if is_constant(self.node):
+            yield f"No gradient: {self.name} is a number in the program; give it as an input to get the derivative with respect to it."
+            return
+        cut = self.node.cut if self.node.cut in REASONS else "data"
+        assert cut is not None
+        if not is_differentiable(port):
+            yield f"No gradient: {self._result(self.node.key)} holds {port.dtype}, and only real and complex numbers have derivatives."
+        elif self.node.kind != "op":
+            yield f"No gradient: {self.name} does not require grad, as data or a parameter that is frozen."
+        else:
+            yield f"No gradient: {self._result(self.node.key)} {REASONS[cut].why}."
+        hidden = self._what_it_hides()
+        if hidden:
+            yield f"Nothing flows back through it to {listed(hidden)}."
+        sources = self._cut_sources() if cut == "data" else []
+        if sources:
+            yield f"It was computed from what is cut: {listed([self._where(stop) for stop in sources[:MOST_NAMED]])}."
+        if self.node.kind != "op":
+            yield "Call requires_grad_() on it before the computation if you want its gradient." if is_differentiable(port) else ""
+        else:
+            yield from dict.fromkeys(remedy(stop) for stop in sources[:MOST_NAMED] or [Stop(self.node, None, cut)])
+
+    def _what_it_hides(self) -> list[str]:
+        """What would get a gradient through this node if it were not cut."""
+        edges = [edge for edge in self.graph.in_edges(self.node.key) if edge.cut not in (None, "data") and self.graph.nodes[edge.tail].requires_grad]
+        return list(dict.fromkeys(self.words.port_name(edge) for edge in edges))[:MOST_NAMED]
+
+    def _cut_sources(self) -> list[Stop]:
+        """The results from which gradients could have come to here if they were not cut."""
+        found: dict[str, Stop] = {}
+        seen, waiting = {self.node.key}, [self.node.key]
+        while waiting:
+            for edge in self.graph.in_edges(waiting.pop()):
+                tail = self.graph.nodes[edge.tail]
+                if tail.key not in seen and not tail.requires_grad:
+                    seen.add(tail.key)
+                    if tail.cut in REASONS and tail.cut != "data":
+                        found[tail.key] = Stop(tail, edge, tail.cut or "data")
+                    else:
+                        waiting.append(tail.key)
+        return list(found.values())
+
+    # --- one could have come
+
+    def _is_not_reached_yet(self) -> Iterator[str]:
+        """A pass that raised has not come to all that it would have come to."""
+        stopped = stopped_at(self.graph)
+        yield f"No gradient has come to {self.name}: the backward pass failed{f' at {self._result(stopped.key)}' if stopped is not None else ''}."
+        told = [self._result(node.key) for node in writers(self.graph, stopped)] if stopped is not None else []
+        if told:
+            yield f"What it read or made was written over by {listed(told)}."
+        yield error_of(self.graph)
+
+    def _is_not_reached(self) -> Iterator[str]:
+        stops = distinct(self._stops())
+        finer = self._in_detail() if any(stop.cut == NOT_ASKED for stop in stops) else None
+        if finer is not None:
+            yield from finer.sentences()
+            return
+        if len(stops) > MOST_NAMED:
+            yield f"No gradient arrives at {self.name}: all {len(stops)} ways on from it end early. The first {MOST_NAMED}:"
+        else:
+            yield f"No gradient arrives at {self.name}."
+        for stop in stops[:MOST_NAMED]:
+            so = "" if stop.cut in (NOT_ASKED, "unreached") else f", so nothing flows back to {self.name} through it"
+            yield f"{capital(self._where(stop))}{so}."
+        yield from dict.fromkeys(remedy(stop) for stop in stops[:MOST_NAMED] if stop.cut in REASONS)
+
+    def _in_detail(self) -> _Answer | None:
+        """The same question to the finer graph, if it is about a leaf: a node of several operations may have the gradient of only one of them."""
+        detail = self.graph.detail
+        same = [node for node in detail.node_list if node.kind == self.node.kind == "leaf" and node.name == self.node.name] if detail is not None else []
+        return _Answer(detail, Wording(detail), same[0], self.port) if detail is not None and len(same) == 1 and self.node.name else None
+
+    def _stops(self) -> Iterator[Stop]:
+        """The ends of all ways on from here."""
+        found: set[str] = set()
+        waiting = self._uses()[::-1]
+        if not waiting:
+            yield Stop(self.node, None, "unreached")
+        while waiting:
+            edge = waiting.pop()
+            head = self.graph.nodes[edge.head]
+            has_gradient = any(port.grad is not None for port in head.ports)
+            if edge.cut in (None, "none-gradient") and has_gradient:
+                yield Stop(head, edge, edge.cut or NOT_ASKED)
+            elif edge.cut not in (None, "unreached", "none-gradient"):
+                yield Stop(head, edge, edge.cut)
+            elif head.key not in found:
+                found.add(head.key)
+                uses = self.graph.out_edges(head.key)
+                waiting += uses[::-1]
+                if not uses:
+                    yield Stop(head, None, "unreached")
+
+    def _uses(self) -> list[Edge]:
+        return [edge for edge in self.graph.out_edges(self.node.key) if edge.port == self.port]
+
+    # --- words
+
+    def _where(self, stop: Stop) -> str:
+        """A stop, with its place in the program: "y was detached at lesson.py:12"."""
+        node, name = stop.node, self.words.names[stop.node.key]
+        place = f" at {node.source}" if node.source else ""
+        if stop.edge is None:
+            return f"nothing is computed from {self._result(node.key)}" if node is self.node else f"{self._result(node.key)} {REASONS['unreached'].why}"
+        operation = f"{node.op or name}{place}"
+        said = {
+            "detach": f"{name} was detached{place}",
+            "no_grad": f"{name} was computed under torch.no_grad(){place}",
+            "inference": f"{name} was computed under torch.inference_mode(){place}",
+            "non-differentiable": f"{operation} has no derivative" if node.op else f"{name}{place} has no derivative",
+            "shape-only": f"{operation} reads only its shape",
+            "inplace_view": f"{operation} wrote over it",
+            "inner": f"{operation} ran inside a torch.autograd.Function",
+            "none-gradient": f"{operation} returned None for its operand {stop.edge.slot + 1}",
+            "communication": f"{name} is in another process",
+            "data": f"{name} takes no gradient{place}",
+            NOT_ASKED: f"{operation} has a gradient, but this pass was asked for those of other tensors only, as with inputs=",
+        }
+        return said.get(stop.cut, f"{name}{place} is cut: {stop.cut}")
+
+    def _result(self, key: str) -> str:
+        """ "z (mul, lesson.py:12)"."""
+        node = self.graph.nodes[key]
+        facts = [fact for fact in (node.op, node.source) if fact]
+        return self.words.names[key] + (f" ({', '.join(facts)})" if facts else "")
+
+
+def remedy(stop: Stop) -> str:
+    """What to do about a stop."""
+    return "Compute with the tensor itself in place of the Python number." if stop.node.op == "item" else REASONS[stop.cut].remedy
+
+
+def is_differentiable(port: Port) -> bool:
+    """Whether a result of this dtype can have a gradient; True where the dtype is not known."""
+    return port.dtype is None or port.dtype.startswith(("float", "bfloat", "complex", "half", "double"))
+
+
+def text_of(snap: Snapshot | None) -> str:
+    """A gradient in a few words: its elements, or its type and how large it is."""
+    if snap is None:
+        return "None"
+    text = one_line(snap)
+    if text != type_label(snap) or snap.norm is None:
+        return text
+    return f"{text} of norm {number(snap.norm)}" if not snap.nonfinite else f"{text}, of which {snap.nonfinite} NaN or infinite"
+
+
+def listed(texts: Iterable[str]) -> str:
+    """ "a, b and c"."""
+    *first, last = texts
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+def capital(text: str) -> str:
+    """The text with a capital where it begins with a word, and as it is where it begins with a name."""
+    return f"N{text[1:]}" if text.startswith("nothing ") else text
+
+
+def distinct(stops: Iterable[Stop]) -> list[Stop]:
+    """Each node and reason once."""
+    return list({(stop.node.key, stop.cut): stop for stop in stops}.values())

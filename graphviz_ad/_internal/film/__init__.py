@@ -1,0 +1,1 @@
+"""Graph -> Film: what happens when, on a stage where nothing moves."""

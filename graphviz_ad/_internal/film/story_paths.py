@@ -1,0 +1,44 @@
+"""Explanation -> Story: one path of the chain rule at a time, what each brings, and their sum."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from graphviz_ad._internal.explain.explanation import Explanation, Path, counted, shortened
+from graphviz_ad._internal.explain.path_picture import brought, the_sum
+from graphviz_ad._internal.film.story import Story, blank, ending
+from graphviz_ad._internal.scene.path_lines import REST
+from graphviz_ad._internal.scene.scene import Change, Step
+from graphviz_ad._internal.scene.wording import Wording
+
+
+def tell_paths(wording: Wording, explanation: Explanation) -> Story:
+    """Values and local derivatives are there from the start; the gradient comes path by path."""
+    paths = explanation.paths[:REST]
+    first = f"{explanation.symbol}: {counted(explanation.count)} path{'s' if explanation.count != 1 else ''} from {explanation.wrt} to {explanation.result}"
+    opening = tuple(change for change in blank(wording, values=False, gradients=True) if change.key in wording.graph.nodes)
+    steps = [Step("start", (first, "each brings the product of the derivatives along it"), ())]
+    steps += [step for n, path in enumerate(paths) for step in along(explanation, path, paths[n - 1] if n else None)]
+    if explanation.count > len(paths):
+        more = counted(explanation.count - len(paths))
+        steps.append(Step("backward", (f"and {more} more, summed without listing them",), rest(paths[-1] if paths else None)))
+    end = ending(wording, forward_only=False)
+    nodes = tuple(Change(key, "idle") for key in wording.graph.nodes)
+    said = the_sum(explanation, paths, explanation.count - len(paths))
+    return Story(opening, (*steps, Step("end", ("The gradient is the sum over all paths", said), (*nodes, *end.changes), 2)))
+
+
+def along(explanation: Explanation, path: Path, before: Path | None) -> Iterator[Step]:
+    """A path lights up from end to end."""
+    keys = dict.fromkeys(key for edge in path.edges for key in (edge.tail, edge.key, edge.head))
+    edges = {edge.key for edge in path.edges}
+    lit = [Change(key, "active-backward" if key in edges else "active") for key in keys]
+    caption = (f"{path.letter}: {' → '.join(shortened(path.way))}", brought(path))
+    yield Step("backward", caption, (*(change for change in rest(before) if change.key not in keys), *lit), len(path.links))
+
+
+def rest(path: Path | None) -> tuple[Change, ...]:
+    """The marks of the path before go out."""
+    if path is None:
+        return ()
+    return tuple(Change(key, "idle") for key in dict.fromkeys(key for edge in path.edges for key in (edge.tail, edge.key, edge.head)))

@@ -1,0 +1,114 @@
+"""Film -> the marks of all its frames, each once, with the steps in which it is on screen.
+
+A step changes a few boxes and arrows; only these are painted again. What formats without a clock of their own (style sheets,
+fragments of a slide) need is exactly this: what appears when, and when it goes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+
+from graphviz_ad._internal.scene import paint
+from graphviz_ad._internal.scene.canvas import Label, Mark, Rect
+from graphviz_ad._internal.scene.scene import Arrow, Box, Change, Film
+
+GROUNDS = ("frame", "inner", "ground")  # rectangles that others stand on
+Slot = tuple[str, str, int]  # owner, part, and which one of several
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A mark that is on screen from step ``first`` to step ``last``, both included."""
+
+    mark: Mark
+    first: int
+    last: int
+
+
+@dataclass
+class Layer:
+    """Marks that are painted together, such as those of one box: what each slot shows at each time."""
+
+    slots: dict[Slot, list[Shown]] = field(default_factory=dict)
+    now: dict[Slot, tuple[Mark, int]] = field(default_factory=dict)  # the mark and since when
+
+    def show(self, step: int, marks: Iterable[Mark]) -> None:
+        """From ``step`` on, these are the marks."""
+        wanted = in_slots(marks)
+        for slot in [slot for slot, (mark, _) in self.now.items() if wanted.get(slot) != mark]:
+            self.end(slot, step - 1)
+        for slot, mark in wanted.items():
+            self.slots.setdefault(slot, [])
+            self.now.setdefault(slot, (mark, step))
+
+    def end(self, slot: Slot, step: int) -> None:
+        """The slot's mark is on screen for the last time."""
+        mark, first = self.now.pop(slot)
+        if first <= step:
+            self.slots[slot].append(Shown(mark, first, step))
+
+    def all(self, last: int) -> Iterator[Shown]:
+        """Everything the layer ever shows, back to front, and by time where that makes no difference."""
+        for slot in list(self.now):
+            self.end(slot, last)
+        shown = [one for spells in self.slots.values() for one in spells]
+        yield from sorted(shown, key=lambda one: (height(one.mark), one.first, one.last))
+
+
+def height(mark: Mark) -> int:
+    """How far in front a mark stands among those of its layer: words before badges before frames and lines."""
+    return 2 if isinstance(mark, Label) else int(isinstance(mark, Rect) and mark.part not in GROUNDS)
+
+
+def in_slots(marks: Iterable[Mark]) -> dict[Slot, Mark]:
+    """The marks by what they are part of; empty words are left out."""
+    found: dict[Slot, Mark] = {}
+    for mark in marks:
+        if isinstance(mark, Label) and not mark.text:
+            continue
+        count = 0
+        while (mark.owner, mark.part, count) in found:
+            count += 1
+        found[mark.owner, mark.part, count] = mark
+    return found
+
+
+def timeline(film: Film) -> list[Shown]:
+    """All marks of all frames, back to front; those shown at step i are the marks of `paint_frame` at i."""
+    last = len(film.steps) - 1
+    fit = paint.frame_fit(film.stage, film.size)
+    drawn: list[Box | Arrow] = [*film.stage.arrows, *film.stage.boxes]
+    parts = {part.key: part for part in drawn}
+    bodies = {key: Layer() for key in parts}
+    words = {arrow.key: Layer() for arrow in film.stage.arrows}
+    frame = Layer()
+
+    def update(key: str, step: int) -> None:
+        part = parts[key]
+        marks = paint.box_marks(part) if isinstance(part, Box) else paint.arrow_marks(part)
+        bodies[key].show(step, paint.moved(marks, *fit))
+        if isinstance(part, Arrow):
+            words[key].show(step, paint.moved(paint.arrow_words(part), *fit))
+
+    apply(film.opening, parts)
+    touched = list(parts)
+    for i, step in enumerate(film.steps):
+        for key in dict.fromkeys([*touched, *apply(step.changes, parts)]):
+            update(key, i)
+        touched = []
+        frame.show(i, paint.frame_text(film, i, *film.size))
+
+    ground = [Shown(mark, 0, last) for group in film.stage.groups for mark in paint.moved(paint.group_marks(group), *fit)]
+    layers = [*bodies.values(), *words.values(), frame]
+    return [*ground, *(one for layer in layers for one in layer.all(last))]
+
+
+def apply(changes: Iterable[Change], parts: dict[str, Box | Arrow]) -> list[str]:
+    """Change the parts in place; the keys of those that changed."""
+    known = [change for change in changes if change.key in parts]
+    for change in known:
+        part, texts = parts[change.key], dict(change.texts)
+        lines = tuple(replace(line, text=texts.get(line.role, line.text)) for line in part.lines)
+        parts[change.key] = replace(part, emphasis=change.emphasis or part.emphasis, lines=lines)
+    return [change.key for change in known]

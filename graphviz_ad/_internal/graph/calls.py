@@ -1,0 +1,230 @@
+"""Graph as torch ran it -> Graph as the user wrote it: the operations of one call as one node."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from functools import partial
+
+from graphviz_ad._internal.graph.call_operands import Flows, derivatives, flows_of, written_operands
+from graphviz_ad._internal.graph.contraction import Ports, contract, is_convex, renumbered, results_of, shown_ports
+from graphviz_ad._internal.graph.graph import Edge, Graph, Node
+from graphviz_ad._internal.graph.rank_messages import said_by
+
+# Calls that take a number where a tensor could stand; in all others, a number is one that torch computes with inside.
+TAKES_NUMBERS = frozenset({
+    "add", "sub", "mul", "div", "pow", "remainder", "fmod", "floor_divide", "rsub", "subtract", "multiply", "divide", "true_divide", "float_power",
+    "clamp", "clip", "clamp_min", "clamp_max", "where", "setitem", "xlogy", "copysign", "bitwise_and", "bitwise_or", "bitwise_xor",
+    "eq", "ne", "gt", "ge", "lt", "le", "equal", "not_equal", "greater", "greater_equal", "less", "less_equal",
+})  # fmt: skip
+RECURRENT = frozenset({"lstm", "gru", "rnn_tanh", "rnn_relu", "lstm_cell", "gru_cell", "rnn_tanh_cell", "rnn_relu_cell"})
+QUESTIONS = frozenset({"_nested_tensor_size", "_nested_tensor_strides", "_nested_tensor_storage_offsets"})  # what torch asks for itself
+HOOKS = frozenset({"hook", "hooks"})  # settings that are none of the operation
+VIEWS_OF_VIEWS = 16  # as deep as a whole is looked for
+WRITES_TO_A_VIEW = "CopySlices"
+
+
+def merge_calls(graph: Graph) -> Graph:
+    """Show each call of the user's program as one node, where torch ran several operations for it."""
+    whole = graph
+    graph = with_names_of_what_is_written(with_numbers_as_written(without_questions(graph)))
+    groups = calls_of(graph)
+    position = {node.key: i for i, node in enumerate(graph.node_list)}
+    for nodes in groups.values():
+        nodes.sort(key=lambda node: position[node.key])
+    merged = [nodes for nodes in groups.values() if len(nodes) > 1 and is_convex(graph, nodes, position)]
+    if not merged:
+        return replace(graph if graph is whole else renumbered(graph), detail=whole)
+    owner = {node.key: nodes[-1].key for nodes in merged for node in nodes}
+    result = contract(graph, {nodes[-1].key: nodes for nodes in merged}, owner, partial(merged_call, flows_of(graph)))
+    return replace(renumbered(result), detail=whole)
+
+
+# --- what belongs to a call
+
+
+def calls_of(graph: Graph) -> dict[int, list[Node]]:
+    """The operations of each call, with the data that it made for itself."""
+    groups: dict[int, list[Node]] = {}
+    for node in graph.node_list:
+        if node.call is not None and node.kind == "op":
+            groups.setdefault(node.call, []).append(node)
+    several = {call for call, nodes in groups.items() if len(nodes) > 1}
+    for node in graph.node_list:
+        call = own_call(graph, node, groups, several) if node.kind == "data" and not node.is_output else None
+        if call is not None:
+            groups[call].append(node)
+    return groups
+
+
+def own_call(graph: Graph, node: Node, groups: dict[int, list[Node]], several: set[int]) -> int | None:
+    """The call that made a piece of data for itself, such as zeros, or the 2 of a square root of a mean of squares; None for what the user gave."""
+    readers = [graph.nodes[edge.head] for edge in graph.out_edges(node.key)]
+    call = readers[0].call if readers else node.call
+    if call not in groups or any(reader.call != call or reader.kind != "op" for reader in readers):
+        return None
+    if node.call == call:
+        return call
+    if is_number(node):
+        return call if call in several and not takes_numbers(readers[0]) else None
+    return call if is_first_state(node, readers[0]) or is_stand_in(node, groups[call]) else None
+
+
+def is_first_state(node: Node, layer: Node) -> bool:
+    """Whether a recurrent layer made these zeros because it was given no state."""
+    here = node.module == layer.module and node.source == layer.source and bool(node.module)
+    return node.op == "zeros" and node.name is None and layer.call_op in RECURRENT and here
+
+
+def is_stand_in(node: Node, members: list[Node]) -> bool:
+    """Whether this is a tensor without elements that torch keeps for itself, in a call that computes on another device."""
+    return node.op is None and node.name is None and node.ports[0].device == "meta" and any(member.ports[0].device != "meta" for member in members)
+
+
+def takes_numbers(node: Node) -> bool:
+    """Whether the user's call, which a node is part of, takes a number where a tensor could stand."""
+    return (node.call_op or "").rstrip("_") in TAKES_NUMBERS
+
+
+def is_number(node: Node) -> bool:
+    """Whether a node is a plain number, which never was on a device."""
+    return node.kind == "data" and node.op is None and node.name is None and node.ports[0].shape == () and node.ports[0].device is None
+
+
+# --- one node for a call
+
+
+def merged_call(flows: Flows, graph: Graph, members: list[Node], operands: list[Edge], ports: Ports) -> tuple[Node, list[Edge]]:
+    """One node for the operations of one call; ``flows``: see `flows_of`."""
+    results = results_of(graph, members)
+    main = graph.nodes[results[-1][0]]
+    shown = shown_ports(graph, members)
+    name = next((node.name for node in reversed(members) if node.name), None)
+    if len(shown) > 1 and not any(port.name for port in shown):
+        name = members[-1].name
+    op = call_name(members, main)
+    node = replace(
+        main,
+        op=op,
+        name=name,
+        ports=tuple(replace(port, name=port.name or (name if len(shown) == 1 else None)) for port in shown),
+        autograd=autograd_of(members),
+        requires_grad=any(member.requires_grad for member in members),
+        cut=None if any(port.grad is not None for port in shown) else main.cut,
+        settings=settings_of(members, op),
+        call_op=op,
+        inside=sum(member.kind == "op" for member in members),
+        backward_order=min((m.backward_order for m in members if m.backward_order is not None), default=None),
+        saved=tuple(dict.fromkeys(name for member in members for name in member.saved)),
+        saved_bytes=bytes_of(members),
+    )
+    locals_ = derivatives(graph, members, results) if len(results) == 1 else {}
+    return node, written_operands(flows, graph, members, operands, op, locals_)
+
+
+def call_name(members: list[Node], main: Node) -> str | None:
+    """What the user called: as the operation that made the result says it, or one that knows better."""
+    if any(member.call_op == "hessian" for member in members):  # runs as jacfwd(jacrev(f)): only what runs innermost can tell
+        return "hessian"
+    return main.call_op or main.op
+
+
+def autograd_of(members: list[Node]) -> tuple[str, ...]:
+    """The autograd nodes of a call: those that the backward pass came by, all of them where it came by none."""
+    reached = [member for member in members if member.cut not in ("unreached", "inner")]
+    return tuple(label for member in reached for label in member.autograd) or tuple(label for member in members for label in member.autograd)
+
+
+def settings_of(members: list[Node], op: str | None) -> tuple[tuple[str, str], ...]:
+    """What is true of the call as a whole: where it wrote to, its communication, and the hooks on its results."""
+    parts = [member for member in members if member.op in ("select", "slice")]
+    where = parts[0].settings if op == "setitem" and len(parts) == 1 else ()
+    return (*where, *said_by(members), *(pair for member in members for pair in member.settings if pair[0] in HOOKS))
+
+
+def bytes_of(members: list[Node]) -> int | None:
+    """What a call keeps for the backward pass; None where several operations do, since they may keep the same memory."""
+    found = [member.saved_bytes for member in members if member.saved_bytes or (member.saved_bytes is None and member.saved)]
+    return found[0] if len(found) == 1 else None if found or all(member.saved_bytes is None for member in members) else 0
+
+
+# --- what is put right before calls are looked at
+
+
+def without_questions(graph: Graph) -> Graph:
+    """The graph without what torch asked for itself, such as the sizes of a nested tensor, where nobody reads the answer."""
+    idle = {node.key for node in graph.node_list if node.op in QUESTIONS and not node.is_output and not graph.out_edges(node.key)}
+    if not idle:
+        return graph
+    asked = {graph.nodes[key].call for key in idle}
+    rest = [node for node in graph.node_list if node.key not in idle]
+    alone = single_operations(rest, asked)
+    return graph.with_parts([as_called(node) if node.key in alone else node for node in rest], [edge for edge in graph.edges if edge.head not in idle])
+
+
+def with_numbers_as_written(graph: Graph) -> Graph:
+    """The graph with the 5 of ``x[0] = 5`` as the number that it is, which torch makes a tensor of within the call."""
+    numbers = {node.key: as_number(node) for node in graph.node_list if is_lifted_number(graph, node)}
+    if not numbers:
+        return graph
+    alone = single_operations(graph.node_list, {graph.nodes[key].call for key in numbers})
+    return graph.with_parts([numbers.get(node.key) or (as_called(node) if node.key in alone else node) for node in graph.node_list], graph.edges)
+
+
+def single_operations(nodes: Iterable[Node], calls: set[int | None]) -> set[str]:
+    """The operations that are the only one of their call, of these calls."""
+    found: dict[int | None, list[str]] = {}
+    for node in nodes:
+        if node.kind == "op" and node.call in calls:
+            found.setdefault(node.call, []).append(node.key)
+    return {keys[0] for keys in found.values() if len(keys) == 1}
+
+
+def as_called(node: Node) -> Node:
+    """An operation by the name of the call that it turned out to be the whole of."""
+    return replace(node, op=node.call_op or node.op)
+
+
+def as_number(node: Node) -> Node:
+    """A tensor that torch made of a number, as that number."""
+    return replace(node, op=None, settings=(), call=None, call_op=None, ports=(replace(node.ports[0], device=None),))
+
+
+def is_lifted_number(graph: Graph, node: Node) -> bool:
+    """Whether a node is the tensor that torch made of a number, for a call that takes numbers."""
+    if node.kind != "data" or node.call is None or node.ports[0].shape != () or node.op not in ("tensor", None) or node.is_output:
+        return False
+    readers = [graph.nodes[edge.head] for edge in graph.out_edges(node.key)]
+    return bool(readers) and all(reader.call == node.call and takes_numbers(reader) for reader in readers)
+
+
+def with_names_of_what_is_written(graph: Graph) -> Graph:
+    """The graph with each result of a write through a view called as the whole that was written to: ``v.mul_(2)`` makes a new y."""
+    names: dict[str, str] = {}
+    for node in graph.node_list:
+        if WRITES_TO_A_VIEW not in node.autograd or len(node.ports) > 1:
+            continue
+        whole = written_whole(graph, node.key)
+        name = None if whole is None else names.get(whole, graph.nodes[whole].name)
+        if name is not None:
+            names[node.key] = name
+    if not names:
+        return graph
+    return graph.with_parts([called(node, names[node.key]) if node.key in names else node for node in graph.node_list], graph.edges)
+
+
+def written_whole(graph: Graph, key: str) -> str | None:
+    """What a view is part of that an operation wrote to: the first of those that the view came from which autograd follows as well."""
+    edges = graph.in_edges(key)
+    followed = {edge.tail for edge in edges if edge.cut is None}
+    for _ in range(VIEWS_OF_VIEWS):
+        if not edges or edges[0].tail in followed:
+            break
+        edges = graph.in_edges(edges[0].tail)
+    return edges[0].tail if edges and edges[0].tail in followed else None
+
+
+def called(node: Node, name: str) -> Node:
+    """A node of one result by another name."""
+    port = node.ports[0]
+    return replace(node, name=name, ports=(replace(port, name=name) if port.name else port,))

@@ -1,0 +1,133 @@
+"""Graph -> Graph in which groups of nodes have become one node each: what merging calls and folding modules have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from graphviz_ad._internal.base.stable_order import stable_order
+from graphviz_ad._internal.graph.graph import Edge, Graph, Node, Port
+from graphviz_ad._internal.graph.precision import added
+from graphviz_ad._internal.graph.snapshot import Snapshot
+
+MOST_NAMED = 4
+Ports = dict[tuple[str, int], int]
+Build = Callable[[Graph, list[Node], list[Edge], Ports], tuple[Node, list[Edge]]]
+
+
+def is_convex(graph: Graph, nodes: list[Node], position: dict[str, int]) -> bool:
+    """Whether no path leaves the nodes and comes back: only then can they be one node."""
+    inside = {node.key for node in nodes}
+    first, last = position[nodes[0].key], position[nodes[-1].key]
+    tainted: set[str] = set()  # outside, but depends on something inside
+    for node in graph.node_list[first : last + 1]:
+        reached = any(edge.tail in tainted or (edge.tail in inside and node.key not in inside) for edge in graph.in_edges(node.key))
+        if reached and node.key in inside:
+            return False
+        if reached:
+            tainted.add(node.key)
+    return True
+
+
+def contract(
+    graph: Graph,
+    groups: dict[str, list[Node]],
+    owner: dict[str, str],
+    build: Build,
+) -> Graph:
+    """Each group as the one node that `build` makes of it and its operands, in the place of the group's key."""
+    nodes: list[Node] = []
+    edges: list[Edge] = []
+    ports: Ports = {}
+    for key, members in groups.items():
+        for number, source in enumerate(results_of(graph, members)):
+            ports[source] = number
+        del key
+    for node in graph.node_list:
+        home = owner.get(node.key)
+        if home is None:
+            nodes.append(node)
+            edges.extend(moved(edge, owner, ports) for edge in graph.in_edges(node.key))
+        elif home == node.key:
+            members = groups[home]
+            inside = {member.key for member in members}
+            operands = [edge for member in members for edge in graph.in_edges(member.key) if edge.tail not in inside]
+            new, incoming = build(graph, members, operands, ports)
+            nodes.append(replace(new, key=home))
+            edges.extend(moved(replace(edge, head=home), owner, ports) for edge in incoming)
+    return graph.with_parts(in_order(nodes, edges), edges, notice_of_flows_inside([node for node in nodes if node.key in groups]))
+
+
+def in_order(nodes: list[Node], edges: list[Edge]) -> list[Node]:
+    """The nodes with every operand before its reader, otherwise as they stand."""
+    place = {node.key: i for i, node in enumerate(nodes)}
+    if all(place[edge.tail] < place[edge.head] for edge in edges):
+        return nodes
+    needs: list[set[int]] = [set() for _ in nodes]
+    for edge in edges:
+        needs[place[edge.head]].add(place[edge.tail])
+    return [nodes[i] for i in stable_order(needs)]
+
+
+def results_of(graph: Graph, members: list[Node]) -> list[tuple[str, int]]:
+    """The (node, port) of a group that somebody outside it reads or that are outputs."""
+    inside = {member.key for member in members}
+    read = {(edge.tail, edge.port) for member in members for edge in graph.out_edges(member.key) if edge.head not in inside}
+    read |= {(member.key, i) for member in members for i, port in enumerate(member.ports) if port.is_output or port.upstream is not None}
+    found = [(member.key, i) for member in members for i in range(len(member.ports)) if (member.key, i) in read]
+    return found or [(members[-1].key, 0)]
+
+
+def shown_ports(graph: Graph, members: list[Node]) -> tuple[Port, ...]:
+    """The results of a group, in their order, as they are seen from outside."""
+    inside = {member.key for member in members}
+    return tuple(seen_from_outside(graph, key, number, inside) for key, number in results_of(graph, members))
+
+
+def seen_from_outside(graph: Graph, key: str, number: int, inside: set[str]) -> Port:
+    """A result that the group may use itself: what flows back to it there is on no edge that is shown.
+
+    Its gradient stays what torch says it is, and ``arrived`` is what came from outside; where nothing did, none is shown.
+    """
+    port = graph.nodes[key].ports[number]
+    uses = [edge for edge in graph.out_edges(key) if edge.port == number and edge.cut is None and edge.grad is not None]
+    if port.grad is None or not any(edge.head in inside for edge in uses):
+        return port
+    given = [edge.grad for edge in uses if edge.head not in inside] + ([port.upstream] if port.upstream is not None else [])
+    if not given:
+        return replace(port, grad=None, arrived=None)
+    return replace(port, arrived=added(given) or Snapshot(port.grad.shape, port.grad.dtype, missing=f"sum of {len(given)} contributions"))
+
+
+def notice_of_flows_inside(nodes: list[Node]) -> list[str]:
+    """A sentence about gradients that are more than what the edges bring; none if there are none."""
+    names = [port.name or node.name or node.op or node.key for node in nodes if flows_inside(node) for port in node.ports if port.arrived is not None]
+    if not names:
+        return []
+    shown = ", ".join(dict.fromkeys(names[:MOST_NAMED])) + (f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else "")
+    return [f"The gradient of {shown} is more than its edges bring: the rest flowed inside of what is drawn as one node."]
+
+
+def flows_inside(node: Node) -> bool:
+    """Whether a gradient of this node holds a part that flowed inside of it, rather than what a hook made of it."""
+    return any(port.arrived is not None for port in node.ports) and node.inside > 1 and not any(name == "hook" for name, _ in node.settings)
+
+
+def moved(edge: Edge, owner: dict[str, str], ports: Ports) -> Edge:
+    """The edge with its tail and port in the contracted graph."""
+    if edge.tail not in owner:
+        return edge
+    return replace(edge, tail=owner[edge.tail], port=ports[edge.tail, edge.port])
+
+
+def renumbered(graph: Graph) -> Graph:
+    """The same graph with keys n0, n1, … in forward order."""
+    key = {node.key: f"n{i}" for i, node in enumerate(graph.node_list)}
+    nodes = [replace(node, key=key[node.key]) for node in graph.node_list]
+    edges = [replace(edge, tail=key[edge.tail], head=key[edge.head]) for edge in graph.edges]
+    return graph.with_parts(nodes, edges)
+
+
+def counted(count: int, noun: str) -> str:
+    """ "1 module is", "3 modules are"."""
+    return f"{count} {noun} is" if count == 1 else f"{count} {noun}s are"

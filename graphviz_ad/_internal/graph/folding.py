@@ -1,0 +1,167 @@
+"""Graph -> smaller Graph: the calls of a module, or operations that ran one after the other, as one node."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+
+import numpy as np
+
+from graphviz_ad._internal.graph.contraction import Ports, contract, counted, is_convex, renumbered, shown_ports
+from graphviz_ad._internal.graph.graph import Edge, Graph, Node
+from graphviz_ad._internal.graph.precision import added
+from graphviz_ad._internal.graph.snapshot import Snapshot
+
+MOST_BOXES = 60  # more than that nobody reads unfolded
+MOST_FOLDED_BOXES = 36  # what is aimed at once folding is needed
+MOST_DRAWN = 400  # more than that is folded even where there are no modules to fold
+
+
+def collapse_modules(graph: Graph, depth: int = 1) -> Graph:
+    """Each module call at `depth` levels below the traced one as a single node, its parameters inside it."""
+    position = {node.key: i for i, node in enumerate(graph.node_list)}
+    groups = module_runs(graph, depth)
+    groups = {key: nodes for key, nodes in groups.items() if is_convex(graph, sorted(nodes, key=lambda n: position[n.key]), position)}
+    if not groups:
+        return graph
+    owner = {node.key: key for key, nodes in groups.items() for node in nodes}
+    result = contract(graph, groups, owner, folded_module)
+    hidden = sum(len(nodes) for nodes in groups.values()) - len(groups)
+    return renumbered(result.with_parts(result.node_list, result.edges, (f"{counted(len(groups), 'module')} folded, with {hidden} more nodes inside.",)))
+
+
+def module_runs(graph: Graph, depth: int) -> dict[str, list[Node]]:
+    """Key of its last node -> the nodes of one call of one module, with what only they read.
+
+    Folded are modules at `depth`, and those above it that call no other module.
+    """
+    inner = {path[:level] for path in {node.module for node in graph.node_list} for level in range(1, len(path))}
+    runs: list[tuple[tuple[str, ...], list[Node]]] = []
+    for node in graph.node_list:
+        path = node.module[:depth]
+        if node.kind == "op" and not path:
+            runs.append((path, []))  # what runs outside all modules ends a call of one
+        if node.kind == "leaf" or not path or (len(path) < depth and path in inner):
+            continue
+        if runs and runs[-1][0] == path:
+            runs[-1][1].append(node)
+        else:
+            runs.append((path, [node]))
+    result = {}
+    taken = {node.key for _, run in runs for node in run}
+    for _, run in runs:
+        members = [*(node for node in sources_of(graph, run, {node.key for node in run}) if node.key not in taken), *run]
+        if len(members) > 1 and any(node.kind == "op" for node in run):
+            result[run[-1].key] = members
+    return result
+
+
+def sources_of(graph: Graph, run: list[Node], inside: set[str]) -> list[Node]:
+    """Parameters, buffers and constants that only these nodes read."""
+    found: dict[str, Node] = {}
+    for node in run:
+        for edge in graph.in_edges(node.key):
+            tail = graph.nodes[edge.tail]
+            owned = "." in (tail.name or ("." if tail.kind == "data" else ""))  # a parameter or buffer, or nameless data; not an input
+            if tail.key not in inside and owned and all(use.head in inside for use in graph.out_edges(tail.key)) and not tail.is_output:
+                found[tail.key] = tail
+    return list(found.values())
+
+
+def folded_module(graph: Graph, members: list[Node], operands: list[Edge], ports: Ports) -> tuple[Node, list[Edge]]:
+    """One node for a call of a module."""
+    last = members[-1]
+    shown = shown_ports(graph, members)
+    shared = common_path([node.module for node in members if node.module]) or ("",)
+    parameters = sum(int(np.prod(node.ports[0].shape or ())) for node in members if node.kind == "leaf")
+    node = Node(
+        last.key,
+        "module",
+        op=shared[-1],
+        name=next((port.name for port in shown if port.name), None) if len(shown) == 1 else None,
+        ports=shown,
+        autograd=tuple(label for member in members for label in member.autograd),
+        requires_grad=any(member.requires_grad for member in members),
+        module=shared[:-1],
+        cut=None if any(port.grad is not None for port in shown) else last.cut,
+        inside=sum(max(member.inside, 1) for member in members if member.kind in ("op", "module")),
+        parameters=parameters,
+        settings=(("parameter gradients", parameter_gradients(members)),) if parameters else (),
+        backward_order=min((m.backward_order for m in members if m.backward_order is not None), default=None),
+    )
+    uses: dict[tuple[str, int], list[Edge]] = {}
+    for edge in operands:
+        uses.setdefault((edge.tail, edge.port), []).append(edge)
+    return node, [summed_edge(graph, source, edges, slot) for slot, (source, edges) in enumerate(uses.items())]
+
+
+def common_path(paths: list[tuple[str, ...]]) -> tuple[str, ...]:
+    """The modules that all paths begin with."""
+    shared = []
+    for steps in zip(*paths, strict=False):
+        if len(set(steps)) > 1:
+            break
+        shared.append(steps[0])
+    return tuple(shared)
+
+
+def parameter_gradients(members: list[Node]) -> str:
+    """Root of the summed squares of the parameters' gradient norms, as text."""
+    norms = [node.grad.norm for node in members if node.kind == "leaf" and node.grad is not None and node.grad.norm is not None]
+    return f"{float(np.sqrt(np.sum(np.square(norms)))):.3g}" if norms else "none"
+
+
+def summed_edge(graph: Graph, source: tuple[str, int], edges: list[Edge], slot: int) -> Edge:
+    """Several uses of one result inside a folded module as one edge, with the sum of what flows back where that is known."""
+    first = replace(edges[0], slot=slot, local=None)
+    if len(edges) == 1:
+        return first
+    flowing = [edge for edge in edges if edge.cut is None]
+    return replace(first, grad=sum_of_grads(graph, source, flowing) if flowing else None, cut=None if flowing else first.cut)
+
+
+def sum_of_grads(graph: Graph, source: tuple[str, int], flowing: list[Edge]) -> Snapshot | None:
+    """The sum of what flows back along edges: element by element, or, if nothing else flows back to the result, its gradient."""
+    total = added([edge.grad for edge in flowing])
+    if total is not None:
+        return total
+    port = graph.nodes[source[0]].ports[source[1]]
+    everything = [edge for edge in graph.out_edges(source[0]) if edge.port == source[1] and edge.cut is None]
+    return port.grad if len(everything) == len(flowing) and port.upstream is None else None
+
+
+def fold_to_size(graph: Graph, depth: int | None) -> Graph:
+    """Modules folded at `depth`; without one, as deep as a readable picture allows, and not at all if the graph is small.
+
+    What is too big even so, or has no modules, is folded into blocks of operations that ran one after the other.
+    """
+    if depth is not None:
+        return collapse_modules(graph, depth)
+    folded = graph
+    if len(graph.node_list) > MOST_BOXES:
+        for level in range(max((len(node.module) for node in graph.node_list), default=0), 0, -1):
+            folded = collapse_modules(graph, level)
+            if len(folded.node_list) <= MOST_FOLDED_BOXES:
+                break
+    return fold_blocks(folded, MOST_FOLDED_BOXES) if len(folded.node_list) > MOST_DRAWN else folded
+
+
+def fold_blocks(graph: Graph, blocks: int) -> Graph:
+    """All operations in so many blocks of about the same length, in the order in which they ran."""
+    operations = [node for node in graph.node_list if node.kind in ("op", "module")]
+    length = -(-len(operations) // blocks)
+    runs = [operations[start : start + length] for start in range(0, len(operations), length)]
+    groups = {run[-1].key: [*sources_of(graph, run, {node.key for node in run}), *run] for run in runs if len(run) > 1}
+    owner = {node.key: key for key, nodes in groups.items() for node in nodes}
+    notice = f"{len(operations)} operations are folded into {len(runs)} blocks in the order in which they ran."
+    result = contract(graph, groups, owner, folded_block)
+    return renumbered(result.with_parts(result.node_list, result.edges, (notice,)))
+
+
+def folded_block(graph: Graph, members: list[Node], operands: list[Edge], ports: Ports) -> tuple[Node, list[Edge]]:
+    """One node for a block of operations, called after what is in it."""
+    node, edges = folded_module(graph, members, operands, ports)
+    counts = Counter(member.op or "?" for member in members if member.kind in ("op", "module"))
+    first, count = counts.most_common(1)[0]
+    total = sum(counts.values())
+    return replace(node, op=f"{count} × {first}" if len(counts) == 1 else f"{total} operations", module=()), edges

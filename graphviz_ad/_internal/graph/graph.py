@@ -1,0 +1,349 @@
+"""Node, Edge, Graph: what was computed, as immutable values that know no framework and no picture."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from graphviz_ad._internal.base.frozen import frozen
+from graphviz_ad._internal.graph.snapshot import Snapshot
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import networkx as nx
+
+    from graphviz_ad._internal.api.api import Animation, Picture
+    from graphviz_ad._internal.check.gradient_check import Report
+    from graphviz_ad._internal.explain.explanation import Explanation
+    from graphviz_ad._internal.explain.forward_mode import Tangents
+    from graphviz_ad._internal.explain.mode_costs import ModeCosts
+    from graphviz_ad._internal.sheets.method_comparison import Comparison
+
+KINDS = ("leaf", "data", "op", "module")
+
+
+@frozen
+class Port:
+    """One result of a node: its value, and the gradient of the outputs with respect to it.
+
+    ``grad`` includes ``upstream``, the gradient that the caller fed in here because this result is an output; ``grad_total`` is what a
+    leaf's ``.grad`` held after a recorded backward pass; ``arrived`` is the sum of the edges, where a hook made another ``grad`` of it.
+    """
+
+    shape: tuple[int, ...] | None = None
+    dtype: str | None = None
+    device: str | None = None
+    value: Snapshot | None = None
+    grad: Snapshot | None = None
+    upstream: Snapshot | None = None
+    grad_total: Snapshot | None = None
+    name: str | None = None
+    is_output: bool = False
+    arrived: Snapshot | None = None
+
+    @property
+    def bytes(self) -> int | None:
+        """How much memory a result of this shape and dtype takes; None where either is unknown."""
+        if self.shape is None or self.dtype is None:
+            return None
+        bits = re.match(r"(?:bool|[a-z]+?(\d+))", self.dtype)
+        return math.prod(self.shape) * (int(bits[1]) // 8 if bits and bits[1] else 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """Bytes: ``leaves`` are parameters and inputs that require grad, whose gradients take as much again; ``saved`` is what autograd keeps for
+    the backward pass besides them, each piece of memory counted once. ``exact`` is False where only hooks of the user know how much that is.
+    """
+
+    leaves: int
+    saved: int
+    exact: bool = True
+
+    def __str__(self) -> str:
+        """For people: "leaves 1.2 GB, their gradients as much, 350 MB saved for backward"."""
+        return f"leaves {readable(self.leaves)}, their gradients as much, {'' if self.exact else 'at least '}{readable(self.saved)} saved for backward"
+
+
+def readable(count: int) -> str:
+    """ "1.2 GB" for bytes."""
+    size = float(count)
+    for unit in ("B", "kB", "MB", "GB", "TB"):
+        if size < 1000 or unit == "TB":
+            break
+        size /= 1000
+    return f"{size:.3g} {unit}"
+
+
+@frozen
+class Node:
+    """One leaf, piece of data, operation or folded module.
+
+    ``autograd`` names the autograd nodes that this node stands for; ``call`` numbers the call in the user's program that
+    it is part of; ``settings`` are arguments that are no operands, as text; ``backward_order`` counts in the
+    order in which the engine ran; ``saved`` are the names under which tensors are kept for the backward pass, ``saved_bytes`` their size.
+    """
+
+    key: str
+    kind: str
+    op: str | None = None
+    name: str | None = None
+    ports: tuple[Port, ...] = (Port(),)
+    autograd: tuple[str, ...] = ()
+    requires_grad: bool = False
+    cut: str | None = None
+    module: tuple[str, ...] = ()
+    source: str | None = None
+    saved: tuple[str, ...] = ()
+    settings: tuple[tuple[str, str], ...] = ()
+    call: int | None = None
+    call_op: str | None = None
+    backward_order: int | None = None
+    inside: int = 0
+    parameters: int = 0
+    saved_bytes: int | None = None
+
+    @property
+    def value(self) -> Snapshot | None:
+        """The result, where there is just one."""
+        return self.ports[0].value if len(self.ports) == 1 else None
+
+    @property
+    def grad(self) -> Snapshot | None:
+        """The gradient of the outputs with respect to the result, where there is just one result."""
+        return self.ports[0].grad if len(self.ports) == 1 else None
+
+    @property
+    def is_step(self) -> bool:
+        """Whether an optimizer made this of a parameter."""
+        return self.op is not None and self.op.endswith(".step")
+
+    @property
+    def is_output(self) -> bool:
+        """Whether the traced program returned a result of this node."""
+        return any(port.is_output for port in self.ports)
+
+    def attributes(self) -> dict[str, Any]:
+        """The attributes of this node in ``Graph.nx``."""
+        one = self.ports[0] if len(self.ports) == 1 else Port()
+        return {
+            "kind": self.kind,
+            "name": self.name,
+            "op": self.op,
+            "autograd": self.autograd,
+            "value": one.value,
+            "grad": one.grad,
+            "shape": self.ports[0].shape,
+            "dtype": self.ports[0].dtype,
+            "device": self.ports[0].device,
+            "requires_grad": self.requires_grad,
+            "is_output": self.is_output,
+            "module": self.module,
+            "source": self.source,
+            "saved": self.saved,
+            "saved_bytes": self.saved_bytes,
+            "cut": self.cut,
+            "upstream": one.upstream,
+            "grad_total": one.grad_total,
+            "ports": self.ports,
+            "settings": dict(self.settings),
+            "backward_order": self.backward_order,
+        }
+
+
+@frozen
+class Edge:
+    """A result of ``tail`` (its ``port``) used as operand ``slot`` of ``head``.
+
+    ``local`` is ∂head/∂tail where that is a number or elementwise (then of the shape in which the operand was used, that
+    is after broadcasting); ``grad`` is what flows back along this very edge; ``match`` is "guess" when it is not certain that
+    this operand belongs to this autograd edge.
+    """
+
+    tail: str
+    head: str
+    slot: int
+    port: int = 0
+    local: Snapshot | None = None
+    grad: Snapshot | None = None
+    cut: str | None = None
+    match: str = "exact"
+
+    @property
+    def key(self) -> str:
+        """A text that no other edge of the graph has."""
+        return f"{self.tail}>{self.head}#{self.slot}"
+
+    def attributes(self) -> dict[str, Any]:
+        """The attributes of this edge in ``Graph.nx``."""
+        return {name: getattr(self, name) for name in ("slot", "port", "local", "grad", "cut", "match")}
+
+
+@dataclass(frozen=True, eq=False)
+class Graph:
+    """A recorded computation: nodes in the order in which they were computed, edges the way values flow.
+
+    ``name`` is that of the traced function or module; ``notices`` say what was left out, folded or cut short; ``detail``
+    is the same computation as finely as it was recorded, when ``self`` shows calls as one node; see also `passes`.
+    """
+
+    node_list: tuple[Node, ...]
+    edges: tuple[Edge, ...]
+    name: str = "graph"
+    notices: tuple[str, ...] = ()
+    has_gradients: bool = True
+    detail: Graph | None = None
+    each_pass: tuple[Graph, ...] = ()
+    memory: Memory | None = None
+
+    @cached_property
+    def nodes(self) -> Mapping[str, Node]:
+        """Key -> Node, in the order in which they were computed."""
+        return MappingProxyType({node.key: node for node in self.node_list})
+
+    @cached_property
+    def _sides(self) -> tuple[dict[str, list[Edge]], dict[str, list[Edge]]]:
+        into: dict[str, list[Edge]] = {key: [] for key in self.nodes}
+        out: dict[str, list[Edge]] = {key: [] for key in self.nodes}
+        for edge in self.edges:
+            into[edge.head].append(edge)
+            out[edge.tail].append(edge)
+        for operands in into.values():
+            operands.sort(key=lambda edge: edge.slot)
+        return into, out
+
+    def in_edges(self, key: str) -> list[Edge]:
+        """The operands of a node, in order."""
+        return self._sides[0][key]
+
+    def out_edges(self, key: str) -> list[Edge]:
+        """Every use of a node's results."""
+        return self._sides[1][key]
+
+    @property
+    def outputs(self) -> list[Node]:
+        """The nodes whose results the traced program returned."""
+        return [node for node in self.node_list if node.is_output]
+
+    @property
+    def passes(self) -> tuple[Graph, ...]:
+        """The graph with the gradients of each backward pass that was recorded, in order."""
+        return self.each_pass or (self,)
+
+    def find(self, name: str) -> Node:
+        """The last node with this variable, parameter or input name; of a parameter that an optimizer updated at the end, as it was before."""
+        found = [node for node in self.node_list if node.name == name or any(port.name == name for port in node.ports)]
+        for node in reversed(found):
+            if not node.is_step or any(port.grad is not None for port in node.ports):
+                return node
+        if found:
+            return found[-1]
+        from graphviz_ad._internal.base.errors import UnknownNameError
+
+        raise UnknownNameError("node", name, {node.name for node in self.node_list if node.name})
+
+    def with_parts(self, nodes: Iterable[Node], edges: Iterable[Edge], notices: Iterable[str] = ()) -> Graph:
+        """A graph of other nodes and edges that says `notices` too; keeps name and detail."""
+        return replace(self, node_list=tuple(nodes), edges=tuple(edges), notices=(*self.notices, *notices))
+
+    @property
+    def nx(self) -> nx.MultiDiGraph:
+        """A new networkx.MultiDiGraph of this graph; the caller owns it."""
+        import networkx
+
+        graph = networkx.MultiDiGraph(name=self.name, notices=self.notices)
+        graph.add_nodes_from((node.key, node.attributes()) for node in self.node_list)
+        graph.add_edges_from((edge.tail, edge.head, edge.key, edge.attributes()) for edge in self.edges)
+        return graph
+
+    def __repr__(self) -> str:
+        """One line for the console: what this is a graph of."""
+        kinds = [sum(node.kind == kind for node in self.node_list) for kind in ("op", "leaf", "data")]
+        return f"<Graph of {self.name}: {kinds[0]} ops, {kinds[1]} leaves, {kinds[2]} data, {len(self.edges)} edges>"
+
+    # What follows only forwards: the work is done elsewhere, so that this module knows no picture.
+
+    def plot(self, **options: Any) -> Picture:
+        """A still picture; options as in `graphviz_ad._internal.api.api.plot`."""
+        from graphviz_ad._internal.api import api
+
+        return api.plot(self, **options)
+
+    def animate(self, direction: str = "both", **options: Any) -> Animation:
+        """A film; options as in `graphviz_ad._internal.api.api.animate`."""
+        from graphviz_ad._internal.api import api
+
+        return api.animate(self, direction=direction, **options)
+
+    def save(self, path: str | Path, **options: Any) -> Path:
+        """Write a still or a film; the suffix chooses. Returns the path."""
+        from graphviz_ad._internal.api import api
+
+        return api.save(self, path, **options)
+
+    def to_dot(self, **options: Any) -> str:
+        """DOT source of the picture."""
+        from graphviz_ad._internal.api import api
+
+        return api.plot(self, **options).to_dot()
+
+    def to_svg(self, **options: Any) -> str:
+        """The picture as a standalone SVG document."""
+        from graphviz_ad._internal.api import api
+
+        return api.plot(self, **options).to_svg()
+
+    def to_json(self) -> str:
+        """The graph as JSON that `Graph.load` reads back."""
+        from graphviz_ad._internal.graph import graph_files
+
+        return graph_files.to_json(self)
+
+    @staticmethod
+    def load(path: str | Path) -> Graph:
+        """Read a graph that was saved as JSON or GraphML."""
+        from graphviz_ad._internal.graph import graph_files
+
+        return graph_files.load(path)
+
+    def explain(self, wrt: str, output: str | None = None) -> Explanation:
+        """How the gradient with respect to `wrt` comes about, path by path; see `graphviz_ad._internal.explain.explainer.explain`."""
+        from graphviz_ad._internal.explain import explainer
+
+        return explainer.explain(self, wrt, output)
+
+    def check(self, *, capture: bool = False) -> Report:
+        """Compare the gradients with the sums over edges and with finite differences; with ``capture``, verify how operations were linked to autograd, too."""
+        from graphviz_ad._internal.check import gradient_check
+
+        return gradient_check.check(self, capture=capture)
+
+    def why(self, name: str) -> str:
+        """Why a result has the gradient that it has, or has none: where it came from or what keeps it away, and what to do; by its name or key."""
+        from graphviz_ad._internal.explain import reasons
+
+        return reasons.why(self, name)
+
+    def tangents(self, wrt: str | Mapping[str, Any]) -> Tangents:
+        """Forward mode: how every result changes when the input `wrt` moves by 1, or when inputs move as a mapping from names says."""
+        from graphviz_ad._internal.explain import forward_mode
+
+        return forward_mode.tangents(self, wrt)
+
+    def mode_costs(self) -> ModeCosts:
+        """How many sweeps and products all derivatives take in forward and in reverse mode."""
+        from graphviz_ad._internal.explain import mode_costs
+
+        return mode_costs.mode_costs(self)
+
+    def compare_methods(self, wrt: str | None = None) -> Comparison:
+        """Numeric, symbolic and automatic derivatives side by side, where every operation has a formula; see `graphviz_ad.compare_methods`."""
+        from graphviz_ad._internal.sheets import method_comparison
+
+        return method_comparison.of_graph(self, wrt)

@@ -1,0 +1,185 @@
+"""Graph <-> JSON and GraphML: plain data, strict JSON, nothing lost."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from graphviz_ad._internal.base.errors import GraphFormatError
+from graphviz_ad._internal.base.visible_text import visible
+from graphviz_ad._internal.graph.graph import Edge, Graph, Memory, Node, Port
+from graphviz_ad._internal.graph.snapshot import Snapshot, Stats
+
+FORMAT, VERSION = "graphviz_ad graph", 1
+SPECIAL = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
+
+
+def to_json(graph: Graph) -> str:
+    """The graph, and its detail, as strict JSON: NaN and infinities are strings."""
+    return json.dumps({"format": FORMAT, "version": VERSION, **_graph(graph)}, allow_nan=False, ensure_ascii=True, indent=None, separators=(",", ":"))
+
+
+def _graph(graph: Graph) -> dict[str, Any]:
+    detail = graph.detail if graph.detail is not None and graph.detail is not graph else None
+    earlier = graph.each_pass[:-1]  # the last is the graph itself
+    return {
+        "name": graph.name,
+        "notices": list(graph.notices),
+        "has_gradients": graph.has_gradients,
+        "nodes": [_record(node) for node in graph.node_list],
+        "edges": [_record(edge) for edge in graph.edges],
+        "detail": _graph(detail) if detail is not None and (detail.node_list, detail.edges) != (graph.node_list, graph.edges) else None,
+        "memory": asdict(graph.memory) if graph.memory is not None else None,
+        **({"earlier passes": [_graph(done) for done in earlier]} if earlier else {}),
+    }
+
+
+def _record(thing: Node | Edge | Port) -> dict[str, Any]:
+    """The fields that differ from their defaults, as plain data."""
+    found = {}
+    for field in fields(thing):
+        value = getattr(thing, field.name)
+        if value != field.default or field.name in ("key", "kind", "ports"):
+            found[field.name] = _plain(value)
+    return found
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Snapshot):
+        return _snapshot(value)
+    if isinstance(value, Port):
+        return _record(value)
+    if isinstance(value, tuple):
+        return [_plain(part) for part in value]
+    return value
+
+
+def _snapshot(snap: Snapshot) -> dict[str, Any]:
+    data: Any = None
+    if isinstance(snap.data, np.ndarray):
+        data = {"dtype": snap.data.dtype.str, "elements": [_number(x) for x in snap.data.reshape(-1).tolist()]}
+    elif snap.data is not None:
+        data = _number(snap.data)
+    stats = None if snap.stats is None else [_number(getattr(snap.stats, field.name)) for field in fields(Stats)]
+    return {"shape": list(snap.shape), "dtype": snap.dtype, "data": data, "stats": stats, "missing": snap.missing}
+
+
+def _number(x: Any) -> Any:
+    if isinstance(x, complex):
+        return {"re": _number(x.real), "im": _number(x.imag)}
+    if isinstance(x, float) and not math.isfinite(x):
+        return "NaN" if math.isnan(x) else "Infinity" if x > 0 else "-Infinity"
+    return x
+
+
+def load(path: str | Path) -> Graph:
+    """Read a graph that `to_json` or `to_graphml` wrote; GraphFormatError says what is wrong with anything else."""
+    try:
+        text = Path(path).read_text("utf-8")
+    except OSError as error:
+        raise GraphFormatError(f"cannot read {str(path)!r}: {error.strerror}; give a file that Graph.to_json or save('….json') wrote") from error
+    except UnicodeDecodeError as error:
+        raise GraphFormatError(f"{path} is no text: {error}") from error
+    if Path(path).suffix.lower() == ".graphml":
+        text = _json_in_graphml(text, path)
+    return from_json(text, str(path))
+
+
+def from_json(text: str, where: str = "text") -> Graph:
+    """The graph that `to_json` wrote."""
+    try:
+        data = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise GraphFormatError(f"{where} is no JSON: {error}; give a file that Graph.to_json or save('….json') wrote") from error
+    if not isinstance(data, dict) or data.get("format") != FORMAT:
+        raise GraphFormatError(f"{where} is JSON, but no saved graph; give a file that Graph.to_json or save('….json') wrote")
+    if data.get("version") != VERSION:
+        raise GraphFormatError(f"{where} has format version {data.get('version')!r}; this release reads version {VERSION}")
+    try:
+        return _read_graph(data)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise GraphFormatError(f"{where} is damaged: {type(error).__name__}: {error}") from error
+
+
+def _read_graph(data: Mapping[str, Any]) -> Graph:
+    nodes = tuple(_read_node(record) for record in data["nodes"])
+    edges = tuple(Edge(**{name: _read_value(name, value) for name, value in record.items()}) for record in data["edges"])
+    detail = _read_graph(data["detail"]) if data.get("detail") else None
+    memory = _read_memory(data["memory"]) if data.get("memory") else None
+    graph = Graph(nodes, edges, data["name"], tuple(data["notices"]), data["has_gradients"], detail, memory=memory)
+    if len(graph.nodes) != len(nodes):
+        raise ValueError("two nodes have the same key")
+    bad = [edge.key for edge in edges if edge.tail in graph.nodes and not 0 <= edge.port < len(graph.nodes[edge.tail].ports)]
+    if bad:
+        raise ValueError(f"edges name results that do not exist: {bad[:3]}")
+    unknown = {edge.tail for edge in edges} | {edge.head for edge in edges} - graph.nodes.keys()
+    if unknown - graph.nodes.keys():
+        raise ValueError(f"edges name nodes that do not exist: {sorted(unknown - graph.nodes.keys())[:3]}")
+    earlier = tuple(_read_graph(done) for done in data.get("earlier passes") or ())
+    return replace(graph, each_pass=(*earlier, graph)) if earlier else graph
+
+
+def _read_memory(record: Mapping[str, Any]) -> Memory:
+    memory = Memory(**record)
+    if not (type(memory.leaves) is int and type(memory.saved) is int and type(memory.exact) is bool and min(memory.leaves, memory.saved) >= 0):
+        raise ValueError(f"{dict(record)} is no number of bytes")
+    return memory
+
+
+def _read_node(record: Mapping[str, Any]) -> Node:
+    ports = tuple(Port(**{name: _read_value(name, value) for name, value in port.items()}) for port in record["ports"])
+    return Node(**{**{name: _read_value(name, value) for name, value in record.items()}, "ports": ports})
+
+
+def _read_value(name: str, value: Any) -> Any:
+    if isinstance(value, dict) and "dtype" in value and "shape" in value:
+        return _read_snapshot(value)
+    if isinstance(value, list) and name != "ports":
+        return tuple(_read_value("", part) for part in value)
+    return value
+
+
+def _read_snapshot(record: Mapping[str, Any]) -> Snapshot:
+    data, shape = record["data"], tuple(record["shape"])
+    if isinstance(data, dict) and "elements" in data:
+        data = np.array([_read_number(x) for x in data["elements"]], dtype=np.dtype(data["dtype"])).reshape(shape)
+    else:
+        data = _read_number(data)
+    stats = Stats(*(_read_number(x) for x in record["stats"])) if record["stats"] else None
+    return Snapshot(shape, record["dtype"], data, stats, record["missing"])
+
+
+def _read_number(x: Any) -> Any:
+    if isinstance(x, str):
+        return SPECIAL[x]
+    return complex(_read_number(x["re"]), _read_number(x["im"])) if isinstance(x, dict) else x
+
+
+def to_graphml(graph: Graph) -> str:
+    """GraphML with the readable attributes on nodes and edges, and the whole graph as JSON in one graph attribute."""
+    import networkx
+
+    plain = networkx.MultiDiGraph(name=visible(graph.name), graphviz_ad=to_json(graph))
+    for node in graph.node_list:  # XML has no place for control characters; the JSON keeps names as they are
+        plain.add_node(node.key, kind=node.kind, name=visible(node.name or ""), op=visible(node.op or ""), autograd=visible(" ".join(node.autograd)))
+    for edge in graph.edges:
+        plain.add_edge(edge.tail, edge.head, key=edge.key, slot=edge.slot, port=edge.port, cut=edge.cut or "")
+    return "\n".join(networkx.generate_graphml(plain))
+
+
+def _json_in_graphml(text: str, path: str | Path) -> str:
+    import networkx
+
+    try:
+        found = networkx.parse_graphml(text, force_multigraph=True).graph.get("graphviz_ad")
+    except Exception as error:  # networkx raises whatever its XML parser does
+        raise GraphFormatError(f"{path} is no GraphML: {error}") from error
+    if not isinstance(found, str):
+        raise GraphFormatError(f"{path} is GraphML, but not of a graph that this package saved")
+    return found

@@ -1,0 +1,132 @@
+"""Tensor -> Snapshot: what is kept of a tensor, free of any framework."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from graphviz_ad._internal.base.frozen import frozen
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Stats:
+    """Statistics of the elements of one tensor; `mean` and the extremes are over all elements, NaN included."""
+
+    min: float
+    max: float
+    mean: float
+    norm: float
+    nonfinite: int
+
+
+@frozen
+class Snapshot:
+    """A copy or a summary of a tensor, taken at the moment it was computed.
+
+    ``data`` is a Python number (one element), a numpy array (all elements), or None; then ``stats`` may still say
+    something about the elements, and ``missing`` says why they are not here. dtypes that numpy lacks, such as
+    bfloat16, are kept widened (exactly) with their own name in ``dtype``.
+    """
+
+    shape: tuple[int, ...]
+    dtype: str
+    data: complex | float | int | bool | Array | None = None
+    stats: Stats | None = None
+    missing: str | None = None
+
+    @property
+    def numel(self) -> int:
+        """Number of elements."""
+        return math.prod(self.shape)
+
+    @property
+    def known(self) -> bool:
+        """Whether every element is kept."""
+        return self.data is not None
+
+    def item(self) -> complex | float | int | bool:
+        """The element of a one-element tensor, as a Python number."""
+        if self.data is None or self.numel != 1:
+            raise ValueError(f"item() needs one kept element; this snapshot has shape {self.shape} and {'its' if self.known else 'no'} elements")
+        value = self.data.item() if isinstance(self.data, np.ndarray) else self.data
+        return value
+
+    @property
+    def array(self) -> Array | None:
+        """All elements as a numpy array of ``shape``, or None when only a summary was kept."""
+        return None if self.data is None else np.asarray(self.data).reshape(self.shape)
+
+    @property
+    def _summary(self) -> Stats | None:
+        array = self.array
+        return self.stats if self.stats is not None or array is None else statistics(array)
+
+    @property
+    def min(self) -> float | None:
+        """Smallest element (NaN if any is NaN); None for complex, empty or unknown data."""
+        return self._summary.min if self._summary else None
+
+    @property
+    def max(self) -> float | None:
+        """Largest element (NaN if any is NaN); None for complex, empty or unknown data."""
+        return self._summary.max if self._summary else None
+
+    @property
+    def mean(self) -> float | None:
+        """Mean of all elements; None for complex, empty or unknown data."""
+        return self._summary.mean if self._summary else None
+
+    @property
+    def norm(self) -> float | None:
+        """Euclidean norm of all elements; None for complex, empty or unknown data."""
+        return self._summary.norm if self._summary else None
+
+    @property
+    def nonfinite(self) -> int | None:
+        """How many elements are NaN or infinite; None when unknown."""
+        if self._summary:
+            return self._summary.nonfinite
+        return None if self.array is None else int(np.count_nonzero(~np.isfinite(self.array)))
+
+    def __eq__(self, other: object) -> bool:
+        """Same shape, dtype and elements; NaN equals NaN, 0 differs from -0."""
+        if not isinstance(other, Snapshot):
+            return NotImplemented
+        mine, theirs = self.array, other.array
+        if (self.shape, self.dtype, self.missing, mine is None) != (other.shape, other.dtype, other.missing, theirs is None):
+            return False
+        if mine is None or theirs is None:
+            return repr(self.stats) == repr(other.stats)
+        return mine.dtype == theirs.dtype and _canonical(mine).tobytes() == _canonical(theirs).tobytes()
+
+    def __hash__(self) -> int:
+        return hash((self.shape, self.dtype))
+
+
+def _canonical(array: Array) -> Array:
+    """The array with every NaN as the one that Python writes."""
+    if array.dtype.kind not in "fc" or not np.isnan(array).any():
+        return array
+    parts = array.view(array.real.dtype) if array.ndim and array.flags.c_contiguous else np.atleast_1d(array).view(array.real.dtype)
+    return np.where(np.isnan(parts), np.nan, parts).astype(parts.dtype)
+
+
+def statistics(array: Array) -> Stats | None:
+    """Statistics of a real, non-empty array, computed in float64; None for anything else."""
+    if array.size == 0 or array.dtype.kind not in "fiub":
+        return None
+    with np.errstate(all="ignore"):  # also while it is made wider: a signalling NaN warns
+        wide = array.astype(np.float64)
+        bad = int(np.count_nonzero(~np.isfinite(wide)))
+        return Stats(float(wide.min()), float(wide.max()), float(wide.mean()), float(np.sqrt(np.sum(wide * wide))), bad)
+
+
+def constant(value: complex | float | int | bool) -> Snapshot:
+    """The snapshot of a plain Python number."""
+    return Snapshot((), type(value).__name__, value)

@@ -1,0 +1,59 @@
+"""Graph -> Graph: what is shown of a graph, decided before anything is drawn.
+
+`merge_calls` is applied to every traced graph; what it hides is in ``graph.detail``. The others are for
+``plot(transforms=…)`` and the ``depth=`` option.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from graphviz_ad._internal.graph.calls import merge_calls
+from graphviz_ad._internal.graph.contraction import counted
+from graphviz_ad._internal.graph.folding import collapse_modules, fold_blocks, fold_to_size
+from graphviz_ad._internal.graph.graph import Graph
+
+__all__ = ["Transform", "collapse_modules", "fold_blocks", "fold_to_size", "hide_constants", "hide_unused", "keep_only", "merge_calls"]
+
+Transform = Callable[[Graph], Graph]
+
+
+def keep_only(graph: Graph, wanted: Iterable[str], notice: str = "") -> Graph:
+    """The subgraph of the wanted nodes."""
+    keys = set(wanted)
+    nodes = [node for node in graph.node_list if node.key in keys]
+    edges = [edge for edge in graph.edges if edge.tail in keys and edge.head in keys]
+    return graph.with_parts(nodes, edges, (notice,) if notice else ())
+
+
+def hide_constants(graph: Graph) -> Graph:
+    """Without the numbers that are written in the program."""
+    constants = {node.key for node in graph.node_list if node.kind == "data" and node.op is None and node.name is None}
+    return keep_only(graph, (node.key for node in graph.node_list if node.key not in constants))
+
+
+MOST_STEPS = 12  # that a picture has room for
+
+
+def hide_unused(graph: Graph, *, steps: bool = False) -> Graph:
+    """Without what leads to no output, such as the condition of an ``if``; says how much that was.
+
+    ``steps`` keeps what an optimizer made of the leaves, where these are few.
+    """
+    needed: set[str] = set()
+    stack = [node.key for node in graph.outputs]
+    if not stack:  # nothing came out, for the program raised: everything is of interest
+        return graph
+    updates = [node.key for node in graph.node_list if node.is_step] if steps else []
+    stack += updates if len(updates) <= MOST_STEPS else []
+    while stack:
+        key = stack.pop()
+        if key not in needed:
+            needed.add(key)
+            stack.extend(edge.tail for edge in graph.in_edges(key))
+    needed |= {node.key for node in graph.node_list if node.kind == "leaf"}
+    hidden = [node for node in graph.node_list if node.key not in needed]
+    operations = sum(node.kind == "op" for node in hidden)
+    if not hidden:
+        return graph
+    return keep_only(graph, needed, f"{counted(operations, 'operation')} not drawn: no recorded path leads from there to the output." if operations else "")

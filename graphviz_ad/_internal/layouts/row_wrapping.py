@@ -1,0 +1,278 @@
+"""Placed Scene -> the same in several rows, as long text stands in lines: so that a long graph fills a screen with letters that can be read.
+
+The picture is cut where no box, word or frame is in the way. Each arrow across a cut goes on at the begin of the next row, where it would
+have gone on; between the rows, such arrows run side by side in lanes and never cross. ``u`` runs along the rows, ``v`` across them.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+
+from graphviz_ad._internal.layouts.margins import Frame, Path, Places, settle
+from graphviz_ad._internal.scene.scene import Point, Scene
+
+LANE, ROUND = 12.0, 8.0  # points between two arrows side by side, and of the radius of their corners
+AIR = 10.0  # points between a row and the lanes beside it
+CLEARANCE, HEAD = 3.0, 16.0  # points between a cut and what it must not touch, and before the box in front of which it is, for an arrowhead
+TANGLE = 0.02  # how much worse a picture gets with an arrow that goes from row to row, beyond one at each cut
+MOST, TYPICAL = 12, 4  # rows
+PLACES = 200  # for a cut; of more, some are passed over
+FINE = 12  # straight pieces in which a Bézier is searched
+
+
+@dataclass(frozen=True)
+class Cut:
+    """Where a row ends, and the arrows across it: their numbers, from low to high v."""
+
+    u: float
+    arrows: tuple[int, ...]
+
+
+def wrapped(scene: Scene, fits: Callable[[Scene], float]) -> Scene:
+    """The placed scene in as many rows as fit best; the scene itself where one row does.
+
+    ``fits`` says how well a picture fits, in any unit; each arrow that has to find its way to the next row makes it a little worse.
+    """
+    strip = _Strip(scene)
+    best, score = scene, fits(scene)
+    for rows in range(2, MOST + 1):
+        cuts = strip.cuts(rows)
+        if len(cuts) < rows - 1:
+            break
+        folded = strip.folded(cuts)
+        tangle = sum(len(cut.arrows) for cut in cuts) - len(cuts)
+        if (now := fits(folded) * max(1 - TANGLE * tangle, 0.5)) > score:
+            best, score = folded, now
+        elif now < 0.8 * score:
+            break
+    return best
+
+
+class _Strip:
+    """A placed scene along its direction: where it can be cut, and what it looks like then."""
+
+    def __init__(self, scene: Scene) -> None:
+        self.scene, self.flat = scene, scene.direction != "TB"
+        self.length = self.turn(scene.size or (0.0, 0.0))[0]
+        self.extents = [self.extent(frame) for frame, _ in _frames(scene)]
+        self.words = [is_word for _, is_word in _frames(scene)]
+        self.paths = [tuple(map(self.turn, arrow.path)) for arrow in scene.arrows]
+        self.spans = [(min(u for u, _ in path), max(u for u, _ in path)) if path else (0.0, 0.0) for path in self.paths]
+        self.candidates = self.possible()
+
+    def turn(self, point: Point) -> Point:
+        """From x and y to u and v, and back."""
+        return point if self.flat else (point[1], point[0])
+
+    def extent(self, frame: Frame) -> tuple[float, float, float, float]:
+        """A frame in u and v."""
+        return (*self.turn(frame[:2]), *self.turn(frame[2:]))
+
+    def possible(self) -> list[Cut]:
+        """The gaps that arrows alone cross, and each of them once."""
+        gaps = list(self.gaps())
+        crossing: list[list[tuple[float, int]]] = [[] for _ in gaps]
+        closed = set()
+        for arrow, ((low, high), path) in enumerate(zip(self.spans, self.paths, strict=True)):
+            for gap in range(bisect_right(gaps, low), bisect_left(gaps, high)):
+                sides = [u < gaps[gap] for u, _ in _points(path)]
+                if not sides[0] or sum(a != b for a, b in pairwise(sides)) != 1:
+                    closed.add(gap)  # the arrow turns around
+                else:
+                    crossing[gap].append((_split(path, gaps[gap])[0][-1][1], arrow))
+        found = [Cut(u, tuple(arrow for _, arrow in sorted(crossing[gap]))) for gap, u in enumerate(gaps) if gap not in closed]
+        return found[:: 1 + len(found) // PLACES]
+
+    def gaps(self) -> Iterator[float]:
+        """Places just before a box or frame where no other, and no word, is in the way."""
+        reach = -math.inf
+        for low, high, is_word in sorted((extent[0], extent[2], is_word) for extent, is_word in zip(self.extents, self.words, strict=True)):
+            gap = low - reach
+            if not is_word and math.inf > gap > 2 * CLEARANCE:
+                yield low - min(gap / 2, HEAD)
+            reach = max(reach, high)
+
+    @cached_property
+    def choices(self) -> list[list[tuple[float, int]]]:
+        """For each number of rows and each place, counted from the first: what rows that end there cost at least, and where the last of them begins.
+
+        Rows of one length are best, as the squares of all lengths add up; an arrow to the next row costs as much as a bit of unevenness.
+        """
+        ends = [0.0, *(cut.u for cut in self.candidates), self.length]
+        price = TANGLE * (self.length / TYPICAL) ** 2
+        prices = [0.0, *(price * max(len(cut.arrows) - 1, 0) for cut in self.candidates), 0.0]
+        table = [[(end * end + prices[i], 0) for i, end in enumerate(ends)]]
+        while len(table) < MOST:
+            before, weight = table[-1], 1 + 0.01 * len(table)  # of two ways alike, the one with the longer rows on top
+            costs = ([(before[j][0] + weight * (end - ends[j]) ** 2 + prices[i], j) for j in range(i)] for i, end in enumerate(ends))
+            table.append([min(found, default=(math.inf, 0)) for found in costs])
+        return table
+
+    def cuts(self, rows: int) -> tuple[Cut, ...]:
+        """The best cuts into so many rows; fewer where there are not enough gaps."""
+        place, chosen = len(self.candidates) + 1, []
+        for row in range(rows - 1, 0, -1):
+            place = self.choices[row][place][1]
+            if place:
+                chosen.append(self.candidates[place - 1])
+        return tuple(reversed(chosen))
+
+    def folded(self, cuts: Sequence[Cut]) -> Scene:
+        """The scene in rows."""
+        rows = _Rows(self, cuts)
+        scene = self.scene
+        centers = [self.turn(rows.moved(self.turn(box.center))) for box in scene.boxes if box.center]
+        labels = [self.turn(rows.moved(self.turn(arrow.label_center))) if arrow.label_center else None for arrow in scene.arrows]
+        paths = [tuple(map(self.turn, rows.path(number))) for number in range(len(scene.arrows))]
+        frames = [self.frame(rows, group.corner, group.size) if group.corner and group.size and group.size[0] else None for group in scene.groups]
+        return settle(scene, Places(centers, paths, labels, frames), f"{scene.engine}, in {len(cuts) + 1} rows")
+
+    def frame(self, rows: _Rows, corner: Point, size: Point) -> Frame:
+        """The frame of a group, in its row."""
+        u, v = rows.moved(self.turn(corner))
+        x, y = self.turn((u, v))
+        return x, y, x + size[0], y + size[1]
+
+
+class _Rows:
+    """The rows of a folded strip: how far each moves, and the ways from one to the next."""
+
+    def __init__(self, strip: _Strip, cuts: Sequence[Cut]) -> None:
+        self.strip, self.cuts = strip, cuts
+        self.margin = LANE * max((len(cut.arrows) for cut in cuts), default=0) + AIR
+        edges = [0.0, *(cut.u for cut in cuts), strip.length]
+        bands = [self.band(low, high) for low, high in pairwise(edges)]
+        self.shifts: list[Point] = []
+        self.lanes: list[float] = []  # v of the first lane below each row
+        v = 0.0
+        for (low, high), start, cut in zip(bands, edges, [*cuts, None], strict=False):
+            self.shifts.append((self.margin - start if start else self.margin - strip.extents[0][0], v - low))
+            v += high - low + AIR
+            self.lanes.append(v)
+            v += LANE * max(len(cut.arrows) - 1, 0) + AIR if cut else 0.0
+        first = min(extent[0] for extent in strip.extents)
+        self.shifts[0] = (self.margin - first, self.shifts[0][1])
+
+    def band(self, low: float, high: float) -> tuple[float, float]:
+        """The least and greatest v of what is between two cuts."""
+        inside = [extent for extent in self.strip.extents if low <= (extent[0] + extent[2]) / 2 <= high]
+        found = [v for extent in inside for v in (extent[1], extent[3])]
+        for span, path in zip(self.strip.spans, self.strip.paths, strict=True):
+            if span[0] < high and span[1] > low:
+                found += [v for u, v in _points(path) if low <= u <= high]
+        return min(found), max(found)
+
+    def row(self, u: float) -> int:
+        """The row of what stands there."""
+        return sum(cut.u < u for cut in self.cuts)
+
+    def moved(self, point: Point) -> Point:
+        """A place of the strip in its row."""
+        return self.into(self.row(point[0]), point)
+
+    def into(self, row: int, point: Point) -> Point:
+        """A place of the strip, moved with a row."""
+        return point[0] + self.shifts[row][0], point[1] + self.shifts[row][1]
+
+    def path(self, number: int) -> Path:
+        """An arrow: its pieces in the rows, and the ways between them."""
+        rest = self.strip.paths[number]
+        row = self.row(rest[0][0]) if rest else 0
+        done: Path = ()
+        for index, cut in enumerate(self.cuts):
+            if number in cut.arrows:
+                piece, rest = _split(rest, cut.u)
+                done = _joined(done, tuple(self.into(index, point) for point in piece))
+                done = _joined(done, self.way(index, cut.arrows.index(number), done[-1], self.into(index + 1, rest[0])))
+                row = index + 1
+        return _joined(done, tuple(self.into(row, point) for point in rest))
+
+    def way(self, index: int, place: int, start: Point, end: Point) -> Path:
+        """From the end of a row to the begin of the next, in the lane of the ``place``-th arrow of the cut."""
+        count = len(self.cuts[index].arrows)
+        out, back = start[0] + LANE * (count - place), end[0] - LANE * (place + 1)  # what leaves highest goes around the others
+        lane = self.lanes[index] + LANE * (count - 1 - place)
+        return _rounded([start, (out, start[1]), (out, lane), (back, lane), (back, end[1]), end])
+
+
+def _frames(scene: Scene) -> Iterator[tuple[Frame, bool]]:
+    """What a cut must not touch, boxes, words on arrows and frames of groups; and whether it is words."""
+    for box in scene.boxes:
+        if box.center:
+            yield _around(box.center, box.width, box.height), False
+    for arrow in scene.arrows:
+        if arrow.label_center:
+            yield _around(arrow.label_center, arrow.width, arrow.height), True
+    for group in scene.groups:
+        if group.corner and group.size and group.size[0]:
+            yield (*group.corner, group.corner[0] + group.size[0], group.corner[1] + group.size[1]), False
+
+
+def _around(center: Point, width: float, height: float) -> Frame:
+    return center[0] - width / 2, center[1] - height / 2, center[0] + width / 2, center[1] + height / 2
+
+
+def _segments(path: Path) -> Iterator[tuple[Point, Point, Point, Point]]:
+    for i in range(0, len(path) - 3, 3):
+        yield path[i], path[i + 1], path[i + 2], path[i + 3]
+
+
+def _at(segment: tuple[Point, Point, Point, Point], t: float) -> Point:
+    weights = (1 - t) ** 3, 3 * t * (1 - t) ** 2, 3 * t * t * (1 - t), t**3
+    return sum(w * p[0] for w, p in zip(weights, segment, strict=True)), sum(w * p[1] for w, p in zip(weights, segment, strict=True))
+
+
+def _points(path: Path) -> list[Point]:
+    """Points along a chain of Béziers, its ends included."""
+    return [path[0], *(_at(segment, i / FINE) for segment in _segments(path) for i in range(1, FINE + 1))] if path else []
+
+
+def _split(path: Path, u: float) -> tuple[Path, Path]:
+    """A chain that runs to higher u, before and after it gets there."""
+    for number, segment in enumerate(_segments(path)):
+        if segment[3][0] >= u:
+            low, high = 0.0, 1.0
+            for _ in range(40):
+                middle = (low + high) / 2
+                low, high = (middle, high) if _at(segment, middle)[0] < u else (low, middle)
+            before, after = _halves(segment, high)
+            v = before[3][1]  # straight ahead across the cut, so that the way to the next row begins and ends without a kink
+            return (*path[: 3 * number], *before[:2], (before[2][0], v), before[3]), (after[0], (after[1][0], v), *after[2:], *path[3 * number + 4 :])
+    raise ValueError("the path does not get there")
+
+
+def _halves(segment: tuple[Point, Point, Point, Point], t: float) -> tuple[Path, Path]:
+    """De Casteljau: both parts of a Bézier."""
+    levels: list[list[Point]] = [list(segment)]
+    while len(levels[-1]) > 1:
+        levels.append([(a[0] + (b[0] - a[0]) * t, a[1] + (b[1] - a[1]) * t) for a, b in pairwise(levels[-1])])
+    return tuple(level[0] for level in levels), tuple(level[-1] for level in reversed(levels))
+
+
+def _joined(a: Path, b: Path) -> Path:
+    return (*a, *b[1:]) if a else b
+
+
+def _line(start: Point, end: Point) -> Path:
+    return tuple((start[0] + (end[0] - start[0]) * share, start[1] + (end[1] - start[1]) * share) for share in (0.0, 1 / 3, 2 / 3, 1.0))
+
+
+def _rounded(corners: Sequence[Point]) -> Path:
+    """A way around corners as a chain of Béziers."""
+    path: Path = (corners[0],)
+    for before, corner, after in zip(corners, corners[1:], corners[2:], strict=False):
+        radius = min(ROUND, math.dist(before, corner) / 2, math.dist(corner, after) / 2)
+        begin, end = _towards(corner, before, radius), _towards(corner, after, radius)
+        path = _joined(path, _line(path[-1], begin))
+        path = (*path, _towards(corner, before, 0.45 * radius), _towards(corner, after, 0.45 * radius), end)
+    return _joined(path, _line(path[-1], corners[-1]))
+
+
+def _towards(start: Point, goal: Point, distance: float) -> Point:
+    share = distance / (math.dist(start, goal) or 1.0)
+    return start[0] + (goal[0] - start[0]) * share, start[1] + (goal[1] - start[1]) * share

@@ -1,0 +1,160 @@
+"""A number or Snapshot -> the few characters that a picture has room for."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any, SupportsFloat, cast
+
+import numpy as np
+
+from graphviz_ad._internal.graph.snapshot import Snapshot, Stats, statistics
+
+MINUS, FIGURE_SPACE = "−", "\u2007"
+MOST_EXACT = 99_999  # the largest integer that is written out
+SMALLEST, LARGEST = 1e-3, 1e4  # what lies between is written without a power of ten
+ONE_LINE = 40  # characters that a matrix may take in a caption
+
+_DTYPES = {
+    "float16": "f16", "bfloat16": "bf16", "float32": "f32", "float64": "f64", "half": "f16", "double": "f64", "float": "f64",
+    "int8": "i8", "int16": "i16", "int32": "i32", "int64": "i64", "int": "i64", "long": "i64",
+    "uint8": "u8", "uint16": "u16", "uint32": "u32", "uint64": "u64", "bool": "bool", "bool_": "bool",
+    "complex32": "c32", "complex64": "c64", "complex128": "c128", "complex": "c128",
+    "float8_e4m3fn": "f8e4m3", "float8_e5m2": "f8e5m2",
+}  # fmt: skip
+
+
+def number(x: Any, *, digits: int = 4) -> str:
+    """A number with so many significant digits: "0.3333", "−1.2e−5", "12000", "∞"; anything else as `str` gives it."""
+    plain = x.item() if hasattr(x, "item") else x
+    if isinstance(plain, bool | str) or plain is None:
+        return str(plain)
+    if isinstance(plain, complex):
+        return _complex(plain, digits)
+    if isinstance(plain, int):
+        return _integer(plain, digits)
+    return _real(float(plain), digits) if isinstance(plain, SupportsFloat) else str(plain)
+
+
+def snapshot_lines(snap: Snapshot, rows: int = 4, columns: int = 4, vector: int = 6) -> tuple[str, ...]:
+    """The elements of a small tensor, one line a row; type, mean ± deviation and range of a larger one."""
+    cells = _cells(snap, rows, columns, vector)
+    if cells is None:
+        return (type_label(snap), *_summary(snap))
+    if not snap.shape:
+        return (cells[0][0],)
+    if len(snap.shape) > 1 and len(cells) == 1:
+        return (_bracketed([_bracketed(cells[0])]),)  # one row is no vector
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    return tuple(_bracketed([cell.rjust(width, FIGURE_SPACE) for cell, width in zip(row, widths, strict=True)]) for row in cells)
+
+
+def one_line(snap: Snapshot) -> str:
+    """A number, short vector or small matrix such as "[[1, 2], [3, 4]]" in one line; the type of anything larger."""
+    cells = _cells(snap, 4, 4, 6)
+    if cells is None:
+        return type_label(snap)
+    if len(snap.shape) < 2:
+        return _bracketed(cells[0]) if snap.shape else cells[0][0]
+    text = _bracketed([_bracketed(row) for row in cells])
+    return text if len(text) <= ONE_LINE else type_label(snap)
+
+
+def type_label(snap: Snapshot) -> str:
+    """The dtype and shape: "f32[64,784]"."""
+    dtype = snap.dtype.removeprefix("torch.")
+    return f"{_DTYPES.get(dtype, dtype)}[{','.join(map(str, snap.shape))}]"
+
+
+def _integer(x: int, digits: int) -> str:
+    if abs(x) <= MOST_EXACT:
+        return str(x).replace("-", MINUS)
+    return _power_of_ten(f"{Decimal(x):.{digits - 1}e}")  # a float would overflow
+
+
+def _real(x: float, digits: int) -> str:
+    if math.isnan(x):
+        return "NaN"
+    sign = MINUS if math.copysign(1.0, x) < 0 else ""
+    size = abs(x)
+    if math.isinf(size):
+        return f"{sign}∞"
+    if size.is_integer() and size <= MOST_EXACT:
+        return f"{sign}{int(size)}"
+    rounded = float(f"{size:.{digits - 1}e}")
+    if not SMALLEST <= rounded < LARGEST:
+        return sign + _power_of_ten(f"{size:.{digits - 1}e}")
+    decimals = max(0, digits - 1 - math.floor(math.log10(rounded)))
+    text = f"{size:.{decimals}f}"
+    return sign + (text.rstrip("0").rstrip(".") if "." in text else text)
+
+
+def _power_of_ten(text: str) -> str:
+    """Python's ``1.200e-05`` as ``1.2e−5``."""
+    mantissa, _, exponent = text.lower().partition("e")
+    mantissa = mantissa.rstrip("0").rstrip(".") if "." in mantissa else mantissa
+    return f"{mantissa}e{int(exponent)}".replace("-", MINUS)
+
+
+def _complex(x: complex, digits: int) -> str:
+    imaginary = _real(x.imag, digits)
+    return f"{_real(x.real, digits)}{'' if imaginary.startswith(MINUS) else '+'}{imaginary}i"
+
+
+def _bracketed(texts: Sequence[str]) -> str:
+    return f"[{', '.join(texts)}]"
+
+
+def _cells(snap: Snapshot, rows: int, columns: int, vector: int) -> list[list[str]] | None:
+    """The elements of a tensor as texts, row by row; None when they are not known or too many."""
+    if snap.data is None or len(snap.shape) > 2 or (len(snap.shape) == 2 and snap.numel == 0):
+        return None
+    if not snap.shape:
+        return [[number(snap.item())]]
+    height, width = (1, *snap.shape)[-2:]
+    if height > rows or width > (vector if len(snap.shape) == 1 else columns):
+        return None
+    elements = cast("np.ndarray[Any, Any]", snap.array).reshape(height, width)
+    return [[number(element) for element in row] for row in elements.tolist()]
+
+
+def _summary(snap: Snapshot) -> tuple[str, ...]:
+    """What is known of elements that are not shown one by one."""
+    if snap.numel == 0:
+        return ("empty",)
+    if snap.data is None and snap.stats is None:
+        return (snap.missing or "value unknown",)
+    bad = snap.nonfinite
+    return (*_spread(snap), *((f"⚠ {bad} NaN/inf",) if bad else ()))
+
+
+def _spread(snap: Snapshot) -> tuple[str, ...]:
+    """Mean ± standard deviation and the range, of the finite elements."""
+    array = snap.array
+    if array is None:
+        stats, deviation = snap.stats, _deviation(snap)
+    elif array.dtype.kind in "fiub":
+        finite = array[np.isfinite(array)].astype(np.float64)
+        with np.errstate(over="ignore"):
+            stats, deviation = statistics(finite), float(finite.std()) if finite.size else 0.0
+    else:
+        return ()
+    return _spread_lines(stats, deviation) if stats is not None else ()
+
+
+def _spread_lines(stats: Stats, deviation: float | None) -> tuple[str, ...]:
+    if not all(map(math.isfinite, (stats.min, stats.max, stats.mean))):
+        return ()
+    around = "" if deviation is None or math.isinf(deviation) else f" ± {number(deviation, digits=2)}"
+    return f"{number(stats.mean, digits=3)}{around}", f"{number(stats.min, digits=3)} … {number(stats.max, digits=3)}"
+
+
+def _deviation(snap: Snapshot) -> float | None:
+    """The standard deviation that follows from the summary of a tensor; None when it cannot be had."""
+    if snap.stats is None or not snap.numel or not math.isfinite(snap.stats.norm):
+        return None
+    mean = snap.stats.mean
+    if max(abs(mean), snap.stats.norm) > 1e150:  # the square would overflow
+        return None
+    return math.sqrt(max(0.0, snap.stats.norm**2 / snap.numel - mean * mean))

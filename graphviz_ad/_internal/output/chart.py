@@ -1,0 +1,55 @@
+"""Chart: a Canvas that is no drawing of a graph, with what a picture can do: show itself, and be saved."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from graphviz_ad._internal.base.registry import Registry
+from graphviz_ad._internal.base.save_file import write
+from graphviz_ad._internal.output.formats import suffix_of
+from graphviz_ad._internal.output.notebook import picture_bundle
+from graphviz_ad._internal.renderers.svg.still import svg
+from graphviz_ad._internal.scene.canvas import Canvas
+from graphviz_ad._internal.scene.themes import Theme
+
+CHARTS = Registry(
+    "chart format",
+    {".svg": "graphviz_ad._internal.output.formats:svg", ".png": "graphviz_ad._internal.output.chart:png", ".pdf": "graphviz_ad._internal.output.formats:pdf"},
+    "The suffix of the file chooses the format.",
+)
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A finished chart; the last expression of a notebook cell shows it. ``text`` says the same in words."""
+
+    canvas: Canvas
+    theme: Theme
+    text: str
+
+    def to_svg(self) -> str:
+        """A standalone SVG document."""
+        return svg(self.canvas, self.theme)
+
+    def save(self, path: str | Path) -> Path:
+        """Write the chart; the suffix chooses: .svg, .png, .pdf. Returns the path."""
+        render = CHARTS[suffix_of(path)]
+        return write(path, render(self))
+
+    def show(self) -> Chart:
+        """The chart itself, which a notebook displays."""
+        return self
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, object]:
+        return dict(picture_bundle(self.canvas, self.theme, self.text, include=include, exclude=exclude))
+
+    def __repr__(self) -> str:
+        return self.text
+
+
+def png(chart: Chart) -> bytes:
+    """A PNG, two pixels a point."""
+    from graphviz_ad._internal.renderers.images.matplotlib_canvas import png as render
+
+    return render(chart.canvas, chart.theme, scale=2.0, metadata={"Description": chart.canvas.alt})

@@ -1,0 +1,199 @@
+"""Suffix -> how a picture or a film becomes bytes; a new format is one function and one line here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from graphviz_ad._internal.base.errors import OptionError
+from graphviz_ad._internal.base.progress import Progress
+from graphviz_ad._internal.base.registry import Registry
+from graphviz_ad._internal.film.film_frames import film_frames
+
+if TYPE_CHECKING:
+    from graphviz_ad._internal.api.api import Animation, Frame, Picture
+    from graphviz_ad._internal.graph.graph import Graph
+    from graphviz_ad._internal.renderers.images.shots import Shot
+
+HERE, DOCUMENTS = "graphviz_ad._internal.output.formats", "graphviz_ad._internal.output.documents"
+REVEAL = ".reveal.html"  # a slide for a deck, as ".html" is a page of its own
+STILLS = Registry(
+    "still format",
+    {
+        ".svg": f"{HERE}:svg",
+        ".png": f"{HERE}:png",
+        ".pdf": f"{HERE}:pdf",
+        ".dot": f"{HERE}:dot",
+        ".gv": f"{HERE}:dot",
+        ".html": f"{HERE}:picture_page",
+        ".json": f"{HERE}:json",
+        ".graphml": f"{HERE}:graphml",
+        ".tikz": f"{DOCUMENTS}:tikz",
+        ".pgf": f"{DOCUMENTS}:pgf",
+    },
+    "The suffix of the file chooses the format.",
+)
+FILMS = Registry(
+    "film format",
+    {
+        ".gif": f"{HERE}:gif",
+        ".html": f"{HERE}:film_page",
+        ".mp4": f"{HERE}:mp4",
+        ".webm": f"{HERE}:webm",
+        ".webp": f"{HERE}:webp",
+        ".png": f"{HERE}:apng",
+        ".svg": f"{DOCUMENTS}:svg_film",
+        ".pdf": f"{DOCUMENTS}:pages",
+        ".tex": f"{DOCUMENTS}:beamer",
+        ".pptx": f"{DOCUMENTS}:deck",
+        REVEAL: f"{DOCUMENTS}:reveal",
+        ".qmd": f"{DOCUMENTS}:quarto",
+        ".txt": f"{DOCUMENTS}:transcript",
+        ".md": f"{DOCUMENTS}:transcript_markdown",
+    },
+    "The suffix of the file chooses the format; a name that ends in / is a folder of numbered pictures.",
+)
+GRAPHS = Registry("graph format", {".json": f"{HERE}:whole_json", ".graphml": f"{HERE}:whole_graphml"}, "The suffix of the file chooses the format.")
+PAGES = (".html",)  # suffixes of both tables that mean the film where a graph is saved; the others mean the picture
+WHOLE_SET = (".svg", ".gif", ".png", ".mp4", ".html", ".pdf", ".tex", ".pptx")  # what `Animation.save_all` writes: one for every place
+
+
+def suffix_of(path: str | Path) -> str:
+    """ ".svg" for "a/b.SVG"."""
+    name = Path(path).name.lower()
+    return REVEAL if name.endswith(REVEAL) else Path(name).suffix
+
+
+def svg(picture: Picture | Frame) -> bytes:
+    """A standalone SVG document."""
+    return picture.to_svg().encode()
+
+
+def png(picture: Picture | Frame) -> bytes:
+    """A PNG, two pixels a point; of a film frame one a pixel, of a sheet for print three."""
+    from graphviz_ad._internal.renderers.images.matplotlib_canvas import png as render
+
+    return render(picture.canvas, picture.theme, scale=getattr(picture, "png_scale", 2.0), metadata={"Description": picture.canvas.alt})
+
+
+def pdf(picture: Picture | Frame) -> bytes:
+    """A vector page of the size of the picture; light words keep their dark ground."""
+    from graphviz_ad._internal.renderers.pages.pdf import pdf as render
+
+    return render(picture.canvas, picture.theme, transparent=not picture.theme.dark, title=picture.canvas.alt)
+
+
+def dot(picture: Picture) -> bytes:
+    """DOT source."""
+    return picture.to_dot().encode()
+
+
+def json(picture: Picture) -> bytes:
+    """The graph that is drawn, which ``Graph.load`` reads back."""
+    return whole_json(picture.graph)
+
+
+def graphml(picture: Picture) -> bytes:
+    """The graph that is drawn as GraphML, which ``Graph.load`` and other tools read."""
+    return whole_graphml(picture.graph)
+
+
+def whole_json(graph: Graph) -> bytes:
+    """A graph as it was recorded."""
+    return graph.to_json().encode()
+
+
+def whole_graphml(graph: Graph) -> bytes:
+    """A graph as it was recorded, as GraphML."""
+    from graphviz_ad._internal.graph.graph_files import to_graphml
+
+    return to_graphml(graph).encode()
+
+
+def picture_page(picture: Picture) -> bytes:
+    """A page to look around in."""
+    from graphviz_ad._internal.renderers.html.player import picture_page as render
+
+    return render(picture.scene, picture.theme).encode()
+
+
+def film_page(animation: Animation) -> bytes:
+    """A page with a player."""
+    from graphviz_ad._internal.renderers.html.player import film_page as render
+
+    return render(animation.film, animation.theme).encode()
+
+
+def gif(animation: Animation, *, loop: int = 0, scale: float = 1.0) -> bytes:
+    """An animated GIF that plays ``loop`` times, 0 for ever; ``scale`` 1.5 makes 1920 by 1080 pixels of 1280 by 720, and so everywhere."""
+    from graphviz_ad._internal.renderers.images.gif import gif as encode
+
+    return encoded(encode, animation, scale, loop=times(loop))
+
+
+def apng(animation: Animation, *, loop: int = 0, scale: float = 1.0) -> bytes:
+    """An animated PNG; what knows no animation shows the finished picture."""
+    from graphviz_ad._internal.renderers.images.apng import apng as encode
+
+    return encoded(encode, animation, scale, loop=times(loop), metadata={"Description": animation.film.stage.alt})
+
+
+def webp(animation: Animation, *, loop: int = 0, scale: float = 1.0) -> bytes:
+    """An animated WebP."""
+    from graphviz_ad._internal.renderers.images.webp import webp as encode
+
+    return encoded(encode, animation, scale, loop=times(loop))
+
+
+def mp4(animation: Animation, *, scale: float = 1.0) -> bytes:
+    """H.264 for slides; needs the extra "video"."""
+    from graphviz_ad._internal.renderers.images.video import mp4 as encode
+
+    return encoded(encode, animation, scale)
+
+
+def webm(animation: Animation, *, scale: float = 1.0) -> bytes:
+    """VP9 for the web; needs the extra "video"."""
+    from graphviz_ad._internal.renderers.images.video import webm as encode
+
+    return encoded(encode, animation, scale)
+
+
+def numbered_frames(animation: Animation, *, scale: float = 1.0) -> Iterator[tuple[str, bytes]]:
+    """The frames as PNG files by name, and a list with their times, which ffmpeg reads."""
+    from graphviz_ad._internal.renderers.images.apng import png
+
+    digits = len(str(len(animation.steps)))
+    listed = ["ffconcat version 1.0"]
+    with Progress("film: frame", len(animation.steps)) as progress:
+        for number, shot in enumerate(progress.over(shots(animation, scale)), 1):
+            name = f"frame-{number:0{digits}}.png"
+            listed += [f"file {name}", f"duration {shot.seconds:.3f}"]
+            yield name, png(shot.pixels)
+    yield "frames.ffconcat", "\n".join([*listed, ""]).encode()
+
+
+def encoded(encode: Callable[..., bytes], animation: Animation, scale: float, **options: Any) -> bytes:
+    """The film as a file; a terminal hears how far it is."""
+    with Progress("film: frame", len(animation.steps)) as progress:
+        return encode(progress.over(shots(animation, scale)), **options)
+
+
+def shots(animation: Animation, scale: float) -> Iterator[Shot]:
+    """The film as an encoder takes it."""
+    from graphviz_ad._internal.renderers.images.matplotlib_canvas import changing
+    from graphviz_ad._internal.renderers.images.shots import Shot
+
+    if not isinstance(scale, (int, float)) or not 0.05 <= scale <= 20:
+        raise OptionError(f"scale={scale!r} is no scale for a film; give a number from 0.05 to 20: 1.5 makes 1920 by 1080 pixels of 1280 by 720")
+    film = animation.film
+    pictures = changing(film_frames(film), animation.theme, scale=scale)
+    return (Shot(pixels, boxes, film.seconds(i)) for i, (pixels, boxes) in enumerate(pictures))
+
+
+def times(loop: int) -> int:
+    """How often a film plays, checked."""
+    if type(loop) is not int or not 0 <= loop < 2**16:
+        raise OptionError(f"loop={loop!r} is no number of times; give a whole number: 1 plays once, 0 for ever")
+    return loop

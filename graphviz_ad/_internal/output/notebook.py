@@ -1,0 +1,57 @@
+"""A picture or film -> what Jupyter shows: a MIME bundle that keeps picture and description where scripts are removed.
+
+JupyterLab shows the HTML even of a notebook that it does not trust, after taking scripts, frames and inline SVG out of it, and
+ignores the other entries. An ``<img>`` with its description stays, so the HTML always holds one.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable
+
+from graphviz_ad._internal.renderers.html.player import film_fragment, image
+from graphviz_ad._internal.renderers.svg.still import svg
+from graphviz_ad._internal.scene.canvas import Canvas
+from graphviz_ad._internal.scene.paint import paint
+from graphviz_ad._internal.scene.scene import Film
+from graphviz_ad._internal.scene.themes import Theme
+
+Bundle = dict[str, str]
+PDF = "application/pdf"
+
+
+def picture_bundle(canvas: Canvas, theme: Theme, summary: str, *, include: object = None, exclude: object = None) -> Bundle:
+    """A still picture in the forms that a notebook may want; ``summary`` is what a terminal shows."""
+    picture = svg(canvas, theme)
+    bundle = {"text/plain": summary, "text/html": image(picture, canvas.alt), "image/svg+xml": picture}
+    return chosen(bundle | page(canvas, theme, include, exclude), include, exclude)
+
+
+def film_bundle(film: Film, theme: Theme, summary: str, *, include: object = None, exclude: object = None) -> Bundle:
+    """A film that plays in a live notebook, is its last picture where scripts are removed and on paper, and is told in words elsewhere."""
+    bundle = {"text/plain": summary, "text/html": film_fragment(film, theme)}
+    return chosen(bundle | page(paint(film.scene(-1) if film.steps else film.stage), theme, include, exclude), include, exclude)
+
+
+def page(canvas: Canvas, theme: Theme, include: object, exclude: object) -> Bundle:
+    """The picture for papers: a notebook that is exported to LaTeX has only words of HTML, and fails on an SVG that has no PDF beside it.
+
+    No warning names letters that its font has not; the HTML beside it shows them.
+    """
+    if not wanted(PDF, include, exclude):
+        return {}
+    from graphviz_ad._internal.renderers.images.letters import with_squares
+    from graphviz_ad._internal.renderers.pages.pdf import pdf
+
+    return {PDF: base64.b64encode(pdf(with_squares(canvas), theme, transparent=not theme.dark, title=canvas.alt)).decode()}
+
+
+def chosen(bundle: Bundle, include: object, exclude: object) -> Bundle:
+    """The forms that a front end wants."""
+    return {kind: data for kind, data in bundle.items() if wanted(kind, include, exclude)}
+
+
+def wanted(kind: str, include: object, exclude: object) -> bool:
+    """Whether a front end that names what it wants, or does not want, wants this form."""
+    asked = include is None or (isinstance(include, Iterable) and kind in include)
+    return asked and not (isinstance(exclude, Iterable) and kind in exclude)

@@ -1,0 +1,1 @@
+"""Graphs of the ranks of one job -> one Graph."""

@@ -1,0 +1,1 @@
+"""Film or Scene -> pages for a browser."""

@@ -1,0 +1,220 @@
+"""Film or Scene -> one self-contained page: the stage drawn once as SVG, and steps as data that a small script applies to it.
+
+Step k is a pure function of k: the script starts from the opening and applies the changes of steps 0 to k. Data travels only as
+JSON in an inert element and reaches the page only as text; the page may load nothing from anywhere.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Iterable, Iterator
+from importlib.resources import files
+
+from graphviz_ad._internal.base.visible_text import visible
+from graphviz_ad._internal.renderers.html.controls import ZOOM, controls
+from graphviz_ad._internal.renderers.html.stage import css, parts_of, stage_svg, variable
+from graphviz_ad._internal.renderers.svg.compact import compact_svg
+from graphviz_ad._internal.renderers.svg.still import NAMELESS, class_name, escaped, fingerprint, number, prose, short_title, tag
+from graphviz_ad._internal.scene import paint
+from graphviz_ad._internal.scene import path_lines as trails
+from graphviz_ad._internal.scene.canvas import Canvas
+from graphviz_ad._internal.scene.scene import Arrow, Box, Change, Film, Scene, Step, Trail, restyle
+from graphviz_ad._internal.scene.themes import Theme
+
+POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
+MANY_BOXES = 200  # more than these, and fading every one of them would stutter
+
+
+def film_page(film: Film, theme: Theme) -> str:
+    """A page with the film and its player, paused on the finished picture."""
+    return page(film.title or short_title(film.stage.alt), film_widget(film, theme)) if film.steps else picture_page(film.stage, theme)
+
+
+def picture_page(scene: Scene, theme: Theme) -> str:
+    """A page with one picture to zoom, pan and inspect."""
+    return page(scene.title or short_title(scene.alt), widget(scene, theme, scene.title, {"opening": [], "steps": []}))
+
+
+def film_fragment(film: Film, theme: Theme) -> str:
+    """The film for a notebook: the page in a sandboxed frame, and its last picture for where frames and scripts are removed."""
+    scene = film.scene(-1) if film.steps else film.stage
+    still, player = still_image(paint.paint(scene), theme), film_page(film, theme)
+    name = fingerprint(player)
+    width, height = film.stage.size or (1.0, 1.0)
+    tall = min(max(height * min(1.3, 860 / width) + AROUND_STAGE, 500), 760)
+    frame: dict[str, str | None] = {
+        "title": visible(film.title) or NAMELESS,
+        "sandbox": "allow-scripts",
+        "allow": "fullscreen",
+        "height": number(round(tall)),
+        "style": "width:100%;border:0",
+    }
+    style = tag("style", {}, f".{name}:has(iframe) .gad-still{{display:none}}")
+    opened, _, _ = tag("iframe", frame, "").partition("></iframe>")
+    return tag("div", {"class": f"gad-film {name}"}, f"{style}{still}{opened} srcdoc={single_quoted(player)}></iframe>")
+
+
+def single_quoted(text: str) -> str:
+    """An attribute's value between single quotes: a page is full of double ones, and escaping each would cost a third of its size."""
+    return "'" + text.replace("&", "&amp;").replace("'", "&#39;") + "'"
+
+
+def still_image(canvas: Canvas, theme: Theme) -> str:
+    """The picture as an inert ``<img>``, the only form that survives in a notebook that is not trusted, its description included."""
+    return image(compact_svg(canvas, theme), canvas.alt)
+
+
+def image(picture: str, alt: str) -> str:
+    """An SVG document as an ``<img>`` that holds it."""
+    source = "data:image/svg+xml;base64," + base64.b64encode(picture.encode()).decode("ascii")
+    return tag("img", {"class": "gad-still", "alt": prose(alt) or NAMELESS, "src": source, "style": "max-width:100%;height:auto"})
+
+
+def page(title: str, body: str) -> str:
+    """A whole HTML document that may load nothing from anywhere."""
+    return f"""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="{POLICY}">
+<title>{escaped(visible(title)) or NAMELESS}</title>
+<style>body {{ margin: 0 }} .gad {{ min-height: 100vh }}</style>
+</head>
+<body>
+<main>
+{body}</main>
+</body>
+</html>
+"""
+
+
+def film_widget(film: Film, theme: Theme) -> str:
+    """Stage, caption, controls and transcript of a film, to put anywhere in a page; any number of them get along."""
+    return widget(film.scene(-1), theme, film.title, film_data(film), CAPTION + controls(film.steps), transcript(film.steps))
+
+
+AROUND_STAGE = 320  # pixels that title, caption, controls, legend and transcript take
+CAPTION = """<div class="gad-caption" aria-live="polite">
+<p class="gad-rule"></p>
+<p><span class="gad-numbers"></span> <span class="gad-result"></span></p>
+</div>
+"""
+
+
+def widget(scene: Scene, theme: Theme, title: str, data: dict[str, object], player: str = "", below: str = "") -> str:
+    """The finished scene with what belongs to it, and the data, style and script that make it answer."""
+    stage = stage_svg(scene)
+    hover = [list(facts(part, bool(data["steps"]))) for part in parts_of(scene)]
+    payload = json_in_html({**data, "hover": hover, "phases": paint.PHASE_NAMES})
+    name = fingerprint(stage, payload, theme.name)
+    size = " gad-large" if len(scene.boxes) > MANY_BOXES else ""
+    return f"""<div class="gad{size}" id="{name}">
+<style>
+{css(theme, scene, name)}{asset("player.css")}</style>
+<div class="gad-screen">
+<header><h1>{escaped(visible(title or short_title(scene.alt)))}</h1><span class="gad-counter"></span></header>
+<div class="gad-stage">
+{stage}
+<div class="gad-card" hidden></div>
+{ZOOM}</div>
+{legend(scene)}{player}</div>
+{below}<script type="application/json" class="gad-data">{payload}</script>
+<script>
+{asset("player.js")}</script>
+</div>
+"""
+
+
+# What a fact about a box or an arrow begins with -> the lines on the stage of which one says the same: it is known when they have come.
+KNOWN_WITH = {"value": ("value",), "gradient": ("gradient",), "flows back": ("contribution",), "local derivative": ("local", "contribution")}
+NEVER_KNOWN = ("gradient", "flows back")  # in a film whose stage has no room for them
+
+
+def facts(part: Box | Arrow, film: bool) -> Iterator[object]:
+    """What is told to those who point at a part; in a film, with the role of the line that has to be there first."""
+    for line in part.hover:
+        label, _, _ = line.partition(":")
+        needed = KNOWN_WITH.get(label, ()) if film else ()
+        role = next((role for role in needed if any(shown.role == role for shown in part.lines)), None)
+        if role is not None:
+            yield [prose(line), class_name(role)]
+        elif not (needed and label in NEVER_KNOWN):
+            yield prose(line)
+
+
+def asset(name: str) -> str:
+    """A file that lies beside this module, without its indentation and comments: every page carries it."""
+    lines = files(__package__).joinpath(name).read_text("utf-8").splitlines()
+    bare = (re.sub(r"\s// .*$", "", line).strip() for line in lines)
+    return "".join(f"{line}\n" for line in bare if line and not line.startswith("/*"))
+
+
+def legend(scene: Scene) -> str:
+    """Legend and notes as text of the page, which stays readable when a large stage shrinks."""
+    items = "".join(f"<li>{legend_sample(role, sample)} {escaped(words)}</li>" for role, sample, words in paint.legend_items(scene))
+    notes = "".join(f"<li><em>{escaped(prose(note))}</em></li>" for note in scene.notes)
+    items = "".join(f"<li>{trail_sample(trail)}{escaped(prose(trail.said))}</li>" for trail in scene.trails) + items
+    return f'<ul class="gad-legend">{items}{notes}</ul>\n' if items or notes else ""
+
+
+def trail_sample(trail: Trail) -> str:
+    """The letter of a path on its colour."""
+    if not trail.letter:
+        return ""
+    color = variable(trails.ROLES[trails.LETTERS.index(trail.letter)])
+    style = f"display:inline-block;min-width:1.5em;border-radius:.75em;text-align:center;font-weight:bold;color:var(--paper);background:{color}"
+    return tag("span", {"style": style}, escaped(trail.letter)) + " "
+
+
+def legend_sample(role: str, sample: str) -> str:
+    """A sample set as the stage sets that role."""
+    kind = paint.type_of(role)
+    style = f"color:{variable(kind.color)}" + ";font-weight:bold" * kind.bold + ";font-style:italic" * kind.italic
+    return tag("span", {"style": style}, escaped(sample))
+
+
+def transcript(steps: tuple[Step, ...]) -> str:
+    """Everything the film says, to read, search and print."""
+    rows = "".join(f"<li>{escaped(' '.join(filter(None, caption_parts(step))))}</li>\n" for step in steps)
+    return f'<details class="gad-transcript"><summary>Transcript</summary><ol>\n{rows}</ol></details>\n'
+
+
+def film_data(film: Film) -> dict[str, object]:
+    """Opening and steps as the script reads them; boxes and arrows go by their number in the scene."""
+    numbers = {part.key: i for i, part in enumerate(parts_of(film.stage))}
+
+    def listed(changes: Iterable[Change]) -> list[object]:
+        known = [change for change in changes if change.key in numbers]
+        words = ({class_name(role): visible(text) for role, text in change.texts} for change in known)
+        return [[numbers[c.key], c.emphasis, *([texts] if texts else [])] for c, texts in zip(known, words, strict=True)]
+
+    def step(i: int, step: Step) -> dict[str, object]:
+        seconds = round(film.seconds(i), 2)
+        return {"phase": step.phase, "caption": caption_parts(step), "seconds": seconds, "changes": listed(step.changes)}
+
+    steps = [step(i, moment) for i, moment in enumerate(film.steps)]
+    return {"opening": listed(opening_states(film)), "steps": steps}
+
+
+def opening_states(film: Film) -> Iterator[Change]:
+    """How everything that a step ever touches looks before the first step; the page itself starts out finished."""
+    touched = {change.key for change in film.opening}.union(change.key for step in film.steps for change in step.changes)
+    start = restyle(film.stage, film.opening)
+    for part in parts_of(start):
+        if part.key in touched:
+            yield Change(part.key, part.emphasis, tuple((line.role, line.text) for line in part.lines))
+
+
+def caption_parts(step: Step) -> list[str]:
+    """Rule, numbers and result."""
+    rule, numbers, *result = [prose(part) for part in step.caption] + [""] * (2 - min(len(step.caption), 2))
+    return [rule, numbers, " ".join(result)]
+
+
+def json_in_html(value: object) -> str:
+    """JSON that is inert inside a ``<script>`` element."""
+    text = json.dumps(value, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")

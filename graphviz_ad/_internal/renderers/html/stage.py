@@ -1,0 +1,186 @@
+"""Scene -> the stage of a page: an SVG without colours, and the style sheet that paints it in every emphasis.
+
+No look is said here a second time: each CSS rule is read off a box, arrow or word that `graphviz_ad._internal.scene.paint` has painted, so that
+pages, films and stills agree.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import replace
+
+from graphviz_ad._internal.base.visible_text import visible
+from graphviz_ad._internal.renderers.svg.still import NAMELESS, class_name, number, outline, prose, style, tag
+from graphviz_ad._internal.scene import paint
+from graphviz_ad._internal.scene.canvas import Curve, Label, Mark, Polygon
+from graphviz_ad._internal.scene.scene import Arrow, Box, Group, Scene
+from graphviz_ad._internal.scene.themes import FONT_STACK, THEMES, Theme
+
+WAYS = {1: "with-values", -1: "with-gradients"}
+
+
+def parts_of(scene: Scene) -> tuple[Box | Arrow, ...]:
+    """Everything that a step can restyle; a part is known to the script by its place in here."""
+    return (*scene.boxes, *scene.arrows)
+
+
+def stage_svg(scene: Scene) -> str:
+    """The scene as an SVG whose boxes and arrows a script can restyle."""
+    if scene.size is None:
+        raise ValueError("a page needs a placed scene; run a layout first")
+    width, height = map(number, scene.size)
+    first_arrow = len(scene.boxes)
+    parts = [
+        *map(group_frame, scene.groups),
+        *(arrow_group(arrow, first_arrow + i) for i, arrow in enumerate(scene.arrows)),
+        *(box_group(box, i) for i, box in enumerate(scene.boxes)),
+        *(words_group(arrow, first_arrow + i) for i, arrow in enumerate(scene.arrows) if arrow.lines),
+    ]
+    root: dict[str, str | None] = {
+        "class": "gad-picture",
+        "viewBox": f"0 0 {width} {height}",
+        "width": width,
+        "height": height,
+        "role": "img",
+        "aria-label": prose(scene.alt) or NAMELESS,
+        "font-family": FONT_STACK,
+    }
+    return tag("svg", root, "\n" + "\n".join(part for part in parts if part) + "\n")
+
+
+def shapes(marks: Iterable[Mark]) -> str:
+    """Marks as elements that the style sheet paints."""
+    return "".join(map(outline, marks))
+
+
+def group_frame(group: Group) -> str:
+    """A titled frame."""
+    return tag("g", {"class": "group"}, shapes(paint.group_marks(group)))
+
+
+def box_group(box: Box, index: int) -> str:
+    """A box with the names by which style sheet and script find it."""
+    return tag("g", {"class": f"box {box_class(box)}", **handles(box, index)}, shapes(paint.box_marks(box)))
+
+
+def handles(part: Box | Arrow, index: int) -> dict[str, str | None]:
+    """Number, key and emphasis of a box or arrow."""
+    return {"data-part": str(index), "data-key": visible(part.key), "data-emphasis": part.emphasis}
+
+
+def arrow_group(arrow: Arrow, index: int) -> str:
+    """An arrow drawn both ways, one of them hidden."""
+    if len(arrow.path) < 4:
+        return ""
+    ways = "".join(tag("g", {"class": WAYS[way]}, one_way(arrow, way)) for way in WAYS)
+    return tag("g", {"class": f"arrow {arrow_class(arrow)}", **handles(arrow, index)}, ways)
+
+
+def one_way(arrow: Arrow, way: int) -> str:
+    """Shaft and head; the head lies about its tip, so that a style sheet can scale it where it stands."""
+    shafts, head = shafts_and_head(arrow, plain_emphasis(way))
+    x, y = head.points[0]
+    about_tip = replace(head, points=tuple((a - x, b - y) for a, b in head.points))
+    return "".join(map(outline, shafts)) + tag("g", {"transform": f"translate({number(x)} {number(y)})"}, outline(about_tip))
+
+
+def shafts_and_head(arrow: Arrow, emphasis: str) -> tuple[list[Curve], Polygon]:
+    """The marks of an arrow in that emphasis; it has several shafts where several paths run along it."""
+    marks = list(paint.arrow_marks(replace(arrow, emphasis=emphasis)))
+    return [m for m in marks if isinstance(m, Curve)], next(m for m in marks if isinstance(m, Polygon))
+
+
+def plain_emphasis(way: int) -> str:
+    """The first emphasis in which an arrow points this way."""
+    return next(name for name, look in paint.ARROW_LOOKS.items() if look[3] == way)
+
+
+def words_group(arrow: Arrow, index: int) -> str:
+    """The label of an arrow; its ground is there even where the words are empty now."""
+    wordy = replace(arrow, lines=tuple(line if line.role == "trails" else replace(line, text="·") for line in arrow.lines))
+    grounds = [mark for mark in paint.arrow_words(wordy) if mark.part == "ground"]
+    words = [mark for mark in paint.arrow_words(arrow) if mark.part != "ground"]
+    blank = None if any(line.text for line in arrow.lines) else ""
+    return tag("g", {"class": "words", "data-part": str(index), "data-blank": blank}, shapes([*grounds, *words]))
+
+
+def css(theme: Theme, scene: Scene, name: str) -> str:
+    """Colours of the theme and looks of every emphasis, for the element ``name`` only."""
+    rules = [f"#{name}{{{variables(theme)}}}"]
+    if theme.follows:
+        rules.append(f"@media (prefers-color-scheme: dark){{#{name}{{{variables(THEMES[theme.follows])}}}}}")
+    looks = [*still_rules(scene), *box_rules(scene.boxes), *arrow_rules(scene.arrows)]
+    return "\n".join(rules + [f"#{name} {rule}" for rule in looks]) + "\n"
+
+
+def variables(theme: Theme) -> str:
+    """Each colour as a CSS variable, and the scheme that the browser's own controls should follow."""
+    colors = "".join(f"--{class_name(role)}:{color};" for role, color in theme.colors.items())
+    return f"{colors}color-scheme:{'dark' if theme.dark else 'light'}"
+
+
+def variable(role: str) -> str:
+    """The CSS expression for a colour role."""
+    return f"var(--{class_name(role)})"
+
+
+VARIABLES = Theme("variables", {role: variable(role) for role in THEMES["light"].colors})
+
+
+def declarations(mark: Mark) -> str:
+    """How a mark looks, in CSS."""
+    look = {name: value for name, value in style(mark, VARIABLES).items() if value is not None}
+    return ";".join(f"{name}:{value}{'px' if name == 'font-size' else ''}" for name, value in look.items())
+
+
+def still_rules(scene: Scene) -> list[str]:
+    """Looks that no step changes: words by their role, badges, grounds and group frames."""
+    rules = {}
+    for mark in paint.stage_marks(scene):
+        if isinstance(mark, Label) or mark.part in ("badge", "ground") or mark.part.startswith("trail."):
+            rules[f".{class_name(mark.part)}"] = declarations(mark)
+    for group in scene.groups[:1]:
+        rules |= {f".group .{mark.part}": declarations(mark) for mark in paint.group_marks(group)}
+    return [f"{selector}{{{look}}}" for selector, look in rules.items()]
+
+
+def box_class(box: Box) -> str:
+    """The class of all boxes that look alike."""
+    return f"k-{class_name(box.kind)}" + ("-warning" if box.warning else "")
+
+
+def box_rules(boxes: Collection[Box]) -> Iterator[str]:
+    """Frame and inner border of each kind of box in each emphasis."""
+    doubled = {box_class(box) for box in boxes if box.double}
+    probes = {box_class(box): Box("", box.kind, (), 99, 99, warning=box.warning, center=(0, 0)) for box in boxes}
+    for name, plain in probes.items():
+        probe = replace(plain, double=name in doubled)
+        for emphasis in paint.BOX_LOOKS:
+            for mark in paint.box_marks(replace(probe, emphasis=emphasis)):
+                yield f'.{name}[data-emphasis="{emphasis}"] .{mark.part}{{{declarations(mark)}}}'
+
+
+def arrow_class(arrow: Arrow) -> str:
+    """The class of all arrows that look alike."""
+    return "-".join(["a", class_name(arrow.style), *map(str, arrow.trails)])
+
+
+def arrow_rules(arrows: Iterable[Arrow]) -> Iterator[str]:
+    """Shaft, head and direction of each kind of arrow in each emphasis."""
+    line = ((0.0, 0.0), (40.0, 0.0), (80.0, 0.0), (120.0, 0.0))
+    probes = {arrow_class(arrow): Arrow("", "", "", style=arrow.style, trails=arrow.trails, path=line) for arrow in arrows}
+    for emphasis, (*_, way) in paint.ARROW_LOOKS.items():
+        yield f'.arrow[data-emphasis="{emphasis}"] .{WAYS[-way]}{{display:none}}'
+        for name, probe in probes.items():
+            here = f'.{name}[data-emphasis="{emphasis}"]'
+            shafts, head = shafts_and_head(probe, emphasis)
+            drawn = shafts_and_head(probe, plain_emphasis(way))[1]
+            yield from (f"{here} .{class_name(shaft.part)}{{{declarations(shaft)}}}" for shaft in shafts)
+            yield f"{here} .head{{{declarations(head)};transform:scale({number(head_size(head) / head_size(drawn))})}}"
+
+
+def head_size(head: Polygon) -> float:
+    """Length of an arrowhead from tip to base."""
+    tip, left, right = head.points
+    return math.dist(tip, ((left[0] + right[0]) / 2, (left[1] + right[1]) / 2))

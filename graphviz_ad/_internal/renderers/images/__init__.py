@@ -1,0 +1,1 @@
+"""Canvas or shots -> pixels: PNG, moving pictures, video."""

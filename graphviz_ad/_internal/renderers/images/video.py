@@ -1,0 +1,192 @@
+"""Shots -> MP4 (H.264) and WebM (VP9) with PyAV, which brings its encoders along; no program on PATH is ever run.
+
+A picture is one coded frame and lasts as long as it says, which makes a film small; it is repeated now and then, at next to no cost, for
+players that expect something to come.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from graphviz_ad._internal.base.errors import MissingDependencyError, SaveError
+from graphviz_ad._internal.renderers.images.shots import PixelBox, Pixels, Shot
+
+Planes = NDArray[np.uint8]  # (3/2 height, width): all of the brightness, then a quarter of each colour difference
+Spell = tuple[int, int]  # begin and length, in milliseconds
+
+LONGEST_SIDE = 2**14
+PULSE = 500  # milliseconds after which a picture is repeated
+SHORTEST = 20
+CLOCK = Fraction(1, 1000)
+BT709, SRGB, LIMITED = 1, 13, 1  # of ISO/IEC 23091-2: colour matrix and primaries, transfer, range
+THREADS = 4  # a fixed number, since it shows in the bytes
+
+
+@dataclass(frozen=True)
+class Codec:
+    """How a kind of file is encoded."""
+
+    suffix: str
+    container: str
+    name: str
+    options: Mapping[str, str]
+
+
+# A constant quantiser and no filter across blocks: what is still stays still, with no second thoughts when a picture is repeated.
+# No frames that refer to later ones: each is shown when it is read.
+MP4 = Codec(".mp4", "mp4", "libx264", {"qp": "26", "preset": "veryfast", "bf": "0", "x264-params": "no-deblock=1:trellis=1"})
+STILL = {"crf": "18", "qmin": "18", "qmax": "18", "b": "0", "static-thresh": "2000", "tune-content": "screen"}
+WEBM = Codec(".webm", "webm", "libvpx-vp9", {"deadline": "realtime", "cpu-used": "6", "lag-in-frames": "0", **STILL})
+
+
+def mp4(shots: Iterable[Shot]) -> bytes:
+    """The film as H.264 that every player, slide program and browser shows, with its index in front."""
+    return faststart(video(shots, MP4))
+
+
+def webm(shots: Iterable[Shot]) -> bytes:
+    """The film as VP9, for the web."""
+    return video(shots, WEBM)
+
+
+def video(shots: Iterable[Shot], codec: Codec) -> bytes:
+    """The film in a container, without sound; an odd side is made even by repeating its last pixels."""
+    try:
+        import av
+    except ImportError as error:
+        raise MissingDependencyError("av", "video", f"a {codec.suffix} film", "or save as .gif, .webp, .png or .html, which need nothing more") from error
+    file = io.BytesIO()
+    try:
+        with av.open(file, "w", format=codec.container, options={"fflags": "+bitexact"}) as container:
+            stream: Any = None
+            spells: dict[int, int] = {}
+            for planes, (begin, length) in pulses(shots):
+                if stream is None:
+                    stream = _stream(container, codec, planes)
+                spells[begin] = length
+                _put(container, stream.encode(_frame(av, planes, begin)), spells)
+            if stream is None:
+                raise ValueError("a film needs at least one picture; none was given")
+            _put(container, stream.encode(), spells)
+    except av.error.FFmpegError as error:
+        raise SaveError(f"a {codec.suffix} film could not be encoded: {error}; save as .gif, .webp or .png instead") from error
+    return file.getvalue()
+
+
+def _stream(container: Any, codec: Codec, planes: Planes) -> Any:
+    width, height = planes.shape[1], planes.shape[0] * 2 // 3
+    if max(width, height) > LONGEST_SIDE:
+        raise SaveError(f"a {codec.suffix} film can be {LONGEST_SIDE} pixels wide and high, not {width} x {height}; give a smaller scale=")
+    stream = container.add_stream(codec.name, rate=1000 // PULSE, options={**codec.options, "flags": "+bitexact"})
+    stream.width, stream.height, stream.pix_fmt, stream.time_base = width, height, "yuv420p", CLOCK
+    context = stream.codec_context
+    context.time_base, context.thread_count = CLOCK, THREADS
+    context.colorspace, context.color_primaries, context.color_trc, context.color_range = BT709, BT709, SRGB, LIMITED
+    return stream
+
+
+def _frame(av: Any, planes: Planes, begin: int) -> Any:
+    frame = av.VideoFrame.from_ndarray(planes, format="yuv420p")
+    frame.pts, frame.time_base, frame.colorspace, frame.color_range = begin, CLOCK, BT709, LIMITED
+    return frame
+
+
+def _put(container: Any, packets: Iterable[Any], spells: Mapping[int, int]) -> None:
+    for packet in packets:
+        packet.duration = spells[packet.pts]  # or the last picture would have none
+        container.mux(packet)
+
+
+def pulses(shots: Iterable[Shot]) -> Iterator[tuple[Planes, Spell]]:
+    """Each picture as often as it is shown, with when and for how long."""
+    planes: Planes | None = None
+    begin = 0.0
+    for shot in shots:
+        planes = updated(planes, shot)
+        end = begin + max(shot.seconds * 1000, SHORTEST)
+        edges = np.linspace(round(begin), round(end), 1 - -round(end - begin) // PULSE).round().astype(int).tolist()
+        yield from ((planes, (first, after - first)) for first, after in pairwise(edges))
+        begin = end
+
+
+# Colours: RGB of the screen -> Y'CbCr of BT.709 in the limited range, colour differences for blocks of 2 x 2 pixels
+
+
+def updated(planes: Planes | None, shot: Shot) -> Planes:
+    """The planes of a shot, made from those of the one before where it changed."""
+    height, width = (length + length % 2 for length in shot.pixels.shape[:2])
+    if planes is None:
+        planes = np.empty((height * 3 // 2, width), np.uint8)
+        boxes: Iterable[PixelBox] = [(0, 0, width, height)]
+    else:
+        boxes = [(left & ~1, top & ~1, right + right % 2, bottom + bottom % 2) for left, top, right, bottom in shot.boxes]
+    differences = planes[height:].reshape(2, height // 2, width // 2)
+    for left, top, right, bottom in boxes:
+        block = even(shot.pixels[top:bottom, left:right]).astype(np.int32)
+        planes[top:bottom, left:right] = luma(block)
+        differences[:, top // 2 : bottom // 2, left // 2 : right // 2] = chroma(block)
+    return planes
+
+
+def even(pixels: Pixels) -> Pixels:
+    """The picture with its last row and column again where their number is odd."""
+    height, width = pixels.shape[:2]
+    return np.pad(pixels, ((0, height % 2), (0, width % 2), (0, 0)), "edge") if height % 2 or width % 2 else pixels
+
+
+def luma(block: NDArray[np.int32]) -> NDArray[np.uint8]:
+    """Brightness, 16 to 235."""
+    red, green, blue = block[..., 0], block[..., 1], block[..., 2]
+    result: NDArray[np.uint8] = ((11966 * red + 40254 * green + 4064 * blue + (33 << 15)) >> 16).astype(np.uint8)
+    return result
+
+
+def chroma(block: NDArray[np.int32]) -> NDArray[np.uint8]:
+    """Blue and red difference, 16 to 240, of blocks of four pixels."""
+    four = block[0::2, 0::2] + block[0::2, 1::2] + block[1::2, 0::2] + block[1::2, 1::2]
+    red, green, blue = four[..., 0], four[..., 1], four[..., 2]
+    middle = 257 << 17  # 128, and half a step to round
+    result = np.stack([28784 * blue - 6596 * red - 22188 * green, 28784 * red - 26145 * green - 2639 * blue]) + middle >> 18
+    return result.astype(np.uint8)
+
+
+# The file format: ISO/IEC 14496-12
+
+
+def faststart(data: bytes) -> bytes:
+    """An MP4 with its index ("moov") before the pictures ("mdat"), so that a browser can begin at once."""
+    boxes = {name: (start, end) for name, start, end in _boxes(data, 0, len(data))}
+    if not {b"moov", b"mdat"} <= set(boxes) or boxes[b"moov"][0] < boxes[b"mdat"][0]:
+        return data
+    (start, end), (pictures, _) = boxes[b"moov"], boxes[b"mdat"]
+    index = bytearray(data[start:end])
+    _shift(index, 8, len(index), len(index))
+    return data[:pictures] + bytes(index) + data[pictures:start] + data[end:]
+
+
+def _boxes(data: bytes | bytearray, start: int, end: int) -> Iterator[tuple[bytes, int, int]]:
+    while start < end:
+        size, name = struct.unpack_from(">I4s", data, start)
+        size = struct.unpack_from(">Q", data, start + 8)[0] if size == 1 else size or end - start
+        yield name, start, start + size
+        start += size
+
+
+def _shift(index: bytearray, start: int, end: int, by: int) -> None:
+    """Add to every place in the file that the index names; nothing is so large that it would need 64 bits."""
+    for name, first, after in list(_boxes(index, start, end)):
+        if name in (b"trak", b"mdia", b"minf", b"stbl"):
+            _shift(index, first + 8, after, by)
+        elif name == b"stco":
+            count = struct.unpack_from(">I", index, first + 12)[0]
+            places = struct.unpack_from(f">{count}I", index, first + 16)
+            struct.pack_into(f">{count}I", index, first + 16, *(place + by for place in places))

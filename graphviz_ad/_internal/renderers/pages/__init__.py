@@ -1,0 +1,1 @@
+"""Canvas or Film -> pages of documents: PDF, slides, words."""

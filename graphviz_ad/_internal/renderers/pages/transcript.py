@@ -1,0 +1,82 @@
+"""Film -> the same story in words: plain text, Markdown, and figures for Quarto and MyST.
+
+Each step is one entry. In Markdown every character that any dialect could read as a sign of its own is escaped.
+"""
+
+from __future__ import annotations
+
+import re
+
+from graphviz_ad._internal.renderers.svg.still import NAMELESS, prose
+from graphviz_ad._internal.scene.paint import PHASE_NAMES
+from graphviz_ad._internal.scene.scene import Film, Step
+
+
+def plain(film: Film) -> str:
+    """Title and description, then a line each step."""
+    count = len(film.steps)
+    rows = [f"step {i + 1}/{count} · {step.phase}: {prose(' '.join(said(step)))}" for i, step in enumerate(film.steps)]
+    return "\n".join([prose(film.title) or NAMELESS, prose(film.stage.alt), "", *rows, ""])
+
+
+def markdown(film: Film) -> str:
+    """Title and description, then a list with the rule of each step in bold."""
+    head = [f"**{escaped(film.title) or NAMELESS}**", "", paragraph(film.stage.alt), ""]
+    return "\n".join([*head, *(f"{i + 1}. {entry(step)}" for i, step in enumerate(film.steps)), ""])
+
+
+def entry(step: Step) -> str:
+    """The step in a line of Markdown."""
+    rule, *rest = map(escaped, said(step) or (PHASE_NAMES.get(step.phase, step.phase),))
+    return " ".join([f"*{escaped(PHASE_NAMES.get(step.phase, step.phase))}:* **{rule}**", *rest])
+
+
+def said(step: Step) -> tuple[str, ...]:
+    """What a step says: rule, numbers, result."""
+    return tuple(part for part in step.caption if part.strip())
+
+
+def quarto(film: Film, stem: str) -> str:
+    """A figure that is the film in HTML and slides, and the finished picture in every format for print."""
+    return f"""<!-- made by graphviz_ad -->
+
+::: {{.content-visible when-format="html"}}
+![{escaped(film.title)}]({stem}-film.svg){{fig-alt="{attribute(film.stage.alt)}"}}
+:::
+
+::: {{.content-hidden when-format="html"}}
+![{escaped(film.title)}]({stem}-film.png){{fig-alt="{attribute(film.stage.alt)}"}}
+:::
+"""
+
+
+def myst(film: Film, stem: str) -> str:
+    """A figure of which MyST takes the film for pages and the finished picture for print."""
+    return f"""% made by graphviz_ad
+
+:::{{figure}} {stem}-film.*
+:alt: {one_line(film.stage.alt)}
+
+{paragraph(film.title) or NAMELESS}
+:::
+"""
+
+
+def escaped(text: str) -> str:
+    """Text that Markdown prints as it is, within a line."""
+    return re.sub(r"[\\`*_{}\[\]<>&#$~|!^@\"']|-(?=-)|\.(?=\.)", r"\\\g<0>", prose(text).strip())
+
+
+def paragraph(text: str) -> str:
+    """Text that Markdown prints as it is, as a line of its own: no list, no rule, no directive."""
+    return re.sub(r"^(\d*)([-+=:%().])", r"\1\\\2", escaped(text))
+
+
+def attribute(text: str) -> str:
+    """Text between the double quotes of an attribute."""
+    return re.sub(r'[\\"`$<>&{}]', lambda match: f"&#{ord(match[0])};", one_line(text))
+
+
+def one_line(text: str) -> str:
+    """The text with single spaces, none at its ends."""
+    return " ".join(prose(text).split())

@@ -1,0 +1,1 @@
+"""Canvas or Film -> SVG."""

@@ -1,0 +1,207 @@
+"""Canvas -> SVG text: one standalone, inert document that looks the same in a browser, Inkscape, PowerPoint and LaTeX.
+
+Colours stand in presentation attributes, because converters read nothing else; a theme that follows its reader adds one
+style sheet for dark pages on top. There is no script, no foreign object and no reference to anything outside, and every string
+from the data becomes visible, escaped text.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable
+from itertools import groupby
+
+from graphviz_ad._internal.base.visible_text import LIMIT, visible
+from graphviz_ad._internal.scene.canvas import Canvas, Curve, Label, Mark, Polygon, Rect
+from graphviz_ad._internal.scene.scene import Point
+from graphviz_ad._internal.scene.themes import FONT_STACK, THEMES, Theme
+
+NAMELESS = "Computation graph"  # what a picture without a description is called
+
+Attributes = dict[str, str | None]  # None leaves the attribute out
+
+
+def svg(canvas: Canvas, theme: Theme, *, prefix: str = "") -> str:
+    """The picture as a file of its own."""
+    return '<?xml version="1.0" encoding="UTF-8"?>\n' + fragment(canvas, theme, prefix=prefix)
+
+
+def fragment(canvas: Canvas, theme: Theme, *, prefix: str = "") -> str:
+    """The picture as one ``<svg>`` element, to put into a page; ``prefix`` tells apart equal pictures on the same page."""
+    body = groups(canvas.marks, theme)
+    name = class_name(prefix) + fingerprint(body, canvas.alt, theme.name)
+    ground = element(Rect(0, 0, canvas.width, canvas.height, fill=canvas.background, part="background"), theme) if canvas.background else ""
+    return document(name, (canvas.width, canvas.height), canvas.alt, [dark_style(canvas, theme, name), ground, body])
+
+
+def document(name: str, size: Point, alt: str, parts: Iterable[str], title: str = "") -> str:
+    """An ``<svg>`` element of that id, with its title and description, around parts that are markup already."""
+    width, height = map(number, size)
+    root: Attributes = {
+        "xmlns": "http://www.w3.org/2000/svg",
+        "id": name,
+        "viewBox": f"0 0 {width} {height}",
+        "width": width,
+        "height": height,
+        "role": "img",
+        "aria-labelledby": f"{name}-title",
+        "aria-describedby": f"{name}-desc",
+        "font-family": FONT_STACK,
+    }
+    about = [
+        tag("title", {"id": f"{name}-title"}, escaped(visible(title or short_title(alt)))),
+        tag("desc", {"id": f"{name}-desc"}, escaped(prose(alt or NAMELESS))),
+    ]
+    return tag("svg", root, "\n" + "\n".join(part for part in [*about, *parts] if part) + "\n") + "\n"
+
+
+def short_title(alt: str) -> str:
+    """The beginning of a description, up to its first colon or full stop; browsers show it as the tooltip of the picture."""
+    return re.split(r"[:.;](?:\s|$)", alt, maxsplit=1)[0].strip() or NAMELESS
+
+
+def groups(marks: Iterable[Mark], theme: Theme) -> str:
+    """The marks in order; neighbours with one owner share a ``<g>``."""
+    lines = []
+    for owner, members in groupby(marks, lambda mark: mark.owner):
+        run = list(members)
+        shapes = "".join(element(mark, theme) for mark in run)
+        lines.append(tag("g", {"class": kind_of(run), "data-key": visible(owner)}, shapes) if owner else shapes)
+    return "\n".join(lines)
+
+
+def kind_of(run: list[Mark]) -> str:
+    """What the marks of one owner draw: a "box", an "arrow", the "words" on an arrow, or a "group"."""
+    parts = {mark.part for mark in run}
+    if "shaft" in parts:
+        return "arrow"
+    if "title" in parts:
+        return "group"
+    return "box" if "frame" in parts else "words"
+
+
+def element(mark: Mark, theme: Theme) -> str:
+    """One mark as one element, in the colours of the theme."""
+    return written(mark, classes(mark, theme) | geometry(mark) | style(mark, theme))
+
+
+def outline(mark: Mark) -> str:
+    """One mark as one element without colours, pens and fonts, for a page whose style sheet has them."""
+    return written(mark, {"class": class_name(mark.part), **geometry(mark)})
+
+
+TAGS: dict[type, str] = {Rect: "rect", Curve: "path", Polygon: "polygon", Label: "text"}
+
+
+def written(mark: Mark, attributes: Attributes) -> str:
+    """The element of a mark with these attributes."""
+    return tag(TAGS[type(mark)], attributes, escaped(visible(mark.text)) if isinstance(mark, Label) else None)
+
+
+def geometry(mark: Mark) -> Attributes:
+    """Where a mark is."""
+    match mark:
+        case Rect():
+            corner = {"x": number(mark.x), "y": number(mark.y), "width": number(mark.width), "height": number(mark.height)}
+            return {**corner, "rx": number(mark.radius) if mark.radius else None}
+        case Curve():
+            return {"d": path_data(mark.points)}
+        case Polygon():
+            return {"points": " ".join(f"{number(x)},{number(y)}" for x, y in mark.points)}
+        case Label():
+            text = visible(mark.text)
+            spaced = "  " in text or text != text.strip(" ")
+            return {"x": number(mark.x), "y": number(mark.y), "xml:space": "preserve" if spaced else None}
+
+
+def style(mark: Mark, theme: Theme) -> Attributes:
+    """How a mark looks; each of these names is an attribute of SVG and a property of CSS."""
+    match mark:
+        case Rect():
+            return {"fill": theme[mark.fill] if mark.fill else "none"} | pen(mark, theme)
+        case Curve():
+            return {"fill": "none"} | pen(mark, theme)
+        case Polygon():
+            return {"fill": theme[mark.fill]}
+        case Label():
+            weight = {"font-weight": "bold" if mark.bold else None, "font-style": "italic" if mark.italic else None}
+            anchor = mark.anchor if mark.anchor != "start" else None
+            return {"font-size": number(mark.size), **weight, "text-anchor": anchor, "fill": theme[mark.color]}
+
+
+def pen(mark: Rect | Curve, theme: Theme) -> Attributes:
+    """Colour, width and dashes of a line."""
+    if not mark.stroke:
+        return {}
+    return {"stroke": theme[mark.stroke], "stroke-width": number(mark.line), "stroke-dasharray": " ".join(map(number, mark.dash)) or None}
+
+
+def classes(mark: Mark, theme: Theme) -> Attributes:
+    """The class attribute: the part and, for a theme that follows its reader, the roles of its colours."""
+    fill, stroke = roles(mark) if theme.follows else (None, None)
+    names = [class_name(mark.part), f"f-{class_name(fill)}" if fill else "", f"s-{class_name(stroke)}" if stroke else ""]
+    return {"class": " ".join(filter(None, names)) or None}
+
+
+def roles(mark: Mark) -> tuple[str | None, str | None]:
+    """The colour roles of a mark's fill and line."""
+    match mark:
+        case Rect():
+            return mark.fill, mark.stroke
+        case Curve():
+            return None, mark.stroke
+        case Polygon():
+            return mark.fill, None
+        case Label():
+            return mark.color, None
+
+
+def dark_style(canvas: Canvas, theme: Theme, name: str) -> str:
+    """The style sheet of a theme that follows its reader, for the element ``name`` only: a page may hold many."""
+    if not theme.follows:
+        return ""
+    dark = THEMES[theme.follows]
+    used = [roles(mark) for mark in canvas.marks]
+    fills, strokes = {canvas.background, *(fill for fill, _ in used)}, {stroke for _, stroke in used}
+    rules = [f"#{name} .f-{class_name(role)}{{fill:{dark[role]}}}" for role in dark.colors if role in fills]
+    rules += [f"#{name} .s-{class_name(role)}{{stroke:{dark[role]}}}" for role in dark.colors if role in strokes]
+    return tag("style", {}, "@media (prefers-color-scheme: dark){" + "".join(rules) + "}")
+
+
+def path_data(points: tuple[Point, ...]) -> str:
+    """Path syntax of a chain of cubic Béziers; a tenth of a point is finer than any eye."""
+    (x, y), *rest = points
+    return f"M{number(x, 1)} {number(y, 1)}C" + " ".join(f"{number(a, 1)} {number(b, 1)}" for a, b in rest)
+
+
+def number(value: float, decimals: int = 2) -> str:
+    """A length with at most so many decimals and no "-0"."""
+    text = f"{value:.{decimals}f}".rstrip("0").rstrip(".")
+    return "0" if text == "-0" else text
+
+
+def class_name(text: str) -> str:
+    """A word that is safe as a class, in CSS and in an id: "value.line" -> "value-line"."""
+    return re.sub(r"[^A-Za-z0-9_-]", "-", text)
+
+
+def fingerprint(*texts: str) -> str:
+    """A short name made from the content, so that two pictures on one page never share an id and the same picture keeps its own."""
+    return "g" + hashlib.sha256("\0".join(texts).encode("utf-8", "backslashreplace")).hexdigest()[:8]
+
+
+def prose(text: str) -> str:
+    """Text of any length made visible: a description is not cut as a name is."""
+    return "".join(visible(text[start : start + LIMIT]) for start in range(0, len(text), LIMIT))
+
+
+def escaped(text: str) -> str:
+    """Text that is safe in an element and between double quotes."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace('"', "&quot;")
+
+
+def tag(name: str, attributes: Attributes, content: str | None = None) -> str:
+    """One element; values of attributes are escaped here, ``content`` must be markup already."""
+    written = "".join(f' {key}="{escaped(value)}"' for key, value in attributes.items() if value is not None)
+    return f"<{name}{written}/>" if content is None else f"<{name}{written}>{content}</{name}>"

@@ -1,0 +1,46 @@
+"""Text -> its width: our own measures of DejaVu Sans, so that a layout is the same on every machine.
+
+DejaVu Sans is wider than Helvetica, Arial and Verdana, so that boxes sized here also hold the text of a page that falls back to those.
+"""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from functools import lru_cache
+from importlib.resources import files
+
+ASCENT, DESCENT = 0.76, 0.24  # of an em: what letters and digits need above and below the baseline
+
+
+@lru_cache(maxsize=2)
+def _table(bold: bool) -> dict[str, int]:
+    runs = json.loads(files(__package__).joinpath("font_widths.json").read_text("ascii"))["bold" if bold else "regular"]
+    return {chr(ord(first) + i): width for first, *widths in runs for i, width in enumerate(widths)}
+
+
+def _unlisted(char: str) -> int:
+    if unicodedata.combining(char):
+        return 0
+    return 1050 if unicodedata.east_asian_width(char) in "WF" else 800
+
+
+@lru_cache(maxsize=8192)
+def text_width(text: str, size: float, bold: bool = False) -> float:
+    """Width of one line of text set in DejaVu Sans at ``size`` (the em), in the unit of ``size``."""
+    table = _table(bold)
+    return sum(table.get(char) or _unlisted(char) for char in text) * size / 1000
+
+
+def shorten(text: str, size: float, width: float, bold: bool = False) -> str:
+    """The text, cut with an ellipsis where it would be wider than ``width``."""
+    if text_width(text, size, bold) <= width:
+        return text
+    low, high = 0, len(text)
+    while low < high:
+        middle = (low + high + 1) // 2
+        if text_width(text[:middle] + "…", size, bold) <= width:
+            low = middle
+        else:
+            high = middle - 1
+    return text[:low].rstrip() + "…"

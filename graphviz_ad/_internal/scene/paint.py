@@ -1,0 +1,396 @@
+"""Scene -> Canvas: where every line, glyph and word of a placed picture goes, and how each role of text is set."""
+
+from __future__ import annotations
+
+import math
+import textwrap
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from graphviz_ad._internal.scene import path_lines as trails
+from graphviz_ad._internal.scene.canvas import Canvas, Curve, Label, Mark, Polygon, Rect
+from graphviz_ad._internal.scene.font_metrics import ASCENT, DESCENT, shorten, text_width
+from graphviz_ad._internal.scene.scene import Arrow, Box, Film, Group, Line, Point, Scene
+
+
+@dataclass(frozen=True)
+class Type:
+    """How a role of text is set: em in points, colour role, weight and slope."""
+
+    size: float
+    color: str = "ink"
+    bold: bool = False
+    italic: bool = False
+
+
+TYPES = {
+    "name": Type(16, bold=True),
+    "formula": Type(15),
+    "kind": Type(13, "muted"),
+    "value": Type(18, "value", bold=True),
+    "gradient": Type(17, "gradient", italic=True),
+    "sum": Type(14, "gradient", italic=True),
+    "upstream": Type(14, "gradient", italic=True),
+    "local": Type(14, "ink"),
+    "rule": Type(14, "ink"),
+    "tie": Type(14, "ink", bold=True),
+    "contribution": Type(15, "gradient", italic=True),
+    "broadcast": Type(15, "gradient", italic=True),
+    "tangent": Type(16, "path.3"),
+    "direction": Type(16, "path.3"),
+    "forward": Type(15, "path.3"),
+    "cut": Type(14, "muted"),
+    "note": Type(13, "muted"),
+    "remark": Type(14, "ink", bold=True),
+    "badge": Type(17, "badge.text", bold=True),
+}
+
+# Emphasis -> fill and border of a box; None keeps what its kind has.
+BOX_LOOKS: dict[str, tuple[str | None, str | None, float | None]] = {
+    "idle": (None, None, None),
+    "active": ("active", "active.line", 3.5),
+    "forward": ("forward", "value.line", 2.0),
+    "backward": ("backward", "gradient.line", 2.0),
+    "waiting": ("waiting", "gradient.line", 2.0),
+}
+
+# Emphasis -> colour, width, dash and direction (+1 with the values, -1 with the gradients) of an arrow.
+ARROW_LOOKS: dict[str, tuple[str, float, tuple[float, ...], int]] = {
+    "idle": ("edge", 1.6, (), 1),
+    "active-forward": ("value.line", 4.0, (), 1),
+    "forward": ("value.line", 2.0, (), 1),
+    "active-backward": ("gradient.line", 4.0, (9, 5), -1),
+    "backward": ("gradient.line", 2.0, (7, 4), -1),
+}
+
+# Kind -> fill, border, width, dash, corner radius.
+KIND_LOOKS: dict[str, tuple[str, str, float, tuple[float, ...], float]] = {
+    "leaf": ("leaf", "value.line", 2.0, (), 14),
+    "data": ("data", "muted", 1.2, (4, 3), 10),
+    "op": ("op", "edge", 1.4, (), 3),
+    "module": ("module", "path.3", 1.6, (), 6),
+}
+
+PAD_X, PAD_Y, LINE_GAP, BADGE, BADGE_GAP = 12.0, 8.0, 4.0, 34.0, 9.0
+MARGIN = 14.0
+WIDEST_LEGEND = 900.0  # points; what paths bring is cut beyond it, unless the picture itself is wider
+
+
+def type_of(role: str) -> Type:
+    """The setting of a role; "value:1" is the second line of "value"."""
+    return TYPES[role.partition(":")[0]]
+
+
+def line_size(line: Line) -> tuple[float, float]:
+    """Width and height of one line, in points."""
+    if line.role == "trails":
+        return trails.badges_size(line.text)
+    kind = type_of(line.role)
+    return text_width(line.text, kind.size, kind.bold), kind.size * (ASCENT + DESCENT)
+
+
+def block_size(lines: Iterable[Line]) -> tuple[float, float]:
+    """Width and height of stacked lines, in points."""
+    sizes = [line_size(line) for line in lines]
+    return max((w for w, _ in sizes), default=0.0), sum(h for _, h in sizes) + LINE_GAP * max(len(sizes) - 1, 0)
+
+
+def badge_width(glyph: str) -> float:
+    """Width of the circle, or of the pill where the glyph is a word; 0 without a glyph."""
+    if not glyph:
+        return 0.0
+    kind = TYPES["badge"]
+    return max(BADGE, text_width(glyph, kind.size, kind.bold) + 16)
+
+
+def box_size(lines: Iterable[Line], badge: str = "", double: bool = False) -> tuple[float, float]:
+    """Width and height of a box that holds these lines beside this glyph, in points."""
+    width, height = block_size(lines)
+    left = badge_width(badge)
+    extra = 5.0 if double else 0.0
+    gap = BADGE_GAP if left and width else 0.0
+    return width + left + gap + 2 * (PAD_X + extra), max(height, BADGE if badge else 0.0) + 2 * (PAD_Y + extra)
+
+
+def label_size(lines: Iterable[Line]) -> tuple[float, float]:
+    """Width and height of an arrow's label, in points; (0, 0) without lines."""
+    width, height = block_size(lines)
+    return (width + 10, height + 6) if width else (0.0, 0.0)
+
+
+def paint(scene: Scene, *, background: str | None = "paper", legend: bool = True) -> Canvas:
+    """The whole placed scene with its legend and notes below it."""
+    if scene.size is None:
+        raise ValueError("paint() needs a placed scene; run a layout first")
+    width, height = scene.size
+    marks = list(stage_marks(scene))
+    items = legend_items(scene) if legend else []
+    if legend and scene.trails:
+        width = max(width, min(trails.legend_width(scene.trails) + 2 * MARGIN, WIDEST_LEGEND))
+        marks.extend(trails.legend(scene.trails, MARGIN, height, width - 2 * MARGIN))
+        height += trails.ROW * len(scene.trails) + 8
+    width = max(width, min(sum(item_width(item) for item in items) + 2 * MARGIN, 480.0) if items else 0.0)
+    rows = wrap_legend(items, width - 2 * MARGIN)
+    for row in rows:
+        marks.extend(legend_row(row, MARGIN, height + 12))
+        height += 26
+    for note in scene.notes:
+        for text in textwrap.wrap(note, max(int((width - 2 * MARGIN) / 6.6), 24)):
+            height += 18
+            marks.append(Label(MARGIN, height, text, 12, "muted", italic=True, anchor="start", part="note"))
+    return Canvas(width, height + (10 if scene.notes or rows else 0), tuple(marks), scene.alt, background)
+
+
+def stage_marks(scene: Scene) -> Iterator[Mark]:
+    """Groups behind, then arrows, then boxes, then the words on the arrows."""
+    for group in scene.groups:
+        yield from group_marks(group)
+    for arrow in scene.arrows:
+        yield from arrow_marks(arrow)
+    for box in scene.boxes:
+        yield from box_marks(box)
+    for arrow in scene.arrows:
+        yield from arrow_words(arrow)
+
+
+def group_marks(group: Group) -> Iterator[Mark]:
+    """A titled frame."""
+    if group.corner is None or group.size is None:
+        return
+    (x, y), (width, height) = group.corner, group.size
+    yield Rect(x, y, width, height, 10, "group", "group.line", 1.2, owner=group.key)
+    yield Label(x + 10, y + 15, shorten(group.title, 13, width - 16, True), 13, "muted", bold=True, anchor="start", owner=group.key, part="title")
+
+
+def box_marks(box: Box) -> Iterator[Mark]:
+    """Frame, glyph and lines of a box."""
+    if box.center is None:
+        return
+    x, y = box.center[0] - box.width / 2, box.center[1] - box.height / 2
+    fill, stroke, line, dash, radius = KIND_LOOKS[box.kind]
+    look = BOX_LOOKS[box.emphasis]
+    fill, stroke, line = look[0] or fill, look[1] or stroke, look[2] or line
+    if box.warning and look[1] is None:
+        stroke, line = "ink", 2.5
+    yield Rect(x, y, box.width, box.height, radius, fill, stroke, line, dash, box.key)
+    inset = 5.0 if box.double else 0.0
+    if box.double:
+        yield Rect(x + 4, y + 4, box.width - 8, box.height - 8, max(radius - 4, 0), None, stroke, 1.2, dash, box.key, "inner")
+    wide = badge_width(box.badge)
+    if box.badge:
+        kind = TYPES["badge"]
+        left, top = x + PAD_X + inset, box.center[1] - BADGE / 2
+        yield Rect(left, top, wide, BADGE, BADGE / 2, "badge", None, 0, (), box.key, "badge")
+        yield Label(left + wide / 2, box.center[1] + kind.size * 0.36, box.badge, kind.size, kind.color, kind.bold, owner=box.key, part="glyph")
+    start = x + PAD_X + inset + (wide + BADGE_GAP if wide else 0)
+    yield from column(box.lines, (start, x + box.width - PAD_X - inset), box.center[1], box.key)
+
+
+def column(lines: tuple[Line, ...], span: tuple[float, float], middle: float, owner: str) -> Iterator[Mark]:
+    """Lines stacked around ``middle``, centred in ``span``."""
+    _, height = block_size(lines)
+    top = middle - height / 2
+    for line in lines:
+        if line.role == "trails":
+            yield from trails.badges(line.text, (span[0] + span[1]) / 2, top, owner)
+            top += trails.BADGE + LINE_GAP
+            continue
+        kind = type_of(line.role)
+        yield Label((span[0] + span[1]) / 2, top + kind.size * ASCENT, line.text, kind.size, kind.color, kind.bold, kind.italic, owner=owner, part=line.role)
+        top += kind.size * (ASCENT + DESCENT) + LINE_GAP
+
+
+def arrow_marks(arrow: Arrow) -> Iterator[Mark]:
+    """Shaft and head."""
+    if len(arrow.path) < 4:
+        return
+    stroke, line, dash, way = ARROW_LOOKS[arrow.emphasis]
+    if arrow.style == "data":
+        stroke, line, dash = (stroke, line, dash) if arrow.emphasis == "active-forward" else ("muted", 1.2, ())
+    elif arrow.style == "cut":
+        stroke, line, dash = "muted", 1.2, (2, 4)
+    elif arrow.style == "guess":
+        dash = (1, 3)
+    points = arrow.path if way > 0 else arrow.path[::-1]
+    size = trails.head_size(arrow.trails) if arrow.trails else 7 + 1.8 * line
+    shaft, tip = clipped(points, size * 0.8)
+    if arrow.trails:
+        yield from trails.shafts(shaft, arrow.trails, arrow.key)
+    else:
+        yield Curve(shaft, stroke, line, dash, arrow.key)
+    yield Polygon(arrowhead(tip, points[-1], size), trails.head_role(arrow.trails) if arrow.trails else stroke, arrow.key)
+
+
+def clipped(points: tuple[Point, ...], length: float) -> tuple[tuple[Point, ...], Point]:
+    """The chain with its end pulled back by ``length``, so that the line does not stick out of the head, and where it ends now."""
+    (x, y), (end_x, end_y) = direction_point(points), points[-1]
+    distance = math.hypot(end_x - x, end_y - y)
+    if distance == 0:
+        return points, points[-1]
+    share = min(length / distance, 0.9)
+    tip = (end_x - (end_x - x) * share, end_y - (end_y - y) * share)
+    return (*points[:-1], tip), tip
+
+
+def direction_point(points: tuple[Point, ...]) -> Point:
+    """The last point of the chain that differs from its end: where the end comes from."""
+    return next((point for point in reversed(points[:-1]) if math.dist(point, points[-1]) > 1e-6), points[0])
+
+
+def arrowhead(base: Point, tip: Point, size: float) -> tuple[Point, ...]:
+    """A triangle that ends in ``tip`` and looks the way from ``base``."""
+    dx, dy = tip[0] - base[0], tip[1] - base[1]
+    length = math.hypot(dx, dy) or 1.0
+    dx, dy = dx / length, dy / length
+    back = (tip[0] - dx * size, tip[1] - dy * size)
+    half = size * 0.42
+    return (tip, (back[0] - dy * half, back[1] + dx * half), (back[0] + dy * half, back[1] - dx * half))
+
+
+def arrow_words(arrow: Arrow) -> Iterator[Mark]:
+    """The label of an arrow on a ground of its own, so that no line runs through a number."""
+    if arrow.label_center is None or not arrow.lines:
+        return
+    (x, y), width = arrow.label_center, arrow.width
+    wide, high = block_size(line for line in arrow.lines if line.text)
+    if wide:
+        yield Rect(x - wide / 2 - 2, y - high / 2 - 1, wide + 4, high + 2, 4, "paper", None, 0, (), arrow.key, "ground")
+    yield from column(arrow.lines, (x - width / 2, x + width / 2), y, arrow.key)
+
+
+LEGEND = {
+    "value": ("3", "value"),
+    "gradient": ("grad 3", "gradient of the output with respect to it"),
+    "local": ("∂y/∂x", "local derivative"),
+    "rule": ("g @ Wᵀ", "what is made of g, the gradient that arrives"),
+    "contribution": ("← 3", "what flows back here"),
+    "broadcast": ("← Σ 3", "summed over the copies of a broadcast operand"),
+    "tie": ("tie, kink", "the derivative jumps here: what torch takes"),
+    "cut": ("✂", "no gradient flows"),
+    "upstream": ("seed 2", "upstream gradient"),
+    "tangent": ("∂y/∂x = 3", "tangent: how it moves with that input"),
+    "direction": ("tangent 3", "how it moves with the inputs"),
+    "forward": ("→ 3", "what flows forward here"),
+}
+
+
+def legend_items(scene: Scene) -> list[tuple[str, str, str]]:
+    """(role, sample, words) for each role of ``scene.legend``."""
+    return [(role, *LEGEND[role]) for role in scene.legend]
+
+
+def item_width(item: tuple[str, str, str]) -> float:
+    """Width of one entry of the legend, in points."""
+    role, sample, words = item
+    return text_width(sample, 13, TYPES[role].bold) + 6 + text_width(words, 12) + 22
+
+
+def wrap_legend(items: list[tuple[str, str, str]], width: float) -> list[list[tuple[str, str, str]]]:
+    """The entries in rows that fit."""
+    rows: list[list[tuple[str, str, str]]] = []
+    room = 0.0
+    for item in items:
+        if not rows or item_width(item) > room:
+            rows.append([])
+            room = width
+        rows[-1].append(item)
+        room -= item_width(item)
+    return rows
+
+
+def legend_row(items: list[tuple[str, str, str]], x: float, y: float) -> Iterator[Mark]:
+    """One row of the legend."""
+    for role, sample, words in items:
+        kind = TYPES[role]
+        yield Label(x, y, sample, 13, kind.color, kind.bold, kind.italic, "start", part="legend")
+        x += text_width(sample, 13, kind.bold) + 6
+        yield Label(x, y, words, 12, "muted", anchor="start", part="legend")
+        x += text_width(words, 12) + 22
+
+
+THINNEST = 0.35  # scale: lines get no thinner than they are then, or a small picture would not show what is lit
+
+
+def moved(marks: Iterable[Mark], scale: float, dx: float, dy: float) -> Iterator[Mark]:
+    """The marks, scaled about the origin and then shifted."""
+
+    def at(point: Point) -> Point:
+        return (point[0] * scale + dx, point[1] * scale + dy)
+
+    for mark in marks:
+        if isinstance(mark, Rect):
+            x, y = at((mark.x, mark.y))
+            size, dash = (mark.width * scale, mark.height * scale, mark.radius * scale), tuple(d * scale for d in mark.dash)
+            yield Rect(x, y, *size, mark.fill, mark.stroke, mark.line * max(scale, THINNEST), dash, mark.owner, mark.part)
+        elif isinstance(mark, Curve):
+            yield Curve(tuple(map(at, mark.points)), mark.stroke, mark.line * max(scale, THINNEST), tuple(d * scale for d in mark.dash), mark.owner, mark.part)
+        elif isinstance(mark, Polygon):
+            yield Polygon(tuple(map(at, mark.points)), mark.fill, mark.owner, mark.part)
+        else:
+            x, y = at((mark.x, mark.y))
+            yield Label(x, y, mark.text, mark.size * scale, mark.color, mark.bold, mark.italic, mark.anchor, mark.owner, mark.part)
+
+
+PHASE_NAMES = {"start": "start", "forward": "forward", "backward": "backward", "end": "complete"}
+HEAD, FOOT = 52.0, 132.0
+
+
+def paint_frame(film: Film, index: int, size: tuple[int, int] | None = None) -> Canvas:
+    """Step ``index`` of a film on a frame of ``size`` pixels: title, stage, caption, progress; only the stage's looks change."""
+    index %= len(film.steps)
+    size = size or film.size
+    marks = [*moved(stage_marks(film.scene(index)), *frame_fit(film.stage, size)), *frame_text(film, index, *size)]
+    return Canvas(*size, tuple(marks), film.stage.alt, "paper")
+
+
+def frame_fit(stage: Scene, size: tuple[int, int] = (1280, 720)) -> tuple[float, float, float]:
+    """Scale and shift that put a placed stage into the middle of a frame, between title and caption."""
+    stage_width, stage_height = stage.size or (1.0, 1.0)
+    scale = frame_scale(stage, size)
+    return scale, (size[0] - stage_width * scale) / 2, HEAD + (size[1] - HEAD - FOOT - stage_height * scale) / 2
+
+
+def frame_scale(stage: Scene, size: tuple[int, int] = (1280, 720)) -> float:
+    """Pixels a point with which a placed stage fills a frame."""
+    stage_width, stage_height = stage.size or (1.0, 1.0)
+    return min((size[0] - 48) / stage_width, (size[1] - HEAD - FOOT) / stage_height, 1.7)
+
+
+def frame_text(film: Film, index: int, width: float, height: float) -> Iterator[Mark]:
+    """Title and step counter above the stage, caption and progress bar below it."""
+    yield from frame_words(film, index, width, height)
+    yield from progress(film, index, width, height)
+
+
+def frame_words(film: Film, index: int, width: float, height: float) -> Iterator[Mark]:
+    """Title, step counter and caption."""
+    step = film.steps[index]
+    counter = f"step {index + 1}/{len(film.steps)} · {PHASE_NAMES.get(step.phase, step.phase)}"
+    yield Label(28, 38, shorten(film.title, 22, width / 2, True), 22, "ink", True, anchor="start", part="title")
+    yield Label(width - 28, 38, counter, 18, "muted", anchor="end", part="counter")
+    color = {"forward": "value", "backward": "gradient"}.get(step.phase, "ink")
+    for i, (text, em) in enumerate(caption_rows(step.caption, width - 56)):
+        yield Label(width / 2, height - FOOT + 40 + i * 36, text, em, color if i == 0 else "ink", i == 0, anchor="middle", part="caption")
+
+
+def caption_rows(caption: tuple[str, ...], width: float) -> list[tuple[str, float]]:
+    """The caption in at most two rows: symbols above; numbers and result below; smaller where it would not fit."""
+    rows = [caption[0], " ".join(part for part in caption[1:] if part)] if caption else []
+    fitted = []
+    for i, text in enumerate(rows):
+        em = 26.0 if i == 0 else 24.0
+        em = max(min(em, em * width / max(text_width(text, em, i == 0), 1.0)), 15.0)
+        fitted.append((shorten(text, em, width + 0.5, i == 0), em))  # half a pixel for rounding
+    return fitted
+
+
+def progress(film: Film, index: int, width: float, height: float) -> Iterator[Mark]:
+    """One tick a step, coloured by phase, filled up to now."""
+    count, room = len(film.steps), width - 56
+    gap = 3.0 if count < 100 else 0.0
+    each = (room - gap * (count - 1)) / count
+    for i, step in enumerate(film.steps):
+        role = {"forward": "value.line", "backward": "gradient.line"}.get(step.phase, "muted")
+        yield Rect(
+            28 + i * (each + gap), height - 20, max(each, 0.5), 6, min(2.0, each / 2), role if i <= index else "group.line", None, 0, (), "", f"tick:{i}"
+        )

@@ -1,0 +1,231 @@
+"""Two Graphs -> both on one canvas, with what differs marked and said: the picture of before and after."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from graphviz_ad._internal.base.errors import OptionError
+from graphviz_ad._internal.graph.graph import Graph, Node, Port
+from graphviz_ad._internal.graph.snapshot import Snapshot
+from graphviz_ad._internal.graph.transforms import fold_to_size, hide_unused
+from graphviz_ad._internal.layouts.choice import place
+from graphviz_ad._internal.maths.number_format import number, one_line, type_label
+from graphviz_ad._internal.output.chart import Chart
+from graphviz_ad._internal.scene.annotations import FAILED, RAISED, error_of, failed, held_before, with_failure, with_remarks
+from graphviz_ad._internal.scene.picture_options import look
+from graphviz_ad._internal.scene.scene import Arrow, Scene
+from graphviz_ad._internal.scene.scene_building import build_scene
+from graphviz_ad._internal.scene.wording import CUT_MARKS, NO_GRADIENT, NOT_YET, Options, Wording
+from graphviz_ad._internal.sheets.sheet import LARGE_ENOUGH, Panel, Sheet, drawing, fit
+
+MOST_SAID = 12  # differences that are written out below the pictures
+Pairs = Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One thing that is not the same: ``name`` is what it is about, ``what`` which of its facts, ``first`` and ``second`` what each graph says."""
+
+    name: str
+    what: str
+    first: str
+    second: str
+
+    def __str__(self) -> str:
+        """ "x .grad: [0, 4, 8] ≠ [0, 1, 4]"; "u: only in b"."""
+        return f"{self.name} {self.what}: {self.first} ≠ {self.second}" if self.what else f"{self.name}: {self.first or self.second}"
+
+
+@dataclass(frozen=True)
+class SideBySide(Chart):
+    """Two graphs on one canvas; the last expression of a notebook cell shows it. ``differences`` say what is marked."""
+
+    graphs: tuple[Graph, Graph]
+    differences: tuple[Difference, ...]
+
+    @property
+    def same(self) -> bool:
+        """Whether nothing differs that a picture would show."""
+        return not self.differences
+
+    def __str__(self) -> str:
+        """The differences, a line each."""
+        return "\n".join(map(str, self.differences)) or "no difference"
+
+
+def compare(
+    a: Graph,
+    b: Graph,
+    *,
+    titles: tuple[str, str] = ("the first", "the second"),
+    heading: str = "",
+    theme: str = "light",
+    layout: str = "auto",
+    direction: str | None = None,
+    values: bool = True,
+    gradients: bool = True,
+    local: bool = True,
+    depth: int | None = None,
+) -> SideBySide:
+    """Both graphs on one canvas, side by side or one above the other, with every box marked that differs; below them stands what differs.
+
+    Nodes belong together that have the same name, the nameless ones in the order of their operations. Compared are values, gradients, what torch holds
+    in ``.grad``, what is saved for the backward pass and where no gradient flows. Options as in `graphviz_ad.plot`.
+    """
+    if wrong := [graph for graph in (a, b) if not isinstance(graph, Graph)]:
+        raise OptionError(f"compare() takes two graphs, as trace() and record() give them; it was given {wrong[0]!r}")
+    if len(titles) != 2 or not all(isinstance(title, str) for title in titles):
+        raise OptionError(f"titles={titles!r} must be two texts, one for each graph")
+    chosen = look(theme_name=theme, layout=layout, direction=direction, values=values, gradients=gradients, local=local, depth=depth)
+    shown = (fold_to_size(hide_unused(a), depth), fold_to_size(hide_unused(b), depth))
+    pair = Pair(shown[0], shown[1], titles, options=chosen.options, direction=direction)
+    panels = list(pair.panels(chosen.layout))
+    found = pair.differences
+    notes = tuple(dict.fromkeys(note for graph in shown for note in graph.notices if not note.startswith((RAISED, FAILED))))
+    spoken = f"{heading or f'{a.name} and {b.name} side by side'}. {in_words(found)}"
+    canvas = Sheet(heading, details=(in_words(found),), footnotes=notes).canvas(panels, spoken)
+    return SideBySide(canvas, chosen.theme, spoken, (a, b), found)
+
+
+def in_words(found: Sequence[Difference]) -> str:
+    """The first few differences, a line each."""
+    if not found:
+        return "No difference: every value, every gradient and every cut is the same."
+    more = f"; and {len(found) - MOST_SAID} more" if len(found) > MOST_SAID else ""
+    return f"Marked: {';  '.join(map(str, found[:MOST_SAID]))}{more}"
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two graphs that are to be drawn as two panels; ``codes`` and ``errors`` stand above and below them, ``remarks`` (node name -> lines) in their boxes."""
+
+    a: Graph
+    b: Graph
+    titles: tuple[str, str]
+    options: Options = field(default_factory=Options)
+    direction: str | None = None
+    codes: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())
+    errors: tuple[str, str] = ("", "")
+    raised: tuple[int | None, int | None] = (None, None)
+    says: tuple[str, str] = ("", "")
+    remarks: tuple[Mapping[str, Sequence[str]], Mapping[str, Sequence[str]]] = ({}, {})
+
+    @property
+    def differences(self) -> tuple[Difference, ...]:
+        """Everything that is not the same, in forward order."""
+        return tuple(difference for _, _, difference in compared(self.a, self.b))
+
+    def panels(self, layout: str) -> Iterator[Panel]:
+        """A panel for each graph; boxes of the same thing are equally large, so that graphs of the same shape are drawn alike."""
+        found = list(compared(self.a, self.b))
+        first = self._scene(self.a, {key for key, _, _ in found if key}, self.remarks[0])
+        second = self._scene(self.b, {key for _, key, _ in found if key}, self.remarks[1])
+        pairs = matched(self.a, self.b)
+        scenes = as_large_as(first, second, pairs), as_large_as(second, first, {there: here for here, there in pairs.items()})
+        for i, (graph, placed) in enumerate(zip((self.a, self.b), self._placed(scenes, layout), strict=True)):
+            error = self.errors[i] or error_of(graph)
+            yield Panel(drawing(placed, str(i)), self.titles[i], self.codes[i], self.says[i], error, self.raised[i], placed.legend)
+
+    def _placed(self, scenes: tuple[Scene, Scene], layout: str) -> tuple[Scene, ...]:
+        """Both in the same direction: the one asked for, else the first in which both can be read, else the better one."""
+        found: list[tuple[float, tuple[Scene, ...]]] = []
+        for direction in [self.direction] if self.direction else ["LR", "TB"]:
+            placed = tuple(place(replace(scene, direction=direction, notes=()), layout) for scene in scenes)
+            found.append((min(map(fit, placed)), placed))
+            if found[-1][0] >= LARGE_ENOUGH:
+                break
+        return max(found, key=lambda candidate: candidate[0])[1] if found[-1][0] < LARGE_ENOUGH else found[-1][1]
+
+    def _scene(self, graph: Graph, marked: Collection[str], remarks: Mapping[str, Sequence[str]]) -> Scene:
+        words = Wording(graph, self.options)
+        keys = {name: key for key, name in words.names.items()}
+        lines = {keys[name]: texts for name, texts in remarks.items()}
+        return with_remarks(with_failure(build_scene(words), graph), lines, marked=marked)
+
+
+# --- what belongs together
+
+
+def matched(a: Graph, b: Graph) -> Pairs:
+    """Key in a -> key in b of the same thing: of the same name or, without one, the same operation in the same place among its like."""
+    there = {ident: key for key, ident in identities(b)}
+    return {key: there[ident] for key, ident in identities(a) if ident in there}
+
+
+def identities(graph: Graph) -> Iterator[tuple[str, tuple[object, ...]]]:
+    """What tells a node from all others of its graph, and is the same in another graph of the same program."""
+    seen: dict[tuple[object, ...], int] = {}
+    for node in graph.node_list:
+        name = (node.kind == "op", node.name) if node.name else (node.kind, node.op, node.module, node.ports[0].shape)
+        count = seen[name] = seen.get(name, -1) + 1
+        yield node.key, (*name, count)
+
+
+def as_large_as(scene: Scene, other: Scene, pairs: Pairs) -> Scene:
+    """The scene with no box and no label smaller than that of the same thing in the other one."""
+    twins = {slot_of(arrow, arrow.tail, arrow.head): arrow for arrow in other.arrows}
+    boxes, arrows = [], []
+    for box in scene.boxes:
+        twin = other.box_by_key.get(pairs.get(box.key, ""))
+        boxes.append(box if twin is None else replace(box, width=max(box.width, twin.width), height=max(box.height, twin.height)))
+    for arrow in scene.arrows:
+        same = twins.get(slot_of(arrow, pairs.get(arrow.tail, ""), pairs.get(arrow.head, "")))
+        both = same is not None and arrow.lines and same.lines
+        arrows.append(replace(arrow, width=max(arrow.width, same.width), height=max(arrow.height, same.height)) if both and same else arrow)
+    return replace(scene, boxes=tuple(boxes), arrows=tuple(arrows))
+
+
+def slot_of(arrow: Arrow, tail: str, head: str) -> tuple[str, str, str]:
+    """What an arrow between these boxes is called: which operand it is."""
+    return tail, head, arrow.key.rpartition("#")[2]
+
+
+# --- what differs
+
+
+def compared(a: Graph, b: Graph) -> Iterator[tuple[str | None, str | None, Difference]]:
+    """(key in a, key in b, difference) for everything that a picture would show differently."""
+    pairs = matched(a, b)
+    names = Wording(a).names, Wording(b).names
+    for node in a.node_list:
+        if node.key not in pairs:
+            yield node.key, None, Difference(names[0][node.key], "", "only in the first", "")
+            continue
+        other = b.nodes[pairs[node.key]]
+        facts, theirs = dict(facts_of(a, node)), dict(facts_of(b, other))
+        for what in {**facts, **theirs}:
+            first, second = facts.get(what, ""), theirs.get(what, "")
+            if first != second:
+                yield node.key, other.key, Difference(names[0][node.key], what, written(first), written(second))
+    found = set(pairs.values())
+    for node in b.node_list:
+        if node.key not in found:
+            yield None, node.key, Difference(names[1][node.key], "", "", "only in the second")
+
+
+def facts_of(graph: Graph, node: Node) -> Iterator[tuple[str, object]]:
+    """What is compared of a node."""
+    for i, port in enumerate(node.ports):
+        which = f"[{i}] " if len(node.ports) > 1 else ""
+        yield f"{which}value", port.value
+        if graph.has_gradients:
+            yield f"{which}{'.grad' if node.kind == 'leaf' else 'grad'}", gradient_of(graph, node, port)
+    yield "keeps for backward", f"{len(node.saved) or 'no'} tensor{'s' if len(node.saved) > 1 else ''}"
+    yield "gradient path", "; ".join(dict.fromkeys(CUT_MARKS[edge.cut] for edge in graph.in_edges(node.key) if edge.cut in CUT_MARKS)) or "open"
+
+
+def gradient_of(graph: Graph, node: Node, port: Port) -> object:
+    """What a picture shows as gradient: what torch holds, or the mark of why there is none."""
+    if not node.requires_grad:
+        return NO_GRADIENT
+    missing = (held_before(graph, node) or NOT_YET) if failed(graph) else "None"
+    return port.grad_total or port.grad or missing
+
+
+def written(fact: object) -> str:
+    """A fact in a few characters."""
+    if not isinstance(fact, Snapshot):
+        return str(fact) or NOT_YET
+    text = one_line(fact)
+    return f"norm {number(fact.norm)}" if text == type_label(fact) and fact.norm is not None else text

@@ -1,0 +1,1 @@
+"""Programs -> lessons: the gallery, its entries, and the page that shows them."""

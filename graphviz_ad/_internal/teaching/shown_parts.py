@@ -1,0 +1,121 @@
+"""Run or Graph -> View: what is to be seen of it on a sheet: the whole graph, a moment of its film, two graphs, a table."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Protocol
+
+from graphviz_ad._internal.film.story import tell
+from graphviz_ad._internal.scene.annotations import error_of, with_failure, with_remarks
+from graphviz_ad._internal.scene.scene import restyle
+from graphviz_ad._internal.scene.scene_building import build_scene
+from graphviz_ad._internal.scene.wording import Options, Wording
+from graphviz_ad._internal.sheets.graph_comparison import Pair
+from graphviz_ad._internal.sheets.sheet import Block, Panel, drawing, well_placed
+from graphviz_ad._internal.teaching.program_runs import Run
+
+if TYPE_CHECKING:
+    from graphviz_ad._internal.graph.graph import Graph
+
+Remarks = Mapping[str, str | Sequence[str]]
+
+
+class View(Protocol):
+    """Something that becomes panels of a sheet."""
+
+    def panels(self, layout: str) -> Iterator[Panel]:
+        """The panels, placed by that engine."""
+        ...
+
+
+@dataclass(frozen=True)
+class Shot:
+    """A graph as a panel, with ``remarks`` (name of a node -> lines) in its boxes; those of ``marked`` names stand out.
+
+    ``step`` chooses a moment of the film: the step of that number, counted from the end where it is negative; ``calm`` shows it without lights.
+    """
+
+    graph: Graph
+    title: str = ""
+    says: str = ""
+    code: tuple[str, ...] = ()
+    error: str = ""
+    raised: int | None = None
+    remarks: Remarks = field(default_factory=dict)
+    marked: Sequence[str] = ()
+    direction: str | None = None
+    options: Options = field(default_factory=Options)
+    step: int | None = None
+    calm: bool = False
+
+    def panels(self, layout: str) -> Iterator[Panel]:
+        """One panel."""
+        words = Wording(self.graph, replace(self.options, sums=self.step is not None))
+        keys = {name: key for key, name in words.names.items()}
+        lines = {keys[name]: [text] if isinstance(text, str) else text for name, text in self.remarks.items()}
+        marked = {keys[name] for name in self.marked}
+        if self.step is None:
+            scene = build_scene(words)
+        else:
+            story = tell(words, "both")
+            changes = [*story.opening, *(change for step in story.steps[: self.step % len(story.steps) + 1] for change in step.changes)]
+            seen = [replace(change, emphasis=None) for change in changes] if self.calm else changes
+            scene = restyle(build_scene(words, changes=changes), seen)
+        scene = with_remarks(with_failure(scene, self.graph), lines, marked=marked)
+        placed = well_placed(replace(scene, notes=()), layout, [self.direction] if self.direction else ["LR", "TB"])
+        name = self.title or self.graph.name
+        yield Panel(drawing(placed, name), self.title, self.code, self.says, self.error or error_of(self.graph), self.raised, placed.legend)
+
+
+@dataclass(frozen=True)
+class Listing:
+    """A program that all panels of a sheet are about; it stands above them."""
+
+    code: tuple[str, ...]
+
+    def panels(self, layout: str) -> Iterator[Panel]:
+        """None."""
+        del layout
+        yield from ()
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A table or a chart as a panel."""
+
+    block: Block
+    title: str = ""
+    says: str = ""
+
+    def panels(self, layout: str) -> Iterator[Panel]:
+        """One panel."""
+        del layout
+        yield Panel(self.block, self.title, says=self.says)
+
+
+def shot(title: str, what: Run, says: str = "", *, local: bool = True, whole: bool = False, **options: Any) -> Shot:
+    """A run as a panel, with its program above and what it raised below: the beginning of the message, or the ``whole``."""
+    options.setdefault("options", Options(local=local))
+    error = what.error if whole else beginning(what.error)
+    return Shot(options.pop("graph", what.graph), title, says, options.pop("code", what.code), error, what.raised, **options)
+
+
+def beginning(message: str) -> str:
+    """The first sentence of a message, without what stands in brackets."""
+    found = re.match(r"(.{40,}?)(?: \(|\. )", message)
+    return f"{found[1]} …" if found and len(message) > 120 else message
+
+
+def moment(graph: Graph, words: str) -> int:
+    """The first step of the film of a graph whose caption has these words."""
+    steps = tell(Wording(graph, Options(sums=True)), "both").steps
+    return next(i for i, step in enumerate(steps) if words in " ".join(step.caption))
+
+
+def before_and_after(a: Run, b: Run, titles: tuple[str, str], *, graphs: tuple[Graph, Graph] | None = None, local: bool = True, **options: Any) -> Pair:
+    """Two runs as two panels in which is marked what differs."""
+    drawn = graphs or (a.graph, b.graph)
+    errors = beginning(a.error), beginning(b.error)
+    return Pair(*drawn, titles, Options(local=local), codes=(a.code, b.code), errors=errors, raised=(a.raised, b.raised), **options)

@@ -1,0 +1,224 @@
+"""ADNumbers, or a function called with them -> Graph; knows the teaching engine and no framework.
+
+An `ADNumber` has kept everything that a graph needs, so that a finished one says as much as a function that is run here. Names are those that
+numbers were given, then those of parameters, then those of the variables that took them.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from graphviz_ad._internal.ad_number import ADNumber
+from graphviz_ad._internal.base.errors import GradOutputsError, NoTensorError, OptionError
+from graphviz_ad._internal.graph.graph import Edge, Graph, Node, Port
+from graphviz_ad._internal.graph.snapshot import Array, Snapshot
+from graphviz_ad._internal.tracing.capture import Capture
+from graphviz_ad._internal.tracing.tape.call_sites import CallSite
+
+Path = tuple[str | int, ...]
+
+
+def concerns(target: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> bool:
+    """Whether this front end is meant: the target is made of ADNumbers, or one of them is among the inputs."""
+    waiting: list[Any] = [args, kwargs] if callable(target) else [target]
+    seen: set[int] = set()  # a list may hold itself
+    while waiting:
+        thing = waiting.pop()
+        if isinstance(thing, ADNumber):
+            return True
+        if isinstance(thing, (list, tuple, dict)) and id(thing) not in seen:
+            seen.add(id(thing))
+            waiting.extend(thing.values() if isinstance(thing, dict) else thing)
+    return False
+
+
+def trace(target: Any, args: Sequence[Any], kwargs: Mapping[str, Any], grad_outputs: Any, capture: Capture, namespace: Mapping[str, Any]) -> Graph:
+    """The graph of one call of `target`, or of finished ADNumbers; see `graphviz_ad.trace`."""
+    names = {thing: name for name, thing in namespace.items() if isinstance(thing, ADNumber) and not name.startswith("_")}
+    if not callable(target):
+        first = next(leaf for _, leaf in leaves_of(target) if isinstance(leaf, ADNumber))
+        return Assembly(target, called(first, names) or "f", (), names, grad_outputs, capture).graph
+    args, kwargs = as_numbers(tuple(args)), as_numbers(dict(kwargs))
+    parameters = {leaf: written(path) for path, leaf in leaves_of(bound(target, args, kwargs)) if isinstance(leaf, ADNumber)}
+    name = str(getattr(target, "__name__", type(target).__name__))
+    return Assembly(target(*args, **kwargs), name, tuple(parameters), {**names, **parameters}, grad_outputs, capture).graph
+
+
+class BlackBox:
+    """The function as one of plain numbers: ``box({"x1": 1.6})`` is the sum of its outputs; ``inputs`` holds those that it was made with."""
+
+    def __init__(self, target: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+        self.target, (self.args, self.kwargs) = target, as_numbers((tuple(args), dict(kwargs)))
+        paths = {leaf: written(path) for path, leaf in leaves_of(bound(target, self.args, self.kwargs)) if isinstance(leaf, ADNumber)}
+        self.numbers = {number.name or path: number for number, path in paths.items()}
+        if len(self.numbers) < len(paths):
+            raise OptionError(f"two inputs have the same name among {', '.join(number.name or path for number, path in paths.items())}; name them apart")
+
+    @property
+    def inputs(self) -> dict[str, Array]:
+        """The inputs as they were given."""
+        return {name: np.asarray(number.value) for name, number in self.numbers.items()}
+
+    def __call__(self, inputs: Mapping[str, Array]) -> float:
+        """The sum of all outputs; NaN where the function has no value."""
+        changed = {self.numbers[name]: ADNumber(float(array)) for name, array in inputs.items()}
+        args, kwargs = replaced((self.args, self.kwargs), changed)
+        try:
+            returned = self.target(*args, **kwargs)
+        except (ValueError, ArithmeticError):
+            return math.nan
+        return float(sum(leaf.value for _, leaf in leaves_of(returned) if isinstance(leaf, ADNumber)))
+
+
+def replaced(tree: Any, changed: Mapping[ADNumber, ADNumber]) -> Any:
+    """The same nested lists, tuples and dicts with other numbers in them."""
+    if isinstance(tree, ADNumber):
+        return changed.get(tree, tree)
+    if isinstance(tree, dict):
+        return {key: replaced(part, changed) for key, part in tree.items()}
+    return type(tree)(replaced(part, changed) for part in tree) if type(tree) in (list, tuple) else tree
+
+
+def as_numbers(tree: Any) -> Any:
+    """Plain numbers become new ADNumbers, as they become tensors for torch; everything else stays as it is."""
+    if isinstance(tree, (int, float)) and not isinstance(tree, bool):
+        return ADNumber(tree)
+    if isinstance(tree, dict):
+        return {key: as_numbers(part) for key, part in tree.items()}
+    if type(tree) in (list, tuple):
+        return type(tree)(as_numbers(part) for part in tree)
+    return tree
+
+
+def bound(target: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """Parameter -> argument; positions where there is no signature."""
+    try:
+        found = inspect.signature(target).bind(*args, **kwargs)
+    except (TypeError, ValueError):
+        return {**{f"input{i}": argument for i, argument in enumerate(args)}, **kwargs}
+    extra = next((name for name, p in found.signature.parameters.items() if p.kind is p.VAR_KEYWORD), "")
+    return {**found.arguments, **found.arguments.get(extra, {})}
+
+
+def leaves_of(tree: Any, path: Path = (), around: tuple[int, ...] = ()) -> Iterator[tuple[Path, Any]]:
+    """Everything in nested lists, tuples and dicts, with the way there; a list that holds itself is not entered again."""
+    steps = tree.items() if isinstance(tree, dict) else enumerate(tree) if isinstance(tree, (list, tuple)) else None
+    if steps is None:
+        yield path, tree
+    elif id(tree) not in around:
+        for step, part in steps:
+            yield from leaves_of(part, (*path, step), (*around, id(tree)))
+
+
+def written(path: Path) -> str:
+    """ "weights[0]" for the way to a leaf."""
+    return "".join(str(step) if i == 0 else f"[{step!r}]" if isinstance(step, int) else f".{step}" for i, step in enumerate(path))
+
+
+@dataclass(frozen=True)
+class Assembly:
+    """What was returned, and what is known of the numbers -> their graph."""
+
+    returned: Any
+    name: str
+    inputs: tuple[ADNumber, ...]
+    names: Mapping[ADNumber, str]
+    grad_outputs: Any
+    capture: Capture
+
+    @cached_property
+    def outputs(self) -> list[ADNumber]:
+        """The numbers that were returned."""
+        found = [leaf for _, leaf in leaves_of(self.returned) if isinstance(leaf, ADNumber)]
+        if not found:
+            shown = repr(self.returned)
+            raise NoTensorError(f"{self.name} returned {shown[:60]} ({type(self.returned).__name__}), in which there is no ADNumber; return the ADNumber(s)")
+        return found
+
+    @cached_property
+    def keywords(self) -> dict[ADNumber, str]:
+        """What a returned dict calls the outputs."""
+        return {leaf: path[-1] for path, leaf in leaves_of(self.returned) if isinstance(leaf, ADNumber) and path and isinstance(path[-1], str)}
+
+    @cached_property
+    def upstream(self) -> list[float]:
+        """The gradient that is fed in at each output."""
+        given = self.grad_outputs
+        if given is None:
+            return [1.0] * len(self.outputs)
+        parts = list(given) if isinstance(given, (list, tuple)) else [given]
+        if len(parts) != len(self.outputs):
+            raise GradOutputsError(f"grad_outputs has {len(parts)} gradient(s), but there are {len(self.outputs)} outputs; give one number for each, in order")
+        try:
+            return [1.0 if part is None else float(part) for part in parts]
+        except (TypeError, ValueError) as error:
+            raise GradOutputsError(f"grad_outputs={given!r} is not made of numbers: {error}; give one number for each output") from error
+
+    @cached_property
+    def graph(self) -> Graph:
+        """The finished graph."""
+        total = ADNumber(0.0, operands=zip(self.outputs, self.upstream, strict=True))  # what all gradients are gradients of
+        gradients = total.gradients()
+        del gradients[total]
+        order = {number: place for place, number in enumerate(gradients)}  # youngest first, as the sweep went
+        numbers = sorted({**dict.fromkeys(self.inputs), **dict.fromkeys(gradients)}, key=lambda number: number.age)
+        keys = {number: f"n{i}" for i, number in enumerate(numbers)}
+        nodes = tuple(self.node(number, keys[number], gradients.get(number), order.get(number)) for number in numbers)
+        edges = tuple(edge for number in numbers if number in gradients for edge in self.edges(number, keys, gradients[number]))
+        graph = Graph(nodes, edges, self.name, has_gradients=self.capture.gradients != "none")
+        return replace(graph, detail=graph)
+
+    def node(self, number: ADNumber, key: str, gradient: float | None, order: int | None) -> Node:
+        """A number as a node."""
+        seeds = [seed for output, seed in zip(self.outputs, self.upstream, strict=True) if output is number]
+        plain = number.op == "number"
+        kept, made = self.capture.gradients != "none", bool(number.operands)
+        name = None if plain else called(number, self.names) or self.keywords.get(number)
+        port = Port(
+            shape=(),
+            dtype="float64",
+            value=snapshot(number.value) if self.capture.values != "none" else None,
+            grad=snapshot(gradient) if gradient is not None and not plain and kept else None,
+            upstream=snapshot(sum(seeds)) if seeds and kept else None,
+            name=name,
+            is_output=bool(seeds),
+        )
+        return Node(
+            key,
+            "op" if made else "data" if plain else "leaf",
+            number.op if made else None,
+            name,
+            (port,),
+            requires_grad=not plain,
+            cut="data" if plain else "unreached" if gradient is None else None,
+            source=CallSite(*number.origin).source if made and self.capture.source else None,
+            call=number.age if made else None,
+            call_op=number.op if made else None,
+            backward_order=order if made else None,
+        )
+
+    def edges(self, number: ADNumber, keys: Mapping[ADNumber, str], gradient: float) -> Iterator[Edge]:
+        """The operands of a number, with local derivatives and what flows back to each."""
+        for slot, (operand, local) in enumerate(number.operands):
+            if operand.op == "number":
+                yield Edge(keys[operand], keys[number], slot, cut="data")
+                continue
+            flows = snapshot(gradient * local) if self.capture.gradients != "none" else None
+            yield Edge(keys[operand], keys[number], slot, local=snapshot(local) if self.capture.local else None, grad=flows)
+
+
+def called(number: ADNumber, names: Mapping[ADNumber, str]) -> str | None:
+    """The name that a number was given, or that of the parameter or variable that holds it."""
+    return number.name or names.get(number) or next(iter(CallSite(*number.origin).names), None)
+
+
+def snapshot(value: float) -> Snapshot:
+    """A number as the graph keeps it."""
+    return Snapshot((), "float64", value)

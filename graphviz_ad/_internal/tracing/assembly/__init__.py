@@ -1,0 +1,1 @@
+"""Tape + autograd graph -> Graph."""

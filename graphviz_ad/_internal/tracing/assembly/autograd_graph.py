@@ -1,0 +1,394 @@
+"""Outputs -> the graph that autograd built, and one backward pass over it with every gradient on every node and edge."""
+
+from __future__ import annotations
+
+import re
+import weakref
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cache, cached_property, partial
+from itertools import starmap
+from operator import call
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from graphviz_ad._internal.base.errors import TraceError
+from graphviz_ad._internal.graph.snapshot import Snapshot
+from graphviz_ad._internal.tracing.assembly.saved import Keeps, kept_by
+from graphviz_ad._internal.tracing.tape.torch_private import function_of, hidden_from_modes, may_have_hooks, modes_are_active, version_of
+from graphviz_ad._internal.tracing.tape.values import SAME_ELEMENTS, Keeper
+
+
+@dataclass
+class AutogradGraph:
+    """Autograd nodes, consumers first, known by their place in the list.
+
+    ``links[i]`` are the (node, output number) that the operands of node i came from, None where no gradient goes; ``variables``
+    maps the nodes that accumulate into a leaf to the leaf.
+    """
+
+    nodes: list[Any]
+    links: list[tuple[tuple[int, int] | None, ...]]
+    index: dict[int, int]
+    variables: dict[int, Tensor]
+
+    @cached_property
+    def names(self) -> list[str]:
+        """What torch calls each node."""
+        return [node_name(node) for node in self.nodes]
+
+    @cached_property
+    def keeps(self) -> list[Keeps]:
+        """What each node keeps for the backward pass, if asked before it has run."""
+        return [kept_by(node) for node in self.nodes]
+
+    def adopt(self, parts: Sequence[AutogradGraph]) -> None:
+        """Take what was read of nodes before they ran from other graphs of the same nodes."""
+        read = {id(node): keeps for part in parts for node, keeps in zip(part.nodes, part.keeps, strict=True)}
+        self.keeps = [read.get(id(node)) or kept_by(node) for node in self.nodes]
+
+    @cached_property
+    def custom(self) -> dict[int, type]:
+        """The nodes that are the backward of a user's torch.autograd.Function, with that."""
+        return {i: cls for i, node in enumerate(self.nodes) if (cls := custom_function(node)) is not None}
+
+    def release(self) -> None:
+        """Let go of the nodes, consumers first.
+
+        A node that Python has touched frees what only it holds by recursion in C++. Held here and let go in this
+        order, each dies alone, however deep the graph is.
+        """
+        self.index.clear()
+        self.variables.clear()
+        self.nodes.reverse()
+        while self.nodes:
+            self.nodes.pop()
+
+
+def custom_function(node: Any) -> type | None:
+    """The user's torch.autograd.Function that a node is the backward of, or None."""
+    return function_of(node)
+
+
+def node_name(node: Any) -> str:
+    """ "SinBackward0"."""
+    return _without_namespace(node.name())
+
+
+@cache
+def _without_namespace(name: str) -> str:
+    return name.rpartition("::")[2]
+
+
+def node_of(tensor: Tensor) -> Any:
+    """The autograd node that a gradient of the tensor arrives at, that of a leaf accumulates it; None where it has none."""
+    if not tensor.requires_grad or tensor.grad_fn is not None:
+        return tensor.grad_fn
+    with torch.enable_grad(), hidden_from_modes():
+        return tensor.view_as(tensor).grad_fn.next_functions[0][0]  # type: ignore[union-attr]
+
+
+def walk(roots: Sequence[Any], limit: int | None = None) -> AutogradGraph:
+    """Everything that `roots` lead to, without recursion; roots are autograd nodes.
+
+    A graph that its owner will release is touched only up to `limit` nodes, see `stack_depth`; beyond that, TraceError.
+    """
+    found: dict[int, Any] = {}
+    order: list[Any] = []
+    waiting: dict[int, int] = {}
+    stack = [node for node in roots if node is not None]
+    while stack:
+        node = stack.pop()
+        if id(node) in found:
+            continue
+        found[id(node)] = node
+        if limit is not None and len(found) > limit:
+            raise TraceError(
+                f"this graph has more than {limit} autograd nodes: once Python has touched them, releasing them would overflow the stack. "
+                "Trace the function that builds it instead, as in trace(function, inputs), which has no such limit"
+            )
+        for tail, _ in node.next_functions:
+            if tail is not None:
+                waiting[id(tail)] = waiting.get(id(tail), 0) + 1
+                stack.append(tail)
+    ready = [node for node in _unique(roots) if not waiting.get(id(node))]
+    while ready:
+        node = ready.pop()
+        order.append(node)
+        for tail, _ in node.next_functions:
+            if tail is not None:
+                waiting[id(tail)] -= 1
+                if not waiting[id(tail)]:
+                    ready.append(tail)
+    index = {id(node): i for i, node in enumerate(order)}
+    links = [tuple(None if tail is None else (index[id(tail)], number) for tail, number in node.next_functions) for node in order]
+    variables = {i: node.variable for i, node in enumerate(order) if hasattr(node, "variable")}
+    return AutogradGraph(order, links, index, variables)
+
+
+def _unique(roots: Sequence[Any]) -> list[Any]:
+    return list({id(node): node for node in roots if node is not None}.values())
+
+
+TABLES = ("node_grads", "edge_grads", "locals", "leaf_grads", "leaf_totals")  # of a BackwardPass, by number of node
+
+
+@dataclass
+class BackwardPass:
+    """What flowed in one backward pass, by number of node in the `AutogradGraph`.
+
+    ``node_grads[i]`` has a gradient for each output of node i, ``edge_grads[i]`` one for each operand, ``locals[i]`` a local derivative
+    for each operand; ``leaf_grads`` are what reached the leaves and ``leaf_totals`` what their ``.grad`` held afterwards, where a pass of the
+    user's own was recorded; ``order`` is the order in which the engine ran the nodes; ``problem`` says why there is nothing; ``partial``:
+    not all gradients were asked for; ``other_leaves`` are leaves that only a pass inside this one reached, by identity.
+    """
+
+    node_grads: dict[int, tuple[Snapshot | None, ...]] = field(default_factory=dict)
+    edge_grads: dict[int, tuple[Snapshot | None, ...]] = field(default_factory=dict)
+    locals: dict[int, tuple[Snapshot | None, ...]] = field(default_factory=dict)
+    leaf_grads: dict[int, Snapshot | None] = field(default_factory=dict)
+    leaf_totals: dict[int, Snapshot | None] = field(default_factory=dict)
+    order: list[int] = field(default_factory=list)
+    problem: str | None = None
+    partial: bool = False
+    other_leaves: dict[int, Snapshot | None] = field(default_factory=dict)
+
+
+def run(
+    graph: AutogradGraph,
+    outputs: Sequence[Tensor],
+    seeds: Sequence[Tensor],
+    keeper: Keeper,
+    pointwise: Callable[[int], bool],
+    result: BackwardPass,
+    *,
+    retain: bool,
+) -> BackwardPass:
+    """One backward pass from `outputs`, fed with `seeds`, that leaves every ``.grad`` alone; noted in `result`, also up to where it fails."""
+    leaves = list(graph.variables.items())
+    tensors = [tensor for _, tensor in leaves]
+    known = {id(tensor) for tensor in tensors}
+    bare = [(-1 - i, tensor) for i, tensor in enumerate(outputs) if tensor.grad_fn is None and id(tensor) not in known]
+    tensors += [tensor for _, tensor in bare]
+    with watching(graph, result, keeper, pointwise):
+        if not tensors:  # nothing that gradients could be added to
+            torch.autograd.backward(list(outputs), list(seeds), retain_graph=retain)
+            return result
+        grads = torch.autograd.grad(list(outputs), tensors, list(seeds), retain_graph=retain, allow_unused=True)
+    for (i, _), grad in zip(leaves + bare, grads, strict=True):
+        result.leaf_grads[i] = keeper.gradient(grad)
+    return result
+
+
+def is_reentrant(graph: AutogradGraph) -> bool:
+    """Whether a node runs a backward pass of its own, which `torch.autograd.grad` refuses: a checkpoint with ``use_reentrant=True``."""
+    return any(cls.__module__ == "torch.utils.checkpoint" for cls in graph.custom.values())
+
+
+def run_accumulating(
+    graph: AutogradGraph,
+    outputs: Sequence[Tensor],
+    seeds: Sequence[Tensor],
+    keeper: Keeper,
+    pointwise: Callable[[int], bool],
+    leaves: Sequence[Tensor],
+    result: BackwardPass,
+    *,
+    retain: bool,
+) -> BackwardPass:
+    """The same with ``backward()``, every ``.grad`` put aside meanwhile; not where a hook of the user would fire on what is accumulated."""
+    if any(map(may_have_hooks, leaves)):
+        return BackwardPass(problem="a checkpoint with use_reentrant=True needs backward(), and that would run hooks of yours on .grad")
+    aside = [(leaf, leaf.grad) for leaf in leaves]
+    try:
+        for leaf in leaves:
+            leaf.grad = None
+        with watching(graph, result, keeper, pointwise):
+            torch.autograd.backward(list(outputs), list(seeds), retain_graph=retain)
+        known = {id(variable) for variable in graph.variables.values()}
+        result.other_leaves = {id(leaf): keeper.gradient(leaf.grad) for leaf in leaves if id(leaf) not in known and leaf.grad is not None}
+    finally:
+        try:
+            put_back(aside)
+        except BaseException:  # an interrupt may come anywhere
+            put_back(aside)
+            raise
+    return result
+
+
+def put_back(aside: Sequence[tuple[Tensor, Tensor | None]]) -> None:
+    """Give each leaf its ``.grad`` again."""
+    for leaf, grad in aside:
+        leaf.grad = grad
+
+
+@contextmanager
+def watching(graph: AutogradGraph, result: BackwardPass, keeper: Keeper, pointwise: Callable[[int], bool]) -> Iterator[None]:
+    """While this is open, a backward pass over the graph notes everything in `result`."""
+    watch = _Watch(graph, result, keeper, pointwise)
+    hooks: list[tuple[Callable[..., Any], Callable[..., None]]] = []
+    for i, node in enumerate(graph.nodes):
+        if i in graph.variables:  # before accumulation: hooks of the user may change .grad right after it
+            hooks.append((node.register_prehook, partial(watch.arrived, i)))
+        else:
+            hooks.append((node.register_hook, partial(watch.ran, i)))
+    handles: list[Any] = []
+    try:
+        handles.extend(starmap(call, hooks))  # in C: no interrupt can come between a hook and its handle
+        hooks.clear()
+        yield
+    finally:
+        try:
+            remove(handles)
+        except BaseException:  # an interrupt may come anywhere
+            remove(handles)
+            raise
+
+
+def remove(handles: list[Any]) -> None:
+    """Take hooks away by their handles; bears being run twice."""
+    while handles:
+        handles[-1].remove()
+        handles.pop()
+
+
+class _Watch:
+    """Notes what flows through the nodes of one backward pass."""
+
+    def __init__(self, graph: AutogradGraph, result: BackwardPass, keeper: Keeper, pointwise: Callable[[int], bool]) -> None:
+        self.graph, self.result, self.keeper, self.pointwise = graph, result, keeper, pointwise
+        self._gradient, self._asks_locals = keeper.gradient, keeper.capture.local
+        # A node is not asked a second time if that would run code of the user.
+        self._asked_once = set(graph.custom) | {i for i, keeps in enumerate(graph.keeps) if keeps.hooked}
+        self._reshapes = [stem(name) in SAME_ELEMENTS for name in graph.names]
+        self._ones: dict[tuple[torch.dtype, torch.device], Tensor] = {}
+        # What left the node that ran last, held weakly, and what was kept of it: in most graphs that is what arrives at the next one.
+        self._left: list[tuple[weakref.ref[Tensor], int, Snapshot | None]] = []
+
+    def arrived(self, i: int, grad_outputs: Any) -> None:
+        """A gradient arrives at a leaf."""
+        try:
+            self.result.leaf_grads[i] = self._seen(grad_outputs[0])
+        except Exception as error:
+            self._failed(error)
+
+    def ran(self, i: int, grad_inputs: Any, grad_outputs: Any) -> None:
+        """Node i made ``grad_inputs`` of ``grad_outputs``; the names are those of torch's hooks."""
+        try:
+            if torch.is_grad_enabled():  # the graph of the gradient is being built, and we are no part of it
+                with torch.no_grad():
+                    self._note(i, grad_inputs, grad_outputs)
+            else:
+                self._note(i, grad_inputs, grad_outputs)
+        except Exception as error:
+            self._failed(error)
+
+    def _failed(self, error: Exception) -> None:
+        """A tracer must not break the pass that it watches: what it fails at is said on the graph."""
+        self._left = []
+        self.keeper.problems.append(f"{type(error).__name__}: {error}")
+
+    def _note(self, i: int, grad_inputs: Any, grad_outputs: Any) -> None:
+        result, gradient = self.result, self._gradient
+        result.order.append(i)
+        if len(grad_outputs) == 1:
+            arrived: tuple[Snapshot | None, ...] = (self._seen(grad_outputs[0]),)
+            same = arrived[0] if self._reshapes[i] else None
+            if self._asks_locals and i not in self._asked_once and (found := self._local(i, grad_outputs[0])):
+                result.locals[i] = found
+        else:
+            arrived, same = tuple([self._seen(grad) for grad in grad_outputs]), None
+        result.node_grads[i] = arrived
+        kept = [None if grad is None else gradient(grad, same) for grad in grad_inputs]
+        result.edge_grads[i] = tuple(kept)
+        self._left = [
+            (weakref.ref(grad), version_of(grad), snapshot)
+            for grad, snapshot in zip(grad_inputs, kept, strict=True)
+            if grad is not None and not grad.is_inference()
+        ]
+
+    def _seen(self, grad: Tensor | None) -> Snapshot | None:
+        """What is kept of an arriving gradient; taken once, if it is what the last node sent."""
+        if grad is None:
+            return None
+        for left, version, kept in self._left:
+            if left() is grad and version == version_of(grad):
+                return kept
+        return self._gradient(grad)
+
+    def _local(self, i: int, upstream: Tensor | None) -> tuple[Snapshot | None, ...]:
+        """∂out/∂operand for each operand: what the node makes of a gradient of ones.
+
+        That is the derivative itself for a result of one element, and the diagonal of the Jacobian for an elementwise operation, in the
+        shape after broadcasting. Asked inside the node's own hook, its buffers are still there.
+        """
+        if type(upstream) is not Tensor:  # None; and torch may crash when a node is called with a subclass
+            return ()
+        if upstream.dim():
+            count = upstream.numel()
+            if count > self.keeper.capture.whole or not (count == 1 or self.pointwise(i)):
+                return ()
+        if upstream.is_complex():
+            return ()
+        try:
+            if modes_are_active():
+                with hidden_from_modes():
+                    found = self.graph.nodes[i](torch.ones_like(upstream))
+            else:
+                found = self.graph.nodes[i](self._one(upstream))
+        except Exception as error:  # a node that cannot be asked twice has no local derivative to show
+            self.keeper.problems.append(f"the local derivative of {self.graph.names[i]}: {type(error).__name__}: {error}")
+            return ()
+        gradient = self._gradient
+        return tuple([gradient(grad) for grad in found]) if isinstance(found, tuple) else (gradient(found),)
+
+    def _one(self, upstream: Tensor) -> Tensor:
+        """A gradient of ones; the same one again for plain numbers, as long as nobody wrote to it."""
+        if upstream.dim():
+            return torch.ones_like(upstream)
+        key = (upstream.dtype, upstream.device)
+        one = self._ones.get(key)
+        if one is None or version_of(one):
+            one = self._ones[key] = torch.ones_like(upstream)
+        return one
+
+
+def together(results: Sequence[BackwardPass]) -> BackwardPass:
+    """Passes that ran inside each other as one, over one numbering of nodes; the first is the outermost."""
+    whole = results[0]
+    for inner in results[1:]:
+        for name in TABLES:
+            getattr(whole, name).update({i: found for i, found in getattr(inner, name).items() if i not in getattr(whole, name)})
+        whole.order += inner.order
+    return whole
+
+
+def in_terms_of(graph: AutogradGraph, result: BackwardPass, other: AutogradGraph) -> BackwardPass:
+    """What was noted over `graph`, by the numbers that the same nodes have in `other`."""
+    number = [other.index[id(node)] for node in graph.nodes]
+    moved = {name: {number[i]: found for i, found in getattr(result, name).items()} for name in TABLES}
+    return BackwardPass(**moved, order=[number[i] for i in result.order], problem=result.problem, partial=result.partial)
+
+
+@cache
+def stem(name: str) -> str:
+    """The ATen name in the name of an autograd node: "addmm" of "AddmmBackward0"."""
+    base = re.sub(r"Backward\d*$", "", name)
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", base).lower()
+
+
+def is_pointwise(name: str) -> bool:
+    """Whether an autograd node of this name belongs to an elementwise operation."""
+    return elementwise(stem(name))
+
+
+@cache
+def elementwise(aten: str) -> bool:
+    """Whether ATen has an elementwise operation of this name, by torch's own tags."""
+    packet = getattr(torch.ops.aten, aten, None)
+    if packet is None or not hasattr(packet, "overloads"):
+        return False
+    return any(torch.Tag.pointwise in getattr(packet, overload).tags for overload in packet.overloads())

@@ -1,0 +1,97 @@
+"""Autograd node -> what it keeps for the backward pass: names and bytes, read without unpacking anything.
+
+``grad_fn._saved_x`` would run the unpack hooks of the user, which recompute a checkpoint or read a file. ``grad_fn._raw_saved_x`` does not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+from torch import Tensor
+
+from graphviz_ad._internal.tracing.tape.torch_private import PACKED, RAW_SAVED, memory_and_bytes, memory_of, tells_what_is_saved
+
+OWN = {f"{RAW_SAVED}tensors": "saved_tensors"}  # what a custom Function saves has numbers, not names
+
+_known: dict[type, tuple[tuple[str, str], ...] | None] = {}  # kind of node -> its attributes, and what they are called
+
+
+class Saved(NamedTuple):
+    """A tensor that a node keeps: how many ``bytes`` its elements take, and in which memory, of how many bytes in ``whole``, they lie.
+
+    All three are None where only the user's own hooks know, or where a tensor has no memory of its own.
+    """
+
+    name: str
+    bytes: int | None = None
+    storage: int | None = None
+    whole: int | None = None
+
+
+class Keeps(NamedTuple):
+    """What one node keeps, and whether hooks of the user stand before it."""
+
+    tensors: tuple[Saved, ...]
+    hooked: bool
+
+
+NOTHING = Keeps((), False)
+UNKNOWN = Keeps((), True)  # it keeps something that torch gives only unpacked
+
+
+def kept_by(node: Any) -> Keeps:
+    """What a node keeps for the backward pass now; nothing once it has been freed, UNKNOWN where torch does not tell."""
+    attributes = _attributes(type(node))
+    if not attributes:
+        return NOTHING if attributes is not None else UNKNOWN
+    found: list[Saved] = []
+    hooked = False
+    for attribute, name in attributes:
+        try:
+            raw = getattr(node, attribute)
+            if isinstance(raw, tuple):
+                for n, part in enumerate(raw):
+                    hooked |= _note(f"{name}[{n}]", part, found)
+            else:
+                hooked |= _note(name, raw, found)
+        except RuntimeError:  # freed already, or changed in place since
+            continue
+        except AttributeError:
+            return UNKNOWN
+    return Keeps(tuple(found), hooked) if found else NOTHING
+
+
+def _note(name: str, part: Any, found: list[Saved]) -> bool:
+    """Take in what a node keeps in one place, if there is something; True where a hook of the user stands before it."""
+    hooked = part.unpack_hook is not None
+    held = part.data
+    if held is not None:
+        found.append(Saved(name) if hooked or not isinstance(held, Tensor) else _saved(name, held))
+    return hooked
+
+
+def _saved(name: str, held: Tensor) -> Saved:
+    memory, whole = memory_and_bytes(held)
+    if memory is None:
+        return Saved(name)
+    return Saved(name, min(held.nbytes, whole), memory, whole)  # less than its elements where these were only expanded
+
+
+def kept_memory(keeps: Iterable[Keeps], leaves: Iterable[Tensor]) -> tuple[int, bool]:
+    """How many bytes nodes keep alive besides leaves, each piece of memory counted once and whole; and whether that is all."""
+    own = {memory_of(leaf) for leaf in leaves}
+    found = list(keeps)
+    tensors = [tensor for kept in found for tensor in kept.tensors]
+    saved = {tensor.storage: tensor.whole or 0 for tensor in tensors if tensor.storage not in own}
+    return sum(saved.values()), all(tensor.bytes is not None for tensor in tensors) and UNKNOWN not in found
+
+
+def _attributes(kind: type) -> tuple[tuple[str, str], ...] | None:
+    """Where a kind of node has what it keeps; None where it keeps something and torch has no such place."""
+    if kind not in _known:
+        names = sorted(dir(kind))
+        raw = [name for name in names if name.startswith(RAW_SAVED)]
+        hidden = not raw and not tells_what_is_saved() and any(name.startswith(PACKED) or name == "saved_tensors" for name in names)
+        _known[kind] = None if hidden else tuple((name, OWN.get(name, name.removeprefix(RAW_SAVED))) for name in raw)
+    return _known[kind]

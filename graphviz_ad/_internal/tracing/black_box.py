@@ -1,0 +1,76 @@
+"""Function and inputs -> a function of plain arrays, for those who may look at its values only; nothing of the user's is changed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from graphviz_ad._internal.base.errors import NoTensorError
+from graphviz_ad._internal.graph.snapshot import Array
+from graphviz_ad._internal.tracing.inputs import as_tensors, bound_arguments, input_dtype
+from graphviz_ad._internal.tracing.tape.torch_private import flatten, map_tree
+
+
+class BlackBox:
+    """``box({"x": array})`` is the sum of the outputs for these inputs; ``inputs`` holds those that it was made with.
+
+    Inputs are the arguments that gradients flow to and, of a module, its parameters, by the names that a trace gives them. Every call starts from the state
+    of the CPU's random numbers, and from the buffers of the module, that were there when the box was made.
+    """
+
+    def __init__(self, target: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+        self.target, self.random = target, torch.get_rng_state()
+        self.module = target if isinstance(target, torch.nn.Module) else None
+        self.args, self.kwargs = as_tensors((tuple(args), dict(kwargs)), input_dtype(self.module))
+        found: dict[int, tuple[str, Tensor]] = {}
+        named = dict(self.module.named_parameters()) if self.module is not None else {}
+        for name, tensor in (*self._arguments(), *named.items()):
+            if tensor.requires_grad and tensor.is_floating_point():
+                found.setdefault(id(tensor), (name, tensor))
+        self.tensors = dict(found.values())
+        if not self.tensors:
+            raise NoTensorError(f"{_name(target)} was given no input that requires grad; give numbers, or tensors with requires_grad=True")
+
+    def _arguments(self) -> list[tuple[str, Tensor]]:
+        found = []
+        for name, thing in bound_arguments(self.target, self.args, self.kwargs):
+            for path, leaf in flatten(thing):
+                if isinstance(leaf, Tensor):
+                    found.append((name + "".join(f"[{step!r}]" if isinstance(step, int) else f".{step}" for step in path), leaf))
+        return found
+
+    @property
+    def inputs(self) -> dict[str, Array]:
+        """The inputs as they were given."""
+        return {name: tensor.detach().cpu().to(torch.float64).numpy().copy() for name, tensor in self.tensors.items()}
+
+    def __call__(self, inputs: Mapping[str, Array]) -> float:
+        """The sum of all outputs that a gradient flows to."""
+        changed = {id(self.tensors[name]): self._like(self.tensors[name], array) for name, array in inputs.items()}
+        args, kwargs = map_tree(lambda leaf: changed.get(id(leaf), leaf), (self.args, self.kwargs))
+        with torch.random.fork_rng(devices=[]), torch.enable_grad():
+            torch.set_rng_state(self.random)
+            returned = self._run(changed, args, kwargs)
+        outputs = [leaf for _, leaf in flatten(returned) if isinstance(leaf, Tensor) and leaf.requires_grad]
+        if not outputs:
+            raise NoTensorError(f"no result of {_name(self.target)} requires grad")
+        return float(sum(leaf.detach().sum().item() for leaf in outputs))
+
+    def _run(self, changed: Mapping[int, Tensor], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        if self.module is None:
+            return self.target(*args, **kwargs)
+        state = {name: changed.get(id(parameter), parameter) for name, parameter in self.module.named_parameters()}
+        state |= {name: buffer.clone() for name, buffer in self.module.named_buffers()}
+        return torch.func.functional_call(self.module, state, tuple(args), dict(kwargs))
+
+    @staticmethod
+    def _like(tensor: Tensor, array: Array) -> Tensor:
+        return torch.tensor(np.asarray(array), dtype=tensor.dtype, device=tensor.device, requires_grad=True)
+
+
+def _name(target: Any) -> str:
+    return type(target).__name__ if isinstance(target, torch.nn.Module) else str(getattr(target, "__name__", type(target).__name__))

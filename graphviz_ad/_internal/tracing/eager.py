@@ -1,0 +1,240 @@
+"""Function, module or finished tensors -> Graph: one forward run under a tape, one backward pass, nothing left behind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from graphviz_ad._internal.base.errors import TraceError
+from graphviz_ad._internal.graph.graph import Graph
+from graphviz_ad._internal.graph.transforms import merge_calls
+from graphviz_ad._internal.tracing.assembly.assemble import Assembly
+from graphviz_ad._internal.tracing.assembly.autograd_graph import AutogradGraph, BackwardPass, is_pointwise, is_reentrant, run, run_accumulating, walk
+from graphviz_ad._internal.tracing.assembly.unit import Output
+from graphviz_ad._internal.tracing.capture import Capture
+from graphviz_ad._internal.tracing.inputs import as_tensors, input_dtype, module_names, name_inputs, surroundings
+from graphviz_ad._internal.tracing.naming.returned_names import name_returned
+from graphviz_ad._internal.tracing.outputs import differentiable_outputs, upstream_gradients
+from graphviz_ad._internal.tracing.tape.collector import at_rest
+from graphviz_ad._internal.tracing.tape.communication import recorder_for
+from graphviz_ad._internal.tracing.tape.dispatch_mode import stopped_by
+from graphviz_ad._internal.tracing.tape.stack_depth import safe_depth
+from graphviz_ad._internal.tracing.tape.tape import Tape, current_tape
+from graphviz_ad._internal.tracing.tape.torch_private import SEES_OPERATIONS, flatten, unseen_by_functions
+from graphviz_ad._internal.tracing.tape.torch_version import refuse_older
+
+
+def trace(target: Any, args: Sequence[Any], kwargs: Mapping[str, Any], grad_outputs: Any, capture: Capture, namespace: Mapping[str, Any]) -> Graph:
+    """The graph of one call of `target`, or of finished tensors; see `graphviz_ad.trace`."""
+    refuse_older(str(torch.__version__))
+    if is_finished(target):
+        return trace_finished(target, grad_outputs, capture, namespace)
+    if not callable(target):
+        raise TraceError(f"cannot trace {target!r} ({type(target).__name__}): give a function, a module, or tensors that were computed already")
+    module = target if isinstance(target, torch.nn.Module) else None
+    args, kwargs = as_tensors((tuple(args), dict(kwargs)), input_dtype(module))
+    tape = Tape(capture, _call.__code__)
+    namespace = surroundings(target)
+    with unseen_by_functions():
+        name_inputs(tape, target, args, kwargs, namespace)
+    outer = current_tape.get()
+    try:
+        current_tape.set(tape)
+        with recorder_for(tape):
+            returned = [_call(target, args, kwargs)]
+    except Exception as error:
+        with suppress(Exception), unseen_by_functions():  # whatever is wrong with us now, the exception that goes on is the program's
+            error.graph = graph_so_far(tape, error, name_of(target), module_names(target, namespace))  # type: ignore[attr-defined]
+        raise
+    finally:
+        current_tape.set(outer)
+    with unseen_by_functions():
+        notices = about_parameters(tape, target, namespace)
+        return finish(tape, returned, grad_outputs, name_of(target), module_names(target, namespace), retain=False, notices=notices)
+
+
+def graph_so_far(tape: Tape, error: BaseException, name: str, names: dict[int, str]) -> Graph:
+    """What had been computed when the program raised; without gradients."""
+    tape.stopped = stopped_by(error, tape)
+    ends = tape.loose_ends()
+    autograd = walk(ends)
+    tape.keeper.pending.settle()
+    name_returned(tape)
+    notices = [f"The program raised {described(error)}; this is the graph up to there."]
+    try:
+        with at_rest():
+            return merge_calls(Assembly(tape, autograd, BackwardPass(problem=NOT_RUN), [], names).graph(name, notices))
+    finally:
+        ends.clear()
+        let_go(tape, autograd)
+
+
+MOST_TIED = 4
+NOT_RUN = "no backward pass was recorded"
+NOT_ASKED = "gradients were not asked for"
+NO_MODES = "This version of torch has no dispatch modes: only what autograd itself recorded is shown, without values in between."
+_never_released: list[tuple[AutogradGraph, dict[int, Any]]] = []
+
+
+def let_go(tape: Tape, autograd: AutogradGraph) -> None:
+    """Release the nodes of autograd that were touched, consumers first.
+
+    Where the program has kept a result, or the exception does that ended it, a deep graph would be released from there and overflow the stack:
+    its nodes stay for good.
+    """
+    if max(len(tape.nodes), len(autograd.nodes)) > safe_depth() and tape.has_living_results():
+        _never_released.append((autograd, dict(tape.nodes)))
+        return
+    while tape.nodes:
+        tape.nodes.popitem()
+    autograd.release()
+
+
+def described(error: BaseException) -> str:
+    """Type and first line of an exception, whatever its own text does."""
+    try:
+        text = str(error).partition("\n")[0]
+    except Exception:
+        text = "without a readable message"
+    return f"{type(error).__name__}: {text}"
+
+
+def about_parameters(tape: Tape, target: Any, namespace: Mapping[str, Any]) -> list[str]:
+    """What is to be said of the parameters of a module, and of those that a function reads."""
+    modules = [("", target)] if isinstance(target, torch.nn.Module) else []
+    modules += [(f"{name}.", thing) for name, thing in namespace.items() if isinstance(thing, torch.nn.Module)]
+    idle = idle_parameters(tape, modules) if SEES_OPERATIONS else [NO_MODES]
+    return [*idle, *tied_parameters(modules)]
+
+
+def tied_parameters(modules: Sequence[tuple[str, torch.nn.Module]]) -> list[str]:
+    """Sentences about parameters that a module has under several names; the first is the one that is shown."""
+    found: list[str] = []
+    for prefix, module in modules:
+        first: dict[int, str] = {}
+        for name, parameter in module.named_parameters(remove_duplicate=False):
+            if first.setdefault(id(parameter), name) != name:
+                found.append(f"{prefix}{name} is the same parameter as {prefix}{first[id(parameter)]}.")
+    return found[:MOST_TIED] + ([f"{len(found) - MOST_TIED} more parameters have several names."] if len(found) > MOST_TIED else [])
+
+
+def idle_parameters(tape: Tape, modules: Sequence[tuple[str, torch.nn.Module]]) -> list[str]:
+    """A sentence about parameters that took no part, and therefore get no gradient; nothing if there are none."""
+    idle = tape.untouched({id(p): prefix + name for prefix, module in modules for name, p in module.named_parameters() if p.requires_grad})
+    if not idle:
+        return []
+    shown = ", ".join(idle[:4]) + (f" and {len(idle) - 4} more" if len(idle) > 4 else "")
+    return [f"No operation read {'this parameter' if len(idle) == 1 else f'these {len(idle)} parameters'}: {shown}."]
+
+
+def _call(target: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    """Where the stack of the traced program begins."""
+    return target(*args, **kwargs)
+
+
+def is_finished(target: Any) -> bool:
+    """Whether the target is a tensor or a collection of tensors rather than something to call."""
+    return isinstance(target, Tensor) or (not callable(target) and any(isinstance(leaf, Tensor) for _, leaf in flatten(target)))
+
+
+def trace_finished(target: Any, grad_outputs: Any, capture: Capture, namespace: Mapping[str, Any]) -> Graph:
+    """The graph behind tensors that exist already: no forward pass is run, values in between are not recorded."""
+    tape = Tape(capture, _call.__code__)
+    notices = ["Traced from finished tensors: values between leaves and outputs were not recorded."]
+    with unseen_by_functions():
+        for name, thing in namespace.items():
+            if isinstance(thing, Tensor) and not name.startswith("_"):
+                tape.name(thing, name)
+        return finish(tape, [target], grad_outputs, "finished tensors", module_names(None, namespace), retain=True, notices=notices)
+
+
+def name_of(target: Any) -> str:
+    """What to call the graph."""
+    return type(target).__name__ if isinstance(target, torch.nn.Module) else str(getattr(target, "__name__", type(target).__name__))
+
+
+def finish(
+    tape: Tape,
+    returned: list[Any],
+    grad_outputs: Any,
+    name: str,
+    names: dict[int, str],
+    *,
+    retain: bool,
+    notices: Sequence[str] = (),
+) -> Graph:
+    """Run the backward pass, assemble the graph, and let go of everything that torch owns.
+
+    ``returned`` is a list around what the program returned, so that nobody up the stack keeps the graph alive any longer.
+    """
+    autograd = walk(())
+    try:
+        outputs = differentiable_outputs(returned.pop(), name)
+        wanted = tape.capture.gradients != "none" or grad_outputs is not None
+        seeds: list[Any] = upstream_gradients([tensor for _, tensor in outputs], grad_outputs) if wanted else [None] * len(outputs)
+        with at_rest():
+            autograd = walk([tensor.grad_fn for _, tensor in outputs], limit=safe_depth() if retain else None)
+            noted = BackwardPass()
+            try:
+                result = backward(tape, autograd, [tensor for _, tensor in outputs], seeds, noted, retain=retain)
+            except Exception as error:
+                with suppress(Exception):  # whatever is wrong with us now, the exception that goes on is the program's
+                    so_far = [*notices, f"The backward pass failed: {described(error)}"]
+                    error.graph = describe(tape, autograd, noted, outputs, seeds, name, names, so_far)  # type: ignore[attr-defined]
+                raise
+            graph = describe(tape, autograd, result, outputs, seeds, name, names, notices)
+    finally:
+        # Only now, and in this order: what holds the deep graph goes first, then its nodes one by one.
+        outputs = seeds = None  # type: ignore[assignment]
+        let_go(tape, autograd)
+    return graph
+
+
+EXPECTED = ("a second time", "have already been freed", "use_reentrant=True")
+
+
+def backward(tape: Tape, autograd: AutogradGraph, outputs: Sequence[Tensor], seeds: Sequence[Tensor], noted: BackwardPass, *, retain: bool) -> BackwardPass:
+    """The gradients, or the reason why there are none; ``noted`` takes them while they come."""
+    if tape.capture.gradients == "none":
+        return BackwardPass(problem=NOT_ASKED)
+    elementwise = [is_pointwise(name) for name in autograd.names]
+    if is_reentrant(autograd) and retain:
+        return BackwardPass(problem="a checkpoint with use_reentrant=True runs a backward pass of its own, which would add to your .grad")
+    if is_reentrant(autograd):
+        return run_accumulating(autograd, outputs, seeds, tape.keeper, elementwise.__getitem__, tape.leaves(), noted, retain=retain)
+    try:
+        return run(autograd, outputs, seeds, tape.keeper, elementwise.__getitem__, noted, retain=retain)
+    except RuntimeError as error:
+        # The graph of finished tensors may have been freed by the user's own backward(); reentrant checkpoints refuse to give gradients.
+        if any(words in str(error) for words in EXPECTED):
+            return BackwardPass(problem=str(error).splitlines()[0])
+        raise
+
+
+def describe(
+    tape: Tape,
+    autograd: AutogradGraph,
+    result: BackwardPass,
+    outputs: Sequence[tuple[str | None, Tensor]],
+    seeds: Sequence[Tensor],
+    name: str,
+    names: dict[int, str],
+    notices: Sequence[str],
+) -> Graph:
+    """The Graph, calls merged, the fine one kept as its detail."""
+    found = []
+    for (key, tensor), seed in zip(outputs, seeds, strict=True):
+        value = tape.value_of(tensor)
+        tape.edge_of(tensor, value)
+        found.append(Output(value, tape.keeper.gradient(seed), key))
+    tape.keeper.pending.settle()
+    name_returned(tape)
+    if tape.problems:
+        notices = [*notices, f"{len(tape.problems)} operation(s) could not be recorded completely; the first: {tape.problems[0]}"]
+    if result.problem:
+        notices = [*notices, f"No gradients: {result.problem}"]
+    return merge_calls(Assembly(tape, autograd, result, found, names).graph(name, notices))

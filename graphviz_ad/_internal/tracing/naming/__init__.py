@@ -1,0 +1,1 @@
+"""Operations -> the names that the user's program has for them."""

@@ -1,0 +1,137 @@
+"""Operation -> what the user wrote: its name, its operands in order, its settings."""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from graphviz_ad._internal.maths.autograd_names import DIFFER, verdict
+from graphviz_ad._internal.maths.ops import OPERATORS, REFLECTED, written_name
+from graphviz_ad._internal.tracing.assembly.autograd_graph import elementwise
+from graphviz_ad._internal.tracing.tape.tape_entries import Operation, Use
+from graphviz_ad._internal.tracing.tape.torch_private import TRANSFORMS
+
+NAMESPACES = (torch, Tensor, torch.nn.functional, torch.linalg, torch.special, torch.fft, torch.sparse, torch.nested)
+CALLERS = {*dir(builtins), "apply", "reduce", "partial"}  # what a C function of one of these names calls is somebody else's
+SHAPE_ONLY = {"ones_like", "zeros_like", "empty_like", "full_like", "rand_like", "randn_like", "randint_like", "new_zeros", "new_ones", "new_empty", "new_full"}
+OPERAND_ARGUMENTS = {"self", "other", "exponent"}  # Python numbers there are operands of the formula, not settings
+NUMBER_OF_TENSOR = {"item", "float", "int", "bool", "complex", "tolist"}
+DUMMIES = {"_nested_view_from_jagged", "_nested_view_from_jagged_copy"}  # take an argument that only stands for others of its kind
+CLAMPS = {"clamp", "clamp_", "clamp_min", "clamp_max"}
+SAME_THING = {
+    ("max", "maximum"),
+    ("min", "minimum"),
+    ("square", "pow"),
+    ("true_divide", "div"),
+    ("divide", "div"),
+    ("multiply", "mul"),
+    ("subtract", "sub"),
+    ("negative", "neg"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """An operand that is a number written in the program."""
+
+    argument: str
+    number: Any
+
+
+Operand = Use | Number
+
+
+def operands(operation: Operation) -> Sequence[Operand]:
+    """What the operation reads, in the order of its arguments; numbers that are operands of the formula included."""
+    if operation.op in DUMMIES:
+        return [use for use in operation.uses if use[0] != "dummy"]
+    if not operation.constants:
+        return operation.uses
+    numbers = [Number(name, number) for name, number in operation.constants if is_operand(operation.op, name, number)]
+    if not numbers or (operation.op == "pow" and known_name(operation) == "square"):  # runs as pow(x, 2), but nobody wrote that 2
+        return operation.uses
+    place = {name: i for i, name in enumerate(operation.schema.arguments)}
+    found: list[Operand] = [*operation.uses, *numbers]
+    return sorted(found, key=lambda operand: place.get((operand.argument if isinstance(operand, Number) else operand[0]).partition("[")[0], len(place)))
+
+
+def is_operand(op: str, argument: str, number: Any) -> bool:
+    """Whether a number in the program is an operand of the formula rather than a setting of the operation."""
+    if type(number) not in (int, float, complex, bool):
+        return False
+    return argument in OPERAND_ARGUMENTS or (op in CLAMPS and argument in ("min", "max"))
+
+
+def settings(operation: Operation) -> tuple[tuple[str, str], ...]:
+    """The other arguments, as text."""
+    if not operation.constants:
+        return ()
+    others = [(name, value) for name, value in operation.constants if not is_operand(operation.op, name, value)]
+    return tuple((name, str(value).removeprefix("torch.")) for name, value in others if is_plain(value))
+
+
+def is_plain(value: Any) -> bool:
+    """Whether the text of a value says what it is, rather than where in memory it lies."""
+    if isinstance(value, (list, tuple)):
+        return all(is_plain(part) for part in value)
+    return value is None or isinstance(value, (int, float, complex, str, torch.dtype, torch.device, torch.layout, torch.memory_format))
+
+
+def reflected(operation: Operation) -> bool:
+    """Whether the user wrote the operands the other way round: ``10 - d`` runs as rsub(d, 10)."""
+    if operation.op == "pow" and any(name == "self" for name, _ in operation.constants):
+        return False  # pow(2, x) stands in the order written
+    if operation.op in REFLECTED or operation.op == "embedding" or set(operation.place.inner_names) & REFLECTED:
+        return True
+    return operation.place.site is not None and operation.place.site.number_first
+
+
+def operation_name(operation: Operation) -> str | None:
+    """The name that the user knows a single operation by; of synonyms the one that is written in the program."""
+    if operation.place.transform:
+        return call_name(operation)
+    op = "sub" if operation.op == "rsub" else written_name(operation.op)
+    written = known_name(operation)
+    if written == "setitem":
+        return written
+    if operation.op == "_local_scalar_dense":  # also where a tensor is given for a number, as in zeros(n)
+        return written if written in NUMBER_OF_TENSOR else "item"
+    if written is None or operation.mutates or written == op or verdict(written, operation.op) == DIFFER:  # such as the unsqueeze in conv1d
+        return op
+    return written if (written, op) in SAME_THING or not (elementwise(written) or elementwise(op)) else op
+
+
+def call_name(operation: Operation) -> str | None:
+    """What the user's program calls here: an operator, a function of torch's, or, where there is none of that name, what the user calls it."""
+    place = operation.place
+    if place.transform:
+        named = place.site.maker if place.site is not None else None
+        return named if named in TRANSFORMS.values() else place.transform
+    written = place.site.written if place.site is not None else None
+    own_code = place.inner_names[:1] == (written,)  # the function of that name is one of torch's, in whatever module
+    if written is None or not own_code:
+        known = known_name(operation)
+        if known is not None or place.functions:
+            return known
+    return None if written is None or written in CALLERS or not written.isidentifier() or written.startswith("_") else written
+
+
+def known_name(operation: Operation) -> str | None:
+    """The operator or function that the user's program calls here, where torch has one of that name."""
+    return _known_name(operation.place.site.written if operation.place.site else None, operation.place.inner_names)
+
+
+@cache
+def _known_name(written: str | None, inner_names: tuple[str, ...]) -> str | None:
+    if written is not None and written in OPERATORS:
+        return OPERATORS[written]
+    for name in (written, *inner_names):
+        if name is not None and (name in ("getitem", "setitem") or any(hasattr(home, name) for home in NAMESPACES)) and not name.startswith("__"):
+            return name
+    return None

@@ -1,0 +1,130 @@
+"""Operations -> the variables from which the program read what they take, where the program's text leaves no doubt.
+
+No running frame is asked, so that nothing is kept alive: the call site says which variables stand there, the operation which of its arguments they are.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping, Sequence
+from functools import cache
+from types import CodeType
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from graphviz_ad._internal.maths.ops import OPERATORS, written_name
+from graphviz_ad._internal.tracing.naming.as_written import reflected
+from graphviz_ad._internal.tracing.tape.call_sites import CallSite, Operand
+from graphviz_ad._internal.tracing.tape.tape import Tape
+from graphviz_ad._internal.tracing.tape.tape_entries import Operation, Value
+
+MODULES = {"torch", "F", "functional", "nn.functional", "torch.nn.functional", "linalg", "torch.linalg", "special", "torch.special", "torch.fft"}
+OTHER: Mapping[str, int] = {"self": 0, "other": 1}
+SIDES: Mapping[tuple[str, str], Mapping[str, int]] = {  # operator and the operation that it runs as -> argument -> side
+    **{(name, run): OTHER for name in ("add", "sub", "mul", "div", "floor_divide", "remainder") for run in (name, f"{name}_")},
+    ("sub", "rsub"): OTHER,
+    ("div", "reciprocal"): OTHER,
+    ("pow", "pow"): {"self": 0, "exponent": 1},
+    ("matmul", "mm"): {"self": 0, "mat2": 1},
+    ("matmul", "mv"): {"self": 0, "vec": 1},
+    ("matmul", "dot"): {"self": 0, "tensor": 1},
+}
+LINEAR: Mapping[str, Mapping[str, int]] = {"t": {"self": 1}, "addmm": {"self": 2, "mat1": 0}, "mm": {"self": 0}}  # what linear(x, W, b) runs as
+TELLING = {"target", "weight", "bias", "running_mean", "running_var"}  # arguments that are called the same on all levels
+
+
+def names_of(tape: Tape, code: CodeType) -> dict[int, str]:
+    """Number of a value that was there before -> the variable that the function of this code reads it from; the first, where there are several."""
+    found: dict[int, str] = {}
+    for operation in tape.operations:
+        site = operation.place.site
+        if site is None or site.code is not code or not any(_is_nameless(tape.values[use[1]]) for use in operation.uses):
+            continue
+        for use, name in zip(operation.uses, variables_of(operation), strict=True):
+            if name is not None and _is_nameless(tape.values[use[1]]):
+                found.setdefault(use[1], name)
+    return found
+
+
+def _is_nameless(value: Value) -> bool:
+    return value.maker is None and value.name is None
+
+
+def variables_of(operation: Operation) -> tuple[str | None, ...]:
+    """The variable that each tensor was read from which an operation takes; None where that is not certain."""
+    place, site = operation.place, operation.place.site
+    nothing = (None,) * len(operation.uses)
+    if site is None or place.user is not site or place.functions or place.transform or site.operands is None:
+        return nothing
+    if site.written in OPERATORS:
+        places = _sides(operation, site.operands)
+        given: Sequence[Operand] | None = site.operands
+    else:
+        given = _arguments(operation, site, site.operands)
+        places = _places(operation, site.written or "", given) if given is not None else {}
+    if given is None:
+        return nothing
+    return tuple(_variable(given, places.get(use[0])) for use in operation.uses)
+
+
+def _variable(given: Sequence[Operand], place: int | None) -> str | None:
+    return given[place].variable if place is not None and place < len(given) else None
+
+
+def _sides(operation: Operation, operands: Sequence[Operand]) -> Mapping[str, int]:
+    """Argument -> side of the operator that it stands on."""
+    site = operation.place.site
+    sides = SIDES.get((OPERATORS.get(site.written or "", "") if site is not None else "", operation.op), {})
+    if len(operation.uses) == 2 and len(operands) == 2:
+        return {name: 1 - side for name, side in sides.items()} if reflected(operation) else sides
+    variables = [side for side, operand in enumerate(operands) if not operand.constant]
+    return {"self": variables[0]} if len(operation.uses) == len(variables) == 1 and "self" in sides else {}  # the other is a number
+
+
+def _arguments(operation: Operation, site: CallSite, operands: Sequence[Operand]) -> Sequence[Operand] | None:
+    """What the function is given, with what stands before the point where that is a tensor; None where the two cannot be told apart."""
+    receiver, name = site.receiver, site.written or ""
+    if receiver is None:
+        return operands
+    passed = len(operation.uses) + len(operation.constants)
+    is_module = not hasattr(Tensor, name) or (receiver.variable in MODULES and not receiver.local)
+    if is_module:
+        return operands
+    positional = [operand for operand in operands if operand.keyword is None]
+    is_method = not positional or positional[0].constant or passed > len(operands)
+    return [receiver, *operands] if is_method else None
+
+
+def _places(operation: Operation, name: str, given: Sequence[Operand]) -> Mapping[str, int]:
+    """Argument of the operation -> which of the things given it is."""
+    if name == "linear":
+        return LINEAR.get(operation.op, {})
+    parameters = _parameters(name) if operation.place.inner else [_python_name(argument) for argument in operation.schema.arguments]
+    same = operation.op.rstrip("_") == name.rstrip("_") or (bool(operation.place.inner) and written_name(operation.op) == name)
+    by_keyword = {operand.keyword: place for place, operand in enumerate(given) if operand.keyword is not None}
+    places = {}
+    for use in operation.uses:
+        argument = _python_name(use[0])
+        if not same and argument not in TELLING:
+            continue
+        if argument in by_keyword:
+            places[use[0]] = by_keyword[argument]
+        elif argument in parameters and parameters.index(argument) < len(given) - len(by_keyword):
+            places[use[0]] = parameters.index(argument)
+    return places
+
+
+def _python_name(argument: str) -> str:
+    return "input" if argument == "self" else argument
+
+
+@cache
+def _parameters(name: str) -> list[str]:
+    """The parameters of one of torch's functions in Python, in order."""
+    function: Any = getattr(torch.nn.functional, name, None)
+    try:
+        return list(inspect.signature(function).parameters)
+    except (TypeError, ValueError):
+        return []

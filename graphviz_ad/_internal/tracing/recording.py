@@ -1,0 +1,331 @@
+"""A stretch of the user's own program -> Graph: forward, any number of backward passes, optimizer steps, and also what raised.
+
+Operations are seen by the dispatch mode of this thread. The user's ``backward()`` is seen by wrapping the engine's entry while the
+recording is open; calls from other threads pass straight through.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
+from dataclasses import dataclass, field, replace
+from types import TracebackType
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from graphviz_ad._internal.base.errors import TraceError
+from graphviz_ad._internal.graph.graph import Graph, Memory
+from graphviz_ad._internal.graph.snapshot import Snapshot
+from graphviz_ad._internal.graph.transforms import merge_calls
+from graphviz_ad._internal.tracing.assembly.assemble import Assembly
+from graphviz_ad._internal.tracing.assembly.autograd_graph import AutogradGraph, BackwardPass, in_terms_of, is_pointwise, node_of, together, walk, watching
+from graphviz_ad._internal.tracing.assembly.saved import kept_memory
+from graphviz_ad._internal.tracing.assembly.unit import Output
+from graphviz_ad._internal.tracing.capture import Capture
+from graphviz_ad._internal.tracing.eager import NOT_ASKED, NOT_RUN, about_parameters, described
+from graphviz_ad._internal.tracing.inputs import module_names, name_parameters
+from graphviz_ad._internal.tracing.naming.returned_names import name_returned
+from graphviz_ad._internal.tracing.naming.variable_names import names_of
+from graphviz_ad._internal.tracing.tape.collector import at_rest
+from graphviz_ad._internal.tracing.tape.communication import recorder_for
+from graphviz_ad._internal.tracing.tape.depths import Depths
+from graphviz_ad._internal.tracing.tape.dispatch_mode import stopped_by
+from graphviz_ad._internal.tracing.tape.stack_depth import safe_depth
+from graphviz_ad._internal.tracing.tape.tape import Tape
+from graphviz_ad._internal.tracing.tape.tape_entries import Value
+from graphviz_ad._internal.tracing.tape.torch_private import engine_entry, hidden_from_modes, unseen_by_functions
+from graphviz_ad._internal.tracing.tape.torch_version import refuse_older
+
+UNWATCHED = "this version of torch has no place where a call of backward() can be watched; trace() gives the gradients of a function"
+TOO_DEEP = (
+    "The graph is more than {} autograd nodes deep: once Python has touched them, releasing them would overflow the stack, so that what lies beyond was "
+    "not linked to autograd, and no backward pass from there was recorded. trace(function, inputs) has no such limit."
+)
+
+
+@dataclass
+class RecordedPass:
+    """One call of the engine: the graph that it ran over, where it began and with what, and what was noted."""
+
+    graph: AutogradGraph
+    roots: list[tuple[Value, Snapshot | None]]
+    leaves: dict[int, Value]
+    result: BackwardPass
+    nested: list[RecordedPass] = field(default_factory=list)
+
+
+class Recording:
+    """What `graphviz_ad.record` gives; ``graph`` is there once the block has ended, also by an exception."""
+
+    def __init__(self, module: torch.nn.Module | None, capture: Capture, namespace: Mapping[str, Any]) -> None:
+        self._module, self._capture, self._namespace = module, capture, namespace
+        self._passes: list[RecordedPass] = []
+        self._running: RecordedPass | None = None
+        self._graph: Graph | None = None
+        self._open = ExitStack()
+        self._state = "new"
+
+    @property
+    def graph(self) -> Graph:
+        """The graph of everything in the block, with the gradients of its last backward pass; see ``graph.passes``."""
+        if self._graph is None:
+            raise TraceError("the recording has no graph yet; read .graph after the with block has ended")
+        return self._graph
+
+    def __enter__(self) -> Recording:
+        """Begin to record."""
+        refuse_older(str(torch.__version__))
+        if self._state != "new":
+            raise TraceError("a recording is used once; call record() again")
+        self._state = "open"
+        self._code = sys._getframe(1).f_code
+        outside = sys._getframe(1).f_back
+        self._tape = Tape(self._capture, outside.f_code if outside is not None else Recording.__enter__.__code__, safe_depth())
+        self._thread = threading.get_ident()
+        with unseen_by_functions():
+            self._name_what_is_there()
+        try:
+            sees_engine = self._open.enter_context(engine_entry(self._engine))
+            self._recorder = recorder_for(self._tape)
+            self._recorder.blind = not sees_engine
+            self._open.enter_context(self._recorder)
+            return self
+        except BaseException:  # as an interrupt: __exit__ will not be called
+            self._open.close()
+            raise
+
+    @property
+    def _depths(self) -> Depths:
+        assert self._tape.depths is not None
+        return self._tape.depths
+
+    def _name_what_is_there(self) -> None:
+        if self._module is not None:
+            name_parameters(self._tape, self._module, "")
+        for name, thing in self._namespace.items():
+            if isinstance(thing, Tensor) and not name.startswith("_"):
+                self._tape.name_later(thing, name)
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None) -> None:
+        """Stop recording and build the graph; an exception of the program goes on unchanged, with the graph so far as its ``graph``."""
+        try:
+            self._stop()
+        except TraceError:
+            raise
+        except BaseException:  # an interrupt may come anywhere
+            self._open.close()
+            raise
+        try:
+            with unseen_by_functions():
+                self._make_graph(error)
+        finally:  # the recording may be kept for long; the model must not be kept with it
+            self._module, self._namespace, self._passes = None, {}, []
+            del self._tape, self._recorder
+
+    def _make_graph(self, error: BaseException | None) -> None:
+        if error is None:
+            self._graph = self._assembled(about_parameters(self._tape, self._module, {}) if self._module is not None else [])
+            return
+        with suppress(Exception):  # whatever is wrong with us now, the exception that goes on is the program's
+            self._tape.stopped = stopped_by(error, self._tape)
+            self._graph = self._assembled([f"The program raised {described(error)}; this is the graph up to there."])
+            error.graph = self._graph  # type: ignore[attr-defined]
+
+    def _stop(self) -> None:
+        if self._state != "open" or self._thread != threading.get_ident():
+            raise TraceError("a recording ends where it began: in the same thread, once, by leaving its with block")
+        self._open.close()
+        self._state = "ended"
+
+    # --- the user's backward passes
+
+    def _engine(self, real: Any, outputs: Sequence[Any], *args: Any, **kwargs: Any) -> Any:
+        if threading.get_ident() != self._thread:
+            return real(outputs, *args, **kwargs)
+        graph_of_gradient = args[2] if len(args) > 2 else kwargs.get("create_graph", False)
+        with at_rest(), nullcontext() if graph_of_gradient else self._recorder.aside():  # what the engine runs is no part of the program
+            return self._run(real, outputs, *args, **kwargs)
+
+    def _run(self, real: Any, outputs: Sequence[Any], *args: Any, **kwargs: Any) -> Any:
+        seeds = args[0] if args else kwargs.get("grad_tensors", ())
+        inputs = (args[3] if len(args) > 3 else kwargs.get("inputs")) or ()
+        outer, noted = self._running, self._begin(outputs, seeds)
+        if noted is None:
+            return real(outputs, *args, **kwargs)
+        (self._passes if outer is None else outer.nested).append(noted)  # one pass may run another, as a reentrant checkpoint does
+        noted.result.partial = bool(inputs)
+        self._running = noted
+        try:
+            with self._watching(noted):
+                result = real(outputs, *args, **kwargs)
+        except BaseException as error:
+            noted.result.problem = described(error)
+            raise
+        finally:
+            self._running = outer
+        try:
+            self._name_gradients(noted.graph.variables.values())
+            if self._wants_gradients:
+                self._take_results(noted, inputs, result)
+        except Exception as error:
+            self._failed(error)
+        return result
+
+    def _name_gradients(self, leaves: Iterable[Tensor]) -> None:
+        """Call what arrived in ``.grad`` so, for the optimizer that will read it."""
+        for leaf in leaves:
+            name = self._tape.name_of(leaf)
+            if name is not None and leaf.grad is not None:
+                self._tape.name_later(leaf.grad, f"{name}.grad")
+
+    def _failed(self, error: Exception) -> None:
+        """A tracer must not break what it watches: what it fails at is said on the graph."""
+        self._tape.problems.append(described(error))
+
+    @property
+    def _wants_gradients(self) -> bool:
+        return self._capture.gradients != "none"
+
+    def _watching(self, noted: RecordedPass) -> AbstractContextManager[None]:
+        """What takes the gradients down while the engine runs; what nodes keep is read now in any case, since the engine lets go of it."""
+        if not self._wants_gradients:
+            _ = noted.graph.keeps
+            noted.result.problem = NOT_ASKED
+            return nullcontext()
+        elementwise = [is_pointwise(name) for name in noted.graph.names]
+        return watching(noted.graph, noted.result, self._tape.keeper, elementwise.__getitem__)
+
+    def _take_results(self, noted: RecordedPass, inputs: Sequence[Any], result: Any) -> None:
+        """What ``.grad`` holds now, and what `torch.autograd.grad` returned for leaves: it never arrives where gradients are accumulated."""
+        number = {id(leaf): i for i, leaf in noted.graph.variables.items()}
+        for wanted, grad in zip(inputs, result or (), strict=False):
+            i = number.get(id(wanted))
+            if i is not None and isinstance(grad, Tensor):
+                noted.result.leaf_grads[i] = self._tape.keeper.gradient(grad)
+        for i, leaf in noted.graph.variables.items():
+            noted.result.leaf_totals[i] = self._tape.keeper.gradient(leaf.grad)
+
+    def _begin(self, outputs: Sequence[Any], seeds: Sequence[Tensor | None]) -> RecordedPass | None:
+        """What is known of a pass before it runs; None where that cannot be told: the program goes on, the graph says so."""
+        try:
+            return self._begun(outputs, seeds)
+        except Exception as error:
+            self._failed(error)
+            return None
+
+    def _begun(self, outputs: Sequence[Any], seeds: Sequence[Tensor | None]) -> RecordedPass | None:
+        """The same; None where its graph is too deep to be touched."""
+        tensors = [output for output in outputs if isinstance(output, Tensor)]
+        depths = self._depths
+        if any(depths.out_of_reach(self._tape.value_of(tensor)) for tensor in tensors):
+            return None
+        nodes = [node_of(output) if isinstance(output, Tensor) else output.node for output in outputs]
+        graph = self._walked(nodes)
+        if graph is None:
+            return None
+        roots = []
+        for output, seed in zip(outputs, seeds, strict=False):
+            value = self._root(output)
+            if value is not None:
+                roots.append((value, self._seed(output, seed)))
+        leaves = {i: self._tape.value_of(variable) for i, variable in graph.variables.items()}
+        return RecordedPass(graph, roots, leaves, BackwardPass())
+
+    def _walked(self, nodes: Sequence[Any]) -> AutogradGraph | None:
+        """What autograd nodes lead to, which the program will release; None where that may be too deep, because not all of it was seen being made."""
+        try:
+            return walk(nodes, limit=None if self._depths.saw_everything else safe_depth())
+        except TraceError as error:
+            self._tape.problems.append(str(error))
+            return None
+
+    def _root(self, output: Any) -> Value | None:
+        """The value that a pass begins at, which may be given as a place in the graph of autograd; None where that was made unseen."""
+        tensor = output if isinstance(output, Tensor) else getattr(output.node, "variable", None)
+        if tensor is None:
+            return self._tape.value_at((id(output.node), output.output_nr))
+        value = self._tape.value_of(tensor)
+        self._tape.edge_of(tensor, value)
+        return value
+
+    def _seed(self, tensor: Tensor, seed: Tensor | None) -> Snapshot | None:
+        if seed is not None:
+            return self._tape.keeper.gradient(seed)
+        if not self._wants_gradients:
+            return None
+        with hidden_from_modes():
+            return self._tape.keeper.gradient(torch.ones_like(tensor))
+
+    # --- the graph
+
+    def _assembled(self, notices: list[str]) -> Graph:
+        tape = self._tape
+        tape.keeper.pending.settle()
+        loose = [] if self._passes else tape.loose_ends()
+        if loose and self._walked(loose) is None:
+            loose = []
+        graphs = [part.graph for done in self._passes for part in with_nested(done)]
+        whole = walk([*(node for graph in graphs for node in graph.nodes[:1]), *(node for graph in graphs for node in graph.nodes), *loose])
+        whole.adopt(graphs)
+        if self._depths.went_too_deep:
+            notices = [*notices, TOO_DEEP.format(self._depths.reach)]
+        if tape.problems:
+            notices = [*notices, f"{len(tape.problems)} thing(s) could not be recorded completely; the first: {tape.problems[0]}"]
+        for number, name in names_of(tape, self._code).items():
+            tape.values[number].name = name
+        name_returned(tape)
+        names = module_names(self._module, self._namespace)
+        title = type(self._module).__name__ if self._module is not None else "recording"
+        try:
+            with at_rest():
+                found = [self._graph_of(done, whole, names, title, notices) for done in self._passes] or [self._unfinished(whole, names, title, notices)]
+        finally:
+            tape.nodes.clear()
+            for graph in graphs:
+                graph.release()
+            whole.release()
+        told = [f"{len(found)} backward passes were recorded, each in graph.passes; a picture shows the last."] if len(found) > 1 else []
+        return replace(found[-1], notices=(*found[-1].notices, *told), each_pass=tuple(found))
+
+    def _graph_of(self, done: RecordedPass, whole: AutogradGraph, names: dict[int, str], title: str, notices: Sequence[str]) -> Graph:
+        result = together([in_terms_of(part.graph, part.result, whole) for part in with_nested(done)])
+        outputs = [Output(value, seed) for value, seed in done.roots]
+        if result.problem == NOT_ASKED:
+            notices = [*notices, f"No gradients: {NOT_ASKED}"]
+        elif result.problem:
+            notices, result = [*notices, f"The backward pass failed: {result.problem}"], replace(result, problem=None)
+        leaves = {whole.index[id(part.graph.nodes[i])]: value for part in with_nested(done) for i, value in part.leaves.items()}
+        graph = Assembly(self._tape, whole, result, outputs, names, leaves, starts_inside(done)).graph(title, notices)
+        return merge_calls(replace(graph, memory=memory_of(graph, [part.graph for part in with_nested(done)])))
+
+    def _unfinished(self, whole: AutogradGraph, names: dict[int, str], title: str, notices: Sequence[str]) -> Graph:
+        nothing = BackwardPass(problem=NOT_RUN)
+        why = "No backward pass was recorded" + (f": {UNWATCHED}." if self._recorder.blind else ".")
+        return merge_calls(Assembly(self._tape, whole, nothing, [], names).graph(title, [*notices, why]))
+
+
+def memory_of(graph: Graph, parts: Sequence[AutogradGraph]) -> Memory | None:
+    """The memory of one pass: what other passes kept was there at other times."""
+    keeps = [kept for part in parts for kept in part.keeps]
+    saved, exact = kept_memory(keeps, [leaf for part in parts for leaf in part.variables.values()])
+    return None if graph.memory is None else replace(graph.memory, saved=saved, exact=exact)
+
+
+def with_nested(done: RecordedPass) -> list[RecordedPass]:
+    """A pass and those that ran inside it."""
+    return [done, *(part for inner in done.nested for part in with_nested(inner))]
+
+
+def starts_inside(done: RecordedPass) -> list[Output]:
+    """Where passes inside a pass begin, and what is fed in there; not where a pass around them came by, since it is those gradients that are shown."""
+    found: list[Output] = []
+    seen: set[int] = set()
+    for part in with_nested(done):
+        if part is not done:
+            found += [Output(value, seed) for value, seed in part.roots if value.edge is not None and value.edge[0] not in seen]
+        seen |= {id(part.graph.nodes[i]) for i in part.result.node_grads}
+    return found

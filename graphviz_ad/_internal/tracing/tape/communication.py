@@ -1,0 +1,279 @@
+"""Operations of torch.distributed -> Operations of a Tape that say with whom, and Values that are read once they have arrived.
+
+`recorder_for` gives the recorder of a process that is one of several, and the plain one to any other, which then pays nothing.
+
+An operation between processes returns before anything has arrived. What it writes is read later: once the program has waited for it, before the
+next operation runs. Nothing here ever waits, since that could block the program. Which arguments are read and which are written is not in
+torch's schemas; the tables below say it.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cache
+from types import MappingProxyType
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch import distributed as dist
+
+from graphviz_ad._internal.graph.rank_messages import PAIRS, SETTING, Message, operation_name
+from graphviz_ad._internal.graph.snapshot import Snapshot
+from graphviz_ad._internal.tracing.tape import torch_private
+from graphviz_ad._internal.tracing.tape.dispatch_mode import Recorder
+from graphviz_ad._internal.tracing.tape.process_groups import group_of, is_finished, reduction_of, source_of, work_of
+from graphviz_ad._internal.tracing.tape.stack import Place
+from graphviz_ad._internal.tracing.tape.tape import Tape
+from graphviz_ad._internal.tracing.tape.tape_entries import Operation, Schema, Value
+from graphviz_ad._internal.tracing.tape.torch_private import is_in_engine, is_own_kind
+from graphviz_ad._internal.tracing.tape.values import Keeper, dtype_name
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What an operation does: its name for people, which arguments it reads and writes, and which say with whom.
+
+    Without ``writes`` what it returns is new. ``divided``: the root only reads, all others only write.
+    """
+
+    name: str
+    reads: str = ""
+    writes: str = ""
+    peer: str = ""
+    root: str = ""
+    divided: bool = False
+
+
+IN_PLACE: Mapping[str, Kind] = MappingProxyType({  # of c10d, what torch.distributed's own functions run
+    "send": Kind("send", "tensors", peer="dst"),
+    "recv_": Kind("recv", writes="tensors", peer="src"),
+    "recv_any_source_": Kind("recv", writes="tensors"),
+    "allreduce_": Kind("all_reduce", "tensors", "tensors"),
+    "allreduce_coalesced_": Kind("all_reduce", "tensors", "tensors"),
+    "reduce_": Kind("reduce", "tensors", "tensors", root="root_rank"),
+    "broadcast_": Kind("broadcast", "tensors", "tensors", root="root_rank", divided=True),
+    "allgather_": Kind("all_gather", "input_tensors", "output_tensors"),
+    "_allgather_base_": Kind("all_gather", "input_tensor", "output_tensor"),
+    "allgather_coalesced_": Kind("all_gather", "input_list", "output_lists"),
+    "allgather_into_tensor_coalesced_": Kind("all_gather", "inputs", "outputs"),
+    "gather_": Kind("gather", "input_tensors", "output_tensors", root="root_rank"),
+    "scatter_": Kind("scatter", "input_tensors", "output_tensors", root="root_rank"),
+    "reduce_scatter_": Kind("reduce_scatter", "input_tensors", "output_tensors"),
+    "_reduce_scatter_base_": Kind("reduce_scatter", "input_tensor", "output_tensor"),
+    "reduce_scatter_tensor_coalesced_": Kind("reduce_scatter", "inputs", "outputs"),
+    "alltoall_": Kind("all_to_all", "input_tensors", "output_tensors"),
+    "alltoall_base_": Kind("all_to_all", "input", "output"),
+})  # fmt: skip
+FUNCTIONAL: Mapping[str, Kind] = MappingProxyType({  # of _c10d_functional, which autograd, DTensor and compiled code use
+    "all_reduce": Kind("all_reduce", "input"),
+    "all_reduce_": Kind("all_reduce", "input", "input"),
+    "all_reduce_coalesced": Kind("all_reduce", "inputs"),
+    "all_reduce_coalesced_": Kind("all_reduce", "inputs", "inputs"),
+    "all_gather_into_tensor": Kind("all_gather", "input"),
+    "all_gather_into_tensor_out": Kind("all_gather", "input", "out"),
+    "all_gather_into_tensor_coalesced": Kind("all_gather", "inputs"),
+    "reduce_scatter_tensor": Kind("reduce_scatter", "input"),
+    "reduce_scatter_tensor_out": Kind("reduce_scatter", "input", "out"),
+    "reduce_scatter_tensor_coalesced": Kind("reduce_scatter", "inputs"),
+    "all_to_all_single": Kind("all_to_all", "input"),
+    "broadcast": Kind("broadcast", "input", root="src"),
+    "broadcast_": Kind("broadcast", "input", "input", root="src"),
+})  # fmt: skip
+KINDS = MappingProxyType({"c10d": IN_PLACE, "_c10d_functional": FUNCTIONAL})
+ON_ITS_WAY = "on its way"  # and what becomes of it where it cannot be read:
+NOT_ARRIVED, GONE, OVERWRITTEN = "not known to have arrived while it was recorded", "gone before it was read", "overwritten before it was read"
+
+
+def kind_of(overload: Any) -> Kind | None:
+    """What an operation does between processes; None for any other operation."""
+    return KINDS.get(overload.namespace, {}).get(overload._overloadpacket.__name__)
+
+
+class Communication(Schema):
+    """What the tape needs to know of an operation between processes: its name, and that everything that comes in is written by it."""
+
+    def __init__(self, overload: Any, kind: Kind) -> None:
+        super().__init__(overload)
+        self.name = operation_name(kind.name)
+        self.arguments = ("tensors",)
+        self.written = (0,)
+        self.in_place = self.recorded = self.makes_nothing_known = True  # nothing yet
+        self.keeps_elements = self.only_moves = False
+
+
+schema_of = cache(Communication)
+
+
+@dataclass(slots=True)
+class Late:
+    """A value that is on its way; ``work`` tells whether it has arrived, ``version`` whether the program has written to it since.
+
+    ``waits`` says that the function of torch.distributed does not return before it has.
+    """
+
+    value: Value
+    operation: Operation
+    message: Message
+    work: Any
+    waits: bool
+    memory: range
+    version: int
+
+    @property
+    def arrived(self) -> bool:
+        """Whether the elements are there."""
+        return self.waits or is_finished(self.work, self.value.device.type == "cpu")
+
+
+def recorder_for(tape: Tape) -> Recorder:
+    """What writes a tape in this process."""
+    return RankRecorder(tape) if dist.is_available() and dist.is_initialized() else Recorder(tape)
+
+
+class RankRecorder(Recorder):
+    """The recorder of a process that communicates with others, during backward passes too."""
+
+    sees_backward = True
+
+    def __init__(self, tape: Tape) -> None:
+        super().__init__(tape)
+        self.traffic = Traffic(tape)
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Run the operation and note it."""
+        self.traffic.settle()
+        kind = kind_of(func)
+        return super().__torch_dispatch__(func, types, args, kwargs) if kind is None else self.traffic.run(kind, func, args, kwargs)
+
+    def __exit__(self, *error: Any) -> None:
+        """Stop recording; what has not arrived by now is not known."""
+        self.traffic.settle(last=True)
+        super().__exit__(*error)  # type: ignore[no-untyped-call]
+
+
+class Traffic:
+    """What one recording notes of its communication with other processes."""
+
+    def __init__(self, tape: Tape) -> None:
+        self.tape = tape
+        self.late: list[Late] = []
+        self.counts: Counter[tuple[Any, ...]] = Counter()
+
+    def run(self, kind: Kind, func: Any, args: Any, kwargs: Any) -> Any:
+        """Run an operation and note it; called by the recorder's handler."""
+        operation = message = None
+        given = dict(zip(torch_private.signature(func).arguments, args, strict=False)) | (kwargs or {})
+        try:
+            message = self._message(kind, given)
+            aside = kind.divided and message.rank != message.root
+            read = [] if aside else list(tensors(given.get(kind.reads)))
+            operation = self.tape.before(schema_of(func, kind), (read,) if read else (), dict([message.setting]))
+            if message.backward and not torch.is_grad_enabled():  # what a custom Function calls there is no part of the Function that ran forward
+                operation.place = operation.place._replace(functions=())
+        except Exception as error:  # as everywhere in a tracer: the program goes on, the graph says that something is missing
+            self.tape.problems.append(f"{type(error).__name__}: {error}")
+        result = func(*args, **kwargs) if kwargs else func(*args)
+        if operation is not None and message is not None:
+            try:
+                came_in = [] if kind.divided and not aside else list(tensors(given.get(kind.writes) if kind.writes else result))
+                self._after(kind, operation, message, came_in, work_of(result), given.get("async_op") is False)
+            except Exception as error:
+                self.tape.problems.append(f"{type(error).__name__}: {error}")
+        return result
+
+    def _message(self, kind: Kind, given: Mapping[str, Any]) -> Message:
+        group = group_of(given.get("process_group", given.get("group_name")))
+        ranks = tuple(dist.get_process_group_ranks(group))
+        peer, root = (ranks[given[name]] if name else None for name in (kind.peer, kind.root))
+        message = Message(
+            kind.name,
+            dist.get_rank(),
+            group=group.group_name,
+            ranks=ranks,
+            peer=peer,
+            tag=given.get("tag", 0),
+            root=root,
+            reduction=reduction_of(given.get("reduce_op")),
+            backward=is_in_engine(),
+        )
+        channel = (message.group, message.kind, peer, message.tag) if kind.name in PAIRS else (message.group,)
+        self.counts[channel] += 1
+        return replace(message, number=self.counts[channel] - 1)
+
+    def _after(self, kind: Kind, operation: Operation, message: Message, came_in: list[Tensor], work: Any, waits: bool) -> None:
+        self.tape.after(operation, operation.schema, (came_in,), None, None)
+        for number, tensor in zip(operation.results, came_in, strict=True):
+            value = self.tape.values[number]
+            value.held = self._unread(value, ON_ITS_WAY)
+            memory = memory_of(tensor)
+            for other in self.late:  # still unread, and where they overlap it never can be
+                if other.memory.start < memory.stop and memory.start < other.memory.stop:
+                    other.version = -1
+            self.late.append(Late(value, operation, message, work, waits, memory, version_of(tensor)))
+        if len(operation.results) == 1:
+            self.tape.values[operation.results[0]].name = written_name(kind, operation.place)
+
+    def _unread(self, value: Value, why: str) -> Snapshot | None:
+        return None if self.tape.capture.values == "none" else Snapshot(value.shape, dtype_name(value.dtype), missing=why)
+
+    def settle(self, *, last: bool = False) -> None:
+        """Read what has arrived since; with ``last``, say of the rest that it has not."""
+        waiting = []
+        for late in self.late:
+            if late.arrived:
+                self._read(late)
+            elif last:
+                late.value.held = self._unread(late.value, NOT_ARRIVED)
+            else:
+                waiting.append(late)
+        self.late = waiting
+
+    def _read(self, late: Late) -> None:
+        tensor = late.value.reference()
+        self.tape.keeper = Keeper(self.tape.capture)  # it remembers by versions, and torch does not count what was written from outside as a new one
+        if tensor is None or version_of(tensor) != late.version:
+            late.value.held = self._unread(late.value, GONE if tensor is None else OVERWRITTEN)
+        else:
+            late.value.held = self.tape.keeper.value(tensor)
+        if late.message.kind == "recv" and late.message.peer is None and (source := source_of(late.work)) is not None:
+            known = replace(late.message, peer=late.message.ranks[source])  # from any rank: now it shows from which
+            late.operation.constants = [known.setting if name == SETTING else (name, text) for name, text in late.operation.constants]
+
+
+def tensors(argument: Any) -> Iterator[Tensor]:
+    """The tensors in an argument, which may be a list, or a list of lists."""
+    if isinstance(argument, Tensor):
+        yield argument
+    elif isinstance(argument, (list, tuple)):
+        for part in argument:
+            yield from tensors(part)
+
+
+def memory_of(tensor: Tensor) -> range:
+    """Which bytes a tensor lies in, which has no gaps or it could not be sent."""
+    if not is_own_kind(tensor):  # without memory of its own
+        return range(0)
+    start = tensor.data_ptr()
+    return range(start, start + tensor.numel() * tensor.element_size())
+
+
+def version_of(tensor: Tensor) -> int:
+    """How often torch has written to a tensor's memory; 0 for those of inference mode, where it does not count."""
+    return 0 if tensor.is_inference() else torch_private.version_of(tensor)
+
+
+def written_name(kind: Kind, place: Place) -> str | None:
+    """The variable that stands first in ``dist.recv(h, 0)``; None where there is no such thing in the source."""
+    site = place.site
+    if site is None or not (site.written or "").removeprefix("i").startswith(kind.name):
+        return None
+    try:
+        call = ast.parse(site.text, mode="eval").body
+    except (SyntaxError, ValueError):
+        return None
+    first = call.args[0] if isinstance(call, ast.Call) and call.args else None
+    return first.id if isinstance(first, ast.Name) else None

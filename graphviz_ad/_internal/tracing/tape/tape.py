@@ -1,0 +1,340 @@
+"""A running program -> Tape: every operation below autograd, with what it read, what it made, and where it was called.
+
+The tape is written by a dispatch mode, which sees the operations that torch really runs without changing which ones they are. A
+tensor that takes part in autograd is identified by the autograd node and the output number that made it, which is exact;
+any other tensor by its object. Operands are held weakly, so that results die when they would have died anyway.
+"""
+
+from __future__ import annotations
+
+import sys
+import weakref
+from collections.abc import Mapping, Sequence
+from contextvars import ContextVar
+from types import CodeType
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from graphviz_ad._internal.graph.snapshot import Snapshot
+from graphviz_ad._internal.tracing.capture import Capture
+from graphviz_ad._internal.tracing.tape.depths import Depths
+from graphviz_ad._internal.tracing.tape.stack import Place, StackReader
+from graphviz_ad._internal.tracing.tape.tape_entries import Edge, Operation, Schema, Use, Value
+from graphviz_ad._internal.tracing.tape.torch_private import is_view, memory_of, sequence_number
+from graphviz_ad._internal.tracing.tape.values import Held, Keeper, dtype_name, shape_of
+
+current_tape: ContextVar[Tape | None] = ContextVar("current_tape", default=None)
+
+
+class Tape:
+    """Everything that was recorded; see the module's docstring."""
+
+    def __init__(self, capture: Capture, stop: CodeType, reach: int | None = None) -> None:
+        """``reach``: how deep a graph may be whose nodes are touched, where somebody else will release it; see `stack_depth`."""
+        self.capture = capture
+        self.depths = Depths(reach) if reach is not None else None
+        self.keeper = Keeper(capture)
+        self.operations: list[Operation] = []
+        self.values: list[Value] = []
+        self.problems = self.keeper.problems
+        self.nodes: dict[int, Any] = {}
+        self.raised: set[int] = set()  # operations that raised
+        self.stopped: int | None = None  # that of them whose exception ended the program
+        self.has_writes = False  # whether anything was written to in place, or had its .data set
+        self.calls: list[int] = []  # union-find: call -> its parent
+        self._objects: dict[int, Value] = {}
+        self._storages: dict[int | None, int] = {}  # memory -> the last value that was written there
+        self._names: dict[int, tuple[weakref.ref[Tensor], str]] = {}
+        self.returned_names: dict[int, str] = {}  # number of what a module returned -> the variable that takes it
+        self.moment = sequence_number()  # when it began, as the moment of an operation
+        self.replaced: set[int] = set()  # values that tensors have since their .data was set
+        self._made: dict[int, int] = {}  # memory -> the last value that an operation made there
+        self._step_began = 0
+        self._stack = StackReader(stop)
+        self.lowest = self.lowest_in_list = 0  # reference counts of operands that only C++ holds, as the recorder that calls us has measured them
+
+    # --- values
+
+    def value_of(self, tensor: Tensor) -> Value:
+        """The value that a tensor object holds now; an unknown tensor becomes a value that was there before."""
+        value = self._objects.get(id(tensor))
+        if value is None or value.reference() is not tensor:
+            return self._new_value(tensor, None, 0, self.keeper.held(tensor))
+        memory = memory_of(tensor)
+        if memory != value.memory:
+            return self._replaced(tensor, memory)
+        if self._storages:  # was its memory written through another view since?
+            writer = self._storages.get(memory) if memory is not None else None
+            if writer is not None and writer > value.number:
+                last = self.values[writer]
+                self.keeper.was_written(tensor)  # whose version does not tell, where that was through .data
+                return self._new_value(tensor, last.maker, last.port, self.keeper.held(tensor))
+        return value
+
+    def _replaced(self, tensor: Tensor, memory: int | None) -> Value:
+        """What a tensor holds since its ``.data`` was set; what an operation made there, if it is still the same."""
+        self.has_writes = True
+        self.keeper.was_written(tensor)
+        value = self._new_value(tensor, None, 0, self.keeper.held(tensor))
+        self.replaced.add(value.number)
+        made = self.values[self._made[memory]] if memory in self._made else None
+        if made is not None and made.held is not None and made.shape == value.shape and made.snapshot == value.snapshot:
+            value.maker, value.port = made.maker, made.port
+        return value
+
+    def known(self, tensor: Tensor) -> Value | None:
+        """The value that a tensor object holds, if the tape has met it."""
+        value = self._objects.get(id(tensor))
+        return value if value is not None and value.reference() is tensor else None
+
+    def value_at(self, edge: Edge) -> Value | None:
+        """The last value that an autograd edge leads to, if the tape has met one."""
+        for value in reversed(self.values):
+            tensor = value.reference() if value.edge is None and value.requires_grad else None
+            if tensor is not None and self.known(tensor) is value:
+                self.edge_of(tensor, value)
+            if value.edge == edge:
+                return value
+        return None
+
+    def _new_value(self, tensor: Tensor, maker: int | None, port: int, held: Held) -> Value:
+        key, requires_grad = id(tensor), tensor.requires_grad
+        value = Value(
+            len(self.values),
+            maker,
+            port,
+            shape_of(tensor),
+            tensor.dtype,
+            tensor.device,
+            held,
+            requires_grad,
+            is_view(tensor),
+            weakref.ref(tensor),
+            key,
+            memory=memory_of(tensor),
+        )
+        if maker is not None and value.memory is not None:
+            self._made[value.memory] = value.number
+        named = self._names.get(key)
+        if named is not None and named[0]() is tensor and (maker is None or (requires_grad and tensor.is_leaf)):
+            value.name = named[1]  # the leaf as it was found, or updated by an optimizer, or initialised
+        self.values.append(value)
+        self._objects[key] = value
+        return value
+
+    def _result(self, tensor: Tensor, operation: Operation, port: int) -> int:
+        """The number of the new value that an operation made."""
+        if operation.schema.makes_nothing_known:
+            held: Held = Snapshot(shape_of(tensor), dtype_name(tensor.dtype), missing="uninitialised memory")
+        else:
+            same = self.values[operation.uses[0][1]].snapshot if operation.schema.keeps_elements and operation.uses else None
+            held = self.keeper.held(tensor, same)
+        return self._new_value(tensor, operation.number, port, held).number
+
+    def untouched(self, names: Mapping[int, str]) -> list[str]:
+        """Those of the named tensors, by identity, that no operation has read."""
+        return [name for key, name in names.items() if key not in self._objects]
+
+    def loose_ends(self) -> list[Any]:
+        """The autograd nodes of results that live and that nobody has read."""
+        found = []
+        for value in list(self._objects.values()):
+            tensor = value.reference()
+            edge = self.edge_of(tensor, value) if tensor is not None and not value.used else None
+            if edge is not None:
+                found.append(self.nodes[edge[0]])
+        return found
+
+    def has_living_results(self) -> bool:
+        """Whether somebody keeps a result that has a graph."""
+        made = (value.reference() for value in self.values if value.maker is not None and value.requires_grad)
+        return any(tensor is not None and not tensor.is_leaf for tensor in made)
+
+    def leaves(self) -> list[Tensor]:
+        """The tensors that were read, require grad, and were made by no operation."""
+        tensors = [value.reference() for value in self._objects.values() if value.requires_grad]
+        return [tensor for tensor in tensors if tensor is not None and tensor.requires_grad and _is_leaf(tensor)]
+
+    def name(self, tensor: Tensor, name: str) -> None:
+        """Call the value that a tensor holds now by a name; a leaf keeps it when it is written to."""
+        self.value_of(tensor).name = name
+        self.name_later(tensor, name)
+
+    def name_later(self, tensor: Tensor, name: str) -> None:
+        """Call a tensor by a name if the program turns out to use it; the first name stays."""
+        if self.name_of(tensor) is None:
+            self._names[id(tensor)] = (weakref.ref(tensor), name)
+
+    def name_of(self, tensor: Tensor) -> str | None:
+        """What the program calls a tensor, as far as it was told."""
+        named = self._names.get(id(tensor))
+        return named[1] if named is not None and named[0]() is tensor else None
+
+    # --- operations
+
+    def before(self, schema: Schema, args: Sequence[Any], kwargs: Mapping[str, Any] | None) -> Operation:
+        """Note an operation that is about to run; called by the handler itself, whose caller's stack is read."""
+        place = self._stack.read(sys._getframe(2))  # first: if it fails, nothing has been noted
+        clock = len(self.values)
+        uses: list[Use] = []
+        constants: list[tuple[str, Any]] = []
+        loose: list[Value] = []
+        for name, argument in schema.named(args):
+            self._note(name, argument, uses, constants, loose)
+        if kwargs:
+            for name, argument in kwargs.items():
+                if name not in schema.only_written:  # as out=, whose old content nobody reads
+                    self._note(name, argument, uses, constants, loose)
+        operation = Operation(
+            len(self.operations),
+            schema,
+            tuple(uses),
+            constants or (),
+            place,
+            self._call_of(place, loose) if place.step is None else self._call_in_step(place, uses),
+            torch.is_grad_enabled(),
+            torch.is_inference_mode_enabled(),
+            sequence_number(),
+            clock,
+        )
+        self.operations.append(operation)
+        if self.depths is not None:
+            self.depths.note(bool(schema.written), [self.values[use[1]] for use in uses])
+        return operation
+
+    def _note(self, name: str, argument: Any, uses: list[Use], constants: list[tuple[str, Any]], loose: list[Value]) -> None:
+        """Take an argument in; ``loose`` gets the values that only C++ holds."""
+        if isinstance(argument, Tensor):
+            count = sys.getrefcount(argument)
+            value = self._use(name, argument, uses)
+            if count <= self.lowest:
+                loose.append(value)
+        elif isinstance(argument, (list, tuple)) and any(isinstance(part, Tensor) for part in argument):
+            for i, part in enumerate(argument):
+                if isinstance(part, Tensor):
+                    count = sys.getrefcount(part)
+                    value = self._use(f"{name}[{i}]", part, uses)
+                    if count <= self.lowest_in_list:
+                        loose.append(value)
+        elif argument is not None:
+            constants.append((name, argument))
+
+    def _use(self, name: str, tensor: Tensor, uses: list[Use]) -> Value:
+        value = self.value_of(tensor)
+        value.used = True
+        uses.append((name, value.number, tensor.requires_grad, self.edge_of(tensor, value)))
+        return value
+
+    def edge_of(self, tensor: Tensor, value: Value) -> Edge | None:
+        """The autograd edge that leads to a tensor now; None for leaves and data."""
+        if not tensor.requires_grad:
+            return None
+        value.requires_grad = True
+        if self.depths is not None and self.depths.out_of_reach(value):
+            return None
+        try:
+            node = tensor.grad_fn
+        except RuntimeError:  # a view that was made under no_grad: torch does not say what it is of what was written to since
+            return None
+        if node is None:
+            value.is_leaf = True
+            return None
+        key = id(node)
+        self.nodes[key] = node
+        edge = value.edge
+        if edge is None or edge[0] != key:
+            edge = value.edge = (key, tensor.output_nr)
+        return edge
+
+    def after(self, operation: Operation, schema: Schema, args: Any, kwargs: Any, result: Any) -> None:
+        """Note what an operation made and what it wrote to."""
+        if isinstance(result, Tensor) and not schema.written:  # the usual case first
+            operation.results = (self._result(result, operation, 0),)
+            return
+        results: list[int] = []
+        written: list[Tensor] = []
+        for i in schema.written:
+            target = args[i] if i < len(args) else (kwargs or {}).get(schema.argument(i))
+            for tensor in target if isinstance(target, (list, tuple)) else (target,):
+                if isinstance(tensor, Tensor):
+                    written.append(tensor)
+                    self.keeper.was_written(tensor)
+                    results.append(self._result(tensor, operation, len(results)))
+                    self.has_writes = True
+                    if not schema.only_moves:
+                        self._storages[memory_of(tensor)] = results[-1]
+        if not schema.in_place:
+            for tensor in result if isinstance(result, (list, tuple)) else (result,):
+                if isinstance(tensor, Tensor) and not any(tensor is target for target in written):
+                    results.append(self._result(tensor, operation, len(results)))
+        operation.results = results
+        if schema.overwritten:
+            self._forget_overwritten(schema, args)
+
+    def _forget_overwritten(self, schema: Schema, args: Sequence[Any]) -> None:
+        """Look anew at what an operation writes to without saying so, such as the running statistics of a batch norm; autograd does not follow that either."""
+        given = dict(zip(schema.arguments, args, strict=False))
+        for tensor in (given.get(name) for name in schema.overwritten) if given.get(schema.flag) else ():
+            if isinstance(tensor, Tensor):
+                self.keeper.was_written(tensor)
+                self._objects.pop(id(tensor), None)
+
+    # --- calls: which operations belong to one call in the user's program
+
+    def _call_of(self, place: Place, loose: list[Value]) -> int:
+        call = len(self.calls)
+        if self.operations and place.inner and _goes_on(self.operations[-1].place, place):
+            call = self.operations[-1].call
+        else:
+            self.calls.append(call)
+        for value in loose:
+            if value.maker is not None and _same_caller(self.operations[value.maker].place, place):
+                self._join(call, self.operations[value.maker].call)
+        return call
+
+    def _call_in_step(self, place: Place, uses: list[Use]) -> int:
+        """Inside an optimizer's step: what is done to one parameter and its state is one call."""
+        if not self.operations or self.operations[-1].place.step != place.step:
+            self._step_began = len(self.operations)
+        call = len(self.calls)
+        self.calls.append(call)
+        for _, number, _, _ in uses:
+            maker = self.values[number].maker
+            if maker is not None and maker >= self._step_began:
+                self._join(call, self.operations[maker].call)
+        return call
+
+    def _join(self, one: int, other: int) -> None:
+        one, other = self.call(one), self.call(other)
+        self.calls[max(one, other)] = min(one, other)
+
+    def call(self, number: int) -> int:
+        """The call that a call turned out to be part of."""
+        calls = self.calls
+        while calls[number] != number:
+            calls[number] = calls[calls[number]]
+            number = calls[number]
+        return number
+
+
+def _is_leaf(tensor: Tensor) -> bool:
+    try:
+        return tensor.is_leaf
+    except RuntimeError:  # see `Tape.edge_of`
+        return False
+
+
+def _same_caller(one: Place, other: Place) -> bool:
+    return one.depth == other.depth and one.site is other.site and one.functions == other.functions
+
+
+def _goes_on(before: Place, now: Place) -> bool:
+    """Whether the same Python function of torch is still running, further on than before."""
+    if not before.inner or not _same_caller(before, now) or before.inner[0][0] != now.inner[0][0]:
+        return False
+    for (old_code, old), (new_code, new) in zip(before.inner, now.inner, strict=False):
+        if old_code != new_code or old != new:
+            return new > old
+    return False

@@ -1,0 +1,449 @@
+"""The private torch names that we use, all of them, each with what happens where it is missing."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
+from itertools import count
+from operator import attrgetter
+from types import CodeType, FrameType
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from graphviz_ad._internal.tracing.tape import probes
+from graphviz_ad._internal.tracing.tape.probes import believed
+
+try:
+    from torch.utils import _python_dispatch
+    from torch.utils._python_dispatch import TorchDispatchMode
+except ImportError:  # then nothing is seen of a forward pass; what autograd recorded is there all the same
+    _python_dispatch = None  # type: ignore[assignment]
+
+    class TorchDispatchMode:  # type: ignore[no-redef]
+        """Stands in for a mode, and sees nothing."""
+
+        def __enter__(self) -> Any:
+            """Nothing is seen from here on."""
+            return self
+
+        def __exit__(self, *error: object) -> None:
+            """Nothing was changed."""
+
+
+try:
+    from torch.utils import _pytree
+except ImportError:
+    _pytree = None  # type: ignore[assignment]
+_pytree = believed(_pytree, probes.takes_trees_apart)  # type: ignore[assignment]
+
+
+def _call_nothing() -> None:
+    """Stands in for torch's functions that are missing."""
+
+
+def _find(home: Any, name: str) -> Any:
+    """A private thing of torch, which has to be probed yet; None where there is none."""
+    return getattr(home, name, None)
+
+
+# Code objects by which frames of torch are recognised; an unknown one is never met, so that less is shown, never something wrong.
+MODULE_CALL = getattr(getattr(torch.nn.Module, "_call_impl", None), "__code__", _call_nothing.__code__)
+FUNCTION_APPLY = getattr(torch.autograd.Function.apply, "__func__", _call_nothing).__code__
+_profiled = getattr(torch.optim.Optimizer, "profile_hook_step", None)  # wraps the step() of every optimizer
+OPTIMIZER_STEP = next((part for part in getattr(_profiled, "__code__", _call_nothing.__code__).co_consts if isinstance(part, CodeType)), _call_nothing.__code__)
+TORCH_FOLDER = torch.__file__.rpartition("/")[0] + "/"
+
+
+def _transforms() -> dict[Any, str]:
+    """The code of the functions that torch.func's and torch.autograd.functional's transforms run as -> the name of the transform."""
+    home, older = getattr(torch, "func", None), torch.autograd.functional
+    made = {name: getattr(home, name)(len) for name in ("grad", "grad_and_value", "jacrev", "jacfwd") if hasattr(home, name)}
+    direct = {name: getattr(older, name, None) for name in ("jacobian", "hessian", "vjp", "jvp", "vhp", "hvp")}
+    found = [*((name, getattr(home, name, None)) for name in ("jvp", "linearize")), *made.items(), *direct.items()]
+    return {function.__code__: name for name, function in found if hasattr(function, "__code__")}
+
+
+TRANSFORMS = _transforms()
+DispatchMode = TorchDispatchMode
+SEES_OPERATIONS = TorchDispatchMode.__module__ != __name__
+
+_sequence_number: Callable[[], int] | None = believed(getattr(torch.autograd, "_get_sequence_nr", None), probes.counts_nodes)
+
+
+def sequence_number() -> int:
+    """How many autograd nodes this thread has made; 0 where torch does not tell, see `counts_nodes`."""
+    return _sequence_number() if _sequence_number is not None else 0
+
+
+def counts_nodes() -> bool:
+    """Whether torch tells how many autograd nodes there are."""
+    return _sequence_number is not None
+
+
+def made_at(node: Any) -> int | None:
+    """How many autograd nodes its thread had made before this one; None where torch does not tell."""
+    number = getattr(node, "_sequence_nr", None) if NUMBERS_NODES else None
+    return None if number is None else int(number())
+
+
+NUMBERS_NODES = True
+NUMBERS_NODES = believed(made_at, probes.numbers_nodes) is not None
+
+
+# --- Trees of arguments and results
+
+
+def flatten(tree: object) -> list[tuple[tuple[Any, ...], Any]]:
+    """The leaves of a pytree with their paths of keys; of lists, tuples and dictionaries only, where torch has no trees."""
+    if _pytree is None:
+        return list(_leaves(tree, ()))
+    pairs, _ = _pytree.tree_flatten_with_path(tree)
+    return [(tuple(_step(key) for key in path), leaf) for path, leaf in pairs]
+
+
+def _leaves(tree: object, path: tuple[Any, ...]) -> Iterator[tuple[tuple[Any, ...], Any]]:
+    if isinstance(tree, (list, tuple, dict)):
+        for key, part in tree.items() if isinstance(tree, dict) else enumerate(tree):
+            yield from _leaves(part, (*path, key))
+    else:
+        yield path, tree
+
+
+def _step(key: Any) -> Any:
+    for name in ("key", "idx", "name"):
+        if hasattr(key, name):
+            return getattr(key, name)
+    return str(key)
+
+
+def map_tree(function: Callable[[Any], Any], tree: object, is_leaf: Callable[[Any], bool] | None = None) -> Any:
+    """The pytree with `function` applied to its leaves."""
+    if _pytree is not None:
+        return _pytree.tree_map(function, tree, is_leaf=is_leaf)
+    if not isinstance(tree, (list, tuple, dict)) or (is_leaf is not None and is_leaf(tree)):
+        return function(tree)
+    if isinstance(tree, dict):
+        return type(tree)((key, map_tree(function, part, is_leaf)) for key, part in tree.items())
+    parts = [map_tree(function, part, is_leaf) for part in tree]
+    return type(tree)(*parts) if hasattr(tree, "_fields") else type(tree)(parts)
+
+
+# --- Modes
+
+
+def modes_are_active() -> bool:
+    """Whether a dispatch mode of the user would see the operations that run now; True where torch does not tell."""
+    return _mode_count() > 0
+
+
+def is_innermost(mode: Any) -> bool:
+    """Whether a mode is the first to see an operation; False where torch does not tell."""
+    return _innermost is not None and _innermost() is mode
+
+
+_innermost: Callable[[], Any] | None = believed(_find(_python_dispatch, "_get_current_dispatch_mode"), probes.knows_the_innermost)
+_mode_count: Callable[[], int] = believed(_find(torch._C, "_len_torch_dispatch_stack"), probes.counts_modes) or (lambda: 1)
+_disabled: Callable[[], AbstractContextManager[Any]] | None = believed(_find(torch._C, "_DisableTorchDispatch"), probes.hides_from_modes)
+
+
+class _Quiet(threading.local):
+    """How many contexts are open in this thread in which our own recorder looks away."""
+
+    depth = 0
+
+
+quiet = _Quiet()
+
+
+def hidden_from_modes() -> AbstractContextManager[Any]:
+    """A context in which no dispatch mode sees our own operations; where torch has no such thing, at least our own recorder does not, see `quiet`."""
+    return _disabled() if _disabled is not None else _unrecorded()
+
+
+_function_mode_count: Callable[[], int] = believed(_find(torch._C, "_len_torch_function_stack"), probes.counts_function_modes) or (lambda: 1)
+_unseen: Callable[[], AbstractContextManager[Any]] = believed(_find(torch._C, "DisableTorchFunction"), probes.hides_from_functions) or nullcontext
+
+
+def unseen_by_functions() -> AbstractContextManager[Any]:
+    """A context in which no mode of the user that watches functions of torch sees our own calls of these, or changes what they return.
+
+    A backward pass may run in it: under such a mode, torch itself runs the engine without the mode.
+    """
+    return _unseen() if _function_mode_count() else nullcontext()
+
+
+@contextmanager
+def _unrecorded() -> Iterator[None]:
+    quiet.depth += 1
+    try:
+        yield
+    finally:
+        quiet.depth -= 1
+
+
+# --- Tensors and autograd nodes
+
+
+STORAGE = believed("_cdata", probes.tells_memory) or "data_ptr of"  # which memory a storage is; where torch does not tell, its address
+
+
+def memory_of(tensor: Tensor) -> int | None:
+    """Which memory a tensor lies in; None for a tensor that has none of its own, such as a sparse one, or where torch does not tell."""
+    try:
+        storage = tensor.untyped_storage()
+        return getattr(storage, STORAGE, 0) or storage.data_ptr() or None
+    except (RuntimeError, NotImplementedError):
+        return None
+
+
+def memory_and_bytes(tensor: Tensor) -> tuple[int | None, int]:
+    """The same, and how many bytes all of that memory has."""
+    try:
+        storage = tensor.untyped_storage()
+        memory = getattr(storage, STORAGE, 0) or storage.data_ptr()
+        return (memory, storage.nbytes()) if memory else (None, 0)
+    except (RuntimeError, NotImplementedError):
+        return None, 0
+
+
+def _perhaps_a_view(tensor: Tensor) -> bool:
+    """Whether a tensor may be a view; True where torch does not tell."""
+    return getattr(tensor, "_base", tensor) is not None
+
+
+is_view: Callable[[Tensor], bool] = believed(_find(Tensor, "_is_view"), probes.knows_views) or _perhaps_a_view
+_never_twice = count(1)
+
+
+def _never_the_same(_: Tensor) -> int:
+    """Stands in for a version where torch does not tell: never the same number twice, so that nothing passes for unchanged."""
+    return next(_never_twice)
+
+
+# How often torch has written to a tensor.
+version_of: Callable[[Tensor], int] = believed(attrgetter("_version"), probes.counts_writes) or _never_the_same
+HOOKS = believed("_backward_hooks", probes.lists_hooks) or ""
+HOOKS_AFTER = believed("_post_accumulate_grad_hooks", probes.lists_hooks_after_accumulation) or ""
+FUNCTION = believed("_forward_cls", probes.names_functions) or ""
+
+
+def hooks_of(tensor: Tensor) -> list[Any]:
+    """The hooks of the user on the gradient of a tensor; none where torch does not tell."""
+    found = getattr(tensor, HOOKS, None)
+    return list(found.values()) if found else []
+
+
+def hooks_after_accumulation(tensor: Tensor) -> list[Any]:
+    """The hooks of the user on what is accumulated into ``.grad``; none where torch does not tell, see `may_have_hooks`."""
+    found = getattr(tensor, HOOKS_AFTER, None)
+    return list(found.values()) if found else []
+
+
+def may_have_hooks(tensor: Tensor) -> bool:
+    """Whether hooks of the user may run on what is accumulated into ``.grad``; True where torch has such hooks and does not tell."""
+    told = not hasattr(tensor, "register_post_accumulate_grad_hook") or hasattr(tensor, HOOKS_AFTER)
+    return not told or bool(hooks_after_accumulation(tensor))
+
+
+def hooks_on_all_modules() -> bool:
+    """Whether the user has hooks that run for every module of the process."""
+    home = sys.modules[torch.nn.Module.__module__]
+    return any(len(held) for name, held in vars(home).items() if name.startswith("_global") and "hooks" in name and isinstance(held, dict))
+
+
+def function_of(node: Any) -> type | None:
+    """The user's torch.autograd.Function that an autograd node is the backward of, or None; where torch does not tell, the class of the node stands for it."""
+    found = getattr(node, FUNCTION, None)
+    if found is None and isinstance(node, torch.autograd.function.BackwardCFunction):
+        return type(node)
+    return found
+
+
+RAW_SAVED = "_raw_saved_"  # attributes of an autograd node that give what it keeps without unpacking it; those without "raw" run hooks of the user
+PACKED = "_saved_"
+
+
+def tells_what_is_saved() -> bool:
+    """Whether torch has such attributes."""
+    return any(name.startswith(RAW_SAVED) for name in dir(torch.autograd.function.BackwardCFunction))
+
+
+SCHEMA = believed("_schema", probes.describes_operations) or ""
+PACKET = believed("_overloadpacket", probes.names_packets) or ""
+OVERLOAD = believed("_overloadname", probes.names_overloads) or ""
+
+
+class Signature(NamedTuple):
+    """What an ATen overload is: its name without the overload's, the names of its arguments, and which of these it writes to.
+
+    ``only_written`` are arguments that it does not read, ``returns`` the types of its results as text; None where torch does not tell.
+    """
+
+    name: str
+    namespace: str
+    arguments: tuple[str, ...]
+    written: tuple[int, ...]
+    only_written: frozenset[str]
+    returns: tuple[str, ...] | None
+
+
+def signature(overload: Any) -> Signature:
+    """What torch tells of an overload, or what its name does: that of "aten.add_.Tensor" says that it writes to its first argument."""
+    schema, packet = getattr(overload, SCHEMA, None), getattr(overload, PACKET, None)
+    home, _, rest = str(overload).partition(".")
+    parts = rest.split(".") if rest else [home]
+    name = packet.__name__ if packet is not None else parts[0]
+    kind = getattr(overload, OVERLOAD, parts[-1] if len(parts) > 1 else "")
+    namespace = getattr(overload, "namespace", home if rest else "aten")
+    writes_out = kind == "out" or kind.endswith("_out")
+    if schema is None:
+        in_place = name.endswith("_") and not name.endswith("__")
+        return Signature(name, namespace, (), (0,) if in_place else (), frozenset({"out"} if writes_out else ()), None)
+    arguments = tuple(argument.name for argument in schema.arguments)
+    written = tuple(i for i, a in enumerate(schema.arguments) if a.alias_info is not None and a.alias_info.is_write)
+    only_written = frozenset(arguments[i] for i in written) if written and writes_out else frozenset()
+    return Signature(name, namespace, arguments, written, only_written, tuple(str(result.type) for result in schema.returns))
+
+
+# --- The engine's entry
+#
+# Wrapped once for all recordings that are open, so that they may end in any order, and given back when the last one ends. A call goes
+# through the recordings of its own thread, innermost first; a thread that records nothing passes straight through.
+
+ENGINE = "_engine_run_backward"
+_watchers: dict[int, list[Callable[..., Any]]] = {}
+_watchers_lock = threading.Lock()
+
+
+@contextmanager
+def engine_entry(around: Callable[..., Any]) -> Iterator[bool]:
+    """While this is open, every ``backward()`` and ``grad()`` of this thread goes through ``around(real, *args, **kwargs)``.
+
+    Gives False where torch has no such place; nothing goes through it then.
+    """
+    if not hasattr(torch.autograd, ENGINE):
+        yield False
+        return
+    thread = threading.get_ident()
+    try:
+        with _watchers_lock:
+            if _real_engine[0] is None:
+                _wrap_engine()
+            _watchers.setdefault(thread, []).append(around)
+        yield True
+    finally:
+        try:
+            _stop_watching(thread, around)
+        except BaseException:  # an interrupt may come anywhere
+            _stop_watching(thread, around)
+            raise
+
+
+_real_engine: list[Any] = [None]  # None: it is in its place
+
+
+def _stop_watching(thread: int, around: Callable[..., Any]) -> None:
+    """Nothing of this thread's goes through ``around`` any more; bears being run twice, or by one who never began."""
+    with _watchers_lock:
+        others = [watcher for watcher in _watchers.get(thread, ()) if watcher != around]
+        if others:
+            _watchers[thread] = others
+        else:
+            _watchers.pop(thread, None)
+        if not _watchers:
+            _give_engine_back()
+
+
+def _give_engine_back() -> None:
+    if _real_engine[0] is not None:
+        setattr(torch.autograd, ENGINE, _real_engine[0])
+        _real_engine[0] = None
+
+
+def _after_fork() -> None:
+    """A forked process has one thread: recordings of the others are not its own."""
+    global _watchers_lock
+    _watchers_lock = threading.Lock()
+    for thread in [thread for thread in _watchers if thread != threading.get_ident()]:
+        del _watchers[thread]
+    if not _watchers:
+        _give_engine_back()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
+def _wrap_engine() -> None:
+    _real_engine[0] = real = getattr(torch.autograd, ENGINE)
+
+    def entry(*args: Any, **kwargs: Any) -> Any:
+        call = real
+        for around in _watchers.get(threading.get_ident(), ()):
+            call = partial(around, call)
+        return call(*args, **kwargs)
+
+    setattr(torch.autograd, ENGINE, entry)
+
+
+# --- Kinds of tensors and operators
+
+
+def library_operator(cls: type) -> str | None:
+    """The name of the operator, such as "rows::scale", for which torch.library made a torch.autograd.Function; None for any other."""
+    forward: Any = getattr(cls, "forward", None)
+    if not cls.__name__.startswith("GeneratedBackwardFor_") or not hasattr(forward, "__code__"):
+        return None
+    held = dict(zip(forward.__code__.co_freevars, forward.__closure__ or (), strict=False))
+    operator = held["op"].cell_contents if "op" in held else None
+    return str(name) if (name := getattr(getattr(operator, SCHEMA, None), "name", None)) else None
+
+
+def is_own_kind(tensor: Tensor) -> bool:
+    """Whether this is a plain tensor whose elements can be read."""
+    return type(tensor) in (Tensor, torch.nn.Parameter) and not tensor.is_meta
+
+
+_graph_task: Callable[[], int] | None = believed(_find(torch._C, "_current_graph_task_id"), probes.knows_the_engine)
+
+
+def is_in_engine() -> bool:
+    """Whether a backward pass runs in this thread; where torch does not tell, by whether a function of torch's stands on the stack that starts one."""
+    if _graph_task is not None:
+        return _graph_task() != -1
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        if frame.f_code.co_name in ("backward", "grad") and frame.f_code.co_filename.startswith((f"{TORCH_FOLDER}autograd/", f"{TORCH_FOLDER}_tensor.py")):
+            return True
+        frame = frame.f_back
+    return False
+
+
+_plain = believed(_find(torch._C, "_disabled_torch_dispatch_impl"), probes.says_what_is_plain)  # what such a subclass has instead of a handler
+_tells_zeros = believed(_find(Tensor, "_is_zerotensor"), probes.tells_zeros)
+
+
+def is_zeros(tensor: Tensor) -> bool:
+    """Whether a tensor is zeros without memory, which has to be given some before it can be read; True where torch does not tell."""
+    return _tells_zeros is None or _tells_zeros(tensor)
+
+
+def is_plain_subclass(tensor: Tensor) -> bool:
+    """Whether this is of a subclass that leaves the elements as they are: it only looks at the functions that are called."""
+    kind = type(tensor)
+    return kind not in (Tensor, torch.nn.Parameter) and _plain is not None and getattr(kind, "__torch_dispatch__", None) is _plain
+
+
+def as_plain(tensor: Tensor) -> Tensor:
+    """The elements of a plain subclass as a Tensor, without asking the subclass."""
+    with torch._C.DisableTorchFunctionSubclass():
+        return tensor.detach().as_subclass(Tensor)
+
+
+Frame = FrameType

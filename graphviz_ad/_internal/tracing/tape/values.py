@@ -1,0 +1,191 @@
+"""torch.Tensor -> Snapshot: the elements, or their statistics, or the reason why neither can be had."""
+
+from __future__ import annotations
+
+import weakref
+from dataclasses import replace
+from functools import cache
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from graphviz_ad._internal.graph.snapshot import Snapshot
+from graphviz_ad._internal.tracing.capture import Capture
+from graphviz_ad._internal.tracing.tape.pending import Pending
+from graphviz_ad._internal.tracing.tape.statistics import WIDER, statistics
+from graphviz_ad._internal.tracing.tape.torch_private import as_plain, hidden_from_modes, is_own_kind, is_plain_subclass, is_zeros, modes_are_active, version_of
+
+PLAIN = {torch.float32: "float32", torch.float64: "float64", torch.int64: "int64", torch.bool: "bool"}  # the usual case first
+WIDER_COMPLEX = {getattr(torch, "complex32", None): torch.complex64}
+
+
+Held = Snapshot | complex | float | int | bool | None  # what a tensor held, a plain number as such
+
+
+@cache
+def dtype_name(dtype: torch.dtype) -> str:
+    """Its name without "torch."."""
+    return str(dtype).removeprefix("torch.")
+
+
+@cache
+def device_name(device: torch.device) -> str:
+    """Its name, such as cpu or cuda:0."""
+    return str(device)
+
+
+def shape_of(tensor: Tensor) -> tuple[int, ...]:
+    """The shape; of a nested tensor only the number of its parts."""
+    if type(tensor) is Tensor and not tensor.is_nested:
+        return tuple(tensor.shape)
+    try:
+        return tuple(tensor.shape) if all(type(n) is int for n in tensor.shape) else (int(tensor.shape[0]),)
+    except (RuntimeError, TypeError):
+        return (tensor.size(0),)
+
+
+def take(tensor: Tensor, level: str, whole: int) -> Snapshot | None:
+    """What is kept of a tensor at a capture level, see `Capture`; nothing raises here, what cannot be read is said."""
+    if level == "none":
+        return None
+    shape, dtype = shape_of(tensor), dtype_name(tensor.dtype)
+    try:
+        if is_plain_subclass(tensor):
+            return take(as_plain(tensor), level, whole)
+        if not is_own_kind(tensor):
+            return Snapshot(shape, dtype, missing=type(tensor).__name__ if not tensor.is_meta else "meta tensor")
+        if tensor.layout != torch.strided or tensor.is_nested or tensor.is_quantized:
+            return Snapshot(
+                shape, dtype, missing="nested" if tensor.is_nested else "quantised" if tensor.is_quantized else str(tensor.layout).removeprefix("torch.")
+            )
+        count = tensor.numel()
+        if count == 1 and not tensor.is_complex() and not tensor.is_neg():
+            return Snapshot(shape, dtype, tensor.item())
+        if count == 1 and tensor.dtype not in WIDER_COMPLEX:  # conjugates and negatives may be lazy
+            return Snapshot(shape, dtype, as_array(tensor).item())
+        if count <= whole or level == "full":
+            return Snapshot(shape, dtype, as_array(tensor))
+        return Snapshot(shape, dtype, stats=statistics(tensor), missing="summarised")
+    except Exception as error:  # an exotic tensor must not break the program that is being watched
+        return Snapshot(shape, dtype, missing=f"unreadable: {type(error).__name__}")
+
+
+def as_array(tensor: Tensor) -> Any:
+    """A copy of all elements as numpy; exact, since only widened where numpy lacks the dtype."""
+    plain = tensor.detach()
+    plain = plain.resolve_conj().resolve_neg() if plain.is_conj() or plain.is_neg() else plain
+    plain = plain.clone() if is_zeros(plain) else plain
+    wider = WIDER.get(plain.dtype) or WIDER_COMPLEX.get(plain.dtype)
+    array = (plain if wider is None else plain.to(wider)).cpu().numpy().copy()
+    array.setflags(write=False)
+    return array
+
+
+SAME_ELEMENTS = {
+    *("view", "_unsafe_view", "unsafe_view", "reshape", "_reshape_alias", "reshape_alias", "t", "transpose", "permute"),
+    *("unsqueeze", "squeeze", "alias", "detach", "swapaxes", "movedim"),
+}
+
+
+class Keeper:
+    """Takes snapshots at one capture level, and never summarises the same elements twice.
+
+    A tensor is recognised by its object, held weakly, and its version: autograd hands the same gradient to the hook of the
+    node that it leaves and to that of the node that it reaches.
+    """
+
+    def __init__(self, capture: Capture) -> None:
+        self.capture = capture
+        self._no_gradients = capture.gradients == "none"
+        self.pending = Pending()
+        self.problems: list[str] = []  # what could not be noted, and why
+        self._known: dict[int, tuple[weakref.ref[Tensor], int, Snapshot]] = {}
+
+    def value(self, tensor: Tensor, same: Snapshot | None = None) -> Snapshot | None:
+        """What is kept of a value; ``same`` is a snapshot of the same elements in another shape."""
+        level = self.capture.values
+        return None if level == "none" else self._keep(tensor, level, same)
+
+    def held(self, tensor: Tensor, same: Snapshot | None = None) -> Held:
+        """The same, a plain number as such: of those Python's garbage collector keeps no account."""
+        level = self.capture.values
+        if level == "none":
+            return None
+        if type(tensor) is Tensor and tensor.dtype in PLAIN and not tensor.dim() and tensor.is_cpu and not tensor.is_neg() and not modes_are_active():
+            try:
+                return tensor.item()
+            except Exception:  # such as a number inside vmap
+                return take(tensor, level, self.capture.whole)
+        return self._keep(tensor, level, same)
+
+    def gradient(self, tensor: Tensor | None, same: Snapshot | None = None) -> Snapshot | None:
+        """What is kept of a gradient; None for none."""
+        if tensor is None or self._no_gradients:
+            return None
+        dtype = PLAIN.get(tensor.dtype) if type(tensor) is Tensor else None
+        if dtype is not None and not tensor.dim() and tensor.is_cpu and not tensor.is_neg() and not modes_are_active():
+            try:
+                return Snapshot((), dtype, tensor.item())
+            except Exception:  # such as a number inside vmap
+                return take(tensor, self.capture.gradients, self.capture.whole)
+        return self._keep(tensor, self.capture.gradients, same)
+
+    def was_written(self, tensor: Tensor) -> None:
+        """Look at a tensor anew next time: torch counts a write as a new version only after the operation has run."""
+        self._known.pop(id(tensor), None)
+
+    def forget(self) -> None:
+        """Look at every tensor anew next time, since what one holds has changed without its version, as by another process."""
+        self._known.clear()
+
+    def _keep(self, tensor: Tensor, level: str, same: Snapshot | None) -> Snapshot | None:
+        if not modes_are_active():
+            return self._taken(tensor, level, same)
+        with hidden_from_modes():  # reading elements is an operation too, but none of the program
+            return self._taken(tensor, level, same)
+
+    def _taken(self, tensor: Tensor, level: str, same: Snapshot | None) -> Snapshot | None:
+        if type(tensor) is not Tensor:
+            return take(tensor, level, self.capture.whole)
+        dtype = PLAIN.get(tensor.dtype)
+        if dtype is not None and not tensor.dim() and tensor.is_cpu and not tensor.is_neg():  # one plain number: by far the most frequent in a long graph
+            try:
+                return Snapshot((), dtype, tensor.item())
+            except Exception:  # such as a number inside vmap
+                return take(tensor, level, self.capture.whole)
+        if not tensor.is_cpu and (later := self.later(tensor, level, same)) is not None:
+            return later
+        if level != "summary" or tensor.layout != torch.strided or tensor.numel() <= self.capture.whole:
+            return take(tensor, level, self.capture.whole)
+        return self._summary(tensor, same)
+
+    def later(self, tensor: Tensor, level: str, same: Snapshot | None) -> Snapshot | None:
+        """A snapshot that waits for its numbers, of a tensor that is far away; None where it has to be taken at once."""
+        if not is_own_kind(tensor) or tensor.layout != torch.strided or tensor.is_nested or tensor.is_quantized:
+            return None
+        known = self._known.get(id(tensor))
+        if known is not None and known[0]() is tensor and known[1] == version_of(tensor):
+            return known[2]
+        dtype = dtype_name(tensor.dtype)
+        if tensor.numel() <= self.capture.whole:
+            snapshot = self.pending.elements(tensor, dtype, lambda arrived: take(arrived, "full", self.capture.whole) or Snapshot((), dtype))
+        elif level == "summary" and not tensor.is_complex():
+            snapshot = self.pending.statistics(tensor, dtype)
+        else:
+            return None
+        if not tensor.is_inference():
+            self._known[id(tensor)] = (weakref.ref(tensor), version_of(tensor), snapshot)
+        return snapshot
+
+    def _summary(self, tensor: Tensor, same: Snapshot | None) -> Snapshot | None:
+        shape = shape_of(tensor)
+        if same is not None and same.stats is not None and (same.numel, same.dtype) == (tensor.numel(), dtype_name(tensor.dtype)):
+            return same if same.shape == shape else replace(same, shape=shape)
+        known = self._known.get(id(tensor))
+        if known is not None and known[0]() is tensor and known[1] == version_of(tensor):
+            return known[2]
+        snapshot = take(tensor, "summary", self.capture.whole)
+        if snapshot is not None and not tensor.is_inference():
+            self._known[id(tensor)] = (weakref.ref(tensor), version_of(tensor), snapshot)
+        return snapshot

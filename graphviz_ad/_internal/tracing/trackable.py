@@ -1,0 +1,29 @@
+"""@trackable_function: gives a torch.autograd.Function the name that it has on pictures."""
+
+from __future__ import annotations
+
+import weakref
+
+import torch
+
+from graphviz_ad._internal.tracing.tape.torch_private import library_operator
+
+_trackable: weakref.WeakSet[type] = weakref.WeakSet()
+
+
+def trackable_function(cls: type) -> type:
+    """Let a ``torch.autograd.Function`` appear under its class attribute ``name``, for example ``name = r"$\\sigma$"``.
+
+    Returns the class unchanged. Every custom Function is traced, decorated or not; without this it appears under the
+    name of its class.
+    """
+    if not (isinstance(cls, type) and issubclass(cls, torch.autograd.Function)):
+        raise TypeError(f"@trackable_function goes on a subclass of torch.autograd.Function; it was put on {cls!r}")
+    _trackable.add(cls)
+    return cls
+
+
+def label_of(cls: type) -> str:
+    """The name of a custom Function on pictures."""
+    name = getattr(cls, "name", None) if any(base in _trackable for base in cls.__mro__) else None
+    return str.__str__(name) if isinstance(name, str) and name else library_operator(cls) or cls.__name__

@@ -1,0 +1,220 @@
+"""Stages of films: long graphs stand in rows, letters are as large as they can be, and nothing of the picture is lost or moved apart."""
+
+from __future__ import annotations
+
+import math
+from functools import cache
+from itertools import combinations, pairwise
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import graphviz_ad as gad
+from graphviz_ad._internal.layouts.choice import place
+from graphviz_ad._internal.layouts.row_wrapping import wrapped
+from graphviz_ad._internal.scene.paint import TYPES, frame_scale
+from graphviz_ad._internal.scene.scene import Arrow, Box, Group, Line, Scene
+
+
+def chain(length):
+    def run(x):
+        for _ in range(length):
+            x = torch.sin(x)
+        return x
+
+    return run
+
+
+@cache
+def film(name):
+    programs = {
+        "colah": (lambda a, b: (a + b) * (b + 1), (2, 1)),
+        "seed": (lambda x1, x2: (1 + torch.sin(x2)) / (x2 + torch.exp(x1)) + x1 * x2, (1.5, 0.5)),
+        "chain of 12": (chain(12), (0.5,)),
+        "chain of 30": (chain(30), (0.5,)),
+        "network": (network(), (torch.ones(5, 4),)),
+    }
+    function, inputs = programs[name]
+    return gad.trace(function, *inputs).animate()
+
+
+def network():
+    torch.manual_seed(0)
+    return torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.ReLU(), torch.nn.Linear(8, 8), torch.nn.ReLU(), torch.nn.Linear(8, 1))
+
+
+# A frame has 720 rows of pixels; 14 of them are 20 points on a slide.
+@pytest.mark.parametrize(("name", "least"), [("colah", 22), ("seed", 14), ("chain of 12", 14), ("chain of 30", 12.5), ("network", 13)])
+def test_names_and_numbers_can_be_read_from_the_back_row(name, least):
+    scale = frame_scale(film(name).film.stage)
+    for role in ("name", "value", "gradient"):
+        assert TYPES[role].size * scale >= least, role
+
+
+def test_what_fits_is_drawn_in_one_row_with_everything_on_it():
+    stage = film("colah").film.stage
+    assert "rows" not in stage.engine
+    assert all(box.badge for box in stage.boxes if box.kind == "op")
+    assert any(line.role == "local" for arrow in stage.arrows for line in arrow.lines)
+
+
+def test_a_film_for_an_old_screen_has_a_stage_of_its_own():
+    wide, narrow = (gad.trace(chain(12), 0.5).animate(aspect=aspect).film for aspect in ("16:9", "4:3"))
+    assert narrow.size == (960, 720)
+    assert narrow.stage.size[0] / narrow.stage.size[1] < wide.stage.size[0] / wide.stage.size[1]
+
+
+def test_where_signs_are_left_out_the_formula_still_says_what_is_computed():
+    for box in film("seed").film.stage.boxes:
+        assert box.badge or box.kind != "op" or any(line.role == "name" and " = " in line.text for line in box.lines)
+
+
+def test_small_tensors_keep_all_their_numbers():
+    stage = gad.trace(lambda x: torch.sin(torch.cos(torch.tanh(torch.exp(x)))).sum(), torch.ones(2, 2, requires_grad=True)).animate().film.stage
+    shown = [[line.text for line in box.lines if line.role.startswith("value")] for box in stage.boxes if box.kind != "op"]
+    assert all(len(texts) == 2 for texts in shown if texts)
+
+
+# --- rows
+
+
+def dag(seed, count, direction):
+    """Boxes of several sizes, each with one or two arrows from boxes a little earlier, half of them with words."""
+    import random
+
+    choose = random.Random(seed)
+    boxes = [Box(f"b{i}", "op", (Line("name", f"v{i}"),), choose.uniform(40, 160), choose.uniform(30, 90)) for i in range(count)]
+    arrows = []
+    for i in range(1, count):
+        for number in range(choose.choice([1, 1, 2])):
+            words = (Line("local", "1"),) if choose.random() < 0.5 else ()
+            size = (choose.uniform(20, 80), 20.0) if words else (0.0, 0.0)
+            arrows.append(Arrow(f"a{i}.{number}", f"b{choose.randrange(max(i - 3, 0), i)}", f"b{i}", words, *size))
+    return place(Scene(tuple(boxes), tuple(arrows), direction=direction), "layered")
+
+
+def rectangles(scene):
+    for box in scene.boxes:
+        yield box.center[0] - box.width / 2, box.center[1] - box.height / 2, box.center[0] + box.width / 2, box.center[1] + box.height / 2
+
+
+def from_border(point, box):
+    """How far a point is from the border of a box."""
+    dx, dy = abs(point[0] - box.center[0]) - box.width / 2, abs(point[1] - box.center[1]) - box.height / 2
+    return math.hypot(max(dx, 0), max(dy, 0)) if dx > 0 or dy > 0 else min(-dx, -dy)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 2**32), st.integers(2, 40), st.sampled_from(["LR", "TB"]))
+def test_in_rows_everything_is_still_there_and_apart(seed, count, direction):
+    before = dag(seed, count, direction)
+    after = wrapped(before, frame_scale)
+    assert frame_scale(after) >= frame_scale(before)
+    assert [(box.key, box.width, box.height, box.lines) for box in after.boxes] == [(box.key, box.width, box.height, box.lines) for box in before.boxes]
+    assert [(arrow.key, arrow.tail, arrow.head, arrow.lines) for arrow in after.arrows] == [(a.key, a.tail, a.head, a.lines) for a in before.arrows]
+    for (left, top, right, bottom), (a, b, c, d) in combinations(rectangles(after), 2):
+        assert right <= a + 0.01 or c <= left + 0.01 or bottom <= b + 0.01 or d <= top + 0.01, "two boxes overlap"
+    width, height = after.size
+    for arrow in after.arrows:
+        tail, head = after.box_by_key[arrow.tail], after.box_by_key[arrow.head]
+        assert len(arrow.path) % 3 == 1
+        assert from_border(arrow.path[0], tail) == pytest.approx(0, abs=0.5)
+        assert from_border(arrow.path[-1], head) == pytest.approx(0, abs=0.5)
+        assert all(0 <= x <= width and 0 <= y <= height for x, y in arrow.path)
+        assert (arrow.label_center is None) == (not arrow.lines)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 2**32), st.integers(6, 40), st.sampled_from(["LR", "TB"]))
+def test_ways_between_rows_cross_no_box(seed, count, direction):
+    before = dag(seed, count, direction)
+    after = wrapped(before, frame_scale)
+    if after is before:
+        return
+    inside = [(left + 1, top + 1, right - 1, bottom - 1) for left, top, right, bottom in rectangles(after)]
+    crossed = sum(hits(arrow, inside) for arrow in after.arrows)
+    assert crossed <= sum(hits(arrow, [(a + 1, b + 1, c - 1, d - 1) for a, b, c, d in rectangles(before)]) for arrow in before.arrows)
+
+
+def hits(arrow, boxes):
+    """Whether an arrow, seen as the lines between points on it, enters a box."""
+    points = []
+    for i in range(0, len(arrow.path) - 3, 3):
+        a, b, c, d = arrow.path[i : i + 4]
+        for k in range(11):
+            t = k / 10
+            weights = (1 - t) ** 3, 3 * t * (1 - t) ** 2, 3 * t * t * (1 - t), t**3
+            points.append(tuple(sum(w * p[axis] for w, p in zip(weights, (a, b, c, d), strict=True)) for axis in (0, 1)))
+    return any(left < x < right and top < y < bottom for x, y in points for left, top, right, bottom in boxes)
+
+
+def test_rows_are_read_like_lines_of_text():
+    stage = wrapped(dag_of_a_chain(12), frame_scale)
+    assert "in" in stage.engine
+    assert "rows" in stage.engine
+    rows: list[list[Box]] = []
+    for box in stage.boxes:
+        if not rows or box.center[0] < rows[-1][-1].center[0]:
+            rows.append([])
+        rows[-1].append(box)
+    assert 2 <= len(rows) <= 6
+    for upper, lower in pairwise(rows):
+        assert max(box.center[1] + box.height / 2 for box in upper) < min(box.center[1] - box.height / 2 for box in lower)
+
+
+def dag_of_a_chain(count):
+    boxes = tuple(Box(f"b{i}", "op", (Line("name", f"v{i}"),), 150, 70) for i in range(count))
+    arrows = tuple(Arrow(f"a{i}", f"b{i - 1}", f"b{i}", (Line("local", "0.5"),), 60, 20) for i in range(1, count))
+    return place(Scene(boxes, arrows), "layered")
+
+
+def test_arrows_to_the_next_row_do_not_cross_each_other():
+    boxes = tuple(Box(f"b{i}", "op", (Line("name", f"v{i}"),), 150, 70) for i in range(16))
+    arrows = tuple(Arrow(f"a{i}", f"b{i}", f"b{i + 2}") for i in range(14))  # two chains side by side
+    stage = wrapped(place(Scene(boxes, (*arrows, Arrow("join", "b0", "b1"))), "layered"), frame_scale)
+    assert "rows" in stage.engine
+    ways = [[(a, b) for a, b in zip(arrow.path, arrow.path[1:], strict=False) if a != b] for arrow in stage.arrows]
+    for one, other in combinations(ways, 2):
+        assert not any(cross(a, b, c, d) for a, b in one for c, d in other)
+
+
+def cross(a, b, c, d):
+    """Whether two short pieces properly cross."""
+
+    def side(p, q, r):
+        return (q[0] - p[0]) * (r[1] - p[1]) - (q[1] - p[1]) * (r[0] - p[0])
+
+    return side(a, b, c) * side(a, b, d) < -1e-6 and side(c, d, a) * side(c, d, b) < -1e-6
+
+
+def test_a_frame_of_a_module_is_never_cut():
+    boxes = tuple(Box(f"b{i}", "op", (Line("name", f"v{i}"),), 150, 70) for i in range(12))
+    arrows = tuple(Arrow(f"a{i}", f"b{i - 1}", f"b{i}") for i in range(1, 12))
+    groups = tuple(Group(f"g{k}", f"layer {k}", tuple(f"b{i}" for i in range(3 * k, 3 * k + 3))) for k in range(4))
+    stage = wrapped(place(Scene(boxes, arrows, groups), "layered"), frame_scale)
+    assert "rows" in stage.engine
+    for group in stage.groups:
+        (left, top), (width, height) = group.corner, group.size
+        for key in group.boxes:
+            box = stage.box_by_key[key]
+            assert left < box.center[0] - box.width / 2 < box.center[0] + box.width / 2 < left + width
+            assert top < box.center[1] - box.height / 2 < box.center[1] + box.height / 2 < top + height
+
+
+def test_what_fits_is_left_as_it_is():
+    small = dag_of_a_chain(3)
+    assert wrapped(small, lambda scene: 1.0) is small
+    nothing = place(Scene((), ()), "layered")
+    assert wrapped(nothing, frame_scale) is nothing
+
+
+def test_a_long_chain_is_wrapped_in_no_time():
+    import time
+
+    scene = dag_of_a_chain(2000)
+    start = time.process_time()
+    stage = wrapped(scene, frame_scale)
+    assert time.process_time() - start < 2
+    assert frame_scale(stage) > 3 * frame_scale(scene)

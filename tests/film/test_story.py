@@ -1,0 +1,281 @@
+"""Every story is true: values before their use, gradients in reverse, sums where contributions meet, and nothing ever moves."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from small_programs import PROGRAMS, film, graph, network
+
+import graphviz_ad as gad
+from graphviz_ad._internal.base.errors import UnknownNameError
+from graphviz_ad._internal.film.story import MOST_EDGE_STEPS, tell
+from graphviz_ad._internal.graph.graph import Graph, Node
+from graphviz_ad._internal.scene.scene import Scene, Step
+from graphviz_ad._internal.scene.wording import Options, Wording
+
+DIRECTIONS = ("forward", "backward", "both")
+ALL = [(name, direction) for name in PROGRAMS for direction in DIRECTIONS]
+WITH_BACKWARD = [(name, direction) for name, direction in ALL if direction != "forward"]
+
+
+def steps_of(name: str, direction: str) -> tuple[Step, ...]:
+    return film(name, direction).steps
+
+
+def valued_at(steps: tuple[Step, ...]) -> dict[str, int]:
+    """Key -> the first forward step in which its value is written."""
+    found: dict[str, int] = {}
+    for i, step in enumerate(steps):
+        for change in step.changes:
+            if step.phase == "forward" and any(role.partition(":")[0] == "value" for role, _ in change.texts):
+                found.setdefault(change.key, i)
+    return found
+
+
+def deliveries(steps: tuple[Step, ...]) -> list[tuple[int, str]]:
+    return [(i, change.key) for i, step in enumerate(steps) for change in step.changes if change.emphasis == "active-backward"]
+
+
+def contributions(traced: Graph, node: Node, port: int) -> int:
+    uses = [edge for edge in traced.out_edges(node.key) if edge.port == port and edge.cut is None and edge.grad is not None]
+    return len(uses) + (node.ports[port].upstream is not None)
+
+
+def geometry(scene: Scene) -> list[object]:
+    boxes = [(box.key, box.center, box.width, box.height, len(box.lines)) for box in scene.boxes]
+    return [scene.size, boxes, [(arrow.key, arrow.path, arrow.label_center, arrow.width, arrow.height) for arrow in scene.arrows]]
+
+
+@pytest.mark.parametrize(("name", "direction"), [pair for pair in ALL if pair[1] != "backward"])
+def test_every_result_is_valued_once_and_before_whatever_reads_it(name: str, direction: str) -> None:
+    steps, traced = steps_of(name, direction), graph(name)
+    at = valued_at(steps)
+    assert set(at) == {node.key for node in film(name, direction).graph.node_list}
+    for edge in film(name, direction).graph.edges:
+        assert at[edge.tail] < at[edge.head], edge.key
+    lit = Counter(change.key for step in steps if step.phase == "forward" for change in step.changes if change.emphasis == "active")
+    assert set(lit.values()) == {1}
+    assert {edge.key for edge in film(name, direction).graph.edges} <= {edge.key for edge in traced.edges}
+
+
+@pytest.mark.parametrize(("name", "direction"), WITH_BACKWARD)
+def test_each_edge_that_carries_a_gradient_delivers_exactly_once(name: str, direction: str) -> None:
+    traced = film(name, direction).graph
+    carrying = {edge.key for edge in traced.edges if edge.cut is None and edge.grad is not None}
+    assert Counter(key for _, key in deliveries(steps_of(name, direction))) == Counter(carrying)
+
+
+@pytest.mark.parametrize(("name", "direction"), WITH_BACKWARD)
+def test_a_node_passes_its_gradient_on_only_when_it_is_complete(name: str, direction: str) -> None:
+    steps, traced = steps_of(name, direction), film(name, direction).graph
+    words = Wording(traced, Options(sums=True))
+    complete: dict[str, int] = {}
+    for i, step in enumerate(steps):
+        for change in step.changes:
+            finished = tuple((line.role, line.text) for line in words.gradients(traced.nodes[change.key])) if change.key in traced.nodes else ()
+            if step.phase == "backward" and change.emphasis == "active" and change.texts[: len(finished)] == finished:
+                complete.setdefault(change.key, i)
+    heads = {edge.key: edge.head for edge in traced.edges}
+    for i, key in deliveries(steps):
+        assert complete[heads[key]] < i, f"{heads[key]} passes something on in step {i}"
+    order = [traced.nodes[heads[key]].backward_order or 0 for _, key in deliveries(steps)]
+    assert order == sorted(order)
+
+
+@pytest.mark.parametrize(("name", "direction"), WITH_BACKWARD)
+def test_adding_up_is_a_step_of_its_own_where_and_only_where_several_contributions_meet(name: str, direction: str) -> None:
+    traced = film(name, direction).graph
+    words = Wording(traced)
+    meeting = [(node, port) for node in traced.node_list for port in range(len(node.ports)) if contributions(traced, node, port) > 1]
+    expected = Counter(f"{words.gradient_name(node.key, port)} = sum of {contributions(traced, node, port)} contributions" for node, port in meeting)
+    assert Counter(step.caption[0] for step in steps_of(name, direction) if " = sum of " in step.caption[0]) == expected
+
+
+def test_the_sum_is_written_out() -> None:
+    (caption,) = [step.caption for step in steps_of("colah", "both") if "sum of" in step.caption[0]]
+    assert caption == ("∂e/∂b = sum of 2 contributions", "= 3 + 2", "= 5")
+    (caption,) = [step.caption for step in steps_of("two_outputs", "backward") if "sum of" in step.caption[0]]
+    assert caption == ("∂L/∂x = sum of 2 contributions", "= 2 + 1", "= 3")
+
+
+def test_a_node_that_waits_says_how_much_has_come() -> None:
+    seen = [dict(change.texts).get("gradient") for step in steps_of("seed", "both") for change in step.changes if change.emphasis == "waiting" and change.texts]
+    assert seen == [".grad · 1 of 2", ".grad · 1 of 3", ".grad · 2 of 3", ".grad · 2 of 2", ".grad · 3 of 3"]
+
+
+def test_what_is_fed_in_at_an_output_counts_as_a_contribution() -> None:
+    captions = [step.caption for step in steps_of("reused_output", "both")]
+    assert ("∂L/∂y = sum of 2 contributions", "= 1 + 3", "= 4") in captions
+
+
+def test_results_of_one_operation_are_not_added_to_each_other() -> None:
+    captions = [" ".join(step.caption) for step in steps_of("several_results", "both")]
+    assert [caption for caption in captions if "sum of" in caption] == ["∂several_results/∂low = sum of 2 contributions = [1, 1] + [3, 4] = [4, 5]"]
+    assert not any("∂several_results/∂high gets" in caption for caption in captions)
+
+
+@pytest.mark.parametrize(("name", "direction"), ALL)
+def test_the_last_frame_is_the_complete_picture(name: str, direction: str) -> None:
+    assert film(name, direction).film.scene(-1) == film(name, direction).film.stage
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_the_first_frame_knows_nothing_but_the_numbers_of_the_program(name: str) -> None:
+    made = film(name)
+    for box in made.film.scene(0).boxes:
+        node = made.graph.nodes[box.key]
+        written_in_the_program = node.kind == "data" and node.name is None and node.op is None
+        texts = {line.role: line.text for line in box.lines}
+        if not written_in_the_program:
+            assert texts["value"] == "·"
+            assert not any(text for role, text in texts.items() if role.startswith("value:"))
+        if node.requires_grad:
+            assert texts["gradient"] == (".grad ·" if node.kind == "leaf" else "grad ·")
+    assert not any(line.text for arrow in made.film.scene(0).arrows if arrow.style != "cut" for line in arrow.lines)
+
+
+def test_a_film_of_the_backward_pass_starts_with_all_values_and_no_gradient() -> None:
+    first = film("colah", "backward").film.scene(0)
+    texts = {box.lines[0].text: [line.text for line in box.lines[1:]] for box in first.boxes if len(box.lines) > 1}
+    assert texts["e = c·d"] == ["6", "grad ·"]
+    assert texts["b"] == ["1", ".grad ·", ""]
+
+
+@pytest.mark.parametrize(("name", "direction"), ALL)
+def test_nothing_moves_between_frames(name: str, direction: str) -> None:
+    shown = film(name, direction).film
+    for i in range(len(shown.steps)):
+        assert geometry(shown.scene(i)) == geometry(shown.stage)
+
+
+@pytest.mark.parametrize(("name", "direction"), ALL)
+def test_a_step_lights_up_something_and_nothing_stays_lit(name: str, direction: str) -> None:
+    shown = film(name, direction).film
+    for i, step in enumerate(shown.steps[1:-1], 1):
+        lit = {part.key for part in (*shown.scene(i).boxes, *shown.scene(i).arrows) if part.emphasis in ("active", "active-forward", "active-backward")}
+        assert lit <= {change.key for change in step.changes}
+        assert lit or step.phase == "backward"
+        if step.phase == "backward":
+            assert not [arrow.key for arrow in shown.scene(i).arrows if arrow.emphasis == "forward"]
+    assert {part.emphasis for part in (*shown.scene(-1).boxes, *shown.scene(-1).arrows)} == {"idle"}
+
+
+# --- captions: what they compute
+
+
+def value_of(text: str) -> np.ndarray:
+    """The value of the right side of a caption's line."""
+    body = text.removeprefix("= ").partition(", summed over")[0]
+    arrays: list[np.ndarray] = []
+
+    def keep(match: re.Match[str]) -> str:
+        cells = re.sub(r"e−", "e-", match.group().replace("NaN", "nan").replace("∞", "inf")).replace("−", "-")
+        arrays.append(np.array(eval(cells, {"__builtins__": {}}, {"nan": np.nan, "inf": np.inf})))
+        return f"ARRAY{len(arrays) - 1}"
+
+    body = re.sub(r"\[\[.*?\]\]|\[[^\[\]]*\]", keep, body)
+    body = body.replace("e−", "e-")
+    for sign, python in (("−", "-"), ("×", "*"), ("·", "*"), ("²", "**2"), ("³", "**3"), ("∞", "inf"), ("NaN", "nan"), ("Σ ", "")):
+        body = body.replace(sign, python)
+    body = re.sub(r"√(\w+\.?\d*)", r"sqrt(\1)", body)
+    known = {f"ARRAY{i}": array for i, array in enumerate(arrays)} | {
+        "sqrt": np.sqrt, "sin": np.sin, "exp": np.exp, "sum": np.sum, "mean": np.mean, "max": np.maximum, "where": np.where, "gt": np.greater,
+        "σ": lambda x: 1 / (1 + np.exp(-x)), "detach": np.array, "chunk": np.array, "inf": np.inf, "nan": np.nan,
+    }  # fmt: skip
+    with np.errstate(all="ignore"):
+        return np.asarray(eval(body, {"__builtins__": {"True": True, "False": False}}, known))
+
+
+@pytest.mark.parametrize("name", [name for name in PROGRAMS if name != "several_results"])
+def test_what_a_caption_computes_is_what_it_says(name: str) -> None:
+    checked = 0
+    for step in steps_of(name, "both"):
+        if len(step.caption) < 3 or not step.caption[1].startswith("=") or not step.caption[2].startswith("="):
+            continue
+        numbers, result = value_of(step.caption[1]), value_of(step.caption[2])
+        if "Σ" in step.caption[1]:
+            numbers = numbers.sum(axis=tuple(range(numbers.ndim - result.ndim)))
+        assert np.allclose(numbers, result, rtol=2e-3, atol=1e-3, equal_nan=True), step.caption
+        checked += 1
+    assert checked >= 2
+
+
+def test_a_contribution_that_is_summed_over_copies_says_so() -> None:
+    captions = [step.caption for step in steps_of("broadcast", "both")]
+    assert ("∂L/∂b = Σ ∂L/∂Y · ∂Y/∂b", "= Σ [[1, 2], [3, 4], [5, 6]] × [[1, 1], [1, 1], [1, 1]]", "= [9, 12], summed over the copies of b") in captions
+    assert not any("Σ" in part for caption in captions if caption[0].startswith("∂L/∂X") for part in caption)
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_no_caption_repeats_its_numbers_as_its_result(name: str) -> None:
+    for step in steps_of(name, "forward"):
+        assert len(set(filter(None, step.caption))) == len(list(filter(None, step.caption))), step.caption
+
+
+def test_an_operation_without_a_compact_rule_passes_something_back() -> None:
+    captions = [step.caption[0] for step in steps_of("several_results", "both")]
+    assert "∂several_results/∂x = what chunk passes back" in captions
+
+
+def test_an_upstream_gradient_that_was_given_is_named_as_such_and_shown_where_it_enters() -> None:
+    captions = [step.caption for step in steps_of("two_outputs", "both")]
+    start = captions.index(("The backward pass starts at the outputs", "∂L/∂y1 = 4, ∂L/∂y2 = 8", "(L is the sum of the outputs times these)"))
+    seeds = [[line.text for box in film("two_outputs").film.scene(i).boxes for line in box.lines if line.role == "upstream"] for i in (start - 1, start)]
+    assert seeds == [["", ""], ["seed 4", "seed 8"]]
+    assert ("The backward pass starts at the output", "∂e/∂e = 1", "") in [step.caption for step in steps_of("colah", "both")]
+
+
+# --- time, size, limits
+
+
+@pytest.mark.parametrize(("name", "direction"), ALL)
+def test_a_film_has_a_length_and_holds_its_first_and_last_frame(name: str, direction: str) -> None:
+    shown = film(name, direction).film
+    seconds = [shown.seconds(i) for i in range(len(shown.steps))]
+    assert seconds[0] == 1.5
+    assert seconds[-1] == 3.0
+    assert all(0.8 <= second <= 3 for second in seconds)
+    assert film(name, direction).duration == pytest.approx(sum(seconds))
+
+
+def test_twice_the_speed_is_half_the_time() -> None:
+    slow, fast = graph("colah").animate(layout="layered"), graph("colah").animate(layout="layered", speed=2)
+    assert fast.duration == pytest.approx(slow.duration / 2)
+
+
+def test_a_big_graph_delivers_all_edges_of_an_operation_at_once() -> None:
+    def chain(x):  # type: ignore[no-untyped-def]
+        for _ in range(MOST_EDGE_STEPS // 2):
+            x = x * x
+        return x
+
+    traced = gad.trace(chain, 1.0)
+    story = tell(Wording(traced))
+    assert max(Counter(i for i, _ in deliveries(story.steps)).values()) == 2
+    assert Counter(key for _, key in deliveries(story.steps)) == Counter(edge.key for edge in traced.edges if edge.cut is None)
+
+
+def test_a_graph_without_gradients_never_says_that_they_are_computed() -> None:
+    traced = gad.trace(lambda x: x * 2, 3.0, capture=gad.Capture(gradients="none"))
+    assert tell(Wording(replace(traced, has_gradients=False)), "both").steps[-1].caption[0] == "The forward pass is complete"
+
+
+def test_modules_are_told_as_one_step_each() -> None:
+    folded = network().animate(depth=1, layout="layered")
+    assert [node.op for node in folded.graph.node_list if node.kind == "module"]
+    assert folded.film.scene(-1) == folded.film.stage
+
+
+def test_a_direction_that_does_not_exist_is_refused_with_the_choices() -> None:
+    with pytest.raises(UnknownNameError, match=r"no direction named 'sideways'.*backward, both, forward"):
+        tell(Wording(graph("square")), "sideways")
+
+
+def test_a_story_is_the_same_twice() -> None:
+    assert tell(Wording(graph("seed"))) == tell(Wording(graph("seed")))
+    assert math.isfinite(film("seed").duration)

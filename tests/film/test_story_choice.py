@@ -1,0 +1,115 @@
+"""Films that are not simply the forward and the backward pass: paths one at a time, forward mode, several backward passes."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+
+import graphviz_ad as gad
+from graphviz_ad._internal.base.errors import OptionError, UnknownNameError
+
+
+def f(x1: Tensor, x2: Tensor) -> Tensor:
+    return (1 + torch.sin(x2)) / (x2 + torch.exp(x1)) + x1 * x2
+
+
+def captions(film: gad.Animation) -> list[str]:
+    return [" | ".join(part for part in step.caption if part) for step in film.steps]
+
+
+def final_texts(film: gad.Animation) -> list[list[str]]:
+    last = film.film.scene(len(film.steps) - 1)
+    return [[line.text for line in box.lines] for box in last.boxes]
+
+
+def test_each_path_is_a_step_with_its_product_and_the_last_step_is_their_sum() -> None:
+    film = gad.trace(f, 1.5, 0.5).animate(wrt="x2", layout="layered")
+    told = captions(film)
+    assert len(told) == 5
+    assert [text.rpartition("= ")[2] for text in told[1:]] == ["0.1762", "−0.05961", "1.5", "1.617"]
+    assert told[0].startswith("∂f/∂x2: 3 paths")
+
+
+def test_a_path_lights_exactly_its_own_edges() -> None:
+    graph = gad.trace(f, 1.5, 0.5)
+    film = graph.animate(wrt="x2", layout="layered")
+    paths = graph.explain("x2").paths
+    for number, path in enumerate(paths, 1):
+        lit = {arrow.key for arrow in film.film.scene(number).arrows if arrow.emphasis == "active-backward"}
+        assert lit == {edge.key for edge in path.edges}
+
+
+def test_paths_that_nobody_can_list_end_in_an_honest_step() -> None:
+    def doubling(x: Tensor) -> Tensor:
+        for _ in range(20):
+            x = x + x
+        return x
+
+    told = captions(gad.trace(doubling, 1.0).animate(wrt="x", layout="layered"))
+    assert "more" in told[-2]
+    assert told[-1].endswith("1.049e6") or told[-1].endswith("1048576") or "1,048,576" in told[-1]
+
+
+def test_forward_mode_shows_values_and_tangents_and_no_gradients() -> None:
+    film = gad.trace(f, 1.5, 0.5).animate(tangents="x1", layout="layered")
+    told = captions(film)
+    assert "∂v3/∂x1 = 4.482 × 1 | = 4.482" in told[4]
+    assert "0.2328" in told[-1]
+    texts = [text for box in final_texts(film) for text in box]
+    assert "∂f/∂x1 = 0.2328" in texts
+    assert not [text for text in texts if "grad" in text]
+    blank = film.film.scene(0)
+    assert not [line.text for box in blank.boxes for line in box.lines if line.role == "tangent" and line.text not in ("", "·")]
+
+
+def recorded_twice() -> gad.Graph:
+    x = torch.tensor(2.0, dtype=torch.float64, requires_grad=True)
+    with gad.record() as recorded:
+        y = x**2
+        y.backward(retain_graph=True)
+        y.backward()
+    return recorded.graph
+
+
+def test_two_backward_passes_add_up_in_front_of_your_eyes() -> None:
+    film = recorded_twice().animate(passes=True, layout="layered")
+    told = captions(film)
+    assert [text for text in told if text.startswith("After")] == [
+        "After backward pass 1: .grad was empty | x.grad = 4",
+        "After backward pass 2: the new gradients were added to what .grad held | x.grad = 8",
+    ]
+    first = next(i for i, text in enumerate(told) if text.startswith("After"))
+    assert ".grad 4" in [line.text for line in film.film.scene(first).boxes[0].lines]
+
+
+def test_the_last_frame_is_the_complete_picture() -> None:
+    graph = gad.trace(f, 1.5, 0.5)
+    usual = final_texts(graph.animate(layout="layered"))
+    assert [[text for text in box if not text.startswith("= ")] for box in final_texts(graph.animate(wrt="x2", layout="layered"))] == [
+        [text for text in box if not text.startswith("= ")] for box in usual
+    ]
+
+
+@pytest.mark.parametrize(("steps", "at_least"), [("edge", 8), ("op", 5)])
+def test_the_backward_pass_is_told_as_finely_as_asked(steps: str, at_least: int) -> None:
+    graph = gad.trace(f, 1.5, 0.5)
+    count = len(graph.animate(direction="backward", steps=steps, layout="layered").steps)
+    assert count >= at_least
+    assert (steps == "edge") == (count > len(graph.animate(direction="backward", steps="op", layout="layered").steps))
+
+
+def test_modules_can_be_the_steps() -> None:
+    network = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.ReLU(), torch.nn.Linear(3, 1))
+    told = captions(gad.trace(network, torch.ones(1, 2)).animate(steps="module", layout="layered"))
+    assert len([text for text in told if text.startswith(("0", "2"))]) == 2
+
+
+def test_what_cannot_be_told_is_refused() -> None:
+    graph = gad.trace(f, 1.5, 0.5)
+    with pytest.raises(OptionError, match="wrt and tangents are different stories"):
+        graph.animate(wrt="x1", tangents="x1")
+    with pytest.raises(OptionError, match="only one backward pass"):
+        graph.animate(passes=True)
+    with pytest.raises(UnknownNameError, match="edge"):
+        graph.animate(steps="atom")

@@ -1,0 +1,173 @@
+"""Formulas in Unicode, mathtext, LaTeX and MathML; names that people chose are harmless in all of them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from xml.etree import ElementTree
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as some
+from matplotlib.mathtext import MathTextParser
+
+from graphviz_ad._internal.base.errors import ExpressionError
+from graphviz_ad._internal.maths.formulas import GREEK, tex_to_unicode, to_html, to_latex, to_mathtext, to_unicode
+
+LETTERS = {"a": "x", "b": "y", "c": "z", "out": "w"}
+NUMBERS = {"a": "−2", "b": "−4", "c": "0.5", "out": "1.2e−5", "g": "1"}
+MATHTEXT = MathTextParser("path")
+
+
+@pytest.mark.parametrize(
+    ("formula", "letters", "numbers"),
+    [
+        ("a + b", "x + y", "−2 + (−4)"),
+        ("c + b", "z + y", "0.5 + (−4)"),
+        ("a - (b + c)", "x − (y + z)", "−2 − (−4 + 0.5)"),
+        ("a * b", "x·y", "−2 × (−4)"),
+        ("2 * a", "2·x", "2 × (−2)"),
+        ("g * cos(c)", "g·cos(z)", "1 × cos(0.5)"),
+        ("a / b", "x / y", "−2 / (−4)"),
+        ("a / b * c", "(x / y)·z", "(−2 / (−4)) × 0.5"),
+        ("-g * a / b ** 2", "−g·x / y²", "−1 × (−2) / (−4)²"),
+        ("a ** 3", "x³", "(−2)³"),
+        ("a ** b", "x^y", "(−2)⁻⁴"),
+        ("c ** a ** c", "z^(x^z)", "0.5^((−2)^0.5)"),
+        ("g * b * a ** (b - 1)", "g·y·x^(y − 1)", "1 × (−4) × (−2)^(−4 − 1)"),
+        ("out ** 2", "w²", "(1.2e−5)²"),
+        ("-(-a)", "−(−x)", "−(−(−2))"),
+        ("-a ** 2", "−x²", "−(−2)²"),
+        ("-(a + b)", "−(x + y)", "−(−2 + (−4))"),
+        ("sqrt(c)", "√z", "√0.5"),
+        ("sqrt(a + 1)", "√(x + 1)", "√(−2 + 1)"),
+        ("sqrt(c) ** 3", "(√z)³", "(√0.5)³"),
+        ("exp(a) * log(c)", "exp(x)·ln(z)", "exp(−2) × ln(0.5)"),
+        ("max(a, b)", "max(x, y)", "max(−2, −4)"),
+        ("abs(a - b)", "|x − y|", "|−2 − (−4)|"),
+        ("sigmoid(a)", "σ(x)", "σ(−2)"),
+        ("where(c, a, b)", "where(z, x, y)", "where(0.5, −2, −4)"),
+        ("g * (b <= a <= c)", "g·(y ≤ x ≤ z)", "1 × (−4 ≤ −2 ≤ 0.5)"),
+        ("a.T @ g", "xᵀ @ g", "(−2)ᵀ @ 1"),
+        ("(a * b) @ c", "(x·y) @ z", "(−2 × (−4)) @ 0.5"),
+        ("a[...]", "x[…]", "(−2)[…]"),
+        ("alpha * a", "α·x", "α × (−2)"),
+        ("a[b] - c", "x[y] − z", "(−2)[−4] − 0.5"),
+        ("partial(a, b) * partial(b, c)", "∂x/∂y·∂y/∂z", "∂(−2)/∂(−4)·∂(−4)/∂0.5"),
+        ("inverse(a).T @ b", "(x⁻¹)ᵀ @ y", "((−2)⁻¹)ᵀ @ (−4)"),
+    ],
+)
+def test_unicode_has_parentheses_where_precedence_needs_them(formula: str, letters: str, numbers: str) -> None:
+    assert to_unicode(formula, LETTERS) == letters
+    assert to_unicode(formula, NUMBERS) == numbers
+
+
+@pytest.mark.parametrize(
+    ("formula", "names", "tex"),
+    [
+        ("a * b", {"a": "x2", "b": "h_1"}, r"x_{2} \cdot h_{1}"),
+        ("a * b", NUMBERS, r"-2 \times \left(-4\right)"),
+        ("a / (b + 1)", LETTERS, r"\frac{x}{y + 1}"),
+        ("exp(a) ** 2", LETTERS, r"\left(e^{x}\right)^{2}"),
+        ("sqrt(a) @ b.T", LETTERS, r"\sqrt{x} \, y^{\top}"),
+        ("a * g", {"a": "fc1.weight"}, r"\mathrm{fc1.weight} \cdot g"),
+        ("a * sigma", {"a": "σ(z)"}, r"\sigma (z) \cdot \sigma "),
+        ("a * alpha_1", {"a": "1.2e−5"}, r"1.2 \times 10^{-5} \times \alpha_{1}"),
+        ("a ** 2", {"a": "W_xh"}, r"\mathrm{W\_xh}^{2}"),
+        ("a + lambda_", {"a": "∞"}, r"\infty + \lambda "),
+        ("a", {"a": "x²"}, r"x{}^{2}"),
+        ("asin(a) + floor(a)", LETTERS, r"\arcsin\left(x\right) + \left\lfloor x \right\rfloor"),
+        ("a[...]", LETTERS, r"x[\ldots]"),
+        ("-mean(a[b])", LETTERS, r"-\mathrm{mean}\left(x[y]\right)"),
+        (
+            "partial(a, b) * partial(b, c)",
+            {"a": "q_1", "b": "fc.weight", "c": "x2"},
+            r"\frac{\partial q_{1}}{\partial \mathrm{fc.weight}} \cdot \frac{\partial \mathrm{fc.weight}}{\partial x_{2}}",
+        ),
+        ("inverse(a)", LETTERS, r"x^{-1}"),
+    ],
+)
+def test_tex_sets_fractions_roots_and_subscripts(formula: str, names: Mapping[str, str], tex: str) -> None:
+    assert to_latex(formula, names) == to_mathtext(formula, names) == tex
+
+
+def test_latex_escapes_every_special_character() -> None:
+    assert to_latex("a", {"a": r"#$%&~^\{}_"}) == r"{\#}\$\%\&{\sim}{\wedge}{\backslash}\{\}\mathrm{\_}"
+    assert to_mathtext("a", {"a": "R&D"}) == r"R&D"
+
+
+def test_html_is_mathml() -> None:
+    assert to_html("a / 2", {"a": "x2"}) == "<math><mfrac><msub><mi>x</mi><mn>2</mn></msub><mn>2</mn></mfrac></math>"
+    assert "<script>" not in to_html("a", {"a": "<script>"})
+    assert "&lt;script&gt;" in to_html("a", {"a": "<script>"})
+    assert to_html("partial(a, b)", {"a": "f", "b": "x2"}) == (
+        "<math><mfrac><mrow><mo>∂</mo><mi>f</mi></mrow><mrow><mo>∂</mo><msub><mi>x</mi><mn>2</mn></msub></mrow></mfrac></math>"
+    )
+    for formula in ("-sqrt(a) ** b", "a[b]", "inverse(a)", "exp(a) * abs(b)", "foo(a, b) @ a.T", "a[...] > 0"):
+        ElementTree.fromstring(to_html(formula))
+
+
+@settings(deadline=None, max_examples=60)
+@given(some.text(max_size=20))
+def test_hostile_names_are_harmless(name: str) -> None:
+    names = {"a": name, "b": name}
+    formula = "-sin(a) * b ** 2 / sqrt(a) + a.T @ exp(b)"
+    MATHTEXT.parse(f"${to_mathtext('a ** 2 * sin(b)', names)}$")
+    ElementTree.fromstring(to_html(formula, names))
+    assert "\u202e" not in to_unicode(formula, names)
+    plain = re.sub(r"\\(?:[A-Za-z]+|[#$%&{} _,|])", "", to_latex(formula, names))  # commands and escapes aside
+    assert not re.search(r"[\\#$%&~]", plain)
+    assert plain.count("{") == plain.count("}")
+
+
+@pytest.mark.parametrize("formula", ["", "a +", "a[0]", "lambda: a", "'a'", "a.real", "f(x=1)", "a and b", "a is b", "a\0", "a % b", "x := 1"])
+def test_what_is_no_formula_is_refused(formula: str) -> None:
+    with pytest.raises(ExpressionError):
+        to_unicode(formula)
+
+
+def test_greek_words_become_letters_in_every_language() -> None:
+    for word, letter in GREEK.items():
+        name = f"{word}_" if word == "lambda" else word
+        assert to_unicode(name) == letter
+        assert to_latex(name).strip() == f"\\{word}"
+        assert to_html(name).count(letter) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("$\\sigma$", "σ"),
+        (r"$\alpha_1$", "α₁"),
+        ("$x^2$", "x²"),
+        (r"$\sigma(Wx + b)$", "σ(Wx + b)"),
+        (r"$\mathrm{ReLU}(x)$", "ReLU(x)"),
+        (r"$x_{ij}^{T}$", "xᵢⱼᵀ"),
+        (r"$\frac{1}{2}$-layer", "1/2-layer"),
+        (r"$\frac{a+b}{2}$", "(a+b)/2"),
+        (r"$\sqrt{x+1}$", "√(x+1)"),
+        (r"$W^\top$", "Wᵀ"),
+        (r"$a \cdot b$ and $\beta$", "a · b and β"),
+        (r"$\tanh x$", "tanh x"),
+        ("plain_text^2", "plain_text^2"),
+        ("costs $5", "costs $5"),
+        (r"$\hat{x}$", r"\hat{x}"),
+        ("$x_$", "x_"),
+        ("${x$", "{x"),
+        ("$x}$", "x}"),
+        ("$x^{q}$", "x^{q}"),
+        ("$$", ""),
+        (r"$a\_b\,c\!$", "a_b c"),
+        (r"$x^{-1}$", "x⁻¹"),
+        (r"\$5 and \$6", r"\$5 and \$6"),
+        ("", ""),
+        (r"$\frac{1}$", r"\frac{1}"),
+    ],
+)
+def test_tex_labels_become_plain_text(text: str, shown: str) -> None:
+    assert tex_to_unicode(text) == shown
+
+
+@given(some.text("$\\{}_^ab1 fracsqt", max_size=30))
+def test_any_text_is_a_label(text: str) -> None:
+    assert isinstance(tex_to_unicode(text), str)

@@ -1,0 +1,289 @@
+"""Two processes that torchrun starts: each records its part, and the graphs joined say what torch computed in both."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import ranks_program
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+import graphviz_ad as gad
+from graphviz_ad._internal.graph.graph import Graph, Node
+from graphviz_ad._internal.graph.rank_messages import message_of
+
+pytestmark = pytest.mark.skipif(not dist.is_available() or not dist.is_gloo_available(), reason="this build of torch has no gloo")
+PROGRAMS = [program.__name__ for program in ranks_program.PROGRAMS]
+PROGRAM = Path(ranks_program.__file__)
+SECONDS = 120  # after which two processes that talk on one machine are stuck
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What both ranks wrote."""
+    path = tmp_path_factory.mktemp("ranks")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-addr", "127.0.0.1", "--master-port", str(port)]
+    package = str(Path(gad.__file__).parent.parent)
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join([package, os.environ.get("PYTHONPATH", "")])}
+    done = subprocess.run([*command, str(PROGRAM), str(path)], env=environment, capture_output=True, text=True, timeout=SECONDS, check=False)
+    if done.returncode and not list(path.glob("connected.*")):
+        pytest.skip(f"gloo cannot connect two processes here: {done.stderr[-300:]}")
+    assert done.returncode == 0, done.stderr[-5000:]
+    return path
+
+
+def results(folder: Path, program: str, rank: int, how: str = "watched") -> dict[str, Tensor]:
+    found: dict[str, dict[str, Tensor]] = torch.load(folder / f"{program}.{rank}.pt")
+    return found[how]
+
+
+def alone(folder: Path, program: str, rank: int) -> Graph:
+    return gad.Graph.load(folder / f"{program}.{rank}.json")
+
+
+def joined(folder: Path, program: str) -> Graph:
+    graph = gad.merge([alone(folder, program, rank) for rank in range(2)])
+    place = {node.key: i for i, node in enumerate(graph.node_list)}
+    assert all(place[edge.tail] < place[edge.head] for edge in graph.edges)
+    assert graph.check().ok
+    return graph
+
+
+def of_rank(graph: Graph, rank: int, name: str) -> Node:
+    """The last node of that name which a rank has."""
+    return [node for node in graph.node_list if node.module[:1] == (f"rank {rank}",) and node.name == name][-1]
+
+
+def array(snap: Any) -> list[Any]:
+    assert snap is not None
+    assert snap.array is not None
+    return snap.array.reshape(-1).tolist()  # type: ignore[no-any-return]
+
+
+def numbers(tensor: Tensor) -> list[float]:
+    return tensor.reshape(-1).tolist()
+
+
+def crossing(graph: Graph) -> list[tuple[Node, Node, str]]:
+    return [(graph.nodes[edge.tail], graph.nodes[edge.head], edge.match) for edge in graph.edges if edge.cut == "communication"]
+
+
+# --- recording changes nothing
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_every_rank_computes_the_same_bits_recorded_or_not(folder: Path, program: str, rank: int) -> None:
+    plain, watched = (results(folder, program, rank, how) for how in ("plain", "watched"))
+    assert plain.keys() == watched.keys()
+    for name, value in plain.items():
+        assert value.dtype == watched[name].dtype
+        assert value.numpy().tobytes() == watched[name].numpy().tobytes(), name
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_nothing_of_it_failed_to_be_recorded(folder: Path, program: str, rank: int) -> None:
+    assert not [notice for notice in alone(folder, program, rank).notices if "could not be recorded" in notice]
+
+
+# --- a pipeline of two stages
+
+
+def test_activations_and_their_gradients_cross_between_the_stages_of_a_pipeline(folder: Path) -> None:
+    graph, last = joined(folder, "pipeline"), results(folder, "pipeline", 1)
+    assert graph.notices == ()
+    forth = [edge for edge in graph.edges if edge.cut == "communication" and graph.nodes[edge.head].module == ("rank 1",)]
+    assert [graph.nodes[edge.head].name for edge in forth] == ["h_1", "h_2"]
+    for edge, name in zip(forth, ("h_1", "h_2"), strict=True):
+        assert edge.match == "exact"
+        assert array(graph.nodes[edge.tail].value) == array(graph.nodes[edge.head].value) == numbers(last[name])
+        assert array(edge.grad) == numbers(last[f"{name}.grad"])
+    back = [edge for edge in graph.edges if edge.cut == "communication" and graph.nodes[edge.head].module == ("rank 0",)]
+    assert [(graph.nodes[edge.head].name, edge.match) for edge in back] == [("back_1", "exact"), ("back_2", "exact")]
+
+
+def test_the_gradients_of_a_pipeline_are_those_of_the_same_program_in_one_process(folder: Path) -> None:
+    first, second = (ranks_program.stage(rank, 2, 2 - rank) for rank in range(2))
+    h_1, h_2 = (torch.tanh(first(ranks_program.numbers(*batch))) for batch in ((1, 2), (-3, 0.5)))
+    (second(h_1) * second(h_2)).sum().backward()
+    graph = joined(folder, "pipeline")
+    for rank, net in enumerate((first, second)):
+        for name, parameter in net.named_parameters():
+            assert parameter.grad is not None
+            assert array(of_rank(graph, rank, name).grad) == pytest.approx(numbers(parameter.grad), rel=1e-12)
+
+
+def test_the_backward_pass_of_the_first_stage_comes_after_that_of_the_second(folder: Path) -> None:
+    graph = joined(folder, "pipeline")
+    order = {rank: [node.backward_order for node in graph.node_list if node.module == (f"rank {rank}",) and node.backward_order is not None] for rank in (0, 1)}
+    assert sorted(order[0] + order[1]) == list(range(len(order[0]) + len(order[1])))
+    linears = [node.backward_order for node in graph.node_list if node.op == "linear" and node.module == ("rank 1",)]
+    hidden = [node.backward_order for node in graph.node_list if node.op == "tanh"]
+    assert all(later is not None and earlier is not None and later > earlier for later, earlier in zip(hidden, linears, strict=True))
+
+
+# --- data parallel
+
+
+def test_local_gradients_and_what_all_ranks_have_after_their_average_are_told_apart(folder: Path) -> None:
+    graph = joined(folder, "averaged")
+    hub = graph.nodes["a0"]
+    assert hub.name == "gradients, mean over 2 ranks"
+    found = [results(folder, "averaged", rank) for rank in range(2)]
+    assert array(hub.grad) == numbers(found[0]["weight.grad"]) + numbers(found[0]["bias.grad"])
+    for rank in range(2):
+        for name in ("weight", "bias"):
+            leaf = of_rank(graph, rank, f"module.{name}")
+            (edge,) = [edge for edge in graph.in_edges(leaf.key) if edge.tail == "a0"]
+            assert (edge.cut, edge.match) == ("communication", "exact")
+            assert array(leaf.grad) == array(edge.grad) == numbers(found[rank][f"local {name}.grad"])
+            assert array(leaf.ports[0].grad_total) == numbers(found[rank][f"{name}.grad"])
+            mean = (found[0][f"local {name}.grad"] + found[1][f"local {name}.grad"]) / 2
+            assert torch.allclose(found[rank][f"{name}.grad"], mean)
+
+
+def test_the_collective_that_ddp_calls_during_the_backward_pass_is_recorded(folder: Path) -> None:
+    for rank in range(2):
+        (message,) = [message for node in alone(folder, "averaged", rank).node_list if (message := message_of(node)) is not None]
+        assert (message.kind, message.rank, message.ranks, message.reduction, message.backward) == ("all_reduce", rank, (0, 1), "sum", True)
+    graph = joined(folder, "averaged")
+    assert {edge.match for edge in graph.in_edges("c0")} == {"exact"}
+    bucket = results(folder, "averaged", 0)
+    assert sorted(array(graph.nodes["c0"].value)) == sorted(numbers(bucket["weight.grad"]) + numbers(bucket["bias.grad"]))
+
+
+def test_gradients_that_are_only_summarised_are_read_after_they_were_averaged(folder: Path) -> None:
+    graph = joined(folder, "averaged_in_buckets")
+    for rank in range(2):
+        total = of_rank(graph, rank, "module.0.weight").ports[0].grad_total
+        assert total is not None
+        assert total.norm == pytest.approx(float(results(folder, "averaged_in_buckets", rank)["0.weight.grad"].norm()), rel=1e-5)
+    assert graph.nodes["a0"].name == "gradients, mean over 2 ranks"
+    matches = {graph.nodes[edge.head].name: edge.match for edge in graph.out_edges("a0")}
+    assert matches == {"module.0.weight": "guess", "module.0.bias": "exact", "module.2.weight": "exact", "module.2.bias": "guess"}
+    hub = graph.nodes["c0"]
+    assert {edge.match for edge in graph.in_edges("c0")} == {"exact"}
+    assert hub.value is not None
+
+
+# --- every kind of communication
+
+
+def test_every_collective_is_one_node_with_what_each_rank_got(folder: Path) -> None:
+    graph = joined(folder, "collectives")
+    hubs = [node for node in graph.node_list if node.key.startswith("c")]
+    assert [node.op for node in hubs] == [
+        *("all_reduce", "all_reduce", "broadcast", "all_gather", "reduce", "dist_scatter", "dist_gather", "all_to_all", "reduce_scatter"),
+    ]
+    matches = {node.op: {edge.match for edge in graph.in_edges(node.key) if edge.cut == "communication"} for node in hubs}
+    assert matches == {node.op: {"exact"} for node in hubs} | {"dist_gather": {"guess"}}  # nobody read the second of the two tensors that were gathered
+    for rank in range(2):
+        for name, value in results(folder, "collectives", rank).items():
+            if name != "collected":
+                assert array(of_rank(graph, rank, name).value) == numbers(value)
+    assert array(hubs[0].value) == [3, 6]
+    assert [array(port.value) for port in hubs[5].ports] == [[1, 2], [3, 4]]
+
+
+def test_what_is_written_by_a_collective_feeds_what_reads_it(folder: Path) -> None:
+    graph = joined(folder, "collectives")
+    for rank in range(2):
+        assert graph.in_edges(of_rank(graph, rank, "total").key)[0].tail == "c0"
+        assert graph.in_edges(of_rank(graph, rank, "largest").key)[0].tail == "c1"
+
+
+def test_messages_find_each_other_by_peer_tag_and_group(folder: Path) -> None:
+    graph = joined(folder, "messages")
+    pairs = [(array(tail.value), tail.module, array(head.value), head.name, match) for tail, head, match in crossing(graph)]
+    assert all(sent == received and match == "exact" for sent, _, received, _, match in pairs)
+    assert sorted((received, module, name or "") for _, module, received, name, _ in pairs) == [
+        ([1.0], ("rank 0",), "buffer"),
+        ([2.0], ("rank 0",), "buffer"),
+        ([3.0], ("rank 0",), "d"),
+        ([4.0], ("rank 0",), "e"),
+        ([5.0], ("rank 0",), "part"),
+        ([6.0], ("rank 0",), "part"),
+        ([10.0, 20.0], ("rank 0",), ""),
+        ([11.0, 21.0], ("rank 1",), ""),
+    ]
+    assert graph.notices == ("No backward pass was recorded.",)
+
+
+def test_a_receive_from_any_rank_knows_afterwards_from_which(folder: Path) -> None:
+    received = next(node for node in alone(folder, "messages", 1).node_list if node.name == "d")
+    message = message_of(received)
+    assert message is not None
+    assert message.peer == 0
+
+
+def test_gradients_flow_through_a_collective_that_has_a_derivative(folder: Path) -> None:
+    for program in ("through_autograd", "functionally"):
+        graph = joined(folder, program)
+        hub = graph.nodes["c0"]
+        assert (hub.op, [array(port.value) for port in hub.ports]) == ("all_reduce", [[6, 12], [6, 12]])
+        assert {edge.cut for edge in graph.in_edges("c0")} == {None}
+        for rank in range(2):
+            leaf = next(node for node in graph.node_list if node.kind == "leaf" and node.module == (f"rank {rank}",))
+            assert array(leaf.grad) == numbers(results(folder, program, rank)["x.grad"])
+        flowing = [array(edge.grad) for edge in graph.in_edges("c0")]
+        if program == "through_autograd":
+            assert flowing[0] == flowing[1] == np.add(*[array(port.grad) for port in hub.ports]).tolist()
+
+
+def test_what_has_not_arrived_is_not_shown_as_if_it_had(folder: Path) -> None:
+    graph = joined(folder, "unfinished")
+    for rank in range(2):
+        late = of_rank(graph, rank, "late").value
+        assert late is not None
+        assert (late.array, late.missing) == (None, "not known to have arrived while it was recorded")
+        assert array(of_rank(graph, rank, "twice").value) == numbers(results(folder, "unfinished", rank)["twice"])
+    buffers = [array(node.value) for node in graph.node_list if node.op == "recv" and node.name == "buffer"]
+    assert buffers == [[1], [2]]  # the same tensor, at two moments
+    assert {notice for notice in graph.notices if "joined" in notice} == {
+        "1 message from rank 1 to rank 0 in group '0' with tag 9 is not joined: rank 1 recorded no send for it.",
+        "1 message from rank 0 to rank 1 in group '0' with tag 9 is not joined: rank 0 recorded no send for it.",
+    }
+
+
+def test_a_rank_that_raised_leaves_its_part_and_the_rest_is_said(folder: Path) -> None:
+    graph = joined(folder, "step_fails")
+    assert "Rank 1: The program raised ValueError: out of luck; this is the graph up to there." in graph.notices
+    assert "1 message from rank 0 to rank 1 in group '0' is not joined: rank 1 recorded no receive for it." in graph.notices
+    assert [match for _, _, match in crossing(graph)] == ["guess"]
+
+
+# --- pictures, files, the command line
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_the_joined_graph_can_be_drawn_filmed_folded_and_saved(folder: Path, program: str, tmp_path: Path) -> None:
+    graph = joined(folder, program)
+    scene = graph.plot().scene
+    if scene.groups:
+        assert {group.title for group in scene.groups if group.parent is None} <= {"rank 0", "rank 1"}
+    assert len(graph.animate().steps) > 2
+    assert graph.plot(depth=1).scene.placed
+    again = Graph.load(graph.save(tmp_path / "joined.json"))
+    assert (again.node_list, again.edges, again.notices) == (graph.node_list, graph.edges, graph.notices)
+
+
+def test_the_command_line_joins_the_files_of_all_ranks(folder: Path, tmp_path: Path) -> None:
+    from graphviz_ad._internal.cli.commands import main
+
+    files = [str(folder / f"pipeline.{rank}.json") for rank in range(2)]
+    assert main(["plot", *files, "-o", str(tmp_path / "step.svg")]) == 0
+    text = (tmp_path / "step.svg").read_text("utf-8")
+    assert "rank 0" in text
+    assert "⇢ rank 1" in text

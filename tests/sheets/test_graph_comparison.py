@@ -1,0 +1,153 @@
+"""Two graphs on one canvas: what differs is found, marked and said, and nothing else is."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import graphviz_ad as gad
+from graphviz_ad._internal.scene.canvas import Label, Rect
+from graphviz_ad._internal.sheets.graph_comparison import Pair, SideBySide, matched
+
+
+def cube(x: Any, y: Any) -> Any:
+    a = x * x
+    b = a * x
+    f = b + y
+    return f
+
+
+def cut_cube(x: Any, y: Any) -> Any:
+    a = x * x
+    u = a.detach()
+    b = u * x
+    f = b + y
+    return f
+
+
+@cache
+def graph(name: str, x: float = 2.0) -> gad.Graph:
+    return gad.trace({"cube": cube, "cut": cut_cube}[name], x, 1.0)
+
+
+def compared(a: gad.Graph, b: gad.Graph, **options: Any) -> SideBySide:
+    return gad.compare(a, b, layout="layered", **options)
+
+
+def marked(made: SideBySide) -> list[str]:
+    """The owners of the boxes that stand out."""
+    return [mark.owner for mark in made.canvas.marks if isinstance(mark, Rect) and mark.fill == "active" and mark.part == "frame"]
+
+
+def test_a_graph_and_itself_do_not_differ() -> None:
+    made = compared(graph("cube"), graph("cube"))
+    assert made.same
+    assert str(made) == "no difference"
+    assert marked(made) == []
+    assert any("No difference" in mark.text for mark in made.canvas.marks if isinstance(mark, Label))
+
+
+def test_differences_are_found_and_marked_where_they_are() -> None:
+    made = compared(graph("cube"), graph("cut"), titles=("f", "f with detach"))
+    found = {(difference.name, difference.what): (difference.first, difference.second) for difference in made.differences}
+    assert found["x", ".grad"] == ("12", "4")
+    assert found["a", "grad"] == ("2", "None")
+    assert found["u", ""] == ("", "only in the second")
+    assert not {name for name, _ in found} & {"y", "f"}
+    names = [{node.key: node.name for node in made.graphs[i].node_list} for i in (0, 1)]
+    owners = [owner.split("/") for owner in marked(made)]
+    assert {(i, names[int(i)][key]) for i, key in owners} == {("0", "x"), ("0", "a"), ("0", "b"), ("1", "x"), ("1", "a"), ("1", "u"), ("1", "b")}
+
+
+def test_values_are_compared_bit_for_bit_and_nan_is_itself() -> None:
+    assert not compared(graph("cube"), graph("cube", 2.0000000000000004)).same
+    nan = gad.trace(lambda x: torch.log(x), -1.0)
+    assert compared(nan, gad.trace(lambda x: torch.log(x), -1.0)).same
+
+
+def test_graphs_of_the_same_shape_are_drawn_alike() -> None:
+    pair = Pair(graph("cube"), graph("cube", 1234.5678), ("a", "b"))
+    first, second = (panel.drawing for panel in pair.panels("layered"))
+    assert (first.width, first.height) == (second.width, second.height)
+    places = [[(mark.x, mark.y) for mark in block.marks if isinstance(mark, Rect) and mark.part == "frame"] for block in (first, second)]
+    assert places[0] == places[1]
+
+
+def test_things_belong_together_by_name_and_nameless_ones_in_order() -> None:
+    a, b = gad.trace(lambda x, y: torch.sin(x) + torch.sin(y) * x, 1.0, 2.0), gad.trace(lambda y, x: torch.sin(x) + torch.sin(y) * x, 1.0, 2.0)
+    pairs = matched(a, b)
+    assert {(a.nodes[here].name, b.nodes[there].name) for here, there in pairs.items() if a.nodes[here].name} == {("x", "x"), ("y", "y")}
+    assert all(a.nodes[here].op == b.nodes[there].op for here, there in pairs.items())
+    assert len(pairs) == len(a.nodes)
+
+
+def test_what_is_kept_and_what_is_accumulated_count_as_differences() -> None:
+    def recorded(passes: int) -> gad.Graph:
+        with gad.record() as rec:
+            x = torch.tensor(2.0, requires_grad=True)
+            z = x**3
+            for _ in range(passes):
+                z.backward(retain_graph=True)
+        return rec.graph
+
+    assert [str(difference) for difference in compared(recorded(1), recorded(2)).differences] == ["x .grad: 12 ≠ 24"]
+    plus, times = (gad.trace(lambda x, y, op=op: op(x, y), 1.0, 1.0) for op in (torch.add, torch.mul))
+    found = {difference.what: (difference.first, difference.second) for difference in compared(replaced(plus), replaced(times)).differences}
+    assert found["keeps for backward"] == ("no tensor", "2 tensors")
+
+
+def replaced(graph: gad.Graph) -> gad.Graph:
+    """The graph with its result called y."""
+    return graph.with_parts([replace(node, name=node.name or "y") for node in graph.node_list], graph.edges)
+
+
+def test_it_can_be_saved_is_the_same_twice_and_shows_itself(tmp_path: Path) -> None:
+    first, second = (compared(graph("cube"), graph("cut"), theme="dark") for _ in range(2))
+    assert first.to_svg() == second.to_svg()
+    assert first.save(tmp_path / "pair.svg").read_text("utf-8") == first.to_svg()
+    assert first.save(tmp_path / "pair.png").read_bytes().startswith(b"\x89PNG")
+    assert first.save(tmp_path / "pair.pdf").read_bytes().startswith(b"%PDF")
+    bundle = first._repr_mimebundle_()
+    assert {"text/plain", "text/html", "image/svg+xml"} <= set(bundle)
+    assert "x .grad: 12 ≠ 4" in str(bundle["text/plain"])
+    with pytest.raises(gad.GraphvizADError, match="no chart format"):
+        first.save(tmp_path / "pair.xyz")
+
+
+def test_the_drawing_goes_the_way_in_which_it_can_be_read() -> None:
+    def long(x: Any) -> Any:
+        for _ in range(9):
+            x = torch.sin(x)
+        return x
+
+    chain = gad.trace(long, 1.0)
+    wide = compared(chain, chain, direction="LR").canvas
+    own_choice = compared(chain, chain).canvas
+    assert wide.width > wide.height
+    assert own_choice.height > own_choice.width
+    assert wide.width < 1500
+
+
+def test_what_is_no_graph_is_refused() -> None:
+    with pytest.raises(gad.GraphvizADError, match="takes two graphs"):
+        gad.compare(graph("cube"), cube)  # type: ignore[arg-type]
+    with pytest.raises(gad.GraphvizADError, match="two texts"):
+        gad.compare(graph("cube"), graph("cube"), titles=("one",))  # type: ignore[arg-type]
+    with pytest.raises(gad.GraphvizADError, match="no theme"):
+        gad.compare(graph("cube"), graph("cube"), theme="drak")
+
+
+def test_many_differences_are_counted_and_the_first_of_them_said() -> None:
+    def long(x: Any) -> Any:
+        for _ in range(20):
+            x = torch.sin(x)
+        return x
+
+    made = compared(gad.trace(long, 1.0), gad.trace(long, 2.0))
+    assert len(made.differences) > 20
+    assert any(" more" in mark.text for mark in made.canvas.marks if isinstance(mark, Label))

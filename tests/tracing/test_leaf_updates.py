@@ -1,0 +1,165 @@
+"""Leaves that are written to under no_grad, as optimizers do: the gradient stands at the value that was read, with torch's numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import flows
+import numpy as np
+import pytest
+import torch
+from autograd_rows import numbers
+from programs import leaf
+from torch import Tensor
+
+import graphviz_ad as gad
+from graphviz_ad._internal.graph.graph import Graph, Node
+from graphviz_ad._internal.tracing.capture import Capture
+
+EVERYTHING = Capture(values="full", gradients="full")
+
+
+def halved(w: Tensor) -> None:
+    with torch.no_grad():
+        w.mul_(0.5)
+
+
+def halved_behind_the_back(w: Tensor) -> None:
+    w.data.mul_(0.5)
+
+
+def halved_and_looked_at(w: Tensor) -> None:
+    with torch.no_grad():
+        w.mul_(0.5)
+        w.max().item()
+
+
+def halved_twice(w: Tensor) -> None:
+    halved(w)
+    halved(w)
+
+
+UPDATES = [halved, halved_behind_the_back, halved_and_looked_at, halved_twice]
+updates = pytest.mark.parametrize("update", UPDATES, ids=[update.__name__ for update in UPDATES])
+
+
+def leaves(graph: Graph) -> list[Node]:
+    return [node for node in graph.node_list if node.kind == "leaf"]
+
+
+@updates
+def test_the_gradient_stands_at_the_value_that_was_read(update: Callable[[Tensor], None]) -> None:
+    def function(w: Tensor) -> Tensor:
+        y = (w * 3).sum()
+        update(w)
+        return y
+
+    graph = gad.trace(function, leaf(1, 2), capture=EVERYTHING)
+    (read,) = leaves(graph)
+    assert (read.name, read.cut, numbers(read.value), numbers(read.grad)) == ("w", None, [1, 2], [3, 3])
+    assert flows.wrong_sums(graph) == []
+    assert graph.check(capture=True).ok
+
+
+@updates
+def test_a_recording_has_the_gradient_where_the_leaf_was_read(update: Callable[[Tensor], None]) -> None:
+    w = leaf(1, 2)
+    with gad.record(capture=EVERYTHING) as recording:
+        y = w.exp().sum() if update is halved_behind_the_back else (w * 3).sum()
+        update(w)
+        y.backward()
+    (read,) = [node for node in leaves(recording.graph) if node.grad is not None]
+    assert w.grad is not None
+    assert (numbers(read.value), numbers(read.grad), numbers(read.ports[0].grad_total)) == ([1, 2], w.grad.tolist(), w.grad.tolist())
+    assert flows.wrong_sums(recording.graph) == []
+
+
+@pytest.mark.parametrize("update", [halved, halved_and_looked_at, halved_twice])
+def test_each_value_that_was_read_has_its_own_part_of_the_gradient(update: Callable[[Tensor], None]) -> None:
+    def function(w: Tensor) -> Tensor:
+        y = (w * 3).sum()
+        update(w)
+        return y + w.exp().sum()
+
+    graph = gad.trace(function, leaf(1, 2), capture=EVERYTHING)
+    old, new = leaves(graph)
+    w = leaf(1, 2)
+    (expected,) = torch.autograd.grad(function(w), w)
+    assert (numbers(old.grad), numbers(new.value)) == ([3, 3], w.tolist())
+    np.testing.assert_array_equal(numbers(new.grad), w.exp().tolist())
+    assert numbers(new.ports[0].grad_total) == expected.tolist()
+    assert any(notice.startswith("w: written to between uses") for notice in graph.notices)
+    assert not any("hook" in notice for notice in graph.notices)
+    assert flows.wrong_sums(graph) == []
+
+
+def test_a_leaf_that_is_returned_after_an_update_is_read_there() -> None:
+    def function(w: Tensor) -> tuple[Tensor, Tensor]:
+        y = (w * 3).sum()
+        halved(w)
+        return y, w
+
+    graph = gad.trace(function, leaf(1, 2), capture=EVERYTHING)
+    old, new = leaves(graph)
+    assert (numbers(old.grad), numbers(new.grad), numbers(new.ports[0].grad_total)) == ([3, 3], [1, 1], [4, 4])
+    assert flows.wrong_sums(graph) == []
+
+
+def test_each_pass_has_the_gradient_at_the_value_that_it_came_back_to() -> None:
+    w = leaf(1, 2)
+    with gad.record(capture=EVERYTHING) as recording:
+        first = (w * 3).sum()
+        halved(w)
+        second = w.exp().sum()
+        first.backward()
+        second.backward()
+    found = [[(numbers(node.value), numbers(node.grad)) for node in leaves(graph) if node.grad is not None] for graph in recording.graph.passes]
+    assert found == [[([1, 2], [3, 3])], [([0.5, 1], w.detach().exp().tolist())]]
+    assert [flows.wrong_sums(graph) for graph in recording.graph.passes] == [[], []]
+
+
+@pytest.mark.parametrize("settings", [{"foreach": True}, {"foreach": False}, {"fused": True}], ids=str)
+def test_parameters_that_one_operation_updates_have_each_their_own_gradient(settings: dict[str, bool]) -> None:
+    torch.manual_seed(0)
+    model, x = torch.nn.Linear(2, 1).double(), torch.ones(1, 2, dtype=torch.float64)
+    optimizer = torch.optim.Adam(model.parameters(), **settings)
+    with gad.record(model, capture=EVERYTHING) as recording:
+        for _ in range(2):
+            model(x).pow(2).mean().backward()
+            optimizer.step()
+    graph = recording.graph
+    for name, parameter in model.named_parameters():
+        (port,) = [port for node in leaves(graph) for port in node.ports if port.name == name and port.grad is not None]
+        assert parameter.grad is not None
+        assert numbers(port.grad_total) == parameter.grad.tolist()
+        assert numbers(port.grad) != parameter.grad.tolist()  # there was a pass before
+    held = [port for node in leaves(graph) for port in node.ports if port.grad_total is not None]
+    assert len(held) == 2
+    assert flows.wrong_sums(graph) == []
+    uses = [edge for node in leaves(graph) for edge in graph.out_edges(node.key) if edge.cut is None]
+    assert all(edge.port < len(graph.nodes[edge.tail].ports) and graph.nodes[edge.tail].ports[edge.port].value is not None for edge in uses)
+
+
+def part_set(w: Tensor) -> None:
+    with torch.no_grad():
+        w[0] = 5.0
+
+
+def part_set_through_data(w: Tensor) -> None:
+    w.data[0].fill_(5)
+
+
+@pytest.mark.parametrize("update", [part_set, part_set_through_data])
+def test_a_leaf_that_was_written_to_in_part_is_shown_whole(update: Callable[[Tensor], None]) -> None:
+    def function(w: Tensor) -> Tensor:
+        y = w.exp().sum() if update is part_set_through_data else w.sum()
+        update(w)
+        return y + (w * w).sum()
+
+    graph = gad.trace(function, leaf(1, 2), capture=EVERYTHING)
+    old, new = leaves(graph)
+    assert (numbers(old.value), numbers(new.value), numbers(new.grad)) == ([1, 2], [5, 2], [10, 4])
+    for node in (old, new):
+        assert node.grad is not None
+        assert node.ports[0].shape == node.grad.shape
+    assert flows.wrong_sums(graph) == []

@@ -1,0 +1,51 @@
+"""Statistics of big tensors are those of all elements."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from graphviz_ad._internal.tracing.tape.statistics import BLOCK, statistics
+
+SIZES = (257, BLOCK - 1, BLOCK, 3 * BLOCK + 5)
+DTYPES = (torch.float32, torch.float64, torch.float16, torch.bfloat16, torch.int64, torch.int8)
+
+
+def numbered(count: int, dtype: torch.dtype = torch.float32) -> Tensor:
+    generator = torch.Generator().manual_seed(count)
+    return (torch.randn(count, generator=generator, dtype=torch.float64) * 3 + 1).to(dtype)
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("count", SIZES)
+def test_statistics_are_those_of_all_elements(count: int, dtype: torch.dtype) -> None:
+    tensor = numbered(count, dtype)
+    wide = tensor.double()
+    found = statistics(tensor)
+    assert found is not None
+    assert (found.min, found.max, found.nonfinite) == (wide.min().item(), wide.max().item(), 0)
+    assert found.mean == pytest.approx(wide.mean().item(), rel=1e-5)
+    assert found.norm == pytest.approx(wide.norm().item(), rel=1e-5)
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("where", [1, -2])
+def test_what_is_not_finite_is_found_wherever_it_stands(where: int, bad: float) -> None:
+    tensor = numbered(3 * BLOCK + 5)
+    tensor[where] = bad
+    found = statistics(tensor)
+    assert found is not None
+    assert found.nonfinite == 1
+    assert not math.isfinite(found.norm)
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1e30])
+def test_norms_neither_overflow_nor_vanish(scale: float) -> None:
+    tensor = numbered(2 * BLOCK) * scale
+    found = statistics(tensor)
+    assert found is not None
+    assert found.nonfinite == 0
+    assert found.norm == pytest.approx(tensor.double().norm().item(), rel=1e-5)

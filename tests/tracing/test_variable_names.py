@@ -1,0 +1,146 @@
+"""Leaves of a function take the names of its variables, where the text of the program leaves no doubt, and no other names."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from programs import leaf, randoms
+from torch import Tensor
+from torch.nn import functional as F  # as it is written most often
+
+from graphviz_ad._internal.tracing.capture import Capture
+from graphviz_ad._internal.tracing.naming.variable_names import names_of
+from graphviz_ad._internal.tracing.tape.dispatch_mode import Recorder
+from graphviz_ad._internal.tracing.tape.tape import Tape
+
+
+def named(function: Callable[[], Any]) -> list[str]:
+    """The names that are found for what a function reads and nobody named."""
+    tape = Tape(Capture(), named.__code__)
+    with Recorder(tape):
+        function()
+    return list(names_of(tape, function.__code__).values())
+
+
+class Holder:
+    weight = randoms(2, 2)
+
+
+def test_operands_of_operators_and_functions_are_named() -> None:
+    x, w, b, p = leaf(1, 2), leaf(3, 4), leaf(5, 6), leaf(7, 8)
+
+    def function() -> None:
+        (x * w).sum()
+        torch.sin(b)
+        1 - p
+
+    assert named(function) == ["x", "w", "b", "p"]
+
+
+def test_a_layer_and_a_loss_name_what_they_are_given() -> None:
+    x, weight, bias, target, holder = randoms(1, 2), randoms(2, 2, seed=1), randoms(2, seed=2), randoms(1, 2, seed=3), Holder()
+
+    def function() -> None:
+        F.mse_loss(F.linear(x, weight, bias) @ holder.weight, target)
+
+    assert sorted(named(function)) == ["bias", "holder.weight", "target", "weight", "x"]
+
+
+def test_keywords_are_followed() -> None:
+    a, b, c = leaf(1, 2), leaf(3, 4), leaf(0.5, 0.5)
+
+    def function() -> None:
+        torch.lerp(a, weight=c, end=b)
+
+    assert sorted(named(function)) == ["a", "b", "c"]
+
+
+def test_a_method_names_what_stands_before_the_point() -> None:
+    x, y, z = leaf(1, 2), leaf(3, 4), leaf(5, 6)
+
+    def function() -> None:
+        x.sum()
+        y.mul(z)
+
+    assert named(function) == ["x", "y", "z"]
+
+
+DOUBTFUL: list[Callable[[Tensor], Callable[[], Any]]] = []
+
+
+def doubtful(make: Callable[[Tensor], Callable[[], Any]]) -> None:
+    DOUBTFUL.append(make)
+
+
+@doubtful
+def number_or_tensor_first(x: Tensor) -> Callable[[], Any]:
+    factor = 3.0
+    return lambda: factor * x
+
+
+@doubtful
+def array_module(x: Tensor) -> Callable[[], Any]:
+    xp, axis = torch, 0
+    return lambda: xp.sum(x, axis)
+
+
+@doubtful
+def many_at_once(x: Tensor) -> Callable[[], Any]:
+    parts = [x, x]
+    return lambda: torch.stack(parts)
+
+
+@doubtful
+def unpacked(x: Tensor) -> Callable[[], Any]:
+    arguments = (x,)
+    return lambda: torch.sin(*arguments)
+
+
+@doubtful
+def by_index(x: Tensor) -> Callable[[], Any]:
+    found = {"x": x}
+    return lambda: torch.sin(found["x"])
+
+
+@doubtful
+def inside_of_torch(x: Tensor) -> Callable[[], Any]:
+    layer = torch.nn.Softplus()
+    return lambda: layer(x)
+
+
+@pytest.mark.parametrize("make", DOUBTFUL, ids=[make.__name__ for make in DOUBTFUL])
+def test_where_there_is_a_doubt_there_is_no_name(make: Callable[[Tensor], Callable[[], Any]]) -> None:
+    assert named(make(leaf(1, 2))) == []
+
+
+def test_only_the_function_that_is_asked_for_gives_names() -> None:
+    x = leaf(1, 2)
+
+    def helper(inner: Tensor) -> Tensor:
+        return inner.exp()
+
+    def function() -> None:
+        helper(x)
+
+    assert named(function) == []
+
+
+def test_nothing_is_kept_alive_by_asking() -> None:
+    def function() -> weakref.ref[Tensor]:
+        x = torch.ones(1000)
+        tape = Tape(Capture("none", "none"), named.__code__)
+        with Recorder(tape):
+            x * x
+        names_of(tape, function.__code__)
+        return weakref.ref(x)
+
+    gc.disable()
+    try:
+        assert function()() is None
+    finally:
+        gc.enable()
