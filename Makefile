@@ -1,10 +1,14 @@
 # `make demo` and `make test` work on a machine with only Python 3.11, pip and make.
+# `make test TORCH=2.14.1` runs them on another torch, `make test CONSTRAINTS=constraints-lowest.txt` on the lowest versions, each in a .venv-… of its own.
 PYTHON ?= python3
-VENV := .venv
+CONSTRAINTS ?= constraints.txt
+PINNED := $(shell sed -n 's/^torch==//p' $(CONSTRAINTS))
+TORCH ?= $(PINNED)
+VENV := .venv$(if $(filter-out constraints.txt,$(CONSTRAINTS)),-$(CONSTRAINTS:constraints-%.txt=%))$(if $(filter-out $(PINNED),$(TORCH)),-$(TORCH))
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
 
-.PHONY: demo test fuzz check format lint types assets notebooks clean
+.PHONY: demo test fuzz check format lint types assets notebooks environment versions clean
 
 demo: $(READY)
 	$(BIN)/python demo/make_demo.py
@@ -36,11 +40,19 @@ assets: $(READY)
 notebooks: $(READY)
 	$(BIN)/python tools/run_notebooks.py
 
-clean:
-	rm -rf $(VENV) out
+environment: $(READY)
+	@echo $(BIN)/python
 
-$(READY): pyproject.toml constraints.txt
+versions: $(READY)
+	$(BIN)/python tools/torch_versions.py
+
+clean:
+	rm -rf .venv .venv-* out
+
+# A torch that is not the pinned one brings the sympy that it needs.
+$(READY): pyproject.toml $(CONSTRAINTS)
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt "torch==2.13.0"
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
+	sed -e '' $(if $(filter-out $(PINNED),$(TORCH)),-e '/^torch==/d' -e '/^sympy==/d') $(CONSTRAINTS) > $(VENV)/constraints.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c $(VENV)/constraints.txt "torch==$(TORCH)"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c $(VENV)/constraints.txt "torch==$(TORCH)" -e ".[dev]"
 	touch $(READY)

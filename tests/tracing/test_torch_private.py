@@ -47,7 +47,7 @@ def no_hiding_from_modes(patch: Patch) -> None:
 
 
 def no_subclass_test(patch: Patch) -> None:
-    patch.delattr(torch._C, "_disabled_torch_dispatch_impl")
+    patch.setattr(torch_private, "_plain", None)
 
 
 def no_saved_tensors(patch: Patch) -> None:

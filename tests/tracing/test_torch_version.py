@@ -33,7 +33,7 @@ def test_what_is_promised_is_not_refused_nor_what_cannot_be_read(version: str) -
 
 
 def test_it_is_the_bound_of_the_package() -> None:
-    project = tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read_text("utf-8"))["project"]
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text("utf-8"))["project"]
     assert f"torch>={'.'.join(map(str, OLDEST))}" in project["dependencies"]
 
 

@@ -45,11 +45,11 @@ from graphviz_ad._internal.sheets.method_comparison import Comparison, compare, 
 from graphviz_ad._internal.tracing.ad_numbers import concerns
 from graphviz_ad._internal.tracing.capture import Capture
 
-TRACERS = Registry("framework", {"torch": "graphviz_ad._internal.tracing.eager:trace", "ADNumber": "graphviz_ad._internal.tracing.ad_numbers:trace"})
+TRACERS = Registry("framework", {"torch": "graphviz_ad._internal.tracing.entry:trace", "ADNumber": "graphviz_ad._internal.tracing.ad_numbers:trace"})
 BLACK_BOXES = Registry(
     "framework", {"torch": "graphviz_ad._internal.tracing.black_box:BlackBox", "ADNumber": "graphviz_ad._internal.tracing.ad_numbers:BlackBox"}
 )
-RECORDERS = Registry("framework", {"torch": "graphviz_ad._internal.tracing.recording:Recording"})
+RECORDERS = Registry("framework", {"torch": "graphviz_ad._internal.tracing.entry:recording"})
 STILL_OPTIONS, FILM_OPTIONS = {"output", "with_all", "values", "gradients"}, {"speed", "flow", "aspect", "steps", "passes"}
 GRANULARITIES = ("edge", "op", "module")
 ASPECTS = {"16:9": (1280, 720), "4:3": (960, 720)}  # pixels of a frame

@@ -5,4 +5,5 @@ from __future__ import annotations
 from pathlib import Path
 
 OUR_FOLDER = f"{Path(__file__).parents[2]}/"
-EXAMPLES = f"{OUR_FOLDER}_internal/teaching/galleries/"  # programs written, read and recorded as the user's own are
+# Programs written, read and recorded as the user's own are.
+EXAMPLES = (f"{OUR_FOLDER}_internal/teaching/galleries/", f"{OUR_FOLDER}_internal/tracing/tried_programs.py")

@@ -24,6 +24,7 @@ from graphviz_ad._internal.tracing.assembly.saved import NOTHING, kept_memory
 from graphviz_ad._internal.tracing.assembly.unit import Output, Unit, port_of
 from graphviz_ad._internal.tracing.assembly.unrecorded import wanted_gradient, why_unrecorded
 from graphviz_ad._internal.tracing.naming.as_written import Number, Operand, call_name, operation_name, reflected, settings
+from graphviz_ad._internal.tracing.tape.doubts import DOUBTS
 from graphviz_ad._internal.tracing.tape.tape import Tape
 from graphviz_ad._internal.tracing.tape.tape_entries import Operation, Use, Value
 from graphviz_ad._internal.tracing.tape.values import device_name, dtype_name
@@ -85,7 +86,7 @@ class Assembly:
             tuple(nodes),
             tuple(edges),
             name,
-            (*notices, *self._unseen(), *self._changed_inside(), *written, *self._caught(), *self._unread(), *wrong_under_modes(self.tape)),
+            (*DOUBTS, *notices, *self._unseen(), *self._changed_inside(), *written, *self._caught(), *self._unread(), *wrong_under_modes(self.tape)),
             has_gradients=self.result.problem is None,
             memory=self._memory(),
         )

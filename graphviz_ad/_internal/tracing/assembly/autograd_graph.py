@@ -349,8 +349,8 @@ class _Watch:
                     found = self.graph.nodes[i](torch.ones_like(upstream))
             else:
                 found = self.graph.nodes[i](self._one(upstream))
-        except Exception as error:
-            self.keeper.problems.append(f"{self.graph.names[i]} could not be asked for its local derivative: {type(error).__name__}: {error}")
+        except Exception as error:  # a node that cannot be asked twice has no local derivative to show
+            self.keeper.problems.append(f"the local derivative of {self.graph.names[i]}: {type(error).__name__}: {error}")
             return ()
         gradient = self._gradient
         return tuple([gradient(grad) for grad in found]) if isinstance(found, tuple) else (gradient(found),)

@@ -25,10 +25,11 @@ from graphviz_ad._internal.graph.rank_messages import PAIRS, SETTING, Message, o
 from graphviz_ad._internal.graph.snapshot import Snapshot
 from graphviz_ad._internal.tracing.tape import torch_private
 from graphviz_ad._internal.tracing.tape.dispatch_mode import Recorder
+from graphviz_ad._internal.tracing.tape.process_groups import group_of, is_finished, reduction_of, source_of, work_of
 from graphviz_ad._internal.tracing.tape.stack import Place
 from graphviz_ad._internal.tracing.tape.tape import Tape
 from graphviz_ad._internal.tracing.tape.tape_entries import Operation, Schema, Value
-from graphviz_ad._internal.tracing.tape.torch_private import group_of, is_finished, is_in_engine, is_own_kind, reduction_of, source_of, work_of
+from graphviz_ad._internal.tracing.tape.torch_private import is_in_engine, is_own_kind
 from graphviz_ad._internal.tracing.tape.values import dtype_name
 
 

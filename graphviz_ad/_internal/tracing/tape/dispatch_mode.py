@@ -14,8 +14,9 @@ import torch
 from torch import Tensor
 
 from graphviz_ad._internal.tracing.capture import Capture
+from graphviz_ad._internal.tracing.tape.doubts import DOUBTS
 from graphviz_ad._internal.tracing.tape.tape import Tape
-from graphviz_ad._internal.tracing.tape.tape_entries import SCHEMAS, Operation, Use, Value, schema_of
+from graphviz_ad._internal.tracing.tape.tape_entries import SCHEMAS, Operation, Schema, Use, Value, schema_of
 from graphviz_ad._internal.tracing.tape.torch_private import SEES_OPERATIONS, DispatchMode, is_in_engine, is_innermost, quiet
 
 
@@ -65,8 +66,8 @@ class Recorder(DispatchMode):  # type: ignore[no-untyped-call]
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Run the operation and note it; a tracer must not break what it watches, so that what it fails at is said on the graph."""
-        schema = SCHEMAS.get(func) or schema_of(func)
-        if self.paused or quiet.depth or not schema.recorded or (self.blind and is_in_engine()):
+        schema = SCHEMAS.get(func) or self._read(func)
+        if schema is None or self.paused or quiet.depth or not schema.recorded or (self.blind and is_in_engine()):
             return func(*args, **kwargs) if kwargs else func(*args)
         operation = None
         try:
@@ -85,6 +86,14 @@ class Recorder(DispatchMode):  # type: ignore[no-untyped-call]
             except Exception as error:
                 self._failed(error)
         return result
+
+    def _read(self, func: Any) -> Schema | None:
+        """What is known of an operation that is met for the first time; None where it cannot be read, which is said."""
+        try:
+            return schema_of(func)
+        except Exception as error:
+            self._failed(error)
+            return None
 
     def _failed(self, error: Exception) -> None:
         self.tape.problems.append(f"{type(error).__name__}: {error}")
@@ -114,19 +123,27 @@ def stopped_by(error: BaseException, tape: Tape) -> int | None:
 
 
 class _Measuring(Tape):
-    """A tape that takes every operand as held by nobody and notes the counts."""
+    """A tape that takes every operand as held by nobody and notes the counts of the last one, and of the last one in a list.
+
+    Not by their names, which some versions of torch may not tell.
+    """
 
     def __init__(self) -> None:
         super().__init__(Capture("none", "none"), _measure.__code__)
-        self.counts: dict[str, int] = {}
+        self.last = self.last_in_list = 0
 
     def _note(self, name: str, argument: Any, uses: list[Use], constants: list[tuple[str, Any]], loose: list[Value]) -> None:
         if isinstance(argument, Tensor):
-            self.counts[name] = sys.getrefcount(argument)
+            self.last = sys.getrefcount(argument)
         elif isinstance(argument, (list, tuple)):
             for _, part in enumerate(argument):  # the pair holds a reference, as in the method that this stands in for
                 if isinstance(part, Tensor):
-                    self.counts[f"{name}[]"] = sys.getrefcount(part)
+                    self.last_in_list = sys.getrefcount(part)
+
+
+NOT_MEASURED = (
+    "Operations that this version of torch runs for one call may stand each for itself here: what only torch holds cannot be told from what you hold."
+)
 
 
 def _measure(found: list[tuple[int, int]]) -> None:
@@ -134,9 +151,9 @@ def _measure(found: list[tuple[int, int]]) -> None:
     scalars = [torch.ones(()), torch.ones(())]
     with Recorder(tape, (0, 0)):
         torch.matmul(vector, matrix)  # unsqueeze, mm(self, mat2), squeeze_(self)
-        direct = tape.counts.get("self", 0)
+        direct = tape.last
         torch.hstack(scalars)  # view, view, cat(tensors)
-    found.append((direct, tape.counts.get("tensors[]", 0)))
+    found.append((direct, tape.last_in_list))
 
 
 @cache
@@ -146,4 +163,6 @@ def lowest_reference_counts() -> tuple[int, int]:
     thread = threading.Thread(target=_measure, args=(found,))
     thread.start()
     thread.join()
+    if not found or not all(found[0]):
+        DOUBTS[NOT_MEASURED] = None
     return found[0] if found else (0, 0)

@@ -182,6 +182,7 @@ class Tape:
 
     def before(self, schema: Schema, args: Sequence[Any], kwargs: Mapping[str, Any] | None) -> Operation:
         """Note an operation that is about to run; called by the handler itself, whose caller's stack is read."""
+        place = self._stack.read(sys._getframe(2))  # first: if it fails, nothing has been noted
         clock = len(self.values)
         uses: list[Use] = []
         constants: list[tuple[str, Any]] = []
@@ -192,7 +193,6 @@ class Tape:
             for name, argument in kwargs.items():
                 if name not in schema.only_written:  # as out=, whose old content nobody reads
                     self._note(name, argument, uses, constants, loose)
-        place = self._stack.read(sys._getframe(2))
         operation = Operation(
             len(self.operations),
             schema,

@@ -16,6 +16,9 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from graphviz_ad._internal.tracing.tape import probes
+from graphviz_ad._internal.tracing.tape.probes import believed
+
 try:
     from torch.utils import _python_dispatch
     from torch.utils._python_dispatch import TorchDispatchMode
@@ -37,10 +40,16 @@ try:
     from torch.utils import _pytree
 except ImportError:
     _pytree = None  # type: ignore[assignment]
+_pytree = believed(_pytree, probes.takes_trees_apart)  # type: ignore[assignment]
 
 
 def _call_nothing() -> None:
     """Stands in for torch's functions that are missing."""
+
+
+def _find(home: Any, name: str) -> Any:
+    """A private thing of torch, which has to be probed yet; None where there is none."""
+    return getattr(home, name, None)
 
 
 # Code objects by which frames of torch are recognised; an unknown one is never met, so that less is shown, never something wrong.
@@ -65,7 +74,7 @@ TRANSFORMS = _transforms()
 DispatchMode = TorchDispatchMode
 SEES_OPERATIONS = TorchDispatchMode.__module__ != __name__
 
-_sequence_number: Callable[[], int] | None = getattr(torch.autograd, "_get_sequence_nr", None)
+_sequence_number: Callable[[], int] | None = believed(getattr(torch.autograd, "_get_sequence_nr", None), probes.counts_nodes)
 
 
 def sequence_number() -> int:
@@ -80,8 +89,12 @@ def counts_nodes() -> bool:
 
 def made_at(node: Any) -> int | None:
     """How many autograd nodes its thread had made before this one; None where torch does not tell."""
-    number = getattr(node, "_sequence_nr", None)
+    number = getattr(node, "_sequence_nr", None) if NUMBERS_NODES else None
     return None if number is None else int(number())
+
+
+NUMBERS_NODES = True
+NUMBERS_NODES = believed(made_at, probes.numbers_nodes) is not None
 
 
 # --- Trees of arguments and results
@@ -135,9 +148,9 @@ def is_innermost(mode: Any) -> bool:
     return _innermost is not None and _innermost() is mode
 
 
-_innermost: Callable[[], Any] | None = getattr(_python_dispatch, "_get_current_dispatch_mode", None)
-_mode_count: Callable[[], int] = getattr(torch._C, "_len_torch_dispatch_stack", lambda: 1)
-_disabled: Callable[[], AbstractContextManager[Any]] | None = getattr(torch._C, "_DisableTorchDispatch", None)
+_innermost: Callable[[], Any] | None = believed(_find(_python_dispatch, "_get_current_dispatch_mode"), probes.knows_the_innermost)
+_mode_count: Callable[[], int] = believed(_find(torch._C, "_len_torch_dispatch_stack"), probes.counts_modes) or (lambda: 1)
+_disabled: Callable[[], AbstractContextManager[Any]] | None = believed(_find(torch._C, "_DisableTorchDispatch"), probes.hides_from_modes)
 
 
 class _Quiet(threading.local):
@@ -154,7 +167,8 @@ def hidden_from_modes() -> AbstractContextManager[Any]:
     return _disabled() if _disabled is not None else _unrecorded()
 
 
-_function_mode_count: Callable[[], int] = getattr(torch._C, "_len_torch_function_stack", lambda: 1)
+_function_mode_count: Callable[[], int] = believed(_find(torch._C, "_len_torch_function_stack"), probes.counts_function_modes) or (lambda: 1)
+_unseen: Callable[[], AbstractContextManager[Any]] = believed(_find(torch._C, "DisableTorchFunction"), probes.hides_from_functions) or nullcontext
 
 
 def unseen_by_functions() -> AbstractContextManager[Any]:
@@ -162,7 +176,7 @@ def unseen_by_functions() -> AbstractContextManager[Any]:
 
     A backward pass may run in it: under such a mode, torch itself runs the engine without the mode.
     """
-    return torch._C.DisableTorchFunction() if _function_mode_count() else nullcontext()
+    return _unseen() if _function_mode_count() else nullcontext()
 
 
 @contextmanager
@@ -177,7 +191,7 @@ def _unrecorded() -> Iterator[None]:
 # --- Tensors and autograd nodes
 
 
-STORAGE = "_cdata"  # which memory a storage is; where torch does not tell, its address
+STORAGE = believed("_cdata", probes.tells_memory) or "data_ptr of"  # which memory a storage is; where torch does not tell, its address
 
 
 def memory_of(tensor: Tensor) -> int | None:
@@ -204,7 +218,7 @@ def _perhaps_a_view(tensor: Tensor) -> bool:
     return getattr(tensor, "_base", tensor) is not None
 
 
-is_view: Callable[[Tensor], bool] = getattr(Tensor, "_is_view", _perhaps_a_view)
+is_view: Callable[[Tensor], bool] = believed(_find(Tensor, "_is_view"), probes.knows_views) or _perhaps_a_view
 _never_twice = count(1)
 
 
@@ -214,30 +228,39 @@ def _never_the_same(_: Tensor) -> int:
 
 
 # How often torch has written to a tensor.
-version_of: Callable[[Tensor], int] = attrgetter("_version") if hasattr(Tensor, "_version") else _never_the_same
+version_of: Callable[[Tensor], int] = believed(attrgetter("_version"), probes.counts_writes) or _never_the_same
+HOOKS = believed("_backward_hooks", probes.lists_hooks) or ""
+HOOKS_AFTER = believed("_post_accumulate_grad_hooks", probes.lists_hooks_after_accumulation) or ""
+FUNCTION = believed("_forward_cls", probes.names_functions) or ""
 
 
 def hooks_of(tensor: Tensor) -> list[Any]:
     """The hooks of the user on the gradient of a tensor; none where torch does not tell."""
-    found = getattr(tensor, "_backward_hooks", None)
+    found = getattr(tensor, HOOKS, None)
     return list(found.values()) if found else []
 
 
 def hooks_after_accumulation(tensor: Tensor) -> list[Any]:
     """The hooks of the user on what is accumulated into ``.grad``; none where torch does not tell, see `may_have_hooks`."""
-    found = getattr(tensor, "_post_accumulate_grad_hooks", None)
+    found = getattr(tensor, HOOKS_AFTER, None)
     return list(found.values()) if found else []
 
 
 def may_have_hooks(tensor: Tensor) -> bool:
     """Whether hooks of the user may run on what is accumulated into ``.grad``; True where torch has such hooks and does not tell."""
-    told = not hasattr(tensor, "register_post_accumulate_grad_hook") or hasattr(tensor, "_post_accumulate_grad_hooks")
+    told = not hasattr(tensor, "register_post_accumulate_grad_hook") or hasattr(tensor, HOOKS_AFTER)
     return not told or bool(hooks_after_accumulation(tensor))
+
+
+def hooks_on_all_modules() -> bool:
+    """Whether the user has hooks that run for every module of the process."""
+    home = sys.modules[torch.nn.Module.__module__]
+    return any(len(held) for name, held in vars(home).items() if name.startswith("_global") and "hooks" in name and isinstance(held, dict))
 
 
 def function_of(node: Any) -> type | None:
     """The user's torch.autograd.Function that an autograd node is the backward of, or None; where torch does not tell, the class of the node stands for it."""
-    found = getattr(node, "_forward_cls", None)
+    found = getattr(node, FUNCTION, None)
     if found is None and isinstance(node, torch.autograd.function.BackwardCFunction):
         return type(node)
     return found
@@ -267,6 +290,11 @@ def hooks_are_open() -> bool:
         return True
 
 
+SCHEMA = believed("_schema", probes.describes_operations) or ""
+PACKET = believed("_overloadpacket", probes.names_packets) or ""
+OVERLOAD = believed("_overloadname", probes.names_overloads) or ""
+
+
 class Signature(NamedTuple):
     """What an ATen overload is: its name without the overload's, the names of its arguments, and which of these it writes to.
 
@@ -283,11 +311,11 @@ class Signature(NamedTuple):
 
 def signature(overload: Any) -> Signature:
     """What torch tells of an overload, or what its name does: that of "aten.add_.Tensor" says that it writes to its first argument."""
-    schema, packet = getattr(overload, "_schema", None), getattr(overload, "_overloadpacket", None)
+    schema, packet = getattr(overload, SCHEMA, None), getattr(overload, PACKET, None)
     home, _, rest = str(overload).partition(".")
     parts = rest.split(".") if rest else [home]
     name = packet.__name__ if packet is not None else parts[0]
-    kind = getattr(overload, "_overloadname", parts[-1] if len(parts) > 1 else "")
+    kind = getattr(overload, OVERLOAD, parts[-1] if len(parts) > 1 else "")
     namespace = getattr(overload, "namespace", home if rest else "aten")
     writes_out = kind == "out" or kind.endswith("_out")
     if schema is None:
@@ -390,7 +418,7 @@ def library_operator(cls: type) -> str | None:
         return None
     held = dict(zip(forward.__code__.co_freevars, forward.__closure__ or (), strict=False))
     operator = held["op"].cell_contents if "op" in held else None
-    return str(name) if (name := getattr(getattr(operator, "_schema", None), "name", None)) else None
+    return str(name) if (name := getattr(getattr(operator, SCHEMA, None), "name", None)) else None
 
 
 def is_own_kind(tensor: Tensor) -> bool:
@@ -398,53 +426,7 @@ def is_own_kind(tensor: Tensor) -> bool:
     return type(tensor) in (Tensor, torch.nn.Parameter) and not tensor.is_meta
 
 
-# --- Between processes
-
-
-def group_of(group: Any) -> Any:
-    """The process group behind an argument of an operation, which is the group itself, as TorchScript holds it, or its name."""
-    distributed: Any = torch.distributed
-    if isinstance(group, str):
-        return distributed.distributed_c10d._resolve_process_group(group)
-    return distributed.ProcessGroup.unbox(group) if isinstance(group, torch.ScriptObject) else group
-
-
-def work_of(result: Any) -> Any:
-    """What tells of an operation whether it has been waited for; None where the operation gives no such thing."""
-    last = result[-1] if isinstance(result, (list, tuple)) and result else result
-    return torch.distributed.Work.unbox(last) if isinstance(last, torch.ScriptObject) else None
-
-
-def is_finished(work: Any, on_cpu: bool) -> bool:
-    """Whether what an operation writes is there; it may only be said a little late, never early."""
-    if work is None:  # a functional collective: torch only counts what has not been waited for
-        return bool(getattr(getattr(torch._C, "_distributed_c10d", None), "_get_work_registry_size", lambda: 1)() == 0)
-    if work.is_completed():
-        return True
-    try:
-        return on_cpu and bool(work.get_future().done())  # on a device a future says only that the work has been queued
-    except RuntimeError:  # has none
-        return False
-
-
-def source_of(work: Any) -> int | None:
-    """The rank that a message from any rank came from; None where torch does not tell."""
-    source = getattr(work, "_source_rank", lambda: None)()
-    return source if isinstance(source, int) and source >= 0 else None
-
-
-def reduction_of(reduce_op: Any) -> str | None:
-    """ "sum", "avg", …; None where an operation has none or torch does not tell."""
-    if reduce_op is None or isinstance(reduce_op, str):
-        return reduce_op
-    kinds = torch.distributed.ReduceOp.RedOpType
-    try:
-        return str(kinds(reduce_op.op()).name).lower()
-    except (AttributeError, RuntimeError, TypeError, ValueError):
-        return None
-
-
-_graph_task: Callable[[], int] | None = getattr(torch._C, "_current_graph_task_id", None)
+_graph_task: Callable[[], int] | None = believed(_find(torch._C, "_current_graph_task_id"), probes.knows_the_engine)
 
 
 def is_in_engine() -> bool:
@@ -459,10 +441,19 @@ def is_in_engine() -> bool:
     return False
 
 
+_plain = believed(_find(torch._C, "_disabled_torch_dispatch_impl"), probes.says_what_is_plain)  # what such a subclass has instead of a handler
+_tells_zeros = believed(_find(Tensor, "_is_zerotensor"), probes.tells_zeros)
+
+
+def is_zeros(tensor: Tensor) -> bool:
+    """Whether a tensor is zeros without memory, which has to be given some before it can be read; True where torch does not tell."""
+    return _tells_zeros is None or _tells_zeros(tensor)
+
+
 def is_plain_subclass(tensor: Tensor) -> bool:
     """Whether this is of a subclass that leaves the elements as they are: it only looks at the functions that are called."""
     kind = type(tensor)
-    return kind not in (Tensor, torch.nn.Parameter) and getattr(kind, "__torch_dispatch__", None) is getattr(torch._C, "_disabled_torch_dispatch_impl", kind)
+    return kind not in (Tensor, torch.nn.Parameter) and _plain is not None and getattr(kind, "__torch_dispatch__", None) is _plain
 
 
 def as_plain(tensor: Tensor) -> Tensor:

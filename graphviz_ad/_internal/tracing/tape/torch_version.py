@@ -1,4 +1,4 @@
-"""The version of torch that is installed -> nothing, or an error that says that it is too old, and what to do."""
+"""The version of torch that is installed -> whether all tests were passed on it, or an error that says that it is too old, and what to do."""
 
 from __future__ import annotations
 
@@ -7,6 +7,12 @@ import re
 from graphviz_ad._internal.base.errors import TraceError
 
 OLDEST = (2, 6)  # as in pyproject.toml
+TESTED = ("2.14.1", "2.13.0", "2.9.1", "2.6.0")  # newest first; `make versions` runs all tests on each and writes docs/torch_versions.md
+
+
+def is_tested(version: str) -> bool:
+    """Whether all tests were passed on this very version, whatever it was built for: "2.13.0+cpu" is "2.13.0"."""
+    return version.partition("+")[0] in TESTED
 
 
 def refuse_older(version: str) -> None:

@@ -14,7 +14,7 @@ from graphviz_ad._internal.graph.snapshot import Snapshot
 from graphviz_ad._internal.tracing.capture import Capture
 from graphviz_ad._internal.tracing.tape.pending import Pending
 from graphviz_ad._internal.tracing.tape.statistics import WIDER, statistics
-from graphviz_ad._internal.tracing.tape.torch_private import as_plain, hidden_from_modes, is_own_kind, is_plain_subclass, modes_are_active, version_of
+from graphviz_ad._internal.tracing.tape.torch_private import as_plain, hidden_from_modes, is_own_kind, is_plain_subclass, is_zeros, modes_are_active, version_of
 
 PLAIN = {torch.float32: "float32", torch.float64: "float64", torch.int64: "int64", torch.bool: "bool"}  # the usual case first
 WIDER_COMPLEX = {getattr(torch, "complex32", None): torch.complex64}
@@ -75,7 +75,7 @@ def as_array(tensor: Tensor) -> Any:
     """A copy of all elements as numpy; exact, since only widened where numpy lacks the dtype."""
     plain = tensor.detach()
     plain = plain.resolve_conj().resolve_neg() if plain.is_conj() or plain.is_neg() else plain
-    plain = plain.clone() if plain._is_zerotensor() else plain  # zeros without memory
+    plain = plain.clone() if is_zeros(plain) else plain
     wider = WIDER.get(plain.dtype) or WIDER_COMPLEX.get(plain.dtype)
     array = (plain if wider is None else plain.to(wider)).cpu().numpy().copy()
     array.setflags(write=False)

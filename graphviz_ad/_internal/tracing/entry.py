@@ -1,0 +1,26 @@
+"""trace and record, on a torch that was tested or has been tried; the front door of this folder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+
+from graphviz_ad._internal.graph.graph import Graph
+from graphviz_ad._internal.tracing import eager
+from graphviz_ad._internal.tracing.capture import Capture
+from graphviz_ad._internal.tracing.recording import Recording
+from graphviz_ad._internal.tracing.self_check import make_sure
+
+
+def trace(target: Any, args: Sequence[Any], kwargs: Mapping[str, Any], grad_outputs: Any, capture: Capture, namespace: Mapping[str, Any]) -> Graph:
+    """See `graphviz_ad.trace`."""
+    make_sure()
+    return eager.trace(target, args, kwargs, grad_outputs, capture, namespace)
+
+
+def recording(module: torch.nn.Module | None, capture: Capture, namespace: Mapping[str, Any]) -> Recording:
+    """See `graphviz_ad.record`."""
+    make_sure(recording=True)
+    return Recording(module, capture, namespace)

@@ -1,0 +1,247 @@
+"""A private thing of torch -> the same, if a small experiment shows that it does what its name says; otherwise nothing, so that its stand-in is used.
+
+A name that is still there may have come to mean something else. Each experiment runs once a process, in a thread of its own, where no mode of the user
+sees it, and draws no random numbers.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+
+Thing = TypeVar("Thing")
+
+
+def believed(found: Thing | None, holds: Callable[[Any], bool]) -> Thing | None:
+    """What was found, if ``holds`` is true of it; None if it is not, or if it cannot even be tried."""
+    answers: list[bool] = []
+
+    def look() -> None:
+        try:
+            answers.append(holds(found) is True)
+        except Exception:  # it does not do what it is for: that is the answer
+            answers.append(False)
+
+    if found is None:
+        return None
+    thread = threading.Thread(target=look)
+    thread.start()
+    thread.join()
+    return found if answers == [True] else None
+
+
+def _two() -> Tensor:
+    return torch.tensor([1.0, 2.0], dtype=torch.float64, device="cpu", requires_grad=True)
+
+
+# --- what is true of each
+
+
+def counts_nodes(number: Callable[[], int]) -> bool:
+    """One more for each autograd node."""
+    x, before = _two(), number()
+    _ = x * x, x + x
+    return type(before) is int and number() == before + 2
+
+
+def numbers_nodes(number: Callable[[Any], int | None]) -> bool:
+    """A node is numbered in the order in which it was made."""
+    x = _two()
+    first, second = number((x * x).grad_fn), number((x + x).grad_fn)
+    return type(first) is int and second == first + 1
+
+
+def counts_modes(count: Callable[[], int]) -> bool:
+    """None without a dispatch mode, and one within one."""
+    with watched() as seen:
+        within = count()
+    return seen == [] and (count(), within) == (0, 1)
+
+
+def knows_the_innermost(innermost: Callable[[], Any]) -> bool:
+    """The mode that was entered last, nothing before and after."""
+    from torch.utils._python_dispatch import TorchDispatchMode
+
+    before, mode = innermost(), TorchDispatchMode()  # type: ignore[no-untyped-call]
+    with mode:
+        within = innermost()
+    return before is None and within is mode and innermost() is None
+
+
+def hides_from_modes(context: Callable[[], Any]) -> bool:
+    """A dispatch mode sees nothing within, and everything after."""
+    x = torch.ones(2, device="cpu")
+    with watched() as seen:
+        with context():
+            _ = x + x
+        hidden = not seen
+        _ = x + x
+    return hidden and len(seen) == 1
+
+
+@contextmanager
+def watched() -> Iterator[list[str]]:
+    """The operations that a dispatch mode sees while this is open."""
+    from torch.utils._python_dispatch import TorchDispatchMode
+
+    class Watching(TorchDispatchMode):  # type: ignore[no-untyped-call]
+        @classmethod
+        def _should_skip_dynamo(cls) -> bool:
+            return False  # or torch would import all of its compiler now
+
+        def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            seen.append(str(func))
+            return func(*args, **(kwargs or {}))
+
+    seen: list[str] = []
+    with Watching():  # type: ignore[no-untyped-call]
+        yield seen
+
+
+class _Functions(TorchFunctionMode):
+    """Counts the functions of torch that are called."""
+
+    calls = 0
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.calls += 1
+        return func(*args, **(kwargs or {}))
+
+
+def counts_function_modes(count: Callable[[], int]) -> bool:
+    """None without a mode that watches functions, and one within one."""
+    with _Functions():
+        within = count()
+    return (count(), within) == (0, 1)
+
+
+def hides_from_functions(context: Callable[[], Any]) -> bool:
+    """Such a mode sees nothing within, and everything after."""
+    x = torch.ones(2, device="cpu")
+    with _Functions() as mode:
+        with context():
+            _ = torch.add(x, x)
+        hidden = not mode.calls
+        _ = torch.add(x, x)
+    return hidden and mode.calls > 0
+
+
+def takes_trees_apart(trees: Any) -> bool:
+    """The same parts with their keys, and put together again the same."""
+    tree = {"a": [1, (2, 3)], "b": 4}
+    parts, _ = trees.tree_flatten_with_path(tree)
+    keys = [[getattr(key, "key", getattr(key, "idx", None)) for key in path] for path, _ in parts]
+    mapped = trees.tree_map(lambda part: part * 2, tree, is_leaf=lambda part: part == (2, 3))
+    return (keys, [part for _, part in parts]) == (
+        [["a", 0], ["a", 1, 0], ["a", 1, 1], ["b"]],
+        [1, 2, 3, 4],
+    ) and mapped == {"a": [2, (2, 3, 2, 3)], "b": 8}
+
+
+def knows_views(is_view: Callable[[Tensor], bool]) -> bool:
+    """A part is a view, and what is new is none."""
+    x = torch.ones(2, device="cpu")
+    return [is_view(x), is_view(x[0]), is_view(x + x)] == [False, True, False]
+
+
+def counts_writes(version: Callable[[Tensor], int]) -> bool:
+    """One more for each write, also through a view."""
+    x = torch.ones(2, device="cpu")
+    before = version(x)
+    x.add_(1)
+    x[0].mul_(2)
+    return type(before) is int and version(x) == before + 2
+
+
+def tells_memory(name: str) -> bool:
+    """The same for views, another for another tensor."""
+    x, other = torch.ones(2, device="cpu"), torch.ones(2, device="cpu")
+    whole, part, elsewhere = (getattr(tensor.untyped_storage(), name) for tensor in (x, x[0], other))
+    return type(whole) is int and whole == part != elsewhere and 0 not in (whole, elsewhere)
+
+
+def lists_hooks(name: str) -> bool:
+    """Those that were registered on the gradient of a tensor, while they are."""
+    x, hook = _two(), _keep
+    before = getattr(x, name)
+    handle = x.register_hook(hook)  # type: ignore[no-untyped-call]
+    found = list(getattr(x, name).values())
+    handle.remove()
+    return before is None and found == [hook] and not getattr(x, name)
+
+
+def lists_hooks_after_accumulation(name: str) -> bool:
+    """Those that were registered on what is accumulated, while they are."""
+    x, hook = _two(), _keep
+    before = getattr(x, name)
+    handle = x.register_post_accumulate_grad_hook(hook)  # type: ignore[no-untyped-call]
+    found = list(getattr(x, name).values())
+    handle.remove()
+    return before is None and found == [hook] and not getattr(x, name)
+
+
+def _keep(_: Tensor) -> None:
+    """A hook that does nothing."""
+
+
+def knows_the_engine(task: Callable[[], int]) -> bool:
+    """-1 everywhere but in a backward pass."""
+    x, within = _two(), []
+    y = (x * x).sum()
+    y.register_hook(lambda _: within.append(task()))  # type: ignore[no-untyped-call]
+    torch.autograd.grad(y, x)
+    return task() == -1 and len(within) == 1 and type(within[0]) is int and within[0] != -1
+
+
+def names_functions(name: str) -> bool:
+    """The class that was applied, and nothing for a node of torch's own."""
+
+    class Same(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, x: Tensor) -> Tensor:
+            return x.clone()
+
+        @staticmethod
+        def backward(ctx: Any, grad: Tensor) -> Tensor:
+            return grad
+
+    x = _two()
+    return getattr(Same.apply(x).grad_fn, name) is Same and getattr((x * x).grad_fn, name, None) is None  # type: ignore[no-untyped-call]
+
+
+def describes_operations(schema: str) -> bool:
+    """The arguments, what is written to, and the types of results, of an operation that is known."""
+    found = getattr(torch.ops.aten.add_.Tensor, schema)
+    written = [argument.alias_info is not None and argument.alias_info.is_write is True for argument in found.arguments]
+    names = [argument.name for argument in found.arguments]
+    return (names, written, [str(result.type) for result in found.returns]) == (["self", "other", "alpha"], [True, False, False], ["Tensor"])
+
+
+def names_packets(packet: str) -> bool:
+    """The name of the operation."""
+    return bool(getattr(torch.ops.aten.add_.Tensor, packet).__name__ == "add_")
+
+
+def names_overloads(overload: str) -> bool:
+    """The name of the variant, which is "default" where it has none."""
+    return [getattr(operation, overload) for operation in (torch.ops.aten.add_.Tensor, torch.ops.aten.sin.default)] == ["Tensor", "default"]
+
+
+def says_what_is_plain(implementation: Any) -> bool:
+    """What a subclass has that leaves its operations as they are."""
+
+    class Plain(Tensor):
+        pass
+
+    return getattr(Plain, "__torch_dispatch__", None) is implementation and callable(implementation)
+
+
+def tells_zeros(is_zero: Callable[[Tensor], bool]) -> bool:
+    """Whether a tensor is zeros without memory."""
+    return [is_zero(torch.ones(2, device="cpu")), is_zero(torch._efficientzerotensor(2))] == [False, True]
