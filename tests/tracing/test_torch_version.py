@@ -41,11 +41,12 @@ BOTH = """
 import torch
 torch.__version__ = "2.1.0"
 import graphviz_ad as gad
+from graphviz_ad._internal.base.errors import TraceError
 x = torch.ones(2, requires_grad=True)
 for attempt in (lambda: gad.trace(lambda x: x * x, 3.0), lambda: gad.trace(x * x), lambda: gad.record().__enter__()):
     try:
         attempt()
-    except gad.TraceError as error:
+    except TraceError as error:
         print(str(error).partition(":")[0])
 """
 
