@@ -13,7 +13,8 @@ import pytest
 import graphviz_ad as gad
 from graphviz_ad._internal.base.errors import MergeError
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node, Port
-from graphviz_ad._internal.graph.rank_messages import Message, message_of
+from graphviz_ad._internal.graph.messages import Message
+from graphviz_ad._internal.graph.rank_messages import message_of
 from graphviz_ad._internal.graph.snapshot import Snapshot, Stats
 from graphviz_ad._internal.ranks.matching import MEANINGS, Call, met, rounding, same_elements
 from graphviz_ad._internal.ranks.merging import merge
@@ -58,7 +59,7 @@ class Rank:
     def call(self, message_kind: str, *operands: str, result: Port | None = None, name: str | None = None, **facts: Any) -> str:
         message = Message(message_kind, self.rank, ranks=self.ranks, **facts)
         kind = "data" if message_kind == "recv" else "op"
-        return self.add(kind, message_kind, *operands, result=result, name=name, settings=(message.setting,), call=len(self.nodes))
+        return self.add(kind, message_kind, *operands, result=result, name=name, messages=(message,), call=len(self.nodes))
 
     def send(self, numbers: Any, peer: int, **facts: Any) -> str:
         return self.call("send", self.data(numbers), peer=peer, **facts)
@@ -67,7 +68,7 @@ class Rank:
         return self.call("recv", result=numbers if isinstance(numbers, Port) else port(numbers), peer=peer, name=name, **facts)
 
     def graph(self, *notices: str, name: str = "step") -> Graph:
-        return Graph(tuple(self.nodes), tuple(self.edges), name, notices)
+        return Graph(tuple(self.nodes), tuple(self.edges), name).saying(*notices)
 
 
 def two() -> tuple[Rank, Rank]:

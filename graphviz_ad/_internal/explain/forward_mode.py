@@ -212,7 +212,7 @@ def through_settings(graph: Graph, edge: Edge, tangent: Array) -> Array | None:
     node = graph.nodes[edge.head]
     if len(node.autograd) > 1:  # the settings of a call of several operations are not known
         return None
-    name, settings, operands = base_name(node), dict(node.settings), graph.in_edges(node.key)
+    name, settings, operands = base_name(node), dict(node.arguments), graph.in_edges(node.key)
     if len(operands) > 1:
         return joined(name, tangent, edge.slot, [shape_of(graph, operand) for operand in operands], settings)
     return moved(name, tangent, node.ports[0].shape or (), settings, elements(node.value))

@@ -9,21 +9,21 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from graphviz_ad._internal.graph.calls import merge_calls
-from graphviz_ad._internal.graph.contraction import counted
 from graphviz_ad._internal.graph.folding import collapse_modules, fold_blocks, fold_to_size
 from graphviz_ad._internal.graph.graph import Graph
+from graphviz_ad._internal.graph.notices import Notice, notice
 
 __all__ = ["Transform", "collapse_modules", "fold_blocks", "fold_to_size", "hide_constants", "hide_unused", "keep_only", "merge_calls"]
 
 Transform = Callable[[Graph], Graph]
 
 
-def keep_only(graph: Graph, wanted: Iterable[str], notice: str = "") -> Graph:
-    """The subgraph of the wanted nodes."""
+def keep_only(graph: Graph, wanted: Iterable[str], said: str | Notice = "") -> Graph:
+    """The subgraph of the wanted nodes; ``said`` is what readers will miss."""
     keys = set(wanted)
     nodes = [node for node in graph.node_list if node.key in keys]
     edges = [edge for edge in graph.edges if edge.tail in keys and edge.head in keys]
-    return graph.with_parts(nodes, edges, (notice,) if notice else ())
+    return graph.with_parts(nodes, edges, (said,) if said else ())
 
 
 def hide_constants(graph: Graph) -> Graph:
@@ -53,7 +53,7 @@ def hide_unused(graph: Graph, *, steps: bool = False) -> Graph:
             stack.extend(edge.tail for edge in graph.in_edges(key))
     needed |= {node.key for node in graph.node_list if node.kind == "leaf"}
     hidden = [node for node in graph.node_list if node.key not in needed]
-    operations = sum(node.kind == "op" for node in hidden)
     if not hidden:
         return graph
-    return keep_only(graph, needed, f"{counted(operations, 'operation')} not drawn: no recorded path leads from there to the output." if operations else "")
+    names = [node.name or node.op or node.key for node in hidden if node.kind == "op"]
+    return keep_only(graph, needed, notice("unused", names) if names else "")
