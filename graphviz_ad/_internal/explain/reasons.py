@@ -25,10 +25,21 @@ NOT_ASKED = "not asked"  # a way along which a gradient could have come
 
 def why(graph: Graph, name: str) -> str:
     """What the gradient of a result is and where it came from, or what keeps it away; the name is that of the program or of the picture, or a key."""
+    answer = _not_drawn(graph, name) if not is_called(graph, name) else None
+    return answer if answer is not None else _of_a_result(graph, name)
+
+
+def is_called(graph: Graph, name: str) -> bool:
+    """Whether the program calls a result so."""
+    return any(node.name == name or any(port.name == name for port in node.ports) for node in graph.node_list)
+
+
+def _of_a_result(graph: Graph, name: str) -> str:
     try:
         answer = _asked(graph, name)
     except UnknownNameError:
-        return _not_drawn(graph, name)
+        known = {*unread_parameters(graph.notes), *first_names(graph.notes), *(node.name for node in graph.node_list if node.name)}
+        raise UnknownNameError("node", name, known) from None
     if len(graph.passes) == 1:
         return answer.text()
     told = answer.node.ports[answer.port].grad is not None or failed(graph)
@@ -40,8 +51,7 @@ def why(graph: Graph, name: str) -> str:
 
 
 def _asked(graph: Graph, name: str) -> _Answer:
-    named = any(node.name == name or any(port.name == name for port in node.ports) for node in graph.node_list)
-    key, port = (name, 0) if name in graph.nodes and not named else place_of(graph, name)
+    key, port = (name, 0) if name in graph.nodes and not is_called(graph, name) else place_of(graph, name)
     return _Answer(graph, Wording(graph), graph.nodes[key], port)
 
 
@@ -57,13 +67,13 @@ def _has_gradient(graph: Graph, answer: _Answer) -> bool:
     return node is not None and same and node.ports[answer.port].grad is not None
 
 
-def _not_drawn(graph: Graph, name: str) -> str:
-    """The same of a parameter that is no node: nothing read it, or the graph knows it by another of its names."""
-    unread, first = unread_parameters(graph.notes), first_names(graph.notes)
+def _not_drawn(graph: Graph, name: str) -> str | None:
+    """The same of a parameter that is no node: nothing read it, or the graph knows it by another of its names; None of anything else."""
+    first = first_names(graph.notes)
     if name in first:
         return f"{name} is the same parameter as {first[name]}. {why(graph, first[name])}"
-    if name not in unread:
-        raise UnknownNameError("node", name, {*unread, *first, *(node.name for node in graph.node_list if node.name)}) from None
+    if name not in unread_parameters(graph.notes):
+        return None
     when = f"before {error_of(graph)}" if error_of(graph) else "here"
     return f"No gradient: no operation read {name} {when}. A parameter gets a gradient when something that is computed from it leads to the loss."
 

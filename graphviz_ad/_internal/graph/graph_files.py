@@ -166,12 +166,12 @@ def _read_node(record: Mapping[str, Any]) -> Node:
 def _read_value(name: str, value: Any) -> Any:
     if isinstance(value, dict) and "dtype" in value and "shape" in value:
         return _read_snapshot(value)
+    if isinstance(value, dict) and "what" in value:
+        return _MESSAGES[value["what"]](**{fact: _read_value(fact, part) for fact, part in value.items() if fact != "what"})
     if isinstance(value, dict) and "word" in value:
         return Word(value["word"])
     if isinstance(value, dict) and "number" in value:
         return _read_number(value["number"])
-    if isinstance(value, dict) and "what" in value:
-        return _MESSAGES[value["what"]](**{fact: _read_value(fact, part) for fact, part in value.items() if fact != "what"})
     if isinstance(value, list) and name != "ports":
         return tuple(_read_value("", part) for part in value)
     return value

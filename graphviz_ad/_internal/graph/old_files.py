@@ -43,6 +43,10 @@ def _notices(text: str) -> Iterator[Record]:
             exception, _, message = text.removeprefix(start).removesuffix(end).partition(": ")
             yield {"kind": kind, "failure": {"exception": exception, "message": message, "overwritten": OVERWRITTEN in message}}
             return
+    told = re.fullmatch(r"Rank (\d+(?:, \d+)*): (.*)", text, re.DOTALL)
+    if told is not None:
+        yield from ({**note, "ranks": _FACTS["ranks"](told[1])} for note in _notices(told[2]))
+        return
     further, between, first = text.removesuffix(".").partition(TIED)
     yield {"kind": "tied parameter", "subjects": [further, first]} if between else {"kind": "said", "said": text}
     names = _unread(text)

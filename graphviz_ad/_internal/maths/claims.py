@@ -267,8 +267,8 @@ def computed(graph: Graph, node: Node, formula: str, arriving: Any = 1.0) -> Any
         return None
 
 
-def telling_settings(graph: Graph, node: Node) -> list[tuple[str, str]]:
-    """The arguments, as text, without which a formula would not say what this call computes."""
+def telling_settings(graph: Graph, node: Node) -> list[tuple[str, Argument]]:
+    """The arguments without which a formula would not say what this call computes."""
     name = base_name(node)
     found = [(key, value) for key, value in node.arguments if key not in SILENT and (name, key, value) not in DEFAULTS]
     if name in ("getitem", "setitem", *KNOWN_AS.values()):
@@ -279,7 +279,12 @@ def telling_settings(graph: Graph, node: Node) -> list[tuple[str, str]]:
         found = [(key, value) for key, value in found if key != "transposed" and set(each(value)) != {PLAIN_CONVOLUTION.get(key)}]
     if name in {*REDUCTIONS, *SOFTMAX} - {*PICKS_ONE} and is_plain(graph, node):
         found = [(key, value) for key, value in found if key not in DIMENSIONS]
-    return [(key, WORDS.get((key, value)) or argument_text(one_size(key, value))) for key, value in found]
+    return found
+
+
+def settings_as_written(graph: Graph, node: Node) -> list[str]:
+    """The same, as they stand in a call: "dim=1"."""
+    return [f"{key}={WORDS.get((key, value)) or argument_text(one_size(key, value))}" for key, value in telling_settings(graph, node)]
 
 
 def each(value: Argument) -> tuple[Argument, ...]:
@@ -325,6 +330,6 @@ def shape_of(graph: Graph, edge: Edge) -> tuple[int, ...]:
 
 def written_call(graph: Graph, node: Node, operands: Iterable[str]) -> str:
     """The operation as a call: "sum(x, dim=1)"."""
-    settings = ", ".join(f"{key}={text}" for key, text in telling_settings(graph, node))
+    settings = ", ".join(settings_as_written(graph, node))
     shown = [] if not settings else [settings] if len(settings) <= SETTINGS_ROOM else ["…"]
     return f"{tex_to_unicode(node.op or '?')}({', '.join([*operands, *shown])})"

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from graphviz_ad._internal.graph.arguments import Argument
 from graphviz_ad._internal.graph.graph import Graph, Node
-from graphviz_ad._internal.maths.claims import LETTERS, base_name, telling_settings
+from graphviz_ad._internal.maths.claims import LETTERS, base_name, settings_as_written
 from graphviz_ad._internal.maths.formulas import tex_to_unicode, to_unicode
 from graphviz_ad._internal.maths.ops import rule
 
@@ -27,9 +27,9 @@ def written_in_place(graph: Graph, node: Node, operands: Iterable[str]) -> str:
         return f"{whole}[{', '.join(indices) or subscript(dict(node.arguments))}] ← {value}"
     if node.inside < 2 and len(given) > 1:
         given.pop()  # the last is the whole, of which the first is a part
-    known, settings = rule(base_name(node), len(given)), telling_settings(graph, node)
+    known, settings = rule(base_name(node), len(given)), settings_as_written(graph, node)
     if node.inside > 1 or not known.symbol or settings:
-        return f"{tex_to_unicode(base_name(node))}({', '.join([*given, *(f'{key}={text}' for key, text in settings)])}) in place"
+        return f"{tex_to_unicode(base_name(node))}({', '.join([*given, *settings])}) in place"
     return f"{to_unicode(known.forward, dict(zip(LETTERS, given, strict=False)))} in place"
 
 
