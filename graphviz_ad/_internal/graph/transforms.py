@@ -44,6 +44,7 @@ def hide_unused(graph: Graph, *, steps: bool = False) -> Graph:
     stack = [node.key for node in graph.outputs]
     if not stack:  # nothing came out, for the program raised: everything is of interest
         return graph
+    stack += [node.key for node in graph.node_list if node.raised]  # one rank of several, or a backward pass
     updates = [node.key for node in graph.node_list if node.is_step] if steps else []
     stack += updates if len(updates) <= MOST_STEPS else []
     while stack:
