@@ -11,6 +11,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch import Tensor
 
 import graphviz_ad as gad
 from graphviz_ad._internal.base.errors import GraphFormatError, MergeError
@@ -57,7 +58,7 @@ def test_every_kind_of_notice_has_a_sentence_and_every_sentence_a_notice() -> No
     made = {UNREAD, UNREAD_SO_FAR, TIED, TIED_TOO, RAISED, FAILED}
     for path in sorted(PACKAGE.rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("notice", "Notice") and node.args:
+            if isinstance(node, ast.Call) and ast.unparse(node.func) in ("notice", "Notice", "notices.notice") and node.args:
                 made |= {part.value for part in ast.walk(node.args[0]) if isinstance(part, ast.Constant) and isinstance(part.value, str)}
     made |= {"no other end", "other end not here"}  # chosen between in a line of its own
     assert made == SENTENCES.keys()
@@ -67,7 +68,7 @@ def test_a_sentence_is_shortened_and_its_notice_is_not() -> None:
     names = [f"w{i}" for i in range(9)]
     note = notice(UNREAD, names)
     assert sentence(note) == "No operation read these 9 parameters: w0, w1, w2, w3 and 5 more."
-    assert unread_parameters([note]) == names
+    assert list(unread_parameters([note])) == names
 
 
 def test_a_plain_sentence_is_a_notice_too() -> None:
@@ -91,7 +92,7 @@ def test_names_come_back_from_a_file_whatever_is_in_them(names: list[str], other
     failure = Failure("ValueError", message, "a.py:1", overwritten=True)
     graph = Graph((), (), notes=(notice(UNREAD, names), notice(TIED, (other, "first")), Notice(RAISED, failure=failure)))
     again = graph_files.from_json(graph.to_json())
-    assert unread_parameters(again.notes) == names
+    assert list(unread_parameters(again.notes)) == names
     assert first_names(again.notes) == {other: "first"}
     assert again.failures[0].failure == failure
 
@@ -104,7 +105,8 @@ def test_arguments_come_back_from_a_file_as_the_values_that_they_are(arguments: 
 
 
 @pytest.mark.parametrize(
-    "record", [{"kind": "made up"}, {"kind": "blocks"}, {"kind": UNREAD, "colour": 1}, {"kind": RAISED, "failure": {"message": "x"}}, "text", {}]
+    "record",
+    [{"kind": "made up"}, {"kind": "blocks"}, {"kind": RAISED}, {"kind": UNREAD, "colour": 1}, {"kind": RAISED, "failure": {"message": "x"}}, "text", {}],
 )
 def test_a_notice_that_is_none_is_refused(record: Any) -> None:
     data = json.loads(Graph((), ()).to_json()) | {"notices": [record]}
@@ -130,6 +132,30 @@ def test_arguments_of_any_name_are_arguments(operator: Any) -> None:
     assert node.arguments == (("hook", 3), ("communication", "send; rank 0"), ("hooks", 1.0))
     assert not is_hooked(node)
     assert merge([graph, graph]).ranks == (0, 1)
+
+
+def hooked_on_a_result(x: Tensor) -> Tensor:
+    y = x * x
+    y.register_hook(lambda grad: grad * 10)
+    return y.sum()
+
+
+def hooked_on_a_node(x: Tensor) -> Tensor:
+    y = x * x
+    assert y.grad_fn is not None
+    y.grad_fn.register_hook(lambda inputs, outputs: tuple(grad * 10 for grad in inputs))
+    return y.sum()
+
+
+@pytest.mark.parametrize(("function", "effect"), [(hooked_on_a_result, "gradient"), (hooked_on_a_node, "flow")])
+def test_a_hook_is_no_argument_of_the_operation(function: Any, effect: str) -> None:
+    graph = gad.trace(function, torch.ones(2, requires_grad=True))
+    (node,) = [node for node in graph.node_list if node.op == "mul"]
+    assert (node.arguments, node.hook_effects) == ((), (effect,))
+    box = graph.plot().scene.box_by_key[node.key]
+    assert box.lines[0].text == "y = x·x"
+    passes_on = [fact for arrow in graph.plot(local=True).scene.arrows if arrow.head == node.key for fact in arrow.hover if fact.startswith("passes on")]
+    assert not passes_on  # what a hook on the node made of it follows no formula
 
 
 def test_a_merged_graph_is_known_as_one_where_no_rank_sent_anything() -> None:

@@ -11,6 +11,7 @@ from graphviz_ad._internal.check.capture_check import is_hooked
 from graphviz_ad._internal.graph import graph_files
 from graphviz_ad._internal.graph.graph import Graph
 from graphviz_ad._internal.graph.messages import Averaging, Meeting, Message
+from graphviz_ad._internal.graph.notice_sentences import error_text
 from graphviz_ad._internal.graph.old_files import upgraded
 from graphviz_ad._internal.ranks.merging import merge
 
@@ -60,7 +61,7 @@ def test_a_failure_is_one_again() -> None:
     assert failed.plot(layout="layered").scene.notes[0].startswith("⚠ RuntimeError: one of the variables needed")
     raised = old("raised").failures[0].failure
     assert raised is not None
-    assert str(raised) == "ValueError: odd: a, b; this is the graph up to there."
+    assert error_text(raised) == "ValueError: odd: a, b; this is the graph up to there."
     assert [note.ranks for note in old("merged").failures] == [(1,)]
 
 

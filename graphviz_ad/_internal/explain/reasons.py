@@ -72,9 +72,10 @@ def _not_drawn(graph: Graph, name: str) -> str | None:
     first = first_names(graph.notes)
     if name in first:
         return f"{name} is the same parameter as {first[name]}. {why(graph, first[name])}"
-    if name not in unread_parameters(graph.notes):
+    ended = unread_parameters(graph.notes).get(name)
+    if ended is None:
         return None
-    when = f"before {error_of(graph)}" if error_of(graph) else "here"
+    when = "here" if ended else f"before {error_of(graph)}"
     return f"No gradient: no operation read {name} {when}. A parameter gets a gradient when something that is computed from it leads to the loss."
 
 

@@ -171,6 +171,11 @@ class Node:
             "grad_total": one.grad_total,
             "ports": self.ports,
             "settings": dict(self.settings),
+            "arguments": dict(self.arguments),
+            "hooks": self.hooks,
+            "hook_effects": self.hook_effects,
+            "messages": self.messages,
+            "raised": self.raised,
             "backward_order": self.backward_order,
         }
 

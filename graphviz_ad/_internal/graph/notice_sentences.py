@@ -11,7 +11,7 @@ from typing import Any
 
 from graphviz_ad._internal.graph.notices import FAILED, RAISED, SAID, TIED, TIED_TOO, UNREAD, UNREAD_SO_FAR, Failure, Notice
 
-MOST_NAMED = 4
+MOST_NAMED, NEW_LINE = 4, "\n"
 
 
 def texts(notes: Iterable[Notice]) -> tuple[str, ...]:
@@ -32,8 +32,16 @@ def why_none(note: Notice) -> str:
 
 
 def error_text(failure: Failure, ranks: Sequence[int] = ()) -> str:
-    """ "ValueError: odd" in one line; whose error it is, where a graph is of several ranks."""
-    return f"Rank {', '.join(map(str, ranks))}: {failure}" if ranks else str(failure)
+    """ "ValueError: odd", of the message its first line; whose error it is, where a graph is of several ranks."""
+    text = f"{failure.exception}: {failure.message.partition(NEW_LINE)[0]}"
+    return f"Rank {', '.join(map(str, ranks))}: {text}" if ranks else text
+
+
+def ended_by(note: Notice) -> str:
+    """The error that a notice is about."""
+    if note.failure is None:
+        raise ValueError(f"a notice of kind {note.kind!r} has no failure")
+    return error_text(note.failure)
 
 
 # --- parts of sentences
@@ -130,8 +138,8 @@ NO_GRADIENTS: Mapping[str, Callable[[Notice], str]] = {  # why there are none at
 NO_PASS = (FAILED, "no backward pass", "too deep")
 SENTENCES: Mapping[str, Callable[[Notice], str]] = {
     # the program
-    RAISED: lambda note: f"The program raised {note.failure}; this is the graph up to there.",
-    FAILED: lambda note: f"The backward pass failed: {note.failure}",
+    RAISED: lambda note: f"The program raised {ended_by(note)}; this is the graph up to there.",
+    FAILED: lambda note: f"The backward pass failed: {ended_by(note)}",
     "no backward pass": lambda note: f"No backward pass was recorded{blind(note)}",
     "several passes": lambda note: f"{note['count']} backward passes were recorded, each in graph.passes; a picture shows the last.",
     **{kind: lambda note: f"No gradients: {NO_GRADIENTS[note.kind](note)}" for kind in NO_GRADIENTS},

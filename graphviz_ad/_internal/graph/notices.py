@@ -28,10 +28,6 @@ class Failure:
     line: str | None = None
     overwritten: bool = False
 
-    def __str__(self) -> str:
-        """Type and first line of the message."""
-        return f"{self.exception}: {self.message.partition(chr(10))[0]}"
-
 
 @dataclass(frozen=True, slots=True)
 class Notice:
@@ -75,9 +71,9 @@ def located(notes: Iterable[Notice], line: str | None) -> tuple[Notice, ...]:
     return tuple(note if note.failure is None else replace(note, failure=replace(note.failure, line=line)) for note in notes)
 
 
-def unread_parameters(notes: Iterable[Notice]) -> list[str]:
-    """The parameters that no operation read."""
-    return [name for note in notes if note.kind in (UNREAD, UNREAD_SO_FAR) for name in note.subjects]
+def unread_parameters(notes: Iterable[Notice]) -> dict[str, bool]:
+    """The parameters that no operation read, and whether any would have had the time: False where the program raised before its end."""
+    return {name: note.kind == UNREAD for note in notes if note.kind in (UNREAD, UNREAD_SO_FAR) for name in note.subjects}
 
 
 def first_names(notes: Iterable[Notice]) -> dict[str, str]:

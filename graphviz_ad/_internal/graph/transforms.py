@@ -8,22 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+from graphviz_ad._internal.graph import notices
 from graphviz_ad._internal.graph.calls import merge_calls
 from graphviz_ad._internal.graph.folding import collapse_modules, fold_blocks, fold_to_size
 from graphviz_ad._internal.graph.graph import Graph
-from graphviz_ad._internal.graph.notices import Notice, notice
+from graphviz_ad._internal.graph.notices import Notice
 
 __all__ = ["Transform", "collapse_modules", "fold_blocks", "fold_to_size", "hide_constants", "hide_unused", "keep_only", "merge_calls"]
 
 Transform = Callable[[Graph], Graph]
 
 
-def keep_only(graph: Graph, wanted: Iterable[str], said: str | Notice = "") -> Graph:
-    """The subgraph of the wanted nodes; ``said`` is what readers will miss."""
+def keep_only(graph: Graph, wanted: Iterable[str], notice: str | Notice = "") -> Graph:
+    """The subgraph of the wanted nodes; ``notice`` is what readers will miss."""
     keys = set(wanted)
     nodes = [node for node in graph.node_list if node.key in keys]
     edges = [edge for edge in graph.edges if edge.tail in keys and edge.head in keys]
-    return graph.with_parts(nodes, edges, (said,) if said else ())
+    return graph.with_parts(nodes, edges, (notice,) if notice else ())
 
 
 def hide_constants(graph: Graph) -> Graph:
@@ -57,4 +58,4 @@ def hide_unused(graph: Graph, *, steps: bool = False) -> Graph:
     if not hidden:
         return graph
     names = [node.name or node.op or node.key for node in hidden if node.kind == "op"]
-    return keep_only(graph, needed, notice("unused", names) if names else "")
+    return keep_only(graph, needed, notices.notice("unused", names) if names else "")

@@ -16,7 +16,7 @@ import numpy as np
 
 from graphviz_ad._internal.base.errors import ExpressionError
 from graphviz_ad._internal.graph.arguments import Argument, Arguments
-from graphviz_ad._internal.graph.fact_texts import argument_text
+from graphviz_ad._internal.graph.fact_texts import FLOW, argument_text
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node
 from graphviz_ad._internal.maths.formula_values import FUNCTIONS, evaluate
 from graphviz_ad._internal.maths.formulas import tex_to_unicode
@@ -97,6 +97,8 @@ def backward_formula(graph: Graph, edge: Edge) -> str:
     node = graph.nodes[edge.head]
     name, backward = base_name(node), rule_of(graph, node).backward
     slot = min(edge.slot, 1) if name in JOINS else edge.slot
+    if FLOW in node.hook_effects:  # what flows back is not what the operation makes of it
+        return ""
     if len(node.ports) > 1 or (is_complex(graph, node) and name not in SHAPES):  # the rules are those of real numbers
         return ""
     if works_along_a_dimension(graph, node):

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from graphviz_ad._internal.base.errors import TraceError
 from graphviz_ad._internal.graph.graph import Graph
+from graphviz_ad._internal.graph.notice_sentences import error_text
 from graphviz_ad._internal.graph.notices import FAILED, RAISED, TIED, TIED_TOO, UNREAD, UNREAD_SO_FAR, Failure, Notice, failure_notice, notice
 from graphviz_ad._internal.graph.transforms import merge_calls
 from graphviz_ad._internal.tracing.assembly.assemble import Assembly
@@ -95,7 +96,7 @@ def let_go(tape: Tape, autograd: AutogradGraph) -> None:
 
 def described(error: BaseException) -> str:
     """Type and first line of an exception."""
-    return str(failure_of(error))
+    return error_text(failure_of(error))
 
 
 def failure_of(error: BaseException) -> Failure:
@@ -119,7 +120,7 @@ def modules_of(target: Any, namespace: Mapping[str, Any]) -> Modules:
 def about_parameters(tape: Tape, modules: Modules, *, ended: bool = True) -> list[Notice]:
     """What is to be said of the parameters of modules; of a program that raised, only to those who ask."""
     if not SEES_OPERATIONS:
-        return [notice("no dispatch modes"), *tied_parameters(modules, ended)]
+        return [notice("no dispatch modes", shown=ended), *tied_parameters(modules, ended)]
     return [*idle_parameters(tape, modules, ended), *tied_parameters(modules, ended)]
 
 
