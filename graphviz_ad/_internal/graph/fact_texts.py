@@ -13,7 +13,8 @@ from graphviz_ad._internal.graph.messages import Averaging, Communication, Meeti
 if TYPE_CHECKING:
     from graphviz_ad._internal.graph.graph import Node
 
-GRADIENT, FLOW = "gradient", "flow"  # what a hook changed: a gradient after the edges had been added up, or what flows back from a node
+# What a hook changed: a gradient after the edges had been added up, or what flows back from a node.
+GRADIENT, FLOW = "gradient", "flow"
 HOOK_EFFECTS: Mapping[str, str] = {GRADIENT: "changed the gradient", FLOW: "changed what flows back, or rounding did"}
 
 

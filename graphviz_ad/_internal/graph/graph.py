@@ -91,11 +91,11 @@ class Node:
     """One leaf, piece of data, operation or folded module.
 
     ``autograd`` names the autograd nodes that this node stands for; ``call`` numbers the call in the user's program that
-    it is part of; ``arguments`` are those that are no operands; ``backward_order`` counts in the
+    it is part of; ``arguments`` are those that are no operands, see `graphviz_ad._internal.graph.arguments`; ``backward_order`` counts in the
     order in which the engine ran; ``saved`` are the names under which tensors are kept for the backward pass, ``saved_bytes`` their size.
-    ``hooks`` are the names of the user's hooks on the results, ``hook_effects`` says what they changed ("gradient", "flow"); ``messages`` is what went to
-    and came from other processes; ``parameter_norm`` is the norm of the gradients of the ``parameters`` that a folded module holds; ``raised`` says that
-    the program, or its backward pass, stopped here.
+    ``hooks`` are the names of the user's hooks on the results, ``hook_effects`` says what they changed ("gradient", "flow");
+    ``messages`` is what went to and came from other processes; ``parameter_norm`` is the norm of the gradients of the
+    ``parameters`` that a folded module holds; ``raised`` says that the program, or its backward pass, stopped here.
     """
 
     key: str

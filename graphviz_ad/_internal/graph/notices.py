@@ -1,6 +1,7 @@
 """What a graph has to say of itself, as values: what was left out, folded, cut short or replaced, and how a program failed.
 
-A `Notice` holds facts alone. Its sentence is made where it is shown, by `graphviz_ad._internal.graph.notice_sentences`; nothing reads facts out of that.
+A `Notice` holds facts alone. Its sentence is made where it is shown, by `graphviz_ad._internal.graph.notice_sentences`;
+nothing reads facts out of that.
 """
 
 from __future__ import annotations
@@ -19,8 +20,9 @@ RAISED, FAILED = "raised", "backward pass failed"
 class Failure:
     """An exception that ended the program, or a backward pass of it.
 
-    ``exception`` is its type, ``message`` all that it says; ``line`` is "file.py:12", where the operation stands that raised, if one did. Which node
-    that is, the node says itself: see `Node.raised`. ``overwritten``: torch says that something was written to which the backward pass needs.
+    ``exception`` is its type, ``message`` all that it says; ``line`` is "file.py:12", where the operation stands that
+    raised, if one did. Which node that is, the node says itself: see `Node.raised`. ``overwritten``: torch says that
+    something was written to which the backward pass needs.
     """
 
     exception: str
@@ -33,9 +35,10 @@ class Failure:
 class Notice:
     """One thing that a reader of the graph may miss.
 
-    ``subjects`` are the names of everything that it is about, all of them; ``facts`` are numbers and names under the words for them, plain data; ``said`` is
-    the text of somebody else, shown as it is. ``ranks`` are those that say so, where a graph is of several and others do not. One that is not ``shown``
-    is for those who ask, as `Graph.why` does, and on no picture.
+    ``subjects`` are the names of everything that it is about, all of them; ``facts`` are numbers and names under the words
+    for them, plain data; ``said`` is the text of somebody else, shown as it is. ``ranks`` are those that say so, where a
+    graph is of several and others do not. One that is not ``shown`` is for those who ask, as `Graph.why` does, and on no
+    picture.
     """
 
     kind: str

@@ -1,6 +1,7 @@
 """A saved graph as version 1 wrote it, which kept facts as texts -> the same as version 2: the one place that reads facts out of sentences.
 
-Version 1 told the first four of a list of names and how many more there were. What a text does not say for certain stays a sentence, and unknown.
+Version 1 told the first four of a list of names and how many more there were. What a text does not say for certain stays
+a sentence, and unknown.
 """
 
 from __future__ import annotations

@@ -80,6 +80,8 @@ def arguments(operation: Operation) -> Arguments:
 
 def messages(operation: Operation) -> tuple[Message, ...]:
     """What went to and came from other processes."""
+    if not operation.constants:
+        return ()
     return tuple(value for _, value in operation.constants if isinstance(value, Message))
 
 
