@@ -51,6 +51,7 @@ def norm_text(norm: float | None) -> str:
 def communication_text(message: Communication) -> str:
     """A communication in one line.
 
+    >>> from graphviz_ad._internal.graph.messages import Message
     >>> communication_text(Message("send", 0, number=2, ranks=(0, 1), peer=1))
     'send; rank 0; number 2; ranks 0,1; peer 1'
     """
