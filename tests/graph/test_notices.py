@@ -158,6 +158,11 @@ def test_a_hook_is_no_argument_of_the_operation(function: Any, effect: str) -> N
     assert not passes_on  # what a hook on the node made of it follows no formula
 
 
+def test_an_empty_list_is_written_as_one() -> None:
+    graph = gad.trace(lambda x: x.expand(()), torch.tensor(2.0, requires_grad=True))
+    assert graph.plot().scene.boxes[-1].lines[0].text.endswith("expand(x, size=[])")
+
+
 def test_a_merged_graph_is_known_as_one_where_no_rank_sent_anything() -> None:
     graph = gad.trace(lambda x: x * x, 1.0)
     both = merge([graph, graph])
