@@ -11,8 +11,10 @@ import numpy as np
 import pytest
 
 from graphviz_ad._internal.base.errors import MergeError
+from graphviz_ad._internal.graph import graph_files
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node, Port
-from graphviz_ad._internal.graph.rank_messages import Message, message_of
+from graphviz_ad._internal.graph.messages import Message
+from graphviz_ad._internal.graph.rank_messages import message_of
 from graphviz_ad._internal.graph.snapshot import Snapshot, Stats
 from graphviz_ad._internal.graph.transforms import collapse_modules
 from graphviz_ad._internal.ranks.matching import MEANINGS, Call, met, rounding, same_elements
@@ -58,7 +60,7 @@ class Rank:
     def call(self, message_kind: str, *operands: str, result: Port | None = None, name: str | None = None, **facts: Any) -> str:
         message = Message(message_kind, self.rank, ranks=self.ranks, **facts)
         kind = "data" if message_kind == "recv" else "op"
-        return self.add(kind, message_kind, *operands, result=result, name=name, settings=(message.setting,), call=len(self.nodes))
+        return self.add(kind, message_kind, *operands, result=result, name=name, messages=(message,), call=len(self.nodes))
 
     def send(self, numbers: Any, peer: int, **facts: Any) -> str:
         return self.call("send", self.data(numbers), peer=peer, **facts)
@@ -67,7 +69,7 @@ class Rank:
         return self.call("recv", result=numbers if isinstance(numbers, Port) else port(numbers), peer=peer, name=name, **facts)
 
     def graph(self, *notices: str, name: str = "step") -> Graph:
-        return Graph(tuple(self.nodes), tuple(self.edges), name, notices)
+        return Graph(tuple(self.nodes), tuple(self.edges), name).saying(*notices)
 
 
 def two() -> tuple[Rank, Rank]:
@@ -466,7 +468,7 @@ def test_a_graph_without_a_rank_takes_the_lowest_that_is_left() -> None:
         (lambda: None, "was given NoneType instead of a Graph"),
         (lambda: ["rank0.json"], r"was given str instead of a Graph; read saved graphs with Graph\.load"),
         (lambda: [pipeline(), Graph((), ())], "graph 0 of the list is of several ranks already"),
-        (lambda: [merge([replica(0, [1], [1]), replica(1, [2], [1])]), pipeline()], "graph 1 of the list is of several ranks already"),
+        (lambda: [merge([replica(0, [1], [1]), replica(1, [2], [1])]), pipeline()], "graph 0 of the list is of several ranks already"),
     ],
 )
 def test_what_is_no_list_of_graphs_of_ranks_is_refused(given: Callable[[], Any], said: str) -> None:
@@ -509,13 +511,10 @@ MESSAGES = [
 
 
 @pytest.mark.parametrize("message", MESSAGES, ids=lambda message: message.kind)
-def test_what_a_node_says_of_its_communication_can_be_read_back(message: Message) -> None:
-    assert message_of(Node("n0", "op", settings=(("size", "3"), message.setting))) == message
-
-
-@pytest.mark.parametrize("text", ["", "send", "send; rank x", "send; number 3", "all_reduce of ranks 0,1; group 0"])
-def test_a_text_that_is_no_message_is_none(text: str) -> None:
-    assert message_of(Node("n0", "op", settings=(("communication", text),))) is None
+def test_what_a_node_says_of_its_communication_is_saved_with_it(message: Message) -> None:
+    node = Node("n0", "op", arguments=(("communication", "send; rank 7"),), messages=(message,))
+    (again,) = graph_files.from_json(Graph((node,), ()).to_json()).node_list
+    assert (again, message_of(again)) == (node, message)
 
 
 # --- pictures

@@ -119,7 +119,7 @@ def test_a_picture_of_many_boxes_has_no_legend() -> None:
 
 
 def test_notices_are_printed_below_the_picture() -> None:
-    said = replace(graph("colah"), notices=("Something was left out.",))
+    said = graph("colah").saying("Something was left out.")
     assert build_scene(Wording(said)).notes == ("Something was left out.",)
 
 

@@ -200,8 +200,7 @@ def test_five_kinds_of_nothing_have_five_marks() -> None:
 def test_the_place_where_a_program_stopped_is_found(name: str, variable: str, beginning: str) -> None:
     view = example(name).views[0]
     assert isinstance(view, Shot)
-    stopped = stopped_at(view.graph)
-    assert stopped is not None
+    (stopped,) = stopped_at(view.graph)
     assert stopped.name == variable
     (box,) = [box for box in with_failure(build_scene(Wording(view.graph)), view.graph).boxes if box.warning]
     assert box.key == stopped.key
@@ -220,9 +219,8 @@ def test_of_several_operations_that_the_engine_had_come_to_the_one_that_raised_i
         return locals()
 
     done = run(program)
-    stopped = stopped_at(done.graph)
+    (stopped,) = stopped_at(done.graph)
     assert "output 0 of Exp" in done.error
-    assert stopped is not None
     assert stopped.op == "exp"
     assert done.graph.find("b").backward_order is not None  # it came first, and ran
 

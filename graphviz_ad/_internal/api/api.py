@@ -29,6 +29,7 @@ from graphviz_ad._internal.film.story import Story, tell
 from graphviz_ad._internal.film.story_choice import choose
 from graphviz_ad._internal.film.storyboard import storyboard
 from graphviz_ad._internal.graph.graph import Graph
+from graphviz_ad._internal.graph.notices import notice
 from graphviz_ad._internal.graph.transforms import Transform
 from graphviz_ad._internal.layouts.choice import place
 from graphviz_ad._internal.output import documents
@@ -436,7 +437,7 @@ def make_dot(var: Any, params: Mapping[str, Any] | None = None, show_attrs: bool
     names = dict(params or {})
     graph: Graph = TRACERS["torch"](var, (), {}, None, Capture(values="summary", gradients="none"), names)
     if show_attrs or show_saved:
-        graph = replace(graph, notices=(*graph.notices, "Attributes and saved tensors are not unpacked."))
+        graph = graph.saying(notice("not unpacked"))
     del max_attr_chars
     source = graph.plot(direction="TB", gradients=False, local=False).to_dot()
     body = source.splitlines(keepends=True)[1:-1]  # between "digraph {" and "}"

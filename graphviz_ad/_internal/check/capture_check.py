@@ -304,7 +304,7 @@ def wrote_to_a_view(graph: Graph, key: str) -> bool:
 
 def is_hooked(node: Node) -> bool:
     """Whether a hook may have changed what came back from a node."""
-    return any(name in ("hook", "hooks") for name, _ in node.settings)
+    return bool(node.hooks or node.hook_effects)
 
 
 def differing_shapes(grad: Snapshot | None, port: Port) -> tuple[tuple[int, ...], tuple[int, ...]] | None:

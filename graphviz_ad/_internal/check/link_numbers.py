@@ -69,7 +69,7 @@ def _fits_forward(graph: Graph, node: Node, values: Values) -> bool | None:
 
 def rearranged(graph: Graph, node: Node, operands: list[Array]) -> Array | None:
     """What an operation that moves elements about makes of its operands; None for any other."""
-    name, settings = base_name(node), dict(node.settings)
+    name, settings = base_name(node), dict(node.arguments)
     if len(operands) == 1:
         return moved(name, operands[0], node.ports[0].shape or (), settings) if name not in NOT_LINEAR else None
     return joined_values(name, operands, settings)
@@ -95,7 +95,7 @@ def backward_fits(graph: Graph, edge: Edge) -> bool | None:
 def transpose_fits(graph: Graph, edge: Edge, arrived: Array, came: Array) -> bool | None:
     """The same for an operation A that moves elements about, or adds them up: whether ⟨g, A t⟩ = ⟨Aᵀ g, t⟩ for a t that has no two elements alike."""
     node = graph.nodes[edge.head]
-    name, settings, operands = base_name(node), dict(node.settings), graph.in_edges(node.key)
+    name, settings, operands = base_name(node), dict(node.arguments), graph.in_edges(node.key)
     if len(node.autograd) > 1 or name in NOT_LINEAR or name not in {*MOVES, *JOINS} or len(operands) > len(LETTERS):
         return None
     probe = np.cos(np.arange(1.0, came.size + 1.0)).reshape(came.shape)

@@ -210,7 +210,7 @@ def contribution(graph: Graph, edge: Edge, tangent: Array | None) -> Array | Non
 def through_settings(graph: Graph, edge: Edge, tangent: Array) -> Array | None:
     """What an operation that moves elements about does to a tangent; None for any other."""
     node = graph.nodes[edge.head]
-    name, settings, operands = base_name(node), dict(node.settings), graph.in_edges(node.key)
+    name, settings, operands = base_name(node), dict(node.arguments), graph.in_edges(node.key)
     if len(node.autograd) > 1 and not (name == "getitem" and settings):  # the settings of a call of several operations are not known
         return None
     if len(operands) > 1:

@@ -10,6 +10,8 @@ from graphviz_ad._internal.explain.forward_mode import place_of
 from graphviz_ad._internal.explain.not_finite import cause, has_nan, rises
 from graphviz_ad._internal.graph.contraction import flows_inside
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node, Port
+from graphviz_ad._internal.graph.notice_sentences import why_none
+from graphviz_ad._internal.graph.notices import first_names, unread_parameters
 from graphviz_ad._internal.graph.snapshot import Snapshot
 from graphviz_ad._internal.maths.number_format import number, one_line, type_label
 from graphviz_ad._internal.scene.annotations import error_of, failed, is_write, stopped_at, writers
@@ -19,21 +21,25 @@ from graphviz_ad._internal.scene.wording import Wording, is_constant
 MOST_NAMED = 3  # places in one answer
 NO_LOSS = ("unreached", "shape-only", "inner")  # cuts that keep nothing from a gradient
 NOT_ASKED = "not asked"  # a way along which a gradient could have come
-TIED = " is the same parameter as "  # what the notice about a second name says between the two
-UNREAD = "No operation read "  # how the notice about parameters without a use begins
 
 
 def why(graph: Graph, name: str) -> str:
     """What the gradient of a result is and where it came from, or what keeps it away; the name is that of the program or of the picture, or a key."""
+    answer = _not_drawn(graph, name) if not is_called(graph, name) else None
+    return answer if answer is not None else _of_a_result(graph, name)
+
+
+def is_called(graph: Graph, name: str) -> bool:
+    """Whether the program calls a result so."""
+    return any(node.name == name or any(port.name == name for port in node.ports) for node in graph.node_list)
+
+
+def _of_a_result(graph: Graph, name: str) -> str:
     try:
         answer = _asked(graph, name)
     except UnknownNameError:
-        if name in unread_parameters(graph):
-            return f"No gradient: no operation read {name} here. A parameter gets a gradient when something that is computed from it leads to the loss."
-        shown = shown_instead(graph, name)
-        if shown is None:
-            raise UnknownNameError("node", name, {*unread_parameters(graph), *(node.name for node in graph.node_list if node.name)}) from None
-        return f"{name}{TIED}{shown}. {why(graph, shown)}"
+        known = {*unread_parameters(graph.notes), *first_names(graph.notes), *(node.name for node in graph.node_list if node.name)}
+        raise UnknownNameError("node", name, known) from None
     if len(graph.passes) == 1:
         return answer.text()
     told = answer.node.ports[answer.port].grad is not None or failed(graph)
@@ -45,7 +51,7 @@ def why(graph: Graph, name: str) -> str:
 
 
 def _asked(graph: Graph, name: str) -> _Answer:
-    key, port = (name, 0) if name in graph.nodes else place_of(graph, name)
+    key, port = (name, 0) if name in graph.nodes and not is_called(graph, name) else place_of(graph, name)
     return _Answer(graph, Wording(graph), graph.nodes[key], port)
 
 
@@ -61,16 +67,16 @@ def _has_gradient(graph: Graph, answer: _Answer) -> bool:
     return node is not None and same and node.ports[answer.port].grad is not None
 
 
-def unread_parameters(graph: Graph) -> list[str]:
-    """The parameters that took no part, as far as the notice names them."""
-    lists = [notice.partition(": ")[2].rstrip(".") for notice in graph.notices if notice.startswith(UNREAD)]
-    return [name for text in lists for name in text.partition(" and ")[0].split(", ")]
-
-
-def shown_instead(graph: Graph, name: str) -> str | None:
-    """The first name of a parameter that has several, as far as the notices say."""
-    told = [notice.removeprefix(f"{name}{TIED}").removesuffix(".") for notice in graph.notices if notice.startswith(f"{name}{TIED}")]
-    return told[0] if told else None
+def _not_drawn(graph: Graph, name: str) -> str | None:
+    """The same of a parameter that is no node: nothing read it, or the graph knows it by another of its names; None of anything else."""
+    first = first_names(graph.notes)
+    if name in first:
+        return f"{name} is the same parameter as {first[name]}. {why(graph, first[name])}"
+    ended = unread_parameters(graph.notes).get(name)
+    if ended is None:
+        return None
+    when = "here" if ended else f"before {error_of(graph)}"
+    return f"No gradient: no operation read {name} {when}. A parameter gets a gradient when something that is computed from it leads to the loss."
 
 
 @dataclass(frozen=True)
@@ -112,14 +118,13 @@ class _Answer:
             yield f"No gradient: {self.name} {REASONS['inner'].why}. {REASONS['inner'].remedy}"
         elif not self.node.requires_grad or not is_differentiable(port):
             yield from self._wants_none(port)
-        elif failed(self.graph):
+        elif failed(self.graph, self.node):
             yield from self._is_not_reached_yet()
         else:
             yield from self._is_not_reached()
 
     def _problem(self) -> str:
-        said = [notice for notice in self.graph.notices if "gradients:" in notice or "backward pass" in notice]
-        return said[0].partition("gradients: ")[2] or said[0] if said else "the graph holds none."
+        return next(filter(None, map(why_none, self.graph.notes)), "the graph holds none.")
 
     # --- there is a gradient
 
@@ -209,7 +214,8 @@ class _Answer:
 
     def _is_not_reached_yet(self) -> Iterator[str]:
         """A pass that raised has not come to all that it would have come to."""
-        stopped = stopped_at(self.graph)
+        rank = self.node.module[:1] if self.graph.ranks else ()
+        stopped = next((node for node in stopped_at(self.graph) if node.module[: len(rank)] == rank), None)
         yield f"No gradient has come to {self.name}: the backward pass failed{f' at {self._result(stopped.key)}' if stopped is not None else ''}."
         told = [self._result(node.key) for node in writers(self.graph, stopped)] if stopped is not None else []
         if told:

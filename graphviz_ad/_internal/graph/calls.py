@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from functools import partial
 
+from graphviz_ad._internal.graph.arguments import Arguments
 from graphviz_ad._internal.graph.call_operands import Flows, derivatives, flows_of, written_operands
 from graphviz_ad._internal.graph.contraction import Ports, contract, is_convex, renumbered, results_of, shown_ports
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node
@@ -19,7 +20,6 @@ TAKES_NUMBERS = frozenset({
 })  # fmt: skip
 RECURRENT = frozenset({"lstm", "gru", "rnn_tanh", "rnn_relu", "lstm_cell", "gru_cell", "rnn_tanh_cell", "rnn_relu_cell"})
 QUESTIONS = frozenset({"_nested_tensor_size", "_nested_tensor_strides", "_nested_tensor_storage_offsets"})  # what torch asks for itself
-HOOKS = frozenset({"hook", "hooks"})  # settings that are none of the operation
 VIEWS_OF_VIEWS = 16  # as deep as a whole is looked for
 WRITES_TO_A_VIEW = "CopySlices"
 
@@ -111,7 +111,11 @@ def merged_call(flows: Flows, graph: Graph, members: list[Node], operands: list[
         autograd=autograd_of(members),
         requires_grad=any(member.requires_grad for member in members),
         cut=None if any(port.grad is not None for port in shown) else main.cut,
-        settings=settings_of(graph, members, op),
+        arguments=place_of_call(graph, members, op),
+        hooks=tuple(dict.fromkeys(hook for member in members for hook in member.hooks)),
+        hook_effects=tuple(dict.fromkeys(effect for member in members for effect in member.hook_effects)),
+        messages=said_by(members),
+        raised=any(member.raised for member in members),
         call_op=op,
         inside=sum(member.kind == "op" for member in members),
         backward_order=min((m.backward_order for m in members if m.backward_order is not None), default=None),
@@ -135,12 +139,11 @@ def autograd_of(members: list[Node]) -> tuple[str, ...]:
     return tuple(label for member in reached for label in member.autograd) or tuple(label for member in members for label in member.autograd)
 
 
-def settings_of(graph: Graph, members: list[Node], op: str | None) -> tuple[tuple[str, str], ...]:
-    """What is true of the call as a whole: which part it took or wrote to, its communication, and the hooks on its results."""
+def place_of_call(graph: Graph, members: list[Node], op: str | None) -> Arguments:
+    """The arguments that are true of the call as a whole: which part it took or wrote to."""
     parts = [member for member in members if member.op in ("select", "slice") and not takes_all(graph, member)]
     others = [member for member in members if member.kind == "op" and member.op not in ("select", "slice")]
-    where = parts[0].settings if len(parts) == 1 and (op == "setitem" or (op == "getitem" and not others)) else ()
-    return (*where, *said_by(members), *(pair for member in members for pair in member.settings if pair[0] in HOOKS))
+    return parts[0].arguments if len(parts) == 1 and (op == "setitem" or (op == "getitem" and not others)) else ()
 
 
 def takes_all(graph: Graph, node: Node) -> bool:
@@ -194,7 +197,7 @@ def as_called(node: Node) -> Node:
 
 def as_number(node: Node) -> Node:
     """A tensor that torch made of a number, as that number."""
-    return replace(node, op=None, settings=(), call=None, call_op=None, ports=(replace(node.ports[0], device=None),))
+    return replace(node, op=None, arguments=(), call=None, call_op=None, ports=(replace(node.ports[0], device=None),))
 
 
 def is_lifted_number(graph: Graph, node: Node) -> bool:

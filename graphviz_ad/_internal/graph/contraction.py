@@ -7,10 +7,10 @@ from dataclasses import replace
 
 from graphviz_ad._internal.base.stable_order import stable_order
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node, Port
+from graphviz_ad._internal.graph.notices import Notice, notice
 from graphviz_ad._internal.graph.precision import added
 from graphviz_ad._internal.graph.snapshot import Snapshot
 
-MOST_NAMED = 4
 Ports = dict[tuple[str, int], int]
 Build = Callable[[Graph, list[Node], list[Edge], Ports], tuple[Node, list[Edge]]]
 
@@ -99,18 +99,15 @@ def seen_from_outside(graph: Graph, key: str, number: int, inside: set[str]) -> 
     return replace(port, arrived=added(given) or Snapshot(port.grad.shape, port.grad.dtype, missing=f"sum of {len(given)} contributions"))
 
 
-def notice_of_flows_inside(nodes: list[Node]) -> list[str]:
-    """A sentence about gradients that are more than what the edges bring; none if there are none."""
+def notice_of_flows_inside(nodes: list[Node]) -> list[Notice]:
+    """What is to be said about gradients that are more than what the edges bring; none if there are none."""
     names = [port.name or node.name or node.op or node.key for node in nodes if flows_inside(node) for port in node.ports if port.arrived is not None]
-    if not names:
-        return []
-    shown = ", ".join(dict.fromkeys(names[:MOST_NAMED])) + (f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else "")
-    return [f"The gradient of {shown} is more than its edges bring: the rest flowed inside of what is drawn as one node."]
+    return [notice("flows inside", names)] if names else []
 
 
 def flows_inside(node: Node) -> bool:
     """Whether a gradient of this node holds a part that flowed inside of it, rather than what a hook made of it."""
-    return any(port.arrived is not None for port in node.ports) and node.inside > 1 and not any(name == "hook" for name, _ in node.settings)
+    return any(port.arrived is not None for port in node.ports) and node.inside > 1 and not node.hook_effects
 
 
 def moved(edge: Edge, owner: dict[str, str], ports: Ports) -> Edge:
@@ -126,8 +123,3 @@ def renumbered(graph: Graph) -> Graph:
     nodes = [replace(node, key=key[node.key]) for node in graph.node_list]
     edges = [replace(edge, tail=key[edge.tail], head=key[edge.head]) for edge in graph.edges]
     return graph.with_parts(nodes, edges)
-
-
-def counted(count: int, noun: str) -> str:
-    """ "1 module is", "3 modules are"."""
-    return f"{count} {noun} is" if count == 1 else f"{count} {noun}s are"

@@ -7,8 +7,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from graphviz_ad._internal.graph.contraction import Ports, contract, counted, is_convex, renumbered, shown_ports
+from graphviz_ad._internal.graph.contraction import Ports, contract, is_convex, renumbered, shown_ports
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node
+from graphviz_ad._internal.graph.notices import notice
 from graphviz_ad._internal.graph.precision import added
 from graphviz_ad._internal.graph.snapshot import Snapshot
 
@@ -27,7 +28,8 @@ def collapse_modules(graph: Graph, depth: int = 1) -> Graph:
     owner = {node.key: key for key, nodes in groups.items() for node in nodes}
     result = contract(graph, groups, owner, folded_module)
     hidden = sum(len(nodes) for nodes in groups.values()) - len(groups)
-    return renumbered(result.with_parts(result.node_list, result.edges, (f"{counted(len(groups), 'module')} folded, with {hidden} more nodes inside.",)))
+    names = [result.nodes[key].op or key for key in groups]
+    return renumbered(result).saying(notice("modules folded", names, inside=hidden))
 
 
 def module_runs(graph: Graph, depth: int) -> dict[str, list[Node]]:
@@ -86,7 +88,7 @@ def folded_module(graph: Graph, members: list[Node], operands: list[Edge], ports
         cut=None if any(port.grad is not None for port in shown) else last.cut,
         inside=sum(max(member.inside, 1) for member in members if member.kind in ("op", "module")),
         parameters=parameters,
-        settings=(("parameter gradients", parameter_gradients(members)),) if parameters else (),
+        parameter_norm=norm_of_parameters(members),
         backward_order=min((m.backward_order for m in members if m.backward_order is not None), default=None),
     )
     uses: dict[tuple[str, int], list[Edge]] = {}
@@ -105,10 +107,10 @@ def common_path(paths: list[tuple[str, ...]]) -> tuple[str, ...]:
     return tuple(shared)
 
 
-def parameter_gradients(members: list[Node]) -> str:
-    """Root of the summed squares of the parameters' gradient norms, as text."""
+def norm_of_parameters(members: list[Node]) -> float | None:
+    """Root of the summed squares of the norms of the parameters' gradients; None where they have none."""
     norms = [node.grad.norm for node in members if node.kind == "leaf" and node.grad is not None and node.grad.norm is not None]
-    return f"{float(np.sqrt(np.sum(np.square(norms)))):.3g}" if norms else "none"
+    return float(np.sqrt(np.sum(np.square(norms)))) if norms else None
 
 
 def summed_edge(graph: Graph, source: tuple[str, int], edges: list[Edge], slot: int) -> Edge:
@@ -153,9 +155,8 @@ def fold_blocks(graph: Graph, blocks: int) -> Graph:
     runs = [operations[start : start + length] for start in range(0, len(operations), length)]
     groups = {run[-1].key: [*sources_of(graph, run, {node.key for node in run}), *run] for run in runs if len(run) > 1}
     owner = {node.key: key for key, nodes in groups.items() for node in nodes}
-    notice = f"{len(operations)} operations are folded into {len(runs)} blocks in the order in which they ran."
     result = contract(graph, groups, owner, folded_block)
-    return renumbered(result.with_parts(result.node_list, result.edges, (notice,)))
+    return renumbered(result).saying(notice("blocks", operations=len(operations), blocks=len(runs)))
 
 
 def folded_block(graph: Graph, members: list[Node], operands: list[Edge], ports: Ports) -> tuple[Node, list[Edge]]:

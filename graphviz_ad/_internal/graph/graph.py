@@ -11,6 +11,11 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from graphviz_ad._internal.base.frozen import frozen
+from graphviz_ad._internal.graph.arguments import Arguments
+from graphviz_ad._internal.graph.fact_texts import settings_of
+from graphviz_ad._internal.graph.messages import Communication
+from graphviz_ad._internal.graph.notice_sentences import texts
+from graphviz_ad._internal.graph.notices import Notice, as_notice
 from graphviz_ad._internal.graph.snapshot import Snapshot
 
 if TYPE_CHECKING:
@@ -86,8 +91,11 @@ class Node:
     """One leaf, piece of data, operation or folded module.
 
     ``autograd`` names the autograd nodes that this node stands for; ``call`` numbers the call in the user's program that
-    it is part of; ``settings`` are arguments that are no operands, as text; ``backward_order`` counts in the
+    it is part of; ``arguments`` are those that are no operands, see `graphviz_ad._internal.graph.arguments`; ``backward_order`` counts in the
     order in which the engine ran; ``saved`` are the names under which tensors are kept for the backward pass, ``saved_bytes`` their size.
+    ``hooks`` are the names of the user's hooks on the results, ``hook_effects`` says what they changed ("gradient", "flow");
+    ``messages`` is what went to and came from other processes; ``parameter_norm`` is the norm of the gradients of the
+    ``parameters`` that a folded module holds; ``raised`` says that the program, or its backward pass, stopped here.
     """
 
     key: str
@@ -101,13 +109,23 @@ class Node:
     module: tuple[str, ...] = ()
     source: str | None = None
     saved: tuple[str, ...] = ()
-    settings: tuple[tuple[str, str], ...] = ()
+    arguments: Arguments = ()
     call: int | None = None
     call_op: str | None = None
     backward_order: int | None = None
     inside: int = 0
     parameters: int = 0
     saved_bytes: int | None = None
+    hooks: tuple[str, ...] = ()
+    hook_effects: tuple[str, ...] = ()
+    messages: tuple[Communication, ...] = ()
+    parameter_norm: float | None = None
+    raised: bool = False
+
+    @property
+    def settings(self) -> tuple[tuple[str, str], ...]:
+        """What is known of how the operation was done, in words; to be shown, and not to be read facts from."""
+        return tuple(settings_of(self))
 
     @property
     def value(self) -> Snapshot | None:
@@ -153,6 +171,11 @@ class Node:
             "grad_total": one.grad_total,
             "ports": self.ports,
             "settings": dict(self.settings),
+            "arguments": dict(self.arguments),
+            "hooks": self.hooks,
+            "hook_effects": self.hook_effects,
+            "messages": self.messages,
+            "raised": self.raised,
             "backward_order": self.backward_order,
         }
 
@@ -189,18 +212,30 @@ class Edge:
 class Graph:
     """A recorded computation: nodes in the order in which they were computed, edges the way values flow.
 
-    ``name`` is that of the traced function or module; ``notices`` say what was left out, folded or cut short; ``detail``
-    is the same computation as finely as it was recorded, when ``self`` shows calls as one node; see also `passes`.
+    ``name`` is that of the traced function or module; ``notes`` are what was left out, folded or cut short, and how it failed; ``detail``
+    is the same computation as finely as it was recorded, when ``self`` shows calls as one node; see also `passes`. ``ranks`` are those that it was
+    merged of, if it was.
     """
 
     node_list: tuple[Node, ...]
     edges: tuple[Edge, ...]
     name: str = "graph"
-    notices: tuple[str, ...] = ()
+    notes: tuple[Notice, ...] = ()
     has_gradients: bool = True
     detail: Graph | None = None
     each_pass: tuple[Graph, ...] = ()
     memory: Memory | None = None
+    ranks: tuple[int, ...] = ()
+
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """What the trace or the picture may have missed, folded, cut short or replaced, as text."""
+        return texts(self.notes)
+
+    @property
+    def failures(self) -> tuple[Notice, ...]:
+        """How the program or its backward pass failed, if it did; in a graph of several ranks, also those of some of them."""
+        return tuple(note for note in self.notes if note.failure is not None)
 
     @cached_property
     def nodes(self) -> Mapping[str, Node]:
@@ -248,9 +283,13 @@ class Graph:
 
         raise UnknownNameError("node", name, {node.name for node in self.node_list if node.name})
 
-    def with_parts(self, nodes: Iterable[Node], edges: Iterable[Edge], notices: Iterable[str] = ()) -> Graph:
+    def with_parts(self, nodes: Iterable[Node], edges: Iterable[Edge], notices: Iterable[str | Notice] = ()) -> Graph:
         """A graph of other nodes and edges that says `notices` too; keeps name and detail."""
-        return replace(self, node_list=tuple(nodes), edges=tuple(edges), notices=(*self.notices, *notices))
+        return replace(self, node_list=tuple(nodes), edges=tuple(edges)).saying(*notices)
+
+    def saying(self, *notices: str | Notice) -> Graph:
+        """The same graph with more notices; a sentence will do as one."""
+        return replace(self, notes=(*self.notes, *map(as_notice, notices))) if notices else self
 
     @property
     def nx(self) -> nx.MultiDiGraph:

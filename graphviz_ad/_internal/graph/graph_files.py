@@ -13,10 +13,15 @@ import numpy as np
 
 from graphviz_ad._internal.base.errors import GraphFormatError
 from graphviz_ad._internal.base.visible_text import visible
+from graphviz_ad._internal.graph.arguments import Word
 from graphviz_ad._internal.graph.graph import Edge, Graph, Memory, Node, Port
+from graphviz_ad._internal.graph.messages import Averaging, Communication, Meeting, Message
+from graphviz_ad._internal.graph.notice_sentences import SENTENCES, sentence
+from graphviz_ad._internal.graph.notices import SAID, Failure, Notice
+from graphviz_ad._internal.graph.old_files import upgraded
 from graphviz_ad._internal.graph.snapshot import Snapshot, Stats
 
-FORMAT, VERSION = "graphviz_ad graph", 1
+FORMAT, VERSION = "graphviz_ad graph", 2
 SPECIAL = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 
 
@@ -30,17 +35,18 @@ def _graph(graph: Graph) -> dict[str, Any]:
     earlier = graph.each_pass[:-1]  # the last is the graph itself
     return {
         "name": graph.name,
-        "notices": list(graph.notices),
+        "notices": [_record(note) for note in graph.notes],
         "has_gradients": graph.has_gradients,
         "nodes": [_record(node) for node in graph.node_list],
         "edges": [_record(edge) for edge in graph.edges],
         "detail": _graph(detail) if detail is not None and (detail.node_list, detail.edges) != (graph.node_list, graph.edges) else None,
         "memory": asdict(graph.memory) if graph.memory is not None else None,
+        **({"ranks": list(graph.ranks)} if graph.ranks else {}),
         **({"earlier passes": [_graph(done) for done in earlier]} if earlier else {}),
     }
 
 
-def _record(thing: Node | Edge | Port) -> dict[str, Any]:
+def _record(thing: Node | Edge | Port | Notice | Failure) -> dict[str, Any]:
     """The fields that differ from their defaults, as plain data."""
     found = {}
     for field in fields(thing):
@@ -53,11 +59,21 @@ def _record(thing: Node | Edge | Port) -> dict[str, Any]:
 def _plain(value: Any) -> Any:
     if isinstance(value, Snapshot):
         return _snapshot(value)
-    if isinstance(value, Port):
+    if isinstance(value, (Port, Notice, Failure)):
         return _record(value)
+    if isinstance(value, Word):
+        return {"word": value.name}
+    if isinstance(value, (Message, Meeting, Averaging)):
+        return {"what": _NAME_OF[type(value)], **{field.name: _plain(getattr(value, field.name)) for field in fields(value)}}
     if isinstance(value, tuple):
         return [_plain(part) for part in value]
+    if isinstance(value, complex) or (isinstance(value, float) and not math.isfinite(value)):
+        return {"number": _number(value)}
     return value
+
+
+_MESSAGES: Mapping[str, type[Communication]] = {"message": Message, "meeting": Meeting, "averaging": Averaging}
+_NAME_OF = {kind: name for name, kind in _MESSAGES.items()}
 
 
 def _snapshot(snap: Snapshot) -> dict[str, Any]:
@@ -99,10 +115,10 @@ def from_json(text: str, where: str = "text") -> Graph:
         raise GraphFormatError(f"{where} is no JSON: {error}; give a file that Graph.to_json or save('….json') wrote") from error
     if not isinstance(data, dict) or data.get("format") != FORMAT:
         raise GraphFormatError(f"{where} is JSON, but no saved graph; give a file that Graph.to_json or save('….json') wrote")
-    if data.get("version") != VERSION:
-        raise GraphFormatError(f"{where} has format version {data.get('version')!r}; this release reads version {VERSION}")
+    if data.get("version") not in (1, VERSION):
+        raise GraphFormatError(f"{where} has format version {data.get('version')!r}; this release reads versions 1 and {VERSION}")
     try:
-        return _read_graph(data)
+        return _read_graph(data if data["version"] == VERSION else upgraded(data))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise GraphFormatError(f"{where} is damaged: {type(error).__name__}: {error}") from error
 
@@ -112,7 +128,8 @@ def _read_graph(data: Mapping[str, Any]) -> Graph:
     edges = tuple(Edge(**{name: _read_value(name, value) for name, value in record.items()}) for record in data["edges"])
     detail = _read_graph(data["detail"]) if data.get("detail") else None
     memory = _read_memory(data["memory"]) if data.get("memory") else None
-    graph = Graph(nodes, edges, data["name"], tuple(data["notices"]), data["has_gradients"], detail, memory=memory)
+    notes = tuple(_read_notice(record) for record in data["notices"])
+    graph = Graph(nodes, edges, data["name"], notes, data["has_gradients"], detail, memory=memory, ranks=tuple(data.get("ranks", ())))
     if len(graph.nodes) != len(nodes):
         raise ValueError("two nodes have the same key")
     bad = [edge.key for edge in edges if edge.tail in graph.nodes and not 0 <= edge.port < len(graph.nodes[edge.tail].ports)]
@@ -132,6 +149,15 @@ def _read_memory(record: Mapping[str, Any]) -> Memory:
     return memory
 
 
+def _read_notice(record: Mapping[str, Any]) -> Notice:
+    found = {name: _read_value(name, value) for name, value in record.items() if name != "failure"}
+    note = Notice(**found, failure=Failure(**record["failure"]) if record.get("failure") else None)
+    if note.kind != SAID and note.kind not in SENTENCES:
+        raise ValueError(f"{note.kind!r} is no kind of notice")
+    sentence(note)  # it has all the facts that its kind needs
+    return note
+
+
 def _read_node(record: Mapping[str, Any]) -> Node:
     ports = tuple(Port(**{name: _read_value(name, value) for name, value in port.items()}) for port in record["ports"])
     return Node(**{**{name: _read_value(name, value) for name, value in record.items()}, "ports": ports})
@@ -140,6 +166,12 @@ def _read_node(record: Mapping[str, Any]) -> Node:
 def _read_value(name: str, value: Any) -> Any:
     if isinstance(value, dict) and "dtype" in value and "shape" in value:
         return _read_snapshot(value)
+    if isinstance(value, dict) and "what" in value:
+        return _MESSAGES[value["what"]](**{fact: _read_value(fact, part) for fact, part in value.items() if fact != "what"})
+    if isinstance(value, dict) and "word" in value:
+        return Word(value["word"])
+    if isinstance(value, dict) and "number" in value:
+        return _read_number(value["number"])
     if isinstance(value, list) and name != "ports":
         return tuple(_read_value("", part) for part in value)
     return value

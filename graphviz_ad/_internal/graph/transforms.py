@@ -8,18 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+from graphviz_ad._internal.graph import notices
 from graphviz_ad._internal.graph.calls import merge_calls
-from graphviz_ad._internal.graph.contraction import counted
 from graphviz_ad._internal.graph.folding import collapse_modules, fold_blocks, fold_to_size
 from graphviz_ad._internal.graph.graph import Graph
+from graphviz_ad._internal.graph.notices import Notice
 
 __all__ = ["Transform", "collapse_modules", "fold_blocks", "fold_to_size", "hide_constants", "hide_unused", "keep_only", "merge_calls"]
 
 Transform = Callable[[Graph], Graph]
 
 
-def keep_only(graph: Graph, wanted: Iterable[str], notice: str = "") -> Graph:
-    """The subgraph of the wanted nodes."""
+def keep_only(graph: Graph, wanted: Iterable[str], notice: str | Notice = "") -> Graph:
+    """The subgraph of the wanted nodes; ``notice`` is what readers will miss."""
     keys = set(wanted)
     nodes = [node for node in graph.node_list if node.key in keys]
     edges = [edge for edge in graph.edges if edge.tail in keys and edge.head in keys]
@@ -44,6 +45,7 @@ def hide_unused(graph: Graph, *, steps: bool = False) -> Graph:
     stack = [node.key for node in graph.outputs]
     if not stack:  # nothing came out, for the program raised: everything is of interest
         return graph
+    stack += [node.key for node in graph.node_list if node.raised]  # one rank of several, or a backward pass
     updates = [node.key for node in graph.node_list if node.is_step] if steps else []
     stack += updates if len(updates) <= MOST_STEPS else []
     while stack:
@@ -53,7 +55,7 @@ def hide_unused(graph: Graph, *, steps: bool = False) -> Graph:
             stack.extend(edge.tail for edge in graph.in_edges(key))
     needed |= {node.key for node in graph.node_list if node.kind == "leaf"}
     hidden = [node for node in graph.node_list if node.key not in needed]
-    operations = sum(node.kind == "op" for node in hidden)
     if not hidden:
         return graph
-    return keep_only(graph, needed, f"{counted(operations, 'operation')} not drawn: no recorded path leads from there to the output." if operations else "")
+    names = [node.name or node.op or node.key for node in hidden if node.kind == "op"]
+    return keep_only(graph, needed, notices.notice("unused", names) if names else "")

@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 
 from graphviz_ad._internal.base.errors import ExpressionError
+from graphviz_ad._internal.graph.arguments import Argument, Arguments
+from graphviz_ad._internal.graph.fact_texts import FLOW, argument_text
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node
 from graphviz_ad._internal.graph.precision import rounded, unit
 from graphviz_ad._internal.maths.formula_values import FUNCTIONS, evaluate
@@ -29,21 +31,20 @@ PICKS_ONE = ("max", "min")  # along a dimension: at a tie, one gets everything
 WINDOWS = ("kernel_size", "stride", "padding", "dilation")
 POOLS = ("max_pool1d", "max_pool2d", "avg_pool1d", "avg_pool2d", "adaptive_avg_pool2d")
 JOINS = ("cat", "stack")  # of any number of operands
-CONVOLUTIONS = {"conv1d": "False", "conv2d": "False", "conv3d": "False", "conv_transpose2d": "True"}  # and whether torch must say "transposed"
-PLAIN_CONVOLUTION = {"stride": "1", "padding": "0", "dilation": "1", "output_padding": "0", "groups": "1"}  # in each direction
+CONVOLUTIONS = {"conv1d": False, "conv2d": False, "conv3d": False, "conv_transpose2d": True}  # and whether torch must say "transposed"
+PLAIN_CONVOLUTION = {"stride": 1, "padding": 0, "dilation": 1, "output_padding": 0, "groups": 1}  # in each direction
 PICKS_CLASSES, IGNORED = ("nll_loss", "cross_entropy"), -100  # losses of classes, and the class that they leave out
 SOFTMAX = ("softmax", "log_softmax")
-SILENT = {"half_to_float", "non_blocking", "copy", "memory_format", "layout", "pin_memory", "implicit", "inplace", "communication"}
+SILENT = {"half_to_float", "non_blocking", "copy", "memory_format", "layout", "pin_memory", "implicit", "inplace"}
 DEFAULTS = {  # which torch passes on although nobody wrote them
-    ("norm", "ord", "2"), ("norm", "ord", "2.0"), ("elu", "alpha", "1.0"), ("hardtanh", "min_val", "-1.0"), ("hardtanh", "max_val", "1.0"),
-    ("nll_loss", "ignore_index", "-100"),
+    ("norm", "ord", 2), ("elu", "alpha", 1), ("hardtanh", "min_val", -1), ("hardtanh", "max_val", 1), ("nll_loss", "ignore_index", IGNORED),
 }  # fmt: skip
-KNOWN_AS: dict[tuple[str, tuple[tuple[str, str], ...]], str] = {
-    ("elu", (("alpha", "1.6732632423543772"), ("scale", "1.0507009873554805"))): "selu",
-    ("hardtanh", (("min_val", "0"), ("max_val", "6"))): "relu6", ("hardtanh", (("min_val", "0.0"), ("max_val", "6.0"))): "relu6",
+KNOWN_AS: dict[tuple[str, Arguments], str] = {
+    ("elu", (("alpha", 1.6732632423543772), ("scale", 1.0507009873554805))): "selu",
+    ("hardtanh", (("min_val", 0), ("max_val", 6))): "relu6",
 }  # fmt: skip
 NAMED_BY_SETTINGS = {name for name, _ in KNOWN_AS}
-WORDS = {("reduction", "0"): "none", ("reduction", "1"): "mean", ("reduction", "2"): "sum"}  # as ATen counts them
+WORDS = {("reduction", 0): "none", ("reduction", 1): "mean", ("reduction", 2): "sum"}  # as ATen counts them
 
 OF_A_VECTOR = {(1, 2): ("g @ b.T", "outer(a, g)"), (2, 1): MATRICES["mv"].backward, (1, 1): MATRICES["dot"].backward}  # dimensions of a and b
 
@@ -63,7 +64,7 @@ def base_name(node: Node) -> str:
     """The name of an operation, without the underscore of one in place; with some settings it has a name of its own."""
     op = node.op or "?"
     name = op[:-1] if op.endswith("_") and not op.endswith("__") else op
-    return KNOWN_AS.get((name, node.settings), name) if name in NAMED_BY_SETTINGS else name
+    return KNOWN_AS.get((name, node.arguments), name) if name in NAMED_BY_SETTINGS else name
 
 
 def forward_formula(graph: Graph, node: Node) -> str:
@@ -137,6 +138,8 @@ def _by_default(graph: Graph, edge: Edge) -> str:
     node = graph.nodes[edge.head]
     name, backward = base_name(node), rule_of(graph, node).backward
     slot = min(edge.slot, 1) if name in JOINS else edge.slot
+    if FLOW in node.hook_effects:  # what flows back is not what the operation makes of it
+        return ""
     if len(node.ports) > 1 or (is_complex(graph, node) and name not in SHAPES):  # the rules are those of real numbers
         return ""
     if works_along_a_dimension(graph, node):
@@ -189,9 +192,9 @@ def moves_elements(graph: Graph, node: Node) -> bool:
 
 def is_convolution(node: Node) -> bool:
     """Whether this is a convolution in one group, whose rules hold for every stride and padding."""
-    settings = dict(node.settings)
+    known = dict(node.arguments)
     transposed = CONVOLUTIONS.get(base_name(node))
-    return transposed is not None and len(node.autograd) < 2 and settings.get("groups") == "1" and settings.get("transposed") == transposed
+    return transposed is not None and len(node.autograd) < 2 and known.get("groups") == 1 and known.get("transposed") is transposed
 
 
 def works_along_a_dimension(graph: Graph, node: Node) -> bool:
@@ -269,7 +272,7 @@ def factor_shapes(graph: Graph, edge: Edge) -> tuple[tuple[int, ...], ...]:
     shapes = {**dict(zip(LETTERS, operands, strict=False)), "out": result, "g": result}
     if is_convolution(node):
         kernels, row = operands[1][0], math.prod(operands[1][1:])
-        windows = operands[0] if CONVOLUTIONS[base_name(node)] == "True" else result
+        windows = operands[0] if CONVOLUTIONS[base_name(node)] else result
         columns = (kernels, math.prod(windows[2 - len(operands[1]) :]))
         shapes = {"matrix(b)": (kernels, row), "g": columns, "a": columns, **dict.fromkeys(("unfold(a)", "unfold(g)"), (row, columns[1]))}
     terms = re.findall(r"(matrix\(b\)|unfold\(\w\)|\b(?:[a-j]|out)\b)(\.T)?", formula)
@@ -309,25 +312,35 @@ def computed(graph: Graph, node: Node, formula: str, arriving: Any = 1.0) -> Any
         return None
 
 
-def telling_settings(graph: Graph, node: Node) -> list[tuple[str, str]]:
-    """The arguments, as text, without which a formula would not say what this call computes."""
+def telling_settings(graph: Graph, node: Node) -> list[tuple[str, Argument]]:
+    """The arguments without which a formula would not say what this call computes."""
     name = base_name(node)
-    found = [(key, text) for key, text in node.settings if key not in SILENT and (name, key, text) not in DEFAULTS]
+    found = [(key, value) for key, value in node.arguments if key not in SILENT and (name, key, value) not in DEFAULTS]
     if name in ("getitem", "setitem", *KNOWN_AS.values()):
         return []
-    if ("reduction", "1") in found and "mean(" in rule_of(graph, node).forward:
-        found.remove(("reduction", "1"))
+    if ("reduction", 1) in found and "mean(" in rule_of(graph, node).forward:
+        found.remove(("reduction", 1))
     if name in CONVOLUTIONS:
-        found = [(key, text) for key, text in found if key != "transposed" and set(re.findall(r"\d+", text)) != {PLAIN_CONVOLUTION.get(key)}]
+        found = [(key, value) for key, value in found if key != "transposed" and set(each(value)) != {PLAIN_CONVOLUTION.get(key)}]
     if name in {*REDUCTIONS, *SOFTMAX} - {*PICKS_ONE} and is_plain(graph, node):
-        found = [(key, text) for key, text in found if key not in DIMENSIONS]
-    return [(key, WORDS.get((key, text), one_size(key, text))) for key, text in found]
+        found = [(key, value) for key, value in found if key not in DIMENSIONS]
+    return found
 
 
-def one_size(key: str, text: str) -> str:
-    """A setting without needless brackets: "2" for a window of [2, 2]."""
-    parts = text.strip("[]").split(", ")
-    return parts[0] if len(parts) == 1 or (key in WINDOWS and len(set(parts)) == 1) else text
+def settings_as_written(graph: Graph, node: Node) -> list[str]:
+    """The same, as they stand in a call: "dim=1"."""
+    return [f"{key}={WORDS.get((key, value)) or argument_text(one_size(key, value))}" for key, value in telling_settings(graph, node)]
+
+
+def each(value: Argument) -> tuple[Argument, ...]:
+    """The parts of an argument that may be given once for all directions."""
+    return value if isinstance(value, tuple) else (value,)
+
+
+def one_size(key: str, value: Argument) -> Argument:
+    """An argument without needless parts: 2 for a window of (2, 2)."""
+    parts = each(value)
+    return parts[0] if len(parts) == 1 or (key in WINDOWS and len(set(parts)) == 1) else value
 
 
 def is_plain(graph: Graph, node: Node) -> bool:
@@ -362,6 +375,6 @@ def shape_of(graph: Graph, edge: Edge) -> tuple[int, ...]:
 
 def written_call(graph: Graph, node: Node, operands: Iterable[str]) -> str:
     """The operation as a call: "sum(x, dim=1)"."""
-    settings = ", ".join(f"{key}={text}" for key, text in telling_settings(graph, node))
+    settings = ", ".join(settings_as_written(graph, node))
     shown = [] if not settings else [settings] if len(settings) <= SETTINGS_ROOM else ["…"]
     return f"{tex_to_unicode(node.op or '?')}({', '.join([*operands, *shown])})"

@@ -5,44 +5,44 @@ These are linear: what they do to a tangent is what they do to a value. Softmax 
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
+from graphviz_ad._internal.graph.arguments import Word
 from graphviz_ad._internal.graph.snapshot import Array
 
 Settings = Mapping[str, Any]
 Shape = tuple[int, ...]
 
 
-def moved(op: str, tangent: Array, shape: Shape, settings: Mapping[str, str], out: Array | None = None) -> Array | None:
+def moved(op: str, tangent: Array, shape: Shape, settings: Settings, out: Array | None = None) -> Array | None:
     """The tangent of the result, which has this shape, when the only operand has this tangent; None where the operation or a setting is not known.
 
     ``out`` is the value of the result, which softmax needs.
     """
-    if op not in MOVES:
+    if op not in MOVES or any(isinstance(value, (str, Word)) for value in settings.values()):  # such as another dtype
         return None
     try:
-        known = {name: ast.literal_eval(text) for name, text in settings.items()}
-        found = np.asarray(MOVES[op](tangent, {**known, "shape": shape, "out": out}))
-    except (KeyError, IndexError, TypeError, ValueError, SyntaxError):
+        found = np.asarray(MOVES[op](tangent, {**settings, "shape": shape, "out": out}))
+    except (KeyError, IndexError, TypeError, ValueError):
         return None
     return found if found.shape == shape else None
 
 
-def joined(op: str, tangent: Array, slot: int, shapes: list[Shape], settings: Mapping[str, str]) -> Array | None:
+def joined(op: str, tangent: Array, slot: int, shapes: list[Shape], settings: Settings) -> Array | None:
     """The tangent of several operands joined, of which only one moves; None where the operation or a setting is not known."""
     return joined_values(op, [tangent if i == slot else np.zeros(shape) for i, shape in enumerate(shapes)], settings) if op in JOINS else None
 
 
-def joined_values(op: str, parts: list[Array], settings: Mapping[str, str]) -> Array | None:
+def joined_values(op: str, parts: list[Array], settings: Settings) -> Array | None:
     """Several operands joined; None where that cannot be, as with the empty vectors that torch lets pass."""
-    if op not in JOINS or not settings.get("dim", "0").lstrip("-").isdigit():
+    dim = settings.get("dim", 0)
+    if op not in JOINS or type(dim) is not int:
         return None
     try:
-        return JOINS[op](parts, axis=int(settings.get("dim", "0")))
+        return JOINS[op](parts, axis=dim)
     except ValueError:
         return None
 
@@ -52,7 +52,7 @@ JOINS: Mapping[str, Callable[..., Array]] = {"cat": np.concatenate, "stack": np.
 
 def axes(given: Any) -> Any:
     """Dimensions as numpy wants them; all of them where none is given."""
-    return tuple(given) if isinstance(given, list) and given else None if given in (None, []) else given
+    return tuple(given) if isinstance(given, tuple) and given else None if given in (None, ()) else given
 
 
 def part(tangent: Array, settings: Settings) -> Array:

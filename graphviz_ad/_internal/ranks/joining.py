@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from itertools import chain
 
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node, Port
-from graphviz_ad._internal.graph.rank_messages import CUT, SETTING, operation_name
+from graphviz_ad._internal.graph.messages import Meeting
+from graphviz_ad._internal.graph.rank_messages import CUT, operation_name
 from graphviz_ad._internal.graph.snapshot import Snapshot
 from graphviz_ad._internal.ranks.matching import Match, results_of, same_elements
 
@@ -138,8 +139,7 @@ def hub(graph: Graph, key: str, match: Match) -> Hub:
     members = tuple(graph.nodes[call.key] for call in match.calls)
     ports, places = shared_results(match, members) or own_results(graph, match, members)
     message, names = match.message, {port.name for port in ports}
-    ranks = ",".join(str(call.rank) for call in match.calls)
-    facts = [f"{name} {fact}" for name, fact in (("reduction", message.reduction), ("root", message.root)) if fact is not None]
+    ranks = tuple(call.rank for call in match.calls)
     node = Node(
         key,
         "op",
@@ -152,7 +152,7 @@ def hub(graph: Graph, key: str, match: Match) -> Hub:
         (),
         members[0].source,
         tuple(dict.fromkeys(chain.from_iterable(member.saved for member in members))),
-        settings=((SETTING, "; ".join([f"{message.kind} of ranks {ranks}", f"group {message.group}", f"number {message.number}", *facts])),),
+        messages=(Meeting(message.kind, ranks, message.number, message.group, message.reduction, message.root),),
         call=members[0].call,
         backward_order=min((member.backward_order for member in members if member.backward_order is not None), default=None),
         inside=len(members),

@@ -16,7 +16,9 @@ from typing import Any
 import numpy as np
 
 from graphviz_ad._internal.graph.graph import Graph, Node, Port
-from graphviz_ad._internal.graph.rank_messages import PAIRS, Message, message_of
+from graphviz_ad._internal.graph.messages import PAIRS, Message
+from graphviz_ad._internal.graph.notices import Notice, notice
+from graphviz_ad._internal.graph.rank_messages import message_of
 from graphviz_ad._internal.graph.snapshot import Array, Snapshot, statistics
 
 
@@ -69,10 +71,10 @@ def results_of(node: Node) -> tuple[Port, ...]:
     return tuple(port for port in node.ports if port.shape is not None)
 
 
-def matched(ranks: Mapping[int, Sequence[Call]]) -> tuple[list[Match], list[str]]:
+def matched(ranks: Mapping[int, Sequence[Call]]) -> tuple[list[Match], list[Notice]]:
     """All communications between these ranks, and a notice for each one that could not be joined."""
     calls = [call for rank in sorted(ranks) for call in ranks[rank]]
-    notices: list[str] = []
+    notices: list[Notice] = []
     matches = [
         *pairs([call for call in calls if call.message.kind in PAIRS], ranks.keys(), notices),
         *collectives([call for call in calls if call.message.kind not in PAIRS], ranks.keys(), notices),
@@ -85,7 +87,7 @@ def matched(ranks: Mapping[int, Sequence[Call]]) -> tuple[list[Match], list[str]
 Channel = tuple[str, int, int, int]  # group, sender, receiver, tag
 
 
-def pairs(calls: Iterable[Call], ranks: Iterable[int], notices: list[str]) -> list[Match]:
+def pairs(calls: Iterable[Call], ranks: Iterable[int], notices: list[Notice]) -> list[Match]:
     """Send k of a channel with its receive k."""
     sent: dict[Channel, list[Call]] = defaultdict(list)
     received: dict[Channel, list[Call]] = defaultdict(list)
@@ -103,29 +105,28 @@ def pairs(calls: Iterable[Call], ranks: Iterable[int], notices: list[str]) -> li
     for channel in dict.fromkeys([*sent, *received]):
         found += joined_channel(channel, sent[channel], received[channel], known, notices)
     if from_anybody:
-        notices.append(unjoined(len(from_anybody), "receive", "from any rank", "from which rank is not recorded"))
+        notices.append(notice("from anybody", count=len(from_anybody)))
     return found
 
 
-def joined_channel(channel: Channel, sent: list[Call], received: list[Call], ranks: set[int], notices: list[str]) -> list[Match]:
+def joined_channel(channel: Channel, sent: list[Call], received: list[Call], ranks: set[int], notices: list[Notice]) -> list[Match]:
     """The messages of one channel; those that are left over, or that contradict themselves, are said."""
-    group, source, target, tag = channel
-    way = f"from rank {source} to rank {target} in group {group!r}{f' with tag {tag}' if tag else ''}"
+    way: dict[str, Any] = dict(zip(("group", "source", "target", "tag"), channel, strict=True))
     found: list[Match] = []
-    wrong: list[str] = []
+    wrong: list[dict[str, Any]] = []
     for number, (send, receive) in enumerate(zip(sent, received, strict=False)):
         agreement = arrived(send, receive)
         if agreement is False:
-            wrong.append(f"of message {number}, {texts(send.operands)} was sent and {texts(receive.results)} received")
+            wrong.append({"number": number, "sent": types(send.operands), "received": types(receive.results)})
         else:
             found.append(Match((send, receive), "exact" if agreement and len(sent) == len(received) else "guess"))
     if wrong:
-        notices.append(unjoined(len(wrong), "message", way, f"the two ends contradict each other; {wrong[0]}"))
+        notices.append(notice("ends contradict", count=len(wrong), **way, **wrong[0]))
     more = len(sent) - len(received)
     if more:
-        other = target if more > 0 else source
-        why = f"rank {other} recorded no {'receive' if more > 0 else 'send'} for it" if other in ranks else f"the graph of rank {other} is not here"
-        notices.append(unjoined(abs(more), "message", way, why))
+        other, missing = (channel[2], "receive") if more > 0 else (channel[1], "send")
+        kind = "no other end" if other in ranks else "other end not here"
+        notices.append(notice(kind, count=abs(more), **way, other=other, missing=missing))
     return found
 
 
@@ -139,7 +140,7 @@ def arrived(send: Call, receive: Call) -> bool | None:
 # --- all ranks of a group together
 
 
-def collectives(calls: Iterable[Call], ranks: Iterable[int], notices: list[str]) -> list[Match]:
+def collectives(calls: Iterable[Call], ranks: Iterable[int], notices: list[Notice]) -> list[Match]:
     """Collective k of a group, of all its members."""
     meetings: dict[tuple[str, int], list[Call]] = defaultdict(list)
     for call in calls:
@@ -147,7 +148,7 @@ def collectives(calls: Iterable[Call], ranks: Iterable[int], notices: list[str])
     known = set(ranks)
     found: list[Match] = []
     alone: dict[tuple[str, str, tuple[int, ...]], int] = defaultdict(int)
-    wrong: dict[str, list[str]] = defaultdict(list)
+    wrong: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for (group, number), members in meetings.items():
         first = members[0].message
         missing = tuple(rank for rank in first.ranks if rank not in {call.rank for call in members})
@@ -157,27 +158,26 @@ def collectives(calls: Iterable[Call], ranks: Iterable[int], notices: list[str])
             continue
         agreement = met(members) if not missing else None if said_alike(members) else False
         if agreement is False:
-            wrong[group].append(f"call {number}: " + "; ".join(map(described, members)))
+            wrong[group].append({"number": number, "calls": tuple(map(facts_of, members))})
         else:
             found.append(Match(tuple(members), "exact" if agreement and not missing else "guess"))
     for (kind, group, missing), count in alone.items():
-        notices.append(unjoined(count, f"{kind} call", f"of group {group!r}", absence(missing, known), f" with {listed(missing)}"))
-    for group, said in wrong.items():
-        notices.append(unjoined(len(said), "collective", f"of group {group!r}", f"the ranks contradict each other; {said[0]}"))
+        away = tuple(rank for rank in missing if rank not in known)
+        notices.append(notice("members missing", count=count, what=kind, group=group, missing=missing, away=away))
+    for group, calls_apart in wrong.items():
+        notices.append(notice("members contradict", count=len(calls_apart), group=group, **calls_apart[0]))
     return found
 
 
-def absence(missing: Sequence[int], known: set[int]) -> str:
-    """Why ranks are missing in a collective."""
-    away = [rank for rank in missing if rank not in known]
-    return f"no graph of {listed(away)} is here" if away else "nothing like it was recorded there"
-
-
-def described(call: Call) -> str:
-    """ "rank 0 called all_reduce (sum) with float32[3] and got float32[3]"."""
+def facts_of(call: Call) -> tuple[Any, ...]:
+    """Who called what, with what, and what came back, as plain data."""
     message = call.message
-    how = "".join(f" ({text})" for text in (message.reduction, None if message.root is None else f"root {message.root}") if text)
-    return f"rank {call.rank} called {message.kind}{how} with {texts(call.operands)} and got {texts(call.results)}"
+    return (call.rank, message.kind, message.reduction, message.root, types(call.operands), types(call.results))
+
+
+def types(ports: Iterable[Port]) -> tuple[tuple[str | None, tuple[int, ...]], ...]:
+    """dtypes and shapes."""
+    return tuple((port.dtype, port.shape or ()) for port in ports)
 
 
 def met(members: Sequence[Call]) -> bool | None:
@@ -367,21 +367,3 @@ def paired(one: Sequence[Port], other: Sequence[Port]) -> list[tuple[Port, Port]
     """Pairs of results; one that nobody has is a result of which nothing is known."""
     longest = max(len(one), len(other))
     return [(one[i] if i < len(one) else Port(), other[i] if i < len(other) else Port()) for i in range(longest)]
-
-
-# --- words
-
-
-def texts(ports: Sequence[Port]) -> str:
-    """ "float32[2, 3] and int64[4]"."""
-    return " and ".join(f"{port.dtype}{list(port.shape or ())}" for port in ports) or "nothing"
-
-
-def unjoined(count: int, noun: str, which: str, why: str, whom: str = "") -> str:
-    """ "3 messages from rank 0 to rank 1 are not joined: why."."""
-    return f"{count} {noun}{'s' if count > 1 else ''} {which} {'is' if count == 1 else 'are'} not joined{whom}: {why}."
-
-
-def listed(ranks: Sequence[int]) -> str:
-    """ "rank 1", "ranks 1, 2"."""
-    return f"rank{'s' if len(ranks) > 1 else ''} {', '.join(map(str, ranks))}"

@@ -24,7 +24,8 @@ from itertools import chain
 from graphviz_ad._internal.base.errors import MergeError
 from graphviz_ad._internal.graph.contraction import in_order
 from graphviz_ad._internal.graph.graph import Edge, Graph
-from graphviz_ad._internal.graph.rank_messages import CUT, SETTING, message_of
+from graphviz_ad._internal.graph.notices import Notice, notice
+from graphviz_ad._internal.graph.rank_messages import CUT, message_of, rank_module
 from graphviz_ad._internal.ranks.joining import with_collectives, with_messages
 from graphviz_ad._internal.ranks.matching import Match, calls_of, matched
 from graphviz_ad._internal.ranks.replicas import with_averages
@@ -43,8 +44,7 @@ def merge(graphs: Sequence[Graph]) -> Graph:
     finer = any(details[rank].node_list != graph.node_list for rank, graph in ranks.items())
     passes = [graph.passes for graph in ranks.values()]
     if len(set(map(len, passes))) > 1:
-        counts = ", ".join(str(len(each)) for each in passes)
-        return replace(whole, notices=(*whole.notices, f"The ranks recorded different numbers of backward passes ({counts}); shown is the last of each."))
+        return whole.saying(notice("uneven passes", passes=tuple(map(len, passes))))
     several = [of_one_pass(dict(zip(ranks, each, strict=True))) for each in zip(*passes, strict=True)] if len(passes[0]) > 1 else []
     return replace(whole, detail=of_one_pass(details) if finer else whole, each_pass=tuple(several))
 
@@ -66,10 +66,9 @@ def by_rank(graphs: Sequence[Graph]) -> dict[int, Graph]:
 
 def rank_of(graph: Graph, place: int) -> int | None:
     """The rank that recorded a graph; None where it does not tell."""
-    communicating = [node for node in graph.node_list if SETTING in dict(node.settings)]
-    messages = [message_of(node) for node in communicating]
+    messages = [message_of(node) for node in graph.node_list if node.messages]
     found = {message.rank for message in messages if message is not None}
-    if len(found) > 1 or None in messages:
+    if graph.ranks or len(found) > 1 or None in messages:
         raise MergeError(f"graph {place} of the list is of several ranks already; merge the graphs of all ranks in one call")
     return found.pop() if found else None
 
@@ -88,32 +87,32 @@ def of_one_pass(ranks: Ranks) -> Graph:
         names.pop() if len(names) == 1 else f"{len(ranks)} ranks",
         tuple(told(ranks)),
         any(graph.has_gradients for graph in ranks.values()),
+        ranks=tuple(ranks),
     )
     whole, impossible = joined(side_by_side, matches)
     if impossible:
-        circle = f"{len(impossible)} communications are not joined: each would have to happen before the others, so that their order cannot be right."
-        notices.append(circle)
+        notices.append(notice("impossible order", count=len(impossible)))
         matches = [match for match in matches if match not in set(impossible)]
         whole, _ = joined(side_by_side, matches)
     guesses = sum(match.match == "guess" for match in matches)
     if guesses:
-        notices.append(f"{guesses} of {len(matches)} communications are joined by their order alone: the numbers that would prove it are not known.")
-    return numbered_backward(with_averages(replace(whole, notices=(*whole.notices, *notices)), parts))
+        notices.append(notice("by order alone", guesses=guesses, count=len(matches)))
+    return numbered_backward(with_averages(whole.saying(*notices), parts))
 
 
 def placed(graph: Graph, rank: int) -> Graph:
     """The graph of one rank with keys that no other rank has, inside a module of the rank's name."""
-    prefix, module = f"r{rank}", f"rank {rank}"
+    prefix, module = f"r{rank}", rank_module(rank)
     nodes = [replace(node, key=prefix + node.key, module=(module, *node.module)) for node in graph.node_list]
     edges = [replace(edge, tail=prefix + edge.tail, head=prefix + edge.head) for edge in graph.edges]
     return replace(graph, node_list=tuple(nodes), edges=tuple(edges), detail=None, each_pass=())
 
 
-def told(ranks: Ranks) -> Iterator[str]:
+def told(ranks: Ranks) -> Iterator[Notice]:
     """The notices of all ranks, once where all say the same."""
-    for notice in dict.fromkeys(chain.from_iterable(graph.notices for graph in ranks.values())):
-        whose = [rank for rank, graph in ranks.items() if notice in graph.notices]
-        yield notice if len(whose) == len(ranks) else f"Rank {', '.join(map(str, whose))}: {notice}"
+    for note in dict.fromkeys(chain.from_iterable(graph.notes for graph in ranks.values())):
+        whose = tuple(rank for rank, graph in ranks.items() if note in graph.notes)
+        yield note if len(whose) == len(ranks) else replace(note, ranks=whose)
 
 
 def joined(graph: Graph, matches: Sequence[Match]) -> tuple[Graph, list[Match]]:

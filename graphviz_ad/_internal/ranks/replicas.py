@@ -14,7 +14,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node, Port
-from graphviz_ad._internal.graph.rank_messages import CUT, SETTING
+from graphviz_ad._internal.graph.messages import Averaging
+from graphviz_ad._internal.graph.notices import notice
+from graphviz_ad._internal.graph.rank_messages import CUT
 from graphviz_ad._internal.graph.snapshot import Snapshot, Stats
 from graphviz_ad._internal.ranks.matching import REDUCTIONS, close, flat, same_elements
 
@@ -51,9 +53,9 @@ def with_averages(graph: Graph, parts: Mapping[int, Graph]) -> Graph:
         nodes.append(node := average(f"a{len(nodes)}", reduction, members, tuple(parts)))
         for leaf, match in ((leaf, member.match) for member in members for leaf in member.leaves):
             edges.append(Edge(node.key, leaf.key, len(graph.in_edges(leaf.key)), grad=leaf.ports[0].grad, cut=CUT, match=match))
-    unknown = sum(replica.reduction is None for replica in found)
-    notice = f"All ranks have the same .grad of {unknown} parameter(s), which is neither the mean nor the sum of the gradients of this pass."
-    return replace(graph, node_list=(*nodes, *graph.node_list), edges=(*graph.edges, *edges), notices=(*graph.notices, *([notice] if unknown else [])))
+    strange = [str(replica.leaves[0].name) for replica in found if replica.reduction is None]
+    whole = replace(graph, node_list=(*nodes, *graph.node_list), edges=(*graph.edges, *edges))
+    return whole.saying(notice("strange total", strange)) if strange else whole
 
 
 def replicas(parts: Mapping[int, Graph]) -> Iterator[Replica]:
@@ -113,7 +115,6 @@ def average(key: str, reduction: str, members: Sequence[Replica], ranks: Sequenc
     count = sum(member.total.numel for member in members)
     first = members[0].leaves[0].ports[0]
     port = Port((count,), members[0].total.dtype, first.device, grad=one_vector([member.total for member in members]))
-    facts = f"gradients of {len(members)} parameters, {NAMES[reduction]} over ranks {', '.join(map(str, ranks))}"
     return Node(
         key,
         "data",
@@ -121,7 +122,7 @@ def average(key: str, reduction: str, members: Sequence[Replica], ranks: Sequenc
         f"gradients, {NAMES[reduction]} over {len(ranks)} ranks",
         (port,),
         requires_grad=True,
-        settings=((SETTING, facts),),
+        messages=(Averaging(len(members), NAMES[reduction], tuple(ranks)),),
         inside=len(members),
     )
 

@@ -6,6 +6,9 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from graphviz_ad._internal.graph.graph import Graph, Node
+from graphviz_ad._internal.graph.notice_sentences import error_text, texts
+from graphviz_ad._internal.graph.notices import FAILED
+from graphviz_ad._internal.graph.rank_messages import is_of
 from graphviz_ad._internal.graph.snapshot import Snapshot
 from graphviz_ad._internal.maths.number_format import one_line
 from graphviz_ad._internal.scene.in_place_text import is_partial_write
@@ -13,10 +16,7 @@ from graphviz_ad._internal.scene.paint import box_size
 from graphviz_ad._internal.scene.scene import Arrow, Box, Line, Scene
 from graphviz_ad._internal.scene.wording import NOT_YET
 
-RAISED, FAILED = "The program raised ", "The backward pass failed: "  # how the notices of a recording begin
-UP_TO_THERE = "; this is the graph up to there."
 STOPPED, RAISED_HERE, WROTE = "⚠ stopped here", "⚠ raised here", "⚠ wrote over what {} read or made"
-OVERWRITTEN = "modified by an inplace operation"  # in torch's own message
 
 
 def with_remarks(scene: Scene, remarks: Mapping[str, Sequence[str]], *, marked: Collection[str] = ()) -> Scene:
@@ -39,7 +39,7 @@ def remarked(box: Box, texts: Sequence[str], *, marked: bool = False) -> Box:
 
 
 def with_failure(scene: Scene, graph: Graph) -> Scene:
-    """The scene, not placed yet, of a program that raised: the operation that stopped is marked, and the error is said once.
+    """The scene as it was built, not placed yet, of a program that raised: the operation that stopped is marked, and the error is said once.
 
     A gradient that a failed pass did not come to is not None, but not computed; a leaf has what earlier passes left in its ``.grad``.
     """
@@ -47,29 +47,32 @@ def with_failure(scene: Scene, graph: Graph) -> Scene:
     if not told:
         return scene
     stopped = stopped_at(graph)
-    notes = (f"⚠ {told}", *(note for note in scene.notes if not note.startswith((RAISED, FAILED))))
+    others = texts(note for note in graph.notes if note.failure is None)
     boxes = [corrected(box, graph, stopped) for box in scene.boxes]
-    arrows = [uncut(arrow, stopped) for arrow in scene.arrows]
+    arrows = [uncut(arrow, graph, stopped) for arrow in scene.arrows]
     legend = tuple(role for role in scene.legend if role != "cut" or any(arrow.style == "cut" and arrow.lines for arrow in arrows))
-    where = f" It stopped at {stopped.name or stopped.op}: {told}" if stopped is not None else f" {told}"
-    return replace(scene, boxes=tuple(boxes), arrows=tuple(arrows), notes=notes, legend=legend, alt=f"{scene.alt}{where}")
+    names = ", ".join(str(node.name or node.op) for node in stopped)
+    alt = f"{scene.alt} It stopped at {names}: {told}" if names else f"{scene.alt} {told}"
+    notes = (f"⚠ {told}", *others, *scene.notes[len(graph.notices) :])
+    return replace(scene, boxes=tuple(boxes), arrows=tuple(arrows), notes=notes, legend=legend, alt=alt)
 
 
-def corrected(box: Box, graph: Graph, stopped: Node | None) -> Box:
+def corrected(box: Box, graph: Graph, stopped: Collection[Node]) -> Box:
     """A box without what would be true only of a program that had ended."""
     node = graph.nodes[box.key]
     if node.kind == "data" and node.requires_grad:  # no backward pass has come to this leaf
         box = replace(box, kind="leaf")
-    if failed(graph) and node.requires_grad and node.grad is None and len(node.ports) == 1:
+    if failed(graph, node) and node.requires_grad and node.grad is None and len(node.ports) == 1:
         before = held_before(graph, node)
         text = f"{'.grad' if node.kind == 'leaf' else 'grad'} {one_line(before) if before is not None else NOT_YET}"
         box = resized(box, [replace(line, text=text) if line.role == "gradient" else line for line in box.lines if line.role != "note"])
-    if stopped is not None and node in writers(graph, stopped):
-        box = remarked(box, (WROTE.format(stopped.op),))
-    if stopped is None or node is not stopped:
+    for one in stopped:
+        if node in writers(graph, one):
+            box = remarked(box, (WROTE.format(one.op),))
+    if node not in stopped:
         return box
-    known = [line for line in box.lines if failed(graph) or not line.role.startswith("value")]
-    return replace(remarked(resized(box, known), (STOPPED if failed(graph) else RAISED_HERE,)), warning=True)
+    known = [line for line in box.lines if failed(graph, node) or not line.role.startswith("value")]
+    return replace(remarked(resized(box, known), (STOPPED if failed(graph, node) else RAISED_HERE,)), warning=True)
 
 
 def resized(box: Box, lines: Sequence[Line]) -> Box:
@@ -78,9 +81,10 @@ def resized(box: Box, lines: Sequence[Line]) -> Box:
     return replace(box, lines=tuple(lines), width=width, height=height)
 
 
-def uncut(arrow: Arrow, stopped: Node | None) -> Arrow:
+def uncut(arrow: Arrow, graph: Graph, stopped: Collection[Node]) -> Arrow:
     """An arrow on which no gradient has come back because nothing came back at all."""
-    early = arrow.cut == "unreached" or (stopped is not None and arrow.head == stopped.key)
+    head = graph.nodes[arrow.head]
+    early = head in stopped or (arrow.cut == "unreached" and any(is_of(head, note.ranks) for note in graph.failures))
     return replace(arrow, style="solid", cut="", lines=(), width=0.0, height=0.0) if early and arrow.style == "cut" else arrow
 
 
@@ -95,31 +99,23 @@ def held_before(graph: Graph, node: Node) -> Snapshot | None:
 
 def error_of(graph: Graph) -> str:
     """What the program raised, type and message; "" where it did not."""
-    for notice in graph.notices:
-        if notice.startswith(RAISED):
-            return notice.removeprefix(RAISED).removesuffix(UP_TO_THERE)
-        if notice.startswith(FAILED):
-            return notice.removeprefix(FAILED)
-    return ""
+    first = {note.ranks: note for note in reversed(graph.failures)}  # what ended the program, where a backward pass of it had failed before
+    return "; ".join(error_text(note.failure, note.ranks) for note in reversed(first.values()) if note.failure is not None)
 
 
-def failed(graph: Graph) -> bool:
-    """Whether it was this very backward pass that raised."""
-    return any(notice.startswith(FAILED) for notice in graph.notices)
+def failed(graph: Graph, node: Node | None = None) -> bool:
+    """Whether it was this very backward pass that raised; of several ranks, in that of the node."""
+    return any(note.kind == FAILED and (node is None or is_of(node, note.ranks)) for note in graph.failures)
 
 
-def stopped_at(graph: Graph) -> Node | None:
-    """The operation whose gradient had come in, and which then did not run; or that raised in the forward pass; None where neither is there."""
-    if failed(graph):
-        found = [node for node in graph.node_list if is_reached_but_not_run(graph, node)]
-    else:
-        found = [node for node in graph.node_list if node.kind == "op" and error_of(graph) and not any(port.shape is not None for port in node.ports)]
-    return found[-1] if found else None  # the engine takes what was computed last first
+def stopped_at(graph: Graph) -> tuple[Node, ...]:
+    """The operation whose gradient had come in, and which then did not run, or that raised in the forward pass; one in each rank that stopped."""
+    return tuple(node for node in graph.node_list if node.raised and node.kind == "op")
 
 
 def writers(graph: Graph, stopped: Node) -> list[Node]:
     """What wrote, after the operation had run that stopped, to its result or to an operand, if torch says that this was the reason."""
-    if OVERWRITTEN not in error_of(graph):
+    if not any(note.failure is not None and note.failure.overwritten and is_of(stopped, note.ranks) for note in graph.failures):
         return []
     touched = {stopped.key, *(edge.tail for edge in graph.in_edges(stopped.key))}
     after = graph.node_list[graph.node_list.index(stopped) + 1 :]
@@ -129,10 +125,3 @@ def writers(graph: Graph, stopped: Node) -> list[Node]:
 def is_write(node: Node) -> bool:
     """Whether an operation writes to what it is given."""
     return is_partial_write(node) or (node.op or "").endswith(("_", ".step"))
-
-
-def is_reached_but_not_run(graph: Graph, node: Node) -> bool:
-    """Whether a failed backward pass had come to an operation, and no further."""
-    begun = any(port.upstream is not None for port in node.ports)
-    arrived = begun or any(edge.grad is not None for edge in graph.out_edges(node.key))
-    return node.kind == "op" and node.backward_order is None and arrived

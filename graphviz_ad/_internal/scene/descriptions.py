@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator
+
+from graphviz_ad._internal.graph.fact_texts import argument_text, further_facts
 from graphviz_ad._internal.graph.graph import Edge, Node
 from graphviz_ad._internal.graph.snapshot import Snapshot
 from graphviz_ad._internal.maths.claims import backward_formula, local_formula
@@ -31,9 +34,15 @@ def of_node(words: Wording, node: Node) -> tuple[str, ...]:
         ("module", ".".join(node.module[-1:])),
         ("source", node.source),
         ("no gradient", f"it {REASONS[node.cut].why}" if node.cut is not None and node.cut in REASONS else node.cut),
-        *node.settings,
     ]
-    return tuple(f"{label}: {fact}" for label, fact in facts if fact)
+    further = list(further_facts(node))
+    return tuple(f"{label}: {fact}" for label, fact in [*facts, *arguments(node, {label for label, _ in (*facts, *further)}), *further] if fact)
+
+
+def arguments(node: Node, taken: Collection[str]) -> Iterator[tuple[str, str]]:
+    """What an operation was given besides its operands; one that is called like another fact says that it is an argument."""
+    for name, value in node.arguments:
+        yield f"argument {name}" if name in taken else name, argument_text(value)
 
 
 def of_edge(words: Wording, edge: Edge) -> tuple[str, ...]:

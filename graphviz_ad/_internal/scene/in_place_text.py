@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from graphviz_ad._internal.graph.arguments import Argument
 from graphviz_ad._internal.graph.graph import Graph, Node
-from graphviz_ad._internal.maths.claims import LETTERS, base_name, telling_settings
+from graphviz_ad._internal.maths.claims import LETTERS, base_name, settings_as_written
 from graphviz_ad._internal.maths.formulas import tex_to_unicode, to_unicode
 from graphviz_ad._internal.maths.ops import rule
 
+TO_THE_END = 2**63 - 1  # where torch ends a slice that is open
 SHARED = "CopySlices"  # the autograd node of a write through a view: its result is the whole that the view is part of
 
 
@@ -22,21 +24,20 @@ def written_in_place(graph: Graph, node: Node, operands: Iterable[str]) -> str:
     given = list(operands)
     if node.op == "setitem" and len(given) > 1:
         whole, *indices, value = given
-        return f"{whole}[{', '.join(indices) or subscript(dict(node.settings))}] ← {value}"
+        return f"{whole}[{', '.join(indices) or subscript(dict(node.arguments))}] ← {value}"
     if node.inside < 2 and len(given) > 1:
         given.pop()  # the last is the whole, of which the first is a part
-    known, settings = rule(base_name(node), len(given)), telling_settings(graph, node)
+    known, settings = rule(base_name(node), len(given)), settings_as_written(graph, node)
     if node.inside > 1 or not known.symbol or settings:
-        return f"{tex_to_unicode(base_name(node))}({', '.join([*given, *(f'{key}={text}' for key, text in settings)])}) in place"
+        return f"{tex_to_unicode(base_name(node))}({', '.join([*given, *settings])}) in place"
     return f"{to_unicode(known.forward, dict(zip(LETTERS, given, strict=False)))} in place"
 
 
-def subscript(settings: Mapping[str, str]) -> str:
+def subscript(arguments: Mapping[str, Argument]) -> str:
     """What stood between the brackets of a selection along the first dimension: "0", "1:3"; "…" for any other."""
-    if settings.get("dim", "0") != "0" or settings.get("step", "1") != "1":
+    if arguments.get("dim", 0) != 0 or arguments.get("step", 1) != 1:
         return "…"
-    if "index" in settings:
-        return settings["index"]
-    start, end = settings.get("start", ""), settings.get("end", "")
-    open_end = end in ("", str(2**63 - 1))
-    return f"{'' if start == '0' else start}:{'' if open_end else end}" if start or end else "…"
+    if "index" in arguments:
+        return str(arguments["index"])
+    start, end = arguments.get("start"), arguments.get("end")
+    return f"{start or ''}:{'' if end in (None, TO_THE_END) else end}" if (start, end) != (None, None) else "…"

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from graphviz_ad._internal.graph.fact_texts import norm_text
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node, Port
 from graphviz_ad._internal.graph.rank_messages import CUT, crossing, glyph
 from graphviz_ad._internal.graph.snapshot import Snapshot
@@ -194,7 +195,7 @@ class Wording:
         if not formula:
             return written_call(self.graph, node, operands.values())
         text = to_unicode(formula, operands)
-        return text.replace("[…]", f"[{subscript(dict(node.settings))}]") if node.op == "getitem" else text
+        return text.replace("[…]", f"[{subscript(dict(node.arguments))}]") if node.op == "getitem" else text
 
     # --- boxes
 
@@ -284,8 +285,8 @@ class Wording:
         return added([text for text in texts if text is not None])
 
     def _gradient_texts(self, node: Node, label: str) -> list[str]:
-        grad, own = node.ports[0].grad, dict(node.settings).get("parameter gradients")
-        of_parameters = [f"‖∂parameters‖ {own}"] if node.kind == "module" and own and own != "none" else []
+        grad, own = node.ports[0].grad, norm_text(node.parameter_norm)
+        of_parameters = [f"‖∂parameters‖ {own}"] if own else []
         if grad is None:
             return [f"{label} None", *of_parameters]
         if grad.norm is not None and (node.kind == "module" or not grad.known):

@@ -7,12 +7,13 @@ from dataclasses import dataclass, field, replace
 
 from graphviz_ad._internal.base.errors import OptionError
 from graphviz_ad._internal.graph.graph import Graph, Node, Port
+from graphviz_ad._internal.graph.notice_sentences import texts
 from graphviz_ad._internal.graph.snapshot import Snapshot
 from graphviz_ad._internal.graph.transforms import fold_to_size, hide_unused
 from graphviz_ad._internal.layouts.choice import place
 from graphviz_ad._internal.maths.number_format import number, one_line, type_label
 from graphviz_ad._internal.output.chart import Chart
-from graphviz_ad._internal.scene.annotations import FAILED, RAISED, error_of, failed, held_before, with_failure, with_remarks
+from graphviz_ad._internal.scene.annotations import error_of, failed, held_before, with_failure, with_remarks
 from graphviz_ad._internal.scene.picture_options import look
 from graphviz_ad._internal.scene.scene import Arrow, Scene
 from graphviz_ad._internal.scene.scene_building import build_scene
@@ -82,7 +83,7 @@ def compare(
     pair = Pair(shown[0], shown[1], titles, options=chosen.options, direction=direction)
     panels = list(pair.panels(chosen.layout))
     found = pair.differences
-    notes = tuple(dict.fromkeys(note for graph in shown for note in graph.notices if not note.startswith((RAISED, FAILED))))
+    notes = texts(dict.fromkeys(note for graph in shown for note in graph.notes if note.failure is None))
     spoken = f"{heading or f'{a.name} and {b.name} side by side'}. {in_words(found)}"
     canvas = Sheet(heading, details=(in_words(found),), footnotes=notes).canvas(panels, spoken)
     return SideBySide(canvas, chosen.theme, spoken, (a, b), found)
@@ -219,7 +220,7 @@ def gradient_of(graph: Graph, node: Node, port: Port) -> object:
     """What a picture shows as gradient: what torch holds, or the mark of why there is none."""
     if not node.requires_grad:
         return NO_GRADIENT
-    missing = (held_before(graph, node) or NOT_YET) if failed(graph) else "None"
+    missing = (held_before(graph, node) or NOT_YET) if failed(graph, node) else "None"
     return port.grad_total or port.grad or missing
 
 

@@ -12,6 +12,8 @@ from torch import Tensor
 
 from graphviz_ad._internal.base.errors import GraphvizADWarning, TraceError
 from graphviz_ad._internal.graph.graph import Graph
+from graphviz_ad._internal.graph.notice_sentences import error_text
+from graphviz_ad._internal.graph.notices import FAILED, RAISED, TIED, TIED_TOO, UNREAD, UNREAD_SO_FAR, Failure, Notice, failure_notice, notice
 from graphviz_ad._internal.graph.transforms import merge_calls
 from graphviz_ad._internal.tracing.assembly.assemble import Assembly
 from graphviz_ad._internal.tracing.assembly.autograd_graph import AutogradGraph, BackwardPass, is_pointwise, is_reentrant, run, run_accumulating, walk
@@ -50,36 +52,36 @@ def trace(target: Any, args: Sequence[Any], kwargs: Mapping[str, Any], grad_outp
             returned = [_call(target, args, kwargs)]
     except Exception as error:
         with beside(error), unseen_by_functions():
-            error.graph = graph_so_far(tape, error, name_of(target), module_names(target, namespace))  # type: ignore[attr-defined]
+            error.graph = graph_so_far(tape, error, target, namespace)  # type: ignore[attr-defined]
         raise
     finally:
         current_tape.set(outer)
     with unseen_by_functions():
-        notices = about_parameters(tape, target, namespace)
+        notices = about_parameters(tape, modules_of(target, namespace))
         return finish(tape, returned, grad_outputs, name_of(target), module_names(target, namespace), retain=False, notices=notices)
 
 
-def graph_so_far(tape: Tape, error: BaseException, name: str, names: dict[int, str]) -> Graph:
+def graph_so_far(tape: Tape, error: BaseException, target: Any, namespace: Mapping[str, Any]) -> Graph:
     """What had been computed when the program raised; without gradients."""
     tape.stopped = stopped_by(error, tape)
-    ends = tape.loose_ends()
+    ends, names = tape.loose_ends(), module_names(target, namespace)
     autograd = walk(ends)
     autograd.is_packed = tape.is_packed
     tape.keeper.pending.settle()
     name_returned(tape)
-    notices = [f"The program raised {described(error)}; this is the graph up to there."]
+    notices = [failure_notice(RAISED, failure_of(error)), *about_parameters(tape, modules_of(target, namespace), ended=False)]
     try:
         with at_rest():
-            return merge_calls(Assembly(tape, autograd, BackwardPass(problem=NOT_RUN), [], names).graph(name, notices))
+            return merge_calls(Assembly(tape, autograd, BackwardPass(problem=NOT_RUN), [], names).graph(name_of(target), notices))
     finally:
         ends.clear()
         let_go(tape, autograd)
 
 
-MOST_TIED = 4
-NOT_RUN = "no backward pass was recorded"
-NOT_ASKED = "gradients were not asked for"
-NO_MODES = "This version of torch has no dispatch modes: only what autograd itself recorded is shown, without values in between."
+MOST_TIED = 4  # parameters that have a notice each; the others share one
+NOT_RUN = notice("no backward pass", blind=False)
+NOT_ASKED = notice("gradients not asked for")
+OVERWRITTEN = "modified by an inplace operation"  # in torch's own message
 _never_released: list[tuple[AutogradGraph, dict[int, Any]]] = []
 
 
@@ -108,40 +110,55 @@ def beside(error: BaseException) -> Iterator[None]:
 
 
 def described(error: BaseException) -> str:
-    """Type and first line of an exception, whatever its own text does."""
+    """Type and first line of an exception."""
+    return error_text(failure_of(error))
+
+
+def failure_of(error: BaseException) -> Failure:
+    """What is known of an exception, whatever its own text does."""
     try:
-        text = str(error).partition("\n")[0]
+        message = str(error)
     except Exception:
-        text = "without a readable message"
-    return f"{type(error).__name__}: {text}"
+        message = "without a readable message"
+    return Failure(type(error).__name__, message, overwritten=isinstance(error, RuntimeError) and OVERWRITTEN in message)
 
 
-def about_parameters(tape: Tape, target: Any, namespace: Mapping[str, Any]) -> list[str]:
-    """What is to be said of the parameters of a module, and of those that a function reads."""
+Modules = Sequence[tuple[str, torch.nn.Module]]  # with what stands before the names of their parameters
+
+
+def modules_of(target: Any, namespace: Mapping[str, Any]) -> Modules:
+    """The module that is traced, or those that a function takes from around it."""
     modules = [("", target)] if isinstance(target, torch.nn.Module) else []
-    modules += [(f"{name}.", thing) for name, thing in namespace.items() if isinstance(thing, torch.nn.Module)]
-    idle = idle_parameters(tape, modules) if SEES_OPERATIONS else [NO_MODES]
-    return [*idle, *tied_parameters(modules)]
+    return modules + [(f"{name}.", thing) for name, thing in namespace.items() if isinstance(thing, torch.nn.Module)]
 
 
-def tied_parameters(modules: Sequence[tuple[str, torch.nn.Module]]) -> list[str]:
-    """Sentences about parameters that a module has under several names; the first is the one that is shown."""
-    found: list[str] = []
+def about_parameters(tape: Tape, modules: Modules, *, ended: bool = True) -> list[Notice]:
+    """What is to be said of the parameters of modules; of a program that raised, only to those who ask."""
+    if not SEES_OPERATIONS:
+        return [notice("no dispatch modes", shown=ended), *tied_parameters(modules, ended)]
+    return [*idle_parameters(tape, modules, ended), *tied_parameters(modules, ended)]
+
+
+def tied_parameters(modules: Modules, shown: bool) -> list[Notice]:
+    """The parameters that a module has under several names; the first is the one that is shown."""
+    found: list[tuple[str, str]] = []
     for prefix, module in modules:
         first: dict[int, str] = {}
         for name, parameter in module.named_parameters(remove_duplicate=False):
             if first.setdefault(id(parameter), name) != name:
-                found.append(f"{prefix}{name} is the same parameter as {prefix}{first[id(parameter)]}.")
-    return found[:MOST_TIED] + ([f"{len(found) - MOST_TIED} more parameters have several names."] if len(found) > MOST_TIED else [])
+                found.append((f"{prefix}{name}", f"{prefix}{first[id(parameter)]}"))
+    rest = [name for pair in found[MOST_TIED:] for name in pair]
+    return [*(notice(TIED, pair, shown=shown) for pair in found[:MOST_TIED]), *([notice(TIED_TOO, rest, shown=shown)] if rest else [])]
 
 
-def idle_parameters(tape: Tape, modules: Sequence[tuple[str, torch.nn.Module]]) -> list[str]:
-    """A sentence about parameters that took no part, and therefore get no gradient; nothing if there are none."""
-    idle = tape.untouched({id(p): prefix + name for prefix, module in modules for name, p in module.named_parameters() if p.requires_grad})
-    if not idle:
-        return []
-    shown = ", ".join(idle[:4]) + (f" and {len(idle) - 4} more" if len(idle) > 4 else "")
-    return [f"No operation read {'this parameter' if len(idle) == 1 else f'these {len(idle)} parameters'}: {shown}."]
+def idle_parameters(tape: Tape, modules: Modules, ended: bool) -> list[Notice]:
+    """The parameters that took no part, and therefore get no gradient; of those that are frozen nobody expects one, so that no picture speaks of them."""
+    named = [(prefix + name, p) for prefix, module in modules for name, p in module.named_parameters()]
+    kind, found = UNREAD if ended else UNREAD_SO_FAR, []
+    for wanted in (True, False):
+        idle = tape.untouched({id(p): name for name, p in named if p.requires_grad is wanted})
+        found += [notice(kind, idle, shown=ended and wanted)] if idle else []
+    return found
 
 
 def _call(target: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
@@ -157,7 +174,7 @@ def is_finished(target: Any) -> bool:
 def trace_finished(target: Any, grad_outputs: Any, capture: Capture, namespace: Mapping[str, Any]) -> Graph:
     """The graph behind tensors that exist already: no forward pass is run, values in between are not recorded."""
     tape = Tape(capture, _call.__code__)
-    notices = ["Traced from finished tensors: values between leaves and outputs were not recorded."]
+    notices = [notice("finished tensors")]
     with unseen_by_functions():
         for name, thing in namespace.items():
             if isinstance(thing, Tensor) and not name.startswith("_"):
@@ -178,7 +195,7 @@ def finish(
     names: dict[int, str],
     *,
     retain: bool,
-    notices: Sequence[str] = (),
+    notices: Sequence[Notice] = (),
 ) -> Graph:
     """Run the backward pass, assemble the graph, and let go of everything that torch owns.
 
@@ -199,7 +216,7 @@ def finish(
                 result = backward(tape, autograd, [tensor for _, tensor in outputs], seeds, noted, retain=retain)
             except Exception as error:
                 with beside(error):
-                    so_far = [*notices, f"The backward pass failed: {described(error)}"]
+                    so_far = [*notices, failure_notice(FAILED, failure_of(error))]
                     error.graph = describe(tape, autograd, noted, outputs, seeds, name, names, so_far)  # type: ignore[attr-defined]
                 raise
             graph = describe(tape, autograd, result, outputs, seeds, name, names, notices)
@@ -219,7 +236,7 @@ def backward(tape: Tape, autograd: AutogradGraph, outputs: Sequence[Tensor], see
         return BackwardPass(problem=NOT_ASKED)
     elementwise = [is_pointwise(name) for name in autograd.names]
     if is_reentrant(autograd) and retain:
-        return BackwardPass(problem="a checkpoint with use_reentrant=True runs a backward pass of its own, which would add to your .grad")
+        return BackwardPass(problem=notice("reentrant checkpoint"))
     if is_reentrant(autograd):
         return run_accumulating(autograd, outputs, seeds, tape.keeper, elementwise.__getitem__, tape.leaves(), noted, retain=retain)
     try:
@@ -227,7 +244,7 @@ def backward(tape: Tape, autograd: AutogradGraph, outputs: Sequence[Tensor], see
     except RuntimeError as error:
         # The graph of finished tensors may have been freed by the user's own backward(); reentrant checkpoints refuse to give gradients.
         if any(words in str(error) for words in EXPECTED):
-            return BackwardPass(problem=str(error).splitlines()[0])
+            return BackwardPass(problem=Notice("torch refused", said=str(error).splitlines()[0]))
         raise
 
 
@@ -239,7 +256,7 @@ def describe(
     seeds: Sequence[Tensor],
     name: str,
     names: dict[int, str],
-    notices: Sequence[str],
+    notices: Sequence[Notice],
 ) -> Graph:
     """The Graph, calls merged, the fine one kept as its detail."""
     found = []
@@ -250,7 +267,7 @@ def describe(
     tape.keeper.pending.settle()
     name_returned(tape)
     if tape.problems:
-        notices = [*notices, f"{len(tape.problems)} operation(s) could not be recorded completely; the first: {tape.problems[0]}"]
+        notices = [*notices, notice("incomplete", tape.problems, what="operation")]
     if result.problem:
-        notices = [*notices, f"No gradients: {result.problem}"]
+        notices = [*notices, result.problem]
     return merge_calls(Assembly(tape, autograd, result, found, names).graph(name, notices))

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from graphviz_ad._internal.base.errors import TraceError
 from graphviz_ad._internal.graph.graph import Graph, Memory
+from graphviz_ad._internal.graph.notices import FAILED, RAISED, Notice, failure_notice, notice
 from graphviz_ad._internal.graph.snapshot import Snapshot
 from graphviz_ad._internal.graph.transforms import merge_calls
 from graphviz_ad._internal.tracing.assembly.assemble import Assembly
@@ -26,7 +27,7 @@ from graphviz_ad._internal.tracing.assembly.autograd_graph import AutogradGraph,
 from graphviz_ad._internal.tracing.assembly.saved import kept_memory
 from graphviz_ad._internal.tracing.assembly.unit import Output
 from graphviz_ad._internal.tracing.capture import Capture
-from graphviz_ad._internal.tracing.eager import NOT_ASKED, NOT_RUN, about_parameters, beside, described
+from graphviz_ad._internal.tracing.eager import NOT_ASKED, about_parameters, beside, described, failure_of, modules_of
 from graphviz_ad._internal.tracing.inputs import module_names, name_parameters
 from graphviz_ad._internal.tracing.naming.returned_names import name_returned
 from graphviz_ad._internal.tracing.naming.variable_names import names_of
@@ -40,12 +41,6 @@ from graphviz_ad._internal.tracing.tape.tape import Tape
 from graphviz_ad._internal.tracing.tape.tape_entries import Value
 from graphviz_ad._internal.tracing.tape.torch_private import engine_entry, hidden_from_modes, unseen_by_functions
 from graphviz_ad._internal.tracing.tape.torch_version import refuse_older
-
-UNWATCHED = "this version of torch has no place where a call of backward() can be watched; trace() gives the gradients of a function"
-TOO_DEEP = (
-    "The graph is more than {} autograd nodes deep: once Python has touched them, releasing them would overflow the stack, so that what lies beyond was "
-    "not linked to autograd, and no backward pass from there was recorded. trace(function, inputs) has no such limit."
-)
 
 
 @dataclass
@@ -129,12 +124,13 @@ class Recording:
             del self._tape, self._recorder
 
     def _make_graph(self, error: BaseException | None) -> None:
+        modules = modules_of(self._module, {})
         if error is None:
-            self._graph = self._assembled(about_parameters(self._tape, self._module, {}) if self._module is not None else [])
+            self._graph = self._assembled(about_parameters(self._tape, modules) if modules else [])
             return
         with beside(error):
             self._tape.stopped = stopped_by(error, self._tape)
-            self._graph = self._assembled([f"The program raised {described(error)}; this is the graph up to there."])
+            self._graph = self._assembled([failure_notice(RAISED, failure_of(error)), *about_parameters(self._tape, modules, ended=False)])
             error.graph = self._graph  # type: ignore[attr-defined]
 
     def _stop(self) -> None:
@@ -165,7 +161,7 @@ class Recording:
             with self._watching(noted):
                 result = real(outputs, *args, **kwargs)
         except BaseException as error:
-            noted.result.problem = described(error)
+            noted.result.problem = failure_notice(FAILED, failure_of(error))
             raise
         finally:
             self._running = outer
@@ -267,7 +263,7 @@ class Recording:
 
     # --- the graph
 
-    def _assembled(self, notices: list[str]) -> Graph:
+    def _assembled(self, notices: list[Notice]) -> Graph:
         tape = self._tape
         tape.keeper.pending.settle()
         loose = [] if self._passes else tape.loose_ends()
@@ -278,9 +274,9 @@ class Recording:
         whole.is_packed = tape.is_packed
         whole.adopt(graphs)
         if self._depths.went_too_deep:
-            notices = [*notices, TOO_DEEP.format(self._depths.reach)]
+            notices = [*notices, notice("too deep", reach=self._depths.reach)]
         if tape.problems:
-            notices = [*notices, f"{len(tape.problems)} thing(s) could not be recorded completely; the first: {tape.problems[0]}"]
+            notices = [*notices, notice("incomplete", tape.problems, what="thing")]
         for number, name in names_of(tape, self._code).items():
             tape.values[number].name = name
         name_returned(tape)
@@ -294,24 +290,21 @@ class Recording:
             for graph in graphs:
                 graph.release()
             whole.release()
-        told = [f"{len(found)} backward passes were recorded, each in graph.passes; a picture shows the last."] if len(found) > 1 else []
-        return replace(found[-1], notices=(*found[-1].notices, *told), each_pass=tuple(found))
+        told = [notice("several passes", count=len(found))] if len(found) > 1 else []
+        return replace(found[-1].saying(*told), each_pass=tuple(found))
 
-    def _graph_of(self, done: RecordedPass, whole: AutogradGraph, names: dict[int, str], title: str, notices: Sequence[str]) -> Graph:
+    def _graph_of(self, done: RecordedPass, whole: AutogradGraph, names: dict[int, str], title: str, notices: Sequence[Notice]) -> Graph:
         result = together([in_terms_of(part.graph, part.result, whole) for part in with_nested(done)])
         outputs = [Output(value, seed) for value, seed in done.roots]
-        if result.problem == NOT_ASKED:
-            notices = [*notices, f"No gradients: {NOT_ASKED}"]
-        elif result.problem:
-            notices, result = [*notices, f"The backward pass failed: {result.problem}"], replace(result, problem=None)
+        if result.problem is not None:
+            notices, result = [*notices, result.problem], result if result.problem == NOT_ASKED else replace(result, problem=None)
         leaves = {whole.index[id(part.graph.nodes[i])]: value for part in with_nested(done) for i, value in part.leaves.items()}
         graph = Assembly(self._tape, whole, result, outputs, names, leaves, starts_inside(done)).graph(title, notices)
         return merge_calls(replace(graph, memory=memory_of(graph, [part.graph for part in with_nested(done)])))
 
-    def _unfinished(self, whole: AutogradGraph, names: dict[int, str], title: str, notices: Sequence[str]) -> Graph:
-        nothing = BackwardPass(problem=NOT_RUN)
-        why = "No backward pass was recorded" + (f": {UNWATCHED}." if self._recorder.blind else ".")
-        return merge_calls(Assembly(self._tape, whole, nothing, [], names).graph(title, [*notices, why]))
+    def _unfinished(self, whole: AutogradGraph, names: dict[int, str], title: str, notices: Sequence[Notice]) -> Graph:
+        why = notice("no backward pass", blind=self._recorder.blind)
+        return merge_calls(Assembly(self._tape, whole, BackwardPass(problem=why), [], names).graph(title, [*notices, why]))
 
 
 def memory_of(graph: Graph, parts: Sequence[AutogradGraph]) -> Memory | None:

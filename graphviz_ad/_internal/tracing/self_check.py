@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from graphviz_ad._internal.graph.graph import Graph
+from graphviz_ad._internal.graph.notices import notice
 from graphviz_ad._internal.graph.snapshot import Snapshot
 from graphviz_ad._internal.tracing import eager, recording
 from graphviz_ad._internal.tracing.capture import Capture
@@ -41,7 +42,7 @@ def make_sure(*, recording: bool = False) -> None:
     for kind in ("traces", "recordings") if recording else ("traces",):
         if kind not in _tried:
             if wrong := tried(TRIALS[kind]):
-                DOUBTS[said(wrong)] = None
+                DOUBTS[notice("untried torch", wrong, version=str(torch.__version__), tested=TESTED)] = None
             _tried.add(kind)
 
 
@@ -70,14 +71,6 @@ def failed(about: str, run: Callable[[], Facts], answer: Facts) -> list[str]:
         return [f"{about} ({type(error).__name__}: {str(error).partition(chr(10))[0]})"]
     differing = [aspect for aspect in answer if found.get(aspect) != answer[aspect]]
     return [f"{about} ({', '.join(differing)})"] if differing else []
-
-
-def said(wrong: list[str]) -> str:
-    """The notice."""
-    return (
-        f"torch {torch.__version__} is none of the versions that graphviz_ad was tested on ({', '.join(TESTED)}), and where it tried itself on this one, "
-        f"not all came out as it should: {'; '.join(wrong)}. What this graph shows of such things may be missing or wrong."
-    )
 
 
 # --- what is tried
@@ -133,9 +126,9 @@ def facts(graph: Graph) -> Facts:
         "local derivatives": words(number(edge.local) for edge in fine.edges),
         "what flows back": words(number(edge.grad) for edge in fine.edges),
         "where gradients stop": words([*(node.cut or "-" for node in graph.node_list), *(edge.cut or "-" for edge in graph.edges)]),
-        "hooks": words(text for node in graph.node_list for key, text in node.settings if key in ("hook", "hooks")),
+        "hooks": words(hook for node in graph.node_list for hook in (*node.hooks, *node.hook_effects)),
         "memory": str(graph.memory),
-        "notices": words(notice for notice in graph.notices if notice not in DOUBTS),
+        "notices": words(note.kind for note in graph.notes if note not in DOUBTS),
     }
 
 

@@ -245,7 +245,7 @@ TRIED = (
             "where gradients stop": "- - - - - - -",
             "hooks": "looks changed the gradient",
             "memory": "leaves 8 B, their gradients as much, 0 B saved for backward",
-            "notices": "A hook changed the gradient of y after the edges had been added up.",
+            "notices": "hook changed",
         },
     ),
     Tried(

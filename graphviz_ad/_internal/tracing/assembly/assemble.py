@@ -12,19 +12,22 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+from graphviz_ad._internal.graph.fact_texts import FLOW
 from graphviz_ad._internal.graph.graph import Edge, Graph, Memory, Node, Port
+from graphviz_ad._internal.graph.notices import Notice, notice
 from graphviz_ad._internal.graph.snapshot import Snapshot, constant
 from graphviz_ad._internal.maths.derivative_agreement import disagrees, total, verified
 from graphviz_ad._internal.maths.ops import written_name
 from graphviz_ad._internal.tracing.assembly.autograd_graph import AutogradGraph, BackwardPass, node_name, stem
-from graphviz_ad._internal.tracing.assembly.hooks import MOST_NAMED, hook_names, with_hooks_said
+from graphviz_ad._internal.tracing.assembly.hooks import hook_names, with_hooks_said
 from graphviz_ad._internal.tracing.assembly.linking import ONE_SLOT, Units
 from graphviz_ad._internal.tracing.assembly.reading_order import put_operands_first
 from graphviz_ad._internal.tracing.assembly.saved import NOTHING, kept_memory
+from graphviz_ad._internal.tracing.assembly.stopped import with_stop_said
 from graphviz_ad._internal.tracing.assembly.unit import Output, Unit, port_of
 from graphviz_ad._internal.tracing.assembly.unrecorded import wanted_gradient, why_unrecorded
-from graphviz_ad._internal.tracing.naming.as_written import Number, Operand, call_name, operation_name, reflected, settings
-from graphviz_ad._internal.tracing.tape.doubts import DOUBTS
+from graphviz_ad._internal.tracing.naming.as_written import Number, Operand, arguments, call_name, messages, operation_name, reflected
+from graphviz_ad._internal.tracing.tape.doubts import doubts
 from graphviz_ad._internal.tracing.tape.tape import Tape
 from graphviz_ad._internal.tracing.tape.tape_entries import Operation, Use, Value
 from graphviz_ad._internal.tracing.tape.values import device_name, dtype_name
@@ -71,7 +74,7 @@ class Assembly:
         self._wordings: dict[tuple[str, int], Wording] = {}
         self._odd: list[Node] = []
 
-    def graph(self, name: str, notices: Iterable[str]) -> Graph:
+    def graph(self, name: str, notices: Iterable[Notice]) -> Graph:
         """The finished Graph."""
         nodes, edges = self._parts()
         if not all(edge.tail for edge in edges):  # something was made, in the order of values, after what reads it
@@ -79,18 +82,18 @@ class Assembly:
             put_operands_first(self.units)
             nodes, edges = self._parts()
             if left_out := count - len(self.units.all):
-                notices = [*notices, f"{left_out} thing(s) could not be recorded: they seem to read each other in a circle, so that a link was mistaken."]
+                notices = [*notices, notice("circle", count=left_out)]
         nodes = with_every_port(nodes, edges)
         nodes, written = self._versions_apart(self._fed(nodes), edges)
         graph = Graph(
             tuple(nodes),
             tuple(edges),
             name,
-            (*DOUBTS, *notices, *self._unseen(), *self._changed_inside(), *written, *self._caught(), *self._unread(), *wrong_under_modes(self.tape)),
+            (*doubts(), *notices, *self._unseen(), *self._changed_inside(), *written, *self._caught(), *self._unread(), *wrong_under_modes(self.tape)),
             has_gradients=self.result.problem is None,
             memory=self._memory(),
         )
-        return with_none_gradients_said(with_hooks_said(graph))
+        return with_stop_said(with_none_gradients_said(with_hooks_said(graph)))
 
     def _parts(self) -> tuple[list[Node], list[Edge]]:
         self._odd.clear()
@@ -106,7 +109,7 @@ class Assembly:
                 edges.append(known := edge if edge.local is None else verified(edge, node))
                 if known.local is None and edge.local is not None and disagrees(edge, node):
                     self._odd.append(node)
-                    nodes[-1] = replace(node, settings=(*node.settings, ("hook", "changed what flows back, or rounding did")))
+                    nodes[-1] = replace(node, hook_effects=(*node.hook_effects, FLOW))
         return nodes, edges
 
     def _fed(self, nodes: list[Node]) -> list[Node]:
@@ -121,7 +124,7 @@ class Assembly:
             found[unit.key] = replace(node, ports=tuple(ports))
         return list(found.values()) or nodes
 
-    def _versions_apart(self, nodes: list[Node], edges: list[Edge]) -> tuple[list[Node], list[str]]:
+    def _versions_apart(self, nodes: list[Node], edges: list[Edge]) -> tuple[list[Node], list[Notice]]:
         """Each value of a leaf that was written to between its uses with its own part of the gradient; torch adds the parts up."""
         if not self.units.versions or self.result.problem is not None:
             return nodes, []
@@ -138,48 +141,41 @@ class Assembly:
                 own = replace(held, grad=total(parts), grad_total=held.grad_total or held.grad)
                 changed[unit.key] = replace(node, kind="leaf", cut=None, ports=(*node.ports[:port], own, *node.ports[port + 1 :]))
                 names.append(held.name or node.name or node.key)
-        told = f"{', '.join(dict.fromkeys(names))}: written to between uses. Each value has its own part of the gradient here; torch adds them up in .grad."
-        return list(changed.values()), [told]
+        return list(changed.values()), [notice("written between uses", dict.fromkeys(names))]
 
-    def _unseen(self) -> list[str]:
+    def _unseen(self) -> list[Notice]:
         return [*self._unexplained(), *self._untold()]
 
-    def _unexplained(self) -> list[str]:
+    def _unexplained(self) -> list[Notice]:
         count, finished = self.units.unexplained, not self.tape.operations
         if not count or finished:
             return []
-        nodes = "1 node of autograd was" if count == 1 else f"{count} nodes of autograd were"
-        return [f"{nodes} not seen being made: before the recording began, in another thread, or by autograd itself."]
+        return [notice("unlinked", count=count)]
 
-    def _untold(self) -> list[str]:
+    def _untold(self) -> list[Notice]:
         """What is missing because nobody says whether hooks of the user stand before what a node keeps."""
         asked = self.result.node_grads if self.tape.capture.local else ()
         count = sum(keeps.hooked is None and i in asked and i not in self.autograd.custom for i, keeps in enumerate(self.autograd.keeps))
-        if not count:
-            return []
-        nodes = "1 node of autograd keeps" if count == 1 else f"{count} nodes of autograd keep"
-        return [f"This torch does not say whether a hook of yours stands before what {nodes}: there is no local derivative there, and memory is a lower bound."]
+        return [notice("hooks untold", count=count)] if count else []
 
-    def _unread(self) -> list[str]:
+    def _unread(self) -> list[Notice]:
         """Whose results are not known for certain."""
-        names = ", ".join(dict.fromkeys(str(unit.label) for unit in [*self.units.unread][:MOST_NAMED] if unit.values))
-        return [f"Nobody read what {names} returned; shown is what it computed and did not use itself."] if names else []
+        names = [str(unit.label) for unit in self.units.unread if unit.values]
+        return [notice("nobody read", names)] if names else []
 
-    def _caught(self) -> list[str]:
+    def _caught(self) -> list[Notice]:
         """What is left out because it raised and the program went on."""
         raised = [self.tape.operations[number] for number in sorted(self.tape.raised) if number != self.tape.stopped]
         if not raised:
             return []
-        places = [(self._wording(operation).alone or operation.op, self._wording(operation).source) for operation in raised[:MOST_NAMED]]
-        names = ", ".join(dict.fromkeys(name + (f" ({source})" if source else "") for name, source in places))
-        count = "1 operation that raised an error is" if len(raised) == 1 else f"{len(raised)} operations that raised an error are"
-        return [f"{count} left out, since the program went on: {names}."]
+        words = [self._wording(operation) for operation in raised]
+        names = [word.alone or operation.op for word, operation in zip(words, raised, strict=True)]
+        return [notice("caught", names, sources=tuple(word.source for word in words))]
 
-    def _changed_inside(self) -> list[str]:
+    def _changed_inside(self) -> list[Notice]:
         if not self._odd:
             return []
-        names = ", ".join(dict.fromkeys(node.name or node.op or node.key for node in self._odd[:MOST_NAMED]))
-        return [f"What flows back from {names} is not the local derivative times what arrives: a hook on the node of autograd changed it, or rounding did."]
+        return [notice("flow changed", [node.name or node.op or node.key for node in self._odd])]
 
     def _memory(self) -> Memory:
         held = {value.object_id: value for unit in self.units.all if unit.kind == "leaf" for value in unit.values.values()}  # a leaf that was updated is one
@@ -224,17 +220,14 @@ class Assembly:
             wording.module if wording is not None and kind != "leaf" else (),
             wording.source if wording is not None else None,
             tuple([tensor.name for tensor in keeps.tensors]),
-            self._settings(unit),
+            arguments(operation) if operation is not None and unit.label is None else (),
             call,
             unit.label or wording.call if wording is not None else None,
             self._backward_order.get(i),
             saved_bytes=keeps.bytes if recorded else None,
+            hooks=hook_names(unit.values.values()),
+            messages=messages(operation) if operation is not None and unit.label is None else (),
         )
-
-    def _settings(self, unit: Unit) -> tuple[tuple[str, str], ...]:
-        found = settings(unit.operation) if unit.operation is not None and unit.label is None else ()
-        hooks = hook_names(unit.values.values())
-        return (*found, ("hooks", hooks)) if hooks else found
 
     def _wording(self, operation: Operation) -> Wording:
         place = operation.place
@@ -460,12 +453,12 @@ def with_every_port(nodes: list[Node], edges: list[Edge]) -> list[Node]:
     return [replace(node, ports=(*node.ports, *[Port()] * count)) if count else node for node, count in zip(nodes, missing, strict=True)]
 
 
-def wrong_under_modes(tape: Tape) -> list[str]:
+def wrong_under_modes(tape: Tape) -> list[Notice]:
     """A warning where torch itself computes wrong numbers as soon as any dispatch mode is on."""
     suspects = [operation for operation in tape.operations if operation.op in WRONG_UNDER_MODES]
     complex_ones = [one for one in suspects if any(tape.values[number].dtype.is_complex for number in (*one.results, *(use[1] for use in one.uses)))]
-    met = " and ".join(sorted({one.op.removeprefix("linalg_") for one in complex_ones}))
-    return [f"Complex {met}: torch computes this wrongly under any dispatch mode, so that these numbers may be wrong, as may those of this run."] if met else []
+    met = sorted({one.op.removeprefix("linalg_") for one in complex_ones})
+    return [notice("wrong under modes", met)] if met else []
 
 
 def with_none_gradients_said(graph: Graph) -> Graph:

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from graphviz_ad._internal.base.errors import TraceError
+from graphviz_ad._internal.graph.notices import Notice, notice
 from graphviz_ad._internal.graph.snapshot import Snapshot
 from graphviz_ad._internal.tracing.assembly.saved import Keeps, kept_by
 from graphviz_ad._internal.tracing.tape.torch_private import function_of, hidden_from_modes, may_have_hooks, modes_are_active, version_of
@@ -162,7 +163,7 @@ class BackwardPass:
     leaf_grads: dict[int, Snapshot | None] = field(default_factory=dict)
     leaf_totals: dict[int, Snapshot | None] = field(default_factory=dict)
     order: list[int] = field(default_factory=list)
-    problem: str | None = None
+    problem: Notice | None = None
     partial: bool = False
     other_leaves: dict[int, Snapshot | None] = field(default_factory=dict)
 
@@ -211,7 +212,7 @@ def run_accumulating(
 ) -> BackwardPass:
     """The same with ``backward()``, every ``.grad`` put aside meanwhile; not where a hook of the user would fire on what is accumulated."""
     if any(map(may_have_hooks, leaves)):
-        return BackwardPass(problem="a checkpoint with use_reentrant=True needs backward(), and that would run hooks of yours on .grad")
+        return BackwardPass(problem=notice("reentrant checkpoint with hooks"))
     aside = [(leaf, leaf.grad) for leaf in leaves]
     try:
         for leaf in leaves:

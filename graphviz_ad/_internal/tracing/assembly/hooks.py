@@ -12,18 +12,19 @@ from typing import Any
 
 import numpy as np
 
+from graphviz_ad._internal.graph.fact_texts import GRADIENT
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node, Port
+from graphviz_ad._internal.graph.notices import notice
 from graphviz_ad._internal.graph.snapshot import Snapshot
 from graphviz_ad._internal.tracing.tape.tape_entries import Value
 from graphviz_ad._internal.tracing.tape.torch_private import hooks_after_accumulation, hooks_of
 
 CLOSE = {"bfloat16": 2e-2, "float16": 4e-3, "float32": 1e-5, "complex64": 1e-5}  # how exact sums are in each precision
 EXACT = 1e-12
-MOST_NAMED = 4
 
 
-def hook_names(values: Iterable[Value]) -> str:
-    """The names of the hooks that hang on those of the tensors that still live, as text; "" for none."""
+def hook_names(values: Iterable[Value]) -> tuple[str, ...]:
+    """The names of the hooks that hang on those of the tensors that still live."""
     hooks: list[Any] = []
     for value in values:
         tensor = value.reference()
@@ -31,7 +32,7 @@ def hook_names(values: Iterable[Value]) -> str:
             hooks += hooks_of(tensor)
             if value.is_leaf:
                 hooks += hooks_after_accumulation(tensor)
-    return ", ".join([str(getattr(hook, "__name__", type(hook).__name__)) for hook in hooks]) if hooks else ""
+    return tuple([str(getattr(hook, "__name__", type(hook).__name__)) for hook in hooks])
 
 
 def with_hooks_said(graph: Graph) -> Graph:
@@ -40,13 +41,11 @@ def with_hooks_said(graph: Graph) -> Graph:
     for node in graph.node_list if graph.has_gradients else ():
         ports = _checked(graph, node)
         if ports is not None:
-            changed[node.key] = replace(node, ports=ports, settings=(*node.settings, ("hook", "changed the gradient")))
+            changed[node.key] = replace(node, ports=ports, hook_effects=(*node.hook_effects, GRADIENT))
     if not changed:
         return graph
     names = [node.name or node.op or node.key for node in changed.values()]
-    shown = ", ".join(names[:MOST_NAMED]) + (f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else "")
-    notice = f"A hook changed the gradient of {shown} after the edges had been added up."
-    return graph.with_parts([changed.get(node.key, node) for node in graph.node_list], graph.edges, (notice,))
+    return graph.with_parts([changed.get(node.key, node) for node in graph.node_list], graph.edges, (notice("hook changed", names),))
 
 
 def _checked(graph: Graph, node: Node) -> tuple[Port, ...] | None:

@@ -1,4 +1,4 @@
-"""Operation -> what the user wrote: its name, its operands in order, its settings."""
+"""Operation -> what the user wrote: its name, its operands in order, its other arguments."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from graphviz_ad._internal.graph.arguments import Argument, Arguments, Word
+from graphviz_ad._internal.graph.messages import Message
 from graphviz_ad._internal.maths.autograd_names import DIFFER, verdict
 from graphviz_ad._internal.maths.ops import OPERATORS, REFLECTED, written_name
 from graphviz_ad._internal.tracing.assembly.autograd_graph import elementwise
@@ -68,19 +70,40 @@ def is_operand(op: str, argument: str, number: Any) -> bool:
     return argument in OPERAND_ARGUMENTS or (op in CLAMPS and argument in ("min", "max"))
 
 
-def settings(operation: Operation) -> tuple[tuple[str, str], ...]:
-    """The other arguments, as text."""
+def arguments(operation: Operation) -> Arguments:
+    """The other arguments."""
     if not operation.constants:
         return ()
     others = [(name, value) for name, value in operation.constants if not is_operand(operation.op, name, value)]
-    return tuple((name, str(value).removeprefix("torch.")) for name, value in others if is_plain(value))
+    return tuple((name, plain(value)) for name, value in others if is_plain(value))
+
+
+def messages(operation: Operation) -> tuple[Message, ...]:
+    """What went to and came from other processes."""
+    if not operation.constants:
+        return ()
+    return tuple(value for _, value in operation.constants if isinstance(value, Message))
+
+
+WORDS = (torch.dtype, torch.device, torch.layout, torch.memory_format)
+NUMBERS = (bool, int, float, complex)
 
 
 def is_plain(value: Any) -> bool:
-    """Whether the text of a value says what it is, rather than where in memory it lies."""
+    """Whether a value is one that the graph keeps, rather than an object that lies somewhere in memory."""
     if isinstance(value, (list, tuple)):
         return all(is_plain(part) for part in value)
-    return value is None or isinstance(value, (int, float, complex, str, torch.dtype, torch.device, torch.layout, torch.memory_format))
+    return value is None or isinstance(value, (*NUMBERS, str, *WORDS))
+
+
+def plain(value: Any) -> Argument:
+    """A value without anything of torch's."""
+    if isinstance(value, (list, tuple)):
+        return tuple(plain(part) for part in value)
+    if isinstance(value, WORDS):
+        return Word(str(value).removeprefix("torch."))
+    kind = next((kind for kind in (*NUMBERS, str) if isinstance(value, kind)), None)  # of a number that is more than one, such as numpy's
+    return value if kind is None or type(value) is kind else kind(value)
 
 
 def reflected(operation: Operation) -> bool:

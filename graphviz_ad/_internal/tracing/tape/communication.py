@@ -21,7 +21,8 @@ import torch
 from torch import Tensor
 from torch import distributed as dist
 
-from graphviz_ad._internal.graph.rank_messages import PAIRS, SETTING, Message, operation_name
+from graphviz_ad._internal.graph.messages import PAIRS, Message
+from graphviz_ad._internal.graph.rank_messages import operation_name
 from graphviz_ad._internal.graph.snapshot import Snapshot
 from graphviz_ad._internal.tracing.tape import torch_private
 from graphviz_ad._internal.tracing.tape.dispatch_mode import Recorder
@@ -84,6 +85,7 @@ FUNCTIONAL: Mapping[str, Kind] = MappingProxyType({  # of _c10d_functional, whic
     "broadcast_": Kind("broadcast", "input", "input", root="src"),
 })  # fmt: skip
 KINDS = MappingProxyType({"c10d": IN_PLACE, "_c10d_functional": FUNCTIONAL})
+MESSAGE = "message"  # the argument of an operation that holds its Message
 ON_ITS_WAY = "on its way"  # and what becomes of it where it cannot be read:
 NOT_ARRIVED, GONE, OVERWRITTEN = "not known to have arrived while it was recorded", "gone before it was read", "overwritten before it was read"
 
@@ -171,7 +173,7 @@ class Traffic:
             message = self._message(kind, given)
             aside = kind.divided and message.rank != message.root
             read = [] if aside else list(tensors(given.get(kind.reads)))
-            operation = self.tape.before(schema_of(func, kind), (read,) if read else (), dict([message.setting]))
+            operation = self.tape.before(schema_of(func, kind), (read,) if read else (), {MESSAGE: message})
             if message.backward and not torch.is_grad_enabled():  # what a custom Function calls there is no part of the Function that ran forward
                 operation.place = operation.place._replace(functions=())
         except Exception as error:  # as everywhere in a tracer: the program goes on, the graph says that something is missing
@@ -241,7 +243,7 @@ class Traffic:
             late.value.held = self.tape.keeper.value(tensor)
         if late.message.kind == "recv" and late.message.peer is None and (source := source_of(late.work)) is not None:
             known = replace(late.message, peer=late.message.ranks[source])  # from any rank: now it shows from which
-            late.operation.constants = [known.setting if name == SETTING else (name, text) for name, text in late.operation.constants]
+            late.operation.constants = [(name, known if name == MESSAGE else value) for name, value in late.operation.constants]
 
 
 def tensors(argument: Any) -> Iterator[Tensor]:

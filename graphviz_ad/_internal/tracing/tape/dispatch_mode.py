@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from graphviz_ad._internal.graph.notices import notice
 from graphviz_ad._internal.tracing.capture import Capture
 from graphviz_ad._internal.tracing.tape.doubts import DOUBTS
 from graphviz_ad._internal.tracing.tape.tape import Tape
@@ -141,11 +142,6 @@ class _Measuring(Tape):
                     self.last_in_list = sys.getrefcount(part)
 
 
-NOT_MEASURED = (
-    "Operations that this version of torch runs for one call may stand each for itself here: what only torch holds cannot be told from what you hold."
-)
-
-
 def _measure(found: list[tuple[int, int]]) -> None:
     tape, vector, matrix = _Measuring(), torch.ones(2), torch.ones(2, 2)
     scalars = [torch.ones(()), torch.ones(())]
@@ -164,5 +160,5 @@ def lowest_reference_counts() -> tuple[int, int]:
     thread.start()
     thread.join()
     if not found or not all(found[0]):
-        DOUBTS[NOT_MEASURED] = None
+        DOUBTS[notice("counts not measured")] = None
     return found[0] if found else (0, 0)
