@@ -243,7 +243,7 @@ TRIED = (
             "local derivatives": "3.0 3.0 1.0 1.0",
             "what flows back": "12.0 12.0 1.0 1.0",
             "where gradients stop": "- - - - - - -",
-            "hooks": "looks changed the gradient",
+            "hooks": "looks gradient",
             "memory": "leaves 8 B, their gradients as much, 0 B saved for backward",
             "notices": "hook changed",
         },
