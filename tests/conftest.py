@@ -1,27 +1,31 @@
-"""What several test files need: a browser that must not be surprised."""
+"""What several test files need: a browser that must not be surprised, and an account of tools that are missing and of memory."""
 
 from __future__ import annotations
 
-import shutil
+import os
+import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
+from needed_tools import ToolMissing, needs_package, needs_tool
 
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-sync"]
 
 
 Launch = Callable[..., Any]
 
+settings.register_profile("any machine", deadline=None)  # how long an example takes says nothing about the code
+settings.load_profile("any machine")
+
 
 @pytest.fixture(scope="module")  # not longer: while it is open, its event loop runs
 def launch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Launch]:
     """Opens Chromium, with more flags if need be."""
-    playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright")
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if chromium is None:
-        pytest.skip("needs chromium")
+    playwright, chromium = needs_package("playwright.sync_api"), needs_tool("chromium")
     opened = []
     with playwright.sync_playwright() as p:
 
@@ -29,7 +33,7 @@ def launch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Launch]:
             profile = str(tmp_path_factory.mktemp("profile"))
             size = {"width": 1000, "height": 700}
             context = p.chromium.launch_persistent_context(profile, executable_path=chromium, headless=True, args=[*FLAGS, *flags], viewport=size)
-            context.set_default_timeout(5000)
+            context.set_default_timeout(60_000)  # milliseconds, spent only where a page does not do what it should
             opened.append(context)
             return context
 
@@ -62,3 +66,61 @@ def visit(browser: Any, tmp_path: Path) -> Iterator[Callable[..., Any]]:
     yield go
     tab.close()
     assert trouble == []
+
+
+# --- an account of the run -------------------------------------------------------------------------------------------
+
+REQUIRED = os.environ.get("GRAPHVIZ_AD_REQUIRE_TOOLS", "") not in ("", "0")
+WAITING: Counter[str] = Counter()  # the name of a missing tool -> how many tests, or files of tests, wait for it
+MOST_MEMORY = 1500  # MB that the process of the tests may grow to: more is a leak, or a test that belongs into a process of its own
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+    """Count a test that was skipped for want of a tool; it failed where all tools are required."""
+    report = yield
+    return _told(report, call)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(collector: pytest.Collector) -> Iterator[None]:
+    """The same for a whole file."""
+    report = yield
+    return _told(report, getattr(report, "call", None))
+
+
+def _told(report: Any, call: pytest.CallInfo[Any] | None) -> Any:
+    skip = call.excinfo.value if call is not None and call.excinfo is not None else None
+    if isinstance(skip, ToolMissing):
+        WAITING[skip.tool] += 1
+        if REQUIRED:
+            report.outcome = "failed"
+            report.longrepr = f"{skip.tool} is not here, and GRAPHVIZ_AD_REQUIRE_TOOLS is set: install it, or unset that to skip what needs it"
+    return report
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail where the process of the tests has grown too much."""
+    if _peak() > MOST_MEMORY and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """One loud line on the tools that are missing, and one on the memory."""
+    if WAITING:
+        named = ", ".join(f"{tool} ({count})" for tool, count in sorted(WAITING.items()))
+        terminalreporter.write_line(f"MISSING TOOLS: {WAITING.total()} tests wait for {named}", red=True, bold=True)
+    if _peak() > MOST_MEMORY:
+        text = f"TOO MUCH MEMORY: the process of the tests grew to {_peak():,} MB, and {MOST_MEMORY:,} are allowed"
+        terminalreporter.write_line(text, red=True, bold=True)
+    else:
+        terminalreporter.write_line(f"the process of the tests grew to {_peak():,} of {MOST_MEMORY:,} MB")
+
+
+def _peak() -> int:
+    """The most memory that this process ever had, in MB; 0 where the system does not tell."""
+    try:
+        import resource
+    except ImportError:
+        return 0
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // (1 << 20 if sys.platform == "darwin" else 1 << 10)

@@ -8,11 +8,12 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import pytest
+from needed_tools import needs_package
 from PIL import Image
 
 import graphviz_ad as gad
 
-transformers = pytest.importorskip("transformers")
+transformers = needs_package("transformers")
 
 DEMO = Path(__file__).parents[1] / "demo/make_demo.py"
 SMALL = {

@@ -7,7 +7,6 @@ import os
 import stat
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import combinations, pairwise
@@ -16,6 +15,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from work import growth
 
 from graphviz_ad.errors import LayoutError, LayoutTimeout, UnknownNameError
 from graphviz_ad.layouts import LAYOUTS, choice, graphviz_output, graphviz_system, graphviz_wasm, layered
@@ -295,13 +295,16 @@ def stack_depth() -> int:
     return depth
 
 
-def test_the_layered_layout_is_quick() -> None:
-    names = [str(i) for i in range(2500)]
-    near = [(i, j) for i in range(2500) for j in (i + 1, i + 3 + i % 5) if j < 2500]
-    scene = Scene(boxes(*names), tuple(Arrow(f"e{i}", names[a], names[b]) for i, (a, b) in enumerate(near)))
-    start = time.process_time()
-    layered.place(scene)
-    assert time.process_time() - start < 6
+def braid(count: int) -> Scene:
+    """Boxes in a row, each with an arrow to the next and one to a box a few places further."""
+    names = [str(i) for i in range(count)]
+    near = [(i, j) for i in range(count) for j in (i + 1, i + 3 + i % 5) if j < count]
+    return Scene(boxes(*names), tuple(Arrow(f"e{i}", names[a], names[b]) for i, (a, b) in enumerate(near)))
+
+
+def test_the_work_of_the_layered_layout_grows_with_the_graph() -> None:
+    scenes = {count: braid(count) for count in (300, 600)}
+    assert growth(lambda count: layered.place(scenes[count]), 300, 600) < 2.5
 
 
 def test_arrows_too_long_for_their_own_bends_share_a_lane() -> None:
@@ -339,17 +342,15 @@ def test_an_unknown_layout_is_named_with_its_neighbours() -> None:
 
 
 def test_dot_gives_up_in_time() -> None:
-    start = time.monotonic()
-    with pytest.raises(LayoutTimeout, match="within 1 s"):
-        choice.place(unrolled(300), "dot", seconds=1.0)
-    assert time.monotonic() - start < 2.5
+    with pytest.raises(LayoutTimeout, match=r"within 0\.2 s"):
+        choice.place(unrolled(300), "dot", seconds=0.2)
     assert choice.place(scene_of("x>y"), "dot").placed
 
 
-@pytest.mark.parametrize(("largest", "reason"), [(4000, "too large for Graphviz"), (10**9, "did not finish within 1 s")])
+@pytest.mark.parametrize(("largest", "reason"), [(4000, "too large for Graphviz"), (10**9, "did not finish within 0.2 s")])
 def test_auto_places_what_dot_cannot_and_says_so(monkeypatch: pytest.MonkeyPatch, largest: int, reason: str) -> None:
     monkeypatch.setattr(choice, "LARGEST", largest)
-    placed = choice.place(replace(unrolled(300), notes=("mine",)), seconds=1.0)
+    placed = choice.place(replace(unrolled(300), notes=("mine",)), seconds=0.2)
     assert placed.engine == "layered"
     assert placed.notes[0] == "mine"
     assert reason in placed.notes[1]
@@ -434,8 +435,8 @@ FAKES = {
     "lies": ("exit 0", LayoutError, "printed nothing"),
     "babbles": ("echo '<svg/>'; exit 0", LayoutError, "not a layout"),
     "floods": ("head -c 3000000 /dev/zero | tr '\\0' x >&2; exit 2", LayoutError, "exit code 2"),
-    "hangs": ("echo $$ > pid; sleep 60 & wait", LayoutTimeout, "within 0.5 s"),
-    "ignores signals": ("trap '' TERM INT HUP; sleep 60", LayoutTimeout, "within 0.5 s"),
+    "hangs": ("echo $$ > pid; sleep 60 & wait; echo > woke_up", LayoutTimeout, "within 0.5 s"),
+    "ignores signals": ("trap '' TERM INT HUP; sleep 60; echo > woke_up", LayoutTimeout, "within 0.5 s"),
 }
 
 
@@ -452,12 +453,11 @@ def fake_dot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str],
 
 @pytest.mark.skipif(os.name != "posix", reason="shell scripts")
 @pytest.mark.parametrize(("script", "error", "words"), FAKES.values(), ids=FAKES.keys())
-def test_a_dot_that_misbehaves_is_a_typed_error(fake_dot: Callable[[str], None], script: str, error: type[Exception], words: str) -> None:
+def test_a_dot_that_misbehaves_is_a_typed_error(fake_dot: Callable[[str], None], tmp_path: Path, script: str, error: type[Exception], words: str) -> None:
     fake_dot(script)
-    start = time.monotonic()
     with pytest.raises(error, match=words) as caught:
         choice.place(scene_of("x>y"), "system-dot", seconds=0.5)
-    assert time.monotonic() - start < 3
+    assert not (tmp_path / "woke_up").exists(), "waited until it ended of itself"
     assert len(str(caught.value)) < 2500
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -13,6 +12,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 import torch
+from needed_tools import needs_tool
 from torch.nn import functional
 
 from graphviz_ad.errors import ExpressionError
@@ -358,8 +358,8 @@ def test_every_rule_can_be_written_in_every_language(name: str) -> None:
             mathtext.parse(f"${to_mathtext(formula, names)}$")
 
 
-@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="no LaTeX here")
 def test_a_real_latex_compiles_every_formula(tmp_path: Path) -> None:
+    needs_tool("pdflatex")
     formulas = [to_latex(text, names) for known in FORMULAS.values() for text in (known.forward, *known.backward) for names in NAMES]
     lines = "\n\n".join(f"${formula}$" for formula in formulas)
     (tmp_path / "all.tex").write_text(f"\\documentclass{{article}}\n\\begin{{document}}\n{lines}\n\\end{{document}}\n", "utf-8")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import shutil
 import subprocess
 import sys
 import zipfile
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from needed_tools import needs_package, needs_tool
 from PIL import Image
 from pypdf import PdfReader
 from small_film import HOSTILE, film, hostile_film
@@ -26,7 +26,7 @@ from graphviz_ad.scene import Film
 from graphviz_ad.themes import THEMES
 from graphviz_ad.visible_text import visible
 
-pptx = pytest.importorskip("pptx")
+pptx = needs_package("pptx")
 LIGHT = THEMES["light"]
 P = "{http://schemas.openxmlformats.org/presentationml/2006/main}"
 A = "{http://schemas.openxmlformats.org/drawingml/2006/main}"
@@ -168,9 +168,7 @@ def test_a_missing_package_is_named_with_what_can_be_made_instead(monkeypatch: p
 
 
 def test_libreoffice_shows_the_slides(tmp_path: Path) -> None:
-    office = shutil.which("soffice") or shutil.which("libreoffice")
-    if office is None:
-        pytest.skip("needs LibreOffice")
+    office = needs_tool("libreoffice")
     (tmp_path / "deck.pptx").write_bytes(step_slides(film(), LIGHT))
     home = f"-env:UserInstallation={(tmp_path / 'home').as_uri()}"
     command = [office, home, "--headless", "--convert-to", "pdf", "--outdir", str(tmp_path), str(tmp_path / "deck.pptx")]

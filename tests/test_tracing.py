@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from needed_tools import needs_package
 from programs import F64, Square, assert_sound, autograd_names, leaf, node_called, operation, operations, randoms, reached_names, tails, wrong_sums
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
@@ -564,7 +565,7 @@ def test_trees_of_tensors_go_in_and_out() -> None:
 
 
 def test_a_model_output_of_transformers_is_a_tree() -> None:
-    outputs = pytest.importorskip("transformers.modeling_outputs")
+    outputs = needs_package("transformers.modeling_outputs")
 
     def function(x: Tensor) -> Any:
         return outputs.BaseModelOutput(last_hidden_state=x * 2, hidden_states=(x * 3,))
