@@ -71,50 +71,74 @@ def visit(browser: Any, tmp_path: Path) -> Iterator[Callable[..., Any]]:
 # --- an account of the run -------------------------------------------------------------------------------------------
 
 REQUIRED = os.environ.get("GRAPHVIZ_AD_REQUIRE_TOOLS", "") not in ("", "0")
-WAITING: Counter[str] = Counter()  # the name of a missing tool -> how many tests, or files of tests, wait for it
-MOST_MEMORY = 1500  # MB that the process of the tests may grow to: more is a leak, or a test that belongs into a process of its own
+MOST_MEMORY = 1500  # MB that a process of tests may grow to: more is a leak, or a test that belongs into a process of its own
+TESTS: Counter[str] = Counter()  # the name of a missing tool -> how many tests wait for it
+FILES: dict[str, int] = {}  # ... and how many whole files do
+PEAKS: list[int] = []  # of the processes that ran tests for this one, in MB
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
-    """Count a test that was skipped for want of a tool; it failed where all tools are required."""
+    """Note what a test was skipped for; it failed where all tools are required."""
     report = yield
-    return _told(report, call)
+    return _explained(report, call)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_make_collect_report(collector: pytest.Collector) -> Iterator[None]:
     """The same for a whole file."""
     report = yield
-    return _told(report, getattr(report, "call", None))
+    return _explained(report, getattr(report, "call", None))
 
 
-def _told(report: Any, call: pytest.CallInfo[Any] | None) -> Any:
+def _explained(report: Any, call: pytest.CallInfo[Any] | None) -> Any:
     skip = call.excinfo.value if call is not None and call.excinfo is not None else None
     if isinstance(skip, ToolMissing):
-        WAITING[skip.tool] += 1
+        report.missing_tool = skip.tool
         if REQUIRED:
             report.outcome = "failed"
             report.longrepr = f"{skip.tool} is not here, and GRAPHVIZ_AD_REQUIRE_TOOLS is set: install it, or unset that to skip what needs it"
     return report
 
 
+def pytest_runtest_logreport(report: Any) -> None:
+    """Count a test that waits for a tool."""
+    if tool := getattr(report, "missing_tool", None):
+        TESTS[tool] += 1
+
+
+def pytest_collectreport(report: Any) -> None:
+    """Count a file that does."""
+    if tool := getattr(report, "missing_tool", None):
+        FILES[tool] = FILES.get(tool, 0) + 1
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Take over what another process found, which ran tests for this one."""
+    told = getattr(node, "workeroutput", {})
+    PEAKS.append(told.get("peak", 0))
+    FILES.update(told.get("files", {}))
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Fail where the process of the tests has grown too much."""
-    if _peak() > MOST_MEMORY and session.exitstatus == pytest.ExitCode.OK:
+    """Fail where a process of tests has grown too much."""
+    PEAKS.append(_peak())
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput |= {"peak": _peak(), "files": FILES}
+    elif max(PEAKS) > MOST_MEMORY and session.exitstatus == pytest.ExitCode.OK:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     """One loud line on the tools that are missing, and one on the memory."""
-    if WAITING:
-        named = ", ".join(f"{tool} ({count})" for tool, count in sorted(WAITING.items()))
-        terminalreporter.write_line(f"MISSING TOOLS: {WAITING.total()} tests wait for {named}", red=True, bold=True)
-    if _peak() > MOST_MEMORY:
-        text = f"TOO MUCH MEMORY: the process of the tests grew to {_peak():,} MB, and {MOST_MEMORY:,} are allowed"
-        terminalreporter.write_line(text, red=True, bold=True)
-    else:
-        terminalreporter.write_line(f"the process of the tests grew to {_peak():,} of {MOST_MEMORY:,} MB")
+    waiting = [f"{tool} ({count})" for tool, count in sorted(TESTS.items())] + [f"{tool} (whole files: {n})" for tool, n in sorted(FILES.items())]
+    if waiting:
+        terminalreporter.write_line(f"MISSING TOOLS: {TESTS.total() + sum(FILES.values())} tests wait for {', '.join(waiting)}", red=True, bold=True)
+    grown = f"a process of tests grew to {max(PEAKS, default=_peak()):,} MB, and {MOST_MEMORY:,} are allowed"
+    too_much = max(PEAKS, default=0) > MOST_MEMORY
+    terminalreporter.write_line(f"TOO MUCH MEMORY: {grown}" if too_much else grown, red=too_much, bold=too_much)
 
 
 def _peak() -> int:

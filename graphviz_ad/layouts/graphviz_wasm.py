@@ -73,11 +73,11 @@ def _render(wasmtime: Any, texts: tuple[str, str], seconds: float) -> bytes:
     store.set_wasi(wasmtime.WasiConfig())  # no files, no environment, no output streams
     store.set_limits(memory_size=MEMORY)
     store.set_epoch_deadline(1)
-    module = wasmtime.Module.deserialize(engine, _machine_code())
     alarm = threading.Timer(seconds, engine.increment_epoch)
     alarm.daemon = True
-    alarm.start()
     try:
+        module = wasmtime.Module.deserialize(engine, _machine_code())
+        alarm.start()
         return _call(wasmtime.Linker(engine), store, module, texts)
     except wasmtime.Trap as trap:
         if trap.trap_code == wasmtime.TrapCode.INTERRUPT:
