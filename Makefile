@@ -2,15 +2,18 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+DEMO_READY := $(VENV)/demo-ready# what `make demo` needs, and no more
 READY := $(VENV)/ready
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+PROCESSES ?= auto# that run tests; 0 runs them in one
 
 .PHONY: demo test fuzz check format lint types assets notebooks clean
 
-demo: $(READY)
+demo: $(DEMO_READY)
 	$(BIN)/python demo/make_demo.py
 
 test: $(READY)
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n $(PROCESSES) --maxprocesses 4 --dist loadfile
 
 fuzz: $(READY)
 	FUZZ=5000 $(BIN)/python -m pytest -q tests/test_properties.py
@@ -39,8 +42,12 @@ notebooks: $(READY)
 clean:
 	rm -rf $(VENV) out
 
-$(READY): pyproject.toml constraints.txt
+# Python compiles what the demo imports when it imports it; pip would compile all of torch, which takes longer than the demo.
+$(DEMO_READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt "torch==2.13.0"
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
-	touch $(READY)
+	$(INSTALL) --no-compile -e ".[demo]"
+	touch $@
+
+$(READY): $(DEMO_READY)
+	$(INSTALL) -e ".[dev]"
+	touch $@
