@@ -2,18 +2,21 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-DEMO_READY := $(VENV)/demo-ready# what `make demo` needs, and no more
+DEMO_READY := $(VENV)/demo-ready
 READY := $(VENV)/ready
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
-PROCESSES ?= auto# that run tests; 0 runs them in one
+# How many processes run tests; 0 runs them in one.
+PROCESSES ?= auto
 
-.PHONY: demo test fuzz check format lint types assets notebooks clean
+.PHONY: demo test ready fuzz check format lint types assets notebooks clean
 
 demo: $(DEMO_READY)
 	$(BIN)/python demo/make_demo.py
 
 test: $(READY)
 	$(BIN)/python -m pytest -q -n $(PROCESSES) --maxprocesses 4 --dist loadfile
+
+ready: $(READY)
 
 fuzz: $(READY)
 	FUZZ=5000 $(BIN)/python -m pytest -q tests/test_properties.py

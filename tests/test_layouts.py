@@ -500,6 +500,10 @@ def test_a_broken_or_impossible_cache_is_no_error(monkeypatch: pytest.MonkeyPatc
     (tmp_path / "graphviz_ad").write_text("a file where the folder should be")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert graphviz_wasm.cache_folder() is None
+    monkeypatch.setenv("XDG_CACHE_HOME", "not/absolute")
+    assert "not" not in (graphviz_wasm.cache_folder() or Path()).parts
+    monkeypatch.setitem(sys.modules, "platformdirs", None)
+    assert graphviz_wasm.cache_folder() is None
     assert not graphviz_wasm._runs(graphviz_wasm._wasmtime(), b"not machine code")
     graphviz_wasm._store(tmp_path / "no such folder" / "x", b"code")
 

@@ -25,8 +25,6 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from platformdirs import user_cache_path
-
 from graphviz_ad.dot_language import layout_source
 from graphviz_ad.errors import LayoutError, LayoutTimeout
 from graphviz_ad.layouts.graphviz_output import JSON_FORMAT, read
@@ -180,6 +178,10 @@ def _runs(wasmtime: Any, code: bytes) -> bool:
 
 def cache_folder() -> Path | None:
     """A folder for machine code that nobody else can write to; None where there is no such place."""
+    try:
+        from platformdirs import user_cache_path
+    except ImportError:
+        return None
     folder = user_cache_path("graphviz_ad", appauthor=False)
     if not folder.is_absolute():  # no home folder, or a setting that has to be ignored
         return None
