@@ -36,7 +36,12 @@ def is_image(path: Path) -> bool:
         return min(image.size) > 50
 
 
-LOOKS_RIGHT: dict[str, Callable[[Path], bool]] = {
+def is_something(path: Path) -> bool:
+    """What is asked of a format that the table below has nothing to say about."""
+    return path.stat().st_size > 0
+
+
+LOOKS_RIGHT: dict[str, Callable[[Path], bool]] = dict.fromkeys([*STILLS, *FILMS], is_something) | {
     ".svg": is_svg,
     ".png": is_image,
     ".gif": is_image,

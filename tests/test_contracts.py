@@ -33,7 +33,7 @@ def test_every_still_format_writes_the_same_bytes_twice(name: str, layout: str) 
     for suffix in {*STILLS} - (BY_MATPLOTLIB if layout != "layered" else set()):
         first, second = (STILLS[suffix](drawn(name, layout, False, i)) for i in (0, 1))
         assert isinstance(first, bytes), suffix
-        assert len(first) > 100, suffix
+        assert first, suffix
         assert first == second, suffix
 
 
@@ -41,7 +41,7 @@ def test_every_still_format_writes_the_same_bytes_twice(name: str, layout: str) 
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_every_film_format_writes_the_same_bytes_twice(name: str, suffix: str) -> None:
     first, second = (FILMS[suffix](drawn(name, "layered", True, i)) for i in (0, 1))
-    assert len(first) > 300
+    assert first
     assert first == second
 
 

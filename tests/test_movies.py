@@ -64,14 +64,21 @@ def written(suffix, look="light"):
     return FILMS[suffix](film(look))
 
 
-@lru_cache(maxsize=2)
+@pytest.fixture(scope="module", autouse=True)
+def nothing_is_kept():
+    yield
+    for kept in (written, truth, decoded):
+        kept.cache_clear()
+
+
+@lru_cache(maxsize=1)
 def truth(look="light"):
     """Each frame, drawn on its own."""
     one = film(look)
     return [pixels(paint_frame(one.film, i), one.theme) for i in range(len(one.steps))]
 
 
-@lru_cache(maxsize=2)  # a film takes up to 100 MB; tests of one suffix run one after the other, since "suffix" is a parameter of the module
+@lru_cache(maxsize=1)  # a film takes up to 100 MB; tests of one suffix run one after the other, since "suffix" is a parameter of the module
 def decoded(suffix, look="light"):
     """The pictures that a reader of the file sees, and the seconds of each."""
     return decode(suffix, written(suffix, look))
@@ -92,11 +99,12 @@ def decode(suffix, data):
 
 def decoded_video(data):
     """Pictures that follow each other unchanged, to the eye of the encoder, are one."""
+    times, pictures = [], []
     with av.open(io.BytesIO(data)) as container:
-        frames = list(container.decode(video=0))
+        for frame in container.decode(video=0):
+            times.append(float(frame.pts * frame.time_base))
+            pictures.append(frame.reformat(format="rgb24", src_colorspace="ITU709", dst_colorspace="ITU709").to_ndarray())
         end = container.duration / av.time_base
-    times = [float(frame.pts * frame.time_base) for frame in frames]
-    pictures = [frame.reformat(format="rgb24", src_colorspace="ITU709", dst_colorspace="ITU709").to_ndarray() for frame in frames]
     return pictures, np.diff([*times, end]).tolist()
 
 

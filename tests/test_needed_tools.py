@@ -40,24 +40,23 @@ def processes(count: str) -> list[str]:
     return ["-n", count] if count != "0" and needs_package("xdist") else []
 
 
-def test_one_line_names_the_tools_that_are_missing(tmp_path: Path) -> None:
-    status, said = run(tmp_path)
-    assert status == 0
+@pytest.mark.parametrize("count", ["0", "2"])
+def test_one_line_names_the_tools_that_are_missing_and_a_process_that_grows_too_much_is_a_failure(tmp_path: Path, count: str) -> None:
+    status, said = run(tmp_path, *processes(count), most="10")
+    assert status == 1
     assert [line for line in said.splitlines() if "MISSING" in line] == ["MISSING TOOLS: 2 tests wait for a_package_that_nobody_has (2)"]
+    assert "TOO MUCH MEMORY: a process of tests grew to" in said
     assert "1 passed, 2 skipped" in said
 
 
-@pytest.mark.parametrize("count", ["0", "2"])
-def test_a_missing_tool_is_a_failure_where_all_are_required(tmp_path: Path, count: str) -> None:
-    status, said = run(tmp_path, *processes(count), required="1")
+def test_what_waits_for_a_tool_is_no_failure(tmp_path: Path) -> None:
+    status, said = run(tmp_path)
+    assert status == 0
+    assert "MISSING TOOLS: 2 tests wait for a_package_that_nobody_has (2)" in said
+
+
+def test_a_missing_tool_is_a_failure_where_all_are_required(tmp_path: Path) -> None:
+    status, said = run(tmp_path, required="1")
     assert status == 1
     assert "2 failed, 1 passed" in said
     assert "a_package_that_nobody_has is not here, and GRAPHVIZ_AD_REQUIRE_TOOLS is set" in said
-    assert "MISSING TOOLS: 2 tests wait" in said
-
-
-@pytest.mark.parametrize("count", ["0", "2"])
-def test_a_process_that_grows_too_much_is_a_failure(tmp_path: Path, count: str) -> None:
-    status, said = run(tmp_path, *processes(count), most="10")
-    assert status == 1
-    assert "TOO MUCH MEMORY: a process of tests grew to" in said
