@@ -327,7 +327,7 @@ def test_importing_is_light_and_touches_neither_network_nor_screen() -> None:
         "heavy = {'torch', 'matplotlib', 'PIL', 'networkx', 'wasmtime', 'IPython', 'tkinter', 'graphviz', 'transformers'}\n"
         "print(sorted(heavy & set(sys.modules)))\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=30)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=600)
     assert (done.stdout.strip(), done.stderr) == ("[]", "")
 
 
@@ -338,5 +338,5 @@ def test_drawing_needs_no_screen() -> None:
         "print(len(film.frame(0).to_svg()) > 1000, 'tkinter' in sys.modules)\n"
     )
     bare = {"PATH": "", "PYTHONPATH": str(Path(gad.__file__).parent.parent)}
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60, env=bare)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=600, env=bare)
     assert done.stdout.split() == ["True", "False"]

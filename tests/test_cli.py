@@ -364,7 +364,7 @@ def test_a_file_finds_its_neighbours_as_python_would(lesson: Path) -> None:
 
 
 def run(*arguments: str, **options: object) -> subprocess.CompletedProcess[bytes]:
-    return subprocess.run([sys.executable, "-m", "graphviz_ad", *arguments], capture_output=True, timeout=60, **options)  # type: ignore[call-overload, no-any-return]
+    return subprocess.run([sys.executable, "-m", "graphviz_ad", *arguments], capture_output=True, timeout=600, **options)  # type: ignore[call-overload, no-any-return]
 
 
 def test_the_version_comes_without_anything_that_is_slow_to_import() -> None:

@@ -127,7 +127,7 @@ def compiled(engine: str, folder: Path, source: str, name: str = "main") -> PdfR
 
 def run(engine: str, folder: Path, name: str, *options: str, makes: str = "") -> PdfReader:
     command = [engine, "-interaction=nonstopmode", "-halt-on-error", *options, name]
-    done = subprocess.run(command, cwd=folder, capture_output=True, timeout=120, check=False)
+    done = subprocess.run(command, cwd=folder, capture_output=True, timeout=600, check=False)
     assert done.returncode == 0, done.stdout.decode("utf-8", "replace")[-1500:]
     return PdfReader(folder / f"{makes or name}.pdf")
 
@@ -196,7 +196,7 @@ def test_the_file_alone_is_a_deck_but_never_writes_over_its_own_pages(usual_engi
     needs_style("beamer.cls")
     put(tmp_path, film(), "lesson")
     before = (tmp_path / "lesson.pdf").read_bytes()
-    refused = subprocess.run([usual_engine, "-interaction=nonstopmode", "lesson"], cwd=tmp_path, capture_output=True, timeout=120, check=False)
+    refused = subprocess.run([usual_engine, "-interaction=nonstopmode", "lesson"], cwd=tmp_path, capture_output=True, timeout=600, check=False)
     assert refused.returncode != 0
     assert b"is for your deck" in refused.stdout
     assert (tmp_path / "lesson.pdf").read_bytes() == before

@@ -363,7 +363,7 @@ def test_a_real_latex_compiles_every_formula(tmp_path: Path) -> None:
     formulas = [to_latex(text, names) for known in FORMULAS.values() for text in (known.forward, *known.backward) for names in NAMES]
     lines = "\n\n".join(f"${formula}$" for formula in formulas)
     (tmp_path / "all.tex").write_text(f"\\documentclass{{article}}\n\\begin{{document}}\n{lines}\n\\end{{document}}\n", "utf-8")
-    run = subprocess.run(["pdflatex", "-halt-on-error", "-interaction=nonstopmode", "all.tex"], cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    run = subprocess.run(["pdflatex", "-halt-on-error", "-interaction=nonstopmode", "all.tex"], cwd=tmp_path, capture_output=True, text=True, timeout=600)
     assert run.returncode == 0, run.stdout[-2000:]
     assert len(formulas) > 800
 

@@ -172,7 +172,7 @@ def test_libreoffice_shows_the_slides(tmp_path: Path) -> None:
     (tmp_path / "deck.pptx").write_bytes(step_slides(film(), LIGHT))
     home = f"-env:UserInstallation={(tmp_path / 'home').as_uri()}"
     command = [office, home, "--headless", "--convert-to", "pdf", "--outdir", str(tmp_path), str(tmp_path / "deck.pptx")]
-    subprocess.run(command, check=True, capture_output=True, timeout=120)
+    subprocess.run(command, check=True, capture_output=True, timeout=600)
     reader = PdfReader(tmp_path / "deck.pdf")
     assert len(reader.pages) == 19
     for step in (0, 9, 18):

@@ -130,7 +130,7 @@ def compiled(body: str, engine: str, folder: Path) -> str:
     source = "\n".join([r"\documentclass{article}", r"\usepackage{amsmath}", r"\allowdisplaybreaks", r"\begin{document}", body, r"\end{document}", ""])
     (folder / "all.tex").write_text(source, "utf-8")
     run = subprocess.run(
-        [engine, "-halt-on-error", "-interaction=nonstopmode", "all.tex"], cwd=folder, capture_output=True, text=True, timeout=200, check=False
+        [engine, "-halt-on-error", "-interaction=nonstopmode", "all.tex"], cwd=folder, capture_output=True, text=True, timeout=600, check=False
     )
     assert run.returncode == 0, run.stdout[-2000:]
     return run.stdout
@@ -148,7 +148,7 @@ def test_a_document_compiles_as_it_is_and_nothing_leaves_the_page(tmp_path: Path
     needs_tool("pdflatex")
     for wrt in ("x2", "x1"):
         graph("seed").explain(wrt).save(tmp_path / "solution.tex")
-        run = subprocess.run(["pdflatex", "-halt-on-error", "solution.tex"], cwd=tmp_path, capture_output=True, text=True, timeout=100, check=True)
+        run = subprocess.run(["pdflatex", "-halt-on-error", "solution.tex"], cwd=tmp_path, capture_output=True, text=True, timeout=600, check=True)
         assert "Overfull" not in run.stdout
         assert "(1 page" in run.stdout
 
