@@ -6,18 +6,24 @@ PINNED := $(shell sed -n 's/^torch==//p' $(CONSTRAINTS))
 TORCH ?= $(PINNED)
 VENV := .venv$(if $(filter-out constraints.txt,$(CONSTRAINTS)),-$(CONSTRAINTS:constraints-%.txt=%))$(if $(filter-out $(PINNED),$(TORCH)),-$(TORCH))
 BIN := $(VENV)/bin
+DEMO_READY := $(VENV)/demo-ready
 READY := $(VENV)/ready
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c $(VENV)/constraints.txt
+# How many processes run tests; 0 runs them in one.
+PROCESSES ?= auto
 
-.PHONY: demo test fuzz check format lint types assets notebooks environment versions clean
+.PHONY: demo test ready fuzz check format lint types assets notebooks environment versions clean
 
-demo: $(READY)
+demo: $(DEMO_READY)
 	$(BIN)/python demo/make_demo.py
 
 test: $(READY)
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n $(PROCESSES) --maxprocesses 4 --dist loadfile
+
+ready: $(READY)
 
 fuzz: $(READY)
-	FUZZ=5000 $(BIN)/python -m pytest -q tests/test_properties.py
+	FUZZ=5000 $(BIN)/python -m pytest -q tests/tracing/test_properties.py
 	$(BIN)/python tools/fuzz_operations.py
 
 check: $(READY)
@@ -50,9 +56,13 @@ clean:
 	rm -rf .venv .venv-* out
 
 # A torch that is not the pinned one brings the sympy that it needs.
-$(READY): pyproject.toml $(CONSTRAINTS)
+# Python compiles what the demo imports when it imports it; pip would compile all of torch, which takes longer than the demo.
+$(DEMO_READY): pyproject.toml $(CONSTRAINTS)
 	$(PYTHON) -m venv $(VENV)
 	sed -e '' $(if $(filter-out $(PINNED),$(TORCH)),-e '/^torch==/d' -e '/^sympy==/d') $(CONSTRAINTS) > $(VENV)/constraints.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c $(VENV)/constraints.txt "torch==$(TORCH)"
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c $(VENV)/constraints.txt "torch==$(TORCH)" -e ".[dev]"
-	touch $(READY)
+	$(INSTALL) --no-compile "torch==$(TORCH)" -e ".[demo]"
+	touch $@
+
+$(READY): $(DEMO_READY)
+	$(INSTALL) "torch==$(TORCH)" -e ".[dev]"
+	touch $@

@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -19,12 +20,12 @@ def f(x1, x2):
     return (1 + torch.sin(x2)) / (x2 + torch.exp(x1)) + x1 * x2
 
 
-def resnet() -> gad.Graph:
-    """A network of the size of ResNet-18, randomly initialised, on one image."""
+def resnet(**narrower: Any) -> gad.Graph:
+    """A network of the size of ResNet-18, randomly initialised, on one image; or a narrower one."""
     from transformers import ResNetConfig, ResNetForImageClassification
 
-    config = ResNetConfig(embedding_size=64, hidden_sizes=[64, 128, 256, 512], depths=[2, 2, 2, 2], layer_type="basic", num_labels=1000)
-    model = ResNetForImageClassification(config)
+    sizes = {"embedding_size": 64, "hidden_sizes": [64, 128, 256, 512], "num_labels": 1000} | narrower
+    model = ResNetForImageClassification(ResNetConfig(depths=[2, 2, 2, 2], layer_type="basic", **sizes))
 
     def resnet18(image, label):
         return model(pixel_values=image, labels=label).loss
@@ -32,12 +33,12 @@ def resnet() -> gad.Graph:
     return gad.trace(resnet18, torch.randn(1, 3, 224, 224), torch.tensor([7]))
 
 
-def gpt2() -> gad.Graph:
-    """A transformer of the size of GPT-2 small, randomly initialised, on 64 tokens."""
+def gpt2(**narrower: Any) -> gad.Graph:
+    """A transformer of the size of GPT-2 small, randomly initialised, on 64 tokens; or a narrower one."""
     from transformers import GPT2Config, GPT2LMHeadModel
 
-    model = GPT2LMHeadModel(GPT2Config())
-    tokens = torch.randint(0, 50257, (1, 64))
+    model = GPT2LMHeadModel(GPT2Config(**narrower))
+    tokens = torch.randint(0, model.config.vocab_size, (1, 64))
 
     def gpt2_small(tokens, targets):
         return model(input_ids=tokens, labels=targets).loss

@@ -1,27 +1,31 @@
-"""What several test files need: a browser that must not be surprised."""
+"""What several test files need: a browser that must not be surprised, and an account of tools that are missing and of memory."""
 
 from __future__ import annotations
 
-import shutil
+import os
+import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
+from needed_tools import ToolMissing, needs_package, needs_tool
 
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-sync"]
 
 
 Launch = Callable[..., Any]
 
+settings.register_profile("any machine", deadline=None)  # how long an example takes says nothing about the code
+settings.load_profile("any machine")
+
 
 @pytest.fixture(scope="module")  # not longer: while it is open, its event loop runs
 def launch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Launch]:
     """Opens Chromium, with more flags if need be."""
-    playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright")
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if chromium is None:
-        pytest.skip("needs chromium")
+    playwright, chromium = needs_package("playwright.sync_api"), needs_tool("chromium")
     opened = []
     with playwright.sync_playwright() as p:
 
@@ -29,7 +33,7 @@ def launch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Launch]:
             profile = str(tmp_path_factory.mktemp("profile"))
             size = {"width": 1000, "height": 700}
             context = p.chromium.launch_persistent_context(profile, executable_path=chromium, headless=True, args=[*FLAGS, *flags], viewport=size)
-            context.set_default_timeout(5000)
+            context.set_default_timeout(60_000)  # milliseconds, spent only where a page does not do what it should
             opened.append(context)
             return context
 
@@ -62,3 +66,85 @@ def visit(browser: Any, tmp_path: Path) -> Iterator[Callable[..., Any]]:
     yield go
     tab.close()
     assert trouble == []
+
+
+# --- an account of the run -------------------------------------------------------------------------------------------
+
+REQUIRED = os.environ.get("GRAPHVIZ_AD_REQUIRE_TOOLS", "") not in ("", "0")
+MOST_MEMORY = 1500  # MB that a process of tests may grow to: more is a leak, or a test that belongs into a process of its own
+TESTS: Counter[str] = Counter()  # the name of a missing tool -> how many tests wait for it
+FILES: dict[str, int] = {}  # ... and how many whole files do
+PEAKS: list[int] = []  # of the processes that ran tests for this one, in MB
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+    """Note what a test was skipped for; it failed where all tools are required."""
+    report = yield
+    return _explained(report, call)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(collector: pytest.Collector) -> Iterator[None]:
+    """The same for a whole file."""
+    report = yield
+    return _explained(report, getattr(report, "call", None))
+
+
+def _explained(report: Any, call: pytest.CallInfo[Any] | None) -> Any:
+    skip = call.excinfo.value if call is not None and call.excinfo is not None else None
+    if isinstance(skip, ToolMissing):
+        report.missing_tool = skip.tool
+        if REQUIRED:
+            report.outcome = "failed"
+            report.longrepr = f"{skip.tool} is not here, and GRAPHVIZ_AD_REQUIRE_TOOLS is set: install it, or unset that to skip what needs it"
+    return report
+
+
+def pytest_runtest_logreport(report: Any) -> None:
+    """Count a test that waits for a tool."""
+    if tool := getattr(report, "missing_tool", None):
+        TESTS[tool] += 1
+
+
+def pytest_collectreport(report: Any) -> None:
+    """Count a file that does."""
+    if tool := getattr(report, "missing_tool", None):
+        FILES[tool] = FILES.get(tool, 0) + 1
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Take over what another process found, which ran tests for this one."""
+    told = getattr(node, "workeroutput", {})
+    PEAKS.append(told.get("peak", 0))
+    FILES.update(told.get("files", {}))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail where a process of tests has grown too much."""
+    PEAKS.append(_peak())
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput |= {"peak": _peak(), "files": FILES}
+    elif max(PEAKS) > MOST_MEMORY and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """One loud line on the tools that are missing, and one on the memory."""
+    waiting = [f"{tool} ({count})" for tool, count in sorted(TESTS.items())] + [f"{tool} (whole files: {n})" for tool, n in sorted(FILES.items())]
+    if waiting:
+        terminalreporter.write_line(f"MISSING TOOLS: {TESTS.total() + sum(FILES.values())} tests wait for {', '.join(waiting)}", red=True, bold=True)
+    grown = f"a process of tests grew to {max(PEAKS, default=_peak()):,} MB, and {MOST_MEMORY:,} are allowed"
+    too_much = max(PEAKS, default=0) > MOST_MEMORY
+    terminalreporter.write_line(f"TOO MUCH MEMORY: {grown}" if too_much else grown, red=too_much, bold=too_much)
+
+
+def _peak() -> int:
+    """The most memory that this process ever had, in MB; 0 where the system does not tell."""
+    try:
+        import resource
+    except ImportError:
+        return 0
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // (1 << 20 if sys.platform == "darwin" else 1 << 10)

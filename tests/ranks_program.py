@@ -287,7 +287,7 @@ def clean(results: Results) -> Results:
 
 def main(folder: Path) -> None:
     torch.set_num_threads(1)
-    dist.init_process_group("gloo", timeout=timedelta(seconds=60))
+    dist.init_process_group("gloo", timeout=timedelta(seconds=300))
     (folder / f"connected.{dist.get_rank()}").touch()
     if tells_reductions():
         (folder / "tells_reductions").touch()

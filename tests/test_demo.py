@@ -5,19 +5,19 @@ from __future__ import annotations
 import importlib.util
 import re
 import xml.etree.ElementTree as ET
+from functools import partial
 from pathlib import Path
 
 import pytest
+from needed_tools import needs_package
 from PIL import Image
 
 import graphviz_ad as gad
 
-transformers = pytest.importorskip("transformers")
-
 DEMO = Path(__file__).parents[1] / "demo/make_demo.py"
 SMALL = {
-    "ResNetConfig": {"embedding_size": 4, "hidden_sizes": [4, 4, 8, 8], "num_labels": 10},
-    "GPT2Config": {"n_embd": 8, "n_layer": 2, "n_head": 2},
+    "resnet": {"embedding_size": 4, "hidden_sizes": [4, 4, 8, 8], "num_labels": 10},
+    "gpt2": {"n_embd": 8, "n_layer": 2, "n_head": 2, "vocab_size": 1000},
 }
 
 
@@ -32,12 +32,12 @@ def demo():
 @pytest.fixture(scope="module")
 def made(demo, tmp_path_factory):
     """The folder that the demo fills, its networks as deep as ever but narrow."""
+    needs_package("transformers")
     folder = tmp_path_factory.mktemp("out") / "demo"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(demo, "FOLDER", folder)
         for name, settings in SMALL.items():
-            config = getattr(transformers, name)
-            patch.setattr(transformers, name, lambda config=config, settings=settings, **given: config(**given | settings))
+            patch.setattr(demo, name, partial(getattr(demo, name), **settings))
         assert demo.main() == 0
     return folder
 

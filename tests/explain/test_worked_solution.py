@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -14,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from matplotlib.mathtext import MathTextParser
+from needed_tools import needs_tool
 from small_film import HOSTILE
 from small_programs import PROGRAMS, graph
 
@@ -130,7 +130,7 @@ def compiled(body: str, engine: str, folder: Path) -> str:
     source = "\n".join([r"\documentclass{article}", r"\usepackage{amsmath}", r"\allowdisplaybreaks", r"\begin{document}", body, r"\end{document}", ""])
     (folder / "all.tex").write_text(source, "utf-8")
     run = subprocess.run(
-        [engine, "-halt-on-error", "-interaction=nonstopmode", "all.tex"], cwd=folder, capture_output=True, text=True, timeout=200, check=False
+        [engine, "-halt-on-error", "-interaction=nonstopmode", "all.tex"], cwd=folder, capture_output=True, text=True, timeout=600, check=False
     )
     assert run.returncode == 0, run.stdout[-2000:]
     return run.stdout
@@ -138,18 +138,17 @@ def compiled(body: str, engine: str, folder: Path) -> str:
 
 @pytest.mark.parametrize("engine", ["pdflatex", "lualatex"])
 def test_a_real_latex_compiles_every_solution_whatever_variables_are_called(engine: str, tmp_path: Path) -> None:
-    if shutil.which(engine) is None:
-        pytest.skip(f"no {engine} here")
+    needs_tool(engine)
     names = [*HOSTILE, "é", "漢字", "x_1", "a%b", "\\end{align*}", "$x$", "f'", "α", "n°", "100 %"]
     bodies = [explained.to_latex() for explained in (*every(), *map(called, names))]
     assert "Output written" in compiled("\n".join(bodies), engine, tmp_path)
 
 
-@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="no LaTeX here")
 def test_a_document_compiles_as_it_is_and_nothing_leaves_the_page(tmp_path: Path) -> None:
+    needs_tool("pdflatex")
     for wrt in ("x2", "x1"):
         graph("seed").explain(wrt).save(tmp_path / "solution.tex")
-        run = subprocess.run(["pdflatex", "-halt-on-error", "solution.tex"], cwd=tmp_path, capture_output=True, text=True, timeout=100, check=True)
+        run = subprocess.run(["pdflatex", "-halt-on-error", "solution.tex"], cwd=tmp_path, capture_output=True, text=True, timeout=600, check=True)
         assert "Overfull" not in run.stdout
         assert "(1 page" in run.stdout
 

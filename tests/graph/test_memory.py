@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+from needed_tools import needs_package
 from programs import F64, leaf
 from torch import Tensor, nn
 from torch._subclasses import FakeTensorMode
@@ -101,7 +102,7 @@ def test_tensors_without_elements_have_the_same_memory(where: str) -> None:
 
 
 def test_a_small_llama_has_the_memory_that_it_would_have() -> None:
-    transformers = pytest.importorskip("transformers")
+    transformers = needs_package("transformers")
     size = transformers.LlamaConfig(
         vocab_size=64, hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2, use_cache=False
     )

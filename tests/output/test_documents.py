@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import re
-import shutil
 import subprocess
 import sys
 from functools import cache
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from needed_tools import needs_package, needs_tool
 from PIL import Image
 from pypdf import PdfReader
 from small_film import HOSTILE, hostile_film
@@ -51,8 +51,7 @@ def test_every_page_has_the_same_box_and_the_words_of_its_step(aspect: str, box:
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_a_page_is_a_whole_slide_with_its_own_paper(theme: str, tmp_path: Path) -> None:
-    if shutil.which("pdftoppm") is None:
-        pytest.skip("needs pdftoppm")
+    needs_tool("pdftoppm")
     made = lesson(theme=theme)
     made.save(tmp_path / "f.pdf")
     subprocess.run(["pdftoppm", "-r", "36", "-f", "1", "-l", "1", "-png", "f.pdf", "p"], cwd=tmp_path, check=True)
@@ -108,8 +107,7 @@ def read_by_pandoc(text: str, dialect: str) -> list[Any]:
 
 @pytest.mark.parametrize("dialect", ["commonmark", "gfm", "markdown"])
 def test_no_name_is_read_as_markdown(dialect: str) -> None:
-    if shutil.which("pandoc") is None:
-        pytest.skip("needs pandoc")
+    needs_tool("pandoc")
     for text in HOSTILE:
         title, alt, steps = read_by_pandoc(markdown(hostile_film(text)), dialect)
         wanted = " ".join(prose(text).split())
@@ -125,8 +123,7 @@ def pictures(node: Any) -> list[Any]:
 
 
 def test_quarto_has_a_picture_for_pages_and_one_for_print() -> None:
-    if shutil.which("pandoc") is None:
-        pytest.skip("needs pandoc")
+    needs_tool("pandoc")
     for text in ("a title", *HOSTILE):
         blocks = read_by_pandoc(quarto(hostile_film(text), "lec4"), "markdown")
         found = pictures(blocks)
@@ -232,15 +229,15 @@ def test_what_cannot_be_is_said_and_nothing_is_written(call: Any, error: type[Ex
 
 
 def test_a_movie_deck_without_an_encoder_offers_slides(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    pytest.importorskip("pptx")
+    needs_package("pptx")
     monkeypatch.setitem(sys.modules, "av", None)
     with pytest.raises(MissingDependencyError, match=r"graphviz-ad\[video\].*mode='steps' needs none"):
         lesson().to_pptx(tmp_path / "a", mode="video")
 
 
 def test_a_movie_deck_holds_the_movie_that_is_saved_alone(tmp_path: Path) -> None:
-    pptx = pytest.importorskip("pptx")
-    pytest.importorskip("av")
+    pptx = needs_package("pptx")
+    needs_package("av")
     deck = pptx.Presentation(lesson().to_pptx(tmp_path / "a", mode="video"))
     (slide,) = deck.slides
     parts = {part.partname: part for part in slide.part.package.iter_parts()}

@@ -11,6 +11,7 @@ from html.parser import HTMLParser
 from typing import Any
 
 import pytest
+from needed_tools import needs_package
 from small_film import HOSTILE, film, hostile_film, scene
 from small_programs import graph
 
@@ -122,7 +123,7 @@ def test_an_output_of_the_classroom_is_small(name: str) -> None:
 
 def converted(kind: str, **options: object) -> tuple[str, dict[str, bytes]]:
     """A notebook with two films and a picture, as HTML or LaTeX, and the files that go with it."""
-    nbconvert, nbformat = pytest.importorskip("nbconvert"), pytest.importorskip("nbformat")
+    nbconvert, nbformat = needs_package("nbconvert"), needs_package("nbformat")
     bundles = [
         film_bundle(film(), LIGHT, "first"),
         film_bundle(hostile_film(HOSTILE[2]), LIGHT, "second"),

@@ -23,7 +23,7 @@ from graphviz_ad._internal.graph.rank_messages import message_of
 pytestmark = pytest.mark.skipif(not dist.is_available() or not dist.is_gloo_available(), reason="this build of torch has no gloo")
 PROGRAMS = [program.__name__ for program in ranks_program.PROGRAMS]
 PROGRAM = Path(ranks_program.__file__)
-SECONDS = 120  # after which two processes that talk on one machine are stuck
+SECONDS = 600  # after which two processes that talk on one machine are stuck
 
 
 @pytest.fixture(scope="module")

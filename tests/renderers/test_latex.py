@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from needed_tools import needs_style, needs_tool
 from pypdf import PdfReader
 from small_film import HOSTILE, film, hostile_film, scene
 
@@ -112,26 +112,12 @@ def test_what_beamer_cannot_do_is_said() -> None:
 
 @pytest.fixture(scope="module", params=["pdflatex", "lualatex"])
 def engine(request: pytest.FixtureRequest) -> str:
-    found = shutil.which(request.param)
-    if found is None:
-        pytest.skip(f"needs {request.param}")
-    return found
+    return needs_tool(request.param)
 
 
 @pytest.fixture
 def usual_engine() -> str:
-    found = shutil.which("pdflatex")
-    if found is None:
-        pytest.skip("needs pdflatex")
-    return found
-
-
-def has(engine: str, *files: str) -> None:
-    """Skip where a LaTeX has no such packages."""
-    finder = shutil.which("kpsewhich")
-    for file in files:
-        if finder is None or not subprocess.run([finder, file], capture_output=True, check=False).stdout.strip():
-            pytest.skip(f"{Path(engine).name} has no {file}")
+    return needs_tool("pdflatex")
 
 
 def compiled(engine: str, folder: Path, source: str, name: str = "main") -> PdfReader:
@@ -141,7 +127,7 @@ def compiled(engine: str, folder: Path, source: str, name: str = "main") -> PdfR
 
 def run(engine: str, folder: Path, name: str, *options: str, makes: str = "") -> PdfReader:
     command = [engine, "-interaction=nonstopmode", "-halt-on-error", *options, name]
-    done = subprocess.run(command, cwd=folder, capture_output=True, timeout=120, check=False)
+    done = subprocess.run(command, cwd=folder, capture_output=True, timeout=600, check=False)
     assert done.returncode == 0, done.stdout.decode("utf-8", "replace")[-1500:]
     return PdfReader(folder / f"{makes or name}.pdf")
 
@@ -154,7 +140,8 @@ def put(folder: Path, made: Film, name: str, mode: str = "overlay") -> None:
 
 
 def test_pictures_of_every_name_compile_and_print_it(engine: str, tmp_path: Path) -> None:
-    has(engine, "article.cls", "tikz.sty")
+    needs_style("article.cls")
+    needs_style("tikz.sty")
     texts = ("plain words", *HOSTILE)
     for i, text in enumerate(texts):
         canvas = paint.paint(hostile_film(text).stage)
@@ -175,7 +162,7 @@ def words_of(made: Film, step: int) -> list[str]:
 
 
 def test_a_deck_turns_the_pages_and_its_handout_has_the_last(engine: str, tmp_path: Path) -> None:
-    has(engine, "beamer.cls")
+    needs_style("beamer.cls")
     put(tmp_path, film(), "lesson")
     put(tmp_path / "films", film(), "again")
     body = r"""]{beamer}\begin{document}
@@ -197,7 +184,8 @@ def test_a_deck_turns_the_pages_and_its_handout_has_the_last(engine: str, tmp_pa
 
 
 def test_a_film_that_plays_compiles_and_rests_on_the_last_page(usual_engine: str, tmp_path: Path) -> None:
-    has(usual_engine, "beamer.cls", "animate.sty")
+    needs_style("beamer.cls")
+    needs_style("animate.sty")
     put(tmp_path, film(), "lesson", "animate")
     compiled(usual_engine, tmp_path, r"\documentclass{beamer}\usepackage{animate}\begin{document}\input{lesson}\end{document}")
     assert len(run(usual_engine, tmp_path, "main").pages) == 1  # the first run adds a page to ask for the second
@@ -205,10 +193,10 @@ def test_a_film_that_plays_compiles_and_rests_on_the_last_page(usual_engine: str
 
 
 def test_the_file_alone_is_a_deck_but_never_writes_over_its_own_pages(usual_engine: str, tmp_path: Path) -> None:
-    has(usual_engine, "beamer.cls")
+    needs_style("beamer.cls")
     put(tmp_path, film(), "lesson")
     before = (tmp_path / "lesson.pdf").read_bytes()
-    refused = subprocess.run([usual_engine, "-interaction=nonstopmode", "lesson"], cwd=tmp_path, capture_output=True, timeout=120, check=False)
+    refused = subprocess.run([usual_engine, "-interaction=nonstopmode", "lesson"], cwd=tmp_path, capture_output=True, timeout=600, check=False)
     assert refused.returncode != 0
     assert b"is for your deck" in refused.stdout
     assert (tmp_path / "lesson.pdf").read_bytes() == before

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import io
 import re
-import shutil
 import subprocess
 import sys
-import time
 import warnings
 from itertools import pairwise
 from random import Random
@@ -17,7 +15,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from needed_tools import needs_tool
 from PIL import Image
+from work import lines_run
 
 from graphviz_ad._internal.base.errors import GraphvizADWarning, SaveError
 from graphviz_ad._internal.renderers.images.matplotlib_canvas import changing, frames, pixels, png
@@ -184,7 +184,7 @@ assert not {"matplotlib.pyplot", "tkinter", "torch"} & set(sys.modules)
 
 
 def test_neither_pyplot_nor_a_window_is_ever_loaded():
-    subprocess.run([sys.executable, "-c", ALONE], check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", ALONE], check=True, timeout=600)
 
 
 def test_pdf_is_one_page_of_the_size_of_the_picture_and_the_same_bytes_twice():
@@ -202,16 +202,16 @@ def test_pdf_pages_have_one_size():
     assert re.findall(rb"/MediaBox \[ ?(.*?) ?\]", document) == [b"0 0 300 100"] * 3
 
 
-@pytest.mark.skipif(not shutil.which("pdftotext"), reason="needs poppler")
 def test_pdf_text_can_be_copied():
+    needs_tool("pdftotext")
     text = subprocess.run(["pdftotext", "-", "-"], input=pdf(everything(), LIGHT), capture_output=True, check=True).stdout.decode()
     assert "∂f/∂x = $\\nosuch$ = 0.5" in text
     assert "×" in text
 
 
-@pytest.mark.skipif(not shutil.which("pdftoppm"), reason="needs poppler")
 @pytest.mark.parametrize("name", ["light", "dark"])
 def test_pdf_looks_like_the_png(name):
+    needs_tool("pdftoppm")
     document = pdf(everything(), theme(name), transparent=False)
     shown = subprocess.run(["pdftoppm", "-r", "72", "-"], input=document, capture_output=True, check=True).stdout
     page = np.asarray(Image.open(io.BytesIO(shown)).convert("RGB"), dtype=int)
@@ -299,12 +299,7 @@ def test_a_film_costs_much_less_than_its_single_pictures():
     still = [mark for x, y in ((640, 0), (0, 360), (640, 360)) for mark in moved(gallery(-1, "").marks, 1, x, y)]
     film = [picture(*still, *gallery(i % 12, f"step {i}").marks, width=1280, height=720) for i in range(24)]
     list(changing(film, LIGHT))  # fills the cache of texts for both
-    start = time.process_time()
-    list(changing(film, LIGHT))
-    middle = time.process_time()
-    for canvas in film:
-        pixels(canvas, LIGHT)
-    assert (middle - start) < 0.3 * (time.process_time() - middle)
+    assert lines_run(lambda: list(changing(film, LIGHT))) < 0.2 * lines_run(lambda: [pixels(canvas, LIGHT) for canvas in film])
 
 
 def test_nothing_warns_where_nothing_is_missing():

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import io
-import shutil
 import subprocess
-import time
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
+from needed_tools import needs_tool
 from PIL import Image
 from pypdf import PdfReader
 from small_film import HOSTILE, film, hostile_film, scene
+from work import lines_run
 
 from graphviz_ad._internal.base.errors import GraphvizADWarning
 from graphviz_ad._internal.renderers.images.matplotlib_canvas import pixels
@@ -74,9 +74,9 @@ def test_every_character_can_be_copied() -> None:
     assert page.extract_text().replace(" ", "") == text
 
 
-@pytest.mark.skipif(not shutil.which("pdftoppm"), reason="needs poppler")
 @pytest.mark.parametrize("text", ["אבג דהו", "سلام عليكم", "a\u0301e\u0308 x", "plain"])
 def test_letters_that_join_or_run_backwards_look_as_in_other_formats(text: str) -> None:
+    needs_tool("pdftoppm")
     canvas = Canvas(400, 60, (Label(200, 40, text, 30),))
     seen = subprocess.run(["pdftoppm", "-r", "72", "-"], input=pdf(canvas, LIGHT, transparent=False), capture_output=True, check=True).stdout
     page = np.asarray(Image.open(io.BytesIO(seen)).convert("L"), dtype=int)
@@ -117,11 +117,14 @@ def long_film(boxes: int, steps: int) -> Film:
     return Film(replace(small, boxes=many, arrows=()), moments)
 
 
-def test_a_long_film_of_a_large_graph_takes_a_moment() -> None:
-    made = long_film(180, 240)
-    start = time.process_time()
-    data = film_pdf(made, LIGHT)
-    assert time.process_time() - start < 8  # a page drawn anew each time took 0.5 seconds
+def test_a_page_more_costs_what_changes_and_not_what_the_picture_costs() -> None:
+    whole = lines_run(lambda: pdf(paint.paint(long_film(180, 1).stage), LIGHT))
+    few, many = (lines_run(lambda count=count: film_pdf(long_film(180, count), LIGHT)) for count in (12, 36))  # type: ignore[misc]
+    assert (many - few) / 24 < 0.1 * whole
+
+
+def test_the_file_of_a_long_film_of_a_large_graph_is_small() -> None:
+    data = film_pdf(long_film(180, 240), LIGHT)
     assert len(data) < 3_000_000
     assert len(read(data).pages) == 240
 

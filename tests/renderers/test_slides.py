@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import shutil
 import subprocess
 import sys
 import zipfile
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from needed_tools import needs_package, needs_tool
 from PIL import Image
 from pypdf import PdfReader
 from small_film import HOSTILE, film, hostile_film
@@ -26,7 +26,7 @@ from graphviz_ad._internal.scene.canvas import Curve, Label, Rect
 from graphviz_ad._internal.scene.scene import Film
 from graphviz_ad._internal.scene.themes import THEMES
 
-pptx = pytest.importorskip("pptx")
+pptx = needs_package("pptx")
 LIGHT = THEMES["light"]
 P = "{http://schemas.openxmlformats.org/presentationml/2006/main}"
 A = "{http://schemas.openxmlformats.org/drawingml/2006/main}"
@@ -168,13 +168,11 @@ def test_a_missing_package_is_named_with_what_can_be_made_instead(monkeypatch: p
 
 
 def test_libreoffice_shows_the_slides(tmp_path: Path) -> None:
-    office = shutil.which("soffice") or shutil.which("libreoffice")
-    if office is None:
-        pytest.skip("needs LibreOffice")
+    office = needs_tool("libreoffice")
     (tmp_path / "deck.pptx").write_bytes(step_slides(film(), LIGHT))
     home = f"-env:UserInstallation={(tmp_path / 'home').as_uri()}"
     command = [office, home, "--headless", "--convert-to", "pdf", "--outdir", str(tmp_path), str(tmp_path / "deck.pptx")]
-    subprocess.run(command, check=True, capture_output=True, timeout=120)
+    subprocess.run(command, check=True, capture_output=True, timeout=600)
     reader = PdfReader(tmp_path / "deck.pdf")
     assert len(reader.pages) == 19
     for step in (0, 9, 18):

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from needed_tools import needs_package
 from programs import F64, Square, assert_sound, autograd_names, leaf, node_called, operation, operations, randoms, reached_names, tails, wrong_sums
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
@@ -573,7 +574,7 @@ def test_trees_of_tensors_go_in_and_out() -> None:
 
 
 def test_a_model_output_of_transformers_is_a_tree() -> None:
-    outputs = pytest.importorskip("transformers.modeling_outputs")
+    outputs = needs_package("transformers.modeling_outputs")
 
     def function(x: Tensor) -> Any:
         return outputs.BaseModelOutput(last_hidden_state=x * 2, hidden_states=(x * 3,))
@@ -698,7 +699,7 @@ assert g.to_svg(layout="layered")
 
 @pytest.mark.parametrize("program", [NESTED, FAKE], ids=["nested", "fake"])
 def test_tensors_without_readable_elements_are_passed_through(program: str) -> None:
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)  # torch may crash there
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=600, check=False)  # torch may crash there
     assert done.returncode == 0, done.stderr[-500:]
 
 
@@ -798,7 +799,7 @@ print(len(found[0].node_list), found[0].nodes["n0"].grad.item(), found[0].output
 """
 
 
-def test_a_chain_of_ten_thousand_operations_grows_linearly_and_needs_no_recursion() -> None:
+def test_the_time_for_a_chain_grows_with_its_length_and_needs_no_recursion() -> None:
     import gc
     import time
 
@@ -819,14 +820,14 @@ def test_a_chain_of_ten_thousand_operations_grows_linearly_and_needs_no_recursio
         frame, depth = frame.f_back, depth + 1  # type: ignore[assignment]
     sys.setrecursionlimit(depth + 150)
     try:
-        short, long = seconds(1_000, 3), seconds(10_000, 2)
+        short, long = seconds(500, 3), seconds(5_000, 2)
     finally:
         sys.setrecursionlimit(limit)
     assert long / short < 15
 
 
 def test_a_chain_far_deeper_than_the_stack_of_its_thread_does_not_crash() -> None:
-    done = subprocess.run([sys.executable, "-c", LONG_CHAIN], capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run([sys.executable, "-c", LONG_CHAIN], capture_output=True, text=True, timeout=600, check=False)
     assert (done.returncode, done.stdout.split()) == (0, ["20001", "1.0", "10001.0"]), done.stderr[-500:]
 
 
@@ -859,7 +860,7 @@ def test_the_same_program_gives_the_same_bytes_in_every_process() -> None:
     runs = []
     for seed in ("1", "2"):
         environment = {**os.environ, "PYTHONHASHSEED": seed}
-        done = subprocess.run([sys.executable, "-c", SAME_BYTES], capture_output=True, text=True, timeout=120, check=False, env=environment)
+        done = subprocess.run([sys.executable, "-c", SAME_BYTES], capture_output=True, text=True, timeout=600, check=False, env=environment)
         assert done.returncode == 0, done.stderr[-500:]
         runs.append(done.stdout.split())
     assert len(runs[0]) == 5

