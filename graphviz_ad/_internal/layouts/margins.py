@@ -28,11 +28,7 @@ class Places:
 
 def settle(scene: Scene, places: Places, engine: str) -> Scene:
     """The placed scene."""
-    frames = list(_extents(scene, places))
-    left = min((frame[0] for frame in frames), default=0.0) - MARGIN
-    top = min((frame[1] for frame in frames), default=0.0) - MARGIN
-    right = max((frame[2] for frame in frames), default=0.0) + MARGIN
-    bottom = max((frame[3] for frame in frames), default=0.0) + MARGIN
+    left, top, right, bottom = _bounds(scene, places)
 
     def at(point: Point) -> Point:
         return round(point[0] - left, 3), round(point[1] - top, 3)
@@ -46,8 +42,23 @@ def settle(scene: Scene, places: Places, engine: str) -> Scene:
     for group, frame in zip(scene.groups, places.frames, strict=True):
         x, y, x_end, y_end = frame or (left + MARGIN, top + MARGIN, left + MARGIN, top + MARGIN)
         groups.append(replace(group, corner=at((x, y)), size=(round(x_end - x, 3), round(y_end - y, 3))))
-    size = round(right - left, 3), round(bottom - top, 3)
+    size = size_of(scene, places)
     return replace(scene, boxes=tuple(boxes), arrows=tuple(arrows), groups=tuple(groups), size=size, engine=engine)
+
+
+def size_of(scene: Scene, places: Places) -> Point:
+    """Width and height of the scene in these places, margins included."""
+    left, top, right, bottom = _bounds(scene, places)
+    return round(right - left, 3), round(bottom - top, 3)
+
+
+def _bounds(scene: Scene, places: Places) -> Frame:
+    frames = list(_extents(scene, places))
+    left = min((frame[0] for frame in frames), default=0.0) - MARGIN
+    top = min((frame[1] for frame in frames), default=0.0) - MARGIN
+    right = max((frame[2] for frame in frames), default=0.0) + MARGIN
+    bottom = max((frame[3] for frame in frames), default=0.0) + MARGIN
+    return left, top, right, bottom
 
 
 def _extents(scene: Scene, places: Places) -> Iterator[Frame]:

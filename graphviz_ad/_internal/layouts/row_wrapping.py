@@ -9,11 +9,11 @@ from __future__ import annotations
 import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
 
-from graphviz_ad._internal.layouts.margins import Frame, Path, Places, settle
+from graphviz_ad._internal.layouts.margins import Frame, Path, Places, settle, size_of
 from graphviz_ad._internal.scene.scene import Point, Scene
 
 LANE, ROUND = 12.0, 8.0  # points between two arrows side by side, and of the radius of their corners
@@ -39,18 +39,19 @@ def wrapped(scene: Scene, fits: Callable[[Scene], float]) -> Scene:
     ``fits`` says how well a picture fits, in any unit; each arrow that has to find its way to the next row makes it a little worse.
     """
     strip = _Strip(scene)
-    best, score = scene, fits(scene)
+    best: tuple[tuple[Cut, ...], Places] | None = None
+    score = fits(scene)
     for rows in range(2, MOST + 1):
         cuts = strip.cuts(rows)
         if len(cuts) < rows - 1:
             break
-        folded = strip.folded(cuts)
+        places = strip.folded(cuts)
         tangle = sum(len(cut.arrows) for cut in cuts) - len(cuts)
-        if (now := fits(folded) * max(1 - TANGLE * tangle, 0.5)) > score:
-            best, score = folded, now
+        if (now := fits(replace(scene, size=size_of(scene, places))) * max(1 - TANGLE * tangle, 0.5)) > score:
+            best, score = (cuts, places), now
         elif now < 0.8 * score:
             break
-    return best
+    return settle(scene, best[1], f"{scene.engine}, in {len(best[0]) + 1} rows") if best is not None else scene
 
 
 class _Strip:
@@ -62,7 +63,9 @@ class _Strip:
         self.extents = [self.extent(frame) for frame, _ in _frames(scene)]
         self.words = [is_word for _, is_word in _frames(scene)]
         self.paths = [tuple(map(self.turn, arrow.path)) for arrow in scene.arrows]
+        self.points = [_points(path) for path in self.paths]
         self.spans = [(min(u for u, _ in path), max(u for u, _ in path)) if path else (0.0, 0.0) for path in self.paths]
+        self.pieces: dict[tuple[int, float], tuple[Path, Path]] = {}
         self.candidates = self.possible()
 
     def turn(self, point: Point) -> Point:
@@ -78,13 +81,13 @@ class _Strip:
         gaps = list(self.gaps())
         crossing: list[list[tuple[float, int]]] = [[] for _ in gaps]
         closed = set()
-        for arrow, ((low, high), path) in enumerate(zip(self.spans, self.paths, strict=True)):
+        for arrow, ((low, high), points) in enumerate(zip(self.spans, self.points, strict=True)):
             for gap in range(bisect_right(gaps, low), bisect_left(gaps, high)):
-                sides = [u < gaps[gap] for u, _ in _points(path)]
+                sides = [u < gaps[gap] for u, _ in points]
                 if not sides[0] or sum(a != b for a, b in pairwise(sides)) != 1:
                     closed.add(gap)  # the arrow turns around
                 else:
-                    crossing[gap].append((_split(path, gaps[gap])[0][-1][1], arrow))
+                    crossing[gap].append((self.split(arrow, gaps[gap])[0][-1][1], arrow))
         found = [Cut(u, tuple(arrow for _, arrow in sorted(crossing[gap]))) for gap, u in enumerate(gaps) if gap not in closed]
         return found[:: 1 + len(found) // PLACES]
 
@@ -96,6 +99,12 @@ class _Strip:
             if not is_word and math.inf > gap > 2 * CLEARANCE:
                 yield low - min(gap / 2, HEAD)
             reach = max(reach, high)
+
+    def split(self, arrow: int, u: float) -> tuple[Path, Path]:
+        """The path of an arrow before and after a cut; found once, for each number of rows asks again."""
+        if (arrow, u) not in self.pieces:
+            self.pieces[arrow, u] = _split(self.paths[arrow], u)
+        return self.pieces[arrow, u]
 
     @cached_property
     def choices(self) -> list[list[tuple[float, int]]]:
@@ -122,15 +131,15 @@ class _Strip:
                 chosen.append(self.candidates[place - 1])
         return tuple(reversed(chosen))
 
-    def folded(self, cuts: Sequence[Cut]) -> Scene:
-        """The scene in rows."""
+    def folded(self, cuts: Sequence[Cut]) -> Places:
+        """Where everything is in rows."""
         rows = _Rows(self, cuts)
         scene = self.scene
         centers = [self.turn(rows.moved(self.turn(box.center))) for box in scene.boxes if box.center]
         labels = [self.turn(rows.moved(self.turn(arrow.label_center))) if arrow.label_center else None for arrow in scene.arrows]
         paths = [tuple(map(self.turn, rows.path(number))) for number in range(len(scene.arrows))]
         frames = [self.frame(rows, group.corner, group.size) if group.corner and group.size and group.size[0] else None for group in scene.groups]
-        return settle(scene, Places(centers, paths, labels, frames), f"{scene.engine}, in {len(cuts) + 1} rows")
+        return Places(centers, paths, labels, frames)
 
     def frame(self, rows: _Rows, corner: Point, size: Point) -> Frame:
         """The frame of a group, in its row."""
@@ -162,9 +171,9 @@ class _Rows:
         """The least and greatest v of what is between two cuts."""
         inside = [extent for extent in self.strip.extents if low <= (extent[0] + extent[2]) / 2 <= high]
         found = [v for extent in inside for v in (extent[1], extent[3])]
-        for span, path in zip(self.strip.spans, self.strip.paths, strict=True):
+        for span, points in zip(self.strip.spans, self.strip.points, strict=True):
             if span[0] < high and span[1] > low:
-                found += [v for u, v in _points(path) if low <= u <= high]
+                found += [v for u, v in points if low <= u <= high]
         return min(found), max(found)
 
     def row(self, u: float) -> int:
@@ -222,25 +231,41 @@ def _segments(path: Path) -> Iterator[tuple[Point, Point, Point, Point]]:
         yield path[i], path[i + 1], path[i + 2], path[i + 3]
 
 
-def _at(segment: tuple[Point, Point, Point, Point], t: float) -> Point:
-    weights = (1 - t) ** 3, 3 * t * (1 - t) ** 2, 3 * t * t * (1 - t), t**3
-    return sum(w * p[0] for w, p in zip(weights, segment, strict=True)), sum(w * p[1] for w, p in zip(weights, segment, strict=True))
+Weights = tuple[float, float, float, float]
+
+
+def _weights(t: float) -> Weights:
+    """What each of its four points counts at the share t of a Bézier."""
+    return (1 - t) ** 3, 3 * t * (1 - t) ** 2, 3 * t * t * (1 - t), t**3
+
+
+WEIGHTS = [_weights(i / FINE) for i in range(1, FINE + 1)]
 
 
 def _points(path: Path) -> list[Point]:
     """Points along a chain of Béziers, its ends included."""
-    return [path[0], *(_at(segment, i / FINE) for segment in _segments(path) for i in range(1, FINE + 1))] if path else []
+    found = list(path[:1])
+    for (u0, v0), (u1, v1), (u2, v2), (u3, v3) in _segments(path):
+        found += [(a * u0 + b * u1 + c * u2 + d * u3, a * v0 + b * v1 + c * v2 + d * v3) for a, b, c, d in WEIGHTS]
+    return found
+
+
+def _share(segment: tuple[Point, Point, Point, Point], u: float) -> float:
+    """How far along a Bézier that runs to higher u it gets there, by bisection."""
+    (first, _), (second, _), (third, _), (last, _) = segment
+    low, high = 0.0, 1.0
+    for _ in range(40):
+        middle = (low + high) / 2
+        a, b, c, d = _weights(middle)
+        low, high = (middle, high) if a * first + b * second + c * third + d * last < u else (low, middle)
+    return high
 
 
 def _split(path: Path, u: float) -> tuple[Path, Path]:
     """A chain that runs to higher u, before and after it gets there."""
     for number, segment in enumerate(_segments(path)):
         if segment[3][0] >= u:
-            low, high = 0.0, 1.0
-            for _ in range(40):
-                middle = (low + high) / 2
-                low, high = (middle, high) if _at(segment, middle)[0] < u else (low, middle)
-            before, after = _halves(segment, high)
+            before, after = _halves(segment, _share(segment, u))
             v = before[3][1]  # straight ahead across the cut, so that the way to the next row begins and ends without a kink
             return (*path[: 3 * number], *before[:2], (before[2][0], v), before[3]), (after[0], (after[1][0], v), *after[2:], *path[3 * number + 4 :])
     raise ValueError("the path does not get there")
