@@ -11,7 +11,7 @@ from graphviz_ad._internal.maths.number_format import number
 from graphviz_ad._internal.scene.paint import label_size
 from graphviz_ad._internal.scene.path_lines import LETTERS, PITCH, REST, letters_of
 from graphviz_ad._internal.scene.scene import Arrow, Line, Scene, Trail
-from graphviz_ad._internal.scene.wording import added
+from graphviz_ad._internal.scene.words.short_text import added, after_sign
 
 MOST_FACTORS = 6  # in a legend
 
@@ -88,7 +88,7 @@ def brought(path: Path) -> str:
         return f"flows back: {short(path.sent) or shape_of(path.sent)}" if path.sent is not None else "not a number here"
     texts = [short(link.value) for link in path.links if link.value is not None]
     product = short(path.product) or shape_of(path.product)
-    factors = " × ".join(f"({text})" if text.startswith("−") and i else text for i, text in enumerate(filter(None, texts)))
+    factors = " × ".join(after_sign(text) if i else text for i, text in enumerate(filter(None, texts)))
     return f"{factors} = {product}" if 1 < len(texts) <= MOST_FACTORS and all(texts) and len(factors) <= WIDEST else f"= {product}"
 
 

@@ -28,7 +28,7 @@ class Places:
 
 def settle(scene: Scene, places: Places, engine: str) -> Scene:
     """The placed scene."""
-    left, top, right, bottom = _bounds(scene, places)
+    left, top, *_ = _bounds(scene, places)
 
     def at(point: Point) -> Point:
         return round(point[0] - left, 3), round(point[1] - top, 3)

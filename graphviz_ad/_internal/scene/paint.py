@@ -77,8 +77,8 @@ WIDEST_LEGEND = 900.0  # points; what paths bring is cut beyond it, unless the p
 
 
 def type_of(role: str) -> Type:
-    """The setting of a role; "value:1" is the second line of "value"."""
-    return TYPES[role.partition(":")[0]]
+    """The setting of a role."""
+    return TYPES[role]
 
 
 def line_size(line: Line) -> tuple[float, float]:
@@ -196,7 +196,7 @@ def column(lines: tuple[Line, ...], span: tuple[float, float], middle: float, ow
             top += trails.BADGE + LINE_GAP
             continue
         kind = type_of(line.role)
-        yield Label((span[0] + span[1]) / 2, top + kind.size * ASCENT, line.text, kind.size, kind.color, kind.bold, kind.italic, owner=owner, part=line.role)
+        yield Label((span[0] + span[1]) / 2, top + kind.size * ASCENT, line.text, kind.size, kind.color, kind.bold, kind.italic, owner=owner, part=line.key)
         top += kind.size * (ASCENT + DESCENT) + LINE_GAP
 
 
