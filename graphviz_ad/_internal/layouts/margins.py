@@ -28,7 +28,7 @@ class Places:
 
 def settle(scene: Scene, places: Places, engine: str) -> Scene:
     """The placed scene."""
-    left, top, *_ = _bounds(scene, places)
+    left, top, right, bottom = _bounds(scene, places)
 
     def at(point: Point) -> Point:
         return round(point[0] - left, 3), round(point[1] - top, 3)
@@ -42,7 +42,7 @@ def settle(scene: Scene, places: Places, engine: str) -> Scene:
     for group, frame in zip(scene.groups, places.frames, strict=True):
         x, y, x_end, y_end = frame or (left + MARGIN, top + MARGIN, left + MARGIN, top + MARGIN)
         groups.append(replace(group, corner=at((x, y)), size=(round(x_end - x, 3), round(y_end - y, 3))))
-    size = size_of(scene, places)
+    size = round(right - left, 3), round(bottom - top, 3)
     return replace(scene, boxes=tuple(boxes), arrows=tuple(arrows), groups=tuple(groups), size=size, engine=engine)
 
 
@@ -68,5 +68,6 @@ def _extents(scene: Scene, places: Places) -> Iterator[Frame]:
         if label:
             yield label[0] - arrow.width / 2, label[1] - arrow.height / 2, label[0] + arrow.width / 2, label[1] + arrow.height / 2
     for path in places.paths:
-        yield min(x for x, _ in path), min(y for _, y in path), max(x for x, _ in path), max(y for _, y in path)
+        along, across = zip(*path, strict=True)
+        yield min(along), min(across), max(along), max(across)
     yield from (frame for frame in places.frames if frame)

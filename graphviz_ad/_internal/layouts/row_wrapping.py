@@ -10,7 +10,6 @@ import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from itertools import pairwise
 
 from graphviz_ad._internal.layouts.margins import Frame, Path, Places, settle, size_of
@@ -62,15 +61,20 @@ class _Strip:
         self.length = self.turn(scene.size or (0.0, 0.0))[0]
         self.extents = [self.extent(frame) for frame, _ in _frames(scene)]
         self.words = [is_word for _, is_word in _frames(scene)]
-        self.paths = [tuple(map(self.turn, arrow.path)) for arrow in scene.arrows]
+        self.paths = [self.turned(arrow.path) for arrow in scene.arrows]
         self.points = [_points(path) for path in self.paths]
         self.spans = [(min(u for u, _ in path), max(u for u, _ in path)) if path else (0.0, 0.0) for path in self.paths]
         self.pieces: dict[tuple[int, float], tuple[Path, Path]] = {}
         self.candidates = self.possible()
+        self.table: list[list[tuple[float, int]]] = []  # what `choices` has found so far
 
     def turn(self, point: Point) -> Point:
         """From x and y to u and v, and back."""
         return point if self.flat else (point[1], point[0])
+
+    def turned(self, path: Path) -> Path:
+        """The same for a whole path."""
+        return path if self.flat else tuple([(y, x) for x, y in path])
 
     def extent(self, frame: Frame) -> tuple[float, float, float, float]:
         """A frame in u and v."""
@@ -79,17 +83,24 @@ class _Strip:
     def possible(self) -> list[Cut]:
         """The gaps that arrows alone cross, and each of them once."""
         gaps = list(self.gaps())
-        crossing: list[list[tuple[float, int]]] = [[] for _ in gaps]
+        crossing: list[list[int]] = [[] for _ in gaps]
         closed = set()
         for arrow, ((low, high), points) in enumerate(zip(self.spans, self.points, strict=True)):
             for gap in range(bisect_right(gaps, low), bisect_left(gaps, high)):
-                sides = [u < gaps[gap] for u, _ in points]
-                if not sides[0] or sum(a != b for a, b in pairwise(sides)) != 1:
+                place = gaps[gap]
+                sides = [u < place for u, _ in points]
+                if not sides[0] or False not in sides or any(sides[sides.index(False) :]):
                     closed.add(gap)  # the arrow turns around
                 else:
-                    crossing[gap].append((self.split(arrow, gaps[gap])[0][-1][1], arrow))
-        found = [Cut(u, tuple(arrow for _, arrow in sorted(crossing[gap]))) for gap, u in enumerate(gaps) if gap not in closed]
-        return found[:: 1 + len(found) // PLACES]
+                    crossing[gap].append(arrow)
+        found = [(u, crossing[gap]) for gap, u in enumerate(gaps) if gap not in closed]
+        return [Cut(u, self.from_low_to_high(u, arrows)) for u, arrows in found[:: 1 + len(found) // PLACES]]
+
+    def from_low_to_high(self, u: float, arrows: list[int]) -> tuple[int, ...]:
+        """The arrows in the order in which they cross a cut."""
+        if len(arrows) < 2:
+            return tuple(arrows)
+        return tuple(arrow for _, arrow in sorted([(self.split(arrow, u)[0][-1][1], arrow) for arrow in arrows]))
 
     def gaps(self) -> Iterator[float]:
         """Places just before a box or frame where no other, and no word, is in the way."""
@@ -106,27 +117,27 @@ class _Strip:
             self.pieces[arrow, u] = _split(self.paths[arrow], u)
         return self.pieces[arrow, u]
 
-    @cached_property
-    def choices(self) -> list[list[tuple[float, int]]]:
-        """For each number of rows and each place, counted from the first: what rows that end there cost at least, and where the last of them begins.
+    def choices(self, rows: int) -> list[tuple[float, int]]:
+        """For each place where that many rows may end, counted from the first: what they cost at least, and where the last of them begins.
 
         Rows of one length are best, as the squares of all lengths add up; an arrow to the next row costs as much as a bit of unevenness.
         """
         ends = [0.0, *(cut.u for cut in self.candidates), self.length]
         price = TANGLE * (self.length / TYPICAL) ** 2
         prices = [0.0, *(price * max(len(cut.arrows) - 1, 0) for cut in self.candidates), 0.0]
-        table = [[(end * end + prices[i], 0) for i, end in enumerate(ends)]]
-        while len(table) < MOST:
-            before, weight = table[-1], 1 + 0.01 * len(table)  # of two ways alike, the one with the longer rows on top
-            costs = ([(before[j][0] + weight * (end - ends[j]) ** 2 + prices[i], j) for j in range(i)] for i, end in enumerate(ends))
-            table.append([min(found, default=(math.inf, 0)) for found in costs])
-        return table
+        if not self.table:
+            self.table.append([(end * end + prices[i], 0) for i, end in enumerate(ends)])
+        while len(self.table) < rows:
+            before, weight = [cost for cost, _ in self.table[-1]], 1 + 0.01 * len(self.table)  # of two ways alike, the one with the longer rows on top
+            costs = ([before[j] + weight * (end - ends[j]) ** 2 + prices[i] for j in range(i)] for i, end in enumerate(ends))
+            self.table.append([(least := min(found), found.index(least)) if found else (math.inf, 0) for found in costs])
+        return self.table[rows - 1]
 
     def cuts(self, rows: int) -> tuple[Cut, ...]:
         """The best cuts into so many rows; fewer where there are not enough gaps."""
         place, chosen = len(self.candidates) + 1, []
         for row in range(rows - 1, 0, -1):
-            place = self.choices[row][place][1]
+            place = self.choices(row + 1)[place][1]
             if place:
                 chosen.append(self.candidates[place - 1])
         return tuple(reversed(chosen))
@@ -137,7 +148,7 @@ class _Strip:
         scene = self.scene
         centers = [self.turn(rows.moved(self.turn(box.center))) for box in scene.boxes if box.center]
         labels = [self.turn(rows.moved(self.turn(arrow.label_center))) if arrow.label_center else None for arrow in scene.arrows]
-        paths = [tuple(map(self.turn, rows.path(number))) for number in range(len(scene.arrows))]
+        paths = [self.turned(rows.path(number)) for number in range(len(scene.arrows))]
         frames = [self.frame(rows, group.corner, group.size) if group.corner and group.size and group.size[0] else None for group in scene.groups]
         return Places(centers, paths, labels, frames)
 
@@ -153,6 +164,7 @@ class _Rows:
 
     def __init__(self, strip: _Strip, cuts: Sequence[Cut]) -> None:
         self.strip, self.cuts = strip, cuts
+        self.ends, self.torn = [cut.u for cut in cuts], {arrow for cut in cuts for arrow in cut.arrows}
         self.margin = LANE * max((len(cut.arrows) for cut in cuts), default=0) + AIR
         edges = [0.0, *(cut.u for cut in cuts), strip.length]
         bands = [self.band(low, high) for low, high in pairwise(edges)]
@@ -178,7 +190,7 @@ class _Rows:
 
     def row(self, u: float) -> int:
         """The row of what stands there."""
-        return sum(cut.u < u for cut in self.cuts)
+        return bisect_left(self.ends, u)
 
     def moved(self, point: Point) -> Point:
         """A place of the strip in its row."""
@@ -188,18 +200,25 @@ class _Rows:
         """A place of the strip, moved with a row."""
         return point[0] + self.shifts[row][0], point[1] + self.shifts[row][1]
 
+    def all_into(self, row: int, path: Path) -> Path:
+        """A path of the strip, moved with a row."""
+        du, dv = self.shifts[row]
+        return tuple([(u + du, v + dv) for u, v in path])
+
     def path(self, number: int) -> Path:
         """An arrow: its pieces in the rows, and the ways between them."""
         rest = self.strip.paths[number]
         row = self.row(rest[0][0]) if rest else 0
+        if number not in self.torn:
+            return self.all_into(row, rest)
         done: Path = ()
         for index, cut in enumerate(self.cuts):
             if number in cut.arrows:
                 piece, rest = _split(rest, cut.u)
-                done = _joined(done, tuple(self.into(index, point) for point in piece))
+                done = _joined(done, self.all_into(index, piece))
                 done = _joined(done, self.way(index, cut.arrows.index(number), done[-1], self.into(index + 1, rest[0])))
                 row = index + 1
-        return _joined(done, tuple(self.into(row, point) for point in rest))
+        return _joined(done, self.all_into(row, rest))
 
     def way(self, index: int, place: int, start: Point, end: Point) -> Path:
         """From the end of a row to the begin of the next, in the lane of the ``place``-th arrow of the cut."""
@@ -231,15 +250,8 @@ def _segments(path: Path) -> Iterator[tuple[Point, Point, Point, Point]]:
         yield path[i], path[i + 1], path[i + 2], path[i + 3]
 
 
-Weights = tuple[float, float, float, float]
-
-
-def _weights(t: float) -> Weights:
-    """What each of its four points counts at the share t of a Bézier."""
-    return (1 - t) ** 3, 3 * t * (1 - t) ** 2, 3 * t * t * (1 - t), t**3
-
-
-WEIGHTS = [_weights(i / FINE) for i in range(1, FINE + 1)]
+SHARES = [i / FINE for i in range(1, FINE + 1)]
+WEIGHTS = [((1 - t) ** 3, 3 * t * (1 - t) ** 2, 3 * t * t * (1 - t), t**3) for t in SHARES]  # of the four points of a Bézier at the share t
 
 
 def _points(path: Path) -> list[Point]:
@@ -256,8 +268,9 @@ def _share(segment: tuple[Point, Point, Point, Point], u: float) -> float:
     low, high = 0.0, 1.0
     for _ in range(40):
         middle = (low + high) / 2
-        a, b, c, d = _weights(middle)
-        low, high = (middle, high) if a * first + b * second + c * third + d * last < u else (low, middle)
+        rest = 1 - middle
+        reached = rest**3 * first + 3 * middle * rest**2 * second + 3 * middle * middle * rest * third + middle**3 * last
+        low, high = (middle, high) if reached < u else (low, middle)
     return high
 
 
