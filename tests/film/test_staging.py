@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import graphviz_ad as gad
 from graphviz_ad._internal.layouts.choice import place
 from graphviz_ad._internal.layouts.row_wrapping import wrapped
-from graphviz_ad._internal.scene.paint import TYPES, frame_scale
+from graphviz_ad._internal.scene.paint import TYPES, frame_scale, scale_of
 from graphviz_ad._internal.scene.scene import Arrow, Box, Group, Line, Scene
 
 
@@ -110,7 +110,7 @@ def from_border(point, box):
 @given(st.integers(0, 2**32), st.integers(2, 40), st.sampled_from(["LR", "TB"]))
 def test_in_rows_everything_is_still_there_and_apart(seed, count, direction):
     before = dag(seed, count, direction)
-    after = wrapped(before, frame_scale)
+    after = wrapped(before, scale_of)
     assert frame_scale(after) >= frame_scale(before)
     assert [(box.key, box.width, box.height, box.lines) for box in after.boxes] == [(box.key, box.width, box.height, box.lines) for box in before.boxes]
     assert [(arrow.key, arrow.tail, arrow.head, arrow.lines) for arrow in after.arrows] == [(a.key, a.tail, a.head, a.lines) for a in before.arrows]
@@ -130,7 +130,7 @@ def test_in_rows_everything_is_still_there_and_apart(seed, count, direction):
 @given(st.integers(0, 2**32), st.integers(6, 40), st.sampled_from(["LR", "TB"]))
 def test_ways_between_rows_cross_no_box(seed, count, direction):
     before = dag(seed, count, direction)
-    after = wrapped(before, frame_scale)
+    after = wrapped(before, scale_of)
     if after is before:
         return
     inside = [(left + 1, top + 1, right - 1, bottom - 1) for left, top, right, bottom in rectangles(after)]
@@ -151,7 +151,7 @@ def hits(arrow, boxes):
 
 
 def test_rows_are_read_like_lines_of_text():
-    stage = wrapped(dag_of_a_chain(12), frame_scale)
+    stage = wrapped(dag_of_a_chain(12), scale_of)
     assert "in" in stage.engine
     assert "rows" in stage.engine
     rows: list[list[Box]] = []
@@ -173,7 +173,7 @@ def dag_of_a_chain(count):
 def test_arrows_to_the_next_row_do_not_cross_each_other():
     boxes = tuple(Box(f"b{i}", "op", (Line("name", f"v{i}"),), 150, 70) for i in range(16))
     arrows = tuple(Arrow(f"a{i}", f"b{i}", f"b{i + 2}") for i in range(14))  # two chains side by side
-    stage = wrapped(place(Scene(boxes, (*arrows, Arrow("join", "b0", "b1"))), "layered"), frame_scale)
+    stage = wrapped(place(Scene(boxes, (*arrows, Arrow("join", "b0", "b1"))), "layered"), scale_of)
     assert "rows" in stage.engine
     ways = [[(a, b) for a, b in zip(arrow.path, arrow.path[1:], strict=False) if a != b] for arrow in stage.arrows]
     for one, other in combinations(ways, 2):
@@ -193,7 +193,7 @@ def test_a_frame_of_a_module_is_never_cut():
     boxes = tuple(Box(f"b{i}", "op", (Line("name", f"v{i}"),), 150, 70) for i in range(12))
     arrows = tuple(Arrow(f"a{i}", f"b{i - 1}", f"b{i}") for i in range(1, 12))
     groups = tuple(Group(f"g{k}", f"layer {k}", tuple(f"b{i}" for i in range(3 * k, 3 * k + 3))) for k in range(4))
-    stage = wrapped(place(Scene(boxes, arrows, groups), "layered"), frame_scale)
+    stage = wrapped(place(Scene(boxes, arrows, groups), "layered"), scale_of)
     assert "rows" in stage.engine
     for group in stage.groups:
         (left, top), (width, height) = group.corner, group.size
@@ -205,7 +205,7 @@ def test_a_frame_of_a_module_is_never_cut():
 
 def test_what_fits_is_left_as_it_is():
     small = dag_of_a_chain(3)
-    assert wrapped(small, lambda scene: 1.0) is small
+    assert wrapped(small, lambda size: 1.0) is small
     nothing = place(Scene((), ()), "layered")
     assert wrapped(nothing, frame_scale) is nothing
 
@@ -215,6 +215,6 @@ def test_a_long_chain_is_wrapped_in_no_time():
 
     scene = dag_of_a_chain(2000)
     start = time.process_time()
-    stage = wrapped(scene, frame_scale)
+    stage = wrapped(scene, scale_of)
     assert time.process_time() - start < 2
     assert frame_scale(stage) > 3 * frame_scale(scene)

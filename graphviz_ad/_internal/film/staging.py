@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from graphviz_ad._internal.film.story import Story
 from graphviz_ad._internal.film.story_choice import Choice, Telling
 from graphviz_ad._internal.layouts.choice import place
-from graphviz_ad._internal.layouts.row_wrapping import wrapped
-from graphviz_ad._internal.scene.paint import frame_scale
+from graphviz_ad._internal.layouts.row_wrapping import Rows, best_rows
+from graphviz_ad._internal.scene.paint import scale_of
 from graphviz_ad._internal.scene.scene import Box, Scene
 from graphviz_ad._internal.scene.scene_building import room, texts_of
 from graphviz_ad._internal.scene.words.describe import Words, without_local
@@ -44,34 +44,44 @@ class Screen:
     size: tuple[int, int]
 
 
+@dataclass(frozen=True)
+class Candidate:
+    """One way to draw it: a manner, what is told on it, and where everything is."""
+
+    manner: Manner
+    telling: Telling
+    rows: Rows
+
+
 def best_stage(words: Words, choice: Choice, screen: Screen) -> tuple[Scene, Story]:
     """The stage that fills the screen with the largest letters, and the story that is told on it."""
-    found: list[tuple[float, Scene, Story]] = []
-    for manner, stage, story in candidates(words, choice, screen):
-        found.append((manner.worth * frame_scale(stage, screen.size), stage, story))
-        if frame_scale(stage, screen.size) >= READABLE:
-            return stage, story
-    _, stage, story = max(found, key=lambda candidate: candidate[0])
-    return stage, story
+    found: list[tuple[float, Candidate]] = []
+    for candidate in candidates(words, choice, screen):
+        scale = scale_of(candidate.rows.size, screen.size)
+        found.append((candidate.manner.worth * scale, candidate))
+        if scale >= READABLE:
+            return candidate.rows.settled(), candidate.telling.story
+    _, best = max(found, key=lambda pair: pair[0])
+    return best.rows.settled(), best.telling.story
 
 
-def candidates(words: Words, choice: Choice, screen: Screen) -> Iterator[tuple[Manner, Scene, Story]]:
+def candidates(words: Words, choice: Choice, screen: Screen) -> Iterator[Candidate]:
     """Every way to draw it, made when it is asked for."""
     many = len(words.graph.node_list) > MANY
     tellings: dict[bool, Telling] = {}
     for group in MANNERS:
-        placed: list[tuple[Manner, Scene, Story]] = []
+        in_one_row: list[Candidate] = []
         for manner in group:
             if manner.local and (many or not words.options.local):
                 continue
             if manner.local not in tellings:
                 tellings[manner.local] = choice.told(words if manner.local else without_local(words))
-            telling = tellings[manner.local]
-            for scene in drawn(telling, manner, screen.flows):
-                placed.append((manner, place(scene, screen.layout), telling.story))
-                yield placed[-1]
-        for manner, stage, story in placed:
-            yield manner, wrapped(stage, lambda folded: frame_scale(folded, screen.size)), story
+            for scene in drawn(tellings[manner.local], manner, screen.flows):
+                placed = place(scene, screen.layout)
+                in_one_row.append(Candidate(manner, tellings[manner.local], Rows(placed, placed.size or (1.0, 1.0))))
+                yield in_one_row[-1]
+        for candidate in in_one_row:
+            yield replace(candidate, rows=best_rows(candidate.rows.scene, lambda size: scale_of(size, screen.size)))
         if many:
             return
 

@@ -35,7 +35,7 @@ def settle(scene: Scene, places: Places, engine: str) -> Scene:
 
     boxes = [replace(box, center=at(center)) for box, center in zip(scene.boxes, places.centers, strict=True)]
     arrows = [
-        replace(arrow, path=tuple(map(at, path)), label_center=at(label) if label else None)
+        replace(arrow, path=tuple([(round(x - left, 3), round(y - top, 3)) for x, y in path]), label_center=at(label) if label else None)
         for arrow, path, label in zip(scene.arrows, places.paths, places.labels, strict=True)
     ]
     groups = []

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 
 from graphviz_ad._internal.layouts.margins import Frame, Path, Places, settle, size_of
@@ -32,25 +32,45 @@ class Cut:
     arrows: tuple[int, ...]
 
 
-def wrapped(scene: Scene, fits: Callable[[Scene], float]) -> Scene:
-    """The placed scene in as many rows as fit best; the scene itself where one row does.
+@dataclass(frozen=True)
+class Rows:
+    """Where everything is in rows, and how large the picture is then; ``places`` are None where one row is best, and all stays where it was."""
 
-    ``fits`` says how well a picture fits, in any unit; each arrow that has to find its way to the next row makes it a little worse.
+    scene: Scene
+    size: Point
+    count: int = 1
+    places: Places | None = None
+
+    def settled(self) -> Scene:
+        """The scene in these rows."""
+        return settle(self.scene, self.places, f"{self.scene.engine}, in {self.count} rows") if self.places is not None else self.scene
+
+
+def wrapped(scene: Scene, fits: Callable[[Point], float]) -> Scene:
+    """The placed scene in as many rows as fit best; the scene itself where one row does. ``fits`` as in `best_rows`."""
+    return best_rows(scene, fits).settled()
+
+
+def best_rows(scene: Scene, fits: Callable[[Point], float]) -> Rows:
+    """The rows into which a placed scene fits best.
+
+    ``fits`` says how well a picture of some width and height fits, in any unit; each arrow that has to find its way to the next row makes it a little worse.
     """
     strip = _Strip(scene)
-    best: tuple[tuple[Cut, ...], Places] | None = None
-    score = fits(scene)
+    best = Rows(scene, scene.size or (1.0, 1.0))
+    score = fits(best.size)
     for rows in range(2, MOST + 1):
         cuts = strip.cuts(rows)
         if len(cuts) < rows - 1:
             break
         places = strip.folded(cuts)
+        size = size_of(scene, places)
         tangle = sum(len(cut.arrows) for cut in cuts) - len(cuts)
-        if (now := fits(replace(scene, size=size_of(scene, places))) * max(1 - TANGLE * tangle, 0.5)) > score:
-            best, score = (cuts, places), now
+        if (now := fits(size) * max(1 - TANGLE * tangle, 0.5)) > score:
+            best, score = Rows(scene, size, rows, places), now
         elif now < 0.8 * score:
             break
-    return settle(scene, best[1], f"{scene.engine}, in {len(best[0]) + 1} rows") if best is not None else scene
+    return best
 
 
 class _Strip:

@@ -352,8 +352,12 @@ def frame_fit(stage: Scene, size: tuple[int, int] = (1280, 720)) -> tuple[float,
 
 def frame_scale(stage: Scene, size: tuple[int, int] = (1280, 720)) -> float:
     """Pixels a point with which a placed stage fills a frame."""
-    stage_width, stage_height = stage.size or (1.0, 1.0)
-    return min((size[0] - 48) / stage_width, (size[1] - HEAD - FOOT) / stage_height, 1.7)
+    return scale_of(stage.size or (1.0, 1.0), size)
+
+
+def scale_of(stage: Point, size: tuple[int, int] = (1280, 720)) -> float:
+    """Pixels a point with which a stage of this width and height, in points, fills a frame."""
+    return min((size[0] - 48) / stage[0], (size[1] - HEAD - FOOT) / stage[1], 1.7)
 
 
 def frame_text(film: Film, index: int, width: float, height: float) -> Iterator[Mark]:
