@@ -99,8 +99,9 @@ def main() -> None:
     chosen = arguments.parse_args()
     graph = traced()
     ran, pairs = calls_of(graph)
-    edges = len(graph.edges)
-    print(f"{len(graph.node_list)} nodes, {edges} edges; {sum(ran.values()):,} calls in one animate")
+    stage = graph.animate().film.stage
+    edges = len(stage.arrows)
+    print(f"{len(stage.boxes)} nodes, {edges} edges; {sum(ran.values()):,} calls in one animate")
     print(f"{deciding(ran):,} calls in the deciding code, {deciding(ran) / edges:.1f} an edge")
     up = sorted(set(ways_up(pairs)))
     print(f"the way goes up {len(up)} times{': ' if up else ''}{', '.join(up)}")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node
 from graphviz_ad._internal.graph.rank_messages import crossing
-from graphviz_ad._internal.maths.claims import Claim, Claims, Passed
+from graphviz_ad._internal.maths.claims import Claim, Passed, decide, passed
 from graphviz_ad._internal.maths.formulas import to_unicode
 from graphviz_ad._internal.scene.scene import Fact, Line
 from graphviz_ad._internal.scene.words import box_lines, descriptions, edge_labels, formula_text
@@ -81,7 +81,8 @@ class Words:
 
 def describe(graph: Graph, options: Options | None = None) -> Words:
     """The words of a graph."""
-    describer = Describer(graph, options or Options(), names_of(graph), Claims(graph), frozenset(frames_of(graph)))
+    claims = {node.key: decide(graph, node) for node in graph.node_list}
+    describer = Describer(graph, options or Options(), names_of(graph), claims, frozenset(frames_of(graph)))
     nodes = {node.key: describer.node(node) for node in graph.node_list}
     edges = {edge.key: describer.edge(edge, nodes[edge.head].operands) for edge in graph.edges}
     return Words(graph, describer.options, describer.names, frames_of(graph), nodes, edges, descriptions.summary(graph, describer.names))
@@ -100,7 +101,7 @@ class Describer:
     graph: Graph
     options: Options
     names: Names
-    claims: Claims
+    claims: Mapping[str, Claim]
     frames: frozenset[ModulePath]
     values: dict[tuple[str, int], str | None] = field(default_factory=dict)
     flows: dict[str, str | None] = field(default_factory=dict)
@@ -113,7 +114,7 @@ class Describer:
 
     def node(self, node: Node) -> NodeWords:
         """What is said of a node."""
-        claim, names, graph = self.claims.of(node.key), self.names, self.graph
+        claim, names, graph = self.claims[node.key], self.names, self.graph
         operands = formula_text.operand_names(claim, names)
         formula, kink, results = formula_text.formula(claim, operands), box_lines.kink(claim), all_results(names, node.key)
         sums = tuple([box_lines.sum_of(graph, node, port, self.flows) for port in range(len(node.ports))])
@@ -144,21 +145,22 @@ class Describer:
 
     def edge(self, edge: Edge, operands: Mapping[str, str]) -> EdgeWords:
         """What is said of an edge; ``operands`` are those of its head, by letter."""
-        claim, passed, name = self.claims.of(edge.head), self.claims.along(edge), derivative(self.graph, self.names, edge)
+        claim, name = self.claims[edge.head], derivative(self.graph, self.names, edge)
+        back = passed(self.graph, claim, edge)
         letters = formula_text.letters(claim, operands, self.names)
-        local = self.local(edge, name, passed, letters) if self.options.local else None
-        said = edge_labels.contribution(edge, passed, self.flows[edge.key]) if self.options.gradients else ""
-        lines = edge_labels.arrow_lines(edge, crossing(self.graph, edge), local, Line("contribution", said, "summed" if passed.summed else ""))
-        told = descriptions.of_edge(self.graph, self.names, edge, passed, name, letters)
-        return EdgeWords(self.names.carried(edge), name, passed, tuple(lines), told)
+        local = self.local(edge, name, back, letters) if self.options.local else None
+        said = edge_labels.contribution(edge, back, self.flows[edge.key]) if self.options.gradients else ""
+        lines = edge_labels.arrow_lines(edge, crossing(self.graph, edge), local, Line("contribution", said, "summed" if back.summed else ""))
+        told = descriptions.of_edge(self.graph, self.names, edge, back, name, letters)
+        return EdgeWords(self.names.carried(edge), name, back, tuple(lines), told)
 
-    def local(self, edge: Edge, name: str, passed: Passed, letters: Mapping[str, str]) -> Line | None:
+    def local(self, edge: Edge, name: str, back: Passed, letters: Mapping[str, str]) -> Line | None:
         """The local derivative of an edge: "∂q/∂x = 1", "∂h/∂z = 1 − h²", or how the gradient is passed on: "g @ Wᵀ (1×3)(3×2)"; None for neither."""
         text = short(edge.local)
         if text is None:
             if edge.cut is not None or len(self.graph.node_list) > MOST_RULES:
                 return None
-            text = to_unicode(passed.local or "0", letters)
+            text = to_unicode(back.local or "0", letters)
             if text == "0":
-                return Line("local", edge_labels.rule_label(passed, letters), "rule")
+                return Line("local", edge_labels.rule_label(back, letters), "rule")
         return Line("local", edge_labels.local_label(name, is_only_a_part(self.graph, self.names, edge), text), "derivative")
