@@ -120,7 +120,7 @@ class _Strip:
         """The arrows in the order in which they cross a cut."""
         if len(arrows) < 2:
             return tuple(arrows)
-        return tuple(arrow for _, arrow in sorted([(self.split(arrow, u)[0][-1][1], arrow) for arrow in arrows]))
+        return tuple(arrow for _, arrow in sorted([(_crossing(self.paths[arrow], u), arrow) for arrow in arrows]))
 
     def gaps(self) -> Iterator[float]:
         """Places just before a box or frame where no other, and no word, is in the way."""
@@ -234,7 +234,7 @@ class _Rows:
         done: Path = ()
         for index, cut in enumerate(self.cuts):
             if number in cut.arrows:
-                piece, rest = _split(rest, cut.u)
+                piece, rest = _split(rest, cut.u) if done else self.strip.split(number, cut.u)
                 done = _joined(done, self.all_into(index, piece))
                 done = _joined(done, self.way(index, cut.arrows.index(number), done[-1], self.into(index + 1, rest[0])))
                 row = index + 1
@@ -292,6 +292,18 @@ def _share(segment: tuple[Point, Point, Point, Point], u: float) -> float:
         reached = rest**3 * first + 3 * middle * rest**2 * second + 3 * middle * middle * rest * third + middle**3 * last
         low, high = (middle, high) if reached < u else (low, middle)
     return high
+
+
+def _crossing(path: Path, u: float) -> float:
+    """The v at which a chain that runs to higher u gets there; as `_split` has it, to the last bit."""
+    for segment in _segments(path):
+        if segment[3][0] >= u:
+            share = _share(segment, u)
+            (_, a), (_, b), (_, c), (_, d) = segment
+            ab, bc, cd = a + (b - a) * share, b + (c - b) * share, c + (d - c) * share
+            abc, bcd = ab + (bc - ab) * share, bc + (cd - bc) * share
+            return abc + (bcd - abc) * share
+    raise ValueError("the path does not get there")
 
 
 def _split(path: Path, u: float) -> tuple[Path, Path]:
