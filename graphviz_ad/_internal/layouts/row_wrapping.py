@@ -142,6 +142,8 @@ class _Strip:
 
         Rows of one length are best, as the squares of all lengths add up; an arrow to the next row costs as much as a bit of unevenness.
         """
+        if len(self.table) >= rows:
+            return self.table[rows - 1]
         ends = [0.0, *(cut.u for cut in self.candidates), self.length]
         price = TANGLE * (self.length / TYPICAL) ** 2
         prices = [0.0, *(price * max(len(cut.arrows) - 1, 0) for cut in self.candidates), 0.0]
