@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from graphviz_ad._internal.film.story import Story
 from graphviz_ad._internal.film.story_choice import Choice, Telling
@@ -81,7 +82,7 @@ def candidates(words: Words, choice: Choice, screen: Screen) -> Iterator[Candida
                 in_one_row.append(Candidate(manner, tellings[manner.local], Rows(placed, placed.size or (1.0, 1.0))))
                 yield in_one_row[-1]
         for candidate in in_one_row:
-            yield replace(candidate, rows=best_rows(candidate.rows.scene, lambda size: scale_of(size, screen.size)))
+            yield replace(candidate, rows=best_rows(candidate.rows.scene, partial(scale_of, size=screen.size)))
         if many:
             return
 
