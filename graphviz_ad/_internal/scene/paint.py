@@ -388,6 +388,11 @@ def caption_rows(caption: tuple[str, ...], width: float) -> list[tuple[str, floa
     return fitted
 
 
+def tick(i: int) -> str:
+    """The part that the tick of a step is called."""
+    return f"tick:{i}"
+
+
 def progress(film: Film, index: int, width: float, height: float) -> Iterator[Mark]:
     """One tick a step, coloured by phase, filled up to now."""
     count, room = len(film.steps), width - 56
@@ -395,6 +400,4 @@ def progress(film: Film, index: int, width: float, height: float) -> Iterator[Ma
     each = (room - gap * (count - 1)) / count
     for i, step in enumerate(film.steps):
         role = {"forward": "value.line", "backward": "gradient.line"}.get(step.phase, "muted")
-        yield Rect(
-            28 + i * (each + gap), height - 20, max(each, 0.5), 6, min(2.0, each / 2), role if i <= index else "group.line", None, 0, (), "", f"tick:{i}"
-        )
+        yield Rect(28 + i * (each + gap), height - 20, max(each, 0.5), 6, min(2.0, each / 2), role if i <= index else "group.line", None, 0, (), "", tick(i))

@@ -15,6 +15,7 @@ from graphviz_ad._internal.base.frozen import frozen
 Point = tuple[float, float]
 
 EMPHASES = ("idle", "active", "forward", "backward", "waiting")
+FLOWING = ("active-forward", "active-backward")  # emphases of an arrow along which something flows just then
 
 
 @frozen
@@ -110,16 +111,20 @@ class Group:
 
 @dataclass(frozen=True)
 class Trail:
-    """What the legend says of a path that arrows are coloured for, and what it brings; without a ``letter``, of all paths together."""
+    """What the legend says of a path that arrows are coloured for, and what it brings; without a ``letter``, of all paths together.
+
+    ``equals``: what it brings begins with an equals sign, and goes on from the words.
+    """
 
     letter: str
     words: str
     brings: str = ""
+    equals: bool = False
 
     @property
     def said(self) -> str:
         """Both as one text."""
-        return f"{self.words}{' ' if self.brings.startswith('=') else ': '}{self.brings}" if self.brings else self.words
+        return f"{self.words}{' ' if self.equals else ': '}{self.brings}" if self.brings else self.words
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node
 from graphviz_ad._internal.graph.rank_messages import crossing
@@ -82,7 +82,9 @@ class Words:
 def describe(graph: Graph, options: Options | None = None) -> Words:
     """The words of a graph."""
     claims = {node.key: decide(graph, node) for node in graph.node_list}
-    describer = Describer(graph, options or Options(), names_of(graph), claims, frozenset(frames_of(graph)))
+    values = {(node.key, i): short(port.value) for node in graph.node_list for i, port in enumerate(node.ports)}
+    flows = {edge.key: short(edge.grad) for edge in graph.edges}
+    describer = Describer(graph, options or Options(), names_of(graph), claims, frozenset(frames_of(graph)), values, flows)
     nodes = {node.key: describer.node(node) for node in graph.node_list}
     edges = {edge.key: describer.edge(edge, nodes[edge.head].operands) for edge in graph.edges}
     return Words(graph, describer.options, describer.names, frames_of(graph), nodes, edges, descriptions.summary(graph, describer.names))
@@ -96,19 +98,18 @@ def without_local(words: Words) -> Words:
 
 @dataclass(frozen=True, eq=False)
 class Describer:
-    """What all parts of one description share; the few characters of a value or flow are found once, for the many places where they stand."""
+    """What all parts of one description share.
+
+    ``values`` and ``flows`` are results, by node and port, and gradients, by edge, in a few characters: each stands in many places.
+    """
 
     graph: Graph
     options: Options
     names: Names
     claims: Mapping[str, Claim]
     frames: frozenset[ModulePath]
-    values: dict[tuple[str, int], str | None] = field(default_factory=dict)
-    flows: dict[str, str | None] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self.values.update({(node.key, i): short(port.value) for node in self.graph.node_list for i, port in enumerate(node.ports)})
-        self.flows.update({edge.key: short(edge.grad) for edge in self.graph.edges})
+    values: Mapping[tuple[str, int], str | None]
+    flows: Mapping[str, str | None]
 
     # --- nodes
 
