@@ -207,7 +207,7 @@ def test_what_fits_is_left_as_it_is():
     small = dag_of_a_chain(3)
     assert wrapped(small, lambda size: 1.0) is small
     nothing = place(Scene((), ()), "layered")
-    assert wrapped(nothing, frame_scale) is nothing
+    assert wrapped(nothing, scale_of) is nothing
 
 
 def test_a_long_chain_is_wrapped_in_no_time():
