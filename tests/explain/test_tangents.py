@@ -233,7 +233,7 @@ def test_both_modes_stand_on_one_picture() -> None:
     assert scene.legend[-2:] == ("tangent", "forward")
     assert scene.notes[-1] == "Tangents of baydin: x1 moves by 1, the other input rests. All derivatives take 2 sweeps in forward mode and 1 in reverse mode."
     assert "Tangents of the outputs: v5 5.5." in scene.alt
-    assert "tangent: ∂v5/∂x1 = 5.5" in scene.boxes[-1].hover
+    assert "tangent: ∂v5/∂x1 = 5.5" in map(str, scene.boxes[-1].hover)
     assert words(graph.plot(layout="layered").scene, "tangent") == []
 
 

@@ -1,6 +1,6 @@
 """trace, plot, animate, TorchGraph: the whole pipeline on one screen.
 
-trace ─▶ Graph ─transforms─▶ Graph ─wording─▶ words ─tell─▶ steps
+trace ─▶ Graph ─transforms─▶ Graph ─describe─▶ Words ─tell─▶ steps
                                                 └─build_scene─▶ Scene ─place─▶ Picture, Animation ─formats─▶ files
 """
 
@@ -23,10 +23,9 @@ from graphviz_ad._internal.explain.explainer import explain
 from graphviz_ad._internal.explain.forward_mode import tangents as tangents_of
 from graphviz_ad._internal.explain.path_picture import with_paths
 from graphviz_ad._internal.explain.tangent_picture import with_tangents
-from graphviz_ad._internal.film.staging import as_it_is, best_stage
+from graphviz_ad._internal.film.staging import Screen, best_stage
 from graphviz_ad._internal.film.story import DIRECTIONS as FILM_DIRECTIONS
-from graphviz_ad._internal.film.story import Story, tell
-from graphviz_ad._internal.film.story_choice import choose
+from graphviz_ad._internal.film.story_choice import UsualStory, choose
 from graphviz_ad._internal.film.storyboard import storyboard
 from graphviz_ad._internal.graph.graph import Graph
 from graphviz_ad._internal.graph.notices import notice
@@ -41,7 +40,7 @@ from graphviz_ad._internal.scene.picture_options import DIRECTIONS, look
 from graphviz_ad._internal.scene.scene import Film, Scene, Step
 from graphviz_ad._internal.scene.scene_building import build_scene
 from graphviz_ad._internal.scene.themes import Theme
-from graphviz_ad._internal.scene.wording import Wording
+from graphviz_ad._internal.scene.words.describe import describe
 from graphviz_ad._internal.sheets.method_comparison import Comparison, compare, of_graph
 from graphviz_ad._internal.tracing.ad_numbers import concerns
 from graphviz_ad._internal.tracing.capture import Capture
@@ -150,13 +149,13 @@ def plot(
     )
     shown = chosen.simplified(graph, steps=True)
     explained = explain(shown, wrt, output) if wrt is not None else None
-    wording = Wording(shown, chosen.options)
+    words = describe(shown, chosen.options)
     forward = tangents_of(shown, tangents) if tangents is not None else None
 
     def drawn(flow: str) -> Scene:
-        scene = with_failure(build_scene(wording, direction=flow), shown)
+        scene = with_failure(build_scene(words, direction=flow), shown)
         scene = with_paths(scene, explained) if explained is not None else scene
-        return place(with_tangents(scene, wording, forward) if forward is not None else scene, chosen.layout)
+        return place(with_tangents(scene, words, forward) if forward is not None else scene, chosen.layout)
 
     scene = drawn(chosen.direction)
     if direction is None and too_wide(scene):
@@ -204,16 +203,12 @@ def animate(
     depth = depth or (1 if steps == "module" else None)
     chosen = look(theme_name=theme, layout=layout, direction=flow, gradients=backward, local=with_local, depth=depth, transforms=transforms)
     shown = chosen.simplified(graph)
-    plot_of = choose(wrt=wrt, tangents=tangents, passes=[chosen.simplified(one) for one in graph.passes] if passes else (), shown=shown)
-
-    def told(local: bool) -> tuple[Wording, Story]:
-        options = replace(chosen.options, local=local, sums=chosen.options.gradients)
-        wording = Wording(shown, options)
-        return wording, plot_of.tell(wording) if plot_of else tell(wording, direction, per_edge=None if steps is None else steps == "edge")
-
+    usual = UsualStory(direction, None if steps is None else steps == "edge")
+    each = [chosen.simplified(one) for one in graph.passes] if passes else ()
+    choice = choose(wrt=wrt, tangents=tangents, passes=each, shown=shown, usual=usual)
+    words = describe(shown, replace(chosen.options, sums=chosen.options.gradients))
     size = ASPECTS[aspect]
-    dress = plot_of.dress if plot_of else as_it_is
-    stage, story = best_stage(told, local=chosen.options.local, flows=(flow,) if flow else DIRECTIONS, layout=layout, size=size, dress=dress)
+    stage, story = best_stage(words, choice, Screen((flow,) if flow else DIRECTIONS, layout, size))
     return Animation(shown, Film(stage, story.steps, story.opening, shown.name, speed, size), chosen.theme)
 
 

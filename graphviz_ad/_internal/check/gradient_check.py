@@ -15,7 +15,8 @@ from graphviz_ad._internal.check.rounding import Rounding
 from graphviz_ad._internal.graph.graph import Graph, Node
 from graphviz_ad._internal.graph.precision import SMALLEST, rounded, unit
 from graphviz_ad._internal.graph.snapshot import Array
-from graphviz_ad._internal.scene.wording import CUT_MARKS, Wording
+from graphviz_ad._internal.scene.words.names import names_of
+from graphviz_ad._internal.scene.words.signs import CUT_MARKS
 
 STEPS = (1e-4, 1e-5)
 MOST_WORK = 200_000  # operations that finite differences may compute again
@@ -64,7 +65,7 @@ def check(graph: Graph, tolerance: float = 1e-9, *, differences: bool = True, ca
     Finite differences come from the recorded program, computed again from its formulas; where an operation has none, the note says so. With ``capture``, the
     links between operations and autograd are verified as well, see `graphviz_ad._internal.check.capture_check`.
     """
-    names, hidden = Wording(graph).names, largest_flow(graph.detail or graph)
+    names, hidden = names_of(graph).of, largest_flow(graph.detail or graph)
     results = [(node, number) for node in graph.node_list for number in range(len(node.ports))]
     rows = [row for node, number in results if (row := checked(graph, node, number, names[node.key], tolerance, hidden)) is not None]
     verdicts, note = finite_differences(graph) if differences else ({}, "")
@@ -120,7 +121,7 @@ def finite_differences(graph: Graph) -> tuple[dict[str, str], str]:
     if not leaves or work > MOST_WORK:
         return {}, f"No finite differences: they would compute {work:,} operations again." if leaves else ""
     try:
-        function, names = Replay(graph), Wording(graph).names
+        function, names = Replay(graph), names_of(graph).of
         hidden, rounding = before_a_cut(graph), Rounding(graph, function.results({}))
         return {node.key: CUT if node.key in hidden else verdict(function, rounding, names[node.key], node) for node in leaves}, ""
     except ReplayError as error:

@@ -12,7 +12,7 @@ from graphviz_ad._internal.graph.snapshot import Array, Snapshot
 from graphviz_ad._internal.maths.claims import LETTERS, base_name, forward_formula
 from graphviz_ad._internal.maths.formula_values import evaluate
 from graphviz_ad._internal.maths.ops import written_name
-from graphviz_ad._internal.scene.wording import Wording
+from graphviz_ad._internal.scene.words.names import names_of
 
 SAME_ELEMENTS = ("reshape", "view", "flatten", "squeeze", "unsqueeze", "clone", "contiguous", "to", "detach", "positive")
 OTHER_SHAPE = ("expand", "broadcast_to")
@@ -36,7 +36,7 @@ class Replay:
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
-        self.leaves = {name: node for name, node in zip(Wording(graph).names.values(), graph.node_list, strict=True) if node.kind == "leaf"}
+        self.leaves = {name: node for name, node in zip(names_of(graph).of.values(), graph.node_list, strict=True) if node.kind == "leaf"}
         unknown = [node for node in self.leaves.values() if known(node.value) is None]
         if unknown:
             raise ReplayError(f"the values of {shown(unknown)} are not known: {UNREADABLE}")

@@ -15,8 +15,11 @@ from graphviz_ad._internal.explain.forward_mode import place_of
 from graphviz_ad._internal.graph.graph import Edge, Graph
 from graphviz_ad._internal.graph.snapshot import Array
 from graphviz_ad._internal.maths.chain_rule import Course, carried, feeding, shape_before, summed_to
-from graphviz_ad._internal.maths.claims import backward_formula, computed, local_formula
-from graphviz_ad._internal.scene.wording import CUT_MARKS, Wording, is_ones
+from graphviz_ad._internal.maths.claims import Claims, computed
+from graphviz_ad._internal.scene.words import formula_text
+from graphviz_ad._internal.scene.words.names import Names, names_of
+from graphviz_ad._internal.scene.words.short_text import is_ones
+from graphviz_ad._internal.scene.words.signs import CUT_MARKS
 
 MOST_LISTED, FEW = len(LETTERS), 4  # up to so many paths are all listed; of more, only the first few
 MARKS = "⁽{}⁾"  # what tells two uses of one variable apart
@@ -28,11 +31,11 @@ def explain(graph: Graph, wrt: str, output: str | None = None) -> Explanation:
     Without ``output`` it is the gradient that the backward pass computed: of the one output, or of the sum of several, each times what was fed
     in there. With the name of an output, or of any result on the way, it is the derivative of that alone.
     """
-    words = Wording(graph)
+    names = names_of(graph)
     start, port = place_of(graph, wrt)
     target = place_of(graph, output)[0] if output is not None else None
     course = Course(graph, start, port, target)
-    explainer = Explainer(words, course, words.names[start] if len(graph.nodes[start].ports) == 1 else wrt)
+    explainer = Explainer(graph, names, Claims(graph), course, names.of[start] if len(graph.nodes[start].ports) == 1 else wrt)
     return explainer.explanation()
 
 
@@ -40,16 +43,13 @@ def explain(graph: Graph, wrt: str, output: str | None = None) -> Explanation:
 class Explainer:
     """One use of `explain`."""
 
-    words: Wording
+    graph: Graph
+    names: Names
+    claims: Claims
     course: Course
     wrt: str
     rules: dict[str, str] = field(default_factory=dict)  # edge -> the formula that is known to give what flowed back along it
     locals: dict[str, Array | None] = field(default_factory=dict)  # edge -> its local derivative
-
-    @property
-    def graph(self) -> Graph:
-        """The graph that is explained."""
-        return self.words.graph
 
     def explanation(self) -> Explanation:
         """Everything about the gradient."""
@@ -59,7 +59,9 @@ class Explainer:
         grad = self.graph.nodes[self.course.start].ports[self.course.port].grad
         autograd = plain(grad.array) if grad is not None and grad.array is not None else None
         return Explanation(
-            self.words,
+            self.graph,
+            self.names,
+            self.claims,
             self.course,
             self.wrt,
             self.result,
@@ -79,13 +81,8 @@ class Explainer:
     def result(self) -> str:
         """The name of what is differentiated; L where it is a sum, or something was fed in."""
         if self.course.target is None:
-            return self.words.result
-        return self.words.names[self.course.target] if not self.seed_names else self.total_name
-
-    @property
-    def total_name(self) -> str:
-        """What a sum of outputs is called."""
-        return "ℒ" if "L" in self.words.names.values() else "L"
+            return self.names.output
+        return self.names.of[self.course.target] if not self.seed_names else self.names.total
 
     @cached_property
     def seeds(self) -> Mapping[str, Array]:
@@ -103,7 +100,7 @@ class Explainer:
         if self.course.target is not None:
             shape = self.graph.nodes[self.course.target].ports[0].shape
             return frozenset() if shape is not None and math.prod(shape) == 1 else self.course.ends
-        return frozenset() if self.words.has_one_result else self.course.ends
+        return frozenset() if self.names.one_output else self.course.ends
 
     @property
     def is_recorded(self) -> bool:
@@ -119,7 +116,7 @@ class Explainer:
         """What L is."""
         if not self.seed_names:
             return ""
-        names = [self.words.names[key] for key in self.words.names if key in self.course.ends]
+        names = [self.names.of[key] for key in self.names.of if key in self.course.ends]
         plain_sum = self.course.target is not None or all(np.all(seed == 1) for seed in self.seeds.values())
         elements = any((self.graph.nodes[key].ports[0].shape or ()) != () for key in self.course.ends)
         if plain_sum:
@@ -131,12 +128,12 @@ class Explainer:
     def path(self, letter: str, edges: tuple[Edge, ...]) -> Path:
         """One path with its product."""
         end = edges[-1].head if edges else self.course.start
-        above = [*(self.words.port_name(edge) for edge in edges[1:]), self.words.names[end]]
+        above = [*(self.names.carried(edge) for edge in edges[1:]), self.names.of[end]]
         links = [self.factor(edge, name) for edge, name in zip(edges, above, strict=False)]
         names = [self.wrt, *above] if edges else [self.wrt]
         seed = self.seeds.get(end)
         if end in self.seed_names:
-            links.append(Factor(self.words, self.result, self.words.names[end], plain(seed) if seed is not None else None))
+            links.append(Factor(self.result, self.names.of[end], plain(seed) if seed is not None else None))
             names.append(self.result)
         return Path(letter, tuple(names), tuple(links), *self.products(edges, seed))
 
@@ -154,7 +151,7 @@ class Explainer:
         found = carried(self.graph, edge, self.local(edge), arriving)
         if found is None:
             if edge.key not in self.rules:
-                self.rules[edge.key] = verified(self.graph, edge, backward_formula(self.graph, edge))
+                self.rules[edge.key] = verified(self.graph, edge, self.claims.along(edge).backward)
             found = by_rule(self.graph, edge, self.rules[edge.key], arriving)
         return found
 
@@ -162,19 +159,22 @@ class Explainer:
         """The local derivative: as torch gave it, or by a formula that is known to give what flowed back."""
         if edge.key not in self.locals:
             known = edge.local.array if edge.local is not None else None
-            self.locals[edge.key] = by_formula(self.graph, edge) if known is None else known if agrees(self.graph, edge, known) else None
+            self.locals[edge.key] = (
+                by_formula(self.graph, edge, self.claims.along(edge).local) if known is None else known if agrees(self.graph, edge, known) else None
+            )
         return self.locals[edge.key]
 
     def factor(self, edge: Edge, above: str) -> Factor:
         """What an edge multiplies by."""
-        local = self.local(edge)
-        return Factor(self.words, above, self.below(edge), plain(local) if local is not None else None, edge)
+        local, claim = self.local(edge), self.claims.of(edge.head)
+        letters = formula_text.letters(claim, formula_text.operand_names(claim, self.names), self.names)
+        return Factor(above, self.below(edge), plain(local) if local is not None else None, edge, self.claims.along(edge), letters)
 
     def below(self, edge: Edge) -> str:
         """What a factor derives by; marked where the same symbol would also stand for another factor or for the whole gradient."""
-        name = self.words.port_name(edge)
+        name = self.names.carried(edge)
         twins = [use for use in self.graph.out_edges(edge.tail) if (use.head, use.port) == (edge.head, edge.port)]
-        is_whole = edge.tail == self.course.start and self.words.names[edge.head] == self.result and self.course.count > 1
+        is_whole = edge.tail == self.course.start and self.names.of[edge.head] == self.result and self.course.count > 1
         return name + MARKS.format(str(edge.slot + 1).translate(RAISED)) if len(twins) > 1 or is_whole else name
 
     def cuts(self) -> Iterable[str]:
@@ -188,7 +188,7 @@ class Explainer:
                 if edge.cut in (None, "unreached"):
                     reached.add(edge.head)
                 if edge.cut in CUT_MARKS and edge.head in onward:
-                    yield f"{self.words.port_name(edge)} → {self.words.names[edge.head]}: {CUT_MARKS[edge.cut]}, no gradient comes back"
+                    yield f"{self.names.carried(edge)} → {self.names.of[edge.head]}: {CUT_MARKS[edge.cut]}, no gradient comes back"
 
 
 def verified(graph: Graph, edge: Edge, formula: str) -> str:
@@ -216,7 +216,6 @@ def by_rule(graph: Graph, edge: Edge, formula: str, arriving: Array) -> Array | 
     return summed_to(found, shape) if found is not None and shape is not None else None
 
 
-def by_formula(graph: Graph, edge: Edge) -> Array | None:
+def by_formula(graph: Graph, edge: Edge, formula: str) -> Array | None:
     """The local derivative of a call that torch ran as several operations, from its formula; None where that is not known to be true."""
-    formula = local_formula(graph, edge)
     return computed(graph, graph.nodes[edge.head], formula) if formula and verified(graph, edge, f"g * ({formula})") else None

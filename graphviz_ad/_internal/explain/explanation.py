@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any
@@ -14,10 +14,11 @@ import numpy as np
 from graphviz_ad._internal.graph.graph import Edge, Graph
 from graphviz_ad._internal.graph.snapshot import Array, Snapshot
 from graphviz_ad._internal.maths.chain_rule import Course
-from graphviz_ad._internal.maths.claims import backward_formula, is_summed, local_formula
+from graphviz_ad._internal.maths.claims import Claims, Passed
 from graphviz_ad._internal.maths.formulas import to_unicode
 from graphviz_ad._internal.maths.number_format import number
-from graphviz_ad._internal.scene.wording import Wording
+from graphviz_ad._internal.scene.words import edge_labels
+from graphviz_ad._internal.scene.words.names import Names
 
 if TYPE_CHECKING:
     from graphviz_ad._internal.api.api import Picture
@@ -32,14 +33,16 @@ RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 class Factor:
     """What one step of a path multiplies by: a number, an array where the operation is elementwise, else only a rule.
 
-    ``above`` and ``below`` are the names in ∂above/∂below; ``edge`` is None for a gradient that was fed in.
+    ``above`` and ``below`` are the names in ∂above/∂below; ``edge`` is None for a gradient that was fed in, and so is ``passed``, what is true of the edge;
+    ``letters`` says what the names in the formula stand for.
     """
 
-    words: Wording
     above: str
     below: str
     value: Number | None
     edge: Edge | None = None
+    passed: Passed | None = None
+    letters: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -49,14 +52,9 @@ class Factor:
     @property
     def formula(self) -> str:
         """In the language of `graphviz_ad._internal.maths.formulas`: the local derivative or, without a ``value``, what is made of the arriving gradient g."""
-        if self.edge is None:
+        if self.passed is None:
             return ""
-        return (local_formula if self.value is not None else backward_formula)(self.words.graph, self.edge)
-
-    @property
-    def letters(self) -> Mapping[str, str]:
-        """What the names in the formula stand for."""
-        return self.words.letters(self.edge) if self.edge is not None else {}
+        return self.passed.local if self.value is not None else self.passed.backward
 
     @property
     def rule(self) -> str:
@@ -66,12 +64,12 @@ class Factor:
     @property
     def shapes(self) -> str:
         """The shapes of the matrices that a rule multiplies: "(1×3)(3×2)"."""
-        return self.words.shapes(self.edge) if self.edge is not None and self.value is None else ""
+        return edge_labels.shapes(self.passed) if self.passed is not None and self.value is None else ""
 
     @property
     def summed(self) -> bool:
         """Whether what flows back is summed over the copies of a broadcast operand."""
-        return self.edge is not None and is_summed(self.words.graph, self.edge)
+        return self.passed is not None and self.passed.summed
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,7 +137,9 @@ class Explanation:
     ``cuts`` where a value flows on and a gradient does not.
     """
 
-    words: Wording
+    graph: Graph
+    names: Names
+    claims: Claims
     course: Course
     wrt: str
     result: str
@@ -151,11 +151,6 @@ class Explanation:
     comparable: bool
     meaning: str = ""
     cuts: tuple[str, ...] = ()
-
-    @property
-    def graph(self) -> Graph:
-        """The graph that this is about."""
-        return self.words.graph
 
     @property
     def more(self) -> int:
@@ -228,7 +223,7 @@ class Explanation:
         from graphviz_ad._internal.api import api
 
         chosen = {"gradients": False} | options
-        return api.plot(self.graph, wrt=self.wrt, output=self.words.names[self.course.target] if self.course.target is not None else None, **chosen)
+        return api.plot(self.graph, wrt=self.wrt, output=self.names.of[self.course.target] if self.course.target is not None else None, **chosen)
 
     def save(self, path: str | FilePath, **options: Any) -> FilePath:
         """Write the solution (.txt, .tex, .html) or the picture (.svg, .png, .pdf, …); the suffix chooses. Returns the path."""

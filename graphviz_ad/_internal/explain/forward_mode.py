@@ -19,11 +19,13 @@ from graphviz_ad._internal.base.errors import ExpressionError, OptionError, Unkn
 from graphviz_ad._internal.base.text_table import table
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node
 from graphviz_ad._internal.graph.snapshot import Array, Snapshot
-from graphviz_ad._internal.maths.claims import LETTERS, backward_formula, base_name, shape_of
+from graphviz_ad._internal.maths.claims import LETTERS, Claims, backward_formula, base_name, shape_of
 from graphviz_ad._internal.maths.element_moves import joined, moved
 from graphviz_ad._internal.maths.formula_values import evaluate
 from graphviz_ad._internal.maths.number_format import number, one_line
-from graphviz_ad._internal.scene.wording import Wording, is_constant
+from graphviz_ad._internal.scene.words import formula_text
+from graphviz_ad._internal.scene.words.names import names_of
+from graphviz_ad._internal.scene.words.short_text import is_constant
 
 MOST_ROWS = 256  # rows of a Jacobian that are worth computing
 Place = tuple[str, int]  # a node's key and the number of one of its results
@@ -67,10 +69,8 @@ class Tangents:
     @cached_property
     def outputs(self) -> dict[str, Snapshot | None]:
         """Name -> tangent of what the program returned."""
-        words = Wording(self.graph)
-        return {
-            port.name or words.names[node.key]: self.found[node.key, i] for node in self.graph.outputs for i, port in enumerate(node.ports) if port.is_output
-        }
+        names = names_of(self.graph).of
+        return {port.name or names[node.key]: self.found[node.key, i] for node in self.graph.outputs for i, port in enumerate(node.ports) if port.is_output}
 
     @cached_property
     def forward(self) -> float | None:
@@ -98,13 +98,13 @@ class Tangents:
     def rows(self) -> Iterator[tuple[str, str, str]]:
         """Name and formula, value, tangent."""
         yield ("", "value", "tangent")
-        words = Wording(self.graph)
+        names, claims = names_of(self.graph), Claims(self.graph)
         for node in self.graph.node_list:
             if is_constant(node):
                 continue
-            formula = words.formula(node)
+            formula = formula_text.formula_of(claims.of(node.key), names)
             for i, port in enumerate(node.ports):
-                name = port.name or words.names[node.key] + (f"[{i}]" if len(node.ports) > 1 else "")
+                name = port.name or names.of[node.key] + (f"[{i}]" if len(node.ports) > 1 else "")
                 value, moved = ("?" if snap is None else one_line(snap) for snap in (port.value, self.found[node.key, i]))
                 yield (f"{name} = {formula}" if formula else name, value, moved)
 
@@ -112,7 +112,7 @@ class Tangents:
         """What both modes make of the result."""
         if self.forward is None or self.reverse is None:
             return []
-        name = Wording(self.graph).result
+        name = names_of(self.graph).output
         what = f"∂{name}/∂{self.wrt}" if self.wrt else f"The derivative of {name} in this direction"
         return [f"{what}: {number(self.forward, digits=7)} by forward mode, {number(self.reverse, digits=7)} by reverse mode."]
 
@@ -143,7 +143,7 @@ def tangents(graph: Graph, wrt: Direction) -> Tangents:
 def place_of(graph: Graph, name: str) -> Place:
     """Where the result with this name is, as the program or as the picture calls it; an input goes before a variable of the same name."""
     inputs = [node for node in graph.node_list if node.name == name and (node.kind == "leaf" or (node.kind == "data" and node.requires_grad))]
-    shown = [graph.nodes[key] for key, called in Wording(graph).names.items() if called == name]
+    shown = [graph.nodes[key] for key, called in names_of(graph).of.items() if called == name]
     node = inputs[0] if len(inputs) == 1 else shown[0] if shown else graph.find(name)
     return node.key, next((i for i, port in enumerate(node.ports) if port.name == name), 0)
 

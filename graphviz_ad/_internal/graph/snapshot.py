@@ -90,6 +90,8 @@ class Snapshot:
     @property
     def nonfinite(self) -> int | None:
         """How many elements are NaN or infinite; None when unknown."""
+        if type(self.data) is float:  # one number, as most are: no need of statistics
+            return int(not math.isfinite(self.data))
         if self._summary:
             return self._summary.nonfinite
         return None if self.array is None else int(np.count_nonzero(~np.isfinite(self.array)))

@@ -9,7 +9,7 @@ from graphviz_ad._internal.base.errors import OptionError, UnknownNameError
 from graphviz_ad._internal.graph.graph import Graph
 from graphviz_ad._internal.graph.transforms import Transform, fold_to_size, hide_unused
 from graphviz_ad._internal.scene.themes import Theme, theme
-from graphviz_ad._internal.scene.wording import Options
+from graphviz_ad._internal.scene.words.describe import Options
 
 DIRECTIONS = ("LR", "TB")
 

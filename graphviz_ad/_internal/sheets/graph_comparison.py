@@ -17,7 +17,10 @@ from graphviz_ad._internal.scene.annotations import error_of, failed, held_befor
 from graphviz_ad._internal.scene.picture_options import look
 from graphviz_ad._internal.scene.scene import Arrow, Scene
 from graphviz_ad._internal.scene.scene_building import build_scene
-from graphviz_ad._internal.scene.wording import CUT_MARKS, NO_GRADIENT, NOT_YET, Options, Wording
+from graphviz_ad._internal.scene.words.box_lines import gradient_label
+from graphviz_ad._internal.scene.words.describe import Options, describe
+from graphviz_ad._internal.scene.words.names import names_of
+from graphviz_ad._internal.scene.words.signs import CUT_MARKS, NO_GRADIENT, NOT_YET
 from graphviz_ad._internal.sheets.sheet import LARGE_ENOUGH, Panel, Sheet, drawing, fit
 
 MOST_SAID = 12  # differences that are written out below the pictures
@@ -139,8 +142,8 @@ class Pair:
         return max(found, key=lambda candidate: candidate[0])[1] if found[-1][0] < LARGE_ENOUGH else found[-1][1]
 
     def _scene(self, graph: Graph, marked: Collection[str], remarks: Mapping[str, Sequence[str]]) -> Scene:
-        words = Wording(graph, self.options)
-        keys = {name: key for key, name in words.names.items()}
+        words = describe(graph, self.options)
+        keys = {name: key for key, name in words.names.of.items()}
         lines = {keys[name]: texts for name, texts in remarks.items()}
         return with_remarks(with_failure(build_scene(words), graph), lines, marked=marked)
 
@@ -177,9 +180,9 @@ def as_large_as(scene: Scene, other: Scene, pairs: Pairs) -> Scene:
     return replace(scene, boxes=tuple(boxes), arrows=tuple(arrows))
 
 
-def slot_of(arrow: Arrow, tail: str, head: str) -> tuple[str, str, str]:
+def slot_of(arrow: Arrow, tail: str, head: str) -> tuple[str, str, int]:
     """What an arrow between these boxes is called: which operand it is."""
-    return tail, head, arrow.key.rpartition("#")[2]
+    return tail, head, arrow.slot
 
 
 # --- what differs
@@ -188,7 +191,7 @@ def slot_of(arrow: Arrow, tail: str, head: str) -> tuple[str, str, str]:
 def compared(a: Graph, b: Graph) -> Iterator[tuple[str | None, str | None, Difference]]:
     """(key in a, key in b, difference) for everything that a picture would show differently."""
     pairs = matched(a, b)
-    names = Wording(a).names, Wording(b).names
+    names = names_of(a).of, names_of(b).of
     for node in a.node_list:
         if node.key not in pairs:
             yield node.key, None, Difference(names[0][node.key], "", "only in the first", "")
@@ -211,7 +214,7 @@ def facts_of(graph: Graph, node: Node) -> Iterator[tuple[str, object]]:
         which = f"[{i}] " if len(node.ports) > 1 else ""
         yield f"{which}value", port.value
         if graph.has_gradients:
-            yield f"{which}{'.grad' if node.kind == 'leaf' else 'grad'}", gradient_of(graph, node, port)
+            yield f"{which}{gradient_label(node)}", gradient_of(graph, node, port)
     yield "keeps for backward", f"{len(node.saved) or 'no'} tensor{'s' if len(node.saved) > 1 else ''}"
     yield "gradient path", "; ".join(dict.fromkeys(CUT_MARKS[edge.cut] for edge in graph.in_edges(node.key) if edge.cut in CUT_MARKS)) or "open"
 

@@ -25,7 +25,7 @@ from graphviz_ad._internal.maths.formulas import to_unicode
 from graphviz_ad._internal.maths.number_format import number
 from graphviz_ad._internal.output.chart import Chart
 from graphviz_ad._internal.scene.themes import theme as theme_named
-from graphviz_ad._internal.scene.wording import Wording
+from graphviz_ad._internal.scene.words.names import names_of
 from graphviz_ad._internal.sheets.method_chart import method_chart
 from graphviz_ad._internal.sheets.symbolic import Symbolic, derive
 
@@ -211,7 +211,7 @@ def compare(graph: Graph, function: Callable[[Inputs], float], inputs: Inputs, w
     if not any(method.name == "automatic, forward mode" for method in methods):
         notes = (*notes, "Forward mode: left out, because some tangents are not known.")
     point = dict(zip(labels, at.tolist(), strict=True))
-    return Comparison(graph, point, tuple(exact.tolist()), measured_by, tuple(methods), curves, symbolic, costs, notes, Wording(graph).result)
+    return Comparison(graph, point, tuple(exact.tolist()), measured_by, tuple(methods), curves, symbolic, costs, notes, names_of(graph).output)
 
 
 def graph_inputs(graph: Graph) -> list[str]:

@@ -14,7 +14,7 @@ from graphviz_ad._internal.base.errors import ExpressionError, MissingDependency
 from graphviz_ad._internal.graph.graph import Graph, Node
 from graphviz_ad._internal.maths.claims import LETTERS, base_name, forward_formula
 from graphviz_ad._internal.maths.formulas import SUPERSCRIPTS, parsed
-from graphviz_ad._internal.scene.wording import Wording
+from graphviz_ad._internal.scene.words.names import names_of
 
 LARGEST = 400  # operations of a formula that is still worth deriving
 DIGITS = 30
@@ -64,7 +64,7 @@ def derive(graph: Graph, names: Mapping[str, str] = NAMELESS) -> Symbolic:
     `ReplayError` says why there are none: the function works on vectors, an operation has no formula, or the formula written out is too long.
     """
     sympy = imported()
-    words = {**Wording(graph).names, **names}
+    words = {**names_of(graph).of, **names}
     written_out = size_written_out(graph)
     if written_out > LARGEST:
         raise ReplayError(f"written out as one formula, {graph.name} has {approximately(written_out)} operations; nobody would read its derivative")

@@ -19,7 +19,7 @@ from graphviz_ad._internal.base.errors import OptionError
 from graphviz_ad._internal.graph.snapshot import Snapshot
 from graphviz_ad._internal.graph.transforms import keep_only
 from graphviz_ad._internal.maths.number_format import one_line
-from graphviz_ad._internal.scene.wording import NOT_RETAINED
+from graphviz_ad._internal.scene.words.signs import NOT_RETAINED
 
 if TYPE_CHECKING:
     from types import TracebackType
