@@ -122,8 +122,8 @@ def passed(graph: Graph, claim: Claim, edge: Edge) -> Passed:
     call, backward = claim.call, claim.backward
     slot = min(edge.slot, 1) if call.name in JOINS else edge.slot
     formula = backward[slot] if slot < len(backward) else ""
-    formulas = by_convention(call, slot, formula)
-    formula = formula if len(formulas) == 1 else as_recorded(call, edge, formulas)
+    if formula and call.rule.conventions:
+        formula = as_recorded(call, edge, by_convention(call, slot, formula))
     local = without_upstream(formula) if call.name in ELEMENTWISE or call.is_whole else ""
     own = graph.nodes[edge.tail].ports[edge.port].shape
     used = edge.local.shape if edge.local is not None else shape_as_used(call, slot, own or (), formula)
