@@ -32,6 +32,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from graphviz_ad._internal.api.api import Animation, Picture
+    from graphviz_ad._internal.base.checked_calls import takes
+    from graphviz_ad._internal.output.call_options import AnimateOptions, PlotOptions
 
 # --- what each operation computes: its value, then its derivative with respect to each operand
 
@@ -168,17 +170,15 @@ class ADNumber:
     def __repr__(self) -> str:
         return f"ADNumber({self.value!r}{f', {self.name!r}' if self.name else ''}{f', op={self.op!r}' if self.op else ''})"
 
-    def plot(self, **options: Any) -> Picture:
-        """The picture of how this number was computed; options as in `graphviz_ad.plot`."""
-        from graphviz_ad._internal.api.api import trace
+    if TYPE_CHECKING:  # `api.methods` puts them here: a picture is no part of an engine
 
-        return trace(self).plot(**options)
+        @takes(PlotOptions)
+        def plot(self, asked: PlotOptions) -> Picture:
+            """The picture of how this number was computed."""
 
-    def animate(self, direction: str = "both", **options: Any) -> Animation:
-        """The film of how it was computed and differentiated; options as in `graphviz_ad.animate`."""
-        from graphviz_ad._internal.api.api import trace
-
-        return trace(self).animate(direction, **options)
+        @takes(AnimateOptions)
+        def animate(self, asked: AnimateOptions) -> Animation:
+            """The film of how it was computed and differentiated."""
 
 
 births = count()
