@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-import graphviz_ad as gad
 from graphviz_ad._internal.base.errors import MergeError
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node, Port
 from graphviz_ad._internal.graph.rank_messages import Message, message_of

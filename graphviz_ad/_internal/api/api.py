@@ -45,7 +45,7 @@ from graphviz_ad._internal.output.call_options import (
     SaveOptions,
     words_to_write,
 )
-from graphviz_ad._internal.output.file_writing import is_open, render, suffix_for, write_as
+from graphviz_ad._internal.output.file_writing import PATHS, render, suffix_for, write_as
 from graphviz_ad._internal.output.formats import FILMS, FRAMES, GRAPHS, PAGES, STILLS, WHOLE_SET, numbered_frames
 from graphviz_ad._internal.output.notebook import only_in_notebooks
 from graphviz_ad._internal.scene.annotations import with_failure
@@ -408,7 +408,7 @@ class Frame:
 def written(animation: Animation, path: Destination, asked: FilmFile) -> Path | None:
     """The file of a film that was asked for."""
     options = {name: value for name, value in asked.given.items() if name != "format"}
-    if not is_open(path):
+    if isinstance(path, PATHS):
         if asked.format is None and is_folder(path):
             return write_folder(path, render(numbered_frames, animation, "a folder of frames", options))
         suffix = suffix_for(path, asked.format)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import reprlib
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import inf, isfinite
@@ -52,7 +51,7 @@ def demand(name: str, value: object, kind: Any) -> None:
     if fits(value, kind):
         if isinstance(value, str) and says.names and value not in says.names:
             raise UnknownNameError(says.kind or name, value, says.names, says.hint)
-        if isinstance(value, Real) and not isinstance(value, bool) and not says.least <= value <= says.most:
+        if isinstance(value, Real) and not isinstance(value, bool) and not says.least <= float(value) <= says.most:
             raise refusal(name, value, kind)
         return
     choices = [choice for choice in literals(kind) if isinstance(choice, str)]
@@ -70,9 +69,6 @@ def refusal(name: str, value: object, kind: Any) -> OptionError:
 
 def shown(value: object) -> str:
     """A value in a message, cut short."""
-    if isinstance(value, (str, bytes, int, float)):
-        text = repr(value) if not isinstance(value, (str, bytes)) else reprlib.Repr(maxstring=MOST_SHOWN, maxother=MOST_SHOWN).repr(value)
-        return text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]}…"
     try:
         text = " ".join(repr(value).split())
     except Exception:  # the value is the user's, and so is its fault

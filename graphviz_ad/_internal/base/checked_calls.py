@@ -17,7 +17,9 @@ from graphviz_ad._internal.base.errors import OptionError
 
 P = ParamSpec("P")
 O = TypeVar("O", bound="Options")  # noqa: E741 - options
-S, T, R = TypeVar("S"), TypeVar("T"), TypeVar("R")
+S = TypeVar("S")
+T = TypeVar("T")
+R = TypeVar("R")
 S_contra = TypeVar("S_contra", contravariant=True)
 Parameter = inspect.Parameter
 
@@ -113,7 +115,6 @@ def check_fields(thing: object) -> None:
         demand(name, getattr(thing, name), kind)
 
 
-@cache
 def parameters_of(table: type[Options]) -> tuple[Parameter, ...]:
     """The options of a table as parameters; those that may be given by their place stand first."""
     made = list(inspect.signature(table).parameters.values())
@@ -121,8 +122,13 @@ def parameters_of(table: type[Options]) -> tuple[Parameter, ...]:
     return tuple(part.replace(annotation=bare(kinds[part.name])) for part in made)
 
 
-@cache
 def hints_of(thing: Any) -> Mapping[str, Any]:
+    """Name -> annotation of an option or a parameter, with what is said beside the type."""
+    return _hints(thing)
+
+
+@cache
+def _hints(thing: Any) -> Mapping[str, Any]:
     """Name -> annotation of an option or a parameter, with what is said beside the type; without those that only type checkers know, as that of self."""
     if isinstance(thing, type):
         return get_type_hints(thing, include_extras=True)

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from graphviz_ad._internal.base.argument_types import StrPath
 from graphviz_ad._internal.base.errors import GraphFormatError
 from graphviz_ad._internal.base.visible_text import visible
 from graphviz_ad._internal.graph.graph import Edge, Graph, Memory, Node, Port
@@ -78,7 +79,7 @@ def _number(x: Any) -> Any:
     return x
 
 
-def load(path: str | Path) -> Graph:
+def load(path: StrPath) -> Graph:
     """Read a graph that `to_json` or `to_graphml` wrote; GraphFormatError says what is wrong with anything else."""
     try:
         text = Path(path).read_text("utf-8")
@@ -173,7 +174,7 @@ def to_graphml(graph: Graph) -> str:
     return "\n".join(networkx.generate_graphml(plain))
 
 
-def _json_in_graphml(text: str, path: str | Path) -> str:
+def _json_in_graphml(text: str, path: StrPath) -> str:
     import networkx
 
     try:

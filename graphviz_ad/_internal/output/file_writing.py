@@ -6,41 +6,38 @@ import inspect
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, TypeGuard
+from typing import Any
 
-from graphviz_ad._internal.base.argument_types import Destination, Writable, shown
+from graphviz_ad._internal.base.argument_types import Destination, shown
 from graphviz_ad._internal.base.errors import OptionError, SaveError
 from graphviz_ad._internal.base.registry import Registry
 from graphviz_ad._internal.base.save_file import write
 from graphviz_ad._internal.output.formats import suffix_of
 
-
-def is_open(destination: Destination) -> TypeGuard[Writable]:
-    """Whether it is no path, but a file to write to."""
-    return not isinstance(destination, (str, os.PathLike))
+PATHS = (str, os.PathLike)
 
 
 def suffix_for(destination: Destination, format: str | None = None) -> str:  # noqa: A002 - as callers name it
     """The suffix that chooses: that of ``format``, else that of the path."""
     if format is not None:
         return f".{format.lower().lstrip('.')}"
-    if is_open(destination):
+    if not isinstance(destination, PATHS):
         raise OptionError(f"{shown(destination)} has no suffix that could choose a format; say which, as in save(file, format='svg')")
-    return suffix_of(os.fspath(destination))  # type: ignore[arg-type]
+    return suffix_of(os.fspath(destination))
 
 
 def write_as(formats: Registry, destination: Destination, thing: object, format: str | None = None, **options: Any) -> Path | None:  # noqa: A002
     """Render a picture or film, and only then touch the file; returns the path."""
     suffix = suffix_for(destination, format)
     renderer: Callable[..., bytes] = formats[suffix]
-    if not is_open(destination) and not Path(destination).parent.is_dir():  # before the work, not after it
+    if isinstance(destination, PATHS) and not Path(destination).parent.is_dir():  # before the work, not after it
         raise SaveError(f"cannot write {str(destination)!r}: the folder {str(Path(destination).parent)!r} does not exist; create it first")
     return put(destination, render(renderer, thing, suffix, options))
 
 
 def put(destination: Destination, data: bytes) -> Path | None:
     """Write the bytes; returns the path, None for a file that was open."""
-    if not is_open(destination):
+    if isinstance(destination, PATHS):
         return write(destination, data)
     try:
         destination.write(data)
