@@ -110,10 +110,13 @@ class ADNumber:
     def __init__(self, value: float, name: str | None = None, *, op: str | None = None, operands: Iterable[tuple[ADNumber, float]] = ()) -> None:
         if not isinstance(value, Real):
             raise TypeError(f"{value!r} ({type(value).__name__}) is no real number, and ADNumbers go with real numbers only; for tensors use torch")
+        pairs = tuple(operands) if isinstance(operands, Iterable) else (operands,)
+        if not all(isinstance(pair, tuple) and len(pair) == 2 and isinstance(pair[0], ADNumber) for pair in pairs):
+            raise TypeError("operands are pairs of an ADNumber and how fast the result changes with it, as in operands=[(x, 2.0)]")
         self.value: float = float(value)
         self.name: str | None = name
         self.op: str | None = op  # what made it; None for an input, "number" for a plain number in a formula
-        self.operands: tuple[tuple[ADNumber, float], ...] = tuple(operands)  # each with the local derivative ∂self/∂operand
+        self.operands: tuple[tuple[ADNumber, float], ...] = pairs  # each with the local derivative ∂self/∂operand
         self.gradient: float | None = None  # what `backward` has brought so far
         self.age: int = max([next(births), *(operand.age + 1 for operand, _ in self.operands)])  # later than its operands, whatever happens
         self.origin: tuple[CodeType, int] = running_program()
@@ -139,7 +142,9 @@ class ADNumber:
 
     def gradients(self, upstream: float = 1.0) -> dict[ADNumber, float]:
         """∂self/∂x for every x in the past: each number hands its gradient on once, when all that flows back to it has arrived."""
-        found = dict.fromkeys(self.past(), 0.0) | {self: upstream}
+        if not isinstance(upstream, Real):
+            raise TypeError(f"the upstream gradient was {upstream!r} ({type(upstream).__name__}); give a number, as in f.backward(1.0)")
+        found = dict.fromkeys(self.past(), 0.0) | {self: float(upstream)}
         for number, gradient in found.items():  # by now complete: all that read this number are younger
             for operand, local in number.operands:
                 found[operand] += gradient * local

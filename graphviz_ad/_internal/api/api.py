@@ -16,7 +16,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
-from graphviz_ad._internal.base.argument_types import Destination, Says, StrPath
+from graphviz_ad._internal.base.argument_types import Destination, Says, StrPath, shown
 from graphviz_ad._internal.base.checked_calls import checked, saves, takes
 from graphviz_ad._internal.base.errors import GraphvizADWarning, MissingDependencyError, OptionError, UnknownNameError
 from graphviz_ad._internal.base.registry import Registry
@@ -457,6 +457,8 @@ def make_dot(
     """
     import graphviz
 
+    if callable(var):
+        raise OptionError(f"make_dot takes a finished tensor; it was given {shown(var)}, which still has to be called: use trace() for a function or a module")
     names = dict(params or {})
     graph: Graph = TRACERS["torch"](var, (), {}, None, Capture(values="summary", gradients="none"), names)
     if show_attrs or show_saved:

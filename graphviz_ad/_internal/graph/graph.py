@@ -10,6 +10,7 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from graphviz_ad._internal.base.checked_calls import checked
 from graphviz_ad._internal.base.errors import UnknownNameError
 from graphviz_ad._internal.base.frozen import frozen
 from graphviz_ad._internal.graph.snapshot import Snapshot
@@ -256,6 +257,7 @@ class Graph:
             return found[-1]
         raise UnknownNameError("node", name, {node.name for node in self.node_list if node.name})
 
+    @checked
     def with_parts(self, nodes: Iterable[Node], edges: Iterable[Edge], notices: Iterable[str] = ()) -> Graph:
         """A graph of other nodes and edges that says `notices` too; keeps name and detail."""
         return replace(self, node_list=tuple(nodes), edges=tuple(edges), notices=(*self.notices, *notices))

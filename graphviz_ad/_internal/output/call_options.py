@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
 from graphviz_ad._internal.base.argument_types import Says, StrPath
@@ -21,7 +21,6 @@ Flow = Annotated[
     Says("LR draws from left to right, TB from top to bottom; None by size", "direction", hint="LR draws from left to right, TB from top to bottom."),
 ]
 Depth = Annotated[int | None, Says("fold modules below that level; None folds only what is too big to read", "level of modules", least=1, metavar="LEVEL")]
-NodeName = Annotated[str | None, Says("a variable, parameter or input", metavar="NAME")]
 FileFormat = Annotated[str | None, Says("format such as 'svg', for a file without a suffix that says it; None: as the suffix says", metavar="SUFFIX")]
 
 
@@ -151,24 +150,43 @@ class ExplanationFile(ExplanationPicture, PictureFile):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Looping(Options):
-    """Options of a film that plays by itself."""
+class ThemeOptions(Options):
+    """Options of what has colours only."""
 
-    loop: Annotated[int, Says("how often it plays: 1 plays once, 0 for ever", "number of times", least=0, most=2**16 - 1, unit="times", metavar="TIMES")] = 0
+    theme: ThemeName = "light"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChartFile(ThemeOptions, PictureFile):
+    """Options of a saved chart."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SheetOptions(ThemeOptions):
+    """Options of the picture of an entry of the gallery."""
+
+    layout: LayoutName = "auto"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExampleLook(FilmWays, Paths, Look):
+    """Options of an entry of the gallery: of its picture theme and layout, of its film those of `animate`."""
+
+    direction: Annotated[Literal["forward", "backward", "both"], Says("which pass is told", "direction")] = "both"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExampleFile(ExampleLook, PictureFile):
+    """Options of a saved entry of the gallery."""
 
 
 @dataclass(frozen=True)
-class NamedFile(Options):
-    """Where a document goes."""
+class GalleryFiles(ExampleLook):
+    """Options of `gallery.build`."""
 
-    path: Annotated[StrPath, Says("the file; its suffix may be left out")]
-
-
-@dataclass(frozen=True)
-class BeamerFile(NamedFile):
-    """Options of `to_beamer`."""
-
-    mode: Annotated[str, Says("overlay: a click is a step; animate: it plays by itself")] = "overlay"
+    folder: Annotated[StrPath, Says("where the files go; it is made if need be")]
+    names: Annotated[Iterable[str], Says("entries or chapters; all where none is given")] = ()
+    suffix: Annotated[str, Says("of the files: .svg, .png, .pdf, or that of a film")] = field(default=".svg", kw_only=True)
 
 
 def words_to_write(asked: StillWords | PlotOptions | ExplanationPicture) -> tuple[bool, ...]:

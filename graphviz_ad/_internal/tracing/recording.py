@@ -17,7 +17,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from graphviz_ad._internal.base.errors import TraceError
+from graphviz_ad._internal.base.argument_types import shown
+from graphviz_ad._internal.base.errors import OptionError, TraceError
 from graphviz_ad._internal.graph.graph import Graph, Memory
 from graphviz_ad._internal.graph.snapshot import Snapshot
 from graphviz_ad._internal.graph.transforms import merge_calls
@@ -61,6 +62,10 @@ class Recording:
     """What `graphviz_ad.record` gives; ``graph`` is there once the block has ended, also by an exception."""
 
     def __init__(self, module: torch.nn.Module | None, capture: Capture, namespace: Mapping[str, Any]) -> None:
+        if module is not None and not isinstance(module, torch.nn.Module):
+            raise OptionError(
+                f"module={shown(module)} ({type(module).__name__}) is no nn.Module; give the model whose parameters are to have names, or nothing"
+            )
         self._module, self._capture, self._namespace = module, capture, namespace
         self._passes: list[RecordedPass] = []
         self._running: RecordedPass | None = None
