@@ -93,7 +93,7 @@ def operation(name: str) -> Callable[..., Any]:
     return apply
 
 
-def both_ways(name: str) -> tuple[Callable[..., Any], Callable[..., Any]]:
+def both_ways(name: str) -> tuple[Callable[[ADNumber, Any], ADNumber], Callable[[ADNumber, Any], ADNumber]]:
     """An operator with the ADNumber on its left, and with the ADNumber on its right."""
     apply = operation(name)
     return apply, lambda right, left: apply(left, right)
@@ -112,7 +112,7 @@ class ADNumber:
             raise TypeError(f"{value!r} ({type(value).__name__}) is no real number, and ADNumbers go with real numbers only; for tensors use torch")
         pairs = tuple(operands) if isinstance(operands, Iterable) else (operands,)
         if not all(isinstance(pair, tuple) and len(pair) == 2 and isinstance(pair[0], ADNumber) for pair in pairs):
-            raise TypeError("operands are pairs of an ADNumber and how fast the result changes with it, as in operands=[(x, 2.0)]")
+            raise TypeError(f"operands={operands!r} are no pairs of an ADNumber and how fast the result changes with it; give pairs, as in [(x, 2.0)]")
         self.value: float = float(value)
         self.name: str | None = name
         self.op: str | None = op  # what made it; None for an input, "number" for a plain number in a formula
@@ -142,9 +142,7 @@ class ADNumber:
 
     def gradients(self, upstream: float = 1.0) -> dict[ADNumber, float]:
         """∂self/∂x for every x in the past: each number hands its gradient on once, when all that flows back to it has arrived."""
-        if not isinstance(upstream, Real):
-            raise TypeError(f"the upstream gradient was {upstream!r} ({type(upstream).__name__}); give a number, as in f.backward(1.0)")
-        found = dict.fromkeys(self.past(), 0.0) | {self: float(upstream)}
+        found = dict.fromkeys(self.past(), 0.0) | {self: ADNumber(upstream).value}
         for number, gradient in found.items():  # by now complete: all that read this number are younger
             for operand, local in number.operands:
                 found[operand] += gradient * local
@@ -178,12 +176,10 @@ class ADNumber:
     if TYPE_CHECKING:  # `api.methods` puts them here: a picture is no part of an engine
 
         @takes(PlotOptions)
-        def plot(self, asked: PlotOptions) -> Picture:
-            """The picture of how this number was computed."""
+        def plot(self, asked: PlotOptions) -> Picture: ...
 
         @takes(AnimateOptions)
-        def animate(self, asked: AnimateOptions) -> Animation:
-            """The film of how it was computed and differentiated."""
+        def animate(self, asked: AnimateOptions) -> Animation: ...
 
 
 births = count()

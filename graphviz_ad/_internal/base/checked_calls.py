@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import re
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, fields
@@ -119,7 +120,12 @@ def parameters_of(table: type[Options]) -> tuple[Parameter, ...]:
     """The options of a table as parameters; those that may be given by their place stand first."""
     made = list(inspect.signature(table).parameters.values())
     kinds = hints_of(table)
-    return tuple(part.replace(annotation=bare(kinds[part.name])) for part in made)
+    return tuple(part.replace(annotation=written(bare(kinds[part.name]))) for part in made)
+
+
+def written(kind: Any) -> Any:
+    """A type as people write it, for a signature: "Sequence[Callable[[Graph], Graph]]"."""
+    return kind if isinstance(kind, type) else re.sub(r"(?:\w+\.)+(\w+)", r"\1", str(kind))
 
 
 def hints_of(thing: Any) -> Mapping[str, Any]:
@@ -153,9 +159,10 @@ def bound(name: str, signature: inspect.Signature, hints: Mapping[str, Any], arg
 
 def misfit(name: str, signature: inspect.Signature, kwargs: Mapping[str, Any], error: TypeError) -> OptionError:
     """Why a call does not fit a signature, and what would."""
-    known = [part.name for part in signature.parameters.values() if part.name != "self" and part.kind is not Parameter.POSITIONAL_ONLY]
-    unknown = [each for each in kwargs if each not in known]
-    if unknown and not any(part.kind is Parameter.VAR_KEYWORD for part in signature.parameters.values()):
+    parts = signature.parameters.values()
+    known = [part.name for part in parts if part.default is not Parameter.empty] or [part.name for part in parts if part.name != "self"]
+    unknown = [each for each in kwargs if each not in signature.parameters]
+    if unknown and not any(part.kind is Parameter.VAR_KEYWORD for part in parts):
         return unknown_option(f"{name}()", unknown[0], known)
     return OptionError(f"{name}() cannot be called so: {error}; it is called as {name.rpartition('.')[2]}{briefly(signature)}")
 

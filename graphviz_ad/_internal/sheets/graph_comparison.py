@@ -26,6 +26,7 @@ from graphviz_ad._internal.sheets.sheet import LARGE_ENOUGH, Panel, Sheet, drawi
 
 MOST_SAID = 12  # differences that are written out below the pictures
 Pairs = Mapping[str, str]
+Recorded = Annotated[Graph, Says("as trace() and record() give it")]
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ class ComparisonOptions(Table):
 
 
 @takes_two(ComparisonOptions)
-def compare(a: Graph, b: Graph, asked: ComparisonOptions) -> SideBySide:
+def compare(a: Recorded, b: Recorded, asked: ComparisonOptions) -> SideBySide:
     """Both graphs on one canvas, side by side or one above the other, with every box marked that differs; below them stands what differs.
 
     Nodes belong together that have the same name, the nameless ones in the order of their operations. Compared are values, gradients, what torch holds
