@@ -210,20 +210,25 @@ class Explanation:
 
         def to_text(self) -> str:
             """The worked solution as plain text."""
+            ...
 
         def to_latex(self, *, document: bool = False) -> str:
             """The worked solution as an ``align*`` environment for a handout, or as a whole document."""
+            ...
 
         def to_html(self, *, theme: str = "auto") -> str:
             """The worked solution with its picture, as a page of its own that loads nothing."""
+            ...
 
         @takes(ExplanationPicture)
         def plot(self, asked: ExplanationPicture) -> Picture:
             """The picture with each path in a colour, dash pattern and letter of its own."""
+            ...
 
         @saves(ExplanationFile)
         def save(self, path: Any, asked: ExplanationFile) -> FilePath | None:
             """Write the solution or the picture; the suffix chooses. Returns the path."""
+            ...
 
         def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, object]: ...
 

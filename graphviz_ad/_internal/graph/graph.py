@@ -282,44 +282,57 @@ class Graph:
         @takes(PlotOptions)
         def plot(self, asked: PlotOptions) -> Picture:
             """A still picture."""
+            ...
 
         @takes(AnimateOptions)
         def animate(self, asked: AnimateOptions) -> Animation:
             """A film of the forward pass, the backward pass, or both."""
+            ...
 
         @saves(SaveOptions)
         def save(self, path: Any, asked: SaveOptions) -> Path | None:
             """Write a film or a still; the suffix chooses. Returns the path."""
+            ...
 
         @takes(PlotOptions)
         def to_dot(self, asked: PlotOptions) -> str:
             """DOT source of the picture."""
+            ...
 
         @takes(PlotOptions)
         def to_svg(self, asked: PlotOptions) -> str:
             """The picture as a standalone SVG document."""
+            ...
 
         def to_json(self) -> str:
             """The graph as JSON that `Graph.load` reads back."""
+            ...
 
         @staticmethod
         def load(path: StrPath) -> Graph:
             """Read a graph that was saved as JSON or GraphML."""
+            ...
 
         def explain(self, wrt: str, output: str | None = None) -> Explanation:
             """How the gradient with respect to `wrt` comes about, path by path."""
+            ...
 
         def check(self, *, capture: bool = False) -> Report:
             """Compare the gradients with the sums over edges and with finite differences; with ``capture``, verify the links to autograd, too."""
+            ...
 
         def why(self, name: str) -> str:
             """Why a result has the gradient that it has, or has none."""
+            ...
 
         def tangents(self, wrt: str | Mapping[str, Any]) -> Tangents:
             """Forward mode: how every result changes when inputs move."""
+            ...
 
         def mode_costs(self) -> ModeCosts:
             """How many sweeps and products all derivatives take in forward and in reverse mode."""
+            ...
 
         def compare_methods(self, wrt: str | None = None) -> Comparison:
             """Numeric, symbolic and automatic derivatives side by side."""
+            ...
