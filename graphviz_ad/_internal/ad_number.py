@@ -150,7 +150,7 @@ class ADNumber:
 
     def past(self) -> list[ADNumber]:
         """This number and all that it was computed from, youngest first, so that each stands before its operands."""
-        found, seen = [self], {self}
+        found, seen = list[ADNumber]([self]), set[ADNumber]([self])
         for number in found:  # which grows while it is read
             new = dict.fromkeys(operand for operand, _ in number.operands if operand not in seen)
             seen.update(new)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -125,7 +125,7 @@ def save_solution(explanation: Explanation, path: Destination, asked: Explanatio
     return worked_files.save(explanation, path, asked.format, {name: value for name, value in asked.given.items() if name != "format"})
 
 
-METHODS: Mapping[type, Mapping[str, Callable[..., Any]]] = {
+METHODS: Mapping[type, Mapping[str, Any]] = {
     Graph: {
         "plot": plot,
         "animate": animate,

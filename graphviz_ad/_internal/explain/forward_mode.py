@@ -190,7 +190,7 @@ def stops(edge: Edge) -> bool:
 
 def arriving(graph: Graph, node: Node, found: Mapping[Place, Array | None], moving: set[str]) -> Array | None:
     """The sum of what the edges bring; None where one of them is not known."""
-    if len(node.ports) > 1 or not node.requires_grad:
+    if node.ports[1:] or not node.requires_grad:
         return None
     total: Array = np.zeros(node.ports[0].shape or ())
     for edge in graph.in_edges(node.key):

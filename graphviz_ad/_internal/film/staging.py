@@ -66,6 +66,7 @@ def candidates(
     """Every way to draw it, made when it is asked for."""
     for group in MANNERS:
         placed: list[tuple[Manner, Scene, Story]] = []
+        many = False
         for manner in group:
             wording, story = told(manner.local and local)
             many = len(wording.graph.node_list) > MANY

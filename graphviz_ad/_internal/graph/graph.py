@@ -269,7 +269,8 @@ class Graph:
 
         graph = networkx.MultiDiGraph(name=self.name, notices=self.notices)
         graph.add_nodes_from((node.key, node.attributes()) for node in self.node_list)
-        graph.add_edges_from((edge.tail, edge.head, edge.key, edge.attributes()) for edge in self.edges)
+        for edge in self.edges:
+            graph.add_edge(edge.tail, edge.head, edge.key, **edge.attributes())
         return graph
 
     def __repr__(self) -> str:

@@ -233,7 +233,7 @@ class Wording:
         """The lines that show what the forward pass computed."""
         if not self.options.values:
             return self._types(node) if node.kind in ("module", "leaf") and not is_constant(node) else []
-        if len(node.ports) > 1:
+        if node.ports[1:]:
             return numbered("value", [self._port_line(port, i) for i, port in enumerate(node.ports[:4])])
         return numbered("value", self._value_texts(node.ports[0], node.kind == "module"))
 
@@ -260,7 +260,7 @@ class Wording:
         label = ".grad" if node.kind == "leaf" else "grad"
         if not node.requires_grad:
             return [Line("gradient", f"{label} {NO_GRADIENT}")]
-        if len(node.ports) > 1:
+        if node.ports[1:]:
             texts = [f"{port.name or f'[{i}]'}: {label} {gradient_text(port.grad)}" for i, port in enumerate(node.ports[:4])]
             return numbered("gradient", texts)
         total = node.ports[0].grad_total

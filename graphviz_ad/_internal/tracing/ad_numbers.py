@@ -92,8 +92,10 @@ def as_numbers(tree: Any) -> Any:
         return ADNumber(tree)
     if isinstance(tree, dict):
         return {key: as_numbers(part) for key, part in tree.items()}
-    if type(tree) in (list, tuple):
-        return type(tree)(as_numbers(part) for part in tree)
+    if type(tree) is list:
+        return [as_numbers(part) for part in tree]
+    if type(tree) is tuple:
+        return tuple(as_numbers(part) for part in tree)
     return tree
 
 

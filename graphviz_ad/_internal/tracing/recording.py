@@ -248,9 +248,10 @@ class Recording:
 
     def _root(self, output: Any) -> Value | None:
         """The value that a pass begins at, which may be given as a place in the graph of autograd; None where that was made unseen."""
-        tensor = output if isinstance(output, Tensor) else getattr(output.node, "variable", None)
+        place: Any = output  # a tensor, or a place in the graph of autograd
+        tensor = place if isinstance(output, Tensor) else getattr(place.node, "variable", None)
         if tensor is None:
-            return self._tape.value_at((id(output.node), output.output_nr))
+            return self._tape.value_at((id(place.node), place.output_nr))
         value = self._tape.value_of(tensor)
         self._tape.edge_of(tensor, value)
         return value
