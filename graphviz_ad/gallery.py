@@ -79,8 +79,8 @@ def build(asked: GalleryFiles) -> tuple[Path, ...]:
     options = {name: value for name, value in asked.given.items() if name not in ("folder", "names", "suffix")}
     try:
         place.mkdir(exist_ok=True)
-    except OSError as error:
-        raise SaveError(f"cannot make the folder {str(place)!r}: {error.strerror or error}") from error
+    except (OSError, ValueError) as error:  # ValueError: a name that no folder can have
+        raise SaveError(f"cannot make the folder {str(place)!r}: {getattr(error, 'strerror', None) or error}") from error
     written = [entry().save(place / f"{entry.name}{suffix}", **options) for entry in found]
     return (*written, write(place / "index.html", page(found, suffix).encode()))
 

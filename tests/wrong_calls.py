@@ -20,10 +20,21 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 import graphviz_ad as gad
 from graphviz_ad._internal.base.errors import GraphvizADError
 
 OURS = str(Path(gad.__file__).parent)
+
+
+class Unspeakable:
+    """What cannot even be shown."""
+
+    def __repr__(self) -> str:
+        raise RuntimeError("no")
+
+
 VALUES: dict[str, Callable[[], Any]] = {
     "3": lambda: 3,
     "-1": lambda: -1,
@@ -40,6 +51,14 @@ VALUES: dict[str, Callable[[], Any]] = {
     "{'q': 1}": lambda: {"q": 1},
     "(1, 2)": lambda: (1, 2),
     "object()": object,
+    "inf": lambda: math.inf,
+    "10**400": lambda: 10**400,
+    "a set": lambda: {1},
+    "an array": lambda: np.ones(3),
+    "an array of one": lambda: np.ones(1),
+    "text with a null": lambda: "\0.svg",
+    "a long text": lambda: "x" * 5000,
+    "what cannot be shown": Unspeakable,
     "a function": lambda: len,
     "a class": lambda: int,
 }
@@ -166,12 +185,18 @@ def outcome(call: Callable[..., Any], arguments: Mapping[str, Any]) -> str:
             last = frames[-1]
             if isinstance(error, TypeError) and len(frames) == 1:  # Python's own: an argument too many, or one that is missing
                 return "said"
+            if frames[-1].name == "__repr__" and frames[-1].filename == __file__:  # the value's own
+                return "said"
             if any(frame.name == "_call" and frame.filename.endswith("eager.py") for frame in frames):  # the traced program's own, which passes unchanged
                 return "said"
             line = linecache.getline(last.filename, last.lineno or 0).strip()
             if last.filename.startswith(OURS) and line.startswith("raise ") and isinstance(error, (TypeError, ValueError, IndexError)):
                 return "said"
-            return f"{type(error).__name__}: {str(error)[:90]} at {Path(last.filename).name}:{last.lineno}"
+            try:
+                message = str(error)[:90]
+            except Exception:
+                message = "what cannot be shown"
+            return f"{type(error).__name__}: {message} at {Path(last.filename).name}:{last.lineno}"
     return "fine"
 
 

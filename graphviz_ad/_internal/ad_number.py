@@ -108,7 +108,7 @@ class ADNumber:
     """A number that remembers what it was computed from, and how fast it changes with each of these operands."""
 
     def __init__(self, value: float, name: str | None = None, *, op: str | None = None, operands: Iterable[tuple[ADNumber, float]] = ()) -> None:
-        if not isinstance(value, Real):
+        if not isinstance(value, Real) or (isinstance(value, int) and abs(value) > sys.float_info.max):
             raise TypeError(f"{value!r} ({type(value).__name__}) is no real number, and ADNumbers go with real numbers only; for tensors use torch")
         pairs = tuple(operands) if isinstance(operands, Iterable) else (operands,)
         if not all(isinstance(pair, tuple) and len(pair) == 2 and isinstance(pair[0], ADNumber) for pair in pairs):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from math import inf, isfinite
+from math import inf
 from numbers import Integral, Real
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Protocol, TypeVar, Union, get_args, get_origin, runtime_checkable
@@ -51,7 +51,8 @@ def demand(name: str, value: object, kind: Any) -> None:
     if fits(value, kind):
         if isinstance(value, str) and says.names and value not in says.names:
             raise UnknownNameError(says.kind or name, value, says.names, says.hint)
-        if isinstance(value, Real) and not isinstance(value, bool) and not says.least <= float(value) <= says.most:
+        number: Any = value
+        if isinstance(value, Real) and not isinstance(value, bool) and not says.least <= number <= says.most:
             raise refusal(name, value, kind)
         return
     choices = [choice for choice in literals(kind) if isinstance(choice, str)]
@@ -124,7 +125,8 @@ def is_integer(value: object, kind: Any) -> bool:
 
 def is_number(value: object, kind: Any) -> bool:
     """A finite real number."""
-    return isinstance(value, Real) and not isinstance(value, bool) and isfinite(value)
+    number: Any = value
+    return isinstance(value, Real) and not isinstance(value, bool) and -inf < number < inf
 
 
 def is_truth(value: object, kind: Any) -> bool:

@@ -249,7 +249,8 @@ class Graph:
 
     def find(self, name: str) -> Node:
         """The last node with this variable, parameter or input name; of a parameter that an optimizer updated at the end, as it was before."""
-        found = [node for node in self.node_list if node.name == name or any(port.name == name for port in node.ports)]
+        known = self.node_list if isinstance(name, str) else ()
+        found = [node for node in known if node.name == name or any(port.name == name for port in node.ports)]
         for node in reversed(found):
             if not node.is_step or any(port.grad is not None for port in node.ports):
                 return node

@@ -87,6 +87,8 @@ def load(path: StrPath) -> Graph:
         raise GraphFormatError(f"cannot read {str(path)!r}: {error.strerror}; give a file that Graph.to_json or save('….json') wrote") from error
     except UnicodeDecodeError as error:
         raise GraphFormatError(f"{path} is no text: {error}") from error
+    except ValueError as error:  # a name that no file can have
+        raise GraphFormatError(f"cannot read {str(path)!r}: {error}; give the name of a file that save('….json') wrote") from error
     if Path(path).suffix.lower() == ".graphml":
         text = _json_in_graphml(text, path)
     return from_json(text, str(path))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 from graphviz_ad._internal.base.argument_types import Says, StrPath
 from graphviz_ad._internal.base.checked_calls import checked
 from graphviz_ad._internal.base.errors import MissingDependencyError, OptionError, SaveError
-from graphviz_ad._internal.base.save_file import write
+from graphviz_ad._internal.base.save_file import explained, write
 from graphviz_ad._internal.output.formats import FILMS, REVEAL, STILLS, times
 
 if TYPE_CHECKING:
@@ -206,6 +206,14 @@ def with_suffix(path: StrPath, suffix: str) -> Path:
     return path if path.suffix.lower() == suffix else path.with_name(path.name + suffix)
 
 
+def is_ours_or_free(place: Path) -> bool:
+    """Whether a file can be written there without replacing what somebody else made."""
+    try:
+        return not place.exists() or (place.is_file() and MARK in place.read_bytes())
+    except OSError as error:
+        raise explained(place, error) from error
+
+
 def write_together(path: StrPath, target: Path, data: bytes, others: Mapping[str, Maker], animation: Animation) -> Path:
     """Write a file after those that it needs beside it, which are called as it is with another ending.
 
@@ -213,7 +221,7 @@ def write_together(path: StrPath, target: Path, data: bytes, others: Mapping[str
     """
     places = {target.with_name(target.stem + ending): make for ending, make in others.items()}
     for place in [*places, *([target] if target != Path(path) else [])]:
-        if place.exists() and not (place.is_file() and MARK in place.read_bytes()):
+        if not is_ours_or_free(place):
             raise SaveError(f"cannot write {str(place)!r} for {target.name!r}: a file of that name is there that we did not make; give another name")
     for place, made in [(place, make(animation)) for place, make in places.items()]:
         write(place, made)
