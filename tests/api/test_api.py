@@ -267,6 +267,22 @@ def test_make_dot_gives_source_without_running_a_backward_pass() -> None:
     assert x.grad is None
 
 
+def test_make_dot_shows_what_autograd_keeps_and_unpacks_no_tensor() -> None:
+    unpacked: list[object] = []
+    x = torch.ones(2, 3, requires_grad=True)
+    with torch.autograd.graph.saved_tensors_hooks(lambda tensor: tensor, lambda tensor: unpacked.append(tensor) or tensor):
+        y = torch.softmax(x.sum(1, keepdim=True), dim=0).pow(3).mean()
+    plain, full = gad.make_dot(y).source, gad.make_dot(y, show_attrs=True, show_saved=True).source
+    told = ("exponent: 3", "keepdim: True", "dim: 0", "saved: result", "saved: self")
+    assert [words for words in told if words in plain] == []
+    assert [words for words in told if words not in full] == []
+    assert "self_sym_sizes: (2, …" in gad.make_dot(y, show_attrs=True, max_attr_chars=5).source
+    assert "saved" not in gad.make_dot(y, show_attrs=True).source
+    assert unpacked == []
+    y.backward()
+    assert "exponent: 3" in gad.make_dot(y, show_attrs=True).source  # freed, and its numbers still there
+
+
 def test_reports_print_as_a_table() -> None:
     report = graph("seed").check()
     assert report.ok

@@ -51,6 +51,7 @@ SAID: dict[str, tuple[Callable[[], Any], str]] = {
     "a film as a still": (lambda: film("colah").save("x.dot"), r"no film format named '\.dot'; it is that of a picture, which plot\(\) makes\."),
     "a film option of a still": (lambda: graph("colah").save("x.svg", speed=1.0), r"speed=1\.0 is an option of a film"),
     "a file option of a still": (lambda: graph("colah").save("x.svg", loop=1), r"loop=1 is an option of a film, but \.svg is a still here; leave it out"),
+    "the length of nothing": (lambda: gad.make_dot(torch.ones(1, requires_grad=True) * 2, max_attr_chars=5), r"give show_attrs=True, too"),
     "a function as a tensor": (lambda: gad.make_dot(torch.sin), r"make_dot takes a finished tensor.*use trace\(\)"),
 }
 
@@ -82,7 +83,8 @@ def test_help_has_a_line_for_each_option_with_its_default() -> None:
         lines = (inspect.getdoc(call) or "").partition("Options:\n")[2].splitlines()
         options = [part for part in inspect.signature(call).parameters.values() if part.kind is part.KEYWORD_ONLY]
         assert not [part for part in options if not any(line.startswith(f"    {part.name}={part.default!r}  ") for line in lines)], call
-    assert "speed=1.0       2 plays twice as fast, 0.5 half as fast; from 0.01 to 100 times as fast" in (inspect.getdoc(gad.animate) or "")
+    said = " ".join((inspect.getdoc(gad.animate) or "").split())
+    assert "speed=1.0 2 plays twice as fast, 0.5 half as fast; from 0.01 to 100 times as fast" in said
 
 
 def test_what_save_knows_of_options_is_what_plot_and_animate_take() -> None:

@@ -9,11 +9,11 @@ from __future__ import annotations
 import inspect
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from types import FrameType
+from types import FrameType, MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 from graphviz_ad._internal.base.argument_types import Destination, Says, StrPath, shown
@@ -48,7 +48,7 @@ from graphviz_ad._internal.output.call_options import (
 from graphviz_ad._internal.output.file_writing import PATHS, render, suffix_for, write_as
 from graphviz_ad._internal.output.formats import FILMS, FRAMES, GRAPHS, PAGES, STILLS, WHOLE_SET, numbered_frames
 from graphviz_ad._internal.output.notebook import only_in_notebooks
-from graphviz_ad._internal.scene.annotations import with_failure
+from graphviz_ad._internal.scene.annotations import with_failure, with_remarks
 from graphviz_ad._internal.scene.canvas import Canvas
 from graphviz_ad._internal.scene.paint import paint, paint_frame
 from graphviz_ad._internal.scene.picture_options import DIRECTIONS, look
@@ -70,6 +70,7 @@ TRACERS = Registry("framework", {"torch": "graphviz_ad._internal.tracing.eager:t
 BLACK_BOXES = Registry(
     "framework", {"torch": "graphviz_ad._internal.tracing.black_box:BlackBox", "ADNumber": "graphviz_ad._internal.tracing.ad_numbers:BlackBox"}
 )
+ATTRIBUTES = Registry("framework", {"torch": "graphviz_ad._internal.tracing.assembly.plain_attributes:plain_attributes"})
 RECORDERS = Registry("framework", {"torch": "graphviz_ad._internal.tracing.recording:Recording"})
 BETWEEN = tuple(f"graphviz_ad._internal.{name}" for name in ("ad_number", "base.checked_calls", "api.methods"))  # modules between the user's call and ours
 Class = TypeVar("Class", bound=type)
@@ -143,8 +144,8 @@ def plot(graph: Graph, asked: PlotOptions) -> Picture:
     return drawn(graph, asked)
 
 
-def drawn(graph: Graph, asked: PlotOptions) -> Picture:
-    """The picture that was asked for."""
+def drawn(graph: Graph, asked: PlotOptions, remarks: Mapping[str, Sequence[str]] = MappingProxyType({})) -> Picture:
+    """The picture that was asked for; ``remarks`` (key -> lines) stand in the boxes, too."""
     if asked.output is not None and asked.wrt is None:
         raise OptionError(f"output={asked.output!r} says which paths are meant, but none were asked for; name the input that they come from, too, with wrt=")
     values, gradients, local = words_to_write(asked)
@@ -165,7 +166,7 @@ def drawn(graph: Graph, asked: PlotOptions) -> Picture:
     forward = tangents_of(shown, asked.tangents) if asked.tangents is not None else None
 
     def placed(flow: str) -> Scene:
-        scene = with_failure(build_scene(wording, direction=flow), shown)
+        scene = with_remarks(with_failure(build_scene(wording, direction=flow), shown), remarks)
         scene = with_paths(scene, explained) if explained is not None else scene
         return place(with_tangents(scene, wording, forward) if forward is not None else scene, chosen.layout)
 
@@ -448,22 +449,31 @@ class TorchGraph:
 
 @checked
 def make_dot(
-    var: Any, params: Mapping[str, Any] | None = None, show_attrs: bool = False, show_saved: bool = False, max_attr_chars: int = 50
+    var: Any,
+    params: Mapping[str, Any] | None = None,
+    show_attrs: bool = False,
+    show_saved: bool = False,
+    max_attr_chars: Annotated[int, Says("so many characters of each attribute are shown", "number of characters", least=1)] = 50,
 ) -> graphviz.Digraph:
     """The autograd graph behind a finished tensor as a ``graphviz.Digraph``, as torchviz's function of this name gives it.
 
-    ``params`` names leaves. No forward or backward pass is run. ``show_attrs`` and ``show_saved`` are accepted for compatibility; saved
-    tensors are never unpacked, so that no checkpoint runs by surprise, and a note on the picture says so.
+    ``params`` names leaves. No forward or backward pass is run. ``show_attrs`` writes what autograd keeps beside tensors, such as an exponent, in up to
+    ``max_attr_chars`` characters each; ``show_saved`` the names of the tensors that it keeps. These are never unpacked, so that no checkpoint runs by surprise.
     """
     import graphviz
 
     if callable(var):
         raise OptionError(f"make_dot takes a finished tensor; it was given {shown(var)}, which still has to be called: use trace() for a function or a module")
-    names = dict(params or {})
-    graph: Graph = TRACERS["torch"](var, (), {}, None, Capture(values="summary", gradients="none"), names)
-    if show_attrs or show_saved:
-        graph = replace(graph, notices=(*graph.notices, "Attributes and saved tensors are not unpacked."))
-    del max_attr_chars
-    source = drawn(graph, PlotOptions(direction="TB", gradients=False, local=False)).to_dot()
+    if max_attr_chars != 50 and not show_attrs:
+        raise OptionError(f"max_attr_chars={max_attr_chars} cuts attributes short, which are not shown; give show_attrs=True, too, or leave it out")
+    graph: Graph = TRACERS["torch"](var, (), {}, None, Capture(values="summary", gradients="none"), dict(params or {}))
+    remarks: dict[str, list[str]] = {key: [] for key in graph.nodes}
+    if show_attrs:
+        for key, attributes in ATTRIBUTES["torch"](var, graph).items():
+            remarks[key] += [f"{name}: {text if len(text) <= max_attr_chars else text[: max_attr_chars - 1] + '…'}" for name, text in attributes]
+    if show_saved:
+        for node in graph.node_list:
+            remarks[node.key] += [f"saved: {', '.join(node.saved)}"] if node.saved else []
+    source = drawn(graph, PlotOptions(direction="TB", gradients=False, local=False), remarks).to_dot()
     body = source.splitlines(keepends=True)[1:-1]  # between "digraph {" and "}"
     return graphviz.Digraph(body=body)
