@@ -18,7 +18,7 @@ SAME_ELEMENTS = ("reshape", "view", "flatten", "squeeze", "unsqueeze", "clone", 
 OTHER_SHAPE = ("expand", "broadcast_to")
 PARTS: Mapping[str, Callable[[Array], Array]] = {  # of complex numbers
     "real": np.real, "imag": np.imag, "conj": np.conj, "conj_physical": np.conj, "resolve_conj": np.asarray, "resolve_neg": np.asarray,
-    "view_as_real": lambda z: np.stack([z.real, z.imag], -1), "view_as_complex": lambda x: x[..., 0] + 1j * x[..., 1],
+    "view_as_real": lambda z: np.stack([np.real(z), np.imag(z)], -1), "view_as_complex": lambda x: x[..., 0] + 1j * x[..., 1],
 }  # fmt: skip
 UNREADABLE = "their elements were not kept; trace with capture=Capture(values='full')"
 # dtype -> how far the result of one operation may be from its formula; of all others this far
@@ -144,7 +144,7 @@ def computed(formula: str, count: int) -> Recipe | None:
 def as_recorded(node: Node, found: Array) -> Array:
     """What a formula gives, in the shape of the result, and real where that is real."""
     shape = node.ports[0].shape
-    real = found.real if np.iscomplexobj(found) and "complex" not in (node.ports[0].dtype or "") else found
+    real = np.real(found) if np.iscomplexobj(found) and "complex" not in (node.ports[0].dtype or "") else found
     return real if shape is None or real.shape == shape or real.size != np.prod(shape) else real.reshape(shape)
 
 

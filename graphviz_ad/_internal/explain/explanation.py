@@ -6,7 +6,6 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,7 +20,11 @@ from graphviz_ad._internal.scene.words import edge_labels
 from graphviz_ad._internal.scene.words.names import Names
 
 if TYPE_CHECKING:
+    from pathlib import Path as FilePath
+
     from graphviz_ad._internal.api.api import Picture
+    from graphviz_ad._internal.base.checked_calls import saves, takes
+    from graphviz_ad._internal.output.call_options import ExplanationFile, ExplanationPicture
 
 Number = float | complex | Array
 LETTERS = "ABCDEFGHIJKL"  # of the paths that are listed
@@ -198,43 +201,31 @@ class Explanation:
         """How far the sum is from autograd's gradient, at most."""
         return self.check.difference
 
-    # What follows only forwards.
+    if TYPE_CHECKING:  # what later rooms make of it; `api.methods` puts it here
 
-    def to_text(self) -> str:
-        """The worked solution as plain text."""
-        from graphviz_ad._internal.explain.worked_text import to_text
+        def to_text(self) -> str:
+            """The worked solution as plain text."""
+            ...
 
-        return to_text(self)
+        def to_latex(self, *, document: bool = False) -> str:
+            """The worked solution as an ``align*`` environment for a handout, or as a whole document."""
+            ...
 
-    def to_latex(self, *, document: bool = False) -> str:
-        """The worked solution as an ``align*`` environment for a handout, or as a whole document."""
-        from graphviz_ad._internal.output.worked_latex import to_latex
+        def to_html(self, *, theme: str = "auto") -> str:
+            """The worked solution with its picture, as a page of its own that loads nothing."""
+            ...
 
-        return to_latex(self, document=document)
+        @takes(ExplanationPicture)
+        def plot(self, asked: ExplanationPicture) -> Picture:
+            """The picture with each path in a colour, dash pattern and letter of its own."""
+            ...
 
-    def to_html(self, *, theme: str = "auto") -> str:
-        """The worked solution with its picture, as a page of its own that loads nothing."""
-        from graphviz_ad._internal.output.worked_html import page
+        @saves(ExplanationFile)
+        def save(self, path: Any, asked: ExplanationFile) -> FilePath | None:
+            """Write the solution or the picture; the suffix chooses. Returns the path."""
+            ...
 
-        return page(self, theme)
-
-    def plot(self, **options: Any) -> Picture:
-        """The picture with each path in a colour, dash pattern and letter of its own; options as in `graphviz_ad.plot`."""
-        from graphviz_ad._internal.api import api
-
-        chosen = {"gradients": False} | options
-        return api.plot(self.graph, wrt=self.wrt, output=self.names.of[self.course.target] if self.course.target is not None else None, **chosen)
-
-    def save(self, path: str | FilePath, **options: Any) -> FilePath:
-        """Write the solution (.txt, .tex, .html) or the picture (.svg, .png, .pdf, …); the suffix chooses. Returns the path."""
-        from graphviz_ad._internal.output.worked_files import save
-
-        return save(self, path, options)
-
-    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, object]:
-        from graphviz_ad._internal.output.worked_html import notebook_bundle
-
-        return notebook_bundle(self, include, exclude)
+        def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, object]: ...
 
     def __str__(self) -> str:
         return self.to_text()

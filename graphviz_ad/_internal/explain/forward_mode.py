@@ -15,6 +15,8 @@ from typing import Any
 
 import numpy as np
 
+from graphviz_ad._internal.base.argument_types import demand
+from graphviz_ad._internal.base.checked_calls import checked
 from graphviz_ad._internal.base.errors import ExpressionError, OptionError, UnknownNameError
 from graphviz_ad._internal.base.text_table import table
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node
@@ -46,15 +48,22 @@ class Tangents:
     moving: frozenset[str]
 
     def __getitem__(self, name: str) -> Snapshot | None:
+        demand("name", name, str)
         place = (name, 0) if name in self.graph.nodes else place_of(self.graph, name)
         return self.found[place]
 
+    @checked
     def of(self, node: Node, port: int = 0) -> Snapshot | None:
         """The tangent of one result of a node; None where it is unknown."""
+        if (node.key, port) not in self.found:
+            raise UnknownNameError("result", f"{node.key}[{port}]", [f"{key}[{number}]" for key, number in self.found])
         return self.found[node.key, port]
 
+    @checked
     def along(self, edge: Edge) -> Snapshot | None:
         """What an edge brings to its head: local derivative times tangent; None where that is unknown or nothing moves."""
+        if edge not in self.graph.edges:
+            raise UnknownNameError("edge", edge.key, [each.key for each in self.graph.edges])
         moves = not stops(edge) and edge.tail in self.moving
         return snapshot_of(contribution(self.graph, edge, elements(self.found[edge.tail, edge.port]))) if moves else None
 
@@ -181,7 +190,7 @@ def stops(edge: Edge) -> bool:
 
 def arriving(graph: Graph, node: Node, found: Mapping[Place, Array | None], moving: set[str]) -> Array | None:
     """The sum of what the edges bring; None where one of them is not known."""
-    if len(node.ports) > 1 or not node.requires_grad:
+    if node.ports[1:] or not node.requires_grad:
         return None
     total: Array = np.zeros(node.ports[0].shape or ())
     for edge in graph.in_edges(node.key):

@@ -115,7 +115,7 @@ def _canonical(array: Array) -> Array:
     """The array with every NaN as the one that Python writes."""
     if array.dtype.kind not in "fc" or not np.isnan(array).any():
         return array
-    parts = array.view(array.real.dtype) if array.ndim and array.flags.c_contiguous else np.atleast_1d(array).view(array.real.dtype)
+    parts = array.view(np.real(array).dtype) if array.ndim and array.flags.c_contiguous else np.atleast_1d(array).view(np.real(array).dtype)
     return np.where(np.isnan(parts), np.nan, parts).astype(parts.dtype)
 
 

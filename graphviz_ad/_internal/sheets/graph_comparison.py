@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Annotated
 
+from graphviz_ad._internal.base.argument_types import Says
+from graphviz_ad._internal.base.checked_calls import Options as Table
+from graphviz_ad._internal.base.checked_calls import takes_two
 from graphviz_ad._internal.base.errors import OptionError
 from graphviz_ad._internal.graph.graph import Graph, Node, Port
 from graphviz_ad._internal.graph.notice_sentences import texts
@@ -12,6 +16,7 @@ from graphviz_ad._internal.graph.snapshot import Snapshot
 from graphviz_ad._internal.graph.transforms import fold_to_size, hide_unused
 from graphviz_ad._internal.layouts.choice import place
 from graphviz_ad._internal.maths.number_format import number, one_line, type_label
+from graphviz_ad._internal.output.call_options import Depth, Flow, LayoutName, ThemeName
 from graphviz_ad._internal.output.chart import Chart
 from graphviz_ad._internal.scene.annotations import error_of, failed, held_before, with_failure, with_remarks
 from graphviz_ad._internal.scene.picture_options import look
@@ -25,6 +30,7 @@ from graphviz_ad._internal.sheets.sheet import LARGE_ENOUGH, Panel, Sheet, drawi
 
 MOST_SAID = 12  # differences that are written out below the pictures
 Pairs = Mapping[str, str]
+Recorded = Annotated[Graph, Says("as trace() and record() give it")]
 
 
 @dataclass(frozen=True)
@@ -58,32 +64,48 @@ class SideBySide(Chart):
         return "\n".join(map(str, self.differences)) or "no difference"
 
 
-def compare(
-    a: Graph,
-    b: Graph,
-    *,
-    titles: tuple[str, str] = ("the first", "the second"),
-    heading: str = "",
-    theme: str = "light",
-    layout: str = "auto",
-    direction: str | None = None,
-    values: bool = True,
-    gradients: bool = True,
-    local: bool = True,
-    depth: int | None = None,
-) -> SideBySide:
+@dataclass(frozen=True, kw_only=True)
+class ComparisonOptions(Table):
+    """Options of `compare`."""
+
+    titles: Annotated[tuple[str, str] | Sequence[str], Says("what stands above each of the two graphs", "pair of titles")] = ("the first", "the second")
+    heading: Annotated[str, Says("what stands above both")] = ""
+    theme: ThemeName = "light"
+    layout: LayoutName = "auto"
+    direction: Flow = None
+    values: Annotated[bool, Says("write forward values")] = True
+    gradients: Annotated[bool, Says("write gradients")] = True
+    local: Annotated[bool, Says("write local derivatives on the edges")] = True
+    depth: Depth = None
+
+
+@takes_two(ComparisonOptions)
+def compare(a: Recorded, b: Recorded, asked: ComparisonOptions) -> SideBySide:
     """Both graphs on one canvas, side by side or one above the other, with every box marked that differs; below them stands what differs.
 
     Nodes belong together that have the same name, the nameless ones in the order of their operations. Compared are values, gradients, what torch holds
-    in ``.grad``, what is saved for the backward pass and where no gradient flows. Options as in `graphviz_ad.plot`.
+    in ``.grad``, what is saved for the backward pass and where no gradient flows.
     """
-    if wrong := [graph for graph in (a, b) if not isinstance(graph, Graph)]:
-        raise OptionError(f"compare() takes two graphs, as trace() and record() give them; it was given {wrong[0]!r}")
-    if len(titles) != 2 or not all(isinstance(title, str) for title in titles):
-        raise OptionError(f"titles={titles!r} must be two texts, one for each graph")
-    chosen = look(theme_name=theme, layout=layout, direction=direction, values=values, gradients=gradients, local=local, depth=depth)
+    return compared_as(a, b, asked)
+
+
+def compared_as(a: Graph, b: Graph, asked: ComparisonOptions) -> SideBySide:
+    """The picture of two graphs that was asked for."""
+    if len(asked.titles) != 2:
+        raise OptionError(f"titles={asked.titles!r} must be two texts, one for each graph")
+    first, second = asked.titles
+    depth, heading = asked.depth, asked.heading
+    chosen = look(
+        theme_name=asked.theme,
+        layout=asked.layout,
+        direction=asked.direction,
+        values=asked.values,
+        gradients=asked.gradients,
+        local=asked.local,
+        depth=depth,
+    )
     shown = (fold_to_size(hide_unused(a), depth), fold_to_size(hide_unused(b), depth))
-    pair = Pair(shown[0], shown[1], titles, options=chosen.options, direction=direction)
+    pair = Pair(shown[0], shown[1], (first, second), options=chosen.options, direction=asked.direction)
     panels = list(pair.panels(chosen.layout))
     found = pair.differences
     notes = texts(dict.fromkeys(note for graph in shown for note in graph.notes if note.failure is None))

@@ -67,8 +67,9 @@ class Run:
 def run(program: Callable[[], Variables]) -> Run:
     """Run a program that returns its ``locals()``; one that raises is as welcome."""
     lines, first = source_of(program)
+    recording = api.record()
     try:
-        with api.record() as recording:
+        with recording:
             variables = program()
     except Exception as error:
         where = frame_of(error.__traceback__, program)

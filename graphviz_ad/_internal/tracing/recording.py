@@ -17,7 +17,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from graphviz_ad._internal.base.errors import TraceError
+from graphviz_ad._internal.base.argument_types import shown
+from graphviz_ad._internal.base.errors import OptionError, TraceError
 from graphviz_ad._internal.graph.graph import Graph, Memory
 from graphviz_ad._internal.graph.notices import FAILED, RAISED, Notice, failure_notice, notice
 from graphviz_ad._internal.graph.snapshot import Snapshot
@@ -58,6 +59,10 @@ class Recording:
     """What `graphviz_ad.record` gives; ``graph`` is there once the block has ended, also by an exception."""
 
     def __init__(self, module: torch.nn.Module | None, capture: Capture, namespace: Mapping[str, Any]) -> None:
+        if module is not None and not isinstance(module, torch.nn.Module):
+            raise OptionError(
+                f"module={shown(module)} ({type(module).__name__}) is no nn.Module; give the model whose parameters are to have names, or nothing"
+            )
         self._module, self._capture, self._namespace = module, capture, namespace
         self._passes: list[RecordedPass] = []
         self._running: RecordedPass | None = None
@@ -245,10 +250,11 @@ class Recording:
 
     def _root(self, output: Any) -> Value | None:
         """The value that a pass begins at, which may be given as a place in the graph of autograd; None where that was made unseen."""
-        tensor = output if isinstance(output, Tensor) else getattr(output.node, "variable", None)
+        place: Any = output  # a tensor, or a place in the graph of autograd
+        tensor = place if isinstance(output, Tensor) else getattr(place.node, "variable", None)
         if tensor is None:
             self._tape.nodes[id(output)] = output  # which owns its node
-            return self._tape.value_at((id(output.node), output.output_nr))
+            return self._tape.value_at((id(place.node), place.output_nr))
         value = self._tape.value_of(tensor)
         self._tape.edge_of(tensor, value)
         return value

@@ -146,7 +146,7 @@ def facts(part: Box | Arrow, film: bool) -> Iterator[object]:
 
 def asset(name: str) -> str:
     """A file that lies beside this module, without its indentation and comments: every page carries it."""
-    lines = files(__package__).joinpath(name).read_text("utf-8").splitlines()
+    lines = files(__name__.rpartition(".")[0]).joinpath(name).read_text("utf-8").splitlines()
     bare = (re.sub(r"\s// .*$", "", line).strip() for line in lines)
     return "".join(f"{line}\n" for line in bare if line and not line.startswith("/*"))
 

@@ -154,7 +154,7 @@ class Units:
         assert function.operation is not None
         assert isinstance(function.operands, list)
         function.order = max(function.order, (_order(operation)[0], 2))
-        known = {use[1] for use in function.operands}
+        known = {use[1] for use in function.operands if isinstance(use, tuple)}
         for use in operation.uses:
             value = self.tape.values[use[1]]
             if value.number in known or self.of_value.get(value.number) is function:

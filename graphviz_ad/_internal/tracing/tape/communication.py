@@ -168,6 +168,7 @@ class Traffic:
     def run(self, kind: Kind, func: Any, args: Any, kwargs: Any) -> Any:
         """Run an operation and note it; called by the recorder's handler."""
         operation = message = None
+        aside = False
         given = dict(zip(torch_private.signature(func).arguments, args, strict=False)) | (kwargs or {})
         try:
             message = self._message(kind, given)

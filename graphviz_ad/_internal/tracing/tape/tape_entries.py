@@ -20,7 +20,7 @@ TORCHS_OWN = {"aten", "prim", "prims", "higher_order", "quantized", "mkldnn", "m
 UNINITIALISED = {"empty", "empty_like", "empty_strided", "new_empty", "new_empty_strided", "empty_permuted"}  # what they hold means nothing
 # What some operations write to without saying so in their schema, each when the flag is set.
 BATCH_NORMS = ("native_batch_norm", "cudnn_batch_norm", "miopen_batch_norm")
-OVERWRITES = dict.fromkeys(BATCH_NORMS, ("training", ("running_mean", "running_var")))
+OVERWRITES: dict[str, tuple[str, tuple[str, ...]]] = dict.fromkeys(BATCH_NORMS, ("training", ("running_mean", "running_var")))
 NOT_OVERWRITING: tuple[str, tuple[str, ...]] = ("", ())
 
 Edge = tuple[int, int]  # identity of an autograd node, which the tape keeps alive, and the number of its output

@@ -21,7 +21,7 @@ from graphviz_ad._internal.tracing.tape.probes import believed
 
 try:
     from torch.utils import _python_dispatch
-    from torch.utils._python_dispatch import TorchDispatchMode
+    from torch.utils._python_dispatch import TorchDispatchMode  # pyright: ignore[reportAssignmentType] - what stands in for it below
 except ImportError:  # then nothing is seen of a forward pass; what autograd recorded is there all the same
     _python_dispatch = None  # type: ignore[assignment]
 
