@@ -192,7 +192,6 @@ SENTENCES: Mapping[str, Callable[[Notice], str]] = {
     "modules folded": lambda note: f"{counted(len(note.subjects), 'module')} folded, with {note['inside']} more nodes inside.",
     "blocks": lambda note: f"{note['operations']} operations are folded into {note['blocks']} blocks in the order in which they ran.",
     "unused": lambda note: f"{counted(len(note.subjects), 'operation')} not drawn: no recorded path leads from there to the output.",
-    "not unpacked": lambda note: "Attributes and saved tensors are not unpacked.",
     # several ranks
     "uneven passes": lambda note: (
         f"The ranks recorded different numbers of backward passes ({', '.join(map(str, note['passes']))}); shown is the last of each."
