@@ -17,8 +17,8 @@ import numpy as np
 from graphviz_ad._internal.base.errors import ExpressionError
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node
 from graphviz_ad._internal.maths.formula_values import FUNCTIONS, evaluate
-from graphviz_ad._internal.maths.formulas import tex_to_unicode
 from graphviz_ad._internal.maths.ops import ALONG_A_DIMENSION, ELEMENTWISE, MATRICES, REDUCTIONS, SHAPES, Rule, rule
+from graphviz_ad._internal.maths.tex_labels import tex_to_unicode
 
 LETTERS = "abcdefghij"  # the operands in a rule
 SETTINGS_ROOM = 24  # characters

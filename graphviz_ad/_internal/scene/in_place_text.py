@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping
 
 from graphviz_ad._internal.graph.graph import Graph, Node
 from graphviz_ad._internal.maths.claims import LETTERS, base_name, telling_settings
-from graphviz_ad._internal.maths.formulas import tex_to_unicode, to_unicode
+from graphviz_ad._internal.maths.formulas import to_unicode
 from graphviz_ad._internal.maths.ops import rule
+from graphviz_ad._internal.maths.tex_labels import tex_to_unicode
 
 SHARED = "CopySlices"  # the autograd node of a write through a view: its result is the whole that the view is part of
 

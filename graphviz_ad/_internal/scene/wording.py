@@ -24,8 +24,9 @@ from graphviz_ad._internal.maths.claims import (
     slopes,
     written_call,
 )
-from graphviz_ad._internal.maths.formulas import tex_to_unicode, to_unicode
+from graphviz_ad._internal.maths.formulas import to_unicode
 from graphviz_ad._internal.maths.number_format import number, one_line, snapshot_lines, type_label
+from graphviz_ad._internal.maths.tex_labels import tex_to_unicode
 from graphviz_ad._internal.scene.in_place_text import is_partial_write, subscript, written_in_place
 from graphviz_ad._internal.scene.scene import Line
 
