@@ -17,13 +17,12 @@ from graphviz_ad._internal.base.errors import ExpressionError
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node
 from graphviz_ad._internal.graph.precision import rounded, unit
 from graphviz_ad._internal.graph.snapshot import Array, Snapshot
+from graphviz_ad._internal.maths.agreement import GROSSLY, as_came, coarsest, share, summed_to
 from graphviz_ad._internal.maths.claims import CONVOLUTIONS, LETTERS, backward_formula, base_name, forward_formula, recorded, shape_of
-from graphviz_ad._internal.maths.derivative_agreement import summed_to
 from graphviz_ad._internal.maths.element_moves import JOINS, MOVES, joined, joined_values, moved
 from graphviz_ad._internal.maths.formula_values import Step, as_it_is, evaluate
 
-# dtype -> how far numbers that fit may be apart, as a part of the largest, and how far those must be that do not; between the two, rounding leaves it open
-PRECISION: Mapping[str, tuple[float, float]] = {"float64": (1e-9, 1e-6), "float32": (1e-4, 1e-2), "float16": (2e-2, 0.3), "bfloat16": (5e-2, 0.5)}
+OF_A_LINK = 4  # roundings that may lie between what a formula makes of recorded numbers and what was recorded
 NOT_LINEAR = ("softmax", "log_softmax")  # of those that move elements
 CLASSES = ("nll_loss", "cross_entropy")
 MOST_ORDERS = 3  # operands that are tried in another order
@@ -164,16 +163,6 @@ def computed(formula: str, values: Values, step: Step = as_it_is) -> Array | Non
         return None
 
 
-def as_came(found: Array | None, shape: tuple[int, ...]) -> Array | None:
-    """What a formula gives, summed over the copies of a broadcast operand, or copied to all elements that went into one."""
-    if found is None or found.shape == shape:
-        return found
-    if found.size == 1:
-        return np.broadcast_to(found.reshape(()), shape)
-    summed: Array | None = summed_to(found, shape)
-    return summed if summed is not None and summed.shape == shape else None
-
-
 def fits(found: Array | None, kept: Array, limits: tuple[float, float] | None, around: Iterable[Array]) -> bool | None:
     """Whether two arrays are the same but for rounding; None where that is too much to tell, or a formula is not defined.
 
@@ -208,8 +197,10 @@ def precision(graph: Graph, node: Node) -> tuple[float, float] | None:
     """How exact the numbers around a node are; None where that is not known."""
     ports = [*node.ports, *(graph.nodes[edge.tail].ports[edge.port] for edge in graph.in_edges(node.key))]
     floating = [port.dtype for port in ports if port.dtype is not None and "float" in port.dtype and port.device is not None]
-    found = [PRECISION.get(dtype) for dtype in floating]
-    return None if None in found else max([limits for limits in found if limits is not None], default=PRECISION["float64"])
+    if any(unit(dtype) == 0 for dtype in floating):
+        return None
+    near = share(coarsest(floating), OF_A_LINK)
+    return near, min(GROSSLY * near, 0.5)
 
 
 def real(values: Values | None) -> Values | None:

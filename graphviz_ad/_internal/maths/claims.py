@@ -16,6 +16,9 @@ import numpy as np
 
 from graphviz_ad._internal.base.errors import ExpressionError
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node
+from graphviz_ad._internal.graph.snapshot import Snapshot
+from graphviz_ad._internal.maths.agreement import as_came, dtype_around, equal, share, smallest
+from graphviz_ad._internal.maths.formula_errors import Doubted, doubted, like
 from graphviz_ad._internal.maths.formula_values import FUNCTIONS, evaluate
 from graphviz_ad._internal.maths.ops import ALONG_A_DIMENSION, ELEMENTWISE, MATRICES, REDUCTIONS, SHAPES, Rule, rule
 from graphviz_ad._internal.maths.tex_labels import tex_to_unicode
@@ -247,11 +250,35 @@ def agrees(graph: Graph, node: Node) -> bool:
     arrived = port.grad.array if port.grad is not None else None
     wanted = [(known.forward, port.value)]
     wanted += [(formula, edge.grad) for formula, edge in zip(known.backward, edges, strict=False) if edge.grad is not None]
-    for formula, snap in wanted:
-        array, found = snap.array if snap is not None else None, computed(graph, node, formula, 1.0 if arrived is None else arrived)
-        if array is None or found is None or not np.allclose(found, array, rtol=1e-4 if array.dtype.itemsize < 8 else 1e-9):
-            return False
-    return True
+    return all(gives(graph, node, formula, snap, 1.0 if arrived is None else arrived) for formula, snap in wanted)
+
+
+def gives(graph: Graph, node: Node, formula: str, snap: Snapshot | None, arriving: Any = 1.0) -> bool:
+    """Whether a formula with the recorded numbers gives what was recorded, but for the rounding of the steps in it."""
+    array = snap.array if snap is not None else None
+    dtype, operations = dtype_around(graph, node), max(node.inside, 1)
+    found = doubt(graph, node, formula, arriving, share(dtype, operations)) if array is not None else None
+    if found is None or array is None:
+        return False
+    value, off = (as_came(np.asarray(each), array.shape) for each in (found.value, like(found.off, found.value)))
+    return value is not None and equal(value, array, off + smallest(dtype, operations), dtype)
+
+
+def doubt(graph: Graph, node: Node, formula: str, arriving: Any, share: float, off: Any = 0.0) -> Doubted | None:
+    """As `computed`, with how far rounding may carry it, given how far what arrives is off."""
+    values = recorded(graph, node) if formula else None
+    if values is None:
+        return None
+    try:
+        return doubted(formula, {**values, "g": arriving}, share, off={"g": off}, more=one_hot(values))
+    except (ExpressionError, IndexError, ValueError):
+        return None
+
+
+def one_hot(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The word for classes as vectors, which needs to know how many there are."""
+    classes = values["a"].shape[-1] if "a" in values and values["a"].ndim else 0
+    return {"onehot": lambda which: np.eye(classes)[which.astype(int)]}
 
 
 def computed(graph: Graph, node: Node, formula: str, arriving: Any = 1.0) -> Any:
@@ -259,9 +286,8 @@ def computed(graph: Graph, node: Node, formula: str, arriving: Any = 1.0) -> Any
     values = recorded(graph, node) if formula else None
     if values is None:
         return None
-    classes = values["a"].shape[-1] if "a" in values and values["a"].ndim else 0
     try:
-        return np.asarray(evaluate(formula, {**values, "g": arriving}, {"onehot": lambda which: np.eye(classes)[which.astype(int)]}))
+        return np.asarray(evaluate(formula, {**values, "g": arriving}, one_hot(values)))
     except (ExpressionError, IndexError, ValueError):
         return None
 

@@ -23,7 +23,7 @@ def as_it_is(result: Any) -> Any:
     return result
 
 
-def _swapped(x: Any) -> Any:
+def transposed(x: Any) -> Any:
     """The last two dimensions swapped, as ``.T`` means it."""
     return np.swapaxes(x, -1, -2) if np.ndim(x) > 1 else x
 
@@ -41,6 +41,16 @@ _SIGNS: Mapping[str, Callable[[Any, Any], Any]] = {
 }  # fmt: skip
 
 
+def sign_of(sign: str) -> Callable[[Any, Any], Any]:
+    """What computes with a sign."""
+    return _SIGNS[sign]
+
+
+def known_functions(more: Functions = NOTHING) -> Functions:
+    """The functions that have a meaning in numbers, and these."""
+    return {**FUNCTIONS, **more}
+
+
 def evaluate(formula: str, values: Mapping[str, Any], more: Functions = NOTHING, step: Step = as_it_is) -> Any:
     """What a formula gives for these values; truth counts as 1 and 0.
 
@@ -50,7 +60,7 @@ def evaluate(formula: str, values: Mapping[str, Any], more: Functions = NOTHING,
     >>> evaluate("g * (1 - out ** 2)", {"g": 2.0, "out": 0.5})
     1.5
     """
-    names, known = {**CONSTANTS, **values}, {**FUNCTIONS, **more}
+    names, known = {**CONSTANTS, **values}, known_functions(more)
     with np.errstate(all="ignore"):
         found = walked(parsed(formula), lambda node, operands: _value(node, operands, names, known, step))
     return found.item() if isinstance(found, np.generic) else found
@@ -75,7 +85,7 @@ def _value(node: Tree, operands: list[Any], values: Mapping[str, Any], known: Fu
         case Part() if "[...]" in known:
             return known["[...]"](*operands)
         case Transposed():
-            return _swapped(operands[0])
+            return transposed(operands[0])
         case Call(function=name) if name in known:
             return step(known[name](*operands))
     raise ExpressionError(f"{to_text(node)!r} cannot be computed here: it stands for a name or function without a meaning in numbers")

@@ -28,13 +28,24 @@ class Form(Enum):
     RATIO = "∂a/∂b"
 
 
+class Error(Enum):
+    """What a function makes of what is off in its operands."""
+
+    SMOOTH = "as far as its slope, element by element"
+    WHOLE = "as far as all elements together"
+    ADDS = "the sum"
+    MOVES = "the same elsewhere"
+    CHOOSES = "no more than the largest"
+    NONE = "nothing"
+
+
 @dataclass(frozen=True)
 class Function:
     """One function.
 
     ``text`` and ``tex`` are what it is called in plain text and in TeX, and ``fence`` what stands around its operand, in both, where that says it all.
-    ``numbers`` computes it; sympy has it as ``sympy`` or, where it has none of that kind, by the formula ``defined`` of x. On the command line it takes
-    ``arguments`` (0: it is not there), and torch has it as ``torch``, where not under its own name.
+    ``numbers`` computes it, and ``error`` says how rounding goes through that; sympy has it as ``sympy`` or, where it has none of that kind, by the formula
+    ``defined`` of x. On the command line it takes ``arguments`` (0: it is not there), and torch has it as ``torch``, where not under its own name.
     """
 
     numbers: Callable[..., Any] | None = None
@@ -46,6 +57,7 @@ class Function:
     defined: str = ""
     arguments: int = 0
     torch: str = ""
+    error: Error = Error.SMOOTH
 
 
 def _each(function: Callable[[float], float]) -> Callable[[Any], Any]:
@@ -87,40 +99,40 @@ FUNCTIONS: Mapping[str, Function] = MappingProxyType({
     "relu": Function(None, "ReLU", r"\mathrm{ReLU}", arguments=1),
     "square": Function(arguments=1),
     "softplus": Function(arguments=1, torch="nn.functional.softplus"),
-    "sum": Function(np.sum, arguments=1),
-    "mean": Function(np.mean, arguments=1),
+    "sum": Function(np.sum, arguments=1, error=Error.ADDS),
+    "mean": Function(np.mean, arguments=1, error=Error.ADDS),
     "pow": Function(arguments=2),
     "dot": Function(arguments=2),
     "matmul": Function(arguments=2),
-    "max": Function(_largest, "max", r"\max", sympy="Max", arguments=MANY),
-    "min": Function(_smallest, "min", r"\min", sympy="Min", arguments=MANY),
+    "max": Function(_largest, "max", r"\max", sympy="Max", arguments=MANY, error=Error.CHOOSES),
+    "min": Function(_smallest, "min", r"\min", sympy="Min", arguments=MANY, error=Error.CHOOSES),
     "asinh": Function(np.arcsinh, sympy="asinh"),
     "acosh": Function(np.arccosh, sympy="acosh"),
     "atanh": Function(np.arctanh, sympy="atanh"),
     "atan2": Function(np.arctan2, sympy="atan2"),
     "erf": Function(_each(math.erf), sympy="erf"),
-    "sign": Function(np.sign, sympy="sign"),
-    "floor": Function(np.floor, form=Form.FENCED, fence=("⌊", "⌋", r"\left\lfloor", r"\right\rfloor"), sympy="floor"),
-    "ceil": Function(np.ceil, form=Form.FENCED, fence=("⌈", "⌉", r"\left\lceil", r"\right\rceil"), sympy="ceiling"),
-    "trunc": Function(np.trunc),
-    "round": Function(np.round),
-    "where": Function(np.where, sympy="Piecewise"),
-    "norm": Function(lambda x: np.sqrt(np.sum(np.square(x))), form=Form.FENCED, fence=("‖", "‖", r"\left\|", r"\right\|")),
-    "prod": Function(np.prod),
-    "numel": Function(np.size),
-    "shape": Function(np.shape),
-    "reshape": Function(np.reshape),
-    "cumsum": Function(np.cumsum),
-    "flip": Function(np.flip),
-    "outer": Function(np.outer),
-    "trace": Function(np.trace),
-    "det": Function(np.linalg.det),
-    "inverse": Function(np.linalg.inv, form=Form.INVERSE),
-    "eye": Function(lambda x: np.eye(*np.shape(x))),
-    "tril": Function(np.tril),
-    "triu": Function(np.triu),
-    "log_softmax": Function(lambda x: x - np.logaddexp.reduce(x, axis=-1, keepdims=True)),
-    "softmax": Function(lambda x: np.exp(x - np.logaddexp.reduce(x, axis=-1, keepdims=True))),
+    "sign": Function(np.sign, sympy="sign", error=Error.NONE),
+    "floor": Function(np.floor, form=Form.FENCED, fence=("⌊", "⌋", r"\left\lfloor", r"\right\rfloor"), sympy="floor", error=Error.NONE),
+    "ceil": Function(np.ceil, form=Form.FENCED, fence=("⌈", "⌉", r"\left\lceil", r"\right\rceil"), sympy="ceiling", error=Error.NONE),
+    "trunc": Function(np.trunc, error=Error.NONE),
+    "round": Function(np.round, error=Error.NONE),
+    "where": Function(np.where, sympy="Piecewise", error=Error.CHOOSES),
+    "norm": Function(lambda x: np.sqrt(np.sum(np.square(x))), form=Form.FENCED, fence=("‖", "‖", r"\left\|", r"\right\|"), error=Error.WHOLE),
+    "prod": Function(np.prod, error=Error.WHOLE),
+    "numel": Function(np.size, error=Error.NONE),
+    "shape": Function(np.shape, error=Error.NONE),
+    "reshape": Function(np.reshape, error=Error.MOVES),
+    "cumsum": Function(np.cumsum, error=Error.ADDS),
+    "flip": Function(np.flip, error=Error.MOVES),
+    "outer": Function(np.outer, error=Error.WHOLE),
+    "trace": Function(np.trace, error=Error.ADDS),
+    "det": Function(np.linalg.det, error=Error.WHOLE),
+    "inverse": Function(np.linalg.inv, form=Form.INVERSE, error=Error.WHOLE),
+    "eye": Function(lambda x: np.eye(*np.shape(x)), error=Error.NONE),
+    "tril": Function(np.tril, error=Error.MOVES),
+    "triu": Function(np.triu, error=Error.MOVES),
+    "log_softmax": Function(lambda x: x - np.logaddexp.reduce(x, axis=-1, keepdims=True), error=Error.WHOLE),
+    "softmax": Function(lambda x: np.exp(x - np.logaddexp.reduce(x, axis=-1, keepdims=True)), error=Error.WHOLE),
     "partial": Function(form=Form.RATIO),
 })  # fmt: skip
 CONSTANTS: Mapping[str, float] = MappingProxyType({  # alpha and lambda are those of selu
