@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parents[1] / "graphviz_ad"
+PAGE = (Path(__file__).parents[1] / "ARCHITECTURE.md").read_text("utf-8")
 LONGEST = 71  # lines of a function
 
 # A room may import those before it, and its own modules.
@@ -99,6 +101,21 @@ def own(module: str) -> set[str]:
 def test_every_module_has_a_room() -> None:
     homes = {path.relative_to(PACKAGE).parts[1].removesuffix(".py") for path in FILES if path.relative_to(PACKAGE).parts[0] == "_internal"}
     assert homes - {"__init__"} == set(ROOMS) - {"", "__main__"}
+
+
+def test_the_page_on_architecture_names_every_room_in_order_and_only_rooms() -> None:
+    house = PAGE.partition("## The house")[2].partition("## ")[0]
+    assert tuple(re.findall(r"^\| `(\w+)` \|", house, re.MULTILINE)) == tuple(room for room in ROOMS if room not in ("", "__main__"))
+
+
+def test_the_page_on_architecture_names_files_that_exist() -> None:
+    table = PAGE.partition("## Where to look")[2].partition("## ")[0]
+    for row in table.splitlines():
+        folder = PACKAGE / "_internal"
+        for name in re.findall(r"`([\w/]+\.py)`", row):
+            file = next((place / name for place in (PACKAGE / "_internal", PACKAGE, folder) if (place / name).exists()), None)
+            assert file is not None, f"{name} in: {row}"
+            folder = file.parent if "/" in name else folder
 
 
 @pytest.mark.parametrize("module", MODULES)

@@ -15,6 +15,7 @@ from graphviz_ad._internal.base.errors import MergeError
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node, Port
 from graphviz_ad._internal.graph.rank_messages import Message, message_of
 from graphviz_ad._internal.graph.snapshot import Snapshot, Stats
+from graphviz_ad._internal.graph.transforms import collapse_modules
 from graphviz_ad._internal.ranks.matching import MEANINGS, Call, met, rounding, same_elements
 from graphviz_ad._internal.ranks.merging import merge
 from graphviz_ad._internal.scene.wording import Wording
@@ -420,7 +421,7 @@ def test_a_folded_rank_claims_no_gradient_that_is_not_its_own() -> None:
         tails = [replace(leaf, name=f"net.{leaf.name}") for leaf in leaves]
         loss = Node("n2", "op", "linear", ports=(port([1.0], is_output=True),), requires_grad=True, call=0)
         graphs.append(Graph((*tails, loss), (Edge("n0", "n2", 0), Edge("n1", "n2", 1)), "net"))
-    shown = gad.transforms.collapse_modules(merge(graphs), 1)
+    shown = collapse_modules(merge(graphs), 1)
     assert [node.op for node in shown.node_list] == ["all_reduce", "rank 0", "rank 1"]
     assert [(edge.cut, edge.grad) for edge in shown.edges] == [("communication", None), ("communication", None)]
 
@@ -546,5 +547,5 @@ def test_ranks_fold() -> None:
     for _ in range(3):
         last = writers[1].add("op", "neg", f"n{len(writers[1].nodes) - 1}", result=port([1.0], is_output=True))
     assert last
-    shown = gad.transforms.collapse_modules(merge([writer.graph() for writer in writers]), 1)
+    shown = collapse_modules(merge([writer.graph() for writer in writers]), 1)
     assert [(node.kind, node.op) for node in shown.node_list if node.kind == "module"] == [("module", "rank 0"), ("module", "rank 1")]

@@ -131,7 +131,7 @@ def test_results_and_gradients_are_the_same_bits_traced_and_untraced(make: Calla
     gradients = torch.autograd.grad(plain, [x, *wanted.values()], torch.ones_like(plain))
     module.load_state_dict(state)
     torch.manual_seed(4)
-    graph = gad.trace(module, x, capture=gad.capture.Capture(values="full", gradients="full"))
+    graph = gad.trace(module, x, capture=gad.Capture(values="full", gradients="full"))
     (output,) = graph.outputs
     assert output.value is not None
     np.testing.assert_array_equal(output.value.array, plain.detach().numpy())
@@ -153,7 +153,7 @@ def test_the_fast_path_of_a_transformer_is_still_taken() -> None:
             y = module(x, src_key_padding_mask=mask)
         return y * gate
 
-    graph = gad.trace(function, gate, capture=gad.capture.Capture(values="full"))
+    graph = gad.trace(function, gate, capture=gad.Capture(values="full"))
     assert graph.outputs[0].value is not None
     np.testing.assert_array_equal(graph.outputs[0].value.array, function(gate).detach().numpy())
 

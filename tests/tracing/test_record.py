@@ -14,6 +14,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 import graphviz_ad as gad
 from graphviz_ad._internal.base.errors import TraceError
 from graphviz_ad._internal.graph.graph import Graph, Port
+from graphviz_ad._internal.tracing import recording
 
 
 def network() -> torch.nn.Module:
@@ -304,7 +305,7 @@ def test_what_a_recording_fails_at_is_said_and_breaks_no_program(monkeypatch: py
 
     for name in ("_begun", "_take_results"):
         with monkeypatch.context() as patch:
-            patch.setattr(gad.tracing.record.Recording, name, fail)
+            patch.setattr(recording.Recording, name, fail)
             x = torch.tensor(2.0, requires_grad=True)
             with gad.record() as recorded:
                 (x * x).backward()

@@ -792,7 +792,7 @@ def chain(x):
 
 found = []
 threading.stack_size(512 * 1024)  # releasing a graph by recursion takes some 210 bytes a level: four times as much
-thread = threading.Thread(target=lambda: found.append(gad.trace(chain, 1.0, capture=gad.capture.Capture(local=False))))
+thread = threading.Thread(target=lambda: found.append(gad.trace(chain, 1.0, capture=gad.Capture(local=False))))
 thread.start(); thread.join()
 print(len(found[0].node_list), found[0].nodes["n0"].grad.item(), found[0].outputs[0].value.item())
 """

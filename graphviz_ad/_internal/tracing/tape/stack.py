@@ -229,7 +229,7 @@ def _classify(code: CodeType) -> int:
         return OPTIMIZER_ENTRY
     file = code.co_filename
     if file.startswith(OUR_FOLDER) and not file.startswith(EXAMPLES):
-        return PLUMBING if file.endswith("/tracing/communication.py") else OURS
+        return PLUMBING if file.endswith("/tape/communication.py") else OURS
     if file.startswith(TORCH_FOLDER + "nn/modules/") and not file.endswith("/module.py"):
         return MODULE_CODE
     if file.startswith((TORCH_FOLDER + "_dynamo/", TORCH_FOLDER + "_compile.py", TORCH_FOLDER + "utils/_python_dispatch.py")):
