@@ -7,7 +7,7 @@ is compared with the backward formula or, where an operation only moves elements
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from itertools import permutations
 from typing import Any
 
@@ -17,10 +17,12 @@ from graphviz_ad._internal.base.errors import ExpressionError
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node
 from graphviz_ad._internal.graph.precision import rounded, unit
 from graphviz_ad._internal.graph.snapshot import Array, Snapshot
-from graphviz_ad._internal.maths.agreement import GROSSLY, as_came, coarsest, share, summed_to
+from graphviz_ad._internal.maths.agreement import GROSSLY, as_came, coarsest, dtype_around, reproduces, share, summed_to
 from graphviz_ad._internal.maths.claims import CONVOLUTIONS, LETTERS, backward_formula, base_name, forward_formula, recorded, shape_of
-from graphviz_ad._internal.maths.element_moves import JOINS, MOVES, joined, joined_values, moved
-from graphviz_ad._internal.maths.formula_values import Step, as_it_is, evaluate
+from graphviz_ad._internal.maths.element_moves import JOINS, MOVES, Shape, joined, joined_values, moved
+from graphviz_ad._internal.maths.formula_errors import doubted, flowed
+from graphviz_ad._internal.maths.formula_values import Functions, Step, as_it_is, evaluate
+from graphviz_ad._internal.maths.gradient_sums import sum_of_flows
 
 OF_A_LINK = 4  # roundings that may lie between what a formula makes of recorded numbers and what was recorded
 NOT_LINEAR = ("softmax", "log_softmax")  # of those that move elements
@@ -61,10 +63,11 @@ def reordered(values: Values, order: tuple[int, ...]) -> Values:
 
 def _fits_forward(graph: Graph, node: Node, values: Values) -> bool | None:
     operands = [values[letter] for letter in LETTERS[: len(values) - 1]]
-    found = computed(forward_formula(graph, node), values) if means_what_it_says(graph, node) else None
+    limits, formula = precision(graph, node), forward_formula(graph, node) if means_what_it_says(graph, node) else ""
+    found = computed(formula, values)
     if found is None and len(node.autograd) < 2:
-        found = rearranged(graph, node, operands)
-    return fits(found, values["out"], precision(graph, node), operands)
+        return fits(rearranged(graph, node, operands), values["out"], limits, operands)
+    return fits(found, values["out"], limits, operands, lambda near: spread(formula, values, near))
 
 
 def rearranged(graph: Graph, node: Node, operands: list[Array]) -> Array | None:
@@ -87,8 +90,13 @@ def backward_fits(graph: Graph, edge: Edge) -> bool | None:
         return fitting
     formula, limits = backward_formula(graph, edge), precision(graph, node)
     ways = [values, with_numbers_rounded(graph, node, values)]  # a clamp may look at its bounds as its dtype holds them
-    told = [fits(as_came(computed(formula, {**way, "g": arrived}), came.shape), came, limits, [*values.values(), arrived]) for way in ways]
+    told = [made_fits(formula, {**way, "g": arrived}, came, limits) for way in ways]
     return True if True in told else told[0]
+
+
+def made_fits(formula: str, values: Values, came: Array, limits: tuple[float, float] | None) -> bool | None:
+    """Whether a backward formula makes of these numbers what came back."""
+    return fits(as_came(computed(formula, values), came.shape), came, limits, values.values(), lambda near: spread(formula, values, near, came.shape))
 
 
 def with_numbers_rounded(graph: Graph, node: Node, values: Values) -> Values:
@@ -115,7 +123,7 @@ def transpose_fits(graph: Graph, edge: Edge, arrived: Array, came: Array) -> boo
     with np.errstate(invalid="ignore"):  # ∞ − ∞ among what flowed back
         before, after = arrived * image, came * probe
         around = [np.sum(np.abs(products), keepdims=True) for products in (before, after)]
-        return fits(np.sum(before), np.sum(after), precision(graph, node), around)
+        return fits(np.sum(before), np.sum(after), precision(graph, node), around, lambda near: near * max(map(largest, around)))
 
 
 def local_fits(graph: Graph, edge: Edge) -> bool | None:
@@ -124,12 +132,17 @@ def local_fits(graph: Graph, edge: Edge) -> bool | None:
     local, arrived, came = real_array(edge.local), real_array(node.grad), real_array(edge.grad)
     if local is None or arrived is None or came is None:
         return None
+    if reproduces(local, arrived, came, dtype_around(graph, node), node.inside):
+        return True
     with np.errstate(all="ignore"):
         return fits(summed_to(local * arrived, came.shape), came, precision(graph, node), [local, arrived])
 
 
 def flow_fits(graph: Graph, node: Node) -> bool | None:
     """Whether the gradient of a node is the sum of what came back from its uses and of what was fed in there."""
+    found = sum_of_flows(graph, node, 0, hidden=0.0) if len(node.ports) == 1 else None
+    if found is not None and found.ok:
+        return True
     port, edges = node.ports[0], [edge for edge in graph.out_edges(node.key) if edge.cut is None]
     total = real_array(port.arrived or port.grad)
     parts = [edge.grad for edge in edges if edge.grad is not None] + ([port.upstream] if port.upstream is not None else [])
@@ -156,17 +169,40 @@ def computed(formula: str, values: Values, step: Step = as_it_is) -> Array | Non
     """What a formula gives; None where it holds a word without a meaning in numbers, or does not go with the shapes. ``step``: see `evaluate`."""
     if not formula:
         return None
-    classes = np.arange((np.shape(values.get("a", ())) or (1,))[-1])
     try:
-        return np.asarray(evaluate(formula, values, {"onehot": lambda which: np.equal.outer(which, classes) * 1.0}, step), np.float64)
+        return np.asarray(evaluate(formula, values, with_classes(values), step), np.float64)
     except (ExpressionError, ValueError, TypeError, IndexError, np.linalg.LinAlgError):
         return None
 
 
-def fits(found: Array | None, kept: Array, limits: tuple[float, float] | None, around: Iterable[Array]) -> bool | None:
+def with_classes(values: Values) -> Functions:
+    """The word for classes as vectors, which needs to know how many there are."""
+    classes = np.arange((np.shape(values.get("a", ())) or (1,))[-1])
+    return {"onehot": lambda which: np.equal.outer(which, classes) * 1.0}
+
+
+def exactly(near: float) -> float:
+    """Nothing that may have cancelled."""
+    return 0.0
+
+
+def spread(formula: str, values: Values, near: float, shape: Shape | None = None) -> float:
+    """How far rounding may carry what a formula gives, at most, when each of its steps may be off by a share; as it comes back to an operand of a shape."""
+    try:
+        made = doubted(formula, values, near, more=with_classes(values))
+        found = flowed(made, shape, near) if shape is not None else made
+        return largest(np.asarray(found.off)) if found is not None else 0.0
+    except (ExpressionError, ValueError, TypeError, IndexError, np.linalg.LinAlgError):
+        return 0.0
+
+
+def fits(
+    found: Array | None, kept: Array, limits: tuple[float, float] | None, around: Iterable[Array], spread: Callable[[float], float] = exactly
+) -> bool | None:
     """Whether two arrays are the same but for rounding; None where that is too much to tell, or a formula is not defined.
 
-    ``around`` are the numbers that were computed with: what is left of big numbers after they cancelled is no better than these.
+    ``around`` are the numbers that were computed with: what is left of big numbers after they cancelled is no better than these; ``spread(near)`` says how far
+    off it may be, where more is known about it.
     """
     if found is None or limits is None or found.shape != kept.shape:
         return None
@@ -179,7 +215,7 @@ def fits(found: Array | None, kept: Array, limits: tuple[float, float] | None, a
     size = max(largest(found), largest(kept))
     scale = max([size, *map(largest, around)])
     off = largest(found - kept)
-    if off <= near * size + 1e-3 * near * scale:
+    if off <= near * size or off <= near * size + spread(near):
         return True
     return False if off > far * scale else None
 

@@ -14,10 +14,10 @@ from graphviz_ad._internal.explain.explanation import LETTERS, RAISED, Explanati
 from graphviz_ad._internal.explain.forward_mode import place_of
 from graphviz_ad._internal.graph.graph import Edge, Graph
 from graphviz_ad._internal.graph.snapshot import Array
-from graphviz_ad._internal.maths.agreement import along, as_came, coarsest, dtype_around, reproduces, share, smallest, summed_to
+from graphviz_ad._internal.maths.agreement import along, coarsest, dtype_around, reproduces, share, smallest, summed_to
 from graphviz_ad._internal.maths.chain_rule import Course, carried, feeding, shape_before
 from graphviz_ad._internal.maths.claims import backward_formula, computed, doubt, gives, local_formula
-from graphviz_ad._internal.maths.formula_errors import like
+from graphviz_ad._internal.maths.formula_errors import flowed
 from graphviz_ad._internal.scene.wording import CUT_MARKS, Wording, is_ones
 
 MOST_LISTED, FEW = len(LETTERS), 4  # up to so many paths are all listed; of more, only the first few
@@ -188,8 +188,9 @@ class Explainer:
         head, local, shape = self.graph.nodes[edge.head], self.local(edge), shape_before(self.graph, edge)
         operations = max(head.inside, 1)
         if local is None:
-            found = doubt(self.graph, head, self.rules.get(edge.key, ""), arriving, share(dtype, operations), off)
-            return as_came(like(found.off, found.value), shape) if found is not None and shape is not None else None
+            made = doubt(self.graph, head, self.rules.get(edge.key, ""), arriving, share(dtype, operations), off)
+            found = flowed(made, shape, share(dtype, operations)) if made is not None and shape is not None else None
+            return np.asarray(found.off) if found is not None else None
         size, through = (carried(self.graph, edge, np.abs(local), each) for each in (np.abs(arriving), off))
         if size is None or through is None:
             return None

@@ -17,8 +17,8 @@ import numpy as np
 from graphviz_ad._internal.base.errors import ExpressionError
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node
 from graphviz_ad._internal.graph.snapshot import Snapshot
-from graphviz_ad._internal.maths.agreement import as_came, dtype_around, equal, share, smallest
-from graphviz_ad._internal.maths.formula_errors import Doubted, doubted, like
+from graphviz_ad._internal.maths.agreement import dtype_around, equal, share, smallest
+from graphviz_ad._internal.maths.formula_errors import Doubted, doubted, flowed
 from graphviz_ad._internal.maths.formula_values import FUNCTIONS, evaluate
 from graphviz_ad._internal.maths.ops import ALONG_A_DIMENSION, ELEMENTWISE, MATRICES, REDUCTIONS, SHAPES, Rule, rule
 from graphviz_ad._internal.maths.tex_labels import tex_to_unicode
@@ -257,11 +257,9 @@ def gives(graph: Graph, node: Node, formula: str, snap: Snapshot | None, arrivin
     """Whether a formula with the recorded numbers gives what was recorded, but for the rounding of the steps in it."""
     array = snap.array if snap is not None else None
     dtype, operations = dtype_around(graph, node), max(node.inside, 1)
-    found = doubt(graph, node, formula, arriving, share(dtype, operations)) if array is not None else None
-    if found is None or array is None:
-        return False
-    value, off = (as_came(np.asarray(each), array.shape) for each in (found.value, like(found.off, found.value)))
-    return value is not None and equal(value, array, off + smallest(dtype, operations), dtype)
+    made = doubt(graph, node, formula, arriving, share(dtype, operations)) if array is not None else None
+    found = flowed(made, array.shape, share(dtype, operations)) if made is not None and array is not None else None
+    return found is not None and equal(found.value, array, found.off + smallest(dtype, operations), dtype)
 
 
 def doubt(graph: Graph, node: Node, formula: str, arriving: Any, share: float, off: Any = 0.0) -> Doubted | None:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from graphviz_ad._internal.base.errors import ExpressionError
+from graphviz_ad._internal.maths.agreement import as_came
 from graphviz_ad._internal.maths.formula_text import to_text
 from graphviz_ad._internal.maths.formula_tree import Binary, Call, Comparison, Name, Number, Part, Signed, Transposed, Tree, parsed, walked
 from graphviz_ad._internal.maths.formula_values import NOTHING, Functions, known_functions, picked, sign_of, transposed
@@ -36,6 +37,15 @@ def doubted(formula: str, values: Mapping[str, Any], share: float, *, off: Mappi
     walk = _Walk({**CONSTANTS, **values}, off, known_functions(more), share)
     with np.errstate(all="ignore"):
         return walked(parsed(formula), walk.node)
+
+
+def flowed(found: Doubted, shape: tuple[int, ...], share: float) -> Doubted | None:
+    """The same as it came back to an operand of this shape: summed over its copies, or copied, and rounded once more; None where it is neither."""
+    value, off, size = (as_came(like(each, found.value), shape) for each in (found.value, found.off, np.abs(found.value)))
+    if value is None:
+        return None
+    copies = max(np.size(found.value) / max(np.size(value), 1), 1)
+    return Doubted(value, off + share * (1 + math.log2(copies)) * size)
 
 
 @dataclass(frozen=True)
