@@ -19,7 +19,7 @@ from graphviz_ad._internal.graph.graph import Edge, Graph, Node
 from graphviz_ad._internal.maths.claims import LETTERS, backward_formula, forward_formula, is_summed, kinks, local_formula, without_upstream
 from graphviz_ad._internal.maths.formula_values import evaluate
 from graphviz_ad._internal.maths.formulas import to_unicode
-from graphviz_ad._internal.maths.ops import ELEMENTWISE
+from graphviz_ad._internal.operations.rules import ELEMENTWISE
 from graphviz_ad._internal.scene.wording import Wording
 
 M, N, V, W = [[1.0, 2.0], [3.0, 4.0]], [[1.0, 0.0], [2.0, 1.0]], [1.0, -2.0, 3.0], [0.5, 2.0, -1.0]
@@ -134,7 +134,7 @@ def traced(name: str) -> tuple[Graph, Node]:
 
 
 def computed(formula: str, values: dict[str, Any]) -> Any:
-    """What a formula of the rules gives for these arrays; None where a word in it stands for moving elements about, which test_ops knows."""
+    """What a formula of the rules gives for these arrays; None where a word in it stands for moving elements about, which test_rules knows."""
     try:
         return evaluate(formula, values)
     except ExpressionError:

@@ -18,15 +18,15 @@ from graphviz_ad._internal.graph.graph import Edge, Graph, Node
 from graphviz_ad._internal.graph.precision import rounded, unit
 from graphviz_ad._internal.graph.snapshot import Array, Snapshot
 from graphviz_ad._internal.maths.agreement import GROSSLY, as_came, coarsest, dtype_around, reproduces, share, summed_to
-from graphviz_ad._internal.maths.claims import CONVOLUTIONS, LETTERS, backward_formula, base_name, forward_formula, recorded, shape_of
-from graphviz_ad._internal.maths.element_moves import JOINS, MOVES, Shape, joined, joined_values, moved
+from graphviz_ad._internal.maths.claims import LETTERS, backward_formula, base_name, forward_formula, recorded, shape_of
+from graphviz_ad._internal.maths.element_moves import Shape, joined, joined_values, moved
 from graphviz_ad._internal.maths.formula_errors import doubted, flowed
 from graphviz_ad._internal.maths.formula_values import Functions, Step, as_it_is, evaluate
 from graphviz_ad._internal.maths.gradient_sums import sum_of_flows
+from graphviz_ad._internal.operations.moves import JOINS, MOVES
+from graphviz_ad._internal.operations.traits import CONVOLUTIONS, PICKS_CLASSES, SOFTMAX
 
 OF_A_LINK = 4  # roundings that may lie between what a formula makes of recorded numbers and what was recorded
-NOT_LINEAR = ("softmax", "log_softmax")  # of those that move elements
-CLASSES = ("nll_loss", "cross_entropy")
 MOST_ORDERS = 3  # operands that are tried in another order
 
 Values = Mapping[str, Any]
@@ -74,7 +74,7 @@ def rearranged(graph: Graph, node: Node, operands: list[Array]) -> Array | None:
     """What an operation that moves elements about makes of its operands; None for any other."""
     name, settings = base_name(node), dict(node.settings)
     if len(operands) == 1:
-        return moved(name, operands[0], node.ports[0].shape or (), settings) if name not in NOT_LINEAR else None
+        return moved(name, operands[0], node.ports[0].shape or (), settings) if name not in SOFTMAX else None
     return joined_values(name, operands, settings)
 
 
@@ -110,7 +110,7 @@ def transpose_fits(graph: Graph, edge: Edge, arrived: Array, came: Array) -> boo
     """The same for an operation A that moves elements about, or adds them up: whether ⟨g, A t⟩ = ⟨Aᵀ g, t⟩ for a t that has no two elements alike."""
     node = graph.nodes[edge.head]
     name, settings, operands = base_name(node), dict(node.settings), graph.in_edges(node.key)
-    if len(node.autograd) > 1 or name in NOT_LINEAR or name not in {*MOVES, *JOINS} or len(operands) > len(LETTERS):
+    if len(node.autograd) > 1 or name in SOFTMAX or name not in {*MOVES, *JOINS} or len(operands) > len(LETTERS):
         return None
     probe = np.cos(np.arange(1.0, came.size + 1.0)).reshape(came.shape)
     if len(operands) == 1:
@@ -158,7 +158,7 @@ def means_what_it_says(graph: Graph, node: Node) -> bool:
     That of a convolution is about windows, and classes are picked along the last dimension.
     """
     operands = graph.in_edges(node.key)
-    picks = base_name(node) in CLASSES and bool(operands) and len(shape_of(graph, operands[0])) > 2
+    picks = base_name(node) in PICKS_CLASSES and bool(operands) and len(shape_of(graph, operands[0])) > 2
     return not picks and base_name(node) not in CONVOLUTIONS
 
 

@@ -13,15 +13,11 @@ from graphviz_ad._internal.maths.agreement import dtype_around, equal, share, sm
 from graphviz_ad._internal.maths.claims import LETTERS, base_name, doubt, forward_formula
 from graphviz_ad._internal.maths.formula_values import evaluate
 from graphviz_ad._internal.maths.gradient_sums import known, wide
-from graphviz_ad._internal.maths.ops import written_name
+from graphviz_ad._internal.operations.moves import PARTS
+from graphviz_ad._internal.operations.names import written_name
+from graphviz_ad._internal.operations.traits import COPIED_TO_FIT, IN_ORDER
 from graphviz_ad._internal.scene.wording import Wording
 
-SAME_ELEMENTS = ("reshape", "view", "flatten", "squeeze", "unsqueeze", "clone", "contiguous", "to", "detach", "positive")
-OTHER_SHAPE = ("expand", "broadcast_to")
-PARTS: Mapping[str, Callable[[Array], Array]] = {  # of complex numbers
-    "real": np.real, "imag": np.imag, "conj": np.conj, "conj_physical": np.conj, "resolve_conj": np.asarray, "resolve_neg": np.asarray,
-    "view_as_real": lambda z: np.stack([z.real, z.imag], -1), "view_as_complex": lambda x: x[..., 0] + 1j * x[..., 1],
-}  # fmt: skip
 UNREADABLE = "their elements were not kept; trace with capture=Capture(values='full')"
 
 
@@ -109,7 +105,7 @@ def recipe(graph: Graph, node: Node) -> Recipe:
 
 def takes_elements(graph: Graph, node: Node) -> bool:
     """Whether an operation takes the elements of its only operand, or parts of them, as they are."""
-    return written_name(base_name(node)) in {*SAME_ELEMENTS, *OTHER_SHAPE, *PARTS} and len(graph.in_edges(node.key)) == 1
+    return written_name(base_name(node)) in {*IN_ORDER, *COPIED_TO_FIT, *PARTS} and len(graph.in_edges(node.key)) == 1
 
 
 def taken(node: Node) -> Recipe:
@@ -117,7 +113,7 @@ def taken(node: Node) -> Recipe:
     name, shape = written_name(base_name(node)), node.ports[0].shape or ()
     if name in PARTS:
         return lambda values: np.asarray(PARTS[name](values[0]))
-    return lambda values: values[0].reshape(shape) if name in SAME_ELEMENTS else np.broadcast_to(values[0], shape)
+    return lambda values: values[0].reshape(shape) if name in IN_ORDER else np.broadcast_to(values[0], shape)
 
 
 def constant(node: Node) -> Recipe:

@@ -1,7 +1,7 @@
 """Graph -> tangents: forward mode, in which derivatives travel with the values.
 
 A tangent says how fast a result changes when the inputs move in a chosen direction. Along an edge it is multiplied by the local derivative, moved as the
-elements are moved, or multiplied by the rows of the local Jacobian where `maths.ops` has a formula for these. Where none
+elements are moved, or multiplied by the rows of the local Jacobian where `operations.rules` has a formula for these. Where none
 of this is known the tangent is unknown, and so is all that needs it. Tangents stop where gradients do: at detach, no_grad and data.
 """
 

@@ -15,6 +15,7 @@ from graphviz_ad._internal.maths.chain_rule import feeding
 from graphviz_ad._internal.maths.claims import LETTERS, forward_formula
 from graphviz_ad._internal.maths.formulas import to_unicode
 from graphviz_ad._internal.maths.number_format import number
+from graphviz_ad._internal.operations.traits import GETITEM
 from graphviz_ad._internal.scene.wording import Wording, is_constant
 
 DIGITS = 6
@@ -86,7 +87,7 @@ def steps(explanation: Explanation) -> Section:
 
 def step(words: Wording, node: Node) -> Row:
     """ "q = num / den = 1.47943 / 4.98169 = 0.296973"."""
-    formula = forward_formula(words.graph, node) if node.op != "getitem" and node.call is not None else ""
+    formula = forward_formula(words.graph, node) if node.op != GETITEM and node.call is not None else ""
     symbols = Term(formula, words.operands(node)) if formula else as_text(words.formula(node) or node.op or "?")
     numbers = numbers_of(words, node) if formula else None
     value = written_snapshot(node.value)

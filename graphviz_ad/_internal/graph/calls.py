@@ -10,14 +10,8 @@ from graphviz_ad._internal.graph.call_operands import Flows, derivatives, flows_
 from graphviz_ad._internal.graph.contraction import Ports, contract, is_convex, renumbered, results_of, shown_ports
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node
 from graphviz_ad._internal.graph.rank_messages import said_by
+from graphviz_ad._internal.operations.traits import RECURRENT, SETITEM, SLICES, TAKES_NUMBERS
 
-# Calls that take a number where a tensor could stand; in all others, a number is one that torch computes with inside.
-TAKES_NUMBERS = frozenset({
-    "add", "sub", "mul", "div", "pow", "remainder", "fmod", "floor_divide", "rsub", "subtract", "multiply", "divide", "true_divide", "float_power",
-    "clamp", "clip", "clamp_min", "clamp_max", "where", "setitem", "xlogy", "copysign", "bitwise_and", "bitwise_or", "bitwise_xor",
-    "eq", "ne", "gt", "ge", "lt", "le", "equal", "not_equal", "greater", "greater_equal", "less", "less_equal",
-})  # fmt: skip
-RECURRENT = frozenset({"lstm", "gru", "rnn_tanh", "rnn_relu", "lstm_cell", "gru_cell", "rnn_tanh_cell", "rnn_relu_cell"})
 QUESTIONS = frozenset({"_nested_tensor_size", "_nested_tensor_strides", "_nested_tensor_storage_offsets"})  # what torch asks for itself
 HOOKS = frozenset({"hook", "hooks"})  # settings that are none of the operation
 VIEWS_OF_VIEWS = 16  # as deep as a whole is looked for
@@ -137,8 +131,8 @@ def autograd_of(members: list[Node]) -> tuple[str, ...]:
 
 def settings_of(members: list[Node], op: str | None) -> tuple[tuple[str, str], ...]:
     """What is true of the call as a whole: where it wrote to, its communication, and the hooks on its results."""
-    parts = [member for member in members if member.op in ("select", "slice")]
-    where = parts[0].settings if op == "setitem" and len(parts) == 1 else ()
+    parts = [member for member in members if member.op in SLICES]
+    where = parts[0].settings if op == SETITEM and len(parts) == 1 else ()
     return (*where, *said_by(members), *(pair for member in members for pair in member.settings if pair[0] in HOOKS))
 
 

@@ -1,6 +1,6 @@
 """A recorded operation -> the formulas that are true of this very call; a picture shows no others.
 
-The rules of `graphviz_ad._internal.maths.ops` hold for default settings, whole reductions and plain matrices. A call that differs is written as a call
+The rules of `graphviz_ad._internal.operations.rules` hold for default settings, whole reductions and plain matrices. A call that differs is written as a call
 with its settings, and what it passes back is not put into a formula.
 """
 
@@ -15,45 +15,49 @@ from typing import Any
 import numpy as np
 
 from graphviz_ad._internal.base.errors import ExpressionError
+from graphviz_ad._internal.graph.cuts import DETACHED
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node
 from graphviz_ad._internal.graph.snapshot import Snapshot
 from graphviz_ad._internal.maths.agreement import dtype_around, equal, share, smallest
 from graphviz_ad._internal.maths.formula_errors import Doubted, doubted, flowed
 from graphviz_ad._internal.maths.formula_values import FUNCTIONS, evaluate
-from graphviz_ad._internal.maths.ops import ALONG_A_DIMENSION, ELEMENTWISE, MATRICES, REDUCTIONS, SHAPES, Rule, rule
 from graphviz_ad._internal.maths.tex_labels import tex_to_unicode
+from graphviz_ad._internal.operations.names import KNOWN_AS, NAMED_BY_SETTINGS
+from graphviz_ad._internal.operations.rules import ALONG_A_DIMENSION, ELEMENTWISE, OF_VECTORS, REDUCTIONS, SHAPES, Rule, rule
+from graphviz_ad._internal.operations.traits import (
+    BATCHES,
+    BEHIND_AUTOGRADS_BACK,
+    CHOICES,
+    CONVOLUTIONS,
+    DEFAULTS,
+    GETITEM,
+    JOINS,
+    KINKS_BY_SETTINGS,
+    MOVE_BY_SETTINGS,
+    OF_ONE_MATRIX,
+    PICKS_CLASSES,
+    PICKS_ONE_AT_A_TIE,
+    POOLS,
+    ROW_BY_ROW,
+    SETITEM,
+    SOFTMAX,
+    UNDEFINED_AT_KINKS,
+)
 
 LETTERS = "abcdefghij"  # the operands in a rule
 SETTINGS_ROOM = 24  # characters
 DIMENSIONS = {"dim", "keepdim"}
-CHOICES = ("max", "min", "maximum", "minimum", "amax", "amin")
-PICKS_ONE = ("max", "min")  # along a dimension: at a tie, one gets everything
 WINDOWS = ("kernel_size", "stride", "padding", "dilation")
-POOLS = ("max_pool1d", "max_pool2d", "avg_pool1d", "avg_pool2d", "adaptive_avg_pool2d")
-JOINS = ("cat", "stack")  # of any number of operands
-CONVOLUTIONS = {"conv1d": "False", "conv2d": "False", "conv3d": "False", "conv_transpose2d": "True"}  # and whether torch must say "transposed"
 PLAIN_CONVOLUTION = {"stride": "1", "padding": "0", "dilation": "1", "output_padding": "0", "groups": "1"}  # in each direction
-PICKS_CLASSES, IGNORED = ("nll_loss", "cross_entropy"), -100  # losses of classes, and the class that they leave out
-SOFTMAX = ("softmax", "log_softmax")
+IGNORED = -100  # the class that losses of classes leave out
 SILENT = {"half_to_float", "non_blocking", "copy", "memory_format", "layout", "pin_memory", "implicit", "inplace", "communication"}
-DEFAULTS = {  # which torch passes on although nobody wrote them
-    ("norm", "ord", "2"), ("norm", "ord", "2.0"), ("elu", "alpha", "1.0"), ("hardtanh", "min_val", "-1.0"), ("hardtanh", "max_val", "1.0"),
-    ("nll_loss", "ignore_index", "-100"),
-}  # fmt: skip
-KNOWN_AS: dict[tuple[str, tuple[tuple[str, str], ...]], str] = {
-    ("elu", (("alpha", "1.6732632423543772"), ("scale", "1.0507009873554805"))): "selu",
-    ("hardtanh", (("min_val", "0"), ("max_val", "6"))): "relu6", ("hardtanh", (("min_val", "0.0"), ("max_val", "6.0"))): "relu6",
-}  # fmt: skip
-NAMED_BY_SETTINGS = {name for name, _ in KNOWN_AS}
 WORDS = {("reduction", "0"): "none", ("reduction", "1"): "mean", ("reduction", "2"): "sum"}  # as ATen counts them
-
-OF_A_VECTOR = {(1, 2): ("g @ b.T", "outer(a, g)"), (2, 1): MATRICES["mv"].backward, (1, 1): MATRICES["dot"].backward}  # dimensions of a and b
 
 
 def operands_of(graph: Graph, node: Node) -> list[Edge]:
     """What a node computes with. What was written behind autograd's back, as through ``.data``, leads to the reader by an edge more."""
     edges = graph.in_edges(node.key)
-    return edges if node.op in ("detach", "alias", "data") else [edge for edge in edges if edge.cut != "detach"]
+    return edges if node.op in BEHIND_AUTOGRADS_BACK else [edge for edge in edges if edge.cut != DETACHED]
 
 
 def rule_of(graph: Graph, node: Node) -> Rule:
@@ -106,11 +110,9 @@ def backward_formula(graph: Graph, edge: Edge) -> str:
     if slot >= len(backward) or not (forward_formula(graph, node) or moves_elements(graph, node) or is_convolution(node)):
         return ""
     shapes = [shape_of(graph, operand) for operand in operands_of(graph, node)]
-    if name == "linear" and slot == 1 and len(shapes[0]) == 1:
-        return "outer(g, a)"
-    if name == "matmul" and min(map(len, shapes)) < 2:
-        return OF_A_VECTOR.get((len(shapes[0]), len(shapes[1])), ("", ""))[slot]
-    if (name == "det" and len(shapes[0]) != 2) or (name == "norm" and kinks(graph, node) is not None):  # of a batch; 0 / 0
+    if name in OF_VECTORS and min(map(len, shapes[:2])) < 2:
+        return OF_VECTORS[name].get((len(shapes[0]), len(shapes[1])), ("",) * len(shapes))[slot]
+    if (name in OF_ONE_MATRIX and len(shapes[0]) != 2) or (name in UNDEFINED_AT_KINKS and kinks(graph, node) is not None):
         return ""
     counts = dict(zip(LETTERS, map(math.prod, shapes), strict=False))
     return re.sub(r"numel\((\w)\)", lambda match: str(counts[match[1]]), backward[slot]).removesuffix(" / 1")
@@ -144,7 +146,7 @@ def is_complex(graph: Graph, node: Node) -> bool:
 def moves_elements(graph: Graph, node: Node) -> bool:
     """Whether an operation only moves elements about, in a way whose rule holds for all its settings."""
     name = base_name(node)
-    return name in {*SHAPES, *POOLS} and len(node.autograd) < 2 and not (name in ("embedding", "tril", "triu") and telling_settings(graph, node))
+    return name in {*SHAPES, *POOLS} and len(node.autograd) < 2 and not (name in MOVE_BY_SETTINGS and telling_settings(graph, node))
 
 
 def is_convolution(node: Node) -> bool:
@@ -182,9 +184,9 @@ def shape_as_used(graph: Graph, edge: Edge) -> tuple[int, ...]:
     if name in ELEMENTWISE or formula == "g":
         return out
     first = shape_of(graph, operands_of(graph, node)[0])
-    if name == "matmul" and min(len(own), len(out)) > 1:
+    if name in BATCHES and min(len(own), len(out)) > 1:
         return (*out[:-2], *own[-2:])
-    if formula and edge.slot == 1 and name == "linear":
+    if formula and edge.slot == 1 and name in ROW_BY_ROW:
         return (*first[:-2], *own)
     if formula and edge.slot == 1 and name in CONVOLUTIONS and len(first) == len(own):
         return (first[0], *own)
@@ -197,7 +199,7 @@ def kinks(graph: Graph, node: Node) -> Any:
     if not known.kink:
         return None
     along = base_name(node) in REDUCTIONS and not is_whole(node)
-    if along or (base_name(node) == "hardtanh" and telling_settings(graph, node)):
+    if along or (base_name(node) in KINKS_BY_SETTINGS and telling_settings(graph, node)):
         return None
     values = recorded(graph, node)
     if values is None:
@@ -294,13 +296,13 @@ def telling_settings(graph: Graph, node: Node) -> list[tuple[str, str]]:
     """The arguments, as text, without which a formula would not say what this call computes."""
     name = base_name(node)
     found = [(key, text) for key, text in node.settings if key not in SILENT and (name, key, text) not in DEFAULTS]
-    if name in ("getitem", "setitem", *KNOWN_AS.values()):
+    if name in (GETITEM, SETITEM, *KNOWN_AS.values()):
         return []
     if ("reduction", "1") in found and "mean(" in rule_of(graph, node).forward:
         found.remove(("reduction", "1"))
     if name in CONVOLUTIONS:
         found = [(key, text) for key, text in found if key != "transposed" and set(re.findall(r"\d+", text)) != {PLAIN_CONVOLUTION.get(key)}]
-    if name in {*REDUCTIONS, *SOFTMAX} - {*PICKS_ONE} and is_plain(graph, node):
+    if name in {*REDUCTIONS, *SOFTMAX} - PICKS_ONE_AT_A_TIE and is_plain(graph, node):
         found = [(key, text) for key, text in found if key not in DIMENSIONS]
     return [(key, WORDS.get((key, text), one_size(key, text))) for key, text in found]
 

@@ -7,21 +7,22 @@ from collections.abc import Iterable, Mapping
 from graphviz_ad._internal.graph.graph import Graph, Node
 from graphviz_ad._internal.maths.claims import LETTERS, base_name, telling_settings
 from graphviz_ad._internal.maths.formulas import to_unicode
-from graphviz_ad._internal.maths.ops import rule
 from graphviz_ad._internal.maths.tex_labels import tex_to_unicode
+from graphviz_ad._internal.operations.rules import rule
+from graphviz_ad._internal.operations.traits import SETITEM
 
 SHARED = "CopySlices"  # the autograd node of a write through a view: its result is the whole that the view is part of
 
 
 def is_partial_write(node: Node) -> bool:
     """Whether an operation was seen writing to part of the tensor that is its result."""
-    return node.call is not None and (SHARED in node.autograd or node.op == "setitem")
+    return node.call is not None and (SHARED in node.autograd or node.op == SETITEM)
 
 
 def written_in_place(graph: Graph, node: Node, operands: Iterable[str]) -> str:
     """What was written where; ``operands`` are the names or the values of what the operation reads."""
     given = list(operands)
-    if node.op == "setitem" and len(given) > 1:
+    if node.op == SETITEM and len(given) > 1:
         whole, *indices, value = given
         return f"{whole}[{', '.join(indices) or subscript(dict(node.settings))}] ← {value}"
     if node.inside < 2 and len(given) > 1:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from graphviz_ad._internal.graph.cuts import DETACHED
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node, Port
 from graphviz_ad._internal.graph.rank_messages import CUT, crossing, glyph
 from graphviz_ad._internal.graph.snapshot import Snapshot
@@ -27,6 +28,7 @@ from graphviz_ad._internal.maths.claims import (
 from graphviz_ad._internal.maths.formulas import to_unicode
 from graphviz_ad._internal.maths.number_format import number, one_line, snapshot_lines, type_label
 from graphviz_ad._internal.maths.tex_labels import tex_to_unicode
+from graphviz_ad._internal.operations.traits import GETITEM
 from graphviz_ad._internal.scene.in_place_text import is_partial_write, subscript, written_in_place
 from graphviz_ad._internal.scene.scene import Line
 
@@ -34,7 +36,7 @@ NOT_YET = "·"  # not computed yet; never the same as 0, None or NaN
 NO_GRADIENT = "—"  # there is no gradient to have
 NOT_RETAINED = "None (not retained)"  # a gradient flowed, and torch did not keep it, as for every result that is no leaf
 CUT_MARKS = {
-    "detach": "✂ detach",
+    DETACHED: "✂ detach",
     "no_grad": "✂ no_grad",
     "inference": "✂ inference_mode",
     "non-differentiable": "✂ no derivative",
@@ -195,7 +197,7 @@ class Wording:
         if not formula:
             return written_call(self.graph, node, operands.values())
         text = to_unicode(formula, operands)
-        return text.replace("[…]", f"[{subscript(dict(node.settings))}]") if node.op == "getitem" else text
+        return text.replace("[…]", f"[{subscript(dict(node.settings))}]") if node.op == GETITEM else text
 
     # --- boxes
 

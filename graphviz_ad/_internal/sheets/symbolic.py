@@ -17,12 +17,13 @@ from graphviz_ad._internal.maths.formula_letters import SUPERSCRIPTS
 from graphviz_ad._internal.maths.formula_text import to_text
 from graphviz_ad._internal.maths.formula_tree import Binary, Call, Comparison, Name, Number, Signed, Tree, parsed, walked
 from graphviz_ad._internal.operations.functions import FUNCTIONS
+from graphviz_ad._internal.operations.traits import IN_ORDER, OF_ONE_THE_SAME
 from graphviz_ad._internal.scene.wording import Wording
 
 LARGEST = 400  # operations of a formula that is still worth deriving
 DIGITS = 30
 NAMELESS: Mapping[str, str] = {}
-SAME = ("to", "clone", "contiguous", "detach", "positive", "sum", "mean", "max", "min", "amax", "amin", "view", "reshape", "squeeze", "unsqueeze", "prod")
+SAME = IN_ORDER | OF_ONE_THE_SAME
 
 
 @dataclass(frozen=True)

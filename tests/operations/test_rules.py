@@ -20,7 +20,8 @@ from graphviz_ad._internal.maths.agreement import equal, share, smallest
 from graphviz_ad._internal.maths.formula_errors import doubted, flowed
 from graphviz_ad._internal.maths.formula_values import FUNCTIONS, evaluate
 from graphviz_ad._internal.maths.formulas import to_html, to_latex, to_mathtext, to_unicode
-from graphviz_ad._internal.maths.ops import ALIASES, ALONG_A_DIMENSION, ELEMENTWISE, OPERATORS, REFLECTED, RULES, VARIANTS, Rule, rule, written_name
+from graphviz_ad._internal.operations.names import ALIASES, OPERATORS, REFLECTED, written_name
+from graphviz_ad._internal.operations.rules import ALONG_A_DIMENSION, ELEMENTWISE, RULES, VARIANTS, Rule, rule
 
 # --- what each rule is compared with -------------------------------------------------------------------------------
 
