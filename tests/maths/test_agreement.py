@@ -196,6 +196,20 @@ def test_so_large_an_error_of_a_sum_is_wrong(dtype: str) -> None:
     assert sums == {-1: False, 0: True, 0.1: True, 1: False}
 
 
+def test_where_rounding_could_hide_anything_the_sum_over_paths_is_left_open() -> None:
+    def program(x: Tensor) -> Tensor:
+        for _ in range(60):
+            x = torch.tanh(1.05 * x) + 0.1 * torch.sin(x)
+        return x
+
+    x = torch.tensor(0.4, dtype=torch.bfloat16, requires_grad=True)
+    explanation = gad.trace(program, x, capture=FULL).explain("x")
+    assert explanation.difference  # it is off, as so many roundings are
+    assert explanation.ok is None
+    assert "nothing can be said" in str(explanation.check)
+    assert gad.trace(program, x.detach().double().requires_grad_(), capture=FULL).explain("x").ok
+
+
 # --- the question itself
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from graphviz_ad._internal.graph.graph import Edge, Graph
 from graphviz_ad._internal.graph.snapshot import Array
-from graphviz_ad._internal.maths.agreement import LEAST, equal
+from graphviz_ad._internal.maths.agreement import equal, share
 from graphviz_ad._internal.maths.chain_rule import Course
 from graphviz_ad._internal.maths.claims import backward_formula, is_summed, local_formula
 from graphviz_ad._internal.maths.formulas import to_unicode
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 Number = float | complex | Array
 LETTERS = "ABCDEFGHIJKL"  # of the paths that are listed
+FEW, NEARLY = 16, 1 / 16  # roundings, and as a part of the gradient: a sum that is no further from it is equal, by however many steps it came
+LEFT_OPEN = "rounding along the paths may be larger than the gradient itself, so that nothing can be said of their sum"
 RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -189,7 +191,8 @@ class Explanation:
             return Check("no gradient flows, and autograd has none" if self.autograd is None else "the elements of the gradient were not kept")
         flowed = sum_of_flows(self.graph, self.graph.nodes[self.course.start], self.course.port, hidden=largest_flow(self.graph.detail or self.graph))
         if self.summed and self.total is not None:
-            return compared(self.total, self.arrived, self.doubt, adds_up=flowed is None or flowed.ok)
+            dtype = self.graph.nodes[self.course.start].ports[self.course.port].dtype
+            return compared(self.total, self.arrived, self.doubt, dtype, adds_up=flowed is None or flowed.ok)
         return Check("edges", flowed.off, flowed.ok) if flowed is not None else Check("what came back along the edges was not kept")
 
     @property
@@ -255,15 +258,23 @@ class Explanation:
         return f"<Explanation of {self.symbol}: {paths}>"
 
 
-def compared(found: Any, autograd: Any, doubt: Any, *, adds_up: bool) -> Check:
-    """Whether the sum over all paths is autograd's gradient, but for the rounding of what happens along them."""
+def compared(found: Any, autograd: Any, doubt: Any, dtype: str | None, *, adds_up: bool) -> Check:
+    """Whether the sum over all paths is autograd's gradient, but for the rounding of what happens along them.
+
+    It is, where the two are plainly near to each other; else it is left open where rounding could hide anything.
+    """
     mine, theirs = np.asarray(found, np.float64), np.asarray(autograd, np.float64)
     if mine.shape != theirs.shape:
         return Check("paths", math.inf, False)
     with np.errstate(all="ignore"):
         apart = np.abs(mine - theirs)
         difference = float(np.max(apart, initial=0.0, where=np.isfinite(apart)))
-        return Check("paths", difference, adds_up and equal(mine, theirs, np.maximum(doubt, LEAST * np.abs(theirs))))
+        largest = float(np.max(np.abs(theirs), initial=0.0, where=np.isfinite(theirs)))
+        if not adds_up or equal(mine, theirs, min(share(dtype, FEW), NEARLY) * largest):
+            return Check("paths", difference, adds_up)
+        unsure = np.nan_to_num(np.broadcast_to(doubt, theirs.shape), nan=np.inf)
+        near = equal(mine, theirs, unsure)
+        return Check(LEFT_OPEN, difference) if near and np.max(unsure, initial=0.0) > largest else Check("paths", difference, near)
 
 
 def plain(array: Array) -> Number:

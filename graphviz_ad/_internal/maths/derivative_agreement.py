@@ -10,7 +10,7 @@ import numpy as np
 from graphviz_ad._internal.graph.graph import Edge, Node
 from graphviz_ad._internal.graph.precision import added
 from graphviz_ad._internal.graph.snapshot import Snapshot
-from graphviz_ad._internal.maths.agreement import coarsest, reproduces
+from graphviz_ad._internal.maths.agreement import coarsest, is_near, reproduces
 
 
 def total(seeds: list[Snapshot | None]) -> Snapshot | None:
@@ -27,7 +27,7 @@ def verified(edge: Edge, head: Node) -> Edge:
     if edge.local is None or edge.grad is None or not came:
         return edge
     factor, arriving, leaving = edge.local.data, came[0].data, edge.grad.data
-    if type(factor) is float and type(arriving) is float and type(leaving) is float and factor * arriving == leaving:
+    if type(factor) is float and type(arriving) is float and type(leaving) is float and is_near(factor * arriving, leaving, edge.grad.dtype):
         return edge  # nearly always, and the quicker question
     local, upstream, grad = edge.local.array, came[0].array, edge.grad.array
     if local is None or upstream is None or grad is None or not (len(came) == 1 and fits_together(local.shape, upstream.shape)):
