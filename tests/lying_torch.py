@@ -376,7 +376,7 @@ def told_to_a_fork(name: str, how: str, finder: Finder) -> dict[str, Any]:
 def main(wanted: list[str]) -> None:
     """All lies, or those about the wanted names."""
     torch.set_num_threads(1)
-    for module in ("graph.graph_files", "graph.transforms", "maths.ops", "base.errors"):  # what imports nothing of tracing, once for all
+    for module in ("graph.graph_files", "graph.transforms", "operations.rules", "base.errors"):  # what imports nothing of tracing, once for all
         importlib.import_module(f"graphviz_ad._internal.{module}")
     finder = Finder()
     honest = told_to_a_fork("", "", finder)

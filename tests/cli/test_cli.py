@@ -147,7 +147,7 @@ def test_an_explanation_of_a_result_on_the_way_and_in_another_format(capsysbinar
 def test_an_explanation_that_disagrees_is_an_exit_code(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     from graphviz_ad._internal.explain import explanation
 
-    monkeypatch.setattr(explanation, "compared", lambda *_: explanation.Check("paths", 1.0, False))
+    monkeypatch.setattr(explanation, "compared", lambda *_, **__: explanation.Check("paths", 1.0, False))
     assert main(["explain", "x*x", "x=3"]) == 1
     assert "DIFFERS from autograd's gradient" in capsys.readouterr().err
 

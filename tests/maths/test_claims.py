@@ -22,7 +22,7 @@ from graphviz_ad._internal.graph.snapshot import Snapshot
 from graphviz_ad._internal.maths.claims import LETTERS, backward_formula, decide, forward_formula, is_summed, local_formula, without_upstream
 from graphviz_ad._internal.maths.formula_values import evaluate
 from graphviz_ad._internal.maths.formulas import to_unicode
-from graphviz_ad._internal.maths.ops import ELEMENTWISE
+from graphviz_ad._internal.operations.rules import ELEMENTWISE
 from graphviz_ad._internal.scene.words.describe import describe
 from graphviz_ad._internal.tracing.capture import Capture
 
@@ -139,7 +139,7 @@ def traced(name: str) -> tuple[Graph, Node]:
 
 
 def computed(formula: str, values: dict[str, Any]) -> Any:
-    """What a formula of the rules gives for these arrays; None where a word in it stands for moving elements about, which test_ops knows."""
+    """What a formula of the rules gives for these arrays; None where a word in it stands for moving elements about, which test_rules knows."""
     try:
         return evaluate(formula, values)
     except ExpressionError:

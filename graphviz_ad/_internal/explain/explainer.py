@@ -10,12 +10,14 @@ from itertools import islice
 
 import numpy as np
 
-from graphviz_ad._internal.explain.explanation import LETTERS, RAISED, TOLERANCES, Explanation, Factor, Number, Path, plain
+from graphviz_ad._internal.explain.explanation import LETTERS, RAISED, Explanation, Factor, Number, Path, plain
 from graphviz_ad._internal.explain.forward_mode import place_of
 from graphviz_ad._internal.graph.graph import Edge, Graph
 from graphviz_ad._internal.graph.snapshot import Array
-from graphviz_ad._internal.maths.chain_rule import Course, carried, feeding, shape_before, summed_to
-from graphviz_ad._internal.maths.claims import Claims, computed
+from graphviz_ad._internal.maths.agreement import along, coarsest, dtype_around, reproduces, share, smallest, summed_to
+from graphviz_ad._internal.maths.chain_rule import Course, carried, feeding, shape_before
+from graphviz_ad._internal.maths.claims import Claims, computed, doubt, gives
+from graphviz_ad._internal.maths.formula_errors import flowed
 from graphviz_ad._internal.scene.words import formula_text
 from graphviz_ad._internal.scene.words.names import Names, names_of
 from graphviz_ad._internal.scene.words.short_text import is_ones
@@ -55,7 +57,8 @@ class Explainer:
         """Everything about the gradient."""
         few = list(islice(self.course.paths(), MOST_LISTED + 1))
         listed = few if len(few) <= MOST_LISTED else few[:FEW]
-        total = self.course.sums(self.seeds, self.carry).get(self.course.start)
+        sums = self.course.sums(self.seeds, self.carry)
+        total = sums.get(self.course.start)
         grad = self.graph.nodes[self.course.start].ports[self.course.port].grad
         autograd = plain(grad.array) if grad is not None and grad.array is not None else None
         return Explanation(
@@ -71,6 +74,7 @@ class Explainer:
             total is not None,
             autograd if self.is_recorded else None,
             self.is_recorded,
+            self.doubt(sums),
             self.meaning,
             tuple(self.cuts()),
         )
@@ -155,6 +159,40 @@ class Explainer:
             found = by_rule(self.graph, edge, self.rules[edge.key], arriving)
         return found
 
+    def doubt(self, sums: Mapping[str, Array | None]) -> Number:
+        """How far rounding along the paths may have carried the gradient from the sum over them; infinitely, where that cannot be told."""
+
+        def carry(edge: Edge, off: Array) -> Array | None:
+            arriving = sums[edge.head]
+            return self.carry_doubt(edge, arriving, off) if arriving is not None else None
+
+        with np.errstate(all="ignore"):
+            found = self.course.sums({key: np.zeros(np.shape(seed)) for key, seed in self.seeds.items()}, carry).get(self.course.start)
+        return plain(found) if found is not None else math.inf
+
+    def carry_doubt(self, edge: Edge, arriving: Array, off: Array) -> Array | None:
+        """What an edge makes of how far a gradient is off, with its own rounding and that of the addition behind it."""
+        head, sent = self.graph.nodes[edge.head], self.carry(edge, arriving)
+        dtype, added = coarsest((dtype_around(self.graph, head), edge.grad.dtype if edge.grad else None)), len(self.course.leaving(edge.tail))
+        passed = self.passed_doubt(edge, arriving, off, dtype)
+        if sent is None or passed is None:
+            return None
+        lost = smallest(dtype, added) * (1 + np.max(np.abs(arriving), initial=0.0))  # below the normal numbers
+        return np.asarray(passed + share(dtype, added) * np.abs(sent) + lost)
+
+    def passed_doubt(self, edge: Edge, arriving: Array, off: Array, dtype: str) -> Array | None:
+        """How far what an edge sends on is off."""
+        head, local, shape = self.graph.nodes[edge.head], self.local(edge), shape_before(self.graph, edge)
+        operations = max(head.inside, 1)
+        if local is None:
+            made = doubt(self.graph, head, self.rules.get(edge.key, ""), arriving, share(dtype, operations), off)
+            found = flowed(made, shape, share(dtype, operations)) if made is not None and shape is not None else None
+            return np.asarray(found.off) if found is not None else None
+        size, through = (carried(self.graph, edge, np.abs(local), each) for each in (np.abs(arriving), off))
+        if size is None or through is None:
+            return None
+        return through + share(dtype, along(operations, np.broadcast(local, arriving).size / max(size.size, 1))) * size
+
     def local(self, edge: Edge) -> Array | None:
         """The local derivative: as torch gave it, or by a formula that is known to give what flowed back."""
         if edge.key not in self.locals:
@@ -196,18 +234,17 @@ def verified(graph: Graph, edge: Edge, formula: str) -> str:
     grad, arrived = edge.grad, graph.nodes[edge.head].grad
     if not formula or grad is None or grad.array is None or arrived is None or arrived.array is None:
         return ""
-    found = by_rule(graph, edge, formula, arrived.array)
-    tolerance = TOLERANCES.get(grad.dtype, 3e-2)
-    return formula if found is not None and np.allclose(found, grad.array, rtol=tolerance, atol=tolerance) else ""
+    return formula if gives(graph, graph.nodes[edge.head], formula, grad, arrived.array) else ""
 
 
 def agrees(graph: Graph, edge: Edge, local: Array) -> bool:
     """Whether a local derivative is not contradicted by what autograd sent along the edge."""
-    grad, arrived = edge.grad, graph.nodes[edge.head].grad
+    head = graph.nodes[edge.head]
+    grad, arrived = edge.grad, head.grad
     if grad is None or grad.array is None or arrived is None or arrived.array is None or np.iscomplexobj(local):
         return True
-    found, tolerance = carried(graph, edge, local, arrived.array), TOLERANCES.get(grad.dtype, 3e-2)
-    return found is None or bool(np.allclose(found, grad.array, rtol=tolerance, atol=1e-12, equal_nan=True))
+    dtype = coarsest((dtype_around(graph, head), grad.dtype))
+    return reproduces(local, arrived.array, grad.array, dtype, head.inside) is not False
 
 
 def by_rule(graph: Graph, edge: Edge, formula: str, arriving: Array) -> Array | None:

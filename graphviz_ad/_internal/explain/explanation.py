@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from graphviz_ad._internal.graph.graph import Edge, Graph
-from graphviz_ad._internal.graph.snapshot import Array, Snapshot
+from graphviz_ad._internal.graph.snapshot import Array
+from graphviz_ad._internal.maths.agreement import equal, share
 from graphviz_ad._internal.maths.chain_rule import Course
 from graphviz_ad._internal.maths.claims import Claims, Passed
 from graphviz_ad._internal.maths.formulas import to_unicode
+from graphviz_ad._internal.maths.gradient_sums import largest_flow, sum_of_flows
 from graphviz_ad._internal.maths.number_format import number
 from graphviz_ad._internal.scene.words import edge_labels
 from graphviz_ad._internal.scene.words.names import Names
@@ -28,7 +30,8 @@ if TYPE_CHECKING:
 
 Number = float | complex | Array
 LETTERS = "ABCDEFGHIJKL"  # of the paths that are listed
-TOLERANCES = {"float64": 1e-9, "float32": 1e-4}  # as a share; of all other dtypes less is expected
+FEW, NEARLY = 16, 1 / 16  # roundings, and as a part of the gradient: a sum that is no further from it is equal, by however many steps it came
+LEFT_OPEN = "rounding along the paths may be larger than the gradient itself, so that nothing can be said of their sum"
 RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -136,7 +139,8 @@ class Explanation:
     """How the gradient of ``result`` with respect to ``wrt`` comes about; prints as a worked solution, and shows itself in a notebook.
 
     ``paths`` are the first few of ``count``; ``total`` is the sum over all of them or, where paths have no products, autograd's gradient;
-    ``autograd`` is that gradient, None where torch has none or was asked for another. ``meaning`` says what ``result`` is where the program has no name for it,
+    ``autograd`` is that gradient, None where torch has none or was asked for another;
+    ``doubt`` is how far rounding along the paths may carry the two apart. ``meaning`` says what ``result`` is where the program has no name for it,
     ``cuts`` where a value flows on and a gradient does not.
     """
 
@@ -152,6 +156,7 @@ class Explanation:
     summed: bool
     autograd: Number | None
     comparable: bool
+    doubt: Number = 0.0
     meaning: str = ""
     cuts: tuple[str, ...] = ()
 
@@ -182,14 +187,17 @@ class Explanation:
             return Check("autograd was asked for another gradient; each factor agreed with it when the graph was traced")
         if not self.count or self.autograd is None:
             return Check("no gradient flows, and autograd has none" if self.autograd is None else "the elements of the gradient were not kept")
+        flowed = sum_of_flows(self.graph, self.graph.nodes[self.course.start], self.course.port, hidden=largest_flow(self.graph.detail or self.graph))
         if self.summed and self.total is not None:
-            return compared("paths", self.total, self.autograd, self._dtype)
-        flowed = contributions(self.graph, self.course)
-        return compared("edges", flowed, self.autograd, self._dtype) if flowed is not None else Check("what came back along the edges was not kept")
+            dtype = self.graph.nodes[self.course.start].ports[self.course.port].dtype
+            return compared(self.total, self.arrived, self.doubt, dtype, adds_up=flowed is None or flowed.ok)
+        return Check("edges", flowed.off, flowed.ok) if flowed is not None else Check("what came back along the edges was not kept")
 
     @property
-    def _dtype(self) -> str:
-        return self.graph.nodes[self.course.start].ports[self.course.port].dtype or ""
+    def arrived(self) -> Number | None:
+        """Autograd's gradient before a hook changed it."""
+        snap = self.graph.nodes[self.course.start].ports[self.course.port].arrived
+        return snap.array if snap is not None and snap.array is not None else self.autograd
 
     @property
     def ok(self) -> bool | None:
@@ -236,27 +244,23 @@ class Explanation:
         return f"<Explanation of {self.symbol}: {paths}>"
 
 
-def contributions(graph: Graph, course: Course) -> Array | None:
-    """The sum of what flowed back along the edges of a node and what was fed in there; None where not all of it is known."""
-    port = graph.nodes[course.start].ports[course.port]
-    snaps: list[Snapshot | None] = [edge.grad for edge in course.leaving(course.start)]
-    arrays = [snap.array if snap is not None else None for snap in (*snaps, *([port.upstream] if port.upstream is not None else []))]
-    known = [np.asarray(array, np.float64) for array in arrays if array is not None and not np.iscomplexobj(array)]
-    return sum(known[1:], start=known[0]) if known and len(known) == len(arrays) else None
+def compared(found: Any, autograd: Any, doubt: Any, dtype: str | None, *, adds_up: bool) -> Check:
+    """Whether the sum over all paths is autograd's gradient, but for the rounding of what happens along them.
 
-
-def compared(of: str, found: Any, autograd: Any, dtype: str) -> Check:
-    """The verdict, with the precision of the dtype that autograd computed in."""
-    tolerance = TOLERANCES.get(dtype, 3e-2)
+    It is, where the two are plainly near to each other; else it is left open where rounding could hide anything.
+    """
     mine, theirs = np.asarray(found, np.float64), np.asarray(autograd, np.float64)
     if mine.shape != theirs.shape:
-        return Check(of, math.inf, False)
+        return Check("paths", math.inf, False)
     with np.errstate(all="ignore"):
         apart = np.abs(mine - theirs)
         difference = float(np.max(apart, initial=0.0, where=np.isfinite(apart)))
-        scale = float(np.max(np.abs(theirs), initial=0.0, where=np.isfinite(theirs)))
-        ok = bool(np.allclose(mine, theirs, rtol=tolerance, atol=tolerance * max(scale, 1e-300), equal_nan=True))
-    return Check(of, difference, ok)
+        largest = float(np.max(np.abs(theirs), initial=0.0, where=np.isfinite(theirs)))
+        if not adds_up or equal(mine, theirs, min(share(dtype, FEW), NEARLY) * largest):
+            return Check("paths", difference, adds_up)
+        unsure = np.nan_to_num(np.broadcast_to(doubt, theirs.shape), nan=np.inf)
+        near = equal(mine, theirs, unsure)
+        return Check(LEFT_OPEN, difference) if near and np.max(unsure, initial=0.0) > largest else Check("paths", difference, near)
 
 
 def plain(array: Array) -> Number:

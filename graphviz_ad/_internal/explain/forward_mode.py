@@ -1,7 +1,7 @@
 """Graph -> tangents: forward mode, in which derivatives travel with the values.
 
 A tangent says how fast a result changes when the inputs move in a chosen direction. Along an edge it is multiplied by the local derivative, moved as the
-elements are moved, or multiplied by the rows of the local Jacobian where `maths.ops` has a formula for these. Where none
+elements are moved, or multiplied by the rows of the local Jacobian where `operations.rules` has a formula for these. Where none
 of this is known the tangent is unknown, and so is all that needs it. Tangents stop where gradients do: at detach, no_grad and data.
 """
 
@@ -25,6 +25,7 @@ from graphviz_ad._internal.maths.claims import LETTERS, Claims, backward_formula
 from graphviz_ad._internal.maths.element_moves import joined, moved
 from graphviz_ad._internal.maths.formula_values import evaluate
 from graphviz_ad._internal.maths.number_format import number, one_line
+from graphviz_ad._internal.operations.traits import GETITEM
 from graphviz_ad._internal.scene.words import formula_text
 from graphviz_ad._internal.scene.words.names import names_of
 from graphviz_ad._internal.scene.words.short_text import is_constant
@@ -220,7 +221,7 @@ def through_settings(graph: Graph, edge: Edge, tangent: Array) -> Array | None:
     """What an operation that moves elements about does to a tangent; None for any other."""
     node = graph.nodes[edge.head]
     name, settings, operands = base_name(node), dict(node.arguments), graph.in_edges(node.key)
-    if len(node.autograd) > 1 and not (name == "getitem" and settings):  # the settings of a call of several operations are not known
+    if len(node.autograd) > 1 and not (name == GETITEM and settings):  # the settings of a call of several operations are not known
         return None
     if len(operands) > 1:
         return joined(name, tangent, edge.slot, [shape_of(graph, operand) for operand in operands], settings)

@@ -9,6 +9,7 @@ from graphviz_ad._internal.base.errors import UnknownNameError
 from graphviz_ad._internal.explain.forward_mode import place_of
 from graphviz_ad._internal.explain.not_finite import cause, has_nan, rises
 from graphviz_ad._internal.graph.contraction import flows_inside
+from graphviz_ad._internal.graph.cuts import DETACHED
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node, Port
 from graphviz_ad._internal.graph.notice_sentences import why_none
 from graphviz_ad._internal.graph.notices import first_names, unread_parameters
@@ -278,7 +279,7 @@ class _Answer:
             return f"nothing is computed from {self._result(node.key)}" if node is self.node else f"{self._result(node.key)} {REASONS['unreached'].why}"
         operation = f"{node.op or name}{place}"
         said = {
-            "detach": f"{name} was detached{place}",
+            DETACHED: f"{name} was detached{place}",
             "no_grad": f"{name} was computed under torch.no_grad(){place}",
             "inference": f"{name} was computed under torch.inference_mode(){place}",
             "non-differentiable": f"{operation} has no derivative" if node.op else f"{name}{place} has no derivative",

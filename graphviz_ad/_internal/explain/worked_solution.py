@@ -15,6 +15,7 @@ from graphviz_ad._internal.maths.chain_rule import feeding
 from graphviz_ad._internal.maths.claims import LETTERS
 from graphviz_ad._internal.maths.formulas import to_unicode
 from graphviz_ad._internal.maths.number_format import number
+from graphviz_ad._internal.operations.traits import GETITEM
 from graphviz_ad._internal.scene.words import formula_text
 from graphviz_ad._internal.scene.words.names import all_results
 from graphviz_ad._internal.scene.words.short_text import is_constant, is_negative
@@ -89,7 +90,7 @@ def steps(explanation: Explanation) -> Section:
 def step(explanation: Explanation, node: Node) -> Row:
     """ "q = num / den = 1.47943 / 4.98169 = 0.296973"."""
     claim = explanation.claims.of(node.key)
-    formula = claim.forward if node.op != "getitem" and node.call is not None else ""
+    formula = claim.forward if node.op != GETITEM and node.call is not None else ""
     operands = formula_text.operand_names(claim, explanation.names)
     symbols = Term(formula, operands) if formula else as_text(formula_text.formula(claim, operands) or node.op or "?")
     numbers = numbers_of(explanation.graph, node) if formula else None

@@ -11,8 +11,9 @@ from dataclasses import dataclass, field, replace
 
 from graphviz_ad._internal.base.errors import UnknownNameError
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node
-from graphviz_ad._internal.maths.formulas import tex_to_unicode, to_unicode
+from graphviz_ad._internal.maths.formulas import to_unicode
 from graphviz_ad._internal.maths.number_format import one_line
+from graphviz_ad._internal.maths.tex_labels import tex_to_unicode
 from graphviz_ad._internal.scene.scene import Change, Line, Step
 from graphviz_ad._internal.scene.words.box_lines import gradient_label
 from graphviz_ad._internal.scene.words.describe import Words

@@ -1,6 +1,6 @@
 """A recorded operation -> `Claim`: the formulas that are true of this very call, decided once; a picture shows no others.
 
-The rules of `graphviz_ad._internal.maths.ops` hold for default settings, whole reductions and plain matrices. A call that differs is written as a call
+The rules of `graphviz_ad._internal.operations.rules` hold for default settings, whole reductions and plain matrices. A call that differs is written as a call
 with its settings, and what it passes back is not put into a formula. `decide` says what holds of a node, `passed` what holds along one of its edges;
 both are
 values, kept in `Claims` by whoever has several questions about one graph. For a single one there are `forward_formula` and its like.
@@ -18,38 +18,46 @@ from typing import Any
 import numpy as np
 
 from graphviz_ad._internal.base.errors import ExpressionError
-from graphviz_ad._internal.graph.arguments import Argument, Arguments
+from graphviz_ad._internal.graph.arguments import Argument
+from graphviz_ad._internal.graph.cuts import DETACHED
 from graphviz_ad._internal.graph.fact_texts import FLOW, argument_text
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node, Port
 from graphviz_ad._internal.graph.precision import rounded, unit
+from graphviz_ad._internal.graph.snapshot import Snapshot
+from graphviz_ad._internal.maths.agreement import dtype_around, equal, share, smallest
+from graphviz_ad._internal.maths.formula_errors import Doubted, doubted, flowed
 from graphviz_ad._internal.maths.formula_values import FUNCTIONS, evaluate
-from graphviz_ad._internal.maths.formulas import tex_to_unicode
-from graphviz_ad._internal.maths.ops import ALONG_A_DIMENSION, ELEMENTWISE, MATRICES, REDUCTIONS, SHAPES, Rule, rule
+from graphviz_ad._internal.maths.tex_labels import tex_to_unicode
+from graphviz_ad._internal.operations.names import KNOWN_AS, NAMED_BY_SETTINGS
+from graphviz_ad._internal.operations.rules import ALONG_A_DIMENSION, ELEMENTWISE, OF_VECTORS, REDUCTIONS, SHAPES, Rule, rule
+from graphviz_ad._internal.operations.traits import (
+    BATCHES,
+    BEHIND_AUTOGRADS_BACK,
+    CHOICES,
+    CONVOLUTIONS,
+    DEFAULTS,
+    GETITEM,
+    JOINS,
+    KINKS_BY_SETTINGS,
+    MOVE_BY_SETTINGS,
+    OF_ONE_MATRIX,
+    PICKS_CLASSES,
+    PICKS_ONE_AT_A_TIE,
+    POOLS,
+    ROW_BY_ROW,
+    SETITEM,
+    SOFTMAX,
+    UNDEFINED_AT_KINKS,
+)
 
 LETTERS = "abcdefghij"  # the operands in a rule
 SETTINGS_ROOM = 24  # characters
 DIMENSIONS = {"dim", "keepdim"}
-CHOICES = ("max", "min", "maximum", "minimum", "amax", "amin")
-PICKS_ONE = ("max", "min")  # along a dimension: at a tie, one gets everything
 WINDOWS = ("kernel_size", "stride", "padding", "dilation")
-POOLS = ("max_pool1d", "max_pool2d", "avg_pool1d", "avg_pool2d", "adaptive_avg_pool2d")
-JOINS = ("cat", "stack")  # of any number of operands
-CONVOLUTIONS = {"conv1d": False, "conv2d": False, "conv3d": False, "conv_transpose2d": True}  # and whether torch must say "transposed"
 PLAIN_CONVOLUTION = {"stride": 1, "padding": 0, "dilation": 1, "output_padding": 0, "groups": 1}  # in each direction
-PICKS_CLASSES, IGNORED = ("nll_loss", "cross_entropy"), -100  # losses of classes, and the class that they leave out
-SOFTMAX = ("softmax", "log_softmax")
+IGNORED = -100  # the class that losses of classes leave out
 SILENT = {"half_to_float", "non_blocking", "copy", "memory_format", "layout", "pin_memory", "implicit", "inplace"}
-DEFAULTS = {  # which torch passes on although nobody wrote them
-    ("norm", "ord", 2), ("elu", "alpha", 1), ("hardtanh", "min_val", -1), ("hardtanh", "max_val", 1), ("nll_loss", "ignore_index", IGNORED),
-}  # fmt: skip
-KNOWN_AS: dict[tuple[str, Arguments], str] = {
-    ("elu", (("alpha", 1.6732632423543772), ("scale", 1.0507009873554805))): "selu",
-    ("hardtanh", (("min_val", 0), ("max_val", 6))): "relu6",
-}  # fmt: skip
-NAMED_BY_SETTINGS = {name for name, _ in KNOWN_AS}
 WORDS = {("reduction", 0): "none", ("reduction", 1): "mean", ("reduction", 2): "sum"}  # as ATen counts them
-
-OF_A_VECTOR = {(1, 2): ("g @ b.T", "outer(a, g)"), (2, 1): MATRICES["mv"].backward, (1, 1): MATRICES["dot"].backward}  # dimensions of a and b
 COMPLEX = frozenset(("complex", "complex32", "complex64", "complex128"))
 MOVING = frozenset((*SHAPES, *POOLS))  # operations that may only move elements about
 
@@ -64,6 +72,7 @@ class Call:
     ``is_whole`` says whether the result is one number.
     """
 
+    graph: Graph
     node: Node
     name: str
     operands: tuple[Edge, ...]
@@ -193,13 +202,13 @@ def as_called(graph: Graph, node: Node) -> Call:
     ports = tuple([graph.nodes[edge.tail].ports[edge.port] for edge in operands])
     name, shape = base_name(node), node.ports[0].shape
     is_whole = shape is not None and math.prod(shape) == 1
-    return Call(node, name, operands, ports, tuple([port.shape or () for port in ports]), rule(name, len(operands)), is_whole)
+    return Call(graph, node, name, operands, ports, tuple([port.shape or () for port in ports]), rule(name, len(operands)), is_whole)
 
 
 def operands_of(graph: Graph, node: Node) -> list[Edge]:
     """What a node computes with. What was written behind autograd's back, as through ``.data``, leads to the reader by an edge more."""
     edges = graph.in_edges(node.key)
-    return edges if node.op in ("detach", "alias", "data") else [edge for edge in edges if edge.cut != "detach"]
+    return edges if node.op in BEHIND_AUTOGRADS_BACK else [edge for edge in edges if edge.cut != DETACHED]
 
 
 def base_name(node: Node) -> str:
@@ -267,11 +276,21 @@ def agrees(call: Call) -> bool:
     arrived = port.grad.array if port.grad is not None else None
     wanted = [(known.forward, port.value)]
     wanted += [(formula, edge.grad) for formula, edge in zip(known.backward, call.operands, strict=False) if edge.grad is not None]
-    for formula, snap in wanted:
-        array, found = snap.array if snap is not None else None, value_of(call, formula, 1.0 if arrived is None else arrived)
-        if array is None or found is None or not np.allclose(found, array, rtol=1e-4 if array.dtype.itemsize < 8 else 1e-9):
-            return False
-    return True
+    return all(call_gives(call, formula, snap, 1.0 if arrived is None else arrived) for formula, snap in wanted)
+
+
+def gives(graph: Graph, node: Node, formula: str, snap: Snapshot | None, arriving: Any = 1.0) -> bool:
+    """Whether a formula with the recorded numbers gives what was recorded, but for the rounding of the steps in it."""
+    return call_gives(as_called(graph, node), formula, snap, arriving)
+
+
+def call_gives(call: Call, formula: str, snap: Snapshot | None, arriving: Any) -> bool:
+    """The same of a call."""
+    array = snap.array if snap is not None else None
+    dtype, operations = dtype_around(call.graph, call.node), max(call.node.inside, 1)
+    made = call_doubt(call, formula, arriving, share(dtype, operations)) if array is not None else None
+    found = flowed(made, array.shape, share(dtype, operations)) if made is not None and array is not None else None
+    return found is not None and equal(found.value, array, found.off + smallest(dtype, operations), dtype)
 
 
 # --- backward
@@ -288,13 +307,11 @@ def backward_of(call: Call, settings: Settings, forward: str, places: Any) -> tu
         return (re.sub(r"\bn\b", str(copies(call)), ALONG_A_DIMENSION[name].backward[0]),)
     if not (forward or (name in MOVING and moves_elements(call, settings)) or (name in CONVOLUTIONS and is_convolution(call))):
         return ()
-    if name == "linear" and len(shapes[0]) == 1:
-        return (backward[0], "outer(g, a)", *backward[2:])
-    if name == "matmul" and min(map(len, shapes)) < 2:
-        return OF_A_VECTOR.get((len(shapes[0]), len(shapes[1])), ("", ""))
-    if (name == "det" and len(shapes[0]) != 2) or (name == "norm" and places is not None):  # of a batch; 0 / 0
+    if name in OF_VECTORS and min(map(len, shapes[:2])) < 2:
+        return OF_VECTORS[name].get((len(shapes[0]), len(shapes[1])), ("",) * len(shapes))
+    if (name in OF_ONE_MATRIX and len(shapes[0]) != 2) or (name in UNDEFINED_AT_KINKS and places is not None):
         return ()
-    if name == "det" and not agrees(call):  # of a matrix that has no inverse, or hardly one
+    if name in OF_ONE_MATRIX and not agrees(call):  # of a matrix that has no inverse, or hardly one
         return ()
     return tuple([counted(formula, shapes) if "numel(" in formula else formula.removesuffix(" / 1") for formula in backward])
 
@@ -358,7 +375,7 @@ def is_complex(call: Call) -> bool:
 
 def moves_elements(call: Call, settings: Settings) -> bool:
     """Whether an operation only moves elements about, in a way whose rule holds for all its settings."""
-    return call.name in MOVING and len(call.node.autograd) < 2 and not (call.name in ("embedding", "tril", "triu") and settings)
+    return call.name in MOVING and len(call.node.autograd) < 2 and not (call.name in MOVE_BY_SETTINGS and settings)
 
 
 def is_convolution(call: Call) -> bool:
@@ -385,9 +402,9 @@ def shape_as_used(call: Call, slot: int, own: Shape, formula: str) -> Shape:
     if name in ELEMENTWISE or formula == "g":
         return out
     first = call.shapes[0] if call.shapes else ()
-    if name == "matmul" and min(len(own), len(out)) > 1:
+    if name in BATCHES and min(len(own), len(out)) > 1:
         return (*out[:-2], *own[-2:])
-    if formula and slot == 1 and name == "linear":
+    if formula and slot == 1 and name in ROW_BY_ROW:
         return (*first[:-2], *own)
     if formula and slot == 1 and name in CONVOLUTIONS and len(first) == len(own):
         return (first[0], *own)
@@ -413,7 +430,7 @@ def factor_shapes(call: Call, formula: str) -> tuple[Shape, ...]:
 def kinks_of(call: Call, settings: Settings) -> Any:
     """Where the derivative of an operation jumps at its operands, as an array of truth values; None where nothing is known or nothing jumps."""
     along = call.name in REDUCTIONS and not call.is_whole
-    if along or (call.name == "hardtanh" and settings):
+    if along or (call.name in KINKS_BY_SETTINGS and settings):
         return None
     values = recorded_by(call)
     if values is None:
@@ -456,11 +473,32 @@ def value_of(call: Call, formula: str, arriving: Any = 1.0) -> Any:
     values = recorded_by(call) if formula else None
     if values is None:
         return None
-    classes = values["a"].shape[-1] if "a" in values and values["a"].ndim else 0
     try:
-        return np.asarray(evaluate(formula, {**values, "g": arriving}, {"onehot": lambda which: np.eye(classes)[which.astype(int)]}))
+        return np.asarray(evaluate(formula, {**values, "g": arriving}, one_hot(values)))
     except (ExpressionError, IndexError, ValueError):
         return None
+
+
+def doubt(graph: Graph, node: Node, formula: str, arriving: Any, share: float, off: Any = 0.0) -> Doubted | None:
+    """As `computed`, with how far rounding may carry it, given how far what arrives is off."""
+    return call_doubt(as_called(graph, node), formula, arriving, share, off) if formula else None
+
+
+def call_doubt(call: Call, formula: str, arriving: Any, share: float, off: Any = 0.0) -> Doubted | None:
+    """The same of a call."""
+    values = recorded_by(call) if formula else None
+    if values is None:
+        return None
+    try:
+        return doubted(formula, {**values, "g": arriving}, share, off={"g": off}, more=one_hot(values))
+    except (ExpressionError, IndexError, ValueError):
+        return None
+
+
+def one_hot(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The word for classes as vectors, which needs to know how many there are."""
+    classes = values["a"].shape[-1] if "a" in values and values["a"].ndim else 0
+    return {"onehot": lambda which: np.eye(classes)[which.astype(int)]}
 
 
 # --- settings
@@ -470,13 +508,13 @@ def telling_settings(call: Call, plain: bool) -> list[tuple[str, str]]:
     """The arguments, as text, without which a formula would not say what this call computes; ``plain``: it works on its operands as a whole."""
     name = call.name
     found = [(key, value) for key, value in call.node.arguments if key not in SILENT and (name, key, value) not in DEFAULTS]
-    if name in ("getitem", "setitem", *KNOWN_AS.values()):
+    if name in (GETITEM, SETITEM, *KNOWN_AS.values()):
         return []
     if ("reduction", 1) in found and "mean(" in call.rule.forward:
         found.remove(("reduction", 1))
     if name in CONVOLUTIONS:
         found = [(key, value) for key, value in found if key != "transposed" and set(each(value)) != {PLAIN_CONVOLUTION.get(key)}]
-    if plain and name in {*REDUCTIONS, *SOFTMAX} - {*PICKS_ONE}:
+    if plain and name in {*REDUCTIONS, *SOFTMAX} - PICKS_ONE_AT_A_TIE:
         found = [(key, value) for key, value in found if key not in DIMENSIONS]
     return [(key, WORDS.get((key, value)) or argument_text(one_size(key, value))) for key, value in found]
 

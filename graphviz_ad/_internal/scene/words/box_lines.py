@@ -7,8 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from graphviz_ad._internal.graph.fact_texts import norm_text
 from graphviz_ad._internal.graph.graph import Graph, Node, Port
 from graphviz_ad._internal.graph.snapshot import Snapshot
-from graphviz_ad._internal.maths.claims import CHOICES, Claim, written_call
+from graphviz_ad._internal.maths.claims import Claim, written_call
 from graphviz_ad._internal.maths.number_format import number, snapshot_lines, snapshot_parts, type_label
+from graphviz_ad._internal.operations.traits import CHOICES
 from graphviz_ad._internal.scene.scene import Line
 from graphviz_ad._internal.scene.words.short_text import added, counted, gradient_text, is_constant, is_one, is_ones, short, shortened
 from graphviz_ad._internal.scene.words.signs import NO_GRADIENT

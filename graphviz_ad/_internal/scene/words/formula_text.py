@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 
 from graphviz_ad._internal.graph.rank_messages import glyph
 from graphviz_ad._internal.maths.claims import LETTERS, Claim, written_call
-from graphviz_ad._internal.maths.formulas import tex_to_unicode, to_unicode
+from graphviz_ad._internal.maths.formulas import to_unicode
+from graphviz_ad._internal.maths.tex_labels import tex_to_unicode
+from graphviz_ad._internal.operations.traits import GETITEM
 from graphviz_ad._internal.scene.words.in_place_text import is_partial_write, subscript, written_in_place
 from graphviz_ad._internal.scene.words.names import Names
 
@@ -56,7 +58,7 @@ def written(claim: Claim, operands: Mapping[str, str]) -> str:
     if not claim.forward:
         return written_call(claim, operands.values())
     text = to_unicode(claim.forward, operands)
-    return text.replace("[…]", f"[{subscript(dict(node.arguments))}]") if node.op == "getitem" else text
+    return text.replace("[…]", f"[{subscript(dict(node.arguments))}]") if node.op == GETITEM else text
 
 
 def badge(claim: Claim) -> str:

@@ -7,8 +7,10 @@ from collections.abc import Iterable, Mapping
 from graphviz_ad._internal.graph.arguments import Argument
 from graphviz_ad._internal.graph.graph import Node
 from graphviz_ad._internal.maths.claims import LETTERS, Claim
-from graphviz_ad._internal.maths.formulas import tex_to_unicode, to_unicode
-from graphviz_ad._internal.maths.ops import rule
+from graphviz_ad._internal.maths.formulas import to_unicode
+from graphviz_ad._internal.maths.tex_labels import tex_to_unicode
+from graphviz_ad._internal.operations.rules import rule
+from graphviz_ad._internal.operations.traits import SETITEM
 
 TO_THE_END = 2**63 - 1  # where torch ends a slice that is open
 SHARED = "CopySlices"  # the autograd node of a write through a view: its result is the whole that the view is part of
@@ -16,13 +18,13 @@ SHARED = "CopySlices"  # the autograd node of a write through a view: its result
 
 def is_partial_write(node: Node) -> bool:
     """Whether an operation was seen writing to part of the tensor that is its result."""
-    return node.call is not None and (SHARED in node.autograd or node.op == "setitem")
+    return node.call is not None and (SHARED in node.autograd or node.op == SETITEM)
 
 
 def written_in_place(claim: Claim, operands: Iterable[str]) -> str:
     """What was written where; ``operands`` are the names or the values of what the operation reads."""
     node, name, given = claim.call.node, claim.call.name, list(operands)
-    if node.op == "setitem" and len(given) > 1:
+    if node.op == SETITEM and len(given) > 1:
         whole, *indices, value = given
         return f"{whole}[{', '.join(indices) or subscript(dict(node.arguments))}] ← {value}"
     if node.inside < 2 and len(given) > 1:

@@ -12,12 +12,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+from graphviz_ad._internal.graph.cuts import DETACHED
 from graphviz_ad._internal.graph.fact_texts import FLOW
 from graphviz_ad._internal.graph.graph import Edge, Graph, Memory, Node, Port
 from graphviz_ad._internal.graph.notices import Notice, notice
 from graphviz_ad._internal.graph.snapshot import Snapshot, constant
 from graphviz_ad._internal.maths.derivative_agreement import disagrees, total, verified
-from graphviz_ad._internal.maths.ops import written_name
+from graphviz_ad._internal.operations.names import written_name
+from graphviz_ad._internal.operations.traits import LIFTED, NEVER_SEEN
 from graphviz_ad._internal.tracing.assembly.autograd_graph import AutogradGraph, BackwardPass, node_name, stem
 from graphviz_ad._internal.tracing.assembly.hooks import hook_names, with_hooks_said
 from graphviz_ad._internal.tracing.assembly.linking import ONE_SLOT, Units
@@ -32,7 +34,7 @@ from graphviz_ad._internal.tracing.tape.tape import Tape
 from graphviz_ad._internal.tracing.tape.tape_entries import Operation, Use, Value
 from graphviz_ad._internal.tracing.tape.values import device_name, dtype_name
 
-NUMBERS = {"lift_fresh": "tensor", "scalar_tensor": None}  # what torch.tensor(…) runs as, and a number in an operand's place
+NUMBERS = {LIFTED: "tensor", "scalar_tensor": None}  # what torch.tensor(…) runs as, and a number in an operand's place
 DECOMPOSITIONS = {"_linalg_svd", "_linalg_eigh", "linalg_eig", "linalg_qr", "linalg_lu"}  # whose results the user gets, all of them
 WRONG_UNDER_MODES = {"linalg_pinv", "linalg_lstsq", "linalg_polar", "linalg_matrix_sqrth"}
 NONE_GRADIENT = "none-gradient"
@@ -274,7 +276,7 @@ class Assembly:
             return wording.alone if self._call_sizes[call] == 1 else wording.op
         if unit.kind != "op":
             return None
-        return "view" if unit.autograd is None else written_name(stem(self.autograd.names[unit.autograd]))
+        return NEVER_SEEN if unit.autograd is None else written_name(stem(self.autograd.names[unit.autograd]))
 
     @cached_property
     def _call_sizes(self) -> Counter[int | None]:
@@ -384,7 +386,7 @@ class Assembly:
         read = [operand[1] for n, operand in enumerate(unit.operands) if n in slots and type(operand) is tuple and operand[3] is not None]
         found = [(self.tape.values[number], self.units.of_value[number]) for number in read if number in self.units.of_value]
         writers = [holder for value, holder in found if holder is not unit and (self.units.is_only_data(value) or self._writes_unseen(holder))]
-        return [Edge(writer.key, unit.key, position + n, cut=why_unrecorded(self.units, writer) or "detach") for n, writer in enumerate(writers)]
+        return [Edge(writer.key, unit.key, position + n, cut=why_unrecorded(self.units, writer) or DETACHED) for n, writer in enumerate(writers)]
 
     def _writes_unseen(self, holder: Unit) -> bool:
         return holder.autograd is None and holder.operation is not None and holder.operation.mutates
@@ -430,7 +432,7 @@ class Assembly:
         if not use[2]:
             tail = self.units.of_value.get(use[1])
             if self.tape.values[use[1]].edge is not None:
-                return "detach"  # it had an autograd node before: detach_() took that away
+                return DETACHED  # it had an autograd node before: detach_() took that away
             return "non-differentiable" if tail is not None and tail.kind == "op" and tail.autograd is not None else "data"
         if unit.kind == "leaf":
             return why_unrecorded(self.units, unit) or "non-differentiable"

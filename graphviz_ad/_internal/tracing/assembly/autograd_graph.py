@@ -18,9 +18,10 @@ from torch import Tensor
 from graphviz_ad._internal.base.errors import TraceError
 from graphviz_ad._internal.graph.notices import Notice, notice
 from graphviz_ad._internal.graph.snapshot import Snapshot
+from graphviz_ad._internal.operations.traits import keeps_elements
 from graphviz_ad._internal.tracing.assembly.saved import Keeps, kept_by
 from graphviz_ad._internal.tracing.tape.torch_private import function_of, hidden_from_modes, may_have_hooks, modes_are_active, version_of
-from graphviz_ad._internal.tracing.tape.values import SAME_ELEMENTS, Keeper
+from graphviz_ad._internal.tracing.tape.values import Keeper
 
 
 def not_seen(_: Any) -> bool | None:
@@ -274,7 +275,7 @@ class _Watch:
         self._gradient, self._asks_locals = keeper.gradient, keeper.capture.local
         # A node is not asked a second time if that would run code of the user.
         self._asked_once = set(graph.custom) | {i for i, keeps in enumerate(graph.keeps) if keeps.hooked is not False}
-        self._reshapes = [stem(name) in SAME_ELEMENTS for name in graph.names]
+        self._reshapes = [keeps_elements(stem(name)) for name in graph.names]
         self._ones: dict[tuple[torch.dtype, torch.device], Tensor] = {}
         # What left the node that ran last, held weakly, and what was kept of it: in most graphs that is what arrives at the next one.
         self._left: list[tuple[weakref.ref[Tensor], int, Snapshot | None]] = []

@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from operator import attrgetter
 from types import MappingProxyType
 
+from graphviz_ad._internal.operations.traits import DETACHES, LIFTED, MATERIALISES, is_detach
 from graphviz_ad._internal.tracing.assembly.autograd_graph import AutogradGraph, stem
 from graphviz_ad._internal.tracing.assembly.unit import Output, Unit, port_of
 from graphviz_ad._internal.tracing.naming.as_written import operands
@@ -20,7 +21,6 @@ from graphviz_ad._internal.tracing.tape.tape_entries import Edge, Operation, Use
 from graphviz_ad._internal.tracing.tape.torch_private import counts_nodes, made_at
 from graphviz_ad._internal.tracing.trackable import label_of
 
-MATERIALISES = {"clone", "_conj_physical", "resolve_conj", "resolve_neg", "_neg_view"}  # what C++ runs to make a lazy conjugate real
 NO_SLOTS: Mapping[int, int] = MappingProxyType({})
 ONE_SLOT: Mapping[int, int] = MappingProxyType({0: 0})
 
@@ -114,7 +114,7 @@ class Units:
                 if operation.mutates and operation.op.startswith("_foreach_") and operation.grad_enabled and any(use[2] for use in operation.uses):
                     self._add_each(operation)
                     continue
-                read = () if operation.op == "lift_fresh" else operands(operation)  # torch.tensor(…): what it lifts is nobody's variable
+                read = () if operation.op == LIFTED else operands(operation)  # torch.tensor(…): what it lifts is nobody's variable
                 self._add(Unit(_order(operation), "op", operation, None, read), operation.results)
                 continue
             if function is None or last is None or not _same_call_of_function(last, operation):
@@ -140,7 +140,7 @@ class Units:
         """
         if operation.op in MATERIALISES and operation.grad_enabled and operation.uses and operation.uses[0][2] and not operation.place.functions:
             return not any(self.tape.values[v].requires_grad for v in operation.results)
-        helps = operation.op in ("detach", "alias") or (operation.place.inner_names and "_make_grads" in operation.place.inner_names)
+        helps = operation.op in DETACHES or (operation.place.inner_names and "_make_grads" in operation.place.inner_names)
         return bool(helps) and not any(self.tape.values[v].used for v in operation.results)
 
     def _add(self, unit: Unit, results: Iterable[int]) -> None:
@@ -250,7 +250,7 @@ class Units:
             return
         if self.is_only_data(value):
             return
-        if unit.label is None and unit.operation is not None and unit.operation.op == "detach":  # makes no node; compiled TorchScript hands on what it detached
+        if unit.label is None and unit.operation is not None and is_detach(unit.operation.op):  # makes no node; compiled TorchScript hands on what it detached
             return
         if value.is_view:
             rewritten = self._rewritten(i, unit, value)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from graphviz_ad._internal.graph.cuts import DETACHED
+from graphviz_ad._internal.operations.traits import DETACHES, SHAPE_ONLY, is_detach
 from graphviz_ad._internal.tracing.assembly.linking import Units
 from graphviz_ad._internal.tracing.assembly.unit import Unit
-from graphviz_ad._internal.tracing.naming.as_written import SHAPE_ONLY
 from graphviz_ad._internal.tracing.tape.tape import Tape
 from graphviz_ad._internal.tracing.tape.tape_entries import Operation
 
@@ -23,7 +24,7 @@ def wanted_gradient(units: Units, unit: Unit) -> bool:
     wanted = wanted and ran_with_grad(units.tape, operation)
     if unit in units.unread or operation.number in units.tape.raised:
         return wanted
-    return wanted and any(value.differentiable for value in unit.values.values()) and operation.op not in ("detach", *SHAPE_ONLY)
+    return wanted and any(value.differentiable for value in unit.values.values()) and not (is_detach(operation.op) or operation.op in SHAPE_ONLY)
 
 
 def why_unrecorded(units: Units, unit: Unit) -> str | None:
@@ -31,13 +32,13 @@ def why_unrecorded(units: Units, unit: Unit) -> str | None:
     operation = unit.operation
     if operation is None or not any(wanted for _, _, wanted, _ in operation.uses):
         return None
-    if operation.op in ("detach", "alias"):
-        return "detach"
+    if operation.op in DETACHES:
+        return DETACHED
     if operation.inference:
         return "inference"
     if not ran_with_grad(units.tape, operation):
         return "no_grad"
-    return "shape-only" if operation.op in SHAPE_ONLY else "detach" if was_detached(units.tape, unit, operation) else "non-differentiable"
+    return "shape-only" if operation.op in SHAPE_ONLY else DETACHED if was_detached(units.tape, unit, operation) else "non-differentiable"
 
 
 def ran_with_grad(tape: Tape, operation: Operation) -> bool:

@@ -16,10 +16,11 @@ from pathlib import PurePath
 from types import CodeType
 from typing import NamedTuple
 
+from graphviz_ad._internal.operations.names import PROPERTIES, UNARY
+from graphviz_ad._internal.operations.traits import GETITEM, SETITEM
+
 SKIPPED = {"CACHE", "NOP", "EXTENDED_ARG", "RESUME", "PRECALL", "NOT_TAKEN"}
 STORES = ("STORE_FAST", "STORE_NAME", "STORE_GLOBAL", "STORE_DEREF", "STORE_ATTR")
-UNARY = {"UNARY_NEGATIVE": "neg", "UNARY_INVERT": "bitwise_not"}
-ATTRIBUTES = {"T": "t", "mT": "mT", "H": "H", "mH": "mH", "real": "real", "imag": "imag"}  # properties that compute
 STORES_OF_VARIABLES = ("STORE_FAST", "STORE_NAME", "STORE_GLOBAL", "STORE_DEREF")
 JUMPS = {*dis.hasjrel, *dis.hasjabs}
 # How many things an instruction takes from the stack, where it does not leave just one in their place.
@@ -136,13 +137,13 @@ class CallSite:
         if step is None:
             return None
         if step.opname.startswith("BINARY_OP"):
-            return step.argrepr.rstrip("=") if step.argrepr not in ("[]",) else "getitem"
+            return step.argrepr.rstrip("=") if step.argrepr not in ("[]",) else GETITEM
         if step.opname == "LOAD_ATTR":
-            return ATTRIBUTES.get(str(step.argval))
+            return PROPERTIES.get(str(step.argval))
         if step.opname in UNARY:
             return UNARY[step.opname]
         if step.opname in SUBSCRIPTS:
-            return "setitem" if step.opname.startswith("STORE") else "getitem"
+            return SETITEM if step.opname.startswith("STORE") else GETITEM
         return _called(self.text)
 
     @cached_property

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from graphviz_ad._internal.graph.snapshot import Snapshot
+from graphviz_ad._internal.operations.traits import is_detach
 from graphviz_ad._internal.tracing.capture import Capture
 from graphviz_ad._internal.tracing.tape.depths import Depths
 from graphviz_ad._internal.tracing.tape.hooks_by_hand import registered
@@ -206,7 +207,7 @@ class Tape:
             clock,
         )
         self.operations.append(operation)
-        if schema.name == "detach" and loose:
+        if is_detach(schema.name) and loose:
             self._detached_again(operation, loose[0])
         if not TELLS_HOOKS and hooks_are_open():
             self._packed.add(operation.number)
