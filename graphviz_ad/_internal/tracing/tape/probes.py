@@ -1,7 +1,7 @@
 """A private thing of torch -> the same, if a small experiment shows that it does what its name says; otherwise nothing, so that its stand-in is used.
 
 A name that is still there may have come to mean something else. Each experiment runs once a process, in a thread of its own, where no mode of the user
-sees it, and draws no random numbers.
+sees it, and draws no random numbers. It holds the tensors whose nodes it asks: some versions of torch crash at those of custom Functions otherwise.
 """
 
 from __future__ import annotations
@@ -68,8 +68,9 @@ def counts_nodes(number: Callable[[], int]) -> bool:
 def numbers_nodes(number: Callable[[Any], int | None]) -> bool:
     """A node is numbered in the order in which it was made, also that of a custom Function."""
     x = _two()
-    first, second, third = number((x * x).grad_fn), number(_Kept.apply(x).grad_fn), number((x + x).grad_fn)  # type: ignore[no-untyped-call]
-    return type(first) is int and (second, third) == (first + 1, first + 2)
+    made = [x * x, _Kept.apply(x), x + x]  # type: ignore[no-untyped-call]
+    first, *others = (number(tensor.grad_fn) for tensor in made)
+    return type(first) is int and others == [first + 1, first + 2]
 
 
 def counts_modes(count: Callable[[], int]) -> bool:
@@ -217,29 +218,38 @@ def knows_the_engine(task: Callable[[], int]) -> bool:
 def names_functions(name: str) -> bool:
     """The class that was applied, and nothing for a node of torch's own."""
     x = _two()
-    return getattr(_Kept.apply(x).grad_fn, name) is _Kept and getattr((x * x).grad_fn, name, None) is None  # type: ignore[no-untyped-call]
+    custom, plain = _Kept.apply(x), x * x  # type: ignore[no-untyped-call]
+    return getattr(custom.grad_fn, name) is _Kept and getattr(plain.grad_fn, name, None) is None
 
 
 def class_of_saved(raw: str) -> type:
     """What torch gives for a tensor that is kept, where it does not unpack it."""
-    return type(getattr(_two().exp().grad_fn, f"{raw}result"))
+    y = _two().exp()
+    return type(getattr(y.grad_fn, f"{raw}result"))
 
 
 def takes_hooks(kind: type) -> bool:
     """What is kept is of this class, and takes a hook by hand, which runs when it is asked for."""
     asked: list[Any] = []
-    node: Any = _two().exp().grad_fn
-    node._raw_saved_result.register_hooks(_same, lambda kept: (asked.append(kept), kept)[1])
-    return type(node._raw_saved_result) is kind and torch.equal(node._saved_result, torch.exp(_two())) and len(asked) == 1
+
+    def hook(kept: Any) -> Any:
+        asked.append(kept)
+        return kept
+
+    y = _two().exp()
+    node: Any = y.grad_fn
+    node._raw_saved_result.register_hooks(_same, hook)
+    return type(node._raw_saved_result) is kind and torch.equal(node._saved_result, y) and len(asked) == 1
 
 
 def tells_hooks(raw: str) -> bool:
     """What a node keeps, and the hook of the user that stands before it; of torch's own nodes and of a custom Function."""
     x = _two()
     with saved_tensors_hooks(_same, _same):
-        packed = getattr(x.exp().grad_fn, f"{raw}result")
+        hooked = x.exp()
     y, custom = x.exp(), _Kept.apply(x)  # type: ignore[no-untyped-call]
-    plain, (of_custom,) = getattr(y.grad_fn, f"{raw}result"), getattr(custom.grad_fn, f"{raw}tensors")
+    packed, plain = (getattr(tensor.grad_fn, f"{raw}result") for tensor in (hooked, y))
+    (of_custom,) = getattr(custom.grad_fn, f"{raw}tensors")
     hooks = [saved.unpack_hook for saved in (packed, plain, of_custom)]
     return hooks == [_same, None, None] and torch.equal(plain.data, y) and torch.equal(of_custom.data, x)
 
