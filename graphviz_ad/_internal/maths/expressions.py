@@ -19,6 +19,7 @@ from typing import Any
 from graphviz_ad._internal.base.errors import ExpressionError
 
 LONGEST, DEEPEST = 10_000, 100  # characters; levels of nesting
+MOST_STEPS = 5_000  # a sum of half as many terms: what every version of Python can read
 CONSTANTS = {"pi": math.pi, "e": math.e}
 FUNCTIONS: Mapping[str, int | None] = {
     **dict.fromkeys(("sin", "cos", "tan", "asin", "acos", "atan", "sinh", "cosh", "tanh", "exp", "log", "log2", "log10"), 1),
@@ -183,6 +184,8 @@ class _Compiler:
             del self.instructions[len(self.instructions) - count :]
             instruction = ("number", _arithmetic(argument, [value for _, value, _ in literals]), 0)
         self.instructions.append(instruction)
+        if len(self.instructions) > MOST_STEPS:
+            raise ExpressionError(f"the formula has more than {MOST_STEPS} steps; write it as a function in a file")
 
     def _step(self, node: ast.expr) -> tuple[Instruction, list[ast.expr]]:
         """What to do for one node of the tree, and the operands to compute before."""
