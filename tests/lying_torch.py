@@ -52,6 +52,8 @@ def concerns_torch(thing: Any, name: str) -> bool:
         return isinstance(thing, FrameType) and f"{os.sep}torch{os.sep}" in thing.f_code.co_filename
     if not name.startswith("_") or name.startswith("__") or name == "_C":  # the home of the others
         return False
+    if isinstance(thing, torch.autograd.graph.Node):
+        return True
     kind = thing.__name__ if isinstance(thing, ModuleType) else getattr(thing if isinstance(thing, type) else type(thing), "__module__", "") or "torch"
     return not kind.startswith(("graphviz_ad", "sys", "builtins", "ast", "threading", "weakref", "functools"))
 

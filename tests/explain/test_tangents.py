@@ -92,7 +92,7 @@ def directions(inputs: tuple[Any, ...], salt: int) -> list[np.ndarray[Any, Any]]
     return [np.random.default_rng(salt + i).normal(size=np.shape(each)) for i, each in enumerate(inputs)]
 
 
-@pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated:DeprecationWarning")  # torch's own use of it in jvp
+@pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated")  # torch's own use of it in jvp
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_tangents_of_outputs_are_those_of_jvp(name: str) -> None:
     program, inputs = PROGRAMS[name]

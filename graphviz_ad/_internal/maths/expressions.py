@@ -22,6 +22,7 @@ from graphviz_ad._internal.maths.formula_tree import Binary, Call, Comparison, N
 from graphviz_ad._internal.operations import functions
 
 LONGEST, DEEPEST = 10_000, 100  # characters; levels of nesting
+MOST_STEPS = 5_000  # a sum of half as many terms: what every version of Python can read
 CONSTANTS = {"pi": math.pi, "e": math.e}
 # name -> how many arguments; None is one or more
 FUNCTIONS: Mapping[str, int | None] = {
@@ -143,6 +144,7 @@ class _Checker:
     def __init__(self, given: Collection[str]) -> None:
         self.given, self.names = given, set[str]()
         self.inputs: dict[str, None] = {}  # an ordered set
+        self.steps = 0
 
     def assignment(self, statement: ast.stmt) -> Statement:
         match statement:
@@ -171,6 +173,9 @@ class _Checker:
             raise _not_allowed(error.part) from None
         for part, depth in _levels(found):
             _check(part, depth)
+            self.steps += 1
+        if self.steps > MOST_STEPS:
+            raise ExpressionError(f"the formula has more than {MOST_STEPS} steps; write it as a function in a file")
         return walked(found, self._settled)
 
     def _settled(self, node: Tree, operands: list[Tree]) -> Tree:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -105,8 +106,11 @@ def beside(error: BaseException) -> Iterator[None]:
     try:
         yield
     except Exception as own:
-        with suppress(Warning):  # where the user wants warnings raised, the program's exception goes before
-            warnings.warn(f"no graph could be made up to where the program raised {described(error)}: {described(own)}", GraphvizADWarning, stacklevel=3)
+        text = f"no graph could be made up to where the program raised {described(error)}: {described(own)}"
+        try:
+            warnings.warn(text, GraphvizADWarning, stacklevel=3)
+        except Warning:  # the user wants warnings raised; the program's exception goes before, so that this one can only be written down
+            print(f"{GraphvizADWarning.__name__}: {text}", file=sys.stderr)
 
 
 def described(error: BaseException) -> str:

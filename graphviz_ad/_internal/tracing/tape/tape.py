@@ -25,7 +25,7 @@ from graphviz_ad._internal.tracing.tape.hooks_by_hand import registered
 from graphviz_ad._internal.tracing.tape.kept_alive import owner_of
 from graphviz_ad._internal.tracing.tape.stack import Place, StackReader
 from graphviz_ad._internal.tracing.tape.tape_entries import Edge, Operation, Schema, Use, Value
-from graphviz_ad._internal.tracing.tape.torch_private import TELLS_HOOKS, hooks_are_open, is_view, made_at, memory_of, sequence_number
+from graphviz_ad._internal.tracing.tape.torch_private import SAVED_TENSOR, TELLS_HOOKS, hooks_are_open, is_view, made_at, memory_of, sequence_number
 from graphviz_ad._internal.tracing.tape.values import Held, Keeper, dtype_name, shape_of
 
 AMBIGUOUS = "created in no_grad mode"  # so torch says of a view that it does not say it
@@ -274,7 +274,7 @@ class Tape:
 
     def is_packed(self, node: Any) -> bool | None:
         """Whether hooks of the user stand before what a node keeps, as far as was seen; only where torch does not say so itself."""
-        return self._packing.get(id(node)) if registered() == self._by_hand else None
+        return self._packing.get(id(node)) if SAVED_TENSOR is not None and registered() == self._by_hand else None
 
     def _made_packed(self, node: Any, maker: int) -> bool:
         """Whether hooks of the user were open when a node came to be, which was before the first operation at which autograd counted it."""
