@@ -23,10 +23,10 @@ from graphviz_ad._internal.graph.graph import Graph, Memory
 from graphviz_ad._internal.graph.notices import FAILED, RAISED, Notice, failure_notice, notice
 from graphviz_ad._internal.graph.snapshot import Snapshot
 from graphviz_ad._internal.graph.transforms import merge_calls
-from graphviz_ad._internal.tracing.assembly.assemble import Assembly
+from graphviz_ad._internal.tracing.assembly.assemble import assembled
 from graphviz_ad._internal.tracing.assembly.autograd_graph import AutogradGraph, BackwardPass, in_terms_of, is_pointwise, node_of, together, walk, watching
 from graphviz_ad._internal.tracing.assembly.saved import kept_memory
-from graphviz_ad._internal.tracing.assembly.unit import Output
+from graphviz_ad._internal.tracing.assembly.units import Output, Recorded
 from graphviz_ad._internal.tracing.capture import Capture
 from graphviz_ad._internal.tracing.eager import NOT_ASKED, about_parameters, beside, described, failure_of, modules_of
 from graphviz_ad._internal.tracing.inputs import module_names, name_parameters
@@ -305,12 +305,12 @@ class Recording:
         if result.problem is not None:
             notices, result = [*notices, result.problem], result if result.problem == NOT_ASKED else replace(result, problem=None)
         leaves = {whole.index[id(part.graph.nodes[i])]: value for part in with_nested(done) for i, value in part.leaves.items()}
-        graph = Assembly(self._tape, whole, result, outputs, names, leaves, starts_inside(done)).graph(title, notices)
+        graph = assembled(Recorded(self._tape, whole, result, outputs, names, leaves, starts_inside(done)), title, notices)
         return merge_calls(replace(graph, memory=memory_of(graph, [part.graph for part in with_nested(done)])))
 
     def _unfinished(self, whole: AutogradGraph, names: dict[int, str], title: str, notices: Sequence[Notice]) -> Graph:
         why = notice("no backward pass", blind=self._recorder.blind)
-        return merge_calls(Assembly(self._tape, whole, BackwardPass(problem=why), [], names).graph(title, [*notices, why]))
+        return merge_calls(assembled(Recorded(self._tape, whole, BackwardPass(problem=why), [], names), title, [*notices, why]))
 
 
 def memory_of(graph: Graph, parts: Sequence[AutogradGraph]) -> Memory | None:

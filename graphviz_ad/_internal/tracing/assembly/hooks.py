@@ -30,14 +30,17 @@ def hook_names(values: Iterable[Value]) -> tuple[str, ...]:
             hooks += hooks_of(tensor)
             if value.is_leaf:
                 hooks += hooks_after_accumulation(tensor)
-    return tuple([str(getattr(hook, "__name__", type(hook).__name__)) for hook in hooks])
+    return () if not hooks else tuple([str(getattr(hook, "__name__", type(hook).__name__)) for hook in hooks])
 
 
 def with_hooks_said(graph: Graph) -> Graph:
     """The graph with what arrived at a node, where that is not the gradient that went on from there."""
     changed = {}
     for node in graph.node_list if graph.has_gradients else ():
-        ports = _checked(graph, node)
+        uses = graph.out_edges(node.key)
+        if len(uses) == 1 == len(node.ports) and uses[0].grad is node.ports[0].grad:  # the very same: by far the usual case
+            continue
+        ports = _checked(uses, node)
         if ports is not None:
             changed[node.key] = replace(node, ports=ports, hook_effects=(*node.hook_effects, GRADIENT))
     if not changed:
@@ -46,12 +49,11 @@ def with_hooks_said(graph: Graph) -> Graph:
     return graph.with_parts([changed.get(node.key, node) for node in graph.node_list], graph.edges, (notice("hook changed", names),))
 
 
-def _checked(graph: Graph, node: Node) -> tuple[Port, ...] | None:
+def _checked(uses: list[Edge], node: Node) -> tuple[Port, ...] | None:
     """The ports with what arrived, if that is not the gradient at one of them."""
     ports = list(node.ports)
-    uses = graph.out_edges(node.key)
     for n, port in enumerate(node.ports):
-        if port.grad is None or (len(uses) == 1 and uses[0].grad is port.grad):  # the very same: by far the usual case
+        if port.grad is None or (len(uses) == 1 and uses[0].grad is port.grad):
             continue
         arrived = _changed([edge for edge in uses if edge.port == n and edge.cut is None], port)
         if arrived is not None:

@@ -50,6 +50,8 @@ class Keeps(NamedTuple):
     @property
     def bytes(self) -> int | None:
         """How many bytes the elements take of all that the node keeps; None where a part is not known."""
+        if len(self.tensors) == 1:  # the usual case
+            return self.tensors[0].bytes
         sizes = [tensor.bytes for tensor in self.tensors if tensor.bytes is not None]
         return sum(sizes) if len(sizes) == len(self.tensors) and (sizes or self.hooked is False) else None
 
