@@ -78,6 +78,7 @@ PROGRAMS: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
     "running sum, backwards": (lambda x: torch.flip(torch.cumsum(x, 0), [0]) ** 2, ([1.0, 2.0, 3.0],)),
     "parts": (lambda x: x[0] * x[1:] + x[:-1], ([1.0, 2.0, 3.0],)),
     "a column": (lambda X: X[:, 1] ** 2, ([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]],)),
+    "a column of rows that are all": (lambda X: X[0:2, 1] ** 2, ([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]],)),
     "joined": (lambda x, y: torch.cat([x, y * y]) * torch.stack([x, y, x]).sum(), ([1.0, 2.0], [3.0, 4.0])),
     "joined along columns": (lambda X: torch.cat([X, 2 * X], 1) ** 2, ([[1.0, 2.0], [3.0, 4.0]],)),
     "turned": (lambda X: X.T @ X.transpose(0, 1).permute(1, 0), ([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]],)),

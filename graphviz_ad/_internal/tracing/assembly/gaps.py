@@ -36,6 +36,12 @@ def hooks_untold(draft: Draft) -> Notice | None:
     return notice("hooks untold", count=count) if count else None
 
 
+def reductions_untold(draft: Draft) -> Notice | None:
+    """Collectives of which torch does not say what they make of what they get."""
+    unsaid = draft.units.recorded.tape.unsaid_reductions
+    return notice("reductions untold", unsaid) if unsaid else None
+
+
 def flow_changed(draft: Draft) -> Notice | None:
     """Where something else went on than the derivative makes of what arrived."""
     node = {node.key: node for node in draft.nodes} if draft.odd else {}
@@ -78,6 +84,7 @@ GAPS: tuple[Callable[[Draft], Notice | None], ...] = (
     in_a_circle,
     unexplained,
     hooks_untold,
+    reductions_untold,
     flow_changed,
     written_between_uses,
     caught,

@@ -203,6 +203,8 @@ class Traffic:
             reduction=reduction_of(given.get("reduce_op")),
             backward=is_in_engine(),
         )
+        if message.reduction is None and given.get("reduce_op") is not None:
+            self.tape.unsaid_reductions[kind.name] = None
         channel = (message.group, message.kind, peer, message.tag) if kind.name in PAIRS else (message.group,)
         self.counts[channel] += 1
         return replace(message, number=self.counts[channel] - 1)

@@ -47,6 +47,7 @@ class Tape:
         self._packing: dict[int, bool] = {}  # identity of a node -> see `is_packed`
         self._by_hand = registered()
         self._packed: set[int] = set()  # operations that ran while such hooks were open
+        self.unsaid_reductions: dict[str, None] = {}  # operations between processes, in order, of which torch does not say what they make of what they get
         self.raised: set[int] = set()  # operations that raised
         self.stopped: int | None = None  # that of them whose exception ended the program
         self.has_writes = False  # whether anything was written to in place, or had its .data set
