@@ -245,6 +245,7 @@ def watching(graph: AutogradGraph, result: BackwardPass, keeper: Keeper, pointwi
     for i, node in enumerate(graph.nodes):
         if i in graph.variables:  # before accumulation: hooks of the user may change .grad right after it
             hooks.append((node.register_prehook, partial(watch.arrived, i)))
+            hooks.append((node.register_hook, partial(watch.accumulated, i)))
         else:
             hooks.append((node.register_hook, partial(watch.ran, i)))
     handles: list[Any] = []
@@ -286,6 +287,11 @@ class _Watch:
             self.result.leaf_grads[i] = self._seen(grad_outputs[0])
         except Exception as error:
             self._failed(error)
+
+    def accumulated(self, i: int, _: Any, grad_outputs: Any) -> None:
+        """A gradient has been added at a leaf; some versions of torch do not say before in a checkpoint of another kind inside a checkpoint."""
+        if i not in self.result.leaf_grads and not may_have_hooks(self.graph.variables[i]):
+            self.arrived(i, grad_outputs)
 
     def ran(self, i: int, grad_inputs: Any, grad_outputs: Any) -> None:
         """Node i made ``grad_inputs`` of ``grad_outputs``; the names are those of torch's hooks."""
