@@ -36,6 +36,11 @@ if TYPE_CHECKING:
     from graphviz_ad._internal.sheets.method_comparison import Comparison
 
 KINDS = ("leaf", "data", "op", "module")
+CUTS = (  # why no gradient flows along an edge, or reaches a node
+    *("data", "detach", "no_grad", "inference", "non-differentiable", "shape-only", "unreached", "none-gradient", "inplace_view", "inner"),
+    "communication",
+)
+MATCHES = ("exact", "guess")
 
 
 @frozen

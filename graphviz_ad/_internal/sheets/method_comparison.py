@@ -198,6 +198,9 @@ def compare(graph: Graph, function: Callable[[Inputs], float], inputs: Inputs, w
             f"{graph.name} has {counted(sum(sizes.values()), 'input')} to differentiate by, and numeric differentiation evaluates it anew for each; "
             f"choose one of at most {MOST_INPUTS} numbers with wrt=: {', '.join(graph_inputs(graph)) or 'there is none'}"
         )
+    strange = next((name for name, array in inputs.items() if np.iscomplexobj(array)), None)
+    if strange is not None:
+        raise OptionError(f"{strange!r} holds complex numbers, and numeric differentiation is done with real ones here; choose a real input with wrt=")
     at = np.concatenate([np.ravel(array) for array in inputs.values()]).astype(np.float64)
 
     def of_vector(point: Array) -> float:

@@ -80,6 +80,7 @@ class Operation:
     moment: int
     clock: int
     results: Sequence[int] = ()
+    reads_unwritten: bool = False  # see `graphviz_ad._internal.tracing.tape.unwritten`
 
     @property
     def op(self) -> str:
