@@ -14,6 +14,7 @@ from graphviz_ad._internal.base.checked_calls import checked
 from graphviz_ad._internal.base.errors import UnknownNameError
 from graphviz_ad._internal.base.frozen import frozen
 from graphviz_ad._internal.graph.arguments import Arguments
+from graphviz_ad._internal.graph.cuts import DETACHED
 from graphviz_ad._internal.graph.fact_texts import settings_of
 from graphviz_ad._internal.graph.messages import Communication
 from graphviz_ad._internal.graph.notice_sentences import texts
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 
 KINDS = ("leaf", "data", "op", "module")
 CUTS = (  # why no gradient flows along an edge, or reaches a node
-    *("data", "detach", "no_grad", "inference", "non-differentiable", "shape-only", "unreached", "none-gradient", "inplace_view", "inner"),
+    *("data", DETACHED, "no_grad", "inference", "non-differentiable", "shape-only", "unreached", "none-gradient", "inplace_view", "inner"),
     "communication",
 )
 MATCHES = ("exact", "guess")
