@@ -6,6 +6,8 @@ import pytest
 import torch
 from hand_made_tapes import DETACH, MUL, MUL_, SIN, SPLIT, HandMade, Twice, kinds, units_of
 
+import graphviz_ad as gad
+from graphviz_ad._internal.tracing.assembly.assemble import memory_of_leaves
 from graphviz_ad._internal.tracing.assembly.autograd_graph import BackwardPass
 from graphviz_ad._internal.tracing.assembly.linking.calls_of_units import in_order, with_calls
 from graphviz_ad._internal.tracing.assembly.linking.function_results import (
@@ -348,3 +350,27 @@ def test_a_unit_stands_behind_what_it_reads_and_a_ring_is_left_out(made: HandMad
     d = made.value()
     values = {reader: {0: a}, source: {0: b}, ring: {0: d}, other: {0: c}}
     assert in_reading_order(units_of(made.recorded(), values)).all == (source, reader)
+
+
+# --- what the leaves take
+
+
+def test_a_leaf_that_died_is_counted_also_if_another_took_its_place_in_memory(made: HandMade) -> None:
+    dead, living = made.value(requires_grad=True), made.value(requires_grad=True)
+    living.object_id = dead.object_id
+    leaves = {Unit((n, 0), "leaf"): {0: value} for n, value in enumerate((dead, living))}
+    assert memory_of_leaves(units_of(made.recorded(), leaves)).leaves == 2 * 8
+
+
+def test_a_leaf_that_was_written_to_is_counted_once() -> None:
+    w = torch.ones(3, dtype=torch.float64, requires_grad=True)
+
+    def function(x: torch.Tensor) -> torch.Tensor:
+        y = x + w.sum()
+        with torch.no_grad():
+            w.mul_(2)
+        return y + w.sum()
+
+    memory = gad.trace(function, 1.0).memory
+    assert memory is not None
+    assert memory.leaves == 3 * 8 + 8

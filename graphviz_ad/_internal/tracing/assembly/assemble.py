@@ -87,7 +87,8 @@ def through(passes: Sequence[Callable[[Stage], Stage]], value: Stage) -> Stage:
 def memory_of_leaves(units: Units) -> Memory:
     """How many bytes the leaves take, one that was updated counted once, and what autograd keeps besides."""
     leaves = [unit for unit in units.all if unit.kind == "leaf" or unit in units.leaves]
-    held = {value.object_id: value for unit in leaves for value in units.values[unit].values()}
+    # A tensor has one weak reference for life; its identity goes on to another tensor when it dies.
+    held = {id(value.reference): value for unit in leaves for value in units.values[unit].values()}
     parameters = sum(math.prod(value.shape) * value.dtype.itemsize for value in held.values())
     autograd = units.recorded.autograd
     return Memory(parameters, *kept_memory(autograd.keeps, autograd.variables.values()))
