@@ -253,7 +253,7 @@ def slopes(graph: Graph, node: Node, places: Any) -> list[float]:
     """The local derivatives that torch takes at these places, by operand; none where they are not known."""
     edges = [edge for edge in operands_of(graph, node) if edge.cut is None]
     arrays = [edge.local.array for edge in (edges if is_choice(node) else edges[:1]) if edge.local is not None]
-    pairs = [np.broadcast_arrays(array, places) for array in arrays if array is not None]
+    pairs = [np.broadcast_arrays(array, places) for array in arrays if array is not None and not np.iscomplexobj(array)]
     return [float(slope) for array, where in pairs for slope in array[where]]
 
 
