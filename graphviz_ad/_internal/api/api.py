@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import inspect
 import sys
-import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from graphviz_ad._internal.base.errors import GraphvizADWarning, MissingDependencyError, OptionError, SaveError, UnknownNameError
+from graphviz_ad._internal.base.errors import OptionError, SaveError, UnknownNameError
 from graphviz_ad._internal.base.registry import Registry
 from graphviz_ad._internal.base.save_file import write
 from graphviz_ad._internal.base.save_folder import is_folder, write_folder
@@ -33,7 +32,7 @@ from graphviz_ad._internal.graph.notices import notice
 from graphviz_ad._internal.graph.transforms import Transform
 from graphviz_ad._internal.layouts.choice import place
 from graphviz_ad._internal.output import documents
-from graphviz_ad._internal.output.formats import FILMS, GRAPHS, PAGES, STILLS, WHOLE_SET, numbered_frames, suffix_of
+from graphviz_ad._internal.output.formats import FILMS, FRAMES, GRAPHS, PAGES, STILLS, numbered_frames, suffix_of
 from graphviz_ad._internal.scene.annotations import with_failure
 from graphviz_ad._internal.scene.canvas import Canvas
 from graphviz_ad._internal.scene.paint import paint, paint_frame
@@ -325,14 +324,11 @@ class Animation:
         return write_as(FILMS, path, self, **options)
 
     def save_all(self, name: str | Path) -> tuple[Path, ...]:
-        """Write the film in every form that a lecture needs, all under one name; what an optional package is missing for is left out, with a warning."""
-        written = []
-        for suffix in WHOLE_SET:
-            try:
-                written.append(self.save(f"{name}{suffix}"))
-            except MissingDependencyError as error:
-                warnings.warn(f"{name}{suffix} is left out: {error}", GraphvizADWarning, stacklevel=2)
-        return tuple(written)
+        """Write the film in every form that a lecture needs, all under one name, and return the files.
+
+        What an optional package is missing for is left out, with a warning. Where others fail, the rest is written and a SaveError says which and why.
+        """
+        return documents.write_set(self, name)
 
     to_svg, to_html, to_beamer, to_pptx = documents.to_svg, documents.to_html, documents.to_beamer, documents.to_pptx
     to_reveal, to_quarto, to_myst = documents.to_reveal, documents.to_quarto, documents.to_myst
@@ -372,8 +368,8 @@ class Frame:
     to_tikz, to_pgf = documents.to_tikz, documents.to_pgf
 
     def save(self, path: str | Path) -> Path:
-        """Write the frame as .png, .svg or .pdf. Returns the path."""
-        return write_as(STILLS, path, self)
+        """Write the frame as .png, .svg, .pdf, .tikz or .pgf. Returns the path."""
+        return write_as(FRAMES, path, self)
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, object]:
         from graphviz_ad._internal.output.notebook import picture_bundle
