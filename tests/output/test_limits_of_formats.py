@@ -22,7 +22,7 @@ from graphviz_ad._internal.base.errors import GraphvizADWarning, SaveError, Unkn
 from graphviz_ad._internal.base.visible_text import whole
 from graphviz_ad._internal.output import formats
 from graphviz_ad._internal.output.formats import FILMS, FRAMES, STILLS, WHOLE_SET
-from graphviz_ad._internal.renderers.images.matplotlib_canvas import MOST_PIXELS, MOST_PIXELS_A_SIDE, most_scale
+from graphviz_ad._internal.renderers.images.matplotlib_canvas import MOST_PIXELS_A_SIDE, MOST_PIXELS_READ, most_scale
 from graphviz_ad._internal.renderers.pages.pdf import pdf
 from graphviz_ad._internal.scene.canvas import Canvas, Label
 from graphviz_ad._internal.scene.themes import THEMES
@@ -105,8 +105,8 @@ def test_the_most_pixels_a_point_are_just_as_many_as_can_be_drawn(width: int, he
     scale = most_scale(Canvas(width, height, ()))
     columns, rows = math.ceil(width * scale), math.ceil(height * scale)
     assert max(columns, rows) <= MOST_PIXELS_A_SIDE
-    assert columns * rows <= MOST_PIXELS
-    assert max(columns, rows) > 0.99 * MOST_PIXELS_A_SIDE or columns * rows > 0.99 * MOST_PIXELS
+    assert columns * rows <= MOST_PIXELS_READ
+    assert max(columns, rows) > 0.99 * MOST_PIXELS_A_SIDE or columns * rows > 0.99 * MOST_PIXELS_READ
 
 
 def test_a_picture_too_large_for_its_pixels_has_fewer_and_says_so(tmp_path: Path) -> None:

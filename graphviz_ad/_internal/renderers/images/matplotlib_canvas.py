@@ -47,6 +47,7 @@ def _corners() -> NDArray[np.float64]:
 
 
 MOST_PIXELS_A_SIDE, MOST_PIXELS = 2**16 - 1, 2**28  # Agg's limit, and 1 GiB
+MOST_PIXELS_READ = 2**26  # Pillow takes a picture of some more for an attack
 LEGIBLE = 2.5  # pixels an em; smaller letters are a line
 CRISP = 8.0  # pixels; larger letters stand on whole pixels, smaller ones where they should
 CORNERS = _corners()  # times left, right, radius, top and bottom: x and y of a rounded rectangle
@@ -338,9 +339,9 @@ def _packed(color: str | None) -> np.uint32:
 
 
 def most_scale(canvas: Canvas) -> float:
-    """The most pixels a point that the picture can have."""
+    """The most pixels a point that the picture can have for every reader to open it."""
     width, height = max(canvas.width, 1), max(canvas.height, 1)
-    return min((MOST_PIXELS_A_SIDE - 1) / max(width, height), math.sqrt(MOST_PIXELS / (width * height)) * 0.999)
+    return min((MOST_PIXELS_A_SIDE - 1) / max(width, height), math.sqrt(MOST_PIXELS_READ / (width * height)) * 0.999)
 
 
 def _size(canvas: Canvas, scale: float) -> tuple[int, int]:
