@@ -106,3 +106,11 @@ def test_only_names_that_are_certain_are_read_out_of_a_sentence(sentence: str, n
     notes = upgraded({"notices": [sentence], "nodes": [], "edges": []})["notices"]
     assert [name for note in notes for name in note.get("subjects", ())] == names
     assert [note["said"] for note in notes if note.get("shown", True)] == [sentence]
+
+
+@pytest.mark.parametrize("name", ["dim", "parameter gradients", "communication", "hooks", "hook"])
+@pytest.mark.parametrize("text", ["", "x", "{1}", "{}", "b'x'", "...", "[" * 500, "nan", "1e999", "1+2j", "- -", "\x00", "send; rank 1e9", "\ud800"])
+def test_a_text_that_says_nothing_for_certain_is_no_error(name: str, text: str) -> None:
+    data = {"notices": [], "nodes": [{"key": "n0", "kind": "op", "ports": [{}], "settings": [[name, text]]}], "edges": []}
+    graph = graph_files.from_json(json.dumps({**data, "name": "", "has_gradients": True, "version": 1, "format": graph_files.FORMAT}))
+    assert graph_files.from_json(graph.to_json()).to_json() == graph.to_json()

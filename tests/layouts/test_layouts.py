@@ -9,9 +9,11 @@ import stat
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from itertools import combinations, pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -321,6 +323,11 @@ def test_predicted_size_counts_what_arrows_pass() -> None:
     assert predicted_size(unrolled(300)) > 100_000
 
 
+def test_predicted_size_counts_the_columns_of_labels() -> None:
+    assert predicted_size(scene_of("x>a a>b b>c x>c", label=(70, 30))) == 4 + 3 + 5
+    assert predicted_size(scene_of("x>a x>a")) == 2 + 2  # dot is told to hold them apart by labels
+
+
 def test_ranking_is_topological_and_tight() -> None:
     pairs = [(0, 1), (1, 2), (2, 0), (3, 2)]
     assert sorted(topological(4, pairs)) == [0, 1, 2, 3]
@@ -348,13 +355,75 @@ def test_dot_gives_up_in_time() -> None:
     assert choice.place(scene_of("x>y"), "dot").placed
 
 
-@pytest.mark.parametrize(("largest", "reason"), [(4000, "too large for Graphviz"), (10**9, "did not finish within 0.2 s")])
+def test_dot_gives_up_at_so_much_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(graphviz_wasm, "FUEL", 1_000_000)
+    with pytest.raises(LayoutError, match="within 1,000,000 instructions") as caught:
+        choice.place(unrolled(10), "dot")
+    assert not isinstance(caught.value, LayoutTimeout)
+
+
+@pytest.mark.parametrize(("largest", "reason"), [(4000, "too large for Graphviz"), (10**9, "did not finish within 1,000,000 instructions")])
 def test_auto_places_what_dot_cannot_and_says_so(monkeypatch: pytest.MonkeyPatch, largest: int, reason: str) -> None:
     monkeypatch.setattr(choice, "LARGEST", largest)
-    placed = choice.place(replace(unrolled(300), notes=("mine",)), seconds=0.2)
+    monkeypatch.setattr(graphviz_wasm, "FUEL", 1_000_000)
+    placed = choice.place(replace(unrolled(300), notes=("mine",)))
     assert placed.engine == "layered"
     assert placed.notes[0] == "mine"
     assert reason in placed.notes[1]
+
+
+def test_auto_draws_nothing_else_because_time_is_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(choice, "LARGEST", 10**9)
+    with pytest.raises(LayoutTimeout, match=r"within 0\.2 s"):
+        choice.place(unrolled(300), seconds=0.2)
+
+
+def fuels(*scenes: Scene) -> list[int]:
+    """How much of its fuel dot has left after each scene."""
+    left: list[int] = []
+    call = graphviz_wasm._call
+
+    def watched(linker: Any, store: Any, *rest: Any) -> bytes:
+        try:
+            return call(linker, store, *rest)
+        finally:
+            left.append(store.get_fuel())
+
+    with pytest.MonkeyPatch.context() as patch, suppress(LayoutError):
+        patch.setattr(graphviz_wasm, "_call", watched)
+        for scene in scenes:
+            choice.place(scene, "dot")
+    return left
+
+
+def test_how_much_work_a_scene_is_depends_on_the_scene_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    scene = scene_of("x>y y>z x>z", label=(70, 30))
+    first, second, other = fuels(scene, scene, unrolled(10))
+    assert first == second > other > 0
+    monkeypatch.setattr(graphviz_wasm, "FUEL", graphviz_wasm.FUEL - first)  # just enough
+    assert fuels(scene) == [0]
+    assert choice.place(scene).engine == "dot"
+    monkeypatch.setattr(graphviz_wasm, "FUEL", graphviz_wasm.FUEL // 2)
+    assert choice.place(scene).engine == "layered"
+
+
+BUSY = "import time\nend = time.time() + 60\nwhile time.time() < end: pass"
+
+
+def test_a_busy_machine_draws_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    scenes = [scene_of("x>y y>z x>z", label=(70, 30)), unrolled(20)]
+    (_, most) = fuels(*scenes)
+    monkeypatch.setattr(graphviz_wasm, "FUEL", (graphviz_wasm.FUEL - most) // 2)  # too little for the second
+    quiet = [choice.place(scene) for scene in scenes]
+    loops = [subprocess.Popen([sys.executable, "-c", BUSY]) for _ in range(20)]
+    try:
+        busy = [choice.place(scene) for scene in scenes]
+    finally:
+        for loop in loops:
+            loop.kill()
+            loop.wait()
+    assert busy == quiet
+    assert [scene.engine for scene in quiet] == ["dot", "layered"]
 
 
 # --- dot in this process --------------------------------------------------------------------------------------------
@@ -432,7 +501,7 @@ def test_a_build_that_cannot_be_run_is_an_error_if_asked_for_and_a_note_if_not(o
     assert "Graphviz" in placed.notes[0]
 
 
-@pytest.mark.parametrize("lost", ["Store.set_epoch_deadline", "Store.set_limits", "Linker.define_wasi", "Module.deserialize", "WasiConfig"])
+@pytest.mark.parametrize("lost", ["Store.set_epoch_deadline", "Store.set_fuel", "Store.set_limits", "Linker.define_wasi", "Module.deserialize", "WasiConfig"])
 def test_a_wasmtime_with_another_interface_is_an_error_if_asked_for_and_a_note_if_not(monkeypatch: pytest.MonkeyPatch, lost: str) -> None:
     home, _, name = f"wasmtime.{lost}".rpartition(".")
     monkeypatch.delattr(eval(home, {"wasmtime": graphviz_wasm._wasmtime()}), name)

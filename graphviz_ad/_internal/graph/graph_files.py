@@ -1,9 +1,10 @@
-"""Graph <-> JSON and GraphML: plain data, strict JSON, nothing lost."""
+"""Graph <-> JSON and GraphML: plain data, strict JSON, nothing lost; what a file may say stands in `graphviz_ad._internal.graph.file_schema`."""
 
 from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, fields, replace
 from pathlib import Path
@@ -11,18 +12,19 @@ from typing import Any
 
 import numpy as np
 
+from graphviz_ad._internal.base.argument_types import StrPath
 from graphviz_ad._internal.base.errors import GraphFormatError
 from graphviz_ad._internal.base.visible_text import visible
 from graphviz_ad._internal.graph.arguments import Word
+from graphviz_ad._internal.graph.file_checking import Damage, check, read_number
+from graphviz_ad._internal.graph.file_schema import FORMAT, OLDEST, SCHEMAS, VERSION
 from graphviz_ad._internal.graph.graph import Edge, Graph, Memory, Node, Port
 from graphviz_ad._internal.graph.messages import Averaging, Communication, Meeting, Message
-from graphviz_ad._internal.graph.notice_sentences import SENTENCES, sentence
-from graphviz_ad._internal.graph.notices import SAID, Failure, Notice
+from graphviz_ad._internal.graph.notices import Failure, Notice
 from graphviz_ad._internal.graph.old_files import upgraded
 from graphviz_ad._internal.graph.snapshot import Snapshot, Stats
 
-FORMAT, VERSION = "graphviz_ad graph", 2
-SPECIAL = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
+TOO_LARGE = re.compile(r"[eE]\+?0*[1-9]\d\d|\d{300}")  # what may be a number beyond those of floating point
 
 
 def to_json(graph: Graph) -> str:
@@ -94,7 +96,7 @@ def _number(x: Any) -> Any:
     return x
 
 
-def load(path: str | Path) -> Graph:
+def load(path: StrPath) -> Graph:
     """Read a graph that `to_json` or `to_graphml` wrote; GraphFormatError says what is wrong with anything else."""
     try:
         text = Path(path).read_text("utf-8")
@@ -102,6 +104,8 @@ def load(path: str | Path) -> Graph:
         raise GraphFormatError(f"cannot read {str(path)!r}: {error.strerror}; give a file that Graph.to_json or save('….json') wrote") from error
     except UnicodeDecodeError as error:
         raise GraphFormatError(f"{path} is no text: {error}") from error
+    except ValueError as error:  # a name that no file can have
+        raise GraphFormatError(f"cannot read {str(path)!r}: {error}; give the name of a file that save('….json') wrote") from error
     if Path(path).suffix.lower() == ".graphml":
         text = _json_in_graphml(text, path)
     return from_json(text, str(path))
@@ -110,52 +114,56 @@ def load(path: str | Path) -> Graph:
 def from_json(text: str, where: str = "text") -> Graph:
     """The graph that `to_json` wrote."""
     try:
-        data = json.loads(text)
+        data = json.loads(text, parse_constant=_no_constant, parse_float=_finite if TOO_LARGE.search(text) else None)
     except (ValueError, RecursionError) as error:
         raise GraphFormatError(f"{where} is no JSON: {error}; give a file that Graph.to_json or save('….json') wrote") from error
     if not isinstance(data, dict) or data.get("format") != FORMAT:
         raise GraphFormatError(f"{where} is JSON, but no saved graph; give a file that Graph.to_json or save('….json') wrote")
-    if data.get("version") not in (1, VERSION):
-        raise GraphFormatError(f"{where} has format version {data.get('version')!r}; this release reads versions 1 and {VERSION}")
+    version = data.get("version")
+    if type(version) is not int or version not in SCHEMAS:
+        raise GraphFormatError(f"{where} has format version {version!r}; this release reads versions {OLDEST} and {VERSION}")
     try:
-        return _read_graph(data if data["version"] == VERSION else upgraded(data))
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise GraphFormatError(f"{where} is damaged: {type(error).__name__}: {error}") from error
+        return _read_graph(checked(data, version))
+    except Damage as damage:
+        raise GraphFormatError(f"{where} is damaged at {damage}; save the graph again, or put that right") from damage
+
+
+def checked(data: Mapping[str, Any], version: int) -> Mapping[str, Any]:
+    """The data of a file as this version writes it; `Damage` where it is none."""
+    if version == VERSION:
+        check(data, SCHEMAS[VERSION])
+        return data
+    check(data, SCHEMAS[version])
+    newer = {**upgraded(data), "version": VERSION}
+    check(newer, SCHEMAS[VERSION])
+    return newer
+
+
+def _no_constant(text: str) -> float:
+    raise ValueError(f"{text} is no number there; it is written as a text")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text[:40]} is beyond the numbers of floating point")
+    return number
 
 
 def _read_graph(data: Mapping[str, Any]) -> Graph:
     nodes = tuple(_read_node(record) for record in data["nodes"])
     edges = tuple(Edge(**{name: _read_value(name, value) for name, value in record.items()}) for record in data["edges"])
-    detail = _read_graph(data["detail"]) if data.get("detail") else None
-    memory = _read_memory(data["memory"]) if data.get("memory") else None
+    detail = _read_graph(data["detail"]) if data.get("detail") is not None else None
+    memory = Memory(**data["memory"]) if data.get("memory") is not None else None
     notes = tuple(_read_notice(record) for record in data["notices"])
     graph = Graph(nodes, edges, data["name"], notes, data["has_gradients"], detail, memory=memory, ranks=tuple(data.get("ranks", ())))
-    if len(graph.nodes) != len(nodes):
-        raise ValueError("two nodes have the same key")
-    bad = [edge.key for edge in edges if edge.tail in graph.nodes and not 0 <= edge.port < len(graph.nodes[edge.tail].ports)]
-    if bad:
-        raise ValueError(f"edges name results that do not exist: {bad[:3]}")
-    unknown = {edge.tail for edge in edges} | {edge.head for edge in edges} - graph.nodes.keys()
-    if unknown - graph.nodes.keys():
-        raise ValueError(f"edges name nodes that do not exist: {sorted(unknown - graph.nodes.keys())[:3]}")
-    earlier = tuple(_read_graph(done) for done in data.get("earlier passes") or ())
+    earlier = tuple(_read_graph(done) for done in data.get("earlier passes", ()))
     return replace(graph, each_pass=(*earlier, graph)) if earlier else graph
-
-
-def _read_memory(record: Mapping[str, Any]) -> Memory:
-    memory = Memory(**record)
-    if not (type(memory.leaves) is int and type(memory.saved) is int and type(memory.exact) is bool and min(memory.leaves, memory.saved) >= 0):
-        raise ValueError(f"{dict(record)} is no number of bytes")
-    return memory
 
 
 def _read_notice(record: Mapping[str, Any]) -> Notice:
     found = {name: _read_value(name, value) for name, value in record.items() if name != "failure"}
-    note = Notice(**found, failure=Failure(**record["failure"]) if record.get("failure") else None)
-    if note.kind != SAID and note.kind not in SENTENCES:
-        raise ValueError(f"{note.kind!r} is no kind of notice")
-    sentence(note)  # it has all the facts that its kind needs
-    return note
+    return Notice(**found, failure=Failure(**record["failure"]) if record.get("failure") is not None else None)
 
 
 def _read_node(record: Mapping[str, Any]) -> Node:
@@ -171,7 +179,7 @@ def _read_value(name: str, value: Any) -> Any:
     if isinstance(value, dict) and "word" in value:
         return Word(value["word"])
     if isinstance(value, dict) and "number" in value:
-        return _read_number(value["number"])
+        return read_number(value["number"])
     if isinstance(value, list) and name != "ports":
         return tuple(_read_value("", part) for part in value)
     return value
@@ -180,17 +188,11 @@ def _read_value(name: str, value: Any) -> Any:
 def _read_snapshot(record: Mapping[str, Any]) -> Snapshot:
     data, shape = record["data"], tuple(record["shape"])
     if isinstance(data, dict) and "elements" in data:
-        data = np.array([_read_number(x) for x in data["elements"]], dtype=np.dtype(data["dtype"])).reshape(shape)
+        data = np.array([read_number(x) for x in data["elements"]], dtype=np.dtype(data["dtype"])).reshape(shape)
     else:
-        data = _read_number(data)
-    stats = Stats(*(_read_number(x) for x in record["stats"])) if record["stats"] else None
+        data = read_number(data)
+    stats = Stats(*(read_number(x) for x in record["stats"])) if record["stats"] is not None else None
     return Snapshot(shape, record["dtype"], data, stats, record["missing"])
-
-
-def _read_number(x: Any) -> Any:
-    if isinstance(x, str):
-        return SPECIAL[x]
-    return complex(_read_number(x["re"]), _read_number(x["im"])) if isinstance(x, dict) else x
 
 
 def to_graphml(graph: Graph) -> str:
@@ -205,7 +207,7 @@ def to_graphml(graph: Graph) -> str:
     return "\n".join(networkx.generate_graphml(plain))
 
 
-def _json_in_graphml(text: str, path: str | Path) -> str:
+def _json_in_graphml(text: str, path: StrPath) -> str:
     import networkx
 
     try:

@@ -88,22 +88,34 @@ def _node(record: Mapping[str, Any]) -> Record:
         elif name == "hook" and text in EFFECTS:
             node["hook_effects"] = [*node.get("hook_effects", ()), EFFECTS[text]]
         elif name == "parameter gradients":
-            node["parameter_norm"] = None if text == "none" else _number(float(text))
+            node["parameter_norm"] = _norm(text)
         else:
             node.setdefault("arguments", []).append([name, _argument(text)])
     return node
+
+
+def _norm(text: str) -> Any:
+    """The norm that a text says; None for "none", and where it says no number."""
+    try:
+        return _number(float(text))
+    except ValueError:
+        return None
 
 
 def _argument(text: str) -> Any:
     """The value of an argument; what is no number and no list was a text or a word of the framework's, which are written alike."""
     try:
         return _plain(ast.literal_eval(text))
-    except (ValueError, SyntaxError):
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):  # all of these Python says of texts that are no values
         return _number(float(text)) if text in ("nan", "inf", "-inf") else {"word": text}
 
 
 def _plain(value: Any) -> Any:
-    return [_plain(part) for part in value] if isinstance(value, (list, tuple)) else _number(value)
+    if isinstance(value, (list, tuple)):
+        return [_plain(part) for part in value]
+    if value is not None and not isinstance(value, (bool, int, float, complex, str)):
+        raise ValueError(value)  # such as a set, which no argument is
+    return _number(value)
 
 
 def _number(value: Any) -> Any:

@@ -96,6 +96,8 @@ class Snapshot:
     @property
     def nonfinite(self) -> int | None:
         """How many elements are NaN or infinite; None when unknown."""
+        if type(self.data) is float:  # one number, as most are: no need of statistics
+            return int(not math.isfinite(self.data))
         if self._summary:
             return self._summary.nonfinite
         return None if (row := self._row) is None else int(np.count_nonzero(~np.isfinite(row)))
@@ -119,7 +121,7 @@ def _canonical(array: Array) -> Array:
     """The row with every NaN as the one that Python writes."""
     if array.dtype.kind not in "fc" or not np.isnan(array).any():
         return array
-    parts = array.view(array.real.dtype)
+    parts = array.view(np.real(array).dtype)
     return np.where(np.isnan(parts), np.nan, parts).astype(parts.dtype)
 
 

@@ -70,8 +70,13 @@ def columns(count: int, pairs: Sequence[Pair], pinned: Iterable[int] = ()) -> li
 
 
 def predicted_size(scene: Scene) -> int:
-    """How many nodes dot will have to place: the boxes, and one more for each column that an arrow passes."""
+    """How many nodes dot will have to place: the boxes, and one more for each column that an arrow passes.
+
+    As soon as one arrow has a label, or two boxes have two arrows, which are held apart by one, there are columns for labels between those of
+    the boxes, which every arrow passes.
+    """
     number = {box.key: i for i, box in enumerate(scene.boxes)}
     pairs = forward_pairs(len(number), [(number[arrow.tail], number[arrow.head]) for arrow in scene.arrows])
     column = columns(len(number), pairs)
-    return len(number) + sum(max(column[head] - column[tail] - 1, 0) for tail, head in pairs)
+    step = 2 if any(arrow.lines for arrow in scene.arrows) or len(set(pairs)) < len(pairs) else 1
+    return len(number) + sum(max(step * (column[head] - column[tail]) - 1, 0) for tail, head in pairs)

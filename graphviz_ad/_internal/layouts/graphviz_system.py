@@ -17,7 +17,7 @@ STDERR_BYTES = 2000  # how much of a complaint is repeated
 REMEDY = "use layout='dot', which needs no installed Graphviz, or layout='layered'"
 
 
-def place(scene: Scene, *, seconds: float = 10.0) -> Scene:
+def place(scene: Scene, *, seconds: float = 60.0) -> Scene:
     """The scene with the places of the installed Graphviz."""
     return read(scene, run(["-T" + JSON_FORMAT], layout_source(scene), seconds=seconds), "system-dot")
 

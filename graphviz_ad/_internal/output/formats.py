@@ -35,11 +35,6 @@ STILLS = Registry(
     },
     "The suffix of the file chooses the format.",
 )
-FRAMES = Registry(
-    "format of a frame",
-    {suffix: f"{HERE}:{suffix[1:]}" for suffix in (".svg", ".png", ".pdf")} | {suffix: f"{DOCUMENTS}:{suffix[1:]}" for suffix in (".tikz", ".pgf")},
-    "The suffix of the file chooses the format; a frame is a picture, and no graph.",
-)
 FILMS = Registry(
     "film format",
     {
@@ -61,6 +56,11 @@ FILMS = Registry(
     "The suffix of the file chooses the format; a name that ends in / is a folder of numbered pictures.",
 )
 GRAPHS = Registry("graph format", {".json": f"{HERE}:whole_json", ".graphml": f"{HERE}:whole_graphml"}, "The suffix of the file chooses the format.")
+FRAMES = Registry(
+    "frame format",
+    {".svg": f"{HERE}:svg", ".png": f"{HERE}:png", ".pdf": f"{HERE}:pdf", ".tikz": f"{DOCUMENTS}:tikz", ".pgf": f"{DOCUMENTS}:pgf"},
+    "The suffix of the file chooses the format.",
+)
 PAGES = (".html",)  # suffixes of both tables that mean the film where a graph is saved; the others mean the picture
 WHOLE_SET = (".svg", ".gif", ".png", ".mp4", ".html", ".pdf", ".tex", ".pptx")  # what `Animation.save_all` writes: one for every place
 

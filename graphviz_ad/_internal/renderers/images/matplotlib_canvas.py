@@ -89,6 +89,7 @@ def changing(canvases: Iterable[Canvas], theme: Theme, *, scale: float = 1.0) ->
     Canvases that share marks, as the same objects, are compared and drawn fastest.
     """
     surface: _Surface | None = None
+    picture: NDArray[np.uint32] = np.empty((0, 0), np.uint32)
     before: Canvas | None = None
     for canvas in canvases:
         paper = theme[canvas.background or "paper"]

@@ -46,7 +46,7 @@ def beamer(film: Film, stem: str, mode: str = "overlay", aspect: str = "169") ->
 
 def filled(template: str, **words: str) -> str:
     """A file that lies beside this module, with «name» replaced; what is put in is not looked at again."""
-    text = files(__package__).joinpath(template).read_text("utf-8")
+    text = files(__name__.rpartition(".")[0]).joinpath(template).read_text("utf-8")
     return re.sub("«([a-z]+)»", lambda match: words[match[1]], text)
 
 

@@ -19,6 +19,7 @@ from graphviz_ad._internal.film.film_frames import film_frames
 from graphviz_ad._internal.renderers.svg.still import NAMELESS, escaped, prose, roles
 from graphviz_ad._internal.scene.canvas import Canvas, Curve, Label, Mark, Polygon, Rect
 from graphviz_ad._internal.scene.font_metrics import text_width
+from graphviz_ad._internal.scene.paint import tick
 from graphviz_ad._internal.scene.scene import Film, Point, Step
 from graphviz_ad._internal.scene.themes import Theme
 
@@ -95,7 +96,8 @@ class Deck:
         """The slide of a step."""
         marks = [mark for mark in canvas.marks if not isinstance(mark, Label) or mark.text]
         captions = [mark for mark in marks if mark.part == "caption"]
-        progress = [mark for mark in marks if mark.part.startswith("tick")]
+        ticks = {tick(i) for i in range(len(self.film.steps))}
+        progress = [mark for mark in marks if mark.part in ticks]
         words = [mark for mark in marks if isinstance(mark, Label) and not mark.owner and mark not in captions]
         picture = [mark for mark in marks if mark.owner]
         names = Names()

@@ -14,7 +14,7 @@ from graphviz_ad._internal.film.timeline import Shown, timeline
 from graphviz_ad._internal.renderers.svg.still import class_name, dark_style, document, element, fingerprint, geometry, number, roles, style, svg, tag, written
 from graphviz_ad._internal.scene.canvas import Canvas, Curve, Rect
 from graphviz_ad._internal.scene.paint import paint
-from graphviz_ad._internal.scene.scene import Film, Point
+from graphviz_ad._internal.scene.scene import FLOWING, Film, Point
 from graphviz_ad._internal.scene.themes import Theme
 
 GROWTH = 0.45  # seconds in which colour runs along an arrow
@@ -94,7 +94,7 @@ def grows(film: Film, one: Shown) -> bool:
     if not isinstance(one.mark, Curve) or one.first == 0:
         return False
     changes = film.steps[one.first].changes
-    return any(change.key == one.mark.owner and (change.emphasis or "").startswith("active-") for change in changes)
+    return any(change.key == one.mark.owner and change.emphasis in FLOWING for change in changes)
 
 
 def growths(name: str, clock: Clock, growing: dict[Shown, int]) -> Iterator[str]:

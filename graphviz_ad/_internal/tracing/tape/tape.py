@@ -18,13 +18,15 @@ import torch
 from torch import Tensor
 
 from graphviz_ad._internal.graph.snapshot import Snapshot
+from graphviz_ad._internal.operations.traits import is_detach
 from graphviz_ad._internal.tracing.capture import Capture
 from graphviz_ad._internal.tracing.tape.depths import Depths
 from graphviz_ad._internal.tracing.tape.hooks_by_hand import registered
 from graphviz_ad._internal.tracing.tape.kept_alive import owner_of
 from graphviz_ad._internal.tracing.tape.stack import Place, StackReader
 from graphviz_ad._internal.tracing.tape.tape_entries import Edge, Operation, Schema, Use, Value
-from graphviz_ad._internal.tracing.tape.torch_private import TELLS_HOOKS, hooks_are_open, is_view, made_at, memory_of, sequence_number
+from graphviz_ad._internal.tracing.tape.torch_private import SAVED_TENSOR, TELLS_HOOKS, hooks_are_open, is_view, made_at, memory_of, sequence_number
+from graphviz_ad._internal.tracing.tape.unwritten import NOT_WRITTEN, UNREAD, WRITES_ALL, Unwritten
 from graphviz_ad._internal.tracing.tape.values import Held, Keeper, dtype_name, shape_of
 
 AMBIGUOUS = "created in no_grad mode"  # so torch says of a view that it does not say it
@@ -39,6 +41,7 @@ class Tape:
         self.capture = capture
         self.depths = Depths(reach) if reach is not None else None
         self.keeper = Keeper(capture)
+        self.unwritten = Unwritten()
         self.operations: list[Operation] = []
         self.values: list[Value] = []
         self.problems = self.keeper.problems
@@ -46,6 +49,7 @@ class Tape:
         self._packing: dict[int, bool] = {}  # identity of a node -> see `is_packed`
         self._by_hand = registered()
         self._packed: set[int] = set()  # operations that ran while such hooks were open
+        self.unsaid_reductions: dict[str, None] = {}  # operations between processes, in order, of which torch does not say what they make of what they get
         self.raised: set[int] = set()  # operations that raised
         self.stopped: int | None = None  # that of them whose exception ended the program
         self.has_writes = False  # whether anything was written to in place, or had its .data set
@@ -67,7 +71,7 @@ class Tape:
         """The value that a tensor object holds now; an unknown tensor becomes a value that was there before."""
         value = self._objects.get(id(tensor))
         if value is None or value.reference() is not tensor:
-            return self._new_value(tensor, None, 0, self.keeper.held(tensor))
+            return self._new_value(tensor, None, 0, self._held(tensor))
         memory = memory_of(tensor)
         if memory != value.memory:
             return self._replaced(tensor, memory)
@@ -76,19 +80,36 @@ class Tape:
             if writer is not None and writer > value.number:
                 last = self.values[writer]
                 self.keeper.was_written(tensor)  # whose version does not tell, where that was through .data
-                return self._new_value(tensor, last.maker, last.port, self.keeper.held(tensor))
+                return self._new_value(tensor, last.maker, last.port, self._held(tensor))
         return value
 
     def _replaced(self, tensor: Tensor, memory: int | None) -> Value:
         """What a tensor holds since its ``.data`` was set; what an operation made there, if it is still the same."""
         self.has_writes = True
         self.keeper.was_written(tensor)
-        value = self._new_value(tensor, None, 0, self.keeper.held(tensor))
+        value = self._new_value(tensor, None, 0, self._held(tensor))
         self.replaced.add(value.number)
         made = self.values[self._made[memory]] if memory in self._made else None
         if made is not None and made.held is not None and made.shape == value.shape and made.snapshot == value.snapshot:
             value.maker, value.port = made.maker, made.port
         return value
+
+    def _held(self, tensor: Tensor, same: Snapshot | None = None) -> Held:
+        """What is kept of what a tensor holds; that nobody has written it, where that is so."""
+        return self._nothing(tensor) if self.unwritten.regions and self.unwritten.holds(tensor) else self.keeper.held(tensor, same)
+
+    def _nothing(self, tensor: Tensor, why: str = NOT_WRITTEN) -> Held:
+        return Snapshot(shape_of(tensor), dtype_name(tensor.dtype), missing=why) if self.capture.values != "none" else None
+
+    def _forget_unread(self, operation: Operation, target: Tensor) -> None:
+        """Of a storage that torch was handed and that is written over before anybody reads it, nobody knows whether it was ever written."""
+        value = self.known(target)
+        maker = self.operations[value.maker] if value is not None and value.maker is not None else None
+        if value is None or maker is None or maker.op != "set_" or operation.op not in WRITES_ALL or operation.schema.only_moves:
+            return
+        between = self.operations[maker.number + 1 : operation.number]
+        if not any(use[1] == value.number for later in between for use in later.uses):
+            value.held = self._nothing(target, UNREAD)
 
     def known(self, tensor: Tensor) -> Value | None:
         """The value that a tensor object holds, if the tape has met it."""
@@ -133,10 +154,10 @@ class Tape:
     def _result(self, tensor: Tensor, operation: Operation, port: int) -> int:
         """The number of the new value that an operation made."""
         if operation.schema.makes_nothing_known:
-            held: Held = Snapshot(shape_of(tensor), dtype_name(tensor.dtype), missing="uninitialised memory")
+            held = self._nothing(tensor)
         else:
             same = self.values[operation.uses[0][1]].snapshot if operation.schema.keeps_elements and operation.uses else None
-            held = self.keeper.held(tensor, same)
+            held = self._held(tensor, same)
         return self._new_value(tensor, operation.number, port, held).number
 
     def untouched(self, names: Mapping[int, str]) -> list[str]:
@@ -204,9 +225,10 @@ class Tape:
             torch.is_inference_mode_enabled(),
             sequence_number(),
             clock,
+            reads_unwritten=bool(self.unwritten.regions) and self.unwritten.reads(schema, (*args, *(kwargs or {}).values())),
         )
         self.operations.append(operation)
-        if schema.name == "detach" and loose:
+        if is_detach(schema.name) and loose:
             self._detached_again(operation, loose[0])
         if not TELLS_HOOKS and hooks_are_open():
             self._packed.add(operation.number)
@@ -273,7 +295,7 @@ class Tape:
 
     def is_packed(self, node: Any) -> bool | None:
         """Whether hooks of the user stand before what a node keeps, as far as was seen; only where torch does not say so itself."""
-        return self._packing.get(id(node)) if registered() == self._by_hand else None
+        return self._packing.get(id(node)) if SAVED_TENSOR is not None and registered() == self._by_hand else None
 
     def _made_packed(self, node: Any, maker: int) -> bool:
         """Whether hooks of the user were open when a node came to be, which was before the first operation at which autograd counted it."""
@@ -285,6 +307,7 @@ class Tape:
     def after(self, operation: Operation, schema: Schema, args: Any, kwargs: Any, result: Any) -> None:
         """Note what an operation made and what it wrote to."""
         if isinstance(result, Tensor) and not schema.written:  # the usual case first
+            self.unwritten.made(operation, result)
             operation.results = (self._result(result, operation, 0),)
             return
         results: list[int] = []
@@ -295,6 +318,8 @@ class Tape:
                 if isinstance(tensor, Tensor):
                     written.append(tensor)
                     self.keeper.was_written(tensor)
+                    self.unwritten.wrote(operation, tensor)
+                    self._forget_unread(operation, tensor)
                     results.append(self._result(tensor, operation, len(results)))
                     self.has_writes = True
                     if not schema.only_moves:
@@ -302,6 +327,7 @@ class Tape:
         if not schema.in_place:
             for tensor in result if isinstance(result, (list, tuple)) else (result,):
                 if isinstance(tensor, Tensor) and not any(tensor is target for target in written):
+                    self.unwritten.made(operation, tensor)
                     results.append(self._result(tensor, operation, len(results)))
         operation.results = results
         if schema.overwritten:

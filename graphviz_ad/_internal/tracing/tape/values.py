@@ -92,12 +92,6 @@ def as_array(tensor: Tensor) -> Any:
     return array
 
 
-SAME_ELEMENTS = {
-    *("view", "_unsafe_view", "unsafe_view", "reshape", "_reshape_alias", "reshape_alias", "t", "transpose", "permute"),
-    *("unsqueeze", "squeeze", "alias", "detach", "swapaxes", "movedim"),
-}
-
-
 class Keeper:
     """Takes snapshots at one capture level, and never summarises the same elements twice.
 

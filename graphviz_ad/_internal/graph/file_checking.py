@@ -1,0 +1,300 @@
+"""The data of a saved graph -> the first place at which it is none: by its schema, and by the rules for which JSON Schema has no words."""
+
+from __future__ import annotations
+
+import json
+import math
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from graphviz_ad._internal.graph.file_schema import Schema
+
+Record = Mapping[str, Any]
+LONGEST = 60  # letters of what was found
+SNAPSHOTS = ("value", "grad", "upstream", "grad_total", "arrived")  # of a port
+
+
+class Damage(Exception):
+    """A place in the data, and what is wrong there."""
+
+    def __init__(self, place: str, problem: str) -> None:
+        super().__init__(f"{place or 'the file'}: {problem}")
+        self.place, self.problem = place, problem
+
+
+def check(data: Any, schema: Schema) -> None:
+    """Raise `Damage` where the data is no graph of this schema."""
+    try:
+        check_schema(data, schema, "", schema["$defs"])
+    except RecursionError:
+        raise Damage("", "it is nested too deeply") from None
+    check_graph(data, "")
+
+
+# --- the schema
+
+
+def check_schema(value: Any, schema: Schema, place: str, known: Mapping[str, Schema]) -> None:
+    """Raise `Damage` where a value is not what a schema says: as far as `graphviz_ad._internal.graph.file_schema` needs JSON Schema."""
+    if "$ref" in schema:
+        schema = known[schema["$ref"].rpartition("/")[2]]
+    if "anyOf" in schema:
+        check_choice(value, schema["anyOf"], place, known)
+        return
+    for word, holds in WORDS.items():
+        if word in schema and not holds(value, schema[word]):
+            raise Damage(place, f"{shown(value)} {PROBLEMS[word](schema[word], schema)}")
+    if isinstance(value, dict):
+        check_fields(value, schema, place, known)
+    elif isinstance(value, list):
+        check_parts(value, schema, place, known)
+
+
+def check_fields(value: Record, schema: Schema, place: str, known: Mapping[str, Schema]) -> None:
+    """The fields of an object, each by its own schema."""
+    properties = schema.get("properties", {})
+    for name in schema.get("required", ()):
+        if name not in value:
+            raise Damage(below(place, name), "is missing")
+    for name, part in value.items():
+        if name in properties:
+            check_schema(part, properties[name], below(place, name), known)
+        elif schema.get("additionalProperties") is False:
+            raise Damage(below(place, name), f"there is no such field here; there are {', '.join(properties)}")
+
+
+def check_parts(value: Sequence[Any], schema: Schema, place: str, known: Mapping[str, Schema]) -> None:
+    """The parts of a list, each by its own schema."""
+    first = schema.get("prefixItems", ())
+    for i, (part, own) in enumerate(zip(value, first, strict=False)):
+        check_schema(part, own, f"{place}[{i}]", known)
+    if "items" in schema:
+        quick = types_of(schema["items"])
+        for i, part in enumerate(value):
+            if type(part) not in quick:
+                check_schema(part, schema["items"], f"{place}[{i}]", known)
+
+
+def types_of(schema: Schema) -> tuple[type, ...]:
+    """The Python types of which a schema takes everything, so that nobody has to look closer: a tensor has many numbers."""
+    choices = schema.get("anyOf", [schema])
+    names = [choice["type"] for choice in choices if set(choice) == {"type"}]
+    flat = {name for given in names for name in ([given] if isinstance(given, str) else given)}
+    return tuple(kind for name in sorted(flat) for kind in QUICK.get(name, ()))
+
+
+def check_choice(value: Any, choices: Sequence[Schema], place: str, known: Mapping[str, Schema]) -> None:
+    """One of several schemas has to hold; what is wrong is said of the one that was meant."""
+    choices = [known[choice["$ref"].rpartition("/")[2]] if "$ref" in choice else choice for choice in choices]
+    fields = [name for choice in choices for name, own in choice.get("properties", {}).items() if "const" in own]
+    if fields and isinstance(value, dict) and len(choices) > 2:
+        check_named(value, fields[0], choices, place, known)
+        return
+    meant = [choice for choice in choices if isinstance(value, dict) and "required" in choice and set(choice["required"]) <= value.keys()]
+    found: list[Damage] = []
+    for choice in meant or choices:
+        try:
+            check_schema(value, choice, place, known)
+        except Damage as damage:
+            found.append(damage)
+        else:
+            return
+    deepest = max(found, key=lambda damage: len(damage.place))
+    raise deepest if deepest.place != place else Damage(place, f"{shown(value)} is none of {', '.join(map(described, choices))}")
+
+
+def check_named(value: Record, field: str, choices: Sequence[Schema], place: str, known: Mapping[str, Schema]) -> None:
+    """An object of one of several kinds, which one of its fields names."""
+    kinds = {choice["properties"][field]["const"]: choice for choice in choices}
+    if field not in value:
+        raise Damage(below(place, field), "is missing")
+    kind = value[field]
+    if not isinstance(kind, str) or kind not in kinds:
+        raise Damage(below(place, field), f"{shown(kind)} is none of {', '.join(kinds)}")
+    check_schema(value, kinds[kind], place, known)
+
+
+def below(place: str, name: str) -> str:
+    """The place of a field."""
+    word = name if name.isidentifier() else f"[{shown(name)}]"
+    return word if not place else f"{place}.{word}" if name.isidentifier() else place + word
+
+
+def shown(value: Any) -> str:
+    """What was found, in a line."""
+    if isinstance(value, (dict, list)):
+        return f"{'an object' if isinstance(value, dict) else 'a list'} of {len(value)}"
+    try:
+        text = json.dumps(value) if value is None or isinstance(value, bool) else repr(value)
+    except ValueError:  # a number of more digits than Python writes
+        return "a number of very many digits"
+    return text if len(text) <= LONGEST else text[:LONGEST] + "…"
+
+
+def described(schema: Schema) -> str:
+    """What a schema takes, in a few words."""
+    if "enum" in schema:
+        return ", ".join(map(str, schema["enum"]))
+    kinds = schema.get("type", "anything")
+    words = [NAMES.get(kind, kind) for kind in ([kinds] if isinstance(kinds, str) else kinds)]
+    return " or ".join(words) + (f" with {', '.join(schema['properties'])}" if schema.get("properties") else "")
+
+
+def is_of_type(value: Any, kinds: Any) -> bool:
+    """Whether a value is of one of these types, by their names in JSON."""
+    return any(TYPES[kind](value) for kind in ([kinds] if isinstance(kinds, str) else kinds))
+
+
+def is_number(value: Any) -> bool:
+    """Whether a value is a number that is not too big to be one of floating point."""
+    if isinstance(value, int):
+        return not isinstance(value, bool) and abs(value) < 2**1023
+    return isinstance(value, float) and math.isfinite(value)
+
+
+TYPES: Mapping[str, Callable[[Any], bool]] = {
+    "null": lambda value: value is None,
+    "boolean": lambda value: isinstance(value, bool),
+    "integer": lambda value: isinstance(value, int) and not isinstance(value, bool),
+    "number": is_number,
+    "string": lambda value: isinstance(value, str),
+    "array": lambda value: isinstance(value, list),
+    "object": lambda value: isinstance(value, dict),
+}
+NAMES = {
+    "null": "null",
+    "boolean": "true or false",
+    "integer": "a whole number",
+    "number": "a number",
+    "string": "a text",
+    "array": "a list",
+    "object": "an object",
+}
+QUICK: Mapping[str, tuple[type, ...]] = {"boolean": (bool,), "number": (float,), "string": (str,)}  # that a float is finite is seen where text is read
+WORDS: Mapping[str, Callable[[Any, Any], bool]] = {
+    "type": is_of_type,
+    "const": lambda value, wanted: type(value) is type(wanted) and value == wanted,
+    "enum": lambda value, wanted: isinstance(value, str) and value in wanted,
+    "minimum": lambda value, least: value >= least,
+    "maximum": lambda value, most: value <= most,
+    "minLength": lambda value, least: len(value) >= least,
+    "minItems": lambda value, least: len(value) >= least,
+    "maxItems": lambda value, most: len(value) <= most,
+}
+PROBLEMS: Mapping[str, Callable[[Any, Schema], str]] = {
+    "type": lambda _, schema: f"is not {described(schema)}",
+    "const": lambda wanted, _: f"is not {shown(wanted)}",
+    "enum": lambda wanted, _: f"is none of {', '.join(wanted)}",
+    "minimum": lambda least, _: f"is less than {least}",
+    "maximum": lambda most, _: f"is more than {most}",
+    "minLength": lambda *_: "is empty",
+    "minItems": lambda least, _: f"has fewer than {least} parts",
+    "maxItems": lambda most, _: f"has more than {most} parts",
+}
+
+
+# --- the rules
+
+
+def check_graph(graph: Record, place: str) -> None:
+    """The rules, for a graph, its detail and its earlier passes."""
+    check_nodes(graph["nodes"], below(place, "nodes"))
+    check_edges(graph, place)
+    parts = [("detail", graph["detail"])] if graph.get("detail") is not None else []
+    parts += [(f"earlier passes[{i}]", done) for i, done in enumerate(graph.get("earlier passes", ()))]
+    for name, part in parts:
+        check_graph(part, f"{place}.{name}" if place else name)
+
+
+def check_nodes(nodes: Sequence[Record], place: str) -> None:
+    """Their keys, and what their results hold."""
+    keys: set[str] = set()
+    for i, node in enumerate(nodes):
+        if node["key"] in keys:
+            raise Damage(f"{place}[{i}].key", f"{shown(node['key'])} is the key of a node before it, too")
+        keys.add(node["key"])
+        for j, port in enumerate(node["ports"]):
+            for name in SNAPSHOTS:
+                check_snapshot(port.get(name), f"{place}[{i}].ports[{j}].{name}")
+
+
+def check_edges(graph: Record, place: str) -> None:
+    """Where they begin and end, and what they hold."""
+    number = {node["key"]: i for i, node in enumerate(graph["nodes"])}
+    uses: set[tuple[str, str, int]] = set()
+    for i, edge in enumerate(graph["edges"]):
+        here = f"{below(place, 'edges')}[{i}]"
+        for end in ("tail", "head"):
+            if edge[end] not in number:
+                raise Damage(f"{here}.{end}", f"there is no node {shown(edge[end])}")
+        if number[edge["tail"]] >= number[edge["head"]]:
+            raise Damage(f"{here}.tail", f"{shown(edge['tail'])} does not stand before {shown(edge['head'])}, which reads it")
+        results = len(graph["nodes"][number[edge["tail"]]]["ports"])
+        if edge.get("port", 0) >= results:
+            raise Damage(f"{here}.port", f"{edge['port']} is none of the {results} results of {shown(edge['tail'])}")
+        use = (edge["tail"], edge["head"], edge["slot"])
+        if use in uses:
+            raise Damage(f"{here}.slot", f"{edge['slot']} is that of another edge from {shown(edge['tail'])} to {shown(edge['head'])}, too")
+        uses.add(use)
+        for name in ("local", "grad"):
+            check_snapshot(edge.get(name), f"{here}.{name}")
+
+
+def check_snapshot(snapshot: Record | None, place: str) -> None:
+    """That as many elements are there as the shape says, and that its dtype can hold them."""
+    data = None if snapshot is None else snapshot["data"]
+    if snapshot is None or data is None:
+        return
+    wanted = math.prod(snapshot["shape"])
+    found = len(data["elements"]) if isinstance(data, dict) and "elements" in data else 1
+    if wanted != found:
+        raise Damage(f"{place}.data", f"it has {found} elements, where the shape {snapshot['shape']} has {wanted}")
+    if isinstance(data, dict) and "elements" in data:
+        check_elements(data["elements"], np.dtype(data["dtype"]), f"{place}.data.elements")
+
+
+def check_elements(elements: Sequence[Any], dtype: np.dtype[Any], place: str) -> None:
+    """That each is a number of the dtype as it stands there, and not one near it."""
+    for i, (element, held) in enumerate(zip(elements, held_by(elements, dtype), strict=True)):
+        if held is not element and not same(element, held):
+            raise Damage(f"{place}[{i}]", f"{shown(element)} is no {dtype.name}")
+
+
+def held_by(elements: Sequence[Any], dtype: np.dtype[Any]) -> Iterable[Any]:
+    """What an array of the dtype makes of the elements."""
+    numbers = list(map(read_number, elements))
+    try:
+        with warnings.catch_warnings(), np.errstate(all="ignore"):
+            warnings.simplefilter("error")
+            return list(np.array(numbers, dtype=dtype).tolist())
+    except (TypeError, ValueError, OverflowError, Warning):
+        return each_held(numbers, dtype)
+
+
+def each_held(numbers: Iterable[Any], dtype: np.dtype[Any]) -> Iterator[Any]:
+    """The same one by one, None for what it cannot hold."""
+    for number in numbers:
+        try:
+            with warnings.catch_warnings(), np.errstate(all="ignore"):
+                warnings.simplefilter("error")
+                yield np.array(number, dtype=dtype).item()
+        except (TypeError, ValueError, OverflowError, Warning):
+            yield None
+
+
+def same(element: Any, held: Any) -> bool:
+    """Whether a number came through as it was: a truth value as one, and any NaN as one."""
+    number = read_number(element)
+    if isinstance(number, bool) != isinstance(held, bool) or held is None:
+        return False
+    return number == held or repr(number) == repr(held)
+
+
+def read_number(x: Any) -> Any:
+    """A number as it is written: those for which JSON has no words are texts, complex ones objects."""
+    if isinstance(x, str):
+        return float(x)  # one of SPECIAL
+    return complex(read_number(x["re"]), read_number(x["im"])) if isinstance(x, dict) else x

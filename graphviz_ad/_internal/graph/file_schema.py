@@ -1,0 +1,249 @@
+"""What a saved graph may say: its types, vocabularies and sizes as one JSON Schema, which `graphviz_ad._internal.graph.file_checking` reads.
+
+The words come from where they are used, so that a new kind of notice or of node is a word of the files at once. What JSON Schema has
+no words for, such as that an edge begins at a node that there is, stands in `RULES`, and in the published file as text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import product
+from typing import Any
+
+from graphviz_ad._internal.graph.fact_texts import HOOK_EFFECTS
+from graphviz_ad._internal.graph.graph import CUTS, KINDS, MATCHES
+from graphviz_ad._internal.graph.notice_sentences import SENTENCES
+from graphviz_ad._internal.graph.notices import FAILED, RAISED, SAID, TIED, TIED_TOO
+
+Schema = Mapping[str, Any]
+
+FORMAT, VERSION, OLDEST = "graphviz_ad graph", 2, 1
+SPECIAL = ("NaN", "Infinity", "-Infinity")  # what JSON has no numbers for
+ELEMENT_TYPES = ["|b1", "|i1", "|u1", *(f"<{letter}{size}" for letter, size in (*product("iuf", (2, 4, 8)), ("c", 8), ("c", 16)))]  # as numpy writes them
+RULES = (
+    "Every key of a node is its own.",
+    "Nodes stand in the order in which they were computed: an edge begins at a node that stands before the one at which it ends.",
+    "An edge begins at a result that its tail has: port counts its ports from 0.",
+    "No two edges have the same tail, head and slot.",
+    "A snapshot has as many elements as the product of its shape says, each of them exactly representable in its dtype.",
+    "A value and a gradient have the shape of the result that they are of.",
+)
+
+
+def ref(name: str) -> Schema:
+    """What is defined under a name."""
+    return {"$ref": f"#/$defs/{name}"}
+
+
+def record(needed: Mapping[str, Schema], **others: Schema) -> dict[str, Any]:
+    """An object with these fields, and those others that it may leave out; no further ones."""
+    return {"type": "object", "properties": {**needed, **others}, "required": list(needed), "additionalProperties": False}
+
+
+def some(item: Schema, **sizes: int) -> dict[str, Any]:
+    """A list of things of one kind."""
+    return {"type": "array", "items": item, **sizes}
+
+
+def pair(*parts: Schema) -> dict[str, Any]:
+    """A list of so many things, each of its kind."""
+    return {"type": "array", "prefixItems": list(parts), "minItems": len(parts), "maxItems": len(parts)}
+
+
+def maybe(thing: Schema) -> dict[str, Any]:
+    """The thing, or null: not known, or there is none."""
+    return {"anyOf": [thing, {"type": "null"}]}
+
+
+TEXT: Schema = {"type": "string"}
+TRUTH: Schema = {"type": "boolean"}
+NOTHING: Schema = {"type": "null"}
+COUNT: Schema = {"type": "integer", "minimum": 0, "maximum": 2**63 - 1}
+INTEGER: Schema = {"type": "integer", "minimum": -(2**63), "maximum": 2**64 - 1}
+TEXTS, COUNTS = some(TEXT), some(COUNT)
+SHAPE = some(COUNT, maxItems=64)  # as many dimensions as torch has
+REAL = {"anyOf": [{"type": "number"}, {"enum": list(SPECIAL)}]}
+NUMBER = {"anyOf": [{"type": ["number", "boolean"]}, {"enum": list(SPECIAL)}, record({"re": REAL, "im": REAL})]}
+TYPES = some(pair(maybe(TEXT), SHAPE))  # dtypes and shapes
+
+
+# --- notices: the facts of each kind, in their order
+
+WAY: Mapping[str, Schema] = {"group": TEXT, "source": COUNT, "target": COUNT, "tag": INTEGER}
+CALL = pair(COUNT, TEXT, maybe(TEXT), maybe(COUNT), TYPES, TYPES)
+FACTS: Mapping[str, Mapping[str, Schema]] = {
+    "no backward pass": {"blind": TRUTH},
+    "several passes": {"count": COUNT},
+    "incomplete": {"what": TEXT},
+    "circle": {"count": COUNT},
+    "unlinked": {"count": COUNT},
+    "hooks untold": {"count": COUNT},
+    "untried torch": {"version": TEXT, "tested": TEXTS},
+    "too deep": {"reach": COUNT},
+    "caught": {"sources": some(maybe(TEXT))},
+    "modules folded": {"inside": COUNT},
+    "blocks": {"operations": COUNT, "blocks": COUNT},
+    "uneven passes": {"passes": COUNTS},
+    "impossible order": {"count": COUNT},
+    "by order alone": {"guesses": COUNT, "count": COUNT},
+    "from anybody": {"count": COUNT},
+    "no other end": {"count": COUNT, **WAY, "other": COUNT, "missing": TEXT},
+    "other end not here": {"count": COUNT, **WAY, "other": COUNT, "missing": TEXT},
+    "ends contradict": {"count": COUNT, **WAY, "number": COUNT, "sent": TYPES, "received": TYPES},
+    "members missing": {"count": COUNT, "what": TEXT, "group": TEXT, "missing": COUNTS, "away": COUNTS},
+    "members contradict": {"count": COUNT, "group": TEXT, "number": COUNT, "calls": some(CALL)},
+}
+SUBJECTS: Mapping[str, Schema] = {  # where their number matters
+    TIED: some(TEXT, minItems=2, maxItems=2),
+    TIED_TOO: some(TEXT, minItems=2),
+    "incomplete": some(TEXT, minItems=1),
+}
+FAILURE = record({"exception": TEXT, "message": TEXT}, line=maybe(TEXT), overwritten=TRUTH)
+
+
+def notice_of(kind: str) -> Schema:
+    """A notice of one kind."""
+    facts = [pair({"const": word}, schema) for word, schema in FACTS.get(kind, {}).items()]
+    needed: dict[str, Schema] = {"kind": {"const": kind}}
+    if kind in (RAISED, FAILED):
+        needed["failure"] = ref("failure")
+    if kind in SUBJECTS:
+        needed["subjects"] = SUBJECTS[kind]
+    if facts:
+        needed["facts"] = pair(*facts)
+    return {**record(needed, **{**NOTICE_FIELDS, **needed})}
+
+
+NOTICE_FIELDS: Mapping[str, Schema] = {
+    "subjects": TEXTS,
+    "facts": some({}, maxItems=0),
+    "said": TEXT,
+    "failure": maybe(ref("failure")),
+    "ranks": COUNTS,
+    "shown": TRUTH,
+}
+
+
+# --- what else there is in a graph
+
+
+def one_of(field: str, kinds: Mapping[str, Schema]) -> Schema:
+    """A record of one of several kinds, which a field names."""
+    return {"anyOf": list(kinds.values()), "description": f"The field {field} says which of these it is."}
+
+
+def told(what: str, needed: Mapping[str, Schema], **others: Schema) -> Schema:
+    """One kind of communication."""
+    return record({"what": {"const": what}, **needed}, **others)
+
+
+RANK = COUNT
+MESSAGES: Mapping[str, Schema] = {
+    "message": told(
+        "message",
+        {"kind": TEXT, "rank": RANK},
+        number=COUNT,
+        group=TEXT,
+        ranks=COUNTS,
+        peer=maybe(RANK),
+        tag=INTEGER,
+        root=maybe(RANK),
+        reduction=maybe(TEXT),
+        backward=TRUTH,
+    ),
+    "meeting": told("meeting", {"kind": TEXT, "ranks": COUNTS}, number=COUNT, group=TEXT, reduction=maybe(TEXT), root=maybe(RANK)),
+    "averaging": told("averaging", {"parameters": COUNT, "reduction": TEXT, "ranks": COUNTS}, kind=TEXT),
+}
+ARGUMENT: Schema = {
+    "anyOf": [
+        {"type": ["null", "boolean", "number", "string"]},
+        record({"word": TEXT}),
+        record({"number": NUMBER}),
+        some(ref("argument")),
+    ]
+}
+SNAPSHOT = record({
+    "shape": SHAPE,
+    "dtype": TEXT,
+    "data": {"anyOf": [NOTHING, NUMBER, record({"dtype": {"enum": ELEMENT_TYPES}, "elements": some(NUMBER)})]},
+    "stats": maybe(pair(*[REAL] * 4, COUNT)),
+    "missing": maybe(TEXT),
+})  # fmt: skip
+TAKEN = maybe(ref("snapshot"))
+PORT = record(
+    {},
+    shape=maybe(SHAPE),
+    dtype=maybe(TEXT),
+    device=maybe(TEXT),
+    value=TAKEN,
+    grad=TAKEN,
+    upstream=TAKEN,
+    grad_total=TAKEN,
+    name=maybe(TEXT),
+    is_output=TRUTH,
+    arrived=TAKEN,
+)
+OF_EVERY_VERSION: Mapping[str, Schema] = {
+    "op": maybe(TEXT),
+    "name": maybe(TEXT),
+    "autograd": TEXTS,
+    "requires_grad": TRUTH,
+    "cut": maybe({"enum": list(CUTS)}),
+    "module": TEXTS,
+    "source": maybe(TEXT),
+    "saved": TEXTS,
+    "call": maybe(COUNT),
+    "call_op": maybe(TEXT),
+    "backward_order": maybe(COUNT),
+    "inside": COUNT,
+    "parameters": COUNT,
+    "saved_bytes": maybe(COUNT),
+}
+OF_THIS_VERSION: Mapping[str, Schema] = {
+    "arguments": some(pair(TEXT, ref("argument"))),
+    "hooks": TEXTS,
+    "hook_effects": some({"enum": list(HOOK_EFFECTS)}),
+    "messages": some(one_of("what", MESSAGES)),
+    "parameter_norm": maybe({"anyOf": [{"type": "number"}, record({"number": REAL})]}),
+    "raised": TRUTH,
+}
+OF_VERSION_1: Mapping[str, Schema] = {"settings": some(pair(TEXT, TEXT))}  # what the facts of this version were, as texts
+EDGE = record(
+    {"tail": TEXT, "head": TEXT, "slot": COUNT},
+    port=COUNT,
+    local=TAKEN,
+    grad=TAKEN,
+    cut=maybe({"enum": list(CUTS)}),
+    match={"enum": list(MATCHES)},
+)
+
+
+GRAPH = record(
+    {"name": TEXT, "notices": some(ref("notice")), "has_gradients": TRUTH, "nodes": some(ref("node")), "edges": some(ref("edge"))},
+    detail=maybe(ref("graph")),
+    memory=maybe(record({"leaves": COUNT, "saved": COUNT, "exact": TRUTH})),
+    ranks=COUNTS,
+    **{"earlier passes": some(ref("graph"))},
+)
+NOTICE = one_of("kind", {kind: notice_of(kind) for kind in (SAID, *SENTENCES)})
+
+
+def file_of(version: int, notice: Schema, own: Mapping[str, Schema]) -> Schema:
+    """A saved graph of a version, which says what a notice is and what fields of their own nodes have: a graph, and by what it is known to be one."""
+    head: dict[str, Schema] = {"format": {"const": FORMAT}, "version": {"const": version}}
+    node = record({"key": {"type": "string", "minLength": 1}, "kind": {"enum": list(KINDS)}, "ports": some(ref("port"), minItems=1)}, **OF_EVERY_VERSION, **own)
+    parts = {"graph": GRAPH, "node": node, "edge": EDGE, "port": PORT, "snapshot": SNAPSHOT, "notice": notice, "failure": FAILURE, "argument": ARGUMENT}
+    return {**GRAPH, "properties": {**head, **GRAPH["properties"]}, "required": [*head, *GRAPH["required"]], "$defs": parts}
+
+
+SCHEMAS: Mapping[int, Schema] = {OLDEST: file_of(OLDEST, TEXT, OF_VERSION_1), VERSION: file_of(VERSION, NOTICE, OF_THIS_VERSION)}
+
+
+def published() -> dict[str, Any]:
+    """The schema of this version as it stands in docs/graph.schema.json."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "A graph that graphviz_ad saved",
+        "description": " ".join(("Besides what follows:", *RULES)),
+        **SCHEMAS[VERSION],
+    }
