@@ -13,9 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_programs import PROGRAMS, graph
 from test_paint import contrast
-from torch import Tensor
+from torch import Tensor, nn
 
 import graphviz_ad as gad
+from graphviz_ad._internal.base.errors import UnknownNameError
 from graphviz_ad._internal.explain.path_picture import path_numbers
 from graphviz_ad._internal.renderers.html.player import picture_page
 from graphviz_ad._internal.scene import path_lines as trails
@@ -321,3 +322,32 @@ def test_a_leaf_with_more_elements_than_a_line_has_room_for_has_norms(shape: tup
 def test_at_zero_the_complex_derivative_of_the_size_is_told_without_a_warning() -> None:
     a = torch.zeros((), dtype=torch.complex128, requires_grad=True)
     assert gad.trace(lambda a: (a - a.sum()).abs(), a).animate(wrt="a").steps
+
+
+# --- in a graph that is folded to be read
+
+
+class Stack(nn.Module):
+    """More operations than a picture has boxes, unless its layers are folded."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(*(nn.Sequential(nn.Linear(2, 2), nn.Tanh()) for _ in range(20)))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layers(x).sum()
+
+
+@pytest.mark.parametrize("name", ["layers.18.0.weight", "x"])
+def test_paths_to_a_parameter_inside_of_a_folded_module_are_shown(name: str) -> None:
+    graph = gad.trace(Stack(), torch.ones(1, 2, requires_grad=True))
+    inside = name != "x"
+    assert (name in {node.name for node in graph.plot(layout="layered").graph.node_list}) != inside
+    options: list[dict[str, str]] = [{"wrt": name}, {"tangents": name}]
+    for chosen in options:
+        picture = graph.plot(layout="layered", **chosen)
+        assert name in picture.scene.alt
+        assert (len(picture.graph.node_list) == len(graph.node_list)) == inside
+        assert graph.animate(layout="layered", **chosen).steps
+    with pytest.raises(UnknownNameError, match=r"no node named 'layers\.18\.0\.weight'|no node named 'w'"):
+        graph.plot(layout="layered", wrt=name if inside else "w", depth=1)

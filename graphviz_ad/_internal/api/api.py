@@ -158,7 +158,7 @@ def drawn(graph: Graph, asked: PlotOptions, remarks: Mapping[str, Sequence[str]]
         transforms=asked.transforms,
         graph=graph,
     )
-    shown = chosen.simplified(graph, steps=True)
+    shown = chosen.simplified(graph, steps=True, needed=asked_about(asked.wrt, asked.tangents, asked.output))
     explained = explain(shown, asked.wrt, asked.output) if asked.wrt is not None else None
     words = describe(shown, chosen.options)
     forward = tangents_of(shown, asked.tangents) if asked.tangents is not None else None
@@ -172,6 +172,12 @@ def drawn(graph: Graph, asked: PlotOptions, remarks: Mapping[str, Sequence[str]]
     if asked.direction is None and too_wide(scene):
         scene = placed("TB")
     return Picture(shown, scene, chosen.theme)
+
+
+def asked_about(wrt: str | None, tangents: str | Mapping[str, Any] | None, output: str | None = None) -> tuple[str, ...]:
+    """The names of which a picture or film is to tell."""
+    moved = (tangents,) if isinstance(tangents, str) else tuple(tangents or ())
+    return tuple(name for name in (wrt, output, *moved) if name is not None)
 
 
 def too_wide(scene: Scene) -> bool:
@@ -194,7 +200,7 @@ def filmed(graph: Graph, asked: AnimateOptions) -> Animation:
     with_local = asked.local and (backward or tangents is not None)
     depth = asked.depth or (1 if asked.steps == "module" else None)
     chosen = look(theme_name=asked.theme, layout=asked.layout, direction=flow, gradients=backward, local=with_local, depth=depth, transforms=asked.transforms)
-    shown = chosen.simplified(graph)
+    shown = chosen.simplified(graph, needed=asked_about(asked.wrt, tangents))
     usual = UsualStory(direction, None if asked.steps is None else asked.steps == "edge")
     each = [chosen.simplified(one) for one in graph.passes] if asked.passes else ()
     choice = choose(wrt=asked.wrt, tangents=tangents, passes=each, shown=shown, usual=usual)
