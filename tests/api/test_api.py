@@ -80,7 +80,7 @@ def test_a_picture_is_written_as_its_suffix_says(suffix: str, tmp_path: Path) ->
 def test_a_film_is_written_as_its_suffix_says(suffix: str, tmp_path: Path) -> None:
     path = film("square").save(tmp_path / f"f{suffix}")
     assert LOOKS_RIGHT[suffix](path)
-    beside = {".tex": {"f.pdf"}, ".qmd": {"f-film.svg", "f-film.png"}}.get(suffix, set())
+    beside = {".tex": {"f-film.pdf"}, ".qmd": {"f-film.svg", "f-film.png"}}.get(suffix, set())
     assert {file.name for file in tmp_path.iterdir()} == {path.name} | beside
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import inspect
 import sys
-import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -18,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 from graphviz_ad._internal.base.argument_types import Destination, Says, StrPath, shown
 from graphviz_ad._internal.base.checked_calls import checked, saves, takes
-from graphviz_ad._internal.base.errors import GraphvizADWarning, MissingDependencyError, OptionError, UnknownNameError
+from graphviz_ad._internal.base.errors import OptionError, UnknownNameError
 from graphviz_ad._internal.base.registry import Registry
 from graphviz_ad._internal.base.save_folder import is_folder, write_folder
 from graphviz_ad._internal.explain.explainer import explain
@@ -45,7 +44,7 @@ from graphviz_ad._internal.output.call_options import (
     words_to_write,
 )
 from graphviz_ad._internal.output.file_writing import PATHS, render, suffix_for, write_as
-from graphviz_ad._internal.output.formats import FILMS, FRAMES, GRAPHS, PAGES, STILLS, WHOLE_SET, numbered_frames
+from graphviz_ad._internal.output.formats import FILMS, FRAMES, GRAPHS, PAGES, STILLS, numbered_frames
 from graphviz_ad._internal.output.notebook import only_in_notebooks
 from graphviz_ad._internal.scene.annotations import with_failure, with_remarks
 from graphviz_ad._internal.scene.canvas import Canvas
@@ -159,7 +158,7 @@ def drawn(graph: Graph, asked: PlotOptions, remarks: Mapping[str, Sequence[str]]
         transforms=asked.transforms,
         graph=graph,
     )
-    shown = chosen.simplified(graph, steps=True)
+    shown = chosen.simplified(graph, steps=True, needed=asked_about(asked.wrt, asked.tangents, asked.output))
     explained = explain(shown, asked.wrt, asked.output) if asked.wrt is not None else None
     words = describe(shown, chosen.options)
     forward = tangents_of(shown, asked.tangents) if asked.tangents is not None else None
@@ -173,6 +172,12 @@ def drawn(graph: Graph, asked: PlotOptions, remarks: Mapping[str, Sequence[str]]
     if asked.direction is None and too_wide(scene):
         scene = placed("TB")
     return Picture(shown, scene, chosen.theme)
+
+
+def asked_about(wrt: str | None, tangents: str | Mapping[str, Any] | None, output: str | None = None) -> tuple[str, ...]:
+    """The names of which a picture or film is to tell."""
+    moved = (tangents,) if isinstance(tangents, str) else tuple(tangents or ())
+    return tuple(name for name in (wrt, output, *moved) if name is not None)
 
 
 def too_wide(scene: Scene) -> bool:
@@ -195,7 +200,7 @@ def filmed(graph: Graph, asked: AnimateOptions) -> Animation:
     with_local = asked.local and (backward or tangents is not None)
     depth = asked.depth or (1 if asked.steps == "module" else None)
     chosen = look(theme_name=asked.theme, layout=asked.layout, direction=flow, gradients=backward, local=with_local, depth=depth, transforms=asked.transforms)
-    shown = chosen.simplified(graph)
+    shown = chosen.simplified(graph, needed=asked_about(asked.wrt, tangents))
     usual = UsualStory(direction, None if asked.steps is None else asked.steps == "edge")
     each = [chosen.simplified(one) for one in graph.passes] if asked.passes else ()
     choice = choose(wrt=asked.wrt, tangents=tangents, passes=each, shown=shown, usual=usual)
@@ -342,14 +347,11 @@ class Animation:
 
     @checked
     def save_all(self, name: StrPath) -> tuple[Path, ...]:
-        """Write the film in every form that a lecture needs, all under one name; what an optional package is missing for is left out, with a warning."""
-        files = []
-        for suffix in WHOLE_SET:
-            try:
-                files.append(self.save(f"{name}{suffix}"))
-            except MissingDependencyError as error:
-                warnings.warn(f"{name}{suffix} is left out: {error}", GraphvizADWarning, stacklevel=3)
-        return tuple(files)
+        """Write the film in every form that a lecture needs, all under one name, and return the files.
+
+        What an optional package is missing for is left out, with a warning. Where others fail, the rest is written and a SaveError says which and why.
+        """
+        return documents.write_set(self, name)
 
     to_svg, to_html, to_beamer, to_pptx = documents.to_svg, documents.to_html, documents.to_beamer, documents.to_pptx
     to_reveal, to_quarto, to_myst = documents.to_reveal, documents.to_quarto, documents.to_myst
@@ -392,7 +394,7 @@ class Frame:
 
     @saves(PictureFile)
     def save(self, path: Destination, asked: PictureFile) -> Path | None:
-        """Write the frame as .png, .svg or .pdf. Returns the path."""
+        """Write the frame as .png, .svg, .pdf, .tikz or .pgf. Returns the path."""
         return write_as(FRAMES, path, self, asked.format)
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, object]:

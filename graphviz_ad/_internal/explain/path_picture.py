@@ -106,9 +106,9 @@ def the_sum(explanation: Explanation, colored: tuple[Path, ...], more: int) -> s
     if not explanation.summed or explanation.count == 1:
         return f"{start}{result}" + ("" if explanation.summed else " (by autograd)")
     letters = " + ".join([*LETTERS[: len(colored)], *(["…"] if more else [])])
-    texts = [short(path.brings) if path.brings is not None else None for path in colored]
-    numbers = added([text for text in texts if text]) + (" + …" if more else "")
-    return f"{start}{letters} = {numbers} = {result}" if all(texts) and len(numbers) <= WIDEST else f"{start}{letters} = {result}"
+    texts = [text for path in colored if path.brings is not None and (text := short(path.brings))]
+    numbers = added(texts) + (" + …" if more else "") if len(texts) == len(colored) else ""  # all of them are written out, or none is
+    return f"{start}{letters} = {numbers} = {result}" if numbers and len(numbers) <= WIDEST else f"{start}{letters} = {result}"
 
 
 def short(value: Number) -> str | None:

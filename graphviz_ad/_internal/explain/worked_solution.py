@@ -10,7 +10,7 @@ import numpy as np
 
 from graphviz_ad._internal.explain.explanation import Explanation, Factor, Number, Path, counted, shortened
 from graphviz_ad._internal.graph.graph import Graph, Node
-from graphviz_ad._internal.graph.snapshot import Snapshot
+from graphviz_ad._internal.graph.snapshot import Snapshot, norm
 from graphviz_ad._internal.maths.chain_rule import feeding
 from graphviz_ad._internal.maths.claims import LETTERS
 from graphviz_ad._internal.maths.formulas import to_unicode
@@ -301,7 +301,7 @@ def written(value: Number) -> str | None:
 def shape_of(value: Number) -> str:
     """What is said of an array that is too big to write."""
     array = np.asarray(value)
-    return f"{'×'.join(map(str, array.shape))} numbers, norm {number(float(np.linalg.norm(array)), digits=DIGITS)}"
+    return f"{'×'.join(map(str, array.shape))} numbers, norm {number(norm(array), digits=DIGITS)}"
 
 
 def bracketed(array: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> str:

@@ -443,7 +443,7 @@ def slopes_at(call: Call, places: Any) -> tuple[float, ...]:
     """The local derivatives that torch takes at these places, by operand; none where they are not known."""
     edges = [edge for edge in call.operands if edge.cut is None]
     arrays = [edge.local.array for edge in (edges if call.name in CHOICES else edges[:1]) if edge.local is not None]
-    pairs = [np.broadcast_arrays(array, places) for array in arrays if array is not None]
+    pairs = [np.broadcast_arrays(array, places) for array in arrays if array is not None and not np.iscomplexobj(array)]
     return tuple(float(slope) for array, where in pairs for slope in array[where])
 
 

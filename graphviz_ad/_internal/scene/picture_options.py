@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from graphviz_ad._internal.graph.graph import Graph
@@ -24,11 +24,22 @@ class Look:
     transforms: tuple[Transform, ...]
     depth: int | None
 
-    def simplified(self, graph: Graph, *, steps: bool = False) -> Graph:
-        """The graph as it will be drawn; ``steps``: with those of an optimizer, which come after all that a film tells."""
+    def simplified(self, graph: Graph, *, steps: bool = False, needed: Collection[str] = ()) -> Graph:
+        """The graph as it will be drawn; ``steps``: with those of an optimizer, which come after all that a film tells.
+
+        Nothing is folded unasked where that would hide one of the ``needed`` names, of which the picture is to tell.
+        """
         for transform in self.transforms:
             graph = transform(graph)
-        return fold_to_size(hide_unused(graph, steps=steps), self.depth)
+        whole = hide_unused(graph, steps=steps)
+        folded = fold_to_size(whole, self.depth)
+        hidden = {*needed} & names_in(whole) - names_in(folded)
+        return whole if hidden and self.depth is None else folded
+
+
+def names_in(graph: Graph) -> set[str]:
+    """Every name by which something in a graph can be asked for."""
+    return {name for node in graph.node_list for name in (node.name, *(port.name for port in node.ports)) if name}
 
 
 def look(

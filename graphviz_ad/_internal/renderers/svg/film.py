@@ -21,11 +21,11 @@ GROWTH = 0.45  # seconds in which colour runs along an arrow
 Span = tuple[int, int]
 
 
-def svg_film(film: Film, theme: Theme, *, loop: int = 0) -> str:
-    """The film as a file of its own, which plays ``loop`` times, 0 for ever, and stays on the finished picture."""
+def svg_film(film: Film, theme: Theme, *, loop: int = 0, made: str = "made by graphviz_ad") -> str:
+    """The film as a file of its own, which plays ``loop`` times, 0 for ever, and stays on the finished picture; ``made`` says where it comes from."""
     if not film.steps:
         return svg(paint(film.stage), theme)
-    return '<?xml version="1.0" encoding="UTF-8"?>\n<!-- made by graphviz_ad -->\n' + film_fragment(film, theme, loop=loop)
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n<!-- {made} -->\n' + film_fragment(film, theme, loop=loop)
 
 
 def film_fragment(film: Film, theme: Theme, *, loop: int = 0) -> str:
