@@ -1,4 +1,4 @@
-# `make demo` and `make test` work on a machine with only Python 3.11, pip and make.
+# `make demo` and `make test` work on a machine with only Python 3.11 to 3.13, pip and make.
 # `make test TORCH=2.14.1` runs them on another torch, `make test CONSTRAINTS=constraints-lowest.txt` on the lowest versions, each in a .venv-… of its own.
 PYTHON ?= python3
 CONSTRAINTS ?= constraints.txt
@@ -24,6 +24,7 @@ ready: $(READY)
 
 fuzz: $(READY)
 	FUZZ=5000 $(BIN)/python -m pytest -q tests/tracing/test_properties.py
+	FUZZ=1 $(BIN)/python -m pytest -q tests/output/test_real_modules.py
 	$(BIN)/python tools/fuzz_operations.py
 
 check: $(READY)

@@ -1,9 +1,9 @@
 """graphviz_ad: see automatic differentiation. Pictures and films of what PyTorch's autograd really did."""
 
-from __future__ import annotations
-
 from graphviz_ad import gallery as gallery
+from graphviz_ad import transforms as transforms
 from graphviz_ad._internal.ad_number import ADNumber, cos, exp, log, relu, sigmoid, sin, sqrt, tan, tanh
+from graphviz_ad._internal.api import methods as _methods  # noqa: F401 - puts the methods on Graph, ADNumber and Explanation
 from graphviz_ad._internal.api.api import Animation, Picture, TorchGraph, animate, compare_methods, make_dot, plot, record, save, trace, trackable_function
 from graphviz_ad._internal.base.errors import GraphvizADError, GraphvizADWarning
 from graphviz_ad._internal.explain.explanation import Explanation
@@ -34,6 +34,7 @@ __all__ = [
     "compare_methods",
     "cos",
     "exp",
+    "gallery",
     "log",
     "make_dot",
     "merge",
@@ -48,6 +49,7 @@ __all__ = [
     "tanh",
     "trace",
     "trackable_function",
+    "transforms",
 ]
 
 

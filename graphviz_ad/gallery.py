@@ -16,9 +16,11 @@ from functools import cache
 from importlib import import_module
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from graphviz_ad._internal.base.checked_calls import checked, takes_only
 from graphviz_ad._internal.base.errors import SaveError, UnknownNameError
+from graphviz_ad._internal.output.call_options import GalleryFiles
 
 if TYPE_CHECKING:
     from graphviz_ad._internal.teaching.examples import Entry
@@ -46,6 +48,7 @@ def _by_name() -> Mapping[str, Entry]:
     return MappingProxyType(found)
 
 
+@checked
 def entries(chapter: str | None = None) -> tuple[Entry, ...]:
     """All entries, or those of a chapter: classics, misconceptions, errors or pairs (the same program without and with one word)."""
     if chapter is not None and chapter not in CHAPTERS:
@@ -53,6 +56,7 @@ def entries(chapter: str | None = None) -> tuple[Entry, ...]:
     return tuple(entry for entry in _by_name().values() if chapter in (None, entry.chapter))
 
 
+@checked
 def chosen(names: Iterable[str]) -> tuple[Entry, ...]:
     """The entries of these names, which may also be those of chapters; all where none is given."""
     found: dict[str, Entry] = {}
@@ -64,20 +68,19 @@ def chosen(names: Iterable[str]) -> tuple[Entry, ...]:
     return tuple(found.values()) if wanted else entries()
 
 
-def build(folder: str | Path, names: Iterable[str] = (), *, suffix: str = ".svg", **options: Any) -> tuple[Path, ...]:
-    """Run entries and write each into the folder, pictures or, where the suffix is that of a film, films; with an ``index.html`` of them all.
-
-    ``options`` are those of `Example.plot`, such as ``theme``, or of `graphviz_ad.animate`.
-    """
+@takes_only(GalleryFiles)
+def build(asked: GalleryFiles) -> tuple[Path, ...]:
+    """Run entries and write each into the folder, pictures or, where the suffix is that of a film, films; with an ``index.html`` of them all."""
     from graphviz_ad._internal.base.save_file import write
     from graphviz_ad._internal.teaching.gallery_page import page
 
-    found = chosen(names)
-    place = Path(folder)
+    found, suffix = chosen(asked.names), asked.suffix
+    place = Path(asked.folder)
+    options = {name: value for name, value in asked.given.items() if name not in ("folder", "names", "suffix")}
     try:
         place.mkdir(exist_ok=True)
-    except OSError as error:
-        raise SaveError(f"cannot make the folder {str(place)!r}: {error.strerror or error}") from error
+    except (OSError, ValueError) as error:  # ValueError: a name that no folder can have
+        raise SaveError(f"cannot make the folder {str(place)!r}: {getattr(error, 'strerror', None) or error}") from error
     written = [entry().save(place / f"{entry.name}{suffix}", **options) for entry in found]
     return (*written, write(place / "index.html", page(found, suffix).encode()))
 

@@ -52,6 +52,8 @@ def concerns_torch(thing: Any, name: str) -> bool:
         return isinstance(thing, FrameType) and f"{os.sep}torch{os.sep}" in thing.f_code.co_filename
     if not name.startswith("_") or name.startswith("__") or name == "_C":  # the home of the others
         return False
+    if isinstance(thing, torch.autograd.graph.Node):
+        return True
     kind = thing.__name__ if isinstance(thing, ModuleType) else getattr(thing if isinstance(thing, type) else type(thing), "__module__", "") or "torch"
     return not kind.startswith(("graphviz_ad", "sys", "builtins", "ast", "threading", "weakref", "functools"))
 
@@ -376,7 +378,7 @@ def told_to_a_fork(name: str, how: str, finder: Finder) -> dict[str, Any]:
 def main(wanted: list[str]) -> None:
     """All lies, or those about the wanted names."""
     torch.set_num_threads(1)
-    for module in ("graph.graph_files", "graph.transforms", "maths.ops", "base.errors"):  # what imports nothing of tracing, once for all
+    for module in ("graph.graph_files", "graph.transforms", "operations.rules", "base.errors"):  # what imports nothing of tracing, once for all
         importlib.import_module(f"graphviz_ad._internal.{module}")
     finder = Finder()
     honest = told_to_a_fork("", "", finder)

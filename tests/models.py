@@ -72,6 +72,7 @@ INPUTS: dict[tuple[str, str], Callable[[], tuple[Any, ...]]] = {
     ("graph/test_transforms.py", "Network"): lambda: (torch.ones(2, 3),),
     ("graph/test_transforms.py", "Both"): lambda: (torch.ones(2, requires_grad=True),),
     ("graph/test_transforms.py", "UsesBoth"): lambda: (torch.ones(2, requires_grad=True),),
+    ("explain/test_path_picture.py", "Stack"): lambda: (torch.ones(1, 2),),
     ("tracing/test_tracing.py", "Block"): lambda: (torch.ones(1, 2),),
     ("tracing/test_tracing.py", "Outer"): lambda: (torch.ones(1, 2),),
     ("tracing/test_returned_names.py", "Block"): lambda: (torch.ones(1, 2),),
@@ -98,10 +99,10 @@ def model_of(file: str, name: str) -> Model:
 
 
 def classes() -> set[tuple[str, str]]:
-    """File and name of every class of the tests, but for this file, that is a module."""
+    """File and name of every class of the tests, but for this file and for real ones, that is a module."""
     found = set()
     for path in TESTS.rglob("*.py"):
-        for node in ast.parse(path.read_text("utf-8")).body if path != Path(__file__) else ():
+        for node in ast.parse(path.read_text("utf-8")).body if path not in (Path(__file__), TESTS / "real_modules.py") else ():
             if isinstance(node, ast.ClassDef) and any(ast.unparse(base) in ("nn.Module", "torch.nn.Module") for base in node.bases):
                 found.add((path.relative_to(TESTS).as_posix(), node.name))
     return found

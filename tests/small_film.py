@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from graphviz_ad._internal.scene import paint
-from graphviz_ad._internal.scene.scene import Arrow, Box, Change, Film, Group, Line, Scene, Step
+from graphviz_ad._internal.scene.scene import Arrow, Box, Change, Fact, Film, Group, Line, Scene, Step
 
 # Each must stay text wherever it lands.
 HOSTILE = (
@@ -29,7 +29,7 @@ def box(key: str, kind: str, badge: str, texts: tuple[str, ...], x: float, y: fl
     """A box with name, value and, where there is a third text, gradient."""
     lines = tuple(Line(role, text) for role, text in zip(("name", "value", "gradient"), texts, strict=False))
     width, height = paint.box_size(lines, badge, double)
-    hover = (f"{key} is a box", f"value {texts[1]}")
+    hover = (Fact("", f"{key} is a box"), Fact("", f"value {texts[1]}"))
     return Box(key, kind, lines, max(width, 150), height, badge, double, hover=hover, center=(x, y))
 
 
@@ -43,7 +43,7 @@ def arrow(tail: Box, head: Box, local: str = "", contribution: str = "", **looks
     width, height = paint.label_size(lines)
     path = ((x0, y0), (middle, y0), (middle, y1), (x1, y1))
     key = f"{tail.key}-{head.key}"
-    hover, center = (f"{key} is an arrow",), (middle, (y0 + y1) / 2)
+    hover, center = (Fact("", f"{key} is an arrow"),), (middle, (y0 + y1) / 2)
     made = Arrow(key, tail.key, head.key, lines, width, height, hover=hover, label_center=center, path=path)
     return replace(made, **looks)  # type: ignore[arg-type]
 
@@ -117,8 +117,8 @@ def hostile_film(text: str) -> Film:
     def spoilt(lines: tuple[Line, ...]) -> tuple[Line, ...]:
         return tuple(replace(line, text=text) for line in lines)
 
-    boxes = tuple(replace(b, key=key(b.key), lines=spoilt(b.lines), badge=text[:3], hover=(text,)) for b in plain.stage.boxes)
-    arrows = tuple(replace(a, tail=key(a.tail), head=key(a.head), lines=spoilt(a.lines), hover=(text,)) for a in plain.stage.arrows)
+    boxes = tuple(replace(b, key=key(b.key), lines=spoilt(b.lines), badge=text[:3], hover=(Fact("", text),)) for b in plain.stage.boxes)
+    arrows = tuple(replace(a, tail=key(a.tail), head=key(a.head), lines=spoilt(a.lines), hover=(Fact("", text),)) for a in plain.stage.arrows)
     arrows = tuple(replace(a, key=key(a.key), cut=text) for a in arrows)
     groups = tuple(replace(g, key=key(g.key), title=text) for g in plain.stage.groups)
     stage = replace(plain.stage, boxes=boxes, arrows=arrows, groups=groups, title=text, alt=text, notes=(text,))

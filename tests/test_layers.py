@@ -17,6 +17,7 @@ LONGEST = 71  # lines of a function
 # A room may import those before it, and its own modules.
 ROOMS = (
     "base",
+    "operations",
     "graph",
     "maths",
     "ad_number",

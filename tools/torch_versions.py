@@ -27,6 +27,7 @@ ROOT = Path(__file__).resolve().parent.parent
 TABLE = ROOT / "docs" / "torch_versions.md"
 ASK = "import json, platform, numpy, torch; print(json.dumps([torch.__version__, platform.python_version(), numpy.__version__]))"
 NOT_PASSED = ("failure", "error", "skipped")
+IN_PROCESSES = ("-n", "auto", "--maxprocesses", "4", "--dist", "loadfile")  # as `make test` does
 MOST_NAMED = 20
 
 
@@ -100,7 +101,7 @@ def tested(python: str, versions: Sequence[str], only: Sequence[str]) -> Outcome
     """Run the suite with an interpreter."""
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.xml"
-        command = [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junitxml={report}", *only]
+        command = [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", *IN_PROCESSES, f"--junitxml={report}", *only]
         log = Path(folder) / "log.txt"
         with log.open("w") as out:
             code = subprocess.run(command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=False, stdout=out, stderr=out).returncode

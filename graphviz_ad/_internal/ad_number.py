@@ -32,6 +32,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from graphviz_ad._internal.api.api import Animation, Picture
+    from graphviz_ad._internal.base.checked_calls import takes
+    from graphviz_ad._internal.output.call_options import AnimateOptions, PlotOptions
 
 # --- what each operation computes: its value, then its derivative with respect to each operand
 
@@ -91,7 +93,7 @@ def operation(name: str) -> Callable[..., Any]:
     return apply
 
 
-def both_ways(name: str) -> tuple[Callable[..., Any], Callable[..., Any]]:
+def both_ways(name: str) -> tuple[Callable[[ADNumber, Any], ADNumber], Callable[[ADNumber, Any], ADNumber]]:
     """An operator with the ADNumber on its left, and with the ADNumber on its right."""
     apply = operation(name)
     return apply, lambda right, left: apply(left, right)
@@ -106,12 +108,15 @@ class ADNumber:
     """A number that remembers what it was computed from, and how fast it changes with each of these operands."""
 
     def __init__(self, value: float, name: str | None = None, *, op: str | None = None, operands: Iterable[tuple[ADNumber, float]] = ()) -> None:
-        if not isinstance(value, Real):
+        if not isinstance(value, Real) or (isinstance(value, int) and abs(value) > sys.float_info.max):
             raise TypeError(f"{value!r} ({type(value).__name__}) is no real number, and ADNumbers go with real numbers only; for tensors use torch")
+        pairs = tuple(operands) if isinstance(operands, Iterable) else (operands,)
+        if not all(isinstance(pair, tuple) and len(pair) == 2 and isinstance(pair[0], ADNumber) for pair in pairs):
+            raise TypeError(f"operands={operands!r} are no pairs of an ADNumber and how fast the result changes with it; give pairs, as in [(x, 2.0)]")
         self.value: float = float(value)
         self.name: str | None = name
         self.op: str | None = op  # what made it; None for an input, "number" for a plain number in a formula
-        self.operands: tuple[tuple[ADNumber, float], ...] = tuple(operands)  # each with the local derivative ∂self/∂operand
+        self.operands: tuple[tuple[ADNumber, float], ...] = pairs  # each with the local derivative ∂self/∂operand
         self.gradient: float | None = None  # what `backward` has brought so far
         self.age: int = max([next(births), *(operand.age + 1 for operand, _ in self.operands)])  # later than its operands, whatever happens
         self.origin: tuple[CodeType, int] = running_program()
@@ -137,7 +142,7 @@ class ADNumber:
 
     def gradients(self, upstream: float = 1.0) -> dict[ADNumber, float]:
         """∂self/∂x for every x in the past: each number hands its gradient on once, when all that flows back to it has arrived."""
-        found = dict.fromkeys(self.past(), 0.0) | {self: upstream}
+        found = dict.fromkeys(self.past(), 0.0) | {self: ADNumber(upstream).value}
         for number, gradient in found.items():  # by now complete: all that read this number are younger
             for operand, local in number.operands:
                 found[operand] += gradient * local
@@ -145,7 +150,7 @@ class ADNumber:
 
     def past(self) -> list[ADNumber]:
         """This number and all that it was computed from, youngest first, so that each stands before its operands."""
-        found, seen = [self], {self}
+        found, seen = list[ADNumber]([self]), set[ADNumber]([self])
         for number in found:  # which grows while it is read
             new = dict.fromkeys(operand for operand, _ in number.operands if operand not in seen)
             seen.update(new)
@@ -168,17 +173,13 @@ class ADNumber:
     def __repr__(self) -> str:
         return f"ADNumber({self.value!r}{f', {self.name!r}' if self.name else ''}{f', op={self.op!r}' if self.op else ''})"
 
-    def plot(self, **options: Any) -> Picture:
-        """The picture of how this number was computed; options as in `graphviz_ad.plot`."""
-        from graphviz_ad._internal.api.api import trace
+    if TYPE_CHECKING:  # `api.methods` puts them here: a picture is no part of an engine
 
-        return trace(self).plot(**options)
+        @takes(PlotOptions)
+        def plot(self, asked: PlotOptions) -> Picture: ...
 
-    def animate(self, direction: str = "both", **options: Any) -> Animation:
-        """The film of how it was computed and differentiated; options as in `graphviz_ad.animate`."""
-        from graphviz_ad._internal.api.api import trace
-
-        return trace(self).animate(direction, **options)
+        @takes(AnimateOptions)
+        def animate(self, asked: AnimateOptions) -> Animation: ...
 
 
 births = count()

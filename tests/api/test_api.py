@@ -80,7 +80,7 @@ def test_a_picture_is_written_as_its_suffix_says(suffix: str, tmp_path: Path) ->
 def test_a_film_is_written_as_its_suffix_says(suffix: str, tmp_path: Path) -> None:
     path = film("square").save(tmp_path / f"f{suffix}")
     assert LOOKS_RIGHT[suffix](path)
-    beside = {".tex": {"f.pdf"}, ".qmd": {"f-film.svg", "f-film.png"}}.get(suffix, set())
+    beside = {".tex": {"f-film.pdf"}, ".qmd": {"f-film.svg", "f-film.png"}}.get(suffix, set())
     assert {file.name for file in tmp_path.iterdir()} == {path.name} | beside
 
 
@@ -178,7 +178,9 @@ def test_options_choose_what_is_written() -> None:
     assert roles(gradients=False) == {"value", "local"}
     assert roles(local=False) == {"value", "gradient", "contribution"}
     assert roles(values=False, gradients=False, local=False) == set()
-    assert roles(values=False, with_all=True) == roles()
+    assert roles(with_all=False) == set()
+    assert roles(values=False, with_all=True) == roles(values=False)
+    assert roles(values=True, with_all=False) == {"value"}
 
 
 def test_colouring_a_leaf_gives_each_path_a_number() -> None:
@@ -219,9 +221,11 @@ def test_a_frame_is_a_pure_function_of_its_index() -> None:
     assert made.frame(-8).to_svg() == first
 
 
-def test_showing_gives_the_thing_itself() -> None:
-    assert picture("square").show() is picture("square")
-    assert film("square").show() is film("square")
+def test_showing_gives_the_thing_itself_and_in_a_script_says_how_to_see_it() -> None:
+    with pytest.warns(gad.GraphvizADWarning, match=r"shows itself in notebooks only.*save\('picture\.svg'\) writes a file"):
+        assert picture("square").show() is picture("square")
+    with pytest.warns(gad.GraphvizADWarning, match=r"save\('film\.html'\)"):
+        assert film("square").show() is film("square")
     assert repr(picture("square")) == picture("square").scene.alt
 
 
@@ -268,6 +272,22 @@ def test_make_dot_gives_source_without_running_a_backward_pass() -> None:
     assert x.grad is None
 
 
+def test_make_dot_shows_what_autograd_keeps_and_unpacks_no_tensor() -> None:
+    unpacked: list[object] = []
+    x = torch.ones(2, 3, requires_grad=True)
+    with torch.autograd.graph.saved_tensors_hooks(lambda tensor: tensor, lambda tensor: unpacked.append(tensor) or tensor):
+        y = torch.softmax(x.sum(1, keepdim=True), dim=0).pow(3).mean()
+    plain, full = gad.make_dot(y).source, gad.make_dot(y, show_attrs=True, show_saved=True).source
+    told = ("exponent: 3", "keepdim: True", "dim: 0", "saved: result", "saved: self")
+    assert [words for words in told if words in plain] == []
+    assert [words for words in told if words not in full] == []
+    assert "self_sym_sizes: (2, …" in gad.make_dot(y, show_attrs=True, max_attr_chars=5).source
+    assert "saved" not in gad.make_dot(y, show_attrs=True).source
+    assert unpacked == []
+    y.backward()
+    assert "exponent: 3" in gad.make_dot(y, show_attrs=True).source  # freed, and its numbers still there
+
+
 def test_reports_print_as_a_table() -> None:
     report = graph("seed").check()
     assert report.ok
@@ -284,9 +304,22 @@ def test_reports_print_as_a_table() -> None:
 
 
 def test_the_public_names_are_those_of_all() -> None:
-    public = {name for name, value in vars(gad).items() if not name.startswith("_") and not inspect.ismodule(value) and name != "annotations"}
-    assert public | {"__version__"} == set(gad.__all__)
     assert {"trace", "plot", "animate", "TorchGraph", "trackable_function", "make_dot", "Graph", "Capture"} <= set(gad.__all__)
+    assert {name for name in dir(gad) if not name.startswith("_")} == set(gad.__all__) - {"__version__"}
+    assert {name for name in dir(gad.transforms) if not name.startswith("_")} == set(gad.transforms.__all__)
+
+
+def test_nothing_becomes_public_by_being_used() -> None:
+    code = (
+        "import graphviz_ad as gad, graphviz_ad.__main__, io\n"
+        "from graphviz_ad._internal.cli.commands import main\n"
+        "g = gad.trace(lambda x: x * x, 3.0)\n"
+        "g.plot(wrt='x').save(io.BytesIO(), format='png'); g.animate().to_html(); g.explain('x').to_html(); g.check(); g.compare_methods()\n"
+        "gad.compare(g, g); gad.merge([g]); gad.gallery.colah().plot(); main(['doctor'])\n"
+        "print({name for name in dir(gad) if not name.startswith('_')} ^ set(gad.__all__))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "{'__version__'}"
 
 
 def public_members() -> list[tuple[str, Any]]:
@@ -309,7 +342,7 @@ def test_everything_public_says_what_it_does(name: str, thing: Any) -> None:
 @pytest.mark.parametrize("function", [api.plot, api.animate], ids=["plot", "animate"])
 def test_options_are_keyword_only(function: Callable[..., Any]) -> None:
     positional = [p.name for p in inspect.signature(function).parameters.values() if p.kind is p.POSITIONAL_OR_KEYWORD]
-    assert positional == ["graph"]
+    assert positional == (["graph"] if function is api.plot else ["graph", "direction"])
     assert all(option in (function.__doc__ or "") for option in ("flow", "speed")) or function is api.plot
 
 

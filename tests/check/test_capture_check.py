@@ -21,7 +21,7 @@ import graphviz_ad as gad
 from graphviz_ad._internal.check.capture_check import NAMES, NUMBERS, OPEN, OPERAND, OPERATION, WRONG, CaptureReport, Link, verify
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node
 from graphviz_ad._internal.maths import autograd_names
-from graphviz_ad._internal.maths.ops import RULES
+from graphviz_ad._internal.operations.rules import RULES
 from graphviz_ad._internal.tracing.capture import Capture
 
 # --- graphs that are right

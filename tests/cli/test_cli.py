@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import inspect
 import io
 import os
+import shlex
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+import graphviz_ad as gad
 from graphviz_ad._internal.base.errors import ExpressionError, TargetError
 from graphviz_ad._internal.cli import commands as cli
 from graphviz_ad._internal.cli.commands import main
+from graphviz_ad._internal.cli.flags import FLAGS
 from graphviz_ad._internal.cli.targets import load
 
 SEED = "(1+sin(x2))/(x2+exp(x1)) + x1*x2"
@@ -73,6 +79,10 @@ WORKS = {
     "any names": ["plot", "lesson_of_today.py:any_names", "x=1", "y=2", "-o", "f.svg"],
     "function of a module": ["plot", "torch:sigmoid", "input=1", "-o", "f.svg"],
     "film": ["animate", "x*x", "x=3", "-o", "f.html", "--direction", "backward", "--speed", "2"],
+    "options of a film": "animate 2*x*y x=3 y=2 -o f.gif --flow TB --steps edge --depth 1 --loop 1 --scale 0.5 --transforms hide_constants".split(),  # noqa: SIM905
+    "paths as a film": ["animate", "x*x", "x=3", "-o", "f.svg", "--wrt", "x", "--loop", "2"],
+    "forward mode as a film": ["animate", "x*y", "x=3", "y=1", "-o", "f.txt", "--tangents", "x=1", "--tangents", "y=0.5"],
+    "a path to one result": ["plot", "y=x*x; z=y*x", "x=3", "-o", "f.svg", "--wrt", "x", "--of", "y", "--no-with-all"],
     "gif": ["animate", "x*x", "x=3", "-o", "f.gif", "--direction", "forward", "--layout", "layered"],
 }
 
@@ -137,7 +147,7 @@ def test_an_explanation_of_a_result_on_the_way_and_in_another_format(capsysbinar
 def test_an_explanation_that_disagrees_is_an_exit_code(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     from graphviz_ad._internal.explain import explanation
 
-    monkeypatch.setattr(explanation, "compared", lambda *_: explanation.Check("paths", 1.0, False))
+    monkeypatch.setattr(explanation, "compared", lambda *_, **__: explanation.Check("paths", 1.0, False))
     assert main(["explain", "x*x", "x=3"]) == 1
     assert "DIFFERS from autograd's gradient" in capsys.readouterr().err
 
@@ -172,6 +182,53 @@ def test_help_and_version_are_no_failure(arguments: list[str], capsys: pytest.Ca
     assert "graphviz-ad" in capsys.readouterr().out
 
 
+def flags_of(command: str) -> set[str]:
+    (commands,) = (action.choices for action in cli.parser()._actions if isinstance(action.choices, dict))
+    return {flag for action in commands[command]._actions for flag in action.option_strings}
+
+
+@pytest.mark.parametrize(("command", "function"), [("plot", gad.plot), ("animate", gad.animate)], ids=["plot", "animate"])
+def test_every_option_is_a_flag(command: str, function: Callable[..., Any]) -> None:
+    options = {name for name in inspect.signature(function).parameters if name != "graph"}
+    assert {FLAGS.get(name, f"--{name.replace('_', '-')}") for name in options} <= flags_of(command)
+
+
+def test_help_says_what_python_says(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["animate", "--help"]) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "2 plays twice as fast, 0.5 half as fast; from 0.01 to 100 times as fast (default 1.0)" in shown
+    assert "fold modules below that level" in shown
+
+
+COMPLETED = {
+    "commands": (["graphviz-ad", "pl"], {"plot"}),
+    "flags": (["graphviz-ad", "animate", "--st"], {"--steps"}),
+    "themes": (["graphviz-ad", "plot", "--theme", "d"], {"dark", "default"}),
+    "granularities": (["graphviz-ad", "animate", "--steps", ""], {"edge", "op", "module"}),
+    "shells": (["graphviz-ad", "completion", "z"], {"zsh"}),
+    "files": (["graphviz-ad", "plot", "less"], {"lesson_of_today.py"}),
+}
+
+
+@pytest.mark.parametrize("name", COMPLETED)
+def test_bash_completes(name: str, lesson: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words, expected = COMPLETED[name]
+    assert main(["completion", "bash"]) == 0
+    ask = f"COMP_WORDS=({' '.join(map(shlex.quote, words))}); COMP_CWORD={len(words) - 1}; _graphviz_ad; printf '%s\n' \"${{COMPREPLY[@]}}\""
+    done = subprocess.run(["bash", "-c", capsys.readouterr().out + ask], capture_output=True, text=True, check=True, cwd=lesson.parent)
+    assert (set(done.stdout.split()), done.stderr) == (expected, "")
+
+
+def test_fish_and_zsh_know_every_flag(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["completion", "fish"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    for command in ("plot", "animate", "explain", "check", "gallery"):
+        for flag in flags_of(command):
+            assert flag.startswith("--") is any(f"_from {command}'" in line and f" -l {flag[2:]} " in f"{line} " for line in lines), (command, flag)
+    assert main(["completion", "zsh"]) == 0
+    assert "bashcompinit" in capsys.readouterr().out
+
+
 # --- wrong use: 2
 
 WRONG = {
@@ -181,7 +238,8 @@ WRONG = {
     "unknown option": (["plot", "x*x", "x=3", "-o", "f.svg", "--colour", "red"], "--colour"),
     "unknown suffix": (["plot", "x*x", "x=3", "-o", "f.jpeg"], "no still format named '.jpeg'"),
     "no suffix": (["plot", "x*x", "x=3", "-o", "f"], "no still format named ''"),
-    "a film as dot": (["animate", "x*x", "x=3", "-o", "f.dot"], "no film format named '.dot'"),
+    "a film as dot": (["animate", "x*x", "x=3", "-o", "f.dot"], ".dot is a picture, which is made by: graphviz-ad plot"),
+    "a still as gif": (["plot", "x*x", "x=3", "-o", "f.gif"], ".gif is a film, which is made by: graphviz-ad animate … -o f.gif"),
     "unknown format of standard output": (["plot", "x*x", "x=3", "-o", "-", "--format", "bmp"], "no still format named '.bmp'"),
     "unknown theme": (["plot", "x*x", "x=3", "-o", "f.svg", "--theme", "drak"], "did you mean 'dark'?"),
     "unknown layout": (["plot", "x*x", "x=3", "-o", "f.svg", "--layout", "neato"], "no layout named 'neato'"),
@@ -191,10 +249,17 @@ WRONG = {
     "unknown input to explain": (["explain", "x*x", "x=3", "--wrt", "y"], "no node named 'y'"),
     "two inputs in one file": (["explain", "x*y", "x=3", "y=1", "-o", "f.tex"], "name its input with --wrt: x, y"),
     "an explanation as a film": (["explain", "x*x", "x=3", "-o", "f.gif"], "no format of an explanation named '.gif'"),
-    "speed 0": (["animate", "x*x", "x=3", "-o", "f.gif", "--speed", "0"], "0 is not a speed"),
-    "speed nan": (["animate", "x*x", "x=3", "-o", "f.gif", "--speed", "nan"], "nan is not a speed"),
+    "speed 0": (["animate", "x*x", "x=3", "-o", "f.gif", "--speed", "0"], "speed=0.0 is no speed; give a number from 0.01 to 100"),
+    "speed nan": (["animate", "x*x", "x=3", "-o", "f.gif", "--speed", "nan"], "speed=nan is no speed"),
+    "speed 1000": (["animate", "x*x", "x=3", "-o", "f.gif", "--speed", "1000"], "speed=1000.0 is no speed"),
+    "depth 0": (["animate", "x*x", "x=3", "-o", "f.gif", "--depth", "0"], "depth=0 is no level of modules; give a whole number from 1"),
+    "one pass as all": (["animate", "x*x", "x=3", "-o", "f.txt", "--passes"], "only one backward pass was recorded"),
+    "two stories": (["animate", "x*x", "x=3", "-o", "f.gif", "--wrt", "x", "--tangents", "x"], "are different stories"),
+    "an option without effect": (["plot", "x*x", "x=3", "-o", "f.svg", "--of", "f"], "name the input that they come from, too, with wrt="),
+    "an option of a page": (["explain", "x*x", "x=3", "-o", "f.txt", "--theme", "dark"], ".txt is none here"),
+    "unknown transform": (["plot", "x*x", "x=3", "-o", "f.svg", "--transforms", "hide_constant"], "did you mean 'hide_constants'?"),
     "speed of words": (["animate", "x*x", "x=3", "-o", "f.gif", "--speed", "fast"], "--speed"),
-    "depth below 0": (["plot", "x*x", "x=3", "-o", "f.svg", "--depth", "-1"], "-1 is not a level"),
+    "depth below 0": (["plot", "x*x", "x=3", "-o", "f.svg", "--depth", "-1"], "depth=-1 is no level of modules"),
     "missing input": (["plot", "a*b", "a=2", "-o", "f.svg"], "needs a value for b; give b=NUMBER"),
     "unknown input": (["plot", "a*a", "a=2", "q=3", "-o", "f.svg"], "has no input named q; its inputs are: a"),
     "input without value": (["plot", "a*a", "a", "-o", "f.svg"], "write an input as name=number"),

@@ -9,11 +9,14 @@ from itertools import pairwise
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from small_programs import PROGRAMS, graph
 from test_paint import contrast
-from torch import Tensor
+from torch import Tensor, nn
 
 import graphviz_ad as gad
+from graphviz_ad._internal.base.errors import UnknownNameError
 from graphviz_ad._internal.explain.path_picture import path_numbers
 from graphviz_ad._internal.renderers.html.player import picture_page
 from graphviz_ad._internal.scene import path_lines as trails
@@ -245,3 +248,106 @@ def test_dot_draws_the_colours_side_by_side() -> None:
 def test_every_format_takes_it(suffix: str, tmp_path: object) -> None:
     path = drawn(sixteen, "x₀").save(f"{tmp_path}/paths{suffix}")
     assert path.stat().st_size > 1000
+
+
+# --- leaves of any shape
+
+
+SHAPES = st.one_of(
+    st.just(()),
+    st.tuples(st.integers(0, 30)),
+    st.tuples(st.integers(0, 6), st.integers(1, 6)),
+    st.lists(st.integers(1, 3), min_size=3, max_size=5).map(tuple),
+)
+USES: dict[str, Callable[[Tensor], Tensor]] = {
+    "a·w": lambda a: a * torch.full_like(a, 1.3),
+    "−a": torch.neg,
+    "sin": torch.sin,
+    "a@a": lambda a: a @ a.mT if a.dim() > 1 else a * a,
+    "∞": lambda a: a * math.inf,
+    "NaN": lambda a: a * math.nan,
+    "sum": lambda a: a.sum(),
+    "row": lambda a: a[:1] if a.dim() else a,
+    "a⋅1e200": lambda a: a * 1e200,
+    "tanh": torch.tanh,
+}
+
+
+@given(
+    shape=SHAPES, uses=st.lists(st.sampled_from(list(USES)), min_size=1, max_size=6), dtype=st.sampled_from([torch.float64, torch.float32, torch.complex128])
+)
+@settings(deadline=None, max_examples=30)
+def test_a_leaf_of_any_shape_has_its_paths_drawn_told_and_added(shape: tuple[int, ...], uses: list[str], dtype: torch.dtype) -> None:
+    a = torch.arange(1, math.prod(shape) + 1).to(dtype).mul(0.137).reshape(shape).requires_grad_()
+    program = partly_complex if dtype.is_complex else partly
+    explanation = gad.trace(lambda a: program(a, uses), a).explain("a")
+    picture, film = explanation.plot(layout="layered"), explanation.graph.animate(wrt="a", layout="layered")
+    *_, last = picture.scene.trails
+    assert last.words.startswith(f"{explanation.symbol} = ")
+    assert len(picture.scene.trails) == len(explanation.paths[: trails.REST]) + (explanation.count > trails.REST) + 1
+    assert film.steps[-1].caption[1] == last.words
+    for path, trail in zip(explanation.paths[: trails.REST], picture.scene.trails, strict=False):
+        assert trail.brings, path
+    assert explanation.ok is not False
+    assert all(text for text in (explanation.to_text(), explanation.to_latex()))
+
+
+def partly(a: Tensor, uses: list[str]) -> Tensor:
+    """The uses of a, added up."""
+    return sum((USES[use](a).sum() for use in uses[1:]), start=USES[uses[0]](a).sum())
+
+
+def partly_complex(a: Tensor, uses: list[str]) -> Tensor:
+    """The same, as a real number."""
+    return partly(a, uses).abs()
+
+
+@pytest.mark.parametrize("shape", [(3, 3), (4, 4), (20,), (100,)])
+def test_a_leaf_with_more_elements_than_a_line_has_room_for_has_norms(shape: tuple[int, ...]) -> None:
+    torch.manual_seed(1)
+    a, w1, w2 = (torch.randn(shape, requires_grad=True) for _ in range(3))
+    graph = gad.trace(lambda a, w1, w2: (w1 * a + w2 * a).sum(), a, w1, w2)
+    one, other, total = graph.plot(wrt="a").scene.trails
+    size = "×".join(map(str, shape))
+    for trail, gradient in ((one, w1), (other, w2)):
+        said = re.fullmatch(rf"= {size} numbers, norm ([\d.]+)", trail.brings)
+        assert said is not None
+        assert float(said[1]) == pytest.approx(float(gradient.detach().norm()), rel=1e-5)
+    said = re.fullmatch(rf"∂f/∂a = A \+ B = {size} numbers, norm ([\d.]+)", total.words)
+    assert said is not None
+    assert float(said[1]) == pytest.approx(float((w1 + w2).detach().norm()), rel=1e-5)
+    assert graph.animate(wrt="a").steps[-1].caption[1] == total.words
+
+
+def test_at_zero_the_complex_derivative_of_the_size_is_told_without_a_warning() -> None:
+    a = torch.zeros((), dtype=torch.complex128, requires_grad=True)
+    assert gad.trace(lambda a: (a - a.sum()).abs(), a).animate(wrt="a").steps
+
+
+# --- in a graph that is folded to be read
+
+
+class Stack(nn.Module):
+    """More operations than a picture has boxes, unless its layers are folded."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(*(nn.Sequential(nn.Linear(2, 2), nn.Tanh()) for _ in range(20)))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layers(x).sum()
+
+
+@pytest.mark.parametrize("name", ["layers.18.0.weight", "x"])
+def test_paths_to_a_parameter_inside_of_a_folded_module_are_shown(name: str) -> None:
+    graph = gad.trace(Stack(), torch.ones(1, 2, requires_grad=True))
+    inside = name != "x"
+    assert (name in {node.name for node in graph.plot(layout="layered").graph.node_list}) != inside
+    options: list[dict[str, str]] = [{"wrt": name}, {"tangents": name}]
+    for chosen in options:
+        picture = graph.plot(layout="layered", **chosen)
+        assert name in picture.scene.alt
+        assert (len(picture.graph.node_list) == len(graph.node_list)) == inside
+        assert graph.animate(layout="layered", **chosen).steps
+    with pytest.raises(UnknownNameError, match=r"no node named 'layers\.18\.0\.weight'|no node named 'w'"):
+        graph.plot(layout="layered", wrt=name if inside else "w", depth=1)

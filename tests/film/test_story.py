@@ -16,7 +16,7 @@ from graphviz_ad._internal.base.errors import UnknownNameError
 from graphviz_ad._internal.film.story import MOST_EDGE_STEPS, tell
 from graphviz_ad._internal.graph.graph import Graph, Node
 from graphviz_ad._internal.scene.scene import Scene, Step
-from graphviz_ad._internal.scene.wording import Options, Wording
+from graphviz_ad._internal.scene.words.describe import Options, describe
 
 DIRECTIONS = ("forward", "backward", "both")
 ALL = [(name, direction) for name in PROGRAMS for direction in DIRECTIONS]
@@ -73,11 +73,11 @@ def test_each_edge_that_carries_a_gradient_delivers_exactly_once(name: str, dire
 @pytest.mark.parametrize(("name", "direction"), WITH_BACKWARD)
 def test_a_node_passes_its_gradient_on_only_when_it_is_complete(name: str, direction: str) -> None:
     steps, traced = steps_of(name, direction), film(name, direction).graph
-    words = Wording(traced, Options(sums=True))
+    words = describe(traced, Options(sums=True))
     complete: dict[str, int] = {}
     for i, step in enumerate(steps):
         for change in step.changes:
-            finished = tuple((line.role, line.text) for line in words.gradients(traced.nodes[change.key])) if change.key in traced.nodes else ()
+            finished = tuple((line.key, line.text) for line in words.nodes[change.key].gradients) if change.key in traced.nodes else ()
             if step.phase == "backward" and change.emphasis == "active" and change.texts[: len(finished)] == finished:
                 complete.setdefault(change.key, i)
     heads = {edge.key: edge.head for edge in traced.edges}
@@ -90,9 +90,9 @@ def test_a_node_passes_its_gradient_on_only_when_it_is_complete(name: str, direc
 @pytest.mark.parametrize(("name", "direction"), WITH_BACKWARD)
 def test_adding_up_is_a_step_of_its_own_where_and_only_where_several_contributions_meet(name: str, direction: str) -> None:
     traced = film(name, direction).graph
-    words = Wording(traced)
+    words = describe(traced)
     meeting = [(node, port) for node in traced.node_list for port in range(len(node.ports)) if contributions(traced, node, port) > 1]
-    expected = Counter(f"{words.gradient_name(node.key, port)} = sum of {contributions(traced, node, port)} contributions" for node, port in meeting)
+    expected = Counter(f"{words.names.gradient(node.key, port)} = sum of {contributions(traced, node, port)} contributions" for node, port in meeting)
     assert Counter(step.caption[0] for step in steps_of(name, direction) if " = sum of " in step.caption[0]) == expected
 
 
@@ -130,10 +130,10 @@ def test_the_first_frame_knows_nothing_but_the_numbers_of_the_program(name: str)
     for box in made.film.scene(0).boxes:
         node = made.graph.nodes[box.key]
         written_in_the_program = node.kind == "data" and node.name is None and node.op is None
-        texts = {line.role: line.text for line in box.lines}
+        texts = {line.key: line.text for line in box.lines}
         if not written_in_the_program:
             assert texts["value"] == "·"
-            assert not any(text for role, text in texts.items() if role.startswith("value:"))
+            assert not any(line.text for line in box.lines if line.role == "value" and line.number)
         if node.requires_grad:
             assert texts["gradient"] == (".grad ·" if node.kind == "leaf" else "grad ·")
     assert not any(line.text for arrow in made.film.scene(0).arrows if arrow.style != "cut" for line in arrow.lines)
@@ -255,14 +255,14 @@ def test_a_big_graph_delivers_all_edges_of_an_operation_at_once() -> None:
         return x
 
     traced = gad.trace(chain, 1.0)
-    story = tell(Wording(traced))
+    story = tell(describe(traced))
     assert max(Counter(i for i, _ in deliveries(story.steps)).values()) == 2
     assert Counter(key for _, key in deliveries(story.steps)) == Counter(edge.key for edge in traced.edges if edge.cut is None)
 
 
 def test_a_graph_without_gradients_never_says_that_they_are_computed() -> None:
     traced = gad.trace(lambda x: x * 2, 3.0, capture=gad.Capture(gradients="none"))
-    assert tell(Wording(replace(traced, has_gradients=False)), "both").steps[-1].caption[0] == "The forward pass is complete"
+    assert tell(describe(replace(traced, has_gradients=False)), "both").steps[-1].caption[0] == "The forward pass is complete"
 
 
 def test_modules_are_told_as_one_step_each() -> None:
@@ -273,9 +273,9 @@ def test_modules_are_told_as_one_step_each() -> None:
 
 def test_a_direction_that_does_not_exist_is_refused_with_the_choices() -> None:
     with pytest.raises(UnknownNameError, match=r"no direction named 'sideways'.*backward, both, forward"):
-        tell(Wording(graph("square")), "sideways")
+        tell(describe(graph("square")), "sideways")
 
 
 def test_a_story_is_the_same_twice() -> None:
-    assert tell(Wording(graph("seed"))) == tell(Wording(graph("seed")))
+    assert tell(describe(graph("seed"))) == tell(describe(graph("seed")))
     assert math.isfinite(film("seed").duration)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from graphviz_ad._internal.base.visible_text import visible
 from graphviz_ad._internal.layouts.dot_language import MANY_BOXES, layout_source, quote, readable_source
 from graphviz_ad._internal.layouts.graphviz_wasm import render
-from graphviz_ad._internal.scene.scene import Arrow, Box, Group, Line, Scene
+from graphviz_ad._internal.scene.scene import Arrow, Box, Fact, Group, Line, Scene
 from graphviz_ad._internal.scene.themes import THEMES
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -92,7 +92,7 @@ def test_visible_text_can_be_encoded_and_has_one_line(text: str) -> None:
 def scene_with(text: str) -> Scene:
     words = (Line("name", text), Line("value", "1.5"))
     boxes = tuple(
-        Box(f"k{i}{text}", kind, words, 150, 60, badge="+", double=kind == "op", warning=kind == "data", hover=(text, text))
+        Box(f"k{i}{text}", kind, words, 150, 60, badge="+", double=kind == "op", warning=kind == "data", hover=(Fact("", text), Fact("", text)))
         for i, kind in enumerate(("leaf", "data", "op", "module"))
     )
     ends = [(boxes[0], boxes[2]), (boxes[1], boxes[2]), (boxes[2], boxes[3])]

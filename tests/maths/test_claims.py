@@ -19,11 +19,11 @@ from graphviz_ad._internal.check.capture_check import verify
 from graphviz_ad._internal.film.story import tell
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node
 from graphviz_ad._internal.graph.snapshot import Snapshot
-from graphviz_ad._internal.maths.claims import LETTERS, backward_formula, forward_formula, is_summed, kinks, local_formula, without_upstream
+from graphviz_ad._internal.maths.claims import LETTERS, backward_formula, decide, forward_formula, is_summed, local_formula, without_upstream
 from graphviz_ad._internal.maths.formula_values import evaluate
 from graphviz_ad._internal.maths.formulas import to_unicode
-from graphviz_ad._internal.maths.ops import ELEMENTWISE
-from graphviz_ad._internal.scene.wording import Wording
+from graphviz_ad._internal.operations.rules import ELEMENTWISE
+from graphviz_ad._internal.scene.words.describe import describe
 from graphviz_ad._internal.tracing.capture import Capture
 
 M, N, V, W = [[1.0, 2.0], [3.0, 4.0]], [[1.0, 0.0], [2.0, 1.0]], [1.0, -2.0, 3.0], [0.5, 2.0, -1.0]
@@ -139,7 +139,7 @@ def traced(name: str) -> tuple[Graph, Node]:
 
 
 def computed(formula: str, values: dict[str, Any]) -> Any:
-    """What a formula of the rules gives for these arrays; None where a word in it stands for moving elements about, which test_ops knows."""
+    """What a formula of the rules gives for these arrays; None where a word in it stands for moving elements about, which test_rules knows."""
     try:
         return evaluate(formula, values)
     except ExpressionError:
@@ -213,7 +213,7 @@ def assert_flows(found: Graph, node: Node, edge: Edge, values: dict[str, Any]) -
 @pytest.mark.parametrize("name", CALLS)
 def test_a_call_is_written_as_what_it_computes(name: str) -> None:
     found, node = traced(name)
-    assert Wording(found).formula(node) == CALLS[name][2]
+    assert describe(found).nodes[node.key].formula == CALLS[name][2]
 
 
 @pytest.mark.parametrize("name", CALLS)
@@ -237,11 +237,11 @@ def test_a_rule_that_a_setting_falsifies_is_not_used_backward(name: str) -> None
     assert [backward_formula(found, edge) for edge in found.in_edges(node.key)] == [""] * len(found.in_edges(node.key))
     for edge in found.in_edges(node.key):
         if edge.local is None:
-            assert any(step.caption[0].endswith(f"what {node.op} passes back") for step in tell(Wording(found)).steps)
+            assert any(step.caption[0].endswith(f"what {node.op} passes back") for step in tell(describe(found)).steps)
 
 
 def test_a_vector_has_matrix_rules_of_its_own() -> None:
-    captions = {step.caption[0] for step in tell(Wording(traced("vector times matrix")[0])).steps}
+    captions = {step.caption[0] for step in tell(describe(traced("vector times matrix")[0])).steps}
     assert {"∂L/∂a = (∂L/∂f) @ bᵀ", "∂L/∂b = outer(a, ∂L/∂f)"} <= captions
 
 
@@ -254,7 +254,7 @@ def test_a_call_under_a_name_of_the_users_own_claims_nothing_that_its_last_part_
 def test_a_bias_is_summed_over_its_copies() -> None:
     found, node = traced("addmm")
     assert [is_summed(found, edge) for edge in found.in_edges(node.key)] == [True, False, False]
-    assert any(step.caption[0] == "∂L/∂a = Σ ∂L/∂f" for step in tell(Wording(found)).steps)
+    assert any(step.caption[0] == "∂L/∂a = Σ ∂L/∂f" for step in tell(describe(found)).steps)
 
 
 @pytest.mark.parametrize("bound", [{"min": 0.0}, {"max": 0.0}])
@@ -262,7 +262,7 @@ def test_a_clamp_with_one_bound_never_claims_the_other(bound: dict[str, float]) 
     found = gad.trace(lambda a: a.clamp(**bound), V)
     node = found.outputs[0]
     assert_true(found, node)
-    assert "c" not in Wording(found).formula(node).replace("clamp", "")
+    assert "c" not in describe(found).nodes[node.key].formula.replace("clamp", "")
 
 
 GRID = np.array(np.meshgrid([0.0, 1.0, 2.0], [0.0, 1.0, 2.0], [0.0, 1.0, 2.0])).reshape(3, -1).tolist()
@@ -307,7 +307,7 @@ def test_what_is_taken_at_a_bound_is_not_claimed_where_it_was_not_recorded(value
 def test_a_long_list_of_settings_is_cut_and_not_left_out() -> None:
     x, w = torch.ones(1, 1, 4, 4, requires_grad=True), torch.ones(1, 1, 2, 2, requires_grad=True)
     found = gad.trace(lambda x, w: F.conv2d(x, w, stride=(2, 1), padding=(1, 0), groups=1), x, w)
-    assert Wording(found).formula(found.outputs[0]).endswith(", …)")
+    assert describe(found).nodes[found.outputs[0].key].formula.endswith(", …)")
 
 
 def test_every_letter_of_a_formula_is_replaced() -> None:
@@ -370,7 +370,7 @@ def test_no_rule_of_real_numbers_is_claimed_of_complex_ones() -> None:
 def test_kinks_are_where_operands_are_equal(program: Call, value: Any, places: list[bool] | None) -> None:
     found = gad.trace(program, value)
     node = next(node for node in found.node_list if node.kind == "op")
-    where = kinks(found, node)
+    where = decide(found, node).kinks
     assert (where is None) == (places is None)
     if where is not None:
         assert where.tolist() == places
@@ -378,4 +378,4 @@ def test_kinks_are_where_operands_are_equal(program: Call, value: Any, places: l
 
 def test_what_was_not_kept_has_no_kinks_to_see() -> None:
     found = gad.trace(lambda a: torch.relu(a), torch.zeros(300, requires_grad=True))
-    assert kinks(found, found.outputs[0]) is None
+    assert decide(found, found.outputs[0]).kinks is None

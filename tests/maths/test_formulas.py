@@ -12,7 +12,9 @@ from hypothesis import strategies as some
 from matplotlib.mathtext import MathTextParser
 
 from graphviz_ad._internal.base.errors import ExpressionError
-from graphviz_ad._internal.maths.formulas import GREEK, tex_to_unicode, to_html, to_latex, to_mathtext, to_unicode
+from graphviz_ad._internal.maths.formula_letters import GREEK
+from graphviz_ad._internal.maths.formulas import to_html, to_latex, to_mathtext, to_unicode
+from graphviz_ad._internal.maths.tex_labels import tex_to_unicode
 
 LETTERS = {"a": "x", "b": "y", "c": "z", "out": "w"}
 NUMBERS = {"a": "−2", "b": "−4", "c": "0.5", "out": "1.2e−5", "g": "1"}

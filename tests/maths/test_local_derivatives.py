@@ -12,8 +12,10 @@ from torch import Tensor
 from torch.nn import functional
 
 import graphviz_ad as gad
-from graphviz_ad._internal.scene.descriptions import of_edge, of_node
-from graphviz_ad._internal.scene.wording import NO_GRADIENT, NOT_RETAINED, NOT_YET, Wording
+from graphviz_ad._internal.graph.graph import Edge
+from graphviz_ad._internal.scene.words.describe import EdgeWords, NodeWords, Words, describe
+from graphviz_ad._internal.scene.words.edge_labels import shapes as shapes_of
+from graphviz_ad._internal.scene.words.signs import NO_GRADIENT, NOT_RETAINED, NOT_YET
 
 F64 = torch.float64
 Program = Callable[..., Tensor]
@@ -30,13 +32,23 @@ def network(x: Tensor, W: Tensor, b: Tensor) -> Tensor:
     return loss
 
 
+def local(words: Words, edge: Edge) -> str:
+    """What stands on an arrow of the local derivative; "" for nothing."""
+    return next((line.text for line in words.edges[edge.key].lines if line.role == "local"), "")
+
+
+def told(said: NodeWords | EdgeWords) -> list[str]:
+    """What pointers are told."""
+    return [str(fact) for fact in said.hover]
+
+
 # --- numbers, formulas, rules
 
 
 def test_every_edge_has_a_number_an_elementwise_formula_or_a_rule_with_shapes() -> None:
     traced = gad.trace(network, random(3, 3), random(3, 4), random(4))
-    words = Wording(traced)
-    said = {(words.port_name(edge), words.names[edge.head], edge.slot): words.local(edge) for edge in traced.edges}
+    words = describe(traced)
+    said = {(words.names.carried(edge), words.names.of[edge.head], edge.slot): local(words, edge) for edge in traced.edges}
     assert said == {
         ("x", "v1", 0): "g @ Wᵀ (3×4)(4×3)",
         ("W", "v1", 1): "xᵀ @ g (3×3)(3×4)",
@@ -76,7 +88,7 @@ def test_every_edge_has_a_number_an_elementwise_formula_or_a_rule_with_shapes() 
 def test_what_is_not_elementwise_is_a_formula_with_the_shapes_it_multiplies(program: Program, shapes: tuple[tuple[int, ...], ...], said: list[str]) -> None:
     traced = gad.trace(program, *(random(*shape) for shape in shapes))
     node = next(node for node in traced.node_list if node.kind == "op")
-    assert [Wording(traced).local(edge) for edge in traced.in_edges(node.key)] == said
+    assert [local(describe(traced), edge) for edge in traced.in_edges(node.key)] == said
 
 
 @pytest.mark.parametrize(
@@ -92,9 +104,10 @@ def test_what_is_not_elementwise_is_a_formula_with_the_shapes_it_multiplies(prog
 def test_the_shapes_of_a_rule_fit_each_other(program: Program, shapes: tuple[tuple[int, ...], ...]) -> None:
     traced = gad.trace(program, *(random(*shape) for shape in shapes))
     node = next(node for node in traced.node_list if node.kind == "op")
-    words = Wording(traced)
+    words = describe(traced)
     for edge, own in zip(traced.in_edges(node.key), shapes, strict=True):
-        factors = [tuple(map(int, part.split("×"))) for part in words.shapes(edge).strip("()").split(")(")] if words.shapes(edge) else []
+        factors = words.edges[edge.key].passed.factors
+        assert shapes_of(words.edges[edge.key].passed) == "".join(f"({'×'.join(map(str, factor))})" for factor in factors)
         if len(factors) == 2 and len(factors[0]) == len(factors[1]) == 2:
             assert factors[0][1] == factors[1][0]
             assert factors[0][0] * factors[1][1] in (own[0] * int(torch.tensor(own[1:]).prod()), factors[0][0] * factors[1][1])
@@ -102,14 +115,14 @@ def test_the_shapes_of_a_rule_fit_each_other(program: Program, shapes: tuple[tup
 
 def test_a_pointer_is_told_the_formula_even_where_a_number_stands() -> None:
     traced = gad.trace(network, [[1.0, 2.0]], [[0.1], [0.2]], [0.0])
-    words = Wording(traced)
-    facts = {(words.port_name(edge), words.names[edge.head]): of_edge(words, edge) for edge in traced.edges}
+    words = describe(traced)
+    facts = {(words.names.carried(edge), words.names.of[edge.head]): told(words.edges[edge.key]) for edge in traced.edges}
     assert "local derivative: ∂h/∂z = 1 − h² = [[0.7864]]" in facts["z", "h"]
     assert any(fact.startswith("local derivative: ∂v1/∂x = [[0.1, 0.2]]") for fact in facts["x", "v1"])
     bigger = gad.trace(network, random(3, 3), random(3, 4), random(4))
-    words = Wording(bigger)
-    edge = next(edge for edge in bigger.edges if words.port_name(edge) == "x")
-    assert "passes on: g @ Wᵀ (3×4)(4×3), where g = ∂loss/∂v1 arrives" in of_edge(words, edge)
+    words = describe(bigger)
+    edge = next(edge for edge in bigger.edges if words.names.carried(edge) == "x")
+    assert "passes on: g @ Wᵀ (3×4)(4×3), where g = ∂loss/∂v1 arrives" in told(words.edges[edge.key])
 
 
 def test_a_big_picture_has_no_room_for_rules() -> None:
@@ -119,12 +132,12 @@ def test_a_big_picture_has_no_room_for_rules() -> None:
         return x
 
     traced = gad.trace(deep, [[1.0, 2.0], [3.0, 4.0]])
-    assert {Wording(traced).local(edge) for edge in traced.edges} == {""}
+    assert {local(describe(traced), edge) for edge in traced.edges} == {""}
 
 
 def test_an_edge_that_passes_nothing_on_says_nothing() -> None:
     traced = gad.trace(lambda x: x.detach() * x + 1, random(300))
-    assert {edge.cut: Wording(traced).local(edge) for edge in traced.edges if edge.cut is not None} == {"detach": "", "data": "", **{}}
+    assert {edge.cut: local(describe(traced), edge) for edge in traced.edges if edge.cut is not None} == {"detach": "", "data": "", **{}}
 
 
 # --- ties
@@ -155,22 +168,22 @@ AT_A_BOUND = f"{torch.autograd.grad(BOUND.clamp(min=0.0), BOUND)[0].item():g}"  
 )
 def test_ties_are_shown_as_torch_breaks_them_and_marked(program: Program, inputs: tuple[Any, ...], mark: str, locals_: list[str]) -> None:
     traced = gad.trace(program, *inputs)
-    words = Wording(traced)
+    words = describe(traced)
     node = next(node for node in traced.node_list if node.kind == "op" and node.op not in ("zeros", "getitem"))
-    assert words.kink(node) == mark
-    assert [words.local(edge) for edge in traced.in_edges(node.key) if edge.cut is None] == locals_
+    assert [line.text for line in words.nodes[node.key].notes if line.role == "tie"] == ([mark] if mark else [])
+    assert [local(words, edge) for edge in traced.in_edges(node.key) if edge.cut is None] == locals_
     scene = traced.plot(layout="layered").scene
     assert [line.text for box in scene.boxes for line in box.lines if line.role == "tie"] == ([mark] if mark else [])
     assert ("tie" in scene.legend) == bool(mark)
-    assert any(fact.endswith(f"torch takes: {mark}") for fact in of_node(words, node)) == bool(mark)
+    assert any(fact.endswith(f"torch takes: {mark}") for fact in told(words.nodes[node.key])) == bool(mark)
 
 
 def test_the_formula_of_a_maximum_along_a_dimension_is_not_claimed_where_ties_go_another_way() -> None:
     traced = gad.trace(lambda v: v.max(dim=0)[0], [1.0, 3.0, 3.0])
-    words = Wording(traced)
+    words = describe(traced)
     (edge,) = traced.in_edges(traced.outputs[0].key)
-    assert of_edge(words, edge)[1] == "local derivative: ∂f/∂v = [0, 1, 0]"
-    assert words.formula(traced.outputs[0]) == "max(v, dim=0)"
+    assert told(words.edges[edge.key])[1] == "local derivative: ∂f/∂v = [0, 1, 0]"
+    assert words.nodes[traced.outputs[0].key].formula == "max(v, dim=0)"
 
 
 # --- marks for what is not a number
@@ -184,14 +197,14 @@ def test_not_yet_zero_not_retained_none_and_nan_are_five_marks_in_one_film() -> 
         return (z + data * torch.where(x > 0, r, 0.0)).sum()
 
     traced = gad.trace(program, [0.0], [1.0], torch.ones(1, dtype=F64))
-    words = Wording(traced)
-    said = {words.names[node.key]: " ".join(line.text for line in words.gradients(node)) for node in traced.node_list}
+    words = describe(traced)
+    said = {words.names.of[node.key]: " ".join(line.text for line in words.nodes[node.key].gradients) for node in traced.node_list}
     opening = {text for change in traced.animate(layout="layered").film.opening for role, text in change.texts if role == "gradient"}
     inner = next(node for node in traced.node_list if node.op == "neg")
     marks = {
         "not computed yet": next(text for text in opening if text.startswith("grad")),
-        "zero": said[words.names[inner.key]],
-        "not retained": next(fact for fact in of_node(words, inner) if NOT_RETAINED in fact),
+        "zero": said[words.names.of[inner.key]],
+        "not retained": next(fact for fact in told(words.nodes[inner.key]) if NOT_RETAINED in fact),
         "no gradient arrived": said["unused"],
         "no gradient to have": said["data"],
         "not a number": said["x"],
@@ -209,12 +222,12 @@ def test_not_yet_zero_not_retained_none_and_nan_are_five_marks_in_one_film() -> 
 
 def test_what_torch_does_not_retain_flows_all_the_same() -> None:
     traced = gad.trace(lambda x: (3 * x) ** 2, 2.0)  # y = 3x, z = y²: x.grad is 36, y.grad is None, and yet 12 flowed through y
-    words = Wording(traced)
+    words = describe(traced)
     inner = next(node for node in traced.node_list if node.op == "mul")
-    assert [line.text for line in words.gradients(inner)] == ["grad 12"]
-    assert f".grad in torch: {NOT_RETAINED}" in of_node(words, inner)
-    assert [line.text for line in words.gradients(traced.find("x"))] == [".grad 36"]
-    assert not any(fact.startswith(".grad in torch") for fact in of_node(words, traced.find("x")))
+    assert [line.text for line in words.nodes[inner.key].gradients] == ["grad 12"]
+    assert f".grad in torch: {NOT_RETAINED}" in told(words.nodes[inner.key])
+    assert [line.text for line in words.nodes[traced.find("x").key].gradients] == [".grad 36"]
+    assert not any(fact.startswith(".grad in torch") for fact in told(words.nodes[traced.find("x").key]))
     x = torch.tensor(2.0, requires_grad=True)
     y = 3 * x
     (y**2).backward()

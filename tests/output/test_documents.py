@@ -156,7 +156,7 @@ def names(folder: Path) -> set[str]:
 def test_each_method_writes_what_belongs_together(tmp_path: Path) -> None:
     made = lesson()
     written = {
-        made.to_beamer(tmp_path / "a"): {"a.tex", "a.pdf"},
+        made.to_beamer(tmp_path / "a"): {"a.tex", "a-film.pdf"},
         made.to_quarto(tmp_path / "b"): {"b.qmd", "b-film.svg", "b-film.png"},
         made.to_myst(tmp_path / "c.md"): {"c.md", "c-film.svg", "c-film.png"},
         made.to_reveal(tmp_path / "d"): {"d.reveal.html"},
@@ -189,12 +189,12 @@ def test_a_graph_saves_the_forms_that_only_a_film_has(tmp_path: Path) -> None:
     assert graph("square").save(tmp_path / "g.tikz").read_text().startswith("%")
 
 
-@pytest.mark.parametrize(("call", "other"), [("to_beamer", "lec4.pdf"), ("to_quarto", "lec4-film.svg"), ("to_myst", "lec4.md"), ("to_beamer", "lec4.tex")])
+@pytest.mark.parametrize(("call", "other"), [("to_beamer", "lec4-film.pdf"), ("to_quarto", "lec4-film.svg"), ("to_myst", "lec4.md"), ("to_beamer", "lec4.tex")])
 def test_a_file_that_nobody_named_is_never_replaced(call: str, other: str, tmp_path: Path) -> None:
     (tmp_path / other).write_text("mine")
     with pytest.raises(SaveError, match=re.escape(f"{other}' for 'lec4.")) as caught:
         getattr(lesson(), call)(tmp_path / "lec4")
-    assert "that we did not make; give another name" in str(caught.value)
+    assert "another file of that name is there; rename it, or give another name" in str(caught.value)
     assert names(tmp_path) == {other}
     assert (tmp_path / other).read_text() == "mine"
 

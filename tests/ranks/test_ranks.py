@@ -196,7 +196,9 @@ def test_every_collective_is_one_node_with_what_each_rank_got(folder: Path) -> N
     ]
     matches = {node.op: {edge.match for edge in graph.in_edges(node.key) if edge.cut == "communication"} for node in hubs}
     unsure = ["dist_gather"]  # nobody read the second of the two tensors that were gathered
-    unsure += [] if tells_reductions(folder) else ["reduce"]
+    unsure += [] if tells_reductions(folder) else ["reduce", "reduce_scatter"]
+    unsaid = [name for note in alone(folder, "collectives", 0).notes if note.kind == "reductions untold" for name in note.subjects]
+    assert unsaid == ([] if tells_reductions(folder) else ["all_reduce", *(op for op in unsure[1:] if op in {node.op for node in hubs})])
     assert matches == {node.op: {"guess"} if node.op in unsure else {"exact"} for node in hubs}
     for rank in range(2):
         for name, value in results(folder, "collectives", rank).items():

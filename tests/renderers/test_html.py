@@ -17,7 +17,7 @@ from small_film import HOSTILE, film, hostile_film, scene
 from graphviz_ad._internal.base.visible_text import visible
 from graphviz_ad._internal.renderers.html.player import film_page, film_widget, json_in_html, page, picture_page
 from graphviz_ad._internal.scene import paint
-from graphviz_ad._internal.scene.scene import Change, Film, Step
+from graphviz_ad._internal.scene.scene import Change, Fact, Film, Step
 from graphviz_ad._internal.scene.themes import THEMES
 
 LIGHT = THEMES["light"]
@@ -381,9 +381,12 @@ def talking_film() -> Film:
     """The small film with facts that name numbers, as graphs have them."""
     small = film()
     boxes = tuple(
-        replace(b, hover=(f"name: {b.key}", f"value: {b.lines[1].text}", *(f"gradient: {line.text}" for line in b.lines[2:]))) for b in small.stage.boxes
+        replace(b, hover=(Fact("name", b.key), Fact("value", b.lines[1].text, "value"), *(Fact("gradient", line.text, "gradient") for line in b.lines[2:])))
+        for b in small.stage.boxes
     )
-    arrows = tuple(replace(a, hover=(f"edge: {a.key}", *(f"flows back: {line.text}" for line in a.lines[1:]))) for a in small.stage.arrows)
+    arrows = tuple(
+        replace(a, hover=(Fact("edge", a.key), *(Fact("flows back", line.text, "contribution") for line in a.lines[1:]))) for a in small.stage.arrows
+    )
     return replace(small, stage=replace(small.stage, boxes=boxes, arrows=arrows))
 
 

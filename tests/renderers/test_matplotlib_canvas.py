@@ -156,7 +156,7 @@ def test_png_has_its_size_its_text_and_the_same_bytes_twice():
     image = Image.open(io.BytesIO(once))
     assert once == twice
     assert (image.size, image.mode, image.info["dpi"]) == ((600, 300), "RGB", pytest.approx((216, 216), abs=0.1))
-    assert image.text == {"graph": "a → b\\ud800", "Title": "f"}
+    assert image.text == {"graph": "a → b\\uD800", "Title": "f"}
 
 
 @pytest.mark.parametrize(("background", "transparent", "alpha"), [("paper", False, 255), ("paper", True, 0), (None, False, 0)])

@@ -134,7 +134,7 @@ def test_the_drawing_goes_the_way_in_which_it_can_be_read() -> None:
 
 
 def test_what_is_no_graph_is_refused() -> None:
-    with pytest.raises(gad.GraphvizADError, match="takes two graphs"):
+    with pytest.raises(gad.GraphvizADError, match=r"give a Graph: as trace\(\) and record\(\) give it"):
         gad.compare(graph("cube"), cube)  # type: ignore[arg-type]
     with pytest.raises(gad.GraphvizADError, match="two texts"):
         gad.compare(graph("cube"), graph("cube"), titles=("one",))  # type: ignore[arg-type]

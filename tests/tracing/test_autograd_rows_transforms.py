@@ -63,6 +63,18 @@ def test_what_the_user_packs_is_unpacked_no_more_often_than_without_us() -> None
     assert unpacked(gad.trace) == unpacked(lambda function, x: torch.autograd.grad(function(x), x))
 
 
+def test_a_reentrant_checkpoint_in_one_that_is_not_reaches_the_leaves() -> None:
+    def program(x: Tensor) -> Tensor:
+        return checkpoint(lambda a: checkpoint(wave, a, use_reentrant=True), x, use_reentrant=False).sum()
+
+    x = leaf(1, 2)
+    (expected,) = torch.autograd.grad(wave(x).sum(), x)
+    assert numbers(node_called(gad.trace(program, x), "x")["grad"]) == expected.tolist()
+    with gad.record() as recorded:
+        program(x).backward()
+    assert expected.tolist() in [numbers(node.grad) for node in recorded.graph.node_list if node.kind == "leaf" and node.grad is not None]
+
+
 def test_a_reentrant_checkpoint_is_one_node() -> None:
     graph = gad.trace(lambda x: checkpoint(wave, x * 1, use_reentrant=True) * 2, leaf(1, 2))
     assert operations(graph) == ["mul", "CheckpointFunction", "mul"]

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import dis
 import linecache
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from types import CodeType
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from graphviz_ad._internal.tracing.tape.call_sites import CallSite, Operand
 
-SITES = ("CALL", "CALL_KW", "CALL_FUNCTION_EX", "BINARY_OP", "UNARY_NEGATIVE", "STORE_SUBSCR")
+SITES = ("CALL", "CALL_KW", "CALL_FUNCTION_EX", "BINARY_OP", "UNARY_NEGATIVE", "STORE_SUBSCR", "STORE_SLICE")
 
 
 def sites(thing: Callable[..., Any] | CodeType) -> list[CallSite]:
@@ -137,3 +140,106 @@ def test_results_that_wait_for_others_are_named_by_the_variable_that_takes_each(
     calls = [site for site in compiled(f"def function(x, y, f, g, b):\n    {statement}\n    return 1\n") if site.instruction is not None]
     found = [site.names[0] if site.names else None for site in calls if site.instruction and site.instruction.opname == "CALL"]
     assert found == names
+
+
+# --- what runs decides: statements of all kinds, on whatever Python this is
+
+
+class Made:
+    """What a call returned, which parts it was unpacked into, and where it was called."""
+
+    def __init__(self, site: CallSite | None = None) -> None:
+        self.site = site
+        self.parts: list[Made] = []
+
+    def __iter__(self) -> Iterator[Made]:
+        self.parts = [Made(), Made()]
+        return iter(self.parts)
+
+    def __getitem__(self, key: Any) -> Made:
+        return Made()
+
+    @property
+    def part(self) -> Made:
+        return Made()
+
+
+PLAIN = ["made()", "1", "x", "made()", "[made() for i in (1, 2)]", "[[i, made()] for i in (1, 2)]", "{i: x for i in (1, 2)}", "made(made())", "(made(), x)"]
+ANY = [*PLAIN, "(made() if x else 1)", "(made() if not x else made())", "(made() and 1)", "made().part", "made()[0]", "(made() is x is made())", "f'{made()}'"]
+
+
+@st.composite
+def statements(draw: Any, values: list[str]) -> tuple[list[str], list[str]]:
+    """Targets, no variable twice, and values."""
+    given_values = draw(st.lists(st.sampled_from(values), min_size=1, max_size=6))
+    names, targets = [f"v{n}" for n in range(3 * len(given_values))], []
+    for n, value in enumerate(given_values):
+        kinds = ["{0}"]
+        if values is ANY:
+            kinds += ["box.{0}", "box[0]", *(["({0}, {1})"] if value == "made()" else [])]
+            if draw(st.booleans()):
+                given_values[n] = f"({names.pop()} := {value})"
+        targets.append(draw(st.sampled_from(kinds)).format(names.pop(), names.pop() if len(names) > len(given_values) else "box.other"))
+    return targets, given_values
+
+
+def run(statement: str) -> tuple[list[Made], dict[str, Any]]:
+    """All that was made, and the variables and attributes afterwards."""
+    text = f"def function(made, x, box):\n    {statement}\n    return locals()\n"
+    linecache.cache["<runs>"] = (len(text), None, text.splitlines(keepends=True), "<runs>")
+    scope: dict[str, Any] = {}
+    exec(compile(text, "<runs>", "exec"), scope)
+    found: list[Made] = []
+
+    def made(*_: Any) -> Made:
+        frame = sys._getframe(1)
+        found.append(Made(CallSite(frame.f_code, frame.f_lasti)))
+        return found[-1]
+
+    class Box:
+        def __setitem__(self, key: Any, value: Any) -> None:
+            pass
+
+    box = Box()
+    after = scope["function"](made, 5, box)
+    return found, {**after, **vars(box)}
+
+
+@settings(max_examples=300, deadline=None)
+@given(statements(ANY), st.booleans())
+def test_a_name_is_that_of_the_variable_that_took_the_result(parts: tuple[list[str], list[str]], chained: bool) -> None:
+    targets, values = parts
+    statement = f"{', '.join(targets)} = {', '.join(values)}" if not chained else f"{', '.join(targets)} = whole = {', '.join(values)}"
+    found, variables = run(statement)
+    for made in found:
+        assert made.site is not None
+        names = made.site.names
+        taken = [made] if len(names) == 1 else made.parts
+        assert not names or [variables[name] for name in names] == taken, statement
+
+
+@settings(max_examples=200, deadline=None)
+@given(statements(PLAIN))
+def test_each_of_several_results_has_its_name(parts: tuple[list[str], list[str]]) -> None:
+    targets, values = parts
+    statement = f"{', '.join(targets)} = {', '.join(values)}"
+    found, variables = run(statement)
+    for target, value in zip(targets, values, strict=True):
+        if value == "made()":
+            (made,) = [made for made in found if made is variables[target]]
+            assert made.site is not None
+            assert made.site.names == (target,), statement
+
+
+OPERANDS = ["{0} * {1}", "made({0}, {1})", "made({1}, {0})", "[{0} * {1} for {0} in (1, 2)]", "made(x={0}, y={1})", "{0}.made({1})", "{0} - {1}"]
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.sampled_from(OPERANDS), min_size=1, max_size=4), st.permutations(["x", "y", "z", "über"]))
+def test_every_operand_that_is_a_variable_is_known(written: list[str], names: list[str]) -> None:
+    text = ", ".join(part.format(*names) for part in written)
+    for site in compiled(f"def function(made, x, y, z, über):\n    x = z; x = y; return {text}\n"):
+        if site.text.startswith("["):  # some versions of Python call a function for it
+            continue
+        assert site.operands is not None
+        assert [operand for operand in site.operands if not operand.local] == [], (text, site.text)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor
 
+import graphviz_ad as gad
 from graphviz_ad._internal.tracing.tape.statistics import BLOCK, statistics
 
 SIZES = (257, BLOCK - 1, BLOCK, 3 * BLOCK + 5)
@@ -49,3 +51,11 @@ def test_norms_neither_overflow_nor_vanish(scale: float) -> None:
     assert found is not None
     assert found.nonfinite == 0
     assert found.norm == pytest.approx(tensor.double().norm().item(), rel=1e-5)
+
+
+def test_a_large_mask_is_saved_and_loaded(tmp_path: Path) -> None:
+    x = torch.linspace(-1, 1, 500, requires_grad=True)
+    graph = gad.trace(lambda x: torch.where(x > 0, x, -x), x)
+    masks = [node.value for node in graph.node_list if node.value is not None and node.value.dtype == "bool"]
+    assert [(type(mask.min), mask.min, mask.max) for mask in masks] == [(float, 0.0, 1.0)]
+    assert gad.Graph.load(graph.save(tmp_path / "g.json")).node_list == graph.node_list

@@ -34,7 +34,7 @@ def no_sequence_numbers(patch: Patch) -> None:
 
 def no_numbers_of_nodes(patch: Patch) -> None:
     no_sequence_numbers(patch)
-    patch.setattr("graphviz_ad._internal.tracing.assembly.linking.made_at", lambda node: None)
+    patch.setattr("graphviz_ad._internal.tracing.assembly.linking.unseen_nodes.made_at", lambda node: None)
 
 
 def no_count_of_modes(patch: Patch) -> None:
@@ -524,14 +524,16 @@ def recorded(x: Tensor) -> None:
 
 
 @pytest.mark.parametrize("run", [lambda x: gad.trace(stubborn, x), recorded], ids=["trace", "record"])
-def test_a_graph_that_cannot_go_with_the_programs_exception_is_said_and_that_goes_on(run: Callable[[Tensor], Any]) -> None:
+def test_a_graph_that_cannot_go_with_the_programs_exception_is_said_and_that_goes_on(run: Callable[[Tensor], Any], capsys: Any) -> None:
     with (
         pytest.warns(gad.GraphvizADWarning, match="no graph could be made up to where the program raised Stubborn: mine: AttributeError"),
         pytest.raises(Stubborn),
     ):
         run(leaf(1, 2))
+    assert capsys.readouterr().err == ""
     with pytest.raises(Stubborn):  # also where warnings are errors
         run(leaf(1, 2))
+    assert "GraphvizADWarning: no graph could be made up to where the program raised Stubborn: mine" in capsys.readouterr().err
 
 
 def test_a_tensor_whose_origin_cannot_be_read_is_said(monkeypatch: Patch) -> None:

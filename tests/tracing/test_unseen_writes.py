@@ -268,6 +268,6 @@ def test_a_write_through_a_lazy_negative_is_the_copy_into_the_whole() -> None:
 
 
 def test_what_is_left_out_because_a_link_was_mistaken_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("graphviz_ad._internal.tracing.assembly.linking.Units._rewritten", lambda self, i, unit, value: None)
+    monkeypatch.setattr("graphviz_ad._internal.tracing.assembly.linking.results.copy_behind", lambda units, unit, value, i, linked: None)
     notices = gad.trace(negated, leaf(0.5, -1.0)).notices
     assert any("in a circle" in notice for notice in notices)

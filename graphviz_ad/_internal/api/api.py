@@ -1,6 +1,6 @@
 """trace, plot, animate, TorchGraph: the whole pipeline on one screen.
 
-trace ─▶ Graph ─transforms─▶ Graph ─wording─▶ words ─tell─▶ steps
+trace ─▶ Graph ─transforms─▶ Graph ─describe─▶ Words ─tell─▶ steps
                                                 └─build_scene─▶ Scene ─place─▶ Picture, Animation ─formats─▶ files
 """
 
@@ -8,54 +8,75 @@ from __future__ import annotations
 
 import inspect
 import sys
-import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from types import FrameType, MappingProxyType
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
-from graphviz_ad._internal.base.errors import GraphvizADWarning, MissingDependencyError, OptionError, SaveError, UnknownNameError
+from graphviz_ad._internal.base.argument_types import Destination, Says, StrPath, shown
+from graphviz_ad._internal.base.checked_calls import checked, saves, takes
+from graphviz_ad._internal.base.errors import OptionError, UnknownNameError
 from graphviz_ad._internal.base.registry import Registry
-from graphviz_ad._internal.base.save_file import write
 from graphviz_ad._internal.base.save_folder import is_folder, write_folder
 from graphviz_ad._internal.explain.explainer import explain
 from graphviz_ad._internal.explain.forward_mode import tangents as tangents_of
 from graphviz_ad._internal.explain.path_picture import with_paths
 from graphviz_ad._internal.explain.tangent_picture import with_tangents
-from graphviz_ad._internal.film.staging import as_it_is, best_stage
+from graphviz_ad._internal.film.staging import Screen, best_stage
 from graphviz_ad._internal.film.story import DIRECTIONS as FILM_DIRECTIONS
-from graphviz_ad._internal.film.story import Story, tell
-from graphviz_ad._internal.film.story_choice import choose
+from graphviz_ad._internal.film.story_choice import UsualStory, choose
 from graphviz_ad._internal.film.storyboard import storyboard
 from graphviz_ad._internal.graph.graph import Graph
-from graphviz_ad._internal.graph.notices import notice
-from graphviz_ad._internal.graph.transforms import Transform
 from graphviz_ad._internal.layouts.choice import place
 from graphviz_ad._internal.output import documents
-from graphviz_ad._internal.output.formats import FILMS, GRAPHS, PAGES, STILLS, WHOLE_SET, numbered_frames, suffix_of
-from graphviz_ad._internal.scene.annotations import with_failure
+from graphviz_ad._internal.output.call_options import (
+    FILE_ONLY,
+    FILM_ONLY,
+    STILL_ONLY,
+    AnimateOptions,
+    ClassroomOptions,
+    FilmFile,
+    PictureFile,
+    PlotOptions,
+    SaveOptions,
+    words_to_write,
+)
+from graphviz_ad._internal.output.file_writing import PATHS, render, suffix_for, write_as
+from graphviz_ad._internal.output.formats import FILMS, FRAMES, GRAPHS, PAGES, STILLS, numbered_frames
+from graphviz_ad._internal.output.notebook import only_in_notebooks
+from graphviz_ad._internal.scene.annotations import with_failure, with_remarks
 from graphviz_ad._internal.scene.canvas import Canvas
 from graphviz_ad._internal.scene.paint import paint, paint_frame
 from graphviz_ad._internal.scene.picture_options import DIRECTIONS, look
 from graphviz_ad._internal.scene.scene import Film, Scene, Step
 from graphviz_ad._internal.scene.scene_building import build_scene
 from graphviz_ad._internal.scene.themes import Theme
-from graphviz_ad._internal.scene.wording import Wording
+from graphviz_ad._internal.scene.words.describe import describe
 from graphviz_ad._internal.sheets.method_comparison import Comparison, compare, of_graph
 from graphviz_ad._internal.tracing.ad_numbers import concerns
 from graphviz_ad._internal.tracing.capture import Capture
+
+if TYPE_CHECKING:
+    import graphviz
+    import torch
+
+    from graphviz_ad._internal.tracing.recording import Recording
 
 TRACERS = Registry("framework", {"torch": "graphviz_ad._internal.tracing.entry:trace", "ADNumber": "graphviz_ad._internal.tracing.ad_numbers:trace"})
 BLACK_BOXES = Registry(
     "framework", {"torch": "graphviz_ad._internal.tracing.black_box:BlackBox", "ADNumber": "graphviz_ad._internal.tracing.ad_numbers:BlackBox"}
 )
+ATTRIBUTES = Registry("framework", {"torch": "graphviz_ad._internal.tracing.assembly.plain_attributes:plain_attributes"})
 RECORDERS = Registry("framework", {"torch": "graphviz_ad._internal.tracing.entry:recording"})
-STILL_OPTIONS, FILM_OPTIONS = {"output", "with_all", "values", "gradients"}, {"speed", "flow", "aspect", "steps", "passes"}
-GRANULARITIES = ("edge", "op", "module")
+BETWEEN = tuple(f"graphviz_ad._internal.{name}" for name in ("ad_number", "base.checked_calls", "api.methods"))  # modules between the user's call and ours
+Class = TypeVar("Class", bound=type)
+MIN_PIXELS, MAX_PIXELS = 16, 16384  # of a side of a frame
 ASPECTS = {"16:9": (1280, 720), "4:3": (960, 720)}  # pixels of a frame
 
 
+@checked
 def trace(target: Any, *args: Any, grad_outputs: Any = None, capture: Capture | None = None, **kwargs: Any) -> Graph:
     """Run `target` once forward and once backward, and return the graph with every value and gradient.
 
@@ -71,24 +92,26 @@ def trace(target: Any, *args: Any, grad_outputs: Any = None, capture: Capture | 
     return TRACERS[framework](target, args, kwargs, grad_outputs, capture or Capture(), _module_level_names(sys._getframe(1)))  # type: ignore[no-any-return]
 
 
-def record(module: Any = None, capture: Capture | None = None) -> Any:
+@checked
+def record(module: torch.nn.Module | None = None, capture: Capture | None = None) -> Recording:
     """Record a stretch of your own program: ``with record(model) as rec: …``, then ``rec.graph``.
 
     Everything that this thread runs in the block is recorded, your own ``backward()`` calls and optimizer steps included; each backward
     pass is kept apart in ``rec.graph.passes``. ``module`` gives its parameters their dotted names. If the block raises, the exception is
     yours unchanged, and ``rec.graph`` is the graph up to there. While the block is open the entry of torch's engine is wrapped.
     """
-    return RECORDERS["torch"](module, capture or Capture(), _module_level_names(sys._getframe(1)))
+    return RECORDERS["torch"](module, capture or Capture(), _module_level_names(sys._getframe(1)))  # type: ignore[no-any-return]
 
 
-def _module_level_names(frame: Any) -> Mapping[str, Any]:
+def _module_level_names(frame: FrameType) -> Mapping[str, Any]:
     """The variables of the calling script or notebook; never a function's, since reading those would keep them alive."""
-    while frame.f_globals.get("__name__") == "graphviz_ad._internal.ad_number":  # plot() and animate() of an ADNumber
+    while frame.f_globals.get("__name__") in BETWEEN and frame.f_back is not None:
         frame = frame.f_back
     in_function = bool(frame.f_code.co_flags & inspect.CO_OPTIMIZED)
     return dict(frame.f_globals) if not in_function and frame.f_locals is frame.f_globals else {}
 
 
+@checked
 def compare_methods(target: Any, *args: Any, wrt: str | None = None, **kwargs: Any) -> Comparison:
     """Numeric, symbolic and automatic derivatives of a function side by side: what each gives, how far off it is, and what it costs.
 
@@ -102,66 +125,59 @@ def compare_methods(target: Any, *args: Any, wrt: str | None = None, **kwargs: A
     return compare(trace(target, *args, **kwargs), box, box.inputs, wrt)
 
 
-def trackable_function(cls: type) -> type:
+def trackable_function(cls: Class) -> Class:
     """Let a ``torch.autograd.Function`` appear under its class attribute ``name``, for example ``name = r"$\\sigma$"``."""
     from graphviz_ad._internal.tracing.trackable import trackable_function as decorate
 
-    return decorate(cls)
+    decorate(cls)
+    return cls
 
 
 # --- pictures
 
 
-def plot(
-    graph: Graph,
-    *,
-    theme: str = "light",
-    layout: str = "auto",
-    direction: str | None = None,
-    values: bool = True,
-    gradients: bool = True,
-    local: bool = True,
-    with_all: bool | None = None,
-    depth: int | None = None,
-    transforms: Sequence[Transform] = (),
-    wrt: str | None = None,
-    output: str | None = None,
-    tangents: str | Mapping[str, Any] | None = None,
-) -> Picture:
-    """A still picture of a graph.
+@takes(PlotOptions)
+def plot(graph: Graph, asked: PlotOptions) -> Picture:
+    """A still picture of a graph: in a notebook it shows itself, ``.save(path)`` writes it."""
+    return drawn(graph, asked)
 
-    ``theme``: light, dark, auto (follows the reader), print, cs231n. ``layout``: auto, dot, system-dot, layered. ``direction``: LR or TB; default by
-    size. ``values``, ``gradients``, ``local`` (derivatives on edges) choose what is written, ``with_all=True`` all three. ``depth`` folds modules
-    below that level; by default only graphs too big to read are folded. ``wrt`` colours the chain-rule paths that lead
-    from that leaf to the outputs, or to the one named ``output``, and says what each of them brings.
-    ``tangents`` writes forward mode beside reverse mode: the name of the input that moves by 1, or how far each moves, as in `Graph.tangents`.
-    """
+
+def drawn(graph: Graph, asked: PlotOptions, remarks: Mapping[str, Sequence[str]] = MappingProxyType({})) -> Picture:
+    """The picture that was asked for; ``remarks`` (key -> lines) stand in the boxes, too."""
+    if asked.output is not None and asked.wrt is None:
+        raise OptionError(f"output={asked.output!r} says which paths are meant, but none were asked for; name the input that they come from, too, with wrt=")
+    values, gradients, local = words_to_write(asked)
     chosen = look(
-        theme_name=theme,
-        layout=layout,
-        direction=direction,
+        theme_name=asked.theme,
+        layout=asked.layout,
+        direction=asked.direction,
         values=values,
         gradients=gradients,
         local=local,
-        with_all=with_all,
-        depth=depth,
-        transforms=transforms,
+        depth=asked.depth,
+        transforms=asked.transforms,
         graph=graph,
     )
-    shown = chosen.simplified(graph, steps=True)
-    explained = explain(shown, wrt, output) if wrt is not None else None
-    wording = Wording(shown, chosen.options)
-    forward = tangents_of(shown, tangents) if tangents is not None else None
+    shown = chosen.simplified(graph, steps=True, needed=asked_about(asked.wrt, asked.tangents, asked.output))
+    explained = explain(shown, asked.wrt, asked.output) if asked.wrt is not None else None
+    words = describe(shown, chosen.options)
+    forward = tangents_of(shown, asked.tangents) if asked.tangents is not None else None
 
-    def drawn(flow: str) -> Scene:
-        scene = with_failure(build_scene(wording, direction=flow), shown)
+    def placed(flow: str) -> Scene:
+        scene = with_remarks(with_failure(build_scene(words, direction=flow), shown), remarks)
         scene = with_paths(scene, explained) if explained is not None else scene
-        return place(with_tangents(scene, wording, forward) if forward is not None else scene, chosen.layout)
+        return place(with_tangents(scene, words, forward) if forward is not None else scene, chosen.layout)
 
-    scene = drawn(chosen.direction)
-    if direction is None and too_wide(scene):
-        scene = drawn("TB")
+    scene = placed(chosen.direction)
+    if asked.direction is None and too_wide(scene):
+        scene = placed("TB")
     return Picture(shown, scene, chosen.theme)
+
+
+def asked_about(wrt: str | None, tangents: str | Mapping[str, Any] | None, output: str | None = None) -> tuple[str, ...]:
+    """The names of which a picture or film is to tell."""
+    moved = (tangents,) if isinstance(tangents, str) else tuple(tangents or ())
+    return tuple(name for name in (wrt, output, *moved) if name is not None)
 
 
 def too_wide(scene: Scene) -> bool:
@@ -170,73 +186,73 @@ def too_wide(scene: Scene) -> bool:
     return width > 2000 and width > 4 * height
 
 
-def animate(
-    graph: Graph,
-    *,
-    direction: str = "both",
-    theme: str = "light",
-    layout: str = "auto",
-    flow: str | None = None,
-    depth: int | None = None,
-    transforms: Sequence[Transform] = (),
-    local: bool = True,
-    speed: float = 1.0,
-    aspect: str = "16:9",
-    steps: str | None = None,
-    wrt: str | None = None,
-    tangents: str | Mapping[str, Any] | None = None,
-    passes: bool = False,
-) -> Animation:
-    """A film of the forward pass, the backward pass, or both, on a picture in which nothing moves.
+@takes(AnimateOptions)
+def animate(graph: Graph, asked: AnimateOptions) -> Animation:
+    """A film of the forward pass, the backward pass, or both, on a picture in which nothing moves; ``wrt``, ``tangents`` and ``passes`` are other stories."""
+    return filmed(graph, asked)
 
-    ``flow`` is the direction of the drawing, LR or TB; ``speed`` 2 plays twice as fast; ``aspect`` is that of the screen, 16:9 or 4:3; ``steps`` is how
-    finely the backward pass is told: per "edge", "op" or "module". Other stories: ``wrt`` shows the paths of the chain rule to that leaf one at a time,
-    ``tangents`` forward mode as in `plot`, ``passes`` all recorded backward passes with what ``.grad`` adds up.
-    """
-    if aspect not in ASPECTS:
-        raise UnknownNameError("aspect", aspect, ASPECTS)
-    if not isinstance(speed, (int, float)) or not 0.01 <= speed <= 100:
-        raise OptionError(f"speed={speed!r} is no speed for a film; give a number from 0.01 to 100: 2 plays twice as fast, 0.5 half as fast")
-    if steps is not None and steps not in GRANULARITIES:
-        raise UnknownNameError("granularity", steps, GRANULARITIES, "It says how finely the backward pass is told.")
+
+def filmed(graph: Graph, asked: AnimateOptions) -> Animation:
+    """The film that was asked for."""
+    refuse_idle(asked)
+    direction, flow, tangents = asked.direction, asked.flow, asked.tangents
     backward = direction != "forward" and tangents is None
-    with_local = local and (backward or tangents is not None)
-    depth = depth or (1 if steps == "module" else None)
-    chosen = look(theme_name=theme, layout=layout, direction=flow, gradients=backward, local=with_local, depth=depth, transforms=transforms)
-    shown = chosen.simplified(graph)
-    plot_of = choose(wrt=wrt, tangents=tangents, passes=[chosen.simplified(one) for one in graph.passes] if passes else (), shown=shown)
-
-    def told(local: bool) -> tuple[Wording, Story]:
-        options = replace(chosen.options, local=local, sums=chosen.options.gradients)
-        wording = Wording(shown, options)
-        return wording, plot_of.tell(wording) if plot_of else tell(wording, direction, per_edge=None if steps is None else steps == "edge")
-
-    size = ASPECTS[aspect]
-    dress = plot_of.dress if plot_of else as_it_is
-    stage, story = best_stage(told, local=chosen.options.local, flows=(flow,) if flow else DIRECTIONS, layout=layout, size=size, dress=dress)
-    return Animation(shown, Film(stage, story.steps, story.opening, shown.name, speed, size), chosen.theme)
+    with_local = asked.local and (backward or tangents is not None)
+    depth = asked.depth or (1 if asked.steps == "module" else None)
+    chosen = look(theme_name=asked.theme, layout=asked.layout, direction=flow, gradients=backward, local=with_local, depth=depth, transforms=asked.transforms)
+    shown = chosen.simplified(graph, needed=asked_about(asked.wrt, tangents))
+    usual = UsualStory(direction, None if asked.steps is None else asked.steps == "edge")
+    each = [chosen.simplified(one) for one in graph.passes] if asked.passes else ()
+    choice = choose(wrt=asked.wrt, tangents=tangents, passes=each, shown=shown, usual=usual)
+    words = describe(shown, replace(chosen.options, sums=chosen.options.gradients))
+    size = ASPECTS[asked.aspect]
+    stage, story = best_stage(words, choice, Screen((flow,) if flow else DIRECTIONS, asked.layout, size))
+    return Animation(shown, Film(stage, story.steps, story.opening, shown.name, float(asked.speed), size), chosen.theme)
 
 
-def save(graph: Graph, path: str | Path, **options: Any) -> Path:
+def refuse_idle(asked: AnimateOptions) -> None:
+    """Refuse options that would have no effect on the story that was chosen."""
+    other = next((name for name in ("wrt", "tangents", "passes") if getattr(asked, name)), None)
+    if other is not None and asked.direction != "both":
+        raise OptionError(f"direction={asked.direction!r} does not go with {other}=, which tells a story of its own; leave out one of the two")
+    if asked.steps in ("edge", "op") and (other is not None or asked.direction == "forward"):
+        rest = f"{other}= tells another story" if other is not None else "direction='forward' tells none"
+        raise OptionError(f"steps={asked.steps!r} says how finely the backward pass is told, but {rest}; leave out one of the two")
+
+
+@saves(SaveOptions)
+def save(graph: Graph, path: Destination, asked: SaveOptions) -> Path | None:
     """Write a film where the suffix is that of one (.gif, .mp4, .html, …), a picture where it can be one (.svg, .png, .pdf, …); returns the path.
 
-    ``options`` are those of `animate` or of `plot`. A still page comes from ``plot(graph).save("page.html")``.
-    As .json and .graphml the whole graph is saved, for `Graph.load`; with options, what they leave of it.
+    A still page comes from ``plot(graph).save("page.html")``. As .json and .graphml the whole graph is saved, for `Graph.load`; with options, what they
+    leave of it. ``path`` may be a file that is open for bytes, with ``format=``.
     """
-    suffix = suffix_of(path)
+    return saved(graph, path, asked)
+
+
+def saved(graph: Graph, path: Destination, asked: SaveOptions) -> Path | None:
+    """The file that was asked for."""
+    suffix = suffix_for(path, asked.format)
     if suffix not in FILMS and suffix not in STILLS:
         raise UnknownNameError("format", suffix, {*STILLS, *FILMS}, "The suffix of the file chooses the format.")
     film = suffix in FILMS and (suffix in PAGES or suffix not in STILLS)
-    of_the_other = STILL_OPTIONS if film else FILM_OPTIONS
+    chosen = {name: value for name, value in asked.given.items() if name != "format"}
+    of_the_other = STILL_ONLY if film else (*FILM_ONLY, *FILE_ONLY)
     directions = DIRECTIONS if film else FILM_DIRECTIONS
-    wrong = [name for name, value in options.items() if name in of_the_other or (name == "direction" and value in directions)]
+    wrong = [name for name, value in chosen.items() if name in of_the_other or (name == "direction" and value in directions)]
     if wrong:
         what, other, call = ("film", "still", "plot") if film else ("still", "film", "animate")
-        option = f"{wrong[0]}={options[wrong[0]]!r}"
-        raise OptionError(f"{option} is an option of a {other}, but {suffix} is a {what} here; use graph.{call}({option}).save(path)")
-    if suffix in GRAPHS and not options:  # as it was recorded, nothing folded or hidden
-        return write_as(GRAPHS, path, graph)
-    return (animate if film else plot)(graph, **options).save(path)
+        option = f"{wrong[0]}={chosen[wrong[0]]!r}"
+        remedy = "leave it out" if wrong[0] in FILE_ONLY else f"use graph.{call}({option}).save(path)"
+        raise OptionError(f"{option} is an option of a {other}, but {suffix} is a {what} here; {remedy}")
+    if suffix in GRAPHS and not chosen:  # as it was recorded, nothing folded or hidden
+        return write_as(GRAPHS, path, graph, asked.format)
+    if not film:
+        return write_as(STILLS, path, drawn(graph, PlotOptions.of(chosen)), asked.format)
+    of_file = {name: chosen.pop(name) for name in FILE_ONLY if name in chosen}
+    if chosen.get("direction", "") is None:
+        del chosen["direction"]
+    return written(filmed(graph, AnimateOptions.of(chosen)), path, FilmFile.of(of_file | {"format": asked.format}))
 
 
 @dataclass(frozen=True)
@@ -266,12 +282,17 @@ class Picture:
 
     to_tikz, to_pgf = documents.to_tikz, documents.to_pgf
 
-    def save(self, path: str | Path) -> Path:
-        """Write the picture; the suffix chooses: .svg, .png, .pdf, .dot, .html, .json. Returns the path."""
-        return write_as(STILLS, path, self)
+    @saves(PictureFile)
+    def save(self, path: Destination, asked: PictureFile) -> Path | None:
+        """Write the picture; the suffix chooses: .svg, .png, .pdf, .dot, .html, .json, … Returns the path.
+
+        ``path`` may be a file that is open for bytes, with ``format=``.
+        """
+        return write_as(STILLS, path, self, asked.format)
 
     def show(self) -> Picture:
-        """The picture itself, which a notebook displays."""
+        """The picture itself, which a notebook displays; elsewhere a warning says how to see it."""
+        only_in_notebooks("picture", "save('picture.svg')")
         return self
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, object]:
@@ -297,8 +318,11 @@ class Animation:
         """What happens, step by step."""
         return self.film.steps
 
-    def frame(self, index: int, size: tuple[int, int] | None = None) -> Frame:
+    @checked
+    def frame(self, index: int, size: Annotated[tuple[int, int] | None, Says("width and height in pixels")] = None) -> Frame:
         """The frame of a step, in pixels; negative indices count from the end. A pure function of the index."""
+        if size is not None and not all(MIN_PIXELS <= length <= MAX_PIXELS for length in size):
+            raise OptionError(f"size={size!r} is no size of a frame; give width and height in pixels, each from {MIN_PIXELS} to {MAX_PIXELS}")
         if not -len(self.steps) <= index < len(self.steps):
             raise IndexError(f"frame {index} does not exist; the film has {len(self.steps)} steps, 0 to {len(self.steps) - 1}")
         return Frame(paint_frame(self.film, index, size), self.theme)
@@ -313,36 +337,33 @@ class Animation:
         lines = [f"step {i + 1}/{len(self.steps)} · {step.phase}: " + " ".join(part for part in step.caption if part) for i, step in enumerate(self.steps)]
         return "\n".join(lines)
 
-    def save(self, path: str | Path, **options: Any) -> Path:
-        """Write the film; the suffix chooses: .gif, .webp, .png, .mp4, .webm, .html, or / at the end for a folder of frames. Returns the path.
+    @saves(FilmFile)
+    def save(self, path: Destination, asked: FilmFile) -> Path | None:
+        """Write the film; the suffix chooses: .gif, .webp, .png, .mp4, .webm, .html, …, or / at the end for a folder of frames. Returns the path.
 
-        ``loop`` says how often a .gif, .webp or .png plays (0, the default, for ever); ``scale=1.5`` makes 1920 by 1080 pixels.
+        ``path`` may be a file that is open for bytes, with ``format=``.
         """
-        if is_folder(path):
-            return write_folder(path, render(numbered_frames, self, "a folder of frames", options))
-        if together := documents.TOGETHER.get(suffix_of(path)):
-            return Path(render(together, self, suffix_of(path), {"path": path, **options}))
-        return write_as(FILMS, path, self, **options)
+        return written(self, path, asked)
 
-    def save_all(self, name: str | Path) -> tuple[Path, ...]:
-        """Write the film in every form that a lecture needs, all under one name; what an optional package is missing for is left out, with a warning."""
-        written = []
-        for suffix in WHOLE_SET:
-            try:
-                written.append(self.save(f"{name}{suffix}"))
-            except MissingDependencyError as error:
-                warnings.warn(f"{name}{suffix} is left out: {error}", GraphvizADWarning, stacklevel=2)
-        return tuple(written)
+    @checked
+    def save_all(self, name: StrPath) -> tuple[Path, ...]:
+        """Write the film in every form that a lecture needs, all under one name, and return the files.
+
+        What an optional package is missing for is left out, with a warning. Where others fail, the rest is written and a SaveError says which and why.
+        """
+        return documents.write_set(self, name)
 
     to_svg, to_html, to_beamer, to_pptx = documents.to_svg, documents.to_html, documents.to_beamer, documents.to_pptx
     to_reveal, to_quarto, to_myst = documents.to_reveal, documents.to_quarto, documents.to_myst
 
+    @checked
     def storyboard(self, *, rows: int = 2, columns: int = 3) -> Frame:
         """A sheet of the most telling frames, for print; save it as .pdf, .svg or .png."""
         return Frame(storyboard(self.film, rows, columns), self.theme, 3.0)
 
     def show(self) -> Animation:
-        """The film itself, which a notebook displays."""
+        """The film itself, which a notebook displays as a player; elsewhere a warning says how to see it."""
+        only_in_notebooks("film", "save('film.html')")
         return self
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, object]:
@@ -371,9 +392,10 @@ class Frame:
 
     to_tikz, to_pgf = documents.to_tikz, documents.to_pgf
 
-    def save(self, path: str | Path) -> Path:
-        """Write the frame as .png, .svg or .pdf. Returns the path."""
-        return write_as(STILLS, path, self)
+    @saves(PictureFile)
+    def save(self, path: Destination, asked: PictureFile) -> Path | None:
+        """Write the frame as .png, .svg, .pdf, .tikz or .pgf. Returns the path."""
+        return write_as(FRAMES, path, self, asked.format)
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, object]:
         from graphviz_ad._internal.output.notebook import picture_bundle
@@ -381,21 +403,16 @@ class Frame:
         return dict(picture_bundle(self.canvas, self.theme, self.canvas.alt, include=include, exclude=exclude))
 
 
-def write_as(formats: Registry, path: str | Path, thing: Any, **options: Any) -> Path:
-    """Render a picture or film as the suffix of the path says, and only then touch the file."""
-    renderer: Callable[..., bytes] = formats[suffix_of(path)]
-    if not Path(path).parent.is_dir():  # before the work, not after it
-        raise SaveError(f"cannot write {str(path)!r}: the folder {str(Path(path).parent)!r} does not exist; create it first")
-    return write(path, render(renderer, thing, suffix_of(path), options))
-
-
-def render(renderer: Callable[..., Any], thing: Any, what: str, options: Mapping[str, Any]) -> Any:
-    """What the renderer makes of the thing; options that it does not have are an error."""
-    known = list(inspect.signature(renderer).parameters)[1:]
-    if wrong := [name for name in options if name not in known]:
-        has = f"its options are {', '.join(known)}" if known else "it has none"
-        raise OptionError(f"{wrong[0]}={options[wrong[0]]!r} is no option of {what}; {has}")
-    return renderer(thing, **options)
+def written(animation: Animation, path: Destination, asked: FilmFile) -> Path | None:
+    """The file of a film that was asked for."""
+    options = {name: value for name, value in asked.given.items() if name != "format"}
+    if isinstance(path, PATHS):
+        if asked.format is None and is_folder(path):
+            return write_folder(path, render(numbered_frames, animation, "a folder of frames", options))
+        suffix = suffix_for(path, asked.format)
+        if together := documents.TOGETHER.get(suffix):
+            return Path(render(together, animation, suffix, {"path": path, **options}))
+    return write_as(FILMS, path, animation, asked.format, **options)
 
 
 class TorchGraph:
@@ -404,41 +421,56 @@ class TorchGraph:
     ``inputs`` is a list of numbers, arrays or tensors, one an argument; ``grad_outputs`` a list of upstream gradients, one an output.
     """
 
+    @checked
     def __init__(self, func: Callable[..., Any], inputs: Iterable[Any], grad_outputs: Any = None) -> None:
-        if not isinstance(inputs, Iterable):
-            raise TypeError(f"TorchGraph takes a list of inputs, one an argument; it was given {inputs!r}; write [{inputs!r}]")
         self.graph = trace(func, *inputs, grad_outputs=grad_outputs)
 
-    def plot(self, with_all: bool = False, **options: Any) -> Picture:
+    @takes(ClassroomOptions)
+    def plot(self, asked: ClassroomOptions) -> Picture:
         """The graph; ``with_all=True`` writes values, gradients and local derivatives on it."""
-        shown = {"values": with_all, "gradients": with_all, "local": with_all} | options
-        return self.graph.plot(**shown)
+        return drawn(self.graph, asked)
 
-    def animate(self, direction: str = "both", **options: Any) -> Animation:
+    @takes(AnimateOptions)
+    def animate(self, asked: AnimateOptions) -> Animation:
         """The film of the pass in that direction: forward, backward or both."""
-        return self.graph.animate(direction, **options)
+        return filmed(self.graph, asked)
 
-    def save(self, path: str | Path, **options: Any) -> Path:
+    @saves(SaveOptions)
+    def save(self, path: Destination, asked: SaveOptions) -> Path | None:
         """Write a picture or film of the graph; the suffix chooses."""
-        return self.graph.save(path, **options)
+        return saved(self.graph, path, asked)
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, object]:
         return self.plot()._repr_mimebundle_(include, exclude)
 
 
-def make_dot(var: Any, params: Mapping[str, Any] | None = None, show_attrs: bool = False, show_saved: bool = False, max_attr_chars: int = 50) -> Any:
+@checked
+def make_dot(
+    var: Any,
+    params: Mapping[str, Any] | None = None,
+    show_attrs: bool = False,
+    show_saved: bool = False,
+    max_attr_chars: Annotated[int, Says("so many characters of each attribute are shown", "number of characters", least=1)] = 50,
+) -> graphviz.Digraph:
     """The autograd graph behind a finished tensor as a ``graphviz.Digraph``, as torchviz's function of this name gives it.
 
-    ``params`` names leaves. No forward or backward pass is run. ``show_attrs`` and ``show_saved`` are accepted for compatibility; saved
-    tensors are never unpacked, so that no checkpoint runs by surprise, and a note on the picture says so.
+    ``params`` names leaves. No forward or backward pass is run. ``show_attrs`` writes what autograd keeps beside tensors, such as an exponent, in up to
+    ``max_attr_chars`` characters each; ``show_saved`` the names of the tensors that it keeps. These are never unpacked, so that no checkpoint runs by surprise.
     """
     import graphviz
 
-    names = dict(params or {})
-    graph: Graph = TRACERS["torch"](var, (), {}, None, Capture(values="summary", gradients="none"), names)
-    if show_attrs or show_saved:
-        graph = graph.saying(notice("not unpacked"))
-    del max_attr_chars
-    source = graph.plot(direction="TB", gradients=False, local=False).to_dot()
+    if callable(var):
+        raise OptionError(f"make_dot takes a finished tensor; it was given {shown(var)}, which still has to be called: use trace() for a function or a module")
+    if max_attr_chars != 50 and not show_attrs:
+        raise OptionError(f"max_attr_chars={max_attr_chars} cuts attributes short, which are not shown; give show_attrs=True, too, or leave it out")
+    graph: Graph = TRACERS["torch"](var, (), {}, None, Capture(values="summary", gradients="none"), dict(params or {}))
+    remarks: dict[str, list[str]] = {key: [] for key in graph.nodes}
+    if show_attrs:
+        for key, attributes in ATTRIBUTES["torch"](var, graph).items():
+            remarks[key] += [f"{name}: {text if len(text) <= max_attr_chars else text[: max_attr_chars - 1] + '…'}" for name, text in attributes]
+    if show_saved:
+        for node in graph.node_list:
+            remarks[node.key] += [f"saved: {', '.join(node.saved)}"] if node.saved else []
+    source = drawn(graph, PlotOptions(direction="TB", gradients=False, local=False), remarks).to_dot()
     body = source.splitlines(keepends=True)[1:-1]  # between "digraph {" and "}"
     return graphviz.Digraph(body=body)

@@ -17,11 +17,11 @@ class Registry(Mapping[str, Any]):
     """
 
     def __init__(self, kind: str, entries: Mapping[str, str], hint: str = "") -> None:
-        self._kind, self._entries, self._hint = kind, dict(entries), hint
+        self.kind, self._entries, self._hint = kind, dict(entries), hint
 
     def __getitem__(self, name: str) -> Any:
         if name not in self._entries:
-            raise UnknownNameError(self._kind, name, self._entries, self._hint)
+            raise UnknownNameError(self.kind, name, self._entries, self._hint)
         module, _, attribute = self._entries[name].partition(":")
         return getattr(import_module(module), attribute)
 

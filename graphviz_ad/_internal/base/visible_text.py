@@ -21,6 +21,16 @@ def visible(text: str) -> str:
     return _HIDDEN.sub(_stand_in, cut)
 
 
+def whole(text: str, most: int | None = None) -> str:
+    """Text of any length made visible, as a description is; cut at ``most`` characters where a file format has no place for more.
+
+    >>> whole("0123456789", 5)
+    '0123…'
+    """
+    seen = "".join(visible(text[start : start + LIMIT]) for start in range(0, len(text), LIMIT))
+    return seen if most is None or len(seen) <= most else seen[: most - 1] + "…"
+
+
 def _stand_in(match: re.Match[str]) -> str:
     code = ord(match.group())
     if code == 0x0A:

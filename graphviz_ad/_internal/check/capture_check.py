@@ -17,7 +17,7 @@ from graphviz_ad._internal.graph.snapshot import Snapshot
 from graphviz_ad._internal.maths import autograd_names
 from graphviz_ad._internal.maths.autograd_names import WRITES_TO_A_VIEW
 from graphviz_ad._internal.maths.claims import base_name, operands_of
-from graphviz_ad._internal.maths.ops import SHAPES
+from graphviz_ad._internal.operations.rules import SHAPES
 
 NUMBERS, NAMES, OPEN, WRONG = "numbers", "name and shape", "not verifiable", "WRONG"
 OPERATION, OPERAND = "operation", "operand"

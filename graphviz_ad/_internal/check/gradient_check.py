@@ -10,16 +10,17 @@ import numpy as np
 from graphviz_ad._internal.base.errors import ReplayError
 from graphviz_ad._internal.base.text_table import table
 from graphviz_ad._internal.check.capture_check import CaptureReport, verify
-from graphviz_ad._internal.check.replay import Replay, known
+from graphviz_ad._internal.check.replay import Replay
 from graphviz_ad._internal.check.rounding import Rounding
 from graphviz_ad._internal.graph.graph import Graph, Node
-from graphviz_ad._internal.graph.precision import SMALLEST, rounded, unit
 from graphviz_ad._internal.graph.snapshot import Array
-from graphviz_ad._internal.scene.wording import CUT_MARKS, Wording
+from graphviz_ad._internal.maths.agreement import LEAST
+from graphviz_ad._internal.maths.gradient_sums import known, largest_flow, sum_of_flows
+from graphviz_ad._internal.scene.words.names import names_of
+from graphviz_ad._internal.scene.words.signs import CUT_MARKS
 
 STEPS = (1e-4, 1e-5)
 MOST_WORK = 200_000  # operations that finite differences may compute again
-ROUNDINGS = 4  # as many as one addition may be off by, generously
 AGREES, DIFFERS, KINK, CUT, UNKNOWN = "yes", "NO", "kink", "cut", "—"
 
 
@@ -58,13 +59,13 @@ class Report:
         return "\n".join([*lines, *([self.note] if self.note else []), *(["", str(self.capture)] if self.capture is not None else [])])
 
 
-def check(graph: Graph, tolerance: float = 1e-9, *, differences: bool = True, capture: bool = False) -> Report:
+def check(graph: Graph, tolerance: float = LEAST, *, differences: bool = True, capture: bool = False) -> Report:
     """Compare each gradient that is kept whole with the sum of what flowed back along the node's edges and what was fed in there.
 
     Finite differences come from the recorded program, computed again from its formulas; where an operation has none, the note says so. With ``capture``, the
     links between operations and autograd are verified as well, see `graphviz_ad._internal.check.capture_check`.
     """
-    names, hidden = Wording(graph).names, largest_flow(graph.detail or graph)
+    names, hidden = names_of(graph).of, largest_flow(graph.detail or graph)
     results = [(node, number) for node in graph.node_list for number in range(len(node.ports))]
     rows = [row for node, number in results if (row := checked(graph, node, number, names[node.key], tolerance, hidden)) is not None]
     verdicts, note = finite_differences(graph) if differences else ({}, "")
@@ -75,39 +76,10 @@ def check(graph: Graph, tolerance: float = 1e-9, *, differences: bool = True, ca
 
 
 def checked(graph: Graph, node: Node, number: int, name: str, tolerance: float, hidden: float) -> Row | None:
-    """The row of one result; None where not all numbers are kept. Where a hook changed the gradient, what arrived before it counts.
-
-    ``hidden`` is the largest number that may have flowed inside of merged calls, where one edge is a sum whose terms may have cancelled.
-    """
-    port = node.ports[number]
-    kept, edges = port.arrived or port.grad, [edge for edge in graph.out_edges(node.key) if edge.port == number and edge.cut is None]
-    parts = [edge.grad for edge in edges if edge.grad is not None] + ([port.upstream] if port.upstream is not None else [])
-    grad, arrays = known(kept), [array for part in parts if (array := known(part)) is not None]
-    if kept is None or grad is None or not arrays or len(arrays) < len(parts):
-        return None
-    if port.shape not in (None, kept.shape):  # where a part was written to, the gradient is that of the whole
-        return None
-    inside = sum(graph.nodes[edge.head].inside for edge in edges)
-    error, ok = compared(grad, arrays, kept.dtype, len(parts) + 2 * inside, tolerance, hidden if inside else 0.0)
-    return Row(node.key, (port.name or f"{name}[{number}]") if len(node.ports) > 1 else name, error, ok)
-
-
-def compared(grad: Array, parts: list[Array], dtype: str, additions: int, tolerance: float, hidden: float) -> tuple[float, bool]:
-    """How far a gradient is from the sum of its parts, and whether so many additions in its dtype can be as far off."""
-    if any(part.shape != grad.shape for part in parts):
-        return math.inf, False
-    with np.errstate(all="ignore"):
-        size = np.sum(np.abs(parts), axis=0) + hidden
-        off = np.abs(np.sum(parts, axis=0) - grad)
-        near = off <= max(tolerance, ROUNDINGS * additions * unit(dtype)) * size + ROUNDINGS * additions * SMALLEST.get(dtype, 0.0)
-        beyond = ~np.isfinite(grad) & ~np.isfinite(rounded(size, dtype))  # too large a sum, or NaN among the parts
-        return float(np.max(off, initial=0.0, where=np.isfinite(off))), bool(np.all(near | beyond))
-
-
-def largest_flow(graph: Graph) -> float:
-    """The largest number that flowed along any edge."""
-    arrays = [np.abs(edge.grad.array) for edge in graph.edges if edge.grad is not None and edge.grad.array is not None]
-    return max((float(np.max(array, initial=0.0, where=np.isfinite(array))) for array in arrays), default=0.0)
+    """The row of one result; None where not all numbers are kept."""
+    found = sum_of_flows(graph, node, number, hidden=hidden, least=tolerance)
+    called = (node.ports[number].name or f"{name}[{number}]") if len(node.ports) > 1 else name
+    return Row(node.key, called, found.off, found.ok) if found is not None else None
 
 
 # --- finite differences
@@ -120,7 +92,7 @@ def finite_differences(graph: Graph) -> tuple[dict[str, str], str]:
     if not leaves or work > MOST_WORK:
         return {}, f"No finite differences: they would compute {work:,} operations again." if leaves else ""
     try:
-        function, names = Replay(graph), Wording(graph).names
+        function, names = Replay(graph), names_of(graph).of
         hidden, rounding = before_a_cut(graph), Rounding(graph, function.results({}))
         return {node.key: CUT if node.key in hidden else verdict(function, rounding, names[node.key], node) for node in leaves}, ""
     except ReplayError as error:

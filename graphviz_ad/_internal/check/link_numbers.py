@@ -7,7 +7,7 @@ is compared with the backward formula or, where an operation only moves elements
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from itertools import permutations
 from typing import Any
 
@@ -15,16 +15,18 @@ import numpy as np
 
 from graphviz_ad._internal.base.errors import ExpressionError
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node
+from graphviz_ad._internal.graph.precision import unit
 from graphviz_ad._internal.graph.snapshot import Array, Snapshot
-from graphviz_ad._internal.maths.claims import CONVOLUTIONS, LETTERS, backward_formulas, base_name, forward_formula, recorded, shape_of, with_numbers_rounded
-from graphviz_ad._internal.maths.derivative_agreement import summed_to
-from graphviz_ad._internal.maths.element_moves import JOINS, MOVES, joined, joined_values, moved
-from graphviz_ad._internal.maths.formula_values import Step, as_it_is, evaluate
+from graphviz_ad._internal.maths.agreement import GROSSLY, as_came, coarsest, dtype_around, reproduces, share, summed_to
+from graphviz_ad._internal.maths.claims import LETTERS, backward_formulas, base_name, forward_formula, recorded, shape_of, with_numbers_rounded
+from graphviz_ad._internal.maths.element_moves import Shape, joined, joined_values, moved
+from graphviz_ad._internal.maths.formula_errors import doubted, flowed
+from graphviz_ad._internal.maths.formula_values import Functions, Step, as_it_is, evaluate
+from graphviz_ad._internal.maths.gradient_sums import sum_of_flows
+from graphviz_ad._internal.operations.moves import JOINS, MOVES
+from graphviz_ad._internal.operations.traits import CONVOLUTIONS, PICKS_CLASSES, SOFTMAX
 
-# dtype -> how far numbers that fit may be apart, as a part of the largest, and how far those must be that do not; between the two, rounding leaves it open
-PRECISION: Mapping[str, tuple[float, float]] = {"float64": (1e-9, 1e-6), "float32": (1e-4, 1e-2), "float16": (2e-2, 0.3), "bfloat16": (5e-2, 0.5)}
-NOT_LINEAR = ("softmax", "log_softmax")  # of those that move elements
-CLASSES = ("nll_loss", "cross_entropy")
+OF_A_LINK = 4  # roundings that may lie between what a formula makes of recorded numbers and what was recorded
 MOST_ORDERS = 3  # operands that are tried in another order
 
 Values = Mapping[str, Any]
@@ -61,17 +63,18 @@ def reordered(values: Values, order: tuple[int, ...]) -> Values:
 
 def _fits_forward(graph: Graph, node: Node, values: Values) -> bool | None:
     operands = [values[letter] for letter in LETTERS[: len(values) - 1]]
-    found = computed(forward_formula(graph, node), values) if means_what_it_says(graph, node) else None
+    limits, formula = precision(graph, node), forward_formula(graph, node) if means_what_it_says(graph, node) else ""
+    found = computed(formula, values)
     if found is None and len(node.autograd) < 2:
-        found = rearranged(graph, node, operands)
-    return fits(found, values["out"], precision(graph, node), operands)
+        return fits(rearranged(graph, node, operands), values["out"], limits, operands)
+    return fits(found, values["out"], limits, operands, lambda near: spread(formula, values, near))
 
 
 def rearranged(graph: Graph, node: Node, operands: list[Array]) -> Array | None:
     """What an operation that moves elements about makes of its operands; None for any other."""
     name, settings = base_name(node), dict(node.arguments)
     if len(operands) == 1:
-        return moved(name, operands[0], node.ports[0].shape or (), settings) if name not in NOT_LINEAR else None
+        return moved(name, operands[0], node.ports[0].shape or (), settings) if name not in SOFTMAX else None
     return joined_values(name, operands, settings)
 
 
@@ -87,16 +90,20 @@ def backward_fits(graph: Graph, edge: Edge) -> bool | None:
         return fitting
     formulas, limits = backward_formulas(graph, edge), precision(graph, node)
     ways = [values, with_numbers_rounded(graph, node, values)]  # a clamp may look at its bounds as its dtype holds them
-    flows = [computed(formula, {**way, "g": arrived}) for formula in formulas for way in ways]
-    told = [fits(as_came(flow, came.shape), came, limits, [*values.values(), arrived]) for flow in flows]
+    told = [made_fits(formula, {**way, "g": arrived}, came, limits) for formula in formulas for way in ways]
     return True if True in told else told[0]
+
+
+def made_fits(formula: str, values: Values, came: Array, limits: tuple[float, float] | None) -> bool | None:
+    """Whether a backward formula makes of these numbers what came back."""
+    return fits(as_came(computed(formula, values), came.shape), came, limits, values.values(), lambda near: spread(formula, values, near, came.shape))
 
 
 def transpose_fits(graph: Graph, edge: Edge, arrived: Array, came: Array) -> bool | None:
     """The same for an operation A that moves elements about, or adds them up: whether ⟨g, A t⟩ = ⟨Aᵀ g, t⟩ for a t that has no two elements alike."""
     node = graph.nodes[edge.head]
     name, settings, operands = base_name(node), dict(node.arguments), graph.in_edges(node.key)
-    if len(node.autograd) > 1 or name in NOT_LINEAR or name not in {*MOVES, *JOINS} or len(operands) > len(LETTERS):
+    if len(node.autograd) > 1 or name in SOFTMAX or name not in {*MOVES, *JOINS} or len(operands) > len(LETTERS):
         return None
     probe = np.cos(np.arange(1.0, came.size + 1.0)).reshape(came.shape)
     if len(operands) == 1:
@@ -109,7 +116,7 @@ def transpose_fits(graph: Graph, edge: Edge, arrived: Array, came: Array) -> boo
     with np.errstate(invalid="ignore"):  # ∞ − ∞ among what flowed back
         before, after = arrived * image, came * probe
         around = [np.sum(np.abs(products), keepdims=True) for products in (before, after)]
-        return fits(np.sum(before), np.sum(after), precision(graph, node), around)
+        return fits(np.sum(before), np.sum(after), precision(graph, node), around, lambda near: near * max(map(largest, around)))
 
 
 def local_fits(graph: Graph, edge: Edge) -> bool | None:
@@ -118,12 +125,17 @@ def local_fits(graph: Graph, edge: Edge) -> bool | None:
     local, arrived, came = real_array(edge.local), real_array(node.grad), real_array(edge.grad)
     if local is None or arrived is None or came is None:
         return None
+    if reproduces(local, arrived, came, dtype_around(graph, node), node.inside):
+        return True
     with np.errstate(all="ignore"):
         return fits(summed_to(local * arrived, came.shape), came, precision(graph, node), [local, arrived])
 
 
 def flow_fits(graph: Graph, node: Node) -> bool | None:
     """Whether the gradient of a node is the sum of what came back from its uses and of what was fed in there."""
+    found = sum_of_flows(graph, node, 0, hidden=0.0) if len(node.ports) == 1 else None
+    if found is not None and found.ok:
+        return True
     port, edges = node.ports[0], [edge for edge in graph.out_edges(node.key) if edge.cut is None]
     total = real_array(port.arrived or port.grad)
     parts = [edge.grad for edge in edges if edge.grad is not None] + ([port.upstream] if port.upstream is not None else [])
@@ -139,7 +151,7 @@ def means_what_it_says(graph: Graph, node: Node) -> bool:
     That of a convolution is about windows, and classes are picked along the last dimension.
     """
     operands = graph.in_edges(node.key)
-    picks = base_name(node) in CLASSES and bool(operands) and len(shape_of(graph, operands[0])) > 2
+    picks = base_name(node) in PICKS_CLASSES and bool(operands) and len(shape_of(graph, operands[0])) > 2
     return not picks and base_name(node) not in CONVOLUTIONS
 
 
@@ -150,27 +162,40 @@ def computed(formula: str, values: Values, step: Step = as_it_is) -> Array | Non
     """What a formula gives; None where it holds a word without a meaning in numbers, or does not go with the shapes. ``step``: see `evaluate`."""
     if not formula:
         return None
-    classes = np.arange((np.shape(values.get("a", ())) or (1,))[-1])
     try:
-        return np.asarray(evaluate(formula, values, {"onehot": lambda which: np.equal.outer(which, classes) * 1.0}, step), np.float64)
+        return np.asarray(evaluate(formula, values, with_classes(values), step), np.float64)
     except (ExpressionError, ValueError, TypeError, IndexError, np.linalg.LinAlgError):
         return None
 
 
-def as_came(found: Array | None, shape: tuple[int, ...]) -> Array | None:
-    """What a formula gives, summed over the copies of a broadcast operand, or copied to all elements that went into one."""
-    if found is None or found.shape == shape:
-        return found
-    if found.size == 1:
-        return np.broadcast_to(found.reshape(()), shape)
-    summed: Array | None = summed_to(found, shape)
-    return summed if summed is not None and summed.shape == shape else None
+def with_classes(values: Values) -> Functions:
+    """The word for classes as vectors, which needs to know how many there are."""
+    classes = np.arange((np.shape(values.get("a", ())) or (1,))[-1])
+    return {"onehot": lambda which: np.equal.outer(which, classes) * 1.0}
 
 
-def fits(found: Array | None, kept: Array, limits: tuple[float, float] | None, around: Iterable[Array]) -> bool | None:
+def exactly(near: float) -> float:
+    """Nothing that may have cancelled."""
+    return 0.0
+
+
+def spread(formula: str, values: Values, near: float, shape: Shape | None = None) -> float:
+    """How far rounding may carry what a formula gives, at most, when each of its steps may be off by a share; as it comes back to an operand of a shape."""
+    try:
+        made = doubted(formula, values, near, more=with_classes(values))
+        found = flowed(made, shape, near) if shape is not None else made
+        return largest(np.asarray(found.off)) if found is not None else 0.0
+    except (ExpressionError, ValueError, TypeError, IndexError, np.linalg.LinAlgError):
+        return 0.0
+
+
+def fits(
+    found: Array | None, kept: Array, limits: tuple[float, float] | None, around: Iterable[Array], spread: Callable[[float], float] = exactly
+) -> bool | None:
     """Whether two arrays are the same but for rounding; None where that is too much to tell, or a formula is not defined.
 
-    ``around`` are the numbers that were computed with: what is left of big numbers after they cancelled is no better than these.
+    ``around`` are the numbers that were computed with: what is left of big numbers after they cancelled is no better than these; ``spread(near)`` says how far
+    off it may be, where more is known about it.
     """
     if found is None or limits is None or found.shape != kept.shape:
         return None
@@ -183,7 +208,7 @@ def fits(found: Array | None, kept: Array, limits: tuple[float, float] | None, a
     size = max(largest(found), largest(kept))
     scale = max([size, *map(largest, around)])
     off = largest(found - kept)
-    if off <= near * size + 1e-3 * near * scale:
+    if off <= near * size or off <= near * size + spread(near):
         return True
     return False if off > far * scale else None
 
@@ -201,8 +226,10 @@ def precision(graph: Graph, node: Node) -> tuple[float, float] | None:
     """How exact the numbers around a node are; None where that is not known."""
     ports = [*node.ports, *(graph.nodes[edge.tail].ports[edge.port] for edge in graph.in_edges(node.key))]
     floating = [port.dtype for port in ports if port.dtype is not None and "float" in port.dtype and port.device is not None]
-    found = [PRECISION.get(dtype) for dtype in floating]
-    return None if None in found else max([limits for limits in found if limits is not None], default=PRECISION["float64"])
+    if any(unit(dtype) == 0 for dtype in floating):
+        return None
+    near = share(coarsest(floating), OF_A_LINK)
+    return near, min(GROSSLY * near, 0.5)
 
 
 def real(values: Values | None) -> Values | None:

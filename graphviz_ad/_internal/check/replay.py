@@ -8,22 +8,17 @@ import numpy as np
 
 from graphviz_ad._internal.base.errors import ExpressionError, ReplayError
 from graphviz_ad._internal.graph.graph import Graph, Node
-from graphviz_ad._internal.graph.snapshot import Array, Snapshot
-from graphviz_ad._internal.maths.claims import LETTERS, base_name, forward_formula
+from graphviz_ad._internal.graph.snapshot import Array
+from graphviz_ad._internal.maths.agreement import dtype_around, equal, share, smallest
+from graphviz_ad._internal.maths.claims import LETTERS, base_name, doubt, forward_formula
 from graphviz_ad._internal.maths.formula_values import evaluate
-from graphviz_ad._internal.maths.ops import written_name
-from graphviz_ad._internal.scene.wording import Wording
+from graphviz_ad._internal.maths.gradient_sums import known, wide
+from graphviz_ad._internal.operations.moves import PARTS
+from graphviz_ad._internal.operations.names import written_name
+from graphviz_ad._internal.operations.traits import COPIED_TO_FIT, IN_ORDER
+from graphviz_ad._internal.scene.words.names import names_of
 
-SAME_ELEMENTS = ("reshape", "view", "flatten", "squeeze", "unsqueeze", "clone", "contiguous", "to", "detach", "positive")
-OTHER_SHAPE = ("expand", "broadcast_to")
-PARTS: Mapping[str, Callable[[Array], Array]] = {  # of complex numbers
-    "real": np.real, "imag": np.imag, "conj": np.conj, "conj_physical": np.conj, "resolve_conj": np.asarray, "resolve_neg": np.asarray,
-    "view_as_real": lambda z: np.stack([z.real, z.imag], -1), "view_as_complex": lambda x: x[..., 0] + 1j * x[..., 1],
-}  # fmt: skip
 UNREADABLE = "their elements were not kept; trace with capture=Capture(values='full')"
-# dtype -> how far the result of one operation may be from its formula; of all others this far
-DIGITS: Mapping[str, float] = {"float32": 1e-4, "complex64": 1e-4, "float16": 4e-3, "complex32": 4e-3, "bfloat16": 3e-2}
-ALL_DIGITS = 1e-9
 
 
 class Replay:
@@ -36,7 +31,7 @@ class Replay:
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
-        self.leaves = {name: node for name, node in zip(Wording(graph).names.values(), graph.node_list, strict=True) if node.kind == "leaf"}
+        self.leaves = {name: node for name, node in zip(names_of(graph).of.values(), graph.node_list, strict=True) if node.kind == "leaf"}
         unknown = [node for node in self.leaves.values() if known(node.value) is None]
         if unknown:
             raise ReplayError(f"the values of {shown(unknown)} are not known: {UNREADABLE}")
@@ -74,12 +69,18 @@ class Replay:
                 continue
             numbers = [known(self.graph.nodes[edge.tail].value) for edge in operands]
             made = as_recorded(node, step([found[edge.tail] if array is None else array for edge, array in zip(operands, numbers, strict=True)]))
-            off = max(DIGITS.get(port.dtype or "", ALL_DIGITS) for port in (node.ports[0], *(self.graph.nodes[edge.tail].ports[0] for edge in operands)))
-            if made.shape != recorded.shape or not np.allclose(made, recorded, rtol=off, atol=off, equal_nan=True):
+            if made.shape != recorded.shape or not self._is_near(node, made, recorded):
                 raise ReplayError(
                     f"the formula of {node.op!r} does not give what was recorded for {shown([node])}; use gad.compare_methods(function, inputs), "
                     "which calls the function itself"
                 )
+
+    def _is_near(self, node: Node, made: Array, recorded: Array) -> bool:
+        """Whether a result is what the formula gives, but for the rounding of one operation."""
+        dtype = dtype_around(self.graph, node)
+        doubted = doubt(self.graph, node, forward_formula(self.graph, node), 1.0, share(dtype)) if node.kind == "op" and len(node.ports) == 1 else None
+        off = share(dtype) * np.abs(made) if doubted is None else np.broadcast_to(np.max(doubted.off, initial=0.0), made.shape)
+        return equal(made, recorded, off + smallest(dtype), dtype)
 
 
 Recipe = Callable[[list[Array]], Array]
@@ -104,7 +105,7 @@ def recipe(graph: Graph, node: Node) -> Recipe:
 
 def takes_elements(graph: Graph, node: Node) -> bool:
     """Whether an operation takes the elements of its only operand, or parts of them, as they are."""
-    return written_name(base_name(node)) in {*SAME_ELEMENTS, *OTHER_SHAPE, *PARTS} and len(graph.in_edges(node.key)) == 1
+    return written_name(base_name(node)) in {*IN_ORDER, *COPIED_TO_FIT, *PARTS} and len(graph.in_edges(node.key)) == 1
 
 
 def taken(node: Node) -> Recipe:
@@ -112,7 +113,7 @@ def taken(node: Node) -> Recipe:
     name, shape = written_name(base_name(node)), node.ports[0].shape or ()
     if name in PARTS:
         return lambda values: np.asarray(PARTS[name](values[0]))
-    return lambda values: values[0].reshape(shape) if name in SAME_ELEMENTS else np.broadcast_to(values[0], shape)
+    return lambda values: values[0].reshape(shape) if name in IN_ORDER else np.broadcast_to(values[0], shape)
 
 
 def constant(node: Node) -> Recipe:
@@ -144,20 +145,8 @@ def computed(formula: str, count: int) -> Recipe | None:
 def as_recorded(node: Node, found: Array) -> Array:
     """What a formula gives, in the shape of the result, and real where that is real."""
     shape = node.ports[0].shape
-    real = found.real if np.iscomplexobj(found) and "complex" not in (node.ports[0].dtype or "") else found
+    real = np.real(found) if np.iscomplexobj(found) and "complex" not in (node.ports[0].dtype or "") else found
     return real if shape is None or real.shape == shape or real.size != np.prod(shape) else real.reshape(shape)
-
-
-def wide(array: Array) -> Array:
-    """Numbers in full precision."""
-    with np.errstate(invalid="ignore"):  # a signalling NaN, as uninitialised memory may hold, warns
-        return array.astype(np.complex128 if np.iscomplexobj(array) else np.float64)
-
-
-def known(snap: Snapshot | None) -> Array | None:
-    """The numbers of a snapshot in full precision; None where they are not kept."""
-    array = snap.array if snap is not None else None
-    return wide(array) if array is not None and array.dtype.kind in "fiubc" else None
 
 
 def shown(nodes: list[Node]) -> str:

@@ -14,11 +14,12 @@ from itertools import cycle
 
 import numpy as np
 
-from graphviz_ad._internal.check.link_numbers import as_came, computed, real, real_array
+from graphviz_ad._internal.check.link_numbers import computed, real, real_array
 from graphviz_ad._internal.check.replay import takes_elements
-from graphviz_ad._internal.graph.graph import Edge, Graph, Node, Port
+from graphviz_ad._internal.graph.graph import Edge, Graph, Node
 from graphviz_ad._internal.graph.precision import SMALLEST, rounded, unit
 from graphviz_ad._internal.graph.snapshot import Array, Snapshot
+from graphviz_ad._internal.maths.agreement import as_came, coarsest, dtype_around
 from graphviz_ad._internal.maths.claims import LETTERS, backward_formula, forward_formula, operands_of, recorded
 from graphviz_ad._internal.maths.formula_values import Step, as_it_is
 
@@ -66,7 +67,7 @@ class Rounding:
     def __init__(self, graph: Graph, exact: Mapping[str, Array]) -> None:
         self.graph = graph
         self.noise = 2 * unit("float64") * sum(product(node.ports[0].grad, within(graph, node, exact)) for node in graph.node_list)
-        fine = unit(coarsest(*(port for node in graph.node_list for port in node.ports))) <= unit("float64")  # what finite differences are no better than
+        fine = unit(coarsest(port.dtype for node in graph.node_list for port in node.ports)) <= unit("float64")  # what finite differences are no better than
         self.moved = {edge.key: None if fine else moved(graph, edge, exact) for edge in graph.edges if edge.cut is None}
 
     def doubt(self, tangents: Mapping[str, Array]) -> Doubt:
@@ -87,19 +88,19 @@ class Rounding:
     def _of_gradient(self, node: Node, tangent: Array) -> float:
         """By the rounding of the gradient of a node, and of what it is the sum of."""
         uses = [self.graph.nodes[edge.head] for edge in self.graph.out_edges(node.key) if edge.cut is None]
-        dtype = coarsest(node.ports[0], *(port for use in uses for port in around(self.graph, use)))
+        dtype = coarsest((node.ports[0].dtype, *(dtype_around(self.graph, use) for use in uses)))
         smallest = SMALLEST.get(dtype, 0.0) * float(np.sum(np.abs(tangent)))
         return (1 + sum(1 + use.inside for use in uses)) * (unit(dtype) * product(node.ports[0].grad, tangent) + smallest)
 
     def _of_values(self, edge: Edge, tangent: Array) -> float:
         """By the rounding of the values that what flows back along an edge is made of, where no formula says what that does."""
-        dtype = coarsest(*around(self.graph, self.graph.nodes[edge.head]))
+        dtype = dtype_around(self.graph, self.graph.nodes[edge.head])
         return WITHOUT_FORMULA * unit(dtype) * product(edge.grad, tangent)
 
 
 def moved(graph: Graph, edge: Edge, exact: Mapping[str, Array]) -> Moved | None:
     """What rounding does to what flows back along an edge, next to what exact values would make of the same gradient; None where no formula tells."""
-    node, shape, dtype = graph.nodes[edge.head], graph.nodes[edge.tail].ports[edge.port].shape, coarsest(*around(graph, graph.nodes[edge.head]))
+    node, shape, dtype = graph.nodes[edge.head], graph.nodes[edge.tail].ports[edge.port].shape, dtype_around(graph, graph.nodes[edge.head])
     if shape is not None and takes_elements(graph, node):
         return Moved(*[np.zeros(shape)] * 3)
     values, arrived, formula = real(recorded(graph, node)), real_array(node.grad), backward_formula(graph, edge)
@@ -138,16 +139,6 @@ def within(graph: Graph, node: Node, exact: Mapping[str, Array]) -> Array:
     if not operands or not ADDS_UP.search(forward_formula(graph, node)):
         return np.asarray(result)
     return np.asarray(result + 1 + sum(np.max(np.abs(array), initial=0.0) * max(array.size / max(result.size, 1), 1) for array in operands))
-
-
-def around(graph: Graph, node: Node) -> list[Port]:
-    """The result of an operation and what it read: torch computes with each in its own dtype."""
-    return [node.ports[0], *(graph.nodes[edge.tail].ports[edge.port] for edge in graph.in_edges(node.key))]
-
-
-def coarsest(*ports: Port) -> str:
-    """The dtype of these results that rounds most."""
-    return max((port.dtype or "" for port in ports), key=unit)
 
 
 def product(snap: Snapshot | None, tangent: Array) -> float:

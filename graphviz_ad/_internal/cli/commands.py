@@ -7,7 +7,6 @@ standard error.
 from __future__ import annotations
 
 import argparse
-import math
 import os
 import sys
 import traceback
@@ -15,10 +14,14 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Any
 
-from graphviz_ad._internal.base.errors import ExpressionError, GraphvizADError, TargetError, UnknownNameError
+from graphviz_ad._internal.base.errors import ExpressionError, GraphvizADError, OptionError, TargetError, UnknownNameError
 from graphviz_ad._internal.base.own_files import OUR_FOLDER
+from graphviz_ad._internal.base.registry import Registry
+from graphviz_ad._internal.cli.completion import SHELLS, script
+from graphviz_ad._internal.cli.flags import add_flags, chosen
+from graphviz_ad._internal.output.call_options import AnimateOptions, ExampleLook, ExplanationPicture, FilmFile, PlotOptions
 
-WRONG_USE = (ExpressionError, TargetError, UnknownNameError)
+WRONG_USE = (ExpressionError, OptionError, TargetError, UnknownNameError)
 NOT_TEXT = (".png", ".pdf", ".gif", ".pptx", ".mp4", ".webm", ".webp")
 EXAMPLES = """examples:
   graphviz-ad plot "(1+sin(x2))/(x2+exp(x1)) + x1*x2" x1=1.5 x2=0.5 -o f.svg
@@ -40,62 +43,47 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=f"graphviz-ad {__version__}")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    plot = _command(commands, "plot", "draw a graph: .svg .png .pdf .dot .html .json")
-    plot.add_argument("--direction", default=None, help="LR (left to right) or TB (top to bottom)")
-    plot.add_argument("--wrt", default=None, metavar="NAME", help="colour the chain-rule paths to this input")
-    plot.add_argument("--tangents", default=None, metavar="NAME", help="write forward mode beside reverse mode: this input moves by 1")
-    plot.add_argument("--no-values", dest="values", action="store_false", help="without forward values")
-    plot.add_argument("--no-gradients", dest="gradients", action="store_false", help="without gradients")
-    plot.add_argument("--no-local", dest="local", action="store_false", help="without local derivatives")
-    animate = _command(commands, "animate", "film a graph: .gif .mp4 .webm .webp .png .html .svg .pdf .pptx, or a name with / at its end for numbered frames")
-    animate.add_argument("--direction", default="both", help="forward, backward or both (default)")
-    animate.add_argument("--speed", type=_speed, default=1.0, help="2 plays twice as fast")
-    animate.add_argument("--aspect", default="16:9", help="of the screen: 16:9 (default) or 4:3")
-    explain = commands.add_parser("explain", help="work out one gradient path by path: .txt .tex .html .svg .png …", epilog=EXAMPLES)
-    explain.formatter_class = argparse.RawDescriptionHelpFormatter
+    plot = _drawing(commands, "plot", "draw a graph: .svg .png .pdf .dot .html .json")
+    add_flags(plot, PlotOptions)
+    films = "film a graph: .gif .mp4 .webm .webp .png .html .svg .pdf .pptx, or a name with / at its end for numbered frames"
+    animate = _drawing(commands, "animate", films)
+    add_flags(animate, AnimateOptions)
+    add_flags(animate, FilmFile, without=("format",))
+    explain = _command(commands, "explain", "work out one gradient path by path: .txt .tex .html .svg .png …")
     _target(explain)
     explain.add_argument("--wrt", default=None, metavar="NAME", help="the input, or any variable; default every input")
     explain.add_argument("--of", default=None, metavar="NAME", help="the result that is derived; default what the backward pass starts from")
     explain.add_argument("-o", "--output", default="-", metavar="FILE", help="where to write; the suffix chooses the format; default standard output")
     explain.add_argument("--format", default=None, metavar="SUFFIX", help="format for standard output: txt (default), tex, html, svg, …")
-    explain.add_argument("--theme", default=None, help="of a picture or page: light, dark, auto, print or cs231n")
-    check = commands.add_parser("check", help="compare every gradient with the sums along its edges and with finite differences")
+    add_flags(explain, ExplanationPicture)
+    check = _command(commands, "check", "compare every gradient with the sums along its edges and with finite differences")
     _target(check)
     check.add_argument("--capture", action="store_true", help="verify how operations and operands were linked to autograd, too")
     check.add_argument("--why", action="append", default=[], metavar="NAME", help="say why this result has its gradient, or none; may be given several times")
-    gallery = commands.add_parser("gallery", help="list the worked examples, or draw them into a folder")
+    gallery = _command(commands, "gallery", "list the worked examples, or draw them into a folder")
     gallery.add_argument("names", nargs="*", metavar="NAME", help="entries or chapters (classics, misconceptions, errors, pairs); default all")
     gallery.add_argument("-o", "--output", default=None, metavar="FOLDER", help="where to draw them; without it they are listed")
     gallery.add_argument("--format", default="svg", metavar="SUFFIX", help="of the files: svg (default), png, pdf, or that of a film: gif, html, mp4, …")
-    gallery.add_argument("--theme", default="light", help="light, dark, auto, print or cs231n")
-    gallery.add_argument("--layout", default="auto", help="auto, dot, system-dot or layered")
-    commands.add_parser("doctor", help="say what is installed and which formats can be made")
+    add_flags(gallery, ExampleLook)
+    _command(commands, "doctor", "say what is installed and which formats can be made")
+    completion = _command(commands, "completion", "print what completes commands and flags in a shell: source <(graphviz-ad completion bash)")
+    completion.add_argument("shell", choices=SHELLS, help="the shell that is to complete")
     return top
 
 
 def _command(commands: Any, name: str, what: str) -> argparse.ArgumentParser:
-    made: argparse.ArgumentParser = commands.add_parser(name, help=what, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter)
-    _target(made)
-    made.add_argument("-o", "--output", required=True, metavar="FILE", help="where to write; the suffix chooses the format; - is standard output")
-    made.add_argument("--format", default=None, metavar="SUFFIX", help="format for standard output, such as svg or gif")
-    made.add_argument("--theme", default="light", help="light, dark, auto, print or cs231n")
-    made.add_argument("--layout", default="auto", help="auto, dot, system-dot or layered")
-    made.add_argument("--depth", type=_depth, default=None, help="fold modules below this level")
+    made: argparse.ArgumentParser = commands.add_parser(
+        name, help=what, description=f"{what[0].upper()}{what[1:]}.", epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     return made
 
 
-def _speed(text: str) -> float:
-    speed = float(text)
-    if not 0 < speed < math.inf:
-        raise argparse.ArgumentTypeError(f"{text} is not a speed; 2 plays twice as fast, 0.5 half as fast")
-    return speed
-
-
-def _depth(text: str) -> int:
-    depth = int(text)
-    if depth < 0:
-        raise argparse.ArgumentTypeError(f"{text} is not a level of modules; 1 keeps the outermost open, 0 folds all")
-    return depth
+def _drawing(commands: Any, name: str, what: str) -> argparse.ArgumentParser:
+    made = _command(commands, name, what)
+    _target(made)
+    made.add_argument("-o", "--output", dest="file", required=True, metavar="FILE", help="where to write; the suffix chooses the format; - is standard output")
+    made.add_argument("--format", default=None, metavar="SUFFIX", help="format for standard output, such as svg or gif")
+    return made
 
 
 def _target(command: argparse.ArgumentParser) -> None:
@@ -151,30 +139,35 @@ def _graph(arguments: argparse.Namespace) -> Any:
     return trace(target, **inputs)
 
 
-def _write(thing: Any, arguments: argparse.Namespace, default: str, formats: Any) -> int:
-    if arguments.output == "-":
-        suffix = "." + (arguments.format or default).lstrip(".")
-        sys.stdout.buffer.write(formats[suffix](thing))
+def _write(thing: Any, arguments: argparse.Namespace, default: str, **options: Any) -> int:
+    if arguments.file == "-":
+        thing.save(sys.stdout.buffer, format=arguments.format or default, **options)
         sys.stdout.buffer.flush()
         return 0
-    path = thing.save(arguments.output)
+    path = thing.save(arguments.file, **options)
     files = list(path.iterdir()) if path.is_dir() else [path]
     print(f"wrote {path} ({sum(file.stat().st_size for file in files) / 1000:.0f} kB)", file=sys.stderr)
     return 0
 
 
-def _check_format(arguments: argparse.Namespace, formats: Any) -> None:
+def _check_format(arguments: argparse.Namespace, formats: Registry) -> None:
     """What cannot be written is wrong use, said before any work is done."""
     from graphviz_ad._internal.base.save_folder import is_folder
-    from graphviz_ad._internal.output.formats import FILMS, suffix_of
+    from graphviz_ad._internal.output.formats import FILMS, STILLS, suffix_of
 
-    if arguments.output != "-":
-        if formats is not FILMS or not is_folder(arguments.output):
-            formats[suffix_of(arguments.output)]
+    to_file = arguments.file != "-"
+    if to_file and formats is FILMS and is_folder(arguments.file):
         return
-    suffix = "." + (arguments.format or next(iter(formats))).lstrip(".")
+    suffix = suffix_of(arguments.file) if to_file else "." + (arguments.format or next(iter(formats))).lstrip(".")
+    other, what, command = (STILLS, "picture", "plot") if formats is FILMS else (FILMS, "film", "animate")
+    if suffix in other and suffix not in formats:
+        raise TargetError(f"{suffix} is a {what}, which is made by: graphviz-ad {command} … -o {arguments.file}")
     formats[suffix]
-    if sys.stdout.isatty() and suffix in NOT_TEXT:
+    _refuse_bytes(suffix, to_file)
+
+
+def _refuse_bytes(suffix: str, to_file: bool) -> None:
+    if not to_file and sys.stdout.isatty() and suffix in NOT_TEXT:
         raise TargetError(f"{suffix} is not text, and standard output is a terminal; redirect it, or give a file with -o")
 
 
@@ -183,8 +176,8 @@ def _plot(arguments: argparse.Namespace) -> int:
     from graphviz_ad._internal.output.formats import STILLS
 
     _check_format(arguments, STILLS)
-    names = ("theme", "layout", "direction", "values", "gradients", "local", "depth", "wrt", "tangents")
-    return _write(plot(_graph(arguments), **{name: getattr(arguments, name) for name in names}), arguments, "svg", STILLS)
+    options = chosen(arguments, PlotOptions)
+    return _write(plot(_graph(arguments), **options), arguments, "svg")
 
 
 def _animate(arguments: argparse.Namespace) -> int:
@@ -192,26 +185,31 @@ def _animate(arguments: argparse.Namespace) -> int:
     from graphviz_ad._internal.output.formats import FILMS
 
     _check_format(arguments, FILMS)
-    names = ("theme", "layout", "direction", "speed", "depth", "aspect")
-    return _write(animate(_graph(arguments), **{name: getattr(arguments, name) for name in names}), arguments, "gif", FILMS)
+    options, of_file = chosen(arguments, AnimateOptions), chosen(arguments, FilmFile, without=("format",))
+    return _write(animate(_graph(arguments), **options), arguments, "gif", **of_file)
+
+
+def _completion(arguments: argparse.Namespace) -> int:
+    (commands,) = (action.choices for action in parser()._actions if isinstance(action.choices, dict))
+    print(script(arguments.shell, commands), end="")
+    return 0
 
 
 def _explain(arguments: argparse.Namespace) -> int:
     from graphviz_ad._internal.base.save_file import write
     from graphviz_ad._internal.output.formats import suffix_of
-    from graphviz_ad._internal.output.worked_files import SOLUTIONS, check_suffix, rendered
+    from graphviz_ad._internal.output.worked_files import check_suffix, rendered
 
     to_file = arguments.output != "-"
     suffix = suffix_of(arguments.output) if to_file else "." + (arguments.format or "txt").lstrip(".")
     check_suffix(suffix)
-    if not to_file and sys.stdout.isatty() and suffix in NOT_TEXT:
-        raise TargetError(f"{suffix} is not text, and standard output is a terminal; redirect it, or give a file with -o")
+    _refuse_bytes(suffix, to_file)
+    options = chosen(arguments, ExplanationPicture)
     graph = _graph(arguments)
     inputs = [node.name for node in graph.node_list if node.kind == "leaf" and node.name]
     if arguments.wrt is None and len(inputs) > 1 and suffix != ".txt":
         raise TargetError(f"{suffix} shows one gradient; name its input with --wrt: {', '.join(inputs)}")
     explained = [graph.explain(name, arguments.of) for name in ([arguments.wrt] if arguments.wrt is not None else inputs)]
-    options = {"theme": arguments.theme} if arguments.theme is not None and suffix not in SOLUTIONS[:2] else {}
     data = b"\n\n".join(rendered(explanation, suffix, options) for explanation in explained)
     if to_file:
         path = write(arguments.output, data)
@@ -246,7 +244,7 @@ def _gallery(arguments: argparse.Namespace) -> int:
         return 0
     if arguments.output == "-":
         raise TargetError("the gallery is a folder of files; give its name with -o")
-    written = gallery.build(arguments.output, arguments.names, suffix="." + arguments.format.lstrip("."), theme=arguments.theme, layout=arguments.layout)
+    written = gallery.build(arguments.output, arguments.names, suffix="." + arguments.format.lstrip("."), **chosen(arguments, ExampleLook))
     print(f"wrote {len(written)} files to {arguments.output}", file=sys.stderr)
     return 0
 
@@ -258,4 +256,4 @@ def _doctor(arguments: argparse.Namespace) -> int:
     return 0
 
 
-COMMANDS = {"plot": _plot, "animate": _animate, "explain": _explain, "check": _check, "gallery": _gallery, "doctor": _doctor}
+COMMANDS = {"plot": _plot, "animate": _animate, "explain": _explain, "check": _check, "gallery": _gallery, "doctor": _doctor, "completion": _completion}

@@ -10,13 +10,18 @@ from itertools import islice
 
 import numpy as np
 
-from graphviz_ad._internal.explain.explanation import LETTERS, RAISED, TOLERANCES, Explanation, Factor, Number, Path, plain
+from graphviz_ad._internal.explain.explanation import LETTERS, RAISED, Explanation, Factor, Number, Path, plain
 from graphviz_ad._internal.explain.forward_mode import place_of
 from graphviz_ad._internal.graph.graph import Edge, Graph
 from graphviz_ad._internal.graph.snapshot import Array
-from graphviz_ad._internal.maths.chain_rule import Course, carried, feeding, shape_before, summed_to
-from graphviz_ad._internal.maths.claims import backward_formula, computed, local_formula
-from graphviz_ad._internal.scene.wording import CUT_MARKS, Wording, is_ones
+from graphviz_ad._internal.maths.agreement import along, coarsest, dtype_around, reproduces, share, smallest, summed_to
+from graphviz_ad._internal.maths.chain_rule import Course, carried, feeding, shape_before
+from graphviz_ad._internal.maths.claims import Claims, computed, doubt, gives
+from graphviz_ad._internal.maths.formula_errors import flowed
+from graphviz_ad._internal.scene.words import formula_text
+from graphviz_ad._internal.scene.words.names import Names, names_of
+from graphviz_ad._internal.scene.words.short_text import is_ones
+from graphviz_ad._internal.scene.words.signs import CUT_MARKS
 
 MOST_LISTED, FEW = len(LETTERS), 4  # up to so many paths are all listed; of more, only the first few
 MARKS = "⁽{}⁾"  # what tells two uses of one variable apart
@@ -28,11 +33,11 @@ def explain(graph: Graph, wrt: str, output: str | None = None) -> Explanation:
     Without ``output`` it is the gradient that the backward pass computed: of the one output, or of the sum of several, each times what was fed
     in there. With the name of an output, or of any result on the way, it is the derivative of that alone.
     """
-    words = Wording(graph)
+    names = names_of(graph)
     start, port = place_of(graph, wrt)
     target = place_of(graph, output)[0] if output is not None else None
     course = Course(graph, start, port, target)
-    explainer = Explainer(words, course, words.names[start] if len(graph.nodes[start].ports) == 1 else wrt)
+    explainer = Explainer(graph, names, Claims(graph), course, names.of[start] if len(graph.nodes[start].ports) == 1 else wrt)
     return explainer.explanation()
 
 
@@ -40,26 +45,26 @@ def explain(graph: Graph, wrt: str, output: str | None = None) -> Explanation:
 class Explainer:
     """One use of `explain`."""
 
-    words: Wording
+    graph: Graph
+    names: Names
+    claims: Claims
     course: Course
     wrt: str
     rules: dict[str, str] = field(default_factory=dict)  # edge -> the formula that is known to give what flowed back along it
     locals: dict[str, Array | None] = field(default_factory=dict)  # edge -> its local derivative
 
-    @property
-    def graph(self) -> Graph:
-        """The graph that is explained."""
-        return self.words.graph
-
     def explanation(self) -> Explanation:
         """Everything about the gradient."""
         few = list(islice(self.course.paths(), MOST_LISTED + 1))
         listed = few if len(few) <= MOST_LISTED else few[:FEW]
-        total = self.course.sums(self.seeds, self.carry).get(self.course.start)
+        sums = self.course.sums(self.seeds, self.carry)
+        total = sums.get(self.course.start)
         grad = self.graph.nodes[self.course.start].ports[self.course.port].grad
         autograd = plain(grad.array) if grad is not None and grad.array is not None else None
         return Explanation(
-            self.words,
+            self.graph,
+            self.names,
+            self.claims,
             self.course,
             self.wrt,
             self.result,
@@ -69,6 +74,7 @@ class Explainer:
             total is not None,
             autograd if self.is_recorded else None,
             self.is_recorded,
+            self.doubt(sums),
             self.meaning,
             tuple(self.cuts()),
         )
@@ -79,13 +85,8 @@ class Explainer:
     def result(self) -> str:
         """The name of what is differentiated; L where it is a sum, or something was fed in."""
         if self.course.target is None:
-            return self.words.result
-        return self.words.names[self.course.target] if not self.seed_names else self.total_name
-
-    @property
-    def total_name(self) -> str:
-        """What a sum of outputs is called."""
-        return "ℒ" if "L" in self.words.names.values() else "L"
+            return self.names.output
+        return self.names.of[self.course.target] if not self.seed_names else self.names.total
 
     @cached_property
     def seeds(self) -> Mapping[str, Array]:
@@ -103,7 +104,7 @@ class Explainer:
         if self.course.target is not None:
             shape = self.graph.nodes[self.course.target].ports[0].shape
             return frozenset() if shape is not None and math.prod(shape) == 1 else self.course.ends
-        return frozenset() if self.words.has_one_result else self.course.ends
+        return frozenset() if self.names.one_output else self.course.ends
 
     @property
     def is_recorded(self) -> bool:
@@ -119,7 +120,7 @@ class Explainer:
         """What L is."""
         if not self.seed_names:
             return ""
-        names = [self.words.names[key] for key in self.words.names if key in self.course.ends]
+        names = [self.names.of[key] for key in self.names.of if key in self.course.ends]
         plain_sum = self.course.target is not None or all(np.all(seed == 1) for seed in self.seeds.values())
         elements = any((self.graph.nodes[key].ports[0].shape or ()) != () for key in self.course.ends)
         if plain_sum:
@@ -131,12 +132,12 @@ class Explainer:
     def path(self, letter: str, edges: tuple[Edge, ...]) -> Path:
         """One path with its product."""
         end = edges[-1].head if edges else self.course.start
-        above = [*(self.words.port_name(edge) for edge in edges[1:]), self.words.names[end]]
+        above = [*(self.names.carried(edge) for edge in edges[1:]), self.names.of[end]]
         links = [self.factor(edge, name) for edge, name in zip(edges, above, strict=False)]
         names = [self.wrt, *above] if edges else [self.wrt]
         seed = self.seeds.get(end)
         if end in self.seed_names:
-            links.append(Factor(self.words, self.result, self.words.names[end], plain(seed) if seed is not None else None))
+            links.append(Factor(self.result, self.names.of[end], plain(seed) if seed is not None else None))
             names.append(self.result)
         return Path(letter, tuple(names), tuple(links), *self.products(edges, seed))
 
@@ -154,27 +155,64 @@ class Explainer:
         found = carried(self.graph, edge, self.local(edge), arriving)
         if found is None:
             if edge.key not in self.rules:
-                self.rules[edge.key] = verified(self.graph, edge, backward_formula(self.graph, edge))
+                self.rules[edge.key] = verified(self.graph, edge, self.claims.along(edge).backward)
             found = by_rule(self.graph, edge, self.rules[edge.key], arriving)
         return found
+
+    def doubt(self, sums: Mapping[str, Array | None]) -> Number:
+        """How far rounding along the paths may have carried the gradient from the sum over them; infinitely, where that cannot be told."""
+
+        def carry(edge: Edge, off: Array) -> Array | None:
+            arriving = sums[edge.head]
+            return self.carry_doubt(edge, arriving, off) if arriving is not None else None
+
+        with np.errstate(all="ignore"):
+            found = self.course.sums({key: np.zeros(np.shape(seed)) for key, seed in self.seeds.items()}, carry).get(self.course.start)
+        return plain(found) if found is not None else math.inf
+
+    def carry_doubt(self, edge: Edge, arriving: Array, off: Array) -> Array | None:
+        """What an edge makes of how far a gradient is off, with its own rounding and that of the addition behind it."""
+        head, sent = self.graph.nodes[edge.head], self.carry(edge, arriving)
+        dtype, added = coarsest((dtype_around(self.graph, head), edge.grad.dtype if edge.grad else None)), len(self.course.leaving(edge.tail))
+        passed = self.passed_doubt(edge, arriving, off, dtype)
+        if sent is None or passed is None:
+            return None
+        lost = smallest(dtype, added) * (1 + np.max(np.abs(arriving), initial=0.0))  # below the normal numbers
+        return np.asarray(passed + share(dtype, added) * np.abs(sent) + lost)
+
+    def passed_doubt(self, edge: Edge, arriving: Array, off: Array, dtype: str) -> Array | None:
+        """How far what an edge sends on is off."""
+        head, local, shape = self.graph.nodes[edge.head], self.local(edge), shape_before(self.graph, edge)
+        operations = max(head.inside, 1)
+        if local is None:
+            made = doubt(self.graph, head, self.rules.get(edge.key, ""), arriving, share(dtype, operations), off)
+            found = flowed(made, shape, share(dtype, operations)) if made is not None and shape is not None else None
+            return np.asarray(found.off) if found is not None else None
+        size, through = (carried(self.graph, edge, np.abs(local), each) for each in (np.abs(arriving), off))
+        if size is None or through is None:
+            return None
+        return through + share(dtype, along(operations, np.broadcast(local, arriving).size / max(size.size, 1))) * size
 
     def local(self, edge: Edge) -> Array | None:
         """The local derivative: as torch gave it, or by a formula that is known to give what flowed back."""
         if edge.key not in self.locals:
             known = edge.local.array if edge.local is not None else None
-            self.locals[edge.key] = by_formula(self.graph, edge) if known is None else known if agrees(self.graph, edge, known) else None
+            self.locals[edge.key] = (
+                by_formula(self.graph, edge, self.claims.along(edge).local) if known is None else known if agrees(self.graph, edge, known) else None
+            )
         return self.locals[edge.key]
 
     def factor(self, edge: Edge, above: str) -> Factor:
         """What an edge multiplies by."""
-        local = self.local(edge)
-        return Factor(self.words, above, self.below(edge), plain(local) if local is not None else None, edge)
+        local, claim = self.local(edge), self.claims.of(edge.head)
+        letters = formula_text.letters(claim, formula_text.operand_names(claim, self.names), self.names)
+        return Factor(above, self.below(edge), plain(local) if local is not None else None, edge, self.claims.along(edge), letters)
 
     def below(self, edge: Edge) -> str:
         """What a factor derives by; marked where the same symbol would also stand for another factor or for the whole gradient."""
-        name = self.words.port_name(edge)
+        name = self.names.carried(edge)
         twins = [use for use in self.graph.out_edges(edge.tail) if (use.head, use.port) == (edge.head, edge.port)]
-        is_whole = edge.tail == self.course.start and self.words.names[edge.head] == self.result and self.course.count > 1
+        is_whole = edge.tail == self.course.start and self.names.of[edge.head] == self.result and self.course.count > 1
         return name + MARKS.format(str(edge.slot + 1).translate(RAISED)) if len(twins) > 1 or is_whole else name
 
     def cuts(self) -> Iterable[str]:
@@ -188,7 +226,7 @@ class Explainer:
                 if edge.cut in (None, "unreached"):
                     reached.add(edge.head)
                 if edge.cut in CUT_MARKS and edge.head in onward:
-                    yield f"{self.words.port_name(edge)} → {self.words.names[edge.head]}: {CUT_MARKS[edge.cut]}, no gradient comes back"
+                    yield f"{self.names.carried(edge)} → {self.names.of[edge.head]}: {CUT_MARKS[edge.cut]}, no gradient comes back"
 
 
 def verified(graph: Graph, edge: Edge, formula: str) -> str:
@@ -196,18 +234,17 @@ def verified(graph: Graph, edge: Edge, formula: str) -> str:
     grad, arrived = edge.grad, graph.nodes[edge.head].grad
     if not formula or grad is None or grad.array is None or arrived is None or arrived.array is None:
         return ""
-    found = by_rule(graph, edge, formula, arrived.array)
-    tolerance = TOLERANCES.get(grad.dtype, 3e-2)
-    return formula if found is not None and np.allclose(found, grad.array, rtol=tolerance, atol=tolerance) else ""
+    return formula if gives(graph, graph.nodes[edge.head], formula, grad, arrived.array) else ""
 
 
 def agrees(graph: Graph, edge: Edge, local: Array) -> bool:
     """Whether a local derivative is not contradicted by what autograd sent along the edge."""
-    grad, arrived = edge.grad, graph.nodes[edge.head].grad
+    head = graph.nodes[edge.head]
+    grad, arrived = edge.grad, head.grad
     if grad is None or grad.array is None or arrived is None or arrived.array is None or np.iscomplexobj(local):
         return True
-    found, tolerance = carried(graph, edge, local, arrived.array), TOLERANCES.get(grad.dtype, 3e-2)
-    return found is None or bool(np.allclose(found, grad.array, rtol=tolerance, atol=1e-12, equal_nan=True))
+    dtype = coarsest((dtype_around(graph, head), grad.dtype))
+    return reproduces(local, arrived.array, grad.array, dtype, head.inside) is not False
 
 
 def by_rule(graph: Graph, edge: Edge, formula: str, arriving: Array) -> Array | None:
@@ -216,7 +253,6 @@ def by_rule(graph: Graph, edge: Edge, formula: str, arriving: Array) -> Array | 
     return summed_to(found, shape) if found is not None and shape is not None else None
 
 
-def by_formula(graph: Graph, edge: Edge) -> Array | None:
+def by_formula(graph: Graph, edge: Edge, formula: str) -> Array | None:
     """The local derivative of a call that torch ran as several operations, from its formula; None where that is not known to be true."""
-    formula = local_formula(graph, edge)
     return computed(graph, graph.nodes[edge.head], formula) if formula and verified(graph, edge, f"g * ({formula})") else None

@@ -4,27 +4,34 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from graphviz_ad._internal.graph.graph import Edge, Graph
-from graphviz_ad._internal.graph.snapshot import Array, Snapshot
+from graphviz_ad._internal.graph.snapshot import Array
+from graphviz_ad._internal.maths.agreement import equal, share
 from graphviz_ad._internal.maths.chain_rule import Course
-from graphviz_ad._internal.maths.claims import backward_formula, is_summed, local_formula
+from graphviz_ad._internal.maths.claims import Claims, Passed
 from graphviz_ad._internal.maths.formulas import to_unicode
+from graphviz_ad._internal.maths.gradient_sums import largest_flow, sum_of_flows
 from graphviz_ad._internal.maths.number_format import number
-from graphviz_ad._internal.scene.wording import Wording
+from graphviz_ad._internal.scene.words import edge_labels
+from graphviz_ad._internal.scene.words.names import Names
 
 if TYPE_CHECKING:
+    from pathlib import Path as FilePath
+
     from graphviz_ad._internal.api.api import Picture
+    from graphviz_ad._internal.base.checked_calls import saves, takes
+    from graphviz_ad._internal.output.call_options import ExplanationFile, ExplanationPicture
 
 Number = float | complex | Array
 LETTERS = "ABCDEFGHIJKL"  # of the paths that are listed
-TOLERANCES = {"float64": 1e-9, "float32": 1e-4}  # as a share; of all other dtypes less is expected
+FEW, NEARLY = 16, 1 / 16  # roundings, and as a part of the gradient: a sum that is no further from it is equal, by however many steps it came
+LEFT_OPEN = "rounding along the paths may be larger than the gradient itself, so that nothing can be said of their sum"
 RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -32,14 +39,16 @@ RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 class Factor:
     """What one step of a path multiplies by: a number, an array where the operation is elementwise, else only a rule.
 
-    ``above`` and ``below`` are the names in ∂above/∂below; ``edge`` is None for a gradient that was fed in.
+    ``above`` and ``below`` are the names in ∂above/∂below; ``edge`` is None for a gradient that was fed in, and so is ``passed``, what is true of the edge;
+    ``letters`` says what the names in the formula stand for.
     """
 
-    words: Wording
     above: str
     below: str
     value: Number | None
     edge: Edge | None = None
+    passed: Passed | None = None
+    letters: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -49,14 +58,9 @@ class Factor:
     @property
     def formula(self) -> str:
         """In the language of `graphviz_ad._internal.maths.formulas`: the local derivative or, without a ``value``, what is made of the arriving gradient g."""
-        if self.edge is None:
+        if self.passed is None:
             return ""
-        return (local_formula if self.value is not None else backward_formula)(self.words.graph, self.edge)
-
-    @property
-    def letters(self) -> Mapping[str, str]:
-        """What the names in the formula stand for."""
-        return self.words.letters(self.edge) if self.edge is not None else {}
+        return self.passed.local if self.value is not None else self.passed.backward
 
     @property
     def rule(self) -> str:
@@ -66,12 +70,12 @@ class Factor:
     @property
     def shapes(self) -> str:
         """The shapes of the matrices that a rule multiplies: "(1×3)(3×2)"."""
-        return self.words.shapes(self.edge) if self.edge is not None and self.value is None else ""
+        return edge_labels.shapes(self.passed) if self.passed is not None and self.value is None else ""
 
     @property
     def summed(self) -> bool:
         """Whether what flows back is summed over the copies of a broadcast operand."""
-        return self.edge is not None and is_summed(self.words.graph, self.edge)
+        return self.passed is not None and self.passed.summed
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,11 +139,14 @@ class Explanation:
     """How the gradient of ``result`` with respect to ``wrt`` comes about; prints as a worked solution, and shows itself in a notebook.
 
     ``paths`` are the first few of ``count``; ``total`` is the sum over all of them or, where paths have no products, autograd's gradient;
-    ``autograd`` is that gradient, None where torch has none or was asked for another. ``meaning`` says what ``result`` is where the program has no name for it,
+    ``autograd`` is that gradient, None where torch has none or was asked for another;
+    ``doubt`` is how far rounding along the paths may carry the two apart. ``meaning`` says what ``result`` is where the program has no name for it,
     ``cuts`` where a value flows on and a gradient does not.
     """
 
-    words: Wording
+    graph: Graph
+    names: Names
+    claims: Claims
     course: Course
     wrt: str
     result: str
@@ -149,13 +156,9 @@ class Explanation:
     summed: bool
     autograd: Number | None
     comparable: bool
+    doubt: Number = 0.0
     meaning: str = ""
     cuts: tuple[str, ...] = ()
-
-    @property
-    def graph(self) -> Graph:
-        """The graph that this is about."""
-        return self.words.graph
 
     @property
     def more(self) -> int:
@@ -184,14 +187,17 @@ class Explanation:
             return Check("autograd was asked for another gradient; each factor agreed with it when the graph was traced")
         if not self.count or self.autograd is None:
             return Check("no gradient flows, and autograd has none" if self.autograd is None else "the elements of the gradient were not kept")
+        flowed = sum_of_flows(self.graph, self.graph.nodes[self.course.start], self.course.port, hidden=largest_flow(self.graph.detail or self.graph))
         if self.summed and self.total is not None:
-            return compared("paths", self.total, self.autograd, self._dtype)
-        flowed = contributions(self.graph, self.course)
-        return compared("edges", flowed, self.autograd, self._dtype) if flowed is not None else Check("what came back along the edges was not kept")
+            dtype = self.graph.nodes[self.course.start].ports[self.course.port].dtype
+            return compared(self.total, self.arrived, self.doubt, dtype, adds_up=flowed is None or flowed.ok)
+        return Check("edges", flowed.off, flowed.ok) if flowed is not None else Check("what came back along the edges was not kept")
 
     @property
-    def _dtype(self) -> str:
-        return self.graph.nodes[self.course.start].ports[self.course.port].dtype or ""
+    def arrived(self) -> Number | None:
+        """Autograd's gradient before a hook changed it."""
+        snap = self.graph.nodes[self.course.start].ports[self.course.port].arrived
+        return snap.array if snap is not None and snap.array is not None else self.autograd
 
     @property
     def ok(self) -> bool | None:
@@ -203,43 +209,31 @@ class Explanation:
         """How far the sum is from autograd's gradient, at most."""
         return self.check.difference
 
-    # What follows only forwards.
+    if TYPE_CHECKING:  # what later rooms make of it; `api.methods` puts it here
 
-    def to_text(self) -> str:
-        """The worked solution as plain text."""
-        from graphviz_ad._internal.explain.worked_text import to_text
+        def to_text(self) -> str:
+            """The worked solution as plain text."""
+            ...
 
-        return to_text(self)
+        def to_latex(self, *, document: bool = False) -> str:
+            """The worked solution as an ``align*`` environment for a handout, or as a whole document."""
+            ...
 
-    def to_latex(self, *, document: bool = False) -> str:
-        """The worked solution as an ``align*`` environment for a handout, or as a whole document."""
-        from graphviz_ad._internal.output.worked_latex import to_latex
+        def to_html(self, *, theme: str = "auto") -> str:
+            """The worked solution with its picture, as a page of its own that loads nothing."""
+            ...
 
-        return to_latex(self, document=document)
+        @takes(ExplanationPicture)
+        def plot(self, asked: ExplanationPicture) -> Picture:
+            """The picture with each path in a colour, dash pattern and letter of its own."""
+            ...
 
-    def to_html(self, *, theme: str = "auto") -> str:
-        """The worked solution with its picture, as a page of its own that loads nothing."""
-        from graphviz_ad._internal.output.worked_html import page
+        @saves(ExplanationFile)
+        def save(self, path: Any, asked: ExplanationFile) -> FilePath | None:
+            """Write the solution or the picture; the suffix chooses. Returns the path."""
+            ...
 
-        return page(self, theme)
-
-    def plot(self, **options: Any) -> Picture:
-        """The picture with each path in a colour, dash pattern and letter of its own; options as in `graphviz_ad.plot`."""
-        from graphviz_ad._internal.api import api
-
-        chosen = {"gradients": False} | options
-        return api.plot(self.graph, wrt=self.wrt, output=self.words.names[self.course.target] if self.course.target is not None else None, **chosen)
-
-    def save(self, path: str | FilePath, **options: Any) -> FilePath:
-        """Write the solution (.txt, .tex, .html) or the picture (.svg, .png, .pdf, …); the suffix chooses. Returns the path."""
-        from graphviz_ad._internal.output.worked_files import save
-
-        return save(self, path, options)
-
-    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, object]:
-        from graphviz_ad._internal.output.worked_html import notebook_bundle
-
-        return notebook_bundle(self, include, exclude)
+        def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, object]: ...
 
     def __str__(self) -> str:
         return self.to_text()
@@ -250,27 +244,23 @@ class Explanation:
         return f"<Explanation of {self.symbol}: {paths}>"
 
 
-def contributions(graph: Graph, course: Course) -> Array | None:
-    """The sum of what flowed back along the edges of a node and what was fed in there; None where not all of it is known."""
-    port = graph.nodes[course.start].ports[course.port]
-    snaps: list[Snapshot | None] = [edge.grad for edge in course.leaving(course.start)]
-    arrays = [snap.array if snap is not None else None for snap in (*snaps, *([port.upstream] if port.upstream is not None else []))]
-    known = [np.asarray(array, np.float64) for array in arrays if array is not None and not np.iscomplexobj(array)]
-    return sum(known[1:], start=known[0]) if known and len(known) == len(arrays) else None
+def compared(found: Any, autograd: Any, doubt: Any, dtype: str | None, *, adds_up: bool) -> Check:
+    """Whether the sum over all paths is autograd's gradient, but for the rounding of what happens along them.
 
-
-def compared(of: str, found: Any, autograd: Any, dtype: str) -> Check:
-    """The verdict, with the precision of the dtype that autograd computed in."""
-    tolerance = TOLERANCES.get(dtype, 3e-2)
+    It is, where the two are plainly near to each other; else it is left open where rounding could hide anything.
+    """
     mine, theirs = np.asarray(found, np.float64), np.asarray(autograd, np.float64)
     if mine.shape != theirs.shape:
-        return Check(of, math.inf, False)
+        return Check("paths", math.inf, False)
     with np.errstate(all="ignore"):
         apart = np.abs(mine - theirs)
         difference = float(np.max(apart, initial=0.0, where=np.isfinite(apart)))
-        scale = float(np.max(np.abs(theirs), initial=0.0, where=np.isfinite(theirs)))
-        ok = bool(np.allclose(mine, theirs, rtol=tolerance, atol=tolerance * max(scale, 1e-300), equal_nan=True))
-    return Check(of, difference, ok)
+        largest = float(np.max(np.abs(theirs), initial=0.0, where=np.isfinite(theirs)))
+        if not adds_up or equal(mine, theirs, min(share(dtype, FEW), NEARLY) * largest):
+            return Check("paths", difference, adds_up)
+        unsure = np.nan_to_num(np.broadcast_to(doubt, theirs.shape), nan=np.inf)
+        near = equal(mine, theirs, unsure)
+        return Check(LEFT_OPEN, difference) if near and np.max(unsure, initial=0.0) > largest else Check("paths", difference, near)
 
 
 def plain(array: Array) -> Number:

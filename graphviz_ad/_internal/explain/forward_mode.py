@@ -1,7 +1,7 @@
 """Graph -> tangents: forward mode, in which derivatives travel with the values.
 
 A tangent says how fast a result changes when the inputs move in a chosen direction. Along an edge it is multiplied by the local derivative, moved as the
-elements are moved, or multiplied by the rows of the local Jacobian where `maths.ops` has a formula for these. Where none
+elements are moved, or multiplied by the rows of the local Jacobian where `operations.rules` has a formula for these. Where none
 of this is known the tangent is unknown, and so is all that needs it. Tangents stop where gradients do: at detach, no_grad and data.
 """
 
@@ -15,15 +15,20 @@ from typing import Any
 
 import numpy as np
 
+from graphviz_ad._internal.base.argument_types import demand
+from graphviz_ad._internal.base.checked_calls import checked
 from graphviz_ad._internal.base.errors import ExpressionError, OptionError, UnknownNameError
 from graphviz_ad._internal.base.text_table import table
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node
 from graphviz_ad._internal.graph.snapshot import Array, Snapshot
-from graphviz_ad._internal.maths.claims import LETTERS, backward_formula, base_name, shape_of
+from graphviz_ad._internal.maths.claims import LETTERS, Claims, backward_formula, base_name, shape_of
 from graphviz_ad._internal.maths.element_moves import joined, moved
 from graphviz_ad._internal.maths.formula_values import evaluate
 from graphviz_ad._internal.maths.number_format import number, one_line
-from graphviz_ad._internal.scene.wording import Wording, is_constant
+from graphviz_ad._internal.operations.traits import GETITEM
+from graphviz_ad._internal.scene.words import formula_text
+from graphviz_ad._internal.scene.words.names import names_of
+from graphviz_ad._internal.scene.words.short_text import is_constant
 
 MOST_ROWS = 256  # rows of a Jacobian that are worth computing
 Place = tuple[str, int]  # a node's key and the number of one of its results
@@ -44,15 +49,22 @@ class Tangents:
     moving: frozenset[str]
 
     def __getitem__(self, name: str) -> Snapshot | None:
+        demand("name", name, str)
         place = (name, 0) if name in self.graph.nodes else place_of(self.graph, name)
         return self.found[place]
 
+    @checked
     def of(self, node: Node, port: int = 0) -> Snapshot | None:
         """The tangent of one result of a node; None where it is unknown."""
+        if (node.key, port) not in self.found:
+            raise UnknownNameError("result", f"{node.key}[{port}]", [f"{key}[{number}]" for key, number in self.found])
         return self.found[node.key, port]
 
+    @checked
     def along(self, edge: Edge) -> Snapshot | None:
         """What an edge brings to its head: local derivative times tangent; None where that is unknown or nothing moves."""
+        if edge not in self.graph.edges:
+            raise UnknownNameError("edge", edge.key, [each.key for each in self.graph.edges])
         moves = not stops(edge) and edge.tail in self.moving
         return snapshot_of(contribution(self.graph, edge, elements(self.found[edge.tail, edge.port]))) if moves else None
 
@@ -67,10 +79,8 @@ class Tangents:
     @cached_property
     def outputs(self) -> dict[str, Snapshot | None]:
         """Name -> tangent of what the program returned."""
-        words = Wording(self.graph)
-        return {
-            port.name or words.names[node.key]: self.found[node.key, i] for node in self.graph.outputs for i, port in enumerate(node.ports) if port.is_output
-        }
+        names = names_of(self.graph).of
+        return {port.name or names[node.key]: self.found[node.key, i] for node in self.graph.outputs for i, port in enumerate(node.ports) if port.is_output}
 
     @cached_property
     def forward(self) -> float | None:
@@ -98,13 +108,13 @@ class Tangents:
     def rows(self) -> Iterator[tuple[str, str, str]]:
         """Name and formula, value, tangent."""
         yield ("", "value", "tangent")
-        words = Wording(self.graph)
+        names, claims = names_of(self.graph), Claims(self.graph)
         for node in self.graph.node_list:
             if is_constant(node):
                 continue
-            formula = words.formula(node)
+            formula = formula_text.formula_of(claims.of(node.key), names)
             for i, port in enumerate(node.ports):
-                name = port.name or words.names[node.key] + (f"[{i}]" if len(node.ports) > 1 else "")
+                name = port.name or names.of[node.key] + (f"[{i}]" if len(node.ports) > 1 else "")
                 value, moved = ("?" if snap is None else one_line(snap) for snap in (port.value, self.found[node.key, i]))
                 yield (f"{name} = {formula}" if formula else name, value, moved)
 
@@ -112,7 +122,7 @@ class Tangents:
         """What both modes make of the result."""
         if self.forward is None or self.reverse is None:
             return []
-        name = Wording(self.graph).result
+        name = names_of(self.graph).output
         what = f"∂{name}/∂{self.wrt}" if self.wrt else f"The derivative of {name} in this direction"
         return [f"{what}: {number(self.forward, digits=7)} by forward mode, {number(self.reverse, digits=7)} by reverse mode."]
 
@@ -143,7 +153,7 @@ def tangents(graph: Graph, wrt: Direction) -> Tangents:
 def place_of(graph: Graph, name: str) -> Place:
     """Where the result with this name is, as the program or as the picture calls it; an input goes before a variable of the same name."""
     inputs = [node for node in graph.node_list if node.name == name and (node.kind == "leaf" or (node.kind == "data" and node.requires_grad))]
-    shown = [graph.nodes[key] for key, called in Wording(graph).names.items() if called == name]
+    shown = [graph.nodes[key] for key, called in names_of(graph).of.items() if called == name]
     node = inputs[0] if len(inputs) == 1 else shown[0] if shown else graph.find(name)
     return node.key, next((i for i, port in enumerate(node.ports) if port.name == name), 0)
 
@@ -181,7 +191,7 @@ def stops(edge: Edge) -> bool:
 
 def arriving(graph: Graph, node: Node, found: Mapping[Place, Array | None], moving: set[str]) -> Array | None:
     """The sum of what the edges bring; None where one of them is not known."""
-    if len(node.ports) > 1 or not node.requires_grad:
+    if node.ports[1:] or not node.requires_grad:
         return None
     total: Array = np.zeros(node.ports[0].shape or ())
     for edge in graph.in_edges(node.key):
@@ -211,7 +221,7 @@ def through_settings(graph: Graph, edge: Edge, tangent: Array) -> Array | None:
     """What an operation that moves elements about does to a tangent; None for any other."""
     node = graph.nodes[edge.head]
     name, settings, operands = base_name(node), dict(node.arguments), graph.in_edges(node.key)
-    if len(node.autograd) > 1 and not (name == "getitem" and settings):  # the settings of a call of several operations are not known
+    if len(node.autograd) > 1 and not (name == GETITEM and settings):  # the settings of a call of several operations are not known
         return None
     if len(operands) > 1:
         return joined(name, tangent, edge.slot, [shape_of(graph, operand) for operand in operands], settings)

@@ -11,7 +11,7 @@ from graphviz_ad._internal.maths.number_format import number
 from graphviz_ad._internal.scene.paint import label_size
 from graphviz_ad._internal.scene.path_lines import LETTERS, PITCH, REST, letters_of
 from graphviz_ad._internal.scene.scene import Arrow, Line, Scene, Trail
-from graphviz_ad._internal.scene.wording import added
+from graphviz_ad._internal.scene.words.short_text import added, after_sign
 
 MOST_FACTORS = 6  # in a legend
 
@@ -75,7 +75,8 @@ def legend(explanation: Explanation) -> Iterator[Trail]:
     """A line for each path, one for the rest, one for the sum."""
     colored = explanation.paths[:REST]
     for letter, path in zip(LETTERS, colored, strict=False):
-        yield Trail(letter, " → ".join(shortened(path.way)), brought(path))
+        equals = path.product is not None and not factors_in(path)
+        yield Trail(letter, " → ".join(shortened(path.way)), brought(path), equals)
     more = explanation.count - len(colored)
     if more:
         yield Trail(LETTERS[REST], f"{counted(more)} more path{'s' if more > 1 else ''}")
@@ -86,10 +87,14 @@ def brought(path: Path) -> str:
     """ "0.8776 × 1 × 0.2007 × 1 = 0.1762"."""
     if path.product is None:
         return f"flows back: {short(path.sent) or shape_of(path.sent)}" if path.sent is not None else "not a number here"
+    return f"{factors_in(path)} = {short(path.product) or shape_of(path.product)}".lstrip()
+
+
+def factors_in(path: Path) -> str:
+    """ "0.8776 × 1 × 0.2007 × 1"; "" where it is one, or more than a line holds."""
     texts = [short(link.value) for link in path.links if link.value is not None]
-    product = short(path.product) or shape_of(path.product)
-    factors = " × ".join(f"({text})" if text.startswith("−") and i else text for i, text in enumerate(filter(None, texts)))
-    return f"{factors} = {product}" if 1 < len(texts) <= MOST_FACTORS and all(texts) and len(factors) <= WIDEST else f"= {product}"
+    factors = " × ".join(after_sign(text) if i else text for i, text in enumerate(filter(None, texts)))
+    return factors if 1 < len(texts) <= MOST_FACTORS and all(texts) and len(factors) <= WIDEST else ""
 
 
 def the_sum(explanation: Explanation, colored: tuple[Path, ...], more: int) -> str:
@@ -101,9 +106,9 @@ def the_sum(explanation: Explanation, colored: tuple[Path, ...], more: int) -> s
     if not explanation.summed or explanation.count == 1:
         return f"{start}{result}" + ("" if explanation.summed else " (by autograd)")
     letters = " + ".join([*LETTERS[: len(colored)], *(["…"] if more else [])])
-    texts = [short(path.brings) if path.brings is not None else None for path in colored]
-    numbers = added([text for text in texts if text]) + (" + …" if more else "")
-    return f"{start}{letters} = {numbers} = {result}" if all(texts) and len(numbers) <= WIDEST else f"{start}{letters} = {result}"
+    texts = [text for path in colored if path.brings is not None and (text := short(path.brings))]
+    numbers = added(texts) + (" + …" if more else "") if len(texts) == len(colored) else ""  # all of them are written out, or none is
+    return f"{start}{letters} = {numbers} = {result}" if numbers and len(numbers) <= WIDEST else f"{start}{letters} = {result}"
 
 
 def short(value: Number) -> str | None:

@@ -9,6 +9,7 @@ from graphviz_ad._internal.base.errors import UnknownNameError
 from graphviz_ad._internal.explain.forward_mode import place_of
 from graphviz_ad._internal.explain.not_finite import cause, has_nan, rises
 from graphviz_ad._internal.graph.contraction import flows_inside
+from graphviz_ad._internal.graph.cuts import DETACHED
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node, Port
 from graphviz_ad._internal.graph.notice_sentences import why_none
 from graphviz_ad._internal.graph.notices import first_names, unread_parameters
@@ -16,7 +17,8 @@ from graphviz_ad._internal.graph.snapshot import Snapshot
 from graphviz_ad._internal.maths.number_format import number, one_line, type_label
 from graphviz_ad._internal.scene.annotations import error_of, failed, is_write, stopped_at, writers
 from graphviz_ad._internal.scene.cut_marks import REASONS
-from graphviz_ad._internal.scene.wording import Wording, is_constant
+from graphviz_ad._internal.scene.words.names import Names, names_of
+from graphviz_ad._internal.scene.words.short_text import is_constant
 
 MOST_NAMED = 3  # places in one answer
 NO_LOSS = ("unreached", "shape-only", "inner")  # cuts that keep nothing from a gradient
@@ -52,7 +54,7 @@ def _of_a_result(graph: Graph, name: str) -> str:
 
 def _asked(graph: Graph, name: str) -> _Answer:
     key, port = (name, 0) if name in graph.nodes and not is_called(graph, name) else place_of(graph, name)
-    return _Answer(graph, Wording(graph), graph.nodes[key], port)
+    return _Answer(graph, names_of(graph), graph.nodes[key], port)
 
 
 def _has_gradient(graph: Graph, answer: _Answer) -> bool:
@@ -93,7 +95,7 @@ class _Answer:
     """Why one result of one node has its gradient, or none."""
 
     graph: Graph
-    words: Wording
+    names: Names
     node: Node
     port: int
 
@@ -101,7 +103,7 @@ class _Answer:
     def name(self) -> str:
         """What the result is called."""
         port = self.node.ports[self.port]
-        return port.name or self.words.names[self.node.key] + (f"[{self.port}]" if len(self.node.ports) > 1 else "")
+        return port.name or self.names.of[self.node.key] + (f"[{self.port}]" if len(self.node.ports) > 1 else "")
 
     def text(self) -> str:
         """The answer in one line."""
@@ -193,7 +195,7 @@ class _Answer:
     def _what_it_hides(self) -> list[str]:
         """What would get a gradient through this node if it were not cut."""
         edges = [edge for edge in self.graph.in_edges(self.node.key) if edge.cut not in (None, "data") and self.graph.nodes[edge.tail].requires_grad]
-        return list(dict.fromkeys(self.words.port_name(edge) for edge in edges))[:MOST_NAMED]
+        return list(dict.fromkeys(self.names.carried(edge) for edge in edges))[:MOST_NAMED]
 
     def _cut_sources(self) -> list[Stop]:
         """The results from which gradients could have come to here if they were not cut."""
@@ -241,7 +243,7 @@ class _Answer:
         """The same question to the finer graph, if it is about a leaf: a node of several operations may have the gradient of only one of them."""
         detail = self.graph.detail
         same = [node for node in detail.node_list if node.kind == self.node.kind == "leaf" and node.name == self.node.name] if detail is not None else []
-        return _Answer(detail, Wording(detail), same[0], self.port) if detail is not None and len(same) == 1 and self.node.name else None
+        return _Answer(detail, names_of(detail), same[0], self.port) if detail is not None and len(same) == 1 and self.node.name else None
 
     def _stops(self) -> Iterator[Stop]:
         """The ends of all ways on from here."""
@@ -271,13 +273,13 @@ class _Answer:
 
     def _where(self, stop: Stop) -> str:
         """A stop, with its place in the program: "y was detached at lesson.py:12"."""
-        node, name = stop.node, self.words.names[stop.node.key]
+        node, name = stop.node, self.names.of[stop.node.key]
         place = f" at {node.source}" if node.source else ""
         if stop.edge is None:
             return f"nothing is computed from {self._result(node.key)}" if node is self.node else f"{self._result(node.key)} {REASONS['unreached'].why}"
         operation = f"{node.op or name}{place}"
         said = {
-            "detach": f"{name} was detached{place}",
+            DETACHED: f"{name} was detached{place}",
             "no_grad": f"{name} was computed under torch.no_grad(){place}",
             "inference": f"{name} was computed under torch.inference_mode(){place}",
             "non-differentiable": f"{operation} has no derivative" if node.op else f"{name}{place} has no derivative",
@@ -295,7 +297,7 @@ class _Answer:
         """ "z (mul, lesson.py:12)"."""
         node = self.graph.nodes[key]
         facts = [fact for fact in (node.op, node.source) if fact]
-        return self.words.names[key] + (f" ({', '.join(facts)})" if facts else "")
+        return self.names.of[key] + (f" ({', '.join(facts)})" if facts else "")
 
 
 def remedy(stop: Stop) -> str:

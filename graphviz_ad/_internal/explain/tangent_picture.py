@@ -13,8 +13,10 @@ from graphviz_ad._internal.graph.graph import Edge, Node
 from graphviz_ad._internal.graph.snapshot import Snapshot
 from graphviz_ad._internal.maths.number_format import number, one_line, type_label
 from graphviz_ad._internal.scene.paint import box_size, label_size
-from graphviz_ad._internal.scene.scene import Arrow, Box, Line, Scene
-from graphviz_ad._internal.scene.wording import Wording, is_constant, numbered
+from graphviz_ad._internal.scene.scene import Arrow, Box, Fact, Line, Scene
+from graphviz_ad._internal.scene.words.box_lines import numbered
+from graphviz_ad._internal.scene.words.describe import Words
+from graphviz_ad._internal.scene.words.short_text import is_constant
 
 UNKNOWN = "?"
 ROOM_IN_A_BOX, ROOM_ON_AN_ARROW = 40, 24  # characters
@@ -22,35 +24,35 @@ LONGEST_LABEL = 16  # characters of "∂y/∂x" before it becomes "∂/∂x"
 BEFORE = ("name", "formula", "kind", "value", "gradient", "sum")  # lines that stand above the tangent
 
 
-def with_tangents(scene: Scene, wording: Wording, tangents: Tangents) -> Scene:
+def with_tangents(scene: Scene, words: Words, tangents: Tangents) -> Scene:
     """The scene, not placed yet, with the tangents of its graph written on it."""
-    words = TangentWords(wording, tangents)
-    boxes = tuple(words.box(box) for box in scene.boxes)
-    arrows = tuple(words.arrow(arrow, edge) for arrow, edge in zip(scene.arrows, wording.graph.edges, strict=True))
-    note = f"{tangents.title()} {mode_costs(wording.graph).in_short()}"
+    said = TangentWords(words, tangents)
+    boxes = tuple(said.box(box) for box in scene.boxes)
+    arrows = tuple(said.arrow(arrow, edge) for arrow, edge in zip(scene.arrows, words.graph.edges, strict=True))
+    note = f"{tangents.title()} {mode_costs(words.graph).in_short()}"
     lines = [*(line for box in boxes for line in box.lines), *(line for arrow in arrows for line in arrow.lines)]
-    shown = {line.role.partition(":")[0] for line in lines}
+    shown = {line.role for line in lines}
     roles = {"tangent" if tangents.wrt else "direction": "tangent" in shown, "forward": "forward" in shown}
     legend = (*scene.legend, *(role for role, used in roles.items() if used and scene.legend))
-    return replace(scene, boxes=boxes, arrows=arrows, legend=legend, notes=(*scene.notes, note), alt=f"{scene.alt} {words.summary()}")
+    return replace(scene, boxes=boxes, arrows=arrows, legend=legend, notes=(*scene.notes, note), alt=f"{scene.alt} {said.summary()}")
 
 
 class TangentWords:
     """What forward mode adds to the words of a picture."""
 
-    def __init__(self, wording: Wording, tangents: Tangents) -> None:
-        self.wording, self.tangents = wording, tangents
+    def __init__(self, words: Words, tangents: Tangents) -> None:
+        self.words, self.tangents = words, tangents
 
     def box(self, box: Box) -> Box:
         """A box with the tangents of its node."""
-        node = self.wording.graph.nodes[box.key]
+        node = self.words.graph.nodes[box.key]
         if is_constant(node):
             return box
         new = self.lines(node)
-        above = max((i + 1 for i, line in enumerate(box.lines) if line.role.partition(":")[0] in BEFORE), default=0)
+        above = max((i + 1 for i, line in enumerate(box.lines) if line.role in BEFORE), default=0)
         lines = (*box.lines[:above], *new, *box.lines[above:])
         width, height = box_size(lines, box.badge, box.double)
-        hover = (*box.hover, *(f"tangent: {line.text}" for line in new))
+        hover = (*box.hover, *(Fact("tangent", line.text) for line in new))
         return replace(box, lines=lines, width=max(width, box.width), height=max(height, box.height), hover=hover)
 
     def lines(self, node: Node) -> list[Line]:
@@ -60,7 +62,7 @@ class TangentWords:
     def texts(self, node: Node) -> Iterator[str]:
         """The tangent of each result: "∂y/∂x1 = 5.5"."""
         for i, port in enumerate(node.ports[:4]):
-            name = port.name or self.wording.names[node.key] + (f"[{i}]" if len(node.ports) > 1 else "")
+            name = port.name or self.words.names.of[node.key] + (f"[{i}]" if len(node.ports) > 1 else "")
             yield f"{self.label(name)} {written(self.tangents.of(node, i), ROOM_IN_A_BOX)}"
 
     def label(self, name: str) -> str:

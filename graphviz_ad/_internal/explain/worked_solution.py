@@ -9,13 +9,16 @@ from string import ascii_lowercase
 import numpy as np
 
 from graphviz_ad._internal.explain.explanation import Explanation, Factor, Number, Path, counted, shortened
-from graphviz_ad._internal.graph.graph import Node
-from graphviz_ad._internal.graph.snapshot import Snapshot
+from graphviz_ad._internal.graph.graph import Graph, Node
+from graphviz_ad._internal.graph.snapshot import Snapshot, norm
 from graphviz_ad._internal.maths.chain_rule import feeding
-from graphviz_ad._internal.maths.claims import LETTERS, forward_formula
+from graphviz_ad._internal.maths.claims import LETTERS
 from graphviz_ad._internal.maths.formulas import to_unicode
 from graphviz_ad._internal.maths.number_format import number
-from graphviz_ad._internal.scene.wording import Wording, is_constant
+from graphviz_ad._internal.operations.traits import GETITEM
+from graphviz_ad._internal.scene.words import formula_text
+from graphviz_ad._internal.scene.words.names import all_results
+from graphviz_ad._internal.scene.words.short_text import is_constant, is_negative
 
 DIGITS = 6
 ARRAY_DIGITS = 4
@@ -71,33 +74,35 @@ def title(explanation: Explanation) -> tuple[Term, str]:
 
 def steps(explanation: Explanation) -> Section:
     """The inputs, and every operation that the solution mentions, in symbols, in numbers, and its value."""
-    words, graph = explanation.words, explanation.graph
+    names, graph = explanation.names, explanation.graph
     wanted = feeding(graph, explanation.course.ends)
     if len(wanted) > MOST_STEPS:
         wanted = {*explanation.course.counts}
     shown = [node for node in graph.node_list if node.key in wanted and not is_constant(node)]
     inputs = [node for node in shown if node.kind not in ("op", "module")]
     done = [node for node in shown if node.kind in ("op", "module")]
-    given = [Row((as_text(words.result_names(node)), as_text(text))) for node in inputs[:MOST_INPUTS] if (text := written_snapshot(node.ports[0].value))]
+    given = [Row((as_text(all_results(names, node.key)), as_text(text))) for node in inputs[:MOST_INPUTS] if (text := written_snapshot(node.ports[0].value))]
     few = done if len(done) <= MOST_STEPS else done[:FEW_STEPS]
     more = len(done) - len(few)
-    return Section("The function, step by step", (*given, *(step(words, node) for node in few)), (f"and {more:,} more steps",) if more else ())
+    return Section("The function, step by step", (*given, *(step(explanation, node) for node in few)), (f"and {more:,} more steps",) if more else ())
 
 
-def step(words: Wording, node: Node) -> Row:
+def step(explanation: Explanation, node: Node) -> Row:
     """ "q = num / den = 1.47943 / 4.98169 = 0.296973"."""
-    formula = forward_formula(words.graph, node) if node.op != "getitem" and node.call is not None else ""
-    symbols = Term(formula, words.operands(node)) if formula else as_text(words.formula(node) or node.op or "?")
-    numbers = numbers_of(words, node) if formula else None
+    claim = explanation.claims.of(node.key)
+    formula = claim.forward if node.op != GETITEM and node.call is not None else ""
+    operands = formula_text.operand_names(claim, explanation.names)
+    symbols = Term(formula, operands) if formula else as_text(formula_text.formula(claim, operands) or node.op or "?")
+    numbers = numbers_of(explanation.graph, node) if formula else None
     value = written_snapshot(node.value)
     inner = Term(formula, numbers) if numbers else None
-    return Row(tuple(unlike([as_text(words.result_names(node)), symbols, fitting(inner), as_text(value) if value else None])))
+    return Row(tuple(unlike([as_text(all_results(explanation.names, node.key)), symbols, fitting(inner), as_text(value) if value else None])))
 
 
-def numbers_of(words: Wording, node: Node) -> dict[str, str] | None:
+def numbers_of(graph: Graph, node: Node) -> dict[str, str] | None:
     """Letter of the rule -> value of the operand; None where one is unknown or too big to write."""
-    edges = words.graph.in_edges(node.key)
-    values = [words.graph.nodes[edge.tail].ports[edge.port].value for edge in edges]
+    edges = graph.in_edges(node.key)
+    values = [graph.nodes[edge.tail].ports[edge.port].value for edge in edges]
     texts = [written_snapshot(value) for value in values]
     return {letter: text for letter, text in zip(LETTERS, texts, strict=False) if text} if all(texts) else None
 
@@ -113,36 +118,34 @@ def derivatives(explanation: Explanation) -> Section:
             seen.setdefault(link.edge.key if link.edge is not None else f"{link.above} {link.below}", link)
     found = list(seen.values())
     more = len(found) - MOST_STEPS
-    return Section(
-        "Local derivatives", tuple(derivative(explanation.words, link) for link in found[:MOST_STEPS]), (f"and {more} more factors",) if more > 0 else ()
-    )
+    return Section("Local derivatives", tuple(derivative(explanation, link) for link in found[:MOST_STEPS]), (f"and {more} more factors",) if more > 0 else ())
 
 
-def derivative(words: Wording, link: Factor) -> Row:
+def derivative(explanation: Explanation, link: Factor) -> Row:
     """ "∂s/∂x2 = cos(x2) = cos(0.5) = 0.877583"; for a factor that is no number, what is made of the arriving gradient."""
     symbol = symbol_of(link)
     value = written(link.value) if link.value is not None else None
     if link.edge is None:
         return Row(tuple(unlike([symbol, as_text(value) if value else None])), remark="fed in")
     if link.value is None:
-        return Row((Term(link.formula, link.letters) if link.formula else symbol,), remark=about_rule(words, link))
-    node = words.graph.nodes[link.edge.head]
-    operands = numbers_of(words, node)
+        return Row((Term(link.formula, link.letters) if link.formula else symbol,), remark=about_rule(explanation, link))
+    node, carried = explanation.graph.nodes[link.edge.head], explanation.names.carried(link.edge)
+    operands = numbers_of(explanation.graph, node)
     result = written_snapshot(node.value)
     symbols = Term(link.formula, link.letters) if link.formula else None
     numbers = Term(link.formula, {**operands, "out": result}) if symbols and operands and result else None
-    used = f"{words.port_name(link.edge)} as operand {link.edge.slot + 1}" if link.below != words.port_name(link.edge) else ""
+    used = f"{carried} as operand {link.edge.slot + 1}" if link.below != carried else ""
     remark = used if isinstance(link.value, float) else "element by element"
     return Row(tuple(unlike([symbol, symbols, fitting(numbers), as_text(value) if value else None])), remark=remark)
 
 
-def about_rule(words: Wording, link: Factor) -> str:
+def about_rule(explanation: Explanation, link: Factor) -> str:
     """What a rule says that is no number."""
     if not link.formula or link.edge is None:
         return "not a number here, and no short formula says what is passed on"
     shapes = f"; shapes {link.shapes}" if link.shapes else ""
     summed = "; summed over the copies" if link.summed else ""
-    return f"what {link.below} gets from {link.above}, where g = {words.gradient_name(link.edge.head)}{shapes}{summed}; not a number here"
+    return f"what {link.below} gets from {link.above}, where g = {explanation.names.gradient(link.edge.head)}{shapes}{summed}; not a number here"
 
 
 def symbol_of(link: Factor) -> Term:
@@ -259,7 +262,7 @@ def added(texts: Sequence[str]) -> tuple[str, dict[str, str]]:
     formula, names = "", {}
     for i, text in enumerate(texts):
         letter = f"{ascii_lowercase[i]}0"
-        minus = text.startswith("−") and i > 0
+        minus = is_negative(text) and i > 0
         formula += (" - " if minus else " + " if i else "") + letter
         names[letter] = text[1:] if minus else text
     return formula, names
@@ -298,7 +301,7 @@ def written(value: Number) -> str | None:
 def shape_of(value: Number) -> str:
     """What is said of an array that is too big to write."""
     array = np.asarray(value)
-    return f"{'×'.join(map(str, array.shape))} numbers, norm {number(float(np.linalg.norm(array)), digits=DIGITS)}"
+    return f"{'×'.join(map(str, array.shape))} numbers, norm {number(norm(array), digits=DIGITS)}"
 
 
 def bracketed(array: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> str:

@@ -5,29 +5,21 @@ What is most worth seeing is tried first, and taken if its letters can be read f
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from graphviz_ad._internal.film.story import Story
+from graphviz_ad._internal.film.story_choice import Choice, Telling
 from graphviz_ad._internal.layouts.choice import place
-from graphviz_ad._internal.layouts.row_wrapping import wrapped
-from graphviz_ad._internal.scene.paint import frame_scale
+from graphviz_ad._internal.layouts.row_wrapping import Rows, best_rows
+from graphviz_ad._internal.scene.paint import scale_of
 from graphviz_ad._internal.scene.scene import Box, Scene
-from graphviz_ad._internal.scene.scene_building import build_scene, room, texts_of
-from graphviz_ad._internal.scene.wording import Wording
+from graphviz_ad._internal.scene.scene_building import room, texts_of
+from graphviz_ad._internal.scene.words.describe import Words, without_local
 
 READABLE = 1.05  # pixels a point in a frame 720 pixels high; letters of 14 points are then readable from the back row
 MANY = 60  # boxes; more are never readable, so that fewer ways are tried
-FURTHER = (" … ", " ± ")  # in a line that describes a tensor too big to be shown
-
-
-Dress = Callable[[Scene, Wording], Scene]
-
-
-def as_it_is(scene: Scene, wording: Wording) -> Scene:
-    """The scene itself."""
-    del wording
-    return scene
 
 
 @dataclass(frozen=True)
@@ -44,60 +36,73 @@ class Manner:
 MANNERS = ((Manner(), Manner(local=False)), (Manner(local=False, signs=False, worth=0.9),), (Manner(local=False, statistics=False, worth=0.8),))
 
 
-def best_stage(
-    told: Callable[[bool], tuple[Wording, Story]], *, local: bool, flows: Sequence[str], layout: str, size: tuple[int, int], dress: Dress = as_it_is
-) -> tuple[Scene, Story]:
-    """The stage that fills a frame of ``size`` with the largest letters, and its story; ``told`` gives words and story with and without derivatives.
+@dataclass(frozen=True)
+class Screen:
+    """What a film is drawn for: the directions that are tried, the layout engine, and the size of a frame in pixels."""
 
-    ``dress`` writes more on the scene before it is placed.
-    """
-    found: list[tuple[float, Scene, Story]] = []
-    for manner, stage, story in candidates(told, local, flows, layout, size, dress):
-        found.append((manner.worth * frame_scale(stage, size), stage, story))
-        if frame_scale(stage, size) >= READABLE:
-            return stage, story
-    _, stage, story = max(found, key=lambda candidate: candidate[0])
-    return stage, story
+    flows: Sequence[str]
+    layout: str
+    size: tuple[int, int]
 
 
-def candidates(
-    told: Callable[[bool], tuple[Wording, Story]], local: bool, flows: Sequence[str], layout: str, size: tuple[int, int], dress: Dress
-) -> Iterator[tuple[Manner, Scene, Story]]:
+@dataclass(frozen=True)
+class Candidate:
+    """One way to draw it: a manner, what is told on it, and where everything is."""
+
+    manner: Manner
+    telling: Telling
+    rows: Rows
+
+
+def best_stage(words: Words, choice: Choice, screen: Screen) -> tuple[Scene, Story]:
+    """The stage that fills the screen with the largest letters, and the story that is told on it."""
+    found: list[tuple[float, Candidate]] = []
+    for candidate in candidates(words, choice, screen):
+        scale = scale_of(candidate.rows.size, screen.size)
+        found.append((candidate.manner.worth * scale, candidate))
+        if scale >= READABLE:
+            return candidate.rows.settled(), candidate.telling.story
+    _, best = max(found, key=lambda pair: pair[0])
+    return best.rows.settled(), best.telling.story
+
+
+def candidates(words: Words, choice: Choice, screen: Screen) -> Iterator[Candidate]:
     """Every way to draw it, made when it is asked for."""
+    many = len(words.graph.node_list) > MANY
+    tellings: dict[bool, Telling] = {}
     for group in MANNERS:
-        placed: list[tuple[Manner, Scene, Story]] = []
+        in_one_row: list[Candidate] = []
         for manner in group:
-            wording, story = told(manner.local and local)
-            many = len(wording.graph.node_list) > MANY
-            if manner.local and (many or not local):
+            if manner.local and (many or not words.options.local):
                 continue
-            for scene in drawn(wording, story, manner, flows, dress):
-                placed.append((manner, place(scene, layout), story))
-                yield placed[-1]
-        for manner, stage, story in placed:
-            yield manner, wrapped(stage, lambda folded: frame_scale(folded, size)), story
+            if manner.local not in tellings:
+                tellings[manner.local] = choice.told(words if manner.local else without_local(words))
+            for scene in drawn(tellings[manner.local], manner, screen.flows):
+                placed = place(scene, screen.layout)
+                in_one_row.append(Candidate(manner, tellings[manner.local], Rows(placed, placed.size or (1.0, 1.0))))
+                yield in_one_row[-1]
+        for candidate in in_one_row:
+            yield replace(candidate, rows=best_rows(candidate.rows.scene, partial(scale_of, size=screen.size)))
         if many:
             return
 
 
-def drawn(wording: Wording, story: Story, manner: Manner, flows: Sequence[str], dress: Dress) -> list[Scene]:
+def drawn(telling: Telling, manner: Manner, flows: Sequence[str]) -> list[Scene]:
     """The scene in that manner for each direction, without places; none where the manner leaves out nothing that others have."""
-    changes = [*story.opening, *(change for step in story.steps for change in step.changes)]
-    scene = dress(build_scene(wording, changes=changes), wording)
+    scene = telling.scene
     if not (manner.signs and manner.statistics):
-        texts, full = texts_of(changes), scene
-        scene = replace(scene, boxes=tuple(slimmer(box, manner, texts.get(box.key, {})) for box in scene.boxes))
-        flows = flows if scene != full else ()
+        texts = texts_of(telling.story.changes)
+        scene = replace(scene, boxes=tuple([slimmer(box, manner, texts.get(box.key, {})) for box in scene.boxes]))
+        flows = flows if scene != telling.scene else ()
     return [replace(scene, direction=flow) for flow in flows]
 
 
 def slimmer(box: Box, manner: Manner, texts: Mapping[str, list[str]]) -> Box:
     """The box without what the manner leaves out, as wide as it must be then."""
-    formula = any(line.role == "name" and " = " in line.text for line in box.lines)
+    formula = any(line.kind == "formula" for line in box.lines)
     badge = box.badge if manner.signs or not formula else ""
-    lines = box.lines if manner.statistics else tuple(line for line in box.lines if not any(sign in line.text for sign in FURTHER))
+    lines = box.lines if manner.statistics else tuple(line for line in box.lines if line.kind != "spread")
     if (badge, lines) == (box.badge, box.lines):
         return box
-    kept = {line.role for line in lines}
-    width, height = room(lines, badge, box.double, {role: given for role, given in texts.items() if role in kept})
+    width, height = room(lines, badge, box.double, texts)
     return replace(box, badge=badge, lines=lines, width=width, height=height)

@@ -6,16 +6,19 @@ several edges lead back to waits until all have come, and adding them up is a mo
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 from graphviz_ad._internal.base.errors import UnknownNameError
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node
-from graphviz_ad._internal.maths.claims import backward_formula, is_summed
-from graphviz_ad._internal.maths.formulas import tex_to_unicode, to_unicode
+from graphviz_ad._internal.maths.formulas import to_unicode
 from graphviz_ad._internal.maths.number_format import one_line
+from graphviz_ad._internal.maths.tex_labels import tex_to_unicode
 from graphviz_ad._internal.scene.scene import Change, Line, Step
-from graphviz_ad._internal.scene.wording import NOT_YET, Wording, gradient_text, is_constant, is_ones, short
+from graphviz_ad._internal.scene.words.box_lines import gradient_label
+from graphviz_ad._internal.scene.words.describe import Words
+from graphviz_ad._internal.scene.words.short_text import after_sign, gradient_text, grouped, is_constant, is_ones, short
+from graphviz_ad._internal.scene.words.signs import NOT_YET
 
 DIRECTIONS = ("forward", "backward", "both")
 MOST_EDGE_STEPS = 60  # beyond it, an operation's edges deliver together
@@ -28,12 +31,17 @@ class Story:
     opening: tuple[Change, ...]
     steps: tuple[Step, ...]
 
+    @property
+    def changes(self) -> list[Change]:
+        """All changes, in order."""
+        return [*self.opening, *(change for step in self.steps for change in step.changes)]
+
 
 @dataclass
 class Teller:
     """Writes one story; remembers what is lit so that the next step can dim it."""
 
-    wording: Wording
+    words: Words
     per_edge: bool
     lit: dict[str, str] = field(default_factory=dict)  # key -> emphasis that it keeps once it is dimmed
     dim_now: dict[str, str] = field(default_factory=dict)  # what the last step lit
@@ -42,7 +50,7 @@ class Teller:
     @property
     def graph(self) -> Graph:
         """The graph that the story is about."""
-        return self.wording.graph
+        return self.words.graph
 
     # --- the passes
 
@@ -87,18 +95,18 @@ class Teller:
         ]
         upstream = [self.graph.nodes[key].ports[port].upstream for key, port in fed]
         arriving = {key: self.arrive(key, port) for key, port in fed}
-        changes = [replace(change, texts=(*change.texts, *self.final(self.wording.notes(self.graph.nodes[key])))) for key, change in arriving.items()]
-        said = ", ".join(f"{self.wording.gradient_name(key, port)} = {gradient_text(snap)}" for (key, port), snap in zip(fed[:4], upstream, strict=False))
+        changes = [replace(change, texts=(*change.texts, *final(self.words.nodes[key].notes))) for key, change in arriving.items()]
+        said = ", ".join(f"{self.words.names.gradient(key, port)} = {gradient_text(snap)}" for (key, port), snap in zip(fed[:4], upstream, strict=False))
         first = "The backward pass starts at the output" if len(fed) == 1 else "The backward pass starts at the outputs"
         plain = all(snap is not None and is_ones(snap) for snap in upstream)
-        what = "" if plain and self.wording.result != "L" else "L is the sum of the outputs" if plain else "L is the sum of the outputs times these"
+        what = "" if plain and self.words.names.output != "L" else "L is the sum of the outputs" if plain else "L is the sum of the outputs times these"
         return self.step("backward", (first, said, f"({what})" if what else ""), changes, len(fed))
 
     def deliver(self, edges: list[Edge]) -> Iterator[Step]:
         """Contributions flow along the edges to their tails; where the last one arrives, they are added up."""
         changes: dict[str, Change] = {}
         for edge in edges:
-            changes[edge.key] = Change(edge.key, "active-backward", self.final(self.wording.arrow_lines(edge)))
+            changes[edge.key] = Change(edge.key, "active-backward", final(self.words.edges[edge.key].lines))
             changes[edge.tail] = self.arrive(edge.tail, edge.port)
         self.will_dim([changes[edge.key] for edge in edges], "backward")
         caption = self.edge_caption(edges[0]) if len(edges) == 1 else self.batch_caption(edges)
@@ -115,30 +123,30 @@ class Teller:
         """A contribution reaches a node, which shows its gradient if there is nothing to wait for and to add up."""
         self.arrived[key, port] = self.arrived.get((key, port), 0) + 1
         node, awaited = self.graph.nodes[key], self.awaited(key)
-        lines = self.wording.gradients(node)
+        lines = self.words.nodes[key].gradients
         if self.is_complete(key) and max(awaited) == 1:
             self.lit[key] = "backward"
-            return Change(key, "active", self.final(lines))
+            return Change(key, "active", final(lines))
         self.lit[key] = "waiting"
         here = sum(self.arrived.get((key, port), 0) for port in range(len(awaited)))
-        text = f"{'.grad' if node.kind == 'leaf' else 'grad'} {NOT_YET} {here} of {sum(awaited)}"
-        return Change(key, "waiting", tuple((line.role, text if line.role == "gradient" else "") for line in lines))
+        text = f"{gradient_label(node)} {NOT_YET} {here} of {sum(awaited)}"
+        return Change(key, "waiting", tuple([(line.key, text if line.key == "gradient" else "") for line in lines]))
 
     def accumulate(self, key: str) -> Step:
         """All contributions are there: their sum is the gradient."""
         node = self.graph.nodes[key]
         self.lit[key] = "backward"
         port, count = max(enumerate(self.awaited(key)), key=lambda pair: pair[1])
-        parts, total = self.wording.sum_of_contributions(node, port), gradient_text(node.ports[port].grad)
-        caption = (f"{self.wording.gradient_name(key, port)} = sum of {count} contributions", f"= {parts}" if parts else "", f"= {total}")
-        return self.step("backward", caption, [Change(key, "active", self.final(self.wording.gradients(node)))], 2)
+        parts, total = self.words.nodes[key].sums[port], gradient_text(node.ports[port].grad)
+        caption = (f"{self.words.names.gradient(key, port)} = sum of {count} contributions", f"= {parts}" if parts else "", f"= {total}")
+        return self.step("backward", caption, [Change(key, "active", final(self.words.nodes[key].gradients))], 2)
 
     # --- captions: the rule in symbols, in numbers, the result
 
     def inputs_caption(self, sources: list[Node]) -> tuple[str, ...]:
         """What the pass starts from."""
         named = [node for node in sources if not is_constant(node) and not (node.kind == "data" and node.op)]
-        shown = [f"{self.wording.names[node.key]} = {text}" for node in named if (text := short(node.value)) is not None]
+        shown = [f"{self.words.names.of[node.key]} = {text}" for node in named if (text := short(node.value)) is not None]
         if shown and len(shown) == len(named) and len(", ".join(shown)) <= 90:
             return ("The forward pass starts from the inputs", ", ".join(shown))
         return ("The forward pass starts from the inputs", f"{len(named)} inputs and parameters")
@@ -148,34 +156,35 @@ class Teller:
         value = ", ".join(one_line(port.value) for port in node.ports if port.value)
         if node.kind == "module":
             return (node.op or "module", "", value)
-        numbers = self.wording.formula_in_numbers(node)
-        first = f"{self.wording.result_names(node)} = {self.wording.formula(node)}"
-        return (first, f"= {numbers}" if numbers not in ("", value) else "", f"= {value}" if value else "")
+        said = self.words.nodes[node.key]
+        numbers = said.in_numbers if said.in_numbers != value else ""
+        return (f"{said.results} = {said.formula}", f"= {numbers}" if numbers else "", f"= {value}" if value else "")
 
     def edge_caption(self, edge: Edge) -> tuple[str, ...]:
         """ "∂f/∂q · ∂q/∂x", "= −4 × 1", "= −4", or the rule of an operation that is not elementwise."""
-        head, summed = self.graph.nodes[edge.head], is_summed(self.graph, edge)
-        upstream_name = self.wording.gradient_name(edge.head)
+        head, said = self.graph.nodes[edge.head], self.words.edges[edge.key]
+        summed = said.passed.summed
+        upstream_name = self.words.names.gradient(edge.head)
         sign = "=" if self.expected(edge.tail, edge.port) <= 1 else "gets"
-        target = f"{self.wording.gradient_name(edge.tail, edge.port)} {sign}{' Σ' if summed else ''}"
-        copies = f", summed over the copies of {self.wording.port_name(edge)}" if summed else ""
+        target = f"{self.words.names.gradient(edge.tail, edge.port)} {sign}{' Σ' if summed else ''}"
+        copies = f", summed over the copies of {said.carried}" if summed else ""
         result = f"= {gradient_text(edge.grad)}{copies}" if edge.grad is not None else ""
         if edge.local is not None:
             upstream, local = short(head.grad), short(edge.local)
-            factors = f"={' Σ' if summed else ''} {upstream} × {bracketed(local)}" if upstream and local else ""
-            return (f"{target} {upstream_name} · {self.wording.derivative(edge)}", factors, result)
-        if formula := backward_formula(self.graph, edge):
-            names = {**self.wording.operands(head), "g": upstream_name, "out": self.wording.names[edge.head]}
-            text = to_unicode(formula, names)
-            return (f"{target} {f'({text})' if summed and ' ' in text else text}", "", result)
+            factors = f"={' Σ' if summed else ''} {upstream} × {after_sign(local)}" if upstream and local else ""
+            return (f"{target} {upstream_name} · {said.derivative}", factors, result)
+        if said.passed.backward:
+            operands, out = self.words.nodes[edge.head].operands, self.words.names.of[edge.head]
+            text = to_unicode(said.passed.backward, {**operands, "g": upstream_name, "out": out})
+            return (f"{target} {grouped(text) if summed else text}", "", result)
         return (f"{target} what {tex_to_unicode(head.op or 'it')} passes back", "", result)
 
     def batch_caption(self, edges: list[Edge]) -> tuple[str, ...]:
         """Several edges of one operation at once."""
         head = edges[0].head
-        tails = ", ".join(dict.fromkeys(self.wording.names[edge.tail] for edge in edges))
+        tails = ", ".join(dict.fromkeys(self.words.names.of[edge.tail] for edge in edges))
         grad = self.graph.nodes[head].grad
-        return (f"{self.wording.gradient_name(head)} flows back to {tails}", "", f"upstream {gradient_text(grad)}" if grad is not None else "")
+        return (f"{self.words.names.gradient(head)} flows back to {tails}", "", f"upstream {gradient_text(grad)}" if grad is not None else "")
 
     # --- parts of steps
 
@@ -193,39 +202,34 @@ class Teller:
 
     def show(self, nodes: list[Node], role: str, emphasis: str) -> list[Change]:
         """The nodes light up and show their lines of one role."""
-        changes = [Change(node.key, "active", self.final(self.wording.values(node))) for node in nodes]
+        changes = [Change(node.key, "active", final(self.words.nodes[node.key].values)) for node in nodes]
         self.will_dim(changes, emphasis)
         return changes
 
-    @staticmethod
-    def final(lines: list[Line]) -> tuple[tuple[str, str], ...]:
-        """The texts that lines have when the story is over."""
-        return tuple((line.role, line.text) for line in lines)
+
+def final(lines: Iterable[Line]) -> tuple[tuple[str, str], ...]:
+    """The texts that lines have when the story is over."""
+    return tuple([(line.key, line.text) for line in lines])
 
 
-def bracketed(text: str) -> str:
-    """A negative number in parentheses, so that it can follow a sign."""
-    return f"({text})" if text.startswith("−") else text
-
-
-def tell(wording: Wording, direction: str = "both", *, per_edge: bool | None = None) -> Story:
+def tell(words: Words, direction: str = "both", *, per_edge: bool | None = None) -> Story:
     """The story of a graph; `direction` is "forward", "backward" or "both".
 
     ``per_edge``: each contribution is a step of its own, or all that one operation sends; by default as there is time for.
     """
     if direction not in DIRECTIONS:
         raise UnknownNameError("direction", direction, DIRECTIONS)
-    graph = wording.graph
+    graph = words.graph
     flowing = sum(edge.cut is None for edge in graph.edges)
-    teller = Teller(wording, per_edge=flowing + len(graph.node_list) <= MOST_EDGE_STEPS if per_edge is None else per_edge)
+    teller = Teller(words, per_edge=flowing + len(graph.node_list) <= MOST_EDGE_STEPS if per_edge is None else per_edge)
     passes: list[Step] = []
     if direction != "backward":
         passes += teller.forward()
     forward_only = direction == "forward" or not graph.has_gradients
     if not forward_only:
         passes += separated(teller, bool(passes))
-    opening = tuple(blank(wording, values=direction != "backward", gradients=True))
-    return Story(opening, (beginning(wording, direction), *passes, ending(wording, forward_only)))
+    opening = tuple(blank(words, values=direction != "backward", gradients=True))
+    return Story(opening, (beginning(words, direction), *passes, ending(words, forward_only)))
 
 
 def separated(teller: Teller, after_forward: bool) -> list[Step]:
@@ -239,48 +243,47 @@ def separated(teller: Teller, after_forward: bool) -> list[Step]:
     return steps
 
 
-def blank(wording: Wording, *, values: bool, gradients: bool) -> Iterator[Change]:
+def blank(words: Words, *, values: bool, gradients: bool) -> Iterator[Change]:
     """What makes the complete picture one in which nothing has been computed."""
-    for node in wording.graph.node_list:
+    for node in words.graph.node_list:
+        said = words.nodes[node.key]
         texts: list[tuple[str, str]] = []
         if values and not is_constant(node):
-            texts += [(line.role, NOT_YET if i == 0 else "") for i, line in enumerate(line for line in wording.values(node) if line.role.startswith("value"))]
+            texts += [(line.key, "" if line.number else NOT_YET) for line in said.values if line.role == "value"]
         if gradients and node.requires_grad:
-            label = ".grad" if node.kind == "leaf" else "grad"
-            texts += [(line.role, f"{label} {NOT_YET}" if line.role == "gradient" else "") for line in wording.gradients(node)]
-            texts += [(line.role, "") for line in wording.notes(node)]
+            texts += [(line.key, f"{gradient_label(node)} {NOT_YET}" if line.key == "gradient" else "") for line in said.gradients]
+            texts += [(line.key, "") for line in said.notes]
         if texts:
             yield Change(node.key, None, tuple(texts))
-    for edge in wording.graph.edges:
-        lines = [line for line in wording.arrow_lines(edge) if line.role in ("local", "contribution")]
+    for key, edge in words.edges.items():
+        lines = [line for line in edge.lines if line.role in ("local", "contribution")]
         if lines:
-            yield Change(edge.key, None, tuple((line.role, "") for line in lines))
+            yield Change(key, None, tuple([(line.key, "") for line in lines]))
 
 
-def beginning(wording: Wording, direction: str) -> Step:
+def beginning(words: Words, direction: str) -> Step:
     """The first frame."""
-    graph = wording.graph
-    arguments = ", ".join(wording.names[node.key] for node in graph.node_list if node.kind == "leaf" and "." not in wording.names[node.key])
+    graph = words.graph
+    arguments = ", ".join(words.names.of[node.key] for node in graph.node_list if node.kind == "leaf" and "." not in words.names.of[node.key])
     first = f"{graph.name}({arguments})" if len(arguments) <= 60 else graph.name
     second = "values are known, gradients are not computed yet" if direction == "backward" else f"{NOT_YET} means: not computed yet"
     return Step("start", (first, second), (), 1)
 
 
-def ending(wording: Wording, forward_only: bool) -> Step:
+def ending(words: Words, forward_only: bool) -> Step:
     """The last frame: the complete picture without marks, or, after a forward pass alone, with all values."""
-    graph = wording.graph
+    graph = words.graph
     changes = [Change(edge.key, "idle") for edge in graph.edges]
     if forward_only:
         changes += [Change(node.key, "idle") for node in graph.node_list]
-        outputs = ", ".join(f"{wording.names[node.key]} = {one_line(node.value)}" for node in graph.outputs if node.value)
+        outputs = ", ".join(f"{words.names.of[node.key]} = {one_line(node.value)}" for node in graph.outputs if node.value)
         return Step("end", ("The forward pass is complete", outputs), tuple(changes), 1)
     for node in graph.node_list:
-        changes.append(
-            Change(node.key, "idle", tuple((line.role, line.text) for line in [*wording.values(node), *wording.gradients(node), *wording.notes(node)]))
-        )
-    changes += [Change(edge.key, None, tuple((line.role, line.text) for line in wording.arrow_lines(edge))) for edge in graph.edges]
+        lines = words.nodes[node.key]
+        changes.append(Change(node.key, "idle", final([*lines.values, *lines.gradients, *lines.notes])))
+    changes += [Change(key, None, final(edge.lines)) for key, edge in words.edges.items()]
     leaves = [node for node in graph.node_list if node.kind == "leaf"]
-    said = ", ".join(f"{wording.gradient_name(node.key)} = {gradient_text(node.grad)}" for node in leaves[:6])
+    said = ", ".join(f"{words.names.gradient(node.key)} = {gradient_text(node.grad)}" for node in leaves[:6])
     if len(leaves) > 6 or len(said) > 110:
         said = f"{len(leaves)} leaves have their gradients"
     return Step("end", ("Every gradient is computed", said), tuple(changes), 1)

@@ -1,24 +1,105 @@
-"""Options of a film -> which story it tells, where it is not simply the forward and the backward pass."""
+"""Options of a film -> which story it tells, and the scene on which it is told."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from graphviz_ad._internal.base.errors import OptionError
 from graphviz_ad._internal.explain.explainer import explain
+from graphviz_ad._internal.explain.explanation import Explanation
+from graphviz_ad._internal.explain.forward_mode import Tangents
 from graphviz_ad._internal.explain.forward_mode import tangents as tangents_of
 from graphviz_ad._internal.explain.path_picture import with_paths
 from graphviz_ad._internal.explain.tangent_picture import TangentWords, with_tangents
-from graphviz_ad._internal.film.story import Story
+from graphviz_ad._internal.film.story import Story, tell
 from graphviz_ad._internal.film.story_passes import same_pictures, tell_passes
 from graphviz_ad._internal.film.story_paths import tell_paths
 from graphviz_ad._internal.film.story_tangents import tell_tangents
 from graphviz_ad._internal.graph.graph import Graph
 from graphviz_ad._internal.scene.paint import label_size
 from graphviz_ad._internal.scene.scene import Arrow, Scene
-from graphviz_ad._internal.scene.wording import Wording
+from graphviz_ad._internal.scene.scene_building import build_scene
+from graphviz_ad._internal.scene.words.describe import Words, describe
+
+
+@dataclass(frozen=True)
+class Telling:
+    """A story, and the scene without places on which it is told, with room for all that it says."""
+
+    story: Story
+    scene: Scene
+
+
+@dataclass(frozen=True)
+class UsualStory:
+    """The forward pass, the backward pass, or both; ``per_edge`` as in `tell`."""
+
+    direction: str = "both"
+    per_edge: bool | None = None
+
+    def told(self, words: Words) -> Telling:
+        """The story in these words."""
+        return staged(tell(words, self.direction, per_edge=self.per_edge), words)
+
+
+@dataclass(frozen=True)
+class PathStory:
+    """The paths of the chain rule, one at a time."""
+
+    explained: Explanation
+
+    def told(self, words: Words) -> Telling:
+        """The story in these words."""
+        telling = staged(tell_paths(words, self.explained), words)
+        return replace(telling, scene=with_paths(only_factors(telling.scene), self.explained))
+
+
+@dataclass(frozen=True)
+class TangentStory:
+    """Forward mode."""
+
+    tangents: Tangents
+
+    def told(self, words: Words) -> Telling:
+        """The story in these words."""
+        telling = staged(tell_tangents(TangentWords(words, self.tangents)), words)
+        return replace(telling, scene=with_tangents(telling.scene, words, self.tangents))
+
+
+@dataclass(frozen=True)
+class PassStory:
+    """All recorded backward passes; the picture is that of the last one."""
+
+    passes: tuple[Graph, ...]
+
+    def told(self, words: Words) -> Telling:
+        """The story in these words."""
+        return staged(tell_passes([describe(graph, words.options) for graph in self.passes]), words)
+
+
+Choice = UsualStory | PathStory | TangentStory | PassStory
+
+
+def choose(*, wrt: str | None, tangents: str | Mapping[str, Any] | None, passes: Sequence[Graph], shown: Graph, usual: UsualStory) -> Choice:
+    """The story that was asked for."""
+    asked = [name for name, given in (("wrt", wrt), ("tangents", tangents), ("passes", passes)) if given]
+    if len(asked) > 1:
+        raise OptionError(f"{' and '.join(asked)} are different stories; make a film of each")
+    if wrt is not None:
+        return PathStory(explain(shown, wrt))
+    if tangents is not None:
+        return TangentStory(tangents_of(shown, tangents))
+    if passes:
+        same_pictures(passes)
+        return PassStory(tuple(passes))
+    return usual
+
+
+def staged(story: Story, words: Words) -> Telling:
+    """A story on the plain picture of the words."""
+    return Telling(story, build_scene(words, changes=story.changes))
 
 
 def only_factors(scene: Scene) -> Scene:
@@ -31,28 +112,3 @@ def without_contribution(arrow: Arrow) -> Arrow:
     lines = tuple(line for line in arrow.lines if line.role != "contribution")
     width, height = label_size(lines)
     return replace(arrow, lines=lines, width=width, height=height)
-
-
-@dataclass(frozen=True)
-class OtherStory:
-    """How it is told, and what it writes on the picture beside."""
-
-    tell: Callable[[Wording], Story]
-    dress: Callable[[Scene, Wording], Scene]
-
-
-def choose(*, wrt: str | None, tangents: str | Mapping[str, Any] | None, passes: Sequence[Graph], shown: Graph) -> OtherStory | None:
-    """The story that was asked for; None for the usual one."""
-    asked = [name for name, given in (("wrt", wrt), ("tangents", tangents), ("passes", passes)) if given]
-    if len(asked) > 1:
-        raise OptionError(f"{' and '.join(asked)} are different stories; make a film of each")
-    if wrt is not None:
-        explained = explain(shown, wrt)
-        return OtherStory(lambda wording: tell_paths(wording, explained), lambda scene, _: with_paths(only_factors(scene), explained))
-    if tangents is not None:
-        found = tangents_of(shown, tangents)
-        return OtherStory(lambda wording: tell_tangents(TangentWords(wording, found)), lambda scene, wording: with_tangents(scene, wording, found))
-    if passes:
-        same_pictures(passes)
-        return OtherStory(lambda wording: tell_passes([replace(wording, graph=graph) for graph in passes]), lambda scene, _: scene)
-    return None

@@ -9,21 +9,21 @@ from graphviz_ad._internal.explain.path_picture import brought, the_sum
 from graphviz_ad._internal.film.story import Story, blank, ending
 from graphviz_ad._internal.scene.path_lines import REST
 from graphviz_ad._internal.scene.scene import Change, Step
-from graphviz_ad._internal.scene.wording import Wording
+from graphviz_ad._internal.scene.words.describe import Words
 
 
-def tell_paths(wording: Wording, explanation: Explanation) -> Story:
+def tell_paths(words: Words, explanation: Explanation) -> Story:
     """Values and local derivatives are there from the start; the gradient comes path by path."""
     paths = explanation.paths[:REST]
     first = f"{explanation.symbol}: {counted(explanation.count)} path{'s' if explanation.count != 1 else ''} from {explanation.wrt} to {explanation.result}"
-    opening = tuple(change for change in blank(wording, values=False, gradients=True) if change.key in wording.graph.nodes)
+    opening = tuple(change for change in blank(words, values=False, gradients=True) if change.key in words.graph.nodes)
     steps = [Step("start", (first, "each brings the product of the derivatives along it"), ())]
     steps += [step for n, path in enumerate(paths) for step in along(explanation, path, paths[n - 1] if n else None)]
     if explanation.count > len(paths):
         more = counted(explanation.count - len(paths))
         steps.append(Step("backward", (f"and {more} more, summed without listing them",), rest(paths[-1] if paths else None)))
-    end = ending(wording, forward_only=False)
-    nodes = tuple(Change(key, "idle") for key in wording.graph.nodes)
+    end = ending(words, forward_only=False)
+    nodes = tuple(Change(key, "idle") for key in words.graph.nodes)
     said = the_sum(explanation, paths, explanation.count - len(paths))
     return Story(opening, (*steps, Step("end", ("The gradient is the sum over all paths", said), (*nodes, *end.changes), 2)))
 

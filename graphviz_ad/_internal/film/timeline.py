@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from graphviz_ad._internal.scene import paint
 from graphviz_ad._internal.scene.canvas import Label, Mark, Rect
-from graphviz_ad._internal.scene.scene import Arrow, Box, Change, Film
+from graphviz_ad._internal.scene.scene import Arrow, Box, Change, Film, told
 
 GROUNDS = ("frame", "inner", "ground")  # rectangles that others stand on
 Slot = tuple[str, str, int]  # owner, part, and which one of several
@@ -108,7 +108,6 @@ def apply(changes: Iterable[Change], parts: dict[str, Box | Arrow]) -> list[str]
     """Change the parts in place; the keys of those that changed."""
     known = [change for change in changes if change.key in parts]
     for change in known:
-        part, texts = parts[change.key], dict(change.texts)
-        lines = tuple(replace(line, text=texts.get(line.role, line.text)) for line in part.lines)
-        parts[change.key] = replace(part, emphasis=change.emphasis or part.emphasis, lines=lines)
+        part = parts[change.key]
+        parts[change.key] = replace(part, emphasis=change.emphasis or part.emphasis, lines=told(part.lines, dict(change.texts)))
     return [change.key for change in known]

@@ -13,31 +13,10 @@ import numpy as np
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node
 from graphviz_ad._internal.graph.precision import added
 from graphviz_ad._internal.graph.snapshot import Snapshot
+from graphviz_ad._internal.operations.traits import ADDED_MASKS, AS_LOOKED_AT, FORMULA_ORDER, MASKS, READ_ONCE, TRANSPOSITION, WRITTEN_LAST
 
 Flows = Mapping[tuple[str, int], int]
 
-WRITTEN_LAST = {"addmm": 0, "baddbmm": 0, "addmv": 0}  # operations that take first what linear(x, W, b) is given last
-MASKS = {"where": 0}  # operations that take first what a call is given last
-ADDED_MASKS = {"scaled_dot_product_attention": MASKS | {"add": 1, "add_": 1}}  # in a call: before the values are read
-# Calls that read each operand once, so that one that is there twice was written twice: x @ x.
-READ_ONCE = frozenset({
-    "add", "sub", "mul", "div", "pow", "matmul", "floor_divide", "remainder", "einsum", "tensordot", "inner", "outer", "kron", "multi_dot", "chain_matmul",
-    "bilinear", "linear", "dot", "mm", "bmm", "mv", "cat", "stack", "hstack", "vstack", "dstack", "column_stack", "block_diag", "where", "cdist",
-})  # fmt: skip
-# Calls that compute in an order of their own, but look at their operands in theirs: einsum, and the transforms of functions.
-AS_LOOKED_AT = frozenset({
-    "einsum", "grad", "grad_and_value", "jacrev", "jacfwd", "hessian", "jvp", "linearize", "jacobian", "vjp", "vhp", "hvp",
-})  # fmt: skip
-# Calls whose formula mentions an operand before one that is given first -> the places in the formula, in the order in which they are given.
-FORMULA_ORDER: Mapping[tuple[str, int], tuple[int, ...]] = {
-    ("kl_div", 2): (1, 0),
-    ("multilabel_soft_margin_loss", 2): (1, 0),
-    ("multilabel_soft_margin_loss", 3): (1, 0, 2),
-    ("margin_ranking_loss", 3): (1, 2, 0),
-    ("gaussian_nll_loss", 3): (1, 2, 0),
-    ("bilinear", 3): (0, 2, 1),
-    ("bilinear", 4): (0, 2, 1, 3),
-}
 WEIGHT = re.compile(r"(weight|bias)_(ih|hh|hr)(?:_l(\d+)(_reverse)?)?$")  # parameters of recurrent layers
 
 
@@ -76,7 +55,7 @@ def in_formula_order(graph: Graph, members: list[Node], operands: list[Edge], op
     if op in AS_LOOKED_AT:
         return operands
     inside = {member.key: member for member in members}
-    later = {} if op == "where" else ADDED_MASKS.get(op or "", MASKS)
+    later = ADDED_MASKS.get(op or "", MASKS)
     order: dict[str, Edge] = {}
     waiting: deque[Edge | str] = deque()
     stack: list[Edge | str] = [members[-1].key]
@@ -133,7 +112,7 @@ def _nearest_weight(graph: Graph, inside: set[str], edge: Edge) -> tuple[int, in
 def _weights_read(graph: Graph, inside: set[str], key: str) -> list[str]:
     """The names of what an operation reads from outside, directly or transposed."""
     tails = [graph.nodes[edge.tail] for edge in graph.in_edges(key)]
-    turned = [graph.in_edges(tail.key) for tail in tails if tail.key in inside and tail.op == "t"]
+    turned = [graph.in_edges(tail.key) for tail in tails if tail.key in inside and tail.op == TRANSPOSITION]
     return [node.name for node in (*tails, *(graph.nodes[edges[0].tail] for edges in turned if edges)) if node.name]
 
 

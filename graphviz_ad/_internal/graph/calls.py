@@ -11,14 +11,8 @@ from graphviz_ad._internal.graph.call_operands import Flows, derivatives, flows_
 from graphviz_ad._internal.graph.contraction import Ports, contract, is_convex, renumbered, results_of, shown_ports
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node
 from graphviz_ad._internal.graph.rank_messages import said_by
+from graphviz_ad._internal.operations.traits import GETITEM, RECURRENT, SETITEM, SLICE, SLICES, TAKES_NUMBERS
 
-# Calls that take a number where a tensor could stand; in all others, a number is one that torch computes with inside.
-TAKES_NUMBERS = frozenset({
-    "add", "sub", "mul", "div", "pow", "remainder", "fmod", "floor_divide", "rsub", "subtract", "multiply", "divide", "true_divide", "float_power",
-    "clamp", "clip", "clamp_min", "clamp_max", "where", "setitem", "xlogy", "copysign", "bitwise_and", "bitwise_or", "bitwise_xor",
-    "eq", "ne", "gt", "ge", "lt", "le", "equal", "not_equal", "greater", "greater_equal", "less", "less_equal",
-})  # fmt: skip
-RECURRENT = frozenset({"lstm", "gru", "rnn_tanh", "rnn_relu", "lstm_cell", "gru_cell", "rnn_tanh_cell", "rnn_relu_cell"})
 QUESTIONS = frozenset({"_nested_tensor_size", "_nested_tensor_strides", "_nested_tensor_storage_offsets"})  # what torch asks for itself
 VIEWS_OF_VIEWS = 16  # as deep as a whole is looked for
 WRITES_TO_A_VIEW = "CopySlices"
@@ -141,15 +135,15 @@ def autograd_of(members: list[Node]) -> tuple[str, ...]:
 
 def place_of_call(graph: Graph, members: list[Node], op: str | None) -> Arguments:
     """The arguments that are true of the call as a whole: which part it took or wrote to."""
-    parts = [member for member in members if member.op in ("select", "slice") and not takes_all(graph, member)]
-    others = [member for member in members if member.kind == "op" and member.op not in ("select", "slice")]
-    return parts[0].arguments if len(parts) == 1 and (op == "setitem" or (op == "getitem" and not others)) else ()
+    parts = [member for member in members if member.op in SLICES and not takes_all(graph, member)]
+    others = [member for member in members if member.kind == "op" and member.op not in SLICES]
+    return parts[0].arguments if len(parts) == 1 and (op == SETITEM or (op == GETITEM and not others)) else ()
 
 
 def takes_all(graph: Graph, node: Node) -> bool:
     """Whether this is the ``:`` of ``x[:, 1]``, for which some versions of torch run an operation."""
     shapes = [graph.nodes[edge.tail].ports[edge.port].shape for edge in graph.in_edges(node.key)]
-    return node.op == "slice" and len(shapes) == 1 and shapes[0] is not None and shapes[0] == node.ports[0].shape
+    return node.op == SLICE and len(shapes) == 1 and shapes[0] is not None and shapes[0] == node.ports[0].shape
 
 
 def bytes_of(members: list[Node]) -> int | None:

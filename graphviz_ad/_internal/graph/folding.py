@@ -4,21 +4,24 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
+from typing import Annotated
 
 import numpy as np
 
+from graphviz_ad._internal.base.argument_types import Says
 from graphviz_ad._internal.graph.contraction import Ports, contract, is_convex, renumbered, shown_ports
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node
 from graphviz_ad._internal.graph.notices import notice
 from graphviz_ad._internal.graph.precision import added
 from graphviz_ad._internal.graph.snapshot import Snapshot
 
+LEVEL = Says("fold modules below that level", "level of modules", least=1)
 MOST_BOXES = 60  # more than that nobody reads unfolded
 MOST_FOLDED_BOXES = 36  # what is aimed at once folding is needed
 MOST_DRAWN = 400  # more than that is folded even where there are no modules to fold
 
 
-def collapse_modules(graph: Graph, depth: int = 1) -> Graph:
+def collapse_modules(graph: Graph, depth: Annotated[int, LEVEL] = 1) -> Graph:
     """Each module call at `depth` levels below the traced one as a single node, its parameters inside it."""
     position = {node.key: i for i, node in enumerate(graph.node_list)}
     groups = module_runs(graph, depth)
@@ -132,7 +135,7 @@ def sum_of_grads(graph: Graph, source: tuple[str, int], flowing: list[Edge]) -> 
     return port.grad if len(everything) == len(flowing) and port.upstream is None else None
 
 
-def fold_to_size(graph: Graph, depth: int | None) -> Graph:
+def fold_to_size(graph: Graph, depth: Annotated[int | None, LEVEL] = None) -> Graph:
     """Modules folded at `depth`; without one, as deep as a readable picture allows, and not at all if the graph is small.
 
     What is too big even so, or has no modules, is folded into blocks of operations that ran one after the other.
@@ -148,7 +151,7 @@ def fold_to_size(graph: Graph, depth: int | None) -> Graph:
     return fold_blocks(folded, MOST_FOLDED_BOXES) if len(folded.node_list) > MOST_DRAWN else folded
 
 
-def fold_blocks(graph: Graph, blocks: int) -> Graph:
+def fold_blocks(graph: Graph, blocks: Annotated[int, Says("how many blocks", "number of blocks", least=1)]) -> Graph:
     """All operations in so many blocks of about the same length, in the order in which they ran."""
     operations = [node for node in graph.node_list if node.kind in ("op", "module")]
     length = -(-len(operations) // blocks)

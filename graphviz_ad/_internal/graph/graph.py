@@ -10,8 +10,11 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from graphviz_ad._internal.base.checked_calls import checked
+from graphviz_ad._internal.base.errors import UnknownNameError
 from graphviz_ad._internal.base.frozen import frozen
 from graphviz_ad._internal.graph.arguments import Arguments
+from graphviz_ad._internal.graph.cuts import DETACHED
 from graphviz_ad._internal.graph.fact_texts import settings_of
 from graphviz_ad._internal.graph.messages import Communication
 from graphviz_ad._internal.graph.notice_sentences import texts
@@ -24,15 +27,18 @@ if TYPE_CHECKING:
     import networkx as nx
 
     from graphviz_ad._internal.api.api import Animation, Picture
+    from graphviz_ad._internal.base.argument_types import StrPath
+    from graphviz_ad._internal.base.checked_calls import saves, takes
     from graphviz_ad._internal.check.gradient_check import Report
     from graphviz_ad._internal.explain.explanation import Explanation
     from graphviz_ad._internal.explain.forward_mode import Tangents
     from graphviz_ad._internal.explain.mode_costs import ModeCosts
+    from graphviz_ad._internal.output.call_options import AnimateOptions, PlotOptions, SaveOptions
     from graphviz_ad._internal.sheets.method_comparison import Comparison
 
 KINDS = ("leaf", "data", "op", "module")
 CUTS = (  # why no gradient flows along an edge, or reaches a node
-    *("data", "detach", "no_grad", "inference", "non-differentiable", "shape-only", "unreached", "none-gradient", "inplace_view", "inner"),
+    *("data", DETACHED, "no_grad", "inference", "non-differentiable", "shape-only", "unreached", "none-gradient", "inplace_view", "inner"),
     "communication",
 )
 MATCHES = ("exact", "guess")
@@ -260,11 +266,17 @@ class Graph:
 
     def in_edges(self, key: str) -> list[Edge]:
         """The operands of a node, in order."""
-        return self._sides[0][key]
+        return self._at(0, key)
 
     def out_edges(self, key: str) -> list[Edge]:
         """Every use of a node's results."""
-        return self._sides[1][key]
+        return self._at(1, key)
+
+    def _at(self, side: int, key: str) -> list[Edge]:
+        try:
+            return self._sides[side][key]
+        except (KeyError, TypeError):
+            raise UnknownNameError("node with the key", key, self.nodes, "The keys are those of graph.nodes.") from None
 
     @property
     def outputs(self) -> list[Node]:
@@ -278,16 +290,16 @@ class Graph:
 
     def find(self, name: str) -> Node:
         """The last node with this variable, parameter or input name; of a parameter that an optimizer updated at the end, as it was before."""
-        found = [node for node in self.node_list if node.name == name or any(port.name == name for port in node.ports)]
+        known = self.node_list if isinstance(name, str) else ()
+        found = [node for node in known if node.name == name or any(port.name == name for port in node.ports)]
         for node in reversed(found):
             if not node.is_step or any(port.grad is not None for port in node.ports):
                 return node
         if found:
             return found[-1]
-        from graphviz_ad._internal.base.errors import UnknownNameError
-
         raise UnknownNameError("node", name, {node.name for node in self.node_list if node.name})
 
+    @checked
     def with_parts(self, nodes: Iterable[Node], edges: Iterable[Edge], notices: Iterable[str | Notice] = ()) -> Graph:
         """A graph of other nodes and edges that says `notices` too; keeps name and detail."""
         return replace(self, node_list=tuple(nodes), edges=tuple(edges)).saying(*notices)
@@ -303,7 +315,8 @@ class Graph:
 
         graph = networkx.MultiDiGraph(name=self.name, notices=self.notices)
         graph.add_nodes_from((node.key, node.attributes()) for node in self.node_list)
-        graph.add_edges_from((edge.tail, edge.head, edge.key, edge.attributes()) for edge in self.edges)
+        for edge in self.edges:
+            graph.add_edge(edge.tail, edge.head, edge.key, **edge.attributes())
         return graph
 
     def __repr__(self) -> str:
@@ -311,83 +324,62 @@ class Graph:
         kinds = [sum(node.kind == kind for node in self.node_list) for kind in ("op", "leaf", "data")]
         return f"<Graph of {self.name}: {kinds[0]} ops, {kinds[1]} leaves, {kinds[2]} data, {len(self.edges)} edges>"
 
-    # What follows only forwards: the work is done elsewhere, so that this module knows no picture.
+    if TYPE_CHECKING:  # what is above this room can do with a graph; `api.methods` puts it here
 
-    def plot(self, **options: Any) -> Picture:
-        """A still picture; options as in `graphviz_ad._internal.api.api.plot`."""
-        from graphviz_ad._internal.api import api
+        @takes(PlotOptions)
+        def plot(self, asked: PlotOptions) -> Picture:
+            """A still picture."""
+            ...
 
-        return api.plot(self, **options)
+        @takes(AnimateOptions)
+        def animate(self, asked: AnimateOptions) -> Animation:
+            """A film of the forward pass, the backward pass, or both."""
+            ...
 
-    def animate(self, direction: str = "both", **options: Any) -> Animation:
-        """A film; options as in `graphviz_ad._internal.api.api.animate`."""
-        from graphviz_ad._internal.api import api
+        @saves(SaveOptions)
+        def save(self, path: Any, asked: SaveOptions) -> Path | None:
+            """Write a film or a still; the suffix chooses. Returns the path."""
+            ...
 
-        return api.animate(self, direction=direction, **options)
+        @takes(PlotOptions)
+        def to_dot(self, asked: PlotOptions) -> str:
+            """DOT source of the picture."""
+            ...
 
-    def save(self, path: str | Path, **options: Any) -> Path:
-        """Write a still or a film; the suffix chooses. Returns the path."""
-        from graphviz_ad._internal.api import api
+        @takes(PlotOptions)
+        def to_svg(self, asked: PlotOptions) -> str:
+            """The picture as a standalone SVG document."""
+            ...
 
-        return api.save(self, path, **options)
+        def to_json(self) -> str:
+            """The graph as JSON that `Graph.load` reads back."""
+            ...
 
-    def to_dot(self, **options: Any) -> str:
-        """DOT source of the picture."""
-        from graphviz_ad._internal.api import api
+        @staticmethod
+        def load(path: StrPath) -> Graph:
+            """Read a graph that was saved as JSON or GraphML."""
+            ...
 
-        return api.plot(self, **options).to_dot()
+        def explain(self, wrt: str, output: str | None = None) -> Explanation:
+            """How the gradient with respect to `wrt` comes about, path by path."""
+            ...
 
-    def to_svg(self, **options: Any) -> str:
-        """The picture as a standalone SVG document."""
-        from graphviz_ad._internal.api import api
+        def check(self, *, capture: bool = False) -> Report:
+            """Compare the gradients with the sums over edges and with finite differences; with ``capture``, verify the links to autograd, too."""
+            ...
 
-        return api.plot(self, **options).to_svg()
+        def why(self, name: str) -> str:
+            """Why a result has the gradient that it has, or has none."""
+            ...
 
-    def to_json(self) -> str:
-        """The graph as JSON that `Graph.load` reads back."""
-        from graphviz_ad._internal.graph import graph_files
+        def tangents(self, wrt: str | Mapping[str, Any]) -> Tangents:
+            """Forward mode: how every result changes when inputs move."""
+            ...
 
-        return graph_files.to_json(self)
+        def mode_costs(self) -> ModeCosts:
+            """How many sweeps and products all derivatives take in forward and in reverse mode."""
+            ...
 
-    @staticmethod
-    def load(path: str | Path) -> Graph:
-        """Read a graph that was saved as JSON or GraphML."""
-        from graphviz_ad._internal.graph import graph_files
-
-        return graph_files.load(path)
-
-    def explain(self, wrt: str, output: str | None = None) -> Explanation:
-        """How the gradient with respect to `wrt` comes about, path by path; see `graphviz_ad._internal.explain.explainer.explain`."""
-        from graphviz_ad._internal.explain import explainer
-
-        return explainer.explain(self, wrt, output)
-
-    def check(self, *, capture: bool = False) -> Report:
-        """Compare the gradients with the sums over edges and with finite differences; with ``capture``, verify how operations were linked to autograd, too."""
-        from graphviz_ad._internal.check import gradient_check
-
-        return gradient_check.check(self, capture=capture)
-
-    def why(self, name: str) -> str:
-        """Why a result has the gradient that it has, or has none: where it came from or what keeps it away, and what to do; by its name or key."""
-        from graphviz_ad._internal.explain import reasons
-
-        return reasons.why(self, name)
-
-    def tangents(self, wrt: str | Mapping[str, Any]) -> Tangents:
-        """Forward mode: how every result changes when the input `wrt` moves by 1, or when inputs move as a mapping from names says."""
-        from graphviz_ad._internal.explain import forward_mode
-
-        return forward_mode.tangents(self, wrt)
-
-    def mode_costs(self) -> ModeCosts:
-        """How many sweeps and products all derivatives take in forward and in reverse mode."""
-        from graphviz_ad._internal.explain import mode_costs
-
-        return mode_costs.mode_costs(self)
-
-    def compare_methods(self, wrt: str | None = None) -> Comparison:
-        """Numeric, symbolic and automatic derivatives side by side, where every operation has a formula; see `graphviz_ad.compare_methods`."""
-        from graphviz_ad._internal.sheets import method_comparison
-
-        return method_comparison.of_graph(self, wrt)
+        def compare_methods(self, wrt: str | None = None) -> Comparison:
+            """Numeric, symbolic and automatic derivatives side by side."""
+            ...

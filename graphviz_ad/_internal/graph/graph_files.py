@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from graphviz_ad._internal.base.argument_types import StrPath
 from graphviz_ad._internal.base.errors import GraphFormatError
 from graphviz_ad._internal.base.visible_text import visible
 from graphviz_ad._internal.graph.arguments import Word
@@ -95,7 +96,7 @@ def _number(x: Any) -> Any:
     return x
 
 
-def load(path: str | Path) -> Graph:
+def load(path: StrPath) -> Graph:
     """Read a graph that `to_json` or `to_graphml` wrote; GraphFormatError says what is wrong with anything else."""
     try:
         text = Path(path).read_text("utf-8")
@@ -103,6 +104,8 @@ def load(path: str | Path) -> Graph:
         raise GraphFormatError(f"cannot read {str(path)!r}: {error.strerror}; give a file that Graph.to_json or save('….json') wrote") from error
     except UnicodeDecodeError as error:
         raise GraphFormatError(f"{path} is no text: {error}") from error
+    except ValueError as error:  # a name that no file can have
+        raise GraphFormatError(f"cannot read {str(path)!r}: {error}; give the name of a file that save('….json') wrote") from error
     if Path(path).suffix.lower() == ".graphml":
         text = _json_in_graphml(text, path)
     return from_json(text, str(path))
@@ -204,7 +207,7 @@ def to_graphml(graph: Graph) -> str:
     return "\n".join(networkx.generate_graphml(plain))
 
 
-def _json_in_graphml(text: str, path: str | Path) -> str:
+def _json_in_graphml(text: str, path: StrPath) -> str:
     import networkx
 
     try:

@@ -162,6 +162,7 @@ SENTENCES: Mapping[str, Callable[[Notice], str]] = {
     "circle": lambda note: f"{note['count']} thing(s) could not be recorded: they seem to read each other in a circle, so that a link was mistaken.",
     "unlinked": unlinked,
     "hooks untold": hooks_untold,
+    "reductions untold": lambda note: f"This torch does not say what {few(note.subjects)} makes of what it gets: the sum, the mean, …",
     "untried torch": lambda note: (
         f"torch {note['version']} is none of the versions that graphviz_ad was tested on ({', '.join(note['tested'])}), and where it tried itself on this one, "
         f"not all came out as it should: {'; '.join(note.subjects)}. What this graph shows of such things may be missing or wrong."
@@ -192,7 +193,6 @@ SENTENCES: Mapping[str, Callable[[Notice], str]] = {
     "modules folded": lambda note: f"{counted(len(note.subjects), 'module')} folded, with {note['inside']} more nodes inside.",
     "blocks": lambda note: f"{note['operations']} operations are folded into {note['blocks']} blocks in the order in which they ran.",
     "unused": lambda note: f"{counted(len(note.subjects), 'operation')} not drawn: no recorded path leads from there to the output.",
-    "not unpacked": lambda note: "Attributes and saved tensors are not unpacked.",
     # several ranks
     "uneven passes": lambda note: (
         f"The ranks recorded different numbers of backward passes ({', '.join(map(str, note['passes']))}); shown is the last of each."

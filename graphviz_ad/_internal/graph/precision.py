@@ -30,7 +30,7 @@ def rounded(array: Array, dtype: str) -> Array:
     if dtype == "bfloat16":
         return _cut_off(array.astype(np.float32))
     if dtype == "complex32":
-        return rounded(array.real, "float16").astype(np.float32) + 1j * rounded(array.imag, "float16").astype(np.float32)
+        return rounded(np.real(array), "float16").astype(np.float32) + 1j * rounded(np.imag(array), "float16").astype(np.float32)
     try:
         return array.astype(dtype)
     except TypeError:

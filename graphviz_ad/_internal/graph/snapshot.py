@@ -12,6 +12,7 @@ import numpy.typing as npt
 from graphviz_ad._internal.base.frozen import frozen
 
 Array = npt.NDArray[Any]
+MOST_DIMENSIONS = 31  # of an array: numpy has 32 in its first edition, and where arrays are added up they are stacked along one more; torch has 64
 
 
 @dataclass(frozen=True)
@@ -59,13 +60,18 @@ class Snapshot:
 
     @property
     def array(self) -> Array | None:
-        """All elements as a numpy array of ``shape``, or None when only a summary was kept."""
-        return None if self.data is None else np.asarray(self.data).reshape(self.shape)
+        """All elements as a numpy array of ``shape``, or None when only a summary was kept or numpy cannot compute in so many dimensions."""
+        return None if self.data is None or len(self.shape) > MOST_DIMENSIONS else np.asarray(self.data).reshape(self.shape)
+
+    @property
+    def _row(self) -> Array | None:
+        """All elements one after the other."""
+        return None if self.data is None else np.asarray(self.data).reshape(-1)
 
     @property
     def _summary(self) -> Stats | None:
-        array = self.array
-        return self.stats if self.stats is not None or array is None else statistics(array)
+        row = self._row
+        return self.stats if self.stats is not None or row is None else statistics(row)
 
     @property
     def min(self) -> float | None:
@@ -90,15 +96,17 @@ class Snapshot:
     @property
     def nonfinite(self) -> int | None:
         """How many elements are NaN or infinite; None when unknown."""
+        if type(self.data) is float:  # one number, as most are: no need of statistics
+            return int(not math.isfinite(self.data))
         if self._summary:
             return self._summary.nonfinite
-        return None if self.array is None else int(np.count_nonzero(~np.isfinite(self.array)))
+        return None if (row := self._row) is None else int(np.count_nonzero(~np.isfinite(row)))
 
     def __eq__(self, other: object) -> bool:
         """Same shape, dtype and elements; NaN equals NaN, 0 differs from -0."""
         if not isinstance(other, Snapshot):
             return NotImplemented
-        mine, theirs = self.array, other.array
+        mine, theirs = self._row, other._row
         if (self.shape, self.dtype, self.missing, mine is None) != (other.shape, other.dtype, other.missing, theirs is None):
             return False
         if mine is None or theirs is None:
@@ -110,10 +118,10 @@ class Snapshot:
 
 
 def _canonical(array: Array) -> Array:
-    """The array with every NaN as the one that Python writes."""
+    """The row with every NaN as the one that Python writes."""
     if array.dtype.kind not in "fc" or not np.isnan(array).any():
         return array
-    parts = array.view(array.real.dtype) if array.ndim and array.flags.c_contiguous else np.atleast_1d(array).view(array.real.dtype)
+    parts = array.view(np.real(array).dtype)
     return np.where(np.isnan(parts), np.nan, parts).astype(parts.dtype)
 
 
@@ -124,7 +132,18 @@ def statistics(array: Array) -> Stats | None:
     with np.errstate(all="ignore"):  # also while it is made wider: a signalling NaN warns
         wide = array.astype(np.float64)
         bad = int(np.count_nonzero(~np.isfinite(wide)))
-        return Stats(float(wide.min()), float(wide.max()), float(wide.mean()), float(np.sqrt(np.sum(wide * wide))), bad)
+        return Stats(float(wide.min()), float(wide.max()), float(wide.mean()), norm(wide), bad)
+
+
+def norm(array: Array) -> float:
+    """The Euclidean norm in double precision, also where a square is too large or too small for it."""
+    sizes = np.abs(array).astype(np.float64).reshape(-1)
+    with np.errstate(all="ignore"):
+        squares = float(np.sum(sizes * sizes))
+        largest = float(np.max(sizes, initial=0.0))
+        if 1e-280 < squares < math.inf or not 0 < largest < math.inf:
+            return math.sqrt(squares)
+        return largest * math.sqrt(float(np.sum(np.square(sizes / largest))))
 
 
 def constant(value: complex | float | int | bool) -> Snapshot:

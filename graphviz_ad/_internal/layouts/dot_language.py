@@ -132,7 +132,7 @@ def _box_attributes(box: Box, theme: Theme) -> str:
     fill = theme["op" if box.kind not in BORDERS else box.kind] if box.emphasis == "idle" else theme[box.emphasis]
     border = theme["ink" if box.warning else BORDERS.get(box.kind, "edge")]
     double = " peripheries=2" if box.double else ""
-    tooltip = quote_lines(box.hover or words)
+    tooltip = quote_lines([*map(str, box.hover)] or words)
     shape = SHAPES.get(box.kind, SHAPES["op"])
     return f"{shape} label={quote_lines(words)} fillcolor={quote(fill)} color={quote(border)}{double} tooltip={tooltip}"
 
@@ -142,7 +142,7 @@ def _arrow_attributes(arrow: Arrow, theme: Theme) -> str:
     roles = [trails.ROLES[number] for number in arrow.trails] or [ARROW_COLORS.get(arrow.emphasis, "edge")]
     color = ":".join(theme[role] for role in roles)  # several are drawn side by side
     label = f" label={quote_lines(words)}" if words else ""
-    return f"color={quote(color)} style={ARROW_STYLES[arrow.style]}{label} tooltip={quote_lines(arrow.hover or words)}"
+    return f"color={quote(color)} style={ARROW_STYLES[arrow.style]}{label} tooltip={quote_lines([*map(str, arrow.hover)] or words)}"
 
 
 def _group_attributes(group: Group, theme: Theme) -> str:

@@ -35,7 +35,7 @@ def _places(scene: Scene, printed: Mapping[str, Any]) -> Places:
 
 
 def _point(numbers: Iterable[Any]) -> Point:
-    x, y = (float(number) for number in numbers)
+    x, y = map(float, numbers)
     if not (math.isfinite(x) and math.isfinite(y)):
         raise ValueError("a place that is not finite")
     return x, -y  # dot's y grows upwards, ours downwards

@@ -28,18 +28,14 @@ class Places:
 
 def settle(scene: Scene, places: Places, engine: str) -> Scene:
     """The placed scene."""
-    frames = list(_extents(scene, places))
-    left = min((frame[0] for frame in frames), default=0.0) - MARGIN
-    top = min((frame[1] for frame in frames), default=0.0) - MARGIN
-    right = max((frame[2] for frame in frames), default=0.0) + MARGIN
-    bottom = max((frame[3] for frame in frames), default=0.0) + MARGIN
+    left, top, right, bottom = _bounds(scene, places)
 
     def at(point: Point) -> Point:
         return round(point[0] - left, 3), round(point[1] - top, 3)
 
     boxes = [replace(box, center=at(center)) for box, center in zip(scene.boxes, places.centers, strict=True)]
     arrows = [
-        replace(arrow, path=tuple(map(at, path)), label_center=at(label) if label else None)
+        replace(arrow, path=tuple([(round(x - left, 3), round(y - top, 3)) for x, y in path]), label_center=at(label) if label else None)
         for arrow, path, label in zip(scene.arrows, places.paths, places.labels, strict=True)
     ]
     groups = []
@@ -50,6 +46,21 @@ def settle(scene: Scene, places: Places, engine: str) -> Scene:
     return replace(scene, boxes=tuple(boxes), arrows=tuple(arrows), groups=tuple(groups), size=size, engine=engine)
 
 
+def size_of(scene: Scene, places: Places) -> Point:
+    """Width and height of the scene in these places, margins included."""
+    left, top, right, bottom = _bounds(scene, places)
+    return round(right - left, 3), round(bottom - top, 3)
+
+
+def _bounds(scene: Scene, places: Places) -> Frame:
+    frames = list(_extents(scene, places))
+    left = min((frame[0] for frame in frames), default=0.0) - MARGIN
+    top = min((frame[1] for frame in frames), default=0.0) - MARGIN
+    right = max((frame[2] for frame in frames), default=0.0) + MARGIN
+    bottom = max((frame[3] for frame in frames), default=0.0) + MARGIN
+    return left, top, right, bottom
+
+
 def _extents(scene: Scene, places: Places) -> Iterator[Frame]:
     for box, (x, y) in zip(scene.boxes, places.centers, strict=True):
         yield x - box.width / 2, y - box.height / 2, x + box.width / 2, y + box.height / 2
@@ -57,5 +68,6 @@ def _extents(scene: Scene, places: Places) -> Iterator[Frame]:
         if label:
             yield label[0] - arrow.width / 2, label[1] - arrow.height / 2, label[0] + arrow.width / 2, label[1] + arrow.height / 2
     for path in places.paths:
-        yield min(x for x, _ in path), min(y for _, y in path), max(x for x, _ in path), max(y for _, y in path)
+        along, across = zip(*path, strict=True)
+        yield min(along), min(across), max(along), max(across)
     yield from (frame for frame in places.frames if frame)

@@ -10,10 +10,9 @@ import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import pairwise
 
-from graphviz_ad._internal.layouts.margins import Frame, Path, Places, settle
+from graphviz_ad._internal.layouts.margins import Frame, Path, Places, settle, size_of
 from graphviz_ad._internal.scene.scene import Point, Scene
 
 LANE, ROUND = 12.0, 8.0  # points between two arrows side by side, and of the radius of their corners
@@ -33,21 +32,42 @@ class Cut:
     arrows: tuple[int, ...]
 
 
-def wrapped(scene: Scene, fits: Callable[[Scene], float]) -> Scene:
-    """The placed scene in as many rows as fit best; the scene itself where one row does.
+@dataclass(frozen=True)
+class Rows:
+    """Where everything is in rows, and how large the picture is then; ``places`` are None where one row is best, and all stays where it was."""
 
-    ``fits`` says how well a picture fits, in any unit; each arrow that has to find its way to the next row makes it a little worse.
+    scene: Scene
+    size: Point
+    count: int = 1
+    places: Places | None = None
+
+    def settled(self) -> Scene:
+        """The scene in these rows."""
+        return settle(self.scene, self.places, f"{self.scene.engine}, in {self.count} rows") if self.places is not None else self.scene
+
+
+def wrapped(scene: Scene, fits: Callable[[Point], float]) -> Scene:
+    """The placed scene in as many rows as fit best; the scene itself where one row does. ``fits`` as in `best_rows`."""
+    return best_rows(scene, fits).settled()
+
+
+def best_rows(scene: Scene, fits: Callable[[Point], float]) -> Rows:
+    """The rows into which a placed scene fits best.
+
+    ``fits`` says how well a picture of some width and height fits, in any unit; each arrow that has to find its way to the next row makes it a little worse.
     """
     strip = _Strip(scene)
-    best, score = scene, fits(scene)
+    best = Rows(scene, scene.size or (1.0, 1.0))
+    score = fits(best.size)
     for rows in range(2, MOST + 1):
         cuts = strip.cuts(rows)
         if len(cuts) < rows - 1:
             break
-        folded = strip.folded(cuts)
+        places = strip.folded(cuts)
+        size = size_of(scene, places)
         tangle = sum(len(cut.arrows) for cut in cuts) - len(cuts)
-        if (now := fits(folded) * max(1 - TANGLE * tangle, 0.5)) > score:
-            best, score = folded, now
+        if (now := fits(size) * max(1 - TANGLE * tangle, 0.5)) > score:
+            best, score = Rows(scene, size, rows, places), now
         elif now < 0.8 * score:
             break
     return best
@@ -61,13 +81,20 @@ class _Strip:
         self.length = self.turn(scene.size or (0.0, 0.0))[0]
         self.extents = [self.extent(frame) for frame, _ in _frames(scene)]
         self.words = [is_word for _, is_word in _frames(scene)]
-        self.paths = [tuple(map(self.turn, arrow.path)) for arrow in scene.arrows]
+        self.paths = [self.turned(arrow.path) for arrow in scene.arrows]
+        self.points = [_points(path) for path in self.paths]
         self.spans = [(min(u for u, _ in path), max(u for u, _ in path)) if path else (0.0, 0.0) for path in self.paths]
+        self.pieces: dict[tuple[int, float], tuple[Path, Path]] = {}
         self.candidates = self.possible()
+        self.table: list[list[tuple[float, int]]] = []  # what `choices` has found so far
 
     def turn(self, point: Point) -> Point:
         """From x and y to u and v, and back."""
         return point if self.flat else (point[1], point[0])
+
+    def turned(self, path: Path) -> Path:
+        """The same for a whole path."""
+        return path if self.flat else tuple([(y, x) for x, y in path])
 
     def extent(self, frame: Frame) -> tuple[float, float, float, float]:
         """A frame in u and v."""
@@ -76,17 +103,24 @@ class _Strip:
     def possible(self) -> list[Cut]:
         """The gaps that arrows alone cross, and each of them once."""
         gaps = list(self.gaps())
-        crossing: list[list[tuple[float, int]]] = [[] for _ in gaps]
+        crossing: list[list[int]] = [[] for _ in gaps]
         closed = set()
-        for arrow, ((low, high), path) in enumerate(zip(self.spans, self.paths, strict=True)):
+        for arrow, ((low, high), points) in enumerate(zip(self.spans, self.points, strict=True)):
             for gap in range(bisect_right(gaps, low), bisect_left(gaps, high)):
-                sides = [u < gaps[gap] for u, _ in _points(path)]
-                if not sides[0] or sum(a != b for a, b in pairwise(sides)) != 1:
+                place = gaps[gap]
+                sides = [u < place for u, _ in points]
+                if not sides[0] or False not in sides or any(sides[sides.index(False) :]):
                     closed.add(gap)  # the arrow turns around
                 else:
-                    crossing[gap].append((_split(path, gaps[gap])[0][-1][1], arrow))
-        found = [Cut(u, tuple(arrow for _, arrow in sorted(crossing[gap]))) for gap, u in enumerate(gaps) if gap not in closed]
-        return found[:: 1 + len(found) // PLACES]
+                    crossing[gap].append(arrow)
+        found = [(u, crossing[gap]) for gap, u in enumerate(gaps) if gap not in closed]
+        return [Cut(u, self.from_low_to_high(u, arrows)) for u, arrows in found[:: 1 + len(found) // PLACES]]
+
+    def from_low_to_high(self, u: float, arrows: list[int]) -> tuple[int, ...]:
+        """The arrows in the order in which they cross a cut."""
+        if len(arrows) < 2:
+            return tuple(arrows)
+        return tuple(arrow for _, arrow in sorted([(_crossing(self.paths[arrow], u), arrow) for arrow in arrows]))
 
     def gaps(self) -> Iterator[float]:
         """Places just before a box or frame where no other, and no word, is in the way."""
@@ -97,40 +131,48 @@ class _Strip:
                 yield low - min(gap / 2, HEAD)
             reach = max(reach, high)
 
-    @cached_property
-    def choices(self) -> list[list[tuple[float, int]]]:
-        """For each number of rows and each place, counted from the first: what rows that end there cost at least, and where the last of them begins.
+    def split(self, arrow: int, u: float) -> tuple[Path, Path]:
+        """The path of an arrow before and after a cut; found once, for each number of rows asks again."""
+        if (arrow, u) not in self.pieces:
+            self.pieces[arrow, u] = _split(self.paths[arrow], u)
+        return self.pieces[arrow, u]
+
+    def choices(self, rows: int) -> list[tuple[float, int]]:
+        """For each place where that many rows may end, counted from the first: what they cost at least, and where the last of them begins.
 
         Rows of one length are best, as the squares of all lengths add up; an arrow to the next row costs as much as a bit of unevenness.
         """
+        if len(self.table) >= rows:
+            return self.table[rows - 1]
         ends = [0.0, *(cut.u for cut in self.candidates), self.length]
         price = TANGLE * (self.length / TYPICAL) ** 2
         prices = [0.0, *(price * max(len(cut.arrows) - 1, 0) for cut in self.candidates), 0.0]
-        table = [[(end * end + prices[i], 0) for i, end in enumerate(ends)]]
-        while len(table) < MOST:
-            before, weight = table[-1], 1 + 0.01 * len(table)  # of two ways alike, the one with the longer rows on top
-            costs = ([(before[j][0] + weight * (end - ends[j]) ** 2 + prices[i], j) for j in range(i)] for i, end in enumerate(ends))
-            table.append([min(found, default=(math.inf, 0)) for found in costs])
-        return table
+        if not self.table:
+            self.table.append([(end * end + prices[i], 0) for i, end in enumerate(ends)])
+        while len(self.table) < rows:
+            before, weight = [cost for cost, _ in self.table[-1]], 1 + 0.01 * len(self.table)  # of two ways alike, the one with the longer rows on top
+            costs = ([before[j] + weight * (end - ends[j]) ** 2 + prices[i] for j in range(i)] for i, end in enumerate(ends))
+            self.table.append([(least := min(found), found.index(least)) if found else (math.inf, 0) for found in costs])
+        return self.table[rows - 1]
 
     def cuts(self, rows: int) -> tuple[Cut, ...]:
         """The best cuts into so many rows; fewer where there are not enough gaps."""
         place, chosen = len(self.candidates) + 1, []
         for row in range(rows - 1, 0, -1):
-            place = self.choices[row][place][1]
+            place = self.choices(row + 1)[place][1]
             if place:
                 chosen.append(self.candidates[place - 1])
         return tuple(reversed(chosen))
 
-    def folded(self, cuts: Sequence[Cut]) -> Scene:
-        """The scene in rows."""
+    def folded(self, cuts: Sequence[Cut]) -> Places:
+        """Where everything is in rows."""
         rows = _Rows(self, cuts)
         scene = self.scene
         centers = [self.turn(rows.moved(self.turn(box.center))) for box in scene.boxes if box.center]
         labels = [self.turn(rows.moved(self.turn(arrow.label_center))) if arrow.label_center else None for arrow in scene.arrows]
-        paths = [tuple(map(self.turn, rows.path(number))) for number in range(len(scene.arrows))]
+        paths = [self.turned(rows.path(number)) for number in range(len(scene.arrows))]
         frames = [self.frame(rows, group.corner, group.size) if group.corner and group.size and group.size[0] else None for group in scene.groups]
-        return settle(scene, Places(centers, paths, labels, frames), f"{scene.engine}, in {len(cuts) + 1} rows")
+        return Places(centers, paths, labels, frames)
 
     def frame(self, rows: _Rows, corner: Point, size: Point) -> Frame:
         """The frame of a group, in its row."""
@@ -144,6 +186,7 @@ class _Rows:
 
     def __init__(self, strip: _Strip, cuts: Sequence[Cut]) -> None:
         self.strip, self.cuts = strip, cuts
+        self.ends, self.torn = [cut.u for cut in cuts], {arrow for cut in cuts for arrow in cut.arrows}
         self.margin = LANE * max((len(cut.arrows) for cut in cuts), default=0) + AIR
         edges = [0.0, *(cut.u for cut in cuts), strip.length]
         bands = [self.band(low, high) for low, high in pairwise(edges)]
@@ -162,14 +205,14 @@ class _Rows:
         """The least and greatest v of what is between two cuts."""
         inside = [extent for extent in self.strip.extents if low <= (extent[0] + extent[2]) / 2 <= high]
         found = [v for extent in inside for v in (extent[1], extent[3])]
-        for span, path in zip(self.strip.spans, self.strip.paths, strict=True):
+        for span, points in zip(self.strip.spans, self.strip.points, strict=True):
             if span[0] < high and span[1] > low:
-                found += [v for u, v in _points(path) if low <= u <= high]
+                found += [v for u, v in points if low <= u <= high]
         return min(found), max(found)
 
     def row(self, u: float) -> int:
         """The row of what stands there."""
-        return sum(cut.u < u for cut in self.cuts)
+        return bisect_left(self.ends, u)
 
     def moved(self, point: Point) -> Point:
         """A place of the strip in its row."""
@@ -179,18 +222,25 @@ class _Rows:
         """A place of the strip, moved with a row."""
         return point[0] + self.shifts[row][0], point[1] + self.shifts[row][1]
 
+    def all_into(self, row: int, path: Path) -> Path:
+        """A path of the strip, moved with a row."""
+        du, dv = self.shifts[row]
+        return tuple([(u + du, v + dv) for u, v in path])
+
     def path(self, number: int) -> Path:
         """An arrow: its pieces in the rows, and the ways between them."""
         rest = self.strip.paths[number]
         row = self.row(rest[0][0]) if rest else 0
+        if number not in self.torn:
+            return self.all_into(row, rest)
         done: Path = ()
         for index, cut in enumerate(self.cuts):
             if number in cut.arrows:
-                piece, rest = _split(rest, cut.u)
-                done = _joined(done, tuple(self.into(index, point) for point in piece))
+                piece, rest = _split(rest, cut.u) if done else self.strip.split(number, cut.u)
+                done = _joined(done, self.all_into(index, piece))
                 done = _joined(done, self.way(index, cut.arrows.index(number), done[-1], self.into(index + 1, rest[0])))
                 row = index + 1
-        return _joined(done, tuple(self.into(row, point) for point in rest))
+        return _joined(done, self.all_into(row, rest))
 
     def way(self, index: int, place: int, start: Point, end: Point) -> Path:
         """From the end of a row to the begin of the next, in the lane of the ``place``-th arrow of the cut."""
@@ -222,25 +272,47 @@ def _segments(path: Path) -> Iterator[tuple[Point, Point, Point, Point]]:
         yield path[i], path[i + 1], path[i + 2], path[i + 3]
 
 
-def _at(segment: tuple[Point, Point, Point, Point], t: float) -> Point:
-    weights = (1 - t) ** 3, 3 * t * (1 - t) ** 2, 3 * t * t * (1 - t), t**3
-    return sum(w * p[0] for w, p in zip(weights, segment, strict=True)), sum(w * p[1] for w, p in zip(weights, segment, strict=True))
+SHARES = [i / FINE for i in range(1, FINE + 1)]
+WEIGHTS = [((1 - t) ** 3, 3 * t * (1 - t) ** 2, 3 * t * t * (1 - t), t**3) for t in SHARES]  # of the four points of a Bézier at the share t
 
 
 def _points(path: Path) -> list[Point]:
     """Points along a chain of Béziers, its ends included."""
-    return [path[0], *(_at(segment, i / FINE) for segment in _segments(path) for i in range(1, FINE + 1))] if path else []
+    found = list(path[:1])
+    for (u0, v0), (u1, v1), (u2, v2), (u3, v3) in _segments(path):
+        found += [(a * u0 + b * u1 + c * u2 + d * u3, a * v0 + b * v1 + c * v2 + d * v3) for a, b, c, d in WEIGHTS]
+    return found
+
+
+def _share(segment: tuple[Point, Point, Point, Point], u: float) -> float:
+    """How far along a Bézier that runs to higher u it gets there, by bisection."""
+    (first, _), (second, _), (third, _), (last, _) = segment
+    low, high = 0.0, 1.0
+    for _ in range(40):
+        middle = (low + high) / 2
+        rest = 1 - middle
+        reached = rest**3 * first + 3 * middle * rest**2 * second + 3 * middle * middle * rest * third + middle**3 * last
+        low, high = (middle, high) if reached < u else (low, middle)
+    return high
+
+
+def _crossing(path: Path, u: float) -> float:
+    """The v at which a chain that runs to higher u gets there; as `_split` has it, to the last bit."""
+    for segment in _segments(path):
+        if segment[3][0] >= u:
+            share = _share(segment, u)
+            (_, a), (_, b), (_, c), (_, d) = segment
+            ab, bc, cd = a + (b - a) * share, b + (c - b) * share, c + (d - c) * share
+            abc, bcd = ab + (bc - ab) * share, bc + (cd - bc) * share
+            return abc + (bcd - abc) * share
+    raise ValueError("the path does not get there")
 
 
 def _split(path: Path, u: float) -> tuple[Path, Path]:
     """A chain that runs to higher u, before and after it gets there."""
     for number, segment in enumerate(_segments(path)):
         if segment[3][0] >= u:
-            low, high = 0.0, 1.0
-            for _ in range(40):
-                middle = (low + high) / 2
-                low, high = (middle, high) if _at(segment, middle)[0] < u else (low, middle)
-            before, after = _halves(segment, high)
+            before, after = _halves(segment, _share(segment, u))
             v = before[3][1]  # straight ahead across the cut, so that the way to the next row begins and ends without a kink
             return (*path[: 3 * number], *before[:2], (before[2][0], v), before[3]), (after[0], (after[1][0], v), *after[2:], *path[3 * number + 4 :])
     raise ValueError("the path does not get there")

@@ -10,6 +10,7 @@ import numpy as np
 
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node
 from graphviz_ad._internal.graph.snapshot import Array
+from graphviz_ad._internal.maths.agreement import summed_to
 
 Carry = Callable[[Edge, Array], Array | None]
 
@@ -107,18 +108,8 @@ def carried(graph: Graph, edge: Edge, local: Array | None, arriving: Array) -> A
         return None
     with np.errstate(all="ignore"):
         product = np.asarray(local, np.float64) * arriving
-    return summed_to(product, shape)
-
-
-def summed_to(array: Array, shape: tuple[int, ...]) -> Array | None:
-    """The array summed over the dimensions along which `shape` was broadcast to it; None if it was not."""
-    extra = array.ndim - len(shape)
-    if extra < 0 or any(want not in (1, have) for have, want in zip(array.shape[extra:], shape, strict=True)):
-        return None
-    narrow = tuple(i for i, (have, want) in enumerate(zip(array.shape[extra:], shape, strict=True)) if have != want)
-    with np.errstate(all="ignore"):
-        whole = array.sum(axis=tuple(range(extra))) if extra else array
-        return np.asarray(whole.sum(axis=narrow, keepdims=True) if narrow else whole)
+    found: Array | None = summed_to(product, shape)
+    return found
 
 
 def shape_before(graph: Graph, edge: Edge) -> tuple[int, ...] | None:

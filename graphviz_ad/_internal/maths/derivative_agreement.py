@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
 from graphviz_ad._internal.graph.graph import Edge, Node
 from graphviz_ad._internal.graph.precision import added
 from graphviz_ad._internal.graph.snapshot import Snapshot
+from graphviz_ad._internal.maths.agreement import coarsest, is_near, reproduces
 
 
 def total(seeds: list[Snapshot | None]) -> Snapshot | None:
@@ -27,29 +27,13 @@ def verified(edge: Edge, head: Node) -> Edge:
     if edge.local is None or edge.grad is None or not came:
         return edge
     factor, arriving, leaving = edge.local.data, came[0].data, edge.grad.data
-    if type(factor) is float and type(arriving) is float and type(leaving) is float and edge.grad.dtype == "float64":
-        return edge if _agree(factor * arriving, leaving) else replace(edge, local=None)
+    if type(factor) is float and type(arriving) is float and type(leaving) is float and is_near(factor * arriving, leaving, edge.grad.dtype):
+        return edge  # nearly always, and the quicker question
     local, upstream, grad = edge.local.array, came[0].array, edge.grad.array
     if local is None or upstream is None or grad is None or not (len(came) == 1 and fits_together(local.shape, upstream.shape)):
         return replace(edge, local=None)
-    wide = np.complex128 if any(map(np.iscomplexobj, (local, upstream, grad))) else np.float64
-    with np.errstate(all="ignore"):
-        products = np.asarray(local, wide) * np.asarray(upstream, wide)
-        product = summed_to(products, grad.shape)
-        there = np.asarray(grad, wide)
-        close = product is not None and _all_close(product, there, tolerance(edge.grad.dtype) * summed_to(np.abs(products), grad.shape))
-    return edge if close else replace(edge, local=None)
-
-
-def _all_close(product: Any, there: Any, allowed: Any) -> bool:
-    """Whether two arrays agree; nearly always to the last bit, which is the quicker question.
-
-    A sum is off by as much as its terms were rounded, however small they leave it.
-    """
-    if np.array_equal(product, there):
-        return True
-    same = (product == there) | (np.isnan(product) & np.isnan(there)) | (np.abs(product - there) <= allowed + 1e-12)
-    return bool(np.all(same))
+    dtype = coarsest((edge.grad.dtype, edge.local.dtype, came[0].dtype))
+    return edge if reproduces(local, upstream, grad, dtype) else replace(edge, local=None)
 
 
 def fits_together(local: tuple[int, ...], upstream: tuple[int, ...]) -> bool:
@@ -65,29 +49,3 @@ def disagrees(edge: Edge, head: Node) -> bool:
     arrays = [snapshot.array for snapshot in snapshots if snapshot is not None and snapshot.dtype in ("float64", "float32")]
     known = [array for array in arrays if array is not None and array.size and np.isfinite(array).all()]
     return len(known) == len(snapshots)
-
-
-def _agree(product: float, grad: float) -> bool:
-    return math.isclose(product, grad, rel_tol=1e-9, abs_tol=1e-12) or (math.isnan(product) and math.isnan(grad))
-
-
-LOW = {"float16": 2e-2, "bfloat16": 2e-2, "complex32": 2e-2, "float32": 1e-4, "complex64": 1e-4}
-
-
-def tolerance(dtype: str) -> float:
-    """How far a product may be off in a precision."""
-    return 0.2 if dtype.startswith("float8") else LOW.get(dtype, 1e-9)
-
-
-def summed_to(array: Any, shape: tuple[int, ...]) -> Any:
-    """The array summed over the dimensions along which `shape` was broadcast to it; None if it was not."""
-    extra = array.ndim - len(shape)
-    if extra < 0:
-        return None
-    array = array.sum(axis=tuple(range(extra))) if extra else array
-    for axis, (have, want) in enumerate(zip(array.shape, shape, strict=True)):
-        if have != want:
-            if want != 1:
-                return None
-            array = array.sum(axis=axis, keepdims=True)
-    return array

@@ -5,13 +5,14 @@ These are linear: what they do to a tangent is what they do to a value. Softmax 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from graphviz_ad._internal.graph.arguments import Word
 from graphviz_ad._internal.graph.snapshot import Array
+from graphviz_ad._internal.operations.moves import JOINS, MOVES
 
 Settings = Mapping[str, Any]
 Shape = tuple[int, ...]
@@ -45,50 +46,3 @@ def joined_values(op: str, parts: list[Array], settings: Settings) -> Array | No
         return JOINS[op](parts, axis=dim)
     except ValueError:
         return None
-
-
-JOINS: Mapping[str, Callable[..., Array]] = {"cat": np.concatenate, "stack": np.stack}
-
-
-def axes(given: Any) -> Any:
-    """Dimensions as numpy wants them; all of them where none is given."""
-    return tuple(given) if isinstance(given, tuple) and given else None if given in (None, ()) else given
-
-
-def part(tangent: Array, settings: Settings) -> Array:
-    """One slice, or a range of slices, along a dimension."""
-    if "index" in settings:
-        return np.asarray(np.take(tangent, settings["index"], axis=settings["dim"]))
-    wanted: list[Any] = [slice(None)] * tangent.ndim
-    wanted[settings["dim"]] = slice(settings.get("start"), settings.get("end"), settings.get("step"))
-    return np.asarray(tangent[tuple(wanted)])
-
-
-def softmax(tangent: Array, settings: Settings) -> Array:
-    """out · (t − Σ out · t)."""
-    out, axis = settings["out"], settings["dim"]
-    found: Array = out * (tangent - np.sum(out * tangent, axis=axis, keepdims=True))
-    return found
-
-
-def log_softmax(tangent: Array, settings: Settings) -> Array:
-    """t − Σ softmax · t."""
-    found: Array = tangent - np.sum(np.exp(settings["out"]) * tangent, axis=settings["dim"], keepdims=True)
-    return found
-
-
-MOVES: Mapping[str, Callable[[Array, Settings], Any]] = {
-    "sum": lambda t, s: np.sum(t, axis=axes(s.get("dim")), keepdims=s.get("keepdim", False)),
-    "mean": lambda t, s: np.mean(t, axis=axes(s.get("dim")), keepdims=s.get("keepdim", False)),
-    "cumsum": lambda t, s: np.cumsum(t, axis=s["dim"]),
-    "flip": lambda t, s: np.flip(t, axis=axes(s["dims"])),
-    "repeat": lambda t, s: np.tile(t, s["repeats"]),
-    "t": lambda t, s: t.T,
-    "transpose": lambda t, s: np.swapaxes(t, s["dim0"], s["dim1"]),
-    "permute": lambda t, s: np.transpose(t, s["dims"]),
-    **dict.fromkeys(("reshape", "view", "flatten", "squeeze", "unsqueeze"), lambda t, s: np.reshape(t, s["shape"])),
-    **dict.fromkeys(("expand", "broadcast_to"), lambda t, s: np.broadcast_to(t, s["shape"])),
-    **dict.fromkeys(("getitem", "select", "slice"), part),
-    "softmax": softmax,
-    "log_softmax": log_softmax,
-}

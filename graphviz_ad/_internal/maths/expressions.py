@@ -1,7 +1,7 @@
-"""Formula text on the command line -> a program of plain mathematics; parsed, never eval'd.
+"""Formula text on the command line -> a program of plain mathematics: the checked front of the language of formulas; parsed, never eval'd.
 
-The tree of Python's parser is checked against a short list of what is allowed and flattened into instructions for a
-stack machine, so that nothing here recurses and nothing but arithmetic can run.
+Statements are Python's assignments, and what stands in them are formulas of `graphviz_ad._internal.maths.formula_tree`, of which a short list is allowed here.
+Nothing recurses, and nothing but arithmetic can run.
 """
 
 from __future__ import annotations
@@ -12,41 +12,43 @@ import math
 import operator
 import unicodedata
 import warnings
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from graphviz_ad._internal.base.errors import ExpressionError
+from graphviz_ad._internal.maths.formula_text import to_text
+from graphviz_ad._internal.maths.formula_tree import Binary, Call, Comparison, Name, Number, Part, Refused, Signed, Transposed, Tree, source, tree, walked
+from graphviz_ad._internal.operations import functions
 
 LONGEST, DEEPEST = 10_000, 100  # characters; levels of nesting
+MOST_STEPS = 5_000  # a sum of half as many terms: what every version of Python can read
 CONSTANTS = {"pi": math.pi, "e": math.e}
+# name -> how many arguments; None is one or more
 FUNCTIONS: Mapping[str, int | None] = {
-    **dict.fromkeys(("sin", "cos", "tan", "asin", "acos", "atan", "sinh", "cosh", "tanh", "exp", "log", "log2", "log10"), 1),
-    **dict.fromkeys(("sqrt", "abs", "sigmoid", "relu", "square", "softplus", "sum", "mean"), 1),
-    **dict.fromkeys(("pow", "dot", "matmul"), 2),
-    **dict.fromkeys(("max", "min"), None),
-}  # name -> how many arguments; None is one or more
+    name: None if known.arguments == functions.MANY else known.arguments for name, known in functions.FUNCTIONS.items() if known.arguments
+}
 ALLOWED = f"allowed are names, numbers, + - * / ** @, parentheses, pi, e and the functions {', '.join(FUNCTIONS)}"
 
-_BINARY: Mapping[type[ast.AST], Callable[[Any, Any], Any]] = {
-    ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv,
-    ast.Pow: operator.pow, ast.MatMult: operator.matmul,
+_BINARY: Mapping[str, Callable[[Any, Any], Any]] = {
+    "+": operator.add, "-": operator.sub, "*": operator.mul, "/": operator.truediv, "**": operator.pow, "@": operator.matmul,
 }  # fmt: skip
-_SIGNS: Mapping[type[ast.AST], str] = {
-    ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.Pow: "**", ast.MatMult: "@",
-}  # fmt: skip
-_UNARY: Mapping[type[ast.AST], Callable[[Any], Any]] = {ast.USub: operator.neg, ast.UAdd: operator.pos}
+_UNARY: Mapping[str, Callable[[Any], Any]] = {"-": operator.neg, "+": operator.pos}
 
 _REASONS = {
     OverflowError: "the result is too large",
     ZeroDivisionError: "it divides by zero",
     TypeError: "@ multiplies vectors and matrices only",
 }
-_WHY_NOT: Mapping[type[ast.AST], str] = {
-    ast.Attribute: "attributes are not plain mathematics",
-    ast.Subscript: "subscripts are not plain mathematics",
+_ATTRIBUTES, _SUBSCRIPTS, _COMPARISONS = (f"{what} are not plain mathematics" for what in ("attributes", "subscripts", "comparisons"))
+_WHY_NOT: Mapping[type, str] = {
+    Transposed: _ATTRIBUTES,
+    ast.Attribute: _ATTRIBUTES,
+    Part: _SUBSCRIPTS,
+    ast.Subscript: _SUBSCRIPTS,
+    Comparison: _COMPARISONS,
+    ast.Compare: _COMPARISONS,
     ast.Lambda: "functions cannot be made here",
-    ast.Compare: "comparisons are not plain mathematics",
     ast.BoolOp: "'and' and 'or' are not plain mathematics",
     ast.IfExp: "choices are not plain mathematics; max(a, b) and relu(a) are",
     ast.JoinedStr: "text is not plain mathematics",
@@ -57,16 +59,23 @@ _WHY_NOT: Mapping[type[ast.AST], str] = {
     ast.NamedExpr: "names are assigned in statements of their own, as in 'q = x + y; q * z'",
 }
 
-Instruction = tuple[str, Any, int]  # what to do, with what, on how many values of the stack
+
+@dataclass(frozen=True)
+class Statement:
+    """One line of a program: a formula and the name that its value gets; None for a result."""
+
+    name: str | None
+    formula: Tree
 
 
 @dataclass(frozen=True)
 class Program:
-    """A checked formula: ``inputs`` are its free names, in order of first appearance."""
+    """A checked formula: ``inputs`` are its free names, in order of first appearance; ``several`` says that it has a result for each nameless line."""
 
     text: str
     inputs: tuple[str, ...]
-    instructions: tuple[Instruction, ...]
+    statements: tuple[Statement, ...]
+    several: bool = False
 
     def run(
         self,
@@ -76,25 +85,28 @@ class Program:
     ) -> Any:
         """The result, computed with these functions on these inputs; ``assigned(value, name)`` hears of each assignment."""
         known = {name: _value_of(name, values) for name in self.inputs}
-        stack: list[Any] = []
-        for what, argument, count in self.instructions:
-            operands = stack[len(stack) - count :]
-            del stack[len(stack) - count :]
-            match what:
-                case "number":
-                    stack.append(argument)
-                case "name":
-                    stack.append(known[argument])
-                case "assign":
-                    known[argument] = operands[0]
-                    assigned(operands[0], argument)
-                case "operator":
-                    stack.append(_arithmetic(argument, operands))
-                case "call":
-                    stack.append(_function(argument, functions)(*operands))
-                case "tuple":
-                    stack.append(tuple(operands))
-        return stack[0]
+        results = []
+        for statement in self.statements:
+            value = walked(statement.formula, lambda node, operands: _computed(node, operands, functions, known))
+            if statement.name is None:
+                results.append(value)
+            else:
+                known[statement.name] = value
+                assigned(value, statement.name)
+        return tuple(results) if self.several else results[0] if results else value
+
+
+def _computed(node: Tree, operands: list[Any], functions: Mapping[str, Callable[..., Any]], known: Mapping[str, Any]) -> Any:
+    match node:
+        case Number(value=value):
+            return value
+        case Name(name=name):
+            return known[name]
+        case Call(function=function):
+            return _function(function, functions)(*operands)
+        case Binary(sign=sign) | Signed(sign=sign):
+            return _arithmetic(sign, operands)
+    raise _refusal(to_text(node), type(node))
 
 
 def parse(text: str, given: Collection[str] = ()) -> Program:
@@ -102,12 +114,11 @@ def parse(text: str, given: Collection[str] = ()) -> Program:
 
     ``given`` are names that have a value, so that ``e`` and ``pi`` among them are inputs and not the constants.
     """
-    statements = _statements(text)
-    compiler = _Compiler(set(given))
-    for statement in statements[:-1]:
-        compiler.assignment(statement)
-    compiler.result(statements[-1])
-    return Program(text, tuple(compiler.inputs), tuple(compiler.instructions))
+    *before, last = _statements(text)
+    checker = _Checker(set(given))
+    statements = [checker.assignment(statement) for statement in before]
+    results, several = checker.result(last)
+    return Program(text, tuple(checker.inputs), (*statements, *results), several)
 
 
 def parse_inputs(texts: Iterable[str]) -> dict[str, float | list[Any]]:
@@ -127,99 +138,109 @@ def parse_inputs(texts: Iterable[str]) -> dict[str, float | list[Any]]:
     return inputs
 
 
-class _Compiler:
-    """Turns checked statements into instructions."""
+class _Checker:
+    """Turns statements of Python into checked ones."""
 
     def __init__(self, given: Collection[str]) -> None:
         self.given, self.names = given, set[str]()
         self.inputs: dict[str, None] = {}  # an ordered set
-        self.instructions: list[Instruction] = []
+        self.steps = 0
 
-    def assignment(self, statement: ast.stmt) -> str:
+    def assignment(self, statement: ast.stmt) -> Statement:
         match statement:
             case ast.Assign(targets=[ast.Name(id=name)], value=value):
                 _check_name(name)
-                self.expression(value)
-                self.instructions.append(("assign", name, 1))
+                formula = self.formula(value)
                 self.names.add(name)
-                return name
+                return Statement(name, formula)
             case ast.Expr():
                 raise ExpressionError(f"the value of {_source(statement)} is not used; only the last statement may do without a name")
         raise ExpressionError(f"{_source(statement)} is not an assignment such as 'q = x + y'; {ALLOWED}")
 
-    def result(self, statement: ast.stmt) -> None:
+    def result(self, statement: ast.stmt) -> tuple[list[Statement], bool]:
         match statement:
             case ast.Expr(value=ast.Tuple(elts=[_, *_] as parts)):
-                for part in parts:
-                    self.expression(part)
-                self.instructions.append(("tuple", None, len(parts)))
+                return [Statement(None, self.formula(part)) for part in parts], True
             case ast.Expr(value=value):
-                self.expression(value)
-            case _:
-                self.instructions.append(("name", self.assignment(statement), 0))
+                return [Statement(None, self.formula(value))], False
+        return [self.assignment(statement)], False
 
-    def expression(self, root: ast.expr) -> None:
-        """Append the instructions of an expression, operands first, without recursion."""
-        waiting: list[tuple[ast.expr, int] | Instruction] = [(root, 1)]
-        while waiting:
-            item = waiting.pop()
-            if len(item) == 3:
-                self._emit(item)
-                continue
-            node, depth = item
-            if depth > DEEPEST:
-                raise ExpressionError(f"{_source(node)} is nested more than {DEEPEST} deep; name its parts, as in 'q = x + y; q * z'")
-            instruction, operands = self._step(node)
-            waiting.append(instruction)
-            # a long sum leans to the left, which is no nesting for its reader
-            deeper = [depth + (index > 0 or not isinstance(node, ast.BinOp)) for index in range(len(operands))]
-            waiting.extend(reversed(list(zip(operands, deeper, strict=True))))
+    def formula(self, python: ast.expr) -> Tree:
+        """What is written there, with arithmetic on numbers done at once, so that hostile numbers are found here."""
+        try:
+            found = tree(python, FUNCTIONS)
+        except Refused as error:
+            raise _not_allowed(error.part) from None
+        for part, depth in _levels(found):
+            _check(part, depth)
+            self.steps += 1
+        if self.steps > MOST_STEPS:
+            raise ExpressionError(f"the formula has more than {MOST_STEPS} steps; write it as a function in a file")
+        return walked(found, self._settled)
 
-    def _emit(self, instruction: Instruction) -> None:
-        """Append an instruction; arithmetic on literals is done at once, so that hostile numbers are found here."""
-        what, argument, count = instruction
-        literals = self.instructions[len(self.instructions) - count :] if count else []
-        if what == "operator" and all(kind == "number" for kind, _, _ in literals):
-            del self.instructions[len(self.instructions) - count :]
-            instruction = ("number", _arithmetic(argument, [value for _, value, _ in literals]), 0)
-        self.instructions.append(instruction)
-
-    def _step(self, node: ast.expr) -> tuple[Instruction, list[ast.expr]]:
-        """What to do for one node of the tree, and the operands to compute before."""
+    def _settled(self, node: Tree, operands: list[Tree]) -> Tree:
         match node:
-            case ast.Constant(value=bool() | complex()):
-                raise ExpressionError(f"{_source(node)} is not a real number; {ALLOWED}")
-            case ast.Constant(value=int() | float() as value):
-                return ("number", _finite(value, node), 0), []
-            case ast.Name(id=name):
-                return self._name(name), []
-            case ast.UnaryOp(op=sign, operand=operand) if type(sign) in _UNARY:
-                return ("operator", type(sign), 1), [operand]
-            case ast.BinOp(left=left, op=sign, right=right) if type(sign) in _BINARY:
-                return ("operator", type(sign), 2), [left, right]
-            case ast.BinOp(op=ast.BitXor()):
-                raise ExpressionError(f"'^' in {_source(node)} is no power here; write x**2 for the square of x")
-            case ast.Call(func=ast.Name(id=function)):
-                return self._call(function, node)
-        raise ExpressionError(f"{_source(node)} cannot be used: {_WHY_NOT.get(type(node), 'it is not plain mathematics')}; {ALLOWED}")
+            case Name(name=name):
+                return self._name(name)
+            case Signed(sign=sign) | Binary(sign=sign):
+                numbers = [each.value for each in operands if isinstance(each, Number)]
+                return Number(_arithmetic(sign, numbers)) if len(numbers) == len(operands) else type(node)(sign, *operands)
+            case Call(function=function):
+                return Call(function, tuple(operands))
+        return node
 
-    def _name(self, name: str) -> Instruction:
+    def _name(self, name: str) -> Tree:
         _check_name(name)
         if name not in self.names and name not in self.given and name in CONSTANTS:
-            return "number", CONSTANTS[name], 0
+            return Number(CONSTANTS[name])
         if name not in self.names:
             self.inputs[name] = None
-        return "name", name, 0
+        return Name(name)
 
-    def _call(self, function: str, node: ast.Call) -> tuple[Instruction, list[ast.expr]]:
-        if function not in FUNCTIONS:
-            raise ExpressionError(f"{_source(node)} calls {function!r}, which is no function (a product is written a*(b)); {ALLOWED}")
-        if node.keywords:
-            raise ExpressionError(f"{_source(node)} has an argument with a name; arguments are given by position only, as in max(a, b)")
-        wanted, count = FUNCTIONS[function], len(node.args)
-        if count != wanted if wanted is not None else count == 0:
-            raise ExpressionError(f"{_source(node)} gives {count} arguments to {function}, which takes {wanted or 'one or more'}")
-        return ("call", function, count), node.args
+
+def _levels(root: Tree) -> Iterator[tuple[Tree, int]]:
+    """The parts of a formula with how deep they are nested, outer ones first."""
+    waiting = [(root, 1)]
+    while waiting:
+        node, depth = waiting.pop()
+        yield node, depth
+        # a long sum leans to the left, which is no nesting for its reader
+        deeper = [(part, depth + (place > 0 or not isinstance(node, Binary))) for place, part in enumerate(node.operands)]
+        waiting.extend(reversed(deeper))
+
+
+def _check(part: Tree, depth: int) -> None:
+    """Whether a part may stand here; `ExpressionError` says why not."""
+    if depth > DEEPEST:
+        raise ExpressionError(f"{_short(to_text(part))} is nested more than {DEEPEST} deep; name its parts, as in 'q = x + y; q * z'")
+    match part:
+        case Number(value=value):
+            _finite(value, part)
+        case Call(function=function, operands=arguments):
+            wanted, count = FUNCTIONS[function], len(arguments)
+            if count != wanted if wanted is not None else count == 0:
+                raise ExpressionError(f"{_short(to_text(part))} gives {count} arguments to {function}, which takes {wanted or 'one or more'}")
+        case Transposed() | Part() | Comparison():
+            raise _refusal(to_text(part), type(part))
+
+
+def _not_allowed(part: ast.expr) -> ExpressionError:
+    """Why something of Python's is no formula."""
+    text = source(part)
+    match part:
+        case ast.Constant(value=bool() | complex()):
+            return ExpressionError(f"{_short(text)} is not a real number; {ALLOWED}")
+        case ast.BinOp(op=ast.BitXor()):
+            return ExpressionError(f"'^' in {_short(text)} is no power here; write x**2 for the square of x")
+        case ast.Call(func=ast.Name(id=function)) if function not in FUNCTIONS:
+            return ExpressionError(f"{_short(text)} calls {function!r}, which is no function (a product is written a*(b)); {ALLOWED}")
+        case ast.Call(func=ast.Name(id=function)):
+            return ExpressionError(f"{_short(text)} has an argument with a name; arguments are given by position only, as in max(a, b)")
+    return _refusal(text, type(part))
+
+
+def _refusal(text: str, kind: type) -> ExpressionError:
+    return ExpressionError(f"{_short(text)} cannot be used: {_WHY_NOT.get(kind, 'it is not plain mathematics')}; {ALLOWED}")
 
 
 def _statements(text: str) -> Sequence[ast.stmt]:
@@ -252,33 +273,33 @@ def _check_name(name: str) -> None:
         raise ExpressionError(f"{name!r} is a word of Python's own, so it cannot be the name of a value; choose another, such as {name}_")
 
 
-def _finite(value: float, node: ast.expr) -> float:
+def _finite(value: float, node: Number) -> None:
     try:
         if math.isfinite(float(value)):
-            return value
+            return
     except OverflowError:
         pass
-    raise ExpressionError(f"the number {_source(node)} is too large; numbers go up to about 1.8e308")
+    raise ExpressionError(f"the number {_short(to_text(node))} is too large; numbers go up to about 1.8e308")
 
 
-def _arithmetic(kind: type[ast.AST], operands: Sequence[Any]) -> Any:
+def _arithmetic(sign: str, operands: Sequence[Any]) -> Any:
     """One operator applied; plain numbers are computed as floats, because the exact power of integers has no bounds."""
-    function: Callable[..., Any] = _UNARY[kind] if len(operands) == 1 else _BINARY[kind]
+    function: Callable[..., Any] = _UNARY[sign] if len(operands) == 1 else _BINARY[sign]
     if not all(isinstance(each, int | float) for each in operands):
         return function(*operands)
     try:
         result = function(*map(float, operands))
     except (OverflowError, ZeroDivisionError, TypeError) as error:
         reason = _REASONS[type(error)]
-        raise ExpressionError(f"{_spelled(kind, operands)} cannot be computed: {reason}; change these numbers") from None
+        raise ExpressionError(f"{_spelled(sign, operands)} cannot be computed: {reason}; change these numbers") from None
     if isinstance(result, complex):
-        raise ExpressionError(f"{_spelled(kind, operands)} is not a real number; change these numbers")
+        raise ExpressionError(f"{_spelled(sign, operands)} is not a real number; change these numbers")
     whole = all(isinstance(each, int) for each in operands) and result.is_integer() and abs(result) < 2**53
     return int(result) if whole else result
 
 
-def _spelled(kind: type[ast.AST], operands: Sequence[float]) -> str:
-    return f" {_SIGNS.get(kind, '-')} ".join(f"({each:g})" if each < 0 else f"{each:g}" for each in operands)
+def _spelled(sign: str, operands: Sequence[float]) -> str:
+    return f" {sign} ".join(f"({each:g})" if each < 0 else f"{each:g}" for each in operands)
 
 
 def _value_of(name: str, values: Mapping[str, Any]) -> Any:
@@ -332,10 +353,7 @@ def _shape(value: float | list[Any]) -> tuple[int, ...] | None:
 
 
 def _source(node: ast.AST) -> str:
-    try:
-        return _short(ast.unparse(node))
-    except RecursionError:
-        return "a part"
+    return _short(source(node))
 
 
 def _short(text: str) -> str:

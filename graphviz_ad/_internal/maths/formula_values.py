@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import ast
-import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
 from graphviz_ad._internal.base.errors import ExpressionError
-from graphviz_ad._internal.maths.formulas import parsed
+from graphviz_ad._internal.maths.formula_text import to_text
+from graphviz_ad._internal.maths.formula_tree import Binary, Call, Comparison, Name, Number, Part, Signed, Transposed, Tree, parsed, walked
+from graphviz_ad._internal.operations import functions
+from graphviz_ad._internal.operations.functions import CONSTANTS
 
 Functions = Mapping[str, Callable[..., Any]]
 Step = Callable[[Any], Any]
@@ -22,94 +23,69 @@ def as_it_is(result: Any) -> Any:
     return result
 
 
-def _swapped(x: Any) -> Any:
+def transposed(x: Any) -> Any:
     """The last two dimensions swapped, as ``.T`` means it."""
     return np.swapaxes(x, -1, -2) if np.ndim(x) > 1 else x
 
 
-def _sigmoid(x: Any) -> Any:
-    if np.iscomplexobj(x):
-        return 1 / (1 + np.exp(-x))
-    return np.exp(-np.logaddexp(0.0, -np.asarray(x, np.float64)))  # exact where 1 / (1 + exp(-x)) would overflow
+def picked(x: Any, which: Any) -> Any:
+    """Of each row the element with that number."""
+    return np.take_along_axis(x, np.asarray(which, int)[..., None], -1)[..., 0]
 
 
-def _each(function: Callable[[float], float]) -> Callable[[Any], Any]:
-    return np.vectorize(function, otypes=[np.float64])
+FUNCTIONS: Functions = {name: known.numbers for name, known in functions.FUNCTIONS.items() if known.numbers is not None}
 
-
-def _largest(x: Any, *others: Any) -> Any:
-    return np.maximum(x, *others) if others else np.max(x)
-
-
-def _smallest(x: Any, *others: Any) -> Any:
-    return np.minimum(x, *others) if others else np.min(x)
-
-
-FUNCTIONS: Functions = {
-    **{name: getattr(np, name) for name in ("exp", "log", "log2", "log10", "sqrt", "sign", "floor", "ceil", "trunc", "round", "sum", "mean", "prod")},
-    **{name: getattr(np, name) for name in ("sin", "cos", "tan", "sinh", "cosh", "tanh", "outer", "shape", "reshape", "cumsum", "flip", "trace", "where")},
-    **{name: getattr(np, f"arc{name[1:]}") for name in ("asin", "acos", "atan", "atan2", "asinh", "acosh", "atanh")},
-    "abs": np.abs,
-    "max": _largest,
-    "min": _smallest,
-    "norm": lambda x: np.sqrt(np.sum(np.square(x))),
-    "numel": np.size,
-    "sigmoid": _sigmoid,
-    "erf": _each(math.erf),
-    "det": np.linalg.det,
-    "inverse": np.linalg.inv,
-    "eye": lambda x: np.eye(*np.shape(x)),
-    "tril": np.tril,
-    "triu": np.triu,
-    "log_softmax": lambda x: x - np.logaddexp.reduce(x, axis=-1, keepdims=True),
-    "softmax": lambda x: np.exp(x - np.logaddexp.reduce(x, axis=-1, keepdims=True)),
-    "pick": lambda x, which: np.take_along_axis(x, np.asarray(which, int)[..., None], -1)[..., 0],
-}
-CONSTANTS: Mapping[str, float] = {"pi": math.pi, "alpha": 1.6732632423543772, "lambda_": 1.0507009873554805}  # the last two are those of selu
-
-_BINARY: Mapping[type[ast.operator], Callable[[Any, Any], Any]] = {
-    ast.Add: np.add, ast.Sub: np.subtract, ast.Mult: np.multiply, ast.Div: np.divide, ast.Pow: np.power, ast.MatMult: np.matmul,
-}  # fmt: skip
-_COMPARE: Mapping[type[ast.cmpop], Callable[[Any, Any], Any]] = {
-    ast.Lt: np.less, ast.LtE: np.less_equal, ast.Gt: np.greater, ast.GtE: np.greater_equal, ast.Eq: np.equal, ast.NotEq: np.not_equal,
+_SIGNS: Mapping[str, Callable[[Any, Any], Any]] = {
+    "+": np.add, "-": np.subtract, "*": np.multiply, "/": np.divide, "**": np.power, "@": np.matmul,
+    "<": np.less, "<=": np.less_equal, ">": np.greater, ">=": np.greater_equal, "==": np.equal, "!=": np.not_equal,
 }  # fmt: skip
 
 
-def evaluate(formula: str, values: Mapping[str, Any], functions: Functions = NOTHING, step: Step = as_it_is) -> Any:
+def sign_of(sign: str) -> Callable[[Any, Any], Any]:
+    """What computes with a sign."""
+    return _SIGNS[sign]
+
+
+def known_functions(more: Functions = NOTHING) -> Functions:
+    """The functions that have a meaning in numbers, and these."""
+    return {**FUNCTIONS, **more}
+
+
+def evaluate(formula: str, values: Mapping[str, Any], more: Functions = NOTHING, step: Step = as_it_is) -> Any:
     """What a formula gives for these values; truth counts as 1 and 0.
 
-    ``step`` is done to the result of each operation in it, such as rounding. ``functions`` adds to those that are known here. A function or name that is not
+    ``step`` is done to the result of each operation in it, such as rounding. ``more`` adds to those that are known here. A function or name that is not
     known is an `ExpressionError`: what cannot be computed is not guessed.
 
     >>> evaluate("g * (1 - out ** 2)", {"g": 2.0, "out": 0.5})
     1.5
     """
+    names, known = {**CONSTANTS, **values}, known_functions(more)
     with np.errstate(all="ignore"):
-        found = _value(parsed(formula), {**CONSTANTS, **values}, {**FUNCTIONS, **functions}, step)
+        found = walked(parsed(formula), lambda node, operands: _value(node, operands, names, known, step))
     return found.item() if isinstance(found, np.generic) else found
 
 
-def _value(node: ast.expr, values: Mapping[str, Any], functions: Functions, step: Step) -> Any:
+def _value(node: Tree, operands: list[Any], values: Mapping[str, Any], known: Functions, step: Step) -> Any:
     match node:
-        case ast.Constant(value=int() | float() as number):
+        case Number(value=number):
             return float(number)
-        case ast.Name(id=name) if name in values:
+        case Name(name=name) if name in values:
             value = values[name]
             return value if isinstance(value, tuple) else np.asarray(value) * 1.0
-        case ast.UnaryOp(op=ast.USub(), operand=operand):
-            return -_value(operand, values, functions, step)
-        case ast.BinOp(left=left, op=sign, right=right) if type(sign) in _BINARY:
-            return step(_BINARY[type(sign)](_value(left, values, functions, step), _value(right, values, functions, step)))
-        case ast.Compare(left=first, ops=signs, comparators=others):
-            operands = [_value(each, values, functions, step) for each in (first, *others)]
-            parts = [_COMPARE[type(sign)](*pair) for sign, *pair in zip(signs, operands, operands[1:], strict=False)]
+        case Signed(sign="-"):
+            return -operands[0]
+        case Binary(sign=sign):
+            return step(_SIGNS[sign](*operands))
+        case Comparison(signs=signs):
+            parts = [_SIGNS[sign](*pair) for sign, *pair in zip(signs, operands, operands[1:], strict=False)]
             return np.multiply.reduce(np.broadcast_arrays(*parts), axis=0) * 1.0
-        case ast.Subscript(value=operand, slice=index):
-            wanted, name = ([], "[...]") if isinstance(index, ast.Constant) else ([_value(index, values, functions, step)], "pick")
-            if name in functions:
-                return functions[name](_value(operand, values, functions, step), *wanted)
-        case ast.Attribute(value=operand, attr="T"):
-            return _swapped(_value(operand, values, functions, step))
-        case ast.Call(func=ast.Name(id=name), args=arguments) if name in functions:
-            return step(functions[name](*(_value(each, values, functions, step) for each in arguments)))
-    raise ExpressionError(f"{ast.unparse(node)!r} cannot be computed here: it stands for a name or function without a meaning in numbers")
+        case Part(index=Name()):
+            return picked(*operands)
+        case Part() if "[...]" in known:
+            return known["[...]"](*operands)
+        case Transposed():
+            return transposed(operands[0])
+        case Call(function=name) if name in known:
+            return step(known[name](*operands))
+    raise ExpressionError(f"{to_text(node)!r} cannot be computed here: it stands for a name or function without a meaning in numbers")

@@ -28,6 +28,8 @@ _DTYPES = {
 def number(x: Any, *, digits: int = 4) -> str:
     """A number with so many significant digits: "0.3333", "−1.2e−5", "12000", "∞"; anything else as `str` gives it."""
     plain = x.item() if hasattr(x, "item") else x
+    if type(plain) is float:  # nearly always, and to ask what can be made a float is slow
+        return _real(plain, digits)
     if isinstance(plain, bool | str) or plain is None:
         return str(plain)
     if isinstance(plain, complex):
@@ -39,9 +41,20 @@ def number(x: Any, *, digits: int = 4) -> str:
 
 def snapshot_lines(snap: Snapshot, rows: int = 4, columns: int = 4, vector: int = 6) -> tuple[str, ...]:
     """The elements of a small tensor, one line a row; type, mean ± deviation and range of a larger one."""
+    first, spread, remarks = snapshot_parts(snap, rows, columns, vector)
+    return (*first, *spread, *remarks)
+
+
+def snapshot_parts(snap: Snapshot, rows: int = 4, columns: int = 4, vector: int = 6) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
+    """The same, told apart: elements or type, then mean ± deviation and range, then what is wrong with the elements or keeps them unknown."""
     cells = _cells(snap, rows, columns, vector)
-    if cells is None:
-        return (type_label(snap), *_summary(snap))
+    if cells is not None:
+        return _rows(snap, cells), (), ()
+    unknown = snap.numel == 0 or (snap.data is None and snap.stats is None)
+    return (type_label(snap),), () if unknown else _spread(snap), _remarks(snap)
+
+
+def _rows(snap: Snapshot, cells: list[list[str]]) -> tuple[str, ...]:
     if not snap.shape:
         return (cells[0][0],)
     if len(snap.shape) > 1 and len(cells) == 1:
@@ -119,14 +132,14 @@ def _cells(snap: Snapshot, rows: int, columns: int, vector: int) -> list[list[st
     return [[number(element) for element in row] for row in elements.tolist()]
 
 
-def _summary(snap: Snapshot) -> tuple[str, ...]:
-    """What is known of elements that are not shown one by one."""
+def _remarks(snap: Snapshot) -> tuple[str, ...]:
+    """What is to be said of elements that are not shown one by one, beside their spread."""
     if snap.numel == 0:
         return ("empty",)
     if snap.data is None and snap.stats is None:
         return (snap.missing or "value unknown",)
     bad = snap.nonfinite
-    return (*_spread(snap), *((f"⚠ {bad} NaN/inf",) if bad else ()))
+    return (f"⚠ {bad} NaN/inf",) if bad else ()
 
 
 def _spread(snap: Snapshot) -> tuple[str, ...]:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from graphviz_ad._internal.base.argument_types import Destination
+from graphviz_ad._internal.base.checked_calls import saves
 from graphviz_ad._internal.base.registry import Registry
-from graphviz_ad._internal.base.save_file import write
-from graphviz_ad._internal.output.formats import suffix_of
-from graphviz_ad._internal.output.notebook import picture_bundle
+from graphviz_ad._internal.output.call_options import PictureFile
+from graphviz_ad._internal.output.file_writing import write_as
+from graphviz_ad._internal.output.notebook import only_in_notebooks, picture_bundle
 from graphviz_ad._internal.renderers.svg.still import svg
 from graphviz_ad._internal.scene.canvas import Canvas
 from graphviz_ad._internal.scene.themes import Theme
@@ -32,13 +34,14 @@ class Chart:
         """A standalone SVG document."""
         return svg(self.canvas, self.theme)
 
-    def save(self, path: str | Path) -> Path:
-        """Write the chart; the suffix chooses: .svg, .png, .pdf. Returns the path."""
-        render = CHARTS[suffix_of(path)]
-        return write(path, render(self))
+    @saves(PictureFile)
+    def save(self, path: Destination, asked: PictureFile) -> Path | None:
+        """Write the chart; the suffix chooses: .svg, .png, .pdf. Returns the path. ``path`` may be a file that is open for bytes, with ``format=``."""
+        return write_as(CHARTS, path, self, asked.format)
 
     def show(self) -> Chart:
-        """The chart itself, which a notebook displays."""
+        """The chart itself, which a notebook displays; elsewhere a warning says how to see it."""
+        only_in_notebooks("picture", "save('picture.svg')")
         return self
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, object]:

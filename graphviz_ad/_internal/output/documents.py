@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import warnings
+from collections.abc import Callable, Iterable, Mapping
 from math import gcd
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-from graphviz_ad._internal.base.errors import MissingDependencyError, OptionError, SaveError
-from graphviz_ad._internal.base.save_file import write
-from graphviz_ad._internal.output.formats import FILMS, REVEAL, STILLS, times
+from graphviz_ad._internal.base.argument_types import Says, StrPath
+from graphviz_ad._internal.base.checked_calls import checked
+from graphviz_ad._internal.base.errors import GraphvizADWarning, MissingDependencyError, OptionError, SaveError
+from graphviz_ad._internal.base.save_file import explained, write
+from graphviz_ad._internal.output.formats import FILMS, REVEAL, STILLS, WHOLE_SET, suffix_of, times
 
 if TYPE_CHECKING:
     from graphviz_ad._internal.api.api import Animation, Frame, Picture
 
+Loop = Annotated[int, Says("how often it plays: 1 plays once, 0 for ever", "number of times", least=0, most=2**16 - 1)]
+MovieLoop = Annotated[int | None, Says("how often the movie of mode='video' plays: 1 plays once, 0 for ever", "number of times", least=0, most=2**16 - 1)]
+BeamerMode = Annotated[str, Says("overlay, in which a click is a step, or animate, which plays by itself")]
+DeckMode = Annotated[str, Says("steps, a slide for each step, or video, one slide that plays")]
+RevealMode = Annotated[str, Says("fragments, in which a click is a step, or iframe, a page that plays")]
 DECK_MODES = ("steps", "video")
 REVEAL_MODES = ("fragments", "iframe")
-MARK = b"graphviz_ad"  # stands in every file that lies beside another one, so that nobody else's is ever replaced
+MADE = "made by graphviz_ad"  # stands in every document that others lie beside
+BESIDE = f"{MADE} to lie beside another file"  # and in these others, so that none is ever replaced that the user has named
 
 
 # --- one file each
@@ -35,31 +44,33 @@ def pages(animation: Animation) -> bytes:
 
 
 def beamer(animation: Animation, *, mode: str = "overlay") -> bytes:
-    """LaTeX that shows the pages of ``film.pdf`` on a Beamer slide."""
+    """LaTeX that shows the pages of ``film-film.pdf`` on a Beamer slide."""
     return beamer_frame(animation, "film", mode)
 
 
 def beamer_frame(animation: Animation, stem: str, mode: str) -> bytes:
-    """LaTeX that shows the pages of ``stem.pdf``."""
+    """LaTeX that shows the pages of ``stem-film.pdf``."""
     from graphviz_ad._internal.renderers.latex.beamer import beamer as render
 
     width, height = (length // gcd(*animation.film.size) for length in animation.film.size)
     return render(animation.film, stem, mode, f"{width}{height}").encode()
 
 
-def deck(animation: Animation, *, mode: str = "steps", loop: int = 0) -> bytes:
+def deck(animation: Animation, *, mode: DeckMode = "steps", loop: int | None = None) -> bytes:
     """A PowerPoint deck: mode "steps", a slide each, or "video", one slide that plays a movie; needs the extra "pptx"."""
     from graphviz_ad._internal.renderers.pages.slides import movie_slide, step_slides
 
     if mode not in DECK_MODES:
         raise OptionError(f"mode={mode!r} is no kind of deck; give 'steps', a slide for each step, or 'video', one slide that plays")
     if mode == "steps":
+        if loop is not None:
+            raise OptionError(f"loop={loop!r} says how often a movie plays, but mode='steps' makes slides to click through; leave it out, or give mode='video'")
         return step_slides(animation.film, animation.theme)
     try:
         movie = FILMS[".mp4"](animation)
     except MissingDependencyError as error:
         raise MissingDependencyError("av", "video", "a deck with a movie", "mode='steps' needs none") from error
-    return movie_slide(animation.film, animation.theme, movie, STILLS[".png"](animation.frame(-1)), loop=not times(loop))
+    return movie_slide(animation.film, animation.theme, movie, STILLS[".png"](animation.frame(-1)), loop=not times(loop or 0))
 
 
 def reveal(animation: Animation) -> bytes:
@@ -90,14 +101,6 @@ def quarto(animation: Animation) -> bytes:
     return render(animation.film, "film").encode()
 
 
-def finished(animation: Animation) -> bytes:
-    """The finished picture as a PNG sharp enough for print."""
-    from graphviz_ad._internal.renderers.images.matplotlib_canvas import png
-
-    last = animation.frame(-1)
-    return png(last.canvas, last.theme, scale=2.0, metadata={"Description": last.canvas.alt, "Software": MARK.decode()})
-
-
 def tikz(picture: Picture | Frame) -> bytes:
     """TikZ."""
     return to_tikz(picture).encode()
@@ -111,7 +114,8 @@ def pgf(picture: Picture | Frame) -> bytes:
 # --- as text, for whoever has a place for it
 
 
-def to_svg(animation: Animation, *, loop: int = 0) -> str:
+@checked
+def to_svg(animation: Animation, *, loop: Loop = 0) -> str:
     """An SVG that plays by itself, in an ``<img>``, too: ``loop`` times, 0 for ever. Where motion is not wanted it is the finished picture."""
     from graphviz_ad._internal.renderers.svg.film import svg_film as render
 
@@ -141,17 +145,43 @@ def to_pgf(picture: Picture | Frame) -> str:
 
 # --- files that need others beside them
 
+
+def pages_beside(animation: Animation) -> bytes:
+    """The pages that a ``.tex`` shows."""
+    from graphviz_ad._internal.renderers.pages.pdf import film_pdf
+
+    return film_pdf(animation.film, animation.theme, made=BESIDE)
+
+
+def film_beside(animation: Animation) -> bytes:
+    """The film that a figure shows."""
+    from graphviz_ad._internal.renderers.svg.film import svg_film as render
+
+    return render(animation.film, animation.theme, made=BESIDE).encode()
+
+
+def finished_beside(animation: Animation) -> bytes:
+    """The finished picture that a figure shows, as a PNG sharp enough for print."""
+    from graphviz_ad._internal.renderers.images.matplotlib_canvas import png
+
+    last = animation.frame(-1)
+    return png(last.canvas, last.theme, scale=2.0, metadata={"Description": last.canvas.alt, "Software": BESIDE})
+
+
 Maker = Callable[["Animation"], bytes]
-FIGURE: Mapping[str, Maker] = {"-film.svg": svg_film, "-film.png": finished}
+PAGES: Mapping[str, Maker] = {"-film.pdf": pages_beside}
+FIGURE: Mapping[str, Maker] = {"-film.svg": film_beside, "-film.png": finished_beside}
 
 
-def to_beamer(animation: Animation, path: str | Path, *, mode: str = "overlay") -> Path:
-    """``name.tex`` and ``name.pdf`` for a Beamer deck; ``\\input{name}`` shows the film, and in a handout its last picture only."""
+@checked
+def to_beamer(animation: Animation, path: StrPath, *, mode: BeamerMode = "overlay") -> Path:
+    """``name.tex`` and ``name-film.pdf`` for a Beamer deck; ``\\input{name}`` shows the film, and in a handout its last picture only."""
     target = with_suffix(path, ".tex")
-    return write_together(path, target, beamer_frame(animation, target.stem, mode), {".pdf": pages}, animation)
+    return write_together(path, target, beamer_frame(animation, target.stem, mode), PAGES, animation)
 
 
-def to_quarto(animation: Animation, path: str | Path) -> Path:
+@checked
+def to_quarto(animation: Animation, path: StrPath) -> Path:
     """``name.qmd``, for ``{{< include name.qmd >}}``, with the two pictures that it shows."""
     from graphviz_ad._internal.renderers.pages.transcript import quarto as render
 
@@ -159,7 +189,8 @@ def to_quarto(animation: Animation, path: str | Path) -> Path:
     return write_together(path, target, render(animation.film, target.stem).encode(), FIGURE, animation)
 
 
-def to_myst(animation: Animation, path: str | Path) -> Path:
+@checked
+def to_myst(animation: Animation, path: StrPath) -> Path:
     """``name.md``, for ``{include} name.md``, with the two pictures of which MyST chooses."""
     from graphviz_ad._internal.renderers.pages.transcript import myst as render
 
@@ -167,7 +198,8 @@ def to_myst(animation: Animation, path: str | Path) -> Path:
     return write_together(path, target, render(animation.film, target.stem).encode(), FIGURE, animation)
 
 
-def to_reveal(animation: Animation, path: str | Path, *, mode: str = "fragments") -> Path:
+@checked
+def to_reveal(animation: Animation, path: StrPath, *, mode: RevealMode = "fragments") -> Path:
     """A slide for reveal.js: mode "fragments", a ``<section>`` to paste, or "iframe", a page for one that plays while its slide is shown."""
     if mode not in REVEAL_MODES:
         raise OptionError(f"mode={mode!r} is no way to show a film in reveal.js; give 'fragments', a click a step, or 'iframe', a page that plays")
@@ -175,29 +207,76 @@ def to_reveal(animation: Animation, path: str | Path, *, mode: str = "fragments"
     return write(with_suffix(path, ending), reveal(animation) if mode == "fragments" else to_html(animation).encode())
 
 
-def to_pptx(animation: Animation, path: str | Path, *, mode: str = "steps", loop: int = 0) -> Path:
-    """A PowerPoint deck: mode "steps" or "video"."""
+@checked
+def to_pptx(animation: Animation, path: StrPath, *, mode: DeckMode = "steps", loop: MovieLoop = None) -> Path:
+    """A PowerPoint deck: mode "steps", a slide each, or "video", one slide that plays a movie ``loop`` times, by default for ever."""
     return write(with_suffix(path, ".pptx"), deck(animation, mode=mode, loop=loop))
 
 
 TOGETHER: Mapping[str, Callable[..., Path]] = {".tex": to_beamer, ".qmd": to_quarto}
+COMPANIONS: Mapping[str, Mapping[str, Maker]] = {".tex": PAGES, ".qmd": FIGURE}
 
 
-def with_suffix(path: str | Path, suffix: str) -> Path:
+def write_set(animation: Animation, name: StrPath) -> tuple[Path, ...]:
+    """Write the film in each of the forms of a whole set; none that fails keeps the others from being written."""
+    if suffix_of(f"{name}{WHOLE_SET[0]}") != WHOLE_SET[0] or not Path(name).parent.is_dir():
+        raise SaveError(f"cannot write a set of files named {str(name)!r}: give the name that all share, in a folder that exists, such as 'lecture4'")
+    written: list[Path] = []
+    missing: dict[str, MissingDependencyError] = {}
+    failed: dict[str, Exception] = {}
+    for suffix in WHOLE_SET:
+        try:
+            path = animation.save(f"{name}{suffix}")
+            written += [path, *(beside(path, ending) for ending in COMPANIONS.get(suffix, ()))]
+        except MissingDependencyError as error:
+            missing[f"{name}{suffix}"] = error
+        except Exception as error:  # whatever it is, it is told once the others are written
+            failed[f"{name}{suffix}"] = error
+    if failed:
+        raise not_written({**missing, **failed}, written) from ExceptionGroup("what kept files from being written", list(failed.values()))
+    for place, lack in missing.items():
+        warnings.warn(f"{place} is left out: {lack}", GraphvizADWarning, stacklevel=4)
+    return tuple(written)
+
+
+def not_written(failed: Mapping[str, Exception], written: Iterable[Path]) -> SaveError:
+    """The error that says which files of a set are not there, why, and which are."""
+    why = "; ".join(f"{place}: {type(error).__name__}: {error}" for place, error in failed.items())
+    there = ", ".join(path.name for path in written) or "nothing"
+    return SaveError(f"{len(failed)} of {len(WHOLE_SET)} files could not be written: {why}. Written: {there}.")
+
+
+def with_suffix(path: StrPath, suffix: str) -> Path:
     """The path, with that suffix if it does not have it already."""
     path = Path(path)
+    if not path.name:
+        raise SaveError(f"{str(path)!r} names no file; give a name such as 'film{suffix}'")
     return path if path.suffix.lower() == suffix else path.with_name(path.name + suffix)
 
 
-def write_together(path: str | Path, target: Path, data: bytes, others: Mapping[str, Maker], animation: Animation) -> Path:
+def beside(target: Path, ending: str) -> Path:
+    """Where a file that a document needs lies."""
+    return target.with_name(target.stem + ending)
+
+
+def is_free(place: Path, mark: str) -> bool:
+    """Whether a file can be written there without replacing any but one with this mark."""
+    try:
+        nothing = not place.exists() and not place.is_symlink()
+        return nothing or (place.is_file() and mark.encode() in place.read_bytes())
+    except OSError as error:
+        raise explained(place, error) from error
+
+
+def write_together(path: StrPath, target: Path, data: bytes, others: Mapping[str, Maker], animation: Animation) -> Path:
     """Write a file after those that it needs beside it, which are called as it is with another ending.
 
-    The user has named the target alone, and that only if its suffix was given: files of the other names are replaced if they are ours.
+    The user has named the target alone, and that only if its suffix was given: a file of another name is replaced if it was made to lie there.
     """
-    places = {target.with_name(target.stem + ending): make for ending, make in others.items()}
-    for place in [*places, *([target] if target != Path(path) else [])]:
-        if place.exists() and not (place.is_file() and MARK in place.read_bytes()):
-            raise SaveError(f"cannot write {str(place)!r} for {target.name!r}: a file of that name is there that we did not make; give another name")
+    places = {beside(target, ending): make for ending, make in others.items()}
+    for place, mark in [*((place, BESIDE) for place in places), *([(target, MADE)] if target != Path(path) else [])]:
+        if not is_free(place, mark):
+            raise SaveError(f"cannot write {str(place)!r} for {target.name!r}: another file of that name is there; rename it, or give another name")
     for place, made in [(place, make(animation)) for place, make in places.items()]:
         write(place, made)
     return write(target, data)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from graphviz_ad._internal.base.errors import OptionError
+from graphviz_ad._internal.base.errors import GraphvizADWarning, OptionError
 from graphviz_ad._internal.base.progress import Progress
 from graphviz_ad._internal.base.registry import Registry
 from graphviz_ad._internal.film.film_frames import film_frames
@@ -55,6 +56,11 @@ FILMS = Registry(
     "The suffix of the file chooses the format; a name that ends in / is a folder of numbered pictures.",
 )
 GRAPHS = Registry("graph format", {".json": f"{HERE}:whole_json", ".graphml": f"{HERE}:whole_graphml"}, "The suffix of the file chooses the format.")
+FRAMES = Registry(
+    "frame format",
+    {".svg": f"{HERE}:svg", ".png": f"{HERE}:png", ".pdf": f"{HERE}:pdf", ".tikz": f"{DOCUMENTS}:tikz", ".pgf": f"{DOCUMENTS}:pgf"},
+    "The suffix of the file chooses the format.",
+)
 PAGES = (".html",)  # suffixes of both tables that mean the film where a graph is saved; the others mean the picture
 WHOLE_SET = (".svg", ".gif", ".png", ".mp4", ".html", ".pdf", ".tex", ".pptx")  # what `Animation.save_all` writes: one for every place
 
@@ -71,10 +77,17 @@ def svg(picture: Picture | Frame) -> bytes:
 
 
 def png(picture: Picture | Frame) -> bytes:
-    """A PNG, two pixels a point; of a film frame one a pixel, of a sheet for print three."""
+    """A PNG, two pixels a point; of a film frame one a pixel, of a sheet for print three; of a picture too large for that, as many as can be."""
+    from graphviz_ad._internal.renderers.images.matplotlib_canvas import most_scale
     from graphviz_ad._internal.renderers.images.matplotlib_canvas import png as render
 
-    return render(picture.canvas, picture.theme, scale=getattr(picture, "png_scale", 2.0), metadata={"Description": picture.canvas.alt})
+    canvas, wanted = picture.canvas, getattr(picture, "png_scale", 2.0)
+    scale = min(wanted, most_scale(canvas))
+    if scale < wanted:
+        size = f"{canvas.width:.0f} x {canvas.height:.0f} points"
+        message = f"a picture of {size} is too large for {wanted:g} pixels a point: it has {scale:.2g}; .svg and .pdf stay sharp"
+        warnings.warn(message, GraphvizADWarning, stacklevel=4)
+    return render(canvas, picture.theme, scale=scale, metadata={"Description": canvas.alt})
 
 
 def pdf(picture: Picture | Frame) -> bytes:

@@ -7,8 +7,11 @@ ignores the other entries. An ``<img>`` with its description stays, so the HTML 
 from __future__ import annotations
 
 import base64
+import sys
+import warnings
 from collections.abc import Iterable
 
+from graphviz_ad._internal.base.errors import GraphvizADWarning
 from graphviz_ad._internal.renderers.html.player import film_fragment, image
 from graphviz_ad._internal.renderers.svg.still import svg
 from graphviz_ad._internal.scene.canvas import Canvas
@@ -55,3 +58,11 @@ def wanted(kind: str, include: object, exclude: object) -> bool:
     """Whether a front end that names what it wants, or does not want, wants this form."""
     asked = include is None or (isinstance(include, Iterable) and kind in include)
     return asked and not (isinstance(exclude, Iterable) and kind in exclude)
+
+
+def only_in_notebooks(thing: str, remedy: str) -> None:
+    """Say why ``show()`` shows nothing in a script: nothing is opened, and no file written, that nobody has named."""
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    if shell is None:
+        said = f"a {thing} shows itself in notebooks only, as the last expression of a cell; in a script, {remedy} writes a file to look at"
+        warnings.warn(said, GraphvizADWarning, stacklevel=3)

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from graphviz_ad._internal.base.argument_types import Destination
 from graphviz_ad._internal.base.errors import OptionError, UnknownNameError
-from graphviz_ad._internal.base.save_file import write
 from graphviz_ad._internal.explain.explanation import Explanation
-from graphviz_ad._internal.output.formats import STILLS, suffix_of
+from graphviz_ad._internal.output.file_writing import put, suffix_for
+from graphviz_ad._internal.output.formats import STILLS
 
 SOLUTIONS = (".txt", ".tex", ".html")
 
@@ -40,6 +41,6 @@ def only(options: Mapping[str, Any], known: tuple[str, ...], suffix: str) -> Map
     return options
 
 
-def save(explanation: Explanation, path: str | Path, options: Mapping[str, Any]) -> Path:
+def save(explanation: Explanation, path: Destination, format: str | None, options: Mapping[str, Any]) -> Path | None:  # noqa: A002 - as callers name it
     """Write the solution or the picture; the file is the old one or the whole new one."""
-    return write(path, rendered(explanation, suffix_of(path), options))
+    return put(path, rendered(explanation, suffix_for(path, format), options))

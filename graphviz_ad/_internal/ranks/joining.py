@@ -11,10 +11,11 @@ from graphviz_ad._internal.graph.graph import Edge, Graph, Node, Port
 from graphviz_ad._internal.graph.messages import Meeting
 from graphviz_ad._internal.graph.rank_messages import CUT, operation_name
 from graphviz_ad._internal.graph.snapshot import Snapshot
+from graphviz_ad._internal.operations.traits import IN_ORDER
 from graphviz_ad._internal.ranks.matching import Match, results_of, same_elements
 
 SAME_FOR_ALL = ("all_reduce", "broadcast", "all_gather")  # everybody gets the same
-UNCHANGED = ("detach", "clone", "contiguous", "cpu", "to", "view", "reshape")  # may stand between a result and the send of it
+UNCHANGED = IN_ORDER | {"cpu"}  # may stand between a result and the send of it
 
 
 # --- messages

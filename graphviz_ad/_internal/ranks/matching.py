@@ -18,8 +18,10 @@ import numpy as np
 from graphviz_ad._internal.graph.graph import Graph, Node, Port
 from graphviz_ad._internal.graph.messages import PAIRS, Message
 from graphviz_ad._internal.graph.notices import Notice, notice
+from graphviz_ad._internal.graph.precision import unit
 from graphviz_ad._internal.graph.rank_messages import message_of
 from graphviz_ad._internal.graph.snapshot import Array, Snapshot, statistics
+from graphviz_ad._internal.maths.agreement import allowed, coarsest, equal
 
 
 @dataclass(frozen=True)
@@ -269,7 +271,7 @@ REDUCTIONS: Mapping[str, Callable[[Any], Array]] = {
 
 
 WIDEST = {"f": np.float64, "c": np.complex128, "i": np.int64, "u": np.uint64}  # by numpy's letter for the kind
-STEPS = {"bfloat16": 2.0**-7, "float8_e4m3fn": 0.125, "float8_e5m2": 0.25, "complex32": 2.0**-10}  # numpy lacks these
+ROUNDINGS = 8  # that a reduction may take: those of a tree over many ranks
 
 
 # --- comparing what was recorded; None is: not known
@@ -319,19 +321,9 @@ def close(exact: Array | None, ports: Sequence[Port]) -> bool | None:
     found = flat(ports)
     if exact is None or found is None or exact.shape != found.shape:
         return None
-    step = max(rounding(port.dtype or "") for port in ports)
+    dtype = coarsest(port.dtype for port in ports)
     scale = float(np.max(np.abs(exact), initial=0.0, where=np.isfinite(exact)))
-    return bool(np.allclose(found, exact, rtol=16 * step, atol=16 * step * scale, equal_nan=True))
-
-
-def rounding(dtype: str) -> float:
-    """The distance from 1 to the next number of a dtype; 0 for whole numbers."""
-    if dtype in STEPS:
-        return STEPS[dtype]
-    try:
-        return float(np.finfo(np.dtype(dtype)).eps)
-    except (TypeError, ValueError):
-        return 0.0
+    return equal(found, exact, allowed(dtype, ROUNDINGS, np.abs(exact) + scale) if unit(dtype) else 0.0)
 
 
 def same_elements(one: Port, other: Port) -> bool | None:

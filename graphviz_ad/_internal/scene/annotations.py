@@ -11,10 +11,11 @@ from graphviz_ad._internal.graph.notices import FAILED
 from graphviz_ad._internal.graph.rank_messages import is_of
 from graphviz_ad._internal.graph.snapshot import Snapshot
 from graphviz_ad._internal.maths.number_format import one_line
-from graphviz_ad._internal.scene.in_place_text import is_partial_write
 from graphviz_ad._internal.scene.paint import box_size
-from graphviz_ad._internal.scene.scene import Arrow, Box, Line, Scene
-from graphviz_ad._internal.scene.wording import NOT_YET
+from graphviz_ad._internal.scene.scene import Arrow, Box, Fact, Line, Scene
+from graphviz_ad._internal.scene.words.box_lines import gradient_label, numbered
+from graphviz_ad._internal.scene.words.in_place_text import is_partial_write
+from graphviz_ad._internal.scene.words.signs import NOT_YET
 
 STOPPED, RAISED_HERE, WROTE = "⚠ stopped here", "⚠ raised here", "⚠ wrote over what {} read or made"
 
@@ -29,10 +30,11 @@ def remarked(box: Box, texts: Sequence[str], *, marked: bool = False) -> Box:
     """A box with more lines, and wide enough for them."""
     if not texts and not marked:
         return box
-    lines = (*box.lines, *(Line("remark" if i == 0 else f"remark:{i}", text) for i, text in enumerate(texts)))
+    lines = (*box.lines, *numbered("remark", texts))
     width, height = box_size(lines, box.badge, box.double)
     emphasis = "active" if marked else box.emphasis
-    return replace(box, lines=lines, width=max(width, box.width), height=max(height, box.height), emphasis=emphasis, hover=(*box.hover, *texts))
+    hover = (*box.hover, *(Fact("", text) for text in texts))
+    return replace(box, lines=lines, width=max(width, box.width), height=max(height, box.height), emphasis=emphasis, hover=hover)
 
 
 # --- where a program stopped
@@ -64,14 +66,14 @@ def corrected(box: Box, graph: Graph, stopped: Collection[Node]) -> Box:
         box = replace(box, kind="leaf")
     if failed(graph, node) and node.requires_grad and node.grad is None and len(node.ports) == 1:
         before = held_before(graph, node)
-        text = f"{'.grad' if node.kind == 'leaf' else 'grad'} {one_line(before) if before is not None else NOT_YET}"
-        box = resized(box, [replace(line, text=text) if line.role == "gradient" else line for line in box.lines if line.role != "note"])
+        text = f"{gradient_label(node)} {one_line(before) if before is not None else NOT_YET}"
+        box = resized(box, [replace(line, text=text) if line.key == "gradient" else line for line in box.lines if line.role != "note"])
     for one in stopped:
         if node in writers(graph, one):
             box = remarked(box, (WROTE.format(one.op),))
     if node not in stopped:
         return box
-    known = [line for line in box.lines if failed(graph, node) or not line.role.startswith("value")]
+    known = [line for line in box.lines if failed(graph, node) or line.role != "value"]
     return replace(remarked(resized(box, known), (STOPPED if failed(graph, node) else RAISED_HERE,)), warning=True)
 
 

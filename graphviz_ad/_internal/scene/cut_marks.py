@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from graphviz_ad._internal.graph.cuts import DETACHED
+
 
 @dataclass(frozen=True)
 class Reason:
@@ -21,7 +23,7 @@ class Reason:
 
 REASONS: Mapping[str, Reason] = MappingProxyType({
     "data": Reason("depends on nothing that requires grad", "Call requires_grad_() on an input before the computation if you want its gradient.", True),
-    "detach": Reason("was detached, so that autograd does not know what it came from", "Leave out detach() or .data to let the gradient through."),
+    DETACHED: Reason("was detached, so that autograd does not know what it came from", "Leave out detach() or .data to let the gradient through."),
     "no_grad": Reason("was computed under torch.no_grad(), where autograd records nothing", "Compute it outside of that block to let the gradient through."),
     "inference": Reason(
         "was computed under torch.inference_mode(), where autograd records nothing", "Compute it outside of that block to let the gradient through."

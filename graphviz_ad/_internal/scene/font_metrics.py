@@ -15,7 +15,7 @@ ASCENT, DESCENT = 0.76, 0.24  # of an em: what letters and digits need above and
 
 @lru_cache(maxsize=2)
 def _table(bold: bool) -> dict[str, int]:
-    runs = json.loads(files(__package__).joinpath("font_widths.json").read_text("ascii"))["bold" if bold else "regular"]
+    runs = json.loads(files(__name__.rpartition(".")[0]).joinpath("font_widths.json").read_text("ascii"))["bold" if bold else "regular"]
     return {chr(ord(first) + i): width for first, *widths in runs for i, width in enumerate(widths)}
 
 

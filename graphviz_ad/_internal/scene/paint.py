@@ -77,8 +77,8 @@ WIDEST_LEGEND = 900.0  # points; what paths bring is cut beyond it, unless the p
 
 
 def type_of(role: str) -> Type:
-    """The setting of a role; "value:1" is the second line of "value"."""
-    return TYPES[role.partition(":")[0]]
+    """The setting of a role."""
+    return TYPES[role]
 
 
 def line_size(line: Line) -> tuple[float, float]:
@@ -196,7 +196,7 @@ def column(lines: tuple[Line, ...], span: tuple[float, float], middle: float, ow
             top += trails.BADGE + LINE_GAP
             continue
         kind = type_of(line.role)
-        yield Label((span[0] + span[1]) / 2, top + kind.size * ASCENT, line.text, kind.size, kind.color, kind.bold, kind.italic, owner=owner, part=line.role)
+        yield Label((span[0] + span[1]) / 2, top + kind.size * ASCENT, line.text, kind.size, kind.color, kind.bold, kind.italic, owner=owner, part=line.key)
         top += kind.size * (ASCENT + DESCENT) + LINE_GAP
 
 
@@ -352,8 +352,12 @@ def frame_fit(stage: Scene, size: tuple[int, int] = (1280, 720)) -> tuple[float,
 
 def frame_scale(stage: Scene, size: tuple[int, int] = (1280, 720)) -> float:
     """Pixels a point with which a placed stage fills a frame."""
-    stage_width, stage_height = stage.size or (1.0, 1.0)
-    return min((size[0] - 48) / stage_width, (size[1] - HEAD - FOOT) / stage_height, 1.7)
+    return scale_of(stage.size or (1.0, 1.0), size)
+
+
+def scale_of(stage: Point, size: tuple[int, int] = (1280, 720)) -> float:
+    """Pixels a point with which a stage of this width and height, in points, fills a frame."""
+    return min((size[0] - 48) / stage[0], (size[1] - HEAD - FOOT) / stage[1], 1.7)
 
 
 def frame_text(film: Film, index: int, width: float, height: float) -> Iterator[Mark]:
@@ -384,6 +388,11 @@ def caption_rows(caption: tuple[str, ...], width: float) -> list[tuple[str, floa
     return fitted
 
 
+def tick(i: int) -> str:
+    """The part that the tick of a step is called."""
+    return f"tick:{i}"
+
+
 def progress(film: Film, index: int, width: float, height: float) -> Iterator[Mark]:
     """One tick a step, coloured by phase, filled up to now."""
     count, room = len(film.steps), width - 56
@@ -391,6 +400,4 @@ def progress(film: Film, index: int, width: float, height: float) -> Iterator[Ma
     each = (room - gap * (count - 1)) / count
     for i, step in enumerate(film.steps):
         role = {"forward": "value.line", "backward": "gradient.line"}.get(step.phase, "muted")
-        yield Rect(
-            28 + i * (each + gap), height - 20, max(each, 0.5), 6, min(2.0, each / 2), role if i <= index else "group.line", None, 0, (), "", f"tick:{i}"
-        )
+        yield Rect(28 + i * (each + gap), height - 20, max(each, 0.5), 6, min(2.0, each / 2), role if i <= index else "group.line", None, 0, (), "", tick(i))

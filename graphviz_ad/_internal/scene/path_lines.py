@@ -16,6 +16,7 @@ LETTERS = "ABCD+"  # the last one stands for all paths that have no colour of th
 REST = len(LETTERS) - 1
 ROLES = ("path.0", "path.1", "path.2", "path.3", "muted")
 DASHES: tuple[tuple[float, ...], ...] = ((), (10, 4), (3, 3), (10, 3, 2, 3), (1.5, 4))
+DISCS = tuple(f"trail.{number}" for number in range(len(LETTERS)))  # what the disc behind a letter is called
 PEN, PITCH = 3.0, 4.8  # width of a line, and from the middle of one to that of the next, in points
 MEETING = 0.5  # how far apart lines are at their ends, as a share of the distance between
 BADGE, GAP = 18.0, 3.0  # size of a letter's disc, and the room between two
@@ -85,7 +86,7 @@ def badges(letters: str, center: float, top: float, owner: str = "", part: str =
     x = center - badges_size(letters)[0] / 2
     for letter in letters.replace(" ", ""):
         number = LETTERS.index(letter)
-        yield Rect(x, top, BADGE, BADGE, BADGE / 2, ROLES[number], None, 0, (), owner, f"trail.{number}")
+        yield Rect(x, top, BADGE, BADGE, BADGE / 2, ROLES[number], None, 0, (), owner, DISCS[number])
         yield Label(x + BADGE / 2, top + BADGE / 2 + 4.6, letter, 13, "paper", bold=True, owner=owner, part=part)
         x += BADGE + GAP
 

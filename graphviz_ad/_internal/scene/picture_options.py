@@ -1,15 +1,14 @@
-"""Options of `plot` and `animate` -> how a graph is shown, checked once for both."""
+"""Options of `plot` and `animate` -> how a graph is shown."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from graphviz_ad._internal.base.errors import OptionError, UnknownNameError
 from graphviz_ad._internal.graph.graph import Graph
 from graphviz_ad._internal.graph.transforms import Transform, fold_to_size, hide_unused
 from graphviz_ad._internal.scene.themes import Theme, theme
-from graphviz_ad._internal.scene.wording import Options
+from graphviz_ad._internal.scene.words.describe import Options
 
 DIRECTIONS = ("LR", "TB")
 
@@ -25,11 +24,22 @@ class Look:
     transforms: tuple[Transform, ...]
     depth: int | None
 
-    def simplified(self, graph: Graph, *, steps: bool = False) -> Graph:
-        """The graph as it will be drawn; ``steps``: with those of an optimizer, which come after all that a film tells."""
+    def simplified(self, graph: Graph, *, steps: bool = False, needed: Collection[str] = ()) -> Graph:
+        """The graph as it will be drawn; ``steps``: with those of an optimizer, which come after all that a film tells.
+
+        Nothing is folded unasked where that would hide one of the ``needed`` names, of which the picture is to tell.
+        """
         for transform in self.transforms:
             graph = transform(graph)
-        return fold_to_size(hide_unused(graph, steps=steps), self.depth)
+        whole = hide_unused(graph, steps=steps)
+        folded = fold_to_size(whole, self.depth)
+        hidden = {*needed} & names_in(whole) - names_in(folded)
+        return whole if hidden and self.depth is None else folded
+
+
+def names_in(graph: Graph) -> set[str]:
+    """Every name by which something in a graph can be asked for."""
+    return {name for node in graph.node_list for name in (node.name, *(port.name for port in node.ports)) if name}
 
 
 def look(
@@ -40,19 +50,11 @@ def look(
     values: bool = True,
     gradients: bool = True,
     local: bool = True,
-    with_all: bool | None = None,
     depth: int | None = None,
     transforms: Sequence[Transform] = (),
     graph: Graph | None = None,
 ) -> Look:
-    """The options, checked."""
-    if depth is not None and (type(depth) is not int or depth < 1):
-        raise OptionError(f"depth={depth!r} is no level of modules; give a whole number from 1, or None to fold only what is too big to read")
-    if not isinstance(transforms, (list, tuple)) or not all(callable(transform) for transform in transforms):
-        raise OptionError(f"transforms={transforms!r} must be functions from Graph to Graph, such as (hide_constants,)")
+    """The options, which were checked where they came in; the direction by the size of the graph where none was chosen."""
     if direction is None:
         direction = "TB" if graph is not None and len(graph.node_list) > 40 else "LR"
-    if direction not in DIRECTIONS:
-        raise UnknownNameError("direction", direction, DIRECTIONS, "LR draws from left to right, TB from top to bottom.")
-    options = Options(True, True, True) if with_all else Options(values, gradients, local)
-    return Look(theme(theme_name), layout, direction, options, tuple(transforms), depth)
+    return Look(theme(theme_name), layout, direction, Options(values, gradients, local), tuple(transforms), depth)

@@ -10,17 +10,44 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+from graphviz_ad._internal.base.frozen import frozen
+
 Point = tuple[float, float]
 
 EMPHASES = ("idle", "active", "forward", "backward", "waiting")
+FLOWING = ("active-forward", "active-backward")  # emphases of an arrow along which something flows just then
 
 
-@dataclass(frozen=True)
+@frozen
 class Line:
-    """One line of text; ``role`` chooses its typography ("name", "value", "gradient", "local", "note", …)."""
+    """One line of text.
+
+    ``role`` chooses its typography ("name", "value", "gradient", "local", "note", …). ``kind`` tells apart what lines of one role say: of a name "formula"
+    where that stands beside it, of a value or gradient "spread" for mean and range, of what is local "derivative" or "rule", of a contribution "summed".
+    ``number`` counts the lines of a role within one box.
+    """
 
     role: str
     text: str
+    kind: str = ""
+    number: int = 0
+
+    @property
+    def key(self) -> str:
+        """What no other line of its box is called: "value", "value:1", "value:2"."""
+        return f"{self.role}:{self.number}" if self.number else self.role
+
+
+@frozen
+class Fact:
+    """What is told of a part to those who point at it; ``says`` is the role of the line that says the same, "" where there is none."""
+
+    label: str
+    text: str
+    says: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.label}: {self.text}" if self.label else self.text
 
 
 @dataclass(frozen=True)
@@ -40,7 +67,7 @@ class Box:
     double: bool = False
     warning: bool = False
     emphasis: str = "idle"
-    hover: tuple[str, ...] = ()
+    hover: tuple[Fact, ...] = ()
     center: Point | None = None
 
 
@@ -50,7 +77,8 @@ class Arrow:
 
     ``lines`` with ``width`` and ``height`` are its label, placed at ``label_center``; no lines, no label (0 by 0).
     ``path`` is a chain of cubic Béziers, 3n + 1 points, from the border of the tail to the border of the head, where the arrowhead
-    points. ``style`` is "solid", "cut" (no gradient flows) or "guess". ``trails`` are the numbers of the chain-rule paths along it.
+    points. ``style`` is "solid", "cut" (no gradient flows) or "guess". ``trails`` are the numbers of the chain-rule paths along it; ``slot`` counts the
+    operands of the head.
     """
 
     key: str
@@ -63,9 +91,10 @@ class Arrow:
     cut: str = ""
     emphasis: str = "idle"
     trails: tuple[int, ...] = ()
-    hover: tuple[str, ...] = ()
+    hover: tuple[Fact, ...] = ()
     label_center: Point | None = None
     path: tuple[Point, ...] = ()
+    slot: int = 0
 
 
 @dataclass(frozen=True)
@@ -82,16 +111,20 @@ class Group:
 
 @dataclass(frozen=True)
 class Trail:
-    """What the legend says of a path that arrows are coloured for, and what it brings; without a ``letter``, of all paths together."""
+    """What the legend says of a path that arrows are coloured for, and what it brings; without a ``letter``, of all paths together.
+
+    ``equals``: what it brings begins with an equals sign, and goes on from the words.
+    """
 
     letter: str
     words: str
     brings: str = ""
+    equals: bool = False
 
     @property
     def said(self) -> str:
         """Both as one text."""
-        return f"{self.words}{' ' if self.brings.startswith('=') else ': '}{self.brings}" if self.brings else self.words
+        return f"{self.words}{' ' if self.equals else ': '}{self.brings}" if self.brings else self.words
 
 
 @dataclass(frozen=True)
@@ -123,7 +156,7 @@ class Scene:
 
 @dataclass(frozen=True)
 class Change:
-    """What becomes of one box or arrow in a step: a new emphasis, and the texts that some of its lines show from now on."""
+    """What becomes of one box or arrow in a step: a new emphasis, and the texts that some of its lines, by key, show from now on."""
 
     key: str
     emphasis: str | None = None
@@ -182,9 +215,11 @@ def restyle(scene: Scene, changes: Iterable[Change]) -> Scene:
             emphasis[change.key] = change.emphasis
         texts.setdefault(change.key, {}).update(change.texts)
 
-    def lines(key: str, old: tuple[Line, ...]) -> tuple[Line, ...]:
-        return tuple(replace(line, text=texts[key].get(line.role, line.text)) for line in old)
-
-    boxes = [replace(b, emphasis=emphasis.get(b.key, b.emphasis), lines=lines(b.key, b.lines)) if b.key in texts else b for b in scene.boxes]
-    arrows = [replace(a, emphasis=emphasis.get(a.key, a.emphasis), lines=lines(a.key, a.lines)) if a.key in texts else a for a in scene.arrows]
+    boxes = [replace(b, emphasis=emphasis.get(b.key, b.emphasis), lines=told(b.lines, texts[b.key])) if b.key in texts else b for b in scene.boxes]
+    arrows = [replace(a, emphasis=emphasis.get(a.key, a.emphasis), lines=told(a.lines, texts[a.key])) if a.key in texts else a for a in scene.arrows]
     return replace(scene, boxes=tuple(boxes), arrows=tuple(arrows))
+
+
+def told(lines: Iterable[Line], texts: Mapping[str, str]) -> tuple[Line, ...]:
+    """The lines with new texts, by key."""
+    return tuple([replace(line, text=texts[line.key]) if line.key in texts else line for line in lines])

@@ -117,6 +117,8 @@ THEMES: Mapping[str, Theme] = MappingProxyType(
     }
 )
 
+THEME_NAMES = (*THEMES, "default")  # which is another word for "light"
+
 
 def theme(name: str) -> Theme:
     """The theme of that name; ``"default"`` is another word for "light"."""

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Annotated
 
+from graphviz_ad._internal.base.argument_types import Says
+from graphviz_ad._internal.base.checked_calls import Options as Table
+from graphviz_ad._internal.base.checked_calls import takes_two
 from graphviz_ad._internal.base.errors import OptionError
 from graphviz_ad._internal.graph.graph import Graph, Node, Port
 from graphviz_ad._internal.graph.notice_sentences import texts
@@ -12,16 +16,21 @@ from graphviz_ad._internal.graph.snapshot import Snapshot
 from graphviz_ad._internal.graph.transforms import fold_to_size, hide_unused
 from graphviz_ad._internal.layouts.choice import place
 from graphviz_ad._internal.maths.number_format import number, one_line, type_label
+from graphviz_ad._internal.output.call_options import Depth, Flow, LayoutName, ThemeName
 from graphviz_ad._internal.output.chart import Chart
 from graphviz_ad._internal.scene.annotations import error_of, failed, held_before, with_failure, with_remarks
 from graphviz_ad._internal.scene.picture_options import look
 from graphviz_ad._internal.scene.scene import Arrow, Scene
 from graphviz_ad._internal.scene.scene_building import build_scene
-from graphviz_ad._internal.scene.wording import CUT_MARKS, NO_GRADIENT, NOT_YET, Options, Wording
+from graphviz_ad._internal.scene.words.box_lines import gradient_label
+from graphviz_ad._internal.scene.words.describe import Options, describe
+from graphviz_ad._internal.scene.words.names import names_of
+from graphviz_ad._internal.scene.words.signs import CUT_MARKS, NO_GRADIENT, NOT_YET
 from graphviz_ad._internal.sheets.sheet import LARGE_ENOUGH, Panel, Sheet, drawing, fit
 
 MOST_SAID = 12  # differences that are written out below the pictures
 Pairs = Mapping[str, str]
+Recorded = Annotated[Graph, Says("as trace() and record() give it")]
 
 
 @dataclass(frozen=True)
@@ -55,32 +64,48 @@ class SideBySide(Chart):
         return "\n".join(map(str, self.differences)) or "no difference"
 
 
-def compare(
-    a: Graph,
-    b: Graph,
-    *,
-    titles: tuple[str, str] = ("the first", "the second"),
-    heading: str = "",
-    theme: str = "light",
-    layout: str = "auto",
-    direction: str | None = None,
-    values: bool = True,
-    gradients: bool = True,
-    local: bool = True,
-    depth: int | None = None,
-) -> SideBySide:
+@dataclass(frozen=True, kw_only=True)
+class ComparisonOptions(Table):
+    """Options of `compare`."""
+
+    titles: Annotated[tuple[str, str] | Sequence[str], Says("what stands above each of the two graphs", "pair of titles")] = ("the first", "the second")
+    heading: Annotated[str, Says("what stands above both")] = ""
+    theme: ThemeName = "light"
+    layout: LayoutName = "auto"
+    direction: Flow = None
+    values: Annotated[bool, Says("write forward values")] = True
+    gradients: Annotated[bool, Says("write gradients")] = True
+    local: Annotated[bool, Says("write local derivatives on the edges")] = True
+    depth: Depth = None
+
+
+@takes_two(ComparisonOptions)
+def compare(a: Recorded, b: Recorded, asked: ComparisonOptions) -> SideBySide:
     """Both graphs on one canvas, side by side or one above the other, with every box marked that differs; below them stands what differs.
 
     Nodes belong together that have the same name, the nameless ones in the order of their operations. Compared are values, gradients, what torch holds
-    in ``.grad``, what is saved for the backward pass and where no gradient flows. Options as in `graphviz_ad.plot`.
+    in ``.grad``, what is saved for the backward pass and where no gradient flows.
     """
-    if wrong := [graph for graph in (a, b) if not isinstance(graph, Graph)]:
-        raise OptionError(f"compare() takes two graphs, as trace() and record() give them; it was given {wrong[0]!r}")
-    if len(titles) != 2 or not all(isinstance(title, str) for title in titles):
-        raise OptionError(f"titles={titles!r} must be two texts, one for each graph")
-    chosen = look(theme_name=theme, layout=layout, direction=direction, values=values, gradients=gradients, local=local, depth=depth)
+    return compared_as(a, b, asked)
+
+
+def compared_as(a: Graph, b: Graph, asked: ComparisonOptions) -> SideBySide:
+    """The picture of two graphs that was asked for."""
+    if len(asked.titles) != 2:
+        raise OptionError(f"titles={asked.titles!r} must be two texts, one for each graph")
+    first, second = asked.titles
+    depth, heading = asked.depth, asked.heading
+    chosen = look(
+        theme_name=asked.theme,
+        layout=asked.layout,
+        direction=asked.direction,
+        values=asked.values,
+        gradients=asked.gradients,
+        local=asked.local,
+        depth=depth,
+    )
     shown = (fold_to_size(hide_unused(a), depth), fold_to_size(hide_unused(b), depth))
-    pair = Pair(shown[0], shown[1], titles, options=chosen.options, direction=direction)
+    pair = Pair(shown[0], shown[1], (first, second), options=chosen.options, direction=asked.direction)
     panels = list(pair.panels(chosen.layout))
     found = pair.differences
     notes = texts(dict.fromkeys(note for graph in shown for note in graph.notes if note.failure is None))
@@ -139,8 +164,8 @@ class Pair:
         return max(found, key=lambda candidate: candidate[0])[1] if found[-1][0] < LARGE_ENOUGH else found[-1][1]
 
     def _scene(self, graph: Graph, marked: Collection[str], remarks: Mapping[str, Sequence[str]]) -> Scene:
-        words = Wording(graph, self.options)
-        keys = {name: key for key, name in words.names.items()}
+        words = describe(graph, self.options)
+        keys = {name: key for key, name in words.names.of.items()}
         lines = {keys[name]: texts for name, texts in remarks.items()}
         return with_remarks(with_failure(build_scene(words), graph), lines, marked=marked)
 
@@ -177,9 +202,9 @@ def as_large_as(scene: Scene, other: Scene, pairs: Pairs) -> Scene:
     return replace(scene, boxes=tuple(boxes), arrows=tuple(arrows))
 
 
-def slot_of(arrow: Arrow, tail: str, head: str) -> tuple[str, str, str]:
+def slot_of(arrow: Arrow, tail: str, head: str) -> tuple[str, str, int]:
     """What an arrow between these boxes is called: which operand it is."""
-    return tail, head, arrow.key.rpartition("#")[2]
+    return tail, head, arrow.slot
 
 
 # --- what differs
@@ -188,7 +213,7 @@ def slot_of(arrow: Arrow, tail: str, head: str) -> tuple[str, str, str]:
 def compared(a: Graph, b: Graph) -> Iterator[tuple[str | None, str | None, Difference]]:
     """(key in a, key in b, difference) for everything that a picture would show differently."""
     pairs = matched(a, b)
-    names = Wording(a).names, Wording(b).names
+    names = names_of(a).of, names_of(b).of
     for node in a.node_list:
         if node.key not in pairs:
             yield node.key, None, Difference(names[0][node.key], "", "only in the first", "")
@@ -211,7 +236,7 @@ def facts_of(graph: Graph, node: Node) -> Iterator[tuple[str, object]]:
         which = f"[{i}] " if len(node.ports) > 1 else ""
         yield f"{which}value", port.value
         if graph.has_gradients:
-            yield f"{which}{'.grad' if node.kind == 'leaf' else 'grad'}", gradient_of(graph, node, port)
+            yield f"{which}{gradient_label(node)}", gradient_of(graph, node, port)
     yield "keeps for backward", f"{len(node.saved) or 'no'} tensor{'s' if len(node.saved) > 1 else ''}"
     yield "gradient path", "; ".join(dict.fromkeys(CUT_MARKS[edge.cut] for edge in graph.in_edges(node.key) if edge.cut in CUT_MARKS)) or "open"
 

@@ -10,7 +10,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from graphviz_ad._internal.maths.finite_differences import Curve as ErrorCurve
-from graphviz_ad._internal.maths.formulas import SUPERSCRIPTS
+from graphviz_ad._internal.maths.formula_letters import SUPERSCRIPTS
 from graphviz_ad._internal.scene.canvas import Canvas, Curve, Label, Mark, Rect
 from graphviz_ad._internal.scene.font_metrics import shorten, text_width
 from graphviz_ad._internal.scene.scene import Point

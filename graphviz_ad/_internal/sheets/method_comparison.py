@@ -13,7 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
-from graphviz_ad._internal.base.errors import ExpressionError, MissingDependencyError, OptionError, ReplayError
+from graphviz_ad._internal.base.argument_types import Destination
+from graphviz_ad._internal.base.checked_calls import saves, takes
+from graphviz_ad._internal.base.errors import ExpressionError, MissingDependencyError, OptionError, ReplayError, UnknownNameError
 from graphviz_ad._internal.base.text_table import counted, table
 from graphviz_ad._internal.check.replay import Replay
 from graphviz_ad._internal.explain.forward_mode import elements, place_of, tangents
@@ -23,9 +25,11 @@ from graphviz_ad._internal.graph.snapshot import Array
 from graphviz_ad._internal.maths.finite_differences import Curve, curve, relative_error
 from graphviz_ad._internal.maths.formulas import to_unicode
 from graphviz_ad._internal.maths.number_format import number
-from graphviz_ad._internal.output.chart import Chart
+from graphviz_ad._internal.output.call_options import ChartFile, ThemeOptions
+from graphviz_ad._internal.output.chart import CHARTS, Chart
+from graphviz_ad._internal.output.file_writing import write_as
 from graphviz_ad._internal.scene.themes import theme as theme_named
-from graphviz_ad._internal.scene.wording import Wording
+from graphviz_ad._internal.scene.words.names import names_of
 from graphviz_ad._internal.sheets.method_chart import method_chart
 from graphviz_ad._internal.sheets.symbolic import Symbolic, derive
 
@@ -74,7 +78,10 @@ class Comparison:
     result: str
 
     def __getitem__(self, name: str) -> Method:
-        return next(method for method in self.methods if method.name.startswith(name))
+        for method in self.methods:
+            if isinstance(name, str) and method.name.startswith(name):
+                return method
+        raise UnknownNameError("method", name, [method.name for method in self.methods], "The beginning of a name is enough.")
 
     # --- words
 
@@ -138,17 +145,19 @@ class Comparison:
 
     # --- picture
 
-    def plot(self, *, theme: str = "light") -> Chart:
+    @takes(ThemeOptions)
+    def plot(self, asked: ThemeOptions) -> Chart:
         """The picture: the error for each step, and the table."""
-        return Chart(method_chart(self), theme_named(theme), self.to_text())
+        return Chart(method_chart(self), theme_named(asked.theme), self.to_text())
 
-    def save(self, path: str | Path, *, theme: str = "light") -> Path:
+    @saves(ChartFile)
+    def save(self, path: Destination, asked: ChartFile) -> Path | None:
         """Write the picture as .svg, .png or .pdf. Returns the path."""
-        return self.plot(theme=theme).save(path)
+        return write_as(CHARTS, path, self.plot(theme=asked.theme), asked.format)
 
     def show(self) -> Chart:
-        """The picture itself, which a notebook displays."""
-        return self.plot()
+        """The picture itself, which a notebook displays; elsewhere a warning says how to see it."""
+        return self.plot().show()
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, object]:
         return self.plot()._repr_mimebundle_(include, exclude)
@@ -214,7 +223,7 @@ def compare(graph: Graph, function: Callable[[Inputs], float], inputs: Inputs, w
     if not any(method.name == "automatic, forward mode" for method in methods):
         notes = (*notes, "Forward mode: left out, because some tangents are not known.")
     point = dict(zip(labels, at.tolist(), strict=True))
-    return Comparison(graph, point, tuple(exact.tolist()), measured_by, tuple(methods), curves, symbolic, costs, notes, Wording(graph).result)
+    return Comparison(graph, point, tuple(exact.tolist()), measured_by, tuple(methods), curves, symbolic, costs, notes, names_of(graph).output)
 
 
 def graph_inputs(graph: Graph) -> list[str]:

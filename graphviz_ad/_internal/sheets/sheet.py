@@ -13,7 +13,7 @@ from graphviz_ad._internal.maths.number_format import number
 from graphviz_ad._internal.scene.canvas import Canvas, Label, Mark, Rect
 from graphviz_ad._internal.scene.font_metrics import ASCENT, text_width
 from graphviz_ad._internal.scene.paint import KIND_LOOKS, LEGEND, Type, item_width, legend_row, moved, stage_marks, type_of
-from graphviz_ad._internal.scene.scene import Scene
+from graphviz_ad._internal.scene.scene import Point, Scene
 from graphviz_ad._internal.sheets.method_chart import straight
 
 MARGIN, PAD, GAP = 24.0, 16.0, 18.0  # points: around a sheet, inside a panel, between panels
@@ -173,15 +173,19 @@ def well_placed(scene: Scene, layout: str, directions: Sequence[str]) -> Scene:
             return placed
         candidates.append((fit(placed), placed))
         if direction == "LR":
-            folded = wrapped(placed, fit)
+            folded = wrapped(placed, fit_of)
             candidates.append((ROWS_WORTH * fit(folded), folded))
     return max(candidates, key=lambda candidate: candidate[0])[1]
 
 
 def fit(scene: Scene) -> float:
     """How much of the size of its letters a scene keeps if it is made to fit into a panel."""
-    width, height = scene.size or (1.0, 1.0)
-    return min(ROOM[0] / width, ROOM[1] / height, 1.0)
+    return fit_of(scene.size or (1.0, 1.0))
+
+
+def fit_of(size: Point) -> float:
+    """The same of a scene of this width and height, in points."""
+    return min(ROOM[0] / size[0], ROOM[1] / size[1], 1.0)
 
 
 def words(text: str, role: str, room: float) -> Block:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import ast
 import math
+import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,16 +13,17 @@ from typing import Any
 from graphviz_ad._internal.base.errors import ExpressionError, MissingDependencyError, ReplayError
 from graphviz_ad._internal.graph.graph import Graph, Node
 from graphviz_ad._internal.maths.claims import LETTERS, base_name, forward_formula
-from graphviz_ad._internal.maths.formulas import SUPERSCRIPTS, parsed
-from graphviz_ad._internal.scene.wording import Wording
+from graphviz_ad._internal.maths.formula_letters import SUPERSCRIPTS
+from graphviz_ad._internal.maths.formula_text import to_text
+from graphviz_ad._internal.maths.formula_tree import Binary, Call, Comparison, Name, Number, Signed, Tree, parsed, walked
+from graphviz_ad._internal.operations.functions import FUNCTIONS
+from graphviz_ad._internal.operations.traits import IN_ORDER, OF_ONE_THE_SAME
+from graphviz_ad._internal.scene.words.names import names_of
 
 LARGEST = 400  # operations of a formula that is still worth deriving
 DIGITS = 30
 NAMELESS: Mapping[str, str] = {}
-SAME = ("to", "clone", "contiguous", "detach", "positive", "sum", "mean", "max", "min", "amax", "amin", "view", "reshape", "squeeze", "unsqueeze", "prod")
-
-_RENAMED = {"abs": "Abs", "ceil": "ceiling", "max": "Max", "min": "Min", "log": "log"}
-_ALSO = ("exp", "sqrt", "sin", "cos", "tan", "asin", "acos", "atan", "atan2", "sinh", "cosh", "tanh", "asinh", "acosh", "atanh", "erf", "sign", "floor")
+SAME = IN_ORDER | OF_ONE_THE_SAME
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ def derive(graph: Graph, names: Mapping[str, str] = NAMELESS) -> Symbolic:
     `ReplayError` says why there are none: the function works on vectors, an operation has no formula, or the formula written out is too long.
     """
     sympy = imported()
-    words = {**Wording(graph).names, **names}
+    words = {**names_of(graph).of, **names}
     written_out = size_written_out(graph)
     if written_out > LARGEST:
         raise ReplayError(f"written out as one formula, {graph.name} has {approximately(written_out)} operations; nobody would read its derivative")
@@ -130,43 +131,43 @@ def applied(graph: Graph, node: Node, operands: list[Any], functions: Mapping[st
 
 
 def functions_of(sympy: ModuleType) -> dict[str, Callable[..., Any]]:
-    """What the functions in formulas are called in sympy."""
-    return {
-        **{name: getattr(sympy, name) for name in _ALSO},
-        **{name: getattr(sympy, other) for name, other in _RENAMED.items()},
-        "log2": lambda x: sympy.log(x, 2),
-        "log10": lambda x: sympy.log(x, 10),
-        "sigmoid": lambda x: 1 / (1 + sympy.exp(-x)),
-        "where": lambda condition, first, second: sympy.Piecewise((first, condition), (second, True)),
-    }
+    """What the functions in formulas are in sympy; a choice is one of its pieces."""
+    own = {name: getattr(sympy, known.sympy) for name, known in FUNCTIONS.items() if known.sympy}
+
+    def defined(formula: str) -> Callable[[Any], Any]:
+        return lambda x: value(parsed(formula), {"x": x}, own, sympy)
+
+    def choice(condition: Any, first: Any, second: Any) -> Any:
+        return sympy.Piecewise((first, condition), (second, True))
+
+    by_formula = {name: defined(known.defined) for name, known in FUNCTIONS.items() if known.defined}
+    return {**{name: choice if found is sympy.Piecewise else found for name, found in own.items()}, **by_formula}
 
 
-def value(node: ast.expr, names: Mapping[str, Any], functions: Mapping[str, Callable[..., Any]], sympy: ModuleType) -> Any:
-    """A parsed formula as an expression of sympy."""
+def value(tree: Tree, names: Mapping[str, Any], functions: Mapping[str, Callable[..., Any]], sympy: ModuleType) -> Any:
+    """A formula as an expression of sympy."""
 
-    def inner(each: ast.expr) -> Any:
-        return value(each, names, functions, sympy)
+    def made(node: Tree, operands: list[Any]) -> Any:
+        match node:
+            case Number(value=number):
+                return exactly(number, sympy)
+            case Name(name=name) if name in names:
+                return names[name]
+            case Signed(sign="-"):
+                return -operands[0]
+            case Binary(sign=sign) if sign in SIGNS:
+                return SIGNS[sign](*operands)
+            case Comparison(signs=(sign,)) if sign in RELATIONS:
+                return getattr(sympy, RELATIONS[sign])(*operands)
+            case Call(function=name) if name in functions:
+                return functions[name](*operands)
+        raise ExpressionError(f"{to_text(node)!r} has no meaning in sympy")
 
-    match node:
-        case ast.Constant(value=int() | float() as number):
-            return exactly(number, sympy)
-        case ast.Name(id=name) if name in names:
-            return names[name]
-        case ast.UnaryOp(op=ast.USub(), operand=operand):
-            return -inner(operand)
-        case ast.BinOp(left=left, op=sign, right=right) if type(sign) in _SIGNS:
-            return _SIGNS[type(sign)](inner(left), inner(right))
-        case ast.Compare(left=left, ops=[sign], comparators=[right]) if type(sign) in _RELATIONS:
-            return getattr(sympy, _RELATIONS[type(sign)])(inner(left), inner(right))
-        case ast.Call(func=ast.Name(id=name), args=arguments) if name in functions:
-            return functions[name](*map(inner, arguments))
-    raise ExpressionError(f"{ast.unparse(node)!r} has no meaning in sympy")
+    return walked(tree, made)
 
 
-_SIGNS: Mapping[type[ast.operator], Callable[[Any, Any], Any]] = {
-    ast.Add: lambda a, b: a + b, ast.Sub: lambda a, b: a - b, ast.Mult: lambda a, b: a * b, ast.Div: lambda a, b: a / b, ast.Pow: lambda a, b: a**b,
-}  # fmt: skip
-_RELATIONS: Mapping[type[ast.cmpop], str] = {ast.Lt: "Lt", ast.LtE: "Le", ast.Gt: "Gt", ast.GtE: "Ge", ast.Eq: "Eq"}
+SIGNS: Mapping[str, Callable[[Any, Any], Any]] = {"+": operator.add, "-": operator.sub, "*": operator.mul, "/": operator.truediv, "**": operator.pow}
+RELATIONS: Mapping[str, str] = {"<": "Lt", "<=": "Le", ">": "Gt", ">=": "Ge", "==": "Eq"}
 
 
 def number_of(node: Node) -> float:

@@ -10,12 +10,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from graphviz_ad._internal.api import api
-from graphviz_ad._internal.base.errors import UnknownNameError
+from graphviz_ad._internal.base.argument_types import Destination
+from graphviz_ad._internal.base.checked_calls import saves, takes
+from graphviz_ad._internal.base.errors import OptionError, UnknownNameError
 from graphviz_ad._internal.graph.transforms import hide_unused
+from graphviz_ad._internal.output.call_options import AnimateOptions, ExampleFile, FilmFile, SheetOptions
 from graphviz_ad._internal.output.chart import CHARTS, Chart
-from graphviz_ad._internal.output.formats import FILMS, suffix_of
+from graphviz_ad._internal.output.file_writing import suffix_for, write_as
+from graphviz_ad._internal.output.formats import FILMS
 from graphviz_ad._internal.scene.themes import theme as theme_named
-from graphviz_ad._internal.sheets.graph_comparison import Pair, SideBySide, compare, in_words
+from graphviz_ad._internal.sheets.graph_comparison import ComparisonOptions, Pair, SideBySide, compared_as, in_words
 from graphviz_ad._internal.sheets.sheet import Sheet
 from graphviz_ad._internal.teaching.program_runs import source_of
 from graphviz_ad._internal.teaching.shown_parts import Listing, Shot, View
@@ -112,8 +116,12 @@ class Example:
         """The first graph that is shown."""
         return self.graphs[0]
 
-    def plot(self, *, theme: str = "light", layout: str = "auto") -> Chart:
+    @takes(SheetOptions)
+    def plot(self, asked: SheetOptions) -> Chart:
         """The picture, with heading and lesson; for the bare graph in other formats use ``.graph.plot()``."""
+        return self._drawn(asked.theme, asked.layout)
+
+    def _drawn(self, theme: str, layout: str) -> Chart:
         chosen, entry = theme_named(theme), self.entry
         panels = [panel for view in self.views for panel in view.panels(layout)]
         code = tuple(line for view in self.views if isinstance(view, Listing) for line in view.code)
@@ -122,18 +130,27 @@ class Example:
         canvas = Sheet(entry.heading, entry.lesson, OVERLINES[entry.chapter], entry.source, code, found, notes).canvas(panels)
         return Chart(canvas, chosen, canvas.alt)
 
-    def animate(self, **options: Any) -> api.Animation:
-        """The film of the graph; options as in `graphviz_ad.animate`."""
-        return api.animate(self.graph, **options)
+    @takes(AnimateOptions)
+    def animate(self, asked: AnimateOptions) -> api.Animation:
+        """The film of the graph."""
+        return api.filmed(self.graph, asked)
 
-    def compare(self, **options: Any) -> SideBySide:
-        """The first two graphs side by side; options as in `graphviz_ad.compare`."""
-        return compare(*self.graphs[:2], **options)
+    @takes(ComparisonOptions)
+    def compare(self, asked: ComparisonOptions) -> SideBySide:
+        """The first two graphs side by side."""
+        if len(self.graphs) < 2:
+            raise OptionError(f"{self.name} has one graph, and compare() shows two; use plot(), or graphviz_ad.compare with another graph")
+        return compared_as(self.graphs[0], self.graphs[1], asked)
 
-    def save(self, path: str | Path, **options: Any) -> Path:
+    @saves(ExampleFile)
+    def save(self, path: Destination, asked: ExampleFile) -> Path | None:
         """Write the picture or, where the suffix is that of a film, the film; returns the path."""
-        film = suffix_of(path) in FILMS and suffix_of(path) not in CHARTS
-        return (self.animate(**options) if film else self.plot(**options)).save(path)
+        suffix, options = suffix_for(path, asked.format), {name: value for name, value in asked.given.items() if name != "format"}
+        if suffix in FILMS and suffix not in CHARTS:
+            return api.written(api.filmed(self.graph, AnimateOptions.of(options)), path, FilmFile.of({"format": asked.format}))
+        if wrong := [name for name in options if name not in ("theme", "layout")]:
+            raise OptionError(f"{wrong[0]}={options[wrong[0]]!r} is an option of a film or of a bare graph; the picture of an entry has theme and layout")
+        return write_as(CHARTS, path, self._drawn(asked.theme, asked.layout), asked.format)
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, object]:
         return self.plot()._repr_mimebundle_(include, exclude)

@@ -19,7 +19,7 @@ from graphviz_ad._internal.base.errors import OptionError
 from graphviz_ad._internal.graph.snapshot import Snapshot
 from graphviz_ad._internal.graph.transforms import keep_only
 from graphviz_ad._internal.maths.number_format import one_line
-from graphviz_ad._internal.scene.wording import NOT_RETAINED
+from graphviz_ad._internal.scene.words.signs import NOT_RETAINED
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -67,8 +67,9 @@ class Run:
 def run(program: Callable[[], Variables]) -> Run:
     """Run a program that returns its ``locals()``; one that raises is as welcome."""
     lines, first = source_of(program)
+    recording = api.record()
     try:
-        with api.record() as recording:
+        with recording:
             variables = program()
     except Exception as error:
         where = frame_of(error.__traceback__, program)

@@ -92,8 +92,10 @@ def as_numbers(tree: Any) -> Any:
         return ADNumber(tree)
     if isinstance(tree, dict):
         return {key: as_numbers(part) for key, part in tree.items()}
-    if type(tree) in (list, tuple):
-        return type(tree)(as_numbers(part) for part in tree)
+    if type(tree) is list:
+        return [as_numbers(part) for part in tree]
+    if type(tree) is tuple:
+        return tuple(as_numbers(part) for part in tree)
     return tree
 
 
@@ -158,7 +160,7 @@ class Assembly:
             raise GradOutputsError(f"grad_outputs has {len(parts)} gradient(s), but there are {len(self.outputs)} outputs; give one number for each, in order")
         try:
             return [1.0 if part is None else float(part) for part in parts]
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, OverflowError) as error:
             raise GradOutputsError(f"grad_outputs={given!r} is not made of numbers: {error}; give one number for each output") from error
 
     @cached_property

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated, Literal
 
-from graphviz_ad._internal.base.errors import UnknownNameError
+from graphviz_ad._internal.base.argument_types import Says
+from graphviz_ad._internal.base.checked_calls import check_fields
 
-LEVELS = ("none", "summary", "full")
+Level = Annotated[Literal["none", "summary", "full"], Says("none, summary or full", "capture level")]
 
 
 @dataclass(frozen=True)
@@ -17,14 +19,12 @@ class Capture:
     ones, "full" copies everything. ``local`` asks for local derivatives, ``source`` for file and line of each operation.
     """
 
-    values: str = "summary"
-    gradients: str = "summary"
+    values: Level = "summary"
+    gradients: Level = "summary"
     local: bool = True
     source: bool = True
-    whole: int = 256
+    whole: Annotated[int, Says("up to so many elements are kept whole", "number of elements", least=0)] = 256
 
     def __post_init__(self) -> None:
-        """Refuse a level that does not exist."""
-        for level in (self.values, self.gradients):
-            if level not in LEVELS:
-                raise UnknownNameError("capture level", level, LEVELS)
+        """Refuse what says nothing, such as a level that does not exist."""
+        check_fields(self)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -15,9 +16,9 @@ from graphviz_ad._internal.graph.graph import Graph
 from graphviz_ad._internal.graph.notice_sentences import error_text
 from graphviz_ad._internal.graph.notices import FAILED, RAISED, TIED, TIED_TOO, UNREAD, UNREAD_SO_FAR, Failure, Notice, failure_notice, notice
 from graphviz_ad._internal.graph.transforms import merge_calls
-from graphviz_ad._internal.tracing.assembly.assemble import Assembly
+from graphviz_ad._internal.tracing.assembly.assemble import assembled
 from graphviz_ad._internal.tracing.assembly.autograd_graph import AutogradGraph, BackwardPass, is_pointwise, is_reentrant, run, run_accumulating, walk
-from graphviz_ad._internal.tracing.assembly.unit import Output
+from graphviz_ad._internal.tracing.assembly.units import Output, Recorded
 from graphviz_ad._internal.tracing.capture import Capture
 from graphviz_ad._internal.tracing.inputs import as_tensors, input_dtype, module_names, name_inputs, surroundings
 from graphviz_ad._internal.tracing.naming.returned_names import name_returned
@@ -72,7 +73,7 @@ def graph_so_far(tape: Tape, error: BaseException, target: Any, namespace: Mappi
     notices = [failure_notice(RAISED, failure_of(error)), *about_parameters(tape, modules_of(target, namespace), ended=False)]
     try:
         with at_rest():
-            return merge_calls(Assembly(tape, autograd, BackwardPass(problem=NOT_RUN), [], names).graph(name_of(target), notices))
+            return merge_calls(assembled(Recorded(tape, autograd, BackwardPass(problem=NOT_RUN), [], names), name_of(target), notices))
     finally:
         ends.clear()
         let_go(tape, autograd)
@@ -105,8 +106,11 @@ def beside(error: BaseException) -> Iterator[None]:
     try:
         yield
     except Exception as own:
-        with suppress(Warning):  # where the user wants warnings raised, the program's exception goes before
-            warnings.warn(f"no graph could be made up to where the program raised {described(error)}: {described(own)}", GraphvizADWarning, stacklevel=3)
+        text = f"no graph could be made up to where the program raised {described(error)}: {described(own)}"
+        try:
+            warnings.warn(text, GraphvizADWarning, stacklevel=3)
+        except Warning:  # the user wants warnings raised; the program's exception goes before, so that this one can only be written down
+            print(f"{GraphvizADWarning.__name__}: {text}", file=sys.stderr)
 
 
 def described(error: BaseException) -> str:
@@ -270,4 +274,4 @@ def describe(
         notices = [*notices, notice("incomplete", tape.problems, what="operation")]
     if result.problem:
         notices = [*notices, result.problem]
-    return merge_calls(Assembly(tape, autograd, result, found, names).graph(name, notices))
+    return merge_calls(assembled(Recorded(tape, autograd, result, found, names), name, notices))

@@ -8,15 +8,14 @@ from typing import Any
 import torch
 
 from graphviz_ad._internal.maths.expressions import FUNCTIONS, Program
+from graphviz_ad._internal.operations.functions import function
 from graphviz_ad._internal.tracing.tape.tape import current_tape
-
-TORCH_NAMES = {"abs": "abs", "relu": "relu", "softplus": "nn.functional.softplus"}
 
 
 def torch_function(name: str) -> Any:
     """The torch function that a function of a formula stands for."""
     thing: Any = torch
-    for part in TORCH_NAMES.get(name, name).split("."):
+    for part in (function(name).torch or name).split("."):
         thing = getattr(thing, part)
     return thing
 

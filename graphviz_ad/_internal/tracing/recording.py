@@ -17,15 +17,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from graphviz_ad._internal.base.errors import TraceError
+from graphviz_ad._internal.base.argument_types import shown
+from graphviz_ad._internal.base.errors import OptionError, TraceError
 from graphviz_ad._internal.graph.graph import Graph, Memory
 from graphviz_ad._internal.graph.notices import FAILED, RAISED, Notice, failure_notice, notice
 from graphviz_ad._internal.graph.snapshot import Snapshot
 from graphviz_ad._internal.graph.transforms import merge_calls
-from graphviz_ad._internal.tracing.assembly.assemble import Assembly
+from graphviz_ad._internal.tracing.assembly.assemble import assembled
 from graphviz_ad._internal.tracing.assembly.autograd_graph import AutogradGraph, BackwardPass, in_terms_of, is_pointwise, node_of, together, walk, watching
 from graphviz_ad._internal.tracing.assembly.saved import kept_memory
-from graphviz_ad._internal.tracing.assembly.unit import Output
+from graphviz_ad._internal.tracing.assembly.units import Output, Recorded
 from graphviz_ad._internal.tracing.capture import Capture
 from graphviz_ad._internal.tracing.eager import NOT_ASKED, about_parameters, beside, described, failure_of, modules_of
 from graphviz_ad._internal.tracing.inputs import module_names, name_parameters
@@ -58,6 +59,10 @@ class Recording:
     """What `graphviz_ad.record` gives; ``graph`` is there once the block has ended, also by an exception."""
 
     def __init__(self, module: torch.nn.Module | None, capture: Capture, namespace: Mapping[str, Any]) -> None:
+        if module is not None and not isinstance(module, torch.nn.Module):
+            raise OptionError(
+                f"module={shown(module)} ({type(module).__name__}) is no nn.Module; give the model whose parameters are to have names, or nothing"
+            )
         self._module, self._capture, self._namespace = module, capture, namespace
         self._passes: list[RecordedPass] = []
         self._running: RecordedPass | None = None
@@ -245,10 +250,11 @@ class Recording:
 
     def _root(self, output: Any) -> Value | None:
         """The value that a pass begins at, which may be given as a place in the graph of autograd; None where that was made unseen."""
-        tensor = output if isinstance(output, Tensor) else getattr(output.node, "variable", None)
+        place: Any = output  # a tensor, or a place in the graph of autograd
+        tensor = place if isinstance(output, Tensor) else getattr(place.node, "variable", None)
         if tensor is None:
             self._tape.nodes[id(output)] = output  # which owns its node
-            return self._tape.value_at((id(output.node), output.output_nr))
+            return self._tape.value_at((id(place.node), place.output_nr))
         value = self._tape.value_of(tensor)
         self._tape.edge_of(tensor, value)
         return value
@@ -299,12 +305,12 @@ class Recording:
         if result.problem is not None:
             notices, result = [*notices, result.problem], result if result.problem == NOT_ASKED else replace(result, problem=None)
         leaves = {whole.index[id(part.graph.nodes[i])]: value for part in with_nested(done) for i, value in part.leaves.items()}
-        graph = Assembly(self._tape, whole, result, outputs, names, leaves, starts_inside(done)).graph(title, notices)
+        graph = assembled(Recorded(self._tape, whole, result, outputs, names, leaves, starts_inside(done)), title, notices)
         return merge_calls(replace(graph, memory=memory_of(graph, [part.graph for part in with_nested(done)])))
 
     def _unfinished(self, whole: AutogradGraph, names: dict[int, str], title: str, notices: Sequence[Notice]) -> Graph:
         why = notice("no backward pass", blind=self._recorder.blind)
-        return merge_calls(Assembly(self._tape, whole, BackwardPass(problem=why), [], names).graph(title, [*notices, why]))
+        return merge_calls(assembled(Recorded(self._tape, whole, BackwardPass(problem=why), [], names), title, [*notices, why]))
 
 
 def memory_of(graph: Graph, parts: Sequence[AutogradGraph]) -> Memory | None:

@@ -26,20 +26,20 @@ class Tried(NamedTuple):
     calls_modules: bool = False
 
 
-class Square(torch.autograd.Function):
+class Cube(torch.autograd.Function):
     """A custom Function as everybody writes it."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
         """Keeps what it is given."""
         ctx.save_for_backward(x)
-        return x * x
+        return x * x * x
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> Tensor:
         """And asks for it."""
         (x,) = ctx.saved_tensors
-        return 2 * x * grad  # type: ignore[no-any-return]
+        return 3 * x * x * grad  # type: ignore[no-any-return]
 
 
 class Scale(nn.Module):
@@ -63,7 +63,7 @@ def saved_operand(x: Tensor, y: Tensor) -> Tensor:
 def custom_function(x: Tensor) -> Tensor:
     """One box, two times."""
     for _ in range(2):
-        x = Square.apply(x)  # type: ignore[no-untyped-call]
+        x = Cube.apply(x)  # type: ignore[no-untyped-call]
     return x
 
 
@@ -183,13 +183,13 @@ TRIED = (
         custom_function,
         (2.0,),
         {
-            "operations": "leaf Square Square",
-            "steps inside": "leaf mul Square·SquareBackward mul Square·SquareBackward",
+            "operations": "leaf Cube Cube",
+            "steps inside": "leaf mul mul Cube·CubeBackward mul mul Cube·CubeBackward",
             "names": "x x x",
-            "values": "2.0 4.0 4.0 16.0 16.0",
-            "gradients": "32.0 - 8.0 - 1.0",
-            "local derivatives": "- - - - - - - -",
-            "what flows back": "- - 32.0 - - - 8.0 -",
+            "values": "2.0 4.0 8.0 8.0 64.0 512.0 512.0",
+            "gradients": "2304.0 - - 192.0 - - 1.0",
+            "local derivatives": "- - - - - - - - - - - -",
+            "what flows back": "- - - - 2304.0 - - - - - 192.0 -",
             "where gradients stop": "- - - - -",
             "memory": "leaves 8 B, their gradients as much, 8 B saved for backward",
             "notices": "",

@@ -128,26 +128,25 @@ def widget(scene: Scene, theme: Theme, title: str, data: dict[str, object], play
 """
 
 
-# What a fact about a box or an arrow begins with -> the lines on the stage of which one says the same: it is known when they have come.
-KNOWN_WITH = {"value": ("value",), "gradient": ("gradient",), "flows back": ("contribution",), "local derivative": ("local", "contribution")}
-NEVER_KNOWN = ("gradient", "flows back")  # in a film whose stage has no room for them
+# What a fact about a box or an arrow says -> the lines on the stage with which it is known: the first of them that is there.
+KNOWN_WITH = {"value": ("value",), "gradient": ("gradient",), "contribution": ("contribution",), "local": ("local", "contribution")}
+NEVER_KNOWN = ("gradient", "contribution")  # in a film whose stage has no room for them
 
 
 def facts(part: Box | Arrow, film: bool) -> Iterator[object]:
     """What is told to those who point at a part; in a film, with the role of the line that has to be there first."""
-    for line in part.hover:
-        label, _, _ = line.partition(":")
-        needed = KNOWN_WITH.get(label, ()) if film else ()
+    for fact in part.hover:
+        needed = KNOWN_WITH.get(fact.says, ()) if film else ()
         role = next((role for role in needed if any(shown.role == role for shown in part.lines)), None)
         if role is not None:
-            yield [prose(line), class_name(role)]
-        elif not (needed and label in NEVER_KNOWN):
-            yield prose(line)
+            yield [prose(str(fact)), class_name(role)]
+        elif not (needed and fact.says in NEVER_KNOWN):
+            yield prose(str(fact))
 
 
 def asset(name: str) -> str:
     """A file that lies beside this module, without its indentation and comments: every page carries it."""
-    lines = files(__package__).joinpath(name).read_text("utf-8").splitlines()
+    lines = files(__name__.rpartition(".")[0]).joinpath(name).read_text("utf-8").splitlines()
     bare = (re.sub(r"\s// .*$", "", line).strip() for line in lines)
     return "".join(f"{line}\n" for line in bare if line and not line.startswith("/*"))
 
@@ -205,7 +204,7 @@ def opening_states(film: Film) -> Iterator[Change]:
     start = restyle(film.stage, film.opening)
     for part in parts_of(start):
         if part.key in touched:
-            yield Change(part.key, part.emphasis, tuple((line.role, line.text) for line in part.lines))
+            yield Change(part.key, part.emphasis, tuple((line.key, line.text) for line in part.lines))
 
 
 def caption_parts(step: Step) -> list[str]:

@@ -14,6 +14,7 @@ from graphviz_ad._internal.base.visible_text import visible
 from graphviz_ad._internal.renderers.svg.still import NAMELESS, class_name, number, outline, prose, style, tag
 from graphviz_ad._internal.scene import paint
 from graphviz_ad._internal.scene.canvas import Curve, Label, Mark, Polygon
+from graphviz_ad._internal.scene.path_lines import DISCS
 from graphviz_ad._internal.scene.scene import Arrow, Box, Group, Scene
 from graphviz_ad._internal.scene.themes import FONT_STACK, THEMES, Theme
 
@@ -138,7 +139,7 @@ def still_rules(scene: Scene) -> list[str]:
     """Looks that no step changes: words by their role, badges, grounds and group frames."""
     rules = {}
     for mark in paint.stage_marks(scene):
-        if isinstance(mark, Label) or mark.part in ("badge", "ground") or mark.part.startswith("trail."):
+        if isinstance(mark, Label) or mark.part in ("badge", "ground", *DISCS):
             rules[f".{class_name(mark.part)}"] = declarations(mark)
     for group in scene.groups[:1]:
         rules |= {f".group .{mark.part}": declarations(mark) for mark in paint.group_marks(group)}

@@ -11,6 +11,7 @@ from itertools import count
 import numpy as np
 from PIL import Image
 
+from graphviz_ad._internal.base.visible_text import whole
 from graphviz_ad._internal.renderers.images.indexed import CLEAR, IndexedFilm, Indices, Patch, channels
 from graphviz_ad._internal.renderers.images.shots import Pixels, Shot
 
@@ -39,7 +40,7 @@ def _chunks(film: IndexedFilm, loop: int, metadata: Mapping[str, str]) -> Iterat
     yield b"PLTE", channels(film.palette).ljust(3 * 256, b"\0")
     yield b"tRNS", b"\xff" * CLEAR + b"\0"
     for key, text in metadata.items():
-        yield b"iTXt", key.encode("latin-1") + b"\0\0\0\0\0" + text.encode("utf-8", "backslashreplace")
+        yield b"iTXt", key.encode("latin-1") + b"\0\0\0\0\0" + whole(text).encode()
     yield b"IDAT", _packed(film.last)
     number = count()
     for patch in film.patches():

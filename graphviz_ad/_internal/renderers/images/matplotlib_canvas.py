@@ -23,6 +23,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from graphviz_ad._internal.base.errors import SaveError
+from graphviz_ad._internal.base.visible_text import whole
 from graphviz_ad._internal.renderers.images import letters
 from graphviz_ad._internal.renderers.images.shots import PixelBox, Pixels
 from graphviz_ad._internal.scene.canvas import Canvas, Curve, Label, Mark, Polygon, Rect
@@ -46,6 +47,7 @@ def _corners() -> NDArray[np.float64]:
 
 
 MOST_PIXELS_A_SIDE, MOST_PIXELS = 2**16 - 1, 2**28  # Agg's limit, and 1 GiB
+MOST_PIXELS_READ = 2**26  # Pillow takes a picture of some more for an attack
 LEGIBLE = 2.5  # pixels an em; smaller letters are a line
 CRISP = 8.0  # pixels; larger letters stand on whole pixels, smaller ones where they should
 CORNERS = _corners()  # times left, right, radius, top and bottom: x and y of a rounded rectangle
@@ -62,7 +64,7 @@ def png(canvas: Canvas, theme: Theme, *, scale: float = 2.0, transparent: bool =
     image = Image.fromarray(surface.buffer if clear else surface.buffer[..., :3].copy())
     chunks = PngInfo()
     for key, text in metadata.items():
-        chunks.add_text(key, text.encode("utf-8", "backslashreplace").decode("utf-8"))
+        chunks.add_text(key, whole(text))
     file = io.BytesIO()
     image.save(file, format="PNG", pnginfo=chunks, dpi=(72 * scale, 72 * scale))
     return file.getvalue()
@@ -87,6 +89,7 @@ def changing(canvases: Iterable[Canvas], theme: Theme, *, scale: float = 1.0) ->
     Canvases that share marks, as the same objects, are compared and drawn fastest.
     """
     surface: _Surface | None = None
+    picture: NDArray[np.uint32] = np.empty((0, 0), np.uint32)
     before: Canvas | None = None
     for canvas in canvases:
         paper = theme[canvas.background or "paper"]
@@ -334,6 +337,12 @@ def _packed(color: str | None) -> np.uint32:
     """A pixel of the colour as one number, in the byte order of the machine; white but transparent for None."""
     rgba = bytes.fromhex(f"{color[1:]}FF" if color else "FFFFFF00")
     return np.uint32(np.frombuffer(rgba, np.uint32)[0])
+
+
+def most_scale(canvas: Canvas) -> float:
+    """The most pixels a point that the picture can have for every reader to open it."""
+    width, height = max(canvas.width, 1), max(canvas.height, 1)
+    return min((MOST_PIXELS_A_SIDE - 1) / max(width, height), math.sqrt(MOST_PIXELS_READ / (width * height)) * 0.999)
 
 
 def _size(canvas: Canvas, scale: float) -> tuple[int, int]:

@@ -62,6 +62,7 @@ def video(shots: Iterable[Shot], codec: Codec) -> bytes:
     """The film in a container, without sound; an odd side is made even by repeating its last pixels."""
     try:
         import av
+        from av.error import FFmpegError
     except ImportError as error:
         raise MissingDependencyError("av", "video", f"a {codec.suffix} film", "or save as .gif, .webp, .png or .html, which need nothing more") from error
     file = io.BytesIO()
@@ -77,7 +78,7 @@ def video(shots: Iterable[Shot], codec: Codec) -> bytes:
             if stream is None:
                 raise ValueError("a film needs at least one picture; none was given")
             _put(container, stream.encode(), spells)
-    except av.error.FFmpegError as error:
+    except FFmpegError as error:
         raise SaveError(f"a {codec.suffix} film could not be encoded: {error}; save as .gif, .webp or .png instead") from error
     return file.getvalue()
 

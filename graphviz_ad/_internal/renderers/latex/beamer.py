@@ -1,4 +1,4 @@
-r"""Film -> the LaTeX that shows the pages of its PDF one after the other on a Beamer slide, and only the last one in a handout.
+r"""Film -> the LaTeX that shows the pages of a PDF one after the other on a Beamer slide, and only the last one in a handout.
 
 The file is to be ``\input``. Inside a frame it is the picture; between frames it makes a frame that it fills; and given to LaTeX by itself
 it is a whole deck. It changes nothing outside and needs no package but, to play, ``animate``.
@@ -11,17 +11,17 @@ from importlib.resources import files
 
 from graphviz_ad._internal.base.errors import OptionError, SaveError
 from graphviz_ad._internal.renderers.latex.latex_text import PROLOGUE, latex_text
-from graphviz_ad._internal.renderers.latex.tikz import ascii_only
-from graphviz_ad._internal.renderers.svg.still import prose
+from graphviz_ad._internal.renderers.latex.tikz import comment
 from graphviz_ad._internal.scene.scene import Film
 
 LONGEST_ALT = 200  # characters of the description that go into the PDF
+PAGES = "-film"  # ends the name of the PDF: a file that the user calls as the .tex, or that TeX makes of it, is another one
 MODES = ("overlay", "animate")
 SIZE = r"width=\gadwidth,height=\gadheight,keepaspectratio"
 
 
 def beamer(film: Film, stem: str, mode: str = "overlay", aspect: str = "169") -> str:
-    """The file ``stem.tex``, which shows the pages of ``stem.pdf``; in the mode "animate" TeX writes ``stem.tln``, the times of the pages."""
+    """The file ``stem.tex``, which shows the pages of ``stem-film.pdf``; in the mode "animate" TeX writes ``stem.tln``, the times of the pages."""
     if mode not in MODES:
         raise OptionError(f"mode={mode!r} is no way to show a film in Beamer; give 'overlay', a click a step, or 'animate', which plays in Acrobat and Okular")
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._+-]*", stem):
@@ -29,7 +29,7 @@ def beamer(film: Film, stem: str, mode: str = "overlay", aspect: str = "169") ->
     words, plays = latex_text(film.stage.alt[:LONGEST_ALT]), mode == "animate"
     return filled(
         "beamer.tex",
-        about=ascii_only(prose(film.stage.alt)),
+        about=comment(film.stage.alt),
         count=str(len(film.steps)),
         stem=stem,
         needs=r"; with \usepackage{animate}" if plays else "",
@@ -46,20 +46,20 @@ def beamer(film: Film, stem: str, mode: str = "overlay", aspect: str = "169") ->
 
 def filled(template: str, **words: str) -> str:
     """A file that lies beside this module, with «name» replaced; what is put in is not looked at again."""
-    text = files(__package__).joinpath(template).read_text("utf-8")
+    text = files(__name__.rpartition(".")[0]).joinpath(template).read_text("utf-8")
     return re.sub("«([a-z]+)»", lambda match: words[match[1]], text)
 
 
 def overlay(count: int, stem: str) -> str:
     """A page a click; every viewer can do that, and a handout prints the last page only."""
     pages = [(i + 1, f"{i + 1}|handout:{int(i + 1 == count)}") for i in range(count)]
-    return "".join(rf"\includegraphics<{slides}>[{SIZE},page={page}]{{\gadfolder {stem}.pdf}}%" + "\n" for page, slides in pages)
+    return "".join(rf"\includegraphics<{slides}>[{SIZE},page={page}]{{\gadfolder {stem}{PAGES}.pdf}}%" + "\n" for page, slides in pages)
 
 
 def player(stem: str, words: str) -> str:
     """All pages as one animation with controls, which shows the last page until somebody plays it."""
     options = rf"{SIZE},controls={{play,step,stop,speed}},poster=last,timeline={stem}.tln,alttext={{{words}}}"
-    return rf"\animategraphics[{options}]{{1}}{{\gadfolder {stem}}}{{}}{{}}%" + "\n"
+    return rf"\animategraphics[{options}]{{1}}{{\gadfolder {stem}{PAGES}}}{{}}{{}}%" + "\n"
 
 
 def times(film: Film, stem: str) -> str:

@@ -5,15 +5,17 @@ Both are files to ``\input``: a group that defines its colours, changes nothing 
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable
 
-from graphviz_ad._internal.base.visible_text import visible
+from graphviz_ad._internal.base.visible_text import whole
 from graphviz_ad._internal.renderers.latex.latex_text import PROLOGUE, latex_text
 from graphviz_ad._internal.renderers.svg.still import class_name, number, roles
 from graphviz_ad._internal.scene.canvas import Canvas, Curve, Label, Mark, Polygon, Rect
 from graphviz_ad._internal.scene.scene import Point
 from graphviz_ad._internal.scene.themes import Theme
 
+LONGEST_LINE = 120  # of a comment
 ANCHORS = {"start": "base west", "middle": "base", "end": "base east"}
 SIDES = {"start": "left,base", "middle": "base", "end": "right,base"}
 
@@ -48,15 +50,16 @@ def in_group(canvas: Canvas, theme: Theme, marks: Iterable[Mark], body: Iterable
     colors = [rf"\definecolor{{{color(role)}}}{{HTML}}{{{theme[role][1:].upper()}}}%" for role in used]
     font = r"\def\gadfont#1{\fontsize{#1bp}{#1bp}\selectfont}%"
     about = [
-        f"% {ascii_only(visible(canvas.alt))}",
+        comment(canvas.alt),
         rf"% needs \usepackage{{{package}}}; then \input this file, as it is or within \resizebox",
     ]
     return "\n".join([*about, r"\begingroup", PROLOGUE, *colors, font, *body, r"\endgroup", ""])
 
 
-def ascii_only(text: str) -> str:
-    """For a comment, which any engine must be able to skip."""
-    return text.encode("ascii", "backslashreplace").decode()
+def comment(text: str) -> str:
+    """Text as lines that any engine can skip: TeX reads no line of more than 200,000 characters."""
+    plain = whole(text).encode("ascii", "backslashreplace").decode()
+    return "\n".join(f"% {line}" for line in textwrap.wrap(plain, LONGEST_LINE) or ["no description"])
 
 
 def color(role: str) -> str:

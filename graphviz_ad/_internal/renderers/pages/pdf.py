@@ -7,6 +7,7 @@ written.
 from __future__ import annotations
 
 import hashlib
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
@@ -21,6 +22,7 @@ from graphviz_ad._internal.scene.canvas import Canvas, Curve, Label, Mark, Polyg
 from graphviz_ad._internal.scene.scene import Film, Point
 from graphviz_ad._internal.scene.themes import Theme
 
+LONGEST_SIDE = 14_400  # units of a page; a larger page is counted in larger units
 KAPPA = 0.5522847498  # how long the handles of a cubic are that draws a quarter of a circle
 QUADRATIC, CLOSE = 3, 79  # codes of an outline
 VERTICES, OPERATORS = {1: 1, 2: 1, QUADRATIC: 2, 4: 3, CLOSE: 1}, {1: " m", 2: " l", QUADRATIC: " c", 4: " c"}
@@ -40,13 +42,13 @@ def pdf_pages(canvases: Iterable[Canvas], theme: Theme, *, transparent: bool = T
     return document(shown, len(pictures), size, theme, title)
 
 
-def film_pdf(film: Film, theme: Theme) -> bytes:
-    """A page for each step of a film, with the paper of the theme."""
+def film_pdf(film: Film, theme: Theme, *, made: str = "") -> bytes:
+    """A page for each step of a film, with the paper of the theme; ``made`` says what for."""
     if not film.steps:
         raise ValueError("a film without steps has no pages")
     last, size = len(film.steps) - 1, (float(film.size[0]), float(film.size[1]))
     paper = Shown(Rect(0, 0, *size, fill="paper", part="background"), 0, last)
-    return document([paper, *timeline(film)], last + 1, size, theme, film.title)
+    return document([paper, *timeline(film)], last + 1, size, theme, film.title, made)
 
 
 def ground(canvas: Canvas, transparent: bool) -> list[Mark]:
@@ -54,7 +56,7 @@ def ground(canvas: Canvas, transparent: bool) -> list[Mark]:
     return [] if transparent or not canvas.background else [Rect(0, 0, canvas.width, canvas.height, fill=canvas.background)]
 
 
-def document(shown: Sequence[Shown], count: int, size: Point, theme: Theme, title: str) -> bytes:
+def document(shown: Sequence[Shown], count: int, size: Point, theme: Theme, title: str, made: str = "") -> bytes:
     """The file: marks back to front, each on the pages on which it is shown."""
     labels = [one.mark for one in shown if isinstance(one.mark, Label)]
     warn_of_missing(labels)
@@ -65,13 +67,15 @@ def document(shown: Sequence[Shown], count: int, size: Point, theme: Theme, titl
     file = Objects()
     names = {face: f"F{i}" for i, face in enumerate(fonts)}
     resources = file.add("<< /Font << " + " ".join(f"/{names[face]} {font_object(file, font)} 0 R" for face, font in fonts.items()) + " >> >>")
-    upside = file.stream(f"1 0 0 -1 0 {number(size[1])} cm 1 j".encode())  # y grows downwards here
+    unit = max(1, math.ceil(max(size) / LONGEST_SIDE))
+    shrunk = f"{number(1 / unit, 6)} 0 0 {number(1 / unit, 6)} 0 0 cm " if unit > 1 else ""
+    upside = file.stream(f"{shrunk}1 0 0 -1 0 {number(size[1])} cm 1 j".encode())  # y grows downwards here
     contents: list[list[int]] = [[upside] for _ in range(count)]
     for (first, last), run in groupby(shown, lambda one: (one.first, one.last)):
         stream = file.stream(b"\n".join(painted(one.mark, theme, fonts, names) for one in run))
         for page in contents[first : last + 1]:
             page.append(stream)
-    return file.document(contents, resources, size, title)
+    return file.document(contents, resources, (size[0] / unit, size[1] / unit), unit, title, made)
 
 
 # --- marks
@@ -193,16 +197,17 @@ class Objects:
         self.bodies.append(head.encode("ascii") + small + b"\nendstream")
         return len(self.bodies)
 
-    def document(self, contents: list[list[int]], resources: int, size: Point, title: str) -> bytes:
-        """The file with a page for each list of streams."""
+    def document(self, contents: list[list[int]], resources: int, size: Point, unit: int, title: str, made: str) -> bytes:
+        """The file with a page for each list of streams, of that size in units of so many points."""
         tree = len(self.bodies) + len(contents) + 1
         box = f"[0 0 {number(size[0])} {number(size[1])}]"
         common = f"/Type /Page /Parent {tree} 0 R /MediaBox {box} /Resources {resources} 0 R"
+        common += f" /UserUnit {unit}" if unit > 1 else ""
         pages = [self.add(f"<< {common} /Contents [{references(streams)}] >>") for streams in contents]
         self.add(f"<< /Type /Pages /Kids [{references(pages)}] /Count {len(pages)} >>")
         root = self.add(f"<< /Type /Catalog /Pages {tree} 0 R /Lang (en) /PageLayout /SinglePage /ViewerPreferences << /DisplayDocTitle true >> >>")
         named = f" /Title <FEFF{visible(title).encode('utf-16-be').hex().upper()}>" if title else ""
-        about = self.add(f"<< /Creator (graphviz_ad){named} >>")
+        about = self.add(f"<< /Creator (graphviz_ad){named}{f' /Keywords ({made})' if made else ''} >>")
         return self.bytes(root, about)
 
     def bytes(self, root: int, about: int) -> bytes:

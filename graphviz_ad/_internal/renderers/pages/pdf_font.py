@@ -7,6 +7,7 @@ import io
 import zlib
 from collections.abc import Collection
 from functools import lru_cache
+from typing import Any
 
 from fontTools.subset import Options, Subsetter
 from fontTools.ttLib import TTFont
@@ -48,7 +49,8 @@ endcmap CMapName currentdict /CMap defineresource pop end end""".encode("ascii")
 @lru_cache(maxsize=16)
 def subset(chars: str, bold: bool, italic: bool) -> tuple[bytes, tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
     """A font program with these characters, their glyphs in it, the widths of all its glyphs and its box, in thousandths of an em."""
-    with TTFont(face(bold, italic), lazy=True, recalcTimestamp=False) as font:
+    opened: Any = TTFont(face(bold, italic), lazy=True, recalcTimestamp=False)  # its tables have no types
+    with opened as font:
         options = Options(hinting=False, layout_features=[], notdef_outline=True, recalc_timestamp=False, drop_tables=[*TABLES])
         subsetter = Subsetter(options)
         subsetter.populate(text=chars)

@@ -14,16 +14,19 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from graphviz_ad._internal.base.errors import GraphvizADWarning, MissingDependencyError
-from graphviz_ad._internal.base.visible_text import visible
+from graphviz_ad._internal.base.visible_text import visible, whole
 from graphviz_ad._internal.film.film_frames import film_frames
 from graphviz_ad._internal.renderers.svg.still import NAMELESS, escaped, prose, roles
 from graphviz_ad._internal.scene.canvas import Canvas, Curve, Label, Mark, Polygon, Rect
 from graphviz_ad._internal.scene.font_metrics import text_width
+from graphviz_ad._internal.scene.paint import tick
 from graphviz_ad._internal.scene.scene import Film, Point, Step
 from graphviz_ad._internal.scene.themes import Theme
 
 EMU = 9525  # English metric units a pixel: a frame of 1280 pixels is 13.33 inches wide
 FONT = "Verdana"  # what is on every machine that has PowerPoint, and as wide as DejaVu Sans
+LONGEST_PROPERTY = 255  # characters that a document can have of title and subject
+SIZES = (100, 400_000)  # of letters, in hundredths of a point: PowerPoint repairs a file that has others
 SHAPES_A_PART, MOST_SHAPES = 5, 120_000
 LONG_AGO = datetime.datetime(2000, 1, 1)  # a deck does not say when it was made, so that the same film gives the same bytes
 NAMESPACES = (
@@ -70,7 +73,7 @@ class Deck:
         for layout in [layout for layout in self.deck.slide_layouts if layout is not self.layout]:
             self.deck.slide_layouts.remove(layout)
         about = self.deck.core_properties
-        about.title, about.subject = visible(film.title) or NAMELESS, prose(film.stage.alt)
+        about.title, about.subject = whole(film.title, LONGEST_PROPERTY) or NAMELESS, whole(film.stage.alt, LONGEST_PROPERTY)
         about.author = about.last_modified_by = "graphviz_ad"
         about.created = about.modified = LONG_AGO
 
@@ -93,7 +96,8 @@ class Deck:
         """The slide of a step."""
         marks = [mark for mark in canvas.marks if not isinstance(mark, Label) or mark.text]
         captions = [mark for mark in marks if mark.part == "caption"]
-        progress = [mark for mark in marks if mark.part.startswith("tick")]
+        ticks = {tick(i) for i in range(len(self.film.steps))}
+        progress = [mark for mark in marks if mark.part in ticks]
         words = [mark for mark in marks if isinstance(mark, Label) and not mark.owner and mark not in captions]
         picture = [mark for mark in marks if mark.owner]
         names = Names()
@@ -247,7 +251,7 @@ def place_of_text(mark: Label) -> str:
 def text_body(mark: Label, theme: Theme) -> str:
     """The line of text in its font, never wrapped and never shrunk."""
     side = {"start": "l", "middle": "ctr", "end": "r"}[mark.anchor]
-    looks = f'sz="{round(mark.size * 75)}" b="{int(mark.bold)}" i="{int(mark.italic)}"'
+    looks = f'sz="{min(max(round(mark.size * 75), SIZES[0]), SIZES[1])}" b="{int(mark.bold)}" i="{int(mark.italic)}"'
     font = "".join(f'<a:{script} typeface="{FONT}"/>' for script in ("latin", "ea", "cs"))
     run = f'<a:r><a:rPr lang="en-US" {looks} dirty="0">{fill(theme[mark.color])}{font}</a:rPr><a:t>{escaped(visible(mark.text))}</a:t></a:r>'
     body = '<a:bodyPr wrap="none" lIns="0" tIns="0" rIns="0" bIns="0" anchor="ctr" rtlCol="0"><a:noAutofit/></a:bodyPr>'

@@ -6,6 +6,7 @@ Each step is one entry. In Markdown every character that any dialect could read 
 from __future__ import annotations
 
 import re
+from urllib.parse import quote
 
 from graphviz_ad._internal.renderers.svg.still import NAMELESS, prose
 from graphviz_ad._internal.scene.paint import PHASE_NAMES
@@ -38,14 +39,15 @@ def said(step: Step) -> tuple[str, ...]:
 
 def quarto(film: Film, stem: str) -> str:
     """A figure that is the film in HTML and slides, and the finished picture in every format for print."""
+    place = quote(stem, safe="")  # a name may hold spaces and brackets
     return f"""<!-- made by graphviz_ad -->
 
 ::: {{.content-visible when-format="html"}}
-![{escaped(film.title)}]({stem}-film.svg){{fig-alt="{attribute(film.stage.alt)}"}}
+![{escaped(film.title)}]({place}-film.svg){{fig-alt="{attribute(film.stage.alt)}"}}
 :::
 
 ::: {{.content-hidden when-format="html"}}
-![{escaped(film.title)}]({stem}-film.png){{fig-alt="{attribute(film.stage.alt)}"}}
+![{escaped(film.title)}]({place}-film.png){{fig-alt="{attribute(film.stage.alt)}"}}
 :::
 """
 

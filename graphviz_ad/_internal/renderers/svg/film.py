@@ -14,18 +14,18 @@ from graphviz_ad._internal.film.timeline import Shown, timeline
 from graphviz_ad._internal.renderers.svg.still import class_name, dark_style, document, element, fingerprint, geometry, number, roles, style, svg, tag, written
 from graphviz_ad._internal.scene.canvas import Canvas, Curve, Rect
 from graphviz_ad._internal.scene.paint import paint
-from graphviz_ad._internal.scene.scene import Film, Point
+from graphviz_ad._internal.scene.scene import FLOWING, Film, Point
 from graphviz_ad._internal.scene.themes import Theme
 
 GROWTH = 0.45  # seconds in which colour runs along an arrow
 Span = tuple[int, int]
 
 
-def svg_film(film: Film, theme: Theme, *, loop: int = 0) -> str:
-    """The film as a file of its own, which plays ``loop`` times, 0 for ever, and stays on the finished picture."""
+def svg_film(film: Film, theme: Theme, *, loop: int = 0, made: str = "made by graphviz_ad") -> str:
+    """The film as a file of its own, which plays ``loop`` times, 0 for ever, and stays on the finished picture; ``made`` says where it comes from."""
     if not film.steps:
         return svg(paint(film.stage), theme)
-    return '<?xml version="1.0" encoding="UTF-8"?>\n<!-- made by graphviz_ad -->\n' + film_fragment(film, theme, loop=loop)
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n<!-- {made} -->\n' + film_fragment(film, theme, loop=loop)
 
 
 def film_fragment(film: Film, theme: Theme, *, loop: int = 0) -> str:
@@ -94,7 +94,7 @@ def grows(film: Film, one: Shown) -> bool:
     if not isinstance(one.mark, Curve) or one.first == 0:
         return False
     changes = film.steps[one.first].changes
-    return any(change.key == one.mark.owner and (change.emphasis or "").startswith("active-") for change in changes)
+    return any(change.key == one.mark.owner and change.emphasis in FLOWING for change in changes)
 
 
 def growths(name: str, clock: Clock, growing: dict[Shown, int]) -> Iterator[str]:

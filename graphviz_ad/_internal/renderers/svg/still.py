@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable
 from itertools import groupby
 
-from graphviz_ad._internal.base.visible_text import LIMIT, visible
+from graphviz_ad._internal.base.visible_text import visible, whole
 from graphviz_ad._internal.scene.canvas import Canvas, Curve, Label, Mark, Polygon, Rect
 from graphviz_ad._internal.scene.scene import Point
 from graphviz_ad._internal.scene.themes import FONT_STACK, THEMES, Theme
@@ -193,7 +193,7 @@ def fingerprint(*texts: str) -> str:
 
 def prose(text: str) -> str:
     """Text of any length made visible: a description is not cut as a name is."""
-    return "".join(visible(text[start : start + LIMIT]) for start in range(0, len(text), LIMIT))
+    return whole(text)
 
 
 def escaped(text: str) -> str:

@@ -18,9 +18,10 @@ from torch import Tensor
 from graphviz_ad._internal.base.errors import TraceError
 from graphviz_ad._internal.graph.notices import Notice, notice
 from graphviz_ad._internal.graph.snapshot import Snapshot
+from graphviz_ad._internal.operations.traits import keeps_elements
 from graphviz_ad._internal.tracing.assembly.saved import Keeps, kept_by
 from graphviz_ad._internal.tracing.tape.torch_private import function_of, hidden_from_modes, may_have_hooks, modes_are_active, version_of
-from graphviz_ad._internal.tracing.tape.values import SAME_ELEMENTS, Keeper
+from graphviz_ad._internal.tracing.tape.values import Keeper
 
 
 def not_seen(_: Any) -> bool | None:
@@ -244,6 +245,7 @@ def watching(graph: AutogradGraph, result: BackwardPass, keeper: Keeper, pointwi
     for i, node in enumerate(graph.nodes):
         if i in graph.variables:  # before accumulation: hooks of the user may change .grad right after it
             hooks.append((node.register_prehook, partial(watch.arrived, i)))
+            hooks.append((node.register_hook, partial(watch.accumulated, i)))
         else:
             hooks.append((node.register_hook, partial(watch.ran, i)))
     handles: list[Any] = []
@@ -274,7 +276,7 @@ class _Watch:
         self._gradient, self._asks_locals = keeper.gradient, keeper.capture.local
         # A node is not asked a second time if that would run code of the user.
         self._asked_once = set(graph.custom) | {i for i, keeps in enumerate(graph.keeps) if keeps.hooked is not False}
-        self._reshapes = [stem(name) in SAME_ELEMENTS for name in graph.names]
+        self._reshapes = [keeps_elements(stem(name)) for name in graph.names]
         self._ones: dict[tuple[torch.dtype, torch.device], Tensor] = {}
         # What left the node that ran last, held weakly, and what was kept of it: in most graphs that is what arrives at the next one.
         self._left: list[tuple[weakref.ref[Tensor], int, Snapshot | None]] = []
@@ -285,6 +287,11 @@ class _Watch:
             self.result.leaf_grads[i] = self._seen(grad_outputs[0])
         except Exception as error:
             self._failed(error)
+
+    def accumulated(self, i: int, _: Any, grad_outputs: Any) -> None:
+        """A gradient has been added at a leaf; some versions of torch do not say before in a checkpoint of another kind inside a checkpoint."""
+        if i not in self.result.leaf_grads and not may_have_hooks(self.graph.variables[i]):
+            self.arrived(i, grad_outputs)
 
     def ran(self, i: int, grad_inputs: Any, grad_outputs: Any) -> None:
         """Node i made ``grad_inputs`` of ``grad_outputs``; the names are those of torch's hooks."""

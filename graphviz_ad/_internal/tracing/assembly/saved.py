@@ -12,7 +12,16 @@ from weakref import WeakKeyDictionary
 
 from torch import Tensor
 
-from graphviz_ad._internal.tracing.tape.torch_private import PACKED, RAW_SAVED, TELLS_HOOKS, hidden_from_modes, memory_and_bytes, memory_of, tells_what_is_saved
+from graphviz_ad._internal.tracing.tape.torch_private import (
+    PACKED,
+    RAW_SAVED,
+    TELLS_HOOKS,
+    UNPACKS,
+    hidden_from_modes,
+    memory_and_bytes,
+    memory_of,
+    tells_what_is_saved,
+)
 
 OWN = {f"{RAW_SAVED}tensors": "saved_tensors"}  # what a custom Function saves has numbers, not names
 FREED = "already been freed"  # so torch says of what a node does not keep any more
@@ -41,6 +50,8 @@ class Keeps(NamedTuple):
     @property
     def bytes(self) -> int | None:
         """How many bytes the elements take of all that the node keeps; None where a part is not known."""
+        if len(self.tensors) == 1:  # the usual case
+            return self.tensors[0].bytes
         sizes = [tensor.bytes for tensor in self.tensors if tensor.bytes is not None]
         return sum(sizes) if len(sizes) == len(self.tensors) and (sizes or self.hooked is False) else None
 
@@ -59,7 +70,7 @@ def kept_by(node: Any, packed: bool | None = None) -> Keeps:
     if not attributes:
         return NOTHING if attributes is not None else UNKNOWN
     if not TELLS_HOOKS:
-        return _unpacked(node, attributes) if packed is False else UNKNOWN if packed is None else PACKED_AWAY
+        return PACKED_AWAY if packed else _unpacked(node, attributes) if packed is False and UNPACKS else UNKNOWN
     found: list[Saved] = []
     hooked = False
     for attribute, name in attributes:

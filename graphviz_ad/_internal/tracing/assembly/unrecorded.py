@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from graphviz_ad._internal.tracing.assembly.linking import Units
-from graphviz_ad._internal.tracing.assembly.unit import Unit
-from graphviz_ad._internal.tracing.naming.as_written import SHAPE_ONLY
+from graphviz_ad._internal.graph.cuts import DETACHED
+from graphviz_ad._internal.operations.traits import DETACHES, SHAPE_ONLY, is_detach
+from graphviz_ad._internal.tracing.assembly.units import Unit, Units
 from graphviz_ad._internal.tracing.tape.tape import Tape
 from graphviz_ad._internal.tracing.tape.tape_entries import Operation
 
 
 def wanted_gradient(units: Units, unit: Unit) -> bool:
     """Whether the result of an operation that no output depends on requires grad: as its readers saw it, else as torch's rules say."""
-    operation, read = unit.operation, [value for value in unit.values.values() if value.used]
+    operation, read = unit.operation, [value for value in units.values[unit].values() if value.used]
     wanted = operation is not None and any(wanted for _, _, wanted, _ in operation.uses)
     if operation is not None and unit.label is None:
         if wanted and not operation.grad_enabled and (operation.mutates or any(value.edge is None for value in read)):
@@ -20,10 +20,10 @@ def wanted_gradient(units: Units, unit: Unit) -> bool:
             return False  # likewise, where it was written to through .data
     if operation is None or read:
         return any(value.requires_grad for value in read)
-    wanted = wanted and ran_with_grad(units.tape, operation)
-    if unit in units.unread or operation.number in units.tape.raised:
+    wanted = wanted and ran_with_grad(units.recorded.tape, operation)
+    if unit in units.unread or operation.number in units.recorded.tape.raised:
         return wanted
-    return wanted and any(value.differentiable for value in unit.values.values()) and operation.op not in ("detach", *SHAPE_ONLY)
+    return wanted and any(value.differentiable for value in units.values[unit].values()) and not (is_detach(operation.op) or operation.op in SHAPE_ONLY)
 
 
 def why_unrecorded(units: Units, unit: Unit) -> str | None:
@@ -31,13 +31,13 @@ def why_unrecorded(units: Units, unit: Unit) -> str | None:
     operation = unit.operation
     if operation is None or not any(wanted for _, _, wanted, _ in operation.uses):
         return None
-    if operation.op in ("detach", "alias"):
-        return "detach"
+    if operation.op in DETACHES:
+        return DETACHED
     if operation.inference:
         return "inference"
-    if not ran_with_grad(units.tape, operation):
+    if not ran_with_grad(units.recorded.tape, operation):
         return "no_grad"
-    return "shape-only" if operation.op in SHAPE_ONLY else "detach" if was_detached(units.tape, unit, operation) else "non-differentiable"
+    return "shape-only" if operation.op in SHAPE_ONLY else DETACHED if was_detached(units, unit, operation) else "non-differentiable"
 
 
 def ran_with_grad(tape: Tape, operation: Operation) -> bool:
@@ -50,7 +50,8 @@ def ran_with_grad(tape: Tape, operation: Operation) -> bool:
     return any(other.grad_enabled for other in (before, after) if other is not None) or before is after
 
 
-def was_detached(tape: Tape, unit: Unit, operation: Operation) -> bool:
+def was_detached(units: Units, unit: Unit, operation: Operation) -> bool:
     """Whether autograd made a node for a result and the program let go of it, as detach_() does, which no mode sees."""
+    tape = units.recorded.tape
     before = tape.operations[operation.number - 1].moment if operation.number else tape.moment
-    return unit.label is None and operation.moment > before and any(value.differentiable for value in unit.values.values())
+    return unit.label is None and operation.moment > before and any(value.differentiable for value in units.values[unit].values())

@@ -14,28 +14,15 @@ from torch import Tensor
 from graphviz_ad._internal.graph.arguments import Argument, Arguments, Word
 from graphviz_ad._internal.graph.messages import Message
 from graphviz_ad._internal.maths.autograd_names import DIFFER, verdict
-from graphviz_ad._internal.maths.ops import OPERATORS, REFLECTED, written_name
+from graphviz_ad._internal.operations.names import OPERATORS, REFLECTED, SAME_THING, written_name
+from graphviz_ad._internal.operations.traits import CLAMPS, DUMMIES, GETITEM, NOT_REFLECTED, OPERAND_ARGUMENTS, SETITEM, SWAPPED, UNWRITTEN_NUMBER
 from graphviz_ad._internal.tracing.assembly.autograd_graph import elementwise
 from graphviz_ad._internal.tracing.tape.tape_entries import Operation, Use
 from graphviz_ad._internal.tracing.tape.torch_private import TRANSFORMS
 
 NAMESPACES = (torch, Tensor, torch.nn.functional, torch.linalg, torch.special, torch.fft, torch.sparse, torch.nested)
 CALLERS = {*dir(builtins), "apply", "reduce", "partial"}  # what a C function of one of these names calls is somebody else's
-SHAPE_ONLY = {"ones_like", "zeros_like", "empty_like", "full_like", "rand_like", "randn_like", "randint_like", "new_zeros", "new_ones", "new_empty", "new_full"}
-OPERAND_ARGUMENTS = {"self", "other", "exponent"}  # Python numbers there are operands of the formula, not settings
 NUMBER_OF_TENSOR = {"item", "float", "int", "bool", "complex", "tolist"}
-DUMMIES = {"_nested_view_from_jagged", "_nested_view_from_jagged_copy"}  # take an argument that only stands for others of its kind
-CLAMPS = {"clamp", "clamp_", "clamp_min", "clamp_max"}
-SAME_THING = {
-    ("max", "maximum"),
-    ("min", "minimum"),
-    ("square", "pow"),
-    ("true_divide", "div"),
-    ("divide", "div"),
-    ("multiply", "mul"),
-    ("subtract", "sub"),
-    ("negative", "neg"),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +43,7 @@ def operands(operation: Operation) -> Sequence[Operand]:
     if not operation.constants:
         return operation.uses
     numbers = [Number(name, number) for name, number in operation.constants if is_operand(operation.op, name, number)]
-    if not numbers or (operation.op == "pow" and known_name(operation) == "square"):  # runs as pow(x, 2), but nobody wrote that 2
+    if not numbers or (known_name(operation), operation.op) in UNWRITTEN_NUMBER:  # runs as pow(x, 2), but nobody wrote that 2
         return operation.uses
     place = {name: i for i, name in enumerate(operation.schema.arguments)}
     found: list[Operand] = [*operation.uses, *numbers]
@@ -108,9 +95,9 @@ def plain(value: Any) -> Argument:
 
 def reflected(operation: Operation) -> bool:
     """Whether the user wrote the operands the other way round: ``10 - d`` runs as rsub(d, 10)."""
-    if operation.op == "pow" and any(name == "self" for name, _ in operation.constants):
+    if operation.op in NOT_REFLECTED and any(name == "self" for name, _ in operation.constants):
         return False  # pow(2, x) stands in the order written
-    if operation.op in REFLECTED or operation.op == "embedding" or set(operation.place.inner_names) & REFLECTED:
+    if operation.op in REFLECTED or operation.op in SWAPPED or set(operation.place.inner_names) & REFLECTED:
         return True
     return operation.place.site is not None and operation.place.site.number_first
 
@@ -119,9 +106,9 @@ def operation_name(operation: Operation) -> str | None:
     """The name that the user knows a single operation by; of synonyms the one that is written in the program."""
     if operation.place.transform:
         return call_name(operation)
-    op = "sub" if operation.op == "rsub" else written_name(operation.op)
+    op = written_name(operation.op)
     written = known_name(operation)
-    if written == "setitem":
+    if written == SETITEM:
         return written
     if operation.op == "_local_scalar_dense":  # also where a tensor is given for a number, as in zeros(n)
         return written if written in NUMBER_OF_TENSOR else "item"
@@ -155,6 +142,6 @@ def _known_name(written: str | None, inner_names: tuple[str, ...]) -> str | None
     if written is not None and written in OPERATORS:
         return OPERATORS[written]
     for name in (written, *inner_names):
-        if name is not None and (name in ("getitem", "setitem") or any(hasattr(home, name) for home in NAMESPACES)) and not name.startswith("__"):
+        if name is not None and (name in (GETITEM, SETITEM) or any(hasattr(home, name) for home in NAMESPACES)) and not name.startswith("__"):
             return name
     return None

@@ -10,11 +10,10 @@ from collections.abc import Iterator
 from functools import lru_cache
 from types import CodeType
 
+from graphviz_ad._internal.operations.traits import DETACHES
 from graphviz_ad._internal.tracing.tape.stack import ModuleCall
 from graphviz_ad._internal.tracing.tape.tape import Tape
 from graphviz_ad._internal.tracing.tape.tape_entries import Operation, Value
-
-COPIES = ("detach", "alias")  # what torch keeps for the backward pass is such a copy, and nobody reads that
 
 
 def name_returned(tape: Tape) -> None:
@@ -65,7 +64,7 @@ def _has_loop(code: CodeType) -> bool:
 
 def _left_over(tape: Tape, operations: list[Operation]) -> list[Value]:
     """What was computed and not read by another of the operations; with a gradient to come, if anything has."""
-    operations = [operation for operation in operations if operation.op not in COPIES or any(tape.values[number].used for number in operation.results)]
+    operations = [operation for operation in operations if operation.op not in DETACHES or any(tape.values[number].used for number in operation.results)]
     read = {number for operation in operations for number in _numbers(operation)}
     left = [tape.values[number] for operation in operations for number in operation.results if number not in read]
     wanted = [value for value in left if value.requires_grad]

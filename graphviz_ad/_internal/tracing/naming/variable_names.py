@@ -14,24 +14,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from graphviz_ad._internal.maths.ops import OPERATORS, written_name
+from graphviz_ad._internal.operations.names import OPERATORS, written_name
+from graphviz_ad._internal.operations.traits import LINEAR, LINEAR_RUNS_AS, SIDES
 from graphviz_ad._internal.tracing.naming.as_written import reflected
 from graphviz_ad._internal.tracing.tape.call_sites import CallSite, Operand
 from graphviz_ad._internal.tracing.tape.tape import Tape
 from graphviz_ad._internal.tracing.tape.tape_entries import Operation, Value
 
 MODULES = {"torch", "F", "functional", "nn.functional", "torch.nn.functional", "linalg", "torch.linalg", "special", "torch.special", "torch.fft"}
-OTHER: Mapping[str, int] = {"self": 0, "other": 1}
-SIDES: Mapping[tuple[str, str], Mapping[str, int]] = {  # operator and the operation that it runs as -> argument -> side
-    **{(name, run): OTHER for name in ("add", "sub", "mul", "div", "floor_divide", "remainder") for run in (name, f"{name}_")},
-    ("sub", "rsub"): OTHER,
-    ("div", "reciprocal"): OTHER,
-    ("pow", "pow"): {"self": 0, "exponent": 1},
-    ("matmul", "mm"): {"self": 0, "mat2": 1},
-    ("matmul", "mv"): {"self": 0, "vec": 1},
-    ("matmul", "dot"): {"self": 0, "tensor": 1},
-}
-LINEAR: Mapping[str, Mapping[str, int]] = {"t": {"self": 1}, "addmm": {"self": 2, "mat1": 0}, "mm": {"self": 0}}  # what linear(x, W, b) runs as
 TELLING = {"target", "weight", "bias", "running_mean", "running_var"}  # arguments that are called the same on all levels
 
 
@@ -99,8 +89,8 @@ def _arguments(operation: Operation, site: CallSite, operands: Sequence[Operand]
 
 def _places(operation: Operation, name: str, given: Sequence[Operand]) -> Mapping[str, int]:
     """Argument of the operation -> which of the things given it is."""
-    if name == "linear":
-        return LINEAR.get(operation.op, {})
+    if name == LINEAR:
+        return LINEAR_RUNS_AS.get(operation.op, {})
     parameters = _parameters(name) if operation.place.inner else [_python_name(argument) for argument in operation.schema.arguments]
     same = operation.op.rstrip("_") == name.rstrip("_") or (bool(operation.place.inner) and written_name(operation.op) == name)
     by_keyword = {operand.keyword: place for place, operand in enumerate(given) if operand.keyword is not None}

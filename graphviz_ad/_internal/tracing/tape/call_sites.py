@@ -9,21 +9,26 @@ import ast
 import bisect
 import dis
 import linecache
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import PurePath
 from types import CodeType
 from typing import NamedTuple
 
-SKIPPED = {"CACHE", "NOP", "EXTENDED_ARG", "RESUME", "PRECALL", "NOT_TAKEN"}
+from graphviz_ad._internal.operations.names import PROPERTIES, UNARY
+from graphviz_ad._internal.operations.traits import GETITEM, SETITEM
+
+SKIPPED = {"CACHE", "NOP", "EXTENDED_ARG", "RESUME", "NOT_TAKEN"}
 STORES = ("STORE_FAST", "STORE_NAME", "STORE_GLOBAL", "STORE_DEREF", "STORE_ATTR")
-UNARY = {"UNARY_NEGATIVE": "neg", "UNARY_INVERT": "bitwise_not"}
-ATTRIBUTES = {"T": "t", "mT": "mT", "H": "H", "mH": "mH", "real": "real", "imag": "imag"}  # properties that compute
 STORES_OF_VARIABLES = ("STORE_FAST", "STORE_NAME", "STORE_GLOBAL", "STORE_DEREF")
 JUMPS = {*dis.hasjrel, *dis.hasjabs}
-# How many things an instruction takes from the stack, where it does not leave just one in their place.
-TAKES = {"LOAD_METHOD": 1, "LOAD_ATTR": 1, "POP_TOP": 1, "UNPACK_SEQUENCE": 1, "COPY": 1, **dict.fromkeys(STORES_OF_VARIABLES, 1)}
+# How many things an instruction takes from the stack: those of the first kind leave nothing in their place, these one or more, all others just one.
+LEAVES_NOTHING = ("STORE_", "POP_", "DELETE_", "END_FOR")
+TAKES = {"LOAD_METHOD": 1, "LOAD_ATTR": 1, "LOAD_SUPER_ATTR": 3, "UNPACK_SEQUENCE": 1, "COPY": 0}
+TWO_AT_ONCE = re.compile(r"((?:LOAD|STORE)_FAST(?:_BORROW)?)_((?:LOAD|STORE)_FAST(?:_BORROW)?)")
 SUBSCRIPTS = ("BINARY_SUBSCR", "BINARY_SLICE", "STORE_SUBSCR", "STORE_SLICE")
 LOCAL = ("LOAD_FAST", "LOAD_DEREF", "LOAD_CLASSDEREF")
 LOADS = (*LOCAL, "LOAD_GLOBAL", "LOAD_NAME")
@@ -46,6 +51,26 @@ def _instructions(code: CodeType) -> tuple[list[dis.Instruction], list[int]]:
     return found, [instruction.offset for instruction in found]
 
 
+@lru_cache(maxsize=4096)
+def _steps(code: CodeType) -> tuple[list[dis.Instruction], list[int]]:
+    """The same, of those that do something, each for one thing at a time, as `_one_by_one` has it."""
+    found = [step for instruction in _instructions(code)[0] if instruction.opname not in SKIPPED for step in _one_by_one(instruction)]
+    return found, [step.offset for step in found]
+
+
+def _one_by_one(instruction: dis.Instruction) -> tuple[dis.Instruction, ...]:
+    """An instruction for each of the two variables, where one loads or stores both; where the second stands in its line, nobody says."""
+    both = TWO_AT_ONCE.fullmatch(instruction.opname)
+    if both is None:
+        return (instruction,)
+    somewhere = instruction.positions._replace(end_lineno=None, col_offset=None, end_col_offset=None) if instruction.positions else None
+    first, second = (
+        instruction._replace(opname=name, opcode=dis.opmap[name], arg=0, argval=variable, argrepr=variable)
+        for name, variable in zip(both.groups(), instruction.argval, strict=True)
+    )
+    return first, second._replace(positions=somewhere)
+
+
 def _index(code: CodeType, offset: int) -> int:
     """Which instruction an offset lies in: a frame that waits for a Python function points into the caches behind its CALL."""
     return bisect.bisect_right(_instructions(code)[1], offset) - 1
@@ -64,26 +89,21 @@ class CallSite:
         index = _index(self.code, self.offset)
         return _instructions(self.code)[0][index] if index >= 0 else None
 
-    @cached_property
-    def _after(self) -> list[dis.Instruction]:
-        """What runs next with the result on the stack, jumps followed."""
-        found, _ = _instructions(self.code)
-        steps: list[dis.Instruction] = []
-        i = _index(self.code, self.offset) + 1
-        while i < len(found) and len(steps) < 24:
+    def _following(self) -> Iterator[dis.Instruction]:
+        """What runs next with the result on the stack, jumps followed, and loops passed by: what they leave alone is there after them."""
+        found, offsets = _steps(self.code)
+        i = bisect.bisect_right(offsets, self.offset)
+        while i < len(found):
             step = found[i]
-            if step.opname == "JUMP_FORWARD":
-                i = _index(self.code, step.argval)
-                continue
-            if step.opname not in SKIPPED:
-                steps.append(step)
-            i += 1
-        return steps
+            if step.opname != "JUMP_FORWARD":
+                yield step
+            i = bisect.bisect_left(offsets, step.argval) if step.opname in ("JUMP_FORWARD", "FOR_ITER") else i + 1
 
     @cached_property
     def returned(self) -> bool:
         """Whether the function hands the result straight on to its caller."""
-        return bool(self._after) and self._after[0].opname in ("RETURN_VALUE", "INSTRUMENTED_RETURN_VALUE")
+        step = next(self._following(), None)
+        return step is not None and step.opname in ("RETURN_VALUE", "INSTRUMENTED_RETURN_VALUE")
 
     @cached_property
     def names(self) -> tuple[str, ...]:
@@ -91,20 +111,21 @@ class CallSite:
 
         What is written to is the result: y of ``y[0] = 5`` and of ``y.mul_(2)``.
         """
-        steps = self._after
         if self.instruction is not None and self.instruction.opname in ("STORE_SUBSCR", "STORE_SLICE"):
             return self._container
-        if steps and steps[0].opname == "COPY":  # a = b = …, or (a := …)
-            steps = steps[1:]
-        if not steps:
+        following = self._following()
+        step = next(following, None)
+        if step is not None and step.opname == "COPY":  # a = b = …, or (a := …)
+            step = next(following, None)
+        if step is None:
             return ()
-        if steps[0].opname.startswith(STORES):
-            return _stored(steps[0])[:1]
-        if steps[0].opname == "UNPACK_SEQUENCE":
-            count = int(steps[0].arg or 0)
-            names = [name for step in steps[1 : count + 1] if step.opname.startswith(STORES) for name in _stored(step)]
-            return tuple(names[:count]) if len(names) >= count else ()
-        if steps[0].opname == "POP_TOP" and self.receiver is not None and self.receiver.local and (self.written or "").endswith("_"):
+        if step.opname.startswith(STORES):
+            return _stored(step)
+        if step.opname == "UNPACK_SEQUENCE":
+            count = int(step.arg or 0)
+            names = [name for taker in islice(following, count) if taker.opname.startswith(STORES) for name in _stored(taker)]
+            return tuple(names) if len(names) == count else ()
+        if step.opname == "POP_TOP" and self.receiver is not None and self.receiver.local and (self.written or "").endswith("_"):
             return (self.receiver.variable.rpartition(".")[2],) if self.receiver.variable else ()
         return self._taken_later
 
@@ -112,11 +133,9 @@ class CallSite:
     def _taken_later(self) -> tuple[str, ...]:
         """The variable that takes the result once others have been computed: the a of ``a, b = f(x), g(y)``; empty as soon as it goes elsewhere."""
         above = 0  # how many things lie on the result
-        found = _instructions(self.code)[0]
-        steps = [step for step in found[_index(self.code, self.offset) + 1 :] if step.opname == "PRECALL" or step.opname not in SKIPPED]
-        for step, after in pairwise(steps):
+        for step, after in pairwise(self._following()):
             if above == 0 and step.opname in STORES_OF_VARIABLES:
-                return _stored(step)[:1]
+                return _stored(step)
             moved = _moved(step, after, above)
             if moved is None:
                 break
@@ -136,13 +155,13 @@ class CallSite:
         if step is None:
             return None
         if step.opname.startswith("BINARY_OP"):
-            return step.argrepr.rstrip("=") if step.argrepr not in ("[]",) else "getitem"
+            return step.argrepr.rstrip("=") if step.argrepr not in ("[]",) else GETITEM
         if step.opname == "LOAD_ATTR":
-            return ATTRIBUTES.get(str(step.argval))
+            return PROPERTIES.get(str(step.argval))
         if step.opname in UNARY:
             return UNARY[step.opname]
         if step.opname in SUBSCRIPTS:
-            return "setitem" if step.opname.startswith("STORE") else "getitem"
+            return SETITEM if step.opname.startswith("STORE") else GETITEM
         return _called(self.text)
 
     @cached_property
@@ -197,8 +216,14 @@ class CallSite:
         if not isinstance(tree, ast.Name) or place is None or place.lineno is None or place.col_offset is None:
             return Operand()
         where = (place.lineno + tree.lineno - 1, tree.col_offset + (place.col_offset - 1 if tree.lineno == 1 else 0))
-        load = _loads(self.code).get((tree.id, *where))
+        load = _loads(self.code).get((tree.id, *where)) or self._load_in_line(tree.id, where[0])
         return Operand(None, ".".join([tree.id, *path]), load.startswith(LOCAL)) if load else Operand()
+
+    def _load_in_line(self, variable: str, line: int) -> str | None:
+        """The instruction that reads a variable somewhere in a line, together with another variable, which stands where the bytecode says."""
+        text = linecache.getline(self.code.co_filename, line).encode()
+        beside = _loads_in_lines(self.code).get((variable, line), ())
+        return next((load for load, other, column in beside if re.match(rb"%s\b" % other.encode(), text[column:])), None)
 
     @cached_property
     def text(self) -> str:
@@ -224,15 +249,32 @@ class CallSite:
 @lru_cache(maxsize=4096)
 def _loads(code: CodeType) -> dict[tuple[str, int, int], str]:
     """(variable, line, column) -> the instruction that reads it there; one that the code itself imports counts as global."""
-    found, _ = _instructions(code)
-    imported = {step.argval for step in found if step.opname in ("IMPORT_NAME", "IMPORT_FROM")}
     loads = {}
-    for step in found:
+    for step in _steps(code)[0]:
         place = step.positions
         if step.opname.startswith(LOADS) and place is not None and place.lineno is not None and place.col_offset is not None:
-            for name in step.argval if isinstance(step.argval, tuple) else (step.argval,):
-                loads[str(name), place.lineno, place.col_offset] = "LOAD_GLOBAL" if name in imported else step.opname
+            loads[str(step.argval), place.lineno, place.col_offset] = _load(code, step)
     return loads
+
+
+@lru_cache(maxsize=4096)
+def _loads_in_lines(code: CodeType) -> dict[tuple[str, int], list[tuple[str, str, int]]]:
+    """(variable, line) -> instructions that read it there, no column known, each with the variable that it reads or sets at the same time and its column."""
+    loads: dict[tuple[str, int], list[tuple[str, str, int]]] = {}
+    for first, second in pairwise(_steps(code)[0]):
+        place = first.positions
+        if first.offset == second.offset and second.opname.startswith(LOADS) and place is not None and place.lineno is not None:
+            loads.setdefault((second.argval, place.lineno), []).append((_load(code, second), first.argval, place.col_offset or 0))
+    return loads
+
+
+def _load(code: CodeType, step: dis.Instruction) -> str:
+    return "LOAD_GLOBAL" if step.argval in _imported(code) else step.opname
+
+
+@lru_cache(maxsize=4096)
+def _imported(code: CodeType) -> frozenset[str]:
+    return frozenset(step.argval for step in _steps(code)[0] if step.opname in ("IMPORT_NAME", "IMPORT_FROM"))
 
 
 def _moved(step: dis.Instruction, after: dis.Instruction, above: int) -> int | None:
@@ -240,20 +282,23 @@ def _moved(step: dis.Instruction, after: dis.Instruction, above: int) -> int | N
     count = int(step.arg or 0)
     if step.opname == "SWAP" and above in (0, count - 1):
         return count - 1 - above
+    if step.opname == "COPY" and above == count - 1:  # it may go to two places
+        return None
+    if step.opname == "FOR_ITER" and above:
+        return above + dis.stack_effect(step.opcode, step.arg, jump=True)
     if step.opname == "UNPACK_SEQUENCE" and above < 0:  # of the tuple that the result went into: its first thing lies on top
         return count + above
     if step.opname == "BUILD_TUPLE" and above < count:
         return -1 - above if (after.opname, after.arg) == ("UNPACK_SEQUENCE", step.arg) else None
     if step.opcode in JUMPS or step.opname.startswith(("RETURN", "YIELD", "RAISE", "SEND", "POP_JUMP")):
         return None
-    taken = TAKES.get(step.opname, max(1 - dis.stack_effect(step.opcode, step.arg), 0))
-    return above + dis.stack_effect(step.opcode, step.arg) if taken <= above else None
+    effect = dis.stack_effect(step.opcode, step.arg)
+    taken = -effect if step.opname.startswith(LEAVES_NOTHING) else TAKES.get(step.opname, max(1 - effect, 0))
+    return above + effect if taken <= above else None
 
 
 def _stored(step: dis.Instruction) -> tuple[str, ...]:
-    """The names that a STORE instruction fills; some versions of Python store two at once."""
-    if isinstance(step.argval, tuple):
-        return tuple(name for name in step.argval if isinstance(name, str))
+    """The name that a STORE instruction fills."""
     return (step.argval,) if isinstance(step.argval, str) else ()
 
 

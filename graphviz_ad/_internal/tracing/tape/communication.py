@@ -168,6 +168,7 @@ class Traffic:
     def run(self, kind: Kind, func: Any, args: Any, kwargs: Any) -> Any:
         """Run an operation and note it; called by the recorder's handler."""
         operation = message = None
+        aside = False
         given = dict(zip(torch_private.signature(func).arguments, args, strict=False)) | (kwargs or {})
         try:
             message = self._message(kind, given)
@@ -202,6 +203,8 @@ class Traffic:
             reduction=reduction_of(given.get("reduce_op")),
             backward=is_in_engine(),
         )
+        if message.reduction is None and given.get("reduce_op") is not None:
+            self.tape.unsaid_reductions[kind.name] = None
         channel = (message.group, message.kind, peer, message.tag) if kind.name in PAIRS else (message.group,)
         self.counts[channel] += 1
         return replace(message, number=self.counts[channel] - 1)

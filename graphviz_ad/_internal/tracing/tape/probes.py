@@ -1,43 +1,58 @@
 """A private thing of torch -> the same, if a small experiment shows that it does what its name says; otherwise nothing, so that its stand-in is used.
 
 A name that is still there may have come to mean something else. Each experiment runs once a process, in a thread of its own, where no mode of the user
-sees it, and draws no random numbers.
+sees it, and draws no random numbers. It holds the tensors whose nodes it asks: some versions of torch crash at those of custom Functions otherwise.
 """
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
+from torch.autograd.graph import saved_tensors_hooks
 from torch.overrides import TorchFunctionMode
 
 Thing = TypeVar("Thing")
 
 
-def believed(found: Thing | None, holds: Callable[[Any], bool]) -> Thing | None:
-    """What was found, if ``holds`` is true of it; None if it is not, or if it cannot even be tried."""
-    answers: list[bool] = []
+def answer_to(question: Callable[[], Thing]) -> Thing | None:
+    """What a question comes to in a thread of its own; None if it cannot even be asked."""
+    answers: list[Thing] = []
 
-    def look() -> None:
-        try:
-            answers.append(holds(found) is True)
-        except Exception:  # it does not do what it is for: that is the answer
-            answers.append(False)
+    def ask() -> None:
+        with suppress(Exception):  # torch does not do what is asked for: that is the answer
+            answers.append(question())
 
-    if found is None:
-        return None
-    thread = threading.Thread(target=look)
+    thread = threading.Thread(target=ask)
     thread.start()
     thread.join()
-    return found if answers == [True] else None
+    return answers[0] if answers else None
+
+
+def believed(found: Thing | None, holds: Callable[[Any], bool]) -> Thing | None:
+    """What was found, if ``holds`` is true of it; None if it is not, or if it cannot even be tried."""
+    return found if found is not None and answer_to(lambda: holds(found)) is True else None
 
 
 def _two() -> Tensor:
     return torch.tensor([1.0, 2.0], dtype=torch.float64, device="cpu", requires_grad=True)
+
+
+class _Kept(torch.autograd.Function):
+    """A custom Function that keeps what it is given."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        ctx.save_for_backward(x)
+        return x.clone()
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> Tensor:
+        return grad
 
 
 # --- what is true of each
@@ -51,10 +66,11 @@ def counts_nodes(number: Callable[[], int]) -> bool:
 
 
 def numbers_nodes(number: Callable[[Any], int | None]) -> bool:
-    """A node is numbered in the order in which it was made."""
+    """A node is numbered in the order in which it was made, also that of a custom Function."""
     x = _two()
-    first, second = number((x * x).grad_fn), number((x + x).grad_fn)
-    return type(first) is int and second == first + 1
+    made = [x * x, _Kept.apply(x), x + x]  # type: ignore[no-untyped-call]
+    first, *others = (number(tensor.grad_fn) for tensor in made)
+    return type(first) is int and others == [first + 1, first + 2]
 
 
 def counts_modes(count: Callable[[], int]) -> bool:
@@ -201,18 +217,52 @@ def knows_the_engine(task: Callable[[], int]) -> bool:
 
 def names_functions(name: str) -> bool:
     """The class that was applied, and nothing for a node of torch's own."""
-
-    class Same(torch.autograd.Function):
-        @staticmethod
-        def forward(ctx: Any, x: Tensor) -> Tensor:
-            return x.clone()
-
-        @staticmethod
-        def backward(ctx: Any, grad: Tensor) -> Tensor:
-            return grad
-
     x = _two()
-    return getattr(Same.apply(x).grad_fn, name) is Same and getattr((x * x).grad_fn, name, None) is None  # type: ignore[no-untyped-call]
+    custom, plain = _Kept.apply(x), x * x  # type: ignore[no-untyped-call]
+    return getattr(custom.grad_fn, name) is _Kept and getattr(plain.grad_fn, name, None) is None
+
+
+def class_of_saved(raw: str) -> type:
+    """What torch gives for a tensor that is kept, where it does not unpack it."""
+    y = _two().exp()
+    return type(getattr(y.grad_fn, f"{raw}result"))
+
+
+def takes_hooks(kind: type) -> bool:
+    """What is kept is of this class, and takes a hook by hand, which runs when it is asked for."""
+    asked: list[Any] = []
+
+    def hook(kept: Any) -> Any:
+        asked.append(kept)
+        return kept
+
+    y = _two().exp()
+    node: Any = y.grad_fn
+    node._raw_saved_result.register_hooks(_same, hook)
+    return type(node._raw_saved_result) is kind and torch.equal(node._saved_result, y) and len(asked) == 1
+
+
+def tells_hooks(raw: str) -> bool:
+    """What a node keeps, and the hook of the user that stands before it; of torch's own nodes and of a custom Function."""
+    x = _two()
+    with saved_tensors_hooks(_same, _same):
+        hooked = x.exp()
+    y, custom = x.exp(), _Kept.apply(x)  # type: ignore[no-untyped-call]
+    packed, plain = (getattr(tensor.grad_fn, f"{raw}result") for tensor in (hooked, y))
+    (of_custom,) = getattr(custom.grad_fn, f"{raw}tensors")
+    hooks = [saved.unpack_hook for saved in (packed, plain, of_custom)]
+    return hooks == [_same, None, None] and torch.equal(plain.data, y) and torch.equal(of_custom.data, x)
+
+
+def unpacks(packed: str) -> bool:
+    """What a node keeps, as a tensor."""
+    y = _two().exp()
+    return torch.equal(getattr(y.grad_fn, f"{packed}result"), y)
+
+
+def _same(kept: Any) -> Any:
+    """A hook on what is saved that changes nothing."""
+    return kept
 
 
 def describes_operations(schema: str) -> bool:

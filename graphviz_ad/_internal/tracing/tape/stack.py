@@ -5,6 +5,7 @@ One walk up the stack for each operation. Frames are read and let go at once; no
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from types import CodeType
 from typing import Any, NamedTuple
@@ -93,6 +94,154 @@ class _ModuleCalls:
         return tuple(replace(call, height=frames - call.height) for call in self.found)
 
 
+class _Walk:
+    """What one walk up a stack has found so far, innermost first: each method takes in one more frame, of one kind."""
+
+    __slots__ = (
+        "applied",
+        "beneath",
+        "calls",
+        "depth",
+        "entry",
+        "frames",
+        "functions",
+        "inner",
+        "inner_names",
+        "modules",
+        "namer",
+        "naming",
+        "path",
+        "site",
+        "site_of",
+        "step",
+        "transform",
+        "user",
+        "way",
+    )
+
+    def __init__(self, site_of: Callable[[Frame], CallSite]) -> None:
+        """Nothing is found yet; ``site_of`` remembers sites."""
+        self.site_of = site_of
+        self.depth = self.frames = 0
+        self.site: CallSite | None = None
+        self.namer: CallSite | None = None
+        self.user: CallSite | None = None
+        self.naming = True  # while every frame so far hands the result straight on to the next
+        self.inner: list[tuple[int, int]] = []
+        self.inner_names: list[str] = []
+        self.modules: list[Any] = []
+        self.functions: list[type] = []
+        self.applied: Applied | None = None
+        self.step: tuple[str, int] | None = None
+        self.transform = self.beneath = ""  # the outermost, and the one that runs right in it
+        self.entry: CodeType | None = None  # of the outermost transform
+        self.path: list[int] = []  # instructions of torch's frames since the user's code
+        self.way: Way = ()  # the path within the outermost transform
+        self.calls = _ModuleCalls()
+
+    def _starts_anew(self) -> None:
+        """What the user called is what stands here, not what runs inside it."""
+        self.site = self.namer = None
+        self.calls = _ModuleCalls()
+        self.naming = True
+        self.inner.clear()
+
+    def meet_user(self, frame: Frame) -> None:
+        """A line of the user's."""
+        here = self._meet_code(frame, USER)
+        if self.user is None:
+            self.user = here
+        if self.naming:
+            self.naming = here.returned
+            if not self.naming:
+                self.namer = here
+
+    def meet_module_code(self, frame: Frame) -> None:
+        """A line of one of torch's modules, as if the user had written it."""
+        here = self._meet_code(frame, MODULE_CODE)
+        self.naming = self.naming and here.returned
+
+    def _meet_code(self, frame: Frame, kind: int) -> CallSite:
+        self.beneath = ""
+        self.path.clear()
+        here = self.site_of(frame)
+        if self.site is None:
+            self.depth, self.site = 1, here
+        self.calls.meet(kind, frame.f_code, here, self.frames)
+        return here
+
+    def meet_torch(self, frame: Frame) -> None:
+        """A line of torch's own."""
+        self.path.append(frame.f_lasti)
+        if self.site is None:
+            self.inner.append((id(frame.f_code), frame.f_lasti))
+            self.inner_names.append(frame.f_code.co_name)
+
+    def meet_module(self, frame: Frame) -> None:
+        """A module is called."""
+        self.modules.append(frame.f_locals["self"])
+        self.calls.module = id(self.modules[-1])
+
+    def meet_function(self, applied: Applied) -> None:
+        """A custom Function is applied."""
+        if self.applied is not None and self.applied.is_same_call(applied):  # a forward that has called itself
+            self.functions.pop()
+        self.functions.append(applied.function)
+        self.applied = applied
+        self.modules.clear()
+        self.user = None
+        self.inner_names.clear()
+        self._starts_anew()
+
+    def meet_optimizer(self, frame: Frame) -> None:
+        """An optimizer takes a step."""
+        self.step = (f"{type(frame.f_locals['args'][0]).__name__}.step", id(frame))
+
+    def meet_transform(self, frame: Frame) -> None:
+        """One of torch.func's transforms runs."""
+        name = TRANSFORMS[frame.f_code]
+        self.transform = self.beneath = "hessian" if name == "jacfwd" and self.beneath == "jacrev" else name
+        self.path.append(frame.f_lasti)
+        self.entry, self.way = frame.f_code, tuple(reversed(self.path))
+        self._starts_anew()
+
+    def meet_ours(self, frame: Frame) -> None:
+        """A line of ours, which takes the result to somewhere."""
+        self.naming = False
+
+    def meet_plumbing(self, frame: Frame) -> None:
+        """A line that is not there for the user."""
+
+    def place(self) -> Place:
+        """All of it, outermost first."""
+        return Place(
+            self.depth,
+            self.site,
+            tuple(reversed(self.inner)),
+            tuple(reversed(self.inner_names)),
+            self.namer,
+            self.user,
+            tuple(reversed(self.modules)),
+            tuple(reversed(self.functions)),
+            self.applied.arguments if self.applied is not None else (),
+            self.step,
+            self.transform,
+            self.calls.counted(self.frames),
+        )
+
+
+MEET: Mapping[int, Callable[[_Walk, Frame], None]] = {
+    USER: _Walk.meet_user,
+    MODULE_CODE: _Walk.meet_module_code,
+    TORCH: _Walk.meet_torch,
+    MODULE_ENTRY: _Walk.meet_module,
+    OPTIMIZER_ENTRY: _Walk.meet_optimizer,
+    TRANSFORM: _Walk.meet_transform,
+    OURS: _Walk.meet_ours,
+    PLUMBING: _Walk.meet_plumbing,
+}
+
+
 @dataclass
 class StackReader:
     """Reads stacks up to the frame that runs the traced program; remembers what each code object and site is."""
@@ -151,83 +300,21 @@ class StackReader:
         return known
 
     def _walk(self, frame: Frame | None) -> Place:
-        inner: list[tuple[int, int]] = []
-        inner_names: list[str] = []
-        modules: list[Any] = []
-        functions: list[type] = []
-        applied: Applied | None = None
         self._has_looked = self._has_forwards = False
-        step: tuple[str, int] | None = None
-        transform = beneath = ""
-        entry: CodeType | None = None
-        path: list[int] = []
-        way: Way = ()
-        depth = frames = 0
-        calls = _ModuleCalls()
-        site = user = namer = None
-        naming = True  # while every frame so far hands the result straight on to the next
-        while frame is not None:
-            code = frame.f_code
-            if code is self.stop:
-                break
-            depth += 1
-            frames += 1
+        walk = _Walk(self._site)
+        while frame is not None and (code := frame.f_code) is not self.stop:
             kind = self._kind(code)
-            now = self._applied(frame, kind) if kind in (FUNCTION_ENTRY, FORWARD) else None
-            if kind == FORWARD:
-                kind = FUNCTION_ENTRY if now is not None else _classify(code)
-            if kind in (USER, MODULE_CODE):
-                beneath = ""
-                path.clear()
-                here = self._site(frame)
-                if site is None:
-                    depth, site = 1, here
-                if user is None and kind == USER:
-                    user = here
-                calls.meet(kind, code, here, frames)
-                if naming:
-                    naming = here.returned
-                    if not naming and kind == USER:
-                        namer = here
-            elif kind == TORCH:
-                path.append(frame.f_lasti)
-                if site is None:
-                    inner.append((id(code), frame.f_lasti))
-                    inner_names.append(code.co_name)
-            elif kind == MODULE_ENTRY:
-                modules.append(frame.f_locals["self"])
-                calls.module = id(modules[-1])
-            elif now is not None:
-                if applied is not None and applied.is_same_call(now):  # a forward that has called itself
-                    functions.pop()
-                functions.append(now.function)
-                applied = now
-                modules.clear()
-                site = user = namer = None  # what the user called is `apply`, not what runs inside it
-                calls = _ModuleCalls()
-                naming = True
-                inner.clear()
-                inner_names.clear()
-            elif kind == OPTIMIZER_ENTRY:
-                step = (f"{type(frame.f_locals['args'][0]).__name__}.step", id(frame))
-            elif kind == TRANSFORM:
-                transform = beneath = "hessian" if TRANSFORMS[code] == "jacfwd" and beneath == "jacrev" else TRANSFORMS[code]
-                path.append(frame.f_lasti)
-                entry, way = code, tuple(reversed(path))
-                site = namer = None
-                calls = _ModuleCalls()
-                naming = True
-                inner.clear()
-            elif kind == OURS:
-                naming = False
+            walk.depth += 1
+            walk.frames += 1
+            applied = self._applied(frame, kind) if kind in (FUNCTION_ENTRY, FORWARD) else None
+            if applied is not None:
+                walk.meet_function(applied)
+            else:
+                MEET[kind if kind != FORWARD else _classify(code)](walk, frame)
             frame = frame.f_back
-        if entry is not None and site is not None:
-            inner += self._within(entry, way, site, depth)
-        inner.reverse()
-        inner_names.reverse()
-        around = tuple(reversed(modules)), tuple(reversed(functions))
-        arguments = applied.arguments if applied is not None else ()
-        return Place(depth, site, tuple(inner), tuple(inner_names), namer, user, *around, arguments, step, transform, calls.counted(frames))
+        if walk.entry is not None and walk.site is not None:
+            walk.inner += self._within(walk.entry, walk.way, walk.site, walk.depth)
+        return walk.place()
 
     def _within(self, entry: CodeType, now: Way, site: CallSite, depth: int) -> list[tuple[int, int]]:
         """What says of operations within a transform, innermost first, that they belong to one run of it and which was later, whatever loops it has.

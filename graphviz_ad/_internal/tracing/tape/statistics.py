@@ -35,7 +35,7 @@ def statistics(tensor: Tensor) -> Stats | None:
         return _on_cpu(plain)
     low, high = torch.aminmax(plain)  # propagates NaN
     numbers = plain if plain.is_floating_point() else plain.double()
-    minimum, maximum = low.item(), high.item()
+    minimum, maximum = float(low.item()), float(high.item())  # of truth values, too
     return Stats(minimum, maximum, numbers.mean().item(), torch.linalg.vector_norm(numbers).item(), _nonfinite(plain, minimum + maximum))
 
 

@@ -18,13 +18,14 @@ import torch
 from torch import Tensor
 
 from graphviz_ad._internal.graph.snapshot import Snapshot
+from graphviz_ad._internal.operations.traits import is_detach
 from graphviz_ad._internal.tracing.capture import Capture
 from graphviz_ad._internal.tracing.tape.depths import Depths
 from graphviz_ad._internal.tracing.tape.hooks_by_hand import registered
 from graphviz_ad._internal.tracing.tape.kept_alive import owner_of
 from graphviz_ad._internal.tracing.tape.stack import Place, StackReader
 from graphviz_ad._internal.tracing.tape.tape_entries import Edge, Operation, Schema, Use, Value
-from graphviz_ad._internal.tracing.tape.torch_private import TELLS_HOOKS, hooks_are_open, is_view, made_at, memory_of, sequence_number
+from graphviz_ad._internal.tracing.tape.torch_private import SAVED_TENSOR, TELLS_HOOKS, hooks_are_open, is_view, made_at, memory_of, sequence_number
 from graphviz_ad._internal.tracing.tape.unwritten import NOT_WRITTEN, UNREAD, WRITES_ALL, Unwritten
 from graphviz_ad._internal.tracing.tape.values import Held, Keeper, dtype_name, shape_of
 
@@ -48,6 +49,7 @@ class Tape:
         self._packing: dict[int, bool] = {}  # identity of a node -> see `is_packed`
         self._by_hand = registered()
         self._packed: set[int] = set()  # operations that ran while such hooks were open
+        self.unsaid_reductions: dict[str, None] = {}  # operations between processes, in order, of which torch does not say what they make of what they get
         self.raised: set[int] = set()  # operations that raised
         self.stopped: int | None = None  # that of them whose exception ended the program
         self.has_writes = False  # whether anything was written to in place, or had its .data set
@@ -226,7 +228,7 @@ class Tape:
             reads_unwritten=bool(self.unwritten.regions) and self.unwritten.reads(schema, (*args, *(kwargs or {}).values())),
         )
         self.operations.append(operation)
-        if schema.name == "detach" and loose:
+        if is_detach(schema.name) and loose:
             self._detached_again(operation, loose[0])
         if not TELLS_HOOKS and hooks_are_open():
             self._packed.add(operation.number)
@@ -293,7 +295,7 @@ class Tape:
 
     def is_packed(self, node: Any) -> bool | None:
         """Whether hooks of the user stand before what a node keeps, as far as was seen; only where torch does not say so itself."""
-        return self._packing.get(id(node)) if registered() == self._by_hand else None
+        return self._packing.get(id(node)) if SAVED_TENSOR is not None and registered() == self._by_hand else None
 
     def _made_packed(self, node: Any, maker: int) -> bool:
         """Whether hooks of the user were open when a node came to be, which was before the first operation at which autograd counted it."""

@@ -11,16 +11,13 @@ import torch
 from torch import Tensor
 
 from graphviz_ad._internal.graph.snapshot import Snapshot
+from graphviz_ad._internal.operations.traits import OVERWRITES, UNINITIALISED, keeps_elements
 from graphviz_ad._internal.tracing.tape.stack import Place
 from graphviz_ad._internal.tracing.tape.torch_private import signature
-from graphviz_ad._internal.tracing.tape.values import SAME_ELEMENTS, Held, dtype_name
+from graphviz_ad._internal.tracing.tape.values import Held, dtype_name
 
 PLUMBING = {"prim", "profiler"}  # operations that compute nothing
 TORCHS_OWN = {"aten", "prim", "prims", "higher_order", "quantized", "mkldnn", "mkl", "onednn", "c10d", "_c10d_functional", "c10d_functional", "profiler"}
-UNINITIALISED = {"empty", "empty_like", "empty_strided", "new_empty", "new_empty_strided", "empty_permuted"}  # what they hold means nothing
-# What some operations write to without saying so in their schema, each when the flag is set.
-BATCH_NORMS = ("native_batch_norm", "cudnn_batch_norm", "miopen_batch_norm")
-OVERWRITES = dict.fromkeys(BATCH_NORMS, ("training", ("running_mean", "running_var")))
 NOT_OVERWRITING: tuple[str, tuple[str, ...]] = ("", ())
 
 Edge = tuple[int, int]  # identity of an autograd node, which the tape keeps alive, and the number of its output
@@ -107,7 +104,7 @@ class Schema:
         computes = returns is None or bool(self.written) or self.name == "_local_scalar_dense" or any("Tensor" in kind for kind in returns)
         self.recorded = computes and namespace not in PLUMBING
         self.makes_nothing_known = self.name in UNINITIALISED
-        self.keeps_elements = self.name in SAME_ELEMENTS
+        self.keeps_elements = keeps_elements(self.name)
         self.flag, self.overwritten = OVERWRITES.get(self.name, NOT_OVERWRITING)
         self.only_moves = torch.Tag.inplace_view in getattr(overload, "tags", ())  # as t_() and set_(): what lies in memory stays as it was
 

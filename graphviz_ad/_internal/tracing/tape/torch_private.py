@@ -17,11 +17,11 @@ import torch
 from torch import Tensor
 
 from graphviz_ad._internal.tracing.tape import probes
-from graphviz_ad._internal.tracing.tape.probes import believed
+from graphviz_ad._internal.tracing.tape.probes import answer_to, believed
 
 try:
     from torch.utils import _python_dispatch
-    from torch.utils._python_dispatch import TorchDispatchMode
+    from torch.utils._python_dispatch import TorchDispatchMode  # pyright: ignore[reportAssignmentType] - what stands in for it below
 except ImportError:  # then nothing is seen of a forward pass; what autograd recorded is there all the same
     _python_dispatch = None  # type: ignore[assignment]
 
@@ -277,8 +277,10 @@ def tells_what_is_saved() -> bool:
 
 # Whether torch says of what a node keeps, without unpacking it, what it is and whether a hook of the user stands before it. Where it does not, a
 # tape has to see for itself whether such hooks are open while nodes are made, and what lies behind none can be unpacked without anybody noticing.
-SAVED_TENSOR: Any = getattr(getattr(torch._C, "_autograd", None), "SavedTensor", None)
-TELLS_HOOKS = hasattr(SAVED_TENSOR, "unpack_hook") and hasattr(SAVED_TENSOR, "data")
+# Hooks can also be hung on what a node keeps by hand, which is seen at the class of that, see `hooks_by_hand`; where it is None, nobody sees them.
+TELLS_HOOKS = believed(RAW_SAVED, probes.tells_hooks) is not None
+SAVED_TENSOR: Any = believed(answer_to(lambda: probes.class_of_saved(RAW_SAVED)), probes.takes_hooks)
+UNPACKS = believed(PACKED, probes.unpacks) is not None
 
 
 def hooks_are_open() -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from graphviz_ad._internal.graph.snapshot import Snapshot
+from graphviz_ad._internal.graph.snapshot import MOST_DIMENSIONS, Snapshot
 from graphviz_ad._internal.tracing.capture import Capture
 from graphviz_ad._internal.tracing.tape.pending import Pending
 from graphviz_ad._internal.tracing.tape.statistics import WIDER, statistics
@@ -60,6 +60,8 @@ def take(tensor: Tensor, level: str, whole: int) -> Snapshot | None:
                 shape, dtype, missing="nested" if tensor.is_nested else "quantised" if tensor.is_quantized else str(tensor.layout).removeprefix("torch.")
             )
         count = tensor.numel()
+        if len(shape) > MOST_DIMENSIONS:
+            return summarised(tensor.detach().reshape(-1), shape)
         if count == 1 and not tensor.is_complex() and not tensor.is_neg():
             return Snapshot(shape, dtype, tensor.item())
         if count == 1 and tensor.dtype not in WIDER_COMPLEX:  # conjugates and negatives may be lazy
@@ -71,6 +73,14 @@ def take(tensor: Tensor, level: str, whole: int) -> Snapshot | None:
         return Snapshot(shape, dtype, missing=f"unreadable: {type(error).__name__}")
 
 
+def summarised(row: Tensor, shape: tuple[int, ...]) -> Snapshot:
+    """What is kept of all elements, in a row, of a tensor of more dimensions than numpy computes in: the number, if it is one, and the statistics."""
+    kept = take(row, "summary", 1) if row.numel() else None
+    if kept is None:
+        return Snapshot(shape, dtype_name(row.dtype), missing="empty")
+    return replace(kept, shape=shape, stats=statistics(row))
+
+
 def as_array(tensor: Tensor) -> Any:
     """A copy of all elements as numpy; exact, since only widened where numpy lacks the dtype."""
     plain = tensor.detach()
@@ -80,12 +90,6 @@ def as_array(tensor: Tensor) -> Any:
     array = (plain if wider is None else plain.to(wider)).cpu().numpy().copy()
     array.setflags(write=False)
     return array
-
-
-SAME_ELEMENTS = {
-    *("view", "_unsafe_view", "unsafe_view", "reshape", "_reshape_alias", "reshape_alias", "t", "transpose", "permute"),
-    *("unsqueeze", "squeeze", "alias", "detach", "swapaxes", "movedim"),
-}
 
 
 class Keeper:

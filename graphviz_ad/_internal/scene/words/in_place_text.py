@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from graphviz_ad._internal.graph.arguments import Argument
-from graphviz_ad._internal.graph.graph import Graph, Node
-from graphviz_ad._internal.maths.claims import LETTERS, base_name, settings_as_written
-from graphviz_ad._internal.maths.formulas import tex_to_unicode, to_unicode
-from graphviz_ad._internal.maths.ops import rule
+from graphviz_ad._internal.graph.graph import Node
+from graphviz_ad._internal.maths.claims import LETTERS, Claim
+from graphviz_ad._internal.maths.formulas import to_unicode
+from graphviz_ad._internal.maths.tex_labels import tex_to_unicode
+from graphviz_ad._internal.operations.rules import rule
+from graphviz_ad._internal.operations.traits import SETITEM
 
 TO_THE_END = 2**63 - 1  # where torch ends a slice that is open
 SHARED = "CopySlices"  # the autograd node of a write through a view: its result is the whole that the view is part of
@@ -16,20 +18,20 @@ SHARED = "CopySlices"  # the autograd node of a write through a view: its result
 
 def is_partial_write(node: Node) -> bool:
     """Whether an operation was seen writing to part of the tensor that is its result."""
-    return node.call is not None and (SHARED in node.autograd or node.op == "setitem")
+    return node.call is not None and (SHARED in node.autograd or node.op == SETITEM)
 
 
-def written_in_place(graph: Graph, node: Node, operands: Iterable[str]) -> str:
+def written_in_place(claim: Claim, operands: Iterable[str]) -> str:
     """What was written where; ``operands`` are the names or the values of what the operation reads."""
-    given = list(operands)
-    if node.op == "setitem" and len(given) > 1:
+    node, name, given = claim.call.node, claim.call.name, list(operands)
+    if node.op == SETITEM and len(given) > 1:
         whole, *indices, value = given
         return f"{whole}[{', '.join(indices) or subscript(dict(node.arguments))}] ← {value}"
     if node.inside < 2 and len(given) > 1:
         given.pop()  # the last is the whole, of which the first is a part
-    known, settings = rule(base_name(node), len(given)), settings_as_written(graph, node)
+    known, settings = rule(name, len(given)), claim.settings
     if node.inside > 1 or not known.symbol or settings:
-        return f"{tex_to_unicode(base_name(node))}({', '.join([*given, *settings])}) in place"
+        return f"{tex_to_unicode(name)}({', '.join([*given, *(f'{key}={text}' for key, text in settings)])}) in place"
     return f"{to_unicode(known.forward, dict(zip(LETTERS, given, strict=False)))} in place"
 
 

@@ -16,9 +16,12 @@ from needed_tools import needs_tool
 from torch.nn import functional
 
 from graphviz_ad._internal.base.errors import ExpressionError
+from graphviz_ad._internal.maths.agreement import equal, share, smallest
+from graphviz_ad._internal.maths.formula_errors import doubted, flowed
 from graphviz_ad._internal.maths.formula_values import FUNCTIONS, evaluate
 from graphviz_ad._internal.maths.formulas import to_html, to_latex, to_mathtext, to_unicode
-from graphviz_ad._internal.maths.ops import ALIASES, ALONG_A_DIMENSION, ELEMENTWISE, OPERATORS, REFLECTED, RULES, VARIANTS, Rule, rule, written_name
+from graphviz_ad._internal.operations.names import ALIASES, OPERATORS, REFLECTED, written_name
+from graphviz_ad._internal.operations.rules import ALONG_A_DIMENSION, ELEMENTWISE, RULES, VARIANTS, Rule, rule
 
 # --- what each rule is compared with -------------------------------------------------------------------------------
 
@@ -303,6 +306,36 @@ def contributions(row: tuple[str, ...], values: dict[str, Any], words: list[dict
 def furthest(row: list[torch.Tensor], wanted: list[torch.Tensor | None]) -> float:
     """How far what flows by these formulas is from torch's gradients; versions of torch differ where a derivative jumps."""
     return max((float((mine - theirs).abs().max()) for mine, theirs in zip(row, wanted, strict=False) if theirs is not None), default=0.0)
+
+
+COARSE = {"hardsigmoid": torch.float64}  # torch's own has single precision inside
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.float16, torch.bfloat16], ids=lambda dtype: str(dtype).removeprefix("torch."))
+@pytest.mark.parametrize("name", CASES)
+def test_what_torch_rounds_lies_within_the_doubt_about_the_formula(name: str, dtype: torch.dtype) -> None:
+    known, case, exact = FORMULAS[name], CASES[name], str(dtype).removeprefix("torch.")
+    given = [x.clone() if isinstance(x, torch.Tensor) else torch.tensor(x, dtype=torch.float64) for x in case.operands]
+    operands = [x.to(dtype).requires_grad_() if x.is_floating_point() else x for x in given]
+    try:
+        out = case.function(*operands)
+        g = torch.linspace(0.5, 2.0, out.numel(), dtype=torch.float64).reshape(out.shape).to(out.dtype)
+        gradients = iter(torch.autograd.grad(out, [x for x in operands if x.requires_grad], g, allow_unused=True) if known.backward else [None] * 9)
+    except (NotImplementedError, RuntimeError):  # torch has none in this precision
+        assert exact in ("float16", "bfloat16")
+        assert name in ("det", "inverse")
+        return
+    wanted = [next(gradients) if operand.requires_grad else None for operand in operands]
+    constants = {word: value for word, value in case.words.items() if isinstance(value, float)}
+    arrays = [x.detach().double().numpy() for x in (*operands, out, g)]
+    values = {**dict(zip("abc", arrays, strict=False)), "out": arrays[-2], "g": arrays[-1], **constants}
+    for place, (formula, wants) in enumerate([(known.forward, out), *zip(known.backward, wanted, strict=False)]):
+        words = {word: value[max(place - 1, 0)] if isinstance(value, tuple) else value for word, value in case.words.items()}
+        if wants is None or COARSE.get(name) == dtype or "..." in formula or set(words) & {"cat", "stack"}:
+            continue
+        found = flowed(doubted(formula, values, share(exact), more=words), tuple(wants.shape), share(exact))
+        assert found is not None
+        assert equal(found.value, wants.detach().double().numpy(), found.off + smallest(exact), exact), formula
 
 
 def assert_close(mine: Any, theirs: torch.Tensor) -> None:

@@ -15,10 +15,15 @@ from graphviz_ad._internal.film.story import tell
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node, Port
 from graphviz_ad._internal.graph.snapshot import Snapshot
 from graphviz_ad._internal.renderers.svg.still import svg
-from graphviz_ad._internal.scene.descriptions import of_edge, of_node, summary
 from graphviz_ad._internal.scene.scene import Line
 from graphviz_ad._internal.scene.themes import THEMES
-from graphviz_ad._internal.scene.wording import LABEL_ROOM, NAME_ROOM, NOT_YET, Options, Wording, added, counted, gradient_text, numbered_name, short, shortened
+from graphviz_ad._internal.scene.words.box_lines import NAME_ROOM
+from graphviz_ad._internal.scene.words.describe import Options, Words, describe
+from graphviz_ad._internal.scene.words.edge_labels import LABEL_ROOM
+from graphviz_ad._internal.scene.words.frames import frames_of, within_frame
+from graphviz_ad._internal.scene.words.names import names_of
+from graphviz_ad._internal.scene.words.short_text import added, counted, gradient_text, numbered_name, short, shortened
+from graphviz_ad._internal.scene.words.signs import NOT_YET
 
 
 def snap(value: object) -> Snapshot:
@@ -31,7 +36,12 @@ def lone(name: str | None, kind: str = "leaf", **more: object) -> Node:
 
 
 def gradient_of(node: Node) -> str:
-    return " ".join(line.text for line in Wording(Graph((node,), ())).gradients(node))
+    return " ".join(line.text for line in describe(Graph((node,), ())).nodes[node.key].gradients)
+
+
+def on(words: Words, edge: Edge, role: str) -> str:
+    """What an arrow says in a role; "" for nothing."""
+    return next((line.text for line in words.edges[edge.key].lines if line.role == role), "")
 
 
 # --- marks
@@ -48,22 +58,22 @@ def test_not_yet_zero_none_no_gradient_and_nan_are_five_marks() -> None:
 
 def test_a_leaf_that_no_gradient_reaches_says_none_and_why() -> None:
     node = graph("unused").find("y")
-    words = Wording(graph("unused"))
-    assert [line.text for line in words.gradients(node)] == [".grad None"]
-    assert [line.role for line in words.notes(node)] == ["note"]
+    words = describe(graph("unused"))
+    assert [line.text for line in words.nodes[node.key].gradients] == [".grad None"]
+    assert [line.role for line in words.nodes[node.key].notes] == ["note"]
 
 
 def test_a_value_that_was_not_kept_is_not_made_up() -> None:
     traced = gad.trace(lambda x: x * 2, 3.0, capture=gad.Capture(values="none"))
     for node in traced.node_list:
         if node.kind != "data":
-            assert [line.text for line in Wording(traced).values(node)] == ["f64[]"]
+            assert [line.text for line in describe(traced).nodes[node.key].values] == ["f64[]"]
 
 
 def test_a_constant_is_just_its_number() -> None:
-    words, traced = Wording(graph("colah")), graph("colah")
+    words, traced = describe(graph("colah")), graph("colah")
     constant = next(node for node in traced.node_list if node.kind == "data")
-    assert [line.text for line in words.lines(constant)] == ["1"]
+    assert [line.text for line in words.nodes[constant.key].lines] == ["1"]
 
 
 # --- names
@@ -79,7 +89,7 @@ def test_results_of_one_name_are_numbered_and_the_nameless_get_numbers_that_are_
         return torch.sin(b) + torch.cos(b)
 
     traced = gad.trace(f, 1.0)
-    names = [Wording(traced).names[node.key] for node in traced.node_list if node.kind == "op"]
+    names = [names_of(traced).of[node.key] for node in traced.node_list if node.kind == "op"]
     assert names == ["v1", "b₀", "b₁", "b₂", "b₃", "v2", "v3", "f"]
     assert len(set(names)) == len(names)
 
@@ -93,26 +103,26 @@ def test_the_one_nameless_result_is_called_like_the_function_unless_that_name_is
     def x(x: torch.Tensor) -> torch.Tensor:
         return x * 2
 
-    assert Wording(graph("seed")).names[graph("seed").outputs[0].key] == "seed"
+    assert names_of(graph("seed")).of[graph("seed").outputs[0].key] == "seed"
     traced = gad.trace(x, 1.0)
-    assert Wording(traced).names[traced.outputs[0].key] == "v1"
+    assert names_of(traced).of[traced.outputs[0].key] == "v1"
     unnamed = gad.trace(lambda y: y * 2, 1.0)
-    assert Wording(unnamed).names[unnamed.outputs[0].key] == "f"
+    assert names_of(unnamed).of[unnamed.outputs[0].key] == "f"
 
 
 def test_gradients_are_of_the_output_or_of_l_where_there_is_no_single_number() -> None:
-    assert Wording(graph("colah")).result == "e"
-    assert Wording(graph("two_outputs")).result == "L"
-    assert Wording(graph("broadcast")).result == "L"
+    assert names_of(graph("colah")).output == "e"
+    assert names_of(graph("two_outputs")).output == "L"
+    assert names_of(graph("broadcast")).output == "L"
 
 
 def test_tex_in_the_name_of_an_own_function_is_shown_as_its_letter() -> None:
     node = graph("own_function").find("s")
-    words = Wording(graph("own_function"))
+    words = describe(graph("own_function"))
     assert node.op == Sigma.name  # type: ignore[attr-defined]
-    assert words.badge(node) == "σ"
-    assert words.formula(node).startswith("σ(")
-    assert not any("$" in line.text for line in words.lines(node))
+    assert words.nodes[node.key].badge == "σ"
+    assert words.nodes[node.key].formula.startswith("σ(")
+    assert not any("$" in line.text for line in words.nodes[node.key].lines)
     assert not any("$" in part for step in tell(words).steps for part in step.caption)
 
 
@@ -131,28 +141,28 @@ def test_a_hostile_name_stays_text_in_every_word_and_file(name: str) -> None:
 def test_a_long_name_is_cut_with_an_ellipsis_and_whole_in_the_tooltip() -> None:
     name = "a_very_long_name_of_a_variable_that_nobody_should_use_on_a_slide"
     node = lone(name)
-    words = Wording(Graph((node,), ()))
-    assert words.title(node) == [Line("name", shortened(name, NAME_ROOM))]
-    assert len(words.title(node)[0].text) == NAME_ROOM
-    assert words.title(node)[0].text.endswith("…")
-    assert f"name: {name}" in of_node(words, node)
+    words = describe(Graph((node,), ()))
+    assert words.nodes[node.key].title == (Line("name", shortened(name, NAME_ROOM)),)
+    assert len(words.nodes[node.key].title[0].text) == NAME_ROOM
+    assert words.nodes[node.key].title[0].text.endswith("…")
+    assert f"name: {name}" in map(str, words.nodes[node.key].hover)
 
 
 def test_every_result_of_an_operation_has_a_name_of_its_own() -> None:
     traced = graph("several_results")
-    words = Wording(traced)
+    words = describe(traced)
     node = next(node for node in traced.node_list if node.op == "chunk")
-    assert words.title(node)[0].text.startswith("low, high")
-    assert [line.text for line in words.values(node)] == ["low = [1, 2]", "high = [3, 4]"]
-    assert {words.port_name(edge) for edge in traced.out_edges(node.key)} == {"low", "high"}
+    assert words.nodes[node.key].title[0].text.startswith("low, high")
+    assert [line.text for line in words.nodes[node.key].values] == ["low = [1, 2]", "high = [3, 4]"]
+    assert {words.names.carried(edge) for edge in traced.out_edges(node.key)} == {"low", "high"}
 
 
 def test_parameters_lose_what_the_frame_around_them_says() -> None:
-    words = Wording(network())
+    words = describe(network())
     weight = next(node for node in network().node_list if node.kind == "leaf" and node.name == "first.weight")
-    assert words.names[weight.key] == "first.weight"
-    assert words.within_frame("first.weight", ("first",)) in ("weight", "first.weight")
-    assert words.operand_name(network().out_edges(weight.key)[0]) == "first.weight"
+    assert words.names.of[weight.key] == "first.weight"
+    assert within_frame("first.weight", ("first",), frames_of(network())) in ("weight", "first.weight")
+    assert words.names.operand(network().out_edges(weight.key)[0]) == "first.weight"
 
 
 # --- arrows
@@ -160,67 +170,68 @@ def test_parameters_lose_what_the_frame_around_them_says() -> None:
 
 def test_an_arrow_says_the_local_derivative_and_what_flows_back() -> None:
     traced = graph("colah")
-    words = Wording(traced)
-    edge = next(edge for edge in traced.edges if words.derivative(edge) == "∂e/∂d")
-    assert words.arrow_lines(edge) == [Line("local", "∂e/∂d = 3"), Line("contribution", "← 3")]
-    assert Wording(traced, Options(local=False)).arrow_lines(edge) == [Line("contribution", "← 3")]
-    assert Wording(traced, Options(gradients=False, local=False)).arrow_lines(edge) == []
+    words = describe(traced)
+    edge = next(edge for edge in traced.edges if words.edges[edge.key].derivative == "∂e/∂d")
+    assert words.edges[edge.key].lines == (Line("local", "∂e/∂d = 3", "derivative"), Line("contribution", "← 3"))
+    assert describe(traced, Options(local=False)).edges[edge.key].lines == (Line("contribution", "← 3"),)
+    assert describe(traced, Options(gradients=False, local=False)).edges[edge.key].lines == ()
 
 
 def test_a_cut_shows_scissors_and_nothing_that_flows() -> None:
     traced = graph("detach")
     (edge,) = [edge for edge in traced.edges if edge.cut == "detach"]
-    assert Wording(traced).arrow_lines(edge) == [Line("cut", "✂ detach")]
+    assert describe(traced).edges[edge.key].lines == (Line("cut", "✂ detach"),)
 
 
 def test_a_contribution_summed_over_copies_shows_a_sigma() -> None:
     traced = graph("broadcast")
-    words = Wording(traced)
-    assert {words.port_name(edge): words.contribution(edge) for edge in traced.edges} == {"X": "← [[1, 2], [3, 4], [5, 6]]", "b": "← Σ [9, 12]"}
+    words = describe(traced)
+    assert {words.names.carried(edge): on(words, edge, "contribution") for edge in traced.edges} == {"X": "← [[1, 2], [3, 4], [5, 6]]", "b": "← Σ [9, 12]"}
 
 
 def test_what_is_too_big_for_an_arrow_is_its_norm() -> None:
     traced = gad.trace(lambda x: (x * x).sum(), list(range(10)))
-    words = Wording(traced)
-    assert {words.contribution(edge) for edge in traced.out_edges(traced.find("x").key)} == {"← norm 16.88"}
+    words = describe(traced)
+    assert {on(words, edge, "contribution") for edge in traced.out_edges(traced.find("x").key)} == {"← norm 16.88"}
 
 
 @pytest.mark.parametrize("name", ["seed", "matrix", "several_results"])
 def test_no_local_derivative_is_wider_than_its_room(name: str) -> None:
-    words = Wording(graph(name))
-    assert all(len(words.local(edge)) <= LABEL_ROOM for edge in graph(name).edges)
+    words = describe(graph(name))
+    assert all(len(on(words, edge, "local")) <= LABEL_ROOM for edge in graph(name).edges)
 
 
 # --- sentences and small parts
 
 
 def test_the_alternative_text_says_what_the_picture_shows() -> None:
-    assert summary(Wording(graph("colah"))) == "Computation graph of colah: 3 operations, 2 leaves; output e = 6; gradients: a 2, b 5."
-    assert picture("colah").scene.alt == summary(Wording(graph("colah")))
+    assert describe(graph("colah")).alt == "Computation graph of colah: 3 operations, 2 leaves; output e = 6; gradients: a 2, b 5."
+    assert picture("colah").scene.alt == describe(graph("colah")).alt
 
 
 def test_a_pointer_is_told_the_rest() -> None:
     traced = graph("colah")
-    facts = of_node(Wording(traced), traced.find("e"))
+    words = describe(traced)
+    facts = [str(fact) for fact in words.nodes[traced.find("e").key].hover]
     assert {"operation: mul", "formula: c·d", "autograd: MulBackward0", "type: f64[]", "value: 6", "gradient: 1"} <= set(facts)
     assert any(fact.startswith("source: ") for fact in facts)
-    edge = of_edge(Wording(traced), traced.in_edges(traced.find("e").key)[1])
-    assert edge == ("edge: d → e, operand 2", "local derivative: ∂e/∂d = c = 3", "flows back: 3")
+    edge = words.edges[traced.in_edges(traced.find("e").key)[1].key]
+    assert tuple(map(str, edge.hover)) == ("edge: d → e, operand 2", "local derivative: ∂e/∂d = c = 3", "flows back: 3")
 
 
 def test_options_leave_out_what_they_say() -> None:
     traced = graph("colah")
     node = traced.find("b")
-    assert [line.text for line in Wording(traced, Options(values=False)).lines(node)] == ["b", ".grad 5"]
-    assert [line.text for line in Wording(traced, Options(gradients=False)).lines(node)] == ["b", "1"]
-    assert [line.text for line in Wording(traced, Options(sums=True)).lines(node)] == ["b", "1", ".grad 5", "= 3 + 2"]
+    assert [line.text for line in describe(traced, Options(values=False)).nodes[node.key].lines] == ["b", ".grad 5"]
+    assert [line.text for line in describe(traced, Options(gradients=False)).nodes[node.key].lines] == ["b", "1"]
+    assert [line.text for line in describe(traced, Options(sums=True)).nodes[node.key].lines] == ["b", "1", ".grad 5", "= 3 + 2"]
 
 
 def test_numbers_too_long_for_a_line_are_left_to_the_symbols() -> None:
     traced = gad.trace(lambda a: torch.var(a), [[1.0, 2.0], [3.0, 4.0]])
-    words = Wording(traced)
-    assert words.formula(traced.outputs[0]) == "sum((a − mean(a))²) / (numel(a) − 1)"
-    assert words.formula_in_numbers(traced.outputs[0]) == ""
+    words = describe(traced)
+    assert words.nodes[traced.outputs[0].key].formula == "sum((a − mean(a))²) / (numel(a) − 1)"
+    assert words.nodes[traced.outputs[0].key].in_numbers == ""
 
 
 @pytest.mark.parametrize(("terms", "text"), [(["2"], "2"), (["2", "3"], "2 + 3"), (["1", "−4", "2"], "1 − 4 + 2"), (["−1", "−1"], "−1 − 1")])
@@ -253,4 +264,4 @@ def test_the_gradient_of_a_folded_module_is_none_only_where_it_is(missing: str |
 def test_a_gradient_that_an_optimizer_reads_keeps_the_name_of_its_owner() -> None:
     grad = Node("n0", "data", name="encoder.layer.0.weight.grad", ports=(Port((), "float64", value=snap(1.0)),))
     step = Node("n1", "op", op="SGD.step", ports=(Port((), "float64", value=snap(1.0)),))
-    assert Wording(Graph((grad, step), (Edge("n0", "n1", 0),))).operand_name(Edge("n0", "n1", 0)) == "0.weight.grad"
+    assert describe(Graph((grad, step), (Edge("n0", "n1", 0),))).names.operand(Edge("n0", "n1", 0)) == "0.weight.grad"

@@ -1,6 +1,6 @@
 """RULES: what each operation is called, what it computes and how its gradient flows, as data.
 
-Formulas are texts that `graphviz_ad._internal.maths.formulas` can write. Operands are ``a, b, c, …`` in the order in which the user writes
+Formulas are texts in the language of `graphviz_ad._internal.maths.formula_tree`. Operands are ``a, b, c, …`` in the order in which the user writes
 them, ``out`` is the result and ``g`` the gradient that arrives at it. ``backward[i]`` is what flows on to operand ``i``,
 before it is summed over the dimensions along which that operand was broadcast. The formulas hold for the default
 settings of an operation, and on ties they do what torch does. Matrix formulas are for the last two dimensions, and ``.T``
@@ -18,7 +18,6 @@ import keyword
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
 from types import MappingProxyType
 
 
@@ -321,55 +320,17 @@ VARIANTS: Mapping[tuple[str, int], Rule] = MappingProxyType({
     },
 })  # fmt: skip
 
+# what products pass on whose operands are vectors, by the dimensions of both
+OF_VECTORS: Mapping[str, Mapping[tuple[int, int], tuple[str, ...]]] = MappingProxyType({
+    "matmul": {(1, 2): ("g @ b.T", "outer(a, g)"), (2, 1): MATRICES["mv"].backward, (1, 1): MATRICES["dot"].backward},
+    "linear": {(1, 2): ("g @ b", "outer(g, a)", "g")},
+})  # fmt: skip
+
 # how a reduction passes its gradient on when it works along a dimension; n counts the elements that went into one
 ALONG_A_DIMENSION: Mapping[str, Rule] = MappingProxyType({
     "sum": Rule("Σ", "sum(a)", ("expand(g)",), "sums along a dimension"),
     "mean": Rule("μ", "mean(a)", ("expand(g) / n",), "means along a dimension"),
 })  # fmt: skip
-
-# the packet name of an ATen operation, or the Python method behind an operator -> the name that people write
-ALIASES: Mapping[str, str] = MappingProxyType({
-    "rsub": "sub", "_softmax": "softmax", "_log_softmax": "log_softmax", "_safe_softmax": "softmax",
-    "native_layer_norm": "layer_norm", "_fused_rms_norm": "rms_norm", "native_group_norm": "group_norm",
-    "native_batch_norm": "batch_norm", "_native_batch_norm_legit": "batch_norm", "_native_batch_norm_legit_no_training": "batch_norm",
-    "_batch_norm_with_update": "batch_norm", "_batch_norm_no_update": "batch_norm", "cudnn_batch_norm": "batch_norm",
-    "_batch_norm_impl_index": "batch_norm", "native_dropout": "dropout", "_fused_dropout": "dropout",
-    "convolution": "conv2d", "_convolution": "conv2d", "convolution_overrideable": "conv2d", "mkldnn_convolution": "conv2d",
-    "cudnn_convolution": "conv2d", "thnn_conv2d": "conv2d", "_slow_conv2d_forward": "conv2d",
-    "nll_loss_forward": "nll_loss", "nll_loss2d": "nll_loss", "nll_loss2d_forward": "nll_loss", "nll_loss_nd": "nll_loss",
-    "cross_entropy_loss": "cross_entropy", "_scaled_dot_product_flash_attention": "scaled_dot_product_attention",
-    "_scaled_dot_product_flash_attention_for_cpu": "scaled_dot_product_attention",
-    "_scaled_dot_product_efficient_attention": "scaled_dot_product_attention",
-    "_scaled_dot_product_cudnn_attention": "scaled_dot_product_attention",
-    "_scaled_dot_product_attention_math": "scaled_dot_product_attention",
-    "_unsafe_view": "view", "_reshape_alias": "reshape", "_reshape_copy": "reshape", "view_as": "view", "reshape_as": "reshape",
-    "expand_as": "expand", "_to_copy": "to", "type_as": "to", "to_copy": "to", "lift_fresh": "clone", "alias": "view",
-    "float": "to", "double": "to", "half": "to", "bfloat16": "to", "_cat": "cat", "concat": "cat", "concatenate": "cat",
-    "linalg_vector_norm": "norm", "linalg_norm": "norm", "linalg_matmul": "matmul", "linalg_det": "det", "_linalg_det": "det",
-    "linalg_inv": "inverse", "linalg_inv_ex": "inverse", "frobenius_norm": "norm", "linalg_multi_dot": "matmul",
-    "max_pool2d_with_indices": "max_pool2d", "_adaptive_avg_pool2d": "adaptive_avg_pool2d", "mkldnn_linear": "linear",
-    "_addmm_activation": "addmm", "_prelu_kernel": "prelu", "log_sigmoid": "logsigmoid", "log_sigmoid_forward": "logsigmoid",
-    "absolute": "abs", "negative": "neg", "subtract": "sub", "multiply": "mul", "divide": "div", "true_divide": "div", "sgn": "sign",
-    "float_power": "pow", "arcsin": "asin", "arccos": "acos", "arctan": "atan", "arctan2": "atan2", "arcsinh": "asinh",
-    "arccosh": "acosh", "arctanh": "atanh", "fix": "trunc", "clip": "clamp", "special_expit": "sigmoid", "special_log1p": "log1p",
-    "special_expm1": "expm1", "special_erf": "erf", "special_erfc": "erfc", "special_logit": "logit", "special_xlogy": "xlogy",
-    "special_logsumexp": "logsumexp", "special_softmax": "softmax", "special_log_softmax": "log_softmax", "swapaxes": "transpose",
-    "swapdims": "transpose", "movedim": "permute", "ger": "outer", "vdot": "dot", "_unsafe_index": "getitem",
-    "index": "getitem", "slice_scatter": "setitem", "constant_pad_nd": "pad", "_thnn_fused_lstm_cell": "lstm", "_cudnn_rnn": "lstm",
-    "_thnn_fused_gru_cell": "gru", "__add__": "add", "__radd__": "add", "__sub__": "sub", "__rsub__": "sub", "__mul__": "mul",
-    "__rmul__": "mul", "__truediv__": "div", "__rtruediv__": "div", "__rdiv__": "div", "__pow__": "pow", "__rpow__": "pow",
-    "__matmul__": "matmul", "__rmatmul__": "matmul", "__neg__": "neg", "__pos__": "positive", "__abs__": "abs",
-    "__mod__": "remainder", "__rmod__": "remainder", "__floordiv__": "floor_divide", "__rfloordiv__": "floor_divide",
-    "__getitem__": "getitem", "__setitem__": "setitem", "__iadd__": "add_", "__isub__": "sub_", "__imul__": "mul_",
-    "__itruediv__": "div_", "__idiv__": "div_", "__ipow__": "pow_",
-})  # fmt: skip
-
-# names whose first operand is the one that people write second; __rpow__, __rmatmul__ and __rmod__ hand theirs over in the order written
-REFLECTED = frozenset({"rsub", "__radd__", "__rsub__", "__rmul__", "__rtruediv__", "__rdiv__"})
-
-OPERATORS: Mapping[str, str] = MappingProxyType(
-    {"+": "add", "-": "sub", "*": "mul", "/": "div", "**": "pow", "@": "matmul", "//": "floor_divide", "%": "remainder"}
-)
 
 
 def rule(op: str, operands: int | None = None) -> Rule:
@@ -377,17 +338,6 @@ def rule(op: str, operands: int | None = None) -> Rule:
     name = op if op in RULES else op.removesuffix("_")
     known = VARIANTS.get((name, operands)) if operands is not None else None
     return known or RULES.get(name) or _unknown(op, 2 if operands is None else operands)
-
-
-@cache
-def written_name(aten: str) -> str:
-    """The name that people write for an ATen operation or a Python method; a "_" that ends in-place operations stays."""
-    name = re.sub(r"^(?:torch\.ops\.)?aten(?:::|\.)", "", aten).partition(".")[0]
-    if name in ALIASES:
-        return ALIASES[name]
-    in_place = "_" if name.endswith("_") and not name.endswith("__") else ""
-    base = name[: len(name) - len(in_place)]
-    return ALIASES.get(base, base) + in_place
 
 
 def _unknown(op: str, operands: int) -> Rule:

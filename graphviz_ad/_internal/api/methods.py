@@ -1,0 +1,159 @@
+"""The methods of Graph, ADNumber and Explanation that do the work of later rooms, put on these classes here: none of them knows what is above it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+from graphviz_ad._internal.ad_number import ADNumber
+from graphviz_ad._internal.api.api import Animation, Picture, animate, drawn, filmed, plot, save, trace
+from graphviz_ad._internal.base.argument_types import Destination, Says, StrPath
+from graphviz_ad._internal.base.checked_calls import checked, saves, takes
+from graphviz_ad._internal.check import gradient_check
+from graphviz_ad._internal.check.gradient_check import Report
+from graphviz_ad._internal.explain import explainer, forward_mode, mode_costs, reasons, worked_text
+from graphviz_ad._internal.explain.explanation import Explanation
+from graphviz_ad._internal.explain.forward_mode import Tangents
+from graphviz_ad._internal.graph import graph_files
+from graphviz_ad._internal.graph.graph import Graph
+from graphviz_ad._internal.output import worked_files, worked_html, worked_latex
+from graphviz_ad._internal.output.call_options import AnimateOptions, ExplanationFile, ExplanationPicture, PlotOptions, ThemeName
+from graphviz_ad._internal.sheets import method_comparison
+from graphviz_ad._internal.sheets.method_comparison import Comparison
+
+Name = Annotated[str, Says("a variable, parameter or input")]
+
+# --- of a graph
+
+
+@takes(PlotOptions)
+def to_dot(graph: Graph, asked: PlotOptions) -> str:
+    """DOT source of the picture."""
+    return drawn(graph, asked).to_dot()
+
+
+@takes(PlotOptions)
+def to_svg(graph: Graph, asked: PlotOptions) -> str:
+    """The picture as a standalone SVG document."""
+    return drawn(graph, asked).to_svg()
+
+
+@checked
+def load(path: StrPath) -> Graph:
+    """Read a graph that was saved as JSON or GraphML."""
+    return graph_files.load(path)
+
+
+@checked
+def explain(graph: Graph, wrt: Name, output: Annotated[str | None, Says("a result; None: what the backward pass started from")] = None) -> Explanation:
+    """How the gradient with respect to ``wrt`` comes about, path by path.
+
+    Without ``output`` it is the gradient that the backward pass computed: of the one output, or of the sum of several, each times what was fed
+    in there. With the name of an output, or of any result on the way, it is the derivative of that alone.
+    """
+    return explainer.explain(graph, wrt, output)
+
+
+@checked
+def check(graph: Graph, *, capture: bool = False) -> Report:
+    """Compare the gradients with the sums over edges and with finite differences; with ``capture``, verify how operations were linked to autograd, too."""
+    return gradient_check.check(graph, capture=capture)
+
+
+@checked
+def why(graph: Graph, name: Name) -> str:
+    """Why a result has the gradient that it has, or has none: where it came from or what keeps it away, and what to do; by its name or key."""
+    return reasons.why(graph, name)
+
+
+@checked
+def tangents(graph: Graph, wrt: Annotated[str | Mapping[str, Any], Says("an input, or how far inputs move by their names", "direction")]) -> Tangents:
+    """Forward mode: how every result changes when the input ``wrt`` moves by 1, or when inputs move as a mapping from names says."""
+    return forward_mode.tangents(graph, wrt)
+
+
+@checked
+def compare_methods(graph: Graph, wrt: str | None = None) -> Comparison:
+    """Numeric, symbolic and automatic derivatives side by side, where every operation has a formula; see `graphviz_ad.compare_methods`."""
+    return method_comparison.of_graph(graph, wrt)
+
+
+# --- of an ADNumber
+
+
+@takes(PlotOptions)
+def plot_number(number: ADNumber, asked: PlotOptions) -> Picture:
+    """The picture of how this number was computed."""
+    return drawn(trace(number), asked)
+
+
+@takes(AnimateOptions)
+def animate_number(number: ADNumber, asked: AnimateOptions) -> Animation:
+    """The film of how it was computed and differentiated."""
+    return filmed(trace(number), asked)
+
+
+# --- of an explanation
+
+
+@takes(ExplanationPicture)
+def plot_paths(explanation: Explanation, asked: ExplanationPicture) -> Picture:
+    """The picture with each path in a colour, dash pattern and letter of its own."""
+    target, chosen = explanation.course.target, dict(asked.given)
+    if asked.with_all is None:
+        chosen.setdefault("gradients", asked.gradients)
+    paths = {"wrt": explanation.wrt, "output": explanation.names.of[target] if target is not None else None}
+    return drawn(explanation.graph, PlotOptions.of(chosen | paths))
+
+
+@checked
+def to_latex(explanation: Explanation, *, document: bool = False) -> str:
+    """The worked solution as an ``align*`` environment for a handout, or as a whole document."""
+    return worked_latex.to_latex(explanation, document=document)
+
+
+@checked
+def to_html(explanation: Explanation, *, theme: ThemeName = "auto") -> str:
+    """The worked solution with its picture, as a page of its own that loads nothing."""
+    return worked_html.page(explanation, theme)
+
+
+@saves(ExplanationFile)
+def save_solution(explanation: Explanation, path: Destination, asked: ExplanationFile) -> Path | None:
+    """Write the solution (.txt, .tex, .html) or the picture (.svg, .png, .pdf, …); the suffix chooses. Returns the path."""
+    return worked_files.save(explanation, path, asked.format, {name: value for name, value in asked.given.items() if name != "format"})
+
+
+METHODS: Mapping[type, Mapping[str, Any]] = {
+    Graph: {
+        "plot": plot,
+        "animate": animate,
+        "save": save,
+        "to_dot": to_dot,
+        "to_svg": to_svg,
+        "to_json": graph_files.to_json,
+        "load": load,
+        "explain": explain,
+        "check": check,
+        "why": why,
+        "tangents": tangents,
+        "mode_costs": mode_costs.mode_costs,
+        "compare_methods": compare_methods,
+    },
+    ADNumber: {"plot": plot_number, "animate": animate_number},
+    Explanation: {
+        "plot": plot_paths,
+        "save": save_solution,
+        "to_text": worked_text.to_text,
+        "to_latex": to_latex,
+        "to_html": to_html,
+        "_repr_mimebundle_": worked_html.notebook_bundle,
+    },
+}
+STATIC = (load,)
+
+
+for _owner, _methods in METHODS.items():
+    for _name, _function in _methods.items():
+        setattr(_owner, _name, staticmethod(_function) if _function in STATIC else _function)

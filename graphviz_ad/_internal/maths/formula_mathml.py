@@ -1,0 +1,63 @@
+"""Parts of a formula -> MathML."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Mapping
+
+from graphviz_ad._internal.maths.formula_letters import GREEK, NUMBER, SIMPLE_NAME
+from graphviz_ad._internal.maths.formula_pieces import ATOM, POWER, PRODUCT, Piece
+from graphviz_ad._internal.maths.formula_unicode import Unicode
+from graphviz_ad._internal.operations.functions import Function, function
+
+
+class MathML(Unicode):
+    """Presentation MathML, which browsers draw without any script."""
+
+    partial = "<mo>∂</mo>"
+
+    signs: Mapping[str, str] = {
+        "−a": "<mo>−</mo>", ",": "<mo>,</mo>", "@": '<mspace width="0.2em"/>',
+        **{sign: f"<mo>{html.escape(shown.strip())}</mo>" for sign, shown in Unicode.signs.items() if sign not in ("−a", ",", "@")},
+    }  # fmt: skip
+
+    def atom(self, text: str) -> str:
+        if NUMBER.fullmatch(text):
+            return f"<mn>{html.escape(text)}</mn>"
+        simple = SIMPLE_NAME.fullmatch(text)
+        if simple is None:
+            return f"<mi>{html.escape(text)}</mi>" if re.fullmatch(r"[\w.]*", text) else f"<mtext>{html.escape(text)}</mtext>"
+        letter = f"<mi>{GREEK.get(simple['letter'], simple['letter'])}</mi>"
+        tag = "mn" if simple["lowered"].isdigit() else "mi"
+        return f"<msub>{letter}<{tag}>{simple['lowered']}</{tag}></msub>" if simple["lowered"] else letter
+
+    def row(self, text: str) -> str:
+        return f"<mrow>{text}</mrow>"
+
+    def parentheses(self, text: str) -> str:
+        return f"<mrow><mo>(</mo>{text}<mo>)</mo></mrow>"
+
+    def brackets(self, text: str) -> str:
+        return f"<mrow><mo>[</mo>{text}<mo>]</mo></mrow>"
+
+    def fenced(self, known: Function, text: str) -> str:
+        return f"<mrow><mo>{known.fence[0]}</mo>{text}<mo>{known.fence[1]}</mo></mrow>"
+
+    def function_name(self, name: str) -> str:
+        return f"<mi>{html.escape(function(name).text or GREEK.get(name, name))}</mi>"
+
+    def fraction(self, above: Piece, below: Piece) -> Piece | None:
+        return Piece(f"<mfrac>{above.text}{below.text}</mfrac>", PRODUCT, numeric=above.numeric or below.numeric)
+
+    def power(self, base: Piece, exponent: Piece) -> str:
+        return f"<msup>{self.inside(base, ATOM, signed=False)}{exponent.text}</msup>"
+
+    def root(self, piece: Piece) -> str:
+        return f"<msqrt>{piece.text}</msqrt>"
+
+    def exponential(self, piece: Piece) -> Piece:
+        return Piece(f"<msup><mi>e</mi>{piece.text}</msup>", POWER, numeric=piece.numeric)
+
+    def transposed(self, piece: Piece) -> str:
+        return f"<msup>{self.inside(piece, ATOM, signed=False)}<mo>⊤</mo></msup>"

@@ -1,0 +1,41 @@
+"""A text that is put into a formula -> how tightly it holds together, which decides about parentheses."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass
+
+from graphviz_ad._internal.maths.formula_letters import NUMBER
+
+COMPARISON, SUM, DIVISION, PRODUCT, POWER, ATOM = range(6)  # how tightly a piece of formula holds together
+BRACKETED = re.compile(r"\([^()\[\]]*\)|\[[^()\[\]]*\]")
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A part of a formula, written; ``minus`` when it starts with one, ``numeric`` when a number was put in for a name."""
+
+    text: str
+    level: int = ATOM
+    minus: bool = False
+    numeric: bool = False
+
+
+def measured(text: str) -> Piece:
+    """How tightly a text that the caller gave holds together."""
+    number = NUMBER.fullmatch(text)
+    if number:
+        return Piece(text, POWER if number["exponent"] else ATOM, bool(number["minus"]))
+    bare = text
+    for _ in range(3):  # what is in brackets does not matter; matrices nest twice
+        bare = BRACKETED.sub("", bare)
+    if re.search(r"[-+−·×*/±=<>≤≥,()\[\]\s]", bare):
+        return Piece(text, SUM, text.startswith(("-", "−")))
+    return Piece(text, POWER if re.search(r"[\^√⁰¹²³⁴-⁹ᵀ]", bare) else ATOM)
+
+
+def printable(text: str) -> str:
+    """The text without characters that have no picture, such as those that turn the reading direction."""
+    spaced = re.sub(r"\s", lambda match: " " if match[0] in "\t\n\r\v\f\x85\u2028\u2029" else match[0], text)
+    return "".join(char for char in spaced if unicodedata.category(char)[0] != "C")

@@ -1,0 +1,119 @@
+"""Tree of a formula + a language -> the formula in that language, with other names in place of its own: "x·y" as well as "−2 × (−4)"."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from graphviz_ad._internal.base.errors import ExpressionError
+from graphviz_ad._internal.maths.formula_letters import NUMERIC
+from graphviz_ad._internal.maths.formula_pieces import ATOM, COMPARISON, DIVISION, POWER, PRODUCT, SUM, Piece, measured, printable
+from graphviz_ad._internal.maths.formula_text import to_text
+from graphviz_ad._internal.maths.formula_tree import Binary, Call, Comparison, Name, Number, Part, Signed, Transposed, Tree, walked
+from graphviz_ad._internal.maths.formula_unicode import Unicode
+from graphviz_ad._internal.operations.functions import Form, function
+
+# sign -> the level of the result, and the lowest levels that its two operands may have without parentheses
+INFIX: Mapping[str, tuple[int, int, int]] = {
+    **dict.fromkeys("+-", (SUM, SUM, DIVISION)), "*": (PRODUCT, PRODUCT, POWER), "/": (DIVISION, PRODUCT, POWER), "@": (DIVISION, POWER, POWER),
+}  # fmt: skip
+
+
+def written(tree: Tree, names: Mapping[str, str], language: Unicode) -> str:
+    """The formula in a language; ``names`` says what is put in for its own names."""
+    return walked(tree, Writer(language, names).piece).text
+
+
+@dataclass(frozen=True)
+class Writer:
+    """What one language makes of each node of a formula."""
+
+    language: Unicode
+    names: Mapping[str, str]
+
+    def piece(self, node: Tree, inner: list[Piece]) -> Piece:
+        """A node, given its operands."""
+        match node:
+            case Name(name=name):
+                return self.name(name)
+            case Number(value=value):
+                return self.atom(str(value))
+            case Signed(sign="-"):
+                return self.negative(*inner)
+            case Binary(sign="**"):
+                return self.power(*inner)
+            case Binary(sign=sign):
+                return self.infix(sign, *inner)
+            case Comparison(signs=signs):
+                return self.comparison(signs, inner)
+            case Call(function=name):
+                return self.call(name, inner)
+            case Transposed():
+                return Piece(self.language.transposed(*inner), POWER, numeric=inner[0].numeric)
+            case Part(index=None):
+                return self.selection(inner[0], self.language.signs["[…]"])
+            case Part():
+                return self.selection(inner[0], self.language.brackets(inner[1].text))
+        raise ExpressionError(f"{to_text(node)!r} cannot be part of a formula; a sign that changes nothing is left out")
+
+    def atom(self, text: str, *, numeric: bool = False) -> Piece:
+        """A name or number in the language."""
+        return replace(measured(text), text=self.language.atom(text), numeric=numeric)
+
+    def name(self, name: str) -> Piece:
+        """What is put in for a name."""
+        given = self.names.get(name)
+        return self.atom(name) if given is None else self.atom(printable(given), numeric=bool(NUMERIC.match(given)))
+
+    def negative(self, inner: Piece) -> Piece:
+        """With a minus before it."""
+        text = self.language.signs["−a"] + self.language.inside(inner, DIVISION, signed=False)
+        return Piece(self.language.row(text), min(inner.level, PRODUCT) if inner.level >= DIVISION else PRODUCT, True, inner.numeric)
+
+    def power(self, base: Piece, exponent: Piece) -> Piece:
+        """Base and exponent."""
+        return Piece(self.language.power(base, exponent), POWER, numeric=base.numeric or exponent.numeric)
+
+    def infix(self, sign: str, left: Piece, right: Piece) -> Piece:
+        """Two operands with a sign between them, or a fraction."""
+        level, lowest_left, lowest_right = INFIX[sign]
+        fraction = self.language.fraction(left, right) if sign == "/" else None
+        if fraction is not None:
+            return fraction
+        numeric = left.numeric or right.numeric
+        first = self.language.inside(left, lowest_left, signed=True)
+        second = self.language.inside(right, lowest_right, signed=False)
+        shown = self.language.signs["×" if sign == "*" and numeric else sign]
+        return Piece(self.language.row(first + shown + second), level, left.minus and left.level >= lowest_left, numeric)
+
+    def comparison(self, signs: Sequence[str], operands: Sequence[Piece]) -> Piece:
+        """Operands with a sign between each two."""
+        texts = [self.language.inside(each, SUM, signed=True) for each in operands]
+        rest = "".join(self.language.signs[sign] + text for sign, text in zip(signs, texts[1:], strict=True))
+        return Piece(self.language.row(texts[0] + rest), COMPARISON, operands[0].minus, any(each.numeric for each in operands))
+
+    def selection(self, inner: Piece, brackets: str) -> Piece:
+        """A part of something."""
+        return Piece(self.language.row(self.language.inside(inner, ATOM, signed=False) + brackets), numeric=inner.numeric)
+
+    def call(self, name: str, arguments: Sequence[Piece]) -> Piece:
+        """A function as mathematics writes it, else as a call."""
+        known, numeric = function(name), any(each.numeric for each in arguments)
+        match known.form, arguments:
+            case Form.RATIO, [above, below]:
+                return self.ratio(above, below)
+            case Form.INVERSE, [inner]:
+                return self.power(inner, self.negative(self.atom("1")))
+            case Form.ROOT, [inner]:
+                return Piece(self.language.root(inner), POWER, numeric=numeric)
+            case Form.EXPONENTIAL, [inner]:
+                return self.language.exponential(inner)
+            case Form.FENCED, [inner]:
+                return Piece(self.language.fenced(known, inner.text), numeric=numeric)
+        listed = self.language.signs[","].join(each.text for each in arguments)
+        return Piece(self.language.row(self.language.function_name(name) + self.language.parentheses(listed)), numeric=numeric)
+
+    def ratio(self, *both: Piece) -> Piece:
+        """The derivative of one by the other."""
+        above, below = (Piece(self.language.row(self.language.partial + self.language.inside(each, POWER, signed=False))) for each in both)
+        return replace(self.language.fraction(above, below) or Piece(f"{above.text}/{below.text}"), level=POWER)

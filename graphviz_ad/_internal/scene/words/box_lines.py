@@ -1,0 +1,181 @@
+"""Node -> the lines of its box: name and formula, values, gradients, and small print."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from graphviz_ad._internal.graph.fact_texts import norm_text
+from graphviz_ad._internal.graph.graph import Graph, Node, Port
+from graphviz_ad._internal.graph.snapshot import Snapshot
+from graphviz_ad._internal.maths.claims import Claim, written_call
+from graphviz_ad._internal.maths.number_format import number, snapshot_lines, snapshot_parts, type_label
+from graphviz_ad._internal.operations.traits import CHOICES
+from graphviz_ad._internal.scene.scene import Line
+from graphviz_ad._internal.scene.words.short_text import added, counted, gradient_text, is_constant, is_one, is_ones, short, shortened
+from graphviz_ad._internal.scene.words.signs import NO_GRADIENT
+
+NOTES = {"none-gradient": "backward returned None", "inner": "inside a Function"}
+FORMULA_ROOM, NAME_ROOM, SUM_ROOM = 26, 34, 16  # characters
+MOST_RESULTS, MOST_TERMS = 4, 6  # that a box shows, and of a sum
+
+
+def numbered(role: str, texts: Sequence[str]) -> list[Line]:
+    """Lines of one role, told apart by number."""
+    return [Line(role, text, number=i) for i, text in enumerate(texts)]
+
+
+# --- name and formula
+
+
+def title(claim: Claim, name: str, formula: str, operands: Iterable[str]) -> list[Line]:
+    """Name and formula of an operation, a leaf or data, in one line if they fit there."""
+    node = claim.call.node
+    if is_constant(node):
+        return []
+    if node.kind in ("leaf", "data"):
+        return [Line("name", shortened(name, NAME_ROOM))]
+    if len(name) + len(formula) <= FORMULA_ROOM:
+        return [Line("name", f"{name} = {formula}", kind="formula")]
+    if len(formula) > NAME_ROOM - 2:  # the name of the operation then says more than half a formula
+        formula = written_call(claim, operands)
+    return [Line("name", shortened(name, NAME_ROOM)), Line("formula", shortened(f"= {formula}", NAME_ROOM))]
+
+
+def module_title(node: Node, name: str) -> list[Line]:
+    """Name of a folded module, and what is in it."""
+    facts = [f"{node.inside} op{'s' if node.inside != 1 else ''}"]
+    if node.parameters:
+        facts.append(f"{counted(node.parameters)} parameters")
+    return [Line("name", shortened(name, NAME_ROOM)), Line("kind", " · ".join(facts))]
+
+
+# --- values
+
+
+def values(node: Node) -> list[Line]:
+    """The lines that show what the forward pass computed."""
+    if len(node.ports) > 1:
+        return numbered("value", [port_line(port, i) for i, port in enumerate(node.ports[:MOST_RESULTS])])
+    port = node.ports[0]
+    if port.value is None:
+        return [Line("value", "value not recorded" if port.shape is None else type_label(Snapshot(port.shape, port.dtype or "?")))]
+    if node.kind == "module":
+        return [Line("value", snapshot_lines(port.value)[0])]
+    return snapshot("value", port.value)
+
+
+def snapshot(role: str, snap: Snapshot, first: int = 0) -> list[Line]:
+    """The elements of a tensor, or what is known of them: of one whose elements were not kept in two lines."""
+    elements, spread, remarks = snapshot_parts(snap)
+    parts = [*((text, "") for text in elements), *((text, "spread") for text in spread), *((text, "") for text in remarks)]
+    if not snap.known:
+        parts = [parts[0], (", ".join([text for text, _ in parts[1:]]), "spread" if spread else "")]
+    return [Line(role, text, kind, number) for number, (text, kind) in enumerate(parts, first)]
+
+
+def types(node: Node) -> list[Line]:
+    """What stands in the place of values that are not to be shown."""
+    port = node.ports[0]
+    if node.kind not in ("module", "leaf") or is_constant(node) or port.shape in (None, ()):
+        return []
+    return [Line("kind", type_label(Snapshot(port.shape or (), port.dtype or "?")))]
+
+
+def port_line(port: Port, i: int) -> str:
+    """One of several results."""
+    text = short(port.value) or (type_label(port.value) if port.value else "?")
+    return f"{port.name or f'[{i}]'} = {text}"
+
+
+# --- gradients
+
+
+def gradients(node: Node, parts: str) -> list[Line]:
+    """The lines that show the gradient of the output with respect to this node; ``parts``: the sum that it is, where that is to be shown."""
+    if is_constant(node):
+        return []
+    label = gradient_label(node)
+    if not node.requires_grad:
+        return [Line("gradient", f"{label} {NO_GRADIENT}")]
+    if len(node.ports) > 1:
+        return numbered("gradient", [f"{port.name or f'[{i}]'}: {label} {gradient_text(port.grad)}" for i, port in enumerate(node.ports[:MOST_RESULTS])])
+    total = node.ports[0].grad_total
+    if total is None or total == node.ports[0].grad:
+        fits = 0 < len(parts) <= SUM_ROOM  # a longer one would cost all letters their size; captions say it
+        return [*gradient_of(node, label), *([Line("sum", f"= {parts}")] if fits else [])]
+    own = gradient_of(node, "this pass")
+    later = f".grad {short(total) or f'norm {number(total.norm)}'}"  # a later one of several passes
+    return [*own, Line("gradient", later, number=len(own))]
+
+
+def gradient_label(node: Node) -> str:
+    """What torch calls the gradient of a node: leaves keep theirs."""
+    return ".grad" if node.kind == "leaf" else "grad"
+
+
+def gradient_of(node: Node, label: str) -> list[Line]:
+    """The gradient of the one result of a node."""
+    grad, own = node.ports[0].grad, norm_text(node.parameter_norm)
+    is_module = node.kind == "module"
+    of_parameters = [f"‖∂parameters‖ {own}"] if own else []
+    if grad is None:
+        return numbered("gradient", [f"{label} None", *of_parameters])
+    if (is_module or not grad.known) and grad.norm is not None:
+        return numbered("gradient", [f"‖{'grad' if is_module else label}‖ {number(grad.norm)}", *of_parameters])
+    if is_module:
+        return numbered("gradient", [f"{label} {type_label(grad)}", *of_parameters])
+    elements, spread, remarks = snapshot_parts(grad)
+    if len(elements) == 1 and not spread and not remarks:
+        return [Line("gradient", f"{label} {elements[0]}")]
+    told = [*((text, "") for text in elements), *((text, "spread") for text in spread), *((text, "") for text in remarks)]
+    return [Line("gradient", label), *(Line("gradient", text, kind, i) for i, (text, kind) in enumerate(told, 1))]
+
+
+def sum_of(graph: Graph, node: Node, port: int, flows: Mapping[str, str | None]) -> str:
+    """ "1.5 − 0.05961 + 0.1762" for a result that several contributions flow back to; "" where they cannot be written.
+
+    ``flows``: key of an edge -> what flows back along it, in a few characters.
+    """
+    edges = [edge for edge in graph.out_edges(node.key) if edge.port == port and edge.cut is None and edge.grad is not None]
+    upstream = node.ports[port].upstream
+    if not 2 <= len(edges) + (upstream is not None) <= MOST_TERMS:
+        return ""
+    edges.sort(key=lambda edge: (graph.nodes[edge.head].backward_order or 0, edge.slot))
+    texts = [*([short(upstream)] if upstream is not None else []), *(flows[edge.key] for edge in edges)]
+    known = [text for text in texts if text is not None]
+    return added(known) if len(known) == len(texts) else ""
+
+
+# --- small print
+
+
+def notes(graph: Graph, node: Node, kink: str) -> list[Line]:
+    """Upstream gradient of an output, why there is no gradient, and what torch takes where the derivative jumps."""
+    found = []
+    seeds = [port.upstream for port in node.ports if port.upstream is not None]
+    found += [Line("upstream", seed_text(seed)) for seed in seeds[:1] if not is_one(seed)]
+    if node.cut == "unreached" and node.kind != "data":
+        found.append(Line("note", "no path to an output" if not graph.out_edges(node.key) else "no gradient reaches it"))
+    if node.cut in NOTES:
+        found.append(Line("note", NOTES[node.cut]))
+    if node.requires_grad and kink:
+        found.append(Line("tie", kink))
+    return found
+
+
+def seed_text(seed: Snapshot) -> str:
+    """What is fed in at an output."""
+    return "seed 1 each" if is_ones(seed) else f"seed {short(seed) or type_label(seed)}"
+
+
+def kink(claim: Claim) -> str:
+    """What torch takes where the derivative jumps: "tie: 0.5 to each", "kink: slope 0"; "" where it does not jump."""
+    if claim.kinks is None:
+        return ""
+    found = claim.slopes
+    texts = [number(slope) for slope in dict.fromkeys(found)]
+    if claim.call.name not in CHOICES:
+        return f"kink: slope {texts[0]}" if len(texts) == 1 else "kink"
+    if len(texts) == 1:
+        return f"tie: {texts[0]} to each"
+    return f"tie: 1 to one of {len(found)}" if sorted(found) == [0] * (len(found) - 1) + [1] else "tie"

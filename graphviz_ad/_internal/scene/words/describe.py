@@ -1,0 +1,167 @@
+"""Graph -> Words: everything that is written on its picture, one entry a node and one an edge, made once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from graphviz_ad._internal.graph.graph import Edge, Graph, Node
+from graphviz_ad._internal.graph.rank_messages import crossing
+from graphviz_ad._internal.maths.claims import Claim, Passed, decide, passed
+from graphviz_ad._internal.maths.formulas import to_unicode
+from graphviz_ad._internal.scene.scene import Fact, Line
+from graphviz_ad._internal.scene.words import box_lines, descriptions, edge_labels, formula_text
+from graphviz_ad._internal.scene.words.frames import ModulePath, frames_of, within_frame
+from graphviz_ad._internal.scene.words.names import Names, all_results, derivative, is_only_a_part, names_of
+from graphviz_ad._internal.scene.words.short_text import short
+
+MOST_RULES = 60  # nodes of a picture in which edges without numbers say how they pass the gradient on
+
+
+@dataclass(frozen=True)
+class Options:
+    """What is written on a picture."""
+
+    values: bool = True
+    gradients: bool = True
+    local: bool = True
+    sums: bool = False
+
+
+@dataclass(frozen=True)
+class NodeWords:
+    """What is said of a node.
+
+    ``results`` are the names of all its results together; ``operands``: letter of the rule -> name; ``formula`` is the operation in symbols, ``in_numbers``
+    with the values of its operands; ``sums``: for each result, the sum of contributions that its gradient is; ``hover`` is told to pointers.
+    """
+
+    name: str
+    results: str
+    operands: Mapping[str, str]
+    formula: str
+    in_numbers: str
+    badge: str
+    title: tuple[Line, ...]
+    values: tuple[Line, ...]
+    gradients: tuple[Line, ...]
+    notes: tuple[Line, ...]
+    sums: tuple[str, ...]
+    hover: tuple[Fact, ...]
+
+    @property
+    def lines(self) -> tuple[Line, ...]:
+        """Everything in its box."""
+        return (*self.title, *self.values, *self.gradients, *self.notes)
+
+
+@dataclass(frozen=True)
+class EdgeWords:
+    """What is said of an edge: ``carried`` is the name of what it carries, ``derivative`` that of its local derivative, ``passed`` what is true of it."""
+
+    carried: str
+    derivative: str
+    passed: Passed
+    lines: tuple[Line, ...]
+    hover: tuple[Fact, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Words:
+    """All texts of the picture of one graph; ``nodes`` and ``edges`` by key; ``alt`` is the whole in a sentence."""
+
+    graph: Graph
+    options: Options
+    names: Names
+    frames: tuple[ModulePath, ...]
+    nodes: Mapping[str, NodeWords]
+    edges: Mapping[str, EdgeWords]
+    alt: str
+
+
+def describe(graph: Graph, options: Options | None = None) -> Words:
+    """The words of a graph."""
+    claims = {node.key: decide(graph, node) for node in graph.node_list}
+    values = {(node.key, i): short(port.value) for node in graph.node_list for i, port in enumerate(node.ports)}
+    flows = {edge.key: short(edge.grad) for edge in graph.edges}
+    describer = Describer(graph, options or Options(), names_of(graph), claims, frozenset(frames_of(graph)), values, flows)
+    nodes = {node.key: describer.node(node) for node in graph.node_list}
+    edges = {edge.key: describer.edge(edge, nodes[edge.head].operands) for edge in graph.edges}
+    return Words(graph, describer.options, describer.names, frames_of(graph), nodes, edges, descriptions.summary(graph, describer.names))
+
+
+def without_local(words: Words) -> Words:
+    """The words without local derivatives."""
+    edges = {key: replace(said, lines=tuple([line for line in said.lines if line.role != "local"])) for key, said in words.edges.items()}
+    return replace(words, options=replace(words.options, local=False), edges=edges)
+
+
+@dataclass(frozen=True, eq=False)
+class Describer:
+    """What all parts of one description share.
+
+    ``values`` and ``flows`` are results, by node and port, and gradients, by edge, in a few characters: each stands in many places.
+    """
+
+    graph: Graph
+    options: Options
+    names: Names
+    claims: Mapping[str, Claim]
+    frames: frozenset[ModulePath]
+    values: Mapping[tuple[str, int], str | None]
+    flows: Mapping[str, str | None]
+
+    # --- nodes
+
+    def node(self, node: Node) -> NodeWords:
+        """What is said of a node."""
+        claim, names, graph = self.claims[node.key], self.names, self.graph
+        operands = formula_text.operand_names(claim, names)
+        formula, kink, results = formula_text.formula(claim, operands), box_lines.kink(claim), all_results(names, node.key)
+        sums = tuple([box_lines.sum_of(graph, node, port, self.flows) for port in range(len(node.ports))])
+        flows = self.options.gradients and graph.has_gradients
+        return NodeWords(
+            names.of[node.key],
+            results,
+            operands,
+            formula,
+            formula_text.formula_in_numbers(claim, [self.values[edge.tail, edge.port] for edge in claim.call.operands]),
+            formula_text.badge(claim),
+            tuple(self.title(claim, results, formula, operands)),
+            tuple(box_lines.values(node) if self.options.values else box_lines.types(node)),
+            tuple(box_lines.gradients(node, sums[0] if self.options.sums else "")) if flows else (),
+            tuple(box_lines.notes(graph, node, kink)) if flows else (),
+            sums,
+            descriptions.of_node(node, formula, kink, has_gradients=graph.has_gradients),
+        )
+
+    def title(self, claim: Claim, results: str, formula: str, operands: Mapping[str, str]) -> list[Line]:
+        """The first lines of a box."""
+        node = claim.call.node
+        if node.kind == "module":
+            return box_lines.module_title(node, within_frame(node.op or self.names.of[node.key], node.module, self.frames))
+        return box_lines.title(claim, results, formula, operands.values())
+
+    # --- edges
+
+    def edge(self, edge: Edge, operands: Mapping[str, str]) -> EdgeWords:
+        """What is said of an edge; ``operands`` are those of its head, by letter."""
+        claim, name = self.claims[edge.head], derivative(self.graph, self.names, edge)
+        back = passed(self.graph, claim, edge)
+        letters = formula_text.letters(claim, operands, self.names)
+        local = self.local(edge, name, back, letters) if self.options.local else None
+        said = edge_labels.contribution(edge, back, self.flows[edge.key]) if self.options.gradients else ""
+        lines = edge_labels.arrow_lines(edge, crossing(self.graph, edge), local, Line("contribution", said, "summed" if back.summed else ""))
+        told = descriptions.of_edge(self.graph, self.names, edge, back, name, letters)
+        return EdgeWords(self.names.carried(edge), name, back, tuple(lines), told)
+
+    def local(self, edge: Edge, name: str, back: Passed, letters: Mapping[str, str]) -> Line | None:
+        """The local derivative of an edge: "∂q/∂x = 1", "∂h/∂z = 1 − h²", or how the gradient is passed on: "g @ Wᵀ (1×3)(3×2)"; None for neither."""
+        text = short(edge.local)
+        if text is None:
+            if edge.cut is not None or len(self.graph.node_list) > MOST_RULES:
+                return None
+            text = to_unicode(back.local or "0", letters)
+            if text == "0":
+                return Line("local", edge_labels.rule_label(back, letters), "rule")
+        return Line("local", edge_labels.local_label(name, is_only_a_part(self.graph, self.names, edge), text), "derivative")

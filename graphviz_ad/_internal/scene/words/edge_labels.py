@@ -1,0 +1,58 @@
+"""Edge -> the lines on its arrow: the local derivative or the rule, what flows back, and why nothing does."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from graphviz_ad._internal.graph.graph import Edge
+from graphviz_ad._internal.graph.rank_messages import CUT
+from graphviz_ad._internal.maths.claims import Passed
+from graphviz_ad._internal.maths.formulas import to_unicode
+from graphviz_ad._internal.maths.number_format import number, type_label
+from graphviz_ad._internal.scene.scene import Line
+from graphviz_ad._internal.scene.words.short_text import grouped
+from graphviz_ad._internal.scene.words.signs import CUT_MARKS, OVERWRITTEN
+
+LABEL_ROOM = 30  # characters
+CUTS = {**CUT_MARKS, **OVERWRITTEN}
+
+
+def local_label(derivative: str, is_part: bool, text: str) -> str:
+    """A local derivative, as number or formula: "∂q/∂x = 1"; "local 1" where its name would be too long, or be read as another; "" for neither."""
+    fits = len(derivative) + len(text) <= LABEL_ROOM and not is_part
+    return f"{derivative} = {text}" if fits else f"local {text}" if len(text) <= LABEL_ROOM else ""
+
+
+def rule_label(passed: Passed, letters: Mapping[str, str]) -> str:
+    """How the gradient g that arrives is passed on: "g @ Wᵀ (1×3)(3×2)"; "" where no formula is true or short enough."""
+    text = to_unicode(passed.backward, letters) if passed.backward else ""
+    if text and passed.summed:
+        text = f"Σ {grouped(text)}"
+    with_shapes = f"{text} {shapes(passed)}".rstrip()
+    return with_shapes if len(with_shapes) <= LABEL_ROOM else text if len(text) <= LABEL_ROOM else ""
+
+
+def shapes(passed: Passed) -> str:
+    """The shapes of the matrices that a rule multiplies: "(1×3)(3×2)"; "" where it multiplies none."""
+    return "".join(f"({'×'.join(map(str, shape))})" for shape in passed.factors)
+
+
+def contribution(edge: Edge, passed: Passed, flow: str | None) -> str:
+    """What flows back along an edge: "← −4", "← Σ 5" where it is summed over copies of the operand; its norm where it is big."""
+    if edge.grad is None:
+        return ""
+    arrow = "← Σ" if passed.summed else "←"
+    if flow is not None:
+        return f"{arrow} {flow}"
+    return f"{arrow} norm {number(edge.grad.norm)}" if edge.grad.norm is not None else f"{arrow} {type_label(edge.grad)}"
+
+
+def arrow_lines(edge: Edge, crossing: str, local: Line | None, flow: Line | None) -> list[Line]:
+    """Everything on an arrow; ``crossing`` is said of one that leads to another rank."""
+    if edge.cut in CUTS:
+        return [Line("cut", CUTS[edge.cut])]
+    found = [Line("note", crossing)] if crossing else []
+    found += [line for line in (local, flow if edge.cut in (None, CUT) else None) if line is not None and line.text]
+    if edge.match == "guess" and edge.cut != CUT:
+        found.append(Line("note", "? which operand"))
+    return found

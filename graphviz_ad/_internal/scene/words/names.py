@@ -1,0 +1,121 @@
+"""Graph -> Names: what every node, every result and the whole output are called."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from graphviz_ad._internal.graph.graph import Edge, Graph, Node
+from graphviz_ad._internal.maths.number_format import one_line
+from graphviz_ad._internal.scene.words.short_text import child_name, is_constant, is_one, numbered_name
+
+OPERAND_ROOM = 12  # characters
+MOST_RESULTS = 4  # of an operation, that are named
+
+
+@dataclass(frozen=True, eq=False)
+class Names:
+    """``of``: key -> what a node is called; ``results``: key -> what each of its results is called.
+
+    ``output`` is what all gradients are gradients of: the output's name, or L where there are several outputs or elements; ``one_output`` says whether there
+    is one output, one number, and the backward pass starts from it with 1.
+    """
+
+    of: Mapping[str, str]
+    results: Mapping[str, tuple[str, ...]]
+    output: str
+    one_output: bool
+
+    def carried(self, edge: Edge) -> str:
+        """What the result is called that an edge carries."""
+        return self.results[edge.tail][edge.port]
+
+    def operand(self, edge: Edge) -> str:
+        """The same, in the few characters that a formula has room for."""
+        name = self.results[edge.tail][edge.port]
+        if len(name) <= OPERAND_ROOM:
+            return name
+        parts = name.split(".")
+        return ".".join(parts[-(3 if parts[-1] == "grad" else 2) :])  # whose gradient it is
+
+    def gradient(self, key: str, port: int | None = None) -> str:
+        """ "∂f/∂q"; of one result of the node, where it has several."""
+        return f"∂{self.output}/∂{self.of[key] if port is None else self.results[key][port]}"
+
+    @property
+    def total(self) -> str:
+        """What a sum of outputs is called."""
+        return "ℒ" if "L" in self.of.values() else "L"
+
+
+def names_of(graph: Graph) -> Names:
+    """The names of a graph."""
+    of = called(graph)
+    results = {node.key: result_names(node, of[node.key]) for node in graph.node_list}
+    outputs = [node for node in graph.outputs if node.requires_grad]
+    one = len(outputs) == 1 and len(outputs[0].ports) == 1 and outputs[0].ports[0].shape == () and is_one(outputs[0].ports[0].upstream)
+    names = Names(of, results, of[outputs[0].key] if one else "", one)
+    return names if one else Names(of, results, names.total, one)
+
+
+def called(graph: Graph) -> dict[str, str]:
+    """Key -> what a node is called: its variable, its number, or v1, v2, … where the program gave no name."""
+    taken = {node.name for node in graph.node_list}
+    often = Counter(node.name for node in graph.node_list)
+    seen: dict[str, int] = {}
+    names: dict[str, str] = {}
+    count = 0
+    result = nameless_result(graph, taken)
+    for node in graph.node_list:
+        if node is result:
+            names[node.key] = function_name(graph)
+        elif node.kind == "module":  # as its box says, not as the variable that takes its result
+            names[node.key] = child_name(node.op or "module")
+        elif node.name:
+            seen[node.name] = seen.get(node.name, -1) + 1
+            names[node.key] = numbered_name(node.name, seen[node.name]) if often[node.name] > 1 else node.name
+        elif is_constant(node):
+            names[node.key] = one_line(node.value) if node.value else "?"
+        else:
+            count += 1
+            while f"v{count}" in taken:
+                count += 1
+            names[node.key] = f"v{count}"
+    return names
+
+
+def function_name(graph: Graph) -> str:
+    """What the traced function is called, where that can stand in a formula."""
+    return graph.name if graph.name.isidentifier() else "f"
+
+
+def nameless_result(graph: Graph, taken: set[str | None]) -> Node | None:
+    """The one output that has no name of its own; it is called like the function."""
+    outputs = graph.outputs
+    alone = len(outputs) == 1 and outputs[0].kind == "op" and not outputs[0].name
+    return outputs[0] if alone and function_name(graph) not in taken else None
+
+
+def result_names(node: Node, name: str) -> tuple[str, ...]:
+    """What each result of a node is called that is called ``name`` itself."""
+    return (name,) if len(node.ports) == 1 else tuple([port.name or f"{name}[{i}]" for i, port in enumerate(node.ports)])
+
+
+def all_results(names: Names, key: str) -> str:
+    """What all results of a node are called: "low, high"."""
+    results = names.results[key]
+    return ", ".join(results[:MOST_RESULTS]) + (", …" if len(results) > MOST_RESULTS else "")
+
+
+def derivative(graph: Graph, names: Names, edge: Edge) -> str:
+    """ "∂q/∂x"; only "local derivative" where that would be read as the whole gradient, of which this edge brings a part."""
+    return "local derivative" if is_only_a_part(graph, names, edge) else f"∂{names.of[edge.head]}/∂{names.carried(edge)}"
+
+
+def is_only_a_part(graph: Graph, names: Names, edge: Edge) -> bool:
+    """Whether a head's derivative by what an edge carries is more than what this edge brings, or could be read as the whole gradient."""
+    uses = [use for use in graph.out_edges(edge.tail) if use.port == edge.port and use.cut is None]
+    if len(uses) < 2:
+        return False
+    return names.of[edge.head] == names.output or sum([use.head == edge.head for use in uses]) > 1  # x * x

@@ -1,0 +1,87 @@
+"""Number, name or count -> the few characters that a line has room for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from graphviz_ad._internal.graph.graph import Node
+from graphviz_ad._internal.graph.snapshot import Snapshot
+from graphviz_ad._internal.maths.number_format import MINUS, one_line, type_label
+
+SHORT = 24  # characters
+
+
+def is_constant(node: Node) -> bool:
+    """Whether a node is a number written in the program."""
+    return node.kind == "data" and node.op is None and node.name is None and node.ports[0].shape == ()
+
+
+def is_one(snap: Snapshot | None) -> bool:
+    """Whether this is the number 1."""
+    return snap is not None and snap.known and snap.numel == 1 and snap.item() == 1
+
+
+def is_ones(snap: Snapshot) -> bool:
+    """Whether every element is 1, which is what is fed in where nobody says otherwise."""
+    return snap.min == 1 and snap.max == 1
+
+
+def short(snap: Snapshot | None) -> str | None:
+    """The elements in at most 24 characters; None where that cannot be."""
+    if snap is None or not snap.known:
+        return None
+    text = one_line(snap)
+    return text if len(text) <= SHORT and not text.startswith(type_label(snap)) else None
+
+
+def gradient_text(grad: Snapshot | None) -> str:
+    """A gradient in a few characters; "None" where torch has none."""
+    return "None" if grad is None else one_line(grad)
+
+
+def added(terms: Sequence[str]) -> str:
+    """ "2 + 3 − 1"."""
+    return terms[0] + "".join(f" {MINUS} {term[1:]}" if is_negative(term) else f" + {term}" for term in terms[1:])
+
+
+def after_sign(text: str) -> str:
+    """A negative number in parentheses, so that it can follow a sign."""
+    return f"({text})" if is_negative(text) else text
+
+
+def grouped(text: str) -> str:
+    """A formula of several words in parentheses, so that it can follow a sign."""
+    return f"({text})" if " " in text else text
+
+
+def is_negative(number: str) -> bool:
+    """Whether a written number begins with a minus."""
+    return number.startswith(MINUS)
+
+
+def child_name(name: str) -> str:
+    """The name of a module; that of a numbered child in brackets, so that it does not look like a number."""
+    return f"[{name}]" if name.isdigit() else name
+
+
+def numbered_name(name: str, count: int) -> str:
+    """What tells the results of one name apart: h₀, h₁, h₂."""
+    return name + "".join("₀₁₂₃₄₅₆₇₈₉"[int(digit)] for digit in str(count))
+
+
+def shortened(text: str, room: int) -> str:
+    """The text, cut with an ellipsis after `room` characters."""
+    return text if len(text) <= room else text[: room - 1] + "…"
+
+
+def limited(names: tuple[str, ...], count: int = 6) -> str:
+    """The names, the rest only counted."""
+    return ", ".join(names[:count]) + (f" and {len(names) - count} more" if len(names) > count else "")
+
+
+def counted(count: int) -> str:
+    """ "1.2M"."""
+    for size, letter in ((1e9, "B"), (1e6, "M"), (1e3, "k")):
+        if count >= size:
+            return f"{count / size:.3g}{letter}"
+    return str(count)

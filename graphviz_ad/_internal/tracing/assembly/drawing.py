@@ -1,0 +1,54 @@
+"""Draft -> with its nodes and edges, in an order in which everything stands behind what it reads."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from graphviz_ad._internal.graph.fact_texts import FLOW
+from graphviz_ad._internal.graph.graph import Edge, Node
+from graphviz_ad._internal.maths.derivative_agreement import disagrees, verified
+from graphviz_ad._internal.tracing.assembly.draft import Draft, keys_of
+from graphviz_ad._internal.tracing.assembly.edges import edges_of
+from graphviz_ad._internal.tracing.assembly.nodes import constants_of, node_of_unit
+from graphviz_ad._internal.tracing.assembly.reading_order import in_reading_order
+
+
+def with_nodes_and_edges(draft: Draft) -> Draft:
+    """The draft with its nodes and edges.
+
+    Before: every unit has its key. After: there is a node for each unit and for each number that one reads, every
+    edge leads from a node to one that stands behind it, and an edge has a local derivative only if that makes of what
+    arrived what really went on.
+    """
+    drawn = drawn_as_it_stands(draft)
+    if reads_only_what_is_there(drawn):
+        return drawn
+    units = in_reading_order(draft.units)  # something was made, in the order of values, after what reads it
+    left_out = len(draft.units.all) - len(units.all)
+    return drawn_as_it_stands(replace(draft, units=units, keys=keys_of(units), left_out=left_out))
+
+
+def drawn_as_it_stands(draft: Draft) -> Draft:
+    """The same in the order of the units, whatever that is."""
+    nodes: list[Node] = []
+    edges: list[Edge] = []
+    odd: list[str] = []
+    for unit in draft.units.all:
+        constants: Sequence[Node] = ()
+        if unit.operation is not None and unit.operation.constants:
+            nodes += (constants := constants_of(draft, unit, len(nodes)))
+        node, own = node_of_unit(draft, unit), edges_of(draft, unit, constants)
+        for edge in own:
+            edges.append(known := edge if edge.local is None else verified(edge, node))
+            if known is not edge and disagrees(edge, node):
+                odd.append(node.key)
+        nodes.append(node if not odd or odd[-1] != node.key else replace(node, hook_effects=(*node.hook_effects, FLOW)))
+    return replace(draft, nodes=tuple(nodes), edges=tuple(edges), odd=tuple(odd))
+
+
+def reads_only_what_is_there(draft: Draft) -> bool:
+    """Whether every edge begins at a node that stands before the one where it ends."""
+    place = {key: n for n, key in enumerate(draft.keys.values())}
+    # Numbers of the program have no unit, and stand right before their reader.
+    return all(place.get(edge.tail, -1) <= place[edge.head] for edge in draft.edges)

@@ -1,0 +1,125 @@
+"""Unit -> Node: its name, its results, what autograd calls it and keeps for it, where it stands in the program."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from graphviz_ad._internal.graph.graph import Node, Port
+from graphviz_ad._internal.graph.snapshot import constant
+from graphviz_ad._internal.operations.names import written_name
+from graphviz_ad._internal.operations.traits import LIFTED, NEVER_SEEN
+from graphviz_ad._internal.tracing.assembly.autograd_graph import node_name, stem
+from graphviz_ad._internal.tracing.assembly.draft import Draft
+from graphviz_ad._internal.tracing.assembly.hooks import hook_names
+from graphviz_ad._internal.tracing.assembly.missing_gradients import cut_of_unit, is_leaf
+from graphviz_ad._internal.tracing.assembly.ports import named, ports_of
+from graphviz_ad._internal.tracing.assembly.saved import NOTHING
+from graphviz_ad._internal.tracing.assembly.site_words import NO_WORDS, SiteWords
+from graphviz_ad._internal.tracing.assembly.units import Unit, Units
+from graphviz_ad._internal.tracing.assembly.unrecorded import wanted_gradient
+from graphviz_ad._internal.tracing.naming.as_written import Number, arguments, messages
+
+NUMBERS = {LIFTED: "tensor", "scalar_tensor": None}  # what torch.tensor(…) runs as, and a number in an operand's place
+
+
+def node_of_unit(draft: Draft, unit: Unit) -> Node:
+    """The node of a unit."""
+    units, operation, i = draft.units, unit.operation, draft.units.links.node_of.get(unit)
+    words = draft.words[operation] if operation is not None else NO_WORDS
+    kind = kind_of(units, unit)
+    autograd = None if kind == "leaf" else i
+    requires_grad = kind == "leaf" or autograd is not None or (unit.function is None and wanted_gradient(units, unit))
+    name, ports = named(units, unit, ports_of(draft, unit), names_of_result(draft, unit, words))
+    if autograd is not None:
+        called: tuple[str, ...] = (units.recorded.autograd.names[autograd],)
+    else:
+        called = unreached_names(units, unit) if kind == "op" else ()
+    keeps = NOTHING if autograd is None else units.recorded.autograd.keeps[autograd]
+    settings = operation if operation is not None and unit.label is None and operation.constants else None
+    return Node(
+        draft.keys[unit],
+        kind,
+        op_of(draft, unit, words),
+        name,
+        ports,
+        called,
+        requires_grad,
+        cut_of_unit(units, unit, ports, requires_grad),
+        words.module if kind != "leaf" else (),
+        words.source,
+        tuple([tensor.name for tensor in keeps.tensors]),
+        arguments(settings) if settings is not None else (),
+        units.calls[unit],
+        (unit.label or words.call) if operation is not None else None,
+        draft.backward_order.get(i),
+        saved_bytes=keeps.bytes if autograd is not None else None,
+        hooks=hook_names(units.values[unit].values()),
+        messages=messages(settings) if settings is not None else (),
+    )
+
+
+def kind_of(units: Units, unit: Unit) -> str:
+    """ "op", "leaf" or "data": of what reads nothing, one of the last two."""
+    if unit.kind == "leaf" or unit in units.leaves:
+        return "leaf"
+    if unit.kind == "op" and unit.operation is not None and not unit.operands:
+        # made here, and then required to have a gradient
+        return "leaf" if any(value.is_leaf for value in units.values[unit].values()) else "data"
+    return unit.kind
+
+
+def op_of(draft: Draft, unit: Unit, words: SiteWords) -> str | None:
+    """As it is written in the program, where the call is this one operation; else ATen's name."""
+    if unit.label is not None:
+        return unit.label
+    if unit.operation is not None:
+        if unit.operation.op in NUMBERS:
+            return NUMBERS[unit.operation.op]
+        return words.alone if draft.call_sizes[draft.units.calls[unit]] == 1 else words.op
+    if is_leaf(draft.units, unit) or unit.kind != "op":
+        return None
+    i = draft.units.links.node_of.get(unit)
+    return NEVER_SEEN if i is None else written_name(stem(draft.units.recorded.autograd.names[i]))
+
+
+def names_of_result(draft: Draft, unit: Unit, words: SiteWords) -> tuple[str, ...]:
+    """The variables that take what a call returned, at the last of its operations, or what a module returned."""
+    if words.names and draft.last_of_call[draft.units.calls[unit]] is unit:
+        return words.names
+    known = draft.units.recorded.tape.returned_names
+    if not known:
+        return ()
+    return tuple(known[value.number] for value in draft.units.values[unit].values() if value.number in known)[:1]
+
+
+def unreached_names(units: Units, unit: Unit) -> tuple[str, ...]:
+    """The autograd node of an operation that leads to no output; nobody walked there, but somebody read its result."""
+    recorded = units.recorded
+    if unit.function is not None:
+        return ()
+    # The node of a view that was written to only makes the view anew.
+    writes = unit.operation is not None and unit.operation.mutates
+    made = [value.edge for value in units.values[unit].values() if not (writes and value.is_view)]
+    unreached = [edge[0] for edge in made if edge is not None and edge[0] not in recorded.autograd.index]
+    return tuple(node_name(recorded.tape.nodes[i]) for i in unreached[:1])
+
+
+def constants_of(draft: Draft, unit: Unit, first: int) -> Sequence[Node]:
+    """The nodes of the numbers in the program that a unit reads; ``first`` is the number of the first."""
+    operation = unit.operation
+    numbers = [operand.number for operand in unit.operands if isinstance(operand, Number)]
+    if operation is None or not numbers:
+        return ()
+    source = draft.words[operation].source
+    call = draft.units.calls[unit] if unit.function is not None else None
+    return [
+        Node(
+            f"n{first + i}",
+            "data",
+            cut="data",
+            ports=(Port((), type(number).__name__, value=constant(number)),),
+            source=source,
+            call=call,
+        )
+        for i, number in enumerate(numbers)
+    ]

@@ -1,0 +1,114 @@
+"""Unit -> Ports: its results with their values and the gradients that arrived at them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from graphviz_ad._internal.graph.graph import Port
+from graphviz_ad._internal.graph.snapshot import Snapshot
+from graphviz_ad._internal.maths.derivative_agreement import total
+from graphviz_ad._internal.tracing.assembly.draft import Draft
+from graphviz_ad._internal.tracing.assembly.units import Unit, Units
+from graphviz_ad._internal.tracing.tape.tape_entries import Value
+from graphviz_ad._internal.tracing.tape.values import device_name, dtype_name
+
+Ports = tuple[Port, ...]
+
+DECOMPOSITIONS = {
+    "_linalg_svd",
+    "_linalg_eigh",
+    "linalg_eig",
+    "linalg_qr",
+    "linalg_lu",
+}  # whose results the user gets, all of them
+
+
+def ports_of(draft: Draft, unit: Unit) -> Ports:
+    """The results of a unit, up to the last that somebody used, that has a gradient, or that the user asked for."""
+    units, recorded = draft.units, draft.units.recorded
+    values, i = units.values[unit], units.links.node_of.get(unit)
+    row = recorded.result.node_grads.get(i, ()) if i is not None else None
+    is_single = row is not None and len(row) <= 1 and len(values) == 1 and 0 in values
+    if is_single and i not in recorded.autograd.variables:  # the usual case
+        return (port_with(units, unit, values[0], row[0] if row else None),)
+    grads = arrived_at(units, unit)
+    totals = recorded.result.leaf_totals
+    held = {port: totals.get(leaf) for port, leaf in units.leaves.get(unit, {}).items()} if totals else {}
+    last = max(last_port(draft, unit), max(grads, default=0))
+    return tuple(port_with(units, unit, values.get(port), grads.get(port), held.get(port)) for port in range(last + 1))
+
+
+def last_port(draft: Draft, unit: Unit) -> int:
+    """The last result that is shown whether a gradient arrived there or not."""
+    values, operation = draft.units.values[unit], unit.operation
+    if unit in draft.units.unread:
+        return max(len(values) - 1, 0)
+    last = max((port for port, value in values.items() if value.used or value.edge is not None), default=0)
+    if operation is None or unit.label is not None:
+        return last
+    is_asked_for = operation.op in DECOMPOSITIONS or draft.words[operation].call == operation.op
+    return max(last, len(operation.results) - 1) if is_asked_for else last  # shown even where nobody used it
+
+
+def arrived_at(units: Units, unit: Unit) -> Mapping[int, Snapshot | None]:
+    """Port -> the gradient that arrived there."""
+    result, values, i = units.recorded.result, units.values[unit], units.links.node_of.get(unit)
+    if i is None:
+        if unit.kind == "leaf" and values[0].object_id in result.other_leaves:
+            return {0: result.other_leaves[values[0].object_id]}
+        returned = units.recorded.returned
+        outputs = [(port, -1 - n) for port, value in values.items() for n, _ in returned.get(value.number, ())]
+        return {port: result.leaf_grads[n] for port, n in outputs if n in result.leaf_grads}
+    if i in units.recorded.autograd.variables:
+        return {port: result.leaf_grads.get(leaf) for port, leaf in units.leaves[unit].items()}
+    ports = units.links.port_of_edge
+    return {ports.get((i, n), n): grad for n, grad in enumerate(result.node_grads.get(i, ())) if grad is not None}
+
+
+def port_with(
+    units: Units,
+    unit: Unit,
+    value: Value | None,
+    grad: Snapshot | None,
+    grad_total: Snapshot | None = None,
+) -> Port:
+    """One result."""
+    if value is None:
+        return Port() if grad is None else Port(grad.shape, grad.dtype, grad=grad)
+    shape, dtype, device = value.shape, dtype_name(value.dtype), device_name(value.device)
+    outputs = units.recorded.returned.get(value.number) if unit.function is None else None
+    if outputs is None:
+        return Port(shape, dtype, device, value.snapshot, grad, None, grad_total, value.name)
+    name = value.name or next((output.name for _, output in outputs if output.name), None)
+    place = units.places[value.number]
+    is_shown = place.shown is unit
+    upstream = total([output.seed for _, output in outputs]) if is_shown and place.fed is None else None
+    return Port(shape, dtype, device, value.snapshot, grad, upstream, grad_total, name, is_shown)
+
+
+def named(units: Units, unit: Unit, ports: Ports, names: tuple[str, ...]) -> tuple[str | None, Ports]:
+    """The variable that takes the result; several variables that take one each name the ports instead."""
+    if len(ports) == 1:
+        return ports[0].name or (names[0] if len(names) == 1 else None), ports
+    given = next((value.name for value in units.values[unit].values() if value.name), None)
+    if len(names) > 1 and len(names) >= len(ports) > 1:
+        return given, tuple(replace(port, name=port.name or name) for port, name in zip(ports, names, strict=False))
+    return given or (names[0] if names else None) or next((port.name for port in ports if port.name), None), ports
+
+
+def with_every_port(draft: Draft) -> Draft:
+    """The draft with a port for each result that something was made of, also where nobody saw it.
+
+    Before: all nodes and edges are there. After: every edge begins at a port.
+    """
+    further: dict[str, int] = {}
+    for edge in draft.edges:
+        if edge.port:
+            further[edge.tail] = max(edge.port, further.get(edge.tail, 0))
+    if not further:
+        return draft
+    missing = [max(further.get(node.key, 0) + 1 - len(node.ports), 0) for node in draft.nodes]
+    counted = zip(draft.nodes, missing, strict=True)
+    grown = [replace(node, ports=(*node.ports, *[Port()] * count)) if count else node for node, count in counted]
+    return replace(draft, nodes=tuple(grown))

@@ -1,0 +1,99 @@
+"""Modules as people write them in every format: each file is opened again by a reader that is not ours, and a set is whole.
+
+``FUZZ=1`` takes whole films of all operations, by both layouts, and the chain-rule paths to every parameter, where the suite takes a few steps of each.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from real_modules import MODULES
+from reopened import FILM_READERS, STILL_READERS
+
+import graphviz_ad as gad
+from graphviz_ad._internal.base.visible_text import visible
+from graphviz_ad._internal.output.formats import FILMS, GRAPHS, STILLS, WHOLE_SET
+
+WHOLE = bool(int(os.environ.get("FUZZ", "0")))
+SMALL = {".gif": 0.1, ".mp4": 0.1, ".webm": 0.1, ".webp": 0.1, ".png": 0.1}  # what costs by the pixel
+WORDS = {".svg", ".html", ".pdf", ".dot", ".gv", ".json", ".graphml", ".reveal.html", ".txt", ".pptx"}  # formats in which the name of the graph stands
+pytestmark = [pytest.mark.filterwarnings(f"ignore:{warning}") for warning in ("DejaVu Sans has no glyph", "a picture of .* is too large for 2 pixels")]
+
+
+@cache
+def traced(name: str) -> gad.Graph:
+    torch.manual_seed(0)
+    module, inputs = MODULES[name]()
+    return gad.trace(module, *inputs)
+
+
+def films(graph: gad.Graph) -> Iterator[gad.Animation]:
+    """The film by modules, of which four steps; or every film that there is."""
+    if not WHOLE:
+        film = graph.animate(steps="module", layout="layered")
+        yield replace(film, film=replace(film.film, steps=(*film.steps[:2], *film.steps[-2:])))
+        return
+    for layout in ("layered", "auto"):
+        yield graph.animate(layout=layout)
+    for name in names_of_leaves(graph):
+        yield graph.animate(wrt=name, layout="layered")
+
+
+def pictures(graph: gad.Graph) -> Iterator[gad.Picture]:
+    yield graph.plot(layout="layered", depth=1)
+    yield graph.plot(layout="layered", with_all=True)
+    for name in names_of_leaves(graph)[: None if WHOLE else 1]:
+        yield graph.plot(layout="layered", wrt=name)
+
+
+def names_of_leaves(graph: gad.Graph) -> list[str]:
+    return [node.name for node in graph.node_list if node.kind == "leaf" and node.name and node.requires_grad]
+
+
+def found(words: str, graph: gad.Graph) -> bool:
+    """Whether the name of the graph stands in what a reader found, whatever it makes of spaces."""
+    return "".join(visible(graph.name).split()) in "".join(words.split())
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_every_still_format_takes_a_real_module(name: str, tmp_path: Path) -> None:
+    for number, picture in enumerate(pictures(traced(name))):
+        for suffix in STILLS if number == 0 or WHOLE else (".svg", ".pdf", ".tikz", ".dot"):
+            words = STILL_READERS[suffix](picture.save(tmp_path / f"p{suffix}"))
+            assert suffix not in WORDS or found(words, traced(name)), suffix
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_every_film_format_takes_a_real_module(name: str, tmp_path: Path) -> None:
+    for film in films(traced(name)):
+        for suffix in FILMS:
+            options: dict[str, Any] = {"scale": SMALL[suffix]} if suffix in SMALL else {}
+            words = FILM_READERS[suffix](film.save(tmp_path / f"f{suffix}", **options))
+            assert suffix not in WORDS or found(words, traced(name)), suffix
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_a_set_of_a_real_module_is_whole(name: str, tmp_path: Path) -> None:
+    (film, *_) = films(traced(name))
+    paths = film.save_all(tmp_path / "lecture")
+    assert {path.name for path in paths} == {path.name for path in tmp_path.iterdir()}
+    assert {path.name for path in paths} == {*(f"lecture{suffix}" for suffix in WHOLE_SET), "lecture-film.pdf"}
+    for suffix in WHOLE_SET:
+        FILM_READERS[suffix](tmp_path / f"lecture{suffix}")
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_a_saved_graph_of_a_real_module_is_that_graph(name: str, tmp_path: Path) -> None:
+    graph = traced(name)
+    for suffix in GRAPHS:
+        path = graph.save(tmp_path / f"g{suffix}")
+        STILL_READERS[suffix](path)
+        loaded = gad.Graph.load(path)
+        assert (loaded.name, loaded.node_list, loaded.edges, loaded.notices) == (graph.name, graph.node_list, graph.edges, graph.notices)
