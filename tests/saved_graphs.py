@@ -72,6 +72,7 @@ PROGRAMS: dict[str, Callable[[], Graph]] = {
     "network": network,
     "folded": lambda: collapse_modules(network()),
     "summaries": lambda: gad.trace(lambda x: (x * x).sum(), torch.linspace(-1, 1, 300).requires_grad_()),
+    "summarised truth values": lambda: gad.trace(lambda x: ((x > 0) * x).sum(), torch.linspace(-1, 1, 300).requires_grad_()),
     "several passes": several_passes,
     "failed": failed,
 }

@@ -68,6 +68,26 @@ def test_every_kind_of_saved_graph_is_let_in(name: str) -> None:
     use(graph)
 
 
+def damage_of(data: Any) -> Damage | None:
+    """What our own reader says of it; None for nothing."""
+    try:
+        check_schema(data, SCHEMAS[VERSION], "", SCHEMAS[VERSION]["$defs"])
+    except Damage as damage:
+        return damage
+    return None
+
+
+def load(path: Path) -> Graph | str:
+    """The graph, or why it is none."""
+    try:
+        return Graph.load(path)
+    except GraphFormatError as error:
+        return str(error)
+
+
+SAID = re.compile(r"is damaged at \S|is no JSON|no saved graph|format version|is no GraphML|is GraphML, but not|is no text")
+
+
 def test_the_published_schema_says_the_same_as_our_own_reader() -> None:
     """Both take or refuse the same data; what we say is what is read by people, so that JSON Schema's own reader is none of our needs."""
     jsonschema = pytest.importorskip("jsonschema")
@@ -78,31 +98,24 @@ def test_the_published_schema_says_the_same_as_our_own_reader() -> None:
     for seed in SCHEMA_FILES:
         text = mutated(of_this_version[seed % len(of_this_version)], seed)
         data = json.loads(text)
-        try:
-            check_schema(data, SCHEMAS[VERSION], "", SCHEMAS[VERSION]["$defs"])
-            refusal = ""
-        except Damage as damage:
-            refusal = str(damage)
-        refused += bool(refusal)
-        agrees = validator.is_valid(data) is not bool(refusal)
-        assert agrees or (refusal and OTHERWISE.search(text)), f"{seed}: {refusal}"
+        damage = damage_of(data)
+        refused += damage is not None
+        assert (damage is None) == validator.is_valid(data) or (damage is not None and OTHERWISE.search(text)), f"{seed}: {damage}"
     assert 0 < refused < len(SCHEMA_FILES)
 
 
 def test_what_is_damaged_is_refused_by_the_name_of_its_field_or_of_use_to_every_public_method(tmp_path: Path) -> None:
-    loaded, refusals = 0, list[tuple[int, str]]()
+    loaded = 0
     for seed in FILES:
         text, suffix = damaged_file(texts(), seed)
         path = tmp_path / f"graph{suffix}"
         path.write_bytes(text.encode("utf-8", "surrogatepass"))
-        try:
-            use(Graph.load(path))
-        except GraphFormatError as error:
-            refusals.append((seed, str(error)))
+        graph = load(path)
+        if isinstance(graph, str):
+            assert SAID.search(graph), seed
         else:
+            use(graph)
             loaded += 1
-    named = r"is damaged at \S|is no JSON|no saved graph|format version|is no GraphML|is GraphML, but not|is no text"
-    assert [refusal for refusal in refusals if not re.search(named, refusal[1])] == []
     assert 0 < loaded < len(FILES)
 
 
@@ -130,7 +143,8 @@ MESSAGES: dict[str, tuple[Callable[[Any], None], str]] = {
     "the same key": (put("nodes", 1, "key", value="n0"), "nodes[1].key: 'n0' is the key of a node before it, too"),
     "a size": (put(*PORT, "value", "shape", value=[7]), "nodes[0].ports[0].value.data: it has 2 elements, where the shape [7] has 7"),
     "a negative size": (put(*PORT, "shape", value=[-1]), "nodes[0].ports[0].shape[0]: -1 is less than 0"),
-    "no integer": (put(*PORT, "value", "data", "dtype", value="<i8"), "nodes[0].ports[0].value.data.elements[1]: 2.5 is no int64"),
+    "another kind": (put(*PORT, "value", "data", "dtype", value="<i8"), "nodes[0].ports[0].value.data.dtype: '<i8' is no float32"),
+    "no such dtype": (put(*PORT, "value", "dtype", value="O"), "nodes[0].ports[0].value.dtype: 'O' is not of the form"),
     "too large": (put(*PORT, "value", "data", "elements", 0, value=1e300), "nodes[0].ports[0].value.data.elements[0]: 1e+300 is no float32"),
     "no dtype": (put(*PORT, "value", "data", "dtype", value="O"), "nodes[0].ports[0].value.data.dtype: 'O' is none of"),
     "no text": (put("nodes", 0, "name", value=3), "nodes[0].name: 3 is none of a text, null"),
@@ -139,7 +153,7 @@ MESSAGES: dict[str, tuple[Callable[[Any], None], str]] = {
     "a notice without its facts": (put("notices", value=[{"kind": "several passes"}]), "notices[0].facts: is missing"),
     "a fact of another type": (put("notices", value=[{"kind": "unlinked", "facts": [["count", "3"]]}]), "notices[0].facts[0][1]: '3' is not a whole number"),
     "half a pair": (put("notices", value=[{"kind": "tied parameter", "subjects": ["a"]}]), "notices[0].subjects: a list of 1 has fewer than 2 parts"),
-    "an unknown message": (put("nodes", 0, "messages", value=[{"what": "letter"}]), "nodes[0].messages[0].what: 'letter' is none of message, meeting, averaging"),
+    "an unknown message": (put("nodes", 0, "messages", value=[{"what": "letter"}]), "nodes[0].messages[0].what: 'letter' is none of message, meeting,"),
     "no peer": (
         put("nodes", 0, "messages", value=[{"what": "message", "kind": "send", "rank": 0, "peer": "1"}]),
         "nodes[0].messages[0].peer: '1' is none of a whole number, null",

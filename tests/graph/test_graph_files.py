@@ -86,7 +86,8 @@ def test_what_is_loaded_can_be_drawn(tmp_path: Path) -> None:
 
 def test_special_numbers_keep_their_sign_and_kind() -> None:
     for value in (math.nan, math.inf, -math.inf, -0.0, 5e-324, 2**63 - 1, True, complex(math.nan, -0.0)):
-        graph = Graph((Node("n0", "data", ports=(Port((), "float64", value=Snapshot((), "float64", value)),)),), ())
+        dtype = type(value).__name__
+        graph = Graph((Node("n0", "data", ports=(Port((), dtype, value=Snapshot((), dtype, value)),)),), ())
         found = graph_files.from_json(graph.to_json()).nodes["n0"].value
         assert found is not None
         assert repr(found.data) == repr(value)

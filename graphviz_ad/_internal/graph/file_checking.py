@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -13,6 +14,10 @@ import numpy as np
 from graphviz_ad._internal.graph.file_schema import Schema
 
 Record = Mapping[str, Any]
+PLAIN = {"f": float, "i": int, "u": int, "b": bool}  # numpy's letter for a kind -> what its numbers are in Python
+STARTS = {"bool": "b", "complex": "c", "float": "f", "bfloat": "f", "int": "i", "uint": "u", "q": "i", "bits": "u"}  # of the name of a dtype -> letter
+# By the letter of a dtype, those that an array of such numbers may have, and one number: other programs write 1 for 1.0.
+FITTING = {"b": ("b", "b"), "i": ("i", "i"), "u": ("u", "i"), "f": ("f", "fi"), "c": ("c", "cfi")}
 LONGEST = 60  # letters of what was found
 SNAPSHOTS = ("value", "grad", "upstream", "grad_total", "arrived")  # of a port
 
@@ -180,6 +185,7 @@ WORDS: Mapping[str, Callable[[Any, Any], bool]] = {
     "enum": lambda value, wanted: isinstance(value, str) and value in wanted,
     "minimum": lambda value, least: value >= least,
     "maximum": lambda value, most: value <= most,
+    "pattern": lambda value, wanted: re.search(wanted, value) is not None,
     "minLength": lambda value, least: len(value) >= least,
     "minItems": lambda value, least: len(value) >= least,
     "maxItems": lambda value, most: len(value) <= most,
@@ -190,6 +196,7 @@ PROBLEMS: Mapping[str, Callable[[Any, Schema], str]] = {
     "enum": lambda wanted, _: f"is none of {', '.join(wanted)}",
     "minimum": lambda least, _: f"is less than {least}",
     "maximum": lambda most, _: f"is more than {most}",
+    "pattern": lambda wanted, _: f"is not of the form {wanted}",
     "minLength": lambda *_: "is empty",
     "minItems": lambda least, _: f"has fewer than {least} parts",
     "maxItems": lambda most, _: f"has more than {most} parts",
@@ -244,34 +251,50 @@ def check_edges(graph: Record, place: str) -> None:
 
 
 def check_snapshot(snapshot: Record | None, place: str) -> None:
-    """That as many elements are there as the shape says, and that its dtype can hold them."""
+    """That as many elements are there as the shape says, of the kind of number that the dtype says, and that each of them is exact."""
     data = None if snapshot is None else snapshot["data"]
     if snapshot is None or data is None:
         return
-    wanted = math.prod(snapshot["shape"])
-    found = len(data["elements"]) if isinstance(data, dict) and "elements" in data else 1
+    several = isinstance(data, dict) and "elements" in data
+    wanted, found = math.prod(snapshot["shape"]), len(data["elements"]) if several else 1
     if wanted != found:
         raise Damage(f"{place}.data", f"it has {found} elements, where the shape {snapshot['shape']} has {wanted}")
-    if isinstance(data, dict) and "elements" in data:
+    kind = np.dtype(data["dtype"]).kind if several else kind_of(read_number(data))
+    if kind not in FITTING[kind_of_dtype(snapshot["dtype"])][0 if several else 1]:
+        raise Damage(f"{place}.data{'.dtype' if several else ''}", f"{shown(data['dtype'] if several else data)} is no {snapshot['dtype']}")
+    if several:
         check_elements(data["elements"], np.dtype(data["dtype"]), f"{place}.data.elements")
 
 
-def check_elements(elements: Sequence[Any], dtype: np.dtype[Any], place: str) -> None:
+def kind_of(number: Any) -> str:
+    """numpy's letter for the kind of a Python number."""
+    return next(letter for letter, kind in (*PLAIN.items(), ("c", complex)) if type(number) is kind)
+
+
+def kind_of_dtype(name: str) -> str:
+    """The letter for the kind of a dtype, by its name."""
+    return next(letter for start, letter in STARTS.items() if name.startswith(start))
+
+
+def check_elements(elements: list[Any], dtype: np.dtype[Any], place: str) -> None:
     """That each is a number of the dtype as it stands there, and not one near it."""
-    for i, (element, held) in enumerate(zip(elements, held_by(elements, dtype), strict=True)):
-        if held is not element and not same(element, held):
+    held_ones = held_by(elements, dtype)
+    if set(map(type, elements)) == {PLAIN.get(dtype.kind)} and held_ones == elements:  # the usual case first, and all at once
+        return
+    for i, (element, held) in enumerate(zip(elements, held_ones, strict=True)):
+        if not same(element, held):
             raise Damage(f"{place}[{i}]", f"{shown(element)} is no {dtype.name}")
 
 
-def held_by(elements: Sequence[Any], dtype: np.dtype[Any]) -> Iterable[Any]:
+def held_by(elements: Sequence[Any], dtype: np.dtype[Any]) -> list[Any]:
     """What an array of the dtype makes of the elements."""
-    numbers = list(map(read_number, elements))
+    numbers = elements if set(map(type, elements)) <= {float} else list(map(read_number, elements))
     try:
         with warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("error")
             return list(np.array(numbers, dtype=dtype).tolist())
     except (TypeError, ValueError, OverflowError, Warning):
-        return each_held(numbers, dtype)
+        return list(each_held(numbers, dtype))
 
 
 def each_held(numbers: Iterable[Any], dtype: np.dtype[Any]) -> Iterator[Any]:

@@ -25,8 +25,7 @@ RULES = (
     "Nodes stand in the order in which they were computed: an edge begins at a node that stands before the one at which it ends.",
     "An edge begins at a result that its tail has: port counts its ports from 0.",
     "No two edges have the same tail, head and slot.",
-    "A snapshot has as many elements as the product of its shape says, each of them exactly representable in its dtype.",
-    "A value and a gradient have the shape of the result that they are of.",
+    "A snapshot has as many elements as the product of its shape says, each of them a number that its dtype holds exactly.",
 )
 
 
@@ -60,10 +59,12 @@ TRUTH: Schema = {"type": "boolean"}
 NOTHING: Schema = {"type": "null"}
 COUNT: Schema = {"type": "integer", "minimum": 0, "maximum": 2**63 - 1}
 INTEGER: Schema = {"type": "integer", "minimum": -(2**63), "maximum": 2**64 - 1}
+DTYPE: Schema = {"type": "string", "pattern": "^(bool|complex|b?float|q?u?int|bits)[0-9a-z_]*$"}  # torch's and Python's
 TEXTS, COUNTS = some(TEXT), some(COUNT)
 SHAPE = some(COUNT, maxItems=64)  # as many dimensions as torch has
 REAL = {"anyOf": [{"type": "number"}, {"enum": list(SPECIAL)}]}
 NUMBER = {"anyOf": [{"type": ["number", "boolean"]}, {"enum": list(SPECIAL)}, record({"re": REAL, "im": REAL})]}
+EXTREME: Schema = {"anyOf": [{"type": ["number", "boolean"]}, {"enum": list(SPECIAL)}]}  # the smallest of truth values is one
 TYPES = some(pair(maybe(TEXT), SHAPE))  # dtypes and shapes
 
 
@@ -164,16 +165,16 @@ ARGUMENT: Schema = {
 }
 SNAPSHOT = record({
     "shape": SHAPE,
-    "dtype": TEXT,
+    "dtype": DTYPE,
     "data": {"anyOf": [NOTHING, NUMBER, record({"dtype": {"enum": ELEMENT_TYPES}, "elements": some(NUMBER)})]},
-    "stats": maybe(pair(*[REAL] * 4, COUNT)),
+    "stats": maybe(pair(EXTREME, EXTREME, REAL, REAL, COUNT)),
     "missing": maybe(TEXT),
 })  # fmt: skip
 TAKEN = maybe(ref("snapshot"))
 PORT = record(
     {},
     shape=maybe(SHAPE),
-    dtype=maybe(TEXT),
+    dtype=maybe(DTYPE),
     device=maybe(TEXT),
     value=TAKEN,
     grad=TAKEN,
