@@ -1,6 +1,8 @@
-"""Modules as people write them in every format: each file is opened again by a reader that is not ours, and a set is whole.
+"""Modules as people write them in every format: each file is opened again by a reader that is not ours, and a set is
+whole.
 
-``FUZZ=1`` takes whole films of all operations, by both layouts, and the chain-rule paths to every parameter, where the suite takes a few steps of each.
+``FUZZ=1`` takes whole films of all operations, by both layouts, and the chain-rule paths to every parameter, where the
+suite takes a few steps of each.
 """
 
 from __future__ import annotations
@@ -23,8 +25,12 @@ from graphviz_ad._internal.output.formats import FILMS, GRAPHS, STILLS, WHOLE_SE
 
 WHOLE = bool(int(os.environ.get("FUZZ", "0")))
 SMALL = {".gif": 0.1, ".mp4": 0.1, ".webm": 0.1, ".webp": 0.1, ".png": 0.1}  # what costs by the pixel
-WORDS = {".svg", ".html", ".pdf", ".dot", ".gv", ".json", ".graphml", ".reveal.html", ".txt", ".pptx"}  # formats in which the name of the graph stands
-pytestmark = [pytest.mark.filterwarnings(f"ignore:{warning}") for warning in ("DejaVu Sans has no glyph", "a picture of .* is too large for 2 pixels")]
+# formats in which the name of the graph stands
+WORDS = {".svg", ".html", ".pdf", ".dot", ".gv", ".json", ".graphml", ".reveal.html", ".txt", ".pptx"}
+pytestmark = [
+    pytest.mark.filterwarnings(f"ignore:{warning}")
+    for warning in ("DejaVu Sans has no glyph", "a picture of .* is too large for 2 pixels")
+]
 
 
 @cache
@@ -96,4 +102,9 @@ def test_a_saved_graph_of_a_real_module_is_that_graph(name: str, tmp_path: Path)
         path = graph.save(tmp_path / f"g{suffix}")
         STILL_READERS[suffix](path)
         loaded = gad.Graph.load(path)
-        assert (loaded.name, loaded.node_list, loaded.edges, loaded.notices) == (graph.name, graph.node_list, graph.edges, graph.notices)
+        assert (loaded.name, loaded.node_list, loaded.edges, loaded.notices) == (
+            graph.name,
+            graph.node_list,
+            graph.edges,
+            graph.notices,
+        )

@@ -17,7 +17,11 @@ from graphviz_ad._internal.scene.themes import Theme
 
 CHARTS = Registry(
     "chart format",
-    {".svg": "graphviz_ad._internal.output.formats:svg", ".png": "graphviz_ad._internal.output.chart:png", ".pdf": "graphviz_ad._internal.output.formats:pdf"},
+    {
+        ".svg": "graphviz_ad._internal.output.formats:svg",
+        ".png": "graphviz_ad._internal.output.chart:png",
+        ".pdf": "graphviz_ad._internal.output.formats:pdf",
+    },
     "The suffix of the file chooses the format.",
 )
 
@@ -36,7 +40,9 @@ class Chart:
 
     @saves(PictureFile)
     def save(self, path: Destination, asked: PictureFile) -> Path | None:
-        """Write the chart; the suffix chooses: .svg, .png, .pdf. Returns the path. ``path`` may be a file that is open for bytes, with ``format=``."""
+        """Write the chart; the suffix chooses: .svg, .png, .pdf. Returns the path. ``path`` may be a file that is
+        open for bytes, with ``format=``.
+        """
         return write_as(CHARTS, path, self, asked.format)
 
     def show(self) -> Chart:

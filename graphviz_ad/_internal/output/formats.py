@@ -55,14 +55,25 @@ FILMS = Registry(
     },
     "The suffix of the file chooses the format; a name that ends in / is a folder of numbered pictures.",
 )
-GRAPHS = Registry("graph format", {".json": f"{HERE}:whole_json", ".graphml": f"{HERE}:whole_graphml"}, "The suffix of the file chooses the format.")
+GRAPHS = Registry(
+    "graph format",
+    {".json": f"{HERE}:whole_json", ".graphml": f"{HERE}:whole_graphml"},
+    "The suffix of the file chooses the format.",
+)
 FRAMES = Registry(
     "frame format",
-    {".svg": f"{HERE}:svg", ".png": f"{HERE}:png", ".pdf": f"{HERE}:pdf", ".tikz": f"{DOCUMENTS}:tikz", ".pgf": f"{DOCUMENTS}:pgf"},
+    {
+        ".svg": f"{HERE}:svg",
+        ".png": f"{HERE}:png",
+        ".pdf": f"{HERE}:pdf",
+        ".tikz": f"{DOCUMENTS}:tikz",
+        ".pgf": f"{DOCUMENTS}:pgf",
+    },
     "The suffix of the file chooses the format.",
 )
 PAGES = (".html",)  # suffixes of both tables that mean the film where a graph is saved; the others mean the picture
-WHOLE_SET = (".svg", ".gif", ".png", ".mp4", ".html", ".pdf", ".tex", ".pptx")  # what `Animation.save_all` writes: one for every place
+# what `Animation.save_all` writes: one for every place
+WHOLE_SET = (".svg", ".gif", ".png", ".mp4", ".html", ".pdf", ".tex", ".pptx")
 
 
 def suffix_of(path: str | Path) -> str:
@@ -77,7 +88,9 @@ def svg(picture: Picture | Frame) -> bytes:
 
 
 def png(picture: Picture | Frame) -> bytes:
-    """A PNG, two pixels a point; of a film frame one a pixel, of a sheet for print three; of a picture too large for that, as many as can be."""
+    """A PNG, two pixels a point; of a film frame one a pixel, of a sheet for print three; of a picture too large for
+    that, as many as can be.
+    """
     from graphviz_ad._internal.renderers.images.matplotlib_canvas import most_scale
     from graphviz_ad._internal.renderers.images.matplotlib_canvas import png as render
 
@@ -85,7 +98,10 @@ def png(picture: Picture | Frame) -> bytes:
     scale = min(wanted, most_scale(canvas))
     if scale < wanted:
         size = f"{canvas.width:.0f} x {canvas.height:.0f} points"
-        message = f"a picture of {size} is too large for {wanted:g} pixels a point: it has {scale:.2g}; .svg and .pdf stay sharp"
+        message = (
+            f"a picture of {size} is too large for {wanted:g} pixels a point: it has {scale:.2g}; .svg and .pdf stay"
+            " sharp"
+        )
         warnings.warn(message, GraphvizADWarning, stacklevel=4)
     return render(canvas, picture.theme, scale=scale, metadata={"Description": canvas.alt})
 
@@ -139,7 +155,9 @@ def film_page(animation: Animation) -> bytes:
 
 
 def gif(animation: Animation, *, loop: int = 0, scale: float = 1.0) -> bytes:
-    """An animated GIF that plays ``loop`` times, 0 for ever; ``scale`` 1.5 makes 1920 by 1080 pixels of 1280 by 720, and so everywhere."""
+    """An animated GIF that plays ``loop`` times, 0 for ever; ``scale`` 1.5 makes 1920 by 1080 pixels of 1280 by 720,
+    and so everywhere.
+    """
     from graphviz_ad._internal.renderers.images.gif import gif as encode
 
     return encoded(encode, animation, scale, loop=times(loop))
@@ -199,7 +217,10 @@ def shots(animation: Animation, scale: float) -> Iterator[Shot]:
     from graphviz_ad._internal.renderers.images.shots import Shot
 
     if not isinstance(scale, (int, float)) or not 0.05 <= scale <= 20:
-        raise OptionError(f"scale={scale!r} is no scale for a film; give a number from 0.05 to 20: 1.5 makes 1920 by 1080 pixels of 1280 by 720")
+        raise OptionError(
+            f"scale={scale!r} is no scale for a film; give a number from 0.05 to 20: 1.5 makes 1920 by 1080 pixels of"
+            " 1280 by 720"
+        )
     film = animation.film
     pictures = changing(film_frames(film), animation.theme, scale=scale)
     return (Shot(pixels, boxes, film.seconds(i)) for i, (pixels, boxes) in enumerate(pictures))
