@@ -14,7 +14,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "graphviz_ad"
 PAGE = (Path(__file__).parents[1] / "ARCHITECTURE.md").read_text("utf-8")
-LONGEST = 71  # lines of a function
+LONGEST = 62  # lines of a function
 
 # A room may import those before it, and its own modules.
 ROOMS = (

@@ -58,6 +58,12 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=f"graphviz-ad {__version__}")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for add in (_add_drawing, _add_explain, _add_check, _add_gallery, _add_small):
+        add(commands)
+    return top
+
+
+def _add_drawing(commands: Any) -> None:
     plot = _drawing(commands, "plot", "draw a graph: .svg .png .pdf .dot .html .json")
     add_flags(plot, PlotOptions)
     films = (
@@ -67,6 +73,9 @@ def parser() -> argparse.ArgumentParser:
     animate = _drawing(commands, "animate", films)
     add_flags(animate, AnimateOptions)
     add_flags(animate, FilmFile, without=("format",))
+
+
+def _add_explain(commands: Any) -> None:
     explain = _command(commands, "explain", "work out one gradient path by path: .txt .tex .html .svg .png …")
     _target(explain)
     explain.add_argument("--wrt", default=None, metavar="NAME", help="the input, or any variable; default every input")
@@ -87,6 +96,9 @@ def parser() -> argparse.ArgumentParser:
         "--format", default=None, metavar="SUFFIX", help="format for standard output: txt (default), tex, html, svg, …"
     )
     add_flags(explain, ExplanationPicture)
+
+
+def _add_check(commands: Any) -> None:
     check = _command(
         commands, "check", "compare every gradient with the sums along its edges and with finite differences"
     )
@@ -101,6 +113,9 @@ def parser() -> argparse.ArgumentParser:
         metavar="NAME",
         help="say why this result has its gradient, or none; may be given several times",
     )
+
+
+def _add_gallery(commands: Any) -> None:
     gallery = _command(commands, "gallery", "list the worked examples, or draw them into a folder")
     gallery.add_argument(
         "names",
@@ -118,6 +133,9 @@ def parser() -> argparse.ArgumentParser:
         help="of the files: svg (default), png, pdf, or that of a film: gif, html, mp4, …",
     )
     add_flags(gallery, ExampleLook)
+
+
+def _add_small(commands: Any) -> None:
     _command(commands, "doctor", "say what is installed and which formats can be made")
     completion = _command(
         commands,
@@ -125,7 +143,6 @@ def parser() -> argparse.ArgumentParser:
         "print what completes commands and flags in a shell: source <(graphviz-ad completion bash)",
     )
     completion.add_argument("shell", choices=SHELLS, help="the shell that is to complete")
-    return top
 
 
 def _command(commands: Any, name: str, what: str) -> argparse.ArgumentParser:
