@@ -57,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     outcomes = []
     for version in options.versions or list(dict.fromkeys([*TESTED, *interpreters])):
         outcomes.append(outcome := outcome_of(version, interpreters, options.only))
-        print(row(outcome), flush=True)
+        print("\n".join([row(outcome), *failures(outcome)]), flush=True)
     Path(options.output).parent.mkdir(parents=True, exist_ok=True)
     write(options.output, table(outcomes, options.only).encode())
     return int(any(outcome.failing or outcome.trouble for outcome in outcomes))
