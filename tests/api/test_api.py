@@ -29,7 +29,7 @@ from graphviz_ad._internal.base.errors import (
     UnknownNameError,
 )
 from graphviz_ad._internal.base.registry import Registry
-from graphviz_ad._internal.output.formats import FILMS, STILLS
+from graphviz_ad._internal.output.format_table import FILMS, STILLS
 
 
 def is_svg(path: Path) -> bool:

@@ -238,7 +238,7 @@ def test_the_doctor_says_what_is_here(capsys: pytest.CaptureFixture[str]) -> Non
     out = capsys.readouterr().out
     assert out.startswith("graphviz-ad ")
     assert "stills: .svg" in out
-    assert "films:  .gif" in out
+    assert "films:  .svg .gif" in out
     assert "torch" in out
 
 

@@ -17,7 +17,7 @@ import graphviz_ad as gad
 from graphviz_ad import ADNumber
 from graphviz_ad._internal.base.errors import OptionError, UnknownNameError
 from graphviz_ad._internal.cli import commands as cli
-from graphviz_ad._internal.output.formats import STILLS
+from graphviz_ad._internal.output.format_table import STILLS
 from graphviz_ad._internal.scene.paint import label_size, line_size
 from graphviz_ad._internal.scene.scene import Scene
 

@@ -21,7 +21,7 @@ from small_film import HOSTILE, hostile_film
 from small_programs import graph
 
 from graphviz_ad._internal.base.errors import MissingDependencyError, OptionError, SaveError, UnknownNameError
-from graphviz_ad._internal.output.formats import FILMS, STILLS
+from graphviz_ad._internal.output.format_table import FILMS, STILLS
 from graphviz_ad._internal.renderers.pages.transcript import markdown, myst, plain, quarto
 from graphviz_ad._internal.renderers.svg.still import prose
 from graphviz_ad._internal.scene import paint

@@ -23,7 +23,7 @@ from graphviz_ad._internal.api.api import Animation, Frame, Picture
 from graphviz_ad._internal.base.errors import GraphvizADWarning, SaveError, UnknownNameError
 from graphviz_ad._internal.base.visible_text import whole
 from graphviz_ad._internal.output import formats
-from graphviz_ad._internal.output.formats import FILMS, FRAMES, STILLS, WHOLE_SET
+from graphviz_ad._internal.output.format_table import FILMS, FRAMES, STILLS, WHOLE_SET
 from graphviz_ad._internal.renderers.images.matplotlib_canvas import MOST_PIXELS_A_SIDE, MOST_PIXELS_READ, most_scale
 from graphviz_ad._internal.renderers.pages.pdf import pdf
 from graphviz_ad._internal.scene.canvas import Canvas, Label

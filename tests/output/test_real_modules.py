@@ -21,7 +21,7 @@ from reopened import FILM_READERS, STILL_READERS
 
 import graphviz_ad as gad
 from graphviz_ad._internal.base.visible_text import visible
-from graphviz_ad._internal.output.formats import FILMS, GRAPHS, STILLS, WHOLE_SET
+from graphviz_ad._internal.output.format_table import FILMS, GRAPHS, STILLS, WHOLE_SET
 
 WHOLE = bool(int(os.environ.get("FUZZ", "0")))
 SMALL = {".gif": 0.1, ".mp4": 0.1, ".webm": 0.1, ".webp": 0.1, ".png": 0.1}  # what costs by the pixel

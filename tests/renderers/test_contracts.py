@@ -12,7 +12,7 @@ from needed_tools import needs_tool
 from small_programs import graph
 
 from graphviz_ad._internal.layouts import LAYOUTS
-from graphviz_ad._internal.output.formats import FILMS, STILLS
+from graphviz_ad._internal.output.format_table import FILMS, STILLS
 from graphviz_ad._internal.scene.scene import Scene
 
 PROGRAMS = ("square", "colah", "detach", "several_results")

@@ -67,7 +67,7 @@ def film(look="light"):
 @cache
 def written(suffix, look="light"):
     """The bytes of the film."""
-    from graphviz_ad._internal.output.formats import FILMS
+    from graphviz_ad._internal.output.format_table import FILMS
 
     return FILMS[suffix](film(look))
 
@@ -302,7 +302,7 @@ def test_a_step_redraws_a_small_part_of_the_picture():
 
 @pytest.mark.parametrize("suffix", MOVING, scope="module")
 def test_the_same_film_has_the_same_bytes(suffix):
-    from graphviz_ad._internal.output.formats import FILMS
+    from graphviz_ad._internal.output.format_table import FILMS
 
     assert FILMS[suffix](replace(film(), theme=theme("light"))) == written(suffix)
 

@@ -44,7 +44,8 @@ from graphviz_ad._internal.output.call_options import (
     words_to_write,
 )
 from graphviz_ad._internal.output.file_writing import PATHS, render, suffix_for, write_as
-from graphviz_ad._internal.output.formats import FILMS, FRAMES, GRAPHS, PAGES, STILLS, numbered_frames
+from graphviz_ad._internal.output.format_table import FILMS, FRAMES, GRAPHS, MEANS_THE_FILM, STILLS, TOGETHER
+from graphviz_ad._internal.output.formats import numbered_frames
 from graphviz_ad._internal.output.notebook import only_in_notebooks
 from graphviz_ad._internal.scene.annotations import with_failure, with_remarks
 from graphviz_ad._internal.scene.canvas import Canvas
@@ -280,7 +281,7 @@ def saved(graph: Graph, path: Destination, asked: SaveOptions) -> Path | None:
     suffix = suffix_for(path, asked.format)
     if suffix not in FILMS and suffix not in STILLS:
         raise UnknownNameError("format", suffix, {*STILLS, *FILMS}, "The suffix of the file chooses the format.")
-    film = suffix in FILMS and (suffix in PAGES or suffix not in STILLS)
+    film = suffix in FILMS and (suffix in MEANS_THE_FILM or suffix not in STILLS)
     chosen = {name: value for name, value in asked.given.items() if name != "format"}
     of_the_other = STILL_ONLY if film else (*FILM_ONLY, *FILE_ONLY)
     directions = DIRECTIONS if film else FILM_DIRECTIONS
@@ -469,8 +470,8 @@ def written(animation: Animation, path: Destination, asked: FilmFile) -> Path | 
         if asked.format is None and is_folder(path):
             return write_folder(path, render(numbered_frames, animation, "a folder of frames", options))
         suffix = suffix_for(path, asked.format)
-        if together := documents.TOGETHER.get(suffix):
-            return Path(render(together, animation, suffix, {"path": path, **options}))
+        if suffix in TOGETHER:
+            return Path(render(TOGETHER[suffix], animation, suffix, {"path": path, **options}))
     return write_as(FILMS, path, animation, asked.format, **options)
 
 

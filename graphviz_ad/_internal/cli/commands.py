@@ -246,7 +246,8 @@ def _write(thing: Any, arguments: argparse.Namespace, default: str, **options: A
 def _check_format(arguments: argparse.Namespace, formats: Registry) -> None:
     """What cannot be written is wrong use, said before any work is done."""
     from graphviz_ad._internal.base.save_folder import is_folder
-    from graphviz_ad._internal.output.formats import FILMS, STILLS, suffix_of
+    from graphviz_ad._internal.output.format_table import FILMS, STILLS
+    from graphviz_ad._internal.output.formats import suffix_of
 
     to_file = arguments.file != "-"
     if to_file and formats is FILMS and is_folder(arguments.file):
@@ -268,7 +269,7 @@ def _refuse_bytes(suffix: str, to_file: bool) -> None:
 
 def _plot(arguments: argparse.Namespace) -> int:
     from graphviz_ad._internal.api.api import plot
-    from graphviz_ad._internal.output.formats import STILLS
+    from graphviz_ad._internal.output.format_table import STILLS
 
     _check_format(arguments, STILLS)
     options = chosen(arguments, PlotOptions)
@@ -277,7 +278,7 @@ def _plot(arguments: argparse.Namespace) -> int:
 
 def _animate(arguments: argparse.Namespace) -> int:
     from graphviz_ad._internal.api.api import animate
-    from graphviz_ad._internal.output.formats import FILMS
+    from graphviz_ad._internal.output.format_table import FILMS
 
     _check_format(arguments, FILMS)
     options, of_file = chosen(arguments, AnimateOptions), chosen(arguments, FilmFile, without=("format",))

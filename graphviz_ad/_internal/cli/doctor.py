@@ -27,7 +27,7 @@ PACKAGES = (
 def report() -> str:
     """A line for each thing, for people and bug reports."""
     import graphviz_ad
-    from graphviz_ad._internal.output.formats import FILMS, STILLS
+    from graphviz_ad._internal.output.format_table import FILMS, STILLS
 
     lines = [
         f"graphviz-ad {graphviz_ad.__version__}, Python {platform.python_version()} on {sys.platform}"

@@ -7,23 +7,13 @@ from pathlib import Path
 
 from graphviz_ad._internal.base.argument_types import Destination
 from graphviz_ad._internal.base.checked_calls import saves
-from graphviz_ad._internal.base.registry import Registry
 from graphviz_ad._internal.output.call_options import PictureFile
 from graphviz_ad._internal.output.file_writing import write_as
+from graphviz_ad._internal.output.format_table import CHARTS
 from graphviz_ad._internal.output.notebook import only_in_notebooks, picture_bundle
 from graphviz_ad._internal.renderers.svg.still import svg
 from graphviz_ad._internal.scene.canvas import Canvas
 from graphviz_ad._internal.scene.themes import Theme
-
-CHARTS = Registry(
-    "chart format",
-    {
-        ".svg": "graphviz_ad._internal.output.formats:svg",
-        ".png": "graphviz_ad._internal.output.chart:png",
-        ".pdf": "graphviz_ad._internal.output.formats:pdf",
-    },
-    "The suffix of the file chooses the format.",
-)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,8 @@ from graphviz_ad._internal.base.argument_types import Says, StrPath
 from graphviz_ad._internal.base.checked_calls import checked
 from graphviz_ad._internal.base.errors import GraphvizADWarning, MissingDependencyError, OptionError, SaveError
 from graphviz_ad._internal.base.save_file import explained, write
-from graphviz_ad._internal.output.formats import FILMS, REVEAL, STILLS, WHOLE_SET, suffix_of, times
+from graphviz_ad._internal.output.format_table import COMPANIONS, FILMS, REVEAL, STILLS, WHOLE_SET
+from graphviz_ad._internal.output.formats import suffix_of, times
 
 if TYPE_CHECKING:
     from graphviz_ad._internal.api.api import Animation, Frame, Picture
@@ -191,8 +192,6 @@ def finished_beside(animation: Animation) -> bytes:
 
 
 Maker = Callable[["Animation"], bytes]
-PAGES: Mapping[str, Maker] = {"-film.pdf": pages_beside}
-FIGURE: Mapping[str, Maker] = {"-film.svg": film_beside, "-film.png": finished_beside}
 
 
 @checked
@@ -201,7 +200,7 @@ def to_beamer(animation: Animation, path: StrPath, *, mode: BeamerMode = "overla
     last picture only.
     """
     target = with_suffix(path, ".tex")
-    return write_together(path, target, beamer_frame(animation, target.stem, mode), PAGES, animation)
+    return write_together(path, target, beamer_frame(animation, target.stem, mode), COMPANIONS[".tex"], animation)
 
 
 @checked
@@ -210,7 +209,7 @@ def to_quarto(animation: Animation, path: StrPath) -> Path:
     from graphviz_ad._internal.renderers.pages.transcript import quarto as render
 
     target = with_suffix(path, ".qmd")
-    return write_together(path, target, render(animation.film, target.stem).encode(), FIGURE, animation)
+    return write_together(path, target, render(animation.film, target.stem).encode(), COMPANIONS[".qmd"], animation)
 
 
 @checked
@@ -219,7 +218,7 @@ def to_myst(animation: Animation, path: StrPath) -> Path:
     from graphviz_ad._internal.renderers.pages.transcript import myst as render
 
     target = with_suffix(path, ".md")
-    return write_together(path, target, render(animation.film, target.stem).encode(), FIGURE, animation)
+    return write_together(path, target, render(animation.film, target.stem).encode(), COMPANIONS[".qmd"], animation)
 
 
 @checked
@@ -242,10 +241,6 @@ def to_pptx(animation: Animation, path: StrPath, *, mode: DeckMode = "steps", lo
     default for ever.
     """
     return write(with_suffix(path, ".pptx"), deck(animation, mode=mode, loop=loop))
-
-
-TOGETHER: Mapping[str, Callable[..., Path]] = {".tex": to_beamer, ".qmd": to_quarto}
-COMPANIONS: Mapping[str, Mapping[str, Maker]] = {".tex": PAGES, ".qmd": FIGURE}
 
 
 def write_set(animation: Animation, name: StrPath) -> tuple[Path, ...]:

@@ -14,7 +14,8 @@ from graphviz_ad._internal.base.argument_types import Destination, shown
 from graphviz_ad._internal.base.errors import OptionError, SaveError, UnknownNameError
 from graphviz_ad._internal.base.registry import Registry
 from graphviz_ad._internal.base.save_file import write
-from graphviz_ad._internal.output.formats import FILMS, STILLS, suffix_of
+from graphviz_ad._internal.output.format_table import FILMS, STILLS
+from graphviz_ad._internal.output.formats import suffix_of
 
 PATHS = (str, os.PathLike)
 

@@ -1,4 +1,4 @@
-"""Suffix -> how a picture or a film becomes bytes; a new format is one function and one line here."""
+"""Picture, frame or film -> bytes: the functions that `format_table` names."""
 
 from __future__ import annotations
 
@@ -9,71 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from graphviz_ad._internal.base.errors import GraphvizADWarning, OptionError
 from graphviz_ad._internal.base.progress import Progress
-from graphviz_ad._internal.base.registry import Registry
 from graphviz_ad._internal.film.film_frames import film_frames
+from graphviz_ad._internal.output.format_table import REVEAL
 
 if TYPE_CHECKING:
     from graphviz_ad._internal.api.api import Animation, Frame, Picture
     from graphviz_ad._internal.graph.graph import Graph
     from graphviz_ad._internal.renderers.images.shots import Shot
-
-HERE, DOCUMENTS = "graphviz_ad._internal.output.formats", "graphviz_ad._internal.output.documents"
-REVEAL = ".reveal.html"  # a slide for a deck, as ".html" is a page of its own
-STILLS = Registry(
-    "still format",
-    {
-        ".svg": f"{HERE}:svg",
-        ".png": f"{HERE}:png",
-        ".pdf": f"{HERE}:pdf",
-        ".dot": f"{HERE}:dot",
-        ".gv": f"{HERE}:dot",
-        ".html": f"{HERE}:picture_page",
-        ".json": f"{HERE}:json",
-        ".graphml": f"{HERE}:graphml",
-        ".tikz": f"{DOCUMENTS}:tikz",
-        ".pgf": f"{DOCUMENTS}:pgf",
-    },
-    "The suffix of the file chooses the format.",
-)
-FILMS = Registry(
-    "film format",
-    {
-        ".gif": f"{HERE}:gif",
-        ".html": f"{HERE}:film_page",
-        ".mp4": f"{HERE}:mp4",
-        ".webm": f"{HERE}:webm",
-        ".webp": f"{HERE}:webp",
-        ".png": f"{HERE}:apng",
-        ".svg": f"{DOCUMENTS}:svg_film",
-        ".pdf": f"{DOCUMENTS}:pages",
-        ".tex": f"{DOCUMENTS}:beamer",
-        ".pptx": f"{DOCUMENTS}:deck",
-        REVEAL: f"{DOCUMENTS}:reveal",
-        ".qmd": f"{DOCUMENTS}:quarto",
-        ".txt": f"{DOCUMENTS}:transcript",
-        ".md": f"{DOCUMENTS}:transcript_markdown",
-    },
-    "The suffix of the file chooses the format; a name that ends in / is a folder of numbered pictures.",
-)
-GRAPHS = Registry(
-    "graph format",
-    {".json": f"{HERE}:whole_json", ".graphml": f"{HERE}:whole_graphml"},
-    "The suffix of the file chooses the format.",
-)
-FRAMES = Registry(
-    "frame format",
-    {
-        ".svg": f"{HERE}:svg",
-        ".png": f"{HERE}:png",
-        ".pdf": f"{HERE}:pdf",
-        ".tikz": f"{DOCUMENTS}:tikz",
-        ".pgf": f"{DOCUMENTS}:pgf",
-    },
-    "The suffix of the file chooses the format.",
-)
-PAGES = (".html",)  # suffixes of both tables that mean the film where a graph is saved; the others mean the picture
-# what `Animation.save_all` writes: one for every place
-WHOLE_SET = (".svg", ".gif", ".png", ".mp4", ".html", ".pdf", ".tex", ".pptx")
 
 
 def suffix_of(path: str | Path) -> str:

@@ -10,7 +10,7 @@ from graphviz_ad._internal.base.argument_types import Destination
 from graphviz_ad._internal.base.errors import OptionError, UnknownNameError
 from graphviz_ad._internal.explain.explanation import Explanation
 from graphviz_ad._internal.output.file_writing import put, suffix_for
-from graphviz_ad._internal.output.formats import STILLS
+from graphviz_ad._internal.output.format_table import STILLS
 
 SOLUTIONS = (".txt", ".tex", ".html")
 

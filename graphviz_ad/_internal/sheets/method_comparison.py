@@ -33,8 +33,9 @@ from graphviz_ad._internal.maths.finite_differences import Curve, curve, relativ
 from graphviz_ad._internal.maths.formulas import to_unicode
 from graphviz_ad._internal.maths.number_format import number
 from graphviz_ad._internal.output.call_options import ChartFile, ThemeOptions
-from graphviz_ad._internal.output.chart import CHARTS, Chart
+from graphviz_ad._internal.output.chart import Chart
 from graphviz_ad._internal.output.file_writing import write_as
+from graphviz_ad._internal.output.format_table import CHARTS
 from graphviz_ad._internal.scene.themes import theme as theme_named
 from graphviz_ad._internal.scene.words.names import names_of
 from graphviz_ad._internal.sheets.method_chart import method_chart

@@ -17,9 +17,9 @@ from graphviz_ad._internal.base.checked_calls import saves, takes
 from graphviz_ad._internal.base.errors import OptionError, UnknownNameError
 from graphviz_ad._internal.graph.transforms import hide_unused
 from graphviz_ad._internal.output.call_options import AnimateOptions, ExampleFile, FilmFile, SheetOptions
-from graphviz_ad._internal.output.chart import CHARTS, Chart
+from graphviz_ad._internal.output.chart import Chart
 from graphviz_ad._internal.output.file_writing import suffix_for, write_as
-from graphviz_ad._internal.output.formats import FILMS
+from graphviz_ad._internal.output.format_table import CHARTS, FILMS
 from graphviz_ad._internal.scene.themes import theme as theme_named
 from graphviz_ad._internal.sheets.graph_comparison import ComparisonOptions, Pair, SideBySide, compared_as, in_words
 from graphviz_ad._internal.sheets.sheet import Sheet
