@@ -22,6 +22,7 @@ PROGRAMS = {  # what a test asks for -> (its commands, the first that is there i
     "pdflatex": (("pdflatex",), "texlive-latex-base"),
     "pdftoppm": (("pdftoppm",), "poppler-utils"),
     "pdftotext": (("pdftotext",), "poppler-utils"),
+    "pyright": (("pyright",), "npm"),  # which then installs it: see .ci/run
 }
 STYLES = {  # what a LaTeX file is given for -> its Debian package
     "animate.sty": "texlive-latex-extra",

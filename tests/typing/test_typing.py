@@ -13,12 +13,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from needed_tools import needs_tool
 
 import graphviz_ad
 
 CODE = Path(__file__).parent / "user_code" / "calls.py"
 ROOT = Path(graphviz_ad.__file__).parents[1]
-PYRIGHT = os.environ.get("PYRIGHT") or shutil.which("pyright")
 
 
 def wrong_lines() -> set[int]:
@@ -44,8 +44,7 @@ def test_mypy_sees_every_type_and_refuses_every_wrong_call(tmp_path: Path) -> No
 
 def pyright(folder: Path, *included: Path) -> list[dict[str, object]]:
     """What pyright finds in its standard mode."""
-    if PYRIGHT is None:
-        pytest.skip("needs pyright")
+    checker = os.environ.get("PYRIGHT") or needs_tool("pyright")
     config = {
         "typeCheckingMode": "standard",
         "pythonVersion": "3.11",
@@ -56,7 +55,7 @@ def pyright(folder: Path, *included: Path) -> list[dict[str, object]]:
         (shutil.copytree if path.is_dir() else shutil.copy)(path, folder / path.name)
     (folder / "pyrightconfig.json").write_text(json.dumps(config))
     done = subprocess.run(
-        [PYRIGHT, "--outputjson", "--pythonpath", sys.executable, "-p", str(folder)], capture_output=True, text=True
+        [checker, "--outputjson", "--pythonpath", sys.executable, "-p", str(folder)], capture_output=True, text=True
     )
     return [found for found in json.loads(done.stdout)["generalDiagnostics"] if found["severity"] == "error"]
 
