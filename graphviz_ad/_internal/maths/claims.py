@@ -469,7 +469,7 @@ def shape_as_used(call: Call, slot: int, own: Shape, formula: str) -> Shape:
     if formula and slot == 1 and name in ROW_BY_ROW:
         return (*first[:-2], *own)
     if formula and slot == 1 and name in CONVOLUTIONS and len(first) == len(own):
-        return (first[0], *own)
+        return (*first[:1], *own)
     return own
 
 

@@ -109,7 +109,7 @@ class Program:
         assignment.
         """
         known = {name: _value_of(name, values) for name in self.inputs}
-        results = []
+        results, value = [], None
         for statement in self.statements:
             value = walked(statement.formula, lambda node, operands: _computed(node, operands, functions, known))
             if statement.name is None:

@@ -63,7 +63,7 @@ def module_title(node: Node, name: str) -> list[Line]:
 
 def values(node: Node) -> list[Line]:
     """The lines that show what the forward pass computed."""
-    if len(node.ports) > 1:
+    if node.ports[1:]:
         return numbered("value", [port_line(port, i) for i, port in enumerate(node.ports[:MOST_RESULTS])])
     port = node.ports[0]
     if port.value is None:
@@ -117,7 +117,7 @@ def gradients(node: Node, parts: str) -> list[Line]:
     label = gradient_label(node)
     if not node.requires_grad:
         return [Line("gradient", f"{label} {NO_GRADIENT}")]
-    if len(node.ports) > 1:
+    if node.ports[1:]:
         return numbered(
             "gradient",
             [

@@ -106,7 +106,7 @@ def plain(value: Any) -> Argument:
     if isinstance(value, WORDS):
         return Word(str(value).removeprefix("torch."))
     # of a number that is more than one, such as numpy's
-    kind = next((kind for kind in (*NUMBERS, str) if isinstance(value, kind)), None)
+    kind: Any = next((kind for kind in (*NUMBERS, str) if isinstance(value, kind)), None)
     return value if kind is None or type(value) is kind else kind(value)
 
 

@@ -22,8 +22,8 @@ from graphviz_ad._internal.tracing.tape.probes import answer_to, believed
 try:
     from torch.utils import _python_dispatch
 
-    # pyright: ignore[reportAssignmentType] - what stands in for it below
-    from torch.utils._python_dispatch import TorchDispatchMode
+    # what stands in for it below is no subclass of it
+    from torch.utils._python_dispatch import TorchDispatchMode  # pyright: ignore[reportAssignmentType]
 except ImportError:  # then nothing is seen of a forward pass; what autograd recorded is there all the same
     _python_dispatch = None  # type: ignore[assignment]
 
