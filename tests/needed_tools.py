@@ -1,4 +1,5 @@
-"""The name of a tool -> where it is; a test that needs one which is not here is skipped, counted, and fails where all are required.
+"""The name of a tool -> where it is; a test that needs one which is not here is skipped, counted, and fails where
+all are required.
 
 As a program, it prints the Debian packages of the programs that are not here.
 """

@@ -29,6 +29,9 @@ SIN, MUL, MUL_, DETACH, SPLIT = (
 SOMEWHERE = Place(0, None, (), (), None, None, (), (), ())
 
 
+Link = tuple[int, int] | None  # the number of an autograd node and that of its output
+
+
 @dataclass(eq=False)
 class Node:
     """An autograd node; ``before`` is how many there were when it was made."""
@@ -50,12 +53,12 @@ class HandMade:
     tape: Tape = field(default_factory=lambda: Tape(Capture(), SOMEWHERE.__class__.__new__.__code__))
     nodes: list[Node] = field(default_factory=list)
     names: list[str] = field(default_factory=list)
-    links: list[tuple[tuple[int, int] | None, ...]] = field(default_factory=list)
+    links: list[tuple[Link, ...]] = field(default_factory=list)
     variables: dict[int, Tensor] = field(default_factory=dict)
     custom: dict[int, type] = field(default_factory=dict)
     tensors: list[Tensor] = field(default_factory=list)
 
-    def value(self, maker: int | None = None, port: int = 0, edge: tuple[int, int] | None = None, **facts: Any) -> Value:
+    def value(self, maker: int | None = None, port: int = 0, edge: Link = None, **facts: Any) -> Value:
         """A tensor at one moment; ``edge``: the number of its autograd node and of the output."""
         self.tensors.append(tensor := facts.pop("of", torch.zeros(())))
         number, wanted = len(self.tape.values), facts.pop("requires_grad", edge is not None)
@@ -66,15 +69,16 @@ class HandMade:
         self.tape.values.append(value := Value(number, maker, port, shape, *about, edge=identity, **facts))
         return value
 
-    def run(self, overload: Any, *read: Value, edges: Sequence[tuple[int, int] | None] = (None,), **facts: Any) -> list[Value]:
-        """An operation and its results, one for each of the ``edges``; ``inside`` is the custom Function that it ran in."""
+    def run(self, overload: Any, *read: Value, edges: Sequence[Link] = (None,), **facts: Any) -> list[Value]:
+        """An operation and its results, one for each of the ``edges``; it ran in the custom Function ``inside``."""
         inside, view = facts.pop("inside", None), facts.pop("is_view", False)
-        place = SOMEWHERE if inside is None else SOMEWHERE._replace(functions=(inside,), arguments=facts.pop("arguments", ()))
+        place = SOMEWHERE if inside is None else SOMEWHERE._replace(functions=(inside,))
         uses = tuple((f"a{n}", value.number, value.requires_grad, value.edge) for n, value in enumerate(read))
         for value in read:
             value.used = True
         number, clock = len(self.tape.operations), len(self.tape.values)
-        operation = Operation(number, schema_of(overload), uses, (), place, number, facts.pop("grad", True), False, 0, clock, **facts)
+        grad = facts.pop("grad", True)
+        operation = Operation(number, schema_of(overload), uses, (), place, number, grad, False, 0, clock, **facts)
         self.tape.operations.append(operation)
         self.tape.calls.append(number)
         self.tape.has_writes |= operation.mutates
@@ -82,7 +86,14 @@ class HandMade:
         operation.results = [value.number for value in made]
         return made
 
-    def node(self, name: str, *links: tuple[int, int] | None, leaf: Tensor | None = None, custom: type | None = None, before: int = -9) -> int:
+    def node(
+        self,
+        name: str,
+        *links: tuple[int, int] | None,
+        leaf: Tensor | None = None,
+        custom: type | None = None,
+        before: int = -9,
+    ) -> int:
         """An autograd node; what it links to is written down after it."""
         i = len(self.nodes)
         self.nodes.append(Node(before))
@@ -96,12 +107,14 @@ class HandMade:
 
     def recorded(self, *outputs: Value, result: BackwardPass | None = None) -> Recorded:
         """All of it, as the passes read it."""
-        graph = AutogradGraph(list(self.nodes), self.links, {id(node): i for i, node in enumerate(self.nodes)}, self.variables)
+        index = {id(node): i for i, node in enumerate(self.nodes)}
+        graph = AutogradGraph(list(self.nodes), self.links, index, self.variables)
         graph.names, graph.custom, graph.keeps = self.names, self.custom, [NOTHING] * len(self.nodes)
         for output in outputs:
             output.used = True
-        held = {i: value for i, leaf in self.variables.items() for value in self.tape.values if value.reference() is leaf}
-        return Recorded(self.tape, graph, result or BackwardPass(), [Output(output, None) for output in outputs], leaf_values=held)
+        values, returned = self.tape.values, [Output(output, None) for output in outputs]
+        held = {i: value for i, leaf in self.variables.items() for value in values if value.reference() is leaf}
+        return Recorded(self.tape, graph, result or BackwardPass(), returned, leaf_values=held)
 
 
 def units_of(recorded: Recorded, values: dict[Unit, dict[int, Value]], **tables: Any) -> Units:
@@ -112,4 +125,5 @@ def units_of(recorded: Recorded, values: dict[Unit, dict[int, Value]], **tables:
 
 def kinds(units: Units) -> list[tuple[str, str | None]]:
     """Kind and name of each unit, in order."""
-    return [(unit.kind, unit.label or (unit.operation.op if unit.operation is not None else None)) for unit in units.all]
+    ran = [(unit, unit.operation.op if unit.operation is not None else None) for unit in units.all]
+    return [(unit.kind, unit.label or op) for unit, op in ran]

@@ -1,9 +1,12 @@
-"""The data of a saved graph -> the first place at which it is none: by its schema, and by the rules for which JSON Schema has no words."""
+"""The data of a saved graph -> the first place at which it is none: by its schema, and by the rules for which JSON
+Schema has no words.
+"""
 
 from __future__ import annotations
 
 import json
 import math
+import re
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -13,6 +16,12 @@ import numpy as np
 from graphviz_ad._internal.graph.file_schema import Schema
 
 Record = Mapping[str, Any]
+PLAIN = {"f": float, "i": int, "u": int, "b": bool}  # numpy's letter for a kind -> what its numbers are in Python
+# of the name of a dtype -> letter
+STARTS = {"bool": "b", "complex": "c", "float": "f", "bfloat": "f", "int": "i", "uint": "u", "q": "i", "bits": "u"}
+# By the letter of a dtype, those that an array of such numbers may have, and one number: other programs write 1 for
+# 1.0.
+FITTING = {"b": ("b", "b"), "i": ("i", "i"), "u": ("u", "i"), "f": ("f", "fi"), "c": ("c", "cfi")}
 LONGEST = 60  # letters of what was found
 SNAPSHOTS = ("value", "grad", "upstream", "grad_total", "arrived")  # of a port
 
@@ -38,7 +47,9 @@ def check(data: Any, schema: Schema) -> None:
 
 
 def check_schema(value: Any, schema: Schema, place: str, known: Mapping[str, Schema]) -> None:
-    """Raise `Damage` where a value is not what a schema says: as far as `graphviz_ad._internal.graph.file_schema` needs JSON Schema."""
+    """Raise `Damage` where a value is not what a schema says: as far as `graphviz_ad._internal.graph.file_schema`
+    needs JSON Schema.
+    """
     if "$ref" in schema:
         schema = known[schema["$ref"].rpartition("/")[2]]
     if "anyOf" in schema:
@@ -79,7 +90,9 @@ def check_parts(value: Sequence[Any], schema: Schema, place: str, known: Mapping
 
 
 def types_of(schema: Schema) -> tuple[type, ...]:
-    """The Python types of which a schema takes everything, so that nobody has to look closer: a tensor has many numbers."""
+    """The Python types of which a schema takes everything, so that nobody has to look closer: a tensor has many
+    numbers.
+    """
     choices = schema.get("anyOf", [schema])
     names = [choice["type"] for choice in choices if set(choice) == {"type"}]
     flat = {name for given in names for name in ([given] if isinstance(given, str) else given)}
@@ -93,7 +106,11 @@ def check_choice(value: Any, choices: Sequence[Schema], place: str, known: Mappi
     if fields and isinstance(value, dict) and len(choices) > 2:
         check_named(value, fields[0], choices, place, known)
         return
-    meant = [choice for choice in choices if isinstance(value, dict) and "required" in choice and set(choice["required"]) <= value.keys()]
+    meant = [
+        choice
+        for choice in choices
+        if isinstance(value, dict) and "required" in choice and set(choice["required"]) <= value.keys()
+    ]
     found: list[Damage] = []
     for choice in meant or choices:
         try:
@@ -103,7 +120,11 @@ def check_choice(value: Any, choices: Sequence[Schema], place: str, known: Mappi
         else:
             return
     deepest = max(found, key=lambda damage: len(damage.place))
-    raise deepest if deepest.place != place else Damage(place, f"{shown(value)} is none of {', '.join(map(described, choices))}")
+    raise (
+        deepest
+        if deepest.place != place
+        else Damage(place, f"{shown(value)} is none of {', '.join(map(described, choices))}")
+    )
 
 
 def check_named(value: Record, field: str, choices: Sequence[Schema], place: str, known: Mapping[str, Schema]) -> None:
@@ -173,13 +194,15 @@ NAMES = {
     "array": "a list",
     "object": "an object",
 }
-QUICK: Mapping[str, tuple[type, ...]] = {"boolean": (bool,), "number": (float,), "string": (str,)}  # that a float is finite is seen where text is read
+# that a float is finite is seen where text is read
+QUICK: Mapping[str, tuple[type, ...]] = {"boolean": (bool,), "number": (float,), "string": (str,)}
 WORDS: Mapping[str, Callable[[Any, Any], bool]] = {
     "type": is_of_type,
     "const": lambda value, wanted: type(value) is type(wanted) and value == wanted,
     "enum": lambda value, wanted: isinstance(value, str) and value in wanted,
     "minimum": lambda value, least: value >= least,
     "maximum": lambda value, most: value <= most,
+    "pattern": lambda value, wanted: re.search(wanted, value) is not None,
     "minLength": lambda value, least: len(value) >= least,
     "minItems": lambda value, least: len(value) >= least,
     "maxItems": lambda value, most: len(value) <= most,
@@ -190,6 +213,7 @@ PROBLEMS: Mapping[str, Callable[[Any, Schema], str]] = {
     "enum": lambda wanted, _: f"is none of {', '.join(wanted)}",
     "minimum": lambda least, _: f"is less than {least}",
     "maximum": lambda most, _: f"is more than {most}",
+    "pattern": lambda wanted, _: f"is not of the form {wanted}",
     "minLength": lambda *_: "is empty",
     "minItems": lambda least, _: f"has fewer than {least} parts",
     "maxItems": lambda most, _: f"has more than {most} parts",
@@ -231,47 +255,74 @@ def check_edges(graph: Record, place: str) -> None:
             if edge[end] not in number:
                 raise Damage(f"{here}.{end}", f"there is no node {shown(edge[end])}")
         if number[edge["tail"]] >= number[edge["head"]]:
-            raise Damage(f"{here}.tail", f"{shown(edge['tail'])} does not stand before {shown(edge['head'])}, which reads it")
+            raise Damage(
+                f"{here}.tail", f"{shown(edge['tail'])} does not stand before {shown(edge['head'])}, which reads it"
+            )
         results = len(graph["nodes"][number[edge["tail"]]]["ports"])
         if edge.get("port", 0) >= results:
             raise Damage(f"{here}.port", f"{edge['port']} is none of the {results} results of {shown(edge['tail'])}")
         use = (edge["tail"], edge["head"], edge["slot"])
         if use in uses:
-            raise Damage(f"{here}.slot", f"{edge['slot']} is that of another edge from {shown(edge['tail'])} to {shown(edge['head'])}, too")
+            raise Damage(
+                f"{here}.slot",
+                f"{edge['slot']} is that of another edge from {shown(edge['tail'])} to {shown(edge['head'])}, too",
+            )
         uses.add(use)
         for name in ("local", "grad"):
             check_snapshot(edge.get(name), f"{here}.{name}")
 
 
 def check_snapshot(snapshot: Record | None, place: str) -> None:
-    """That as many elements are there as the shape says, and that its dtype can hold them."""
+    """That as many elements are there as the shape says, of the kind of number that the dtype says, and that each of
+    them is exact.
+    """
     data = None if snapshot is None else snapshot["data"]
     if snapshot is None or data is None:
         return
-    wanted = math.prod(snapshot["shape"])
-    found = len(data["elements"]) if isinstance(data, dict) and "elements" in data else 1
+    several = isinstance(data, dict) and "elements" in data
+    wanted, found = math.prod(snapshot["shape"]), len(data["elements"]) if several else 1
     if wanted != found:
         raise Damage(f"{place}.data", f"it has {found} elements, where the shape {snapshot['shape']} has {wanted}")
-    if isinstance(data, dict) and "elements" in data:
+    kind = np.dtype(data["dtype"]).kind if several else kind_of(read_number(data))
+    if kind not in FITTING[kind_of_dtype(snapshot["dtype"])][0 if several else 1]:
+        raise Damage(
+            f"{place}.data{'.dtype' if several else ''}",
+            f"{shown(data['dtype'] if several else data)} is no {snapshot['dtype']}",
+        )
+    if several:
         check_elements(data["elements"], np.dtype(data["dtype"]), f"{place}.data.elements")
 
 
-def check_elements(elements: Sequence[Any], dtype: np.dtype[Any], place: str) -> None:
+def kind_of(number: Any) -> str:
+    """numpy's letter for the kind of a Python number."""
+    return next(letter for letter, kind in (*PLAIN.items(), ("c", complex)) if type(number) is kind)
+
+
+def kind_of_dtype(name: str) -> str:
+    """The letter for the kind of a dtype, by its name."""
+    return next(letter for start, letter in STARTS.items() if name.startswith(start))
+
+
+def check_elements(elements: list[Any], dtype: np.dtype[Any], place: str) -> None:
     """That each is a number of the dtype as it stands there, and not one near it."""
-    for i, (element, held) in enumerate(zip(elements, held_by(elements, dtype), strict=True)):
-        if held is not element and not same(element, held):
+    held_ones = held_by(elements, dtype)
+    # the usual case first, and all at once
+    if set(map(type, elements)) == {PLAIN.get(dtype.kind)} and held_ones == elements:
+        return
+    for i, (element, held) in enumerate(zip(elements, held_ones, strict=True)):
+        if not same(element, held):
             raise Damage(f"{place}[{i}]", f"{shown(element)} is no {dtype.name}")
 
 
-def held_by(elements: Sequence[Any], dtype: np.dtype[Any]) -> Iterable[Any]:
+def held_by(elements: Sequence[Any], dtype: np.dtype[Any]) -> list[Any]:
     """What an array of the dtype makes of the elements."""
-    numbers = list(map(read_number, elements))
+    numbers = elements if set(map(type, elements)) <= {float} else list(map(read_number, elements))
     try:
         with warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("error")
             return list(np.array(numbers, dtype=dtype).tolist())
     except (TypeError, ValueError, OverflowError, Warning):
-        return each_held(numbers, dtype)
+        return list(each_held(numbers, dtype))
 
 
 def each_held(numbers: Iterable[Any], dtype: np.dtype[Any]) -> Iterator[Any]:

@@ -1,7 +1,9 @@
-"""What a saved graph may say: its types, vocabularies and sizes as one JSON Schema, which `graphviz_ad._internal.graph.file_checking` reads.
+"""What a saved graph may say: its types, vocabularies and sizes as one JSON Schema, which
+`graphviz_ad._internal.graph.file_checking` reads.
 
-The words come from where they are used, so that a new kind of notice or of node is a word of the files at once. What JSON Schema has
-no words for, such as that an edge begins at a node that there is, stands in `RULES`, and in the published file as text.
+The words come from where they are used, so that a new kind of notice or of node is a word of the files at once. What
+JSON Schema has no words for, such as that an edge begins at a node that there is, stands in `RULES`, and in the
+published file as text.
 """
 
 from __future__ import annotations
@@ -19,14 +21,25 @@ Schema = Mapping[str, Any]
 
 FORMAT, VERSION, OLDEST = "graphviz_ad graph", 2, 1
 SPECIAL = ("NaN", "Infinity", "-Infinity")  # what JSON has no numbers for
-ELEMENT_TYPES = ["|b1", "|i1", "|u1", *(f"<{letter}{size}" for letter, size in (*product("iuf", (2, 4, 8)), ("c", 8), ("c", 16)))]  # as numpy writes them
+# as numpy writes them
+ELEMENT_TYPES = [
+    "|b1",
+    "|i1",
+    "|u1",
+    *(f"<{letter}{size}" for letter, size in (*product("iuf", (2, 4, 8)), ("c", 8), ("c", 16))),
+]
 RULES = (
     "Every key of a node is its own.",
-    "Nodes stand in the order in which they were computed: an edge begins at a node that stands before the one at which it ends.",
+    (
+        "Nodes stand in the order in which they were computed: an edge begins at a node that stands before the one at"
+        " which it ends."
+    ),
     "An edge begins at a result that its tail has: port counts its ports from 0.",
     "No two edges have the same tail, head and slot.",
-    "A snapshot has as many elements as the product of its shape says, each of them exactly representable in its dtype.",
-    "A value and a gradient have the shape of the result that they are of.",
+    (
+        "A snapshot has as many elements as the product of its shape says, each of them a number that its dtype holds"
+        " exactly."
+    ),
 )
 
 
@@ -37,7 +50,12 @@ def ref(name: str) -> Schema:
 
 def record(needed: Mapping[str, Schema], **others: Schema) -> dict[str, Any]:
     """An object with these fields, and those others that it may leave out; no further ones."""
-    return {"type": "object", "properties": {**needed, **others}, "required": list(needed), "additionalProperties": False}
+    return {
+        "type": "object",
+        "properties": {**needed, **others},
+        "required": list(needed),
+        "additionalProperties": False,
+    }
 
 
 def some(item: Schema, **sizes: int) -> dict[str, Any]:
@@ -60,10 +78,13 @@ TRUTH: Schema = {"type": "boolean"}
 NOTHING: Schema = {"type": "null"}
 COUNT: Schema = {"type": "integer", "minimum": 0, "maximum": 2**63 - 1}
 INTEGER: Schema = {"type": "integer", "minimum": -(2**63), "maximum": 2**64 - 1}
+DTYPE: Schema = {"type": "string", "pattern": "^(bool|complex|b?float|q?u?int|bits)[0-9a-z_]*$"}  # torch's and Python's
 TEXTS, COUNTS = some(TEXT), some(COUNT)
 SHAPE = some(COUNT, maxItems=64)  # as many dimensions as torch has
 REAL = {"anyOf": [{"type": "number"}, {"enum": list(SPECIAL)}]}
 NUMBER = {"anyOf": [{"type": ["number", "boolean"]}, {"enum": list(SPECIAL)}, record({"re": REAL, "im": REAL})]}
+# the smallest of truth values is one
+EXTREME: Schema = {"anyOf": [{"type": ["number", "boolean"]}, {"enum": list(SPECIAL)}]}
 TYPES = some(pair(maybe(TEXT), SHAPE))  # dtypes and shapes
 
 
@@ -151,7 +172,9 @@ MESSAGES: Mapping[str, Schema] = {
         reduction=maybe(TEXT),
         backward=TRUTH,
     ),
-    "meeting": told("meeting", {"kind": TEXT, "ranks": COUNTS}, number=COUNT, group=TEXT, reduction=maybe(TEXT), root=maybe(RANK)),
+    "meeting": told(
+        "meeting", {"kind": TEXT, "ranks": COUNTS}, number=COUNT, group=TEXT, reduction=maybe(TEXT), root=maybe(RANK)
+    ),
     "averaging": told("averaging", {"parameters": COUNT, "reduction": TEXT, "ranks": COUNTS}, kind=TEXT),
 }
 ARGUMENT: Schema = {
@@ -164,16 +187,16 @@ ARGUMENT: Schema = {
 }
 SNAPSHOT = record({
     "shape": SHAPE,
-    "dtype": TEXT,
+    "dtype": DTYPE,
     "data": {"anyOf": [NOTHING, NUMBER, record({"dtype": {"enum": ELEMENT_TYPES}, "elements": some(NUMBER)})]},
-    "stats": maybe(pair(*[REAL] * 4, COUNT)),
+    "stats": maybe(pair(EXTREME, EXTREME, REAL, REAL, COUNT)),
     "missing": maybe(TEXT),
 })  # fmt: skip
 TAKEN = maybe(ref("snapshot"))
 PORT = record(
     {},
     shape=maybe(SHAPE),
-    dtype=maybe(TEXT),
+    dtype=maybe(DTYPE),
     device=maybe(TEXT),
     value=TAKEN,
     grad=TAKEN,
@@ -207,7 +230,8 @@ OF_THIS_VERSION: Mapping[str, Schema] = {
     "parameter_norm": maybe({"anyOf": [{"type": "number"}, record({"number": REAL})]}),
     "raised": TRUTH,
 }
-OF_VERSION_1: Mapping[str, Schema] = {"settings": some(pair(TEXT, TEXT))}  # what the facts of this version were, as texts
+# what the facts of this version were, as texts
+OF_VERSION_1: Mapping[str, Schema] = {"settings": some(pair(TEXT, TEXT))}
 EDGE = record(
     {"tail": TEXT, "head": TEXT, "slot": COUNT},
     port=COUNT,
@@ -219,7 +243,13 @@ EDGE = record(
 
 
 GRAPH = record(
-    {"name": TEXT, "notices": some(ref("notice")), "has_gradients": TRUTH, "nodes": some(ref("node")), "edges": some(ref("edge"))},
+    {
+        "name": TEXT,
+        "notices": some(ref("notice")),
+        "has_gradients": TRUTH,
+        "nodes": some(ref("node")),
+        "edges": some(ref("edge")),
+    },
     detail=maybe(ref("graph")),
     memory=maybe(record({"leaves": COUNT, "saved": COUNT, "exact": TRUTH})),
     ranks=COUNTS,
@@ -229,14 +259,41 @@ NOTICE = one_of("kind", {kind: notice_of(kind) for kind in (SAID, *SENTENCES)})
 
 
 def file_of(version: int, notice: Schema, own: Mapping[str, Schema]) -> Schema:
-    """A saved graph of a version, which says what a notice is and what fields of their own nodes have: a graph, and by what it is known to be one."""
+    """A saved graph of a version, which says what a notice is and what fields of their own nodes have: a graph, and
+    by what it is known to be one.
+    """
     head: dict[str, Schema] = {"format": {"const": FORMAT}, "version": {"const": version}}
-    node = record({"key": {"type": "string", "minLength": 1}, "kind": {"enum": list(KINDS)}, "ports": some(ref("port"), minItems=1)}, **OF_EVERY_VERSION, **own)
-    parts = {"graph": GRAPH, "node": node, "edge": EDGE, "port": PORT, "snapshot": SNAPSHOT, "notice": notice, "failure": FAILURE, "argument": ARGUMENT}
-    return {**GRAPH, "properties": {**head, **GRAPH["properties"]}, "required": [*head, *GRAPH["required"]], "$defs": parts}
+    node = record(
+        {
+            "key": {"type": "string", "minLength": 1},
+            "kind": {"enum": list(KINDS)},
+            "ports": some(ref("port"), minItems=1),
+        },
+        **OF_EVERY_VERSION,
+        **own,
+    )
+    parts = {
+        "graph": GRAPH,
+        "node": node,
+        "edge": EDGE,
+        "port": PORT,
+        "snapshot": SNAPSHOT,
+        "notice": notice,
+        "failure": FAILURE,
+        "argument": ARGUMENT,
+    }
+    return {
+        **GRAPH,
+        "properties": {**head, **GRAPH["properties"]},
+        "required": [*head, *GRAPH["required"]],
+        "$defs": parts,
+    }
 
 
-SCHEMAS: Mapping[int, Schema] = {OLDEST: file_of(OLDEST, TEXT, OF_VERSION_1), VERSION: file_of(VERSION, NOTICE, OF_THIS_VERSION)}
+SCHEMAS: Mapping[int, Schema] = {
+    OLDEST: file_of(OLDEST, TEXT, OF_VERSION_1),
+    VERSION: file_of(VERSION, NOTICE, OF_THIS_VERSION),
+}
 
 
 def published() -> dict[str, Any]:

@@ -6,9 +6,14 @@ import pytest
 import torch
 from hand_made_tapes import DETACH, MUL, MUL_, SIN, SPLIT, HandMade, Twice, kinds, units_of
 
+import graphviz_ad as gad
+from graphviz_ad._internal.tracing.assembly.assemble import memory_of_leaves
 from graphviz_ad._internal.tracing.assembly.autograd_graph import BackwardPass
 from graphviz_ad._internal.tracing.assembly.linking.calls_of_units import in_order, with_calls
-from graphviz_ad._internal.tracing.assembly.linking.function_results import with_results_without_gradient, with_unread_results
+from graphviz_ad._internal.tracing.assembly.linking.function_results import (
+    with_results_without_gradient,
+    with_unread_results,
+)
 from graphviz_ad._internal.tracing.assembly.linking.leaf_values import with_leaves
 from graphviz_ad._internal.tracing.assembly.linking.operations import with_operations
 from graphviz_ad._internal.tracing.assembly.linking.output_places import with_outputs_placed
@@ -162,7 +167,11 @@ def test_a_leaf_that_nobody_read_was_there_before_everything(made: HandMade) -> 
 
 def test_what_wrote_to_a_leaf_is_that_leaf_and_both_versions_are_known(made: HandMade) -> None:
     leaf = torch.zeros((), requires_grad=True)
-    second, first, i = made.node("SinBackward0", (2, 0)), made.node("SinBackward0", (2, 0)), made.node("AccumulateGrad", leaf=leaf)
+    second, first, i = (
+        made.node("SinBackward0", (2, 0)),
+        made.node("SinBackward0", (2, 0)),
+        made.node("AccumulateGrad", leaf=leaf),
+    )
     old = made.value(of=leaf, requires_grad=True, is_leaf=True)
     (y,) = made.run(SIN, old, edges=[(first, 0)])
     (new,) = made.run(MUL_, old, old, grad=False)
@@ -217,7 +226,11 @@ def test_two_operations_of_one_moment_cannot_be_told_apart(made: HandMade) -> No
 
 
 def test_a_node_that_nothing_explains_stands_before_its_reader_and_holds_what_was_read_of_it(made: HandMade) -> None:
-    reader, unseen, further = made.node("SinBackward0", (1, 0)), made.node("CosBackward0", (2, 0)), made.node("TanhBackward0", None)
+    reader, unseen, further = (
+        made.node("SinBackward0", (1, 0)),
+        made.node("CosBackward0", (2, 0)),
+        made.node("TanhBackward0", None),
+    )
     x = made.value(edge=(unseen, 0))
     (y,) = made.run(SIN, x, edges=[(reader, 0)])
     linked = with_nodes_of_results(with_sources(with_operations(Units(made.recorded(y)))))
@@ -244,7 +257,7 @@ def test_what_was_written_in_part_unseen_is_what_was_read_as_a_whole(made: HandM
 
 
 @pytest.mark.parametrize("is_reached", [True, False])
-def test_of_a_whole_that_nobody_saw_nothing_is_known_where_its_gradient_arrives(made: HandMade, is_reached: bool) -> None:
+def test_of_a_whole_that_nobody_saw_nothing_is_known_where_its_gradient_comes(made: HandMade, is_reached: bool) -> None:
     copy = made.node("CopySlices", None, None)
     part = made.value(is_view=True)
     unit = Unit((0, 0), "op")
@@ -283,7 +296,9 @@ def test_units_stand_in_the_order_of_what_they_made(made: HandMade) -> None:
     assert in_order(units_of(made.recorded(), {late: {}, early: {}})).all == (early, late)
 
 
-def test_what_runs_in_a_function_is_part_of_its_call_and_a_view_of_what_was_written_of_that_call(made: HandMade) -> None:
+def test_what_runs_in_a_function_is_part_of_its_call_and_a_view_of_what_was_written_of_that_call(
+    made: HandMade,
+) -> None:
     x = made.value()
     (y,) = made.run(SIN, x, inside=Twice)
     (written,) = made.run(MUL_, x, x)
@@ -335,3 +350,27 @@ def test_a_unit_stands_behind_what_it_reads_and_a_ring_is_left_out(made: HandMad
     d = made.value()
     values = {reader: {0: a}, source: {0: b}, ring: {0: d}, other: {0: c}}
     assert in_reading_order(units_of(made.recorded(), values)).all == (source, reader)
+
+
+# --- what the leaves take
+
+
+def test_a_leaf_that_died_is_counted_also_if_another_took_its_place_in_memory(made: HandMade) -> None:
+    dead, living = made.value(requires_grad=True), made.value(requires_grad=True)
+    living.object_id = dead.object_id
+    leaves = {Unit((n, 0), "leaf"): {0: value} for n, value in enumerate((dead, living))}
+    assert memory_of_leaves(units_of(made.recorded(), leaves)).leaves == 2 * 8
+
+
+def test_a_leaf_that_was_written_to_is_counted_once() -> None:
+    w = torch.ones(3, dtype=torch.float64, requires_grad=True)
+
+    def function(x: torch.Tensor) -> torch.Tensor:
+        y = x + w.sum()
+        with torch.no_grad():
+            w.mul_(2)
+        return y + w.sum()
+
+    memory = gad.trace(function, 1.0).memory
+    assert memory is not None
+    assert memory.leaves == 3 * 8 + 8

@@ -1,7 +1,8 @@
 """Recorded run -> Graph, as finely as it was recorded: three lists of passes, each from a value to a new one.
 
-`LINKING` finds out what is going to be one node each, and which autograd node is which of them; `DRAFTING` makes the nodes and edges; `FINISHING` says
-on them what only the whole shows. What has to hold before and after a pass stands in its docstring.
+`LINKING` finds out what is going to be one node each, and which autograd node is which of them; `DRAFTING` makes the
+nodes and edges; `FINISHING` says on them what only the whole shows. What has to hold before and after a pass stands
+in its docstring.
 """
 
 from __future__ import annotations
@@ -19,7 +20,10 @@ from graphviz_ad._internal.tracing.assembly.gaps import gaps_of
 from graphviz_ad._internal.tracing.assembly.hooks import with_hooks_said
 from graphviz_ad._internal.tracing.assembly.leaf_versions import with_versions_apart
 from graphviz_ad._internal.tracing.assembly.linking.calls_of_units import in_order, with_calls
-from graphviz_ad._internal.tracing.assembly.linking.function_results import with_results_without_gradient, with_unread_results
+from graphviz_ad._internal.tracing.assembly.linking.function_results import (
+    with_results_without_gradient,
+    with_unread_results,
+)
 from graphviz_ad._internal.tracing.assembly.linking.leaf_values import with_leaves
 from graphviz_ad._internal.tracing.assembly.linking.operations import with_operations
 from graphviz_ad._internal.tracing.assembly.linking.output_places import with_outputs_placed
@@ -49,7 +53,12 @@ LINKING: tuple[Callable[[Units], Units], ...] = (
     in_order,
     with_calls,  # the call in the program that each is part of
 )
-DRAFTING: tuple[Callable[[Draft], Draft], ...] = (with_nodes_and_edges, with_every_port, with_what_is_fed_in, with_versions_apart)
+DRAFTING: tuple[Callable[[Draft], Draft], ...] = (
+    with_nodes_and_edges,
+    with_every_port,
+    with_what_is_fed_in,
+    with_versions_apart,
+)
 FINISHING: tuple[Callable[[Graph], Graph], ...] = (with_hooks_said, with_none_gradients_said, with_stop_said)
 
 Stage = TypeVar("Stage")
@@ -62,7 +71,10 @@ def assembled(recorded: Recorded, name: str, notices: Iterable[Notice] = ()) -> 
     draft = through(DRAFTING, empty_draft(units))
     has_gradients = recorded.result.problem is None
     said = (*doubts(), *notices, *gaps_of(draft))
-    return through(FINISHING, Graph(draft.nodes, draft.edges, name, said, has_gradients=has_gradients, memory=memory_of_leaves(draft.units)))
+    return through(
+        FINISHING,
+        Graph(draft.nodes, draft.edges, name, said, has_gradients=has_gradients, memory=memory_of_leaves(draft.units)),
+    )
 
 
 def through(passes: Sequence[Callable[[Stage], Stage]], value: Stage) -> Stage:
@@ -75,7 +87,8 @@ def through(passes: Sequence[Callable[[Stage], Stage]], value: Stage) -> Stage:
 def memory_of_leaves(units: Units) -> Memory:
     """How many bytes the leaves take, one that was updated counted once, and what autograd keeps besides."""
     leaves = [unit for unit in units.all if unit.kind == "leaf" or unit in units.leaves]
-    held = {value.object_id: value for unit in leaves for value in units.values[unit].values()}
+    # A tensor has one weak reference for life; its identity goes on to another tensor when it dies.
+    held = {id(value.reference): value for unit in leaves for value in units.values[unit].values()}
     parameters = sum(math.prod(value.shape) * value.dtype.itemsize for value in held.values())
     autograd = units.recorded.autograd
     return Memory(parameters, *kept_memory(autograd.keeps, autograd.variables.values()))

@@ -17,9 +17,10 @@ from graphviz_ad._internal.tracing.tape.tape_entries import Operation
 class Draft:
     """A graph in the making.
 
-    ``keys`` are those of the units' nodes; ``words`` what the program calls an operation; ``last_of_call``: the operation that ends a call, with
-    ``call_sizes`` of them in it; ``backward_order``: when the engine ran an autograd node. ``odd`` are the keys of nodes from which went on something
-    else than their derivative makes of what arrived, one for each edge; ``left_out`` counts units that stand in a circle.
+    ``keys`` are those of the units' nodes; ``words`` what the program calls an operation; ``last_of_call``: the
+    operation that ends a call, with ``call_sizes`` of them in it; ``backward_order``: when the engine ran an autograd
+    node. ``odd`` are the keys of nodes from which went on something else than their derivative makes of what arrived,
+    one for each edge; ``left_out`` counts units that stand in a circle.
     """
 
     units: Units
@@ -37,14 +38,18 @@ class Draft:
 def empty_draft(units: Units) -> Draft:
     """The draft without a node yet.
 
-    Before: the units are complete and in order. After: every unit has the key that its node will have, and every operation its words.
+    Before: the units are complete and in order. After: every unit has the key that its node will have, and every
+    operation its words.
     """
     tape, calls = units.recorded.tape, units.calls
     ran = [(unit, unit.operation) for unit in units.all if unit.operation is not None]
     return Draft(
         units,
         keys_of(units),
-        words_of(units.recorded, [*(operation for _, operation in ran), *(tape.operations[number] for number in sorted(tape.raised))]),
+        words_of(
+            units.recorded,
+            [*(operation for _, operation in ran), *(tape.operations[number] for number in sorted(tape.raised))],
+        ),
         {calls[unit]: unit for unit, _ in ran},
         Counter([calls[unit] for unit, _ in ran]),
         {i: n for n, i in enumerate(units.recorded.result.order)},

@@ -17,14 +17,16 @@ from graphviz_ad._internal.tracing.assembly.reading_order import in_reading_orde
 def with_nodes_and_edges(draft: Draft) -> Draft:
     """The draft with its nodes and edges.
 
-    Before: every unit has its key. After: there is a node for each unit and for each number that one reads, every edge leads from a node to one that
-    stands behind it, and an edge has a local derivative only if that makes of what arrived what really went on.
+    Before: every unit has its key. After: there is a node for each unit and for each number that one reads, every
+    edge leads from a node to one that stands behind it, and an edge has a local derivative only if that makes of what
+    arrived what really went on.
     """
     drawn = drawn_as_it_stands(draft)
     if reads_only_what_is_there(drawn):
         return drawn
     units = in_reading_order(draft.units)  # something was made, in the order of values, after what reads it
-    return drawn_as_it_stands(replace(draft, units=units, keys=keys_of(units), left_out=len(draft.units.all) - len(units.all)))
+    left_out = len(draft.units.all) - len(units.all)
+    return drawn_as_it_stands(replace(draft, units=units, keys=keys_of(units), left_out=left_out))
 
 
 def drawn_as_it_stands(draft: Draft) -> Draft:
@@ -48,4 +50,5 @@ def drawn_as_it_stands(draft: Draft) -> Draft:
 def reads_only_what_is_there(draft: Draft) -> bool:
     """Whether every edge begins at a node that stands before the one where it ends."""
     place = {key: n for n, key in enumerate(draft.keys.values())}
-    return all(place.get(edge.tail, -1) <= place[edge.head] for edge in draft.edges)  # numbers of the program have no unit
+    # Numbers of the program have no unit, and stand right before their reader.
+    return all(place.get(edge.tail, -1) <= place[edge.head] for edge in draft.edges)

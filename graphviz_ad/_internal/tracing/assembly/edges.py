@@ -1,7 +1,7 @@
-"""Unit -> Edges: each of its operands, as autograd has it where it has it, otherwise with the reason why nothing flows there.
+"""Unit -> Edges: each of its operands, as autograd has it, or with the reason why nothing flows there.
 
-Edges that autograd follows are taken from autograd itself, so that they are exact; which operand of the call an edge is, is found by identity, and
-marked as a guess where it is only a position.
+Edges that autograd follows are taken from autograd itself, so that they are exact; which operand of the call an edge
+is, is found by identity, and marked as a guess where it is only a position.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def edges_of(draft: Draft, unit: Unit, constants: Sequence[Node]) -> list[Edge]:
     """All that leads to a unit; ``constants`` are the nodes of the numbers that it reads."""
     units = draft.units
     slots, has_writes = slots_of(units, unit), units.recorded.tape.has_writes
-    if slots is ONE_SLOT and unit.label is None and not has_writes:  # the usual case: one operand, which autograd follows
+    if slots is ONE_SLOT and unit.label is None and not has_writes:  # the usual case
         return [autograd_edge(draft, unit, 0, 0, "exact", *leaf_as_read(units, unit.operands[0]))]
     edges = operand_edges(draft, unit, slots, constants)
     edges += further_edges(draft, unit, slots)
@@ -65,7 +65,10 @@ def further_edges(draft: Draft, unit: Unit, slots: Mapping[int, int]) -> Iterato
 
 
 def leaf_as_read(units: Units, operand: Operand) -> tuple[Unit | None, int | None]:
-    """The leaf that an operand is and its port, as it was read: it may have been written to since, by an optimizer; nothing for what was computed."""
+    """The leaf that an operand is, and its port, as it was read: it may have been written to since, by an optimizer.
+
+    Nothing for what was computed.
+    """
     if type(operand) is not tuple or not operand[2] or operand[3] is not None:
         return None, None
     tail = units.of_value.get(operand[1])
@@ -75,7 +78,15 @@ def leaf_as_read(units: Units, operand: Operand) -> tuple[Unit | None, int | Non
     return tail, port_of(values, units.recorded.tape.values[operand[1]]) if len(values) > 1 else 0
 
 
-def autograd_edge(draft: Draft, unit: Unit, slot: int, position: int, match: str, tail: Unit | None = None, port: int | None = None) -> Edge:
+def autograd_edge(
+    draft: Draft,
+    unit: Unit,
+    slot: int,
+    position: int,
+    match: str,
+    tail: Unit | None = None,
+    port: int | None = None,
+) -> Edge:
     """An edge of autograd's; ``tail`` and ``port``, where the operand itself says better what it was."""
     units, result = draft.units, draft.units.recorded.result
     i = units.links.node_of[unit]
@@ -101,7 +112,13 @@ def plain_edge(draft: Draft, unit: Unit, use: Use, position: int) -> Edge | None
         tail = units.inner_of_value.get(value.number)
     if tail is None or tail is unit:
         return None
-    return Edge(draft.keys[tail], draft.keys[unit], position, port_of(units.values[tail], value), cut=cut_of_operand(units, unit, use))
+    return Edge(
+        draft.keys[tail],
+        draft.keys[unit],
+        position,
+        port_of(units.values[tail], value),
+        cut=cut_of_operand(units, unit, use),
+    )
 
 
 def inner_edges(draft: Draft, unit: Unit, position: int) -> list[Edge]:
@@ -114,12 +131,20 @@ def inner_edges(draft: Draft, unit: Unit, position: int) -> list[Edge]:
 
 
 def edges_of_writers(draft: Draft, unit: Unit, slots: Mapping[int, int], position: int) -> list[Edge]:
-    """What was written behind autograd's back, as through ``.data``: the value came from the writer, the gradient goes where it always went."""
+    """What was written behind autograd's back, as through ``.data``.
+
+    The value came from the writer, the gradient goes where it always went.
+    """
     units, tape = draft.units, draft.units.recorded.tape
-    read = [operand[1] for n, operand in enumerate(unit.operands) if n in slots and type(operand) is tuple and operand[3] is not None]
-    found = [(tape.values[number], units.of_value[number]) for number in read if number in units.of_value]
-    writers = [one for value, one in found if one is not unit and (is_only_data(units.recorded, value) or writes_unseen(units, one))]
-    return [Edge(draft.keys[writer], draft.keys[unit], position + n, cut=why_unrecorded(units, writer) or DETACHED) for n, writer in enumerate(writers)]
+    edges: list[Edge] = []
+    for n, operand in enumerate(unit.operands):
+        if n not in slots or type(operand) is not tuple or operand[3] is None or operand[1] not in units.of_value:
+            continue
+        value, writer = tape.values[operand[1]], units.of_value[operand[1]]
+        if writer is not unit and (is_only_data(units.recorded, value) or writes_unseen(units, writer)):
+            cut = why_unrecorded(units, writer) or DETACHED
+            edges.append(Edge(draft.keys[writer], draft.keys[unit], position + len(edges), cut=cut))
+    return edges
 
 
 def writes_unseen(units: Units, unit: Unit) -> bool:

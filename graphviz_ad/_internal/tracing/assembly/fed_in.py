@@ -12,7 +12,7 @@ from graphviz_ad._internal.tracing.assembly.units import Arrival, Units, arrival
 
 
 def with_what_is_fed_in(draft: Draft) -> Draft:
-    """The draft with what is fed in where an output came from before it was written to, or where a pass inside this one begins.
+    """The draft with what is fed in where an output came from, or where a pass inside this one begins.
 
     Before: every result has its port. After: what arrives at a result and what is fed in there make up its gradient.
     """
@@ -28,8 +28,12 @@ def with_what_is_fed_in(draft: Draft) -> Draft:
 
 def fed_places(units: Units) -> list[tuple[Arrival, Snapshot | None, bool]]:
     """Where something is fed in, what, and whether the output is shown elsewhere."""
-    places = [(place.fed, number, place.shown is not None) for number, place in units.places.items() if place.fed is not None]
-    returned = [(fed, output.seed, is_shown) for fed, number, is_shown in places for _, output in units.recorded.returned[number]]
+    returned = [
+        (place.fed, output.seed, place.shown is not None)
+        for number, place in units.places.items()
+        if place.fed is not None
+        for _, output in units.recorded.returned[number]
+    ]
     starts = [(arrival_of(units, start.value), start.seed) for start in units.recorded.inside]
     return returned + [(arrival, seed, True) for arrival, seed in starts if arrival is not None]
 
@@ -37,5 +41,6 @@ def fed_places(units: Units) -> list[tuple[Arrival, Snapshot | None, bool]]:
 def with_seed(node: Node, port: int, seed: Snapshot | None, *, is_output: bool) -> Node:
     """The node with something more fed in at a port."""
     ports = [*node.ports, *[Port()] * (port + 1 - len(node.ports))]
-    ports[port] = replace(ports[port], upstream=total([ports[port].upstream, seed]), is_output=ports[port].is_output or is_output)
+    held = ports[port]
+    ports[port] = replace(held, upstream=total([held.upstream, seed]), is_output=held.is_output or is_output)
     return replace(node, ports=tuple(ports))

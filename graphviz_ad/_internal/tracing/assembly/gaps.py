@@ -1,4 +1,4 @@
-"""Draft -> notices of what it may have missed, got wrong or left out: `GAPS` has a function for each kind, in the order in which they are said."""
+"""Draft -> notices of what it may have missed, got wrong or left out: `GAPS` has a function for each kind, in order."""
 
 from __future__ import annotations
 
@@ -31,8 +31,10 @@ def unexplained(draft: Draft) -> Notice | None:
 def hooks_untold(draft: Draft) -> Notice | None:
     """What is missing because nobody says whether hooks of the user stand before what a node keeps."""
     recorded = draft.units.recorded
-    asked, custom = recorded.result.node_grads if recorded.tape.capture.local else (), recorded.autograd.custom
-    count = sum(keeps.hooked is None and i in asked and i not in custom for i, keeps in enumerate(recorded.autograd.keeps))
+    if not recorded.tape.capture.local:
+        return None
+    untold = [i for i, keeps in enumerate(recorded.autograd.keeps) if keeps.hooked is None]
+    count = sum(i in recorded.result.node_grads and i not in recorded.autograd.custom for i in untold)
     return notice("hooks untold", count=count) if count else None
 
 
@@ -53,7 +55,8 @@ def written_between_uses(draft: Draft) -> Notice | None:
     versions = list(versions_in(draft))
     node = {node.key: node for node in draft.nodes} if versions else {}
     holders = [(node[draft.keys[unit]], port) for unit, port in versions]
-    return notice("written between uses", dict.fromkeys(one.ports[port].name or one.name or one.key for one, port in holders)) if versions else None
+    names = dict.fromkeys(one.ports[port].name or one.name or one.key for one, port in holders)
+    return notice("written between uses", names) if versions else None
 
 
 def caught(draft: Draft) -> Notice | None:
@@ -75,7 +78,8 @@ def wrong_under_modes(draft: Draft) -> Notice | None:
     """Where torch itself computes wrong numbers as soon as any dispatch mode is on."""
     tape = draft.units.recorded.tape
     suspects = [operation for operation in tape.operations if operation.schema.name in WRONG_UNDER_MODES]
-    complex_ones = [one for one in suspects if any(tape.values[number].dtype.is_complex for number in (*one.results, *(use[1] for use in one.uses)))]
+    numbers = {one: (*one.results, *(use[1] for use in one.uses)) for one in suspects}
+    complex_ones = [one for one in suspects if any(tape.values[number].dtype.is_complex for number in numbers[one])]
     met = sorted({one.op.removeprefix("linalg_") for one in complex_ones})
     return notice("wrong under modes", met) if met else None
 

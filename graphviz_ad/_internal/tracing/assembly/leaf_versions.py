@@ -1,4 +1,4 @@
-"""Draft -> with each value of a leaf that was written to between its uses as a leaf of its own, with its own part of the gradient."""
+"""Draft -> with each value of a leaf that was written to between uses as a leaf with its own part of the gradient."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ Flowing = Mapping[tuple[str, int], list[Snapshot | None]]
 def with_versions_apart(draft: Draft) -> Draft:
     """The draft with what torch adds up taken apart.
 
-    Before: the whole gradient stands at one version of the leaf. After: at each stands what its own uses brought, and the whole as the total.
+    Before: the whole gradient stands at one version of the leaf. After: at each stands what its own uses brought, and
+    the whole as the total.
     """
     found = list(versions_in(draft))
     if not found:
@@ -48,5 +49,6 @@ def gradients_by_result(draft: Draft) -> Flowing:
 def with_own_part(node: Node, port: int, flowing: Flowing) -> Node:
     """The node as a leaf with what arrived at this version of it."""
     held = node.ports[port]
-    own = replace(held, grad=total([*flowing.get((node.key, port), ()), held.upstream]), grad_total=held.grad_total or held.grad)
+    parts = [*flowing.get((node.key, port), ()), held.upstream]
+    own = replace(held, grad=total(parts), grad_total=held.grad_total or held.grad)
     return replace(node, kind="leaf", cut=None, ports=(*node.ports[:port], own, *node.ports[port + 1 :]))

@@ -1,4 +1,4 @@
-"""Unit or operand without a gradient -> its cut mark: why none arrived there, None where it is not known or where one did."""
+"""Unit or operand -> its cut mark: why no gradient arrived there, None where it is not known or where one did."""
 
 from __future__ import annotations
 
@@ -71,5 +71,6 @@ def with_none_gradients_said(graph: Graph) -> Graph:
     given_none = {edge.tail for edge in graph.edges if edge.cut == NONE_GRADIENT}
     if not given_none:
         return graph
-    nodes = [replace(node, cut=NONE_GRADIENT) if node.key in given_none and node.cut == "unreached" else node for node in graph.node_list]
+    silent = {node.key for node in graph.node_list if node.key in given_none and node.cut == "unreached"}
+    nodes = [replace(node, cut=NONE_GRADIENT) if node.key in silent else node for node in graph.node_list]
     return graph.with_parts(nodes, graph.edges)

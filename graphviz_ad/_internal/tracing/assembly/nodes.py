@@ -30,6 +30,10 @@ def node_of_unit(draft: Draft, unit: Unit) -> Node:
     autograd = None if kind == "leaf" else i
     requires_grad = kind == "leaf" or autograd is not None or (unit.function is None and wanted_gradient(units, unit))
     name, ports = named(units, unit, ports_of(draft, unit), names_of_result(draft, unit, words))
+    if autograd is not None:
+        called: tuple[str, ...] = (units.recorded.autograd.names[autograd],)
+    else:
+        called = unreached_names(units, unit) if kind == "op" else ()
     keeps = NOTHING if autograd is None else units.recorded.autograd.keeps[autograd]
     settings = operation if operation is not None and unit.label is None and operation.constants else None
     return Node(
@@ -38,7 +42,7 @@ def node_of_unit(draft: Draft, unit: Unit) -> Node:
         op_of(draft, unit, words),
         name,
         ports,
-        (units.recorded.autograd.names[autograd],) if autograd is not None else unreached_names(units, unit) if kind == "op" else (),
+        called,
         requires_grad,
         cut_of_unit(units, unit, ports, requires_grad),
         words.module if kind != "leaf" else (),
@@ -56,15 +60,16 @@ def node_of_unit(draft: Draft, unit: Unit) -> Node:
 
 def kind_of(units: Units, unit: Unit) -> str:
     """ "op", "leaf" or "data": of what reads nothing, one of the last two."""
-    if is_leaf(units, unit):
+    if unit.kind == "leaf" or unit in units.leaves:
         return "leaf"
-    if unit.kind == "op" and unit.operation is not None and not unit.operands:  # made here, and then required to have a gradient
+    if unit.kind == "op" and unit.operation is not None and not unit.operands:
+        # made here, and then required to have a gradient
         return "leaf" if any(value.is_leaf for value in units.values[unit].values()) else "data"
     return unit.kind
 
 
 def op_of(draft: Draft, unit: Unit, words: SiteWords) -> str | None:
-    """As it is written in the program, where the call is this one operation; ATen's name, where it is one of several."""
+    """As it is written in the program, where the call is this one operation; else ATen's name."""
     if unit.label is not None:
         return unit.label
     if unit.operation is not None:
@@ -78,11 +83,13 @@ def op_of(draft: Draft, unit: Unit, words: SiteWords) -> str | None:
 
 
 def names_of_result(draft: Draft, unit: Unit, words: SiteWords) -> tuple[str, ...]:
-    """The variables that take what a call returned, at the last of its operations; or what a module returned, if this is that."""
+    """The variables that take what a call returned, at the last of its operations, or what a module returned."""
     if words.names and draft.last_of_call[draft.units.calls[unit]] is unit:
         return words.names
     known = draft.units.recorded.tape.returned_names
-    return tuple(known[value.number] for value in draft.units.values[unit].values() if value.number in known)[:1] if known else ()
+    if not known:
+        return ()
+    return tuple(known[value.number] for value in draft.units.values[unit].values() if value.number in known)[:1]
 
 
 def unreached_names(units: Units, unit: Unit) -> tuple[str, ...]:
@@ -90,9 +97,11 @@ def unreached_names(units: Units, unit: Unit) -> tuple[str, ...]:
     recorded = units.recorded
     if unit.function is not None:
         return ()
-    writes = unit.operation is not None and unit.operation.mutates  # the node of a view that was written to only makes the view anew
-    edges = [value.edge for value in units.values[unit].values() if value.edge is not None and not (writes and value.is_view)]
-    return tuple(dict.fromkeys(node_name(recorded.tape.nodes[edge[0]]) for edge in edges if edge[0] not in recorded.autograd.index))[:1]
+    # The node of a view that was written to only makes the view anew.
+    writes = unit.operation is not None and unit.operation.mutates
+    made = [value.edge for value in units.values[unit].values() if not (writes and value.is_view)]
+    unreached = [edge[0] for edge in made if edge is not None and edge[0] not in recorded.autograd.index]
+    return tuple(node_name(recorded.tape.nodes[i]) for i in unreached[:1])
 
 
 def constants_of(draft: Draft, unit: Unit, first: int) -> Sequence[Node]:
@@ -104,6 +113,13 @@ def constants_of(draft: Draft, unit: Unit, first: int) -> Sequence[Node]:
     source = draft.words[operation].source
     call = draft.units.calls[unit] if unit.function is not None else None
     return [
-        Node(f"n{first + i}", "data", cut="data", ports=(Port((), type(number).__name__, value=constant(number)),), source=source, call=call)
+        Node(
+            f"n{first + i}",
+            "data",
+            cut="data",
+            ports=(Port((), type(number).__name__, value=constant(number)),),
+            source=source,
+            call=call,
+        )
         for i, number in enumerate(numbers)
     ]

@@ -13,15 +13,24 @@ from graphviz_ad._internal.tracing.assembly.units import Unit, Units
 from graphviz_ad._internal.tracing.tape.tape_entries import Value
 from graphviz_ad._internal.tracing.tape.values import device_name, dtype_name
 
-DECOMPOSITIONS = {"_linalg_svd", "_linalg_eigh", "linalg_eig", "linalg_qr", "linalg_lu"}  # whose results the user gets, all of them
+Ports = tuple[Port, ...]
+
+DECOMPOSITIONS = {
+    "_linalg_svd",
+    "_linalg_eigh",
+    "linalg_eig",
+    "linalg_qr",
+    "linalg_lu",
+}  # whose results the user gets, all of them
 
 
-def ports_of(draft: Draft, unit: Unit) -> tuple[Port, ...]:
+def ports_of(draft: Draft, unit: Unit) -> Ports:
     """The results of a unit, up to the last that somebody used, that has a gradient, or that the user asked for."""
     units, recorded = draft.units, draft.units.recorded
     values, i = units.values[unit], units.links.node_of.get(unit)
     row = recorded.result.node_grads.get(i, ()) if i is not None else None
-    if row is not None and len(row) <= 1 and len(values) == 1 and 0 in values and i not in recorded.autograd.variables:  # the usual case
+    is_single = row is not None and len(row) <= 1 and len(values) == 1 and 0 in values
+    if is_single and i not in recorded.autograd.variables:  # the usual case
         return (port_with(units, unit, values[0], row[0] if row else None),)
     grads = arrived_at(units, unit)
     totals = recorded.result.leaf_totals
@@ -36,9 +45,10 @@ def last_port(draft: Draft, unit: Unit) -> int:
     if unit in draft.units.unread:
         return max(len(values) - 1, 0)
     last = max((port for port, value in values.items() if value.used or value.edge is not None), default=0)
-    if operation is not None and unit.label is None and (operation.op in DECOMPOSITIONS or draft.words[operation].call == operation.op):
-        return max(last, len(operation.results) - 1)  # what the user asked for is shown even where nobody used it
-    return last
+    if operation is None or unit.label is not None:
+        return last
+    is_asked_for = operation.op in DECOMPOSITIONS or draft.words[operation].call == operation.op
+    return max(last, len(operation.results) - 1) if is_asked_for else last  # shown even where nobody used it
 
 
 def arrived_at(units: Units, unit: Unit) -> Mapping[int, Snapshot | None]:
@@ -56,7 +66,13 @@ def arrived_at(units: Units, unit: Unit) -> Mapping[int, Snapshot | None]:
     return {ports.get((i, n), n): grad for n, grad in enumerate(result.node_grads.get(i, ())) if grad is not None}
 
 
-def port_with(units: Units, unit: Unit, value: Value | None, grad: Snapshot | None, grad_total: Snapshot | None = None) -> Port:
+def port_with(
+    units: Units,
+    unit: Unit,
+    value: Value | None,
+    grad: Snapshot | None,
+    grad_total: Snapshot | None = None,
+) -> Port:
     """One result."""
     if value is None:
         return Port() if grad is None else Port(grad.shape, grad.dtype, grad=grad)
@@ -71,7 +87,7 @@ def port_with(units: Units, unit: Unit, value: Value | None, grad: Snapshot | No
     return Port(shape, dtype, device, value.snapshot, grad, upstream, grad_total, name, is_shown)
 
 
-def named(units: Units, unit: Unit, ports: tuple[Port, ...], names: tuple[str, ...]) -> tuple[str | None, tuple[Port, ...]]:
+def named(units: Units, unit: Unit, ports: Ports, names: tuple[str, ...]) -> tuple[str | None, Ports]:
     """The variable that takes the result; several variables that take one each name the ports instead."""
     if len(ports) == 1:
         return ports[0].name or (names[0] if len(names) == 1 else None), ports
@@ -93,5 +109,6 @@ def with_every_port(draft: Draft) -> Draft:
     if not further:
         return draft
     missing = [max(further.get(node.key, 0) + 1 - len(node.ports), 0) for node in draft.nodes]
-    grown = [replace(node, ports=(*node.ports, *[Port()] * count)) if count else node for node, count in zip(draft.nodes, missing, strict=True)]
+    counted = zip(draft.nodes, missing, strict=True)
+    grown = [replace(node, ports=(*node.ports, *[Port()] * count)) if count else node for node, count in counted]
     return replace(draft, nodes=tuple(grown))

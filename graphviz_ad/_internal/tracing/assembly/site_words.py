@@ -13,7 +13,10 @@ from graphviz_ad._internal.tracing.tape.tape_entries import Operation
 
 @dataclass(frozen=True, slots=True)
 class SiteWords:
-    """``op`` is its own name, ``alone`` the one as it is written, ``call`` that of the call; ``names`` are the variables that take the result."""
+    """``op`` is its own name, ``alone`` the one as it is written, ``call`` that of the call.
+
+    ``names`` are the variables that take the result.
+    """
 
     op: str | None = None
     alone: str | None = None

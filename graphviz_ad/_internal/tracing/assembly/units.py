@@ -1,7 +1,7 @@
-"""What was recorded -> what the passes hand on: `Units`, what is going to be one node each, and all that is known of them so far.
+"""What was recorded -> `Units`, which the passes hand on: what is going to be one node each, and what is known of it.
 
-A unit says only what ran. What is found out about it stands in the tables of `Units`; a pass that finds something out returns new ones, and what
-it was given stays as it was.
+A unit says only what ran. What is found out about it stands in the tables of `Units`; a pass that finds something out
+returns new ones, and what it was given stays as it was.
 """
 
 from __future__ import annotations
@@ -32,8 +32,9 @@ class Output:
 class Recorded:
     """All that was recorded of one run and of one backward pass over it.
 
-    ``module_names``: identity of a module -> what the program calls it; ``leaf_values`` says what each leaf held when the pass ran, by node,
-    where that is known better than by what it holds now; ``inside`` is where passes begin that run inside this one.
+    ``module_names``: identity of a module -> what the program calls it; ``leaf_values`` says what each leaf held when
+    the pass ran, by node, where that is known better than by what it holds now; ``inside`` is where passes begin that
+    run inside this one.
     """
 
     tape: Tape
@@ -63,12 +64,13 @@ class Recorded:
         return found
 
 
-@dataclass(slots=True, eq=False)  # frozen in all but name, since that would take twice as long to make; a test sees to it
+@dataclass(slots=True, eq=False)  # not frozen, which takes twice as long to make: a test sees that nobody changes one
 class Unit:
-    """What is going to be one node: an operation, a custom Function, a leaf, a piece of data, or an autograd node that no operation explains.
+    """What is going to be one node.
 
-    ``order`` is where it stands among the others, by the number of what it made; a custom Function has a ``label``, and what ran inside it, units
-    of their own for those who look closer, has it as its ``function``.
+    An operation, a custom Function, a leaf, a piece of data, or an autograd node that no operation explains.
+    ``order`` is where it stands among the others, by the number of what it made; a custom Function has a ``label``,
+    and what ran inside it, units of their own for those who look closer, has it as its ``function``.
     """
 
     order: tuple[int, int]
@@ -95,14 +97,14 @@ class OutputPlace(NamedTuple):
 
 @dataclass(frozen=True)
 class Links:
-    """Which autograd node is which unit, and which output number of such a node is which port of the unit, where it is not the same."""
+    """Which autograd node is which unit, and which output of such a node is which port, where that is not the same."""
 
     of_node: Mapping[int, Unit] = field(default_factory=dict)
     port_of_edge: Mapping[Edge, int] = field(default_factory=dict)
 
     @cached_property
     def node_of(self) -> Mapping[Unit, int]:
-        """The same the other way round; of a unit that is several leaves, the last, and of one that became a leaf, that."""
+        """The same the other way round; of a unit that is several leaves the last, of one that became a leaf that."""
         return {unit: i for i, unit in self.of_node.items()}
 
 
@@ -110,19 +112,20 @@ class Links:
 class Units:
     """The units of one program and what is known of them: each table is made by the pass that is named behind it.
 
-    ``values``: port -> value, for every unit; ``of_value``: number of a value -> the unit that made it, seen from outside of custom Functions,
-    ``inner_of_value`` seen from inside; ``nobodys`` are values that only torch itself made and read; ``versions``: leaf that was written to between
-    its uses -> the results that it was when it was used; ``places``: number of an output -> its place; ``unread`` are custom Functions whose
-    results nobody saw; ``calls``: the call in the program that a unit is part of.
+    ``values``: port -> value, for every unit; ``of_value``: number of a value -> the unit that made it, seen from
+    outside of custom Functions, ``inner_of_value`` seen from inside; ``nobodys`` are values that only torch itself
+    made and read; ``versions``: leaf that was written to between its uses -> the results that it was when it was
+    used; ``places``: number of an output -> its place; ``unread`` are custom Functions whose results nobody saw;
+    ``calls``: the call in the program that a unit is part of.
     """
 
     recorded: Recorded
-    all: tuple[Unit, ...] = ()  # with_operations, with_sources, with_leaves, with_unexplained_nodes; in order since in_order
+    all: tuple[Unit, ...] = ()  # with_operations, with_sources, with_leaves, with_unexplained_nodes; in_order
     values: Mapping[Unit, Mapping[int, Value]] = field(default_factory=dict)  # likewise
-    of_value: Mapping[int, Unit] = field(default_factory=dict)  # with_operations, with_sources, with_leaves, with_unexplained_nodes
+    of_value: Mapping[int, Unit] = field(default_factory=dict)  # likewise
     inner_of_value: Mapping[int, Unit] = field(default_factory=dict)  # with_operations, with_sources
     nobodys: Collection[int] = frozenset()  # with_operations
-    links: Links = field(default_factory=Links)  # with_nodes_of_results, with_leaves, with_nodes_by_moment, with_unexplained_nodes
+    links: Links = field(default_factory=Links)  # with_nodes_…, with_leaves, with_unexplained_nodes
     versions: Mapping[int, Sequence[Arrival]] = field(default_factory=dict)  # with_leaves
     places: Mapping[int, OutputPlace] = field(default_factory=dict)  # with_outputs_placed
     unread: tuple[Unit, ...] = ()  # with_unread_results
@@ -146,9 +149,11 @@ def port_of(values: Mapping[int, Value], value: Value) -> int:
 
 
 def note_on_tape(recorded: Recorded) -> None:
-    """Tell the tape what only the end of a run shows: the caller reads the outputs, and some operations ran in a custom Function.
+    """Tell the tape what only the end of a run shows.
 
-    The one thing that changes what was there before: all graphs of a tape share it, and what one backward pass began at is read in all of them.
+    The caller reads the outputs, and autograd knows of operations that ran in a custom Function unseen.
+    The one thing that changes what was there before: all graphs of a tape share it, and what one backward pass began
+    at is read in all of them.
     """
     for output in recorded.outputs:
         output.value.used = True

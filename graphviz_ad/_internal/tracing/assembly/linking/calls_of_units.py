@@ -13,7 +13,8 @@ from graphviz_ad._internal.tracing.assembly.units import Unit, Units
 def in_order(units: Units) -> Units:
     """The units as they ran.
 
-    Before: there will be no more of them. After: they stand in the order of what they made, a custom Function behind what ran inside it.
+    Before: there will be no more of them. After: they stand in the order of what they made, a custom Function behind
+    what ran inside it.
     """
     return replace(units, all=tuple(sorted(units.all, key=attrgetter("order"))))
 
@@ -21,8 +22,8 @@ def in_order(units: Units) -> Units:
 def with_calls(units: Units) -> Units:
     """The units with ``calls``.
 
-    Before: all units are there. After: each has its call, or None; all that runs inside a custom Function is part of its call, and a view of what was
-    written in part is part of the call that wrote, where nobody else reads it.
+    Before: all units are there. After: each has its call, or None; all that runs inside a custom Function is part of
+    its call, and a view of what was written in part is part of the call that wrote, where nobody else reads it.
     """
     call = units.recorded.tape.call
     calls: dict[Unit, int | None] = {}
@@ -46,7 +47,7 @@ def calls_of_views(units: Units, calls: Mapping[Unit, int | None], views: Iterab
 
 
 def calls_that_read(units: Units, calls: Mapping[Unit, int | None]) -> Mapping[int, AbstractSet[int | None]]:
-    """Number of a value -> the calls that read it, None among them where an output or something outside of all calls does."""
+    """Number of a value -> the calls that read it, None among them where something outside of all calls does."""
     readers: dict[int, set[int | None]] = {}
     for unit in units.all:
         for operand in unit.operands:

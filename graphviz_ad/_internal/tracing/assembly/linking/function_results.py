@@ -1,4 +1,4 @@
-"""Units -> with the results of custom Functions that no autograd node tells of: those without a gradient, and those that nobody saw."""
+"""Units -> with the results of custom Functions that no autograd node tells of."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from graphviz_ad._internal.tracing.tape.tape_entries import Value
 
 
 def with_results_without_gradient(units: Units) -> Units:
-    """The units with what custom Functions returned without a gradient, at the numbers that their differentiable results leave free.
+    """The units with what custom Functions returned without a gradient, at the numbers that are left free.
 
-    Before: autograd nodes of results and leaves are linked, so that those numbers are known. After: whatever ran inside a custom Function and is
-    read outside of it is a result of the Function.
+    Before: autograd nodes of results and leaves are linked, so that those numbers are known. After: whatever ran
+    inside a custom Function and is read outside of it is a result of the Function.
     """
     if not units.inner_of_value:
         return units
@@ -27,16 +27,18 @@ def with_results_without_gradient(units: Units) -> Units:
 
 def seen_outside(units: Units) -> set[int]:
     """The values that were made inside a custom Function and are read by what is not part of it."""
-    readers = {operand[1]: unit for unit in units.all if unit.label is None for operand in unit.operands if type(operand) is tuple}
-    inner = units.inner_of_value
-    wanted = {number for number, unit in readers.items() if number in inner and inner[number].function is not unit.function}
+    plain, inner = [unit for unit in units.all if unit.label is None], units.inner_of_value
+    readers = {operand[1]: unit for unit in plain for operand in unit.operands if type(operand) is tuple}
+    read = [number for number in readers if number in inner]
+    wanted = {number for number in read if inner[number].function is not readers[number].function}
     return wanted | {output.value.number for output in units.recorded.outputs if output.value.number in inner}
 
 
 def with_unread_results(units: Units) -> Units:
-    """The units with what custom Functions whose results nobody saw most likely returned: what they made and did not use themselves.
+    """The units with what custom Functions that nobody read most likely returned: what they did not use themselves.
 
-    Before: every result that somebody saw has its place. After: ``unread`` are the Functions of which this is said, and no more than said.
+    Before: every result that somebody saw has its place. After: ``unread`` are the Functions of which this is said,
+    and no more than said.
     """
     if not units.inner_of_value:
         return units

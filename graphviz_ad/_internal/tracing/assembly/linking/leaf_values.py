@@ -15,8 +15,9 @@ from graphviz_ad._internal.tracing.tape.tape_entries import Value
 def with_leaves(units: Units) -> Units:
     """The units with every leaf that autograd knows.
 
-    Before: results have their autograd nodes. After: every node that accumulates into a leaf has a unit, a new one where nobody read the leaf, and the
-    unit has at its port what the leaf held; ``versions`` has the leaves that were written to between their uses.
+    Before: results have their autograd nodes. After: every node that accumulates into a leaf has a unit, a new one
+    where nobody read the leaf, and the unit has at its port what the leaf held; ``versions`` has the leaves that were
+    written to between their uses.
     """
     recorded, known = units.recorded, dict(units.of_value)
     read = leaves_as_read(units) if recorded.tape.has_writes else {}
@@ -33,7 +34,8 @@ def with_leaves(units: Units) -> Units:
             if values[unit].get(port) is not value:
                 values[unit] = {**values[unit], port: value}
     versions = {i: [result_of(known, values, value) for value in held] for i, held in read.items() if len(held) > 1}
-    return replace(units, all=(*units.all, *new), values=values, of_value=known, links=Links(of_node, ports), versions=versions)
+    links = Links(of_node, ports)
+    return replace(units, all=(*units.all, *new), values=values, of_value=known, links=links, versions=versions)
 
 
 def leaf_value(recorded: Recorded, i: int, variable: Tensor) -> Value:
@@ -48,7 +50,7 @@ def result_of(of_value: Mapping[int, Unit], values: Mapping[Unit, Mapping[int, V
 
 
 def leaves_as_read(units: Units) -> Mapping[int, Sequence[Value]]:
-    """What each leaf held, one after the other, when operations read it that the pass came back through, or when it was an output itself."""
+    """What each leaf held when it was an output, or when an operation read it that the pass came back through."""
     recorded = units.recorded
     leaf_of, reached, node_of = recorded.leaf_of_object, recorded.reached, units.links.node_of
     found: dict[int, dict[int, Value]] = {}

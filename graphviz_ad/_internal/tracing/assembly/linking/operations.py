@@ -1,4 +1,4 @@
-"""Tape -> units of what ran: one for each operation, and one for each call of a custom Function with those of what ran inside it."""
+"""Tape -> units of what ran: one for each operation, and one for each call of a custom Function."""
 
 from __future__ import annotations
 
@@ -21,20 +21,22 @@ Made = tuple[Unit, Sequence[int]]  # a unit and the numbers of its results
 def with_operations(units: Units) -> Units:
     """The units of what ran.
 
-    Before: nothing but what was recorded. After: every result of an operation belongs to exactly one unit in ``of_value``, or is in ``nobodys``, or
-    in a custom Function that one of its operations broke; what ran inside a custom Function stands right behind it, and its results belong to
-    the Function in ``of_value``, to itself in ``inner_of_value``.
+    Before: nothing but what was recorded. After: every result of an operation belongs to exactly one unit in
+    ``of_value``, or is in ``nobodys``, or in a custom Function that one of its operations broke; what ran inside a
+    custom Function stands right behind it, and its results belong to the Function in ``of_value``, to itself in
+    ``inner_of_value``.
     """
     tape = units.recorded.tape
     skipped = of_nobody(tape)
     made: list[Made] = []
     for run in runs_of(tape, skipped):
         made += units_of_run(run, tape)
+    seen_as = [(unit if unit.function is None else unit.function, numbers) for unit, numbers in made]
     return replace(
         units,
         all=tuple([unit for unit, _ in made]),
         values={unit: results_of(tape, numbers) for unit, numbers in made},
-        of_value={number: unit if unit.function is None else unit.function for unit, numbers in made for number in numbers},
+        of_value={number: unit for unit, numbers in seen_as for number in numbers},
         inner_of_value={number: unit for unit, numbers in made if unit.function is not None for number in numbers},
         nobodys=frozenset(number for n in skipped for number in tape.operations[n].results),
     )
@@ -48,7 +50,7 @@ def results_of(tape: Tape, numbers: Sequence[int]) -> Mapping[int, Value]:
 
 
 def of_nobody(tape: Tape) -> Collection[int]:
-    """The operations that are no part of the program: what torch does for itself, and an optimizer to count its steps."""
+    """The operations that are no part of the program: torch's own, and how an optimizer counts its steps."""
     found = {operation.number for operation in tape.operations if is_artefact(operation, tape)}
     in_steps = [operation for operation in tape.operations if operation.place.step is not None]
     # An optimizer asks how often it has been called: bookkeeping, in a call of its own.
@@ -57,21 +59,22 @@ def of_nobody(tape: Tape) -> Collection[int]:
 
 
 def is_artefact(operation: Operation, tape: Tape) -> bool:
-    """torch detaches what it saves for backward, and nobody reads that; backward() makes the gradient that it starts from.
+    """Whether torch ran an operation for itself: it detaches what it saves, and makes the gradient that it starts from.
 
     A lazy conjugate is made real by a clone that nobody wrote, below autograd.
     """
     op, place = operation.schema.name, operation.place
     if op not in PERHAPS_ARTEFACTS and not place.inner_names:  # the usual case
         return False
-    if op in MATERIALISES and operation.grad_enabled and operation.uses and operation.uses[0][2] and not place.functions:
+    wanted = operation.grad_enabled and operation.uses and operation.uses[0][2]
+    if op in MATERIALISES and wanted and not place.functions:
         return not any(tape.values[number].requires_grad for number in operation.results)
     helps = op in DETACHES or (place.inner_names and "_make_grads" in place.inner_names)
     return bool(helps) and not any(tape.values[number].used for number in operation.results)
 
 
 def runs_of(tape: Tape, skipped: Collection[int]) -> list[list[Operation]]:
-    """All operations of one call of a custom Function together, any other alone; no call in which one raised, and none that raised itself."""
+    """The operations of one call of a custom Function together, any other alone; no call in which one raised."""
     caught = tape.raised - {tape.stopped}  # it has no result, and the program went on without
     found: list[list[Operation]] = []
     broken: set[int] = set()
@@ -91,13 +94,14 @@ def runs_of(tape: Tape, skipped: Collection[int]) -> list[list[Operation]]:
 
 
 def is_same_function_call(last: Operation, now: Operation) -> bool:
-    """Whether the same call of a custom Function still runs; inside, autograd makes nodes only where the Function itself asks it to."""
+    """Whether the same call of a custom Function still runs; inside, autograd makes nodes only if it asks for that."""
     one, other = last.place, now.place
     if one.functions[:1] != other.functions[:1] or one.site is not other.site or one.depth != other.depth:
         return False
     if not counts_nodes():  # then two calls with the same arguments, one right after the other, cannot be told apart
         return one.arguments == other.arguments
-    own = 1 if now.grad_enabled and any(use[2] for use in now.uses) else 0  # the node that the operation itself has just been given
+    # the node that the operation itself has just been given
+    own = 1 if now.grad_enabled and any(use[2] for use in now.uses) else 0
     return last.moment in (now.moment, now.moment - own) or (last.grad_enabled and one.arguments == other.arguments)
 
 
@@ -106,26 +110,32 @@ def units_of_run(run: Sequence[Operation], tape: Tape) -> Sequence[Made]:
     operation = run[0]
     if operation.place.functions:
         return units_of_function(run, tape)
-    if operation.mutates and operation.op.startswith("_foreach_") and operation.grad_enabled and any(use[2] for use in operation.uses):
+    if operation.mutates and writes_to_each(operation):
         return list(units_of_each(operation))
     read = () if operation.op == LIFTED else operands(operation)  # torch.tensor(…): what it lifts is nobody's variable
     return ((Unit(place_of(operation), "op", operation, None, read), operation.results),)
 
 
+def writes_to_each(operation: Operation) -> bool:
+    """Whether an operation writes to many tensors and autograd records that."""
+    return operation.op.startswith("_foreach_") and operation.grad_enabled and any(use[2] for use in operation.uses)
+
+
 def units_of_each(operation: Operation) -> Iterator[Made]:
-    """An operation on many tensors in place: autograd has a node for each of them, as if each had been computed alone."""
+    """An operation on many tensors in place: autograd has a node for each, as if it had been computed alone."""
     for n, number in enumerate(operation.results):
         own = ("", f"{n}]")
-        read = [operand for operand in operands(operation) if type(operand) is not tuple or operand[0].partition("[")[2] in own]
+        read = [one for one in operands(operation) if type(one) is not tuple or one[0].partition("[")[2] in own]
         yield Unit((number, 0), "op", operation, None, read), [number]
 
 
 def units_of_function(run: Sequence[Operation], tape: Tape) -> list[Made]:
-    """The unit of a call of a custom Function, whose results are not known yet, and behind it those of what ran inside."""
+    """The unit of a call of a custom Function, its results not known yet, and behind it those of what ran inside."""
     order = max(place_of(run[0]), *((place_of(operation)[0], 2) for operation in run))
     function = Unit(order, "op", run[0], label_of(run[0].place.functions[0]), read_from_outside(run, tape))
-    inner = [Unit(place_of(operation, inside=True), "op", operation, None, operands(operation), function) for operation in run]
-    return [(function, ()), *((unit, operation.results) for unit, operation in zip(inner, run, strict=True))]
+    inner = [(place_of(operation, inside=True), operation) for operation in run]
+    made = [(Unit(place, "op", one, None, operands(one), function), one.results) for place, one in inner]
+    return [(function, ()), *made]
 
 
 def read_from_outside(run: Sequence[Operation], tape: Tape) -> list[Use]:
@@ -137,14 +147,15 @@ def read_from_outside(run: Sequence[Operation], tape: Tape) -> list[Use]:
             number = use[1]
             if number in found or number in made:
                 continue
-            if number < run[0].clock or tape.values[number].object_id in operation.place.arguments:  # not made inside unseen, as by numpy
+            # not made inside unseen, as by numpy
+            if number < run[0].clock or tape.values[number].object_id in operation.place.arguments:
                 found[number] = use
         made.update(operation.results)
     return list(found.values())
 
 
 def place_of(operation: Operation, *, inside: bool = False) -> tuple[int, int]:
-    """What makes a value stands where that value does; what only reads stands behind what it reads, a Function behind what runs inside it."""
+    """What makes a value stands where that does, what only reads behind what it reads, a Function behind all in it."""
     if operation.results:
         return (operation.results[0], 0)
     return (max(operation.clock - 1, *(use[1] for use in operation.uses), 0), 1 if inside else 3)

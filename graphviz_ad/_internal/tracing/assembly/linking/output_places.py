@@ -12,15 +12,19 @@ from graphviz_ad._internal.tracing.tape.tape_entries import Value
 def with_outputs_placed(units: Units) -> Units:
     """The units with ``places``.
 
-    Before: every autograd node has its unit. After: every output that has a unit is among its values, but where its gradient arrives at another result:
-    what was written to behind autograd's back still is the result of another operation.
+    Before: every autograd node has its unit. After: every output that has a unit is among its values, but where its
+    gradient arrives at another result: what was written to behind autograd's back still is the result of another
+    operation.
     """
     values, places = dict(units.values), {}
     for output in units.recorded.outputs:
         value = output.value
         place = places[value.number] = place_of_output(units, values, value)
         if place.shown is not None and lacks(units, values, place.shown, value):
-            values[place.shown] = {**values[place.shown], value.port: value}  # what wrote there saw only an alias or a part of it
+            values[place.shown] = {
+                **values[place.shown],
+                value.port: value,
+            }  # what wrote there saw only an alias or a part of it
     return replace(units, values=values, places=places)
 
 

@@ -13,9 +13,9 @@ from graphviz_ad._internal.tracing.tape.tape_entries import Edge, Value
 def with_nodes_of_results(units: Units) -> Units:
     """The units with the autograd node of every result that was seen to have one.
 
-    Before: every value that was read has its unit, and nothing is linked. After: a node is of one unit at most, a unit of one node; an operation has no
-    node of a custom Function and the other way round; what a node's unit holds at the port of an output number is the value that had that
-    number, the whole where a part of it was written to.
+    Before: every value that was read has its unit, and nothing is linked. After: a node is of one unit at most, a
+    unit of one node; an operation has no node of a custom Function and the other way round; what a node's unit holds
+    at the port of an output number is the value that had that number, the whole where a part of it was written to.
     """
     recorded, autograd = units.recorded, units.recorded.autograd
     index, names, custom = autograd.index, autograd.names, autograd.custom
@@ -44,7 +44,7 @@ class _Growing:
 
 
 def output_number(found: tuple[Edge, Value]) -> int:
-    """First results first: compiled TorchScript gives its node to what it keeps for itself, too, but after what it returns."""
+    """First results first: compiled TorchScript gives its node also to what it keeps, but after what it returns."""
     return found[0][1]
 
 
@@ -57,7 +57,7 @@ def is_of_another(recorded: Recorded, unit: Unit, value: Value) -> bool:
 
 
 def node_of_view(units: Units, unit: Unit, value: Value, i: int, linked: Mapping[int, Unit]) -> int | None:
-    """The node of the unit, by the one that made a view; None where that only makes it anew, after its base was written to."""
+    """The node of the unit, by the one that made a view; None where that only makes it anew after a write."""
     behind = copy_behind(units, unit, value, i, linked)
     if behind is not None:
         return behind
@@ -68,7 +68,8 @@ def node_of_view(units: Units, unit: Unit, value: Value, i: int, linked: Mapping
 
 def copy_behind(units: Units, unit: Unit, value: Value, i: int, linked: Mapping[int, Unit]) -> int | None:
     """The CopySlices behind a view whose base was written to through it: that is the node of the writing operation."""
-    # A lazy conjugate or negative is no stride of its base: autograd makes such a view anew step by step, each with a node of its own.
+    # A lazy conjugate or negative is no stride of its base: autograd makes such a view anew step by step, each with
+    # a node of its own.
     operation, autograd = unit.operation, units.recorded.autograd
     wrote = operation is not None and operation.mutates and operation.grad_enabled and value.number in operation.results
     links, first = autograd.links[i], True
@@ -81,7 +82,7 @@ def copy_behind(units: Units, unit: Unit, value: Value, i: int, linked: Mapping[
 
 
 def take_in(growing: _Growing, unit: Unit, value: Value, edge: tuple[int, int], is_whole: bool) -> None:
-    """Note that a value is the output of that number of that node; the first node that a unit is seen with is its own."""
+    """Note that a value is that output of that node; the first node that a unit is seen with is its own."""
     i, number = edge
     if unit not in growing.node_of and i not in growing.of_node:
         growing.node_of[unit] = i

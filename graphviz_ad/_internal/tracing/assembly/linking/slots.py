@@ -37,7 +37,7 @@ def slots_of(units: Units, unit: Unit) -> Mapping[int, int]:
 
 
 def origin_of(recorded: Recorded, use: Use) -> Edge | None:
-    """The autograd node that an operand came from, and the number of the output; None where it came from none that was reached."""
+    """The autograd node and output that an operand came from; None where it came from none that was reached."""
     _, number, wanted, edge = use
     if edge is not None:
         i = recorded.autograd.index.get(edge[0])

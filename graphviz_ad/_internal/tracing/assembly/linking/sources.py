@@ -12,32 +12,38 @@ from graphviz_ad._internal.tracing.tape.tape_entries import Value
 def with_sources(units: Units) -> Units:
     """The units with leaves and data.
 
-    Before: every operation has its unit. After: every value that an operation outside of custom Functions reads, or that is an output, belongs to a
-    unit in ``of_value``, if it is neither in ``nobodys`` nor made by something that was not seen; a value that only what ran inside a custom Function
-    reads, and that was made there unseen, does so in ``inner_of_value``. An alias of what an operation wrote belongs to the writer, or is a view of it.
+    Before: every operation has its unit. After: every value that an operation outside of custom Functions reads, or
+    that is an output, belongs to a unit in ``of_value``, if it is neither in ``nobodys`` nor made by something that
+    was not seen; a value that only what ran inside a custom Function reads, and that was made there unseen, does so
+    in ``inner_of_value``. An alias of what an operation wrote belongs to the writer, or is a view of it.
     """
-    tape, known, nobodys = units.recorded.tape, units.of_value, units.nobodys
-    unknown = [value for value in tape.values if value.used and value.number not in known and value.number not in nobodys]
+    known, used = units.of_value, [value for value in units.recorded.tape.values if value.used]
+    unknown = [value for value in used if value.number not in known and value.number not in units.nobodys]
     if not unknown:
         return units
     read, inside = readers_of(units)
-    found = [(value, unit) for value in unknown if (unit := source_of(units, value, value.number in read, inside.get(value.number))) is not None]
+    sources = [(value, source_of(units, value, value.number in read, inside.get(value.number))) for value in unknown]
+    found = [(value, unit) for value, unit in sources if unit is not None]
     new = {unit: {0: value} for value, unit in found if unit not in units.values}
     return replace(
         units,
         all=(*units.all, *new),
         values={**units.values, **new},
         of_value={**known, **{value.number: unit for value, unit in found if unit.function is None}},
-        inner_of_value={**units.inner_of_value, **{value.number: unit for value, unit in found if unit.function is not None}},
+        inner_of_value={
+            **units.inner_of_value,
+            **{value.number: unit for value, unit in found if unit.function is not None},
+        },
     )
 
 
 def readers_of(units: Units) -> tuple[set[int], Mapping[int, Unit]]:
-    """The values that are read where everybody sees it, outputs among them; and those that a custom Function reads inside, with the last that does."""
-    read = {operand[1] for unit in units.all if unit.function is None for operand in unit.operands if type(operand) is tuple}
-    read.update(output.value.number for output in units.recorded.outputs)
+    """The values that are read outside of custom Functions, outputs among them; those read inside, with where."""
+    outer = [unit.operands for unit in units.all if unit.function is None]
     inner = [(unit.operands, unit.function) for unit in units.all if unit.function is not None]
-    return read, {operand[1]: function for operands, function in inner for operand in operands if type(operand) is tuple}
+    read = {operand[1] for operands in outer for operand in operands if type(operand) is tuple}
+    read.update(output.value.number for output in units.recorded.outputs)
+    return read, {one[1]: function for operands, function in inner for one in operands if type(one) is tuple}
 
 
 def source_of(units: Units, value: Value, is_read: bool, inside: Unit | None) -> Unit | None:
@@ -46,7 +52,8 @@ def source_of(units: Units, value: Value, is_read: bool, inside: Unit | None) ->
     if not is_read and value.name is None:
         if value.requires_grad:
             return Unit(place, "leaf")
-        return Unit(place, "data", function=inside) if inside is not None else None  # made inside a custom Function unseen, as by numpy
+        # made inside a custom Function unseen, as by numpy
+        return Unit(place, "data", function=inside) if inside is not None else None
     if value.maker is not None:
         return part_of_written(units, value)
     if value.edge is None or is_only_data(units.recorded, value):
@@ -55,7 +62,7 @@ def source_of(units: Units, value: Value, is_read: bool, inside: Unit | None) ->
 
 
 def part_of_written(units: Units, value: Value) -> Unit:
-    """What wrote to the memory where a value lies; a unit of its own where the value shows something else of it than the writer saw."""
+    """What wrote to the memory where a value lies; a unit of its own where the value shows something else of it."""
     tape = units.recorded.tape
     assert value.maker is not None
     number = tape.operations[value.maker].results[value.port]

@@ -1,4 +1,4 @@
-"""Units -> with the autograd nodes that no tensor named: those of operations whose result nobody read, and those that nothing explains."""
+"""Units -> with the autograd nodes that no tensor named: of what nobody read, and of what nothing explains."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from graphviz_ad._internal.tracing.trackable import label_of
 
 
 def with_nodes_by_moment(units: Units) -> Units:
-    """The units with the nodes of operations whose result nobody read: each is known by how many nodes there were when it ran, and by its name.
+    """The units with the nodes of operations whose result nobody read.
 
-    Before: the nodes of results and leaves are linked. After: so are these, where no other operation ran at the same moment.
+    Each is known by how many nodes there were when it ran, and by its name. Before: the nodes of results and leaves
+    are linked. After: so are these, where no other operation ran at the same moment.
     """
     autograd, links = units.recorded.autograd, units.links
     if len(links.of_node) == len(autograd.nodes):
@@ -43,9 +44,10 @@ def may_own_a_node(units: Units, unit: Unit) -> bool:
 
 
 def with_unexplained_nodes(units: Units) -> Units:
-    """The units with one for each autograd node that no recorded operation explains: made before the trace, by another thread, or views made anew.
+    """The units with one for each autograd node that no recorded operation explains.
 
-    Before: all nodes are linked that can be. After: every autograd node has a unit, and what such a node made, where somebody read it, belongs to it.
+    Such are made before the trace, by another thread, or make a view anew. Before: all nodes are linked that can be.
+    After: every autograd node has a unit, and what such a node made, where somebody read it, belongs to it.
     """
     recorded, links = units.recorded, units.links
     if len(links.of_node) == len(recorded.autograd.nodes):
@@ -59,12 +61,17 @@ def with_unexplained_nodes(units: Units) -> Units:
     }
     grown = Links({**links.of_node, **new}, links.port_of_edge)
     return with_values_of_unexplained(
-        replace(units, all=(*units.all, *new.values()), values={**units.values, **{unit: {} for unit in new.values()}}, links=grown)
+        replace(
+            units,
+            all=(*units.all, *new.values()),
+            values={**units.values, **{unit: {} for unit in new.values()}},
+            links=grown,
+        )
     )
 
 
 def first_reads(units: Units) -> Mapping[int, int]:
-    """Autograd node -> where what it made stands at the latest: before what first read it, and before what leads to that."""
+    """Autograd node -> where what it made stands at the latest: before what first read it, or leads to that."""
     recorded, linked = units.recorded, units.links.of_node
     before = first_values(recorded)
     first: dict[int, int] = {}

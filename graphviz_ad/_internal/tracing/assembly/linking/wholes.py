@@ -10,10 +10,10 @@ from graphviz_ad._internal.tracing.tape.tape_entries import Value
 
 
 def with_wholes(units: Units) -> Units:
-    """The units with the whole as the result of what wrote to a part of it behind autograd's back, where it was read as a whole.
+    """The units with the whole as the result of what wrote to a part of it unseen, where it was read as a whole.
 
-    Before: every autograd node has its unit, so that those without are known. After: the writer holds at its port what was read last, not the
-    part or the alias that it saw itself.
+    Before: every autograd node has its unit, so that those without are known. After: the writer holds at its port
+    what was read last, not the part or the alias that it saw itself.
     """
     if not units.recorded.tape.has_writes:
         return units
@@ -35,8 +35,8 @@ def is_seen_whole(value: Value) -> bool:
 def without_parts(units: Units) -> Units:
     """The units without the part that an operation wrote, where nobody saw more of it.
 
-    Before: outputs are placed, so that whatever was seen has its port. After: a unit at whose whole a gradient arrives has that whole or nothing,
-    since what the rest of it holds is not known.
+    Before: outputs are placed, so that whatever was seen has its port. After: a unit at whose whole a gradient
+    arrives has that whole or nothing, since what the rest of it holds is not known.
     """
     reached = units.recorded.reached
     if not units.recorded.tape.has_writes or not reached:
