@@ -288,7 +288,7 @@ def test_an_output_that_is_as_it_was_made_is_shown_and_fed_there(made: HandMade)
     assert units.places == {y.number: (units.of_value[y.number], None)}
 
 
-# --- in_order, with_calls
+# --- units_in_order, with_calls
 
 
 def test_units_stand_in_the_order_of_what_they_made(made: HandMade) -> None:
