@@ -28,10 +28,10 @@ from graphviz_ad._internal.film.film_frames import film_frames
 from graphviz_ad._internal.output.formats import gif as save_gif
 from graphviz_ad._internal.output.formats import mp4 as save_mp4
 from graphviz_ad._internal.renderers.images import letters
-from graphviz_ad._internal.renderers.images.gif import gif
+from graphviz_ad._internal.renderers.images.gif import encode_gif
 from graphviz_ad._internal.renderers.images.matplotlib_canvas import frames
-from graphviz_ad._internal.renderers.images.shots import shots
-from graphviz_ad._internal.renderers.images.video import mp4
+from graphviz_ad._internal.renderers.images.shots import shots_of_pictures
+from graphviz_ad._internal.renderers.images.video import encode_mp4
 from graphviz_ad._internal.scene.canvas import Canvas, Curve, Label, Mark, Polygon
 from graphviz_ad._internal.scene.themes import Theme
 
@@ -101,7 +101,7 @@ def add(axes: Any, mark: Mark, theme: Theme, depth: int) -> Any:
     if isinstance(mark, Label):
         weight, style = "bold" if mark.bold else "normal", "italic" if mark.italic else "normal"
         across = {"start": "left", "middle": "center", "end": "right"}[mark.anchor]
-        text = letters.drawn(mark.text, mark.bold, mark.italic)
+        text = letters.drawable_text(mark.text, mark.bold, mark.italic)
         place = {"ha": across, "va": "baseline", "parse_math": False, "zorder": depth}
         return axes.text(
             mark.x,
@@ -151,7 +151,7 @@ class Way:
 
 def cold() -> None:
     """Forget outlines of words, which a first film has to make."""
-    for cache in (letters.outline, letters.drawn):
+    for cache in (letters.letter_outline, letters.drawable_text):
         cache.cache_clear()
 
 
@@ -160,9 +160,9 @@ def ways(animation: gad.Animation, folder: Path, matplotlib_too: bool) -> list[W
     pictures, seconds = list(frames(canvases, animation.theme)), [animation.film.seconds(i) for i in range(FRAMES)]
     found = [
         Way("GIF ours", lambda: save_gif(animation)),
-        Way("GIF bound", lambda: gif(shots(pictures, seconds))),
+        Way("GIF bound", lambda: encode_gif(shots_of_pictures(pictures, seconds))),
         Way("MP4 ours", lambda: save_mp4(animation)),
-        Way("MP4 bound", lambda: mp4(shots(pictures, seconds))),
+        Way("MP4 bound", lambda: encode_mp4(shots_of_pictures(pictures, seconds))),
     ]
     return (
         [*found, Way("FuncAnimation", lambda: with_matplotlib(canvases, animation.theme, folder / "film.gif"), 1)]

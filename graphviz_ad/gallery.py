@@ -19,7 +19,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from graphviz_ad._internal.base.checked_calls import checked, takes_only
+from graphviz_ad._internal.base.checked_calls import checking_arguments, takes_only
 from graphviz_ad._internal.base.errors import SaveError, UnknownNameError
 from graphviz_ad._internal.output.call_options import GalleryFiles
 
@@ -49,7 +49,7 @@ def _by_name() -> Mapping[str, Entry]:
     return MappingProxyType(found)
 
 
-@checked
+@checking_arguments
 def entries(chapter: str | None = None) -> tuple[Entry, ...]:
     """All entries, or those of a chapter: classics, misconceptions, errors or pairs (the same program without and
     with one word).
@@ -59,7 +59,7 @@ def entries(chapter: str | None = None) -> tuple[Entry, ...]:
     return tuple(entry for entry in _by_name().values() if chapter in (None, entry.chapter))
 
 
-@checked
+@checking_arguments
 def chosen(names: Iterable[str]) -> tuple[Entry, ...]:
     """The entries of these names, which may also be those of chapters; all where none is given."""
     found: dict[str, Entry] = {}

@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from graphviz_ad._internal.base.checked_calls import checked
+from graphviz_ad._internal.base.checked_calls import checking_arguments
 from graphviz_ad._internal.graph import transforms as _defined
 
 __all__ = [
@@ -22,13 +22,13 @@ __all__ = [
 ]
 
 
-collapse_modules = checked(_defined.collapse_modules)
-fold_blocks = checked(_defined.fold_blocks)
-fold_to_size = checked(_defined.fold_to_size)
-hide_constants = checked(_defined.hide_constants)
-hide_unused = checked(_defined.hide_unused)
-keep_only = checked(_defined.keep_only)
-merge_calls = checked(_defined.merge_calls)
+collapse_modules = checking_arguments(_defined.collapse_modules)
+fold_blocks = checking_arguments(_defined.fold_blocks)
+fold_to_size = checking_arguments(_defined.fold_to_size)
+hide_constants = checking_arguments(_defined.hide_constants)
+hide_unused = checking_arguments(_defined.hide_unused)
+keep_only = checking_arguments(_defined.keep_only)
+merge_calls = checking_arguments(_defined.merge_calls)
 
 
 def __dir__() -> list[str]:

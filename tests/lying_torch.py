@@ -354,7 +354,7 @@ def everything() -> dict[str, Any]:
     from graphviz_ad._internal.tracing.tape import torch_version
 
     torch_version.TESTED = ()  # type: ignore[assignment]
-    from graphviz_ad._internal.tracing.self_check import facts, number
+    from graphviz_ad._internal.tracing.self_check import facts_of_graph, plain_number
     from graphviz_ad._internal.tracing.tried_programs import TRIED
 
     sys.path.insert(0, str(Path(__file__).parent))
@@ -366,9 +366,9 @@ def everything() -> dict[str, Any]:
             result = run()
             graph, effect = result if isinstance(result, tuple) else (result, "")
             facts_of = {
-                **facts(graph),
+                **facts_of_graph(graph),
                 "effect": effect,
-                "numbers": [list(numbers(part, number).items()) for part in graph.passes],
+                "numbers": [list(numbers(part, plain_number).items()) for part in graph.passes],
             }
             passes = [part for whole in graph.passes for part in (whole, whole.detail or whole)]
             found[name] = facts_of | {

@@ -21,7 +21,7 @@ from torch.utils import _pytree
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import graphviz_ad as gad
-from graphviz_ad._internal.check.gradient_check import check
+from graphviz_ad._internal.check.gradient_check import check_gradients
 from graphviz_ad._internal.tracing.capture import Capture
 
 FORMS = ("function", "in place")
@@ -255,7 +255,7 @@ def contradictions(graph: gad.Graph) -> list[str]:
         f"sum: {wrong}"
         for wrong in (*flows.wrong_sums(graph), *(flows.wrong_sums(graph.detail, exact=True) if graph.detail else ()))
     ]
-    return found + [f"check: {row}" for row in check(graph, differences=False).rows if not row.ok]
+    return found + [f"check: {row}" for row in check_gradients(graph, differences=False).rows if not row.ok]
 
 
 class EmptyMode(TorchDispatchMode):  # type: ignore[no-untyped-call]

@@ -273,7 +273,8 @@ def exported() -> Made:
 def scripted() -> Made:
     """What TorchScript makes of a module."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # torch's successors of it are the two above
+        for kind in (DeprecationWarning, FutureWarning):  # which of the two depends on torch
+            warnings.simplefilter("ignore", kind)  # torch's successors of it are the two above
         return torch.jit.trace(Perceptron(), (torch.randn(2, 3),)), (torch.randn(2, 3),)
 
 

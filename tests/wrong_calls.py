@@ -206,7 +206,7 @@ def outcome(call: Callable[..., Any], arguments: Mapping[str, Any]) -> str:
             if frames[-1].name == "__repr__" and frames[-1].filename == __file__:  # the value's own
                 return "said"
             # the traced program's own, which passes unchanged
-            if any(frame.name == "_call" and frame.filename.endswith("eager.py") for frame in frames):
+            if any(frame.name == "_call_target" and frame.filename.endswith("eager.py") for frame in frames):
                 return "said"
             line = linecache.getline(last.filename, last.lineno or 0).strip()
             if (

@@ -15,10 +15,10 @@ from PIL import Image
 
 from graphviz_ad import gallery
 from graphviz_ad._internal.base.save_file import write
-from graphviz_ad._internal.renderers.images.matplotlib_canvas import png
+from graphviz_ad._internal.renderers.images.matplotlib_canvas import canvas_png
 from graphviz_ad._internal.scene.canvas import Canvas, Label, Mark, Rect
 from graphviz_ad._internal.scene.font_metrics import shorten
-from graphviz_ad._internal.scene.paint import moved
+from graphviz_ad._internal.scene.paint import moved_marks
 from graphviz_ad._internal.scene.themes import theme
 from graphviz_ad._internal.teaching.examples import Entry
 
@@ -44,7 +44,7 @@ def cell(entry: Entry, picture: Canvas, x: float, y: float) -> Iterator[Mark]:
     """One picture, as large as its cell allows."""
     scale = min((CELL[0] - 12) / picture.width, (CELL[1] - 12) / picture.height)
     yield Rect(x, y, *CELL, 8, None, "group.line", 1.0)
-    yield from moved(
+    yield from moved_marks(
         picture.marks, scale, x + (CELL[0] - picture.width * scale) / 2, y + (CELL[1] - picture.height * scale) / 2
     )
     yield Label(x + CELL[0] / 2, y + CELL[1] + 17, shorten(entry.name, 13, CELL[0], True), 13, "ink", True)
@@ -60,7 +60,7 @@ def main(folder: Path, *, each: bool) -> None:
             for entry, picture in zip(entries, pictures, strict=True):
                 picture.save(folder / f"{entry.name}.png")
         sheet = contact_sheet(entries, [picture.canvas for picture in pictures], columns)
-        print(write(folder / f"{chapter}.png", small(png(sheet, theme("light"), scale=1.25))))
+        print(write(folder / f"{chapter}.png", small(canvas_png(sheet, theme("light"), scale=1.25))))
 
 
 def small(data: bytes) -> bytes:

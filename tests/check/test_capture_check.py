@@ -413,7 +413,7 @@ def test_folding_and_loading_change_nothing_about_the_links(tmp_path: Any) -> No
     ],
 )
 def test_names_agree_or_do_not_or_say_nothing(op: str, autograd: str, verdict: str) -> None:
-    assert autograd_names.verdict(op, autograd) == verdict
+    assert autograd_names.names_verdict(op, autograd) == verdict
 
 
 def test_no_operation_with_a_formula_goes_with_the_autograd_node_of_another() -> None:
@@ -423,8 +423,10 @@ def test_no_operation_with_a_formula_goes_with_the_autograd_node_of_another() ->
         for name in ("sin", "exp", "add", "mul", "div", "tanh", "sqrt", "relu")
     }
     for one, other in combinations(made, 2):
-        assert {autograd_names.verdict(one, made[other]), autograd_names.verdict(other, made[one])} == {"differ"}
-        assert autograd_names.verdict(one, made[one]) == "agree"
+        assert {autograd_names.names_verdict(one, made[other]), autograd_names.names_verdict(other, made[one])} == {
+            "differ"
+        }
+        assert autograd_names.names_verdict(one, made[one]) == "agree"
     assert set(made) <= set(RULES)
 
 

@@ -15,7 +15,13 @@ from torch.testing._internal.common_methods_invocations import op_db
 import graphviz_ad as gad
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node
 from graphviz_ad._internal.maths.chain_rule import shape_before, summed_to
-from graphviz_ad._internal.maths.claims import backward_formula, computed, forward_formula, is_summed, local_formula
+from graphviz_ad._internal.maths.claims import (
+    backward_formula,
+    forward_formula,
+    is_summed,
+    local_formula,
+    recorded_value,
+)
 
 SAMPLES, LARGEST = 4, 60
 OVERFLOWS = {"logsumexp"}  # the formula of the textbook, for numbers that no textbook has
@@ -53,7 +59,7 @@ def agrees(found: Any, recorded: Any) -> bool:
 def wrong_claims(found: Graph, node: Node) -> Iterator[tuple[str, str]]:
     """The formulas of a node and its edges that do not give what was recorded; an empty text for each that does."""
     formula, value = forward_formula(found, node), node.value.array if node.value is not None else None
-    mine = computed(found, node, formula) if formula and value is not None else None
+    mine = recorded_value(found, node, formula) if formula and value is not None else None
     if mine is not None:
         yield "forward", "" if agrees(mine, value) else formula
     for edge in found.in_edges(node.key):
@@ -70,7 +76,7 @@ def wrong_claims(found: Graph, node: Node) -> Iterator[tuple[str, str]]:
 def wrong_flows(found: Graph, node: Node, edge: Edge, arrived: Any, sent: Any) -> Iterator[tuple[str, str]]:
     local = local_formula(found, edge)
     for kind, formula in (("backward", backward_formula(found, edge)), ("local", f"g * ({local})" if local else "")):
-        mine = computed(found, node, formula, arrived) if formula else None
+        mine = recorded_value(found, node, formula, arrived) if formula else None
         shape = shape_before(found, edge)
         if mine is not None and shape is not None:
             summed = summed_to(mine, shape)

@@ -12,13 +12,13 @@ from torch import Tensor
 from torch.nn import functional
 
 import graphviz_ad as gad
-from graphviz_ad._internal.check.gradient_check import AGREES, CUT, DIFFERS, KINK, MOST_WORK, UNKNOWN, check
+from graphviz_ad._internal.check.gradient_check import AGREES, CUT, DIFFERS, KINK, MOST_WORK, UNKNOWN, check_gradients
 from graphviz_ad._internal.graph.graph import Edge, Graph
 from graphviz_ad._internal.graph.snapshot import Snapshot
 
 
 def verdicts(traced: Graph) -> dict[str, str]:
-    return {row.name: row.differences for row in check(traced).rows if row.differences != UNKNOWN}
+    return {row.name: row.differences for row in check_gradients(traced).rows if row.differences != UNKNOWN}
 
 
 def scaled(traced: Graph, name: str, factor: complex) -> Graph:
@@ -46,7 +46,7 @@ def scaled(traced: Graph, name: str, factor: complex) -> Graph:
 
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_every_program_agrees(name: str) -> None:
-    report = check(graph(name))
+    report = check_gradients(graph(name))
     assert report.ok
     assert all(row.ok for row in report.rows)
     assert DIFFERS not in str(report)
@@ -73,7 +73,7 @@ def test_finite_differences_know_the_leaves(name: str, said: dict[str, str]) -> 
 def test_a_gradient_that_is_wrong_on_all_edges_alike_is_found_by_differences(
     name: str, leaf: str, factor: float
 ) -> None:
-    report = check(scaled(graph(name), leaf, factor))
+    report = check_gradients(scaled(graph(name), leaf, factor))
     assert all(row.ok for row in report.rows)  # the edges agree with each other
     assert not report.ok
     assert {row.name for row in report.rows if row.differences == DIFFERS} == {leaf}
@@ -86,7 +86,7 @@ def test_a_gradient_that_is_not_the_sum_is_found_by_the_edges() -> None:
         replace(node, ports=(replace(node.ports[0], grad=Snapshot((), "float64", 10.0)),)) if node.name == "b" else node
         for node in traced.node_list
     ]
-    report = check(traced.with_parts(nodes, traced.edges), differences=False)
+    report = check_gradients(traced.with_parts(nodes, traced.edges), differences=False)
     assert [(row.name, row.error) for row in report.rows if not row.ok] == [("b", 5.0)]
 
 
@@ -96,7 +96,7 @@ def test_every_result_of_an_operation_has_a_row() -> None:
         return first.sum() * second.exp().sum() + second.sum()
 
     traced = gad.trace(program, torch.linspace(0, 1, 4, dtype=torch.float64).requires_grad_())
-    report = check(traced)
+    report = check_gradients(traced)
     assert {"first", "second"} <= {row.name for row in report.rows}
     assert report.ok
 
@@ -108,7 +108,9 @@ def test_every_result_of_an_operation_has_a_row() -> None:
         )
 
     assert [
-        row.name for row in check(traced.with_parts(traced.node_list, map(damaged, traced.edges))).rows if not row.ok
+        row.name
+        for row in check_gradients(traced.with_parts(traced.node_list, map(damaged, traced.edges))).rows
+        if not row.ok
     ] == ["second"]
 
 
@@ -122,7 +124,7 @@ def test_at_a_kink_there_is_no_derivative_to_compare_with(program: Any) -> None:
 def test_single_precision_is_enough_to_agree(dtype: torch.dtype) -> None:
     traced = gad.trace(lambda x: (torch.sin(x) * x).sum(), torch.tensor([0.5, 1.5], dtype=dtype, requires_grad=True))
     assert verdicts(traced) in ({"x": AGREES}, {})
-    assert check(traced).ok
+    assert check_gradients(traced).ok
 
 
 SMOOTH = {
@@ -178,7 +180,7 @@ def test_an_inexact_dtype_inside_counts_too(dtype: torch.dtype) -> None:
     ],
 )
 def test_a_formula_that_loses_all_digits_in_a_sum_is_no_false_alarm(program: Any, number: float) -> None:
-    assert check(gad.trace(program, number)).ok  # log(1 + exp(a)) is 0 at -40, and its derivative is not
+    assert check_gradients(gad.trace(program, number)).ok  # log(1 + exp(a)) is 0 at -40, and its derivative is not
 
 
 def test_terms_that_nearly_cancel_inside_of_a_loss_are_no_false_alarm() -> None:
@@ -191,14 +193,14 @@ def test_terms_that_nearly_cancel_inside_of_a_loss_are_no_false_alarm() -> None:
 
 def test_a_sum_inside_of_an_operation_that_is_not_quite_1_is_no_false_alarm() -> None:
     x = torch.tensor([0.46, 0.36, 0.52, -2.1, 2.69, 0.84, -0.65, -1.28], requires_grad=True)
-    assert check(gad.trace(lambda x: x.softmax(0), x)).ok  # the gradient is 0, but for rounding
+    assert check_gradients(gad.trace(lambda x: x.softmax(0), x)).ok  # the gradient is 0, but for rounding
 
 
 def test_gradients_below_the_smallest_number_of_their_dtype_are_no_false_alarm() -> None:
     x = torch.full((4,), 1e-15, dtype=torch.float32, requires_grad=True)
     traced = gad.trace(lambda x: x.double().prod(), x)
     assert traced.find("x").grad is not None
-    assert check(traced).ok
+    assert check_gradients(traced).ok
 
 
 def test_a_coarse_operand_makes_the_gradient_of_a_fine_one_coarse() -> None:
@@ -228,7 +230,9 @@ def test_a_tiny_gradient_is_not_compared_with_a_large_tolerance() -> None:
         for node in traced.node_list
     ]
     assert [
-        row.name for row in check(traced.with_parts(nodes, traced.edges), differences=False).rows if not row.ok
+        row.name
+        for row in check_gradients(traced.with_parts(nodes, traced.edges), differences=False).rows
+        if not row.ok
     ] == ["x"]
 
 
@@ -238,21 +242,23 @@ def test_many_additions_in_a_coarse_dtype_are_no_false_alarm() -> None:
 
     traced = gad.trace(program, torch.tensor(0.5, dtype=torch.bfloat16, requires_grad=True))
     assert traced.find("x").grad == Snapshot((), "bfloat16", 256.0)
-    assert check(traced).ok
+    assert check_gradients(traced).ok
 
 
 def test_a_sum_that_is_too_large_for_its_dtype_is_no_false_alarm() -> None:
     x = torch.tensor(0.5, dtype=torch.float16, requires_grad=True)
     traced = gad.trace(lambda x: x * 6e4 + x * 5e4, x)
     assert traced.find("x").grad == Snapshot((), "float16", float("inf"))
-    assert check(traced).ok
+    assert check_gradients(traced).ok
 
 
 def test_a_part_of_another_shape_cannot_add_up() -> None:
     traced = gad.trace(lambda x: x * 2, torch.ones(3, requires_grad=True))
     edges = [replace(edge, grad=Snapshot((), "float32", 2.0)) if edge.cut is None else edge for edge in traced.edges]
     assert [
-        row.name for row in check(traced.with_parts(traced.node_list, edges), differences=False).rows if not row.ok
+        row.name
+        for row in check_gradients(traced.with_parts(traced.node_list, edges), differences=False).rows
+        if not row.ok
     ] == ["x"]
 
 
@@ -261,11 +267,11 @@ def test_the_gradient_of_a_whole_of_which_a_part_is_shown_is_not_compared() -> N
         y = x.clone()
         return y[:2].mul_(2)
 
-    assert check(gad.trace(program, torch.ones(4, requires_grad=True))).ok
+    assert check_gradients(gad.trace(program, torch.ones(4, requires_grad=True))).ok
 
 
 def test_upstream_gradients_that_were_not_kept_are_no_false_alarm() -> None:
-    report = check(gad.trace(lambda x: x.expand(1000), torch.ones(1, requires_grad=True)))
+    report = check_gradients(gad.trace(lambda x: x.expand(1000), torch.ones(1, requires_grad=True)))
     assert report.ok
     assert report.note.startswith("No finite differences: the upstream gradients of expand")
 
@@ -303,7 +309,7 @@ def test_complex_gradients_are_compared_as_torch_means_them(name: str) -> None:
     assert leaf is not None
     assert verdicts(traced) == {leaf: AGREES}
     assert verdicts(scaled(traced, leaf, 1.01)) == {leaf: DIFFERS}
-    assert check(traced).ok
+    assert check_gradients(traced).ok
 
 
 @pytest.mark.parametrize("factor", [1j, -1, 1 + 0.01j])
@@ -321,11 +327,11 @@ def test_the_gradient_of_a_real_operand_by_hand() -> None:
 
 def test_steep_functions_are_no_false_alarm() -> None:
     for program in (lambda x: torch.exp(50 * x), lambda x: 1 / (x - 0.5000001), lambda x: torch.sqrt(x - 0.5 + 1e-12)):
-        assert check(gad.trace(program, 0.5)).ok
+        assert check_gradients(gad.trace(program, 0.5)).ok
 
 
 def test_an_operation_without_a_formula_is_named_in_the_note() -> None:
-    report = check(graph("own_function"))
+    report = check_gradients(graph("own_function"))
     assert report.note.startswith(
         "No finite differences: own_function cannot be computed again, because there is no formula for"
     )
@@ -340,14 +346,14 @@ def test_a_big_graph_is_not_computed_again() -> None:
             total = total + x
         return total
 
-    report = check(gad.trace(many, *map(float, range(300))))
+    report = check_gradients(gad.trace(many, *map(float, range(300))))
     assert report.ok
     assert report.note == f"No finite differences: they would compute {300 * 599 * 5:,} operations again."
     assert MOST_WORK < 300 * 599 * 5
 
 
 def test_the_table_names_what_the_picture_names() -> None:
-    lines = str(check(graph("seed"))).splitlines()
+    lines = str(check_gradients(graph("seed"))).splitlines()
     assert lines[0].split("  ")[0] == "node"
     assert {line.split()[0] for line in lines[1:]} == {"x1", "x2", "v1", "v2", "v3", "v4", "v5", "v6", "seed"}
     assert lines[1].split()[1:] == ["0", "yes", "yes"]

@@ -209,7 +209,7 @@ def test_an_explanation_that_disagrees_is_an_exit_code(
 ) -> None:
     from graphviz_ad._internal.explain import explanation
 
-    monkeypatch.setattr(explanation, "compared", lambda *_, **__: explanation.Check("paths", 1.0, False))
+    monkeypatch.setattr(explanation, "compared_with_autograd", lambda *_, **__: explanation.Check("paths", 1.0, False))
     assert main(["explain", "x*x", "x=3"]) == 1
     assert "DIFFERS from autograd's gradient" in capsys.readouterr().err
 
@@ -227,7 +227,9 @@ def test_a_check_that_fails_is_an_exit_code(
     from graphviz_ad._internal.check import gradient_check
 
     monkeypatch.setattr(
-        gradient_check, "check", lambda graph, **_: gradient_check.Report((gradient_check.Row("n0", "x", 1.0, False),))
+        gradient_check,
+        "check_gradients",
+        lambda graph, **_: gradient_check.Report((gradient_check.Row("n0", "x", 1.0, False),)),
     )
     assert main(["check", "x*x", "x=3"]) == 1
     assert "NO" in capsys.readouterr().out

@@ -17,7 +17,7 @@ from work import growth
 
 import graphviz_ad as gad
 from graphviz_ad._internal.base.errors import UnknownNameError
-from graphviz_ad._internal.explain.explanation import Explanation, counted, shortened
+from graphviz_ad._internal.explain.explanation import Explanation, shortened_names, written_count
 from graphviz_ad._internal.graph.snapshot import Snapshot
 from graphviz_ad._internal.graph.transforms import collapse_modules
 
@@ -415,8 +415,8 @@ def test_cross_entropy_is_worked_out_by_its_rule() -> None:
 
 
 def test_many_names_are_cut_in_the_middle_with_a_count() -> None:
-    assert shortened(tuple("abcdefghij")) == list("abcdefghij")
-    assert shortened(tuple("abcdefghijklm")) == ["a", "b", "… (5 more)", *"hijklm"]
+    assert shortened_names(tuple("abcdefghij")) == list("abcdefghij")
+    assert shortened_names(tuple("abcdefghijklm")) == ["a", "b", "… (5 more)", *"hijklm"]
 
 
 @pytest.mark.parametrize(
@@ -431,7 +431,7 @@ def test_many_names_are_cut_in_the_middle_with_a_count() -> None:
     ],
 )
 def test_counts_can_be_read(count: int, text: str) -> None:
-    assert counted(count) == text
+    assert written_count(count) == text
 
 
 def test_an_explanation_is_one_line_in_the_console() -> None:

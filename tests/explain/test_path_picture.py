@@ -20,7 +20,7 @@ from torch import Tensor, nn
 import graphviz_ad as gad
 from graphviz_ad._internal.base.errors import UnknownNameError
 from graphviz_ad._internal.explain.path_picture import path_numbers
-from graphviz_ad._internal.renderers.html.player import picture_page
+from graphviz_ad._internal.renderers.html.player import inspection_page
 from graphviz_ad._internal.scene import path_lines as trails
 from graphviz_ad._internal.scene.canvas import Canvas, Curve, Label, Polygon, Rect
 from graphviz_ad._internal.scene.font_metrics import text_width
@@ -178,11 +178,11 @@ def test_lines_run_side_by_side_and_meet_at_the_head() -> None:
     [((0, 0), (10, 0), (20, 0), (30, 0)), ((0, 0), (0, 9), (9, 9), (9, 18), (9, 27), (0, 27), (0, 36)), ((5, 5),) * 4],
 )
 def test_a_line_beside_another_keeps_its_distance(bend: tuple[tuple[float, float], ...]) -> None:
-    moved = trails.beside(bend, 4.0)
+    moved = trails.moved_sideways(bend, 4.0)
     assert len(moved) == len(bend)
     distances = [math.dist(one, other) for one, other in zip(bend, moved, strict=True)]
     assert distances == pytest.approx([2.0, *[4.0] * (len(bend) - 2), 2.0])
-    assert trails.beside(bend, 0.0) == bend
+    assert trails.moved_sideways(bend, 0.0) == bend
 
 
 def test_every_letter_stands_on_its_disc_in_its_colour() -> None:
@@ -258,7 +258,7 @@ def test_the_picture_says_its_paths_to_those_who_cannot_see_it() -> None:
 
 def test_a_page_has_every_line_every_letter_and_the_legend() -> None:
     picture = drawn(shared, "x")
-    page = picture_page(picture.scene, picture.theme)
+    page = inspection_page(picture.scene, picture.theme)
     assert len(re.findall(r'class="shaft-3"', page)) == 2  # one a direction
     assert all(f".a-solid-{numbers}[" in page for numbers in ("0-1-2-3", "0-1", "2-3", "0-2", "1-3"))
     assert all(f".trail-{number}{{" in page for number in range(4))

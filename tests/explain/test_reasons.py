@@ -21,8 +21,8 @@ from graphviz_ad._internal.cli.commands import main
 from graphviz_ad._internal.graph.graph import Edge, Graph
 from graphviz_ad._internal.scene.cut_marks import REASONS
 from graphviz_ad._internal.scene.scene import Line
-from graphviz_ad._internal.scene.words.describe import describe
-from graphviz_ad._internal.scene.words.names import names_of
+from graphviz_ad._internal.scene.words.describe import words_of_graph
+from graphviz_ad._internal.scene.words.names import graph_names
 
 HERE = r"test_reasons\.py:\d+"
 
@@ -554,7 +554,7 @@ def test_without_a_backward_pass_there_are_no_gradients_at_all() -> None:
 
 def test_a_name_is_that_of_the_program_or_of_the_picture_or_a_key() -> None:
     seed = graph("seed")
-    key = next(key for key, name in names_of(seed).of.items() if name == "v1")
+    key = next(key for key, name in graph_names(seed).of.items() if name == "v1")
     assert seed.why("v1") == seed.why(key)
     with pytest.raises(UnknownNameError, match="no node named 'nobody'"):
         seed.why("nobody")
@@ -623,16 +623,16 @@ def test_a_refused_gradient_an_overwritten_part_and_the_inside_of_a_function_are
     inside = gad.trace(lambda x: Nested.apply(x), leaf(1, 2)).detail
     assert inside is not None
     assert notes(inside) == ["inside a Function"] * 2
-    assert describe(inside).nodes[inside.node_list[-1].key].formula == "Nested(x)"
+    assert words_of_graph(inside).nodes[inside.node_list[-1].key].formula == "Nested(x)"
 
 
 def marks(traced: Graph) -> list[str]:
-    words = describe(traced)
+    words = words_of_graph(traced)
     return [line.text for edge in traced.edges for line in words.edges[edge.key].lines if line.role == "cut"]
 
 
 def notes(traced: Graph) -> list[str]:
-    words = describe(traced)
+    words = words_of_graph(traced)
     return [line.text for node in traced.node_list for line in words.nodes[node.key].notes if line.role == "note"]
 
 

@@ -22,7 +22,7 @@ from small_programs import PROGRAMS, graph
 import graphviz_ad as gad
 from graphviz_ad._internal.base.errors import OptionError, SaveError, UnknownNameError
 from graphviz_ad._internal.explain.explanation import Explanation
-from graphviz_ad._internal.explain.worked_solution import added, aligned, sections, written
+from graphviz_ad._internal.explain.worked_solution import aligned, sections, signed_sum, written_value
 from graphviz_ad._internal.scene.themes import THEMES
 
 MATHTEXT = MathTextParser("path")
@@ -93,8 +93,8 @@ def test_the_numbers_of_a_sum_can_be_added_by_hand() -> None:
     assert aligned([0.1234567, 1e-9]) == ["0.123457", "1e−9"]
     assert aligned([1.0, -2.5, None]) == ["1", "−2.5", None]
     assert aligned([np.array([1.0, 2.0]), np.array([0.5, -3.0])]) == ["[1, 2]", "[0.5, −3]"]
-    assert written(np.ones(100)) is None
-    assert added(["2", "−3", "x"])[0] == "a0 - b0 + c0"
+    assert written_value(np.ones(100)) is None
+    assert signed_sum(["2", "−3", "x"])[0] == "a0 - b0 + c0"
 
 
 @pytest.mark.parametrize("name", PROGRAMS)

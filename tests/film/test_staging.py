@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from work import growth
 
 import graphviz_ad as gad
-from graphviz_ad._internal.layouts.choice import place
+from graphviz_ad._internal.layouts.choice import place_scene
 from graphviz_ad._internal.layouts.row_wrapping import wrapped
 from graphviz_ad._internal.scene.paint import TYPES, frame_scale, scale_of
 from graphviz_ad._internal.scene.scene import Arrow, Box, Group, Line, Scene
@@ -106,7 +106,7 @@ def dag(seed, count, direction):
             words = (Line("local", "1"),) if choose.random() < 0.5 else ()
             size = (choose.uniform(20, 80), 20.0) if words else (0.0, 0.0)
             arrows.append(Arrow(f"a{i}.{number}", f"b{choose.randrange(max(i - 3, 0), i)}", f"b{i}", words, *size))
-    return place(Scene(tuple(boxes), tuple(arrows), direction=direction), "layered")
+    return place_scene(Scene(tuple(boxes), tuple(arrows), direction=direction), "layered")
 
 
 def rectangles(scene):
@@ -196,13 +196,13 @@ def test_rows_are_read_like_lines_of_text():
 def dag_of_a_chain(count):
     boxes = tuple(Box(f"b{i}", "op", (Line("name", f"v{i}"),), 150, 70) for i in range(count))
     arrows = tuple(Arrow(f"a{i}", f"b{i - 1}", f"b{i}", (Line("local", "0.5"),), 60, 20) for i in range(1, count))
-    return place(Scene(boxes, arrows), "layered")
+    return place_scene(Scene(boxes, arrows), "layered")
 
 
 def test_arrows_to_the_next_row_do_not_cross_each_other():
     boxes = tuple(Box(f"b{i}", "op", (Line("name", f"v{i}"),), 150, 70) for i in range(16))
     arrows = tuple(Arrow(f"a{i}", f"b{i}", f"b{i + 2}") for i in range(14))  # two chains side by side
-    stage = wrapped(place(Scene(boxes, (*arrows, Arrow("join", "b0", "b1"))), "layered"), scale_of)
+    stage = wrapped(place_scene(Scene(boxes, (*arrows, Arrow("join", "b0", "b1"))), "layered"), scale_of)
     assert "rows" in stage.engine
     ways = [[(a, b) for a, b in zip(arrow.path, arrow.path[1:], strict=False) if a != b] for arrow in stage.arrows]
     for one, other in combinations(ways, 2):
@@ -222,7 +222,7 @@ def test_a_frame_of_a_module_is_never_cut():
     boxes = tuple(Box(f"b{i}", "op", (Line("name", f"v{i}"),), 150, 70) for i in range(12))
     arrows = tuple(Arrow(f"a{i}", f"b{i - 1}", f"b{i}") for i in range(1, 12))
     groups = tuple(Group(f"g{k}", f"layer {k}", tuple(f"b{i}" for i in range(3 * k, 3 * k + 3))) for k in range(4))
-    stage = wrapped(place(Scene(boxes, arrows, groups), "layered"), scale_of)
+    stage = wrapped(place_scene(Scene(boxes, arrows, groups), "layered"), scale_of)
     assert "rows" in stage.engine
     for group in stage.groups:
         (left, top), (width, height) = group.corner, group.size
@@ -235,7 +235,7 @@ def test_a_frame_of_a_module_is_never_cut():
 def test_what_fits_is_left_as_it_is():
     small = dag_of_a_chain(3)
     assert wrapped(small, lambda size: 1.0) is small
-    nothing = place(Scene((), ()), "layered")
+    nothing = place_scene(Scene((), ()), "layered")
     assert wrapped(nothing, scale_of) is nothing
 
 

@@ -18,7 +18,7 @@ from graphviz_ad._internal.base.errors import UnknownNameError
 from graphviz_ad._internal.film.story import MOST_EDGE_STEPS, tell
 from graphviz_ad._internal.graph.graph import Graph, Node
 from graphviz_ad._internal.scene.scene import Scene, Step
-from graphviz_ad._internal.scene.words.describe import Options, describe
+from graphviz_ad._internal.scene.words.describe import Options, words_of_graph
 
 DIRECTIONS = ("forward", "backward", "both")
 ALL = [(name, direction) for name in PROGRAMS for direction in DIRECTIONS]
@@ -92,7 +92,7 @@ def test_each_edge_that_carries_a_gradient_delivers_exactly_once(name: str, dire
 @pytest.mark.parametrize(("name", "direction"), WITH_BACKWARD)
 def test_a_node_passes_its_gradient_on_only_when_it_is_complete(name: str, direction: str) -> None:
     steps, traced = steps_of(name, direction), film(name, direction).graph
-    words = describe(traced, Options(sums=True))
+    words = words_of_graph(traced, Options(sums=True))
     complete: dict[str, int] = {}
     for i, step in enumerate(steps):
         for change in step.changes:
@@ -115,7 +115,7 @@ def test_adding_up_is_a_step_of_its_own_where_and_only_where_several_contributio
     name: str, direction: str
 ) -> None:
     traced = film(name, direction).graph
-    words = describe(traced)
+    words = words_of_graph(traced)
     meeting = [
         (node, port)
         for node in traced.node_list
@@ -324,7 +324,7 @@ def test_a_big_graph_delivers_all_edges_of_an_operation_at_once() -> None:
         return x
 
     traced = gad.trace(chain, 1.0)
-    story = tell(describe(traced))
+    story = tell(words_of_graph(traced))
     assert max(Counter(i for i, _ in deliveries(story.steps)).values()) == 2
     assert Counter(key for _, key in deliveries(story.steps)) == Counter(
         edge.key for edge in traced.edges if edge.cut is None
@@ -334,7 +334,7 @@ def test_a_big_graph_delivers_all_edges_of_an_operation_at_once() -> None:
 def test_a_graph_without_gradients_never_says_that_they_are_computed() -> None:
     traced = gad.trace(lambda x: x * 2, 3.0, capture=gad.Capture(gradients="none"))
     assert (
-        tell(describe(replace(traced, has_gradients=False)), "both").steps[-1].caption[0]
+        tell(words_of_graph(replace(traced, has_gradients=False)), "both").steps[-1].caption[0]
         == "The forward pass is complete"
     )
 
@@ -347,9 +347,9 @@ def test_modules_are_told_as_one_step_each() -> None:
 
 def test_a_direction_that_does_not_exist_is_refused_with_the_choices() -> None:
     with pytest.raises(UnknownNameError, match=r"no direction named 'sideways'.*backward, both, forward"):
-        tell(describe(graph("square")), "sideways")
+        tell(words_of_graph(graph("square")), "sideways")
 
 
 def test_a_story_is_the_same_twice() -> None:
-    assert tell(describe(graph("seed"))) == tell(describe(graph("seed")))
+    assert tell(words_of_graph(graph("seed"))) == tell(words_of_graph(graph("seed")))
     assert math.isfinite(film("seed").duration)

@@ -15,8 +15,8 @@ from test_layers import ROOMS
 import graphviz_ad as gad
 from graphviz_ad._internal.maths.claims import decide, passed
 from graphviz_ad._internal.scene.scene_building import build_scene
-from graphviz_ad._internal.scene.words.describe import describe, without_local
-from graphviz_ad._internal.scene.words.names import called
+from graphviz_ad._internal.scene.words.describe import without_local, words_of_graph
+from graphviz_ad._internal.scene.words.names import names_of_nodes
 
 MOST_DECISIONS, MOST_WAYS_UP = 10, 3  # calls an edge; from a room to one that may import it
 
@@ -47,7 +47,7 @@ def test_a_film_decides_what_each_operation_claims_once() -> None:
 
 def test_a_film_names_and_describes_its_graph_once() -> None:
     _, calls = filmed()
-    assert calls.of(describe) == calls.of(called) == 1
+    assert calls.of(words_of_graph) == calls.of(names_of_nodes) == 1
     assert calls.of(build_scene) <= 2  # with local derivatives and without
 
 
@@ -74,9 +74,9 @@ def test_the_way_from_animate_to_the_words_hardly_goes_up() -> None:
 
 
 def test_words_without_local_derivatives_are_those_described_without_them() -> None:
-    words = describe(graph("seed"))
+    words = words_of_graph(graph("seed"))
     without = without_local(words)
-    again = describe(graph("seed"), without.options)
+    again = words_of_graph(graph("seed"), without.options)
     assert not without.options.local
     assert {key: said.lines for key, said in without.edges.items()} == {
         key: said.lines for key, said in again.edges.items()

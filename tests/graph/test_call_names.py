@@ -14,7 +14,7 @@ from torch.autograd import functional as older
 
 import graphviz_ad as gad
 from graphviz_ad._internal.graph.graph import Graph, Node
-from graphviz_ad._internal.scene.words.describe import describe
+from graphviz_ad._internal.scene.words.describe import words_of_graph
 
 # --- transforms of functions
 
@@ -279,7 +279,7 @@ def test_a_write_makes_a_new_value_of_the_variable(function: Any, op: str, opera
     graph = gad.trace(function, leaf(1, 2, 3))
     node = operation(graph, op)
     assert (node.name, tails(graph, node.key)) == ("y", operands)
-    assert describe(graph).nodes[node.key].formula == formula
+    assert words_of_graph(graph).nodes[node.key].formula == formula
     assert_sound(graph)
     assert node.value is not None
     assert node.value.array is not None

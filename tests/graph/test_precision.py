@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 import graphviz_ad as gad
-from graphviz_ad._internal.graph.precision import SMALLEST, added, rounded, unit
+from graphviz_ad._internal.graph.precision import SMALLEST, rounded_to_dtype, sum_of_snapshots, unit
 from graphviz_ad._internal.graph.snapshot import Snapshot
 from graphviz_ad._internal.tracing.capture import Capture
 from graphviz_ad._internal.tracing.tape.values import as_array, take
@@ -37,7 +37,7 @@ def test_numbers_are_rounded_as_torch_rounds_them(dtype: torch.dtype) -> None:
     edges = torch.tensor([0.0, -0.0, 1.00390625, 1.01171875, 3.4e38, 1e-40, torch.inf, -torch.inf, torch.nan])
     given = torch.cat([wide, edges.to(wide.dtype)])
     with np.errstate(over="ignore"):
-        np.testing.assert_array_equal(rounded(given.numpy(), name(dtype)), as_array(given.to(dtype)))
+        np.testing.assert_array_equal(rounded_to_dtype(given.numpy(), name(dtype)), as_array(given.to(dtype)))
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=name)
@@ -48,15 +48,15 @@ def test_one_rounding_is_off_by_no_more_than_the_unit(dtype: torch.dtype) -> Non
 
 def test_what_has_no_precision_is_not_rounded() -> None:
     assert (unit("int64"), unit(None)) == (0.0, 0.0)
-    np.testing.assert_array_equal(rounded(np.array([0.1]), "float8_e8m0fnu"), [0.1])
+    np.testing.assert_array_equal(rounded_to_dtype(np.array([0.1]), "float8_e8m0fnu"), [0.1])
     known = [dtype for dtype in ("float8_e4m3fn", "float8_e5m2") if hasattr(torch, dtype)]
     assert all(unit(dtype) == torch.finfo(getattr(torch, dtype)).eps / 2 for dtype in known)
 
 
 def test_complex_halves_are_rounded_in_both_parts() -> None:
-    assert rounded(np.asarray(0.1 + 0.2j, np.complex64), "complex32") == np.float32(np.float16(0.1)) + 1j * np.float32(
-        np.float16(0.2)
-    )
+    assert rounded_to_dtype(np.asarray(0.1 + 0.2j, np.complex64), "complex32") == np.float32(
+        np.float16(0.1)
+    ) + 1j * np.float32(np.float16(0.2))
 
 
 def test_a_sum_of_what_is_not_all_known_is_not_known() -> None:
@@ -64,11 +64,11 @@ def test_a_sum_of_what_is_not_all_known_is_not_known() -> None:
         Snapshot((2,), "float32", np.ones(2, np.float32)),
         Snapshot((2,), "float32", missing="summarised"),
     )
-    assert added([]) is None
-    assert added([known, summarised]) is None
-    assert added([known, None]) is None
-    assert added([known, Snapshot((), "float32", 1.0)]) is None
-    assert added([known]) is known
+    assert sum_of_snapshots([]) is None
+    assert sum_of_snapshots([known, summarised]) is None
+    assert sum_of_snapshots([known, None]) is None
+    assert sum_of_snapshots([known, Snapshot((), "float32", 1.0)]) is None
+    assert sum_of_snapshots([known]) is known
 
 
 @pytest.mark.parametrize("results", [1, 2])

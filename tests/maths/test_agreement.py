@@ -17,12 +17,20 @@ from torch import Tensor
 
 import graphviz_ad as gad
 from graphviz_ad._internal.check.link_numbers import local_fits
-from graphviz_ad._internal.explain.explainer import agrees
+from graphviz_ad._internal.explain.explainer import agrees_with_flow
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node
 from graphviz_ad._internal.graph.snapshot import Snapshot
 from graphviz_ad._internal.maths import agreement
-from graphviz_ad._internal.maths.agreement import EACH, OF_A_DERIVATIVE, allowed, equal, reproduces, share, sums_up
-from graphviz_ad._internal.maths.derivative_agreement import verified
+from graphviz_ad._internal.maths.agreement import (
+    EACH,
+    OF_A_DERIVATIVE,
+    allowed,
+    equal,
+    reproduces,
+    rounding_share,
+    sums_up,
+)
+from graphviz_ad._internal.maths.derivative_agreement import verified_edge
 from graphviz_ad._internal.maths.formula_errors import doubted
 from graphviz_ad._internal.tracing.capture import Capture
 
@@ -123,7 +131,7 @@ def test_nothing_right_is_called_wrong_in_any_precision(program: tuple[str, list
     raw = graph.detail or graph
     for edge in raw.edges:
         if edge.local is not None and edge.local.array is not None:
-            assert agrees(raw, edge, edge.local.array)
+            assert agrees_with_flow(raw, edge, edge.local.array)
             assert local_fits(raw, edge) is not False
 
 
@@ -162,10 +170,10 @@ def test_a_wrong_flow_is_caught_by_all_or_by_none(
     wrong = scaled(edge.grad, 1 + times * WRONG_EDGE[program[0]])
     planted, head = with_edge(raw, edge, wrong), raw.nodes[edge.head]
     bad = next(each for each in planted.edges if each.key == edge.key)
-    kept = verified(bad, head).local is not None
+    kept = verified_edge(bad, head).local is not None
     assert bad.local is not None
     assert bad.local.array is not None
-    assert kept == agrees(planted, bad, bad.local.array)
+    assert kept == agrees_with_flow(planted, bad, bad.local.array)
     assert local_fits(planted, bad) is not False or not kept
     alone = edge.grad.shape == edge.local.shape  # type: ignore[union-attr]
     if (
@@ -192,7 +200,7 @@ def test_a_wrong_gradient_is_caught_by_check_and_by_explain(
         size = float(np.max(np.sum(np.abs(np.asarray(parts, np.float64)), axis=0)))
         additions = len(parts) + 2 * sum(graph.nodes[edge.head].inside for edge in uses)
         for part, caught in ((1e-3, False), (0.5, None), (1.5, None), (3, True)):
-            off = times * part * share(grad.dtype, additions) * size
+            off = times * part * rounding_share(grad.dtype, additions) * size
             planted = with_grad(graph, node, replace(grad, data=grad.array.astype(np.float64) + off, stats=None))
             by_check = next(row.ok for row in planted.check().rows if row.key == node.key)
             by_explain = planted.explain(node.name or "").ok
@@ -210,7 +218,7 @@ def test_so_large_an_error_of_an_edge_is_wrong(dtype: str) -> None:
         for factor in (-1, -0.1, 0, 0.1, 1)
     }
     assert sizes == {-1: False, -0.1: True, 0: True, 0.1: True, 1: False}
-    assert WRONG_EDGE[dtype] < 3.3 * share(dtype, OF_A_DERIVATIVE)
+    assert WRONG_EDGE[dtype] < 3.3 * rounding_share(dtype, OF_A_DERIVATIVE)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -250,7 +258,7 @@ def test_a_number_that_torch_rounded_as_often_is_equal(dtype: str) -> None:
         x, exact = x * 1.1, exact * 1.1
     kept, found = x.double().numpy(), exact.numpy()
     assert equal(found, kept, allowed(dtype, 4, np.abs(found)), dtype)
-    assert not equal(found * (1 + 40 * share(dtype)), kept, allowed(dtype, 4, np.abs(found)), dtype)
+    assert not equal(found * (1 + 40 * rounding_share(dtype)), kept, allowed(dtype, 4, np.abs(found)), dtype)
 
 
 def test_infinity_and_nan_are_equal_to_themselves_and_to_what_a_dtype_cannot_hold() -> None:

@@ -15,7 +15,7 @@ from work import growth
 
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node, Port
 from graphviz_ad._internal.graph.snapshot import Snapshot
-from graphviz_ad._internal.maths.chain_rule import Carry, Course, carried, course, paths, summed_to
+from graphviz_ad._internal.maths.chain_rule import Carry, Course, carried, course, gradient_paths, summed_to
 
 
 def number(value: float) -> Snapshot:
@@ -112,7 +112,7 @@ def test_a_deep_chain_is_walked_without_recursion_and_with_work_that_grows_with_
 def test_every_path_ends_at_an_output_and_is_connected(name: str) -> None:
     found = graph(name)
     for leaf in (node for node in found.node_list if node.kind == "leaf" and node.name):
-        for path in paths(found, str(leaf.name)):
+        for path in gradient_paths(found, str(leaf.name)):
             assert path[0].tail == leaf.key
             assert all(before.head == after.tail and before.cut is None for before, after in pairwise(path))
             assert found.nodes[path[-1].head].is_output
@@ -120,7 +120,7 @@ def test_every_path_ends_at_an_output_and_is_connected(name: str) -> None:
 
 def test_a_path_may_end_on_the_way_of_another() -> None:
     found = graph("reused_output")  # y = x·x and z = 3·y are both returned
-    assert [len(path) for path in paths(found, "x")] == [1, 2, 1, 2]
+    assert [len(path) for path in gradient_paths(found, "x")] == [1, 2, 1, 2]
 
 
 def test_paths_stop_at_the_node_that_was_asked_for() -> None:

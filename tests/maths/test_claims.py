@@ -31,7 +31,7 @@ from graphviz_ad._internal.maths.claims import (
 from graphviz_ad._internal.maths.formula_values import evaluate
 from graphviz_ad._internal.maths.formulas import to_unicode
 from graphviz_ad._internal.operations.rules import ELEMENTWISE
-from graphviz_ad._internal.scene.words.describe import describe
+from graphviz_ad._internal.scene.words.describe import words_of_graph
 from graphviz_ad._internal.tracing.capture import Capture
 
 M, N, V, W = [[1.0, 2.0], [3.0, 4.0]], [[1.0, 0.0], [2.0, 1.0]], [1.0, -2.0, 3.0], [0.5, 2.0, -1.0]
@@ -247,7 +247,7 @@ def assert_flows(found: Graph, node: Node, edge: Edge, values: dict[str, Any]) -
 @pytest.mark.parametrize("name", CALLS)
 def test_a_call_is_written_as_what_it_computes(name: str) -> None:
     found, node = traced(name)
-    assert describe(found).nodes[node.key].formula == CALLS[name][2]
+    assert words_of_graph(found).nodes[node.key].formula == CALLS[name][2]
 
 
 @pytest.mark.parametrize("name", CALLS)
@@ -273,11 +273,13 @@ def test_a_rule_that_a_setting_falsifies_is_not_used_backward(name: str) -> None
     assert [backward_formula(found, edge) for edge in found.in_edges(node.key)] == [""] * len(found.in_edges(node.key))
     for edge in found.in_edges(node.key):
         if edge.local is None:
-            assert any(step.caption[0].endswith(f"what {node.op} passes back") for step in tell(describe(found)).steps)
+            assert any(
+                step.caption[0].endswith(f"what {node.op} passes back") for step in tell(words_of_graph(found)).steps
+            )
 
 
 def test_a_vector_has_matrix_rules_of_its_own() -> None:
-    captions = {step.caption[0] for step in tell(describe(traced("vector times matrix")[0])).steps}
+    captions = {step.caption[0] for step in tell(words_of_graph(traced("vector times matrix")[0])).steps}
     assert {"∂L/∂a = (∂L/∂f) @ bᵀ", "∂L/∂b = outer(a, ∂L/∂f)"} <= captions
 
 
@@ -290,7 +292,7 @@ def test_a_call_under_a_name_of_the_users_own_claims_nothing_that_its_last_part_
 def test_a_bias_is_summed_over_its_copies() -> None:
     found, node = traced("addmm")
     assert [is_summed(found, edge) for edge in found.in_edges(node.key)] == [True, False, False]
-    assert any(step.caption[0] == "∂L/∂a = Σ ∂L/∂f" for step in tell(describe(found)).steps)
+    assert any(step.caption[0] == "∂L/∂a = Σ ∂L/∂f" for step in tell(words_of_graph(found)).steps)
 
 
 @pytest.mark.parametrize("bound", [{"min": 0.0}, {"max": 0.0}])
@@ -298,7 +300,7 @@ def test_a_clamp_with_one_bound_never_claims_the_other(bound: dict[str, float]) 
     found = gad.trace(lambda a: a.clamp(**bound), V)
     node = found.outputs[0]
     assert_true(found, node)
-    assert "c" not in describe(found).nodes[node.key].formula.replace("clamp", "")
+    assert "c" not in words_of_graph(found).nodes[node.key].formula.replace("clamp", "")
 
 
 GRID = np.array(np.meshgrid([0.0, 1.0, 2.0], [0.0, 1.0, 2.0], [0.0, 1.0, 2.0])).reshape(3, -1).tolist()
@@ -353,7 +355,7 @@ def test_what_is_taken_at_a_bound_is_not_claimed_where_it_was_not_recorded(value
 def test_a_long_list_of_settings_is_cut_and_not_left_out() -> None:
     x, w = torch.ones(1, 1, 4, 4, requires_grad=True), torch.ones(1, 1, 2, 2, requires_grad=True)
     found = gad.trace(lambda x, w: F.conv2d(x, w, stride=(2, 1), padding=(1, 0), groups=1), x, w)
-    assert describe(found).nodes[found.outputs[0].key].formula.endswith(", …)")
+    assert words_of_graph(found).nodes[found.outputs[0].key].formula.endswith(", …)")
 
 
 def test_every_letter_of_a_formula_is_replaced() -> None:

@@ -14,7 +14,7 @@ from hypothesis import strategies as some
 
 from graphviz_ad._internal.base.errors import ExpressionError
 from graphviz_ad._internal.maths import expressions
-from graphviz_ad._internal.maths.formula_text import to_text
+from graphviz_ad._internal.maths.formula_text import formula_to_text
 from graphviz_ad._internal.maths.formula_tree import (
     Binary,
     Call,
@@ -29,7 +29,7 @@ from graphviz_ad._internal.maths.formula_tree import (
     walked,
 )
 from graphviz_ad._internal.maths.formula_values import evaluate
-from graphviz_ad._internal.maths.formulas import to_html, to_latex, to_mathtext, to_unicode
+from graphviz_ad._internal.maths.formulas import formula_to_html, formula_to_latex, to_mathtext, to_unicode
 from graphviz_ad._internal.sheets import symbolic
 
 NAMES = ("a", "b", "out")
@@ -84,19 +84,19 @@ ARITHMETIC = some.recursive(
 )
 def test_a_formula_is_a_tree(text: str, tree: Tree) -> None:
     assert parsed(text) == tree
-    assert to_text(tree) == text
+    assert formula_to_text(tree) == text
 
 
 @given(TREES)
 def test_what_is_written_is_read_back_the_same_and_as_python_writes_it(tree: Tree) -> None:
-    text = to_text(tree)
+    text = formula_to_text(tree)
     assert parsed(text) == tree
     assert text == ast.unparse(ast.parse(text, mode="eval"))
 
 
 @given(ARITHMETIC, some.lists(some.floats(-9, 9), min_size=3, max_size=3))
 def test_every_walk_computes_what_python_does(tree: Tree, numbers: list[float]) -> None:
-    text, values = to_text(tree), dict(zip(NAMES, numbers, strict=True))
+    text, values = formula_to_text(tree), dict(zip(NAMES, numbers, strict=True))
     try:
         wanted = float(eval(text, {}, values))
         by_command_line = expressions.parse(text).run({}, values)
@@ -108,7 +108,7 @@ def test_every_walk_computes_what_python_does(tree: Tree, numbers: list[float]) 
 
 @given(ARITHMETIC, some.lists(some.fractions(-9, 9, max_denominator=8), min_size=3, max_size=3))
 def test_sympy_has_the_exact_value(tree: Tree, numbers: list[Fraction]) -> None:
-    text, values = to_text(tree), dict(zip(NAMES, numbers, strict=True))
+    text, values = formula_to_text(tree), dict(zip(NAMES, numbers, strict=True))
     try:
         wanted = eval(re.sub(r"\d+", r"Fraction(\g<0>)", text), {"Fraction": Fraction}, values)
     except ZeroDivisionError:
@@ -139,9 +139,9 @@ def test_sympy_has_the_exact_value(tree: Tree, numbers: list[Fraction]) -> None:
 def test_no_walk_gets_to_see_what_is_no_formula(text: str) -> None:
     for walk in (
         to_unicode,
-        to_latex,
+        formula_to_latex,
         to_mathtext,
-        to_html,
+        formula_to_html,
         lambda text: evaluate(text, {"a": 1.0, "b": 2.0, "c": 3.0}),
         expressions.parse,
     ):
@@ -158,7 +158,7 @@ def test_a_deep_tree_needs_no_recursion() -> None:
         return 1 + sum(inner)
 
     assert walked(deep, counted) == 40_001
-    assert len(to_text(deep)) == 20_001 + 3 * 20_000
+    assert len(formula_to_text(deep)) == 20_001 + 3 * 20_000
 
 
 def test_a_walk_is_given_what_it_made_of_the_operands_in_their_order() -> None:

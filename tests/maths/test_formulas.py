@@ -13,7 +13,7 @@ from matplotlib.mathtext import MathTextParser
 
 from graphviz_ad._internal.base.errors import ExpressionError
 from graphviz_ad._internal.maths.formula_letters import GREEK
-from graphviz_ad._internal.maths.formulas import to_html, to_latex, to_mathtext, to_unicode
+from graphviz_ad._internal.maths.formulas import formula_to_html, formula_to_latex, to_mathtext, to_unicode
 from graphviz_ad._internal.maths.tex_labels import tex_to_unicode
 
 LETTERS = {"a": "x", "b": "y", "c": "z", "out": "w"}
@@ -93,24 +93,27 @@ def test_unicode_has_parentheses_where_precedence_needs_them(formula: str, lette
     ],
 )
 def test_tex_sets_fractions_roots_and_subscripts(formula: str, names: Mapping[str, str], tex: str) -> None:
-    assert to_latex(formula, names) == to_mathtext(formula, names) == tex
+    assert formula_to_latex(formula, names) == to_mathtext(formula, names) == tex
 
 
 def test_latex_escapes_every_special_character() -> None:
-    assert to_latex("a", {"a": r"#$%&~^\{}_"}) == r"{\#}\$\%\&{\sim}{\wedge}{\backslash}\{\}\mathrm{\_}"
+    assert formula_to_latex("a", {"a": r"#$%&~^\{}_"}) == r"{\#}\$\%\&{\sim}{\wedge}{\backslash}\{\}\mathrm{\_}"
     assert to_mathtext("a", {"a": "R&D"}) == r"R&D"
 
 
 def test_html_is_mathml() -> None:
-    assert to_html("a / 2", {"a": "x2"}) == "<math><mfrac><msub><mi>x</mi><mn>2</mn></msub><mn>2</mn></mfrac></math>"
-    assert "<script>" not in to_html("a", {"a": "<script>"})
-    assert "&lt;script&gt;" in to_html("a", {"a": "<script>"})
     assert (
-        to_html("partial(a, b)", {"a": "f", "b": "x2"})
+        formula_to_html("a / 2", {"a": "x2"})
+        == "<math><mfrac><msub><mi>x</mi><mn>2</mn></msub><mn>2</mn></mfrac></math>"
+    )
+    assert "<script>" not in formula_to_html("a", {"a": "<script>"})
+    assert "&lt;script&gt;" in formula_to_html("a", {"a": "<script>"})
+    assert (
+        formula_to_html("partial(a, b)", {"a": "f", "b": "x2"})
         == "<math><mfrac><mrow><mo>∂</mo><mi>f</mi></mrow><mrow><mo>∂</mo><msub><mi>x</mi><mn>2</mn></msub></mrow></mfrac></math>"  # noqa: E501
     )
     for formula in ("-sqrt(a) ** b", "a[b]", "inverse(a)", "exp(a) * abs(b)", "foo(a, b) @ a.T", "a[...] > 0"):
-        ElementTree.fromstring(to_html(formula))
+        ElementTree.fromstring(formula_to_html(formula))
 
 
 @settings(deadline=None, max_examples=60)
@@ -119,9 +122,9 @@ def test_hostile_names_are_harmless(name: str) -> None:
     names = {"a": name, "b": name}
     formula = "-sin(a) * b ** 2 / sqrt(a) + a.T @ exp(b)"
     MATHTEXT.parse(f"${to_mathtext('a ** 2 * sin(b)', names)}$")
-    ElementTree.fromstring(to_html(formula, names))
+    ElementTree.fromstring(formula_to_html(formula, names))
     assert "\u202e" not in to_unicode(formula, names)
-    plain = re.sub(r"\\(?:[A-Za-z]+|[#$%&{} _,|])", "", to_latex(formula, names))  # commands and escapes aside
+    plain = re.sub(r"\\(?:[A-Za-z]+|[#$%&{} _,|])", "", formula_to_latex(formula, names))  # commands and escapes aside
     assert not re.search(r"[\\#$%&~]", plain)
     assert plain.count("{") == plain.count("}")
 
@@ -139,8 +142,8 @@ def test_greek_words_become_letters_in_every_language() -> None:
     for word, letter in GREEK.items():
         name = f"{word}_" if word == "lambda" else word
         assert to_unicode(name) == letter
-        assert to_latex(name).strip() == f"\\{word}"
-        assert to_html(name).count(letter) == 1
+        assert formula_to_latex(name).strip() == f"\\{word}"
+        assert formula_to_html(name).count(letter) == 1
 
 
 @pytest.mark.parametrize(

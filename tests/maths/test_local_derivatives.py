@@ -15,8 +15,8 @@ from torch.nn import functional
 
 import graphviz_ad as gad
 from graphviz_ad._internal.graph.graph import Edge
-from graphviz_ad._internal.scene.words.describe import EdgeWords, NodeWords, Words, describe
-from graphviz_ad._internal.scene.words.edge_labels import shapes as shapes_of
+from graphviz_ad._internal.scene.words.describe import EdgeWords, NodeWords, Words, words_of_graph
+from graphviz_ad._internal.scene.words.edge_labels import matrix_shapes as shapes_of
 from graphviz_ad._internal.scene.words.signs import NO_GRADIENT, NOT_RETAINED, NOT_YET
 
 F64 = torch.float64
@@ -49,7 +49,7 @@ def told(said: NodeWords | EdgeWords) -> list[str]:
 
 def test_every_edge_has_a_number_an_elementwise_formula_or_a_rule_with_shapes() -> None:
     traced = gad.trace(network, random(3, 3), random(3, 4), random(4))
-    words = describe(traced)
+    words = words_of_graph(traced)
     said = {
         (words.names.carried(edge), words.names.of[edge.head], edge.slot): local(words, edge) for edge in traced.edges
     }
@@ -110,7 +110,7 @@ def test_what_is_not_elementwise_is_a_formula_with_the_shapes_it_multiplies(
 ) -> None:
     traced = gad.trace(program, *(random(*shape) for shape in shapes))
     node = next(node for node in traced.node_list if node.kind == "op")
-    assert [local(describe(traced), edge) for edge in traced.in_edges(node.key)] == said
+    assert [local(words_of_graph(traced), edge) for edge in traced.in_edges(node.key)] == said
 
 
 @pytest.mark.parametrize(
@@ -126,7 +126,7 @@ def test_what_is_not_elementwise_is_a_formula_with_the_shapes_it_multiplies(
 def test_the_shapes_of_a_rule_fit_each_other(program: Program, shapes: tuple[tuple[int, ...], ...]) -> None:
     traced = gad.trace(program, *(random(*shape) for shape in shapes))
     node = next(node for node in traced.node_list if node.kind == "op")
-    words = describe(traced)
+    words = words_of_graph(traced)
     for edge, own in zip(traced.in_edges(node.key), shapes, strict=True):
         factors = words.edges[edge.key].passed.factors
         assert shapes_of(words.edges[edge.key].passed) == "".join(
@@ -142,14 +142,14 @@ def test_the_shapes_of_a_rule_fit_each_other(program: Program, shapes: tuple[tup
 
 def test_a_pointer_is_told_the_formula_even_where_a_number_stands() -> None:
     traced = gad.trace(network, [[1.0, 2.0]], [[0.1], [0.2]], [0.0])
-    words = describe(traced)
+    words = words_of_graph(traced)
     facts = {
         (words.names.carried(edge), words.names.of[edge.head]): told(words.edges[edge.key]) for edge in traced.edges
     }
     assert "local derivative: ∂h/∂z = 1 − h² = [[0.7864]]" in facts["z", "h"]
     assert any(fact.startswith("local derivative: ∂v1/∂x = [[0.1, 0.2]]") for fact in facts["x", "v1"])
     bigger = gad.trace(network, random(3, 3), random(3, 4), random(4))
-    words = describe(bigger)
+    words = words_of_graph(bigger)
     edge = next(edge for edge in bigger.edges if words.names.carried(edge) == "x")
     assert "passes on: g @ Wᵀ (3×4)(4×3), where g = ∂loss/∂v1 arrives" in told(words.edges[edge.key])
 
@@ -161,12 +161,12 @@ def test_a_big_picture_has_no_room_for_rules() -> None:
         return x
 
     traced = gad.trace(deep, [[1.0, 2.0], [3.0, 4.0]])
-    assert {local(describe(traced), edge) for edge in traced.edges} == {""}
+    assert {local(words_of_graph(traced), edge) for edge in traced.edges} == {""}
 
 
 def test_an_edge_that_passes_nothing_on_says_nothing() -> None:
     traced = gad.trace(lambda x: x.detach() * x + 1, random(300))
-    assert {edge.cut: local(describe(traced), edge) for edge in traced.edges if edge.cut is not None} == {
+    assert {edge.cut: local(words_of_graph(traced), edge) for edge in traced.edges if edge.cut is not None} == {
         "detach": "",
         "data": "",
         **{},
@@ -203,7 +203,7 @@ def test_ties_are_shown_as_torch_breaks_them_and_marked(
     program: Program, inputs: tuple[Any, ...], mark: str, locals_: list[str]
 ) -> None:
     traced = gad.trace(program, *inputs)
-    words = describe(traced)
+    words = words_of_graph(traced)
     node = next(node for node in traced.node_list if node.kind == "op" and node.op not in ("zeros", "getitem"))
     assert [line.text for line in words.nodes[node.key].notes if line.role == "tie"] == ([mark] if mark else [])
     assert [local(words, edge) for edge in traced.in_edges(node.key) if edge.cut is None] == locals_
@@ -215,7 +215,7 @@ def test_ties_are_shown_as_torch_breaks_them_and_marked(
 
 def test_the_formula_of_a_maximum_along_a_dimension_is_not_claimed_where_ties_go_another_way() -> None:
     traced = gad.trace(lambda v: v.max(dim=0)[0], [1.0, 3.0, 3.0])
-    words = describe(traced)
+    words = words_of_graph(traced)
     (edge,) = traced.in_edges(traced.outputs[0].key)
     assert told(words.edges[edge.key])[1] == "local derivative: ∂f/∂v = [0, 1, 0]"
     assert words.nodes[traced.outputs[0].key].formula == "max(v, dim=0)"
@@ -232,7 +232,7 @@ def test_not_yet_zero_not_retained_none_and_nan_are_five_marks_in_one_film() -> 
         return (z + data * torch.where(x > 0, r, 0.0)).sum()
 
     traced = gad.trace(program, [0.0], [1.0], torch.ones(1, dtype=F64))
-    words = describe(traced)
+    words = words_of_graph(traced)
     said = {
         words.names.of[node.key]: " ".join(line.text for line in words.nodes[node.key].gradients)
         for node in traced.node_list
@@ -266,7 +266,7 @@ def test_not_yet_zero_not_retained_none_and_nan_are_five_marks_in_one_film() -> 
 def test_what_torch_does_not_retain_flows_all_the_same() -> None:
     # y = 3x, z = y²: x.grad is 36, y.grad is None, and yet 12 flowed through y
     traced = gad.trace(lambda x: (3 * x) ** 2, 2.0)
-    words = describe(traced)
+    words = words_of_graph(traced)
     inner = next(node for node in traced.node_list if node.op == "mul")
     assert [line.text for line in words.nodes[inner.key].gradients] == ["grad 12"]
     assert f".grad in torch: {NOT_RETAINED}" in told(words.nodes[inner.key])

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from graphviz_ad._internal.graph.snapshot import Snapshot, Stats, constant, statistics
-from graphviz_ad._internal.maths.number_format import number, one_line, snapshot_lines, type_label
+from graphviz_ad._internal.graph.snapshot import Snapshot, Stats, snapshot_of_number, statistics_of_array
+from graphviz_ad._internal.maths.number_format import number_in_one_line, short_number, snapshot_lines, type_label
 
 INF, NAN = float("inf"), float("nan")
 
@@ -18,7 +18,7 @@ INF, NAN = float("inf"), float("nan")
 def snapshot(values: Any, dtype: str | None = None, *, kept: bool = True) -> Snapshot:
     array = np.asarray(values)
     return Snapshot(
-        array.shape, dtype or str(array.dtype), array if kept else None, None if kept else statistics(array)
+        array.shape, dtype or str(array.dtype), array if kept else None, None if kept else statistics_of_array(array)
     )
 
 
@@ -62,12 +62,12 @@ def snapshot(values: Any, dtype: str | None = None, *, kept: bool = True) -> Sna
     ],
 )
 def test_numbers_are_short_and_honest(x: Any, shown: str) -> None:
-    assert number(x) == shown
+    assert short_number(x) == shown
 
 
 @given(some.floats(-1.797e308, 1.797e308))
 def test_a_number_reads_back_to_four_digits_and_fits(x: float) -> None:
-    text = number(x)
+    text = short_number(x)
     assert len(text) <= 11
     assert "-" not in text
     assert float(text.replace("−", "-")) == pytest.approx(x, rel=6e-4, abs=1e-320)
@@ -75,7 +75,7 @@ def test_a_number_reads_back_to_four_digits_and_fits(x: float) -> None:
 
 @given(some.complex_numbers() | some.integers() | some.floats())
 def test_every_number_can_be_written(x: complex) -> None:
-    assert 0 < len(number(x)) < 30
+    assert 0 < len(short_number(x)) < 30
 
 
 @pytest.mark.parametrize(
@@ -123,7 +123,7 @@ def test_what_is_unknown_says_why() -> None:
         "too large to keep",
     )
     assert snapshot_lines(Snapshot((), "float32")) == ("f32[]", "value unknown")
-    assert one_line(Snapshot((), "float32")) == "f32[]"
+    assert number_in_one_line(Snapshot((), "float32")) == "f32[]"
     assert type_label(Snapshot((2,), "my_dtype")) == "my_dtype[2]"
 
 
@@ -141,11 +141,11 @@ def test_what_is_unknown_says_why() -> None:
     ],
 )
 def test_captions_take_one_line(value: Any, text: str) -> None:
-    assert one_line(snapshot(value)) == text
+    assert number_in_one_line(snapshot(value)) == text
 
 
 def test_limits_can_be_chosen() -> None:
     assert snapshot_lines(snapshot(np.eye(2)), rows=1)[0] == "f64[2,2]"
     assert snapshot_lines(snapshot([1, 2]), vector=1)[0] == "i64[2]"
-    assert one_line(constant(3)) == "3"
-    assert number(1 / 3, digits=2) == "0.33"
+    assert number_in_one_line(snapshot_of_number(3)) == "3"
+    assert short_number(1 / 3, digits=2) == "0.33"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from graphviz_ad._internal.operations import functions, moves, names, rules, traits
-from graphviz_ad._internal.operations.names import written_name
+from graphviz_ad._internal.operations.names import public_name
 from graphviz_ad._internal.operations.rules import RULES, SHAPES
 
 PACKAGE = Path(functions.__file__).parents[1]
@@ -150,7 +150,7 @@ def test_names_in_the_tables_are_those_that_people_write() -> None:
     )
     for name in set().union(*sets, traits.CONVOLUTIONS, traits.PICKS_CLASSES, moves.MOVES):
         assert name in RULES, name
-        assert written_name(name) == name
+        assert public_name(name) == name
 
 
 def test_a_rule_for_vectors_has_a_formula_for_each_operand() -> None:

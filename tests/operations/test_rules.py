@@ -16,11 +16,11 @@ from needed_tools import needs_tool
 from torch.nn import functional
 
 from graphviz_ad._internal.base.errors import ExpressionError
-from graphviz_ad._internal.maths.agreement import equal, share, smallest
+from graphviz_ad._internal.maths.agreement import equal, rounding_share, smallest
 from graphviz_ad._internal.maths.formula_errors import doubted, flowed
 from graphviz_ad._internal.maths.formula_values import FUNCTIONS, evaluate
-from graphviz_ad._internal.maths.formulas import to_html, to_latex, to_mathtext, to_unicode
-from graphviz_ad._internal.operations.names import ALIASES, OPERATORS, REFLECTED, written_name
+from graphviz_ad._internal.maths.formulas import formula_to_html, formula_to_latex, to_mathtext, to_unicode
+from graphviz_ad._internal.operations.names import ALIASES, OPERATORS, REFLECTED, public_name
 from graphviz_ad._internal.operations.rules import ALONG_A_DIMENSION, ELEMENTWISE, RULES, VARIANTS, Rule, rule
 
 # --- what each rule is compared with -------------------------------------------------------------------------------
@@ -445,9 +445,14 @@ def test_what_torch_rounds_lies_within_the_doubt_about_the_formula(name: str, dt
         }
         if wants is None or COARSE.get(name) == dtype or "..." in formula or set(words) & {"cat", "stack"}:
             continue
-        found = flowed(doubted(formula, values, share(exact), more=words), tuple(wants.shape), share(exact))
-        assert found is not None
-        assert equal(found.value, wants.detach().double().numpy(), found.off + smallest(exact), exact), formula
+        # where the derivative jumps, versions of torch take one of several conventions
+        others = [formulas[place - 1] for formulas in known.conventions if 0 < place <= len(formulas)]
+        array, part, fitting = wants.detach().double().numpy(), rounding_share(exact), []
+        for one in (formula, *others):
+            found = flowed(doubted(one, values, part, more=words), array.shape, part)
+            assert found is not None
+            fitting.append(equal(found.value, array, found.off + smallest(exact), exact))
+        assert any(fitting), formula
 
 
 def assert_close(mine: Any, theirs: torch.Tensor) -> None:
@@ -528,15 +533,15 @@ def test_every_rule_can_be_written_in_every_language(name: str) -> None:
     for names in NAMES:
         for formula in (known.forward, *known.backward):
             assert to_unicode(formula, names)
-            assert to_latex(formula, names).count("{") == to_latex(formula, names).count("}")
-            assert ElementTree.fromstring(to_html(formula, names)).tag == "math"
+            assert formula_to_latex(formula, names).count("{") == formula_to_latex(formula, names).count("}")
+            assert ElementTree.fromstring(formula_to_html(formula, names)).tag == "math"
             mathtext.parse(f"${to_mathtext(formula, names)}$")
 
 
 def test_a_real_latex_compiles_every_formula(tmp_path: Path) -> None:
     needs_tool("pdflatex")
     formulas = [
-        to_latex(text, names)
+        formula_to_latex(text, names)
         for known in FORMULAS.values()
         for text in (known.forward, *known.backward)
         for names in NAMES
@@ -580,7 +585,7 @@ def test_aliases_and_operators_lead_to_rules() -> None:
     ],
 )
 def test_written_names_are_what_people_write(aten: str, written: str) -> None:
-    assert written_name(aten) == written
+    assert public_name(aten) == written
 
 
 def test_unknown_operations_still_have_a_formula_that_can_be_written() -> None:

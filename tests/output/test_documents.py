@@ -22,7 +22,7 @@ from small_programs import graph
 
 from graphviz_ad._internal.base.errors import MissingDependencyError, OptionError, SaveError, UnknownNameError
 from graphviz_ad._internal.output.format_table import FILMS, STILLS
-from graphviz_ad._internal.renderers.pages.transcript import markdown, myst, plain, quarto
+from graphviz_ad._internal.renderers.pages.transcript import markdown, myst, plain_transcript, quarto_figure
 from graphviz_ad._internal.renderers.svg.still import prose
 from graphviz_ad._internal.scene import paint
 from graphviz_ad._internal.scene.canvas import Label
@@ -131,7 +131,7 @@ def pictures(node: Any) -> list[Any]:
 def test_quarto_has_a_picture_for_pages_and_one_for_print() -> None:
     needs_tool("pandoc")
     for text in ("a title", *HOSTILE):
-        blocks = read_by_pandoc(quarto(hostile_film(text), "lec4"), "markdown")
+        blocks = read_by_pandoc(quarto_figure(hostile_film(text), "lec4"), "markdown")
         found = pictures(blocks)
         assert [image["c"][2][0] for image in found] == ["lec4-film.svg", "lec4-film.png"]
         assert [dict(image["c"][0][2])["fig-alt"] for image in found] == [" ".join(prose(text).split())] * 2
@@ -152,7 +152,7 @@ def test_a_myst_figure_has_a_line_for_each_thing(text: str) -> None:
 
 def test_plain_words_of_hostile_names_keep_to_their_lines() -> None:
     for text in HOSTILE:
-        assert len(plain(hostile_film(text)).splitlines()) == 22
+        assert len(plain_transcript(hostile_film(text)).splitlines()) == 22
 
 
 # ---- files

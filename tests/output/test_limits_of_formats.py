@@ -21,11 +21,11 @@ from small_programs import graph
 
 from graphviz_ad._internal.api.api import Animation, Frame, Picture
 from graphviz_ad._internal.base.errors import GraphvizADWarning, SaveError, UnknownNameError
-from graphviz_ad._internal.base.visible_text import whole
+from graphviz_ad._internal.base.visible_text import whole_text
 from graphviz_ad._internal.output import formats
 from graphviz_ad._internal.output.format_table import FILMS, FRAMES, STILLS, WHOLE_SET
 from graphviz_ad._internal.renderers.images.matplotlib_canvas import MOST_PIXELS_A_SIDE, MOST_PIXELS_READ, most_scale
-from graphviz_ad._internal.renderers.pages.pdf import pdf
+from graphviz_ad._internal.renderers.pages.pdf import pdf_page
 from graphviz_ad._internal.scene.canvas import Canvas, Label
 from graphviz_ad._internal.scene.themes import THEMES
 
@@ -79,7 +79,7 @@ def test_what_is_said_in_a_film_of_many_words_is_cut_only_where_a_format_has_no_
     made = film_of(text)
     assert f"{'word ' * 400}" in FILM_READERS[".svg"](made.save(tmp_path / "f.svg"))
     deck = needs_package("pptx").Presentation(made.save(tmp_path / "f.pptx"))
-    assert deck.core_properties.subject == whole(text, 255)
+    assert deck.core_properties.subject == whole_text(text, 255)
     assert len(deck.core_properties.subject) == 255
     assert deck.core_properties.subject.endswith("…")
     (described,) = [shape for shape in deck.slides[0].shapes if shape.name == "graph"]
@@ -95,7 +95,7 @@ def test_letters_too_small_for_powerpoint_are_as_small_as_it_can_have_them(tmp_p
 
 @pytest.mark.parametrize(("width", "unit"), [(14_400, 1), (14_401, 2), (100_000, 7)])
 def test_a_page_larger_than_a_pdf_can_have_is_counted_in_larger_units(width: int, unit: int, tmp_path: Path) -> None:
-    (tmp_path / "p.pdf").write_bytes(pdf(Canvas(width, 300, (Label(width / 2, 150, "words", 12, "ink"),)), LIGHT))
+    (tmp_path / "p.pdf").write_bytes(pdf_page(Canvas(width, 300, (Label(width / 2, 150, "words", 12, "ink"),)), LIGHT))
     (page,) = PdfReader(tmp_path / "p.pdf").pages
     assert (float(page.mediabox.width) * unit, float(page.mediabox.height) * unit) == (
         pytest.approx(width, abs=0.1),

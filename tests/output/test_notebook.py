@@ -16,9 +16,9 @@ from small_film import HOSTILE, film, hostile_film, scene
 from small_programs import graph
 
 from graphviz_ad._internal.output.notebook import film_bundle, picture_bundle
-from graphviz_ad._internal.renderers.pages.pdf import pdf
+from graphviz_ad._internal.renderers.pages.pdf import pdf_page
 from graphviz_ad._internal.renderers.svg.compact import compact_svg
-from graphviz_ad._internal.renderers.svg.still import prose, svg
+from graphviz_ad._internal.renderers.svg.still import prose, svg_file
 from graphviz_ad._internal.scene import paint
 from graphviz_ad._internal.scene.themes import THEMES
 
@@ -68,14 +68,14 @@ def test_a_film_is_a_sandboxed_frame_before_which_stands_its_last_picture() -> N
     assert tags.one("iframe")["sandbox"] == "allow-scripts"
     assert (tags.one("iframe")["srcdoc"] or "").startswith("<!doctype html>")
     still = base64.b64decode((tags.one("img")["src"] or "").partition("base64,")[2])
-    assert drawn(still) == drawn(svg(paint.paint(film().scene(-1)), LIGHT))
+    assert drawn(still) == drawn(svg_file(paint.paint(film().scene(-1)), LIGHT))
 
 
 @pytest.mark.parametrize("theme", ["light", "dark", "auto"])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_picture_in_a_notebook_looks_like_the_file(visit: Callable[..., Any], theme: str, scheme: str) -> None:
     canvas, colors = paint.paint(film().scene(9)), THEMES[theme]
-    small, large = compact_svg(canvas, colors), svg(canvas, colors)
+    small, large = compact_svg(canvas, colors), svg_file(canvas, colors)
     assert len(small) < 0.75 * len(large)
     seen = [
         visit(f"<!doctype html><style>body{{margin:0}}</style>{made[made.index('<svg') :]}", scheme=scheme).screenshot()
@@ -106,7 +106,7 @@ def test_a_front_end_gets_only_the_forms_that_it_asks_for() -> None:
 def test_a_film_is_its_last_picture_on_paper(theme: str) -> None:
     colors, last = THEMES[theme], paint.paint(film().scene(-1))
     made = base64.b64decode(film_bundle(film(), colors, "s")["application/pdf"])
-    assert made == pdf(last, colors, transparent=theme == "light", title=last.alt)
+    assert made == pdf_page(last, colors, transparent=theme == "light", title=last.alt)
 
 
 def test_letters_that_the_font_of_a_page_lacks_give_no_warning_in_a_cell() -> None:

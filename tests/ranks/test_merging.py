@@ -19,7 +19,7 @@ from graphviz_ad._internal.graph.snapshot import Snapshot, Stats
 from graphviz_ad._internal.graph.transforms import collapse_modules
 from graphviz_ad._internal.ranks.matching import MEANINGS, Call, close, met, same_elements
 from graphviz_ad._internal.ranks.merging import merge
-from graphviz_ad._internal.scene.words.describe import describe
+from graphviz_ad._internal.scene.words.describe import words_of_graph
 
 
 def snap(numbers: Any, dtype: str = "float32") -> Snapshot:
@@ -152,7 +152,7 @@ def test_numbers_that_are_not_known_leave_a_guess() -> None:
     assert graph.notices == (
         "1 of 1 communications are joined by their order alone: the numbers that would prove it are not known.",
     )
-    assert [line.text for line in describe(graph).edges[graph.edges[-1].key].lines] == ["⇢ rank 1 ?"]
+    assert [line.text for line in words_of_graph(graph).edges[graph.edges[-1].key].lines] == ["⇢ rank 1 ?"]
 
 
 @pytest.mark.parametrize(
@@ -250,7 +250,7 @@ def test_an_edge_between_ranks_carries_the_gradient_that_came_back_in_a_message(
     assert (forth.tail, forth.head, forth.grad) == ("r0n3", "r1n0", snap([6.0]))
     assert (back.tail, back.head, back.grad) == ("r1n3", "r0n4", None)
     assert graph.nodes["r1n0"].kind == "leaf"  # autograd begins anew there
-    assert [line.text for line in describe(graph).edges[forth.key].lines] == ["⇢ rank 1", "← [6]"]
+    assert [line.text for line in words_of_graph(graph).edges[forth.key].lines] == ["⇢ rank 1", "← [6]"]
     assert graph.check().ok
 
 

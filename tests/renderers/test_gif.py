@@ -13,14 +13,14 @@ from PIL import Image
 from graphviz_ad._internal.base.errors import SaveError
 from graphviz_ad._internal.renderers.images import gif as module
 from graphviz_ad._internal.renderers.images.matplotlib_canvas import frames
-from graphviz_ad._internal.renderers.images.shots import shots
+from graphviz_ad._internal.renderers.images.shots import shots_of_pictures
 from graphviz_ad._internal.scene.canvas import Canvas, Curve, Label, Rect
 from graphviz_ad._internal.scene.themes import theme
 
 
 def gif(frames, seconds, **options):
     """Finished pictures as GIF."""
-    return module.gif(shots(frames, seconds), **options)
+    return module.encode_gif(shots_of_pictures(frames, seconds), **options)
 
 
 def decoded(data):

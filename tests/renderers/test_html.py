@@ -15,7 +15,13 @@ from hypothesis import strategies as st
 from small_film import HOSTILE, film, hostile_film, scene
 
 from graphviz_ad._internal.base.visible_text import visible
-from graphviz_ad._internal.renderers.html.player import film_page, film_widget, json_in_html, page, picture_page
+from graphviz_ad._internal.renderers.html.player import (
+    film_widget,
+    inspection_page,
+    json_in_html,
+    player_page,
+    whole_page,
+)
 from graphviz_ad._internal.scene import paint
 from graphviz_ad._internal.scene.scene import Change, Fact, Film, Step
 from graphviz_ad._internal.scene.themes import THEMES
@@ -60,11 +66,11 @@ def test_hostile_names_add_no_elements(text: str) -> None:
     def tags(page: str) -> list[str]:
         return re.findall(r"<[a-z!/][a-z0-9]*", page)
 
-    assert tags(film_page(hostile_film(text), LIGHT)) == tags(film_page(hostile_film("plain"), LIGHT))
+    assert tags(player_page(hostile_film(text), LIGHT)) == tags(player_page(hostile_film("plain"), LIGHT))
 
 
 @pytest.mark.parametrize(
-    "made", [film_page(film(), THEMES["auto"]), picture_page(scene(), THEMES["auto"])], ids=["film", "picture"]
+    "made", [player_page(film(), THEMES["auto"]), inspection_page(scene(), THEMES["auto"])], ids=["film", "picture"]
 )
 def test_a_page_loads_nothing_and_says_so(made: str) -> None:
     assert re.findall(r"https?://[^\"' ]+", made) == []
@@ -74,7 +80,7 @@ def test_a_page_loads_nothing_and_says_so(made: str) -> None:
 
 
 def test_the_same_film_has_the_same_bytes() -> None:
-    assert film_page(film(), LIGHT) == film_page(film(), LIGHT)
+    assert player_page(film(), LIGHT) == player_page(film(), LIGHT)
 
 
 def test_a_film_of_twelve_boxes_and_thirty_steps_is_small() -> None:
@@ -86,16 +92,16 @@ def test_a_film_of_twelve_boxes_and_thirty_steps_is_small() -> None:
         for i, s in enumerate(steps)
     ]
     opening = tuple(replace(c, key=f"{c.key}{i}") for i in (0, 1) for c in once.opening)
-    assert len(film_page(Film(two, tuple(doubled), opening), LIGHT).encode()) < 60_000
+    assert len(player_page(Film(two, tuple(doubled), opening), LIGHT).encode()) < 60_000
 
 
 def test_a_film_without_steps_is_a_picture() -> None:
-    assert film_page(Film(scene(), ()), LIGHT) == picture_page(scene(), LIGHT)
+    assert player_page(Film(scene(), ()), LIGHT) == inspection_page(scene(), LIGHT)
 
 
 def test_a_page_needs_a_placed_scene() -> None:
     with pytest.raises(ValueError, match="run a layout first"):
-        picture_page(replace(scene(), size=None), LIGHT)
+        inspection_page(replace(scene(), size=None), LIGHT)
 
 
 # ---- in a browser
@@ -135,7 +141,7 @@ def rgb(color: str) -> str:
 
 
 def test_a_film_starts_paused_on_the_finished_picture(visit: Open) -> None:
-    tab = visit(film_page(film(), LIGHT))
+    tab = visit(player_page(film(), LIGHT))
     assert counter(tab) == "step 19/19 · complete"
     assert words(tab)["b"] == ["b", "1", "grad 5"]
     tab.wait_for_timeout(100)
@@ -143,7 +149,7 @@ def test_a_film_starts_paused_on_the_finished_picture(visit: Open) -> None:
 
 
 def test_every_step_shows_the_scene_of_that_step_from_either_side(visit: Open) -> None:
-    tab = visit(film_page(film(), LIGHT))
+    tab = visit(player_page(film(), LIGHT))
     order = [*range(len(film().steps)), 3, 12, 0, 18]
     for k in order:
         tab.eval_on_selector("input", "(e, k) => { e.value = k; e.dispatchEvent(new Event('input')); }", k)
@@ -156,7 +162,7 @@ def test_every_step_shows_the_scene_of_that_step_from_either_side(visit: Open) -
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_looks_in_the_browser_are_the_looks_of_the_paint(visit: Open, theme: str) -> None:
     colors = THEMES[theme]
-    tab = visit(film_page(film(), colors))
+    tab = visit(player_page(film(), colors))
     for k in (1, 8, 9):
         tab.keyboard.press("Home")
         for _ in range(k):
@@ -177,7 +183,7 @@ def test_looks_in_the_browser_are_the_looks_of_the_paint(visit: Open, theme: str
 
 
 def test_the_head_is_at_the_tail_only_while_gradients_flow(visit: Open) -> None:
-    tab = visit(film_page(film(), LIGHT))
+    tab = visit(player_page(film(), LIGHT))
     tab.keyboard.press("Home")
 
     def shown() -> list[bool]:
@@ -190,7 +196,7 @@ def test_the_head_is_at_the_tail_only_while_gradients_flow(visit: Open) -> None:
 
 
 def test_keys_step_and_jump(visit: Open) -> None:
-    tab = visit(film_page(film(), LIGHT))
+    tab = visit(player_page(film(), LIGHT))
     seen = []
     for key in ("Home", "ArrowRight", "PageDown", "ArrowLeft", "PageUp", "End"):
         tab.keyboard.press(key)
@@ -203,7 +209,7 @@ def test_keys_step_and_jump(visit: Open) -> None:
 
 
 def test_a_key_that_does_nothing_is_left_to_the_page_around(visit: Open) -> None:
-    tab = visit(film_page(film(), LIGHT))
+    tab = visit(player_page(film(), LIGHT))
     tab.evaluate(
         "() => { window.taken = []; addEventListener('keydown', (event) =>"
         " window.taken.push(event.defaultPrevented)); }"
@@ -214,7 +220,7 @@ def test_a_key_that_does_nothing_is_left_to_the_page_around(visit: Open) -> None
 
 
 def test_buttons_do_what_they_are_called(visit: Open) -> None:
-    tab = visit(film_page(film(), LIGHT))
+    tab = visit(player_page(film(), LIGHT))
     seen = []
     for label in (
         "First step",
@@ -233,7 +239,7 @@ def test_buttons_do_what_they_are_called(visit: Open) -> None:
 
 
 def test_play_runs_to_the_end_and_stops_there(visit: Open) -> None:
-    tab = visit(film_page(replace(film(), speed=60.0), LIGHT))
+    tab = visit(player_page(replace(film(), speed=60.0), LIGHT))
     tab.keyboard.press("k")
     assert tab.get_attribute("[data-action=play]", "aria-label") == "Pause"
     tab.wait_for_selector("[data-action=play][aria-label=Play]")
@@ -241,7 +247,7 @@ def test_play_runs_to_the_end_and_stops_there(visit: Open) -> None:
 
 
 def test_space_pauses_and_a_loop_goes_on(visit: Open) -> None:
-    tab = visit(film_page(replace(film(), speed=60.0), LIGHT))
+    tab = visit(player_page(replace(film(), speed=60.0), LIGHT))
     tab.keyboard.press("l")
     tab.keyboard.press(" ")
     tab.wait_for_timeout(900)  # once through takes about half a second
@@ -253,7 +259,7 @@ def test_space_pauses_and_a_loop_goes_on(visit: Open) -> None:
 
 
 def test_speed_help_and_focus(visit: Open) -> None:
-    tab = visit(film_page(film(), LIGHT))
+    tab = visit(player_page(film(), LIGHT))
     tab.keyboard.press("ArrowUp")
     assert tab.input_value(".gad-controls select") == "1.5"
     tab.keyboard.press("?")
@@ -270,7 +276,7 @@ def test_speed_help_and_focus(visit: Open) -> None:
 
 
 def test_tab_reaches_every_part_and_gets_out_again(visit: Open) -> None:
-    tab = visit(film_page(film(), LIGHT))
+    tab = visit(player_page(film(), LIGHT))
     seen = []
     for _ in range(40):
         tab.keyboard.press("Tab")
@@ -281,7 +287,7 @@ def test_tab_reaches_every_part_and_gets_out_again(visit: Open) -> None:
 
 
 def test_hover_focus_and_click_show_what_is_known(visit: Open) -> None:
-    tab = visit(film_page(film(), LIGHT))
+    tab = visit(player_page(film(), LIGHT))
     tab.hover('.box[data-key="c"]')
     assert tab.inner_text(".gad-card").split("\n") == ["c is a box", "value 3"]
     tab.mouse.move(2, 2)
@@ -298,7 +304,7 @@ def test_hover_focus_and_click_show_what_is_known(visit: Open) -> None:
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_hostile_names_are_shown_and_never_run(visit: Open, text: str) -> None:
-    tab = visit(film_page(hostile_film(text), LIGHT))
+    tab = visit(player_page(hostile_film(text), LIGHT))
     tab.keyboard.press("Home")
     tab.keyboard.press("ArrowRight")
     tab.hover(".box >> nth=0")
@@ -311,7 +317,7 @@ def test_hostile_names_are_shown_and_never_run(visit: Open, text: str) -> None:
 def test_two_films_on_a_page_get_along(visit: Open) -> None:
     other = replace(film(), title="other")
     tab = visit(
-        page("two", film_widget(film(), LIGHT) + film_widget(other, THEMES["dark"]) + film_widget(film(), LIGHT))
+        whole_page("two", film_widget(film(), LIGHT) + film_widget(other, THEMES["dark"]) + film_widget(film(), LIGHT))
     )
     ids = tab.eval_on_selector_all("[id]", "(all) => all.map((element) => element.id)")
     assert len(ids) == 3
@@ -329,12 +335,12 @@ def test_two_films_on_a_page_get_along(visit: Open) -> None:
 
 
 def test_the_address_can_name_a_step(visit: Open) -> None:
-    assert counter(visit(film_page(film(), LIGHT), "#step=7")) == "step 7/19 · forward"
+    assert counter(visit(player_page(film(), LIGHT), "#step=7")) == "step 7/19 · forward"
 
 
 @pytest.mark.parametrize(("motion", "still"), [("reduce", True), ("no-preference", False)])
 def test_motion_is_the_readers_choice(visit: Open, motion: str, still: bool) -> None:
-    tab = visit(film_page(film(), LIGHT), motion=motion)
+    tab = visit(player_page(film(), LIGHT), motion=motion)
     assert (style(tab, ".frame", "transition-duration") == "0s") is still
     tab.keyboard.press("Home")
     tab.keyboard.press("ArrowRight")
@@ -342,13 +348,13 @@ def test_motion_is_the_readers_choice(visit: Open, motion: str, still: bool) -> 
 
 
 def test_auto_follows_the_reader(visit: Open) -> None:
-    made = film_page(film(), THEMES["auto"])
+    made = player_page(film(), THEMES["auto"])
     assert style(visit(made, scheme="light"), ".gad", "background-color") == rgb(THEMES["light"]["paper"])
     assert style(visit(made, scheme="dark"), ".box .name", "fill") == rgb(THEMES["dark"]["ink"])
 
 
 def test_print_shows_the_finished_picture_and_nothing_to_press(visit: Open) -> None:
-    tab = visit(film_page(film(), LIGHT))
+    tab = visit(player_page(film(), LIGHT))
     tab.keyboard.press("Home")
     tab.evaluate("dispatchEvent(new Event('beforeprint'))")
     tab.emulate_media(media="print")
@@ -360,7 +366,7 @@ def test_print_shows_the_finished_picture_and_nothing_to_press(visit: Open) -> N
 
 
 def test_a_picture_zooms_pans_and_fits_again(visit: Open) -> None:
-    tab = visit(picture_page(scene(), LIGHT))
+    tab = visit(inspection_page(scene(), LIGHT))
 
     def view() -> list[float]:
         return [float(x) for x in tab.get_attribute(".gad-picture", "viewBox").split()]
@@ -394,7 +400,7 @@ TOUCHED = """(keys) => {
 
 def touched(visit: Open, copies: int, name: str) -> int:
     """How often twenty steps change something to be seen on the page of a film of so many copies of the small graph."""
-    tab = visit(film_page(wide_film(copies, 200), LIGHT), name=name)
+    tab = visit(player_page(wide_film(copies, 200), LIGHT), name=name)
     tab.evaluate(TOUCHED, ["Home"])
     count: int = tab.evaluate(TOUCHED, ["ArrowRight"] * 20)
     assert counter(tab) == "step 21/200 · forward"
@@ -435,7 +441,7 @@ def talking_film() -> Film:
 
 
 def test_the_card_tells_only_what_is_computed_at_that_step(visit: Open) -> None:
-    tab = visit(film_page(talking_film(), LIGHT))
+    tab = visit(player_page(talking_film(), LIGHT))
     c = '.box[data-key="c"]'
     assert told(tab, c) == ["name: c", "value: 3", "gradient: grad 2"]
     tab.keyboard.press("Home")
@@ -454,9 +460,9 @@ def test_the_card_tells_only_what_is_computed_at_that_step(visit: Open) -> None:
 def test_a_film_without_gradients_on_its_stage_does_not_tell_them(visit: Open) -> None:
     whole = talking_film()
     boxes = tuple(replace(b, lines=b.lines[:2]) for b in whole.stage.boxes)
-    tab = visit(film_page(replace(whole, stage=replace(whole.stage, boxes=boxes)), LIGHT))
+    tab = visit(player_page(replace(whole, stage=replace(whole.stage, boxes=boxes)), LIGHT))
     assert told(tab, '.box[data-key="c"]') == ["name: c", "value: 3"]
-    assert told(visit(picture_page(whole.stage, LIGHT)), '.box[data-key="c"]') == [
+    assert told(visit(inspection_page(whole.stage, LIGHT)), '.box[data-key="c"]') == [
         "name: c",
         "value: 3",
         "gradient: grad 2",
@@ -469,7 +475,7 @@ DECK = """<!doctype html><meta charset="utf-8"><button>deck</button><iframe src=
 
 def deck(visit: Open, folder: Path, made: Film, motion: str = "no-preference") -> tuple[Any, Any]:
     """A page that treats the film in its frame as reveal.js does, and the frame."""
-    (folder / "film.html").write_text(film_page(made, LIGHT), "utf-8")
+    (folder / "film.html").write_text(player_page(made, LIGHT), "utf-8")
     tab = visit(DECK, motion=motion)
     tab.frame_locator("iframe").locator(".gad-controls").wait_for()
     return tab, tab.frames[1]

@@ -17,9 +17,9 @@ from pypdf import PdfReader
 from small_film import HOSTILE, film, hostile_film, scene
 
 from graphviz_ad._internal.base.errors import OptionError, SaveError
-from graphviz_ad._internal.renderers.latex.beamer import beamer
+from graphviz_ad._internal.renderers.latex.beamer import beamer_file
 from graphviz_ad._internal.renderers.latex.latex_text import latex_text
-from graphviz_ad._internal.renderers.latex.tikz import pgf, tikz
+from graphviz_ad._internal.renderers.latex.tikz import pgf_picture, tikz_picture
 from graphviz_ad._internal.renderers.pages.pdf import film_pdf
 from graphviz_ad._internal.scene import paint
 from graphviz_ad._internal.scene.canvas import Label
@@ -66,7 +66,7 @@ def test_any_text_is_balanced_ascii_without_comments_and_unknown_commands(text: 
     assert depth == 0
 
 
-@pytest.mark.parametrize("render", [tikz, pgf])
+@pytest.mark.parametrize("render", [tikz_picture, pgf_picture])
 @pytest.mark.parametrize("text", HOSTILE)
 def test_a_picture_of_hostile_names_has_the_commands_of_any_other(render, text: str) -> None:  # type: ignore[no-untyped-def]
     def commands(written: str) -> list[str]:
@@ -78,7 +78,7 @@ def test_a_picture_of_hostile_names_has_the_commands_of_any_other(render, text: 
 
 
 def test_a_picture_defines_the_colours_that_it_uses_and_no_others() -> None:
-    made = tikz(paint.paint(scene()), LIGHT)
+    made = tikz_picture(paint.paint(scene()), LIGHT)
     defined = re.findall(r"\\definecolor\{([^}]+)\}\{HTML\}\{[0-9A-F]{6}\}", made)
     assert (
         set(defined)
@@ -91,13 +91,13 @@ def test_a_dark_picture_brings_its_ground_and_a_light_one_none() -> None:
     canvas = paint.paint(scene())
     assert (
         f"rectangle ({canvas.width:g},"
-        in tikz(canvas, THEMES["dark"]).partition("use as bounding box")[2].partition("\n")[2]
+        in tikz_picture(canvas, THEMES["dark"]).partition("use as bounding box")[2].partition("\n")[2]
     )
-    assert "gad-paper" not in tikz(replace(canvas, marks=()), LIGHT)
+    assert "gad-paper" not in tikz_picture(replace(canvas, marks=()), LIGHT)
 
 
 def test_beamer_has_a_page_a_step_and_for_handouts_the_last() -> None:
-    made = beamer(film(), "lesson")
+    made = beamer_file(film(), "lesson")
     shown = re.findall(
         r"\\includegraphics<(\d+)\|handout:(\d)>\[[^]]*page=(\d+)\]\{\\gadfolder lesson-film\.pdf\}", made
     )
@@ -105,7 +105,7 @@ def test_beamer_has_a_page_a_step_and_for_handouts_the_last() -> None:
 
 
 def test_beamer_plays_at_the_pace_of_the_film() -> None:
-    made = beamer(film(), "lesson", "animate")
+    made = beamer_file(film(), "lesson", "animate")
     assert (
         r"\animategraphics[width=\gadwidth,height=\gadheight,keepaspectratio,controls={play,step,stop,speed},poster=last,timeline=lesson.tln"
         in made
@@ -117,9 +117,9 @@ def test_beamer_plays_at_the_pace_of_the_film() -> None:
 
 def test_what_beamer_cannot_do_is_said() -> None:
     with pytest.raises(OptionError, match="mode='gif' is no way to show a film in Beamer; give 'overlay'"):
-        beamer(film(), "lesson", "gif")
+        beamer_file(film(), "lesson", "gif")
     with pytest.raises(SaveError, match="LaTeX may not find a file named 'my 50% film'"):
-        beamer(film(), "my 50% film")
+        beamer_file(film(), "my 50% film")
 
 
 # ---- compiled
@@ -151,7 +151,7 @@ def run(engine: str, folder: Path, name: str, *options: str) -> PdfReader:
 def put(folder: Path, made: Film, name: str, mode: str = "overlay") -> None:
     """What `to_beamer` writes."""
     folder.mkdir(exist_ok=True)
-    (folder / f"{name}.tex").write_text(beamer(made, name, mode), "utf-8")
+    (folder / f"{name}.tex").write_text(beamer_file(made, name, mode), "utf-8")
     (folder / f"{name}-film.pdf").write_bytes(film_pdf(made, LIGHT))
 
 
@@ -161,8 +161,8 @@ def test_pictures_of_every_name_compile_and_print_it(engine: str, tmp_path: Path
     texts = ("plain words", *HOSTILE)
     for i, text in enumerate(texts):
         canvas = paint.paint(hostile_film(text).stage)
-        (tmp_path / f"{i}.tikz").write_text(tikz(canvas, LIGHT), "ascii")
-        (tmp_path / f"{i}.pgf").write_text(pgf(canvas, LIGHT), "ascii")
+        (tmp_path / f"{i}.tikz").write_text(tikz_picture(canvas, LIGHT), "ascii")
+        (tmp_path / f"{i}.pgf").write_text(pgf_picture(canvas, LIGHT), "ascii")
     pages = "".join(rf"\input{{{i}.{kind}}}\newpage" + "\n" for i in range(len(texts)) for kind in ("tikz", "pgf"))
     reader = compiled(
         engine, tmp_path, r"\documentclass{article}\usepackage{tikz}\begin{document}" + f"\n{pages}" + r"\end{document}"

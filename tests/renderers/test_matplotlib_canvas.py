@@ -22,10 +22,10 @@ from PIL import Image
 from work import lines_run
 
 from graphviz_ad._internal.base.errors import GraphvizADWarning, SaveError
-from graphviz_ad._internal.renderers.images.matplotlib_canvas import changing, frames, pixels, png
-from graphviz_ad._internal.renderers.pages.pdf import pdf, pdf_pages
+from graphviz_ad._internal.renderers.images.matplotlib_canvas import canvas_png, changing, frames, pixels
+from graphviz_ad._internal.renderers.pages.pdf import pdf_page, pdf_pages
 from graphviz_ad._internal.scene.canvas import Canvas, Curve, Label, Polygon, Rect
-from graphviz_ad._internal.scene.paint import moved
+from graphviz_ad._internal.scene.paint import moved_marks
 from graphviz_ad._internal.scene.themes import THEMES, theme
 
 LIGHT = theme("light")
@@ -151,7 +151,7 @@ def test_bold_and_italic_are_faces_of_their_own():
 def test_data_is_never_read_as_mathematics(text):
     canvas = picture(Label(100, 60, text, 20))
     assert pixels(canvas, LIGHT).min() < 255 or not text.strip()
-    assert pdf(canvas, LIGHT).startswith(b"%PDF")
+    assert pdf_page(canvas, LIGHT).startswith(b"%PDF")
 
 
 def test_dollars_are_drawn():
@@ -159,7 +159,9 @@ def test_dollars_are_drawn():
     assert wide[2] > narrow[2] + 20
 
 
-@pytest.mark.parametrize("draw", [png, pixels, pdf, lambda canvas, theme: list(frames([canvas, canvas], theme))])
+@pytest.mark.parametrize(
+    "draw", [canvas_png, pixels, pdf_page, lambda canvas, theme: list(frames([canvas, canvas], theme))]
+)
 def test_missing_glyphs_are_named_in_one_warning(draw):
     with pytest.warns(GraphvizADWarning, match=r"漢 \(U\+6F22\), 🙂 \(U\+1F642\)") as caught:
         draw(picture(Label(50, 50, "漢 x", 12), Label(50, 80, "🙂漢", 12, bold=True)), LIGHT)
@@ -167,7 +169,7 @@ def test_missing_glyphs_are_named_in_one_warning(draw):
 
 
 def test_text_needs_no_font_of_the_system_and_no_setting_of_the_reader():
-    expected = png(everything(), LIGHT), pdf(everything(), LIGHT)
+    expected = canvas_png(everything(), LIGHT), pdf_page(everything(), LIGHT)
     custom = {
         "font.family": "monospace",
         "text.usetex": True,
@@ -179,12 +181,14 @@ def test_text_needs_no_font_of_the_system_and_no_setting_of_the_reader():
         {**custom, "figure.autolayout": True, "path.sketch": (1, 100, 2), "pdf.compression": 0, "lines.linewidth": 9}
     ):
         before = dict(mpl.rcParams)
-        assert (png(everything(), LIGHT), pdf(everything(), LIGHT)) == expected
+        assert (canvas_png(everything(), LIGHT), pdf_page(everything(), LIGHT)) == expected
         assert dict(mpl.rcParams) == before
 
 
 def test_png_has_its_size_its_text_and_the_same_bytes_twice():
-    once, twice = (png(everything(), LIGHT, scale=3, metadata={"graph": "a → b\ud800", "Title": "f"}) for _ in range(2))
+    once, twice = (
+        canvas_png(everything(), LIGHT, scale=3, metadata={"graph": "a → b\ud800", "Title": "f"}) for _ in range(2)
+    )
     image = Image.open(io.BytesIO(once))
     assert once == twice
     assert (image.size, image.mode, image.info["dpi"]) == ((600, 300), "RGB", pytest.approx((216, 216), abs=0.1))
@@ -197,7 +201,7 @@ def test_png_has_its_size_its_text_and_the_same_bytes_twice():
 def test_png_is_transparent_where_asked(background, transparent, alpha):
     image = Image.open(
         io.BytesIO(
-            png(picture(Rect(50, 20, 50, 50, fill="ink"), background=background), LIGHT, transparent=transparent)
+            canvas_png(picture(Rect(50, 20, 50, 50, fill="ink"), background=background), LIGHT, transparent=transparent)
         )
     )
     assert image.convert("RGBA").getpixel((2, 2))[3] == alpha
@@ -206,7 +210,7 @@ def test_png_is_transparent_where_asked(background, transparent, alpha):
 
 def test_a_picture_beyond_all_memory_is_refused():
     with pytest.raises(SaveError, match=r"200000 x 20 pixels is too large; give a smaller scale="):
-        png(picture(width=100_000, height=10), LIGHT)
+        canvas_png(picture(width=100_000, height=10), LIGHT)
 
 
 ALONE = """
@@ -227,8 +231,8 @@ def test_neither_pyplot_nor_a_window_is_ever_loaded():
 
 def test_pdf_is_one_page_of_the_size_of_the_picture_and_the_same_bytes_twice():
     canvas = picture(*everything().marks, width=321.5, height=123.25)
-    document = pdf(canvas, LIGHT, title="f(x)")
-    assert document == pdf(canvas, LIGHT, title="f(x)")
+    document = pdf_page(canvas, LIGHT, title="f(x)")
+    assert document == pdf_page(canvas, LIGHT, title="f(x)")
     assert re.findall(rb"/MediaBox \[ ?(.*?) ?\]", document) == [b"0 0 321.5 123.25"]
     assert b"/FontFile2" in document
     assert b"CreationDate" not in document
@@ -243,7 +247,7 @@ def test_pdf_pages_have_one_size():
 def test_pdf_text_can_be_copied():
     needs_tool("pdftotext")
     text = subprocess.run(
-        ["pdftotext", "-", "-"], input=pdf(everything(), LIGHT), capture_output=True, check=True
+        ["pdftotext", "-", "-"], input=pdf_page(everything(), LIGHT), capture_output=True, check=True
     ).stdout.decode()
     assert "∂f/∂x = $\\nosuch$ = 0.5" in text
     assert "×" in text
@@ -252,7 +256,7 @@ def test_pdf_text_can_be_copied():
 @pytest.mark.parametrize("name", ["light", "dark"])
 def test_pdf_looks_like_the_png(name):
     needs_tool("pdftoppm")
-    document = pdf(everything(), theme(name), transparent=False)
+    document = pdf_page(everything(), theme(name), transparent=False)
     shown = subprocess.run(["pdftoppm", "-r", "72", "-"], input=document, capture_output=True, check=True).stdout
     page = np.asarray(Image.open(io.BytesIO(shown)).convert("RGB"), dtype=int)
     image = pixels(everything(), theme(name)).astype(int)
@@ -340,7 +344,7 @@ def test_frames_may_be_kept():
 
 
 def test_a_film_costs_much_less_than_its_single_pictures():
-    still = [mark for x, y in ((640, 0), (0, 360), (640, 360)) for mark in moved(gallery(-1, "").marks, 1, x, y)]
+    still = [mark for x, y in ((640, 0), (0, 360), (640, 360)) for mark in moved_marks(gallery(-1, "").marks, 1, x, y)]
     film = [picture(*still, *gallery(i % 12, f"step {i}").marks, width=1280, height=720) for i in range(24)]
     list(changing(film, LIGHT))  # fills the cache of texts for both
     assert lines_run(lambda: list(changing(film, LIGHT))) < 0.2 * lines_run(
@@ -351,5 +355,5 @@ def test_a_film_costs_much_less_than_its_single_pictures():
 def test_nothing_warns_where_nothing_is_missing():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        png(everything(), LIGHT)
-        pdf(everything(), LIGHT)
+        canvas_png(everything(), LIGHT)
+        pdf_page(everything(), LIGHT)

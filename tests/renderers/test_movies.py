@@ -34,10 +34,10 @@ from graphviz_ad._internal.base.errors import (
 )
 from graphviz_ad._internal.film.film_frames import film_frames
 from graphviz_ad._internal.renderers.images.matplotlib_canvas import changing, pixels
-from graphviz_ad._internal.renderers.images.shots import shots
-from graphviz_ad._internal.renderers.images.video import MP4, WEBM, faststart, mp4, pulses, video, webm
-from graphviz_ad._internal.renderers.images.webp import webp
-from graphviz_ad._internal.scene.paint import arrow_marks, arrow_words, box_marks, frame_fit, moved, paint_frame
+from graphviz_ad._internal.renderers.images.shots import shots_of_pictures
+from graphviz_ad._internal.renderers.images.video import MP4, WEBM, encode_mp4, encode_webm, faststart, pulses, video
+from graphviz_ad._internal.renderers.images.webp import encode_webp
+from graphviz_ad._internal.scene.paint import arrow_marks, arrow_words, box_marks, frame_fit, moved_marks, paint_frame
 from graphviz_ad._internal.scene.themes import theme
 
 av = needs_package("av")
@@ -215,10 +215,10 @@ def places(index):
     fit = frame_fit(one.stage, one.size)
     for scene in (one.scene(index - 1), one.scene(index)):
         touched = {change.key for change in one.steps[index].changes}
-        marks = [mark for box in scene.boxes if box.key in touched for mark in moved(box_marks(box), *fit)]
+        marks = [mark for box in scene.boxes if box.key in touched for mark in moved_marks(box_marks(box), *fit)]
         for arrow in scene.arrows:
             if arrow.key in touched:
-                marks += moved([*arrow_marks(arrow), *arrow_words(arrow)], *fit)
+                marks += moved_marks([*arrow_marks(arrow), *arrow_words(arrow)], *fit)
         for mark in marks:
             rows, columns = bounds(mark)
             allowed[rows, columns] = True
@@ -363,12 +363,12 @@ WRONG = {
         r"no aspect named '21:9'.*16:9, 4:3",
     ),
     "a huge WebP": (
-        lambda p: webp(shots(tiny(16, 16_384), [1, 1, 1])),
+        lambda p: encode_webp(shots_of_pictures(tiny(16, 16_384), [1, 1, 1])),
         SaveError,
         "16383 pixels wide and high, not 16384 x 16; give a smaller scale=",
     ),
     "a huge MP4": (
-        lambda p: mp4(shots(tiny(16, 16_386), [1, 1, 1])),
+        lambda p: encode_mp4(shots_of_pictures(tiny(16, 16_386), [1, 1, 1])),
         SaveError,
         "16384 pixels wide and high, not 16386 x 16; give a smaller scale=",
     ),
@@ -396,9 +396,9 @@ def tiny(height, width, count=3):
 
 
 @pytest.mark.parametrize(("height", "width"), [(63, 101), (64, 100), (63, 100), (64, 101)])
-@pytest.mark.parametrize(("encode", "suffix"), [(mp4, ".mp4"), (webm, ".webm")])
+@pytest.mark.parametrize(("encode", "suffix"), [(encode_mp4, ".mp4"), (encode_webm, ".webm")])
 def test_an_odd_side_is_made_even_by_repeating_the_last_pixels(encode, suffix, height, width):
-    pictures, lengths = decode(suffix, encode(shots(tiny(height, width), [0.3, 0.3, 0.3])))
+    pictures, lengths = decode(suffix, encode(shots_of_pictures(tiny(height, width), [0.3, 0.3, 0.3])))
     assert pictures[0].shape == (height + height % 2, width + width % 2, 3)
     assert lengths == pytest.approx([0.3, 0.3, 0.3], abs=0.001)
     for shown, drawn in zip(pictures, tiny(height, width), strict=True):
@@ -407,7 +407,7 @@ def test_an_odd_side_is_made_even_by_repeating_the_last_pixels(encode, suffix, h
 
 @pytest.mark.parametrize("codec", [MP4, WEBM])
 def test_a_video_of_one_picture_and_of_none(codec):
-    pictures, lengths = decode(codec.suffix, video(shots(tiny(32, 32, 1), [2.0]), codec))
+    pictures, lengths = decode(codec.suffix, video(shots_of_pictures(tiny(32, 32, 1), [2.0]), codec))
     assert sum(lengths) == pytest.approx(2.0, abs=0.002)
     assert len(pictures) == 4
     with pytest.raises(ValueError, match="at least one picture"):
@@ -415,7 +415,7 @@ def test_a_video_of_one_picture_and_of_none(codec):
 
 
 def test_pulses_fill_the_time_without_gaps():
-    spells = [spell for _, spell in pulses(shots(tiny(32, 32, 4), [1.3, 0.001, 0.5, 0.7004]))]
+    spells = [spell for _, spell in pulses(shots_of_pictures(tiny(32, 32, 4), [1.3, 0.001, 0.5, 0.7004]))]
     assert spells[0][0] == 0
     assert all(begin + length == after for (begin, length), (after, _) in pairwise(spells))
     assert sum(length for _, length in spells) == round(1000 * (1.3 + 0.02 + 0.5 + 0.7004))

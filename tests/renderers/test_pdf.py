@@ -19,7 +19,7 @@ from work import lines_run
 
 from graphviz_ad._internal.base.errors import GraphvizADWarning
 from graphviz_ad._internal.renderers.images.matplotlib_canvas import pixels
-from graphviz_ad._internal.renderers.pages.pdf import film_pdf, pdf, pdf_pages
+from graphviz_ad._internal.renderers.pages.pdf import film_pdf, pdf_page, pdf_pages
 from graphviz_ad._internal.renderers.pages.pdf_font import PdfFont
 from graphviz_ad._internal.scene import paint
 from graphviz_ad._internal.scene.canvas import Canvas, Label
@@ -59,7 +59,7 @@ def test_what_pages_share_stands_in_the_file_once() -> None:
 
 def test_the_classroom_film_is_small_and_a_still_smaller() -> None:
     assert len(film_pdf(film(), LIGHT)) < 70_000
-    assert len(pdf(paint.paint(scene()), LIGHT)) < 16_000
+    assert len(pdf_page(paint.paint(scene()), LIGHT)) < 16_000
 
 
 def test_only_used_characters_are_in_the_file() -> None:
@@ -72,7 +72,7 @@ def test_only_used_characters_are_in_the_file() -> None:
 
 def test_every_character_can_be_copied() -> None:
     text = "".join(map(chr, range(0x21, 0x7F))) + "∂σΣ·×−₁²ᵀ≈∞ЖЯ"
-    page = read(pdf(Canvas(2000, 50, (Label(5, 30, text, 12, anchor="start"),)), LIGHT)).pages[0]
+    page = read(pdf_page(Canvas(2000, 50, (Label(5, 30, text, 12, anchor="start"),)), LIGHT)).pages[0]
     assert page.extract_text().replace(" ", "") == text
 
 
@@ -81,7 +81,7 @@ def test_letters_that_join_or_run_backwards_look_as_in_other_formats(text: str) 
     needs_tool("pdftoppm")
     canvas = Canvas(400, 60, (Label(200, 40, text, 30),))
     seen = subprocess.run(
-        ["pdftoppm", "-r", "72", "-"], input=pdf(canvas, LIGHT, transparent=False), capture_output=True, check=True
+        ["pdftoppm", "-r", "72", "-"], input=pdf_page(canvas, LIGHT, transparent=False), capture_output=True, check=True
     ).stdout
     page = np.asarray(Image.open(io.BytesIO(seen)).convert("L"), dtype=int)
     image = pixels(canvas, LIGHT).astype(int).mean(axis=2)
@@ -104,7 +104,7 @@ def test_no_name_breaks_the_file(text: str) -> None:
 
 
 def test_a_title_of_any_script_is_the_title() -> None:
-    reader = read(pdf(paint.paint(scene()), LIGHT, title="行列 (x) \\ 🤖"))
+    reader = read(pdf_page(paint.paint(scene()), LIGHT, title="行列 (x) \\ 🤖"))
     assert reader.metadata is not None
     assert reader.metadata.title == "行列 (x) \\ 🤖"
 
@@ -125,7 +125,7 @@ def long_film(boxes: int, steps: int) -> Film:
 
 
 def test_a_page_more_costs_what_changes_and_not_what_the_picture_costs() -> None:
-    whole = lines_run(lambda: pdf(paint.paint(long_film(180, 1).stage), LIGHT))
+    whole = lines_run(lambda: pdf_page(paint.paint(long_film(180, 1).stage), LIGHT))
     few, many = (lines_run(lambda count=count: film_pdf(long_film(180, count), LIGHT)) for count in (12, 36))  # type: ignore[misc]
     assert (many - few) / 24 < 0.1 * whole
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from small_film import HOSTILE, hostile_film, scene
 
 from graphviz_ad._internal.base.visible_text import visible
-from graphviz_ad._internal.renderers.svg.still import fragment, number, short_title, svg
+from graphviz_ad._internal.renderers.svg.still import short_title, svg_element, svg_file, svg_number
 from graphviz_ad._internal.scene import paint
 from graphviz_ad._internal.scene.canvas import Canvas, Curve, Label, Polygon, Rect
 from graphviz_ad._internal.scene.themes import THEMES
@@ -54,7 +54,7 @@ def parsed(text: str) -> ET.Element:
 @given(any_text)
 @settings(max_examples=150, deadline=None)
 def test_any_text_stays_text(text: str) -> None:
-    root = parsed(svg(canvas_of(text), THEMES["auto"], prefix=text))
+    root = parsed(svg_file(canvas_of(text), THEMES["auto"], prefix=text))
     assert {e.tag.removeprefix(SVG) for e in root.iter()} <= TAGS
     assert {name for e in root.iter() for name in e.attrib} <= ATTRIBUTES
     assert [e.text or "" for e in root.iter(f"{SVG}text")] == [visible(text)]
@@ -63,11 +63,11 @@ def test_any_text_stays_text(text: str) -> None:
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_a_whole_scene_of_hostile_names_is_well_formed(text: str) -> None:
-    parsed(svg(paint.paint(hostile_film(text).stage), THEMES["light"]))
+    parsed(svg_file(paint.paint(hostile_film(text).stage), THEMES["light"]))
 
 
 def test_the_picture_has_a_name_and_a_description() -> None:
-    root = parsed(svg(paint.paint(scene()), THEMES["light"]))
+    root = parsed(svg_file(paint.paint(scene()), THEMES["light"]))
     title, desc, *_ = root
     assert (title.tag, desc.tag, root.get("role")) == (f"{SVG}title", f"{SVG}desc", "img")
     assert (title.text, desc.text) == ("Graph of f", scene().alt)
@@ -76,7 +76,7 @@ def test_the_picture_has_a_name_and_a_description() -> None:
 
 def test_a_long_description_is_not_cut() -> None:
     alt = "word " * 200
-    assert parsed(svg(Canvas(1, 1, (), alt), THEMES["light"])).findtext(f"{SVG}desc") == alt
+    assert parsed(svg_file(Canvas(1, 1, (), alt), THEMES["light"])).findtext(f"{SVG}desc") == alt
 
 
 @pytest.mark.parametrize(
@@ -87,42 +87,42 @@ def test_the_title_is_the_beginning_of_the_description(alt: str, title: str) -> 
 
 
 def test_words_of_the_picture_are_the_words_of_the_scene() -> None:
-    root = parsed(svg(paint.paint(scene(), legend=False), THEMES["light"]))
+    root = parsed(svg_file(paint.paint(scene(), legend=False), THEMES["light"]))
     words = {e.text for e in root.iter(f"{SVG}text")}
     assert {line.text for part in (*scene().boxes, *scene().arrows) for line in part.lines} <= words
 
 
 def test_each_owner_has_a_group_of_its_kind() -> None:
-    root = parsed(svg(paint.paint(scene()), THEMES["light"]))
+    root = parsed(svg_file(paint.paint(scene()), THEMES["light"]))
     kinds = {(g.get("class"), g.get("data-key")) for g in root.iter(f"{SVG}g")}
     assert {("box", "a"), ("arrow", "a-c"), ("words", "a-c"), ("group", "g")} <= kinds
 
 
 def test_the_same_picture_has_the_same_bytes_and_another_has_another_id() -> None:
-    picture = svg(paint.paint(scene()), THEMES["auto"])
-    assert picture == svg(paint.paint(scene()), THEMES["auto"])
-    assert parsed(picture).get("id") != parsed(svg(canvas_of("x"), THEMES["auto"])).get("id")
-    assert parsed(svg(canvas_of("x"), THEMES["auto"], prefix="second")).get("id", "").startswith("second")
+    picture = svg_file(paint.paint(scene()), THEMES["auto"])
+    assert picture == svg_file(paint.paint(scene()), THEMES["auto"])
+    assert parsed(picture).get("id") != parsed(svg_file(canvas_of("x"), THEMES["auto"])).get("id")
+    assert parsed(svg_file(canvas_of("x"), THEMES["auto"], prefix="second")).get("id", "").startswith("second")
 
 
 def test_nothing_is_loaded_and_numbers_are_short() -> None:
-    picture = svg(paint.paint(scene()), THEMES["auto"])
+    picture = svg_file(paint.paint(scene()), THEMES["auto"])
     assert not re.search(r"url\(|href|@import|<script|\bon\w+=", picture)
     assert picture.count("http") == 1  # the namespace
     assert not re.search(r"\d\.\d{3}", picture)
-    assert [number(x) for x in (-0.001, 1.0, 2.5, 1 / 3)] == ["0", "1", "2.5", "0.33"]
+    assert [svg_number(x) for x in (-0.001, 1.0, 2.5, 1 / 3)] == ["0", "1", "2.5", "0.33"]
 
 
 def test_only_a_theme_that_follows_its_reader_has_a_style_sheet() -> None:
     canvas = paint.paint(scene())
-    assert "<style>" not in svg(canvas, THEMES["light"])
-    style = parsed(svg(canvas, THEMES["auto"])).findtext(f"{SVG}style") or ""
+    assert "<style>" not in svg_file(canvas, THEMES["light"])
+    style = parsed(svg_file(canvas, THEMES["auto"])).findtext(f"{SVG}style") or ""
     assert style.startswith("@media (prefers-color-scheme: dark)")
     assert f".f-ink{{fill:{THEMES['dark']['ink']}}}" in style
 
 
 def test_a_transparent_picture_has_no_ground() -> None:
-    assert 'class="background"' not in fragment(paint.paint(scene(), background=None), THEMES["light"])
+    assert 'class="background"' not in svg_element(paint.paint(scene(), background=None), THEMES["light"])
 
 
 def luminance(color: str) -> float:

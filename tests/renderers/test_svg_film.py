@@ -17,7 +17,7 @@ from small_film import HOSTILE, film, hostile_film, scene
 from small_programs import graph
 
 from graphviz_ad._internal.base.visible_text import visible
-from graphviz_ad._internal.renderers.svg.film import film_fragment, path_length, svg_film
+from graphviz_ad._internal.renderers.svg.film import film_element, path_length, svg_film_file
 from graphviz_ad._internal.scene import paint
 from graphviz_ad._internal.scene.canvas import Label
 from graphviz_ad._internal.scene.scene import Film
@@ -46,7 +46,7 @@ def words(made: Film, step: int) -> list[str]:
 @pytest.mark.parametrize("text", HOSTILE)
 def test_hostile_names_stay_text(text: str) -> None:
     made = hostile_film(text)
-    root = parsed(svg_film(made, THEMES["auto"]))
+    root = parsed(svg_film_file(made, THEMES["auto"]))
     assert {e.tag.removeprefix(SVG) for e in root.iter()} <= {
         "svg",
         "title",
@@ -67,15 +67,15 @@ def test_hostile_names_stay_text(text: str) -> None:
 
 
 def test_it_loads_nothing_and_has_no_script() -> None:
-    made = svg_film(film(), THEMES["auto"])
+    made = svg_film_file(film(), THEMES["auto"])
     assert not re.search(r"url\(|href|@import|<script|<animate|\bon\w+=", made)
     assert made.count("http") == 1  # the namespace
 
 
 def test_the_same_film_has_the_same_bytes_and_other_films_other_names() -> None:
-    assert svg_film(film(), LIGHT) == svg_film(film(), LIGHT)
+    assert svg_film_file(film(), LIGHT) == svg_film_file(film(), LIGHT)
     names = {
-        parsed(svg_film(made, LIGHT)).get("id")
+        parsed(svg_film_file(made, LIGHT)).get("id")
         for made in (film(), replace(film(), speed=2.0), replace(film(), title="other"))
     }
     assert len(names) == 3
@@ -90,27 +90,27 @@ def hidden(element: ET.Element, found: set[ET.Element], off: bool = False) -> se
 
 
 def test_without_its_style_sheet_it_is_the_finished_picture() -> None:
-    root = parsed(svg_film(film(), LIGHT))
+    root = parsed(svg_film_file(film(), LIGHT))
     unseen = hidden(root, set())
     assert sorted(e.text or "" for e in root.iter(f"{SVG}text") if e not in unseen) == words(film(), 18)
 
 
 def test_it_moves_only_on_a_screen_whose_reader_has_not_asked_for_rest() -> None:
-    style = parsed(svg_film(film(), LIGHT)).findtext(f"{SVG}style") or ""
+    style = parsed(svg_film_file(film(), LIGHT)).findtext(f"{SVG}style") or ""
     assert style.startswith("@media screen and (prefers-reduced-motion:no-preference){")
     assert style.count("@keyframes") > 20
     assert "animation-iteration-count:infinite" in style
-    assert "animation-iteration-count:3" in svg_film(film(), LIGHT, loop=3)
+    assert "animation-iteration-count:3" in svg_film_file(film(), LIGHT, loop=3)
 
 
 def test_a_film_without_steps_is_a_picture() -> None:
-    assert "keyframes" not in svg_film(Film(scene(), ()), LIGHT)
+    assert "keyframes" not in svg_film_file(Film(scene(), ()), LIGHT)
 
 
 def test_the_classroom_film_is_small() -> None:
     made = graph("colah").animate()
     assert len(made.to_svg().encode()) < 110_000
-    assert len(svg_film(made.film, THEMES["auto"]).encode()) < 110_000
+    assert len(svg_film_file(made.film, THEMES["auto"]).encode()) < 110_000
 
 
 def test_a_curve_is_as_long_as_it_is() -> None:
@@ -139,7 +139,7 @@ def moments(made: Film) -> list[float]:
 
 def test_each_step_is_seen_at_its_time(visit: Open) -> None:
     made = film()
-    tab = visit(svg_film(made, LIGHT), name="film.svg", motion="no-preference")
+    tab = visit(svg_film_file(made, LIGHT), name="film.svg", motion="no-preference")
     starts = moments(made)
     for step in range(len(made.steps)):
         for seconds in (starts[step] + 0.02, starts[step + 1] - 0.02):
@@ -149,27 +149,27 @@ def test_each_step_is_seen_at_its_time(visit: Open) -> None:
 
 def test_frames_look_like_the_frames_of_other_formats(visit: Open) -> None:
     made = film()
-    tab = visit(svg_film(made, LIGHT), name="film.svg", motion="no-preference")
+    tab = visit(svg_film_file(made, LIGHT), name="film.svg", motion="no-preference")
     tab.set_viewport_size({"width": 1280, "height": 720})
     for step in (1, 9, 18):
         tab.evaluate(GO_TO, moments(made)[step + 1] - 0.02)
         moving = tab.screenshot()
         still = visit(
-            svg_film(Film(made.scene(step), ()), LIGHT).partition("<svg")[0] + frame(made, step), name="still.svg"
+            svg_film_file(Film(made.scene(step), ()), LIGHT).partition("<svg")[0] + frame(made, step), name="still.svg"
         )
         assert moving == still.screenshot(), step
-        tab = visit(svg_film(made, LIGHT), name="film.svg", motion="no-preference")
+        tab = visit(svg_film_file(made, LIGHT), name="film.svg", motion="no-preference")
 
 
 def frame(made: Film, step: int) -> str:
-    from graphviz_ad._internal.renderers.svg.still import fragment
+    from graphviz_ad._internal.renderers.svg.still import svg_element
 
-    return fragment(paint.paint_frame(made, step), LIGHT)
+    return svg_element(paint.paint_frame(made, step), LIGHT)
 
 
 def test_colour_runs_along_an_arrow_when_something_flows(visit: Open) -> None:
     made = film()
-    tab = visit(svg_film(made, LIGHT), name="film.svg", motion="no-preference")
+    tab = visit(svg_film_file(made, LIGHT), name="film.svg", motion="no-preference")
     dashes = """() => [...document.querySelectorAll("path")].filter((e) => getComputedStyle(e).visibility === "visible" && e.getAttribute("class"))
         .map((e) => parseFloat(getComputedStyle(e).strokeDasharray))"""  # noqa: E501
     tab.evaluate(GO_TO, moments(made)[1] + 0.1)
@@ -183,7 +183,7 @@ def test_colour_runs_along_an_arrow_when_something_flows(visit: Open) -> None:
 
 
 def test_a_reader_who_wants_no_motion_sees_the_finished_picture(visit: Open) -> None:
-    tab = visit(svg_film(film(), LIGHT), name="film.svg", motion="reduce")
+    tab = visit(svg_film_file(film(), LIGHT), name="film.svg", motion="reduce")
     assert tab.evaluate("document.getAnimations().length") == 0
     assert sorted(tab.evaluate(SEEN)) == words(film(), 18)
 
@@ -193,7 +193,7 @@ def test_it_plays_inside_an_image_but_not_for_who_wants_no_motion(
     launch: Open, tmp_path: Path, flags: tuple[str, ...]
 ) -> None:
     made = replace(film(), speed=8.0)
-    (tmp_path / "film.svg").write_text(svg_film(made, LIGHT), "utf-8")
+    (tmp_path / "film.svg").write_text(svg_film_file(made, LIGHT), "utf-8")
     (tmp_path / "last.svg").write_text(frame(made, 18), "utf-8")
     (tmp_path / "page.html").write_text(
         '<!doctype html><style>*{margin:0;display:block;width:800px}</style><img src="film.svg"><img src="last.svg">',
@@ -218,7 +218,7 @@ def alike(one: bytes, other: bytes) -> bool:
 
 
 def test_the_pointer_holds_it(visit: Open) -> None:
-    tab = visit(svg_film(film(), LIGHT), name="film.svg", motion="no-preference")
+    tab = visit(svg_film_file(film(), LIGHT), name="film.svg", motion="no-preference")
     states = "() => [...new Set(document.getAnimations().map((animation) => animation.playState))]"
     assert tab.evaluate(states) == ["running"]
     tab.mouse.move(300, 200)
@@ -229,8 +229,8 @@ def test_the_pointer_holds_it(visit: Open) -> None:
 def test_films_in_one_page_keep_their_own_time(visit: Open) -> None:
     slow, fast = film(), replace(film(), speed=4.0)
     page = (
-        f'<!doctype html><meta charset="utf-8"><div id="a">{film_fragment(slow, LIGHT)}</div><div'
-        f' id="b">{film_fragment(fast, LIGHT)}</div>'
+        f'<!doctype html><meta charset="utf-8"><div id="a">{film_element(slow, LIGHT)}</div><div'
+        f' id="b">{film_element(fast, LIGHT)}</div>'
     )
     tab = visit(page, motion="no-preference")
     tab.evaluate(GO_TO, 2.0)
@@ -244,7 +244,7 @@ def test_films_in_one_page_keep_their_own_time(visit: Open) -> None:
 
 
 def test_auto_follows_the_reader(visit: Open) -> None:
-    tab = visit(svg_film(film(), THEMES["auto"]), name="film.svg", scheme="dark")
+    tab = visit(svg_film_file(film(), THEMES["auto"]), name="film.svg", scheme="dark")
     fill = tab.eval_on_selector("rect", "(e) => getComputedStyle(e).fill")
     paper = THEMES["dark"]["paper"]
     assert fill == f"rgb({int(paper[1:3], 16)}, {int(paper[3:5], 16)}, {int(paper[5:7], 16)})"

@@ -14,8 +14,8 @@ from small_programs import PROGRAMS, graph
 import graphviz_ad as gad
 from graphviz_ad._internal.film.staging import Manner, slimmer
 from graphviz_ad._internal.scene.scene import Arrow, Box, Fact
-from graphviz_ad._internal.scene.scene_building import build_scene, legend
-from graphviz_ad._internal.scene.words.describe import describe
+from graphviz_ad._internal.scene.scene_building import build_scene, roles_legend
+from graphviz_ad._internal.scene.words.describe import words_of_graph
 
 PACKAGE = Path(gad.__file__).parent / "_internal"
 READERS = ("scene", "layouts", "film", "renderers", "sheets")
@@ -62,8 +62,8 @@ def searched(path: Path) -> Iterator[str]:
 
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_the_legend_is_about_kinds_of_lines_not_about_their_words(name: str) -> None:
-    scene = build_scene(describe(graph(name)))
-    assert tuple(legend(map(nonsense, scene.boxes), map(nonsense, scene.arrows), values=True)) == scene.legend  # type: ignore[arg-type]
+    scene = build_scene(words_of_graph(graph(name)))
+    assert tuple(roles_legend(map(nonsense, scene.boxes), map(nonsense, scene.arrows), values=True)) == scene.legend  # type: ignore[arg-type]
 
 
 def test_what_a_film_leaves_out_is_chosen_by_kinds_of_lines_not_by_their_words() -> None:
@@ -73,7 +73,7 @@ def test_what_a_film_leaves_out_is_chosen_by_kinds_of_lines_not_by_their_words()
         torch.randn(30, 20, requires_grad=True),
         torch.randn(20, 9, requires_grad=True),
     )
-    boxes = build_scene(describe(traced)).boxes
+    boxes = build_scene(words_of_graph(traced)).boxes
     kinds = {line.kind for box in boxes for line in box.lines}
     assert {"formula", "spread"} <= kinds
     for manner in (Manner(), Manner(signs=False), Manner(statistics=False)):
@@ -86,7 +86,7 @@ def test_what_a_film_leaves_out_is_chosen_by_kinds_of_lines_not_by_their_words()
 
 def test_a_line_of_a_box_has_a_key_of_its_own() -> None:
     for name in PROGRAMS:
-        for box in build_scene(describe(graph(name))).boxes:
+        for box in build_scene(words_of_graph(graph(name))).boxes:
             keys = [line.key for line in box.lines if line.role != "note"]
             assert len(keys) == len(set(keys)), keys
 

@@ -24,7 +24,7 @@ from graphviz_ad._internal.scene.paint import (
     clipped,
     frame_scale,
     legend_items,
-    moved,
+    moved_marks,
     paint,
     paint_frame,
     wrap_legend,
@@ -272,7 +272,9 @@ def test_an_arrowhead_ends_where_the_path_ends_and_covers_the_end_of_the_shaft()
 
 def test_moving_scales_sizes_and_shifts_places() -> None:
     marks = list(
-        moved([Rect(1, 2, 3, 4), Label(1, 2, "x", 10), Curve(((0, 0), (1, 1), (2, 2), (3, 3)), dash=(1, 2))], 2, 10, 20)
+        moved_marks(
+            [Rect(1, 2, 3, 4), Label(1, 2, "x", 10), Curve(((0, 0), (1, 1), (2, 2), (3, 3)), dash=(1, 2))], 2, 10, 20
+        )
     )
     assert isinstance(marks[0], Rect)
     assert isinstance(marks[1], Label)

@@ -11,7 +11,7 @@ from graphviz_ad._internal.film.story import tell
 from graphviz_ad._internal.scene.paint import block_size, box_size, label_size
 from graphviz_ad._internal.scene.scene import Box, Change, Line
 from graphviz_ad._internal.scene.scene_building import LEGEND_LIMIT, build_scene, texts_of
-from graphviz_ad._internal.scene.words.describe import Options, describe
+from graphviz_ad._internal.scene.words.describe import Options, words_of_graph
 
 
 def overlap(one: Box, other: Box) -> bool:
@@ -23,7 +23,7 @@ def overlap(one: Box, other: Box) -> bool:
 
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_every_node_is_a_box_and_every_edge_an_arrow(name: str) -> None:
-    scene = build_scene(describe(graph(name)))
+    scene = build_scene(words_of_graph(graph(name)))
     assert [box.key for box in scene.boxes] == [node.key for node in graph(name).node_list]
     assert [(arrow.key, arrow.tail, arrow.head) for arrow in scene.arrows] == [
         (edge.key, edge.tail, edge.head) for edge in graph(name).edges
@@ -58,7 +58,7 @@ def test_no_two_boxes_overlap(name: str) -> None:
 
 
 def test_a_box_grows_for_a_text_that_only_a_film_shows() -> None:
-    words = describe(graph("colah"))
+    words = words_of_graph(graph("colah"))
     key = graph("colah").find("b").key
     plain = build_scene(words).box_by_key[key]
     roomy = build_scene(
@@ -79,13 +79,13 @@ def test_the_texts_of_changes_are_collected_by_box_and_role() -> None:
 
 
 def test_arrows_say_by_their_style_whether_a_gradient_flows() -> None:
-    scene = build_scene(describe(graph("detach")))
+    scene = build_scene(words_of_graph(graph("detach")))
     styles = {edge.cut: arrow.style for edge, arrow in zip(graph("detach").edges, scene.arrows, strict=True)}
     assert styles["detach"] == "cut"
     assert styles[None] == "solid"
     assert {
         arrow.style
-        for edge, arrow in zip(graph("colah").edges, build_scene(describe(graph("colah"))).arrows, strict=True)
+        for edge, arrow in zip(graph("colah").edges, build_scene(words_of_graph(graph("colah"))).arrows, strict=True)
         if edge.cut == "data"
     } == {"data"}
 
@@ -95,26 +95,26 @@ def test_a_guess_is_marked() -> None:
     guessed = traced.with_parts(
         traced.node_list, (replace(edge, match="guess") if edge.cut is None else edge for edge in traced.edges)
     )
-    arrows = build_scene(describe(guessed)).arrows
+    arrows = build_scene(words_of_graph(guessed)).arrows
     assert {arrow.style for arrow in arrows} == {"guess", "data"}
     assert all("?" in arrow.lines[-1].text for arrow in arrows if arrow.style == "guess")
 
 
 def test_nan_is_flagged_and_nothing_else_is() -> None:
-    scene = build_scene(describe(graph("not_a_number")))
+    scene = build_scene(words_of_graph(graph("not_a_number")))
     flagged = {box.key for box in scene.boxes if box.warning}
     bad = {
         node.key
         for node in graph("not_a_number").node_list
-        if "NaN" in str(describe(graph("not_a_number")).nodes[node.key].lines)
+        if "NaN" in str(words_of_graph(graph("not_a_number")).nodes[node.key].lines)
     }
     assert flagged >= bad
     assert bad
-    assert not any(box.warning for box in build_scene(describe(graph("colah"))).boxes)
+    assert not any(box.warning for box in build_scene(words_of_graph(graph("colah"))).boxes)
 
 
 def test_modules_are_frames_around_what_is_in_them() -> None:
-    scene = build_scene(describe(network()))
+    scene = build_scene(words_of_graph(network()))
     inside = {key for group in scene.groups for key in group.boxes}
     assert inside <= {box.key for box in scene.boxes}
     for group in scene.groups:
@@ -124,7 +124,7 @@ def test_modules_are_frames_around_what_is_in_them() -> None:
 
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_the_legend_explains_each_role_that_is_present_and_no_other(name: str) -> None:
-    scene = build_scene(describe(graph(name)))
+    scene = build_scene(words_of_graph(graph(name)))
     roles = {line.role for part in (*scene.boxes, *scene.arrows) for line in part.lines}
     summed = {"broadcast"} if any("Σ" in line.text for arrow in scene.arrows for line in arrow.lines) else set()
     derivatives = [
@@ -140,16 +140,16 @@ def test_the_legend_explains_each_role_that_is_present_and_no_other(name: str) -
 def test_a_picture_of_many_boxes_has_no_legend() -> None:
     traced = graph("colah")
     many = traced.with_parts((replace(traced.node_list[0], key=f"k{i}") for i in range(LEGEND_LIMIT + 1)), ())
-    assert build_scene(describe(many)).legend == ()
+    assert build_scene(words_of_graph(many)).legend == ()
 
 
 def test_notices_are_printed_below_the_picture() -> None:
     said = graph("colah").saying("Something was left out.")
-    assert build_scene(describe(said)).notes == ("Something was left out.",)
+    assert build_scene(words_of_graph(said)).notes == ("Something was left out.",)
 
 
 def test_a_forward_film_has_no_room_for_gradients() -> None:
-    words = describe(graph("colah"), Options(gradients=False, local=False))
+    words = words_of_graph(graph("colah"), Options(gradients=False, local=False))
     story = tell(words, "forward")
     scene = build_scene(words, changes=[change for step in story.steps for change in step.changes])
     assert not any(line.role == "gradient" for box in scene.boxes for line in box.lines)

@@ -14,15 +14,22 @@ import graphviz_ad as gad
 from graphviz_ad._internal.film.story import tell
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node, Port
 from graphviz_ad._internal.graph.snapshot import Snapshot
-from graphviz_ad._internal.renderers.svg.still import svg
+from graphviz_ad._internal.renderers.svg.still import svg_file
 from graphviz_ad._internal.scene.scene import Line
 from graphviz_ad._internal.scene.themes import THEMES
 from graphviz_ad._internal.scene.words.box_lines import NAME_ROOM
-from graphviz_ad._internal.scene.words.describe import Options, Words, describe
+from graphviz_ad._internal.scene.words.describe import Options, Words, words_of_graph
 from graphviz_ad._internal.scene.words.edge_labels import LABEL_ROOM
 from graphviz_ad._internal.scene.words.frames import frames_of, within_frame
-from graphviz_ad._internal.scene.words.names import names_of
-from graphviz_ad._internal.scene.words.short_text import added, counted, gradient_text, numbered_name, short, shortened
+from graphviz_ad._internal.scene.words.names import graph_names
+from graphviz_ad._internal.scene.words.short_text import (
+    gradient_text,
+    numbered_name,
+    short_count,
+    short_elements,
+    short_sum,
+    shortened_text,
+)
 from graphviz_ad._internal.scene.words.signs import NOT_YET
 
 
@@ -43,7 +50,7 @@ def lone(name: str | None, kind: str = "leaf", **more: object) -> Node:
 
 
 def gradient_of(node: Node) -> str:
-    return " ".join(line.text for line in describe(Graph((node,), ())).nodes[node.key].gradients)
+    return " ".join(line.text for line in words_of_graph(Graph((node,), ())).nodes[node.key].gradients)
 
 
 def on(words: Words, edge: Edge, role: str) -> str:
@@ -65,7 +72,7 @@ def test_not_yet_zero_none_no_gradient_and_nan_are_five_marks() -> None:
 
 def test_a_leaf_that_no_gradient_reaches_says_none_and_why() -> None:
     node = graph("unused").find("y")
-    words = describe(graph("unused"))
+    words = words_of_graph(graph("unused"))
     assert [line.text for line in words.nodes[node.key].gradients] == [".grad None"]
     assert [line.role for line in words.nodes[node.key].notes] == ["note"]
 
@@ -74,11 +81,11 @@ def test_a_value_that_was_not_kept_is_not_made_up() -> None:
     traced = gad.trace(lambda x: x * 2, 3.0, capture=gad.Capture(values="none"))
     for node in traced.node_list:
         if node.kind != "data":
-            assert [line.text for line in describe(traced).nodes[node.key].values] == ["f64[]"]
+            assert [line.text for line in words_of_graph(traced).nodes[node.key].values] == ["f64[]"]
 
 
 def test_a_constant_is_just_its_number() -> None:
-    words, traced = describe(graph("colah")), graph("colah")
+    words, traced = words_of_graph(graph("colah")), graph("colah")
     constant = next(node for node in traced.node_list if node.kind == "data")
     assert [line.text for line in words.nodes[constant.key].lines] == ["1"]
 
@@ -96,7 +103,7 @@ def test_results_of_one_name_are_numbered_and_the_nameless_get_numbers_that_are_
         return torch.sin(b) + torch.cos(b)
 
     traced = gad.trace(f, 1.0)
-    names = [names_of(traced).of[node.key] for node in traced.node_list if node.kind == "op"]
+    names = [graph_names(traced).of[node.key] for node in traced.node_list if node.kind == "op"]
     assert names == ["v1", "b₀", "b₁", "b₂", "b₃", "v2", "v3", "f"]
     assert len(set(names)) == len(names)
 
@@ -110,22 +117,22 @@ def test_the_one_nameless_result_is_called_like_the_function_unless_that_name_is
     def x(x: torch.Tensor) -> torch.Tensor:
         return x * 2
 
-    assert names_of(graph("seed")).of[graph("seed").outputs[0].key] == "seed"
+    assert graph_names(graph("seed")).of[graph("seed").outputs[0].key] == "seed"
     traced = gad.trace(x, 1.0)
-    assert names_of(traced).of[traced.outputs[0].key] == "v1"
+    assert graph_names(traced).of[traced.outputs[0].key] == "v1"
     unnamed = gad.trace(lambda y: y * 2, 1.0)
-    assert names_of(unnamed).of[unnamed.outputs[0].key] == "f"
+    assert graph_names(unnamed).of[unnamed.outputs[0].key] == "f"
 
 
 def test_gradients_are_of_the_output_or_of_l_where_there_is_no_single_number() -> None:
-    assert names_of(graph("colah")).output == "e"
-    assert names_of(graph("two_outputs")).output == "L"
-    assert names_of(graph("broadcast")).output == "L"
+    assert graph_names(graph("colah")).output == "e"
+    assert graph_names(graph("two_outputs")).output == "L"
+    assert graph_names(graph("broadcast")).output == "L"
 
 
 def test_tex_in_the_name_of_an_own_function_is_shown_as_its_letter() -> None:
     node = graph("own_function").find("s")
-    words = describe(graph("own_function"))
+    words = words_of_graph(graph("own_function"))
     assert node.op == Sigma.name  # type: ignore[attr-defined]
     assert words.nodes[node.key].badge == "σ"
     assert words.nodes[node.key].formula.startswith("σ(")
@@ -142,7 +149,7 @@ def test_a_hostile_name_stays_text_in_every_word_and_file(name: str) -> None:
     )
     renamed = traced.with_parts(nodes, traced.edges)
     drawn = renamed.plot(layout="layered")
-    assert svg(drawn.canvas, THEMES["light"]).count("<script") == 0
+    assert svg_file(drawn.canvas, THEMES["light"]).count("<script") == 0
     made = renamed.animate(layout="layered")
     assert made.film.scene(-1) == made.film.stage
     assert len(made.transcript()) < 20_000
@@ -151,8 +158,8 @@ def test_a_hostile_name_stays_text_in_every_word_and_file(name: str) -> None:
 def test_a_long_name_is_cut_with_an_ellipsis_and_whole_in_the_tooltip() -> None:
     name = "a_very_long_name_of_a_variable_that_nobody_should_use_on_a_slide"
     node = lone(name)
-    words = describe(Graph((node,), ()))
-    assert words.nodes[node.key].title == (Line("name", shortened(name, NAME_ROOM)),)
+    words = words_of_graph(Graph((node,), ()))
+    assert words.nodes[node.key].title == (Line("name", shortened_text(name, NAME_ROOM)),)
     assert len(words.nodes[node.key].title[0].text) == NAME_ROOM
     assert words.nodes[node.key].title[0].text.endswith("…")
     assert f"name: {name}" in map(str, words.nodes[node.key].hover)
@@ -160,7 +167,7 @@ def test_a_long_name_is_cut_with_an_ellipsis_and_whole_in_the_tooltip() -> None:
 
 def test_every_result_of_an_operation_has_a_name_of_its_own() -> None:
     traced = graph("several_results")
-    words = describe(traced)
+    words = words_of_graph(traced)
     node = next(node for node in traced.node_list if node.op == "chunk")
     assert words.nodes[node.key].title[0].text.startswith("low, high")
     assert [line.text for line in words.nodes[node.key].values] == ["low = [1, 2]", "high = [3, 4]"]
@@ -168,7 +175,7 @@ def test_every_result_of_an_operation_has_a_name_of_its_own() -> None:
 
 
 def test_parameters_lose_what_the_frame_around_them_says() -> None:
-    words = describe(network())
+    words = words_of_graph(network())
     weight = next(node for node in network().node_list if node.kind == "leaf" and node.name == "first.weight")
     assert words.names.of[weight.key] == "first.weight"
     assert within_frame("first.weight", ("first",), frames_of(network())) in ("weight", "first.weight")
@@ -180,22 +187,22 @@ def test_parameters_lose_what_the_frame_around_them_says() -> None:
 
 def test_an_arrow_says_the_local_derivative_and_what_flows_back() -> None:
     traced = graph("colah")
-    words = describe(traced)
+    words = words_of_graph(traced)
     edge = next(edge for edge in traced.edges if words.edges[edge.key].derivative == "∂e/∂d")
     assert words.edges[edge.key].lines == (Line("local", "∂e/∂d = 3", "derivative"), Line("contribution", "← 3"))
-    assert describe(traced, Options(local=False)).edges[edge.key].lines == (Line("contribution", "← 3"),)
-    assert describe(traced, Options(gradients=False, local=False)).edges[edge.key].lines == ()
+    assert words_of_graph(traced, Options(local=False)).edges[edge.key].lines == (Line("contribution", "← 3"),)
+    assert words_of_graph(traced, Options(gradients=False, local=False)).edges[edge.key].lines == ()
 
 
 def test_a_cut_shows_scissors_and_nothing_that_flows() -> None:
     traced = graph("detach")
     (edge,) = [edge for edge in traced.edges if edge.cut == "detach"]
-    assert describe(traced).edges[edge.key].lines == (Line("cut", "✂ detach"),)
+    assert words_of_graph(traced).edges[edge.key].lines == (Line("cut", "✂ detach"),)
 
 
 def test_a_contribution_summed_over_copies_shows_a_sigma() -> None:
     traced = graph("broadcast")
-    words = describe(traced)
+    words = words_of_graph(traced)
     assert {words.names.carried(edge): on(words, edge, "contribution") for edge in traced.edges} == {
         "X": "← [[1, 2], [3, 4], [5, 6]]",
         "b": "← Σ [9, 12]",
@@ -204,13 +211,13 @@ def test_a_contribution_summed_over_copies_shows_a_sigma() -> None:
 
 def test_what_is_too_big_for_an_arrow_is_its_norm() -> None:
     traced = gad.trace(lambda x: (x * x).sum(), list(range(10)))
-    words = describe(traced)
+    words = words_of_graph(traced)
     assert {on(words, edge, "contribution") for edge in traced.out_edges(traced.find("x").key)} == {"← norm 16.88"}
 
 
 @pytest.mark.parametrize("name", ["seed", "matrix", "several_results"])
 def test_no_local_derivative_is_wider_than_its_room(name: str) -> None:
-    words = describe(graph(name))
+    words = words_of_graph(graph(name))
     assert all(len(on(words, edge, "local")) <= LABEL_ROOM for edge in graph(name).edges)
 
 
@@ -219,15 +226,15 @@ def test_no_local_derivative_is_wider_than_its_room(name: str) -> None:
 
 def test_the_alternative_text_says_what_the_picture_shows() -> None:
     assert (
-        describe(graph("colah")).alt
+        words_of_graph(graph("colah")).alt
         == "Computation graph of colah: 3 operations, 2 leaves; output e = 6; gradients: a 2, b 5."
     )
-    assert picture("colah").scene.alt == describe(graph("colah")).alt
+    assert picture("colah").scene.alt == words_of_graph(graph("colah")).alt
 
 
 def test_a_pointer_is_told_the_rest() -> None:
     traced = graph("colah")
-    words = describe(traced)
+    words = words_of_graph(traced)
     facts = [str(fact) for fact in words.nodes[traced.find("e").key].hover]
     assert {
         "operation: mul",
@@ -245,9 +252,12 @@ def test_a_pointer_is_told_the_rest() -> None:
 def test_options_leave_out_what_they_say() -> None:
     traced = graph("colah")
     node = traced.find("b")
-    assert [line.text for line in describe(traced, Options(values=False)).nodes[node.key].lines] == ["b", ".grad 5"]
-    assert [line.text for line in describe(traced, Options(gradients=False)).nodes[node.key].lines] == ["b", "1"]
-    assert [line.text for line in describe(traced, Options(sums=True)).nodes[node.key].lines] == [
+    assert [line.text for line in words_of_graph(traced, Options(values=False)).nodes[node.key].lines] == [
+        "b",
+        ".grad 5",
+    ]
+    assert [line.text for line in words_of_graph(traced, Options(gradients=False)).nodes[node.key].lines] == ["b", "1"]
+    assert [line.text for line in words_of_graph(traced, Options(sums=True)).nodes[node.key].lines] == [
         "b",
         "1",
         ".grad 5",
@@ -257,7 +267,7 @@ def test_options_leave_out_what_they_say() -> None:
 
 def test_numbers_too_long_for_a_line_are_left_to_the_symbols() -> None:
     traced = gad.trace(lambda a: torch.var(a), [[1.0, 2.0], [3.0, 4.0]])
-    words = describe(traced)
+    words = words_of_graph(traced)
     assert words.nodes[traced.outputs[0].key].formula == "sum((a − mean(a))²) / (numel(a) − 1)"
     assert words.nodes[traced.outputs[0].key].in_numbers == ""
 
@@ -266,18 +276,18 @@ def test_numbers_too_long_for_a_line_are_left_to_the_symbols() -> None:
     ("terms", "text"), [(["2"], "2"), (["2", "3"], "2 + 3"), (["1", "−4", "2"], "1 − 4 + 2"), (["−1", "−1"], "−1 − 1")]
 )
 def test_terms_are_added_with_their_signs(terms: list[str], text: str) -> None:
-    assert added(terms) == text
+    assert short_sum(terms) == text
 
 
 @pytest.mark.parametrize(("count", "text"), [(999, "999"), (1200, "1.2k"), (11_689_512, "11.7M"), (2e9, "2B")])
 def test_parameters_are_counted_in_words(count: int, text: str) -> None:
-    assert counted(count) == text
+    assert short_count(count) == text
 
 
 def test_short_is_all_or_nothing() -> None:
-    assert short(None) is None
-    assert short(snap([1.0, 2.0])) == "[1, 2]"
-    assert short(snap(np.arange(20.0))) is None
+    assert short_elements(None) is None
+    assert short_elements(snap([1.0, 2.0])) == "[1, 2]"
+    assert short_elements(snap(np.arange(20.0))) is None
     assert gradient_text(None) == "None"
 
 
@@ -294,4 +304,7 @@ def test_the_gradient_of_a_folded_module_is_none_only_where_it_is(missing: str |
 def test_a_gradient_that_an_optimizer_reads_keeps_the_name_of_its_owner() -> None:
     grad = Node("n0", "data", name="encoder.layer.0.weight.grad", ports=(Port((), "float64", value=snap(1.0)),))
     step = Node("n1", "op", op="SGD.step", ports=(Port((), "float64", value=snap(1.0)),))
-    assert describe(Graph((grad, step), (Edge("n0", "n1", 0),))).names.operand(Edge("n0", "n1", 0)) == "0.weight.grad"
+    assert (
+        words_of_graph(Graph((grad, step), (Edge("n0", "n1", 0),))).names.operand(Edge("n0", "n1", 0))
+        == "0.weight.grad"
+    )

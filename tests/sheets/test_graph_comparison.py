@@ -12,7 +12,7 @@ import torch
 
 import graphviz_ad as gad
 from graphviz_ad._internal.scene.canvas import Label, Rect
-from graphviz_ad._internal.sheets.graph_comparison import Pair, SideBySide, matched
+from graphviz_ad._internal.sheets.graph_comparison import Pair, SideBySide, matched_keys
 
 
 def cube(x: Any, y: Any) -> Any:
@@ -100,7 +100,7 @@ def test_things_belong_together_by_name_and_nameless_ones_in_order() -> None:
         gad.trace(lambda x, y: torch.sin(x) + torch.sin(y) * x, 1.0, 2.0),
         gad.trace(lambda y, x: torch.sin(x) + torch.sin(y) * x, 1.0, 2.0),
     )
-    pairs = matched(a, b)
+    pairs = matched_keys(a, b)
     assert {(a.nodes[here].name, b.nodes[there].name) for here, there in pairs.items() if a.nodes[here].name} == {
         ("x", "x"),
         ("y", "y"),

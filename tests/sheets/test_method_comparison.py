@@ -26,7 +26,7 @@ import graphviz_ad as gad
 from graphviz_ad import ADNumber
 from graphviz_ad._internal.base.errors import NoTensorError, OptionError, ReplayError, SaveError, UnknownNameError
 from graphviz_ad._internal.check.replay import Replay
-from graphviz_ad._internal.maths.finite_differences import KINDS, STEPS, central, curve, forward, relative_error
+from graphviz_ad._internal.maths.finite_differences import KINDS, STEPS, central, error_curve, forward, relative_error
 from graphviz_ad._internal.output.chart import CHARTS
 from graphviz_ad._internal.scene.canvas import Label, Rect
 from graphviz_ad._internal.scene.font_metrics import text_width
@@ -71,7 +71,7 @@ def test_the_evaluations_of_a_step_are_counted_right(kind: str) -> None:
         calls.append(tuple(x))
         return float(x.sum())
 
-    once = curve(kind, function, np.ones(5), np.ones(5), steps=[0.1])
+    once = error_curve(kind, function, np.ones(5), np.ones(5), steps=[0.1])
     forward_evaluates_once_more_than_inputs = 6 if kind == "forward" else 10
     assert len(calls) == once.evaluations == forward_evaluates_once_more_than_inputs
 
@@ -79,7 +79,7 @@ def test_the_evaluations_of_a_step_are_counted_right(kind: str) -> None:
 def test_errors_make_a_v() -> None:
     exact = np.array([math.cos(1.0)])
     for kind, order in (("forward", 1), ("central", 2)):
-        found = curve(kind, lambda x: math.sin(x[0]), np.array([1.0]), exact)
+        found = error_curve(kind, lambda x: math.sin(x[0]), np.array([1.0]), exact)
         assert found.steps == STEPS
         errors = dict(zip((round(2 * math.log10(step)) for step in STEPS), found.errors, strict=True))
         assert errors[-4] / errors[-6] == pytest.approx(10**order, rel=0.02)  # steps 1e-2 and 1e-3

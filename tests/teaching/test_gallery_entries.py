@@ -24,7 +24,7 @@ from graphviz_ad._internal.scene.annotations import stopped_at, with_failure
 from graphviz_ad._internal.scene.canvas import Label, Rect
 from graphviz_ad._internal.scene.font_metrics import text_width
 from graphviz_ad._internal.scene.scene_building import build_scene
-from graphviz_ad._internal.scene.words.describe import describe
+from graphviz_ad._internal.scene.words.describe import words_of_graph
 from graphviz_ad._internal.teaching.examples import Entry, Example
 from graphviz_ad._internal.teaching.gallery_page import page
 from graphviz_ad._internal.teaching.program_runs import run
@@ -271,7 +271,7 @@ def test_the_place_where_a_program_stopped_is_found(name: str, variable: str, be
     assert isinstance(view, Shot)
     (stopped,) = stopped_at(view.graph)
     assert stopped.name == variable
-    (box,) = [box for box in with_failure(build_scene(describe(view.graph)), view.graph).boxes if box.warning]
+    (box,) = [box for box in with_failure(build_scene(words_of_graph(view.graph)), view.graph).boxes if box.warning]
     assert box.key == stopped.key
     assert view.error.startswith(beginning)
     assert view.code[view.raised or 0].strip() in ("z.backward()", "y.backward()", "loss.backward()", "Y = X @ H")

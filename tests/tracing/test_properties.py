@@ -20,7 +20,7 @@ from torch import Tensor
 
 import graphviz_ad as gad
 from graphviz_ad._internal.graph.graph import Graph
-from graphviz_ad._internal.graph.snapshot import Snapshot, statistics
+from graphviz_ad._internal.graph.snapshot import Snapshot, statistics_of_array
 from graphviz_ad._internal.tracing.capture import Capture
 
 FUZZ = "FUZZ" in os.environ
@@ -228,7 +228,7 @@ def assert_sums_up(brief: Snapshot | None, whole: Snapshot | None) -> None:
     assert (brief.shape, brief.dtype) == (whole.shape, whole.dtype)
     if brief.missing is not None and brief.missing.startswith("sum of"):  # of summaries, and said to be unknown
         return
-    expected = statistics(whole.array)
+    expected = statistics_of_array(whole.array)
     assert (brief.stats is None) == (expected is None)
     if brief.stats is not None and expected is not None:
         # a mean may be what is left of terms that cancel

@@ -188,7 +188,7 @@ def raises(error: BaseException) -> Callable[..., Any]:
 
 
 def test_what_goes_wrong_with_the_trying_is_said_and_never_raised(unknown: Patch) -> None:
-    unknown.setattr(self_check, "facts", raises(ValueError("no\nfacts")))
+    unknown.setattr(self_check, "facts_of_graph", raises(ValueError("no\nfacts")))
     graph = gad.trace(lambda x: x * x, 3.0)
     assert graph.outputs[0].value is not None
     assert graph.outputs[0].value.item() == 9

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 import graphviz_ad as gad
-from graphviz_ad._internal.tracing.tape.statistics import BLOCK, statistics
+from graphviz_ad._internal.tracing.tape.statistics import BLOCK, statistics_of_tensor
 
 SIZES = (257, BLOCK - 1, BLOCK, 3 * BLOCK + 5)
 DTYPES = (torch.float32, torch.float64, torch.float16, torch.bfloat16, torch.int64, torch.int8)
@@ -26,7 +26,7 @@ def numbered(count: int, dtype: torch.dtype = torch.float32) -> Tensor:
 def test_statistics_are_those_of_all_elements(count: int, dtype: torch.dtype) -> None:
     tensor = numbered(count, dtype)
     wide = tensor.double()
-    found = statistics(tensor)
+    found = statistics_of_tensor(tensor)
     assert found is not None
     assert (found.min, found.max, found.nonfinite) == (wide.min().item(), wide.max().item(), 0)
     assert found.mean == pytest.approx(wide.mean().item(), rel=1e-5)
@@ -38,7 +38,7 @@ def test_statistics_are_those_of_all_elements(count: int, dtype: torch.dtype) ->
 def test_what_is_not_finite_is_found_wherever_it_stands(where: int, bad: float) -> None:
     tensor = numbered(3 * BLOCK + 5)
     tensor[where] = bad
-    found = statistics(tensor)
+    found = statistics_of_tensor(tensor)
     assert found is not None
     assert found.nonfinite == 1
     assert not math.isfinite(found.norm)
@@ -47,7 +47,7 @@ def test_what_is_not_finite_is_found_wherever_it_stands(where: int, bad: float) 
 @pytest.mark.parametrize("scale", [1e-30, 1e30])
 def test_norms_neither_overflow_nor_vanish(scale: float) -> None:
     tensor = numbered(2 * BLOCK) * scale
-    found = statistics(tensor)
+    found = statistics_of_tensor(tensor)
     assert found is not None
     assert found.nonfinite == 0
     assert found.norm == pytest.approx(tensor.double().norm().item(), rel=1e-5)

@@ -432,11 +432,19 @@ def test_the_name_of_an_operation_says_what_its_schema_says(overload: Any, expec
 
 def test_memory_and_views_and_versions_have_stand_ins(monkeypatch: Patch) -> None:
     x = randoms(2, 3)
-    assert torch_private.memory_of(x) == torch_private.memory_of(x[0]) != torch_private.memory_of(randoms(2, 3))
-    assert torch_private.memory_of(torch.eye(2).to_sparse()) is None
+    assert (
+        torch_private.memory_of_tensor(x)
+        == torch_private.memory_of_tensor(x[0])
+        != torch_private.memory_of_tensor(randoms(2, 3))
+    )
+    assert torch_private.memory_of_tensor(torch.eye(2).to_sparse()) is None
     monkeypatch.setattr(torch_private, "STORAGE", "_gone")
-    assert torch_private.memory_of(x) == torch_private.memory_of(x.view(-1)) != torch_private.memory_of(randoms(2, 3))
-    assert torch_private.memory_of(torch.ones(2, device="meta")) is None
+    assert (
+        torch_private.memory_of_tensor(x)
+        == torch_private.memory_of_tensor(x.view(-1))
+        != torch_private.memory_of_tensor(randoms(2, 3))
+    )
+    assert torch_private.memory_of_tensor(torch.ones(2, device="meta")) is None
     assert (
         [torch_private._perhaps_a_view(t) for t in (x, x[0])]
         == [torch_private.is_view(t) for t in (x, x[0])]

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F  # as it is written most often
 
 from graphviz_ad._internal.tracing.capture import Capture
-from graphviz_ad._internal.tracing.naming.variable_names import names_of
+from graphviz_ad._internal.tracing.naming.variable_names import variables_read
 from graphviz_ad._internal.tracing.tape.dispatch_mode import Recorder
 from graphviz_ad._internal.tracing.tape.tape import Tape
 
@@ -26,7 +26,7 @@ def named(function: Callable[[], Any]) -> list[str]:
     tape = Tape(Capture(), named.__code__)
     with Recorder(tape):
         function()
-    return list(names_of(tape, function.__code__).values())
+    return list(variables_read(tape, function.__code__).values())
 
 
 class Holder:
@@ -144,7 +144,7 @@ def test_nothing_is_kept_alive_by_asking() -> None:
         tape = Tape(Capture("none", "none"), named.__code__)
         with Recorder(tape):
             x * x
-        names_of(tape, function.__code__)
+        variables_read(tape, function.__code__)
         return weakref.ref(x)
 
     gc.disable()

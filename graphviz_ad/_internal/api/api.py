@@ -15,13 +15,13 @@ from pathlib import Path
 from types import FrameType, MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
-from graphviz_ad._internal.base.argument_types import Destination, Says, StrPath, shown
-from graphviz_ad._internal.base.checked_calls import checked, saves, takes
+from graphviz_ad._internal.base.argument_types import Destination, Says, StrPath, shown_value
+from graphviz_ad._internal.base.checked_calls import checking_arguments, saves, takes
 from graphviz_ad._internal.base.errors import OptionError, UnknownNameError
 from graphviz_ad._internal.base.registry import Registry
 from graphviz_ad._internal.base.save_folder import is_folder, write_folder
-from graphviz_ad._internal.explain.explainer import explain
-from graphviz_ad._internal.explain.forward_mode import tangents as tangents_of
+from graphviz_ad._internal.explain.explainer import explain_gradient
+from graphviz_ad._internal.explain.forward_mode import tangents_of
 from graphviz_ad._internal.explain.path_picture import with_paths
 from graphviz_ad._internal.explain.tangent_picture import with_tangents
 from graphviz_ad._internal.film.staging import Screen, best_stage
@@ -29,7 +29,7 @@ from graphviz_ad._internal.film.story import DIRECTIONS as FILM_DIRECTIONS
 from graphviz_ad._internal.film.story_choice import UsualStory, choose
 from graphviz_ad._internal.film.storyboard import storyboard
 from graphviz_ad._internal.graph.graph import Graph
-from graphviz_ad._internal.layouts.choice import place
+from graphviz_ad._internal.layouts.choice import place_scene
 from graphviz_ad._internal.output import documents
 from graphviz_ad._internal.output.call_options import (
     FILE_ONLY,
@@ -50,12 +50,12 @@ from graphviz_ad._internal.output.notebook import only_in_notebooks
 from graphviz_ad._internal.scene.annotations import with_failure, with_remarks
 from graphviz_ad._internal.scene.canvas import Canvas
 from graphviz_ad._internal.scene.paint import paint, paint_frame
-from graphviz_ad._internal.scene.picture_options import DIRECTIONS, look
+from graphviz_ad._internal.scene.picture_options import DIRECTIONS, picture_look
 from graphviz_ad._internal.scene.scene import Film, Scene, Step
 from graphviz_ad._internal.scene.scene_building import build_scene
 from graphviz_ad._internal.scene.themes import Theme
-from graphviz_ad._internal.scene.words.describe import describe
-from graphviz_ad._internal.sheets.method_comparison import Comparison, compare, of_graph
+from graphviz_ad._internal.scene.words.describe import words_of_graph
+from graphviz_ad._internal.sheets.method_comparison import Comparison, compare_on_function, of_graph
 from graphviz_ad._internal.tracing.ad_numbers import concerns
 from graphviz_ad._internal.tracing.capture import Capture
 
@@ -90,7 +90,7 @@ MIN_PIXELS, MAX_PIXELS = 16, 16384  # of a side of a frame
 ASPECTS = {"16:9": (1280, 720), "4:3": (960, 720)}  # pixels of a frame
 
 
-@checked
+@checking_arguments
 def trace(target: Any, *args: Any, grad_outputs: Any = None, capture: Capture | None = None, **kwargs: Any) -> Graph:
     """Run `target` once forward and once backward, and return the graph with every value and gradient.
 
@@ -109,7 +109,7 @@ def trace(target: Any, *args: Any, grad_outputs: Any = None, capture: Capture | 
     return graph
 
 
-@checked
+@checking_arguments
 def record(module: torch.nn.Module | None = None, capture: Capture | None = None) -> Recording:
     """Record a stretch of your own program: ``with record(model) as rec: …``, then ``rec.graph``.
 
@@ -131,7 +131,7 @@ def _module_level_names(frame: FrameType) -> Mapping[str, Any]:
     return dict(frame.f_globals) if not in_function and frame.f_locals is frame.f_globals else {}
 
 
-@checked
+@checking_arguments
 def compare_methods(target: Any, *args: Any, wrt: str | None = None, **kwargs: Any) -> Comparison:
     """Numeric, symbolic and automatic derivatives of a function side by side: what each gives, how far off it is,
     and what it costs.
@@ -145,14 +145,14 @@ def compare_methods(target: Any, *args: Any, wrt: str | None = None, **kwargs: A
         return of_graph(trace(target, *args, **kwargs), wrt)
     # before the trace, which may draw random numbers
     box = BLACK_BOXES["ADNumber" if concerns(target, args, kwargs) else "torch"](target, args, kwargs)
-    return compare(trace(target, *args, **kwargs), box, box.inputs, wrt)
+    return compare_on_function(trace(target, *args, **kwargs), box, box.inputs, wrt)
 
 
 def trackable_function(cls: Class) -> Class:
     """Let a ``torch.autograd.Function`` appear under its class attribute ``name``, for example ``name =
     r"$\\sigma$"``.
     """
-    from graphviz_ad._internal.tracing.trackable import trackable_function as decorate
+    from graphviz_ad._internal.tracing.trackable import trackable_class as decorate
 
     decorate(cls)
     return cls
@@ -175,7 +175,7 @@ def drawn(graph: Graph, asked: PlotOptions, remarks: Mapping[str, Sequence[str]]
             " come from, too, with wrt="
         )
     values, gradients, local = words_to_write(asked)
-    chosen = look(
+    chosen = picture_look(
         theme_name=asked.theme,
         layout=asked.layout,
         direction=asked.direction,
@@ -187,14 +187,14 @@ def drawn(graph: Graph, asked: PlotOptions, remarks: Mapping[str, Sequence[str]]
         graph=graph,
     )
     shown = chosen.simplified(graph, steps=True, needed=asked_about(asked.wrt, asked.tangents, asked.output))
-    explained = explain(shown, asked.wrt, asked.output) if asked.wrt is not None else None
-    words = describe(shown, chosen.options)
+    explained = explain_gradient(shown, asked.wrt, asked.output) if asked.wrt is not None else None
+    words = words_of_graph(shown, chosen.options)
     forward = tangents_of(shown, asked.tangents) if asked.tangents is not None else None
 
     def placed(flow: str) -> Scene:
         scene = with_remarks(with_failure(build_scene(words, direction=flow), shown), remarks)
         scene = with_paths(scene, explained) if explained is not None else scene
-        return place(with_tangents(scene, words, forward) if forward is not None else scene, chosen.layout)
+        return place_scene(with_tangents(scene, words, forward) if forward is not None else scene, chosen.layout)
 
     scene = placed(chosen.direction)
     if asked.direction is None and too_wide(scene):
@@ -231,7 +231,7 @@ def filmed(graph: Graph, asked: AnimateOptions) -> Animation:
     backward = direction != "forward" and tangents is None
     with_local = asked.local and (backward or tangents is not None)
     depth = asked.depth or (1 if asked.steps == "module" else None)
-    chosen = look(
+    chosen = picture_look(
         theme_name=asked.theme,
         layout=asked.layout,
         direction=flow,
@@ -244,7 +244,7 @@ def filmed(graph: Graph, asked: AnimateOptions) -> Animation:
     usual = UsualStory(direction, None if asked.steps is None else asked.steps == "edge")
     each = [chosen.simplified(one) for one in graph.passes] if asked.passes else ()
     choice = choose(wrt=asked.wrt, tangents=tangents, passes=each, shown=shown, usual=usual)
-    words = describe(shown, replace(chosen.options, sums=chosen.options.gradients))
+    words = words_of_graph(shown, replace(chosen.options, sums=chosen.options.gradients))
     size = ASPECTS[asked.aspect]
     stage, story = best_stage(words, choice, Screen((flow,) if flow else DIRECTIONS, asked.layout, size))
     return Animation(shown, Film(stage, story.steps, story.opening, shown.name, float(asked.speed), size), chosen.theme)
@@ -318,9 +318,9 @@ class Picture:
 
     def to_svg(self) -> str:
         """A standalone SVG document."""
-        from graphviz_ad._internal.renderers.svg.still import svg
+        from graphviz_ad._internal.renderers.svg.still import svg_file
 
-        return svg(self.canvas, self.theme)
+        return svg_file(self.canvas, self.theme)
 
     def to_dot(self) -> str:
         """DOT source of the picture, for any Graphviz."""
@@ -366,7 +366,7 @@ class Animation:
         """What happens, step by step."""
         return self.film.steps
 
-    @checked
+    @checking_arguments
     def frame(
         self, index: int, size: Annotated[tuple[int, int] | None, Says("width and height in pixels")] = None
     ) -> Frame:
@@ -404,7 +404,7 @@ class Animation:
         """
         return written(self, path, asked)
 
-    @checked
+    @checking_arguments
     def save_all(self, name: StrPath) -> tuple[Path, ...]:
         """Write the film in every form that a lecture needs, all under one name, and return the files.
 
@@ -416,7 +416,7 @@ class Animation:
     to_svg, to_html, to_beamer, to_pptx = documents.to_svg, documents.to_html, documents.to_beamer, documents.to_pptx
     to_reveal, to_quarto, to_myst = documents.to_reveal, documents.to_quarto, documents.to_myst
 
-    @checked
+    @checking_arguments
     def storyboard(self, *, rows: int = 2, columns: int = 3) -> Frame:
         """A sheet of the most telling frames, for print; save it as .pdf, .svg or .png."""
         return Frame(storyboard(self.film, rows, columns), self.theme, 3.0)
@@ -446,9 +446,9 @@ class Frame:
 
     def to_svg(self) -> str:
         """A standalone SVG document."""
-        from graphviz_ad._internal.renderers.svg.still import svg
+        from graphviz_ad._internal.renderers.svg.still import svg_file
 
-        return svg(self.canvas, self.theme)
+        return svg_file(self.canvas, self.theme)
 
     to_tikz, to_pgf = documents.to_tikz, documents.to_pgf
 
@@ -482,7 +482,7 @@ class TorchGraph:
     one an output.
     """
 
-    @checked
+    @checking_arguments
     def __init__(self, func: Callable[..., Any], inputs: Iterable[Any], grad_outputs: Any = None) -> None:
         self.graph = trace(func, *inputs, grad_outputs=grad_outputs)
 
@@ -505,7 +505,7 @@ class TorchGraph:
         return self.plot()._repr_mimebundle_(include, exclude)
 
 
-@checked
+@checking_arguments
 def make_dot(
     var: Any,
     params: Mapping[str, Any] | None = None,
@@ -526,7 +526,8 @@ def make_dot(
 
     if callable(var):
         raise OptionError(
-            f"make_dot takes a finished tensor; it was given {shown(var)}, which still has to be called: use trace()"
+            f"make_dot takes a finished tensor; it was given {shown_value(var)}, which still has to be called: use"
+            " trace()"
             " for a function or a module"
         )
     if max_attr_chars != 50 and not show_attrs:

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from graphviz_ad._internal.ad_number import ADNumber
 from graphviz_ad._internal.api.api import Animation, Picture, animate, drawn, filmed, plot, save, trace
 from graphviz_ad._internal.base.argument_types import Destination, Says, StrPath
-from graphviz_ad._internal.base.checked_calls import checked, saves, takes
+from graphviz_ad._internal.base.checked_calls import checking_arguments, saves, takes
 from graphviz_ad._internal.check import gradient_check
 from graphviz_ad._internal.check.gradient_check import Report
 from graphviz_ad._internal.explain import explainer, forward_mode, mode_costs, reasons, worked_text
@@ -47,13 +47,13 @@ def to_svg(graph: Graph, asked: PlotOptions) -> str:
     return drawn(graph, asked).to_svg()
 
 
-@checked
+@checking_arguments
 def load(path: StrPath) -> Graph:
     """Read a graph that was saved as JSON or GraphML."""
-    return graph_files.load(path)
+    return graph_files.read_graph(path)
 
 
-@checked
+@checking_arguments
 def explain(
     graph: Graph,
     wrt: Name,
@@ -65,26 +65,26 @@ def explain(
     each times what was fed in there. With the name of an output, or of any result on the way, it is the derivative of
     that alone.
     """
-    return explainer.explain(graph, wrt, output)
+    return explainer.explain_gradient(graph, wrt, output)
 
 
-@checked
+@checking_arguments
 def check(graph: Graph, *, capture: bool = False) -> Report:
     """Compare the gradients with the sums over edges and with finite differences; with ``capture``, verify how
     operations were linked to autograd, too.
     """
-    return gradient_check.check(graph, capture=capture)
+    return gradient_check.check_gradients(graph, capture=capture)
 
 
-@checked
+@checking_arguments
 def why(graph: Graph, name: Name) -> str:
     """Why a result has the gradient that it has, or has none: where it came from or what keeps it away, and what to
     do; by its name or key.
     """
-    return reasons.why(graph, name)
+    return reasons.why_gradient(graph, name)
 
 
-@checked
+@checking_arguments
 def tangents(
     graph: Graph,
     wrt: Annotated[str | Mapping[str, Any], Says("an input, or how far inputs move by their names", "direction")],
@@ -92,10 +92,10 @@ def tangents(
     """Forward mode: how every result changes when the input ``wrt`` moves by 1, or when inputs move as a mapping
     from names says.
     """
-    return forward_mode.tangents(graph, wrt)
+    return forward_mode.tangents_of(graph, wrt)
 
 
-@checked
+@checking_arguments
 def compare_methods(graph: Graph, wrt: str | None = None) -> Comparison:
     """Numeric, symbolic and automatic derivatives side by side, where every operation has a formula; see
     `graphviz_ad.compare_methods`.
@@ -131,13 +131,13 @@ def plot_paths(explanation: Explanation, asked: ExplanationPicture) -> Picture:
     return drawn(explanation.graph, PlotOptions.of(chosen | paths))
 
 
-@checked
+@checking_arguments
 def to_latex(explanation: Explanation, *, document: bool = False) -> str:
     """The worked solution as an ``align*`` environment for a handout, or as a whole document."""
     return worked_latex.to_latex(explanation, document=document)
 
 
-@checked
+@checking_arguments
 def to_html(explanation: Explanation, *, theme: ThemeName = "auto") -> str:
     """The worked solution with its picture, as a page of its own that loads nothing."""
     return worked_html.page(explanation, theme)
@@ -173,7 +173,7 @@ METHODS: Mapping[type, Mapping[str, Any]] = {
     Explanation: {
         "plot": plot_paths,
         "save": save_solution,
-        "to_text": worked_text.to_text,
+        "to_text": worked_text.solution_text,
         "to_latex": to_latex,
         "to_html": to_html,
         "_repr_mimebundle_": worked_html.notebook_bundle,

@@ -51,7 +51,7 @@ Destination = StrPath | Writable
 def demand(name: str, value: object, kind: Any) -> None:
     """Raise unless the value is what the annotation says: what was given, why it cannot be, what can."""
     says = said_of(kind)
-    if fits(value, kind):
+    if fits_type(value, kind):
         if isinstance(value, str) and says.names and value not in says.names:
             raise UnknownNameError(says.kind or name, value, says.names, says.hint)
         number: Any = value
@@ -68,10 +68,12 @@ def refusal(name: str, value: object, kind: Any) -> OptionError:
     """The error for a value of the wrong type, or out of bounds."""
     says = said_of(kind)
     what = f"is no {says.kind}" if says.kind else f"({type(value).__name__}) cannot be"
-    return OptionError(f"{name}={shown(value)} {what}; give {in_words(kind)}{f': {says.help}' if says.help else ''}")
+    return OptionError(
+        f"{name}={shown_value(value)} {what}; give {type_in_words(kind)}{f': {says.help}' if says.help else ''}"
+    )
 
 
-def shown(value: object) -> str:
+def shown_value(value: object) -> str:
     """A value in a message, cut short."""
     try:
         text = " ".join(repr(value).split())
@@ -109,7 +111,7 @@ def literals(kind: Any) -> tuple[object, ...]:
 # --- what fits
 
 
-def fits(value: object, kind: Any) -> bool:
+def fits_type(value: object, kind: Any) -> bool:
     """Whether a value is of the type."""
     return any(FITS.get(get_origin(each) or each, is_instance)(value, each) for each in alternatives(kind))
 
@@ -130,7 +132,7 @@ def is_integer(value: object, kind: Any) -> bool:
     return isinstance(value, Integral) and not isinstance(value, bool)
 
 
-def is_number(value: object, kind: Any) -> bool:
+def is_real_number(value: object, kind: Any) -> bool:
     """A finite real number."""
     number: Any = value
     return isinstance(value, Real) and not isinstance(value, bool) and -inf < number < inf
@@ -152,8 +154,8 @@ def is_list(value: object, kind: Any) -> bool:
         return False
     parts = get_args(kind)
     if get_origin(kind) is tuple and parts[1:] and parts[-1] is not Ellipsis:
-        return len(value) == len(parts) and all(map(fits, value, parts))
-    return all(fits(element, parts[0]) for element in value) if parts else True
+        return len(value) == len(parts) and all(map(fits_type, value, parts))
+    return all(fits_type(element, parts[0]) for element in value) if parts else True
 
 
 def is_iterable(value: object, kind: Any) -> bool:
@@ -166,7 +168,7 @@ def is_mapping(value: object, kind: Any) -> bool:
     if not isinstance(value, Mapping):
         return False
     keys, values = get_args(kind) or (Any, Any)
-    return all(fits(key, keys) and fits(value[key], values) for key in value)
+    return all(fits_type(key, keys) and fits_type(value[key], values) for key in value)
 
 
 def is_callable(value: object, kind: Any) -> bool:
@@ -182,7 +184,7 @@ FITS: Mapping[Any, Callable[[object, Any], bool]] = {
     NoneType: lambda value, kind: value is None,
     bool: is_truth,
     int: is_integer,
-    float: is_number,
+    float: is_real_number,
     Literal: is_literal,
     list: is_list,
     tuple: is_list,
@@ -196,7 +198,7 @@ FITS: Mapping[Any, Callable[[object, Any], bool]] = {
 # --- in words
 
 
-def in_words(kind: Any) -> str:
+def type_in_words(kind: Any) -> str:
     """What can be given: "a whole number from 1, or None"."""
     says, found = said_of(kind), []
     for each in alternatives(kind):

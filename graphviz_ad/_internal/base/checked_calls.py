@@ -47,12 +47,12 @@ class Options:
         return made
 
 
-def checked(function: Callable[P, R]) -> Callable[P, R]:
+def checking_arguments(function: Callable[P, R]) -> Callable[P, R]:
     """The function, which refuses arguments that are not what its annotations say."""
 
     @wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
-        bound(function.__qualname__, signature_of(function), hints_of(function), args, kwargs)
+        checked_arguments(function.__qualname__, signature_of(function), hints_of(function), args, kwargs)
         return function(*args, **kwargs)
 
     return call
@@ -95,7 +95,7 @@ def with_options(function: Callable[..., R], table: type[Options]) -> Callable[.
     @wraps(function)
     def call(*args: Any, **kwargs: Any) -> R:
         hints = {name: kind for name, kind in hints_of(function).items() if name in names} | dict(kinds)
-        found = bound(function.__qualname__, signature, hints, args, kwargs)
+        found = checked_arguments(function.__qualname__, signature, hints, args, kwargs)
         made = table.of({name: value for name, value in found.items() if name not in names})
         return function(*(found[name] for name in names if name in found), made)
 
@@ -112,7 +112,7 @@ def signature_of(function: Callable[..., Any]) -> inspect.Signature:
     return inspect.signature(function)
 
 
-def check_fields(thing: object) -> None:
+def demand_fields(thing: object) -> None:
     """Raise unless each field of a dataclass is what its annotation says."""
     for name, kind in hints_of(type(thing)).items():
         demand(name, getattr(thing, name), kind)
@@ -122,10 +122,10 @@ def parameters_of(table: type[Options]) -> tuple[Parameter, ...]:
     """The options of a table as parameters; those that may be given by their place stand first."""
     made = list(inspect.signature(table).parameters.values())
     kinds = hints_of(table)
-    return tuple(part.replace(annotation=written(bare(kinds[part.name]))) for part in made)
+    return tuple(part.replace(annotation=written_type(bare(kinds[part.name]))) for part in made)
 
 
-def written(kind: Any) -> Any:
+def written_type(kind: Any) -> Any:
     """A type as people write it, for a signature: "Sequence[Callable[[Graph], Graph]]"."""
     return kind if isinstance(kind, type) else re.sub(r"(?:\w+\.)+(\w+)", r"\1", str(kind))
 
@@ -151,7 +151,7 @@ def _hints(thing: Any) -> Mapping[str, Any]:
     return found
 
 
-def bound(
+def checked_arguments(
     name: str, signature: inspect.Signature, hints: Mapping[str, Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Parameter -> argument of a call that its signature allows and whose arguments are what the annotations say."""
@@ -199,7 +199,7 @@ def unknown_option(where: str, given: str, known: Iterable[str]) -> OptionError:
 
 def help_of(table: type[Options]) -> str:
     """A line for each option: its name and default, what it does, what it takes."""
-    rows = [(shown_default(part), said(hints_of(table)[part.name])) for part in parameters_of(table)]
+    rows = [(shown_default(part), option_in_words(hints_of(table)[part.name])) for part in parameters_of(table)]
     width = max(len(left) for left, _ in rows)
     return "\n".join(["Options:", *(f"    {left:{width}}  {right}" for left, right in rows)])
 
@@ -209,7 +209,7 @@ def shown_default(part: Parameter) -> str:
     return part.name if part.default is Parameter.empty else f"{part.name}={part.default!r}"
 
 
-def said(kind: Any) -> str:
+def option_in_words(kind: Any) -> str:
     """ "2 plays twice as fast; a number from 0.01 to 100"."""
     says = said_of(kind)
     choices = ", ".join(map(str, says.names)) or ", ".join(repr(choice) for choice in literals(kind))

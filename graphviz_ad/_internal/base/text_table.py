@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 
-def table(rows: Sequence[Sequence[str]]) -> list[str]:
+def table_lines(rows: Sequence[Sequence[str]]) -> list[str]:
     """Rows as lines, the first column to the left and the others to the right."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [
@@ -16,6 +16,6 @@ def table(rows: Sequence[Sequence[str]]) -> list[str]:
     ]
 
 
-def counted(count: int, noun: str) -> str:
+def counted_noun(count: int, noun: str) -> str:
     """ "1 input", "109,386 inputs"."""
     return f"{count:,} {noun}{'s' if count != 1 else ''}"

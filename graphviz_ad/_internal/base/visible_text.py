@@ -23,7 +23,7 @@ def visible(text: str) -> str:
     return _HIDDEN.sub(_stand_in, cut)
 
 
-def whole(text: str, most: int | None = None) -> str:
+def whole_text(text: str, most: int | None = None) -> str:
     """Text of any length made visible, as a description is; cut at ``most`` characters where a file format has no
     place for more.
 

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from graphviz_ad._internal.base.text_table import table
+from graphviz_ad._internal.base.text_table import table_lines
 from graphviz_ad._internal.check.link_numbers import (
     backward_fits,
     fits_with,
@@ -84,7 +84,7 @@ class CaptureReport:
             for verdict in (NUMBERS, NAMES, OPEN, WRONG)
         ]
         return "\n".join(
-            [*table([("linked to autograd, verified by", "operations", "operands"), *rows]), *self._listed()]
+            [*table_lines([("linked to autograd, verified by", "operations", "operands"), *rows]), *self._listed()]
         )
 
     def _listed(self) -> Iterator[str]:
@@ -189,7 +189,7 @@ class Evidence:
         self.graph, self.node = graph, node
         self.edges = [edge for edge in graph.in_edges(node.key) if edge.cut in FOLLOWED]
         self.name = (
-            autograd_names.verdict(node.op or "?", node.autograd[0])
+            autograd_names.names_verdict(node.op or "?", node.autograd[0])
             if len(node.autograd) == 1
             else autograd_names.UNKNOWN
         )
@@ -294,12 +294,16 @@ class Evidence:
         why = wrong.get(self.node.key, "")
         verdict, silence = (WRONG, why) if why else self._for_operation(bool(self.wrong_operands(wrong)))
         yield Link(
-            OPERATION, self.node.key, f"{called(self.node)} → {' + '.join(self.node.autograd)}", verdict, silence
+            OPERATION,
+            self.node.key,
+            f"{node_in_report(self.node)} → {' + '.join(self.node.autograd)}",
+            verdict,
+            silence,
         )
         for edge in self.edges:
             tail = self.graph.nodes[edge.tail]
             result = f"[{edge.port}]" if len(tail.ports) > 1 else ""
-            text = f"{called(tail)}{result} → operand {edge.slot + 1} of {called(self.node)}"
+            text = f"{node_in_report(tail)}{result} → operand {edge.slot + 1} of {node_in_report(self.node)}"
             yield Link(OPERAND, edge.key, text, *self._for_operand(edge, verdict, wrong), edge.match == "guess")
 
     def _for_operation(self, misled: bool) -> tuple[str, str]:
@@ -379,7 +383,7 @@ def ran_before(tail: Node, head: Node) -> bool:
     )
 
 
-def called(node: Node) -> str:
+def node_in_report(node: Node) -> str:
     """A node in a report: what it is, and where it stands in the program."""
     name = node.op if node.kind == "op" else node.name
     return f"{name or node.key} ({node.source})" if node.source else name or node.key

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from graphviz_ad._internal.base.errors import ReplayError
-from graphviz_ad._internal.base.text_table import table
+from graphviz_ad._internal.base.text_table import table_lines
 from graphviz_ad._internal.check.capture_check import CaptureReport, verify
 from graphviz_ad._internal.check.replay import Replay
 from graphviz_ad._internal.check.rounding import Rounding
@@ -18,7 +18,7 @@ from graphviz_ad._internal.graph.graph import Graph, Node
 from graphviz_ad._internal.graph.snapshot import Array
 from graphviz_ad._internal.maths.agreement import LEAST
 from graphviz_ad._internal.maths.gradient_sums import known, largest_flow, sum_of_flows
-from graphviz_ad._internal.scene.words.names import names_of
+from graphviz_ad._internal.scene.words.names import graph_names
 from graphviz_ad._internal.scene.words.signs import CUT_MARKS
 
 STEPS = (1e-4, 1e-5)
@@ -63,7 +63,7 @@ class Report:
     def __str__(self) -> str:
         """The table."""
         head = ("node", "off from sum over edges", "agrees", "finite differences agree")
-        lines = table(
+        lines = table_lines(
             [
                 head,
                 *(
@@ -81,7 +81,9 @@ class Report:
         )
 
 
-def check(graph: Graph, tolerance: float = LEAST, *, differences: bool = True, capture: bool = False) -> Report:
+def check_gradients(
+    graph: Graph, tolerance: float = LEAST, *, differences: bool = True, capture: bool = False
+) -> Report:
     """Compare each gradient that is kept whole with the sum of what flowed back along the node's edges and what was
     fed in there.
 
@@ -89,12 +91,12 @@ def check(graph: Graph, tolerance: float = LEAST, *, differences: bool = True, c
     the note says so. With ``capture``, the links between operations and autograd are verified as well, see
     `graphviz_ad._internal.check.capture_check`.
     """
-    names, hidden = names_of(graph).of, largest_flow(graph.detail or graph)
+    names, hidden = graph_names(graph).of, largest_flow(graph.detail or graph)
     results = [(node, number) for node in graph.node_list for number in range(len(node.ports))]
     rows = [
         row
         for node, number in results
-        if (row := checked(graph, node, number, names[node.key], tolerance, hidden)) is not None
+        if (row := checked_row(graph, node, number, names[node.key], tolerance, hidden)) is not None
     ]
     verdicts, note = finite_differences(graph) if differences else ({}, "")
     rows = [replace(row, differences=verdicts.get(row.key, UNKNOWN)) for row in rows]
@@ -106,7 +108,7 @@ def check(graph: Graph, tolerance: float = LEAST, *, differences: bool = True, c
     return Report(tuple(rows), note, verify(graph) if capture else None)
 
 
-def checked(graph: Graph, node: Node, number: int, name: str, tolerance: float, hidden: float) -> Row | None:
+def checked_row(graph: Graph, node: Node, number: int, name: str, tolerance: float, hidden: float) -> Row | None:
     """The row of one result; None where not all numbers are kept."""
     found = sum_of_flows(graph, node, number, hidden=hidden, least=tolerance)
     called = (node.ports[number].name or f"{name}[{number}]") if len(node.ports) > 1 else name
@@ -123,10 +125,10 @@ def finite_differences(graph: Graph) -> tuple[dict[str, str], str]:
     if not leaves or work > MOST_WORK:
         return {}, f"No finite differences: they would compute {work:,} operations again." if leaves else ""
     try:
-        function, names = Replay(graph), names_of(graph).of
+        function, names = Replay(graph), graph_names(graph).of
         hidden, rounding = before_a_cut(graph), Rounding(graph, function.results({}))
         return {
-            node.key: CUT if node.key in hidden else verdict(function, rounding, names[node.key], node)
+            node.key: CUT if node.key in hidden else direction_verdict(function, rounding, names[node.key], node)
             for node in leaves
         }, ""
     except ReplayError as error:
@@ -142,7 +144,7 @@ def before_a_cut(graph: Graph) -> set[str]:
     return found
 
 
-def verdict(function: Replay, rounding: Rounding, name: str, leaf: Node) -> str:
+def direction_verdict(function: Replay, rounding: Rounding, name: str, leaf: Node) -> str:
     """What differences along one direction say: all elements move at once, each by another amount."""
     grad = known(leaf.grad)
     if grad is None:
@@ -153,7 +155,7 @@ def verdict(function: Replay, rounding: Rounding, name: str, leaf: Node) -> str:
     lengths = [step * scale(at) for step in STEPS]
     with np.errstate(all="ignore"):
         slopes = [one_sided(function, name, at, direction * length) for length in lengths]
-        of_rounding = rounding.doubt(tangents(function, name, at, direction, lengths[-1]))
+        of_rounding = rounding.doubt(tangents_from_leaf(function, name, at, direction, lengths[-1]))
     left, right = (change / lengths[-1] for change in slopes[-1])
     coarse, fine = (sum(changes) / (2 * length) for changes, length in zip(slopes, lengths, strict=True))
     size = max(abs(fine), abs(claimed))
@@ -177,7 +179,7 @@ def uphill(grad: Array) -> Array:
     return np.asarray(pointing * (1 + np.cos(np.arange(1.0, grad.size + 1.0)) / 2).reshape(grad.shape))
 
 
-def tangents(function: Replay, name: str, at: Array, direction: Array, length: float) -> dict[str, Array]:
+def tangents_from_leaf(function: Replay, name: str, at: Array, direction: Array, length: float) -> dict[str, Array]:
     """How fast every node moves when a leaf does."""
     behind, ahead = (function.results({name: at + direction * step}) for step in (-length, length))
     return {key: (ahead[key] - behind[key]) / (2 * length) for key in ahead}

@@ -19,17 +19,25 @@ from graphviz_ad._internal.base.errors import ExpressionError
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node
 from graphviz_ad._internal.graph.precision import unit
 from graphviz_ad._internal.graph.snapshot import Array, Snapshot
-from graphviz_ad._internal.maths.agreement import GROSSLY, as_came, coarsest, dtype_around, reproduces, share, summed_to
+from graphviz_ad._internal.maths.agreement import (
+    GROSSLY,
+    as_came,
+    coarsest,
+    dtype_around,
+    reproduces,
+    rounding_share,
+    summed_to,
+)
 from graphviz_ad._internal.maths.claims import (
     LETTERS,
     backward_formulas,
     base_name,
     forward_formula,
-    recorded,
-    shape_of,
+    recorded_letters,
+    shape_of_edge,
     with_numbers_rounded,
 )
-from graphviz_ad._internal.maths.element_moves import Shape, joined, joined_values, moved
+from graphviz_ad._internal.maths.element_moves import Shape, joined_tangent, joined_values, moved_result
 from graphviz_ad._internal.maths.formula_errors import doubted, flowed
 from graphviz_ad._internal.maths.formula_values import Functions, Step, as_it_is, evaluate
 from graphviz_ad._internal.maths.gradient_sums import sum_of_flows
@@ -46,13 +54,13 @@ def forward_fits(graph: Graph, node: Node) -> bool | None:
     """Whether a node holds what its operation makes of its operands; None where there is no formula, or not all
     elements were kept.
     """
-    values = real(recorded(graph, node))
+    values = real(recorded_letters(graph, node))
     return None if values is None else _fits_forward(graph, node, values)
 
 
 def fits_with(graph: Graph, node: Node, edge: Edge, value: Snapshot | None) -> bool | None:
     """The same with another value in the place of one operand."""
-    values, other = real(recorded(graph, node)), real_array(value)
+    values, other = real(recorded_letters(graph, node)), real_array(value)
     if values is None or other is None:
         return None
     place = [operand.key for operand in graph.in_edges(node.key)].index(edge.key)
@@ -63,7 +71,7 @@ def other_order(graph: Graph, node: Node) -> tuple[int, ...] | None:
     """The order of its operands in which a node holds what its operation makes of them, if there is just one; None
     for none.
     """
-    values, count = real(recorded(graph, node)), len(graph.in_edges(node.key))
+    values, count = real(recorded_letters(graph, node)), len(graph.in_edges(node.key))
     if values is None or not 1 < count <= MOST_ORDERS:
         return None
     orders = [order for order in permutations(range(count)) if _fits_forward(graph, node, reordered(values, order))]
@@ -78,17 +86,17 @@ def reordered(values: Values, order: tuple[int, ...]) -> Values:
 def _fits_forward(graph: Graph, node: Node, values: Values) -> bool | None:
     operands = [values[letter] for letter in LETTERS[: len(values) - 1]]
     limits, formula = precision(graph, node), forward_formula(graph, node) if means_what_it_says(graph, node) else ""
-    found = computed(formula, values)
+    found = formula_value(formula, values)
     if found is None and len(node.autograd) < 2:
-        return fits(rearranged(graph, node, operands), values["out"], limits, operands)
-    return fits(found, values["out"], limits, operands, lambda near: spread(formula, values, near))
+        return agrees_but_for_rounding(rearranged(graph, node, operands), values["out"], limits, operands)
+    return agrees_but_for_rounding(found, values["out"], limits, operands, lambda near: spread(formula, values, near))
 
 
 def rearranged(graph: Graph, node: Node, operands: list[Array]) -> Array | None:
     """What an operation that moves elements about makes of its operands; None for any other."""
     name, settings = base_name(node), dict(node.arguments)
     if len(operands) == 1:
-        return moved(name, operands[0], node.ports[0].shape or (), settings) if name not in SOFTMAX else None
+        return moved_result(name, operands[0], node.ports[0].shape or (), settings) if name not in SOFTMAX else None
     return joined_values(name, operands, settings)
 
 
@@ -100,7 +108,7 @@ def backward_fits(graph: Graph, edge: Edge) -> bool | None:
         return None
     # first, since it knows the settings: in the formula, "flip" is in whatever dimensions
     fitting = transpose_fits(graph, edge, arrived, came)
-    values = real(recorded(graph, node)) if fitting is None else None
+    values = real(recorded_letters(graph, node)) if fitting is None else None
     if values is None or not means_what_it_says(graph, node):
         return fitting
     formulas, limits = backward_formulas(graph, edge), precision(graph, node)
@@ -111,8 +119,8 @@ def backward_fits(graph: Graph, edge: Edge) -> bool | None:
 
 def made_fits(formula: str, values: Values, came: Array, limits: tuple[float, float] | None) -> bool | None:
     """Whether a backward formula makes of these numbers what came back."""
-    return fits(
-        as_came(computed(formula, values), came.shape),
+    return agrees_but_for_rounding(
+        as_came(formula_value(formula, values), came.shape),
         came,
         limits,
         values.values(),
@@ -130,16 +138,16 @@ def transpose_fits(graph: Graph, edge: Edge, arrived: Array, came: Array) -> boo
         return None
     probe = np.cos(np.arange(1.0, came.size + 1.0)).reshape(came.shape)
     if len(operands) == 1:
-        image = moved(name, probe, arrived.shape, settings)
+        image = moved_result(name, probe, arrived.shape, settings)
     else:
         place = [operand.key for operand in operands].index(edge.key)
-        image = joined(name, probe, place, [shape_of(graph, operand) for operand in operands], settings)
+        image = joined_tangent(name, probe, place, [shape_of_edge(graph, operand) for operand in operands], settings)
     if image is None or image.shape != arrived.shape:
         return None
     with np.errstate(invalid="ignore"):  # ∞ − ∞ among what flowed back
         before, after = arrived * image, came * probe
         around = [np.sum(np.abs(products), keepdims=True) for products in (before, after)]
-        return fits(
+        return agrees_but_for_rounding(
             np.sum(before), np.sum(after), precision(graph, node), around, lambda near: near * max(map(largest, around))
         )
 
@@ -153,7 +161,9 @@ def local_fits(graph: Graph, edge: Edge) -> bool | None:
     if reproduces(local, arrived, came, dtype_around(graph, node), node.inside):
         return True
     with np.errstate(all="ignore"):
-        return fits(summed_to(local * arrived, came.shape), came, precision(graph, node), [local, arrived])
+        return agrees_but_for_rounding(
+            summed_to(local * arrived, came.shape), came, precision(graph, node), [local, arrived]
+        )
 
 
 def flow_fits(graph: Graph, node: Node) -> bool | None:
@@ -175,7 +185,7 @@ def flow_fits(graph: Graph, node: Node) -> bool | None:
         or any(array.shape != total.shape for array in arrays)
     ):
         return None
-    return fits(np.sum(arrays, axis=0), total, precision(graph, node), arrays)
+    return agrees_but_for_rounding(np.sum(arrays, axis=0), total, precision(graph, node), arrays)
 
 
 def means_what_it_says(graph: Graph, node: Node) -> bool:
@@ -184,14 +194,14 @@ def means_what_it_says(graph: Graph, node: Node) -> bool:
     That of a convolution is about windows, and classes are picked along the last dimension.
     """
     operands = graph.in_edges(node.key)
-    picks = base_name(node) in PICKS_CLASSES and bool(operands) and len(shape_of(graph, operands[0])) > 2
+    picks = base_name(node) in PICKS_CLASSES and bool(operands) and len(shape_of_edge(graph, operands[0])) > 2
     return not picks and base_name(node) not in CONVOLUTIONS
 
 
 # --- numbers
 
 
-def computed(formula: str, values: Values, step: Step = as_it_is) -> Array | None:
+def formula_value(formula: str, values: Values, step: Step = as_it_is) -> Array | None:
     """What a formula gives; None where it holds a word without a meaning in numbers, or does not go with the shapes.
     ``step``: see `evaluate`.
     """
@@ -209,7 +219,7 @@ def with_classes(values: Values) -> Functions:
     return {"onehot": lambda which: np.equal.outer(which, classes) * 1.0}
 
 
-def exactly(near: float) -> float:
+def nothing_cancelled(near: float) -> float:
     """Nothing that may have cancelled."""
     return 0.0
 
@@ -226,12 +236,12 @@ def spread(formula: str, values: Values, near: float, shape: Shape | None = None
         return 0.0
 
 
-def fits(
+def agrees_but_for_rounding(
     found: Array | None,
     kept: Array,
     limits: tuple[float, float] | None,
     around: Iterable[Array],
-    spread: Callable[[float], float] = exactly,
+    spread: Callable[[float], float] = nothing_cancelled,
 ) -> bool | None:
     """Whether two arrays are the same but for rounding; None where that is too much to tell, or a formula is not
     defined.
@@ -272,7 +282,7 @@ def precision(graph: Graph, node: Node) -> tuple[float, float] | None:
     ]
     if any(unit(dtype) == 0 for dtype in floating):
         return None
-    near = share(coarsest(floating), OF_A_LINK)
+    near = rounding_share(coarsest(floating), OF_A_LINK)
     return near, min(GROSSLY * near, 0.5)
 
 

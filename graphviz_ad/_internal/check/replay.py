@@ -9,14 +9,14 @@ import numpy as np
 from graphviz_ad._internal.base.errors import ExpressionError, ReplayError
 from graphviz_ad._internal.graph.graph import Graph, Node
 from graphviz_ad._internal.graph.snapshot import Array
-from graphviz_ad._internal.maths.agreement import dtype_around, equal, share, smallest
+from graphviz_ad._internal.maths.agreement import dtype_around, equal, rounding_share, smallest
 from graphviz_ad._internal.maths.claims import LETTERS, base_name, doubt, forward_formula
 from graphviz_ad._internal.maths.formula_values import evaluate
-from graphviz_ad._internal.maths.gradient_sums import known, wide
+from graphviz_ad._internal.maths.gradient_sums import full_precision, known
 from graphviz_ad._internal.operations.moves import PARTS
-from graphviz_ad._internal.operations.names import written_name
+from graphviz_ad._internal.operations.names import public_name
 from graphviz_ad._internal.operations.traits import COPIED_TO_FIT, IN_ORDER
-from graphviz_ad._internal.scene.words.names import names_of
+from graphviz_ad._internal.scene.words.names import graph_names
 
 UNREADABLE = "their elements were not kept; trace with capture=Capture(values='full')"
 
@@ -35,17 +35,17 @@ class Replay:
         self.graph = graph
         self.leaves = {
             name: node
-            for name, node in zip(names_of(graph).of.values(), graph.node_list, strict=True)
+            for name, node in zip(graph_names(graph).of.values(), graph.node_list, strict=True)
             if node.kind == "leaf"
         }
         unknown = [node for node in self.leaves.values() if known(node.value) is None]
         if unknown:
-            raise ReplayError(f"the values of {shown(unknown)} are not known: {UNREADABLE}")
+            raise ReplayError(f"the values of {first_node_names(unknown)} are not known: {UNREADABLE}")
         self.inputs = {name: array for name, node in self.leaves.items() if (array := known(node.value)) is not None}
         seeded = [node for node in graph.outputs if node.ports[0].upstream is not None]
         unread = [node for node in seeded if known(node.ports[0].upstream) is None]
         if unread:
-            raise ReplayError(f"the upstream gradients of {shown(unread)} are not known: {UNREADABLE}")
+            raise ReplayError(f"the upstream gradients of {first_node_names(unread)} are not known: {UNREADABLE}")
         self.upstream = {node.key: array for node in seeded if (array := known(node.ports[0].upstream)) is not None}
         self.steps = [(node, recipe(graph, node)) for node in graph.node_list if node.kind != "leaf"]
         self._verify()
@@ -57,9 +57,11 @@ class Replay:
     def results(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """What every node gives for these inputs, by its key."""
         given = {**self.inputs, **inputs}
-        found = {node.key: wide(np.asarray(given[name])) for name, node in self.leaves.items()}
+        found = {node.key: full_precision(np.asarray(given[name])) for name, node in self.leaves.items()}
         for node, step in self.steps:
-            found[node.key] = as_recorded(node, step([found[edge.tail] for edge in self.graph.in_edges(node.key)]))
+            found[node.key] = shaped_as_recorded(
+                node, step([found[edge.tail] for edge in self.graph.in_edges(node.key)])
+            )
         return found
 
     def total(self, found: Mapping[str, Array]) -> float:
@@ -76,7 +78,7 @@ class Replay:
             if recorded is None:
                 continue
             numbers = [known(self.graph.nodes[edge.tail].value) for edge in operands]
-            made = as_recorded(
+            made = shaped_as_recorded(
                 node,
                 step(
                     [
@@ -87,7 +89,7 @@ class Replay:
             )
             if made.shape != recorded.shape or not self._is_near(node, made, recorded):
                 raise ReplayError(
-                    f"the formula of {node.op!r} does not give what was recorded for {shown([node])}; use"
+                    f"the formula of {node.op!r} does not give what was recorded for {first_node_names([node])}; use"
                     " gad.compare_methods(function, inputs), which calls the function itself"
                 )
 
@@ -95,12 +97,12 @@ class Replay:
         """Whether a result is what the formula gives, but for the rounding of one operation."""
         dtype = dtype_around(self.graph, node)
         doubted = (
-            doubt(self.graph, node, forward_formula(self.graph, node), 1.0, share(dtype))
+            doubt(self.graph, node, forward_formula(self.graph, node), 1.0, rounding_share(dtype))
             if node.kind == "op" and len(node.ports) == 1
             else None
         )
         off = (
-            share(dtype) * np.abs(made)
+            rounding_share(dtype) * np.abs(made)
             if doubted is None
             else np.broadcast_to(np.max(doubted.off, initial=0.0), made.shape)
         )
@@ -114,11 +116,11 @@ def recipe(graph: Graph, node: Node) -> Recipe:
     """How a node is computed from its operands."""
     operands = graph.in_edges(node.key)
     if not operands:
-        return constant(node)
+        return replayed_constant(node)
     if takes_elements(graph, node):
         return taken(node)
     formula = forward_formula(graph, node) if len(node.ports) == 1 and node.kind == "op" else ""
-    step = computed(formula, len(operands)) if formula else None
+    step = replayed_formula(formula, len(operands)) if formula else None
     if step is None:
         raise ReplayError(
             f"{graph.name} cannot be computed again, because there is no formula for {node.op or node.kind!r} as it was"
@@ -129,31 +131,31 @@ def recipe(graph: Graph, node: Node) -> Recipe:
 
 def takes_elements(graph: Graph, node: Node) -> bool:
     """Whether an operation takes the elements of its only operand, or parts of them, as they are."""
-    return written_name(base_name(node)) in {*IN_ORDER, *COPIED_TO_FIT, *PARTS} and len(graph.in_edges(node.key)) == 1
+    return public_name(base_name(node)) in {*IN_ORDER, *COPIED_TO_FIT, *PARTS} and len(graph.in_edges(node.key)) == 1
 
 
 def taken(node: Node) -> Recipe:
     """How such an operation takes them."""
-    name, shape = written_name(base_name(node)), node.ports[0].shape or ()
+    name, shape = public_name(base_name(node)), node.ports[0].shape or ()
     if name in PARTS:
         return lambda values: np.asarray(PARTS[name](values[0]))
     return lambda values: values[0].reshape(shape) if name in IN_ORDER else np.broadcast_to(values[0], shape)
 
 
-def constant(node: Node) -> Recipe:
+def replayed_constant(node: Node) -> Recipe:
     """A number or tensor that the program did not compute from its inputs."""
     value = known(node.value)
     if value is None:
-        raise ReplayError(f"the values of {shown([node])} are not known: {UNREADABLE}")
+        raise ReplayError(f"the values of {first_node_names([node])} are not known: {UNREADABLE}")
     return lambda values: value
 
 
-def computed(formula: str, count: int) -> Recipe | None:
+def replayed_formula(formula: str, count: int) -> Recipe | None:
     """The formula as a function of its operands; None where it holds words without a meaning in numbers."""
 
     def step(values: list[Array]) -> Array:
         try:
-            return wide(np.asarray(evaluate(formula, dict(zip(LETTERS, values, strict=False)))))
+            return full_precision(np.asarray(evaluate(formula, dict(zip(LETTERS, values, strict=False)))))
         except (ValueError, TypeError, IndexError) as error:
             raise ReplayError(f"{formula!r} cannot be computed with the recorded operands: {error}") from error
 
@@ -166,13 +168,13 @@ def computed(formula: str, count: int) -> Recipe | None:
     return step
 
 
-def as_recorded(node: Node, found: Array) -> Array:
+def shaped_as_recorded(node: Node, found: Array) -> Array:
     """What a formula gives, in the shape of the result, and real where that is real."""
     shape = node.ports[0].shape
     real = np.real(found) if np.iscomplexobj(found) and "complex" not in (node.ports[0].dtype or "") else found
     return real if shape is None or real.shape == shape or real.size != np.prod(shape) else real.reshape(shape)
 
 
-def shown(nodes: list[Node]) -> str:
+def first_node_names(nodes: list[Node]) -> str:
     """The names of the first few nodes."""
     return ", ".join(node.name or node.op or node.key for node in nodes[:3]) + (", …" if len(nodes) > 3 else "")

@@ -16,13 +16,13 @@ from itertools import cycle
 
 import numpy as np
 
-from graphviz_ad._internal.check.link_numbers import computed, real, real_array
+from graphviz_ad._internal.check.link_numbers import formula_value, real, real_array
 from graphviz_ad._internal.check.replay import takes_elements
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node
-from graphviz_ad._internal.graph.precision import SMALLEST, rounded, unit
+from graphviz_ad._internal.graph.precision import SMALLEST, rounded_to_dtype, unit
 from graphviz_ad._internal.graph.snapshot import Array, Snapshot
 from graphviz_ad._internal.maths.agreement import as_came, coarsest, dtype_around
-from graphviz_ad._internal.maths.claims import LETTERS, backward_formula, forward_formula, operands_of, recorded
+from graphviz_ad._internal.maths.claims import LETTERS, backward_formula, forward_formula, operands_of, recorded_letters
 from graphviz_ad._internal.maths.formula_values import Step, as_it_is
 
 ADDS_UP = re.compile(r"[-+@]|sum|mean|trace|det|inverse|softmax")  # in a formula: there, terms may cancel
@@ -76,11 +76,13 @@ class Rounding:
         self.noise = (
             2
             * unit("float64")
-            * sum(product(node.ports[0].grad, within(graph, node, exact)) for node in graph.node_list)
+            * sum(largest_product(node.ports[0].grad, magnitude_within(graph, node, exact)) for node in graph.node_list)
         )
         # what finite differences are no better than
         fine = unit(coarsest(port.dtype for node in graph.node_list for port in node.ports)) <= unit("float64")
-        self.moved = {edge.key: None if fine else moved(graph, edge, exact) for edge in graph.edges if edge.cut is None}
+        self.moved = {
+            edge.key: None if fine else rounding_along(graph, edge, exact) for edge in graph.edges if edge.cut is None
+        }
 
     def doubt(self, tangents: Mapping[str, Array]) -> Doubt:
         """What it does to the derivative along a direction, given how fast every node moves in it.
@@ -104,7 +106,7 @@ class Rounding:
         dtype = coarsest((node.ports[0].dtype, *(dtype_around(self.graph, use) for use in uses)))
         smallest = SMALLEST.get(dtype, 0.0) * float(np.sum(np.abs(tangent)))
         return (1 + sum(1 + use.inside for use in uses)) * (
-            unit(dtype) * product(node.ports[0].grad, tangent) + smallest
+            unit(dtype) * largest_product(node.ports[0].grad, tangent) + smallest
         )
 
     def _of_values(self, edge: Edge, tangent: Array) -> float:
@@ -112,10 +114,10 @@ class Rounding:
         that does.
         """
         dtype = dtype_around(self.graph, self.graph.nodes[edge.head])
-        return WITHOUT_FORMULA * unit(dtype) * product(edge.grad, tangent)
+        return WITHOUT_FORMULA * unit(dtype) * largest_product(edge.grad, tangent)
 
 
-def moved(graph: Graph, edge: Edge, exact: Mapping[str, Array]) -> Moved | None:
+def rounding_along(graph: Graph, edge: Edge, exact: Mapping[str, Array]) -> Moved | None:
     """What rounding does to what flows back along an edge, next to what exact values would make of the same
     gradient; None where no formula tells.
     """
@@ -126,7 +128,7 @@ def moved(graph: Graph, edge: Edge, exact: Mapping[str, Array]) -> Moved | None:
     )
     if shape is not None and takes_elements(graph, node):
         return Moved(*[np.zeros(shape)] * 3)
-    values, arrived, formula = real(recorded(graph, node)), real_array(node.grad), backward_formula(graph, edge)
+    values, arrived, formula = real(recorded_letters(graph, node)), real_array(node.grad), backward_formula(graph, edge)
     if values is None or arrived is None or shape is None:
         return None
     unrounded = {
@@ -137,7 +139,7 @@ def moved(graph: Graph, edge: Edge, exact: Mapping[str, Array]) -> Moved | None:
     found = [
         array
         for numbers, step in ways
-        if (array := as_came(computed(formula, {**numbers, "g": arrived}, step), shape)) is not None
+        if (array := as_came(formula_value(formula, {**numbers, "g": arrived}, step), shape)) is not None
     ]
     if len(found) < len(ways) or any(array.shape != shape for array in found):
         return None
@@ -149,7 +151,7 @@ def moved(graph: Graph, edge: Edge, exact: Mapping[str, Array]) -> Moved | None:
 
 def rounding_to(dtype: str) -> Step:
     """A step within a formula that rounds."""
-    return on_numbers(lambda result: rounded(result, dtype).astype(np.float64))
+    return on_numbers(lambda result: rounded_to_dtype(result, dtype).astype(np.float64))
 
 
 def off_by(share: float) -> tuple[Step, Step]:
@@ -165,7 +167,7 @@ def on_numbers(step: Callable[[Array], Array]) -> Step:
     return lambda result: step(np.asarray(result)) if isinstance(result, (np.ndarray, float)) else result
 
 
-def within(graph: Graph, node: Node, exact: Mapping[str, Array]) -> Array:
+def magnitude_within(graph: Graph, node: Node, exact: Mapping[str, Array]) -> Array:
     """How large the numbers are that a node is computed with: its result, and where terms may cancel also its
     operands and the 1 of ``log(1 + a)``.
     """
@@ -179,7 +181,7 @@ def within(graph: Graph, node: Node, exact: Mapping[str, Array]) -> Array:
     )
 
 
-def product(snap: Snapshot | None, tangent: Array) -> float:
+def largest_product(snap: Snapshot | None, tangent: Array) -> float:
     """The sum of all |gradient × tangent|, or no less than that, where only the norm is known; infinite where
     nothing is.
     """

@@ -53,10 +53,10 @@ def _version(package: str) -> str:
 def _layout() -> str:
     """What places the boxes here, if nobody asks for another."""
     from graphviz_ad._internal.base.errors import LayoutError
-    from graphviz_ad._internal.layouts.graphviz_wasm import render, unknown_build
+    from graphviz_ad._internal.layouts.graphviz_wasm import graphviz_output, unknown_build
 
     try:
-        render("digraph { a -> b }", "plain")
+        graphviz_output("digraph { a -> b }", "plain")
         return unknown_build() or "Graphviz as WebAssembly, a known build"
     except LayoutError as error:
         return f"the built-in one, because {str(error).partition(';')[0]}"

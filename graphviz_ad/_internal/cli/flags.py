@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from graphviz_ad._internal.base.argument_types import alternatives, demand, literals, said_of
-from graphviz_ad._internal.base.checked_calls import Options, hints_of, parameters_of, said
+from graphviz_ad._internal.base.checked_calls import Options, hints_of, option_in_words, parameters_of
 from graphviz_ad._internal.base.errors import ExpressionError, GraphvizADError, OptionError, UnknownNameError
 from graphviz_ad._internal.maths.expressions import parse_inputs
 
@@ -25,7 +25,7 @@ def add_flags(command: argparse.ArgumentParser, table: type[Options], without: C
 def add_flag(command: argparse.ArgumentParser, name: str, kind: Any, default: object) -> None:
     """The flag of one option."""
     flag, types = FLAGS.get(name, f"--{name.replace('_', '-')}"), alternatives(kind)
-    text = f"{said(kind)}{'' if default in (None, (), '') else f' (default {default})'}".replace("%", "%%")
+    text = f"{option_in_words(kind)}{'' if default in (None, (), '') else f' (default {default})'}".replace("%", "%%")
     if bool in types:
         command.add_argument(
             flag, dest=name, action=argparse.BooleanOptionalAction, default=argparse.SUPPRESS, help=text

@@ -12,16 +12,24 @@ from itertools import islice
 
 import numpy as np
 
-from graphviz_ad._internal.explain.explanation import LETTERS, RAISED, Explanation, Factor, Number, Path, plain
-from graphviz_ad._internal.explain.forward_mode import place_of
+from graphviz_ad._internal.explain.explanation import LETTERS, RAISED, Explanation, Factor, Number, Path, plain_float
+from graphviz_ad._internal.explain.forward_mode import place_of_result
 from graphviz_ad._internal.graph.graph import Edge, Graph
 from graphviz_ad._internal.graph.snapshot import Array
-from graphviz_ad._internal.maths.agreement import along, coarsest, dtype_around, reproduces, share, smallest, summed_to
+from graphviz_ad._internal.maths.agreement import (
+    coarsest,
+    dtype_around,
+    reproduces,
+    rounding_share,
+    roundings_along,
+    smallest,
+    summed_to,
+)
 from graphviz_ad._internal.maths.chain_rule import Course, carried, feeding, shape_before
-from graphviz_ad._internal.maths.claims import Claims, computed, doubt, gives
+from graphviz_ad._internal.maths.claims import Claims, doubt, gives, recorded_value
 from graphviz_ad._internal.maths.formula_errors import flowed
 from graphviz_ad._internal.scene.words import formula_text
-from graphviz_ad._internal.scene.words.names import Names, names_of
+from graphviz_ad._internal.scene.words.names import Names, graph_names
 from graphviz_ad._internal.scene.words.short_text import is_ones
 from graphviz_ad._internal.scene.words.signs import CUT_MARKS
 
@@ -29,16 +37,16 @@ MOST_LISTED, FEW = len(LETTERS), 4  # up to so many paths are all listed; of mor
 MARKS = "⁽{}⁾"  # what tells two uses of one variable apart
 
 
-def explain(graph: Graph, wrt: str, output: str | None = None) -> Explanation:
+def explain_gradient(graph: Graph, wrt: str, output: str | None = None) -> Explanation:
     """How the gradient with respect to `wrt` comes about.
 
     Without ``output`` it is the gradient that the backward pass computed: of the one output, or of the sum of several,
     each times what was fed in there. With the name of an output, or of any result on the way, it is the derivative of
     that alone.
     """
-    names = names_of(graph)
-    start, port = place_of(graph, wrt)
-    target = place_of(graph, output)[0] if output is not None else None
+    names = graph_names(graph)
+    start, port = place_of_result(graph, wrt)
+    target = place_of_result(graph, output)[0] if output is not None else None
     course = Course(graph, start, port, target)
     explainer = Explainer(
         graph, names, Claims(graph), course, names.of[start] if len(graph.nodes[start].ports) == 1 else wrt
@@ -48,7 +56,7 @@ def explain(graph: Graph, wrt: str, output: str | None = None) -> Explanation:
 
 @dataclass(frozen=True)
 class Explainer:
-    """One use of `explain`."""
+    """One use of `explain_gradient`."""
 
     graph: Graph
     names: Names
@@ -66,7 +74,7 @@ class Explainer:
         sums = self.course.sums(self.seeds, self.carry)
         total = sums.get(self.course.start)
         grad = self.graph.nodes[self.course.start].ports[self.course.port].grad
-        autograd = plain(grad.array) if grad is not None and grad.array is not None else None
+        autograd = plain_float(grad.array) if grad is not None and grad.array is not None else None
         return Explanation(
             self.graph,
             self.names,
@@ -76,7 +84,7 @@ class Explainer:
             self.result,
             tuple(self.path(LETTERS[i], edges) for i, edges in enumerate(listed)),
             self.course.count,
-            plain(total) if total is not None else autograd if self.is_recorded else None,
+            plain_float(total) if total is not None else autograd if self.is_recorded else None,
             total is not None,
             autograd if self.is_recorded else None,
             self.is_recorded,
@@ -151,7 +159,7 @@ class Explainer:
         names = [self.wrt, *above] if edges else [self.wrt]
         seed = self.seeds.get(end)
         if end in self.seed_names:
-            links.append(Factor(self.result, self.names.of[end], plain(seed) if seed is not None else None))
+            links.append(Factor(self.result, self.names.of[end], plain_float(seed) if seed is not None else None))
             names.append(self.result)
         return Path(letter, tuple(names), tuple(links), *self.products(edges, seed))
 
@@ -170,7 +178,11 @@ class Explainer:
                 if sent is not None
                 else None
             )
-        return (plain(product), None) if product is not None else (None, plain(sent) if sent is not None else None)
+        return (
+            (plain_float(product), None)
+            if product is not None
+            else (None, plain_float(sent) if sent is not None else None)
+        )
 
     def carry(self, edge: Edge, arriving: Array) -> Array | None:
         """What an edge makes of a gradient: by its local derivative, or by a rule that is known to give what
@@ -179,7 +191,7 @@ class Explainer:
         found = carried(self.graph, edge, self.local(edge), arriving)
         if found is None:
             if edge.key not in self.rules:
-                self.rules[edge.key] = verified(self.graph, edge, self.claims.along(edge).backward)
+                self.rules[edge.key] = verified_formula(self.graph, edge, self.claims.along(edge).backward)
             found = by_rule(self.graph, edge, self.rules[edge.key], arriving)
         return found
 
@@ -196,7 +208,7 @@ class Explainer:
             found = self.course.sums({key: np.zeros(np.shape(seed)) for key, seed in self.seeds.items()}, carry).get(
                 self.course.start
             )
-        return plain(found) if found is not None else math.inf
+        return plain_float(found) if found is not None else math.inf
 
     def carry_doubt(self, edge: Edge, arriving: Array, off: Array) -> Array | None:
         """What an edge makes of how far a gradient is off, with its own rounding and that of the addition behind it."""
@@ -209,30 +221,40 @@ class Explainer:
         if sent is None or passed is None:
             return None
         lost = smallest(dtype, added) * (1 + np.max(np.abs(arriving), initial=0.0))  # below the normal numbers
-        return np.asarray(passed + share(dtype, added) * np.abs(sent) + lost)
+        return np.asarray(passed + rounding_share(dtype, added) * np.abs(sent) + lost)
 
     def passed_doubt(self, edge: Edge, arriving: Array, off: Array, dtype: str) -> Array | None:
         """How far what an edge sends on is off."""
         head, local, shape = self.graph.nodes[edge.head], self.local(edge), shape_before(self.graph, edge)
         operations = max(head.inside, 1)
         if local is None:
-            made = doubt(self.graph, head, self.rules.get(edge.key, ""), arriving, share(dtype, operations), off)
-            found = flowed(made, shape, share(dtype, operations)) if made is not None and shape is not None else None
+            made = doubt(
+                self.graph, head, self.rules.get(edge.key, ""), arriving, rounding_share(dtype, operations), off
+            )
+            found = (
+                flowed(made, shape, rounding_share(dtype, operations))
+                if made is not None and shape is not None
+                else None
+            )
             return np.asarray(found.off) if found is not None else None
         size, through = (carried(self.graph, edge, np.abs(local), each) for each in (np.abs(arriving), off))
         if size is None or through is None:
             return None
-        return through + share(dtype, along(operations, np.broadcast(local, arriving).size / max(size.size, 1))) * size
+        return (
+            through
+            + rounding_share(dtype, roundings_along(operations, np.broadcast(local, arriving).size / max(size.size, 1)))
+            * size
+        )
 
     def local(self, edge: Edge) -> Array | None:
         """The local derivative: as torch gave it, or by a formula that is known to give what flowed back."""
         if edge.key not in self.locals:
             known = edge.local.array if edge.local is not None else None
             self.locals[edge.key] = (
-                by_formula(self.graph, edge, self.claims.along(edge).local)
+                derivative_by_formula(self.graph, edge, self.claims.along(edge).local)
                 if known is None
                 else known
-                if agrees(self.graph, edge, known)
+                if agrees_with_flow(self.graph, edge, known)
                 else None
             )
         return self.locals[edge.key]
@@ -240,9 +262,14 @@ class Explainer:
     def factor(self, edge: Edge, above: str) -> Factor:
         """What an edge multiplies by."""
         local, claim = self.local(edge), self.claims.of(edge.head)
-        letters = formula_text.letters(claim, formula_text.operand_names(claim, self.names), self.names)
+        letters = formula_text.names_of_letters(claim, formula_text.operand_names(claim, self.names), self.names)
         return Factor(
-            above, self.below(edge), plain(local) if local is not None else None, edge, self.claims.along(edge), letters
+            above,
+            self.below(edge),
+            plain_float(local) if local is not None else None,
+            edge,
+            self.claims.along(edge),
+            letters,
         )
 
     def below(self, edge: Edge) -> str:
@@ -271,7 +298,7 @@ class Explainer:
                     )
 
 
-def verified(graph: Graph, edge: Edge, formula: str) -> str:
+def verified_formula(graph: Graph, edge: Edge, formula: str) -> str:
     """A backward formula, if it turns the gradient that arrived at the head into the one that autograd sent on along
     the edge; else "".
     """
@@ -281,7 +308,7 @@ def verified(graph: Graph, edge: Edge, formula: str) -> str:
     return formula if gives(graph, graph.nodes[edge.head], formula, grad, arrived.array) else ""
 
 
-def agrees(graph: Graph, edge: Edge, local: Array) -> bool:
+def agrees_with_flow(graph: Graph, edge: Edge, local: Array) -> bool:
     """Whether a local derivative is not contradicted by what autograd sent along the edge."""
     head = graph.nodes[edge.head]
     grad, arrived = edge.grad, head.grad
@@ -293,16 +320,16 @@ def agrees(graph: Graph, edge: Edge, local: Array) -> bool:
 
 def by_rule(graph: Graph, edge: Edge, formula: str, arriving: Array) -> Array | None:
     """What a backward formula makes of a gradient; None where it cannot be computed."""
-    shape, found = shape_before(graph, edge), computed(graph, graph.nodes[edge.head], formula, arriving)
+    shape, found = shape_before(graph, edge), recorded_value(graph, graph.nodes[edge.head], formula, arriving)
     return summed_to(found, shape) if found is not None and shape is not None else None
 
 
-def by_formula(graph: Graph, edge: Edge, formula: str) -> Array | None:
+def derivative_by_formula(graph: Graph, edge: Edge, formula: str) -> Array | None:
     """The local derivative of a call that torch ran as several operations, from its formula; None where that is not
     known to be true.
     """
     return (
-        computed(graph, graph.nodes[edge.head], formula)
-        if formula and verified(graph, edge, f"g * ({formula})")
+        recorded_value(graph, graph.nodes[edge.head], formula)
+        if formula and verified_formula(graph, edge, f"g * ({formula})")
         else None
     )

@@ -12,12 +12,12 @@ import numpy as np
 
 from graphviz_ad._internal.graph.graph import Edge, Graph
 from graphviz_ad._internal.graph.snapshot import Array
-from graphviz_ad._internal.maths.agreement import equal, share
+from graphviz_ad._internal.maths.agreement import equal, rounding_share
 from graphviz_ad._internal.maths.chain_rule import Course
 from graphviz_ad._internal.maths.claims import Claims, Passed
 from graphviz_ad._internal.maths.formulas import to_unicode
 from graphviz_ad._internal.maths.gradient_sums import largest_flow, sum_of_flows
-from graphviz_ad._internal.maths.number_format import number
+from graphviz_ad._internal.maths.number_format import short_number
 from graphviz_ad._internal.scene.words import edge_labels
 from graphviz_ad._internal.scene.words.names import Names
 
@@ -73,7 +73,7 @@ class Factor:
     @property
     def shapes(self) -> str:
         """The shapes of the matrices that a rule multiplies: "(1×3)(3×2)"."""
-        return edge_labels.shapes(self.passed) if self.passed is not None and self.value is None else ""
+        return edge_labels.matrix_shapes(self.passed) if self.passed is not None and self.value is None else ""
 
     @property
     def summed(self) -> bool:
@@ -119,7 +119,7 @@ class Path:
 
     def __repr__(self) -> str:
         """ "A: x → y → f"."""
-        return f"<Path {self.letter}: {' → '.join(shortened(self.way))}>"
+        return f"<Path {self.letter}: {' → '.join(shortened_names(self.way))}>"
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,7 @@ class Check:
             return self.of
         what = "the sum over all paths" if self.of == "paths" else "the sum of what came back along the edges"
         verdict = "equals autograd's gradient" if self.ok else "DIFFERS from autograd's gradient"
-        return f"{what} {verdict} (difference {number(self.difference or 0.0, digits=2)})"
+        return f"{what} {verdict} (difference {short_number(self.difference or 0.0, digits=2)})"
 
 
 @dataclass(frozen=True, eq=False)
@@ -179,7 +179,7 @@ class Explanation:
         products = [path.brings for path in self.paths if path.brings is not None]
         if not self.more or not self.summed or self.total is None or len(products) < len(self.paths):
             return None
-        return plain(np.asarray(self.total) - np.sum(np.asarray(products), axis=0))
+        return plain_float(np.asarray(self.total) - np.sum(np.asarray(products), axis=0))
 
     @property
     def symbol(self) -> str:
@@ -209,7 +209,9 @@ class Explanation:
         )
         if self.summed and self.total is not None:
             dtype = self.graph.nodes[self.course.start].ports[self.course.port].dtype
-            return compared(self.total, self.arrived, self.doubt, dtype, adds_up=flowed is None or flowed.ok)
+            return compared_with_autograd(
+                self.total, self.arrived, self.doubt, dtype, adds_up=flowed is None or flowed.ok
+            )
         return (
             Check("edges", flowed.off, flowed.ok)
             if flowed is not None
@@ -263,11 +265,11 @@ class Explanation:
 
     def __repr__(self) -> str:
         """One line for the console."""
-        paths = "no path" if not self.count else "1 path" if self.count == 1 else f"{counted(self.count)} paths"
+        paths = "no path" if not self.count else "1 path" if self.count == 1 else f"{written_count(self.count)} paths"
         return f"<Explanation of {self.symbol}: {paths}>"
 
 
-def compared(found: Any, autograd: Any, doubt: Any, dtype: str | None, *, adds_up: bool) -> Check:
+def compared_with_autograd(found: Any, autograd: Any, doubt: Any, dtype: str | None, *, adds_up: bool) -> Check:
     """Whether the sum over all paths is autograd's gradient, but for the rounding of what happens along them.
 
     It is, where the two are plainly near to each other; else it is left open where rounding could hide anything.
@@ -279,7 +281,7 @@ def compared(found: Any, autograd: Any, doubt: Any, dtype: str | None, *, adds_u
         apart = np.abs(mine - theirs)
         difference = float(np.max(apart, initial=0.0, where=np.isfinite(apart)))
         largest = float(np.max(np.abs(theirs), initial=0.0, where=np.isfinite(theirs)))
-        if not adds_up or equal(mine, theirs, min(share(dtype, FEW), NEARLY) * largest):
+        if not adds_up or equal(mine, theirs, min(rounding_share(dtype, FEW), NEARLY) * largest):
             return Check("paths", difference, adds_up)
         unsure = np.nan_to_num(np.broadcast_to(doubt, theirs.shape), nan=np.inf)
         near = equal(mine, theirs, unsure)
@@ -290,13 +292,13 @@ def compared(found: Any, autograd: Any, doubt: Any, dtype: str | None, *, adds_u
         )
 
 
-def plain(array: Array) -> Number:
+def plain_float(array: Array) -> Number:
     """A Python number where it is one; real numbers in full precision."""
     wide = np.asarray(array, np.complex128 if np.iscomplexobj(array) else np.float64)
     return wide if wide.ndim else wide.item()
 
 
-def shortened(names: tuple[str, ...], start: int = 2, end: int = 6) -> list[str]:
+def shortened_names(names: tuple[str, ...], start: int = 2, end: int = 6) -> list[str]:
     """The first and the last of many names."""
     return (
         list(names)
@@ -305,8 +307,8 @@ def shortened(names: tuple[str, ...], start: int = 2, end: int = 6) -> list[str]
     )
 
 
-def counted(count: int) -> str:
+def written_count(count: int) -> str:
     """A count with commas; a power of two where it is one that nobody would read: "2⁶⁰"."""
     if count >= 10**7 and count & (count - 1) == 0:
         return f"2{str(count.bit_length() - 1).translate(RAISED)}"
-    return f"{count:,}" if count < 10**24 else f"about {number(count)}"
+    return f"{count:,}" if count < 10**24 else f"about {short_number(count)}"

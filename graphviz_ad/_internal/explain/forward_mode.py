@@ -17,18 +17,18 @@ from typing import Any
 import numpy as np
 
 from graphviz_ad._internal.base.argument_types import demand
-from graphviz_ad._internal.base.checked_calls import checked
+from graphviz_ad._internal.base.checked_calls import checking_arguments
 from graphviz_ad._internal.base.errors import ExpressionError, OptionError, UnknownNameError
-from graphviz_ad._internal.base.text_table import table
+from graphviz_ad._internal.base.text_table import table_lines
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node
 from graphviz_ad._internal.graph.snapshot import Array, Snapshot
-from graphviz_ad._internal.maths.claims import LETTERS, Claims, backward_formula, base_name, shape_of
-from graphviz_ad._internal.maths.element_moves import joined, moved
+from graphviz_ad._internal.maths.claims import LETTERS, Claims, backward_formula, base_name, shape_of_edge
+from graphviz_ad._internal.maths.element_moves import joined_tangent, moved_result
 from graphviz_ad._internal.maths.formula_values import evaluate
-from graphviz_ad._internal.maths.number_format import number, one_line
+from graphviz_ad._internal.maths.number_format import number_in_one_line, short_number
 from graphviz_ad._internal.operations.traits import GETITEM
 from graphviz_ad._internal.scene.words import formula_text
-from graphviz_ad._internal.scene.words.names import names_of
+from graphviz_ad._internal.scene.words.names import graph_names
 from graphviz_ad._internal.scene.words.short_text import is_constant
 
 MOST_ROWS = 256  # rows of a Jacobian that are worth computing
@@ -51,17 +51,17 @@ class Tangents:
 
     def __getitem__(self, name: str) -> Snapshot | None:
         demand("name", name, str)
-        place = (name, 0) if name in self.graph.nodes else place_of(self.graph, name)
+        place = (name, 0) if name in self.graph.nodes else place_of_result(self.graph, name)
         return self.found[place]
 
-    @checked
+    @checking_arguments
     def of(self, node: Node, port: int = 0) -> Snapshot | None:
         """The tangent of one result of a node; None where it is unknown."""
         if (node.key, port) not in self.found:
             raise UnknownNameError("result", f"{node.key}[{port}]", [f"{key}[{number}]" for key, number in self.found])
         return self.found[node.key, port]
 
-    @checked
+    @checking_arguments
     def along(self, edge: Edge) -> Snapshot | None:
         """What an edge brings to its head: local derivative times tangent; None where that is unknown or nothing
         moves.
@@ -70,7 +70,9 @@ class Tangents:
             raise UnknownNameError("edge", edge.key, [each.key for each in self.graph.edges])
         moves = not stops(edge) and edge.tail in self.moving
         return (
-            snapshot_of(contribution(self.graph, edge, elements(self.found[edge.tail, edge.port]))) if moves else None
+            snapshot_of(tangent_contribution(self.graph, edge, elements(self.found[edge.tail, edge.port])))
+            if moves
+            else None
         )
 
     @property
@@ -84,7 +86,7 @@ class Tangents:
     @cached_property
     def outputs(self) -> dict[str, Snapshot | None]:
         """Name -> tangent of what the program returned."""
-        names = names_of(self.graph).of
+        names = graph_names(self.graph).of
         return {
             port.name or names[node.key]: self.found[node.key, i]
             for node in self.graph.outputs
@@ -106,18 +108,18 @@ class Tangents:
     @cached_property
     def reverse(self) -> float | None:
         """The same number, as the gradients of the inputs say it."""
-        places = [(place_of(self.graph, name), seed) for name, seed in self.direction.items()]
+        places = [(place_of_result(self.graph, name), seed) for name, seed in self.direction.items()]
         return inner_product([(self.graph.nodes[key].ports[port].grad, seed) for (key, port), seed in places])
 
     def to_text(self) -> str:
         """The forward pass as a table: formula, value and tangent of each node, then the comparison with reverse
         mode.
         """
-        return "\n".join([self.title(), *table(list(self.rows())), *self.comparison()])
+        return "\n".join([self.title(), *table_lines(list(self.rows())), *self.comparison()])
 
     def title(self) -> str:
         """ "Tangents of f: x1 moves by 1, the other inputs rest"."""
-        moves = " and ".join(f"{name} moves by {one_line(seed)}" for name, seed in self.direction.items())
+        moves = " and ".join(f"{name} moves by {number_in_one_line(seed)}" for name, seed in self.direction.items())
         leaves = sum(node.kind == "leaf" for node in self.graph.node_list)
         rest = {0: "", 1: ", the other input rests"}.get(leaves - len(self.direction), ", the other inputs rest")
         return f"Tangents of {self.graph.name}: {moves}{rest}."
@@ -125,15 +127,15 @@ class Tangents:
     def rows(self) -> Iterator[tuple[str, str, str]]:
         """Name and formula, value, tangent."""
         yield ("", "value", "tangent")
-        names, claims = names_of(self.graph), Claims(self.graph)
+        names, claims = graph_names(self.graph), Claims(self.graph)
         for node in self.graph.node_list:
             if is_constant(node):
                 continue
-            formula = formula_text.formula_of(claims.of(node.key), names)
+            formula = formula_text.formula_of_claim(claims.of(node.key), names)
             for i, port in enumerate(node.ports):
                 name = port.name or names.of[node.key] + (f"[{i}]" if len(node.ports) > 1 else "")
                 value, moved = (
-                    "?" if snap is None else one_line(snap) for snap in (port.value, self.found[node.key, i])
+                    "?" if snap is None else number_in_one_line(snap) for snap in (port.value, self.found[node.key, i])
                 )
                 yield (f"{name} = {formula}" if formula else name, value, moved)
 
@@ -141,10 +143,11 @@ class Tangents:
         """What both modes make of the result."""
         if self.forward is None or self.reverse is None:
             return []
-        name = names_of(self.graph).output
+        name = graph_names(self.graph).output
         what = f"∂{name}/∂{self.wrt}" if self.wrt else f"The derivative of {name} in this direction"
         return [
-            f"{what}: {number(self.forward, digits=7)} by forward mode, {number(self.reverse, digits=7)} by reverse"
+            f"{what}: {short_number(self.forward, digits=7)} by forward mode, {short_number(self.reverse, digits=7)}"
+            " by reverse"
             " mode."
         ]
 
@@ -152,7 +155,7 @@ class Tangents:
         return self.to_text()
 
 
-def tangents(graph: Graph, wrt: Direction) -> Tangents:
+def tangents_of(graph: Graph, wrt: Direction) -> Tangents:
     """The tangent of every node when the inputs move in a direction.
 
     ``wrt`` is the name of an input, which then moves by 1 in each of its elements, or a mapping from names to movements
@@ -164,7 +167,7 @@ def tangents(graph: Graph, wrt: Direction) -> Tangents:
             f"{wrt!r} is no direction; give the name of an input such as 'x1', or movements such as {{'x1': 1.0, 'x2':"
             " 0.5}"
         )
-    places = {name: place_of(graph, name) for name in given}
+    places = {name: place_of_result(graph, name) for name in given}
     seeds = {name: seed_of(graph, places[name], name, movement) for name, movement in given.items()}
     found: dict[Place, Array | None] = {places[name]: elements(seed) for name, seed in seeds.items()}
     moving = depends_on(graph, {key for key, _ in places.values()})
@@ -176,7 +179,7 @@ def tangents(graph: Graph, wrt: Direction) -> Tangents:
     return Tangents(graph, seeds, {place: snapshot_of(array) for place, array in found.items()}, frozenset(moving))
 
 
-def place_of(graph: Graph, name: str) -> Place:
+def place_of_result(graph: Graph, name: str) -> Place:
     """Where the result with this name is, as the program or as the picture calls it; an input goes before a variable
     of the same name.
     """
@@ -185,7 +188,7 @@ def place_of(graph: Graph, name: str) -> Place:
         for node in graph.node_list
         if node.name == name and (node.kind == "leaf" or (node.kind == "data" and node.requires_grad))
     ]
-    shown = [graph.nodes[key] for key, called in names_of(graph).of.items() if called == name]
+    shown = [graph.nodes[key] for key, called in graph_names(graph).of.items() if called == name]
     node = inputs[0] if len(inputs) == 1 else shown[0] if shown else graph.find(name)
     return node.key, next((i for i, port in enumerate(node.ports) if port.name == name), 0)
 
@@ -237,14 +240,14 @@ def arriving(graph: Graph, node: Node, found: Mapping[Place, Array | None], movi
     total: Array = np.zeros(node.ports[0].shape or ())
     for edge in graph.in_edges(node.key):
         if edge.tail in moving and not stops(edge):
-            part = contribution(graph, edge, found.get((edge.tail, edge.port)))
+            part = tangent_contribution(graph, edge, found.get((edge.tail, edge.port)))
             if part is None:
                 return None
             total = total + part
     return total
 
 
-def contribution(graph: Graph, edge: Edge, tangent: Array | None) -> Array | None:
+def tangent_contribution(graph: Graph, edge: Edge, tangent: Array | None) -> Array | None:
     """Local derivative times tangent; None where either is unknown."""
     shape = graph.nodes[edge.head].ports[0].shape or ()
     if tangent is None:
@@ -266,8 +269,10 @@ def through_settings(graph: Graph, edge: Edge, tangent: Array) -> Array | None:
     if len(node.autograd) > 1 and not (name == GETITEM and settings):
         return None
     if len(operands) > 1:
-        return joined(name, tangent, edge.slot, [shape_of(graph, operand) for operand in operands], settings)
-    return moved(name, tangent, node.ports[0].shape or (), settings, elements(node.value))
+        return joined_tangent(
+            name, tangent, edge.slot, [shape_of_edge(graph, operand) for operand in operands], settings
+        )
+    return moved_result(name, tangent, node.ports[0].shape or (), settings, elements(node.value))
 
 
 def through_jacobian(graph: Graph, edge: Edge, tangent: Array) -> Array | None:
@@ -284,7 +289,7 @@ def through_jacobian(graph: Graph, edge: Edge, tangent: Array) -> Array | None:
     out = elements(head.value)
     known |= {"out": out} if out is not None else {}
     rows = np.eye(math.prod(shape)).reshape(-1, *shape)
-    classes = np.arange((shape_of(graph, operands[0]) or (1,))[-1])
+    classes = np.arange((shape_of_edge(graph, operands[0]) or (1,))[-1])
     words = {"onehot": lambda which: np.equal.outer(which, classes) * 1.0}
     try:
         return np.array([np.sum(evaluate(formula, {**known, "g": row}, words) * tangent) for row in rows]).reshape(

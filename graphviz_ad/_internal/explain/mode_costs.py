@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from graphviz_ad._internal.base.text_table import counted, table
+from graphviz_ad._internal.base.text_table import counted_noun, table_lines
 from graphviz_ad._internal.graph.graph import Graph
-from graphviz_ad._internal.maths.number_format import number
+from graphviz_ad._internal.maths.number_format import short_number
 
 
 @dataclass(frozen=True)
@@ -37,23 +37,23 @@ class ModeCosts:
     def to_text(self) -> str:
         """What each mode needs, and which of them is the better here."""
         sizes = (
-            f"{self.name}: {counted(self.inputs, 'input')}, {counted(self.outputs, 'output')},"
-            f" {counted(self.operations, 'operation')}."
+            f"{self.name}: {counted_noun(self.inputs, 'input')}, {counted_noun(self.outputs, 'output')},"
+            f" {counted_noun(self.operations, 'operation')}."
         )
-        sweep = f"A sweep, in either direction, multiplies once along each of {counted(self.products, 'edge')}."
+        sweep = f"A sweep, in either direction, multiplies once along each of {counted_noun(self.products, 'edge')}."
         rows = [
             (
                 f"{mode} mode",
-                counted(sweeps, "sweep"),
+                counted_noun(sweeps, "sweep"),
                 f"one for each {what}",
-                counted(sweeps * self.products, "product"),
+                counted_noun(sweeps * self.products, "product"),
             )
             for mode, sweeps, what in (
                 ("reverse", self.reverse_sweeps, "output"),
                 ("forward", self.forward_sweeps, "input"),
             )
         ]
-        return "\n".join([sizes, sweep, *table(rows), self.verdict()])
+        return "\n".join([sizes, sweep, *table_lines(rows), self.verdict()])
 
     def verdict(self) -> str:
         """Which mode to take here."""
@@ -62,14 +62,15 @@ class ModeCosts:
         work = (
             "Both are the same work here"
             if fewer == more
-            else f"Here {worse} mode is {number(more / max(fewer, 1), digits=3)} times the work"
+            else f"Here {worse} mode is {short_number(more / max(fewer, 1), digits=3)} times the work"
         )
         return f"{work}; reverse mode has to keep every value until its sweep, forward mode none."
 
     def in_short(self) -> str:
         """The two modes in a sentence."""
         return (
-            f"All derivatives take {counted(self.forward_sweeps, 'sweep')} in forward mode and {self.reverse_sweeps:,}"
+            f"All derivatives take {counted_noun(self.forward_sweeps, 'sweep')} in forward mode and"
+            f" {self.reverse_sweeps:,}"
             " in reverse mode."
         )
 

@@ -7,13 +7,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from graphviz_ad._internal.explain.explanation import Explanation, Number, Path, counted, shortened
-from graphviz_ad._internal.explain.worked_solution import WIDEST, bracketed, shape_of
-from graphviz_ad._internal.maths.number_format import number
+from graphviz_ad._internal.explain.explanation import Explanation, Number, Path, shortened_names, written_count
+from graphviz_ad._internal.explain.worked_solution import WIDEST, bracketed, shape_sentence
+from graphviz_ad._internal.maths.number_format import short_number
 from graphviz_ad._internal.scene.paint import label_size
 from graphviz_ad._internal.scene.path_lines import LETTERS, PITCH, REST, letters_of
 from graphviz_ad._internal.scene.scene import Arrow, Line, Scene, Trail
-from graphviz_ad._internal.scene.words.short_text import added, after_sign
+from graphviz_ad._internal.scene.words.short_text import after_sign, short_sum
 
 MOST_FACTORS = 6  # in a legend
 
@@ -22,7 +22,7 @@ def with_paths(scene: Scene, explanation: Explanation) -> Scene:
     """The scene, not placed yet, with the paths of its graph marked."""
     numbers = path_numbers(explanation)
     arrows = tuple(marked(arrow, numbers.get(arrow.key, ())) for arrow in scene.arrows)
-    trails = tuple(legend(explanation))
+    trails = tuple(path_legend(explanation))
     spoken = "; ".join(f"{trail.letter} {trail.said}".strip() for trail in trails)
     notes = (*scene.notes, f"{explanation.meaning}.") if explanation.meaning and explanation.count else scene.notes
     return replace(
@@ -75,15 +75,15 @@ def marked(arrow: Arrow, trails: tuple[int, ...]) -> Arrow:
 # --- legend
 
 
-def legend(explanation: Explanation) -> Iterator[Trail]:
+def path_legend(explanation: Explanation) -> Iterator[Trail]:
     """A line for each path, one for the rest, one for the sum."""
     colored = explanation.paths[:REST]
     for letter, path in zip(LETTERS, colored, strict=False):
         equals = path.product is not None and not factors_in(path)
-        yield Trail(letter, " → ".join(shortened(path.way)), brought(path), equals)
+        yield Trail(letter, " → ".join(shortened_names(path.way)), brought(path), equals)
     more = explanation.count - len(colored)
     if more:
-        yield Trail(LETTERS[REST], f"{counted(more)} more path{'s' if more > 1 else ''}")
+        yield Trail(LETTERS[REST], f"{written_count(more)} more path{'s' if more > 1 else ''}")
     yield Trail("", the_sum(explanation, colored, more))
 
 
@@ -91,14 +91,16 @@ def brought(path: Path) -> str:
     """ "0.8776 × 1 × 0.2007 × 1 = 0.1762"."""
     if path.product is None:
         return (
-            f"flows back: {short(path.sent) or shape_of(path.sent)}" if path.sent is not None else "not a number here"
+            f"flows back: {four_digits(path.sent) or shape_sentence(path.sent)}"
+            if path.sent is not None
+            else "not a number here"
         )
-    return f"{factors_in(path)} = {short(path.product) or shape_of(path.product)}".lstrip()
+    return f"{factors_in(path)} = {four_digits(path.product) or shape_sentence(path.product)}".lstrip()
 
 
 def factors_in(path: Path) -> str:
     """ "0.8776 × 1 × 0.2007 × 1"; "" where it is one, or more than a line holds."""
-    texts = [short(link.value) for link in path.links if link.value is not None]
+    texts = [four_digits(link.value) for link in path.links if link.value is not None]
     factors = " × ".join(after_sign(text) if i else text for i, text in enumerate(filter(None, texts)))
     return factors if 1 < len(texts) <= MOST_FACTORS and all(texts) and len(factors) <= WIDEST else ""
 
@@ -108,13 +110,17 @@ def the_sum(explanation: Explanation, colored: tuple[Path, ...], more: int) -> s
     start = f"{explanation.symbol} = "
     if not explanation.count:
         return f"{start}None: no path leads to the output"
-    result = (short(explanation.total) or shape_of(explanation.total)) if explanation.total is not None else "not known"
+    result = (
+        (four_digits(explanation.total) or shape_sentence(explanation.total))
+        if explanation.total is not None
+        else "not known"
+    )
     if not explanation.summed or explanation.count == 1:
         return f"{start}{result}" + ("" if explanation.summed else " (by autograd)")
     letters = " + ".join([*LETTERS[: len(colored)], *(["…"] if more else [])])
-    texts = [text for path in colored if path.brings is not None and (text := short(path.brings))]
+    texts = [text for path in colored if path.brings is not None and (text := four_digits(path.brings))]
     # all of them are written out, or none is
-    numbers = added(texts) + (" + …" if more else "") if len(texts) == len(colored) else ""
+    numbers = short_sum(texts) + (" + …" if more else "") if len(texts) == len(colored) else ""
     return (
         f"{start}{letters} = {numbers} = {result}"
         if numbers and len(numbers) <= WIDEST
@@ -122,9 +128,9 @@ def the_sum(explanation: Explanation, colored: tuple[Path, ...], more: int) -> s
     )
 
 
-def short(value: Number) -> str | None:
+def four_digits(value: Number) -> str | None:
     """Four digits of each number; None for an array that is too long to write."""
     if isinstance(value, (int, float, complex)):
-        return number(value)
+        return short_number(value)
     text = bracketed(value)
     return text if len(text) <= WIDEST else None

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from graphviz_ad._internal.base.errors import UnknownNameError
-from graphviz_ad._internal.explain.forward_mode import place_of
+from graphviz_ad._internal.explain.forward_mode import place_of_result
 from graphviz_ad._internal.explain.not_finite import cause, has_nan, rises
 from graphviz_ad._internal.graph.contraction import flows_inside
 from graphviz_ad._internal.graph.cuts import DETACHED
@@ -16,10 +16,10 @@ from graphviz_ad._internal.graph.graph import Edge, Graph, Node, Port
 from graphviz_ad._internal.graph.notice_sentences import why_none
 from graphviz_ad._internal.graph.notices import first_names, unread_parameters
 from graphviz_ad._internal.graph.snapshot import Snapshot
-from graphviz_ad._internal.maths.number_format import number, one_line, type_label
-from graphviz_ad._internal.scene.annotations import error_of, failed, is_write, stopped_at, writers
+from graphviz_ad._internal.maths.number_format import number_in_one_line, short_number, type_label
+from graphviz_ad._internal.scene.annotations import error_of, failed_in_this_pass, is_write, stopped_at, writers
 from graphviz_ad._internal.scene.cut_marks import REASONS
-from graphviz_ad._internal.scene.words.names import Names, names_of
+from graphviz_ad._internal.scene.words.names import Names, graph_names
 from graphviz_ad._internal.scene.words.short_text import is_constant
 
 MOST_NAMED = 3  # places in one answer
@@ -27,7 +27,7 @@ NO_LOSS = ("unreached", "shape-only", "inner")  # cuts that keep nothing from a 
 NOT_ASKED = "not asked"  # a way along which a gradient could have come
 
 
-def why(graph: Graph, name: str) -> str:
+def why_gradient(graph: Graph, name: str) -> str:
     """What the gradient of a result is and where it came from, or what keeps it away; the name is that of the
     program or of the picture, or a key.
     """
@@ -52,7 +52,7 @@ def _of_a_result(graph: Graph, name: str) -> str:
         raise UnknownNameError("node", name, known) from None
     if len(graph.passes) == 1:
         return answer.text()
-    told = answer.node.ports[answer.port].grad is not None or failed(graph)
+    told = answer.node.ports[answer.port].grad is not None or failed_in_this_pass(graph)
     found = [
         (number, earlier)
         for number, earlier in enumerate(graph.passes, 1)
@@ -66,8 +66,8 @@ def _of_a_result(graph: Graph, name: str) -> str:
 
 
 def _asked(graph: Graph, name: str) -> _Answer:
-    key, port = (name, 0) if name in graph.nodes and not is_called(graph, name) else place_of(graph, name)
-    return _Answer(graph, names_of(graph), graph.nodes[key], port)
+    key, port = (name, 0) if name in graph.nodes and not is_called(graph, name) else place_of_result(graph, name)
+    return _Answer(graph, graph_names(graph), graph.nodes[key], port)
 
 
 def _has_gradient(graph: Graph, answer: _Answer) -> bool:
@@ -90,7 +90,7 @@ def _not_drawn(graph: Graph, name: str) -> str | None:
     """
     first = first_names(graph.notes)
     if name in first:
-        return f"{name} is the same parameter as {first[name]}. {why(graph, first[name])}"
+        return f"{name} is the same parameter as {first[name]}. {why_gradient(graph, first[name])}"
     ended = unread_parameters(graph.notes).get(name)
     if ended is None:
         return None
@@ -142,7 +142,7 @@ class _Answer:
             yield f"No gradient: {self.name} {REASONS['inner'].why}. {REASONS['inner'].remedy}"
         elif not self.node.requires_grad or not is_differentiable(port):
             yield from self._wants_none(port)
-        elif failed(self.graph, self.node):
+        elif failed_in_this_pass(self.graph, self.node):
             yield from self._is_not_reached_yet()
         else:
             yield from self._is_not_reached()
@@ -160,7 +160,9 @@ class _Answer:
             for edge in edges[:MOST_NAMED]
         ]
         sources += [f"what came from {len(edges) - MOST_NAMED} more uses"] if len(edges) > MOST_NAMED else []
-        whence = f": {sources[0]}" if len(sources) == 1 else f": the sum of {listed(sources)}" if sources else ""
+        whence = (
+            f": {sources[0]}" if len(sources) == 1 else f": the sum of {listed_with_and(sources)}" if sources else ""
+        )
         yield f"The gradient of {self.name} is {text_of(port.grad)}{whence}."
         yield from self._not_finite(port)
         if port.arrived is not None and flows_inside(self.node):
@@ -183,7 +185,7 @@ class _Answer:
             if edge.cut not in (None, *NO_LOSS) and not self._updates(edge)
         )
         if stops:
-            yield f"Not part of it: {listed([self._where(stop) for stop in stops[:MOST_NAMED]])}."
+            yield f"Not part of it: {listed_with_and([self._where(stop) for stop in stops[:MOST_NAMED]])}."
 
     def _updates(self, edge: Edge) -> bool:
         """Whether the use writes the next value of a leaf, as an optimizer does; nobody expects a gradient through
@@ -227,10 +229,13 @@ class _Answer:
             yield f"No gradient: {self._result(self.node.key)} {REASONS[cut].why}."
         hidden = self._what_it_hides()
         if hidden:
-            yield f"Nothing flows back through it to {listed(hidden)}."
+            yield f"Nothing flows back through it to {listed_with_and(hidden)}."
         sources = self._cut_sources() if cut == "data" else []
         if sources:
-            yield f"It was computed from what is cut: {listed([self._where(stop) for stop in sources[:MOST_NAMED]])}."
+            yield (
+                "It was computed from what is cut:"
+                f" {listed_with_and([self._where(stop) for stop in sources[:MOST_NAMED]])}."
+            )
         if self.node.kind != "op":
             yield (
                 "Call requires_grad_() on it before the computation if you want its gradient."
@@ -276,7 +281,7 @@ class _Answer:
         )
         told = [self._result(node.key) for node in writers(self.graph, stopped)] if stopped is not None else []
         if told:
-            yield f"What it read or made was written over by {listed(told)}."
+            yield f"What it read or made was written over by {listed_with_and(told)}."
         yield error_of(self.graph)
 
     def _is_not_reached(self) -> Iterator[str]:
@@ -308,7 +313,7 @@ class _Answer:
             else []
         )
         return (
-            _Answer(detail, names_of(detail), same[0], self.port)
+            _Answer(detail, graph_names(detail), same[0], self.port)
             if detail is not None and len(same) == 1 and self.node.name
             else None
         )
@@ -392,17 +397,17 @@ def text_of(snap: Snapshot | None) -> str:
     """A gradient in a few words: its elements, or its type and how large it is."""
     if snap is None:
         return "None"
-    text = one_line(snap)
+    text = number_in_one_line(snap)
     if text != type_label(snap) or snap.norm is None:
         return text
     return (
-        f"{text} of norm {number(snap.norm)}"
+        f"{text} of norm {short_number(snap.norm)}"
         if not snap.nonfinite
         else f"{text}, of which {snap.nonfinite} NaN or infinite"
     )
 
 
-def listed(texts: Iterable[str]) -> str:
+def listed_with_and(texts: Iterable[str]) -> str:
     """ "a, b and c"."""
     *first, last = texts
     return f"{', '.join(first)} and {last}" if first else last

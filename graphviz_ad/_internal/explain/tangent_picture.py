@@ -13,7 +13,7 @@ from graphviz_ad._internal.explain.forward_mode import Tangents
 from graphviz_ad._internal.explain.mode_costs import mode_costs
 from graphviz_ad._internal.graph.graph import Edge, Node
 from graphviz_ad._internal.graph.snapshot import Snapshot
-from graphviz_ad._internal.maths.number_format import number, one_line, type_label
+from graphviz_ad._internal.maths.number_format import number_in_one_line, short_number, type_label
 from graphviz_ad._internal.scene.paint import box_size, label_size
 from graphviz_ad._internal.scene.scene import Arrow, Box, Fact, Line, Scene
 from graphviz_ad._internal.scene.words.box_lines import numbered
@@ -72,7 +72,7 @@ class TangentWords:
         """The tangent of each result: "∂y/∂x1 = 5.5"."""
         for i, port in enumerate(node.ports[:4]):
             name = port.name or self.words.names.of[node.key] + (f"[{i}]" if len(node.ports) > 1 else "")
-            yield f"{self.label(name)} {written(self.tangents.of(node, i), ROOM_IN_A_BOX)}"
+            yield f"{self.label(name)} {written_tangent(self.tangents.of(node, i), ROOM_IN_A_BOX)}"
 
     def label(self, name: str) -> str:
         """What the number is: a derivative where one input moves by 1, a tangent where the direction is any other."""
@@ -86,23 +86,23 @@ class TangentWords:
         flow = self.tangents.along(edge)
         if flow is None:
             return arrow
-        lines = (*arrow.lines, Line("forward", f"→ {written(flow)}"))
+        lines = (*arrow.lines, Line("forward", f"→ {written_tangent(flow)}"))
         width, height = label_size(lines)
         return replace(arrow, lines=lines, width=width, height=height)
 
     def summary(self) -> str:
         """The tangents of the outputs, for those who cannot see the picture."""
-        found = ", ".join(f"{name} {written(snap)}" for name, snap in list(self.tangents.outputs.items())[:3])
+        found = ", ".join(f"{name} {written_tangent(snap)}" for name, snap in list(self.tangents.outputs.items())[:3])
         return f"{self.tangents.title()} Tangents of the outputs: {found}."
 
 
-def written(snap: Snapshot | None, room: int = ROOM_ON_AN_ARROW) -> str:
+def written_tangent(snap: Snapshot | None, room: int = ROOM_ON_AN_ARROW) -> str:
     """A tangent in at most so many characters; its norm where it is big, and 0 where nothing moves."""
     if snap is None:
         return UNKNOWN
     if snap.known and not np.any(snap.array):
         return "0"
-    text = one_line(snap)
+    text = number_in_one_line(snap)
     if snap.known and len(text) <= room and text != type_label(snap):
         return text
-    return f"norm {number(snap.norm)}" if snap.norm is not None else type_label(snap)
+    return f"norm {short_number(snap.norm)}" if snap.norm is not None else type_label(snap)

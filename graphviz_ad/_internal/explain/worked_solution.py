@@ -8,13 +8,13 @@ from string import ascii_lowercase
 
 import numpy as np
 
-from graphviz_ad._internal.explain.explanation import Explanation, Factor, Number, Path, counted, shortened
+from graphviz_ad._internal.explain.explanation import Explanation, Factor, Number, Path, shortened_names, written_count
 from graphviz_ad._internal.graph.graph import Graph, Node
 from graphviz_ad._internal.graph.snapshot import Snapshot, norm
 from graphviz_ad._internal.maths.chain_rule import feeding
 from graphviz_ad._internal.maths.claims import LETTERS
 from graphviz_ad._internal.maths.formulas import to_unicode
-from graphviz_ad._internal.maths.number_format import number
+from graphviz_ad._internal.maths.number_format import short_number
 from graphviz_ad._internal.operations.traits import GETITEM
 from graphviz_ad._internal.scene.words import formula_text
 from graphviz_ad._internal.scene.words.names import all_results
@@ -61,11 +61,17 @@ class Section:
 
 def sections(explanation: Explanation) -> tuple[Section, ...]:
     """The solution from the function to the check; only the parts that have something to say."""
-    parts = (steps(explanation), derivatives(explanation), paths(explanation), total(explanation), check(explanation))
+    parts = (
+        steps(explanation),
+        derivatives_section(explanation),
+        paths_section(explanation),
+        total_section(explanation),
+        autograd_check(explanation),
+    )
     return tuple(part for part in parts if part.rows or part.remarks)
 
 
-def title(explanation: Explanation) -> tuple[Term, str]:
+def solution_title(explanation: Explanation) -> tuple[Term, str]:
     """The gradient in question, and how it is found."""
     symbol = Term("partial(a, b)", {"a": explanation.result, "b": explanation.wrt})
     count = explanation.count
@@ -74,7 +80,7 @@ def title(explanation: Explanation) -> tuple[Term, str]:
         if not count
         else "one path"
         if count == 1
-        else f"the sum over {counted(count)} paths"
+        else f"the sum over {written_count(count)} paths"
     )
     return symbol, f"{how}{f' ({explanation.meaning})' if explanation.meaning else ''}"
 
@@ -110,7 +116,11 @@ def step(explanation: Explanation, node: Node) -> Row:
     claim = explanation.claims.of(node.key)
     formula = claim.forward if node.op != GETITEM and node.call is not None else ""
     operands = formula_text.operand_names(claim, explanation.names)
-    symbols = Term(formula, operands) if formula else as_text(formula_text.formula(claim, operands) or node.op or "?")
+    symbols = (
+        Term(formula, operands)
+        if formula
+        else as_text(formula_text.operation_formula(claim, operands) or node.op or "?")
+    )
     numbers = numbers_of(explanation.graph, node) if formula else None
     value = written_snapshot(node.value)
     inner = Term(formula, numbers) if numbers else None
@@ -139,7 +149,7 @@ def numbers_of(graph: Graph, node: Node) -> dict[str, str] | None:
 # --- the factors
 
 
-def derivatives(explanation: Explanation) -> Section:
+def derivatives_section(explanation: Explanation) -> Section:
     """Each factor once: the rule, the rule in numbers, its value."""
     seen: dict[str, Factor] = {}
     for path in explanation.paths:
@@ -149,17 +159,17 @@ def derivatives(explanation: Explanation) -> Section:
     more = len(found) - MOST_STEPS
     return Section(
         "Local derivatives",
-        tuple(derivative(explanation, link) for link in found[:MOST_STEPS]),
+        tuple(derivative_row(explanation, link) for link in found[:MOST_STEPS]),
         (f"and {more} more factors",) if more > 0 else (),
     )
 
 
-def derivative(explanation: Explanation, link: Factor) -> Row:
+def derivative_row(explanation: Explanation, link: Factor) -> Row:
     """ "∂s/∂x2 = cos(x2) = cos(0.5) = 0.877583"; for a factor that is no number, what is made of the arriving
     gradient.
     """
     symbol = symbol_of(link)
-    value = written(link.value) if link.value is not None else None
+    value = written_value(link.value) if link.value is not None else None
     if link.edge is None:
         return Row(tuple(unlike([symbol, as_text(value) if value else None])), remark="fed in")
     if link.value is None:
@@ -196,7 +206,7 @@ def symbol_of(link: Factor) -> Term:
 # --- the paths and their sum
 
 
-def paths(explanation: Explanation) -> Section:
+def paths_section(explanation: Explanation) -> Section:
     """Every listed path: its factors, their numbers, their product."""
     texts = aligned([path.brings for path in explanation.paths])
     rows = tuple(path_row(path, text) for path, text in zip(explanation.paths, texts, strict=True))
@@ -212,7 +222,7 @@ def path_row(path: Path, product: str | None) -> Row:
     """ "A  x2 → s → num → q → f", "∂s/∂x2 · … = 0.877583 × … = 0.176162"."""
     links, cut = elided(path.links)
     symbols = multiplied([symbol_of(link) for link in links], cut) if links else None
-    numbers = [written(link.value) if link.value is not None else None for link in links]
+    numbers = [written_value(link.value) if link.value is not None else None for link in links]
     factors = (
         fitting(multiplied([as_text(text) for text in numbers if text], cut))
         if all(numbers) and len(links) > 1
@@ -221,48 +231,54 @@ def path_row(path: Path, product: str | None) -> Row:
     remark = ""
     if path.product is None:
         remark = "not a number here" + (
-            f"; what flows back along it is {product or shape_of(path.sent)}" if path.sent is not None else ""
+            f"; what flows back along it is {product or shape_sentence(path.sent)}" if path.sent is not None else ""
         )
         product = None
     elif any(link.summed for link in path.links):
         remark = "element by element, then summed over the copies"
     elif not isinstance(path.product, float):
         remark = "element by element"
-    value = product or (shape_of(path.product) if path.product is not None else None)
-    way = tuple(map(as_text, shortened(path.way)))
+    value = product or (shape_sentence(path.product) if path.product is not None else None)
+    way = tuple(map(as_text, shortened_names(path.way)))
     return Row(tuple(unlike([symbols, factors, as_text(value) if value else None])), path.letter, remark, way)
 
 
 def unlisted(explanation: Explanation) -> Iterator[str]:
     """What is not listed, counted and summed all the same."""
     if explanation.more:
-        together = written(explanation.rest) if explanation.rest is not None else None
+        together = written_value(explanation.rest) if explanation.rest is not None else None
         sum_of_them = f", {together} together, summed without walking each of them" if together else ""
-        yield f"and {counted(explanation.more)} more path{'s' if explanation.more != 1 else ''}{sum_of_them}"
+        yield f"and {written_count(explanation.more)} more path{'s' if explanation.more != 1 else ''}{sum_of_them}"
     yield from explanation.cuts
 
 
-def total(explanation: Explanation) -> Section:
+def total_section(explanation: Explanation) -> Section:
     """The sum over the paths."""
-    symbol, _ = title(explanation)
+    symbol, _ = solution_title(explanation)
     if not explanation.count:
         return Section(
             "Result",
             (Row((symbol, as_text("None")), remark="no path, so that torch has no gradient: None, which is not 0"),),
         )
-    result = (written(explanation.total) or shape_of(explanation.total)) if explanation.total is not None else None
+    result = (
+        (written_value(explanation.total) or shape_sentence(explanation.total))
+        if explanation.total is not None
+        else None
+    )
     remark = "" if explanation.summed else "by autograd, since paths have no products here" if result else "not known"
     listed = [path.brings for path in explanation.paths]
     parts = [*listed, *([explanation.rest] if explanation.more else [])]
     texts = aligned([*parts, explanation.total if explanation.summed else None])
-    letters = Term(*added([path.letter for path in explanation.paths] + (["…"] if explanation.more else [])))
-    numbers = fitting(Term(*added(list(filter(None, texts[:-1]))))) if all(texts[:-1]) and explanation.summed else None
+    letters = Term(*signed_sum([path.letter for path in explanation.paths] + (["…"] if explanation.more else [])))
+    numbers = (
+        fitting(Term(*signed_sum(list(filter(None, texts[:-1]))))) if all(texts[:-1]) and explanation.summed else None
+    )
     last = texts[-1] or result
     terms = [symbol, letters if len(parts) > 1 else None, numbers, as_text(last) if last else None]
     return Section("The paths are added" if len(parts) > 1 else "Result", (Row(tuple(unlike(terms)), remark=remark),))
 
 
-def check(explanation: Explanation) -> Section:
+def autograd_check(explanation: Explanation) -> Section:
     """Autograd's own gradient."""
     (value,) = aligned([explanation.autograd if explanation.summed else None])
     rows = (Row((Term("a", {"a": "autograd"}), as_text(value))),) if value else ()
@@ -294,12 +310,12 @@ def combined(terms: Iterable[Term], operator: str) -> Term:
     names: dict[str, str] = {}
     for i, term in enumerate(terms):
         renamed = {old: f"{old}{i}" for old in term.names}
-        formulas.append(term.formula if not renamed else "".join(replaced(term.formula, renamed)))
+        formulas.append(term.formula if not renamed else "".join(letters_replaced(term.formula, renamed)))
         names |= {renamed[old]: text for old, text in term.names.items()}
     return Term(operator.join(formulas), names)
 
 
-def replaced(formula: str, names: Mapping[str, str]) -> Iterator[str]:
+def letters_replaced(formula: str, names: Mapping[str, str]) -> Iterator[str]:
     """The parts of a formula of single letters and one function, with other names."""
     word = ""
     for char in f"{formula} ":
@@ -310,7 +326,7 @@ def replaced(formula: str, names: Mapping[str, str]) -> Iterator[str]:
             word = ""
 
 
-def added(texts: Sequence[str]) -> tuple[str, dict[str, str]]:
+def signed_sum(texts: Sequence[str]) -> tuple[str, dict[str, str]]:
     """A sum with its signs: "0.1762 − 0.05961 + 1.5"."""
     formula, names = "", {}
     for i, text in enumerate(texts):
@@ -343,25 +359,27 @@ def unlike(terms: Iterable[Term | None]) -> Iterator[Term]:
 # --- numbers
 
 
-def written(value: Number) -> str | None:
+def written_value(value: Number) -> str | None:
     """A number with six digits, or a small array; None for one too big to write."""
     if isinstance(value, (int, float, complex)):
-        return number(value, digits=DIGITS)
+        return short_number(value, digits=DIGITS)
     text = bracketed(np.asarray(value))
     return text if len(text) <= WIDEST else None
 
 
-def shape_of(value: Number) -> str:
+def shape_sentence(value: Number) -> str:
     """What is said of an array that is too big to write."""
     array = np.asarray(value)
-    return f"{'×'.join(map(str, array.shape))} numbers, norm {number(norm(array), digits=DIGITS)}"
+    return f"{'×'.join(map(str, array.shape))} numbers, norm {short_number(norm(array), digits=DIGITS)}"
 
 
 def bracketed(array: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> str:
     """ "[1, 2]", "[[1, 2], [3, 4]]"; long where there are many elements."""
     if array.size > WIDEST:
         return "…" * (WIDEST + 1)
-    return number(array.item(), digits=ARRAY_DIGITS) if array.ndim == 0 else f"[{', '.join(map(bracketed, array))}]"
+    return (
+        short_number(array.item(), digits=ARRAY_DIGITS) if array.ndim == 0 else f"[{', '.join(map(bracketed, array))}]"
+    )
 
 
 def written_snapshot(snap: Snapshot | None) -> str | None:
@@ -372,7 +390,7 @@ def written_snapshot(snap: Snapshot | None) -> str | None:
     if array.dtype.kind in "iub":
         text = str(array.tolist()).replace("-", "−")
         return text if len(text) <= WIDEST else None
-    return written(
+    return written_value(
         array.astype(np.complex128 if array.dtype.kind == "c" else np.float64) if array.ndim else array.item()
     )
 
@@ -384,7 +402,7 @@ def aligned(values: Sequence[Number | None]) -> list[str | None]:
         value == 0 or 1e-3 <= abs(value) < 1e5 for value in numbers
     )
     return [
-        None if value is None else decimals(value) if alike and isinstance(value, float) else written(value)
+        None if value is None else decimals(value) if alike and isinstance(value, float) else written_value(value)
         for value in values
     ]
 

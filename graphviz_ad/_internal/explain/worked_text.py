@@ -7,34 +7,34 @@ from collections.abc import Iterator
 
 from graphviz_ad._internal.base.visible_text import visible
 from graphviz_ad._internal.explain.explanation import Explanation
-from graphviz_ad._internal.explain.worked_solution import Row, Section, Term, sections, title
+from graphviz_ad._internal.explain.worked_solution import Row, Section, Term, sections, solution_title
 from graphviz_ad._internal.maths.formulas import to_unicode
 
 WIDTH, INDENT = 100, 2  # characters
 
 
-def to_text(explanation: Explanation) -> str:
+def solution_text(explanation: Explanation) -> str:
     """The worked solution."""
-    symbol, how = title(explanation)
-    parts = ["\n".join(section_lines(section)) for section in sections(explanation)]
-    return "\n\n".join([f"{shown(symbol)}: {how}", *parts]) + "\n"
+    symbol, how = solution_title(explanation)
+    parts = ["\n".join(indented_section(section)) for section in sections(explanation)]
+    return "\n\n".join([f"{term_in_line(symbol)}: {how}", *parts]) + "\n"
 
 
-def section_lines(section: Section) -> Iterator[str]:
+def indented_section(section: Section) -> Iterator[str]:
     """A title, and what is below it, indented."""
     yield section.title
     for row in section.rows:
-        yield from row_lines(row)
+        yield from equation_lines(row)
     for remark in section.remarks:
         yield from textwrap.wrap(remark, WIDTH, initial_indent=" " * INDENT, subsequent_indent=" " * 2 * INDENT)
 
 
-def row_lines(row: Row) -> Iterator[str]:
+def equation_lines(row: Row) -> Iterator[str]:
     """One equation; what does not fit into the line goes to lines of its own, a "=" each."""
-    terms = [shown(term) for term in row.terms]
+    terms = [term_in_line(term) for term in row.terms]
     start = " " * INDENT
     if row.label:
-        yield f"{start}{row.label}  {' → '.join(map(shown, row.way))}"
+        yield f"{start}{row.label}  {' → '.join(map(term_in_line, row.way))}"
         start += " " * 3
     note = f"({row.remark})" if row.remark else ""
     whole = start + " = ".join(terms)
@@ -47,6 +47,6 @@ def row_lines(row: Row) -> Iterator[str]:
     yield from textwrap.wrap(note, WIDTH, initial_indent=f"{start}  ", subsequent_indent=f"{start}  ")
 
 
-def shown(term: Term) -> str:
+def term_in_line(term: Term) -> str:
     """A term in one line; no character of it is invisible."""
     return visible(to_unicode(term.formula, term.names))

@@ -13,7 +13,7 @@ from graphviz_ad._internal.scene.paint import (
     frame_fit,
     frame_words,
     group_marks,
-    moved,
+    moved_marks,
     progress,
 )
 from graphviz_ad._internal.scene.scene import Film, Scene, restyle
@@ -30,16 +30,18 @@ def film_frames(film: Film, size: tuple[int, int] | None = None) -> Iterator[Can
     fit = frame_fit(film.stage, size)
     stage = restyle(film.stage, film.opening)
     boxes, arrows = {box.key: box for box in stage.boxes}, {arrow.key: arrow for arrow in stage.arrows}
-    shown: dict[Place, Marks] = {("group", group.key): tuple(moved(group_marks(group), *fit)) for group in stage.groups}
+    shown: dict[Place, Marks] = {
+        ("group", group.key): tuple(moved_marks(group_marks(group), *fit)) for group in stage.groups
+    }
     for layer, keys in (("arrow", arrows), ("box", boxes), ("words", arrows), ("caption", {"": None})):
         shown |= {(layer, key): () for key in keys}
 
     def paint(touched: Scene) -> None:
         for arrow in touched.arrows:
-            put(("arrow", arrow.key), moved(arrow_marks(arrow), *fit))
-            put(("words", arrow.key), moved(arrow_words(arrow), *fit))
+            put(("arrow", arrow.key), moved_marks(arrow_marks(arrow), *fit))
+            put(("words", arrow.key), moved_marks(arrow_words(arrow), *fit))
         for box in touched.boxes:
-            put(("box", box.key), moved(box_marks(box), *fit))
+            put(("box", box.key), moved_marks(box_marks(box), *fit))
 
     def put(place: Place, marks: Iterable[Mark]) -> None:
         shown[place] = same_where_equal(shown[place], tuple(marks))

@@ -12,7 +12,7 @@ from functools import partial
 
 from graphviz_ad._internal.film.story import Story
 from graphviz_ad._internal.film.story_choice import Choice, Telling
-from graphviz_ad._internal.layouts.choice import place
+from graphviz_ad._internal.layouts.choice import place_scene
 from graphviz_ad._internal.layouts.row_wrapping import Rows, best_rows
 from graphviz_ad._internal.scene.paint import scale_of
 from graphviz_ad._internal.scene.scene import Box, Scene
@@ -84,8 +84,8 @@ def candidates(words: Words, choice: Choice, screen: Screen) -> Iterator[Candida
                 continue
             if manner.local not in tellings:
                 tellings[manner.local] = choice.told(words if manner.local else without_local(words))
-            for scene in drawn(tellings[manner.local], manner, screen.flows):
-                placed = place(scene, screen.layout)
+            for scene in scenes_by_direction(tellings[manner.local], manner, screen.flows):
+                placed = place_scene(scene, screen.layout)
                 in_one_row.append(Candidate(manner, tellings[manner.local], Rows(placed, placed.size or (1.0, 1.0))))
                 yield in_one_row[-1]
         for candidate in in_one_row:
@@ -94,7 +94,7 @@ def candidates(words: Words, choice: Choice, screen: Screen) -> Iterator[Candida
             return
 
 
-def drawn(telling: Telling, manner: Manner, flows: Sequence[str]) -> list[Scene]:
+def scenes_by_direction(telling: Telling, manner: Manner, flows: Sequence[str]) -> list[Scene]:
     """The scene in that manner for each direction, without places; none where the manner leaves out nothing that
     others have.
     """

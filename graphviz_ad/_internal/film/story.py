@@ -12,12 +12,19 @@ from dataclasses import dataclass, field, replace
 from graphviz_ad._internal.base.errors import UnknownNameError
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node
 from graphviz_ad._internal.maths.formulas import to_unicode
-from graphviz_ad._internal.maths.number_format import one_line
+from graphviz_ad._internal.maths.number_format import number_in_one_line
 from graphviz_ad._internal.maths.tex_labels import tex_to_unicode
 from graphviz_ad._internal.scene.scene import Change, Line, Step
 from graphviz_ad._internal.scene.words.box_lines import gradient_label
 from graphviz_ad._internal.scene.words.describe import Words
-from graphviz_ad._internal.scene.words.short_text import after_sign, gradient_text, grouped, is_constant, is_ones, short
+from graphviz_ad._internal.scene.words.short_text import (
+    after_sign,
+    gradient_text,
+    grouped,
+    is_constant,
+    is_ones,
+    short_elements,
+)
 from graphviz_ad._internal.scene.words.signs import NOT_YET
 
 DIRECTIONS = ("forward", "backward", "both")
@@ -176,7 +183,9 @@ class Teller:
         """What the pass starts from."""
         named = [node for node in sources if not is_constant(node) and not (node.kind == "data" and node.op)]
         shown = [
-            f"{self.words.names.of[node.key]} = {text}" for node in named if (text := short(node.value)) is not None
+            f"{self.words.names.of[node.key]} = {text}"
+            for node in named
+            if (text := short_elements(node.value)) is not None
         ]
         if shown and len(shown) == len(named) and len(", ".join(shown)) <= 90:
             return ("The forward pass starts from the inputs", ", ".join(shown))
@@ -184,7 +193,7 @@ class Teller:
 
     def forward_caption(self, node: Node) -> tuple[str, ...]:
         """ "q = x + y", "= −2 + 5", "= 3"."""
-        value = ", ".join(one_line(port.value) for port in node.ports if port.value)
+        value = ", ".join(number_in_one_line(port.value) for port in node.ports if port.value)
         if node.kind == "module":
             return (node.op or "module", "", value)
         said = self.words.nodes[node.key]
@@ -201,7 +210,7 @@ class Teller:
         copies = f", summed over the copies of {said.carried}" if summed else ""
         result = f"= {gradient_text(edge.grad)}{copies}" if edge.grad is not None else ""
         if edge.local is not None:
-            upstream, local = short(head.grad), short(edge.local)
+            upstream, local = short_elements(head.grad), short_elements(edge.local)
             factors = f"={' Σ' if summed else ''} {upstream} × {after_sign(local)}" if upstream and local else ""
             return (f"{target} {upstream_name} · {said.derivative}", factors, result)
         if said.passed.backward:
@@ -263,12 +272,12 @@ def tell(words: Words, direction: str = "both", *, per_edge: bool | None = None)
         passes += teller.forward()
     forward_only = direction == "forward" or not graph.has_gradients
     if not forward_only:
-        passes += separated(teller, bool(passes))
+        passes += backward_steps(teller, bool(passes))
     opening = tuple(blank(words, values=direction != "backward", gradients=True))
-    return Story(opening, (beginning(words, direction), *passes, ending(words, forward_only)))
+    return Story(opening, (first_frame(words, direction), *passes, ending(words, forward_only)))
 
 
-def separated(teller: Teller, after_forward: bool) -> list[Step]:
+def backward_steps(teller: Teller, after_forward: bool) -> list[Step]:
     """The backward pass, whose first step takes the marks of the forward pass away."""
     teller.dim_now = {}  # what the forward pass lit last is cleared with the rest
     steps = list(teller.backward())
@@ -302,7 +311,7 @@ def blank(words: Words, *, values: bool, gradients: bool) -> Iterator[Change]:
             yield Change(key, None, tuple([(line.key, "") for line in lines]))
 
 
-def beginning(words: Words, direction: str) -> Step:
+def first_frame(words: Words, direction: str) -> Step:
     """The first frame."""
     graph = words.graph
     arguments = ", ".join(
@@ -326,7 +335,7 @@ def ending(words: Words, forward_only: bool) -> Step:
     if forward_only:
         changes += [Change(node.key, "idle") for node in graph.node_list]
         outputs = ", ".join(
-            f"{words.names.of[node.key]} = {one_line(node.value)}" for node in graph.outputs if node.value
+            f"{words.names.of[node.key]} = {number_in_one_line(node.value)}" for node in graph.outputs if node.value
         )
         return Step("end", ("The forward pass is complete", outputs), tuple(changes), 1)
     for node in graph.node_list:

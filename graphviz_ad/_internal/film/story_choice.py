@@ -7,10 +7,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from graphviz_ad._internal.base.errors import OptionError
-from graphviz_ad._internal.explain.explainer import explain
+from graphviz_ad._internal.explain.explainer import explain_gradient
 from graphviz_ad._internal.explain.explanation import Explanation
-from graphviz_ad._internal.explain.forward_mode import Tangents
-from graphviz_ad._internal.explain.forward_mode import tangents as tangents_of
+from graphviz_ad._internal.explain.forward_mode import Tangents, tangents_of
 from graphviz_ad._internal.explain.path_picture import with_paths
 from graphviz_ad._internal.explain.tangent_picture import TangentWords, with_tangents
 from graphviz_ad._internal.film.story import Story, tell
@@ -21,7 +20,7 @@ from graphviz_ad._internal.graph.graph import Graph
 from graphviz_ad._internal.scene.paint import label_size
 from graphviz_ad._internal.scene.scene import Arrow, Scene
 from graphviz_ad._internal.scene.scene_building import build_scene
-from graphviz_ad._internal.scene.words.describe import Words, describe
+from graphviz_ad._internal.scene.words.describe import Words, words_of_graph
 
 
 @dataclass(frozen=True)
@@ -76,7 +75,7 @@ class PassStory:
 
     def told(self, words: Words) -> Telling:
         """The story in these words."""
-        return staged(tell_passes([describe(graph, words.options) for graph in self.passes]), words)
+        return staged(tell_passes([words_of_graph(graph, words.options) for graph in self.passes]), words)
 
 
 Choice = UsualStory | PathStory | TangentStory | PassStory
@@ -95,7 +94,7 @@ def choose(
     if len(asked) > 1:
         raise OptionError(f"{' and '.join(asked)} are different stories; make a film of each")
     if wrt is not None:
-        return PathStory(explain(shown, wrt))
+        return PathStory(explain_gradient(shown, wrt))
     if tangents is not None:
         return TangentStory(tangents_of(shown, tangents))
     if passes:

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from graphviz_ad._internal.base.errors import OptionError
-from graphviz_ad._internal.film.story import MOST_EDGE_STEPS, Story, Teller, beginning, blank, ending, final
+from graphviz_ad._internal.film.story import MOST_EDGE_STEPS, Story, Teller, blank, ending, final, first_frame
 from graphviz_ad._internal.graph.graph import Graph
-from graphviz_ad._internal.maths.number_format import one_line
+from graphviz_ad._internal.maths.number_format import number_in_one_line
 from graphviz_ad._internal.scene.scene import Change, Step
 from graphviz_ad._internal.scene.words.describe import Words
 
@@ -28,7 +28,7 @@ def tell_passes(each: Sequence[Words]) -> Story:
     """The forward pass, then each backward pass; the picture is that of the last one."""
     last = each[-1]
     forward = Teller(last, per_edge=False)
-    steps = [beginning(last, "both"), *forward.forward()]
+    steps = [first_frame(last, "both"), *forward.forward()]
     for number, words in enumerate(each, 1):
         steps += one_pass(words, number, len(each))
     return Story(tuple(blank(last, values=True, gradients=True)), (*steps, ending(last, forward_only=False)))
@@ -51,7 +51,9 @@ def one_pass(words: Words, number: int, count: int) -> Iterator[Step]:
         yield step
     held = [(node, node.ports[0].grad_total) for node in graph.node_list if node.kind == "leaf"]
     said = ", ".join(
-        f"{words.names.of[node.key]}.grad = {one_line(total)}" for node, total in held[:4] if total is not None
+        f"{words.names.of[node.key]}.grad = {number_in_one_line(total)}"
+        for node, total in held[:4]
+        if total is not None
     )
     grown = "the new gradients were added to what .grad held" if number > 1 else ".grad was empty"
     changes = [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from graphviz_ad._internal.explain.explanation import Explanation, Path, counted, shortened
+from graphviz_ad._internal.explain.explanation import Explanation, Path, shortened_names, written_count
 from graphviz_ad._internal.explain.path_picture import brought, the_sum
 from graphviz_ad._internal.film.story import Story, blank, ending
 from graphviz_ad._internal.scene.path_lines import REST
@@ -16,14 +16,16 @@ def tell_paths(words: Words, explanation: Explanation) -> Story:
     """Values and local derivatives are there from the start; the gradient comes path by path."""
     paths = explanation.paths[:REST]
     first = (
-        f"{explanation.symbol}: {counted(explanation.count)} path{'s' if explanation.count != 1 else ''} from"
+        f"{explanation.symbol}: {written_count(explanation.count)} path{'s' if explanation.count != 1 else ''} from"
         f" {explanation.wrt} to {explanation.result}"
     )
     opening = tuple(change for change in blank(words, values=False, gradients=True) if change.key in words.graph.nodes)
     steps = [Step("start", (first, "each brings the product of the derivatives along it"), ())]
-    steps += [step for n, path in enumerate(paths) for step in along(explanation, path, paths[n - 1] if n else None)]
+    steps += [
+        step for n, path in enumerate(paths) for step in steps_along(explanation, path, paths[n - 1] if n else None)
+    ]
     if explanation.count > len(paths):
-        more = counted(explanation.count - len(paths))
+        more = written_count(explanation.count - len(paths))
         steps.append(
             Step("backward", (f"and {more} more, summed without listing them",), rest(paths[-1] if paths else None))
         )
@@ -35,12 +37,12 @@ def tell_paths(words: Words, explanation: Explanation) -> Story:
     )
 
 
-def along(explanation: Explanation, path: Path, before: Path | None) -> Iterator[Step]:
+def steps_along(explanation: Explanation, path: Path, before: Path | None) -> Iterator[Step]:
     """A path lights up from end to end."""
     keys = dict.fromkeys(key for edge in path.edges for key in (edge.tail, edge.key, edge.head))
     edges = {edge.key for edge in path.edges}
     lit = [Change(key, "active-backward" if key in edges else "active") for key in keys]
-    caption = (f"{path.letter}: {' → '.join(shortened(path.way))}", brought(path))
+    caption = (f"{path.letter}: {' → '.join(shortened_names(path.way))}", brought(path))
     yield Step(
         "backward", caption, (*(change for change in rest(before) if change.key not in keys), *lit), len(path.links)
     )

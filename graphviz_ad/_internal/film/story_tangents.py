@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from graphviz_ad._internal.explain.tangent_picture import TangentWords, written
+from graphviz_ad._internal.explain.tangent_picture import TangentWords, written_tangent
 from graphviz_ad._internal.film.story import Story, Teller, final
 from graphviz_ad._internal.graph.graph import Node
 from graphviz_ad._internal.scene.scene import Change, Line, Step
-from graphviz_ad._internal.scene.words.short_text import after_sign, is_constant, short
+from graphviz_ad._internal.scene.words.short_text import after_sign, is_constant, short_elements
 from graphviz_ad._internal.scene.words.signs import NOT_YET
 
 Texts = tuple[tuple[str, str], ...]
@@ -24,18 +24,18 @@ def tell_tangents(said: TangentWords) -> Story:
     first = ("Forward mode: derivatives travel with the values", tangents.title())
     steps = [Step("start", first, ())]
     given = [
-        f"{said.label(words.names.of[node.key])} {written(tangents.of(node))}"
+        f"{said.label(words.names.of[node.key])} {written_tangent(tangents.of(node))}"
         for node in sources
         if not is_constant(node)
     ]
-    changes = [Change(node.key, "active", of_node(said, node)) for node in sources]
+    changes = [Change(node.key, "active", tangent_lines_of(said, node)) for node in sources]
     steps.append(
         teller.step("forward", ("The sweep starts from the inputs", ", ".join(given[:6])), changes, len(sources))
     )
     for node in graph.node_list:
         if node.kind not in ("leaf", "data"):
             steps.append(one(said, teller, node))
-    results = ", ".join(f"{name}: {written(snap)}" for name, snap in tangents.outputs.items())
+    results = ", ".join(f"{name}: {written_tangent(snap)}" for name, snap in tangents.outputs.items())
     end = tuple(Change(key, "idle") for key in (*graph.nodes, *(edge.key for edge in graph.edges)))
     return Story(
         opening,
@@ -54,20 +54,20 @@ def one(said: TangentWords, teller: Teller, node: Node) -> Step:
     edges = graph.in_edges(node.key)
     flows = {edge.key: said.tangents.along(edge) for edge in edges}
     arrows = [
-        Change(key, "active-forward", (("forward", f"→ {written(flow)}"),) if flow is not None else ())
+        Change(key, "active-forward", (("forward", f"→ {written_tangent(flow)}"),) if flow is not None else ())
         for key, flow in flows.items()
     ]
     teller.will_dim(arrows, "forward")
     parts = [
-        f"{after_sign(short(edge.local) or '')} ×"
-        f" {after_sign(written(said.tangents.of(graph.nodes[edge.tail], edge.port)))}"
+        f"{after_sign(short_elements(edge.local) or '')} ×"
+        f" {after_sign(written_tangent(said.tangents.of(graph.nodes[edge.tail], edge.port)))}"
         for edge in edges
-        if flows[edge.key] is not None and edge.local is not None and short(edge.local)
+        if flows[edge.key] is not None and edge.local is not None and short_elements(edge.local)
     ]
     value = teller.forward_caption(node)
     tangent = f"{said.label(said.words.names.of[node.key])} {' + '.join(parts)}" if parts else ""
-    result = written(said.tangents.of(node))
-    change = Change(node.key, "active", of_node(said, node))
+    result = written_tangent(said.tangents.of(node))
+    change = Change(node.key, "active", tangent_lines_of(said, node))
     teller.will_dim([change], "forward")
     first = " ".join(part for part in value if part)
     return teller.step(
@@ -75,7 +75,7 @@ def one(said: TangentWords, teller: Teller, node: Node) -> Step:
     )
 
 
-def of_node(said: TangentWords, node: Node) -> Texts:
+def tangent_lines_of(said: TangentWords, node: Node) -> Texts:
     """The texts of these lines when the sweep has come."""
     return final(filled_in(said, node))
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from graphviz_ad._internal.base.errors import OptionError
 from graphviz_ad._internal.scene.canvas import Canvas, Mark, Rect
-from graphviz_ad._internal.scene.paint import moved, paint_frame
+from graphviz_ad._internal.scene.paint import moved_marks, paint_frame
 from graphviz_ad._internal.scene.scene import Film
 
 PAGE, MARGIN, GAP = 842.0, 24.0, 12.0  # points: the long side of A4, around the sheet, between frames
@@ -30,7 +30,7 @@ def storyboard(film: Film, rows: int = 2, columns: int = 3) -> Canvas:
     marks: list[Mark] = []
     for place, index in enumerate(chosen):
         x, y = MARGIN + place % columns * (width + GAP), MARGIN + place // columns * (height + GAP)
-        marks += [*moved(paint_frame(film, index, cell).marks, scale, x, y), *border(x, y, width, height)]
+        marks += [*moved_marks(paint_frame(film, index, cell).marks, scale, x, y), *border(x, y, width, height)]
     return Canvas(
         PAGE,
         2 * MARGIN + rows * height + (rows - 1) * GAP,

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from graphviz_ad._internal.scene import paint
 from graphviz_ad._internal.scene.canvas import Label, Mark, Rect
-from graphviz_ad._internal.scene.scene import Arrow, Box, Change, Film, told
+from graphviz_ad._internal.scene.scene import Arrow, Box, Change, Film, with_new_texts
 
 GROUNDS = ("frame", "inner", "ground")  # rectangles that others stand on
 Slot = tuple[str, str, int]  # owner, part, and which one of several
@@ -87,9 +87,9 @@ def timeline(film: Film) -> list[Shown]:
     def update(key: str, step: int) -> None:
         part = parts[key]
         marks = paint.box_marks(part) if isinstance(part, Box) else paint.arrow_marks(part)
-        bodies[key].show(step, paint.moved(marks, *fit))
+        bodies[key].show(step, paint.moved_marks(marks, *fit))
         if isinstance(part, Arrow):
-            words[key].show(step, paint.moved(paint.arrow_words(part), *fit))
+            words[key].show(step, paint.moved_marks(paint.arrow_words(part), *fit))
 
     apply(film.opening, parts)
     touched = list(parts)
@@ -100,7 +100,9 @@ def timeline(film: Film) -> list[Shown]:
         frame.show(i, paint.frame_text(film, i, *film.size))
 
     ground = [
-        Shown(mark, 0, last) for group in film.stage.groups for mark in paint.moved(paint.group_marks(group), *fit)
+        Shown(mark, 0, last)
+        for group in film.stage.groups
+        for mark in paint.moved_marks(paint.group_marks(group), *fit)
     ]
     layers = [*bodies.values(), *words.values(), frame]
     return [*ground, *(one for layer in layers for one in layer.all(last))]
@@ -112,6 +114,6 @@ def apply(changes: Iterable[Change], parts: dict[str, Box | Arrow]) -> list[str]
     for change in known:
         part = parts[change.key]
         parts[change.key] = replace(
-            part, emphasis=change.emphasis or part.emphasis, lines=told(part.lines, dict(change.texts))
+            part, emphasis=change.emphasis or part.emphasis, lines=with_new_texts(part.lines, dict(change.texts))
         )
     return [change.key for change in known]

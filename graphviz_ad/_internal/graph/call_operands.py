@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node
-from graphviz_ad._internal.graph.precision import added
+from graphviz_ad._internal.graph.precision import sum_of_snapshots
 from graphviz_ad._internal.graph.snapshot import Snapshot
 from graphviz_ad._internal.operations.traits import (
     ADDED_MASKS,
@@ -163,13 +163,13 @@ def one_edge(flows: Flows, graph: Graph, edges: list[Edge]) -> Edge:
     all_of_it = len(open_edges) == flows[edges[0].tail, edges[0].port]
     return replace(
         open_edges[0],
-        grad=together(graph, open_edges, all_of_it),
-        local=added([edge.local for edge in open_edges]),
+        grad=sum_from_one_result(graph, open_edges, all_of_it),
+        local=sum_of_snapshots([edge.local for edge in open_edges]),
         match="exact",
     )
 
 
-def together(graph: Graph, edges: list[Edge], all_of_it: bool) -> Snapshot | None:
+def sum_from_one_result(graph: Graph, edges: list[Edge], all_of_it: bool) -> Snapshot | None:
     """The sum of what flows back along edges from one result; ``all_of_it``: nothing else flows back there."""
     port = graph.nodes[edges[0].tail].ports[edges[0].port]
     given = [edge.grad for edge in edges if edge.grad is not None]
@@ -177,13 +177,15 @@ def together(graph: Graph, edges: list[Edge], all_of_it: bool) -> Snapshot | Non
         return given[0] if given else None
     if all_of_it and port.upstream is None and port.grad is not None:
         return port.arrived or port.grad
-    return added(given) or Snapshot(given[0].shape, given[0].dtype, missing=f"sum of {len(given)} contributions")
+    return sum_of_snapshots(given) or Snapshot(
+        given[0].shape, given[0].dtype, missing=f"sum of {len(given)} contributions"
+    )
 
 
 # --- local derivatives
 
 
-def derivatives(graph: Graph, members: list[Node], results: list[tuple[str, int]]) -> dict[str, Snapshot]:
+def chain_derivatives(graph: Graph, members: list[Node], results: list[tuple[str, int]]) -> dict[str, Snapshot]:
     """∂result/∂operand for the operands of a chain of elementwise operations: products of the inner ones, summed.
 
     Not where an operation inside reduces and another broadcasts again: then an element of the result depends on all

@@ -7,8 +7,15 @@ from dataclasses import replace
 from functools import partial
 
 from graphviz_ad._internal.graph.arguments import Arguments
-from graphviz_ad._internal.graph.call_operands import Flows, derivatives, flows_of, written_operands
-from graphviz_ad._internal.graph.contraction import Ports, contract, is_convex, renumbered, results_of, shown_ports
+from graphviz_ad._internal.graph.call_operands import Flows, chain_derivatives, flows_of, written_operands
+from graphviz_ad._internal.graph.contraction import (
+    Ports,
+    contract,
+    is_convex,
+    renumbered,
+    results_of_group,
+    shown_ports,
+)
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node
 from graphviz_ad._internal.graph.rank_messages import said_by
 from graphviz_ad._internal.operations.traits import GETITEM, RECURRENT, SETITEM, SLICE, SLICES, TAKES_NUMBERS
@@ -62,7 +69,7 @@ def own_call(graph: Graph, node: Node, groups: dict[int, list[Node]], several: s
         return None
     if node.call == call:
         return call
-    if is_number(node):
+    if is_plain_number(node):
         return call if call in several and not takes_numbers(readers[0]) else None
     return call if is_first_state(node, readers[0]) or is_stand_in(node, groups[call]) else None
 
@@ -90,7 +97,7 @@ def takes_numbers(node: Node) -> bool:
     return (node.call_op or "").rstrip("_") in TAKES_NUMBERS
 
 
-def is_number(node: Node) -> bool:
+def is_plain_number(node: Node) -> bool:
     """Whether a node is a plain number, which never was on a device."""
     return (
         node.kind == "data"
@@ -108,13 +115,13 @@ def merged_call(
     flows: Flows, graph: Graph, members: list[Node], operands: list[Edge], ports: Ports
 ) -> tuple[Node, list[Edge]]:
     """One node for the operations of one call; ``flows``: see `flows_of`."""
-    results = results_of(graph, members)
+    results = results_of_group(graph, members)
     main = graph.nodes[results[-1][0]]
     shown = shown_ports(graph, members)
     name = next((node.name for node in reversed(members) if node.name), None)
     if len(shown) > 1 and not any(port.name for port in shown):
         name = members[-1].name
-    op = call_name(members, main)
+    op = name_of_call(members, main)
     node = replace(
         main,
         op=op,
@@ -134,11 +141,11 @@ def merged_call(
         saved=tuple(dict.fromkeys(name for member in members for name in member.saved)),
         saved_bytes=bytes_of(members),
     )
-    locals_ = derivatives(graph, members, results) if len(results) == 1 else {}
+    locals_ = chain_derivatives(graph, members, results) if len(results) == 1 else {}
     return node, written_operands(flows, graph, members, operands, op, locals_)
 
 
-def call_name(members: list[Node], main: Node) -> str | None:
+def name_of_call(members: list[Node], main: Node) -> str | None:
     """What the user called: as the operation that made the result says it, or one that knows better."""
     # runs as jacfwd(jacrev(f)): only what runs innermost can tell
     if any(member.call_op == "hessian" for member in members):
@@ -197,7 +204,7 @@ def without_questions(graph: Graph) -> Graph:
     rest = [node for node in graph.node_list if node.key not in idle]
     alone = single_operations(rest, asked)
     return graph.with_parts(
-        [as_called(node) if node.key in alone else node for node in rest],
+        [named_by_call(node) if node.key in alone else node for node in rest],
         [edge for edge in graph.edges if edge.head not in idle],
     )
 
@@ -209,7 +216,7 @@ def with_numbers_as_written(graph: Graph) -> Graph:
         return graph
     alone = single_operations(graph.node_list, {graph.nodes[key].call for key in numbers})
     return graph.with_parts(
-        [numbers.get(node.key) or (as_called(node) if node.key in alone else node) for node in graph.node_list],
+        [numbers.get(node.key) or (named_by_call(node) if node.key in alone else node) for node in graph.node_list],
         graph.edges,
     )
 
@@ -223,7 +230,7 @@ def single_operations(nodes: Iterable[Node], calls: set[int | None]) -> set[str]
     return {keys[0] for keys in found.values() if len(keys) == 1}
 
 
-def as_called(node: Node) -> Node:
+def named_by_call(node: Node) -> Node:
     """An operation by the name of the call that it turned out to be the whole of."""
     return replace(node, op=node.call_op or node.op)
 
@@ -262,7 +269,7 @@ def with_names_of_what_is_written(graph: Graph) -> Graph:
     if not names:
         return graph
     return graph.with_parts(
-        [called(node, names[node.key]) if node.key in names else node for node in graph.node_list], graph.edges
+        [renamed_node(node, names[node.key]) if node.key in names else node for node in graph.node_list], graph.edges
     )
 
 
@@ -279,7 +286,7 @@ def written_whole(graph: Graph, key: str) -> str | None:
     return edges[0].tail if edges and edges[0].tail in followed else None
 
 
-def called(node: Node, name: str) -> Node:
+def renamed_node(node: Node, name: str) -> Node:
     """A node of one result by another name."""
     port = node.ports[0]
     return replace(node, name=name, ports=(replace(port, name=name) if port.name else port,))

@@ -10,7 +10,7 @@ from dataclasses import replace
 from graphviz_ad._internal.base.stable_order import stable_order
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node, Port
 from graphviz_ad._internal.graph.notices import Notice, notice
-from graphviz_ad._internal.graph.precision import added
+from graphviz_ad._internal.graph.precision import sum_of_snapshots
 from graphviz_ad._internal.graph.snapshot import Snapshot
 
 Ports = dict[tuple[str, int], int]
@@ -45,27 +45,27 @@ def contract(
     edges: list[Edge] = []
     ports: Ports = {}
     for key, members in groups.items():
-        for number, source in enumerate(results_of(graph, members)):
+        for number, source in enumerate(results_of_group(graph, members)):
             ports[source] = number
         del key
     for node in graph.node_list:
         home = owner.get(node.key)
         if home is None:
             nodes.append(node)
-            edges.extend(moved(edge, owner, ports) for edge in graph.in_edges(node.key))
+            edges.extend(contracted_edge(edge, owner, ports) for edge in graph.in_edges(node.key))
         elif home == node.key:
             members = groups[home]
             inside = {member.key for member in members}
             operands = [edge for member in members for edge in graph.in_edges(member.key) if edge.tail not in inside]
             new, incoming = build(graph, members, operands, ports)
             nodes.append(replace(new, key=home))
-            edges.extend(moved(replace(edge, head=home), owner, ports) for edge in incoming)
+            edges.extend(contracted_edge(replace(edge, head=home), owner, ports) for edge in incoming)
     return graph.with_parts(
-        in_order(nodes, edges), edges, notice_of_flows_inside([node for node in nodes if node.key in groups])
+        in_operand_order(nodes, edges), edges, notice_of_flows_inside([node for node in nodes if node.key in groups])
     )
 
 
-def in_order(nodes: list[Node], edges: list[Edge]) -> list[Node]:
+def in_operand_order(nodes: list[Node], edges: list[Edge]) -> list[Node]:
     """The nodes with every operand before its reader, otherwise as they stand."""
     place = {node.key: i for i, node in enumerate(nodes)}
     if all(place[edge.tail] < place[edge.head] for edge in edges):
@@ -76,7 +76,7 @@ def in_order(nodes: list[Node], edges: list[Edge]) -> list[Node]:
     return [nodes[i] for i in stable_order(needs)]
 
 
-def results_of(graph: Graph, members: list[Node]) -> list[tuple[str, int]]:
+def results_of_group(graph: Graph, members: list[Node]) -> list[tuple[str, int]]:
     """The (node, port) of a group that somebody outside it reads or that are outputs."""
     inside = {member.key for member in members}
     read = {
@@ -95,7 +95,7 @@ def results_of(graph: Graph, members: list[Node]) -> list[tuple[str, int]]:
 def shown_ports(graph: Graph, members: list[Node]) -> tuple[Port, ...]:
     """The results of a group, in their order, as they are seen from outside."""
     inside = {member.key for member in members}
-    return tuple(seen_from_outside(graph, key, number, inside) for key, number in results_of(graph, members))
+    return tuple(seen_from_outside(graph, key, number, inside) for key, number in results_of_group(graph, members))
 
 
 def seen_from_outside(graph: Graph, key: str, number: int, inside: set[str]) -> Port:
@@ -115,7 +115,7 @@ def seen_from_outside(graph: Graph, key: str, number: int, inside: set[str]) -> 
         return replace(port, grad=None, arrived=None)
     return replace(
         port,
-        arrived=added(given)
+        arrived=sum_of_snapshots(given)
         or Snapshot(port.grad.shape, port.grad.dtype, missing=f"sum of {len(given)} contributions"),
     )
 
@@ -137,7 +137,7 @@ def flows_inside(node: Node) -> bool:
     return any(port.arrived is not None for port in node.ports) and node.inside > 1 and not node.hook_effects
 
 
-def moved(edge: Edge, owner: dict[str, str], ports: Ports) -> Edge:
+def contracted_edge(edge: Edge, owner: dict[str, str], ports: Ports) -> Edge:
     """The edge with its tail and port in the contracted graph."""
     if edge.tail not in owner:
         return edge

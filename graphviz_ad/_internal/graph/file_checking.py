@@ -34,7 +34,7 @@ class Damage(Exception):
         self.place, self.problem = place, problem
 
 
-def check(data: Any, schema: Schema) -> None:
+def check_file(data: Any, schema: Schema) -> None:
     """Raise `Damage` where the data is no graph of this schema."""
     try:
         check_schema(data, schema, "", schema["$defs"])
@@ -57,14 +57,14 @@ def check_schema(value: Any, schema: Schema, place: str, known: Mapping[str, Sch
         return
     for word, holds in WORDS.items():
         if word in schema and not holds(value, schema[word]):
-            raise Damage(place, f"{shown(value)} {PROBLEMS[word](schema[word], schema)}")
+            raise Damage(place, f"{shown_finding(value)} {PROBLEMS[word](schema[word], schema)}")
     if isinstance(value, dict):
-        check_fields(value, schema, place, known)
+        check_properties(value, schema, place, known)
     elif isinstance(value, list):
         check_parts(value, schema, place, known)
 
 
-def check_fields(value: Record, schema: Schema, place: str, known: Mapping[str, Schema]) -> None:
+def check_properties(value: Record, schema: Schema, place: str, known: Mapping[str, Schema]) -> None:
     """The fields of an object, each by its own schema."""
     properties = schema.get("properties", {})
     for name in schema.get("required", ()):
@@ -123,7 +123,7 @@ def check_choice(value: Any, choices: Sequence[Schema], place: str, known: Mappi
     raise (
         deepest
         if deepest.place != place
-        else Damage(place, f"{shown(value)} is none of {', '.join(map(described, choices))}")
+        else Damage(place, f"{shown_finding(value)} is none of {', '.join(map(described_schema, choices))}")
     )
 
 
@@ -134,17 +134,17 @@ def check_named(value: Record, field: str, choices: Sequence[Schema], place: str
         raise Damage(below(place, field), "is missing")
     kind = value[field]
     if not isinstance(kind, str) or kind not in kinds:
-        raise Damage(below(place, field), f"{shown(kind)} is none of {', '.join(kinds)}")
+        raise Damage(below(place, field), f"{shown_finding(kind)} is none of {', '.join(kinds)}")
     check_schema(value, kinds[kind], place, known)
 
 
 def below(place: str, name: str) -> str:
     """The place of a field."""
-    word = name if name.isidentifier() else f"[{shown(name)}]"
+    word = name if name.isidentifier() else f"[{shown_finding(name)}]"
     return word if not place else f"{place}.{word}" if name.isidentifier() else place + word
 
 
-def shown(value: Any) -> str:
+def shown_finding(value: Any) -> str:
     """What was found, in a line."""
     if isinstance(value, (dict, list)):
         return f"{'an object' if isinstance(value, dict) else 'a list'} of {len(value)}"
@@ -155,7 +155,7 @@ def shown(value: Any) -> str:
     return text if len(text) <= LONGEST else text[:LONGEST] + "…"
 
 
-def described(schema: Schema) -> str:
+def described_schema(schema: Schema) -> str:
     """What a schema takes, in a few words."""
     if "enum" in schema:
         return ", ".join(map(str, schema["enum"]))
@@ -169,7 +169,7 @@ def is_of_type(value: Any, kinds: Any) -> bool:
     return any(TYPES[kind](value) for kind in ([kinds] if isinstance(kinds, str) else kinds))
 
 
-def is_number(value: Any) -> bool:
+def is_finite_number(value: Any) -> bool:
     """Whether a value is a number that is not too big to be one of floating point."""
     if isinstance(value, int):
         return not isinstance(value, bool) and abs(value) < 2**1023
@@ -180,7 +180,7 @@ TYPES: Mapping[str, Callable[[Any], bool]] = {
     "null": lambda value: value is None,
     "boolean": lambda value: isinstance(value, bool),
     "integer": lambda value: isinstance(value, int) and not isinstance(value, bool),
-    "number": is_number,
+    "number": is_finite_number,
     "string": lambda value: isinstance(value, str),
     "array": lambda value: isinstance(value, list),
     "object": lambda value: isinstance(value, dict),
@@ -208,8 +208,8 @@ WORDS: Mapping[str, Callable[[Any, Any], bool]] = {
     "maxItems": lambda value, most: len(value) <= most,
 }
 PROBLEMS: Mapping[str, Callable[[Any, Schema], str]] = {
-    "type": lambda _, schema: f"is not {described(schema)}",
-    "const": lambda wanted, _: f"is not {shown(wanted)}",
+    "type": lambda _, schema: f"is not {described_schema(schema)}",
+    "const": lambda wanted, _: f"is not {shown_finding(wanted)}",
     "enum": lambda wanted, _: f"is none of {', '.join(wanted)}",
     "minimum": lambda least, _: f"is less than {least}",
     "maximum": lambda most, _: f"is more than {most}",
@@ -238,7 +238,7 @@ def check_nodes(nodes: Sequence[Record], place: str) -> None:
     keys: set[str] = set()
     for i, node in enumerate(nodes):
         if node["key"] in keys:
-            raise Damage(f"{place}[{i}].key", f"{shown(node['key'])} is the key of a node before it, too")
+            raise Damage(f"{place}[{i}].key", f"{shown_finding(node['key'])} is the key of a node before it, too")
         keys.add(node["key"])
         for j, port in enumerate(node["ports"]):
             for name in SNAPSHOTS:
@@ -253,19 +253,23 @@ def check_edges(graph: Record, place: str) -> None:
         here = f"{below(place, 'edges')}[{i}]"
         for end in ("tail", "head"):
             if edge[end] not in number:
-                raise Damage(f"{here}.{end}", f"there is no node {shown(edge[end])}")
+                raise Damage(f"{here}.{end}", f"there is no node {shown_finding(edge[end])}")
         if number[edge["tail"]] >= number[edge["head"]]:
             raise Damage(
-                f"{here}.tail", f"{shown(edge['tail'])} does not stand before {shown(edge['head'])}, which reads it"
+                f"{here}.tail",
+                f"{shown_finding(edge['tail'])} does not stand before {shown_finding(edge['head'])}, which reads it",
             )
         results = len(graph["nodes"][number[edge["tail"]]]["ports"])
         if edge.get("port", 0) >= results:
-            raise Damage(f"{here}.port", f"{edge['port']} is none of the {results} results of {shown(edge['tail'])}")
+            raise Damage(
+                f"{here}.port", f"{edge['port']} is none of the {results} results of {shown_finding(edge['tail'])}"
+            )
         use = (edge["tail"], edge["head"], edge["slot"])
         if use in uses:
             raise Damage(
                 f"{here}.slot",
-                f"{edge['slot']} is that of another edge from {shown(edge['tail'])} to {shown(edge['head'])}, too",
+                f"{edge['slot']} is that of another edge from {shown_finding(edge['tail'])} to"
+                f" {shown_finding(edge['head'])}, too",
             )
         uses.add(use)
         for name in ("local", "grad"):
@@ -283,17 +287,17 @@ def check_snapshot(snapshot: Record | None, place: str) -> None:
     wanted, found = math.prod(snapshot["shape"]), len(data["elements"]) if several else 1
     if wanted != found:
         raise Damage(f"{place}.data", f"it has {found} elements, where the shape {snapshot['shape']} has {wanted}")
-    kind = np.dtype(data["dtype"]).kind if several else kind_of(read_number(data))
+    kind = np.dtype(data["dtype"]).kind if several else kind_of_number(read_number(data))
     if kind not in FITTING[kind_of_dtype(snapshot["dtype"])][0 if several else 1]:
         raise Damage(
             f"{place}.data{'.dtype' if several else ''}",
-            f"{shown(data['dtype'] if several else data)} is no {snapshot['dtype']}",
+            f"{shown_finding(data['dtype'] if several else data)} is no {snapshot['dtype']}",
         )
     if several:
         check_elements(data["elements"], np.dtype(data["dtype"]), f"{place}.data.elements")
 
 
-def kind_of(number: Any) -> str:
+def kind_of_number(number: Any) -> str:
     """numpy's letter for the kind of a Python number."""
     return next(letter for letter, kind in (*PLAIN.items(), ("c", complex)) if type(number) is kind)
 
@@ -311,7 +315,7 @@ def check_elements(elements: list[Any], dtype: np.dtype[Any], place: str) -> Non
         return
     for i, (element, held) in enumerate(zip(elements, held_ones, strict=True)):
         if not same(element, held):
-            raise Damage(f"{place}[{i}]", f"{shown(element)} is no {dtype.name}")
+            raise Damage(f"{place}[{i}]", f"{shown_finding(element)} is no {dtype.name}")
 
 
 def held_by(elements: Sequence[Any], dtype: np.dtype[Any]) -> list[Any]:

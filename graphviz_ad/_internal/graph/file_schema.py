@@ -48,7 +48,7 @@ def ref(name: str) -> Schema:
     return {"$ref": f"#/$defs/{name}"}
 
 
-def record(needed: Mapping[str, Schema], **others: Schema) -> dict[str, Any]:
+def record_schema(needed: Mapping[str, Schema], **others: Schema) -> dict[str, Any]:
     """An object with these fields, and those others that it may leave out; no further ones."""
     return {
         "type": "object",
@@ -82,7 +82,7 @@ DTYPE: Schema = {"type": "string", "pattern": "^(bool|complex|b?float|q?u?int|bi
 TEXTS, COUNTS = some(TEXT), some(COUNT)
 SHAPE = some(COUNT, maxItems=64)  # as many dimensions as torch has
 REAL = {"anyOf": [{"type": "number"}, {"enum": list(SPECIAL)}]}
-NUMBER = {"anyOf": [{"type": ["number", "boolean"]}, {"enum": list(SPECIAL)}, record({"re": REAL, "im": REAL})]}
+NUMBER = {"anyOf": [{"type": ["number", "boolean"]}, {"enum": list(SPECIAL)}, record_schema({"re": REAL, "im": REAL})]}
 # the smallest of truth values is one
 EXTREME: Schema = {"anyOf": [{"type": ["number", "boolean"]}, {"enum": list(SPECIAL)}]}
 TYPES = some(pair(maybe(TEXT), SHAPE))  # dtypes and shapes
@@ -119,7 +119,7 @@ SUBJECTS: Mapping[str, Schema] = {  # where their number matters
     TIED_TOO: some(TEXT, minItems=2),
     "incomplete": some(TEXT, minItems=1),
 }
-FAILURE = record({"exception": TEXT, "message": TEXT}, line=maybe(TEXT), overwritten=TRUTH)
+FAILURE = record_schema({"exception": TEXT, "message": TEXT}, line=maybe(TEXT), overwritten=TRUTH)
 
 
 def notice_of(kind: str) -> Schema:
@@ -132,7 +132,7 @@ def notice_of(kind: str) -> Schema:
         needed["subjects"] = SUBJECTS[kind]
     if facts:
         needed["facts"] = pair(*facts)
-    return {**record(needed, **{**NOTICE_FIELDS, **needed})}
+    return {**record_schema(needed, **{**NOTICE_FIELDS, **needed})}
 
 
 NOTICE_FIELDS: Mapping[str, Schema] = {
@@ -153,14 +153,14 @@ def one_of(field: str, kinds: Mapping[str, Schema]) -> Schema:
     return {"anyOf": list(kinds.values()), "description": f"The field {field} says which of these it is."}
 
 
-def told(what: str, needed: Mapping[str, Schema], **others: Schema) -> Schema:
+def communication_schema(what: str, needed: Mapping[str, Schema], **others: Schema) -> Schema:
     """One kind of communication."""
-    return record({"what": {"const": what}, **needed}, **others)
+    return record_schema({"what": {"const": what}, **needed}, **others)
 
 
 RANK = COUNT
 MESSAGES: Mapping[str, Schema] = {
-    "message": told(
+    "message": communication_schema(
         "message",
         {"kind": TEXT, "rank": RANK},
         number=COUNT,
@@ -172,28 +172,30 @@ MESSAGES: Mapping[str, Schema] = {
         reduction=maybe(TEXT),
         backward=TRUTH,
     ),
-    "meeting": told(
+    "meeting": communication_schema(
         "meeting", {"kind": TEXT, "ranks": COUNTS}, number=COUNT, group=TEXT, reduction=maybe(TEXT), root=maybe(RANK)
     ),
-    "averaging": told("averaging", {"parameters": COUNT, "reduction": TEXT, "ranks": COUNTS}, kind=TEXT),
+    "averaging": communication_schema(
+        "averaging", {"parameters": COUNT, "reduction": TEXT, "ranks": COUNTS}, kind=TEXT
+    ),
 }
 ARGUMENT: Schema = {
     "anyOf": [
         {"type": ["null", "boolean", "number", "string"]},
-        record({"word": TEXT}),
-        record({"number": NUMBER}),
+        record_schema({"word": TEXT}),
+        record_schema({"number": NUMBER}),
         some(ref("argument")),
     ]
 }
-SNAPSHOT = record({
+SNAPSHOT = record_schema({
     "shape": SHAPE,
     "dtype": DTYPE,
-    "data": {"anyOf": [NOTHING, NUMBER, record({"dtype": {"enum": ELEMENT_TYPES}, "elements": some(NUMBER)})]},
+    "data": {"anyOf": [NOTHING, NUMBER, record_schema({"dtype": {"enum": ELEMENT_TYPES}, "elements": some(NUMBER)})]},
     "stats": maybe(pair(EXTREME, EXTREME, REAL, REAL, COUNT)),
     "missing": maybe(TEXT),
 })  # fmt: skip
 TAKEN = maybe(ref("snapshot"))
-PORT = record(
+PORT = record_schema(
     {},
     shape=maybe(SHAPE),
     dtype=maybe(DTYPE),
@@ -227,12 +229,12 @@ OF_THIS_VERSION: Mapping[str, Schema] = {
     "hooks": TEXTS,
     "hook_effects": some({"enum": list(HOOK_EFFECTS)}),
     "messages": some(one_of("what", MESSAGES)),
-    "parameter_norm": maybe({"anyOf": [{"type": "number"}, record({"number": REAL})]}),
+    "parameter_norm": maybe({"anyOf": [{"type": "number"}, record_schema({"number": REAL})]}),
     "raised": TRUTH,
 }
 # what the facts of this version were, as texts
 OF_VERSION_1: Mapping[str, Schema] = {"settings": some(pair(TEXT, TEXT))}
-EDGE = record(
+EDGE = record_schema(
     {"tail": TEXT, "head": TEXT, "slot": COUNT},
     port=COUNT,
     local=TAKEN,
@@ -242,7 +244,7 @@ EDGE = record(
 )
 
 
-GRAPH = record(
+GRAPH = record_schema(
     {
         "name": TEXT,
         "notices": some(ref("notice")),
@@ -251,7 +253,7 @@ GRAPH = record(
         "edges": some(ref("edge")),
     },
     detail=maybe(ref("graph")),
-    memory=maybe(record({"leaves": COUNT, "saved": COUNT, "exact": TRUTH})),
+    memory=maybe(record_schema({"leaves": COUNT, "saved": COUNT, "exact": TRUTH})),
     ranks=COUNTS,
     **{"earlier passes": some(ref("graph"))},
 )
@@ -263,7 +265,7 @@ def file_of(version: int, notice: Schema, own: Mapping[str, Schema]) -> Schema:
     by what it is known to be one.
     """
     head: dict[str, Schema] = {"format": {"const": FORMAT}, "version": {"const": version}}
-    node = record(
+    node = record_schema(
         {
             "key": {"type": "string", "minLength": 1},
             "kind": {"enum": list(KINDS)},

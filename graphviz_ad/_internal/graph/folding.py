@@ -12,7 +12,7 @@ from graphviz_ad._internal.base.argument_types import Says
 from graphviz_ad._internal.graph.contraction import Ports, contract, is_convex, renumbered, shown_ports
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node
 from graphviz_ad._internal.graph.notices import notice
-from graphviz_ad._internal.graph.precision import added
+from graphviz_ad._internal.graph.precision import sum_of_snapshots
 from graphviz_ad._internal.graph.snapshot import Snapshot
 
 LEVEL = Says("fold modules below that level", "level of modules", least=1)
@@ -150,7 +150,7 @@ def sum_of_grads(graph: Graph, source: tuple[str, int], flowing: list[Edge]) -> 
     """The sum of what flows back along edges: element by element, or, if nothing else flows back to the result, its
     gradient.
     """
-    total = added([edge.grad for edge in flowing])
+    total = sum_of_snapshots([edge.grad for edge in flowing])
     if total is not None:
         return total
     port = graph.nodes[source[0]].ports[source[1]]

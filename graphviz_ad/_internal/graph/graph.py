@@ -10,7 +10,7 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from graphviz_ad._internal.base.checked_calls import checked
+from graphviz_ad._internal.base.checked_calls import checking_arguments
 from graphviz_ad._internal.base.errors import UnknownNameError
 from graphviz_ad._internal.base.frozen import frozen
 from graphviz_ad._internal.graph.arguments import Arguments
@@ -98,12 +98,12 @@ class Memory:
     def __str__(self) -> str:
         """For people: "leaves 1.2 GB, their gradients as much, 350 MB saved for backward"."""
         return (
-            f"leaves {readable(self.leaves)}, their gradients as much,"
-            f" {'' if self.exact else 'at least '}{readable(self.saved)} saved for backward"
+            f"leaves {readable_bytes(self.leaves)}, their gradients as much,"
+            f" {'' if self.exact else 'at least '}{readable_bytes(self.saved)} saved for backward"
         )
 
 
-def readable(count: int) -> str:
+def readable_bytes(count: int) -> str:
     """ "1.2 GB" for bytes."""
     size = float(count)
     for unit in ("B", "kB", "MB", "GB", "TB"):
@@ -320,7 +320,7 @@ class Graph:
             return found[-1]
         raise UnknownNameError("node", name, {node.name for node in self.node_list if node.name})
 
-    @checked
+    @checking_arguments
     def with_parts(self, nodes: Iterable[Node], edges: Iterable[Edge], notices: Iterable[str | Notice] = ()) -> Graph:
         """A graph of other nodes and edges that says `notices` too; keeps name and detail."""
         return replace(self, node_list=tuple(nodes), edges=tuple(edges)).saying(*notices)

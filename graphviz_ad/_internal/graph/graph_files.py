@@ -18,7 +18,7 @@ from graphviz_ad._internal.base.argument_types import StrPath
 from graphviz_ad._internal.base.errors import GraphFormatError
 from graphviz_ad._internal.base.visible_text import visible
 from graphviz_ad._internal.graph.arguments import Word
-from graphviz_ad._internal.graph.file_checking import Damage, check, read_number
+from graphviz_ad._internal.graph.file_checking import Damage, check_file, read_number
 from graphviz_ad._internal.graph.file_schema import FORMAT, OLDEST, SCHEMAS, VERSION
 from graphviz_ad._internal.graph.graph import Edge, Graph, Memory, Node, Port
 from graphviz_ad._internal.graph.messages import Averaging, Communication, Meeting, Message
@@ -32,7 +32,7 @@ TOO_LARGE = re.compile(r"[eE]\+?0*[1-9]\d\d|\d{300}")  # what may be a number be
 def to_json(graph: Graph) -> str:
     """The graph, and its detail, as strict JSON: NaN and infinities are strings."""
     return json.dumps(
-        {"format": FORMAT, "version": VERSION, **_graph(graph)},
+        {"format": FORMAT, "version": VERSION, **_graph_record(graph)},
         allow_nan=False,
         ensure_ascii=True,
         indent=None,
@@ -40,7 +40,7 @@ def to_json(graph: Graph) -> str:
     )
 
 
-def _graph(graph: Graph) -> dict[str, Any]:
+def _graph_record(graph: Graph) -> dict[str, Any]:
     detail = graph.detail if graph.detail is not None and graph.detail is not graph else None
     earlier = graph.each_pass[:-1]  # the last is the graph itself
     return {
@@ -49,12 +49,12 @@ def _graph(graph: Graph) -> dict[str, Any]:
         "has_gradients": graph.has_gradients,
         "nodes": [_record(node) for node in graph.node_list],
         "edges": [_record(edge) for edge in graph.edges],
-        "detail": _graph(detail)
+        "detail": _graph_record(detail)
         if detail is not None and (detail.node_list, detail.edges) != (graph.node_list, graph.edges)
         else None,
         "memory": asdict(graph.memory) if graph.memory is not None else None,
         **({"ranks": list(graph.ranks)} if graph.ranks else {}),
-        **({"earlier passes": [_graph(done) for done in earlier]} if earlier else {}),
+        **({"earlier passes": [_graph_record(done) for done in earlier]} if earlier else {}),
     }
 
 
@@ -64,11 +64,11 @@ def _record(thing: Node | Edge | Port | Notice | Failure) -> dict[str, Any]:
     for field in fields(thing):
         value = getattr(thing, field.name)
         if value != field.default or field.name in ("key", "kind", "ports"):
-            found[field.name] = _plain(value)
+            found[field.name] = _json_value(value)
     return found
 
 
-def _plain(value: Any) -> Any:
+def _json_value(value: Any) -> Any:
     if isinstance(value, Snapshot):
         return _snapshot(value)
     if isinstance(value, (Port, Notice, Failure)):
@@ -78,12 +78,12 @@ def _plain(value: Any) -> Any:
     if isinstance(value, (Message, Meeting, Averaging)):
         return {
             "what": _NAME_OF[type(value)],
-            **{field.name: _plain(getattr(value, field.name)) for field in fields(value)},
+            **{field.name: _json_value(getattr(value, field.name)) for field in fields(value)},
         }
     if isinstance(value, tuple):
-        return [_plain(part) for part in value]
+        return [_json_value(part) for part in value]
     if isinstance(value, complex) or (isinstance(value, float) and not math.isfinite(value)):
-        return {"number": _number(value)}
+        return {"number": _json_number(value)}
     return value
 
 
@@ -94,22 +94,22 @@ _NAME_OF = {kind: name for name, kind in _MESSAGES.items()}
 def _snapshot(snap: Snapshot) -> dict[str, Any]:
     data: Any = None
     if isinstance(snap.data, np.ndarray):
-        data = {"dtype": snap.data.dtype.str, "elements": [_number(x) for x in snap.data.reshape(-1).tolist()]}
+        data = {"dtype": snap.data.dtype.str, "elements": [_json_number(x) for x in snap.data.reshape(-1).tolist()]}
     elif snap.data is not None:
-        data = _number(snap.data)
-    stats = None if snap.stats is None else [_number(getattr(snap.stats, field.name)) for field in fields(Stats)]
+        data = _json_number(snap.data)
+    stats = None if snap.stats is None else [_json_number(getattr(snap.stats, field.name)) for field in fields(Stats)]
     return {"shape": list(snap.shape), "dtype": snap.dtype, "data": data, "stats": stats, "missing": snap.missing}
 
 
-def _number(x: Any) -> Any:
+def _json_number(x: Any) -> Any:
     if isinstance(x, complex):
-        return {"re": _number(x.real), "im": _number(x.imag)}
+        return {"re": _json_number(x.real), "im": _json_number(x.imag)}
     if isinstance(x, float) and not math.isfinite(x):
         return "NaN" if math.isnan(x) else "Infinity" if x > 0 else "-Infinity"
     return x
 
 
-def load(path: StrPath) -> Graph:
+def read_graph(path: StrPath) -> Graph:
     """Read a graph that `to_json` or `to_graphml` wrote; GraphFormatError says what is wrong with anything else."""
     try:
         text = Path(path).read_text("utf-8")
@@ -131,7 +131,9 @@ def load(path: StrPath) -> Graph:
 def from_json(text: str, where: str = "text") -> Graph:
     """The graph that `to_json` wrote."""
     try:
-        data = json.loads(text, parse_constant=_no_constant, parse_float=_finite if TOO_LARGE.search(text) else None)
+        data = json.loads(
+            text, parse_constant=_no_constant, parse_float=_finite_float if TOO_LARGE.search(text) else None
+        )
     except (ValueError, RecursionError) as error:
         raise GraphFormatError(
             f"{where} is no JSON: {error}; give a file that Graph.to_json or save('….json') wrote"
@@ -146,19 +148,19 @@ def from_json(text: str, where: str = "text") -> Graph:
             f"{where} has format version {version!r}; this release reads versions {OLDEST} and {VERSION}"
         )
     try:
-        return _read_graph(checked(data, version))
+        return _read_graph(checked_data(data, version))
     except Damage as damage:
         raise GraphFormatError(f"{where} is damaged at {damage}; save the graph again, or put that right") from damage
 
 
-def checked(data: Mapping[str, Any], version: int) -> Mapping[str, Any]:
+def checked_data(data: Mapping[str, Any], version: int) -> Mapping[str, Any]:
     """The data of a file as this version writes it; `Damage` where it is none."""
     if version == VERSION:
-        check(data, SCHEMAS[VERSION])
+        check_file(data, SCHEMAS[VERSION])
         return data
-    check(data, SCHEMAS[version])
+    check_file(data, SCHEMAS[version])
     newer = {**upgraded(data), "version": VERSION}
-    check(newer, SCHEMAS[VERSION])
+    check_file(newer, SCHEMAS[VERSION])
     return newer
 
 
@@ -166,7 +168,7 @@ def _no_constant(text: str) -> float:
     raise ValueError(f"{text} is no number there; it is written as a text")
 
 
-def _finite(text: str) -> float:
+def _finite_float(text: str) -> float:
     number = float(text)
     if not math.isfinite(number):
         raise ValueError(f"{text[:40]} is beyond the numbers of floating point")

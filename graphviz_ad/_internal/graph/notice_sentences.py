@@ -58,7 +58,7 @@ def ended_by(note: Notice) -> str:
 # --- parts of sentences
 
 
-def named(names: Sequence[str]) -> str:
+def names_in_short(names: Sequence[str]) -> str:
     """The first few names, each once, and how many more there are."""
     first = ", ".join(dict.fromkeys(names[:MOST_NAMED]))
     return f"{first} and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else first
@@ -69,7 +69,7 @@ def few(names: Iterable[str]) -> str:
     return ", ".join(dict.fromkeys(islice(names, MOST_NAMED)))
 
 
-def counted(count: int, noun: str) -> str:
+def counted_subjects(count: int, noun: str) -> str:
     """ "1 module is", "3 modules are"."""
     return f"{count} {noun} is" if count == 1 else f"{count} {noun}s are"
 
@@ -88,21 +88,21 @@ def way(note: Notice) -> str:
     return f"from rank {note['source']} to rank {note['target']} in group {note['group']!r}{tag}"
 
 
-def listed(ranks: Sequence[int]) -> str:
+def listed_ranks(ranks: Sequence[int]) -> str:
     """ "rank 1", "ranks 1, 2"."""
     return f"rank{'s' if len(ranks) > 1 else ''} {', '.join(map(str, ranks))}"
 
 
-def types(ports: Iterable[tuple[str, Sequence[int]]]) -> str:
+def port_types_text(ports: Iterable[tuple[str, Sequence[int]]]) -> str:
     """ "float32[2, 3] and int64[4]" for dtypes and shapes."""
     return " and ".join(f"{dtype}{list(shape)}" for dtype, shape in ports) or "nothing"
 
 
-def called(call: Sequence[Any]) -> str:
+def call_sentence(call: Sequence[Any]) -> str:
     """ "rank 0 called all_reduce (sum) with float32[3] and got float32[3]"."""
     rank, kind, reduction, root, given, got = call
     how = "".join(f" ({text})" for text in (reduction, None if root is None else f"root {root}") if text)
-    return f"rank {rank} called {kind}{how} with {types(given)} and got {types(got)}"
+    return f"rank {rank} called {kind}{how} with {port_types_text(given)} and got {port_types_text(got)}"
 
 
 def places(note: Notice) -> list[str]:
@@ -114,7 +114,7 @@ def places(note: Notice) -> list[str]:
 
 def absence(note: Notice) -> str:
     """Why ranks are missing in a collective."""
-    return f"no graph of {listed(note['away'])} is here" if note["away"] else "nothing like it was recorded there"
+    return f"no graph of {listed_ranks(note['away'])} is here" if note["away"] else "nothing like it was recorded there"
 
 
 def blind(note: Notice) -> str:
@@ -129,7 +129,7 @@ def blind(note: Notice) -> str:
 def unread(note: Notice) -> str:
     """Which parameters took no part."""
     which = "this parameter" if len(note.subjects) == 1 else f"these {len(note.subjects)} parameters"
-    return f"No operation read {which}: {named(note.subjects)}."
+    return f"No operation read {which}: {names_in_short(note.subjects)}."
 
 
 def unlinked(note: Notice) -> str:
@@ -139,7 +139,7 @@ def unlinked(note: Notice) -> str:
     return f"{nodes} not seen being made: before the recording began, in another thread, or by autograd itself."
 
 
-def hooks_untold(note: Notice) -> str:
+def hooks_untold_sentence(note: Notice) -> str:
     """What is missing because torch does not tell of hooks."""
     count = note["count"]
     nodes = "1 node of autograd keeps" if count == 1 else f"{count} nodes of autograd keep"
@@ -149,7 +149,7 @@ def hooks_untold(note: Notice) -> str:
     )
 
 
-def caught(note: Notice) -> str:
+def caught_sentence(note: Notice) -> str:
     """What raised while the program went on."""
     count = len(note.subjects)
     subject = "1 operation that raised an error is" if count == 1 else f"{count} operations that raised an error are"
@@ -199,7 +199,7 @@ SENTENCES: Mapping[str, Callable[[Notice], str]] = {
         " mistaken."
     ),
     "unlinked": unlinked,
-    "hooks untold": hooks_untold,
+    "hooks untold": hooks_untold_sentence,
     "reductions untold": lambda note: (
         f"This torch does not say what {few(note.subjects)} makes of what it gets: the sum, the mean, …"
     ),
@@ -220,7 +220,7 @@ SENTENCES: Mapping[str, Callable[[Notice], str]] = {
     "nobody read": lambda note: (
         f"Nobody read what {few(note.subjects)} returned; shown is what it computed and did not use itself."
     ),
-    "caught": caught,
+    "caught": caught_sentence,
     "wrong under modes": lambda note: (
         f"Complex {' and '.join(note.subjects)}: torch computes this wrongly under any dispatch mode, so that these"
         " numbers may be wrong, as may those of this run."
@@ -235,21 +235,23 @@ SENTENCES: Mapping[str, Callable[[Notice], str]] = {
         " of autograd changed it, or rounding did."
     ),
     "hook changed": lambda note: (
-        f"A hook changed the gradient of {named(note.subjects)} after the edges had been added up."
+        f"A hook changed the gradient of {names_in_short(note.subjects)} after the edges had been added up."
     ),
     "flows inside": lambda note: (
-        f"The gradient of {named(note.subjects)} is more than its edges bring: the rest flowed inside of what is drawn"
+        f"The gradient of {names_in_short(note.subjects)} is more than its edges bring: the rest flowed inside of"
+        " what is drawn"
         " as one node."
     ),
     # what is not drawn, or not as it ran
     "modules folded": lambda note: (
-        f"{counted(len(note.subjects), 'module')} folded, with {note['inside']} more nodes inside."
+        f"{counted_subjects(len(note.subjects), 'module')} folded, with {note['inside']} more nodes inside."
     ),
     "blocks": lambda note: (
         f"{note['operations']} operations are folded into {note['blocks']} blocks in the order in which they ran."
     ),
     "unused": lambda note: (
-        f"{counted(len(note.subjects), 'operation')} not drawn: no recorded path leads from there to the output."
+        f"{counted_subjects(len(note.subjects), 'operation')} not drawn: no recorded path leads from there to the"
+        " output."
     ),
     # several ranks
     "uneven passes": lambda note: (
@@ -279,16 +281,20 @@ SENTENCES: Mapping[str, Callable[[Notice], str]] = {
         note,
         "message",
         way(note),
-        f"the two ends contradict each other; of message {note['number']}, {types(note['sent'])} was sent and"
-        f" {types(note['received'])} received",
+        f"the two ends contradict each other; of message {note['number']}, {port_types_text(note['sent'])} was sent and"
+        f" {port_types_text(note['received'])} received",
     ),
     "members missing": lambda note: unjoined(
-        note, f"{note['what']} call", f"of group {note['group']!r}", absence(note), f" with {listed(note['missing'])}"
+        note,
+        f"{note['what']} call",
+        f"of group {note['group']!r}",
+        absence(note),
+        f" with {listed_ranks(note['missing'])}",
     ),
     "members contradict": lambda note: unjoined(
         note,
         "collective",
         f"of group {note['group']!r}",
-        f"the ranks contradict each other; call {note['number']}: {'; '.join(map(called, note['calls']))}",
+        f"the ranks contradict each other; call {note['number']}: {'; '.join(map(call_sentence, note['calls']))}",
     ),
 }

@@ -88,9 +88,9 @@ def unread_parameters(notes: Iterable[Notice]) -> dict[str, bool]:
 
 def first_names(notes: Iterable[Notice]) -> dict[str, str]:
     """Further name of a parameter that has several -> the first, by which the graph knows it."""
-    return dict(pair for note in notes if note.kind in (TIED, TIED_TOO) for pair in pairs(note.subjects))
+    return dict(pair for note in notes if note.kind in (TIED, TIED_TOO) for pair in tied_names(note.subjects))
 
 
-def pairs(names: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+def tied_names(names: tuple[str, ...]) -> Iterator[tuple[str, str]]:
     """The subjects of a notice about tied parameters: a further name, the first name, and so on."""
     return zip(names[::2], names[1::2], strict=True)

@@ -100,16 +100,16 @@ def _node(record: Mapping[str, Any]) -> Record:
         elif name == "hook" and text in EFFECTS:
             node["hook_effects"] = [*node.get("hook_effects", ()), EFFECTS[text]]
         elif name == "parameter gradients":
-            node["parameter_norm"] = _norm(text)
+            node["parameter_norm"] = _norm_in_text(text)
         else:
             node.setdefault("arguments", []).append([name, _argument(text)])
     return node
 
 
-def _norm(text: str) -> Any:
+def _norm_in_text(text: str) -> Any:
     """The norm that a text says; None for "none", and where it says no number."""
     try:
-        return _number(float(text))
+        return _upgraded_number(float(text))
     except ValueError:
         return None
 
@@ -119,21 +119,21 @@ def _argument(text: str) -> Any:
     written alike.
     """
     try:
-        return _plain(ast.literal_eval(text))
+        return _upgraded_value(ast.literal_eval(text))
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
         # all of these Python says of texts that are no values
-        return _number(float(text)) if text in ("nan", "inf", "-inf") else {"word": text}
+        return _upgraded_number(float(text)) if text in ("nan", "inf", "-inf") else {"word": text}
 
 
-def _plain(value: Any) -> Any:
+def _upgraded_value(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
-        return [_plain(part) for part in value]
+        return [_upgraded_value(part) for part in value]
     if value is not None and not isinstance(value, (bool, int, float, complex, str)):
         raise ValueError(value)  # such as a set, which no argument is
-    return _number(value)
+    return _upgraded_number(value)
 
 
-def _number(value: Any) -> Any:
+def _upgraded_number(value: Any) -> Any:
     if isinstance(value, complex):
         return {"number": {"re": value.real, "im": value.imag}}
     if isinstance(value, float) and value - value != 0:

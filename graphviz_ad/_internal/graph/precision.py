@@ -34,16 +34,16 @@ def unit(dtype: str | None) -> float:
     return UNITS.get(dtype or "", 0.0)
 
 
-def rounded(array: Array, dtype: str) -> Array:
+def rounded_to_dtype(array: Array, dtype: str) -> Array:
     """Numbers as a dtype holds them, in the array that a snapshot keeps of it; as they are where it is not known how
     it rounds.
     """
     if dtype == "bfloat16":
         return _cut_off(array.astype(np.float32))
     if dtype == "complex32":
-        return rounded(np.real(array), "float16").astype(np.float32) + 1j * rounded(np.imag(array), "float16").astype(
-            np.float32
-        )
+        return rounded_to_dtype(np.real(array), "float16").astype(np.float32) + 1j * rounded_to_dtype(
+            np.imag(array), "float16"
+        ).astype(np.float32)
     try:
         return array.astype(dtype)
     except TypeError:
@@ -58,7 +58,7 @@ def _cut_off(array: Array) -> Array:
     return np.where(np.isnan(array), array, nearest.view(np.float32).reshape(array.shape))
 
 
-def added(parts: Sequence[Snapshot | None]) -> Snapshot | None:
+def sum_of_snapshots(parts: Sequence[Snapshot | None]) -> Snapshot | None:
     """The sum of snapshots of one shape, rounded after each addition as torch does it; None where not all elements
     of all are known.
     """
@@ -69,5 +69,5 @@ def added(parts: Sequence[Snapshot | None]) -> Snapshot | None:
     if len(arrays) == 1:
         return first
     with np.errstate(all="ignore"):
-        total = reduce(lambda so_far, array: rounded(np.asarray(so_far + array), first.dtype), arrays)
+        total = reduce(lambda so_far, array: rounded_to_dtype(np.asarray(so_far + array), first.dtype), arrays)
     return replace(first, data=total.item() if total.size == 1 else total, stats=None)

@@ -16,7 +16,7 @@ def message_of(node: Node) -> Message | None:
     return next((message for message in node.messages[:1] if isinstance(message, Message)), None)
 
 
-def operation_name(kind: str) -> str:
+def name_of_operation(kind: str) -> str:
     """What the operation of a Node is called."""
     return f"dist_{kind}" if kind in ALSO_IN_TORCH else kind
 

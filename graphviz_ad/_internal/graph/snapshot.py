@@ -82,7 +82,7 @@ class Snapshot:
     @property
     def _summary(self) -> Stats | None:
         row = self._row
-        return self.stats if self.stats is not None or row is None else statistics(row)
+        return self.stats if self.stats is not None or row is None else statistics_of_array(row)
 
     @property
     def min(self) -> float | None:
@@ -141,7 +141,7 @@ def _canonical(array: Array) -> Array:
     return np.where(np.isnan(parts), np.nan, parts).astype(parts.dtype)
 
 
-def statistics(array: Array) -> Stats | None:
+def statistics_of_array(array: Array) -> Stats | None:
     """Statistics of a real, non-empty array, computed in float64; None for anything else."""
     if array.size == 0 or array.dtype.kind not in "fiub":
         return None
@@ -162,6 +162,6 @@ def norm(array: Array) -> float:
         return largest * math.sqrt(float(np.sum(np.square(sizes / largest))))
 
 
-def constant(value: complex | float | int | bool) -> Snapshot:
+def snapshot_of_number(value: complex | float | int | bool) -> Snapshot:
     """The snapshot of a plain Python number."""
     return Snapshot((), type(value).__name__, value)

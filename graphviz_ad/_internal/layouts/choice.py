@@ -16,7 +16,7 @@ from graphviz_ad._internal.scene.scene import Scene
 LARGEST = 6000  # boxes, bends and labels; beyond this, dot takes longer than anybody waits
 
 
-def place(scene: Scene, layout: str = "auto", seconds: float | None = None) -> Scene:
+def place_scene(scene: Scene, layout: str = "auto", seconds: float | None = None) -> Scene:
     """The scene placed by the named engine, which gets so many seconds, or as many as it takes of itself; a placed
     scene is returned as it is.
     """
@@ -35,7 +35,7 @@ def place_automatically(scene: Scene, *, seconds: float | None = None) -> Scene:
     if size > LARGEST:
         return _built_in(scene, f"the graph is too large for Graphviz (about {size} places to find)")
     try:
-        return place(scene, "dot", seconds)
+        return place_scene(scene, "dot", seconds)
     except LayoutTimeout:
         raise
     except LayoutError as error:

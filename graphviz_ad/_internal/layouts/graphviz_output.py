@@ -17,7 +17,7 @@ JSON_FORMAT = "json"  # its drawing operations have three decimals; "pos", "bb" 
 def read(scene: Scene, output: bytes, engine: str) -> Scene:
     """The scene with the places that dot found for ``layout_source(scene)``."""
     try:
-        return settle(scene, _places(scene, json.loads(output)), engine)
+        return settle(scene, _printed_places(scene, json.loads(output)), engine)
     except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError) as error:
         start = output[:80].decode("utf-8", "replace")
         raise LayoutError(
@@ -26,7 +26,7 @@ def read(scene: Scene, output: bytes, engine: str) -> Scene:
         ) from error
 
 
-def _places(scene: Scene, printed: Mapping[str, Any]) -> Places:
+def _printed_places(scene: Scene, printed: Mapping[str, Any]) -> Places:
     objects = {item["name"]: item for item in printed.get("objects", ())}
     edges = {item["id"]: item for item in printed.get("edges", ())}
     centers = [_middle(_outline(objects[f"b{i}"])) for i in range(len(scene.boxes))]
@@ -80,14 +80,14 @@ def _path(item: Mapping[str, Any], tail: tuple[Box, Point], head: tuple[Box, Poi
 
 
 def _straight(tail: tuple[Box, Point], head: tuple[Box, Point]) -> Path:
-    start, end = _towards(head[1], *tail), _towards(tail[1], *head)
+    start, end = _border_crossing(head[1], *tail), _border_crossing(tail[1], *head)
     return tuple(
         (start[0] + (end[0] - start[0]) * share, start[1] + (end[1] - start[1]) * share)
         for share in (0.0, 1 / 3, 2 / 3, 1.0)
     )
 
 
-def _towards(goal: Point, box: Box, center: Point) -> Point:
+def _border_crossing(goal: Point, box: Box, center: Point) -> Point:
     """Where the border of the box is crossed on the way from its center to the goal."""
     dx, dy = goal[0] - center[0], goal[1] - center[1]
     shares = [half / abs(way) for half, way in ((box.width / 2, dx), (box.height / 2, dy)) if way]

@@ -21,10 +21,10 @@ REMEDY = "use layout='dot', which needs no installed Graphviz, or layout='layere
 
 def place(scene: Scene, *, seconds: float = 60.0) -> Scene:
     """The scene with the places of the installed Graphviz."""
-    return read(scene, run(["-T" + JSON_FORMAT], layout_source(scene), seconds=seconds), "system-dot")
+    return read(scene, run_dot(["-T" + JSON_FORMAT], layout_source(scene), seconds=seconds), "system-dot")
 
 
-def run(options: list[str], source: str, *, seconds: float) -> bytes:
+def run_dot(options: list[str], source: str, *, seconds: float) -> bytes:
     """What ``dot`` prints for DOT source; it and its children are dead when this returns or raises."""
     program = shutil.which("dot")
     if program is None:

@@ -51,7 +51,7 @@ BUILDS = {  # SHA-256 of builds of Graphviz that place the same scenes alike -> 
 
 def place(scene: Scene, *, seconds: float = HANGING) -> Scene:
     """The scene with dot's places; if the build is none of the known ones, a note says so."""
-    placed = read(scene, render(layout_source(scene), JSON_FORMAT, seconds=seconds), "dot")
+    placed = read(scene, graphviz_output(layout_source(scene), JSON_FORMAT, seconds=seconds), "dot")
     unknown = unknown_build()
     return replace(placed, notes=(*placed.notes, f"Placed by {unknown}.")) if unknown else placed
 
@@ -66,7 +66,7 @@ def unknown_build() -> str | None:
     )
 
 
-def render(source: str, output_format: str, *, seconds: float = HANGING) -> bytes:
+def graphviz_output(source: str, output_format: str, *, seconds: float = HANGING) -> bytes:
     """What Graphviz makes of DOT source: "svg", "json", "plain", …; a `LayoutError` where that is too much work,
     whatever the clock says.
     """
@@ -94,7 +94,7 @@ def _render(wasmtime: Any, texts: tuple[str, str], seconds: float) -> bytes:
     try:
         module = wasmtime.Module.deserialize(engine, _machine_code())
         alarm.start()
-        return _call(wasmtime.Linker(engine), store, module, texts)
+        return _graphviz_reply(wasmtime.Linker(engine), store, module, texts)
     except wasmtime.Trap as trap:
         if store.get_fuel() == 0:  # not every version has a code for this trap
             raise LayoutError(f"Graphviz did not finish within {FUEL:,} instructions; {REMEDY}") from None
@@ -112,7 +112,7 @@ def _first_line(error: BaseException) -> str:
     return str(error).strip().partition("\n")[0][:200]
 
 
-def _call(linker: Any, store: Any, module: Any, texts: tuple[str, str]) -> bytes:
+def _graphviz_reply(linker: Any, store: Any, module: Any, texts: tuple[str, str]) -> bytes:
     linker.define_wasi()
     exports = linker.instantiate(store, module).exports(store)
     memory = exports["memory"]
@@ -182,8 +182,8 @@ def _machine_code() -> bytes:
     circumstances = f"{_release('wasmtime')} {platform.system()} {platform.machine()} {STACK} fuel"
     key = hashlib.sha256(wasm + circumstances.encode()).hexdigest()
     folder = cache_folder()
-    code = _load(folder / f"{key}.cwasm") if folder else None
-    if code is not None and _runs(wasmtime, code):
+    code = _bytes_of_file(folder / f"{key}.cwasm") if folder else None
+    if code is not None and _accepts_code(wasmtime, code):
         return code
     compiled = bytes(wasmtime.Module(wasmtime.Engine(_config(wasmtime)), wasm).serialize())
     if folder:
@@ -191,7 +191,7 @@ def _machine_code() -> bytes:
     return compiled
 
 
-def _runs(wasmtime: Any, code: bytes) -> bool:
+def _accepts_code(wasmtime: Any, code: bytes) -> bool:
     """Whether this wasmtime on this processor accepts the code."""
     try:
         wasmtime.Module.deserialize(wasmtime.Engine(_config(wasmtime)), code)
@@ -223,7 +223,7 @@ def _private(info: os.stat_result, expected: Any) -> bool:
     return bool(expected(info.st_mode)) and info.st_uid == os.getuid() and not info.st_mode & 0o022
 
 
-def _load(path: Path) -> bytes | None:
+def _bytes_of_file(path: Path) -> bytes | None:
     try:
         handle = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0))
     except OSError:

@@ -13,7 +13,7 @@ from itertools import pairwise
 from graphviz_ad._internal.layouts.columns import columns as find_columns
 from graphviz_ad._internal.layouts.coordinates import Spring, across
 from graphviz_ad._internal.layouts.ordering import uncrossed
-from graphviz_ad._internal.layouts.routing import Corridor, Knot, curve
+from graphviz_ad._internal.layouts.routing import Corridor, Knot, smooth_curve
 from graphviz_ad._internal.scene.scene import Point
 
 # columns; a longer link takes a lane outside, because items for its whole way would cost more than the graph
@@ -312,7 +312,9 @@ class _Router:
             knots += self._lane(tail, chain)
         for item in chain.items[1:-1]:
             knots += self._passing(item, port(self.items, item, self.side))
-        return curve([*knots, arriving[0], arriving[0]._replace(u=self.middle(head) - self.items.length[head] / 2)])
+        return smooth_curve(
+            [*knots, arriving[0], arriving[0]._replace(u=self.middle(head) - self.items.length[head] / 2)]
+        )
 
     def _passing(self, item: int, offset: float) -> tuple[Knot, Knot]:
         """The knots where a link comes to the column of an item and leaves it."""

@@ -23,7 +23,7 @@ def uncrossed(columns: Columns, pairs: Sequence[Pair], count: int) -> Columns:
         before[right].append(left)
     position = [0.0] * count
     current = [list(column) for column in columns]
-    _number(current, position)
+    _number_columns(current, position)
     best, fewest = [list(column) for column in current], crossings(current, after, position)
     stale = 0
     for sweep in range(SWEEPS if len(pairs) <= COUNTED else 4):
@@ -42,7 +42,7 @@ def uncrossed(columns: Columns, pairs: Sequence[Pair], count: int) -> Columns:
     return best
 
 
-def _number(columns: Columns, position: list[float]) -> None:
+def _number_columns(columns: Columns, position: list[float]) -> None:
     for column in columns:
         for place, item in enumerate(column):
             position[item] = place

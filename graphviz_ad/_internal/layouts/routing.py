@@ -29,7 +29,7 @@ class Knot(NamedTuple):
     fixed: bool = False
 
 
-def curve(knots: Sequence[Knot]) -> tuple[Point, ...]:
+def smooth_curve(knots: Sequence[Knot]) -> tuple[Point, ...]:
     """A chain of cubic Béziers, level at each knot that it keeps."""
     kept = [0]
     while kept[-1] < len(knots) - 1:

@@ -273,7 +273,7 @@ class _Rows:
         # what leaves highest goes around the others
         out, back = start[0] + LANE * (count - place), end[0] - LANE * (place + 1)
         lane = self.lanes[index] + LANE * (count - 1 - place)
-        return _rounded([start, (out, start[1]), (out, lane), (back, lane), (back, end[1]), end])
+        return _rounded_way([start, (out, start[1]), (out, lane), (back, lane), (back, end[1]), end])
 
 
 def _frames(scene: Scene) -> Iterator[tuple[Frame, bool]]:
@@ -372,17 +372,17 @@ def _line(start: Point, end: Point) -> Path:
     )
 
 
-def _rounded(corners: Sequence[Point]) -> Path:
+def _rounded_way(corners: Sequence[Point]) -> Path:
     """A way around corners as a chain of Béziers."""
     path: Path = (corners[0],)
     for before, corner, after in zip(corners, corners[1:], corners[2:], strict=False):
         radius = min(ROUND, math.dist(before, corner) / 2, math.dist(corner, after) / 2)
-        begin, end = _towards(corner, before, radius), _towards(corner, after, radius)
+        begin, end = _step_towards(corner, before, radius), _step_towards(corner, after, radius)
         path = _joined(path, _line(path[-1], begin))
-        path = (*path, _towards(corner, before, 0.45 * radius), _towards(corner, after, 0.45 * radius), end)
+        path = (*path, _step_towards(corner, before, 0.45 * radius), _step_towards(corner, after, 0.45 * radius), end)
     return _joined(path, _line(path[-1], corners[-1]))
 
 
-def _towards(start: Point, goal: Point, distance: float) -> Point:
+def _step_towards(start: Point, goal: Point, distance: float) -> Point:
     share = distance / (math.dist(start, goal) or 1.0)
     return start[0] + (goal[0] - start[0]) * share, start[1] + (goal[1] - start[1]) * share

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from graphviz_ad._internal.graph.graph import Graph, Node
-from graphviz_ad._internal.graph.precision import SMALLEST, rounded, unit
+from graphviz_ad._internal.graph.precision import SMALLEST, rounded_to_dtype, unit
 
 # roundings of torch's, at most, where a formula has one: its kernels take steps of their own, and so does this program
 EACH = 4
@@ -25,7 +25,7 @@ OF_A_DERIVATIVE = 2  # where a local derivative meets a gradient: that of the on
 GROSSLY = 1e4  # times as far apart as rounding can be is certainly wrong
 
 
-def share(dtype: str | None, roundings: float = 1) -> float:
+def rounding_share(dtype: str | None, roundings: float = 1) -> float:
     """How far so many roundings may carry a number, as a part of it.
 
     >>> [share(dtype, OF_A_DERIVATIVE) for dtype in ("float64", "float32", "float16", "bfloat16")]
@@ -41,7 +41,7 @@ def smallest(dtype: str | None, roundings: float = 1) -> float:
 
 def allowed(dtype: str | None, roundings: float, size: Any) -> Any:
     """How far so many roundings may carry what was added up of numbers of this size."""
-    return share(dtype, roundings) * size + smallest(dtype, roundings)
+    return rounding_share(dtype, roundings) * size + smallest(dtype, roundings)
 
 
 def equal(found: Any, kept: Any, apart: Any, dtype: str | None = None, size: Any = None) -> bool:
@@ -53,7 +53,9 @@ def equal(found: Any, kept: Any, apart: Any, dtype: str | None = None, size: Any
     with np.errstate(all="ignore"):
         same = (found == kept) | (np.isnan(found) & np.isnan(kept)) | (np.abs(found - kept) <= apart)
         if dtype is not None and not same.all():
-            same |= ~np.isfinite(kept) & ~np.isfinite(rounded(np.asarray(found if size is None else size), dtype))
+            same |= ~np.isfinite(kept) & ~np.isfinite(
+                rounded_to_dtype(np.asarray(found if size is None else size), dtype)
+            )
         return bool(np.all(same))
 
 
@@ -61,7 +63,7 @@ def is_near(product: float, leaving: float, dtype: str) -> bool:
     """Whether a local derivative times a gradient is what flowed on, where all are single numbers; what it denies,
     `reproduces` may still see to be true.
     """
-    return abs(product - leaving) <= share(dtype, OF_A_DERIVATIVE) * abs(product)
+    return abs(product - leaving) <= rounding_share(dtype, OF_A_DERIVATIVE) * abs(product)
 
 
 def sums_up(
@@ -93,18 +95,18 @@ def reproduces(local: Any, arrived: Any, grad: Any, dtype: str | None, operation
             return None
         # of a derivative below the normal numbers, and of a product
         lost = smallest(dtype) * (1 + np.abs(np.asarray(arrived, wide)))
-        roundings = along(operations, products.size / max(there.size, 1))
+        roundings = roundings_along(operations, products.size / max(there.size, 1))
         size = summed_to(np.abs(products), grad.shape)
         return equal(
             found,
             there,
-            share(dtype, roundings) * size + summed_to(np.broadcast_to(lost, products.shape), grad.shape),
+            rounding_share(dtype, roundings) * size + summed_to(np.broadcast_to(lost, products.shape), grad.shape),
             dtype,
             size,
         )
 
 
-def along(operations: int, copies: float) -> float:
+def roundings_along(operations: int, copies: float) -> float:
     """The roundings along an edge into so many operations, which is summed over so many copies of an operand."""
     return OF_A_DERIVATIVE * max(operations, 1) + math.log2(max(copies, 1))
 

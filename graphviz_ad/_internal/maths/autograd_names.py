@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from functools import cache
 
-from graphviz_ad._internal.operations.names import ALIASES, AUTOGRAD_FAMILIES, written_name
+from graphviz_ad._internal.operations.names import ALIASES, AUTOGRAD_FAMILIES, public_name
 from graphviz_ad._internal.operations.rules import ELEMENTWISE, RULES
 from graphviz_ad._internal.operations.traits import SETITEM
 
@@ -33,7 +33,7 @@ WRITES_TO_A_VIEW = "CopySlices"
 _CUSTOM = re.compile(r"(?!CopyBackwards)(\w+)Backward")
 
 
-def stem(autograd: str) -> str:
+def torch_stem(autograd: str) -> str:
     """The operation in the name of an autograd node, as torch spells it there: "MaxPool2DWithIndices"."""
     return re.sub(r"Backward\d*(_copy)?$", "", autograd)
 
@@ -44,7 +44,7 @@ def is_custom(autograd: str) -> bool:
 
 
 @cache
-def verdict(op: str, autograd: str) -> str:
+def names_verdict(op: str, autograd: str) -> str:
     """AGREE, DIFFER, or UNKNOWN: then the names alone say nothing. An operation of ATen may stand for the autograd
     node that it makes.
 
@@ -55,25 +55,23 @@ def verdict(op: str, autograd: str) -> str:
     if autograd == WRITES_TO_A_VIEW:
         return AGREE if op != base or op == SETITEM else UNKNOWN
     names = {
-        plain(base),
-        plain(base).removesuffix("copy"),
-        plain(base).removeprefix("foreach"),
-        plain(written_name(base)),
+        plain_name(base),
+        plain_name(base).removesuffix("copy"),
+        plain_name(base).removeprefix("foreach"),
+        plain_name(public_name(base)),
     }
-    made = plain(stem(autograd))
-    if names & {made, _aliases().get(made, made)} or any(
-        _family(name, made) for name in (op, base, written_name(base))
-    ):
+    made = plain_name(torch_stem(autograd))
+    if names & {made, _aliases().get(made, made)} or any(_family(name, made) for name in (op, base, public_name(base))):
         return AGREE
     if is_custom(autograd):
-        library = made.startswith("generatedbackwardfor") and plain(op.replace("::", "_")) in made
+        library = made.startswith("generatedbackwardfor") and plain_name(op.replace("::", "_")) in made
         return AGREE if library else UNKNOWN  # its author may call it anything
     known = base in RULES or base in AUTOGRAD_FAMILIES
     elementwise = _aliases().get(made, made) in _ELEMENTWISE  # these are always shown by their own name
     return DIFFER if (known or elementwise) and op not in TRANSFORMS else UNKNOWN
 
 
-def plain(name: str) -> str:
+def plain_name(name: str) -> str:
     """A name without what ATen and autograd spell differently.
 
     >>> plain("_adaptive_max_pool2d") == plain("AdaptiveMaxPool2D")
@@ -88,7 +86,7 @@ def _family(name: str, made: str) -> bool:
 
 @cache
 def _aliases() -> Mapping[str, str]:
-    return {plain(name): plain(written) for name, written in ALIASES.items()}
+    return {plain_name(name): plain_name(written) for name, written in ALIASES.items()}
 
 
-_ELEMENTWISE = frozenset(map(plain, ELEMENTWISE))
+_ELEMENTWISE = frozenset(map(plain_name, ELEMENTWISE))

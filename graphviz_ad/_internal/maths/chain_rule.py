@@ -137,7 +137,7 @@ def feeding(graph: Graph, ends: Iterable[str]) -> set[str]:
     return found
 
 
-def paths(graph: Graph, wrt: str) -> Iterator[tuple[Edge, ...]]:
+def gradient_paths(graph: Graph, wrt: str) -> Iterator[tuple[Edge, ...]]:
     """Every path along which a gradient flows from an output back to the node called `wrt`, edges in forward order;
     lazily.
     """

@@ -23,9 +23,9 @@ from graphviz_ad._internal.graph.arguments import Argument
 from graphviz_ad._internal.graph.cuts import DETACHED
 from graphviz_ad._internal.graph.fact_texts import FLOW, argument_text
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node, Port
-from graphviz_ad._internal.graph.precision import rounded, unit
+from graphviz_ad._internal.graph.precision import rounded_to_dtype, unit
 from graphviz_ad._internal.graph.snapshot import Snapshot
-from graphviz_ad._internal.maths.agreement import dtype_around, equal, share, smallest
+from graphviz_ad._internal.maths.agreement import dtype_around, equal, rounding_share, smallest
 from graphviz_ad._internal.maths.formula_errors import Doubted, doubted, flowed
 from graphviz_ad._internal.maths.formula_values import FUNCTIONS, evaluate
 from graphviz_ad._internal.maths.tex_labels import tex_to_unicode
@@ -129,10 +129,10 @@ class Passed:
 
 def decide(graph: Graph, node: Node) -> Claim:
     """What a node claims."""
-    call = as_called(graph, node)
-    plain = is_plain(call)
+    call = with_operands(graph, node)
+    plain = is_whole_operation(call)
     settings = tuple(telling_settings(call, plain)) if node.arguments else ()
-    forward = formula_of(call, settings) if plain else ""
+    forward = formula_of_call(call, settings) if plain else ""
     places = kinks_of(call, settings) if call.rule.kink else None
     slopes = slopes_at(call, places) if places is not None else ()
     return Claim(call, settings, forward, backward_of(call, settings, forward, places), places, slopes)
@@ -144,7 +144,7 @@ def passed(graph: Graph, claim: Claim, edge: Edge) -> Passed:
     slot = min(edge.slot, 1) if call.name in JOINS else edge.slot
     formula = backward[slot] if slot < len(backward) else ""
     if formula and call.rule.conventions:
-        formula = as_recorded(call, edge, by_convention(call, slot, formula))
+        formula = recorded_derivative(call, edge, by_convention(call, slot, formula))
     local = without_upstream(formula) if call.name in ELEMENTWISE or call.is_whole else ""
     own = graph.nodes[edge.tail].ports[edge.port].shape
     used = edge.local.shape if edge.local is not None else shape_as_used(call, slot, own or (), formula)
@@ -212,7 +212,7 @@ def backward_formulas(graph: Graph, edge: Edge) -> tuple[str, ...]:
 # --- the call
 
 
-def as_called(graph: Graph, node: Node) -> Call:
+def with_operands(graph: Graph, node: Node) -> Call:
     """A node with its operands."""
     operands = tuple(operands_of(graph, node))
     ports = tuple([graph.nodes[edge.tail].ports[edge.port] for edge in operands])
@@ -245,7 +245,7 @@ def base_name(node: Node) -> str:
     return KNOWN_AS.get((name, node.arguments), name) if name in NAMED_BY_SETTINGS else name
 
 
-def shape_of(graph: Graph, edge: Edge) -> Shape:
+def shape_of_edge(graph: Graph, edge: Edge) -> Shape:
     """The shape of what an edge carries; () where it is not known."""
     return graph.nodes[edge.tail].ports[edge.port].shape or ()
 
@@ -253,7 +253,7 @@ def shape_of(graph: Graph, edge: Edge) -> Shape:
 # --- forward
 
 
-def formula_of(call: Call, settings: Settings) -> str:
+def formula_of_call(call: Call, settings: Settings) -> str:
     """The formula of ops.py that computes this call, which works on its operands as a whole; "" where there is none
     or a setting falsifies it.
     """
@@ -282,7 +282,7 @@ def only_word(formula: str) -> str:
     return match[1] if match else ""
 
 
-def is_plain(call: Call) -> bool:
+def is_whole_operation(call: Call) -> bool:
     """Whether the operation works on its operands as a whole."""
     name = call.name
     if name in PICKS_CLASSES and ignores_classes(call):
@@ -291,7 +291,7 @@ def is_plain(call: Call) -> bool:
         return all(len(shape) == 1 for shape in call.shapes)
     if name in REDUCTIONS and call.rule is REDUCTIONS[name]:
         # settings of a call that torch ran as several are not known
-        return call.is_whole and (len(call.node.autograd) < 2 or agrees(call))
+        return call.is_whole and (len(call.node.autograd) < 2 or rule_agrees(call))
     return True
 
 
@@ -301,7 +301,7 @@ def ignores_classes(call: Call) -> bool:
     return classes is not None and classes.array is not None and bool(np.any(classes.array == IGNORED))
 
 
-def agrees(call: Call) -> bool:
+def rule_agrees(call: Call) -> bool:
     """Whether the rule gives the recorded result and gradients: what shows that a call of several parts was made
     with default settings.
     """
@@ -318,15 +318,17 @@ def agrees(call: Call) -> bool:
 
 def gives(graph: Graph, node: Node, formula: str, snap: Snapshot | None, arriving: Any = 1.0) -> bool:
     """Whether a formula with the recorded numbers gives what was recorded, but for the rounding of the steps in it."""
-    return call_gives(as_called(graph, node), formula, snap, arriving)
+    return call_gives(with_operands(graph, node), formula, snap, arriving)
 
 
 def call_gives(call: Call, formula: str, snap: Snapshot | None, arriving: Any) -> bool:
     """The same of a call."""
     array = snap.array if snap is not None else None
     dtype, operations = dtype_around(call.graph, call.node), max(call.node.inside, 1)
-    made = call_doubt(call, formula, arriving, share(dtype, operations)) if array is not None else None
-    found = flowed(made, array.shape, share(dtype, operations)) if made is not None and array is not None else None
+    made = call_doubt(call, formula, arriving, rounding_share(dtype, operations)) if array is not None else None
+    found = (
+        flowed(made, array.shape, rounding_share(dtype, operations)) if made is not None and array is not None else None
+    )
     return found is not None and equal(found.value, array, found.off + smallest(dtype, operations), dtype)
 
 
@@ -352,10 +354,10 @@ def backward_of(call: Call, settings: Settings, forward: str, places: Any) -> tu
         return OF_VECTORS[name].get((len(shapes[0]), len(shapes[1])), ("",) * len(shapes))
     if (name in OF_ONE_MATRIX and len(shapes[0]) != 2) or (name in UNDEFINED_AT_KINKS and places is not None):
         return ()
-    if name in OF_ONE_MATRIX and not agrees(call):  # of a matrix that has no inverse, or hardly one
+    if name in OF_ONE_MATRIX and not rule_agrees(call):  # of a matrix that has no inverse, or hardly one
         return ()
     return tuple(
-        [counted(formula, shapes) if "numel(" in formula else formula.removesuffix(" / 1") for formula in backward]
+        [with_counts(formula, shapes) if "numel(" in formula else formula.removesuffix(" / 1") for formula in backward]
     )
 
 
@@ -368,7 +370,7 @@ def by_convention(call: Call, slot: int, by_default: str) -> tuple[str, ...]:
     return (by_default, *(formulas[slot] for formulas in call.rule.conventions if slot < len(formulas)))
 
 
-def as_recorded(call: Call, edge: Edge, formulas: Sequence[str]) -> str:
+def recorded_derivative(call: Call, edge: Edge, formulas: Sequence[str]) -> str:
     """The first of these that gives the recorded local derivative; of an operation without one, the first, if there
     all of them give the same.
     """
@@ -387,7 +389,7 @@ def as_recorded(call: Call, edge: Edge, formulas: Sequence[str]) -> str:
 
 def with_numbers_rounded(graph: Graph, node: Node, values: Mapping[str, Any]) -> Mapping[str, Any]:
     """The operands with the numbers in the program as the dtype of the result holds them."""
-    return numbers_rounded(as_called(graph, node), values)
+    return numbers_rounded(with_operands(graph, node), values)
 
 
 def numbers_rounded(call: Call, values: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -399,13 +401,13 @@ def numbers_rounded(call: Call, values: Mapping[str, Any]) -> Mapping[str, Any]:
         if port.device is None and letter in values
     }
     return (
-        {**values, **{letter: rounded(array, dtype).astype(np.float64) for letter, array in numbers.items()}}
+        {**values, **{letter: rounded_to_dtype(array, dtype).astype(np.float64) for letter, array in numbers.items()}}
         if unit(dtype)
         else values
     )
 
 
-def counted(formula: str, shapes: tuple[Shape, ...]) -> str:
+def with_counts(formula: str, shapes: tuple[Shape, ...]) -> str:
     """A formula with the numbers of elements that it asks for."""
     counts = dict(zip(LETTERS, map(math.prod, shapes), strict=False))
     return re.sub(r"numel\((\w)\)", lambda match: str(counts[match[1]]), formula).removesuffix(" / 1")
@@ -519,9 +521,9 @@ def slopes_at(call: Call, places: Any) -> tuple[float, ...]:
 # --- in numbers
 
 
-def recorded(graph: Graph, node: Node) -> Mapping[str, Any] | None:
+def recorded_letters(graph: Graph, node: Node) -> Mapping[str, Any] | None:
     """The operands and the result of an operation by their letters, where all elements are kept."""
-    return recorded_by(as_called(graph, node))
+    return recorded_by(with_operands(graph, node))
 
 
 def recorded_by(call: Call) -> Mapping[str, Any] | None:
@@ -534,11 +536,11 @@ def recorded_by(call: Call) -> Mapping[str, Any] | None:
     return arrays if len(arrays) == len(snaps) == len(ports) + 1 else None
 
 
-def computed(graph: Graph, node: Node, formula: str, arriving: Any = 1.0) -> Any:
+def recorded_value(graph: Graph, node: Node, formula: str, arriving: Any = 1.0) -> Any:
     """A formula with the recorded numbers, as an array; None where these are not kept, or it has words without a
     meaning in numbers.
     """
-    return value_of(as_called(graph, node), formula, arriving) if formula else None
+    return value_of(with_operands(graph, node), formula, arriving) if formula else None
 
 
 def value_of(call: Call, formula: str, arriving: Any = 1.0) -> Any:
@@ -553,8 +555,8 @@ def value_of(call: Call, formula: str, arriving: Any = 1.0) -> Any:
 
 
 def doubt(graph: Graph, node: Node, formula: str, arriving: Any, share: float, off: Any = 0.0) -> Doubted | None:
-    """As `computed`, with how far rounding may carry it, given how far what arrives is off."""
-    return call_doubt(as_called(graph, node), formula, arriving, share, off) if formula else None
+    """As `recorded_value`, with how far rounding may carry it, given how far what arrives is off."""
+    return call_doubt(with_operands(graph, node), formula, arriving, share, off) if formula else None
 
 
 def call_doubt(call: Call, formula: str, arriving: Any, share: float, off: Any = 0.0) -> Doubted | None:

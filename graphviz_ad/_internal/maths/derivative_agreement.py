@@ -8,22 +8,22 @@ from dataclasses import replace
 import numpy as np
 
 from graphviz_ad._internal.graph.graph import Edge, Node
-from graphviz_ad._internal.graph.precision import added
+from graphviz_ad._internal.graph.precision import sum_of_snapshots
 from graphviz_ad._internal.graph.snapshot import Snapshot
 from graphviz_ad._internal.maths.agreement import coarsest, is_near, reproduces
 
 
-def total(seeds: list[Snapshot | None]) -> Snapshot | None:
+def sum_of_seeds(seeds: list[Snapshot | None]) -> Snapshot | None:
     """The sum of what is fed in at one result that was returned several times; the engine adds in the order in which
     they were returned.
     """
     known = [seed for seed in seeds if seed is not None]
     if len(known) < 2:
         return known[0] if known else None
-    return added(known) or Snapshot(known[0].shape, known[0].dtype, missing=f"sum of {len(known)} gradients")
+    return sum_of_snapshots(known) or Snapshot(known[0].shape, known[0].dtype, missing=f"sum of {len(known)} gradients")
 
 
-def verified(edge: Edge, head: Node) -> Edge:
+def verified_edge(edge: Edge, head: Node) -> Edge:
     """The edge without its local derivative, if that does not reproduce the gradient that really flowed."""
     came = [port.grad for port in head.ports if port.grad is not None]
     if edge.local is None or edge.grad is None or not came:

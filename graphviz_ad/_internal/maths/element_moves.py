@@ -20,7 +20,7 @@ Settings = Mapping[str, Any]
 Shape = tuple[int, ...]
 
 
-def moved(op: str, tangent: Array, shape: Shape, settings: Settings, out: Array | None = None) -> Array | None:
+def moved_result(op: str, tangent: Array, shape: Shape, settings: Settings, out: Array | None = None) -> Array | None:
     """The tangent of the result, which has this shape, when the only operand has this tangent; None where the
     operation or a setting is not known.
 
@@ -35,7 +35,7 @@ def moved(op: str, tangent: Array, shape: Shape, settings: Settings, out: Array 
     return found if found.shape == shape else None
 
 
-def joined(op: str, tangent: Array, slot: int, shapes: list[Shape], settings: Settings) -> Array | None:
+def joined_tangent(op: str, tangent: Array, slot: int, shapes: list[Shape], settings: Settings) -> Array | None:
     """The tangent of several operands joined, of which only one moves; None where the operation or a setting is not
     known.
     """

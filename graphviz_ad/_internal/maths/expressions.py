@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from graphviz_ad._internal.base.errors import ExpressionError
-from graphviz_ad._internal.maths.formula_text import to_text
+from graphviz_ad._internal.maths.formula_text import formula_to_text
 from graphviz_ad._internal.maths.formula_tree import (
     Binary,
     Call,
@@ -132,7 +132,7 @@ def _computed(
             return _function(function, functions)(*operands)
         case Binary(sign=sign) | Signed(sign=sign):
             return _arithmetic(sign, operands)
-    raise _refusal(to_text(node), type(node))
+    raise _refusal(formula_to_text(node), type(node))
 
 
 def parse(text: str, given: Collection[str] = ()) -> Program:
@@ -185,9 +185,10 @@ class _Checker:
                 return Statement(name, formula)
             case ast.Expr():
                 raise ExpressionError(
-                    f"the value of {_source(statement)} is not used; only the last statement may do without a name"
+                    f"the value of {_quoted_source(statement)} is not used; only the last statement may do without a"
+                    " name"
                 )
-        raise ExpressionError(f"{_source(statement)} is not an assignment such as 'q = x + y'; {ALLOWED}")
+        raise ExpressionError(f"{_quoted_source(statement)} is not an assignment such as 'q = x + y'; {ALLOWED}")
 
     def result(self, statement: ast.stmt) -> tuple[list[Statement], bool]:
         match statement:
@@ -204,7 +205,7 @@ class _Checker:
         except Refused as error:
             raise _not_allowed(error.part) from None
         for part, depth in _levels(found):
-            _check(part, depth)
+            _check_part(part, depth)
             self.steps += 1
         if self.steps > MOST_STEPS:
             raise ExpressionError(f"the formula has more than {MOST_STEPS} steps; write it as a function in a file")
@@ -245,24 +246,25 @@ def _levels(root: Tree) -> Iterator[tuple[Tree, int]]:
         waiting.extend(reversed(deeper))
 
 
-def _check(part: Tree, depth: int) -> None:
+def _check_part(part: Tree, depth: int) -> None:
     """Whether a part may stand here; `ExpressionError` says why not."""
     if depth > DEEPEST:
         raise ExpressionError(
-            f"{_short(to_text(part))} is nested more than {DEEPEST} deep; name its parts, as in 'q = x + y; q * z'"
+            f"{_short(formula_to_text(part))} is nested more than {DEEPEST} deep; name its parts, as in 'q = x + y;"
+            " q * z'"
         )
     match part:
         case Number(value=value):
-            _finite(value, part)
+            _check_finite(value, part)
         case Call(function=function, operands=arguments):
             wanted, count = FUNCTIONS[function], len(arguments)
             if count != wanted if wanted is not None else count == 0:
                 raise ExpressionError(
-                    f"{_short(to_text(part))} gives {count} arguments to {function}, which takes"
+                    f"{_short(formula_to_text(part))} gives {count} arguments to {function}, which takes"
                     f" {wanted or 'one or more'}"
                 )
         case Transposed() | Part() | Comparison():
-            raise _refusal(to_text(part), type(part))
+            raise _refusal(formula_to_text(part), type(part))
 
 
 def _not_allowed(part: ast.expr) -> ExpressionError:
@@ -330,13 +332,13 @@ def _check_name(name: str) -> None:
         )
 
 
-def _finite(value: float, node: Number) -> None:
+def _check_finite(value: float, node: Number) -> None:
     try:
         if math.isfinite(float(value)):
             return
     except OverflowError:
         pass
-    raise ExpressionError(f"the number {_short(to_text(node))} is too large; numbers go up to about 1.8e308")
+    raise ExpressionError(f"the number {_short(formula_to_text(node))} is too large; numbers go up to about 1.8e308")
 
 
 def _arithmetic(sign: str, operands: Sequence[Any]) -> Any:
@@ -388,7 +390,7 @@ def _literal(name: str, text: str) -> float | list[Any]:
         value = _number_or_list(statement.value if isinstance(statement, ast.Expr) else None, 0)
     except (SyntaxError, ValueError, OverflowError, RecursionError, MemoryError):
         raise wrong from None
-    if isinstance(value, list) and _shape(value) is None:
+    if isinstance(value, list) and _shape_of_lists(value) is None:
         raise ExpressionError(
             f"the lists in {name}={_short(text)} differ in length; give every row as many numbers as the first"
         )
@@ -409,17 +411,17 @@ def _number_or_list(node: ast.expr | None, depth: int) -> float | list[Any]:
     raise ValueError
 
 
-def _shape(value: float | list[Any]) -> tuple[int, ...] | None:
+def _shape_of_lists(value: float | list[Any]) -> tuple[int, ...] | None:
     """The shape of nested lists, or None when they are ragged."""
     if not isinstance(value, list):
         return ()
-    shapes = [_shape(each) for each in value]
+    shapes = [_shape_of_lists(each) for each in value]
     if None in shapes or any(shape != shapes[0] for shape in shapes):
         return None
     return (len(value), *(shapes[0] or ())) if shapes else (0,)
 
 
-def _source(node: ast.AST) -> str:
+def _quoted_source(node: ast.AST) -> str:
     return _short(source(node))
 
 

@@ -39,7 +39,7 @@ class Curve:
         return min(range(len(self.steps)), key=lambda i: (not np.isfinite(self.errors[i]), self.errors[i]))
 
 
-def curve(name: str, function: Function, at: Array, exact: Array, steps: Sequence[float] = STEPS) -> Curve:
+def error_curve(name: str, function: Function, at: Array, exact: Array, steps: Sequence[float] = STEPS) -> Curve:
     """Differences of that name, "forward" or "central", for every step."""
     slopes, evaluations = KINDS[name]
     found = tuple(slopes(function, at, step) for step in steps)
@@ -49,17 +49,20 @@ def curve(name: str, function: Function, at: Array, exact: Array, steps: Sequenc
 def forward(function: Function, at: Array, step: float) -> Array:
     """(f(x + h) − f(x)) / h for each input."""
     here = function(at)
-    return np.array([(function(moved(at, i, step)) - here) / step for i in range(len(at))])
+    return np.array([(function(moved_point(at, i, step)) - here) / step for i in range(len(at))])
 
 
 def central(function: Function, at: Array, step: float) -> Array:
     """(f(x + h) − f(x − h)) / 2h for each input."""
     return np.array(
-        [(function(moved(at, i, step)) - function(moved(at, i, -step))) / (2 * step) for i in range(len(at))]
+        [
+            (function(moved_point(at, i, step)) - function(moved_point(at, i, -step))) / (2 * step)
+            for i in range(len(at))
+        ]
     )
 
 
-def moved(at: Array, i: int, step: float) -> Array:
+def moved_point(at: Array, i: int, step: float) -> Array:
     """The point with one input changed."""
     point = at.copy()
     point[i] += step

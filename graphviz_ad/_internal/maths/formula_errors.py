@@ -15,7 +15,7 @@ import numpy as np
 
 from graphviz_ad._internal.base.errors import ExpressionError
 from graphviz_ad._internal.maths.agreement import as_came
-from graphviz_ad._internal.maths.formula_text import to_text
+from graphviz_ad._internal.maths.formula_text import formula_to_text
 from graphviz_ad._internal.maths.formula_tree import (
     Binary,
     Call,
@@ -81,7 +81,9 @@ class _Walk:
                 return Doubted(float(number), 0.0)
             case Name(name=name) if name in self.values:
                 value = self.values[name]
-                return Doubted(value if isinstance(value, tuple) else wide(value), self.off.get(name, 0.0))
+                return Doubted(
+                    value if isinstance(value, tuple) else full_precision_value(value), self.off.get(name, 0.0)
+                )
             case Signed(sign="-"):
                 return Doubted(-inner[0].value, inner[0].off)
             case Binary(sign=sign):
@@ -100,7 +102,8 @@ class _Walk:
             case Call(function=name) if name in self.functions:
                 return self.call(name, inner)
         raise ExpressionError(
-            f"{to_text(node)!r} cannot be computed here: it stands for a name or function without a meaning in numbers"
+            f"{formula_to_text(node)!r} cannot be computed here: it stands for a name or function without a meaning"
+            " in numbers"
         )
 
     def binary(self, sign: str, left: Doubted, right: Doubted) -> Doubted:
@@ -109,9 +112,9 @@ class _Walk:
             case "+" | "-":
                 off = left.off + right.off
             case "*":
-                off = product(np.abs(a), right.off) + product(np.abs(b), left.off)
+                off = product_error(np.abs(a), right.off) + product_error(np.abs(b), left.off)
             case "/":
-                off = (left.off + product(np.abs(value), right.off)) / np.abs(b)
+                off = (left.off + product_error(np.abs(value), right.off)) / np.abs(b)
             case "@":
                 absolute = np.abs(a), np.abs(b)
                 off = absolute[0] @ like(right.off, b) + like(left.off, a) @ absolute[1]
@@ -119,7 +122,7 @@ class _Walk:
                     value, off + self.share * math.sqrt(max(np.shape(a)[-1:] or (1,))) * (absolute[0] @ absolute[1])
                 )
             case _:
-                off = moved(np.power, [left, right], value)
+                off = moved_value(np.power, [left, right], value)
         return Doubted(value, off + self.share * np.abs(value))
 
     def call(self, name: str, inner: list[Doubted]) -> Doubted:
@@ -130,7 +133,7 @@ class _Walk:
         if kind is Error.NONE:
             return Doubted(value, 0.0)
         if kind is Error.CHOOSES:
-            return Doubted(value, chosen([each.off for each in inner], np.shape(value)))
+            return Doubted(value, choice_error([each.off for each in inner], np.shape(value)))
         if kind is Error.ADDS:
             absolute = np.abs(values[0])
             terms = absolute.size / max(np.size(value), 1)
@@ -140,10 +143,10 @@ class _Walk:
             )
         if kind is Error.WHOLE:  # as good as the answer to operands that are off by a rounding each
             inner = [Doubted(each.value, each.off + self.share * np.abs(each.value)) for each in inner]
-        return Doubted(value, moved(compute, inner, value) + self.share * np.abs(value))
+        return Doubted(value, moved_value(compute, inner, value) + self.share * np.abs(value))
 
 
-def moved(compute: Callable[..., Any], inner: list[Doubted], value: Any) -> Any:
+def moved_value(compute: Callable[..., Any], inner: list[Doubted], value: Any) -> Any:
     """How far a function's value moves with its operands."""
     found: Any = 0.0
     for place, each in enumerate(inner):
@@ -163,12 +166,12 @@ def patterns(each: Doubted) -> list[Any]:
     return [off, -off, off * turns][: 2 + (off.size > 1)]
 
 
-def product(factor: Any, off: Any) -> Any:
+def product_error(factor: Any, off: Any) -> Any:
     """A factor times how far the other is off; nothing, where that is exact: 0 times infinity is not unknown here."""
     return np.where(np.asarray(off) == 0, 0.0, factor * off)
 
 
-def wide(value: Any) -> Any:
+def full_precision_value(value: Any) -> Any:
     """In full precision."""
     return np.asarray(value, np.complex128 if np.iscomplexobj(value) else np.float64)
 
@@ -178,7 +181,7 @@ def like(off: Any, value: Any) -> Any:
     return np.broadcast_to(off, np.shape(value)) * 1.0
 
 
-def chosen(offs: list[Any], shape: tuple[int, ...]) -> Any:
+def choice_error(offs: list[Any], shape: tuple[int, ...]) -> Any:
     """How far what was chosen may be off: of all elements, where it is one of all."""
     found = np.maximum.reduce(np.broadcast_arrays(*offs))
     return found if found.shape in ((), shape) else np.max(found, initial=0.0)

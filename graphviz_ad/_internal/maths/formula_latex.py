@@ -50,7 +50,7 @@ class Latex(Unicode):
             return rf"\mathrm{{{self._escape(word)}}}"
         letter = GREEK.get(simple["letter"], simple["letter"])
         letter = GREEK_IN_TEX.get(letter, letter if letter.isascii() else rf"\mathrm{{{self._escape(letter)}}}")
-        return f"{letter}_{{{simple['lowered']}}}" if simple["lowered"] else separated(letter)
+        return f"{letter}_{{{simple['lowered']}}}" if simple["lowered"] else tex_command(letter)
 
     def _number(self, match: re.Match[str]) -> str:
         digits = {"∞": r"\infty", "inf": r"\infty", "NaN": r"\mathrm{NaN}", "nan": r"\mathrm{NaN}"}.get(
@@ -94,6 +94,6 @@ class Mathtext(Latex):
     escapes: Mapping[str, str] = {**Latex.escapes, "&": "&", "√": "√"}  # it knows neither \& nor \surd
 
 
-def separated(command: str) -> str:
+def tex_command(command: str) -> str:
     """A TeX command followed by a space, so that a letter after it is not taken for its own."""
     return f"{command} " if re.search(r"\\[A-Za-z]+$", command) else command

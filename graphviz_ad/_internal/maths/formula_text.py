@@ -44,7 +44,7 @@ class Written(NamedTuple):
         return self.text if self.level >= lowest else f"({self.text})"
 
 
-def to_text(tree: Tree) -> str:
+def formula_to_text(tree: Tree) -> str:
     """The formula with no more parentheses than needed.
 
     >>> from graphviz_ad._internal.maths.formula_tree import parsed

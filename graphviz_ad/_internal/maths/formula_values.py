@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from graphviz_ad._internal.base.errors import ExpressionError
-from graphviz_ad._internal.maths.formula_text import to_text
+from graphviz_ad._internal.maths.formula_text import formula_to_text
 from graphviz_ad._internal.maths.formula_tree import (
     Binary,
     Call,
@@ -103,5 +103,6 @@ def _value(node: Tree, operands: list[Any], values: Mapping[str, Any], known: Fu
         case Call(function=name) if name in known:
             return step(known[name](*operands))
     raise ExpressionError(
-        f"{to_text(node)!r} cannot be computed here: it stands for a name or function without a meaning in numbers"
+        f"{formula_to_text(node)!r} cannot be computed here: it stands for a name or function without a meaning in"
+        " numbers"
     )

@@ -20,7 +20,7 @@ from graphviz_ad._internal.maths.formula_pieces import (
     measured,
     printable,
 )
-from graphviz_ad._internal.maths.formula_text import to_text
+from graphviz_ad._internal.maths.formula_text import formula_to_text
 from graphviz_ad._internal.maths.formula_tree import (
     Binary,
     Call,
@@ -43,7 +43,7 @@ INFIX: Mapping[str, tuple[int, int, int]] = {
 }  # fmt: skip
 
 
-def written(tree: Tree, names: Mapping[str, str], language: Unicode) -> str:
+def written_formula(tree: Tree, names: Mapping[str, str], language: Unicode) -> str:
     """The formula in a language; ``names`` says what is put in for its own names."""
     return walked(tree, Writer(language, names).piece).text
 
@@ -78,7 +78,9 @@ class Writer:
                 return self.selection(inner[0], self.language.signs["[…]"])
             case Part():
                 return self.selection(inner[0], self.language.brackets(inner[1].text))
-        raise ExpressionError(f"{to_text(node)!r} cannot be part of a formula; a sign that changes nothing is left out")
+        raise ExpressionError(
+            f"{formula_to_text(node)!r} cannot be part of a formula; a sign that changes nothing is left out"
+        )
 
     def atom(self, text: str, *, numeric: bool = False) -> Piece:
         """A name or number in the language."""

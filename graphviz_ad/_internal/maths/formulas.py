@@ -12,7 +12,7 @@ from graphviz_ad._internal.maths.formula_latex import Latex, Mathtext
 from graphviz_ad._internal.maths.formula_mathml import MathML
 from graphviz_ad._internal.maths.formula_tree import parsed
 from graphviz_ad._internal.maths.formula_unicode import Unicode
-from graphviz_ad._internal.maths.formula_writing import written
+from graphviz_ad._internal.maths.formula_writing import written_formula
 
 UNICODE, MATHTEXT, LATEX, MATHML = Unicode(), Mathtext(), Latex(), MathML()
 OWN_NAMES: Mapping[str, str] = {}
@@ -20,19 +20,19 @@ OWN_NAMES: Mapping[str, str] = {}
 
 def to_unicode(text: str, names: Mapping[str, str] = OWN_NAMES) -> str:
     """The formula as one line of text: ``g·(1 − y²)``."""
-    return written(parsed(text), names, UNICODE)
+    return written_formula(parsed(text), names, UNICODE)
 
 
 def to_mathtext(text: str, names: Mapping[str, str] = OWN_NAMES) -> str:
     """The formula in matplotlib's dialect of TeX, without the dollars."""
-    return written(parsed(text), names, MATHTEXT)
+    return written_formula(parsed(text), names, MATHTEXT)
 
 
-def to_latex(text: str, names: Mapping[str, str] = OWN_NAMES) -> str:
+def formula_to_latex(text: str, names: Mapping[str, str] = OWN_NAMES) -> str:
     """The formula in LaTeX's mathematics, without the dollars; needs no package."""
-    return written(parsed(text), names, LATEX)
+    return written_formula(parsed(text), names, LATEX)
 
 
-def to_html(text: str, names: Mapping[str, str] = OWN_NAMES) -> str:
+def formula_to_html(text: str, names: Mapping[str, str] = OWN_NAMES) -> str:
     """The formula as a MathML element."""
-    return f"<math>{written(parsed(text), names, MATHML)}</math>"
+    return f"<math>{written_formula(parsed(text), names, MATHML)}</math>"

@@ -60,10 +60,10 @@ def largest_flow(graph: Graph) -> float:
 def known(snap: Snapshot | None) -> Array | None:
     """The numbers of a snapshot in full precision; None where they are not kept."""
     array = snap.array if snap is not None else None
-    return wide(array) if array is not None and array.dtype.kind in "fiubc" else None
+    return full_precision(array) if array is not None and array.dtype.kind in "fiubc" else None
 
 
-def wide(array: Array) -> Array:
+def full_precision(array: Array) -> Array:
     """Numbers in full precision."""
     with np.errstate(invalid="ignore"):  # a signalling NaN, as uninitialised memory may hold, warns
         return array.astype(np.complex128 if np.iscomplexobj(array) else np.float64)

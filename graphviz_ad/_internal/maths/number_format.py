@@ -9,7 +9,7 @@ from typing import Any, SupportsFloat, cast
 
 import numpy as np
 
-from graphviz_ad._internal.graph.snapshot import Snapshot, Stats, statistics
+from graphviz_ad._internal.graph.snapshot import Snapshot, Stats, statistics_of_array
 
 MINUS, FIGURE_SPACE = "−", "\u2007"
 MOST_EXACT = 99_999  # the largest integer that is written out
@@ -25,7 +25,7 @@ _DTYPES = {
 }  # fmt: skip
 
 
-def number(x: Any, *, digits: int = 4) -> str:
+def short_number(x: Any, *, digits: int = 4) -> str:
     """A number with so many significant digits: "0.3333", "−1.2e−5", "12000", "∞"; anything else as `str` gives it."""
     plain = x.item() if hasattr(x, "item") else x
     if type(plain) is float:  # nearly always, and to ask what can be made a float is slow
@@ -69,7 +69,7 @@ def _rows(snap: Snapshot, cells: list[list[str]]) -> tuple[str, ...]:
     )
 
 
-def one_line(snap: Snapshot) -> str:
+def number_in_one_line(snap: Snapshot) -> str:
     """A number, short vector or small matrix such as "[[1, 2], [3, 4]]" in one line; the type of anything larger."""
     cells = _cells(snap, 4, 4, 6)
     if cells is None:
@@ -130,12 +130,12 @@ def _cells(snap: Snapshot, rows: int, columns: int, vector: int) -> list[list[st
     if snap.data is None or len(snap.shape) > 2 or (len(snap.shape) == 2 and snap.numel == 0):
         return None
     if not snap.shape:
-        return [[number(snap.item())]]
+        return [[short_number(snap.item())]]
     height, width = (1, *snap.shape)[-2:]
     if height > rows or width > (vector if len(snap.shape) == 1 else columns):
         return None
     elements = cast("np.ndarray[Any, Any]", snap.array).reshape(height, width)
-    return [[number(element) for element in row] for row in elements.tolist()]
+    return [[short_number(element) for element in row] for row in elements.tolist()]
 
 
 def _remarks(snap: Snapshot) -> tuple[str, ...]:
@@ -156,7 +156,7 @@ def _spread(snap: Snapshot) -> tuple[str, ...]:
     elif array.dtype.kind in "fiub":
         finite = array[np.isfinite(array)].astype(np.float64)
         with np.errstate(over="ignore"):
-            stats, deviation = statistics(finite), float(finite.std()) if finite.size else 0.0
+            stats, deviation = statistics_of_array(finite), float(finite.std()) if finite.size else 0.0
     else:
         return ()
     return _spread_lines(stats, deviation) if stats is not None else ()
@@ -165,8 +165,11 @@ def _spread(snap: Snapshot) -> tuple[str, ...]:
 def _spread_lines(stats: Stats, deviation: float | None) -> tuple[str, ...]:
     if not all(map(math.isfinite, (stats.min, stats.max, stats.mean))):
         return ()
-    around = "" if deviation is None or math.isinf(deviation) else f" ± {number(deviation, digits=2)}"
-    return f"{number(stats.mean, digits=3)}{around}", f"{number(stats.min, digits=3)} … {number(stats.max, digits=3)}"
+    around = "" if deviation is None or math.isinf(deviation) else f" ± {short_number(deviation, digits=2)}"
+    return (
+        f"{short_number(stats.mean, digits=3)}{around}",
+        f"{short_number(stats.min, digits=3)} … {short_number(stats.max, digits=3)}",
+    )
 
 
 def _deviation(snap: Snapshot) -> float | None:

@@ -138,7 +138,7 @@ AUTOGRAD_FAMILIES: Mapping[str, str] = {
 
 
 @cache
-def written_name(aten: str) -> str:
+def public_name(aten: str) -> str:
     """The name that people write for an ATen operation or a Python method; a "_" that ends in-place operations
     stays.
     """

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from graphviz_ad._internal.operations.names import written_name
+from graphviz_ad._internal.operations.names import public_name
 
 # --- single ones that are like no other
 
@@ -145,7 +145,7 @@ def keeps_elements(aten: str) -> bool:
     """Whether the result has just the elements of the operand, of the same dtype, in whatever order; by the name in
     ATen, or of an autograd node.
     """
-    return bool({written_name(aten), written_name(f"_{aten}")} & (VIEWS_IN_ORDER | REORDERED))
+    return bool({public_name(aten), public_name(f"_{aten}")} & (VIEWS_IN_ORDER | REORDERED))
 
 
 def is_detach(op: str | None) -> bool:

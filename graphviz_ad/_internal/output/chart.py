@@ -11,7 +11,7 @@ from graphviz_ad._internal.output.call_options import PictureFile
 from graphviz_ad._internal.output.file_writing import write_as
 from graphviz_ad._internal.output.format_table import CHARTS
 from graphviz_ad._internal.output.notebook import only_in_notebooks, picture_bundle
-from graphviz_ad._internal.renderers.svg.still import svg
+from graphviz_ad._internal.renderers.svg.still import svg_file
 from graphviz_ad._internal.scene.canvas import Canvas
 from graphviz_ad._internal.scene.themes import Theme
 
@@ -26,7 +26,7 @@ class Chart:
 
     def to_svg(self) -> str:
         """A standalone SVG document."""
-        return svg(self.canvas, self.theme)
+        return svg_file(self.canvas, self.theme)
 
     @saves(PictureFile)
     def save(self, path: Destination, asked: PictureFile) -> Path | None:
@@ -49,6 +49,6 @@ class Chart:
 
 def png(chart: Chart) -> bytes:
     """A PNG, two pixels a point."""
-    from graphviz_ad._internal.renderers.images.matplotlib_canvas import png as render
+    from graphviz_ad._internal.renderers.images.matplotlib_canvas import canvas_png
 
-    return render(chart.canvas, chart.theme, scale=2.0, metadata={"Description": chart.canvas.alt})
+    return canvas_png(chart.canvas, chart.theme, scale=2.0, metadata={"Description": chart.canvas.alt})

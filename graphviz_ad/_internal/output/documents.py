@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from graphviz_ad._internal.base.argument_types import Says, StrPath
-from graphviz_ad._internal.base.checked_calls import checked
+from graphviz_ad._internal.base.checked_calls import checking_arguments
 from graphviz_ad._internal.base.errors import GraphvizADWarning, MissingDependencyError, OptionError, SaveError
 from graphviz_ad._internal.base.save_file import explained, write
 from graphviz_ad._internal.output.format_table import COMPANIONS, FILMS, REVEAL, STILLS, WHOLE_SET
@@ -62,10 +62,10 @@ def beamer(animation: Animation, *, mode: str = "overlay") -> bytes:
 
 def beamer_frame(animation: Animation, stem: str, mode: str) -> bytes:
     """LaTeX that shows the pages of ``stem-film.pdf``."""
-    from graphviz_ad._internal.renderers.latex.beamer import beamer as render
+    from graphviz_ad._internal.renderers.latex.beamer import beamer_file
 
     width, height = (length // gcd(*animation.film.size) for length in animation.film.size)
-    return render(animation.film, stem, mode, f"{width}{height}").encode()
+    return beamer_file(animation.film, stem, mode, f"{width}{height}").encode()
 
 
 def deck(animation: Animation, *, mode: DeckMode = "steps", loop: int | None = None) -> bytes:
@@ -103,9 +103,9 @@ def reveal(animation: Animation) -> bytes:
 
 def transcript(animation: Animation) -> bytes:
     """The story as text."""
-    from graphviz_ad._internal.renderers.pages.transcript import plain
+    from graphviz_ad._internal.renderers.pages.transcript import plain_transcript
 
-    return plain(animation.film).encode()
+    return plain_transcript(animation.film).encode()
 
 
 def transcript_markdown(animation: Animation) -> bytes:
@@ -117,9 +117,9 @@ def transcript_markdown(animation: Animation) -> bytes:
 
 def quarto(animation: Animation) -> bytes:
     """A figure for Quarto that shows ``film-film.svg`` and ``film-film.png``."""
-    from graphviz_ad._internal.renderers.pages.transcript import quarto as render
+    from graphviz_ad._internal.renderers.pages.transcript import quarto_figure
 
-    return render(animation.film, "film").encode()
+    return quarto_figure(animation.film, "film").encode()
 
 
 def tikz(picture: Picture | Frame) -> bytes:
@@ -135,35 +135,35 @@ def pgf(picture: Picture | Frame) -> bytes:
 # --- as text, for whoever has a place for it
 
 
-@checked
+@checking_arguments
 def to_svg(animation: Animation, *, loop: Loop = 0) -> str:
     """An SVG that plays by itself, in an ``<img>``, too: ``loop`` times, 0 for ever. Where motion is not wanted it
     is the finished picture.
     """
-    from graphviz_ad._internal.renderers.svg.film import svg_film as render
+    from graphviz_ad._internal.renderers.svg.film import svg_film_file
 
-    return render(animation.film, animation.theme, loop=times(loop))
+    return svg_film_file(animation.film, animation.theme, loop=times(loop))
 
 
 def to_html(animation: Animation) -> str:
     """A page with a player that needs nothing else."""
-    from graphviz_ad._internal.renderers.html.player import film_page
+    from graphviz_ad._internal.renderers.html.player import player_page
 
-    return film_page(animation.film, animation.theme)
+    return player_page(animation.film, animation.theme)
 
 
 def to_tikz(picture: Picture | Frame) -> str:
     """A ``tikzpicture`` that LaTeX draws in the fonts of its document."""
-    from graphviz_ad._internal.renderers.latex.tikz import tikz as render
+    from graphviz_ad._internal.renderers.latex.tikz import tikz_picture
 
-    return render(picture.canvas, picture.theme)
+    return tikz_picture(picture.canvas, picture.theme)
 
 
 def to_pgf(picture: Picture | Frame) -> str:
     """The same as a ``pgfpicture``, which needs no TikZ."""
-    from graphviz_ad._internal.renderers.latex.tikz import pgf as render
+    from graphviz_ad._internal.renderers.latex.tikz import pgf_picture
 
-    return render(picture.canvas, picture.theme)
+    return pgf_picture(picture.canvas, picture.theme)
 
 
 # --- files that need others beside them
@@ -178,23 +178,23 @@ def pages_beside(animation: Animation) -> bytes:
 
 def film_beside(animation: Animation) -> bytes:
     """The film that a figure shows."""
-    from graphviz_ad._internal.renderers.svg.film import svg_film as render
+    from graphviz_ad._internal.renderers.svg.film import svg_film_file
 
-    return render(animation.film, animation.theme, made=BESIDE).encode()
+    return svg_film_file(animation.film, animation.theme, made=BESIDE).encode()
 
 
 def finished_beside(animation: Animation) -> bytes:
     """The finished picture that a figure shows, as a PNG sharp enough for print."""
-    from graphviz_ad._internal.renderers.images.matplotlib_canvas import png
+    from graphviz_ad._internal.renderers.images.matplotlib_canvas import canvas_png
 
     last = animation.frame(-1)
-    return png(last.canvas, last.theme, scale=2.0, metadata={"Description": last.canvas.alt, "Software": BESIDE})
+    return canvas_png(last.canvas, last.theme, scale=2.0, metadata={"Description": last.canvas.alt, "Software": BESIDE})
 
 
 Maker = Callable[["Animation"], bytes]
 
 
-@checked
+@checking_arguments
 def to_beamer(animation: Animation, path: StrPath, *, mode: BeamerMode = "overlay") -> Path:
     """``name.tex`` and ``name-film.pdf`` for a Beamer deck; ``\\input{name}`` shows the film, and in a handout its
     last picture only.
@@ -203,25 +203,27 @@ def to_beamer(animation: Animation, path: StrPath, *, mode: BeamerMode = "overla
     return write_together(path, target, beamer_frame(animation, target.stem, mode), COMPANIONS[".tex"], animation)
 
 
-@checked
+@checking_arguments
 def to_quarto(animation: Animation, path: StrPath) -> Path:
     """``name.qmd``, for ``{{< include name.qmd >}}``, with the two pictures that it shows."""
-    from graphviz_ad._internal.renderers.pages.transcript import quarto as render
+    from graphviz_ad._internal.renderers.pages.transcript import quarto_figure
 
     target = with_suffix(path, ".qmd")
-    return write_together(path, target, render(animation.film, target.stem).encode(), COMPANIONS[".qmd"], animation)
+    return write_together(
+        path, target, quarto_figure(animation.film, target.stem).encode(), COMPANIONS[".qmd"], animation
+    )
 
 
-@checked
+@checking_arguments
 def to_myst(animation: Animation, path: StrPath) -> Path:
     """``name.md``, for ``{include} name.md``, with the two pictures of which MyST chooses."""
-    from graphviz_ad._internal.renderers.pages.transcript import myst as render
+    from graphviz_ad._internal.renderers.pages.transcript import myst
 
     target = with_suffix(path, ".md")
-    return write_together(path, target, render(animation.film, target.stem).encode(), COMPANIONS[".qmd"], animation)
+    return write_together(path, target, myst(animation.film, target.stem).encode(), COMPANIONS[".qmd"], animation)
 
 
-@checked
+@checking_arguments
 def to_reveal(animation: Animation, path: StrPath, *, mode: RevealMode = "fragments") -> Path:
     """A slide for reveal.js: mode "fragments", a ``<section>`` to paste, or "iframe", a page for one that plays
     while its slide is shown.
@@ -235,7 +237,7 @@ def to_reveal(animation: Animation, path: StrPath, *, mode: RevealMode = "fragme
     return write(with_suffix(path, ending), reveal(animation) if mode == "fragments" else to_html(animation).encode())
 
 
-@checked
+@checking_arguments
 def to_pptx(animation: Animation, path: StrPath, *, mode: DeckMode = "steps", loop: MovieLoop = None) -> Path:
     """A PowerPoint deck: mode "steps", a slide each, or "video", one slide that plays a movie ``loop`` times, by
     default for ever.

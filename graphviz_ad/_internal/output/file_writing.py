@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from graphviz_ad._internal.base.argument_types import Destination, shown
+from graphviz_ad._internal.base.argument_types import Destination, shown_value
 from graphviz_ad._internal.base.errors import OptionError, SaveError, UnknownNameError
 from graphviz_ad._internal.base.registry import Registry
 from graphviz_ad._internal.base.save_file import write
@@ -26,7 +26,8 @@ def suffix_for(destination: Destination, format: str | None = None) -> str:  # n
         return f".{format.lower().lstrip('.')}"
     if not isinstance(destination, PATHS):
         raise OptionError(
-            f"{shown(destination)} has no suffix that could choose a format; say which, as in save(file, format='svg')"
+            f"{shown_value(destination)} has no suffix that could choose a format; say which, as in save(file,"
+            " format='svg')"
         )
     return suffix_of(os.fspath(destination))
 
@@ -69,14 +70,15 @@ def put(destination: Destination, data: bytes) -> Path | None:
         destination.write(data)
     except TypeError as error:
         raise SaveError(
-            f"cannot write to {shown(destination)}: {error}; give a file that takes bytes, as open(path, 'wb') and"
+            f"cannot write to {shown_value(destination)}: {error}; give a file that takes bytes, as open(path, 'wb')"
+            " and"
             " io.BytesIO() do"
         ) from error
     except BrokenPipeError:  # whoever read has gone; nothing is wrong with the picture
         raise
     except (OSError, ValueError) as error:
         raise SaveError(
-            f"cannot write to {shown(destination)}: {error}; give a file that is open for writing"
+            f"cannot write to {shown_value(destination)}: {error}; give a file that is open for writing"
         ) from error
     return None
 

@@ -33,8 +33,7 @@ def png(picture: Picture | Frame) -> bytes:
     """A PNG, two pixels a point; of a film frame one a pixel, of a sheet for print three; of a picture too large for
     that, as many as can be.
     """
-    from graphviz_ad._internal.renderers.images.matplotlib_canvas import most_scale
-    from graphviz_ad._internal.renderers.images.matplotlib_canvas import png as render
+    from graphviz_ad._internal.renderers.images.matplotlib_canvas import canvas_png, most_scale
 
     canvas, wanted = picture.canvas, getattr(picture, "png_scale", 2.0)
     scale = min(wanted, most_scale(canvas))
@@ -45,14 +44,14 @@ def png(picture: Picture | Frame) -> bytes:
             " sharp"
         )
         warnings.warn(message, GraphvizADWarning, stacklevel=4)
-    return render(canvas, picture.theme, scale=scale, metadata={"Description": canvas.alt})
+    return canvas_png(canvas, picture.theme, scale=scale, metadata={"Description": canvas.alt})
 
 
 def pdf(picture: Picture | Frame) -> bytes:
     """A vector page of the size of the picture; light words keep their dark ground."""
-    from graphviz_ad._internal.renderers.pages.pdf import pdf as render
+    from graphviz_ad._internal.renderers.pages.pdf import pdf_page
 
-    return render(picture.canvas, picture.theme, transparent=not picture.theme.dark, title=picture.canvas.alt)
+    return pdf_page(picture.canvas, picture.theme, transparent=not picture.theme.dark, title=picture.canvas.alt)
 
 
 def dot(picture: Picture) -> bytes:
@@ -84,58 +83,58 @@ def whole_graphml(graph: Graph) -> bytes:
 
 def picture_page(picture: Picture) -> bytes:
     """A page to look around in."""
-    from graphviz_ad._internal.renderers.html.player import picture_page as render
+    from graphviz_ad._internal.renderers.html.player import inspection_page
 
-    return render(picture.scene, picture.theme).encode()
+    return inspection_page(picture.scene, picture.theme).encode()
 
 
 def film_page(animation: Animation) -> bytes:
     """A page with a player."""
-    from graphviz_ad._internal.renderers.html.player import film_page as render
+    from graphviz_ad._internal.renderers.html.player import player_page
 
-    return render(animation.film, animation.theme).encode()
+    return player_page(animation.film, animation.theme).encode()
 
 
 def gif(animation: Animation, *, loop: int = 0, scale: float = 1.0) -> bytes:
     """An animated GIF that plays ``loop`` times, 0 for ever; ``scale`` 1.5 makes 1920 by 1080 pixels of 1280 by 720,
     and so everywhere.
     """
-    from graphviz_ad._internal.renderers.images.gif import gif as encode
+    from graphviz_ad._internal.renderers.images.gif import encode_gif
 
-    return encoded(encode, animation, scale, loop=times(loop))
+    return encoded(encode_gif, animation, scale, loop=times(loop))
 
 
 def apng(animation: Animation, *, loop: int = 0, scale: float = 1.0) -> bytes:
     """An animated PNG; what knows no animation shows the finished picture."""
-    from graphviz_ad._internal.renderers.images.apng import apng as encode
+    from graphviz_ad._internal.renderers.images.apng import encode_apng
 
-    return encoded(encode, animation, scale, loop=times(loop), metadata={"Description": animation.film.stage.alt})
+    return encoded(encode_apng, animation, scale, loop=times(loop), metadata={"Description": animation.film.stage.alt})
 
 
 def webp(animation: Animation, *, loop: int = 0, scale: float = 1.0) -> bytes:
     """An animated WebP."""
-    from graphviz_ad._internal.renderers.images.webp import webp as encode
+    from graphviz_ad._internal.renderers.images.webp import encode_webp
 
-    return encoded(encode, animation, scale, loop=times(loop))
+    return encoded(encode_webp, animation, scale, loop=times(loop))
 
 
 def mp4(animation: Animation, *, scale: float = 1.0) -> bytes:
     """H.264 for slides; needs the extra "video"."""
-    from graphviz_ad._internal.renderers.images.video import mp4 as encode
+    from graphviz_ad._internal.renderers.images.video import encode_mp4
 
-    return encoded(encode, animation, scale)
+    return encoded(encode_mp4, animation, scale)
 
 
 def webm(animation: Animation, *, scale: float = 1.0) -> bytes:
     """VP9 for the web; needs the extra "video"."""
-    from graphviz_ad._internal.renderers.images.video import webm as encode
+    from graphviz_ad._internal.renderers.images.video import encode_webm
 
-    return encoded(encode, animation, scale)
+    return encoded(encode_webm, animation, scale)
 
 
 def numbered_frames(animation: Animation, *, scale: float = 1.0) -> Iterator[tuple[str, bytes]]:
     """The frames as PNG files by name, and a list with their times, which ffmpeg reads."""
-    from graphviz_ad._internal.renderers.images.apng import png
+    from graphviz_ad._internal.renderers.images.apng import encode_png
 
     digits = len(str(len(animation.steps)))
     listed = ["ffconcat version 1.0"]
@@ -143,7 +142,7 @@ def numbered_frames(animation: Animation, *, scale: float = 1.0) -> Iterator[tup
         for number, shot in enumerate(progress.over(shots(animation, scale)), 1):
             name = f"frame-{number:0{digits}}.png"
             listed += [f"file {name}", f"duration {shot.seconds:.3f}"]
-            yield name, png(shot.pixels)
+            yield name, encode_png(shot.pixels)
     yield "frames.ffconcat", "\n".join([*listed, ""]).encode()
 
 

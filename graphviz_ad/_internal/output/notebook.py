@@ -12,8 +12,8 @@ import warnings
 from collections.abc import Iterable
 
 from graphviz_ad._internal.base.errors import GraphvizADWarning
-from graphviz_ad._internal.renderers.html.player import film_fragment, image
-from graphviz_ad._internal.renderers.svg.still import svg
+from graphviz_ad._internal.renderers.html.player import image, notebook_film
+from graphviz_ad._internal.renderers.svg.still import svg_file
 from graphviz_ad._internal.scene.canvas import Canvas
 from graphviz_ad._internal.scene.paint import paint
 from graphviz_ad._internal.scene.scene import Film
@@ -27,7 +27,7 @@ def picture_bundle(
     canvas: Canvas, theme: Theme, summary: str, *, include: object = None, exclude: object = None
 ) -> Bundle:
     """A still picture in the forms that a notebook may want; ``summary`` is what a terminal shows."""
-    picture = svg(canvas, theme)
+    picture = svg_file(canvas, theme)
     bundle = {"text/plain": summary, "text/html": image(picture, canvas.alt), "image/svg+xml": picture}
     return chosen(bundle | page(canvas, theme, include, exclude), include, exclude)
 
@@ -36,7 +36,7 @@ def film_bundle(film: Film, theme: Theme, summary: str, *, include: object = Non
     """A film that plays in a live notebook, is its last picture where scripts are removed and on paper, and is told
     in words elsewhere.
     """
-    bundle = {"text/plain": summary, "text/html": film_fragment(film, theme)}
+    bundle = {"text/plain": summary, "text/html": notebook_film(film, theme)}
     return chosen(
         bundle | page(paint(film.scene(-1) if film.steps else film.stage), theme, include, exclude), include, exclude
     )
@@ -51,10 +51,12 @@ def page(canvas: Canvas, theme: Theme, include: object, exclude: object) -> Bund
     if not wanted(PDF, include, exclude):
         return {}
     from graphviz_ad._internal.renderers.images.letters import with_squares
-    from graphviz_ad._internal.renderers.pages.pdf import pdf
+    from graphviz_ad._internal.renderers.pages.pdf import pdf_page
 
     return {
-        PDF: base64.b64encode(pdf(with_squares(canvas), theme, transparent=not theme.dark, title=canvas.alt)).decode()
+        PDF: base64.b64encode(
+            pdf_page(with_squares(canvas), theme, transparent=not theme.dark, title=canvas.alt)
+        ).decode()
     }
 
 

@@ -6,15 +6,14 @@ from collections.abc import Iterable
 
 from graphviz_ad._internal.base.visible_text import visible
 from graphviz_ad._internal.explain.explanation import Explanation
-from graphviz_ad._internal.explain.worked_solution import Row, Section, Term, sections, title
-from graphviz_ad._internal.explain.worked_text import to_text
-from graphviz_ad._internal.maths.formulas import to_html as formula_to_html
+from graphviz_ad._internal.explain.worked_solution import Row, Section, Term, sections, solution_title
+from graphviz_ad._internal.explain.worked_text import solution_text
+from graphviz_ad._internal.maths.formulas import formula_to_html
 from graphviz_ad._internal.output.notebook import wanted
 from graphviz_ad._internal.output.worked_latex import to_latex
-from graphviz_ad._internal.renderers.html.player import image
-from graphviz_ad._internal.renderers.html.player import page as whole_page
+from graphviz_ad._internal.renderers.html.player import image, whole_page
 from graphviz_ad._internal.renderers.html.stage import variables
-from graphviz_ad._internal.renderers.svg.still import escaped, svg, tag
+from graphviz_ad._internal.renderers.svg.still import escaped_xml, svg_file, tag
 from graphviz_ad._internal.scene.path_lines import REST
 from graphviz_ad._internal.scene.themes import FONT_STACK, THEMES, Theme
 from graphviz_ad._internal.scene.themes import theme as theme_named
@@ -34,12 +33,12 @@ STYLE = (
 def page(explanation: Explanation, theme: str = "auto") -> str:
     """A page that loads nothing from anywhere and follows the reader's light or dark mode, if the theme does."""
     chosen = theme_named(theme)
-    symbol, how = title(explanation)
+    symbol, how = solution_title(explanation)
     picture = explanation.plot(theme=theme)
     body = [
         tag("style", {}, f":root{{{variables(chosen)}}}{dark(chosen)}{STYLE}"),
         tag("h1", {}, f"{mathml([symbol])}: {text(how)}"),
-        image(svg(picture.canvas, chosen), picture.canvas.alt),
+        image(svg_file(picture.canvas, chosen), picture.canvas.alt),
         *map(section_html, sections(explanation)),
     ]
     return whole_page(explanation.symbol, "\n".join(body) + "\n")
@@ -88,7 +87,7 @@ def mathml(terms: Iterable[Term]) -> str:
 
 def text(words: str) -> str:
     """Words, harmless and visible."""
-    return escaped(visible(words))
+    return escaped_xml(visible(words))
 
 
 # --- notebooks
@@ -97,7 +96,7 @@ def text(words: str) -> str:
 def notebook_bundle(explanation: Explanation, include: object = None, exclude: object = None) -> dict[str, object]:
     """Text for a terminal, picture and text for a cell, LaTeX for an export to PDF."""
     bundle: dict[str, object] = {
-        "text/plain": to_text(explanation),
+        "text/plain": solution_text(explanation),
         "text/html": fragment(explanation),
         "text/latex": to_latex(explanation),
     }
@@ -107,7 +106,9 @@ def notebook_bundle(explanation: Explanation, include: object = None, exclude: o
 def fragment(explanation: Explanation) -> str:
     """What is left whole where scripts, styles and inline SVG are taken out of a cell."""
     picture = explanation.plot()
-    solution = tag("pre", {"style": "line-height:1.35"}, escaped(to_text(explanation)))
+    solution = tag("pre", {"style": "line-height:1.35"}, escaped_xml(solution_text(explanation)))
     return tag(
-        "div", {"class": "gad-explanation"}, image(svg(picture.canvas, picture.theme), picture.canvas.alt) + solution
+        "div",
+        {"class": "gad-explanation"},
+        image(svg_file(picture.canvas, picture.theme), picture.canvas.alt) + solution,
     )

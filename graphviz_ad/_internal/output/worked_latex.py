@@ -12,9 +12,8 @@ from collections.abc import Iterator
 
 from graphviz_ad._internal.base.visible_text import visible
 from graphviz_ad._internal.explain.explanation import Explanation
-from graphviz_ad._internal.explain.worked_solution import Row, Section, Term, sections, title
-from graphviz_ad._internal.maths.formulas import to_latex as formula_to_latex
-from graphviz_ad._internal.maths.formulas import to_unicode
+from graphviz_ad._internal.explain.worked_solution import Row, Section, Term, sections, solution_title
+from graphviz_ad._internal.maths.formulas import formula_to_latex, to_unicode
 from graphviz_ad._internal.renderers.latex.latex_text import PROLOGUE, latex_text
 
 LONGEST = 78  # characters on one line of the page, more or less
@@ -37,7 +36,7 @@ def to_latex(explanation: Explanation, *, document: bool = False) -> str:
 
 def environment(explanation: Explanation) -> str:
     """The ``align*`` environment."""
-    symbol, how = title(explanation)
+    symbol, how = solution_title(explanation)
     first, *rest = textwrap.wrap(how, LONGEST)
     lines = [rf"{shown(symbol)} &: {words(first)}", *(f"& {words(part)}" for part in rest)]
     for section in sections(explanation):

@@ -9,10 +9,10 @@ from itertools import chain
 
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node, Port
 from graphviz_ad._internal.graph.messages import Meeting
-from graphviz_ad._internal.graph.rank_messages import CUT, operation_name
+from graphviz_ad._internal.graph.rank_messages import CUT, name_of_operation
 from graphviz_ad._internal.graph.snapshot import Snapshot
 from graphviz_ad._internal.operations.traits import IN_ORDER
-from graphviz_ad._internal.ranks.matching import Match, results_of, same_elements
+from graphviz_ad._internal.ranks.matching import Match, known_results, same_elements
 
 SAME_FOR_ALL = ("all_reduce", "broadcast", "all_gather")  # everybody gets the same
 UNCHANGED = IN_ORDER | {"cpu"}  # may stand between a result and the send of it
@@ -40,7 +40,7 @@ def with_messages(graph: Graph, pairs: Sequence[Match]) -> Graph:
 def as_sent(graph: Graph, send: Node) -> Node:
     """A send that shows what it sends: its operand."""
     operands = graph.in_edges(send.key)
-    if len(operands) != 1 or results_of(send):
+    if len(operands) != 1 or known_results(send):
         return send
     given = graph.nodes[operands[0].tail].ports[operands[0].port]
     return replace(send, ports=(Port(given.shape, given.dtype, given.device, given.value),))
@@ -67,7 +67,7 @@ class Returned:
             if pair.match == "exact":
                 send, receive = pair.calls
                 for port in send.operands:
-                    self.sent[send.rank, receive.rank, *look(port.value)].append(port)
+                    self.sent[send.rank, receive.rank, *elements_in_common(port.value)].append(port)
 
     def of(self, pair: Match) -> Snapshot | None:
         """The gradient that came back; None where none did, or where it is not certain."""
@@ -78,7 +78,7 @@ class Returned:
         if gradient is None or fed is None:
             return None
         mine = Port(gradient.shape, gradient.dtype, value=gradient)
-        back = self.sent.get((receive.rank, send.rank, *look(gradient)), [])
+        back = self.sent.get((receive.rank, send.rank, *elements_in_common(gradient)), [])
         sure = same_elements(mine, Port(fed.shape, fed.dtype, value=fed)) and any(
             same_elements(mine, port) for port in back
         )
@@ -96,7 +96,7 @@ class Returned:
         return None
 
 
-def look(snap: Snapshot | None) -> tuple[object, ...]:
+def elements_in_common(snap: Snapshot | None) -> tuple[object, ...]:
     """What two snapshots of the same elements have in common."""
     return (snap.dtype, snap.numel, repr(snap.min), repr(snap.max)) if snap is not None else ()
 
@@ -159,7 +159,7 @@ def hub(graph: Graph, key: str, match: Match) -> Hub:
     node = Node(
         key,
         "op",
-        operation_name(message.kind),
+        name_of_operation(message.kind),
         names.pop() if len(ports) == 1 else None,
         ports,
         tuple(chain.from_iterable(member.autograd for member in members)),
@@ -183,7 +183,7 @@ Results = tuple[tuple[Port, ...], dict[tuple[str, int], int]]
 
 def shared_results(match: Match, members: Iterable[Node]) -> Results | None:
     """The results once, where all ranks got the same and no gradient tells them apart."""
-    rows = {member.key: results_of(member) for member in members if results_of(member)}
+    rows = {member.key: known_results(member) for member in members if known_results(member)}
     first = next(iter(rows.values()), ())
     if (
         match.message.kind not in SAME_FOR_ALL

@@ -21,7 +21,7 @@ from graphviz_ad._internal.graph.messages import PAIRS, Message
 from graphviz_ad._internal.graph.notices import Notice, notice
 from graphviz_ad._internal.graph.precision import unit
 from graphviz_ad._internal.graph.rank_messages import message_of
-from graphviz_ad._internal.graph.snapshot import Array, Snapshot, statistics
+from graphviz_ad._internal.graph.snapshot import Array, Snapshot, statistics_of_array
 from graphviz_ad._internal.maths.agreement import allowed, coarsest, equal
 
 
@@ -58,28 +58,28 @@ class Match:
         return self.message.kind in PAIRS
 
 
-def calls_of(graph: Graph) -> list[Call]:
+def communications_of(graph: Graph) -> list[Call]:
     """The communications of one rank in the order in which they were issued."""
     found = []
     for node in graph.node_list:
         message = message_of(node)
         if message is not None:
             operands = tuple(graph.nodes[edge.tail].ports[edge.port] for edge in graph.in_edges(node.key))
-            found.append(Call(node.key, message, operands, results_of(node)))
+            found.append(Call(node.key, message, operands, known_results(node)))
     return found
 
 
-def results_of(node: Node) -> tuple[Port, ...]:
+def known_results(node: Node) -> tuple[Port, ...]:
     """The results that are known to be there; an operation that made none has one port that says nothing."""
     return tuple(port for port in node.ports if port.shape is not None)
 
 
-def matched(ranks: Mapping[int, Sequence[Call]]) -> tuple[list[Match], list[Notice]]:
+def match_communications(ranks: Mapping[int, Sequence[Call]]) -> tuple[list[Match], list[Notice]]:
     """All communications between these ranks, and a notice for each one that could not be joined."""
     calls = [call for rank in sorted(ranks) for call in ranks[rank]]
     notices: list[Notice] = []
     matches = [
-        *pairs([call for call in calls if call.message.kind in PAIRS], ranks.keys(), notices),
+        *paired_messages([call for call in calls if call.message.kind in PAIRS], ranks.keys(), notices),
         *collectives([call for call in calls if call.message.kind not in PAIRS], ranks.keys(), notices),
     ]
     return matches, notices
@@ -90,7 +90,7 @@ def matched(ranks: Mapping[int, Sequence[Call]]) -> tuple[list[Match], list[Noti
 Channel = tuple[str, int, int, int]  # group, sender, receiver, tag
 
 
-def pairs(calls: Iterable[Call], ranks: Iterable[int], notices: list[Notice]) -> list[Match]:
+def paired_messages(calls: Iterable[Call], ranks: Iterable[int], notices: list[Notice]) -> list[Match]:
     """Send k of a channel with its receive k."""
     sent: dict[Channel, list[Call]] = defaultdict(list)
     received: dict[Channel, list[Call]] = defaultdict(list)
@@ -122,7 +122,7 @@ def joined_channel(
     for number, (send, receive) in enumerate(zip(sent, received, strict=False)):
         agreement = arrived(send, receive)
         if agreement is False:
-            wrong.append({"number": number, "sent": types(send.operands), "received": types(receive.results)})
+            wrong.append({"number": number, "sent": port_types(send.operands), "received": port_types(receive.results)})
         else:
             found.append(Match((send, receive), "exact" if agreement and len(sent) == len(received) else "guess"))
     if wrong:
@@ -163,7 +163,7 @@ def collectives(calls: Iterable[Call], ranks: Iterable[int], notices: list[Notic
             continue
         agreement = met(members) if not missing else None if said_alike(members) else False
         if agreement is False:
-            wrong[group].append({"number": number, "calls": tuple(map(facts_of, members))})
+            wrong[group].append({"number": number, "calls": tuple(map(facts_of_call, members))})
         else:
             found.append(Match(tuple(members), "exact" if agreement and not missing else "guess"))
     for (kind, group, missing), count in alone.items():
@@ -174,13 +174,20 @@ def collectives(calls: Iterable[Call], ranks: Iterable[int], notices: list[Notic
     return found
 
 
-def facts_of(call: Call) -> tuple[Any, ...]:
+def facts_of_call(call: Call) -> tuple[Any, ...]:
     """Who called what, with what, and what came back, as plain data."""
     message = call.message
-    return (call.rank, message.kind, message.reduction, message.root, types(call.operands), types(call.results))
+    return (
+        call.rank,
+        message.kind,
+        message.reduction,
+        message.root,
+        port_types(call.operands),
+        port_types(call.results),
+    )
 
 
-def types(ports: Iterable[Port]) -> tuple[tuple[str | None, tuple[int, ...]], ...]:
+def port_types(ports: Iterable[Port]) -> tuple[tuple[str | None, tuple[int, ...]], ...]:
     """dtypes and shapes."""
     return tuple((port.dtype, port.shape or ()) for port in ports)
 
@@ -227,7 +234,7 @@ def all_gathered(members: Sequence[Call]) -> bool | None:
     """Everybody has what all gave, one after the other."""
     if any(len(call.operands) != 1 for call in members):
         return None  # of several tensors, each is gathered for itself
-    given = joined([flat(call.operands) for call in members])
+    given = joined_arrays([flat(call.operands) for call in members])
     return all_of(identical(given, flat(call.results)) for call in members)
 
 
@@ -235,7 +242,9 @@ def gathered(members: Sequence[Call]) -> bool | None:
     """The root has what all gave, one after the other."""
     root = at_root(members)
     return (
-        identical(joined([flat(call.operands) for call in members]), flat(root.results)) if root is not None else None
+        identical(joined_arrays([flat(call.operands) for call in members]), flat(root.results))
+        if root is not None
+        else None
     )
 
 
@@ -243,7 +252,9 @@ def scattered(members: Sequence[Call]) -> bool | None:
     """What the root gave is what all have, one after the other."""
     root = at_root(members)
     return (
-        identical(flat(root.operands), joined([flat(call.results) for call in members])) if root is not None else None
+        identical(flat(root.operands), joined_arrays([flat(call.results) for call in members]))
+        if root is not None
+        else None
     )
 
 
@@ -264,7 +275,7 @@ def exchanged(members: Sequence[Call]) -> bool | None:
     if any(array is None or array.size % len(members) for array in (*given, *got)):
         return None
     parts = [np.split(array, len(members)) for array in given if array is not None]
-    return all_of(identical(joined([part[r] for part in parts]), array) for r, array in enumerate(got)) or None
+    return all_of(identical(joined_arrays([part[r] for part in parts]), array) for r, array in enumerate(got)) or None
 
 
 MEANINGS: Mapping[str, Callable[[Sequence[Call]], bool | None]] = {
@@ -311,20 +322,20 @@ def reduced(members: Sequence[Call]) -> Array | None:
 
 def flat(ports: Sequence[Port]) -> Array | None:
     """All elements of some results in one row, in a dtype that holds each of them exactly."""
-    return joined(
+    return joined_arrays(
         [
-            None if port.value is None or port.value.array is None else wide(port.value.array.reshape(-1))
+            None if port.value is None or port.value.array is None else widest_of_kind(port.value.array.reshape(-1))
             for port in ports
         ]
     )
 
 
-def wide(array: Array) -> Array:
+def widest_of_kind(array: Array) -> Array:
     """The array in the widest dtype of its kind."""
     return array.astype(WIDEST.get(array.dtype.kind, array.dtype))
 
 
-def joined(arrays: Sequence[Array | None]) -> Array | None:
+def joined_arrays(arrays: Sequence[Array | None]) -> Array | None:
     """The arrays one after the other."""
     known = [array for array in arrays if array is not None]
     return np.concatenate(known) if known and len(known) == len(arrays) else None
@@ -369,7 +380,9 @@ def similar(one: Snapshot, other: Snapshot) -> bool | None:
     """Whether two tensors may be the same by their statistics, whose sums depend on the order in which they were
     added up.
     """
-    a, b = (snap.stats or (statistics(snap.array) if snap.array is not None else None) for snap in (one, other))
+    a, b = (
+        snap.stats or (statistics_of_array(snap.array) if snap.array is not None else None) for snap in (one, other)
+    )
     if a is None or b is None:
         return None
     exact = np.array_equal([a.min, a.max, a.nonfinite], [b.min, b.max, b.nonfinite], equal_nan=True)

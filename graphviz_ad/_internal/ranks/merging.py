@@ -27,12 +27,12 @@ from dataclasses import replace
 from itertools import chain
 
 from graphviz_ad._internal.base.errors import MergeError
-from graphviz_ad._internal.graph.contraction import in_order
+from graphviz_ad._internal.graph.contraction import in_operand_order
 from graphviz_ad._internal.graph.graph import Edge, Graph
 from graphviz_ad._internal.graph.notices import Notice, notice
 from graphviz_ad._internal.graph.rank_messages import CUT, message_of, rank_module
 from graphviz_ad._internal.ranks.joining import with_collectives, with_messages
-from graphviz_ad._internal.ranks.matching import Match, calls_of, matched
+from graphviz_ad._internal.ranks.matching import Match, communications_of, match_communications
 from graphviz_ad._internal.ranks.replicas import with_averages
 
 Ranks = Mapping[int, Graph]
@@ -101,21 +101,21 @@ def rank_of(graph: Graph, place: int) -> int | None:
 def of_one_pass(ranks: Ranks) -> Graph:
     """The graphs joined, without their details and other passes."""
     parts = {rank: placed(graph, rank) for rank, graph in ranks.items()}
-    matches, notices = matched({rank: calls_of(graph) for rank, graph in parts.items()})
+    matches, notices = match_communications({rank: communications_of(graph) for rank, graph in parts.items()})
     names = {graph.name for graph in ranks.values()}
     side_by_side = Graph(
         tuple(chain.from_iterable(graph.node_list for graph in parts.values())),
         tuple(chain.from_iterable(graph.edges for graph in parts.values())),
         names.pop() if len(names) == 1 else f"{len(ranks)} ranks",
-        tuple(told(ranks)),
+        tuple(merged_notices(ranks)),
         any(graph.has_gradients for graph in ranks.values()),
         ranks=tuple(ranks),
     )
-    whole, impossible = joined(side_by_side, matches)
+    whole, impossible = joined_ranks(side_by_side, matches)
     if impossible:
         notices.append(notice("impossible order", count=len(impossible)))
         matches = [match for match in matches if match not in set(impossible)]
-        whole, _ = joined(side_by_side, matches)
+        whole, _ = joined_ranks(side_by_side, matches)
     guesses = sum(match.match == "guess" for match in matches)
     if guesses:
         notices.append(notice("by order alone", guesses=guesses, count=len(matches)))
@@ -130,14 +130,14 @@ def placed(graph: Graph, rank: int) -> Graph:
     return replace(graph, node_list=tuple(nodes), edges=tuple(edges), detail=None, each_pass=())
 
 
-def told(ranks: Ranks) -> Iterator[Notice]:
+def merged_notices(ranks: Ranks) -> Iterator[Notice]:
     """The notices of all ranks, once where all say the same."""
     for note in dict.fromkeys(chain.from_iterable(graph.notes for graph in ranks.values())):
         whose = tuple(rank for rank, graph in ranks.items() if note in graph.notes)
         yield note if len(whose) == len(ranks) else replace(note, ranks=whose)
 
 
-def joined(graph: Graph, matches: Sequence[Match]) -> tuple[Graph, list[Match]]:
+def joined_ranks(graph: Graph, matches: Sequence[Match]) -> tuple[Graph, list[Match]]:
     """The graph with these communications, each node after its operands; and the matches that cannot be, for they
     make a circle.
     """
@@ -145,11 +145,11 @@ def joined(graph: Graph, matches: Sequence[Match]) -> tuple[Graph, list[Match]]:
     pairs = [match for match in matches if match.is_pair]
     result = with_collectives(with_messages(graph, pairs), meetings)
     home = {call.key: key for key, match in meetings.items() for call in match.calls}
-    order = together(graph, home, {pair.calls[1].key: pair.calls[0].key for pair in pairs})
+    order = order_of_ranks(graph, home, {pair.calls[1].key: pair.calls[0].key for pair in pairs})
     nodes = (
         [result.nodes[key] for key in order]
         if order is not None
-        else in_order(list(result.node_list), list(result.edges))
+        else in_operand_order(list(result.node_list), list(result.edges))
     )
     stuck = result.nodes.keys() - {node.key for node in nodes}
     impossible = (
@@ -160,7 +160,7 @@ def joined(graph: Graph, matches: Sequence[Match]) -> tuple[Graph, list[Match]]:
     return replace(result, node_list=tuple(nodes)), impossible
 
 
-def together(graph: Graph, home: Mapping[str, str], senders: Mapping[str, str]) -> list[str] | None:
+def order_of_ranks(graph: Graph, home: Mapping[str, str], senders: Mapping[str, str]) -> list[str] | None:
     """Keys in an order in which the ranks may have run: each goes on until it has to wait for another; None if all
     wait.
 
@@ -220,7 +220,7 @@ def numbered_backward(graph: Graph) -> Graph:
             and not (graph.nodes[edge.tail].module and graph.nodes[edge.head].module)
         ):
             before.append(Edge(edge.head, edge.tail, 0))  # to or from a collective
-    ordered = in_order(ran, before)
+    ordered = in_operand_order(ran, before)
     place = {node.key: number for number, node in enumerate(ordered if len(ordered) == len(ran) else ran)}
     return replace(
         graph, node_list=tuple(replace(node, backward_order=place.get(node.key)) for node in graph.node_list)

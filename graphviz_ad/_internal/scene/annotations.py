@@ -12,7 +12,7 @@ from graphviz_ad._internal.graph.notice_sentences import error_text, texts
 from graphviz_ad._internal.graph.notices import FAILED
 from graphviz_ad._internal.graph.rank_messages import is_of
 from graphviz_ad._internal.graph.snapshot import Snapshot
-from graphviz_ad._internal.maths.number_format import one_line
+from graphviz_ad._internal.maths.number_format import number_in_one_line
 from graphviz_ad._internal.scene.paint import box_size
 from graphviz_ad._internal.scene.scene import Arrow, Box, Fact, Line, Scene
 from graphviz_ad._internal.scene.words.box_lines import gradient_label, numbered
@@ -72,9 +72,9 @@ def corrected(box: Box, graph: Graph, stopped: Collection[Node]) -> Box:
     node = graph.nodes[box.key]
     if node.kind == "data" and node.requires_grad:  # no backward pass has come to this leaf
         box = replace(box, kind="leaf")
-    if failed(graph, node) and node.requires_grad and node.grad is None and len(node.ports) == 1:
+    if failed_in_this_pass(graph, node) and node.requires_grad and node.grad is None and len(node.ports) == 1:
         before = held_before(graph, node)
-        text = f"{gradient_label(node)} {one_line(before) if before is not None else NOT_YET}"
+        text = f"{gradient_label(node)} {number_in_one_line(before) if before is not None else NOT_YET}"
         box = resized(
             box,
             [replace(line, text=text) if line.key == "gradient" else line for line in box.lines if line.role != "note"],
@@ -84,8 +84,10 @@ def corrected(box: Box, graph: Graph, stopped: Collection[Node]) -> Box:
             box = remarked(box, (WROTE.format(one.op),))
     if node not in stopped:
         return box
-    known = [line for line in box.lines if failed(graph, node) or line.role != "value"]
-    return replace(remarked(resized(box, known), (STOPPED if failed(graph, node) else RAISED_HERE,)), warning=True)
+    known = [line for line in box.lines if failed_in_this_pass(graph, node) or line.role != "value"]
+    return replace(
+        remarked(resized(box, known), (STOPPED if failed_in_this_pass(graph, node) else RAISED_HERE,)), warning=True
+    )
 
 
 def resized(box: Box, lines: Sequence[Line]) -> Box:
@@ -123,7 +125,7 @@ def error_of(graph: Graph) -> str:
     )
 
 
-def failed(graph: Graph, node: Node | None = None) -> bool:
+def failed_in_this_pass(graph: Graph, node: Node | None = None) -> bool:
     """Whether it was this very backward pass that raised; of several ranks, in that of the node."""
     return any(note.kind == FAILED and (node is None or is_of(node, note.ranks)) for note in graph.failures)
 

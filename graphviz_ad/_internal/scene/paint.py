@@ -127,7 +127,7 @@ def paint(scene: Scene, *, background: str | None = "paper", legend: bool = True
     items = legend_items(scene) if legend else []
     if legend and scene.trails:
         width = max(width, min(trails.legend_width(scene.trails) + 2 * MARGIN, WIDEST_LEGEND))
-        marks.extend(trails.legend(scene.trails, MARGIN, height, width - 2 * MARGIN))
+        marks.extend(trails.trail_legend(scene.trails, MARGIN, height, width - 2 * MARGIN))
         height += trails.ROW * len(scene.trails) + 8
     width = max(width, min(sum(item_width(item) for item in items) + 2 * MARGIN, 480.0) if items else 0.0)
     rows = wrap_legend(items, width - 2 * MARGIN)
@@ -243,7 +243,7 @@ def arrow_marks(arrow: Arrow) -> Iterator[Mark]:
     elif arrow.style == "guess":
         dash = (1, 3)
     points = arrow.path if way > 0 else arrow.path[::-1]
-    size = trails.head_size(arrow.trails) if arrow.trails else 7 + 1.8 * line
+    size = trails.covering_head_size(arrow.trails) if arrow.trails else 7 + 1.8 * line
     shaft, tip = clipped(points, size * 0.8)
     if arrow.trails:
         yield from trails.shafts(shaft, arrow.trails, arrow.key)
@@ -346,7 +346,7 @@ def legend_row(items: list[tuple[str, str, str]], x: float, y: float) -> Iterato
 THINNEST = 0.35  # scale: lines get no thinner than they are then, or a small picture would not show what is lit
 
 
-def moved(marks: Iterable[Mark], scale: float, dx: float, dy: float) -> Iterator[Mark]:
+def moved_marks(marks: Iterable[Mark], scale: float, dx: float, dy: float) -> Iterator[Mark]:
     """The marks, scaled about the origin and then shifted."""
 
     def at(point: Point) -> Point:
@@ -399,7 +399,10 @@ def paint_frame(film: Film, index: int, size: tuple[int, int] | None = None) -> 
     """
     index %= len(film.steps)
     size = size or film.size
-    marks = [*moved(stage_marks(film.scene(index)), *frame_fit(film.stage, size)), *frame_text(film, index, *size)]
+    marks = [
+        *moved_marks(stage_marks(film.scene(index)), *frame_fit(film.stage, size)),
+        *frame_text(film, index, *size),
+    ]
     return Canvas(*size, tuple(marks), film.stage.alt, "paper")
 
 

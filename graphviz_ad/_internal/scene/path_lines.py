@@ -38,7 +38,9 @@ def shafts(points: tuple[Point, ...], trails: Sequence[int], owner: str) -> Iter
     """One line for each path that runs along an arrow, side by side."""
     for i, number in enumerate(trails):
         aside = (i - (len(trails) - 1) / 2) * PITCH
-        yield Curve(beside(points, aside), ROLES[number], PEN, DASHES[number], owner, f"shaft.{i}" if i else "shaft")
+        yield Curve(
+            moved_sideways(points, aside), ROLES[number], PEN, DASHES[number], owner, f"shaft.{i}" if i else "shaft"
+        )
 
 
 def head_role(trails: Sequence[int]) -> str:
@@ -46,12 +48,12 @@ def head_role(trails: Sequence[int]) -> str:
     return ROLES[trails[0]] if len(trails) == 1 else "ink"
 
 
-def head_size(trails: Sequence[int]) -> float:
+def covering_head_size(trails: Sequence[int]) -> float:
     """How long an arrowhead is that covers the ends of all its lines, in points."""
     return max(7 + 1.8 * PEN, ((len(trails) - 1) * PITCH * MEETING + PEN + 6) / 0.84)
 
 
-def beside(points: tuple[Point, ...], distance: float) -> tuple[Point, ...]:
+def moved_sideways(points: tuple[Point, ...], distance: float) -> tuple[Point, ...]:
     """A chain of Béziers moved sideways: each point along the normal between its neighbours, less at the ends, where
     lines meet.
     """
@@ -59,13 +61,13 @@ def beside(points: tuple[Point, ...], distance: float) -> tuple[Point, ...]:
         return points
     moved = []
     for i, (x, y) in enumerate(points):
-        dx, dy = along(points, i)
+        dx, dy = direction_at(points, i)
         aside = distance * (MEETING if i in (0, len(points) - 1) else 1.0)
         moved.append((x - dy * aside, y + dx * aside))
     return tuple(moved)
 
 
-def along(points: tuple[Point, ...], i: int) -> Point:
+def direction_at(points: tuple[Point, ...], i: int) -> Point:
     """The direction of a chain at one of its points, of length 1."""
     for reach in range(1, len(points)):
         before, after = points[max(i - reach, 0)], points[min(i + reach, len(points) - 1)]
@@ -113,7 +115,7 @@ def way_width(trails: Sequence[Trail]) -> float:
     return max((text_width(trail.words, SIZE) for trail in trails if trail.brings), default=0.0) + 20
 
 
-def legend(trails: Sequence[Trail], x: float, y: float, width: float) -> Iterator[Mark]:
+def trail_legend(trails: Sequence[Trail], x: float, y: float, width: float) -> Iterator[Mark]:
     """A row for each path: its line, its letter, what it brings; and the sum of all."""
     for i, trail in enumerate(trails):
         middle = y + (i + 0.5) * ROW

@@ -42,7 +42,7 @@ def names_in(graph: Graph) -> set[str]:
     return {name for node in graph.node_list for name in (node.name, *(port.name for port in node.ports)) if name}
 
 
-def look(
+def picture_look(
     *,
     theme_name: str = "light",
     layout: str = "auto",

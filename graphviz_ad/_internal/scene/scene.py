@@ -224,16 +224,20 @@ def restyle(scene: Scene, changes: Iterable[Change]) -> Scene:
         texts.setdefault(change.key, {}).update(change.texts)
 
     boxes = [
-        replace(b, emphasis=emphasis.get(b.key, b.emphasis), lines=told(b.lines, texts[b.key])) if b.key in texts else b
+        replace(b, emphasis=emphasis.get(b.key, b.emphasis), lines=with_new_texts(b.lines, texts[b.key]))
+        if b.key in texts
+        else b
         for b in scene.boxes
     ]
     arrows = [
-        replace(a, emphasis=emphasis.get(a.key, a.emphasis), lines=told(a.lines, texts[a.key])) if a.key in texts else a
+        replace(a, emphasis=emphasis.get(a.key, a.emphasis), lines=with_new_texts(a.lines, texts[a.key]))
+        if a.key in texts
+        else a
         for a in scene.arrows
     ]
     return replace(scene, boxes=tuple(boxes), arrows=tuple(arrows))
 
 
-def told(lines: Iterable[Line], texts: Mapping[str, str]) -> tuple[Line, ...]:
+def with_new_texts(lines: Iterable[Line], texts: Mapping[str, str]) -> tuple[Line, ...]:
     """The lines with new texts, by key."""
     return tuple([replace(line, text=texts[line.key]) if line.key in texts else line for line in lines])

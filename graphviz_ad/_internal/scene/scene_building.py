@@ -24,8 +24,8 @@ def build_scene(words: Words, *, direction: str = "LR", changes: Iterable[Change
     texts = texts_of(changes)
     boxes = tuple([box(words, node, texts.get(node.key, {})) for node in graph.node_list])
     arrows = tuple([arrow(words, edge) for edge in graph.edges])
-    shown = tuple(legend(boxes, arrows, values=words.options.values))
-    return Scene(boxes, arrows, tuple(groups(words)), direction, graph.name, words.alt, graph.notices, shown)
+    shown = tuple(roles_legend(boxes, arrows, values=words.options.values))
+    return Scene(boxes, arrows, tuple(module_frames(words)), direction, graph.name, words.alt, graph.notices, shown)
 
 
 def texts_of(changes: Iterable[Change]) -> dict[str, dict[str, list[str]]]:
@@ -93,7 +93,7 @@ def arrow(words: Words, edge: Edge) -> Arrow:
     )
 
 
-def groups(words: Words) -> Iterator[Group]:
+def module_frames(words: Words) -> Iterator[Group]:
     """A frame around the nodes of each module that is not folded, nested as the modules are."""
     frames = frozenset(words.frames)
     for path in words.frames:
@@ -104,7 +104,7 @@ def groups(words: Words) -> Iterator[Group]:
         )
 
 
-def legend(boxes: Iterable[Box], arrows: Iterable[Arrow], *, values: bool) -> Iterator[str]:
+def roles_legend(boxes: Iterable[Box], arrows: Iterable[Arrow], *, values: bool) -> Iterator[str]:
     """The roles that a reader may have to look up."""
     boxes = list(boxes)
     if len(boxes) > LEGEND_LIMIT:

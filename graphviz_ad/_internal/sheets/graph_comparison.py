@@ -14,17 +14,23 @@ from graphviz_ad._internal.graph.graph import Graph, Node, Port
 from graphviz_ad._internal.graph.notice_sentences import texts
 from graphviz_ad._internal.graph.snapshot import Snapshot
 from graphviz_ad._internal.graph.transforms import fold_to_size, hide_unused
-from graphviz_ad._internal.layouts.choice import place
-from graphviz_ad._internal.maths.number_format import number, one_line, type_label
+from graphviz_ad._internal.layouts.choice import place_scene
+from graphviz_ad._internal.maths.number_format import number_in_one_line, short_number, type_label
 from graphviz_ad._internal.output.call_options import Depth, Flow, LayoutName, ThemeName
 from graphviz_ad._internal.output.chart import Chart
-from graphviz_ad._internal.scene.annotations import error_of, failed, held_before, with_failure, with_remarks
-from graphviz_ad._internal.scene.picture_options import look
+from graphviz_ad._internal.scene.annotations import (
+    error_of,
+    failed_in_this_pass,
+    held_before,
+    with_failure,
+    with_remarks,
+)
+from graphviz_ad._internal.scene.picture_options import picture_look
 from graphviz_ad._internal.scene.scene import Arrow, Scene
 from graphviz_ad._internal.scene.scene_building import build_scene
 from graphviz_ad._internal.scene.words.box_lines import gradient_label
-from graphviz_ad._internal.scene.words.describe import Options, describe
-from graphviz_ad._internal.scene.words.names import names_of
+from graphviz_ad._internal.scene.words.describe import Options, words_of_graph
+from graphviz_ad._internal.scene.words.names import graph_names
 from graphviz_ad._internal.scene.words.signs import CUT_MARKS, NO_GRADIENT, NOT_YET
 from graphviz_ad._internal.sheets.sheet import LARGE_ENOUGH, Panel, Sheet, drawing, fit
 
@@ -104,7 +110,7 @@ def compared_as(a: Graph, b: Graph, asked: ComparisonOptions) -> SideBySide:
         raise OptionError(f"titles={asked.titles!r} must be two texts, one for each graph")
     first, second = asked.titles
     depth, heading = asked.depth, asked.heading
-    chosen = look(
+    chosen = picture_look(
         theme_name=asked.theme,
         layout=asked.layout,
         direction=asked.direction,
@@ -118,12 +124,12 @@ def compared_as(a: Graph, b: Graph, asked: ComparisonOptions) -> SideBySide:
     panels = list(pair.panels(chosen.layout))
     found = pair.differences
     notes = texts(dict.fromkeys(note for graph in shown for note in graph.notes if note.failure is None))
-    spoken = f"{heading or f'{a.name} and {b.name} side by side'}. {in_words(found)}"
-    canvas = Sheet(heading, details=(in_words(found),), footnotes=notes).canvas(panels, spoken)
+    spoken = f"{heading or f'{a.name} and {b.name} side by side'}. {difference_lines(found)}"
+    canvas = Sheet(heading, details=(difference_lines(found),), footnotes=notes).canvas(panels, spoken)
     return SideBySide(canvas, chosen.theme, spoken, (a, b), found)
 
 
-def in_words(found: Sequence[Difference]) -> str:
+def difference_lines(found: Sequence[Difference]) -> str:
     """The first few differences, a line each."""
     if not found:
         return "No difference: every value, every gradient and every cut is the same."
@@ -151,16 +157,16 @@ class Pair:
     @property
     def differences(self) -> tuple[Difference, ...]:
         """Everything that is not the same, in forward order."""
-        return tuple(difference for _, _, difference in compared(self.a, self.b))
+        return tuple(difference for _, _, difference in differences(self.a, self.b))
 
     def panels(self, layout: str) -> Iterator[Panel]:
         """A panel for each graph; boxes of the same thing are equally large, so that graphs of the same shape are
         drawn alike.
         """
-        found = list(compared(self.a, self.b))
+        found = list(differences(self.a, self.b))
         first = self._scene(self.a, {key for key, _, _ in found if key}, self.remarks[0])
         second = self._scene(self.b, {key for _, key, _ in found if key}, self.remarks[1])
-        pairs = matched(self.a, self.b)
+        pairs = matched_keys(self.a, self.b)
         scenes = (
             as_large_as(first, second, pairs),
             as_large_as(second, first, {there: here for here, there in pairs.items()}),
@@ -183,14 +189,14 @@ class Pair:
         """
         found: list[tuple[float, tuple[Scene, ...]]] = []
         for direction in [self.direction] if self.direction else ["LR", "TB"]:
-            placed = tuple(place(replace(scene, direction=direction, notes=()), layout) for scene in scenes)
+            placed = tuple(place_scene(replace(scene, direction=direction, notes=()), layout) for scene in scenes)
             found.append((min(map(fit, placed)), placed))
             if found[-1][0] >= LARGE_ENOUGH:
                 break
         return max(found, key=lambda candidate: candidate[0])[1] if found[-1][0] < LARGE_ENOUGH else found[-1][1]
 
     def _scene(self, graph: Graph, marked: Collection[str], remarks: Mapping[str, Sequence[str]]) -> Scene:
-        words = describe(graph, self.options)
+        words = words_of_graph(graph, self.options)
         keys = {name: key for key, name in words.names.of.items()}
         lines = {keys[name]: texts for name, texts in remarks.items()}
         return with_remarks(with_failure(build_scene(words), graph), lines, marked=marked)
@@ -199,7 +205,7 @@ class Pair:
 # --- what belongs together
 
 
-def matched(a: Graph, b: Graph) -> Pairs:
+def matched_keys(a: Graph, b: Graph) -> Pairs:
     """Key in a -> key in b of the same thing: of the same name or, without one, the same operation in the same place
     among its like.
     """
@@ -244,33 +250,37 @@ def slot_of(arrow: Arrow, tail: str, head: str) -> tuple[str, str, int]:
 # --- what differs
 
 
-def compared(a: Graph, b: Graph) -> Iterator[tuple[str | None, str | None, Difference]]:
+def differences(a: Graph, b: Graph) -> Iterator[tuple[str | None, str | None, Difference]]:
     """(key in a, key in b, difference) for everything that a picture would show differently."""
-    pairs = matched(a, b)
-    names = names_of(a).of, names_of(b).of
+    pairs = matched_keys(a, b)
+    names = graph_names(a).of, graph_names(b).of
     for node in a.node_list:
         if node.key not in pairs:
             yield node.key, None, Difference(names[0][node.key], "", "only in the first", "")
             continue
         other = b.nodes[pairs[node.key]]
-        facts, theirs = dict(facts_of(a, node)), dict(facts_of(b, other))
+        facts, theirs = dict(compared_facts(a, node)), dict(compared_facts(b, other))
         for what in {**facts, **theirs}:
             first, second = facts.get(what, ""), theirs.get(what, "")
             if first != second:
-                yield node.key, other.key, Difference(names[0][node.key], what, written(first), written(second))
+                yield (
+                    node.key,
+                    other.key,
+                    Difference(names[0][node.key], what, written_fact(first), written_fact(second)),
+                )
     found = set(pairs.values())
     for node in b.node_list:
         if node.key not in found:
             yield None, node.key, Difference(names[1][node.key], "", "", "only in the second")
 
 
-def facts_of(graph: Graph, node: Node) -> Iterator[tuple[str, object]]:
+def compared_facts(graph: Graph, node: Node) -> Iterator[tuple[str, object]]:
     """What is compared of a node."""
     for i, port in enumerate(node.ports):
         which = f"[{i}] " if len(node.ports) > 1 else ""
         yield f"{which}value", port.value
         if graph.has_gradients:
-            yield f"{which}{gradient_label(node)}", gradient_of(graph, node, port)
+            yield f"{which}{gradient_label(node)}", shown_gradient(graph, node, port)
     yield "keeps for backward", f"{len(node.saved) or 'no'} tensor{'s' if len(node.saved) > 1 else ''}"
     yield (
         "gradient path",
@@ -279,17 +289,17 @@ def facts_of(graph: Graph, node: Node) -> Iterator[tuple[str, object]]:
     )
 
 
-def gradient_of(graph: Graph, node: Node, port: Port) -> object:
+def shown_gradient(graph: Graph, node: Node, port: Port) -> object:
     """What a picture shows as gradient: what torch holds, or the mark of why there is none."""
     if not node.requires_grad:
         return NO_GRADIENT
-    missing = (held_before(graph, node) or NOT_YET) if failed(graph, node) else "None"
+    missing = (held_before(graph, node) or NOT_YET) if failed_in_this_pass(graph, node) else "None"
     return port.grad_total or port.grad or missing
 
 
-def written(fact: object) -> str:
+def written_fact(fact: object) -> str:
     """A fact in a few characters."""
     if not isinstance(fact, Snapshot):
         return str(fact) or NOT_YET
-    text = one_line(fact)
-    return f"norm {number(fact.norm)}" if text == type_label(fact) and fact.norm is not None else text
+    text = number_in_one_line(fact)
+    return f"norm {short_number(fact.norm)}" if text == type_label(fact) and fact.norm is not None else text

@@ -87,8 +87,8 @@ class Plot:
 
     def place(self, step: float, error: float) -> Point:
         """Where a step and its error stand, in points; what lies outside on the border."""
-        across = within(math.log10(step), STEP_DECADES)
-        up = within(math.log10(error), ERROR_DECADES) if error > 0 else 0.0
+        across = position_between(math.log10(step), STEP_DECADES)
+        up = position_between(math.log10(error), ERROR_DECADES) if error > 0 else 0.0
         return LEFT + across * (self.right - LEFT), BOTTOM - up * (BOTTOM - TOP)
 
     def frame(self) -> Iterator[Mark]:
@@ -139,7 +139,7 @@ class Plot:
             yield from self.v_shape(found)
         for found in comparison.curves:
             if math.isfinite(found.errors[found.best]):
-                yield dot(
+                yield chart_dot(
                     self.place(found.steps[found.best], found.errors[found.best]), "ink", LOOKS[found.name][2], 6.5
                 )
         yield from self.words(comparison)
@@ -154,7 +154,7 @@ class Plot:
         for start, end in pairwise(points):
             if start is not None and end is not None:
                 yield straight([start, end], color, 2.5, dash)
-        yield from (dot(point, color, is_round, 4.0) for point in points if point is not None)
+        yield from (chart_dot(point, color, is_round, 4.0) for point in points if point is not None)
 
     def words(self, comparison: Comparison) -> Iterator[Mark]:
         """The names of the lines beside them, where there is room."""
@@ -184,13 +184,13 @@ class Plot:
             yield Label(LEFT + 10, y - 10, f"{names}: {said}", SMALL, "path.2", True, anchor="start", part="line name")
 
 
-def within(exponent: float, decades: tuple[int, int]) -> float:
+def position_between(exponent: float, decades: tuple[int, int]) -> float:
     """0 at the low end, 1 at the high end."""
     low, high = decades
     return min(max((exponent - low) / (high - low), 0.0), 1.0)
 
 
-def dot(at: Point, color: str, is_round: bool, radius: float) -> Rect:
+def chart_dot(at: Point, color: str, is_round: bool, radius: float) -> Rect:
     """A dot, or a square."""
     return Rect(
         at[0] - radius,
@@ -257,4 +257,4 @@ def sample(curve: str, y: float) -> Iterator[Mark]:
     color, dash, is_round = LOOKS[curve]
     yield straight([(MARGIN, y), (MARGIN + 42, y)], color, 3.0, dash)
     if curve in ("forward", "central"):
-        yield dot((MARGIN + 21, y), color, is_round, 5.0)
+        yield chart_dot((MARGIN + 21, y), color, is_round, 5.0)

@@ -23,21 +23,21 @@ from graphviz_ad._internal.base.errors import (
     ReplayError,
     UnknownNameError,
 )
-from graphviz_ad._internal.base.text_table import counted, table
+from graphviz_ad._internal.base.text_table import counted_noun, table_lines
 from graphviz_ad._internal.check.replay import Replay
-from graphviz_ad._internal.explain.forward_mode import elements, place_of, tangents
+from graphviz_ad._internal.explain.forward_mode import elements, place_of_result, tangents_of
 from graphviz_ad._internal.explain.mode_costs import ModeCosts, mode_costs
 from graphviz_ad._internal.graph.graph import Graph
 from graphviz_ad._internal.graph.snapshot import Array
-from graphviz_ad._internal.maths.finite_differences import Curve, curve, relative_error
+from graphviz_ad._internal.maths.finite_differences import Curve, error_curve, relative_error
 from graphviz_ad._internal.maths.formulas import to_unicode
-from graphviz_ad._internal.maths.number_format import number
+from graphviz_ad._internal.maths.number_format import short_number
 from graphviz_ad._internal.output.call_options import ChartFile, ThemeOptions
 from graphviz_ad._internal.output.chart import Chart
 from graphviz_ad._internal.output.file_writing import write_as
 from graphviz_ad._internal.output.format_table import CHARTS
 from graphviz_ad._internal.scene.themes import theme as theme_named
-from graphviz_ad._internal.scene.words.names import names_of
+from graphviz_ad._internal.scene.words.names import graph_names
 from graphviz_ad._internal.sheets.method_chart import method_chart
 from graphviz_ad._internal.sheets.symbolic import Symbolic, derive
 
@@ -106,7 +106,7 @@ class Comparison:
         """ "at x1 = 1.5, x2 = 0.5"."""
         return (
             "at "
-            + ", ".join(f"{name} = {number(at)}" for name, at in list(self.inputs.items())[:8])
+            + ", ".join(f"{name} = {short_number(at)}" for name, at in list(self.inputs.items())[:8])
             + (", …" if len(self.inputs) > 8 else "")
         )
 
@@ -124,8 +124,8 @@ class Comparison:
             "operations",
         )
         for method in self.methods:
-            error = "taken as exact" if method.error is None else number(method.error, digits=2)
-            shown = (number(each, digits=12) for each in method.derivatives[:MOST_SHOWN])
+            error = "taken as exact" if method.error is None else short_number(method.error, digits=2)
+            shown = (short_number(each, digits=12) for each in method.derivatives[:MOST_SHOWN])
             yield (
                 method.name,
                 *shown,
@@ -143,11 +143,12 @@ class Comparison:
         """
         if self.symbolic is not None:
             whole = self.symbolic.function
-            yield f"{self.result} = {readable(whole.text)}   ({counted(whole.operations, 'operation')})"
+            yield f"{self.result} = {readable_formula(whole.text)}   ({counted_noun(whole.operations, 'operation')})"
             for name in self.inputs:
                 formula = self.symbolic.derivatives[name]
                 yield (
-                    f"∂{self.result}/∂{name} = {readable(formula.text)}   ({counted(formula.operations, 'operation')})"
+                    f"∂{self.result}/∂{name} = {readable_formula(formula.text)}  "
+                    f" ({counted_noun(formula.operations, 'operation')})"
                 )
 
     def lessons(self) -> Iterator[str]:
@@ -161,7 +162,7 @@ class Comparison:
             longer = sum(self.symbolic.derivatives[name].operations for name in self.inputs)
             before = self.symbolic.function.operations
             grown = "exact, but formulas grow" if longer > before else "exact, and the formula did not grow here"
-            yield f"Symbolic: {grown}: {counted(before, 'operation')} became {longer:,}."
+            yield f"Symbolic: {grown}: {counted_noun(before, 'operation')} became {longer:,}."
         if self.agree:
             yield (
                 "Automatic: as exact as the formula, without a formula; in reverse mode one sweep, whatever the number"
@@ -189,7 +190,7 @@ class Comparison:
             [
                 f"{self.title()} {self.point()}",
                 "",
-                *table(list(self.rows())),
+                *table_lines(list(self.rows())),
                 "",
                 errors,
                 *self.notes,
@@ -230,7 +231,7 @@ def right_digits(error: float) -> int:
     return max(0, min(16, round(-math.log10(error)))) if math.isfinite(error) and error > 0 else 16 if error == 0 else 0
 
 
-def readable(text: str) -> str:
+def readable_formula(text: str) -> str:
     """A formula of sympy as people write it, where our own language of formulas can say it; the beginning of a long
     one.
     """
@@ -247,21 +248,24 @@ def readable(text: str) -> str:
 def of_graph(graph: Graph, wrt: str | None = None) -> Comparison:
     """The comparison for a graph that can be computed again from the formulas of its operations."""
     replay = Replay(graph)
-    return compare(graph, replay, replay.inputs, wrt)
+    return compare_on_function(graph, replay, replay.inputs, wrt)
 
 
-def compare(graph: Graph, function: Callable[[Inputs], float], inputs: Inputs, wrt: str | None = None) -> Comparison:
+def compare_on_function(
+    graph: Graph, function: Callable[[Inputs], float], inputs: Inputs, wrt: str | None = None
+) -> Comparison:
     """The comparison for a function whose graph was traced at these inputs; ``wrt`` names one of them, and the
     others stay.
     """
     if wrt is not None:
-        place_of(graph, wrt)
+        place_of_result(graph, wrt)
         inputs = {name: array for name, array in inputs.items() if name == wrt}
     names = {name: array.shape for name, array in inputs.items()}
     sizes = {name: int(array.size) for name, array in inputs.items()}
     if not 0 < sum(sizes.values()) <= MOST_INPUTS:
         raise OptionError(
-            f"{graph.name} has {counted(sum(sizes.values()), 'input')} to differentiate by, and numeric differentiation"
+            f"{graph.name} has {counted_noun(sum(sizes.values()), 'input')} to differentiate by, and numeric"
+            " differentiation"
             f" evaluates it anew for each; choose one of at most {MOST_INPUTS} numbers with wrt=:"
             f" {', '.join(graph_inputs(graph)) or 'there is none'}"
         )
@@ -283,18 +287,18 @@ def compare(graph: Graph, function: Callable[[Inputs], float], inputs: Inputs, w
         for index in np.ndindex(shape)
     ]
     reverse = np.concatenate([gradient(graph, name) for name in inputs])
-    symbolic, notes = formulas_of(graph, {place_of(graph, name)[0]: name for name in inputs})
+    symbolic, notes = formulas_of(graph, {place_of_result(graph, name)[0]: name for name in inputs})
     exact, measured_by = reverse, "automatic differentiation"
     if symbolic is not None and symbolic.known:
         exact, measured_by = (
             np.array([float(symbolic.exact[label]) for label in labels]),
             "the formulas, computed with 30 digits",
         )
-    curves = tuple(curve(kind, of_vector, at, exact) for kind in ("forward", "central"))
+    curves = tuple(error_curve(kind, of_vector, at, exact) for kind in ("forward", "central"))
     costs = mode_costs(graph)
     methods = [
         *(numeric(found, costs) for found in curves),
-        *([by_formula(symbolic, labels)] if symbolic is not None else []),
+        *([formula_gradients(symbolic, labels)] if symbolic is not None else []),
         *automatic(graph, inputs, reverse, symbolic, labels, costs),
     ]
     if not any(method.name == "automatic, forward mode" for method in methods):
@@ -310,7 +314,7 @@ def compare(graph: Graph, function: Callable[[Inputs], float], inputs: Inputs, w
         symbolic,
         costs,
         notes,
-        names_of(graph).output,
+        graph_names(graph).output,
     )
 
 
@@ -321,7 +325,7 @@ def graph_inputs(graph: Graph) -> list[str]:
 
 def gradient(graph: Graph, name: str) -> Array:
     """What reverse mode found for an input."""
-    key, port = place_of(graph, name)
+    key, port = place_of_result(graph, name)
     found = elements(graph.nodes[key].ports[port].grad)
     if found is None:
         raise OptionError(
@@ -342,7 +346,7 @@ def formulas_of(graph: Graph, names: Mapping[str, str]) -> tuple[Symbolic | None
 def numeric(found: Curve, costs: ModeCosts) -> Method:
     """Differences with the best of all steps."""
     i = found.best
-    name = f"{NAMES[found.name]}, best h = {number(found.steps[i], digits=2)}"
+    name = f"{NAMES[found.name]}, best h = {short_number(found.steps[i], digits=2)}"
     return Method(
         name,
         tuple(found.derivatives[i].tolist()),
@@ -354,14 +358,14 @@ def numeric(found: Curve, costs: ModeCosts) -> Method:
     )
 
 
-def by_formula(symbolic: Symbolic, labels: list[str]) -> Method:
+def formula_gradients(symbolic: Symbolic, labels: list[str]) -> Method:
     """The formulas, computed in floating point."""
     values = [symbolic.values[label] for label in labels]
     size = sum(symbolic.derivatives[label].operations for label in labels)
     return Method(
         "symbolic",
         tuple(values),
-        share(symbolic, labels, values) if symbolic.known else math.nan,
+        error_share(symbolic, labels, values) if symbolic.known else math.nan,
         "symbolic",
         None,
         None,
@@ -379,7 +383,7 @@ def automatic(
     for name, found, sweeps in (("forward", by_tangents(graph, inputs), len(labels)), ("reverse", reverse, 1)):
         if found is not None:
             error = (
-                share(exact, labels, found.tolist())
+                error_share(exact, labels, found.tolist())
                 if exact
                 else relative_error(found, reverse)
                 if name == "forward"
@@ -394,14 +398,14 @@ def by_tangents(graph: Graph, inputs: Inputs) -> Array | None:
     found = []
     for name, array in inputs.items():
         for unit in np.eye(array.size).reshape(-1, *array.shape):
-            derivative = tangents(graph, {name: unit}).forward
+            derivative = tangents_of(graph, {name: unit}).forward
             if derivative is None:
                 return None
             found.append(derivative)
     return np.array(found)
 
 
-def share(symbolic: Symbolic, labels: list[str], found: list[float]) -> float:
+def error_share(symbolic: Symbolic, labels: list[str], found: list[float]) -> float:
     """The largest error as a share of the largest derivative, finer than floating point could tell."""
     largest = max(abs(float(symbolic.exact[label])) for label in labels) or 1.0
     return max(symbolic.error(label, each) for label, each in zip(labels, found, strict=True)) / largest

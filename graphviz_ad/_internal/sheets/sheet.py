@@ -9,9 +9,9 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from graphviz_ad._internal.layouts.choice import place
+from graphviz_ad._internal.layouts.choice import place_scene
 from graphviz_ad._internal.layouts.row_wrapping import wrapped
-from graphviz_ad._internal.maths.number_format import number
+from graphviz_ad._internal.maths.number_format import short_number
 from graphviz_ad._internal.scene.canvas import Canvas, Label, Mark, Rect
 from graphviz_ad._internal.scene.font_metrics import ASCENT, text_width
 from graphviz_ad._internal.scene.paint import (
@@ -20,7 +20,7 @@ from graphviz_ad._internal.scene.paint import (
     Type,
     item_width,
     legend_row,
-    moved,
+    moved_marks,
     stage_marks,
     type_of,
 )
@@ -57,7 +57,7 @@ class Block:
 
     def at(self, x: float, y: float) -> Iterator[Mark]:
         """The marks, moved there."""
-        return moved(self.marks, 1.0, x, y)
+        return moved_marks(self.marks, 1.0, x, y)
 
 
 NOTHING = Block(0.0, 0.0, ())
@@ -86,11 +86,11 @@ class Panel:
         )
         room = max(room, min(text_width(self.title, TEXTS["title"].size, True), 420.0))
         parts = [
-            words(self.title, "title", room),
+            running_text(self.title, "title", room),
             program(self.code, room, self.raised, lines),
             centred(self.drawing, room),
         ]
-        parts += [alarm(self.error, room), words(self.says, "says", room)]
+        parts += [alarm(self.error, room), running_text(self.says, "says", room)]
         inside = stacked(parts, 12.0)
         # a short table in a tall frame would look as if something were missing
         part = "panel" if self.code or self.legend else "table"
@@ -114,22 +114,24 @@ class Sheet:
 
     def canvas(self, panels: Sequence[Panel], alt: str = "") -> Canvas:
         """The whole picture."""
-        rows = [beside(level(row)) for row in in_rows(panels, WIDEST)]
+        rows = [side_by_side(level(row)) for row in in_rows(panels, WIDEST)]
         room = max(
             *(row.width for row in rows), NARROWEST, min(text_width(self.heading, TEXTS["heading"].size, True), WIDEST)
         )
         head = stacked(
             [
-                words(self.overlines[0], "overline", room),
-                words(self.heading, "heading", room),
-                words(self.source, "source", room),
+                running_text(self.overlines[0], "overline", room),
+                running_text(self.heading, "heading", room),
+                running_text(self.source, "source", room),
             ],
             5.0,
         )
-        taught = stacked([words(self.overlines[1], "overline", room), words(self.lesson, "lesson", room)], 5.0)
-        details = stacked([words(detail, "says", room) for detail in self.details], 6.0)
-        key = legend(panels, room)
-        notes = stacked([words(note, "footnote", room) for note in self.footnotes], 4.0)
+        taught = stacked(
+            [running_text(self.overlines[1], "overline", room), running_text(self.lesson, "lesson", room)], 5.0
+        )
+        details = stacked([running_text(detail, "says", room) for detail in self.details], 6.0)
+        key = panels_legend(panels, room)
+        notes = stacked([running_text(note, "footnote", room) for note in self.footnotes], 4.0)
         body = stacked(
             [head, program(self.code, room, None), *(centred(row, room) for row in rows), taught, details, key, notes],
             GAP,
@@ -154,7 +156,7 @@ def stacked(blocks: Iterable[Block], gap: float) -> Block:
     return Block(width, bottom, tuple(marks))
 
 
-def beside(blocks: Sequence[Block]) -> Block:
+def side_by_side(blocks: Sequence[Block]) -> Block:
     """One beside the other; frames get the height of the tallest."""
     height = max((block.height for block in blocks), default=0.0)
     marks: list[Mark] = []
@@ -212,7 +214,7 @@ def well_placed(scene: Scene, layout: str, directions: Sequence[str]) -> Scene:
     """
     candidates = []
     for direction in directions:
-        placed = place(replace(scene, direction=direction), layout)
+        placed = place_scene(replace(scene, direction=direction), layout)
         if fit(placed) >= LARGE_ENOUGH:
             return placed
         candidates.append((fit(placed), placed))
@@ -232,7 +234,7 @@ def fit_of(size: Point) -> float:
     return min(ROOM[0] / size[0], ROOM[1] / size[1], 1.0)
 
 
-def words(text: str, role: str, room: float) -> Block:
+def running_text(text: str, role: str, room: float) -> Block:
     """Running text in lines that fit; a line break in the text is one in the picture."""
     kind = TEXTS[role]
     lines = (
@@ -294,7 +296,7 @@ def alarm(text: str, room: float) -> Block:
     """What torch raised, in a thick frame."""
     if not text:
         return NOTHING
-    said = words(f"⚠ {text}", "error", room - 24)
+    said = running_text(f"⚠ {text}", "error", room - 24)
     frame = Rect(1, 1, room - 2, said.height + 20, 4, None, "ink", 2.4, (8, 4), part="alarm")
     return Block(room, said.height + 22, (frame, *said.at(12.0, 11.0)))
 
@@ -306,7 +308,7 @@ def drawing(scene: Scene, name: str) -> Block:
     width, height = scene.size or (0.0, 0.0)
     scale = min(1.0, (WIDEST - 2 * PAD) / max(width, 1.0))
     marks = (replace(mark, owner=f"{name}/{mark.owner}") if mark.owner else mark for mark in stage_marks(scene))
-    return Block(width * scale, height * scale, tuple(moved(marks, scale, 0.0, 0.0)))
+    return Block(width * scale, height * scale, tuple(moved_marks(marks, scale, 0.0, 0.0)))
 
 
 # What else may need a word: how it begins on a picture, how it is shown in the legend, and what it means.
@@ -320,7 +322,7 @@ SIGNS = (
 BOXES = {"leaf": "leaf: what is trained, keeps .grad", "data": "data and numbers"}
 
 
-def legend(panels: Sequence[Panel], room: float) -> Block:
+def panels_legend(panels: Sequence[Panel], room: float) -> Block:
     """What the signs and boxes of the panels mean, said once."""
     marks = [mark for panel in panels for mark in panel.drawing.marks]
     said = {mark.text for mark in marks if isinstance(mark, Label)}
@@ -375,7 +377,7 @@ class Cell:
     marked: bool = False
 
 
-def table(header: Sequence[str], rows: Sequence[Sequence[Cell | str]]) -> Block:
+def table_panel(header: Sequence[str], rows: Sequence[Sequence[Cell | str]]) -> Block:
     """Columns under their titles; the last row can be a sum."""
     cells = [[cell if isinstance(cell, Cell) else Cell(cell) for cell in row] for row in rows]
     top = [Cell(text, "kind") for text in header]
@@ -416,7 +418,9 @@ def bars(names: Sequence[str], values: Sequence[float], size: tuple[float, float
         middle = each * (i + 0.5)
         height = max(tall * (log - low) / (high - low), 0.0) if log > -math.inf else 0.0
         marks.append(Rect(middle - 22, 24 + tall - height, 44, height, 3, "backward", "gradient.line", 1.6, part="bar"))
-        marks.append(Label(middle, 24 + tall - height - 6, number(value), 15, "gradient", italic=True, part="number"))
+        marks.append(
+            Label(middle, 24 + tall - height - 6, short_number(value), 15, "gradient", italic=True, part="number")
+        )
         marks.append(Label(middle, tall + 44, name, 14, "ink", part="name"))
     marks.append(straight([(0.0, 24 + tall), (room, 24 + tall)], "edge", 1.4))
     return Block(room, tall + 52, tuple(marks))

@@ -16,7 +16,7 @@ from graphviz_ad._internal.base.errors import ExpressionError, MissingDependency
 from graphviz_ad._internal.graph.graph import Graph, Node
 from graphviz_ad._internal.maths.claims import LETTERS, base_name, forward_formula
 from graphviz_ad._internal.maths.formula_letters import SUPERSCRIPTS
-from graphviz_ad._internal.maths.formula_text import to_text
+from graphviz_ad._internal.maths.formula_text import formula_to_text
 from graphviz_ad._internal.maths.formula_tree import (
     Binary,
     Call,
@@ -30,7 +30,7 @@ from graphviz_ad._internal.maths.formula_tree import (
 )
 from graphviz_ad._internal.operations.functions import FUNCTIONS
 from graphviz_ad._internal.operations.traits import IN_ORDER, OF_ONE_THE_SAME
-from graphviz_ad._internal.scene.words.names import names_of
+from graphviz_ad._internal.scene.words.names import graph_names
 
 LARGEST = 400  # operations of a formula that is still worth deriving
 DIGITS = 30
@@ -79,7 +79,7 @@ def derive(graph: Graph, names: Mapping[str, str] = NAMELESS) -> Symbolic:
     written out is too long.
     """
     sympy = imported()
-    words = {**names_of(graph).of, **names}
+    words = {**graph_names(graph).of, **names}
     written_out = size_written_out(graph)
     if written_out > LARGEST:
         raise ReplayError(
@@ -92,8 +92,8 @@ def derive(graph: Graph, names: Mapping[str, str] = NAMELESS) -> Symbolic:
     at = {symbols[key]: sympy.Rational(number_of(graph.nodes[key])) for key in leaves}
     found = {name: sympy.diff(function, symbols[key]) for key, name in leaves.items()}
     return Symbolic(
-        formula(function, sympy),
-        {name: formula(each, sympy) for name, each in found.items()},
+        sized_formula(function, sympy),
+        {name: sized_formula(each, sympy) for name, each in found.items()},
         {name: in_floating_point(each, at, sympy) for name, each in found.items()},
         {name: to_many_digits(each, at) for name, each in found.items()},
     )
@@ -131,14 +131,14 @@ def expression(graph: Graph, symbols: Mapping[str, Any], sympy: ModuleType) -> A
             continue
         operands = [found[edge.tail] for edge in graph.in_edges(node.key)]
         if not operands:
-            found[node.key] = exactly(number_of(node), sympy)
+            found[node.key] = exact_number(number_of(node), sympy)
         elif len(operands) == 1 and base_name(node) in SAME:
             found[node.key] = operands[0]
         else:
             found[node.key] = applied(graph, node, operands, functions, sympy)
     upstream = {node.key: node.ports[0].upstream for node in graph.outputs}
     return sum(
-        exactly(float(seed.item().real), sympy) * found[key] for key, seed in upstream.items() if seed is not None
+        exact_number(float(seed.item().real), sympy) * found[key] for key, seed in upstream.items() if seed is not None
     )
 
 
@@ -175,7 +175,7 @@ def value(tree: Tree, names: Mapping[str, Any], functions: Mapping[str, Callable
     def made(node: Tree, operands: list[Any]) -> Any:
         match node:
             case Number(value=number):
-                return exactly(number, sympy)
+                return exact_number(number, sympy)
             case Name(name=name) if name in names:
                 return names[name]
             case Signed(sign="-"):
@@ -186,7 +186,7 @@ def value(tree: Tree, names: Mapping[str, Any], functions: Mapping[str, Callable
                 return getattr(sympy, RELATIONS[sign])(*operands)
             case Call(function=name) if name in functions:
                 return functions[name](*operands)
-        raise ExpressionError(f"{to_text(node)!r} has no meaning in sympy")
+        raise ExpressionError(f"{formula_to_text(node)!r} has no meaning in sympy")
 
     return walked(tree, made)
 
@@ -208,12 +208,12 @@ def number_of(node: Node) -> float:
     return float(node.value.item().real)
 
 
-def exactly(number: float, sympy: ModuleType) -> Any:
+def exact_number(number: float, sympy: ModuleType) -> Any:
     """A number of the program: whole ones as such, others as the floating-point numbers that they are."""
     return sympy.Integer(int(number)) if float(number).is_integer() else sympy.Float(number)
 
 
-def formula(found: Any, sympy: ModuleType) -> Formula:
+def sized_formula(found: Any, sympy: ModuleType) -> Formula:
     """An expression as text with its size."""
     return Formula(str(found), int(sympy.count_ops(found)))
 

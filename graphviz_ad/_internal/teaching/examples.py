@@ -21,7 +21,13 @@ from graphviz_ad._internal.output.chart import Chart
 from graphviz_ad._internal.output.file_writing import suffix_for, write_as
 from graphviz_ad._internal.output.format_table import CHARTS, FILMS
 from graphviz_ad._internal.scene.themes import theme as theme_named
-from graphviz_ad._internal.sheets.graph_comparison import ComparisonOptions, Pair, SideBySide, compared_as, in_words
+from graphviz_ad._internal.sheets.graph_comparison import (
+    ComparisonOptions,
+    Pair,
+    SideBySide,
+    compared_as,
+    difference_lines,
+)
 from graphviz_ad._internal.sheets.sheet import Sheet
 from graphviz_ad._internal.teaching.program_runs import source_of
 from graphviz_ad._internal.teaching.shown_parts import Listing, Shot, View
@@ -138,7 +144,7 @@ class Example:
         chosen, entry = theme_named(theme), self.entry
         panels = [panel for view in self.views for panel in view.panels(layout)]
         code = tuple(line for view in self.views if isinstance(view, Listing) for line in view.code)
-        found = tuple(in_words(view.differences) for view in self.views if isinstance(view, Pair))
+        found = tuple(difference_lines(view.differences) for view in self.views if isinstance(view, Pair))
         notes = self.graph.notices if entry.chapter == "classics" else ()
         canvas = Sheet(entry.heading, entry.lesson, OVERLINES[entry.chapter], entry.source, code, found, notes).canvas(
             panels

@@ -20,7 +20,7 @@ from graphviz_ad._internal.api import api
 from graphviz_ad._internal.base.errors import OptionError
 from graphviz_ad._internal.graph.snapshot import Snapshot
 from graphviz_ad._internal.graph.transforms import keep_only
-from graphviz_ad._internal.maths.number_format import one_line
+from graphviz_ad._internal.maths.number_format import number_in_one_line
 from graphviz_ad._internal.scene.words.signs import NOT_RETAINED
 
 if TYPE_CHECKING:
@@ -142,7 +142,7 @@ def dot_grad(tensor: Any) -> str:
 
 def written(tensor: Any) -> str:
     """The elements of a small tensor."""
-    return one_line(Snapshot(tuple(tensor.shape), str(tensor.dtype), np.asarray(tensor.detach().tolist())))
+    return number_in_one_line(Snapshot(tuple(tensor.shape), str(tensor.dtype), np.asarray(tensor.detach().tolist())))
 
 
 def pins(done: Run) -> dict[str, str]:

@@ -13,7 +13,7 @@ from graphviz_ad._internal.film.story import tell
 from graphviz_ad._internal.scene.annotations import error_of, with_failure, with_remarks
 from graphviz_ad._internal.scene.scene import restyle
 from graphviz_ad._internal.scene.scene_building import build_scene
-from graphviz_ad._internal.scene.words.describe import Options, describe
+from graphviz_ad._internal.scene.words.describe import Options, words_of_graph
 from graphviz_ad._internal.sheets.graph_comparison import Pair
 from graphviz_ad._internal.sheets.sheet import Block, Panel, drawing, well_placed
 from graphviz_ad._internal.teaching.program_runs import Run
@@ -55,7 +55,7 @@ class Shot:
 
     def panels(self, layout: str) -> Iterator[Panel]:
         """One panel."""
-        words = describe(self.graph, replace(self.options, sums=self.step is not None))
+        words = words_of_graph(self.graph, replace(self.options, sums=self.step is not None))
         keys = {name: key for key, name in words.names.of.items()}
         lines = {keys[name]: [text] if isinstance(text, str) else text for name, text in self.remarks.items()}
         marked = {keys[name] for name in self.marked}
@@ -128,7 +128,7 @@ def beginning(message: str) -> str:
 
 def moment(graph: Graph, words: str) -> int:
     """The first step of the film of a graph whose caption has these words."""
-    steps = tell(describe(graph, Options(sums=True)), "both").steps
+    steps = tell(words_of_graph(graph, Options(sums=True)), "both").steps
     return next(i for i, step in enumerate(steps) if words in " ".join(step.caption))
 
 

@@ -53,10 +53,12 @@ def trace(
     }
     if not callable(target):
         first = next(leaf for _, leaf in leaves_of(target) if isinstance(leaf, ADNumber))
-        return Assembly(target, called(first, names) or "f", (), names, grad_outputs, capture).graph
+        return Assembly(target, name_of_number(first, names) or "f", (), names, grad_outputs, capture).graph
     args, kwargs = as_numbers(tuple(args)), as_numbers(dict(kwargs))
     parameters = {
-        leaf: written(path) for path, leaf in leaves_of(bound(target, args, kwargs)) if isinstance(leaf, ADNumber)
+        leaf: way_to_leaf(path)
+        for path, leaf in leaves_of(arguments_by_parameter(target, args, kwargs))
+        if isinstance(leaf, ADNumber)
     }
     name = str(getattr(target, "__name__", type(target).__name__))
     return Assembly(
@@ -72,8 +74,8 @@ class BlackBox:
     def __init__(self, target: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
         self.target, (self.args, self.kwargs) = target, as_numbers((tuple(args), dict(kwargs)))
         paths = {
-            leaf: written(path)
-            for path, leaf in leaves_of(bound(target, self.args, self.kwargs))
+            leaf: way_to_leaf(path)
+            for path, leaf in leaves_of(arguments_by_parameter(target, self.args, self.kwargs))
             if isinstance(leaf, ADNumber)
         }
         self.numbers = {number.name or path: number for number, path in paths.items()}
@@ -91,7 +93,7 @@ class BlackBox:
     def __call__(self, inputs: Mapping[str, Array]) -> float:
         """The sum of all outputs; NaN where the function has no value."""
         changed = {self.numbers[name]: ADNumber(float(array)) for name, array in inputs.items()}
-        args, kwargs = replaced((self.args, self.kwargs), changed)
+        args, kwargs = numbers_replaced((self.args, self.kwargs), changed)
         try:
             returned = self.target(*args, **kwargs)
         except (ValueError, ArithmeticError):
@@ -99,13 +101,13 @@ class BlackBox:
         return float(sum(leaf.value for _, leaf in leaves_of(returned) if isinstance(leaf, ADNumber)))
 
 
-def replaced(tree: Any, changed: Mapping[ADNumber, ADNumber]) -> Any:
+def numbers_replaced(tree: Any, changed: Mapping[ADNumber, ADNumber]) -> Any:
     """The same nested lists, tuples and dicts with other numbers in them."""
     if isinstance(tree, ADNumber):
         return changed.get(tree, tree)
     if isinstance(tree, dict):
-        return {key: replaced(part, changed) for key, part in tree.items()}
-    return type(tree)(replaced(part, changed) for part in tree) if type(tree) in (list, tuple) else tree
+        return {key: numbers_replaced(part, changed) for key, part in tree.items()}
+    return type(tree)(numbers_replaced(part, changed) for part in tree) if type(tree) in (list, tuple) else tree
 
 
 def as_numbers(tree: Any) -> Any:
@@ -121,7 +123,9 @@ def as_numbers(tree: Any) -> Any:
     return tree
 
 
-def bound(target: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+def arguments_by_parameter(
+    target: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]
+) -> dict[str, Any]:
     """Parameter -> argument; positions where there is no signature."""
     try:
         found = inspect.signature(target).bind(*args, **kwargs)
@@ -143,7 +147,7 @@ def leaves_of(tree: Any, path: Path = (), around: tuple[int, ...] = ()) -> Itera
             yield from leaves_of(part, (*path, step), (*around, id(tree)))
 
 
-def written(path: Path) -> str:
+def way_to_leaf(path: Path) -> str:
     """ "weights[0]" for the way to a leaf."""
     return "".join(
         str(step) if i == 0 else f"[{step!r}]" if isinstance(step, int) else f".{step}" for i, step in enumerate(path)
@@ -223,13 +227,13 @@ class Assembly:
         seeds = [seed for output, seed in zip(self.outputs, self.upstream, strict=True) if output is number]
         plain = number.op == "number"
         kept, made = self.capture.gradients != "none", bool(number.operands)
-        name = None if plain else called(number, self.names) or self.keywords.get(number)
+        name = None if plain else name_of_number(number, self.names) or self.keywords.get(number)
         port = Port(
             shape=(),
             dtype="float64",
-            value=snapshot(number.value) if self.capture.values != "none" else None,
-            grad=snapshot(gradient) if gradient is not None and not plain and kept else None,
-            upstream=snapshot(sum(seeds)) if seeds and kept else None,
+            value=snapshot_of_adnumber(number.value) if self.capture.values != "none" else None,
+            grad=snapshot_of_adnumber(gradient) if gradient is not None and not plain and kept else None,
+            upstream=snapshot_of_adnumber(sum(seeds)) if seeds and kept else None,
             name=name,
             is_output=bool(seeds),
         )
@@ -253,17 +257,21 @@ class Assembly:
             if operand.op == "number":
                 yield Edge(keys[operand], keys[number], slot, cut="data")
                 continue
-            flows = snapshot(gradient * local) if self.capture.gradients != "none" else None
+            flows = snapshot_of_adnumber(gradient * local) if self.capture.gradients != "none" else None
             yield Edge(
-                keys[operand], keys[number], slot, local=snapshot(local) if self.capture.local else None, grad=flows
+                keys[operand],
+                keys[number],
+                slot,
+                local=snapshot_of_adnumber(local) if self.capture.local else None,
+                grad=flows,
             )
 
 
-def called(number: ADNumber, names: Mapping[ADNumber, str]) -> str | None:
+def name_of_number(number: ADNumber, names: Mapping[ADNumber, str]) -> str | None:
     """The name that a number was given, or that of the parameter or variable that holds it."""
     return number.name or names.get(number) or next(iter(CallSite(*number.origin).names), None)
 
 
-def snapshot(value: float) -> Snapshot:
+def snapshot_of_adnumber(value: float) -> Snapshot:
     """A number as the graph keeps it."""
     return Snapshot((), "float64", value)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from graphviz_ad._internal.base.argument_types import Says
-from graphviz_ad._internal.base.checked_calls import check_fields
+from graphviz_ad._internal.base.checked_calls import demand_fields
 
 Level = Annotated[Literal["none", "summary", "full"], Says("none, summary or full", "capture level")]
 
@@ -28,4 +28,4 @@ class Capture:
 
     def __post_init__(self) -> None:
         """Refuse what says nothing, such as a level that does not exist."""
-        check_fields(self)
+        demand_fields(self)

@@ -35,8 +35,8 @@ from graphviz_ad._internal.tracing.assembly.autograd_graph import (
     BackwardPass,
     is_pointwise,
     is_reentrant,
-    run,
     run_accumulating,
+    run_backward,
     walk,
 )
 from graphviz_ad._internal.tracing.assembly.units import Output, Recorded
@@ -64,7 +64,7 @@ def trace(
 ) -> Graph:
     """The graph of one call of `target`, or of finished tensors; see `graphviz_ad.trace`."""
     refuse_older(str(torch.__version__))
-    if is_finished(target):
+    if is_finished_target(target):
         return trace_finished(target, grad_outputs, capture, namespace)
     if not callable(target):
         raise TraceError(
@@ -73,7 +73,7 @@ def trace(
         )
     module = target if isinstance(target, torch.nn.Module) else None
     args, kwargs = as_tensors((tuple(args), dict(kwargs)), input_dtype(module))
-    tape = Tape(capture, _call.__code__)
+    tape = Tape(capture, _call_target.__code__)
     namespace = surroundings(target)
     with unseen_by_functions():
         name_inputs(tape, target, args, kwargs, namespace)
@@ -81,9 +81,9 @@ def trace(
     try:
         current_tape.set(tape)
         with Noted(), recorder_for(tape):
-            returned = [_call(target, args, kwargs)]
+            returned = [_call_target(target, args, kwargs)]
     except Exception as error:
-        with beside(error), unseen_by_functions():
+        with beside_failure(error), unseen_by_functions():
             error.graph = graph_so_far(tape, error, target, namespace)  # type: ignore[attr-defined]
         raise
     finally:
@@ -145,14 +145,17 @@ def let_go(tape: Tape, autograd: AutogradGraph) -> None:
 
 
 @contextmanager
-def beside(error: BaseException) -> Iterator[None]:
+def beside_failure(error: BaseException) -> Iterator[None]:
     """What is done for an exception of the program: whatever is wrong with us now, that one goes on, and a warning
     says what is missing.
     """
     try:
         yield
     except Exception as own:
-        text = f"no graph could be made up to where the program raised {described(error)}: {described(own)}"
+        text = (
+            f"no graph could be made up to where the program raised {described_exception(error)}:"
+            f" {described_exception(own)}"
+        )
         try:
             warnings.warn(text, GraphvizADWarning, stacklevel=3)
         except Warning:
@@ -161,7 +164,7 @@ def beside(error: BaseException) -> Iterator[None]:
             print(f"{GraphvizADWarning.__name__}: {text}", file=sys.stderr)
 
 
-def described(error: BaseException) -> str:
+def described_exception(error: BaseException) -> str:
     """Type and first line of an exception."""
     return error_text(failure_of(error))
 
@@ -220,12 +223,12 @@ def idle_parameters(tape: Tape, modules: Modules, ended: bool) -> list[Notice]:
     return found
 
 
-def _call(target: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+def _call_target(target: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
     """Where the stack of the traced program begins."""
     return target(*args, **kwargs)
 
 
-def is_finished(target: Any) -> bool:
+def is_finished_target(target: Any) -> bool:
     """Whether the target is a tensor or a collection of tensors rather than something to call."""
     return isinstance(target, Tensor) or (
         not callable(target) and any(isinstance(leaf, Tensor) for _, leaf in flatten(target))
@@ -234,7 +237,7 @@ def is_finished(target: Any) -> bool:
 
 def trace_finished(target: Any, grad_outputs: Any, capture: Capture, namespace: Mapping[str, Any]) -> Graph:
     """The graph behind tensors that exist already: no forward pass is run, values in between are not recorded."""
-    tape = Tape(capture, _call.__code__)
+    tape = Tape(capture, _call_target.__code__)
     notices = [notice("finished tensors")]
     with unseen_by_functions():
         for name, thing in namespace.items():
@@ -291,11 +294,11 @@ def finish(
             try:
                 result = backward(tape, autograd, [tensor for _, tensor in outputs], seeds, noted, retain=retain)
             except Exception as error:
-                with beside(error):
+                with beside_failure(error):
                     so_far = [*notices, failure_notice(FAILED, failure_of(error))]
-                    error.graph = describe(tape, autograd, noted, outputs, seeds, name, names, so_far)  # type: ignore[attr-defined]
+                    error.graph = graph_with_detail(tape, autograd, noted, outputs, seeds, name, names, so_far)  # type: ignore[attr-defined]
                 raise
-            graph = describe(tape, autograd, result, outputs, seeds, name, names, notices)
+            graph = graph_with_detail(tape, autograd, result, outputs, seeds, name, names, notices)
     finally:
         # Only now, and in this order: what holds the deep graph goes first, then its nodes one by one.
         outputs = seeds = None  # type: ignore[assignment]
@@ -326,7 +329,7 @@ def backward(
             autograd, outputs, seeds, tape.keeper, elementwise.__getitem__, tape.leaves(), noted, retain=retain
         )
     try:
-        return run(autograd, outputs, seeds, tape.keeper, elementwise.__getitem__, noted, retain=retain)
+        return run_backward(autograd, outputs, seeds, tape.keeper, elementwise.__getitem__, noted, retain=retain)
     except RuntimeError as error:
         # The graph of finished tensors may have been freed by the user's own backward(); reentrant checkpoints refuse
         # to give gradients.
@@ -335,7 +338,7 @@ def backward(
         raise
 
 
-def describe(
+def graph_with_detail(
     tape: Tape,
     autograd: AutogradGraph,
     result: BackwardPass,

@@ -28,7 +28,7 @@ def as_tensors(tree: Any, dtype: torch.dtype) -> Any:
     """Numbers, lists of numbers and numpy arrays as new tensors that require grad; everything else as it is."""
 
     def convert(thing: Any) -> Any:
-        if is_number(thing) or is_numbers(thing):
+        if is_number_input(thing) or is_numbers(thing):
             return torch.tensor(thing, dtype=dtype, requires_grad=True)
         if isinstance(thing, (np.ndarray, np.number)) and np.asarray(thing).dtype.kind in "fiu":
             return torch.tensor(np.asarray(thing), dtype=dtype, requires_grad=True)
@@ -42,7 +42,7 @@ def as_tensors(tree: Any, dtype: torch.dtype) -> Any:
         ) from error
 
 
-def is_number(thing: Any) -> bool:
+def is_number_input(thing: Any) -> bool:
     """Whether this is a plain real number."""
     return isinstance(thing, (int, float)) and not isinstance(thing, bool)
 
@@ -57,7 +57,7 @@ def is_numbers(thing: Any) -> bool:
             return False
         depth += 1
         parts = [element for part in parts for element in part]
-    return all(is_number(part) for part in parts)
+    return all(is_number_input(part) for part in parts)
 
 
 def name_inputs(

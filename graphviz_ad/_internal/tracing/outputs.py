@@ -46,7 +46,7 @@ def describe_thing(thing: Any) -> str:
 def upstream_gradients(outputs: Sequence[Tensor], given: Any) -> list[Tensor]:
     """One upstream gradient an output: those given, or ones."""
     if given is None:
-        return [_ones(i, output) for i, output in enumerate(outputs)]
+        return [_seed_of_ones(i, output) for i, output in enumerate(outputs)]
     parts = (
         list(given)
         if isinstance(given, (list, tuple))
@@ -62,7 +62,7 @@ def upstream_gradients(outputs: Sequence[Tensor], given: Any) -> list[Tensor]:
     return [_upstream(i, output, part) for i, (output, part) in enumerate(zip(outputs, parts, strict=True))]
 
 
-def _ones(i: int, output: Tensor) -> Tensor:
+def _seed_of_ones(i: int, output: Tensor) -> Tensor:
     try:
         return torch.ones_like(output)
     except (NotImplementedError, RuntimeError) as error:

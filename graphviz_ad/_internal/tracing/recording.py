@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from graphviz_ad._internal.base.argument_types import shown
+from graphviz_ad._internal.base.argument_types import shown_value
 from graphviz_ad._internal.base.errors import OptionError, TraceError
 from graphviz_ad._internal.graph.graph import Graph, Memory
 from graphviz_ad._internal.graph.notices import FAILED, RAISED, Notice, failure_notice, notice
@@ -30,18 +30,25 @@ from graphviz_ad._internal.tracing.assembly.autograd_graph import (
     BackwardPass,
     in_terms_of,
     is_pointwise,
+    merged_passes,
     node_of,
-    together,
     walk,
     watching,
 )
 from graphviz_ad._internal.tracing.assembly.saved import kept_memory
 from graphviz_ad._internal.tracing.assembly.units import Output, Recorded
 from graphviz_ad._internal.tracing.capture import Capture
-from graphviz_ad._internal.tracing.eager import NOT_ASKED, about_parameters, beside, described, failure_of, modules_of
+from graphviz_ad._internal.tracing.eager import (
+    NOT_ASKED,
+    about_parameters,
+    beside_failure,
+    described_exception,
+    failure_of,
+    modules_of,
+)
 from graphviz_ad._internal.tracing.inputs import module_names, name_parameters
 from graphviz_ad._internal.tracing.naming.returned_names import name_returned
-from graphviz_ad._internal.tracing.naming.variable_names import names_of
+from graphviz_ad._internal.tracing.naming.variable_names import variables_read
 from graphviz_ad._internal.tracing.tape.collector import at_rest
 from graphviz_ad._internal.tracing.tape.communication import recorder_for
 from graphviz_ad._internal.tracing.tape.depths import Depths
@@ -71,7 +78,8 @@ class Recording:
     def __init__(self, module: torch.nn.Module | None, capture: Capture, namespace: Mapping[str, Any]) -> None:
         if module is not None and not isinstance(module, torch.nn.Module):
             raise OptionError(
-                f"module={shown(module)} ({type(module).__name__}) is no nn.Module; give the model whose parameters are"
+                f"module={shown_value(module)} ({type(module).__name__}) is no nn.Module; give the model whose"
+                " parameters are"
                 " to have names, or nothing"
             )
         self._module, self._capture, self._namespace = module, capture, namespace
@@ -150,7 +158,7 @@ class Recording:
         if error is None:
             self._graph = self._assembled(about_parameters(self._tape, modules) if modules else [])
             return
-        with beside(error):
+        with beside_failure(error):
             self._tape.stopped = stopped_by(error, self._tape)
             self._graph = self._assembled(
                 [failure_notice(RAISED, failure_of(error)), *about_parameters(self._tape, modules, ended=False)]
@@ -208,7 +216,7 @@ class Recording:
 
     def _failed(self, error: Exception) -> None:
         """A tracer must not break what it watches: what it fails at is said on the graph."""
-        self._tape.problems.append(described(error))
+        self._tape.problems.append(described_exception(error))
 
     @property
     def _wants_gradients(self) -> bool:
@@ -320,7 +328,7 @@ class Recording:
             notices = [*notices, notice("too deep", reach=self._depths.reach)]
         if tape.problems:
             notices = [*notices, notice("incomplete", tape.problems, what="thing")]
-        for number, name in names_of(tape, self._code).items():
+        for number, name in variables_read(tape, self._code).items():
             tape.values[number].name = name
         name_returned(tape)
         names = module_names(self._module, self._namespace)
@@ -341,7 +349,7 @@ class Recording:
     def _graph_of(
         self, done: RecordedPass, whole: AutogradGraph, names: dict[int, str], title: str, notices: Sequence[Notice]
     ) -> Graph:
-        result = together([in_terms_of(part.graph, part.result, whole) for part in with_nested(done)])
+        result = merged_passes([in_terms_of(part.graph, part.result, whole) for part in with_nested(done)])
         outputs = [Output(value, seed) for value, seed in done.roots]
         if result.problem is not None:
             notices, result = (
@@ -356,7 +364,7 @@ class Recording:
         graph = assembled(
             Recorded(self._tape, whole, result, outputs, names, leaves, starts_inside(done)), title, notices
         )
-        return merge_calls(replace(graph, memory=memory_of(graph, [part.graph for part in with_nested(done)])))
+        return merge_calls(replace(graph, memory=memory_of_pass(graph, [part.graph for part in with_nested(done)])))
 
     def _unfinished(self, whole: AutogradGraph, names: dict[int, str], title: str, notices: Sequence[Notice]) -> Graph:
         why = notice("no backward pass", blind=self._recorder.blind)
@@ -365,7 +373,7 @@ class Recording:
         )
 
 
-def memory_of(graph: Graph, parts: Sequence[AutogradGraph]) -> Memory | None:
+def memory_of_pass(graph: Graph, parts: Sequence[AutogradGraph]) -> Memory | None:
     """The memory of one pass: what other passes kept was there at other times."""
     keeps = [kept for part in parts for kept in part.keeps]
     saved, exact = kept_memory(keeps, [leaf for part in parts for leaf in part.variables.values()])

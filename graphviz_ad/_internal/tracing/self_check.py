@@ -57,7 +57,7 @@ def tried(trials: Callable[[], Iterable[Trial]]) -> list[str]:
 
     def run() -> None:
         _here.trying = True
-        wrong[:] = [about for trial in trials() for about in failed(*trial)]
+        wrong[:] = [about for trial in trials() for about in failures_of_program(*trial)]
 
     try:
         thread = threading.Thread(target=run, name="graphviz_ad tries this torch")
@@ -68,7 +68,7 @@ def tried(trials: Callable[[], Iterable[Trial]]) -> list[str]:
     return wrong
 
 
-def failed(about: str, run: Callable[[], Facts], answer: Facts) -> list[str]:
+def failures_of_program(about: str, run: Callable[[], Facts], answer: Facts) -> list[str]:
     """What a program is about and what of it does not hold; nothing if all of it does."""
     try:
         found = run()
@@ -84,25 +84,25 @@ def failed(about: str, run: Callable[[], Facts], answer: Facts) -> list[str]:
 def trials_of_traces() -> list[Trial]:
     """Each program of `TRIED`, traced."""
     return [
-        *((program.about, partial(traced, program), program.answer) for program in TRIED),
+        *((program.about, partial(facts_of_program, program), program.answer) for program in TRIED),
         ("dispatch modes of yours", seen_by_modes, {"operations that only they may see": "the same"}),
     ]
 
 
 def trials_of_recordings() -> list[Trial]:
     """A recording of a backward pass."""
-    return [("recordings", lambda: facts(recorded(recording.Recording(None, Capture(), {}))), RECORDED)]
+    return [("recordings", lambda: facts_of_graph(recorded(recording.Recording(None, Capture(), {}))), RECORDED)]
 
 
 TRIALS = {"traces": trials_of_traces, "recordings": trials_of_recordings}
 
 
-def traced(program: Tried) -> Facts:
+def facts_of_program(program: Tried) -> Facts:
     """What the graph of a program says."""
     if program.calls_modules and hooks_on_all_modules():
         raise RuntimeError("not tried, since your hooks on all modules would run")
     inputs = [torch.tensor(given, dtype=torch.float64, device="cpu", requires_grad=True) for given in program.inputs]
-    return facts(eager.trace(program.function, inputs, {}, None, Capture(), {}))
+    return facts_of_graph(eager.trace(program.function, inputs, {}, None, Capture(), {}))
 
 
 def seen_by_modes() -> Facts:
@@ -116,37 +116,37 @@ def seen_by_modes() -> Facts:
     return {"operations that only they may see": "the same" if seen == plain else "ours too"}
 
 
-def facts(graph: Graph) -> Facts:
+def facts_of_graph(graph: Graph) -> Facts:
     """What a graph says, in plain words and numbers: aspect -> text."""
     fine = graph.detail or graph
     return {
-        "operations": words(node.op or node.kind for node in graph.node_list),
-        "steps inside": words("·".join([node.op or node.kind, *node.autograd]) for node in fine.node_list),
-        "names": words(node.name or "-" for node in graph.node_list),
-        "modules": words(".".join(node.module) or "-" for node in graph.node_list),
-        "gradients of inputs": words(
-            number(port.grad) for node in graph.node_list if node.kind == "leaf" for port in node.ports
+        "operations": fact_line(node.op or node.kind for node in graph.node_list),
+        "steps inside": fact_line("·".join([node.op or node.kind, *node.autograd]) for node in fine.node_list),
+        "names": fact_line(node.name or "-" for node in graph.node_list),
+        "modules": fact_line(".".join(node.module) or "-" for node in graph.node_list),
+        "gradients of inputs": fact_line(
+            plain_number(port.grad) for node in graph.node_list if node.kind == "leaf" for port in node.ports
         ),
-        "result": words(number(port.value) for node in graph.outputs for port in node.ports),
-        "values": words(number(port.value) for node in fine.node_list for port in node.ports),
-        "gradients": words(number(port.grad) for node in fine.node_list for port in node.ports),
-        "local derivatives": words(number(edge.local) for edge in fine.edges),
-        "what flows back": words(number(edge.grad) for edge in fine.edges),
-        "where gradients stop": words(
+        "result": fact_line(plain_number(port.value) for node in graph.outputs for port in node.ports),
+        "values": fact_line(plain_number(port.value) for node in fine.node_list for port in node.ports),
+        "gradients": fact_line(plain_number(port.grad) for node in fine.node_list for port in node.ports),
+        "local derivatives": fact_line(plain_number(edge.local) for edge in fine.edges),
+        "what flows back": fact_line(plain_number(edge.grad) for edge in fine.edges),
+        "where gradients stop": fact_line(
             [*(node.cut or "-" for node in graph.node_list), *(edge.cut or "-" for edge in graph.edges)]
         ),
-        "hooks": words(hook for node in graph.node_list for hook in (*node.hooks, *node.hook_effects)),
+        "hooks": fact_line(hook for node in graph.node_list for hook in (*node.hooks, *node.hook_effects)),
         "memory": str(graph.memory),
-        "notices": words(note.kind for note in graph.notes if note not in DOUBTS),
+        "notices": fact_line(note.kind for note in graph.notes if note not in DOUBTS),
     }
 
 
-def words(parts: Iterable[str]) -> str:
+def fact_line(parts: Iterable[str]) -> str:
     """A line of them."""
     return " ".join(parts)
 
 
-def number(snapshot: Snapshot | None) -> str:
+def plain_number(snapshot: Snapshot | None) -> str:
     """ "3.0", "[1.0,2.0]", "-" where there is none."""
     array: Any = snapshot.array if snapshot is not None else None
     return "-" if array is None else str(array.tolist()).replace(" ", "")

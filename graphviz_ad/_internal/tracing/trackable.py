@@ -11,7 +11,7 @@ from graphviz_ad._internal.tracing.tape.torch_private import library_operator
 _trackable: weakref.WeakSet[type] = weakref.WeakSet()
 
 
-def trackable_function(cls: type) -> type:
+def trackable_class(cls: type) -> type:
     """Let a ``torch.autograd.Function`` appear under its class attribute ``name``, for example ``name = r"$\\sigma$"``.
 
     Returns the class unchanged. Every custom Function is traced, decorated or not; without this it appears under the

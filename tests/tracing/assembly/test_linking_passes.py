@@ -9,7 +9,7 @@ from hand_made_tapes import DETACH, MUL, MUL_, SIN, SPLIT, HandMade, Twice, kind
 import graphviz_ad as gad
 from graphviz_ad._internal.tracing.assembly.assemble import memory_of_leaves
 from graphviz_ad._internal.tracing.assembly.autograd_graph import BackwardPass
-from graphviz_ad._internal.tracing.assembly.linking.calls_of_units import in_order, with_calls
+from graphviz_ad._internal.tracing.assembly.linking.calls_of_units import units_in_order, with_calls
 from graphviz_ad._internal.tracing.assembly.linking.function_results import (
     with_results_without_gradient,
     with_unread_results,
@@ -288,12 +288,12 @@ def test_an_output_that_is_as_it_was_made_is_shown_and_fed_there(made: HandMade)
     assert units.places == {y.number: (units.of_value[y.number], None)}
 
 
-# --- in_order, with_calls
+# --- units_in_order, with_calls
 
 
 def test_units_stand_in_the_order_of_what_they_made(made: HandMade) -> None:
     late, early = Unit((5, 0), "op"), Unit((2, 3), "op")
-    assert in_order(units_of(made.recorded(), {late: {}, early: {}})).all == (early, late)
+    assert units_in_order(units_of(made.recorded(), {late: {}, early: {}})).all == (early, late)
 
 
 def test_what_runs_in_a_function_is_part_of_its_call_and_a_view_of_what_was_written_of_that_call(

@@ -99,7 +99,7 @@ AFTER: dict[str, Callable[[Any], None]] = {
     "with_nodes_by_moment": nodes_and_units_are_of_one_another,
     "with_unexplained_nodes": every_node_has_a_unit,
     "with_outputs_placed": every_output_has_its_place,
-    "in_order": they_stand_in_order,
+    "units_in_order": they_stand_in_order,
     "with_calls": every_unit_has_its_call,
     "with_nodes_and_edges": edges_lead_on,
     "with_every_port": edges_begin_at_ports,

@@ -20,11 +20,11 @@ from graphviz_ad._internal.renderers.svg.compact import compact_svg
 from graphviz_ad._internal.renderers.svg.still import (
     NAMELESS,
     class_name,
-    escaped,
+    escaped_xml,
     fingerprint,
-    number,
     prose,
     short_title,
+    svg_number,
     tag,
 )
 from graphviz_ad._internal.scene import paint
@@ -40,26 +40,28 @@ POLICY = (
 MANY_BOXES = 200  # more than these, and fading every one of them would stutter
 
 
-def film_page(film: Film, theme: Theme) -> str:
+def player_page(film: Film, theme: Theme) -> str:
     """A page with the film and its player, paused on the finished picture."""
     return (
-        page(film.title or short_title(film.stage.alt), film_widget(film, theme))
+        whole_page(film.title or short_title(film.stage.alt), film_widget(film, theme))
         if film.steps
-        else picture_page(film.stage, theme)
+        else inspection_page(film.stage, theme)
     )
 
 
-def picture_page(scene: Scene, theme: Theme) -> str:
+def inspection_page(scene: Scene, theme: Theme) -> str:
     """A page with one picture to zoom, pan and inspect."""
-    return page(scene.title or short_title(scene.alt), widget(scene, theme, scene.title, {"opening": [], "steps": []}))
+    return whole_page(
+        scene.title or short_title(scene.alt), widget(scene, theme, scene.title, {"opening": [], "steps": []})
+    )
 
 
-def film_fragment(film: Film, theme: Theme) -> str:
+def notebook_film(film: Film, theme: Theme) -> str:
     """The film for a notebook: the page in a sandboxed frame, and its last picture for where frames and scripts are
     removed.
     """
     scene = film.scene(-1) if film.steps else film.stage
-    still, player = still_image(paint.paint(scene), theme), film_page(film, theme)
+    still, player = still_image(paint.paint(scene), theme), player_page(film, theme)
     name = fingerprint(player)
     width, height = film.stage.size or (1.0, 1.0)
     tall = min(max(height * min(1.3, 860 / width) + AROUND_STAGE, 500), 760)
@@ -67,7 +69,7 @@ def film_fragment(film: Film, theme: Theme) -> str:
         "title": visible(film.title) or NAMELESS,
         "sandbox": "allow-scripts",
         "allow": "fullscreen",
-        "height": number(round(tall)),
+        "height": svg_number(round(tall)),
         "style": "width:100%;border:0",
     }
     style = tag("style", {}, f".{name}:has(iframe) .gad-still{{display:none}}")
@@ -98,7 +100,7 @@ def image(picture: str, alt: str) -> str:
     )
 
 
-def page(title: str, body: str) -> str:
+def whole_page(title: str, body: str) -> str:
     """A whole HTML document that may load nothing from anywhere."""
     return f"""<!doctype html>
 <html lang="en">
@@ -106,7 +108,7 @@ def page(title: str, body: str) -> str:
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta http-equiv="Content-Security-Policy" content="{POLICY}">
-<title>{escaped(visible(title)) or NAMELESS}</title>
+<title>{escaped_xml(visible(title)) or NAMELESS}</title>
 <style>body {{ margin: 0 }} .gad {{ min-height: 100vh }}</style>
 </head>
 <body>
@@ -120,7 +122,7 @@ def page(title: str, body: str) -> str:
 def film_widget(film: Film, theme: Theme) -> str:
     """Stage, caption, controls and transcript of a film, to put anywhere in a page; any number of them get along."""
     return widget(
-        film.scene(-1), theme, film.title, film_data(film), CAPTION + controls(film.steps), transcript(film.steps)
+        film.scene(-1), theme, film.title, film_data(film), CAPTION + controls(film.steps), page_transcript(film.steps)
     )
 
 
@@ -135,7 +137,7 @@ CAPTION = """<div class="gad-caption" aria-live="polite">
 def widget(scene: Scene, theme: Theme, title: str, data: dict[str, object], player: str = "", below: str = "") -> str:
     """The finished scene with what belongs to it, and the data, style and script that make it answer."""
     stage = stage_svg(scene)
-    hover = [list(facts(part, bool(data["steps"]))) for part in parts_of(scene)]
+    hover = [list(hover_facts(part, bool(data["steps"]))) for part in parts_of(scene)]
     payload = json_in_html({**data, "hover": hover, "phases": paint.PHASE_NAMES})
     name = fingerprint(stage, payload, theme.name)
     size = " gad-large" if len(scene.boxes) > MANY_BOXES else ""
@@ -143,12 +145,12 @@ def widget(scene: Scene, theme: Theme, title: str, data: dict[str, object], play
 <style>
 {css(theme, scene, name)}{asset("player.css")}</style>
 <div class="gad-screen">
-<header><h1>{escaped(visible(title or short_title(scene.alt)))}</h1><span class="gad-counter"></span></header>
+<header><h1>{escaped_xml(visible(title or short_title(scene.alt)))}</h1><span class="gad-counter"></span></header>
 <div class="gad-stage">
 {stage}
 <div class="gad-card" hidden></div>
 {ZOOM}</div>
-{legend(scene)}{player}</div>
+{page_legend(scene)}{player}</div>
 {below}<script type="application/json" class="gad-data">{payload}</script>
 <script>
 {asset("player.js")}</script>
@@ -167,7 +169,7 @@ KNOWN_WITH = {
 NEVER_KNOWN = ("gradient", "contribution")  # in a film whose stage has no room for them
 
 
-def facts(part: Box | Arrow, film: bool) -> Iterator[object]:
+def hover_facts(part: Box | Arrow, film: bool) -> Iterator[object]:
     """What is told to those who point at a part; in a film, with the role of the line that has to be there first."""
     for fact in part.hover:
         needed = KNOWN_WITH.get(fact.says, ()) if film else ()
@@ -185,13 +187,14 @@ def asset(name: str) -> str:
     return "".join(f"{line}\n" for line in bare if line and not line.startswith("/*"))
 
 
-def legend(scene: Scene) -> str:
+def page_legend(scene: Scene) -> str:
     """Legend and notes as text of the page, which stays readable when a large stage shrinks."""
     items = "".join(
-        f"<li>{legend_sample(role, sample)} {escaped(words)}</li>" for role, sample, words in paint.legend_items(scene)
+        f"<li>{legend_sample(role, sample)} {escaped_xml(words)}</li>"
+        for role, sample, words in paint.legend_items(scene)
     )
-    notes = "".join(f"<li><em>{escaped(prose(note))}</em></li>" for note in scene.notes)
-    items = "".join(f"<li>{trail_sample(trail)}{escaped(prose(trail.said))}</li>" for trail in scene.trails) + items
+    notes = "".join(f"<li><em>{escaped_xml(prose(note))}</em></li>" for note in scene.notes)
+    items = "".join(f"<li>{trail_sample(trail)}{escaped_xml(prose(trail.said))}</li>" for trail in scene.trails) + items
     return f'<ul class="gad-legend">{items}{notes}</ul>\n' if items or notes else ""
 
 
@@ -201,19 +204,19 @@ def trail_sample(trail: Trail) -> str:
         return ""
     color = variable(trails.ROLES[trails.LETTERS.index(trail.letter)])
     style = f"display:inline-block;min-width:1.5em;border-radius:.75em;text-align:center;font-weight:bold;color:var(--paper);background:{color}"  # noqa: E501
-    return tag("span", {"style": style}, escaped(trail.letter)) + " "
+    return tag("span", {"style": style}, escaped_xml(trail.letter)) + " "
 
 
 def legend_sample(role: str, sample: str) -> str:
     """A sample set as the stage sets that role."""
     kind = paint.type_of(role)
     style = f"color:{variable(kind.color)}" + ";font-weight:bold" * kind.bold + ";font-style:italic" * kind.italic
-    return tag("span", {"style": style}, escaped(sample))
+    return tag("span", {"style": style}, escaped_xml(sample))
 
 
-def transcript(steps: tuple[Step, ...]) -> str:
+def page_transcript(steps: tuple[Step, ...]) -> str:
     """Everything the film says, to read, search and print."""
-    rows = "".join(f"<li>{escaped(' '.join(filter(None, caption_parts(step))))}</li>\n" for step in steps)
+    rows = "".join(f"<li>{escaped_xml(' '.join(filter(None, caption_parts(step))))}</li>\n" for step in steps)
     return f'<details class="gad-transcript"><summary>Transcript</summary><ol>\n{rows}</ol></details>\n'
 
 

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 
 from graphviz_ad._internal.base.visible_text import visible
-from graphviz_ad._internal.renderers.svg.still import NAMELESS, class_name, number, outline, prose, style, tag
+from graphviz_ad._internal.renderers.svg.still import NAMELESS, bare_element, class_name, prose, style, svg_number, tag
 from graphviz_ad._internal.scene import paint
 from graphviz_ad._internal.scene.canvas import Curve, Label, Mark, Polygon
 from graphviz_ad._internal.scene.path_lines import DISCS
@@ -30,7 +30,7 @@ def stage_svg(scene: Scene) -> str:
     """The scene as an SVG whose boxes and arrows a script can restyle."""
     if scene.size is None:
         raise ValueError("a page needs a placed scene; run a layout first")
-    width, height = map(number, scene.size)
+    width, height = map(svg_number, scene.size)
     first_arrow = len(scene.boxes)
     parts = [
         *map(group_frame, scene.groups),
@@ -50,19 +50,19 @@ def stage_svg(scene: Scene) -> str:
     return tag("svg", root, "\n" + "\n".join(part for part in parts if part) + "\n")
 
 
-def shapes(marks: Iterable[Mark]) -> str:
+def stage_shapes(marks: Iterable[Mark]) -> str:
     """Marks as elements that the style sheet paints."""
-    return "".join(map(outline, marks))
+    return "".join(map(bare_element, marks))
 
 
 def group_frame(group: Group) -> str:
     """A titled frame."""
-    return tag("g", {"class": "group"}, shapes(paint.group_marks(group)))
+    return tag("g", {"class": "group"}, stage_shapes(paint.group_marks(group)))
 
 
 def box_group(box: Box, index: int) -> str:
     """A box with the names by which style sheet and script find it."""
-    return tag("g", {"class": f"box {box_class(box)}", **handles(box, index)}, shapes(paint.box_marks(box)))
+    return tag("g", {"class": f"box {box_class(box)}", **handles(box, index)}, stage_shapes(paint.box_marks(box)))
 
 
 def handles(part: Box | Arrow, index: int) -> dict[str, str | None]:
@@ -83,8 +83,8 @@ def one_way(arrow: Arrow, way: int) -> str:
     shafts, head = shafts_and_head(arrow, plain_emphasis(way))
     x, y = head.points[0]
     about_tip = replace(head, points=tuple((a - x, b - y) for a, b in head.points))
-    return "".join(map(outline, shafts)) + tag(
-        "g", {"transform": f"translate({number(x)} {number(y)})"}, outline(about_tip)
+    return "".join(map(bare_element, shafts)) + tag(
+        "g", {"transform": f"translate({svg_number(x)} {svg_number(y)})"}, bare_element(about_tip)
     )
 
 
@@ -107,7 +107,7 @@ def words_group(arrow: Arrow, index: int) -> str:
     grounds = [mark for mark in paint.arrow_words(wordy) if mark.part == "ground"]
     words = [mark for mark in paint.arrow_words(arrow) if mark.part != "ground"]
     blank = None if any(line.text for line in arrow.lines) else ""
-    return tag("g", {"class": "words", "data-part": str(index), "data-blank": blank}, shapes([*grounds, *words]))
+    return tag("g", {"class": "words", "data-part": str(index), "data-blank": blank}, stage_shapes([*grounds, *words]))
 
 
 def css(theme: Theme, scene: Scene, name: str) -> str:
@@ -133,7 +133,7 @@ def variable(role: str) -> str:
 VARIABLES = Theme("variables", {role: variable(role) for role in THEMES["light"].colors})
 
 
-def declarations(mark: Mark) -> str:
+def stage_declarations(mark: Mark) -> str:
     """How a mark looks, in CSS."""
     look = {name: value for name, value in style(mark, VARIABLES).items() if value is not None}
     return ";".join(f"{name}:{value}{'px' if name == 'font-size' else ''}" for name, value in look.items())
@@ -144,9 +144,9 @@ def still_rules(scene: Scene) -> list[str]:
     rules = {}
     for mark in paint.stage_marks(scene):
         if isinstance(mark, Label) or mark.part in ("badge", "ground", *DISCS):
-            rules[f".{class_name(mark.part)}"] = declarations(mark)
+            rules[f".{class_name(mark.part)}"] = stage_declarations(mark)
     for group in scene.groups[:1]:
-        rules |= {f".group .{mark.part}": declarations(mark) for mark in paint.group_marks(group)}
+        rules |= {f".group .{mark.part}": stage_declarations(mark) for mark in paint.group_marks(group)}
     return [f"{selector}{{{look}}}" for selector, look in rules.items()]
 
 
@@ -163,7 +163,7 @@ def box_rules(boxes: Collection[Box]) -> Iterator[str]:
         probe = replace(plain, double=name in doubled)
         for emphasis in paint.BOX_LOOKS:
             for mark in paint.box_marks(replace(probe, emphasis=emphasis)):
-                yield f'.{name}[data-emphasis="{emphasis}"] .{mark.part}{{{declarations(mark)}}}'
+                yield f'.{name}[data-emphasis="{emphasis}"] .{mark.part}{{{stage_declarations(mark)}}}'
 
 
 def arrow_class(arrow: Arrow) -> str:
@@ -183,11 +183,12 @@ def arrow_rules(arrows: Iterable[Arrow]) -> Iterator[str]:
             here = f'.{name}[data-emphasis="{emphasis}"]'
             shafts, head = shafts_and_head(probe, emphasis)
             drawn = shafts_and_head(probe, plain_emphasis(way))[1]
-            yield from (f"{here} .{class_name(shaft.part)}{{{declarations(shaft)}}}" for shaft in shafts)
-            yield f"{here} .head{{{declarations(head)};transform:scale({number(head_size(head) / head_size(drawn))})}}"
+            yield from (f"{here} .{class_name(shaft.part)}{{{stage_declarations(shaft)}}}" for shaft in shafts)
+            scale = svg_number(arrowhead_length(head) / arrowhead_length(drawn))
+            yield f"{here} .head{{{stage_declarations(head)};transform:scale({scale})}}"
 
 
-def head_size(head: Polygon) -> float:
+def arrowhead_length(head: Polygon) -> float:
     """Length of an arrowhead from tip to base."""
     tip, left, right = head.points
     return math.dist(tip, ((left[0] + right[0]) / 2, (left[1] + right[1]) / 2))

@@ -13,20 +13,20 @@ from itertools import count
 import numpy as np
 from PIL import Image
 
-from graphviz_ad._internal.base.visible_text import whole
+from graphviz_ad._internal.base.visible_text import whole_text
 from graphviz_ad._internal.renderers.images.indexed import CLEAR, IndexedFilm, Indices, Patch, channels
 from graphviz_ad._internal.renderers.images.shots import Pixels, Shot
 
 OVER = 1  # blend: transparent pixels leave what was there
 
 
-def apng(shots: Iterable[Shot], *, loop: int = 0, metadata: Mapping[str, str] = {}) -> bytes:
+def encode_apng(shots: Iterable[Shot], *, loop: int = 0, metadata: Mapping[str, str] = {}) -> bytes:
     """The film as PNG, each picture for its seconds (at least 0.02); ``loop`` is how often it plays, 0 for ever."""
     film = IndexedFilm(shots)
-    return b"\x89PNG\r\n\x1a\n" + b"".join(_chunk(name, data) for name, data in _chunks(film, loop, metadata))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(_png_chunk(name, data) for name, data in _chunks(film, loop, metadata))
 
 
-def png(pixels: Pixels) -> bytes:
+def encode_png(pixels: Pixels) -> bytes:
     """One picture as PNG."""
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, "PNG")
@@ -42,12 +42,12 @@ def _chunks(film: IndexedFilm, loop: int, metadata: Mapping[str, str]) -> Iterat
     yield b"PLTE", channels(film.palette).ljust(3 * 256, b"\0")
     yield b"tRNS", b"\xff" * CLEAR + b"\0"
     for key, text in metadata.items():
-        yield b"iTXt", key.encode("latin-1") + b"\0\0\0\0\0" + whole(text).encode()
-    yield b"IDAT", _packed(film.last)
+        yield b"iTXt", key.encode("latin-1") + b"\0\0\0\0\0" + whole_text(text).encode()
+    yield b"IDAT", _deflated_rows(film.last)
     number = count()
     for patch in film.patches():
         yield b"fcTL", struct.pack(">I", next(number)) + _control(patch)
-        yield b"fdAT", struct.pack(">I", next(number)) + _packed(patch.indices)
+        yield b"fdAT", struct.pack(">I", next(number)) + _deflated_rows(patch.indices)
     yield b"IEND", b""
 
 
@@ -58,10 +58,10 @@ def _control(patch: Patch) -> bytes:
     return struct.pack(">IIIIHHBB", width, height, patch.left, patch.top, length, parts, 0, OVER)
 
 
-def _packed(indices: Indices) -> bytes:
+def _deflated_rows(indices: Indices) -> bytes:
     """The rows, each after the byte that says "as it is", which suits a drawing best."""
     return zlib.compress(np.pad(indices, ((0, 0), (1, 0))).tobytes(), 9)
 
 
-def _chunk(name: bytes, data: bytes) -> bytes:
+def _png_chunk(name: bytes, data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))

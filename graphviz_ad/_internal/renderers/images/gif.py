@@ -15,7 +15,7 @@ COLORS = 64  # what letters on a few flat colours need; each more costs bytes in
 LONGEST_SIDE, LONGEST_DELAY = 2**16 - 1, 2**16 - 1
 
 
-def gif(shots: Iterable[Shot], *, loop: int = 0) -> bytes:
+def encode_gif(shots: Iterable[Shot], *, loop: int = 0) -> bytes:
     """The film as GIF, each picture for its seconds (at least 0.02); ``loop`` is how often it plays, 0 for ever."""
     film = IndexedFilm(shots, COLORS, longest_side=LONGEST_SIDE)
     return b"".join([_header(film), _repeats(loop), *map(_block, film.patches()), b";"])

@@ -48,7 +48,7 @@ class IndexedFilm:
                         f" {self.height}"
                     )
                     raise SaveError(f"{what}; give a smaller scale=")
-                where, fresh = np.arange(self.height * self.width, dtype=np.int32), _packed(shot.pixels).ravel()
+                where, fresh = np.arange(self.height * self.width, dtype=np.int32), _packed_colors(shot.pixels).ravel()
                 shown = fresh.reshape(self.height, self.width).copy()
             else:
                 where, fresh = _changes(shown, shot)
@@ -81,7 +81,7 @@ class IndexedFilm:
         return Patch(left, top, indices, seconds)
 
 
-def _packed(pixels: Pixels) -> Colors:
+def _packed_colors(pixels: Pixels) -> Colors:
     red, green, blue = (pixels[..., channel].astype(np.uint32) for channel in range(3))
     return ((red << 16) | (green << 8) | blue).astype(np.uint32, copy=False)
 
@@ -96,7 +96,7 @@ def _changes(shown: Colors, shot: Shot) -> tuple[NDArray[np.int32], Colors]:
 
 def _within(shown: Colors, pixels: Pixels, box: PixelBox) -> tuple[NDArray[np.int32], Colors]:
     left, top, right, bottom = box
-    fresh, old = _packed(pixels[top:bottom, left:right]), shown[top:bottom, left:right]
+    fresh, old = _packed_colors(pixels[top:bottom, left:right]), shown[top:bottom, left:right]
     rows, columns = np.nonzero(fresh != old)
     old[:] = fresh
     return ((rows + top) * shown.shape[1] + columns + left).astype(np.int32), fresh[rows, columns]

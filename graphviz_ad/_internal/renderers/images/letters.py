@@ -39,7 +39,7 @@ FACES = {
 
 
 @lru_cache(maxsize=4096)
-def outline(text: str, bold: bool, italic: bool) -> Outline:
+def letter_outline(text: str, bold: bool, italic: bool) -> Outline:
     """The outline of a line of text that starts at the origin, kerned; letters that join are left to matplotlib."""
     if is_shaped(text):
         vertices, codes = text_to_path.get_text_path(font(bold, italic), text)
@@ -104,7 +104,7 @@ def _glyphs(bold: bool, italic: bool) -> frozenset[str]:
 
 
 @lru_cache(maxsize=8192)
-def drawn(text: str, bold: bool, italic: bool) -> str:
+def drawable_text(text: str, bold: bool, italic: bool) -> str:
     """What is drawn for the text: nothing invisible, and a square for what DejaVu Sans does not have."""
     glyphs = _glyphs(bold, italic)
     return "".join(char if char in glyphs else MISSING for char in visible(text))
@@ -117,7 +117,7 @@ def start(label: Label) -> float:
 
 def width(label: Label) -> float:
     """How long the line is, in the unit of its size."""
-    return text_width(drawn(label.text, label.bold, label.italic), label.size, label.bold)
+    return text_width(drawable_text(label.text, label.bold, label.italic), label.size, label.bold)
 
 
 def with_squares(canvas: Canvas) -> Canvas:
@@ -125,7 +125,7 @@ def with_squares(canvas: Canvas) -> Canvas:
     drawn.
     """
     words = (
-        replace(mark, text=drawn(mark.text, mark.bold, mark.italic)) if isinstance(mark, Label) else mark
+        replace(mark, text=drawable_text(mark.text, mark.bold, mark.italic)) if isinstance(mark, Label) else mark
         for mark in canvas.marks
     )
     return replace(canvas, marks=tuple(words))

@@ -24,7 +24,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from graphviz_ad._internal.base.errors import SaveError
-from graphviz_ad._internal.base.visible_text import whole
+from graphviz_ad._internal.base.visible_text import whole_text
 from graphviz_ad._internal.renderers.images import letters
 from graphviz_ad._internal.renderers.images.shots import PixelBox, Pixels
 from graphviz_ad._internal.scene.canvas import Canvas, Curve, Label, Mark, Polygon, Rect
@@ -65,7 +65,7 @@ ROUNDED = np.array([Path.MOVETO, *[Path.LINETO, Path.CURVE4, Path.CURVE4, Path.C
 NOTHING: RGBA = (0.0, 0.0, 0.0, 0.0)
 
 
-def png(
+def canvas_png(
     canvas: Canvas, theme: Theme, *, scale: float = 2.0, transparent: bool = False, metadata: Mapping[str, str] = {}
 ) -> bytes:
     """The picture as PNG, ``scale`` pixels a point, with the metadata as text chunks."""
@@ -76,7 +76,7 @@ def png(
     image = Image.fromarray(surface.buffer if clear else surface.buffer[..., :3].copy())
     chunks = PngInfo()
     for key, text in metadata.items():
-        chunks.add_text(key, whole(text))
+        chunks.add_text(key, whole_text(text))
     file = io.BytesIO()
     image.save(file, format="PNG", pnginfo=chunks, dpi=(72 * scale, 72 * scale))
     return file.getvalue()
@@ -204,7 +204,7 @@ def _draw_all(renderer: Any, shapes: Sequence[_Shape]) -> None:
         )
 
 
-def _shape(mark: Mark, theme: Theme, space: _Space) -> _Shape:
+def _canvas_shape(mark: Mark, theme: Theme, space: _Space) -> _Shape:
     fill: str | None = None
     stroke: str | None = None
     line, dash = 0.0, tuple[float, ...]()
@@ -219,7 +219,7 @@ def _shape(mark: Mark, theme: Theme, space: _Space) -> _Shape:
         path, stroke = Path(space.vertices(mark.points), _codes(len(mark.points), Path.CURVE4)), mark.stroke
         line, dash = mark.line, mark.dash
     else:
-        path, fill, stroke, line, dash = _rounded(mark, space), mark.fill, mark.stroke, mark.line, mark.dash
+        path, fill, stroke, line, dash = _rounded_rectangle(mark, space), mark.fill, mark.stroke, mark.line, mark.dash
     path.should_simplify = False  # or the reader's rcParams would decide
     line *= space.scale
     return _Shape(
@@ -258,7 +258,7 @@ def _box(points: NDArray[np.float64], margin: float, height: float) -> PixelBox:
     )
 
 
-def _rounded(rect: Rect, space: _Space) -> Path:
+def _rounded_rectangle(rect: Rect, space: _Space) -> Path:
     left, right = rect.x * space.scale, (rect.x + rect.width) * space.scale
     top, bottom = rect.y * space.scale, (rect.y + rect.height) * space.scale
     radius = min(rect.radius, rect.width / 2, rect.height / 2) * space.scale
@@ -279,7 +279,9 @@ def _placed_text(label: Label, space: _Space) -> Path:
     x, y, em = letters.start(label) * space.scale, space.height - label.y * space.scale, label.size * space.scale
     if em < LEGIBLE:
         return _bar(x, y, letters.width(label) * space.scale, em)
-    vertices, codes = letters.outline(letters.drawn(label.text, label.bold, label.italic), label.bold, label.italic)
+    vertices, codes = letters.letter_outline(
+        letters.drawable_text(label.text, label.bold, label.italic), label.bold, label.italic
+    )
     if space.snap and em >= CRISP:  # sharper, and the same word has the same pixels wherever it stands
         x, y = round(x), round(y)
     return Path(vertices * (em / letters.EM) + (x, y), codes if len(codes) else None)
@@ -318,7 +320,7 @@ class _Surface:
         number = self.numbers.get(mark)
         if number is None:
             number = self.numbers[mark] = self.by_identity[id(mark)] = len(self.shapes)
-            self.shapes.append(_shape(mark, self.theme, self.space))
+            self.shapes.append(_canvas_shape(mark, self.theme, self.space))
         return number
 
     def show(self, marks: Sequence[Mark]) -> None:
@@ -335,7 +337,7 @@ class _Surface:
     def draw(self, marks: Sequence[Mark], paper: str | None) -> None:
         """The whole picture; no paper, transparent."""
         self.show(marks)
-        self.packed[:] = _packed(paper)
+        self.packed[:] = _packed_color(paper)
         _draw_all(self.renderer, [self.shapes[number] for number in self.now])
 
     def changes(self, marks: Sequence[Mark]) -> tuple[PixelBox, ...] | None:
@@ -363,7 +365,7 @@ class _Surface:
         that spoils outside the boxes stays in the buffer and is never copied.
         """
         for left, top, right, bottom in boxes:
-            self.packed[top:bottom, left:right] = _packed(paper)
+            self.packed[top:bottom, left:right] = _packed_color(paper)
         reached = self.now[_meet(self.boxes[self.now], np.array(boxes))]
         _draw_all(self.renderer, [self.shapes[number] for number in reached])
         for left, top, right, bottom in boxes:
@@ -388,7 +390,7 @@ def _meet(boxes: NDArray[np.int32], others: NDArray[np.int64]) -> NDArray[np.boo
     return result
 
 
-def _packed(color: str | None) -> np.uint32:
+def _packed_color(color: str | None) -> np.uint32:
     """A pixel of the colour as one number, in the byte order of the machine; white but transparent for None."""
     rgba = bytes.fromhex(f"{color[1:]}FF" if color else "FFFFFF00")
     return np.uint32(np.frombuffer(rgba, np.uint32)[0])

@@ -26,18 +26,18 @@ class Shot:
     seconds: float
 
 
-def shots(frames: Iterable[Pixels], seconds: Sequence[float]) -> Iterator[Shot]:
+def shots_of_pictures(frames: Iterable[Pixels], seconds: Sequence[float]) -> Iterator[Shot]:
     """Finished pictures as shots, without knowing what changed in them."""
     count = 0
     for frame in frames:
         if count == len(seconds):
             raise ValueError(f"more than {count} frames, but seconds for {count}; give one number for each frame")
-        yield Shot(frame, (whole(frame),), seconds[count])
+        yield Shot(frame, (whole_picture(frame),), seconds[count])
         count += 1
     if count != len(seconds):
         raise ValueError(f"{count} frames, but seconds for {len(seconds)}; give one number for each frame")
 
 
-def whole(frame: Pixels) -> PixelBox:
+def whole_picture(frame: Pixels) -> PixelBox:
     """The box that is the picture."""
     return 0, 0, frame.shape[1], frame.shape[0]

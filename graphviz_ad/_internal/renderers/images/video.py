@@ -50,12 +50,12 @@ STILL = {"crf": "18", "qmin": "18", "qmax": "18", "b": "0", "static-thresh": "20
 WEBM = Codec(".webm", "webm", "libvpx-vp9", {"deadline": "realtime", "cpu-used": "6", "lag-in-frames": "0", **STILL})
 
 
-def mp4(shots: Iterable[Shot]) -> bytes:
+def encode_mp4(shots: Iterable[Shot]) -> bytes:
     """The film as H.264 that every player, slide program and browser shows, with its index in front."""
     return faststart(video(shots, MP4))
 
 
-def webm(shots: Iterable[Shot]) -> bytes:
+def encode_webm(shots: Iterable[Shot]) -> bytes:
     """The film as VP9, for the web."""
     return video(shots, WEBM)
 
@@ -78,7 +78,7 @@ def video(shots: Iterable[Shot], codec: Codec) -> bytes:
                 if stream is None:
                     stream = _stream(container, codec, planes)
                 spells[begin] = length
-                _put(container, stream.encode(_frame(av, planes, begin)), spells)
+                _put(container, stream.encode(_video_frame(av, planes, begin)), spells)
             if stream is None:
                 raise ValueError("a film needs at least one picture; none was given")
             _put(container, stream.encode(), spells)
@@ -104,7 +104,7 @@ def _stream(container: Any, codec: Codec, planes: Planes) -> Any:
     return stream
 
 
-def _frame(av: Any, planes: Planes, begin: int) -> Any:
+def _video_frame(av: Any, planes: Planes, begin: int) -> Any:
     frame = av.VideoFrame.from_ndarray(planes, format="yuv420p")
     frame.pts, frame.time_base, frame.colorspace, frame.color_range = begin, CLOCK, BT709, LIMITED
     return frame

@@ -22,7 +22,7 @@ MODES = ("overlay", "animate")
 SIZE = r"width=\gadwidth,height=\gadheight,keepaspectratio"
 
 
-def beamer(film: Film, stem: str, mode: str = "overlay", aspect: str = "169") -> str:
+def beamer_file(film: Film, stem: str, mode: str = "overlay", aspect: str = "169") -> str:
     """The file ``stem.tex``, which shows the pages of ``stem-film.pdf``; in the mode "animate" TeX writes
     ``stem.tln``, the times of the pages.
     """
@@ -41,7 +41,7 @@ def beamer(film: Film, stem: str, mode: str = "overlay", aspect: str = "169") ->
         stem=stem,
         needs=r"; with \usepackage{animate}" if plays else "",
         prologue=PROLOGUE,
-        times=times(film, stem) if plays else "",
+        times=timeline_commands(film, stem) if plays else "",
         words=words,
         show=player(stem, words) if plays else overlay(len(film.steps), stem),
         inside="0.77" if plays else "0.85",  # of a frame with a title; buttons need room, too
@@ -72,7 +72,7 @@ def player(stem: str, words: str) -> str:
     return rf"\animategraphics[{options}]{{1}}{{\gadfolder {stem}{PAGES}}}{{}}{{}}%" + "\n"
 
 
-def times(film: Film, stem: str) -> str:
+def timeline_commands(film: Film, stem: str) -> str:
     """Commands that write the timeline of the animate package: for each page, the rate at which pages would follow
     if all stayed as long.
     """

@@ -9,9 +9,9 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterable
 
-from graphviz_ad._internal.base.visible_text import whole
+from graphviz_ad._internal.base.visible_text import whole_text
 from graphviz_ad._internal.renderers.latex.latex_text import PROLOGUE, latex_text
-from graphviz_ad._internal.renderers.svg.still import class_name, number, roles
+from graphviz_ad._internal.renderers.svg.still import class_name, roles, svg_number
 from graphviz_ad._internal.scene.canvas import Canvas, Curve, Label, Mark, Polygon, Rect
 from graphviz_ad._internal.scene.scene import Point
 from graphviz_ad._internal.scene.themes import Theme
@@ -21,16 +21,18 @@ ANCHORS = {"start": "base west", "middle": "base", "end": "base east"}
 SIDES = {"start": "left,base", "middle": "base", "end": "right,base"}
 
 
-def tikz(canvas: Canvas, theme: Theme) -> str:
+def tikz_picture(canvas: Canvas, theme: Theme) -> str:
     """The picture as a ``tikzpicture``."""
     marks = grounded(canvas, theme)
     body = [r"\begin{tikzpicture}[x=1bp,y=-1bp,line join=round,line cap=butt]"]
-    body.append(rf"\path[use as bounding box] (0,0) rectangle ({number(canvas.width)},{number(canvas.height)});")
+    body.append(
+        rf"\path[use as bounding box] (0,0) rectangle ({svg_number(canvas.width)},{svg_number(canvas.height)});"
+    )
     body += [*map(tikz_mark, marks), r"\end{tikzpicture}%"]
     return in_group(canvas, theme, marks, body, "tikz")
 
 
-def pgf(canvas: Canvas, theme: Theme) -> str:
+def pgf_picture(canvas: Canvas, theme: Theme) -> str:
     """The picture as a ``pgfpicture``."""
     marks = grounded(canvas, theme)
     body = [r"\begin{pgfpicture}", r"\pgfsetroundjoin\pgfsetbuttcap"]
@@ -51,7 +53,7 @@ def grounded(canvas: Canvas, theme: Theme) -> list[Mark]:
 def in_group(canvas: Canvas, theme: Theme, marks: Iterable[Mark], body: Iterable[str], package: str) -> str:
     """The picture with what it needs, in a group that keeps all of it to itself."""
     used = dict.fromkeys(role for mark in marks for role in roles(mark) if role)
-    colors = [rf"\definecolor{{{color(role)}}}{{HTML}}{{{theme[role][1:].upper()}}}%" for role in used]
+    colors = [rf"\definecolor{{{tikz_color(role)}}}{{HTML}}{{{theme[role][1:].upper()}}}%" for role in used]
     font = r"\def\gadfont#1{\fontsize{#1bp}{#1bp}\selectfont}%"
     about = [
         comment(canvas.alt),
@@ -62,34 +64,34 @@ def in_group(canvas: Canvas, theme: Theme, marks: Iterable[Mark], body: Iterable
 
 def comment(text: str) -> str:
     """Text as lines that any engine can skip: TeX reads no line of more than 200,000 characters."""
-    plain = whole(text).encode("ascii", "backslashreplace").decode()
+    plain = whole_text(text).encode("ascii", "backslashreplace").decode()
     return "\n".join(f"% {line}" for line in textwrap.wrap(plain, LONGEST_LINE) or ["no description"])
 
 
-def color(role: str) -> str:
+def tikz_color(role: str) -> str:
     """The name of a colour in the document."""
     return f"gad-{class_name(role)}"
 
 
-def letters(mark: Label) -> str:
+def font_commands(mark: Label) -> str:
     """The commands that choose size, weight and slope."""
     weight = r"\bfseries\boldmath" if mark.bold else ""
-    return rf"\gadfont{{{number(mark.size)}}}{weight}" + (r"\itshape" if mark.italic else "")
+    return rf"\gadfont{{{svg_number(mark.size)}}}{weight}" + (r"\itshape" if mark.italic else "")
 
 
 def tikz_mark(mark: Mark) -> str:
     """One mark as one TikZ command."""
     fill, stroke = roles(mark)
-    options = ([f"fill={color(fill)}"] if fill else []) + ([f"draw={color(stroke)}"] if stroke else [])
+    options = ([f"fill={tikz_color(fill)}"] if fill else []) + ([f"draw={tikz_color(stroke)}"] if stroke else [])
     match mark:
         case Rect() | Curve() if stroke:
-            options.append(f"line width={number(mark.line)}bp")
-            dashes = [f"{'off' if i % 2 else 'on'} {number(length)}bp" for i, length in enumerate(mark.dash)]
+            options.append(f"line width={svg_number(mark.line)}bp")
+            dashes = [f"{'off' if i % 2 else 'on'} {svg_number(length)}bp" for i, length in enumerate(mark.dash)]
             options += [f"dash pattern={' '.join(dashes)}"] if dashes else []
     match mark:
         case Rect():
             options += (
-                [f"rounded corners={number(min(mark.radius, mark.width / 2, mark.height / 2))}bp"]
+                [f"rounded corners={svg_number(min(mark.radius, mark.width / 2, mark.height / 2))}bp"]
                 if mark.radius
                 else []
             )
@@ -104,7 +106,7 @@ def tikz_mark(mark: Mark) -> str:
         case Label():
             look = (
                 f"anchor={ANCHORS[mark.anchor]},inner sep=0bp,outer"
-                f" sep=0bp,text={color(mark.color)},font={letters(mark)}"
+                f" sep=0bp,text={tikz_color(mark.color)},font={font_commands(mark)}"
             )
             return rf"\node[{look}] at {tikz_point((mark.x, mark.y))} {{{latex_text(mark.text)}}};"
     return rf"\path[{','.join(options)}] {path};"
@@ -112,7 +114,7 @@ def tikz_mark(mark: Mark) -> str:
 
 def tikz_point(point: Point) -> str:
     """ "(1,2.5)"."""
-    return f"({number(point[0])},{number(point[1])})"
+    return f"({svg_number(point[0])},{svg_number(point[1])})"
 
 
 def pgf_mark(mark: Mark, height: float) -> str:
@@ -124,7 +126,7 @@ def pgf_mark(mark: Mark, height: float) -> str:
     fill, stroke = roles(mark)
     match mark:
         case Rect():
-            corner = number(min(mark.radius, mark.width / 2, mark.height / 2))
+            corner = svg_number(min(mark.radius, mark.width / 2, mark.height / 2))
             size = pgf_point(mark.width, mark.height)
             path = rf"\pgfsetcornersarced{{\pgfqpoint{{{corner}bp}}{{{corner}bp}}}}\pgfpathrectangle{{{at((mark.x, mark.y + mark.height))}}}{{{size}}}"  # noqa: E501
         case Curve():
@@ -141,21 +143,21 @@ def pgf_mark(mark: Mark, height: float) -> str:
                 + r"\pgfpathclose"
             )
         case Label():
-            look = rf"\color{{{color(mark.color)}}}{letters(mark)}"
+            look = rf"\color{{{tikz_color(mark.color)}}}{font_commands(mark)}"
             return (
-                rf"\pgftext[x={number(mark.x)}bp,y={number(height - mark.y)}bp,{SIDES[mark.anchor]}]{{{look}"
+                rf"\pgftext[x={svg_number(mark.x)}bp,y={svg_number(height - mark.y)}bp,{SIDES[mark.anchor]}]{{{look}"
                 rf" {latex_text(mark.text)}}}"
             )
     pen = ""
     match mark:
         case Rect() | Curve() if stroke:
-            dashes = "".join(f"{{{number(length)}bp}}" for length in mark.dash)
-            pen = rf"\pgfsetstrokecolor{{{color(stroke)}}}\pgfsetlinewidth{{{number(mark.line)}bp}}\pgfsetdash{{{dashes}}}{{0bp}}"  # noqa: E501
-    pen += rf"\pgfsetfillcolor{{{color(fill)}}}" if fill else ""
+            dashes = "".join(f"{{{svg_number(length)}bp}}" for length in mark.dash)
+            pen = rf"\pgfsetstrokecolor{{{tikz_color(stroke)}}}\pgfsetlinewidth{{{svg_number(mark.line)}bp}}\pgfsetdash{{{dashes}}}{{0bp}}"  # noqa: E501
+    pen += rf"\pgfsetfillcolor{{{tikz_color(fill)}}}" if fill else ""
     use = ",".join([*(["fill"] if fill else []), *(["stroke"] if stroke else [])])
     return rf"\begin{{pgfscope}}{pen}{path}\pgfusepath{{{use}}}\end{{pgfscope}}"
 
 
 def pgf_point(x: float, y: float) -> str:
     """A point in big points, 1/72 inch."""
-    return rf"\pgfqpoint{{{number(x)}bp}}{{{number(y)}bp}}"
+    return rf"\pgfqpoint{{{svg_number(x)}bp}}{{{svg_number(y)}bp}}"

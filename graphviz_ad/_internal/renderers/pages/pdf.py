@@ -15,10 +15,16 @@ from itertools import groupby
 
 from graphviz_ad._internal.base.visible_text import visible
 from graphviz_ad._internal.film.timeline import Shown, timeline
-from graphviz_ad._internal.renderers.images.letters import EM, drawn, is_shaped, start, warn_of_missing
-from graphviz_ad._internal.renderers.images.letters import outline as letter_outline
-from graphviz_ad._internal.renderers.pages.pdf_font import PdfFont, packed
-from graphviz_ad._internal.renderers.svg.still import number, roles
+from graphviz_ad._internal.renderers.images.letters import (
+    EM,
+    drawable_text,
+    is_shaped,
+    letter_outline,
+    start,
+    warn_of_missing,
+)
+from graphviz_ad._internal.renderers.pages.pdf_font import PdfFont, flate_stream
+from graphviz_ad._internal.renderers.svg.still import roles, svg_number
 from graphviz_ad._internal.scene.canvas import Canvas, Curve, Label, Mark, Polygon, Rect
 from graphviz_ad._internal.scene.scene import Film, Point
 from graphviz_ad._internal.scene.themes import Theme
@@ -30,7 +36,7 @@ VERTICES, OPERATORS = {1: 1, 2: 1, QUADRATIC: 2, 4: 3, CLOSE: 1}, {1: " m", 2: "
 Face = tuple[bool, bool]  # bold, italic
 
 
-def pdf(canvas: Canvas, theme: Theme, *, transparent: bool = True, title: str = "") -> bytes:
+def pdf_page(canvas: Canvas, theme: Theme, *, transparent: bool = True, title: str = "") -> bytes:
     """The picture as one page of its own size."""
     return pdf_pages([canvas], theme, transparent=transparent, title=title)
 
@@ -42,7 +48,7 @@ def pdf_pages(canvases: Iterable[Canvas], theme: Theme, *, transparent: bool = T
     shown = [
         Shown(mark, i, i) for i, canvas in enumerate(pictures) for mark in (*ground(canvas, transparent), *canvas.marks)
     ]
-    return document(shown, len(pictures), size, theme, title)
+    return pdf_document(shown, len(pictures), size, theme, title)
 
 
 def film_pdf(film: Film, theme: Theme, *, made: str = "") -> bytes:
@@ -51,7 +57,7 @@ def film_pdf(film: Film, theme: Theme, *, made: str = "") -> bytes:
         raise ValueError("a film without steps has no pages")
     last, size = len(film.steps) - 1, (float(film.size[0]), float(film.size[1]))
     paper = Shown(Rect(0, 0, *size, fill="paper", part="background"), 0, last)
-    return document([paper, *timeline(film)], last + 1, size, theme, film.title, made)
+    return pdf_document([paper, *timeline(film)], last + 1, size, theme, film.title, made)
 
 
 def ground(canvas: Canvas, transparent: bool) -> list[Mark]:
@@ -63,13 +69,13 @@ def ground(canvas: Canvas, transparent: bool) -> list[Mark]:
     )
 
 
-def document(shown: Sequence[Shown], count: int, size: Point, theme: Theme, title: str, made: str = "") -> bytes:
+def pdf_document(shown: Sequence[Shown], count: int, size: Point, theme: Theme, title: str, made: str = "") -> bytes:
     """The file: marks back to front, each on the pages on which it is shown."""
     labels = [one.mark for one in shown if isinstance(one.mark, Label)]
     warn_of_missing(labels)
     chars: dict[Face, set[str]] = defaultdict(set)
     for label in labels:
-        chars[label.bold, label.italic].update(drawn(label.text, label.bold, label.italic))
+        chars[label.bold, label.italic].update(drawable_text(label.text, label.bold, label.italic))
     fonts = {face: PdfFont(chars[face], *face) for face in sorted(chars) if chars[face]}
     file = Objects()
     names = {face: f"F{i}" for i, face in enumerate(fonts)}
@@ -79,8 +85,8 @@ def document(shown: Sequence[Shown], count: int, size: Point, theme: Theme, titl
         + " >> >>"
     )
     unit = max(1, math.ceil(max(size) / LONGEST_SIDE))
-    shrunk = f"{number(1 / unit, 6)} 0 0 {number(1 / unit, 6)} 0 0 cm " if unit > 1 else ""
-    upside = file.stream(f"{shrunk}1 0 0 -1 0 {number(size[1])} cm 1 j".encode())  # y grows downwards here
+    shrunk = f"{svg_number(1 / unit, 6)} 0 0 {svg_number(1 / unit, 6)} 0 0 cm " if unit > 1 else ""
+    upside = file.stream(f"{shrunk}1 0 0 -1 0 {svg_number(size[1])} cm 1 j".encode())  # y grows downwards here
     contents: list[list[int]] = [[upside] for _ in range(count)]
     for (first, last), run in groupby(shown, lambda one: (one.first, one.last)):
         stream = file.stream(b"\n".join(painted(one.mark, theme, fonts, names) for one in run))
@@ -95,32 +101,38 @@ def document(shown: Sequence[Shown], count: int, size: Point, theme: Theme, titl
 def painted(mark: Mark, theme: Theme, fonts: dict[Face, PdfFont], names: dict[Face, str]) -> bytes:
     """The operators that draw a mark."""
     if isinstance(mark, Label):
-        return written(mark, theme, fonts, names)
+        return written_text(mark, theme, fonts, names)
     fill, stroke = roles(mark)
-    parts = [color(theme[fill], "rg")] if fill else []
+    parts = [pdf_color(theme[fill], "rg")] if fill else []
     if stroke and isinstance(mark, Rect | Curve):
-        parts += [color(theme[stroke], "RG"), f"{number(mark.line)} w", f"[{' '.join(map(number, mark.dash))}] 0 d"]
-    return " ".join([*parts, outline(mark), "B" if fill and stroke else "f" if fill else "S"]).encode()
+        parts += [
+            pdf_color(theme[stroke], "RG"),
+            f"{svg_number(mark.line)} w",
+            f"[{' '.join(map(svg_number, mark.dash))}] 0 d",
+        ]
+    return " ".join([*parts, mark_path(mark), "B" if fill and stroke else "f" if fill else "S"]).encode()
 
 
-def color(value: str, operator: str) -> str:
+def pdf_color(value: str, operator: str) -> str:
     """A colour for filling ("rg") or for lines ("RG")."""
-    return " ".join(number(byte / 255, 4) for byte in bytes.fromhex(value[1:])) + f" {operator}"
+    return " ".join(svg_number(byte / 255, 4) for byte in bytes.fromhex(value[1:])) + f" {operator}"
 
 
-def outline(mark: Rect | Curve | Polygon) -> str:
+def mark_path(mark: Rect | Curve | Polygon) -> str:
     """The path of a mark."""
     if isinstance(mark, Rect):
         return (
-            rounded(mark) if mark.radius else " ".join(map(number, (mark.x, mark.y, mark.width, mark.height))) + " re"
+            round_rectangle(mark)
+            if mark.radius
+            else " ".join(map(svg_number, (mark.x, mark.y, mark.width, mark.height))) + " re"
         )
-    first, *rest = (f"{number(x)} {number(y)}" for x, y in mark.points)
+    first, *rest = (f"{svg_number(x)} {svg_number(y)}" for x, y in mark.points)
     if isinstance(mark, Polygon):
         return f"{first} m " + "".join(f"{point} l " for point in rest) + "h"
     return f"{first} m " + " ".join(f"{a} {b} {c} c" for a, b, c in zip(rest[::3], rest[1::3], rest[2::3], strict=True))
 
 
-def rounded(rect: Rect) -> str:
+def round_rectangle(rect: Rect) -> str:
     """A rectangle with round corners, clockwise from the upper left."""
     radius = min(rect.radius, rect.width / 2, rect.height / 2)
     left, top, right, bottom = rect.x, rect.y, rect.x + rect.width, rect.y + rect.height
@@ -130,7 +142,7 @@ def rounded(rect: Rect) -> str:
         ((left, bottom), (1, 0), (0, -1)),
         ((left, top), (0, 1), (1, 0)),
     ]
-    path = [f"{number(left + radius)} {number(top)} m"]
+    path = [f"{svg_number(left + radius)} {svg_number(top)} m"]
     for (x, y), (ax, ay), (bx, by) in corners:
         near, handle = radius, radius * (1 - KAPPA)
         points = [
@@ -139,24 +151,26 @@ def rounded(rect: Rect) -> str:
             (x + bx * handle, y + by * handle),
             (x + bx * near, y + by * near),
         ]
-        begin, *curve = (f"{number(px)} {number(py)}" for px, py in points)
+        begin, *curve = (f"{svg_number(px)} {svg_number(py)}" for px, py in points)
         path += [f"{begin} l", f"{' '.join(curve)} c"]
     return " ".join([*path, "h"])
 
 
-def written(label: Label, theme: Theme, fonts: dict[Face, PdfFont], names: dict[Face, str]) -> bytes:
+def written_text(label: Label, theme: Theme, fonts: dict[Face, PdfFont], names: dict[Face, str]) -> bytes:
     """A line of text, turned upright again."""
-    text, face = drawn(label.text, label.bold, label.italic), (label.bold, label.italic)
+    text, face = drawable_text(label.text, label.bold, label.italic), (label.bold, label.italic)
     if not text:
         return b""
     # text of mode 3 is not seen but can be copied
-    drawing, mode = (f"{traced(text, label)} f ", "3 Tr") if is_shaped(text) else ("", "0 Tr")
-    where = f"1 0 0 -1 {number(start(label))} {number(label.y)} Tm"
-    begin = f"{color(theme[label.color], 'rg')} {drawing}BT {mode} /{names[face]} {number(label.size)} Tf {where} "
+    drawing, mode = (f"{traced_text(text, label)} f ", "3 Tr") if is_shaped(text) else ("", "0 Tr")
+    where = f"1 0 0 -1 {svg_number(start(label))} {svg_number(label.y)} Tm"
+    begin = (
+        f"{pdf_color(theme[label.color], 'rg')} {drawing}BT {mode} /{names[face]} {svg_number(label.size)} Tf {where} "
+    )
     return begin.encode() + fonts[face].shown(text) + b" Tj ET"
 
 
-def traced(text: str, label: Label) -> str:
+def traced_text(text: str, label: Label) -> str:
     """The outline of a line of text, for letters that join or run from right to left."""
     vertices, codes = letter_outline(text, label.bold, label.italic)
     points = iter((vertices * (label.size / EM, -label.size / EM) + (start(label), label.y)).tolist())
@@ -166,7 +180,9 @@ def traced(text: str, label: Label) -> str:
         ends = [next(points) for _ in range(VERTICES[code])]
         if code == QUADRATIC:
             ends = [between(here, ends[0]), between(ends[1], ends[0]), ends[1]]
-        path.append(" ".join(f"{number(x)} {number(y)}" for x, y in ends) + OPERATORS[code] if code != CLOSE else "h")
+        path.append(
+            " ".join(f"{svg_number(x)} {svg_number(y)}" for x, y in ends) + OPERATORS[code] if code != CLOSE else "h"
+        )
         here = ends[-1]
     return " ".join(path)
 
@@ -217,7 +233,7 @@ class Objects:
 
     def stream(self, data: bytes, entries: str = "") -> int:
         """An object with a stream; its number."""
-        small = packed(data)
+        small = flate_stream(data)
         head = f"<< /Length {len(small)} /Filter /FlateDecode {entries}>>\nstream\n"
         self.bodies.append(head.encode("ascii") + small + b"\nendstream")
         return len(self.bodies)
@@ -227,7 +243,7 @@ class Objects:
     ) -> bytes:
         """The file with a page for each list of streams, of that size in units of so many points."""
         tree = len(self.bodies) + len(contents) + 1
-        box = f"[0 0 {number(size[0])} {number(size[1])}]"
+        box = f"[0 0 {svg_number(size[0])} {svg_number(size[1])}]"
         common = f"/Type /Page /Parent {tree} 0 R /MediaBox {box} /Resources {resources} 0 R"
         common += f" /UserUnit {unit}" if unit > 1 else ""
         pages = [self.add(f"<< {common} /Contents [{references(streams)}] >>") for streams in contents]

@@ -73,6 +73,6 @@ def subset(chars: str, bold: bool, italic: bool) -> tuple[bytes, tuple[int, ...]
     return file.getvalue(), tuple(place[best[ord(char)]] for char in chars), widths, box
 
 
-def packed(data: bytes) -> bytes:
+def flate_stream(data: bytes) -> bytes:
     """What a PDF calls a flate stream."""
     return zlib.compress(data, 9)

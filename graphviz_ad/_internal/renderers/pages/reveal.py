@@ -16,16 +16,16 @@ from graphviz_ad._internal.renderers.svg.still import (
     Attributes,
     class_name,
     dark_style,
-    document,
     element,
-    escaped,
+    escaped_xml,
     fingerprint,
     geometry,
+    mark_element,
     prose,
     roles,
     style,
+    svg_document,
     tag,
-    written,
 )
 from graphviz_ad._internal.scene.canvas import Canvas, Rect
 from graphviz_ad._internal.scene.scene import Film
@@ -36,12 +36,12 @@ def reveal_slide(film: Film, theme: Theme) -> str:
     """The film as a ``<section>`` with a fragment for each step but the first, and its words as speaker notes."""
     shown, last = timeline(film), len(film.steps) - 1
     body = "\n".join(
-        spell(list(run), span, last, theme) for span, run in groupby(shown, lambda one: (one.first, one.last))
+        reveal_spell(list(run), span, last, theme) for span, run in groupby(shown, lambda one: (one.first, one.last))
     )
     name = fingerprint("reveal", body, film.stage.alt, theme.name)
     ground = element(Rect(0, 0, *film.size, fill="paper", part="background"), theme)
     frame = Canvas(*film.size, tuple(one.mark for one in shown))
-    picture = document(
+    picture = svg_document(
         name,
         film.size,
         film.stage.alt,
@@ -49,19 +49,19 @@ def reveal_slide(film: Film, theme: Theme) -> str:
         film.title,
     )
     notes = "".join(
-        f"<li>{escaped(prose(' '.join(part for part in step.caption if part)))}</li>\n" for step in film.steps
+        f"<li>{escaped_xml(prose(' '.join(part for part in step.caption if part)))}</li>\n" for step in film.steps
     )
     ours = tag("aside", {"class": "notes"}, f"<ol>\n{notes}</ol>")
     text = f'<section>\n<div class="r-stretch">\n{picture}</div>\n{ours}\n</section>\n'
     return text.encode("ascii", "xmlcharrefreplace").decode()  # right in a deck of any encoding
 
 
-def spell(run: Iterable[Shown], span: tuple[int, int], last: int, theme: Theme) -> str:
+def reveal_spell(run: Iterable[Shown], span: tuple[int, int], last: int, theme: Theme) -> str:
     """Marks that come and go together: inside the fragment that brings them, inside the fragment that takes them away.
 
     Step i is fragment i - 1; what is hidden in the finished picture is hidden as it is written.
     """
-    content = "".join(shape(one, theme) for one in run)
+    content = "".join(reveal_shape(one, theme) for one in run)
     first, end = span
     if first > 0:
         content = tag("g", {"class": "fragment", "data-fragment-index": str(first - 1)}, content)
@@ -72,14 +72,14 @@ def spell(run: Iterable[Shown], span: tuple[int, int], last: int, theme: Theme) 
     return content
 
 
-def shape(one: Shown, theme: Theme) -> str:
+def reveal_shape(one: Shown, theme: Theme) -> str:
     """A mark in its own colours."""
     fill, stroke = roles(one.mark) if theme.follows else (None, None)
     names = " ".join(
         filter(None, [f"f-{class_name(fill)}" if fill else "", f"s-{class_name(stroke)}" if stroke else ""])
     )
     attributes: Attributes = {"class": names or None}
-    return written(one.mark, attributes | geometry(one.mark) | style(one.mark, theme))
+    return mark_element(one.mark, attributes | geometry(one.mark) | style(one.mark, theme))
 
 
 def rules(name: str) -> str:

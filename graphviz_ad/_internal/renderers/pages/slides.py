@@ -15,9 +15,9 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from graphviz_ad._internal.base.errors import GraphvizADWarning, MissingDependencyError
-from graphviz_ad._internal.base.visible_text import visible, whole
+from graphviz_ad._internal.base.visible_text import visible, whole_text
 from graphviz_ad._internal.film.film_frames import film_frames
-from graphviz_ad._internal.renderers.svg.still import NAMELESS, escaped, prose, roles
+from graphviz_ad._internal.renderers.svg.still import NAMELESS, escaped_xml, prose, roles
 from graphviz_ad._internal.scene.canvas import Canvas, Curve, Label, Mark, Polygon, Rect
 from graphviz_ad._internal.scene.font_metrics import text_width
 from graphviz_ad._internal.scene.paint import tick
@@ -82,8 +82,8 @@ class Deck:
             self.deck.slide_layouts.remove(layout)
         about = self.deck.core_properties
         about.title, about.subject = (
-            whole(film.title, LONGEST_PROPERTY) or NAMELESS,
-            whole(film.stage.alt, LONGEST_PROPERTY),
+            whole_text(film.title, LONGEST_PROPERTY) or NAMELESS,
+            whole_text(film.stage.alt, LONGEST_PROPERTY),
         )
         about.author = about.last_modified_by = "graphviz_ad"
         about.created = about.modified = LONG_AGO
@@ -113,32 +113,34 @@ class Deck:
         picture = [mark for mark in marks if mark.owner]
         names = Names()
         parts = [
-            *(shape(mark, self.theme, names, title=not i) for i, mark in enumerate(captions)),
+            *(slide_shape(mark, self.theme, names, title=not i) for i, mark in enumerate(captions)),
             self.group(picture, names, "graph", self.film.stage.alt),
             self.group(progress, names, "progress", next((mark.text for mark in words if mark.part == "counter"), "")),
-            *(shape(mark, self.theme, names) for mark in words),
+            *(slide_shape(mark, self.theme, names) for mark in words),
         ]
         self.add_slide("".join(parts), prose(" ".join(part for part in step.caption if part)))
 
     def add_pictures(self) -> None:
         """A slide for each step that is one picture; its title stands behind it, for outlines and screen readers."""
-        from graphviz_ad._internal.renderers.images.apng import png
+        from graphviz_ad._internal.renderers.images.apng import encode_png
         from graphviz_ad._internal.renderers.images.matplotlib_canvas import frames
 
         canvases = list(film_frames(self.film))
         for step, canvas, pixels in zip(self.film.steps, canvases, frames(canvases, self.theme), strict=True):
             title = next((mark for mark in canvas.marks if isinstance(mark, Label) and mark.part == "caption"), None)
             words = prose(" ".join(part for part in step.caption if part))
-            slide = self.add_slide(shape(title, self.theme, Names(), title=True) if title and title.text else "", words)
+            slide = self.add_slide(
+                slide_shape(title, self.theme, Names(), title=True) if title and title.text else "", words
+            )
             shown = slide.shapes.add_picture(
-                io.BytesIO(png(pixels)), 0, 0, self.deck.slide_width, self.deck.slide_height
+                io.BytesIO(encode_png(pixels)), 0, 0, self.deck.slide_width, self.deck.slide_height
             )
             shown._element.nvPicPr.cNvPr.set("descr", f"{words}. {prose(self.film.stage.alt)}")
 
     def group(self, marks: Iterable[Mark], names: Names, name: str, alt: str) -> str:
         """Shapes that are read as one picture with a description, and taken apart by who wants to."""
         number = names.next()
-        if not (shapes := "".join(shape(mark, self.theme, names) for mark in marks)):
+        if not (shapes := "".join(slide_shape(mark, self.theme, names) for mark in marks)):
             return ""
         width, height = (emu(length) for length in self.film.size)
         place = (
@@ -147,7 +149,7 @@ class Deck:
         )
         about = (
             f'<p:nvGrpSpPr><p:cNvPr id="{number}" name="{name}"'
-            f' descr="{escaped(prose(alt))}"/><p:cNvGrpSpPr/><p:nvPr/></p:nvGrpSpPr>'
+            f' descr="{escaped_xml(prose(alt))}"/><p:cNvGrpSpPr/><p:nvPr/></p:nvGrpSpPr>'
         )
         return f"<p:grpSp>{about}<p:grpSpPr><a:xfrm>{place}</a:xfrm></p:grpSpPr>{shapes}</p:grpSp>"
 
@@ -194,9 +196,9 @@ class Names:
         return self.last
 
 
-def shape(mark: Mark, theme: Theme, names: Names, *, title: bool = False) -> str:
+def slide_shape(mark: Mark, theme: Theme, names: Names, *, title: bool = False) -> str:
     """One mark as one shape."""
-    name = escaped(visible(" ".join(filter(None, (mark.owner, mark.part)))))
+    name = escaped_xml(visible(" ".join(filter(None, (mark.owner, mark.part)))))
     if isinstance(mark, Label):
         kind, place = (
             '<p:cNvSpPr txBox="1"/>' if not title else "<p:cNvSpPr/>",
@@ -212,7 +214,7 @@ def shape(mark: Mark, theme: Theme, names: Names, *, title: bool = False) -> str
         looks = (
             outline_of(mark)
             + (fill(theme[inside]) if inside else "<a:noFill/>")
-            + (pen(mark, theme[outline]) if outline else "<a:ln><a:noFill/></a:ln>")
+            + (slide_pen(mark, theme[outline]) if outline else "<a:ln><a:noFill/></a:ln>")
         )
     about = f'<p:nvSpPr><p:cNvPr id="{names.next()}" name="{name}"/>{kind}{place}</p:nvSpPr>'
     return f"<p:sp>{about}<p:spPr>{looks}</p:spPr>{body}</p:sp>"
@@ -233,7 +235,7 @@ def fill(color: str) -> str:
     return f'<a:solidFill><a:srgbClr val="{color[1:].upper()}"/></a:solidFill>'
 
 
-def pen(mark: Mark, color: str) -> str:
+def slide_pen(mark: Mark, color: str) -> str:
     """Colour, width and dashes of a line; dashes are counted in line widths."""
     if not isinstance(mark, Rect | Curve):
         return ""
@@ -301,7 +303,7 @@ def text_body(mark: Label, theme: Theme) -> str:
     font = "".join(f'<a:{script} typeface="{FONT}"/>' for script in ("latin", "ea", "cs"))
     run = (
         f'<a:r><a:rPr lang="en-US" {looks}'
-        f' dirty="0">{fill(theme[mark.color])}{font}</a:rPr><a:t>{escaped(visible(mark.text))}</a:t></a:r>'
+        f' dirty="0">{fill(theme[mark.color])}{font}</a:rPr><a:t>{escaped_xml(visible(mark.text))}</a:t></a:r>'
     )
     body = '<a:bodyPr wrap="none" lIns="0" tIns="0" rIns="0" bIns="0" anchor="ctr" rtlCol="0"><a:noAutofit/></a:bodyPr>'
     spacing = '<a:lnSpc><a:spcPct val="100000"/></a:lnSpc><a:spcBef><a:spcPts val="0"/></a:spcBef><a:buNone/>'

@@ -6,7 +6,7 @@ Only browsers are sure to read it; a file for everybody comes from `graphviz_ad.
 
 from __future__ import annotations
 
-from graphviz_ad._internal.renderers.svg.still import document, geometry, style, tag, written
+from graphviz_ad._internal.renderers.svg.still import geometry, mark_element, style, svg_document, tag
 from graphviz_ad._internal.scene.canvas import Canvas, Mark, Rect
 from graphviz_ad._internal.scene.themes import THEMES, Theme
 
@@ -18,23 +18,23 @@ def compact_svg(canvas: Canvas, theme: Theme) -> str:
     looks: dict[Look, int] = {}
 
     def shape(mark: Mark) -> str:
-        index = looks.setdefault(look(mark, theme), len(looks))
-        return written(mark, {"class": f"c{index}", **geometry(mark)})
+        index = looks.setdefault(mark_look(mark, theme), len(looks))
+        return mark_element(mark, {"class": f"c{index}", **geometry(mark)})
 
     ground = [Rect(0, 0, canvas.width, canvas.height, fill=canvas.background)] if canvas.background else []
     body = "".join(map(shape, [*ground, *canvas.marks]))
     rules = "".join(f".c{i}{{{light}}}" for (light, _), i in looks.items())
     dark = "".join(f".c{i}{{{changed}}}" for (_, changed), i in looks.items() if changed)
     sheet = tag("style", {}, rules + (f"@media (prefers-color-scheme:dark){{{dark}}}" if dark else ""))
-    return document("g", (canvas.width, canvas.height), canvas.alt, [sheet, body])
+    return svg_document("g", (canvas.width, canvas.height), canvas.alt, [sheet, body])
 
 
-def look(mark: Mark, theme: Theme) -> Look:
+def mark_look(mark: Mark, theme: Theme) -> Look:
     """How a mark is painted."""
-    return declarations(mark, theme), declarations(mark, THEMES[theme.follows]) if theme.follows else ""
+    return style_declarations(mark, theme), style_declarations(mark, THEMES[theme.follows]) if theme.follows else ""
 
 
-def declarations(mark: Mark, theme: Theme) -> str:
+def style_declarations(mark: Mark, theme: Theme) -> str:
     """How a mark is painted in a theme, in CSS."""
     found = {name: value for name, value in style(mark, theme).items() if value is not None}
     return ";".join(f"{name}:{value}{'px' if name == 'font-size' else ''}" for name, value in found.items())

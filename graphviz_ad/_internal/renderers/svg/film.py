@@ -15,16 +15,16 @@ from graphviz_ad._internal.film.timeline import Shown, timeline
 from graphviz_ad._internal.renderers.svg.still import (
     class_name,
     dark_style,
-    document,
     element,
     fingerprint,
     geometry,
-    number,
+    mark_element,
     roles,
     style,
-    svg,
+    svg_document,
+    svg_file,
+    svg_number,
     tag,
-    written,
 )
 from graphviz_ad._internal.scene.canvas import Canvas, Curve, Rect
 from graphviz_ad._internal.scene.paint import paint
@@ -35,16 +35,16 @@ GROWTH = 0.45  # seconds in which colour runs along an arrow
 Span = tuple[int, int]
 
 
-def svg_film(film: Film, theme: Theme, *, loop: int = 0, made: str = "made by graphviz_ad") -> str:
+def svg_film_file(film: Film, theme: Theme, *, loop: int = 0, made: str = "made by graphviz_ad") -> str:
     """The film as a file of its own, which plays ``loop`` times, 0 for ever, and stays on the finished picture;
     ``made`` says where it comes from.
     """
     if not film.steps:
-        return svg(paint(film.stage), theme)
-    return f'<?xml version="1.0" encoding="UTF-8"?>\n<!-- {made} -->\n' + film_fragment(film, theme, loop=loop)
+        return svg_file(paint(film.stage), theme)
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n<!-- {made} -->\n' + film_element(film, theme, loop=loop)
 
 
-def film_fragment(film: Film, theme: Theme, *, loop: int = 0) -> str:
+def film_element(film: Film, theme: Theme, *, loop: int = 0) -> str:
     """The film as one ``<svg>`` element, to put into a page."""
     shown = timeline(film)
     clock = Clock(film)
@@ -52,15 +52,15 @@ def film_fragment(film: Film, theme: Theme, *, loop: int = 0) -> str:
     growing = {one: i for i, one in enumerate(one for one in shown if grows(film, one))}
     ground = element(Rect(0, 0, *film.size, fill="paper", part="background"), theme)
     body = "\n".join(
-        spell(list(run), span, spans[span], clock, theme, growing) for span, run in groupby(shown, span_of)
+        film_spell(list(run), span, spans[span], clock, theme, growing) for span, run in groupby(shown, span_of)
     )
     name = fingerprint(
         body, film.stage.alt, theme.name, repr([film.seconds(i) for i in range(len(film.steps))]), str(loop)
     )
-    rules = [*times(name, clock, spans), *growths(name, clock, growing)]
+    rules = [*display_times(name, clock, spans), *growths(name, clock, growing)]
     frame = Canvas(*film.size, tuple(one.mark for one in shown))
     parts = [dark_style(frame, theme, name), tag("style", {}, moving(name, clock, rules, loop)), ground, body]
-    return document(name, film.size, film.stage.alt, parts, film.title)
+    return svg_document(name, film.size, film.stage.alt, parts, film.title)
 
 
 class Clock:
@@ -84,14 +84,14 @@ def span_of(one: Shown) -> Span:
     return one.first, one.last
 
 
-def spell(run: list[Shown], span: Span, index: int, clock: Clock, theme: Theme, growing: dict[Shown, int]) -> str:
+def film_spell(run: list[Shown], span: Span, index: int, clock: Clock, theme: Theme, growing: dict[Shown, int]) -> str:
     """Marks that come and go together; hidden as they are written if the finished picture is without them."""
-    shapes = "".join(shape(one, theme, growing) for one in run)
+    shapes = "".join(film_shape(one, theme, growing) for one in run)
     hidden = "hidden" if span[1] < clock.last else None
     return shapes if clock.always(span) else tag("g", {"class": f"s{index}", "visibility": hidden}, shapes)
 
 
-def shape(one: Shown, theme: Theme, growing: dict[Shown, int]) -> str:
+def film_shape(one: Shown, theme: Theme, growing: dict[Shown, int]) -> str:
     """A mark in its own colours, with the classes that a style sheet needs."""
     fill, stroke = roles(one.mark) if theme.follows else (None, None)
     names = [
@@ -99,12 +99,12 @@ def shape(one: Shown, theme: Theme, growing: dict[Shown, int]) -> str:
         f"f-{class_name(fill)}" if fill else "",
         f"s-{class_name(stroke)}" if stroke else "",
     ]
-    return written(
+    return mark_element(
         one.mark, {"class": " ".join(filter(None, names)) or None} | geometry(one.mark) | style(one.mark, theme)
     )
 
 
-def times(name: str, clock: Clock, spans: dict[Span, int]) -> Iterator[str]:
+def display_times(name: str, clock: Clock, spans: dict[Span, int]) -> Iterator[str]:
     """For each span, the rule that shows its marks then and at no other time."""
     for (first, last), i in spans.items():
         if clock.always((first, last)):
@@ -128,9 +128,9 @@ def growths(name: str, clock: Clock, growing: dict[Shown, int]) -> Iterator[str]
     for one, i in growing.items():
         if not isinstance(one.mark, Curve):
             continue
-        length = number(math.ceil(path_length(one.mark.points)) + 1)
+        length = svg_number(math.ceil(path_length(one.mark.points)) + 1)
         start, whole = f"stroke-dasharray:0 {length};animation-timing-function:ease-out", f"stroke-dasharray:{length} 0"
-        dashes = " ".join(map(number, one.mark.dash))
+        dashes = " ".join(map(svg_number, one.mark.dash))
         done = f"{clock.at(one.first, GROWTH + 0.01)}{{stroke-dasharray:{dashes}}}" if dashes else ""
         run = f"0%,{clock.at(one.first)}{{{start}}}{clock.at(one.first, GROWTH)}{{{whole}}}{done}"
         yield f"@keyframes {name}-g{i}{{{run}}}#{name} .g{i}{{animation-name:{name}-g{i}}}"
@@ -138,7 +138,7 @@ def growths(name: str, clock: Clock, growing: dict[Shown, int]) -> Iterator[str]
 
 def moving(name: str, clock: Clock, rules: Iterable[str], loop: int) -> str:
     """The style sheet that makes a film of the picture; a pointer on the picture holds it."""
-    common = f"animation-duration:{number(clock.length)}s;animation-timing-function:step-end;animation-iteration-count:{loop or 'infinite'}"  # noqa: E501
+    common = f"animation-duration:{svg_number(clock.length)}s;animation-timing-function:step-end;animation-iteration-count:{loop or 'infinite'}"  # noqa: E501
     held = f"#{name}:hover *{{animation-play-state:paused}}"
     lines = [f"#{name} *{{{common}}}", held, *rules]
     return "@media screen and (prefers-reduced-motion:no-preference){\n" + "\n".join(lines) + "\n}"

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable
 from itertools import groupby
 
-from graphviz_ad._internal.base.visible_text import visible, whole
+from graphviz_ad._internal.base.visible_text import visible, whole_text
 from graphviz_ad._internal.scene.canvas import Canvas, Curve, Label, Mark, Polygon, Rect
 from graphviz_ad._internal.scene.scene import Point
 from graphviz_ad._internal.scene.themes import FONT_STACK, THEMES, Theme
@@ -22,28 +22,30 @@ NAMELESS = "Computation graph"  # what a picture without a description is called
 Attributes = dict[str, str | None]  # None leaves the attribute out
 
 
-def svg(canvas: Canvas, theme: Theme, *, prefix: str = "") -> str:
+def svg_file(canvas: Canvas, theme: Theme, *, prefix: str = "") -> str:
     """The picture as a file of its own."""
-    return '<?xml version="1.0" encoding="UTF-8"?>\n' + fragment(canvas, theme, prefix=prefix)
+    return '<?xml version="1.0" encoding="UTF-8"?>\n' + svg_element(canvas, theme, prefix=prefix)
 
 
-def fragment(canvas: Canvas, theme: Theme, *, prefix: str = "") -> str:
+def svg_element(canvas: Canvas, theme: Theme, *, prefix: str = "") -> str:
     """The picture as one ``<svg>`` element, to put into a page; ``prefix`` tells apart equal pictures on the
     same page.
     """
-    body = groups(canvas.marks, theme)
+    body = grouped_marks(canvas.marks, theme)
     name = class_name(prefix) + fingerprint(body, canvas.alt, theme.name)
     ground = (
         element(Rect(0, 0, canvas.width, canvas.height, fill=canvas.background, part="background"), theme)
         if canvas.background
         else ""
     )
-    return document(name, (canvas.width, canvas.height), canvas.alt, [dark_style(canvas, theme, name), ground, body])
+    return svg_document(
+        name, (canvas.width, canvas.height), canvas.alt, [dark_style(canvas, theme, name), ground, body]
+    )
 
 
-def document(name: str, size: Point, alt: str, parts: Iterable[str], title: str = "") -> str:
+def svg_document(name: str, size: Point, alt: str, parts: Iterable[str], title: str = "") -> str:
     """An ``<svg>`` element of that id, with its title and description, around parts that are markup already."""
-    width, height = map(number, size)
+    width, height = map(svg_number, size)
     root: Attributes = {
         "xmlns": "http://www.w3.org/2000/svg",
         "id": name,
@@ -56,8 +58,8 @@ def document(name: str, size: Point, alt: str, parts: Iterable[str], title: str 
         "font-family": FONT_STACK,
     }
     about = [
-        tag("title", {"id": f"{name}-title"}, escaped(visible(title or short_title(alt)))),
-        tag("desc", {"id": f"{name}-desc"}, escaped(prose(alt or NAMELESS))),
+        tag("title", {"id": f"{name}-title"}, escaped_xml(visible(title or short_title(alt)))),
+        tag("desc", {"id": f"{name}-desc"}, escaped_xml(prose(alt or NAMELESS))),
     ]
     return tag("svg", root, "\n" + "\n".join(part for part in [*about, *parts] if part) + "\n") + "\n"
 
@@ -69,17 +71,17 @@ def short_title(alt: str) -> str:
     return re.split(r"[:.;](?:\s|$)", alt, maxsplit=1)[0].strip() or NAMELESS
 
 
-def groups(marks: Iterable[Mark], theme: Theme) -> str:
+def grouped_marks(marks: Iterable[Mark], theme: Theme) -> str:
     """The marks in order; neighbours with one owner share a ``<g>``."""
     lines = []
     for owner, members in groupby(marks, lambda mark: mark.owner):
         run = list(members)
         shapes = "".join(element(mark, theme) for mark in run)
-        lines.append(tag("g", {"class": kind_of(run), "data-key": visible(owner)}, shapes) if owner else shapes)
+        lines.append(tag("g", {"class": kind_of_marks(run), "data-key": visible(owner)}, shapes) if owner else shapes)
     return "\n".join(lines)
 
 
-def kind_of(run: list[Mark]) -> str:
+def kind_of_marks(run: list[Mark]) -> str:
     """What the marks of one owner draw: a "box", an "arrow", the "words" on an arrow, or a "group"."""
     parts = {mark.part for mark in run}
     if "shaft" in parts:
@@ -91,20 +93,20 @@ def kind_of(run: list[Mark]) -> str:
 
 def element(mark: Mark, theme: Theme) -> str:
     """One mark as one element, in the colours of the theme."""
-    return written(mark, classes(mark, theme) | geometry(mark) | style(mark, theme))
+    return mark_element(mark, classes(mark, theme) | geometry(mark) | style(mark, theme))
 
 
-def outline(mark: Mark) -> str:
+def bare_element(mark: Mark) -> str:
     """One mark as one element without colours, pens and fonts, for a page whose style sheet has them."""
-    return written(mark, {"class": class_name(mark.part), **geometry(mark)})
+    return mark_element(mark, {"class": class_name(mark.part), **geometry(mark)})
 
 
 TAGS: dict[type, str] = {Rect: "rect", Curve: "path", Polygon: "polygon", Label: "text"}
 
 
-def written(mark: Mark, attributes: Attributes) -> str:
+def mark_element(mark: Mark, attributes: Attributes) -> str:
     """The element of a mark with these attributes."""
-    return tag(TAGS[type(mark)], attributes, escaped(visible(mark.text)) if isinstance(mark, Label) else None)
+    return tag(TAGS[type(mark)], attributes, escaped_xml(visible(mark.text)) if isinstance(mark, Label) else None)
 
 
 def geometry(mark: Mark) -> Attributes:
@@ -112,45 +114,45 @@ def geometry(mark: Mark) -> Attributes:
     match mark:
         case Rect():
             corner = {
-                "x": number(mark.x),
-                "y": number(mark.y),
-                "width": number(mark.width),
-                "height": number(mark.height),
+                "x": svg_number(mark.x),
+                "y": svg_number(mark.y),
+                "width": svg_number(mark.width),
+                "height": svg_number(mark.height),
             }
-            return {**corner, "rx": number(mark.radius) if mark.radius else None}
+            return {**corner, "rx": svg_number(mark.radius) if mark.radius else None}
         case Curve():
             return {"d": path_data(mark.points)}
         case Polygon():
-            return {"points": " ".join(f"{number(x)},{number(y)}" for x, y in mark.points)}
+            return {"points": " ".join(f"{svg_number(x)},{svg_number(y)}" for x, y in mark.points)}
         case Label():
             text = visible(mark.text)
             spaced = "  " in text or text != text.strip(" ")
-            return {"x": number(mark.x), "y": number(mark.y), "xml:space": "preserve" if spaced else None}
+            return {"x": svg_number(mark.x), "y": svg_number(mark.y), "xml:space": "preserve" if spaced else None}
 
 
 def style(mark: Mark, theme: Theme) -> Attributes:
     """How a mark looks; each of these names is an attribute of SVG and a property of CSS."""
     match mark:
         case Rect():
-            return {"fill": theme[mark.fill] if mark.fill else "none"} | pen(mark, theme)
+            return {"fill": theme[mark.fill] if mark.fill else "none"} | svg_pen(mark, theme)
         case Curve():
-            return {"fill": "none"} | pen(mark, theme)
+            return {"fill": "none"} | svg_pen(mark, theme)
         case Polygon():
             return {"fill": theme[mark.fill]}
         case Label():
             weight = {"font-weight": "bold" if mark.bold else None, "font-style": "italic" if mark.italic else None}
             anchor = mark.anchor if mark.anchor != "start" else None
-            return {"font-size": number(mark.size), **weight, "text-anchor": anchor, "fill": theme[mark.color]}
+            return {"font-size": svg_number(mark.size), **weight, "text-anchor": anchor, "fill": theme[mark.color]}
 
 
-def pen(mark: Rect | Curve, theme: Theme) -> Attributes:
+def svg_pen(mark: Rect | Curve, theme: Theme) -> Attributes:
     """Colour, width and dashes of a line."""
     if not mark.stroke:
         return {}
     return {
         "stroke": theme[mark.stroke],
-        "stroke-width": number(mark.line),
-        "stroke-dasharray": " ".join(map(number, mark.dash)) or None,
+        "stroke-width": svg_number(mark.line),
+        "stroke-dasharray": " ".join(map(svg_number, mark.dash)) or None,
     }
 
 
@@ -193,10 +195,12 @@ def dark_style(canvas: Canvas, theme: Theme, name: str) -> str:
 def path_data(points: tuple[Point, ...]) -> str:
     """Path syntax of a chain of cubic Béziers; a tenth of a point is finer than any eye."""
     (x, y), *rest = points
-    return f"M{number(x, 1)} {number(y, 1)}C" + " ".join(f"{number(a, 1)} {number(b, 1)}" for a, b in rest)
+    return f"M{svg_number(x, 1)} {svg_number(y, 1)}C" + " ".join(
+        f"{svg_number(a, 1)} {svg_number(b, 1)}" for a, b in rest
+    )
 
 
-def number(value: float, decimals: int = 2) -> str:
+def svg_number(value: float, decimals: int = 2) -> str:
     """A length with at most so many decimals and no "-0"."""
     text = f"{value:.{decimals}f}".rstrip("0").rstrip(".")
     return "0" if text == "-0" else text
@@ -216,15 +220,15 @@ def fingerprint(*texts: str) -> str:
 
 def prose(text: str) -> str:
     """Text of any length made visible: a description is not cut as a name is."""
-    return whole(text)
+    return whole_text(text)
 
 
-def escaped(text: str) -> str:
+def escaped_xml(text: str) -> str:
     """Text that is safe in an element and between double quotes."""
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace('"', "&quot;")
 
 
 def tag(name: str, attributes: Attributes, content: str | None = None) -> str:
     """One element; values of attributes are escaped here, ``content`` must be markup already."""
-    written = "".join(f' {key}="{escaped(value)}"' for key, value in attributes.items() if value is not None)
+    written = "".join(f' {key}="{escaped_xml(value)}"' for key, value in attributes.items() if value is not None)
     return f"<{name}{written}/>" if content is None else f"<{name}{written}>{content}</{name}>"

@@ -8,18 +8,18 @@ from graphviz_ad._internal.graph.fact_texts import norm_text
 from graphviz_ad._internal.graph.graph import Graph, Node, Port
 from graphviz_ad._internal.graph.snapshot import Snapshot
 from graphviz_ad._internal.maths.claims import Claim, written_call
-from graphviz_ad._internal.maths.number_format import number, snapshot_lines, snapshot_parts, type_label
+from graphviz_ad._internal.maths.number_format import short_number, snapshot_lines, snapshot_parts, type_label
 from graphviz_ad._internal.operations.traits import CHOICES
 from graphviz_ad._internal.scene.scene import Line
 from graphviz_ad._internal.scene.words.short_text import (
-    added,
-    counted,
     gradient_text,
     is_constant,
     is_one,
     is_ones,
-    short,
-    shortened,
+    short_count,
+    short_elements,
+    short_sum,
+    shortened_text,
 )
 from graphviz_ad._internal.scene.words.signs import NO_GRADIENT
 
@@ -36,32 +36,32 @@ def numbered(role: str, texts: Sequence[str]) -> list[Line]:
 # --- name and formula
 
 
-def title(claim: Claim, name: str, formula: str, operands: Iterable[str]) -> list[Line]:
+def title_lines(claim: Claim, name: str, formula: str, operands: Iterable[str]) -> list[Line]:
     """Name and formula of an operation, a leaf or data, in one line if they fit there."""
     node = claim.call.node
     if is_constant(node):
         return []
     if node.kind in ("leaf", "data"):
-        return [Line("name", shortened(name, NAME_ROOM))]
+        return [Line("name", shortened_text(name, NAME_ROOM))]
     if len(name) + len(formula) <= FORMULA_ROOM:
         return [Line("name", f"{name} = {formula}", kind="formula")]
     if len(formula) > NAME_ROOM - 2:  # the name of the operation then says more than half a formula
         formula = written_call(claim, operands)
-    return [Line("name", shortened(name, NAME_ROOM)), Line("formula", shortened(f"= {formula}", NAME_ROOM))]
+    return [Line("name", shortened_text(name, NAME_ROOM)), Line("formula", shortened_text(f"= {formula}", NAME_ROOM))]
 
 
 def module_title(node: Node, name: str) -> list[Line]:
     """Name of a folded module, and what is in it."""
     facts = [f"{node.inside} op{'s' if node.inside != 1 else ''}"]
     if node.parameters:
-        facts.append(f"{counted(node.parameters)} parameters")
-    return [Line("name", shortened(name, NAME_ROOM)), Line("kind", " · ".join(facts))]
+        facts.append(f"{short_count(node.parameters)} parameters")
+    return [Line("name", shortened_text(name, NAME_ROOM)), Line("kind", " · ".join(facts))]
 
 
 # --- values
 
 
-def values(node: Node) -> list[Line]:
+def value_lines(node: Node) -> list[Line]:
     """The lines that show what the forward pass computed."""
     if node.ports[1:]:
         return numbered("value", [port_line(port, i) for i, port in enumerate(node.ports[:MOST_RESULTS])])
@@ -75,10 +75,10 @@ def values(node: Node) -> list[Line]:
         ]
     if node.kind == "module":
         return [Line("value", snapshot_lines(port.value)[0])]
-    return snapshot("value", port.value)
+    return element_lines("value", port.value)
 
 
-def snapshot(role: str, snap: Snapshot, first: int = 0) -> list[Line]:
+def element_lines(role: str, snap: Snapshot, first: int = 0) -> list[Line]:
     """The elements of a tensor, or what is known of them: of one whose elements were not kept in two lines."""
     elements, spread, remarks = snapshot_parts(snap)
     parts = [
@@ -91,7 +91,7 @@ def snapshot(role: str, snap: Snapshot, first: int = 0) -> list[Line]:
     return [Line(role, text, kind, number) for number, (text, kind) in enumerate(parts, first)]
 
 
-def types(node: Node) -> list[Line]:
+def type_lines(node: Node) -> list[Line]:
     """What stands in the place of values that are not to be shown."""
     port = node.ports[0]
     if node.kind not in ("module", "leaf") or is_constant(node) or port.shape in (None, ()):
@@ -101,7 +101,7 @@ def types(node: Node) -> list[Line]:
 
 def port_line(port: Port, i: int) -> str:
     """One of several results."""
-    text = short(port.value) or (type_label(port.value) if port.value else "?")
+    text = short_elements(port.value) or (type_label(port.value) if port.value else "?")
     return f"{port.name or f'[{i}]'} = {text}"
 
 
@@ -128,9 +128,9 @@ def gradients(node: Node, parts: str) -> list[Line]:
     total = node.ports[0].grad_total
     if total is None or total == node.ports[0].grad:
         fits = 0 < len(parts) <= SUM_ROOM  # a longer one would cost all letters their size; captions say it
-        return [*gradient_of(node, label), *([Line("sum", f"= {parts}")] if fits else [])]
-    own = gradient_of(node, "this pass")
-    later = f".grad {short(total) or f'norm {number(total.norm)}'}"  # a later one of several passes
+        return [*gradient_of_result(node, label), *([Line("sum", f"= {parts}")] if fits else [])]
+    own = gradient_of_result(node, "this pass")
+    later = f".grad {short_elements(total) or f'norm {short_number(total.norm)}'}"  # a later one of several passes
     return [*own, Line("gradient", later, number=len(own))]
 
 
@@ -139,7 +139,7 @@ def gradient_label(node: Node) -> str:
     return ".grad" if node.kind == "leaf" else "grad"
 
 
-def gradient_of(node: Node, label: str) -> list[Line]:
+def gradient_of_result(node: Node, label: str) -> list[Line]:
     """The gradient of the one result of a node."""
     grad, own = node.ports[0].grad, norm_text(node.parameter_norm)
     is_module = node.kind == "module"
@@ -147,7 +147,7 @@ def gradient_of(node: Node, label: str) -> list[Line]:
     if grad is None:
         return numbered("gradient", [f"{label} None", *of_parameters])
     if (is_module or not grad.known) and grad.norm is not None:
-        return numbered("gradient", [f"‖{'grad' if is_module else label}‖ {number(grad.norm)}", *of_parameters])
+        return numbered("gradient", [f"‖{'grad' if is_module else label}‖ {short_number(grad.norm)}", *of_parameters])
     if is_module:
         return numbered("gradient", [f"{label} {type_label(grad)}", *of_parameters])
     elements, spread, remarks = snapshot_parts(grad)
@@ -173,9 +173,9 @@ def sum_of(graph: Graph, node: Node, port: int, flows: Mapping[str, str | None])
     if not 2 <= len(edges) + (upstream is not None) <= MOST_TERMS:
         return ""
     edges.sort(key=lambda edge: (graph.nodes[edge.head].backward_order or 0, edge.slot))
-    texts = [*([short(upstream)] if upstream is not None else []), *(flows[edge.key] for edge in edges)]
+    texts = [*([short_elements(upstream)] if upstream is not None else []), *(flows[edge.key] for edge in edges)]
     known = [text for text in texts if text is not None]
-    return added(known) if len(known) == len(texts) else ""
+    return short_sum(known) if len(known) == len(texts) else ""
 
 
 # --- small print
@@ -199,7 +199,7 @@ def notes(graph: Graph, node: Node, kink: str) -> list[Line]:
 
 def seed_text(seed: Snapshot) -> str:
     """What is fed in at an output."""
-    return "seed 1 each" if is_ones(seed) else f"seed {short(seed) or type_label(seed)}"
+    return "seed 1 each" if is_ones(seed) else f"seed {short_elements(seed) or type_label(seed)}"
 
 
 def kink(claim: Claim) -> str:
@@ -207,7 +207,7 @@ def kink(claim: Claim) -> str:
     if claim.kinks is None:
         return ""
     found = claim.slopes
-    texts = [number(slope) for slope in dict.fromkeys(found)]
+    texts = [short_number(slope) for slope in dict.fromkeys(found)]
     if claim.call.name not in CHOICES:
         return f"kink: slope {texts[0]}" if len(texts) == 1 else "kink"
     if len(texts) == 1:

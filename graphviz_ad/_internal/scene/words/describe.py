@@ -12,8 +12,8 @@ from graphviz_ad._internal.maths.formulas import to_unicode
 from graphviz_ad._internal.scene.scene import Fact, Line
 from graphviz_ad._internal.scene.words import box_lines, descriptions, edge_labels, formula_text
 from graphviz_ad._internal.scene.words.frames import ModulePath, frames_of, within_frame
-from graphviz_ad._internal.scene.words.names import Names, all_results, derivative, is_only_a_part, names_of
-from graphviz_ad._internal.scene.words.short_text import short
+from graphviz_ad._internal.scene.words.names import Names, all_results, derivative_name, graph_names, is_only_a_part
+from graphviz_ad._internal.scene.words.short_text import short_elements
 
 MOST_RULES = 60  # nodes of a picture in which edges without numbers say how they pass the gradient on
 
@@ -82,13 +82,15 @@ class Words:
     alt: str
 
 
-def describe(graph: Graph, options: Options | None = None) -> Words:
+def words_of_graph(graph: Graph, options: Options | None = None) -> Words:
     """The words of a graph."""
     claims = {node.key: decide(graph, node) for node in graph.node_list}
-    values = {(node.key, i): short(port.value) for node in graph.node_list for i, port in enumerate(node.ports)}
-    flows = {edge.key: short(edge.grad) for edge in graph.edges}
+    values = {
+        (node.key, i): short_elements(port.value) for node in graph.node_list for i, port in enumerate(node.ports)
+    }
+    flows = {edge.key: short_elements(edge.grad) for edge in graph.edges}
     describer = Describer(
-        graph, options or Options(), names_of(graph), claims, frozenset(frames_of(graph)), values, flows
+        graph, options or Options(), graph_names(graph), claims, frozenset(frames_of(graph)), values, flows
     )
     nodes = {node.key: describer.node(node) for node in graph.node_list}
     edges = {edge.key: describer.edge(edge, nodes[edge.head].operands) for edge in graph.edges}
@@ -135,7 +137,7 @@ class Describer:
         claim, names, graph = self.claims[node.key], self.names, self.graph
         operands = formula_text.operand_names(claim, names)
         formula, kink, results = (
-            formula_text.formula(claim, operands),
+            formula_text.operation_formula(claim, operands),
             box_lines.kink(claim),
             all_results(names, node.key),
         )
@@ -147,13 +149,13 @@ class Describer:
             operands,
             formula,
             formula_text.formula_in_numbers(claim, [self.values[edge.tail, edge.port] for edge in claim.call.operands]),
-            formula_text.badge(claim),
+            formula_text.operation_badge(claim),
             tuple(self.title(claim, results, formula, operands)),
-            tuple(box_lines.values(node) if self.options.values else box_lines.types(node)),
+            tuple(box_lines.value_lines(node) if self.options.values else box_lines.type_lines(node)),
             tuple(box_lines.gradients(node, sums[0] if self.options.sums else "")) if flows else (),
             tuple(box_lines.notes(graph, node, kink)) if flows else (),
             sums,
-            descriptions.of_node(node, formula, kink, has_gradients=graph.has_gradients),
+            descriptions.facts_about_node(node, formula, kink, has_gradients=graph.has_gradients),
         )
 
     def title(self, claim: Claim, results: str, formula: str, operands: Mapping[str, str]) -> list[Line]:
@@ -163,17 +165,17 @@ class Describer:
             return box_lines.module_title(
                 node, within_frame(node.op or self.names.of[node.key], node.module, self.frames)
             )
-        return box_lines.title(claim, results, formula, operands.values())
+        return box_lines.title_lines(claim, results, formula, operands.values())
 
     # --- edges
 
     def edge(self, edge: Edge, operands: Mapping[str, str]) -> EdgeWords:
         """What is said of an edge; ``operands`` are those of its head, by letter."""
-        claim, name = self.claims[edge.head], derivative(self.graph, self.names, edge)
+        claim, name = self.claims[edge.head], derivative_name(self.graph, self.names, edge)
         back = passed(self.graph, claim, edge)
-        letters = formula_text.letters(claim, operands, self.names)
+        letters = formula_text.names_of_letters(claim, operands, self.names)
         local = self.local(edge, name, back, letters) if self.options.local else None
-        said = edge_labels.contribution(edge, back, self.flows[edge.key]) if self.options.gradients else ""
+        said = edge_labels.gradient_contribution(edge, back, self.flows[edge.key]) if self.options.gradients else ""
         lines = edge_labels.arrow_lines(
             edge, crossing(self.graph, edge), local, Line("contribution", said, "summed" if back.summed else "")
         )
@@ -184,7 +186,7 @@ class Describer:
         """The local derivative of an edge: "∂q/∂x = 1", "∂h/∂z = 1 − h²", or how the gradient is passed on: "g @ Wᵀ
         (1×3)(3×2)"; None for neither.
         """
-        text = short(edge.local)
+        text = short_elements(edge.local)
         if text is None:
             if edge.cut is not None or len(self.graph.node_list) > MOST_RULES:
                 return None

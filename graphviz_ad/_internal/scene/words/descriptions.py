@@ -9,10 +9,10 @@ from graphviz_ad._internal.graph.graph import Edge, Graph, Node
 from graphviz_ad._internal.graph.snapshot import Snapshot
 from graphviz_ad._internal.maths.claims import Passed
 from graphviz_ad._internal.maths.formulas import to_unicode
-from graphviz_ad._internal.maths.number_format import one_line, type_label
+from graphviz_ad._internal.maths.number_format import number_in_one_line, type_label
 from graphviz_ad._internal.scene.cut_marks import REASONS
 from graphviz_ad._internal.scene.scene import Fact
-from graphviz_ad._internal.scene.words.edge_labels import shapes
+from graphviz_ad._internal.scene.words.edge_labels import matrix_shapes
 from graphviz_ad._internal.scene.words.names import Names
 from graphviz_ad._internal.scene.words.short_text import gradient_text, limited
 from graphviz_ad._internal.scene.words.signs import NOT_RETAINED
@@ -21,7 +21,7 @@ MOST_FORMULAS = 400  # nodes of a graph whose edges tell pointers their formulas
 KINDS = {"leaf": "leaf (requires grad)", "data": "data (takes no gradient)", "op": "operation", "module": "module"}
 
 
-def of_node(node: Node, formula: str, kink: str, *, has_gradients: bool) -> tuple[Fact, ...]:
+def facts_about_node(node: Node, formula: str, kink: str, *, has_gradients: bool) -> tuple[Fact, ...]:
     """Facts about a node, a line each."""
     flows = node.requires_grad and has_gradients
     facts: list[tuple[str, str | None, str]] = [
@@ -35,7 +35,7 @@ def of_node(node: Node, formula: str, kink: str, *, has_gradients: bool) -> tupl
             ", ".join(type_label(Snapshot(p.shape, p.dtype or "?")) for p in node.ports[:4] if p.shape is not None),
             "",
         ),
-        ("value", "; ".join(one_line(p.value) for p in node.ports[:4] if p.value), "value"),
+        ("value", "; ".join(number_in_one_line(p.value) for p in node.ports[:4] if p.value), "value"),
         ("gradient", "; ".join(gradient_text(p.grad) for p in node.ports[:4]) if flows else None, "gradient"),
         (".grad in torch", NOT_RETAINED if flows and node.kind == "op" else None, ""),
         ("the derivative jumps here, and torch takes", kink, ""),
@@ -48,11 +48,11 @@ def of_node(node: Node, formula: str, kink: str, *, has_gradients: bool) -> tupl
         ),
     ]
     further = [(label, text, "") for label, text in further_facts(node)]
-    given = arguments(node, {label for label, _, _ in (*facts, *further)})
+    given = argument_facts(node, {label for label, _, _ in (*facts, *further)})
     return tuple([Fact(label, text, says) for label, text, says in (*facts, *given, *further) if text])
 
 
-def arguments(node: Node, taken: Collection[str]) -> Iterator[tuple[str, str, str]]:
+def argument_facts(node: Node, taken: Collection[str]) -> Iterator[tuple[str, str, str]]:
     """What an operation was given besides its operands; one that is called like another fact says that it is an
     argument.
     """
@@ -72,10 +72,12 @@ def of_edge(
         ("local derivative", local_derivative(edge, derivative, to_unicode(local, letters) if local else ""), "local"),
         (
             "passes on",
-            f"{to_unicode(formula, letters)} {shapes(passed)}".rstrip() + where if formula and not local else None,
+            f"{to_unicode(formula, letters)} {matrix_shapes(passed)}".rstrip() + where
+            if formula and not local
+            else None,
             "",
         ),
-        ("flows back", one_line(edge.grad) if edge.grad else None, "contribution"),
+        ("flows back", number_in_one_line(edge.grad) if edge.grad else None, "contribution"),
         ("no gradient", why_cut(names, edge), ""),
         ("match", edge.match if edge.match != "exact" else None, ""),
     ]
@@ -91,7 +93,7 @@ def why_cut(names: Names, edge: Edge) -> str | None:
 
 def local_derivative(edge: Edge, name: str, symbols: str) -> str | None:
     """ "∂q/∂s = cos(s) = 0.8776"; None where it is neither a number nor elementwise."""
-    parts = [part for part in (symbols, one_line(edge.local) if edge.local else "") if part]
+    parts = [part for part in (symbols, number_in_one_line(edge.local) if edge.local else "") if part]
     return " = ".join(dict.fromkeys([name, *parts])) if parts else None
 
 
@@ -105,7 +107,9 @@ def summary(graph: Graph, names: Names) -> str:
         + ([f"{modules} folded modules"] if modules else [])
         + ["1 leaf" if len(leaves) == 1 else f"{len(leaves)} leaves"]
     )
-    outputs = ", ".join(f"{names.of[node.key]} = {one_line(node.value)}" for node in graph.outputs[:3] if node.value)
+    outputs = ", ".join(
+        f"{names.of[node.key]} = {number_in_one_line(node.value)}" for node in graph.outputs[:3] if node.value
+    )
     grads = ", ".join(f"{names.of[node.key]} {gradient_text(node.grad)}" for node in leaves[:6])
     return (
         f"Computation graph of {graph.name}: {', '.join(parts)}"

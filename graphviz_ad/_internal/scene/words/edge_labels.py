@@ -8,7 +8,7 @@ from graphviz_ad._internal.graph.graph import Edge
 from graphviz_ad._internal.graph.rank_messages import CUT
 from graphviz_ad._internal.maths.claims import Passed
 from graphviz_ad._internal.maths.formulas import to_unicode
-from graphviz_ad._internal.maths.number_format import number, type_label
+from graphviz_ad._internal.maths.number_format import short_number, type_label
 from graphviz_ad._internal.scene.scene import Line
 from graphviz_ad._internal.scene.words.short_text import grouped
 from graphviz_ad._internal.scene.words.signs import CUT_MARKS, OVERWRITTEN
@@ -32,16 +32,16 @@ def rule_label(passed: Passed, letters: Mapping[str, str]) -> str:
     text = to_unicode(passed.backward, letters) if passed.backward else ""
     if text and passed.summed:
         text = f"Σ {grouped(text)}"
-    with_shapes = f"{text} {shapes(passed)}".rstrip()
+    with_shapes = f"{text} {matrix_shapes(passed)}".rstrip()
     return with_shapes if len(with_shapes) <= LABEL_ROOM else text if len(text) <= LABEL_ROOM else ""
 
 
-def shapes(passed: Passed) -> str:
+def matrix_shapes(passed: Passed) -> str:
     """The shapes of the matrices that a rule multiplies: "(1×3)(3×2)"; "" where it multiplies none."""
     return "".join(f"({'×'.join(map(str, shape))})" for shape in passed.factors)
 
 
-def contribution(edge: Edge, passed: Passed, flow: str | None) -> str:
+def gradient_contribution(edge: Edge, passed: Passed, flow: str | None) -> str:
     """What flows back along an edge: "← −4", "← Σ 5" where it is summed over copies of the operand; its norm where
     it is big.
     """
@@ -51,7 +51,9 @@ def contribution(edge: Edge, passed: Passed, flow: str | None) -> str:
     if flow is not None:
         return f"{arrow} {flow}"
     return (
-        f"{arrow} norm {number(edge.grad.norm)}" if edge.grad.norm is not None else f"{arrow} {type_label(edge.grad)}"
+        f"{arrow} norm {short_number(edge.grad.norm)}"
+        if edge.grad.norm is not None
+        else f"{arrow} {type_label(edge.grad)}"
     )
 
 

@@ -11,7 +11,7 @@ from graphviz_ad._internal.maths.claims import LETTERS, Claim, written_call
 from graphviz_ad._internal.maths.formulas import to_unicode
 from graphviz_ad._internal.maths.tex_labels import tex_to_unicode
 from graphviz_ad._internal.operations.traits import GETITEM
-from graphviz_ad._internal.scene.words.in_place_text import is_partial_write, subscript, written_in_place
+from graphviz_ad._internal.scene.words.in_place_text import in_place_formula, is_partial_write, subscript
 from graphviz_ad._internal.scene.words.names import Names
 
 NUMBERS_ROOM = 64  # characters
@@ -25,19 +25,19 @@ def operand_names(claim: Claim, names: Names) -> dict[str, str]:
     return dict(zip(LETTERS, map(names.operand, read), strict=False))
 
 
-def letters(claim: Claim, operands: Mapping[str, str], names: Names) -> dict[str, str]:
+def names_of_letters(claim: Claim, operands: Mapping[str, str], names: Names) -> dict[str, str]:
     """Letter of the rule -> name, for what flows back to an operand; g stays the gradient that arrives."""
     return {**operands, "out": names.of[claim.call.node.key], "g": "g"}
 
 
-def formula(claim: Claim, operands: Mapping[str, str]) -> str:
+def operation_formula(claim: Claim, operands: Mapping[str, str]) -> str:
     """The operation with the names of its operands: "x + y"; "" for leaves and data."""
-    return written(claim, operands) if claim.call.node.kind == "op" else ""
+    return operation_in_terms(claim, operands) if claim.call.node.kind == "op" else ""
 
 
-def formula_of(claim: Claim, names: Names) -> str:
+def formula_of_claim(claim: Claim, names: Names) -> str:
     """The same, for whoever does not need the names of the operands for anything else."""
-    return formula(claim, operand_names(claim, names))
+    return operation_formula(claim, operand_names(claim, names))
 
 
 def formula_in_numbers(claim: Claim, values: Sequence[str | None]) -> str:
@@ -45,17 +45,17 @@ def formula_in_numbers(claim: Claim, values: Sequence[str | None]) -> str:
     known = [value for value in values[: len(LETTERS)] if value is not None]
     if claim.call.node.kind != "op" or not known or len(known) < len(values[: len(LETTERS)]):
         return ""
-    text = written(claim, dict(zip(LETTERS, known, strict=False)))
+    text = operation_in_terms(claim, dict(zip(LETTERS, known, strict=False)))
     return text if len(text) <= NUMBERS_ROOM else ""
 
 
-def written(claim: Claim, operands: Mapping[str, str]) -> str:
+def operation_in_terms(claim: Claim, operands: Mapping[str, str]) -> str:
     """The operation with what stands for its operands."""
     node = claim.call.node
     if len(claim.call.operands) > len(LETTERS):
         return f"{tex_to_unicode(node.op or '?')}({', '.join(list(operands.values())[:3])}, …)"
     if is_partial_write(node):
-        return written_in_place(claim, operands.values())
+        return in_place_formula(claim, operands.values())
     if node.call is None:  # not seen running: operands without gradient are not known
         return written_call(claim, [*operands.values(), "…"])
     if not claim.forward:
@@ -64,7 +64,7 @@ def written(claim: Claim, operands: Mapping[str, str]) -> str:
     return text.replace("[…]", f"[{subscript(dict(node.arguments))}]") if node.op == GETITEM else text
 
 
-def badge(claim: Claim) -> str:
+def operation_badge(claim: Claim) -> str:
     """The glyph in the circle of an operation."""
     node = claim.call.node
     if node.kind != "op":

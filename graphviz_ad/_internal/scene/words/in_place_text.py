@@ -21,7 +21,7 @@ def is_partial_write(node: Node) -> bool:
     return node.call is not None and (SHARED in node.autograd or node.op == SETITEM)
 
 
-def written_in_place(claim: Claim, operands: Iterable[str]) -> str:
+def in_place_formula(claim: Claim, operands: Iterable[str]) -> str:
     """What was written where; ``operands`` are the names or the values of what the operation reads."""
     node, name, given = claim.call.node, claim.call.name, list(operands)
     if node.op == SETITEM and len(given) > 1:

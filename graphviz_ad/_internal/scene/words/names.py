@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node
-from graphviz_ad._internal.maths.number_format import one_line
+from graphviz_ad._internal.maths.number_format import number_in_one_line
 from graphviz_ad._internal.scene.words.short_text import child_name, is_constant, is_one, numbered_name
 
 OPERAND_ROOM = 12  # characters
@@ -49,9 +49,9 @@ class Names:
         return "ℒ" if "L" in self.of.values() else "L"
 
 
-def names_of(graph: Graph) -> Names:
+def graph_names(graph: Graph) -> Names:
     """The names of a graph."""
-    of = called(graph)
+    of = names_of_nodes(graph)
     results = {node.key: result_names(node, of[node.key]) for node in graph.node_list}
     outputs = [node for node in graph.outputs if node.requires_grad]
     one = (
@@ -64,7 +64,7 @@ def names_of(graph: Graph) -> Names:
     return names if one else Names(of, results, names.total, one)
 
 
-def called(graph: Graph) -> dict[str, str]:
+def names_of_nodes(graph: Graph) -> dict[str, str]:
     """Key -> what a node is called: its variable, its number, or v1, v2, … where the program gave no name."""
     taken = {node.name for node in graph.node_list}
     often = Counter(node.name for node in graph.node_list)
@@ -81,7 +81,7 @@ def called(graph: Graph) -> dict[str, str]:
             seen[node.name] = seen.get(node.name, -1) + 1
             names[node.key] = numbered_name(node.name, seen[node.name]) if often[node.name] > 1 else node.name
         elif is_constant(node):
-            names[node.key] = one_line(node.value) if node.value else "?"
+            names[node.key] = number_in_one_line(node.value) if node.value else "?"
         else:
             count += 1
             while f"v{count}" in taken:
@@ -115,7 +115,7 @@ def all_results(names: Names, key: str) -> str:
     return ", ".join(results[:MOST_RESULTS]) + (", …" if len(results) > MOST_RESULTS else "")
 
 
-def derivative(graph: Graph, names: Names, edge: Edge) -> str:
+def derivative_name(graph: Graph, names: Names, edge: Edge) -> str:
     """ "∂q/∂x"; only "local derivative" where that would be read as the whole gradient, of which this edge brings a
     part.
     """

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from graphviz_ad._internal.graph.graph import Node
 from graphviz_ad._internal.graph.snapshot import Snapshot
-from graphviz_ad._internal.maths.number_format import MINUS, one_line, type_label
+from graphviz_ad._internal.maths.number_format import MINUS, number_in_one_line, type_label
 
 SHORT = 24  # characters
 
@@ -26,20 +26,20 @@ def is_ones(snap: Snapshot) -> bool:
     return snap.min == 1 and snap.max == 1
 
 
-def short(snap: Snapshot | None) -> str | None:
+def short_elements(snap: Snapshot | None) -> str | None:
     """The elements in at most 24 characters; None where that cannot be."""
     if snap is None or not snap.known:
         return None
-    text = one_line(snap)
+    text = number_in_one_line(snap)
     return text if len(text) <= SHORT and not text.startswith(type_label(snap)) else None
 
 
 def gradient_text(grad: Snapshot | None) -> str:
     """A gradient in a few characters; "None" where torch has none."""
-    return "None" if grad is None else one_line(grad)
+    return "None" if grad is None else number_in_one_line(grad)
 
 
-def added(terms: Sequence[str]) -> str:
+def short_sum(terms: Sequence[str]) -> str:
     """ "2 + 3 − 1"."""
     return terms[0] + "".join(f" {MINUS} {term[1:]}" if is_negative(term) else f" + {term}" for term in terms[1:])
 
@@ -69,7 +69,7 @@ def numbered_name(name: str, count: int) -> str:
     return name + "".join("₀₁₂₃₄₅₆₇₈₉"[int(digit)] for digit in str(count))
 
 
-def shortened(text: str, room: int) -> str:
+def shortened_text(text: str, room: int) -> str:
     """The text, cut with an ellipsis after `room` characters."""
     return text if len(text) <= room else text[: room - 1] + "…"
 
@@ -79,7 +79,7 @@ def limited(names: tuple[str, ...], count: int = 6) -> str:
     return ", ".join(names[:count]) + (f" and {len(names) - count} more" if len(names) > count else "")
 
 
-def counted(count: int) -> str:
+def short_count(count: int) -> str:
     """ "1.2M"."""
     for size, letter in ((1e9, "B"), (1e6, "M"), (1e3, "k")):
         if count >= size:

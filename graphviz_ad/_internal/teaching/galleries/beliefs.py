@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from graphviz_ad._internal.graph.graph import readable
-from graphviz_ad._internal.maths.number_format import number
-from graphviz_ad._internal.sheets.sheet import Cell, table
+from graphviz_ad._internal.graph.graph import readable_bytes
+from graphviz_ad._internal.maths.number_format import short_number
+from graphviz_ad._internal.sheets.sheet import Cell, table_panel
 from graphviz_ad._internal.teaching.examples import belief
 from graphviz_ad._internal.teaching.program_runs import Run, Variables, bytes_kept, of_this_pass, pins, run, torch
 from graphviz_ad._internal.teaching.shown_parts import Figure, Listing, Shot, View, moment, shot
@@ -104,17 +104,17 @@ def backward_adds() -> Sequence[View]:
         port = graph.find("x").ports[0]
         assert port.grad is not None
         assert port.grad_total is not None
-        flowed, total = number(port.grad.item()), number(port.grad_total.item())
+        flowed, total = short_number(port.grad.item()), short_number(port.grad_total.item())
         added = f"{before} + {flowed} = {total}" if rows else total
         rows.append(
             [f"{count} z.backward()", Cell(flowed, "contribution"), before, Cell(added, "gradient", marked=bool(rows))]
         )
         before = total
     done["x"].grad.zero_()
-    rows.append(["x.grad.zero_()", "", before, Cell(number(done["x"].grad.item()), "gradient")])
+    rows.append(["x.grad.zero_()", "", before, Cell(short_number(done["x"].grad.item()), "gradient")])
     return [
         shot("the third pass: 72 flows to x once more", done, marked=["x"]),
-        Figure(table(["call", "flows to x", "x.grad before", "x.grad after"], rows), "what x.grad holds"),
+        Figure(table_panel(["call", "flows to x", "x.grad before", "x.grad after"], rows), "what x.grad holds"),
     ]
 
 
@@ -242,13 +242,13 @@ def retain_graph_is_no_cure() -> Sequence[View]:
 
     first, second = run(retained), run(computed_again)
     rows: list[list[Cell | str]] = [
-        ["retain_graph=True", Cell(readable(bytes_kept(large(retain=True)["z"])), "name", marked=True)],
-        ["computed again", Cell(readable(bytes_kept(large(retain=False)["z"])), "name")],
+        ["retain_graph=True", Cell(readable_bytes(bytes_kept(large(retain=True)["z"])), "name", marked=True)],
+        ["computed again", Cell(readable_bytes(bytes_kept(large(retain=False)["z"])), "name")],
     ]
     return [
         shot("retained: 36 is added to 36", first, marked=["x"], remarks=pins(first), local=False, direction="TB"),
         shot("computed again: 36", second, graph=of_this_pass(second.graph), marked=["x"], local=False, direction="TB"),
-        Figure(table(["", "still in use"], rows), "the same with a million numbers"),
+        Figure(table_panel(["", "still in use"], rows), "the same with a million numbers"),
     ]
 
 

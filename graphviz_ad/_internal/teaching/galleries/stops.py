@@ -6,8 +6,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from graphviz_ad._internal.maths.number_format import number
-from graphviz_ad._internal.sheets.sheet import Cell, table
+from graphviz_ad._internal.maths.number_format import short_number
+from graphviz_ad._internal.sheets.sheet import Cell, table_panel
 from graphviz_ad._internal.teaching.examples import belief
 from graphviz_ad._internal.teaching.program_runs import Variables, clash, pins, run, torch
 from graphviz_ad._internal.teaching.shown_parts import Figure, Listing, Shot, View, before_and_after, moment, shot
@@ -158,19 +158,19 @@ def broadcast_gradient() -> Sequence[View]:
     assert arrives is not None
     assert arrives.array is not None
     rows: list[list[Cell | str]] = [
-        [f"row {i + 1} of ∂L/∂Y", *(Cell(number(value), "contribution") for value in row)]
+        [f"row {i + 1} of ∂L/∂Y", *(Cell(short_number(value), "contribution") for value in row)]
         for i, row in enumerate(arrives.array)
     ]
     rows.append(
         [
             Cell("Σ = b.grad", "name"),
-            *(Cell(number(value), "gradient", marked=True) for value in done["b"].grad.tolist()),
+            *(Cell(short_number(value), "gradient", marked=True) for value in done["b"].grad.tolist()),
         ]
     )
     return [
         shot("", done, local=False, direction="TB"),
         Figure(
-            table(["", "column 1", "column 2"], rows),
+            table_panel(["", "column 1", "column 2"], rows),
             "what flows back to b",
             "Each row of Y has used b once, and sends its row back.",
         ),

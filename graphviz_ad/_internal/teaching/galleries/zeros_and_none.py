@@ -6,8 +6,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from graphviz_ad._internal.maths.number_format import number
-from graphviz_ad._internal.sheets.sheet import Cell, bars, table
+from graphviz_ad._internal.maths.number_format import short_number
+from graphviz_ad._internal.sheets.sheet import Cell, bars, table_panel
 from graphviz_ad._internal.teaching.examples import belief
 from graphviz_ad._internal.teaching.program_runs import Variables, dot_grad, run, torch
 from graphviz_ad._internal.teaching.shown_parts import Figure, Shot, View, moment, shot
@@ -113,7 +113,7 @@ def not_run_is_not_zero() -> Sequence[View]:
         ),
         shot("after backward()", after, marked=["x"], local=False, direction="TB"),
         shot("no path from z to y", idle, marked=["z"], local=False, direction="TB"),
-        Figure(table(["on these pictures", ".grad in torch", "means"], rows), "what is what"),
+        Figure(table_panel(["on these pictures", ".grad in torch", "means"], rows), "what is what"),
     ]
 
 
@@ -188,10 +188,10 @@ def shared_weights() -> Sequence[View]:
     node = done.graph.find("w")
     parts = [edge.grad.item() for edge in done.graph.out_edges(node.key) if edge.grad is not None]
     rows: list[list[Cell | str]] = [
-        [f"use {i + 1}", Cell(f"← {number(part)}", "contribution")] for i, part in enumerate(parts)
+        [f"use {i + 1}", Cell(f"← {short_number(part)}", "contribution")] for i, part in enumerate(parts)
     ]
-    rows.append([Cell("Σ = w.grad", "name"), Cell(number(done["w"].grad.item()), "gradient", marked=True)])
+    rows.append([Cell("Σ = w.grad", "name"), Cell(short_number(done["w"].grad.item()), "gradient", marked=True)])
     return [
         shot("", done, marked=["w"], local=False, direction="TB"),
-        Figure(table(["", "flows back to w"], rows), "three uses, one gradient"),
+        Figure(table_panel(["", "flows back to w"], rows), "three uses, one gradient"),
     ]

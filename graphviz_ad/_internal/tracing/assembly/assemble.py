@@ -19,7 +19,7 @@ from graphviz_ad._internal.tracing.assembly.fed_in import with_what_is_fed_in
 from graphviz_ad._internal.tracing.assembly.gaps import gaps_of
 from graphviz_ad._internal.tracing.assembly.hooks import with_hooks_said
 from graphviz_ad._internal.tracing.assembly.leaf_versions import with_versions_apart
-from graphviz_ad._internal.tracing.assembly.linking.calls_of_units import in_order, with_calls
+from graphviz_ad._internal.tracing.assembly.linking.calls_of_units import units_in_order, with_calls
 from graphviz_ad._internal.tracing.assembly.linking.function_results import (
     with_results_without_gradient,
     with_unread_results,
@@ -50,7 +50,7 @@ LINKING: tuple[Callable[[Units], Units], ...] = (
     with_outputs_placed,  # where outputs are shown, and where their gradients arrive
     without_parts,  # what was written to in part, and not seen whole
     with_unread_results,  # what custom Functions returned that nobody read
-    in_order,
+    units_in_order,
     with_calls,  # the call in the program that each is part of
 )
 DRAFTING: tuple[Callable[[Draft], Draft], ...] = (

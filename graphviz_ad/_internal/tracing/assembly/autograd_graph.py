@@ -72,7 +72,7 @@ class AutogradGraph:
     @cached_property
     def custom(self) -> dict[int, type]:
         """The nodes that are the backward of a user's torch.autograd.Function, with that."""
-        return {i: cls for i, node in enumerate(self.nodes) if (cls := custom_function(node)) is not None}
+        return {i: cls for i, node in enumerate(self.nodes) if (cls := custom_function_of(node)) is not None}
 
     def release(self) -> None:
         """Let go of the nodes, consumers first.
@@ -87,7 +87,7 @@ class AutogradGraph:
             self.nodes.pop()
 
 
-def custom_function(node: Any) -> type | None:
+def custom_function_of(node: Any) -> type | None:
     """The user's torch.autograd.Function that a node is the backward of, or None."""
     return function_of(node)
 
@@ -186,7 +186,7 @@ class BackwardPass:
     other_leaves: dict[int, Snapshot | None] = field(default_factory=dict)
 
 
-def run(
+def run_backward(
     graph: AutogradGraph,
     outputs: Sequence[Tensor],
     seeds: Sequence[Tensor],
@@ -305,7 +305,7 @@ class _Watch:
         self._gradient, self._asks_locals = keeper.gradient, keeper.capture.local
         # A node is not asked a second time if that would run code of the user.
         self._asked_once = set(graph.custom) | {i for i, keeps in enumerate(graph.keeps) if keeps.hooked is not False}
-        self._reshapes = [keeps_elements(stem(name)) for name in graph.names]
+        self._reshapes = [keeps_elements(aten_stem(name)) for name in graph.names]
         self._ones: dict[tuple[torch.dtype, torch.device], Tensor] = {}
         # What left the node that ran last, held weakly, and what was kept of it: in most graphs that is what arrives at
         # the next one.
@@ -408,7 +408,7 @@ class _Watch:
         return one
 
 
-def together(results: Sequence[BackwardPass]) -> BackwardPass:
+def merged_passes(results: Sequence[BackwardPass]) -> BackwardPass:
     """Passes that ran inside each other as one, over one numbering of nodes; the first is the outermost."""
     whole = results[0]
     for inner in results[1:]:
@@ -430,7 +430,7 @@ def in_terms_of(graph: AutogradGraph, result: BackwardPass, other: AutogradGraph
 
 
 @cache
-def stem(name: str) -> str:
+def aten_stem(name: str) -> str:
     """The ATen name in the name of an autograd node: "addmm" of "AddmmBackward0"."""
     base = re.sub(r"Backward\d*$", "", name)
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", base).lower()
@@ -438,7 +438,7 @@ def stem(name: str) -> str:
 
 def is_pointwise(name: str) -> bool:
     """Whether an autograd node of this name belongs to an elementwise operation."""
-    return elementwise(stem(name))
+    return elementwise(aten_stem(name))
 
 
 @cache

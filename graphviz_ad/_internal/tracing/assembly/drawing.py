@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from graphviz_ad._internal.graph.fact_texts import FLOW
 from graphviz_ad._internal.graph.graph import Edge, Node
-from graphviz_ad._internal.maths.derivative_agreement import disagrees, verified
+from graphviz_ad._internal.maths.derivative_agreement import disagrees, verified_edge
 from graphviz_ad._internal.tracing.assembly.draft import Draft, keys_of
 from graphviz_ad._internal.tracing.assembly.edges import edges_of
 from graphviz_ad._internal.tracing.assembly.nodes import constants_of, node_of_unit
@@ -40,7 +40,7 @@ def drawn_as_it_stands(draft: Draft) -> Draft:
             nodes += (constants := constants_of(draft, unit, len(nodes)))
         node, own = node_of_unit(draft, unit), edges_of(draft, unit, constants)
         for edge in own:
-            edges.append(known := edge if edge.local is None else verified(edge, node))
+            edges.append(known := edge if edge.local is None else verified_edge(edge, node))
             if known is not edge and disagrees(edge, node):
                 odd.append(node.key)
         nodes.append(node if not odd or odd[-1] != node.key else replace(node, hook_effects=(*node.hook_effects, FLOW)))

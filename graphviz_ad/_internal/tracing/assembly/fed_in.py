@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from graphviz_ad._internal.graph.graph import Node, Port
 from graphviz_ad._internal.graph.snapshot import Snapshot
-from graphviz_ad._internal.maths.derivative_agreement import total
+from graphviz_ad._internal.maths.derivative_agreement import sum_of_seeds
 from graphviz_ad._internal.tracing.assembly.draft import Draft
 from graphviz_ad._internal.tracing.assembly.units import Arrival, Units, arrival_of
 
@@ -42,5 +42,5 @@ def with_seed(node: Node, port: int, seed: Snapshot | None, *, is_output: bool) 
     """The node with something more fed in at a port."""
     ports = [*node.ports, *[Port()] * (port + 1 - len(node.ports))]
     held = ports[port]
-    ports[port] = replace(held, upstream=total([held.upstream, seed]), is_output=held.is_output or is_output)
+    ports[port] = replace(held, upstream=sum_of_seeds([held.upstream, seed]), is_output=held.is_output or is_output)
     return replace(node, ports=tuple(ports))

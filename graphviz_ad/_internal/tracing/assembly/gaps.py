@@ -28,7 +28,7 @@ def unexplained(draft: Draft) -> Notice | None:
     return notice("unlinked", count=count) if count and draft.units.recorded.tape.operations else None
 
 
-def hooks_untold(draft: Draft) -> Notice | None:
+def untold_hooks(draft: Draft) -> Notice | None:
     """What is missing because nobody says whether hooks of the user stand before what a node keeps."""
     recorded = draft.units.recorded
     if not recorded.tape.capture.local:
@@ -59,7 +59,7 @@ def written_between_uses(draft: Draft) -> Notice | None:
     return notice("written between uses", names) if versions else None
 
 
-def caught(draft: Draft) -> Notice | None:
+def caught_operations(draft: Draft) -> Notice | None:
     """What raised and the program went on."""
     tape = draft.units.recorded.tape
     raised = [tape.operations[number] for number in sorted(tape.raised) if number != tape.stopped]
@@ -87,11 +87,11 @@ def wrong_under_modes(draft: Draft) -> Notice | None:
 GAPS: tuple[Callable[[Draft], Notice | None], ...] = (
     in_a_circle,
     unexplained,
-    hooks_untold,
+    untold_hooks,
     reductions_untold,
     flow_changed,
     written_between_uses,
-    caught,
+    caught_operations,
     nobody_read,
     wrong_under_modes,
 )

@@ -41,7 +41,7 @@ def with_hooks_said(graph: Graph) -> Graph:
         # the very same: by far the usual case
         if len(uses) == 1 == len(node.ports) and uses[0].grad is node.ports[0].grad:
             continue
-        ports = _checked(uses, node)
+        ports = _told_arrivals(uses, node)
         if ports is not None:
             changed[node.key] = replace(node, ports=ports, hook_effects=(*node.hook_effects, GRADIENT))
     if not changed:
@@ -52,7 +52,7 @@ def with_hooks_said(graph: Graph) -> Graph:
     )
 
 
-def _checked(uses: list[Edge], node: Node) -> tuple[Port, ...] | None:
+def _told_arrivals(uses: list[Edge], node: Node) -> tuple[Port, ...] | None:
     """The ports with what arrived, if that is not the gradient at one of them."""
     ports = list(node.ports)
     for n, port in enumerate(node.ports):

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from graphviz_ad._internal.graph.graph import Node
 from graphviz_ad._internal.graph.snapshot import Snapshot
-from graphviz_ad._internal.maths.derivative_agreement import total
+from graphviz_ad._internal.maths.derivative_agreement import sum_of_seeds
 from graphviz_ad._internal.tracing.assembly.draft import Draft
 from graphviz_ad._internal.tracing.assembly.units import Arrival
 
@@ -50,5 +50,5 @@ def with_own_part(node: Node, port: int, flowing: Flowing) -> Node:
     """The node as a leaf with what arrived at this version of it."""
     held = node.ports[port]
     parts = [*flowing.get((node.key, port), ()), held.upstream]
-    own = replace(held, grad=total(parts), grad_total=held.grad_total or held.grad)
+    own = replace(held, grad=sum_of_seeds(parts), grad_total=held.grad_total or held.grad)
     return replace(node, kind="leaf", cut=None, ports=(*node.ports[:port], own, *node.ports[port + 1 :]))

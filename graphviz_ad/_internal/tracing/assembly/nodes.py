@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from graphviz_ad._internal.graph.graph import Node, Port
-from graphviz_ad._internal.graph.snapshot import constant
-from graphviz_ad._internal.operations.names import written_name
+from graphviz_ad._internal.graph.snapshot import snapshot_of_number
+from graphviz_ad._internal.operations.names import public_name
 from graphviz_ad._internal.operations.traits import LIFTED, NEVER_SEEN
-from graphviz_ad._internal.tracing.assembly.autograd_graph import node_name, stem
+from graphviz_ad._internal.tracing.assembly.autograd_graph import aten_stem, node_name
 from graphviz_ad._internal.tracing.assembly.draft import Draft
 from graphviz_ad._internal.tracing.assembly.hooks import hook_names
 from graphviz_ad._internal.tracing.assembly.missing_gradients import cut_of_unit, is_leaf
-from graphviz_ad._internal.tracing.assembly.ports import named, ports_of
+from graphviz_ad._internal.tracing.assembly.ports import named_ports, ports_of
 from graphviz_ad._internal.tracing.assembly.saved import NOTHING
 from graphviz_ad._internal.tracing.assembly.site_words import NO_WORDS, SiteWords
 from graphviz_ad._internal.tracing.assembly.units import Unit, Units
 from graphviz_ad._internal.tracing.assembly.unrecorded import wanted_gradient
-from graphviz_ad._internal.tracing.naming.as_written import Number, arguments, messages
+from graphviz_ad._internal.tracing.naming.as_written import Number, messages, written_arguments
 
 NUMBERS = {LIFTED: "tensor", "scalar_tensor": None}  # what torch.tensor(…) runs as, and a number in an operand's place
 
@@ -26,10 +26,10 @@ def node_of_unit(draft: Draft, unit: Unit) -> Node:
     """The node of a unit."""
     units, operation, i = draft.units, unit.operation, draft.units.links.node_of.get(unit)
     words = draft.words[operation] if operation is not None else NO_WORDS
-    kind = kind_of(units, unit)
+    kind = kind_of_node(units, unit)
     autograd = None if kind == "leaf" else i
     requires_grad = kind == "leaf" or autograd is not None or (unit.function is None and wanted_gradient(units, unit))
-    name, ports = named(units, unit, ports_of(draft, unit), names_of_result(draft, unit, words))
+    name, ports = named_ports(units, unit, ports_of(draft, unit), names_of_result(draft, unit, words))
     if autograd is not None:
         called: tuple[str, ...] = (units.recorded.autograd.names[autograd],)
     else:
@@ -48,7 +48,7 @@ def node_of_unit(draft: Draft, unit: Unit) -> Node:
         words.module if kind != "leaf" else (),
         words.source,
         tuple([tensor.name for tensor in keeps.tensors]),
-        arguments(settings) if settings is not None else (),
+        written_arguments(settings) if settings is not None else (),
         units.calls[unit],
         (unit.label or words.call) if operation is not None else None,
         draft.backward_order.get(i),
@@ -58,7 +58,7 @@ def node_of_unit(draft: Draft, unit: Unit) -> Node:
     )
 
 
-def kind_of(units: Units, unit: Unit) -> str:
+def kind_of_node(units: Units, unit: Unit) -> str:
     """ "op", "leaf" or "data": of what reads nothing, one of the last two."""
     if unit.kind == "leaf" or unit in units.leaves:
         return "leaf"
@@ -79,7 +79,7 @@ def op_of(draft: Draft, unit: Unit, words: SiteWords) -> str | None:
     if is_leaf(draft.units, unit) or unit.kind != "op":
         return None
     i = draft.units.links.node_of.get(unit)
-    return NEVER_SEEN if i is None else written_name(stem(draft.units.recorded.autograd.names[i]))
+    return NEVER_SEEN if i is None else public_name(aten_stem(draft.units.recorded.autograd.names[i]))
 
 
 def names_of_result(draft: Draft, unit: Unit, words: SiteWords) -> tuple[str, ...]:
@@ -117,7 +117,7 @@ def constants_of(draft: Draft, unit: Unit, first: int) -> Sequence[Node]:
             f"n{first + i}",
             "data",
             cut="data",
-            ports=(Port((), type(number).__name__, value=constant(number)),),
+            ports=(Port((), type(number).__name__, value=snapshot_of_number(number)),),
             source=source,
             call=call,
         )

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from graphviz_ad._internal.graph.graph import Port
 from graphviz_ad._internal.graph.snapshot import Snapshot
-from graphviz_ad._internal.maths.derivative_agreement import total
+from graphviz_ad._internal.maths.derivative_agreement import sum_of_seeds
 from graphviz_ad._internal.tracing.assembly.draft import Draft
 from graphviz_ad._internal.tracing.assembly.units import Unit, Units
 from graphviz_ad._internal.tracing.tape.tape_entries import Value
@@ -83,11 +83,11 @@ def port_with(
     name = value.name or next((output.name for _, output in outputs if output.name), None)
     place = units.places[value.number]
     is_shown = place.shown is unit
-    upstream = total([output.seed for _, output in outputs]) if is_shown and place.fed is None else None
+    upstream = sum_of_seeds([output.seed for _, output in outputs]) if is_shown and place.fed is None else None
     return Port(shape, dtype, device, value.snapshot, grad, upstream, grad_total, name, is_shown)
 
 
-def named(units: Units, unit: Unit, ports: Ports, names: tuple[str, ...]) -> tuple[str | None, Ports]:
+def named_ports(units: Units, unit: Unit, ports: Ports, names: tuple[str, ...]) -> tuple[str | None, Ports]:
     """The variable that takes the result; several variables that take one each name the ports instead."""
     if len(ports) == 1:
         return ports[0].name or (names[0] if len(names) == 1 else None), ports

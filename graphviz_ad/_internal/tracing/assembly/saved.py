@@ -20,7 +20,7 @@ from graphviz_ad._internal.tracing.tape.torch_private import (
     UNPACKS,
     hidden_from_modes,
     memory_and_bytes,
-    memory_of,
+    memory_of_tensor,
     tells_what_is_saved,
 )
 
@@ -135,7 +135,7 @@ def kept_memory(keeps: Iterable[Keeps], leaves: Iterable[Tensor]) -> tuple[int, 
     """How many bytes nodes keep alive besides leaves, each piece of memory counted once and whole; and whether that
     is all.
     """
-    own = {memory_of(leaf) for leaf in leaves}
+    own = {memory_of_tensor(leaf) for leaf in leaves}
     found = list(keeps)
     tensors = [tensor for kept in found for tensor in kept.tensors]
     saved = {tensor.storage: tensor.whole or 0 for tensor in tensors if tensor.storage not in own}

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from graphviz_ad._internal.operations.names import written_name
+from graphviz_ad._internal.operations.names import public_name
 from graphviz_ad._internal.tracing.assembly.units import Recorded
-from graphviz_ad._internal.tracing.naming.as_written import call_name, operation_name, reflected
+from graphviz_ad._internal.tracing.naming.as_written import call_in_program, reflected, written_operation
 from graphviz_ad._internal.tracing.tape.tape_entries import Operation
 
 
@@ -49,9 +49,9 @@ def words_at(recorded: Recorded, operation: Operation) -> SiteWords:
     modules = [recorded.module_names.get(id(module), type(module).__name__) for module in place.modules]
     own = place.step[0] if place.step is not None else operation.schema.library_name
     return SiteWords(
-        operation.schema.library_name or written_name(operation.op),
-        own or operation_name(operation),
-        own or call_name(operation),
+        operation.schema.library_name or public_name(operation.op),
+        own or written_operation(operation),
+        own or call_in_program(operation),
         reflected(operation),
         place.namer.names if place.namer is not None else (),
         tuple(name for name in modules if name),

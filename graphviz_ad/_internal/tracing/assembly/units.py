@@ -120,7 +120,7 @@ class Units:
     """
 
     recorded: Recorded
-    all: tuple[Unit, ...] = ()  # with_operations, with_sources, with_leaves, with_unexplained_nodes; in_order
+    all: tuple[Unit, ...] = ()  # with_operations, with_sources, with_leaves, with_unexplained_nodes; units_in_order
     values: Mapping[Unit, Mapping[int, Value]] = field(default_factory=dict)  # likewise
     of_value: Mapping[int, Unit] = field(default_factory=dict)  # likewise
     inner_of_value: Mapping[int, Unit] = field(default_factory=dict)  # with_operations, with_sources

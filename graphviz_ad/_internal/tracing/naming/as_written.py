@@ -13,8 +13,8 @@ from torch import Tensor
 
 from graphviz_ad._internal.graph.arguments import Argument, Arguments, Word
 from graphviz_ad._internal.graph.messages import Message
-from graphviz_ad._internal.maths.autograd_names import DIFFER, verdict
-from graphviz_ad._internal.operations.names import OPERATORS, REFLECTED, SAME_THING, written_name
+from graphviz_ad._internal.maths.autograd_names import DIFFER, names_verdict
+from graphviz_ad._internal.operations.names import OPERATORS, REFLECTED, SAME_THING, public_name
 from graphviz_ad._internal.operations.traits import (
     CLAMPS,
     DUMMIES,
@@ -73,12 +73,12 @@ def is_operand(op: str, argument: str, number: Any) -> bool:
     return argument in OPERAND_ARGUMENTS or (op in CLAMPS and argument in ("min", "max"))
 
 
-def arguments(operation: Operation) -> Arguments:
+def written_arguments(operation: Operation) -> Arguments:
     """The other arguments."""
     if not operation.constants:
         return ()
     others = [(name, value) for name, value in operation.constants if not is_operand(operation.op, name, value)]
-    return tuple((name, plain(value)) for name, value in others if is_plain(value))
+    return tuple((name, plain_value(value)) for name, value in others if is_plain_value(value))
 
 
 def messages(operation: Operation) -> tuple[Message, ...]:
@@ -92,17 +92,17 @@ WORDS = (torch.dtype, torch.device, torch.layout, torch.memory_format)
 NUMBERS = (bool, int, float, complex)
 
 
-def is_plain(value: Any) -> bool:
+def is_plain_value(value: Any) -> bool:
     """Whether a value is one that the graph keeps, rather than an object that lies somewhere in memory."""
     if isinstance(value, (list, tuple)):
-        return all(is_plain(part) for part in value)
+        return all(is_plain_value(part) for part in value)
     return value is None or isinstance(value, (*NUMBERS, str, *WORDS))
 
 
-def plain(value: Any) -> Argument:
+def plain_value(value: Any) -> Argument:
     """A value without anything of torch's."""
     if isinstance(value, (list, tuple)):
-        return tuple(plain(part) for part in value)
+        return tuple(plain_value(part) for part in value)
     if isinstance(value, WORDS):
         return Word(str(value).removeprefix("torch."))
     # of a number that is more than one, such as numpy's
@@ -119,23 +119,23 @@ def reflected(operation: Operation) -> bool:
     return operation.place.site is not None and operation.place.site.number_first
 
 
-def operation_name(operation: Operation) -> str | None:
+def written_operation(operation: Operation) -> str | None:
     """The name that the user knows a single operation by; of synonyms the one that is written in the program."""
     if operation.place.transform:
-        return call_name(operation)
-    op = written_name(operation.op)
+        return call_in_program(operation)
+    op = public_name(operation.op)
     written = known_name(operation)
     if written == SETITEM:
         return written
     if operation.op == "_local_scalar_dense":  # also where a tensor is given for a number, as in zeros(n)
         return written if written in NUMBER_OF_TENSOR else "item"
     # such as the unsqueeze in conv1d
-    if written is None or operation.mutates or written == op or verdict(written, operation.op) == DIFFER:
+    if written is None or operation.mutates or written == op or names_verdict(written, operation.op) == DIFFER:
         return op
     return written if (written, op) in SAME_THING or not (elementwise(written) or elementwise(op)) else op
 
 
-def call_name(operation: Operation) -> str | None:
+def call_in_program(operation: Operation) -> str | None:
     """What the user's program calls here: an operator, a function of torch's, or, where there is none of that name,
     what the user calls it.
     """

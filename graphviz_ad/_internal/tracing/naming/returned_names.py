@@ -19,7 +19,7 @@ from graphviz_ad._internal.tracing.tape.tape_entries import Operation, Value
 
 def name_returned(tape: Tape) -> None:
     """Note under which names the program takes what modules return, unless those results have names of their own."""
-    for call, operations in _runs(tape):
+    for call, operations in _runs_of_modules(tape):
         names = [name for name in call.namer.names if name != "_"] if call.namer is not None else []
         found = _left_over(tape, operations) if len(names) == 1 else []
         if len(found) == 1 and _is_returned(tape, found[0], call):
@@ -34,7 +34,7 @@ def _is_returned(tape: Tape, value: Value, call: ModuleCall) -> bool:
     return place is not None and any(each.handed_on for each in place.module_calls if each == call)
 
 
-def _runs(tape: Tape) -> Iterator[tuple[ModuleCall, list[Operation]]]:
+def _runs_of_modules(tape: Tape) -> Iterator[tuple[ModuleCall, list[Operation]]]:
     """Each call of a module with the operations that ran in it, without anything between."""
     going: dict[ModuleCall, list[Operation]] = {}
     for operation in tape.operations:

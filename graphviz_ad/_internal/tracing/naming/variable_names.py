@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from graphviz_ad._internal.operations.names import OPERATORS, written_name
+from graphviz_ad._internal.operations.names import OPERATORS, public_name
 from graphviz_ad._internal.operations.traits import LINEAR, LINEAR_RUNS_AS, SIDES
 from graphviz_ad._internal.tracing.naming.as_written import reflected
 from graphviz_ad._internal.tracing.tape.call_sites import CallSite, Operand
@@ -38,7 +38,7 @@ MODULES = {
 TELLING = {"target", "weight", "bias", "running_mean", "running_var"}
 
 
-def names_of(tape: Tape, code: CodeType) -> dict[int, str]:
+def variables_read(tape: Tape, code: CodeType) -> dict[int, str]:
     """Number of a value that was there before -> the variable that the function of this code reads it from; the
     first, where there are several.
     """
@@ -71,8 +71,8 @@ def variables_of(operation: Operation) -> tuple[str | None, ...]:
         places = _sides(operation, site.operands)
         given: Sequence[Operand] | None = site.operands
     else:
-        given = _arguments(operation, site, site.operands)
-        places = _places(operation, site.written or "", given) if given is not None else {}
+        given = _given_variables(operation, site, site.operands)
+        places = _places_of_arguments(operation, site.written or "", given) if given is not None else {}
     if given is None:
         return nothing
     return tuple(_variable(given, places.get(use[0])) for use in operation.uses)
@@ -93,7 +93,7 @@ def _sides(operation: Operation, operands: Sequence[Operand]) -> Mapping[str, in
     return {"self": variables[0]} if len(operation.uses) == len(variables) == 1 and "self" in sides else {}
 
 
-def _arguments(operation: Operation, site: CallSite, operands: Sequence[Operand]) -> Sequence[Operand] | None:
+def _given_variables(operation: Operation, site: CallSite, operands: Sequence[Operand]) -> Sequence[Operand] | None:
     """What the function is given, with what stands before the point where that is a tensor; None where the two
     cannot be told apart.
     """
@@ -109,7 +109,7 @@ def _arguments(operation: Operation, site: CallSite, operands: Sequence[Operand]
     return [receiver, *operands] if is_method else None
 
 
-def _places(operation: Operation, name: str, given: Sequence[Operand]) -> Mapping[str, int]:
+def _places_of_arguments(operation: Operation, name: str, given: Sequence[Operand]) -> Mapping[str, int]:
     """Argument of the operation -> which of the things given it is."""
     if name == LINEAR:
         return LINEAR_RUNS_AS.get(operation.op, {})
@@ -119,7 +119,7 @@ def _places(operation: Operation, name: str, given: Sequence[Operand]) -> Mappin
         else [_python_name(argument) for argument in operation.schema.arguments]
     )
     same = operation.op.rstrip("_") == name.rstrip("_") or (
-        bool(operation.place.inner) and written_name(operation.op) == name
+        bool(operation.place.inner) and public_name(operation.op) == name
     )
     by_keyword = {operand.keyword: place for place, operand in enumerate(given) if operand.keyword is not None}
     places = {}

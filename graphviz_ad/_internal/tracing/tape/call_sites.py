@@ -314,7 +314,7 @@ def _loads(code: CodeType) -> dict[tuple[str, int, int], str]:
             and place.lineno is not None
             and place.col_offset is not None
         ):
-            loads[str(step.argval), place.lineno, place.col_offset] = _load(code, step)
+            loads[str(step.argval), place.lineno, place.col_offset] = _load_opcode(code, step)
     return loads
 
 
@@ -333,12 +333,12 @@ def _loads_in_lines(code: CodeType) -> dict[tuple[str, int], list[tuple[str, str
             and place.lineno is not None
         ):
             loads.setdefault((second.argval, place.lineno), []).append(
-                (_load(code, second), first.argval, place.col_offset or 0)
+                (_load_opcode(code, second), first.argval, place.col_offset or 0)
             )
     return loads
 
 
-def _load(code: CodeType, step: dis.Instruction) -> str:
+def _load_opcode(code: CodeType, step: dis.Instruction) -> str:
     return "LOAD_GLOBAL" if step.argval in _imported(code) else step.opname
 
 

@@ -24,11 +24,17 @@ from torch import Tensor
 from torch import distributed as dist
 
 from graphviz_ad._internal.graph.messages import PAIRS, Message
-from graphviz_ad._internal.graph.rank_messages import operation_name
+from graphviz_ad._internal.graph.rank_messages import name_of_operation
 from graphviz_ad._internal.graph.snapshot import Snapshot
 from graphviz_ad._internal.tracing.tape import torch_private
 from graphviz_ad._internal.tracing.tape.dispatch_mode import Recorder
-from graphviz_ad._internal.tracing.tape.process_groups import group_of, is_finished, reduction_of, source_of, work_of
+from graphviz_ad._internal.tracing.tape.process_groups import (
+    group_of,
+    is_communication_done,
+    reduction_of,
+    sending_rank,
+    work_of,
+)
 from graphviz_ad._internal.tracing.tape.stack import Place
 from graphviz_ad._internal.tracing.tape.tape import Tape
 from graphviz_ad._internal.tracing.tape.tape_entries import Operation, Schema, Value
@@ -97,7 +103,7 @@ NOT_ARRIVED, GONE, OVERWRITTEN = (
 )
 
 
-def kind_of(overload: Any) -> Kind | None:
+def kind_of_communication(overload: Any) -> Kind | None:
     """What an operation does between processes; None for any other operation."""
     return KINDS.get(overload.namespace, {}).get(overload._overloadpacket.__name__)
 
@@ -109,7 +115,7 @@ class Communication(Schema):
 
     def __init__(self, overload: Any, kind: Kind) -> None:
         super().__init__(overload)
-        self.name = operation_name(kind.name)
+        self.name = name_of_operation(kind.name)
         self.arguments = ("tensors",)
         self.written = (0,)
         self.in_place = self.recorded = self.makes_nothing_known = True  # nothing yet
@@ -138,7 +144,7 @@ class Late:
     @property
     def arrived(self) -> bool:
         """Whether the elements are there."""
-        return self.waits or is_finished(self.work, self.value.device.type == "cpu")
+        return self.waits or is_communication_done(self.work, self.value.device.type == "cpu")
 
 
 def recorder_for(tape: Tape) -> Recorder:
@@ -158,7 +164,7 @@ class RankRecorder(Recorder):
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Run the operation and note it."""
         self.traffic.settle()
-        kind = kind_of(func)
+        kind = kind_of_communication(func)
         return (
             super().__torch_dispatch__(func, types, args, kwargs)
             if kind is None
@@ -187,7 +193,7 @@ class Traffic:
         try:
             message = self._message(kind, given)
             aside = kind.divided and message.rank != message.root
-            read = [] if aside else list(tensors(given.get(kind.reads)))
+            read = [] if aside else list(tensors_sent(given.get(kind.reads)))
             operation = self.tape.before(schema_of(func, kind), (read,) if read else (), {MESSAGE: message})
             # what a custom Function calls there is no part of the Function that ran forward
             if message.backward and not torch.is_grad_enabled():
@@ -201,7 +207,7 @@ class Traffic:
                 came_in = (
                     []
                     if kind.divided and not aside
-                    else list(tensors(given.get(kind.writes) if kind.writes else result))
+                    else list(tensors_sent(given.get(kind.writes) if kind.writes else result))
                 )
                 self._after(kind, operation, message, came_in, work_of(result), given.get("async_op") is False)
             except Exception as error:
@@ -236,13 +242,13 @@ class Traffic:
         for number, tensor in zip(operation.results, came_in, strict=True):
             value = self.tape.values[number]
             value.held = self._unread(value, ON_ITS_WAY)
-            memory = memory_of(tensor)
+            memory = bytes_of_message(tensor)
             for other in self.late:  # still unread, and where they overlap it never can be
                 if other.memory.start < memory.stop and memory.start < other.memory.stop:
                     other.version = -1
             self.late.append(Late(value, operation, message, work, waits, memory, version_of(tensor)))
         if len(operation.results) == 1:
-            self.tape.values[operation.results[0]].name = written_name(kind, operation.place)
+            self.tape.values[operation.results[0]].name = receiving_variable(kind, operation.place)
 
     def _unread(self, value: Value, why: str) -> Snapshot | None:
         return (
@@ -269,23 +275,27 @@ class Traffic:
             late.value.held = self._unread(late.value, GONE if tensor is None else OVERWRITTEN)
         else:
             late.value.held = self.tape.keeper.value(tensor)
-        if late.message.kind == "recv" and late.message.peer is None and (source := source_of(late.work)) is not None:
+        if (
+            late.message.kind == "recv"
+            and late.message.peer is None
+            and (source := sending_rank(late.work)) is not None
+        ):
             known = replace(late.message, peer=late.message.ranks[source])  # from any rank: now it shows from which
             late.operation.constants = [
                 (name, known if name == MESSAGE else value) for name, value in late.operation.constants
             ]
 
 
-def tensors(argument: Any) -> Iterator[Tensor]:
+def tensors_sent(argument: Any) -> Iterator[Tensor]:
     """The tensors in an argument, which may be a list, or a list of lists."""
     if isinstance(argument, Tensor):
         yield argument
     elif isinstance(argument, (list, tuple)):
         for part in argument:
-            yield from tensors(part)
+            yield from tensors_sent(part)
 
 
-def memory_of(tensor: Tensor) -> range:
+def bytes_of_message(tensor: Tensor) -> range:
     """Which bytes a tensor lies in, which has no gaps or it could not be sent."""
     if not is_own_kind(tensor):  # without memory of its own
         return range(0)
@@ -298,7 +308,7 @@ def version_of(tensor: Tensor) -> int:
     return 0 if tensor.is_inference() else torch_private.version_of(tensor)
 
 
-def written_name(kind: Kind, place: Place) -> str | None:
+def receiving_variable(kind: Kind, place: Place) -> str | None:
     """The variable that stands first in ``dist.recv(h, 0)``; None where there is no such thing in the source."""
     site = place.site
     if site is None or not (site.written or "").removeprefix("i").startswith(kind.name):

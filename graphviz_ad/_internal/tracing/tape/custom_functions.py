@@ -80,9 +80,11 @@ class Forwards:
         """What is applied where this frame of such a code runs; None where Python called it like any other function."""
         code, given = frame.f_code, locals_of(frame)
         found = [
-            cls for known in self._of_code.get(id(code), ()) if (cls := known()) is not None and _runs(cls, code, given)
+            cls
+            for known in self._of_code.get(id(code), ())
+            if (cls := known()) is not None and _is_running_forward(cls, code, given)
         ]
-        arguments = _arguments(code, given)
+        arguments = _held_parameters(code, given)
         if not found:
             return None
         context = next(
@@ -132,7 +134,7 @@ def _code_of(thing: Any) -> CodeType | None:
     return thing.__code__ if isinstance(thing, FunctionType) else None
 
 
-def _runs(cls: type, code: CodeType, given: Mapping[str, Any]) -> bool:
+def _is_running_forward(cls: type, code: CodeType, given: Mapping[str, Any]) -> bool:
     """Whether it is the forward of this Function that runs, and not another function of the same code: what is
     closed over tells them apart.
     """
@@ -150,7 +152,7 @@ def _content(cell: Any) -> Any:
         return None
 
 
-def _arguments(code: CodeType, given: Mapping[str, Any]) -> list[Any]:
+def _held_parameters(code: CodeType, given: Mapping[str, Any]) -> list[Any]:
     """What the parameters of a running function hold."""
     names = code.co_varnames
     plain = code.co_argcount + code.co_kwonlyargcount

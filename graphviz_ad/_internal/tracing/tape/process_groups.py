@@ -25,7 +25,7 @@ def work_of(result: Any) -> Any:
     return torch.distributed.Work.unbox(last) if isinstance(last, torch.ScriptObject) else None
 
 
-def is_finished(work: Any, on_cpu: bool) -> bool:
+def is_communication_done(work: Any, on_cpu: bool) -> bool:
     """Whether what an operation writes is there; it may only be said a little late, never early."""
     if work is None:  # a functional collective: torch only counts what has not been waited for
         return bool(getattr(getattr(torch._C, "_distributed_c10d", None), "_get_work_registry_size", lambda: 1)() == 0)
@@ -37,7 +37,7 @@ def is_finished(work: Any, on_cpu: bool) -> bool:
         return False
 
 
-def source_of(work: Any) -> int | None:
+def sending_rank(work: Any) -> int | None:
     """The rank that a message from any rank came from; None where torch does not tell."""
     source = getattr(work, "_source_rank", lambda: None)()
     return source if isinstance(source, int) and source >= 0 else None

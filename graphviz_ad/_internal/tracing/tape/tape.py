@@ -32,11 +32,11 @@ from graphviz_ad._internal.tracing.tape.torch_private import (
     hooks_are_open,
     is_view,
     made_at,
-    memory_of,
+    memory_of_tensor,
     sequence_number,
 )
 from graphviz_ad._internal.tracing.tape.unwritten import NOT_WRITTEN, UNREAD, WRITES_ALL, Unwritten
-from graphviz_ad._internal.tracing.tape.values import Held, Keeper, dtype_name, shape_of
+from graphviz_ad._internal.tracing.tape.values import Held, Keeper, dtype_name, shape_of_value
 
 AMBIGUOUS = "created in no_grad mode"  # so torch says of a view that it does not say it
 current_tape: ContextVar[Tape | None] = ContextVar("current_tape", default=None)
@@ -85,7 +85,7 @@ class Tape:
         value = self._objects.get(id(tensor))
         if value is None or value.reference() is not tensor:
             return self._new_value(tensor, None, 0, self._held(tensor))
-        memory = memory_of(tensor)
+        memory = memory_of_tensor(tensor)
         if memory != value.memory:
             return self._replaced(tensor, memory)
         if self._storages:  # was its memory written through another view since?
@@ -117,7 +117,9 @@ class Tape:
 
     def _nothing(self, tensor: Tensor, why: str = NOT_WRITTEN) -> Held:
         return (
-            Snapshot(shape_of(tensor), dtype_name(tensor.dtype), missing=why) if self.capture.values != "none" else None
+            Snapshot(shape_of_value(tensor), dtype_name(tensor.dtype), missing=why)
+            if self.capture.values != "none"
+            else None
         )
 
     def _forget_unread(self, operation: Operation, target: Tensor) -> None:
@@ -159,7 +161,7 @@ class Tape:
             len(self.values),
             maker,
             port,
-            shape_of(tensor),
+            shape_of_value(tensor),
             tensor.dtype,
             tensor.device,
             held,
@@ -167,7 +169,7 @@ class Tape:
             is_view(tensor),
             weakref.ref(tensor),
             key,
-            memory=memory_of(tensor),
+            memory=memory_of_tensor(tensor),
         )
         if maker is not None and value.memory is not None:
             self._made[value.memory] = value.number
@@ -364,7 +366,7 @@ class Tape:
                     results.append(self._result(tensor, operation, len(results)))
                     self.has_writes = True
                     if not schema.only_moves:
-                        self._storages[memory_of(tensor)] = results[-1]
+                        self._storages[memory_of_tensor(tensor)] = results[-1]
         if not schema.in_place:
             for tensor in result if isinstance(result, (list, tuple)) else (result,):
                 if isinstance(tensor, Tensor) and not any(tensor is target for target in written):

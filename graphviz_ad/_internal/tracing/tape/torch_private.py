@@ -94,11 +94,11 @@ _sequence_number: Callable[[], int] | None = believed(
 
 
 def sequence_number() -> int:
-    """How many autograd nodes this thread has made; 0 where torch does not tell, see `counts_nodes`."""
+    """How many autograd nodes this thread has made; 0 where torch does not tell, see `tells_node_count`."""
     return _sequence_number() if _sequence_number is not None else 0
 
 
-def counts_nodes() -> bool:
+def tells_node_count() -> bool:
     """Whether torch tells how many autograd nodes there are."""
     return _sequence_number is not None
 
@@ -226,7 +226,7 @@ def _unrecorded() -> Iterator[None]:
 STORAGE = believed("_cdata", probes.tells_memory) or "data_ptr of"
 
 
-def memory_of(tensor: Tensor) -> int | None:
+def memory_of_tensor(tensor: Tensor) -> int | None:
     """Which memory a tensor lies in; None for a tensor that has none of its own, such as a sparse one, or where
     torch does not tell.
     """

@@ -24,7 +24,7 @@ from torch import Tensor
 from torch.multiprocessing import reductions
 
 from graphviz_ad._internal.tracing.tape.tape_entries import Operation, Schema
-from graphviz_ad._internal.tracing.tape.torch_private import memory_of
+from graphviz_ad._internal.tracing.tape.torch_private import memory_of_tensor
 
 NOT_WRITTEN, UNREAD = "uninitialised memory", "written over before anything read it"
 TAKES_SHAPE_ONLY = {
@@ -96,13 +96,13 @@ class Unwritten:
             self.holds(tensor)
             for i, operand in enumerate(operands)
             if i not in passed_over
-            for tensor in tensors(operand)
+            for tensor in tensors_given(operand)
         )
 
     def made(self, operation: Operation, result: Tensor) -> None:
         """Note what an operation made that wrote to none of its operands."""
         if operation.reads_unwritten or (operation.schema.makes_nothing_known and not operation.schema.written):
-            memory = memory_of(result)
+            memory = memory_of_tensor(result)
             if memory is not None and memory not in self.regions and result.is_cpu:
                 self._mark(memory, result)
 
@@ -120,14 +120,14 @@ class Unwritten:
         if region.written is not None and region.written.all():
             self.forget(target)
         else:
-            region.looked = look(region)
+            region.looked = sampled_bytes(region)
 
     def holds(self, tensor: Tensor) -> bool:
         """Whether something of what a tensor holds was never written."""
         region = self._region(tensor) if self.regions else None
         if region is None or not tensor.numel():
             return False
-        if look(region) != region.looked:  # somebody has written whom nobody saw
+        if sampled_bytes(region) != region.looked:  # somebody has written whom nobody saw
             self.forget(tensor)
             return False
         part = seen(region, tensor)
@@ -135,10 +135,10 @@ class Unwritten:
 
     def forget(self, tensor: Tensor) -> None:
         """Take what a tensor holds as written."""
-        self.regions.pop(memory_of(tensor) or 0, None)
+        self.regions.pop(memory_of_tensor(tensor) or 0, None)
 
     def _region(self, tensor: Tensor) -> Region | None:
-        memory = memory_of(tensor) if self.regions else None
+        memory = memory_of_tensor(tensor) if self.regions else None
         region = self.regions.get(memory) if memory is not None else None
         if region is None or region.size == tensor.untyped_storage().nbytes():
             return region
@@ -151,7 +151,7 @@ class Unwritten:
         storage = tensor.untyped_storage()
         with suppress(RuntimeError):
             region = Region(weak_reference(storage), storage.data_ptr(), storage.nbytes(), tensor.element_size())
-            region.looked = look(region)
+            region.looked = sampled_bytes(region)
             self.regions[memory] = region
 
     def _mark_part(self, region: Region, tensor: Tensor, written: bool) -> None:
@@ -164,7 +164,7 @@ class Unwritten:
             region.written[...] = False
 
 
-def tensors(operand: Any) -> Iterator[Tensor]:
+def tensors_given(operand: Any) -> Iterator[Tensor]:
     """The tensors of an argument."""
     for part in operand if isinstance(operand, (list, tuple)) else (operand,):
         if isinstance(part, Tensor):
@@ -196,7 +196,7 @@ def seen(region: Region, tensor: Tensor) -> Mask | None:
     return np.lib.stride_tricks.as_strided(region.written[start:], shape, strides)
 
 
-def look(region: Region) -> bytes:
+def sampled_bytes(region: Region) -> bytes:
     """Some of the bytes of a memory: all, where there are few."""
     if not region.address or region.reference.expired():
         return b""

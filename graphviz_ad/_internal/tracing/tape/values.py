@@ -13,7 +13,7 @@ from torch import Tensor
 from graphviz_ad._internal.graph.snapshot import MOST_DIMENSIONS, Snapshot
 from graphviz_ad._internal.tracing.capture import Capture
 from graphviz_ad._internal.tracing.tape.pending import Pending
-from graphviz_ad._internal.tracing.tape.statistics import WIDER, statistics
+from graphviz_ad._internal.tracing.tape.statistics import WIDER, statistics_of_tensor
 from graphviz_ad._internal.tracing.tape.torch_private import (
     as_plain,
     hidden_from_modes,
@@ -44,7 +44,7 @@ def device_name(device: torch.device) -> str:
     return str(device)
 
 
-def shape_of(tensor: Tensor) -> tuple[int, ...]:
+def shape_of_value(tensor: Tensor) -> tuple[int, ...]:
     """The shape; of a nested tensor only the number of its parts."""
     if type(tensor) is Tensor and not tensor.is_nested:
         return tuple(tensor.shape)
@@ -58,7 +58,7 @@ def take(tensor: Tensor, level: str, whole: int) -> Snapshot | None:
     """What is kept of a tensor at a capture level, see `Capture`; nothing raises here, what cannot be read is said."""
     if level == "none":
         return None
-    shape, dtype = shape_of(tensor), dtype_name(tensor.dtype)
+    shape, dtype = shape_of_value(tensor), dtype_name(tensor.dtype)
     try:
         if is_plain_subclass(tensor):
             return take(as_plain(tensor), level, whole)
@@ -85,7 +85,7 @@ def take(tensor: Tensor, level: str, whole: int) -> Snapshot | None:
             return Snapshot(shape, dtype, as_array(tensor).item())
         if count <= whole or level == "full":
             return Snapshot(shape, dtype, as_array(tensor))
-        return Snapshot(shape, dtype, stats=statistics(tensor), missing="summarised")
+        return Snapshot(shape, dtype, stats=statistics_of_tensor(tensor), missing="summarised")
     except Exception as error:  # an exotic tensor must not break the program that is being watched
         return Snapshot(shape, dtype, missing=f"unreadable: {type(error).__name__}")
 
@@ -97,7 +97,7 @@ def summarised(row: Tensor, shape: tuple[int, ...]) -> Snapshot:
     kept = take(row, "summary", 1) if row.numel() else None
     if kept is None:
         return Snapshot(shape, dtype_name(row.dtype), missing="empty")
-    return replace(kept, shape=shape, stats=statistics(row))
+    return replace(kept, shape=shape, stats=statistics_of_tensor(row))
 
 
 def as_array(tensor: Tensor) -> Any:
@@ -216,7 +216,7 @@ class Keeper:
         return snapshot
 
     def _summary(self, tensor: Tensor, same: Snapshot | None) -> Snapshot | None:
-        shape = shape_of(tensor)
+        shape = shape_of_value(tensor)
         if (
             same is not None
             and same.stats is not None

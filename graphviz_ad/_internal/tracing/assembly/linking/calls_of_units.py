@@ -10,7 +10,7 @@ from operator import attrgetter
 from graphviz_ad._internal.tracing.assembly.units import Unit, Units
 
 
-def in_order(units: Units) -> Units:
+def units_in_order(units: Units) -> Units:
     """The units as they ran.
 
     Before: there will be no more of them. After: they stand in the order of what they made, a custom Function behind

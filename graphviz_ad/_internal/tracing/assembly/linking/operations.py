@@ -10,7 +10,7 @@ from graphviz_ad._internal.tracing.assembly.units import Unit, Units
 from graphviz_ad._internal.tracing.naming.as_written import operands
 from graphviz_ad._internal.tracing.tape.tape import Tape
 from graphviz_ad._internal.tracing.tape.tape_entries import Operation, Use, Value
-from graphviz_ad._internal.tracing.tape.torch_private import counts_nodes
+from graphviz_ad._internal.tracing.tape.torch_private import tells_node_count
 from graphviz_ad._internal.tracing.trackable import label_of
 
 PERHAPS_ARTEFACTS = DETACHES | MATERIALISES
@@ -35,14 +35,14 @@ def with_operations(units: Units) -> Units:
     return replace(
         units,
         all=tuple([unit for unit, _ in made]),
-        values={unit: results_of(tape, numbers) for unit, numbers in made},
+        values={unit: values_by_port(tape, numbers) for unit, numbers in made},
         of_value={number: unit for unit, numbers in seen_as for number in numbers},
         inner_of_value={number: unit for unit, numbers in made if unit.function is not None for number in numbers},
         nobodys=frozenset(number for n in skipped for number in tape.operations[n].results),
     )
 
 
-def results_of(tape: Tape, numbers: Sequence[int]) -> Mapping[int, Value]:
+def values_by_port(tape: Tape, numbers: Sequence[int]) -> Mapping[int, Value]:
     """Port -> value."""
     if len(numbers) == 1:
         return {0: tape.values[numbers[0]]}
@@ -98,7 +98,9 @@ def is_same_function_call(last: Operation, now: Operation) -> bool:
     one, other = last.place, now.place
     if one.functions[:1] != other.functions[:1] or one.site is not other.site or one.depth != other.depth:
         return False
-    if not counts_nodes():  # then two calls with the same arguments, one right after the other, cannot be told apart
+    if (
+        not tells_node_count()
+    ):  # then two calls with the same arguments, one right after the other, cannot be told apart
         return one.arguments == other.arguments
     # the node that the operation itself has just been given
     own = 1 if now.grad_enabled and any(use[2] for use in now.uses) else 0
@@ -113,7 +115,7 @@ def units_of_run(run: Sequence[Operation], tape: Tape) -> Sequence[Made]:
     if operation.mutates and writes_to_each(operation):
         return list(units_of_each(operation))
     read = () if operation.op == LIFTED else operands(operation)  # torch.tensor(…): what it lifts is nobody's variable
-    return ((Unit(place_of(operation), "op", operation, None, read), operation.results),)
+    return ((Unit(place_of_operation(operation), "op", operation, None, read), operation.results),)
 
 
 def writes_to_each(operation: Operation) -> bool:
@@ -131,9 +133,9 @@ def units_of_each(operation: Operation) -> Iterator[Made]:
 
 def units_of_function(run: Sequence[Operation], tape: Tape) -> list[Made]:
     """The unit of a call of a custom Function, its results not known yet, and behind it those of what ran inside."""
-    order = max(place_of(run[0]), *((place_of(operation)[0], 2) for operation in run))
+    order = max(place_of_operation(run[0]), *((place_of_operation(operation)[0], 2) for operation in run))
     function = Unit(order, "op", run[0], label_of(run[0].place.functions[0]), read_from_outside(run, tape))
-    inner = [(place_of(operation, inside=True), operation) for operation in run]
+    inner = [(place_of_operation(operation, inside=True), operation) for operation in run]
     made = [(Unit(place, "op", one, None, operands(one), function), one.results) for place, one in inner]
     return [(function, ()), *made]
 
@@ -154,7 +156,7 @@ def read_from_outside(run: Sequence[Operation], tape: Tape) -> list[Use]:
     return list(found.values())
 
 
-def place_of(operation: Operation, *, inside: bool = False) -> tuple[int, int]:
+def place_of_operation(operation: Operation, *, inside: bool = False) -> tuple[int, int]:
     """What makes a value stands where that does, what only reads behind what it reads, a Function behind all in it."""
     if operation.results:
         return (operation.results[0], 0)

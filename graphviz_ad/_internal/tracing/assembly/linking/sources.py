@@ -22,7 +22,9 @@ def with_sources(units: Units) -> Units:
     if not unknown:
         return units
     read, inside = readers_of(units)
-    sources = [(value, source_of(units, value, value.number in read, inside.get(value.number))) for value in unknown]
+    sources = [
+        (value, unit_of_value(units, value, value.number in read, inside.get(value.number))) for value in unknown
+    ]
     found = [(value, unit) for value, unit in sources if unit is not None]
     new = {unit: {0: value} for value, unit in found if unit not in units.values}
     return replace(
@@ -46,7 +48,7 @@ def readers_of(units: Units) -> tuple[set[int], Mapping[int, Unit]]:
     return read, {one[1]: function for operands, function in inner for one in operands if type(one) is tuple}
 
 
-def source_of(units: Units, value: Value, is_read: bool, inside: Unit | None) -> Unit | None:
+def unit_of_value(units: Units, value: Value, is_read: bool, inside: Unit | None) -> Unit | None:
     """The unit of a value that no operation returned, which may be a new one; None for what nobody sees."""
     place = (value.number, 0)
     if not is_read and value.name is None:

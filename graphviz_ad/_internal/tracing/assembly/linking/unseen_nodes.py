@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 
-from graphviz_ad._internal.tracing.assembly.autograd_graph import stem
+from graphviz_ad._internal.tracing.assembly.autograd_graph import aten_stem
 from graphviz_ad._internal.tracing.assembly.units import Links, Recorded, Unit, Units, is_only_data
 from graphviz_ad._internal.tracing.tape.torch_private import made_at
 from graphviz_ad._internal.tracing.trackable import label_of
@@ -30,7 +30,7 @@ def with_nodes_by_moment(units: Units) -> Units:
         unit = at.get(before + 1) if before is not None else None
         if unit is None or unit.operation is None or alone[unit.operation.moment] != 1:
             continue
-        if stem(autograd.names[i]) == unit.operation.op.rstrip("_"):
+        if aten_stem(autograd.names[i]) == unit.operation.op.rstrip("_"):
             found[i] = unit
     return replace(units, links=replace(links, of_node={**links.of_node, **found}))
 
