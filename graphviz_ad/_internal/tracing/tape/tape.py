@@ -225,7 +225,7 @@ class Tape:
             torch.is_inference_mode_enabled(),
             sequence_number(),
             clock,
-            reads_unwritten=bool(self.unwritten.regions) and self.unwritten.reads(schema, (*args, *(kwargs or {}).values())),
+            reads_unwritten=bool(self.unwritten.regions) and self.unwritten.reads(schema, (*schema.named(args), *(kwargs or {}).items())),
         )
         self.operations.append(operation)
         if is_detach(schema.name) and loose:
