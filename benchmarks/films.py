@@ -1,11 +1,13 @@
-"""A film written to GIF and MP4, against matplotlib's FuncAnimation and against the lower bound; prints CPU times and their ratios.
+"""A film written to GIF and MP4, against matplotlib's FuncAnimation and against the lower bound; prints CPU times
+and their ratios.
 
     python benchmarks/films.py [--rounds 3] [--without-matplotlib]
 
-Graphs of 12, 60 and 300 nodes, 60 frames of 1280 by 720 pixels each. Measured in one run, in turns: "ours", from the placed film to the bytes of the file,
-with the first picture and every caption; "bound", the same encoder fed with the 60 finished pictures, which it has to compare itself; and
-`FuncAnimation.save` with PillowWriter, which draws the same marks with matplotlib's own artists and toggles those that change.
-Times are those of the process, encoder threads included. Needs the extra "video" for MP4.
+Graphs of 12, 60 and 300 nodes, 60 frames of 1280 by 720 pixels each. Measured in one run, in turns: "ours", from the
+placed film to the bytes of the file, with the first picture and every caption; "bound", the same encoder fed with the
+60 finished pictures, which it has to compare itself; and `FuncAnimation.save` with PillowWriter, which draws the same
+marks with matplotlib's own artists and toggles those that change. Times are those of the process, encoder threads
+included. Needs the extra "video" for MP4.
 """
 
 from __future__ import annotations
@@ -101,16 +103,39 @@ def add(axes: Any, mark: Mark, theme: Theme, depth: int) -> Any:
         across = {"start": "left", "middle": "center", "end": "right"}[mark.anchor]
         text = letters.drawn(mark.text, mark.bold, mark.italic)
         place = {"ha": across, "va": "baseline", "parse_math": False, "zorder": depth}
-        return axes.text(mark.x, mark.y, text, size=mark.size, color=theme[mark.color], weight=weight, style=style, family="DejaVu Sans", **place)
+        return axes.text(
+            mark.x,
+            mark.y,
+            text,
+            size=mark.size,
+            color=theme[mark.color],
+            weight=weight,
+            style=style,
+            family="DejaVu Sans",
+            **place,
+        )
     if isinstance(mark, Polygon):
-        return axes.add_patch(PathPatch(Outline([*mark.points, mark.points[0]], closed=True), fc=theme[mark.fill], lw=0, zorder=depth))
+        return axes.add_patch(
+            PathPatch(Outline([*mark.points, mark.points[0]], closed=True), fc=theme[mark.fill], lw=0, zorder=depth)
+        )
     if isinstance(mark, Curve):
         codes = [Outline.MOVETO] + [Outline.CURVE4] * (len(mark.points) - 1)
-        line = (0, [length / mark.line for length in mark.dash]) if mark.dash else "solid"  # matplotlib counts in widths of the line
-        return axes.add_patch(PathPatch(Outline(mark.points, codes), fc="none", ec=theme[mark.stroke], lw=mark.line, ls=line, zorder=depth))
-    looks = {"fc": theme[mark.fill] if mark.fill else "none", "ec": theme[mark.stroke] if mark.stroke else "none", "lw": mark.line if mark.stroke else 0}
+        # matplotlib counts in widths of the line
+        line = (0, [length / mark.line for length in mark.dash]) if mark.dash else "solid"
+        return axes.add_patch(
+            PathPatch(
+                Outline(mark.points, codes), fc="none", ec=theme[mark.stroke], lw=mark.line, ls=line, zorder=depth
+            )
+        )
+    looks = {
+        "fc": theme[mark.fill] if mark.fill else "none",
+        "ec": theme[mark.stroke] if mark.stroke else "none",
+        "lw": mark.line if mark.stroke else 0,
+    }
     radius = min(mark.radius, mark.width / 2, mark.height / 2)
-    box = FancyBboxPatch((mark.x, mark.y), mark.width, mark.height, boxstyle=f"round,pad=0,rounding_size={radius}", zorder=depth, **looks)
+    box = FancyBboxPatch(
+        (mark.x, mark.y), mark.width, mark.height, boxstyle=f"round,pad=0,rounding_size={radius}", zorder=depth, **looks
+    )
     return axes.add_patch(box)
 
 
@@ -139,7 +164,11 @@ def ways(animation: gad.Animation, folder: Path, matplotlib_too: bool) -> list[W
         Way("MP4 ours", lambda: save_mp4(animation)),
         Way("MP4 bound", lambda: mp4(shots(pictures, seconds))),
     ]
-    return [*found, Way("FuncAnimation", lambda: with_matplotlib(canvases, animation.theme, folder / "film.gif"), 1)] if matplotlib_too else found
+    return (
+        [*found, Way("FuncAnimation", lambda: with_matplotlib(canvases, animation.theme, folder / "film.gif"), 1)]
+        if matplotlib_too
+        else found
+    )
 
 
 def seconds_of(found: list[Way], rounds: int) -> dict[str, float]:
@@ -169,7 +198,10 @@ def main() -> None:
                 kind, _, what = name.partition(" ")
                 ratio = f"{value / best[kind + ' bound']:.2f}" if what == "ours" else ""
                 gain = f"{best['FuncAnimation'] / value:.0f} x" if what == "ours" and "FuncAnimation" in best else ""
-                print(f"{len(animation.film.stage.boxes):>6} {name:<14}{1000 * value / FRAMES:>11.1f}{ratio:>14}{gain:>22}")
+                print(
+                    f"{len(animation.film.stage.boxes):>6}"
+                    f" {name:<14}{1000 * value / FRAMES:>11.1f}{ratio:>14}{gain:>22}"
+                )
 
 
 if __name__ == "__main__":

@@ -2,14 +2,17 @@
 
     python benchmarks/overhead.py [--rounds 5] [--networks] [--long] [--peers] [--memory]
 
-Programs: a scalar function, a small MLP, chains of 1,000 and 10,000 scalar operations; ``--long``: a chain of 100,000; ``--networks``: a network of the
-size of ResNet-18 and one of the size of GPT-2 small (needs transformers). Ways to run them: "recorded" is the program itself, forward and backward, while
-its structure is recorded: how much it is slowed down. "structure" is `trace` with no number and no backward pass, up to the finished Graph; "summary" and
-"full" have all values, all gradients on nodes and edges, local derivatives and the finished Graph; "networkx" makes a networkx graph of it as well.
-``--memory`` prints how much each way adds to the peak of a process of its own. One thread; a ratio says how many times as long as plain forward and backward.
+Programs: a scalar function, a small MLP, chains of 1,000 and 10,000 scalar operations; ``--long``: a chain of 100,000;
+``--networks``: a network of the size of ResNet-18 and one of the size of GPT-2 small (needs transformers). Ways to run
+them: "recorded" is the program itself, forward and backward, while its structure is recorded: how much it is slowed
+down. "structure" is `trace` with no number and no backward pass, up to the finished Graph; "summary" and "full" have
+all values, all gradients on nodes and edges, local derivatives and the finished Graph; "networkx" makes a networkx
+graph of it as well. ``--memory`` prints how much each way adds to the peak of a process of its own. One thread; a ratio
+says how many times as long as plain forward and backward.
 
-``--peers`` compares with TorchLens, if it is installed, on the modules among these and on a network of the size of ResNet-152. It looks at the forward pass
-only, so that this is a table of its own: seconds of a plain forward pass, what each way adds to it, and how many times as much TorchLens adds.
+``--peers`` compares with TorchLens, if it is installed, on the modules among these and on a network of the size of
+ResNet-152. It looks at the forward pass only, so that this is a table of its own: seconds of a plain forward pass, what
+each way adds to it, and how many times as much TorchLens adds.
 """
 
 from __future__ import annotations
@@ -52,7 +55,9 @@ def chain(length: int) -> Callable[[torch.Tensor], torch.Tensor]:
 def small_programs(longest: int) -> list[Program]:
     """A scalar function, an MLP, and chains."""
     x = torch.tensor(0.5, dtype=torch.float64, requires_grad=True)
-    mlp = torch.nn.Sequential(torch.nn.Linear(64, 256), torch.nn.ReLU(), torch.nn.Linear(256, 256), torch.nn.ReLU(), torch.nn.Linear(256, 1))
+    mlp = torch.nn.Sequential(
+        torch.nn.Linear(64, 256), torch.nn.ReLU(), torch.nn.Linear(256, 256), torch.nn.ReLU(), torch.nn.Linear(256, 1)
+    )
     lengths = [length for length in (1_000, 10_000, 100_000) if length <= longest]
     return [
         Program("scalar function", lambda x: (1 + torch.sin(x)) / (x + torch.exp(x)) + x * x, (x,), (x,)),
@@ -66,7 +71,9 @@ def resnet(name: str, **settings: Any) -> Program:
 
     model = ResNetForImageClassification(ResNetConfig(**settings))
     image, label = torch.randn(1, 3, 224, 224), torch.tensor([1])
-    return Program(name, lambda image: model(pixel_values=image, labels=label).loss, (image,), tuple(model.parameters()), model)
+    return Program(
+        name, lambda image: model(pixel_values=image, labels=label).loss, (image,), tuple(model.parameters()), model
+    )
 
 
 def networks() -> list[Program]:
@@ -77,7 +84,13 @@ def networks() -> list[Program]:
     tokens = torch.randint(0, 50257, (1, 128))
     return [
         resnet("ResNet-18-sized", hidden_sizes=[64, 128, 256, 512], depths=[2, 2, 2, 2], layer_type="basic"),
-        Program("GPT-2 small", lambda tokens: gpt2(input_ids=tokens, labels=tokens).loss, (tokens,), tuple(gpt2.parameters()), gpt2),
+        Program(
+            "GPT-2 small",
+            lambda tokens: gpt2(input_ids=tokens, labels=tokens).loss,
+            (tokens,),
+            tuple(gpt2.parameters()),
+            gpt2,
+        ),
     ]
 
 
@@ -128,7 +141,14 @@ def torchlens(program: Program) -> None:
 
 
 Way = Callable[[Program], float | None]
-WAYS: dict[str, Way] = {"plain": plain, "recorded": recorded, "structure": structure, "summary": summary, "full": full, "networkx": with_networkx}
+WAYS: dict[str, Way] = {
+    "plain": plain,
+    "recorded": recorded,
+    "structure": structure,
+    "summary": summary,
+    "full": full,
+    "networkx": with_networkx,
+}
 FORWARD: dict[str, Way] = {"forward": forward, "structure": structure, "values": values, "torchlens": torchlens}
 
 
@@ -145,17 +165,28 @@ def seconds(program: Program, ways: Mapping[str, Way], rounds: int) -> dict[str,
 
 def beside_torchlens(programs: Iterable[Program], rounds: int) -> None:
     """Print what each way adds to a forward pass."""
-    print(f"\n{'forward only':<18}{'plain, ms':>12}" + "".join(f"{'+ ' + name:>14}" for name in list(FORWARD)[1:]) + "   torchlens adds")
+    print(
+        f"\n{'forward only':<18}{'plain, ms':>12}"
+        + "".join(f"{'+ ' + name:>14}" for name in list(FORWARD)[1:])
+        + "   torchlens adds"
+    )
     for program in programs:
         best = seconds(program, FORWARD, rounds)
         added = {name: 1000 * (best[name] - best["forward"]) for name in list(FORWARD)[1:]}
         times = [f"{added['torchlens'] / added[name]:.1f} x {name}" for name in ("structure", "values")]
-        print(f"{program.name:<18}{1000 * best['forward']:>12.2f}" + "".join(f"{one:>14.2f}" for one in added.values()) + "   " + ", ".join(times))
+        print(
+            f"{program.name:<18}{1000 * best['forward']:>12.2f}"
+            + "".join(f"{one:>14.2f}" for one in added.values())
+            + "   "
+            + ", ".join(times)
+        )
 
 
 def peak(program: str, way: str) -> int:
     """Kilobytes at the peak of a process that does nothing else."""
-    code = f"import sys; sys.path.insert(0, {sys.path[0]!r}); import overhead; print(overhead.alone({program!r}, {way!r}))"
+    code = (
+        f"import sys; sys.path.insert(0, {sys.path[0]!r}); import overhead; print(overhead.alone({program!r}, {way!r}))"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     return int(done.stdout.split()[-1])
 
@@ -180,9 +211,15 @@ def main() -> None:
     print(f"{'program':<18}{'plain, ms':>12}" + "".join(f"{name:>12}" for name in list(WAYS)[1:]))
     for program in programs:
         best = seconds(program, WAYS, chosen.rounds)
-        print(f"{program.name:<18}{1000 * best['plain']:>12.2f}" + "".join(f"{best[name] / best['plain']:>12.2f}" for name in list(WAYS)[1:]))
+        print(
+            f"{program.name:<18}{1000 * best['plain']:>12.2f}"
+            + "".join(f"{best[name] / best['plain']:>12.2f}" for name in list(WAYS)[1:])
+        )
     if chosen.peers:
-        beside_torchlens([*(one for one in programs if one.module is not None), resnet("ResNet-152-sized", depths=[3, 8, 36, 3])], chosen.rounds)
+        beside_torchlens(
+            [*(one for one in programs if one.module is not None), resnet("ResNet-152-sized", depths=[3, 8, 36, 3])],
+            chosen.rounds,
+        )
     if chosen.memory:
         print(f"\n{'peak, MB':<18}" + "".join(f"{name:>12}" for name in WAYS))
         for program in programs:

@@ -1,11 +1,13 @@
-"""How often the words of a film are decided, and what `animate` costs; prints counts, and CPU times beside those of another checkout.
+"""How often the words of a film are decided, and what `animate` costs; prints counts, and CPU times beside those of
+another checkout.
 
     python benchmarks/words.py [--beside PATH] [--rounds 5]
 
-The graph of 60 nodes is that of `films.py`. Counted by `sys.setprofile` in one call of `animate`: calls of functions in the modules that decide what
-an operation claims, a generator's every resumption included; calls in the modules that word it; and how often the way from `animate` goes up, which is a call
-from a room to one that stands after it in the order of imports (each pair of functions once). ``--beside`` runs the same `animate` in another checkout,
-in turns with this one, and prints the ratio of the least CPU times.
+The graph of 60 nodes is that of `films.py`. Counted by `sys.setprofile` in one call of `animate`: calls of functions in
+the modules that decide what an operation claims, a generator's every resumption included; calls in the modules that
+word it; and how often the way from `animate` goes up, which is a call from a room to one that stands after it in the
+order of imports (each pair of functions once). ``--beside`` runs the same `animate` in another checkout, in turns with
+this one, and prints the ratio of the least CPU times.
 """
 
 from __future__ import annotations
@@ -26,7 +28,23 @@ import graphviz_ad as gad
 
 NODES = 60
 DECIDING = ("claims.py",)
-ROOMS = ("base", "graph", "maths", "ad_number.py", "tracing", "ranks", "scene", "layouts", "explain", "check", "film", "renderers", "output", "sheets", "api")
+ROOMS = (
+    "base",
+    "graph",
+    "maths",
+    "ad_number.py",
+    "tracing",
+    "ranks",
+    "scene",
+    "layouts",
+    "explain",
+    "check",
+    "film",
+    "renderers",
+    "output",
+    "sheets",
+    "api",
+)
 ONE_RUN = """
 import sys, time
 sys.path.insert(0, {benchmarks!r})
@@ -45,7 +63,9 @@ def traced(nodes: int = NODES) -> gad.Graph:
 
 
 def calls_of(graph: gad.Graph) -> tuple[Counter[CodeType], Counter[tuple[CodeType, CodeType]]]:
-    """How often each function ran in one `animate`, and who called whom; the first time, when caches are empty, is not counted."""
+    """How often each function ran in one `animate`, and who called whom; the first time, when caches are empty, is
+    not counted.
+    """
     graph.animate()
     ran: Counter[CodeType] = Counter()
     pairs: Counter[tuple[CodeType, CodeType]] = Counter()
@@ -79,7 +99,9 @@ def room_of(code: CodeType) -> int:
 
 
 def ways_up(pairs: Counter[tuple[CodeType, CodeType]]) -> Iterator[str]:
-    """Each pair of functions of which the called one stands in a later room; the method of the graph by which users begin is the way in."""
+    """Each pair of functions of which the called one stands in a later room; the method of the graph by which users
+    begin is the way in.
+    """
     for caller, called in pairs:
         if -1 < room_of(caller) < room_of(called) and caller.co_name != "animate":
             yield f"{caller.co_qualname if sys.version_info >= (3, 11) else caller.co_name} -> {called.co_name}"
@@ -89,7 +111,11 @@ def seconds(checkout: Path) -> float:
     """CPU time of one `animate` of the code in a checkout, in a process of its own."""
     script = ONE_RUN.format(benchmarks=str(checkout / "benchmarks"), nodes=NODES)
     environment = {**os.environ, "PYTHONPATH": str(checkout), "OMP_NUM_THREADS": "1"}
-    return float(subprocess.run([sys.executable, "-c", script], env=environment, cwd=checkout, check=True, capture_output=True, text=True).stdout)
+    return float(
+        subprocess.run(
+            [sys.executable, "-c", script], env=environment, cwd=checkout, check=True, capture_output=True, text=True
+        ).stdout
+    )
 
 
 def main() -> None:

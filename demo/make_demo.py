@@ -50,7 +50,10 @@ def made(what: str, make: Callable[[], Path]) -> None:
     """Make one file and say what it is, where, and how long it took."""
     start = time.perf_counter()
     path = make()
-    print(f"  {path!s:<28} {path.stat().st_size / 1000:>6.0f} kB  {time.perf_counter() - start:>5.1f} s  {what}", flush=True)
+    print(
+        f"  {path!s:<28} {path.stat().st_size / 1000:>6.0f} kB  {time.perf_counter() - start:>5.1f} s  {what}",
+        flush=True,
+    )
 
 
 def main() -> int:
@@ -59,7 +62,11 @@ def main() -> int:
     FOLDER.mkdir(parents=True, exist_ok=True)
     print("f(x1, x2) = (1 + sin(x2)) / (x2 + exp(x1)) + x1*x2 at x1 = 1.5, x2 = 0.5")
     graph = gad.trace(f, 1.5, 0.5)
-    for suffix, what in (("svg", "every value, local derivative and gradient"), ("png", "the same for slides"), ("pdf", "the same for print")):
+    for suffix, what in (
+        ("svg", "every value, local derivative and gradient"),
+        ("png", "the same for slides"),
+        ("pdf", "the same for print"),
+    ):
         made(what, lambda suffix=suffix: graph.save(FOLDER / f"function.{suffix}"))
     made("film of both passes", lambda: graph.save(FOLDER / "function.gif"))
     made("the film as a page to step through", lambda: graph.save(FOLDER / "function.html"))

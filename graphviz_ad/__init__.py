@@ -4,7 +4,19 @@ from graphviz_ad import gallery as gallery
 from graphviz_ad import transforms as transforms
 from graphviz_ad._internal.ad_number import ADNumber, cos, exp, log, relu, sigmoid, sin, sqrt, tan, tanh
 from graphviz_ad._internal.api import methods as _methods  # noqa: F401 - puts the methods on Graph, ADNumber and Explanation
-from graphviz_ad._internal.api.api import Animation, Picture, TorchGraph, animate, compare_methods, make_dot, plot, record, save, trace, trackable_function
+from graphviz_ad._internal.api.api import (
+    Animation,
+    Picture,
+    TorchGraph,
+    animate,
+    compare_methods,
+    make_dot,
+    plot,
+    record,
+    save,
+    trace,
+    trackable_function,
+)
 from graphviz_ad._internal.base.errors import GraphvizADError, GraphvizADWarning
 from graphviz_ad._internal.explain.explanation import Explanation
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node
@@ -54,7 +66,9 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    """``gad.max`` and ``gad.min`` of ADNumbers; not among the names above, so that ``import *`` leaves Python's own in their place."""
+    """``gad.max`` and ``gad.min`` of ADNumbers; not among the names above, so that ``import *`` leaves Python's own
+    in their place.
+    """
     if name in ("max", "min"):
         from graphviz_ad._internal import ad_number
 

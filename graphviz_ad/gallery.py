@@ -1,4 +1,5 @@
-"""Worked examples by name: ``gad.gallery.colah()`` has torch run one, and gives its picture, its film, its expected numbers and its lesson.
+"""Worked examples by name: ``gad.gallery.colah()`` has torch run one, and gives its picture, its film, its expected
+numbers and its lesson.
 
 >>> import graphviz_ad as gad
 >>> gad.gallery.colah.lesson
@@ -50,7 +51,9 @@ def _by_name() -> Mapping[str, Entry]:
 
 @checked
 def entries(chapter: str | None = None) -> tuple[Entry, ...]:
-    """All entries, or those of a chapter: classics, misconceptions, errors or pairs (the same program without and with one word)."""
+    """All entries, or those of a chapter: classics, misconceptions, errors or pairs (the same program without and
+    with one word).
+    """
     if chapter is not None and chapter not in CHAPTERS:
         raise UnknownNameError("chapter of the gallery", chapter, CHAPTERS)
     return tuple(entry for entry in _by_name().values() if chapter in (None, entry.chapter))
@@ -70,7 +73,9 @@ def chosen(names: Iterable[str]) -> tuple[Entry, ...]:
 
 @takes_only(GalleryFiles)
 def build(asked: GalleryFiles) -> tuple[Path, ...]:
-    """Run entries and write each into the folder, pictures or, where the suffix is that of a film, films; with an ``index.html`` of them all."""
+    """Run entries and write each into the folder, pictures or, where the suffix is that of a film, films; with an
+    ``index.html`` of them all.
+    """
     from graphviz_ad._internal.base.save_file import write
     from graphviz_ad._internal.teaching.gallery_page import page
 
@@ -80,7 +85,9 @@ def build(asked: GalleryFiles) -> tuple[Path, ...]:
     try:
         place.mkdir(exist_ok=True)
     except (OSError, ValueError) as error:  # ValueError: a name that no folder can have
-        raise SaveError(f"cannot make the folder {str(place)!r}: {getattr(error, 'strerror', None) or error}") from error
+        raise SaveError(
+            f"cannot make the folder {str(place)!r}: {getattr(error, 'strerror', None) or error}"
+        ) from error
     written = [entry().save(place / f"{entry.name}{suffix}", **options) for entry in found]
     return (*written, write(place / "index.html", page(found, suffix).encode()))
 
@@ -88,7 +95,9 @@ def build(asked: GalleryFiles) -> tuple[Path, ...]:
 def __getattr__(name: str) -> Entry:
     """An entry by its name."""
     if name.startswith("_") or name not in _by_name():
-        raise AttributeError(str(UnknownNameError("entry of the gallery", name, _by_name())) if not name.startswith("_") else name)
+        raise AttributeError(
+            str(UnknownNameError("entry of the gallery", name, _by_name())) if not name.startswith("_") else name
+        )
     return _by_name()[name]
 
 

@@ -11,7 +11,15 @@ from __future__ import annotations
 from graphviz_ad._internal.base.checked_calls import checked
 from graphviz_ad._internal.graph import transforms as _defined
 
-__all__ = ["collapse_modules", "fold_blocks", "fold_to_size", "hide_constants", "hide_unused", "keep_only", "merge_calls"]
+__all__ = [
+    "collapse_modules",
+    "fold_blocks",
+    "fold_to_size",
+    "hide_constants",
+    "hide_unused",
+    "keep_only",
+    "merge_calls",
+]
 
 
 collapse_modules = checked(_defined.collapse_modules)

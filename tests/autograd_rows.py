@@ -1,4 +1,6 @@
-"""A program and its inputs -> its graph, once torch's own numbers and nodes have agreed with it: what the tests named test_autograd_rows* share."""
+"""A program and its inputs -> its graph, once torch's own numbers and nodes have agreed with it: what the tests
+named test_autograd_rows* share.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,9 @@ def differentiable(result: Any) -> list[Tensor]:
 
 
 def true_trace(function: Callable[..., Any], *inputs: Tensor, rtol: float = 1e-12) -> Graph:
-    """The graph of a call, after its results, its leaves' gradients and its set of autograd nodes were compared with an untraced run."""
+    """The graph of a call, after its results, its leaves' gradients and its set of autograd nodes were compared with
+    an untraced run.
+    """
     torch.manual_seed(0)
     outputs = differentiable(function(*inputs))
     names = autograd_names(*outputs)
@@ -47,7 +51,9 @@ def true_trace(function: Callable[..., Any], *inputs: Tensor, rtol: float = 1e-1
     ours = reached_names(graph.detail)
     given_none = names - ours  # a function gave None for them: they lead to the outputs, but no gradient comes by
     assert not ours - names
-    assert given_none <= Counter(label for node in graph.detail.node_list if node.cut is not None for label in node.autograd)
+    assert given_none <= Counter(
+        label for node in graph.detail.node_list if node.cut is not None for label in node.autograd
+    )
     return graph
 
 
@@ -69,7 +75,9 @@ def operands(graph: Graph, node: Node) -> list[tuple[str | None, int, str | None
 
 
 def _called(node: Node) -> str | None:
-    return node.name or node.op or (str(node.value.item()) if node.value is not None and node.value.numel == 1 else None)
+    return (
+        node.name or node.op or (str(node.value.item()) if node.value is not None and node.value.numel == 1 else None)
+    )
 
 
 def numbers(snapshot: Any) -> Any:

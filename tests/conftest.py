@@ -1,4 +1,6 @@
-"""What several test files need: a browser that must not be surprised, and an account of tools that are missing and of memory."""
+"""What several test files need: a browser that must not be surprised, and an account of tools that are missing and
+of memory.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,14 @@ import pytest
 from hypothesis import settings
 from needed_tools import ToolMissing, needs_package, needs_tool
 
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-sync"]
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-sync",
+]
 
 
 Launch = Callable[..., Any]
@@ -32,7 +41,9 @@ def launch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Launch]:
         def go(*flags: str) -> Any:
             profile = str(tmp_path_factory.mktemp("profile"))
             size = {"width": 1000, "height": 700}
-            context = p.chromium.launch_persistent_context(profile, executable_path=chromium, headless=True, args=[*FLAGS, *flags], viewport=size)
+            context = p.chromium.launch_persistent_context(
+                profile, executable_path=chromium, headless=True, args=[*FLAGS, *flags], viewport=size
+            )
             context.set_default_timeout(60_000)  # milliseconds, spent only where a page does not do what it should
             opened.append(context)
             return context
@@ -54,7 +65,9 @@ def visit(browser: Any, tmp_path: Path) -> Iterator[Callable[..., Any]]:
     trouble: list[str] = []
     tab.on("console", lambda message: trouble.append(message.text))
     tab.on("pageerror", lambda error: trouble.append(str(error)))
-    tab.on("request", lambda request: None if request.url.startswith(("file:", "data:")) else trouble.append(request.url))
+    tab.on(
+        "request", lambda request: None if request.url.startswith(("file:", "data:")) else trouble.append(request.url)
+    )
 
     def go(text: str, address: str = "", name: str = "page.html", **media: Any) -> Any:
         file = tmp_path / name
@@ -71,7 +84,8 @@ def visit(browser: Any, tmp_path: Path) -> Iterator[Callable[..., Any]]:
 # --- an account of the run -------------------------------------------------------------------------------------------
 
 REQUIRED = os.environ.get("GRAPHVIZ_AD_REQUIRE_TOOLS", "") not in ("", "0")
-MOST_MEMORY = 1500  # MB that a process of tests may grow to: more is a leak, or a test that belongs into a process of its own
+# MB that a process of tests may grow to: more is a leak, or a test that belongs into a process of its own
+MOST_MEMORY = 1500
 TESTS: Counter[str] = Counter()  # the name of a missing tool -> how many tests wait for it
 FILES: dict[str, int] = {}  # ... and how many whole files do
 PEAKS: list[int] = []  # of the processes that ran tests for this one, in MB
@@ -97,7 +111,10 @@ def _explained(report: Any, call: pytest.CallInfo[Any] | None) -> Any:
         report.missing_tool = skip.tool
         if REQUIRED:
             report.outcome = "failed"
-            report.longrepr = f"{skip.tool} is not here, and GRAPHVIZ_AD_REQUIRE_TOOLS is set: install it, or unset that to skip what needs it"
+            report.longrepr = (
+                f"{skip.tool} is not here, and GRAPHVIZ_AD_REQUIRE_TOOLS is set: install it, or unset that to skip what"
+                " needs it"
+            )
     return report
 
 
@@ -133,9 +150,15 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     """One loud line on the tools that are missing, and one on the memory."""
-    waiting = [f"{tool} ({count})" for tool, count in sorted(TESTS.items())] + [f"{tool} (whole files: {n})" for tool, n in sorted(FILES.items())]
+    waiting = [f"{tool} ({count})" for tool, count in sorted(TESTS.items())] + [
+        f"{tool} (whole files: {n})" for tool, n in sorted(FILES.items())
+    ]
     if waiting:
-        terminalreporter.write_line(f"MISSING TOOLS: {TESTS.total() + sum(FILES.values())} tests wait for {', '.join(waiting)}", red=True, bold=True)
+        terminalreporter.write_line(
+            f"MISSING TOOLS: {TESTS.total() + sum(FILES.values())} tests wait for {', '.join(waiting)}",
+            red=True,
+            bold=True,
+        )
     grown = f"a process of tests grew to {max(PEAKS, default=_peak()):,} MB, and {MOST_MEMORY:,} are allowed"
     too_much = max(PEAKS, default=0) > MOST_MEMORY
     terminalreporter.write_line(f"TOO MUCH MEMORY: {grown}" if too_much else grown, red=too_much, bold=too_much)

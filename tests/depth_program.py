@@ -1,4 +1,5 @@
-"""Programs deeper than the stack can release by recursion, run in a process of their own by test_depth.py, since a fault would end it.
+"""Programs deeper than the stack can release by recursion, run in a process of their own by test_depth.py, since a
+fault would end it.
 
 python depth_program.py SCENARIO OPERATIONS [STACK_IN_KIB]
 """
@@ -91,7 +92,9 @@ def raised(count: int) -> None:
 
 
 def recorded(count: int) -> None:
-    """A recording, where the program releases the graph itself: what lies too deep is not touched, and the graph says so."""
+    """A recording, where the program releases the graph itself: what lies too deep is not touched, and the graph
+    says so.
+    """
     x = number()
     with gad.record() as recording:
         y = deep(x, count)

@@ -1,4 +1,6 @@
-"""Every gradient that flowed over autograd's nodes and edges, as hooks of torch say and as a graph says, in one comparable form."""
+"""Every gradient that flowed over autograd's nodes and edges, as hooks of torch say and as a graph says, in one
+comparable form.
+"""
 
 from __future__ import annotations
 
@@ -15,13 +17,16 @@ from graphviz_ad._internal.graph.graph import Graph, Node
 from graphviz_ad._internal.graph.snapshot import Snapshot
 
 Bits = tuple[Any, ...]  # dtype, shape and bytes of a tensor
-Flow = tuple[str, tuple[Bits, ...], tuple[Bits, ...]]  # an autograd node: its name, the gradients of its outputs, those that it sends on (sorted)
+# an autograd node: its name, the gradients of its outputs, those that it sends on (sorted)
+Flow = tuple[str, tuple[Bits, ...], tuple[Bits, ...]]
 Link = tuple[str, str]  # names of two autograd nodes, in the direction of the backward pass
 
 NONE, UNREAD = ("none",), ("unread",)  # no tensor; a tensor without elements that could be read
-INSIDE_A_CALL = 1000  # additions, generously, in the gradient that one merged call sends to one operand: there, terms may have cancelled
+# additions, generously, in the gradient that one merged call sends to one operand: there, terms may have cancelled
+INSIDE_A_CALL = 1000
 RECORDED = (None, "none-gradient", "unreached")  # cuts of the edges that autograd has; along the others it sent nothing
-RESHAPED = {"ReshapeAliasBackward0": "ViewBackward0"}  # what reshape() records; under any dispatch mode it is the second
+# what reshape() records; under any dispatch mode it is the second
+RESHAPED = {"ReshapeAliasBackward0": "ViewBackward0"}
 NUMPY = {"bfloat16": np.float32, "complex32": np.complex64}  # wide enough for the dtypes that numpy lacks
 
 
@@ -32,8 +37,15 @@ def bits(tensor: Tensor | None) -> Bits:
     if tensor.layout != torch.strided or tensor.is_nested or tensor.is_quantized or tensor.is_meta:
         return UNREAD
     plain = tensor.detach()
-    plain = plain.clone() if plain._is_zerotensor() else plain  # zeros without memory: numpy would read what is not there
-    wide = plain.float() if plain.dtype is torch.bfloat16 else plain.to(torch.complex64) if plain.dtype is torch.complex32 else plain
+    # zeros without memory: numpy would read what is not there
+    plain = plain.clone() if plain._is_zerotensor() else plain
+    wide = (
+        plain.float()
+        if plain.dtype is torch.bfloat16
+        else plain.to(torch.complex64)
+        if plain.dtype is torch.complex32
+        else plain
+    )
     return (str(tensor.dtype).removeprefix("torch."), tuple(tensor.shape), one_nan(wide.numpy(force=True)))
 
 
@@ -85,7 +97,9 @@ def name_of(node: Any) -> str:
 
 def links(outputs: Sequence[Tensor]) -> Counter[Link]:
     """How many edges autograd has between nodes of each two names."""
-    return Counter((name_of(node), name_of(tail)) for node in walk(outputs) for tail, _ in node.next_functions if tail is not None)
+    return Counter(
+        (name_of(node), name_of(tail)) for node in walk(outputs) for tail, _ in node.next_functions if tail is not None
+    )
 
 
 @contextmanager
@@ -121,13 +135,19 @@ def _hook(flows: Counter[Flow], node: Any) -> Any:
 def reached(graph: Graph) -> list[Node]:
     """The nodes of a graph from which the outputs were made, as far as autograd recorded it."""
     found: set[str] = set()
-    stack = [node.key for node in graph.node_list if node.is_output or any(port.upstream is not None for port in node.ports)]
+    stack = [
+        node.key for node in graph.node_list if node.is_output or any(port.upstream is not None for port in node.ports)
+    ]
     while stack:
         key = stack.pop()
         if key not in found:
             found.add(key)
             stack.extend(edge.tail for edge in graph.in_edges(key) if edge.cut in RECORDED)
-    return [node for node in graph.node_list if node.key in found and (node.autograd or node.kind == "leaf" or not _is_unrecorded(node))]
+    return [
+        node
+        for node in graph.node_list
+        if node.key in found and (node.autograd or node.kind == "leaf" or not _is_unrecorded(node))
+    ]
 
 
 def _is_unrecorded(node: Node) -> bool:
@@ -145,7 +165,12 @@ def label(node: Node) -> str:
 def links_in(graph: Graph) -> Counter[Link]:
     """How many edges a graph has between nodes of each two names."""
     fine = graph.detail or graph
-    return Counter((label(node), label(fine.nodes[edge.tail])) for node in reached(fine) for edge in fine.in_edges(node.key) if edge.cut in RECORDED)
+    return Counter(
+        (label(node), label(fine.nodes[edge.tail]))
+        for node in reached(fine)
+        for edge in fine.in_edges(node.key)
+        if edge.cut in RECORDED
+    )
 
 
 def flows_in(graph: Graph) -> Counter[Flow]:
@@ -160,23 +185,36 @@ def flows_in(graph: Graph) -> Counter[Flow]:
 
 
 def wrong_sums(graph: Graph, *, exact: bool = False) -> list[str]:
-    """The results whose gradient is not what flowed back along their uses plus what was fed in, but for the rounding of the additions.
+    """The results whose gradient is not what flowed back along their uses plus what was fed in, but for the rounding
+    of the additions.
 
     With `exact`, no edge may be a sum already, as edges of merged calls are.
     """
     wrong = []
     for node in graph.node_list:
         for number, port in enumerate(node.ports):
-            parts = [edge.grad for edge in graph.out_edges(node.key) if edge.port == number and edge.cut in RECORDED and edge.grad is not None]
+            parts = [
+                edge.grad
+                for edge in graph.out_edges(node.key)
+                if edge.port == number and edge.cut in RECORDED and edge.grad is not None
+            ]
             parts += [port.upstream] if port.upstream is not None else []
-            arrived = port.arrived or port.grad  # before a hook of the user made another gradient of it: then it is a sum, too
-            if arrived is not None and not adds_up(arrived, parts, 0 if exact and port.arrived is None else INSIDE_A_CALL):
-                wrong.append(f"{node.key}.{number} ({node.name or node.op}): {[part.array for part in parts]} became {arrived.array}")
+            # before a hook of the user made another gradient of it: then it is a sum, too
+            arrived = port.arrived or port.grad
+            if arrived is not None and not adds_up(
+                arrived, parts, 0 if exact and port.arrived is None else INSIDE_A_CALL
+            ):
+                wrong.append(
+                    f"{node.key}.{number} ({node.name or node.op}): {[part.array for part in parts]} became"
+                    f" {arrived.array}"
+                )
     return wrong
 
 
 def adds_up(whole: Snapshot, parts: Sequence[Snapshot], hidden: int = 0) -> bool:
-    """Whether a gradient is the sum of its parts: a single part to the last bit, several as far as their dtype goes, given so many additions inside of them."""
+    """Whether a gradient is the sum of its parts: a single part to the last bit, several as far as their dtype goes,
+    given so many additions inside of them.
+    """
     arrays = [part.array for part in parts]
     if whole.array is None or any(array is None for array in arrays):
         return True
@@ -188,5 +226,7 @@ def adds_up(whole: Snapshot, parts: Sequence[Snapshot], hidden: int = 0) -> bool
     smallest = torch.finfo(getattr(torch, whole.dtype)).tiny
     with np.errstate(all="ignore"):
         total, size = sum(wide), sum(map(np.abs, wide))
-        close = np.abs(total - whole.array) <= (len(parts) + hidden) * (torch.finfo(getattr(torch, whole.dtype)).eps * size + smallest)
+        close = np.abs(total - whole.array) <= (len(parts) + hidden) * (
+            torch.finfo(getattr(torch, whole.dtype)).eps * size + smallest
+        )
     return bool(np.all(close | ~np.isfinite(total) | ~np.isfinite(whole.array)))

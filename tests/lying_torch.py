@@ -1,7 +1,8 @@
 """Private things of torch, each broken in turn -> what is shown then: the program that `test_lying_torch` runs.
 
-The modules of the room `tracing` are compiled so that every private attribute that they ask torch for goes through `look`, which lies about one of them.
-torch itself keeps what it has. Each lie is told to a forked process of its own; a line of JSON comes out for each, the first for an honest torch.
+The modules of the room `tracing` are compiled so that every private attribute that they ask torch for goes through
+`look`, which lies about one of them. torch itself keeps what it has. Each lie is told to a forked process of its own; a
+line of JSON comes out for each, the first for an honest torch.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.checkpoint import checkpoint
 
 ROOT = Path(__file__).parent.parent
-ENGINE = "_engine_run_backward"  # of this one torch itself makes use where it stands, so that it cannot be falsified for us alone
+# of this one torch itself makes use where it stands, so that it cannot be falsified for us alone
+ENGINE = "_engine_run_backward"
 FAMILIES = ("_raw_saved_", "_saved_")
 LIES = ("gone", "raises", "none", "wrong")
 SECONDS = 60
@@ -54,7 +56,11 @@ def concerns_torch(thing: Any, name: str) -> bool:
         return False
     if isinstance(thing, torch.autograd.graph.Node):
         return True
-    kind = thing.__name__ if isinstance(thing, ModuleType) else getattr(thing if isinstance(thing, type) else type(thing), "__module__", "") or "torch"
+    kind = (
+        thing.__name__
+        if isinstance(thing, ModuleType)
+        else getattr(thing if isinstance(thing, type) else type(thing), "__module__", "") or "torch"
+    )
     return not kind.startswith(("graphviz_ad", "sys", "builtins", "ast", "threading", "weakref", "functools"))
 
 
@@ -155,7 +161,13 @@ def wrong(honest: Any) -> Any:
 class Asking(ast.NodeTransformer):
     """Every question for an attribute by ``look``."""
 
-    NAMES = {"getattr": "__look__", "hasattr": "__has__", "setattr": "__place__", "attrgetter": "__getter__", "dir": "__names_of__"}  # noqa: RUF012
+    NAMES = {  # noqa: RUF012
+        "getattr": "__look__",
+        "hasattr": "__has__",
+        "setattr": "__place__",
+        "attrgetter": "__getter__",
+        "dir": "__names_of__",
+    }
 
     def visit_Name(self, node: ast.Name) -> ast.AST:
         if isinstance(node.ctx, ast.Load) and node.id in self.NAMES:
@@ -165,18 +177,31 @@ class Asking(ast.NodeTransformer):
     def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
         self.generic_visit(node)
         own = isinstance(node.value, ast.Name) and node.value.id in ("self", "cls")
-        if not isinstance(node.ctx, ast.Load) or own or not (node.attr == "f_locals" or (node.attr.startswith("_") and not node.attr.startswith("__"))):
+        if (
+            not isinstance(node.ctx, ast.Load)
+            or own
+            or not (node.attr == "f_locals" or (node.attr.startswith("_") and not node.attr.startswith("__")))
+        ):
             return node
         asking = ast.Call(ast.Name("__look__", ast.Load()), [node.value, ast.Constant(node.attr)], [])
         return ast.fix_missing_locations(ast.copy_location(asking, node))
 
     def visit_ImportFrom(self, node: ast.ImportFrom) -> Any:
-        private = [alias.name for alias in node.names if alias.name.startswith("_") and (node.module or "").startswith("torch")]
+        private = [
+            alias.name for alias in node.names if alias.name.startswith("_") and (node.module or "").startswith("torch")
+        ]
         checks = [ast.parse(f"{name} = __imported__({name!r}, {name})").body[0] for name in private]
         return [node, *(ast.fix_missing_locations(ast.copy_location(check, node)) for check in checks)]
 
 
-HOOKS = {"__look__": look, "__has__": has, "__place__": place, "__getter__": getter, "__names_of__": names_of, "__imported__": imported}
+HOOKS = {
+    "__look__": look,
+    "__has__": has,
+    "__place__": place,
+    "__getter__": getter,
+    "__names_of__": names_of,
+    "__imported__": imported,
+}
 
 
 class Finder:
@@ -187,7 +212,9 @@ class Finder:
         for file in sorted((ROOT / "graphviz_ad" / "_internal" / "tracing").rglob("*.py")):
             if file.stem not in ("__init__", "tried_programs"):
                 tree = Asking().visit(ast.parse(file.read_text("utf-8")))
-                self.code[".".join(file.relative_to(ROOT).with_suffix("").parts)] = compile(ast.fix_missing_locations(tree), str(file), "exec")
+                self.code[".".join(file.relative_to(ROOT).with_suffix("").parts)] = compile(
+                    ast.fix_missing_locations(tree), str(file), "exec"
+                )
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
         if name not in self.code:
@@ -338,7 +365,11 @@ def everything() -> dict[str, Any]:
         try:
             result = run()
             graph, effect = result if isinstance(result, tuple) else (result, "")
-            facts_of = {**facts(graph), "effect": effect, "numbers": [list(numbers(part, number).items()) for part in graph.passes]}
+            facts_of = {
+                **facts(graph),
+                "effect": effect,
+                "numbers": [list(numbers(part, number).items()) for part in graph.passes],
+            }
             passes = [part for whole in graph.passes for part in (whole, whole.detail or whole)]
             found[name] = facts_of | {
                 "notices": list(graph.notices),
@@ -378,7 +409,8 @@ def told_to_a_fork(name: str, how: str, finder: Finder) -> dict[str, Any]:
 def main(wanted: list[str]) -> None:
     """All lies, or those about the wanted names."""
     torch.set_num_threads(1)
-    for module in ("graph.graph_files", "graph.transforms", "operations.rules", "base.errors"):  # what imports nothing of tracing, once for all
+    # what imports nothing of tracing, once for all
+    for module in ("graph.graph_files", "graph.transforms", "operations.rules", "base.errors"):
         importlib.import_module(f"graphviz_ad._internal.{module}")
     finder = Finder()
     honest = told_to_a_fork("", "", finder)

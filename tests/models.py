@@ -1,4 +1,6 @@
-"""Every model of the tests with an input, and a few whose parameters are hard to tell: many unused, tied, frozen, oddly named."""
+"""Every model of the tests with an input, and a few whose parameters are hard to tell: many unused, tied, frozen,
+oddly named.
+"""
 
 from __future__ import annotations
 
@@ -57,7 +59,21 @@ class Named(nn.Module):
         return torch.cat([x, *list(self.parameters())[::2]]).sum()
 
 
-ODD_NAMES = ("a, b", "a", "b", "rock and roll", "rock", 'it\'s: "so"', "x and 3 more", "n1", "n0", "v1", "No operation read this parameter: a", "e = mc²", "9")
+ODD_NAMES = (
+    "a, b",
+    "a",
+    "b",
+    "rock and roll",
+    "rock",
+    'it\'s: "so"',
+    "x and 3 more",
+    "n1",
+    "n0",
+    "v1",
+    "No operation read this parameter: a",
+    "e = mc²",
+    "9",
+)
 OWN: dict[str, Model] = {
     "idle": lambda: (Idle(), torch.ones(2)),
     "many tied": lambda: (ManyTied(), torch.ones(2)),
@@ -102,8 +118,12 @@ def classes() -> set[tuple[str, str]]:
     """File and name of every class of the tests, but for this file and for real ones, that is a module."""
     found = set()
     for path in TESTS.rglob("*.py"):
-        for node in ast.parse(path.read_text("utf-8")).body if path not in (Path(__file__), TESTS / "real_modules.py") else ():
-            if isinstance(node, ast.ClassDef) and any(ast.unparse(base) in ("nn.Module", "torch.nn.Module") for base in node.bases):
+        for node in (
+            ast.parse(path.read_text("utf-8")).body if path not in (Path(__file__), TESTS / "real_modules.py") else ()
+        ):
+            if isinstance(node, ast.ClassDef) and any(
+                ast.unparse(base) in ("nn.Module", "torch.nn.Module") for base in node.bases
+            ):
                 found.add((path.relative_to(TESTS).as_posix(), node.name))
     return found
 

@@ -1,4 +1,5 @@
-"""The name of a tool -> where it is; a test that needs one which is not here is skipped, counted, and fails where all are required.
+"""The name of a tool -> where it is; a test that needs one which is not here is skipped, counted, and fails where
+all are required.
 
 As a program, it prints the Debian packages of the programs that are not here.
 """
@@ -21,6 +22,7 @@ PROGRAMS = {  # what a test asks for -> (its commands, the first that is there i
     "pdflatex": (("pdflatex",), "texlive-latex-base"),
     "pdftoppm": (("pdftoppm",), "poppler-utils"),
     "pdftotext": (("pdftotext",), "poppler-utils"),
+    "pyright": (("pyright",), "npm"),  # which then installs it: see .ci/run
 }
 STYLES = {  # what a LaTeX file is given for -> its Debian package
     "animate.sty": "texlive-latex-extra",

@@ -1,4 +1,6 @@
-"""torch's own database of operations -> calls of every operation, each run untraced and traced, and what differs between the two."""
+"""torch's own database of operations -> calls of every operation, each run untraced and traced, and what differs
+between the two.
+"""
 
 from __future__ import annotations
 
@@ -30,20 +32,35 @@ SAME, UPSTREAM, VARIES, FAILS, WRONG = "same bits", "upstream", "varies untraced
 # Why a call is not the same under any dispatch mode, not even an empty one -> the operations of which that is known.
 CHANGED_UPSTREAM = {
     "the overload for lengths in tensors runs, recorded as CtcLossBackward1": ("nn_functional_ctc_loss",),
-    "complex numbers come out wrong": ("linalg_pinv", "linalg_pinv_singular", "pinverse", "linalg_polar", "linalg_matrix_sqrth"),
+    "complex numbers come out wrong": (
+        "linalg_pinv",
+        "linalg_pinv_singular",
+        "pinverse",
+        "linalg_polar",
+        "linalg_matrix_sqrth",
+    ),
     "residuals of complex numbers come out wrong": ("linalg_lstsq", "linalg_lstsq_grad_oriented"),
 }
 
 # Why a call may differ from run to run -> the operations of which that is known.
 CHANGED_BY_CHANCE = {
-    "reads uninitialised memory": ("empty", "empty_like", "empty_permuted", "empty_strided", "new_empty", "new_empty_strided"),
+    "reads uninitialised memory": (
+        "empty",
+        "empty_like",
+        "empty_permuted",
+        "empty_strided",
+        "new_empty",
+        "new_empty_strided",
+    ),
     "LAPACK's gelsy starts from uninitialised pivots": ("linalg_lstsq", "linalg_lstsq_grad_oriented"),
 }
 
 
 @cache
 def database() -> dict[str, Any]:
-    """Every operation that torch tests itself with, by name and variant. This import changes settings of the process."""
+    """Every operation that torch tests itself with, by name and variant. This import changes settings of the
+    process.
+    """
     from torch.testing._internal.common_methods_invocations import op_db
 
     return {op.formatted_name: op for op in op_db}
@@ -65,7 +82,11 @@ class Sample:
 
     def fresh(self) -> tuple[list[Tensor], Callable[[], Any]]:
         """All tensors of a new copy of the arguments, and the call with them."""
-        sparse = {id(leaf): like(leaf) for leaf in _pytree.tree_leaves(self.arguments) if isinstance(leaf, Tensor) and leaf.layout != torch.strided}
+        sparse = {
+            id(leaf): like(leaf)
+            for leaf in _pytree.tree_leaves(self.arguments)
+            if isinstance(leaf, Tensor) and leaf.layout != torch.strided
+        }
         first, args, kwargs = copy.deepcopy(self.arguments, sparse)
         tensors = {id(leaf): leaf for leaf in _pytree.tree_leaves((first, args, kwargs)) if isinstance(leaf, Tensor)}
 
@@ -120,7 +141,14 @@ def described(result: Any) -> Any:
     """A result with everything that a user could tell it by, comparable."""
     if not isinstance(result, Tensor):
         return repr(result)
-    how = (type(result).__name__, str(result.layout), result.requires_grad, result.is_conj(), result.is_neg(), result._is_view())
+    how = (
+        type(result).__name__,
+        str(result.layout),
+        result.requires_grad,
+        result.is_conj(),
+        result.is_neg(),
+        result._is_view(),
+    )
     made_by = flows.name_of(result.grad_fn) if result.grad_fn is not None else None
     strides = result.stride() if result.layout == torch.strided and not result.is_nested else None
     return (*how, made_by, strides, *map(flows.bits, parts(result)))
@@ -168,12 +196,15 @@ def untraced(sample: Sample, mode: AbstractContextManager[Any] | None = None) ->
                 grads = torch.autograd.grad(outputs, [*leaves, *flows.variables(outputs)], seeds, allow_unused=True)
             run.grads = [flows.bits(grad) for grad in grads[: len(leaves)]]
     except (RuntimeError, NotImplementedError) as error:
-        run.flows, run.problem = Counter(), str(error).partition("\n")[0]  # torch has no backward for this call; its forward is compared all the same
+        # torch has no backward for this call; its forward is compared all the same
+        run.flows, run.problem = Counter(), str(error).partition("\n")[0]
     return run, seeds
 
 
 def traced(sample: Sample, expected: Run, seeds: Sequence[Tensor]) -> tuple[Run, gad.Graph]:
-    """The same run under `trace`; a call without a differentiable result gets one beside it, so that there is something to trace."""
+    """The same run under `trace`; a call without a differentiable result gets one beside it, so that there is
+    something to trace.
+    """
     tensors, call = sample.fresh()
     results: Any = None
 
@@ -190,7 +221,9 @@ def traced(sample: Sample, expected: Run, seeds: Sequence[Tensor]) -> tuple[Run,
     run = observed(results, tensors)
     run.problem = expected.problem
     if expected.outputs:
-        run.outputs = sorted(flows.kept_bits(port.value) for node in graph.outputs for port in node.ports if port.is_output)
+        run.outputs = sorted(
+            flows.kept_bits(port.value) for node in graph.outputs for port in node.ports if port.is_output
+        )
         run.links = flows.links_in(graph)
     if wanted:
         run.flows = flows.flows_in(graph)
@@ -218,7 +251,10 @@ def change(one: Any, other: Any) -> str:
 def contradictions(graph: gad.Graph) -> list[str]:
     """What a graph says that cannot be."""
     found = [notice for notice in graph.notices if "could not be recorded" in notice]
-    found += [f"sum: {wrong}" for wrong in (*flows.wrong_sums(graph), *(flows.wrong_sums(graph.detail, exact=True) if graph.detail else ()))]
+    found += [
+        f"sum: {wrong}"
+        for wrong in (*flows.wrong_sums(graph), *(flows.wrong_sums(graph.detail, exact=True) if graph.detail else ()))
+    ]
     return found + [f"check: {row}" for row in check(graph, differences=False).rows if not row.ok]
 
 

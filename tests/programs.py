@@ -1,4 +1,6 @@
-"""What several tests of the tracer need: an independent look at autograd, at the sums in a graph, and at the state of the world."""
+"""What several tests of the tracer need: an independent look at autograd, at the sums in a graph, and at the state
+of the world.
+"""
 
 from __future__ import annotations
 
@@ -103,17 +105,27 @@ def wrong_sums(graph: Graph, rtol: float = 1e-12) -> list[str]:
             if port.grad is None or port.grad.array is None:
                 continue
             flows = [edge.grad for edge in graph.out_edges(node.key) if edge.port == number and edge.cut is None]
-            arrays = [snapshot.array for snapshot in (*flows, port.upstream) if snapshot is not None and snapshot.array is not None]
+            arrays = [
+                snapshot.array
+                for snapshot in (*flows, port.upstream)
+                if snapshot is not None and snapshot.array is not None
+            ]
             wide = [array.astype(np.complex128) for array in arrays]
             total = sum(wide) if wide else None
             arrived = (port.arrived or port.grad).array  # a hook may have made another gradient of it
-            if total is None or np.shape(total) != port.grad.shape or not np.allclose(total, arrived, rtol=rtol, atol=rtol, equal_nan=True):
+            if (
+                total is None
+                or np.shape(total) != port.grad.shape
+                or not np.allclose(total, arrived, rtol=rtol, atol=rtol, equal_nan=True)
+            ):
                 wrong.append(f"{node.key}.{number} ({node.name or node.op}): {total} != {port.grad.array}")
     return wrong
 
 
 def assert_sound(graph: Graph, rtol: float = 1e-12) -> None:
-    """What holds for every graph, whole or in detail: keys, order, sums, links to autograd, and that nothing went wrong on the way."""
+    """What holds for every graph, whole or in detail: keys, order, sums, links to autograd, and that nothing went
+    wrong on the way.
+    """
     for view in (graph, graph.detail or graph):
         assert [node.key for node in view.node_list] == [f"n{i}" for i in range(len(view.node_list))]
         place = {node.key: i for i, node in enumerate(view.node_list)}
@@ -139,9 +151,15 @@ def world() -> dict[str, Any]:
         "deterministic": torch.are_deterministic_algorithms_enabled(),
         "autocast": torch.is_autocast_enabled("cpu"),
         "module hooks": [
-            (name, len(hooks)) for name, hooks in sorted(vars(module_internals).items()) if name.startswith("_global") and hasattr(hooks, "__len__")
+            (name, len(hooks))
+            for name, hooks in sorted(vars(module_internals).items())
+            if name.startswith("_global") and hasattr(hooks, "__len__")
         ],
-        "torch": {(home.__name__, name): id(thing) for home in (torch, Tensor, torch.autograd, nn.functional, nn.Module) for name, thing in vars(home).items()},
+        "torch": {
+            (home.__name__, name): id(thing)
+            for home in (torch, Tensor, torch.autograd, nn.functional, nn.Module)
+            for name, thing in vars(home).items()
+        },
         "gc": (gc.get_threshold(), gc.isenabled()),
         "interpreter": (sys.gettrace(), sys.getprofile(), sys.getrecursionlimit(), threading.stack_size()),
         "warnings": (list(warnings.filters), warnings.showwarning),
@@ -150,7 +168,9 @@ def world() -> dict[str, Any]:
 
 
 def state_of(*things: nn.Module | Tensor) -> list[Any]:
-    """Everything of modules and tensors that a trace could change; buffers are left out, since a forward pass may write them."""
+    """Everything of modules and tensors that a trace could change; buffers are left out, since a forward pass may
+    write them.
+    """
     state: list[Any] = []
     for thing in things:
         if isinstance(thing, Tensor):
@@ -167,7 +187,17 @@ def _tensor_state(tensor: Tensor) -> tuple[Any, ...]:
     grad = None if tensor.grad is None else (id(tensor.grad), tensor.grad._version, tensor.grad.tolist())
     hooks = len(tensor._backward_hooks or ())
     after = len(getattr(tensor, "_post_accumulate_grad_hooks", None) or ())
-    return (id(tensor), tensor.data_ptr(), tensor._version, tensor.requires_grad, tensor.is_leaf, grad, hooks, after, sorted(vars(tensor)))
+    return (
+        id(tensor),
+        tensor.data_ptr(),
+        tensor._version,
+        tensor.requires_grad,
+        tensor.is_leaf,
+        grad,
+        hooks,
+        after,
+        sorted(vars(tensor)),
+    )
 
 
 def tensors(things: Iterable[Any]) -> list[Tensor]:

@@ -1,4 +1,6 @@
-"""Steps -> a program: what hypothesis makes up at random, as data, and how to run it; with every way in which autograd can be surprised."""
+"""Steps -> a program: what hypothesis makes up at random, as data, and how to run it; with every way in which
+autograd can be surprised.
+"""
 
 from __future__ import annotations
 
@@ -273,7 +275,8 @@ ONE: dict[str, Callable[[Tensor], Any]] = {
     "written without grad": written_unseen(lambda y: y.mul_(2)),
     "part written without grad": written_unseen(lambda y: y[0].add_(1)),
     "written through data": written_unseen(lambda y: y.data.add_(1)),
-    "part written through data": lambda x: written_unseen(lambda y: y.data[:, 1:].zero_())(x) * 1,  # else nobody may see the whole again
+    # else nobody may see the whole again
+    "part written through data": lambda x: written_unseen(lambda y: y.data[:, 1:].zero_())(x) * 1,
     "detached in place": detached_in_place,
     # dtypes
     "float64": Tensor.double,
@@ -379,7 +382,8 @@ Body = Callable[[Tensor, Tensor], Tensor]
 BLOCKS: dict[str, Callable[[Body, Tensor, Tensor], Any]] = {
     "checkpoint": lambda body, x, y: checkpoint(body, x, y, use_reentrant=False),
     "reentrant checkpoint": lambda body, x, y: checkpoint(body, x, y, use_reentrant=True),
-    "without gradient": lambda body, x, y: torch.no_grad()(body)(x, y).detach(),  # of a view made here, torch says that it requires grad
+    # of a view made here, torch says that it requires grad
+    "without gradient": lambda body, x, y: torch.no_grad()(body)(x, y).detach(),
     "with autocast": lambda body, x, y: torch.autocast("cpu", dtype=torch.bfloat16)(body)(x, y),
     "with saved tensors packed": lambda body, x, y: packed()(body)(x, y),
 }
@@ -424,7 +428,9 @@ class Program:
 REFUSED = (RuntimeError, IndexError, TypeError, ValueError)
 
 
-def run(steps: tuple[Step, ...], x: Tensor, y: Tensor, see: Callable[[Tensor], Any] = id) -> tuple[list[Tensor], tuple[Step, ...]]:
+def run(
+    steps: tuple[Step, ...], x: Tensor, y: Tensor, see: Callable[[Tensor], Any] = id
+) -> tuple[list[Tensor], tuple[Step, ...]]:
     """The two inputs and all results; and the steps without those that torch refused, which have none."""
     found, accepted = [x, y], []
     for step in steps:
@@ -480,7 +486,9 @@ inner = operations.filter(lambda step: step.name != "gradient")  # recomputed, i
 
 def blocks(steps: st.SearchStrategy[Step]) -> st.SearchStrategy[Step]:
     """Blocks of such steps."""
-    return st.builds(Step, st.sampled_from(list(BLOCKS)), place, place, st.lists(steps, min_size=1, max_size=3).map(tuple))
+    return st.builds(
+        Step, st.sampled_from(list(BLOCKS)), place, place, st.lists(steps, min_size=1, max_size=3).map(tuple)
+    )
 
 
 steps = st.one_of(operations, operations, operations, blocks(st.one_of(inner, inner, blocks(inner))))
@@ -499,7 +507,9 @@ class Input:
     def make(self) -> Tensor:
         """The tensor."""
         numbers = torch.tensor(self.numbers, dtype=torch.float64)[: int(np.prod(self.shape))].reshape(self.shape)
-        values = torch.complex(numbers, numbers.flip(-1) if self.shape else -numbers) if self.dtype.is_complex else numbers
+        values = (
+            torch.complex(numbers, numbers.flip(-1) if self.shape else -numbers) if self.dtype.is_complex else numbers
+        )
         return values.to(self.dtype).clone().requires_grad_(self.requires_grad)
 
 

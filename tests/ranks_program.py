@@ -59,7 +59,14 @@ def pipeline(rank: int, watch: Any) -> Results:
         loss.backward()
         dist.send(h_1.grad, 0)
         dist.send(h_2.grad, 0)
-        return {"weight.grad": net.weight.grad, "loss": loss, "h_1": h_1, "h_2": h_2, "h_1.grad": h_1.grad, "h_2.grad": h_2.grad}
+        return {
+            "weight.grad": net.weight.grad,
+            "loss": loss,
+            "h_1": h_1,
+            "h_2": h_2,
+            "h_1.grad": h_1.grad,
+            "h_2.grad": h_2.grad,
+        }
 
 
 def averaged(rank: int, watch: Any) -> Results:
@@ -72,7 +79,13 @@ def averaged(rank: int, watch: Any) -> Results:
         loss = model(inputs).pow(2).sum()
         loss.backward()
     weight, bias = model.module.weight.grad, model.module.bias.grad
-    return {"loss": loss, "weight.grad": weight, "bias.grad": bias, "local weight.grad": twin.weight.grad, "local bias.grad": twin.bias.grad}
+    return {
+        "loss": loss,
+        "weight.grad": weight,
+        "bias.grad": bias,
+        "local weight.grad": twin.weight.grad,
+        "local bias.grad": twin.bias.grad,
+    }
 
 
 def averaged_in_buckets(rank: int, watch: Any) -> Results:
@@ -143,18 +156,29 @@ def collectives(rank: int, watch: Any) -> Results:
             dist.reduce_scatter(reduced, [numbers(1) * (rank + 1), numbers(2)])
             piece = reduced * 1
         dist.barrier()
-    found = {"total": total, "largest": largest, "same": same, "gathered": gathered, "scattered": scattered, "swapped": swapped}
+    found = {
+        "total": total,
+        "largest": largest,
+        "same": same,
+        "gathered": gathered,
+        "scattered": scattered,
+        "swapped": swapped,
+    }
     found |= {"piece": piece} if reduces_and_scatters else {}
     return found | ({"at_root": at_root, "collected": torch.stack(collected)} if rank == 0 else {})
 
 
 def messages(rank: int, watch: Any) -> Results:
-    """Messages at once in both directions, tags in another order than they are asked for, from any rank, in a group, into parts of one tensor."""
+    """Messages at once in both directions, tags in another order than they are asked for, from any rank, in a group,
+    into parts of one tensor.
+    """
     other, group = 1 - rank, dist.new_group([0, 1])
     with watch(None):
         mine = numbers(10, 20) + rank
         theirs = torch.empty_like(mine)
-        for work in dist.batch_isend_irecv([dist.P2POp(dist.isend, mine, other), dist.P2POp(dist.irecv, theirs, other)]):
+        for work in dist.batch_isend_irecv(
+            [dist.P2POp(dist.isend, mine, other), dist.P2POp(dist.irecv, theirs, other)]
+        ):
             work.wait()
         a = theirs * 1
         b, c, d, e = (torch.empty(1, dtype=torch.float64) for _ in range(4))
@@ -200,11 +224,14 @@ def functionally(rank: int, watch: Any) -> Results:
         y = functional.all_reduce(x * 2, "sum", dist.group.WORLD)
         loss = (y * 3).sum()
         loss.backward()
-    return {"loss": loss} if x.grad is None else {"loss": loss, "x.grad": x.grad}  # not in every version of torch it has a derivative
+    # not in every version of torch it has a derivative
+    return {"loss": loss} if x.grad is None else {"loss": loss, "x.grad": x.grad}
 
 
 def unfinished(rank: int, watch: Any) -> Results:
-    """A message that is still on its way when the recording ends, one that is overwritten, one whose tensor is gone, and one that nobody asked for."""
+    """A message that is still on its way when the recording ends, one that is overwritten, one whose tensor is gone,
+    and one that nobody asked for.
+    """
     other = 1 - rank
     late, buffer = torch.zeros(1, dtype=torch.float64), torch.zeros(1, dtype=torch.float64)
     with watch(None):

@@ -20,7 +20,9 @@ class ConvolutionalNetwork(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.layer1 = nn.Sequential(nn.Conv2d(1, 2, 3, padding=1), nn.BatchNorm2d(2), nn.ReLU(), nn.MaxPool2d(2))
-        self.layer2 = nn.Sequential(nn.Conv2d(2, 4, 3, padding=1, groups=2), nn.GroupNorm(2, 4), nn.SiLU(), nn.AdaptiveAvgPool2d(1))
+        self.layer2 = nn.Sequential(
+            nn.Conv2d(2, 4, 3, padding=1, groups=2), nn.GroupNorm(2, 4), nn.SiLU(), nn.AdaptiveAvgPool2d(1)
+        )
         self.fc = nn.Linear(4, 3)
 
     def forward(self, images: Tensor, labels: Tensor) -> Tensor:
@@ -39,7 +41,9 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         batch, length, width = x.shape
-        split = (part.view(batch, length, self.heads, -1).transpose(1, 2) for part in self.attn(self.ln_1(x)).chunk(3, -1))
+        split = (
+            part.view(batch, length, self.heads, -1).transpose(1, 2) for part in self.attn(self.ln_1(x)).chunk(3, -1)
+        )
         mixed = F.scaled_dot_product_attention(*split, is_causal=self.causal)
         x = x + self.proj(mixed.transpose(1, 2).reshape(batch, length, width))
         return x + self.mlp(self.ln_2(x))
@@ -167,7 +171,14 @@ class ManyOutputs(nn.Module):
     def forward(self, x: Tensor) -> dict[str, Any]:
         h = torch.relu(self.body(x))
         found = {name: head(h).squeeze(-1) for name, head in self.heads.items()}
-        return {"found": found, "classes": h.argmax(-1), "mask": h > 0, "parts": [*h.unbind(-1)], "none": None, "count": 3}
+        return {
+            "found": found,
+            "classes": h.argmax(-1),
+            "mask": h > 0,
+            "parts": [*h.unbind(-1)],
+            "none": None,
+            "count": 3,
+        }
 
 
 class Dotted(nn.Module):
@@ -176,7 +187,10 @@ class Dotted(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         inner: nn.Module = nn.Linear(2, 2)
-        for name in ("the_innermost_projection_of_the_shared_feature_extractor", *[f"stage_{i}_of_a_deeply_nested_backbone" for i in range(9)]):
+        for name in (
+            "the_innermost_projection_of_the_shared_feature_extractor",
+            *[f"stage_{i}_of_a_deeply_nested_backbone" for i in range(9)],
+        ):
             inner = Wrapped(name, inner)
         self.net = inner
 
@@ -199,7 +213,16 @@ class Wrapped(nn.Module):
 class Spelled(nn.Module):
     """Parameters with names in which some language means something else."""
 
-    NAMES = ('"quoted" \\N', "<b>&amp;</b>", "λ₁ 行列 👩‍🔬", "]]> -->", "$x_1$ %d {y}", "tab\tline\nend", "\x1b[31m\x00", "'; --")
+    NAMES = (
+        '"quoted" \\N',
+        "<b>&amp;</b>",
+        "λ₁ 行列 👩‍🔬",
+        "]]> -->",
+        "$x_1$ %d {y}",
+        "tab\tline\nend",
+        "\x1b[31m\x00",
+        "'; --",
+    )
 
     def __init__(self) -> None:
         super().__init__()

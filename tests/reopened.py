@@ -1,4 +1,6 @@
-"""A file of ours -> what a reader that is not ours finds in it; it is an error where that reader, or the limits of the format, would refuse the file."""
+"""A file of ours -> what a reader that is not ours finds in it; it is an error where that reader, or the limits of
+the format, would refuse the file.
+"""
 
 from __future__ import annotations
 
@@ -81,7 +83,9 @@ def as_dot(path: Path) -> str:
     """What Graphviz makes of the source, where it is installed."""
     source = as_text(path)
     if (program := shutil.which("dot")) is not None:
-        done = subprocess.run([program, "-Tcanon"], input=source.encode(), capture_output=True, timeout=300, check=False)
+        done = subprocess.run(
+            [program, "-Tcanon"], input=source.encode(), capture_output=True, timeout=300, check=False
+        )
         assert done.returncode == 0
         assert not done.stderr, done.stderr.decode("utf-8", "replace")
     assert source.rstrip().endswith("}")
@@ -172,7 +176,10 @@ def as_deck(path: Path) -> str:
     data = path.read_bytes()
     deck = pptx.Presentation(io.BytesIO(data))
     about = deck.core_properties
-    assert max(len(text) for text in (about.title, about.subject, about.author, about.keywords, about.comments)) <= LONGEST_PROPERTY
+    assert (
+        max(len(text) for text in (about.title, about.subject, about.author, about.keywords, about.comments))
+        <= LONGEST_PROPERTY
+    )
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         assert archive.testzip() is None
         parts = {name: archive.read(name) for name in archive.namelist() if name.startswith("ppt/slides/slide")}
@@ -181,13 +188,23 @@ def as_deck(path: Path) -> str:
         numbers = [element.get("id") for element in root.iter() if element.tag.endswith("}cNvPr")]
         assert len(numbers) == len(set(numbers))
         assert all(100 <= int(element.get("sz", 100)) <= 400_000 for element in root.iter())
-    return " ".join(words for slide in deck.slides for words in (*shape_texts(slide.shapes), slide.notes_slide.notes_text_frame.text))
+    return " ".join(
+        words
+        for slide in deck.slides
+        for words in (*shape_texts(slide.shapes), slide.notes_slide.notes_text_frame.text)
+    )
 
 
 def shape_texts(shapes: Any) -> Iterator[str]:
     """The words of shapes, and of those in groups."""
     for shape in shapes:
-        yield from shape_texts(shape.shapes) if hasattr(shape, "shapes") else [shape.text_frame.text] if shape.has_text_frame else []
+        yield from (
+            shape_texts(shape.shapes)
+            if hasattr(shape, "shapes")
+            else [shape.text_frame.text]
+            if shape.has_text_frame
+            else []
+        )
 
 
 def as_figure(path: Path) -> str:

@@ -1,4 +1,5 @@
-"""Saved graphs of every kind that there is, and changes of them: what a file may look like that was damaged, or written by hand.
+"""Saved graphs of every kind that there is, and changes of them: what a file may look like that was damaged, or
+written by hand.
 
 Each change is drawn with a seed, so that a file that makes trouble can be made again.
 """
@@ -65,14 +66,20 @@ def written_in_place(x: Tensor) -> Tensor:
 PROGRAMS: dict[str, Callable[[], Graph]] = {
     "scalars": lambda: gad.trace(lambda x, y: (x + y) * x.sin(), 2.0, 3.0),
     "plain numbers": lambda: gad.trace(lambda x, y: x * y + x**2, gad.ADNumber(2.0), gad.ADNumber(3.0)),
-    "special numbers": lambda: gad.trace(lambda x: torch.where(x > 0, torch.sqrt(x), 1 / x), torch.tensor([0.0, 4.0, -0.0], requires_grad=True)),
+    "special numbers": lambda: gad.trace(
+        lambda x: torch.where(x > 0, torch.sqrt(x), 1 / x), torch.tensor([0.0, 4.0, -0.0], requires_grad=True)
+    ),
     "complex": lambda: gad.trace(lambda x: (x * x).abs().sum(), torch.tensor([1 + 2j, 3j], requires_grad=True)),
-    "several results": lambda: gad.trace(lambda x: torch.split(x, [1, 2])[1] * x.max(0).indices, torch.tensor([1.0, 2.0, 3.0], requires_grad=True)),
+    "several results": lambda: gad.trace(
+        lambda x: torch.split(x, [1, 2])[1] * x.max(0).indices, torch.tensor([1.0, 2.0, 3.0], requires_grad=True)
+    ),
     "written in place": lambda: gad.trace(written_in_place, torch.tensor([1.0, 2.0, 3.0], requires_grad=True)),
     "network": network,
     "folded": lambda: collapse_modules(network()),
     "summaries": lambda: gad.trace(lambda x: (x * x).sum(), torch.linspace(-1, 1, 300).requires_grad_()),
-    "summarised truth values": lambda: gad.trace(lambda x: ((x > 0) * x).sum(), torch.linspace(-1, 1, 300).requires_grad_()),
+    "summarised truth values": lambda: gad.trace(
+        lambda x: ((x > 0) * x).sum(), torch.linspace(-1, 1, 300).requires_grad_()
+    ),
     "several passes": several_passes,
     "failed": failed,
 }
@@ -83,7 +90,11 @@ def saved_graphs() -> dict[str, str]:
     found = {name: program().to_json() for name, program in PROGRAMS.items()}
     found |= {f"version 1: {path.stem}": path.read_text("utf-8") for path in sorted(OLD.glob("*.json"))}
     ranks = [Graph.load(OLD / f"rank{rank}.json") for rank in (0, 1)]
-    return found | {"rank": ranks[0].to_json(), "merged": merge(ranks).to_json(), "merged folded": Graph.load(OLD / "merged.json").to_json()}
+    return found | {
+        "rank": ranks[0].to_json(),
+        "merged": merge(ranks).to_json(),
+        "merged folded": Graph.load(OLD / "merged.json").to_json(),
+    }
 
 
 # --- changes
@@ -126,8 +137,41 @@ WORDS = [
     "O",
     *SENTENCES,
 ]
-NUMBERS = [0, 1, -1, 2, 7, 10**9, 2**31, 2**63 - 1, 2**63, 10**30, 10**400, -(10**12), 0.5, 1e308, -0.0, 1e-320, float("nan"), float("inf"), float("-inf")]
-OTHERS = [None, True, False, [], {}, [[]], [0], {"": 0}, [None], {"number": "NaN"}, {"word": "mean"}, {"re": 1, "im": "NaN"}]
+NUMBERS = [
+    0,
+    1,
+    -1,
+    2,
+    7,
+    10**9,
+    2**31,
+    2**63 - 1,
+    2**63,
+    10**30,
+    10**400,
+    -(10**12),
+    0.5,
+    1e308,
+    -0.0,
+    1e-320,
+    float("nan"),
+    float("inf"),
+    float("-inf"),
+]
+OTHERS = [
+    None,
+    True,
+    False,
+    [],
+    {},
+    [[]],
+    [0],
+    {"": 0},
+    [None],
+    {"number": "NaN"},
+    {"word": "mean"},
+    {"re": 1, "im": "NaN"},
+]
 
 
 def odd(random_: random.Random) -> Any:
@@ -144,7 +188,9 @@ def double(data: Any, place: Path_, random_: random.Random) -> None:
     if isinstance(home, list):
         home.insert(random_.randrange(len(home) + 1), copy.deepcopy(home[int(place[-1])]))
     else:
-        home[random_.choice(["surprise", "cut", "kind", "name", "grad", "value", "data", "shape"])] = copy.deepcopy(home[place[-1]])
+        home[random_.choice(["surprise", "cut", "kind", "name", "grad", "value", "data", "shape"])] = copy.deepcopy(
+            home[place[-1]]
+        )
 
 
 def retype(data: Any, place: Path_, random_: random.Random) -> None:
@@ -186,12 +232,23 @@ def nudge(data: Any, place: Path_, random_: random.Random) -> None:
 def rename(data: Any, place: Path_, random_: random.Random) -> None:
     home = at(data, place[:-1])
     if isinstance(home, dict):
-        home[random_.choice(["surprise", "cut", "kind", "name", "grad", "detail", "notices", "number"])] = home.pop(place[-1])
+        home[random_.choice(["surprise", "cut", "kind", "name", "grad", "detail", "notices", "number"])] = home.pop(
+            place[-1]
+        )
     else:
         replace(data, place, random_)
 
 
-CHANGES: list[Callable[[Any, Path_, random.Random], None]] = [remove, double, retype, replace, swap, same_kind, nudge, rename]
+CHANGES: list[Callable[[Any, Path_, random.Random], None]] = [
+    remove,
+    double,
+    retype,
+    replace,
+    swap,
+    same_kind,
+    nudge,
+    rename,
+]
 
 
 def mutated(text: str, seed: int) -> str:
@@ -228,7 +285,14 @@ def torn(text: str, random_: random.Random) -> str:
     """A text of which a piece was lost, moved or written over."""
     start = random_.randrange(len(text))
     end = min(start + random_.choice([1, 1, 5, 40, 400]), len(text))
-    return random_.choice([text[:start] + text[end:], text[:end] + text[start:], text[:start], text[:start] + random_.choice('<>{}[]",:0xa') + text[end:]])
+    return random_.choice(
+        [
+            text[:start] + text[end:],
+            text[:end] + text[start:],
+            text[:start],
+            text[:start] + random_.choice('<>{}[]",:0xa') + text[end:],
+        ]
+    )
 
 
 # --- every public method
@@ -245,7 +309,9 @@ def use(graph: Graph) -> None:
 
 
 def each_name(graph: Graph) -> list[str]:
-    return list(dict.fromkeys([*(node.name for node in graph.node_list if node.name), *(node.key for node in graph.node_list)]))
+    return list(
+        dict.fromkeys([*(node.name for node in graph.node_list if node.name), *(node.key for node in graph.node_list)])
+    )
 
 
 def explain_each(graph: Graph) -> None:

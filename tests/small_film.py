@@ -68,12 +68,16 @@ def scene() -> Scene:
     alt = "Graph of f: 3 ops, 2 inputs, output 6. The largest gradient is that of b."
     notes = ("1 constant takes no gradient.",)
     boxes, legend = (a, b, one, c, d, e), ("value", "gradient")
-    return Scene(boxes, arrows, groups, title="e = (a + b)(b + 1)", alt=alt, notes=notes, legend=legend, size=(860, 490))
+    return Scene(
+        boxes, arrows, groups, title="e = (a + b)(b + 1)", alt=alt, notes=notes, legend=legend, size=(860, 490)
+    )
 
 
 def forward(key: str, inputs: tuple[str, ...], value: str, caption: tuple[str, ...]) -> tuple[Step, Step]:
     """An operation computes its value, then rests."""
-    start = Step("forward", caption, (*(Change(i, "active-forward") for i in inputs), Change(key, "active", (("value", value),))))
+    start = Step(
+        "forward", caption, (*(Change(i, "active-forward") for i in inputs), Change(key, "active", (("value", value),)))
+    )
     return start, Step("forward", caption, (*(Change(i, "forward") for i in inputs), Change(key, "forward")))
 
 
@@ -81,7 +85,9 @@ def backward(along: str, to: str, words: tuple[str, str], gradient: str) -> tupl
     """A gradient flows back along an arrow, then rests."""
     texts = (("local", words[0]), ("contribution", words[1]))
     caption = (f"∂e/∂{to}", words[0], words[1])
-    start = Step("backward", caption, (Change(along, "active-backward", texts), Change(to, "active", (("gradient", gradient),))))
+    start = Step(
+        "backward", caption, (Change(along, "active-backward", texts), Change(to, "active", (("gradient", gradient),)))
+    )
     return start, Step("backward", caption, (Change(along, "backward"), Change(to, "backward")))
 
 
@@ -102,7 +108,11 @@ def film() -> Film:
         *backward("a-c", "a", ("∂c/∂a = 1", "← 2"), "grad 2"),
         *backward("b-c", "b", ("∂c/∂b = 1", "← 2"), "2 so far"),
         *backward("b-d", "b", ("∂d/∂b = 1", "← 3"), "grad 5"),
-        Step("end", ("every gradient is known",), tuple(Change(part.key, "idle") for part in (*stage.boxes, *stage.arrows))),
+        Step(
+            "end",
+            ("every gradient is known",),
+            tuple(Change(part.key, "idle") for part in (*stage.boxes, *stage.arrows)),
+        ),
     )
     return Film(stage, steps, tuple(blank), title=stage.title)
 
@@ -117,8 +127,14 @@ def hostile_film(text: str) -> Film:
     def spoilt(lines: tuple[Line, ...]) -> tuple[Line, ...]:
         return tuple(replace(line, text=text) for line in lines)
 
-    boxes = tuple(replace(b, key=key(b.key), lines=spoilt(b.lines), badge=text[:3], hover=(Fact("", text),)) for b in plain.stage.boxes)
-    arrows = tuple(replace(a, tail=key(a.tail), head=key(a.head), lines=spoilt(a.lines), hover=(Fact("", text),)) for a in plain.stage.arrows)
+    boxes = tuple(
+        replace(b, key=key(b.key), lines=spoilt(b.lines), badge=text[:3], hover=(Fact("", text),))
+        for b in plain.stage.boxes
+    )
+    arrows = tuple(
+        replace(a, tail=key(a.tail), head=key(a.head), lines=spoilt(a.lines), hover=(Fact("", text),))
+        for a in plain.stage.arrows
+    )
     arrows = tuple(replace(a, key=key(a.key), cut=text) for a in arrows)
     groups = tuple(replace(g, key=key(g.key), title=text) for g in plain.stage.groups)
     stage = replace(plain.stage, boxes=boxes, arrows=arrows, groups=groups, title=text, alt=text, notes=(text,))

@@ -124,7 +124,11 @@ PROGRAMS: dict[str, tuple[Callable[..., Any], tuple[Any, ...], Any]] = {
     "fan_out": (fan_out, (0.5,), None),
     "colah": (colah, (2.0, 1.0), None),
     "seed": (seed, (1.5, 0.5), None),
-    "broadcast": (broadcast, ([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]], [0.5, -0.5]), torch.tensor([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]], dtype=NUMBERS)),
+    "broadcast": (
+        broadcast,
+        ([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]], [0.5, -0.5]),
+        torch.tensor([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]], dtype=NUMBERS),
+    ),
     "detach": (detach, ([0.0, 1.0, 2.0, 3.0],), None),
     "two_outputs": (two_outputs, (4.0,), (torch.tensor(4.0, dtype=NUMBERS), torch.tensor(8.0, dtype=NUMBERS))),
     "reused_output": (reused_output, (2.0,), None),

@@ -1,4 +1,6 @@
-"""The teaching engine: every derivative against torch and against differences, and its graphs against those of torch."""
+"""The teaching engine: every derivative against torch and against differences, and its graphs against those of
+torch.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +48,18 @@ TWO: dict[str, tuple[Callable[..., Any], Callable[..., Any], tuple[tuple[float, 
     "pow": (
         operator.pow,
         torch.pow,
-        ((2.0, 3.0), (0.5, -1.5), (0.0, 0.0), (0.0, 0.5), (0.0, 1.0), (0.0, 2.0), (-2.0, 2.0), (-2.0, 3.0), (-2.0, -1.0), (1.0, 0.0)),
+        (
+            (2.0, 3.0),
+            (0.5, -1.5),
+            (0.0, 0.0),
+            (0.0, 0.5),
+            (0.0, 1.0),
+            (0.0, 2.0),
+            (-2.0, 2.0),
+            (-2.0, 3.0),
+            (-2.0, -1.0),
+            (1.0, 0.0),
+        ),
     ),
     "max": (max_, torch.max, (*PAIRS, (0.0, -0.0), (-1.0, -1.0))),
     "min": (min_, torch.min, (*PAIRS, (0.0, -0.0), (-1.0, -1.0))),
@@ -69,7 +82,9 @@ def test_every_rule_is_tested() -> None:
 
 
 @pytest.mark.parametrize(("name", "ours", "theirs", "at"), POINTS, ids=[f"{name}{at}" for name, _, _, at in POINTS])
-def test_values_and_derivatives_are_those_of_torch(name: str, ours: Callable[..., Any], theirs: Callable[..., Any], at: tuple[float, ...]) -> None:
+def test_values_and_derivatives_are_those_of_torch(
+    name: str, ours: Callable[..., Any], theirs: Callable[..., Any], at: tuple[float, ...]
+) -> None:
     inputs = [ADNumber(x) for x in at]
     result = ours(*inputs)
     value, gradients = by_torch(theirs, at)
@@ -79,7 +94,9 @@ def test_values_and_derivatives_are_those_of_torch(name: str, ours: Callable[...
 
 
 @pytest.mark.parametrize(("name", "ours", "theirs", "at"), POINTS, ids=[f"{name}{at}" for name, _, _, at in POINTS])
-def test_derivatives_are_slopes_where_the_function_has_one(name: str, ours: Callable[..., Any], theirs: Callable[..., Any], at: tuple[float, ...]) -> None:
+def test_derivatives_are_slopes_where_the_function_has_one(
+    name: str, ours: Callable[..., Any], theirs: Callable[..., Any], at: tuple[float, ...]
+) -> None:
     inputs = [ADNumber(x) for x in at]
     result = ours(*inputs)
     for i, x in enumerate(inputs):
@@ -97,10 +114,17 @@ def test_plain_numbers_stand_on_either_side(sign: Callable[..., Any]) -> None:
         for program in (lambda x, number=number: sign(x, number), lambda x, number=number: sign(number, x)):
             x = ADNumber(1.7)
             result = program(x)
-            value, (gradient,) = by_torch(lambda t, program=program: program(t), (1.7,)) if not isinstance(number, np.generic) else (None, (None,))
+            value, (gradient,) = (
+                by_torch(lambda t, program=program: program(t), (1.7,))
+                if not isinstance(number, np.generic)
+                else (None, (None,))
+            )
             assert isinstance(result, ADNumber)
             if value is not None:
-                assert (result.value, result.grad(x)) == (pytest.approx(value, rel=1e-14), pytest.approx(gradient, rel=1e-13))
+                assert (result.value, result.grad(x)) == (
+                    pytest.approx(value, rel=1e-14),
+                    pytest.approx(gradient, rel=1e-13),
+                )
 
 
 def test_the_derivative_of_exp_is_exp() -> None:
@@ -124,7 +148,9 @@ def test_the_paths_of_a_gradient_are_products_of_local_derivatives() -> None:
     x1, x2 = ADNumber(1.5), ADNumber(0.5)
     f = (1 + sin(x2)) / (x2 + exp(x1)) + x1 * x2
     paths = list(f.paths(x2))
-    assert [math.prod(path) for path in paths] == pytest.approx([0.8775825618903728 * 0.20073512936690338, -0.05961284871202578, 1.5], abs=1e-15)
+    assert [math.prod(path) for path in paths] == pytest.approx(
+        [0.8775825618903728 * 0.20073512936690338, -0.05961284871202578, 1.5], abs=1e-15
+    )
     assert paths[0] == pytest.approx((1.0, 1 / (x2.value + math.exp(1.5)), 1.0, math.cos(0.5)), abs=1e-15)
     assert f.grad(x2) == sum(map(math.prod, paths))
 
@@ -192,9 +218,14 @@ def test_the_whole_gradient_of_an_intermediate_result_is_found_too() -> None:
 OPERATIONS = st.sampled_from([name for name in RULES if name not in ("log", "div", "pow", "exp", "tan", "sqrt")])
 
 
-@given(st.lists(st.tuples(OPERATIONS, st.integers(0, 9), st.integers(0, 9)), min_size=1, max_size=12), st.lists(st.floats(-2, 2), min_size=2, max_size=2))
+@given(
+    st.lists(st.tuples(OPERATIONS, st.integers(0, 9), st.integers(0, 9)), min_size=1, max_size=12),
+    st.lists(st.floats(-2, 2), min_size=2, max_size=2),
+)
 @settings(max_examples=150, deadline=None)
-def test_both_ways_to_a_gradient_agree_with_torch_on_any_program(steps: list[tuple[str, int, int]], at: list[float]) -> None:
+def test_both_ways_to_a_gradient_agree_with_torch_on_any_program(
+    steps: list[tuple[str, int, int]], at: list[float]
+) -> None:
     def run(inputs: list[Any], functions: dict[str, Callable[..., Any]]) -> Any:
         known = list(inputs)
         for name, i, j in steps:
@@ -224,7 +255,11 @@ def test_both_ways_to_a_gradient_agree_with_torch_on_any_program(steps: list[tup
         (lambda: log(ADNumber(0.0, "x")), ValueError, r"log\(x = 0\.0\) cannot be computed: .*choose other inputs"),
         (lambda: log(0), ValueError, r"log\(0\.0\) cannot be computed"),
         (lambda: sqrt(ADNumber(-1.0)), ValueError, r"sqrt\(-1\.0\) cannot be computed"),
-        (lambda: 1 / (ADNumber(2.0) - 2), ZeroDivisionError, r"div\(1\.0, 0\.0\) cannot be computed: .*division by zero"),
+        (
+            lambda: 1 / (ADNumber(2.0) - 2),
+            ZeroDivisionError,
+            r"div\(1\.0, 0\.0\) cannot be computed: .*division by zero",
+        ),
         (lambda: ADNumber(0.0) ** -1, ValueError, r"pow\(0\.0, -1\.0\) cannot be computed"),
         (lambda: ADNumber(-8.0) ** (1 / 3), ValueError, r"pow\(-8\.0, 0\.33.*\) cannot be computed"),
         (lambda: exp(ADNumber(1000.0)), OverflowError, r"exp\(1000\.0\) cannot be computed"),
@@ -240,7 +275,9 @@ def test_both_ways_to_a_gradient_agree_with_torch_on_any_program(steps: list[tup
         (lambda: math.sin(ADNumber(1.0)), TypeError, r"must be real number, not ADNumber"),  # type: ignore[arg-type]
     ],
 )
-def test_what_has_no_value_is_refused_as_python_refuses_it(act: Callable[[], Any], error: type[Exception], message: str) -> None:
+def test_what_has_no_value_is_refused_as_python_refuses_it(
+    act: Callable[[], Any], error: type[Exception], message: str
+) -> None:
     with pytest.raises(error, match=message):
         act()
 
@@ -319,8 +356,20 @@ def facts(graph: gad.Graph) -> list[tuple[Any, ...]]:
         return None if snap is None else pytest.approx(float(snap.item().real), abs=1e-15)
 
     def of(node: gad.Node) -> tuple[Any, ...]:
-        edges = [(graph.nodes[edge.tail].name, edge.slot, edge.cut, number(edge.local), number(edge.grad)) for edge in graph.in_edges(node.key)]
-        return (node.kind, node.name, node.op, number(node.value), number(node.grad), node.requires_grad, node.is_output, edges)
+        edges = [
+            (graph.nodes[edge.tail].name, edge.slot, edge.cut, number(edge.local), number(edge.grad))
+            for edge in graph.in_edges(node.key)
+        ]
+        return (
+            node.kind,
+            node.name,
+            node.op,
+            number(node.value),
+            number(node.grad),
+            node.requires_grad,
+            node.is_output,
+            edges,
+        )
 
     return [of(node) for node in graph.node_list]
 
@@ -329,7 +378,10 @@ def test_the_graph_is_the_one_that_torch_gives_for_the_same_program() -> None:
     found, expected = gad.trace(ours, ADNumber(1.5), 0.5), gad.trace(theirs, 1.5, 0.5)
     assert facts(found) == facts(expected)
     assert found.check().ok
-    assert found.animate(layout="layered").transcript().splitlines()[1:10] == expected.animate(layout="layered").transcript().splitlines()[1:10]
+    assert (
+        found.animate(layout="layered").transcript().splitlines()[1:10]
+        == expected.animate(layout="layered").transcript().splitlines()[1:10]
+    )
 
 
 def test_a_finished_number_knows_its_whole_graph() -> None:
@@ -365,7 +417,10 @@ def test_several_outputs_and_upstream_gradients() -> None:
 
     graph = gad.trace(roots, ADNumber(4.0), grad_outputs=[4.0, 8.0])
     assert graph.find("x").grad == gad.Snapshot((), "float64", 3.0)
-    assert [node.ports[0].upstream for node in graph.outputs] == [gad.Snapshot((), "float64", 4.0), gad.Snapshot((), "float64", 8.0)]
+    assert [node.ports[0].upstream for node in graph.outputs] == [
+        gad.Snapshot((), "float64", 4.0),
+        gad.Snapshot((), "float64", 8.0),
+    ]
     assert graph.outputs[0].name == "first"
     assert graph.check().ok
     same = ADNumber(4.0, "x")
@@ -379,7 +434,12 @@ def test_inputs_may_be_nested_and_unused() -> None:
         return weights[0] * x + weights[1]
 
     graph = gad.trace(program, [ADNumber(2.0), 3], x=4.0, unused=5.0)
-    assert [(node.name, node.cut) for node in graph.node_list[:4]] == [("weights[0]", None), ("weights[1]", None), ("x", None), ("unused", "unreached")]
+    assert [(node.name, node.cut) for node in graph.node_list[:4]] == [
+        ("weights[0]", None),
+        ("weights[1]", None),
+        ("x", None),
+        ("unused", "unreached"),
+    ]
     assert [edge.cut for edge in graph.out_edges(graph.find("unused").key)] == []
 
 
@@ -426,10 +486,9 @@ def test_a_graph_of_numbers_is_saved_and_read_again(tmp_path: Path) -> None:
 
 def test_no_torch_is_needed() -> None:
     code = (
-        "import sys, graphviz_ad as gad\n"
-        "x = gad.ADNumber(2.0)\n"
-        "f = gad.sin(x) * x\n"
-        "print(f.plot(layout='layered').to_svg().count('sin'), bool({'torch', 'sympy', 'matplotlib'} & set(sys.modules)))\n"
+        "import sys, graphviz_ad as gad\nx = gad.ADNumber(2.0)\nf = gad.sin(x) *"
+        " x\nprint(f.plot(layout='layered').to_svg().count('sin'), bool({'torch', 'sympy', 'matplotlib'} &"
+        " set(sys.modules)))\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=600)
     count, loaded = done.stdout.split()

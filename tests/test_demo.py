@@ -48,7 +48,15 @@ def texts_of(path: Path) -> list[str]:
 
 def test_every_promised_file_is_there(made):
     names = {path.name for path in made.iterdir()}
-    assert names >= {"function.svg", "function.png", "function.pdf", "function.gif", "function.html", "resnet18.svg", "gpt2.svg"}
+    assert names >= {
+        "function.svg",
+        "function.png",
+        "function.pdf",
+        "function.gif",
+        "function.html",
+        "resnet18.svg",
+        "gpt2.svg",
+    }
 
 
 def test_the_svg_shows_the_known_numbers(made):
@@ -79,14 +87,21 @@ def test_the_gif_has_a_frame_for_each_step(demo, made):
 
 def test_the_page_loads_nothing(made):
     page = (made / "function.html").read_text(encoding="utf-8")
-    addresses = {address for address in re.findall(r"https?://[^\s\"'<>&)]+", page) if not address.startswith("http://www.w3.org/")}
+    addresses = {
+        address
+        for address in re.findall(r"https?://[^\s\"'<>&)]+", page)
+        if not address.startswith("http://www.w3.org/")
+    }
     assert not addresses
     assert not re.search(r"<(?:link|script|img|iframe)[^>]+(?:src|href)\s*=\s*[\"']?(?!data:|#)[\w/.]", page)
     assert "<html" in page
     assert 'lang="' in page
 
 
-@pytest.mark.parametrize(("name", "modules"), [("resnet18", ["stages.0", "stages.3", "classifier.1"]), ("gpt2", ["h.0", "h.1", "wte.weight"])])
+@pytest.mark.parametrize(
+    ("name", "modules"),
+    [("resnet18", ["stages.0", "stages.3", "classifier.1"]), ("gpt2", ["h.0", "h.1", "wte.weight"])],
+)
 def test_a_network_is_folded_into_its_modules(made, name, modules):
     texts = texts_of(made / f"{name}.svg")
     assert not [module for module in modules if not any(module in text for text in texts)]

@@ -1,4 +1,6 @@
-"""Facts are values and sentences are made where they are shown: nothing reads a fact out of a text, and no sentence decides anything."""
+"""Facts are values and sentences are made where they are shown: nothing reads a fact out of a text, and no sentence
+decides anything.
+"""
 
 from __future__ import annotations
 
@@ -22,17 +24,44 @@ from graphviz_ad._internal.graph.snapshot import Snapshot
 from graphviz_ad._internal.ranks.merging import merge
 
 PACKAGE = Path(gad.__file__).parent / "_internal"
-WORDING = ("graph/notice_sentences.py", "graph/fact_texts.py", "graph/old_files.py")  # the last reads files that kept facts as texts
+# the last reads files that kept facts as texts
+WORDING = ("graph/notice_sentences.py", "graph/fact_texts.py", "graph/old_files.py")
 # What is text about facts: attributes that hold it, functions that make it.
 ATTRIBUTES = {"notices", "settings"}
-MAKERS = {"sentence", "texts", "error_text", "error_of", "why_none", "settings_of", "further_facts", "argument_text", "communication_text", "norm_text"}
-READERS = {"startswith", "endswith", "partition", "rpartition", "split", "rsplit", "splitlines", "removeprefix", "removesuffix", "find", "rfind", "index"}
+MAKERS = {
+    "sentence",
+    "texts",
+    "error_text",
+    "error_of",
+    "why_none",
+    "settings_of",
+    "further_facts",
+    "argument_text",
+    "communication_text",
+    "norm_text",
+}
+READERS = {
+    "startswith",
+    "endswith",
+    "partition",
+    "rpartition",
+    "split",
+    "rsplit",
+    "splitlines",
+    "removeprefix",
+    "removesuffix",
+    "find",
+    "rfind",
+    "index",
+}
 READERS |= {"rindex", "replace", "strip", "lstrip", "rstrip", "isdigit", "isidentifier", "get", "count"}
 FUNCTIONS = {"match", "fullmatch", "search", "findall", "finditer", "sub", "literal_eval", "float", "int"}
 
 
 class Reader(ast.NodeVisitor):
-    """Finds where a text about facts is split, searched or matched, in one function: names that hold such a text are followed."""
+    """Finds where a text about facts is split, searched or matched, in one function: names that hold such a text are
+    followed.
+    """
 
     def __init__(self) -> None:
         self.held: set[str] = set()
@@ -45,9 +74,32 @@ class Reader(ast.NodeVisitor):
             case ast.Attribute(attr=name, value=value):
                 return name in ATTRIBUTES or (isinstance(value, ast.Name) and value.id in self.held and name in READERS)
             case ast.Call(func=function, args=args):
-                name = function.attr if isinstance(function, ast.Attribute) else function.id if isinstance(function, ast.Name) else ""
-                passed = name in {"dict", "list", "tuple", "set", "sorted", "next", "iter", "str", "filter", "map", "join", "reversed"}
-                return name in MAKERS or (passed and any(map(self.is_text, args))) or (isinstance(function, ast.Attribute) and self.is_text(function.value))
+                name = (
+                    function.attr
+                    if isinstance(function, ast.Attribute)
+                    else function.id
+                    if isinstance(function, ast.Name)
+                    else ""
+                )
+                passed = name in {
+                    "dict",
+                    "list",
+                    "tuple",
+                    "set",
+                    "sorted",
+                    "next",
+                    "iter",
+                    "str",
+                    "filter",
+                    "map",
+                    "join",
+                    "reversed",
+                }
+                return (
+                    name in MAKERS
+                    or (passed and any(map(self.is_text, args)))
+                    or (isinstance(function, ast.Attribute) and self.is_text(function.value))
+                )
             case ast.Subscript(value=value) | ast.Starred(value=value):
                 return self.is_text(value)
             case ast.ListComp(elt=part) | ast.GeneratorExp(elt=part) | ast.SetComp(elt=part):
@@ -77,7 +129,13 @@ class Reader(ast.NodeVisitor):
         self.visit(tree)
 
     def visit_Call(self, node: ast.Call) -> None:
-        name = node.func.attr if isinstance(node.func, ast.Attribute) else node.func.id if isinstance(node.func, ast.Name) else ""
+        name = (
+            node.func.attr
+            if isinstance(node.func, ast.Attribute)
+            else node.func.id
+            if isinstance(node.func, ast.Name)
+            else ""
+        )
         if name in READERS and isinstance(node.func, ast.Attribute) and self.is_text(node.func.value):
             self.found.append(node.lineno)
         if name in FUNCTIONS and any(map(self.is_text, node.args)):
@@ -87,7 +145,11 @@ class Reader(ast.NodeVisitor):
     def visit_Compare(self, node: ast.Compare) -> None:
         sides = [node.left, *node.comparators]
         matched = any(isinstance(way, (ast.In, ast.NotIn, ast.Eq, ast.NotEq)) for way in node.ops)
-        if matched and any(map(self.is_text, sides)) and not any(isinstance(side, ast.Constant) and side.value is None for side in sides):
+        if (
+            matched
+            and any(map(self.is_text, sides))
+            and not any(isinstance(side, ast.Constant) and side.value is None for side in sides)
+        ):
             self.found.append(node.lineno)
         self.generic_visit(node)
 
@@ -120,7 +182,10 @@ def read_back(source: str) -> Iterator[int]:
         'return "modified" in error_of(graph)',
         "return SETTING in dict(node.settings)",
         "return [note for note in scene.notes if note not in texts(graph.notes)]",
-        'text = next((text for name, text in node.settings), None)\n    kind, *facts = text.split("; ")\n    return kind',
+        (
+            'text = next((text for name, text in node.settings), None)\n    kind, *facts = text.split("; ")\n    return'
+            " kind"
+        ),
     ],
 )
 def test_what_reads_facts_out_of_texts_is_found(line: str) -> None:
@@ -128,7 +193,13 @@ def test_what_reads_facts_out_of_texts_is_found(line: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "line", ["return list(graph.notices)", "return scene.notes[len(graph.notices) :]", "return [*node.settings]", "return texts(graph.notes)"]
+    "line",
+    [
+        "return list(graph.notices)",
+        "return scene.notes[len(graph.notices) :]",
+        "return [*node.settings]",
+        "return texts(graph.notes)",
+    ],
 )
 def test_what_only_shows_texts_is_not(line: str) -> None:
     assert not list(read_back(f"def function(graph, node, scene):\n    {line}\n"))
@@ -137,7 +208,9 @@ def test_what_only_shows_texts_is_not(line: str) -> None:
 def test_nothing_reads_facts_out_of_the_texts_about_them() -> None:
     files = [path for path in sorted(PACKAGE.rglob("*.py")) if path.relative_to(PACKAGE).as_posix() not in WORDING]
     assert len(files) > 100
-    assert {f"{path.relative_to(PACKAGE)}:{line}" for path in files for line in read_back(path.read_text("utf-8"))} == set()
+    assert {
+        f"{path.relative_to(PACKAGE)}:{line}" for path in files for line in read_back(path.read_text("utf-8"))
+    } == set()
 
 
 # --- sentences decide nothing
@@ -189,7 +262,10 @@ def two_ranks() -> Graph:
     port = Port((1,), "float32", "cpu", Snapshot((1,), "float32", 2.0))
     graphs = []
     for rank, (kind, peer) in enumerate((("send", 1), ("recv", 0))):
-        nodes = (Node("n0", "data", name="x", ports=(port,)), Node("n1", "op", kind, ports=(port,), messages=(Message(kind, rank, peer=peer, ranks=(0, 1)),)))
+        nodes = (
+            Node("n0", "data", name="x", ports=(port,)),
+            Node("n1", "op", kind, ports=(port,), messages=(Message(kind, rank, peer=peer, ranks=(0, 1)),)),
+        )
         graphs.append(Graph(nodes, (Edge("n0", "n1", 0, cut="data"),), "step"))
     broken = replace(graphs[1], notes=raised(raising, torch.ones(2, 3)).notes)
     return merge([graphs[0], broken])
@@ -203,14 +279,18 @@ GRAPHS: dict[str, Callable[[], Graph]] = {
     "two passes": two_passes,
     "two ranks": two_ranks,
     "without gradients": lambda: gad.trace(detached, [1.0, 2.0], capture=gad.Capture(gradients="none")),
-    **{name: lambda case=case: gad.trace(*case()) for name, case in EVERY_MODEL.items() if name != "lazy"},  # which shows uninitialised memory
+    # which shows uninitialised memory
+    **{name: lambda case=case: gad.trace(*case()) for name, case in EVERY_MODEL.items() if name != "lazy"},
 }
 
 
 def behaviour(graph: Graph) -> list[object]:
     """Everything that a graph answers, but for the sentences of its notices."""
     scene = graph.plot(layout="layered").scene
-    asked = [*(node.name for node in graph.node_list if node.name), *(name for note in graph.notes for name in note.subjects)]
+    asked = [
+        *(node.name for node in graph.node_list if node.name),
+        *(name for note in graph.notes for name in note.subjects),
+    ]
     answers = [graph.why(name) for name in dict.fromkeys(asked) if is_known(graph, name)]
     side = gad.compare(graph, graph)
     report = graph.check()

@@ -1,4 +1,6 @@
-"""A run of tests says which tools are missing, fails for want of one where all are required, and fails where it grows too much."""
+"""A run of tests says which tools are missing, fails for want of one where all are required, and fails where it
+grows too much.
+"""
 
 from __future__ import annotations
 
@@ -41,10 +43,14 @@ def processes(count: str) -> list[str]:
 
 
 @pytest.mark.parametrize("count", ["0", "2"])
-def test_one_line_names_the_tools_that_are_missing_and_a_process_that_grows_too_much_is_a_failure(tmp_path: Path, count: str) -> None:
+def test_one_line_names_the_tools_that_are_missing_and_a_process_that_grows_too_much_is_a_failure(
+    tmp_path: Path, count: str
+) -> None:
     status, said = run(tmp_path, *processes(count), most="10")
     assert status == 1
-    assert [line for line in said.splitlines() if "MISSING" in line] == ["MISSING TOOLS: 2 tests wait for a_package_that_nobody_has (2)"]
+    assert [line for line in said.splitlines() if "MISSING" in line] == [
+        "MISSING TOOLS: 2 tests wait for a_package_that_nobody_has (2)"
+    ]
     assert "TOO MUCH MEMORY: a process of tests grew to" in said
     assert "1 passed, 2 skipped" in said
 

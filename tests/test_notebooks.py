@@ -78,7 +78,12 @@ LESSONS = {  # what has to stand there, in this order
         "x.grad = 49.0   y.grad = 4.0",
         "1 - tanh² x",
     ),
-    "classroom": ("y = -0.5440", "x.grad = -2.5172   a.grad = -1.6781   c.grad = -0.8391", "0.104994 0.104994", "−2.910001"),
+    "classroom": (
+        "y = -0.5440",
+        "x.grad = -2.5172   a.grad = -1.6781   c.grad = -0.8391",
+        "0.104994 0.104994",
+        "−2.910001",
+    ),
     "first_steps": ("1.616549", "x2.grad = 1.6165488003791766", "as a sum over paths", "film.pdf"),
 }
 
@@ -87,10 +92,16 @@ def shows(source: str) -> str | None:
     """Which method's result a cell ends with; "gallery" for an entry of that."""
     body = ast.parse(source).body
     last = body[-1] if body else None
-    if not isinstance(last, ast.Expr) or not isinstance(last.value, ast.Call) or not isinstance(last.value.func, ast.Attribute):
+    if (
+        not isinstance(last, ast.Expr)
+        or not isinstance(last.value, ast.Call)
+        or not isinstance(last.value.func, ast.Attribute)
+    ):
         return None
     function = last.value.func
-    name = "gallery" if isinstance(function.value, ast.Attribute) and function.value.attr == "gallery" else function.attr
+    name = (
+        "gallery" if isinstance(function.value, ast.Attribute) and function.value.attr == "gallery" else function.attr
+    )
     return name if name in FORMS else None
 
 
@@ -99,7 +110,9 @@ def code_cells(notebook):
 
 
 def wrong_cells(notebook) -> list[tuple[str, str]]:
-    """(id, what is wrong) for each cell that failed, or did not show its picture just once in the forms that it should."""
+    """(id, what is wrong) for each cell that failed, or did not show its picture just once in the forms that it
+    should.
+    """
     found = []
     for cell in code_cells(notebook):
         failed = [output for output in cell.outputs if output.output_type == "error"]
@@ -124,7 +137,9 @@ def test_a_notebook_runs_and_shows_its_pictures(path, tmp_path, monkeypatch):
         cell.outputs = []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # those of the notebook tools, whose kernel is a process of its own
-        nbclient.NotebookClient(notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": str(tmp_path)}}).execute()
+        nbclient.NotebookClient(
+            notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": str(tmp_path)}}
+        ).execute()
     assert not wrong_cells(notebook)
     assert len([cell for cell in code_cells(notebook) if shows(cell.source) == "plot"]) >= 4
     assert len([cell for cell in code_cells(notebook) if shows(cell.source) == "animate"]) >= 1
@@ -139,7 +154,9 @@ def test_a_notebook_is_kept_with_its_pictures_and_is_small(path):
     assert not wrong_cells(notebook)
     assert path.stat().st_size < LARGEST
     assert max(len(str(output)) for cell in code_cells(notebook) for output in cell.outputs) < LARGEST_OUTPUT
-    assert not [folder for folder in (tempfile.gettempdir(), str(Path.home()), str(Path(__file__).parents[2])) if folder in text]
+    assert not [
+        folder for folder in (tempfile.gettempdir(), str(Path.home()), str(Path(__file__).parents[2])) if folder in text
+    ]
 
 
 def texts_of(notebook) -> str:

@@ -28,7 +28,10 @@ def pinned(name: str) -> dict[str, str]:
 
 
 def lower_bounds() -> dict[str, str]:
-    wanted = [*PROJECT["dependencies"], *(line for extra in PROJECT["optional-dependencies"].values() for line in extra)]
+    wanted = [
+        *PROJECT["dependencies"],
+        *(line for extra in PROJECT["optional-dependencies"].values() for line in extra),
+    ]
     found = [re.match(r"([\w-]+)[=>]=([\d.]+)", line) for line in wanted]
     return {match[1]: match[2] for match in found if match is not None}
 
@@ -42,7 +45,11 @@ def test_the_lowest_versions_are_those_that_are_promised() -> None:
     lowest = pinned("constraints-lowest.txt")
     bounds = {name: bound for name, bound in lower_bounds().items() if name not in DEVELOPERS_OWN}
     assert lowest.keys() - OF_THEIR_TIME == bounds.keys()
-    above = {name: version for name, version in lowest.items() if name in bounds and not f"{version}.0.0".startswith(f"{bounds[name]}.")}
+    above = {
+        name: version
+        for name, version in lowest.items()
+        if name in bounds and not f"{version}.0.0".startswith(f"{bounds[name]}.")
+    }
     assert above == {}
 
 
@@ -53,13 +60,24 @@ def test_the_oldest_and_the_newest_torch_are_tested() -> None:
 
 
 def test_this_python_is_among_those_that_are_promised_and_there_is_none_between() -> None:
-    said = [line.rpartition(" ")[2] for line in PROJECT["classifiers"] if line.startswith("Programming Language :: Python :: 3.")]
+    said = [
+        line.rpartition(" ")[2]
+        for line in PROJECT["classifiers"]
+        if line.startswith("Programming Language :: Python :: 3.")
+    ]
     first = int(PROJECT["requires-python"].removeprefix(">=3."))
     assert said == [f"3.{first + n}" for n in range(len(said))]
     assert f"{sys.version_info.major}.{sys.version_info.minor}" in said
 
 
-VERSIONS = [("2.13.0", True), ("2.13.0+cpu", True), ("2.13.1", False), ("2.15.0a0+git1234", False), ("2.6", False), ("unknown", False)]
+VERSIONS = [
+    ("2.13.0", True),
+    ("2.13.0+cpu", True),
+    ("2.13.1", False),
+    ("2.15.0a0+git1234", False),
+    ("2.6", False),
+    ("unknown", False),
+]
 
 
 @pytest.mark.parametrize(("version", "tested"), VERSIONS, ids=[version for version, _ in VERSIONS])
@@ -85,7 +103,7 @@ REPORT = """<testsuites><testsuite>
 <testcase classname="tests.test_a" name="test_two"><failure message="no">no</failure><error message="no">no</error></testcase>
 <testcase classname="tests.test_a" name="test_three"><skipped message="needs a browser" /></testcase>
 <testcase classname="tests.test_a" name="test_four"><error message="no">no</error></testcase>
-</testsuite></testsuites>"""
+</testsuite></testsuites>"""  # noqa: E501
 
 
 def test_the_table_counts_each_test_once_and_names_what_failed(script: Any) -> None:
@@ -98,7 +116,9 @@ def test_the_table_counts_each_test_once_and_names_what_failed(script: Any) -> N
     assert "only `tests/test_a.py`" in script.table([], ["tests/test_a.py"])
 
 
-def test_the_script_runs_what_it_is_told_on_the_interpreter_that_it_is_given(script: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_script_runs_what_it_is_told_on_the_interpreter_that_it_is_given(
+    script: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     here = torch.__version__.partition("+")[0]
     page = tmp_path / "versions.md"
     only = "tests/test_promised_versions.py::test_a_version_is_known_by_its_numbers"

@@ -1,4 +1,6 @@
-"""What the README shows and says is true: its programs and commands run, its links lead somewhere, and its classroom part holds for a whole lesson."""
+"""What the README shows and says is true: its programs and commands run, its links lead somewhere, and its classroom
+part holds for a whole lesson.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,9 @@ PROGRAMS = blocks("python")
 COMMANDS = [line for block in blocks("console") for line in block.splitlines() if line.startswith("graphviz-ad")]
 
 
-@pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: f"line {README[: README.index(program)].count(chr(10)) + 1}")
+@pytest.mark.parametrize(
+    "program", PROGRAMS, ids=lambda program: f"line {README[: README.index(program)].count(chr(10)) + 1}"
+)
 def test_a_program_of_the_readme_runs(program, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     torch.manual_seed(0)
@@ -55,7 +59,11 @@ def test_the_readme_has_programs_and_commands():
 def test_every_relative_link_leads_to_a_file(page):
     text = page.read_text(encoding="utf-8")
     links = re.findall(r"\]\(([^)\s]+)\)", text) + re.findall(r'\b(?:src|href)="([^"]+)"', text)
-    missing = [link for link in links if not link.startswith(("https://", "#")) and not (ROOT / link.partition("#")[0]).exists()]
+    missing = [
+        link
+        for link in links
+        if not link.startswith(("https://", "#")) and not (ROOT / link.partition("#")[0]).exists()
+    ]
     assert not missing
 
 
@@ -134,7 +142,14 @@ COS10, SIGMA2 = np.cos(10.0), 1 / (1 + np.exp(-2.0))
 
 # What is traced, upstream gradients, the outputs, the gradients, and what a picture with everything on it says.
 LESSON = {
-    "function": (sine, [2, 3, 4], None, [np.sin(10.0)], {"x": 3 * COS10, "a": 2 * COS10, "c": COS10}, ["sin", "−0.544", ".grad −2.517", ".grad −0.8391"]),
+    "function": (
+        sine,
+        [2, 3, 4],
+        None,
+        [np.sin(10.0)],
+        {"x": 3 * COS10, "a": 2 * COS10, "c": COS10},
+        ["sin", "−0.544", ".grad −2.517", ".grad −0.8391"],
+    ),
     "add": (add, [2, 3], None, [5.0], {"a": 1, "b": 1}, ["y = a + b", "5", ".grad 1"]),
     "add, 2 from above": (add, [2, 3], [2], [5.0], {"a": 2, "b": 2}, ["∂y/∂a = 1", "← 2", ".grad 2", "seed 2"]),
     "multiply": (multiply, [2, 3], None, [6.0], {"a": 3, "b": 2}, ["∂y/∂a = 3", "∂y/∂b = 2", ".grad 3"]),

@@ -1,7 +1,7 @@
 """Every public call -> the same call with arguments that it cannot take, and what came of it.
 
-``python wrong_calls.py`` counts. An error is said where it is a GraphvizADError, or where our own code raised it on purpose; it is raw where some line of
-ours or of a library stumbled over what it had been given.
+``python wrong_calls.py`` counts. An error is said where it is a GraphvizADError, or where our own code raised it on
+purpose; it is raw where some line of ours or of a library stumbled over what it had been given.
 """
 
 from __future__ import annotations
@@ -65,7 +65,13 @@ VALUES: dict[str, Callable[[], Any]] = {
 # What is given where the call is about another argument.
 GOOD: dict[str, Callable[[], Any]] = {}
 # Arguments that are handed to the user's own program, or that may be anything.
-FREE = {("trace", "args"), ("trace", "kwargs"), ("compare_methods", "args"), ("compare_methods", "kwargs"), ("Entry", "inputs")}
+FREE = {
+    ("trace", "args"),
+    ("trace", "kwargs"),
+    ("compare_methods", "args"),
+    ("compare_methods", "kwargs"),
+    ("Entry", "inputs"),
+}
 
 
 def program(x1: Any, x2: Any) -> Any:
@@ -140,7 +146,9 @@ def calls() -> dict[str, Callable[..., Any]]:
     found: dict[str, Callable[..., Any]] = {}
     for owner, thing in things().items():
         for name in dir(thing):
-            if name.startswith(("_", "show")) or (name in getattr(thing, "__dict__", {}) and not inspect.ismodule(thing)):
+            if name.startswith(("_", "show")) or (
+                name in getattr(thing, "__dict__", {}) and not inspect.ismodule(thing)
+            ):
                 continue
             member = getattr(type(thing), name, None) if not inspect.ismodule(thing) else None
             if isinstance(member, property):
@@ -156,7 +164,11 @@ def parameters(calls: Mapping[str, Callable[..., Any]]) -> dict[str, dict[str, b
     found: dict[str, dict[str, bool]] = {}
     for name, call in calls.items():
         own = inspect.signature(call).parameters.values()
-        named = [part for part in own if part.kind in (part.POSITIONAL_OR_KEYWORD, part.KEYWORD_ONLY) and (name, part.name) not in FREE]
+        named = [
+            part
+            for part in own
+            if part.kind in (part.POSITIONAL_OR_KEYWORD, part.KEYWORD_ONLY) and (name, part.name) not in FREE
+        ]
         found[name] = {part.name: part.default is part.empty for part in named}
     return found
 
@@ -167,7 +179,12 @@ def wrong(known: Mapping[str, Mapping[str, bool]]) -> Iterator[tuple[str, str, s
         needed = {part: GOOD[part] for part, must in parts.items() if must and part in GOOD}
         for part in [*parts, "no_such_option"]:
             for label, make in VALUES.items() if part in parts else [("3", VALUES["3"])]:
-                yield name, part, label, {**{other: good() for other, good in needed.items() if other != part}, part: make()}
+                yield (
+                    name,
+                    part,
+                    label,
+                    {**{other: good() for other, good in needed.items() if other != part}, part: make()},
+                )
         if needed:
             yield name, "nothing", "", {}
 
@@ -183,14 +200,20 @@ def outcome(call: Callable[..., Any], arguments: Mapping[str, Any]) -> str:
         except Exception as error:
             frames = traceback.extract_tb(error.__traceback__)
             last = frames[-1]
-            if isinstance(error, TypeError) and len(frames) == 1:  # Python's own: an argument too many, or one that is missing
+            # Python's own: an argument too many, or one that is missing
+            if isinstance(error, TypeError) and len(frames) == 1:
                 return "said"
             if frames[-1].name == "__repr__" and frames[-1].filename == __file__:  # the value's own
                 return "said"
-            if any(frame.name == "_call" and frame.filename.endswith("eager.py") for frame in frames):  # the traced program's own, which passes unchanged
+            # the traced program's own, which passes unchanged
+            if any(frame.name == "_call" and frame.filename.endswith("eager.py") for frame in frames):
                 return "said"
             line = linecache.getline(last.filename, last.lineno or 0).strip()
-            if last.filename.startswith(OURS) and line.startswith("raise ") and isinstance(error, (TypeError, ValueError, IndexError)):
+            if (
+                last.filename.startswith(OURS)
+                and line.startswith("raise ")
+                and isinstance(error, (TypeError, ValueError, IndexError))
+            ):
                 return "said"
             try:
                 message = str(error)[:90]

@@ -1,4 +1,5 @@
-"""Run every operation that torch tests itself with, plain and traced, and print what came of it; any wrong call makes the exit status 1.
+"""Run every operation that torch tests itself with, plain and traced, and print what came of it; any wrong call
+makes the exit status 1.
 
 Each batch of operations runs in a forked process, so that one that crashes takes no other with it.
 """
@@ -30,7 +31,9 @@ BATCH, PATIENCE = 25, 300  # operations a process; seconds a call
 Outcome = tuple[str, str, str, str]  # dtype, call, kind, why
 
 
-def run_batch(ops: Sequence[str], dtypes: Sequence[str], forms: Sequence[str], most: int | None, pipe: Connection) -> None:
+def run_batch(
+    ops: Sequence[str], dtypes: Sequence[str], forms: Sequence[str], most: int | None, pipe: Connection
+) -> None:
     """In a process of its own: tell what is about to run, then what came of it."""
     for op in ops:
         for dtype in dtypes:
@@ -67,7 +70,12 @@ def run_all(ops: Sequence[str], dtypes: Sequence[str], forms: Sequence[str], mos
         except (EOFError, TimeoutError) as problem:
             process.kill()
             bad = STUCK if isinstance(problem, TimeoutError) else CRASHED
-            yield dtype, call, FAILS if bad == CRASHED and crashes_plain(op, dtype, form, most) else bad, "the rest of this operation was not run"
+            yield (
+                dtype,
+                call,
+                FAILS if bad == CRASHED and crashes_plain(op, dtype, form, most) else bad,
+                "the rest of this operation was not run",
+            )
             left = batch[batch.index(op) + 1 :] + left
         process.join()
 
@@ -100,7 +108,9 @@ def table(counts: Counter[tuple[str, str]], dtypes: Sequence[str]) -> str:
 def main() -> int:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("ops", nargs="*", help="names of operations as in the lists that this prints; all of them, if none is given")
+    parser.add_argument(
+        "ops", nargs="*", help="names of operations as in the lists that this prints; all of them, if none is given"
+    )
     parser.add_argument("--dtypes", default=DTYPES, help=f"of: {DTYPES}")
     parser.add_argument("--forms", default=",".join(FORMS), help=f"of: {', '.join(FORMS)}")
     parser.add_argument("--most", type=int, help="calls of each operation, dtype and form")

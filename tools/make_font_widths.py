@@ -30,7 +30,12 @@ def widths(file: Path) -> dict[str, int]:
     """Character -> advance width."""
     font = TTFont(file)
     glyphs, advance, em = font.getBestCmap(), font["hmtx"], font["head"].unitsPerEm
-    return {chr(code): round(1000 * advance[glyphs[code]][0] / em) for low, high in RANGES for code in range(low, high) if code in glyphs}
+    return {
+        chr(code): round(1000 * advance[glyphs[code]][0] / em)
+        for low, high in RANGES
+        for code in range(low, high)
+        if code in glyphs
+    }
 
 
 def runs(table: dict[str, int]) -> list[list[object]]:

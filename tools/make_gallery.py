@@ -44,7 +44,9 @@ def cell(entry: Entry, picture: Canvas, x: float, y: float) -> Iterator[Mark]:
     """One picture, as large as its cell allows."""
     scale = min((CELL[0] - 12) / picture.width, (CELL[1] - 12) / picture.height)
     yield Rect(x, y, *CELL, 8, None, "group.line", 1.0)
-    yield from moved(picture.marks, scale, x + (CELL[0] - picture.width * scale) / 2, y + (CELL[1] - picture.height * scale) / 2)
+    yield from moved(
+        picture.marks, scale, x + (CELL[0] - picture.width * scale) / 2, y + (CELL[1] - picture.height * scale) / 2
+    )
     yield Label(x + CELL[0] / 2, y + CELL[1] + 17, shorten(entry.name, 13, CELL[0], True), 13, "ink", True)
 
 

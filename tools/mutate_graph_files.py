@@ -1,6 +1,8 @@
-"""Damage saved graphs in many ways and print what became of them: refused by a message that names the field, or loaded and of use to every public method.
+"""Damage saved graphs in many ways and print what became of them: refused by a message that names the field, or
+loaded and of use to every public method.
 
-Anything else, such as a KeyError of a graph that had loaded, makes the exit status 1. Each file is made again by its number: ``--first N --count 1``.
+Anything else, such as a KeyError of a graph that had loaded, makes the exit status 1. Each file is made again by its
+number: ``--first N --count 1``.
 """
 
 from __future__ import annotations
@@ -24,8 +26,17 @@ from saved_graphs import damaged_file, saved_graphs, use
 from graphviz_ad._internal.base.errors import GraphFormatError
 from graphviz_ad._internal.graph.graph import Graph
 
-REFUSED, UNREADABLE, WORKS, CRASHED, SLOW = "refused, field named", "refused, no graph file", "loaded, everything works", "CRASHED", "TOO SLOW"
-NAMED, NO_FILE = re.compile(r"is damaged at \S"), re.compile(r"is no JSON|no saved graph|format version|is no GraphML|is GraphML, but not|is no text")
+REFUSED, UNREADABLE, WORKS, CRASHED, SLOW = (
+    "refused, field named",
+    "refused, no graph file",
+    "loaded, everything works",
+    "CRASHED",
+    "TOO SLOW",
+)
+NAMED, NO_FILE = (
+    re.compile(r"is damaged at \S"),
+    re.compile(r"is no JSON|no saved graph|format version|is no GraphML|is GraphML, but not|is no text"),
+)
 PATIENCE = 60  # seconds a file
 
 texts: dict[str, str] = {}
@@ -42,13 +53,20 @@ def outcome(seed: int) -> tuple[int, str, str]:
     signal.signal(signal.SIGALRM, too_slow)
     signal.alarm(PATIENCE)
     try:
-        with tempfile.NamedTemporaryFile("w", suffix=suffix, encoding="utf-8", errors="surrogatepass") as file, warnings.catch_warnings():
+        with (
+            tempfile.NamedTemporaryFile("w", suffix=suffix, encoding="utf-8", errors="surrogatepass") as file,
+            warnings.catch_warnings(),
+        ):
             warnings.simplefilter("error")
             file.write(text)
             file.flush()
             use(Graph.load(file.name))
     except GraphFormatError as error:
-        return seed, REFUSED if NAMED.search(str(error)) else UNREADABLE if NO_FILE.search(str(error)) else CRASHED, str(error)
+        return (
+            seed,
+            REFUSED if NAMED.search(str(error)) else UNREADABLE if NO_FILE.search(str(error)) else CRASHED,
+            str(error),
+        )
     except TimeoutError:
         return seed, SLOW, traceback.format_exc()
     except Exception:
@@ -68,7 +86,9 @@ def main() -> int:
     texts.update(saved_graphs())
     counts: Counter[str] = Counter()
     with multiprocessing.get_context("fork").Pool(given.processes) as pool:
-        for seed, kind, why in pool.imap_unordered(outcome, range(given.first, given.first + given.count), chunksize=20):
+        for seed, kind, why in pool.imap_unordered(
+            outcome, range(given.first, given.first + given.count), chunksize=20
+        ):
             counts[kind] += 1
             if kind in (CRASHED, SLOW):
                 print(f"{seed}: {kind}\n{why}", flush=True)

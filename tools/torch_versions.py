@@ -1,10 +1,11 @@
-"""Versions of torch -> the table of what passes on each, docs/torch_versions.md: the whole suite, one version after the other.
+"""Versions of torch -> the table of what passes on each, docs/torch_versions.md: the whole suite, one version after
+the other.
 
 python tools/torch_versions.py                                # the versions that graphviz_ad promises; each is installed into a .venv-… of its own
 python tools/torch_versions.py 2.14.1 2.6.0                   # these
 python tools/torch_versions.py --python 2.14.1=/opt/t/python  # with an interpreter that has this torch already
 python tools/torch_versions.py --only tests/test_api.py --output out/versions.md
-"""
+"""  # noqa: E501
 
 from __future__ import annotations
 
@@ -25,7 +26,10 @@ from graphviz_ad._internal.tracing.tape.torch_version import TESTED
 
 ROOT = Path(__file__).resolve().parent.parent
 TABLE = ROOT / "docs" / "torch_versions.md"
-ASK = "import json, platform, numpy, torch; print(json.dumps([torch.__version__, platform.python_version(), numpy.__version__]))"
+ASK = (
+    "import json, platform, numpy, torch; print(json.dumps([torch.__version__, platform.python_version(),"
+    " numpy.__version__]))"
+)
 NOT_PASSED = ("failure", "error", "skipped")
 IN_PROCESSES = ("-n", "auto", "--maxprocesses", "4", "--dist", "loadfile")  # as `make test` does
 MOST_NAMED = 20
@@ -33,7 +37,9 @@ MOST_NAMED = 20
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one run of the suite came to; ``trouble`` says why there is none, ``failing`` names the tests that failed."""
+    """What one run of the suite came to; ``trouble`` says why there is none, ``failing`` names the tests that
+    failed.
+    """
 
     torch: str
     python: str = "?"
@@ -51,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     outcomes = []
     for version in options.versions or list(dict.fromkeys([*TESTED, *interpreters])):
         outcomes.append(outcome := outcome_of(version, interpreters, options.only))
-        print(row(outcome), flush=True)
+        print("\n".join([row(outcome), *failures(outcome)]), flush=True)
     Path(options.output).parent.mkdir(parents=True, exist_ok=True)
     write(options.output, table(outcomes, options.only).encode())
     return int(any(outcome.failing or outcome.trouble for outcome in outcomes))
@@ -61,8 +67,17 @@ def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("versions", nargs="*", metavar="VERSION", help=f"default: {' '.join(TESTED)}")
-    parser.add_argument("--python", action="append", default=[], type=interpreter, metavar="VERSION=PATH", help="an interpreter that has this torch")
-    parser.add_argument("--only", action="append", default=[], metavar="TESTS", help="these tests only; the table says so")
+    parser.add_argument(
+        "--python",
+        action="append",
+        default=[],
+        type=interpreter,
+        metavar="VERSION=PATH",
+        help="an interpreter that has this torch",
+    )
+    parser.add_argument(
+        "--only", action="append", default=[], metavar="TESTS", help="these tests only; the table says so"
+    )
     parser.add_argument("--output", default=str(TABLE), help="default: docs/torch_versions.md")
     return parser.parse_args(arguments)
 
@@ -104,7 +119,9 @@ def tested(python: str, versions: Sequence[str], only: Sequence[str]) -> Outcome
         command = [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", *IN_PROCESSES, f"--junitxml={report}", *only]
         log = Path(folder) / "log.txt"
         with log.open("w") as out:
-            code = subprocess.run(command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=False, stdout=out, stderr=out).returncode
+            code = subprocess.run(
+                command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=False, stdout=out, stderr=out
+            ).returncode
         if not report.exists():
             last = (log.read_text("utf-8", "replace").strip().splitlines() or ["nothing was printed"])[-1]
             return Outcome(*versions, trouble=f"pytest ended with {code}: {last}")
@@ -115,9 +132,13 @@ def counted(report: ElementTree.Element, versions: Sequence[str]) -> Outcome:
     """A report as pytest writes it, in numbers."""
     marks: list[tuple[str, set[Any]]] = []
     for case in report.iter("testcase"):
-        marks.append((f"{case.get('classname')}::{case.get('name')}", {part.tag for part in case if part.tag in NOT_PASSED}))
+        marks.append(
+            (f"{case.get('classname')}::{case.get('name')}", {part.tag for part in case if part.tag in NOT_PASSED})
+        )
     failing = tuple(sorted(name for name, found in marks if found & {"failure", "error"}))
-    return Outcome(*versions, sum(not found for _, found in marks), sum(found == {"skipped"} for _, found in marks), failing)
+    return Outcome(
+        *versions, sum(not found for _, found in marks), sum(found == {"skipped"} for _, found in marks), failing
+    )
 
 
 def table(outcomes: Sequence[Outcome], only: Sequence[str]) -> str:
@@ -140,7 +161,11 @@ def table(outcomes: Sequence[Outcome], only: Sequence[str]) -> str:
 def row(outcome: Outcome) -> str:
     """One line of the table."""
     first = f"| {outcome.torch} | {outcome.python} | {outcome.numpy} |"
-    return f"{first} {outcome.trouble} | | |" if outcome.trouble else f"{first} {outcome.passed} | {len(outcome.failing)} | {outcome.skipped} |"
+    return (
+        f"{first} {outcome.trouble} | | |"
+        if outcome.trouble
+        else f"{first} {outcome.passed} | {len(outcome.failing)} | {outcome.skipped} |"
+    )
 
 
 def failures(outcome: Outcome) -> list[str]:

@@ -1,9 +1,10 @@
 """Numbers -> derivatives: automatic differentiation in one file, to be read in one sitting.
 
-An `ADNumber` remembers the numbers that it was computed from, its operands, and how fast it changes with each of them: the local
-derivative. The chain rule makes all other derivatives from these. `f.grad(x)` is that rule as it stands in textbooks: multiply along each path
-that leads from f back to x, then add up the paths. Every number that is used twice doubles the paths behind it, and sixty of them in a row make 2⁶⁰.
-`f.backward()` finds the same sums without walking any path twice, which is why PyTorch does it that way.
+An `ADNumber` remembers the numbers that it was computed from, its operands, and how fast it changes with each of them:
+the local derivative. The chain rule makes all other derivatives from these. `f.grad(x)` is that rule as it stands in
+textbooks: multiply along each path that leads from f back to x, then add up the paths. Every number that is used twice
+doubles the paths behind it, and sixty of them in a row make 2⁶⁰. `f.backward()` finds the same sums without walking any
+path twice, which is why PyTorch does it that way.
 
 >>> x1, x2 = ADNumber(1.5, "x1"), ADNumber(0.5, "x2")
 >>> f = (1 + sin(x2)) / (x2 + exp(x1)) + x1 * x2
@@ -15,8 +16,9 @@ that leads from f back to x, then add up the paths. Every number that is used tw
 >>> round(x1.gradient, 6), round(x2.gradient, 6)
 (0.232834, 1.616549)
 
-What Python's `math` refuses, such as log(0), 1 / 0 and (-8) ** 0.5, raises the same kind of error here. A slope may be infinite, as that of
-sqrt at 0. At corners and ties the derivatives are torch's: relu has 0 at 0, and max(a, a) gives one half to each.
+What Python's `math` refuses, such as log(0), 1 / 0 and (-8) ** 0.5, raises the same kind of error here. A slope may be
+infinite, as that of sqrt at 0. At corners and ties the derivatives are torch's: relu has 0 at 0, and max(a, a) gives
+one half to each.
 """
 
 from __future__ import annotations
@@ -83,13 +85,17 @@ def operation(name: str) -> Callable[..., Any]:
         try:
             value, *slopes = RULES[name](*(operand.value for operand in operands))
         except (ValueError, ArithmeticError) as error:
-            shown = ", ".join(f"{operand.name} = {operand.value}" if operand.name else f"{operand.value}" for operand in operands)
+            shown = ", ".join(
+                f"{operand.name} = {operand.value}" if operand.name else f"{operand.value}" for operand in operands
+            )
             raise type(error)(f"{name}({shown}) cannot be computed: {error}; choose other inputs") from None
         remembered = any(isinstance(each, ADNumber) for each in given)
         return ADNumber(value, op=name, operands=zip(operands, slopes, strict=True)) if remembered else value
 
     apply.__name__ = apply.__qualname__ = RULES[name].__qualname__ = name
-    apply.__doc__ = f"The operation {name!r} of an ADNumber, which the result remembers; of plain numbers a plain number."
+    apply.__doc__ = (
+        f"The operation {name!r} of an ADNumber, which the result remembers; of plain numbers a plain number."
+    )
     return apply
 
 
@@ -107,18 +113,32 @@ def comparison(compare: Callable[[Any, Any], bool]) -> Callable[[Any, object], b
 class ADNumber:
     """A number that remembers what it was computed from, and how fast it changes with each of these operands."""
 
-    def __init__(self, value: float, name: str | None = None, *, op: str | None = None, operands: Iterable[tuple[ADNumber, float]] = ()) -> None:
+    def __init__(
+        self,
+        value: float,
+        name: str | None = None,
+        *,
+        op: str | None = None,
+        operands: Iterable[tuple[ADNumber, float]] = (),
+    ) -> None:
         if not isinstance(value, Real) or (isinstance(value, int) and abs(value) > sys.float_info.max):
-            raise TypeError(f"{value!r} ({type(value).__name__}) is no real number, and ADNumbers go with real numbers only; for tensors use torch")
+            raise TypeError(
+                f"{value!r} ({type(value).__name__}) is no real number, and ADNumbers go with real numbers only; for"
+                " tensors use torch"
+            )
         pairs = tuple(operands) if isinstance(operands, Iterable) else (operands,)
         if not all(isinstance(pair, tuple) and len(pair) == 2 and isinstance(pair[0], ADNumber) for pair in pairs):
-            raise TypeError(f"operands={operands!r} are no pairs of an ADNumber and how fast the result changes with it; give pairs, as in [(x, 2.0)]")
+            raise TypeError(
+                f"operands={operands!r} are no pairs of an ADNumber and how fast the result changes with it; give"
+                " pairs, as in [(x, 2.0)]"
+            )
         self.value: float = float(value)
         self.name: str | None = name
         self.op: str | None = op  # what made it; None for an input, "number" for a plain number in a formula
         self.operands: tuple[tuple[ADNumber, float], ...] = pairs  # each with the local derivative ∂self/∂operand
         self.gradient: float | None = None  # what `backward` has brought so far
-        self.age: int = max([next(births), *(operand.age + 1 for operand, _ in self.operands)])  # later than its operands, whatever happens
+        # later than its operands, whatever happens
+        self.age: int = max([next(births), *(operand.age + 1 for operand, _ in self.operands)])
         self.origin: tuple[CodeType, int] = running_program()
 
     def paths(self, x: ADNumber) -> Iterator[tuple[float, ...]]:
@@ -136,12 +156,16 @@ class ADNumber:
         return sum((math.prod(path) for path in self.paths(x)), 0.0)
 
     def backward(self, upstream: float = 1.0) -> None:
-        """Add ∂self/∂x to ``x.gradient`` for every x in the past, all in one sweep; as torch does, a second call adds once more."""
+        """Add ∂self/∂x to ``x.gradient`` for every x in the past, all in one sweep; as torch does, a second call
+        adds once more.
+        """
         for number, gradient in self.gradients(upstream).items():
             number.gradient = gradient if number.gradient is None else number.gradient + gradient
 
     def gradients(self, upstream: float = 1.0) -> dict[ADNumber, float]:
-        """∂self/∂x for every x in the past: each number hands its gradient on once, when all that flows back to it has arrived."""
+        """∂self/∂x for every x in the past: each number hands its gradient on once, when all that flows back to it
+        has arrived.
+        """
         found = dict.fromkeys(self.past(), 0.0) | {self: ADNumber(upstream).value}
         for number, gradient in found.items():  # by now complete: all that read this number are younger
             for operand, local in number.operands:
@@ -171,7 +195,9 @@ class ADNumber:
         return bool(self.value)
 
     def __repr__(self) -> str:
-        return f"ADNumber({self.value!r}{f', {self.name!r}' if self.name else ''}{f', op={self.op!r}' if self.op else ''})"
+        return (
+            f"ADNumber({self.value!r}{f', {self.name!r}' if self.name else ''}{f', op={self.op!r}' if self.op else ''})"
+        )
 
     if TYPE_CHECKING:  # `api.methods` puts them here: a picture is no part of an engine
 

@@ -21,9 +21,15 @@ from small_programs import colah, film, graph, picture, two_outputs
 
 import graphviz_ad as gad
 from graphviz_ad._internal.api import api
-from graphviz_ad._internal.base.errors import GradOutputsError, GraphvizADError, NoTensorError, SaveError, UnknownNameError
+from graphviz_ad._internal.base.errors import (
+    GradOutputsError,
+    GraphvizADError,
+    NoTensorError,
+    SaveError,
+    UnknownNameError,
+)
 from graphviz_ad._internal.base.registry import Registry
-from graphviz_ad._internal.output.formats import FILMS, STILLS
+from graphviz_ad._internal.output.format_table import FILMS, STILLS
 
 
 def is_svg(path: Path) -> bool:
@@ -49,7 +55,9 @@ LOOKS_RIGHT: dict[str, Callable[[Path], bool]] = dict.fromkeys([*STILLS, *FILMS]
     ".mp4": lambda path: path.read_bytes()[4:8] == b"ftyp",
     ".webm": lambda path: path.read_bytes()[:4] == b"\x1a\x45\xdf\xa3",
     ".pdf": lambda path: path.read_bytes().startswith(b"%PDF-") and path.read_bytes().rstrip().endswith(b"%%EOF"),
-    ".dot": lambda path: re.search(r"^digraph\b.*\{.*\}\s*$", path.read_text("utf-8"), re.DOTALL | re.MULTILINE) is not None,
+    ".dot": lambda path: (
+        re.search(r"^digraph\b.*\{.*\}\s*$", path.read_text("utf-8"), re.DOTALL | re.MULTILINE) is not None
+    ),
     ".gv": lambda path: path.read_text("utf-8").rstrip().endswith("}"),
     ".html": lambda path: path.read_text("utf-8").lower().startswith("<!doctype html>"),
     ".json": lambda path: isinstance(json.loads(path.read_text("utf-8")), dict),
@@ -114,22 +122,66 @@ def folder(path: Path) -> Path:
 
 
 REFUSALS: dict[str, tuple[Callable[[Path], Any], type[Exception], str]] = {
-    "unknown suffix": (lambda p: picture("square").save(p / "x.jpeg"), UnknownNameError, r"no still format named '\.jpeg'.*Choose from: .*\.svg"),
+    "unknown suffix": (
+        lambda p: picture("square").save(p / "x.jpeg"),
+        UnknownNameError,
+        r"no still format named '\.jpeg'.*Choose from: .*\.svg",
+    ),
     "no suffix": (lambda p: picture("square").save(p / "x"), UnknownNameError, r"no still format named ''"),
     "a film as dot": (lambda p: film("square").save(p / "x.dot"), UnknownNameError, r"no film format named '\.dot'"),
-    "a still as gif": (lambda p: picture("square").save(p / "x.gif"), UnknownNameError, r"no still format named '\.gif'"),
-    "unknown theme": (lambda p: graph("square").plot(theme="drak").save(p / "x.svg"), UnknownNameError, r"no theme named 'drak'; did you mean 'dark'\?"),
-    "unknown layout": (lambda p: graph("square").plot(layout="neato").save(p / "x.svg"), UnknownNameError, r"no layout named 'neato'"),
-    "unknown direction": (lambda p: graph("square").plot(direction="RL").save(p / "x.svg"), UnknownNameError, r"no direction named 'RL'"),
-    "unknown pass": (lambda p: graph("square").animate("up").save(p / "x.gif"), UnknownNameError, r"no direction named 'up'.*backward, both, forward"),
-    "unknown flow": (lambda p: graph("square").animate(flow="RL").save(p / "x.gif"), UnknownNameError, r"no direction named 'RL'"),
-    "unknown leaf": (lambda p: graph("square").plot(wrt="xx").save(p / "x.svg"), UnknownNameError, r"no node named 'xx'.*x"),
+    "a still as gif": (
+        lambda p: picture("square").save(p / "x.gif"),
+        UnknownNameError,
+        r"no still format named '\.gif'",
+    ),
+    "unknown theme": (
+        lambda p: graph("square").plot(theme="drak").save(p / "x.svg"),
+        UnknownNameError,
+        r"no theme named 'drak'; did you mean 'dark'\?",
+    ),
+    "unknown layout": (
+        lambda p: graph("square").plot(layout="neato").save(p / "x.svg"),
+        UnknownNameError,
+        r"no layout named 'neato'",
+    ),
+    "unknown direction": (
+        lambda p: graph("square").plot(direction="RL").save(p / "x.svg"),
+        UnknownNameError,
+        r"no direction named 'RL'",
+    ),
+    "unknown pass": (
+        lambda p: graph("square").animate("up").save(p / "x.gif"),
+        UnknownNameError,
+        r"no direction named 'up'.*backward, both, forward",
+    ),
+    "unknown flow": (
+        lambda p: graph("square").animate(flow="RL").save(p / "x.gif"),
+        UnknownNameError,
+        r"no direction named 'RL'",
+    ),
+    "unknown leaf": (
+        lambda p: graph("square").plot(wrt="xx").save(p / "x.svg"),
+        UnknownNameError,
+        r"no node named 'xx'.*x",
+    ),
     "no speed": (lambda p: graph("square").animate(speed=0).save(p / "x.gif"), ValueError, r"speed=0 is no speed"),
-    "speed that is no number": (lambda p: graph("square").animate(speed=float("nan")).save(p / "x.gif"), ValueError, r"speed=nan is no speed"),
-    "missing folder": (lambda p: picture("square").save(p / "no" / "x.svg"), SaveError, r"create it first|make the folder"),
+    "speed that is no number": (
+        lambda p: graph("square").animate(speed=float("nan")).save(p / "x.gif"),
+        ValueError,
+        r"speed=nan is no speed",
+    ),
+    "missing folder": (
+        lambda p: picture("square").save(p / "no" / "x.svg"),
+        SaveError,
+        r"create it first|make the folder",
+    ),
     "a folder": (lambda p: picture("square").save(folder(p / "x.svg")), SaveError, r"is a folder, not a file"),
     "no tensor": (lambda p: gad.trace(lambda x: 3, 1.0).save(p / "x.svg"), NoTensorError, r"."),
-    "upstream of a wrong shape": (lambda p: gad.trace(lambda x: x * 2, [1.0, 2.0], grad_outputs=torch.ones(3)), GradOutputsError, r"3"),
+    "upstream of a wrong shape": (
+        lambda p: gad.trace(lambda x: x * 2, [1.0, 2.0], grad_outputs=torch.ones(3)),
+        GradOutputsError,
+        r"3",
+    ),
     "capture level": (lambda p: gad.Capture(values="all"), UnknownNameError, r"no capture level named 'all'"),
 }
 
@@ -149,7 +201,9 @@ def test_a_frame_that_does_not_exist_is_an_index_error(index: int) -> None:
         film("colah").frame(index)
 
 
-def test_a_failure_in_the_middle_of_drawing_leaves_the_old_file_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failure_in_the_middle_of_drawing_leaves_the_old_file_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "x.svg"
     path.write_text("old")
     monkeypatch.setattr(gad.Picture, "to_svg", lambda self: 1 / 0)
@@ -171,7 +225,12 @@ def test_a_picture_is_the_same_twice_and_a_graph_is_not_changed_by_drawing() -> 
 def test_options_choose_what_is_written() -> None:
     def roles(**options: Any) -> set[str]:
         scene = graph("colah").plot(layout="layered", **options).scene
-        return {line.role for part in (*scene.boxes, *scene.arrows) for line in part.lines} & {"value", "gradient", "local", "contribution"}
+        return {line.role for part in (*scene.boxes, *scene.arrows) for line in part.lines} & {
+            "value",
+            "gradient",
+            "local",
+            "contribution",
+        }
 
     assert roles() == roles(with_all=True) == {"value", "gradient", "local", "contribution"}
     assert roles(values=False) == {"gradient", "local", "contribution"}
@@ -222,7 +281,9 @@ def test_a_frame_is_a_pure_function_of_its_index() -> None:
 
 
 def test_showing_gives_the_thing_itself_and_in_a_script_says_how_to_see_it() -> None:
-    with pytest.warns(gad.GraphvizADWarning, match=r"shows itself in notebooks only.*save\('picture\.svg'\) writes a file"):
+    with pytest.warns(
+        gad.GraphvizADWarning, match=r"shows itself in notebooks only.*save\('picture\.svg'\) writes a file"
+    ):
         assert picture("square").show() is picture("square")
     with pytest.warns(gad.GraphvizADWarning, match=r"save\('film\.html'\)"):
         assert film("square").show() is film("square")
@@ -236,7 +297,11 @@ def test_showing_gives_the_thing_itself_and_in_a_script_says_how_to_see_it() -> 
 def test_a_cell_shows_a_classroom_graph_in_less_than_a_hundred_kilobytes(thing: Callable[[str], Any]) -> None:
     for name in ("seed", "colah"):
         bundle = thing(name)._repr_mimebundle_()
-        assert {"text/plain", "text/html"} <= set(bundle) <= {"text/plain", "text/html", "image/svg+xml", "application/pdf", "image/png"}
+        assert (
+            {"text/plain", "text/html"}
+            <= set(bundle)
+            <= {"text/plain", "text/html", "image/svg+xml", "application/pdf", "image/png"}
+        )
         assert all(isinstance(part, str) and part for part in bundle.values())  # what is binary comes in base64
         assert sum(len(part.encode()) for part in bundle.values()) < 100_000, name
 
@@ -275,7 +340,9 @@ def test_make_dot_gives_source_without_running_a_backward_pass() -> None:
 def test_make_dot_shows_what_autograd_keeps_and_unpacks_no_tensor() -> None:
     unpacked: list[object] = []
     x = torch.ones(2, 3, requires_grad=True)
-    with torch.autograd.graph.saved_tensors_hooks(lambda tensor: tensor, lambda tensor: unpacked.append(tensor) or tensor):
+    with torch.autograd.graph.saved_tensors_hooks(
+        lambda tensor: tensor, lambda tensor: unpacked.append(tensor) or tensor
+    ):
         y = torch.softmax(x.sum(1, keepdim=True), dim=0).pow(3).mean()
     plain, full = gad.make_dot(y).source, gad.make_dot(y, show_attrs=True, show_saved=True).source
     told = ("exponent: 3", "keepdim: True", "dim: 0", "saved: result", "saved: self")
@@ -294,7 +361,10 @@ def test_reports_print_as_a_table() -> None:
     assert str(report).splitlines()[0].startswith("node")
     assert len(str(report).splitlines()) == len(report.rows) + 1
     ten = gad.Snapshot((), "float64", np.asarray(10.0))
-    nodes = [replace(node, ports=(replace(node.ports[0], grad=ten),)) if node.name == "b" else node for node in graph("colah").node_list]
+    nodes = [
+        replace(node, ports=(replace(node.ports[0], grad=ten),)) if node.name == "b" else node
+        for node in graph("colah").node_list
+    ]
     wrong = graph("colah").with_parts(nodes, graph("colah").edges)
     assert not wrong.check().ok
     assert "NO" in str(wrong.check())
@@ -304,19 +374,20 @@ def test_reports_print_as_a_table() -> None:
 
 
 def test_the_public_names_are_those_of_all() -> None:
-    assert {"trace", "plot", "animate", "TorchGraph", "trackable_function", "make_dot", "Graph", "Capture"} <= set(gad.__all__)
+    assert {"trace", "plot", "animate", "TorchGraph", "trackable_function", "make_dot", "Graph", "Capture"} <= set(
+        gad.__all__
+    )
     assert {name for name in dir(gad) if not name.startswith("_")} == set(gad.__all__) - {"__version__"}
     assert {name for name in dir(gad.transforms) if not name.startswith("_")} == set(gad.transforms.__all__)
 
 
 def test_nothing_becomes_public_by_being_used() -> None:
     code = (
-        "import graphviz_ad as gad, graphviz_ad.__main__, io\n"
-        "from graphviz_ad._internal.cli.commands import main\n"
-        "g = gad.trace(lambda x: x * x, 3.0)\n"
-        "g.plot(wrt='x').save(io.BytesIO(), format='png'); g.animate().to_html(); g.explain('x').to_html(); g.check(); g.compare_methods()\n"
-        "gad.compare(g, g); gad.merge([g]); gad.gallery.colah().plot(); main(['doctor'])\n"
-        "print({name for name in dir(gad) if not name.startswith('_')} ^ set(gad.__all__))\n"
+        "import graphviz_ad as gad, graphviz_ad.__main__, io\nfrom graphviz_ad._internal.cli.commands import main\ng ="
+        " gad.trace(lambda x: x * x, 3.0)\ng.plot(wrt='x').save(io.BytesIO(), format='png'); g.animate().to_html();"
+        " g.explain('x').to_html(); g.check(); g.compare_methods()\ngad.compare(g, g); gad.merge([g]);"
+        " gad.gallery.colah().plot(); main(['doctor'])\nprint({name for name in dir(gad) if not name.startswith('_')} ^"
+        " set(gad.__all__))\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "{'__version__'}"
@@ -330,7 +401,9 @@ def public_members() -> list[tuple[str, Any]]:
             found.append((name, thing))
         if inspect.isclass(thing):
             members = [(key, value) for key, value in vars(thing).items() if not key.startswith("_")]
-            found += [(f"{name}.{key}", value) for key, value in members if callable(value) or isinstance(value, property)]
+            found += [
+                (f"{name}.{key}", value) for key, value in members if callable(value) or isinstance(value, property)
+            ]
     return found
 
 
@@ -353,12 +426,9 @@ def test_every_registered_format_can_be_imported(registry: Registry) -> None:
 
 def test_importing_is_light_and_touches_neither_network_nor_screen() -> None:
     code = (
-        "import socket, sys\n"
-        "def refuse(*a, **k): raise AssertionError('network')\n"
-        "socket.socket.connect = refuse\n"
-        "import graphviz_ad\n"
-        "heavy = {'torch', 'matplotlib', 'PIL', 'networkx', 'wasmtime', 'IPython', 'tkinter', 'graphviz', 'transformers'}\n"
-        "print(sorted(heavy & set(sys.modules)))\n"
+        "import socket, sys\ndef refuse(*a, **k): raise AssertionError('network')\nsocket.socket.connect ="
+        " refuse\nimport graphviz_ad\nheavy = {'torch', 'matplotlib', 'PIL', 'networkx', 'wasmtime', 'IPython',"
+        " 'tkinter', 'graphviz', 'transformers'}\nprint(sorted(heavy & set(sys.modules)))\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=600)
     assert (done.stdout.strip(), done.stderr) == ("[]", "")
@@ -371,5 +441,7 @@ def test_drawing_needs_no_screen() -> None:
         "print(len(film.frame(0).to_svg()) > 1000, 'tkinter' in sys.modules)\n"
     )
     bare = {"PATH": "", "PYTHONPATH": str(Path(gad.__file__).parent.parent)}
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=600, env=bare)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=600, env=bare
+    )
     assert done.stdout.split() == ["True", "False"]

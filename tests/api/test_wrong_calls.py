@@ -16,10 +16,19 @@ from wrong_calls import calls, count, parameters
 import graphviz_ad as gad
 from graphviz_ad._internal.api.methods import METHODS
 from graphviz_ad._internal.base.errors import GraphvizADError, OptionError, SaveError
-from graphviz_ad._internal.output.call_options import FILE_ONLY, FILM_ONLY, STILL_ONLY, AnimateOptions, FilmFile, PlotOptions
+from graphviz_ad._internal.output.call_options import (
+    FILE_ONLY,
+    FILM_ONLY,
+    STILL_ONLY,
+    AnimateOptions,
+    FilmFile,
+    PlotOptions,
+)
 
 
-def test_no_wrong_call_ends_in_an_error_of_our_internals(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_wrong_call_ends_in_an_error_of_our_internals(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.chdir(tmp_path)
     totals, raw = count()
     assert raw == {}
@@ -28,30 +37,71 @@ def test_no_wrong_call_ends_in_an_error_of_our_internals(tmp_path: Path, monkeyp
 
 def test_the_wrong_calls_are_of_everything_public() -> None:
     found = parameters(calls())
-    assert {"trace", "record", "plot", "save", "Graph.plot", "Graph.save", "Animation.frame", "Explanation.plot", "gallery.build", "Capture"} <= set(found)
+    assert {
+        "trace",
+        "record",
+        "plot",
+        "save",
+        "Graph.plot",
+        "Graph.save",
+        "Animation.frame",
+        "Explanation.plot",
+        "gallery.build",
+        "Capture",
+    } <= set(found)
     assert set(found["Graph.plot"]) == set(inspect.signature(gad.plot).parameters) - {"graph"}
 
 
 SAID: dict[str, tuple[Callable[[], Any], str]] = {
-    "a wrong name": (lambda: graph("colah").plot(thme="dark"), r"plot\(\) has no option 'thme'; did you mean 'theme'\?"),  # type: ignore[call-arg]
-    "a name that is like none": (lambda: graph("colah").plot(zzz=1), r"has no option 'zzz'\. Choose from: theme, layout"),  # type: ignore[call-arg]
+    "a wrong name": (
+        lambda: graph("colah").plot(thme="dark"),
+        r"plot\(\) has no option 'thme'; did you mean 'theme'\?",
+    ),  # type: ignore[call-arg]
+    "a name that is like none": (
+        lambda: graph("colah").plot(zzz=1),
+        r"has no option 'zzz'\. Choose from: theme, layout",
+    ),  # type: ignore[call-arg]
     "by its place": (lambda: graph("colah").plot("dark"), r"cannot be called so: too many positional arguments"),  # type: ignore[call-arg]
     "a list as a theme": (lambda: graph("colah").plot(theme=[]), r"theme=\[\] is no theme; give 'light', 'dark'"),  # type: ignore[arg-type]
-    "nowhere": (lambda: graph("colah").save(None), r"path=None \(NoneType\) cannot be; give a text, or a path, or a file that is open for bytes"),  # type: ignore[call-overload]
+    "nowhere": (
+        lambda: graph("colah").save(None),
+        r"path=None \(NoneType\) cannot be; give a text, or a path, or a file that is open for bytes",
+    ),  # type: ignore[call-overload]
     "a recording of 3": (lambda: gad.record(3), r"module=3 \(int\) is no nn\.Module"),  # type: ignore[arg-type]
     "edges of nothing": (lambda: graph("colah").in_edges("q"), r"no node with the key named 'q'"),
     "no frame": (lambda: film("colah").frame(None), r"index=None \(NoneType\) cannot be; give a whole number"),  # type: ignore[arg-type]
     "a truth value as a number": (lambda: graph("colah").plot(depth=True), r"depth=True is no level of modules"),
-    "an output without paths": (lambda: graph("colah").plot(output="e"), r"output='e' says which paths are meant.*with wrt="),
-    "how finely nothing is told": (lambda: graph("colah").animate("forward", steps="op"), r"direction='forward' tells none"),
+    "an output without paths": (
+        lambda: graph("colah").plot(output="e"),
+        r"output='e' says which paths are meant.*with wrt=",
+    ),
+    "how finely nothing is told": (
+        lambda: graph("colah").animate("forward", steps="op"),
+        r"direction='forward' tells none",
+    ),
     "two stories": (lambda: graph("colah").animate("forward", wrt="a"), r"direction='forward' does not go with wrt="),
     "a loop of slides": (lambda: film("colah").to_pptx("x", loop=2), r"mode='steps' makes slides to click through"),
-    "how much is kept": (lambda: gad.Capture(whole="nope"), r"whole='nope' is no number of elements; give a whole number from 0"),  # type: ignore[arg-type]
-    "a still as a film": (lambda: picture("colah").save("x.gif"), r"no still format named '\.gif'; it is that of a film, which animate\(\) makes\."),
-    "a film as a still": (lambda: film("colah").save("x.dot"), r"no film format named '\.dot'; it is that of a picture, which plot\(\) makes\."),
+    "how much is kept": (
+        lambda: gad.Capture(whole="nope"),
+        r"whole='nope' is no number of elements; give a whole number from 0",
+    ),  # type: ignore[arg-type]
+    "a still as a film": (
+        lambda: picture("colah").save("x.gif"),
+        r"no still format named '\.gif'; it is that of a film, which animate\(\) makes\.",
+    ),
+    "a film as a still": (
+        lambda: film("colah").save("x.dot"),
+        r"no film format named '\.dot'; it is that of a picture, which plot\(\) makes\.",
+    ),
     "a film option of a still": (lambda: graph("colah").save("x.svg", speed=1.0), r"speed=1\.0 is an option of a film"),
-    "a file option of a still": (lambda: graph("colah").save("x.svg", loop=1), r"loop=1 is an option of a film, but \.svg is a still here; leave it out"),
-    "the length of nothing": (lambda: gad.make_dot(torch.ones(1, requires_grad=True) * 2, max_attr_chars=5), r"give show_attrs=True, too"),
+    "a file option of a still": (
+        lambda: graph("colah").save("x.svg", loop=1),
+        r"loop=1 is an option of a film, but \.svg is a still here; leave it out",
+    ),
+    "the length of nothing": (
+        lambda: gad.make_dot(torch.ones(1, requires_grad=True) * 2, max_attr_chars=5),
+        r"give show_attrs=True, too",
+    ),
     "a function as a tensor": (lambda: gad.make_dot(torch.sin), r"make_dot takes a finished tensor.*use trace\(\)"),
 }
 
@@ -82,7 +132,11 @@ def test_help_has_a_line_for_each_option_with_its_default() -> None:
     ):
         lines = (inspect.getdoc(call) or "").partition("Options:\n")[2].splitlines()
         options = [part for part in inspect.signature(call).parameters.values() if part.kind is part.KEYWORD_ONLY]
-        assert not [part for part in options if not any(line.startswith(f"    {part.name}={part.default!r}  ") for line in lines)], call
+        assert not [
+            part
+            for part in options
+            if not any(line.startswith(f"    {part.name}={part.default!r}  ") for line in lines)
+        ], call
     said = " ".join((inspect.getdoc(gad.animate) or "").split())
     assert "speed=1.0 2 plays twice as fast, 0.5 half as fast; from 0.01 to 100 times as fast" in said
 
@@ -103,7 +157,9 @@ def test_the_methods_that_type_checkers_see_are_those_that_there_are() -> None:
     for owner, methods in METHODS.items():
         module = ast.parse(Path(inspect.getfile(owner)).read_text("utf-8"))
         (body,) = [node.body for node in module.body if isinstance(node, ast.ClassDef) and node.name == owner.__name__]
-        declared = [each for node in body if isinstance(node, ast.If) for each in node.body if isinstance(each, ast.FunctionDef)]
+        declared = [
+            each for node in body if isinstance(node, ast.If) for each in node.body if isinstance(each, ast.FunctionDef)
+        ]
         assert {each.name for each in declared} == set(methods)
         for each in declared:
             if not each.decorator_list:
@@ -115,7 +171,12 @@ def test_the_methods_that_type_checkers_see_are_those_that_there_are() -> None:
 
 
 def test_a_picture_goes_into_an_open_file() -> None:
-    for thing, suffix in ((picture("colah"), "svg"), (picture("colah"), ".PNG"), (film("colah"), "gif"), (graph("colah").explain("b"), "txt")):
+    for thing, suffix in (
+        (picture("colah"), "svg"),
+        (picture("colah"), ".PNG"),
+        (film("colah"), "gif"),
+        (graph("colah").explain("b"), "txt"),
+    ):
         file = io.BytesIO()
         assert thing.save(file, format=suffix) is None  # type: ignore[attr-defined]
         assert file.getvalue()

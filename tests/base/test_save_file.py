@@ -32,7 +32,9 @@ def test_odd_names_are_names(tmp_path, name):
     assert listing(tmp_path) == {"neighbour": b"stays", name: b"new"}
 
 
-@pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "No space left on device"), KeyboardInterrupt(), MemoryError(), OSError("odd")])
+@pytest.mark.parametrize(
+    "error", [OSError(errno.ENOSPC, "No space left on device"), KeyboardInterrupt(), MemoryError(), OSError("odd")]
+)
 @pytest.mark.parametrize("place", ["fsync", "replace", "fdopen", "open"])
 def test_an_interrupted_write_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch, error, place):
     (tmp_path / "a.svg").write_bytes(b"old")
@@ -49,7 +51,9 @@ def test_an_interrupted_write_leaves_the_old_file_and_nothing_else(tmp_path, mon
 
 
 def test_the_error_says_what_why_and_what_to_do(tmp_path):
-    with pytest.raises(SaveError, match=r"cannot save '.*nowhere/a.svg': No such file or directory; make the folder first"):
+    with pytest.raises(
+        SaveError, match=r"cannot save '.*nowhere/a.svg': No such file or directory; make the folder first"
+    ):
         write(tmp_path / "nowhere" / "a.svg", b"new")
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(SaveError, match=r"Not a directory; make the folder first"):
@@ -79,7 +83,9 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path):
 
 @pytest.fixture
 def small_disk(tmp_path):
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", str(tmp_path)], capture_output=True, check=False)
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", str(tmp_path)], capture_output=True, check=False
+    )
     if mounted.returncode:
         pytest.skip("mounting is not permitted here")
     yield tmp_path

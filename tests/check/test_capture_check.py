@@ -1,4 +1,6 @@
-"""The links of a capture are verified on the finished graph: all of a right one, and in a wrong one exactly those that were exchanged."""
+"""The links of a capture are verified on the finished graph: all of a right one, and in a wrong one exactly those
+that were exchanged.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,17 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 import graphviz_ad as gad
-from graphviz_ad._internal.check.capture_check import NAMES, NUMBERS, OPEN, OPERAND, OPERATION, WRONG, CaptureReport, Link, verify
+from graphviz_ad._internal.check.capture_check import (
+    NAMES,
+    NUMBERS,
+    OPEN,
+    OPERAND,
+    OPERATION,
+    WRONG,
+    CaptureReport,
+    Link,
+    verify,
+)
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node
 from graphviz_ad._internal.maths import autograd_names
 from graphviz_ad._internal.operations.rules import RULES
@@ -67,7 +79,11 @@ def test_there_is_a_link_for_each_autograd_node_and_each_of_its_edges() -> None:
 
 NETWORKS: list[tuple[str, nn.Module, tuple[int, ...]]] = [
     ("mlp", nn.Sequential(nn.Linear(3, 4), nn.GELU(), nn.Linear(4, 2), nn.LogSoftmax(-1)), (2, 3)),
-    ("convolutions", nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(8, 2)), (1, 1, 6, 6)),
+    (
+        "convolutions",
+        nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(8, 2)),
+        (1, 1, 6, 6),
+    ),
     ("attention", nn.TransformerEncoderLayer(4, 2, 8, batch_first=True), (1, 3, 4)),
     ("lstm", nn.LSTM(3, 2), (4, 1, 3)),
 ]
@@ -75,13 +91,16 @@ NETWORKS: list[tuple[str, nn.Module, tuple[int, ...]]] = [
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16], ids=str)
 @pytest.mark.parametrize(("name", "module", "shape"), NETWORKS, ids=[case[0] for case in NETWORKS])
-def test_no_link_of_a_network_is_found_wrong(name: str, module: nn.Module, shape: tuple[int, ...], dtype: torch.dtype) -> None:
+def test_no_link_of_a_network_is_found_wrong(
+    name: str, module: nn.Module, shape: tuple[int, ...], dtype: torch.dtype
+) -> None:
     torch.manual_seed(0)
     traced_network = gad.trace(module.to(dtype), randoms(*shape, dtype=dtype))
     report = verify(traced_network)
     assert report.wrong == ()
     assert report.count(OPERATION, OPEN) == 0
-    assert report.count(OPERAND, NUMBERS) > len(report.links) // 6 or name == "lstm"  # which may run as one operation without a formula
+    # which may run as one operation without a formula
+    assert report.count(OPERAND, NUMBERS) > len(report.links) // 6 or name == "lstm"
 
 
 @pytest.mark.parametrize("case", COMPOSITE, ids=lambda case: getattr(case, "id", None) or str(case[0]))
@@ -108,7 +127,9 @@ def test_without_gradients_the_results_still_verify_the_operands() -> None:
 
 
 def test_without_numbers_names_are_all_there_is() -> None:
-    report = verify(gad.trace(lambda x: (x.sin() / x.exp()).sum(), leaf(1, 2), capture=Capture(values="none", gradients="none")))
+    report = verify(
+        gad.trace(lambda x: (x.sin() / x.exp()).sum(), leaf(1, 2), capture=Capture(values="none", gradients="none"))
+    )
     assert {link.verdict for link in report.links} == {NAMES}
     assert report.ok
 
@@ -117,18 +138,32 @@ def test_without_numbers_names_are_all_there_is() -> None:
 
 
 def exchanged(right: Graph, one: str, other: str) -> Graph:
-    """With the autograd nodes of two operations exchanged, and everything that hangs on these: gradients, edges, order, what is saved."""
+    """With the autograd nodes of two operations exchanged, and everything that hangs on these: gradients, edges,
+    order, what is saved.
+    """
     fine = right.detail or right
     pair = fine.nodes[one], fine.nodes[other]
     new = {this.key: with_autograd_of(this, that) for this, that in (pair, pair[::-1])}
     turn = {one: other, other: one}
-    edges = [replace(edge, head=turn.get(edge.head, edge.head), tail=turn.get(edge.tail, edge.tail)) if edge.cut is None else edge for edge in fine.edges]
+    edges = [
+        replace(edge, head=turn.get(edge.head, edge.head), tail=turn.get(edge.tail, edge.tail))
+        if edge.cut is None
+        else edge
+        for edge in fine.edges
+    ]
     return fine.with_parts([new.get(node.key, node) for node in fine.node_list], edges)
 
 
 def with_autograd_of(this: Node, that: Node) -> Node:
     ports = tuple(replace(mine, grad=theirs.grad) for mine, theirs in zip(this.ports, that.ports, strict=True))
-    return replace(this, autograd=that.autograd, ports=ports, saved=that.saved, saved_bytes=that.saved_bytes, backward_order=that.backward_order)
+    return replace(
+        this,
+        autograd=that.autograd,
+        ports=ports,
+        saved=that.saved,
+        saved_bytes=that.saved_bytes,
+        backward_order=that.backward_order,
+    )
 
 
 def with_edges(right: Graph, changes: dict[str, Edge]) -> Graph:
@@ -155,7 +190,11 @@ TWO_OF_EACH = gad.trace(two_of_each, [0.3, 0.9], [1.7, 0.4])
 def pairs() -> Iterable[tuple[str, str]]:
     fine = TWO_OF_EACH.detail
     assert fine is not None
-    plain = [node.key for node in fine.node_list if node.kind == "op" and not any(edge.cut for edge in fine.in_edges(node.key))]
+    plain = [
+        node.key
+        for node in fine.node_list
+        if node.kind == "op" and not any(edge.cut for edge in fine.in_edges(node.key))
+    ]
     return list(combinations(plain, 2))
 
 
@@ -172,7 +211,9 @@ def test_what_was_exchanged_is_put_right_again() -> None:
 
 
 def test_exchanged_names_are_found_without_any_numbers() -> None:
-    structure = gad.trace(lambda x: (x.sin() / x.exp()).sum(), leaf(1, 2), capture=Capture(values="none", gradients="none"))
+    structure = gad.trace(
+        lambda x: (x.sin() / x.exp()).sum(), leaf(1, 2), capture=Capture(values="none", gradients="none")
+    )
     sine, power, *_ = [node.key for node in structure.node_list if node.kind == "op"]
     assert wrong(verify(exchanged(structure, sine, power))) == {(OPERATION, sine), (OPERATION, power)}
 
@@ -184,7 +225,9 @@ def test_two_roots_of_one_number_that_were_taken_for_each_other_are_found_by_wha
 
 
 def function_of(op: Callable[[Tensor, Tensor], Tensor], *shapes: tuple[int, ...]) -> Graph:
-    return gad.trace(lambda a, b: op(a, b).sum(), *(randoms(*shape, seed=seed) + 2 for seed, shape in enumerate(shapes)))
+    return gad.trace(
+        lambda a, b: op(a, b).sum(), *(randoms(*shape, seed=seed) + 2 for seed, shape in enumerate(shapes))
+    )
 
 
 BINARY: list[tuple[str, Graph]] = [
@@ -213,7 +256,9 @@ def test_two_operands_in_each_others_places_are_found_and_nothing_else(op: str, 
     assert all("only as operand" in link.why for link in report.wrong)
 
 
-@pytest.mark.parametrize(("op", "right"), [*BINARY, ("mul", function_of(torch.mul, (3,), (3,)))], ids=[*(op for op, _ in BINARY), "mul"])
+@pytest.mark.parametrize(
+    ("op", "right"), [*BINARY, ("mul", function_of(torch.mul, (3,), (3,)))], ids=[*(op for op, _ in BINARY), "mul"]
+)
 def test_two_operands_with_each_others_gradients_are_found_and_nothing_else(op: str, right: Graph) -> None:
     one, other = operands_of(right, op)
     turned = replace(one, grad=other.grad, local=other.local), replace(other, grad=one.grad, local=one.local)
@@ -233,16 +278,25 @@ def test_an_operand_that_autograd_ran_first_is_found() -> None:
     right = graph("fan_out")
     assert right.detail is not None
     late, early = [node for node in right.detail.node_list if node.op in ("sin", "add")]
-    turned = {late.key: replace(late, backward_order=early.backward_order), early.key: replace(early, backward_order=late.backward_order)}
-    report = verify(right.detail.with_parts([turned.get(node.key, node) for node in right.detail.node_list], right.detail.edges))
+    turned = {
+        late.key: replace(late, backward_order=early.backward_order),
+        early.key: replace(early, backward_order=late.backward_order),
+    }
+    report = verify(
+        right.detail.with_parts([turned.get(node.key, node) for node in right.detail.node_list], right.detail.edges)
+    )
     assert {link.kind for link in report.wrong} == {OPERAND}
     assert {link.why for link in report.wrong} == {"autograd ran the node of the operand first"}
 
 
 def test_a_gradient_of_another_shape_is_found() -> None:
-    right = gad.trace(lambda a, b: (a @ b).logsumexp((0, 1)), randoms(2, 3), randoms(3, 4, seed=1), capture=Capture(values="none"))
+    right = gad.trace(
+        lambda a, b: (a @ b).logsumexp((0, 1)), randoms(2, 3), randoms(3, 4, seed=1), capture=Capture(values="none")
+    )
     one, other = operands_of(right, "matmul")
-    report = verify(with_edges(right, {one.key: replace(one, grad=other.grad), other.key: replace(other, grad=one.grad)}))
+    report = verify(
+        with_edges(right, {one.key: replace(one, grad=other.grad), other.key: replace(other, grad=one.grad)})
+    )
     assert wrong(report) == {(OPERAND, one.key), (OPERAND, other.key)}
     assert "what came back has shape (3, 4), the operand (2, 3)" in str(report)
 
@@ -324,7 +378,10 @@ def test_a_wrong_link_makes_the_check_fail_and_stands_in_its_table() -> None:
     assert not report.ok
     assert report.capture is not None
     assert str(report).count("WRONG: sin (test_capture_check.py:") == 2
-    assert Link(OPERATION, "n2", report.capture.wrong[0].text, WRONG, "it does not hold what sin makes of its operands") == report.capture.wrong[0]
+    assert (
+        Link(OPERATION, "n2", report.capture.wrong[0].text, WRONG, "it does not hold what sin makes of its operands")
+        == report.capture.wrong[0]
+    )
 
 
 def test_folding_and_loading_change_nothing_about_the_links(tmp_path: Any) -> None:
@@ -361,7 +418,10 @@ def test_names_agree_or_do_not_or_say_nothing(op: str, autograd: str, verdict: s
 
 def test_no_operation_with_a_formula_goes_with_the_autograd_node_of_another() -> None:
     """All pairs of elementwise operations, by the names that torch gives their nodes."""
-    made = {name: f"{''.join(part.capitalize() for part in name.split('_'))}Backward0" for name in ("sin", "exp", "add", "mul", "div", "tanh", "sqrt", "relu")}
+    made = {
+        name: f"{''.join(part.capitalize() for part in name.split('_'))}Backward0"
+        for name in ("sin", "exp", "add", "mul", "div", "tanh", "sqrt", "relu")
+    }
     for one, other in combinations(made, 2):
         assert {autograd_names.verdict(one, made[other]), autograd_names.verdict(other, made[one])} == {"differ"}
         assert autograd_names.verdict(one, made[one]) == "agree"
@@ -375,7 +435,9 @@ def test_bounds_that_cross_give_everything_to_the_upper_one() -> None:
     x, low, high = leaf(-1, 2, 5), leaf(3, 3, 3), leaf(1, 4, 1)
     right = gad.trace(lambda x, low, high: torch.clamp(x, low, high), x, low, high)
     gradients = torch.autograd.grad(torch.clamp(x, low, high).sum(), (x, low, high))
-    assert [edge.grad.array.tolist() for edge in right.edges if edge.grad is not None] == [g.tolist() for g in gradients]  # type: ignore[union-attr]
+    assert [edge.grad.array.tolist() for edge in right.edges if edge.grad is not None] == [
+        g.tolist() for g in gradients
+    ]  # type: ignore[union-attr]
     assert {link.verdict for link in verify(right).links} == {NUMBERS}
 
 
@@ -403,11 +465,19 @@ def written_behind(x: Tensor) -> Tensor:
 
 
 @pytest.mark.parametrize(
-    "read", [lambda whole, part: part.sum(), lambda whole, part: whole.exp(), lambda whole, part: whole * part], ids=["part", "whole", "both"]
+    "read",
+    [lambda whole, part: part.sum(), lambda whole, part: whole.exp(), lambda whole, part: whole * part],
+    ids=["part", "whole", "both"],
 )
-@pytest.mark.parametrize("write", [lambda y: y[0].zero_(), lambda y: y[0].copy_(y[1]), lambda y: y[:1].add_(1)], ids=["zero_", "copy_", "add_"])
+@pytest.mark.parametrize(
+    "write",
+    [lambda y: y[0].zero_(), lambda y: y[0].copy_(y[1]), lambda y: y[:1].add_(1)],
+    ids=["zero_", "copy_", "add_"],
+)
 @pytest.mark.parametrize("used", [True, False])
-def test_what_was_written_in_part_where_autograd_does_not_follow_is_no_wrong_link(write: Any, read: Any, used: bool) -> None:
+def test_what_was_written_in_part_where_autograd_does_not_follow_is_no_wrong_link(
+    write: Any, read: Any, used: bool
+) -> None:
     def program(x: Tensor) -> Tensor:
         y = x.detach().clone() if used else x.clone()
         part = write(y)
@@ -429,7 +499,11 @@ def test_what_was_written_behind_autograds_back_is_no_wrong_link() -> None:
     assert [link.verdict for link in report.links if link.kind == OPERATION] == [NUMBERS, NAMES]
 
 
-@pytest.mark.parametrize("loss", [functional.cross_entropy, lambda x, classes: functional.nll_loss(x.log_softmax(1), classes)], ids=["cross_entropy", "nll"])
+@pytest.mark.parametrize(
+    "loss",
+    [functional.cross_entropy, lambda x, classes: functional.nll_loss(x.log_softmax(1), classes)],
+    ids=["cross_entropy", "nll"],
+)
 def test_classes_that_do_not_count_are_no_wrong_link(loss: Any) -> None:
     x = randoms(2, 4)
     graph = gad.trace(lambda x: loss(x, torch.tensor([1, -100])), x)

@@ -37,7 +37,10 @@ def calls() -> Iterator[tuple[str, Graph]]:
         for sample in islice(op.sample_inputs("cpu", torch.float64, requires_grad=True), SAMPLES):
             if all(tensor.numel() <= LARGEST for tensor in tensors([sample.input, *sample.args])):
                 try:
-                    yield op.name, gad.trace(lambda op=op, sample=sample: op(sample.input, *sample.args, **sample.kwargs))
+                    yield (
+                        op.name,
+                        gad.trace(lambda op=op, sample=sample: op(sample.input, *sample.args, **sample.kwargs)),
+                    )
                 except (gad.GraphvizADError, RuntimeError):
                     continue  # no gradient, or torch refuses
 
@@ -54,7 +57,13 @@ def wrong_claims(found: Graph, node: Node) -> Iterator[tuple[str, str]]:
     if mine is not None:
         yield "forward", "" if agrees(mine, value) else formula
     for edge in found.in_edges(node.key):
-        if edge.cut is None and edge.grad is not None and edge.grad.array is not None and node.grad is not None and node.grad.array is not None:
+        if (
+            edge.cut is None
+            and edge.grad is not None
+            and edge.grad.array is not None
+            and node.grad is not None
+            and node.grad.array is not None
+        ):
             yield from wrong_flows(found, node, edge, node.grad.array, edge.grad.array)
 
 

@@ -22,13 +22,24 @@ def verdicts(traced: Graph) -> dict[str, str]:
 
 
 def scaled(traced: Graph, name: str, factor: complex) -> Graph:
-    """The graph with a leaf's gradient and what flowed into it off by a factor, so that they still agree with each other."""
+    """The graph with a leaf's gradient and what flowed into it off by a factor, so that they still agree with each
+    other.
+    """
     leaf = traced.find(name)
 
     def times(snap: Snapshot | None) -> Snapshot | None:
-        return None if snap is None else replace(snap, data=snap.array * factor if snap.array is not None and snap.array.ndim else snap.item() * factor)
+        return (
+            None
+            if snap is None
+            else replace(
+                snap, data=snap.array * factor if snap.array is not None and snap.array.ndim else snap.item() * factor
+            )
+        )
 
-    nodes = [replace(node, ports=(replace(node.ports[0], grad=times(node.grad)),)) if node.key == leaf.key else node for node in traced.node_list]
+    nodes = [
+        replace(node, ports=(replace(node.ports[0], grad=times(node.grad)),)) if node.key == leaf.key else node
+        for node in traced.node_list
+    ]
     edges = [replace(edge, grad=times(edge.grad)) if edge.tail == leaf.key else edge for edge in traced.edges]
     return traced.with_parts(nodes, edges)
 
@@ -59,7 +70,9 @@ def test_finite_differences_know_the_leaves(name: str, said: dict[str, str]) -> 
 
 @pytest.mark.parametrize(("name", "leaf"), [("seed", "x2"), ("colah", "b"), ("matrix", "W"), ("broadcast", "b")])
 @pytest.mark.parametrize("factor", [1.01, -1.0, 0.0])
-def test_a_gradient_that_is_wrong_on_all_edges_alike_is_found_by_differences(name: str, leaf: str, factor: float) -> None:
+def test_a_gradient_that_is_wrong_on_all_edges_alike_is_found_by_differences(
+    name: str, leaf: str, factor: float
+) -> None:
     report = check(scaled(graph(name), leaf, factor))
     assert all(row.ok for row in report.rows)  # the edges agree with each other
     assert not report.ok
@@ -69,7 +82,10 @@ def test_a_gradient_that_is_wrong_on_all_edges_alike_is_found_by_differences(nam
 
 def test_a_gradient_that_is_not_the_sum_is_found_by_the_edges() -> None:
     traced = graph("colah")
-    nodes = [replace(node, ports=(replace(node.ports[0], grad=Snapshot((), "float64", 10.0)),)) if node.name == "b" else node for node in traced.node_list]
+    nodes = [
+        replace(node, ports=(replace(node.ports[0], grad=Snapshot((), "float64", 10.0)),)) if node.name == "b" else node
+        for node in traced.node_list
+    ]
     report = check(traced.with_parts(nodes, traced.edges), differences=False)
     assert [(row.name, row.error) for row in report.rows if not row.ok] == [("b", 5.0)]
 
@@ -85,9 +101,15 @@ def test_every_result_of_an_operation_has_a_row() -> None:
     assert report.ok
 
     def damaged(edge: Edge) -> Edge:
-        return replace(edge, grad=replace(edge.grad, data=edge.grad.array * 2)) if edge.port == 1 and edge.grad and edge.grad.array is not None else edge
+        return (
+            replace(edge, grad=replace(edge.grad, data=edge.grad.array * 2))
+            if edge.port == 1 and edge.grad and edge.grad.array is not None
+            else edge
+        )
 
-    assert [row.name for row in check(traced.with_parts(traced.node_list, map(damaged, traced.edges))).rows if not row.ok] == ["second"]
+    assert [
+        row.name for row in check(traced.with_parts(traced.node_list, map(damaged, traced.edges))).rows if not row.ok
+    ] == ["second"]
 
 
 @pytest.mark.parametrize("program", [lambda x: torch.relu(x), lambda x: x.abs(), lambda x: torch.max(x, 2 * x)])
@@ -112,9 +134,15 @@ SMOOTH = {
 }
 
 
-@pytest.mark.parametrize(("dtype", "factor"), [(torch.bfloat16, 1.2), (torch.float16, 1.05), (torch.float32, 1.01), (torch.float32, 0.999)], ids=str)
+@pytest.mark.parametrize(
+    ("dtype", "factor"),
+    [(torch.bfloat16, 1.2), (torch.float16, 1.05), (torch.float32, 1.01), (torch.float32, 0.999)],
+    ids=str,
+)
 @pytest.mark.parametrize("name", SMOOTH)
-def test_a_gradient_that_is_off_by_more_than_its_dtype_rounds_is_found(name: str, dtype: torch.dtype, factor: float) -> None:
+def test_a_gradient_that_is_off_by_more_than_its_dtype_rounds_is_found(
+    name: str, dtype: torch.dtype, factor: float
+) -> None:
     program, number = SMOOTH[name]
     traced = gad.trace(program, torch.tensor([number, number / 2], dtype=dtype, requires_grad=True))
     assert verdicts(traced) == {"x": AGREES}
@@ -122,9 +150,13 @@ def test_a_gradient_that_is_off_by_more_than_its_dtype_rounds_is_found(name: str
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32], ids=str)
-@pytest.mark.parametrize(("function", "number"), [(torch.sigmoid, 5.6), (torch.sigmoid, 8), (torch.sigmoid, 17), (torch.tanh, 4), (torch.tanh, 9.5)])
+@pytest.mark.parametrize(
+    ("function", "number"),
+    [(torch.sigmoid, 5.6), (torch.sigmoid, 8), (torch.sigmoid, 17), (torch.tanh, 4), (torch.tanh, 9.5)],
+)
 def test_what_rounds_to_a_flat_place_is_no_false_alarm(function: Any, number: float, dtype: torch.dtype) -> None:
-    traced = gad.trace(function, torch.tensor(number, dtype=dtype, requires_grad=True))  # to 1 - 1 * 1 = 0 at last, as torch says
+    # to 1 - 1 * 1 = 0 at last, as torch says
+    traced = gad.trace(function, torch.tensor(number, dtype=dtype, requires_grad=True))
     assert set(verdicts(traced).values()) <= {AGREES}
 
 
@@ -136,7 +168,14 @@ def test_an_inexact_dtype_inside_counts_too(dtype: torch.dtype) -> None:
 
 @pytest.mark.parametrize(
     ("program", "number"),
-    [(functional.softplus, -40.0), (functional.gelu, -10.0), (torch.sigmoid, -50.0), (torch.log1p, 1e-12), (torch.expm1, 1e-12), (torch.exp, -80.0)],
+    [
+        (functional.softplus, -40.0),
+        (functional.gelu, -10.0),
+        (torch.sigmoid, -50.0),
+        (torch.log1p, 1e-12),
+        (torch.expm1, 1e-12),
+        (torch.exp, -80.0),
+    ],
 )
 def test_a_formula_that_loses_all_digits_in_a_sum_is_no_false_alarm(program: Any, number: float) -> None:
     assert check(gad.trace(program, number)).ok  # log(1 + exp(a)) is 0 at -40, and its derivative is not
@@ -164,8 +203,12 @@ def test_gradients_below_the_smallest_number_of_their_dtype_are_no_false_alarm()
 
 def test_a_coarse_operand_makes_the_gradient_of_a_fine_one_coarse() -> None:
     coarse = torch.tensor([-0.39, 1.03, -0.01], dtype=torch.bfloat16, requires_grad=True)
-    fine = torch.tensor([0.14, -1.0, 0.81], dtype=torch.float64, requires_grad=True)  # torch squares the other one in its own dtype
-    assert verdicts(gad.trace(lambda coarse, fine: torch.atan2(coarse, fine), coarse, fine)) == {"coarse": AGREES, "fine": AGREES}
+    # torch squares the other one in its own dtype
+    fine = torch.tensor([0.14, -1.0, 0.81], dtype=torch.float64, requires_grad=True)
+    assert verdicts(gad.trace(lambda coarse, fine: torch.atan2(coarse, fine), coarse, fine)) == {
+        "coarse": AGREES,
+        "fine": AGREES,
+    }
 
 
 def test_a_fine_operation_on_a_coarse_value_is_as_coarse_as_that() -> None:
@@ -180,8 +223,13 @@ def test_a_tiny_gradient_is_not_compared_with_a_large_tolerance() -> None:
     traced = gad.trace(lambda x: x * 1e-9, 0.5)
     assert verdicts(traced) == {"x": AGREES}
     assert verdicts(scaled(traced, "x", 1.01)) == {"x": DIFFERS}
-    nodes = [replace(node, ports=(replace(node.ports[0], grad=Snapshot((), "float64", 2e-9)),)) if node.name == "x" else node for node in traced.node_list]
-    assert [row.name for row in check(traced.with_parts(nodes, traced.edges), differences=False).rows if not row.ok] == ["x"]
+    nodes = [
+        replace(node, ports=(replace(node.ports[0], grad=Snapshot((), "float64", 2e-9)),)) if node.name == "x" else node
+        for node in traced.node_list
+    ]
+    assert [
+        row.name for row in check(traced.with_parts(nodes, traced.edges), differences=False).rows if not row.ok
+    ] == ["x"]
 
 
 def test_many_additions_in_a_coarse_dtype_are_no_false_alarm() -> None:
@@ -203,7 +251,9 @@ def test_a_sum_that_is_too_large_for_its_dtype_is_no_false_alarm() -> None:
 def test_a_part_of_another_shape_cannot_add_up() -> None:
     traced = gad.trace(lambda x: x * 2, torch.ones(3, requires_grad=True))
     edges = [replace(edge, grad=Snapshot((), "float32", 2.0)) if edge.cut is None else edge for edge in traced.edges]
-    assert [row.name for row in check(traced.with_parts(traced.node_list, edges), differences=False).rows if not row.ok] == ["x"]
+    assert [
+        row.name for row in check(traced.with_parts(traced.node_list, edges), differences=False).rows if not row.ok
+    ] == ["x"]
 
 
 def test_the_gradient_of_a_whole_of_which_a_part_is_shown_is_not_compared() -> None:
@@ -230,7 +280,11 @@ COMPLEX = {
     "real to complex": (lambda x: (x.to(torch.complex128) * Z).exp(), X, SEED),
     "real to complex to real": (lambda x: (x.cdouble() * Z).exp().imag, X, None),
     "real times complex": (lambda x: x * Z, X, SEED),
-    "of one number": (lambda x: x.cdouble() * (1 + 2j), torch.tensor(0.5, dtype=torch.float64), torch.tensor(1.5 - 2j, dtype=torch.complex128)),
+    "of one number": (
+        lambda x: x.cdouble() * (1 + 2j),
+        torch.tensor(0.5, dtype=torch.float64),
+        torch.tensor(1.5 - 2j, dtype=torch.complex128),
+    ),
     "holomorphic": (lambda z: z.sin() / z, Z, SEED),
     "conjugate": (lambda z: z * z.conj(), Z, SEED),
     "absolute value": (lambda z: z.abs(), Z, None),
@@ -272,7 +326,9 @@ def test_steep_functions_are_no_false_alarm() -> None:
 
 def test_an_operation_without_a_formula_is_named_in_the_note() -> None:
     report = check(graph("own_function"))
-    assert report.note.startswith("No finite differences: own_function cannot be computed again, because there is no formula for")
+    assert report.note.startswith(
+        "No finite differences: own_function cannot be computed again, because there is no formula for"
+    )
     assert report.note in str(report)
     assert Sigma.name  # type: ignore[attr-defined]
 

@@ -72,23 +72,72 @@ WORKS = {
     "statements": ["plot", "c=a+b; d=b+1; e=c*d", "a=2", "b=1", "-o", "f.dot"],
     "vector": ["plot", "sum(v*v)", "v=[1,2,3]", "-o", "f.json"],
     "names of constants": ["plot", "e*pi", "e=2", "pi=3", "-o", "f.svg"],
-    "options": ["plot", "x*x", "x=3", "-o", "f.svg", "--theme", "dark", "--layout", "layered", "--direction", "TB", "--wrt", "x", "--no-local"],
+    "options": [
+        "plot",
+        "x*x",
+        "x=3",
+        "-o",
+        "f.svg",
+        "--theme",
+        "dark",
+        "--layout",
+        "layered",
+        "--direction",
+        "TB",
+        "--wrt",
+        "x",
+        "--no-local",
+    ],
     "function of a file": ["plot", "lesson_of_today.py:good", "x=1", "-o", "f.svg"],
     "function with a default": ["plot", "lesson_of_today.py:good", "x=1", "a=5", "-o", "f.svg"],
     "function in a class": ["plot", "lesson_of_today.py:Lesson.inner", "x=1", "-o", "f.svg"],
     "any names": ["plot", "lesson_of_today.py:any_names", "x=1", "y=2", "-o", "f.svg"],
     "function of a module": ["plot", "torch:sigmoid", "input=1", "-o", "f.svg"],
     "film": ["animate", "x*x", "x=3", "-o", "f.html", "--direction", "backward", "--speed", "2"],
-    "options of a film": "animate 2*x*y x=3 y=2 -o f.gif --flow TB --steps edge --depth 1 --loop 1 --scale 0.5 --transforms hide_constants".split(),  # noqa: SIM905
+    "options of a film": (
+        [
+            "animate",
+            "2*x*y",
+            "x=3",
+            "y=2",
+            "-o",
+            "f.gif",
+            "--flow",
+            "TB",
+            "--steps",
+            "edge",
+            "--depth",
+            "1",
+            "--loop",
+            "1",
+            "--scale",
+            "0.5",
+            "--transforms",
+            "hide_constants",
+        ]
+    ),
     "paths as a film": ["animate", "x*x", "x=3", "-o", "f.svg", "--wrt", "x", "--loop", "2"],
-    "forward mode as a film": ["animate", "x*y", "x=3", "y=1", "-o", "f.txt", "--tangents", "x=1", "--tangents", "y=0.5"],
+    "forward mode as a film": [
+        "animate",
+        "x*y",
+        "x=3",
+        "y=1",
+        "-o",
+        "f.txt",
+        "--tangents",
+        "x=1",
+        "--tangents",
+        "y=0.5",
+    ],
     "a path to one result": ["plot", "y=x*x; z=y*x", "x=3", "-o", "f.svg", "--wrt", "x", "--of", "y", "--no-with-all"],
     "gif": ["animate", "x*x", "x=3", "-o", "f.gif", "--direction", "forward", "--layout", "layered"],
 }
 
 
 @pytest.mark.parametrize("name", WORKS)
-def test_it_writes_the_file_that_was_named_and_says_so(name: str, lesson: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_it_writes_the_file_that_was_named_and_says_so(
+    name: str, lesson: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(WORKS[name]) == 0
     (written,) = files(lesson.parent)
     assert written == WORKS[name][WORKS[name].index("-o") + 1]
@@ -125,16 +174,27 @@ def test_an_explanation_is_text_on_standard_output(capsys: pytest.CaptureFixture
 
 
 @pytest.mark.parametrize(
-    ("suffix", "start"), [("txt", "∂f/∂x2".encode()), ("tex", b"\\documentclass"), ("html", b"<!doctype"), ("svg", b"<?xml"), ("png", b"\x89PNG")]
+    ("suffix", "start"),
+    [
+        ("txt", "∂f/∂x2".encode()),
+        ("tex", b"\\documentclass"),
+        ("html", b"<!doctype"),
+        ("svg", b"<?xml"),
+        ("png", b"\x89PNG"),
+    ],
 )
-def test_an_explanation_goes_to_the_file_that_was_named(suffix: str, start: bytes, lesson: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_explanation_goes_to_the_file_that_was_named(
+    suffix: str, start: bytes, lesson: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     del lesson
     assert main(["explain", SEED, "x1=1.5", "x2=0.5", "--wrt", "x2", "-o", f"why.{suffix}"]) == 0
     assert Path(f"why.{suffix}").read_bytes().startswith(start)
     assert capsys.readouterr() == ("", f"wrote why.{suffix} ({Path(f'why.{suffix}').stat().st_size / 1000:.0f} kB)\n")
 
 
-def test_an_explanation_of_a_result_on_the_way_and_in_another_format(capsysbinary: pytest.CaptureFixture[bytes]) -> None:
+def test_an_explanation_of_a_result_on_the_way_and_in_another_format(
+    capsysbinary: pytest.CaptureFixture[bytes],
+) -> None:
     arguments = ["explain", "c=a+b; d=b+1; e=c*d", "a=2", "b=1", "--wrt", "b"]
     assert main([*arguments, "--of", "d"]) == 0
     assert "∂d/∂b = 1\n".encode() in capsysbinary.readouterr().out
@@ -144,7 +204,9 @@ def test_an_explanation_of_a_result_on_the_way_and_in_another_format(capsysbinar
     assert b"#111318" in capsysbinary.readouterr().out
 
 
-def test_an_explanation_that_disagrees_is_an_exit_code(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_explanation_that_disagrees_is_an_exit_code(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     from graphviz_ad._internal.explain import explanation
 
     monkeypatch.setattr(explanation, "compared", lambda *_, **__: explanation.Check("paths", 1.0, False))
@@ -159,10 +221,14 @@ def test_a_check_prints_a_table(capsys: pytest.CaptureFixture[str]) -> None:
     assert "NO" not in out
 
 
-def test_a_check_that_fails_is_an_exit_code(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_check_that_fails_is_an_exit_code(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     from graphviz_ad._internal.check import gradient_check
 
-    monkeypatch.setattr(gradient_check, "check", lambda graph, **_: gradient_check.Report((gradient_check.Row("n0", "x", 1.0, False),)))
+    monkeypatch.setattr(
+        gradient_check, "check", lambda graph, **_: gradient_check.Report((gradient_check.Row("n0", "x", 1.0, False),))
+    )
     assert main(["check", "x*x", "x=3"]) == 1
     assert "NO" in capsys.readouterr().out
 
@@ -172,7 +238,7 @@ def test_the_doctor_says_what_is_here(capsys: pytest.CaptureFixture[str]) -> Non
     out = capsys.readouterr().out
     assert out.startswith("graphviz-ad ")
     assert "stills: .svg" in out
-    assert "films:  .gif" in out
+    assert "films:  .svg .gif" in out
     assert "torch" in out
 
 
@@ -187,7 +253,9 @@ def flags_of(command: str) -> set[str]:
     return {flag for action in commands[command]._actions for flag in action.option_strings}
 
 
-@pytest.mark.parametrize(("command", "function"), [("plot", gad.plot), ("animate", gad.animate)], ids=["plot", "animate"])
+@pytest.mark.parametrize(
+    ("command", "function"), [("plot", gad.plot), ("animate", gad.animate)], ids=["plot", "animate"]
+)
 def test_every_option_is_a_flag(command: str, function: Callable[..., Any]) -> None:
     options = {name for name in inspect.signature(function).parameters if name != "graph"}
     assert {FLAGS.get(name, f"--{name.replace('_', '-')}") for name in options} <= flags_of(command)
@@ -214,8 +282,13 @@ COMPLETED = {
 def test_bash_completes(name: str, lesson: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words, expected = COMPLETED[name]
     assert main(["completion", "bash"]) == 0
-    ask = f"COMP_WORDS=({' '.join(map(shlex.quote, words))}); COMP_CWORD={len(words) - 1}; _graphviz_ad; printf '%s\n' \"${{COMPREPLY[@]}}\""
-    done = subprocess.run(["bash", "-c", capsys.readouterr().out + ask], capture_output=True, text=True, check=True, cwd=lesson.parent)
+    ask = (
+        f"COMP_WORDS=({' '.join(map(shlex.quote, words))}); COMP_CWORD={len(words) - 1}; _graphviz_ad; printf '%s\n'"
+        ' "${COMPREPLY[@]}"'
+    )
+    done = subprocess.run(
+        ["bash", "-c", capsys.readouterr().out + ask], capture_output=True, text=True, check=True, cwd=lesson.parent
+    )
     assert (set(done.stdout.split()), done.stderr) == (expected, "")
 
 
@@ -224,7 +297,9 @@ def test_fish_and_zsh_know_every_flag(capsys: pytest.CaptureFixture[str]) -> Non
     lines = capsys.readouterr().out.splitlines()
     for command in ("plot", "animate", "explain", "check", "gallery"):
         for flag in flags_of(command):
-            assert flag.startswith("--") is any(f"_from {command}'" in line and f" -l {flag[2:]} " in f"{line} " for line in lines), (command, flag)
+            assert flag.startswith("--") is any(
+                f"_from {command}'" in line and f" -l {flag[2:]} " in f"{line} " for line in lines
+            ), (command, flag)
     assert main(["completion", "zsh"]) == 0
     assert "bashcompinit" in capsys.readouterr().out
 
@@ -238,9 +313,18 @@ WRONG = {
     "unknown option": (["plot", "x*x", "x=3", "-o", "f.svg", "--colour", "red"], "--colour"),
     "unknown suffix": (["plot", "x*x", "x=3", "-o", "f.jpeg"], "no still format named '.jpeg'"),
     "no suffix": (["plot", "x*x", "x=3", "-o", "f"], "no still format named ''"),
-    "a film as dot": (["animate", "x*x", "x=3", "-o", "f.dot"], ".dot is a picture, which is made by: graphviz-ad plot"),
-    "a still as gif": (["plot", "x*x", "x=3", "-o", "f.gif"], ".gif is a film, which is made by: graphviz-ad animate … -o f.gif"),
-    "unknown format of standard output": (["plot", "x*x", "x=3", "-o", "-", "--format", "bmp"], "no still format named '.bmp'"),
+    "a film as dot": (
+        ["animate", "x*x", "x=3", "-o", "f.dot"],
+        ".dot is a picture, which is made by: graphviz-ad plot",
+    ),
+    "a still as gif": (
+        ["plot", "x*x", "x=3", "-o", "f.gif"],
+        ".gif is a film, which is made by: graphviz-ad animate … -o f.gif",
+    ),
+    "unknown format of standard output": (
+        ["plot", "x*x", "x=3", "-o", "-", "--format", "bmp"],
+        "no still format named '.bmp'",
+    ),
     "unknown theme": (["plot", "x*x", "x=3", "-o", "f.svg", "--theme", "drak"], "did you mean 'dark'?"),
     "unknown layout": (["plot", "x*x", "x=3", "-o", "f.svg", "--layout", "neato"], "no layout named 'neato'"),
     "unknown direction": (["plot", "x*x", "x=3", "-o", "f.svg", "--direction", "RL"], "no direction named 'RL'"),
@@ -249,15 +333,27 @@ WRONG = {
     "unknown input to explain": (["explain", "x*x", "x=3", "--wrt", "y"], "no node named 'y'"),
     "two inputs in one file": (["explain", "x*y", "x=3", "y=1", "-o", "f.tex"], "name its input with --wrt: x, y"),
     "an explanation as a film": (["explain", "x*x", "x=3", "-o", "f.gif"], "no format of an explanation named '.gif'"),
-    "speed 0": (["animate", "x*x", "x=3", "-o", "f.gif", "--speed", "0"], "speed=0.0 is no speed; give a number from 0.01 to 100"),
+    "speed 0": (
+        ["animate", "x*x", "x=3", "-o", "f.gif", "--speed", "0"],
+        "speed=0.0 is no speed; give a number from 0.01 to 100",
+    ),
     "speed nan": (["animate", "x*x", "x=3", "-o", "f.gif", "--speed", "nan"], "speed=nan is no speed"),
     "speed 1000": (["animate", "x*x", "x=3", "-o", "f.gif", "--speed", "1000"], "speed=1000.0 is no speed"),
-    "depth 0": (["animate", "x*x", "x=3", "-o", "f.gif", "--depth", "0"], "depth=0 is no level of modules; give a whole number from 1"),
+    "depth 0": (
+        ["animate", "x*x", "x=3", "-o", "f.gif", "--depth", "0"],
+        "depth=0 is no level of modules; give a whole number from 1",
+    ),
     "one pass as all": (["animate", "x*x", "x=3", "-o", "f.txt", "--passes"], "only one backward pass was recorded"),
     "two stories": (["animate", "x*x", "x=3", "-o", "f.gif", "--wrt", "x", "--tangents", "x"], "are different stories"),
-    "an option without effect": (["plot", "x*x", "x=3", "-o", "f.svg", "--of", "f"], "name the input that they come from, too, with wrt="),
+    "an option without effect": (
+        ["plot", "x*x", "x=3", "-o", "f.svg", "--of", "f"],
+        "name the input that they come from, too, with wrt=",
+    ),
     "an option of a page": (["explain", "x*x", "x=3", "-o", "f.txt", "--theme", "dark"], ".txt is none here"),
-    "unknown transform": (["plot", "x*x", "x=3", "-o", "f.svg", "--transforms", "hide_constant"], "did you mean 'hide_constants'?"),
+    "unknown transform": (
+        ["plot", "x*x", "x=3", "-o", "f.svg", "--transforms", "hide_constant"],
+        "did you mean 'hide_constants'?",
+    ),
     "speed of words": (["animate", "x*x", "x=3", "-o", "f.gif", "--speed", "fast"], "--speed"),
     "depth below 0": (["plot", "x*x", "x=3", "-o", "f.svg", "--depth", "-1"], "depth=-1 is no level of modules"),
     "missing input": (["plot", "a*b", "a=2", "-o", "f.svg"], "needs a value for b; give b=NUMBER"),
@@ -267,16 +363,24 @@ WRONG = {
     "input given as code": (["plot", "a*a", "a=__import__('os').getpid()", "-o", "f.svg"], "a"),
     "missing file": (["plot", "nowhere.py:f", "-o", "f.svg"], "there is no file 'nowhere.py'"),
     "file without function": (["plot", "lesson_of_today.py", "-o", "f.svg"], "write lesson_of_today.py:FUNCTION"),
-    "missing function": (["plot", "lesson_of_today.py:nope", "-o", "f.svg"], "it has the functions: any_names, bad, good, leaves"),
+    "missing function": (
+        ["plot", "lesson_of_today.py:nope", "-o", "f.svg"],
+        "it has the functions: any_names, bad, good, leaves",
+    ),
     "not a function": (["plot", "lesson_of_today.py:NUMBER", "-o", "f.svg"], "is a int, which cannot be called"),
     "missing module": (["plot", "no_such_module:f", "-o", "f.svg"], "there is no module named 'no_such_module'"),
     "missing input of a function": (["plot", "lesson_of_today.py:good", "-o", "f.svg"], "needs a value for x"),
-    "unknown input of a function": (["plot", "lesson_of_today.py:good", "x=1", "z=1", "-o", "f.svg"], "no input named z"),
+    "unknown input of a function": (
+        ["plot", "lesson_of_today.py:good", "x=1", "z=1", "-o", "f.svg"],
+        "no input named z",
+    ),
 }
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_wrong_use_is_2_with_a_hint_and_leaves_no_file(name: str, lesson: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_wrong_use_is_2_with_a_hint_and_leaves_no_file(
+    name: str, lesson: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     arguments, hint = WRONG[name]
     assert main(arguments) == 2
     said = capsys.readouterr()
@@ -319,7 +423,9 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize("text", HOSTILE, ids=[text[:20] for text in HOSTILE])
-def test_a_formula_that_is_not_plain_mathematics_is_wrong_use_and_is_not_run(text: str, lesson: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_formula_that_is_not_plain_mathematics_is_wrong_use_and_is_not_run(
+    text: str, lesson: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["plot", text, "x=1", "-o", "f.svg"]) == 2
     said = capsys.readouterr().err
     assert said.startswith("graphviz-ad: ")
@@ -330,7 +436,9 @@ def test_a_formula_that_is_not_plain_mathematics_is_wrong_use_and_is_not_run(tex
 # --- work that fails: 1
 
 
-def test_an_error_of_the_users_function_is_1_with_its_own_traceback_only(lesson: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_error_of_the_users_function_is_1_with_its_own_traceback_only(
+    lesson: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["plot", "lesson_of_today.py:bad", "x=1", "-o", "f.svg"]) == 1
     said = capsys.readouterr().err
     assert "no_such_method" in said
@@ -340,7 +448,9 @@ def test_an_error_of_the_users_function_is_1_with_its_own_traceback_only(lesson:
     assert files(lesson.parent) == set()
 
 
-def test_an_error_while_a_file_is_imported_is_1_with_its_traceback(lesson: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_error_while_a_file_is_imported_is_1_with_its_traceback(
+    lesson: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (lesson.parent / "broken_lesson.py").write_text("x = 1 / 0\n")
     assert main(["plot", "broken_lesson.py:f", "-o", "f.svg"]) == 1
     said = capsys.readouterr().err
@@ -359,7 +469,9 @@ def test_a_program_that_exits_does_not_choose_our_exit_code(lesson: Path, capsys
     assert "raised SystemExit: 5" in capsys.readouterr().err
 
 
-def test_a_module_that_misses_another_is_not_called_missing_itself(lesson: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_module_that_misses_another_is_not_called_missing_itself(
+    lesson: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     (lesson.parent / "needy_lesson.py").write_text("import no_such_dependency\n")
     monkeypatch.syspath_prepend(lesson.parent)
     assert main(["plot", "needy_lesson:f", "-o", "f.svg"]) == 1
@@ -369,7 +481,9 @@ def test_a_module_that_misses_another_is_not_called_missing_itself(lesson: Path,
 
 
 @pytest.mark.parametrize("target", ["no/such/folder/f.svg", "is_a_folder.svg"])
-def test_a_place_that_cannot_be_written_is_1_with_a_reason(target: str, lesson: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_place_that_cannot_be_written_is_1_with_a_reason(
+    target: str, lesson: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (lesson.parent / "is_a_folder.svg").mkdir()
     assert main(["plot", "x*x", "x=3", "-o", target]) == 1
     assert "graphviz-ad: cannot" in capsys.readouterr().err
@@ -384,7 +498,9 @@ def test_a_program_without_a_gradient_is_1(lesson: Path, capsys: pytest.CaptureF
     assert "Traceback" not in said
 
 
-def test_an_interrupt_is_130_and_leaves_nothing(lesson: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_interrupt_is_130_and_leaves_nothing(
+    lesson: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     def interrupted(arguments: object) -> int:
         raise KeyboardInterrupt
 
@@ -394,7 +510,9 @@ def test_an_interrupt_is_130_and_leaves_nothing(lesson: Path, monkeypatch: pytes
     assert files(lesson.parent) == set()
 
 
-def test_bytes_are_not_poured_into_a_terminal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_bytes_are_not_poured_into_a_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     terminal = io.TextIOWrapper(io.BytesIO())
     monkeypatch.setattr(terminal, "isatty", lambda: True)
     monkeypatch.setattr(sys, "stdout", terminal)
@@ -412,7 +530,10 @@ def test_a_formula_gets_its_inputs_as_named() -> None:
     assert callable(target)
 
 
-@pytest.mark.parametrize(("target", "error"), [("a b", ExpressionError), ("nowhere.py:f", TargetError), ("m:f:g", ExpressionError), (":f", ExpressionError)])
+@pytest.mark.parametrize(
+    ("target", "error"),
+    [("a b", ExpressionError), ("nowhere.py:f", TargetError), ("m:f:g", ExpressionError), (":f", ExpressionError)],
+)
 def test_a_target_that_is_none_of_the_three_is_refused(target: str, error: type[Exception]) -> None:
     with pytest.raises(error):
         load(target, [])
@@ -429,7 +550,9 @@ def test_a_file_finds_its_neighbours_as_python_would(lesson: Path) -> None:
 
 
 def run(*arguments: str, **options: object) -> subprocess.CompletedProcess[bytes]:
-    return subprocess.run([sys.executable, "-m", "graphviz_ad", *arguments], capture_output=True, timeout=600, **options)  # type: ignore[call-overload, no-any-return]
+    return subprocess.run(
+        [sys.executable, "-m", "graphviz_ad", *arguments], capture_output=True, timeout=600, **options
+    )  # type: ignore[call-overload, no-any-return]
 
 
 def test_the_version_comes_without_anything_that_is_slow_to_import() -> None:
@@ -442,7 +565,10 @@ def test_the_version_comes_without_anything_that_is_slow_to_import() -> None:
 
 
 def test_a_reader_that_goes_away_is_no_traceback() -> None:
-    code = "import sys; from graphviz_ad._internal.cli.commands import main; sys.exit(main(['plot', 'x*x', 'x=3', '-o', '-', '--layout', 'layered']))"
+    code = (
+        "import sys; from graphviz_ad._internal.cli.commands import main; sys.exit(main(['plot', 'x*x', 'x=3', '-o',"
+        " '-', '--layout', 'layered']))"
+    )
     process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert process.stdout is not None
     process.stdout.close()

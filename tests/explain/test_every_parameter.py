@@ -17,7 +17,9 @@ import graphviz_ad as gad
 from graphviz_ad._internal.base.errors import UnknownNameError
 from graphviz_ad._internal.graph.graph import Graph
 
-NAMES = st.lists(st.text(st.sampled_from("ab ,:'\"=and0n→;"), min_size=1, max_size=12), min_size=1, max_size=9, unique=True)
+NAMES = st.lists(
+    st.text(st.sampled_from("ab ,:'\"=and0n→;"), min_size=1, max_size=12), min_size=1, max_size=9, unique=True
+)
 
 
 def traced(model: nn.Module, *inputs: Any) -> Graph:
@@ -95,15 +97,22 @@ def test_every_further_name_of_a_tied_parameter_leads_to_the_first() -> None:
     model, *inputs = EVERY_MODEL["many tied"]()
     graph = gad.trace(model, *inputs)
     assert graph.notices[-1] == "10 more parameters have several names."
-    assert graph.why("layers.6.bias").startswith("layers.6.bias is the same parameter as layers.0.bias. The gradient of layers.0.bias is ")
-    assert graph.why("same.weight").startswith("same.weight is the same parameter as idle.weight. No gradient: no operation read idle.weight here.")
+    assert graph.why("layers.6.bias").startswith(
+        "layers.6.bias is the same parameter as layers.0.bias. The gradient of layers.0.bias is "
+    )
+    assert graph.why("same.weight").startswith(
+        "same.weight is the same parameter as idle.weight. No gradient: no operation read idle.weight here."
+    )
 
 
 def test_of_a_program_that_raised_it_says_so() -> None:
     model, *inputs = EVERY_MODEL["idle"]()
     graph = ended_early(model, *inputs)
     assert graph.why("idle4").startswith("No gradient: no operation read idle4 before ValueError: enough.")
-    assert graph.notices == ("The program raised ValueError: enough; this is the graph up to there.", "No backward pass was recorded.")
+    assert graph.notices == (
+        "The program raised ValueError: enough; this is the graph up to there.",
+        "No backward pass was recorded.",
+    )
 
 
 class Stops(Named):

@@ -64,7 +64,9 @@ X, W = [0.5, -1.0], [[1.0, 0.5], [2.0, -1.0]]
     ],
     ids=["seed x2", "seed x1", "colah b", "colah a", "baydin x1", "baydin x2", "square", "fan out"],
 )
-def test_the_classics_come_out_as_in_the_books(found: Callable[[], gad.Graph], wrt: str, products: list[float], total: float) -> None:
+def test_the_classics_come_out_as_in_the_books(
+    found: Callable[[], gad.Graph], wrt: str, products: list[float], total: float
+) -> None:
     explained = found().explain(wrt)
     assert [path.product for path in explained.paths] == pytest.approx(products, abs=1e-6)
     assert explained.total == pytest.approx(total, abs=1e-6)
@@ -176,7 +178,12 @@ def test_a_rule_that_autograd_contradicts_gives_no_number() -> None:
         return (h @ W).sum() + h.sum()
 
     traced = gad.trace(both, X, W)
-    wrong = [replace(edge, grad=Snapshot((2,), "float64", np.array([9.0, 9.0]))) if edge.local is None and edge.cut is None else edge for edge in traced.edges]
+    wrong = [
+        replace(edge, grad=Snapshot((2,), "float64", np.array([9.0, 9.0])))
+        if edge.local is None and edge.cut is None
+        else edge
+        for edge in traced.edges
+    ]
     explained = traced.with_parts(traced.node_list, wrong).explain("x")
     assert not explained.summed
     assert any(path.brings is None for path in explained.paths)
@@ -186,7 +193,10 @@ def test_a_rule_that_autograd_contradicts_gives_no_number() -> None:
 
 def test_a_local_derivative_that_autograd_contradicts_is_not_a_factor() -> None:
     traced = graph("colah")
-    wrong = [replace(edge, local=Snapshot((), "float64", 7.0)) if edge.local is not None and edge.local.item() == 2 else edge for edge in traced.edges]
+    wrong = [
+        replace(edge, local=Snapshot((), "float64", 7.0)) if edge.local is not None and edge.local.item() == 2 else edge
+        for edge in traced.edges
+    ]
     explained = traced.with_parts(traced.node_list, wrong).explain("b")
     assert [path.factors for path in explained.paths] == [(1.0, "g·d"), (1.0, 3.0)]  # the rule is still true
     assert [path.brings for path in explained.paths] == [2, 3]
@@ -211,7 +221,9 @@ def test_tensors_too_big_to_be_kept_are_unknown_and_not_made_up() -> None:
     assert "not known" in explained.to_text()
 
 
-@pytest.mark.parametrize("capture", [gad.Capture(values="none", gradients="none"), gad.Capture(local=False, gradients="none")])
+@pytest.mark.parametrize(
+    "capture", [gad.Capture(values="none", gradients="none"), gad.Capture(local=False, gradients="none")]
+)
 def test_without_gradients_there_is_no_total(capture: gad.Capture) -> None:
     explained = gad.trace(lambda x: torch.sin(x) * x, 2.0, capture=capture).explain("x")
     assert explained.count == 2
@@ -314,12 +326,14 @@ def test_two_uses_by_one_operation_are_told_apart() -> None:
     explained = graph("square").explain("x")
     assert [path.links[0].name for path in explained.paths] == ["∂y/∂x⁽¹⁾", "∂y/∂x⁽²⁾"]
     assert "x as operand 2" in explained.to_text()
-    direct = gad.trace(lambda x: torch.sin(x) + x, 1.0).explain("x")  # ∂f/∂x is the gradient, of which one edge is a part
+    # ∂f/∂x is the gradient, of which one edge is a part
+    direct = gad.trace(lambda x: torch.sin(x) + x, 1.0).explain("x")
     assert [link.name for path in direct.paths for link in path.links] == ["∂v1/∂x", "∂f/∂v1", "∂f/∂x⁽²⁾"]
 
 
 @pytest.mark.parametrize(
-    ("wrt", "output", "message"), [("x3", None, "no node named 'x3'"), ("wight", None, "did you mean 'weight'"), ("x", "yy", "no node named 'yy'")]
+    ("wrt", "output", "message"),
+    [("x3", None, "no node named 'x3'"), ("wight", None, "did you mean 'weight'"), ("x", "yy", "no node named 'yy'")],
 )
 def test_a_name_that_does_not_exist_is_refused_with_those_that_do(wrt: str, output: str | None, message: str) -> None:
     def f(x: Tensor, weight: Tensor) -> Tensor:
@@ -359,7 +373,10 @@ def test_zero_and_nan_are_numbers_like_others() -> None:
 
 def test_a_gradient_that_is_not_the_sum_is_told_in_words() -> None:
     traced = graph("colah")
-    nodes = [replace(node, ports=(replace(node.ports[0], grad=Snapshot((), "float64", 4.0)),)) if node.name == "b" else node for node in traced.node_list]
+    nodes = [
+        replace(node, ports=(replace(node.ports[0], grad=Snapshot((), "float64", 4.0)),)) if node.name == "b" else node
+        for node in traced.node_list
+    ]
     explained = traced.with_parts(nodes, traced.edges).explain("b")
     assert (explained.ok, explained.difference, explained.total) == (False, 1.0, 5.0)
     assert "DIFFERS from autograd's gradient (difference 1)" in explained.to_text()
@@ -385,7 +402,9 @@ def test_folded_modules_and_the_engineers_view_are_explained_too() -> None:
 
 
 def test_cross_entropy_is_worked_out_by_its_rule() -> None:
-    explained = gad.trace(lambda x: functional.cross_entropy(x, torch.tensor([1, 0])), [[1.0, 2.0], [0.5, -1.0]]).explain("x")
+    explained = gad.trace(
+        lambda x: functional.cross_entropy(x, torch.tensor([1, 0])), [[1.0, 2.0], [0.5, -1.0]]
+    ).explain("x")
     (path,) = explained.paths
     wanted = (torch.softmax(torch.tensor([[1.0, 2.0], [0.5, -1.0]], dtype=F64), 1) - torch.tensor([[0, 1], [1, 0]])) / 2
     np.testing.assert_allclose(path.product, wanted.numpy(), rtol=1e-12)
@@ -401,7 +420,15 @@ def test_many_names_are_cut_in_the_middle_with_a_count() -> None:
 
 
 @pytest.mark.parametrize(
-    ("count", "text"), [(3, "3"), (12_345, "12,345"), (2**23, "8,388,608"), (2**60, "2⁶⁰"), (2**60 - 4, "1,152,921,504,606,846,972"), (10**30, "about 1e30")]
+    ("count", "text"),
+    [
+        (3, "3"),
+        (12_345, "12,345"),
+        (2**23, "8,388,608"),
+        (2**60, "2⁶⁰"),
+        (2**60 - 4, "1,152,921,504,606,846,972"),
+        (10**30, "about 1e30"),
+    ],
 )
 def test_counts_can_be_read(count: int, text: str) -> None:
     assert counted(count) == text

@@ -1,4 +1,6 @@
-"""The picture of a chain rule: each path has a colour, a dash pattern and a letter, shared edges have all of them, and the legend adds them up."""
+"""The picture of a chain rule: each path has a colour, a dash pattern and a letter, shared edges have all of them,
+and the legend adds them up.
+"""
 
 from __future__ import annotations
 
@@ -49,11 +51,16 @@ def curves(canvas: Canvas, owner: str) -> list[Curve]:
 
 
 def letters(canvas: Canvas, owner: str) -> list[str]:
-    return [mark.text for mark in canvas.marks if isinstance(mark, Label) and mark.owner == owner and mark.part == "letter"]
+    return [
+        mark.text for mark in canvas.marks if isinstance(mark, Label) and mark.owner == owner and mark.part == "letter"
+    ]
 
 
 def names(picture: gad.Picture, arrow: Arrow) -> tuple[str, str]:
-    said = {box.key: next(line.text for line in box.lines if line.role == "name").partition(" =")[0] for box in picture.scene.boxes}
+    said = {
+        box.key: next(line.text for line in box.lines if line.role == "name").partition(" =")[0]
+        for box in picture.scene.boxes
+    }
     return said[arrow.tail], said[arrow.head]
 
 
@@ -63,7 +70,14 @@ def names(picture: gad.Picture, arrow: Arrow) -> tuple[str, str]:
 def test_every_arrow_has_the_letters_of_its_paths_and_no_others() -> None:
     picture = gad.trace(shared, 1.0).explain("x").plot(layout="layered")
     found = [(*names(picture, arrow), "".join(letters(picture.canvas, arrow.key))) for arrow in picture.scene.arrows]
-    assert found == [("x", "a", "ABCD"), ("a", "b", "AB"), ("a", "b", "CD"), ("b", "c", "AC"), ("b", "d", "BD"), ("c", "d", "AC")]
+    assert found == [
+        ("x", "a", "ABCD"),
+        ("a", "b", "AB"),
+        ("a", "b", "CD"),
+        ("b", "c", "AC"),
+        ("b", "d", "BD"),
+        ("c", "d", "AC"),
+    ]
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
@@ -85,7 +99,11 @@ def test_beyond_four_paths_the_rest_is_one_mark_on_every_edge_that_the_rest_uses
     assert len(others) == 12
     rest = {key for key, numbers in path_numbers(explained).items() if trails.REST in numbers}
     assert rest == {edge.key for path in others for edge in path}
-    assert all(len(numbers) > 1 or numbers[0] == trails.REST for numbers in path_numbers(explained).values() if trails.REST in numbers)
+    assert all(
+        len(numbers) > 1 or numbers[0] == trails.REST
+        for numbers in path_numbers(explained).values()
+        if trails.REST in numbers
+    )
     words = [trail.said for trail in explained.plot(layout="layered").scene.trails]
     assert words[4] == "12 more paths"
     assert words[5] == "∂x₄/∂x₀ = A + B + C + D + … = 0.0625 + 0.03125 + 0.03125 + 0.01562 + … = 0.3164"
@@ -147,11 +165,18 @@ def test_lines_run_side_by_side_and_meet_at_the_head() -> None:
     (head,) = [mark for mark in picture.canvas.marks if isinstance(mark, Polygon) and mark.owner == arrow.key]
     assert head.fill == "ink"  # it belongs to none of them
     alone = next(arrow for arrow in graph("colah").plot(wrt="b", layout="layered").scene.arrows if arrow.trails == (1,))
-    heads = [mark.fill for mark in graph("colah").plot(wrt="b", layout="layered").canvas.marks if isinstance(mark, Polygon) and mark.owner == alone.key]
+    heads = [
+        mark.fill
+        for mark in graph("colah").plot(wrt="b", layout="layered").canvas.marks
+        if isinstance(mark, Polygon) and mark.owner == alone.key
+    ]
     assert heads == ["path.1"]
 
 
-@pytest.mark.parametrize("bend", [((0, 0), (10, 0), (20, 0), (30, 0)), ((0, 0), (0, 9), (9, 9), (9, 18), (9, 27), (0, 27), (0, 36)), ((5, 5),) * 4])
+@pytest.mark.parametrize(
+    "bend",
+    [((0, 0), (10, 0), (20, 0), (30, 0)), ((0, 0), (0, 9), (9, 9), (9, 18), (9, 27), (0, 27), (0, 36)), ((5, 5),) * 4],
+)
 def test_a_line_beside_another_keeps_its_distance(bend: tuple[tuple[float, float], ...]) -> None:
     moved = trails.beside(bend, 4.0)
     assert len(moved) == len(bend)
@@ -186,7 +211,9 @@ def test_no_line_runs_through_the_words_of_its_own_arrow() -> None:
         ground = grounds[arrow.key]
         for line in curves(picture.canvas, arrow.key):
             for x, y in line.points:
-                assert not (ground.x + 2 < x < ground.x + ground.width - 2 and ground.y + 2 < y < ground.y + ground.height - 2)
+                assert not (
+                    ground.x + 2 < x < ground.x + ground.width - 2 and ground.y + 2 < y < ground.y + ground.height - 2
+                )
 
 
 # --- the legend
@@ -200,7 +227,9 @@ def test_the_legend_repeats_line_and_letter_and_stays_inside(name: str) -> None:
         legend = [mark for mark in picture.canvas.marks if getattr(mark, "part", "") == "legend"]
         lines = [mark for mark in legend if isinstance(mark, Curve)]
         marked = [trail for trail in picture.scene.trails if trail.letter]
-        assert [(line.stroke, line.dash) for line in lines] == [(trails.ROLES[i], trails.DASHES[i]) for i in range(len(marked))]
+        assert [(line.stroke, line.dash) for line in lines] == [
+            (trails.ROLES[i], trails.DASHES[i]) for i in range(len(marked))
+        ]
         for mark in legend:
             if isinstance(mark, Label) and mark.anchor == "start":
                 assert mark.x + text_width(mark.text, mark.size, mark.bold) <= picture.canvas.width + 1
@@ -274,10 +303,14 @@ USES: dict[str, Callable[[Tensor], Tensor]] = {
 
 
 @given(
-    shape=SHAPES, uses=st.lists(st.sampled_from(list(USES)), min_size=1, max_size=6), dtype=st.sampled_from([torch.float64, torch.float32, torch.complex128])
+    shape=SHAPES,
+    uses=st.lists(st.sampled_from(list(USES)), min_size=1, max_size=6),
+    dtype=st.sampled_from([torch.float64, torch.float32, torch.complex128]),
 )
 @settings(deadline=None, max_examples=30)
-def test_a_leaf_of_any_shape_has_its_paths_drawn_told_and_added(shape: tuple[int, ...], uses: list[str], dtype: torch.dtype) -> None:
+def test_a_leaf_of_any_shape_has_its_paths_drawn_told_and_added(
+    shape: tuple[int, ...], uses: list[str], dtype: torch.dtype
+) -> None:
     a = torch.arange(1, math.prod(shape) + 1).to(dtype).mul(0.137).reshape(shape).requires_grad_()
     program = partly_complex if dtype.is_complex else partly
     explanation = gad.trace(lambda a: program(a, uses), a).explain("a")

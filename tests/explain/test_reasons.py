@@ -84,7 +84,13 @@ def left_over(x: Tensor, w: Tensor) -> Tensor:
 
 CUTS: list[tuple[Callable[..., Tensor], str, str, str, str]] = [
     (detached, "detach", "z was detached at {place}", "z (detach, {place}) was detached", "Leave out detach()"),
-    (through_data, "detach", "z was detached at {place}", "z (detach, {place}) was detached", "Leave out detach() or .data"),
+    (
+        through_data,
+        "detach",
+        "z was detached at {place}",
+        "z (detach, {place}) was detached",
+        "Leave out detach() or .data",
+    ),
     (
         without_grad,
         "no_grad",
@@ -92,15 +98,43 @@ CUTS: list[tuple[Callable[..., Tensor], str, str, str, str]] = [
         "z (sin, {place}) was computed under torch.no_grad()",
         "outside of that block",
     ),
-    (under_inference, "inference", "z was computed under torch.inference_mode() at {place}", "z (sin, {place}) was computed under", "outside of that block"),
-    (chosen, "non-differentiable", "argmax at {place} has no derivative", "z (argmax, {place}) holds int64", "softmax for argmax"),
-    (shaped, "shape-only", "ones_like at {place} reads only its shape", "z (ones_like, {place}) takes only the shape", "Nothing is missing"),
-    (left_over, "unreached", "(exp, {place}) leads to nothing that the backward pass began at", "Nothing is computed from", "call backward() on that"),
+    (
+        under_inference,
+        "inference",
+        "z was computed under torch.inference_mode() at {place}",
+        "z (sin, {place}) was computed under",
+        "outside of that block",
+    ),
+    (
+        chosen,
+        "non-differentiable",
+        "argmax at {place} has no derivative",
+        "z (argmax, {place}) holds int64",
+        "softmax for argmax",
+    ),
+    (
+        shaped,
+        "shape-only",
+        "ones_like at {place} reads only its shape",
+        "z (ones_like, {place}) takes only the shape",
+        "Nothing is missing",
+    ),
+    (
+        left_over,
+        "unreached",
+        "(exp, {place}) leads to nothing that the backward pass began at",
+        "Nothing is computed from",
+        "call backward() on that",
+    ),
 ]
 
 
-@pytest.mark.parametrize(("function", "cut", "before", "there", "remedy"), CUTS, ids=[case[0].__name__ for case in CUTS])
-def test_a_cut_says_where_it_is_and_what_to_do(function: Callable[..., Tensor], cut: str, before: str, there: str, remedy: str) -> None:
+@pytest.mark.parametrize(
+    ("function", "cut", "before", "there", "remedy"), CUTS, ids=[case[0].__name__ for case in CUTS]
+)
+def test_a_cut_says_where_it_is_and_what_to_do(
+    function: Callable[..., Tensor], cut: str, before: str, there: str, remedy: str
+) -> None:
     traced = gad.trace(function, leaf(1, 2), leaf(3, 4))
     place = f"test_reasons.py:{line_of(function, 'z = ')}"
     assert traced.find("z").cut == cut
@@ -125,8 +159,14 @@ def test_a_gradient_that_a_function_refused_names_the_function_and_the_operand()
     traced = gad.trace(function, leaf(1, 2), leaf(3, 4))
     place = f"test_reasons.py:{line_of(function, 'Refusing.apply')}"
     for name in ("z", "y"):
-        assert f"Refusing at {place} returned None for its operand 2, so nothing flows back to {name} through it." in traced.why(name)
-    assert [(edge.tail, edge.cut) for edge in traced.edges if edge.cut] == [(traced.find("y").key, "unreached"), (traced.find("z").key, "none-gradient")]
+        assert (
+            f"Refusing at {place} returned None for its operand 2, so nothing flows back to {name} through it."
+            in traced.why(name)
+        )
+    assert [(edge.tail, edge.cut) for edge in traced.edges if edge.cut] == [
+        (traced.find("y").key, "unreached"),
+        (traced.find("z").key, "none-gradient"),
+    ]
     assert (traced.find("y").cut, traced.find("z").cut) == ("unreached", "none-gradient")
 
 
@@ -157,8 +197,8 @@ def test_data_and_frozen_parameters_say_how_to_want_a_gradient() -> None:
     traced = gad.trace(network, torch.ones(1, 2, dtype=torch.float64))
     for name in ("input", "0.weight"):
         answer = traced.why(name)
-        assert answer == (
-            f"No gradient: {name} does not require grad, as data or a parameter that is frozen. "
+        assert (
+            answer == f"No gradient: {name} does not require grad, as data or a parameter that is frozen. "
             "Call requires_grad_() on it before the computation if you want its gradient."
         )
     assert "(linear) depends on nothing that requires grad" in traced.why(traced.node_list[3].key)
@@ -182,7 +222,9 @@ def test_an_unused_parameter_is_known_though_it_is_in_no_graph() -> None:
 def test_whole_numbers_and_constants_have_no_derivatives() -> None:
     traced = gad.trace(lambda x, n: (x * n * 3).sum(), leaf(1, 2), torch.tensor([1, 2]))
     assert "n holds int64, and only real and complex numbers have derivatives" in traced.why("n")
-    (three,) = [node for node in traced.node_list if node.value is not None and node.value.shape == () and node.kind == "data"]
+    (three,) = [
+        node for node in traced.node_list if node.value is not None and node.value.shape == () and node.kind == "data"
+    ]
     assert "3 is a number in the program" in traced.why(three.key)
 
 
@@ -204,7 +246,11 @@ def test_data_made_of_what_is_cut_names_the_cut() -> None:
 def test_a_gradient_is_the_sum_of_what_its_uses_send() -> None:
     answer = graph("seed").why("x2")
     assert answer.startswith("The gradient of x2 is 1.617: the sum of 0.1762 from v1 (sin, small_programs.py:")
-    assert {float(number.replace("−", "-")) for number in re.findall(r"([−\d.]+) from", answer)} == {0.1762, -0.05961, 1.5}
+    assert {float(number.replace("−", "-")) for number in re.findall(r"([−\d.]+) from", answer)} == {
+        0.1762,
+        -0.05961,
+        1.5,
+    }
 
 
 def test_a_result_says_that_torch_keeps_its_gradient_nowhere() -> None:
@@ -275,17 +321,45 @@ def wrong_before(x: Tensor) -> Tensor:
 
 RISES = {
     "difference": (opposite_infinities, (0.0, 1.0), "x", r"The NaN came up at x: ∞ and −∞ came together in the sum\."),
-    "before": (wrong_before, (1.0, 9.0), "x", r"its result is NaN already in the forward pass, where NaN came up in logs \(log, HERE\)\."),
-    "where": (hidden_by_where, (0.0, 1.0), "x", r"The NaN came up at logs \(log, HERE\): a gradient of 0 arrives where its derivative is infinite"),
+    "before": (
+        wrong_before,
+        (1.0, 9.0),
+        "x",
+        r"its result is NaN already in the forward pass, where NaN came up in logs \(log, HERE\)\.",
+    ),
+    "where": (
+        hidden_by_where,
+        (0.0, 1.0),
+        "x",
+        r"The NaN came up at logs \(log, HERE\): a gradient of 0 arrives where its derivative is infinite",
+    ),
     "sqrt": (
         norm_of_nothing,
         (1.0, 1.0),
         "x",
-        r"The NaN came up at v3 \(square, HERE\): an infinite gradient arrives there, which came up at norm_of_nothing \(sqrt, HERE\)\.",
+        (
+            r"The NaN came up at v3 \(square, HERE\): an infinite gradient arrives there, which came up at"
+            r" norm_of_nothing \(sqrt, HERE\)\."
+        ),
     ),
-    "softmax": (row_without_weights, (1.0, 2.0), "scores", r"The NaN came up at weights \(softmax, HERE\): its result is NaN already in the forward pass\."),
-    "overflow": (overflow, (1.0, 0.0), "x", r"The NaN came up at v2 \(exp, HERE\): a gradient of 0 arrives where its derivative is infinite"),
-    "infinite": (lambda x: torch.sqrt(x).sum(), (0.0, 1.0), "x", r"The infinity came up at v1 \(sqrt, HERE\): its derivative is infinite there\."),
+    "softmax": (
+        row_without_weights,
+        (1.0, 2.0),
+        "scores",
+        r"The NaN came up at weights \(softmax, HERE\): its result is NaN already in the forward pass\.",
+    ),
+    "overflow": (
+        overflow,
+        (1.0, 0.0),
+        "x",
+        r"The NaN came up at v2 \(exp, HERE\): a gradient of 0 arrives where its derivative is infinite",
+    ),
+    "infinite": (
+        lambda x: torch.sqrt(x).sum(),
+        (0.0, 1.0),
+        "x",
+        r"The infinity came up at v1 \(sqrt, HERE\): its derivative is infinite there\.",
+    ),
 }
 
 
@@ -341,7 +415,9 @@ def test_a_tied_parameter_answers_to_both_of_its_names_and_one_that_nothing_read
             model(words).sum().backward()
         traced = recorded.graph
     assert "head.weight is the same parameter as embed.weight." in traced.notices
-    assert traced.why("head.weight").startswith("head.weight is the same parameter as embed.weight. The gradient of embed.weight is f")
+    assert traced.why("head.weight").startswith(
+        "head.weight is the same parameter as embed.weight. The gradient of embed.weight is f"
+    )
     assert traced.why("idle.weight").startswith("No gradient: no operation read idle.weight here.")
 
 
@@ -385,8 +461,12 @@ def test_a_recording_answers_from_the_last_pass_that_came_to_a_result() -> None:
         b = (x + 1).square().sum()
         a.backward()
         b.backward()
-    assert recorded.graph.why("a").startswith("In backward pass 1 of 2, the last that came to it: The gradient of a is 1: what was fed in there.")
-    assert recorded.graph.why("w").startswith("In backward pass 1 of 2, the last that came to it: The gradient of w is [1, 2]: ")
+    assert recorded.graph.why("a").startswith(
+        "In backward pass 1 of 2, the last that came to it: The gradient of a is 1: what was fed in there."
+    )
+    assert recorded.graph.why("w").startswith(
+        "In backward pass 1 of 2, the last that came to it: The gradient of w is [1, 2]: "
+    )
     assert recorded.graph.why("x").startswith("In backward pass 2 of 2: The gradient of x is [4, 6]: ")
 
 
@@ -416,8 +496,12 @@ def overwritten_parameter() -> Graph:
 def test_a_pass_that_failed_is_the_reason_why_a_gradient_is_missing() -> None:
     failed = overwritten_result()
     answer = failed.why("x")
-    assert re.match(rf"No gradient has come to x: the backward pass failed at y₀ \(sigmoid, {HERE}\)\. What it read or made", answer), answer
-    assert re.search(rf"was written over by y₁ \(add_, {HERE}\)\. RuntimeError: one of the variables needed", answer), answer
+    assert re.match(
+        rf"No gradient has come to x: the backward pass failed at y₀ \(sigmoid, {HERE}\)\. What it read or made", answer
+    ), answer
+    assert re.search(rf"was written over by y₁ \(add_, {HERE}\)\. RuntimeError: one of the variables needed", answer), (
+        answer
+    )
     assert "wrote over what sigmoid read or made" in failed.to_svg()
 
 
@@ -432,7 +516,9 @@ def test_trace_gives_the_graph_so_far_with_what_broke_the_backward_pass_too() ->
     with pytest.raises(RuntimeError, match="modified by an inplace operation") as raised:
         gad.trace(function, x)
     failed: Graph = raised.value.graph  # type: ignore[attr-defined]
-    assert re.search(rf"failed at y₀ \(sigmoid, {HERE}\)\. What it read or made was written over by y₁ \(add_", failed.why("x"))
+    assert re.search(
+        rf"failed at y₀ \(sigmoid, {HERE}\)\. What it read or made was written over by y₁ \(add_", failed.why("x")
+    )
     assert failed.why("z").startswith("The gradient of z is [1, 1]: ")
     assert "stopped here" in failed.to_svg()
     assert x.grad is None

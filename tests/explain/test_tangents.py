@@ -17,7 +17,7 @@ import graphviz_ad as gad
 from graphviz_ad import ADNumber
 from graphviz_ad._internal.base.errors import OptionError, UnknownNameError
 from graphviz_ad._internal.cli import commands as cli
-from graphviz_ad._internal.output.formats import STILLS
+from graphviz_ad._internal.output.format_table import STILLS
 from graphviz_ad._internal.scene.paint import label_size, line_size
 from graphviz_ad._internal.scene.scene import Scene
 
@@ -85,7 +85,10 @@ PROGRAMS: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
     "repeated": (lambda x: x.repeat(2) * x.expand(3, 2).reshape(6)[:4], ([1.0, 2.0],)),
     "softmax of rows": (lambda X: torch.softmax(X, 1) * torch.log_softmax(X, 0), ([[1.0, 2.0], [3.0, 4.5]],)),
     "cross entropy": (lambda X: F.cross_entropy(X, torch.tensor([0, 2])), ([[1.0, 2.0, -1.0], [3.0, 4.0, 0.5]],)),
-    "layer": (lambda x, W, b: torch.tanh(F.linear(x, W, b)), ([[0.5, -1.0]], [[0.1, 0.2], [0.3, 0.4], [0.5, 0.6]], [0.0, 0.1, 0.2])),
+    "layer": (
+        lambda x, W, b: torch.tanh(F.linear(x, W, b)),
+        ([[0.5, -1.0]], [[0.1, 0.2], [0.3, 0.4], [0.5, 0.6]], [0.0, 0.1, 0.2]),
+    ),
 }
 
 
@@ -103,7 +106,9 @@ def test_tangents_of_outputs_are_those_of_jvp(name: str) -> None:
     given = dict(zip(program.__code__.co_varnames, moves, strict=False))
     assert set(names) == set(given)
     found = graph.tangents(given)
-    _, expected = torch.func.jvp(program, tuple(torch.tensor(each, dtype=torch.float64) for each in inputs), tuple(map(torch.tensor, moves)))
+    _, expected = torch.func.jvp(
+        program, tuple(torch.tensor(each, dtype=torch.float64) for each in inputs), tuple(map(torch.tensor, moves))
+    )
     wanted = expected if isinstance(expected, tuple) else (expected,)
     snaps = list(found.outputs.values())
     assert len(snaps) == len(wanted)
@@ -161,7 +166,12 @@ def test_what_cannot_be_known_is_unknown_and_so_is_what_needs_it() -> None:
     assert number(found["a"]) == 0
     assert number(graph.tangents("y")["c"]) == 0  # the same operation, but nothing moves there
     assert number(graph.tangents("y")[graph.outputs[0].key]) == 2
-    lines = [line.text for box in graph.plot(tangents="x", layout="layered").scene.boxes for line in box.lines if line.role == "tangent"]
+    lines = [
+        line.text
+        for box in graph.plot(tangents="x", layout="layered").scene.boxes
+        for line in box.lines
+        if line.role == "tangent"
+    ]
     assert "tangent ?" in lines
 
 
@@ -227,12 +237,19 @@ def test_both_modes_stand_on_one_picture() -> None:
     graph = gad.trace(baydin, 2.0, 5.0)
     scene = graph.plot(tangents="x1", layout="layered").scene
     assert words(scene, "tangent") == [
-        f"∂{name}/∂x1 = {value}" for name, value in zip(("x1", "x2", "v1", "v2", "v3", "v4", "v5"), ["1", "0", "0.5", "5", "0", "5.5", "5.5"], strict=True)
+        f"∂{name}/∂x1 = {value}"
+        for name, value in zip(
+            ("x1", "x2", "v1", "v2", "v3", "v4", "v5"), ["1", "0", "0.5", "5", "0", "5.5", "5.5"], strict=True
+        )
     ]
     assert words(scene, "gradient")[:2] == [".grad 5.5", ".grad 1.716"]
     assert sorted(words(scene, "forward")) == sorted(["→ 0.5", "→ 5", "→ 0.5", "→ 5", "→ 5.5"])
     assert scene.legend[-2:] == ("tangent", "forward")
-    assert scene.notes[-1] == "Tangents of baydin: x1 moves by 1, the other input rests. All derivatives take 2 sweeps in forward mode and 1 in reverse mode."
+    assert (
+        scene.notes[-1]
+        == "Tangents of baydin: x1 moves by 1, the other input rests. All derivatives take 2 sweeps in forward mode and"
+        " 1 in reverse mode."
+    )
     assert "Tangents of the outputs: v5 5.5." in scene.alt
     assert "tangent: ∂v5/∂x1 = 5.5" in map(str, scene.boxes[-1].hover)
     assert words(graph.plot(layout="layered").scene, "tangent") == []
@@ -264,14 +281,34 @@ def test_every_theme_and_format_draws_tangents(theme: str, tmp_path: Path) -> No
 
 
 def test_no_values_and_no_gradients_are_shown_where_nobody_wants_them() -> None:
-    scene = gad.trace(baydin, 2.0, 5.0).plot(tangents="x2", gradients=False, values=False, local=False, layout="layered").scene
+    scene = (
+        gad.trace(baydin, 2.0, 5.0)
+        .plot(tangents="x2", gradients=False, values=False, local=False, layout="layered")
+        .scene
+    )
     assert words(scene, "gradient") == words(scene, "value") == words(scene, "local") == []
     assert words(scene, "tangent")[-1] == "∂v5/∂x2 = 1.716"
 
 
 def test_the_command_line_draws_them(tmp_path: Path) -> None:
     path = tmp_path / "f.svg"
-    assert cli.main(["plot", "v1=log(x1); f=v1+x1*x2", "x1=2", "x2=5", "--tangents", "x1", "--layout", "layered", "-o", str(path)]) == 0
+    assert (
+        cli.main(
+            [
+                "plot",
+                "v1=log(x1); f=v1+x1*x2",
+                "x1=2",
+                "x2=5",
+                "--tangents",
+                "x1",
+                "--layout",
+                "layered",
+                "-o",
+                str(path),
+            ]
+        )
+        == 0
+    )
     assert "∂f/∂x1 = 5.5" in path.read_text("utf-8")
 
 

@@ -1,4 +1,6 @@
-"""The worked solution in text, LaTeX, HTML, notebooks and files: the same numbers in each, compiled where it can be, and names harmless in all."""
+"""The worked solution in text, LaTeX, HTML, notebooks and files: the same numbers in each, compiled where it can be,
+and names harmless in all.
+"""
 
 from __future__ import annotations
 
@@ -56,7 +58,12 @@ Check
 
 def every() -> list[Explanation]:
     """The gradient of every leaf of every small program."""
-    return [graph(name).explain(str(node.name)) for name in PROGRAMS for node in graph(name).node_list if node.kind == "leaf" and node.name]
+    return [
+        graph(name).explain(str(node.name))
+        for name in PROGRAMS
+        for node in graph(name).node_list
+        if node.kind == "leaf" and node.name
+    ]
 
 
 def called(name: str) -> Explanation:
@@ -122,15 +129,32 @@ def test_the_latex_of_the_classic_says_what_the_text_says() -> None:
     lines = lines_of(graph("colah").explain("b").to_latex())
     assert r"\frac{\partial e}{\partial c} = d = 2" in lines
     assert r"\mathbf{A} \quad b \to c \to e" in "\n".join(lines)
-    assert r"\quad \frac{\partial d}{\partial b} \cdot \frac{\partial e}{\partial d} = 1 \times 3 = 3" in "\n".join(lines)
+    assert r"\quad \frac{\partial d}{\partial b} \cdot \frac{\partial e}{\partial d} = 1 \times 3 = 3" in "\n".join(
+        lines
+    )
     assert r"\frac{\partial e}{\partial b} = A + B = 2 + 3 = 5" in lines
 
 
 def compiled(body: str, engine: str, folder: Path) -> str:
-    source = "\n".join([r"\documentclass{article}", r"\usepackage{amsmath}", r"\allowdisplaybreaks", r"\begin{document}", body, r"\end{document}", ""])
+    source = "\n".join(
+        [
+            r"\documentclass{article}",
+            r"\usepackage{amsmath}",
+            r"\allowdisplaybreaks",
+            r"\begin{document}",
+            body,
+            r"\end{document}",
+            "",
+        ]
+    )
     (folder / "all.tex").write_text(source, "utf-8")
     run = subprocess.run(
-        [engine, "-halt-on-error", "-interaction=nonstopmode", "all.tex"], cwd=folder, capture_output=True, text=True, timeout=600, check=False
+        [engine, "-halt-on-error", "-interaction=nonstopmode", "all.tex"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
     )
     assert run.returncode == 0, run.stdout[-2000:]
     return run.stdout
@@ -148,7 +172,14 @@ def test_a_document_compiles_as_it_is_and_nothing_leaves_the_page(tmp_path: Path
     needs_tool("pdflatex")
     for wrt in ("x2", "x1"):
         graph("seed").explain(wrt).save(tmp_path / "solution.tex")
-        run = subprocess.run(["pdflatex", "-halt-on-error", "solution.tex"], cwd=tmp_path, capture_output=True, text=True, timeout=600, check=True)
+        run = subprocess.run(
+            ["pdflatex", "-halt-on-error", "solution.tex"],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=600,
+            check=True,
+        )
         assert "Overfull" not in run.stdout
         assert "(1 page" in run.stdout
 
@@ -187,7 +218,9 @@ def test_the_page_has_the_picture_the_formulas_and_the_letters() -> None:
     assert kinds.count("img") == 1
     image = next(attributes for tag, attributes in page.tags if tag == "img")
     assert "A x2 → v1 → v2 → v5 → seed: 0.8776 × 1 × 0.2007 × 1 = 0.1762" in str(image["alt"])
-    letters = [attributes["class"] for tag, attributes in page.tags if str(attributes.get("class", "")).startswith("letter")]
+    letters = [
+        attributes["class"] for tag, attributes in page.tags if str(attributes.get("class", "")).startswith("letter")
+    ]
     assert letters == ["letter path-0", "letter path-1", "letter path-2"]
     for part in ("The paths are added", "1.616549", "0.176162"):
         assert part in page.text
@@ -230,7 +263,14 @@ def test_a_cell_shows_picture_and_text_and_a_paper_gets_latex() -> None:
 
 @pytest.mark.parametrize(
     ("suffix", "start"),
-    [(".txt", "∂e/∂b".encode()), (".tex", b"\\documentclass"), (".html", b"<!doctype html>"), (".svg", b"<?xml"), (".png", b"\x89PNG"), (".pdf", b"%PDF")],
+    [
+        (".txt", "∂e/∂b".encode()),
+        (".tex", b"\\documentclass"),
+        (".html", b"<!doctype html>"),
+        (".svg", b"<?xml"),
+        (".png", b"\x89PNG"),
+        (".pdf", b"%PDF"),
+    ],
 )
 def test_the_suffix_chooses_what_is_written(suffix: str, start: bytes, tmp_path: Path) -> None:
     path = graph("colah").explain("b").save(tmp_path / f"b{suffix}")
@@ -248,7 +288,9 @@ def test_the_suffix_chooses_what_is_written(suffix: str, start: bytes, tmp_path:
         ("no/b.svg", {}, SaveError, "no"),
     ],
 )
-def test_what_cannot_be_written_is_refused_and_leaves_nothing(name: str, options: dict[str, Any], error: type[Exception], message: str, tmp_path: Path) -> None:
+def test_what_cannot_be_written_is_refused_and_leaves_nothing(
+    name: str, options: dict[str, Any], error: type[Exception], message: str, tmp_path: Path
+) -> None:
     with pytest.raises(error, match=message):
         graph("colah").explain("b").save(tmp_path / name, **options)
     assert not list(tmp_path.iterdir())

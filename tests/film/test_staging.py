@@ -1,4 +1,6 @@
-"""Stages of films: long graphs stand in rows, letters are as large as they can be, and nothing of the picture is lost or moved apart."""
+"""Stages of films: long graphs stand in rows, letters are as large as they can be, and nothing of the picture is
+lost or moved apart.
+"""
 
 from __future__ import annotations
 
@@ -43,11 +45,15 @@ def film(name):
 
 def network():
     torch.manual_seed(0)
-    return torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.ReLU(), torch.nn.Linear(8, 8), torch.nn.ReLU(), torch.nn.Linear(8, 1))
+    return torch.nn.Sequential(
+        torch.nn.Linear(4, 8), torch.nn.ReLU(), torch.nn.Linear(8, 8), torch.nn.ReLU(), torch.nn.Linear(8, 1)
+    )
 
 
 # A frame has 720 rows of pixels; 14 of them are 20 points on a slide.
-@pytest.mark.parametrize(("name", "least"), [("colah", 22), ("seed", 14), ("chain of 12", 14), ("chain of 30", 12.5), ("network", 13)])
+@pytest.mark.parametrize(
+    ("name", "least"), [("colah", 22), ("seed", 14), ("chain of 12", 14), ("chain of 30", 12.5), ("network", 13)]
+)
 def test_names_and_numbers_can_be_read_from_the_back_row(name, least):
     scale = frame_scale(film(name).film.stage)
     for role in ("name", "value", "gradient"):
@@ -73,7 +79,11 @@ def test_where_signs_are_left_out_the_formula_still_says_what_is_computed():
 
 
 def test_small_tensors_keep_all_their_numbers():
-    stage = gad.trace(lambda x: torch.sin(torch.cos(torch.tanh(torch.exp(x)))).sum(), torch.ones(2, 2, requires_grad=True)).animate().film.stage
+    stage = (
+        gad.trace(lambda x: torch.sin(torch.cos(torch.tanh(torch.exp(x)))).sum(), torch.ones(2, 2, requires_grad=True))
+        .animate()
+        .film.stage
+    )
     shown = [[line.text for line in box.lines if line.role == "value"] for box in stage.boxes if box.kind != "op"]
     assert all(len(texts) == 2 for texts in shown if texts)
 
@@ -86,7 +96,10 @@ def dag(seed, count, direction):
     import random
 
     choose = random.Random(seed)
-    boxes = [Box(f"b{i}", "op", (Line("name", f"v{i}"),), choose.uniform(40, 160), choose.uniform(30, 90)) for i in range(count)]
+    boxes = [
+        Box(f"b{i}", "op", (Line("name", f"v{i}"),), choose.uniform(40, 160), choose.uniform(30, 90))
+        for i in range(count)
+    ]
     arrows = []
     for i in range(1, count):
         for number in range(choose.choice([1, 1, 2])):
@@ -98,7 +111,12 @@ def dag(seed, count, direction):
 
 def rectangles(scene):
     for box in scene.boxes:
-        yield box.center[0] - box.width / 2, box.center[1] - box.height / 2, box.center[0] + box.width / 2, box.center[1] + box.height / 2
+        yield (
+            box.center[0] - box.width / 2,
+            box.center[1] - box.height / 2,
+            box.center[0] + box.width / 2,
+            box.center[1] + box.height / 2,
+        )
 
 
 def from_border(point, box):
@@ -113,8 +131,12 @@ def test_in_rows_everything_is_still_there_and_apart(seed, count, direction):
     before = dag(seed, count, direction)
     after = wrapped(before, scale_of)
     assert frame_scale(after) >= frame_scale(before)
-    assert [(box.key, box.width, box.height, box.lines) for box in after.boxes] == [(box.key, box.width, box.height, box.lines) for box in before.boxes]
-    assert [(arrow.key, arrow.tail, arrow.head, arrow.lines) for arrow in after.arrows] == [(a.key, a.tail, a.head, a.lines) for a in before.arrows]
+    assert [(box.key, box.width, box.height, box.lines) for box in after.boxes] == [
+        (box.key, box.width, box.height, box.lines) for box in before.boxes
+    ]
+    assert [(arrow.key, arrow.tail, arrow.head, arrow.lines) for arrow in after.arrows] == [
+        (a.key, a.tail, a.head, a.lines) for a in before.arrows
+    ]
     for (left, top, right, bottom), (a, b, c, d) in combinations(rectangles(after), 2):
         assert right <= a + 0.01 or c <= left + 0.01 or bottom <= b + 0.01 or d <= top + 0.01, "two boxes overlap"
     width, height = after.size
@@ -136,7 +158,9 @@ def test_ways_between_rows_cross_no_box(seed, count, direction):
         return
     inside = [(left + 1, top + 1, right - 1, bottom - 1) for left, top, right, bottom in rectangles(after)]
     crossed = sum(hits(arrow, inside) for arrow in after.arrows)
-    assert crossed <= sum(hits(arrow, [(a + 1, b + 1, c - 1, d - 1) for a, b, c, d in rectangles(before)]) for arrow in before.arrows)
+    assert crossed <= sum(
+        hits(arrow, [(a + 1, b + 1, c - 1, d - 1) for a, b, c, d in rectangles(before)]) for arrow in before.arrows
+    )
 
 
 def hits(arrow, boxes):
@@ -147,7 +171,9 @@ def hits(arrow, boxes):
         for k in range(11):
             t = k / 10
             weights = (1 - t) ** 3, 3 * t * (1 - t) ** 2, 3 * t * t * (1 - t), t**3
-            points.append(tuple(sum(w * p[axis] for w, p in zip(weights, (a, b, c, d), strict=True)) for axis in (0, 1)))
+            points.append(
+                tuple(sum(w * p[axis] for w, p in zip(weights, (a, b, c, d), strict=True)) for axis in (0, 1))
+            )
     return any(left < x < right and top < y < bottom for x, y in points for left, top, right, bottom in boxes)
 
 
@@ -162,7 +188,9 @@ def test_rows_are_read_like_lines_of_text():
         rows[-1].append(box)
     assert 2 <= len(rows) <= 6
     for upper, lower in pairwise(rows):
-        assert max(box.center[1] + box.height / 2 for box in upper) < min(box.center[1] - box.height / 2 for box in lower)
+        assert max(box.center[1] + box.height / 2 for box in upper) < min(
+            box.center[1] - box.height / 2 for box in lower
+        )
 
 
 def dag_of_a_chain(count):

@@ -1,4 +1,6 @@
-"""Every story is true: values before their use, gradients in reverse, sums where contributions meet, and nothing ever moves."""
+"""Every story is true: values before their use, gradients in reverse, sums where contributions meet, and nothing
+ever moves.
+"""
 
 from __future__ import annotations
 
@@ -38,17 +40,28 @@ def valued_at(steps: tuple[Step, ...]) -> dict[str, int]:
 
 
 def deliveries(steps: tuple[Step, ...]) -> list[tuple[int, str]]:
-    return [(i, change.key) for i, step in enumerate(steps) for change in step.changes if change.emphasis == "active-backward"]
+    return [
+        (i, change.key)
+        for i, step in enumerate(steps)
+        for change in step.changes
+        if change.emphasis == "active-backward"
+    ]
 
 
 def contributions(traced: Graph, node: Node, port: int) -> int:
-    uses = [edge for edge in traced.out_edges(node.key) if edge.port == port and edge.cut is None and edge.grad is not None]
+    uses = [
+        edge for edge in traced.out_edges(node.key) if edge.port == port and edge.cut is None and edge.grad is not None
+    ]
     return len(uses) + (node.ports[port].upstream is not None)
 
 
 def geometry(scene: Scene) -> list[object]:
     boxes = [(box.key, box.center, box.width, box.height, len(box.lines)) for box in scene.boxes]
-    return [scene.size, boxes, [(arrow.key, arrow.path, arrow.label_center, arrow.width, arrow.height) for arrow in scene.arrows]]
+    return [
+        scene.size,
+        boxes,
+        [(arrow.key, arrow.path, arrow.label_center, arrow.width, arrow.height) for arrow in scene.arrows],
+    ]
 
 
 @pytest.mark.parametrize(("name", "direction"), [pair for pair in ALL if pair[1] != "backward"])
@@ -58,7 +71,13 @@ def test_every_result_is_valued_once_and_before_whatever_reads_it(name: str, dir
     assert set(at) == {node.key for node in film(name, direction).graph.node_list}
     for edge in film(name, direction).graph.edges:
         assert at[edge.tail] < at[edge.head], edge.key
-    lit = Counter(change.key for step in steps if step.phase == "forward" for change in step.changes if change.emphasis == "active")
+    lit = Counter(
+        change.key
+        for step in steps
+        if step.phase == "forward"
+        for change in step.changes
+        if change.emphasis == "active"
+    )
     assert set(lit.values()) == {1}
     assert {edge.key for edge in film(name, direction).graph.edges} <= {edge.key for edge in traced.edges}
 
@@ -77,7 +96,11 @@ def test_a_node_passes_its_gradient_on_only_when_it_is_complete(name: str, direc
     complete: dict[str, int] = {}
     for i, step in enumerate(steps):
         for change in step.changes:
-            finished = tuple((line.key, line.text) for line in words.nodes[change.key].gradients) if change.key in traced.nodes else ()
+            finished = (
+                tuple((line.key, line.text) for line in words.nodes[change.key].gradients)
+                if change.key in traced.nodes
+                else ()
+            )
             if step.phase == "backward" and change.emphasis == "active" and change.texts[: len(finished)] == finished:
                 complete.setdefault(change.key, i)
     heads = {edge.key: edge.head for edge in traced.edges}
@@ -88,11 +111,21 @@ def test_a_node_passes_its_gradient_on_only_when_it_is_complete(name: str, direc
 
 
 @pytest.mark.parametrize(("name", "direction"), WITH_BACKWARD)
-def test_adding_up_is_a_step_of_its_own_where_and_only_where_several_contributions_meet(name: str, direction: str) -> None:
+def test_adding_up_is_a_step_of_its_own_where_and_only_where_several_contributions_meet(
+    name: str, direction: str
+) -> None:
     traced = film(name, direction).graph
     words = describe(traced)
-    meeting = [(node, port) for node in traced.node_list for port in range(len(node.ports)) if contributions(traced, node, port) > 1]
-    expected = Counter(f"{words.names.gradient(node.key, port)} = sum of {contributions(traced, node, port)} contributions" for node, port in meeting)
+    meeting = [
+        (node, port)
+        for node in traced.node_list
+        for port in range(len(node.ports))
+        if contributions(traced, node, port) > 1
+    ]
+    expected = Counter(
+        f"{words.names.gradient(node.key, port)} = sum of {contributions(traced, node, port)} contributions"
+        for node, port in meeting
+    )
     assert Counter(step.caption[0] for step in steps_of(name, direction) if " = sum of " in step.caption[0]) == expected
 
 
@@ -104,7 +137,12 @@ def test_the_sum_is_written_out() -> None:
 
 
 def test_a_node_that_waits_says_how_much_has_come() -> None:
-    seen = [dict(change.texts).get("gradient") for step in steps_of("seed", "both") for change in step.changes if change.emphasis == "waiting" and change.texts]
+    seen = [
+        dict(change.texts).get("gradient")
+        for step in steps_of("seed", "both")
+        for change in step.changes
+        if change.emphasis == "waiting" and change.texts
+    ]
     assert seen == [".grad · 1 of 2", ".grad · 1 of 3", ".grad · 2 of 3", ".grad · 2 of 2", ".grad · 3 of 3"]
 
 
@@ -115,7 +153,9 @@ def test_what_is_fed_in_at_an_output_counts_as_a_contribution() -> None:
 
 def test_results_of_one_operation_are_not_added_to_each_other() -> None:
     captions = [" ".join(step.caption) for step in steps_of("several_results", "both")]
-    assert [caption for caption in captions if "sum of" in caption] == ["∂several_results/∂low = sum of 2 contributions = [1, 1] + [3, 4] = [4, 5]"]
+    assert [caption for caption in captions if "sum of" in caption] == [
+        "∂several_results/∂low = sum of 2 contributions = [1, 1] + [3, 4] = [4, 5]"
+    ]
     assert not any("∂several_results/∂high gets" in caption for caption in captions)
 
 
@@ -157,7 +197,11 @@ def test_nothing_moves_between_frames(name: str, direction: str) -> None:
 def test_a_step_lights_up_something_and_nothing_stays_lit(name: str, direction: str) -> None:
     shown = film(name, direction).film
     for i, step in enumerate(shown.steps[1:-1], 1):
-        lit = {part.key for part in (*shown.scene(i).boxes, *shown.scene(i).arrows) if part.emphasis in ("active", "active-forward", "active-backward")}
+        lit = {
+            part.key
+            for part in (*shown.scene(i).boxes, *shown.scene(i).arrows)
+            if part.emphasis in ("active", "active-forward", "active-backward")
+        }
         assert lit <= {change.key for change in step.changes}
         assert lit or step.phase == "backward"
         if step.phase == "backward":
@@ -180,12 +224,22 @@ def value_of(text: str) -> np.ndarray:
 
     body = re.sub(r"\[\[.*?\]\]|\[[^\[\]]*\]", keep, body)
     body = body.replace("e−", "e-")
-    for sign, python in (("−", "-"), ("×", "*"), ("·", "*"), ("²", "**2"), ("³", "**3"), ("∞", "inf"), ("NaN", "nan"), ("Σ ", "")):
+    for sign, python in (
+        ("−", "-"),
+        ("×", "*"),
+        ("·", "*"),
+        ("²", "**2"),
+        ("³", "**3"),
+        ("∞", "inf"),
+        ("NaN", "nan"),
+        ("Σ ", ""),
+    ):
         body = body.replace(sign, python)
     body = re.sub(r"√(\w+\.?\d*)", r"sqrt(\1)", body)
     known = {f"ARRAY{i}": array for i, array in enumerate(arrays)} | {
-        "sqrt": np.sqrt, "sin": np.sin, "exp": np.exp, "sum": np.sum, "mean": np.mean, "max": np.maximum, "where": np.where, "gt": np.greater,
-        "σ": lambda x: 1 / (1 + np.exp(-x)), "detach": np.array, "chunk": np.array, "inf": np.inf, "nan": np.nan,
+        "sqrt": np.sqrt, "sin": np.sin, "exp": np.exp, "sum": np.sum, "mean": np.mean, "max": np.maximum,
+        "where": np.where, "gt": np.greater, "σ": lambda x: 1 / (1 + np.exp(-x)), "detach": np.array,
+        "chunk": np.array, "inf": np.inf, "nan": np.nan,
     }  # fmt: skip
     with np.errstate(all="ignore"):
         return np.asarray(eval(body, {"__builtins__": {"True": True, "False": False}}, known))
@@ -207,7 +261,11 @@ def test_what_a_caption_computes_is_what_it_says(name: str) -> None:
 
 def test_a_contribution_that_is_summed_over_copies_says_so() -> None:
     captions = [step.caption for step in steps_of("broadcast", "both")]
-    assert ("∂L/∂b = Σ ∂L/∂Y · ∂Y/∂b", "= Σ [[1, 2], [3, 4], [5, 6]] × [[1, 1], [1, 1], [1, 1]]", "= [9, 12], summed over the copies of b") in captions
+    assert (
+        "∂L/∂b = Σ ∂L/∂Y · ∂Y/∂b",
+        "= Σ [[1, 2], [3, 4], [5, 6]] × [[1, 1], [1, 1], [1, 1]]",
+        "= [9, 12], summed over the copies of b",
+    ) in captions
     assert not any("Σ" in part for caption in captions if caption[0].startswith("∂L/∂X") for part in caption)
 
 
@@ -224,10 +282,21 @@ def test_an_operation_without_a_compact_rule_passes_something_back() -> None:
 
 def test_an_upstream_gradient_that_was_given_is_named_as_such_and_shown_where_it_enters() -> None:
     captions = [step.caption for step in steps_of("two_outputs", "both")]
-    start = captions.index(("The backward pass starts at the outputs", "∂L/∂y1 = 4, ∂L/∂y2 = 8", "(L is the sum of the outputs times these)"))
-    seeds = [[line.text for box in film("two_outputs").film.scene(i).boxes for line in box.lines if line.role == "upstream"] for i in (start - 1, start)]
+    start = captions.index(
+        (
+            "The backward pass starts at the outputs",
+            "∂L/∂y1 = 4, ∂L/∂y2 = 8",
+            "(L is the sum of the outputs times these)",
+        )
+    )
+    seeds = [
+        [line.text for box in film("two_outputs").film.scene(i).boxes for line in box.lines if line.role == "upstream"]
+        for i in (start - 1, start)
+    ]
     assert seeds == [["", ""], ["seed 4", "seed 8"]]
-    assert ("The backward pass starts at the output", "∂e/∂e = 1", "") in [step.caption for step in steps_of("colah", "both")]
+    assert ("The backward pass starts at the output", "∂e/∂e = 1", "") in [
+        step.caption for step in steps_of("colah", "both")
+    ]
 
 
 # --- time, size, limits
@@ -257,12 +326,17 @@ def test_a_big_graph_delivers_all_edges_of_an_operation_at_once() -> None:
     traced = gad.trace(chain, 1.0)
     story = tell(describe(traced))
     assert max(Counter(i for i, _ in deliveries(story.steps)).values()) == 2
-    assert Counter(key for _, key in deliveries(story.steps)) == Counter(edge.key for edge in traced.edges if edge.cut is None)
+    assert Counter(key for _, key in deliveries(story.steps)) == Counter(
+        edge.key for edge in traced.edges if edge.cut is None
+    )
 
 
 def test_a_graph_without_gradients_never_says_that_they_are_computed() -> None:
     traced = gad.trace(lambda x: x * 2, 3.0, capture=gad.Capture(gradients="none"))
-    assert tell(describe(replace(traced, has_gradients=False)), "both").steps[-1].caption[0] == "The forward pass is complete"
+    assert (
+        tell(describe(replace(traced, has_gradients=False)), "both").steps[-1].caption[0]
+        == "The forward pass is complete"
+    )
 
 
 def test_modules_are_told_as_one_step_each() -> None:

@@ -1,4 +1,6 @@
-"""Films that are not simply the forward and the backward pass: paths one at a time, forward mode, several backward passes."""
+"""Films that are not simply the forward and the backward pass: paths one at a time, forward mode, several backward
+passes.
+"""
 
 from __future__ import annotations
 
@@ -60,7 +62,9 @@ def test_forward_mode_shows_values_and_tangents_and_no_gradients() -> None:
     assert "∂f/∂x1 = 0.2328" in texts
     assert not [text for text in texts if "grad" in text]
     blank = film.film.scene(0)
-    assert not [line.text for box in blank.boxes for line in box.lines if line.role == "tangent" and line.text not in ("", "·")]
+    assert not [
+        line.text for box in blank.boxes for line in box.lines if line.role == "tangent" and line.text not in ("", "·")
+    ]
 
 
 def recorded_twice() -> gad.Graph:
@@ -86,9 +90,10 @@ def test_two_backward_passes_add_up_in_front_of_your_eyes() -> None:
 def test_the_last_frame_is_the_complete_picture() -> None:
     graph = gad.trace(f, 1.5, 0.5)
     usual = final_texts(graph.animate(layout="layered"))
-    assert [[text for text in box if not text.startswith("= ")] for box in final_texts(graph.animate(wrt="x2", layout="layered"))] == [
-        [text for text in box if not text.startswith("= ")] for box in usual
-    ]
+    assert [
+        [text for text in box if not text.startswith("= ")]
+        for box in final_texts(graph.animate(wrt="x2", layout="layered"))
+    ] == [[text for text in box if not text.startswith("= ")] for box in usual]
 
 
 @pytest.mark.parametrize(("steps", "at_least"), [("edge", 8), ("op", 5)])

@@ -1,4 +1,6 @@
-"""A film is worded once: each claim is decided once, each word is made once, and the way from `animate` to them runs downwards."""
+"""A film is worded once: each claim is decided once, each word is made once, and the way from `animate` to them runs
+downwards.
+"""
 
 from __future__ import annotations
 
@@ -60,8 +62,14 @@ def test_a_still_decides_what_each_operation_claims_once_however_often_it_is_pla
 def test_the_way_from_animate_to_the_words_hardly_goes_up() -> None:
     order = [room for room in ROOMS if room]
     rooms = {code: module_of(code).partition(".")[0] for pair in filmed()[1].pairs for code in pair}
-    known = [(caller, called) for caller, called in filmed()[1].pairs if rooms[caller] in order and rooms[called] in order]
-    up = [(caller.co_name, called.co_name) for caller, called in known if order.index(rooms[caller]) < order.index(rooms[called])]
+    known = [
+        (caller, called) for caller, called in filmed()[1].pairs if rooms[caller] in order and rooms[called] in order
+    ]
+    up = [
+        (caller.co_name, called.co_name)
+        for caller, called in known
+        if order.index(rooms[caller]) < order.index(rooms[called])
+    ]
     assert len([pair for pair in up if pair[0] != "animate"]) <= MOST_WAYS_UP, up
 
 
@@ -70,6 +78,8 @@ def test_words_without_local_derivatives_are_those_described_without_them() -> N
     without = without_local(words)
     again = describe(graph("seed"), without.options)
     assert not without.options.local
-    assert {key: said.lines for key, said in without.edges.items()} == {key: said.lines for key, said in again.edges.items()}
+    assert {key: said.lines for key, said in without.edges.items()} == {
+        key: said.lines for key, said in again.edges.items()
+    }
     assert without.nodes == again.nodes
     assert any(line.role == "local" for said in words.edges.values() for line in said.lines)

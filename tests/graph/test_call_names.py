@@ -134,7 +134,9 @@ def both(x: Tensor) -> tuple[Tensor, Tensor]:
 both.register_autograd(lambda ctx, g, h: g * 2 + h * 3)
 
 
-@pytest.mark.parametrize("function", [lambda x: scale(x, 3.0), lambda x: torch.ops.call_names.scale(x, 3.0)], ids=["function", "torch.ops"])
+@pytest.mark.parametrize(
+    "function", [lambda x: scale(x, 3.0), lambda x: torch.ops.call_names.scale(x, 3.0)], ids=["function", "torch.ops"]
+)
 def test_a_custom_operator_has_its_own_name(function: Any) -> None:
     graph = gad.trace(function, leaf(1, 2))
     assert operations(graph) == ["call_names::scale"]
@@ -299,10 +301,16 @@ def test_a_tensor_that_is_written_to_twice_has_three_values() -> None:
 
     graph = gad.trace(function, leaf(1, 2))
     assert [node.name for node in graph.node_list if node.name == "y"] == ["y"] * 3
-    assert [tails(graph, node.key) for node in graph.node_list if node.op == "setitem"] == [["y", "getitem"], ["y", "mul"]]
+    assert [tails(graph, node.key) for node in graph.node_list if node.op == "setitem"] == [
+        ["y", "getitem"],
+        ["y", "mul"],
+    ]
     assert_sound(graph)
 
 
 def test_a_module_call_that_runs_elsewhere_keeps_its_name() -> None:
     layer = nn.Linear(2, 2).double()
-    assert operations(gad.trace(lambda x: nn.functional.relu_(layer(x)), randoms(1, 2))) in (["linear", "relu_"], ["linear", "relu"])
+    assert operations(gad.trace(lambda x: nn.functional.relu_(layer(x)), randoms(1, 2))) in (
+        ["linear", "relu_"],
+        ["linear", "relu"],
+    )

@@ -1,4 +1,6 @@
-"""The operands of a call are those that the user gave it: each once, in their order, with what really flows back along each."""
+"""The operands of a call are those that the user gave it: each once, in their order, with what really flows back
+along each.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,18 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from programs import assert_sound, autograd_names, leaf, node_called, operation, operations, randoms, reached_names, tails, wrong_sums
+from programs import (
+    assert_sound,
+    autograd_names,
+    leaf,
+    node_called,
+    operation,
+    operations,
+    randoms,
+    reached_names,
+    tails,
+    wrong_sums,
+)
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -27,20 +40,34 @@ def called_with(graph: Graph) -> tuple[str | None, list[str | None]]:
 # --- numbers
 
 WITHOUT_NUMBERS: list[tuple[str, Callable[..., Tensor], tuple[Tensor, ...], list[str]]] = [
-    ("cross_entropy", lambda x: functional.cross_entropy(x, CLASSES, label_smoothing=0.1), (randoms(2, 3),), ["x", "CLASSES"]),
+    (
+        "cross_entropy",
+        lambda x: functional.cross_entropy(x, CLASSES, label_smoothing=0.1),
+        (randoms(2, 3),),
+        ["x", "CLASSES"],
+    ),
     ("rms_norm", lambda x, w: functional.rms_norm(x, (3,), w), (randoms(2, 3), randoms(3)), ["x", "w"]),
     ("dropout", lambda x: functional.dropout(x, 0.5), (randoms(2, 3),), ["x"]),
     ("normalize", lambda x: functional.normalize(x, p=3.0), (randoms(2, 3),), ["x"]),
     ("gelu", lambda x: functional.gelu(x), (randoms(2, 3),), ["x"]),
     ("softsign", lambda x: functional.softsign(x), (randoms(3),), ["x"]),
-    ("poisson_nll_loss", lambda x, t: functional.poisson_nll_loss(x, t), (randoms(3), randoms(3).exp().detach()), ["x", "t"]),
+    (
+        "poisson_nll_loss",
+        lambda x, t: functional.poisson_nll_loss(x, t),
+        (randoms(3), randoms(3).exp().detach()),
+        ["x", "t"],
+    ),
     ("logit", lambda x: torch.logit(x.sigmoid(), 1e-6), (randoms(3),), ["sigmoid"]),
     ("square", lambda x: torch.square(x), (randoms(3),), ["x"]),
 ]
 
 
-@pytest.mark.parametrize(("op", "function", "inputs", "operands"), WITHOUT_NUMBERS, ids=[case[0] for case in WITHOUT_NUMBERS])
-def test_a_number_that_torch_computes_with_is_no_operand(op: str, function: Any, inputs: Any, operands: list[str]) -> None:
+@pytest.mark.parametrize(
+    ("op", "function", "inputs", "operands"), WITHOUT_NUMBERS, ids=[case[0] for case in WITHOUT_NUMBERS]
+)
+def test_a_number_that_torch_computes_with_is_no_operand(
+    op: str, function: Any, inputs: Any, operands: list[str]
+) -> None:
     graph = gad.trace(function, *inputs)
     assert called_with(graph) == (op, operands)
     assert_sound(graph)
@@ -68,8 +95,12 @@ WITH_NUMBERS: list[tuple[str, Callable[..., Tensor], list[str]]] = [
 ]
 
 
-@pytest.mark.parametrize(("op", "function", "operands"), WITH_NUMBERS, ids=[f"{i}-{case[0]}" for i, case in enumerate(WITH_NUMBERS)])
-def test_a_number_that_the_user_wrote_is_an_operand_where_it_was_written(op: str, function: Any, operands: list[str]) -> None:
+@pytest.mark.parametrize(
+    ("op", "function", "operands"), WITH_NUMBERS, ids=[f"{i}-{case[0]}" for i, case in enumerate(WITH_NUMBERS)]
+)
+def test_a_number_that_the_user_wrote_is_an_operand_where_it_was_written(
+    op: str, function: Any, operands: list[str]
+) -> None:
     graph = gad.trace(function, leaf(1, 3))
     assert called_with(graph) == (op, operands)
     assert_sound(graph, 1e-6)
@@ -166,11 +197,17 @@ RECURRENT: list[Any] = [
 ]
 
 
-@pytest.mark.parametrize(("op", "make", "shape", "layers"), RECURRENT, ids=[f"{i}-{case[0]}" for i, case in enumerate(RECURRENT)])
-def test_a_recurrent_layer_reads_its_input_and_then_its_parameters(op: str, make: Callable[[], nn.Module], shape: tuple[int, ...], layers: int) -> None:
+@pytest.mark.parametrize(
+    ("op", "make", "shape", "layers"), RECURRENT, ids=[f"{i}-{case[0]}" for i, case in enumerate(RECURRENT)]
+)
+def test_a_recurrent_layer_reads_its_input_and_then_its_parameters(
+    op: str, make: Callable[[], nn.Module], shape: tuple[int, ...], layers: int
+) -> None:
     layer = make().double()
     graph = gad.trace(lambda x: _first(layer(x)), randoms(*shape))
-    found, operands = called_with(graph) if op in operations(graph)[-1:] else (op, tails(graph, operation(graph, op).key))
+    found, operands = (
+        called_with(graph) if op in operations(graph)[-1:] else (op, tails(graph, operation(graph, op).key))
+    )
     assert (found, operands) == (op, ["x", *(f"layer.{name}" for name, _ in layer.named_parameters())])
     assert wrong_sums(graph, 1e-9) == []
 
@@ -181,9 +218,14 @@ def _first(result: Any) -> Tensor:
 
 def test_a_state_that_the_user_gives_stands_after_the_input() -> None:
     lstm = nn.LSTM(3, 3).double()
-    graph = gad.trace(lambda x, h, c: lstm(x, (h, c))[0], randoms(4, 1, 3), randoms(1, 1, 3, seed=1), randoms(1, 1, 3, seed=2))
+    graph = gad.trace(
+        lambda x, h, c: lstm(x, (h, c))[0], randoms(4, 1, 3), randoms(1, 1, 3, seed=1), randoms(1, 1, 3, seed=2)
+    )
     assert called_with(graph)[1][:4] == ["x", "h", "c", "lstm.weight_ih_l0"]
-    zeros = gad.trace(lambda x: lstm(x, (torch.zeros(1, 1, 3, dtype=x.dtype), torch.zeros(1, 1, 3, dtype=x.dtype)))[0], randoms(4, 1, 3))
+    zeros = gad.trace(
+        lambda x: lstm(x, (torch.zeros(1, 1, 3, dtype=x.dtype), torch.zeros(1, 1, 3, dtype=x.dtype)))[0],
+        randoms(4, 1, 3),
+    )
     assert called_with(zeros)[1][:4] == ["x", "zeros", "zeros", "lstm.weight_ih_l0"]  # the user's own, not the layer's
 
 
@@ -227,14 +269,20 @@ def test_the_sizes_of_a_nested_tensor_are_no_operation_of_the_program() -> None:
 @pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors")
 @pytest.mark.parametrize("layout", [torch.strided, torch.jagged], ids=str)
 def test_a_nested_tensor_is_made_of_its_parts(layout: torch.layout) -> None:
-    graph = gad.trace(lambda a, b: torch.nested.as_nested_tensor([a, b], layout=layout).to_padded_tensor(0.0), randoms(2, 2), randoms(3, 2))
+    graph = gad.trace(
+        lambda a, b: torch.nested.as_nested_tensor([a, b], layout=layout).to_padded_tensor(0.0),
+        randoms(2, 2),
+        randoms(3, 2),
+    )
     assert operations(graph) == ["as_nested_tensor", "to_padded_tensor"]
     assert tails(graph, operation(graph, "as_nested_tensor").key) == ["a", "b"]
     assert node_called(graph, "a")["grad"].array.tolist() == [[1, 1], [1, 1]]
 
 
 def test_what_reduces_and_broadcasts_again_inside_a_call_has_no_elementwise_derivative() -> None:
-    x, w = (torch.tensor(values, dtype=torch.float64, requires_grad=True) for values in ([1.0, 2.0, 3.0], [0.5, 0.7, 0.9]))
+    x, w = (
+        torch.tensor(values, dtype=torch.float64, requires_grad=True) for values in ([1.0, 2.0, 3.0], [0.5, 0.7, 0.9])
+    )
     graph = gad.trace(lambda x, w: torch.nn.functional.rms_norm(x, (3,), w).sum(), x, w)
     (norm,) = [node for node in graph.node_list if node.op == "rms_norm"]
     of_x, of_w = graph.in_edges(norm.key)

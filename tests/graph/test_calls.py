@@ -9,7 +9,18 @@ import flows
 import numpy as np
 import pytest
 import torch
-from programs import assert_sound, autograd_names, leaf, node_called, operation, operations, plain_gradients, randoms, reached_names, tails
+from programs import (
+    assert_sound,
+    autograd_names,
+    leaf,
+    node_called,
+    operation,
+    operations,
+    plain_gradients,
+    randoms,
+    reached_names,
+    tails,
+)
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -19,7 +30,8 @@ from graphviz_ad._internal.tracing.capture import Capture
 
 EVERYTHING = Capture(values="full", gradients="full")
 WHOLE = torch.ones(1, 2, requires_grad=True)
-SLICES = ("SliceBackward0",) * autograd_names(WHOLE[:, 1:]).total()  # some versions of torch slice for the first ":", too
+# some versions of torch slice for the first ":", too
+SLICES = ("SliceBackward0",) * autograd_names(WHOLE[:, 1:]).total()
 
 # --- names
 
@@ -115,7 +127,9 @@ NAMES: list[tuple[Callable[..., Tensor], tuple[Any, ...], list[str | None]]] = [
 
 
 @pytest.mark.parametrize(("function", "inputs", "names"), NAMES, ids=[case[0].__name__ for case in NAMES])
-def test_a_result_has_the_name_of_the_variable_that_takes_it(function: Callable[..., Tensor], inputs: tuple[Any, ...], names: list[str | None]) -> None:
+def test_a_result_has_the_name_of_the_variable_that_takes_it(
+    function: Callable[..., Tensor], inputs: tuple[Any, ...], names: list[str | None]
+) -> None:
     graph = gad.trace(function, *inputs)
     assert [node.name for node in graph.node_list if node.kind == "op"] == names
     assert_sound(graph)
@@ -124,7 +138,9 @@ def test_a_result_has_the_name_of_the_variable_that_takes_it(function: Callable[
 def test_unpacked_results_name_the_ports_of_one_node() -> None:
     node = operation(gad.trace(unpacked, [1.0, 2.0, 3.0]), "split")
     assert [(port.name, port.shape) for port in node.ports] == [("y1", (1,)), ("y2", (2,))]
-    assert [port.grad.array.tolist() for port in node.ports if port.grad is not None and port.grad.array is not None] == [[5], [1, 1]]
+    assert [
+        port.grad.array.tolist() for port in node.ports if port.grad is not None and port.grad.array is not None
+    ] == [[5], [1, 1]]
 
 
 def test_a_returned_dict_names_what_has_no_other_name() -> None:
@@ -143,7 +159,10 @@ def test_inputs_have_the_names_of_the_arguments() -> None:
 def test_the_source_is_the_line_of_the_user() -> None:
     first = assigned.__code__.co_firstlineno
     graph = gad.trace(assigned, 1.0, 2.0)
-    assert [node.source for node in graph.node_list if node.kind == "op"] == [f"test_calls.py:{first + 1}", f"test_calls.py:{first + 2}"]
+    assert [node.source for node in graph.node_list if node.kind == "op"] == [
+        f"test_calls.py:{first + 1}",
+        f"test_calls.py:{first + 2}",
+    ]
 
 
 # --- what the call is, and what it stands for
@@ -155,13 +174,13 @@ CALLS: list[tuple[Callable[..., Tensor], tuple[Any, ...], str, list[str], tuple[
     (lambda a, b: torch.maximum(a, b), (leaf(1, 5), leaf(2, 3)), "maximum", ["a", "b"], ("MaximumBackward0",)),
     (lambda a: a.max(), (leaf(1, 5),), "max", ["a"], ("MaxBackward1",)),
     (lambda a, b: a @ b, (randoms(2, 3), randoms(3, 2)), "matmul", ["a", "b"], ("MmBackward0",)),
-    (lambda a, b: a @ b, (randoms(3), randoms(3, 2)), "matmul", ["a", "b"], ("UnsqueezeBackward0", "MmBackward0", "SqueezeBackward4")),
-    (lambda a, b: torch.matmul(a, b), (randoms(2, 2, 3), randoms(3, 2)), "matmul", ["a", "b"], ("ViewBackward0", "MmBackward0", "UnsafeViewBackward0")),
-    (lambda x, W, b: functional.linear(x, W, b), (randoms(2, 3), randoms(4, 3), randoms(4)), "linear", ["x", "W", "b"], ("TBackward0", "AddmmBackward0")),
-    (lambda x, W: functional.linear(x, W), (randoms(2, 3), randoms(4, 3)), "linear", ["x", "W"], ("TBackward0", "MmBackward0")),
-    (lambda x, t: functional.cross_entropy(x, t), (randoms(2, 3), TARGET), "cross_entropy", ["x", "t"], ("LogSoftmaxBackward0", "NllLossBackward0")),
+    (lambda a, b: a @ b, (randoms(3), randoms(3, 2)), "matmul", ["a", "b"], ("UnsqueezeBackward0", "MmBackward0", "SqueezeBackward4")),  # noqa: E501
+    (lambda a, b: torch.matmul(a, b), (randoms(2, 2, 3), randoms(3, 2)), "matmul", ["a", "b"], ("ViewBackward0", "MmBackward0", "UnsafeViewBackward0")),  # noqa: E501
+    (lambda x, W, b: functional.linear(x, W, b), (randoms(2, 3), randoms(4, 3), randoms(4)), "linear", ["x", "W", "b"], ("TBackward0", "AddmmBackward0")),  # noqa: E501
+    (lambda x, W: functional.linear(x, W), (randoms(2, 3), randoms(4, 3)), "linear", ["x", "W"], ("TBackward0", "MmBackward0")),  # noqa: E501
+    (lambda x, t: functional.cross_entropy(x, t), (randoms(2, 3), TARGET), "cross_entropy", ["x", "t"], ("LogSoftmaxBackward0", "NllLossBackward0")),  # noqa: E501
     (lambda x, t: functional.mse_loss(x, t), (randoms(3), randoms(3)), "mse_loss", ["x", "t"], ("MseLossBackward0",)),
-    (lambda x, w, b: functional.layer_norm(x, (3,), w, b), (randoms(2, 3), ONE, TWO), "layer_norm", ["x", "w", "b"], ("NativeLayerNormBackward0",)),
+    (lambda x, w, b: functional.layer_norm(x, (3,), w, b), (randoms(2, 3), ONE, TWO), "layer_norm", ["x", "w", "b"], ("NativeLayerNormBackward0",)),  # noqa: E501
     (lambda p: 1 / p, (leaf(4),), "div", ["1", "p"], ("ReciprocalBackward0", "MulBackward0")),
     (lambda p: p / 3, (leaf(4),), "div", ["p", "3"], ("DivBackward0",)),
     (lambda d: 10 - d, (leaf(4),), "sub", ["10", "d"], ("RsubBackward1",)),
@@ -181,8 +200,12 @@ CALLS: list[tuple[Callable[..., Tensor], tuple[Any, ...], str, list[str], tuple[
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("function", "inputs", "op", "operands", "autograd"), CALLS, ids=[f"{i}-{case[2]}" for i, case in enumerate(CALLS)])
-def test_a_call_is_one_node_as_written(function: Any, inputs: Any, op: str, operands: list[str], autograd: tuple[str, ...]) -> None:
+@pytest.mark.parametrize(
+    ("function", "inputs", "op", "operands", "autograd"), CALLS, ids=[f"{i}-{case[2]}" for i, case in enumerate(CALLS)]
+)
+def test_a_call_is_one_node_as_written(
+    function: Any, inputs: Any, op: str, operands: list[str], autograd: tuple[str, ...]
+) -> None:
     graph = gad.trace(function, *inputs)
     (output,) = graph.outputs
     assert (output.op, tails(graph, output.key), output.autograd) == (op, operands, autograd)
@@ -232,7 +255,9 @@ def test_multi_head_attention_is_one_node() -> None:
     assert len(operations(graph)) == 1
     (node,) = graph.outputs
     named = [name for name in tails(graph, node.key) if name and "." in name]
-    assert named == [f"attention.{name}" for name in ("in_proj_weight", "in_proj_bias", "out_proj.weight", "out_proj.bias")]
+    assert named == [
+        f"attention.{name}" for name in ("in_proj_weight", "in_proj_bias", "out_proj.weight", "out_proj.bias")
+    ]
     assert tails(graph, node.key)[0] == "x"
     assert_sound(graph, 1e-4)
     assert graph.detail is not None
@@ -280,8 +305,12 @@ def elementwise_derivatives(graph: Graph, upstream: float = 1.0) -> None:
         product = edge.local.array * head.array * upstream
         extra = tuple(range(product.ndim - edge.grad.array.ndim))
         product = product.sum(axis=extra) if extra else product
-        axes = tuple(i for i, (have, want) in enumerate(zip(product.shape, edge.grad.shape, strict=True)) if have != want)
-        np.testing.assert_allclose(product.sum(axis=axes, keepdims=True) if axes else product, edge.grad.array, rtol=1e-9, atol=1e-12)
+        axes = tuple(
+            i for i, (have, want) in enumerate(zip(product.shape, edge.grad.shape, strict=True)) if have != want
+        )
+        np.testing.assert_allclose(
+            product.sum(axis=axes, keepdims=True) if axes else product, edge.grad.array, rtol=1e-9, atol=1e-12
+        )
 
 
 DERIVATIVES: list[tuple[str, Callable[..., Tensor], tuple[Tensor, ...]]] = [
@@ -299,7 +328,9 @@ DERIVATIVES: list[tuple[str, Callable[..., Tensor], tuple[Tensor, ...]]] = [
 ]
 
 
-@pytest.mark.parametrize(("function", "inputs"), [case[1:] for case in DERIVATIVES], ids=[case[0] for case in DERIVATIVES])
+@pytest.mark.parametrize(
+    ("function", "inputs"), [case[1:] for case in DERIVATIVES], ids=[case[0] for case in DERIVATIVES]
+)
 def test_local_derivatives_reproduce_what_flows(function: Callable[..., Tensor], inputs: tuple[Tensor, ...]) -> None:
     graph = gad.trace(function, *inputs)
     elementwise_derivatives(graph)
@@ -356,13 +387,19 @@ def test_a_gradient_is_what_torch_says_where_a_part_of_it_flowed_inside_of_the_c
     loss.backward()
     graph = gad.trace(lambda x: cell_and_its_state(x)[0], randoms(1, 2), capture=EVERYTHING)
     cells = [node for node in graph.node_list if node.op == "lstm_cell"]
-    shown = [(port.grad.array, port.arrived) for node in cells for port in node.ports if port.arrived is not None and port.grad is not None]
+    shown = [
+        (port.grad.array, port.arrived)
+        for node in cells
+        for port in node.ports
+        if port.arrived is not None and port.grad is not None
+    ]
     assert len(shown) == 3
     for (gradient, _), state in zip(shown, states, strict=True):
         assert gradient is not None
         np.testing.assert_array_equal(gradient, state.grad)
     assert shown[-1][1] is not None
-    np.testing.assert_array_equal(shown[-1][1].array, [[3, 3]])  # from outside; the rest came through h, inside of the cell
+    # from outside; the rest came through h, inside of the cell
+    np.testing.assert_array_equal(shown[-1][1].array, [[3, 3]])
     assert sum("is more than its edges bring: the rest flowed inside" in notice for notice in graph.notices) == 1
     assert flows.wrong_sums(graph) == []
     assert graph.check(capture=True).ok

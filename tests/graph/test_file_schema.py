@@ -1,4 +1,6 @@
-"""One schema says what a saved graph may be: what it refuses is named, and of what it lets in every public method makes something."""
+"""One schema says what a saved graph may be: what it refuses is named, and of what it lets in every public method
+makes something.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,9 @@ texts = cache(saved_graphs)
 
 
 def test_the_published_schema_is_the_one_that_is_used() -> None:
-    assert json.loads(PUBLISHED.read_text("utf-8")) == json.loads(json.dumps(published())), "run tools/make_graph_schema.py"
+    assert json.loads(PUBLISHED.read_text("utf-8")) == json.loads(json.dumps(published())), (
+        "run tools/make_graph_schema.py"
+    )
 
 
 def test_its_words_are_those_of_the_package() -> None:
@@ -85,11 +89,15 @@ def load(path: Path) -> Graph | str:
         return str(error)
 
 
-SAID = re.compile(r"is damaged at \S|is no JSON|no saved graph|format version|is no GraphML|is GraphML, but not|is no text")
+SAID = re.compile(
+    r"is damaged at \S|is no JSON|no saved graph|format version|is no GraphML|is GraphML, but not|is no text"
+)
 
 
 def test_the_published_schema_says_the_same_as_our_own_reader() -> None:
-    """Both take or refuse the same data; what we say is what is read by people, so that JSON Schema's own reader is none of our needs."""
+    """Both take or refuse the same data; what we say is what is read by people, so that JSON Schema's own reader is
+    none of our needs.
+    """
     jsonschema = pytest.importorskip("jsonschema")
     jsonschema.Draft202012Validator.check_schema(published())
     validator = jsonschema.Draft202012Validator(published())
@@ -100,7 +108,9 @@ def test_the_published_schema_says_the_same_as_our_own_reader() -> None:
         data = json.loads(text)
         damage = damage_of(data)
         refused += damage is not None
-        assert (damage is None) == validator.is_valid(data) or (damage is not None and OTHERWISE.search(text)), f"{seed}: {damage}"
+        assert (damage is None) == validator.is_valid(data) or (damage is not None and OTHERWISE.search(text)), (
+            f"{seed}: {damage}"
+        )
     assert 0 < refused < len(SCHEMA_FILES)
 
 
@@ -130,37 +140,34 @@ def put(*place: str | int, value: Any) -> Callable[[Any], None]:
 
 PORT = ("nodes", 0, "ports", 0)
 MESSAGES: dict[str, tuple[Callable[[Any], None], str]] = {
-    "an unknown kind": (put("nodes", 0, "kind", value="banana"), "nodes[0].kind: 'banana' is none of leaf, data, op, module"),
+    "an unknown kind": (put("nodes", 0, "kind", value="banana"), "nodes[0].kind: 'banana' is none of leaf, data, op, module"),  # noqa: E501
     "an unknown cut": (put("edges", 0, "cut", value="banana"), "edges[0].cut: 'banana' is none of data, detach,"),
     "an unknown match": (put("edges", 1, "match", value="maybe"), "edges[1].match: 'maybe' is none of exact, guess"),
     "no name": (lambda data: data.pop("name"), "name: is missing"),
-    "no shape": (lambda data: data["nodes"][0]["ports"][0]["value"].pop("shape"), "nodes[0].ports[0].value.shape: is missing"),
-    "another field": (put("nodes", 1, "surprise", value=1), "nodes[1].surprise: there is no such field here; there are key, kind, ports, op"),
+    "no shape": (lambda data: data["nodes"][0]["ports"][0]["value"].pop("shape"), "nodes[0].ports[0].value.shape: is missing"),  # noqa: E501
+    "another field": (put("nodes", 1, "surprise", value=1), "nodes[1].surprise: there is no such field here; there are key, kind, ports, op"),  # noqa: E501
     "no node there": (put("edges", 0, "tail", value="n99"), "edges[0].tail: there is no node 'n99'"),
-    "a circle": (lambda data: data["edges"][0].update(tail=data["edges"][0]["head"], head=data["edges"][0]["tail"]), "does not stand before"),
+    "a circle": (lambda data: data["edges"][0].update(tail=data["edges"][0]["head"], head=data["edges"][0]["tail"]), "does not stand before"),  # noqa: E501
     "no such result": (put("edges", 0, "port", value=3), "edges[0].port: 3 is none of the 1 results of 'n0'"),
     "the same slot": (lambda data: data["edges"].append(data["edges"][0]), "is that of another edge from 'n0'"),
     "the same key": (put("nodes", 1, "key", value="n0"), "nodes[1].key: 'n0' is the key of a node before it, too"),
-    "a size": (put(*PORT, "value", "shape", value=[7]), "nodes[0].ports[0].value.data: it has 2 elements, where the shape [7] has 7"),
+    "a size": (put(*PORT, "value", "shape", value=[7]), "nodes[0].ports[0].value.data: it has 2 elements, where the shape [7] has 7"),  # noqa: E501
     "a negative size": (put(*PORT, "shape", value=[-1]), "nodes[0].ports[0].shape[0]: -1 is less than 0"),
-    "another kind": (put(*PORT, "value", "data", "dtype", value="<i8"), "nodes[0].ports[0].value.data.dtype: '<i8' is no float32"),
+    "another kind": (put(*PORT, "value", "data", "dtype", value="<i8"), "nodes[0].ports[0].value.data.dtype: '<i8' is no float32"),  # noqa: E501
     "no such dtype": (put(*PORT, "value", "dtype", value="O"), "nodes[0].ports[0].value.dtype: 'O' is not of the form"),
-    "too large": (put(*PORT, "value", "data", "elements", 0, value=1e300), "nodes[0].ports[0].value.data.elements[0]: 1e+300 is no float32"),
+    "too large": (put(*PORT, "value", "data", "elements", 0, value=1e300), "nodes[0].ports[0].value.data.elements[0]: 1e+300 is no float32"),  # noqa: E501
     "no dtype": (put(*PORT, "value", "data", "dtype", value="O"), "nodes[0].ports[0].value.data.dtype: 'O' is none of"),
     "no text": (put("nodes", 0, "name", value=3), "nodes[0].name: 3 is none of a text, null"),
-    "a truth value": (put("nodes", 0, "requires_grad", value="yes"), "nodes[0].requires_grad: 'yes' is not true or false"),
-    "an unknown notice": (put("notices", value=[{"kind": "banana"}]), "notices[0].kind: 'banana' is none of said, raised,"),
+    "a truth value": (put("nodes", 0, "requires_grad", value="yes"), "nodes[0].requires_grad: 'yes' is not true or false"),  # noqa: E501
+    "an unknown notice": (put("notices", value=[{"kind": "banana"}]), "notices[0].kind: 'banana' is none of said, raised,"),  # noqa: E501
     "a notice without its facts": (put("notices", value=[{"kind": "several passes"}]), "notices[0].facts: is missing"),
-    "a fact of another type": (put("notices", value=[{"kind": "unlinked", "facts": [["count", "3"]]}]), "notices[0].facts[0][1]: '3' is not a whole number"),
-    "half a pair": (put("notices", value=[{"kind": "tied parameter", "subjects": ["a"]}]), "notices[0].subjects: a list of 1 has fewer than 2 parts"),
-    "an unknown message": (put("nodes", 0, "messages", value=[{"what": "letter"}]), "nodes[0].messages[0].what: 'letter' is none of message, meeting,"),
-    "no peer": (
-        put("nodes", 0, "messages", value=[{"what": "message", "kind": "send", "rank": 0, "peer": "1"}]),
-        "nodes[0].messages[0].peer: '1' is none of a whole number, null",
-    ),
+    "a fact of another type": (put("notices", value=[{"kind": "unlinked", "facts": [["count", "3"]]}]), "notices[0].facts[0][1]: '3' is not a whole number"),  # noqa: E501
+    "half a pair": (put("notices", value=[{"kind": "tied parameter", "subjects": ["a"]}]), "notices[0].subjects: a list of 1 has fewer than 2 parts"),  # noqa: E501
+    "an unknown message": (put("nodes", 0, "messages", value=[{"what": "letter"}]), "nodes[0].messages[0].what: 'letter' is none of message, meeting,"),  # noqa: E501
+    "no peer": ( put("nodes", 0, "messages", value=[{"what": "message", "kind": "send", "rank": 0, "peer": "1"}]), "nodes[0].messages[0].peer: '1' is none of a whole number, null", ),  # noqa: E501
     "memory": (put("memory", value={"leaves": -1, "saved": 0, "exact": True}), "memory.leaves: -1 is less than 0"),
     "a detail": (lambda data: data.update(detail={**data, "nodes": 3}), "detail.format: there is no such field here"),
-    "an argument": (put("nodes", 0, "arguments", value=[["dim", {"word": 3}]]), "nodes[0].arguments[0][1].word: 3 is not a text"),
+    "an argument": (put("nodes", 0, "arguments", value=[["dim", {"word": 3}]]), "nodes[0].arguments[0][1].word: 3 is not a text"),  # noqa: E501
 }  # fmt: skip
 
 

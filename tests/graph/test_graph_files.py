@@ -26,7 +26,11 @@ PROGRAMS: list[tuple[str, Callable[..., Any], tuple[Tensor, ...]]] = [
     ("NaN", lambda x: torch.where(x > 0, torch.sqrt(x), 0.0), (leaf(0, 4),)),
     ("infinity", lambda x: 1 / x, (leaf(0, -0.0, 1e-320),)),
     ("one NaN", lambda x: x * float("nan"), (leaf(1),)),
-    ("complex", lambda x: (x * x).abs().sum(), (torch.tensor([1 + 2j, complex(math.inf, math.nan)], requires_grad=True),)),
+    (
+        "complex",
+        lambda x: (x * x).abs().sum(),
+        (torch.tensor([1 + 2j, complex(math.inf, math.nan)], requires_grad=True),),
+    ),
     ("one complex number", lambda x: (x * 1j).abs().sum(), (torch.tensor([1 + 2j], requires_grad=True),)),
     ("bfloat16", lambda x: (x * x).sum(), (leaf(1, 2.5, dtype=torch.bfloat16),)),
     ("whole numbers", lambda x: x[torch.tensor([1, 0, 1])], (leaf(1, 2),)),
@@ -37,7 +41,9 @@ PROGRAMS: list[tuple[str, Callable[..., Any], tuple[Tensor, ...]]] = [
     ("summaries", lambda x: (x * x).sum(), (randoms(300),)),
     ("detached", lambda x: x.detach() * x, (leaf(1),)),
 ]
-EVERY_PROGRAM = pytest.mark.parametrize(("function", "inputs"), [case[1:] for case in PROGRAMS], ids=[case[0] for case in PROGRAMS])
+EVERY_PROGRAM = pytest.mark.parametrize(
+    ("function", "inputs"), [case[1:] for case in PROGRAMS], ids=[case[0] for case in PROGRAMS]
+)
 
 
 def same(one: Graph, other: Graph) -> None:
@@ -53,7 +59,9 @@ def refuse_constant(text: str) -> None:
 
 
 @EVERY_PROGRAM
-def test_json_gives_the_same_graph_back(tmp_path: Path, function: Callable[..., Any], inputs: tuple[Tensor, ...]) -> None:
+def test_json_gives_the_same_graph_back(
+    tmp_path: Path, function: Callable[..., Any], inputs: tuple[Tensor, ...]
+) -> None:
     graph = gad.trace(function, *inputs)
     path = graph.save(tmp_path / "graph.json")
     again = gad.Graph.load(path)
@@ -70,7 +78,9 @@ def test_json_is_strict(function: Callable[..., Any], inputs: tuple[Tensor, ...]
 
 
 @EVERY_PROGRAM
-def test_graphml_gives_the_same_graph_back(tmp_path: Path, function: Callable[..., Any], inputs: tuple[Tensor, ...]) -> None:
+def test_graphml_gives_the_same_graph_back(
+    tmp_path: Path, function: Callable[..., Any], inputs: tuple[Tensor, ...]
+) -> None:
     graph = gad.trace(function, *inputs)
     path = tmp_path / "graph.graphml"
     path.write_text(graph_files.to_graphml(graph), "utf-8")
@@ -116,7 +126,10 @@ DAMAGE: list[tuple[str, Callable[[dict[str, Any]], Any]]] = [
     ("an edge to nowhere", lambda data: data["edges"][0].update(head="n99")),
     ("an edge from nowhere", lambda data: data["edges"][0].update(tail="n99")),
     ("an unknown field", lambda data: data["nodes"][0].update(surprise=1)),
-    ("a number that is none", lambda data: data["nodes"][0]["ports"][0]["value"]["data"]["elements"].__setitem__(0, "abc")),
+    (
+        "a number that is none",
+        lambda data: data["nodes"][0]["ports"][0]["value"]["data"]["elements"].__setitem__(0, "abc"),
+    ),
     ("too few elements", lambda data: data["nodes"][0]["ports"][0]["value"]["data"]["elements"].pop()),
     ("nodes that are a number", lambda data: data.update(nodes=3)),
     ("ports that are a text", lambda data: data["nodes"][0].update(ports="abc")),
@@ -135,7 +148,9 @@ def test_damaged_json_is_refused(tmp_path: Path, damage: Callable[[dict[str, Any
         gad.Graph.load(path)
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "null", "3", '"text"', "{}", '{"format": "graphviz_ad graph"}', "[" * 100_000])
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", "null", "3", '"text"', "{}", '{"format": "graphviz_ad graph"}', "[" * 100_000]
+)
 def test_what_is_no_graph_is_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "graph.json"
     path.write_text(text, "utf-8")
@@ -143,7 +158,15 @@ def test_what_is_no_graph_is_refused(tmp_path: Path, text: str) -> None:
         gad.Graph.load(path)
 
 
-@pytest.mark.parametrize("text", ["", "<a>", "<a/>", "<graphml xmlns='http://graphml.graphdrawing.org/xmlns'><graph edgedefault='directed'/></graphml>"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "<a>",
+        "<a/>",
+        "<graphml xmlns='http://graphml.graphdrawing.org/xmlns'><graph edgedefault='directed'/></graphml>",
+    ],
+)
 def test_graphml_of_others_is_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "graph.graphml"
     path.write_text(text, "utf-8")

@@ -1,4 +1,4 @@
-"""A graph by hand whose operations have operands that they cannot have: what cannot be known is not known, and no public method falls over it."""
+"""Operations with operands that they cannot have: what cannot be known is not known, and no public method fails."""
 
 from __future__ import annotations
 
@@ -17,7 +17,16 @@ from graphviz_ad._internal.operations.rules import RULES
 
 NUMBERS, SIZES = (0.0, 1.0, -2.0, 0.5), (0, 1, 2, 2, 3)
 ARGUMENTS = (
-    *(("dim", 0), ("dim", -1), ("keepdim", True), ("groups", 1), ("transposed", False), ("stride", (1, 1)), ("padding", (0, 0)), ("alpha", 2)),
+    *(
+        ("dim", 0),
+        ("dim", -1),
+        ("keepdim", True),
+        ("groups", 1),
+        ("transposed", False),
+        ("stride", (1, 1)),
+        ("padding", (0, 0)),
+        ("alpha", 2),
+    ),
     *(("exponent", 2.0), ("reduction", 1), ("correction", 1), ("pad", (1, 1)), ("index", (1,))),
 )
 
@@ -51,7 +60,10 @@ def impossible(op: str, seed: int) -> Graph:
         backward_order=0,
     )
     edges = [
-        Edge(leaf.key, "m", i, local=snapshot(chance.choice([result, ()]), 0.5), grad=snapshot(leaf.ports[0].shape or ())) for i, leaf in enumerate(leaves)
+        Edge(
+            leaf.key, "m", i, local=snapshot(chance.choice([result, ()]), 0.5), grad=snapshot(leaf.ports[0].shape or ())
+        )
+        for i, leaf in enumerate(leaves)
     ]
     return Graph((*leaves, made), tuple(edges), op)
 
@@ -66,9 +78,14 @@ def test_every_public_method_makes_something_of_operations_that_cannot_be(seed: 
 
 def test_what_is_known_of_a_result_has_its_shape() -> None:
     wrong = Snapshot((2,), "float64", np.ones(2))
-    leaf, made = Node("a", "leaf", ports=(Port((3,), "float64"),)), Node("b", "op", op="sin", ports=(Port((3,), "float64"),))
+    leaf, made = (
+        Node("a", "leaf", ports=(Port((3,), "float64"),)),
+        Node("b", "op", op="sin", ports=(Port((3,), "float64"),)),
+    )
     graphs = {
-        r"nodes\[0\].ports\[0\].grad.shape: \[2\] is not \[3\]": Graph((Node("a", "leaf", ports=(Port((3,), "float64", grad=wrong),)), made), ()),
+        r"nodes\[0\].ports\[0\].grad.shape: \[2\] is not \[3\]": Graph(
+            (Node("a", "leaf", ports=(Port((3,), "float64", grad=wrong),)), made), ()
+        ),
         r"edges\[0\].grad.shape: \[2\] is not \[3\]": Graph((leaf, made), (Edge("a", "b", 0, grad=wrong),)),
         r"edges\[0\].local.shape: \[2\] fits neither": Graph((leaf, made), (Edge("a", "b", 0, local=wrong),)),
     }

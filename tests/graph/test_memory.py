@@ -26,7 +26,9 @@ PARAMETERS = (IN + 1) * HIDDEN + (HIDDEN + 1) * OUT
 
 
 def perceptron(dtype: torch.dtype = F64, **where: Any) -> nn.Sequential:
-    return nn.Sequential(nn.Linear(IN, HIDDEN, dtype=dtype, **where), nn.Tanh(), nn.Linear(HIDDEN, OUT, dtype=dtype, **where))
+    return nn.Sequential(
+        nn.Linear(IN, HIDDEN, dtype=dtype, **where), nn.Tanh(), nn.Linear(HIDDEN, OUT, dtype=dtype, **where)
+    )
 
 
 def memory(function: Callable[..., Any], *inputs: Tensor, **options: Any) -> Memory:
@@ -37,7 +39,9 @@ def memory(function: Callable[..., Any], *inputs: Tensor, **options: Any) -> Mem
 
 @pytest.mark.parametrize(("dtype", "size"), [(torch.float64, 8), (torch.float32, 4), (torch.bfloat16, 2)], ids=str)
 def test_a_perceptron_keeps_its_input_and_what_is_between_its_layers(dtype: torch.dtype, size: int) -> None:
-    """The hidden layer is kept by tanh and by the second layer, and is one piece of memory; the transposed weights are those of the leaves."""
+    """The hidden layer is kept by tanh and by the second layer, and is one piece of memory; the transposed weights
+    are those of the leaves.
+    """
     found = memory(perceptron(dtype), torch.ones(BATCH, IN, dtype=dtype))
     assert found == Memory(leaves=PARAMETERS * size, saved=(BATCH * IN + BATCH * HIDDEN) * size, exact=True)
 
@@ -61,13 +65,24 @@ def test_an_input_that_requires_grad_is_a_leaf_and_not_kept_besides() -> None:
         (lambda x: (x > 0) * x, 8000, 1000),  # a byte for each truth value
     ],
 )
-def test_every_piece_of_memory_counts_once_and_whole(function: Callable[[Tensor], Tensor], leaves: int, saved: int) -> None:
+def test_every_piece_of_memory_counts_once_and_whole(
+    function: Callable[[Tensor], Tensor], leaves: int, saved: int
+) -> None:
     assert memory(function, torch.ones(1000, dtype=F64, requires_grad=True)) == Memory(leaves, saved)
 
 
 def test_what_one_operation_keeps_stands_at_its_node() -> None:
-    traced = gad.trace(lambda x, w: (-(x @ w).tanh()).sum(), torch.ones(2, 3, dtype=F64, requires_grad=True), torch.ones(3, 4, dtype=F64))
-    assert {node.op: node.saved_bytes for node in traced.node_list if node.kind == "op"} == {"matmul": 96, "tanh": 64, "neg": 0, "sum": 0}
+    traced = gad.trace(
+        lambda x, w: (-(x @ w).tanh()).sum(),
+        torch.ones(2, 3, dtype=F64, requires_grad=True),
+        torch.ones(3, 4, dtype=F64),
+    )
+    assert {node.op: node.saved_bytes for node in traced.node_list if node.kind == "op"} == {
+        "matmul": 96,
+        "tanh": 64,
+        "neg": 0,
+        "sum": 0,
+    }
     assert traced.memory == Memory(48, 96 + 64)
 
 
@@ -88,7 +103,9 @@ def test_each_pass_of_a_training_keeps_its_own() -> None:
     with gad.record(network) as recorded:
         for _ in range(3):
             network(x).sum().backward()
-    assert [done.memory for done in recorded.graph.passes] == [Memory(PARAMETERS * 8, (BATCH * IN + BATCH * HIDDEN) * 8)] * 3
+    assert [done.memory for done in recorded.graph.passes] == [
+        Memory(PARAMETERS * 8, (BATCH * IN + BATCH * HIDDEN) * 8)
+    ] * 3
 
 
 @pytest.mark.parametrize("where", ["meta", "fake"])
@@ -104,7 +121,13 @@ def test_tensors_without_elements_have_the_same_memory(where: str) -> None:
 def test_a_small_llama_has_the_memory_that_it_would_have() -> None:
     transformers = needs_package("transformers")
     size = transformers.LlamaConfig(
-        vocab_size=64, hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2, use_cache=False
+        vocab_size=64,
+        hidden_size=32,
+        intermediate_size=48,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        use_cache=False,
     )
     ids = torch.zeros(1, 8, dtype=torch.long)
     real = transformers.LlamaForCausalLM(size)
@@ -142,7 +165,9 @@ def test_a_reentrant_checkpoint_keeps_its_input_only() -> None:
 
 def test_what_hooks_of_the_user_pack_is_not_counted() -> None:
     def function(x: Tensor) -> Tensor:
-        with torch.autograd.graph.saved_tensors_hooks(lambda kept: kept.to(torch.float16), lambda packed: packed.to(F64)):
+        with torch.autograd.graph.saved_tensors_hooks(
+            lambda kept: kept.to(torch.float16), lambda packed: packed.to(F64)
+        ):
             y = x.exp()
         return y.exp().sum()
 
@@ -152,11 +177,21 @@ def test_what_hooks_of_the_user_pack_is_not_counted() -> None:
 
 def test_levels_of_capture_change_nothing_about_the_memory() -> None:
     network, x = perceptron(), torch.ones(BATCH, IN, dtype=F64)
-    assert len({memory(network, x, capture=Capture(values=level, gradients=level)) for level in ("none", "summary", "full")}) == 1
+    assert (
+        len(
+            {
+                memory(network, x, capture=Capture(values=level, gradients=level))
+                for level in ("none", "summary", "full")
+            }
+        )
+        == 1
+    )
 
 
 @pytest.mark.parametrize(
-    ("bytes_", "text"), [(0, "0 B"), (999, "999 B"), (1000, "1 kB"), (26_954_000_000, "27 GB"), (1.5e15, "1.5e+03 TB")], ids=lambda thing: str(thing)
+    ("bytes_", "text"),
+    [(0, "0 B"), (999, "999 B"), (1000, "1 kB"), (26_954_000_000, "27 GB"), (1.5e15, "1.5e+03 TB")],
+    ids=lambda thing: str(thing),
 )
 def test_bytes_are_readable(bytes_: float, text: str) -> None:
     assert str(Memory(int(bytes_), 8)) == f"leaves {text}, their gradients as much, 8 B saved for backward"
@@ -203,11 +238,22 @@ def test_every_pass_of_a_recording_comes_back(tmp_path: Path) -> None:
     assert len(again.passes) == len(recorded.graph.passes) == 2
     for mine, theirs in zip(again.passes, recorded.graph.passes, strict=True):
         assert (mine.node_list, mine.edges, mine.memory) == (theirs.node_list, theirs.edges, theirs.memory)
-    assert [done.node_list[0].ports[0].grad_total for done in again.passes] == [done.node_list[0].ports[0].grad_total for done in recorded.graph.passes]
+    assert [done.node_list[0].ports[0].grad_total for done in again.passes] == [
+        done.node_list[0].ports[0].grad_total for done in recorded.graph.passes
+    ]
     assert again.to_json() == recorded.graph.to_json()
 
 
-@pytest.mark.parametrize("bad", ['{"leaves":-1,"saved":0,"exact":true}', '{"leaves":1.5,"saved":0}', '{"bytes":3}', '{"leaves":1,"saved":0,"exact":1}', "7"])
+@pytest.mark.parametrize(
+    "bad",
+    [
+        '{"leaves":-1,"saved":0,"exact":true}',
+        '{"leaves":1.5,"saved":0}',
+        '{"bytes":3}',
+        '{"leaves":1,"saved":0,"exact":1}',
+        "7",
+    ],
+)
 def test_a_damaged_memory_is_refused(tmp_path: Path, bad: str) -> None:
     text = gad.trace(lambda x: x.exp(), leaf(1, 2)).to_json()
     path = tmp_path / "graph.json"

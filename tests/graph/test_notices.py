@@ -41,7 +41,11 @@ from graphviz_ad._internal.tracing.assembly.stopped import with_stop_said
 PACKAGE = Path(gad.__file__).parent / "_internal"
 TEXTS = st.text(max_size=8)
 NUMBERS = st.integers(-9, 10**12) | st.floats() | st.complex_numbers() | st.booleans()
-ARGUMENTS = st.recursive(st.none() | NUMBERS | TEXTS | st.builds(Word, TEXTS), lambda parts: st.lists(parts, max_size=3).map(tuple), max_leaves=5)
+ARGUMENTS = st.recursive(
+    st.none() | NUMBERS | TEXTS | st.builds(Word, TEXTS),
+    lambda parts: st.lists(parts, max_size=3).map(tuple),
+    max_leaves=5,
+)
 
 
 def raised(function: Any, *inputs: Any) -> Graph:
@@ -58,8 +62,16 @@ def test_every_kind_of_notice_has_a_sentence_and_every_sentence_a_notice() -> No
     made = {UNREAD, UNREAD_SO_FAR, TIED, TIED_TOO, RAISED, FAILED}
     for path in sorted(PACKAGE.rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-            if isinstance(node, ast.Call) and ast.unparse(node.func) in ("notice", "Notice", "notices.notice") and node.args:
-                made |= {part.value for part in ast.walk(node.args[0]) if isinstance(part, ast.Constant) and isinstance(part.value, str)}
+            if (
+                isinstance(node, ast.Call)
+                and ast.unparse(node.func) in ("notice", "Notice", "notices.notice")
+                and node.args
+            ):
+                made |= {
+                    part.value
+                    for part in ast.walk(node.args[0])
+                    if isinstance(part, ast.Constant) and isinstance(part.value, str)
+                }
     made |= {"no other end", "other end not here"}  # chosen between in a line of its own
     assert made == SENTENCES.keys()
 
@@ -80,7 +92,18 @@ def test_a_plain_sentence_is_a_notice_too() -> None:
 # --- files
 
 
-@given(st.lists(st.builds(Notice, st.just(SAID), st.lists(TEXTS, max_size=6).map(tuple), said=TEXTS, ranks=st.lists(st.integers(0, 9)).map(tuple)), max_size=3))
+@given(
+    st.lists(
+        st.builds(
+            Notice,
+            st.just(SAID),
+            st.lists(TEXTS, max_size=6).map(tuple),
+            said=TEXTS,
+            ranks=st.lists(st.integers(0, 9)).map(tuple),
+        ),
+        max_size=3,
+    )
+)
 def test_notices_are_saved_whole(notes: list[Notice]) -> None:
     graph = Graph((), (), notes=tuple(notes))
     again = graph_files.from_json(graph.to_json())
@@ -90,7 +113,9 @@ def test_notices_are_saved_whole(notes: list[Notice]) -> None:
 @given(st.lists(TEXTS, max_size=9, unique=True), TEXTS, TEXTS)
 def test_names_come_back_from_a_file_whatever_is_in_them(names: list[str], other: str, message: str) -> None:
     failure = Failure("ValueError", message, "a.py:1", overwritten=True)
-    graph = Graph((), (), notes=(notice(UNREAD, names), notice(TIED, (other, "first")), Notice(RAISED, failure=failure)))
+    graph = Graph(
+        (), (), notes=(notice(UNREAD, names), notice(TIED, (other, "first")), Notice(RAISED, failure=failure))
+    )
     again = graph_files.from_json(graph.to_json())
     assert list(unread_parameters(again.notes)) == names
     assert first_names(again.notes) == {other: "first"}
@@ -99,14 +124,30 @@ def test_names_come_back_from_a_file_whatever_is_in_them(names: list[str], other
 
 @given(st.lists(st.tuples(TEXTS, ARGUMENTS), max_size=4).map(tuple))
 def test_arguments_come_back_from_a_file_as_the_values_that_they_are(arguments: Any) -> None:
-    node = Node("n0", "op", arguments=arguments, hooks=("a, b", "hook"), hook_effects=("flow",), parameter_norm=float("inf"), raised=True)
+    node = Node(
+        "n0",
+        "op",
+        arguments=arguments,
+        hooks=("a, b", "hook"),
+        hook_effects=("flow",),
+        parameter_norm=float("inf"),
+        raised=True,
+    )
     (again,) = graph_files.from_json(Graph((node,), ()).to_json()).node_list
     assert repr(again) == repr(node)  # NaN is not itself
 
 
 @pytest.mark.parametrize(
     "record",
-    [{"kind": "made up"}, {"kind": "blocks"}, {"kind": RAISED}, {"kind": UNREAD, "colour": 1}, {"kind": RAISED, "failure": {"message": "x"}}, "text", {}],
+    [
+        {"kind": "made up"},
+        {"kind": "blocks"},
+        {"kind": RAISED},
+        {"kind": UNREAD, "colour": 1},
+        {"kind": RAISED, "failure": {"message": "x"}},
+        "text",
+        {},
+    ],
 )
 def test_a_notice_that_is_none_is_refused(record: Any) -> None:
     data = json.loads(Graph((), ()).to_json()) | {"notices": [record]}
@@ -154,7 +195,13 @@ def test_a_hook_is_no_argument_of_the_operation(function: Any, effect: str) -> N
     assert (node.arguments, node.hook_effects) == ((), (effect,))
     box = graph.plot().scene.box_by_key[node.key]
     assert box.lines[0].text == "y = x·x"
-    passes_on = [fact for arrow in graph.plot(local=True).scene.arrows if arrow.head == node.key for fact in arrow.hover if fact.label == "passes on"]
+    passes_on = [
+        fact
+        for arrow in graph.plot(local=True).scene.arrows
+        if arrow.head == node.key
+        for fact in arrow.hover
+        if fact.label == "passes on"
+    ]
     assert not passes_on  # what a hook on the node made of it follows no formula
 
 
@@ -194,12 +241,18 @@ def test_a_failure_says_where_it_was() -> None:
     graph = raised(lambda x: torch.linalg.cholesky(x.exp()), torch.ones(2, 3))
     failure = graph.failures[0].failure
     assert failure is not None
-    assert (failure.exception, failure.line) == ("RuntimeError", next(node.source for node in graph.node_list if node.raised))
+    assert (failure.exception, failure.line) == (
+        "RuntimeError",
+        next(node.source for node in graph.node_list if node.raised),
+    )
     assert failure.line is not None
     assert failure.line.startswith("test_notices.py:")
 
 
 def test_an_operation_that_only_sends_is_not_taken_for_the_one_that_raised() -> None:
-    nodes = (Node("n0", "op", "send", ports=(Port(),), messages=(Message("send", 0, peer=1),)), Node("n1", "op", "mul", ports=(Port((), "float32"),)))
+    nodes = (
+        Node("n0", "op", "send", ports=(Port(),), messages=(Message("send", 0, peer=1),)),
+        Node("n1", "op", "mul", ports=(Port((), "float32"),)),
+    )
     graph = Graph(nodes, (), notes=(Notice(RAISED, failure=Failure("ValueError", "later")),))
     assert not any(node.raised for node in with_stop_said(graph).node_list)

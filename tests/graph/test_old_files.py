@@ -1,4 +1,6 @@
-"""Files of version 1, which kept facts as texts, still load: they say the same, and what their texts tell is fact again."""
+"""Files of version 1, which kept facts as texts, still load: they say the same, and what their texts tell is fact
+again.
+"""
 
 from __future__ import annotations
 
@@ -48,7 +50,9 @@ def test_it_is_saved_as_this_version_and_stays_the_same(path: Path) -> None:
 def test_what_its_sentences_tell_is_known() -> None:
     model = old("model")
     assert model.why("idle0").startswith("No gradient: no operation read idle0 here.")
-    assert model.why("tied.weight").startswith("tied.weight is the same parameter as head.weight. The gradient of head.weight is ")
+    assert model.why("tied.weight").startswith(
+        "tied.weight is the same parameter as head.weight. The gradient of head.weight is "
+    )
     (pad,) = [node for node in model.node_list if node.op == "pad"]
     assert pad.arguments == (("pad", (1, 1)), ("value", 7.0))
     assert is_hooked(pad)
@@ -81,13 +85,18 @@ def test_ranks_merge_as_before() -> None:
     ("text", "message"),
     [
         ("gradients of 3 parameters, mean over ranks 0, 1", Averaging(3, "mean", (0, 1))),
-        ("all_reduce of ranks 0,1; group a; b; number 3", Meeting("all_reduce", ())),  # a group whose name has the mark between facts in it
+        # a group whose name has the mark between facts in it
+        ("all_reduce of ranks 0,1; group a; b; number 3", Meeting("all_reduce", ())),
         ("send", Meeting("send", ())),
         ("send; rank x", Meeting("send", ())),
     ],
 )
 def test_of_a_text_that_cannot_be_read_it_stays_known_that_there_was_something(text: str, message: object) -> None:
-    data = {"notices": [], "nodes": [{"key": "n0", "kind": "op", "ports": [{}], "settings": [["communication", text]]}], "edges": []}
+    data = {
+        "notices": [],
+        "nodes": [{"key": "n0", "kind": "op", "ports": [{}], "settings": [["communication", text]]}],
+        "edges": [],
+    }
     whole = upgraded({**data, "name": "", "has_gradients": True, "version": 2, "format": graph_files.FORMAT})
     (node,) = graph_files.from_json(json.dumps(whole)).node_list
     assert node.messages == (message,)
@@ -109,8 +118,17 @@ def test_only_names_that_are_certain_are_read_out_of_a_sentence(sentence: str, n
 
 
 @pytest.mark.parametrize("name", ["dim", "parameter gradients", "communication", "hooks", "hook"])
-@pytest.mark.parametrize("text", ["", "x", "{1}", "{}", "b'x'", "...", "[" * 500, "nan", "1e999", "1+2j", "- -", "\x00", "send; rank 1e9", "\ud800"])
+@pytest.mark.parametrize(
+    "text",
+    ["", "x", "{1}", "{}", "b'x'", "...", "[" * 500, "nan", "1e999", "1+2j", "- -", "\x00", "send; rank 1e9", "\ud800"],
+)
 def test_a_text_that_says_nothing_for_certain_is_no_error(name: str, text: str) -> None:
-    data = {"notices": [], "nodes": [{"key": "n0", "kind": "op", "ports": [{}], "settings": [[name, text]]}], "edges": []}
-    graph = graph_files.from_json(json.dumps({**data, "name": "", "has_gradients": True, "version": 1, "format": graph_files.FORMAT}))
+    data = {
+        "notices": [],
+        "nodes": [{"key": "n0", "kind": "op", "ports": [{}], "settings": [[name, text]]}],
+        "edges": [],
+    }
+    graph = graph_files.from_json(
+        json.dumps({**data, "name": "", "has_gradients": True, "version": 1, "format": graph_files.FORMAT})
+    )
     assert graph_files.from_json(graph.to_json()).to_json() == graph.to_json()

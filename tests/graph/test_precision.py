@@ -20,7 +20,10 @@ def numbers(count: int, dtype: torch.dtype, seed: int = 0) -> Tensor:
     """Numbers of very different sizes."""
     wide = torch.complex128 if dtype.is_complex else torch.float64
     generator = torch.Generator().manual_seed(seed)
-    return (torch.randn(count, dtype=wide, generator=generator) * 10 ** torch.randn(count, dtype=torch.float64, generator=generator)).to(dtype)
+    return (
+        torch.randn(count, dtype=wide, generator=generator)
+        * 10 ** torch.randn(count, dtype=torch.float64, generator=generator)
+    ).to(dtype)
 
 
 def name(dtype: torch.dtype) -> str:
@@ -30,7 +33,8 @@ def name(dtype: torch.dtype) -> str:
 @pytest.mark.parametrize("dtype", DTYPES, ids=name)
 def test_numbers_are_rounded_as_torch_rounds_them(dtype: torch.dtype) -> None:
     wide = numbers(1000, torch.complex64 if dtype.is_complex else torch.float32)
-    edges = torch.tensor([0.0, -0.0, 1.00390625, 1.01171875, 3.4e38, 1e-40, torch.inf, -torch.inf, torch.nan])  # halfway, overflow, below normal numbers
+    # halfway, overflow, below normal numbers
+    edges = torch.tensor([0.0, -0.0, 1.00390625, 1.01171875, 3.4e38, 1e-40, torch.inf, -torch.inf, torch.nan])
     given = torch.cat([wide, edges.to(wide.dtype)])
     with np.errstate(over="ignore"):
         np.testing.assert_array_equal(rounded(given.numpy(), name(dtype)), as_array(given.to(dtype)))
@@ -50,11 +54,16 @@ def test_what_has_no_precision_is_not_rounded() -> None:
 
 
 def test_complex_halves_are_rounded_in_both_parts() -> None:
-    assert rounded(np.asarray(0.1 + 0.2j, np.complex64), "complex32") == np.float32(np.float16(0.1)) + 1j * np.float32(np.float16(0.2))
+    assert rounded(np.asarray(0.1 + 0.2j, np.complex64), "complex32") == np.float32(np.float16(0.1)) + 1j * np.float32(
+        np.float16(0.2)
+    )
 
 
 def test_a_sum_of_what_is_not_all_known_is_not_known() -> None:
-    known, summarised = Snapshot((2,), "float32", np.ones(2, np.float32)), Snapshot((2,), "float32", missing="summarised")
+    known, summarised = (
+        Snapshot((2,), "float32", np.ones(2, np.float32)),
+        Snapshot((2,), "float32", missing="summarised"),
+    )
     assert added([]) is None
     assert added([known, summarised]) is None
     assert added([known, None]) is None
@@ -66,7 +75,9 @@ def test_a_sum_of_what_is_not_all_known_is_not_known() -> None:
 @pytest.mark.parametrize("count", [1, 5])
 @pytest.mark.parametrize("times", [2, 3, 5])
 @pytest.mark.parametrize("dtype", DTYPES, ids=name)
-def test_what_is_fed_in_several_times_is_the_sum_that_the_engine_makes(dtype: torch.dtype, times: int, count: int, results: int) -> None:
+def test_what_is_fed_in_several_times_is_the_sum_that_the_engine_makes(
+    dtype: torch.dtype, times: int, count: int, results: int
+) -> None:
     x = numbers(count * results, dtype).requires_grad_()
     seeds = [numbers(count, dtype, 1 + i) for i in range(times)]
 

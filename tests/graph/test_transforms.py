@@ -15,7 +15,13 @@ from torch.nn import functional
 
 import graphviz_ad as gad
 from graphviz_ad._internal.graph.graph import Graph
-from graphviz_ad._internal.graph.transforms import collapse_modules, fold_to_size, hide_constants, hide_unused, merge_calls
+from graphviz_ad._internal.graph.transforms import (
+    collapse_modules,
+    fold_to_size,
+    hide_constants,
+    hide_unused,
+    merge_calls,
+)
 
 
 class Attention(nn.Module):
@@ -67,13 +73,25 @@ def reach(graph: Graph) -> set[tuple[str, str]]:
     """Which named nodes depend on which."""
     nodes = networkx.DiGraph(graph.nx)
     named = {key: node.name for key, node in graph.nodes.items() if node.name}
-    return {(name, named[later]) for key, name in named.items() for later in networkx.descendants(nodes, key) if later in named}
+    return {
+        (name, named[later])
+        for key, name in named.items()
+        for later in networkx.descendants(nodes, key)
+        if later in named
+    }
 
 
 def frontier(graph: Graph) -> dict[str | None, list[Any]]:
     """Per leaf the sum of what flows back into it."""
     return {
-        node.name: np.sum([edge.grad.array for edge in graph.out_edges(node.key) if edge.grad is not None and edge.grad.array is not None], axis=0).tolist()
+        node.name: np.sum(
+            [
+                edge.grad.array
+                for edge in graph.out_edges(node.key)
+                if edge.grad is not None and edge.grad.array is not None
+            ],
+            axis=0,
+        ).tolist()
         for node in graph.node_list
         if node.kind == "leaf"
     }
@@ -94,7 +112,9 @@ def test_merging_calls_keeps_what_flows_between_calls() -> None:
     fine = graph.detail
 
     def flows(view: Any) -> list[str]:
-        """From each call to each other one, all together: a call that reads a result several times has one edge from it."""
+        """From each call to each other one, all together: a call that reads a result several times has one edge from
+        it.
+        """
         found: dict[Any, Any] = {}
         for edge in view.edges:
             tail, head = view.nodes[edge.tail], view.nodes[edge.head].call
@@ -175,7 +195,10 @@ def test_deeper_levels_show_more() -> None:
     graph = network()
     sizes = [len(collapse_modules(graph, depth).node_list) for depth in (1, 2, 3)]
     assert sizes == sorted(sizes)
-    assert {node.op for node in collapse_modules(graph, 2).node_list if node.kind == "module"} >= {"layers.0.attention", "layers.0.feed"}
+    assert {node.op for node in collapse_modules(graph, 2).node_list if node.kind == "module"} >= {
+        "layers.0.attention",
+        "layers.0.feed",
+    }
 
 
 def test_a_graph_without_modules_is_left_alone() -> None:

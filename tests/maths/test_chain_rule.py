@@ -25,7 +25,10 @@ def number(value: float) -> Snapshot:
 def dag(count: int, links: list[tuple[int, int, float]]) -> Graph:
     """Nodes n0, n1, … with edges of these local derivatives; the last node is the output."""
     ports = [Port((), "float64", value=number(0.0), is_output=i == count - 1) for i in range(count)]
-    nodes = [Node(f"n{i}", "leaf" if i == 0 else "op", name=f"v{i}", ports=(port,), requires_grad=True) for i, port in enumerate(ports)]
+    nodes = [
+        Node(f"n{i}", "leaf" if i == 0 else "op", name=f"v{i}", ports=(port,), requires_grad=True)
+        for i, port in enumerate(ports)
+    ]
     slots: dict[int, int] = {}
     edges = []
     for tail, head, local in links:
@@ -35,7 +38,9 @@ def dag(count: int, links: list[tuple[int, int, float]]) -> Graph:
 
 
 def diamonds(count: int) -> Graph:
-    links = [((i, i + 1, 0.5), (i, i + 2, 0.5), (i + 1, i + 3, 1.0), (i + 2, i + 3, 1.0)) for i in range(0, 3 * count, 3)]
+    links = [
+        ((i, i + 1, 0.5), (i, i + 2, 0.5), (i + 1, i + 3, 1.0), (i + 2, i + 3, 1.0)) for i in range(0, 3 * count, 3)
+    ]
     return dag(3 * count + 1, [link for four in links for link in four])
 
 
@@ -44,7 +49,10 @@ def dags(draw: some.DrawFn) -> Graph:
     count = draw(some.integers(2, 7))
     pairs = [(tail, head) for head in range(count) for tail in range(head)]
     chosen = draw(some.lists(some.sampled_from(pairs), max_size=12))  # twins included
-    return dag(count, [(tail, head, float(draw(some.integers(-3, 3)))) for tail, head in sorted(chosen, key=lambda pair: pair[1])])
+    return dag(
+        count,
+        [(tail, head, float(draw(some.integers(-3, 3)))) for tail, head in sorted(chosen, key=lambda pair: pair[1])],
+    )
 
 
 def walked(found: Graph) -> Iterator[tuple[str, ...]]:
@@ -52,7 +60,9 @@ def walked(found: Graph) -> Iterator[tuple[str, ...]]:
     every = nx.MultiDiGraph()
     every.add_nodes_from(found.nodes)
     every.add_edges_from((edge.tail, edge.head, edge.key) for edge in found.edges)
-    yield from (tuple(step[2] for step in path) for path in nx.all_simple_edge_paths(every, "n0", found.node_list[-1].key))
+    yield from (
+        tuple(step[2] for step in path) for path in nx.all_simple_edge_paths(every, "n0", found.node_list[-1].key)
+    )
 
 
 def by_local(found: Graph) -> Carry:
@@ -125,7 +135,9 @@ def test_one_result_of_several_is_followed_alone() -> None:
 
 def test_what_is_not_known_makes_the_sum_unknown_and_nothing_else() -> None:
     found = dag(4, [(0, 1, 2.0), (0, 2, 3.0), (1, 3, 1.0), (2, 3, 1.0)])
-    without = found.with_parts(found.node_list, [edge if edge.tail != "n1" else Edge("n1", "n3", 0) for edge in found.edges])
+    without = found.with_parts(
+        found.node_list, [edge if edge.tail != "n1" else Edge("n1", "n3", 0) for edge in found.edges]
+    )
     sums = Course(without, "n0").sums({"n3": np.ones(())}, by_local(without))
     assert (sums["n0"], sums["n1"], sums["n2"]) == (None, None, 1.0)
 

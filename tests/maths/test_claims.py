@@ -19,7 +19,15 @@ from graphviz_ad._internal.check.capture_check import verify
 from graphviz_ad._internal.film.story import tell
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node
 from graphviz_ad._internal.graph.snapshot import Snapshot
-from graphviz_ad._internal.maths.claims import LETTERS, backward_formula, decide, forward_formula, is_summed, local_formula, without_upstream
+from graphviz_ad._internal.maths.claims import (
+    LETTERS,
+    backward_formula,
+    decide,
+    forward_formula,
+    is_summed,
+    local_formula,
+    without_upstream,
+)
 from graphviz_ad._internal.maths.formula_values import evaluate
 from graphviz_ad._internal.maths.formulas import to_unicode
 from graphviz_ad._internal.operations.rules import ELEMENTWISE
@@ -38,11 +46,19 @@ CALLS: dict[str, tuple[Call, tuple[Any, ...], str]] = {
     "sub a multiple": (lambda a, b: torch.sub(a, b, alpha=2), (2.0, 3.0), "sub(a, b, alpha=2)"),
     "number first": (lambda a: 10 - a, (2.0,), "10 − a"),
     "div": (lambda a, b: a / b, (5.0, 2.0), "a / b"),
-    "div truncated": (lambda a, b: torch.div(a, b, rounding_mode="trunc"), (5.0, 2.0), "div(a, b, rounding_mode=trunc)"),
+    "div truncated": (
+        lambda a, b: torch.div(a, b, rounding_mode="trunc"),
+        (5.0, 2.0),
+        "div(a, b, rounding_mode=trunc)",
+    ),
     "pow": (lambda a: a**2, (3.0,), "a²"),
     "round to decimals": (lambda a: torch.round(a, decimals=1), (0.33,), "round(a, decimals=1)"),
     "addcmul": (lambda a, b, c: torch.addcmul(a, b, c), (1.0, 2.0, 3.0), "a + b·c"),
-    "addcmul of a multiple": (lambda a, b, c: torch.addcmul(a, b, c, value=3), (1.0, 2.0, 3.0), "addcmul(a, b, c, value=3)"),
+    "addcmul of a multiple": (
+        lambda a, b, c: torch.addcmul(a, b, c, value=3),
+        (1.0, 2.0, 3.0),
+        "addcmul(a, b, c, value=3)",
+    ),
     "lerp by a tensor": (lambda a, b, c: torch.lerp(a, b, c), (1.0, 2.0, 0.25), "a + c·(b − a)"),
     "lerp by a number": (lambda a, b: torch.lerp(a, b, 0.25), (1.0, 2.0), "lerp(a, b, weight=0.25)"),
     "sum": (lambda a: torch.sum(a), (M,), "sum(a)"),
@@ -114,8 +130,16 @@ CALLS: dict[str, tuple[Call, tuple[Any, ...], str]] = {
     "conv, padded": (lambda a, b: F.conv1d(a, b, padding=1), ([M], [N]), "conv1d(a, b, padding=1)"),
     "max_pool1d": (lambda a: F.max_pool1d(a, 2), ([M],), "max_pool1d(a)"),
     "cross_entropy": (lambda a: F.cross_entropy(a, torch.tensor([1, 0])), (M,), "−mean(log_softmax(a)[v1])"),
-    "cross_entropy summed": (lambda a: F.cross_entropy(a, torch.tensor([1, 0]), reduction="sum"), (M,), "cross_entropy(a, v1)"),
-    "cross_entropy, smoothed": (lambda a: F.cross_entropy(a, torch.tensor([1, 0]), label_smoothing=0.1), (M,), "cross_entropy(a, v1)"),
+    "cross_entropy summed": (
+        lambda a: F.cross_entropy(a, torch.tensor([1, 0]), reduction="sum"),
+        (M,),
+        "cross_entropy(a, v1)",
+    ),
+    "cross_entropy, smoothed": (
+        lambda a: F.cross_entropy(a, torch.tensor([1, 0]), label_smoothing=0.1),
+        (M,),
+        "cross_entropy(a, v1)",
+    ),
     "nll_loss": (lambda a: F.nll_loss(a, torch.tensor([1, 0])), (M,), "−mean(a[v1])"),
     "huber_loss": (lambda a, b: F.huber_loss(a, b), (V, W), "mean(where(|a − b| < 1, (a − b)² / 2, |a − b| − 1 / 2))"),
     "huber_loss, wider": (lambda a, b: F.huber_loss(a, b, delta=2.0), (V, W), "huber_loss(a, b, delta=2.0)"),
@@ -139,7 +163,9 @@ def traced(name: str) -> tuple[Graph, Node]:
 
 
 def computed(formula: str, values: dict[str, Any]) -> Any:
-    """What a formula of the rules gives for these arrays; None where a word in it stands for moving elements about, which test_rules knows."""
+    """What a formula of the rules gives for these arrays; None where a word in it stands for moving elements about,
+    which test_rules knows.
+    """
     try:
         return evaluate(formula, values)
     except ExpressionError:
@@ -169,7 +195,9 @@ WORDS = {
 
 def arrays(found: Graph, node: Node) -> dict[str, Any]:
     edges = found.in_edges(node.key)
-    values = {letter: found.nodes[edge.tail].ports[edge.port].value for letter, edge in zip(LETTERS, edges, strict=False)}
+    values = {
+        letter: found.nodes[edge.tail].ports[edge.port].value for letter, edge in zip(LETTERS, edges, strict=False)
+    }
     return {letter: snap.array for letter, snap in values.items() if snap is not None and snap.array is not None}
 
 
@@ -183,7 +211,11 @@ def assert_true(found: Graph, node: Node) -> None:
     """Each formula that is claimed for a node and its edges gives the recorded numbers."""
     values = arrays(found, node)
     formula = forward_formula(found, node)
-    result = computed(formula, values) if formula and node.value is not None and len(values) == len(found.in_edges(node.key)) else None
+    result = (
+        computed(formula, values)
+        if formula and node.value is not None and len(values) == len(found.in_edges(node.key))
+        else None
+    )
     if result is not None and node.value is not None:
         assert np.allclose(result, node.value.array, equal_nan=True), f"{node.op}: {formula}"
     for edge in found.in_edges(node.key):
@@ -204,7 +236,9 @@ def assert_flows(found: Graph, node: Node, edge: Edge, values: dict[str, Any]) -
         assert np.allclose(product, flows, equal_nan=True), f"{node.op}, operand {edge.slot}: {local}"
     broadcast = np.broadcast_to(flows, np.broadcast_shapes(np.shape(flows), edge.grad.shape))
     if is_summed(found, edge):
-        assert np.allclose(summed(broadcast, edge.grad.shape), edge.grad.array), f"{node.op}, operand {edge.slot}: Σ {formula}"
+        assert np.allclose(summed(broadcast, edge.grad.shape), edge.grad.array), (
+            f"{node.op}, operand {edge.slot}: Σ {formula}"
+        )
     else:
         assert broadcast.shape == edge.grad.shape, f"{node.op}, operand {edge.slot}: {formula} has the wrong shape"
         assert np.allclose(broadcast, edge.grad.array, equal_nan=True), f"{node.op}, operand {edge.slot}: {formula}"
@@ -231,7 +265,9 @@ def test_every_formula_on_a_slide_is_true(name: str) -> None:
             assert_true(graph(name), node)
 
 
-@pytest.mark.parametrize("name", ["add a multiple", "prod of columns", "mse_loss summed", "softmax of rows", "logsumexp of columns"])
+@pytest.mark.parametrize(
+    "name", ["add a multiple", "prod of columns", "mse_loss summed", "softmax of rows", "logsumexp of columns"]
+)
 def test_a_rule_that_a_setting_falsifies_is_not_used_backward(name: str) -> None:
     found, node = traced(name)
     assert [backward_formula(found, edge) for edge in found.in_edges(node.key)] == [""] * len(found.in_edges(node.key))
@@ -267,7 +303,11 @@ def test_a_clamp_with_one_bound_never_claims_the_other(bound: dict[str, float]) 
 
 GRID = np.array(np.meshgrid([0.0, 1.0, 2.0], [0.0, 1.0, 2.0], [0.0, 1.0, 2.0])).reshape(3, -1).tolist()
 AT_BOUNDS: dict[str, tuple[Call, int]] = {
-    **{f"numbers {low} and {high}": (lambda a, low=low, high=high: a.clamp(low, high), 1) for low in range(3) for high in range(3)},
+    **{
+        f"numbers {low} and {high}": (lambda a, low=low, high=high: a.clamp(low, high), 1)
+        for low in range(3)
+        for high in range(3)
+    },
     "tensors": (torch.clamp, 3),
     "a tensor below": (torch.clamp_min, 2),
     "a tensor above": (torch.clamp_max, 2),
@@ -281,7 +321,9 @@ AT_BOUNDS: dict[str, tuple[Call, int]] = {
 def test_a_clamp_passes_on_at_its_bounds_what_this_version_of_torch_takes_there(name: str) -> None:
     call, count = AT_BOUNDS[name]
     found = gad.trace(call, *GRID[:count])
-    edges = [edge for edge in found.edges if edge.grad is not None and (found.nodes[edge.head].op or "").startswith("clamp")]
+    edges = [
+        edge for edge in found.edges if edge.grad is not None and (found.nodes[edge.head].op or "").startswith("clamp")
+    ]
     assert len(edges) == count
     assert all(backward_formula(found, edge) for edge in edges)
     assert_true(found, found.outputs[0])
@@ -293,7 +335,9 @@ def test_what_no_version_of_torch_takes_at_a_bound_is_no_formula_and_a_wrong_lin
     assert found is not None
     (edge,) = [edge for edge in found.edges if edge.grad is not None]
     claimed = replace(edge.local or Snapshot((4,), "float64"), data=np.array([1.0, 1.0, 1.0, 1.0]))
-    lies = found.with_parts(found.node_list, [replace(one, local=claimed, grad=claimed) if one is edge else one for one in found.edges])
+    lies = found.with_parts(
+        found.node_list, [replace(one, local=claimed, grad=claimed) if one is edge else one for one in found.edges]
+    )
     assert [backward_formula(lies, one) for one in lies.edges if one.grad is not None] == [""]
     assert verify(lies).wrong != ()
 
@@ -301,7 +345,9 @@ def test_what_no_version_of_torch_takes_at_a_bound_is_no_formula_and_a_wrong_lin
 @pytest.mark.parametrize(("value", "is_told"), [([0.5, 3.0], True), ([0.5, 1.0], False)])
 def test_what_is_taken_at_a_bound_is_not_claimed_where_it_was_not_recorded(value: list[float], is_told: bool) -> None:
     found = gad.trace(lambda a: a.clamp(0.0, 1.0), value, capture=Capture(gradients="none"))
-    assert [bool(backward_formula(found, edge)) for edge in found.edges if found.nodes[edge.tail].kind == "leaf"] == [is_told]
+    assert [bool(backward_formula(found, edge)) for edge in found.edges if found.nodes[edge.tail].kind == "leaf"] == [
+        is_told
+    ]
 
 
 def test_a_long_list_of_settings_is_cut_and_not_left_out() -> None:
@@ -346,13 +392,17 @@ def test_a_local_derivative_is_what_is_left_without_the_gradient_that_arrives(fo
 def test_every_elementwise_rule_has_a_local_derivative(name: str) -> None:
     values = {"a": 0.3, "b": 0.6, "c": 0.9, "out": 0.7}
     for formula in ELEMENTWISE[name].backward:
-        assert evaluate(without_upstream(formula), values) == pytest.approx(evaluate(formula, {**values, "g": 1.0}), nan_ok=True)
+        assert evaluate(without_upstream(formula), values) == pytest.approx(
+            evaluate(formula, {**values, "g": 1.0}), nan_ok=True
+        )
 
 
 def test_no_rule_of_real_numbers_is_claimed_of_complex_ones() -> None:
     z = torch.tensor([1 + 2j, 3 - 1j], requires_grad=True)
     found = gad.trace(lambda z: (z * z).abs().sum(), z)
-    assert {backward_formula(found, edge) for edge in found.edges if found.nodes[edge.head].op in ("mul", "abs")} == {""}
+    assert {backward_formula(found, edge) for edge in found.edges if found.nodes[edge.head].op in ("mul", "abs")} == {
+        ""
+    }
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,11 @@ def run(text: str, **values: Any) -> Any:
 @pytest.mark.parametrize(
     ("text", "values", "result"),
     [
-        ("(1+sin(x2))/(x2+exp(x1)) + x1*x2", {"x1": 1.5, "x2": 0.5}, (1 + math.sin(0.5)) / (0.5 + math.exp(1.5)) + 0.75),
+        (
+            "(1+sin(x2))/(x2+exp(x1)) + x1*x2",
+            {"x1": 1.5, "x2": 0.5},
+            (1 + math.sin(0.5)) / (0.5 + math.exp(1.5)) + 0.75,
+        ),
         ("q=x+y; f=q*z", {"x": -2.0, "y": 5.0, "z": -4.0}, -12.0),
         ("  c = a + b\n  d = b + 1\n  e = c * d", {"a": 2.0, "b": 1.0}, 6.0),
         ("x + y, x * y", {"x": 2.0, "y": 3.0}, (5.0, 6.0)),
@@ -69,15 +73,15 @@ def test_operators_are_those_of_the_values() -> None:
 
 
 HOSTILE = [
-    "__import__('os').system('x')", "().__class__", "x.__class__", "x.__class__.__bases__[0]", "9**9**9", "9**9**9**9", "1/0", "2**10000",
-    "(-8)**0.5", "2@3", "1e999", "9" * 400, "9" * 5000, "lambda: 1", "x[0]", "'text'", "b'x'", "f'{x}'", "[x]", "{x}", "{1: x}",
-    "(x, y) * 2", "open(x)",
-    "f(x)", "2(x)", "x(y)", "sin", "sin = x", "sin()", "sin(x, y)", "max()", "max(x, key=y)", "sin(*x)", "*x", "__x", "__x = 1",
-    "x if y else z", "x and y", "not x", "~x", "x // y", "x % y", "x << 1", "x | y", "x < y", "x; y", "a, b = x", "a = b = x", "a += 1",
-    "a: int = 1", "x := 1", "(x := 1)", "import os", "del x", "pass", "def f(): pass", "while x: y", "yield x", "await x", "[x for x in y]",
-    "True", "None", "...", "1j", "()", "", "  ", "#", "x\0", "\ud800", "2x", "x y", "(", "x" * 10_001, "(" * 300 + "x" + ")" * 300,
-    "-" * 200 + "x", "-" * 5000 + "x", "+".join("x" * 5000), "+".join("x" * 2501), "2**" * 200 + "x", "sin(" * 150 + "x" + ")" * 150, "exec('x')",
-    "print(x)", "lambda_.x",
+    "__import__('os').system('x')", "().__class__", "x.__class__", "x.__class__.__bases__[0]", "9**9**9", "9**9**9**9",
+    "1/0", "2**10000", "(-8)**0.5", "2@3", "1e999", "9" * 400, "9" * 5000, "lambda: 1", "x[0]", "'text'", "b'x'",
+    "f'{x}'", "[x]", "{x}", "{1: x}", "(x, y) * 2", "open(x)", "f(x)", "2(x)", "x(y)", "sin", "sin = x", "sin()",
+    "sin(x, y)", "max()", "max(x, key=y)", "sin(*x)", "*x", "__x", "__x = 1", "x if y else z", "x and y", "not x",
+    "~x", "x // y", "x % y", "x << 1", "x | y", "x < y", "x; y", "a, b = x", "a = b = x", "a += 1", "a: int = 1",
+    "x := 1", "(x := 1)", "import os", "del x", "pass", "def f(): pass", "while x: y", "yield x", "await x",
+    "[x for x in y]", "True", "None", "...", "1j", "()", "", "  ", "#", "x\0", "\ud800", "2x", "x y", "(",
+    "x" * 10_001, "(" * 300 + "x" + ")" * 300, "-" * 200 + "x", "-" * 5000 + "x", "+".join("x" * 5000),
+    "+".join("x" * 2501), "2**" * 200 + "x", "sin(" * 150 + "x" + ")" * 150, "exec('x')", "print(x)", "lambda_.x",
 ]  # fmt: skip
 
 
@@ -184,7 +188,14 @@ def test_nothing_but_expression_error_escapes_from_inputs(text: str) -> None:
 
 def test_inputs_are_numbers_or_nested_lists() -> None:
     given_inputs = parse_inputs(["x1=1.5", "x2 = -1e-3", "v=[1,2,3]", "w=[[1, -inf], [+2, 0]]", "n=7", "empty=[]"])
-    assert given_inputs == {"x1": 1.5, "x2": -0.001, "v": [1.0, 2.0, 3.0], "w": [[1.0, -math.inf], [2.0, 0.0]], "n": 7.0, "empty": []}
+    assert given_inputs == {
+        "x1": 1.5,
+        "x2": -0.001,
+        "v": [1.0, 2.0, 3.0],
+        "w": [[1.0, -math.inf], [2.0, 0.0]],
+        "n": 7.0,
+        "empty": [],
+    }
     assert isinstance(given_inputs["n"], float)
     assert math.isnan(parse_inputs(["x=nan"])["x"])  # type: ignore[arg-type]
 

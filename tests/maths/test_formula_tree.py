@@ -15,7 +15,19 @@ from hypothesis import strategies as some
 from graphviz_ad._internal.base.errors import ExpressionError
 from graphviz_ad._internal.maths import expressions
 from graphviz_ad._internal.maths.formula_text import to_text
-from graphviz_ad._internal.maths.formula_tree import Binary, Call, Comparison, Name, Number, Part, Signed, Transposed, Tree, parsed, walked
+from graphviz_ad._internal.maths.formula_tree import (
+    Binary,
+    Call,
+    Comparison,
+    Name,
+    Number,
+    Part,
+    Signed,
+    Transposed,
+    Tree,
+    parsed,
+    walked,
+)
 from graphviz_ad._internal.maths.formula_values import evaluate
 from graphviz_ad._internal.maths.formulas import to_html, to_latex, to_mathtext, to_unicode
 from graphviz_ad._internal.sheets import symbolic
@@ -35,7 +47,14 @@ def grown(inner: some.SearchStrategy[Tree]) -> some.SearchStrategy[Tree]:
     )
     calls = some.builds(Call, some.sampled_from(["f", "exp", "max"]), some.lists(inner, max_size=3).map(tuple))
     parts = some.builds(Part, inner, some.none() | some.builds(Name, some.sampled_from(NAMES)))
-    return binary(inner) | some.builds(Signed, some.sampled_from("+-"), inner) | comparisons | calls | some.builds(Transposed, inner) | parts
+    return (
+        binary(inner)
+        | some.builds(Signed, some.sampled_from("+-"), inner)
+        | comparisons
+        | calls
+        | some.builds(Transposed, inner)
+        | parts
+    )
 
 
 NUMBERS = some.builds(Number, some.integers(0, 99) | some.floats(0, 1e300))
@@ -43,7 +62,9 @@ LEAVES = some.builds(Name, some.sampled_from(NAMES)) | NUMBERS
 TREES = some.recursive(LEAVES, grown, max_leaves=12)
 ARITHMETIC = some.recursive(
     some.builds(Name, some.sampled_from(NAMES)) | some.builds(Number, some.integers(0, 9)),
-    lambda inner: some.builds(Binary, some.sampled_from("+-*/"), inner, inner) | some.builds(Signed, some.just("-"), inner),
+    lambda inner: (
+        some.builds(Binary, some.sampled_from("+-*/"), inner, inner) | some.builds(Signed, some.just("-"), inner)
+    ),
     max_leaves=8,
 )
 
@@ -97,10 +118,33 @@ def test_sympy_has_the_exact_value(tree: Tree, numbers: list[Fraction]) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["sum(a, dim=1)", "a is b", "max(*a)", "a[0]", "a.real", "a or b", "not a", "True", "1j", "'a'", "a if b else c", "a // b", "a % b", "a.T.x"]
+    "text",
+    [
+        "sum(a, dim=1)",
+        "a is b",
+        "max(*a)",
+        "a[0]",
+        "a.real",
+        "a or b",
+        "not a",
+        "True",
+        "1j",
+        "'a'",
+        "a if b else c",
+        "a // b",
+        "a % b",
+        "a.T.x",
+    ],
 )
 def test_no_walk_gets_to_see_what_is_no_formula(text: str) -> None:
-    for walk in (to_unicode, to_latex, to_mathtext, to_html, lambda text: evaluate(text, {"a": 1.0, "b": 2.0, "c": 3.0}), expressions.parse):
+    for walk in (
+        to_unicode,
+        to_latex,
+        to_mathtext,
+        to_html,
+        lambda text: evaluate(text, {"a": 1.0, "b": 2.0, "c": 3.0}),
+        expressions.parse,
+    ):
         with pytest.raises(ExpressionError):
             walk(text)
 

@@ -84,7 +84,10 @@ def test_unicode_has_parentheses_where_precedence_needs_them(formula: str, lette
         (
             "partial(a, b) * partial(b, c)",
             {"a": "q_1", "b": "fc.weight", "c": "x2"},
-            r"\frac{\partial q_{1}}{\partial \mathrm{fc.weight}} \cdot \frac{\partial \mathrm{fc.weight}}{\partial x_{2}}",
+            (
+                r"\frac{\partial q_{1}}{\partial \mathrm{fc.weight}} \cdot \frac{\partial \mathrm{fc.weight}}{\partial"
+                r" x_{2}}"
+            ),
         ),
         ("inverse(a)", LETTERS, r"x^{-1}"),
     ],
@@ -102,8 +105,9 @@ def test_html_is_mathml() -> None:
     assert to_html("a / 2", {"a": "x2"}) == "<math><mfrac><msub><mi>x</mi><mn>2</mn></msub><mn>2</mn></mfrac></math>"
     assert "<script>" not in to_html("a", {"a": "<script>"})
     assert "&lt;script&gt;" in to_html("a", {"a": "<script>"})
-    assert to_html("partial(a, b)", {"a": "f", "b": "x2"}) == (
-        "<math><mfrac><mrow><mo>∂</mo><mi>f</mi></mrow><mrow><mo>∂</mo><msub><mi>x</mi><mn>2</mn></msub></mrow></mfrac></math>"
+    assert (
+        to_html("partial(a, b)", {"a": "f", "b": "x2"})
+        == "<math><mfrac><mrow><mo>∂</mo><mi>f</mi></mrow><mrow><mo>∂</mo><msub><mi>x</mi><mn>2</mn></msub></mrow></mfrac></math>"  # noqa: E501
     )
     for formula in ("-sqrt(a) ** b", "a[b]", "inverse(a)", "exp(a) * abs(b)", "foo(a, b) @ a.T", "a[...] > 0"):
         ElementTree.fromstring(to_html(formula))
@@ -122,7 +126,10 @@ def test_hostile_names_are_harmless(name: str) -> None:
     assert plain.count("{") == plain.count("}")
 
 
-@pytest.mark.parametrize("formula", ["", "a +", "a[0]", "lambda: a", "'a'", "a.real", "f(x=1)", "a and b", "a is b", "a\0", "a % b", "x := 1"])
+@pytest.mark.parametrize(
+    "formula",
+    ["", "a +", "a[0]", "lambda: a", "'a'", "a.real", "f(x=1)", "a and b", "a is b", "a\0", "a % b", "x := 1"],
+)
 def test_what_is_no_formula_is_refused(formula: str) -> None:
     with pytest.raises(ExpressionError):
         to_unicode(formula)

@@ -1,4 +1,6 @@
-"""What stands on an edge: a number, an elementwise formula, or a rule with shapes; and ties and kinks as torch breaks them."""
+"""What stands on an edge: a number, an elementwise formula, or a rule with shapes; and ties and kinks as torch
+breaks them.
+"""
 
 from __future__ import annotations
 
@@ -48,7 +50,9 @@ def told(said: NodeWords | EdgeWords) -> list[str]:
 def test_every_edge_has_a_number_an_elementwise_formula_or_a_rule_with_shapes() -> None:
     traced = gad.trace(network, random(3, 3), random(3, 4), random(4))
     words = describe(traced)
-    said = {(words.names.carried(edge), words.names.of[edge.head], edge.slot): local(words, edge) for edge in traced.edges}
+    said = {
+        (words.names.carried(edge), words.names.of[edge.head], edge.slot): local(words, edge) for edge in traced.edges
+    }
     assert said == {
         ("x", "v1", 0): "g @ Wᵀ (3×4)(4×3)",
         ("W", "v1", 1): "xᵀ @ g (3×3)(3×4)",
@@ -65,11 +69,27 @@ def test_every_edge_has_a_number_an_elementwise_formula_or_a_rule_with_shapes() 
 @pytest.mark.parametrize(
     ("program", "shapes", "said"),
     [
-        (lambda x, w, b: functional.linear(x, w, b), ((5, 4), (3, 4), (3,)), ["g @ w (5×3)(3×4)", "gᵀ @ x (3×5)(5×4)", "Σ g"]),
+        (
+            lambda x, w, b: functional.linear(x, w, b),
+            ((5, 4), (3, 4), (3,)),
+            ["g @ w (5×3)(3×4)", "gᵀ @ x (3×5)(5×4)", "Σ g"],
+        ),
         (lambda x, w: functional.linear(x, w), ((4,), (3, 4)), ["g @ w (3)(3×4)", "outer(g, x) (3)(4)"]),
-        (lambda x, w, b: functional.linear(x, w, b), ((2, 5, 4), (3, 4), (3,)), ["g @ w (5×3)(3×4)", "Σ (gᵀ @ x) (3×5)(5×4)", "Σ g"]),
-        (lambda x, w: functional.conv2d(x, w), ((1, 2, 4, 4), (3, 2, 3, 3)), ["fold(matrix(w)ᵀ @ g)", "g @ unfold(x)ᵀ (3×4)(4×18)"]),
-        (lambda x, w, b: functional.conv1d(x, w, b), ((2, 1, 4), (2, 1, 3), (2,)), ["fold(matrix(w)ᵀ @ g)", "Σ (g @ unfold(x)ᵀ) (2×2)(2×3)", "Σ g"]),
+        (
+            lambda x, w, b: functional.linear(x, w, b),
+            ((2, 5, 4), (3, 4), (3,)),
+            ["g @ w (5×3)(3×4)", "Σ (gᵀ @ x) (3×5)(5×4)", "Σ g"],
+        ),
+        (
+            lambda x, w: functional.conv2d(x, w),
+            ((1, 2, 4, 4), (3, 2, 3, 3)),
+            ["fold(matrix(w)ᵀ @ g)", "g @ unfold(x)ᵀ (3×4)(4×18)"],
+        ),
+        (
+            lambda x, w, b: functional.conv1d(x, w, b),
+            ((2, 1, 4), (2, 1, 3), (2,)),
+            ["fold(matrix(w)ᵀ @ g)", "Σ (g @ unfold(x)ᵀ) (2×2)(2×3)", "Σ g"],
+        ),
         (lambda x, w: functional.conv2d(x, w, groups=2), ((1, 2, 4, 4), (2, 1, 3, 3)), ["", ""]),
         (lambda x: x.transpose(0, 1), ((2, 3),), ["transpose(g)"]),
         (lambda x: x[1], ((2, 3),), ["scatter(g)"]),
@@ -85,7 +105,9 @@ def test_every_edge_has_a_number_an_elementwise_formula_or_a_rule_with_shapes() 
         (lambda x: x.chunk(2)[0], ((4,),), [""]),
     ],
 )
-def test_what_is_not_elementwise_is_a_formula_with_the_shapes_it_multiplies(program: Program, shapes: tuple[tuple[int, ...], ...], said: list[str]) -> None:
+def test_what_is_not_elementwise_is_a_formula_with_the_shapes_it_multiplies(
+    program: Program, shapes: tuple[tuple[int, ...], ...], said: list[str]
+) -> None:
     traced = gad.trace(program, *(random(*shape) for shape in shapes))
     node = next(node for node in traced.node_list if node.kind == "op")
     assert [local(describe(traced), edge) for edge in traced.in_edges(node.key)] == said
@@ -107,16 +129,23 @@ def test_the_shapes_of_a_rule_fit_each_other(program: Program, shapes: tuple[tup
     words = describe(traced)
     for edge, own in zip(traced.in_edges(node.key), shapes, strict=True):
         factors = words.edges[edge.key].passed.factors
-        assert shapes_of(words.edges[edge.key].passed) == "".join(f"({'×'.join(map(str, factor))})" for factor in factors)
+        assert shapes_of(words.edges[edge.key].passed) == "".join(
+            f"({'×'.join(map(str, factor))})" for factor in factors
+        )
         if len(factors) == 2 and len(factors[0]) == len(factors[1]) == 2:
             assert factors[0][1] == factors[1][0]
-            assert factors[0][0] * factors[1][1] in (own[0] * int(torch.tensor(own[1:]).prod()), factors[0][0] * factors[1][1])
+            assert factors[0][0] * factors[1][1] in (
+                own[0] * int(torch.tensor(own[1:]).prod()),
+                factors[0][0] * factors[1][1],
+            )
 
 
 def test_a_pointer_is_told_the_formula_even_where_a_number_stands() -> None:
     traced = gad.trace(network, [[1.0, 2.0]], [[0.1], [0.2]], [0.0])
     words = describe(traced)
-    facts = {(words.names.carried(edge), words.names.of[edge.head]): told(words.edges[edge.key]) for edge in traced.edges}
+    facts = {
+        (words.names.carried(edge), words.names.of[edge.head]): told(words.edges[edge.key]) for edge in traced.edges
+    }
     assert "local derivative: ∂h/∂z = 1 − h² = [[0.7864]]" in facts["z", "h"]
     assert any(fact.startswith("local derivative: ∂v1/∂x = [[0.1, 0.2]]") for fact in facts["x", "v1"])
     bigger = gad.trace(network, random(3, 3), random(3, 4), random(4))
@@ -137,7 +166,11 @@ def test_a_big_picture_has_no_room_for_rules() -> None:
 
 def test_an_edge_that_passes_nothing_on_says_nothing() -> None:
     traced = gad.trace(lambda x: x.detach() * x + 1, random(300))
-    assert {edge.cut: local(describe(traced), edge) for edge in traced.edges if edge.cut is not None} == {"detach": "", "data": "", **{}}
+    assert {edge.cut: local(describe(traced), edge) for edge in traced.edges if edge.cut is not None} == {
+        "detach": "",
+        "data": "",
+        **{},
+    }
 
 
 # --- ties
@@ -166,7 +199,9 @@ AT_A_BOUND = f"{torch.autograd.grad(BOUND.clamp(min=0.0), BOUND)[0].item():g}"  
         (lambda x: torch.sin(x), (0.0,), "", ["∂f/∂x = 1"]),
     ],
 )
-def test_ties_are_shown_as_torch_breaks_them_and_marked(program: Program, inputs: tuple[Any, ...], mark: str, locals_: list[str]) -> None:
+def test_ties_are_shown_as_torch_breaks_them_and_marked(
+    program: Program, inputs: tuple[Any, ...], mark: str, locals_: list[str]
+) -> None:
     traced = gad.trace(program, *inputs)
     words = describe(traced)
     node = next(node for node in traced.node_list if node.kind == "op" and node.op not in ("zeros", "getitem"))
@@ -198,8 +233,16 @@ def test_not_yet_zero_not_retained_none_and_nan_are_five_marks_in_one_film() -> 
 
     traced = gad.trace(program, [0.0], [1.0], torch.ones(1, dtype=F64))
     words = describe(traced)
-    said = {words.names.of[node.key]: " ".join(line.text for line in words.nodes[node.key].gradients) for node in traced.node_list}
-    opening = {text for change in traced.animate(layout="layered").film.opening for role, text in change.texts if role == "gradient"}
+    said = {
+        words.names.of[node.key]: " ".join(line.text for line in words.nodes[node.key].gradients)
+        for node in traced.node_list
+    }
+    opening = {
+        text
+        for change in traced.animate(layout="layered").film.opening
+        for role, text in change.texts
+        if role == "gradient"
+    }
     inner = next(node for node in traced.node_list if node.op == "neg")
     marks = {
         "not computed yet": next(text for text in opening if text.startswith("grad")),
@@ -221,7 +264,8 @@ def test_not_yet_zero_not_retained_none_and_nan_are_five_marks_in_one_film() -> 
 
 
 def test_what_torch_does_not_retain_flows_all_the_same() -> None:
-    traced = gad.trace(lambda x: (3 * x) ** 2, 2.0)  # y = 3x, z = y²: x.grad is 36, y.grad is None, and yet 12 flowed through y
+    # y = 3x, z = y²: x.grad is 36, y.grad is None, and yet 12 flowed through y
+    traced = gad.trace(lambda x: (3 * x) ** 2, 2.0)
     words = describe(traced)
     inner = next(node for node in traced.node_list if node.op == "mul")
     assert [line.text for line in words.nodes[inner.key].gradients] == ["grad 12"]
@@ -245,7 +289,9 @@ def test_a_maximum_along_a_dimension_has_no_elementwise_derivative(dim: int, kee
     assert edge.local is None
     assert graph.notices == ()
     assert edge.grad is not None
-    np.testing.assert_array_equal(edge.grad.array, torch.autograd.grad(read(x.max(dim, keepdim=keepdim)).exp().sum(), x)[0])
+    np.testing.assert_array_equal(
+        edge.grad.array, torch.autograd.grad(read(x.max(dim, keepdim=keepdim)).exp().sum(), x)[0]
+    )
     assert graph.check(capture=True).ok
 
 

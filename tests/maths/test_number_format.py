@@ -17,7 +17,9 @@ INF, NAN = float("inf"), float("nan")
 
 def snapshot(values: Any, dtype: str | None = None, *, kept: bool = True) -> Snapshot:
     array = np.asarray(values)
-    return Snapshot(array.shape, dtype or str(array.dtype), array if kept else None, None if kept else statistics(array))
+    return Snapshot(
+        array.shape, dtype or str(array.dtype), array if kept else None, None if kept else statistics(array)
+    )
 
 
 @pytest.mark.parametrize(
@@ -102,13 +104,24 @@ def test_small_tensors_show_elements_and_large_ones_their_spread(value: Any, lin
 
 def test_a_summary_shows_the_same_lines_as_all_elements() -> None:
     values = np.random.default_rng(0).normal(0.12, 1.1, (64, 784)).astype(np.float32)
-    assert snapshot_lines(snapshot(values)) == snapshot_lines(snapshot(values, kept=False)) == ("f32[64,784]", "0.121 ± 1.1", "−4.82 … 5.33")
+    assert (
+        snapshot_lines(snapshot(values))
+        == snapshot_lines(snapshot(values, kept=False))
+        == ("f32[64,784]", "0.121 ± 1.1", "−4.82 … 5.33")
+    )
     assert snapshot_lines(snapshot([1.0, NAN] * 9, kept=False)) == ("f64[18]", "⚠ 9 NaN/inf")
-    assert snapshot_lines(Snapshot((9,), "float64", None, Stats(0, 2e200, 1e200, 6e200, 0))) == ("f64[9]", "1e200", "0 … 2e200")
+    assert snapshot_lines(Snapshot((9,), "float64", None, Stats(0, 2e200, 1e200, 6e200, 0))) == (
+        "f64[9]",
+        "1e200",
+        "0 … 2e200",
+    )
 
 
 def test_what_is_unknown_says_why() -> None:
-    assert snapshot_lines(Snapshot((2, 3), "torch.bfloat16", missing="too large to keep")) == ("bf16[2,3]", "too large to keep")
+    assert snapshot_lines(Snapshot((2, 3), "torch.bfloat16", missing="too large to keep")) == (
+        "bf16[2,3]",
+        "too large to keep",
+    )
     assert snapshot_lines(Snapshot((), "float32")) == ("f32[]", "value unknown")
     assert one_line(Snapshot((), "float32")) == "f32[]"
     assert type_label(Snapshot((2,), "my_dtype")) == "my_dtype[2]"

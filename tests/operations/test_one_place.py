@@ -27,11 +27,14 @@ SOMETHING_ELSE: Mapping[str, tuple[str, set[str]]] = {
     "ad_number.py": ("the teaching engine: a file that is read alone, and has rules of its own", OPERATIONS),
     "check/link_numbers.py": ("the dtypes that are floating", {"float"}),
     "explain/reasons.py": ("the dtypes that are floating", {"float", "half", "double"}),
-    "graph/file_checking.py": ("words of JSON Schema", {"maximum", "minimum"}),
+    "graph/file_checking.py": ("words of JSON Schema, and dtypes", {"maximum", "minimum", "float"}),
     "graph/file_schema.py": ("words of JSON Schema", {"maximum", "minimum"}),
     "graph/precision.py": ("a dtype", {"bfloat16"}),
     "maths/number_format.py": ("dtypes in short", {"bfloat16", "half", "double", "float"}),
-    "tracing/naming/as_written.py": ("what makes a Python number of a tensor, and the arguments of a clamp", {"float", "min", "max"}),
+    "tracing/naming/as_written.py": (
+        "what makes a Python number of a tensor, and the arguments of a clamp",
+        {"float", "min", "max"},
+    ),
     "graph/cuts.py": ("a reason why no gradient flows", {"detach"}),
     "graph/rank_messages.py": ("a collective", {"gather"}),
     "tracing/tape/communication.py": ("a collective", {"gather"}),
@@ -88,7 +91,9 @@ def test_every_exception_is_needed() -> None:
 
 
 def test_the_home_of_operations_knows_every_one() -> None:
-    known = set().union(*(operations_known_in(path) for module, path in MODULES.items() if module.startswith(f"{HOME}/")))
+    known = set().union(
+        *(operations_known_in(path) for module, path in MODULES.items() if module.startswith(f"{HOME}/"))
+    )
     assert known == OPERATIONS
     assert len(known) > 250
 
@@ -107,9 +112,25 @@ def test_who_keeps_elements_is_said_once() -> None:
 @pytest.mark.parametrize(
     ("aten", "keeps"),
     [
-        *((name, True) for name in ("view", "_unsafe_view", "unsafe_view", "_reshape_alias", "reshape_alias", "t", "transpose", "permute", "detach")),
+        *(
+            (name, True)
+            for name in (
+                "view",
+                "_unsafe_view",
+                "unsafe_view",
+                "_reshape_alias",
+                "reshape_alias",
+                "t",
+                "transpose",
+                "permute",
+                "detach",
+            )
+        ),
         *((name, True) for name in ("unsqueeze", "squeeze", "alias", "swapaxes", "movedim", "reshape")),
-        *((name, False) for name in ("_to_copy", "to", "expand", "select", "slice", "add", "squeeze_", "clone", "lift_fresh")),
+        *(
+            (name, False)
+            for name in ("_to_copy", "to", "expand", "select", "slice", "add", "squeeze_", "clone", "lift_fresh")
+        ),
     ],
 )
 def test_a_view_has_the_same_elements_under_every_name_of_torch(aten: str, keeps: bool) -> None:
@@ -117,7 +138,16 @@ def test_a_view_has_the_same_elements_under_every_name_of_torch(aten: str, keeps
 
 
 def test_names_in_the_tables_are_those_that_people_write() -> None:
-    sets = (traits.IN_ORDER, traits.REORDERED, traits.COPIED_TO_FIT, traits.OF_ONE_THE_SAME, traits.CHOICES, traits.POOLS, traits.JOINS, traits.SOFTMAX)
+    sets = (
+        traits.IN_ORDER,
+        traits.REORDERED,
+        traits.COPIED_TO_FIT,
+        traits.OF_ONE_THE_SAME,
+        traits.CHOICES,
+        traits.POOLS,
+        traits.JOINS,
+        traits.SOFTMAX,
+    )
     for name in set().union(*sets, traits.CONVOLUTIONS, traits.PICKS_CLASSES, moves.MOVES):
         assert name in RULES, name
         assert written_name(name) == name

@@ -27,7 +27,9 @@ from graphviz_ad._internal.operations.rules import ALONG_A_DIMENSION, ELEMENTWIS
 
 
 class Case(NamedTuple):
-    """What a rule is compared with; `words` are the meanings, in numpy, of the words in its formulas that stand for moving elements about."""
+    """What a rule is compared with; `words` are the meanings, in numpy, of the words in its formulas that stand for
+    moving elements about.
+    """
 
     function: Callable[..., Any]
     operands: tuple[Any, ...]
@@ -74,7 +76,9 @@ def onehot(count: int) -> Callable[..., Any]:
 
 
 def windows(shape: tuple[int, ...], size: int, channels: int) -> dict[str, Any]:
-    """The words of convolutions over places of this shape with kernels of `size` in each direction; the test hands in kernels as rows already."""
+    """The words of convolutions over places of this shape with kernels of `size` in each direction; the test hands
+    in kernels as rows already.
+    """
     kernel = (size,) * len(shape)
     places = tuple(n - size + 1 for n in shape)
     axes = range(2, 2 + len(shape))
@@ -85,7 +89,10 @@ def windows(shape: tuple[int, ...], size: int, channels: int) -> dict[str, Any]:
         return found.transpose(order).reshape(len(a), channels * size ** len(shape), -1)
 
     def fold(columns: Any) -> Any:
-        whole, parts = np.zeros((len(columns), channels, *shape)), columns.reshape(len(columns), channels, *kernel, *places)
+        whole, parts = (
+            np.zeros((len(columns), channels, *shape)),
+            columns.reshape(len(columns), channels, *kernel, *places),
+        )
         for start in np.ndindex(kernel):
             whole[:, :, *(slice(i, i + n) for i, n in zip(start, places, strict=True))] += parts[:, :, *start]
         return whole
@@ -97,7 +104,11 @@ def convolution(number: int, *, bias: bool) -> Case:
     shape, kernel = (3, 4, 3)[:number], (2,) * number
     function = getattr(functional, f"conv{number}d")
     operands = (_matrix(2, 3, *shape), _matrix(2, 3 * 2**number), *([_matrix(2, 1)] if bias else []))
-    return Case(lambda a, b, *c: function(a, b.reshape(2, 3, *kernel), *(each.flatten() for each in c)).flatten(2), operands, windows(shape, 2, 3))
+    return Case(
+        lambda a, b, *c: function(a, b.reshape(2, 3, *kernel), *(each.flatten() for each in c)).flatten(2),
+        operands,
+        windows(shape, 2, 3),
+    )
 
 
 def in_windows(a: Any) -> Any:
@@ -113,7 +124,10 @@ def over_windows(g: Any) -> Any:
 
 def largest(*shape: int) -> Case:
     a = _matrix(*shape)
-    words = {"max_pool": lambda x: in_windows(x).max(0), "unpool": lambda g: (a.numpy() == over_windows(in_windows(a.numpy()).max(0))) * over_windows(g)}
+    words = {
+        "max_pool": lambda x: in_windows(x).max(0),
+        "unpool": lambda g: (a.numpy() == over_windows(in_windows(a.numpy()).max(0))) * over_windows(g),
+    }
     return Case(lambda x: getattr(functional, f"max_pool{len(shape) - 2}d")(x, 2), (a,), words)
 
 
@@ -154,15 +168,35 @@ CASES: dict[str, Case] = {
             "clone",
         )
     },
-    **{name: Case(getattr(torch, name), (POSITIVE,)) for name in ("log", "log2", "log10", "log1p", "sqrt", "rsqrt", "reciprocal")},
+    **{
+        name: Case(getattr(torch, name), (POSITIVE,))
+        for name in ("log", "log2", "log10", "log1p", "sqrt", "rsqrt", "reciprocal")
+    },
     **{name: Case(getattr(torch, name), (INSIDE,)) for name in ("asin", "acos", "atanh")},
     **{
         name: Case(getattr(functional, name), (ANY,))
-        for name in ("logsigmoid", "relu6", "leaky_relu", "elu", "gelu", "silu", "softplus", "softsign", "tanhshrink", "hardtanh")
+        for name in (
+            "logsigmoid",
+            "relu6",
+            "leaky_relu",
+            "elu",
+            "gelu",
+            "silu",
+            "softplus",
+            "softsign",
+            "tanhshrink",
+            "hardtanh",
+        )
     },
-    **{name: Case(getattr(torch, name), (ANY, OTHER)) for name in ("add", "sub", "mul", "maximum", "minimum", "logaddexp", "clamp_min", "clamp_max")},
+    **{
+        name: Case(getattr(torch, name), (ANY, OTHER))
+        for name in ("add", "sub", "mul", "maximum", "minimum", "logaddexp", "clamp_min", "clamp_max")
+    },
     **{name: Case(getattr(torch, name), (SMOOTH, NONZERO)) for name in ("div", "atan2", "hypot", "fmod", "remainder")},
-    **{name: Case(getattr(torch, name), (ANY,)) for name in ("sum", "mean", "var", "std", "norm", "max", "min", "amax", "amin")},
+    **{
+        name: Case(getattr(torch, name), (ANY,))
+        for name in ("sum", "mean", "var", "std", "norm", "max", "min", "amax", "amin")
+    },
     **{name: Case(getattr(functional, name), (ANY, OTHER)) for name in ("mse_loss", "l1_loss")},
     **{name: Case(getattr(torch, name), (_matrix(3, 4), _matrix(4, 2))) for name in ("matmul", "mm")},
     "acosh": Case(torch.acosh, (ABOVE_ONE,)),
@@ -171,7 +205,9 @@ CASES: dict[str, Case] = {
     "xlogy": Case(torch.xlogy, (ANY, POSITIVE)),
     "prelu": Case(functional.prelu, (ANY, (0.25,))),
     "hardsigmoid": Case(functional.hardsigmoid, ((*SMOOTH[:-1], 4.0),)),
-    "clamp": Case(torch.clamp, (ANY, (-1.0, -1.0, -2.0, 0.0, 0.1, 0.2, 0.3, 0.4), (2.0, 2.0, -1.0, 1.0, 0.4, 1.0, 1.5, 0.5))),
+    "clamp": Case(
+        torch.clamp, (ANY, (-1.0, -1.0, -2.0, 0.0, 0.1, 0.2, 0.3, 0.4), (2.0, 2.0, -1.0, 1.0, 0.4, 1.0, 1.5, 0.5))
+    ),
     "where": Case(torch.where, (MASK, ANY, OTHER)),
     "masked_fill": Case(torch.masked_fill, (ANY, MASK, 3.0)),
     "lerp": Case(torch.lerp, (ANY, OTHER, UNIT)),
@@ -207,21 +243,49 @@ CASES: dict[str, Case] = {
     "t": Case(torch.t, (_matrix(3, 4),)),
     "transpose": Case(lambda a: a.transpose(0, 2), (_matrix(2, 3, 4),), {"transpose": lambda a: a.swapaxes(0, 2)}),
     "permute": Case(
-        lambda a: a.permute(2, 0, 1), (_matrix(2, 3, 4),), {"permute": lambda a: a.transpose(2, 0, 1), "permute_back": lambda g: g.transpose(1, 2, 0)}
+        lambda a: a.permute(2, 0, 1),
+        (_matrix(2, 3, 4),),
+        {"permute": lambda a: a.transpose(2, 0, 1), "permute_back": lambda g: g.transpose(1, 2, 0)},
     ),
-    "cat": Case(lambda a, b: torch.cat([a, b]), (_matrix(2), _matrix(2)), {"cat": lambda *x: np.concatenate(x), "[...]": (lambda g: g[:2], lambda g: g[2:])}),
-    "stack": Case(lambda a, b: torch.stack([a, b]), (_matrix(2), _matrix(2)), {"stack": lambda *x: np.stack(x), "[...]": (lambda g: g[0], lambda g: g[1])}),
+    "cat": Case(
+        lambda a, b: torch.cat([a, b]),
+        (_matrix(2), _matrix(2)),
+        {"cat": lambda *x: np.concatenate(x), "[...]": (lambda g: g[:2], lambda g: g[2:])},
+    ),
+    "stack": Case(
+        lambda a, b: torch.stack([a, b]),
+        (_matrix(2), _matrix(2)),
+        {"stack": lambda *x: np.stack(x), "[...]": (lambda g: g[0], lambda g: g[1])},
+    ),
     "getitem": Case(lambda a: a[[0, 0, 2]], (_matrix(3, 2),), taken([0, 0, 2], (3, 2))),
     "select": Case(lambda a: a.select(0, 1), (_matrix(3, 2),), taken(1, (3, 2))),
     "narrow": Case(lambda a: a.narrow(0, 1, 2), (_matrix(3, 2),), taken(slice(1, 3), (3, 2))),
     "slice": Case(lambda a: a[0:2], (_matrix(3, 2),), taken(slice(0, 2), (3, 2))),
     "diagonal": Case(torch.diagonal, (_matrix(3, 3),), {"diagonal": np.diagonal, "scatter": np.diag}),
-    "gather": Case(lambda a, b: a.gather(0, b), (_matrix(3), torch.tensor([0, 0, 2, 1])), {"gather": pick, "scatter": scatter((3,))}),
-    "index_select": Case(lambda a, b: a.index_select(0, b), (_matrix(3, 2), torch.tensor([0, 0, 2])), {"index_select": pick, "scatter": scatter((3, 2))}),
-    "embedding": Case(functional.embedding, (torch.tensor([1, 1, 0]), _matrix(3, 2)), {"embedding": lambda a, b: pick(b, a), "scatter": scatter((3, 2))}),
+    "gather": Case(
+        lambda a, b: a.gather(0, b),
+        (_matrix(3), torch.tensor([0, 0, 2, 1])),
+        {"gather": pick, "scatter": scatter((3,))},
+    ),
+    "index_select": Case(
+        lambda a, b: a.index_select(0, b),
+        (_matrix(3, 2), torch.tensor([0, 0, 2])),
+        {"index_select": pick, "scatter": scatter((3, 2))},
+    ),
+    "embedding": Case(
+        functional.embedding,
+        (torch.tensor([1, 1, 0]), _matrix(3, 2)),
+        {"embedding": lambda a, b: pick(b, a), "scatter": scatter((3, 2))},
+    ),
     "flip": Case(lambda a: a.flip(0), (_matrix(3, 2),), {"flip": np.flipud}),
-    "roll": Case(lambda a: a.roll(1), (_matrix(4),), {"roll": lambda a: np.roll(a, 1), "roll_back": lambda g: np.roll(g, -1)}),
-    "pad": Case(lambda a: functional.pad(a, (1, 2)), (_matrix(3),), {"pad": lambda a: np.pad(a, (1, 2)), "crop": lambda g: g[1:-2]}),
+    "roll": Case(
+        lambda a: a.roll(1), (_matrix(4),), {"roll": lambda a: np.roll(a, 1), "roll_back": lambda g: np.roll(g, -1)}
+    ),
+    "pad": Case(
+        lambda a: functional.pad(a, (1, 2)),
+        (_matrix(3),),
+        {"pad": lambda a: np.pad(a, (1, 2)), "crop": lambda g: g[1:-2]},
+    ),
     "tril": Case(torch.tril, (_matrix(3, 3),)),
     "triu": Case(torch.triu, (_matrix(3, 3),)),
     "cumsum": Case(lambda a: a.cumsum(0), (ANY,)),
@@ -239,7 +303,9 @@ CASES: dict[str, Case] = {
     **{f"conv{number}d": convolution(number, bias=False) for number in (1, 2, 3)},
     **{f"conv{number}d/3": convolution(number, bias=True) for number in (1, 2, 3)},
     "conv_transpose2d": Case(
-        lambda a, b: functional.conv_transpose2d(a.reshape(2, 3, 4, 5), b.reshape(3, 2, 2, 2)), (_matrix(2, 3, 20), _matrix(3, 8)), windows((5, 6), 2, 2)
+        lambda a, b: functional.conv_transpose2d(a.reshape(2, 3, 4, 5), b.reshape(3, 2, 2, 2)),
+        (_matrix(2, 3, 20), _matrix(3, 8)),
+        windows((5, 6), 2, 2),
     ),
     "max_pool1d": largest(1, 2, 4),
     "max_pool2d": largest(1, 2, 4, 4),
@@ -261,20 +327,31 @@ FORMULAS = {
     **{f"{name}/{count}": variant for (name, count), variant in VARIANTS.items()},
     **{f"{name} along a dimension": known for name, known in ALONG_A_DIMENSION.items()},
 }
-ONLY_NAMED = {name for name, known in FORMULAS.items() if not known.backward and re.fullmatch(r"\w+\([a-e, ]+\)", known.forward)}
-SHARED = [name for name, case in CASES.items() if name in ELEMENTWISE and len(case.operands) > 1 and name not in ("prelu", "masked_fill")]
+ONLY_NAMED = {
+    name for name, known in FORMULAS.items() if not known.backward and re.fullmatch(r"\w+\([a-e, ]+\)", known.forward)
+}
+SHARED = [
+    name
+    for name, case in CASES.items()
+    if name in ELEMENTWISE and len(case.operands) > 1 and name not in ("prelu", "masked_fill")
+]
 
 
 def test_every_rule_is_compared_with_torch_unless_it_only_says_what_was_called() -> None:
     assert FORMULAS.keys() - ONLY_NAMED == CASES.keys()
-    assert not {known.forward.partition("(")[0] for name, known in FORMULAS.items() if name in ONLY_NAMED} & FUNCTIONS.keys()
+    assert (
+        not {known.forward.partition("(")[0] for name, known in FORMULAS.items() if name in ONLY_NAMED}
+        & FUNCTIONS.keys()
+    )
     assert sum(bool(known.backward) for known in RULES.values()) >= 140
 
 
 @pytest.mark.parametrize(("name", "rows"), [*((name, None) for name in CASES), *((name, 3) for name in SHARED)])
 def test_formulas_compute_what_torch_computes_ties_included(name: str, rows: int | None) -> None:
     known, case = FORMULAS[name], CASES[name]
-    operands = [x.clone() if isinstance(x, torch.Tensor) else torch.tensor(x, dtype=torch.float64) for x in case.operands]
+    operands = [
+        x.clone() if isinstance(x, torch.Tensor) else torch.tensor(x, dtype=torch.float64) for x in case.operands
+    ]
     if rows:  # then the other operands are broadcast
         operands[0] = operands[0].expand(rows, -1).clone()
     leaves = [operand.requires_grad_() for operand in operands if operand.is_floating_point()]
@@ -284,34 +361,63 @@ def test_formulas_compute_what_torch_computes_ties_included(name: str, rows: int
     wanted = [next(gradients) if operand.requires_grad else None for operand in operands]
 
     constants = {name: value for name, value in case.words.items() if isinstance(value, float)}
-    values = {**dict(zip("abc", (x.detach().numpy() for x in operands), strict=False)), "out": out.detach().numpy(), "g": g.numpy(), **constants}
-    words = [{name: value[i] if isinstance(value, tuple) else value for name, value in case.words.items()} for i in range(len(operands))]
+    values = {
+        **dict(zip("abc", (x.detach().numpy() for x in operands), strict=False)),
+        "out": out.detach().numpy(),
+        "g": g.numpy(),
+        **constants,
+    }
+    words = [
+        {name: value[i] if isinstance(value, tuple) else value for name, value in case.words.items()}
+        for i in range(len(operands))
+    ]
     assert_close(np.broadcast_to(evaluate(known.forward, values, words[0]), out.shape), out.detach())
     assert len(known.backward) <= len(operands)
-    flows = [contributions(row, values, words, operands) for row in (known.backward, *known.conventions) if len(row) >= len(known.backward)]
-    passed = [pair for pair in zip(min(flows, key=lambda row: furthest(row, wanted)), wanted, strict=False) if pair[1] is not None]
+    flows = [
+        contributions(row, values, words, operands)
+        for row in (known.backward, *known.conventions)
+        if len(row) >= len(known.backward)
+    ]
+    passed = [
+        pair
+        for pair in zip(min(flows, key=lambda row: furthest(row, wanted)), wanted, strict=False)
+        if pair[1] is not None
+    ]
     for mine, theirs in passed:
         assert_close(mine, theirs)
 
 
-def contributions(row: tuple[str, ...], values: dict[str, Any], words: list[dict[str, Any]], operands: list[torch.Tensor]) -> list[torch.Tensor]:
+def contributions(
+    row: tuple[str, ...], values: dict[str, Any], words: list[dict[str, Any]], operands: list[torch.Tensor]
+) -> list[torch.Tensor]:
     """What these backward formulas send to each operand."""
     found = []
     for formula, operand, meanings in zip(row, operands, words, strict=False):
         flowed = torch.tensor(evaluate(formula, values, meanings) + np.zeros(()))
-        found.append((flowed if flowed.dim() >= operand.dim() else flowed.expand_as(operand)).sum_to_size(operand.shape))
+        found.append(
+            (flowed if flowed.dim() >= operand.dim() else flowed.expand_as(operand)).sum_to_size(operand.shape)
+        )
     return found
 
 
 def furthest(row: list[torch.Tensor], wanted: list[torch.Tensor | None]) -> float:
-    """How far what flows by these formulas is from torch's gradients; versions of torch differ where a derivative jumps."""
-    return max((float((mine - theirs).abs().max()) for mine, theirs in zip(row, wanted, strict=False) if theirs is not None), default=0.0)
+    """How far what flows by these formulas is from torch's gradients; versions of torch differ where a derivative
+    jumps.
+    """
+    return max(
+        (float((mine - theirs).abs().max()) for mine, theirs in zip(row, wanted, strict=False) if theirs is not None),
+        default=0.0,
+    )
 
 
 COARSE = {"hardsigmoid": torch.float64}  # torch's own has single precision inside
 
 
-@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.float16, torch.bfloat16], ids=lambda dtype: str(dtype).removeprefix("torch."))
+@pytest.mark.parametrize(
+    "dtype",
+    [torch.float64, torch.float32, torch.float16, torch.bfloat16],
+    ids=lambda dtype: str(dtype).removeprefix("torch."),
+)
 @pytest.mark.parametrize("name", CASES)
 def test_what_torch_rounds_lies_within_the_doubt_about_the_formula(name: str, dtype: torch.dtype) -> None:
     known, case, exact = FORMULAS[name], CASES[name], str(dtype).removeprefix("torch.")
@@ -320,7 +426,11 @@ def test_what_torch_rounds_lies_within_the_doubt_about_the_formula(name: str, dt
     try:
         out = case.function(*operands)
         g = torch.linspace(0.5, 2.0, out.numel(), dtype=torch.float64).reshape(out.shape).to(out.dtype)
-        gradients = iter(torch.autograd.grad(out, [x for x in operands if x.requires_grad], g, allow_unused=True) if known.backward else [None] * 9)
+        gradients = iter(
+            torch.autograd.grad(out, [x for x in operands if x.requires_grad], g, allow_unused=True)
+            if known.backward
+            else [None] * 9
+        )
     except (NotImplementedError, RuntimeError):  # torch has none in this precision
         assert exact in ("float16", "bfloat16")
         assert name in ("det", "inverse")
@@ -330,7 +440,9 @@ def test_what_torch_rounds_lies_within_the_doubt_about_the_formula(name: str, dt
     arrays = [x.detach().double().numpy() for x in (*operands, out, g)]
     values = {**dict(zip("abc", arrays, strict=False)), "out": arrays[-2], "g": arrays[-1], **constants}
     for place, (formula, wants) in enumerate([(known.forward, out), *zip(known.backward, wanted, strict=False)]):
-        words = {word: value[max(place - 1, 0)] if isinstance(value, tuple) else value for word, value in case.words.items()}
+        words = {
+            word: value[max(place - 1, 0)] if isinstance(value, tuple) else value for word, value in case.words.items()
+        }
         if wants is None or COARSE.get(name) == dtype or "..." in formula or set(words) & {"cat", "stack"}:
             continue
         found = flowed(doubted(formula, values, share(exact), more=words), tuple(wants.shape), share(exact))
@@ -339,7 +451,8 @@ def test_what_torch_rounds_lies_within_the_doubt_about_the_formula(name: str, dt
 
 
 def assert_close(mine: Any, theirs: torch.Tensor) -> None:
-    np.testing.assert_allclose(np.asarray(mine), theirs.numpy(), rtol=1e-7, atol=1e-7)  # torch's own hardsigmoid has single precision inside
+    # torch's own hardsigmoid has single precision inside
+    np.testing.assert_allclose(np.asarray(mine), theirs.numpy(), rtol=1e-7, atol=1e-7)
 
 
 @pytest.mark.parametrize("name", [name for name in ELEMENTWISE if ELEMENTWISE[name].backward])
@@ -371,18 +484,34 @@ def test_a_kink_is_where_the_slopes_on_both_sides_differ(name: str) -> None:
         return case.function(*(torch.tensor(x) for x in (first, *operands[1:]))).sum().item()
 
     def named(first: Any) -> dict[str, Any]:
-        return {"a": first, "b": operands[1] if len(operands) > 1 else None, "c": operands[2] if len(operands) > 2 else None}
+        return {
+            "a": first,
+            "b": operands[1] if len(operands) > 1 else None,
+            "c": operands[2] if len(operands) > 2 else None,
+        }
 
-    marked = np.broadcast_to(evaluate(known.kink, {**named(operands[0]), "out": case.function(*map(torch.tensor, operands)).numpy()}), operands[0].shape)
+    marked = np.broadcast_to(
+        evaluate(known.kink, {**named(operands[0]), "out": case.function(*map(torch.tensor, operands)).numpy()}),
+        operands[0].shape,
+    )
     for i in range(operands[0].size):
         ahead, back = operands[0].copy(), operands[0].copy()
         ahead.flat[i] += h
         back.flat[i] -= h
         right, left = (result(ahead) - result(operands[0])) / h, (result(operands[0]) - result(back)) / h
-        assert bool(marked.flat[i]) == (abs(right - left) > 1e-3 or abs(right) > 1e3), (name, operands[0].flat[i], left, right)
+        assert bool(marked.flat[i]) == (abs(right - left) > 1e-3 or abs(right) > 1e3), (
+            name,
+            operands[0].flat[i],
+            left,
+            right,
+        )
 
 
-NAMES = ({}, {"a": "x_1", "b": "fc.weight", "out": "σ(z)", "g": "∂L"}, {"a": "−2", "b": "0.5", "c": "1.2e−5", "g": "1", "out": "∞"})
+NAMES = (
+    {},
+    {"a": "x_1", "b": "fc.weight", "out": "σ(z)", "g": "∂L"},
+    {"a": "−2", "b": "0.5", "c": "1.2e−5", "g": "1", "out": "∞"},
+)
 
 
 # --- names ---------------------------------------------------------------------------------------------------------
@@ -406,10 +535,23 @@ def test_every_rule_can_be_written_in_every_language(name: str) -> None:
 
 def test_a_real_latex_compiles_every_formula(tmp_path: Path) -> None:
     needs_tool("pdflatex")
-    formulas = [to_latex(text, names) for known in FORMULAS.values() for text in (known.forward, *known.backward) for names in NAMES]
+    formulas = [
+        to_latex(text, names)
+        for known in FORMULAS.values()
+        for text in (known.forward, *known.backward)
+        for names in NAMES
+    ]
     lines = "\n\n".join(f"${formula}$" for formula in formulas)
-    (tmp_path / "all.tex").write_text(f"\\documentclass{{article}}\n\\begin{{document}}\n{lines}\n\\end{{document}}\n", "utf-8")
-    run = subprocess.run(["pdflatex", "-halt-on-error", "-interaction=nonstopmode", "all.tex"], cwd=tmp_path, capture_output=True, text=True, timeout=600)
+    (tmp_path / "all.tex").write_text(
+        f"\\documentclass{{article}}\n\\begin{{document}}\n{lines}\n\\end{{document}}\n", "utf-8"
+    )
+    run = subprocess.run(
+        ["pdflatex", "-halt-on-error", "-interaction=nonstopmode", "all.tex"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
     assert run.returncode == 0, run.stdout[-2000:]
     assert len(formulas) > 800
 

@@ -1,4 +1,6 @@
-"""Documents: pages of a PDF, transcripts, figures for Quarto and MyST; files that belong together are written together and replace nobody's."""
+"""Documents: pages of a PDF, transcripts, figures for Quarto and MyST; files that belong together are written
+together and replace nobody's.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,7 @@ from small_film import HOSTILE, hostile_film
 from small_programs import graph
 
 from graphviz_ad._internal.base.errors import MissingDependencyError, OptionError, SaveError, UnknownNameError
-from graphviz_ad._internal.output.formats import FILMS, STILLS
+from graphviz_ad._internal.output.format_table import FILMS, STILLS
 from graphviz_ad._internal.renderers.pages.transcript import markdown, myst, plain, quarto
 from graphviz_ad._internal.renderers.svg.still import prose
 from graphviz_ad._internal.scene import paint
@@ -32,7 +34,8 @@ def lesson(**options: Any) -> Any:
     return graph("colah").animate(**options)
 
 
-# ---- pages -------------------------------------------------------------------------------------------------------------------
+# ---- pages
+# -------------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("aspect", "box"), [("16:9", [0, 0, 1280, 720]), ("4:3", [0, 0, 960, 720])])
@@ -73,7 +76,8 @@ def test_a_dark_still_keeps_its_ground_and_a_light_one_has_none() -> None:
     assert first_fill("light") != (255, 255, 255)
 
 
-# ---- words -------------------------------------------------------------------------------------------------------------------
+# ---- words
+# -------------------------------------------------------------------------------------------------------------------
 
 
 def test_a_transcript_is_the_story_line_by_line() -> None:
@@ -111,7 +115,9 @@ def test_no_name_is_read_as_markdown(dialect: str) -> None:
     for text in HOSTILE:
         title, alt, steps = read_by_pandoc(markdown(hostile_film(text)), dialect)
         wanted = " ".join(prose(text).split())
-        assert [" ".join(spoken(block).replace("\xa0", " ").split()) for block in (title, alt)] == [wanted, wanted], text
+        assert [" ".join(spoken(block).replace("\xa0", " ").split()) for block in (title, alt)] == [wanted, wanted], (
+            text
+        )
         assert (steps["t"], len(steps["c"][1])) == ("OrderedList", 19)
         assert "<<" not in "".join(map(spoken, steps["c"][1])).replace(wanted, "")
 
@@ -130,7 +136,10 @@ def test_quarto_has_a_picture_for_pages_and_one_for_print() -> None:
         assert [image["c"][2][0] for image in found] == ["lec4-film.svg", "lec4-film.png"]
         assert [dict(image["c"][0][2])["fig-alt"] for image in found] == [" ".join(prose(text).split())] * 2
         shown = [block["c"][0] for block in blocks if block["t"] == "Div"]
-        assert [(classes, dict(rest)["when-format"]) for _, classes, rest in shown] == [(["content-visible"], "html"), (["content-hidden"], "html")]
+        assert [(classes, dict(rest)["when-format"]) for _, classes, rest in shown] == [
+            (["content-visible"], "html"),
+            (["content-hidden"], "html"),
+        ]
 
 
 @pytest.mark.parametrize("text", HOSTILE)
@@ -146,7 +155,8 @@ def test_plain_words_of_hostile_names_keep_to_their_lines() -> None:
         assert len(plain(hostile_film(text)).splitlines()) == 22
 
 
-# ---- files -------------------------------------------------------------------------------------------------------------------
+# ---- files
+# -------------------------------------------------------------------------------------------------------------------
 
 
 def names(folder: Path) -> set[str]:
@@ -174,10 +184,17 @@ def test_each_method_writes_what_belongs_together(tmp_path: Path) -> None:
 def test_suffix_and_method_agree(tmp_path: Path) -> None:
     made = lesson()
     assert made.save(tmp_path / "a.svg").read_text("utf-8") == made.to_svg()
-    assert made.save(tmp_path / "a.html").read_text("utf-8") == made.to_html() == made.to_reveal(tmp_path / "b", mode="iframe").read_text("utf-8")
+    assert (
+        made.save(tmp_path / "a.html").read_text("utf-8")
+        == made.to_html()
+        == made.to_reveal(tmp_path / "b", mode="iframe").read_text("utf-8")
+    )
     assert made.save(tmp_path / "a.reveal.html").read_bytes() == made.to_reveal(tmp_path / "c").read_bytes()
     assert made.save(tmp_path / "a.pptx").read_bytes() == made.to_pptx(tmp_path / "d").read_bytes()
-    assert made.save(tmp_path / "e.tex", mode="animate").read_bytes() == made.to_beamer(tmp_path / "e", mode="animate").read_bytes()
+    assert (
+        made.save(tmp_path / "e.tex", mode="animate").read_bytes()
+        == made.to_beamer(tmp_path / "e", mode="animate").read_bytes()
+    )
     still = graph("colah").plot()
     assert still.save(tmp_path / "f.tikz").read_text() == still.to_tikz()
     assert still.save(tmp_path / "f.pgf").read_text() == still.to_pgf()
@@ -189,7 +206,10 @@ def test_a_graph_saves_the_forms_that_only_a_film_has(tmp_path: Path) -> None:
     assert graph("square").save(tmp_path / "g.tikz").read_text().startswith("%")
 
 
-@pytest.mark.parametrize(("call", "other"), [("to_beamer", "lec4-film.pdf"), ("to_quarto", "lec4-film.svg"), ("to_myst", "lec4.md"), ("to_beamer", "lec4.tex")])
+@pytest.mark.parametrize(
+    ("call", "other"),
+    [("to_beamer", "lec4-film.pdf"), ("to_quarto", "lec4-film.svg"), ("to_myst", "lec4.md"), ("to_beamer", "lec4.tex")],
+)
 def test_a_file_that_nobody_named_is_never_replaced(call: str, other: str, tmp_path: Path) -> None:
     (tmp_path / other).write_text("mine")
     with pytest.raises(SaveError, match=re.escape(f"{other}' for 'lec4.")) as caught:
@@ -214,15 +234,25 @@ def test_a_failed_save_leaves_nothing(call: str, name: str, tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("call", "error", "says"),
     [
-        (lambda made, at: made.save(at / "a.tex", mode="x"), OptionError, "mode='x' is no way to show a film in Beamer"),
+        (
+            lambda made, at: made.save(at / "a.tex", mode="x"),
+            OptionError,
+            "mode='x' is no way to show a film in Beamer",
+        ),
         (lambda made, at: made.save(at / "a.pptx", mode="x"), OptionError, "mode='x' is no kind of deck; give 'steps'"),
-        (lambda made, at: made.to_reveal(at / "a", mode="x"), OptionError, "mode='x' is no way to show a film in reveal.js"),
+        (
+            lambda made, at: made.to_reveal(at / "a", mode="x"),
+            OptionError,
+            "mode='x' is no way to show a film in reveal.js",
+        ),
         (lambda made, at: made.save(at / "a.svg", loop=-1), OptionError, "loop=-1 is no number of times"),
         (lambda made, at: made.save(at / "a.txt", loop=1), OptionError, r"loop=1 is no option of \.txt; it has none"),
         (lambda made, at: made.save(at / "a.odp"), UnknownNameError, r"no film format named '\.odp'"),
     ],
 )
-def test_what_cannot_be_is_said_and_nothing_is_written(call: Any, error: type[Exception], says: str, tmp_path: Path) -> None:
+def test_what_cannot_be_is_said_and_nothing_is_written(
+    call: Any, error: type[Exception], says: str, tmp_path: Path
+) -> None:
     with pytest.raises(error, match=says):
         call(lesson(), tmp_path)
     assert names(tmp_path) == set()

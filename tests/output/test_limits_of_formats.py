@@ -1,4 +1,6 @@
-"""Text of any length and of any characters in every format: another reader opens the file; what is written is what is returned."""
+"""Text of any length and of any characters in every format: another reader opens the file; what is written is what
+is returned.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,7 @@ from graphviz_ad._internal.api.api import Animation, Frame, Picture
 from graphviz_ad._internal.base.errors import GraphvizADWarning, SaveError, UnknownNameError
 from graphviz_ad._internal.base.visible_text import whole
 from graphviz_ad._internal.output import formats
-from graphviz_ad._internal.output.formats import FILMS, FRAMES, STILLS, WHOLE_SET
+from graphviz_ad._internal.output.format_table import FILMS, FRAMES, STILLS, WHOLE_SET
 from graphviz_ad._internal.renderers.images.matplotlib_canvas import MOST_PIXELS_A_SIDE, MOST_PIXELS_READ, most_scale
 from graphviz_ad._internal.renderers.pages.pdf import pdf
 from graphviz_ad._internal.scene.canvas import Canvas, Label
@@ -95,7 +97,10 @@ def test_letters_too_small_for_powerpoint_are_as_small_as_it_can_have_them(tmp_p
 def test_a_page_larger_than_a_pdf_can_have_is_counted_in_larger_units(width: int, unit: int, tmp_path: Path) -> None:
     (tmp_path / "p.pdf").write_bytes(pdf(Canvas(width, 300, (Label(width / 2, 150, "words", 12, "ink"),)), LIGHT))
     (page,) = PdfReader(tmp_path / "p.pdf").pages
-    assert (float(page.mediabox.width) * unit, float(page.mediabox.height) * unit) == (pytest.approx(width, abs=0.1), pytest.approx(300, abs=0.1))
+    assert (float(page.mediabox.width) * unit, float(page.mediabox.height) * unit) == (
+        pytest.approx(width, abs=0.1),
+        pytest.approx(300, abs=0.1),
+    )
     assert page.get("/UserUnit", 1) == unit
     assert "words" in page.extract_text()
 
@@ -111,7 +116,10 @@ def test_the_most_pixels_a_point_are_just_as_many_as_can_be_drawn(width: int, he
 
 def test_a_picture_too_large_for_its_pixels_has_fewer_and_says_so(tmp_path: Path) -> None:
     wide = Frame(Canvas(70_000, 3, (), background="paper"), LIGHT, 2.0)
-    with pytest.warns(GraphvizADWarning, match=r"70000 x 3 points is too large for 2 pixels a point: it has 0\.94; \.svg and \.pdf stay sharp"):
+    with pytest.warns(
+        GraphvizADWarning,
+        match=r"70000 x 3 points is too large for 2 pixels a point: it has 0\.94; \.svg and \.pdf stay sharp",
+    ):
         path = wide.save(tmp_path / "p.png")
     with Image.open(path) as image:
         assert image.size == (MOST_PIXELS_A_SIDE - 1, 3)
@@ -161,13 +169,17 @@ def test_a_frame_is_written_or_refused_with_the_forms_that_it_has(suffix: str, t
     if suffix in FRAMES:
         STILL_READERS[suffix](square().frame(0).save(tmp_path / f"f{suffix}"))
         return
-    with pytest.raises(UnknownNameError, match=r"no frame format named .*Choose from: \.pdf, \.pgf, \.png, \.svg, \.tikz"):
+    with pytest.raises(
+        UnknownNameError, match=r"no frame format named .*Choose from: \.pdf, \.pgf, \.png, \.svg, \.tikz"
+    ):
         square().frame(0).save(tmp_path / f"f{suffix}")
     assert not contents(tmp_path)
 
 
 @pytest.mark.parametrize(("suffix", "other"), [(".tex", "f-film.pdf"), (".qmd", "f-film.svg"), (".qmd", "f-film.png")])
-def test_not_even_a_file_that_we_made_is_replaced_unless_it_was_made_to_lie_there(suffix: str, other: str, tmp_path: Path) -> None:
+def test_not_even_a_file_that_we_made_is_replaced_unless_it_was_made_to_lie_there(
+    suffix: str, other: str, tmp_path: Path
+) -> None:
     square().save(tmp_path / other)
     before = contents(tmp_path)
     with pytest.raises(SaveError, match=f"{other}' for 'f{suffix}': another file of that name is there"):
@@ -210,10 +222,16 @@ def test_a_format_that_fails_keeps_no_other_from_being_written(tmp_path: Path, m
     monkeypatch.setattr(formats, "gif", lambda animation: 1 / 0)
     monkeypatch.setattr(formats, "mp4", lambda animation: (_ for _ in ()).throw(SaveError("too large")))
     with pytest.raises(
-        SaveError, match=r"2 of 8 files .*f\.gif: ZeroDivisionError: division by zero; .*f\.mp4: SaveError: too large\. Written: f\.svg, f\.png"
+        SaveError,
+        match=(
+            r"2 of 8 files .*f\.gif: ZeroDivisionError: division by zero; .*f\.mp4: SaveError: too large\. Written:"
+            r" f\.svg, f\.png"
+        ),
     ) as caught:
         square().save_all(tmp_path / "f")
-    assert set(contents(tmp_path)) == {f"f{suffix}" for suffix in WHOLE_SET if suffix not in (".gif", ".mp4")} | {"f-film.pdf"}
+    assert set(contents(tmp_path)) == {f"f{suffix}" for suffix in WHOLE_SET if suffix not in (".gif", ".mp4")} | {
+        "f-film.pdf"
+    }
     assert isinstance(caught.value.__cause__, ExceptionGroup)
     assert [type(error) for error in caught.value.__cause__.exceptions] == [ZeroDivisionError, SaveError]
 

@@ -28,7 +28,9 @@ LIGHT = THEMES["light"]
 def drawn(picture: bytes | str) -> list[tuple[str, dict[str, str], str]]:
     """What an SVG draws where, whatever it calls it and however it is coloured."""
     where = ("x", "y", "width", "height", "d", "points", "rx")
-    shapes = [e for e in ET.fromstring(picture).iter() if e.tag.rpartition("}")[2] in ("rect", "path", "polygon", "text")]
+    shapes = [
+        e for e in ET.fromstring(picture).iter() if e.tag.rpartition("}")[2] in ("rect", "path", "polygon", "text")
+    ]
     return [(e.tag, {key: e.attrib[key] for key in where if key in e.attrib}, e.text or "") for e in shapes]
 
 
@@ -75,7 +77,10 @@ def test_the_picture_in_a_notebook_looks_like_the_file(visit: Callable[..., Any]
     canvas, colors = paint.paint(film().scene(9)), THEMES[theme]
     small, large = compact_svg(canvas, colors), svg(canvas, colors)
     assert len(small) < 0.75 * len(large)
-    seen = [visit(f"<!doctype html><style>body{{margin:0}}</style>{made[made.index('<svg') :]}", scheme=scheme).screenshot() for made in (small, large)]
+    seen = [
+        visit(f"<!doctype html><style>body{{margin:0}}</style>{made[made.index('<svg') :]}", scheme=scheme).screenshot()
+        for made in (small, large)
+    ]
     assert seen[0] == seen[1]
 
 
@@ -118,7 +123,8 @@ def test_an_output_of_the_classroom_is_small(name: str) -> None:
     assert sum(len(str(data).encode()) for data in program.plot()._repr_mimebundle_().values()) < 100_000
 
 
-# ---- in what nbconvert makes of a notebook ------------------------------------------------------------------------------------
+# ---- in what nbconvert makes of a notebook
+# ------------------------------------------------------------------------------------
 
 
 def converted(kind: str, **options: object) -> tuple[str, dict[str, bytes]]:
@@ -130,7 +136,10 @@ def converted(kind: str, **options: object) -> tuple[str, dict[str, bytes]]:
         picture_bundle(paint.paint(scene()), LIGHT, "third"),
     ]
     new = nbformat.v4
-    cells = [new.new_code_cell("film", id=f"c{i}", outputs=[new.new_output("display_data", data=data)]) for i, data in enumerate(bundles)]
+    cells = [
+        new.new_code_cell("film", id=f"c{i}", outputs=[new.new_output("display_data", data=data)])
+        for i, data in enumerate(bundles)
+    ]
     text, resources = getattr(nbconvert, kind)(**options).from_notebook_node(new.new_notebook(cells=cells))
     return text, dict(resources.get("outputs", {}))
 
@@ -138,13 +147,20 @@ def converted(kind: str, **options: object) -> tuple[str, dict[str, bytes]]:
 def test_a_page_made_of_a_notebook_has_films_that_do_not_mind_each_other(visit: Callable[..., Any]) -> None:
     text, _ = converted("HTMLExporter", template_name="basic")
     tab = visit(f'<!doctype html><meta charset="utf-8">{text}')
-    assert [image.get_attribute("alt") for image in tab.query_selector_all("img")] == [scene().alt, prose(HOSTILE[2]), scene().alt]
+    assert [image.get_attribute("alt") for image in tab.query_selector_all("img")] == [
+        scene().alt,
+        prose(HOSTILE[2]),
+        scene().alt,
+    ]
     first, second = tab.frames[1:]
     assert not tab.is_visible("img >> nth=0")
     first.wait_for_selector(".gad-controls")
     first.focus("input")
     tab.keyboard.press("Home")
-    assert [frame.text_content(".gad-counter") for frame in (first, second)] == ["step 1/19 · start", "step 19/19 · complete"]
+    assert [frame.text_content(".gad-counter") for frame in (first, second)] == [
+        "step 1/19 · start",
+        "step 19/19 · complete",
+    ]
     assert tab.title() == ""
 
 

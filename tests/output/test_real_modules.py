@@ -1,6 +1,8 @@
-"""Modules as people write them in every format: each file is opened again by a reader that is not ours, and a set is whole.
+"""Modules as people write them in every format: each file is opened again by a reader that is not ours, and a set is
+whole.
 
-``FUZZ=1`` takes whole films of all operations, by both layouts, and the chain-rule paths to every parameter, where the suite takes a few steps of each.
+``FUZZ=1`` takes whole films of all operations, and the chain-rule paths to a leaf, where the suite takes a few steps
+of each.
 """
 
 from __future__ import annotations
@@ -19,12 +21,16 @@ from reopened import FILM_READERS, STILL_READERS
 
 import graphviz_ad as gad
 from graphviz_ad._internal.base.visible_text import visible
-from graphviz_ad._internal.output.formats import FILMS, GRAPHS, STILLS, WHOLE_SET
+from graphviz_ad._internal.output.format_table import FILMS, GRAPHS, STILLS, WHOLE_SET
 
 WHOLE = bool(int(os.environ.get("FUZZ", "0")))
 SMALL = {".gif": 0.1, ".mp4": 0.1, ".webm": 0.1, ".webp": 0.1, ".png": 0.1}  # what costs by the pixel
-WORDS = {".svg", ".html", ".pdf", ".dot", ".gv", ".json", ".graphml", ".reveal.html", ".txt", ".pptx"}  # formats in which the name of the graph stands
-pytestmark = [pytest.mark.filterwarnings(f"ignore:{warning}") for warning in ("DejaVu Sans has no glyph", "a picture of .* is too large for 2 pixels")]
+# formats in which the name of the graph stands
+WORDS = {".svg", ".html", ".pdf", ".dot", ".gv", ".json", ".graphml", ".reveal.html", ".txt", ".pptx"}
+pytestmark = [
+    pytest.mark.filterwarnings(f"ignore:{warning}")
+    for warning in ("DejaVu Sans has no glyph", "a picture of .* is too large for 2 pixels")
+]
 
 
 @cache
@@ -40,16 +46,15 @@ def films(graph: gad.Graph) -> Iterator[gad.Animation]:
         film = graph.animate(steps="module", layout="layered")
         yield replace(film, film=replace(film.film, steps=(*film.steps[:2], *film.steps[-2:])))
         return
-    for layout in ("layered", "auto"):
-        yield graph.animate(layout=layout)
-    for name in names_of_leaves(graph):
+    yield graph.animate()
+    for name in names_of_leaves(graph)[-1:]:
         yield graph.animate(wrt=name, layout="layered")
 
 
 def pictures(graph: gad.Graph) -> Iterator[gad.Picture]:
     yield graph.plot(layout="layered", depth=1)
     yield graph.plot(layout="layered", with_all=True)
-    for name in names_of_leaves(graph)[: None if WHOLE else 1]:
+    for name in names_of_leaves(graph)[: 2 if WHOLE else 1]:
         yield graph.plot(layout="layered", wrt=name)
 
 
@@ -96,4 +101,9 @@ def test_a_saved_graph_of_a_real_module_is_that_graph(name: str, tmp_path: Path)
         path = graph.save(tmp_path / f"g{suffix}")
         STILL_READERS[suffix](path)
         loaded = gad.Graph.load(path)
-        assert (loaded.name, loaded.node_list, loaded.edges, loaded.notices) == (graph.name, graph.node_list, graph.edges, graph.notices)
+        assert (loaded.name, loaded.node_list, loaded.edges, loaded.notices) == (
+            graph.name,
+            graph.node_list,
+            graph.edges,
+            graph.notices,
+        )

@@ -48,7 +48,15 @@ class Rank:
         self.nodes: list[Node] = []
         self.edges: list[Edge] = []
 
-    def add(self, kind: str, op: str | None, *operands: str, result: Port | None = None, cut: str | None = "data", **more: Any) -> str:
+    def add(
+        self,
+        kind: str,
+        op: str | None,
+        *operands: str,
+        result: Port | None = None,
+        cut: str | None = "data",
+        **more: Any,
+    ) -> str:
         key = f"n{len(self.nodes)}"
         self.nodes.append(Node(key, kind, op, ports=(result or Port(),), cut=cut, **more))
         self.edges += [Edge(tail, key, slot, cut=cut) for slot, tail in enumerate(operands)]
@@ -57,16 +65,22 @@ class Rank:
     def data(self, numbers: Any, name: str | None = None) -> str:
         return self.add("data", None, result=numbers if isinstance(numbers, Port) else port(numbers), name=name)
 
-    def call(self, message_kind: str, *operands: str, result: Port | None = None, name: str | None = None, **facts: Any) -> str:
+    def call(
+        self, message_kind: str, *operands: str, result: Port | None = None, name: str | None = None, **facts: Any
+    ) -> str:
         message = Message(message_kind, self.rank, ranks=self.ranks, **facts)
         kind = "data" if message_kind == "recv" else "op"
-        return self.add(kind, message_kind, *operands, result=result, name=name, messages=(message,), call=len(self.nodes))
+        return self.add(
+            kind, message_kind, *operands, result=result, name=name, messages=(message,), call=len(self.nodes)
+        )
 
     def send(self, numbers: Any, peer: int, **facts: Any) -> str:
         return self.call("send", self.data(numbers), peer=peer, **facts)
 
     def recv(self, numbers: Any, peer: int | None, name: str | None = None, **facts: Any) -> str:
-        return self.call("recv", result=numbers if isinstance(numbers, Port) else port(numbers), peer=peer, name=name, **facts)
+        return self.call(
+            "recv", result=numbers if isinstance(numbers, Port) else port(numbers), peer=peer, name=name, **facts
+        )
 
     def graph(self, *notices: str, name: str = "step") -> Graph:
         return Graph(tuple(self.nodes), tuple(self.edges), name).saying(*notices)
@@ -103,11 +117,19 @@ def test_a_message_is_an_edge_from_the_node_that_sent_it_to_the_one_that_receive
 
 def test_messages_are_paired_in_order_for_each_peer_tag_and_group() -> None:
     one, other = two()
-    sent = [one.send([value], 1, tag=tag, group=group) for value, tag, group in ((1, 0, "0"), (2, 7, "0"), (3, 0, "0"), (4, 0, "twins"))]
-    received = [other.recv([value], 0, tag=tag, group=group) for value, tag, group in ((4, 0, "twins"), (2, 7, "0"), (1, 0, "0"), (3, 0, "0"))]
+    sent = [
+        one.send([value], 1, tag=tag, group=group)
+        for value, tag, group in ((1, 0, "0"), (2, 7, "0"), (3, 0, "0"), (4, 0, "twins"))
+    ]
+    received = [
+        other.recv([value], 0, tag=tag, group=group)
+        for value, tag, group in ((4, 0, "twins"), (2, 7, "0"), (1, 0, "0"), (3, 0, "0"))
+    ]
     graph = merge([one.graph(), other.graph()])
     wanted = {(sent[0], received[2]), (sent[1], received[1]), (sent[2], received[3]), (sent[3], received[0])}
-    assert {(tail, head) for tail, head, match in between(graph) if match == "exact"} == {(f"r0{tail}", f"r1{head}") for tail, head in wanted}
+    assert {(tail, head) for tail, head, match in between(graph) if match == "exact"} == {
+        (f"r0{tail}", f"r1{head}") for tail, head in wanted
+    }
 
 
 def test_both_may_send_before_they_receive() -> None:
@@ -127,7 +149,9 @@ def test_numbers_that_are_not_known_leave_a_guess() -> None:
     other.recv(unknown(2), 0)
     graph = merge([one.graph(), other.graph()])
     assert between(graph) == [("r0n1", "r1n0", "guess")]
-    assert graph.notices == ("1 of 1 communications are joined by their order alone: the numbers that would prove it are not known.",)
+    assert graph.notices == (
+        "1 of 1 communications are joined by their order alone: the numbers that would prove it are not known.",
+    )
     assert [line.text for line in describe(graph).edges[graph.edges[-1].key].lines] == ["⇢ rank 1 ?"]
 
 
@@ -146,7 +170,12 @@ def test_what_contradicts_itself_is_not_joined_and_said(received: Port, said: st
     other.recv(received, 0)
     graph = merge([one.graph(), other.graph()])
     assert not between(graph)
-    assert graph.notices == (f"1 message from rank 0 to rank 1 in group '0' is not joined: the two ends contradict each other; of message 0, {said}.",)
+    assert graph.notices == (
+        (
+            "1 message from rank 0 to rank 1 in group '0' is not joined: the two ends contradict each other; of"
+            f" message 0, {said}."
+        ),
+    )
 
 
 def test_another_shape_of_the_same_elements_is_the_same_message() -> None:
@@ -186,13 +215,29 @@ def pipeline(*, back: float = 6.0, fed: float = 6.0) -> Graph:
     """y = 2·h on rank 0, z = 3·h on rank 1, whose gradient goes back."""
     one, other = two()
     x = one.data([5.0], "x")
-    h = one.add("op", "mul", x, result=port([10.0], grad=snap([fed]), upstream=snap([fed]), is_output=True), name="h", requires_grad=True, backward_order=0)
+    h = one.add(
+        "op",
+        "mul",
+        x,
+        result=port([10.0], grad=snap([fed]), upstream=snap([fed]), is_output=True),
+        name="h",
+        requires_grad=True,
+        backward_order=0,
+    )
     aside = one.add("op", "detach", h, result=port([10.0]), cut="detach")
     one.call("send", aside, peer=1)
     one.recv([back], 1, "gradient")
     received = other.call("recv", result=port([10.0], grad=snap([6.0])), peer=0, name="h")
     other.nodes[0] = replace(other.nodes[0], kind="leaf", cut=None, requires_grad=True)
-    z = other.add("op", "mul", received, result=port([30.0], grad=snap([2.0]), upstream=snap([2.0]), is_output=True), cut=None, name="z", requires_grad=True)
+    z = other.add(
+        "op",
+        "mul",
+        received,
+        result=port([30.0], grad=snap([2.0]), upstream=snap([2.0]), is_output=True),
+        cut=None,
+        name="z",
+        requires_grad=True,
+    )
     other.nodes[1] = replace(other.nodes[1], backward_order=0)
     assert z == "n1"
     other.send([6.0], 0)
@@ -223,7 +268,11 @@ def test_a_gradient_that_is_not_the_one_that_came_back_is_not_put_on_the_edge() 
 
 
 def reduced(
-    results: Sequence[Port | None], reduction: str | None = "sum", kind: str = "all_reduce", given: Sequence[Any] = ([1, 2], [10, 20]), **facts: Any
+    results: Sequence[Port | None],
+    reduction: str | None = "sum",
+    kind: str = "all_reduce",
+    given: Sequence[Any] = ([1, 2], [10, 20]),
+    **facts: Any,
 ) -> Graph:
     graphs = []
     for rank, (numbers, result) in enumerate(zip(given, results, strict=True)):
@@ -249,7 +298,10 @@ def test_a_collective_is_one_node_between_the_ranks_with_one_result_where_all_go
 
 def test_results_that_have_gradients_of_their_own_are_kept_apart() -> None:
     graph = reduced([port([11, 22], grad=snap([1, 1])), port([11, 22], grad=snap([2, 2]))])
-    assert [(result.name, result.grad) for result in graph.nodes["c0"].ports] == [("t of rank 0", snap([1, 1])), ("t of rank 1", snap([2, 2]))]
+    assert [(result.name, result.grad) for result in graph.nodes["c0"].ports] == [
+        ("t of rank 0", snap([1, 1])),
+        ("t of rank 1", snap([2, 2])),
+    ]
     assert [(edge.head, edge.port) for edge in graph.out_edges("c0")] == [("r0n2", 0), ("r1n2", 1)]
 
 
@@ -259,7 +311,8 @@ def test_a_reduction_that_is_none_is_not_joined(numbers: tuple[list[int], list[i
     assert "c0" not in graph.nodes
     assert not between(graph)
     assert (
-        "1 collective of group '0' is not joined: the ranks contradict each other; call 0: rank 0 called all_reduce (sum) with float32[2]" in graph.notices[0]
+        "1 collective of group '0' is not joined: the ranks contradict each other; call 0: rank 0 called all_reduce"
+        " (sum) with float32[2]" in graph.notices[0]
     )
 
 
@@ -296,15 +349,21 @@ BEFORE_AND_AFTER: dict[str, tuple[str, dict[str, Any], Sequence[Any], Sequence[A
 
 def calls(kind: str, facts: dict[str, Any], given: Sequence[Any], got: Sequence[Any]) -> list[Call]:
     sides = [[() if row is None else (port(row),) for row in rows] for rows in (given, got)]
-    return [Call(f"n{r}", Message(kind, r, ranks=(0, 1), **facts), before, after) for r, (before, after) in enumerate(zip(*sides, strict=True))]
+    return [
+        Call(f"n{r}", Message(kind, r, ranks=(0, 1), **facts), before, after)
+        for r, (before, after) in enumerate(zip(*sides, strict=True))
+    ]
 
 
 @pytest.mark.parametrize("case", BEFORE_AND_AFTER.values(), ids=list(BEFORE_AND_AFTER))
-def test_the_numbers_of_a_collective_prove_or_refute_it(case: tuple[str, dict[str, Any], Sequence[Any], Sequence[Any]]) -> None:
+def test_the_numbers_of_a_collective_prove_or_refute_it(
+    case: tuple[str, dict[str, Any], Sequence[Any], Sequence[Any]],
+) -> None:
     kind, facts, given, got = case
     assert met(calls(kind, facts, given, got)) is True
     wrong = [None if row is None else [value + 1 for value in row] for row in got]
-    assert met(calls(kind, facts, given, wrong)) is (None if kind == "all_to_all" else False)  # its parts may be of several sizes
+    # its parts may be of several sizes
+    assert met(calls(kind, facts, given, wrong)) is (None if kind == "all_to_all" else False)
     hidden = [replace(call, operands=(unknown(2),), results=(unknown(2),)) for call in calls(kind, facts, given, got)]
     assert met(hidden) is None
 
@@ -313,13 +372,19 @@ def test_every_kind_of_collective_is_tested() -> None:
     assert {kind for kind, *_ in BEFORE_AND_AFTER.values()} == set(MEANINGS)
 
 
-@pytest.mark.parametrize("change", [{"root": 0}, {"reduction": "max"}, {"kind": "reduce"}, {"ranks": (0, 1, 2)}], ids=lambda change: next(iter(change)))
+@pytest.mark.parametrize(
+    "change",
+    [{"root": 0}, {"reduction": "max"}, {"kind": "reduce"}, {"ranks": (0, 1, 2)}],
+    ids=lambda change: next(iter(change)),
+)
 def test_calls_that_say_different_things_are_no_collective(change: dict[str, Any]) -> None:
     first, second = calls("all_reduce", {"reduction": "sum"}, GIVEN, ([11, 22], [11, 22]))
     assert met([first, replace(second, message=replace(second.message, **change))]) is False
 
 
-@pytest.mark.parametrize(("dtype", "step"), [("float32", 2.0**-23), ("bfloat16", 2.0**-7), ("int64", 0.0), ("bits8", 0.0)])
+@pytest.mark.parametrize(
+    ("dtype", "step"), [("float32", 2.0**-23), ("bfloat16", 2.0**-7), ("int64", 0.0), ("bits8", 0.0)]
+)
 def test_a_reduction_is_compared_as_finely_as_its_dtype_is(dtype: str, step: float) -> None:
     exact = np.array([1.0, 2.0])
     for off, near in ((step, True), (100 * step or 1.0, False)):
@@ -334,7 +399,12 @@ def test_an_order_that_is_a_circle_is_refused() -> None:
     graph = merge([one.graph(), other.graph()])
     assert not between(graph)
     assert len(graph.node_list) == 4
-    assert graph.notices == ("2 communications are not joined: each would have to happen before the others, so that their order cannot be right.",)
+    assert graph.notices == (
+        (
+            "2 communications are not joined: each would have to happen before the others, so that their order cannot"
+            " be right."
+        ),
+    )
 
 
 def test_each_rank_keeps_its_own_order_where_that_can_be() -> None:
@@ -372,8 +442,20 @@ def replica(rank: int, own: Any, total: Any, name: str = "weight") -> Graph:
         return numbers if isinstance(numbers, Snapshot) else snap(numbers)
 
     shape = of(own).shape
-    leaf = Node("n0", "leaf", name=name, ports=(Port(shape, "float32", "cpu", None, of(own), grad_total=of(total)),), requires_grad=True)
-    same = Node("n1", "leaf", name="bias", ports=(Port((1,), "float32", "cpu", None, snap([4]), grad_total=snap([4])),), requires_grad=True)
+    leaf = Node(
+        "n0",
+        "leaf",
+        name=name,
+        ports=(Port(shape, "float32", "cpu", None, of(own), grad_total=of(total)),),
+        requires_grad=True,
+    )
+    same = Node(
+        "n1",
+        "leaf",
+        name="bias",
+        ports=(Port((1,), "float32", "cpu", None, snap([4]), grad_total=snap([4])),),
+        requires_grad=True,
+    )
     return Graph((leaf, same), (), f"rank {rank}")
 
 
@@ -395,7 +477,8 @@ def test_gradients_that_all_ranks_have_as_their_mean_hang_together_with_each_ran
     [
         (([1, 2], [2, 4]), ([3, 6], [3, 6]), "gradients, sum over 2 ranks"),
         (([1, 2], [2, 4]), ([1, 2], [2, 4]), None),  # nobody averaged anything
-        (([6, 6], [6, 6]), ([12, 12], [12, 12]), None),  # accumulated over two passes, which looks like a sum over two ranks
+        # accumulated over two passes, which looks like a sum over two ranks
+        (([6, 6], [6, 6]), ([12, 12], [12, 12]), None),
         (([1, 2], [2, 4]), ([9, 9], [9, 9]), None),
     ],
     ids=["sum", "apart", "accumulated", "something else"],
@@ -403,7 +486,10 @@ def test_gradients_that_all_ranks_have_as_their_mean_hang_together_with_each_ran
 def test_an_average_is_claimed_only_where_the_numbers_show_it(own: Any, totals: Any, name: str | None) -> None:
     graph = merge([replica(rank, own[rank], totals[rank]) for rank in range(2)])
     assert next((node.name for node in graph.node_list if node.key == "a0"), None) == name
-    strange = "All ranks have the same .grad of 1 parameter(s), which is neither the mean nor the sum of the gradients of this pass."
+    strange = (
+        "All ranks have the same .grad of 1 parameter(s), which is neither the mean nor the sum of the gradients of"
+        " this pass."
+    )
     assert graph.notices == ((strange,) if totals[0] == [9, 9] else ())
 
 
@@ -415,7 +501,8 @@ def test_of_big_tensors_statistics_make_a_guess() -> None:
         assert {edge.match for edge in graph.out_edges("a0")} == {"guess"}
         assert graph.nodes["a0"].grad is not None
         assert graph.nodes["a0"].grad.norm == pytest.approx((norm**2 + (16 if name == "mean" else 0)) ** 0.5)
-        assert graph.nodes["a0"].ports[0].shape == (401 if name == "mean" else 400,)  # the mean of equal gradients is the same, the sum is not
+        # the mean of equal gradients is the same, the sum is not
+        assert graph.nodes["a0"].ports[0].shape == (401 if name == "mean" else 400,)
 
 
 def test_a_folded_rank_claims_no_gradient_that_is_not_its_own() -> None:
@@ -437,7 +524,13 @@ def test_notices_passes_details_and_names_are_merged_too() -> None:
     one, other = (rank.graph("Both say so.", f"Only {rank.rank} says so.") for rank in two())
     step = Node("n0", "op", "add", call=1)
     several = [
-        replace(graph, node_list=(step,), each_pass=(graph, graph), detail=replace(graph, node_list=(step, replace(step, key="n1")))) for graph in (one, other)
+        replace(
+            graph,
+            node_list=(step,),
+            each_pass=(graph, graph),
+            detail=replace(graph, node_list=(step, replace(step, key="n1"))),
+        )
+        for graph in (one, other)
     ]
     graph = merge(several)
     assert graph.notices == ("Both say so.", "Rank 0: Only 0 says so.", "Rank 1: Only 1 says so.")
@@ -446,7 +539,9 @@ def test_notices_passes_details_and_names_are_merged_too() -> None:
     assert graph.detail is not None
     assert len(graph.detail.node_list) == 4
     uneven = merge([several[0], replace(several[1], each_pass=())])
-    assert "The ranks recorded different numbers of backward passes (2, 1); shown is the last of each." in uneven.notices
+    assert (
+        "The ranks recorded different numbers of backward passes (2, 1); shown is the last of each." in uneven.notices
+    )
 
 
 def test_the_order_of_the_list_does_not_matter_where_ranks_are_recorded() -> None:
@@ -471,7 +566,10 @@ def test_a_graph_without_a_rank_takes_the_lowest_that_is_left() -> None:
         (lambda: None, "was given NoneType instead of a Graph"),
         (lambda: ["rank0.json"], r"was given str instead of a Graph; read saved graphs with Graph\.load"),
         (lambda: [pipeline(), Graph((), ())], "graph 0 of the list is of several ranks already"),
-        (lambda: [merge([replica(0, [1], [1]), replica(1, [2], [1])]), pipeline()], "graph 0 of the list is of several ranks already"),
+        (
+            lambda: [merge([replica(0, [1], [1]), replica(1, [2], [1])]), pipeline()],
+            "graph 0 of the list is of several ranks already",
+        ),
     ],
 )
 def test_what_is_no_list_of_graphs_of_ranks_is_refused(given: Callable[[], Any], said: str) -> None:
@@ -524,7 +622,11 @@ def test_what_a_node_says_of_its_communication_is_saved_with_it(message: Message
 
 
 def test_each_rank_has_a_frame_and_the_collective_stands_between_them() -> None:
-    scene = reduced([port([11, 22]), port([11, 22])]).plot(transforms=(lambda graph: replace(graph, node_list=tuple(outputs(graph))),)).scene
+    scene = (
+        reduced([port([11, 22]), port([11, 22])])
+        .plot(transforms=(lambda graph: replace(graph, node_list=tuple(outputs(graph))),))
+        .scene
+    )
     frames = {group.title: group.boxes for group in scene.groups}
     assert set(frames) == {"rank 0", "rank 1"}
     hub = scene.box_by_key["c0"]
@@ -535,7 +637,10 @@ def test_each_rank_has_a_frame_and_the_collective_stands_between_them() -> None:
 
 def outputs(graph: Graph) -> list[Node]:
     """The nodes, the last of each rank as its output, so that nothing is hidden."""
-    return [replace(node, ports=(replace(node.ports[0], is_output=True),)) if node.op == "neg" else node for node in graph.node_list]
+    return [
+        replace(node, ports=(replace(node.ports[0], is_output=True),)) if node.op == "neg" else node
+        for node in graph.node_list
+    ]
 
 
 def test_ranks_fold() -> None:
@@ -544,9 +649,17 @@ def test_ranks_fold() -> None:
         h = writer.data([1.0])
         for _ in range(3):
             h = writer.add("op", "neg", h, result=port([1.0]))
-        writer.call("send" if not writer.rank else "recv", *([h] if not writer.rank else []), result=port([1.0]) if writer.rank else None, peer=1 - writer.rank)
+        writer.call(
+            "send" if not writer.rank else "recv",
+            *([h] if not writer.rank else []),
+            result=port([1.0]) if writer.rank else None,
+            peer=1 - writer.rank,
+        )
     for _ in range(3):
         last = writers[1].add("op", "neg", f"n{len(writers[1].nodes) - 1}", result=port([1.0], is_output=True))
     assert last
     shown = collapse_modules(merge([writer.graph() for writer in writers]), 1)
-    assert [(node.kind, node.op) for node in shown.node_list if node.kind == "module"] == [("module", "rank 0"), ("module", "rank 1")]
+    assert [(node.kind, node.op) for node in shown.node_list if node.kind == "module"] == [
+        ("module", "rank 0"),
+        ("module", "rank 1"),
+    ]

@@ -20,7 +20,9 @@ import graphviz_ad as gad
 from graphviz_ad._internal.graph.graph import Graph, Node
 from graphviz_ad._internal.graph.rank_messages import message_of
 
-pytestmark = pytest.mark.skipif(not dist.is_available() or not dist.is_gloo_available(), reason="this build of torch has no gloo")
+pytestmark = pytest.mark.skipif(
+    not dist.is_available() or not dist.is_gloo_available(), reason="this build of torch has no gloo"
+)
 PROGRAMS = [program.__name__ for program in ranks_program.PROGRAMS]
 PROGRAM = Path(ranks_program.__file__)
 SECONDS = 600  # after which two processes that talk on one machine are stuck
@@ -33,10 +35,30 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-addr", "127.0.0.1", "--master-port", str(port)]
+    command = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--nproc-per-node",
+        "2",
+        "--master-addr",
+        "127.0.0.1",
+        "--master-port",
+        str(port),
+    ]
     package = str(Path(gad.__file__).parent.parent)
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join([package, os.environ.get("PYTHONPATH", "")])}
-    done = subprocess.run([*command, str(PROGRAM), str(path)], env=environment, capture_output=True, text=True, timeout=SECONDS, check=False)
+    environment = os.environ | {
+        "OMP_NUM_THREADS": "1",
+        "PYTHONPATH": os.pathsep.join([package, os.environ.get("PYTHONPATH", "")]),
+    }
+    done = subprocess.run(
+        [*command, str(PROGRAM), str(path)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+    )
     if done.returncode and not list(path.glob("connected.*")):
         pytest.skip(f"gloo cannot connect two processes here: {done.stderr[-300:]}")
     assert done.returncode == 0, done.stderr[-5000:]
@@ -76,7 +98,11 @@ def numbers(tensor: Tensor) -> list[float]:
 
 
 def crossing(graph: Graph) -> list[tuple[Node, Node, str]]:
-    return [(graph.nodes[edge.tail], graph.nodes[edge.head], edge.match) for edge in graph.edges if edge.cut == "communication"]
+    return [
+        (graph.nodes[edge.tail], graph.nodes[edge.head], edge.match)
+        for edge in graph.edges
+        if edge.cut == "communication"
+    ]
 
 
 # --- recording changes nothing
@@ -104,13 +130,17 @@ def test_nothing_of_it_failed_to_be_recorded(folder: Path, program: str, rank: i
 def test_activations_and_their_gradients_cross_between_the_stages_of_a_pipeline(folder: Path) -> None:
     graph, last = joined(folder, "pipeline"), results(folder, "pipeline", 1)
     assert graph.notices == ()
-    forth = [edge for edge in graph.edges if edge.cut == "communication" and graph.nodes[edge.head].module == ("rank 1",)]
+    forth = [
+        edge for edge in graph.edges if edge.cut == "communication" and graph.nodes[edge.head].module == ("rank 1",)
+    ]
     assert [graph.nodes[edge.head].name for edge in forth] == ["h_1", "h_2"]
     for edge, name in zip(forth, ("h_1", "h_2"), strict=True):
         assert edge.match == "exact"
         assert array(graph.nodes[edge.tail].value) == array(graph.nodes[edge.head].value) == numbers(last[name])
         assert array(edge.grad) == numbers(last[f"{name}.grad"])
-    back = [edge for edge in graph.edges if edge.cut == "communication" and graph.nodes[edge.head].module == ("rank 0",)]
+    back = [
+        edge for edge in graph.edges if edge.cut == "communication" and graph.nodes[edge.head].module == ("rank 0",)
+    ]
     assert [(graph.nodes[edge.head].name, edge.match) for edge in back] == [("back_1", "exact"), ("back_2", "exact")]
 
 
@@ -127,11 +157,21 @@ def test_the_gradients_of_a_pipeline_are_those_of_the_same_program_in_one_proces
 
 def test_the_backward_pass_of_the_first_stage_comes_after_that_of_the_second(folder: Path) -> None:
     graph = joined(folder, "pipeline")
-    order = {rank: [node.backward_order for node in graph.node_list if node.module == (f"rank {rank}",) and node.backward_order is not None] for rank in (0, 1)}
+    order = {
+        rank: [
+            node.backward_order
+            for node in graph.node_list
+            if node.module == (f"rank {rank}",) and node.backward_order is not None
+        ]
+        for rank in (0, 1)
+    }
     assert sorted(order[0] + order[1]) == list(range(len(order[0]) + len(order[1])))
     linears = [node.backward_order for node in graph.node_list if node.op == "linear" and node.module == ("rank 1",)]
     hidden = [node.backward_order for node in graph.node_list if node.op == "tanh"]
-    assert all(later is not None and earlier is not None and later > earlier for later, earlier in zip(hidden, linears, strict=True))
+    assert all(
+        later is not None and earlier is not None and later > earlier
+        for later, earlier in zip(hidden, linears, strict=True)
+    )
 
 
 # --- data parallel
@@ -156,13 +196,17 @@ def test_local_gradients_and_what_all_ranks_have_after_their_average_are_told_ap
 
 def test_the_collective_that_ddp_calls_during_the_backward_pass_is_recorded(folder: Path) -> None:
     for rank in range(2):
-        (message,) = [message for node in alone(folder, "averaged", rank).node_list if (message := message_of(node)) is not None]
+        (message,) = [
+            message for node in alone(folder, "averaged", rank).node_list if (message := message_of(node)) is not None
+        ]
         assert (message.kind, message.rank, message.ranks, message.backward) == ("all_reduce", rank, (0, 1), True)
         assert message.reduction == ("sum" if tells_reductions(folder) else None)
     graph = joined(folder, "averaged")
     assert {edge.match for edge in graph.in_edges("c0")} == {"exact"}
     bucket = results(folder, "averaged", 0)
-    assert sorted(array(graph.nodes["c0"].value)) == sorted(numbers(bucket["weight.grad"]) + numbers(bucket["bias.grad"]))
+    assert sorted(array(graph.nodes["c0"].value)) == sorted(
+        numbers(bucket["weight.grad"]) + numbers(bucket["bias.grad"])
+    )
 
 
 def test_gradients_that_are_only_summarised_are_read_after_they_were_averaged(folder: Path) -> None:
@@ -170,10 +214,17 @@ def test_gradients_that_are_only_summarised_are_read_after_they_were_averaged(fo
     for rank in range(2):
         total = of_rank(graph, rank, "module.0.weight").ports[0].grad_total
         assert total is not None
-        assert total.norm == pytest.approx(float(results(folder, "averaged_in_buckets", rank)["0.weight.grad"].norm()), rel=1e-5)
+        assert total.norm == pytest.approx(
+            float(results(folder, "averaged_in_buckets", rank)["0.weight.grad"].norm()), rel=1e-5
+        )
     assert graph.nodes["a0"].name == "gradients, mean over 2 ranks"
     matches = {graph.nodes[edge.head].name: edge.match for edge in graph.out_edges("a0")}
-    assert matches == {"module.0.weight": "guess", "module.0.bias": "exact", "module.2.weight": "exact", "module.2.bias": "guess"}
+    assert matches == {
+        "module.0.weight": "guess",
+        "module.0.bias": "exact",
+        "module.2.weight": "exact",
+        "module.2.bias": "guess",
+    }
     hub = graph.nodes["c0"]
     assert {edge.match for edge in graph.in_edges("c0")} == {"exact"}
     assert hub.value is not None
@@ -192,13 +243,25 @@ def test_every_collective_is_one_node_with_what_each_rank_got(folder: Path) -> N
     hubs = [node for node in graph.node_list if node.key.startswith("c")]
     assert [node.op for node in hubs] == [
         *("all_reduce", "all_reduce", "broadcast", "all_gather", "reduce", "dist_scatter", "dist_gather", "all_to_all"),
-        *(["reduce_scatter"] if "piece" in results(folder, "collectives", 0) else []),  # not every version of torch can do that without a device
+        # not every version of torch can do that without a device
+        *(["reduce_scatter"] if "piece" in results(folder, "collectives", 0) else []),
     ]
-    matches = {node.op: {edge.match for edge in graph.in_edges(node.key) if edge.cut == "communication"} for node in hubs}
+    matches = {
+        node.op: {edge.match for edge in graph.in_edges(node.key) if edge.cut == "communication"} for node in hubs
+    }
     unsure = ["dist_gather"]  # nobody read the second of the two tensors that were gathered
     unsure += [] if tells_reductions(folder) else ["reduce", "reduce_scatter"]
-    unsaid = [name for note in alone(folder, "collectives", 0).notes if note.kind == "reductions untold" for name in note.subjects]
-    assert unsaid == ([] if tells_reductions(folder) else ["all_reduce", *(op for op in unsure[1:] if op in {node.op for node in hubs})])
+    unsaid = [
+        name
+        for note in alone(folder, "collectives", 0).notes
+        if note.kind == "reductions untold"
+        for name in note.subjects
+    ]
+    assert unsaid == (
+        []
+        if tells_reductions(folder)
+        else ["all_reduce", *(op for op in unsure[1:] if op in {node.op for node in hubs})]
+    )
     assert matches == {node.op: {"guess"} if node.op in unsure else {"exact"} for node in hubs}
     for rank in range(2):
         for name, value in results(folder, "collectives", rank).items():
@@ -217,7 +280,9 @@ def test_what_is_written_by_a_collective_feeds_what_reads_it(folder: Path) -> No
 
 def test_messages_find_each_other_by_peer_tag_and_group(folder: Path) -> None:
     graph = joined(folder, "messages")
-    pairs = [(array(tail.value), tail.module, array(head.value), head.name, match) for tail, head, match in crossing(graph)]
+    pairs = [
+        (array(tail.value), tail.module, array(head.value), head.name, match) for tail, head, match in crossing(graph)
+    ]
     assert all(sent == received and match == "exact" for sent, _, received, _, match in pairs)
     assert sorted((received, module, name or "") for _, module, received, name, _ in pairs) == [
         ([1.0], ("rank 0",), "buffer"),
@@ -274,7 +339,10 @@ def test_what_has_not_arrived_is_not_shown_as_if_it_had(folder: Path) -> None:
 def test_a_rank_that_raised_leaves_its_part_and_the_rest_is_said(folder: Path) -> None:
     graph = joined(folder, "step_fails")
     assert "Rank 1: The program raised ValueError: out of luck; this is the graph up to there." in graph.notices
-    assert "1 message from rank 0 to rank 1 in group '0' is not joined: rank 1 recorded no receive for it." in graph.notices
+    assert (
+        "1 message from rank 0 to rank 1 in group '0' is not joined: rank 1 recorded no receive for it."
+        in graph.notices
+    )
     assert [match for _, _, match in crossing(graph)] == ["guess"]
 
 

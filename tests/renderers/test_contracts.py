@@ -1,4 +1,6 @@
-"""Every layout with every format: something is written, it is the same twice, and each stage keeps what it was given."""
+"""Every layout with every format: something is written, it is the same twice, and each stage keeps what it was
+given.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,7 @@ from needed_tools import needs_tool
 from small_programs import graph
 
 from graphviz_ad._internal.layouts import LAYOUTS
-from graphviz_ad._internal.output.formats import FILMS, STILLS
+from graphviz_ad._internal.output.format_table import FILMS, STILLS
 from graphviz_ad._internal.scene.scene import Scene
 
 PROGRAMS = ("square", "colah", "detach", "several_results")
@@ -61,7 +63,12 @@ def test_a_layout_only_places(name: str, layout: str) -> None:
 
     def content(scene: Scene) -> list[object]:
         boxes = [(box.key, box.kind, box.lines, box.width, box.height, box.badge, box.double) for box in scene.boxes]
-        return [boxes, [(arrow.key, arrow.tail, arrow.head, arrow.lines, arrow.width, arrow.height) for arrow in scene.arrows], scene.alt, scene.legend]
+        return [
+            boxes,
+            [(arrow.key, arrow.tail, arrow.head, arrow.lines, arrow.width, arrow.height) for arrow in scene.arrows],
+            scene.alt,
+            scene.legend,
+        ]
 
     assert content(placed) == content(other)
     assert placed.engine
@@ -78,5 +85,8 @@ def test_a_path_leads_from_the_border_of_its_tail_to_the_border_of_its_head(layo
         for arrow in scene.arrows:
             for key, point in ((arrow.tail, arrow.path[0]), (arrow.head, arrow.path[-1])):
                 box = scene.box_by_key[key]
-                across, down = abs(point[0] - box.center[0]) - box.width / 2, abs(point[1] - box.center[1]) - box.height / 2
+                across, down = (
+                    abs(point[0] - box.center[0]) - box.width / 2,
+                    abs(point[1] - box.center[1]) - box.height / 2,
+                )
                 assert max(across, down) == pytest.approx(0, abs=3), (arrow.key, key)

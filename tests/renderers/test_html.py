@@ -27,13 +27,18 @@ def wide_film(copies: int, steps: int) -> Film:
     """The boxes and arrows of the small film several times over, all of them changing again and again."""
     small = film().stage
     boxes = tuple(replace(b, key=f"{b.key}{i}") for i in range(copies) for b in small.boxes)
-    arrows = tuple(replace(a, key=f"{a.key}{i}", tail=f"{a.tail}{i}", head=f"{a.head}{i}") for i in range(copies) for a in small.arrows)
+    arrows = tuple(
+        replace(a, key=f"{a.key}{i}", tail=f"{a.tail}{i}", head=f"{a.head}{i}")
+        for i in range(copies)
+        for a in small.arrows
+    )
     changes = [Change(boxes[i % len(boxes)].key, "forward", (("value", str(i)),)) for i in range(steps)]
     moments = tuple(Step("forward", (f"step {i}",), (change,)) for i, change in enumerate(changes))
     return Film(replace(small, boxes=boxes, arrows=arrows), moments)
 
 
-# ---- as text -----------------------------------------------------------------------------------------------------------------
+# ---- as text
+# -----------------------------------------------------------------------------------------------------------------
 
 
 @given(st.text(st.characters(exclude_categories=[])) | st.sampled_from(HOSTILE))
@@ -58,7 +63,9 @@ def test_hostile_names_add_no_elements(text: str) -> None:
     assert tags(film_page(hostile_film(text), LIGHT)) == tags(film_page(hostile_film("plain"), LIGHT))
 
 
-@pytest.mark.parametrize("made", [film_page(film(), THEMES["auto"]), picture_page(scene(), THEMES["auto"])], ids=["film", "picture"])
+@pytest.mark.parametrize(
+    "made", [film_page(film(), THEMES["auto"]), picture_page(scene(), THEMES["auto"])], ids=["film", "picture"]
+)
 def test_a_page_loads_nothing_and_says_so(made: str) -> None:
     assert re.findall(r"https?://[^\"' ]+", made) == []
     assert not re.search(r"\bon\w+=|eval\(|innerHTML|@import|url\(", made)
@@ -74,7 +81,10 @@ def test_a_film_of_twelve_boxes_and_thirty_steps_is_small() -> None:
     two = wide_film(2, 1).stage
     once = film()
     steps = (*once.steps, *once.steps)[:30]
-    doubled = [Step(s.phase, s.caption, tuple(replace(c, key=f"{c.key}{i % 2}") for c in s.changes)) for i, s in enumerate(steps)]
+    doubled = [
+        Step(s.phase, s.caption, tuple(replace(c, key=f"{c.key}{i % 2}") for c in s.changes))
+        for i, s in enumerate(steps)
+    ]
     opening = tuple(replace(c, key=f"{c.key}{i}") for i in (0, 1) for c in once.opening)
     assert len(film_page(Film(two, tuple(doubled), opening), LIGHT).encode()) < 60_000
 
@@ -88,7 +98,8 @@ def test_a_page_needs_a_placed_scene() -> None:
         picture_page(replace(scene(), size=None), LIGHT)
 
 
-# ---- in a browser ------------------------------------------------------------------------------------------------------------
+# ---- in a browser
+# ------------------------------------------------------------------------------------------------------------
 
 Open = Callable[..., Any]
 
@@ -152,12 +163,16 @@ def test_looks_in_the_browser_are_the_looks_of_the_paint(visit: Open, theme: str
             tab.keyboard.press("ArrowRight")
         for box in film().scene(k).boxes:
             frame = next(m for m in paint.box_marks(box) if m.part == "frame")
-            seen = [style(tab, f'.box[data-key="{box.key}"] .frame', name) for name in ("fill", "stroke", "stroke-width")]
+            seen = [
+                style(tab, f'.box[data-key="{box.key}"] .frame', name) for name in ("fill", "stroke", "stroke-width")
+            ]
             assert seen == [rgb(colors[frame.fill]), rgb(colors[frame.stroke]), f"{frame.line:g}px"], (k, box.key)  # type: ignore[union-attr, index]
         for arrow in film().scene(k).arrows:
             shaft = next(m for m in paint.arrow_marks(arrow) if m.part == "shaft")
             way = "with-gradients" if "backward" in arrow.emphasis else "with-values"
-            seen = [style(tab, f'.arrow[data-key="{arrow.key}"] .{way} .shaft', name) for name in ("stroke", "stroke-width")]
+            seen = [
+                style(tab, f'.arrow[data-key="{arrow.key}"] .{way} .shaft', name) for name in ("stroke", "stroke-width")
+            ]
             assert seen == [rgb(colors[shaft.stroke]), f"{shaft.line:g}px"], (k, arrow.key)  # type: ignore[union-attr, index]
 
 
@@ -189,7 +204,10 @@ def test_keys_step_and_jump(visit: Open) -> None:
 
 def test_a_key_that_does_nothing_is_left_to_the_page_around(visit: Open) -> None:
     tab = visit(film_page(film(), LIGHT))
-    tab.evaluate("() => { window.taken = []; addEventListener('keydown', (event) => window.taken.push(event.defaultPrevented)); }")
+    tab.evaluate(
+        "() => { window.taken = []; addEventListener('keydown', (event) =>"
+        " window.taken.push(event.defaultPrevented)); }"
+    )
     for key in ("PageDown", "ArrowRight", "PageUp", "PageDown", "Tab", "x", "Control+ArrowLeft"):
         tab.keyboard.press(key)
     assert tab.evaluate("taken.filter((_, i) => i !== 6)") == [False, False, True, True, False, False, False]
@@ -198,7 +216,14 @@ def test_a_key_that_does_nothing_is_left_to_the_page_around(visit: Open) -> None
 def test_buttons_do_what_they_are_called(visit: Open) -> None:
     tab = visit(film_page(film(), LIGHT))
     seen = []
-    for label in ("First step", "Next step", "Jump to the backward pass", "Previous step", "Last step", "Jump to the forward pass"):
+    for label in (
+        "First step",
+        "Next step",
+        "Jump to the backward pass",
+        "Previous step",
+        "Last step",
+        "Jump to the forward pass",
+    ):
         tab.get_by_role("button", name=label).click()
         seen.append(counter(tab).split()[1])
     assert seen == ["1/19", "2/19", "8/19", "7/19", "19/19", "2/19"]
@@ -235,7 +260,10 @@ def test_speed_help_and_focus(visit: Open) -> None:
     assert tab.is_visible(".gad-help")
     tab.keyboard.press("Escape")
     assert not tab.is_visible(".gad-help")
-    smaller_side = "(all) => all.map((e) => e.getBoundingClientRect()).filter((r) => r.width).map((r) => Math.min(r.width, r.height))"
+    smaller_side = (
+        "(all) => all.map((e) => e.getBoundingClientRect()).filter((r) => r.width).map((r) => Math.min(r.width,"
+        " r.height))"
+    )
     sizes = tab.eval_on_selector_all(".gad button, .gad select, .gad input, .gad summary", smaller_side)
     assert min(sizes) >= 24
     assert tab.eval_on_selector_all(".gad button, .gad select, .gad input", "(all) => all.every((e) => e.ariaLabel)")
@@ -282,14 +310,20 @@ def test_hostile_names_are_shown_and_never_run(visit: Open, text: str) -> None:
 
 def test_two_films_on_a_page_get_along(visit: Open) -> None:
     other = replace(film(), title="other")
-    tab = visit(page("two", film_widget(film(), LIGHT) + film_widget(other, THEMES["dark"]) + film_widget(film(), LIGHT)))
+    tab = visit(
+        page("two", film_widget(film(), LIGHT) + film_widget(other, THEMES["dark"]) + film_widget(film(), LIGHT))
+    )
     ids = tab.eval_on_selector_all("[id]", "(all) => all.map((element) => element.id)")
     assert len(ids) == 3
     assert len(set(ids)) == 2  # equal films have equal names, and work none the less
     tab.keyboard.press("Home")  # nobody's: no film has the focus
     tab.click(".gad >> nth=1 >> [data-action=first]")
     tab.keyboard.press("ArrowRight")
-    assert tab.locator(".gad-counter").all_text_contents() == ["step 19/19 · complete", "step 2/19 · forward", "step 19/19 · complete"]
+    assert tab.locator(".gad-counter").all_text_contents() == [
+        "step 19/19 · complete",
+        "step 2/19 · forward",
+        "step 19/19 · complete",
+    ]
     assert style(tab, ".gad >> nth=0", "background-color") != style(tab, ".gad >> nth=1", "background-color")
     assert tab.evaluate("() => Object.keys(window).filter((name) => /gad/i.test(name))") == []
 
@@ -381,11 +415,21 @@ def talking_film() -> Film:
     """The small film with facts that name numbers, as graphs have them."""
     small = film()
     boxes = tuple(
-        replace(b, hover=(Fact("name", b.key), Fact("value", b.lines[1].text, "value"), *(Fact("gradient", line.text, "gradient") for line in b.lines[2:])))
+        replace(
+            b,
+            hover=(
+                Fact("name", b.key),
+                Fact("value", b.lines[1].text, "value"),
+                *(Fact("gradient", line.text, "gradient") for line in b.lines[2:]),
+            ),
+        )
         for b in small.stage.boxes
     )
     arrows = tuple(
-        replace(a, hover=(Fact("edge", a.key), *(Fact("flows back", line.text, "contribution") for line in a.lines[1:]))) for a in small.stage.arrows
+        replace(
+            a, hover=(Fact("edge", a.key), *(Fact("flows back", line.text, "contribution") for line in a.lines[1:]))
+        )
+        for a in small.stage.arrows
     )
     return replace(small, stage=replace(small.stage, boxes=boxes, arrows=arrows))
 
@@ -412,11 +456,15 @@ def test_a_film_without_gradients_on_its_stage_does_not_tell_them(visit: Open) -
     boxes = tuple(replace(b, lines=b.lines[:2]) for b in whole.stage.boxes)
     tab = visit(film_page(replace(whole, stage=replace(whole.stage, boxes=boxes)), LIGHT))
     assert told(tab, '.box[data-key="c"]') == ["name: c", "value: 3"]
-    assert told(visit(picture_page(whole.stage, LIGHT)), '.box[data-key="c"]') == ["name: c", "value: 3", "gradient: grad 2"]
+    assert told(visit(picture_page(whole.stage, LIGHT)), '.box[data-key="c"]') == [
+        "name: c",
+        "value: 3",
+        "gradient: grad 2",
+    ]
 
 
 DECK = """<!doctype html><meta charset="utf-8"><button>deck</button><iframe src="film.html" width="900" height="640"></iframe>
-<script>window.wishes = []; addEventListener("message", (event) => window.wishes.push(event.data));</script>"""
+<script>window.wishes = []; addEventListener("message", (event) => window.wishes.push(event.data));</script>"""  # noqa: E501
 
 
 def deck(visit: Open, folder: Path, made: Film, motion: str = "no-preference") -> tuple[Any, Any]:

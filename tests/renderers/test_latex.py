@@ -1,4 +1,6 @@
-"""LaTeX: hostile names print as they are, pictures compile in any document, and Beamer shows page after page, a handout the last."""
+"""LaTeX: hostile names print as they are, pictures compile in any document, and Beamer shows page after page, a
+handout the last.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,8 @@ LIGHT = THEMES["light"]
 any_text = st.text(st.characters(exclude_categories=[]), max_size=60) | st.sampled_from(HOSTILE)
 
 
-# ---- as text -----------------------------------------------------------------------------------------------------------------
+# ---- as text
+# -----------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -77,24 +80,36 @@ def test_a_picture_of_hostile_names_has_the_commands_of_any_other(render, text: 
 def test_a_picture_defines_the_colours_that_it_uses_and_no_others() -> None:
     made = tikz(paint.paint(scene()), LIGHT)
     defined = re.findall(r"\\definecolor\{([^}]+)\}\{HTML\}\{[0-9A-F]{6}\}", made)
-    assert set(defined) == set(re.findall(r"(?:fill|draw|text)=([a-z0-9.-]+)", made)) == set(re.findall(r"gad-[a-z0-9-]+", made))
+    assert (
+        set(defined)
+        == set(re.findall(r"(?:fill|draw|text)=([a-z0-9.-]+)", made))
+        == set(re.findall(r"gad-[a-z0-9-]+", made))
+    )
 
 
 def test_a_dark_picture_brings_its_ground_and_a_light_one_none() -> None:
     canvas = paint.paint(scene())
-    assert f"rectangle ({canvas.width:g}," in tikz(canvas, THEMES["dark"]).partition("use as bounding box")[2].partition("\n")[2]
+    assert (
+        f"rectangle ({canvas.width:g},"
+        in tikz(canvas, THEMES["dark"]).partition("use as bounding box")[2].partition("\n")[2]
+    )
     assert "gad-paper" not in tikz(replace(canvas, marks=()), LIGHT)
 
 
 def test_beamer_has_a_page_a_step_and_for_handouts_the_last() -> None:
     made = beamer(film(), "lesson")
-    shown = re.findall(r"\\includegraphics<(\d+)\|handout:(\d)>\[[^]]*page=(\d+)\]\{\\gadfolder lesson-film\.pdf\}", made)
+    shown = re.findall(
+        r"\\includegraphics<(\d+)\|handout:(\d)>\[[^]]*page=(\d+)\]\{\\gadfolder lesson-film\.pdf\}", made
+    )
     assert shown == [(str(i), str(int(i == 19)), str(i)) for i in range(1, 20)]
 
 
 def test_beamer_plays_at_the_pace_of_the_film() -> None:
     made = beamer(film(), "lesson", "animate")
-    assert r"\animategraphics[width=\gadwidth,height=\gadheight,keepaspectratio,controls={play,step,stop,speed},poster=last,timeline=lesson.tln" in made
+    assert (
+        r"\animategraphics[width=\gadwidth,height=\gadheight,keepaspectratio,controls={play,step,stop,speed},poster=last,timeline=lesson.tln"
+        in made
+    )
     rates = re.findall(r"\{:([\d.]+):(\d+)\}", made)
     assert [1 / float(rate) for rate, _ in rates] == [pytest.approx(film().seconds(i), rel=1e-3) for i in range(19)]
     assert [int(page) for _, page in rates] == list(range(19))
@@ -107,7 +122,8 @@ def test_what_beamer_cannot_do_is_said() -> None:
         beamer(film(), "my 50% film")
 
 
-# ---- compiled ----------------------------------------------------------------------------------------------------------------
+# ---- compiled
+# ----------------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module", params=["pdflatex", "lualatex"])
@@ -148,7 +164,9 @@ def test_pictures_of_every_name_compile_and_print_it(engine: str, tmp_path: Path
         (tmp_path / f"{i}.tikz").write_text(tikz(canvas, LIGHT), "ascii")
         (tmp_path / f"{i}.pgf").write_text(pgf(canvas, LIGHT), "ascii")
     pages = "".join(rf"\input{{{i}.{kind}}}\newpage" + "\n" for i in range(len(texts)) for kind in ("tikz", "pgf"))
-    reader = compiled(engine, tmp_path, r"\documentclass{article}\usepackage{tikz}\begin{document}" + f"\n{pages}" + r"\end{document}")
+    reader = compiled(
+        engine, tmp_path, r"\documentclass{article}\usepackage{tikz}\begin{document}" + f"\n{pages}" + r"\end{document}"
+    )
     assert len(reader.pages) == 2 * len(texts)
     assert "plain words" in reader.pages[0].extract_text()
     assert "plain words" in reader.pages[1].extract_text()
@@ -158,7 +176,9 @@ def test_pictures_of_every_name_compile_and_print_it(engine: str, tmp_path: Path
 
 
 def words_of(made: Film, step: int) -> list[str]:
-    return [mark.text for mark in paint.paint_frame(made, step).marks if isinstance(mark, Label) and mark.part == "counter"]
+    return [
+        mark.text for mark in paint.paint_frame(made, step).marks if isinstance(mark, Label) and mark.part == "counter"
+    ]
 
 
 def test_a_deck_turns_the_pages_and_its_handout_has_the_last(engine: str, tmp_path: Path) -> None:
@@ -187,7 +207,11 @@ def test_a_film_that_plays_compiles_and_rests_on_the_last_page(usual_engine: str
     needs_style("beamer.cls")
     needs_style("animate.sty")
     put(tmp_path, film(), "lesson", "animate")
-    compiled(usual_engine, tmp_path, r"\documentclass{beamer}\usepackage{animate}\begin{document}\input{lesson}\end{document}")
+    compiled(
+        usual_engine,
+        tmp_path,
+        r"\documentclass{beamer}\usepackage{animate}\begin{document}\input{lesson}\end{document}",
+    )
     assert len(run(usual_engine, tmp_path, "main").pages) == 1  # the first run adds a page to ask for the second
     assert (tmp_path / "lesson.tln").read_text().splitlines()[0] == ":0.6667:0"
 

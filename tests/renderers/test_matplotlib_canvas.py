@@ -1,4 +1,6 @@
-"""Canvas -> pixels, PNG and PDF: colours and text where they belong, nothing leaked, and films equal to single pictures."""
+"""Canvas -> pixels, PNG and PDF: colours and text where they belong, nothing leaked, and films equal to single
+pictures.
+"""
 
 from __future__ import annotations
 
@@ -58,12 +60,20 @@ def gallery(active, caption):
     marks = [Rect(5, 5, 630, 300, 6, "group", "group.line")]
     for i in range(12):
         x, y = 20 + i % 4 * 155, 20 + i // 4 * 95
-        marks += [Rect(x, y, 120, 60, 6, "active" if i == active else "op", "ink"), Label(x + 60, y + 25, f"node {i}", 12, bold=True)]
+        marks += [
+            Rect(x, y, 120, 60, 6, "active" if i == active else "op", "ink"),
+            Label(x + 60, y + 25, f"node {i}", 12, bold=True),
+        ]
         marks += [
             Label(x + 60, y + 45, "1.6487", 12, "value", bold=True),
             Polygon(((x + 150, y + 30), (x + 140, y + 25), (x + 140, y + 35))),
         ]
-        marks += [Curve(((x + 120, y + 30), (x + 128, y + 20), (x + 135, y + 20), (x + 142, y + 30)), "ink" if i == active else "edge")]
+        marks += [
+            Curve(
+                ((x + 120, y + 30), (x + 128, y + 20), (x + 135, y + 20), (x + 142, y + 30)),
+                "ink" if i == active else "edge",
+            )
+        ]
     return picture(*marks, Label(320, 340, caption, 16), width=640, height=360)
 
 
@@ -71,7 +81,13 @@ def gallery(active, caption):
 def test_a_mark_has_the_colour_of_its_role(name):
     marks = (Rect(10, 10, 40, 40, 5, "active", "ink", 4), Polygon(((100, 10), (140, 10), (140, 50)), "gradient.line"))
     image = pixels(picture(*marks), theme(name))
-    for x, y, role in [(30, 30, "active"), (30, 10, "ink"), (130, 20, "gradient.line"), (105, 45, "paper"), (190, 90, "paper")]:
+    for x, y, role in [
+        (30, 30, "active"),
+        (30, 10, "ink"),
+        (130, 20, "gradient.line"),
+        (105, 45, "paper"),
+        (190, 90, "paper"),
+    ]:
         assert tuple(image[y, x]) == rgb(role, name)
 
 
@@ -96,7 +112,9 @@ def test_a_full_radius_makes_a_circle():
 
 
 def test_dashes_have_the_length_given_in_points():
-    row = pixels(picture(Curve(((0, 50), (60, 50), (120, 50), (200, 50)), "ink", 4, (10, 10))), LIGHT, scale=2)[100, :, 0]
+    row = pixels(picture(Curve(((0, 50), (60, 50), (120, 50), (200, 50)), "ink", 4, (10, 10))), LIGHT, scale=2)[
+        100, :, 0
+    ]
     assert [int(row[x]) for x in (10, 30, 50, 70)] == [27, 255, 27, 255]
 
 
@@ -118,12 +136,18 @@ def test_letters_that_nobody_could_read_are_a_line_as_dark_as_they_would_be():
 
 
 def test_bold_and_italic_are_faces_of_their_own():
-    looks = {pixels(picture(Label(100, 60, "x = 1.5", 20, bold=b, italic=i)), LIGHT).tobytes() for b in (0, 1) for i in (0, 1)}
+    looks = {
+        pixels(picture(Label(100, 60, "x = 1.5", 20, bold=b, italic=i)), LIGHT).tobytes()
+        for b in (0, 1)
+        for i in (0, 1)
+    }
     assert len(looks) == 4
 
 
 @pytest.mark.filterwarnings("ignore:DejaVu Sans has no glyph")  # for the control pictures
-@pytest.mark.parametrize("text", ["$", "$$", r"$\nosuch$", "$x_1$", r"a\b", "a^{2", "%s {x}", "\x00\x1b\ud800", "", "   "])
+@pytest.mark.parametrize(
+    "text", ["$", "$$", r"$\nosuch$", "$x_1$", r"a\b", "a^{2", "%s {x}", "\x00\x1b\ud800", "", "   "]
+)
 def test_data_is_never_read_as_mathematics(text):
     canvas = picture(Label(100, 60, text, 20))
     assert pixels(canvas, LIGHT).min() < 255 or not text.strip()
@@ -144,8 +168,16 @@ def test_missing_glyphs_are_named_in_one_warning(draw):
 
 def test_text_needs_no_font_of_the_system_and_no_setting_of_the_reader():
     expected = png(everything(), LIGHT), pdf(everything(), LIGHT)
-    custom = {"font.family": "monospace", "text.usetex": True, "path.simplify": True, "savefig.bbox": "tight", "pdf.fonttype": 3}
-    with mpl.rc_context({**custom, "figure.autolayout": True, "path.sketch": (1, 100, 2), "pdf.compression": 0, "lines.linewidth": 9}):
+    custom = {
+        "font.family": "monospace",
+        "text.usetex": True,
+        "path.simplify": True,
+        "savefig.bbox": "tight",
+        "pdf.fonttype": 3,
+    }
+    with mpl.rc_context(
+        {**custom, "figure.autolayout": True, "path.sketch": (1, 100, 2), "pdf.compression": 0, "lines.linewidth": 9}
+    ):
         before = dict(mpl.rcParams)
         assert (png(everything(), LIGHT), pdf(everything(), LIGHT)) == expected
         assert dict(mpl.rcParams) == before
@@ -159,9 +191,15 @@ def test_png_has_its_size_its_text_and_the_same_bytes_twice():
     assert image.text == {"graph": "a → b\\uD800", "Title": "f"}
 
 
-@pytest.mark.parametrize(("background", "transparent", "alpha"), [("paper", False, 255), ("paper", True, 0), (None, False, 0)])
+@pytest.mark.parametrize(
+    ("background", "transparent", "alpha"), [("paper", False, 255), ("paper", True, 0), (None, False, 0)]
+)
 def test_png_is_transparent_where_asked(background, transparent, alpha):
-    image = Image.open(io.BytesIO(png(picture(Rect(50, 20, 50, 50, fill="ink"), background=background), LIGHT, transparent=transparent)))
+    image = Image.open(
+        io.BytesIO(
+            png(picture(Rect(50, 20, 50, 50, fill="ink"), background=background), LIGHT, transparent=transparent)
+        )
+    )
     assert image.convert("RGBA").getpixel((2, 2))[3] == alpha
     assert image.convert("RGBA").getpixel((150, 80)) == (*rgb("ink"), 255)
 
@@ -204,7 +242,9 @@ def test_pdf_pages_have_one_size():
 
 def test_pdf_text_can_be_copied():
     needs_tool("pdftotext")
-    text = subprocess.run(["pdftotext", "-", "-"], input=pdf(everything(), LIGHT), capture_output=True, check=True).stdout.decode()
+    text = subprocess.run(
+        ["pdftotext", "-", "-"], input=pdf(everything(), LIGHT), capture_output=True, check=True
+    ).stdout.decode()
     assert "∂f/∂x = $\\nosuch$ = 0.5" in text
     assert "×" in text
 
@@ -231,7 +271,9 @@ def random_mark(random):
     kind = random.randrange(4)
     if kind == 0:
         fill, stroke = random.choice([(role, None), (None, role), (role, random.choice(ROLES))])
-        return Rect(x, y, random.uniform(5, 70), random.uniform(5, 50), random.choice([0, 5, 99]), fill, stroke, line, dash)
+        return Rect(
+            x, y, random.uniform(5, 70), random.uniform(5, 50), random.choice([0, 5, 99]), fill, stroke, line, dash
+        )
     if kind == 1:
         points = tuple((x + random.uniform(-40, 40), y + random.uniform(-40, 40)) for _ in range(random.choice([3, 6])))
         return Curve(((x, y), *points), role, line, dash)
@@ -279,7 +321,9 @@ def random_film(seed, count=5):
 @given(st.integers(0, 2**32), st.sampled_from([0.7, 1.0, 2.0]))
 def test_a_film_has_the_very_pixels_of_its_single_pictures(seed, scale):
     film = random_film(seed)
-    for fast, slow in zip(frames(film, LIGHT, scale=scale), (pixels(canvas, LIGHT, scale=scale) for canvas in film), strict=True):
+    for fast, slow in zip(
+        frames(film, LIGHT, scale=scale), (pixels(canvas, LIGHT, scale=scale) for canvas in film), strict=True
+    ):
         np.testing.assert_array_equal(fast, slow)
 
 
@@ -299,7 +343,9 @@ def test_a_film_costs_much_less_than_its_single_pictures():
     still = [mark for x, y in ((640, 0), (0, 360), (640, 360)) for mark in moved(gallery(-1, "").marks, 1, x, y)]
     film = [picture(*still, *gallery(i % 12, f"step {i}").marks, width=1280, height=720) for i in range(24)]
     list(changing(film, LIGHT))  # fills the cache of texts for both
-    assert lines_run(lambda: list(changing(film, LIGHT))) < 0.2 * lines_run(lambda: [pixels(canvas, LIGHT) for canvas in film])
+    assert lines_run(lambda: list(changing(film, LIGHT))) < 0.2 * lines_run(
+        lambda: [pixels(canvas, LIGHT) for canvas in film]
+    )
 
 
 def test_nothing_warns_where_nothing_is_missing():

@@ -1,4 +1,6 @@
-"""Films as pixels: what was written is decoded again, and is the film; nothing moves; nothing half-written is ever left."""
+"""Films as pixels: what was written is decoded again, and is the film; nothing moves; nothing half-written is ever
+left.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,13 @@ from PIL import Image
 
 import graphviz_ad as gad
 from graphviz_ad._internal.api.api import Animation
-from graphviz_ad._internal.base.errors import GraphvizADWarning, MissingDependencyError, OptionError, SaveError, UnknownNameError
+from graphviz_ad._internal.base.errors import (
+    GraphvizADWarning,
+    MissingDependencyError,
+    OptionError,
+    SaveError,
+    UnknownNameError,
+)
 from graphviz_ad._internal.film.film_frames import film_frames
 from graphviz_ad._internal.renderers.images.matplotlib_canvas import changing, pixels
 from graphviz_ad._internal.renderers.images.shots import shots
@@ -59,7 +67,7 @@ def film(look="light"):
 @cache
 def written(suffix, look="light"):
     """The bytes of the film."""
-    from graphviz_ad._internal.output.formats import FILMS
+    from graphviz_ad._internal.output.format_table import FILMS
 
     return FILMS[suffix](film(look))
 
@@ -78,7 +86,8 @@ def truth(look="light"):
     return [pixels(paint_frame(one.film, i), one.theme) for i in range(len(one.steps))]
 
 
-@lru_cache(maxsize=1)  # a film takes up to 100 MB; tests of one suffix run one after the other, since "suffix" is a parameter of the module
+# a film takes up to 100 MB; tests of one suffix run one after the other, since "suffix" is a parameter of the module
+@lru_cache(maxsize=1)
 def decoded(suffix, look="light"):
     """The pictures that a reader of the file sees, and the seconds of each."""
     return decode(suffix, written(suffix, look))
@@ -103,7 +112,9 @@ def decoded_video(data):
     with av.open(io.BytesIO(data)) as container:
         for frame in container.decode(video=0):
             times.append(float(frame.pts * frame.time_base))
-            pictures.append(frame.reformat(format="rgb24", src_colorspace="ITU709", dst_colorspace="ITU709").to_ndarray())
+            pictures.append(
+                frame.reformat(format="rgb24", src_colorspace="ITU709", dst_colorspace="ITU709").to_ndarray()
+            )
         end = container.duration / av.time_base
     return pictures, np.diff([*times, end]).tolist()
 
@@ -152,7 +163,8 @@ def test_a_video_is_what_every_player_takes(suffix, codec, container):
         assert container in file.format.name
         assert (stream.type, stream.codec_context.name, stream.pix_fmt) == ("video", codec, "yuv420p")
         assert (stream.width, stream.height) == (1280, 720)
-        assert (int(stream.codec_context.colorspace), int(stream.codec_context.color_range)) == (1, 1)  # BT.709, limited
+        # BT.709, limited
+        assert (int(stream.codec_context.colorspace), int(stream.codec_context.color_range)) == (1, 1)
         assert file.duration / av.time_base == pytest.approx(film().duration, abs=0.002)
 
 
@@ -194,7 +206,9 @@ def test_who_knows_no_animated_png_sees_the_complete_picture():
 
 
 def places(index):
-    """Where pixels may differ from the frame before: the boxes and arrows that the step touches, title line, caption and progress bar."""
+    """Where pixels may differ from the frame before: the boxes and arrows that the step touches, title line, caption
+    and progress bar.
+    """
     allowed = np.zeros((720, 1280), bool)
     allowed[:52], allowed[720 - 132 :] = True, True
     one = film().film
@@ -220,7 +234,9 @@ def bounds(mark):
     else:
         left, top, right, bottom = mark.x, mark.y, mark.x + mark.width, mark.y + mark.height
     near = getattr(mark, "line", 0) + 2
-    return slice(max(int(top - near), 0), int(bottom + near) + 2), slice(max(int(left - near), 0), int(right + near) + 2)
+    return slice(max(int(top - near), 0), int(bottom + near) + 2), slice(
+        max(int(left - near), 0), int(right + near) + 2
+    )
 
 
 @pytest.mark.parametrize("suffix", IMAGES, scope="module")
@@ -266,7 +282,10 @@ def test_frames_made_one_after_the_other_are_those_made_each_on_its_own():
 
 def test_what_stays_is_the_same_object_from_frame_to_frame():
     made = list(film_frames(film().film))
-    again = [sum(any(mark is old for old in before.marks) for mark in after.marks) / len(after.marks) for before, after in pairwise(made)]
+    again = [
+        sum(any(mark is old for old in before.marks) for mark in after.marks) / len(after.marks)
+        for before, after in pairwise(made)
+    ]
     assert np.median(again) > 0.8
 
 
@@ -283,13 +302,16 @@ def test_a_step_redraws_a_small_part_of_the_picture():
 
 @pytest.mark.parametrize("suffix", MOVING, scope="module")
 def test_the_same_film_has_the_same_bytes(suffix):
-    from graphviz_ad._internal.output.formats import FILMS
+    from graphviz_ad._internal.output.format_table import FILMS
 
     assert FILMS[suffix](replace(film(), theme=theme("light"))) == written(suffix)
 
 
 @pytest.mark.parametrize("look", ["light", "dark"])
-@pytest.mark.parametrize(("suffix", "most"), [(".gif", 200_000), (".mp4", 150_000), (".png", 220_000), (".webp", 160_000), (".webm", 200_000)])
+@pytest.mark.parametrize(
+    ("suffix", "most"),
+    [(".gif", 200_000), (".mp4", 150_000), (".png", 220_000), (".webp", 160_000), (".webm", 200_000)],
+)
 def test_a_classroom_film_is_small(suffix, most, look, tmp_path):
     path = traced().animate(theme=look).save(tmp_path / f"colah{suffix}")
     assert path.stat().st_size <= most
@@ -323,13 +345,33 @@ def test_it_plays_as_often_as_asked(loop, repeats, tmp_path):
 
 
 WRONG = {
-    "an unknown option": (lambda p: film().save(p / "f.gif", fps=10), OptionError, r"Animation\.save\(\) has no option 'fps'\. Choose from: format, loop"),
-    "a loop in a video": (lambda p: film().save(p / "f.mp4", loop=1), OptionError, r"loop=1 is no option of \.mp4; its options are scale"),
+    "an unknown option": (
+        lambda p: film().save(p / "f.gif", fps=10),
+        OptionError,
+        r"Animation\.save\(\) has no option 'fps'\. Choose from: format, loop",
+    ),
+    "a loop in a video": (
+        lambda p: film().save(p / "f.mp4", loop=1),
+        OptionError,
+        r"loop=1 is no option of \.mp4; its options are scale",
+    ),
     "half a time": (lambda p: film().save(p / "f.gif", loop=0.5), OptionError, "loop=0.5 is no number of times"),
     "no scale": (lambda p: film().save(p / "f.webp", scale=0), OptionError, "scale=0 is no scale for a film"),
-    "an odd aspect": (lambda p: traced().animate(aspect="21:9"), UnknownNameError, r"no aspect named '21:9'.*16:9, 4:3"),
-    "a huge WebP": (lambda p: webp(shots(tiny(16, 16_384), [1, 1, 1])), SaveError, "16383 pixels wide and high, not 16384 x 16; give a smaller scale="),
-    "a huge MP4": (lambda p: mp4(shots(tiny(16, 16_386), [1, 1, 1])), SaveError, "16384 pixels wide and high, not 16386 x 16; give a smaller scale="),
+    "an odd aspect": (
+        lambda p: traced().animate(aspect="21:9"),
+        UnknownNameError,
+        r"no aspect named '21:9'.*16:9, 4:3",
+    ),
+    "a huge WebP": (
+        lambda p: webp(shots(tiny(16, 16_384), [1, 1, 1])),
+        SaveError,
+        "16383 pixels wide and high, not 16384 x 16; give a smaller scale=",
+    ),
+    "a huge MP4": (
+        lambda p: mp4(shots(tiny(16, 16_386), [1, 1, 1])),
+        SaveError,
+        "16384 pixels wide and high, not 16386 x 16; give a smaller scale=",
+    ),
     "no folder": (lambda p: film().save(p / "none" / "f.mp4"), SaveError, "does not exist; create it first"),
     "no folder for frames": (lambda p: film().save(f"{p}/none/frames/"), SaveError, "does not exist; create it first"),
 }
@@ -386,7 +428,10 @@ def test_pulses_fill_the_time_without_gaps():
 def test_without_the_video_extra_an_error_says_what_to_do_and_what_can_be_made(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "av", None)
     (tmp_path / "f.mp4").write_bytes(b"old")
-    with pytest.raises(MissingDependencyError, match=r"a \.mp4 film needs the package 'av'.*pip install 'graphviz-ad\[video\]'; or save as \.gif, \.webp"):
+    with pytest.raises(
+        MissingDependencyError,
+        match=r"a \.mp4 film needs the package 'av'.*pip install 'graphviz-ad\[video\]'; or save as \.gif, \.webp",
+    ):
         film().save(tmp_path / "f.mp4")
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"f.mp4": b"old"}
 
@@ -422,7 +467,9 @@ def test_a_name_that_ends_in_a_slash_is_a_folder_of_numbered_frames(tmp_path):
         np.testing.assert_array_equal(np.asarray(image.convert("RGB")), truth()[6])
     listed = (folder / "frames.ffconcat").read_text("ascii").splitlines()
     assert listed[:3] == ["ffconcat version 1.0", "file frame-01.png", "duration 1.500"]
-    assert sum(float(line.split()[1]) for line in listed if line.startswith("duration")) == pytest.approx(film().duration, abs=0.01)
+    assert sum(float(line.split()[1]) for line in listed if line.startswith("duration")) == pytest.approx(
+        film().duration, abs=0.01
+    )
     assert names(tmp_path) == ["frames"]
 
 
@@ -442,7 +489,9 @@ def test_frames_replace_those_of_an_earlier_film_and_nothing_else(tmp_path):
 
 @pytest.fixture
 def small_disk(tmp_path):
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(tmp_path)], capture_output=True, check=False)
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(tmp_path)], capture_output=True, check=False
+    )
     if mounted.returncode:
         pytest.skip("mounting is not permitted here")
     yield tmp_path
@@ -516,7 +565,9 @@ Animation(None, long, theme("light")).save(sys.argv[1])
 
 @pytest.mark.parametrize("name", ["f.gif", "f.mp4", "f.png", "frames/"])
 def test_ctrl_c_leaves_the_old_film_and_nothing_else(tmp_path, name):
-    old = Animation(traced(), replace(film().film, steps=film().steps[:2]), theme("light")).save(f"{tmp_path}/{name}", scale=0.1)
+    old = Animation(traced(), replace(film().film, steps=film().steps[:2]), theme("light")).save(
+        f"{tmp_path}/{name}", scale=0.1
+    )
     before = {path.relative_to(tmp_path): path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     command = [sys.executable, "-c", SLOWLY, f"{tmp_path}/{name}", str(Path(__file__).parents[1])]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as child:

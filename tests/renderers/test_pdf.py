@@ -1,4 +1,6 @@
-"""Our own PDF: valid to a strict reader, small because pages share what they show, and as fast as its changes are few."""
+"""Our own PDF: valid to a strict reader, small because pages share what they show, and as fast as its changes
+are few.
+"""
 
 from __future__ import annotations
 
@@ -78,7 +80,9 @@ def test_every_character_can_be_copied() -> None:
 def test_letters_that_join_or_run_backwards_look_as_in_other_formats(text: str) -> None:
     needs_tool("pdftoppm")
     canvas = Canvas(400, 60, (Label(200, 40, text, 30),))
-    seen = subprocess.run(["pdftoppm", "-r", "72", "-"], input=pdf(canvas, LIGHT, transparent=False), capture_output=True, check=True).stdout
+    seen = subprocess.run(
+        ["pdftoppm", "-r", "72", "-"], input=pdf(canvas, LIGHT, transparent=False), capture_output=True, check=True
+    ).stdout
     page = np.asarray(Image.open(io.BytesIO(seen)).convert("L"), dtype=int)
     image = pixels(canvas, LIGHT).astype(int).mean(axis=2)
     assert np.abs(page - image).mean() < 2
@@ -113,7 +117,10 @@ def test_pictures_of_different_sizes_share_one() -> None:
 def long_film(boxes: int, steps: int) -> Film:
     small = film().stage
     many = tuple(replace(box, key=f"{box.key}{i}") for i in range(boxes // 6) for box in small.boxes)
-    moments = tuple(Step("forward", (f"step {i}",), (Change(many[i % len(many)].key, "forward", (("value", str(i)),)),)) for i in range(steps))
+    moments = tuple(
+        Step("forward", (f"step {i}",), (Change(many[i % len(many)].key, "forward", (("value", str(i)),)),))
+        for i in range(steps)
+    )
     return Film(replace(small, boxes=many, arrows=()), moments)
 
 

@@ -1,4 +1,6 @@
-"""The slide for reveal.js: in a stand-in for its deck, each click shows the frame of the next step, and going back shows the one before."""
+"""The slide for reveal.js: in a stand-in for its deck, each click shows the frame of the next step, and going back
+shows the one before.
+"""
 
 from __future__ import annotations
 
@@ -49,10 +51,13 @@ def test_it_is_one_section_that_loads_nothing_in_any_encoding() -> None:
 
 
 def words(made: Film, step: int) -> list[str]:
-    return sorted(visible(mark.text) for mark in paint.paint_frame(made, step).marks if isinstance(mark, Label) and mark.text)
+    return sorted(
+        visible(mark.text) for mark in paint.paint_frame(made, step).marks if isinstance(mark, Label) and mark.text
+    )
 
 
-# What reveal.js does with fragments: those of one index together get the class "visible", in order, and lose it in reverse.
+# What reveal.js does with fragments: those of one index together get the class "visible", in order, and lose it in
+# reverse.
 DECK = """<!doctype html><meta charset="utf-8"><style>
 .reveal .fragment { opacity: 0; visibility: hidden; transition: all .2s ease }
 .reveal .fragment.visible, .reveal .fragment.fade-out { opacity: 1; visibility: inherit }
@@ -64,12 +69,12 @@ const fragments = [...document.querySelectorAll(".fragment")];
 const last = Math.max(...fragments.map((fragment) => Number(fragment.dataset.fragmentIndex)));
 window.clicks = last + 1;
 window.go = (index) => fragments.forEach((fragment) => fragment.classList.toggle("visible", Number(fragment.dataset.fragmentIndex) < index));
-</script>"""
+</script>"""  # noqa: E501
 SEEN = """() => {
   const isSeen = (e) => !e || (getComputedStyle(e).opacity === "1" && isSeen(e.parentElement));
   const texts = [...document.querySelectorAll("text")];
   return texts.filter((text) => getComputedStyle(text).visibility === "visible" && isSeen(text)).map((text) => text.textContent);
-}"""
+}"""  # noqa: E501
 
 
 def test_a_click_is_a_step_back_as_well_as_forth(visit: Open) -> None:

@@ -1,4 +1,6 @@
-"""PowerPoint: opened again, the deck has a slide a step, the words of each frame, notes, descriptions and, with a movie, its timing."""
+"""PowerPoint: opened again, the deck has a slide a step, the words of each frame, notes, descriptions and, with a
+movie, its timing.
+"""
 
 from __future__ import annotations
 
@@ -55,11 +57,15 @@ def leaves(shapes: Any) -> Iterator[Any]:
 
 
 def words(slide: Any) -> list[str]:
-    return sorted(shape.text_frame.text for shape in leaves(slide.shapes) if shape.has_text_frame and shape.text_frame.text)
+    return sorted(
+        shape.text_frame.text for shape in leaves(slide.shapes) if shape.has_text_frame and shape.text_frame.text
+    )
 
 
 def words_of(made: Film, step: int) -> list[str]:
-    return sorted(visible(mark.text) for mark in paint.paint_frame(made, step).marks if isinstance(mark, Label) and mark.text)
+    return sorted(
+        visible(mark.text) for mark in paint.paint_frame(made, step).marks if isinstance(mark, Label) and mark.text
+    )
 
 
 def test_there_is_a_slide_a_step_with_the_words_of_its_frame() -> None:
@@ -73,7 +79,12 @@ def test_there_is_a_slide_a_step_with_the_words_of_its_frame() -> None:
 def test_nothing_moves_from_slide_to_slide() -> None:
     deck = opened(step_slides(film(), LIGHT))
     places = [
-        {(s.name, s.left, s.top, s.width, s.height) for s in leaves(slide.shapes) if s.name.endswith((" frame", " badge", " name"))} for slide in deck.slides
+        {
+            (s.name, s.left, s.top, s.width, s.height)
+            for s in leaves(slide.shapes)
+            if s.name.endswith((" frame", " badge", " name"))
+        }
+        for slide in deck.slides
     ]
     assert len(places[0]) > 12
     assert all(place == places[0] for place in places)
@@ -86,13 +97,18 @@ def test_shapes_stand_where_the_marks_are_in_their_colours() -> None:
     for mark in frame.marks:
         if isinstance(mark, Rect) and mark.part == "frame" and mark.fill and mark.stroke:
             shape = shapes[f"{mark.owner} frame"]
-            assert (shape.left, shape.top, shape.width, shape.height) == tuple(round(x * EMU) for x in (mark.x, mark.y, mark.width, mark.height))
+            assert (shape.left, shape.top, shape.width, shape.height) == tuple(
+                round(x * EMU) for x in (mark.x, mark.y, mark.width, mark.height)
+            )
             assert f"#{shape.fill.fore_color.rgb}" == LIGHT[mark.fill]
             assert f"#{shape.line.color.rgb}" == LIGHT[mark.stroke]
             assert shape.line.width == round(mark.line * EMU)
     gradient = next(m for m in frame.marks if isinstance(m, Curve) and m.owner == "d-e")
     curve = shapes["d-e shaft"]._element
-    ends = [(int(point.get("x")) + shapes["d-e shaft"].left, int(point.get("y")) + shapes["d-e shaft"].top) for point in curve.iter(f"{A}pt")]
+    ends = [
+        (int(point.get("x")) + shapes["d-e shaft"].left, int(point.get("y")) + shapes["d-e shaft"].top)
+        for point in curve.iter(f"{A}pt")
+    ]
     assert ends[0] == pytest.approx([x * EMU for x in gradient.points[0]], abs=2)
     assert ends[-1] == pytest.approx([x * EMU for x in gradient.points[-1]], abs=2)
     assert [dash.tag for dash in curve.iter(f"{A}ds")]
@@ -131,7 +147,9 @@ def test_the_same_film_has_the_same_bytes_and_no_date() -> None:
 
 def test_slides_with_more_shapes_than_powerpoint_opens_are_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(slides, "MOST_SHAPES", 100)
-    with pytest.warns(GraphvizADWarning, match="19 slides with some 60 shapes each are more than PowerPoint opens: each is a picture"):
+    with pytest.warns(
+        GraphvizADWarning, match="19 slides with some 60 shapes each are more than PowerPoint opens: each is a picture"
+    ):
         deck = opened(step_slides(film(), LIGHT))
     assert len(deck.slides) == 19
     for slide, step in zip(deck.slides, film().steps, strict=True):
@@ -163,7 +181,9 @@ def test_a_movie_starts_by_itself_loops_and_has_a_poster(loop: bool) -> None:
 
 def test_a_missing_package_is_named_with_what_can_be_made_instead(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pptx", None)
-    with pytest.raises(MissingDependencyError, match=r"needs the package 'python-pptx'.*graphviz-ad\[pptx\].*\.pdf has the same slides"):
+    with pytest.raises(
+        MissingDependencyError, match=r"needs the package 'python-pptx'.*graphviz-ad\[pptx\].*\.pdf has the same slides"
+    ):
         step_slides(film(), LIGHT)
 
 
@@ -171,7 +191,16 @@ def test_libreoffice_shows_the_slides(tmp_path: Path) -> None:
     office = needs_tool("libreoffice")
     (tmp_path / "deck.pptx").write_bytes(step_slides(film(), LIGHT))
     home = f"-env:UserInstallation={(tmp_path / 'home').as_uri()}"
-    command = [office, home, "--headless", "--convert-to", "pdf", "--outdir", str(tmp_path), str(tmp_path / "deck.pptx")]
+    command = [
+        office,
+        home,
+        "--headless",
+        "--convert-to",
+        "pdf",
+        "--outdir",
+        str(tmp_path),
+        str(tmp_path / "deck.pptx"),
+    ]
     subprocess.run(command, check=True, capture_output=True, timeout=600)
     reader = PdfReader(tmp_path / "deck.pdf")
     assert len(reader.pages) == 19

@@ -19,7 +19,18 @@ from graphviz_ad._internal.scene.themes import THEMES
 SVG = "{http://www.w3.org/2000/svg}"
 TAGS = {"svg", "title", "desc", "style", "g", "rect", "path", "polygon", "text"}
 ATTRIBUTES = {
-    *("id", "viewBox", "width", "height", "role", "aria-labelledby", "aria-describedby", "font-family", "class", "data-key"),
+    *(
+        "id",
+        "viewBox",
+        "width",
+        "height",
+        "role",
+        "aria-labelledby",
+        "aria-describedby",
+        "font-family",
+        "class",
+        "data-key",
+    ),
     *("x", "y", "rx", "d", "points", "fill", "stroke", "stroke-width", "stroke-dasharray"),
     *("font-size", "font-weight", "font-style", "text-anchor", "{http://www.w3.org/XML/1998/namespace}space"),
 }
@@ -68,7 +79,9 @@ def test_a_long_description_is_not_cut() -> None:
     assert parsed(svg(Canvas(1, 1, (), alt), THEMES["light"])).findtext(f"{SVG}desc") == alt
 
 
-@pytest.mark.parametrize(("alt", "title"), [("", "Computation graph"), ("Graph of f: 2 ops", "Graph of f"), ("y = 1.5 x", "y = 1.5 x")])
+@pytest.mark.parametrize(
+    ("alt", "title"), [("", "Computation graph"), ("Graph of f: 2 ops", "Graph of f"), ("y = 1.5 x", "y = 1.5 x")]
+)
 def test_the_title_is_the_beginning_of_the_description(alt: str, title: str) -> None:
     assert short_title(alt) == title
 
@@ -125,11 +138,15 @@ def contrast(one: str, other: str) -> float:
 
 BOX_FILLS = {look[0] for look in paint.KIND_LOOKS.values()} | {look[0] for look in paint.BOX_LOOKS.values() if look[0]}
 TEXT_PAIRS = [
-    *sorted({(kind.color, fill) for role, kind in paint.TYPES.items() if role != "badge" for fill in (*BOX_FILLS, "paper")}),
+    *sorted(
+        {(kind.color, fill) for role, kind in paint.TYPES.items() if role != "badge" for fill in (*BOX_FILLS, "paper")}
+    ),
     ("badge.text", "badge"),
     ("muted", "group"),
 ]
-LINES = sorted({look[1] for look in paint.KIND_LOOKS.values()} | {look[1] for look in paint.BOX_LOOKS.values() if look[1]})
+LINES = sorted(
+    {look[1] for look in paint.KIND_LOOKS.values()} | {look[1] for look in paint.BOX_LOOKS.values() if look[1]}
+)
 LINES += sorted({look[0] for look in paint.ARROW_LOOKS.values()}) + [f"path.{i}" for i in range(4)]
 
 

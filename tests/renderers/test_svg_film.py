@@ -34,18 +34,33 @@ def parsed(text: str) -> ET.Element:
 
 def words(made: Film, step: int) -> list[str]:
     """What stands on a frame."""
-    return sorted(visible(mark.text) for mark in paint.paint_frame(made, step).marks if isinstance(mark, Label) and mark.text)
+    return sorted(
+        visible(mark.text) for mark in paint.paint_frame(made, step).marks if isinstance(mark, Label) and mark.text
+    )
 
 
-# ---- as text -----------------------------------------------------------------------------------------------------------------
+# ---- as text
+# -----------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_hostile_names_stay_text(text: str) -> None:
     made = hostile_film(text)
     root = parsed(svg_film(made, THEMES["auto"]))
-    assert {e.tag.removeprefix(SVG) for e in root.iter()} <= {"svg", "title", "desc", "style", "g", "rect", "path", "polygon", "text"}
-    assert {name.partition("}")[2] or name for e in root.iter() for name in e.attrib if name.startswith(("on", "href"))} == set()
+    assert {e.tag.removeprefix(SVG) for e in root.iter()} <= {
+        "svg",
+        "title",
+        "desc",
+        "style",
+        "g",
+        "rect",
+        "path",
+        "polygon",
+        "text",
+    }
+    assert {
+        name.partition("}")[2] or name for e in root.iter() for name in e.attrib if name.startswith(("on", "href"))
+    } == set()
     shown = [e.text for e in root.iter(f"{SVG}text")]
     assert set(words(made, len(made.steps) - 1)) <= set(shown)
     assert set(shown) <= {word for step in range(len(made.steps)) for word in words(made, step)}
@@ -59,7 +74,10 @@ def test_it_loads_nothing_and_has_no_script() -> None:
 
 def test_the_same_film_has_the_same_bytes_and_other_films_other_names() -> None:
     assert svg_film(film(), LIGHT) == svg_film(film(), LIGHT)
-    names = {parsed(svg_film(made, LIGHT)).get("id") for made in (film(), replace(film(), speed=2.0), replace(film(), title="other"))}
+    names = {
+        parsed(svg_film(made, LIGHT)).get("id")
+        for made in (film(), replace(film(), speed=2.0), replace(film(), title="other"))
+    }
     assert len(names) == 3
 
 
@@ -104,10 +122,14 @@ def test_a_curve_is_as_long_as_it_is() -> None:
     assert path_length((*quarter, (-kappa, 1.0), (-1.0, kappa), (-1.0, 0.0))) == pytest.approx(3.1416, abs=0.002)
 
 
-# ---- in a browser ------------------------------------------------------------------------------------------------------------
+# ---- in a browser
+# ------------------------------------------------------------------------------------------------------------
 
-SEEN = """() => [...document.querySelectorAll("text")].filter((text) => getComputedStyle(text).visibility === "visible").map((text) => text.textContent)"""
-GO_TO = "(seconds) => document.getAnimations().forEach((animation) => { animation.pause(); animation.currentTime = seconds * 1000; })"
+SEEN = """() => [...document.querySelectorAll("text")].filter((text) => getComputedStyle(text).visibility === "visible").map((text) => text.textContent)"""  # noqa: E501
+GO_TO = (
+    "(seconds) => document.getAnimations().forEach((animation) => { animation.pause(); animation.currentTime = seconds"
+    " * 1000; })"
+)
 
 
 def moments(made: Film) -> list[float]:
@@ -132,7 +154,9 @@ def test_frames_look_like_the_frames_of_other_formats(visit: Open) -> None:
     for step in (1, 9, 18):
         tab.evaluate(GO_TO, moments(made)[step + 1] - 0.02)
         moving = tab.screenshot()
-        still = visit(svg_film(Film(made.scene(step), ()), LIGHT).partition("<svg")[0] + frame(made, step), name="still.svg")
+        still = visit(
+            svg_film(Film(made.scene(step), ()), LIGHT).partition("<svg")[0] + frame(made, step), name="still.svg"
+        )
         assert moving == still.screenshot(), step
         tab = visit(svg_film(made, LIGHT), name="film.svg", motion="no-preference")
 
@@ -147,7 +171,7 @@ def test_colour_runs_along_an_arrow_when_something_flows(visit: Open) -> None:
     made = film()
     tab = visit(svg_film(made, LIGHT), name="film.svg", motion="no-preference")
     dashes = """() => [...document.querySelectorAll("path")].filter((e) => getComputedStyle(e).visibility === "visible" && e.getAttribute("class"))
-        .map((e) => parseFloat(getComputedStyle(e).strokeDasharray))"""
+        .map((e) => parseFloat(getComputedStyle(e).strokeDasharray))"""  # noqa: E501
     tab.evaluate(GO_TO, moments(made)[1] + 0.1)
     early = tab.evaluate(dashes)
     tab.evaluate(GO_TO, moments(made)[1] + 0.44)
@@ -165,11 +189,16 @@ def test_a_reader_who_wants_no_motion_sees_the_finished_picture(visit: Open) -> 
 
 
 @pytest.mark.parametrize("flags", [(), ("--force-prefers-reduced-motion",)], ids=["motion", "no motion"])
-def test_it_plays_inside_an_image_but_not_for_who_wants_no_motion(launch: Open, tmp_path: Path, flags: tuple[str, ...]) -> None:
+def test_it_plays_inside_an_image_but_not_for_who_wants_no_motion(
+    launch: Open, tmp_path: Path, flags: tuple[str, ...]
+) -> None:
     made = replace(film(), speed=8.0)
     (tmp_path / "film.svg").write_text(svg_film(made, LIGHT), "utf-8")
     (tmp_path / "last.svg").write_text(frame(made, 18), "utf-8")
-    (tmp_path / "page.html").write_text('<!doctype html><style>*{margin:0;display:block;width:800px}</style><img src="film.svg"><img src="last.svg">', "utf-8")
+    (tmp_path / "page.html").write_text(
+        '<!doctype html><style>*{margin:0;display:block;width:800px}</style><img src="film.svg"><img src="last.svg">',
+        "utf-8",
+    )
     tab = launch(*flags).new_page()  # what a page emulates does not reach into its images
     tab.goto((tmp_path / "page.html").as_uri())
     moving, last = tab.query_selector_all("img")
@@ -199,10 +228,16 @@ def test_the_pointer_holds_it(visit: Open) -> None:
 
 def test_films_in_one_page_keep_their_own_time(visit: Open) -> None:
     slow, fast = film(), replace(film(), speed=4.0)
-    page = f'<!doctype html><meta charset="utf-8"><div id="a">{film_fragment(slow, LIGHT)}</div><div id="b">{film_fragment(fast, LIGHT)}</div>'
+    page = (
+        f'<!doctype html><meta charset="utf-8"><div id="a">{film_fragment(slow, LIGHT)}</div><div'
+        f' id="b">{film_fragment(fast, LIGHT)}</div>'
+    )
     tab = visit(page, motion="no-preference")
     tab.evaluate(GO_TO, 2.0)
-    seen = "(id) => [...document.querySelectorAll(`#${id} text`)].filter((e) => getComputedStyle(e).visibility === 'visible').map((e) => e.textContent)"
+    seen = (
+        "(id) => [...document.querySelectorAll(`#${id} text`)].filter((e) => getComputedStyle(e).visibility ==="
+        " 'visible').map((e) => e.textContent)"
+    )
     assert sorted(tab.evaluate(seen, "a")) == words(slow, 1)
     step = next(i for i, start in enumerate(moments(fast)) if start > 2.0) - 1
     assert sorted(tab.evaluate(seen, "b")) == words(fast, step)

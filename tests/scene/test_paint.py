@@ -1,4 +1,6 @@
-"""What is painted can be read: text inside its box, enough contrast in every theme, and nothing that moves but looks."""
+"""What is painted can be read: text inside its box, enough contrast in every theme, and nothing that moves but
+looks.
+"""
 
 from __future__ import annotations
 
@@ -132,7 +134,9 @@ def test_only_looks_and_texts_differ_between_frames() -> None:
 def test_each_emphasis_has_a_look() -> None:
     assert set(BOX_LOOKS) == set(EMPHASES)
     assert set(ARROW_LOOKS) == {"idle", "active-forward", "forward", "active-backward", "backward"}
-    used = {change.emphasis for name in PROGRAMS for step in film(name).steps for change in step.changes if change.emphasis}
+    used = {
+        change.emphasis for name in PROGRAMS for step in film(name).steps for change in step.changes if change.emphasis
+    }
     assert used <= set(BOX_LOOKS) | set(ARROW_LOOKS)
 
 
@@ -150,8 +154,15 @@ def test_an_arrow_that_carries_a_gradient_points_back() -> None:
     tip_by_emphasis = {}
     for i in range(len(shown.steps)):
         for arrow in shown.scene(i).arrows:
-            heads = [mark for mark in paint(shown.scene(i), legend=False).marks if isinstance(mark, Polygon) and mark.owner == arrow.key]
-            tip_by_emphasis[arrow.emphasis] = (math.dist(heads[0].points[0], arrow.path[-1]), math.dist(heads[0].points[0], arrow.path[0]))
+            heads = [
+                mark
+                for mark in paint(shown.scene(i), legend=False).marks
+                if isinstance(mark, Polygon) and mark.owner == arrow.key
+            ]
+            tip_by_emphasis[arrow.emphasis] = (
+                math.dist(heads[0].points[0], arrow.path[-1]),
+                math.dist(heads[0].points[0], arrow.path[0]),
+            )
     assert tip_by_emphasis["active-forward"][0] < 1 < tip_by_emphasis["active-forward"][1]
     assert tip_by_emphasis["active-backward"][1] < 1 < tip_by_emphasis["active-backward"][0]
 
@@ -167,7 +178,9 @@ def test_leaves_data_and_operations_have_borders_of_their_own() -> None:
 def test_a_result_that_is_not_a_number_has_a_heavy_border() -> None:
     canvas = picture("not_a_number").canvas
     warned = {box.key for box in picture("not_a_number").scene.boxes if box.warning}
-    heavy = {mark.owner for mark in canvas.marks if isinstance(mark, Rect) and mark.part == "frame" and mark.stroke == "ink"}
+    heavy = {
+        mark.owner for mark in canvas.marks if isinstance(mark, Rect) and mark.part == "frame" and mark.stroke == "ink"
+    }
     assert heavy == warned
     assert warned
 
@@ -204,7 +217,9 @@ def test_the_legend_has_a_sample_of_each_role() -> None:
     scene = picture("two_outputs").scene
     assert [item[0] for item in legend_items(scene)] == list(scene.legend)
     assert set(LEGEND) <= set(TYPES)
-    words = [mark.text for mark in picture("two_outputs").canvas.marks if isinstance(mark, Label) and mark.part == "legend"]
+    words = [
+        mark.text for mark in picture("two_outputs").canvas.marks if isinstance(mark, Label) and mark.part == "legend"
+    ]
     assert words == [text for role in scene.legend for text in LEGEND[role]]
 
 
@@ -256,7 +271,9 @@ def test_an_arrowhead_ends_where_the_path_ends_and_covers_the_end_of_the_shaft()
 
 
 def test_moving_scales_sizes_and_shifts_places() -> None:
-    marks = list(moved([Rect(1, 2, 3, 4), Label(1, 2, "x", 10), Curve(((0, 0), (1, 1), (2, 2), (3, 3)), dash=(1, 2))], 2, 10, 20))
+    marks = list(
+        moved([Rect(1, 2, 3, 4), Label(1, 2, "x", 10), Curve(((0, 0), (1, 1), (2, 2), (3, 3)), dash=(1, 2))], 2, 10, 20)
+    )
     assert isinstance(marks[0], Rect)
     assert isinstance(marks[1], Label)
     assert isinstance(marks[2], Curve)

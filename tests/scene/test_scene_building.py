@@ -25,7 +25,9 @@ def overlap(one: Box, other: Box) -> bool:
 def test_every_node_is_a_box_and_every_edge_an_arrow(name: str) -> None:
     scene = build_scene(describe(graph(name)))
     assert [box.key for box in scene.boxes] == [node.key for node in graph(name).node_list]
-    assert [(arrow.key, arrow.tail, arrow.head) for arrow in scene.arrows] == [(edge.key, edge.tail, edge.head) for edge in graph(name).edges]
+    assert [(arrow.key, arrow.tail, arrow.head) for arrow in scene.arrows] == [
+        (edge.key, edge.tail, edge.head) for edge in graph(name).edges
+    ]
     assert not scene.placed
 
 
@@ -47,21 +49,32 @@ def test_a_box_of_a_film_holds_every_text_that_it_ever_shows(name: str) -> None:
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_no_two_boxes_overlap(name: str) -> None:
     for scene in (picture(name).scene, film(name).film.stage):
-        assert not [(one.key, other.key) for i, one in enumerate(scene.boxes) for other in scene.boxes[i + 1 :] if overlap(one, other)]
+        assert not [
+            (one.key, other.key)
+            for i, one in enumerate(scene.boxes)
+            for other in scene.boxes[i + 1 :]
+            if overlap(one, other)
+        ]
 
 
 def test_a_box_grows_for_a_text_that_only_a_film_shows() -> None:
     words = describe(graph("colah"))
     key = graph("colah").find("b").key
     plain = build_scene(words).box_by_key[key]
-    roomy = build_scene(words, changes=[Change(key, None, (("gradient", "a text that is far wider than a number"),))]).box_by_key[key]
+    roomy = build_scene(
+        words, changes=[Change(key, None, (("gradient", "a text that is far wider than a number"),))]
+    ).box_by_key[key]
     assert roomy.width == box_size([Line("gradient", "a text that is far wider than a number")])[0]
     assert (roomy.lines, roomy.height) == (plain.lines, plain.height)
     assert plain.width < roomy.width
 
 
 def test_the_texts_of_changes_are_collected_by_box_and_role() -> None:
-    changes = [Change("a", "active", (("value", "1"),)), Change("a", None, (("value", "2"), ("gradient", "3"))), Change("b", "idle")]
+    changes = [
+        Change("a", "active", (("value", "1"),)),
+        Change("a", None, (("value", "2"), ("gradient", "3"))),
+        Change("b", "idle"),
+    ]
     assert texts_of(changes) == {"a": {"value": ["1", "2"], "gradient": ["3"]}}
 
 
@@ -70,14 +83,18 @@ def test_arrows_say_by_their_style_whether_a_gradient_flows() -> None:
     styles = {edge.cut: arrow.style for edge, arrow in zip(graph("detach").edges, scene.arrows, strict=True)}
     assert styles["detach"] == "cut"
     assert styles[None] == "solid"
-    assert {arrow.style for edge, arrow in zip(graph("colah").edges, build_scene(describe(graph("colah"))).arrows, strict=True) if edge.cut == "data"} == {
-        "data"
-    }
+    assert {
+        arrow.style
+        for edge, arrow in zip(graph("colah").edges, build_scene(describe(graph("colah"))).arrows, strict=True)
+        if edge.cut == "data"
+    } == {"data"}
 
 
 def test_a_guess_is_marked() -> None:
     traced = graph("colah")
-    guessed = traced.with_parts(traced.node_list, (replace(edge, match="guess") if edge.cut is None else edge for edge in traced.edges))
+    guessed = traced.with_parts(
+        traced.node_list, (replace(edge, match="guess") if edge.cut is None else edge for edge in traced.edges)
+    )
     arrows = build_scene(describe(guessed)).arrows
     assert {arrow.style for arrow in arrows} == {"guess", "data"}
     assert all("?" in arrow.lines[-1].text for arrow in arrows if arrow.style == "guess")
@@ -86,7 +103,11 @@ def test_a_guess_is_marked() -> None:
 def test_nan_is_flagged_and_nothing_else_is() -> None:
     scene = build_scene(describe(graph("not_a_number")))
     flagged = {box.key for box in scene.boxes if box.warning}
-    bad = {node.key for node in graph("not_a_number").node_list if "NaN" in str(describe(graph("not_a_number")).nodes[node.key].lines)}
+    bad = {
+        node.key
+        for node in graph("not_a_number").node_list
+        if "NaN" in str(describe(graph("not_a_number")).nodes[node.key].lines)
+    }
     assert flagged >= bad
     assert bad
     assert not any(box.warning for box in build_scene(describe(graph("colah"))).boxes)
@@ -106,9 +127,13 @@ def test_the_legend_explains_each_role_that_is_present_and_no_other(name: str) -
     scene = build_scene(describe(graph(name)))
     roles = {line.role for part in (*scene.boxes, *scene.arrows) for line in part.lines}
     summed = {"broadcast"} if any("Σ" in line.text for arrow in scene.arrows for line in arrow.lines) else set()
-    derivatives = [line.text.startswith(("∂", "local ")) for arrow in scene.arrows for line in arrow.lines if line.role == "local"]
+    derivatives = [
+        line.text.startswith(("∂", "local ")) for arrow in scene.arrows for line in arrow.lines if line.role == "local"
+    ]
     rules = {"rule"} if not all(derivatives) else set()
-    known = {"value", "gradient", "local", "contribution", "upstream", "cut", "tie"} - (set() if any(derivatives) else {"local"})
+    known = {"value", "gradient", "local", "contribution", "upstream", "cut", "tie"} - (
+        set() if any(derivatives) else {"local"}
+    )
     assert set(scene.legend) == roles & known | summed | rules
 
 

@@ -32,7 +32,14 @@ def snap(value: object) -> Snapshot:
 
 
 def lone(name: str | None, kind: str = "leaf", **more: object) -> Node:
-    return Node("n0", kind, name=name, ports=(Port((), "float64", value=snap(1.0), grad=snap(2.0)),), requires_grad=kind == "leaf", **more)  # type: ignore[arg-type]
+    return Node(
+        "n0",
+        kind,
+        name=name,
+        ports=(Port((), "float64", value=snap(1.0), grad=snap(2.0)),),
+        requires_grad=kind == "leaf",
+        **more,
+    )  # type: ignore[arg-type]
 
 
 def gradient_of(node: Node) -> str:
@@ -129,7 +136,10 @@ def test_tex_in_the_name_of_an_own_function_is_shown_as_its_letter() -> None:
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_hostile_name_stays_text_in_every_word_and_file(name: str) -> None:
     traced = graph("colah")
-    nodes = (replace(node, name=name if node.name == "a" else node.name, op=name if node.name == "c" else node.op) for node in traced.node_list)
+    nodes = (
+        replace(node, name=name if node.name == "a" else node.name, op=name if node.name == "c" else node.op)
+        for node in traced.node_list
+    )
     renamed = traced.with_parts(nodes, traced.edges)
     drawn = renamed.plot(layout="layered")
     assert svg(drawn.canvas, THEMES["light"]).count("<script") == 0
@@ -186,7 +196,10 @@ def test_a_cut_shows_scissors_and_nothing_that_flows() -> None:
 def test_a_contribution_summed_over_copies_shows_a_sigma() -> None:
     traced = graph("broadcast")
     words = describe(traced)
-    assert {words.names.carried(edge): on(words, edge, "contribution") for edge in traced.edges} == {"X": "← [[1, 2], [3, 4], [5, 6]]", "b": "← Σ [9, 12]"}
+    assert {words.names.carried(edge): on(words, edge, "contribution") for edge in traced.edges} == {
+        "X": "← [[1, 2], [3, 4], [5, 6]]",
+        "b": "← Σ [9, 12]",
+    }
 
 
 def test_what_is_too_big_for_an_arrow_is_its_norm() -> None:
@@ -205,7 +218,10 @@ def test_no_local_derivative_is_wider_than_its_room(name: str) -> None:
 
 
 def test_the_alternative_text_says_what_the_picture_shows() -> None:
-    assert describe(graph("colah")).alt == "Computation graph of colah: 3 operations, 2 leaves; output e = 6; gradients: a 2, b 5."
+    assert (
+        describe(graph("colah")).alt
+        == "Computation graph of colah: 3 operations, 2 leaves; output e = 6; gradients: a 2, b 5."
+    )
     assert picture("colah").scene.alt == describe(graph("colah")).alt
 
 
@@ -213,7 +229,14 @@ def test_a_pointer_is_told_the_rest() -> None:
     traced = graph("colah")
     words = describe(traced)
     facts = [str(fact) for fact in words.nodes[traced.find("e").key].hover]
-    assert {"operation: mul", "formula: c·d", "autograd: MulBackward0", "type: f64[]", "value: 6", "gradient: 1"} <= set(facts)
+    assert {
+        "operation: mul",
+        "formula: c·d",
+        "autograd: MulBackward0",
+        "type: f64[]",
+        "value: 6",
+        "gradient: 1",
+    } <= set(facts)
     assert any(fact.startswith("source: ") for fact in facts)
     edge = words.edges[traced.in_edges(traced.find("e").key)[1].key]
     assert tuple(map(str, edge.hover)) == ("edge: d → e, operand 2", "local derivative: ∂e/∂d = c = 3", "flows back: 3")
@@ -224,7 +247,12 @@ def test_options_leave_out_what_they_say() -> None:
     node = traced.find("b")
     assert [line.text for line in describe(traced, Options(values=False)).nodes[node.key].lines] == ["b", ".grad 5"]
     assert [line.text for line in describe(traced, Options(gradients=False)).nodes[node.key].lines] == ["b", "1"]
-    assert [line.text for line in describe(traced, Options(sums=True)).nodes[node.key].lines] == ["b", "1", ".grad 5", "= 3 + 2"]
+    assert [line.text for line in describe(traced, Options(sums=True)).nodes[node.key].lines] == [
+        "b",
+        "1",
+        ".grad 5",
+        "= 3 + 2",
+    ]
 
 
 def test_numbers_too_long_for_a_line_are_left_to_the_symbols() -> None:
@@ -234,7 +262,9 @@ def test_numbers_too_long_for_a_line_are_left_to_the_symbols() -> None:
     assert words.nodes[traced.outputs[0].key].in_numbers == ""
 
 
-@pytest.mark.parametrize(("terms", "text"), [(["2"], "2"), (["2", "3"], "2 + 3"), (["1", "−4", "2"], "1 − 4 + 2"), (["−1", "−1"], "−1 − 1")])
+@pytest.mark.parametrize(
+    ("terms", "text"), [(["2"], "2"), (["2", "3"], "2 + 3"), (["1", "−4", "2"], "1 − 4 + 2"), (["−1", "−1"], "−1 − 1")]
+)
 def test_terms_are_added_with_their_signs(terms: list[str], text: str) -> None:
     assert added(terms) == text
 

@@ -41,7 +41,11 @@ def compared(a: gad.Graph, b: gad.Graph, **options: Any) -> SideBySide:
 
 def marked(made: SideBySide) -> list[str]:
     """The owners of the boxes that stand out."""
-    return [mark.owner for mark in made.canvas.marks if isinstance(mark, Rect) and mark.fill == "active" and mark.part == "frame"]
+    return [
+        mark.owner
+        for mark in made.canvas.marks
+        if isinstance(mark, Rect) and mark.fill == "active" and mark.part == "frame"
+    ]
 
 
 def test_a_graph_and_itself_do_not_differ() -> None:
@@ -54,14 +58,24 @@ def test_a_graph_and_itself_do_not_differ() -> None:
 
 def test_differences_are_found_and_marked_where_they_are() -> None:
     made = compared(graph("cube"), graph("cut"), titles=("f", "f with detach"))
-    found = {(difference.name, difference.what): (difference.first, difference.second) for difference in made.differences}
+    found = {
+        (difference.name, difference.what): (difference.first, difference.second) for difference in made.differences
+    }
     assert found["x", ".grad"] == ("12", "4")
     assert found["a", "grad"] == ("2", "None")
     assert found["u", ""] == ("", "only in the second")
     assert not {name for name, _ in found} & {"y", "f"}
     names = [{node.key: node.name for node in made.graphs[i].node_list} for i in (0, 1)]
     owners = [owner.split("/") for owner in marked(made)]
-    assert {(i, names[int(i)][key]) for i, key in owners} == {("0", "x"), ("0", "a"), ("0", "b"), ("1", "x"), ("1", "a"), ("1", "u"), ("1", "b")}
+    assert {(i, names[int(i)][key]) for i, key in owners} == {
+        ("0", "x"),
+        ("0", "a"),
+        ("0", "b"),
+        ("1", "x"),
+        ("1", "a"),
+        ("1", "u"),
+        ("1", "b"),
+    }
 
 
 def test_values_are_compared_bit_for_bit_and_nan_is_itself() -> None:
@@ -74,14 +88,23 @@ def test_graphs_of_the_same_shape_are_drawn_alike() -> None:
     pair = Pair(graph("cube"), graph("cube", 1234.5678), ("a", "b"))
     first, second = (panel.drawing for panel in pair.panels("layered"))
     assert (first.width, first.height) == (second.width, second.height)
-    places = [[(mark.x, mark.y) for mark in block.marks if isinstance(mark, Rect) and mark.part == "frame"] for block in (first, second)]
+    places = [
+        [(mark.x, mark.y) for mark in block.marks if isinstance(mark, Rect) and mark.part == "frame"]
+        for block in (first, second)
+    ]
     assert places[0] == places[1]
 
 
 def test_things_belong_together_by_name_and_nameless_ones_in_order() -> None:
-    a, b = gad.trace(lambda x, y: torch.sin(x) + torch.sin(y) * x, 1.0, 2.0), gad.trace(lambda y, x: torch.sin(x) + torch.sin(y) * x, 1.0, 2.0)
+    a, b = (
+        gad.trace(lambda x, y: torch.sin(x) + torch.sin(y) * x, 1.0, 2.0),
+        gad.trace(lambda y, x: torch.sin(x) + torch.sin(y) * x, 1.0, 2.0),
+    )
     pairs = matched(a, b)
-    assert {(a.nodes[here].name, b.nodes[there].name) for here, there in pairs.items() if a.nodes[here].name} == {("x", "x"), ("y", "y")}
+    assert {(a.nodes[here].name, b.nodes[there].name) for here, there in pairs.items() if a.nodes[here].name} == {
+        ("x", "x"),
+        ("y", "y"),
+    }
     assert all(a.nodes[here].op == b.nodes[there].op for here, there in pairs.items())
     assert len(pairs) == len(a.nodes)
 
@@ -97,7 +120,10 @@ def test_what_is_kept_and_what_is_accumulated_count_as_differences() -> None:
 
     assert [str(difference) for difference in compared(recorded(1), recorded(2)).differences] == ["x .grad: 12 ≠ 24"]
     plus, times = (gad.trace(lambda x, y, op=op: op(x, y), 1.0, 1.0) for op in (torch.add, torch.mul))
-    found = {difference.what: (difference.first, difference.second) for difference in compared(replaced(plus), replaced(times)).differences}
+    found = {
+        difference.what: (difference.first, difference.second)
+        for difference in compared(replaced(plus), replaced(times)).differences
+    }
     assert found["keeps for backward"] == ("no tensor", "2 tensors")
 
 

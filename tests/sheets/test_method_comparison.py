@@ -1,4 +1,6 @@
-"""Numeric, symbolic and automatic derivatives side by side: what each gives, how far off it is, what it costs, and the picture of it."""
+"""Numeric, symbolic and automatic derivatives side by side: what each gives, how far off it is, what it costs, and
+the picture of it.
+"""
 
 from __future__ import annotations
 
@@ -99,7 +101,12 @@ def test_each_method_finds_the_derivatives_as_exactly_as_it_can(seeds: Compariso
     expected = (0.232833747475597508622, 1.61654880037917667325)
     assert seeds.exact == pytest.approx(expected, abs=1e-16)
     errors = {method.name.partition(",")[0]: method.error for method in seeds.methods}
-    for name, low, high in (("forward differences", 1e-10, 1e-7), ("central differences", 1e-14, 1e-10), ("symbolic", 0, 1e-15), ("automatic", 0, 1e-15)):
+    for name, low, high in (
+        ("forward differences", 1e-10, 1e-7),
+        ("central differences", 1e-14, 1e-10),
+        ("symbolic", 0, 1e-15),
+        ("automatic", 0, 1e-15),
+    ):
         error = errors[name]
         assert error is not None
         assert low <= error <= high, name
@@ -109,7 +116,10 @@ def test_each_method_finds_the_derivatives_as_exactly_as_it_can(seeds: Compariso
 
 
 def test_what_each_method_costs_is_said(seeds: Comparison) -> None:
-    costs = {method.name.partition(", best")[0]: (method.evaluations, method.sweeps, method.operations) for method in seeds.methods}
+    costs = {
+        method.name.partition(", best")[0]: (method.evaluations, method.sweeps, method.operations)
+        for method in seeds.methods
+    }
     assert costs == {
         "forward differences": (3, None, 21),
         "central differences": (4, None, 28),
@@ -201,7 +211,9 @@ def test_the_teaching_engine_is_compared_as_well() -> None:
 
     found = gad.compare_methods(program, ADNumber(0.01, "x"), ADNumber(3.0))
     assert list(found.inputs) == ["x", "y"]
-    assert found.exact == pytest.approx((3 / 0.01 + 3 * math.cos(0.03), math.log(0.01) + 0.01 * math.cos(0.03)), rel=1e-14)
+    assert found.exact == pytest.approx(
+        (3 / 0.01 + 3 * math.cos(0.03), math.log(0.01) + 0.01 * math.cos(0.03)), rel=1e-14
+    )
     central_errors = found.curves[1].errors
     assert math.isnan(central_errors[0])  # x - 1 is negative, and has no logarithm
     assert found["central"].error == min(error for error in central_errors if error == error)
@@ -212,7 +224,11 @@ def test_the_teaching_engine_is_compared_as_well() -> None:
 
 
 def test_where_automatic_differentiation_says_something_else_the_words_say_so() -> None:
-    for program, at in ((lambda x: x.detach() * x, 2.0), (lambda x: torch.relu(x), 0.0), (lambda x: (x.detach() * x).sum(), [1.0, 2.0])):
+    for program, at in (
+        (lambda x: x.detach() * x, 2.0),
+        (lambda x: torch.relu(x), 0.0),
+        (lambda x: (x.detach() * x).sum(), [1.0, 2.0]),
+    ):
         found = gad.compare_methods(program, at)
         assert not found.agree
         assert "The methods disagree" in str(found)
@@ -267,7 +283,11 @@ def test_the_same_comparison_gives_the_same_picture(seeds: Comparison) -> None:
     ("act", "error", "message"),
     [
         (lambda: gad.compare_methods(seed, 1.5, 0.5, wrt="x3"), UnknownNameError, r"no node named 'x3'"),
-        (lambda: gad.compare_methods(nn.Linear(20, 20), torch.ones(20)), OptionError, r"Linear has 420 inputs .* at most 64 numbers with wrt=: .*bias"),
+        (
+            lambda: gad.compare_methods(nn.Linear(20, 20), torch.ones(20)),
+            OptionError,
+            r"Linear has 420 inputs .* at most 64 numbers with wrt=: .*bias",
+        ),
         (lambda: gad.compare_methods(lambda: torch.ones(1)), NoTensorError, r"was given no input that requires grad"),
         (lambda: gad.compare_methods(lambda x: 3.0, 1.0), NoTensorError, r"there is no tensor"),
         (
@@ -281,12 +301,18 @@ def test_the_same_comparison_gives_the_same_picture(seeds: Comparison) -> None:
             ReplayError,
             r"values of x are not known.*capture=Capture\(values='full'\)",
         ),
-        (lambda: gad.compare_methods(seed, 1.5, 0.5).save("x.gif"), UnknownNameError, r"no chart format named '\.gif'.*Choose from: \.pdf, \.png, \.svg"),
+        (
+            lambda: gad.compare_methods(seed, 1.5, 0.5).save("x.gif"),
+            UnknownNameError,
+            r"no chart format named '\.gif'.*Choose from: \.pdf, \.png, \.svg",
+        ),
         (lambda: gad.compare_methods(seed, 1.5, 0.5).plot(theme="drak"), UnknownNameError, r"no theme named 'drak'"),
         (lambda: gad.compare_methods(seed, 1.5, 0.5).save("/nowhere/x.svg"), SaveError, r"create it first"),
     ],
 )
-def test_what_cannot_be_compared_is_refused_with_a_reason(act: Callable[[], Any], error: type[Exception], message: str) -> None:
+def test_what_cannot_be_compared_is_refused_with_a_reason(
+    act: Callable[[], Any], error: type[Exception], message: str
+) -> None:
     with pytest.raises(error, match=message):
         act()
 
@@ -310,7 +336,10 @@ def test_without_sympy_everything_else_is_compared() -> None:
 REPLAYED: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
     "seed": (seed, (1.5, 0.5)),
     "logistic": (logistic, (0.3,)),
-    "choices": (lambda x, y: torch.maximum(x, y) * F.relu(x - y) + torch.abs(y) + F.leaky_relu(x), ([1.0, -2.0], [0.5, 0.5])),
+    "choices": (
+        lambda x, y: torch.maximum(x, y) * F.relu(x - y) + torch.abs(y) + F.leaky_relu(x),
+        ([1.0, -2.0], [0.5, 0.5]),
+    ),
     "layer": (lambda x, W, b: torch.sigmoid(x @ W + b).mean(), ([1.0, 2.0], [[0.1, 0.2], [0.3, 0.4]], [0.0, 0.1])),
     "loss": (lambda x, y: F.mse_loss(torch.tanh(x), y), ([1.0, 2.0], [0.5, 0.5])),
     "shapes": (lambda x: (x.reshape(2, 2) @ x.reshape(2, 2)).sum() + x.unsqueeze(0).sum(), ([1.0, 2.0, 3.0, 4.0],)),
@@ -394,11 +423,27 @@ def test_the_chart_shows_every_step_and_marks_the_best(seeds: Comparison) -> Non
     assert max(heights) == heights[best]  # y grows downwards: the best step is the lowest
     assert all(a.x > b.x for a, b in pairwise(forward_points))  # steps get shorter to the left
     texts = [mark.text for mark in canvas.marks if isinstance(mark, Label)]
-    assert {"10⁻¹⁶", "10⁻⁸", "1", "step h", "forward differences", "central differences", "symbolic and automatic: right to the last digit"} <= set(texts)
+    assert {
+        "10⁻¹⁶",
+        "10⁻⁸",
+        "1",
+        "step h",
+        "forward differences",
+        "central differences",
+        "symbolic and automatic: right to the last digit",
+    } <= set(texts)
     assert canvas.alt.startswith("Three ways to differentiate seed. Numeric: a long step misses the bend")
 
 
-@pytest.mark.parametrize("program", [seed, lambda x1, x2: 3 * x1 + x2, lambda x1, x2: torch.relu(x1 - 1.5) * x2, lambda x1, x2: torch.sqrt(x1 - 1.5) + x2])
+@pytest.mark.parametrize(
+    "program",
+    [
+        seed,
+        lambda x1, x2: 3 * x1 + x2,
+        lambda x1, x2: torch.relu(x1 - 1.5) * x2,
+        lambda x1, x2: torch.sqrt(x1 - 1.5) + x2,
+    ],
+)
 def test_nothing_sticks_out_of_the_chart(program: Callable[..., Any]) -> None:
     canvas = gad.compare_methods(program, 1.5, 0.5).plot().canvas
     for mark in canvas.marks:

@@ -1,6 +1,7 @@
 """Each file of gallery/ is a small function; its picture stands beside it and changes only when somebody says so.
 
-After looking at what changed (``*.changed.svg`` beside the accepted picture), accept it: ``GAD_ACCEPT=1 python -m pytest tests/test_gallery.py``.
+After looking at what changed (``*.changed.svg`` beside the accepted picture), accept it: ``GAD_ACCEPT=1 python -m
+pytest tests/test_gallery.py``.
 """
 
 from __future__ import annotations
@@ -36,7 +37,9 @@ def module(name: str) -> ModuleType:
 @cache
 def graph(name: str) -> gad.Graph:
     here = module(name)
-    (function,) = [value for value in vars(here).values() if inspect.isfunction(value) and value.__module__ == here.__name__]
+    (function,) = [
+        value for value in vars(here).values() if inspect.isfunction(value) and value.__module__ == here.__name__
+    ]
     return gad.trace(function, *here.INPUTS, grad_outputs=getattr(here, "GRAD_OUTPUTS", None))
 
 

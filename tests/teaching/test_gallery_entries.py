@@ -1,4 +1,6 @@
-"""The gallery: every number is torch's and the source's, every entry can be drawn, and what a picture claims was really seen."""
+"""The gallery: every number is torch's and the source's, every entry can be drawn, and what a picture claims was
+really seen.
+"""
 
 from __future__ import annotations
 
@@ -32,8 +34,9 @@ ENTRIES = gallery.entries()
 CLASSICS = gallery.entries("classics")
 BELIEFS = gallery.entries("misconceptions")
 CASES = (
-    "cs231n_xyz cs231n_sigmoid_gates cs231n_patterns colah baydin seed_adnumber d2l_dot d2l_vector d2l_detach pt_blitz_q pt_leaf karpathy_L ani_sin "
-    "ani_task ani_max ani_branch seed_poly broadcast_bias square_parallel sigmoid_chain"
+    "cs231n_xyz cs231n_sigmoid_gates cs231n_patterns colah baydin seed_adnumber d2l_dot d2l_vector d2l_detach"
+    " pt_blitz_q pt_leaf karpathy_L ani_sin ani_task ani_max ani_branch seed_poly broadcast_bias square_parallel"
+    " sigmoid_chain"
 )
 
 
@@ -90,8 +93,15 @@ def test_torch_alone_computes_what_a_classic_expects(entry: Entry) -> None:
     leaves = [torch.tensor(value, dtype=torch.float64, requires_grad=True) for value in entry.inputs.values()]
     results = entry.program(*leaves)
     outputs = results if isinstance(results, tuple) else (results,)
-    fed = entry.grad_outputs if isinstance(entry.grad_outputs, list) and isinstance(results, tuple) else [entry.grad_outputs]
-    seeds = [torch.ones_like(output) if seed is None else torch.tensor(seed, dtype=torch.float64) for output, seed in zip(outputs, fed, strict=True)]
+    fed = (
+        entry.grad_outputs
+        if isinstance(entry.grad_outputs, list) and isinstance(results, tuple)
+        else [entry.grad_outputs]
+    )
+    seeds = [
+        torch.ones_like(output) if seed is None else torch.tensor(seed, dtype=torch.float64)
+        for output, seed in zip(outputs, fed, strict=True)
+    ]
     grads = torch.autograd.grad(outputs, leaves, seeds)
     for name, grad in zip(entry.inputs, grads, strict=True):
         np.testing.assert_allclose(grad.numpy(), entry.expected.grads[name], rtol=1e-12, atol=1e-12, err_msg=name)
@@ -129,10 +139,23 @@ AT_A_BOUND = f"{torch.autograd.grad(BOUND.clamp(min=0.0), BOUND)[0].item():g}"  
 
 SAID: dict[str, tuple[str, ...]] = {
     "intermediate_grad": ("y.grad: None (not retained)", "y.grad: 12", ".grad 36", "grad 12"),
-    "lost_leaf": ("w.is_leaf: False", "w.is_leaf: True", "w.grad: None (not retained)", ".grad [0.5, 0.5]", ".grad [1, 1]"),
+    "lost_leaf": (
+        "w.is_leaf: False",
+        "w.is_leaf: True",
+        "w.grad: None (not retained)",
+        ".grad [0.5, 0.5]",
+        ".grad [1, 1]",
+    ),
     "backward_adds": ("72 + 72 = 144", "144 + 72 = 216", "x.grad.zero_()", "this pass 72", ".grad 216"),
     "fan_out": (".grad · 1 of 2", ".grad · 2 of 2", ".grad 5", "= 3 + 2"),
-    "second_backward": ("keeps x", "let go of what it kept", "keeps nothing", "⚠ stopped here", "⚠ RuntimeError: Trying to backward through", ".grad 2"),
+    "second_backward": (
+        "keeps x",
+        "let go of what it kept",
+        "keeps nothing",
+        "⚠ stopped here",
+        "⚠ RuntimeError: Trying to backward through",
+        ".grad 2",
+    ),
     "shared_prefix": (
         "let go of what it kept",
         "⚠ stopped here",
@@ -141,16 +164,51 @@ SAID: dict[str, tuple[str, ...]] = {
         "⚠ RuntimeError: Trying to backward through",
     ),
     "retain_graph_is_no_cure": ("this pass 36", ".grad 72", ".grad 36", "keeps y", "4 MB", "0 B"),
-    "backward_of_a_vector": ("⚠ RuntimeError: grad can be implicitly", ".grad [0, 2, 4, 6]", ".grad [0, 0.2, 0.04, 0.006]", "seed [1, 0.1, 0.01, 0.001]"),
-    "four_ways_to_stop": ("✂ detach", "✂ no_grad", ".grad [0, 1, 4]", ".grad [0, 0, 0]", "kept at version 0, now at 1", ".grad [1, 1]", "⚠ stopped here"),
-    "in_place": ("kept at version 0, now at 1", "y₀: kept at version 0, now at 1", ".grad 14.78", "⚠ RuntimeError: a leaf Variable that requires grad"),
+    "backward_of_a_vector": (
+        "⚠ RuntimeError: grad can be implicitly",
+        ".grad [0, 2, 4, 6]",
+        ".grad [0, 0.2, 0.04, 0.006]",
+        "seed [1, 0.1, 0.01, 0.001]",
+    ),
+    "four_ways_to_stop": (
+        "✂ detach",
+        "✂ no_grad",
+        ".grad [0, 1, 4]",
+        ".grad [0, 0, 0]",
+        "kept at version 0, now at 1",
+        ".grad [1, 1]",
+        "⚠ stopped here",
+    ),
+    "in_place": (
+        "kept at version 0, now at 1",
+        "y₀: kept at version 0, now at 1",
+        ".grad 14.78",
+        "⚠ RuntimeError: a leaf Variable that requires grad",
+    ),
     "broadcast_gradient": ("Σ = b.grad", "9", "12", "← Σ [9, 12]"),
-    "max_and_ties": ("tie: 0.5 to each", "tie: 1 to one of 2", "kink: slope 0", f"kink: slope {AT_A_BOUND}", ".grad [1, 0]", ".grad [0.5, 0.5]", ".grad 0.5"),
+    "max_and_ties": (
+        "tie: 0.5 to each",
+        "tie: 1 to one of 2",
+        "kink: slope 0",
+        f"kink: slope {AT_A_BOUND}",
+        ".grad [1, 0]",
+        ".grad [0.5, 0.5]",
+        ".grad 0.5",
+    ),
     "nothing_stored_forward": ("keeps s", "grad ·", ".grad ·", "∂y/∂s = −0.8391"),
     "value_of_the_loss": ("1004", ".grad −12", "Marked: 0 value: 0 ≠ 1000; L value: 4 ≠ 1004"),
     "no_gradient_is_not_zero": ("x.grad: None (does not require grad)", "c.grad: 0", "grad —", ".grad 0"),
     "where_and_nan": (".grad NaN", "∂r/∂x = ∞", "← NaN", ".grad 0"),
-    "not_run_is_not_zero": ("grad ·", "grad 0", "grad NaN", "grad None", "grad —", "NaN", "None (not retained)", "None (does not require grad)"),
+    "not_run_is_not_zero": (
+        "grad ·",
+        "grad 0",
+        "grad NaN",
+        "grad None",
+        "grad —",
+        "NaN",
+        "None (not retained)",
+        "None (does not require grad)",
+    ),
     "swapped_by_multiplication": (".grad 20", ".grad 0.5", ".grad 2000"),
     "vanishing": ("6.763e−4", "0.002705", "0.01151", "0.05065", "0.2248", "1"),
     "shared_weights": ("← 0.1112", "← 0.1679", "← 0.3378", "0.6169"),
@@ -175,7 +233,11 @@ def test_the_picture_says_what_settles_it(name: str) -> None:
 
 
 def test_five_kinds_of_nothing_have_five_marks() -> None:
-    rows = [mark.text for mark in picture("not_run_is_not_zero").canvas.marks if isinstance(mark, Label) and mark.part == "cell"][3:]
+    rows = [
+        mark.text
+        for mark in picture("not_run_is_not_zero").canvas.marks
+        if isinstance(mark, Label) and mark.part == "cell"
+    ][3:]
     told = {rows[i]: rows[i + 1] for i in range(0, len(rows), 3)}
     assert told == {
         "grad ·": "None",
@@ -192,7 +254,14 @@ def test_five_kinds_of_nothing_have_five_marks() -> None:
     [
         ("graph_freed", "z", "RuntimeError: Trying to backward through the graph a second time"),
         ("shared_prefix", "y", "RuntimeError: Trying to backward through the graph a second time"),
-        ("changed_in_place", "y", "RuntimeError: one of the variables needed for gradient computation has been modified by an inplace operation"),
+        (
+            "changed_in_place",
+            "y",
+            (
+                "RuntimeError: one of the variables needed for gradient computation has been modified by an inplace"
+                " operation"
+            ),
+        ),
         ("nothing_requires_grad", "y", "RuntimeError: element 0 of tensors does not require grad"),
         ("shapes_do_not_fit", "Y", "RuntimeError: mat1 and mat2 shapes cannot be multiplied"),
     ],
@@ -245,7 +314,8 @@ def test_the_user_s_own_error_is_drawn_with_its_place_and_its_words() -> None:
     assert [[line.text for line in box.lines if "⚠" in line.text] for box in warned] == [["⚠ stopped here"]]
     assert warned[0].lines[0].text == "z = y·y"
     assert len([note for note in drawn.scene.notes if "second time" in note]) == 1
-    assert ".grad 109.2" in [line.text for box in drawn.scene.boxes for line in box.lines]  # the first pass did its work
+    # the first pass did its work
+    assert ".grad 109.2" in [line.text for box in drawn.scene.boxes for line in box.lines]
 
 
 # --- the programs
@@ -264,7 +334,9 @@ def test_the_code_on_a_picture_is_the_code_that_ran(entry: Entry) -> None:
     shown = [line for view in example(entry.name).views for line in code_of(view)]
     assert shown
     assert not any("return locals()" in line or "def " in line for line in shown)
-    written = Path(sys.modules[f"graphviz_ad._internal.teaching.galleries.{module_of(entry)}"].__file__ or "").read_text("utf-8")
+    written = Path(
+        sys.modules[f"graphviz_ad._internal.teaching.galleries.{module_of(entry)}"].__file__ or ""
+    ).read_text("utf-8")
     for line in shown:
         assert line.strip() in written
 
@@ -343,7 +415,11 @@ def test_an_entry_has_a_film(entry: Entry) -> None:
 
 def test_the_panels_of_a_sheet_do_not_overlap() -> None:
     for entry in ENTRIES:
-        frames = [mark for mark in picture(entry.name).canvas.marks if isinstance(mark, Rect) and mark.part in ("panel", "table")]
+        frames = [
+            mark
+            for mark in picture(entry.name).canvas.marks
+            if isinstance(mark, Rect) and mark.part in ("panel", "table")
+        ]
         for i, a in enumerate(frames):
             for b in frames[:i]:
                 apart = a.x >= b.x + b.width or b.x >= a.x + a.width or a.y >= b.y + b.height or b.y >= a.y + a.height
@@ -364,14 +440,21 @@ def test_an_example_can_be_saved_and_shows_itself(tmp_path: Path) -> None:
 
 
 def test_the_gallery_is_listed_without_torch() -> None:
-    program = "import sys, graphviz_ad as gad; print(len(gad.gallery.entries()), 'torch' in sys.modules, 'matplotlib' in sys.modules)"
+    program = (
+        "import sys, graphviz_ad as gad; print(len(gad.gallery.entries()), 'torch' in sys.modules, 'matplotlib' in"
+        " sys.modules)"
+    )
     told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
     assert told.split() == [str(len(ENTRIES)), "False", "False"]
 
 
 def test_names_are_offered_and_wrong_ones_explained() -> None:
     assert {"colah", "fan_out", "graph_freed", "detach", "entries", "build"} <= set(dir(gallery))
-    assert len({entry.name for entry in ENTRIES}) == len(ENTRIES) == sum(len(gallery.entries(chapter)) for chapter in gallery.CHAPTERS)
+    assert (
+        len({entry.name for entry in ENTRIES})
+        == len(ENTRIES)
+        == sum(len(gallery.entries(chapter)) for chapter in gallery.CHAPTERS)
+    )
     with pytest.raises(AttributeError, match="did you mean 'colah'"):
         _ = gallery.cola
     with pytest.raises(AttributeError):
@@ -383,7 +466,15 @@ def test_names_are_offered_and_wrong_ones_explained() -> None:
 
 def test_a_folder_is_built_with_a_page(tmp_path: Path) -> None:
     written = gallery.build(tmp_path / "made", ["colah", "pairs"], layout="layered", theme="dark")
-    assert [path.name for path in written] == ["colah.svg", "detach.svg", "data.svg", "no_grad.svg", "retain_graph.svg", "zero_grad.svg", "index.html"]
+    assert [path.name for path in written] == [
+        "colah.svg",
+        "detach.svg",
+        "data.svg",
+        "no_grad.svg",
+        "retain_graph.svg",
+        "zero_grad.svg",
+        "index.html",
+    ]
     html = written[-1].read_text("utf-8")
     for path in written[:-1]:
         assert f'src="{path.name}"' in html

@@ -1,4 +1,6 @@
-"""Operations as autograd records them: written in place, views, out=, broadcasting, several results, calls made of many operations."""
+"""Operations as autograd records them: written in place, views, out=, broadcasting, several results, calls made of
+many operations.
+"""
 
 from __future__ import annotations
 
@@ -58,7 +60,9 @@ IN_PLACE: list[tuple[Callable[[Tensor], Tensor], list[str], str]] = [
 
 
 @pytest.mark.parametrize(("function", "ops", "autograd"), IN_PLACE, ids=[case[0].__name__ for case in IN_PLACE])
-def test_what_is_written_in_place_is_its_own_node(function: Callable[[Tensor], Tensor], ops: list[str], autograd: str) -> None:
+def test_what_is_written_in_place_is_its_own_node(
+    function: Callable[[Tensor], Tensor], ops: list[str], autograd: str
+) -> None:
     graph = true_trace(function, leaf(1, 2, -3))
     assert operations(graph) == ops
     assert with_autograd(graph, autograd).cut is None
@@ -180,14 +184,23 @@ PORTS: list[tuple[str, Callable[[Tensor], Any], Tensor, str, list[tuple[int, ...
     ("unbind", lambda x: x.unbind()[2] * 2, randoms(3), "unbind", [()] * 3, [False, False, True]),
     ("topk", lambda x: (lambda v, i: v * i)(*x.topk(2)), randoms(3), "topk", [(2,), (2,)], [True, False]),
     ("max", lambda x: (lambda v, i: v * i)(*x.max(0)), randoms(3, 2), "max", [(2,), (2,)], [True, False]),
-    ("svd", lambda x: (lambda u, s, v: (u * s) @ v)(*torch.linalg.svd(x, full_matrices=False)), randoms(2, 3), "svd", [(2, 2), (2,), (2, 3)], [True] * 3),
+    (
+        "svd",
+        lambda x: (lambda u, s, v: (u * s) @ v)(*torch.linalg.svd(x, full_matrices=False)),
+        randoms(2, 3),
+        "svd",
+        [(2, 2), (2,), (2, 3)],
+        [True] * 3,
+    ),
     pytest.param("a", lambda x: x.split(1)[0], randoms(3), "split", [(1,)] * 3, [True, False, False]),
     pytest.param("b", lambda x: x.max(0)[0], randoms(3, 2), "max", [(2,), (2,)], [True, False]),
 ]  # type: ignore[list-item]
 
 
 @pytest.mark.parametrize(("name", "function", "x", "op", "shapes", "reached"), PORTS)
-def test_every_result_is_a_port_with_its_own_gradient(name: str, function: Any, x: Tensor, op: str, shapes: list[tuple[int, ...]], reached: list[bool]) -> None:
+def test_every_result_is_a_port_with_its_own_gradient(
+    name: str, function: Any, x: Tensor, op: str, shapes: list[tuple[int, ...]], reached: list[bool]
+) -> None:
     graph = true_trace(function, x, rtol=1e-10)
     node = only(graph, op)
     assert [port.shape for port in node.ports] == shapes
@@ -222,22 +235,46 @@ ATTENTION = nn.MultiheadAttention(4, 2).double()
 MASK = randoms(4, 4, seed=5)
 COMPOSITE: list[Any] = [
     ("linear", lambda x: functional.linear(x, x.detach(), x[:, 0]), (randoms(2, 3),), ["getitem", "linear"]),
-    ("layer_norm", lambda x, w, b: functional.layer_norm(x, (3,), w, b), (randoms(2, 3), randoms(3), randoms(3)), ["layer_norm"]),
+    (
+        "layer_norm",
+        lambda x, w, b: functional.layer_norm(x, (3,), w, b),
+        (randoms(2, 3), randoms(3), randoms(3)),
+        ["layer_norm"],
+    ),
     ("smoothed", lambda x: functional.cross_entropy(x, T, label_smoothing=0.1), (randoms(2, 3),), ["cross_entropy"]),
-    ("bce", lambda x, y: functional.binary_cross_entropy_with_logits(x, y), (randoms(3), randoms(3, seed=1)), ["binary_cross_entropy_with_logits"]),
-    ("attention", lambda q, k, v: functional.scaled_dot_product_attention(q, k, v), (Q, K, V), ["scaled_dot_product_attention"]),
+    (
+        "bce",
+        lambda x, y: functional.binary_cross_entropy_with_logits(x, y),
+        (randoms(3), randoms(3, seed=1)),
+        ["binary_cross_entropy_with_logits"],
+    ),
+    (
+        "attention",
+        lambda q, k, v: functional.scaled_dot_product_attention(q, k, v),
+        (Q, K, V),
+        ["scaled_dot_product_attention"],
+    ),
     ("einsum", lambda q, k, v: torch.einsum("bhqd,bhkd,bhkd->bhqd", q, k, v), (Q, K, V), ["einsum"]),
     ("heads", lambda x: ATTENTION(x, x, x)[0], (randoms(3, 1, 4),), ["multi_head_attention_forward"]),
     ("heads with weights", lambda x: ATTENTION(x, x, x), (randoms(3, 1, 4),), ["multi_head_attention_forward"]),
-    ("cosine", lambda x, y: functional.cosine_similarity(x, y, 0), (randoms(3), randoms(3, seed=1)), ["cosine_similarity"]),
+    (
+        "cosine",
+        lambda x, y: functional.cosine_similarity(x, y, 0),
+        (randoms(3), randoms(3, seed=1)),
+        ["cosine_similarity"],
+    ),
     ("rms_norm", lambda x: functional.rms_norm(x, (3,)), (randoms(2, 3),), ["rms_norm"]),
     ("tensordot", lambda x, y: torch.tensordot(x, y, dims=2), (randoms(2, 3), randoms(2, 3, seed=1)), ["tensordot"]),
     ("dropout", lambda x: functional.dropout(x, 0.5), (randoms(2, 3),), ["dropout"]),
 ]
 
 
-@pytest.mark.parametrize(("function", "inputs", "ops"), [case[1:] for case in COMPOSITE], ids=[case[0] for case in COMPOSITE])
-def test_a_call_is_the_one_node_that_was_written_and_its_detail_has_autograds_nodes(function: Any, inputs: tuple[Tensor, ...], ops: list[str]) -> None:
+@pytest.mark.parametrize(
+    ("function", "inputs", "ops"), [case[1:] for case in COMPOSITE], ids=[case[0] for case in COMPOSITE]
+)
+def test_a_call_is_the_one_node_that_was_written_and_its_detail_has_autograds_nodes(
+    function: Any, inputs: tuple[Tensor, ...], ops: list[str]
+) -> None:
     graph = true_trace(function, *inputs, rtol=1e-9)
     assert [op for op in operations(graph) if op != "detach"] == ops
     assert guesses(graph) == []
@@ -245,11 +282,16 @@ def test_a_call_is_the_one_node_that_was_written_and_its_detail_has_autograds_no
 
 
 def test_attention_in_full_is_one_call_too() -> None:
-    """torch makes another kind of node of one reshape when a mode watches, with the same gradient; all others are the same."""
+    """torch makes another kind of node of one reshape when a mode watches, with the same gradient; all others are
+    the same.
+    """
     graph = gad.trace(lambda q, k, v, m: functional.scaled_dot_product_attention(q, k, v, attn_mask=m), Q, K, V, MASK)
     assert operations(graph) == ["scaled_dot_product_attention"]
     assert graph.detail is not None
-    ours, theirs = reached_names(graph.detail), autograd_names(functional.scaled_dot_product_attention(Q, K, V, attn_mask=MASK))
+    ours, theirs = (
+        reached_names(graph.detail),
+        autograd_names(functional.scaled_dot_product_attention(Q, K, V, attn_mask=MASK)),
+    )
     assert dict(ours - theirs) in ({}, {"ViewBackward0": 1})
     expected = torch.autograd.grad(functional.scaled_dot_product_attention(Q, K, V, attn_mask=MASK).sum(), Q)[0]
     np.testing.assert_array_equal(node_called(graph, "q")["grad"].array, expected.numpy())
@@ -259,7 +301,11 @@ def test_attention_in_full_is_one_call_too() -> None:
     ("function", "inputs", "names"),
     [
         (lambda x: functional.cross_entropy(x, T, label_smoothing=0.1), (randoms(2, 3),), ["x", "T"]),
-        (lambda q, k, v, m: functional.scaled_dot_product_attention(q, k, v, attn_mask=m), (Q, K, V, MASK), ["q", "k", "v", "m"]),
+        (
+            lambda q, k, v, m: functional.scaled_dot_product_attention(q, k, v, attn_mask=m),
+            (Q, K, V, MASK),
+            ["q", "k", "v", "m"],
+        ),
         (lambda x: functional.rms_norm(x, (3,)), (randoms(2, 3),), ["x"]),
     ],
     ids=["cross_entropy", "attention", "rms_norm"],

@@ -1,4 +1,6 @@
-"""The user's own autograd functions: one node each, by the user's name, with the results and gradients that its two methods really made."""
+"""The user's own autograd functions: one node each, by the user's name, with the results and gradients that its two
+methods really made.
+"""
 
 from __future__ import annotations
 
@@ -154,7 +156,10 @@ def masked(x: Tensor) -> Tensor:
 def test_a_result_without_gradient_is_a_port_of_its_own() -> None:
     graph = true_trace(masked, leaf(1, -2))
     node = only(graph, "Gated")
-    assert [(port.name, port.dtype, port.grad is None) for port in node.ports] == [("y", "float64", False), ("mask", "bool", True)]
+    assert [(port.name, port.dtype, port.grad is None) for port in node.ports] == [
+        ("y", "float64", False),
+        ("mask", "bool", True),
+    ]
     assert [(port, cut) for _, port, cut in operands(graph, graph.outputs[0])] == [(0, None), (1, "non-differentiable")]
 
 

@@ -1,4 +1,6 @@
-"""Kinds of tensors, kinds of cuts, models too big for memory: told as torch has them, and unknown where torch cannot tell."""
+"""Kinds of tensors, kinds of cuts, models too big for memory: told as torch has them, and unknown where torch cannot
+tell.
+"""
 
 from __future__ import annotations
 
@@ -90,7 +92,11 @@ KINDS: list[Any] = [
     ("empty", lambda x: (x * x).sum(), torch.ones(0, 3)),
     ("without dimensions", lambda x: x * x, torch.tensor(3.0)),
     ("infinite", lambda x: (1 / x).sum(), torch.tensor([0.0, torch.inf, torch.nan])),
-    ("quantised", lambda x: torch.fake_quantize_per_tensor_affine(x, 0.1, 0, -128, 127).sum(), torch.tensor([1.0, 2.0])),
+    (
+        "quantised",
+        lambda x: torch.fake_quantize_per_tensor_affine(x, 0.1, 0, -128, 127).sum(),
+        torch.tensor([1.0, 2.0]),
+    ),
     ("sparse", lambda x: torch.sparse.mm(torch.eye(2).to_sparse(), x).sum(), torch.ones(2, 2)),
 ]
 
@@ -109,7 +115,9 @@ def test_a_kind_of_tensor_keeps_its_dtype_and_its_gradient(name: str, function: 
 
 
 def test_a_conjugate_is_one_certain_operand() -> None:
-    graph = gad.trace(lambda x: (x * x.conj()).real.sum(), torch.tensor([1 + 2j], dtype=torch.complex128, requires_grad=True))
+    graph = gad.trace(
+        lambda x: (x * x.conj()).real.sum(), torch.tensor([1 + 2j], dtype=torch.complex128, requires_grad=True)
+    )
     assert guesses(graph) == []
     assert operands(graph, only(graph, "mul")) == [("x", 0, None), ("conj", 0, None)]
 
@@ -206,12 +214,14 @@ print(sum(p.numel() for p in model.parameters()) > 6.7e9, peak < 2 * 2**20)
 leaves = [node for node in graph.node_list if node.kind == "leaf"]
 print(len(leaves) == len(list(model.parameters())), all(leaf.grad is not None and leaf.grad.shape == leaf.ports[0].shape for leaf in leaves))
 print(all(edge.match == "exact" for edge in graph.detail.edges), "model.model.layers.31.mlp.down_proj.weight" in {leaf.name for leaf in leaves})
-"""
+"""  # noqa: E501
 
 
 def test_seven_billion_parameters_fit_into_two_gigabytes() -> None:
     needs_package("transformers")
-    done = subprocess.run([sys.executable, "-c", SEVEN_BILLION], capture_output=True, text=True, timeout=600, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", SEVEN_BILLION], capture_output=True, text=True, timeout=600, check=False
+    )
     assert (done.returncode, done.stdout.split()) == (0, ["True"] * 6), done.stderr[-500:]
 
 
@@ -228,22 +238,35 @@ def test_the_order_of_both_passes_is_known() -> None:
 
 def test_what_is_saved_for_the_backward_pass_is_named() -> None:
     graph = gad.trace(lambda x: (x.sin() * x.exp()).sum(), leaf(1, 2))
-    assert {node.op: node.saved for node in graph.node_list if node.kind == "op"} == {"sin": ("self",), "exp": ("result",), "mul": ("other", "self"), "sum": ()}
+    assert {node.op: node.saved for node in graph.node_list if node.kind == "op"} == {
+        "sin": ("self",),
+        "exp": ("result",),
+        "mul": ("other", "self"),
+        "sum": (),
+    }
 
 
 def test_bytes_saved_for_the_backward_pass_are_counted() -> None:
     graph = gad.trace(lambda x: (x.sin() * x.exp()).sum(), leaf(1, 2))
-    found = {attributes["op"]: attributes.get("saved_bytes") for _, attributes in graph.nx.nodes(data=True) if attributes["kind"] == "op"}
+    found = {
+        attributes["op"]: attributes.get("saved_bytes")
+        for _, attributes in graph.nx.nodes(data=True)
+        if attributes["kind"] == "op"
+    }
     assert found == {"sin": 16, "exp": 16, "mul": 32, "sum": 0}
 
 
 @pytest.mark.parametrize(("level", "known"), [("none", False), ("summary", False), ("full", True)])
 def test_a_level_of_capture_keeps_what_it_says(level: str, known: bool) -> None:
-    graph = gad.trace(lambda x: x.sin(), torch.ones(1000, requires_grad=True), capture=Capture(values=level, gradients="summary"))
+    graph = gad.trace(
+        lambda x: x.sin(), torch.ones(1000, requires_grad=True), capture=Capture(values=level, gradients="summary")
+    )
     value = graph.outputs[0].value
     assert (value is not None and value.known) is known
     assert graph.outputs[0].ports[0].shape == (1000,)
     assert (value is None or value.stats is None) == (level != "summary")
     if level == "summary":
         assert value is not None
-        assert (value.min, value.norm) == pytest.approx((torch.sin(torch.ones(1)).item(), torch.sin(torch.ones(1000)).norm().item()), rel=1e-5)
+        assert (value.min, value.norm) == pytest.approx(
+            (torch.sin(torch.ones(1)).item(), torch.sin(torch.ones(1000)).norm().item()), rel=1e-5
+        )

@@ -33,7 +33,11 @@ def test_two_losses_are_two_passes_and_their_sum_is_kept() -> None:
     first, second = recorded.graph.passes
     assert [numbers(node.grad) for node in leaves(first)] == [[3, 4], [1, 2]]
     assert [numbers(node.grad) for node in leaves(second)] == [[1, 1], [1, 1]]
-    assert [numbers(node.ports[0].grad_total) for node in leaves(second)] == [[4, 5], [2, 3]] == [x.grad.tolist(), w.grad.tolist()]  # type: ignore[union-attr]
+    assert (
+        [numbers(node.ports[0].grad_total) for node in leaves(second)]
+        == [[4, 5], [2, 3]]
+        == [x.grad.tolist(), w.grad.tolist()]
+    )  # type: ignore[union-attr]
     assert [node.op for node in first.node_list if node.cut == "unreached"] == ["add", "sum"]
 
 
@@ -144,7 +148,9 @@ def test_an_optimizer_step_is_a_node_with_the_new_parameters_as_results() -> Non
         layer(torch.ones(1, 2, dtype=torch.float64)).sum().backward()
         optimizer.step()
     steps = [node for node in recorded.graph.node_list if node.op is not None and "Adam" in node.op]
-    assert {port.name: numbers(port.value) for node in steps for port in node.ports} == {name: p.tolist() for name, p in layer.named_parameters()}
+    assert {port.name: numbers(port.value) for node in steps for port in node.ports} == {
+        name: p.tolist() for name, p in layer.named_parameters()
+    }
 
 
 def test_variables_of_a_function_name_its_leaves() -> None:
@@ -217,7 +223,11 @@ def test_what_a_pass_inside_a_pass_begins_with_is_fed_in_there(function: Callabl
     graph = recorded.graph
     for view in (graph, graph.detail or graph):
         assert flows.wrong_sums(view) == []
-        starts = [node for node in view.node_list if not node.is_output and any(port.upstream is not None for port in node.ports)]
+        starts = [
+            node
+            for node in view.node_list
+            if not node.is_output and any(port.upstream is not None for port in node.ports)
+        ]
         assert starts
         assert all(port.grad == port.upstream for node in starts for port in node.ports if port.upstream is not None)
     assert x.grad.tolist() in [numbers(node.ports[0].grad_total) for node in leaves(graph) if node.grad is not None]

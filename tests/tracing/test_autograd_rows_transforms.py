@@ -1,4 +1,6 @@
-"""Autograd on top of autograd: checkpoints, gradients of gradients, torch.func, hooks of the user, compiled functions."""
+"""Autograd on top of autograd: checkpoints, gradients of gradients, torch.func, hooks of the user, compiled
+functions.
+"""
 
 from __future__ import annotations
 
@@ -72,7 +74,9 @@ def test_a_reentrant_checkpoint_in_one_that_is_not_reaches_the_leaves() -> None:
     assert numbers(node_called(gad.trace(program, x), "x")["grad"]) == expected.tolist()
     with gad.record() as recorded:
         program(x).backward()
-    assert expected.tolist() in [numbers(node.grad) for node in recorded.graph.node_list if node.kind == "leaf" and node.grad is not None]
+    assert expected.tolist() in [
+        numbers(node.grad) for node in recorded.graph.node_list if node.kind == "leaf" and node.grad is not None
+    ]
 
 
 def test_a_reentrant_checkpoint_is_one_node() -> None:
@@ -219,12 +223,16 @@ print(all(port.value is not None and port.value.known for node in graph.node_lis
 print([node.op for node in gad.trace(linear, x.detach()[None]).node_list if node.kind == "op"] == ["linear"])
 print([node.op for node in graph.node_list if node.kind == "op"] == ["CompiledFunction", "mul"])
 print([node.op for node in gad.trace(compiled(x)).node_list if node.kind == "op"])
-"""
+"""  # noqa: E501
 
 
 def compiled(backend: str) -> list[str]:
-    """Yes or no: the function is as compiled as before, gradients are right, values are known, later traces are as before, it is one box."""
-    done = subprocess.run([sys.executable, "-c", COMPILED, backend], capture_output=True, text=True, timeout=600, check=False)
+    """Yes or no: the function is as compiled as before, gradients are right, values are known, later traces are as
+    before, it is one box.
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", COMPILED, backend], capture_output=True, text=True, timeout=600, check=False
+    )
     assert done.returncode == 0, done.stderr[-500:]
     return done.stdout.splitlines()
 

@@ -1,4 +1,6 @@
-"""What is read from the bytecode and the source of one call: its name, its operands, the variables that take the result."""
+"""What is read from the bytecode and the source of one call: its name, its operands, the variables that take the
+result.
+"""
 
 from __future__ import annotations
 
@@ -47,7 +49,12 @@ CALLS: list[tuple[str, str | None, Operand | None, tuple[Operand, ...] | None]] 
     ("matmul(x, w)", "matmul", None, (local("x"), local("w"))),
     ("torch.sum(x, dim=1)", "sum", Operand(None, "torch"), (local("x"), CONSTANT._replace(keyword="dim"))),
     ("x.sum(w)", "sum", local("x"), (local("w"),)),
-    ("nn.functional.linear(x, self.w, b=w)", "linear", Operand(None, "nn.functional"), (local("x"), local("self.w"), local("w", "b"))),
+    (
+        "nn.functional.linear(x, self.w, b=w)",
+        "linear",
+        Operand(None, "nn.functional"),
+        (local("x"), local("self.w"), local("w", "b")),
+    ),
     ("x[0].mul_(w.T)", "mul_", UNKNOWN, (local("w.T"),)),
     ("f(*x)", "f", None, None),
     ("f(**x)", "f", None, None),
@@ -57,7 +64,9 @@ CALLS: list[tuple[str, str | None, Operand | None, tuple[Operand, ...] | None]] 
 
 
 @pytest.mark.parametrize(("text", "written", "receiver", "operands"), CALLS, ids=[case[0] for case in CALLS])
-def test_a_site_says_what_is_called_with_which_variables(text: str, written: str | None, receiver: Operand | None, operands: Any) -> None:
+def test_a_site_says_what_is_called_with_which_variables(
+    text: str, written: str | None, receiver: Operand | None, operands: Any
+) -> None:
     site = compiled(f"def function(self, x, w, b):\n    'ä'; return {text}\n")[-1]
     assert (site.written, site.receiver, site.operands) == (written, receiver, operands)
 
@@ -111,7 +120,11 @@ def test_a_file_that_changed_since_gives_no_wrong_names() -> None:
 
 
 def test_without_a_source_the_operator_is_known_and_its_operands_are_not() -> None:
-    code = next(part for part in compile("def f(x, w):\n    return x * w\n", "<nowhere>", "exec").co_consts if isinstance(part, CodeType))
+    code = next(
+        part
+        for part in compile("def f(x, w):\n    return x * w\n", "<nowhere>", "exec").co_consts
+        if isinstance(part, CodeType)
+    )
     (site,) = sites(code)
     assert (site.written, site.operands, site.receiver, site.names, site.text) == ("*", None, None, (), "")
 
@@ -136,9 +149,19 @@ SEVERAL: list[tuple[str, list[str | None]]] = [
 
 
 @pytest.mark.parametrize(("statement", "names"), SEVERAL, ids=[case[0] for case in SEVERAL])
-def test_results_that_wait_for_others_are_named_by_the_variable_that_takes_each(statement: str, names: list[str | None]) -> None:
-    calls = [site for site in compiled(f"def function(x, y, f, g, b):\n    {statement}\n    return 1\n") if site.instruction is not None]
-    found = [site.names[0] if site.names else None for site in calls if site.instruction and site.instruction.opname == "CALL"]
+def test_results_that_wait_for_others_are_named_by_the_variable_that_takes_each(
+    statement: str, names: list[str | None]
+) -> None:
+    calls = [
+        site
+        for site in compiled(f"def function(x, y, f, g, b):\n    {statement}\n    return 1\n")
+        if site.instruction is not None
+    ]
+    found = [
+        site.names[0] if site.names else None
+        for site in calls
+        if site.instruction and site.instruction.opname == "CALL"
+    ]
     assert found == names
 
 
@@ -164,8 +187,27 @@ class Made:
         return Made()
 
 
-PLAIN = ["made()", "1", "x", "made()", "[made() for i in (1, 2)]", "[[i, made()] for i in (1, 2)]", "{i: x for i in (1, 2)}", "made(made())", "(made(), x)"]
-ANY = [*PLAIN, "(made() if x else 1)", "(made() if not x else made())", "(made() and 1)", "made().part", "made()[0]", "(made() is x is made())", "f'{made()}'"]
+PLAIN = [
+    "made()",
+    "1",
+    "x",
+    "made()",
+    "[made() for i in (1, 2)]",
+    "[[i, made()] for i in (1, 2)]",
+    "{i: x for i in (1, 2)}",
+    "made(made())",
+    "(made(), x)",
+]
+ANY = [
+    *PLAIN,
+    "(made() if x else 1)",
+    "(made() if not x else made())",
+    "(made() and 1)",
+    "made().part",
+    "made()[0]",
+    "(made() is x is made())",
+    "f'{made()}'",
+]
 
 
 @st.composite
@@ -179,7 +221,11 @@ def statements(draw: Any, values: list[str]) -> tuple[list[str], list[str]]:
             kinds += ["box.{0}", "box[0]", *(["({0}, {1})"] if value == "made()" else [])]
             if draw(st.booleans()):
                 given_values[n] = f"({names.pop()} := {value})"
-        targets.append(draw(st.sampled_from(kinds)).format(names.pop(), names.pop() if len(names) > len(given_values) else "box.other"))
+        targets.append(
+            draw(st.sampled_from(kinds)).format(
+                names.pop(), names.pop() if len(names) > len(given_values) else "box.other"
+            )
+        )
     return targets, given_values
 
 
@@ -209,7 +255,11 @@ def run(statement: str) -> tuple[list[Made], dict[str, Any]]:
 @given(statements(ANY), st.booleans())
 def test_a_name_is_that_of_the_variable_that_took_the_result(parts: tuple[list[str], list[str]], chained: bool) -> None:
     targets, values = parts
-    statement = f"{', '.join(targets)} = {', '.join(values)}" if not chained else f"{', '.join(targets)} = whole = {', '.join(values)}"
+    statement = (
+        f"{', '.join(targets)} = {', '.join(values)}"
+        if not chained
+        else f"{', '.join(targets)} = whole = {', '.join(values)}"
+    )
     found, variables = run(statement)
     for made in found:
         assert made.site is not None
@@ -231,7 +281,15 @@ def test_each_of_several_results_has_its_name(parts: tuple[list[str], list[str]]
             assert made.site.names == (target,), statement
 
 
-OPERANDS = ["{0} * {1}", "made({0}, {1})", "made({1}, {0})", "[{0} * {1} for {0} in (1, 2)]", "made(x={0}, y={1})", "{0}.made({1})", "{0} - {1}"]
+OPERANDS = [
+    "{0} * {1}",
+    "made({0}, {1})",
+    "made({1}, {0})",
+    "[{0} * {1} for {0} in (1, 2)]",
+    "made(x={0}, y={1})",
+    "{0}.made({1})",
+    "{0} - {1}",
+]
 
 
 @settings(max_examples=200, deadline=None)

@@ -46,7 +46,11 @@ def traced(case: Case) -> Graph:
 
 def agrees(snapshot: Any, expected: Any) -> bool:
     numbers = np.asarray(expected, np.float64)
-    return snapshot.shape == numbers.shape and snapshot.dtype == "float64" and bool(np.allclose(snapshot.array, numbers, rtol=0, atol=1e-9))
+    return (
+        snapshot.shape == numbers.shape
+        and snapshot.dtype == "float64"
+        and bool(np.allclose(snapshot.array, numbers, rtol=0, atol=1e-9))
+    )
 
 
 @EVERY_CASE
@@ -90,4 +94,6 @@ def test_the_table_says_what_its_source_says() -> None:
     assert [case.id for case in CLASSICS] == [case["id"] for case in theirs]
     for mine, other in zip(CLASSICS, theirs, strict=True):
         outputs = other["out"] if isinstance(other["out"], list) else [other["out"]]
-        assert mine == Case(other["id"], other["inputs"], other["code"], tuple(outputs), other["grad"], other["values"], other["grads"])
+        assert mine == Case(
+            other["id"], other["inputs"], other["code"], tuple(outputs), other["grad"], other["values"], other["grads"]
+        )

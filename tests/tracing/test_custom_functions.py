@@ -1,4 +1,6 @@
-"""A custom Function is one node an application, whether torch applies it in a frame of Python or its forward alone stands on the stack."""
+"""A custom Function is one node an application, whether torch applies it in a frame of Python or its forward alone
+stands on the stack.
+"""
 
 from __future__ import annotations
 
@@ -204,7 +206,10 @@ PROGRAMS: dict[str, tuple[Program, list[str]]] = {
     "without gradients": (without_gradients, ["Square", "Part", "mul", "Thing", "mul", "mul"]),
     "its forward by name": (lambda x: Doubled.forward(x) + 1, ["mul", "add"]),
     "its forward by a variable": (lambda x: direct(x) + 1, ["mul", "add"]),
-    "with a decorated function beside it": (lambda x: Wrapped.apply(x) * torch.no_grad()(torch.cos)(x), ["Wrapped", "cos", "mul"]),
+    "with a decorated function beside it": (
+        lambda x: Wrapped.apply(x) * torch.no_grad()(torch.cos)(x),
+        ["Wrapped", "cos", "mul"],
+    ),
 }
 
 

@@ -12,13 +12,20 @@ import pytest
 from depth_program import SCENARIOS
 
 PROGRAM = Path(__file__).parents[1] / "depth_program.py"
-SMALL = 1 << 20  # bytes of stack that the main thread gets; graphs of some 5,000 nodes overflow it once they have been touched
+# bytes of stack that the main thread gets; graphs of some 5,000 nodes overflow it once they have been touched
+SMALL = 1 << 20
 
 
 @pytest.mark.parametrize("size", [("8000",), ("4000", "512")], ids=["main thread", "thread of 512 KiB"])
 def test_deep_graphs_are_released_without_a_crash(size: tuple[str, ...]) -> None:
     less = partial(resource.setrlimit, resource.RLIMIT_STACK, (SMALL, resource.getrlimit(resource.RLIMIT_STACK)[1]))
-    done = subprocess.run([sys.executable, PROGRAM, ",".join(SCENARIOS), *size], capture_output=True, text=True, check=False, preexec_fn=less)
+    done = subprocess.run(
+        [sys.executable, PROGRAM, ",".join(SCENARIOS), *size],
+        capture_output=True,
+        text=True,
+        check=False,
+        preexec_fn=less,
+    )
     assert done.stderr == ""
     assert done.returncode == 0, f"crashed after {done.stdout.split()}"
     assert done.stdout.split() == list(SCENARIOS)

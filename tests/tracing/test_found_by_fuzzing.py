@@ -1,4 +1,6 @@
-"""The smallest program for each fault that random programs and torch's own samples have found; what is wrong still is marked."""
+"""The smallest program for each fault that random programs and torch's own samples have found; what is wrong still
+is marked.
+"""
 
 from __future__ import annotations
 
@@ -100,7 +102,11 @@ def test_the_summary_of_what_was_written_in_place_is_new(write: Callable[[Tensor
     expected = write(x.detach() * 2)
     assert node.value is not None
     assert (node.op or "")[-1] == "_"
-    assert (node.value.shape, node.value.min, node.value.max) == (tuple(expected.shape), expected.min().item(), expected.max().item())
+    assert (node.value.shape, node.value.min, node.value.max) == (
+        tuple(expected.shape),
+        expected.min().item(),
+        expected.max().item(),
+    )
 
 
 def test_a_single_number_that_is_to_be_negated_is_shown_negated() -> None:
@@ -131,7 +137,9 @@ def test_a_gradient_of_zeros_without_memory_is_zeros() -> None:
         return torch.autograd.grad((x * x).sum().abs(), x, create_graph=True)
 
     graph = gad.trace(function, leaf(1, 2))
-    assert {port.grad.missing for node in fine(graph).node_list for port in node.ports if port.grad is not None} == {None}
+    assert {port.grad.missing for node in fine(graph).node_list for port in node.ports if port.grad is not None} == {
+        None
+    }
 
 
 def test_results_that_nobody_reads_are_shown() -> None:
@@ -171,7 +179,9 @@ def test_a_whole_that_was_written_to_in_part_is_shown_whole() -> None:
         return (part * x).sum() + (y * x).sum()
 
     graph = fine(gad.trace(function, leaf(1, 2)))
-    read = [next(edge.tail for edge in graph.in_edges(node.key) if edge.cut) for node in graph.node_list if node.op == "mul"]
+    read = [
+        next(edge.tail for edge in graph.in_edges(node.key) if edge.cut) for node in graph.node_list if node.op == "mul"
+    ]
     assert [graph.nodes[key].value.array.tolist() for key in read] == [[0, 0], [[0, 0], [1, 1]]]  # type: ignore[union-attr]
     (before,) = graph.in_edges(read[1])
     assert before.tail == read[0]
@@ -274,7 +284,9 @@ def test_the_check_allows_for_the_rounding_of_the_dtype(dtype: torch.dtype) -> N
 
 
 @pytest.mark.parametrize(("function", "number"), [(torch.exp, -4.83), (torch.sigmoid, 5.6)], ids=["exp", "sigmoid"])
-def test_finite_differences_allow_for_the_rounding_of_the_dtype(function: Callable[[Tensor], Tensor], number: float) -> None:
+def test_finite_differences_allow_for_the_rounding_of_the_dtype(
+    function: Callable[[Tensor], Tensor], number: float
+) -> None:
     assert gad.trace(function, torch.tensor(number, dtype=torch.bfloat16, requires_grad=True)).check().ok
 
 

@@ -1,7 +1,7 @@
 """An interrupt at any point of setting up and putting back leaves nothing behind.
 
-Python looks for signals when a function begins and when a call of C has returned; a profile function is asked at the same points, and what it
-raises comes from there.
+Python looks for signals when a function begins and when a call of C has returned; a profile function is asked at the
+same points, and what it raises comes from there.
 """
 
 from __future__ import annotations
@@ -24,9 +24,20 @@ from graphviz_ad._internal.tracing.assembly import autograd_graph
 from graphviz_ad._internal.tracing.tape import collector, torch_private
 
 PLACES = {
-    *(collector.at_rest.__wrapped__, collector._leave, eager.trace, autograd_graph.run_accumulating, autograd_graph.put_back),
+    *(
+        collector.at_rest.__wrapped__,
+        collector._leave,
+        eager.trace,
+        autograd_graph.run_accumulating,
+        autograd_graph.put_back,
+    ),
     *(autograd_graph.watching.__wrapped__, autograd_graph.remove, record.Recording.__enter__, record.Recording._stop),
-    *(torch_private.engine_entry.__wrapped__, torch_private._stop_watching, torch_private._wrap_engine, torch_private._give_engine_back),
+    *(
+        torch_private.engine_entry.__wrapped__,
+        torch_private._stop_watching,
+        torch_private._wrap_engine,
+        torch_private._give_engine_back,
+    ),
 }
 CODES = {place.__code__ for place in PLACES}
 

@@ -1,4 +1,6 @@
-"""What is looked at of a graph is there, also where the program has let go of it and torch's nodes do not live by being held."""
+"""What is looked at of a graph is there, also where the program has let go of it and torch's nodes do not live by
+being held.
+"""
 
 from __future__ import annotations
 
@@ -73,10 +75,14 @@ def recorded(program: Callable[[Tensor], None], x: Tensor) -> Graph:
 
 @pytest.mark.usefixtures("holding")
 @pytest.mark.parametrize(("program", "expected"), PROGRAMS, ids=[program.__name__ for program, _ in PROGRAMS])
-def test_a_recording_knows_what_the_program_has_let_go_of(program: Callable[[Tensor], None], expected: list[str]) -> None:
+def test_a_recording_knows_what_the_program_has_let_go_of(
+    program: Callable[[Tensor], None], expected: list[str]
+) -> None:
     graph = recorded(program, leaf(1.0, 2.0))
     assert operations(graph) == expected
-    assert [name for node in graph.node_list if node.op == "Square" for name in node.autograd] == ["SquareBackward"] * expected.count("Square")
+    assert [name for node in graph.node_list if node.op == "Square" for name in node.autograd] == [
+        "SquareBackward"
+    ] * expected.count("Square")
     for done in graph.passes if graph.has_gradients else ():
         assert_sound(done)
 

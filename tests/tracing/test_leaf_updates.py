@@ -1,4 +1,6 @@
-"""Leaves that are written to under no_grad, as optimizers do: the gradient stands at the value that was read, with torch's numbers."""
+"""Leaves that are written to under no_grad, as optimizers do: the gradient stands at the value that was read, with
+torch's numbers.
+"""
 
 from __future__ import annotations
 
@@ -70,7 +72,11 @@ def test_a_recording_has_the_gradient_where_the_leaf_was_read(update: Callable[[
         y.backward()
     (read,) = [node for node in leaves(recording.graph) if node.grad is not None]
     assert w.grad is not None
-    assert (numbers(read.value), numbers(read.grad), numbers(read.ports[0].grad_total)) == ([1, 2], w.grad.tolist(), w.grad.tolist())
+    assert (numbers(read.value), numbers(read.grad), numbers(read.ports[0].grad_total)) == (
+        [1, 2],
+        w.grad.tolist(),
+        w.grad.tolist(),
+    )
     assert flows.wrong_sums(recording.graph) == []
 
 
@@ -113,7 +119,10 @@ def test_each_pass_has_the_gradient_at_the_value_that_it_came_back_to() -> None:
         second = w.exp().sum()
         first.backward()
         second.backward()
-    found = [[(numbers(node.value), numbers(node.grad)) for node in leaves(graph) if node.grad is not None] for graph in recording.graph.passes]
+    found = [
+        [(numbers(node.value), numbers(node.grad)) for node in leaves(graph) if node.grad is not None]
+        for graph in recording.graph.passes
+    ]
     assert found == [[([1, 2], [3, 3])], [([0.5, 1], w.detach().exp().tolist())]]
     assert [flows.wrong_sums(graph) for graph in recording.graph.passes] == [[], []]
 
@@ -137,7 +146,10 @@ def test_parameters_that_one_operation_updates_have_each_their_own_gradient(sett
     assert len(held) == 2
     assert flows.wrong_sums(graph) == []
     uses = [edge for node in leaves(graph) for edge in graph.out_edges(node.key) if edge.cut is None]
-    assert all(edge.port < len(graph.nodes[edge.tail].ports) and graph.nodes[edge.tail].ports[edge.port].value is not None for edge in uses)
+    assert all(
+        edge.port < len(graph.nodes[edge.tail].ports) and graph.nodes[edge.tail].ports[edge.port].value is not None
+        for edge in uses
+    )
 
 
 def part_set(w: Tensor) -> None:

@@ -1,4 +1,6 @@
-"""A torch whose private things are broken, each in turn: always a notice or the same result, never a wrong number, never a missing one without a word."""
+"""A torch whose private things are broken, each in turn: always a notice or the same result, never a wrong number,
+never a missing one without a word.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,8 @@ from typing import Any
 import pytest
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="each lie is told to a forked process")
-BY_NUMBERS = {"numbers", "values", "gradients", "local derivatives", "what flows back", "gradients of inputs", "result"}  # compared one by one
+# compared one by one
+BY_NUMBERS = {"numbers", "values", "gradients", "local derivatives", "what flows back", "gradients of inputs", "result"}
 UNKNOWN = "-"
 Numbers = dict[str, Counter[str]]  # what it is of, whichever of several of the same name -> the numbers
 
@@ -32,7 +35,11 @@ def answers() -> dict[tuple[str, str], Any]:
         text=True,
         timeout=900,
         check=False,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join([str(root), os.environ.get("PYTHONPATH", "")])},
+        env={
+            **os.environ,
+            "OMP_NUM_THREADS": "1",
+            "PYTHONPATH": os.pathsep.join([str(root), os.environ.get("PYTHONPATH", "")]),
+        },
     )
     assert done.returncode == 0, done.stderr[-2000:]
     found = [json.loads(line) for line in done.stdout.splitlines()]
@@ -55,7 +62,11 @@ def problems(honest: Any, shown: Any) -> list[str]:
     right, here = by_kind(honest), by_kind(shown)
     for what, numbers in here.items():
         known = right.get(what, Counter([UNKNOWN]))
-        wrong = [number for number in numbers if number not in known and UNKNOWN not in known and number != UNKNOWN and not number.startswith("?")]
+        wrong = [
+            number
+            for number in numbers
+            if number not in known and UNKNOWN not in known and number != UNKNOWN and not number.startswith("?")
+        ]
         found += [f"{what}: {number} instead of {', '.join(right[what])}" for number in wrong]
     if shown["effect"] != honest["effect"] and not told(honest, shown):
         found.append(f"the program did {shown['effect']} instead of {honest['effect']}")
@@ -70,12 +81,22 @@ def silent(honest: Any, shown: Any, right: Numbers, here: Numbers) -> list[str]:
     """What is missing or different, and nobody says so."""
     found = []
     for what, numbers in right.items():
-        missing = Counter({number: count for number, count in numbers.items() if number != UNKNOWN}) - here.get(what, Counter())
+        missing = Counter({number: count for number, count in numbers.items() if number != UNKNOWN}) - here.get(
+            what, Counter()
+        )
         said = sum(count for number, count in here.get(what, Counter()).items() if number.startswith("?"))
         if missing.total() > said:
             found.append(f"{what}: {', '.join(missing)} is missing without a word")
-    aspects = [aspect for aspect in honest if aspect not in {*BY_NUMBERS, "notices", "effect", "unsound", "where"} and shown[aspect] != honest[aspect]]
-    return found + [f"{a}: {shown[a]} instead of {honest[a]}, without a word" for a in aspects if a != "memory" or "at least" not in shown[a]]
+    aspects = [
+        aspect
+        for aspect in honest
+        if aspect not in {*BY_NUMBERS, "notices", "effect", "unsound", "where"} and shown[aspect] != honest[aspect]
+    ]
+    return found + [
+        f"{a}: {shown[a]} instead of {honest[a]}, without a word"
+        for a in aspects
+        if a != "memory" or "at least" not in shown[a]
+    ]
 
 
 def test_an_honest_torch_is_believed() -> None:
@@ -84,7 +105,11 @@ def test_an_honest_torch_is_believed() -> None:
     for name, shown in honest["programs"].items():
         assert "raised" not in shown, (name, shown)
         assert shown["unsound"] == [], name
-        assert not [notice for notice in shown["notices"] if "none of the versions" in notice or "could not be recorded" in notice]
+        assert not [
+            notice
+            for notice in shown["notices"]
+            if "none of the versions" in notice or "could not be recorded" in notice
+        ]
 
 
 def test_no_lie_goes_unnoticed_or_makes_a_number_wrong() -> None:
@@ -94,7 +119,11 @@ def test_no_lie_goes_unnoticed_or_makes_a_number_wrong() -> None:
         if "failed" in answer:
             found.append(f"{name} {how}: {answer['failed'].splitlines()[-1]}")
             continue
-        found += [f"{name} {how}, {program}: {problem}" for program, shown in answer["programs"].items() for problem in problems(honest[program], shown)]
+        found += [
+            f"{name} {how}, {program}: {problem}"
+            for program, shown in answer["programs"].items()
+            for problem in problems(honest[program], shown)
+        ]
     assert found == []
 
 
@@ -102,7 +131,11 @@ def report() -> None:
     """For people: each lie and what was wrong with it."""
     honest = answers()["", ""]["programs"]
     for (name, how), answer in answers().items():
-        wrong = [f"{program}: {problem}" for program, shown in answer.get("programs", {}).items() for problem in problems(honest[program], shown)]
+        wrong = [
+            f"{program}: {problem}"
+            for program, shown in answer.get("programs", {}).items()
+            for problem in problems(honest[program], shown)
+        ]
         print("bad" if wrong or "failed" in answer else "ok ", name, how, answer.get("failed", ""))
         for line in wrong[:6]:
             print("       ", line[:300])

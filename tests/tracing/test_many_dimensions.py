@@ -1,4 +1,6 @@
-"""Torch allows 64 dimensions, and numpy's functions stop at 31, 32, 63 or 64: a tensor is read, drawn, explained and checked in any number of them."""
+"""Torch allows 64 dimensions, and numpy's functions stop at 31, 32, 63 or 64: a tensor is read, drawn, explained and
+checked in any number of them.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,9 @@ PROGRAMS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 
 @pytest.mark.parametrize("program", PROGRAMS)
 @pytest.mark.parametrize(("dimensions", "last"), [(31, 2), (32, 2), (64, 1), (64, 70)])
-def test_any_number_of_dimensions_is_read_drawn_explained_and_checked(program: str, dimensions: int, last: int, tmp_path: Path) -> None:
+def test_any_number_of_dimensions_is_read_drawn_explained_and_checked(
+    program: str, dimensions: int, last: int, tmp_path: Path
+) -> None:
     x, w = (torch.rand([1] * (dimensions - 1) + [last], requires_grad=True) for _ in range(2))
     graph = gad.trace(PROGRAMS[program], x, w)
     gradients = torch.autograd.grad(PROGRAMS[program](x, w).sum(), [x, w])

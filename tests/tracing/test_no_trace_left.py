@@ -50,7 +50,9 @@ def batch() -> Tensor:
 
 @contextmanager
 def unchanged(*things: nn.Module | Tensor, generator: bool = True) -> Iterator[None]:
-    """The same world and the same things before and after; `generator` is False where the program itself draws random numbers."""
+    """The same world and the same things before and after; `generator` is False where the program itself draws
+    random numbers.
+    """
     gad.trace(lambda x: x * 2, 1.0)  # what is loaded and measured once a process is loaded and measured
     before, state = world(), state_of(*things)
     try:
@@ -105,7 +107,9 @@ class Sequence(nn.Module):
 class Convolution(nn.Module):
     def __init__(self) -> None:
         super().__init__()
-        self.layers = nn.Sequential(nn.Conv2d(1, 2, 3, padding=1), nn.BatchNorm2d(2), nn.ReLU(inplace=True), nn.MaxPool2d(2), nn.Flatten())
+        self.layers = nn.Sequential(
+            nn.Conv2d(1, 2, 3, padding=1), nn.BatchNorm2d(2), nn.ReLU(inplace=True), nn.MaxPool2d(2), nn.Flatten()
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         result: Tensor = self.layers(x[:, None])
@@ -121,7 +125,9 @@ SAME_BITS: list[tuple[str, Callable[[], nn.Module], tuple[int, ...]]] = [
 
 
 @pytest.mark.parametrize(("make", "shape"), [case[1:] for case in SAME_BITS], ids=[case[0] for case in SAME_BITS])
-def test_results_and_gradients_are_the_same_bits_traced_and_untraced(make: Callable[[], nn.Module], shape: tuple[int, ...]) -> None:
+def test_results_and_gradients_are_the_same_bits_traced_and_untraced(
+    make: Callable[[], nn.Module], shape: tuple[int, ...]
+) -> None:
     torch.manual_seed(3)
     module, x = make(), randoms(*shape, dtype=torch.float32)
     state = {name: tensor.clone() for name, tensor in module.state_dict().items()}
@@ -244,7 +250,9 @@ def test_a_user_s_modes_see_nothing_of_ours() -> None:
     with Counting() as traced:
         gad.trace(function, x)
     assert traced.seen[: len(plain.seen)] == plain.seen
-    assert not {"aminmax", "item", "mean", "linalg_vector_norm", "_local_scalar_dense", "isfinite", "norm"} & set(traced.seen)
+    assert not {"aminmax", "item", "mean", "linalg_vector_norm", "_local_scalar_dense", "isfinite", "norm"} & set(
+        traced.seen
+    )
 
 
 # --- what is held
@@ -355,7 +363,8 @@ def test_a_trace_inside_a_traced_function_is_right_and_so_is_the_outer() -> None
         return y.exp()
 
     graph = gad.trace(function, 1.0)
-    assert operations(hide_unused(graph)) == ["mul", "exp"]  # the inner program ran inside the outer one, but leads to none of its outputs
+    # the inner program ran inside the outer one, but leads to none of its outputs
+    assert operations(hide_unused(graph)) == ["mul", "exp"]
     assert operations(inner[0]) == ["sin", "mul"]
     assert node_called(graph, "x")["grad"].item() == (torch.tensor(3.0, dtype=torch.float64).exp() * 3).item()
     z = leaf(2)

@@ -1,4 +1,6 @@
-"""Every operation that torch tests itself with is traced with the same bits; and what compares them would notice if it were not."""
+"""Every operation that torch tests itself with is traced with the same bits; and what compares them would notice if
+it were not.
+"""
 
 from __future__ import annotations
 
@@ -51,7 +53,9 @@ def test_what_flowed_is_what_the_chain_rule_says() -> None:
         (grad,) = torch.autograd.grad(y, x)
     assert flows.bits(grad) == six
     assert found == Counter([("SumBackward0", (one,), (spread,)), ("MulBackward0", (spread,), (three, three))])
-    assert flows.links([(x * x).sum()]) == Counter({("SumBackward0", "MulBackward0"): 1, ("MulBackward0", "AccumulateGrad"): 2})
+    assert flows.links([(x * x).sum()]) == Counter(
+        {("SumBackward0", "MulBackward0"): 1, ("MulBackward0", "AccumulateGrad"): 2}
+    )
 
 
 def test_a_trace_is_compared_in_everything_that_a_run_shows() -> None:
@@ -105,7 +109,9 @@ def test_the_bits_of_a_tensor_and_of_what_was_kept_of_it_are_the_same_for_every_
     for dtype in (torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.complex128, torch.complex64):
         x = torch.tensor([-0.0, 1 / 3, float("nan"), float("inf")], dtype=dtype).requires_grad_()
         graph = gad.trace(lambda x: x * 1, x, capture=EVERYTHING)
-        assert [flows.kept_bits(node.value) for node in graph.node_list if node.op == "mul"] == [flows.bits(x * 1)], dtype
+        assert [flows.kept_bits(node.value) for node in graph.node_list if node.op == "mul"] == [flows.bits(x * 1)], (
+            dtype
+        )
     assert flows.bits(torch.tensor(0.0)) != flows.bits(torch.tensor(-0.0))
     assert flows.bits(torch.tensor(0.0)) != flows.bits(torch.tensor([0.0]))
     assert flows.bits(torch.zeros(2)) != flows.bits(torch.zeros(2).double())
@@ -165,15 +171,22 @@ EXCEPTED: list[tuple[str, Callable[[Tensor], Tensor]]] = [("pinv", torch.linalg.
 
 
 @pytest.mark.parametrize(("name", "function"), EXCEPTED, ids=[name for name, _ in EXCEPTED])
-def test_a_graph_says_of_what_is_excepted_that_it_may_be_wrong_whatever_it_is_called_by(name: str, function: Callable[[Tensor], Tensor]) -> None:
+def test_a_graph_says_of_what_is_excepted_that_it_may_be_wrong_whatever_it_is_called_by(
+    name: str, function: Callable[[Tensor], Tensor]
+) -> None:
     complex_one, function = random_complex(3, 3), DIFFERENTIABLE.get(name, function)
-    told = [notice.partition(":")[0] for notice in gad.trace(lambda x: function(x).abs().sum(), complex_one.requires_grad_()).notices]
+    told = [
+        notice.partition(":")[0]
+        for notice in gad.trace(lambda x: function(x).abs().sum(), complex_one.requires_grad_()).notices
+    ]
     assert told == [f"Complex {name}"]
     assert gad.trace(lambda x: function(x).abs().sum(), complex_one.real.detach().requires_grad_()).notices == ()
 
 
 @pytest.mark.parametrize(("name", "function"), EXCEPTED, ids=[name for name, _ in EXCEPTED])
-def test_what_is_excepted_goes_wrong_under_a_mode_that_does_nothing(name: str, function: Callable[[Tensor], Tensor]) -> None:
+def test_what_is_excepted_goes_wrong_under_a_mode_that_does_nothing(
+    name: str, function: Callable[[Tensor], Tensor]
+) -> None:
     shape = (3, 2) if name in ("pinv", "lstsq") else (3, 3)
     matrix = random_complex(*shape)
     plain = function(matrix)

@@ -1,4 +1,6 @@
-"""Numbers of tensors that are far away come later, all in one transfer; here with tensors that are near, which go the same way."""
+"""Numbers of tensors that are far away come later, all in one transfer; here with tensors that are near, which go
+the same way.
+"""
 
 from __future__ import annotations
 

@@ -45,7 +45,8 @@ class Truth:
     outputs: Counter[Bits]
     upstream: list[Tensor]
     links: Counter[Link]
-    leaves: Counter[tuple[Bits, Bits]] = field(default_factory=Counter)  # value and gradient of each that has a gradient
+    # value and gradient of each that has a gradient
+    leaves: Counter[tuple[Bits, Bits]] = field(default_factory=Counter)
     flows: Counter[Flow] = field(default_factory=Counter)
     problem: str | None = None
 
@@ -55,7 +56,8 @@ def truth(program: Program, x: Tensor, y: Tensor) -> Truth:
     results: set[Bits] = set()
 
     def see(result: Tensor) -> None:
-        if result._version == 0 and not result.is_leaf:  # what was written to in part is no result of any operation, and an input none either
+        # what was written to in part is no result of any operation, and an input none either
+        if result._version == 0 and not result.is_leaf:
             results.add(flows.bits(result))
 
     torch.manual_seed(0)
@@ -68,7 +70,9 @@ def truth(program: Program, x: Tensor, y: Tensor) -> Truth:
     except RuntimeError as error:
         found.problem = str(error)
     else:
-        found.leaves = Counter((flows.bits(leaf), flows.bits(grad)) for leaf, grad in zip(leaves, grads, strict=True) if grad is not None)
+        found.leaves = Counter(
+            (flows.bits(leaf), flows.bits(grad)) for leaf, grad in zip(leaves, grads, strict=True) if grad is not None
+        )
     return found
 
 
@@ -78,7 +82,9 @@ def upstream(outputs: Sequence[Tensor]) -> list[Tensor]:
     return [torch.randn(output.shape, generator=generator, dtype=torch.float64).to(output.dtype) for output in outputs]
 
 
-def gradients(program: Program, outputs: Sequence[Tensor], leaves: Sequence[Tensor], seeds: Sequence[Tensor]) -> list[Tensor | None]:
+def gradients(
+    program: Program, outputs: Sequence[Tensor], leaves: Sequence[Tensor], seeds: Sequence[Tensor]
+) -> list[Tensor | None]:
     """By `grad`; by `backward` where a reentrant checkpoint allows nothing else."""
     if leaves and not program.is_reentrant:
         return list(torch.autograd.grad(outputs, leaves, seeds, allow_unused=True))
@@ -113,7 +119,9 @@ How = Callable[[Program, Tensor, Tensor, list[Tensor]], Graph]
 
 
 def compared(program: Program, first: Input, second: Input, how: How) -> bool:
-    """Assert that the graph of a program says what torch says without us, and that the world is as it was; False where there is nothing to compare."""
+    """Assert that the graph of a program says what torch says without us, and that the world is as it was; False
+    where there is nothing to compare.
+    """
     program = program.accepted(first.make(), second.make())
     x, y = first.make(), second.make()
     expected = truth(program, x, y)
@@ -138,7 +146,9 @@ def assert_says(graph: Graph, expected: Truth, *, has_values: bool) -> None:
     """Every number and every edge of autograd is in the graph, and nothing else."""
     fine = graph.detail or graph
     ports = [port for node in fine.node_list for port in node.ports]
-    leaves = [port for node in fine.node_list if node.kind == "leaf" for port in node.ports if port.grad_total or port.grad]
+    leaves = [
+        port for node in fine.node_list if node.kind == "leaf" for port in node.ports if port.grad_total or port.grad
+    ]
     found = Counter((flows.kept_bits(port.value), flows.kept_bits(port.grad_total or port.grad)) for port in leaves)
     assert flows.links_in(graph) == expected.links
     assert flows.flows_in(graph) == expected.flows
@@ -167,20 +177,35 @@ COMPLEX = Input((2, 3), torch.complex128, True, MATRIX.numbers)
 @pytest.mark.parametrize("name", [*ONE, *TWO, *BLOCKS])
 def test_every_operation_is_true(name: str, how: How) -> None:
     program = alone(name)
-    first = next(first for first in (MATRIX, VECTOR, COMPLEX) if program.accepted(first.make(), VECTOR.make()) == program)
+    first = next(
+        first for first in (MATRIX, VECTOR, COMPLEX) if program.accepted(first.make(), VECTOR.make()) == program
+    )
     assert compared(program, first, VECTOR, how) or name == "reentrant checkpoint"
 
 
 def at_random(examples: int) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Run a test with so many examples: the same ones every time; with FUZZ set others, and the smallest that fails is looked for."""
+    """Run a test with so many examples: the same ones every time; with FUZZ set others, and the smallest that fails
+    is looked for.
+    """
     phases = (Phase.generate, Phase.shrink) if FUZZ else (Phase.generate,)
     return settings(
-        max_examples=examples, derandomize=not FUZZ, deadline=None, database=None, phases=phases, print_blob=True, suppress_health_check=list(HealthCheck)
+        max_examples=examples,
+        derandomize=not FUZZ,
+        deadline=None,
+        database=None,
+        phases=phases,
+        print_blob=True,
+        suppress_health_check=list(HealthCheck),
     )
 
 
 @at_random(EXAMPLES)
-@given(program=programs, first=inputs(st.just(True)), second=inputs(st.booleans()), how=st.sampled_from([traced, traced, recorded, finished]))
+@given(
+    program=programs,
+    first=inputs(st.just(True)),
+    second=inputs(st.booleans()),
+    how=st.sampled_from([traced, traced, recorded, finished]),
+)
 def test_any_program_is_true(program: Program, first: Input, second: Input, how: How) -> None:
     assume(compared(program, first, second, how))
 
@@ -206,7 +231,8 @@ def assert_sums_up(brief: Snapshot | None, whole: Snapshot | None) -> None:
     expected = statistics(whole.array)
     assert (brief.stats is None) == (expected is None)
     if brief.stats is not None and expected is not None:
-        rounding = 1e-6 * expected.norm if np.isfinite(expected.norm) else 0.0  # a mean may be what is left of terms that cancel
+        # a mean may be what is left of terms that cancel
+        rounding = 1e-6 * expected.norm if np.isfinite(expected.norm) else 0.0
         assert astuple(brief.stats) == pytest.approx(astuple(expected), rel=1e-5, abs=rounding, nan_ok=True)
 
 

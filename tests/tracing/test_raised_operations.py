@@ -61,19 +61,28 @@ def recorded(function: Callable[[Tensor], Tensor]) -> Graph:
 def test_what_raised_is_left_out_with_a_notice_where_the_program_goes_on() -> None:
     graph = gad.trace(caught, leaf(1, 2))
     assert operations(graph) == ["exp", "sin"]
-    assert [notice.partition(" (")[0] for notice in graph.notices] == ["2 operations that raised an error are left out, since the program went on: matmul"]
+    assert [notice.partition(" (")[0] for notice in graph.notices] == [
+        "2 operations that raised an error are left out, since the program went on: matmul"
+    ]
     assert node_called(graph, "x")["grad"].array.tolist() == leaf(1, 2).cos().tolist()
     assert_sound(graph)
 
 
 @pytest.mark.parametrize("way", [traced, recorded])
-@pytest.mark.parametrize(("function", "stopped"), [(caught_then_raised, "matmul"), (told_in_other_words, "matmul"), (raised_without_torch, None)])
-def test_only_what_ended_the_program_is_marked(way: Callable[..., Graph], function: Callable[[Tensor], Tensor], stopped: str | None) -> None:
+@pytest.mark.parametrize(
+    ("function", "stopped"),
+    [(caught_then_raised, "matmul"), (told_in_other_words, "matmul"), (raised_without_torch, None)],
+)
+def test_only_what_ended_the_program_is_marked(
+    way: Callable[..., Graph], function: Callable[[Tensor], Tensor], stopped: str | None
+) -> None:
     graph = way(function)
     found = stopped_at(graph)
     assert [node.op for node in found] == ([stopped] if stopped else [])
     assert all(port.shape is not None for node in graph.node_list if node not in found for port in node.ports)
-    assert sum("left out, since the program went on" in notice for notice in graph.notices) == (function is not told_in_other_words)
+    assert sum("left out, since the program went on" in notice for notice in graph.notices) == (
+        function is not told_in_other_words
+    )
 
 
 def test_of_two_recordings_each_marks_its_own_operation() -> None:

@@ -76,7 +76,11 @@ def test_two_training_steps_tell_the_old_weight_from_the_new() -> None:
     assert weights[0].value.array.tolist() == before.tolist()
     assert first.check().ok
     assert second.check().ok
-    updated = [node for node in second.node_list if node.kind == "leaf" and node.grad is not None and node.value.array.tolist() == twin[0].weight.tolist()]
+    updated = [
+        node
+        for node in second.node_list
+        if node.kind == "leaf" and node.grad is not None and node.value.array.tolist() == twin[0].weight.tolist()
+    ]
     assert len(updated) == 1
 
 
@@ -234,8 +238,13 @@ def test_passes_that_start_at_a_leaf_have_what_arrives_there() -> None:
         x.backward(ones(1))
         torch.autograd.backward([x, y], [ones(2), ones(1)])
         (got,) = torch.autograd.grad([x], [x], [ones(5)])
-    found = [(leaf_of(graph).upstream, leaf_of(graph).grad, leaf_of(graph).grad_total) for graph in recorded.graph.passes]
-    numbers = [[snapshot.array.tolist() for snapshot in row if snapshot is not None and snapshot.array is not None] for row in found]
+    found = [
+        (leaf_of(graph).upstream, leaf_of(graph).grad, leaf_of(graph).grad_total) for graph in recorded.graph.passes
+    ]
+    numbers = [
+        [snapshot.array.tolist() for snapshot in row if snapshot is not None and snapshot.array is not None]
+        for row in found
+    ]
     assert numbers == [[[1, 1], [1, 1], [1, 1]], [[2, 2], [5, 5], [6, 6]], [[5, 5], [5, 5], [6, 6]]]
     assert x.grad is not None
     assert (x.grad.tolist(), got.tolist()) == ([6, 6], [5, 5])
@@ -249,7 +258,11 @@ def test_a_pass_that_starts_twice_at_a_leaf_with_a_hook_has_the_sum_and_what_the
         torch.autograd.backward([x, x], [ones(2), ones(1)])
     port = leaf_of(recorded.graph)
     assert x.grad is not None
-    assert [snap.array.tolist() for snap in (port.upstream, port.arrived, port.grad)] == [[3, 3], [3, 3], x.grad.tolist()]  # type: ignore[union-attr]
+    assert [snap.array.tolist() for snap in (port.upstream, port.arrived, port.grad)] == [
+        [3, 3],
+        [3, 3],
+        x.grad.tolist(),
+    ]  # type: ignore[union-attr]
 
 
 def test_a_pass_that_starts_at_an_updated_leaf_shows_what_it_holds_now() -> None:
@@ -273,7 +286,10 @@ def test_a_recording_without_numbers_has_the_same_structure() -> None:
         with gad.record(model, capture=capture) as recorded:
             model(INPUT).pow(2).mean().backward()
         graphs.append(recorded.graph)
-    structures = [[(node.op, node.autograd, node.saved, node.is_output, node.requires_grad) for node in graph.node_list] for graph in graphs]
+    structures = [
+        [(node.op, node.autograd, node.saved, node.is_output, node.requires_grad) for node in graph.node_list]
+        for graph in graphs
+    ]
     assert structures[0] == structures[1] == structures[2]
     assert graphs[0].memory == graphs[1].memory == graphs[2].memory
     assert [graph.has_gradients for graph in graphs] == [True, False, False]
@@ -284,7 +300,10 @@ def test_a_recording_without_numbers_has_the_same_structure() -> None:
 def test_a_backward_pass_that_fails_is_said_without_numbers_too() -> None:
     y = torch.tensor(1.0, requires_grad=True).exp()
     y.backward()
-    with pytest.raises(RuntimeError, match="second time"), gad.record(capture=gad.Capture("none", "none", local=False)) as recorded:
+    with (
+        pytest.raises(RuntimeError, match="second time"),
+        gad.record(capture=gad.Capture("none", "none", local=False)) as recorded,
+    ):
         y.backward()
     assert any("backward pass failed" in notice for notice in recorded.graph.notices)
 
@@ -372,7 +391,9 @@ def test_a_mode_of_the_user_hears_what_it_would_without_a_recording(outside: boo
     with first, second:
         step(model)
     assert mode.heard == expected
-    assert [operation for operation in expected if "detach" not in operation] == [operation for operation in heard() if "detach" not in operation]
+    assert [operation for operation in expected if "detach" not in operation] == [
+        operation for operation in heard() if "detach" not in operation
+    ]
     assert recorded.graph.passes[0].check().ok
     assert torch._C._len_torch_dispatch_stack() == 0
 
@@ -408,7 +429,10 @@ def test_what_an_optimizer_made_of_the_weights_is_drawn_with_the_gradients_that_
     graph = trained(2)
     steps = [node for node in graph.node_list if node.op == "SGD.step"]
     assert [node.value.item() for node in steps] == [0.0, 0.0]  # w - 0.5 · 2w
-    assert [[graph.nodes[edge.tail].name for edge in graph.in_edges(node.key)] for node in steps] == [["0", "0.grad"], ["1", "1.grad"]]
+    assert [[graph.nodes[edge.tail].name for edge in graph.in_edges(node.key)] for node in steps] == [
+        ["0", "0.grad"],
+        ["1", "1.grad"],
+    ]
     assert graph.to_svg().count("SGD.step(") == 2
     assert graph.find("0").grad.item() == 2.0  # what was read, not what was made of it
     assert "not drawn" not in graph.to_svg()
@@ -424,7 +448,9 @@ def test_a_film_tells_of_no_step_before_the_gradients() -> None:
     assert "SGD.step(" not in trained(1).animate().frame(-1).to_svg()
 
 
-def test_a_gradient_that_cannot_be_noted_is_said_to_be_missing_and_breaks_no_program(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_gradient_that_cannot_be_noted_is_said_to_be_missing_and_breaks_no_program(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     def fail(*_: object) -> None:
         raise ValueError("odd")
 

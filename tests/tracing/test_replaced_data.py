@@ -1,4 +1,6 @@
-"""Tensors whose ``.data`` was set to another: nothing runs there that torch would tell of, and yet every number shown is the one that was read."""
+"""Tensors whose ``.data`` was set to another: nothing runs there that torch would tell of, and yet every number
+shown is the one that was read.
+"""
 
 from __future__ import annotations
 
@@ -40,11 +42,16 @@ def test_a_result_whose_data_was_set_is_read_as_what_was_set(replace: Callable[[
     function(twin).backward()
     assert twin.grad is not None
     assert graph.find("x").grad.array.tolist() == twin.grad.tolist()  # type: ignore[union-attr]
-    (product,) = [node for node in graph.node_list if node.op == "mul" and node.value is not None and node.value.array.tolist() == [7, 14]]  # type: ignore[union-attr]
+    (product,) = [
+        node
+        for node in graph.node_list
+        if node.op == "mul" and node.value is not None and node.value.array.tolist() == [7, 14]
+    ]  # type: ignore[union-attr]
     values = [node.value.array.tolist() for node in operands(graph, product)]  # type: ignore[union-attr]
     assert [7, 7] in values
     cut = [edge.cut for edge in graph.in_edges(product.key)]
-    assert sorted(cut, key=str) == [None, None, "detach"]  # the gradient goes where it always went, the number came from elsewhere
+    # the gradient goes where it always went, the number came from elsewhere
+    assert sorted(cut, key=str) == [None, None, "detach"]
     assert graph.check(capture=True).ok
 
 
@@ -93,7 +100,11 @@ def test_a_cast_of_a_module_leaves_no_old_weights() -> None:
 
 
 def test_an_unchanged_tensor_is_one_value_however_often_it_is_read() -> None:
-    for x in (leaf(1, 2), torch.eye(2, dtype=torch.float64).to_sparse().requires_grad_(), torch.ones(2, device="meta", requires_grad=True)):
+    for x in (
+        leaf(1, 2),
+        torch.eye(2, dtype=torch.float64).to_sparse().requires_grad_(),
+        torch.ones(2, device="meta", requires_grad=True),
+    ):
         graph = gad.trace(lambda x: x * 2 + x * 3, x, capture=gad.Capture(gradients="none"))
         assert len([node for node in graph.node_list if node.kind == "leaf"]) == 1
         assert operation(graph, "add").ports[0].shape == tuple(x.shape)

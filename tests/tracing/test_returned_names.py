@@ -1,4 +1,6 @@
-"""What a module of torch's own returns is called as the variable that takes it, where there is no doubt which result that is."""
+"""What a module of torch's own returns is called as the variable that takes it, where there is no doubt which result
+that is.
+"""
 
 from __future__ import annotations
 
@@ -108,7 +110,9 @@ NAMED = {
 
 
 @pytest.mark.parametrize("function", NAMED, ids=[function.__name__ for function in NAMED])
-def test_what_a_module_of_torchs_returns_is_called_as_the_variable_that_takes_it(function: Callable[[Tensor], Tensor]) -> None:
+def test_what_a_module_of_torchs_returns_is_called_as_the_variable_that_takes_it(
+    function: Callable[[Tensor], Tensor],
+) -> None:
     x = torch.randn(3, 2, requires_grad=True)
     assert [each for each in names_of_operations(function, x) if each[0] != function.__name__] == NAMED[function]
 

@@ -1,4 +1,6 @@
-"""What a node keeps is the same whether torch says of it that a hook stands before it, or a tape has seen that none does."""
+"""What a node keeps is the same whether torch says of it that a hook stands before it, or a tape has seen that none
+does.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +44,9 @@ def program_of(steps: list[tuple[str, bool]], unpacked: list[int]) -> Callable[[
     def program(x: Tensor) -> Tensor:
         for name, hooked in steps:
             if hooked:
-                with torch.autograd.graph.saved_tensors_hooks(lambda kept: kept, lambda kept: (unpacked.append(1), kept)[1]):
+                with torch.autograd.graph.saved_tensors_hooks(
+                    lambda kept: kept, lambda kept: (unpacked.append(1), kept)[1]
+                ):
                     x = STEPS[name](x)
             else:
                 x = STEPS[name](x)
@@ -75,7 +79,9 @@ def assert_no_more_is_known(found: Graph, told: Graph, *, hooked: bool) -> None:
     if not hooked:
         assert locals_of(found) == locals_of(told)
         assert found.memory == told.memory
-        assert [(node.saved, node.saved_bytes) for node in found.node_list] == [(node.saved, node.saved_bytes) for node in told.node_list]
+        assert [(node.saved, node.saved_bytes) for node in found.node_list] == [
+            (node.saved, node.saved_bytes) for node in told.node_list
+        ]
     assert found.notices == told.notices
 
 

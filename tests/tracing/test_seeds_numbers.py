@@ -1,6 +1,8 @@
-"""The numbers printed in five lessons on autograd, from which this project grew: those that are right come out of our graphs, the others come out right.
+"""The numbers printed in five lessons on autograd, from which this project grew: those that are right come out of
+our graphs, the others come out right.
 
-The programs are written anew. What a lesson printed stands here as it was printed, and is compared to as many digits as its inputs were printed with.
+The programs are written anew. What a lesson printed stands here as it was printed, and is compared to as many digits as
+its inputs were printed with.
 """
 
 from __future__ import annotations
@@ -75,7 +77,9 @@ STEPS = {
 }
 
 
-@pytest.mark.parametrize(("step", "printed"), STEPS.items(), ids=lambda part: "-".join(part) if isinstance(part, tuple) else None)
+@pytest.mark.parametrize(
+    ("step", "printed"), STEPS.items(), ids=lambda part: "-".join(part) if isinstance(part, tuple) else None
+)
 def test_each_local_derivative_stands_on_its_edge(step: tuple[str, str], printed: float) -> None:
     assert local(gad.trace(function, 1.5, 0.5), *step) == pytest.approx(printed, rel=1e-15)
 
@@ -84,7 +88,9 @@ def test_the_gradient_is_the_printed_one_by_every_way() -> None:
     graph = sound(gad.trace(function, 1.5, 0.5))
     explained = graph.explain("x2")
     assert gradient(graph, "x2") == 1.6165488003791766
-    assert [path.product for path in explained.paths] == pytest.approx([0.8775825618903728 * 0.20073512936690338, -0.05961284871202578, 1.5], rel=1e-15)
+    assert [path.product for path in explained.paths] == pytest.approx(
+        [0.8775825618903728 * 0.20073512936690338, -0.05961284871202578, 1.5], rel=1e-15
+    )
     assert explained.total == pytest.approx(1.6165488003791768, rel=1e-15)
     x1, x2 = ADNumber(1.5, "x1"), ADNumber(0.5, "x2")
     f = (sin(x2) + 1) / (x2 + exp(x1)) + x1 * x2
@@ -207,7 +213,8 @@ def test_a_second_function_adds_its_gradient_unless_the_first_is_zeroed() -> Non
 
 
 @pytest.mark.parametrize(
-    ("upstream", "expected"), [(None, [0, 2, 4, 6]), ([1.0, 1.0, 1.0, 1.0], [0, 2, 4, 6]), ([1.0, 0.1, 0.01, 0.001], [0, 0.2, 0.04, 0.006])]
+    ("upstream", "expected"),
+    [(None, [0, 2, 4, 6]), ([1.0, 1.0, 1.0, 1.0], [0, 2, 4, 6]), ([1.0, 0.1, 0.01, 0.001], [0, 0.2, 0.04, 0.006])],
 )
 def test_backward_of_a_vector(upstream: list[float] | None, expected: list[float]) -> None:
     def squares(x: Tensor) -> Tensor:
@@ -240,13 +247,17 @@ def until_large(a: Tensor) -> Tensor:
     return c
 
 
-@pytest.mark.parametrize(("a", "slope"), [(0.7, 2**11), (1.5, 2**10), (-0.7, 100 * 2**11), (600.0, 2), (-3.25, 100 * 2**9)])
+@pytest.mark.parametrize(
+    ("a", "slope"), [(0.7, 2**11), (1.5, 2**10), (-0.7, 100 * 2**11), (600.0, 2), (-3.25, 100 * 2**9)]
+)
 def test_the_gradient_of_a_loop_is_the_slope_of_the_branch_that_was_taken(a: float, slope: int) -> None:
     graph = gad.trace(until_large, a)
     assert gradient(graph, "a") == slope
     assert graph.outputs[0].value is not None
     assert graph.outputs[0].value.item() / a == pytest.approx(slope, rel=1e-12)
-    assert sum(node.op == "mul" for node in graph.node_list) == int(math.log2(slope if a > 0 else slope / 100)) + (a < 0)
+    assert sum(node.op == "mul" for node in graph.node_list) == int(math.log2(slope if a > 0 else slope / 100)) + (
+        a < 0
+    )
 
 
 def test_comparing_that_slope_with_a_quotient_bit_by_bit_fails_for_some_inputs() -> None:
@@ -279,14 +290,23 @@ def test_the_rules_for_matrices_are_what_backward_gives(rule: tuple[Any, Any, An
         found = gradient(gad.trace(function, A, x), "A")
     else:
         size = function(A, x).numel()
-        rows = [gradient(gad.trace(function, A, x, grad_outputs=unit if size > 1 else None), "x") for unit in torch.eye(size, dtype=torch.float64)]
+        rows = [
+            gradient(gad.trace(function, A, x, grad_outputs=unit if size > 1 else None), "x")
+            for unit in torch.eye(size, dtype=torch.float64)
+        ]
         found = from_rows(np.array(rows))
     assert np.allclose(found, expected(A, x).detach().numpy(), rtol=1e-14)
 
 
 # --- the lesson on a network of one layer
 
-W = [[0.1120, -0.0213, 0.5249], [-0.3198, -0.0042, -0.7752], [0.8590, 1.2993, -0.1937], [-0.1327, -0.9119, 0.6002], [0.4720, -1.5287, 0.9750]]
+W = [
+    [0.1120, -0.0213, 0.5249],
+    [-0.3198, -0.0042, -0.7752],
+    [0.8590, 1.2993, -0.1937],
+    [-0.1327, -0.9119, 0.6002],
+    [0.4720, -1.5287, 0.9750],
+]
 B = [0.6012, -0.2897, 2.4452]
 
 
@@ -309,7 +329,13 @@ def test_the_network_of_one_layer_has_the_printed_logits_and_loss() -> None:
     assert graph.find("z").autograd[-1] == "AddBackward0"
     assert gradient(graph, "b") == pytest.approx((1 / (1 + np.exp(-value(graph, "z")))) / 3, rel=1e-12)
     assert gradient(graph, "w") == pytest.approx(np.tile(gradient(graph, "b"), (5, 1)), rel=1e-12)
-    assert {name: graph.find(name).requires_grad for name in "xywbz"} == {"x": False, "y": False, "w": True, "b": True, "z": True}
+    assert {name: graph.find(name).requires_grad for name in "xywbz"} == {
+        "x": False,
+        "y": False,
+        "w": True,
+        "b": True,
+        "z": True,
+    }
 
 
 def layers(a: Tensor, w1: Tensor, w2: Tensor, w3: Tensor, w4: Tensor) -> Tensor:
@@ -327,7 +353,14 @@ def test_leaves_and_what_is_made_of_them() -> None:
     made = {"c": "MulBackward0", "d": "AddBackward0", "L": "RsubBackward1"}
     assert kinds == {"a": ("leaf", ()), "w1": ("leaf", ()), **{name: ("op", (node,)) for name, node in made.items()}}
     a, w1, w2, w3, w4 = (matrix.detach().numpy() for matrix in matrices)
-    for name, expected in {"w1": -w3 * a, "w2": -w4 * a, "w3": -w1 * a, "w4": -w2 * a, "a": -w3 * w1 - w4 * w2, "d": -np.ones((3, 3))}.items():
+    for name, expected in {
+        "w1": -w3 * a,
+        "w2": -w4 * a,
+        "w3": -w1 * a,
+        "w4": -w2 * a,
+        "a": -w3 * w1 - w4 * w2,
+        "d": -np.ones((3, 3)),
+    }.items():
         assert np.allclose(gradient(graph, name), expected, rtol=1e-6), name
 
 
@@ -350,9 +383,18 @@ def test_torch_keeps_no_gradient_of_an_intermediate_result_and_the_graph_does() 
 
 
 @pytest.mark.parametrize(
-    ("function", "again"), [(lambda x: x + 1, True), (lambda x: x - x, True), (lambda x: 3 * x, False), (lambda x: x * x, False), (torch.relu, False)]
+    ("function", "again"),
+    [
+        (lambda x: x + 1, True),
+        (lambda x: x - x, True),
+        (lambda x: 3 * x, False),
+        (lambda x: x * x, False),
+        (torch.relu, False),
+    ],
 )
-def test_a_second_pass_fails_where_something_was_saved_and_only_there(function: Callable[[Tensor], Tensor], again: bool) -> None:
+def test_a_second_pass_fails_where_something_was_saved_and_only_there(
+    function: Callable[[Tensor], Tensor], again: bool
+) -> None:
     x = torch.tensor(4.0, requires_grad=True)
     graph = gad.trace(function, x)
     assert any(node.saved for node in graph.node_list) is not again
@@ -507,17 +549,30 @@ def test_a_table_of_points_gets_a_table_of_gradients() -> None:
 @pytest.mark.parametrize(
     ("function", "inputs", "upstream", "gradients"),
     [
-        (lambda x, a, c: torch.sin(a * x + c), [2, 3, 4], None, {"x": 3 * math.cos(10), "a": 2 * math.cos(10), "c": math.cos(10)}),  # the text says cos
+        # the text says cos
+        (
+            lambda x, a, c: torch.sin(a * x + c),
+            [2, 3, 4],
+            None,
+            {"x": 3 * math.cos(10), "a": 2 * math.cos(10), "c": math.cos(10)},
+        ),
         (lambda a, b: a + b, [2, 3], None, {"a": 1, "b": 1}),
         (lambda a, b: a + b, [2, 3], [2], {"a": 2, "b": 2}),
         (lambda a, b: a * b, [2, 3], None, {"a": 3, "b": 2}),
         (lambda a, b: a * b, [2, 3], [2], {"a": 6, "b": 4}),
         (lambda x: (torch.sqrt(x), torch.sqrt(x)), [4], [4, 8], {"x": 3}),
         (lambda a, b: torch.max(a, b), [2, 5], [2], {"a": 0, "b": 2}),
-        (lambda x, a, b, c: a * torch.sin(b * x) + c, [2, 5, 4, 7], None, {"x": 20 * math.cos(8), "a": math.sin(8), "b": 10 * math.cos(8), "c": 1}),
+        (
+            lambda x, a, b, c: a * torch.sin(b * x) + c,
+            [2, 5, 4, 7],
+            None,
+            {"x": 20 * math.cos(8), "a": math.sin(8), "b": 10 * math.cos(8), "c": 1},
+        ),
     ],
     ids=["sin", "add", "add-2", "mul", "mul-2", "branch", "max", "task"],
 )
-def test_the_functions_of_the_classroom(function: Callable[..., Any], inputs: list[float], upstream: Any, gradients: dict[str, float]) -> None:
+def test_the_functions_of_the_classroom(
+    function: Callable[..., Any], inputs: list[float], upstream: Any, gradients: dict[str, float]
+) -> None:
     graph = sound(gad.TorchGraph(function, inputs, upstream).graph)
     assert {name: gradient(graph, name) for name in gradients} == pytest.approx(gradients, rel=1e-14)

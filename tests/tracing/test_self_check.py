@@ -1,4 +1,6 @@
-"""A torch that was not tested is tried once a process: what does not hold is said on every graph, and nobody sees the trying."""
+"""A torch that was not tested is tried once a process: what does not hold is said on every graph, and nobody sees
+the trying.
+"""
 
 from __future__ import annotations
 
@@ -138,7 +140,12 @@ def test_no_mode_and_no_hook_of_the_user_sees_the_trying(unknown: Patch) -> None
 
     handle = nn.modules.module.register_module_forward_hook(note)
     try:
-        with Everything(seen), EveryOperation(seen), torch.autograd.graph.saved_tensors_hooks(note, note), torch.inference_mode():
+        with (
+            Everything(seen),
+            EveryOperation(seen),
+            torch.autograd.graph.saved_tensors_hooks(note, note),
+            torch.inference_mode(),
+        ):
             make_sure(recording=True)
     finally:
         handle.remove()
@@ -188,7 +195,9 @@ def test_what_goes_wrong_with_the_trying_is_said_and_never_raised(unknown: Patch
     assert "saved tensors (ValueError: no); custom Functions (ValueError: no)" in said_of(graph)
 
 
-@pytest.mark.parametrize("error", [RuntimeError("can't start new thread"), MemoryError()], ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize(
+    "error", [RuntimeError("can't start new thread"), MemoryError()], ids=lambda error: type(error).__name__
+)
 def test_where_no_thread_can_be_had_it_is_said_that_nothing_was_tried(unknown: Patch, error: Exception) -> None:
     unknown.setattr(threading.Thread, "start", raises(error))
     assert tried(TRIALS["traces"]) == [f"{UNFINISHED} ({type(error).__name__}: {error})"]

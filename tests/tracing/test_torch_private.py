@@ -9,7 +9,17 @@ from typing import Any
 
 import pytest
 import torch
-from programs import Square, assert_sound, autograd_names, leaf, node_called, operations, randoms, reached_names, wrong_sums
+from programs import (
+    Square,
+    assert_sound,
+    autograd_names,
+    leaf,
+    node_called,
+    operations,
+    randoms,
+    reached_names,
+    wrong_sums,
+)
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.checkpoint import checkpoint
@@ -125,7 +135,9 @@ def no_schemas(patch: Patch) -> None:
 
     patch.setattr("graphviz_ad._internal.tracing.tape.tape_entries.SCHEMAS", {})
     patch.setattr("graphviz_ad._internal.tracing.tape.dispatch_mode.SCHEMAS", {})
-    patch.setattr("graphviz_ad._internal.tracing.tape.tape_entries.signature", lambda overload: signature(Nameless(overload)))
+    patch.setattr(
+        "graphviz_ad._internal.tracing.tape.tape_entries.signature", lambda overload: signature(Nameless(overload))
+    )
 
 
 GONE: list[Callable[[Patch], None]] = [
@@ -253,7 +265,9 @@ def test_a_training_step_ends_where_it_would_end(gone: str) -> None:
         assert not [node for node in graph.node_list for port in node.ports if port.grad is not None]
     else:
         weights = [next(node for node in done.node_list if node.name == "weight") for done in graph.passes[:1]]
-        assert [node.grad.array.tolist() for node in weights if node.grad is not None and node.grad.array is not None] == [[[1, 1]]]
+        assert [
+            node.grad.array.tolist() for node in weights if node.grad is not None and node.grad.array is not None
+        ] == [[[1, 1]]]
 
 
 def test_a_recording_leaves_no_operation_of_ours_and_none_of_the_engine(gone: str) -> None:
@@ -312,7 +326,8 @@ def test_without_saved_tensors_memory_is_not_exact_and_nodes_are_not_asked_twice
     assert {node.saved for node in graph.node_list} == {()}
     assert {node.saved_bytes for node in graph.node_list if node.op == "sin"} == {None}
     kept = gad.trace(lambda x: x.sin() + 1, leaf(1, 2)).edges
-    assert [edge.local is None for edge in kept] == [True, True, True]  # torch cannot say whether asking would run a hook of the user
+    # torch cannot say whether asking would run a hook of the user
+    assert [edge.local is None for edge in kept] == [True, True, True]
 
 
 def test_without_the_code_of_functions_what_runs_inside_is_shown_beside_the_node(monkeypatch: Patch) -> None:
@@ -422,7 +437,11 @@ def test_memory_and_views_and_versions_have_stand_ins(monkeypatch: Patch) -> Non
     monkeypatch.setattr(torch_private, "STORAGE", "_gone")
     assert torch_private.memory_of(x) == torch_private.memory_of(x.view(-1)) != torch_private.memory_of(randoms(2, 3))
     assert torch_private.memory_of(torch.ones(2, device="meta")) is None
-    assert [torch_private._perhaps_a_view(t) for t in (x, x[0])] == [torch_private.is_view(t) for t in (x, x[0])] == [False, True]
+    assert (
+        [torch_private._perhaps_a_view(t) for t in (x, x[0])]
+        == [torch_private.is_view(t) for t in (x, x[0])]
+        == [False, True]
+    )
     assert torch_private._never_the_same(x) != torch_private._never_the_same(x)
     assert torch_private.version_of(x) == 0
 
@@ -472,11 +491,13 @@ print(leaf.grad.array.tolist() == expected.tolist())
 print(sorted(name for node in graph.node_list for name in node.autograd))
 print(any("dispatch modes" in notice for notice in graph.notices), graph.check().ok, graph.outputs[0].value.item() == (torch.sin(x) * x).sum().item())
 graph.to_svg(layout="layered")
-"""
+"""  # noqa: E501
 
 
 def test_without_dispatch_modes_there_is_what_autograd_recorded() -> None:
-    done = subprocess.run([sys.executable, "-c", WITHOUT_MODES], capture_output=True, text=True, timeout=600, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_MODES], capture_output=True, text=True, timeout=600, check=False
+    )
     assert done.returncode == 0, done.stderr[-800:]
     assert done.stdout.splitlines() == ["True", "['MulBackward0', 'SinBackward0', 'SumBackward0']", "True True True"]
 
@@ -496,14 +517,18 @@ def test_a_local_derivative_that_cannot_be_had_is_said(monkeypatch: Patch) -> No
     graph = gad.trace(lambda x: x.sin() + 1, leaf(1, 2), grad_outputs=[1.0, 1.0])
     assert not [edge for edge in graph.edges if edge.local is not None]
     assert any(
-        "SinBackward0 could not be asked for its local derivative: RuntimeError: no ones today" in text or "AddBackward0" in text for text in graph.notices
+        "SinBackward0 could not be asked for its local derivative: RuntimeError: no ones today" in text
+        or "AddBackward0" in text
+        for text in graph.notices
     )
     assert_sums(graph)
 
 
 def assert_sums(graph: Graph) -> None:
     assert wrong_sums(graph) == []
-    assert node_called(graph, "x")["grad"].array.tolist() == torch.tensor([1.0, 2.0], dtype=torch.float64).cos().tolist()
+    assert (
+        node_called(graph, "x")["grad"].array.tolist() == torch.tensor([1.0, 2.0], dtype=torch.float64).cos().tolist()
+    )
 
 
 class Stubborn(Exception):
@@ -524,16 +549,24 @@ def recorded(x: Tensor) -> None:
 
 
 @pytest.mark.parametrize("run", [lambda x: gad.trace(stubborn, x), recorded], ids=["trace", "record"])
-def test_a_graph_that_cannot_go_with_the_programs_exception_is_said_and_that_goes_on(run: Callable[[Tensor], Any], capsys: Any) -> None:
+def test_a_graph_that_cannot_go_with_the_programs_exception_is_said_and_that_goes_on(
+    run: Callable[[Tensor], Any], capsys: Any
+) -> None:
     with (
-        pytest.warns(gad.GraphvizADWarning, match="no graph could be made up to where the program raised Stubborn: mine: AttributeError"),
+        pytest.warns(
+            gad.GraphvizADWarning,
+            match="no graph could be made up to where the program raised Stubborn: mine: AttributeError",
+        ),
         pytest.raises(Stubborn),
     ):
         run(leaf(1, 2))
     assert capsys.readouterr().err == ""
     with pytest.raises(Stubborn):  # also where warnings are errors
         run(leaf(1, 2))
-    assert "GraphvizADWarning: no graph could be made up to where the program raised Stubborn: mine" in capsys.readouterr().err
+    assert (
+        "GraphvizADWarning: no graph could be made up to where the program raised Stubborn: mine"
+        in capsys.readouterr().err
+    )
 
 
 def test_a_tensor_whose_origin_cannot_be_read_is_said(monkeypatch: Patch) -> None:

@@ -15,7 +15,20 @@ import numpy as np
 import pytest
 import torch
 from needed_tools import needs_package
-from programs import F64, Square, assert_sound, autograd_names, leaf, node_called, operation, operations, randoms, reached_names, tails, wrong_sums
+from programs import (
+    F64,
+    Square,
+    assert_sound,
+    autograd_names,
+    leaf,
+    node_called,
+    operation,
+    operations,
+    randoms,
+    reached_names,
+    tails,
+    wrong_sums,
+)
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
@@ -38,7 +51,10 @@ from graphviz_ad._internal.tracing.capture import Capture
 
 def test_a_square_written_as_a_product_has_two_edges() -> None:
     graph = gad.trace(lambda x: x * x, 3.0)
-    assert [(edge.slot, edge.local.item(), edge.grad.item()) for edge in graph.edges if edge.local and edge.grad] == [(0, 3, 3), (1, 3, 3)]
+    assert [(edge.slot, edge.local.item(), edge.grad.item()) for edge in graph.edges if edge.local and edge.grad] == [
+        (0, 3, 3),
+        (1, 3, 3),
+    ]
     assert graph.nx.number_of_edges("n0", "n1") == 2
     assert node_called(graph, "x")["grad"].item() == 6
 
@@ -90,8 +106,12 @@ OUTPUTS: list[tuple[str, Callable[[Tensor], Any], float, list[tuple[str | None, 
 ]
 
 
-@pytest.mark.parametrize(("function", "gradient", "outputs"), [case[1:] for case in OUTPUTS], ids=[case[0] for case in OUTPUTS])
-def test_whatever_is_returned_is_an_output(function: Any, gradient: float, outputs: list[tuple[str | None, float]]) -> None:
+@pytest.mark.parametrize(
+    ("function", "gradient", "outputs"), [case[1:] for case in OUTPUTS], ids=[case[0] for case in OUTPUTS]
+)
+def test_whatever_is_returned_is_an_output(
+    function: Any, gradient: float, outputs: list[tuple[str | None, float]]
+) -> None:
     graph = gad.trace(function, 1.0)
     assert node_called(graph, "x")["grad"].item() == gradient
     assert [(node.name, node.grad.item()) for node in graph.outputs if node.grad] == outputs
@@ -183,7 +203,11 @@ def test_a_detached_copy_that_requires_grad_again_is_a_leaf() -> None:
 
 def test_unused_arguments_are_leaves_without_a_gradient_rather_than_zero() -> None:
     graph = gad.trace(lambda x, y: x * 2, 1.0, 2.0)
-    assert (node_called(graph, "y")["kind"], node_called(graph, "y")["grad"], node_called(graph, "y")["cut"]) == ("leaf", None, "unreached")
+    assert (node_called(graph, "y")["kind"], node_called(graph, "y")["grad"], node_called(graph, "y")["cut"]) == (
+        "leaf",
+        None,
+        "unreached",
+    )
 
 
 def branching(x: Tensor) -> Tensor:
@@ -229,13 +253,20 @@ PORTS: list[tuple[str, Callable[[Tensor], Tensor], Tensor, str, list[Any]]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("function", "x", "op", "gradients"), [case[1:] for case in PORTS], ids=[case[0] for case in PORTS])
-def test_every_result_of_an_operation_has_its_own_gradient(function: Any, x: Tensor, op: str, gradients: list[Any]) -> None:
+@pytest.mark.parametrize(
+    ("function", "x", "op", "gradients"), [case[1:] for case in PORTS], ids=[case[0] for case in PORTS]
+)
+def test_every_result_of_an_operation_has_its_own_gradient(
+    function: Any, x: Tensor, op: str, gradients: list[Any]
+) -> None:
     graph = gad.trace(function, x)
     assert_sound(graph, 1e-4 if x.dtype == torch.float32 else 1e-12)
     np.testing.assert_array_equal(node_called(graph, "x")["grad"].array, torch.autograd.grad(function(x), x)[0])
     if op:
-        found = [None if port.grad is None or port.grad.array is None else port.grad.array.reshape(-1).tolist() for port in operation(graph, op).ports]
+        found = [
+            None if port.grad is None or port.grad.array is None else port.grad.array.reshape(-1).tolist()
+            for port in operation(graph, op).ports
+        ]
         assert found == [None if g is None else g if isinstance(g, list) else [g] for g in gradients]
 
 
@@ -289,13 +320,17 @@ CUSTOM: list[tuple[str, Callable[[Tensor], Tensor], list[str], float]] = [
 ]
 
 
-@pytest.mark.parametrize(("function", "ops", "gradient"), [case[1:] for case in CUSTOM], ids=[case[0] for case in CUSTOM])
+@pytest.mark.parametrize(
+    ("function", "ops", "gradient"), [case[1:] for case in CUSTOM], ids=[case[0] for case in CUSTOM]
+)
 def test_a_custom_function_is_one_node_an_application(function: Any, ops: list[str], gradient: float) -> None:
     graph = gad.trace(function, 2.0)
     assert operations(graph) == ops
     assert node_called(graph, "x")["grad"].item() == gradient
     assert_sound(graph)
-    assert [len(graph.in_edges(node.key)) for node in graph.node_list if node.kind == "op" and node.op != "add"] == [1] * (len(ops) - ("add" in ops))
+    assert [len(graph.in_edges(node.key)) for node in graph.node_list if node.kind == "op" and node.op != "add"] == [
+        1
+    ] * (len(ops) - ("add" in ops))
     assert [node for node in graph.node_list if node.kind == "data"] == []
 
 
@@ -329,7 +364,11 @@ def test_a_custom_function_comes_after_everything_that_it_reads() -> None:
     graph = gad.trace(lambda x: Late.apply(x, weights["w"]), 2.0)
     assert_sound(graph)
     assert [node.kind for node in graph.node_list] == ["leaf", "leaf", "op"]
-    assert [edge.grad.array.tolist() for edge in graph.in_edges("n2") if edge.grad is not None and edge.grad.array is not None] in ([10, [4]], [[10], [4]])
+    assert [
+        edge.grad.array.tolist()
+        for edge in graph.in_edges("n2")
+        if edge.grad is not None and edge.grad.array is not None
+    ] in ([10, [4]], [[10], [4]])
 
 
 def test_only_functions_of_autograd_are_trackable() -> None:
@@ -391,12 +430,16 @@ def test_writing_in_place_keeps_numbers_right_and_the_output_in_sight(function: 
     (output,) = graph.outputs
     assert output.value is not None
     np.testing.assert_array_equal(output.value.array, expected.detach().numpy())
-    np.testing.assert_array_equal(node_called(graph, "x")["grad"].array, torch.autograd.grad(expected, x, torch.ones_like(expected))[0])
+    np.testing.assert_array_equal(
+        node_called(graph, "x")["grad"].array, torch.autograd.grad(expected, x, torch.ones_like(expected))[0]
+    )
     assert graph.detail is not None
     assert reached_names(graph.detail) == autograd_names(function(x))
     for node in graph.node_list:
         for port in node.ports:
-            assert port.value is None or port.grad is None or port.value.shape == port.grad.shape, f"{node.op} has a gradient of another shape than its value"
+            assert port.value is None or port.grad is None or port.value.shape == port.grad.shape, (
+                f"{node.op} has a gradient of another shape than its value"
+            )
 
 
 # --- finished tensors
@@ -421,7 +464,9 @@ def finished(code: str) -> dict[str, Any]:
 def test_finished_tensors_are_traced_with_the_names_of_the_script(target: str) -> None:
     script = finished(f"g = gad.trace({target})")
     graph: Graph = script["g"]
-    extra = 2 * script["w"].detach().numpy() * 0 + (script["w"].detach().numpy() if "h" in target.replace("'", "") else 0)
+    extra = 2 * script["w"].detach().numpy() * 0 + (
+        script["w"].detach().numpy() if "h" in target.replace("'", "") else 0
+    )
     np.testing.assert_array_equal(node_called(graph, "x")["grad"].array, 8 * np.array([3.0, 1.0]) + extra)
     assert node_called(graph, "loss")["value"].item() == 40
     assert {node.name for node in graph.node_list} >= {"x", "w", "loss"}
@@ -487,7 +532,11 @@ def test_parameters_have_dotted_names_and_tied_ones_are_one_leaf() -> None:
 def test_frozen_parameters_and_buffers_are_data() -> None:
     graph = gad.trace(Block(), torch.ones(1, 2))
     for name in ("frozen.weight", "scale", "x"):
-        assert (node_called(graph, name)["kind"], node_called(graph, name)["grad"], node_called(graph, name)["cut"]) == ("data", None, "data")
+        assert (
+            node_called(graph, name)["kind"],
+            node_called(graph, name)["grad"],
+            node_called(graph, name)["cut"],
+        ) == ("data", None, "data")
     assert not any((node.name or "").startswith("unused") for node in graph.node_list)
 
 
@@ -532,7 +581,12 @@ INPUTS: list[tuple[Any, list[int], float]] = [
 @pytest.mark.parametrize(("given", "shape", "first"), INPUTS, ids=[repr(case[0]) for case in INPUTS])
 def test_numbers_lists_and_arrays_become_float64_leaves(given: Any, shape: list[int], first: float) -> None:
     x = node_called(gad.trace(lambda x: x * 2, given), "x")
-    assert (x["kind"], x["dtype"], list(x["shape"]), x["value"].array.reshape(-1)[0]) == ("leaf", "float64", shape, first)
+    assert (x["kind"], x["dtype"], list(x["shape"]), x["value"].array.reshape(-1)[0]) == (
+        "leaf",
+        "float64",
+        shape,
+        first,
+    )
 
 
 def test_numbers_for_a_module_take_its_dtype() -> None:
@@ -569,7 +623,11 @@ def test_trees_of_tensors_go_in_and_out() -> None:
 
     graph = gad.trace(function, {"a": (2.0,), "b": leaf(5)}, z=4)
     assert [node.name for node in graph.node_list if node.kind == "leaf"] == ["tree.a[0]", "tree.b", "z"]
-    assert [node.grad.array.tolist() for node in graph.node_list if node.kind == "leaf" and node.grad and node.grad.array is not None] == [5, [2], 2]
+    assert [
+        node.grad.array.tolist()
+        for node in graph.node_list
+        if node.kind == "leaf" and node.grad and node.grad.array is not None
+    ] == [5, [2], 2]
     assert len(graph.outputs) == 2
 
 
@@ -584,9 +642,28 @@ def test_a_model_output_of_transformers_is_a_tree() -> None:
 
 def test_graph_attributes_are_the_documented_ones() -> None:
     graph = gad.trace(lambda x: x * 2, 1.0).nx
-    node = {"kind", "name", "op", "autograd", "value", "grad", "shape", "dtype", "device", "requires_grad", "is_output", "module", "source", "saved", "cut"}
+    node = {
+        "kind",
+        "name",
+        "op",
+        "autograd",
+        "value",
+        "grad",
+        "shape",
+        "dtype",
+        "device",
+        "requires_grad",
+        "is_output",
+        "module",
+        "source",
+        "saved",
+        "cut",
+    }
     assert all(node <= set(attributes) for _, attributes in graph.nodes(data=True))
-    assert all({"slot", "port", "local", "grad", "cut", "match"} <= set(attributes) for *_, attributes in graph.edges(data=True))
+    assert all(
+        {"slot", "port", "local", "grad", "cut", "match"} <= set(attributes)
+        for *_, attributes in graph.edges(data=True)
+    )
     assert list(graph) == ["n0", "n1", "n2"]
 
 
@@ -650,7 +727,9 @@ def backward_gradient(output: Tensor, x: Tensor) -> Tensor:
 
 @pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated")  # torch itself, in func.jvp
 @pytest.mark.parametrize(("function", "x"), [case[1:] for case in KINDS], ids=[case[0] for case in KINDS])
-def test_every_kind_of_tensor_is_traced_with_right_gradients_or_said_to_be_unknown(function: Callable[[Tensor], Tensor], x: Tensor) -> None:
+def test_every_kind_of_tensor_is_traced_with_right_gradients_or_said_to_be_unknown(
+    function: Callable[[Tensor], Tensor], x: Tensor
+) -> None:
     graph = gad.trace(function, x)
     assert graph.outputs
     assert not [notice for notice in graph.notices if "could not be recorded" in notice]
@@ -663,7 +742,9 @@ def test_every_kind_of_tensor_is_traced_with_right_gradients_or_said_to_be_unkno
     wide = expected.to_dense().resolve_conj()
     np.testing.assert_array_equal(node["grad"].array, wide.float() if x.dtype == torch.bfloat16 else wide)
     assert node["grad"].dtype == node["dtype"] == str(x.dtype).removeprefix("torch.")
-    low = x.dtype in (torch.float16, torch.bfloat16) or torch.bfloat16 in {getattr(torch, n.ports[0].dtype or "float32", None) for n in graph.node_list}
+    low = x.dtype in (torch.float16, torch.bfloat16) or torch.bfloat16 in {
+        getattr(torch, n.ports[0].dtype or "float32", None) for n in graph.node_list
+    }
     if graph.has_gradients:
         assert wrong_sums(graph, 2e-2 if low else 1e-5) == []
     assert graph.to_svg(layout="layered")
@@ -699,7 +780,8 @@ assert g.to_svg(layout="layered")
 
 @pytest.mark.parametrize("program", [NESTED, FAKE], ids=["nested", "fake"])
 def test_tensors_without_readable_elements_are_passed_through(program: str) -> None:
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=600, check=False)  # torch may crash there
+    # torch may crash there
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stderr[-500:]
 
 
@@ -711,26 +793,71 @@ def failing(x: Tensor) -> Tensor:
 
 
 BAD: list[tuple[str, Callable[[Path], Any], type[Exception], str]] = [
-    ("no tensor", lambda _: gad.trace(lambda x: 3.0, 1.0), NoTensorError, r"returned 3\.0 \(float\).*return the tensor"),
+    (
+        "no tensor",
+        lambda _: gad.trace(lambda x: 3.0, 1.0),
+        NoTensorError,
+        r"returned 3\.0 \(float\).*return the tensor",
+    ),
     ("nothing", lambda _: gad.trace(lambda x: None, 1.0), NoTensorError, r"returned None"),
-    ("no grad", lambda _: gad.trace(lambda x: x * 2, torch.ones(1)), NoTensorError, r"requires grad.*Give at least one input"),
+    (
+        "no grad",
+        lambda _: gad.trace(lambda x: x * 2, torch.ones(1)),
+        NoTensorError,
+        r"requires grad.*Give at least one input",
+    ),
     ("under no_grad", lambda _: gad.trace(torch.no_grad()(lambda x: x * 2), 1.0), NoTensorError, r"no_grad"),
     ("detached", lambda _: gad.trace(lambda x: x.detach(), 1.0), NoTensorError, r"detached"),
     ("whole numbers", lambda _: gad.trace(lambda x: (x > 0).sum(), 1.0), NoTensorError, r"requires grad"),
-    ("shape", lambda _: gad.trace(lambda x: x * 2, [1.0, 2.0], grad_outputs=[1.0, 2.0, 3.0]), GradOutputsError, r"\(3,\).*\(2,\)"),
-    ("too many", lambda _: gad.trace(lambda x: x * 2, 1.0, grad_outputs=[1.0, 2.0]), GradOutputsError, r"2 gradient.*1 differentiable|shape"),
-    ("too few", lambda _: gad.trace(lambda x: (x, x * 2), 1.0, grad_outputs=[1.0]), GradOutputsError, r"1 gradient.*2 differentiable"),
+    (
+        "shape",
+        lambda _: gad.trace(lambda x: x * 2, [1.0, 2.0], grad_outputs=[1.0, 2.0, 3.0]),
+        GradOutputsError,
+        r"\(3,\).*\(2,\)",
+    ),
+    (
+        "too many",
+        lambda _: gad.trace(lambda x: x * 2, 1.0, grad_outputs=[1.0, 2.0]),
+        GradOutputsError,
+        r"2 gradient.*1 differentiable|shape",
+    ),
+    (
+        "too few",
+        lambda _: gad.trace(lambda x: (x, x * 2), 1.0, grad_outputs=[1.0]),
+        GradOutputsError,
+        r"1 gradient.*2 differentiable",
+    ),
     ("no number", lambda _: gad.trace(lambda x: x, 1.0, grad_outputs="text"), GradOutputsError, r"'text'"),
     ("nothing to call", lambda _: gad.trace(3), GraphvizADError, r"3"),
     ("an empty list", lambda _: gad.trace([]), GraphvizADError, r"\[\]"),
     ("capture level", lambda _: Capture(values="all"), UnknownNameError, r"'all'.*full, none, summary"),
-    ("theme", lambda _: gad.trace(lambda x: x, 1.0).plot(theme="drak"), UnknownNameError, r"'drak'; did you mean 'dark'\?"),
-    ("layout", lambda _: gad.trace(lambda x: x, 1.0).plot(layout="layred"), UnknownNameError, r"did you mean 'layered'\?"),
+    (
+        "theme",
+        lambda _: gad.trace(lambda x: x, 1.0).plot(theme="drak"),
+        UnknownNameError,
+        r"'drak'; did you mean 'dark'\?",
+    ),
+    (
+        "layout",
+        lambda _: gad.trace(lambda x: x, 1.0).plot(layout="layred"),
+        UnknownNameError,
+        r"did you mean 'layered'\?",
+    ),
     ("direction", lambda _: gad.trace(lambda x: x, 1.0).plot(direction="RL"), UnknownNameError, r"LR, TB"),
-    ("film direction", lambda _: gad.trace(lambda x: x, 1.0).animate("sideways"), UnknownNameError, r"backward, both, forward"),
+    (
+        "film direction",
+        lambda _: gad.trace(lambda x: x, 1.0).animate("sideways"),
+        UnknownNameError,
+        r"backward, both, forward",
+    ),
     ("suffix", lambda folder: gad.trace(lambda x: x, 1.0).save(folder / "a.bmp"), UnknownNameError, r"bmp"),
     ("no suffix", lambda folder: gad.trace(lambda x: x, 1.0).save(folder / "a"), GraphvizADError, r"svg"),
-    ("folder", lambda folder: gad.trace(lambda x: x, 1.0).save(folder / "nowhere" / "a.svg"), SaveError, r"nowhere.*does not exist"),
+    (
+        "folder",
+        lambda folder: gad.trace(lambda x: x, 1.0).save(folder / "nowhere" / "a.svg"),
+        SaveError,
+        r"nowhere.*does not exist",
+    ),
     ("missing file", lambda folder: gad.Graph.load(folder / "missing.json"), GraphvizADError, r"missing\.json"),
     ("no graph", lambda folder: gad.Graph.load(written(folder / "a.json", "[1]")), GraphFormatError, r"no saved graph"),
     ("wrt", lambda _: gad.trace(lambda x: x, 1.0).plot(wrt="z"), UnknownNameError, r"'z'.*Choose from: x"),
@@ -743,14 +870,18 @@ def written(path: Path, text: str) -> Path:
 
 
 @pytest.mark.parametrize(("act", "error", "message"), [case[1:] for case in BAD], ids=[case[0] for case in BAD])
-def test_bad_input_gets_a_typed_error_that_says_what_and_why(tmp_path: Path, act: Callable[[Path], Any], error: type[Exception], message: str) -> None:
+def test_bad_input_gets_a_typed_error_that_says_what_and_why(
+    tmp_path: Path, act: Callable[[Path], Any], error: type[Exception], message: str
+) -> None:
     with pytest.raises(error, match=message) as caught:
         act(tmp_path)
     assert isinstance(caught.value, GraphvizADError)
     assert [path.name for path in tmp_path.iterdir()] in ([], ["a.json"])
 
 
-@pytest.mark.parametrize("text", ["__import__('os').system('true')", "open('x')", "x.__class__", "[x for x in y]", "f(x)"])
+@pytest.mark.parametrize(
+    "text", ["__import__('os').system('true')", "open('x')", "x.__class__", "[x for x in y]", "f(x)"]
+)
 def test_a_formula_may_call_nothing_but_mathematics(text: str) -> None:
     from graphviz_ad._internal.maths.expressions import parse
 
@@ -860,7 +991,14 @@ def test_the_same_program_gives_the_same_bytes_in_every_process() -> None:
     runs = []
     for seed in ("1", "2"):
         environment = {**os.environ, "PYTHONHASHSEED": seed}
-        done = subprocess.run([sys.executable, "-c", SAME_BYTES], capture_output=True, text=True, timeout=600, check=False, env=environment)
+        done = subprocess.run(
+            [sys.executable, "-c", SAME_BYTES],
+            capture_output=True,
+            text=True,
+            timeout=600,
+            check=False,
+            env=environment,
+        )
         assert done.returncode == 0, done.stderr[-500:]
         runs.append(done.stdout.split())
     assert len(runs[0]) == 5

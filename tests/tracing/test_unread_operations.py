@@ -21,7 +21,9 @@ def test_an_operation_that_cannot_be_read_runs_and_is_said(monkeypatch: pytest.M
     monkeypatch.setattr(recorder, "schema_of", unreadable)
     graph = gad.trace(lambda x: (x * x).sum(), leaf(1, 2))
     assert graph.find("x").grad.array.tolist() == [2, 4]
-    assert any("could not be recorded completely; the first: KeyError: 'no such schema'" in notice for notice in graph.notices)
+    assert any(
+        "could not be recorded completely; the first: KeyError: 'no such schema'" in notice for notice in graph.notices
+    )
 
 
 def test_a_local_derivative_that_cannot_be_had_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

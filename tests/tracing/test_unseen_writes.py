@@ -1,4 +1,6 @@
-"""What is written in place behind autograd's back, or detached in place: the reason is said, and the gradient arrives where torch sends it."""
+"""What is written in place behind autograd's back, or detached in place: the reason is said, and the gradient
+arrives where torch sends it.
+"""
 
 from __future__ import annotations
 
@@ -65,7 +67,9 @@ RETURNED: list[tuple[Callable[[Tensor], Tensor], dict[str, str]]] = [
 
 @pytest.mark.parametrize(("function", "cuts"), RETURNED, ids=[case[0].__name__ for case in RETURNED])
 @pytest.mark.parametrize("read", [False, True], ids=["returned", "read"])
-def test_a_write_that_autograd_does_not_see_is_cut_for_its_reason(function: Callable[[Tensor], Tensor], cuts: dict[str, str], read: bool) -> None:
+def test_a_write_that_autograd_does_not_see_is_cut_for_its_reason(
+    function: Callable[[Tensor], Tensor], cuts: dict[str, str], read: bool
+) -> None:
     def program(x: Tensor) -> Tensor:
         y = function(x)
         return y * 2 if read else y
@@ -83,10 +87,14 @@ def test_a_write_that_autograd_does_not_see_is_cut_for_its_reason(function: Call
 
 
 @pytest.mark.parametrize("function", [case[0] for case in RETURNED], ids=[case[0].__name__ for case in RETURNED])
-def test_what_is_fed_in_arrives_at_the_operation_that_autograd_goes_back_from(function: Callable[[Tensor], Tensor]) -> None:
+def test_what_is_fed_in_arrives_at_the_operation_that_autograd_goes_back_from(
+    function: Callable[[Tensor], Tensor],
+) -> None:
     graph = gad.trace(function, leaf(1, 2), grad_outputs=[2.0, 3.0], capture=EVERYTHING)
     assert [node.op for node in graph.outputs] == ["add_"]
-    assert {node.op: numbers(node.ports[0].upstream) for node in graph.node_list if node.ports[0].upstream is not None} == {"sin": [2, 3]}
+    assert {
+        node.op: numbers(node.ports[0].upstream) for node in graph.node_list if node.ports[0].upstream is not None
+    } == {"sin": [2, 3]}
     assert "The backward pass starts" in graph.animate(direction="backward").to_html()
 
 
@@ -132,7 +140,11 @@ def test_the_summary_of_what_was_written_through_data_is_new() -> None:
         return y * 2
 
     graph = gad.trace(function, torch.linspace(-1, 2, 600).requires_grad_())
-    found = [(node.op, node.value.min, node.value.max) for node in graph.node_list if node.kind == "op" and node.value is not None]
+    found = [
+        (node.op, node.value.min, node.value.max)
+        for node in graph.node_list
+        if node.kind == "op" and node.value is not None
+    ]
     assert found == [("mul", -1, 2), ("detach", -1, 2), ("add_", 0, 3), ("mul", 0, 6)]
 
 
@@ -167,7 +179,9 @@ def test_a_use_after_a_result_was_detached_in_place_brings_no_gradient_for_that_
     assert flows.wrong_sums(graph) == []
 
 
-@pytest.mark.parametrize("function", [lambda x: x.sign().detach() * x, lambda x: (x > 0).float() * x, lambda x: torch.ones_like(x) * x])
+@pytest.mark.parametrize(
+    "function", [lambda x: x.sign().detach() * x, lambda x: (x > 0).float() * x, lambda x: torch.ones_like(x) * x]
+)
 def test_what_was_not_detached_in_place_is_not_said_to_be(function: Any) -> None:
     cuts = [node.cut for node in gad.trace(function, leaf(1, 2)).node_list if node.op not in ("detach", "mul")]
     assert "detach" not in cuts
@@ -210,7 +224,12 @@ def test_of_a_whole_that_nobody_read_only_the_gradient_is_known(function: Callab
     (whole,) = [node for node in fine.node_list if node.autograd == ("CopySlices",)]
     assert whole.grad is not None
     assert (whole.value, whole.ports[0].shape) == (None, whole.grad.shape)
-    assert [port.shape for node in fine.node_list for port in node.ports if port.grad is not None and port.shape != port.grad.shape] == []
+    assert [
+        port.shape
+        for node in fine.node_list
+        for port in node.ports
+        if port.grad is not None and port.shape != port.grad.shape
+    ] == []
     (output,) = fine.outputs
     assert numbers(output.value) == result.tolist()
     assert numbers(node_called(graph, "x")["grad"]) == expected.tolist()
@@ -268,6 +287,8 @@ def test_a_write_through_a_lazy_negative_is_the_copy_into_the_whole() -> None:
 
 
 def test_what_is_left_out_because_a_link_was_mistaken_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("graphviz_ad._internal.tracing.assembly.linking.results.copy_behind", lambda units, unit, value, i, linked: None)
+    monkeypatch.setattr(
+        "graphviz_ad._internal.tracing.assembly.linking.results.copy_behind", lambda units, unit, value, i, linked: None
+    )
     notices = gad.trace(negated, leaf(0.5, -1.0)).notices
     assert any("in a circle" in notice for notice in notices)

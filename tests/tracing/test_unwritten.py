@@ -1,4 +1,6 @@
-"""Memory that nobody has written to is shown as such, whoever reads it, and what is written there is known as soon as all of it is."""
+"""Memory that nobody has written to is shown as such, whoever reads it, and what is written there is known as soon
+as all of it is.
+"""
 
 from __future__ import annotations
 
@@ -109,14 +111,23 @@ def test_what_is_written_is_known(program: Callable[[Tensor], Any]) -> None:
     for node, tensor in zip(graph.outputs, result if isinstance(result, tuple) else (result,), strict=True):
         value = node.ports[0].value
         assert value is not None
-        assert value.missing == NOT_WRITTEN or (value.array is not None and np.array_equal(value.array, tensor.detach().numpy()))
-    assert [port.value.missing for node in graph.outputs for port in node.ports if port.value is not None and not port.value.known] == [NOT_WRITTEN] * (
-        program is PROGRAMS["garbage returned"]
-    )
+        assert value.missing == NOT_WRITTEN or (
+            value.array is not None and np.array_equal(value.array, tensor.detach().numpy())
+        )
+    assert [
+        port.value.missing
+        for node in graph.outputs
+        for port in node.ports
+        if port.value is not None and not port.value.known
+    ] == [NOT_WRITTEN] * (program is PROGRAMS["garbage returned"])
 
 
 def values(graph: Graph, op: str) -> list[Any]:
-    return [node.value.missing if not node.value.known else node.value.array.tolist() for node in graph.node_list if node.op == op and node.value]
+    return [
+        node.value.missing if not node.value.known else node.value.array.tolist()
+        for node in graph.node_list
+        if node.op == op and node.value
+    ]
 
 
 def test_a_view_of_what_nobody_wrote_says_so() -> None:
@@ -176,7 +187,10 @@ def test_a_value_that_is_not_wanted_is_not_said_to_be_missing() -> None:
     assert all(port.value is None for node in graph.node_list for port in node.ports if node.op is not None)
 
 
-WRITES = st.lists(st.tuples(st.sampled_from(["rows", "columns", "element", "flat"]), st.integers(0, 11), st.integers(1, 12)), max_size=8)
+WRITES = st.lists(
+    st.tuples(st.sampled_from(["rows", "columns", "element", "flat"]), st.integers(0, 11), st.integers(1, 12)),
+    max_size=8,
+)
 
 
 @given(WRITES)
@@ -186,13 +200,23 @@ def test_known_is_what_was_written_whole(writes: list[tuple[str, int, int]]) -> 
 
     def write(whole: Tensor) -> None:
         for kind, start, count in writes:
-            view = {"rows": whole[start % 3 :][:count], "columns": whole.t()[start % 4 :][:count], "element": whole[start % 3, start % 4]}.get(kind)
+            view = {
+                "rows": whole[start % 3 :][:count],
+                "columns": whole.t()[start % 4 :][:count],
+                "element": whole[start % 3, start % 4],
+            }.get(kind)
             target = whole.view(-1)[start:][:count] if view is None else view
             target.fill_(float(count))
 
     mirror = torch.full((3, 4), float("nan"))
     write(mirror)
-    parts: list[Callable[[Tensor], Tensor]] = [lambda t: t * 1, lambda t: t[0] * 1, lambda t: t[:, 1:3] * 1, lambda t: t[1, 2] * 1, lambda t: t.t()[::2] * 1]
+    parts: list[Callable[[Tensor], Tensor]] = [
+        lambda t: t * 1,
+        lambda t: t[0] * 1,
+        lambda t: t[:, 1:3] * 1,
+        lambda t: t[1, 2] * 1,
+        lambda t: t.t()[::2] * 1,
+    ]
 
     def program(x: Tensor) -> tuple[Tensor, ...]:
         whole = torch.empty(3, 4)

@@ -1,4 +1,6 @@
-"""Leaves of a function take the names of its variables, where the text of the program leaves no doubt, and no other names."""
+"""Leaves of a function take the names of its variables, where the text of the program leaves no doubt, and no other
+names.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +45,13 @@ def test_operands_of_operators_and_functions_are_named() -> None:
 
 
 def test_a_layer_and_a_loss_name_what_they_are_given() -> None:
-    x, weight, bias, target, holder = randoms(1, 2), randoms(2, 2, seed=1), randoms(2, seed=2), randoms(1, 2, seed=3), Holder()
+    x, weight, bias, target, holder = (
+        randoms(1, 2),
+        randoms(2, 2, seed=1),
+        randoms(2, seed=2),
+        randoms(1, 2, seed=3),
+        Holder(),
+    )
 
     def function() -> None:
         F.mse_loss(F.linear(x, weight, bias) @ holder.weight, target)

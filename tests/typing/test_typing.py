@@ -1,4 +1,6 @@
-"""What type checkers say of a user's program: every right line is inferred, every wrong one is refused, and nothing else."""
+"""What type checkers say of a user's program: every right line is inferred, every wrong one is refused, and nothing
+else.
+"""
 
 from __future__ import annotations
 
@@ -11,12 +13,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from needed_tools import needs_tool
 
 import graphviz_ad
 
 CODE = Path(__file__).parent / "user_code" / "calls.py"
 ROOT = Path(graphviz_ad.__file__).parents[1]
-PYRIGHT = os.environ.get("PYRIGHT") or shutil.which("pyright")
 
 
 def wrong_lines() -> set[int]:
@@ -25,7 +27,16 @@ def wrong_lines() -> set[int]:
 
 def test_mypy_sees_every_type_and_refuses_every_wrong_call(tmp_path: Path) -> None:
     pytest.importorskip("mypy")
-    command = [sys.executable, "-m", "mypy", "--strict", "--config-file=", "--no-error-summary", f"--cache-dir={tmp_path}", str(CODE)]
+    command = [
+        sys.executable,
+        "-m",
+        "mypy",
+        "--strict",
+        "--config-file=",
+        "--no-error-summary",
+        f"--cache-dir={tmp_path}",
+        str(CODE),
+    ]
     done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "MYPYPATH": str(ROOT)})
     refused = {int(number) for number in re.findall(r"calls\.py:(\d+): error:", done.stdout)}
     assert refused == wrong_lines(), done.stdout + done.stderr
@@ -33,13 +44,19 @@ def test_mypy_sees_every_type_and_refuses_every_wrong_call(tmp_path: Path) -> No
 
 def pyright(folder: Path, *included: Path) -> list[dict[str, object]]:
     """What pyright finds in its standard mode."""
-    if PYRIGHT is None:
-        pytest.skip("needs pyright")
-    config = {"typeCheckingMode": "standard", "pythonVersion": "3.11", "include": [path.name for path in included], "extraPaths": [str(ROOT)]}
+    checker = os.environ.get("PYRIGHT") or needs_tool("pyright")
+    config = {
+        "typeCheckingMode": "standard",
+        "pythonVersion": "3.11",
+        "include": [path.name for path in included],
+        "extraPaths": [str(ROOT)],
+    }
     for path in included:
         (shutil.copytree if path.is_dir() else shutil.copy)(path, folder / path.name)
     (folder / "pyrightconfig.json").write_text(json.dumps(config))
-    done = subprocess.run([PYRIGHT, "--outputjson", "--pythonpath", sys.executable, "-p", str(folder)], capture_output=True, text=True)
+    done = subprocess.run(
+        [checker, "--outputjson", "--pythonpath", sys.executable, "-p", str(folder)], capture_output=True, text=True
+    )
     return [found for found in json.loads(done.stdout)["generalDiagnostics"] if found["severity"] == "error"]
 
 

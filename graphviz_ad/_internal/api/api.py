@@ -44,7 +44,8 @@ from graphviz_ad._internal.output.call_options import (
     words_to_write,
 )
 from graphviz_ad._internal.output.file_writing import PATHS, render, suffix_for, write_as
-from graphviz_ad._internal.output.formats import FILMS, FRAMES, GRAPHS, PAGES, STILLS, numbered_frames
+from graphviz_ad._internal.output.format_table import FILMS, FRAMES, GRAPHS, MEANS_THE_FILM, STILLS, TOGETHER
+from graphviz_ad._internal.output.formats import numbered_frames
 from graphviz_ad._internal.output.notebook import only_in_notebooks
 from graphviz_ad._internal.scene.annotations import with_failure, with_remarks
 from graphviz_ad._internal.scene.canvas import Canvas
@@ -64,13 +65,26 @@ if TYPE_CHECKING:
 
     from graphviz_ad._internal.tracing.recording import Recording
 
-TRACERS = Registry("framework", {"torch": "graphviz_ad._internal.tracing.entry:trace", "ADNumber": "graphviz_ad._internal.tracing.ad_numbers:trace"})
-BLACK_BOXES = Registry(
-    "framework", {"torch": "graphviz_ad._internal.tracing.black_box:BlackBox", "ADNumber": "graphviz_ad._internal.tracing.ad_numbers:BlackBox"}
+TRACERS = Registry(
+    "framework",
+    {
+        "torch": "graphviz_ad._internal.tracing.entry:trace",
+        "ADNumber": "graphviz_ad._internal.tracing.ad_numbers:trace",
+    },
 )
-ATTRIBUTES = Registry("framework", {"torch": "graphviz_ad._internal.tracing.assembly.plain_attributes:plain_attributes"})
+BLACK_BOXES = Registry(
+    "framework",
+    {
+        "torch": "graphviz_ad._internal.tracing.black_box:BlackBox",
+        "ADNumber": "graphviz_ad._internal.tracing.ad_numbers:BlackBox",
+    },
+)
+ATTRIBUTES = Registry(
+    "framework", {"torch": "graphviz_ad._internal.tracing.assembly.plain_attributes:plain_attributes"}
+)
 RECORDERS = Registry("framework", {"torch": "graphviz_ad._internal.tracing.entry:recording"})
-BETWEEN = tuple(f"graphviz_ad._internal.{name}" for name in ("ad_number", "base.checked_calls", "api.methods"))  # modules between the user's call and ours
+# modules between the user's call and ours
+BETWEEN = tuple(f"graphviz_ad._internal.{name}" for name in ("ad_number", "base.checked_calls", "api.methods"))
 Class = TypeVar("Class", bound=type)
 MIN_PIXELS, MAX_PIXELS = 16, 16384  # of a side of a frame
 ASPECTS = {"16:9": (1280, 720), "4:3": (960, 720)}  # pixels of a frame
@@ -80,31 +94,37 @@ ASPECTS = {"16:9": (1280, 720), "4:3": (960, 720)}  # pixels of a frame
 def trace(target: Any, *args: Any, grad_outputs: Any = None, capture: Capture | None = None, **kwargs: Any) -> Graph:
     """Run `target` once forward and once backward, and return the graph with every value and gradient.
 
-    ``target`` is a function, an ``nn.Module``, or a finished tensor, `ADNumber` or (nested) collection of them. ``args`` and ``kwargs`` are
-    passed to it: numbers, lists of numbers and numpy arrays become new tensors that require grad (float64, or a module's own dtype), tensors are used
-    as they are; beside an `ADNumber`, numbers become ADNumbers. ``grad_outputs`` is the upstream gradient of each output, of its shape; default
-    ones. No ``.grad`` is touched.
+    ``target`` is a function, an ``nn.Module``, or a finished tensor, `ADNumber` or (nested) collection of them.
+    ``args`` and ``kwargs`` are passed to it: numbers, lists of numbers and numpy arrays become new tensors that require
+    grad (float64, or a module's own dtype), tensors are used as they are; beside an `ADNumber`, numbers become
+    ADNumbers. ``grad_outputs`` is the upstream gradient of each output, of its shape; default ones. No ``.grad`` is
+    touched.
 
     Raises `NoTensorError` if nothing returned has a gradient graph, `GradOutputsError` if the upstream gradients do not
     fit, and whatever the target itself or its backward pass raises, unchanged, with the graph so far as its ``graph``.
     """
     framework = "ADNumber" if concerns(target, args, kwargs) else "torch"
-    return TRACERS[framework](target, args, kwargs, grad_outputs, capture or Capture(), _module_level_names(sys._getframe(1)))  # type: ignore[no-any-return]
+    names = _module_level_names(sys._getframe(1))
+    graph: Graph = TRACERS[framework](target, args, kwargs, grad_outputs, capture or Capture(), names)
+    return graph
 
 
 @checked
 def record(module: torch.nn.Module | None = None, capture: Capture | None = None) -> Recording:
     """Record a stretch of your own program: ``with record(model) as rec: …``, then ``rec.graph``.
 
-    Everything that this thread runs in the block is recorded, your own ``backward()`` calls and optimizer steps included; each backward
-    pass is kept apart in ``rec.graph.passes``. ``module`` gives its parameters their dotted names. If the block raises, the exception is
-    yours unchanged, and ``rec.graph`` is the graph up to there. While the block is open the entry of torch's engine is wrapped.
+    Everything that this thread runs in the block is recorded, your own ``backward()`` calls and optimizer steps
+    included; each backward pass is kept apart in ``rec.graph.passes``. ``module`` gives its parameters their dotted
+    names. If the block raises, the exception is yours unchanged, and ``rec.graph`` is the graph up to there. While the
+    block is open the entry of torch's engine is wrapped.
     """
     return RECORDERS["torch"](module, capture or Capture(), _module_level_names(sys._getframe(1)))  # type: ignore[no-any-return]
 
 
 def _module_level_names(frame: FrameType) -> Mapping[str, Any]:
-    """The variables of the calling script or notebook; never a function's, since reading those would keep them alive."""
+    """The variables of the calling script or notebook; never a function's, since reading those would keep them
+    alive.
+    """
     while frame.f_globals.get("__name__") in BETWEEN and frame.f_back is not None:
         frame = frame.f_back
     in_function = bool(frame.f_code.co_flags & inspect.CO_OPTIMIZED)
@@ -113,20 +133,25 @@ def _module_level_names(frame: FrameType) -> Mapping[str, Any]:
 
 @checked
 def compare_methods(target: Any, *args: Any, wrt: str | None = None, **kwargs: Any) -> Comparison:
-    """Numeric, symbolic and automatic derivatives of a function side by side: what each gives, how far off it is, and what it costs.
+    """Numeric, symbolic and automatic derivatives of a function side by side: what each gives, how far off it is,
+    and what it costs.
 
-    ``target`` and its inputs are as for `trace`. The numeric derivatives call the function itself, with steps from 1 to 1e-16, once or twice for every number
-    among the inputs; ``wrt`` names one input, and the others stay as they are. Errors are measured by the formulas to thirty digits where sympy is installed
-    and the function has formulas, by automatic differentiation otherwise.
+    ``target`` and its inputs are as for `trace`. The numeric derivatives call the function itself, with steps from 1 to
+    1e-16, once or twice for every number among the inputs; ``wrt`` names one input, and the others stay as they are.
+    Errors are measured by the formulas to thirty digits where sympy is installed and the function has formulas, by
+    automatic differentiation otherwise.
     """
     if not callable(target):
         return of_graph(trace(target, *args, **kwargs), wrt)
-    box = BLACK_BOXES["ADNumber" if concerns(target, args, kwargs) else "torch"](target, args, kwargs)  # before the trace, which may draw random numbers
+    # before the trace, which may draw random numbers
+    box = BLACK_BOXES["ADNumber" if concerns(target, args, kwargs) else "torch"](target, args, kwargs)
     return compare(trace(target, *args, **kwargs), box, box.inputs, wrt)
 
 
 def trackable_function(cls: Class) -> Class:
-    """Let a ``torch.autograd.Function`` appear under its class attribute ``name``, for example ``name = r"$\\sigma$"``."""
+    """Let a ``torch.autograd.Function`` appear under its class attribute ``name``, for example ``name =
+    r"$\\sigma$"``.
+    """
     from graphviz_ad._internal.tracing.trackable import trackable_function as decorate
 
     decorate(cls)
@@ -145,7 +170,10 @@ def plot(graph: Graph, asked: PlotOptions) -> Picture:
 def drawn(graph: Graph, asked: PlotOptions, remarks: Mapping[str, Sequence[str]] = MappingProxyType({})) -> Picture:
     """The picture that was asked for; ``remarks`` (key -> lines) stand in the boxes, too."""
     if asked.output is not None and asked.wrt is None:
-        raise OptionError(f"output={asked.output!r} says which paths are meant, but none were asked for; name the input that they come from, too, with wrt=")
+        raise OptionError(
+            f"output={asked.output!r} says which paths are meant, but none were asked for; name the input that they"
+            " come from, too, with wrt="
+        )
     values, gradients, local = words_to_write(asked)
     chosen = look(
         theme_name=asked.theme,
@@ -174,7 +202,9 @@ def drawn(graph: Graph, asked: PlotOptions, remarks: Mapping[str, Sequence[str]]
     return Picture(shown, scene, chosen.theme)
 
 
-def asked_about(wrt: str | None, tangents: str | Mapping[str, Any] | None, output: str | None = None) -> tuple[str, ...]:
+def asked_about(
+    wrt: str | None, tangents: str | Mapping[str, Any] | None, output: str | None = None
+) -> tuple[str, ...]:
     """The names of which a picture or film is to tell."""
     moved = (tangents,) if isinstance(tangents, str) else tuple(tangents or ())
     return tuple(name for name in (wrt, output, *moved) if name is not None)
@@ -188,7 +218,9 @@ def too_wide(scene: Scene) -> bool:
 
 @takes(AnimateOptions)
 def animate(graph: Graph, asked: AnimateOptions) -> Animation:
-    """A film of the forward pass, the backward pass, or both, on a picture in which nothing moves; ``wrt``, ``tangents`` and ``passes`` are other stories."""
+    """A film of the forward pass, the backward pass, or both, on a picture in which nothing moves; ``wrt``,
+    ``tangents`` and ``passes`` are other stories.
+    """
     return filmed(graph, asked)
 
 
@@ -199,7 +231,15 @@ def filmed(graph: Graph, asked: AnimateOptions) -> Animation:
     backward = direction != "forward" and tangents is None
     with_local = asked.local and (backward or tangents is not None)
     depth = asked.depth or (1 if asked.steps == "module" else None)
-    chosen = look(theme_name=asked.theme, layout=asked.layout, direction=flow, gradients=backward, local=with_local, depth=depth, transforms=asked.transforms)
+    chosen = look(
+        theme_name=asked.theme,
+        layout=asked.layout,
+        direction=flow,
+        gradients=backward,
+        local=with_local,
+        depth=depth,
+        transforms=asked.transforms,
+    )
     shown = chosen.simplified(graph, needed=asked_about(asked.wrt, tangents))
     usual = UsualStory(direction, None if asked.steps is None else asked.steps == "edge")
     each = [chosen.simplified(one) for one in graph.passes] if asked.passes else ()
@@ -214,18 +254,24 @@ def refuse_idle(asked: AnimateOptions) -> None:
     """Refuse options that would have no effect on the story that was chosen."""
     other = next((name for name in ("wrt", "tangents", "passes") if getattr(asked, name)), None)
     if other is not None and asked.direction != "both":
-        raise OptionError(f"direction={asked.direction!r} does not go with {other}=, which tells a story of its own; leave out one of the two")
+        raise OptionError(
+            f"direction={asked.direction!r} does not go with {other}=, which tells a story of its own; leave out one of"
+            " the two"
+        )
     if asked.steps in ("edge", "op") and (other is not None or asked.direction == "forward"):
         rest = f"{other}= tells another story" if other is not None else "direction='forward' tells none"
-        raise OptionError(f"steps={asked.steps!r} says how finely the backward pass is told, but {rest}; leave out one of the two")
+        raise OptionError(
+            f"steps={asked.steps!r} says how finely the backward pass is told, but {rest}; leave out one of the two"
+        )
 
 
 @saves(SaveOptions)
 def save(graph: Graph, path: Destination, asked: SaveOptions) -> Path | None:
-    """Write a film where the suffix is that of one (.gif, .mp4, .html, …), a picture where it can be one (.svg, .png, .pdf, …); returns the path.
+    """Write a film where the suffix is that of one (.gif, .mp4, .html, …), a picture where it can be one (.svg,
+    .png, .pdf, …); returns the path.
 
-    A still page comes from ``plot(graph).save("page.html")``. As .json and .graphml the whole graph is saved, for `Graph.load`; with options, what they
-    leave of it. ``path`` may be a file that is open for bytes, with ``format=``.
+    A still page comes from ``plot(graph).save("page.html")``. As .json and .graphml the whole graph is saved, for
+    `Graph.load`; with options, what they leave of it. ``path`` may be a file that is open for bytes, with ``format=``.
     """
     return saved(graph, path, asked)
 
@@ -235,11 +281,13 @@ def saved(graph: Graph, path: Destination, asked: SaveOptions) -> Path | None:
     suffix = suffix_for(path, asked.format)
     if suffix not in FILMS and suffix not in STILLS:
         raise UnknownNameError("format", suffix, {*STILLS, *FILMS}, "The suffix of the file chooses the format.")
-    film = suffix in FILMS and (suffix in PAGES or suffix not in STILLS)
+    film = suffix in FILMS and (suffix in MEANS_THE_FILM or suffix not in STILLS)
     chosen = {name: value for name, value in asked.given.items() if name != "format"}
     of_the_other = STILL_ONLY if film else (*FILM_ONLY, *FILE_ONLY)
     directions = DIRECTIONS if film else FILM_DIRECTIONS
-    wrong = [name for name, value in chosen.items() if name in of_the_other or (name == "direction" and value in directions)]
+    wrong = [
+        name for name, value in chosen.items() if name in of_the_other or (name == "direction" and value in directions)
+    ]
     if wrong:
         what, other, call = ("film", "still", "plot") if film else ("still", "film", "animate")
         option = f"{wrong[0]}={chosen[wrong[0]]!r}"
@@ -319,12 +367,19 @@ class Animation:
         return self.film.steps
 
     @checked
-    def frame(self, index: int, size: Annotated[tuple[int, int] | None, Says("width and height in pixels")] = None) -> Frame:
+    def frame(
+        self, index: int, size: Annotated[tuple[int, int] | None, Says("width and height in pixels")] = None
+    ) -> Frame:
         """The frame of a step, in pixels; negative indices count from the end. A pure function of the index."""
         if size is not None and not all(MIN_PIXELS <= length <= MAX_PIXELS for length in size):
-            raise OptionError(f"size={size!r} is no size of a frame; give width and height in pixels, each from {MIN_PIXELS} to {MAX_PIXELS}")
+            raise OptionError(
+                f"size={size!r} is no size of a frame; give width and height in pixels, each from {MIN_PIXELS} to"
+                f" {MAX_PIXELS}"
+            )
         if not -len(self.steps) <= index < len(self.steps):
-            raise IndexError(f"frame {index} does not exist; the film has {len(self.steps)} steps, 0 to {len(self.steps) - 1}")
+            raise IndexError(
+                f"frame {index} does not exist; the film has {len(self.steps)} steps, 0 to {len(self.steps) - 1}"
+            )
         return Frame(paint_frame(self.film, index, size), self.theme)
 
     @property
@@ -334,12 +389,16 @@ class Animation:
 
     def transcript(self) -> str:
         """The film as text, a line each step."""
-        lines = [f"step {i + 1}/{len(self.steps)} · {step.phase}: " + " ".join(part for part in step.caption if part) for i, step in enumerate(self.steps)]
+        lines = [
+            f"step {i + 1}/{len(self.steps)} · {step.phase}: " + " ".join(part for part in step.caption if part)
+            for i, step in enumerate(self.steps)
+        ]
         return "\n".join(lines)
 
     @saves(FilmFile)
     def save(self, path: Destination, asked: FilmFile) -> Path | None:
-        """Write the film; the suffix chooses: .gif, .webp, .png, .mp4, .webm, .html, …, or / at the end for a folder of frames. Returns the path.
+        """Write the film; the suffix chooses: .gif, .webp, .png, .mp4, .webm, .html, …, or / at the end for a folder
+        of frames. Returns the path.
 
         ``path`` may be a file that is open for bytes, with ``format=``.
         """
@@ -349,7 +408,8 @@ class Animation:
     def save_all(self, name: StrPath) -> tuple[Path, ...]:
         """Write the film in every form that a lecture needs, all under one name, and return the files.
 
-        What an optional package is missing for is left out, with a warning. Where others fail, the rest is written and a SaveError says which and why.
+        What an optional package is missing for is left out, with a warning. Where others fail, the rest is written and
+        a SaveError says which and why.
         """
         return documents.write_set(self, name)
 
@@ -410,15 +470,16 @@ def written(animation: Animation, path: Destination, asked: FilmFile) -> Path | 
         if asked.format is None and is_folder(path):
             return write_folder(path, render(numbered_frames, animation, "a folder of frames", options))
         suffix = suffix_for(path, asked.format)
-        if together := documents.TOGETHER.get(suffix):
-            return Path(render(together, animation, suffix, {"path": path, **options}))
+        if suffix in TOGETHER:
+            return Path(render(TOGETHER[suffix], animation, suffix, {"path": path, **options}))
     return write_as(FILMS, path, animation, asked.format, **options)
 
 
 class TorchGraph:
     """The classroom entry point: the graph of ``func`` at ``inputs``, ready to plot and to animate.
 
-    ``inputs`` is a list of numbers, arrays or tensors, one an argument; ``grad_outputs`` a list of upstream gradients, one an output.
+    ``inputs`` is a list of numbers, arrays or tensors, one an argument; ``grad_outputs`` a list of upstream gradients,
+    one an output.
     """
 
     @checked
@@ -450,24 +511,37 @@ def make_dot(
     params: Mapping[str, Any] | None = None,
     show_attrs: bool = False,
     show_saved: bool = False,
-    max_attr_chars: Annotated[int, Says("so many characters of each attribute are shown", "number of characters", least=1)] = 50,
+    max_attr_chars: Annotated[
+        int, Says("so many characters of each attribute are shown", "number of characters", least=1)
+    ] = 50,
 ) -> graphviz.Digraph:
-    """The autograd graph behind a finished tensor as a ``graphviz.Digraph``, as torchviz's function of this name gives it.
+    """The autograd graph behind a finished tensor as a ``graphviz.Digraph``, as torchviz's function of this name
+    gives it.
 
-    ``params`` names leaves. No forward or backward pass is run. ``show_attrs`` writes what autograd keeps beside tensors, such as an exponent, in up to
-    ``max_attr_chars`` characters each; ``show_saved`` the names of the tensors that it keeps. These are never unpacked, so that no checkpoint runs by surprise.
+    ``params`` names leaves. No forward or backward pass is run. ``show_attrs`` writes what autograd keeps beside
+    tensors, such as an exponent, in up to ``max_attr_chars`` characters each; ``show_saved`` the names of the tensors
+    that it keeps. These are never unpacked, so that no checkpoint runs by surprise.
     """
     import graphviz
 
     if callable(var):
-        raise OptionError(f"make_dot takes a finished tensor; it was given {shown(var)}, which still has to be called: use trace() for a function or a module")
+        raise OptionError(
+            f"make_dot takes a finished tensor; it was given {shown(var)}, which still has to be called: use trace()"
+            " for a function or a module"
+        )
     if max_attr_chars != 50 and not show_attrs:
-        raise OptionError(f"max_attr_chars={max_attr_chars} cuts attributes short, which are not shown; give show_attrs=True, too, or leave it out")
+        raise OptionError(
+            f"max_attr_chars={max_attr_chars} cuts attributes short, which are not shown; give show_attrs=True, too, or"
+            " leave it out"
+        )
     graph: Graph = TRACERS["torch"](var, (), {}, None, Capture(values="summary", gradients="none"), dict(params or {}))
     remarks: dict[str, list[str]] = {key: [] for key in graph.nodes}
     if show_attrs:
         for key, attributes in ATTRIBUTES["torch"](var, graph).items():
-            remarks[key] += [f"{name}: {text if len(text) <= max_attr_chars else text[: max_attr_chars - 1] + '…'}" for name, text in attributes]
+            remarks[key] += [
+                f"{name}: {text if len(text) <= max_attr_chars else text[: max_attr_chars - 1] + '…'}"
+                for name, text in attributes
+            ]
     if show_saved:
         for node in graph.node_list:
             remarks[node.key] += [f"saved: {', '.join(node.saved)}"] if node.saved else []

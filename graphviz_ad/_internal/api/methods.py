@@ -1,4 +1,6 @@
-"""The methods of Graph, ADNumber and Explanation that do the work of later rooms, put on these classes here: none of them knows what is above it."""
+"""The methods of Graph, ADNumber and Explanation that do the work of later rooms, put on these classes here: none of
+them knows what is above it.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,13 @@ from graphviz_ad._internal.explain.forward_mode import Tangents
 from graphviz_ad._internal.graph import graph_files
 from graphviz_ad._internal.graph.graph import Graph
 from graphviz_ad._internal.output import worked_files, worked_html, worked_latex
-from graphviz_ad._internal.output.call_options import AnimateOptions, ExplanationFile, ExplanationPicture, PlotOptions, ThemeName
+from graphviz_ad._internal.output.call_options import (
+    AnimateOptions,
+    ExplanationFile,
+    ExplanationPicture,
+    PlotOptions,
+    ThemeName,
+)
 from graphviz_ad._internal.sheets import method_comparison
 from graphviz_ad._internal.sheets.method_comparison import Comparison
 
@@ -46,36 +54,52 @@ def load(path: StrPath) -> Graph:
 
 
 @checked
-def explain(graph: Graph, wrt: Name, output: Annotated[str | None, Says("a result; None: what the backward pass started from")] = None) -> Explanation:
+def explain(
+    graph: Graph,
+    wrt: Name,
+    output: Annotated[str | None, Says("a result; None: what the backward pass started from")] = None,
+) -> Explanation:
     """How the gradient with respect to ``wrt`` comes about, path by path.
 
-    Without ``output`` it is the gradient that the backward pass computed: of the one output, or of the sum of several, each times what was fed
-    in there. With the name of an output, or of any result on the way, it is the derivative of that alone.
+    Without ``output`` it is the gradient that the backward pass computed: of the one output, or of the sum of several,
+    each times what was fed in there. With the name of an output, or of any result on the way, it is the derivative of
+    that alone.
     """
     return explainer.explain(graph, wrt, output)
 
 
 @checked
 def check(graph: Graph, *, capture: bool = False) -> Report:
-    """Compare the gradients with the sums over edges and with finite differences; with ``capture``, verify how operations were linked to autograd, too."""
+    """Compare the gradients with the sums over edges and with finite differences; with ``capture``, verify how
+    operations were linked to autograd, too.
+    """
     return gradient_check.check(graph, capture=capture)
 
 
 @checked
 def why(graph: Graph, name: Name) -> str:
-    """Why a result has the gradient that it has, or has none: where it came from or what keeps it away, and what to do; by its name or key."""
+    """Why a result has the gradient that it has, or has none: where it came from or what keeps it away, and what to
+    do; by its name or key.
+    """
     return reasons.why(graph, name)
 
 
 @checked
-def tangents(graph: Graph, wrt: Annotated[str | Mapping[str, Any], Says("an input, or how far inputs move by their names", "direction")]) -> Tangents:
-    """Forward mode: how every result changes when the input ``wrt`` moves by 1, or when inputs move as a mapping from names says."""
+def tangents(
+    graph: Graph,
+    wrt: Annotated[str | Mapping[str, Any], Says("an input, or how far inputs move by their names", "direction")],
+) -> Tangents:
+    """Forward mode: how every result changes when the input ``wrt`` moves by 1, or when inputs move as a mapping
+    from names says.
+    """
     return forward_mode.tangents(graph, wrt)
 
 
 @checked
 def compare_methods(graph: Graph, wrt: str | None = None) -> Comparison:
-    """Numeric, symbolic and automatic derivatives side by side, where every operation has a formula; see `graphviz_ad.compare_methods`."""
+    """Numeric, symbolic and automatic derivatives side by side, where every operation has a formula; see
+    `graphviz_ad.compare_methods`.
+    """
     return method_comparison.of_graph(graph, wrt)
 
 
@@ -121,8 +145,12 @@ def to_html(explanation: Explanation, *, theme: ThemeName = "auto") -> str:
 
 @saves(ExplanationFile)
 def save_solution(explanation: Explanation, path: Destination, asked: ExplanationFile) -> Path | None:
-    """Write the solution (.txt, .tex, .html) or the picture (.svg, .png, .pdf, …); the suffix chooses. Returns the path."""
-    return worked_files.save(explanation, path, asked.format, {name: value for name, value in asked.given.items() if name != "format"})
+    """Write the solution (.txt, .tex, .html) or the picture (.svg, .png, .pdf, …); the suffix chooses. Returns the
+    path.
+    """
+    return worked_files.save(
+        explanation, path, asked.format, {name: value for name, value in asked.given.items() if name != "format"}
+    )
 
 
 METHODS: Mapping[type, Mapping[str, Any]] = {

@@ -1,4 +1,6 @@
-"""Annotation -> whether a value is what it says, and what would be, in words: the types of public arguments are written down once."""
+"""Annotation -> whether a value is what it says, and what would be, in words: the types of public arguments are
+written down once.
+"""
 
 from __future__ import annotations
 
@@ -17,10 +19,11 @@ MOST_SHOWN = 80  # characters of a value in a message
 
 @dataclass(frozen=True)
 class Says:
-    """What an annotation cannot say of an argument: ``Annotated[float, Says("2 plays twice as fast", least=0.01, most=100)]``.
+    """What an annotation cannot say of an argument: ``Annotated[float, Says("2 plays twice as fast", least=0.01,
+    most=100)]``.
 
-    ``kind`` is what its values are called in errors ("theme"), ``names`` those that there are, ``unit`` what a number counts. ``metavar`` stands for the
-    value on the command line; where it is empty, there is no flag.
+    ``kind`` is what its values are called in errors ("theme"), ``names`` those that there are, ``unit`` what a number
+    counts. ``metavar`` stands for the value on the command line; where it is empty, there is no flag.
     """
 
     help: str
@@ -91,7 +94,11 @@ def bare(kind: Any) -> Any:
 def alternatives(kind: Any) -> tuple[Any, ...]:
     """The types of a union; of any other the type itself."""
     kind = bare(kind)
-    return tuple(part for each in get_args(kind) for part in alternatives(each)) if get_origin(kind) in (Union, UnionType) else (kind,)
+    return (
+        tuple(part for each in get_args(kind) for part in alternatives(each))
+        if get_origin(kind) in (Union, UnionType)
+        else (kind,)
+    )
 
 
 def literals(kind: Any) -> tuple[object, ...]:
@@ -194,7 +201,11 @@ def in_words(kind: Any) -> str:
     says, found = said_of(kind), []
     for each in alternatives(kind):
         words = WORDS.get(get_origin(each) or each) or f"a {getattr(each, '__name__', each)}"
-        found.append(" or ".join(map(repr, get_args(each))) if get_origin(each) is Literal else words + bounds(says) * (each in (int, float)))
+        found.append(
+            " or ".join(map(repr, get_args(each)))
+            if get_origin(each) is Literal
+            else words + bounds(says) * (each in (int, float))
+        )
     if says.names:
         found = [", ".join(map(repr, says.names)) if words == WORDS[str] else words for words in found]
     return ", or ".join(dict.fromkeys(found))

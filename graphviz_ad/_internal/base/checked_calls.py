@@ -1,4 +1,6 @@
-"""Function + table of options -> the public function: its signature, its help, and its arguments checked before any work is done."""
+"""Function + table of options -> the public function: its signature, its help, and its arguments checked before any
+work is done.
+"""
 
 from __future__ import annotations
 
@@ -135,17 +137,23 @@ def hints_of(thing: Any) -> Mapping[str, Any]:
 
 @cache
 def _hints(thing: Any) -> Mapping[str, Any]:
-    """Name -> annotation of an option or a parameter, with what is said beside the type; without those that only type checkers know, as that of self."""
+    """Name -> annotation of an option or a parameter, with what is said beside the type; without those that only
+    type checkers know, as that of self.
+    """
     if isinstance(thing, type):
         return get_type_hints(thing, include_extras=True)
     found: dict[str, Any] = {}
     for name, text in thing.__annotations__.items():
         with suppress(NameError):
-            found |= get_type_hints(SimpleNamespace(__annotations__={name: text}), thing.__globals__, include_extras=True)
+            found |= get_type_hints(
+                SimpleNamespace(__annotations__={name: text}), thing.__globals__, include_extras=True
+            )
     return found
 
 
-def bound(name: str, signature: inspect.Signature, hints: Mapping[str, Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+def bound(
+    name: str, signature: inspect.Signature, hints: Mapping[str, Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> dict[str, Any]:
     """Parameter -> argument of a call that its signature allows and whose arguments are what the annotations say."""
     try:
         found = dict(signature.bind(*args, **kwargs).arguments)
@@ -160,11 +168,15 @@ def bound(name: str, signature: inspect.Signature, hints: Mapping[str, Any], arg
 def misfit(name: str, signature: inspect.Signature, kwargs: Mapping[str, Any], error: TypeError) -> OptionError:
     """Why a call does not fit a signature, and what would."""
     parts = signature.parameters.values()
-    known = [part.name for part in parts if part.default is not Parameter.empty] or [part.name for part in parts if part.name != "self"]
+    known = [part.name for part in parts if part.default is not Parameter.empty] or [
+        part.name for part in parts if part.name != "self"
+    ]
     unknown = [each for each in kwargs if each not in signature.parameters]
     if unknown and not any(part.kind is Parameter.VAR_KEYWORD for part in parts):
         return unknown_option(f"{name}()", unknown[0], known)
-    return OptionError(f"{name}() cannot be called so: {error}; it is called as {name.rpartition('.')[2]}{briefly(signature)}")
+    return OptionError(
+        f"{name}() cannot be called so: {error}; it is called as {name.rpartition('.')[2]}{briefly(signature)}"
+    )
 
 
 def briefly(signature: inspect.Signature) -> str:
@@ -202,7 +214,9 @@ def said(kind: Any) -> str:
     says = said_of(kind)
     choices = ", ".join(map(str, says.names)) or ", ".join(repr(choice) for choice in literals(kind))
     numbers = bounds(says).strip()
-    return "; ".join(part for part in (says.help, choices, f"{numbers} {says.unit}".strip() if numbers else says.unit) if part)
+    return "; ".join(
+        part for part in (says.help, choices, f"{numbers} {says.unit}".strip() if numbers else says.unit) if part
+    )
 
 
 # --- what writes files: a path gives the path, an open file gives nothing

@@ -61,7 +61,9 @@ class UnknownNameError(GraphvizADError, LookupError):
 
     def __init__(self, kind: str, given: object, choices: Iterable[str], hint: str = "", instead: str = "") -> None:
         names = sorted(choices)
-        near = [name for name in names if name.endswith(f".{given}")] or difflib.get_close_matches(str(given), names, n=1)
+        near = [name for name in names if name.endswith(f".{given}")] or difflib.get_close_matches(
+            str(given), names, n=1
+        )
         guess = f"; {instead}" if instead else f"; did you mean {near[0]!r}?" if near else "."
         known = f"Choose from: {', '.join(names)}." if names else "Nothing here has a name."
         super().__init__(f"no {kind} named {given!r}{guess} {known}{' ' + hint if hint else ''}")

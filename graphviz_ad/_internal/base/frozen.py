@@ -1,4 +1,6 @@
-"""A class -> a frozen dataclass with slots that is made in a third of the time: a long graph has hundreds of thousands of them."""
+"""A class -> a frozen dataclass with slots that is made in a third of the time: a long graph has hundreds of
+thousands of them.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +14,8 @@ T = TypeVar("T")
 def frozen(cls: type[T]) -> type[T]:
     """The same as ``dataclass(frozen=True, slots=True)``; fields with a ``default_factory`` are not for it.
 
-    What `dataclass` writes assigns each field by a call, around the lock on the class. Here the new object is of a twin without that lock while it
-    is being filled, and from then on of the class itself.
+    What `dataclass` writes assigns each field by a call, around the lock on the class. Here the new object is of a twin
+    without that lock while it is being filled, and from then on of the class itself.
     """
     made: Any = dataclass(frozen=True, slots=True)(cls)
     names = [field.name for field in fields(made)]
@@ -22,7 +24,11 @@ def frozen(cls: type[T]) -> type[T]:
     scope = {"become": object.__dict__["__class__"].__set__, "Twin": twin, "Made": made, **defaults}
     exec(_source(names, set(defaults)), scope)
     init = scope["__init__"]
-    init.__qualname__, init.__module__, init.__annotations__ = f"{cls.__name__}.__init__", cls.__module__, made.__init__.__annotations__
+    init.__qualname__, init.__module__, init.__annotations__ = (
+        f"{cls.__name__}.__init__",
+        cls.__module__,
+        made.__init__.__annotations__,
+    )
     made.__init__ = init
     result: type[T] = made
     return result

@@ -14,7 +14,9 @@ PATIENCE, RHYTHM = 1.0, 0.1  # seconds until the first word, and between two
 
 
 class Progress:
-    """``with Progress("frame", 60) as progress: use(progress.over(frames))`` writes to standard error, and wipes that out at the end."""
+    """``with Progress("frame", 60) as progress: use(progress.over(frames))`` writes to standard error, and wipes
+    that out at the end.
+    """
 
     def __init__(self, what: str, total: int) -> None:
         self.what, self.total, self.done, self.written = what, total, 0, 0
@@ -39,7 +41,9 @@ class Progress:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if self.written:
             sys.stderr.write("\r" + " " * self.written + "\r")
             sys.stderr.flush()

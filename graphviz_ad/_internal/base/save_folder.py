@@ -22,7 +22,9 @@ def is_folder(path: str | os.PathLike[str]) -> bool:
 
 
 def write_folder(path: str | os.PathLike[str], files: Iterable[tuple[str, bytes]]) -> Path:
-    """Put the files into the folder, in one step; frames of an earlier film in it are replaced, other files are never touched."""
+    """Put the files into the folder, in one step; frames of an earlier film in it are replaced, other files are
+    never touched.
+    """
     path = Path(path)
     refuse_others(path)
     temporary, old = (path.parent / f".graphviz-ad-{secrets.token_hex(8)}.{kind}" for kind in ("tmp", "old"))
@@ -60,4 +62,7 @@ def refuse_others(path: Path) -> None:
         raise SaveError(f"cannot save frames to {str(path)!r}: it is not a folder of its own; give another name")
     others = sorted(entry.name for entry in path.iterdir() if not OURS.fullmatch(entry.name)) if path.exists() else []
     if others:
-        raise SaveError(f"cannot save frames to {str(path)!r}: it holds other files, such as {others[0]!r}; give a new folder, such as {str(path / 'film')!r}/")
+        raise SaveError(
+            f"cannot save frames to {str(path)!r}: it holds other files, such as {others[0]!r}; give a new folder, such"
+            f" as {str(path / 'film')!r}/"
+        )

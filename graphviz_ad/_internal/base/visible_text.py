@@ -8,7 +8,9 @@ LIMIT = 200  # characters kept of one text; the whole of it belongs in a tooltip
 
 _NON_CHARACTERS = "".join(chr(plane | low) for plane in range(0, 0x110000, 0x10000) for low in (0xFFFE, 0xFFFF))
 # C0, DEL, C1; bidi controls and line separators; non-characters, the byte order mark and lone surrogates.
-_HIDDEN = re.compile(f"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufdd0-\ufdef\ufeff\ud800-\udfff{_NON_CHARACTERS}]")
+_HIDDEN = re.compile(
+    f"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufdd0-\ufdef\ufeff\ud800-\udfff{_NON_CHARACTERS}]"
+)
 
 
 def visible(text: str) -> str:
@@ -22,7 +24,8 @@ def visible(text: str) -> str:
 
 
 def whole(text: str, most: int | None = None) -> str:
-    """Text of any length made visible, as a description is; cut at ``most`` characters where a file format has no place for more.
+    """Text of any length made visible, as a description is; cut at ``most`` characters where a file format has no
+    place for more.
 
     >>> whole("0123456789", 5)
     '0123…'

@@ -1,7 +1,9 @@
-"""Graph -> CaptureReport: whether each operation was linked to the right autograd node, and each operand to the right autograd edge.
+"""Graph -> CaptureReport: whether each operation was linked to the right autograd node, and each operand to the
+right autograd edge.
 
-The finished graph is all that is looked at, as finely as it was recorded: what the tracer went by when it made the links plays no part. A link is held
-against the names on both sides, the shapes, the order in which autograd ran, and, where the operation has a formula and the elements were kept, the numbers.
+The finished graph is all that is looked at, as finely as it was recorded: what the tracer went by when it made the
+links plays no part. A link is held against the names on both sides, the shapes, the order in which autograd ran, and,
+where the operation has a formula and the elements were kept, the numbers.
 """
 
 from __future__ import annotations
@@ -11,7 +13,14 @@ from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from graphviz_ad._internal.base.text_table import table
-from graphviz_ad._internal.check.link_numbers import backward_fits, fits_with, flow_fits, forward_fits, local_fits, other_order
+from graphviz_ad._internal.check.link_numbers import (
+    backward_fits,
+    fits_with,
+    flow_fits,
+    forward_fits,
+    local_fits,
+    other_order,
+)
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node, Port
 from graphviz_ad._internal.graph.snapshot import Snapshot
 from graphviz_ad._internal.maths import autograd_names
@@ -31,8 +40,8 @@ MOST_TRIED = 8  # operations that are linked wrongly, each tried in the place of
 class Link:
     """One link: of an operation to its autograd node, or of an operand to its autograd edge.
 
-    ``key`` is that of the node or edge in ``graph.detail``; ``verdict`` is by what it was verified, "not verifiable" or "WRONG", and ``why`` the reason for
-    these two; ``guess`` is True where the tracer itself was not certain.
+    ``key`` is that of the node or edge in ``graph.detail``; ``verdict`` is by what it was verified, "not verifiable" or
+    "WRONG", and ``why`` the reason for these two; ``guess`` is True where the tracer itself was not certain.
     """
 
     kind: str
@@ -70,8 +79,13 @@ class CaptureReport:
 
     def __str__(self) -> str:
         """The table."""
-        rows = [(verdict, *(str(self.count(kind, verdict)) for kind in (OPERATION, OPERAND))) for verdict in (NUMBERS, NAMES, OPEN, WRONG)]
-        return "\n".join([*table([("linked to autograd, verified by", "operations", "operands"), *rows]), *self._listed()])
+        rows = [
+            (verdict, *(str(self.count(kind, verdict)) for kind in (OPERATION, OPERAND)))
+            for verdict in (NUMBERS, NAMES, OPEN, WRONG)
+        ]
+        return "\n".join(
+            [*table([("linked to autograd, verified by", "operations", "operands"), *rows]), *self._listed()]
+        )
 
     def _listed(self) -> Iterator[str]:
         for link in self.wrong:
@@ -90,8 +104,8 @@ class CaptureReport:
 def verify(graph: Graph) -> CaptureReport:
     """Look at every link of the graph.
 
-    Names and shapes come first, then the numbers, operands before their readers: of what is computed with an operation that is linked wrongly, the numbers
-    are not right either, and that is no fault of its own link.
+    Names and shapes come first, then the numbers, operands before their readers: of what is computed with an operation
+    that is linked wrongly, the numbers are not right either, and that is no fault of its own link.
     """
     fine = graph.detail or graph
     judge = _Judge(fine)
@@ -107,7 +121,9 @@ class _Judge:
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
-        self.evidence = {node.key: Evidence(graph, node) for node in graph.node_list if node.kind in ("op", "data") and node.autograd}
+        self.evidence = {
+            node.key: Evidence(graph, node) for node in graph.node_list if node.kind in ("op", "data") and node.autograd
+        }
         self.wrong: dict[str, str] = {}
 
     def look_at_names(self) -> None:
@@ -139,7 +155,9 @@ class _Judge:
 
     def _is_used_wrongly(self, key: str) -> bool:
         uses = [(edge, self.evidence.get(edge.head)) for edge in self.graph.out_edges(key)]
-        return any(found is not None and (edge.head in self.wrong or found.against_operand(edge)) for edge, found in uses)
+        return any(
+            found is not None and (edge.head in self.wrong or found.against_operand(edge)) for edge, found in uses
+        )
 
     def _note(self, key: str, why: str) -> None:
         if why:
@@ -147,7 +165,9 @@ class _Judge:
 
 
 def operands_first(graph: Graph) -> Iterator[str]:
-    """Every node after those that gradients flow on to from it; what goes around in a circle, as only wrong links do, comes last."""
+    """Every node after those that gradients flow on to from it; what goes around in a circle, as only wrong links
+    do, comes last.
+    """
     waiting = {node.key: sum(edge.cut in FOLLOWED for edge in graph.in_edges(node.key)) for node in graph.node_list}
     ready = [key for key in reversed(waiting) if not waiting[key]]
     while ready:
@@ -168,7 +188,11 @@ class Evidence:
     def __init__(self, graph: Graph, node: Node) -> None:
         self.graph, self.node = graph, node
         self.edges = [edge for edge in graph.in_edges(node.key) if edge.cut in FOLLOWED]
-        self.name = autograd_names.verdict(node.op or "?", node.autograd[0]) if len(node.autograd) == 1 else autograd_names.UNKNOWN
+        self.name = (
+            autograd_names.verdict(node.op or "?", node.autograd[0])
+            if len(node.autograd) == 1
+            else autograd_names.UNKNOWN
+        )
         self.unread = why_numbers_say_nothing(graph, node)
         self.forward: bool | None = None
         self.order: tuple[int, ...] | None = None
@@ -196,13 +220,18 @@ class Evidence:
         """The names do not agree, or the gradient that arrived is of another shape."""
         if self.name == autograd_names.DIFFER and not self._is_guess():
             return "the names do not agree"
-        if WRITES_TO_A_VIEW in self.node.autograd:  # there the gradient is that of the whole, and the value may be that of the part
+        # there the gradient is that of the whole, and the value may be that of the part
+        if WRITES_TO_A_VIEW in self.node.autograd:
             return ""
-        shapes = next((found for port in self.node.ports if (found := differing_shapes(port.grad, port)) is not None), None)
+        shapes = next(
+            (found for port in self.node.ports if (found := differing_shapes(port.grad, port)) is not None), None
+        )
         return "" if shapes is None else f"the gradient that arrived has shape {shapes[0]}, the result {shapes[1]}"
 
     def against_numbers(self) -> str:
-        """It does not hold what it should, in whatever order the operands are; or what came back from it cannot be its own."""
+        """It does not hold what it should, in whatever order the operands are; or what came back from it cannot be
+        its own.
+        """
         if self.forward is False and self.order is None:
             return f"it does not hold what {self.node.op} makes of its operands"
         told = [fits for fits in self.backward.values() if fits is not None]
@@ -221,7 +250,11 @@ class Evidence:
 
     def against_flow(self) -> str:
         """The gradient that arrived is not the sum of what was sent to it."""
-        return "the gradient that arrived is not the sum of what came back from its uses" if flow_fits(self.graph, self.node) is False else ""
+        return (
+            "the gradient that arrived is not the sum of what came back from its uses"
+            if flow_fits(self.graph, self.node) is False
+            else ""
+        )
 
     def _is_guess(self) -> bool:
         """Whether the tracer was not certain; torch runs some operations as others, such as a sum with zeros."""
@@ -232,22 +265,37 @@ class Evidence:
     def against_operand(self, edge: Edge) -> str:
         """What came back along an edge cannot be this operand's; "" if it can."""
         tail = self.graph.nodes[edge.tail]
-        if WRITES_TO_A_VIEW not in tail.autograd and (shapes := differing_shapes(edge.grad, tail.ports[edge.port])) is not None:
+        if (
+            WRITES_TO_A_VIEW not in tail.autograd
+            and (shapes := differing_shapes(edge.grad, tail.ports[edge.port])) is not None
+        ):
             return f"what came back has shape {shapes[0]}, the operand {shapes[1]}"
         if ran_before(tail, self.node):
             return "autograd ran the node of the operand first"
         if self.order is not None:
             place = [each.key for each in self.graph.in_edges(self.node.key)].index(edge.key)
-            return f"it gives what {self.node.op} holds only as operand {self.order.index(place) + 1}" if self.order[place] != place else ""
-        return f"what came back along it is not what {self.node.op} sends to this operand" if self.backward.get(edge.key) is False else ""
+            return (
+                f"it gives what {self.node.op} holds only as operand {self.order.index(place) + 1}"
+                if self.order[place] != place
+                else ""
+            )
+        return (
+            f"what came back along it is not what {self.node.op} sends to this operand"
+            if self.backward.get(edge.key) is False
+            else ""
+        )
 
     # --- verdicts
 
     def links(self, wrong: Mapping[str, str]) -> Iterator[Link]:
-        """The link of the operation, and those of its operands; ``wrong`` are the operations that are linked wrongly, with the reason."""
+        """The link of the operation, and those of its operands; ``wrong`` are the operations that are linked
+        wrongly, with the reason.
+        """
         why = wrong.get(self.node.key, "")
         verdict, silence = (WRONG, why) if why else self._for_operation(bool(self.wrong_operands(wrong)))
-        yield Link(OPERATION, self.node.key, f"{called(self.node)} → {' + '.join(self.node.autograd)}", verdict, silence)
+        yield Link(
+            OPERATION, self.node.key, f"{called(self.node)} → {' + '.join(self.node.autograd)}", verdict, silence
+        )
         for edge in self.edges:
             tail = self.graph.nodes[edge.tail]
             result = f"[{edge.port}]" if len(tail.ports) > 1 else ""
@@ -264,7 +312,12 @@ class Evidence:
         if misled or is_hooked(self.node):
             return OPEN, MISLED if misled else "a hook stands between"
         several = "several nodes of autograd stand in one" if len(self.node.autograd) > 1 else ""
-        return OPEN, self.unread or several or "the names say nothing, and it has no formula here, or not all elements were kept"
+        return (
+            OPEN,
+            self.unread
+            or several
+            or "the names say nothing, and it has no formula here, or not all elements were kept",
+        )
 
     def _for_operand(self, edge: Edge, operation: str, wrong: Container[str]) -> tuple[str, str]:
         if operation == WRONG or edge.tail in wrong:
@@ -292,7 +345,10 @@ def why_numbers_say_nothing(graph: Graph, node: Node) -> str:
     if len(operands_of(graph, node)) < len(graph.in_edges(node.key)):
         return "an operand was written to behind autograd's back before it was read"
     if any(edge.cut is not None and wrote_to_a_view(graph, edge.tail) for edge in graph.in_edges(node.key)):
-        return "a part of an operand was written to where autograd did not follow, and whether it read the part or the whole is not known"
+        return (
+            "a part of an operand was written to where autograd did not follow, and whether it read the part or the"
+            " whole is not known"
+        )
     return "it has several results" if len(node.ports) > 1 else ""
 
 
@@ -316,7 +372,11 @@ def differing_shapes(grad: Snapshot | None, port: Port) -> tuple[tuple[int, ...]
 
 def ran_before(tail: Node, head: Node) -> bool:
     """Whether autograd ran the node of an operand before that of the operation that read it, which cannot be."""
-    return tail.backward_order is not None and head.backward_order is not None and tail.backward_order < head.backward_order
+    return (
+        tail.backward_order is not None
+        and head.backward_order is not None
+        and tail.backward_order < head.backward_order
+    )
 
 
 def called(node: Node) -> str:

@@ -1,4 +1,6 @@
-"""Graph -> Report: every gradient against the sum of what flowed along its edges, and every leaf's against finite differences."""
+"""Graph -> Report: every gradient against the sum of what flowed along its edges, and every leaf's against finite
+differences.
+"""
 
 from __future__ import annotations
 
@@ -26,10 +28,12 @@ AGREES, DIFFERS, KINK, CUT, UNKNOWN = "yes", "NO", "kink", "cut", "—"
 
 @dataclass(frozen=True)
 class Row:
-    """One result in a report: how far its gradient is from the sum over its edges, and what finite differences say of a leaf. ``key`` is that of its node.
+    """One result in a report: how far its gradient is from the sum over its edges, and what finite differences say
+    of a leaf. ``key`` is that of its node.
 
-    ``differences`` is "yes" or "NO"; "kink" where the slopes on both sides differ; "cut" where a detach or its like hides a part of the function from
-    autograd, so that the two are not the same by intention; "—" where nothing was computed or rounding leaves no verdict.
+    ``differences`` is "yes" or "NO"; "kink" where the slopes on both sides differ; "cut" where a detach or its like
+    hides a part of the function from autograd, so that the two are not the same by intention; "—" where nothing was
+    computed or rounding leaves no verdict.
     """
 
     key: str
@@ -41,7 +45,9 @@ class Row:
 
 @dataclass(frozen=True)
 class Report:
-    """The outcome of `check`; prints as a table. ``note`` says why there are no finite differences, ``capture`` is what was asked for of the links."""
+    """The outcome of `check`; prints as a table. ``note`` says why there are no finite differences, ``capture`` is
+    what was asked for of the links.
+    """
 
     rows: tuple[Row, ...]
     note: str = ""
@@ -50,28 +56,53 @@ class Report:
     @property
     def ok(self) -> bool:
         """Whether every gradient agrees, and no link is wrong."""
-        return all(row.ok and row.differences != DIFFERS for row in self.rows) and (self.capture is None or self.capture.ok)
+        return all(row.ok and row.differences != DIFFERS for row in self.rows) and (
+            self.capture is None or self.capture.ok
+        )
 
     def __str__(self) -> str:
         """The table."""
         head = ("node", "off from sum over edges", "agrees", "finite differences agree")
-        lines = table([head, *((row.name[:20], f"{row.error:.3g}", AGREES if row.ok else DIFFERS, row.differences) for row in self.rows)])
-        return "\n".join([*lines, *([self.note] if self.note else []), *(["", str(self.capture)] if self.capture is not None else [])])
+        lines = table(
+            [
+                head,
+                *(
+                    (row.name[:20], f"{row.error:.3g}", AGREES if row.ok else DIFFERS, row.differences)
+                    for row in self.rows
+                ),
+            ]
+        )
+        return "\n".join(
+            [
+                *lines,
+                *([self.note] if self.note else []),
+                *(["", str(self.capture)] if self.capture is not None else []),
+            ]
+        )
 
 
 def check(graph: Graph, tolerance: float = LEAST, *, differences: bool = True, capture: bool = False) -> Report:
-    """Compare each gradient that is kept whole with the sum of what flowed back along the node's edges and what was fed in there.
+    """Compare each gradient that is kept whole with the sum of what flowed back along the node's edges and what was
+    fed in there.
 
-    Finite differences come from the recorded program, computed again from its formulas; where an operation has none, the note says so. With ``capture``, the
-    links between operations and autograd are verified as well, see `graphviz_ad._internal.check.capture_check`.
+    Finite differences come from the recorded program, computed again from its formulas; where an operation has none,
+    the note says so. With ``capture``, the links between operations and autograd are verified as well, see
+    `graphviz_ad._internal.check.capture_check`.
     """
     names, hidden = names_of(graph).of, largest_flow(graph.detail or graph)
     results = [(node, number) for node in graph.node_list for number in range(len(node.ports))]
-    rows = [row for node, number in results if (row := checked(graph, node, number, names[node.key], tolerance, hidden)) is not None]
+    rows = [
+        row
+        for node, number in results
+        if (row := checked(graph, node, number, names[node.key], tolerance, hidden)) is not None
+    ]
     verdicts, note = finite_differences(graph) if differences else ({}, "")
     rows = [replace(row, differences=verdicts.get(row.key, UNKNOWN)) for row in rows]
     if len(graph.passes) > 1:
-        note = f"This is about the last of {len(graph.passes)} backward passes; passes[0].check() is about the first. {note}".rstrip()
+        note = (
+            f"This is about the last of {len(graph.passes)} backward passes; passes[0].check() is about the first."
+            f" {note}".rstrip()
+        )
     return Report(tuple(rows), note, verify(graph) if capture else None)
 
 
@@ -94,7 +125,10 @@ def finite_differences(graph: Graph) -> tuple[dict[str, str], str]:
     try:
         function, names = Replay(graph), names_of(graph).of
         hidden, rounding = before_a_cut(graph), Rounding(graph, function.results({}))
-        return {node.key: CUT if node.key in hidden else verdict(function, rounding, names[node.key], node) for node in leaves}, ""
+        return {
+            node.key: CUT if node.key in hidden else verdict(function, rounding, names[node.key], node)
+            for node in leaves
+        }, ""
     except ReplayError as error:
         return {}, f"No finite differences: {str(error).partition(';')[0]}."
 
@@ -135,7 +169,9 @@ def verdict(function: Replay, rounding: Rounding, name: str, leaf: Node) -> str:
 
 
 def uphill(grad: Array) -> Array:
-    """A direction in which every element moves as its gradient points, so that nothing cancels; by different amounts, so that no two can be mistaken."""
+    """A direction in which every element moves as its gradient points, so that nothing cancels; by different
+    amounts, so that no two can be mistaken.
+    """
     with np.errstate(all="ignore"):
         pointing = np.where(grad == 0, 1.0, grad / np.abs(grad))
     return np.asarray(pointing * (1 + np.cos(np.arange(1.0, grad.size + 1.0)) / 2).reshape(grad.shape))

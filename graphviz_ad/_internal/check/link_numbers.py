@@ -1,7 +1,9 @@
-"""Operation or edge of a Graph -> whether the numbers recorded there fit what the operation is called: yes, no, or not to be told.
+"""Operation or edge of a Graph -> whether the numbers recorded there fit what the operation is called: yes, no, or
+not to be told.
 
-Nothing here looks at how the graph was made. The operation's formula is computed again from the recorded operands, by numpy; what came back along an edge
-is compared with the backward formula or, where an operation only moves elements about, with the transpose of that movement.
+Nothing here looks at how the graph was made. The operation's formula is computed again from the recorded operands, by
+numpy; what came back along an edge is compared with the backward formula or, where an operation only moves elements
+about, with the transpose of that movement.
 """
 
 from __future__ import annotations
@@ -18,7 +20,15 @@ from graphviz_ad._internal.graph.graph import Edge, Graph, Node
 from graphviz_ad._internal.graph.precision import unit
 from graphviz_ad._internal.graph.snapshot import Array, Snapshot
 from graphviz_ad._internal.maths.agreement import GROSSLY, as_came, coarsest, dtype_around, reproduces, share, summed_to
-from graphviz_ad._internal.maths.claims import LETTERS, backward_formulas, base_name, forward_formula, recorded, shape_of, with_numbers_rounded
+from graphviz_ad._internal.maths.claims import (
+    LETTERS,
+    backward_formulas,
+    base_name,
+    forward_formula,
+    recorded,
+    shape_of,
+    with_numbers_rounded,
+)
 from graphviz_ad._internal.maths.element_moves import Shape, joined, joined_values, moved
 from graphviz_ad._internal.maths.formula_errors import doubted, flowed
 from graphviz_ad._internal.maths.formula_values import Functions, Step, as_it_is, evaluate
@@ -33,7 +43,9 @@ Values = Mapping[str, Any]
 
 
 def forward_fits(graph: Graph, node: Node) -> bool | None:
-    """Whether a node holds what its operation makes of its operands; None where there is no formula, or not all elements were kept."""
+    """Whether a node holds what its operation makes of its operands; None where there is no formula, or not all
+    elements were kept.
+    """
     values = real(recorded(graph, node))
     return None if values is None else _fits_forward(graph, node, values)
 
@@ -48,7 +60,9 @@ def fits_with(graph: Graph, node: Node, edge: Edge, value: Snapshot | None) -> b
 
 
 def other_order(graph: Graph, node: Node) -> tuple[int, ...] | None:
-    """The order of its operands in which a node holds what its operation makes of them, if there is just one; None for none."""
+    """The order of its operands in which a node holds what its operation makes of them, if there is just one; None
+    for none.
+    """
     values, count = real(recorded(graph, node)), len(graph.in_edges(node.key))
     if values is None or not 1 < count <= MOST_ORDERS:
         return None
@@ -84,7 +98,8 @@ def backward_fits(graph: Graph, edge: Edge) -> bool | None:
     arrived, came = real_array(node.grad), real_array(edge.grad)
     if arrived is None or came is None:
         return None
-    fitting = transpose_fits(graph, edge, arrived, came)  # first, since it knows the settings: in the formula, "flip" is in whatever dimensions
+    # first, since it knows the settings: in the formula, "flip" is in whatever dimensions
+    fitting = transpose_fits(graph, edge, arrived, came)
     values = real(recorded(graph, node)) if fitting is None else None
     if values is None or not means_what_it_says(graph, node):
         return fitting
@@ -96,11 +111,19 @@ def backward_fits(graph: Graph, edge: Edge) -> bool | None:
 
 def made_fits(formula: str, values: Values, came: Array, limits: tuple[float, float] | None) -> bool | None:
     """Whether a backward formula makes of these numbers what came back."""
-    return fits(as_came(computed(formula, values), came.shape), came, limits, values.values(), lambda near: spread(formula, values, near, came.shape))
+    return fits(
+        as_came(computed(formula, values), came.shape),
+        came,
+        limits,
+        values.values(),
+        lambda near: spread(formula, values, near, came.shape),
+    )
 
 
 def transpose_fits(graph: Graph, edge: Edge, arrived: Array, came: Array) -> bool | None:
-    """The same for an operation A that moves elements about, or adds them up: whether ⟨g, A t⟩ = ⟨Aᵀ g, t⟩ for a t that has no two elements alike."""
+    """The same for an operation A that moves elements about, or adds them up: whether ⟨g, A t⟩ = ⟨Aᵀ g, t⟩ for a t
+    that has no two elements alike.
+    """
     node = graph.nodes[edge.head]
     name, settings, operands = base_name(node), dict(node.arguments), graph.in_edges(node.key)
     if len(node.autograd) > 1 or name in SOFTMAX or name not in {*MOVES, *JOINS} or len(operands) > len(LETTERS):
@@ -116,7 +139,9 @@ def transpose_fits(graph: Graph, edge: Edge, arrived: Array, came: Array) -> boo
     with np.errstate(invalid="ignore"):  # ∞ − ∞ among what flowed back
         before, after = arrived * image, came * probe
         around = [np.sum(np.abs(products), keepdims=True) for products in (before, after)]
-        return fits(np.sum(before), np.sum(after), precision(graph, node), around, lambda near: near * max(map(largest, around)))
+        return fits(
+            np.sum(before), np.sum(after), precision(graph, node), around, lambda near: near * max(map(largest, around))
+        )
 
 
 def local_fits(graph: Graph, edge: Edge) -> bool | None:
@@ -138,9 +163,17 @@ def flow_fits(graph: Graph, node: Node) -> bool | None:
         return True
     port, edges = node.ports[0], [edge for edge in graph.out_edges(node.key) if edge.cut is None]
     total = real_array(port.arrived or port.grad)
-    parts = [edge.grad for edge in edges if edge.grad is not None] + ([port.upstream] if port.upstream is not None else [])
+    parts = [edge.grad for edge in edges if edge.grad is not None] + (
+        [port.upstream] if port.upstream is not None else []
+    )
     arrays = [array for part in parts if (array := real_array(part)) is not None]
-    if total is None or len(node.ports) > 1 or not arrays or len(arrays) < len(parts) or any(array.shape != total.shape for array in arrays):
+    if (
+        total is None
+        or len(node.ports) > 1
+        or not arrays
+        or len(arrays) < len(parts)
+        or any(array.shape != total.shape for array in arrays)
+    ):
         return None
     return fits(np.sum(arrays, axis=0), total, precision(graph, node), arrays)
 
@@ -159,7 +192,9 @@ def means_what_it_says(graph: Graph, node: Node) -> bool:
 
 
 def computed(formula: str, values: Values, step: Step = as_it_is) -> Array | None:
-    """What a formula gives; None where it holds a word without a meaning in numbers, or does not go with the shapes. ``step``: see `evaluate`."""
+    """What a formula gives; None where it holds a word without a meaning in numbers, or does not go with the shapes.
+    ``step``: see `evaluate`.
+    """
     if not formula:
         return None
     try:
@@ -180,7 +215,9 @@ def exactly(near: float) -> float:
 
 
 def spread(formula: str, values: Values, near: float, shape: Shape | None = None) -> float:
-    """How far rounding may carry what a formula gives, at most, when each of its steps may be off by a share; as it comes back to an operand of a shape."""
+    """How far rounding may carry what a formula gives, at most, when each of its steps may be off by a share; as it
+    comes back to an operand of a shape.
+    """
     try:
         made = doubted(formula, values, near, more=with_classes(values))
         found = flowed(made, shape, near) if shape is not None else made
@@ -190,12 +227,17 @@ def spread(formula: str, values: Values, near: float, shape: Shape | None = None
 
 
 def fits(
-    found: Array | None, kept: Array, limits: tuple[float, float] | None, around: Iterable[Array], spread: Callable[[float], float] = exactly
+    found: Array | None,
+    kept: Array,
+    limits: tuple[float, float] | None,
+    around: Iterable[Array],
+    spread: Callable[[float], float] = exactly,
 ) -> bool | None:
-    """Whether two arrays are the same but for rounding; None where that is too much to tell, or a formula is not defined.
+    """Whether two arrays are the same but for rounding; None where that is too much to tell, or a formula is not
+    defined.
 
-    ``around`` are the numbers that were computed with: what is left of big numbers after they cancelled is no better than these; ``spread(near)`` says how far
-    off it may be, where more is known about it.
+    ``around`` are the numbers that were computed with: what is left of big numbers after they cancelled is no better
+    than these; ``spread(near)`` says how far off it may be, where more is known about it.
     """
     if found is None or limits is None or found.shape != kept.shape:
         return None
@@ -225,7 +267,9 @@ def largest(array: Array) -> float:
 def precision(graph: Graph, node: Node) -> tuple[float, float] | None:
     """How exact the numbers around a node are; None where that is not known."""
     ports = [*node.ports, *(graph.nodes[edge.tail].ports[edge.port] for edge in graph.in_edges(node.key))]
-    floating = [port.dtype for port in ports if port.dtype is not None and "float" in port.dtype and port.device is not None]
+    floating = [
+        port.dtype for port in ports if port.dtype is not None and "float" in port.dtype and port.device is not None
+    ]
     if any(unit(dtype) == 0 for dtype in floating):
         return None
     near = share(coarsest(floating), OF_A_LINK)

@@ -22,16 +22,22 @@ UNREADABLE = "their elements were not kept; trace with capture=Capture(values='f
 
 
 class Replay:
-    """The traced function, as far as formulas go: ``replay({"x1": 1.6})`` is its result for other inputs, the rest as recorded.
+    """The traced function, as far as formulas go: ``replay({"x1": 1.6})`` is its result for other inputs, the rest
+    as recorded.
 
-    The result is a number, the one that all gradients are gradients of: outputs times upstream gradients, summed; of complex ones the real part of the
-    output times the conjugate, as torch has it. Values flow through a detach, which only stops gradients. `ReplayError` says which operation has no
-    formula; and where formulas do not give back what was recorded, that is said, too.
+    The result is a number, the one that all gradients are gradients of: outputs times upstream gradients, summed; of
+    complex ones the real part of the output times the conjugate, as torch has it. Values flow through a detach, which
+    only stops gradients. `ReplayError` says which operation has no formula; and where formulas do not give back what
+    was recorded, that is said, too.
     """
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
-        self.leaves = {name: node for name, node in zip(names_of(graph).of.values(), graph.node_list, strict=True) if node.kind == "leaf"}
+        self.leaves = {
+            name: node
+            for name, node in zip(names_of(graph).of.values(), graph.node_list, strict=True)
+            if node.kind == "leaf"
+        }
         unknown = [node for node in self.leaves.values() if known(node.value) is None]
         if unknown:
             raise ReplayError(f"the values of {shown(unknown)} are not known: {UNREADABLE}")
@@ -47,7 +53,9 @@ class Replay:
         except ReplayError:
             raise
         except ValueError as error:  # a graph that was made by hand, or damaged
-            raise ReplayError(f"{graph.name} cannot be computed again, because shapes in it do not go together: {error}") from error
+            raise ReplayError(
+                f"{graph.name} cannot be computed again, because shapes in it do not go together: {error}"
+            ) from error
 
     def __call__(self, inputs: Mapping[str, Array]) -> float:
         """The result for these inputs; those that are not given keep their recorded values."""
@@ -66,7 +74,9 @@ class Replay:
         return float(sum(np.sum(np.conj(upstream) * found[key]).real for key, upstream in self.upstream.items()))
 
     def _verify(self) -> None:
-        """Each formula with the recorded operands against the recorded result, so that only the rounding of one operation lies between them."""
+        """Each formula with the recorded operands against the recorded result, so that only the rounding of one
+        operation lies between them.
+        """
         found = self.results({})
         self.total(found)
         for node, step in self.steps:
@@ -74,18 +84,34 @@ class Replay:
             if recorded is None:
                 continue
             numbers = [known(self.graph.nodes[edge.tail].value) for edge in operands]
-            made = as_recorded(node, step([found[edge.tail] if array is None else array for edge, array in zip(operands, numbers, strict=True)]))
+            made = as_recorded(
+                node,
+                step(
+                    [
+                        found[edge.tail] if array is None else array
+                        for edge, array in zip(operands, numbers, strict=True)
+                    ]
+                ),
+            )
             if made.shape != recorded.shape or not self._is_near(node, made, recorded):
                 raise ReplayError(
-                    f"the formula of {node.op!r} does not give what was recorded for {shown([node])}; use gad.compare_methods(function, inputs), "
-                    "which calls the function itself"
+                    f"the formula of {node.op!r} does not give what was recorded for {shown([node])}; use"
+                    " gad.compare_methods(function, inputs), which calls the function itself"
                 )
 
     def _is_near(self, node: Node, made: Array, recorded: Array) -> bool:
         """Whether a result is what the formula gives, but for the rounding of one operation."""
         dtype = dtype_around(self.graph, node)
-        doubted = doubt(self.graph, node, forward_formula(self.graph, node), 1.0, share(dtype)) if node.kind == "op" and len(node.ports) == 1 else None
-        off = share(dtype) * np.abs(made) if doubted is None else np.broadcast_to(np.max(doubted.off, initial=0.0), made.shape)
+        doubted = (
+            doubt(self.graph, node, forward_formula(self.graph, node), 1.0, share(dtype))
+            if node.kind == "op" and len(node.ports) == 1
+            else None
+        )
+        off = (
+            share(dtype) * np.abs(made)
+            if doubted is None
+            else np.broadcast_to(np.max(doubted.off, initial=0.0), made.shape)
+        )
         return equal(made, recorded, off + smallest(dtype), dtype)
 
 
@@ -103,8 +129,8 @@ def recipe(graph: Graph, node: Node) -> Recipe:
     step = computed(formula, len(operands)) if formula else None
     if step is None:
         raise ReplayError(
-            f"{graph.name} cannot be computed again, because there is no formula for {node.op or node.kind!r} as it was called; "
-            "use gad.compare_methods(function, inputs), which calls the function itself"
+            f"{graph.name} cannot be computed again, because there is no formula for {node.op or node.kind!r} as it was"
+            " called; use gad.compare_methods(function, inputs), which calls the function itself"
         )
     return step
 

@@ -1,7 +1,9 @@
-"""Recorded numbers of a Graph -> how far rounding may have moved a derivative along a direction from what exact numbers give.
+"""Recorded numbers of a Graph -> how far rounding may have moved a derivative along a direction from what exact
+numbers give.
 
-A gradient is rounded wherever it is kept, and it is made of values that are rounded: the sigmoid of 5.6 is 0.9963, but 0.9961 in bfloat16, so that
-out (1 - out) is 6 % off. What either does to the derivative in the end is its size times the tangent there, that is how fast the result moves.
+A gradient is rounded wherever it is kept, and it is made of values that are rounded: the sigmoid of 5.6 is 0.9963, but
+0.9961 in bfloat16, so that out (1 - out) is 6 % off. What either does to the derivative in the end is its size times
+the tangent there, that is how fast the result moves.
 """
 
 from __future__ import annotations
@@ -25,15 +27,17 @@ from graphviz_ad._internal.maths.claims import LETTERS, backward_formula, forwar
 from graphviz_ad._internal.maths.formula_values import Step, as_it_is
 
 ADDS_UP = re.compile(r"[-+@]|sum|mean|trace|det|inverse|softmax")  # in a formula: there, terms may cancel
-WITHOUT_FORMULA = 1000  # roundings in what flows back along an edge, where no formula says what the rounding of values does to it
+# roundings in what flows back along an edge, where no formula says what the rounding of values does to it
+WITHOUT_FORMULA = 1000
 
 
 @dataclass(frozen=True)
 class Doubt:
-    """What rounding does to a derivative: what rounded values in the formulas do, and how far the rest may be off in either direction.
+    """What rounding does to a derivative: what rounded values in the formulas do, and how far the rest may be off in
+    either direction.
 
-    ``shifts`` are two: of formulas that compute exactly with rounded values, and of formulas that round each step. The spread is infinite where numbers are not
-    known.
+    ``shifts`` are two: of formulas that compute exactly with rounded values, and of formulas that round each step. The
+    spread is infinite where numbers are not known.
     """
 
     shifts: tuple[float, float]
@@ -52,7 +56,9 @@ class Doubt:
 
 @dataclass(frozen=True)
 class Moved:
-    """What rounding does to what flows back along an edge, element by element: two shifts as of a `Doubt`, and how far each step of a formula may be off."""
+    """What rounding does to what flows back along an edge, element by element: two shifts as of a `Doubt`, and how
+    far each step of a formula may be off.
+    """
 
     shift: Array
     stepwise: Array
@@ -62,19 +68,26 @@ class Moved:
 class Rounding:
     """What rounding does to the derivatives of a graph; ``exact`` are the values that its formulas give, by key.
 
-    ``noise`` is how far the result may be off that the formulas give for the whole graph, although they compute in full precision.
+    ``noise`` is how far the result may be off that the formulas give for the whole graph, although they compute in full
+    precision.
     """
 
     def __init__(self, graph: Graph, exact: Mapping[str, Array]) -> None:
         self.graph = graph
-        self.noise = 2 * unit("float64") * sum(product(node.ports[0].grad, within(graph, node, exact)) for node in graph.node_list)
-        fine = unit(coarsest(port.dtype for node in graph.node_list for port in node.ports)) <= unit("float64")  # what finite differences are no better than
+        self.noise = (
+            2
+            * unit("float64")
+            * sum(product(node.ports[0].grad, within(graph, node, exact)) for node in graph.node_list)
+        )
+        # what finite differences are no better than
+        fine = unit(coarsest(port.dtype for node in graph.node_list for port in node.ports)) <= unit("float64")
         self.moved = {edge.key: None if fine else moved(graph, edge, exact) for edge in graph.edges if edge.cut is None}
 
     def doubt(self, tangents: Mapping[str, Array]) -> Doubt:
         """What it does to the derivative along a direction, given how fast every node moves in it.
 
-        Within one node, roundings may all be off in one direction, as where all elements are the same; between nodes they are as good as random.
+        Within one node, roundings may all be off in one direction, as where all elements are the same; between nodes
+        they are as good as random.
         """
         moving = [node for node in self.graph.node_list if tangents[node.key].any()]
         edges = [edge for node in moving for edge in self.graph.out_edges(node.key) if edge.cut is None]
@@ -91,25 +104,42 @@ class Rounding:
         uses = [self.graph.nodes[edge.head] for edge in self.graph.out_edges(node.key) if edge.cut is None]
         dtype = coarsest((node.ports[0].dtype, *(dtype_around(self.graph, use) for use in uses)))
         smallest = SMALLEST.get(dtype, 0.0) * float(np.sum(np.abs(tangent)))
-        return (1 + sum(1 + use.inside for use in uses)) * (unit(dtype) * product(node.ports[0].grad, tangent) + smallest)
+        return (1 + sum(1 + use.inside for use in uses)) * (
+            unit(dtype) * product(node.ports[0].grad, tangent) + smallest
+        )
 
     def _of_values(self, edge: Edge, tangent: Array) -> float:
-        """By the rounding of the values that what flows back along an edge is made of, where no formula says what that does."""
+        """By the rounding of the values that what flows back along an edge is made of, where no formula says what
+        that does.
+        """
         dtype = dtype_around(self.graph, self.graph.nodes[edge.head])
         return WITHOUT_FORMULA * unit(dtype) * product(edge.grad, tangent)
 
 
 def moved(graph: Graph, edge: Edge, exact: Mapping[str, Array]) -> Moved | None:
-    """What rounding does to what flows back along an edge, next to what exact values would make of the same gradient; None where no formula tells."""
-    node, shape, dtype = graph.nodes[edge.head], graph.nodes[edge.tail].ports[edge.port].shape, dtype_around(graph, graph.nodes[edge.head])
+    """What rounding does to what flows back along an edge, next to what exact values would make of the same
+    gradient; None where no formula tells.
+    """
+    node, shape, dtype = (
+        graph.nodes[edge.head],
+        graph.nodes[edge.tail].ports[edge.port].shape,
+        dtype_around(graph, graph.nodes[edge.head]),
+    )
     if shape is not None and takes_elements(graph, node):
         return Moved(*[np.zeros(shape)] * 3)
     values, arrived, formula = real(recorded(graph, node)), real_array(node.grad), backward_formula(graph, edge)
     if values is None or arrived is None or shape is None:
         return None
-    unrounded = {**dict(zip(LETTERS, (exact[operand.tail] for operand in operands_of(graph, node)), strict=False)), "out": exact[node.key]}
+    unrounded = {
+        **dict(zip(LETTERS, (exact[operand.tail] for operand in operands_of(graph, node)), strict=False)),
+        "out": exact[node.key],
+    }
     ways = [(unrounded, as_it_is), *((values, step) for step in (as_it_is, rounding_to(dtype), *off_by(unit(dtype))))]
-    found = [array for numbers, step in ways if (array := as_came(computed(formula, {**numbers, "g": arrived}, step), shape)) is not None]
+    found = [
+        array
+        for numbers, step in ways
+        if (array := as_came(computed(formula, {**numbers, "g": arrived}, step), shape)) is not None
+    ]
     if len(found) < len(ways) or any(array.shape != shape for array in found):
         return None
     with np.errstate(all="ignore"):
@@ -124,7 +154,9 @@ def rounding_to(dtype: str) -> Step:
 
 
 def off_by(share: float) -> tuple[Step, Step]:
-    """Steps within a formula that are off by a share: all in one direction, or in turns, so that no sum or difference hides it."""
+    """Steps within a formula that are off by a share: all in one direction, or in turns, so that no sum or
+    difference hides it.
+    """
     signs = cycle((share, -share))
     return on_numbers(lambda result: result * (1 + share)), on_numbers(lambda result: result * (1 + next(signs)))
 
@@ -135,15 +167,23 @@ def on_numbers(step: Callable[[Array], Array]) -> Step:
 
 
 def within(graph: Graph, node: Node, exact: Mapping[str, Array]) -> Array:
-    """How large the numbers are that a node is computed with: its result, and where terms may cancel also its operands and the 1 of ``log(1 + a)``."""
+    """How large the numbers are that a node is computed with: its result, and where terms may cancel also its
+    operands and the 1 of ``log(1 + a)``.
+    """
     result, operands = np.abs(exact[node.key]), [exact[edge.tail] for edge in graph.in_edges(node.key)]
     if not operands or not ADDS_UP.search(forward_formula(graph, node)):
         return np.asarray(result)
-    return np.asarray(result + 1 + sum(np.max(np.abs(array), initial=0.0) * max(array.size / max(result.size, 1), 1) for array in operands))
+    return np.asarray(
+        result
+        + 1
+        + sum(np.max(np.abs(array), initial=0.0) * max(array.size / max(result.size, 1), 1) for array in operands)
+    )
 
 
 def product(snap: Snapshot | None, tangent: Array) -> float:
-    """The sum of all |gradient × tangent|, or no less than that, where only the norm is known; infinite where nothing is."""
+    """The sum of all |gradient × tangent|, or no less than that, where only the norm is known; infinite where
+    nothing is.
+    """
     if snap is None:
         return 0.0
     if snap.array is not None:

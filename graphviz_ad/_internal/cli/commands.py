@@ -1,7 +1,7 @@
 """The command line: arguments -> calls of the public interface.
 
-Exit codes: 0 done, 1 the work failed, 2 wrong use. Pictures go to the file or, with ``-o -``, to standard output; talk goes to
-standard error.
+Exit codes: 0 done, 1 the work failed, 2 wrong use. Pictures go to the file or, with ``-o -``, to standard output; talk
+goes to standard error.
 """
 
 from __future__ import annotations
@@ -14,12 +14,24 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Any
 
-from graphviz_ad._internal.base.errors import ExpressionError, GraphvizADError, OptionError, TargetError, UnknownNameError
+from graphviz_ad._internal.base.errors import (
+    ExpressionError,
+    GraphvizADError,
+    OptionError,
+    TargetError,
+    UnknownNameError,
+)
 from graphviz_ad._internal.base.own_files import OUR_FOLDER
 from graphviz_ad._internal.base.registry import Registry
 from graphviz_ad._internal.cli.completion import SHELLS, script
 from graphviz_ad._internal.cli.flags import add_flags, chosen
-from graphviz_ad._internal.output.call_options import AnimateOptions, ExampleLook, ExplanationPicture, FilmFile, PlotOptions
+from graphviz_ad._internal.output.call_options import (
+    AnimateOptions,
+    ExampleLook,
+    ExplanationPicture,
+    FilmFile,
+    PlotOptions,
+)
 
 WRONG_USE = (ExpressionError, OptionError, TargetError, UnknownNameError)
 NOT_TEXT = (".png", ".pdf", ".gif", ".pptx", ".mp4", ".webm", ".webp")
@@ -31,7 +43,7 @@ EXAMPLES = """examples:
   graphviz-ad plot rank0.json rank1.json -o step.svg
 
 A target is a formula, which is parsed and never executed as Python, or FILE.py:FUNCTION or MODULE:FUNCTION, whose file is run as python
-would run it. Inputs are numbers or lists of numbers."""
+would run it. Inputs are numbers or lists of numbers."""  # noqa: E501
 
 
 def parser() -> argparse.ArgumentParser:
@@ -39,41 +51,107 @@ def parser() -> argparse.ArgumentParser:
     from graphviz_ad import __version__
 
     top = argparse.ArgumentParser(
-        "graphviz-ad", description="See automatic differentiation.", epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
+        "graphviz-ad",
+        description="See automatic differentiation.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     top.add_argument("--version", action="version", version=f"graphviz-ad {__version__}")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for add in (_add_drawing, _add_explain, _add_check, _add_gallery, _add_small):
+        add(commands)
+    return top
+
+
+def _add_drawing(commands: Any) -> None:
     plot = _drawing(commands, "plot", "draw a graph: .svg .png .pdf .dot .html .json")
     add_flags(plot, PlotOptions)
-    films = "film a graph: .gif .mp4 .webm .webp .png .html .svg .pdf .pptx, or a name with / at its end for numbered frames"
+    films = (
+        "film a graph: .gif .mp4 .webm .webp .png .html .svg .pdf .pptx, or a name with / at its end for numbered"
+        " frames"
+    )
     animate = _drawing(commands, "animate", films)
     add_flags(animate, AnimateOptions)
     add_flags(animate, FilmFile, without=("format",))
+
+
+def _add_explain(commands: Any) -> None:
     explain = _command(commands, "explain", "work out one gradient path by path: .txt .tex .html .svg .png …")
     _target(explain)
     explain.add_argument("--wrt", default=None, metavar="NAME", help="the input, or any variable; default every input")
-    explain.add_argument("--of", default=None, metavar="NAME", help="the result that is derived; default what the backward pass starts from")
-    explain.add_argument("-o", "--output", default="-", metavar="FILE", help="where to write; the suffix chooses the format; default standard output")
-    explain.add_argument("--format", default=None, metavar="SUFFIX", help="format for standard output: txt (default), tex, html, svg, …")
+    explain.add_argument(
+        "--of",
+        default=None,
+        metavar="NAME",
+        help="the result that is derived; default what the backward pass starts from",
+    )
+    explain.add_argument(
+        "-o",
+        "--output",
+        default="-",
+        metavar="FILE",
+        help="where to write; the suffix chooses the format; default standard output",
+    )
+    explain.add_argument(
+        "--format", default=None, metavar="SUFFIX", help="format for standard output: txt (default), tex, html, svg, …"
+    )
     add_flags(explain, ExplanationPicture)
-    check = _command(commands, "check", "compare every gradient with the sums along its edges and with finite differences")
+
+
+def _add_check(commands: Any) -> None:
+    check = _command(
+        commands, "check", "compare every gradient with the sums along its edges and with finite differences"
+    )
     _target(check)
-    check.add_argument("--capture", action="store_true", help="verify how operations and operands were linked to autograd, too")
-    check.add_argument("--why", action="append", default=[], metavar="NAME", help="say why this result has its gradient, or none; may be given several times")
+    check.add_argument(
+        "--capture", action="store_true", help="verify how operations and operands were linked to autograd, too"
+    )
+    check.add_argument(
+        "--why",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="say why this result has its gradient, or none; may be given several times",
+    )
+
+
+def _add_gallery(commands: Any) -> None:
     gallery = _command(commands, "gallery", "list the worked examples, or draw them into a folder")
-    gallery.add_argument("names", nargs="*", metavar="NAME", help="entries or chapters (classics, misconceptions, errors, pairs); default all")
-    gallery.add_argument("-o", "--output", default=None, metavar="FOLDER", help="where to draw them; without it they are listed")
-    gallery.add_argument("--format", default="svg", metavar="SUFFIX", help="of the files: svg (default), png, pdf, or that of a film: gif, html, mp4, …")
+    gallery.add_argument(
+        "names",
+        nargs="*",
+        metavar="NAME",
+        help="entries or chapters (classics, misconceptions, errors, pairs); default all",
+    )
+    gallery.add_argument(
+        "-o", "--output", default=None, metavar="FOLDER", help="where to draw them; without it they are listed"
+    )
+    gallery.add_argument(
+        "--format",
+        default="svg",
+        metavar="SUFFIX",
+        help="of the files: svg (default), png, pdf, or that of a film: gif, html, mp4, …",
+    )
     add_flags(gallery, ExampleLook)
+
+
+def _add_small(commands: Any) -> None:
     _command(commands, "doctor", "say what is installed and which formats can be made")
-    completion = _command(commands, "completion", "print what completes commands and flags in a shell: source <(graphviz-ad completion bash)")
+    completion = _command(
+        commands,
+        "completion",
+        "print what completes commands and flags in a shell: source <(graphviz-ad completion bash)",
+    )
     completion.add_argument("shell", choices=SHELLS, help="the shell that is to complete")
-    return top
 
 
 def _command(commands: Any, name: str, what: str) -> argparse.ArgumentParser:
     made: argparse.ArgumentParser = commands.add_parser(
-        name, help=what, description=f"{what[0].upper()}{what[1:]}.", epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
+        name,
+        help=what,
+        description=f"{what[0].upper()}{what[1:]}.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     return made
 
@@ -81,13 +159,26 @@ def _command(commands: Any, name: str, what: str) -> argparse.ArgumentParser:
 def _drawing(commands: Any, name: str, what: str) -> argparse.ArgumentParser:
     made = _command(commands, name, what)
     _target(made)
-    made.add_argument("-o", "--output", dest="file", required=True, metavar="FILE", help="where to write; the suffix chooses the format; - is standard output")
+    made.add_argument(
+        "-o",
+        "--output",
+        dest="file",
+        required=True,
+        metavar="FILE",
+        help="where to write; the suffix chooses the format; - is standard output",
+    )
     made.add_argument("--format", default=None, metavar="SUFFIX", help="format for standard output, such as svg or gif")
     return made
 
 
 def _target(command: argparse.ArgumentParser) -> None:
-    command.add_argument("target", help="a formula, FILE.py:FUNCTION or MODULE:FUNCTION; or a saved graph: FILE.json, several for the ranks of one job")
+    command.add_argument(
+        "target",
+        help=(
+            "a formula, FILE.py:FUNCTION or MODULE:FUNCTION; or a saved graph: FILE.json, several for the ranks of"
+            " one job"
+        ),
+    )
     command.add_argument("inputs", nargs="*", metavar="NAME=VALUE", help="inputs: numbers or lists such as v=[1,2,3]")
 
 
@@ -112,7 +203,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _fail("graphviz-ad: interrupted; nothing was written", 130)
     except (Exception, SystemExit) as error:  # the user's own program: its traceback is what helps
         traceback.print_exception(type(error), error, _outside(error.__traceback__))
-        return _fail(f"graphviz-ad: {getattr(arguments, 'target', arguments.command)} raised {type(error).__name__}: {error}", 1)
+        return _fail(
+            f"graphviz-ad: {getattr(arguments, 'target', arguments.command)} raised {type(error).__name__}: {error}", 1
+        )
 
 
 def _outside(trace: TracebackType | None) -> TracebackType | None:
@@ -153,7 +246,8 @@ def _write(thing: Any, arguments: argparse.Namespace, default: str, **options: A
 def _check_format(arguments: argparse.Namespace, formats: Registry) -> None:
     """What cannot be written is wrong use, said before any work is done."""
     from graphviz_ad._internal.base.save_folder import is_folder
-    from graphviz_ad._internal.output.formats import FILMS, STILLS, suffix_of
+    from graphviz_ad._internal.output.format_table import FILMS, STILLS
+    from graphviz_ad._internal.output.formats import suffix_of
 
     to_file = arguments.file != "-"
     if to_file and formats is FILMS and is_folder(arguments.file):
@@ -168,12 +262,14 @@ def _check_format(arguments: argparse.Namespace, formats: Registry) -> None:
 
 def _refuse_bytes(suffix: str, to_file: bool) -> None:
     if not to_file and sys.stdout.isatty() and suffix in NOT_TEXT:
-        raise TargetError(f"{suffix} is not text, and standard output is a terminal; redirect it, or give a file with -o")
+        raise TargetError(
+            f"{suffix} is not text, and standard output is a terminal; redirect it, or give a file with -o"
+        )
 
 
 def _plot(arguments: argparse.Namespace) -> int:
     from graphviz_ad._internal.api.api import plot
-    from graphviz_ad._internal.output.formats import STILLS
+    from graphviz_ad._internal.output.format_table import STILLS
 
     _check_format(arguments, STILLS)
     options = chosen(arguments, PlotOptions)
@@ -182,7 +278,7 @@ def _plot(arguments: argparse.Namespace) -> int:
 
 def _animate(arguments: argparse.Namespace) -> int:
     from graphviz_ad._internal.api.api import animate
-    from graphviz_ad._internal.output.formats import FILMS
+    from graphviz_ad._internal.output.format_table import FILMS
 
     _check_format(arguments, FILMS)
     options, of_file = chosen(arguments, AnimateOptions), chosen(arguments, FilmFile, without=("format",))
@@ -209,7 +305,9 @@ def _explain(arguments: argparse.Namespace) -> int:
     inputs = [node.name for node in graph.node_list if node.kind == "leaf" and node.name]
     if arguments.wrt is None and len(inputs) > 1 and suffix != ".txt":
         raise TargetError(f"{suffix} shows one gradient; name its input with --wrt: {', '.join(inputs)}")
-    explained = [graph.explain(name, arguments.of) for name in ([arguments.wrt] if arguments.wrt is not None else inputs)]
+    explained = [
+        graph.explain(name, arguments.of) for name in ([arguments.wrt] if arguments.wrt is not None else inputs)
+    ]
     data = b"\n\n".join(rendered(explanation, suffix, options) for explanation in explained)
     if to_file:
         path = write(arguments.output, data)
@@ -244,7 +342,9 @@ def _gallery(arguments: argparse.Namespace) -> int:
         return 0
     if arguments.output == "-":
         raise TargetError("the gallery is a folder of files; give its name with -o")
-    written = gallery.build(arguments.output, arguments.names, suffix="." + arguments.format.lstrip("."), **chosen(arguments, ExampleLook))
+    written = gallery.build(
+        arguments.output, arguments.names, suffix="." + arguments.format.lstrip("."), **chosen(arguments, ExampleLook)
+    )
     print(f"wrote {len(written)} files to {arguments.output}", file=sys.stderr)
     return 0
 
@@ -256,4 +356,12 @@ def _doctor(arguments: argparse.Namespace) -> int:
     return 0
 
 
-COMMANDS = {"plot": _plot, "animate": _animate, "explain": _explain, "check": _check, "gallery": _gallery, "doctor": _doctor, "completion": _completion}
+COMMANDS = {
+    "plot": _plot,
+    "animate": _animate,
+    "explain": _explain,
+    "check": _check,
+    "gallery": _gallery,
+    "doctor": _doctor,
+    "completion": _completion,
+}

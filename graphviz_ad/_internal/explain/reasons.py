@@ -1,4 +1,6 @@
-"""Graph + name of a result -> why it has the gradient that it has, or has none: in sentences, with the place in the program and what to do."""
+"""Graph + name of a result -> why it has the gradient that it has, or has none: in sentences, with the place in the
+program and what to do.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,9 @@ NOT_ASKED = "not asked"  # a way along which a gradient could have come
 
 
 def why(graph: Graph, name: str) -> str:
-    """What the gradient of a result is and where it came from, or what keeps it away; the name is that of the program or of the picture, or a key."""
+    """What the gradient of a result is and where it came from, or what keeps it away; the name is that of the
+    program or of the picture, or a key.
+    """
     answer = _not_drawn(graph, name) if not is_called(graph, name) else None
     return answer if answer is not None else _of_a_result(graph, name)
 
@@ -40,15 +44,24 @@ def _of_a_result(graph: Graph, name: str) -> str:
     try:
         answer = _asked(graph, name)
     except UnknownNameError:
-        known = {*unread_parameters(graph.notes), *first_names(graph.notes), *(node.name for node in graph.node_list if node.name)}
+        known = {
+            *unread_parameters(graph.notes),
+            *first_names(graph.notes),
+            *(node.name for node in graph.node_list if node.name),
+        }
         raise UnknownNameError("node", name, known) from None
     if len(graph.passes) == 1:
         return answer.text()
     told = answer.node.ports[answer.port].grad is not None or failed(graph)
-    found = [(number, earlier) for number, earlier in enumerate(graph.passes, 1) if not told and _has_gradient(earlier, answer)]
+    found = [
+        (number, earlier)
+        for number, earlier in enumerate(graph.passes, 1)
+        if not told and _has_gradient(earlier, answer)
+    ]
     number, asked = found[-1] if found else (len(graph.passes), graph)
     return (
-        f"In backward pass {number} of {len(graph.passes)}{', the last that came to it' if found else ''}: {(_asked(asked, name) if found else answer).text()}"
+        f"In backward pass {number} of {len(graph.passes)}{', the last that came to it' if found else ''}:"
+        f" {(_asked(asked, name) if found else answer).text()}"
     )
 
 
@@ -58,7 +71,9 @@ def _asked(graph: Graph, name: str) -> _Answer:
 
 
 def _has_gradient(graph: Graph, answer: _Answer) -> bool:
-    """Whether the same result has a gradient in this graph of another pass; calls are joined in each as its gradients allow."""
+    """Whether the same result has a gradient in this graph of another pass; calls are joined in each as its
+    gradients allow.
+    """
     node = graph.nodes.get(answer.node.key)
     same = node is not None and (node.op, node.name, node.source, len(node.ports)) == (
         answer.node.op,
@@ -70,7 +85,9 @@ def _has_gradient(graph: Graph, answer: _Answer) -> bool:
 
 
 def _not_drawn(graph: Graph, name: str) -> str | None:
-    """The same of a parameter that is no node: nothing read it, or the graph knows it by another of its names; None of anything else."""
+    """The same of a parameter that is no node: nothing read it, or the graph knows it by another of its names; None
+    of anything else.
+    """
     first = first_names(graph.notes)
     if name in first:
         return f"{name} is the same parameter as {first[name]}. {why(graph, first[name])}"
@@ -78,12 +95,17 @@ def _not_drawn(graph: Graph, name: str) -> str | None:
     if ended is None:
         return None
     when = "here" if ended else f"before {error_of(graph)}"
-    return f"No gradient: no operation read {name} {when}. A parameter gets a gradient when something that is computed from it leads to the loss."
+    return (
+        f"No gradient: no operation read {name} {when}. A parameter gets a gradient when something that is computed"
+        " from it leads to the loss."
+    )
 
 
 @dataclass(frozen=True)
 class Stop:
-    """Where a way from a result ends on which a gradient could have come back: the edge, None where nothing reads ``node``, and the cut there."""
+    """Where a way from a result ends on which a gradient could have come back: the edge, None where nothing reads
+    ``node``, and the cut there.
+    """
 
     node: Node
     edge: Edge | None
@@ -133,27 +155,40 @@ class _Answer:
     def _has_one(self, port: Port) -> Iterator[str]:
         edges = [edge for edge in self._uses() if edge.cut is None and edge.grad is not None]
         sources = ["what was fed in there"] if port.upstream is not None else []
-        sources += [f"{self._amount(edge, len(edges) + len(sources))} from {self._result(edge.head)}" for edge in edges[:MOST_NAMED]]
+        sources += [
+            f"{self._amount(edge, len(edges) + len(sources))} from {self._result(edge.head)}"
+            for edge in edges[:MOST_NAMED]
+        ]
         sources += [f"what came from {len(edges) - MOST_NAMED} more uses"] if len(edges) > MOST_NAMED else []
         whence = f": {sources[0]}" if len(sources) == 1 else f": the sum of {listed(sources)}" if sources else ""
         yield f"The gradient of {self.name} is {text_of(port.grad)}{whence}."
         yield from self._not_finite(port)
         if port.arrived is not None and flows_inside(self.node):
-            yield f"From outside came {text_of(port.arrived)}; the rest flowed inside of {self.node.op}, which uses this result itself."
+            yield (
+                f"From outside came {text_of(port.arrived)}; the rest flowed inside of {self.node.op}, which uses this"
+                " result itself."
+            )
         elif port.arrived is not None:
             yield f"A hook made that of the {text_of(port.arrived)} which had arrived."
         if port.grad_total is not None and port.grad_total != port.grad:
             yield f"Its .grad holds {text_of(port.grad_total)}, since passes add up there."
         if self.node.kind == "op":
-            yield "In torch its .grad is None all the same: only leaves keep theirs, unless retain_grad() is called before backward()."
+            yield (
+                "In torch its .grad is None all the same: only leaves keep theirs, unless retain_grad() is called"
+                " before backward()."
+            )
         stops = distinct(
-            Stop(self.graph.nodes[edge.head], edge, edge.cut) for edge in self._uses() if edge.cut not in (None, *NO_LOSS) and not self._updates(edge)
+            Stop(self.graph.nodes[edge.head], edge, edge.cut)
+            for edge in self._uses()
+            if edge.cut not in (None, *NO_LOSS) and not self._updates(edge)
         )
         if stops:
             yield f"Not part of it: {listed([self._where(stop) for stop in stops[:MOST_NAMED]])}."
 
     def _updates(self, edge: Edge) -> bool:
-        """Whether the use writes the next value of a leaf, as an optimizer does; nobody expects a gradient through that."""
+        """Whether the use writes the next value of a leaf, as an optimizer does; nobody expects a gradient through
+        that.
+        """
         return self.node.kind == "leaf" and edge.cut == "no_grad" and is_write(self.graph.nodes[edge.head])
 
     @staticmethod
@@ -165,18 +200,27 @@ class _Answer:
         found = rises(self.graph, self.node, self.port)
         what = "NaN" if has_nan(port.grad) else "infinity"
         for rise in found[:MOST_NAMED]:
-            yield f"The {what} came up at {self._result(rise.node.key)}: {cause(self.graph, rise, lambda node: self._result(node.key))}"
+            yield (
+                f"The {what} came up at {self._result(rise.node.key)}:"
+                f" {cause(self.graph, rise, lambda node: self._result(node.key))}"
+            )
 
     # --- there is none to have
 
     def _wants_none(self, port: Port) -> Iterator[str]:
         if is_constant(self.node):
-            yield f"No gradient: {self.name} is a number in the program; give it as an input to get the derivative with respect to it."
+            yield (
+                f"No gradient: {self.name} is a number in the program; give it as an input to get the derivative with"
+                " respect to it."
+            )
             return
         cut = self.node.cut if self.node.cut in REASONS else "data"
         assert cut is not None
         if not is_differentiable(port):
-            yield f"No gradient: {self._result(self.node.key)} holds {port.dtype}, and only real and complex numbers have derivatives."
+            yield (
+                f"No gradient: {self._result(self.node.key)} holds {port.dtype}, and only real and complex numbers have"
+                " derivatives."
+            )
         elif self.node.kind != "op":
             yield f"No gradient: {self.name} does not require grad, as data or a parameter that is frozen."
         else:
@@ -188,13 +232,21 @@ class _Answer:
         if sources:
             yield f"It was computed from what is cut: {listed([self._where(stop) for stop in sources[:MOST_NAMED]])}."
         if self.node.kind != "op":
-            yield "Call requires_grad_() on it before the computation if you want its gradient." if is_differentiable(port) else ""
+            yield (
+                "Call requires_grad_() on it before the computation if you want its gradient."
+                if is_differentiable(port)
+                else ""
+            )
         else:
             yield from dict.fromkeys(remedy(stop) for stop in sources[:MOST_NAMED] or [Stop(self.node, None, cut)])
 
     def _what_it_hides(self) -> list[str]:
         """What would get a gradient through this node if it were not cut."""
-        edges = [edge for edge in self.graph.in_edges(self.node.key) if edge.cut not in (None, "data") and self.graph.nodes[edge.tail].requires_grad]
+        edges = [
+            edge
+            for edge in self.graph.in_edges(self.node.key)
+            if edge.cut not in (None, "data") and self.graph.nodes[edge.tail].requires_grad
+        ]
         return list(dict.fromkeys(self.names.carried(edge) for edge in edges))[:MOST_NAMED]
 
     def _cut_sources(self) -> list[Stop]:
@@ -218,7 +270,10 @@ class _Answer:
         """A pass that raised has not come to all that it would have come to."""
         rank = self.node.module[:1] if self.graph.ranks else ()
         stopped = next((node for node in stopped_at(self.graph) if node.module[: len(rank)] == rank), None)
-        yield f"No gradient has come to {self.name}: the backward pass failed{f' at {self._result(stopped.key)}' if stopped is not None else ''}."
+        yield (
+            f"No gradient has come to {self.name}: the backward pass"
+            f" failed{f' at {self._result(stopped.key)}' if stopped is not None else ''}."
+        )
         told = [self._result(node.key) for node in writers(self.graph, stopped)] if stopped is not None else []
         if told:
             yield f"What it read or made was written over by {listed(told)}."
@@ -231,7 +286,10 @@ class _Answer:
             yield from finer.sentences()
             return
         if len(stops) > MOST_NAMED:
-            yield f"No gradient arrives at {self.name}: all {len(stops)} ways on from it end early. The first {MOST_NAMED}:"
+            yield (
+                f"No gradient arrives at {self.name}: all {len(stops)} ways on from it end early. The first"
+                f" {MOST_NAMED}:"
+            )
         else:
             yield f"No gradient arrives at {self.name}."
         for stop in stops[:MOST_NAMED]:
@@ -240,10 +298,20 @@ class _Answer:
         yield from dict.fromkeys(remedy(stop) for stop in stops[:MOST_NAMED] if stop.cut in REASONS)
 
     def _in_detail(self) -> _Answer | None:
-        """The same question to the finer graph, if it is about a leaf: a node of several operations may have the gradient of only one of them."""
+        """The same question to the finer graph, if it is about a leaf: a node of several operations may have the
+        gradient of only one of them.
+        """
         detail = self.graph.detail
-        same = [node for node in detail.node_list if node.kind == self.node.kind == "leaf" and node.name == self.node.name] if detail is not None else []
-        return _Answer(detail, names_of(detail), same[0], self.port) if detail is not None and len(same) == 1 and self.node.name else None
+        same = (
+            [node for node in detail.node_list if node.kind == self.node.kind == "leaf" and node.name == self.node.name]
+            if detail is not None
+            else []
+        )
+        return (
+            _Answer(detail, names_of(detail), same[0], self.port)
+            if detail is not None and len(same) == 1 and self.node.name
+            else None
+        )
 
     def _stops(self) -> Iterator[Stop]:
         """The ends of all ways on from here."""
@@ -276,7 +344,11 @@ class _Answer:
         node, name = stop.node, self.names.of[stop.node.key]
         place = f" at {node.source}" if node.source else ""
         if stop.edge is None:
-            return f"nothing is computed from {self._result(node.key)}" if node is self.node else f"{self._result(node.key)} {REASONS['unreached'].why}"
+            return (
+                f"nothing is computed from {self._result(node.key)}"
+                if node is self.node
+                else f"{self._result(node.key)} {REASONS['unreached'].why}"
+            )
         operation = f"{node.op or name}{place}"
         said = {
             DETACHED: f"{name} was detached{place}",
@@ -289,7 +361,9 @@ class _Answer:
             "none-gradient": f"{operation} returned None for its operand {stop.edge.slot + 1}",
             "communication": f"{name} is in another process",
             "data": f"{name} takes no gradient{place}",
-            NOT_ASKED: f"{operation} has a gradient, but this pass was asked for those of other tensors only, as with inputs=",
+            NOT_ASKED: (
+                f"{operation} has a gradient, but this pass was asked for those of other tensors only, as with inputs="
+            ),
         }
         return said.get(stop.cut, f"{name}{place} is cut: {stop.cut}")
 
@@ -302,7 +376,11 @@ class _Answer:
 
 def remedy(stop: Stop) -> str:
     """What to do about a stop."""
-    return "Compute with the tensor itself in place of the Python number." if stop.node.op == "item" else REASONS[stop.cut].remedy
+    return (
+        "Compute with the tensor itself in place of the Python number."
+        if stop.node.op == "item"
+        else REASONS[stop.cut].remedy
+    )
 
 
 def is_differentiable(port: Port) -> bool:
@@ -317,7 +395,11 @@ def text_of(snap: Snapshot | None) -> str:
     text = one_line(snap)
     if text != type_label(snap) or snap.norm is None:
         return text
-    return f"{text} of norm {number(snap.norm)}" if not snap.nonfinite else f"{text}, of which {snap.nonfinite} NaN or infinite"
+    return (
+        f"{text} of norm {number(snap.norm)}"
+        if not snap.nonfinite
+        else f"{text}, of which {snap.nonfinite} NaN or infinite"
+    )
 
 
 def listed(texts: Iterable[str]) -> str:

@@ -1,4 +1,6 @@
-"""Scene + tangents -> Scene on which forward mode stands beside reverse mode: a line in each box, and what flows forward on each arrow."""
+"""Scene + tangents -> Scene on which forward mode stands beside reverse mode: a line in each box, and what flows
+forward on each arrow.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,14 @@ def with_tangents(scene: Scene, words: Words, tangents: Tangents) -> Scene:
     shown = {line.role for line in lines}
     roles = {"tangent" if tangents.wrt else "direction": "tangent" in shown, "forward": "forward" in shown}
     legend = (*scene.legend, *(role for role, used in roles.items() if used and scene.legend))
-    return replace(scene, boxes=boxes, arrows=arrows, legend=legend, notes=(*scene.notes, note), alt=f"{scene.alt} {said.summary()}")
+    return replace(
+        scene,
+        boxes=boxes,
+        arrows=arrows,
+        legend=legend,
+        notes=(*scene.notes, note),
+        alt=f"{scene.alt} {said.summary()}",
+    )
 
 
 class TangentWords:

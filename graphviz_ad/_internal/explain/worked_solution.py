@@ -30,7 +30,9 @@ DOTS = "⋯"
 
 @dataclass(frozen=True)
 class Term:
-    """One side of an equation, in the language of `graphviz_ad._internal.maths.formulas`, with what its names stand for."""
+    """One side of an equation, in the language of `graphviz_ad._internal.maths.formulas`, with what its names stand
+    for.
+    """
 
     formula: str
     names: Mapping[str, str] = field(default_factory=dict)
@@ -38,7 +40,9 @@ class Term:
 
 @dataclass(frozen=True)
 class Row:
-    """One line: terms that are equal to each other. ``label`` is the letter of a path, ``way`` the names along it, ``remark`` what words add."""
+    """One line: terms that are equal to each other. ``label`` is the letter of a path, ``way`` the names along it,
+    ``remark`` what words add.
+    """
 
     terms: tuple[Term, ...]
     label: str = ""
@@ -65,7 +69,13 @@ def title(explanation: Explanation) -> tuple[Term, str]:
     """The gradient in question, and how it is found."""
     symbol = Term("partial(a, b)", {"a": explanation.result, "b": explanation.wrt})
     count = explanation.count
-    how = "no path leads to the output" if not count else "one path" if count == 1 else f"the sum over {counted(count)} paths"
+    how = (
+        "no path leads to the output"
+        if not count
+        else "one path"
+        if count == 1
+        else f"the sum over {counted(count)} paths"
+    )
     return symbol, f"{how}{f' ({explanation.meaning})' if explanation.meaning else ''}"
 
 
@@ -81,10 +91,18 @@ def steps(explanation: Explanation) -> Section:
     shown = [node for node in graph.node_list if node.key in wanted and not is_constant(node)]
     inputs = [node for node in shown if node.kind not in ("op", "module")]
     done = [node for node in shown if node.kind in ("op", "module")]
-    given = [Row((as_text(all_results(names, node.key)), as_text(text))) for node in inputs[:MOST_INPUTS] if (text := written_snapshot(node.ports[0].value))]
+    given = [
+        Row((as_text(all_results(names, node.key)), as_text(text)))
+        for node in inputs[:MOST_INPUTS]
+        if (text := written_snapshot(node.ports[0].value))
+    ]
     few = done if len(done) <= MOST_STEPS else done[:FEW_STEPS]
     more = len(done) - len(few)
-    return Section("The function, step by step", (*given, *(step(explanation, node) for node in few)), (f"and {more:,} more steps",) if more else ())
+    return Section(
+        "The function, step by step",
+        (*given, *(step(explanation, node) for node in few)),
+        (f"and {more:,} more steps",) if more else (),
+    )
 
 
 def step(explanation: Explanation, node: Node) -> Row:
@@ -96,7 +114,18 @@ def step(explanation: Explanation, node: Node) -> Row:
     numbers = numbers_of(explanation.graph, node) if formula else None
     value = written_snapshot(node.value)
     inner = Term(formula, numbers) if numbers else None
-    return Row(tuple(unlike([as_text(all_results(explanation.names, node.key)), symbols, fitting(inner), as_text(value) if value else None])))
+    return Row(
+        tuple(
+            unlike(
+                [
+                    as_text(all_results(explanation.names, node.key)),
+                    symbols,
+                    fitting(inner),
+                    as_text(value) if value else None,
+                ]
+            )
+        )
+    )
 
 
 def numbers_of(graph: Graph, node: Node) -> dict[str, str] | None:
@@ -118,17 +147,25 @@ def derivatives(explanation: Explanation) -> Section:
             seen.setdefault(link.edge.key if link.edge is not None else f"{link.above} {link.below}", link)
     found = list(seen.values())
     more = len(found) - MOST_STEPS
-    return Section("Local derivatives", tuple(derivative(explanation, link) for link in found[:MOST_STEPS]), (f"and {more} more factors",) if more > 0 else ())
+    return Section(
+        "Local derivatives",
+        tuple(derivative(explanation, link) for link in found[:MOST_STEPS]),
+        (f"and {more} more factors",) if more > 0 else (),
+    )
 
 
 def derivative(explanation: Explanation, link: Factor) -> Row:
-    """ "∂s/∂x2 = cos(x2) = cos(0.5) = 0.877583"; for a factor that is no number, what is made of the arriving gradient."""
+    """ "∂s/∂x2 = cos(x2) = cos(0.5) = 0.877583"; for a factor that is no number, what is made of the arriving
+    gradient.
+    """
     symbol = symbol_of(link)
     value = written(link.value) if link.value is not None else None
     if link.edge is None:
         return Row(tuple(unlike([symbol, as_text(value) if value else None])), remark="fed in")
     if link.value is None:
-        return Row((Term(link.formula, link.letters) if link.formula else symbol,), remark=about_rule(explanation, link))
+        return Row(
+            (Term(link.formula, link.letters) if link.formula else symbol,), remark=about_rule(explanation, link)
+        )
     node, carried = explanation.graph.nodes[link.edge.head], explanation.names.carried(link.edge)
     operands = numbers_of(explanation.graph, node)
     result = written_snapshot(node.value)
@@ -145,7 +182,10 @@ def about_rule(explanation: Explanation, link: Factor) -> str:
         return "not a number here, and no short formula says what is passed on"
     shapes = f"; shapes {link.shapes}" if link.shapes else ""
     summed = "; summed over the copies" if link.summed else ""
-    return f"what {link.below} gets from {link.above}, where g = {explanation.names.gradient(link.edge.head)}{shapes}{summed}; not a number here"
+    return (
+        f"what {link.below} gets from {link.above}, where g ="
+        f" {explanation.names.gradient(link.edge.head)}{shapes}{summed}; not a number here"
+    )
 
 
 def symbol_of(link: Factor) -> Term:
@@ -160,7 +200,11 @@ def paths(explanation: Explanation) -> Section:
     """Every listed path: its factors, their numbers, their product."""
     texts = aligned([path.brings for path in explanation.paths])
     rows = tuple(path_row(path, text) for path, text in zip(explanation.paths, texts, strict=True))
-    head = f"Along {'each' if len(rows) > 1 else 'the'} path, the factors are multiplied" if rows else "Where the gradient stops"
+    head = (
+        f"Along {'each' if len(rows) > 1 else 'the'} path, the factors are multiplied"
+        if rows
+        else "Where the gradient stops"
+    )
     return Section(head, rows, tuple(unlisted(explanation)))
 
 
@@ -169,10 +213,16 @@ def path_row(path: Path, product: str | None) -> Row:
     links, cut = elided(path.links)
     symbols = multiplied([symbol_of(link) for link in links], cut) if links else None
     numbers = [written(link.value) if link.value is not None else None for link in links]
-    factors = fitting(multiplied([as_text(text) for text in numbers if text], cut)) if all(numbers) and len(links) > 1 else None
+    factors = (
+        fitting(multiplied([as_text(text) for text in numbers if text], cut))
+        if all(numbers) and len(links) > 1
+        else None
+    )
     remark = ""
     if path.product is None:
-        remark = "not a number here" + (f"; what flows back along it is {product or shape_of(path.sent)}" if path.sent is not None else "")
+        remark = "not a number here" + (
+            f"; what flows back along it is {product or shape_of(path.sent)}" if path.sent is not None else ""
+        )
         product = None
     elif any(link.summed for link in path.links):
         remark = "element by element, then summed over the copies"
@@ -196,7 +246,10 @@ def total(explanation: Explanation) -> Section:
     """The sum over the paths."""
     symbol, _ = title(explanation)
     if not explanation.count:
-        return Section("Result", (Row((symbol, as_text("None")), remark="no path, so that torch has no gradient: None, which is not 0"),))
+        return Section(
+            "Result",
+            (Row((symbol, as_text("None")), remark="no path, so that torch has no gradient: None, which is not 0"),),
+        )
     result = (written(explanation.total) or shape_of(explanation.total)) if explanation.total is not None else None
     remark = "" if explanation.summed else "by autograd, since paths have no products here" if result else "not known"
     listed = [path.brings for path in explanation.paths]
@@ -319,14 +372,21 @@ def written_snapshot(snap: Snapshot | None) -> str | None:
     if array.dtype.kind in "iub":
         text = str(array.tolist()).replace("-", "−")
         return text if len(text) <= WIDEST else None
-    return written(array.astype(np.complex128 if array.dtype.kind == "c" else np.float64) if array.ndim else array.item())
+    return written(
+        array.astype(np.complex128 if array.dtype.kind == "c" else np.float64) if array.ndim else array.item()
+    )
 
 
 def aligned(values: Sequence[Number | None]) -> list[str | None]:
     """Numbers that are to be added by hand, with the same number of decimals where they are of like size."""
     numbers = [value for value in values if isinstance(value, float)]
-    alike = len(numbers) == len([value for value in values if value is not None]) and all(value == 0 or 1e-3 <= abs(value) < 1e5 for value in numbers)
-    return [None if value is None else decimals(value) if alike and isinstance(value, float) else written(value) for value in values]
+    alike = len(numbers) == len([value for value in values if value is not None]) and all(
+        value == 0 or 1e-3 <= abs(value) < 1e5 for value in numbers
+    )
+    return [
+        None if value is None else decimals(value) if alike and isinstance(value, float) else written(value)
+        for value in values
+    ]
 
 
 def decimals(value: float) -> str:

@@ -6,7 +6,16 @@ from collections.abc import Iterable, Iterator
 from itertools import chain
 
 from graphviz_ad._internal.scene.canvas import Canvas, Mark
-from graphviz_ad._internal.scene.paint import arrow_marks, arrow_words, box_marks, frame_fit, frame_words, group_marks, moved, progress
+from graphviz_ad._internal.scene.paint import (
+    arrow_marks,
+    arrow_words,
+    box_marks,
+    frame_fit,
+    frame_words,
+    group_marks,
+    moved,
+    progress,
+)
 from graphviz_ad._internal.scene.scene import Film, Scene, restyle
 
 Marks = tuple[Mark, ...]
@@ -14,7 +23,9 @@ Place = tuple[str, str]  # what is painted together: a layer, and the key of the
 
 
 def film_frames(film: Film, size: tuple[int, int] | None = None) -> Iterator[Canvas]:
-    """What `paint_frame` gives for each step, in order. A mark that stays is the same object, so that a renderer sees at once what changed."""
+    """What `paint_frame` gives for each step, in order. A mark that stays is the same object, so that a renderer
+    sees at once what changed.
+    """
     size = size or film.size
     fit = frame_fit(film.stage, size)
     stage = restyle(film.stage, film.opening)
@@ -37,7 +48,9 @@ def film_frames(film: Film, size: tuple[int, int] | None = None) -> Iterator[Can
     waiting, done = (list(progress(film, index, *size)) for index in (-1, len(film.steps)))
     for index, step in enumerate(film.steps):
         keys = dict.fromkeys(change.key for change in step.changes)
-        touched = Scene(tuple(boxes[key] for key in keys if key in boxes), tuple(arrows[key] for key in keys if key in arrows))
+        touched = Scene(
+            tuple(boxes[key] for key in keys if key in boxes), tuple(arrows[key] for key in keys if key in arrows)
+        )
         touched = restyle(touched, step.changes)
         boxes |= touched.box_by_key
         arrows |= {arrow.key: arrow for arrow in touched.arrows}

@@ -1,6 +1,7 @@
 """Words -> the stage of a film: of several ways to draw a graph, the one with the largest letters on the screen.
 
-What is most worth seeing is tried first, and taken if its letters can be read from the back row. What is left out, the captions say.
+What is most worth seeing is tried first, and taken if its letters can be read from the back row. What is left out, the
+captions say.
 """
 
 from __future__ import annotations
@@ -24,7 +25,9 @@ MANY = 60  # boxes; more are never readable, so that fewer ways are tried
 
 @dataclass(frozen=True)
 class Manner:
-    """What is drawn: derivatives on the arrows, signs in circles, more about a big tensor than its shape; and what it is worth."""
+    """What is drawn: derivatives on the arrows, signs in circles, more about a big tensor than its shape; and what
+    it is worth.
+    """
 
     local: bool = True
     signs: bool = True
@@ -33,7 +36,11 @@ class Manner:
 
 
 # In groups: all of one are tried in a single row before any is tried in several.
-MANNERS = ((Manner(), Manner(local=False)), (Manner(local=False, signs=False, worth=0.9),), (Manner(local=False, statistics=False, worth=0.8),))
+MANNERS = (
+    (Manner(), Manner(local=False)),
+    (Manner(local=False, signs=False, worth=0.9),),
+    (Manner(local=False, statistics=False, worth=0.8),),
+)
 
 
 @dataclass(frozen=True)
@@ -88,7 +95,9 @@ def candidates(words: Words, choice: Choice, screen: Screen) -> Iterator[Candida
 
 
 def drawn(telling: Telling, manner: Manner, flows: Sequence[str]) -> list[Scene]:
-    """The scene in that manner for each direction, without places; none where the manner leaves out nothing that others have."""
+    """The scene in that manner for each direction, without places; none where the manner leaves out nothing that
+    others have.
+    """
     scene = telling.scene
     if not (manner.signs and manner.statistics):
         texts = texts_of(telling.story.changes)

@@ -1,7 +1,7 @@
 """Graph -> [Step]: the forward and the backward pass as moments with captions; no places, colours or seconds.
 
-Forward, each operation lights up with its operands and shows its value. Backward, each edge delivers its contribution; a node that
-several edges lead back to waits until all have come, and adding them up is a moment of its own.
+Forward, each operation lights up with its operands and shows its value. Backward, each edge delivers its contribution;
+a node that several edges lead back to waits until all have come, and adding them up is a moment of its own.
 """
 
 from __future__ import annotations
@@ -45,7 +45,8 @@ class Teller:
     per_edge: bool
     lit: dict[str, str] = field(default_factory=dict)  # key -> emphasis that it keeps once it is dimmed
     dim_now: dict[str, str] = field(default_factory=dict)  # what the last step lit
-    arrived: dict[tuple[str, int], int] = field(default_factory=dict)  # (key, port) -> contributions so far, upstream included
+    # (key, port) -> contributions so far, upstream included
+    arrived: dict[tuple[str, int], int] = field(default_factory=dict)
 
     @property
     def graph(self) -> Graph:
@@ -58,17 +59,24 @@ class Teller:
         """Leaves and data, then each operation in the order in which it ran."""
         sources = [node for node in self.graph.node_list if node.kind in ("leaf", "data")]
         if sources:
-            yield self.step("forward", self.inputs_caption(sources), [*self.show(sources, "value", "forward")], len(sources))
+            yield self.step(
+                "forward", self.inputs_caption(sources), [*self.show(sources, "value", "forward")], len(sources)
+            )
         for node in self.graph.node_list:
             if node.kind not in ("leaf", "data"):
                 arrows = [Change(edge.key, "active-forward") for edge in self.graph.in_edges(node.key)]
                 self.will_dim(arrows, "forward")
-                yield self.step("forward", self.forward_caption(node), [*arrows, *self.show([node], "value", "forward")])
+                yield self.step(
+                    "forward", self.forward_caption(node), [*arrows, *self.show([node], "value", "forward")]
+                )
 
     def backward(self) -> Iterator[Step]:
         """The upstream gradient, then each node in the order in which the engine ran."""
         yield self.seed()
-        order = sorted((node for node in self.graph.node_list if node.backward_order is not None), key=lambda node: node.backward_order or 0)
+        order = sorted(
+            (node for node in self.graph.node_list if node.backward_order is not None),
+            key=lambda node: node.backward_order or 0,
+        )
         for node in order:
             edges = [edge for edge in self.graph.in_edges(node.key) if edge.cut is None and self.flows(edge)]
             for batch in [[edge] for edge in edges] if self.per_edge else [edges] if edges else []:
@@ -80,7 +88,9 @@ class Teller:
 
     def expected(self, key: str, port: int) -> int:
         """How many contributions one result of a node waits for, what is fed in from outside included."""
-        edges = [edge for edge in self.graph.out_edges(key) if edge.port == port and edge.cut is None and self.flows(edge)]
+        edges = [
+            edge for edge in self.graph.out_edges(key) if edge.port == port and edge.cut is None and self.flows(edge)
+        ]
         flowing = sum(self.graph.nodes[edge.head].backward_order is not None for edge in edges)
         return flowing + (self.graph.nodes[key].ports[port].upstream is not None)
 
@@ -91,15 +101,30 @@ class Teller:
     def seed(self) -> Step:
         """The gradient that enters at the outputs."""
         fed = [
-            (node.key, port) for node in self.graph.node_list for port, result in enumerate(node.ports) if result.upstream is not None and node.requires_grad
+            (node.key, port)
+            for node in self.graph.node_list
+            for port, result in enumerate(node.ports)
+            if result.upstream is not None and node.requires_grad
         ]
         upstream = [self.graph.nodes[key].ports[port].upstream for key, port in fed]
         arriving = {key: self.arrive(key, port) for key, port in fed}
-        changes = [replace(change, texts=(*change.texts, *final(self.words.nodes[key].notes))) for key, change in arriving.items()]
-        said = ", ".join(f"{self.words.names.gradient(key, port)} = {gradient_text(snap)}" for (key, port), snap in zip(fed[:4], upstream, strict=False))
+        changes = [
+            replace(change, texts=(*change.texts, *final(self.words.nodes[key].notes)))
+            for key, change in arriving.items()
+        ]
+        said = ", ".join(
+            f"{self.words.names.gradient(key, port)} = {gradient_text(snap)}"
+            for (key, port), snap in zip(fed[:4], upstream, strict=False)
+        )
         first = "The backward pass starts at the output" if len(fed) == 1 else "The backward pass starts at the outputs"
         plain = all(snap is not None and is_ones(snap) for snap in upstream)
-        what = "" if plain and self.words.names.output != "L" else "L is the sum of the outputs" if plain else "L is the sum of the outputs times these"
+        what = (
+            ""
+            if plain and self.words.names.output != "L"
+            else "L is the sum of the outputs"
+            if plain
+            else "L is the sum of the outputs times these"
+        )
         return self.step("backward", (first, said, f"({what})" if what else ""), changes, len(fed))
 
     def deliver(self, edges: list[Edge]) -> Iterator[Step]:
@@ -138,7 +163,11 @@ class Teller:
         self.lit[key] = "backward"
         port, count = max(enumerate(self.awaited(key)), key=lambda pair: pair[1])
         parts, total = self.words.nodes[key].sums[port], gradient_text(node.ports[port].grad)
-        caption = (f"{self.words.names.gradient(key, port)} = sum of {count} contributions", f"= {parts}" if parts else "", f"= {total}")
+        caption = (
+            f"{self.words.names.gradient(key, port)} = sum of {count} contributions",
+            f"= {parts}" if parts else "",
+            f"= {total}",
+        )
         return self.step("backward", caption, [Change(key, "active", final(self.words.nodes[key].gradients))], 2)
 
     # --- captions: the rule in symbols, in numbers, the result
@@ -146,7 +175,9 @@ class Teller:
     def inputs_caption(self, sources: list[Node]) -> tuple[str, ...]:
         """What the pass starts from."""
         named = [node for node in sources if not is_constant(node) and not (node.kind == "data" and node.op)]
-        shown = [f"{self.words.names.of[node.key]} = {text}" for node in named if (text := short(node.value)) is not None]
+        shown = [
+            f"{self.words.names.of[node.key]} = {text}" for node in named if (text := short(node.value)) is not None
+        ]
         if shown and len(shown) == len(named) and len(", ".join(shown)) <= 90:
             return ("The forward pass starts from the inputs", ", ".join(shown))
         return ("The forward pass starts from the inputs", f"{len(named)} inputs and parameters")
@@ -184,7 +215,11 @@ class Teller:
         head = edges[0].head
         tails = ", ".join(dict.fromkeys(self.words.names.of[edge.tail] for edge in edges))
         grad = self.graph.nodes[head].grad
-        return (f"{self.words.names.gradient(head)} flows back to {tails}", "", f"upstream {gradient_text(grad)}" if grad is not None else "")
+        return (
+            f"{self.words.names.gradient(head)} flows back to {tails}",
+            "",
+            f"upstream {gradient_text(grad)}" if grad is not None else "",
+        )
 
     # --- parts of steps
 
@@ -215,7 +250,8 @@ def final(lines: Iterable[Line]) -> tuple[tuple[str, str], ...]:
 def tell(words: Words, direction: str = "both", *, per_edge: bool | None = None) -> Story:
     """The story of a graph; `direction` is "forward", "backward" or "both".
 
-    ``per_edge``: each contribution is a step of its own, or all that one operation sends; by default as there is time for.
+    ``per_edge``: each contribution is a step of its own, or all that one operation sends; by default as there is time
+    for.
     """
     if direction not in DIRECTIONS:
         raise UnknownNameError("direction", direction, DIRECTIONS)
@@ -238,7 +274,9 @@ def separated(teller: Teller, after_forward: bool) -> list[Step]:
     steps = list(teller.backward())
     if after_forward and steps:
         graph = teller.graph
-        clear = [Change(node.key, "idle") for node in graph.node_list] + [Change(edge.key, "idle") for edge in graph.edges]
+        clear = [Change(node.key, "idle") for node in graph.node_list] + [
+            Change(edge.key, "idle") for edge in graph.edges
+        ]
         steps[0] = replace(steps[0], changes=(*clear, *steps[0].changes))
     return steps
 
@@ -251,7 +289,10 @@ def blank(words: Words, *, values: bool, gradients: bool) -> Iterator[Change]:
         if values and not is_constant(node):
             texts += [(line.key, "" if line.number else NOT_YET) for line in said.values if line.role == "value"]
         if gradients and node.requires_grad:
-            texts += [(line.key, f"{gradient_label(node)} {NOT_YET}" if line.key == "gradient" else "") for line in said.gradients]
+            texts += [
+                (line.key, f"{gradient_label(node)} {NOT_YET}" if line.key == "gradient" else "")
+                for line in said.gradients
+            ]
             texts += [(line.key, "") for line in said.notes]
         if texts:
             yield Change(node.key, None, tuple(texts))
@@ -264,9 +305,17 @@ def blank(words: Words, *, values: bool, gradients: bool) -> Iterator[Change]:
 def beginning(words: Words, direction: str) -> Step:
     """The first frame."""
     graph = words.graph
-    arguments = ", ".join(words.names.of[node.key] for node in graph.node_list if node.kind == "leaf" and "." not in words.names.of[node.key])
+    arguments = ", ".join(
+        words.names.of[node.key]
+        for node in graph.node_list
+        if node.kind == "leaf" and "." not in words.names.of[node.key]
+    )
     first = f"{graph.name}({arguments})" if len(arguments) <= 60 else graph.name
-    second = "values are known, gradients are not computed yet" if direction == "backward" else f"{NOT_YET} means: not computed yet"
+    second = (
+        "values are known, gradients are not computed yet"
+        if direction == "backward"
+        else f"{NOT_YET} means: not computed yet"
+    )
     return Step("start", (first, second), (), 1)
 
 
@@ -276,7 +325,9 @@ def ending(words: Words, forward_only: bool) -> Step:
     changes = [Change(edge.key, "idle") for edge in graph.edges]
     if forward_only:
         changes += [Change(node.key, "idle") for node in graph.node_list]
-        outputs = ", ".join(f"{words.names.of[node.key]} = {one_line(node.value)}" for node in graph.outputs if node.value)
+        outputs = ", ".join(
+            f"{words.names.of[node.key]} = {one_line(node.value)}" for node in graph.outputs if node.value
+        )
         return Step("end", ("The forward pass is complete", outputs), tuple(changes), 1)
     for node in graph.node_list:
         lines = words.nodes[node.key]

@@ -82,7 +82,14 @@ class PassStory:
 Choice = UsualStory | PathStory | TangentStory | PassStory
 
 
-def choose(*, wrt: str | None, tangents: str | Mapping[str, Any] | None, passes: Sequence[Graph], shown: Graph, usual: UsualStory) -> Choice:
+def choose(
+    *,
+    wrt: str | None,
+    tangents: str | Mapping[str, Any] | None,
+    passes: Sequence[Graph],
+    shown: Graph,
+    usual: UsualStory,
+) -> Choice:
     """The story that was asked for."""
     asked = [name for name, given in (("wrt", wrt), ("tangents", tangents), ("passes", passes)) if given]
     if len(asked) > 1:

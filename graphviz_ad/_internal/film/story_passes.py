@@ -18,7 +18,10 @@ def same_pictures(passes: Sequence[Graph]) -> None:
     keys = {tuple(graph.nodes) for graph in passes}
     if len(passes) < 2 or len(keys) > 1:
         what = "only one backward pass was recorded" if len(passes) < 2 else "they are folded differently"
-        raise OptionError(f"passes=True shows several backward passes one after the other, but {what}; leave it out, or animate one of graph.passes")
+        raise OptionError(
+            f"passes=True shows several backward passes one after the other, but {what}; leave it out, or animate one"
+            " of graph.passes"
+        )
 
 
 def tell_passes(each: Sequence[Words]) -> Story:
@@ -37,13 +40,21 @@ def one_pass(words: Words, number: int, count: int) -> Iterator[Step]:
     teller = Teller(words, per_edge=len(graph.edges) + len(graph.node_list) <= MOST_EDGE_STEPS)
     clear = [Change(key, "idle") for key in (*graph.nodes, *(edge.key for edge in graph.edges))]
     leaves = {node.key for node in graph.node_list if node.kind == "leaf"}
-    clear += [change for change in blank(words, values=False, gradients=True) if change.key not in leaves or number == 1]
+    clear += [
+        change for change in blank(words, values=False, gradients=True) if change.key not in leaves or number == 1
+    ]
     for n, step in enumerate(teller.backward()):
         if not n:
-            step = replace(step, caption=(f"Backward pass {number} of {count}", *step.caption[1:]), changes=(*clear, *step.changes))
+            step = replace(
+                step, caption=(f"Backward pass {number} of {count}", *step.caption[1:]), changes=(*clear, *step.changes)
+            )
         yield step
     held = [(node, node.ports[0].grad_total) for node in graph.node_list if node.kind == "leaf"]
-    said = ", ".join(f"{words.names.of[node.key]}.grad = {one_line(total)}" for node, total in held[:4] if total is not None)
+    said = ", ".join(
+        f"{words.names.of[node.key]}.grad = {one_line(total)}" for node, total in held[:4] if total is not None
+    )
     grown = "the new gradients were added to what .grad held" if number > 1 else ".grad was empty"
-    changes = [Change(node.key, "active", final(words.nodes[node.key].gradients)) for node, total in held if total is not None]
+    changes = [
+        Change(node.key, "active", final(words.nodes[node.key].gradients)) for node, total in held if total is not None
+    ]
     yield Step("backward", (f"After backward pass {number}: {grown}", said), tuple(changes), 2)

@@ -15,17 +15,24 @@ from graphviz_ad._internal.scene.words.describe import Words
 def tell_paths(words: Words, explanation: Explanation) -> Story:
     """Values and local derivatives are there from the start; the gradient comes path by path."""
     paths = explanation.paths[:REST]
-    first = f"{explanation.symbol}: {counted(explanation.count)} path{'s' if explanation.count != 1 else ''} from {explanation.wrt} to {explanation.result}"
+    first = (
+        f"{explanation.symbol}: {counted(explanation.count)} path{'s' if explanation.count != 1 else ''} from"
+        f" {explanation.wrt} to {explanation.result}"
+    )
     opening = tuple(change for change in blank(words, values=False, gradients=True) if change.key in words.graph.nodes)
     steps = [Step("start", (first, "each brings the product of the derivatives along it"), ())]
     steps += [step for n, path in enumerate(paths) for step in along(explanation, path, paths[n - 1] if n else None)]
     if explanation.count > len(paths):
         more = counted(explanation.count - len(paths))
-        steps.append(Step("backward", (f"and {more} more, summed without listing them",), rest(paths[-1] if paths else None)))
+        steps.append(
+            Step("backward", (f"and {more} more, summed without listing them",), rest(paths[-1] if paths else None))
+        )
     end = ending(words, forward_only=False)
     nodes = tuple(Change(key, "idle") for key in words.graph.nodes)
     said = the_sum(explanation, paths, explanation.count - len(paths))
-    return Story(opening, (*steps, Step("end", ("The gradient is the sum over all paths", said), (*nodes, *end.changes), 2)))
+    return Story(
+        opening, (*steps, Step("end", ("The gradient is the sum over all paths", said), (*nodes, *end.changes), 2))
+    )
 
 
 def along(explanation: Explanation, path: Path, before: Path | None) -> Iterator[Step]:
@@ -34,11 +41,16 @@ def along(explanation: Explanation, path: Path, before: Path | None) -> Iterator
     edges = {edge.key for edge in path.edges}
     lit = [Change(key, "active-backward" if key in edges else "active") for key in keys]
     caption = (f"{path.letter}: {' → '.join(shortened(path.way))}", brought(path))
-    yield Step("backward", caption, (*(change for change in rest(before) if change.key not in keys), *lit), len(path.links))
+    yield Step(
+        "backward", caption, (*(change for change in rest(before) if change.key not in keys), *lit), len(path.links)
+    )
 
 
 def rest(path: Path | None) -> tuple[Change, ...]:
     """The marks of the path before go out."""
     if path is None:
         return ()
-    return tuple(Change(key, "idle") for key in dict.fromkeys(key for edge in path.edges for key in (edge.tail, edge.key, edge.head)))
+    return tuple(
+        Change(key, "idle")
+        for key in dict.fromkeys(key for edge in path.edges for key in (edge.tail, edge.key, edge.head))
+    )

@@ -23,15 +23,29 @@ def tell_tangents(said: TangentWords) -> Story:
     opening = tuple(blank_tangents(said))
     first = ("Forward mode: derivatives travel with the values", tangents.title())
     steps = [Step("start", first, ())]
-    given = [f"{said.label(words.names.of[node.key])} {written(tangents.of(node))}" for node in sources if not is_constant(node)]
+    given = [
+        f"{said.label(words.names.of[node.key])} {written(tangents.of(node))}"
+        for node in sources
+        if not is_constant(node)
+    ]
     changes = [Change(node.key, "active", of_node(said, node)) for node in sources]
-    steps.append(teller.step("forward", ("The sweep starts from the inputs", ", ".join(given[:6])), changes, len(sources)))
+    steps.append(
+        teller.step("forward", ("The sweep starts from the inputs", ", ".join(given[:6])), changes, len(sources))
+    )
     for node in graph.node_list:
         if node.kind not in ("leaf", "data"):
             steps.append(one(said, teller, node))
     results = ", ".join(f"{name}: {written(snap)}" for name, snap in tangents.outputs.items())
     end = tuple(Change(key, "idle") for key in (*graph.nodes, *(edge.key for edge in graph.edges)))
-    return Story(opening, (*steps, Step("end", ("One sweep gives the derivative of every result", *(tangents.comparison() or [results])), end, 2)))
+    return Story(
+        opening,
+        (
+            *steps,
+            Step(
+                "end", ("One sweep gives the derivative of every result", *(tangents.comparison() or [results])), end, 2
+            ),
+        ),
+    )
 
 
 def one(said: TangentWords, teller: Teller, node: Node) -> Step:
@@ -39,10 +53,14 @@ def one(said: TangentWords, teller: Teller, node: Node) -> Step:
     graph = said.words.graph
     edges = graph.in_edges(node.key)
     flows = {edge.key: said.tangents.along(edge) for edge in edges}
-    arrows = [Change(key, "active-forward", (("forward", f"→ {written(flow)}"),) if flow is not None else ()) for key, flow in flows.items()]
+    arrows = [
+        Change(key, "active-forward", (("forward", f"→ {written(flow)}"),) if flow is not None else ())
+        for key, flow in flows.items()
+    ]
     teller.will_dim(arrows, "forward")
     parts = [
-        f"{after_sign(short(edge.local) or '')} × {after_sign(written(said.tangents.of(graph.nodes[edge.tail], edge.port)))}"
+        f"{after_sign(short(edge.local) or '')} ×"
+        f" {after_sign(written(said.tangents.of(graph.nodes[edge.tail], edge.port)))}"
         for edge in edges
         if flows[edge.key] is not None and edge.local is not None and short(edge.local)
     ]
@@ -52,7 +70,9 @@ def one(said: TangentWords, teller: Teller, node: Node) -> Step:
     change = Change(node.key, "active", of_node(said, node))
     teller.will_dim([change], "forward")
     first = " ".join(part for part in value if part)
-    return teller.step("forward", (first, tangent, f"= {result}" if parts else f"tangent {result}"), [*arrows, change], 2)
+    return teller.step(
+        "forward", (first, tangent, f"= {result}" if parts else f"tangent {result}"), [*arrows, change], 2
+    )
 
 
 def of_node(said: TangentWords, node: Node) -> Texts:

@@ -1,4 +1,6 @@
-"""Film -> one sheet with its most telling frames, for a handout: read like a comic, row by row, it ends on the complete picture."""
+"""Film -> one sheet with its most telling frames, for a handout: read like a comic, row by row, it ends on the
+complete picture.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,10 @@ CLOSER = 0.68  # of a frame's pixels: on paper, captions are larger beside the p
 def storyboard(film: Film, rows: int = 2, columns: int = 3) -> Canvas:
     """The sheet; it has fewer frames where the film has."""
     if any(type(number) is not int or not 1 <= number <= 20 for number in (rows, columns)):
-        raise OptionError(f"a storyboard of {rows!r} x {columns!r} frames cannot be; give whole numbers from 1 to 20, such as rows=2, columns=3")
+        raise OptionError(
+            f"a storyboard of {rows!r} x {columns!r} frames cannot be; give whole numbers from 1 to 20, such as rows=2,"
+            " columns=3"
+        )
     chosen = telling(film, rows * columns)
     rows = -(-len(chosen) // columns)
     cell = round(film.size[0] * CLOSER), round(film.size[1] * CLOSER)
@@ -26,7 +31,13 @@ def storyboard(film: Film, rows: int = 2, columns: int = 3) -> Canvas:
     for place, index in enumerate(chosen):
         x, y = MARGIN + place % columns * (width + GAP), MARGIN + place // columns * (height + GAP)
         marks += [*moved(paint_frame(film, index, cell).marks, scale, x, y), *border(x, y, width, height)]
-    return Canvas(PAGE, 2 * MARGIN + rows * height + (rows - 1) * GAP, tuple(marks), f"{len(chosen)} frames. {film.stage.alt}", "paper")
+    return Canvas(
+        PAGE,
+        2 * MARGIN + rows * height + (rows - 1) * GAP,
+        tuple(marks),
+        f"{len(chosen)} frames. {film.stage.alt}",
+        "paper",
+    )
 
 
 def telling(film: Film, count: int) -> list[int]:

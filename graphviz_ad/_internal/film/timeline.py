@@ -1,7 +1,7 @@
 """Film -> the marks of all its frames, each once, with the steps in which it is on screen.
 
-A step changes a few boxes and arrows; only these are painted again. What formats without a clock of their own (style sheets,
-fragments of a slide) need is exactly this: what appears when, and when it goes.
+A step changes a few boxes and arrows; only these are painted again. What formats without a clock of their own (style
+sheets, fragments of a slide) need is exactly this: what appears when, and when it goes.
 """
 
 from __future__ import annotations
@@ -99,7 +99,9 @@ def timeline(film: Film) -> list[Shown]:
         touched = []
         frame.show(i, paint.frame_text(film, i, *film.size))
 
-    ground = [Shown(mark, 0, last) for group in film.stage.groups for mark in paint.moved(paint.group_marks(group), *fit)]
+    ground = [
+        Shown(mark, 0, last) for group in film.stage.groups for mark in paint.moved(paint.group_marks(group), *fit)
+    ]
     layers = [*bodies.values(), *words.values(), frame]
     return [*ground, *(one for layer in layers for one in layer.all(last))]
 
@@ -109,5 +111,7 @@ def apply(changes: Iterable[Change], parts: dict[str, Box | Arrow]) -> list[str]
     known = [change for change in changes if change.key in parts]
     for change in known:
         part = parts[change.key]
-        parts[change.key] = replace(part, emphasis=change.emphasis or part.emphasis, lines=told(part.lines, dict(change.texts)))
+        parts[change.key] = replace(
+            part, emphasis=change.emphasis or part.emphasis, lines=told(part.lines, dict(change.texts))
+        )
     return [change.key for change in known]

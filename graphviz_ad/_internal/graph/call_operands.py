@@ -1,4 +1,6 @@
-"""Operations of one call -> its operands: each once, in the order in which the user writes them, with what flows back along them."""
+"""Operations of one call -> its operands: each once, in the order in which the user writes them, with what flows
+back along them.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,15 @@ import numpy as np
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node
 from graphviz_ad._internal.graph.precision import added
 from graphviz_ad._internal.graph.snapshot import Snapshot
-from graphviz_ad._internal.operations.traits import ADDED_MASKS, AS_LOOKED_AT, FORMULA_ORDER, MASKS, READ_ONCE, TRANSPOSITION, WRITTEN_LAST
+from graphviz_ad._internal.operations.traits import (
+    ADDED_MASKS,
+    AS_LOOKED_AT,
+    FORMULA_ORDER,
+    MASKS,
+    READ_ONCE,
+    TRANSPOSITION,
+    WRITTEN_LAST,
+)
 
 Flows = Mapping[tuple[str, int], int]
 
@@ -25,9 +35,22 @@ def flows_of(graph: Graph) -> Flows:
     return Counter((edge.tail, edge.port) for edge in graph.edges if edge.cut is None)
 
 
-def written_operands(flows: Flows, graph: Graph, members: list[Node], operands: list[Edge], op: str | None, locals_: Mapping[str, Snapshot]) -> list[Edge]:
-    """The operands of a call as edges in their order, with their slots; ``locals_`` are the local derivatives of the edges before they are merged."""
-    edges = [replace(edge, local=locals_.get(edge.key)) for edge in in_formula_order(graph, members, operands, op) if edge.cut != "inner"]
+def written_operands(
+    flows: Flows,
+    graph: Graph,
+    members: list[Node],
+    operands: list[Edge],
+    op: str | None,
+    locals_: Mapping[str, Snapshot],
+) -> list[Edge]:
+    """The operands of a call as edges in their order, with their slots; ``locals_`` are the local derivatives of the
+    edges before they are merged.
+    """
+    edges = [
+        replace(edge, local=locals_.get(edge.key))
+        for edge in in_formula_order(graph, members, operands, op)
+        if edge.cut != "inner"
+    ]
     if op in READ_ONCE:
         whole = {(edge.tail, edge.port) for edge in edges if edge.cut != "shape-only"}
         edges = [edge for edge in edges if edge.cut != "shape-only" or (edge.tail, edge.port) not in whole]
@@ -38,7 +61,8 @@ def written_operands(flows: Flows, graph: Graph, members: list[Node], operands: 
         edges = [edges[place] for place in order]
     owner = members[-1].module
     if owner:
-        edges.sort(key=lambda edge: (graph.nodes[edge.tail].name or "").startswith(f"{owner[-1]}."))  # what a module owns comes after what it is given
+        # what a module owns comes after what it is given
+        edges.sort(key=lambda edge: (graph.nodes[edge.tail].name or "").startswith(f"{owner[-1]}."))
     if any(WEIGHT.search(graph.nodes[edge.tail].name or "") for edge in edges):
         edges = recurrent_order(graph, {member.key for member in members}, edges)
     return [replace(edge, slot=slot) for slot, edge in enumerate(edges)]
@@ -95,7 +119,9 @@ def recurrent_order(graph: Graph, inside: set[str], edges: list[Edge]) -> list[E
 
 
 def _nearest_weight(graph: Graph, inside: set[str], edge: Edge) -> tuple[int, int]:
-    """What kind of weight an operand meets first, that of the input (0) or that of the state (1), and how far from here."""
+    """What kind of weight an operand meets first, that of the input (0) or that of the state (1), and how far from
+    here.
+    """
     steps, seen = deque([(edge.head, 0)]), {edge.head}
     while steps:
         key, distance = steps.popleft()
@@ -131,10 +157,16 @@ def one_edge(flows: Flows, graph: Graph, edges: list[Edge]) -> Edge:
     """One edge for several uses of a result in one call: what flows back along them, added up."""
     open_edges = [edge for edge in edges if edge.cut is None]
     if not open_edges:
-        reasons = sorted(edges, key=lambda edge: edge.cut == "shape-only")  # the last to be believed: others read the elements
+        # the last to be believed: others read the elements
+        reasons = sorted(edges, key=lambda edge: edge.cut == "shape-only")
         return replace(edges[0], cut=reasons[0].cut, local=None)
     all_of_it = len(open_edges) == flows[edges[0].tail, edges[0].port]
-    return replace(open_edges[0], grad=together(graph, open_edges, all_of_it), local=added([edge.local for edge in open_edges]), match="exact")
+    return replace(
+        open_edges[0],
+        grad=together(graph, open_edges, all_of_it),
+        local=added([edge.local for edge in open_edges]),
+        match="exact",
+    )
 
 
 def together(graph: Graph, edges: list[Edge], all_of_it: bool) -> Snapshot | None:
@@ -154,7 +186,8 @@ def together(graph: Graph, edges: list[Edge], all_of_it: bool) -> Snapshot | Non
 def derivatives(graph: Graph, members: list[Node], results: list[tuple[str, int]]) -> dict[str, Snapshot]:
     """∂result/∂operand for the operands of a chain of elementwise operations: products of the inner ones, summed.
 
-    Not where an operation inside reduces and another broadcasts again: then an element of the result depends on all elements of the operand.
+    Not where an operation inside reduces and another broadcasts again: then an element of the result depends on all
+    elements of the operand.
     """
     inside = {member.key for member in members}
     total: dict[str, Any] = {results[0][0]: 1.0}
@@ -168,13 +201,16 @@ def derivatives(graph: Graph, members: list[Node], results: list[tuple[str, int]
                 continue
             product = np.asarray(factor * edge.local.array)
             if edge.tail not in inside:
-                found[edge.key] = replace(edge.local, data=product if product.ndim else product.item(), shape=product.shape, stats=None)
+                found[edge.key] = replace(
+                    edge.local, data=product if product.ndim else product.item(), shape=product.shape, stats=None
+                )
             elif product.shape != (graph.nodes[edge.tail].ports[edge.port].shape or ()):
                 total[edge.tail] = None
             elif total.get(edge.tail, 0.0) is not None:
                 total[edge.tail] = total.get(edge.tail, 0.0) + product
         own = {edge.key: edge.local for edge in graph.in_edges(member.key)}
-        for key in own.keys() & found.keys():  # without the shape of the operation's own derivative, broadcasting came in between
+        # without the shape of the operation's own derivative, broadcasting came in between
+        for key in own.keys() & found.keys():
             local = own[key]
             if local is None or local.shape != found[key].shape:
                 del found[key]
@@ -184,5 +220,11 @@ def derivatives(graph: Graph, members: list[Node], results: list[tuple[str, int]
 def uses_are_known(graph: Graph, key: str, members: list[Node], found: dict[str, Snapshot]) -> bool:
     """Whether the derivative is known along every edge by which the call reads the same operand."""
     inside = {member.key for member in members}
-    tail, port = next((edge.tail, edge.port) for member in members for edge in graph.in_edges(member.key) if edge.key == key)
-    return all(edge.key in found for edge in graph.out_edges(tail) if edge.port == port and edge.head in inside and edge.cut is None)
+    tail, port = next(
+        (edge.tail, edge.port) for member in members for edge in graph.in_edges(member.key) if edge.key == key
+    )
+    return all(
+        edge.key in found
+        for edge in graph.out_edges(tail)
+        if edge.port == port and edge.head in inside and edge.cut is None
+    )

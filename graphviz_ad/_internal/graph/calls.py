@@ -13,7 +13,8 @@ from graphviz_ad._internal.graph.graph import Edge, Graph, Node
 from graphviz_ad._internal.graph.rank_messages import said_by
 from graphviz_ad._internal.operations.traits import GETITEM, RECURRENT, SETITEM, SLICE, SLICES, TAKES_NUMBERS
 
-QUESTIONS = frozenset({"_nested_tensor_size", "_nested_tensor_strides", "_nested_tensor_storage_offsets"})  # what torch asks for itself
+# what torch asks for itself
+QUESTIONS = frozenset({"_nested_tensor_size", "_nested_tensor_strides", "_nested_tensor_storage_offsets"})
 VIEWS_OF_VIEWS = 16  # as deep as a whole is looked for
 WRITES_TO_A_VIEW = "CopySlices"
 
@@ -52,7 +53,9 @@ def calls_of(graph: Graph) -> dict[int, list[Node]]:
 
 
 def own_call(graph: Graph, node: Node, groups: dict[int, list[Node]], several: set[int]) -> int | None:
-    """The call that made a piece of data for itself, such as zeros, or the 2 of a square root of a mean of squares; None for what the user gave."""
+    """The call that made a piece of data for itself, such as zeros, or the 2 of a square root of a mean of squares;
+    None for what the user gave.
+    """
     readers = [graph.nodes[edge.head] for edge in graph.out_edges(node.key)]
     call = readers[0].call if readers else node.call
     if call not in groups or any(reader.call != call or reader.kind != "op" for reader in readers):
@@ -71,8 +74,15 @@ def is_first_state(node: Node, layer: Node) -> bool:
 
 
 def is_stand_in(node: Node, members: list[Node]) -> bool:
-    """Whether this is a tensor without elements that torch keeps for itself, in a call that computes on another device."""
-    return node.op is None and node.name is None and node.ports[0].device == "meta" and any(member.ports[0].device != "meta" for member in members)
+    """Whether this is a tensor without elements that torch keeps for itself, in a call that computes on another
+    device.
+    """
+    return (
+        node.op is None
+        and node.name is None
+        and node.ports[0].device == "meta"
+        and any(member.ports[0].device != "meta" for member in members)
+    )
 
 
 def takes_numbers(node: Node) -> bool:
@@ -82,13 +92,21 @@ def takes_numbers(node: Node) -> bool:
 
 def is_number(node: Node) -> bool:
     """Whether a node is a plain number, which never was on a device."""
-    return node.kind == "data" and node.op is None and node.name is None and node.ports[0].shape == () and node.ports[0].device is None
+    return (
+        node.kind == "data"
+        and node.op is None
+        and node.name is None
+        and node.ports[0].shape == ()
+        and node.ports[0].device is None
+    )
 
 
 # --- one node for a call
 
 
-def merged_call(flows: Flows, graph: Graph, members: list[Node], operands: list[Edge], ports: Ports) -> tuple[Node, list[Edge]]:
+def merged_call(
+    flows: Flows, graph: Graph, members: list[Node], operands: list[Edge], ports: Ports
+) -> tuple[Node, list[Edge]]:
     """One node for the operations of one call; ``flows``: see `flows_of`."""
     results = results_of(graph, members)
     main = graph.nodes[results[-1][0]]
@@ -122,7 +140,8 @@ def merged_call(flows: Flows, graph: Graph, members: list[Node], operands: list[
 
 def call_name(members: list[Node], main: Node) -> str | None:
     """What the user called: as the operation that made the result says it, or one that knows better."""
-    if any(member.call_op == "hessian" for member in members):  # runs as jacfwd(jacrev(f)): only what runs innermost can tell
+    # runs as jacfwd(jacrev(f)): only what runs innermost can tell
+    if any(member.call_op == "hessian" for member in members):
         return "hessian"
     return main.call_op or main.op
 
@@ -130,7 +149,9 @@ def call_name(members: list[Node], main: Node) -> str | None:
 def autograd_of(members: list[Node]) -> tuple[str, ...]:
     """The autograd nodes of a call: those that the backward pass came by, all of them where it came by none."""
     reached = [member for member in members if member.cut not in ("unreached", "inner")]
-    return tuple(label for member in reached for label in member.autograd) or tuple(label for member in members for label in member.autograd)
+    return tuple(label for member in reached for label in member.autograd) or tuple(
+        label for member in members for label in member.autograd
+    )
 
 
 def place_of_call(graph: Graph, members: list[Node], op: str | None) -> Arguments:
@@ -147,23 +168,38 @@ def takes_all(graph: Graph, node: Node) -> bool:
 
 
 def bytes_of(members: list[Node]) -> int | None:
-    """What a call keeps for the backward pass; None where several operations do, since they may keep the same memory."""
-    found = [member.saved_bytes for member in members if member.saved_bytes or (member.saved_bytes is None and member.saved)]
-    return found[0] if len(found) == 1 else None if found or all(member.saved_bytes is None for member in members) else 0
+    """What a call keeps for the backward pass; None where several operations do, since they may keep the same
+    memory.
+    """
+    found = [
+        member.saved_bytes for member in members if member.saved_bytes or (member.saved_bytes is None and member.saved)
+    ]
+    return (
+        found[0] if len(found) == 1 else None if found or all(member.saved_bytes is None for member in members) else 0
+    )
 
 
 # --- what is put right before calls are looked at
 
 
 def without_questions(graph: Graph) -> Graph:
-    """The graph without what torch asked for itself, such as the sizes of a nested tensor, where nobody reads the answer."""
-    idle = {node.key for node in graph.node_list if node.op in QUESTIONS and not node.is_output and not graph.out_edges(node.key)}
+    """The graph without what torch asked for itself, such as the sizes of a nested tensor, where nobody reads the
+    answer.
+    """
+    idle = {
+        node.key
+        for node in graph.node_list
+        if node.op in QUESTIONS and not node.is_output and not graph.out_edges(node.key)
+    }
     if not idle:
         return graph
     asked = {graph.nodes[key].call for key in idle}
     rest = [node for node in graph.node_list if node.key not in idle]
     alone = single_operations(rest, asked)
-    return graph.with_parts([as_called(node) if node.key in alone else node for node in rest], [edge for edge in graph.edges if edge.head not in idle])
+    return graph.with_parts(
+        [as_called(node) if node.key in alone else node for node in rest],
+        [edge for edge in graph.edges if edge.head not in idle],
+    )
 
 
 def with_numbers_as_written(graph: Graph) -> Graph:
@@ -172,7 +208,10 @@ def with_numbers_as_written(graph: Graph) -> Graph:
     if not numbers:
         return graph
     alone = single_operations(graph.node_list, {graph.nodes[key].call for key in numbers})
-    return graph.with_parts([numbers.get(node.key) or (as_called(node) if node.key in alone else node) for node in graph.node_list], graph.edges)
+    return graph.with_parts(
+        [numbers.get(node.key) or (as_called(node) if node.key in alone else node) for node in graph.node_list],
+        graph.edges,
+    )
 
 
 def single_operations(nodes: Iterable[Node], calls: set[int | None]) -> set[str]:
@@ -196,14 +235,22 @@ def as_number(node: Node) -> Node:
 
 def is_lifted_number(graph: Graph, node: Node) -> bool:
     """Whether a node is the tensor that torch made of a number, for a call that takes numbers."""
-    if node.kind != "data" or node.call is None or node.ports[0].shape != () or node.op not in ("tensor", None) or node.is_output:
+    if (
+        node.kind != "data"
+        or node.call is None
+        or node.ports[0].shape != ()
+        or node.op not in ("tensor", None)
+        or node.is_output
+    ):
         return False
     readers = [graph.nodes[edge.head] for edge in graph.out_edges(node.key)]
     return bool(readers) and all(reader.call == node.call and takes_numbers(reader) for reader in readers)
 
 
 def with_names_of_what_is_written(graph: Graph) -> Graph:
-    """The graph with each result of a write through a view called as the whole that was written to: ``v.mul_(2)`` makes a new y."""
+    """The graph with each result of a write through a view called as the whole that was written to: ``v.mul_(2)``
+    makes a new y.
+    """
     names: dict[str, str] = {}
     for node in graph.node_list:
         if WRITES_TO_A_VIEW not in node.autograd or len(node.ports) > 1:
@@ -214,11 +261,15 @@ def with_names_of_what_is_written(graph: Graph) -> Graph:
             names[node.key] = name
     if not names:
         return graph
-    return graph.with_parts([called(node, names[node.key]) if node.key in names else node for node in graph.node_list], graph.edges)
+    return graph.with_parts(
+        [called(node, names[node.key]) if node.key in names else node for node in graph.node_list], graph.edges
+    )
 
 
 def written_whole(graph: Graph, key: str) -> str | None:
-    """What a view is part of that an operation wrote to: the first of those that the view came from which autograd follows as well."""
+    """What a view is part of that an operation wrote to: the first of those that the view came from which autograd
+    follows as well.
+    """
     edges = graph.in_edges(key)
     followed = {edge.tail for edge in edges if edge.cut is None}
     for _ in range(VIEWS_OF_VIEWS):

@@ -1,4 +1,6 @@
-"""Graph -> Graph in which groups of nodes have become one node each: what merging calls and folding modules have in common."""
+"""Graph -> Graph in which groups of nodes have become one node each: what merging calls and folding modules have in
+common.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,10 @@ def is_convex(graph: Graph, nodes: list[Node], position: dict[str, int]) -> bool
     first, last = position[nodes[0].key], position[nodes[-1].key]
     tainted: set[str] = set()  # outside, but depends on something inside
     for node in graph.node_list[first : last + 1]:
-        reached = any(edge.tail in tainted or (edge.tail in inside and node.key not in inside) for edge in graph.in_edges(node.key))
+        reached = any(
+            edge.tail in tainted or (edge.tail in inside and node.key not in inside)
+            for edge in graph.in_edges(node.key)
+        )
         if reached and node.key in inside:
             return False
         if reached:
@@ -55,7 +60,9 @@ def contract(
             new, incoming = build(graph, members, operands, ports)
             nodes.append(replace(new, key=home))
             edges.extend(moved(replace(edge, head=home), owner, ports) for edge in incoming)
-    return graph.with_parts(in_order(nodes, edges), edges, notice_of_flows_inside([node for node in nodes if node.key in groups]))
+    return graph.with_parts(
+        in_order(nodes, edges), edges, notice_of_flows_inside([node for node in nodes if node.key in groups])
+    )
 
 
 def in_order(nodes: list[Node], edges: list[Edge]) -> list[Node]:
@@ -72,8 +79,15 @@ def in_order(nodes: list[Node], edges: list[Edge]) -> list[Node]:
 def results_of(graph: Graph, members: list[Node]) -> list[tuple[str, int]]:
     """The (node, port) of a group that somebody outside it reads or that are outputs."""
     inside = {member.key for member in members}
-    read = {(edge.tail, edge.port) for member in members for edge in graph.out_edges(member.key) if edge.head not in inside}
-    read |= {(member.key, i) for member in members for i, port in enumerate(member.ports) if port.is_output or port.upstream is not None}
+    read = {
+        (edge.tail, edge.port) for member in members for edge in graph.out_edges(member.key) if edge.head not in inside
+    }
+    read |= {
+        (member.key, i)
+        for member in members
+        for i, port in enumerate(member.ports)
+        if port.is_output or port.upstream is not None
+    }
     found = [(member.key, i) for member in members for i in range(len(member.ports)) if (member.key, i) in read]
     return found or [(members[-1].key, 0)]
 
@@ -87,21 +101,34 @@ def shown_ports(graph: Graph, members: list[Node]) -> tuple[Port, ...]:
 def seen_from_outside(graph: Graph, key: str, number: int, inside: set[str]) -> Port:
     """A result that the group may use itself: what flows back to it there is on no edge that is shown.
 
-    Its gradient stays what torch says it is, and ``arrived`` is what came from outside; where nothing did, none is shown.
+    Its gradient stays what torch says it is, and ``arrived`` is what came from outside; where nothing did, none is
+    shown.
     """
     port = graph.nodes[key].ports[number]
     uses = [edge for edge in graph.out_edges(key) if edge.port == number and edge.cut is None and edge.grad is not None]
     if port.grad is None or not any(edge.head in inside for edge in uses):
         return port
-    given = [edge.grad for edge in uses if edge.head not in inside] + ([port.upstream] if port.upstream is not None else [])
+    given = [edge.grad for edge in uses if edge.head not in inside] + (
+        [port.upstream] if port.upstream is not None else []
+    )
     if not given:
         return replace(port, grad=None, arrived=None)
-    return replace(port, arrived=added(given) or Snapshot(port.grad.shape, port.grad.dtype, missing=f"sum of {len(given)} contributions"))
+    return replace(
+        port,
+        arrived=added(given)
+        or Snapshot(port.grad.shape, port.grad.dtype, missing=f"sum of {len(given)} contributions"),
+    )
 
 
 def notice_of_flows_inside(nodes: list[Node]) -> list[Notice]:
     """What is to be said about gradients that are more than what the edges bring; none if there are none."""
-    names = [port.name or node.name or node.op or node.key for node in nodes if flows_inside(node) for port in node.ports if port.arrived is not None]
+    names = [
+        port.name or node.name or node.op or node.key
+        for node in nodes
+        if flows_inside(node)
+        for port in node.ports
+        if port.arrived is not None
+    ]
     return [notice("flows inside", names)] if names else []
 
 

@@ -1,3 +1,5 @@
-"""Names of the reasons why no gradient flows along an edge that code asks for; all of them stand where they are put into words."""
+"""Names of the reasons why no gradient flows along an edge that code asks for; all of them stand where they are put
+into words.
+"""
 
 DETACHED = "detach"  # the program cut it off, by detach(), .data or the like

@@ -1,4 +1,6 @@
-"""Facts of a Node -> their texts, as people read them: arguments, hooks, communication, norms. Nothing reads facts out of these."""
+"""Facts of a Node -> their texts, as people read them: arguments, hooks, communication, norms. Nothing reads facts
+out of these.
+"""
 
 from __future__ import annotations
 
@@ -56,12 +58,25 @@ def communication_text(message: Communication) -> str:
     'send; rank 0; number 2; ranks 0,1; peer 1'
     """
     if isinstance(message, Averaging):
-        return f"gradients of {message.parameters} parameters, {message.reduction} over ranks {', '.join(map(str, message.ranks))}"
+        return (
+            f"gradients of {message.parameters} parameters, {message.reduction} over ranks"
+            f" {', '.join(map(str, message.ranks))}"
+        )
     if isinstance(message, Meeting):
-        facts = [f"{name} {fact}" for name, fact in (("reduction", message.reduction), ("root", message.root)) if fact is not None]
+        facts = [
+            f"{name} {fact}"
+            for name, fact in (("reduction", message.reduction), ("root", message.root))
+            if fact is not None
+        ]
         ranks = ",".join(map(str, message.ranks))
-        return "; ".join([f"{message.kind} of ranks {ranks}", f"group {message.group}", f"number {message.number}", *facts])
-    told = [(field.name, getattr(message, field.name)) for field in fields(message) if getattr(message, field.name) != field.default]
+        return "; ".join(
+            [f"{message.kind} of ranks {ranks}", f"group {message.group}", f"number {message.number}", *facts]
+        )
+    told = [
+        (field.name, getattr(message, field.name))
+        for field in fields(message)
+        if getattr(message, field.name) != field.default
+    ]
     facts = [f"{name} {_FACT_TEXTS.get(name, str)(value)}" for name, value in told if name not in ("kind", "rank")]
     return "; ".join([quote(message.kind), f"rank {message.rank}", *facts])
 

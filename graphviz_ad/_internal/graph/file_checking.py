@@ -1,4 +1,6 @@
-"""The data of a saved graph -> the first place at which it is none: by its schema, and by the rules for which JSON Schema has no words."""
+"""The data of a saved graph -> the first place at which it is none: by its schema, and by the rules for which JSON
+Schema has no words.
+"""
 
 from __future__ import annotations
 
@@ -15,8 +17,10 @@ from graphviz_ad._internal.graph.file_schema import Schema
 
 Record = Mapping[str, Any]
 PLAIN = {"f": float, "i": int, "u": int, "b": bool}  # numpy's letter for a kind -> what its numbers are in Python
-STARTS = {"bool": "b", "complex": "c", "float": "f", "bfloat": "f", "int": "i", "uint": "u", "q": "i", "bits": "u"}  # of the name of a dtype -> letter
-# By the letter of a dtype, those that an array of such numbers may have, and one number: other programs write 1 for 1.0.
+# of the name of a dtype -> letter
+STARTS = {"bool": "b", "complex": "c", "float": "f", "bfloat": "f", "int": "i", "uint": "u", "q": "i", "bits": "u"}
+# By the letter of a dtype, those that an array of such numbers may have, and one number: other programs write 1 for
+# 1.0.
 FITTING = {"b": ("b", "b"), "i": ("i", "i"), "u": ("u", "i"), "f": ("f", "fi"), "c": ("c", "cfi")}
 LONGEST = 60  # letters of what was found
 FROM_ANOTHER_PROCESS = "communication"  # the cut of such an edge
@@ -44,7 +48,9 @@ def check(data: Any, schema: Schema) -> None:
 
 
 def check_schema(value: Any, schema: Schema, place: str, known: Mapping[str, Schema]) -> None:
-    """Raise `Damage` where a value is not what a schema says: as far as `graphviz_ad._internal.graph.file_schema` needs JSON Schema."""
+    """Raise `Damage` where a value is not what a schema says: as far as `graphviz_ad._internal.graph.file_schema`
+    needs JSON Schema.
+    """
     if "$ref" in schema:
         schema = known[schema["$ref"].rpartition("/")[2]]
     if "anyOf" in schema:
@@ -85,7 +91,9 @@ def check_parts(value: Sequence[Any], schema: Schema, place: str, known: Mapping
 
 
 def types_of(schema: Schema) -> tuple[type, ...]:
-    """The Python types of which a schema takes everything, so that nobody has to look closer: a tensor has many numbers."""
+    """The Python types of which a schema takes everything, so that nobody has to look closer: a tensor has many
+    numbers.
+    """
     choices = schema.get("anyOf", [schema])
     names = [choice["type"] for choice in choices if set(choice) == {"type"}]
     flat = {name for given in names for name in ([given] if isinstance(given, str) else given)}
@@ -99,7 +107,11 @@ def check_choice(value: Any, choices: Sequence[Schema], place: str, known: Mappi
     if fields and isinstance(value, dict) and len(choices) > 2:
         check_named(value, fields[0], choices, place, known)
         return
-    meant = [choice for choice in choices if isinstance(value, dict) and "required" in choice and set(choice["required"]) <= value.keys()]
+    meant = [
+        choice
+        for choice in choices
+        if isinstance(value, dict) and "required" in choice and set(choice["required"]) <= value.keys()
+    ]
     found: list[Damage] = []
     for choice in meant or choices:
         try:
@@ -109,7 +121,11 @@ def check_choice(value: Any, choices: Sequence[Schema], place: str, known: Mappi
         else:
             return
     deepest = max(found, key=lambda damage: len(damage.place))
-    raise deepest if deepest.place != place else Damage(place, f"{shown(value)} is none of {', '.join(map(described, choices))}")
+    raise (
+        deepest
+        if deepest.place != place
+        else Damage(place, f"{shown(value)} is none of {', '.join(map(described, choices))}")
+    )
 
 
 def check_named(value: Record, field: str, choices: Sequence[Schema], place: str, known: Mapping[str, Schema]) -> None:
@@ -179,7 +195,8 @@ NAMES = {
     "array": "a list",
     "object": "an object",
 }
-QUICK: Mapping[str, tuple[type, ...]] = {"boolean": (bool,), "number": (float,), "string": (str,)}  # that a float is finite is seen where text is read
+# that a float is finite is seen where text is read
+QUICK: Mapping[str, tuple[type, ...]] = {"boolean": (bool,), "number": (float,), "string": (str,)}
 WORDS: Mapping[str, Callable[[Any, Any], bool]] = {
     "type": is_of_type,
     "const": lambda value, wanted: type(value) is type(wanted) and value == wanted,
@@ -241,13 +258,18 @@ def check_edges(graph: Record, place: str) -> None:
             if edge[end] not in number:
                 raise Damage(f"{here}.{end}", f"there is no node {shown(edge[end])}")
         if number[edge["tail"]] >= number[edge["head"]]:
-            raise Damage(f"{here}.tail", f"{shown(edge['tail'])} does not stand before {shown(edge['head'])}, which reads it")
+            raise Damage(
+                f"{here}.tail", f"{shown(edge['tail'])} does not stand before {shown(edge['head'])}, which reads it"
+            )
         results = len(graph["nodes"][number[edge["tail"]]]["ports"])
         if edge.get("port", 0) >= results:
             raise Damage(f"{here}.port", f"{edge['port']} is none of the {results} results of {shown(edge['tail'])}")
         use = (edge["tail"], edge["head"], edge["slot"])
         if use in uses:
-            raise Damage(f"{here}.slot", f"{edge['slot']} is that of another edge from {shown(edge['tail'])} to {shown(edge['head'])}, too")
+            raise Damage(
+                f"{here}.slot",
+                f"{edge['slot']} is that of another edge from {shown(edge['tail'])} to {shown(edge['head'])}, too",
+            )
         uses.add(use)
         for name in ("local", "grad"):
             check_snapshot(edge.get(name), f"{here}.{name}")
@@ -264,12 +286,17 @@ def check_shape(snapshot: Record | None, shape: Sequence[int] | None, place: str
         raise Damage(f"{place}.shape", f"{snapshot['shape']} is not {shape}, the shape of that result")
 
 
-def check_local(local: Record | None, operand: Sequence[int] | None, results: Sequence[Sequence[int] | None], place: str) -> None:
+def check_local(
+    local: Record | None, operand: Sequence[int] | None, results: Sequence[Sequence[int] | None], place: str
+) -> None:
     """That a local derivative fits what it is between."""
     if local is None or operand is None or None in results:
         return
     shape = local["shape"]
-    if not any(result is not None and (fits(shape, result) or (math.prod(result) == 1 and fits(operand, shape))) for result in results):
+    if not any(
+        result is not None and (fits(shape, result) or (math.prod(result) == 1 and fits(operand, shape)))
+        for result in results
+    ):
         raise Damage(f"{place}.shape", f"{shape} fits neither the result nor the operand, of shape {operand}")
 
 
@@ -280,7 +307,9 @@ def fits(shape: Sequence[int], other: Sequence[int]) -> bool:
 
 
 def check_snapshot(snapshot: Record | None, place: str) -> None:
-    """That as many elements are there as the shape says, of the kind of number that the dtype says, and that each of them is exact."""
+    """That as many elements are there as the shape says, of the kind of number that the dtype says, and that each of
+    them is exact.
+    """
     data = None if snapshot is None else snapshot["data"]
     if snapshot is None or data is None:
         return
@@ -290,7 +319,10 @@ def check_snapshot(snapshot: Record | None, place: str) -> None:
         raise Damage(f"{place}.data", f"it has {found} elements, where the shape {snapshot['shape']} has {wanted}")
     kind = np.dtype(data["dtype"]).kind if several else kind_of(read_number(data))
     if kind not in FITTING[kind_of_dtype(snapshot["dtype"])][0 if several else 1]:
-        raise Damage(f"{place}.data{'.dtype' if several else ''}", f"{shown(data['dtype'] if several else data)} is no {snapshot['dtype']}")
+        raise Damage(
+            f"{place}.data{'.dtype' if several else ''}",
+            f"{shown(data['dtype'] if several else data)} is no {snapshot['dtype']}",
+        )
     if several:
         check_elements(data["elements"], np.dtype(data["dtype"]), f"{place}.data.elements")
 
@@ -308,7 +340,8 @@ def kind_of_dtype(name: str) -> str:
 def check_elements(elements: list[Any], dtype: np.dtype[Any], place: str) -> None:
     """That each is a number of the dtype as it stands there, and not one near it."""
     held_ones = held_by(elements, dtype)
-    if set(map(type, elements)) == {PLAIN.get(dtype.kind)} and held_ones == elements:  # the usual case first, and all at once
+    # the usual case first, and all at once
+    if set(map(type, elements)) == {PLAIN.get(dtype.kind)} and held_ones == elements:
         return
     for i, (element, held) in enumerate(zip(elements, held_ones, strict=True)):
         if not same(element, held):

@@ -1,7 +1,9 @@
-"""What a saved graph may say: its types, vocabularies and sizes as one JSON Schema, which `graphviz_ad._internal.graph.file_checking` reads.
+"""What a saved graph may say: its types, vocabularies and sizes as one JSON Schema, which
+`graphviz_ad._internal.graph.file_checking` reads.
 
-The words come from where they are used, so that a new kind of notice or of node is a word of the files at once. What JSON Schema has
-no words for, such as that an edge begins at a node that there is, stands in `RULES`, and in the published file as text.
+The words come from where they are used, so that a new kind of notice or of node is a word of the files at once. What
+JSON Schema has no words for, such as that an edge begins at a node that there is, stands in `RULES`, and in the
+published file as text.
 """
 
 from __future__ import annotations
@@ -19,16 +21,33 @@ Schema = Mapping[str, Any]
 
 FORMAT, VERSION, OLDEST = "graphviz_ad graph", 2, 1
 SPECIAL = ("NaN", "Infinity", "-Infinity")  # what JSON has no numbers for
-ELEMENT_TYPES = ["|b1", "|i1", "|u1", *(f"<{letter}{size}" for letter, size in (*product("iuf", (2, 4, 8)), ("c", 8), ("c", 16)))]  # as numpy writes them
+# as numpy writes them
+ELEMENT_TYPES = [
+    "|b1",
+    "|i1",
+    "|u1",
+    *(f"<{letter}{size}" for letter, size in (*product("iuf", (2, 4, 8)), ("c", 8), ("c", 16))),
+]
 RULES = (
     "Every key of a node is its own.",
-    "Nodes stand in the order in which they were computed: an edge begins at a node that stands before the one at which it ends.",
+    (
+        "Nodes stand in the order in which they were computed: an edge begins at a node that stands before the one at"
+        " which it ends."
+    ),
     "An edge begins at a result that its tail has: port counts its ports from 0.",
     "No two edges have the same tail, head and slot.",
-    "A snapshot has as many elements as the product of its shape says, each of them a number that its dtype holds exactly.",
-    "A value and a gradient have the shape of the result that they are of, where that is known; so has what flows back along an edge, but for what another "
-    "process sent.",
-    "A local derivative has a shape that can be broadcast to that of a result of the head; where that is one number, one to which that of the operand can be.",
+    (
+        "A snapshot has as many elements as the product of its shape says, each of them a number that its dtype holds"
+        " exactly."
+    ),
+    (
+        "A value and a gradient have the shape of the result that they are of, where that is known; so has what flows"
+        " back along an edge, but for what another process sent."
+    ),
+    (
+        "A local derivative has a shape that can be broadcast to that of a result of the head; where that is one"
+        " number, one to which that of the operand can be."
+    ),
 )
 
 
@@ -39,7 +58,12 @@ def ref(name: str) -> Schema:
 
 def record(needed: Mapping[str, Schema], **others: Schema) -> dict[str, Any]:
     """An object with these fields, and those others that it may leave out; no further ones."""
-    return {"type": "object", "properties": {**needed, **others}, "required": list(needed), "additionalProperties": False}
+    return {
+        "type": "object",
+        "properties": {**needed, **others},
+        "required": list(needed),
+        "additionalProperties": False,
+    }
 
 
 def some(item: Schema, **sizes: int) -> dict[str, Any]:
@@ -67,7 +91,8 @@ TEXTS, COUNTS = some(TEXT), some(COUNT)
 SHAPE = some(COUNT, maxItems=64)  # as many dimensions as torch has
 REAL = {"anyOf": [{"type": "number"}, {"enum": list(SPECIAL)}]}
 NUMBER = {"anyOf": [{"type": ["number", "boolean"]}, {"enum": list(SPECIAL)}, record({"re": REAL, "im": REAL})]}
-EXTREME: Schema = {"anyOf": [{"type": ["number", "boolean"]}, {"enum": list(SPECIAL)}]}  # the smallest of truth values is one
+# the smallest of truth values is one
+EXTREME: Schema = {"anyOf": [{"type": ["number", "boolean"]}, {"enum": list(SPECIAL)}]}
 TYPES = some(pair(maybe(TEXT), SHAPE))  # dtypes and shapes
 
 
@@ -155,7 +180,9 @@ MESSAGES: Mapping[str, Schema] = {
         reduction=maybe(TEXT),
         backward=TRUTH,
     ),
-    "meeting": told("meeting", {"kind": TEXT, "ranks": COUNTS}, number=COUNT, group=TEXT, reduction=maybe(TEXT), root=maybe(RANK)),
+    "meeting": told(
+        "meeting", {"kind": TEXT, "ranks": COUNTS}, number=COUNT, group=TEXT, reduction=maybe(TEXT), root=maybe(RANK)
+    ),
     "averaging": told("averaging", {"parameters": COUNT, "reduction": TEXT, "ranks": COUNTS}, kind=TEXT),
 }
 ARGUMENT: Schema = {
@@ -211,7 +238,8 @@ OF_THIS_VERSION: Mapping[str, Schema] = {
     "parameter_norm": maybe({"anyOf": [{"type": "number"}, record({"number": REAL})]}),
     "raised": TRUTH,
 }
-OF_VERSION_1: Mapping[str, Schema] = {"settings": some(pair(TEXT, TEXT))}  # what the facts of this version were, as texts
+# what the facts of this version were, as texts
+OF_VERSION_1: Mapping[str, Schema] = {"settings": some(pair(TEXT, TEXT))}
 EDGE = record(
     {"tail": TEXT, "head": TEXT, "slot": COUNT},
     port=COUNT,
@@ -223,7 +251,13 @@ EDGE = record(
 
 
 GRAPH = record(
-    {"name": TEXT, "notices": some(ref("notice")), "has_gradients": TRUTH, "nodes": some(ref("node")), "edges": some(ref("edge"))},
+    {
+        "name": TEXT,
+        "notices": some(ref("notice")),
+        "has_gradients": TRUTH,
+        "nodes": some(ref("node")),
+        "edges": some(ref("edge")),
+    },
     detail=maybe(ref("graph")),
     memory=maybe(record({"leaves": COUNT, "saved": COUNT, "exact": TRUTH})),
     ranks=COUNTS,
@@ -233,14 +267,41 @@ NOTICE = one_of("kind", {kind: notice_of(kind) for kind in (SAID, *SENTENCES)})
 
 
 def file_of(version: int, notice: Schema, own: Mapping[str, Schema]) -> Schema:
-    """A saved graph of a version, which says what a notice is and what fields of their own nodes have: a graph, and by what it is known to be one."""
+    """A saved graph of a version, which says what a notice is and what fields of their own nodes have: a graph, and
+    by what it is known to be one.
+    """
     head: dict[str, Schema] = {"format": {"const": FORMAT}, "version": {"const": version}}
-    node = record({"key": {"type": "string", "minLength": 1}, "kind": {"enum": list(KINDS)}, "ports": some(ref("port"), minItems=1)}, **OF_EVERY_VERSION, **own)
-    parts = {"graph": GRAPH, "node": node, "edge": EDGE, "port": PORT, "snapshot": SNAPSHOT, "notice": notice, "failure": FAILURE, "argument": ARGUMENT}
-    return {**GRAPH, "properties": {**head, **GRAPH["properties"]}, "required": [*head, *GRAPH["required"]], "$defs": parts}
+    node = record(
+        {
+            "key": {"type": "string", "minLength": 1},
+            "kind": {"enum": list(KINDS)},
+            "ports": some(ref("port"), minItems=1),
+        },
+        **OF_EVERY_VERSION,
+        **own,
+    )
+    parts = {
+        "graph": GRAPH,
+        "node": node,
+        "edge": EDGE,
+        "port": PORT,
+        "snapshot": SNAPSHOT,
+        "notice": notice,
+        "failure": FAILURE,
+        "argument": ARGUMENT,
+    }
+    return {
+        **GRAPH,
+        "properties": {**head, **GRAPH["properties"]},
+        "required": [*head, *GRAPH["required"]],
+        "$defs": parts,
+    }
 
 
-SCHEMAS: Mapping[int, Schema] = {OLDEST: file_of(OLDEST, TEXT, OF_VERSION_1), VERSION: file_of(VERSION, NOTICE, OF_THIS_VERSION)}
+SCHEMAS: Mapping[int, Schema] = {
+    OLDEST: file_of(OLDEST, TEXT, OF_VERSION_1),
+    VERSION: file_of(VERSION, NOTICE, OF_THIS_VERSION),
+}
 
 
 def published() -> dict[str, Any]:

@@ -25,7 +25,11 @@ def collapse_modules(graph: Graph, depth: Annotated[int, LEVEL] = 1) -> Graph:
     """Each module call at `depth` levels below the traced one as a single node, its parameters inside it."""
     position = {node.key: i for i, node in enumerate(graph.node_list)}
     groups = module_runs(graph, depth)
-    groups = {key: nodes for key, nodes in groups.items() if is_convex(graph, sorted(nodes, key=lambda n: position[n.key]), position)}
+    groups = {
+        key: nodes
+        for key, nodes in groups.items()
+        if is_convex(graph, sorted(nodes, key=lambda n: position[n.key]), position)
+    }
     if not groups:
         return graph
     owner = {node.key: key for key, nodes in groups.items() for node in nodes}
@@ -55,7 +59,10 @@ def module_runs(graph: Graph, depth: int) -> dict[str, list[Node]]:
     result = {}
     taken = {node.key for _, run in runs for node in run}
     for _, run in runs:
-        members = [*(node for node in sources_of(graph, run, {node.key for node in run}) if node.key not in taken), *run]
+        members = [
+            *(node for node in sources_of(graph, run, {node.key for node in run}) if node.key not in taken),
+            *run,
+        ]
         if len(members) > 1 and any(node.kind == "op" for node in run):
             result[run[-1].key] = members
     return result
@@ -67,8 +74,14 @@ def sources_of(graph: Graph, run: list[Node], inside: set[str]) -> list[Node]:
     for node in run:
         for edge in graph.in_edges(node.key):
             tail = graph.nodes[edge.tail]
-            owned = "." in (tail.name or ("." if tail.kind == "data" else ""))  # a parameter or buffer, or nameless data; not an input
-            if tail.key not in inside and owned and all(use.head in inside for use in graph.out_edges(tail.key)) and not tail.is_output:
+            # a parameter or buffer, or nameless data; not an input
+            owned = "." in (tail.name or ("." if tail.kind == "data" else ""))
+            if (
+                tail.key not in inside
+                and owned
+                and all(use.head in inside for use in graph.out_edges(tail.key))
+                and not tail.is_output
+            ):
                 found[tail.key] = tail
     return list(found.values())
 
@@ -112,21 +125,31 @@ def common_path(paths: list[tuple[str, ...]]) -> tuple[str, ...]:
 
 def norm_of_parameters(members: list[Node]) -> float | None:
     """Root of the summed squares of the norms of the parameters' gradients; None where they have none."""
-    norms = [node.grad.norm for node in members if node.kind == "leaf" and node.grad is not None and node.grad.norm is not None]
+    norms = [
+        node.grad.norm
+        for node in members
+        if node.kind == "leaf" and node.grad is not None and node.grad.norm is not None
+    ]
     return float(np.sqrt(np.sum(np.square(norms)))) if norms else None
 
 
 def summed_edge(graph: Graph, source: tuple[str, int], edges: list[Edge], slot: int) -> Edge:
-    """Several uses of one result inside a folded module as one edge, with the sum of what flows back where that is known."""
+    """Several uses of one result inside a folded module as one edge, with the sum of what flows back where that is
+    known.
+    """
     first = replace(edges[0], slot=slot, local=None)
     if len(edges) == 1:
         return first
     flowing = [edge for edge in edges if edge.cut is None]
-    return replace(first, grad=sum_of_grads(graph, source, flowing) if flowing else None, cut=None if flowing else first.cut)
+    return replace(
+        first, grad=sum_of_grads(graph, source, flowing) if flowing else None, cut=None if flowing else first.cut
+    )
 
 
 def sum_of_grads(graph: Graph, source: tuple[str, int], flowing: list[Edge]) -> Snapshot | None:
-    """The sum of what flows back along edges: element by element, or, if nothing else flows back to the result, its gradient."""
+    """The sum of what flows back along edges: element by element, or, if nothing else flows back to the result, its
+    gradient.
+    """
     total = added([edge.grad for edge in flowing])
     if total is not None:
         return total
@@ -136,7 +159,8 @@ def sum_of_grads(graph: Graph, source: tuple[str, int], flowing: list[Edge]) -> 
 
 
 def fold_to_size(graph: Graph, depth: Annotated[int | None, LEVEL] = None) -> Graph:
-    """Modules folded at `depth`; without one, as deep as a readable picture allows, and not at all if the graph is small.
+    """Modules folded at `depth`; without one, as deep as a readable picture allows, and not at all if the graph is
+    small.
 
     What is too big even so, or has no modules, is folded into blocks of operations that ran one after the other.
     """

@@ -38,7 +38,18 @@ if TYPE_CHECKING:
 
 KINDS = ("leaf", "data", "op", "module")
 CUTS = (  # why no gradient flows along an edge, or reaches a node
-    *("data", DETACHED, "no_grad", "inference", "non-differentiable", "shape-only", "unreached", "none-gradient", "inplace_view", "inner"),
+    *(
+        "data",
+        DETACHED,
+        "no_grad",
+        "inference",
+        "non-differentiable",
+        "shape-only",
+        "unreached",
+        "none-gradient",
+        "inplace_view",
+        "inner",
+    ),
     "communication",
 )
 MATCHES = ("exact", "guess")
@@ -48,8 +59,9 @@ MATCHES = ("exact", "guess")
 class Port:
     """One result of a node: its value, and the gradient of the outputs with respect to it.
 
-    ``grad`` includes ``upstream``, the gradient that the caller fed in here because this result is an output; ``grad_total`` is what a
-    leaf's ``.grad`` held after a recorded backward pass; ``arrived`` is the sum of the edges, where a hook made another ``grad`` of it.
+    ``grad`` includes ``upstream``, the gradient that the caller fed in here because this result is an output;
+    ``grad_total`` is what a leaf's ``.grad`` held after a recorded backward pass; ``arrived`` is the sum of the edges,
+    where a hook made another ``grad`` of it.
     """
 
     shape: tuple[int, ...] | None = None
@@ -74,8 +86,9 @@ class Port:
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """Bytes: ``leaves`` are parameters and inputs that require grad, whose gradients take as much again; ``saved`` is what autograd keeps for
-    the backward pass besides them, each piece of memory counted once. ``exact`` is False where only hooks of the user know how much that is.
+    """Bytes: ``leaves`` are parameters and inputs that require grad, whose gradients take as much again; ``saved``
+    is what autograd keeps for the backward pass besides them, each piece of memory counted once. ``exact`` is False
+    where only hooks of the user know how much that is.
     """
 
     leaves: int
@@ -84,7 +97,10 @@ class Memory:
 
     def __str__(self) -> str:
         """For people: "leaves 1.2 GB, their gradients as much, 350 MB saved for backward"."""
-        return f"leaves {readable(self.leaves)}, their gradients as much, {'' if self.exact else 'at least '}{readable(self.saved)} saved for backward"
+        return (
+            f"leaves {readable(self.leaves)}, their gradients as much,"
+            f" {'' if self.exact else 'at least '}{readable(self.saved)} saved for backward"
+        )
 
 
 def readable(count: int) -> str:
@@ -101,12 +117,13 @@ def readable(count: int) -> str:
 class Node:
     """One leaf, piece of data, operation or folded module.
 
-    ``autograd`` names the autograd nodes that this node stands for; ``call`` numbers the call in the user's program that
-    it is part of; ``arguments`` are those that are no operands, see `graphviz_ad._internal.graph.arguments`; ``backward_order`` counts in the
-    order in which the engine ran; ``saved`` are the names under which tensors are kept for the backward pass, ``saved_bytes`` their size.
-    ``hooks`` are the names of the user's hooks on the results, ``hook_effects`` says what they changed ("gradient", "flow");
-    ``messages`` is what went to and came from other processes; ``parameter_norm`` is the norm of the gradients of the
-    ``parameters`` that a folded module holds; ``raised`` says that the program, or its backward pass, stopped here.
+    ``autograd`` names the autograd nodes that this node stands for; ``call`` numbers the call in the user's program
+    that it is part of; ``arguments`` are those that are no operands, see `graphviz_ad._internal.graph.arguments`;
+    ``backward_order`` counts in the order in which the engine ran; ``saved`` are the names under which tensors are kept
+    for the backward pass, ``saved_bytes`` their size. ``hooks`` are the names of the user's hooks on the results,
+    ``hook_effects`` says what they changed ("gradient", "flow"); ``messages`` is what went to and came from other
+    processes; ``parameter_norm`` is the norm of the gradients of the ``parameters`` that a folded module holds;
+    ``raised`` says that the program, or its backward pass, stopped here.
     """
 
     key: str
@@ -195,9 +212,9 @@ class Node:
 class Edge:
     """A result of ``tail`` (its ``port``) used as operand ``slot`` of ``head``.
 
-    ``local`` is ∂head/∂tail where that is a number or elementwise (then of the shape in which the operand was used, that
-    is after broadcasting); ``grad`` is what flows back along this very edge; ``match`` is "guess" when it is not certain that
-    this operand belongs to this autograd edge.
+    ``local`` is ∂head/∂tail where that is a number or elementwise (then of the shape in which the operand was used,
+    that is after broadcasting); ``grad`` is what flows back along this very edge; ``match`` is "guess" when it is not
+    certain that this operand belongs to this autograd edge.
     """
 
     tail: str
@@ -223,9 +240,9 @@ class Edge:
 class Graph:
     """A recorded computation: nodes in the order in which they were computed, edges the way values flow.
 
-    ``name`` is that of the traced function or module; ``notes`` are what was left out, folded or cut short, and how it failed; ``detail``
-    is the same computation as finely as it was recorded, when ``self`` shows calls as one node; see also `passes`. ``ranks`` are those that it was
-    merged of, if it was.
+    ``name`` is that of the traced function or module; ``notes`` are what was left out, folded or cut short, and how it
+    failed; ``detail`` is the same computation as finely as it was recorded, when ``self`` shows calls as one node; see
+    also `passes`. ``ranks`` are those that it was merged of, if it was.
     """
 
     node_list: tuple[Node, ...]
@@ -245,7 +262,9 @@ class Graph:
 
     @property
     def failures(self) -> tuple[Notice, ...]:
-        """How the program or its backward pass failed, if it did; in a graph of several ranks, also those of some of them."""
+        """How the program or its backward pass failed, if it did; in a graph of several ranks, also those of some of
+        them.
+        """
         return tuple(note for note in self.notes if note.failure is not None)
 
     @cached_property
@@ -289,7 +308,9 @@ class Graph:
         return self.each_pass or (self,)
 
     def find(self, name: str) -> Node:
-        """The last node with this variable, parameter or input name; of a parameter that an optimizer updated at the end, as it was before."""
+        """The last node with this variable, parameter or input name; of a parameter that an optimizer updated at the
+        end, as it was before.
+        """
         known = self.node_list if isinstance(name, str) else ()
         found = [node for node in known if node.name == name or any(port.name == name for port in node.ports)]
         for node in reversed(found):
@@ -365,7 +386,9 @@ class Graph:
             ...
 
         def check(self, *, capture: bool = False) -> Report:
-            """Compare the gradients with the sums over edges and with finite differences; with ``capture``, verify the links to autograd, too."""
+            """Compare the gradients with the sums over edges and with finite differences; with ``capture``, verify
+            the links to autograd, too.
+            """
             ...
 
         def why(self, name: str) -> str:

@@ -1,4 +1,6 @@
-"""Graph <-> JSON and GraphML: plain data, strict JSON, nothing lost; what a file may say stands in `graphviz_ad._internal.graph.file_schema`."""
+"""Graph <-> JSON and GraphML: plain data, strict JSON, nothing lost; what a file may say stands in
+`graphviz_ad._internal.graph.file_schema`.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,13 @@ TOO_LARGE = re.compile(r"[eE]\+?0*[1-9]\d\d|\d{300}")  # what may be a number be
 
 def to_json(graph: Graph) -> str:
     """The graph, and its detail, as strict JSON: NaN and infinities are strings."""
-    return json.dumps({"format": FORMAT, "version": VERSION, **_graph(graph)}, allow_nan=False, ensure_ascii=True, indent=None, separators=(",", ":"))
+    return json.dumps(
+        {"format": FORMAT, "version": VERSION, **_graph(graph)},
+        allow_nan=False,
+        ensure_ascii=True,
+        indent=None,
+        separators=(",", ":"),
+    )
 
 
 def _graph(graph: Graph) -> dict[str, Any]:
@@ -41,7 +49,9 @@ def _graph(graph: Graph) -> dict[str, Any]:
         "has_gradients": graph.has_gradients,
         "nodes": [_record(node) for node in graph.node_list],
         "edges": [_record(edge) for edge in graph.edges],
-        "detail": _graph(detail) if detail is not None and (detail.node_list, detail.edges) != (graph.node_list, graph.edges) else None,
+        "detail": _graph(detail)
+        if detail is not None and (detail.node_list, detail.edges) != (graph.node_list, graph.edges)
+        else None,
         "memory": asdict(graph.memory) if graph.memory is not None else None,
         **({"ranks": list(graph.ranks)} if graph.ranks else {}),
         **({"earlier passes": [_graph(done) for done in earlier]} if earlier else {}),
@@ -66,7 +76,10 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Word):
         return {"word": value.name}
     if isinstance(value, (Message, Meeting, Averaging)):
-        return {"what": _NAME_OF[type(value)], **{field.name: _plain(getattr(value, field.name)) for field in fields(value)}}
+        return {
+            "what": _NAME_OF[type(value)],
+            **{field.name: _plain(getattr(value, field.name)) for field in fields(value)},
+        }
     if isinstance(value, tuple):
         return [_plain(part) for part in value]
     if isinstance(value, complex) or (isinstance(value, float) and not math.isfinite(value)):
@@ -101,11 +114,15 @@ def load(path: StrPath) -> Graph:
     try:
         text = Path(path).read_text("utf-8")
     except OSError as error:
-        raise GraphFormatError(f"cannot read {str(path)!r}: {error.strerror}; give a file that Graph.to_json or save('….json') wrote") from error
+        raise GraphFormatError(
+            f"cannot read {str(path)!r}: {error.strerror}; give a file that Graph.to_json or save('….json') wrote"
+        ) from error
     except UnicodeDecodeError as error:
         raise GraphFormatError(f"{path} is no text: {error}") from error
     except ValueError as error:  # a name that no file can have
-        raise GraphFormatError(f"cannot read {str(path)!r}: {error}; give the name of a file that save('….json') wrote") from error
+        raise GraphFormatError(
+            f"cannot read {str(path)!r}: {error}; give the name of a file that save('….json') wrote"
+        ) from error
     if Path(path).suffix.lower() == ".graphml":
         text = _json_in_graphml(text, path)
     return from_json(text, str(path))
@@ -116,12 +133,18 @@ def from_json(text: str, where: str = "text") -> Graph:
     try:
         data = json.loads(text, parse_constant=_no_constant, parse_float=_finite if TOO_LARGE.search(text) else None)
     except (ValueError, RecursionError) as error:
-        raise GraphFormatError(f"{where} is no JSON: {error}; give a file that Graph.to_json or save('….json') wrote") from error
+        raise GraphFormatError(
+            f"{where} is no JSON: {error}; give a file that Graph.to_json or save('….json') wrote"
+        ) from error
     if not isinstance(data, dict) or data.get("format") != FORMAT:
-        raise GraphFormatError(f"{where} is JSON, but no saved graph; give a file that Graph.to_json or save('….json') wrote")
+        raise GraphFormatError(
+            f"{where} is JSON, but no saved graph; give a file that Graph.to_json or save('….json') wrote"
+        )
     version = data.get("version")
     if type(version) is not int or version not in SCHEMAS:
-        raise GraphFormatError(f"{where} has format version {version!r}; this release reads versions {OLDEST} and {VERSION}")
+        raise GraphFormatError(
+            f"{where} has format version {version!r}; this release reads versions {OLDEST} and {VERSION}"
+        )
     try:
         return _read_graph(checked(data, version))
     except Damage as damage:
@@ -152,11 +175,22 @@ def _finite(text: str) -> float:
 
 def _read_graph(data: Mapping[str, Any]) -> Graph:
     nodes = tuple(_read_node(record) for record in data["nodes"])
-    edges = tuple(Edge(**{name: _read_value(name, value) for name, value in record.items()}) for record in data["edges"])
+    edges = tuple(
+        Edge(**{name: _read_value(name, value) for name, value in record.items()}) for record in data["edges"]
+    )
     detail = _read_graph(data["detail"]) if data.get("detail") is not None else None
     memory = Memory(**data["memory"]) if data.get("memory") is not None else None
     notes = tuple(_read_notice(record) for record in data["notices"])
-    graph = Graph(nodes, edges, data["name"], notes, data["has_gradients"], detail, memory=memory, ranks=tuple(data.get("ranks", ())))
+    graph = Graph(
+        nodes,
+        edges,
+        data["name"],
+        notes,
+        data["has_gradients"],
+        detail,
+        memory=memory,
+        ranks=tuple(data.get("ranks", ())),
+    )
     earlier = tuple(_read_graph(done) for done in data.get("earlier passes", ()))
     return replace(graph, each_pass=(*earlier, graph)) if earlier else graph
 
@@ -175,7 +209,9 @@ def _read_value(name: str, value: Any) -> Any:
     if isinstance(value, dict) and "dtype" in value and "shape" in value:
         return _read_snapshot(value)
     if isinstance(value, dict) and "what" in value:
-        return _MESSAGES[value["what"]](**{fact: _read_value(fact, part) for fact, part in value.items() if fact != "what"})
+        return _MESSAGES[value["what"]](
+            **{fact: _read_value(fact, part) for fact, part in value.items() if fact != "what"}
+        )
     if isinstance(value, dict) and "word" in value:
         return Word(value["word"])
     if isinstance(value, dict) and "number" in value:
@@ -201,7 +237,13 @@ def to_graphml(graph: Graph) -> str:
 
     plain = networkx.MultiDiGraph(name=visible(graph.name), graphviz_ad=to_json(graph))
     for node in graph.node_list:  # XML has no place for control characters; the JSON keeps names as they are
-        plain.add_node(node.key, kind=node.kind, name=visible(node.name or ""), op=visible(node.op or ""), autograd=visible(" ".join(node.autograd)))
+        plain.add_node(
+            node.key,
+            kind=node.kind,
+            name=visible(node.name or ""),
+            op=visible(node.op or ""),
+            autograd=visible(" ".join(node.autograd)),
+        )
     for edge in graph.edges:
         plain.add_edge(edge.tail, edge.head, key=edge.key, slot=edge.slot, port=edge.port, cut=edge.cut or "")
     return "\n".join(networkx.generate_graphml(plain))

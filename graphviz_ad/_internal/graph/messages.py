@@ -1,4 +1,6 @@
-"""What is known of a communication between processes, as values: one process's part in it, and what several graphs make of the parts."""
+"""What is known of a communication between processes, as values: one process's part in it, and what several graphs
+make of the parts.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +13,11 @@ PAIRS = ("send", "recv")  # between two ranks; everything else is between all ra
 class Message:
     """What is known of one call of ``torch.distributed`` in one process.
 
-    ``kind`` is "send", "recv", "all_reduce", …. Ranks are those of the whole job: ``rank`` is the process that recorded it,
-    ``peer`` the other end (None: not known from whom), ``root`` the one that a broadcast comes from or a reduction goes to,
-    ``ranks`` all members of the group. ``number`` counts, from 0, what this process recorded before in the same group or,
-    for pairs, with the same peer and tag in this direction.
-    ``backward`` says that the engine called it, as DDP does to average gradients.
+    ``kind`` is "send", "recv", "all_reduce", …. Ranks are those of the whole job: ``rank`` is the process that recorded
+    it, ``peer`` the other end (None: not known from whom), ``root`` the one that a broadcast comes from or a reduction
+    goes to, ``ranks`` all members of the group. ``number`` counts, from 0, what this process recorded before in the
+    same group or, for pairs, with the same peer and tag in this direction. ``backward`` says that the engine called it,
+    as DDP does to average gradients.
     """
 
     kind: str

@@ -1,4 +1,5 @@
-"""Notice -> the sentence that people read: the one table of kinds and their words, which may be changed without anything else changing.
+"""Notice -> the sentence that people read: the one table of kinds and their words, which may be changed without
+anything else changing.
 
 Only sentences are cut short; the notice goes on knowing everything.
 """
@@ -9,7 +10,17 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
-from graphviz_ad._internal.graph.notices import FAILED, RAISED, SAID, TIED, TIED_TOO, UNREAD, UNREAD_SO_FAR, Failure, Notice
+from graphviz_ad._internal.graph.notices import (
+    FAILED,
+    RAISED,
+    SAID,
+    TIED,
+    TIED_TOO,
+    UNREAD,
+    UNREAD_SO_FAR,
+    Failure,
+    Notice,
+)
 
 MOST_NAMED, NEW_LINE = 4, "\n"
 
@@ -65,7 +76,10 @@ def counted(count: int, noun: str) -> str:
 
 def unjoined(note: Notice, noun: str, which: str, why: str, whom: str = "") -> str:
     """ "3 messages from rank 0 to rank 1 are not joined: why."."""
-    return f"{note['count']} {noun}{'s' if note['count'] > 1 else ''} {which} {'is' if note['count'] == 1 else 'are'} not joined{whom}: {why}."
+    return (
+        f"{note['count']} {noun}{'s' if note['count'] > 1 else ''} {which} {'is' if note['count'] == 1 else 'are'} not"
+        f" joined{whom}: {why}."
+    )
 
 
 def way(note: Notice) -> str:
@@ -93,7 +107,9 @@ def called(call: Sequence[Any]) -> str:
 
 def places(note: Notice) -> list[str]:
     """ "matmul (lesson.py:12)" for what raised where."""
-    return [name + (f" ({source})" if source else "") for name, source in zip(note.subjects, note["sources"], strict=True)]
+    return [
+        name + (f" ({source})" if source else "") for name, source in zip(note.subjects, note["sources"], strict=True)
+    ]
 
 
 def absence(note: Notice) -> str:
@@ -103,7 +119,10 @@ def absence(note: Notice) -> str:
 
 def blind(note: Notice) -> str:
     """Why a backward pass could not be recorded, where that is known."""
-    words = "this version of torch has no place where a call of backward() can be watched; trace() gives the gradients of a function"
+    words = (
+        "this version of torch has no place where a call of backward() can be watched; trace() gives the gradients of a"
+        " function"
+    )
     return f": {words}." if note["blind"] else "."
 
 
@@ -124,7 +143,10 @@ def hooks_untold(note: Notice) -> str:
     """What is missing because torch does not tell of hooks."""
     count = note["count"]
     nodes = "1 node of autograd keeps" if count == 1 else f"{count} nodes of autograd keep"
-    return f"This torch does not say whether a hook of yours stands before what {nodes}: there is no local derivative there, and memory is a lower bound."
+    return (
+        f"This torch does not say whether a hook of yours stands before what {nodes}: there is no local derivative"
+        " there, and memory is a lower bound."
+    )
 
 
 def caught(note: Notice) -> str:
@@ -138,8 +160,12 @@ def caught(note: Notice) -> str:
 
 NO_GRADIENTS: Mapping[str, Callable[[Notice], str]] = {  # why there are none at all
     "gradients not asked for": lambda note: "gradients were not asked for",
-    "reentrant checkpoint": lambda note: "a checkpoint with use_reentrant=True runs a backward pass of its own, which would add to your .grad",
-    "reentrant checkpoint with hooks": lambda note: "a checkpoint with use_reentrant=True needs backward(), and that would run hooks of yours on .grad",
+    "reentrant checkpoint": lambda note: (
+        "a checkpoint with use_reentrant=True runs a backward pass of its own, which would add to your .grad"
+    ),
+    "reentrant checkpoint with hooks": lambda note: (
+        "a checkpoint with use_reentrant=True needs backward(), and that would run hooks of yours on .grad"
+    ),
     "torch refused": lambda note: note.said,
 }
 NO_PASS = (FAILED, "no backward pass", "too deep")
@@ -148,7 +174,9 @@ SENTENCES: Mapping[str, Callable[[Notice], str]] = {
     RAISED: lambda note: f"The program raised {ended_by(note)}; this is the graph up to there.",
     FAILED: lambda note: f"The backward pass failed: {ended_by(note)}",
     "no backward pass": lambda note: f"No backward pass was recorded{blind(note)}",
-    "several passes": lambda note: f"{note['count']} backward passes were recorded, each in graph.passes; a picture shows the last.",
+    "several passes": lambda note: (
+        f"{note['count']} backward passes were recorded, each in graph.passes; a picture shows the last."
+    ),
     **{kind: lambda note: f"No gradients: {NO_GRADIENTS[note.kind](note)}" for kind in NO_GRADIENTS},
     # its parameters
     UNREAD: unread,
@@ -156,66 +184,107 @@ SENTENCES: Mapping[str, Callable[[Notice], str]] = {
     TIED: lambda note: f"{note.subjects[0]} is the same parameter as {note.subjects[1]}.",
     TIED_TOO: lambda note: f"{len(note.subjects) // 2} more parameters have several names.",
     # what recording it missed
-    "no dispatch modes": lambda note: "This version of torch has no dispatch modes: only what autograd itself recorded is shown, without values in between.",
-    "finished tensors": lambda note: "Traced from finished tensors: values between leaves and outputs were not recorded.",
-    "incomplete": lambda note: f"{len(note.subjects)} {note['what']}(s) could not be recorded completely; the first: {note.subjects[0]}",
-    "circle": lambda note: f"{note['count']} thing(s) could not be recorded: they seem to read each other in a circle, so that a link was mistaken.",
+    "no dispatch modes": lambda note: (
+        "This version of torch has no dispatch modes: only what autograd itself recorded is shown, without values in"
+        " between."
+    ),
+    "finished tensors": lambda note: (
+        "Traced from finished tensors: values between leaves and outputs were not recorded."
+    ),
+    "incomplete": lambda note: (
+        f"{len(note.subjects)} {note['what']}(s) could not be recorded completely; the first: {note.subjects[0]}"
+    ),
+    "circle": lambda note: (
+        f"{note['count']} thing(s) could not be recorded: they seem to read each other in a circle, so that a link was"
+        " mistaken."
+    ),
     "unlinked": unlinked,
     "hooks untold": hooks_untold,
-    "reductions untold": lambda note: f"This torch does not say what {few(note.subjects)} makes of what it gets: the sum, the mean, …",
+    "reductions untold": lambda note: (
+        f"This torch does not say what {few(note.subjects)} makes of what it gets: the sum, the mean, …"
+    ),
     "untried torch": lambda note: (
-        f"torch {note['version']} is none of the versions that graphviz_ad was tested on ({', '.join(note['tested'])}), and where it tried itself on this one, "
-        f"not all came out as it should: {'; '.join(note.subjects)}. What this graph shows of such things may be missing or wrong."
+        f"torch {note['version']} is none of the versions that graphviz_ad was tested on ({', '.join(note['tested'])}),"
+        f" and where it tried itself on this one, not all came out as it should: {'; '.join(note.subjects)}. What this"
+        " graph shows of such things may be missing or wrong."
     ),
     "counts not measured": lambda note: (
-        "Operations that this version of torch runs for one call may stand each for itself here: what only torch holds cannot be told from what you hold."
+        "Operations that this version of torch runs for one call may stand each for itself here: what only torch holds"
+        " cannot be told from what you hold."
     ),
     "too deep": lambda note: (
-        f"The graph is more than {note['reach']} autograd nodes deep: once Python has touched them, releasing them would overflow the stack, so that what "
-        "lies beyond was not linked to autograd, and no backward pass from there was recorded. trace(function, inputs) has no such limit."
+        f"The graph is more than {note['reach']} autograd nodes deep: once Python has touched them, releasing them"
+        " would overflow the stack, so that what lies beyond was not linked to autograd, and no backward pass from"
+        " there was recorded. trace(function, inputs) has no such limit."
     ),
-    "nobody read": lambda note: f"Nobody read what {few(note.subjects)} returned; shown is what it computed and did not use itself.",
+    "nobody read": lambda note: (
+        f"Nobody read what {few(note.subjects)} returned; shown is what it computed and did not use itself."
+    ),
     "caught": caught,
     "wrong under modes": lambda note: (
-        f"Complex {' and '.join(note.subjects)}: torch computes this wrongly under any dispatch mode, so that these numbers may be wrong, as may those of this "
-        "run."
+        f"Complex {' and '.join(note.subjects)}: torch computes this wrongly under any dispatch mode, so that these"
+        " numbers may be wrong, as may those of this run."
     ),
     # gradients that are not the sum of what is drawn
     "written between uses": lambda note: (
-        f"{', '.join(dict.fromkeys(note.subjects))}: written to between uses. Each value has its own part of the gradient here; torch adds them up in .grad."
+        f"{', '.join(dict.fromkeys(note.subjects))}: written to between uses. Each value has its own part of the"
+        " gradient here; torch adds them up in .grad."
     ),
     "flow changed": lambda note: (
-        f"What flows back from {few(note.subjects)} is not the local derivative times what arrives: a hook on the node of autograd changed it, or rounding did."
+        f"What flows back from {few(note.subjects)} is not the local derivative times what arrives: a hook on the node"
+        " of autograd changed it, or rounding did."
     ),
-    "hook changed": lambda note: f"A hook changed the gradient of {named(note.subjects)} after the edges had been added up.",
-    "flows inside": lambda note: f"The gradient of {named(note.subjects)} is more than its edges bring: the rest flowed inside of what is drawn as one node.",
+    "hook changed": lambda note: (
+        f"A hook changed the gradient of {named(note.subjects)} after the edges had been added up."
+    ),
+    "flows inside": lambda note: (
+        f"The gradient of {named(note.subjects)} is more than its edges bring: the rest flowed inside of what is drawn"
+        " as one node."
+    ),
     # what is not drawn, or not as it ran
-    "modules folded": lambda note: f"{counted(len(note.subjects), 'module')} folded, with {note['inside']} more nodes inside.",
-    "blocks": lambda note: f"{note['operations']} operations are folded into {note['blocks']} blocks in the order in which they ran.",
-    "unused": lambda note: f"{counted(len(note.subjects), 'operation')} not drawn: no recorded path leads from there to the output.",
+    "modules folded": lambda note: (
+        f"{counted(len(note.subjects), 'module')} folded, with {note['inside']} more nodes inside."
+    ),
+    "blocks": lambda note: (
+        f"{note['operations']} operations are folded into {note['blocks']} blocks in the order in which they ran."
+    ),
+    "unused": lambda note: (
+        f"{counted(len(note.subjects), 'operation')} not drawn: no recorded path leads from there to the output."
+    ),
     # several ranks
     "uneven passes": lambda note: (
-        f"The ranks recorded different numbers of backward passes ({', '.join(map(str, note['passes']))}); shown is the last of each."
+        f"The ranks recorded different numbers of backward passes ({', '.join(map(str, note['passes']))}); shown is the"
+        " last of each."
     ),
     "impossible order": lambda note: (
-        f"{note['count']} communications are not joined: each would have to happen before the others, so that their order cannot be right."
+        f"{note['count']} communications are not joined: each would have to happen before the others, so that their"
+        " order cannot be right."
     ),
     "by order alone": lambda note: (
-        f"{note['guesses']} of {note['count']} communications are joined by their order alone: the numbers that would prove it are not known."
+        f"{note['guesses']} of {note['count']} communications are joined by their order alone: the numbers that would"
+        " prove it are not known."
     ),
     "strange total": lambda note: (
-        f"All ranks have the same .grad of {len(note.subjects)} parameter(s), which is neither the mean nor the sum of the gradients of this pass."
+        f"All ranks have the same .grad of {len(note.subjects)} parameter(s), which is neither the mean nor the sum of"
+        " the gradients of this pass."
     ),
     "from anybody": lambda note: unjoined(note, "receive", "from any rank", "from which rank is not recorded"),
-    "no other end": lambda note: unjoined(note, "message", way(note), f"rank {note['other']} recorded no {note['missing']} for it"),
-    "other end not here": lambda note: unjoined(note, "message", way(note), f"the graph of rank {note['other']} is not here"),
+    "no other end": lambda note: unjoined(
+        note, "message", way(note), f"rank {note['other']} recorded no {note['missing']} for it"
+    ),
+    "other end not here": lambda note: unjoined(
+        note, "message", way(note), f"the graph of rank {note['other']} is not here"
+    ),
     "ends contradict": lambda note: unjoined(
         note,
         "message",
         way(note),
-        f"the two ends contradict each other; of message {note['number']}, {types(note['sent'])} was sent and {types(note['received'])} received",
+        f"the two ends contradict each other; of message {note['number']}, {types(note['sent'])} was sent and"
+        f" {types(note['received'])} received",
     ),
-    "members missing": lambda note: unjoined(note, f"{note['what']} call", f"of group {note['group']!r}", absence(note), f" with {listed(note['missing'])}"),
+    "members missing": lambda note: unjoined(
+        note, f"{note['what']} call", f"of group {note['group']!r}", absence(note), f" with {listed(note['missing'])}"
+    ),
     "members contradict": lambda note: unjoined(
         note,
         "collective",

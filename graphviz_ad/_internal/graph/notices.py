@@ -1,4 +1,5 @@
-"""What a graph has to say of itself, as values: what was left out, folded, cut short or replaced, and how a program failed.
+"""What a graph has to say of itself, as values: what was left out, folded, cut short or replaced, and how a program
+failed.
 
 A `Notice` holds facts alone. Its sentence is made where it is shown, by `graphviz_ad._internal.graph.notice_sentences`;
 nothing reads facts out of that.
@@ -35,10 +36,10 @@ class Failure:
 class Notice:
     """One thing that a reader of the graph may miss.
 
-    ``subjects`` are the names of everything that it is about, all of them; ``facts`` are numbers and names under the words
-    for them, plain data; ``said`` is the text of somebody else, shown as it is. ``ranks`` are those that say so, where a
-    graph is of several and others do not. One that is not ``shown`` is for those who ask, as `Graph.why` does, and on no
-    picture.
+    ``subjects`` are the names of everything that it is about, all of them; ``facts`` are numbers and names under the
+    words for them, plain data; ``said`` is the text of somebody else, shown as it is. ``ranks`` are those that say so,
+    where a graph is of several and others do not. One that is not ``shown`` is for those who ask, as `Graph.why` does,
+    and on no picture.
     """
 
     kind: str
@@ -71,12 +72,18 @@ def failure_notice(kind: str, failure: Failure) -> Notice:
 
 def located(notes: Iterable[Notice], line: str | None) -> tuple[Notice, ...]:
     """The notices with the line at which the operation stands that raised."""
-    return tuple(note if note.failure is None else replace(note, failure=replace(note.failure, line=line)) for note in notes)
+    return tuple(
+        note if note.failure is None else replace(note, failure=replace(note.failure, line=line)) for note in notes
+    )
 
 
 def unread_parameters(notes: Iterable[Notice]) -> dict[str, bool]:
-    """The parameters that no operation read, and whether any would have had the time: False where the program raised before its end."""
-    return {name: note.kind == UNREAD for note in notes if note.kind in (UNREAD, UNREAD_SO_FAR) for name in note.subjects}
+    """The parameters that no operation read, and whether any would have had the time: False where the program raised
+    before its end.
+    """
+    return {
+        name: note.kind == UNREAD for note in notes if note.kind in (UNREAD, UNREAD_SO_FAR) for name in note.subjects
+    }
 
 
 def first_names(notes: Iterable[Notice]) -> dict[str, str]:

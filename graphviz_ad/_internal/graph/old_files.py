@@ -1,7 +1,8 @@
-"""A saved graph as version 1 wrote it, which kept facts as texts -> the same as version 2: the one place that reads facts out of sentences.
+"""A saved graph as version 1 wrote it, which kept facts as texts -> the same as version 2: the one place that reads
+facts out of sentences.
 
-Version 1 told the first four of a list of names and how many more there were. What a text does not say for certain stays
-a sentence, and unknown.
+Version 1 told the first four of a list of names and how many more there were. What a text does not say for certain
+stays a sentence, and unknown.
 """
 
 from __future__ import annotations
@@ -42,7 +43,10 @@ def _notices(text: str) -> Iterator[Record]:
     for start, end, kind in ((RAISED, UP_TO_THERE, "raised"), (FAILED, "", "backward pass failed")):
         if text.startswith(start):
             exception, _, message = text.removeprefix(start).removesuffix(end).partition(": ")
-            yield {"kind": kind, "failure": {"exception": exception, "message": message, "overwritten": OVERWRITTEN in message}}
+            yield {
+                "kind": kind,
+                "failure": {"exception": exception, "message": message, "overwritten": OVERWRITTEN in message},
+            }
             return
     told = re.fullmatch(r"Rank (\d+(?:, \d+)*): (.*)", text, re.DOTALL)
     if told is not None:
@@ -57,7 +61,9 @@ def _notices(text: str) -> Iterator[Record]:
 
 def _unread(text: str) -> list[str]:
     """The parameters that a sentence says nobody read; none where their number shows that a name has a comma in it."""
-    found = re.fullmatch(r"No operation read (?:this parameter|these (\d+) parameters): (.*?)(?: and (\d+) more)?\.", text)
+    found = re.fullmatch(
+        r"No operation read (?:this parameter|these (\d+) parameters): (.*?)(?: and (\d+) more)?\.", text
+    )
     names = found[2].split(", ") if found is not None else []
     return names if found is not None and len(names) == int(found[1] or 1) - int(found[3] or 0) else []
 
@@ -67,10 +73,16 @@ def _stopped_at(graph: Record, kinds: set[str]) -> Record | None:
     operations = [node for node in graph["nodes"] if node["kind"] == "op"]
     if "backward pass failed" in kinds:
         came = {edge["tail"] for edge in graph["edges"] if edge.get("grad") is not None}
-        begun = [node for node in operations if node["key"] in came or any(port.get("upstream") for port in node["ports"])]
+        begun = [
+            node for node in operations if node["key"] in came or any(port.get("upstream") for port in node["ports"])
+        ]
         found = [node for node in begun if node.get("backward_order") is None]
     else:
-        found = [node for node in operations if not any(port.get("shape") is not None for port in node["ports"])] if "raised" in kinds else []
+        found = (
+            [node for node in operations if not any(port.get("shape") is not None for port in node["ports"])]
+            if "raised" in kinds
+            else []
+        )
     return found[-1] if found else None
 
 
@@ -103,10 +115,13 @@ def _norm(text: str) -> Any:
 
 
 def _argument(text: str) -> Any:
-    """The value of an argument; what is no number and no list was a text or a word of the framework's, which are written alike."""
+    """The value of an argument; what is no number and no list was a text or a word of the framework's, which are
+    written alike.
+    """
     try:
         return _plain(ast.literal_eval(text))
-    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):  # all of these Python says of texts that are no values
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+        # all of these Python says of texts that are no values
         return _number(float(text)) if text in ("nan", "inf", "-inf") else {"word": text}
 
 
@@ -140,7 +155,12 @@ def _message(text: str) -> Iterator[Record]:
         elif kind.startswith("gradients of "):
             count, _, how = kind.removeprefix("gradients of ").partition(" parameters, ")
             reduction, _, ranks = how.partition(" over ranks ")
-            yield {"what": "averaging", "parameters": int(count), "reduction": reduction, "ranks": _FACTS["ranks"](ranks)}
+            yield {
+                "what": "averaging",
+                "parameters": int(count),
+                "reduction": reduction,
+                "ranks": _FACTS["ranks"](ranks),
+            }
         elif "rank" in found:
             yield {"what": "message", "kind": unquote(kind), **found}
         else:

@@ -32,13 +32,17 @@ def rank_module(rank: int) -> str:
 
 
 def is_of(node: Node, ranks: Iterable[int]) -> bool:
-    """Whether a node of a graph of several ranks is inside one of these; of a graph of one rank, every node is: give no ranks there."""
+    """Whether a node of a graph of several ranks is inside one of these; of a graph of one rank, every node is: give
+    no ranks there.
+    """
     wanted = [rank_module(rank) for rank in ranks]
     return not wanted or node.module[:1] in [(name,) for name in wanted]
 
 
 def crossing(graph: Graph, edge: Edge) -> str:
-    """ "⇢ rank 1" for an edge that brings something there from another rank, with "?" where only the order says so; "" for any other edge."""
+    """ "⇢ rank 1" for an edge that brings something there from another rank, with "?" where only the order says so;
+    "" for any other edge.
+    """
     there, here = (graph.nodes[key].module[:1] for key in (edge.head, edge.tail))
     if edge.cut != CUT or not there or not here:
         return ""

@@ -12,7 +12,9 @@ import numpy.typing as npt
 from graphviz_ad._internal.base.frozen import frozen
 
 Array = npt.NDArray[Any]
-MOST_DIMENSIONS = 31  # of an array: numpy has 32 in its first edition, and where arrays are added up they are stacked along one more; torch has 64
+# of an array: numpy has 32 in its first edition, and where arrays are added up they are stacked along one more; torch
+# has 64
+MOST_DIMENSIONS = 31
 
 
 @dataclass(frozen=True)
@@ -54,14 +56,23 @@ class Snapshot:
     def item(self) -> complex | float | int | bool:
         """The element of a one-element tensor, as a Python number."""
         if self.data is None or self.numel != 1:
-            raise ValueError(f"item() needs one kept element; this snapshot has shape {self.shape} and {'its' if self.known else 'no'} elements")
+            raise ValueError(
+                f"item() needs one kept element; this snapshot has shape {self.shape} and"
+                f" {'its' if self.known else 'no'} elements"
+            )
         value = self.data.item() if isinstance(self.data, np.ndarray) else self.data
         return value
 
     @property
     def array(self) -> Array | None:
-        """All elements as a numpy array of ``shape``, or None when only a summary was kept or numpy cannot compute in so many dimensions."""
-        return None if self.data is None or len(self.shape) > MOST_DIMENSIONS else np.asarray(self.data).reshape(self.shape)
+        """All elements as a numpy array of ``shape``, or None when only a summary was kept or numpy cannot compute
+        in so many dimensions.
+        """
+        return (
+            None
+            if self.data is None or len(self.shape) > MOST_DIMENSIONS
+            else np.asarray(self.data).reshape(self.shape)
+        )
 
     @property
     def _row(self) -> Array | None:
@@ -107,7 +118,12 @@ class Snapshot:
         if not isinstance(other, Snapshot):
             return NotImplemented
         mine, theirs = self._row, other._row
-        if (self.shape, self.dtype, self.missing, mine is None) != (other.shape, other.dtype, other.missing, theirs is None):
+        if (self.shape, self.dtype, self.missing, mine is None) != (
+            other.shape,
+            other.dtype,
+            other.missing,
+            theirs is None,
+        ):
             return False
         if mine is None or theirs is None:
             return repr(self.stats) == repr(other.stats)

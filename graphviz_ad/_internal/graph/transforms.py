@@ -14,7 +14,16 @@ from graphviz_ad._internal.graph.folding import collapse_modules, fold_blocks, f
 from graphviz_ad._internal.graph.graph import Graph
 from graphviz_ad._internal.graph.notices import Notice
 
-__all__ = ["Transform", "collapse_modules", "fold_blocks", "fold_to_size", "hide_constants", "hide_unused", "keep_only", "merge_calls"]
+__all__ = [
+    "Transform",
+    "collapse_modules",
+    "fold_blocks",
+    "fold_to_size",
+    "hide_constants",
+    "hide_unused",
+    "keep_only",
+    "merge_calls",
+]
 
 Transform = Callable[[Graph], Graph]
 

@@ -1,4 +1,6 @@
-"""Scene -> placed Scene: one module per engine, each with ``place(scene, *, seconds)``, and `choice`, which picks one."""
+"""Scene -> placed Scene: one module per engine, each with ``place(scene, *, seconds)``, and `choice`, which
+picks one.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 """Scene -> placed Scene by the engine of a given name, or by the one that will do: dot while it is quick, else our own.
 
-Which one that is depends on the scene alone, never on a clock: the same program gives the same picture on a busy machine.
+Which one that is depends on the scene alone, never on a clock: the same program gives the same picture on a busy
+machine.
 """
 
 from __future__ import annotations
@@ -16,14 +17,17 @@ LARGEST = 6000  # boxes, bends and labels; beyond this, dot takes longer than an
 
 
 def place(scene: Scene, layout: str = "auto", seconds: float | None = None) -> Scene:
-    """The scene placed by the named engine, which gets so many seconds, or as many as it takes of itself; a placed scene is returned as it is."""
+    """The scene placed by the named engine, which gets so many seconds, or as many as it takes of itself; a placed
+    scene is returned as it is.
+    """
     engine = LAYOUTS[layout]
     placed: Scene = scene if scene.placed else engine(scene) if seconds is None else engine(scene, seconds=seconds)
     return placed
 
 
 def place_automatically(scene: Scene, *, seconds: float | None = None) -> Scene:
-    """The scene placed by dot; where that is too much work or not there, by the built-in layout, which a note then says.
+    """The scene placed by dot; where that is too much work or not there, by the built-in layout, which a note then
+    says.
 
     That time is up is an error: to draw something else then would be to draw by the clock.
     """

@@ -11,7 +11,9 @@ Pair = tuple[int, int]  # tail, head
 
 
 def topological(count: int, pairs: Sequence[Pair]) -> list[int]:
-    """Nodes 0 … count-1, tails before heads and smallest first; where only cycles are left, the smallest node goes first."""
+    """Nodes 0 … count-1, tails before heads and smallest first; where only cycles are left, the smallest node goes
+    first.
+    """
     waiting = [0] * count
     heads: list[list[int]] = [[] for _ in range(count)]
     for tail, head in pairs:
@@ -72,8 +74,8 @@ def columns(count: int, pairs: Sequence[Pair], pinned: Iterable[int] = ()) -> li
 def predicted_size(scene: Scene) -> int:
     """How many nodes dot will have to place: the boxes, and one more for each column that an arrow passes.
 
-    As soon as one arrow has a label, or two boxes have two arrows, which are held apart by one, there are columns for labels between those of
-    the boxes, which every arrow passes.
+    As soon as one arrow has a label, or two boxes have two arrows, which are held apart by one, there are columns for
+    labels between those of the boxes, which every arrow passes.
     """
     number = {box.key: i for i, box in enumerate(scene.boxes)}
     pairs = forward_pairs(len(number), [(number[arrow.tail], number[arrow.head]) for arrow in scene.arrows])

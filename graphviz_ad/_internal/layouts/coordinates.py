@@ -18,17 +18,21 @@ class Spring(NamedTuple):
     weight: float = 1.0
 
 
-Neighbours = Sequence[Sequence[tuple[int, float, float]]]  # for each item: the other end, how far off it wants to be, how strongly
+# for each item: the other end, how far off it wants to be, how strongly
+Neighbours = Sequence[Sequence[tuple[int, float, float]]]
 
 ROUNDS, MANY_ROUNDS = 8, 2  # how often all columns are put right; the second where there are many items
 MANY = 20_000
 STILL = 0.05  # points; what moves less than this has found its place
 
 
-def across(columns: Columns, springs: Sequence[Spring], separation: Sequence[float], start: Sequence[float] | None = None) -> list[float]:
+def across(
+    columns: Columns, springs: Sequence[Spring], separation: Sequence[float], start: Sequence[float] | None = None
+) -> list[float]:
     """Middle of each item; ``separation[item]`` is the least distance to the item before it in its column.
 
-    Every column in turn is put where its springs are shortest (least squares, exact for one column), there and back again.
+    Every column in turn is put where its springs are shortest (least squares, exact for one column), there and back
+    again.
     """
     before: list[list[tuple[int, float, float]]] = [[] for _ in separation]
     after: list[list[tuple[int, float, float]]] = [[] for _ in separation]
@@ -39,7 +43,10 @@ def across(columns: Columns, springs: Sequence[Spring], separation: Sequence[flo
     place = list(start) if start is not None else _stacked(columns, separation)
     one_sided: list[Neighbours] = [] if start is not None else [before, after, before, after]
     for turn, neighbours in enumerate([*one_sided, *[both] * (ROUNDS if len(separation) < MANY else MANY_ROUNDS)]):
-        moved = [_settle_column(column, neighbours, separation, place) for column in (columns if turn % 2 == 0 else columns[::-1])]
+        moved = [
+            _settle_column(column, neighbours, separation, place)
+            for column in (columns if turn % 2 == 0 else columns[::-1])
+        ]
         if neighbours is both and max(moved, default=0.0) < STILL:
             break
     return place
@@ -57,7 +64,9 @@ def _stacked(columns: Columns, separation: Sequence[float]) -> list[float]:
     return place
 
 
-def _settle_column(column: Sequence[int], neighbours: Neighbours, separation: Sequence[float], place: list[float]) -> float:
+def _settle_column(
+    column: Sequence[int], neighbours: Neighbours, separation: Sequence[float], place: list[float]
+) -> float:
     """Pool adjacent violators: items that want to be closer than they may form a block, which stands at its mean wish.
 
     Returns how far the farthest item has moved.

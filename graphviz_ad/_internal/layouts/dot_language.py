@@ -1,7 +1,7 @@
 """Scene -> DOT source: the one place that knows Graphviz syntax.
 
-Two dialects. `layout_source` carries sizes and no word of the user, and is read back by `graphviz_ad._internal.layouts`;
-`readable_source` carries words and colours, and is for people.
+Two dialects. `layout_source` carries sizes and no word of the user, and is read back by
+`graphviz_ad._internal.layouts`; `readable_source` carries words and colours, and is for people.
 """
 
 from __future__ import annotations
@@ -59,7 +59,9 @@ def _layout_defaults(scene: Scene) -> Iterator[str]:
 
 
 def _layout_parts(scene: Scene, names: Mapping[str, str]) -> Iterator[str]:
-    boxes = {box.key: f"{names[box.key]} [width={_inches(box.width)} height={_inches(box.height)}]" for box in scene.boxes}
+    boxes = {
+        box.key: f"{names[box.key]} [width={_inches(box.width)} height={_inches(box.height)}]" for box in scene.boxes
+    }
     titles = [f"graph [margin=8 {_spacer(*title_size(group))}]" for group in scene.groups]
     yield from _nested(scene, boxes, titles)
     twins = Counter((arrow.tail, arrow.head) for arrow in scene.arrows)
@@ -77,8 +79,8 @@ def _inches(points: float) -> str:
 def _spacer(width: float, height: float) -> str:
     """A label of dots that takes at least this room and at most 3 points more.
 
-    Not an HTML-like table, which would be exact: engines built without expat replace it by a word of their own. Font sizes
-    near 5 are where every text back end agrees on the height of a line.
+    Not an HTML-like table, which would be exact: engines built without expat replace it by a word of their own. Font
+    sizes near 5 are where every text back end agrees on the height of a line.
     """
     if width <= 0 or height <= 0:
         return 'label=""'
@@ -110,11 +112,15 @@ FONT = '"Helvetica,Arial,sans-serif"'
 
 
 def readable_source(scene: Scene, theme: Theme) -> str:
-    """DOT for any Graphviz: the same words, shapes, colours and frames as our own pictures, laid out by whoever draws it."""
+    """DOT for any Graphviz: the same words, shapes, colours and frames as our own pictures, laid out by whoever
+    draws it.
+    """
     names = {box.key: f"b{i}" for i, box in enumerate(scene.boxes)}
     boxes = {box.key: f"{names[box.key]} [{_box_attributes(box, theme)}]" for box in scene.boxes}
     frames = [_group_attributes(group, theme) for group in scene.groups]
-    arrows = [f"{names[arrow.tail]} -> {names[arrow.head]} [{_arrow_attributes(arrow, theme)}]" for arrow in scene.arrows]
+    arrows = [
+        f"{names[arrow.tail]} -> {names[arrow.head]} [{_arrow_attributes(arrow, theme)}]" for arrow in scene.arrows
+    ]
     return "\n".join(["digraph {", *_readable_defaults(scene, theme), *_nested(scene, boxes, frames), *arrows, "}", ""])
 
 
@@ -142,19 +148,27 @@ def _arrow_attributes(arrow: Arrow, theme: Theme) -> str:
     roles = [trails.ROLES[number] for number in arrow.trails] or [ARROW_COLORS.get(arrow.emphasis, "edge")]
     color = ":".join(theme[role] for role in roles)  # several are drawn side by side
     label = f" label={quote_lines(words)}" if words else ""
-    return f"color={quote(color)} style={ARROW_STYLES[arrow.style]}{label} tooltip={quote_lines([*map(str, arrow.hover)] or words)}"
+    return (
+        f"color={quote(color)} style={ARROW_STYLES[arrow.style]}{label}"
+        f" tooltip={quote_lines([*map(str, arrow.hover)] or words)}"
+    )
 
 
 def _group_attributes(group: Group, theme: Theme) -> str:
     fill, line = quote(theme["group"]), quote(theme["group.line"])
-    return f'graph [label={quote(group.title)} style="rounded,filled" fillcolor={fill} color={line} labeljust=l tooltip={quote(group.title)}]'
+    return (
+        f'graph [label={quote(group.title)} style="rounded,filled" fillcolor={fill} color={line} labeljust=l'
+        f" tooltip={quote(group.title)}]"
+    )
 
 
 # --- both -----------------------------------------------------------------------------------------------------------
 
 
 def _nested(scene: Scene, boxes: Mapping[str, str], frames: list[str]) -> Iterator[str]:
-    """Statements for boxes inside nested ``subgraph cluster_…`` blocks; each box in the innermost group that lists it."""
+    """Statements for boxes inside nested ``subgraph cluster_…`` blocks; each box in the innermost group that
+    lists it.
+    """
     home, tree = innermost_groups(scene), parents(scene)
     inside: dict[str | None, list[str]] = {}
     for key, statement in boxes.items():

@@ -20,7 +20,10 @@ def read(scene: Scene, output: bytes, engine: str) -> Scene:
         return settle(scene, _places(scene, json.loads(output)), engine)
     except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError) as error:
         start = output[:80].decode("utf-8", "replace")
-        raise LayoutError(f"Graphviz printed something that is not a layout; use layout='layered'. It begins with {start!r}: {str(error)[:200]}") from error
+        raise LayoutError(
+            f"Graphviz printed something that is not a layout; use layout='layered'. It begins with {start!r}:"
+            f" {str(error)[:200]}"
+        ) from error
 
 
 def _places(scene: Scene, printed: Mapping[str, Any]) -> Places:
@@ -28,9 +31,16 @@ def _places(scene: Scene, printed: Mapping[str, Any]) -> Places:
     edges = {item["id"]: item for item in printed.get("edges", ())}
     centers = [_middle(_outline(objects[f"b{i}"])) for i in range(len(scene.boxes))]
     at = {box.key: (box, center) for box, center in zip(scene.boxes, centers, strict=True)}
-    paths = _twins_apart(scene, [_path(edges[f"a{i}"], at[arrow.tail], at[arrow.head]) for i, arrow in enumerate(scene.arrows)])
-    labels = [_label(edges[f"a{i}"], arrow, path) for i, (arrow, path) in enumerate(zip(scene.arrows, paths, strict=True))]
-    frames = [_outline(objects[name]) if "_draw_" in objects.get(name := f"cluster_g{i}", ()) else None for i in range(len(scene.groups))]
+    paths = _twins_apart(
+        scene, [_path(edges[f"a{i}"], at[arrow.tail], at[arrow.head]) for i, arrow in enumerate(scene.arrows)]
+    )
+    labels = [
+        _label(edges[f"a{i}"], arrow, path) for i, (arrow, path) in enumerate(zip(scene.arrows, paths, strict=True))
+    ]
+    frames = [
+        _outline(objects[name]) if "_draw_" in objects.get(name := f"cluster_g{i}", ()) else None
+        for i in range(len(scene.groups))
+    ]
     return Places(centers, paths, labels, frames)
 
 
@@ -63,13 +73,18 @@ def _label(item: Mapping[str, Any], arrow: Arrow, path: Path) -> Point | None:
 
 
 def _path(item: Mapping[str, Any], tail: tuple[Box, Point], head: tuple[Box, Point]) -> Path:
-    """The spline that dot drew; or a straight line, where dot lost a third arrow between two boxes that clusters put in one column."""
+    """The spline that dot drew; or a straight line, where dot lost a third arrow between two boxes that clusters put
+    in one column.
+    """
     return _oriented(_curve(item), tail, head) if "_draw_" in item else _straight(tail, head)
 
 
 def _straight(tail: tuple[Box, Point], head: tuple[Box, Point]) -> Path:
     start, end = _towards(head[1], *tail), _towards(tail[1], *head)
-    return tuple((start[0] + (end[0] - start[0]) * share, start[1] + (end[1] - start[1]) * share) for share in (0.0, 1 / 3, 2 / 3, 1.0))
+    return tuple(
+        (start[0] + (end[0] - start[0]) * share, start[1] + (end[1] - start[1]) * share)
+        for share in (0.0, 1 / 3, 2 / 3, 1.0)
+    )
 
 
 def _towards(goal: Point, box: Box, center: Point) -> Point:
@@ -88,14 +103,20 @@ def _curve(item: Mapping[str, Any]) -> Path:
 
 
 def _oriented(path: Path, tail: tuple[Box, Point], head: tuple[Box, Point]) -> Path:
-    """The path from tail to head (dot turns around the edges of a cycle), its ends moved the last fraction of a point onto the borders."""
-    if math.dist(path[0], tail[1]) + math.dist(path[-1], head[1]) > math.dist(path[-1], tail[1]) + math.dist(path[0], head[1]):
+    """The path from tail to head (dot turns around the edges of a cycle), its ends moved the last fraction of a
+    point onto the borders.
+    """
+    if math.dist(path[0], tail[1]) + math.dist(path[-1], head[1]) > math.dist(path[-1], tail[1]) + math.dist(
+        path[0], head[1]
+    ):
         path = path[::-1]
     return (onto_border(path[0], *tail), *path[1:-1], onto_border(path[-1], *head))
 
 
 def onto_border(point: Point, box: Box, center: Point) -> Point:
-    """The nearest point of the border of the box, if it is near; the point itself where dot let the spline end elsewhere."""
+    """The nearest point of the border of the box, if it is near; the point itself where dot let the spline end
+    elsewhere.
+    """
     dx, dy = point[0] - center[0], point[1] - center[1]
     half_width, half_height = box.width / 2, box.height / 2
     x, y = max(-half_width, min(dx, half_width)), max(-half_height, min(dy, half_height))
@@ -107,7 +128,9 @@ def onto_border(point: Point, box: Box, center: Point) -> Point:
 
 
 def _twins_apart(scene: Scene, paths: Sequence[Path]) -> list[Path]:
-    """The paths, bent where two arrows of the same boxes lie on one another, as dot has it when they cross the frame of a cluster."""
+    """The paths, bent where two arrows of the same boxes lie on one another, as dot has it when they cross the frame
+    of a cluster.
+    """
     drawn: dict[tuple[str, str], list[Path]] = {}
     result = []
     for arrow, path in zip(scene.arrows, paths, strict=True):

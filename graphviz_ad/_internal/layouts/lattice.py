@@ -1,4 +1,5 @@
-"""Cells and links without direction or frames -> where they stand: the layered layout of one level, passes in the order of `arrange`.
+"""Cells and links without direction or frames -> where they stand: the layered layout of one level, passes in the
+order of `arrange`.
 
 ``u`` runs along the columns' sequence (to the right or down), ``v`` across it. Lengths are along u, breadths along v.
 """
@@ -15,7 +16,8 @@ from graphviz_ad._internal.layouts.ordering import uncrossed
 from graphviz_ad._internal.layouts.routing import Corridor, Knot, curve
 from graphviz_ad._internal.scene.scene import Point
 
-LONGEST = 32  # columns; a longer link takes a lane outside, because items for its whole way would cost more than the graph
+# columns; a longer link takes a lane outside, because items for its whole way would cost more than the graph
+LONGEST = 32
 GAP = {"cell": 20.0, "label": 8.0, "bend": 10.0}  # points across, from each kind of item to its neighbours
 COLUMN_GAP, LABEL_GAP = 40.0, 20.0  # points along, between two columns of cells, and between cells and labels
 PORT_GAIN = 20.0  # points that the gap beside a column of ports, where no arrow ends, can do without
@@ -38,7 +40,8 @@ class Cell:
 class Link:
     """From cell ``tail`` to cell ``head``, which must not lead back.
 
-    ``out`` and ``into`` say where its ends are, from the middles of the cells; None leaves it open. A ``label`` has length and breadth.
+    ``out`` and ``into`` say where its ends are, from the middles of the cells; None leaves it open. A ``label`` has
+    length and breadth.
     """
 
     tail: int
@@ -50,7 +53,9 @@ class Link:
 
 @dataclass(frozen=True)
 class Plan:
-    """Middles of the cells, a chain of Béziers for each link, middles of the labels; ``low`` and ``high`` bound them all."""
+    """Middles of the cells, a chain of Béziers for each link, middles of the labels; ``low`` and ``high`` bound them
+    all.
+    """
 
     centers: list[Point]
     paths: list[tuple[Point, ...]]
@@ -86,7 +91,9 @@ class Items:
 
 @dataclass(frozen=True)
 class Chain:
-    """The items of a link from tail to head; ``label`` is one of them. A link with a ``lane`` has no items between tail and label."""
+    """The items of a link from tail to head; ``label`` is one of them. A link with a ``lane`` has no items between
+    tail and label.
+    """
 
     items: tuple[int, ...]
     label: int | None = None
@@ -109,7 +116,9 @@ def arrange(cells: Sequence[Cell], links: Sequence[Link], label_side: int) -> Pl
     paths = [router.path(chain, end) for chain, end in zip(chains, ends, strict=True)]
     labels = [None if chain.label is None else (router.middle(chain.label), middles[chain.label]) for chain in chains]
     centers = [(router.middle(item), middles[item]) for item in range(len(cells))]
-    edges = [middle + side * breadth / 2 for middle, breadth in zip(middles, items.breadth, strict=True) for side in (-1, 1)]
+    edges = [
+        middle + side * breadth / 2 for middle, breadth in zip(middles, items.breadth, strict=True) for side in (-1, 1)
+    ]
     reach = [*edges, *(v for path in paths for _, v in path)]
     return Plan(centers, paths, labels, (starts[0], min(reach)), (stops[-1], max(reach)))
 
@@ -118,7 +127,9 @@ def arrange(cells: Sequence[Cell], links: Sequence[Link], label_side: int) -> Pl
 
 
 def _chains(items: Items, cells: Sequence[Cell], links: Sequence[Link]) -> list[Chain]:
-    """Put every cell in its column and every link on its way; labels have columns of their own, between those of the cells."""
+    """Put every cell in its column and every link on its way; labels have columns of their own, between those of the
+    cells.
+    """
     pace = 2 if any(link.label for link in links) else 1
     for cell, column in zip(cells, _columns(cells, links), strict=True):
         items.add("cell", column * pace, cell.length, cell.breadth)
@@ -149,7 +160,9 @@ def _columns(cells: Sequence[Cell], links: Sequence[Link]) -> list[int]:
     return [place - start for place in column]
 
 
-def _springs(items: Items, links: Sequence[Link], chains: Sequence[Chain], label_side: int, ends: Sequence[Point] | None = None) -> list[Spring]:
+def _springs(
+    items: Items, links: Sequence[Link], chains: Sequence[Chain], label_side: int, ends: Sequence[Point] | None = None
+) -> list[Spring]:
     """One spring for each step of each link; long links are stiff, so that they run straight."""
     springs = []
     for number, (link, chain) in enumerate(zip(links, chains, strict=True)):
@@ -189,8 +202,12 @@ def _separation(items: Items, order: Sequence[Sequence[int]]) -> list[float]:
     return separation
 
 
-def _ends(items: Items, links: Sequence[Link], chains: Sequence[Chain], middles: Sequence[float], label_side: int) -> list[Point]:
-    """Where each link leaves its tail and enters its head, from their middles: side by side, in the order of where they lead."""
+def _ends(
+    items: Items, links: Sequence[Link], chains: Sequence[Chain], middles: Sequence[float], label_side: int
+) -> list[Point]:
+    """Where each link leaves its tail and enters its head, from their middles: side by side, in the order of where
+    they lead.
+    """
     outs: dict[int, list[tuple[float, int]]] = {}
     intos: dict[int, list[tuple[float, int]]] = {}
     for number, (link, chain) in enumerate(zip(links, chains, strict=True)):
@@ -202,9 +219,20 @@ def _ends(items: Items, links: Sequence[Link], chains: Sequence[Chain], middles:
         if link.into is None:
             goal = far if chain.lane and chain.label is None else middles[last] + port(items, last, label_side)
             intos.setdefault(link.head, []).append((goal, number))
-    spread = {("out", number): offset for cell, goals in outs.items() for number, offset in _side_by_side(goals, items.breadth[cell])}
-    spread |= {("into", number): offset for cell, goals in intos.items() for number, offset in _side_by_side(goals, items.breadth[cell])}
-    return [(spread.get(("out", i), link.out or 0.0), spread.get(("into", i), link.into or 0.0)) for i, link in enumerate(links)]
+    spread = {
+        ("out", number): offset
+        for cell, goals in outs.items()
+        for number, offset in _side_by_side(goals, items.breadth[cell])
+    }
+    spread |= {
+        ("into", number): offset
+        for cell, goals in intos.items()
+        for number, offset in _side_by_side(goals, items.breadth[cell])
+    }
+    return [
+        (spread.get(("out", i), link.out or 0.0), spread.get(("into", i), link.into or 0.0))
+        for i, link in enumerate(links)
+    ]
 
 
 def _side_by_side(goals: list[tuple[float, int]], breadth: float) -> list[tuple[int, float]]:
@@ -215,7 +243,9 @@ def _side_by_side(goals: list[tuple[float, int]], breadth: float) -> list[tuple[
 # --- along ----------------------------------------------------------------------------------------------------------
 
 
-def _along(items: Items, order: Sequence[Sequence[int]], springs: Sequence[Spring], middles: Sequence[float]) -> tuple[list[float], list[float]]:
+def _along(
+    items: Items, order: Sequence[Sequence[int]], springs: Sequence[Spring], middles: Sequence[float]
+) -> tuple[list[float], list[float]]:
     """Start and stop of each column; the gap before a column grows where links climb steeply."""
     climbs = [0.0] * len(order)
     for spring in springs:

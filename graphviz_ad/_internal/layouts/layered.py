@@ -1,7 +1,8 @@
-"""Scene -> placed Scene by our own layered layout: no engine to install, the same places on every machine, time linear in the graph.
+"""Scene -> placed Scene by our own layered layout: no engine to install, the same places on every machine, time
+linear in the graph.
 
-A group is laid out on its own and then stands in its surroundings as one cell, so that frames never overlap what they do
-not contain. A link that crosses a frame ends there in a port, and its pieces are joined afterwards.
+A group is laid out on its own and then stands in its surroundings as one cell, so that frames never overlap what they
+do not contain. A link that crosses a frame ends there in a port, and its pieces are joined afterwards.
 """
 
 from __future__ import annotations
@@ -49,7 +50,9 @@ class _Compound:
         number = {group.key: i for i, group in enumerate(scene.groups)}
         tree, home = parents(scene), innermost_groups(scene)
         depth = depths(tree)
-        self.around: list[int | None] = [None if (above := tree[group.key]) is None else number[above] for group in scene.groups]
+        self.around: list[int | None] = [
+            None if (above := tree[group.key]) is None else number[above] for group in scene.groups
+        ]
         self.levels: dict[int | None, Level] = {None: Level(None)} | {i: Level(i) for i in range(len(scene.groups))}
         self.home: list[int | None] = [number[home[box.key]] if box.key in home else None for box in scene.boxes]
         for i, level in enumerate(self.home):
@@ -93,7 +96,9 @@ class _Compound:
         return backwards
 
     def _crossing(self, tail: int, head: int) -> tuple[int | None, list[Name], list[Name]]:
-        """The innermost level that holds both boxes, and for each the cells from the box itself up to its cell in that level."""
+        """The innermost level that holds both boxes, and for each the cells from the box itself up to its cell in
+        that level.
+        """
         shared = set(self._outwards(tail)) & set(self._outwards(head))
         meeting = next(level for level in self._outwards(tail) if level in shared)
         return meeting, self._cells_up(tail, meeting), self._cells_up(head, meeting)
@@ -127,11 +132,19 @@ class _Compound:
             _lay_out(self.levels[group], self)
         _lay_out(self.levels[None], self)
         corners = self._corners()
-        centers = [_plus(corners[self.home[i]], self.levels[self.home[i]].centers["box", i]) for i in range(len(self.scene.boxes))]
+        centers = [
+            _plus(corners[self.home[i]], self.levels[self.home[i]].centers["box", i])
+            for i in range(len(self.scene.boxes))
+        ]
         paths = self._joined(corners)
         labels = self._labels(corners, paths)
         frames = [self._frame(i, corners) for i in range(len(self.scene.groups))]
-        turned = Places([self.turn(c) for c in centers], [tuple(map(self.turn, path)) for path in paths], [c and self.turn(c) for c in labels], frames)
+        turned = Places(
+            [self.turn(c) for c in centers],
+            [tuple(map(self.turn, path)) for path in paths],
+            [c and self.turn(c) for c in labels],
+            frames,
+        )
         return settle(self.scene, turned, "layered")
 
     def turn(self, point: Point) -> Point:
@@ -218,7 +231,10 @@ def _bridge(start: Point, end: Point) -> Path:
     """A straight piece, as the three further points of a Bézier; nothing where there is no gap."""
     if math.dist(start, end) < 1e-6:
         return ()
-    return tuple((start[0] + (end[0] - start[0]) * share, start[1] + (end[1] - start[1]) * share) for share in (1 / 3, 2 / 3, 1.0))
+    return tuple(
+        (start[0] + (end[0] - start[0]) * share, start[1] + (end[1] - start[1]) * share)
+        for share in (1 / 3, 2 / 3, 1.0)
+    )
 
 
 def _lay_out(level: Level, compound: _Compound) -> None:
@@ -249,14 +265,18 @@ def _with_title(extent: Point, level: Level, compound: _Compound) -> Point:
 
 
 def _row_length(level: Level, compound: _Compound) -> float:
-    """How long a row of unconnected parts may be, so that single boxes make a block; 0, one part a row, where arrows cross the frame."""
+    """How long a row of unconnected parts may be, so that single boxes make a block; 0, one part a row, where arrows
+    cross the frame.
+    """
     if any(name[0] == "port" for name in level.names):
         return 0.0
     cells = [compound.cell(name) for name in level.names]
     return 1.3 * math.sqrt(sum((cell.length + APART) * (cell.breadth + APART) for cell in cells))
 
 
-def _plan(names: Sequence[Name], pieces: Sequence[tuple[int, Name, Name]], compound: _Compound, group: int | None) -> Plan:
+def _plan(
+    names: Sequence[Name], pieces: Sequence[tuple[int, Name, Name]], compound: _Compound, group: int | None
+) -> Plan:
     index = {name: i for i, name in enumerate(names)}
     links = []
     for arrow, tail, head in pieces:
@@ -266,7 +286,9 @@ def _plan(names: Sequence[Name], pieces: Sequence[tuple[int, Name, Name]], compo
     return arrange([compound.cell(name) for name in names], links, -1 if compound.flat else 1)
 
 
-def _link(compound: _Compound, arrow: int, tail: tuple[int, Name], head: tuple[int, Name], label: tuple[float, float] | None) -> Link:
+def _link(
+    compound: _Compound, arrow: int, tail: tuple[int, Name], head: tuple[int, Name], label: tuple[float, float] | None
+) -> Link:
     return Link(tail[0], head[0], compound.port(arrow, tail[1], "out"), compound.port(arrow, head[1], "in"), label)
 
 

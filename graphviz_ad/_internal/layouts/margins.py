@@ -35,7 +35,11 @@ def settle(scene: Scene, places: Places, engine: str) -> Scene:
 
     boxes = [replace(box, center=at(center)) for box, center in zip(scene.boxes, places.centers, strict=True)]
     arrows = [
-        replace(arrow, path=tuple([(round(x - left, 3), round(y - top, 3)) for x, y in path]), label_center=at(label) if label else None)
+        replace(
+            arrow,
+            path=tuple([(round(x - left, 3), round(y - top, 3)) for x, y in path]),
+            label_center=at(label) if label else None,
+        )
         for arrow, path, label in zip(scene.arrows, places.paths, places.labels, strict=True)
     ]
     groups = []
@@ -66,7 +70,12 @@ def _extents(scene: Scene, places: Places) -> Iterator[Frame]:
         yield x - box.width / 2, y - box.height / 2, x + box.width / 2, y + box.height / 2
     for arrow, label in zip(scene.arrows, places.labels, strict=True):
         if label:
-            yield label[0] - arrow.width / 2, label[1] - arrow.height / 2, label[0] + arrow.width / 2, label[1] + arrow.height / 2
+            yield (
+                label[0] - arrow.width / 2,
+                label[1] - arrow.height / 2,
+                label[0] + arrow.width / 2,
+                label[1] + arrow.height / 2,
+            )
     for path in places.paths:
         along, across = zip(*path, strict=True)
         yield min(along), min(across), max(along), max(across)

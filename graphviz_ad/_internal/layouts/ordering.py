@@ -50,7 +50,10 @@ def _number(columns: Columns, position: list[float]) -> None:
 
 def _sort(column: list[int], neighbours: Sequence[Sequence[int]], position: list[float]) -> None:
     """Sort by the mean place of the neighbours; an item without any keeps its own place."""
-    keys = {item: sum(position[other] for other in near) / len(near) if (near := neighbours[item]) else position[item] for item in column}
+    keys = {
+        item: sum(position[other] for other in near) / len(near) if (near := neighbours[item]) else position[item]
+        for item in column
+    }
     column.sort(key=keys.__getitem__)
     for place, item in enumerate(column):
         position[item] = place
@@ -69,14 +72,19 @@ def crossings(columns: Columns, after: Sequence[Sequence[int]], position: Sequen
     return total
 
 
-def _transpose(columns: Columns, before: Sequence[Sequence[int]], after: Sequence[Sequence[int]], position: list[float]) -> None:
+def _transpose(
+    columns: Columns, before: Sequence[Sequence[int]], after: Sequence[Sequence[int]], position: list[float]
+) -> None:
     """Swap neighbours in a column while that saves crossings."""
     for _ in range(8):
         changed = False
         for column in columns:
             for place in range(len(column) - 1):
                 upper, lower = column[place], column[place + 1]
-                gain = sum(_cost(side[upper], side[lower], position) - _cost(side[lower], side[upper], position) for side in (before, after))
+                gain = sum(
+                    _cost(side[upper], side[lower], position) - _cost(side[lower], side[upper], position)
+                    for side in (before, after)
+                )
                 if gain > 0:
                     column[place], column[place + 1] = lower, upper
                     position[lower], position[upper] = place, place + 1

@@ -1,4 +1,6 @@
-"""Knots of a link and the corridors between which they lie -> a smooth path with as few bends as the corridors allow."""
+"""Knots of a link and the corridors between which they lie -> a smooth path with as few bends as the corridors
+allow.
+"""
 
 from __future__ import annotations
 
@@ -51,7 +53,8 @@ def _farthest(knots: Sequence[Knot], place: int) -> int:
 
 
 def _free(knots: Sequence[Knot], place: int, goal: int) -> bool:
-    """Whether the S-curve between two knots stays in all corridors; it climbs one way, so that its values at their ends say all.
+    """Whether the S-curve between two knots stays in all corridors; it climbs one way, so that its values at their
+    ends say all.
 
     The curve leaves and arrives level: a cubic Bézier with handles of a third, along which u grows evenly.
     """

@@ -1,7 +1,9 @@
-"""Placed Scene -> the same in several rows, as long text stands in lines: so that a long graph fills a screen with letters that can be read.
+"""Placed Scene -> the same in several rows, as long text stands in lines: so that a long graph fills a screen with
+letters that can be read.
 
-The picture is cut where no box, word or frame is in the way. Each arrow across a cut goes on at the begin of the next row, where it would
-have gone on; between the rows, such arrows run side by side in lanes and never cross. ``u`` runs along the rows, ``v`` across them.
+The picture is cut where no box, word or frame is in the way. Each arrow across a cut goes on at the begin of the next
+row, where it would have gone on; between the rows, such arrows run side by side in lanes and never cross. ``u`` runs
+along the rows, ``v`` across them.
 """
 
 from __future__ import annotations
@@ -17,7 +19,8 @@ from graphviz_ad._internal.scene.scene import Point, Scene
 
 LANE, ROUND = 12.0, 8.0  # points between two arrows side by side, and of the radius of their corners
 AIR = 10.0  # points between a row and the lanes beside it
-CLEARANCE, HEAD = 3.0, 16.0  # points between a cut and what it must not touch, and before the box in front of which it is, for an arrowhead
+# points between a cut and what it must not touch, and before the box in front of which it is, for an arrowhead
+CLEARANCE, HEAD = 3.0, 16.0
 TANGLE = 0.02  # how much worse a picture gets with an arrow that goes from row to row, beyond one at each cut
 MOST, TYPICAL = 12, 4  # rows
 PLACES = 200  # for a cut; of more, some are passed over
@@ -34,7 +37,9 @@ class Cut:
 
 @dataclass(frozen=True)
 class Rows:
-    """Where everything is in rows, and how large the picture is then; ``places`` are None where one row is best, and all stays where it was."""
+    """Where everything is in rows, and how large the picture is then; ``places`` are None where one row is best, and
+    all stays where it was.
+    """
 
     scene: Scene
     size: Point
@@ -43,7 +48,11 @@ class Rows:
 
     def settled(self) -> Scene:
         """The scene in these rows."""
-        return settle(self.scene, self.places, f"{self.scene.engine}, in {self.count} rows") if self.places is not None else self.scene
+        return (
+            settle(self.scene, self.places, f"{self.scene.engine}, in {self.count} rows")
+            if self.places is not None
+            else self.scene
+        )
 
 
 def wrapped(scene: Scene, fits: Callable[[Point], float]) -> Scene:
@@ -54,7 +63,8 @@ def wrapped(scene: Scene, fits: Callable[[Point], float]) -> Scene:
 def best_rows(scene: Scene, fits: Callable[[Point], float]) -> Rows:
     """The rows into which a placed scene fits best.
 
-    ``fits`` says how well a picture of some width and height fits, in any unit; each arrow that has to find its way to the next row makes it a little worse.
+    ``fits`` says how well a picture of some width and height fits, in any unit; each arrow that has to find its way to
+    the next row makes it a little worse.
     """
     strip = _Strip(scene)
     best = Rows(scene, scene.size or (1.0, 1.0))
@@ -125,7 +135,9 @@ class _Strip:
     def gaps(self) -> Iterator[float]:
         """Places just before a box or frame where no other, and no word, is in the way."""
         reach = -math.inf
-        for low, high, is_word in sorted((extent[0], extent[2], is_word) for extent, is_word in zip(self.extents, self.words, strict=True)):
+        for low, high, is_word in sorted(
+            (extent[0], extent[2], is_word) for extent, is_word in zip(self.extents, self.words, strict=True)
+        ):
             gap = low - reach
             if not is_word and math.inf > gap > 2 * CLEARANCE:
                 yield low - min(gap / 2, HEAD)
@@ -138,9 +150,11 @@ class _Strip:
         return self.pieces[arrow, u]
 
     def choices(self, rows: int) -> list[tuple[float, int]]:
-        """For each place where that many rows may end, counted from the first: what they cost at least, and where the last of them begins.
+        """For each place where that many rows may end, counted from the first: what they cost at least, and where
+        the last of them begins.
 
-        Rows of one length are best, as the squares of all lengths add up; an arrow to the next row costs as much as a bit of unevenness.
+        Rows of one length are best, as the squares of all lengths add up; an arrow to the next row costs as much as a
+        bit of unevenness.
         """
         if len(self.table) >= rows:
             return self.table[rows - 1]
@@ -150,9 +164,14 @@ class _Strip:
         if not self.table:
             self.table.append([(end * end + prices[i], 0) for i, end in enumerate(ends)])
         while len(self.table) < rows:
-            before, weight = [cost for cost, _ in self.table[-1]], 1 + 0.01 * len(self.table)  # of two ways alike, the one with the longer rows on top
-            costs = ([before[j] + weight * (end - ends[j]) ** 2 + prices[i] for j in range(i)] for i, end in enumerate(ends))
-            self.table.append([(least := min(found), found.index(least)) if found else (math.inf, 0) for found in costs])
+            # of two ways alike, the one with the longer rows on top
+            before, weight = [cost for cost, _ in self.table[-1]], 1 + 0.01 * len(self.table)
+            costs = (
+                [before[j] + weight * (end - ends[j]) ** 2 + prices[i] for j in range(i)] for i, end in enumerate(ends)
+            )
+            self.table.append(
+                [(least := min(found), found.index(least)) if found else (math.inf, 0) for found in costs]
+            )
         return self.table[rows - 1]
 
     def cuts(self, rows: int) -> tuple[Cut, ...]:
@@ -169,9 +188,15 @@ class _Strip:
         rows = _Rows(self, cuts)
         scene = self.scene
         centers = [self.turn(rows.moved(self.turn(box.center))) for box in scene.boxes if box.center]
-        labels = [self.turn(rows.moved(self.turn(arrow.label_center))) if arrow.label_center else None for arrow in scene.arrows]
+        labels = [
+            self.turn(rows.moved(self.turn(arrow.label_center))) if arrow.label_center else None
+            for arrow in scene.arrows
+        ]
         paths = [self.turned(rows.path(number)) for number in range(len(scene.arrows))]
-        frames = [self.frame(rows, group.corner, group.size) if group.corner and group.size and group.size[0] else None for group in scene.groups]
+        frames = [
+            self.frame(rows, group.corner, group.size) if group.corner and group.size and group.size[0] else None
+            for group in scene.groups
+        ]
         return Places(centers, paths, labels, frames)
 
     def frame(self, rows: _Rows, corner: Point, size: Point) -> Frame:
@@ -245,7 +270,8 @@ class _Rows:
     def way(self, index: int, place: int, start: Point, end: Point) -> Path:
         """From the end of a row to the begin of the next, in the lane of the ``place``-th arrow of the cut."""
         count = len(self.cuts[index].arrows)
-        out, back = start[0] + LANE * (count - place), end[0] - LANE * (place + 1)  # what leaves highest goes around the others
+        # what leaves highest goes around the others
+        out, back = start[0] + LANE * (count - place), end[0] - LANE * (place + 1)
         lane = self.lanes[index] + LANE * (count - 1 - place)
         return _rounded([start, (out, start[1]), (out, lane), (back, lane), (back, end[1]), end])
 
@@ -273,7 +299,8 @@ def _segments(path: Path) -> Iterator[tuple[Point, Point, Point, Point]]:
 
 
 SHARES = [i / FINE for i in range(1, FINE + 1)]
-WEIGHTS = [((1 - t) ** 3, 3 * t * (1 - t) ** 2, 3 * t * t * (1 - t), t**3) for t in SHARES]  # of the four points of a Bézier at the share t
+# of the four points of a Bézier at the share t
+WEIGHTS = [((1 - t) ** 3, 3 * t * (1 - t) ** 2, 3 * t * t * (1 - t), t**3) for t in SHARES]
 
 
 def _points(path: Path) -> list[Point]:
@@ -291,7 +318,9 @@ def _share(segment: tuple[Point, Point, Point, Point], u: float) -> float:
     for _ in range(40):
         middle = (low + high) / 2
         rest = 1 - middle
-        reached = rest**3 * first + 3 * middle * rest**2 * second + 3 * middle * middle * rest * third + middle**3 * last
+        reached = (
+            rest**3 * first + 3 * middle * rest**2 * second + 3 * middle * middle * rest * third + middle**3 * last
+        )
         low, high = (middle, high) if reached < u else (low, middle)
     return high
 
@@ -313,8 +342,14 @@ def _split(path: Path, u: float) -> tuple[Path, Path]:
     for number, segment in enumerate(_segments(path)):
         if segment[3][0] >= u:
             before, after = _halves(segment, _share(segment, u))
-            v = before[3][1]  # straight ahead across the cut, so that the way to the next row begins and ends without a kink
-            return (*path[: 3 * number], *before[:2], (before[2][0], v), before[3]), (after[0], (after[1][0], v), *after[2:], *path[3 * number + 4 :])
+            # straight ahead across the cut, so that the way to the next row begins and ends without a kink
+            v = before[3][1]
+            return (*path[: 3 * number], *before[:2], (before[2][0], v), before[3]), (
+                after[0],
+                (after[1][0], v),
+                *after[2:],
+                *path[3 * number + 4 :],
+            )
     raise ValueError("the path does not get there")
 
 
@@ -331,7 +366,10 @@ def _joined(a: Path, b: Path) -> Path:
 
 
 def _line(start: Point, end: Point) -> Path:
-    return tuple((start[0] + (end[0] - start[0]) * share, start[1] + (end[1] - start[1]) * share) for share in (0.0, 1 / 3, 2 / 3, 1.0))
+    return tuple(
+        (start[0] + (end[0] - start[0]) * share, start[1] + (end[1] - start[1]) * share)
+        for share in (0.0, 1 / 3, 2 / 3, 1.0)
+    )
 
 
 def _rounded(corners: Sequence[Point]) -> Path:

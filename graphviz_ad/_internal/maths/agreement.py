@@ -1,7 +1,9 @@
-"""Two arrays, the dtype that one was rounded in, and how often -> whether they are equal up to rounding: the one place that decides it.
+"""Two arrays, the dtype that one was rounded in, and how often -> whether they are equal up to rounding: the one
+place that decides it.
 
-Whoever asks says what was added up, as sizes: what is left of big numbers that cancelled is no better than these. `trace` asks it whether an edge may keep its
-local derivative, `explain` whether paths make the gradient, `check` whether edges do, and all get the same answer to the same question.
+Whoever asks says what was added up, as sizes: what is left of big numbers that cancelled is no better than these.
+`trace` asks it whether an edge may keep its local derivative, `explain` whether paths make the gradient, `check`
+whether edges do, and all get the same answer to the same question.
 """
 
 from __future__ import annotations
@@ -15,8 +17,10 @@ import numpy as np
 from graphviz_ad._internal.graph.graph import Graph, Node
 from graphviz_ad._internal.graph.precision import SMALLEST, rounded, unit
 
-EACH = 4  # roundings of torch's, at most, where a formula has one: its kernels take steps of their own, and so does this program
-LEAST = 1e-9  # of a number: nobody is told of less, since libraries differ in their last digits, and sums in their order
+# roundings of torch's, at most, where a formula has one: its kernels take steps of their own, and so does this program
+EACH = 4
+# of a number: nobody is told of less, since libraries differ in their last digits, and sums in their order
+LEAST = 1e-9
 OF_A_DERIVATIVE = 2  # where a local derivative meets a gradient: that of the one and that of their product
 GROSSLY = 1e4  # times as far apart as rounding can be is certainly wrong
 
@@ -41,7 +45,9 @@ def allowed(dtype: str | None, roundings: float, size: Any) -> Any:
 
 
 def equal(found: Any, kept: Any, apart: Any, dtype: str | None = None, size: Any = None) -> bool:
-    """Whether arrays are no further apart than this, wherever they are finite; a dtype that is given may have been too small for numbers of this size."""
+    """Whether arrays are no further apart than this, wherever they are finite; a dtype that is given may have been
+    too small for numbers of this size.
+    """
     if found.shape != kept.shape:
         return False
     with np.errstate(all="ignore"):
@@ -52,12 +58,18 @@ def equal(found: Any, kept: Any, apart: Any, dtype: str | None = None, size: Any
 
 
 def is_near(product: float, leaving: float, dtype: str) -> bool:
-    """Whether a local derivative times a gradient is what flowed on, where all are single numbers; what it denies, `reproduces` may still see to be true."""
+    """Whether a local derivative times a gradient is what flowed on, where all are single numbers; what it denies,
+    `reproduces` may still see to be true.
+    """
     return abs(product - leaving) <= share(dtype, OF_A_DERIVATIVE) * abs(product)
 
 
-def sums_up(total: Any, parts: Sequence[Any], dtype: str | None, additions: int, *, least: float = LEAST, hidden: float = 0.0) -> bool:
-    """Whether a gradient is the sum of its parts; ``hidden`` is how large numbers may have been that cancelled inside of a part."""
+def sums_up(
+    total: Any, parts: Sequence[Any], dtype: str | None, additions: int, *, least: float = LEAST, hidden: float = 0.0
+) -> bool:
+    """Whether a gradient is the sum of its parts; ``hidden`` is how large numbers may have been that cancelled
+    inside of a part.
+    """
     if any(part.shape != total.shape for part in parts):
         return False
     with np.errstate(all="ignore"):
@@ -70,17 +82,26 @@ def sums_up(total: Any, parts: Sequence[Any], dtype: str | None, additions: int,
 
 
 def reproduces(local: Any, arrived: Any, grad: Any, dtype: str | None, operations: int = 1) -> bool | None:
-    """Whether a local derivative times the gradient that arrived is the one that flowed on; None where they do not go together."""
+    """Whether a local derivative times the gradient that arrived is the one that flowed on; None where they do not
+    go together.
+    """
     wide = np.complex128 if any(map(np.iscomplexobj, (local, arrived, grad))) else np.float64
     with np.errstate(all="ignore"):
         products = np.asarray(local, wide) * np.asarray(arrived, wide)
         found, there = summed_to(products, grad.shape), np.asarray(grad, wide)
         if found is None:
             return None
-        lost = smallest(dtype) * (1 + np.abs(np.asarray(arrived, wide)))  # of a derivative below the normal numbers, and of a product
+        # of a derivative below the normal numbers, and of a product
+        lost = smallest(dtype) * (1 + np.abs(np.asarray(arrived, wide)))
         roundings = along(operations, products.size / max(there.size, 1))
         size = summed_to(np.abs(products), grad.shape)
-        return equal(found, there, share(dtype, roundings) * size + summed_to(np.broadcast_to(lost, products.shape), grad.shape), dtype, size)
+        return equal(
+            found,
+            there,
+            share(dtype, roundings) * size + summed_to(np.broadcast_to(lost, products.shape), grad.shape),
+            dtype,
+            size,
+        )
 
 
 def along(operations: int, copies: float) -> float:
@@ -100,7 +121,9 @@ def summed_to(array: Any, shape: tuple[int, ...]) -> Any:
 
 
 def as_came(found: Any, shape: tuple[int, ...]) -> Any:
-    """What a formula gives, summed over the copies of a broadcast operand, or copied to all elements that went into one; None where it is neither."""
+    """What a formula gives, summed over the copies of a broadcast operand, or copied to all elements that went into
+    one; None where it is neither.
+    """
     if found is None or found.shape == shape:
         return found
     if found.size == 1:
@@ -114,5 +137,10 @@ def coarsest(dtypes: Iterable[str | None]) -> str:
 
 
 def dtype_around(graph: Graph, node: Node) -> str:
-    """The dtype that rounds most of the result of an operation and of what it read: torch computes with each in its own."""
-    return coarsest(port.dtype for port in (node.ports[0], *(graph.nodes[edge.tail].ports[edge.port] for edge in graph.in_edges(node.key))))
+    """The dtype that rounds most of the result of an operation and of what it read: torch computes with each in its
+    own.
+    """
+    return coarsest(
+        port.dtype
+        for port in (node.ports[0], *(graph.nodes[edge.tail].ports[edge.port] for edge in graph.in_edges(node.key)))
+    )

@@ -12,9 +12,25 @@ from graphviz_ad._internal.operations.traits import SETITEM
 
 AGREE, DIFFER, UNKNOWN = "agree", "differ", "unknown"
 
-TRANSFORMS = frozenset({"grad", "grad_and_value", "jacrev", "jacfwd", "hessian", "jacobian", "vjp", "jvp", "vhp", "hvp", "vmap", "linearize"})
+TRANSFORMS = frozenset(
+    {
+        "grad",
+        "grad_and_value",
+        "jacrev",
+        "jacfwd",
+        "hessian",
+        "jacobian",
+        "vjp",
+        "jvp",
+        "vhp",
+        "hvp",
+        "vmap",
+        "linearize",
+    }
+)
 WRITES_TO_A_VIEW = "CopySlices"
-_CUSTOM = re.compile(r"(?!CopyBackwards)(\w+)Backward")  # of a torch.autograd.Function: without the number that torch's own nodes have
+# of a torch.autograd.Function: without the number that torch's own nodes have
+_CUSTOM = re.compile(r"(?!CopyBackwards)(\w+)Backward")
 
 
 def stem(autograd: str) -> str:
@@ -29,17 +45,25 @@ def is_custom(autograd: str) -> bool:
 
 @cache
 def verdict(op: str, autograd: str) -> str:
-    """AGREE, DIFFER, or UNKNOWN: then the names alone say nothing. An operation of ATen may stand for the autograd node that it makes.
+    """AGREE, DIFFER, or UNKNOWN: then the names alone say nothing. An operation of ATen may stand for the autograd
+    node that it makes.
 
     >>> verdict("sin", "SinBackward0"), verdict("sin", "ExpBackward0"), verdict("my_layer", "ViewBackward0"), verdict("conv1d", "unsqueeze")
     ('agree', 'differ', 'unknown', 'differ')
-    """
+    """  # noqa: E501
     base = op[:-1] if op.endswith("_") and not op.endswith("__") else op
     if autograd == WRITES_TO_A_VIEW:
         return AGREE if op != base or op == SETITEM else UNKNOWN
-    names = {plain(base), plain(base).removesuffix("copy"), plain(base).removeprefix("foreach"), plain(written_name(base))}
+    names = {
+        plain(base),
+        plain(base).removesuffix("copy"),
+        plain(base).removeprefix("foreach"),
+        plain(written_name(base)),
+    }
     made = plain(stem(autograd))
-    if names & {made, _aliases().get(made, made)} or any(_family(name, made) for name in (op, base, written_name(base))):
+    if names & {made, _aliases().get(made, made)} or any(
+        _family(name, made) for name in (op, base, written_name(base))
+    ):
         return AGREE
     if is_custom(autograd):
         library = made.startswith("generatedbackwardfor") and plain(op.replace("::", "_")) in made

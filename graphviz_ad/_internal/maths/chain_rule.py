@@ -39,7 +39,9 @@ class Course:
 
     @cached_property
     def counts(self) -> Mapping[str, int]:
-        """Node -> how many paths lead from it to an end; only nodes from which one does and to which one leads, in forward order."""
+        """Node -> how many paths lead from it to an end; only nodes from which one does and to which one leads, in
+        forward order.
+        """
         reached = {self.start}
         for node in self.graph.node_list:
             if node.key in reached:
@@ -84,22 +86,29 @@ class Course:
         return (edge for edge in self.leaving(key) if edge.head in self.counts)
 
     def sums(self, seeds: Mapping[str, Array], carry: Carry) -> Mapping[str, Array | None]:
-        """Node -> the sum over all paths from it to the ends of what each brings, from the seeds at the ends; one sweep, as a backward pass is.
+        """Node -> the sum over all paths from it to the ends of what each brings, from the seeds at the ends; one
+        sweep, as a backward pass is.
 
         None where `carry` cannot say what an edge makes of a gradient: what is not known is not made up.
         """
         found: dict[str, Array | None] = {}
         for key in reversed(list(self.counts)):
             parts = [seeds.get(key)] if key in self.ends else []
-            parts += [carry(edge, arriving) if (arriving := found[edge.head]) is not None else None for edge in self._onward(key)]
+            parts += [
+                carry(edge, arriving) if (arriving := found[edge.head]) is not None else None
+                for edge in self._onward(key)
+            ]
             known = [part for part in parts if part is not None]
             results = {edge.port for edge in self._onward(key)}  # several results do not add up
-            found[key] = sum(known[1:], start=known[0]) if known and len(known) == len(parts) and len(results) < 2 else None
+            found[key] = (
+                sum(known[1:], start=known[0]) if known and len(known) == len(parts) and len(results) < 2 else None
+            )
         return found
 
 
 def carried(graph: Graph, edge: Edge, local: Array | None, arriving: Array) -> Array | None:
-    """What an edge makes of a gradient that arrives at its head: times the local derivative, summed over the copies of a broadcast operand.
+    """What an edge makes of a gradient that arrives at its head: times the local derivative, summed over the copies
+    of a broadcast operand.
 
     None where there is no such derivative, or it is not real.
     """
@@ -129,7 +138,9 @@ def feeding(graph: Graph, ends: Iterable[str]) -> set[str]:
 
 
 def paths(graph: Graph, wrt: str) -> Iterator[tuple[Edge, ...]]:
-    """Every path along which a gradient flows from an output back to the node called `wrt`, edges in forward order; lazily."""
+    """Every path along which a gradient flows from an output back to the node called `wrt`, edges in forward order;
+    lazily.
+    """
     return (path for path in course(graph, wrt).paths() if path)
 
 

@@ -1,9 +1,10 @@
-"""A recorded operation -> `Claim`: the formulas that are true of this very call, decided once; a picture shows no others.
+"""A recorded operation -> `Claim`: the formulas that are true of this very call, decided once; a picture shows no
+others.
 
-The rules of `graphviz_ad._internal.operations.rules` hold for default settings, whole reductions and plain matrices. A call that differs is written as a call
-with its settings, and what it passes back is not put into a formula. `decide` says what holds of a node, `passed` what holds along one of its edges;
-both are
-values, kept in `Claims` by whoever has several questions about one graph. For a single one there are `forward_formula` and its like.
+The rules of `graphviz_ad._internal.operations.rules` hold for default settings, whole reductions and plain matrices. A
+call that differs is written as a call with its settings, and what it passes back is not put into a formula. `decide`
+says what holds of a node, `passed` what holds along one of its edges; both are values, kept in `Claims` by whoever has
+several questions about one graph. For a single one there are `forward_formula` and its like.
 """
 
 from __future__ import annotations
@@ -29,7 +30,15 @@ from graphviz_ad._internal.maths.formula_errors import Doubted, doubted, flowed
 from graphviz_ad._internal.maths.formula_values import FUNCTIONS, evaluate
 from graphviz_ad._internal.maths.tex_labels import tex_to_unicode
 from graphviz_ad._internal.operations.names import KNOWN_AS, NAMED_BY_SETTINGS
-from graphviz_ad._internal.operations.rules import ALONG_A_DIMENSION, ELEMENTWISE, OF_VECTORS, REDUCTIONS, SHAPES, Rule, rule
+from graphviz_ad._internal.operations.rules import (
+    ALONG_A_DIMENSION,
+    ELEMENTWISE,
+    OF_VECTORS,
+    REDUCTIONS,
+    SHAPES,
+    Rule,
+    rule,
+)
 from graphviz_ad._internal.operations.traits import (
     BATCHES,
     BEHIND_AUTOGRADS_BACK,
@@ -67,7 +76,8 @@ Settings = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True, eq=False)
 class Call:
-    """One recorded operation, with what it computes with: ``ports`` are the results that its ``operands`` lead from; a shape is () where it is not known.
+    """One recorded operation, with what it computes with: ``ports`` are the results that its ``operands`` lead from;
+    a shape is () where it is not known.
 
     ``is_whole`` says whether the result is one number.
     """
@@ -86,9 +96,10 @@ class Call:
 class Claim:
     """What is true of one recorded operation.
 
-    ``settings`` are the arguments, as text, without which a formula would not say what this call computes; ``forward`` is the formula of ops.py that computes
-    it, "" where there is none or a setting falsifies it; ``backward`` are the formulas of what flows back, by slot. ``kinks`` is where the derivative jumps
-    at the operands, as an array of truth values, None where nothing is known or nothing jumps; ``slopes`` are the derivatives that torch takes there.
+    ``settings`` are the arguments, as text, without which a formula would not say what this call computes; ``forward``
+    is the formula of ops.py that computes it, "" where there is none or a setting falsifies it; ``backward`` are the
+    formulas of what flows back, by slot. ``kinks`` is where the derivative jumps at the operands, as an array of truth
+    values, None where nothing is known or nothing jumps; ``slopes`` are the derivatives that torch takes there.
     """
 
     call: Call
@@ -101,9 +112,10 @@ class Claim:
 
 @dataclass(frozen=True)
 class Passed:
-    """What is true of one edge: ``backward`` is what flows back along it, before it is summed over copies, "" where no formula is true; ``local`` its local
-    derivative, where that is a number or elementwise; ``summed`` says whether the operand was copied to fit the others, so that what flows back is
-    summed over the copies; ``factors`` are the shapes of the matrices that ``backward`` multiplies, in order, without those of a batch.
+    """What is true of one edge: ``backward`` is what flows back along it, before it is summed over copies, "" where
+    no formula is true; ``local`` its local derivative, where that is a number or elementwise; ``summed`` says whether
+    the operand was copied to fit the others, so that what flows back is summed over the copies; ``factors`` are the
+    shapes of the matrices that ``backward`` multiplies, in order, without those of a batch.
     """
 
     backward: str
@@ -137,7 +149,9 @@ def passed(graph: Graph, claim: Claim, edge: Edge) -> Passed:
     own = graph.nodes[edge.tail].ports[edge.port].shape
     used = edge.local.shape if edge.local is not None else shape_as_used(call, slot, own or (), formula)
     is_copied = own is not None and math.prod(used) > math.prod(own)
-    return Passed(formula, local, is_copied, factor_shapes(call, formula) if "@" in formula or "outer(" in formula else ())
+    return Passed(
+        formula, local, is_copied, factor_shapes(call, formula) if "@" in formula or "outer(" in formula else ()
+    )
 
 
 class Claims:
@@ -177,7 +191,9 @@ def backward_formula(graph: Graph, edge: Edge) -> str:
 
 
 def local_formula(graph: Graph, edge: Edge) -> str:
-    """The local derivative of an edge, where it is a number or elementwise; "" where it is neither or no formula is true."""
+    """The local derivative of an edge, where it is a number or elementwise; "" where it is neither or no formula is
+    true.
+    """
     return passed(graph, decide(graph, graph.nodes[edge.head]), edge).local
 
 
@@ -202,11 +218,22 @@ def as_called(graph: Graph, node: Node) -> Call:
     ports = tuple([graph.nodes[edge.tail].ports[edge.port] for edge in operands])
     name, shape = base_name(node), node.ports[0].shape
     is_whole = shape is not None and math.prod(shape) == 1
-    return Call(graph, node, name, operands, ports, tuple([port.shape or () for port in ports]), rule(name, len(operands)), is_whole)
+    return Call(
+        graph,
+        node,
+        name,
+        operands,
+        ports,
+        tuple([port.shape or () for port in ports]),
+        rule(name, len(operands)),
+        is_whole,
+    )
 
 
 def operands_of(graph: Graph, node: Node) -> list[Edge]:
-    """What a node computes with. What was written behind autograd's back, as through ``.data``, leads to the reader by an edge more."""
+    """What a node computes with. What was written behind autograd's back, as through ``.data``, leads to the reader
+    by an edge more.
+    """
     edges = graph.in_edges(node.key)
     return edges if node.op in BEHIND_AUTOGRADS_BACK else [edge for edge in edges if edge.cut != DETACHED]
 
@@ -227,14 +254,17 @@ def shape_of(graph: Graph, edge: Edge) -> Shape:
 
 
 def formula_of(call: Call, settings: Settings) -> str:
-    """The formula of ops.py that computes this call, which works on its operands as a whole; "" where there is none or a setting falsifies it."""
+    """The formula of ops.py that computes this call, which works on its operands as a whole; "" where there is none
+    or a setting falsifies it.
+    """
     known, node = call.rule, call.node
     if call.name in CONVOLUTIONS or settings:  # the call says more than its matrix form
         return ""
     word = only_word(known.forward)
     if word and word not in FUNCTIONS and word != call.name:  # "max_pool(a)" for max_pool2d, of any window
         return ""
-    named = (known.symbol or known.backward) and (len(node.autograd) < 2 or node.call_op)  # several parts are one operation only by its name
+    # several parts are one operation only by its name
+    named = (known.symbol or known.backward) and (len(node.autograd) < 2 or node.call_op)
     uses_all = letters_in(known.forward) == frozenset(LETTERS[: len(call.operands)])
     return known.forward if named and uses_all else ""
 
@@ -260,7 +290,8 @@ def is_plain(call: Call) -> bool:
     if name in SOFTMAX:
         return all(len(shape) == 1 for shape in call.shapes)
     if name in REDUCTIONS and call.rule is REDUCTIONS[name]:
-        return call.is_whole and (len(call.node.autograd) < 2 or agrees(call))  # settings of a call that torch ran as several are not known
+        # settings of a call that torch ran as several are not known
+        return call.is_whole and (len(call.node.autograd) < 2 or agrees(call))
     return True
 
 
@@ -271,11 +302,17 @@ def ignores_classes(call: Call) -> bool:
 
 
 def agrees(call: Call) -> bool:
-    """Whether the rule gives the recorded result and gradients: what shows that a call of several parts was made with default settings."""
+    """Whether the rule gives the recorded result and gradients: what shows that a call of several parts was made
+    with default settings.
+    """
     known, port = call.rule, call.node.ports[0]
     arrived = port.grad.array if port.grad is not None else None
     wanted = [(known.forward, port.value)]
-    wanted += [(formula, edge.grad) for formula, edge in zip(known.backward, call.operands, strict=False) if edge.grad is not None]
+    wanted += [
+        (formula, edge.grad)
+        for formula, edge in zip(known.backward, call.operands, strict=False)
+        if edge.grad is not None
+    ]
     return all(call_gives(call, formula, snap, 1.0 if arrived is None else arrived) for formula, snap in wanted)
 
 
@@ -305,7 +342,11 @@ def backward_of(call: Call, settings: Settings, forward: str, places: Any) -> tu
         return ()
     if name in ALONG_A_DIMENSION and works_along_a_dimension(call, settings):
         return (re.sub(r"\bn\b", str(copies(call)), ALONG_A_DIMENSION[name].backward[0]),)
-    if not (forward or (name in MOVING and moves_elements(call, settings)) or (name in CONVOLUTIONS and is_convolution(call))):
+    if not (
+        forward
+        or (name in MOVING and moves_elements(call, settings))
+        or (name in CONVOLUTIONS and is_convolution(call))
+    ):
         return ()
     if name in OF_VECTORS and min(map(len, shapes[:2])) < 2:
         return OF_VECTORS[name].get((len(shapes[0]), len(shapes[1])), ("",) * len(shapes))
@@ -313,18 +354,24 @@ def backward_of(call: Call, settings: Settings, forward: str, places: Any) -> tu
         return ()
     if name in OF_ONE_MATRIX and not agrees(call):  # of a matrix that has no inverse, or hardly one
         return ()
-    return tuple([counted(formula, shapes) if "numel(" in formula else formula.removesuffix(" / 1") for formula in backward])
+    return tuple(
+        [counted(formula, shapes) if "numel(" in formula else formula.removesuffix(" / 1") for formula in backward]
+    )
 
 
 def by_convention(call: Call, slot: int, by_default: str) -> tuple[str, ...]:
-    """A backward formula by the convention of each version of torch: they differ in what they take where the derivative jumps."""
+    """A backward formula by the convention of each version of torch: they differ in what they take where the
+    derivative jumps.
+    """
     if not by_default or not call.rule.conventions:
         return (by_default,)
     return (by_default, *(formulas[slot] for formulas in call.rule.conventions if slot < len(formulas)))
 
 
 def as_recorded(call: Call, edge: Edge, formulas: Sequence[str]) -> str:
-    """The first of these that gives the recorded local derivative; of an operation without one, the first, if there all of them give the same."""
+    """The first of these that gives the recorded local derivative; of an operation without one, the first, if there
+    all of them give the same.
+    """
     local = edge.local.array if edge.local is not None else None
     values = recorded_by(call)
     if values is None:
@@ -346,8 +393,16 @@ def with_numbers_rounded(graph: Graph, node: Node, values: Mapping[str, Any]) ->
 def numbers_rounded(call: Call, values: Mapping[str, Any]) -> Mapping[str, Any]:
     """The same of a call."""
     dtype = call.node.ports[0].dtype or ""
-    numbers = {letter: values[letter] for letter, port in zip(LETTERS, call.ports, strict=False) if port.device is None and letter in values}
-    return {**values, **{letter: rounded(array, dtype).astype(np.float64) for letter, array in numbers.items()}} if unit(dtype) else values
+    numbers = {
+        letter: values[letter]
+        for letter, port in zip(LETTERS, call.ports, strict=False)
+        if port.device is None and letter in values
+    }
+    return (
+        {**values, **{letter: rounded(array, dtype).astype(np.float64) for letter, array in numbers.items()}}
+        if unit(dtype)
+        else values
+    )
 
 
 def counted(formula: str, shapes: tuple[Shape, ...]) -> str:
@@ -384,7 +439,12 @@ def is_convolution(call: Call) -> bool:
     transposed = CONVOLUTIONS.get(call.name)
     if len(call.shapes) < 2 or len(call.shapes[1]) < 3:
         return False  # a graph made by hand, or by a file: no kernels
-    return transposed is not None and len(call.node.autograd) < 2 and known.get("groups") == 1 and known.get("transposed") is transposed
+    return (
+        transposed is not None
+        and len(call.node.autograd) < 2
+        and known.get("groups") == 1
+        and known.get("transposed") is transposed
+    )
 
 
 def works_along_a_dimension(call: Call, settings: Settings) -> bool:
@@ -409,7 +469,7 @@ def shape_as_used(call: Call, slot: int, own: Shape, formula: str) -> Shape:
     if formula and slot == 1 and name in ROW_BY_ROW:
         return (*first[:-2], *own)
     if formula and slot == 1 and name in CONVOLUTIONS and len(first) == len(own):
-        return (first[0], *own)
+        return (*first[:1], *own)
     return own
 
 
@@ -421,7 +481,12 @@ def factor_shapes(call: Call, formula: str) -> tuple[Shape, ...]:
         kernels, row = operands[1][0], math.prod(operands[1][1:])
         windows = operands[0] if CONVOLUTIONS[call.name] else result
         columns = (kernels, math.prod(windows[2 - len(operands[1]) :]))
-        shapes = {"matrix(b)": (kernels, row), "g": columns, "a": columns, **dict.fromkeys(("unfold(a)", "unfold(g)"), (row, columns[1]))}
+        shapes = {
+            "matrix(b)": (kernels, row),
+            "g": columns,
+            "a": columns,
+            **dict.fromkeys(("unfold(a)", "unfold(g)"), (row, columns[1])),
+        }
     terms = re.findall(r"(matrix\(b\)|unfold\(\w\)|\b(?:[a-j]|out)\b)(\.T)?", formula)
     return tuple(shapes[name][-2:][::-1] if turned else shapes[name][-2:] for name, turned in terms)
 
@@ -430,7 +495,9 @@ def factor_shapes(call: Call, formula: str) -> tuple[Shape, ...]:
 
 
 def kinks_of(call: Call, settings: Settings) -> Any:
-    """Where the derivative of an operation jumps at its operands, as an array of truth values; None where nothing is known or nothing jumps."""
+    """Where the derivative of an operation jumps at its operands, as an array of truth values; None where nothing is
+    known or nothing jumps.
+    """
     along = call.name in REDUCTIONS and not call.is_whole
     if along or (call.name in KINKS_BY_SETTINGS and settings):
         return None
@@ -473,13 +540,17 @@ def recorded(graph: Graph, node: Node) -> Mapping[str, Any] | None:
 def recorded_by(call: Call) -> Mapping[str, Any] | None:
     """The same of a call."""
     ports = call.ports
-    snaps = dict(zip((*LETTERS[: len(ports)], "out"), (*(port.value for port in ports), call.node.ports[0].value), strict=False))
+    snaps = dict(
+        zip((*LETTERS[: len(ports)], "out"), (*(port.value for port in ports), call.node.ports[0].value), strict=False)
+    )
     arrays = {letter: snap.array for letter, snap in snaps.items() if snap is not None and snap.array is not None}
     return arrays if len(arrays) == len(snaps) == len(ports) + 1 else None
 
 
 def computed(graph: Graph, node: Node, formula: str, arriving: Any = 1.0) -> Any:
-    """A formula with the recorded numbers, as an array; None where these are not kept, or it has words without a meaning in numbers."""
+    """A formula with the recorded numbers, as an array; None where these are not kept, or it has words without a
+    meaning in numbers.
+    """
     return value_of(as_called(graph, node), formula, arriving) if formula else None
 
 
@@ -520,15 +591,23 @@ def one_hot(values: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def telling_settings(call: Call, plain: bool) -> list[tuple[str, str]]:
-    """The arguments, as text, without which a formula would not say what this call computes; ``plain``: it works on its operands as a whole."""
+    """The arguments, as text, without which a formula would not say what this call computes; ``plain``: it works on
+    its operands as a whole.
+    """
     name = call.name
-    found = [(key, value) for key, value in call.node.arguments if key not in SILENT and (name, key, value) not in DEFAULTS]
+    found = [
+        (key, value) for key, value in call.node.arguments if key not in SILENT and (name, key, value) not in DEFAULTS
+    ]
     if name in (GETITEM, SETITEM, *KNOWN_AS.values()):
         return []
     if ("reduction", 1) in found and "mean(" in call.rule.forward:
         found.remove(("reduction", 1))
     if name in CONVOLUTIONS:
-        found = [(key, value) for key, value in found if key != "transposed" and set(each(value)) != {PLAIN_CONVOLUTION.get(key)}]
+        found = [
+            (key, value)
+            for key, value in found
+            if key != "transposed" and set(each(value)) != {PLAIN_CONVOLUTION.get(key)}
+        ]
     if plain and name in {*REDUCTIONS, *SOFTMAX} - PICKS_ONE_AT_A_TIE:
         found = [(key, value) for key, value in found if key not in DIMENSIONS]
     return [(key, WORDS.get((key, value)) or argument_text(one_size(key, value))) for key, value in found]

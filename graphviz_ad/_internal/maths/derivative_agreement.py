@@ -14,7 +14,9 @@ from graphviz_ad._internal.maths.agreement import coarsest, is_near, reproduces
 
 
 def total(seeds: list[Snapshot | None]) -> Snapshot | None:
-    """The sum of what is fed in at one result that was returned several times; the engine adds in the order in which they were returned."""
+    """The sum of what is fed in at one result that was returned several times; the engine adds in the order in which
+    they were returned.
+    """
     known = [seed for seed in seeds if seed is not None]
     if len(known) < 2:
         return known[0] if known else None
@@ -27,25 +29,41 @@ def verified(edge: Edge, head: Node) -> Edge:
     if edge.local is None or edge.grad is None or not came:
         return edge
     factor, arriving, leaving = edge.local.data, came[0].data, edge.grad.data
-    if type(factor) is float and type(arriving) is float and type(leaving) is float and is_near(factor * arriving, leaving, edge.grad.dtype):
+    if (
+        type(factor) is float
+        and type(arriving) is float
+        and type(leaving) is float
+        and is_near(factor * arriving, leaving, edge.grad.dtype)
+    ):
         return edge  # nearly always, and the quicker question
     local, upstream, grad = edge.local.array, came[0].array, edge.grad.array
-    if local is None or upstream is None or grad is None or not (len(came) == 1 and fits_together(local.shape, upstream.shape)):
+    if (
+        local is None
+        or upstream is None
+        or grad is None
+        or not (len(came) == 1 and fits_together(local.shape, upstream.shape))
+    ):
         return replace(edge, local=None)
     dtype = coarsest((edge.grad.dtype, edge.local.dtype, came[0].dtype))
     return edge if reproduces(local, upstream, grad, dtype) else replace(edge, local=None)
 
 
 def fits_together(local: tuple[int, ...], upstream: tuple[int, ...]) -> bool:
-    """Whether a derivative may be elementwise, or that of a single number; that of a maximum along a dimension is neither."""
+    """Whether a derivative may be elementwise, or that of a single number; that of a maximum along a dimension is
+    neither.
+    """
     return local == upstream or math.prod(upstream) == 1
 
 
 def disagrees(edge: Edge, head: Node) -> bool:
-    """Whether all three numbers are known in full precision, real and finite, and one for each element, so that a wrong product is more than rounding."""
+    """Whether all three numbers are known in full precision, real and finite, and one for each element, so that a
+    wrong product is more than rounding.
+    """
     if edge.local is None or head.grad is None or not fits_together(edge.local.shape, head.grad.shape):
         return False
     snapshots = (edge.local, head.grad, edge.grad)
-    arrays = [snapshot.array for snapshot in snapshots if snapshot is not None and snapshot.dtype in ("float64", "float32")]
+    arrays = [
+        snapshot.array for snapshot in snapshots if snapshot is not None and snapshot.dtype in ("float64", "float32")
+    ]
     known = [array for array in arrays if array is not None and array.size and np.isfinite(array).all()]
     return len(known) == len(snapshots)

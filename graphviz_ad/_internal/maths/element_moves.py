@@ -1,6 +1,8 @@
-"""Operations that move elements about, or add them up along a dimension -> the same done to a tangent, by their recorded settings.
+"""Operations that move elements about, or add them up along a dimension -> the same done to a tangent, by their
+recorded settings.
 
-These are linear: what they do to a tangent is what they do to a value. Softmax stands here too, since its settings say along which dimension it works.
+These are linear: what they do to a tangent is what they do to a value. Softmax stands here too, since its settings say
+along which dimension it works.
 """
 
 from __future__ import annotations
@@ -19,7 +21,8 @@ Shape = tuple[int, ...]
 
 
 def moved(op: str, tangent: Array, shape: Shape, settings: Settings, out: Array | None = None) -> Array | None:
-    """The tangent of the result, which has this shape, when the only operand has this tangent; None where the operation or a setting is not known.
+    """The tangent of the result, which has this shape, when the only operand has this tangent; None where the
+    operation or a setting is not known.
 
     ``out`` is the value of the result, which softmax needs.
     """
@@ -33,8 +36,14 @@ def moved(op: str, tangent: Array, shape: Shape, settings: Settings, out: Array 
 
 
 def joined(op: str, tangent: Array, slot: int, shapes: list[Shape], settings: Settings) -> Array | None:
-    """The tangent of several operands joined, of which only one moves; None where the operation or a setting is not known."""
-    return joined_values(op, [tangent if i == slot else np.zeros(shape) for i, shape in enumerate(shapes)], settings) if op in JOINS else None
+    """The tangent of several operands joined, of which only one moves; None where the operation or a setting is not
+    known.
+    """
+    return (
+        joined_values(op, [tangent if i == slot else np.zeros(shape) for i, shape in enumerate(shapes)], settings)
+        if op in JOINS
+        else None
+    )
 
 
 def joined_values(op: str, parts: list[Array], settings: Settings) -> Array | None:

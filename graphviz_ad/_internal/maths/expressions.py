@@ -1,7 +1,8 @@
-"""Formula text on the command line -> a program of plain mathematics: the checked front of the language of formulas; parsed, never eval'd.
+"""Formula text on the command line -> a program of plain mathematics: the checked front of the language of formulas;
+parsed, never eval'd.
 
-Statements are Python's assignments, and what stands in them are formulas of `graphviz_ad._internal.maths.formula_tree`, of which a short list is allowed here.
-Nothing recurses, and nothing but arithmetic can run.
+Statements are Python's assignments, and what stands in them are formulas of `graphviz_ad._internal.maths.formula_tree`,
+of which a short list is allowed here. Nothing recurses, and nothing but arithmetic can run.
 """
 
 from __future__ import annotations
@@ -18,7 +19,21 @@ from typing import Any
 
 from graphviz_ad._internal.base.errors import ExpressionError
 from graphviz_ad._internal.maths.formula_text import to_text
-from graphviz_ad._internal.maths.formula_tree import Binary, Call, Comparison, Name, Number, Part, Refused, Signed, Transposed, Tree, source, tree, walked
+from graphviz_ad._internal.maths.formula_tree import (
+    Binary,
+    Call,
+    Comparison,
+    Name,
+    Number,
+    Part,
+    Refused,
+    Signed,
+    Transposed,
+    Tree,
+    source,
+    tree,
+    walked,
+)
 from graphviz_ad._internal.operations import functions
 
 LONGEST, DEEPEST = 10_000, 100  # characters; levels of nesting
@@ -26,12 +41,15 @@ MOST_STEPS = 5_000  # a sum of half as many terms: what every version of Python 
 CONSTANTS = {"pi": math.pi, "e": math.e}
 # name -> how many arguments; None is one or more
 FUNCTIONS: Mapping[str, int | None] = {
-    name: None if known.arguments == functions.MANY else known.arguments for name, known in functions.FUNCTIONS.items() if known.arguments
+    name: None if known.arguments == functions.MANY else known.arguments
+    for name, known in functions.FUNCTIONS.items()
+    if known.arguments
 }
 ALLOWED = f"allowed are names, numbers, + - * / ** @, parentheses, pi, e and the functions {', '.join(FUNCTIONS)}"
 
 _BINARY: Mapping[str, Callable[[Any, Any], Any]] = {
-    "+": operator.add, "-": operator.sub, "*": operator.mul, "/": operator.truediv, "**": operator.pow, "@": operator.matmul,
+    "+": operator.add, "-": operator.sub, "*": operator.mul, "/": operator.truediv, "**": operator.pow,
+    "@": operator.matmul,
 }  # fmt: skip
 _UNARY: Mapping[str, Callable[[Any], Any]] = {"-": operator.neg, "+": operator.pos}
 
@@ -40,7 +58,9 @@ _REASONS = {
     ZeroDivisionError: "it divides by zero",
     TypeError: "@ multiplies vectors and matrices only",
 }
-_ATTRIBUTES, _SUBSCRIPTS, _COMPARISONS = (f"{what} are not plain mathematics" for what in ("attributes", "subscripts", "comparisons"))
+_ATTRIBUTES, _SUBSCRIPTS, _COMPARISONS = (
+    f"{what} are not plain mathematics" for what in ("attributes", "subscripts", "comparisons")
+)
 _WHY_NOT: Mapping[type, str] = {
     Transposed: _ATTRIBUTES,
     ast.Attribute: _ATTRIBUTES,
@@ -70,7 +90,9 @@ class Statement:
 
 @dataclass(frozen=True)
 class Program:
-    """A checked formula: ``inputs`` are its free names, in order of first appearance; ``several`` says that it has a result for each nameless line."""
+    """A checked formula: ``inputs`` are its free names, in order of first appearance; ``several`` says that it has a
+    result for each nameless line.
+    """
 
     text: str
     inputs: tuple[str, ...]
@@ -83,9 +105,11 @@ class Program:
         values: Mapping[str, Any],
         assigned: Callable[[Any, str], None] = lambda value, name: None,
     ) -> Any:
-        """The result, computed with these functions on these inputs; ``assigned(value, name)`` hears of each assignment."""
+        """The result, computed with these functions on these inputs; ``assigned(value, name)`` hears of each
+        assignment.
+        """
         known = {name: _value_of(name, values) for name in self.inputs}
-        results = []
+        results, value = [], None
         for statement in self.statements:
             value = walked(statement.formula, lambda node, operands: _computed(node, operands, functions, known))
             if statement.name is None:
@@ -96,7 +120,9 @@ class Program:
         return tuple(results) if self.several else results[0] if results else value
 
 
-def _computed(node: Tree, operands: list[Any], functions: Mapping[str, Callable[..., Any]], known: Mapping[str, Any]) -> Any:
+def _computed(
+    node: Tree, operands: list[Any], functions: Mapping[str, Callable[..., Any]], known: Mapping[str, Any]
+) -> Any:
     match node:
         case Number(value=value):
             return value
@@ -127,9 +153,13 @@ def parse_inputs(texts: Iterable[str]) -> dict[str, float | list[Any]]:
     for text in texts:
         name, equals, value = (part.strip() for part in text.partition("="))
         if not equals:
-            raise ExpressionError(f"{_short(text)} gives no value; write an input as name=number, as in x1=1.5 or v=[1,2,3]")
+            raise ExpressionError(
+                f"{_short(text)} gives no value; write an input as name=number, as in x1=1.5 or v=[1,2,3]"
+            )
         if not name.isidentifier():
-            raise ExpressionError(f"{_short(name)} is no name; write an input as name=number, as in x1=1.5 or v=[1,2,3]")
+            raise ExpressionError(
+                f"{_short(name)} is no name; write an input as name=number, as in x1=1.5 or v=[1,2,3]"
+            )
         name = unicodedata.normalize("NFKC", name)  # as Python's parser does
         _check_name(name)
         if name in inputs:
@@ -154,7 +184,9 @@ class _Checker:
                 self.names.add(name)
                 return Statement(name, formula)
             case ast.Expr():
-                raise ExpressionError(f"the value of {_source(statement)} is not used; only the last statement may do without a name")
+                raise ExpressionError(
+                    f"the value of {_source(statement)} is not used; only the last statement may do without a name"
+                )
         raise ExpressionError(f"{_source(statement)} is not an assignment such as 'q = x + y'; {ALLOWED}")
 
     def result(self, statement: ast.stmt) -> tuple[list[Statement], bool]:
@@ -184,7 +216,9 @@ class _Checker:
                 return self._name(name)
             case Signed(sign=sign) | Binary(sign=sign):
                 numbers = [each.value for each in operands if isinstance(each, Number)]
-                return Number(_arithmetic(sign, numbers)) if len(numbers) == len(operands) else type(node)(sign, *operands)
+                return (
+                    Number(_arithmetic(sign, numbers)) if len(numbers) == len(operands) else type(node)(sign, *operands)
+                )
             case Call(function=function):
                 return Call(function, tuple(operands))
         return node
@@ -205,21 +239,28 @@ def _levels(root: Tree) -> Iterator[tuple[Tree, int]]:
         node, depth = waiting.pop()
         yield node, depth
         # a long sum leans to the left, which is no nesting for its reader
-        deeper = [(part, depth + (place > 0 or not isinstance(node, Binary))) for place, part in enumerate(node.operands)]
+        deeper = [
+            (part, depth + (place > 0 or not isinstance(node, Binary))) for place, part in enumerate(node.operands)
+        ]
         waiting.extend(reversed(deeper))
 
 
 def _check(part: Tree, depth: int) -> None:
     """Whether a part may stand here; `ExpressionError` says why not."""
     if depth > DEEPEST:
-        raise ExpressionError(f"{_short(to_text(part))} is nested more than {DEEPEST} deep; name its parts, as in 'q = x + y; q * z'")
+        raise ExpressionError(
+            f"{_short(to_text(part))} is nested more than {DEEPEST} deep; name its parts, as in 'q = x + y; q * z'"
+        )
     match part:
         case Number(value=value):
             _finite(value, part)
         case Call(function=function, operands=arguments):
             wanted, count = FUNCTIONS[function], len(arguments)
             if count != wanted if wanted is not None else count == 0:
-                raise ExpressionError(f"{_short(to_text(part))} gives {count} arguments to {function}, which takes {wanted or 'one or more'}")
+                raise ExpressionError(
+                    f"{_short(to_text(part))} gives {count} arguments to {function}, which takes"
+                    f" {wanted or 'one or more'}"
+                )
         case Transposed() | Part() | Comparison():
             raise _refusal(to_text(part), type(part))
 
@@ -233,26 +274,38 @@ def _not_allowed(part: ast.expr) -> ExpressionError:
         case ast.BinOp(op=ast.BitXor()):
             return ExpressionError(f"'^' in {_short(text)} is no power here; write x**2 for the square of x")
         case ast.Call(func=ast.Name(id=function)) if function not in FUNCTIONS:
-            return ExpressionError(f"{_short(text)} calls {function!r}, which is no function (a product is written a*(b)); {ALLOWED}")
+            return ExpressionError(
+                f"{_short(text)} calls {function!r}, which is no function (a product is written a*(b)); {ALLOWED}"
+            )
         case ast.Call(func=ast.Name(id=function)):
-            return ExpressionError(f"{_short(text)} has an argument with a name; arguments are given by position only, as in max(a, b)")
+            return ExpressionError(
+                f"{_short(text)} has an argument with a name; arguments are given by position only, as in max(a, b)"
+            )
     return _refusal(text, type(part))
 
 
 def _refusal(text: str, kind: type) -> ExpressionError:
-    return ExpressionError(f"{_short(text)} cannot be used: {_WHY_NOT.get(kind, 'it is not plain mathematics')}; {ALLOWED}")
+    return ExpressionError(
+        f"{_short(text)} cannot be used: {_WHY_NOT.get(kind, 'it is not plain mathematics')}; {ALLOWED}"
+    )
 
 
 def _statements(text: str) -> Sequence[ast.stmt]:
     if len(text) > LONGEST:
-        raise ExpressionError(f"the formula has {len(text)} characters, which is more than {LONGEST}; write it as a function in a file")
+        raise ExpressionError(
+            f"the formula has {len(text)} characters, which is more than {LONGEST}; write it as a function in a file"
+        )
     try:
         body = _tree("\n".join(line.strip() for line in text.splitlines())).body
     except SyntaxError as error:
         reason = error.msg.partition(";")[0]
-        raise ExpressionError(f"{_short(text)} is not a formula: {reason}; {ALLOWED}; a product is written a*b") from None
+        raise ExpressionError(
+            f"{_short(text)} is not a formula: {reason}; {ALLOWED}; a product is written a*b"
+        ) from None
     except (ValueError, RecursionError, MemoryError):
-        raise ExpressionError(f"{_short(text)} cannot be read: it is too long, nested too deep, or holds strange characters") from None
+        raise ExpressionError(
+            f"{_short(text)} cannot be read: it is too long, nested too deep, or holds strange characters"
+        ) from None
     if not body:
         raise ExpressionError("the formula is empty; write one such as 'sin(x) * y'")
     return body
@@ -268,9 +321,13 @@ def _check_name(name: str) -> None:
     if name.startswith("__"):
         raise ExpressionError(f"the name {_short(name)} starts with '__', which no name here may; choose another")
     if name in FUNCTIONS:
-        raise ExpressionError(f"{name!r} is a function and cannot be the name of a value; write {name}(x), or choose another name")
+        raise ExpressionError(
+            f"{name!r} is a function and cannot be the name of a value; write {name}(x), or choose another name"
+        )
     if keyword.iskeyword(name):
-        raise ExpressionError(f"{name!r} is a word of Python's own, so it cannot be the name of a value; choose another, such as {name}_")
+        raise ExpressionError(
+            f"{name!r} is a word of Python's own, so it cannot be the name of a value; choose another, such as {name}_"
+        )
 
 
 def _finite(value: float, node: Number) -> None:
@@ -291,7 +348,9 @@ def _arithmetic(sign: str, operands: Sequence[Any]) -> Any:
         result = function(*map(float, operands))
     except (OverflowError, ZeroDivisionError, TypeError) as error:
         reason = _REASONS[type(error)]
-        raise ExpressionError(f"{_spelled(sign, operands)} cannot be computed: {reason}; change these numbers") from None
+        raise ExpressionError(
+            f"{_spelled(sign, operands)} cannot be computed: {reason}; change these numbers"
+        ) from None
     if isinstance(result, complex):
         raise ExpressionError(f"{_spelled(sign, operands)} is not a real number; change these numbers")
     whole = all(isinstance(each, int) for each in operands) and result.is_integer() and abs(result) < 2**53
@@ -310,21 +369,29 @@ def _value_of(name: str, values: Mapping[str, Any]) -> Any:
 
 def _function(name: str, functions: Mapping[str, Callable[..., Any]]) -> Callable[..., Any]:
     if name not in functions:
-        raise ExpressionError(f"{name!r} cannot be computed with the chosen framework; it has: {', '.join(sorted(functions))}")
+        raise ExpressionError(
+            f"{name!r} cannot be computed with the chosen framework; it has: {', '.join(sorted(functions))}"
+        )
     return functions[name]
 
 
 def _literal(name: str, text: str) -> float | list[Any]:
-    wrong = ExpressionError(f"{name}={_short(text)} is no number and no list of numbers; write {name}=1.5, {name}=-1e-3 or {name}=[1,2,3]")
+    wrong = ExpressionError(
+        f"{name}={_short(text)} is no number and no list of numbers; write {name}=1.5, {name}=-1e-3 or {name}=[1,2,3]"
+    )
     if len(text) > LONGEST:
-        raise ExpressionError(f"the value of {name!r} has more than {LONGEST} characters; write the program as a function in a file")
+        raise ExpressionError(
+            f"the value of {name!r} has more than {LONGEST} characters; write the program as a function in a file"
+        )
     try:
         (statement,) = _tree(text).body
         value = _number_or_list(statement.value if isinstance(statement, ast.Expr) else None, 0)
     except (SyntaxError, ValueError, OverflowError, RecursionError, MemoryError):
         raise wrong from None
     if isinstance(value, list) and _shape(value) is None:
-        raise ExpressionError(f"the lists in {name}={_short(text)} differ in length; give every row as many numbers as the first")
+        raise ExpressionError(
+            f"the lists in {name}={_short(text)} differ in length; give every row as many numbers as the first"
+        )
     return value
 
 

@@ -1,7 +1,8 @@
-"""A function of numbers -> its derivative by differences, for steps from long to short, and how far off each of them is.
+"""A function of numbers -> its derivative by differences, for steps from long to short, and how far off each of them
+is.
 
-A long step misses the bend of the function: the error falls with h for forward, with h² for central differences. A short step is lost in the
-rounding of f(x + h) − f(x): the error grows as h gets smaller. Both together make the V.
+A long step misses the bend of the function: the error falls with h for forward, with h² for central differences. A
+short step is lost in the rounding of f(x + h) − f(x): the error grows as h gets smaller. Both together make the V.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ STEPS = tuple(10.0 ** (-k / 2) for k in range(33))  # 1 … 1e-16
 
 @dataclass(frozen=True)
 class Curve:
-    """The derivatives that one kind of difference gives, step by step, and their errors; NaN where the function has no value.
+    """The derivatives that one kind of difference gives, step by step, and their errors; NaN where the function has
+    no value.
 
     An error is the largest distance from the true derivatives, as a share of the largest of these.
     """
@@ -52,7 +54,9 @@ def forward(function: Function, at: Array, step: float) -> Array:
 
 def central(function: Function, at: Array, step: float) -> Array:
     """(f(x + h) − f(x − h)) / 2h for each input."""
-    return np.array([(function(moved(at, i, step)) - function(moved(at, i, -step))) / (2 * step) for i in range(len(at))])
+    return np.array(
+        [(function(moved(at, i, step)) - function(moved(at, i, -step))) / (2 * step) for i in range(len(at))]
+    )
 
 
 def moved(at: Array, i: int, step: float) -> Array:
@@ -63,7 +67,9 @@ def moved(at: Array, i: int, step: float) -> Array:
 
 
 def relative_error(found: Array, exact: Array) -> float:
-    """The largest error as a share of the largest derivative, or as it is where all derivatives are 0; NaN where a number is missing or infinite."""
+    """The largest error as a share of the largest derivative, or as it is where all derivatives are 0; NaN where a
+    number is missing or infinite.
+    """
     if not (np.isfinite(found).all() and np.isfinite(exact).all()):
         return math.nan
     largest = float(np.max(np.abs(exact), initial=0.0))

@@ -1,7 +1,7 @@
 """Formula text + arrays -> how far rounding may carry what it gives, when every step in it is off by a share.
 
-A running error analysis of first order: each part has its value and how far that may be off, and hands both on. So what cancelled is measured by what it
-was made of, without anybody having to say so.
+A running error analysis of first order: each part has its value and how far that may be off, and hands both on. So what
+cancelled is measured by what it was made of, without anybody having to say so.
 """
 
 from __future__ import annotations
@@ -16,7 +16,19 @@ import numpy as np
 from graphviz_ad._internal.base.errors import ExpressionError
 from graphviz_ad._internal.maths.agreement import as_came
 from graphviz_ad._internal.maths.formula_text import to_text
-from graphviz_ad._internal.maths.formula_tree import Binary, Call, Comparison, Name, Number, Part, Signed, Transposed, Tree, parsed, walked
+from graphviz_ad._internal.maths.formula_tree import (
+    Binary,
+    Call,
+    Comparison,
+    Name,
+    Number,
+    Part,
+    Signed,
+    Transposed,
+    Tree,
+    parsed,
+    walked,
+)
 from graphviz_ad._internal.maths.formula_values import NOTHING, Functions, known_functions, picked, sign_of, transposed
 from graphviz_ad._internal.operations.functions import CONSTANTS, Error, function
 
@@ -32,16 +44,24 @@ class Doubted:
     off: Any
 
 
-def doubted(formula: str, values: Mapping[str, Any], share: float, *, off: Mapping[str, Any] = EXACT, more: Functions = NOTHING) -> Doubted:
-    """What a formula gives for these values, and how far it may be off; ``off`` says it of its names, which are exact otherwise."""
+def doubted(
+    formula: str, values: Mapping[str, Any], share: float, *, off: Mapping[str, Any] = EXACT, more: Functions = NOTHING
+) -> Doubted:
+    """What a formula gives for these values, and how far it may be off; ``off`` says it of its names, which are
+    exact otherwise.
+    """
     walk = _Walk({**CONSTANTS, **values}, off, known_functions(more), share)
     with np.errstate(all="ignore"):
         return walked(parsed(formula), walk.node)
 
 
 def flowed(found: Doubted, shape: tuple[int, ...], share: float) -> Doubted | None:
-    """The same as it came back to an operand of this shape: summed over its copies, or copied, and rounded once more; None where it is neither."""
-    value, off, size = (as_came(like(each, found.value), shape) for each in (found.value, found.off, np.abs(found.value)))
+    """The same as it came back to an operand of this shape: summed over its copies, or copied, and rounded once
+    more; None where it is neither.
+    """
+    value, off, size = (
+        as_came(like(each, found.value), shape) for each in (found.value, found.off, np.abs(found.value))
+    )
     if value is None:
         return None
     copies = max(np.size(found.value) / max(np.size(value), 1), 1)
@@ -67,7 +87,10 @@ class _Walk:
             case Binary(sign=sign):
                 return self.binary(sign, *inner)
             case Comparison(signs=signs):
-                parts = [sign_of(sign)(left.value, right.value) for sign, left, right in zip(signs, inner, inner[1:], strict=False)]
+                parts = [
+                    sign_of(sign)(left.value, right.value)
+                    for sign, left, right in zip(signs, inner, inner[1:], strict=False)
+                ]
                 return Doubted(np.multiply.reduce(np.broadcast_arrays(*parts), axis=0) * 1.0, 0.0)
             case Transposed():
                 return Doubted(transposed(inner[0].value), transposed(inner[0].off))
@@ -76,7 +99,9 @@ class _Walk:
                 return Doubted(picked(whole.value, which.value), picked(like(whole.off, whole.value), which.value))
             case Call(function=name) if name in self.functions:
                 return self.call(name, inner)
-        raise ExpressionError(f"{to_text(node)!r} cannot be computed here: it stands for a name or function without a meaning in numbers")
+        raise ExpressionError(
+            f"{to_text(node)!r} cannot be computed here: it stands for a name or function without a meaning in numbers"
+        )
 
     def binary(self, sign: str, left: Doubted, right: Doubted) -> Doubted:
         a, b, value = left.value, right.value, sign_of(sign)(left.value, right.value)
@@ -90,7 +115,9 @@ class _Walk:
             case "@":
                 absolute = np.abs(a), np.abs(b)
                 off = absolute[0] @ like(right.off, b) + like(left.off, a) @ absolute[1]
-                return Doubted(value, off + self.share * math.sqrt(max(np.shape(a)[-1:] or (1,))) * (absolute[0] @ absolute[1]))
+                return Doubted(
+                    value, off + self.share * math.sqrt(max(np.shape(a)[-1:] or (1,))) * (absolute[0] @ absolute[1])
+                )
             case _:
                 off = moved(np.power, [left, right], value)
         return Doubted(value, off + self.share * np.abs(value))
@@ -107,7 +134,10 @@ class _Walk:
         if kind is Error.ADDS:
             absolute = np.abs(values[0])
             terms = absolute.size / max(np.size(value), 1)
-            return Doubted(value, compute(like(inner[0].off, values[0])) + self.share * math.sqrt(max(terms, 1)) * compute(absolute))
+            return Doubted(
+                value,
+                compute(like(inner[0].off, values[0])) + self.share * math.sqrt(max(terms, 1)) * compute(absolute),
+            )
         if kind is Error.WHOLE:  # as good as the answer to operands that are off by a rounding each
             inner = [Doubted(each.value, each.off + self.share * np.abs(each.value)) for each in inner]
         return Doubted(value, moved(compute, inner, value) + self.share * np.abs(value))

@@ -5,7 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from graphviz_ad._internal.maths.formula_letters import GREEK, GREEK_IN_TEX, NUMBER, PLAIN_DIGITS, SIMPLE_NAME, SUBSCRIPTS, SUPERSCRIPTS
+from graphviz_ad._internal.maths.formula_letters import (
+    GREEK,
+    GREEK_IN_TEX,
+    NUMBER,
+    PLAIN_DIGITS,
+    SIMPLE_NAME,
+    SUBSCRIPTS,
+    SUPERSCRIPTS,
+)
 from graphviz_ad._internal.maths.formula_pieces import ATOM, POWER, PRODUCT, Piece
 from graphviz_ad._internal.maths.formula_unicode import Unicode
 from graphviz_ad._internal.operations.functions import Function, function
@@ -20,15 +28,13 @@ class Latex(Unicode):
     }  # fmt: skip
     partial = r"\partial "
     escapes: Mapping[str, str] = {
-        "_": r"\_", "#": r"{\#}", "$": r"\$", "%": r"\%", "&": r"\&", "{": r"\{", "}": r"\}", " ": r"\ ", "\u2007": r"\ ", "\u00a0": r"\ ",
-        "~": r"{\sim}", "^": r"{\wedge}", "\\": r"{\backslash}", "'": r"{\prime}", '"': r"{\prime}{\prime}", "`": r"{\prime}",
-        "−": "-", "·": r"{\cdot}", "×": r"{\times}", "±": r"{\pm}", "∂": r"{\partial}", "ℒ": r"\mathcal{L}",
-        "∞": r"{\infty}", "√": r"{\surd}", "…": r"{\ldots}",
-        **{letter: f"{{{command}}}" for letter, command in GREEK_IN_TEX.items()},
-        **{raised: f"{{}}^{{{plain}}}" for plain, raised in SUPERSCRIPTS.items() if plain != "−"},
-        **{lowered: f"{{}}_{{{plain}}}" for plain, lowered in SUBSCRIPTS.items() if plain != "−"},
+        "_": r"\_", "#": r"{\#}", "$": r"\$", "%": r"\%", "&": r"\&", "{": r"\{", "}": r"\}", " ": r"\ ",
+        "\u2007": r"\ ", "\u00a0": r"\ ", "~": r"{\sim}", "^": r"{\wedge}",
+        "\\": r"{\backslash}", "'": r"{\prime}", '"': r"{\prime}{\prime}", "`": r"{\prime}", "−": "-", "·": r"{\cdot}", "×": r"{\times}", "±": r"{\pm}", "∂": r"{\partial}", "ℒ": r"\mathcal{L}", "∞": r"{\infty}", "√": r"{\surd}", "…": r"{\ldots}", **{letter: f"{{{command}}}" for letter, command in GREEK_IN_TEX.items()}, **{raised: f"{{}}^{{{plain}}}" for plain, raised in SUPERSCRIPTS.items() if plain != "−"}, **{lowered: f"{{}}_{{{plain}}}" for plain, lowered in SUBSCRIPTS.items() if plain != "−"},  # noqa: E501
     }  # fmt: skip
-    token = re.compile(rf"{NUMBER.pattern}(?![\w.])|(?P<word>(?![\u2070-\u209f²³¹])\w(?:(?![\u2070-\u207f²³¹])\w|\.(?=\w))*)|(?P<other>.)")
+    token = re.compile(
+        rf"{NUMBER.pattern}(?![\w.])|(?P<word>(?![\u2070-\u209f²³¹])\w(?:(?![\u2070-\u207f²³¹])\w|\.(?=\w))*)|(?P<other>.)"
+    )
 
     def atom(self, text: str) -> str:
         return "".join(self._token(match) for match in self.token.finditer(text)) or "{}"
@@ -47,7 +53,9 @@ class Latex(Unicode):
         return f"{letter}_{{{simple['lowered']}}}" if simple["lowered"] else separated(letter)
 
     def _number(self, match: re.Match[str]) -> str:
-        digits = {"∞": r"\infty", "inf": r"\infty", "NaN": r"\mathrm{NaN}", "nan": r"\mathrm{NaN}"}.get(match["digits"], match["digits"])
+        digits = {"∞": r"\infty", "inf": r"\infty", "NaN": r"\mathrm{NaN}", "nan": r"\mathrm{NaN}"}.get(
+            match["digits"], match["digits"]
+        )
         power = (match["exponent"] or "").replace("−", "-").removeprefix("+")
         return ("-" if match["minus"] else "") + digits + (rf" \times 10^{{{power}}}" if power else "")
 

@@ -18,6 +18,12 @@ SUPERSCRIPTS = dict(zip("0123456789+-−=()ijnTxy", "⁰¹²³⁴⁵⁶⁷⁸⁹
 SUBSCRIPTS = dict(zip("0123456789+-−=()aehijklmnoprstuvx", "₀₁₂₃₄₅₆₇₈₉₊₋₋₌₍₎ₐₑₕᵢⱼₖₗₘₙₒₚᵣₛₜᵤᵥₓ", strict=True))
 PLAIN_DIGITS = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
 
-NUMBER = re.compile(r"(?P<minus>[−-]?)(?P<digits>[0-9]+\.?[0-9]*|\.[0-9]+|∞|inf|NaN|nan)(?:[eE](?P<exponent>[−+-]?[0-9]+))?")
-NUMERIC = re.compile(r"\[|(?:True|False)$|[−-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+|∞|inf|NaN|nan)(?:[eE][−+-]?[0-9]+)?(?:$|[+−-])")
-SIMPLE_NAME = re.compile(rf"(?P<letter>[^\W\d_]|{'|'.join(sorted(GREEK, key=len, reverse=True))})_?(?P<lowered>[0-9]*|(?<=_)[A-Za-z])")
+NUMBER = re.compile(
+    r"(?P<minus>[−-]?)(?P<digits>[0-9]+\.?[0-9]*|\.[0-9]+|∞|inf|NaN|nan)(?:[eE](?P<exponent>[−+-]?[0-9]+))?"
+)
+NUMERIC = re.compile(
+    r"\[|(?:True|False)$|[−-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+|∞|inf|NaN|nan)(?:[eE][−+-]?[0-9]+)?(?:$|[+−-])"
+)
+SIMPLE_NAME = re.compile(
+    rf"(?P<letter>[^\W\d_]|{'|'.join(sorted(GREEK, key=len, reverse=True))})_?(?P<lowered>[0-9]*|(?<=_)[A-Za-z])"
+)

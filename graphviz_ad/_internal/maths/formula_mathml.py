@@ -19,7 +19,7 @@ class MathML(Unicode):
 
     signs: Mapping[str, str] = {
         "−a": "<mo>−</mo>", ",": "<mo>,</mo>", "@": '<mspace width="0.2em"/>',
-        **{sign: f"<mo>{html.escape(shown.strip())}</mo>" for sign, shown in Unicode.signs.items() if sign not in ("−a", ",", "@")},
+        **{sign: f"<mo>{html.escape(shown.strip())}</mo>" for sign, shown in Unicode.signs.items() if sign not in ("−a", ",", "@")},  # noqa: E501
     }  # fmt: skip
 
     def atom(self, text: str) -> str:
@@ -27,7 +27,11 @@ class MathML(Unicode):
             return f"<mn>{html.escape(text)}</mn>"
         simple = SIMPLE_NAME.fullmatch(text)
         if simple is None:
-            return f"<mi>{html.escape(text)}</mi>" if re.fullmatch(r"[\w.]*", text) else f"<mtext>{html.escape(text)}</mtext>"
+            return (
+                f"<mi>{html.escape(text)}</mi>"
+                if re.fullmatch(r"[\w.]*", text)
+                else f"<mtext>{html.escape(text)}</mtext>"
+            )
         letter = f"<mi>{GREEK.get(simple['letter'], simple['letter'])}</mi>"
         tag = "mn" if simple["lowered"].isdigit() else "mi"
         return f"<msub>{letter}<{tag}>{simple['lowered']}</{tag}></msub>" if simple["lowered"] else letter

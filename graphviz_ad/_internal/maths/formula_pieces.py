@@ -14,7 +14,9 @@ BRACKETED = re.compile(r"\([^()\[\]]*\)|\[[^()\[\]]*\]")
 
 @dataclass(frozen=True)
 class Piece:
-    """A part of a formula, written; ``minus`` when it starts with one, ``numeric`` when a number was put in for a name."""
+    """A part of a formula, written; ``minus`` when it starts with one, ``numeric`` when a number was put in for
+    a name.
+    """
 
     text: str
     level: int = ATOM

@@ -1,4 +1,6 @@
-"""Tree of a formula -> its text in the language that it was written in, for those who are told what is wrong with a part of it."""
+"""Tree of a formula -> its text in the language that it was written in, for those who are told what is wrong with a
+part of it.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +8,21 @@ import math
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from graphviz_ad._internal.maths.formula_tree import Binary, Call, Comparison, Name, Number, Part, Signed, Transposed, Tree, walked
+from graphviz_ad._internal.maths.formula_tree import (
+    Binary,
+    Call,
+    Comparison,
+    Name,
+    Number,
+    Part,
+    Signed,
+    Transposed,
+    Tree,
+    walked,
+)
 
-COMPARISON, SUM, PRODUCT, SIGNED, POWER, PART, PIECE = range(7)  # how tightly a text holds together, line by line of the grammar
+# how tightly a text holds together, line by line of the grammar
+COMPARISON, SUM, PRODUCT, SIGNED, POWER, PART, PIECE = range(7)
 
 # sign -> the level of the result, and the lowest levels that its two operands may have without parentheses
 BINARY: Mapping[str, tuple[int, int, int]] = {
@@ -53,7 +67,9 @@ def _written(node: Tree, inner: list[Written]) -> Written:
             return Written(f"{inner[0].at(left)} {sign} {inner[1].at(right)}", level)
         case Comparison(signs=signs):
             texts = [each.at(SUM) for each in inner]
-            return Written(texts[0] + "".join(f" {sign} {text}" for sign, text in zip(signs, texts[1:], strict=True)), COMPARISON)
+            return Written(
+                texts[0] + "".join(f" {sign} {text}" for sign, text in zip(signs, texts[1:], strict=True)), COMPARISON
+            )
         case Call(function=function):
             return Written(f"{function}({', '.join(each.text for each in inner)})", PART)
         case Transposed():

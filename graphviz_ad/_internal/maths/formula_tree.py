@@ -1,6 +1,8 @@
-"""Formula text -> a tree of what it says, and a walk over that tree: the one language of rules, pictures and the command line.
+"""Formula text -> a tree of what it says, and a walk over that tree: the one language of rules, pictures and the
+command line.
 
-The grammar; each line binds tighter than the one before, and a binary sign takes its operands from the left, but ``**`` from the right::
+The grammar; each line binds tighter than the one before, and a binary sign takes its operands from the left, but ``**``
+from the right::
 
     formula    = sum { ("<" | "<=" | ">" | ">=" | "==" | "!=") sum }
     sum        = product { ("+" | "-") product }
@@ -10,8 +12,8 @@ The grammar; each line binds tighter than the one before, and a binary sign take
     part       = piece { ".T" | "[" name "]" | "[...]" }
     piece      = number | name | name "(" [ formula { "," formula } ] ")" | "(" formula ")"
 
-It is a part of Python's, so Python's parser reads the text and its errors; nothing is ever evaluated there. All else that Python knows is refused.
-Neither reading nor a walk recurses: a sum of thousands of terms is a deep tree.
+It is a part of Python's, so Python's parser reads the text and its errors; nothing is ever evaluated there. All else
+that Python knows is refused. Neither reading nor a walk recurses: a sum of thousands of terms is a deep tree.
 """
 
 from __future__ import annotations
@@ -120,8 +122,8 @@ class Part:
 Tree: TypeAlias = Number | Name | Signed | Binary | Comparison | Call | Transposed | Part
 
 SIGNS: Mapping[type[ast.AST], str] = {
-    ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.MatMult: "@", ast.Pow: "**", ast.USub: "-", ast.UAdd: "+",
-    ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=", ast.Eq: "==", ast.NotEq: "!=",
+    ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.MatMult: "@", ast.Pow: "**", ast.USub: "-",
+    ast.UAdd: "+", ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=", ast.Eq: "==", ast.NotEq: "!=",
 }  # fmt: skip
 ALLOWED = "names, numbers, + - * / ** @, comparisons, calls, .T, [name] and [...]"
 
@@ -148,7 +150,9 @@ def parsed(text: str) -> Tree:
 
 
 def tree(python: ast.expr, functions: Collection[str] | None = None) -> Tree:
-    """The tree of what Python's parser read; `Refused` where that is more than a formula, or calls another than one of these functions."""
+    """The tree of what Python's parser read; `Refused` where that is more than a formula, or calls another than one
+    of these functions.
+    """
     return _walked(python, partial(_parts, functions), _read)
 
 

@@ -1,4 +1,6 @@
-"""Formula text + arrays -> the number or array that it gives, so that a formula on a picture can be checked against what was recorded."""
+"""Formula text + arrays -> the number or array that it gives, so that a formula on a picture can be checked against
+what was recorded.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,19 @@ import numpy as np
 
 from graphviz_ad._internal.base.errors import ExpressionError
 from graphviz_ad._internal.maths.formula_text import to_text
-from graphviz_ad._internal.maths.formula_tree import Binary, Call, Comparison, Name, Number, Part, Signed, Transposed, Tree, parsed, walked
+from graphviz_ad._internal.maths.formula_tree import (
+    Binary,
+    Call,
+    Comparison,
+    Name,
+    Number,
+    Part,
+    Signed,
+    Transposed,
+    Tree,
+    parsed,
+    walked,
+)
 from graphviz_ad._internal.operations import functions
 from graphviz_ad._internal.operations.functions import CONSTANTS
 
@@ -54,8 +68,8 @@ def known_functions(more: Functions = NOTHING) -> Functions:
 def evaluate(formula: str, values: Mapping[str, Any], more: Functions = NOTHING, step: Step = as_it_is) -> Any:
     """What a formula gives for these values; truth counts as 1 and 0.
 
-    ``step`` is done to the result of each operation in it, such as rounding. ``more`` adds to those that are known here. A function or name that is not
-    known is an `ExpressionError`: what cannot be computed is not guessed.
+    ``step`` is done to the result of each operation in it, such as rounding. ``more`` adds to those that are known
+    here. A function or name that is not known is an `ExpressionError`: what cannot be computed is not guessed.
 
     >>> evaluate("g * (1 - out ** 2)", {"g": 2.0, "out": 0.5})
     1.5
@@ -88,4 +102,6 @@ def _value(node: Tree, operands: list[Any], values: Mapping[str, Any], known: Fu
             return transposed(operands[0])
         case Call(function=name) if name in known:
             return step(known[name](*operands))
-    raise ExpressionError(f"{to_text(node)!r} cannot be computed here: it stands for a name or function without a meaning in numbers")
+    raise ExpressionError(
+        f"{to_text(node)!r} cannot be computed here: it stands for a name or function without a meaning in numbers"
+    )

@@ -1,4 +1,6 @@
-"""Tree of a formula + a language -> the formula in that language, with other names in place of its own: "x·y" as well as "−2 × (−4)"."""
+"""Tree of a formula + a language -> the formula in that language, with other names in place of its own: "x·y" as
+well as "−2 × (−4)".
+"""
 
 from __future__ import annotations
 
@@ -7,15 +9,37 @@ from dataclasses import dataclass, replace
 
 from graphviz_ad._internal.base.errors import ExpressionError
 from graphviz_ad._internal.maths.formula_letters import NUMERIC
-from graphviz_ad._internal.maths.formula_pieces import ATOM, COMPARISON, DIVISION, POWER, PRODUCT, SUM, Piece, measured, printable
+from graphviz_ad._internal.maths.formula_pieces import (
+    ATOM,
+    COMPARISON,
+    DIVISION,
+    POWER,
+    PRODUCT,
+    SUM,
+    Piece,
+    measured,
+    printable,
+)
 from graphviz_ad._internal.maths.formula_text import to_text
-from graphviz_ad._internal.maths.formula_tree import Binary, Call, Comparison, Name, Number, Part, Signed, Transposed, Tree, walked
+from graphviz_ad._internal.maths.formula_tree import (
+    Binary,
+    Call,
+    Comparison,
+    Name,
+    Number,
+    Part,
+    Signed,
+    Transposed,
+    Tree,
+    walked,
+)
 from graphviz_ad._internal.maths.formula_unicode import Unicode
 from graphviz_ad._internal.operations.functions import Form, function
 
 # sign -> the level of the result, and the lowest levels that its two operands may have without parentheses
 INFIX: Mapping[str, tuple[int, int, int]] = {
-    **dict.fromkeys("+-", (SUM, SUM, DIVISION)), "*": (PRODUCT, PRODUCT, POWER), "/": (DIVISION, PRODUCT, POWER), "@": (DIVISION, POWER, POWER),
+    **dict.fromkeys("+-", (SUM, SUM, DIVISION)), "*": (PRODUCT, PRODUCT, POWER), "/": (DIVISION, PRODUCT, POWER),
+    "@": (DIVISION, POWER, POWER),
 }  # fmt: skip
 
 
@@ -68,7 +92,12 @@ class Writer:
     def negative(self, inner: Piece) -> Piece:
         """With a minus before it."""
         text = self.language.signs["−a"] + self.language.inside(inner, DIVISION, signed=False)
-        return Piece(self.language.row(text), min(inner.level, PRODUCT) if inner.level >= DIVISION else PRODUCT, True, inner.numeric)
+        return Piece(
+            self.language.row(text),
+            min(inner.level, PRODUCT) if inner.level >= DIVISION else PRODUCT,
+            True,
+            inner.numeric,
+        )
 
     def power(self, base: Piece, exponent: Piece) -> Piece:
         """Base and exponent."""
@@ -84,17 +113,23 @@ class Writer:
         first = self.language.inside(left, lowest_left, signed=True)
         second = self.language.inside(right, lowest_right, signed=False)
         shown = self.language.signs["×" if sign == "*" and numeric else sign]
-        return Piece(self.language.row(first + shown + second), level, left.minus and left.level >= lowest_left, numeric)
+        return Piece(
+            self.language.row(first + shown + second), level, left.minus and left.level >= lowest_left, numeric
+        )
 
     def comparison(self, signs: Sequence[str], operands: Sequence[Piece]) -> Piece:
         """Operands with a sign between each two."""
         texts = [self.language.inside(each, SUM, signed=True) for each in operands]
         rest = "".join(self.language.signs[sign] + text for sign, text in zip(signs, texts[1:], strict=True))
-        return Piece(self.language.row(texts[0] + rest), COMPARISON, operands[0].minus, any(each.numeric for each in operands))
+        return Piece(
+            self.language.row(texts[0] + rest), COMPARISON, operands[0].minus, any(each.numeric for each in operands)
+        )
 
     def selection(self, inner: Piece, brackets: str) -> Piece:
         """A part of something."""
-        return Piece(self.language.row(self.language.inside(inner, ATOM, signed=False) + brackets), numeric=inner.numeric)
+        return Piece(
+            self.language.row(self.language.inside(inner, ATOM, signed=False) + brackets), numeric=inner.numeric
+        )
 
     def call(self, name: str, arguments: Sequence[Piece]) -> Piece:
         """A function as mathematics writes it, else as a call."""
@@ -111,9 +146,14 @@ class Writer:
             case Form.FENCED, [inner]:
                 return Piece(self.language.fenced(known, inner.text), numeric=numeric)
         listed = self.language.signs[","].join(each.text for each in arguments)
-        return Piece(self.language.row(self.language.function_name(name) + self.language.parentheses(listed)), numeric=numeric)
+        return Piece(
+            self.language.row(self.language.function_name(name) + self.language.parentheses(listed)), numeric=numeric
+        )
 
     def ratio(self, *both: Piece) -> Piece:
         """The derivative of one by the other."""
-        above, below = (Piece(self.language.row(self.language.partial + self.language.inside(each, POWER, signed=False))) for each in both)
+        above, below = (
+            Piece(self.language.row(self.language.partial + self.language.inside(each, POWER, signed=False)))
+            for each in both
+        )
         return replace(self.language.fraction(above, below) or Piece(f"{above.text}/{below.text}"), level=POWER)

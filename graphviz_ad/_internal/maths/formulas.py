@@ -1,7 +1,7 @@
 """Formula text -> Unicode, mathtext, LaTeX, HTML.
 
-A formula is a small expression: ``"g * (1 - out ** 2)"``; `graphviz_ad._internal.maths.formula_tree` has the grammar. It is written with other names in
-place of its own, so that one rule reads "x·y" as well as "−2 × (−4)".
+A formula is a small expression: ``"g * (1 - out ** 2)"``; `graphviz_ad._internal.maths.formula_tree` has the grammar.
+It is written with other names in place of its own, so that one rule reads "x·y" as well as "−2 × (−4)".
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""One result of a Graph -> whether its gradient is the sum of what flowed back along its edges and of what was fed in there."""
+"""One result of a Graph -> whether its gradient is the sum of what flowed back along its edges and of what was fed
+in there.
+"""
 
 from __future__ import annotations
 
@@ -21,14 +23,20 @@ class Sum:
 
 
 def sum_of_flows(graph: Graph, node: Node, number: int, *, hidden: float, least: float = LEAST) -> Sum | None:
-    """The verdict on one result; None where not all numbers are kept. Where a hook changed the gradient, what arrived before it counts.
+    """The verdict on one result; None where not all numbers are kept. Where a hook changed the gradient, what
+    arrived before it counts.
 
-    ``hidden`` is the largest number that may have flowed inside of merged calls, where one edge is a sum whose terms may have cancelled; below ``least``, as a
-    part of the numbers, nothing is wrong.
+    ``hidden`` is the largest number that may have flowed inside of merged calls, where one edge is a sum whose terms
+    may have cancelled; below ``least``, as a part of the numbers, nothing is wrong.
     """
     port = node.ports[number]
-    kept, edges = port.arrived or port.grad, [edge for edge in graph.out_edges(node.key) if edge.port == number and edge.cut is None]
-    parts = [edge.grad for edge in edges if edge.grad is not None] + ([port.upstream] if port.upstream is not None else [])
+    kept, edges = (
+        port.arrived or port.grad,
+        [edge for edge in graph.out_edges(node.key) if edge.port == number and edge.cut is None],
+    )
+    parts = [edge.grad for edge in edges if edge.grad is not None] + (
+        [port.upstream] if port.upstream is not None else []
+    )
     grad, arrays = known(kept), [array for part in parts if (array := known(part)) is not None]
     if kept is None or grad is None or not arrays or len(arrays) < len(parts):
         return None

@@ -17,11 +17,11 @@ SMALLEST, LARGEST = 1e-3, 1e4  # what lies between is written without a power of
 ONE_LINE = 40  # characters that a matrix may take in a caption
 
 _DTYPES = {
-    "float16": "f16", "bfloat16": "bf16", "float32": "f32", "float64": "f64", "half": "f16", "double": "f64", "float": "f64",
-    "int8": "i8", "int16": "i16", "int32": "i32", "int64": "i64", "int": "i64", "long": "i64",
+    "float16": "f16", "bfloat16": "bf16", "float32": "f32", "float64": "f64", "half": "f16", "double": "f64",
+    "float": "f64", "int8": "i8", "int16": "i16", "int32": "i32", "int64": "i64", "int": "i64", "long": "i64",
     "uint8": "u8", "uint16": "u16", "uint32": "u32", "uint64": "u64", "bool": "bool", "bool_": "bool",
-    "complex32": "c32", "complex64": "c64", "complex128": "c128", "complex": "c128",
-    "float8_e4m3fn": "f8e4m3", "float8_e5m2": "f8e5m2",
+    "complex32": "c32", "complex64": "c64", "complex128": "c128", "complex": "c128", "float8_e4m3fn": "f8e4m3",
+    "float8_e5m2": "f8e5m2",
 }  # fmt: skip
 
 
@@ -45,8 +45,12 @@ def snapshot_lines(snap: Snapshot, rows: int = 4, columns: int = 4, vector: int 
     return (*first, *spread, *remarks)
 
 
-def snapshot_parts(snap: Snapshot, rows: int = 4, columns: int = 4, vector: int = 6) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
-    """The same, told apart: elements or type, then mean ± deviation and range, then what is wrong with the elements or keeps them unknown."""
+def snapshot_parts(
+    snap: Snapshot, rows: int = 4, columns: int = 4, vector: int = 6
+) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
+    """The same, told apart: elements or type, then mean ± deviation and range, then what is wrong with the elements
+    or keeps them unknown.
+    """
     cells = _cells(snap, rows, columns, vector)
     if cells is not None:
         return _rows(snap, cells), (), ()
@@ -60,7 +64,9 @@ def _rows(snap: Snapshot, cells: list[list[str]]) -> tuple[str, ...]:
     if len(snap.shape) > 1 and len(cells) == 1:
         return (_bracketed([_bracketed(cells[0])]),)  # one row is no vector
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    return tuple(_bracketed([cell.rjust(width, FIGURE_SPACE) for cell, width in zip(row, widths, strict=True)]) for row in cells)
+    return tuple(
+        _bracketed([cell.rjust(width, FIGURE_SPACE) for cell, width in zip(row, widths, strict=True)]) for row in cells
+    )
 
 
 def one_line(snap: Snapshot) -> str:

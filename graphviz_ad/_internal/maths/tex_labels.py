@@ -8,16 +8,20 @@ from collections.abc import Sequence
 from graphviz_ad._internal.maths.formula_letters import GREEK, SUBSCRIPTS, SUPERSCRIPTS
 
 _TEX_WORDS = {
-    **GREEK, "cdot": "·", "times": "×", "div": "÷", "pm": "±", "mp": "∓", "infty": "∞", "partial": "∂", "nabla": "∇", "sum": "Σ",
-    "prod": "Π", "int": "∫", "sqrt": "√", "leq": "≤", "le": "≤", "geq": "≥", "ge": "≥", "neq": "≠", "ne": "≠", "approx": "≈",
-    "to": "→", "rightarrow": "→", "leftarrow": "←", "mapsto": "↦", "in": "∈", "odot": "⊙", "otimes": "⊗", "oplus": "⊕", "circ": "∘",
-    "ell": "ℓ", "top": "⊤", "ldots": "…", "dots": "…", "cdots": "⋯", "langle": "⟨", "rangle": "⟩", "ast": "∗", "star": "⋆",
-    "prime": "′", "quad": " ", "left": "", "right": "",
+    **GREEK, "cdot": "·", "times": "×", "div": "÷", "pm": "±", "mp": "∓", "infty": "∞", "partial": "∂", "nabla": "∇",
+    "sum": "Σ", "prod": "Π", "int": "∫", "sqrt": "√", "leq": "≤", "le": "≤", "geq": "≥", "ge": "≥", "neq": "≠",
+    "ne": "≠", "approx": "≈", "to": "→", "rightarrow": "→", "leftarrow": "←", "mapsto": "↦", "in": "∈", "odot": "⊙",
+    "otimes": "⊗", "oplus": "⊕", "circ": "∘", "ell": "ℓ", "top": "⊤", "ldots": "…", "dots": "…", "cdots": "⋯",
+    "langle": "⟨", "rangle": "⟩", "ast": "∗", "star": "⋆", "prime": "′", "quad": " ", "left": "", "right": "",
     **{name: name for name in ("arcsin", "arccos", "arctan")},
     **{name: name for name in ("sin", "cos", "tan", "sinh", "cosh", "tanh", "exp", "ln", "log", "max", "min")},
 }  # fmt: skip
-_TEX_STYLES = frozenset({"mathrm", "mathbf", "mathit", "mathsf", "mathtt", "text", "textrm", "textbf", "operatorname", "boldsymbol", "rm"})
-_TEX_TOKEN = re.compile(r"\\(?P<word>[A-Za-z]+)|\\(?P<escaped>.)|(?P<script>[_^])|(?P<open>\{)|(?P<close>\})|(?P<plain>.)", re.DOTALL)
+_TEX_STYLES = frozenset(
+    {"mathrm", "mathbf", "mathit", "mathsf", "mathtt", "text", "textrm", "textbf", "operatorname", "boldsymbol", "rm"}
+)
+_TEX_TOKEN = re.compile(
+    r"\\(?P<word>[A-Za-z]+)|\\(?P<escaped>.)|(?P<script>[_^])|(?P<open>\{)|(?P<close>\})|(?P<plain>.)", re.DOTALL
+)
 
 
 def tex_to_unicode(text: str) -> str:
@@ -69,7 +73,9 @@ def _tex_part(tokens: Sequence[re.Match[str]], at: int) -> tuple[str, int]:
             raise _NotUnderstood
         return "".join(table[char] for char in inner), after
     if token["escaped"]:
-        return (token["escaped"] if token["escaped"] in "#$%&_{} " else " " if token["escaped"] in ",;:" else ""), at + 1
+        return (
+            token["escaped"] if token["escaped"] in "#$%&_{} " else " " if token["escaped"] in ",;:" else ""
+        ), at + 1
     return _tex_word(token["word"], tokens, at) if token["word"] else (token["plain"].replace("-", "−"), at + 1)
 
 

@@ -43,9 +43,10 @@ class Error(Enum):
 class Function:
     """One function.
 
-    ``text`` and ``tex`` are what it is called in plain text and in TeX, and ``fence`` what stands around its operand, in both, where that says it all.
-    ``numbers`` computes it, and ``error`` says how rounding goes through that; sympy has it as ``sympy`` or, where it has none of that kind, by the formula
-    ``defined`` of x. On the command line it takes ``arguments`` (0: it is not there), and torch has it as ``torch``, where not under its own name.
+    ``text`` and ``tex`` are what it is called in plain text and in TeX, and ``fence`` what stands around its operand,
+    in both, where that says it all. ``numbers`` computes it, and ``error`` says how rounding goes through that; sympy
+    has it as ``sympy`` or, where it has none of that kind, by the formula ``defined`` of x. On the command line it
+    takes ``arguments`` (0: it is not there), and torch has it as ``torch``, where not under its own name.
     """
 
     numbers: Callable[..., Any] | None = None
@@ -96,40 +97,27 @@ FUNCTIONS: Mapping[str, Function] = MappingProxyType({
     "sqrt": Function(np.sqrt, form=Form.ROOT, sympy="sqrt", arguments=1),
     "abs": Function(np.abs, form=Form.FENCED, fence=("|", "|", r"\left|", r"\right|"), sympy="Abs", arguments=1),
     "sigmoid": Function(_sigmoid, "σ", r"\sigma", defined="1 / (1 + exp(-x))", arguments=1),
-    "relu": Function(None, "ReLU", r"\mathrm{ReLU}", arguments=1),
-    "square": Function(arguments=1),
+    "relu": Function(None, "ReLU", r"\mathrm{ReLU}", arguments=1), "square": Function(arguments=1),
     "softplus": Function(arguments=1, torch="nn.functional.softplus"),
-    "sum": Function(np.sum, arguments=1, error=Error.ADDS),
-    "mean": Function(np.mean, arguments=1, error=Error.ADDS),
-    "pow": Function(arguments=2),
-    "dot": Function(arguments=2),
-    "matmul": Function(arguments=2),
+    "sum": Function(np.sum, arguments=1, error=Error.ADDS), "mean": Function(np.mean, arguments=1, error=Error.ADDS),
+    "pow": Function(arguments=2), "dot": Function(arguments=2), "matmul": Function(arguments=2),
     "max": Function(_largest, "max", r"\max", sympy="Max", arguments=MANY, error=Error.CHOOSES),
     "min": Function(_smallest, "min", r"\min", sympy="Min", arguments=MANY, error=Error.CHOOSES),
-    "asinh": Function(np.arcsinh, sympy="asinh"),
-    "acosh": Function(np.arccosh, sympy="acosh"),
-    "atanh": Function(np.arctanh, sympy="atanh"),
-    "atan2": Function(np.arctan2, sympy="atan2"),
-    "erf": Function(_each(math.erf), sympy="erf"),
-    "sign": Function(np.sign, sympy="sign", error=Error.NONE),
+    "asinh": Function(np.arcsinh, sympy="asinh"), "acosh": Function(np.arccosh, sympy="acosh"),
+    "atanh": Function(np.arctanh, sympy="atanh"), "atan2": Function(np.arctan2, sympy="atan2"),
+    "erf": Function(_each(math.erf), sympy="erf"), "sign": Function(np.sign, sympy="sign", error=Error.NONE),
     "floor": Function(np.floor, form=Form.FENCED, fence=("⌊", "⌋", r"\left\lfloor", r"\right\rfloor"), sympy="floor", error=Error.NONE),
     "ceil": Function(np.ceil, form=Form.FENCED, fence=("⌈", "⌉", r"\left\lceil", r"\right\rceil"), sympy="ceiling", error=Error.NONE),
-    "trunc": Function(np.trunc, error=Error.NONE),
-    "round": Function(np.round, error=Error.NONE),
+    "trunc": Function(np.trunc, error=Error.NONE), "round": Function(np.round, error=Error.NONE),
     "where": Function(np.where, sympy="Piecewise", error=Error.CHOOSES),
     "norm": Function(lambda x: np.sqrt(np.sum(np.square(x))), form=Form.FENCED, fence=("‖", "‖", r"\left\|", r"\right\|"), error=Error.WHOLE),
-    "prod": Function(np.prod, error=Error.WHOLE),
-    "numel": Function(np.size, error=Error.NONE),
-    "shape": Function(np.shape, error=Error.NONE),
-    "reshape": Function(np.reshape, error=Error.MOVES),
-    "cumsum": Function(np.cumsum, error=Error.ADDS),
-    "flip": Function(np.flip, error=Error.MOVES),
-    "outer": Function(np.outer, error=Error.WHOLE),
-    "trace": Function(np.trace, error=Error.ADDS),
+    "prod": Function(np.prod, error=Error.WHOLE), "numel": Function(np.size, error=Error.NONE),
+    "shape": Function(np.shape, error=Error.NONE), "reshape": Function(np.reshape, error=Error.MOVES),
+    "cumsum": Function(np.cumsum, error=Error.ADDS), "flip": Function(np.flip, error=Error.MOVES),
+    "outer": Function(np.outer, error=Error.WHOLE), "trace": Function(np.trace, error=Error.ADDS),
     "det": Function(np.linalg.det, error=Error.WHOLE),
     "inverse": Function(np.linalg.inv, form=Form.INVERSE, error=Error.WHOLE),
-    "eye": Function(lambda x: np.eye(*np.shape(x)), error=Error.NONE),
-    "tril": Function(np.tril, error=Error.MOVES),
+    "eye": Function(lambda x: np.eye(*np.shape(x)), error=Error.NONE), "tril": Function(np.tril, error=Error.MOVES),
     "triu": Function(np.triu, error=Error.MOVES),
     "log_softmax": Function(lambda x: x - np.logaddexp.reduce(x, axis=-1, keepdims=True), error=Error.WHOLE),
     "softmax": Function(lambda x: np.exp(x - np.logaddexp.reduce(x, axis=-1, keepdims=True)), error=Error.WHOLE),

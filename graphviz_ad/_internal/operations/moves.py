@@ -1,4 +1,5 @@
-"""MOVES, JOINS, PARTS: what operations that move elements about, or add them up along a dimension, do to an array, by their recorded settings.
+"""MOVES, JOINS, PARTS: what operations that move elements about, or add them up along a dimension, do to an array,
+by their recorded settings.
 
 Softmax stands here too, since its settings say along which dimension it works: there, what it does to a tangent.
 """
@@ -62,6 +63,7 @@ MOVES: Mapping[str, Callable[[Array, Settings], Any]] = {
 }
 JOINS: Mapping[str, Callable[..., Array]] = {"cat": np.concatenate, "stack": np.stack}
 PARTS: Mapping[str, Callable[[Array], Array]] = {  # of complex numbers
-    "real": np.real, "imag": np.imag, "conj": np.conj, "conj_physical": np.conj, "resolve_conj": np.asarray, "resolve_neg": np.asarray,
-    "view_as_real": lambda z: np.stack([np.real(z), np.imag(z)], -1), "view_as_complex": lambda x: x[..., 0] + 1j * x[..., 1],
+    "real": np.real, "imag": np.imag, "conj": np.conj, "conj_physical": np.conj, "resolve_conj": np.asarray,
+    "resolve_neg": np.asarray, "view_as_real": lambda z: np.stack([np.real(z), np.imag(z)], -1),
+    "view_as_complex": lambda x: x[..., 0] + 1j * x[..., 1],
 }  # fmt: skip

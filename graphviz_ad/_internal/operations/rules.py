@@ -1,15 +1,15 @@
 """RULES: what each operation is called, what it computes and how its gradient flows, as data.
 
-Formulas are texts in the language of `graphviz_ad._internal.maths.formula_tree`. Operands are ``a, b, c, …`` in the order in which the user writes
-them, ``out`` is the result and ``g`` the gradient that arrives at it. ``backward[i]`` is what flows on to operand ``i``,
-before it is summed over the dimensions along which that operand was broadcast. The formulas hold for the default
-settings of an operation, and on ties they do what torch does. Matrix formulas are for the last two dimensions, and ``.T``
-swaps these; ``softmax`` and its like are for one vector (or each row on its own).
+Formulas are texts in the language of `graphviz_ad._internal.maths.formula_tree`. Operands are ``a, b, c, …`` in the
+order in which the user writes them, ``out`` is the result and ``g`` the gradient that arrives at it. ``backward[i]`` is
+what flows on to operand ``i``, before it is summed over the dimensions along which that operand was broadcast. The
+formulas hold for the default settings of an operation, and on ties they do what torch does. Matrix formulas are for the
+last two dimensions, and ``.T`` swaps these; ``softmax`` and its like are for one vector (or each row on its own).
 
-Some words stand for moving elements about: ``g[...]`` is the part of g that belongs to this operand, ``scatter(g)`` puts g back where it
-was taken from and adds up what was taken twice, ``expand(g)`` copies it along a dimension, ``spread`` and ``unpool`` share it out in each
-window of a pooling. ``unfold(a)`` has each window of a convolution as a column, ``fold`` adds such columns back up, and
-``matrix(b)`` has each kernel as a row.
+Some words stand for moving elements about: ``g[...]`` is the part of g that belongs to this operand, ``scatter(g)``
+puts g back where it was taken from and adds up what was taken twice, ``expand(g)`` copies it along a dimension,
+``spread`` and ``unpool`` share it out in each window of a pooling. ``unfold(a)`` has each window of a convolution as a
+column, ``fold`` adds such columns back up, and ``matrix(b)`` has each kernel as a row.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from types import MappingProxyType
 class Rule:
     """One operation: the glyph for a small circle, and its formulas; ``backward`` is empty where none is compact.
 
-    ``kink`` is a formula that is not 0 where the derivative jumps: what torch takes there is a convention. ``conventions`` are the backward formulas
-    of versions of torch that take something else there.
+    ``kink`` is a formula that is not 0 where the derivative jumps: what torch takes there is a convention.
+    ``conventions`` are the backward formulas of versions of torch that take something else there.
     """
 
     symbol: str
@@ -37,9 +37,13 @@ class Rule:
     conventions: tuple[tuple[str, ...], ...] = ()
 
 
-HALF_TO_EACH = ("g * ((a > b) + (a == b) / 2)", "g * ((b > a) + (a == b) / 2)"), ("g * ((a < b) + (a == b) / 2)", "g * ((b < a) + (a == b) / 2)")
+HALF_TO_EACH = (
+    ("g * ((a > b) + (a == b) / 2)", "g * ((b > a) + (a == b) / 2)"),
+    ("g * ((a < b) + (a == b) / 2)", "g * ((b < a) + (a == b) / 2)"),
+)
 
-# Each element of the result depends on one element of each operand, so that the local derivative is ``backward`` with g = 1.
+# Each element of the result depends on one element of each operand, so that the local derivative is ``backward`` with g
+# = 1.
 ELEMENTWISE: Mapping[str, Rule] = {
     "add": Rule("+", "a + b", ("g", "g"), "sum"),
     "sub": Rule("−", "a - b", ("g", "-g"), "difference"),
@@ -67,7 +71,9 @@ ELEMENTWISE: Mapping[str, Rule] = {
     "asin": Rule("asin", "asin(a)", ("g / sqrt(1 - a ** 2)",), "arc sine"),
     "acos": Rule("acos", "acos(a)", ("-g / sqrt(1 - a ** 2)",), "arc cosine"),
     "atan": Rule("atan", "atan(a)", ("g / (1 + a ** 2)",), "arc tangent"),
-    "atan2": Rule("atan2", "atan2(a, b)", ("g * b / (a ** 2 + b ** 2)", "-g * a / (a ** 2 + b ** 2)"), "angle of the point (b, a)"),
+    "atan2": Rule(
+        "atan2", "atan2(a, b)", ("g * b / (a ** 2 + b ** 2)", "-g * a / (a ** 2 + b ** 2)"), "angle of the point (b, a)"
+    ),
     "sinh": Rule("sinh", "sinh(a)", ("g * cosh(a)",), "hyperbolic sine"),
     "cosh": Rule("cosh", "cosh(a)", ("g * sinh(a)",), "hyperbolic cosine"),
     "tanh": Rule("tanh", "tanh(a)", ("g * (1 - out ** 2)",), "hyperbolic tangent"),
@@ -77,16 +83,28 @@ ELEMENTWISE: Mapping[str, Rule] = {
     "erf": Rule("erf", "erf(a)", ("g * 2 / sqrt(pi) * exp(-a ** 2)",), "error function"),
     "erfc": Rule("erfc", "1 - erf(a)", ("-g * 2 / sqrt(pi) * exp(-a ** 2)",), "complementary error function"),
     "logit": Rule("logit", "log(a / (1 - a))", ("g / (a * (1 - a))",), "log odds"),
-    "hypot": Rule("hypot", "sqrt(a ** 2 + b ** 2)", ("g * a / out", "g * b / out"), "length of the vector (a, b)", "out == 0"),
-    "logaddexp": Rule("lnΣeˣ", "log(exp(a) + exp(b))", ("g * exp(a - out)", "g * exp(b - out)"), "logarithm of a sum of exponentials"),
+    "hypot": Rule(
+        "hypot", "sqrt(a ** 2 + b ** 2)", ("g * a / out", "g * b / out"), "length of the vector (a, b)", "out == 0"
+    ),
+    "logaddexp": Rule(
+        "lnΣeˣ", "log(exp(a) + exp(b))", ("g * exp(a - out)", "g * exp(b - out)"), "logarithm of a sum of exponentials"
+    ),
     "xlogy": Rule("x·lny", "a * log(b)", ("g * log(b)", "g * a / b"), "x times logarithm of y"),
     # activations
     "sigmoid": Rule("σ", "sigmoid(a)", ("g * out * (1 - out)",), "logistic sigmoid"),
     "logsigmoid": Rule("ln σ", "log(sigmoid(a))", ("g * sigmoid(-a)",), "logarithm of the sigmoid"),
     "relu": Rule("ReLU", "max(0, a)", ("g * (a > 0)",), "rectifier", "a == 0"),
     "relu6": Rule("ReLU6", "min(max(0, a), 6)", ("g * (0 < a < 6)",), "rectifier up to 6", "(a == 0) + (a == 6)"),
-    "leaky_relu": Rule("LReLU", "where(a > 0, a, 0.01 * a)", ("g * where(a > 0, 1, 0.01)",), "leaky rectifier", "a == 0"),
-    "prelu": Rule("PReLU", "where(a > 0, a, b * a)", ("g * where(a > 0, 1, b)", "g * where(a > 0, 0, a)"), "rectifier with learned slope", "a == 0"),
+    "leaky_relu": Rule(
+        "LReLU", "where(a > 0, a, 0.01 * a)", ("g * where(a > 0, 1, 0.01)",), "leaky rectifier", "a == 0"
+    ),
+    "prelu": Rule(
+        "PReLU",
+        "where(a > 0, a, b * a)",
+        ("g * where(a > 0, 1, b)", "g * where(a > 0, 0, a)"),
+        "rectifier with learned slope",
+        "a == 0",
+    ),
     "elu": Rule("ELU", "where(a > 0, a, exp(a) - 1)", ("g * where(a > 0, 1, out + 1)",), "exponential linear unit"),
     "gelu": Rule(
         "GELU",
@@ -115,12 +133,20 @@ ELEMENTWISE: Mapping[str, Rule] = {
         "(a == -3) + (a == 3)",
         (("g * where(a <= 3, (a >= -3) * (a / 3 + 1 / 2), 1)",),),
     ),
-    "silu": Rule("SiLU", "a * sigmoid(a)", ("g * (sigmoid(a) + out * (1 - sigmoid(a)))",), "sigmoid linear unit (swish)"),
+    "silu": Rule(
+        "SiLU", "a * sigmoid(a)", ("g * (sigmoid(a) + out * (1 - sigmoid(a)))",), "sigmoid linear unit (swish)"
+    ),
     "softplus": Rule("soft+", "log(1 + exp(a))", ("g * sigmoid(a)",), "smooth rectifier"),
     "softsign": Rule("ssgn", "a / (1 + abs(a))", ("g / (1 + abs(a)) ** 2",), "soft sign"),
     "tanhshrink": Rule("x−tnh", "a - tanh(a)", ("g * tanh(a) ** 2",), "x minus tanh x"),
     "hardtanh": Rule("hardt", "min(max(a, -1), 1)", ("g * (-1 < a < 1)",), "clipped to −1 … 1", "(a == -1) + (a == 1)"),
-    "hardsigmoid": Rule("hardσ", "min(max(a / 6 + 1 / 2, 0), 1)", ("g * (-3 < a < 3) / 6",), "piecewise linear sigmoid", "(a == -3) + (a == 3)"),
+    "hardsigmoid": Rule(
+        "hardσ",
+        "min(max(a / 6 + 1 / 2, 0), 1)",
+        ("g * (-3 < a < 3) / 6",),
+        "piecewise linear sigmoid",
+        "(a == -3) + (a == 3)",
+    ),
     # choices; at a tie, maximum and minimum give half to each
     "maximum": Rule("max", "max(a, b)", HALF_TO_EACH[0], "larger of two", "a == b"),
     "minimum": Rule("min", "min(a, b)", HALF_TO_EACH[1], "smaller of two", "a == b"),
@@ -139,9 +165,28 @@ ELEMENTWISE: Mapping[str, Rule] = {
             ),
         ),
     ),
-    "clamp_min": Rule("max", "max(a, b)", ("g * (a >= b)", "g * (a < b)"), "kept above a bound", "a == b", (("g * (a > b)",), HALF_TO_EACH[0])),
-    "clamp_max": Rule("min", "min(a, b)", ("g * (a <= b)", "g * (a > b)"), "kept below a bound", "a == b", (("g * (a < b)",), HALF_TO_EACH[1])),
-    "where": Rule("where", "where(a, b, c)", ("0", "where(a, g, 0)", "where(a, 0, g)"), "second where the first is true, else third"),
+    "clamp_min": Rule(
+        "max",
+        "max(a, b)",
+        ("g * (a >= b)", "g * (a < b)"),
+        "kept above a bound",
+        "a == b",
+        (("g * (a > b)",), HALF_TO_EACH[0]),
+    ),
+    "clamp_max": Rule(
+        "min",
+        "min(a, b)",
+        ("g * (a <= b)", "g * (a > b)"),
+        "kept below a bound",
+        "a == b",
+        (("g * (a < b)",), HALF_TO_EACH[1]),
+    ),
+    "where": Rule(
+        "where",
+        "where(a, b, c)",
+        ("0", "where(a, g, 0)", "where(a, 0, g)"),
+        "second where the first is true, else third",
+    ),
     "masked_fill": Rule("mask", "where(b, c, a)", ("where(b, 0, g)", "0", "where(b, g, 0)"), "replaced where masked"),
     # steps, flat almost everywhere
     "floor": Rule("⌊x⌋", "floor(a)", ("0",), "rounded down", "a == floor(a)"),
@@ -167,22 +212,48 @@ REDUCTIONS: Mapping[str, Rule] = {
     "sum": Rule("Σ", "sum(a)", ("g",), "sum of all elements"),
     "mean": Rule("μ", "mean(a)", ("g / numel(a)",), "mean of all elements"),
     "prod": Rule("Π", "prod(a)", ("g * out / a",), "product of all elements"),
-    "var": Rule("var", "sum((a - mean(a)) ** 2) / (numel(a) - 1)", ("g * 2 * (a - mean(a)) / (numel(a) - 1)",), "variance"),
-    "std": Rule("std", "sqrt(sum((a - mean(a)) ** 2) / (numel(a) - 1))", ("g * (a - mean(a)) / ((numel(a) - 1) * out)",), "deviation"),
+    "var": Rule(
+        "var", "sum((a - mean(a)) ** 2) / (numel(a) - 1)", ("g * 2 * (a - mean(a)) / (numel(a) - 1)",), "variance"
+    ),
+    "std": Rule(
+        "std",
+        "sqrt(sum((a - mean(a)) ** 2) / (numel(a) - 1))",
+        ("g * (a - mean(a)) / ((numel(a) - 1) * out)",),
+        "deviation",
+    ),
     "norm": Rule("‖x‖", "norm(a)", ("g * a / out",), "Euclidean norm", "out == 0"),
-    "max": Rule("max", "max(a)", ("g * (a == out) / sum(a == out)",), "largest element", "(a == out) * (sum(a == out) > 1)"),
-    "min": Rule("min", "min(a)", ("g * (a == out) / sum(a == out)",), "smallest element", "(a == out) * (sum(a == out) > 1)"),
-    "amax": Rule("max", "max(a)", ("g * (a == out) / sum(a == out)",), "largest element", "(a == out) * (sum(a == out) > 1)"),
-    "amin": Rule("min", "min(a)", ("g * (a == out) / sum(a == out)",), "smallest element", "(a == out) * (sum(a == out) > 1)"),
+    "max": Rule(
+        "max", "max(a)", ("g * (a == out) / sum(a == out)",), "largest element", "(a == out) * (sum(a == out) > 1)"
+    ),
+    "min": Rule(
+        "min", "min(a)", ("g * (a == out) / sum(a == out)",), "smallest element", "(a == out) * (sum(a == out) > 1)"
+    ),
+    "amax": Rule(
+        "max", "max(a)", ("g * (a == out) / sum(a == out)",), "largest element", "(a == out) * (sum(a == out) > 1)"
+    ),
+    "amin": Rule(
+        "min", "min(a)", ("g * (a == out) / sum(a == out)",), "smallest element", "(a == out) * (sum(a == out) > 1)"
+    ),
     "logsumexp": Rule("lnΣeˣ", "log(sum(exp(a)))", ("g * exp(a - out)",), "logarithm of the sum of exponentials"),
     "cosine_similarity": Rule(
         "cos∠",
         "sum(a * b) / (norm(a) * norm(b))",
-        ("g * (b / (norm(a) * norm(b)) - out * a / norm(a) ** 2)", "g * (a / (norm(a) * norm(b)) - out * b / norm(b) ** 2)"),
+        (
+            "g * (b / (norm(a) * norm(b)) - out * a / norm(a) ** 2)",
+            "g * (a / (norm(a) * norm(b)) - out * b / norm(b) ** 2)",
+        ),
         "cosine of the angle between vectors",
     ),
-    "mse_loss": Rule("MSE", "mean((a - b) ** 2)", ("g * 2 * (a - b) / numel(a)", "g * 2 * (b - a) / numel(a)"), "mean squared error"),
-    "l1_loss": Rule("L1", "mean(abs(a - b))", ("g * sign(a - b) / numel(a)", "g * sign(b - a) / numel(a)"), "mean absolute error", "a == b"),
+    "mse_loss": Rule(
+        "MSE", "mean((a - b) ** 2)", ("g * 2 * (a - b) / numel(a)", "g * 2 * (b - a) / numel(a)"), "mean squared error"
+    ),
+    "l1_loss": Rule(
+        "L1",
+        "mean(abs(a - b))",
+        ("g * sign(a - b) / numel(a)", "g * sign(b - a) / numel(a)"),
+        "mean absolute error",
+        "a == b",
+    ),
     "smooth_l1_loss": Rule(
         "sL1",
         "mean(where(abs(a - b) < 1, (a - b) ** 2 / 2, abs(a - b) - 1 / 2))",
@@ -195,9 +266,19 @@ REDUCTIONS: Mapping[str, Rule] = {
         ("g * min(max(a - b, -1), 1) / numel(a)", "g * min(max(b - a, -1), 1) / numel(a)"),
         "square near 0, absolute beyond 1",
     ),
-    "kl_div": Rule("KL", "mean(b * (log(b) - a))", ("-g * b / numel(a)", "g * (log(b) + 1 - a) / numel(a)"), "Kullback-Leibler divergence from log a"),
+    "kl_div": Rule(
+        "KL",
+        "mean(b * (log(b) - a))",
+        ("-g * b / numel(a)", "g * (log(b) + 1 - a) / numel(a)"),
+        "Kullback-Leibler divergence from log a",
+    ),
     "nll_loss": Rule("NLL", "-mean(a[b])", ("-g * onehot(b) / numel(b)",), "negative log likelihood of the classes b"),
-    "cross_entropy": Rule("CE", "-mean(log_softmax(a)[b])", ("g * (softmax(a) - onehot(b)) / numel(b)",), "cross entropy of logits and classes"),
+    "cross_entropy": Rule(
+        "CE",
+        "-mean(log_softmax(a)[b])",
+        ("g * (softmax(a) - onehot(b)) / numel(b)",),
+        "cross entropy of logits and classes",
+    ),
     "binary_cross_entropy": Rule(
         "BCE",
         "-mean(b * log(a) + (1 - b) * log(1 - a))",
@@ -227,10 +308,17 @@ MATRICES: Mapping[str, Rule] = {
     "det": Rule("det", "det(a)", ("g * out * inverse(a).T",), "determinant"),
     "inverse": Rule("x⁻¹", "inverse(a)", ("-out.T @ g @ out.T",), "matrix inverse"),
     **{
-        name: Rule("conv", "matrix(b) @ unfold(a)", ("fold(matrix(b).T @ g)", "g @ unfold(a).T"), "convolution: every kernel times every window")
+        name: Rule(
+            "conv",
+            "matrix(b) @ unfold(a)",
+            ("fold(matrix(b).T @ g)", "g @ unfold(a).T"),
+            "convolution: every kernel times every window",
+        )
         for name in ("conv1d", "conv2d", "conv3d")
     },
-    "conv_transpose2d": Rule("convᵀ", "fold(matrix(b).T @ a)", ("matrix(b) @ unfold(g)", "a @ unfold(g).T"), "transposed convolution"),
+    "conv_transpose2d": Rule(
+        "convᵀ", "fold(matrix(b).T @ a)", ("matrix(b) @ unfold(g)", "a @ unfold(g).T"), "transposed convolution"
+    ),
     "softmax": Rule("soft", "exp(a) / sum(exp(a))", ("out * (g - sum(g * out))",), "softmax: positive, and sums to 1"),
     "log_softmax": Rule("lnsm", "a - log(sum(exp(a)))", ("g - exp(out) * sum(g)",), "logarithm of the softmax"),
 }
@@ -291,7 +379,10 @@ OTHERS: Mapping[str, Rule] = {
         "layer normalisation: mean 0, variance 1",
     ),
     "rms_norm": Rule(
-        "norm", "a / sqrt(mean(a ** 2) + epsilon)", ("(g - out * mean(g * out)) / sqrt(mean(a ** 2) + epsilon)",), "root-mean-square normalisation"
+        "norm",
+        "a / sqrt(mean(a ** 2) + epsilon)",
+        ("(g - out * mean(g * out)) / sqrt(mean(a ** 2) + epsilon)",),
+        "root-mean-square normalisation",
     ),
     "group_norm": Rule("norm", "group_norm(a)", (), "group normalisation"),
     "instance_norm": Rule("norm", "instance_norm(a)", (), "instance normalisation"),
@@ -308,16 +399,12 @@ RULES: Mapping[str, Rule] = MappingProxyType({**ELEMENTWISE, **REDUCTIONS, **MAT
 
 # what an operation means when it is given this many operands instead
 VARIANTS: Mapping[tuple[str, int], Rule] = MappingProxyType({
-    ("max", 2): ELEMENTWISE["maximum"],
-    ("min", 2): ELEMENTWISE["minimum"],
+    ("max", 2): ELEMENTWISE["maximum"], ("min", 2): ELEMENTWISE["minimum"],
     ("linear", 2): Rule("Wx", "a @ b.T", ("g @ b", "g.T @ a"), "linear layer without bias"),
     ("leaky_relu", 2): Rule("LReLU", "where(a > 0, a, b * a)", ("g * where(a > 0, 1, b)",), "leaky rectifier", "a == 0"),
     ("elu", 2): Rule("ELU", "where(a > 0, a, b * (exp(a) - 1))", ("g * where(a > 0, 1, out + b)",), "exponential linear unit"),
     ("hardtanh", 3): Rule("hardt", "min(max(a, b), c)", ("g * (b < a < c)",), "clipped between two bounds", "(a == b) + (a == c)"),
-    **{
-        (name, 3): Rule("conv", "matrix(b) @ unfold(a) + c", ("fold(matrix(b).T @ g)", "g @ unfold(a).T", "g"), "convolution with bias")
-        for name in ("conv1d", "conv2d", "conv3d")
-    },
+    **{ (name, 3): Rule("conv", "matrix(b) @ unfold(a) + c", ("fold(matrix(b).T @ g)", "g @ unfold(a).T", "g"), "convolution with bias") for name in ("conv1d", "conv2d", "conv3d") },
 })  # fmt: skip
 
 # what products pass on whose operands are vectors, by the dimensions of both

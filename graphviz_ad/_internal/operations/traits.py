@@ -1,4 +1,5 @@
-"""What else is known of operations, by the names that people write: how they treat elements, operands, settings and gradients.
+"""What else is known of operations, by the names that people write: how they treat elements, operands, settings and
+gradients.
 
 Where a name is one of ATen, that is said.
 """
@@ -19,9 +20,11 @@ LIFTED = "lift_fresh"  # ATen's: what torch.tensor(…) runs as
 
 # --- elements
 
-VIEWS_IN_ORDER = frozenset({"reshape", "view", "flatten", "squeeze", "unsqueeze", "detach"})  # the same elements in their order; reshape copies if it must
+# the same elements in their order; reshape copies if it must
+VIEWS_IN_ORDER = frozenset({"reshape", "view", "flatten", "squeeze", "unsqueeze", "detach"})
 REORDERED = frozenset({"t", "transpose", "permute"})
-IN_ORDER = VIEWS_IN_ORDER | {"clone", "contiguous", "to", "positive"}  # the same elements in their order, as a copy or as another dtype, too
+# the same elements in their order, as a copy or as another dtype, too
+IN_ORDER = VIEWS_IN_ORDER | {"clone", "contiguous", "to", "positive"}
 COPIED_TO_FIT = frozenset({"expand", "broadcast_to"})  # the same elements, each as often as another shape needs it
 OF_ONE_THE_SAME = frozenset({"sum", "mean", "prod", "max", "min", "amax", "amin"})  # of one number, that number
 PICKS_ONE_AT_A_TIE = frozenset({"max", "min"})  # along a dimension; all others share
@@ -33,11 +36,13 @@ PICKS_CLASSES = frozenset({"nll_loss", "cross_entropy"})
 CONVOLUTIONS: Mapping[str, bool] = MappingProxyType({  # and whether torch must say "transposed"
     "conv1d": False, "conv2d": False, "conv3d": False, "conv_transpose2d": True,
 })  # fmt: skip
-MOVE_BY_SETTINGS = frozenset({"embedding", "tril", "triu"})  # move elements in a way that settings change, and their formulas do not say it
+# move elements in a way that settings change, and their formulas do not say it
+MOVE_BY_SETTINGS = frozenset({"embedding", "tril", "triu"})
 SLICE = "slice"
 SLICES = frozenset({"select", SLICE})
 SHAPE_ONLY = frozenset({  # read nothing but the shape of what they are given
-    "ones_like", "zeros_like", "empty_like", "full_like", "rand_like", "randn_like", "randint_like", "new_zeros", "new_ones", "new_empty", "new_full",
+    "ones_like", "zeros_like", "empty_like", "full_like", "rand_like", "randn_like", "randint_like", "new_zeros",
+    "new_ones", "new_empty", "new_full",
 })  # fmt: skip
 UNINITIALISED = frozenset({  # of ATen: what they hold means nothing
     "empty", "empty_like", "empty_strided", "new_empty", "new_empty_strided", "empty_permuted",
@@ -56,69 +61,90 @@ ROW_BY_ROW = frozenset({"linear"})  # read their weight for each row
 LINEAR = "linear"  # as it is called, for `LINEAR_RUNS_AS`
 SWAPPED = frozenset({"embedding"})  # of ATen: read first what people give last
 NOT_REFLECTED = frozenset({"pow"})  # with a number first, it stands in the order written all the same
-UNWRITTEN_NUMBER = frozenset({("square", "pow")})  # what is written, and what it runs as with a number that nobody wrote
+# what is written, and what it runs as with a number that nobody wrote
+UNWRITTEN_NUMBER = frozenset({("square", "pow")})
 
 CLAMPS = frozenset({"clamp", "clamp_", "clamp_min", "clamp_max"})  # their bounds are operands
-OPERAND_ARGUMENTS = frozenset({"self", "other", "exponent"})  # Python numbers there are operands of the formula, not settings
-DUMMIES = frozenset({"_nested_view_from_jagged", "_nested_view_from_jagged_copy"})  # of ATen: take an argument that only stands for others of its kind
+# Python numbers there are operands of the formula, not settings
+OPERAND_ARGUMENTS = frozenset({"self", "other", "exponent"})
+# of ATen: take an argument that only stands for others of its kind
+DUMMIES = frozenset({"_nested_view_from_jagged", "_nested_view_from_jagged_copy"})
 # Calls that take a number where a tensor could stand; in all others, a number is one that torch computes with inside.
 TAKES_NUMBERS = frozenset({
-    "add", "sub", "mul", "div", "pow", "remainder", "fmod", "floor_divide", "rsub", "subtract", "multiply", "divide", "true_divide", "float_power",
-    "clamp", "clip", "clamp_min", "clamp_max", "where", "setitem", "xlogy", "copysign", "bitwise_and", "bitwise_or", "bitwise_xor",
-    "eq", "ne", "gt", "ge", "lt", "le", "equal", "not_equal", "greater", "greater_equal", "less", "less_equal",
+    "add", "sub", "mul", "div", "pow", "remainder", "fmod", "floor_divide", "rsub", "subtract", "multiply", "divide",
+    "true_divide", "float_power", "clamp", "clip", "clamp_min", "clamp_max", "where", "setitem", "xlogy", "copysign",
+    "bitwise_and", "bitwise_or", "bitwise_xor", "eq", "ne", "gt", "ge", "lt", "le", "equal", "not_equal", "greater",
+    "greater_equal", "less", "less_equal",
 })  # fmt: skip
 # Calls that read each operand once, so that one that is there twice was written twice: x @ x.
 READ_ONCE = frozenset({
-    "add", "sub", "mul", "div", "pow", "matmul", "floor_divide", "remainder", "einsum", "tensordot", "inner", "outer", "kron", "multi_dot", "chain_matmul",
-    "bilinear", "linear", "dot", "mm", "bmm", "mv", "cat", "stack", "hstack", "vstack", "dstack", "column_stack", "block_diag", "where", "cdist",
+    "add", "sub", "mul", "div", "pow", "matmul", "floor_divide", "remainder", "einsum", "tensordot", "inner", "outer",
+    "kron", "multi_dot", "chain_matmul", "bilinear", "linear", "dot", "mm", "bmm", "mv", "cat", "stack", "hstack",
+    "vstack", "dstack", "column_stack", "block_diag", "where", "cdist",
 })  # fmt: skip
-# Calls that compute in an order of their own, but look at their operands in theirs: einsum, and the transforms of functions.
+# Calls that compute in an order of their own, but look at their operands in theirs: einsum, and the transforms of
+# functions.
 AS_LOOKED_AT = frozenset({
-    "einsum", "grad", "grad_and_value", "jacrev", "jacfwd", "hessian", "jvp", "linearize", "jacobian", "vjp", "vhp", "hvp",
+    "einsum", "grad", "grad_and_value", "jacrev", "jacfwd", "hessian", "jvp", "linearize", "jacobian", "vjp", "vhp",
+    "hvp",
 })  # fmt: skip
-# Calls whose formula mentions an operand before one that is given first -> the places in the formula, in the order in which they are given.
+# Calls whose formula mentions an operand before one that is given first -> the places in the formula, in the order in
+# which they are given.
 FORMULA_ORDER: Mapping[tuple[str, int], tuple[int, ...]] = MappingProxyType({
     ("kl_div", 2): (1, 0),
     ("multilabel_soft_margin_loss", 2): (1, 0), ("multilabel_soft_margin_loss", 3): (1, 0, 2),
     ("margin_ranking_loss", 3): (1, 2, 0), ("gaussian_nll_loss", 3): (1, 2, 0),
     ("bilinear", 3): (0, 2, 1), ("bilinear", 4): (0, 2, 1, 3),
 })  # fmt: skip
-WRITTEN_LAST: Mapping[str, int] = MappingProxyType({"addmm": 0, "baddbmm": 0, "addmv": 0})  # take first what linear(x, W, b) is given last
+# take first what linear(x, W, b) is given last
+WRITTEN_LAST: Mapping[str, int] = MappingProxyType({"addmm": 0, "baddbmm": 0, "addmv": 0})
 MASKS: Mapping[str, int] = MappingProxyType({"where": 0})  # take first what a call is given last
 # Calls that add a mask before they read the last operand -> the place of the mask in what they add up.
-ADDED_MASKS: Mapping[str, Mapping[str, int]] = MappingProxyType({"scaled_dot_product_attention": {**MASKS, "add": 1, "add_": 1}, "where": {}})
-RECURRENT = frozenset({"lstm", "gru", "rnn_tanh", "rnn_relu", "lstm_cell", "gru_cell", "rnn_tanh_cell", "rnn_relu_cell"})
+ADDED_MASKS: Mapping[str, Mapping[str, int]] = MappingProxyType(
+    {"scaled_dot_product_attention": {**MASKS, "add": 1, "add_": 1}, "where": {}}
+)
+RECURRENT = frozenset(
+    {"lstm", "gru", "rnn_tanh", "rnn_relu", "lstm_cell", "gru_cell", "rnn_tanh_cell", "rnn_relu_cell"}
+)
 
 _OTHER: Mapping[str, int] = MappingProxyType({"self": 0, "other": 1})
 # Operator, and the operation of ATen that it runs as -> argument -> side on which that is written.
 SIDES: Mapping[tuple[str, str], Mapping[str, int]] = MappingProxyType({
     **{(name, run): _OTHER for name in ("add", "sub", "mul", "div", "floor_divide", "remainder") for run in (name, f"{name}_")},
-    ("sub", "rsub"): _OTHER, ("div", "reciprocal"): _OTHER, ("pow", "pow"): {"self": 0, "exponent": 1}, ("matmul", "mm"): {"self": 0, "mat2": 1},
-    ("matmul", "mv"): {"self": 0, "vec": 1}, ("matmul", "dot"): {"self": 0, "tensor": 1},
+    ("sub", "rsub"): _OTHER, ("div", "reciprocal"): _OTHER, ("pow", "pow"): {"self": 0, "exponent": 1},
+    ("matmul", "mm"): {"self": 0, "mat2": 1}, ("matmul", "mv"): {"self": 0, "vec": 1},
+    ("matmul", "dot"): {"self": 0, "tensor": 1},
 })  # fmt: skip
-LINEAR_RUNS_AS: Mapping[str, Mapping[str, int]] = MappingProxyType({  # what linear(x, W, b) runs as -> argument -> place of what is given
+# what linear(x, W, b) runs as -> argument -> place of what is given
+LINEAR_RUNS_AS: Mapping[str, Mapping[str, int]] = MappingProxyType({
     "t": {"self": 1}, "addmm": {"self": 2, "mat1": 0}, "mm": {"self": 0},
 })  # fmt: skip
 
 # --- settings
 
 DEFAULTS = frozenset({  # which torch passes on although nobody wrote them
-    ("norm", "ord", 2), ("elu", "alpha", 1), ("hardtanh", "min_val", -1), ("hardtanh", "max_val", 1), ("nll_loss", "ignore_index", -100),
+    ("norm", "ord", 2), ("elu", "alpha", 1), ("hardtanh", "min_val", -1), ("hardtanh", "max_val", 1),
+    ("nll_loss", "ignore_index", -100),
 })  # fmt: skip
 
 # --- gradients
 
 DETACHES = frozenset({"detach", "alias"})  # of ATen, as detach() and what torch keeps for the backward pass run
 BEHIND_AUTOGRADS_BACK = DETACHES | {"data"}
-MATERIALISES = frozenset({"clone", "_conj_physical", "resolve_conj", "resolve_neg", "_neg_view"})  # of ATen: what C++ runs to make a lazy conjugate real
+# of ATen: what C++ runs to make a lazy conjugate real
+MATERIALISES = frozenset({"clone", "_conj_physical", "resolve_conj", "resolve_neg", "_neg_view"})
 # Of ATen, what writes to operands without saying so in its schema -> the flag by which it does, and these operands.
 OVERWRITES: Mapping[str, tuple[str, tuple[str, ...]]] = MappingProxyType(
-    dict.fromkeys(("native_batch_norm", "cudnn_batch_norm", "miopen_batch_norm"), ("training", ("running_mean", "running_var")))
+    dict.fromkeys(
+        ("native_batch_norm", "cudnn_batch_norm", "miopen_batch_norm"), ("training", ("running_mean", "running_var"))
+    )
 )
 
 
 def keeps_elements(aten: str) -> bool:
-    """Whether the result has just the elements of the operand, of the same dtype, in whatever order; by the name in ATen, or of an autograd node."""
+    """Whether the result has just the elements of the operand, of the same dtype, in whatever order; by the name in
+    ATen, or of an autograd node.
+    """
     return bool({written_name(aten), written_name(f"_{aten}")} & (VIEWS_IN_ORDER | REORDERED))
 
 

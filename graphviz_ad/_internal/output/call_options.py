@@ -1,4 +1,6 @@
-"""Every option of plot, animate and save, written once: type, default, and a line of help -> signatures, help, checks, and the flags of the command line."""
+"""Every option of plot, animate and save, written once: type, default, and a line of help -> signatures, help,
+checks, and the flags of the command line.
+"""
 
 from __future__ import annotations
 
@@ -18,10 +20,25 @@ ThemeName = Annotated[str, Says("colours; auto follows the reader", "theme", THE
 LayoutName = Annotated[str, Says("what places the boxes", "layout", LAYOUTS, metavar="NAME")]
 Flow = Annotated[
     Literal["LR", "TB"] | None,
-    Says("LR draws from left to right, TB from top to bottom; None by size", "direction", hint="LR draws from left to right, TB from top to bottom."),
+    Says(
+        "LR draws from left to right, TB from top to bottom; None by size",
+        "direction",
+        hint="LR draws from left to right, TB from top to bottom.",
+    ),
 ]
-Depth = Annotated[int | None, Says("fold modules below that level; None folds only what is too big to read", "level of modules", least=1, metavar="LEVEL")]
-FileFormat = Annotated[str | None, Says("format such as 'svg', for a file without a suffix that says it; None: as the suffix says", metavar="SUFFIX")]
+Depth = Annotated[
+    int | None,
+    Says(
+        "fold modules below that level; None folds only what is too big to read",
+        "level of modules",
+        least=1,
+        metavar="LEVEL",
+    ),
+]
+FileFormat = Annotated[
+    str | None,
+    Says("format such as 'svg', for a file without a suffix that says it; None: as the suffix says", metavar="SUFFIX"),
+]
 
 
 # --- groups of options
@@ -35,7 +52,12 @@ class Look(Options):
     layout: LayoutName = "auto"
     depth: Depth = None
     transforms: Annotated[
-        Sequence[Transform], Says("functions from Graph to Graph, such as (hide_constants,), in order", "list of functions from Graph to Graph", metavar="NAME")
+        Sequence[Transform],
+        Says(
+            "functions from Graph to Graph, such as (hide_constants,), in order",
+            "list of functions from Graph to Graph",
+            metavar="NAME",
+        ),
     ] = ()
     local: Annotated[bool, Says("write local derivatives on the edges")] = True
 
@@ -44,10 +66,16 @@ class Look(Options):
 class Paths(Options):
     """Which other things can be told of a graph."""
 
-    wrt: Annotated[str | None, Says("show the paths of the chain rule from this input to the outputs", metavar="NAME")] = None
+    wrt: Annotated[
+        str | None, Says("show the paths of the chain rule from this input to the outputs", metavar="NAME")
+    ] = None
     tangents: Annotated[
         str | Mapping[str, Any] | None,
-        Says("show forward mode: the input that moves by 1, or a mapping from names to how far each moves", "direction", metavar="NAME"),
+        Says(
+            "show forward mode: the input that moves by 1, or a mapping from names to how far each moves",
+            "direction",
+            metavar="NAME",
+        ),
     ] = None
 
 
@@ -57,7 +85,10 @@ class StillWords(Options):
 
     values: Annotated[bool, Says("write forward values")] = True
     gradients: Annotated[bool, Says("write gradients")] = True
-    with_all: Annotated[bool | None, Says("all of values, gradients and local, or none of them, save those given by themselves; None: as they are")] = None
+    with_all: Annotated[
+        bool | None,
+        Says("all of values, gradients and local, or none of them, save those given by themselves; None: as they are"),
+    ] = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,11 +96,25 @@ class FilmWays(Options):
     """What only a film leaves to choose."""
 
     flow: Flow = None
-    speed: Annotated[float, Says("2 plays twice as fast, 0.5 half as fast", "speed", least=0.01, most=100, unit="times as fast", metavar="NUMBER")] = 1.0
+    speed: Annotated[
+        float,
+        Says(
+            "2 plays twice as fast, 0.5 half as fast",
+            "speed",
+            least=0.01,
+            most=100,
+            unit="times as fast",
+            metavar="NUMBER",
+        ),
+    ] = 1.0
     aspect: Annotated[Literal["16:9", "4:3"], Says("shape of the screen", "aspect")] = "16:9"
     steps: Annotated[
         Literal["edge", "op", "module"] | None,
-        Says("how finely the backward pass is told; None by size", "granularity", hint="It says how finely the backward pass is told."),
+        Says(
+            "how finely the backward pass is told; None by size",
+            "granularity",
+            hint="It says how finely the backward pass is told.",
+        ),
     ] = None
     passes: Annotated[bool, Says("tell all recorded backward passes, with what .grad adds up")] = False
 
@@ -85,7 +130,11 @@ class ExplanationPicture(StillWords, Look):
     direction: Flow = None
     tangents: Annotated[
         str | Mapping[str, Any] | None,
-        Says("show forward mode: the input that moves by 1, or a mapping from names to how far each moves", "direction", metavar="NAME"),
+        Says(
+            "show forward mode: the input that moves by 1, or a mapping from names to how far each moves",
+            "direction",
+            metavar="NAME",
+        ),
     ] = None
 
 
@@ -94,7 +143,9 @@ class PlotOptions(StillWords, Paths, Look):
     """Options of a still picture."""
 
     direction: Flow = None
-    output: Annotated[str | None, Says("of the paths of wrt=, only those to this output, or to any result on the way", metavar="NAME")] = None
+    output: Annotated[
+        str | None, Says("of the paths of wrt=, only those to this output, or to any result on the way", metavar="NAME")
+    ] = None
 
 
 @dataclass(frozen=True)
@@ -122,9 +173,27 @@ class PictureFile(Options):
 class FilmFile(PictureFile):
     """Options of a saved film, for the formats that have them."""
 
-    loop: Annotated[int, Says("how often it plays: 1 plays once, 0 for ever", "number of times", least=0, most=2**16 - 1, unit="times", metavar="TIMES")] = 0
+    loop: Annotated[
+        int,
+        Says(
+            "how often it plays: 1 plays once, 0 for ever",
+            "number of times",
+            least=0,
+            most=2**16 - 1,
+            unit="times",
+            metavar="TIMES",
+        ),
+    ] = 0
     scale: Annotated[
-        float, Says("1.5 makes 1920 by 1080 pixels of 1280 by 720", "scale for a film", least=0.05, most=20, unit="times as large", metavar="NUMBER")
+        float,
+        Says(
+            "1.5 makes 1920 by 1080 pixels of 1280 by 720",
+            "scale for a film",
+            least=0.05,
+            most=20,
+            unit="times as large",
+            metavar="NUMBER",
+        ),
     ] = 1.0
     mode: Annotated[str | None, Says(".pptx: steps or video; .tex: overlay or animate", metavar="NAME")] = None
 
@@ -134,9 +203,12 @@ class SaveOptions(FilmFile, FilmWays, StillWords, Paths, Look):
     """Options of `Graph.save`: those of `plot` for a picture, those of `animate` and of the file for a film."""
 
     direction: Annotated[
-        Literal["LR", "TB", "forward", "backward", "both"] | None, Says("of a picture LR or TB; of a film forward, backward or both", "direction")
+        Literal["LR", "TB", "forward", "backward", "both"] | None,
+        Says("of a picture LR or TB; of a film forward, backward or both", "direction"),
     ] = None
-    output: Annotated[str | None, Says("of the paths of wrt=, only those to this output, or to any result on the way", metavar="NAME")] = None
+    output: Annotated[
+        str | None, Says("of the paths of wrt=, only those to this output, or to any result on the way", metavar="NAME")
+    ] = None
 
 
 STILL_ONLY = ("output", "with_all", "values", "gradients")
@@ -186,11 +258,15 @@ class GalleryFiles(ExampleLook):
 
     folder: Annotated[StrPath, Says("where the files go; it is made if need be")]
     names: Annotated[Iterable[str], Says("entries or chapters; all where none is given")] = ()
-    suffix: Annotated[str, Says("of the files: .svg, .png, .pdf, or that of a film")] = field(default=".svg", kw_only=True)
+    suffix: Annotated[str, Says("of the files: .svg, .png, .pdf, or that of a film")] = field(
+        default=".svg", kw_only=True
+    )
 
 
 def words_to_write(asked: StillWords | PlotOptions | ExplanationPicture) -> tuple[bool, ...]:
-    """Whether values, gradients and local derivatives are written: each as it was asked for by itself, else as ``with_all`` says, if it says anything."""
+    """Whether values, gradients and local derivatives are written: each as it was asked for by itself, else as
+    ``with_all`` says, if it says anything.
+    """
     names = ("values", "gradients", "local")
     if asked.with_all is None:
         return tuple(getattr(asked, name) for name in names)

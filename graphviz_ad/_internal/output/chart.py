@@ -7,19 +7,13 @@ from pathlib import Path
 
 from graphviz_ad._internal.base.argument_types import Destination
 from graphviz_ad._internal.base.checked_calls import saves
-from graphviz_ad._internal.base.registry import Registry
 from graphviz_ad._internal.output.call_options import PictureFile
 from graphviz_ad._internal.output.file_writing import write_as
+from graphviz_ad._internal.output.format_table import CHARTS
 from graphviz_ad._internal.output.notebook import only_in_notebooks, picture_bundle
 from graphviz_ad._internal.renderers.svg.still import svg
 from graphviz_ad._internal.scene.canvas import Canvas
 from graphviz_ad._internal.scene.themes import Theme
-
-CHARTS = Registry(
-    "chart format",
-    {".svg": "graphviz_ad._internal.output.formats:svg", ".png": "graphviz_ad._internal.output.chart:png", ".pdf": "graphviz_ad._internal.output.formats:pdf"},
-    "The suffix of the file chooses the format.",
-)
 
 
 @dataclass(frozen=True)
@@ -36,7 +30,9 @@ class Chart:
 
     @saves(PictureFile)
     def save(self, path: Destination, asked: PictureFile) -> Path | None:
-        """Write the chart; the suffix chooses: .svg, .png, .pdf. Returns the path. ``path`` may be a file that is open for bytes, with ``format=``."""
+        """Write the chart; the suffix chooses: .svg, .png, .pdf. Returns the path. ``path`` may be a file that is
+        open for bytes, with ``format=``.
+        """
         return write_as(CHARTS, path, self, asked.format)
 
     def show(self) -> Chart:

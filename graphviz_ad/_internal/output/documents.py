@@ -1,4 +1,6 @@
-"""Animation or Picture -> documents: what slides, papers, books and pages take, each by its suffix and by its method."""
+"""Animation or Picture -> documents: what slides, papers, books and pages take, each by its suffix and by its
+method.
+"""
 
 from __future__ import annotations
 
@@ -12,20 +14,30 @@ from graphviz_ad._internal.base.argument_types import Says, StrPath
 from graphviz_ad._internal.base.checked_calls import checked
 from graphviz_ad._internal.base.errors import GraphvizADWarning, MissingDependencyError, OptionError, SaveError
 from graphviz_ad._internal.base.save_file import explained, write
-from graphviz_ad._internal.output.formats import FILMS, REVEAL, STILLS, WHOLE_SET, suffix_of, times
+from graphviz_ad._internal.output.format_table import COMPANIONS, FILMS, REVEAL, STILLS, WHOLE_SET
+from graphviz_ad._internal.output.formats import suffix_of, times
 
 if TYPE_CHECKING:
     from graphviz_ad._internal.api.api import Animation, Frame, Picture
 
 Loop = Annotated[int, Says("how often it plays: 1 plays once, 0 for ever", "number of times", least=0, most=2**16 - 1)]
-MovieLoop = Annotated[int | None, Says("how often the movie of mode='video' plays: 1 plays once, 0 for ever", "number of times", least=0, most=2**16 - 1)]
+MovieLoop = Annotated[
+    int | None,
+    Says(
+        "how often the movie of mode='video' plays: 1 plays once, 0 for ever",
+        "number of times",
+        least=0,
+        most=2**16 - 1,
+    ),
+]
 BeamerMode = Annotated[str, Says("overlay, in which a click is a step, or animate, which plays by itself")]
 DeckMode = Annotated[str, Says("steps, a slide for each step, or video, one slide that plays")]
 RevealMode = Annotated[str, Says("fragments, in which a click is a step, or iframe, a page that plays")]
 DECK_MODES = ("steps", "video")
 REVEAL_MODES = ("fragments", "iframe")
 MADE = "made by graphviz_ad"  # stands in every document that others lie beside
-BESIDE = f"{MADE} to lie beside another file"  # and in these others, so that none is ever replaced that the user has named
+# and in these others, so that none is ever replaced that the user has named
+BESIDE = f"{MADE} to lie beside another file"
 
 
 # --- one file each
@@ -57,20 +69,29 @@ def beamer_frame(animation: Animation, stem: str, mode: str) -> bytes:
 
 
 def deck(animation: Animation, *, mode: DeckMode = "steps", loop: int | None = None) -> bytes:
-    """A PowerPoint deck: mode "steps", a slide each, or "video", one slide that plays a movie; needs the extra "pptx"."""
+    """A PowerPoint deck: mode "steps", a slide each, or "video", one slide that plays a movie; needs the extra
+    "pptx".
+    """
     from graphviz_ad._internal.renderers.pages.slides import movie_slide, step_slides
 
     if mode not in DECK_MODES:
-        raise OptionError(f"mode={mode!r} is no kind of deck; give 'steps', a slide for each step, or 'video', one slide that plays")
+        raise OptionError(
+            f"mode={mode!r} is no kind of deck; give 'steps', a slide for each step, or 'video', one slide that plays"
+        )
     if mode == "steps":
         if loop is not None:
-            raise OptionError(f"loop={loop!r} says how often a movie plays, but mode='steps' makes slides to click through; leave it out, or give mode='video'")
+            raise OptionError(
+                f"loop={loop!r} says how often a movie plays, but mode='steps' makes slides to click through; leave it"
+                " out, or give mode='video'"
+            )
         return step_slides(animation.film, animation.theme)
     try:
         movie = FILMS[".mp4"](animation)
     except MissingDependencyError as error:
         raise MissingDependencyError("av", "video", "a deck with a movie", "mode='steps' needs none") from error
-    return movie_slide(animation.film, animation.theme, movie, STILLS[".png"](animation.frame(-1)), loop=not times(loop or 0))
+    return movie_slide(
+        animation.film, animation.theme, movie, STILLS[".png"](animation.frame(-1)), loop=not times(loop or 0)
+    )
 
 
 def reveal(animation: Animation) -> bytes:
@@ -116,7 +137,9 @@ def pgf(picture: Picture | Frame) -> bytes:
 
 @checked
 def to_svg(animation: Animation, *, loop: Loop = 0) -> str:
-    """An SVG that plays by itself, in an ``<img>``, too: ``loop`` times, 0 for ever. Where motion is not wanted it is the finished picture."""
+    """An SVG that plays by itself, in an ``<img>``, too: ``loop`` times, 0 for ever. Where motion is not wanted it
+    is the finished picture.
+    """
     from graphviz_ad._internal.renderers.svg.film import svg_film as render
 
     return render(animation.film, animation.theme, loop=times(loop))
@@ -169,15 +192,15 @@ def finished_beside(animation: Animation) -> bytes:
 
 
 Maker = Callable[["Animation"], bytes]
-PAGES: Mapping[str, Maker] = {"-film.pdf": pages_beside}
-FIGURE: Mapping[str, Maker] = {"-film.svg": film_beside, "-film.png": finished_beside}
 
 
 @checked
 def to_beamer(animation: Animation, path: StrPath, *, mode: BeamerMode = "overlay") -> Path:
-    """``name.tex`` and ``name-film.pdf`` for a Beamer deck; ``\\input{name}`` shows the film, and in a handout its last picture only."""
+    """``name.tex`` and ``name-film.pdf`` for a Beamer deck; ``\\input{name}`` shows the film, and in a handout its
+    last picture only.
+    """
     target = with_suffix(path, ".tex")
-    return write_together(path, target, beamer_frame(animation, target.stem, mode), PAGES, animation)
+    return write_together(path, target, beamer_frame(animation, target.stem, mode), COMPANIONS[".tex"], animation)
 
 
 @checked
@@ -186,7 +209,7 @@ def to_quarto(animation: Animation, path: StrPath) -> Path:
     from graphviz_ad._internal.renderers.pages.transcript import quarto as render
 
     target = with_suffix(path, ".qmd")
-    return write_together(path, target, render(animation.film, target.stem).encode(), FIGURE, animation)
+    return write_together(path, target, render(animation.film, target.stem).encode(), COMPANIONS[".qmd"], animation)
 
 
 @checked
@@ -195,32 +218,38 @@ def to_myst(animation: Animation, path: StrPath) -> Path:
     from graphviz_ad._internal.renderers.pages.transcript import myst as render
 
     target = with_suffix(path, ".md")
-    return write_together(path, target, render(animation.film, target.stem).encode(), FIGURE, animation)
+    return write_together(path, target, render(animation.film, target.stem).encode(), COMPANIONS[".qmd"], animation)
 
 
 @checked
 def to_reveal(animation: Animation, path: StrPath, *, mode: RevealMode = "fragments") -> Path:
-    """A slide for reveal.js: mode "fragments", a ``<section>`` to paste, or "iframe", a page for one that plays while its slide is shown."""
+    """A slide for reveal.js: mode "fragments", a ``<section>`` to paste, or "iframe", a page for one that plays
+    while its slide is shown.
+    """
     if mode not in REVEAL_MODES:
-        raise OptionError(f"mode={mode!r} is no way to show a film in reveal.js; give 'fragments', a click a step, or 'iframe', a page that plays")
+        raise OptionError(
+            f"mode={mode!r} is no way to show a film in reveal.js; give 'fragments', a click a step, or 'iframe', a"
+            " page that plays"
+        )
     ending = REVEAL if Path(path).suffix.lower() != ".html" and mode == "fragments" else ".html"
     return write(with_suffix(path, ending), reveal(animation) if mode == "fragments" else to_html(animation).encode())
 
 
 @checked
 def to_pptx(animation: Animation, path: StrPath, *, mode: DeckMode = "steps", loop: MovieLoop = None) -> Path:
-    """A PowerPoint deck: mode "steps", a slide each, or "video", one slide that plays a movie ``loop`` times, by default for ever."""
+    """A PowerPoint deck: mode "steps", a slide each, or "video", one slide that plays a movie ``loop`` times, by
+    default for ever.
+    """
     return write(with_suffix(path, ".pptx"), deck(animation, mode=mode, loop=loop))
-
-
-TOGETHER: Mapping[str, Callable[..., Path]] = {".tex": to_beamer, ".qmd": to_quarto}
-COMPANIONS: Mapping[str, Mapping[str, Maker]] = {".tex": PAGES, ".qmd": FIGURE}
 
 
 def write_set(animation: Animation, name: StrPath) -> tuple[Path, ...]:
     """Write the film in each of the forms of a whole set; none that fails keeps the others from being written."""
     if suffix_of(f"{name}{WHOLE_SET[0]}") != WHOLE_SET[0] or not Path(name).parent.is_dir():
-        raise SaveError(f"cannot write a set of files named {str(name)!r}: give the name that all share, in a folder that exists, such as 'lecture4'")
+        raise SaveError(
+            f"cannot write a set of files named {str(name)!r}: give the name that all share, in a folder that exists,"
+            " such as 'lecture4'"
+        )
     written: list[Path] = []
     missing: dict[str, MissingDependencyError] = {}
     failed: dict[str, Exception] = {}
@@ -233,7 +262,9 @@ def write_set(animation: Animation, name: StrPath) -> tuple[Path, ...]:
         except Exception as error:  # whatever it is, it is told once the others are written
             failed[f"{name}{suffix}"] = error
     if failed:
-        raise not_written({**missing, **failed}, written) from ExceptionGroup("what kept files from being written", list(failed.values()))
+        raise not_written({**missing, **failed}, written) from ExceptionGroup(
+            "what kept files from being written", list(failed.values())
+        )
     for place, lack in missing.items():
         warnings.warn(f"{place} is left out: {lack}", GraphvizADWarning, stacklevel=4)
     return tuple(written)
@@ -271,12 +302,16 @@ def is_free(place: Path, mark: str) -> bool:
 def write_together(path: StrPath, target: Path, data: bytes, others: Mapping[str, Maker], animation: Animation) -> Path:
     """Write a file after those that it needs beside it, which are called as it is with another ending.
 
-    The user has named the target alone, and that only if its suffix was given: a file of another name is replaced if it was made to lie there.
+    The user has named the target alone, and that only if its suffix was given: a file of another name is replaced if it
+    was made to lie there.
     """
     places = {beside(target, ending): make for ending, make in others.items()}
     for place, mark in [*((place, BESIDE) for place in places), *([(target, MADE)] if target != Path(path) else [])]:
         if not is_free(place, mark):
-            raise SaveError(f"cannot write {str(place)!r} for {target.name!r}: another file of that name is there; rename it, or give another name")
+            raise SaveError(
+                f"cannot write {str(place)!r} for {target.name!r}: another file of that name is there; rename it, or"
+                " give another name"
+            )
     for place, made in [(place, make(animation)) for place, make in places.items()]:
         write(place, made)
     return write(target, data)

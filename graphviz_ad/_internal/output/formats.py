@@ -1,4 +1,4 @@
-"""Suffix -> how a picture or a film becomes bytes; a new format is one function and one line here."""
+"""Picture, frame or film -> bytes: the functions that `format_table` names."""
 
 from __future__ import annotations
 
@@ -9,60 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from graphviz_ad._internal.base.errors import GraphvizADWarning, OptionError
 from graphviz_ad._internal.base.progress import Progress
-from graphviz_ad._internal.base.registry import Registry
 from graphviz_ad._internal.film.film_frames import film_frames
+from graphviz_ad._internal.output.format_table import REVEAL
 
 if TYPE_CHECKING:
     from graphviz_ad._internal.api.api import Animation, Frame, Picture
     from graphviz_ad._internal.graph.graph import Graph
     from graphviz_ad._internal.renderers.images.shots import Shot
-
-HERE, DOCUMENTS = "graphviz_ad._internal.output.formats", "graphviz_ad._internal.output.documents"
-REVEAL = ".reveal.html"  # a slide for a deck, as ".html" is a page of its own
-STILLS = Registry(
-    "still format",
-    {
-        ".svg": f"{HERE}:svg",
-        ".png": f"{HERE}:png",
-        ".pdf": f"{HERE}:pdf",
-        ".dot": f"{HERE}:dot",
-        ".gv": f"{HERE}:dot",
-        ".html": f"{HERE}:picture_page",
-        ".json": f"{HERE}:json",
-        ".graphml": f"{HERE}:graphml",
-        ".tikz": f"{DOCUMENTS}:tikz",
-        ".pgf": f"{DOCUMENTS}:pgf",
-    },
-    "The suffix of the file chooses the format.",
-)
-FILMS = Registry(
-    "film format",
-    {
-        ".gif": f"{HERE}:gif",
-        ".html": f"{HERE}:film_page",
-        ".mp4": f"{HERE}:mp4",
-        ".webm": f"{HERE}:webm",
-        ".webp": f"{HERE}:webp",
-        ".png": f"{HERE}:apng",
-        ".svg": f"{DOCUMENTS}:svg_film",
-        ".pdf": f"{DOCUMENTS}:pages",
-        ".tex": f"{DOCUMENTS}:beamer",
-        ".pptx": f"{DOCUMENTS}:deck",
-        REVEAL: f"{DOCUMENTS}:reveal",
-        ".qmd": f"{DOCUMENTS}:quarto",
-        ".txt": f"{DOCUMENTS}:transcript",
-        ".md": f"{DOCUMENTS}:transcript_markdown",
-    },
-    "The suffix of the file chooses the format; a name that ends in / is a folder of numbered pictures.",
-)
-GRAPHS = Registry("graph format", {".json": f"{HERE}:whole_json", ".graphml": f"{HERE}:whole_graphml"}, "The suffix of the file chooses the format.")
-FRAMES = Registry(
-    "frame format",
-    {".svg": f"{HERE}:svg", ".png": f"{HERE}:png", ".pdf": f"{HERE}:pdf", ".tikz": f"{DOCUMENTS}:tikz", ".pgf": f"{DOCUMENTS}:pgf"},
-    "The suffix of the file chooses the format.",
-)
-PAGES = (".html",)  # suffixes of both tables that mean the film where a graph is saved; the others mean the picture
-WHOLE_SET = (".svg", ".gif", ".png", ".mp4", ".html", ".pdf", ".tex", ".pptx")  # what `Animation.save_all` writes: one for every place
 
 
 def suffix_of(path: str | Path) -> str:
@@ -77,7 +30,9 @@ def svg(picture: Picture | Frame) -> bytes:
 
 
 def png(picture: Picture | Frame) -> bytes:
-    """A PNG, two pixels a point; of a film frame one a pixel, of a sheet for print three; of a picture too large for that, as many as can be."""
+    """A PNG, two pixels a point; of a film frame one a pixel, of a sheet for print three; of a picture too large for
+    that, as many as can be.
+    """
     from graphviz_ad._internal.renderers.images.matplotlib_canvas import most_scale
     from graphviz_ad._internal.renderers.images.matplotlib_canvas import png as render
 
@@ -85,7 +40,10 @@ def png(picture: Picture | Frame) -> bytes:
     scale = min(wanted, most_scale(canvas))
     if scale < wanted:
         size = f"{canvas.width:.0f} x {canvas.height:.0f} points"
-        message = f"a picture of {size} is too large for {wanted:g} pixels a point: it has {scale:.2g}; .svg and .pdf stay sharp"
+        message = (
+            f"a picture of {size} is too large for {wanted:g} pixels a point: it has {scale:.2g}; .svg and .pdf stay"
+            " sharp"
+        )
         warnings.warn(message, GraphvizADWarning, stacklevel=4)
     return render(canvas, picture.theme, scale=scale, metadata={"Description": canvas.alt})
 
@@ -139,7 +97,9 @@ def film_page(animation: Animation) -> bytes:
 
 
 def gif(animation: Animation, *, loop: int = 0, scale: float = 1.0) -> bytes:
-    """An animated GIF that plays ``loop`` times, 0 for ever; ``scale`` 1.5 makes 1920 by 1080 pixels of 1280 by 720, and so everywhere."""
+    """An animated GIF that plays ``loop`` times, 0 for ever; ``scale`` 1.5 makes 1920 by 1080 pixels of 1280 by 720,
+    and so everywhere.
+    """
     from graphviz_ad._internal.renderers.images.gif import gif as encode
 
     return encoded(encode, animation, scale, loop=times(loop))
@@ -199,7 +159,10 @@ def shots(animation: Animation, scale: float) -> Iterator[Shot]:
     from graphviz_ad._internal.renderers.images.shots import Shot
 
     if not isinstance(scale, (int, float)) or not 0.05 <= scale <= 20:
-        raise OptionError(f"scale={scale!r} is no scale for a film; give a number from 0.05 to 20: 1.5 makes 1920 by 1080 pixels of 1280 by 720")
+        raise OptionError(
+            f"scale={scale!r} is no scale for a film; give a number from 0.05 to 20: 1.5 makes 1920 by 1080 pixels of"
+            " 1280 by 720"
+        )
     film = animation.film
     pictures = changing(film_frames(film), animation.theme, scale=scale)
     return (Shot(pixels, boxes, film.seconds(i)) for i, (pixels, boxes) in enumerate(pictures))

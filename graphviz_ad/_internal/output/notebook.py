@@ -1,7 +1,7 @@
 """A picture or film -> what Jupyter shows: a MIME bundle that keeps picture and description where scripts are removed.
 
-JupyterLab shows the HTML even of a notebook that it does not trust, after taking scripts, frames and inline SVG out of it, and
-ignores the other entries. An ``<img>`` with its description stays, so the HTML always holds one.
+JupyterLab shows the HTML even of a notebook that it does not trust, after taking scripts, frames and inline SVG out of
+it, and ignores the other entries. An ``<img>`` with its description stays, so the HTML always holds one.
 """
 
 from __future__ import annotations
@@ -23,7 +23,9 @@ Bundle = dict[str, str]
 PDF = "application/pdf"
 
 
-def picture_bundle(canvas: Canvas, theme: Theme, summary: str, *, include: object = None, exclude: object = None) -> Bundle:
+def picture_bundle(
+    canvas: Canvas, theme: Theme, summary: str, *, include: object = None, exclude: object = None
+) -> Bundle:
     """A still picture in the forms that a notebook may want; ``summary`` is what a terminal shows."""
     picture = svg(canvas, theme)
     bundle = {"text/plain": summary, "text/html": image(picture, canvas.alt), "image/svg+xml": picture}
@@ -31,13 +33,18 @@ def picture_bundle(canvas: Canvas, theme: Theme, summary: str, *, include: objec
 
 
 def film_bundle(film: Film, theme: Theme, summary: str, *, include: object = None, exclude: object = None) -> Bundle:
-    """A film that plays in a live notebook, is its last picture where scripts are removed and on paper, and is told in words elsewhere."""
+    """A film that plays in a live notebook, is its last picture where scripts are removed and on paper, and is told
+    in words elsewhere.
+    """
     bundle = {"text/plain": summary, "text/html": film_fragment(film, theme)}
-    return chosen(bundle | page(paint(film.scene(-1) if film.steps else film.stage), theme, include, exclude), include, exclude)
+    return chosen(
+        bundle | page(paint(film.scene(-1) if film.steps else film.stage), theme, include, exclude), include, exclude
+    )
 
 
 def page(canvas: Canvas, theme: Theme, include: object, exclude: object) -> Bundle:
-    """The picture for papers: a notebook that is exported to LaTeX has only words of HTML, and fails on an SVG that has no PDF beside it.
+    """The picture for papers: a notebook that is exported to LaTeX has only words of HTML, and fails on an SVG that
+    has no PDF beside it.
 
     No warning names letters that its font has not; the HTML beside it shows them.
     """
@@ -46,7 +53,9 @@ def page(canvas: Canvas, theme: Theme, include: object, exclude: object) -> Bund
     from graphviz_ad._internal.renderers.images.letters import with_squares
     from graphviz_ad._internal.renderers.pages.pdf import pdf
 
-    return {PDF: base64.b64encode(pdf(with_squares(canvas), theme, transparent=not theme.dark, title=canvas.alt)).decode()}
+    return {
+        PDF: base64.b64encode(pdf(with_squares(canvas), theme, transparent=not theme.dark, title=canvas.alt)).decode()
+    }
 
 
 def chosen(bundle: Bundle, include: object, exclude: object) -> Bundle:
@@ -64,5 +73,8 @@ def only_in_notebooks(thing: str, remedy: str) -> None:
     """Say why ``show()`` shows nothing in a script: nothing is opened, and no file written, that nobody has named."""
     shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
     if shell is None:
-        said = f"a {thing} shows itself in notebooks only, as the last expression of a cell; in a script, {remedy} writes a file to look at"
+        said = (
+            f"a {thing} shows itself in notebooks only, as the last expression of a cell; in a script, {remedy} writes"
+            " a file to look at"
+        )
         warnings.warn(said, GraphvizADWarning, stacklevel=3)

@@ -10,7 +10,7 @@ from graphviz_ad._internal.base.argument_types import Destination
 from graphviz_ad._internal.base.errors import OptionError, UnknownNameError
 from graphviz_ad._internal.explain.explanation import Explanation
 from graphviz_ad._internal.output.file_writing import put, suffix_for
-from graphviz_ad._internal.output.formats import STILLS
+from graphviz_ad._internal.output.format_table import STILLS
 
 SOLUTIONS = (".txt", ".tex", ".html")
 
@@ -30,14 +30,19 @@ def rendered(explanation: Explanation, suffix: str, options: Mapping[str, Any]) 
 def check_suffix(suffix: str) -> None:
     """Refuse a suffix that nothing is written for."""
     if suffix not in SOLUTIONS and suffix not in STILLS:
-        raise UnknownNameError("format of an explanation", suffix, {*SOLUTIONS, *STILLS}, "The suffix of the file chooses the format.")
+        raise UnknownNameError(
+            "format of an explanation", suffix, {*SOLUTIONS, *STILLS}, "The suffix of the file chooses the format."
+        )
 
 
 def only(options: Mapping[str, Any], known: tuple[str, ...], suffix: str) -> Mapping[str, Any]:
     """The options, if text has any use for them."""
     wrong = [name for name in options if name not in known]
     if wrong:
-        raise OptionError(f"{wrong[0]}={options[wrong[0]]!r} is an option of a picture, and {suffix} is none here; leave it out, or save as .svg or .png")
+        raise OptionError(
+            f"{wrong[0]}={options[wrong[0]]!r} is an option of a picture, and {suffix} is none here; leave it out, or"
+            " save as .svg or .png"
+        )
     return options
 
 

@@ -21,8 +21,10 @@ from graphviz_ad._internal.scene.themes import theme as theme_named
 
 STYLE = (
     f"body{{margin:0;background:var(--paper);color:var(--ink);font:16px/1.5 {FONT_STACK}}}"
-    "main{max-width:60rem;margin:0 auto;padding:1.5rem}h1{font-size:1.5rem;font-weight:600}h2{font-size:1.1rem;margin:1.6rem 0 .4rem}"
-    "img{max-width:100%;height:auto}p{margin:.35rem 0}math{font-size:1.15em;math-style:normal}.eq{display:inline-block;margin-right:.4em}"
+    "main{max-width:60rem;margin:0"
+    " auto;padding:1.5rem}h1{font-size:1.5rem;font-weight:600}h2{font-size:1.1rem;margin:1.6rem 0 .4rem}"
+    "img{max-width:100%;height:auto}p{margin:.35rem"
+    " 0}math{font-size:1.15em;math-style:normal}.eq{display:inline-block;margin-right:.4em}"
     ".note{color:var(--muted);font-size:.9em}.way{margin-left:.5em}"
     ".letter{display:inline-block;min-width:1.5em;border-radius:.75em;text-align:center;font-weight:700;color:var(--paper);background:var(--ink)}"
     + "".join(f".path-{i}{{background:var(--path-{i})}}" for i in range(REST))
@@ -58,9 +60,16 @@ def section_html(section: Section) -> str:
 def row_html(row: Row) -> str:
     """One equation that may break before each sign of equality; before a path its letter and the names along it."""
     first, *rest = row.terms
-    parts = [tag("span", {"class": "eq"}, mathml([first])), *(tag("span", {"class": "eq"}, f"= {mathml([term])}") for term in rest)]
+    parts = [
+        tag("span", {"class": "eq"}, mathml([first])),
+        *(tag("span", {"class": "eq"}, f"= {mathml([term])}") for term in rest),
+    ]
     note = tag("span", {"class": "note"}, f"({text(row.remark)})") if row.remark else ""
-    head = tag("p", {}, badge(row.label) + tag("span", {"class": "way"}, " → ".join(mathml([term]) for term in row.way))) if row.label else ""
+    head = (
+        tag("p", {}, badge(row.label) + tag("span", {"class": "way"}, " → ".join(mathml([term]) for term in row.way)))
+        if row.label
+        else ""
+    )
     return head + tag("p", {}, "".join(parts) + note)
 
 
@@ -72,7 +81,9 @@ def badge(letter: str) -> str:
 
 def mathml(terms: Iterable[Term]) -> str:
     """Terms in MathML."""
-    return "".join(formula_to_html(term.formula, {name: visible(shown) for name, shown in term.names.items()}) for term in terms)
+    return "".join(
+        formula_to_html(term.formula, {name: visible(shown) for name, shown in term.names.items()}) for term in terms
+    )
 
 
 def text(words: str) -> str:
@@ -85,7 +96,11 @@ def text(words: str) -> str:
 
 def notebook_bundle(explanation: Explanation, include: object = None, exclude: object = None) -> dict[str, object]:
     """Text for a terminal, picture and text for a cell, LaTeX for an export to PDF."""
-    bundle: dict[str, object] = {"text/plain": to_text(explanation), "text/html": fragment(explanation), "text/latex": to_latex(explanation)}
+    bundle: dict[str, object] = {
+        "text/plain": to_text(explanation),
+        "text/html": fragment(explanation),
+        "text/latex": to_latex(explanation),
+    }
     return {kind: data for kind, data in bundle.items() if wanted(kind, include, exclude)}
 
 
@@ -93,4 +108,6 @@ def fragment(explanation: Explanation) -> str:
     """What is left whole where scripts, styles and inline SVG are taken out of a cell."""
     picture = explanation.plot()
     solution = tag("pre", {"style": "line-height:1.35"}, escaped(to_text(explanation)))
-    return tag("div", {"class": "gad-explanation"}, image(svg(picture.canvas, picture.theme), picture.canvas.alt) + solution)
+    return tag(
+        "div", {"class": "gad-explanation"}, image(svg(picture.canvas, picture.theme), picture.canvas.alt) + solution
+    )

@@ -1,4 +1,5 @@
-r"""Explanation -> LaTeX: the worked solution as one ``align*`` environment, or as a document that pdfTeX, XeTeX and LuaTeX compile.
+r"""Explanation -> LaTeX: the worked solution as one ``align*`` environment, or as a document that pdfTeX, XeTeX and
+LuaTeX compile.
 
 Each line is also understood by matplotlib's mathtext, but for letters of a user's names that neither has.
 """
@@ -96,11 +97,22 @@ def plain(source: str) -> str:
 def words(text: str) -> str:
     """Words in the middle of mathematics; what stands for itself in both stays as it is."""
     parts = re.split(r"([→×⋯∂…−✂·⁰¹²³⁴⁵⁶⁷⁸⁹⁽⁾₀₁₂₃₄₅₆₇₈₉]+)", text)
-    return "".join(symbols(part) if i % 2 else rf"\text{{{latex_text(part)}}}" if part else "" for i, part in enumerate(parts))
+    return "".join(
+        symbols(part) if i % 2 else rf"\text{{{latex_text(part)}}}" if part else "" for i, part in enumerate(parts)
+    )
 
 
 RAISED, LOWERED = "⁰¹²³⁴⁵⁶⁷⁸⁹⁽⁾", "₀₁₂₃₄₅₆₇₈₉"
-SYMBOLS = {"→": r" \to ", "×": r" \times ", "⋯": r" \cdots ", "∂": r"\partial ", "…": r" \ldots ", "−": "-", "✂": r"\dagger ", "·": r" \cdot "}
+SYMBOLS = {
+    "→": r" \to ",
+    "×": r" \times ",
+    "⋯": r" \cdots ",
+    "∂": r"\partial ",
+    "…": r" \ldots ",
+    "−": "-",
+    "✂": r"\dagger ",
+    "·": r" \cdot ",
+}
 
 
 def symbols(text: str) -> str:

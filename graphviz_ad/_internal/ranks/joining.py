@@ -32,7 +32,9 @@ def with_messages(graph: Graph, pairs: Sequence[Match]) -> Graph:
         ends[receive.key] = as_received(receive)
         slot = len(graph.in_edges(receive.key))
         edges.append(Edge(send.key, receive.key, slot, grad=gradients.of(pair), cut=CUT, match=pair.match))
-    return replace(graph, node_list=tuple(ends.get(node.key, node) for node in graph.node_list), edges=(*graph.edges, *edges))
+    return replace(
+        graph, node_list=tuple(ends.get(node.key, node) for node in graph.node_list), edges=(*graph.edges, *edges)
+    )
 
 
 def as_sent(graph: Graph, send: Node) -> Node:
@@ -54,7 +56,8 @@ def as_received(receive: Node) -> Node:
 class Returned:
     """Finds the gradient that came back for a message, in a message the other way.
 
-    Three numbers have to be the same: the gradient of what was received, what was sent back, and what was fed in at the result that had been sent.
+    Three numbers have to be the same: the gradient of what was received, what was sent back, and what was fed in at the
+    result that had been sent.
     """
 
     def __init__(self, graph: Graph, pairs: Sequence[Match]) -> None:
@@ -76,7 +79,9 @@ class Returned:
             return None
         mine = Port(gradient.shape, gradient.dtype, value=gradient)
         back = self.sent.get((receive.rank, send.rank, *look(gradient)), [])
-        sure = same_elements(mine, Port(fed.shape, fed.dtype, value=fed)) and any(same_elements(mine, port) for port in back)
+        sure = same_elements(mine, Port(fed.shape, fed.dtype, value=fed)) and any(
+            same_elements(mine, port) for port in back
+        )
         return gradient if sure else None
 
     def fed_in(self, key: str) -> Snapshot | None:
@@ -114,7 +119,11 @@ def with_collectives(graph: Graph, meetings: Mapping[str, Match]) -> Graph:
     hubs = {key: hub(graph, key, match) for key, match in meetings.items()}
     home = {member.key: meeting for meeting in hubs.values() for member in meeting.members}
     first = {meeting.members[0].key for meeting in hubs.values()}
-    nodes = [home[node.key].node if node.key in home else node for node in graph.node_list if node.key not in home or node.key in first]
+    nodes = [
+        home[node.key].node if node.key in home else node
+        for node in graph.node_list
+        if node.key not in home or node.key in first
+    ]
     edges = [from_hub(edge, home) for edge in graph.edges if edge.head not in home]
     for meeting in hubs.values():
         operands = chain.from_iterable(graph.in_edges(member.key) for member in meeting.members)
@@ -125,14 +134,20 @@ def with_collectives(graph: Graph, meetings: Mapping[str, Match]) -> Graph:
 def from_hub(edge: Edge, home: Mapping[str, Hub]) -> Edge:
     """An edge with its tail and port in the graph of hubs."""
     meeting = home.get(edge.tail)
-    return edge if meeting is None else replace(edge, tail=meeting.node.key, port=meeting.places.get((edge.tail, edge.port), 0))
+    return (
+        edge
+        if meeting is None
+        else replace(edge, tail=meeting.node.key, port=meeting.places.get((edge.tail, edge.port), 0))
+    )
 
 
 def into_hub(edge: Edge, meeting: Hub, slot: int) -> Edge:
     """What one member reads, as an operand of the hub."""
     if edge.cut is None:
         return replace(edge, head=meeting.node.key, slot=slot)
-    return replace(edge, head=meeting.node.key, slot=slot, cut=CUT if edge.cut == "data" else edge.cut, match=meeting.match)
+    return replace(
+        edge, head=meeting.node.key, slot=slot, cut=CUT if edge.cut == "data" else edge.cut, match=meeting.match
+    )
 
 
 def hub(graph: Graph, key: str, match: Match) -> Hub:
@@ -155,7 +170,9 @@ def hub(graph: Graph, key: str, match: Match) -> Hub:
         tuple(dict.fromkeys(chain.from_iterable(member.saved for member in members))),
         messages=(Meeting(message.kind, ranks, message.number, message.group, message.reduction, message.root),),
         call=members[0].call,
-        backward_order=min((member.backward_order for member in members if member.backward_order is not None), default=None),
+        backward_order=min(
+            (member.backward_order for member in members if member.backward_order is not None), default=None
+        ),
         inside=len(members),
     )
     return Hub(node, members, places, match.match)
@@ -168,17 +185,26 @@ def shared_results(match: Match, members: Iterable[Node]) -> Results | None:
     """The results once, where all ranks got the same and no gradient tells them apart."""
     rows = {member.key: results_of(member) for member in members if results_of(member)}
     first = next(iter(rows.values()), ())
-    if match.message.kind not in SAME_FOR_ALL or match.match != "exact" or any(len(row) != len(first) for row in rows.values()):
+    if (
+        match.message.kind not in SAME_FOR_ALL
+        or match.match != "exact"
+        or any(len(row) != len(first) for row in rows.values())
+    ):
         return None
     for row in rows.values():
-        if any(port.grad or port.upstream or port.is_output or not same_elements(port, other) for port, other in zip(row, first, strict=True)):
+        if any(
+            port.grad or port.upstream or port.is_output or not same_elements(port, other)
+            for port, other in zip(row, first, strict=True)
+        ):
             return None
     if not first:
         return None
     named = [next((row[i].name for row in rows.values() if row[i].name), None) for i in range(len(first))]
     ports = tuple(replace(port, name=name) for port, name in zip(first, named, strict=True))
     if len(first) == 1:
-        ports = (replace(ports[0], name=ports[0].name or next((member.name for member in members if member.name), None)),)
+        ports = (
+            replace(ports[0], name=ports[0].name or next((member.name for member in members if member.name), None)),
+        )
     return ports, {(key, i): i for key in rows for i in range(len(first))}
 
 

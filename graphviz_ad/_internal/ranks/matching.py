@@ -1,8 +1,9 @@
 """Nodes that communicated, of several ranks -> which of them belong together, and whether their numbers prove it.
 
-The k-th message from a to b is the k-th one that b received from a; the k-th collective of a group is the same one for all its members.
-This is how torch.distributed pairs them, so that order decides, and the recorded shapes, dtypes and numbers are compared to verify it:
-where they agree the match is "exact", where they are not known it is a "guess", and what contradicts itself is not joined.
+The k-th message from a to b is the k-th one that b received from a; the k-th collective of a group is the same one for
+all its members. This is how torch.distributed pairs them, so that order decides, and the recorded shapes, dtypes and
+numbers are compared to verify it: where they agree the match is "exact", where they are not known it is a "guess", and
+what contradicts itself is not joined.
 """
 
 from __future__ import annotations
@@ -111,7 +112,9 @@ def pairs(calls: Iterable[Call], ranks: Iterable[int], notices: list[Notice]) ->
     return found
 
 
-def joined_channel(channel: Channel, sent: list[Call], received: list[Call], ranks: set[int], notices: list[Notice]) -> list[Match]:
+def joined_channel(
+    channel: Channel, sent: list[Call], received: list[Call], ranks: set[int], notices: list[Notice]
+) -> list[Match]:
     """The messages of one channel; those that are left over, or that contradict themselves, are said."""
     way: dict[str, Any] = dict(zip(("group", "source", "target", "tag"), channel, strict=True))
     found: list[Match] = []
@@ -212,7 +215,12 @@ def broadcast(members: Sequence[Call]) -> bool | None:
     root = at_root(members)
     if root is None:
         return None
-    return all_of(same_elements(one, other) for call in members if call is not root for one, other in paired(root.operands, call.results))
+    return all_of(
+        same_elements(one, other)
+        for call in members
+        if call is not root
+        for one, other in paired(root.operands, call.results)
+    )
 
 
 def all_gathered(members: Sequence[Call]) -> bool | None:
@@ -226,13 +234,17 @@ def all_gathered(members: Sequence[Call]) -> bool | None:
 def gathered(members: Sequence[Call]) -> bool | None:
     """The root has what all gave, one after the other."""
     root = at_root(members)
-    return identical(joined([flat(call.operands) for call in members]), flat(root.results)) if root is not None else None
+    return (
+        identical(joined([flat(call.operands) for call in members]), flat(root.results)) if root is not None else None
+    )
 
 
 def scattered(members: Sequence[Call]) -> bool | None:
     """What the root gave is what all have, one after the other."""
     root = at_root(members)
-    return identical(flat(root.operands), joined([flat(call.results) for call in members])) if root is not None else None
+    return (
+        identical(flat(root.operands), joined([flat(call.results) for call in members])) if root is not None else None
+    )
 
 
 def reduce_scattered(members: Sequence[Call]) -> bool | None:
@@ -243,8 +255,12 @@ def reduce_scattered(members: Sequence[Call]) -> bool | None:
 
 
 def exchanged(members: Sequence[Call]) -> bool | None:
-    """Part r of what rank s gave is part s of what rank r has. That all parts are of one size is not recorded: where it does not hold nothing is known."""
-    given, got = ([flat(ports) for ports in side] for side in ([c.operands for c in members], [c.results for c in members]))
+    """Part r of what rank s gave is part s of what rank r has. That all parts are of one size is not recorded: where
+    it does not hold nothing is known.
+    """
+    given, got = (
+        [flat(ports) for ports in side] for side in ([c.operands for c in members], [c.results for c in members])
+    )
     if any(array is None or array.size % len(members) for array in (*given, *got)):
         return None
     parts = [np.split(array, len(members)) for array in given if array is not None]
@@ -295,7 +311,12 @@ def reduced(members: Sequence[Call]) -> Array | None:
 
 def flat(ports: Sequence[Port]) -> Array | None:
     """All elements of some results in one row, in a dtype that holds each of them exactly."""
-    return joined([None if port.value is None or port.value.array is None else wide(port.value.array.reshape(-1)) for port in ports])
+    return joined(
+        [
+            None if port.value is None or port.value.array is None else wide(port.value.array.reshape(-1))
+            for port in ports
+        ]
+    )
 
 
 def wide(array: Array) -> Array:
@@ -310,7 +331,9 @@ def joined(arrays: Sequence[Array | None]) -> Array | None:
 
 
 def identical(one: Array | None, other: Array | None) -> bool | None:
-    """Whether two rows have the same elements, bit for bit but for the kinds of NaN; of different length, a result that nobody read is missing."""
+    """Whether two rows have the same elements, bit for bit but for the kinds of NaN; of different length, a result
+    that nobody read is missing.
+    """
     if one is None or other is None or one.shape != other.shape:
         return None
     return Snapshot(one.shape, "", one) == Snapshot(other.shape, "", other)
@@ -327,7 +350,9 @@ def close(exact: Array | None, ports: Sequence[Port]) -> bool | None:
 
 
 def same_elements(one: Port, other: Port) -> bool | None:
-    """Whether two tensors have the same dtype and elements, in whatever shape; by their statistics where only these are kept."""
+    """Whether two tensors have the same dtype and elements, in whatever shape; by their statistics where only these
+    are kept.
+    """
     if None in (one.dtype, other.dtype, one.shape, other.shape):
         return None
     if one.dtype != other.dtype or math.prod(one.shape or ()) != math.prod(other.shape or ()):
@@ -341,12 +366,16 @@ def same_elements(one: Port, other: Port) -> bool | None:
 
 
 def similar(one: Snapshot, other: Snapshot) -> bool | None:
-    """Whether two tensors may be the same by their statistics, whose sums depend on the order in which they were added up."""
+    """Whether two tensors may be the same by their statistics, whose sums depend on the order in which they were
+    added up.
+    """
     a, b = (snap.stats or (statistics(snap.array) if snap.array is not None else None) for snap in (one, other))
     if a is None or b is None:
         return None
     exact = np.array_equal([a.min, a.max, a.nonfinite], [b.min, b.max, b.nonfinite], equal_nan=True)
-    return bool(exact and np.allclose([a.mean, a.norm], [b.mean, b.norm], rtol=1e-5, atol=1e-6 * abs(a.norm), equal_nan=True))
+    return bool(
+        exact and np.allclose([a.mean, a.norm], [b.mean, b.norm], rtol=1e-5, atol=1e-6 * abs(a.norm), equal_nan=True)
+    )
 
 
 def all_of(answers: Iterable[bool | None]) -> bool | None:

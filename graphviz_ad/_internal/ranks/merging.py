@@ -1,17 +1,22 @@
 """Graphs that the ranks of one job recorded -> one Graph, with the communication between the ranks.
 
-Each rank records its own part and, say, saves it with ``g.save(f"rank{rank}.json")``; ``gad.merge([Graph.load(path) for path in …])`` joins them:
+Each rank records its own part and, say, saves it with ``g.save(f"rank{rank}.json")``; ``gad.merge([Graph.load(path) for
+path in …])`` joins them:
 
-- Keys get the rank as prefix ("r0n5"), module paths begin with "rank 0": pictures frame the ranks, and ``depth=1`` folds each of them.
-- A message becomes an edge from the node that sent it to the one that received it. It is marked ``cut="communication"``: values go along it, autograd
-  does not. Where the numbers prove that the gradient came back in a message of its own, the edge carries it as ``grad``.
-- A collective, such as ``all_reduce``, becomes one node outside all ranks that reads what each rank gave and has what each of them got;
-  where all got the same, as one result.
-- Where the numbers show that the gradients of parameters were averaged (or summed) over the ranks, as DDP does during the backward pass, one node
-  stands for that: its gradient is what every rank has in ``.grad`` after it, the edges to the parameters carry each rank's own.
+- Keys get the rank as prefix ("r0n5"), module paths begin with "rank 0": pictures frame the ranks, and ``depth=1``
+  folds each of them.
+- A message becomes an edge from the node that sent it to the one that received it. It is marked
+  ``cut="communication"``: values go along it, autograd does not. Where the numbers prove that the gradient came back
+  in a message of its own, the edge carries it as ``grad``.
+- A collective, such as ``all_reduce``, becomes one node outside all ranks that reads what each rank gave and has what
+  each of them got; where all got the same, as one result.
+- Where the numbers show that the gradients of parameters were averaged (or summed) over the ranks, as DDP does during
+  the backward pass, one node stands for that: its gradient is what every rank has in ``.grad`` after it, the edges to
+  the parameters carry each rank's own.
 
-What belongs together is decided by order and verified by shapes, dtypes and numbers, see `graphviz_ad._internal.ranks.matching`; ``match="guess"`` where these
-are not known. What could not be joined stands in the notices.
+What belongs together is decided by order and verified by shapes, dtypes and numbers, see
+`graphviz_ad._internal.ranks.matching`; ``match="guess"`` where these are not known. What could not be joined stands in
+the notices.
 """
 
 from __future__ import annotations
@@ -36,7 +41,8 @@ Ranks = Mapping[int, Graph]
 def merge(graphs: Sequence[Graph]) -> Graph:
     """One graph of what the ranks of a job recorded, of one graph a rank; see the module's docstring.
 
-    Ranks are taken from the recorded communication; a graph without any has the lowest number that is left. ``passes`` and ``detail`` are merged too.
+    Ranks are taken from the recorded communication; a graph without any has the lowest number that is left. ``passes``
+    and ``detail`` are merged too.
     """
     ranks = by_rank(graphs)
     whole = of_one_pass(ranks)
@@ -45,7 +51,11 @@ def merge(graphs: Sequence[Graph]) -> Graph:
     passes = [graph.passes for graph in ranks.values()]
     if len(set(map(len, passes))) > 1:
         return whole.saying(notice("uneven passes", passes=tuple(map(len, passes))))
-    several = [of_one_pass(dict(zip(ranks, each, strict=True))) for each in zip(*passes, strict=True)] if len(passes[0]) > 1 else []
+    several = (
+        [of_one_pass(dict(zip(ranks, each, strict=True))) for each in zip(*passes, strict=True)]
+        if len(passes[0]) > 1
+        else []
+    )
     return replace(whole, detail=of_one_pass(details) if finer else whole, each_pass=tuple(several))
 
 
@@ -54,12 +64,22 @@ def by_rank(graphs: Sequence[Graph]) -> dict[int, Graph]:
     given = list(graphs) if isinstance(graphs, Iterable) else [graphs]
     wrong = [type(thing).__name__ for thing in given if not isinstance(thing, Graph)]
     if wrong or not given or isinstance(graphs, Graph):
-        what = f"{wrong[0]} instead of a Graph" if wrong else "an empty list" if not given else "one Graph that is in no list"
-        raise MergeError(f"merge takes a list of graphs, one for each rank, and was given {what}; read saved graphs with Graph.load")
+        what = (
+            f"{wrong[0]} instead of a Graph"
+            if wrong
+            else "an empty list"
+            if not given
+            else "one Graph that is in no list"
+        )
+        raise MergeError(
+            f"merge takes a list of graphs, one for each rank, and was given {what}; read saved graphs with Graph.load"
+        )
     said = [rank_of(graph, place) for place, graph in enumerate(given)]
     twice = next((rank for rank in said if rank is not None and said.count(rank) > 1), None)
     if twice is not None:
-        raise MergeError(f"{said.count(twice)} of the graphs were recorded by rank {twice}; give one graph of each rank")
+        raise MergeError(
+            f"{said.count(twice)} of the graphs were recorded by rank {twice}; give one graph of each rank"
+        )
     free = (rank for rank in range(len(given)) if rank not in said)
     return dict(sorted((next(free) if rank is None else rank, graph) for rank, graph in zip(said, given, strict=True)))
 
@@ -69,7 +89,9 @@ def rank_of(graph: Graph, place: int) -> int | None:
     messages = [message_of(node) for node in graph.node_list if node.messages]
     found = {message.rank for message in messages if message is not None}
     if graph.ranks or len(found) > 1 or None in messages:
-        raise MergeError(f"graph {place} of the list is of several ranks already; merge the graphs of all ranks in one call")
+        raise MergeError(
+            f"graph {place} of the list is of several ranks already; merge the graphs of all ranks in one call"
+        )
     return found.pop() if found else None
 
 
@@ -116,23 +138,34 @@ def told(ranks: Ranks) -> Iterator[Notice]:
 
 
 def joined(graph: Graph, matches: Sequence[Match]) -> tuple[Graph, list[Match]]:
-    """The graph with these communications, each node after its operands; and the matches that cannot be, for they make a circle."""
+    """The graph with these communications, each node after its operands; and the matches that cannot be, for they
+    make a circle.
+    """
     meetings = {f"c{number}": match for number, match in enumerate(match for match in matches if not match.is_pair)}
     pairs = [match for match in matches if match.is_pair]
     result = with_collectives(with_messages(graph, pairs), meetings)
     home = {call.key: key for key, match in meetings.items() for call in match.calls}
     order = together(graph, home, {pair.calls[1].key: pair.calls[0].key for pair in pairs})
-    nodes = [result.nodes[key] for key in order] if order is not None else in_order(list(result.node_list), list(result.edges))
+    nodes = (
+        [result.nodes[key] for key in order]
+        if order is not None
+        else in_order(list(result.node_list), list(result.edges))
+    )
     stuck = result.nodes.keys() - {node.key for node in nodes}
-    impossible = [match for match in matches if any(home.get(call.key, call.key) in stuck for call in match.calls)] if stuck else []
+    impossible = (
+        [match for match in matches if any(home.get(call.key, call.key) in stuck for call in match.calls)]
+        if stuck
+        else []
+    )
     return replace(result, node_list=tuple(nodes)), impossible
 
 
 def together(graph: Graph, home: Mapping[str, str], senders: Mapping[str, str]) -> list[str] | None:
-    """Keys in an order in which the ranks may have run: each goes on until it has to wait for another; None if all wait.
+    """Keys in an order in which the ranks may have run: each goes on until it has to wait for another; None if all
+    wait.
 
-    ``home`` are the members of collectives, which wait for each other; ``senders`` whom a receiver waits for. That a program
-    starts something and waits for it later is not recorded, so that all may wait here although they did not.
+    ``home`` are the members of collectives, which wait for each other; ``senders`` whom a receiver waits for. That a
+    program starts something and waits for it later is not recorded, so that all may wait here although they did not.
     """
     ranks: dict[str, deque[str]] = {}
     for node in graph.node_list:
@@ -162,8 +195,12 @@ def together(graph: Graph, home: Mapping[str, str], senders: Mapping[str, str]) 
 
 
 def numbered_backward(graph: Graph) -> Graph:
-    """The graph with its backward passes as one: each rank in its own order, and none before the gradient that it waited for."""
-    ran = sorted((node for node in graph.node_list if node.backward_order is not None), key=lambda node: node.backward_order or 0)
+    """The graph with its backward passes as one: each rank in its own order, and none before the gradient that it
+    waited for.
+    """
+    ran = sorted(
+        (node for node in graph.node_list if node.backward_order is not None), key=lambda node: node.backward_order or 0
+    )
     last: dict[tuple[str, ...], str] = {}
     before: list[Edge] = []
     for node in ran:
@@ -177,11 +214,17 @@ def numbered_backward(graph: Graph) -> Graph:
         if edge.cut == CUT and edge.grad is not None:  # a gradient that came back in a message
             source = origin(graph, edge.tail)
             before += [Edge(use.head, source, 0) for use in graph.out_edges(edge.head) if {use.head, source} <= keys]
-        elif {edge.tail, edge.head} <= keys and edge.cut is None and not (graph.nodes[edge.tail].module and graph.nodes[edge.head].module):
+        elif (
+            {edge.tail, edge.head} <= keys
+            and edge.cut is None
+            and not (graph.nodes[edge.tail].module and graph.nodes[edge.head].module)
+        ):
             before.append(Edge(edge.head, edge.tail, 0))  # to or from a collective
     ordered = in_order(ran, before)
     place = {node.key: number for number, node in enumerate(ordered if len(ordered) == len(ran) else ran)}
-    return replace(graph, node_list=tuple(replace(node, backward_order=place.get(node.key)) for node in graph.node_list))
+    return replace(
+        graph, node_list=tuple(replace(node, backward_order=place.get(node.key)) for node in graph.node_list)
+    )
 
 
 def origin(graph: Graph, key: str) -> str:

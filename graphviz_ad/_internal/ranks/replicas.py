@@ -1,7 +1,9 @@
-"""Graph of several ranks -> Graph that also says which gradients the ranks averaged, as DDP does during the backward pass.
+"""Graph of several ranks -> Graph that also says which gradients the ranks averaged, as DDP does during the backward
+pass.
 
-Each rank has the gradient of its own loss with respect to its own copy of a parameter, and then, in ``.grad``, what all have in common. That this is the
-mean, or the sum, over the ranks is read off the recorded numbers and not taken from the name of a wrapper.
+Each rank has the gradient of its own loss with respect to its own copy of a parameter, and then, in ``.grad``, what all
+have in common. That this is the mean, or the sum, over the ranks is read off the recorded numbers and not taken from
+the name of a wrapper.
 """
 
 from __future__ import annotations
@@ -41,7 +43,9 @@ class Replica:
 
 
 def with_averages(graph: Graph, parts: Mapping[int, Graph]) -> Graph:
-    """The graph with a node for the gradients that were averaged, one for each dtype, and an edge from there to each copy of each parameter."""
+    """The graph with a node for the gradients that were averaged, one for each dtype, and an edge from there to each
+    copy of each parameter.
+    """
     found = list(replicas(parts))
     groups: dict[tuple[str, str], list[Replica]] = defaultdict(list)
     for replica in found:
@@ -52,16 +56,20 @@ def with_averages(graph: Graph, parts: Mapping[int, Graph]) -> Graph:
     for (reduction, _), members in groups.items():
         nodes.append(node := average(f"a{len(nodes)}", reduction, members, tuple(parts)))
         for leaf, match in ((leaf, member.match) for member in members for leaf in member.leaves):
-            edges.append(Edge(node.key, leaf.key, len(graph.in_edges(leaf.key)), grad=leaf.ports[0].grad, cut=CUT, match=match))
+            edges.append(
+                Edge(node.key, leaf.key, len(graph.in_edges(leaf.key)), grad=leaf.ports[0].grad, cut=CUT, match=match)
+            )
     strange = [str(replica.leaves[0].name) for replica in found if replica.reduction is None]
     whole = replace(graph, node_list=(*nodes, *graph.node_list), edges=(*graph.edges, *edges))
     return whole.saying(notice("strange total", strange)) if strange else whole
 
 
 def replicas(parts: Mapping[int, Graph]) -> Iterator[Replica]:
-    """The parameters that all ranks have under one name, with different gradients in the pass and the same ``.grad`` after it.
+    """The parameters that all ranks have under one name, with different gradients in the pass and the same ``.grad``
+    after it.
 
-    Beside such a one, the gradients of others may have been the same before. They are taken along where they fit, as a guess.
+    Beside such a one, the gradients of others may have been the same before. They are taken along where they fit, as a
+    guess.
     """
     leaves = [{node.name: node for node in graph.node_list if is_trained(node)} for graph in parts.values()]
     alike: list[Replica] = []
@@ -76,7 +84,9 @@ def replicas(parts: Mapping[int, Graph]) -> Iterator[Replica]:
         if None in answers.values():
             continue
         exact = all(port.value is not None and port.value.known for port in (*own, totals[0]))
-        replica = Replica(copies, next((reduction for reduction, yes in answers.items() if yes), None), "exact" if exact else "guess")
+        replica = Replica(
+            copies, next((reduction for reduction, yes in answers.items() if yes), None), "exact" if exact else "guess"
+        )
         if any(same_elements(own[0], mine) is False for mine in own[1:]):
             found.add(replica.reduction)
             yield replica
@@ -87,7 +97,13 @@ def replicas(parts: Mapping[int, Graph]) -> Iterator[Replica]:
 
 def is_trained(node: Node) -> bool:
     """Whether this is a named leaf to which a gradient came."""
-    return node.kind == "leaf" and node.name is not None and len(node.ports) == 1 and node.grad is not None and node.ports[0].grad_total is not None
+    return (
+        node.kind == "leaf"
+        and node.name is not None
+        and len(node.ports) == 1
+        and node.grad is not None
+        and node.ports[0].grad_total is not None
+    )
 
 
 def as_port(snap: Snapshot | None) -> Port:
@@ -96,16 +112,21 @@ def as_port(snap: Snapshot | None) -> Port:
 
 
 def is_reduction(name: str, own: Sequence[Port], total: Port) -> bool | None:
-    """Whether a gradient is the mean or sum over the ranks; of big tensors as far as their statistics tell, None where these are not known."""
+    """Whether a gradient is the mean or sum over the ranks; of big tensors as far as their statistics tell, None
+    where these are not known.
+    """
     arrays = [array for port in own if (array := flat([port])) is not None]
     if len(arrays) == len(own) and flat([total]) is not None:
         return len({array.shape for array in arrays}) == 1 and close(REDUCTIONS[name](arrays), [total])
     snaps = [port.value for port in (total, *own)]
-    facts = np.array([(snap.mean, snap.norm) for snap in snaps if snap is not None and snap.mean is not None], dtype=np.float64)
+    facts = np.array(
+        [(snap.mean, snap.norm) for snap in snaps if snap is not None and snap.mean is not None], dtype=np.float64
+    )
     if len(facts) < len(snaps):
         return None
     (mean, norm), (means, norms) = facts[0], facts[1:].T
-    element = norm / math.sqrt(math.prod(total.shape or ()))  # what one element is like; the mean of all may be far smaller
+    # what one element is like; the mean of all may be far smaller
+    element = norm / math.sqrt(math.prod(total.shape or ()))
     same_mean = abs(mean - float(REDUCTIONS[name](means))) <= 1e-4 * element
     return bool(same_mean and norm <= float(REDUCTIONS[name](norms)) * (1 + 1e-4))
 
@@ -138,5 +159,11 @@ def one_vector(parts: Sequence[Snapshot]) -> Snapshot:
     if any(None in row for row in rows):
         return Snapshot((count,), dtype, missing="summarised")
     low, high, mean, norm, bad, size = np.array(rows, dtype=np.float64).T
-    stats = Stats(float(low.min()), float(high.max()), float((mean * size).sum() / count), float(np.sqrt((norm**2).sum())), int(bad.sum()))
+    stats = Stats(
+        float(low.min()),
+        float(high.max()),
+        float((mean * size).sum() / count),
+        float(np.sqrt((norm**2).sum())),
+        int(bad.sum()),
+    )
     return Snapshot((count,), dtype, stats=stats, missing="summarised")

@@ -1,4 +1,6 @@
-"""Scene + remarks -> Scene: lines added to boxes, boxes marked as worth a look, and the place where a program stopped."""
+"""Scene + remarks -> Scene: lines added to boxes, boxes marked as worth a look, and the place where a program
+stopped.
+"""
 
 from __future__ import annotations
 
@@ -34,16 +36,20 @@ def remarked(box: Box, texts: Sequence[str], *, marked: bool = False) -> Box:
     width, height = box_size(lines, box.badge, box.double)
     emphasis = "active" if marked else box.emphasis
     hover = (*box.hover, *(Fact("", text) for text in texts))
-    return replace(box, lines=lines, width=max(width, box.width), height=max(height, box.height), emphasis=emphasis, hover=hover)
+    return replace(
+        box, lines=lines, width=max(width, box.width), height=max(height, box.height), emphasis=emphasis, hover=hover
+    )
 
 
 # --- where a program stopped
 
 
 def with_failure(scene: Scene, graph: Graph) -> Scene:
-    """The scene as it was built, not placed yet, of a program that raised: the operation that stopped is marked, and the error is said once.
+    """The scene as it was built, not placed yet, of a program that raised: the operation that stopped is marked, and
+    the error is said once.
 
-    A gradient that a failed pass did not come to is not None, but not computed; a leaf has what earlier passes left in its ``.grad``.
+    A gradient that a failed pass did not come to is not None, but not computed; a leaf has what earlier passes left in
+    its ``.grad``.
     """
     told = error_of(graph)
     if not told:
@@ -52,7 +58,9 @@ def with_failure(scene: Scene, graph: Graph) -> Scene:
     others = texts(note for note in graph.notes if note.failure is None)
     boxes = [corrected(box, graph, stopped) for box in scene.boxes]
     arrows = [uncut(arrow, graph, stopped) for arrow in scene.arrows]
-    legend = tuple(role for role in scene.legend if role != "cut" or any(arrow.style == "cut" and arrow.lines for arrow in arrows))
+    legend = tuple(
+        role for role in scene.legend if role != "cut" or any(arrow.style == "cut" and arrow.lines for arrow in arrows)
+    )
     names = ", ".join(str(node.name or node.op) for node in stopped)
     alt = f"{scene.alt} It stopped at {names}: {told}" if names else f"{scene.alt} {told}"
     notes = (f"⚠ {told}", *others, *scene.notes[len(graph.notices) :])
@@ -67,7 +75,10 @@ def corrected(box: Box, graph: Graph, stopped: Collection[Node]) -> Box:
     if failed(graph, node) and node.requires_grad and node.grad is None and len(node.ports) == 1:
         before = held_before(graph, node)
         text = f"{gradient_label(node)} {one_line(before) if before is not None else NOT_YET}"
-        box = resized(box, [replace(line, text=text) if line.key == "gradient" else line for line in box.lines if line.role != "note"])
+        box = resized(
+            box,
+            [replace(line, text=text) if line.key == "gradient" else line for line in box.lines if line.role != "note"],
+        )
     for one in stopped:
         if node in writers(graph, one):
             box = remarked(box, (WROTE.format(one.op),))
@@ -87,7 +98,11 @@ def uncut(arrow: Arrow, graph: Graph, stopped: Collection[Node]) -> Arrow:
     """An arrow on which no gradient has come back because nothing came back at all."""
     head = graph.nodes[arrow.head]
     early = head in stopped or (arrow.cut == "unreached" and any(is_of(head, note.ranks) for note in graph.failures))
-    return replace(arrow, style="solid", cut="", lines=(), width=0.0, height=0.0) if early and arrow.style == "cut" else arrow
+    return (
+        replace(arrow, style="solid", cut="", lines=(), width=0.0, height=0.0)
+        if early and arrow.style == "cut"
+        else arrow
+    )
 
 
 def held_before(graph: Graph, node: Node) -> Snapshot | None:
@@ -101,8 +116,11 @@ def held_before(graph: Graph, node: Node) -> Snapshot | None:
 
 def error_of(graph: Graph) -> str:
     """What the program raised, type and message; "" where it did not."""
-    first = {note.ranks: note for note in reversed(graph.failures)}  # what ended the program, where a backward pass of it had failed before
-    return "; ".join(error_text(note.failure, note.ranks) for note in reversed(first.values()) if note.failure is not None)
+    # what ended the program, where a backward pass of it had failed before
+    first = {note.ranks: note for note in reversed(graph.failures)}
+    return "; ".join(
+        error_text(note.failure, note.ranks) for note in reversed(first.values()) if note.failure is not None
+    )
 
 
 def failed(graph: Graph, node: Node | None = None) -> bool:
@@ -111,13 +129,19 @@ def failed(graph: Graph, node: Node | None = None) -> bool:
 
 
 def stopped_at(graph: Graph) -> tuple[Node, ...]:
-    """The operation whose gradient had come in, and which then did not run, or that raised in the forward pass; one in each rank that stopped."""
+    """The operation whose gradient had come in, and which then did not run, or that raised in the forward pass; one
+    in each rank that stopped.
+    """
     return tuple(node for node in graph.node_list if node.raised and node.kind == "op")
 
 
 def writers(graph: Graph, stopped: Node) -> list[Node]:
-    """What wrote, after the operation had run that stopped, to its result or to an operand, if torch says that this was the reason."""
-    if not any(note.failure is not None and note.failure.overwritten and is_of(stopped, note.ranks) for note in graph.failures):
+    """What wrote, after the operation had run that stopped, to its result or to an operand, if torch says that this
+    was the reason.
+    """
+    if not any(
+        note.failure is not None and note.failure.overwritten and is_of(stopped, note.ranks) for note in graph.failures
+    ):
         return []
     touched = {stopped.key, *(edge.tail for edge in graph.in_edges(stopped.key))}
     after = graph.node_list[graph.node_list.index(stopped) + 1 :]

@@ -1,8 +1,8 @@
 """The few primitives that every picture is made of; each renderer draws these four and nothing else.
 
-`graphviz_ad._internal.scene.paint` lowers a Scene to marks, so that all formats show the same picture and a new format is one small file.
-Coordinates are points (1/72 inch) or, for a film frame, pixels; y grows downwards. Colours are roles of a Theme ("ink",
-"value", …), resolved by the renderer, so that a page can follow its reader's light or dark mode.
+`graphviz_ad._internal.scene.paint` lowers a Scene to marks, so that all formats show the same picture and a new format
+is one small file. Coordinates are points (1/72 inch) or, for a film frame, pixels; y grows downwards. Colours are roles
+of a Theme ("ink", "value", …), resolved by the renderer, so that a page can follow its reader's light or dark mode.
 ``owner`` is the key of the Box, Arrow or Group that a mark belongs to ("" for what belongs to none); ``part`` says
 which part of it this is ("frame", "shaft", "head", or the role of a text line).
 """
@@ -55,7 +55,9 @@ class Polygon:
 
 @dataclass(frozen=True)
 class Label:
-    """One line of text; ``x`` is where ``anchor`` ("start", "middle", "end") says, ``y`` the baseline, ``size`` the em."""
+    """One line of text; ``x`` is where ``anchor`` ("start", "middle", "end") says, ``y`` the baseline, ``size``
+    the em.
+    """
 
     x: float
     y: float

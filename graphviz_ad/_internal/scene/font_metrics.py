@@ -1,6 +1,7 @@
 """Text -> its width: our own measures of DejaVu Sans, so that a layout is the same on every machine.
 
-DejaVu Sans is wider than Helvetica, Arial and Verdana, so that boxes sized here also hold the text of a page that falls back to those.
+DejaVu Sans is wider than Helvetica, Arial and Verdana, so that boxes sized here also hold the text of a page that falls
+back to those.
 """
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ ASCENT, DESCENT = 0.76, 0.24  # of an em: what letters and digits need above and
 
 @lru_cache(maxsize=2)
 def _table(bold: bool) -> dict[str, int]:
-    runs = json.loads(files(__name__.rpartition(".")[0]).joinpath("font_widths.json").read_text("ascii"))["bold" if bold else "regular"]
+    runs = json.loads(files(__name__.rpartition(".")[0]).joinpath("font_widths.json").read_text("ascii"))[
+        "bold" if bold else "regular"
+    ]
     return {chr(ord(first) + i): width for first, *widths in runs for i, width in enumerate(widths)}
 
 

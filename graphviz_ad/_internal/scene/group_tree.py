@@ -19,7 +19,9 @@ def title_size(group: Group) -> tuple[float, float]:
 
 
 def parents(scene: Scene) -> dict[str, str | None]:
-    """Key of a group -> key of the frame around it; None where that is nothing, not in the scene, or inside the group itself."""
+    """Key of a group -> key of the frame around it; None where that is nothing, not in the scene, or inside the
+    group itself.
+    """
     named = {group.key: group.parent for group in scene.groups}
     found: dict[str, str | None] = {}
     for key, parent in named.items():

@@ -159,7 +159,17 @@ def group_marks(group: Group) -> Iterator[Mark]:
         return
     (x, y), (width, height) = group.corner, group.size
     yield Rect(x, y, width, height, 10, "group", "group.line", 1.2, owner=group.key)
-    yield Label(x + 10, y + 15, shorten(group.title, 13, width - 16, True), 13, "muted", bold=True, anchor="start", owner=group.key, part="title")
+    yield Label(
+        x + 10,
+        y + 15,
+        shorten(group.title, 13, width - 16, True),
+        13,
+        "muted",
+        bold=True,
+        anchor="start",
+        owner=group.key,
+        part="title",
+    )
 
 
 def box_marks(box: Box) -> Iterator[Mark]:
@@ -175,13 +185,24 @@ def box_marks(box: Box) -> Iterator[Mark]:
     yield Rect(x, y, box.width, box.height, radius, fill, stroke, line, dash, box.key)
     inset = 5.0 if box.double else 0.0
     if box.double:
-        yield Rect(x + 4, y + 4, box.width - 8, box.height - 8, max(radius - 4, 0), None, stroke, 1.2, dash, box.key, "inner")
+        yield Rect(
+            x + 4, y + 4, box.width - 8, box.height - 8, max(radius - 4, 0), None, stroke, 1.2, dash, box.key, "inner"
+        )
     wide = badge_width(box.badge)
     if box.badge:
         kind = TYPES["badge"]
         left, top = x + PAD_X + inset, box.center[1] - BADGE / 2
         yield Rect(left, top, wide, BADGE, BADGE / 2, "badge", None, 0, (), box.key, "badge")
-        yield Label(left + wide / 2, box.center[1] + kind.size * 0.36, box.badge, kind.size, kind.color, kind.bold, owner=box.key, part="glyph")
+        yield Label(
+            left + wide / 2,
+            box.center[1] + kind.size * 0.36,
+            box.badge,
+            kind.size,
+            kind.color,
+            kind.bold,
+            owner=box.key,
+            part="glyph",
+        )
     start = x + PAD_X + inset + (wide + BADGE_GAP if wide else 0)
     yield from column(box.lines, (start, x + box.width - PAD_X - inset), box.center[1], box.key)
 
@@ -196,7 +217,17 @@ def column(lines: tuple[Line, ...], span: tuple[float, float], middle: float, ow
             top += trails.BADGE + LINE_GAP
             continue
         kind = type_of(line.role)
-        yield Label((span[0] + span[1]) / 2, top + kind.size * ASCENT, line.text, kind.size, kind.color, kind.bold, kind.italic, owner=owner, part=line.key)
+        yield Label(
+            (span[0] + span[1]) / 2,
+            top + kind.size * ASCENT,
+            line.text,
+            kind.size,
+            kind.color,
+            kind.bold,
+            kind.italic,
+            owner=owner,
+            part=line.key,
+        )
         top += kind.size * (ASCENT + DESCENT) + LINE_GAP
 
 
@@ -218,11 +249,15 @@ def arrow_marks(arrow: Arrow) -> Iterator[Mark]:
         yield from trails.shafts(shaft, arrow.trails, arrow.key)
     else:
         yield Curve(shaft, stroke, line, dash, arrow.key)
-    yield Polygon(arrowhead(tip, points[-1], size), trails.head_role(arrow.trails) if arrow.trails else stroke, arrow.key)
+    yield Polygon(
+        arrowhead(tip, points[-1], size), trails.head_role(arrow.trails) if arrow.trails else stroke, arrow.key
+    )
 
 
 def clipped(points: tuple[Point, ...], length: float) -> tuple[tuple[Point, ...], Point]:
-    """The chain with its end pulled back by ``length``, so that the line does not stick out of the head, and where it ends now."""
+    """The chain with its end pulled back by ``length``, so that the line does not stick out of the head, and where
+    it ends now.
+    """
     (x, y), (end_x, end_y) = direction_point(points), points[-1]
     distance = math.hypot(end_x - x, end_y - y)
     if distance == 0:
@@ -320,15 +355,38 @@ def moved(marks: Iterable[Mark], scale: float, dx: float, dy: float) -> Iterator
     for mark in marks:
         if isinstance(mark, Rect):
             x, y = at((mark.x, mark.y))
-            size, dash = (mark.width * scale, mark.height * scale, mark.radius * scale), tuple(d * scale for d in mark.dash)
-            yield Rect(x, y, *size, mark.fill, mark.stroke, mark.line * max(scale, THINNEST), dash, mark.owner, mark.part)
+            size, dash = (
+                (mark.width * scale, mark.height * scale, mark.radius * scale),
+                tuple(d * scale for d in mark.dash),
+            )
+            yield Rect(
+                x, y, *size, mark.fill, mark.stroke, mark.line * max(scale, THINNEST), dash, mark.owner, mark.part
+            )
         elif isinstance(mark, Curve):
-            yield Curve(tuple(map(at, mark.points)), mark.stroke, mark.line * max(scale, THINNEST), tuple(d * scale for d in mark.dash), mark.owner, mark.part)
+            yield Curve(
+                tuple(map(at, mark.points)),
+                mark.stroke,
+                mark.line * max(scale, THINNEST),
+                tuple(d * scale for d in mark.dash),
+                mark.owner,
+                mark.part,
+            )
         elif isinstance(mark, Polygon):
             yield Polygon(tuple(map(at, mark.points)), mark.fill, mark.owner, mark.part)
         else:
             x, y = at((mark.x, mark.y))
-            yield Label(x, y, mark.text, mark.size * scale, mark.color, mark.bold, mark.italic, mark.anchor, mark.owner, mark.part)
+            yield Label(
+                x,
+                y,
+                mark.text,
+                mark.size * scale,
+                mark.color,
+                mark.bold,
+                mark.italic,
+                mark.anchor,
+                mark.owner,
+                mark.part,
+            )
 
 
 PHASE_NAMES = {"start": "start", "forward": "forward", "backward": "backward", "end": "complete"}
@@ -336,7 +394,9 @@ HEAD, FOOT = 52.0, 132.0
 
 
 def paint_frame(film: Film, index: int, size: tuple[int, int] | None = None) -> Canvas:
-    """Step ``index`` of a film on a frame of ``size`` pixels: title, stage, caption, progress; only the stage's looks change."""
+    """Step ``index`` of a film on a frame of ``size`` pixels: title, stage, caption, progress; only the stage's
+    looks change.
+    """
     index %= len(film.steps)
     size = size or film.size
     marks = [*moved(stage_marks(film.scene(index)), *frame_fit(film.stage, size)), *frame_text(film, index, *size)]
@@ -374,7 +434,16 @@ def frame_words(film: Film, index: int, width: float, height: float) -> Iterator
     yield Label(width - 28, 38, counter, 18, "muted", anchor="end", part="counter")
     color = {"forward": "value", "backward": "gradient"}.get(step.phase, "ink")
     for i, (text, em) in enumerate(caption_rows(step.caption, width - 56)):
-        yield Label(width / 2, height - FOOT + 40 + i * 36, text, em, color if i == 0 else "ink", i == 0, anchor="middle", part="caption")
+        yield Label(
+            width / 2,
+            height - FOOT + 40 + i * 36,
+            text,
+            em,
+            color if i == 0 else "ink",
+            i == 0,
+            anchor="middle",
+            part="caption",
+        )
 
 
 def caption_rows(caption: tuple[str, ...], width: float) -> list[tuple[str, float]]:
@@ -400,4 +469,16 @@ def progress(film: Film, index: int, width: float, height: float) -> Iterator[Ma
     each = (room - gap * (count - 1)) / count
     for i, step in enumerate(film.steps):
         role = {"forward": "value.line", "backward": "gradient.line"}.get(step.phase, "muted")
-        yield Rect(28 + i * (each + gap), height - 20, max(each, 0.5), 6, min(2.0, each / 2), role if i <= index else "group.line", None, 0, (), "", tick(i))
+        yield Rect(
+            28 + i * (each + gap),
+            height - 20,
+            max(each, 0.5),
+            6,
+            min(2.0, each / 2),
+            role if i <= index else "group.line",
+            None,
+            0,
+            (),
+            "",
+            tick(i),
+        )

@@ -1,4 +1,5 @@
-"""The paths of a chain rule -> marks: coloured lines side by side along an arrow, letters on them, and a legend that says what each path brings.
+"""The paths of a chain rule -> marks: coloured lines side by side along an arrow, letters on them, and a legend that
+says what each path brings.
 
 A path is told by its colour, by its dashes and by its letter, so that no reader depends on one of them.
 """
@@ -51,7 +52,9 @@ def head_size(trails: Sequence[int]) -> float:
 
 
 def beside(points: tuple[Point, ...], distance: float) -> tuple[Point, ...]:
-    """A chain of Béziers moved sideways: each point along the normal between its neighbours, less at the ends, where lines meet."""
+    """A chain of Béziers moved sideways: each point along the normal between its neighbours, less at the ends, where
+    lines meet.
+    """
     if not distance:
         return points
     moved = []
@@ -96,7 +99,12 @@ def badges(letters: str, center: float, top: float, owner: str = "", part: str =
 
 def legend_width(trails: Sequence[Trail]) -> float:
     """The width that the legend needs, in points."""
-    rows = (INSET + way_width(trails) + text_width(trail.brings, SIZE) if trail.letter else text_width(trail.words, SIZE, True) for trail in trails)
+    rows = (
+        INSET + way_width(trails) + text_width(trail.brings, SIZE)
+        if trail.letter
+        else text_width(trail.words, SIZE, True)
+        for trail in trails
+    )
     return max(rows, default=0.0) + 4
 
 
@@ -110,7 +118,9 @@ def legend(trails: Sequence[Trail], x: float, y: float, width: float) -> Iterato
     for i, trail in enumerate(trails):
         middle = y + (i + 0.5) * ROW
         if not trail.letter:
-            yield Label(x, middle + 5, shorten(trail.words, SIZE, width, True), SIZE, "ink", True, anchor="start", part="legend")
+            yield Label(
+                x, middle + 5, shorten(trail.words, SIZE, width, True), SIZE, "ink", True, anchor="start", part="legend"
+            )
             continue
         number = LETTERS.index(trail.letter)
         line = tuple((x + SAMPLE * step / 3, middle) for step in range(4))
@@ -118,6 +128,22 @@ def legend(trails: Sequence[Trail], x: float, y: float, width: float) -> Iterato
         yield from badges(trail.letter, x + SAMPLE + 4 + BADGE / 2, middle - BADGE / 2, part="legend")
         room = width - INSET
         column = min(way_width(trails), room * 0.7)
-        yield Label(x + INSET, middle + 5, shorten(trail.words, SIZE, column if trail.brings else room), SIZE, "ink", anchor="start", part="legend")
+        yield Label(
+            x + INSET,
+            middle + 5,
+            shorten(trail.words, SIZE, column if trail.brings else room),
+            SIZE,
+            "ink",
+            anchor="start",
+            part="legend",
+        )
         if trail.brings:
-            yield Label(x + INSET + column, middle + 5, shorten(trail.brings, SIZE, room - column), SIZE, "ink", anchor="start", part="legend")
+            yield Label(
+                x + INSET + column,
+                middle + 5,
+                shorten(trail.brings, SIZE, room - column),
+                SIZE,
+                "ink",
+                anchor="start",
+                part="legend",
+            )

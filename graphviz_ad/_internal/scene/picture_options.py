@@ -54,7 +54,9 @@ def look(
     transforms: Sequence[Transform] = (),
     graph: Graph | None = None,
 ) -> Look:
-    """The options, which were checked where they came in; the direction by the size of the graph where none was chosen."""
+    """The options, which were checked where they came in; the direction by the size of the graph where none was
+    chosen.
+    """
     if direction is None:
         direction = "TB" if graph is not None and len(graph.node_list) > 40 else "LR"
     return Look(theme(theme_name), layout, direction, Options(values, gradients, local), tuple(transforms), depth)

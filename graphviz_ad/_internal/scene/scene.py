@@ -22,9 +22,10 @@ FLOWING = ("active-forward", "active-backward")  # emphases of an arrow along wh
 class Line:
     """One line of text.
 
-    ``role`` chooses its typography ("name", "value", "gradient", "local", "note", …). ``kind`` tells apart what lines of one role say: of a name "formula"
-    where that stands beside it, of a value or gradient "spread" for mean and range, of what is local "derivative" or "rule", of a contribution "summed".
-    ``number`` counts the lines of a role within one box.
+    ``role`` chooses its typography ("name", "value", "gradient", "local", "note", …). ``kind`` tells apart what lines
+    of one role say: of a name "formula" where that stands beside it, of a value or gradient "spread" for mean and
+    range, of what is local "derivative" or "rule", of a contribution "summed". ``number`` counts the lines of a role
+    within one box.
     """
 
     role: str
@@ -40,7 +41,9 @@ class Line:
 
 @frozen
 class Fact:
-    """What is told of a part to those who point at it; ``says`` is the role of the line that says the same, "" where there is none."""
+    """What is told of a part to those who point at it; ``says`` is the role of the line that says the same, "" where
+    there is none.
+    """
 
     label: str
     text: str
@@ -76,9 +79,9 @@ class Arrow:
     """One edge of the picture, from ``tail`` to ``head``, both keys of boxes.
 
     ``lines`` with ``width`` and ``height`` are its label, placed at ``label_center``; no lines, no label (0 by 0).
-    ``path`` is a chain of cubic Béziers, 3n + 1 points, from the border of the tail to the border of the head, where the arrowhead
-    points. ``style`` is "solid", "cut" (no gradient flows) or "guess". ``trails`` are the numbers of the chain-rule paths along it; ``slot`` counts the
-    operands of the head.
+    ``path`` is a chain of cubic Béziers, 3n + 1 points, from the border of the tail to the border of the head, where
+    the arrowhead points. ``style`` is "solid", "cut" (no gradient flows) or "guess". ``trails`` are the numbers of the
+    chain-rule paths along it; ``slot`` counts the operands of the head.
     """
 
     key: str
@@ -111,7 +114,8 @@ class Group:
 
 @dataclass(frozen=True)
 class Trail:
-    """What the legend says of a path that arrows are coloured for, and what it brings; without a ``letter``, of all paths together.
+    """What the legend says of a path that arrows are coloured for, and what it brings; without a ``letter``, of all
+    paths together.
 
     ``equals``: what it brings begins with an equals sign, and goes on from the words.
     """
@@ -129,7 +133,9 @@ class Trail:
 
 @dataclass(frozen=True)
 class Scene:
-    """A whole picture. ``direction`` is "LR" or "TB"; ``notes`` are printed below it; ``alt`` describes it in a sentence."""
+    """A whole picture. ``direction`` is "LR" or "TB"; ``notes`` are printed below it; ``alt`` describes it in a
+    sentence.
+    """
 
     boxes: tuple[Box, ...]
     arrows: tuple[Arrow, ...]
@@ -156,7 +162,9 @@ class Scene:
 
 @dataclass(frozen=True)
 class Change:
-    """What becomes of one box or arrow in a step: a new emphasis, and the texts that some of its lines, by key, show from now on."""
+    """What becomes of one box or arrow in a step: a new emphasis, and the texts that some of its lines, by key, show
+    from now on.
+    """
 
     key: str
     emphasis: str | None = None
@@ -167,8 +175,8 @@ class Change:
 class Step:
     """One moment of a story: what changes and what is said. No places, no colours, no seconds.
 
-    ``phase`` is "start", "forward", "backward" or "end"; ``caption`` holds the rule in symbols, then in numbers, then the result;
-    ``news`` counts the numbers that are new to the eye, from which a film takes its timing.
+    ``phase`` is "start", "forward", "backward" or "end"; ``caption`` holds the rule in symbols, then in numbers, then
+    the result; ``news`` counts the numbers that are new to the eye, from which a film takes its timing.
     """
 
     phase: str
@@ -181,8 +189,8 @@ class Step:
 class Film:
     """A placed scene and the steps that restyle it; nothing ever moves.
 
-    ``opening`` are the changes that make the blank picture before the first step. ``speed`` scales all times. ``size`` is that of a
-    frame, in pixels.
+    ``opening`` are the changes that make the blank picture before the first step. ``speed`` scales all times. ``size``
+    is that of a frame, in pixels.
     """
 
     stage: Scene
@@ -215,8 +223,14 @@ def restyle(scene: Scene, changes: Iterable[Change]) -> Scene:
             emphasis[change.key] = change.emphasis
         texts.setdefault(change.key, {}).update(change.texts)
 
-    boxes = [replace(b, emphasis=emphasis.get(b.key, b.emphasis), lines=told(b.lines, texts[b.key])) if b.key in texts else b for b in scene.boxes]
-    arrows = [replace(a, emphasis=emphasis.get(a.key, a.emphasis), lines=told(a.lines, texts[a.key])) if a.key in texts else a for a in scene.arrows]
+    boxes = [
+        replace(b, emphasis=emphasis.get(b.key, b.emphasis), lines=told(b.lines, texts[b.key])) if b.key in texts else b
+        for b in scene.boxes
+    ]
+    arrows = [
+        replace(a, emphasis=emphasis.get(a.key, a.emphasis), lines=told(a.lines, texts[a.key])) if a.key in texts else a
+        for a in scene.arrows
+    ]
     return replace(scene, boxes=tuple(boxes), arrows=tuple(arrows))
 
 

@@ -47,7 +47,9 @@ def box(words: Words, node: Node, texts: Mapping[str, list[str]]) -> Box:
         *room(said.lines, said.badge, node.is_output, texts),
         said.badge,
         node.is_output,
-        warning=any(snap is not None and bool(snap.nonfinite) for port in node.ports for snap in (port.value, port.grad)),
+        warning=any(
+            snap is not None and bool(snap.nonfinite) for port in node.ports for snap in (port.value, port.grad)
+        ),
         hover=said.hover,
     )
 
@@ -68,8 +70,27 @@ def arrow(words: Words, edge: Edge) -> Arrow:
     """One edge."""
     said = words.edges[edge.key]
     width, height = label_size(said.lines)
-    style = "data" if edge.cut == "data" else "cut" if edge.cut is not None else "guess" if edge.match == "guess" else "solid"
-    return Arrow(edge.key, edge.tail, edge.head, said.lines, width, height, style, edge.cut or "", slot=edge.slot, hover=said.hover)
+    style = (
+        "data"
+        if edge.cut == "data"
+        else "cut"
+        if edge.cut is not None
+        else "guess"
+        if edge.match == "guess"
+        else "solid"
+    )
+    return Arrow(
+        edge.key,
+        edge.tail,
+        edge.head,
+        said.lines,
+        width,
+        height,
+        style,
+        edge.cut or "",
+        slot=edge.slot,
+        hover=said.hover,
+    )
 
 
 def groups(words: Words) -> Iterator[Group]:
@@ -78,7 +99,9 @@ def groups(words: Words) -> Iterator[Group]:
     for path in words.frames:
         parent = frame_around(path[:-1], frames)
         keys = tuple(node.key for node in words.graph.node_list if node.module[: len(path)] == path)
-        yield Group("/".join(path), within_frame(path[-1], path[:-1], frames), keys, "/".join(parent) if parent else None)
+        yield Group(
+            "/".join(path), within_frame(path[-1], path[:-1], frames), keys, "/".join(parent) if parent else None
+        )
 
 
 def legend(boxes: Iterable[Box], arrows: Iterable[Arrow], *, values: bool) -> Iterator[str]:
@@ -95,4 +118,6 @@ def legend(boxes: Iterable[Box], arrows: Iterable[Arrow], *, values: bool) -> It
         roles.add("rule" if line.kind == "rule" else line.role)
         if line.kind == "summed":
             roles.add("broadcast")
-    yield from (role for role in ("local", "rule", "contribution", "broadcast", "upstream", "tie", "cut") if role in roles)
+    yield from (
+        role for role in ("local", "rule", "contribution", "broadcast", "upstream", "tie", "cut") if role in roles
+    )

@@ -1,8 +1,8 @@
 """Every colour and font of the pictures.
 
-The pairs were measured: text has a contrast of at least 4.5:1 on every fill it appears on, lines 3:1, and value and gradient
-stay apart for protan, deutan and tritan readers. Colour is never the only channel: values are bold and upright, gradients
-italic; see `graphviz_ad._internal.scene.paint`.
+The pairs were measured: text has a contrast of at least 4.5:1 on every fill it appears on, lines 3:1, and value and
+gradient stay apart for protan, deutan and tritan readers. Colour is never the only channel: values are bold and
+upright, gradients italic; see `graphviz_ad._internal.scene.paint`.
 """
 
 from __future__ import annotations
@@ -105,7 +105,14 @@ BLACK = dict.fromkeys(LIGHT, "#000000") | {
     "waiting": "#F8F8F8",
 }
 
-GREEN = LIGHT | {"value": "#00734F", "value.line": "#00734F", "gradient": "#A84300", "gradient.line": "#A84300", "forward": "#DDF1E8", "leaf": "#F1FAF5"}
+GREEN = LIGHT | {
+    "value": "#00734F",
+    "value.line": "#00734F",
+    "gradient": "#A84300",
+    "gradient.line": "#A84300",
+    "forward": "#DDF1E8",
+    "leaf": "#F1FAF5",
+}
 
 THEMES: Mapping[str, Theme] = MappingProxyType(
     {

@@ -35,7 +35,9 @@ Recorded = Annotated[Graph, Says("as trace() and record() give it")]
 
 @dataclass(frozen=True)
 class Difference:
-    """One thing that is not the same: ``name`` is what it is about, ``what`` which of its facts, ``first`` and ``second`` what each graph says."""
+    """One thing that is not the same: ``name`` is what it is about, ``what`` which of its facts, ``first`` and
+    ``second`` what each graph says.
+    """
 
     name: str
     what: str
@@ -44,7 +46,11 @@ class Difference:
 
     def __str__(self) -> str:
         """ "x .grad: [0, 4, 8] ≠ [0, 1, 4]"; "u: only in b"."""
-        return f"{self.name} {self.what}: {self.first} ≠ {self.second}" if self.what else f"{self.name}: {self.first or self.second}"
+        return (
+            f"{self.name} {self.what}: {self.first} ≠ {self.second}"
+            if self.what
+            else f"{self.name}: {self.first or self.second}"
+        )
 
 
 @dataclass(frozen=True)
@@ -68,7 +74,9 @@ class SideBySide(Chart):
 class ComparisonOptions(Table):
     """Options of `compare`."""
 
-    titles: Annotated[tuple[str, str] | Sequence[str], Says("what stands above each of the two graphs", "pair of titles")] = ("the first", "the second")
+    titles: Annotated[
+        tuple[str, str] | Sequence[str], Says("what stands above each of the two graphs", "pair of titles")
+    ] = ("the first", "the second")
     heading: Annotated[str, Says("what stands above both")] = ""
     theme: ThemeName = "light"
     layout: LayoutName = "auto"
@@ -81,10 +89,11 @@ class ComparisonOptions(Table):
 
 @takes_two(ComparisonOptions)
 def compare(a: Recorded, b: Recorded, asked: ComparisonOptions) -> SideBySide:
-    """Both graphs on one canvas, side by side or one above the other, with every box marked that differs; below them stands what differs.
+    """Both graphs on one canvas, side by side or one above the other, with every box marked that differs; below them
+    stands what differs.
 
-    Nodes belong together that have the same name, the nameless ones in the order of their operations. Compared are values, gradients, what torch holds
-    in ``.grad``, what is saved for the backward pass and where no gradient flows.
+    Nodes belong together that have the same name, the nameless ones in the order of their operations. Compared are
+    values, gradients, what torch holds in ``.grad``, what is saved for the backward pass and where no gradient flows.
     """
     return compared_as(a, b, asked)
 
@@ -124,7 +133,9 @@ def in_words(found: Sequence[Difference]) -> str:
 
 @dataclass(frozen=True)
 class Pair:
-    """Two graphs that are to be drawn as two panels; ``codes`` and ``errors`` stand above and below them, ``remarks`` (node name -> lines) in their boxes."""
+    """Two graphs that are to be drawn as two panels; ``codes`` and ``errors`` stand above and below them,
+    ``remarks`` (node name -> lines) in their boxes.
+    """
 
     a: Graph
     b: Graph
@@ -143,18 +154,33 @@ class Pair:
         return tuple(difference for _, _, difference in compared(self.a, self.b))
 
     def panels(self, layout: str) -> Iterator[Panel]:
-        """A panel for each graph; boxes of the same thing are equally large, so that graphs of the same shape are drawn alike."""
+        """A panel for each graph; boxes of the same thing are equally large, so that graphs of the same shape are
+        drawn alike.
+        """
         found = list(compared(self.a, self.b))
         first = self._scene(self.a, {key for key, _, _ in found if key}, self.remarks[0])
         second = self._scene(self.b, {key for _, key, _ in found if key}, self.remarks[1])
         pairs = matched(self.a, self.b)
-        scenes = as_large_as(first, second, pairs), as_large_as(second, first, {there: here for here, there in pairs.items()})
+        scenes = (
+            as_large_as(first, second, pairs),
+            as_large_as(second, first, {there: here for here, there in pairs.items()}),
+        )
         for i, (graph, placed) in enumerate(zip((self.a, self.b), self._placed(scenes, layout), strict=True)):
             error = self.errors[i] or error_of(graph)
-            yield Panel(drawing(placed, str(i)), self.titles[i], self.codes[i], self.says[i], error, self.raised[i], placed.legend)
+            yield Panel(
+                drawing(placed, str(i)),
+                self.titles[i],
+                self.codes[i],
+                self.says[i],
+                error,
+                self.raised[i],
+                placed.legend,
+            )
 
     def _placed(self, scenes: tuple[Scene, Scene], layout: str) -> tuple[Scene, ...]:
-        """Both in the same direction: the one asked for, else the first in which both can be read, else the better one."""
+        """Both in the same direction: the one asked for, else the first in which both can be read, else the
+        better one.
+        """
         found: list[tuple[float, tuple[Scene, ...]]] = []
         for direction in [self.direction] if self.direction else ["LR", "TB"]:
             placed = tuple(place(replace(scene, direction=direction, notes=()), layout) for scene in scenes)
@@ -174,7 +200,9 @@ class Pair:
 
 
 def matched(a: Graph, b: Graph) -> Pairs:
-    """Key in a -> key in b of the same thing: of the same name or, without one, the same operation in the same place among its like."""
+    """Key in a -> key in b of the same thing: of the same name or, without one, the same operation in the same place
+    among its like.
+    """
     there = {ident: key for key, ident in identities(b)}
     return {key: there[ident] for key, ident in identities(a) if ident in there}
 
@@ -194,11 +222,17 @@ def as_large_as(scene: Scene, other: Scene, pairs: Pairs) -> Scene:
     boxes, arrows = [], []
     for box in scene.boxes:
         twin = other.box_by_key.get(pairs.get(box.key, ""))
-        boxes.append(box if twin is None else replace(box, width=max(box.width, twin.width), height=max(box.height, twin.height)))
+        boxes.append(
+            box if twin is None else replace(box, width=max(box.width, twin.width), height=max(box.height, twin.height))
+        )
     for arrow in scene.arrows:
         same = twins.get(slot_of(arrow, pairs.get(arrow.tail, ""), pairs.get(arrow.head, "")))
         both = same is not None and arrow.lines and same.lines
-        arrows.append(replace(arrow, width=max(arrow.width, same.width), height=max(arrow.height, same.height)) if both and same else arrow)
+        arrows.append(
+            replace(arrow, width=max(arrow.width, same.width), height=max(arrow.height, same.height))
+            if both and same
+            else arrow
+        )
     return replace(scene, boxes=tuple(boxes), arrows=tuple(arrows))
 
 
@@ -238,7 +272,11 @@ def facts_of(graph: Graph, node: Node) -> Iterator[tuple[str, object]]:
         if graph.has_gradients:
             yield f"{which}{gradient_label(node)}", gradient_of(graph, node, port)
     yield "keeps for backward", f"{len(node.saved) or 'no'} tensor{'s' if len(node.saved) > 1 else ''}"
-    yield "gradient path", "; ".join(dict.fromkeys(CUT_MARKS[edge.cut] for edge in graph.in_edges(node.key) if edge.cut in CUT_MARKS)) or "open"
+    yield (
+        "gradient path",
+        "; ".join(dict.fromkeys(CUT_MARKS[edge.cut] for edge in graph.in_edges(node.key) if edge.cut in CUT_MARKS))
+        or "open",
+    )
 
 
 def gradient_of(graph: Graph, node: Node, port: Port) -> object:

@@ -1,4 +1,6 @@
-"""Comparison -> Canvas: the error of each step as a V, with the lines of the exact methods below it, and the table of methods."""
+"""Comparison -> Canvas: the error of each step as a V, with the lines of the exact methods below it, and the table
+of methods.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +44,9 @@ def method_chart(comparison: Comparison) -> Canvas:
     marks = [*heading(comparison, width), *plot.frame(), *plot.lines(comparison), *table.marks(BOTTOM + 86)]
     bottom = BOTTOM + 86 + ROW * len(table.rows) + 12
     for text in comparison.formulas():
-        marks.append(Label(MARGIN, bottom, shorten(text, TEXT, width - 2 * MARGIN), TEXT, "ink", anchor="start", part="formula"))
+        marks.append(
+            Label(MARGIN, bottom, shorten(text, TEXT, width - 2 * MARGIN), TEXT, "ink", anchor="start", part="formula")
+        )
         bottom += 25
     bottom += 8
     for text in (*comparison.notes, *comparison.lessons()):
@@ -54,8 +58,25 @@ def method_chart(comparison: Comparison) -> Canvas:
 
 def heading(comparison: Comparison, width: float) -> Iterator[Mark]:
     """What is compared."""
-    yield Label(MARGIN, 38, shorten(comparison.title(), 22, width - 2 * MARGIN, True), 22, "ink", True, anchor="start", part="title")
-    yield Label(MARGIN, 66, shorten(comparison.point(), TEXT, width - 2 * MARGIN), TEXT, "muted", anchor="start", part="subtitle")
+    yield Label(
+        MARGIN,
+        38,
+        shorten(comparison.title(), 22, width - 2 * MARGIN, True),
+        22,
+        "ink",
+        True,
+        anchor="start",
+        part="title",
+    )
+    yield Label(
+        MARGIN,
+        66,
+        shorten(comparison.point(), TEXT, width - 2 * MARGIN),
+        TEXT,
+        "muted",
+        anchor="start",
+        part="subtitle",
+    )
 
 
 @dataclass(frozen=True)
@@ -81,10 +102,30 @@ class Plot:
             x, _ = self.place(10.0**exponent, 1.0)
             yield straight([(x, BOTTOM), (x, BOTTOM + 5)], "edge", 1.0)
             yield Label(x, BOTTOM + 22, power_of_ten(exponent), SMALL, "muted", part="tick")
-        yield Label(LEFT, TOP - 10, "error, as a share of the largest derivative", SMALL, "ink", True, anchor="start", part="axis")
+        yield Label(
+            LEFT,
+            TOP - 10,
+            "error, as a share of the largest derivative",
+            SMALL,
+            "ink",
+            True,
+            anchor="start",
+            part="axis",
+        )
         yield Label((LEFT + self.right) / 2, BOTTOM + 46, "step h", SMALL, "ink", True, part="axis")
-        yield Label(LEFT, BOTTOM + 46, "← too short: digits are lost", SMALL, "muted", italic=True, anchor="start", part="axis")
-        yield Label(self.right, BOTTOM + 46, "too long: the bend is missed →", SMALL, "muted", italic=True, anchor="end", part="axis")
+        yield Label(
+            LEFT, BOTTOM + 46, "← too short: digits are lost", SMALL, "muted", italic=True, anchor="start", part="axis"
+        )
+        yield Label(
+            self.right,
+            BOTTOM + 46,
+            "too long: the bend is missed →",
+            SMALL,
+            "muted",
+            italic=True,
+            anchor="end",
+            part="axis",
+        )
 
     def lines(self, comparison: Comparison) -> Iterator[Mark]:
         """A V for each kind of difference, and a level line for each exact method."""
@@ -98,13 +139,18 @@ class Plot:
             yield from self.v_shape(found)
         for found in comparison.curves:
             if math.isfinite(found.errors[found.best]):
-                yield dot(self.place(found.steps[found.best], found.errors[found.best]), "ink", LOOKS[found.name][2], 6.5)
+                yield dot(
+                    self.place(found.steps[found.best], found.errors[found.best]), "ink", LOOKS[found.name][2], 6.5
+                )
         yield from self.words(comparison)
 
     def v_shape(self, found: ErrorCurve) -> Iterator[Mark]:
         """The errors of one kind of difference, from step to step; a gap where there is none."""
         color, dash, is_round = LOOKS[found.name]
-        points = [self.place(step, error) if math.isfinite(error) else None for step, error in zip(found.steps, found.errors, strict=True)]
+        points = [
+            self.place(step, error) if math.isfinite(error) else None
+            for step, error in zip(found.steps, found.errors, strict=True)
+        ]
         for start, end in pairwise(points):
             if start is not None and end is not None:
                 yield straight([start, end], color, 2.5, dash)
@@ -116,8 +162,19 @@ class Plot:
         if math.isfinite(forward[1]) and math.isfinite(central[1]):
             (x, y), (other_x, other_y) = self.place(*forward), self.place(*central)
             if TOP + 30 < y < other_y - 30 < BOTTOM - 70:
-                yield Label(x - 6, y - 12, "forward differences", SMALL, "gradient", True, anchor="end", part="line name")
-                yield Label(other_x + 12, other_y + 14, "central differences", SMALL, "value", True, anchor="start", part="line name")
+                yield Label(
+                    x - 6, y - 12, "forward differences", SMALL, "gradient", True, anchor="end", part="line name"
+                )
+                yield Label(
+                    other_x + 12,
+                    other_y + 14,
+                    "central differences",
+                    SMALL,
+                    "value",
+                    True,
+                    anchor="start",
+                    part="line name",
+                )
         exact = [method for method in comparison.methods if method.curve in ("symbolic", "automatic")]
         if all((method.error or 0.0) < 1e-14 for method in exact):
             measure = any(method.error is None for method in exact)
@@ -135,7 +192,17 @@ def within(exponent: float, decades: tuple[int, int]) -> float:
 
 def dot(at: Point, color: str, is_round: bool, radius: float) -> Rect:
     """A dot, or a square."""
-    return Rect(at[0] - radius, at[1] - radius, 2 * radius, 2 * radius, radius if is_round else 0.0, color, None, 0, part="point")
+    return Rect(
+        at[0] - radius,
+        at[1] - radius,
+        2 * radius,
+        2 * radius,
+        radius if is_round else 0.0,
+        color,
+        None,
+        0,
+        part="point",
+    )
 
 
 def straight(ends: Sequence[Point], color: str, line: float, dash: tuple[float, ...] = ()) -> Curve:
@@ -152,7 +219,9 @@ def power_of_ten(exponent: int) -> str:
 
 @dataclass(frozen=True)
 class Table:
-    """The methods in rows, each behind a sample of its line, so that the table is the legend as well; the first row is the header."""
+    """The methods in rows, each behind a sample of its line, so that the table is the legend as well; the first row
+    is the header.
+    """
 
     rows: tuple[tuple[str, ...], ...]
     curves: tuple[str, ...]
@@ -160,7 +229,10 @@ class Table:
     @property
     def ends(self) -> list[float]:
         """Where each column ends, in points."""
-        widths = [max(text_width(cell, TEXT, i == 0) for cell in column) for i, column in enumerate(zip(*self.rows, strict=True))]
+        widths = [
+            max(text_width(cell, TEXT, i == 0) for cell in column)
+            for i, column in enumerate(zip(*self.rows, strict=True))
+        ]
         return [MARGIN + SAMPLE + sum(widths[: i + 1]) + GAP * i for i in range(len(widths))]
 
     @property

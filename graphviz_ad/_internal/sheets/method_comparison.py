@@ -1,7 +1,8 @@
-"""Graph + function -> the three ways to differentiate it, side by side: what each gives, how far off it is, and what it costs.
+"""Graph + function -> the three ways to differentiate it, side by side: what each gives, how far off it is, and what
+it costs.
 
-Numeric differentiation looks at values only, symbolic at formulas only. Automatic differentiation is neither: it has numbers instead of formulas, and rules
-instead of differences.
+Numeric differentiation looks at values only, symbolic at formulas only. Automatic differentiation is neither: it has
+numbers instead of formulas, and rules instead of differences.
 """
 
 from __future__ import annotations
@@ -15,7 +16,13 @@ import numpy as np
 
 from graphviz_ad._internal.base.argument_types import Destination
 from graphviz_ad._internal.base.checked_calls import saves, takes
-from graphviz_ad._internal.base.errors import ExpressionError, MissingDependencyError, OptionError, ReplayError, UnknownNameError
+from graphviz_ad._internal.base.errors import (
+    ExpressionError,
+    MissingDependencyError,
+    OptionError,
+    ReplayError,
+    UnknownNameError,
+)
 from graphviz_ad._internal.base.text_table import counted, table
 from graphviz_ad._internal.check.replay import Replay
 from graphviz_ad._internal.explain.forward_mode import elements, place_of, tangents
@@ -26,8 +33,9 @@ from graphviz_ad._internal.maths.finite_differences import Curve, curve, relativ
 from graphviz_ad._internal.maths.formulas import to_unicode
 from graphviz_ad._internal.maths.number_format import number
 from graphviz_ad._internal.output.call_options import ChartFile, ThemeOptions
-from graphviz_ad._internal.output.chart import CHARTS, Chart
+from graphviz_ad._internal.output.chart import Chart
 from graphviz_ad._internal.output.file_writing import write_as
+from graphviz_ad._internal.output.format_table import CHARTS
 from graphviz_ad._internal.scene.themes import theme as theme_named
 from graphviz_ad._internal.scene.words.names import names_of
 from graphviz_ad._internal.sheets.method_chart import method_chart
@@ -43,10 +51,12 @@ Inputs = Mapping[str, Array]
 
 @dataclass(frozen=True)
 class Method:
-    """One way to differentiate: the derivatives that it gives, their error as a share of the largest, and what it costs.
+    """One way to differentiate: the derivatives that it gives, their error as a share of the largest, and what it
+    costs.
 
-    ``error`` is None for the method that the others are measured by. ``evaluations`` are those of the function, ``sweeps`` those along the graph,
-    None where there are none; ``operations`` counts everything, a sweep with one operation for each edge.
+    ``error`` is None for the method that the others are measured by. ``evaluations`` are those of the function,
+    ``sweeps`` those along the graph, None where there are none; ``operations`` counts everything, a sweep with one
+    operation for each edge.
     """
 
     name: str
@@ -60,10 +70,11 @@ class Method:
 
 @dataclass(frozen=True)
 class Comparison:
-    """The ways to differentiate a function at a point; shows itself in a notebook, prints as a table, and is saved as a picture.
+    """The ways to differentiate a function at a point; shows itself in a notebook, prints as a table, and is saved
+    as a picture.
 
-    ``inputs`` are those with respect to which, element by element; ``exact`` the derivatives that errors are measured by, and ``measured_by`` where these come
-    from; ``notes`` say what is missing and why.
+    ``inputs`` are those with respect to which, element by element; ``exact`` the derivatives that errors are measured
+    by, and ``measured_by`` where these come from; ``notes`` say what is missing and why.
     """
 
     graph: Graph
@@ -81,7 +92,9 @@ class Comparison:
         for method in self.methods:
             if isinstance(name, str) and method.name.startswith(name):
                 return method
-        raise UnknownNameError("method", name, [method.name for method in self.methods], "The beginning of a name is enough.")
+        raise UnknownNameError(
+            "method", name, [method.name for method in self.methods], "The beginning of a name is enough."
+        )
 
     # --- words
 
@@ -91,51 +104,100 @@ class Comparison:
 
     def point(self) -> str:
         """ "at x1 = 1.5, x2 = 0.5"."""
-        return "at " + ", ".join(f"{name} = {number(at)}" for name, at in list(self.inputs.items())[:8]) + (", …" if len(self.inputs) > 8 else "")
+        return (
+            "at "
+            + ", ".join(f"{name} = {number(at)}" for name, at in list(self.inputs.items())[:8])
+            + (", …" if len(self.inputs) > 8 else "")
+        )
 
     def rows(self) -> Iterator[tuple[str, ...]]:
         """The table: method, derivatives, error, and what all derivatives cost together."""
         names = list(self.inputs)[:MOST_SHOWN]
         more = ("…",) if len(self.inputs) > MOST_SHOWN else ()
-        yield ("", *(f"∂{self.result}/∂{name}" for name in names), *more, "error", "evaluations", "sweeps", "operations")
+        yield (
+            "",
+            *(f"∂{self.result}/∂{name}" for name in names),
+            *more,
+            "error",
+            "evaluations",
+            "sweeps",
+            "operations",
+        )
         for method in self.methods:
             error = "taken as exact" if method.error is None else number(method.error, digits=2)
             shown = (number(each, digits=12) for each in method.derivatives[:MOST_SHOWN])
-            yield (method.name, *shown, *more, error, *("" if cost is None else f"{cost:,}" for cost in (method.evaluations, method.sweeps, method.operations)))
+            yield (
+                method.name,
+                *shown,
+                *more,
+                error,
+                *(
+                    "" if cost is None else f"{cost:,}"
+                    for cost in (method.evaluations, method.sweeps, method.operations)
+                ),
+            )
 
     def formulas(self) -> Iterator[str]:
-        """What symbolic differentiation wrote: the function, then its derivatives, each with the number of operations in it."""
+        """What symbolic differentiation wrote: the function, then its derivatives, each with the number of
+        operations in it.
+        """
         if self.symbolic is not None:
             whole = self.symbolic.function
             yield f"{self.result} = {readable(whole.text)}   ({counted(whole.operations, 'operation')})"
             for name in self.inputs:
                 formula = self.symbolic.derivatives[name]
-                yield f"∂{self.result}/∂{name} = {readable(formula.text)}   ({counted(formula.operations, 'operation')})"
+                yield (
+                    f"∂{self.result}/∂{name} = {readable(formula.text)}   ({counted(formula.operations, 'operation')})"
+                )
 
     def lessons(self) -> Iterator[str]:
         """What the numbers say."""
         forward, central = (right_digits(found.errors[found.best]) for found in self.curves)
-        yield f"Numeric: a long step misses the bend, a short one loses digits. At best, forward differences get {forward} digits right, central {central}."
+        yield (
+            "Numeric: a long step misses the bend, a short one loses digits. At best, forward differences get"
+            f" {forward} digits right, central {central}."
+        )
         if self.symbolic is not None:
             longer = sum(self.symbolic.derivatives[name].operations for name in self.inputs)
             before = self.symbolic.function.operations
             grown = "exact, but formulas grow" if longer > before else "exact, and the formula did not grow here"
             yield f"Symbolic: {grown}: {counted(before, 'operation')} became {longer:,}."
         if self.agree:
-            yield "Automatic: as exact as the formula, without a formula; in reverse mode one sweep, whatever the number of inputs."
+            yield (
+                "Automatic: as exact as the formula, without a formula; in reverse mode one sweep, whatever the number"
+                " of inputs."
+            )
         else:
-            yield "The methods disagree: gradients are stopped on the way, as by detach, or the function has a corner here, where a rule picks one slope."
+            yield (
+                "The methods disagree: gradients are stopped on the way, as by detach, or the function has a corner"
+                " here, where a rule picks one slope."
+            )
 
     @property
     def agree(self) -> bool:
         """Whether automatic differentiation gives the derivative of what the function computes."""
         central = min((error for error in self.curves[-1].errors if math.isfinite(error)), default=0.0)
-        return max(central, *(method.error or 0.0 for method in self.methods if method.curve == "automatic")) < DISAGREEMENT
+        return (
+            max(central, *(method.error or 0.0 for method in self.methods if method.curve == "automatic"))
+            < DISAGREEMENT
+        )
 
     def to_text(self) -> str:
         """The table, the formulas and what they say."""
         errors = f"Errors are shares of the largest derivative, measured by {self.measured_by}."
-        return "\n".join([f"{self.title()} {self.point()}", "", *table(list(self.rows())), "", errors, *self.notes, *self.formulas(), "", *self.lessons()])
+        return "\n".join(
+            [
+                f"{self.title()} {self.point()}",
+                "",
+                *table(list(self.rows())),
+                "",
+                errors,
+                *self.notes,
+                *self.formulas(),
+                "",
+                *self.lessons(),
+            ]
+        )
 
     def __str__(self) -> str:
         return self.to_text()
@@ -169,7 +231,9 @@ def right_digits(error: float) -> int:
 
 
 def readable(text: str) -> str:
-    """A formula of sympy as people write it, where our own language of formulas can say it; the beginning of a long one."""
+    """A formula of sympy as people write it, where our own language of formulas can say it; the beginning of a long
+    one.
+    """
     try:
         shown = to_unicode(text)
     except ExpressionError:
@@ -187,7 +251,9 @@ def of_graph(graph: Graph, wrt: str | None = None) -> Comparison:
 
 
 def compare(graph: Graph, function: Callable[[Inputs], float], inputs: Inputs, wrt: str | None = None) -> Comparison:
-    """The comparison for a function whose graph was traced at these inputs; ``wrt`` names one of them, and the others stay."""
+    """The comparison for a function whose graph was traced at these inputs; ``wrt`` names one of them, and the
+    others stay.
+    """
     if wrt is not None:
         place_of(graph, wrt)
         inputs = {name: array for name, array in inputs.items() if name == wrt}
@@ -195,24 +261,35 @@ def compare(graph: Graph, function: Callable[[Inputs], float], inputs: Inputs, w
     sizes = {name: int(array.size) for name, array in inputs.items()}
     if not 0 < sum(sizes.values()) <= MOST_INPUTS:
         raise OptionError(
-            f"{graph.name} has {counted(sum(sizes.values()), 'input')} to differentiate by, and numeric differentiation evaluates it anew for each; "
-            f"choose one of at most {MOST_INPUTS} numbers with wrt=: {', '.join(graph_inputs(graph)) or 'there is none'}"
+            f"{graph.name} has {counted(sum(sizes.values()), 'input')} to differentiate by, and numeric differentiation"
+            f" evaluates it anew for each; choose one of at most {MOST_INPUTS} numbers with wrt=:"
+            f" {', '.join(graph_inputs(graph)) or 'there is none'}"
         )
     strange = next((name for name, array in inputs.items() if np.iscomplexobj(array)), None)
     if strange is not None:
-        raise OptionError(f"{strange!r} holds complex numbers, and numeric differentiation is done with real ones here; choose a real input with wrt=")
+        raise OptionError(
+            f"{strange!r} holds complex numbers, and numeric differentiation is done with real ones here; choose a real"
+            " input with wrt="
+        )
     at = np.concatenate([np.ravel(array) for array in inputs.values()]).astype(np.float64)
 
     def of_vector(point: Array) -> float:
         parts = np.split(point, np.cumsum(list(sizes.values()))[:-1])
         return function({name: part.reshape(shape) for (name, shape), part in zip(names.items(), parts, strict=True)})
 
-    labels = [name + (f"[{', '.join(map(str, index))}]" if shape else "") for name, shape in names.items() for index in np.ndindex(shape)]
+    labels = [
+        name + (f"[{', '.join(map(str, index))}]" if shape else "")
+        for name, shape in names.items()
+        for index in np.ndindex(shape)
+    ]
     reverse = np.concatenate([gradient(graph, name) for name in inputs])
     symbolic, notes = formulas_of(graph, {place_of(graph, name)[0]: name for name in inputs})
     exact, measured_by = reverse, "automatic differentiation"
     if symbolic is not None and symbolic.known:
-        exact, measured_by = np.array([float(symbolic.exact[label]) for label in labels]), "the formulas, computed with 30 digits"
+        exact, measured_by = (
+            np.array([float(symbolic.exact[label]) for label in labels]),
+            "the formulas, computed with 30 digits",
+        )
     curves = tuple(curve(kind, of_vector, at, exact) for kind in ("forward", "central"))
     costs = mode_costs(graph)
     methods = [
@@ -223,7 +300,18 @@ def compare(graph: Graph, function: Callable[[Inputs], float], inputs: Inputs, w
     if not any(method.name == "automatic, forward mode" for method in methods):
         notes = (*notes, "Forward mode: left out, because some tangents are not known.")
     point = dict(zip(labels, at.tolist(), strict=True))
-    return Comparison(graph, point, tuple(exact.tolist()), measured_by, tuple(methods), curves, symbolic, costs, notes, names_of(graph).output)
+    return Comparison(
+        graph,
+        point,
+        tuple(exact.tolist()),
+        measured_by,
+        tuple(methods),
+        curves,
+        symbolic,
+        costs,
+        notes,
+        names_of(graph).output,
+    )
 
 
 def graph_inputs(graph: Graph) -> list[str]:
@@ -236,7 +324,10 @@ def gradient(graph: Graph, name: str) -> Array:
     key, port = place_of(graph, name)
     found = elements(graph.nodes[key].ports[port].grad)
     if found is None:
-        raise OptionError(f"the gradient of {name!r} is not known in the graph of {graph.name}; trace it with gradients, and with all elements kept")
+        raise OptionError(
+            f"the gradient of {name!r} is not known in the graph of {graph.name}; trace it with gradients, and with all"
+            " elements kept"
+        )
     return np.ravel(found)
 
 
@@ -252,22 +343,48 @@ def numeric(found: Curve, costs: ModeCosts) -> Method:
     """Differences with the best of all steps."""
     i = found.best
     name = f"{NAMES[found.name]}, best h = {number(found.steps[i], digits=2)}"
-    return Method(name, tuple(found.derivatives[i].tolist()), found.errors[i], found.name, found.evaluations, None, found.evaluations * costs.operations)
+    return Method(
+        name,
+        tuple(found.derivatives[i].tolist()),
+        found.errors[i],
+        found.name,
+        found.evaluations,
+        None,
+        found.evaluations * costs.operations,
+    )
 
 
 def by_formula(symbolic: Symbolic, labels: list[str]) -> Method:
     """The formulas, computed in floating point."""
     values = [symbolic.values[label] for label in labels]
     size = sum(symbolic.derivatives[label].operations for label in labels)
-    return Method("symbolic", tuple(values), share(symbolic, labels, values) if symbolic.known else math.nan, "symbolic", None, None, size)
+    return Method(
+        "symbolic",
+        tuple(values),
+        share(symbolic, labels, values) if symbolic.known else math.nan,
+        "symbolic",
+        None,
+        None,
+        size,
+    )
 
 
-def automatic(graph: Graph, inputs: Inputs, reverse: Array, symbolic: Symbolic | None, labels: list[str], costs: ModeCosts) -> Iterator[Method]:
-    """Forward mode, where every tangent is known, and reverse mode; where there are no formulas, this is what the others are measured by."""
+def automatic(
+    graph: Graph, inputs: Inputs, reverse: Array, symbolic: Symbolic | None, labels: list[str], costs: ModeCosts
+) -> Iterator[Method]:
+    """Forward mode, where every tangent is known, and reverse mode; where there are no formulas, this is what the
+    others are measured by.
+    """
     exact = symbolic if symbolic is not None and symbolic.known else None
     for name, found, sweeps in (("forward", by_tangents(graph, inputs), len(labels)), ("reverse", reverse, 1)):
         if found is not None:
-            error = share(exact, labels, found.tolist()) if exact else relative_error(found, reverse) if name == "forward" else None
+            error = (
+                share(exact, labels, found.tolist())
+                if exact
+                else relative_error(found, reverse)
+                if name == "forward"
+                else None
+            )
             work = costs.operations + sweeps * costs.products
             yield Method(f"automatic, {name} mode", tuple(found.tolist()), error, "automatic", 1, sweeps, work)
 

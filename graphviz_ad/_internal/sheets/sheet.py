@@ -1,4 +1,6 @@
-"""Panels -> one Canvas: pictures, tables and bars side by side, each with its title and program, under a heading and above a lesson."""
+"""Panels -> one Canvas: pictures, tables and bars side by side, each with its title and program, under a heading and
+above a lesson.
+"""
 
 from __future__ import annotations
 
@@ -12,13 +14,23 @@ from graphviz_ad._internal.layouts.row_wrapping import wrapped
 from graphviz_ad._internal.maths.number_format import number
 from graphviz_ad._internal.scene.canvas import Canvas, Label, Mark, Rect
 from graphviz_ad._internal.scene.font_metrics import ASCENT, text_width
-from graphviz_ad._internal.scene.paint import KIND_LOOKS, LEGEND, Type, item_width, legend_row, moved, stage_marks, type_of
+from graphviz_ad._internal.scene.paint import (
+    KIND_LOOKS,
+    LEGEND,
+    Type,
+    item_width,
+    legend_row,
+    moved,
+    stage_marks,
+    type_of,
+)
 from graphviz_ad._internal.scene.scene import Point, Scene
 from graphviz_ad._internal.sheets.method_chart import straight
 
 MARGIN, PAD, GAP = 24.0, 16.0, 18.0  # points: around a sheet, inside a panel, between panels
 WIDEST, NARROWEST = 1360.0, 640.0  # of a sheet; panels that do not fit side by side stand in rows
-ROOM, LARGE_ENOUGH = (1300.0, 1000.0), 0.85  # of a panel, in points: what is larger gets smaller letters; and the share of their size that will do
+# of a panel, in points: what is larger gets smaller letters; and the share of their size that will do
+ROOM, LARGE_ENOUGH = (1300.0, 1000.0), 0.85
 ROWS_WORTH = 0.75  # of a picture in several rows: arrows that go on in the next row are hard to follow
 LINE = 1080.0  # running text is broken into lines no longer than this, which the eye can follow
 LEADING = 1.35  # from one line of text to the next, in ems
@@ -53,7 +65,9 @@ NOTHING = Block(0.0, 0.0, ())
 
 @dataclass(frozen=True)
 class Panel:
-    """One part of a sheet: ``drawing`` under its title and program, above what it says; ``raised`` is the line of the program that raised ``error``."""
+    """One part of a sheet: ``drawing`` under its title and program, above what it says; ``raised`` is the line of
+    the program that raised ``error``.
+    """
 
     drawing: Block
     title: str = ""
@@ -65,19 +79,30 @@ class Panel:
 
     def block(self, lines: int = 0) -> Block:
         """The panel in its frame; its program takes the room of so many ``lines``."""
-        room = max(self.drawing.width, *(text_width(line, TEXTS["code"].size) + 28 for line in self.code), 300.0 if self.says or self.error else 0.0)
+        room = max(
+            self.drawing.width,
+            *(text_width(line, TEXTS["code"].size) + 28 for line in self.code),
+            300.0 if self.says or self.error else 0.0,
+        )
         room = max(room, min(text_width(self.title, TEXTS["title"].size, True), 420.0))
-        parts = [words(self.title, "title", room), program(self.code, room, self.raised, lines), centred(self.drawing, room)]
+        parts = [
+            words(self.title, "title", room),
+            program(self.code, room, self.raised, lines),
+            centred(self.drawing, room),
+        ]
         parts += [alarm(self.error, room), words(self.says, "says", room)]
         inside = stacked(parts, 12.0)
-        part = "panel" if self.code or self.legend else "table"  # a short table in a tall frame would look as if something were missing
+        # a short table in a tall frame would look as if something were missing
+        part = "panel" if self.code or self.legend else "table"
         frame = Rect(0, 0, room + 2 * PAD, inside.height + 2 * PAD, 12, None, "group.line", 1.4, part=part)
         return Block(frame.width, frame.height, (frame, *inside.at(PAD, PAD)))
 
 
 @dataclass(frozen=True)
 class Sheet:
-    """What stands around the panels; ``overlines`` introduce the heading and the lesson, ``code`` is a program that all panels share."""
+    """What stands around the panels; ``overlines`` introduce the heading and the lesson, ``code`` is a program that
+    all panels share.
+    """
 
     heading: str
     lesson: str = ""
@@ -90,13 +115,25 @@ class Sheet:
     def canvas(self, panels: Sequence[Panel], alt: str = "") -> Canvas:
         """The whole picture."""
         rows = [beside(level(row)) for row in in_rows(panels, WIDEST)]
-        room = max(*(row.width for row in rows), NARROWEST, min(text_width(self.heading, TEXTS["heading"].size, True), WIDEST))
-        head = stacked([words(self.overlines[0], "overline", room), words(self.heading, "heading", room), words(self.source, "source", room)], 5.0)
+        room = max(
+            *(row.width for row in rows), NARROWEST, min(text_width(self.heading, TEXTS["heading"].size, True), WIDEST)
+        )
+        head = stacked(
+            [
+                words(self.overlines[0], "overline", room),
+                words(self.heading, "heading", room),
+                words(self.source, "source", room),
+            ],
+            5.0,
+        )
         taught = stacked([words(self.overlines[1], "overline", room), words(self.lesson, "lesson", room)], 5.0)
         details = stacked([words(detail, "says", room) for detail in self.details], 6.0)
         key = legend(panels, room)
         notes = stacked([words(note, "footnote", room) for note in self.footnotes], 4.0)
-        body = stacked([head, program(self.code, room, None), *(centred(row, room) for row in rows), taught, details, key, notes], GAP)
+        body = stacked(
+            [head, program(self.code, room, None), *(centred(row, room) for row in rows), taught, details, key, notes],
+            GAP,
+        )
         spoken = alt or " ".join(part for part in (self.heading, self.lesson) if part)
         return Canvas(room + 2 * MARGIN, body.height + 2 * MARGIN, tuple(body.at(MARGIN, MARGIN)), spoken, "paper")
 
@@ -123,13 +160,18 @@ def beside(blocks: Sequence[Block]) -> Block:
     marks: list[Mark] = []
     x = 0.0
     for block in blocks:
-        marks += (replace(mark, height=height) if isinstance(mark, Rect) and mark.part == "panel" else mark for mark in block.at(x, 0.0))
+        marks += (
+            replace(mark, height=height) if isinstance(mark, Rect) and mark.part == "panel" else mark
+            for mark in block.at(x, 0.0)
+        )
         x += block.width + GAP
     return Block(max(x - GAP, 0.0), height, tuple(marks))
 
 
 def level(row: Sequence[Panel]) -> list[Block]:
-    """The panels of a row, the programs of which take the same room, so that what is drawn below them begins at one height."""
+    """The panels of a row, the programs of which take the same room, so that what is drawn below them begins at one
+    height.
+    """
     lines = max(len(panel.code) for panel in row)
     return [panel.block(lines if panel.code else 0) for panel in row]
 
@@ -165,7 +207,9 @@ def centred(block: Block, room: float) -> Block:
 
 
 def well_placed(scene: Scene, layout: str, directions: Sequence[str]) -> Scene:
-    """The scene in that of the directions, or in several rows, in which its letters are largest; in the first one if they are large enough there."""
+    """The scene in that of the directions, or in several rows, in which its letters are largest; in the first one if
+    they are large enough there.
+    """
     candidates = []
     for direction in directions:
         placed = place(replace(scene, direction=direction), layout)
@@ -191,10 +235,15 @@ def fit_of(size: Point) -> float:
 def words(text: str, role: str, room: float) -> Block:
     """Running text in lines that fit; a line break in the text is one in the picture."""
     kind = TEXTS[role]
-    lines = [line for paragraph in text.split("\n") for line in broken(paragraph, kind, min(room, LINE))] if text else []
+    lines = (
+        [line for paragraph in text.split("\n") for line in broken(paragraph, kind, min(room, LINE))] if text else []
+    )
     pitch = kind.size * LEADING
     marks = [
-        Label(0.0, pitch * i + kind.size * ASCENT, line, kind.size, kind.color, kind.bold, kind.italic, "start", part=role) for i, line in enumerate(lines)
+        Label(
+            0.0, pitch * i + kind.size * ASCENT, line, kind.size, kind.color, kind.bold, kind.italic, "start", part=role
+        )
+        for i, line in enumerate(lines)
     ]
     return Block(room, pitch * (len(lines) - 1) + kind.size, tuple(marks)) if lines else NOTHING
 
@@ -212,7 +261,9 @@ def broken(text: str, kind: Type, room: float) -> Iterator[str]:
 
 
 def program(lines: Sequence[str], room: float, raised: int | None, least: int = 0) -> Block:
-    """The lines of a program on a ground of their own, which has room for ``least`` lines; the one that raised is marked."""
+    """The lines of a program on a ground of their own, which has room for ``least`` lines; the one that raised is
+    marked.
+    """
     if not lines and not least:
         return NOTHING
     kind = TEXTS["code"]
@@ -224,7 +275,18 @@ def program(lines: Sequence[str], room: float, raised: int | None, least: int = 
         indent = len(line) - len(line.lstrip())
         if i == raised:
             marks.append(Label(6.0, y, "⚠", kind.size, "ink", True, anchor="start", part="code"))
-        marks.append(Label(24 + indent * kind.size * 0.45, y, line.lstrip(), kind.size, "ink", i == raised, anchor="start", part="code"))
+        marks.append(
+            Label(
+                24 + indent * kind.size * 0.45,
+                y,
+                line.lstrip(),
+                kind.size,
+                "ink",
+                i == raised,
+                anchor="start",
+                part="code",
+            )
+        )
     return Block(room, height, tuple(marks))
 
 
@@ -238,7 +300,9 @@ def alarm(text: str, room: float) -> Block:
 
 
 def drawing(scene: Scene, name: str) -> Block:
-    """A placed scene, made smaller where it is wider than a sheet; ``name`` tells its boxes from those of other scenes on the same canvas."""
+    """A placed scene, made smaller where it is wider than a sheet; ``name`` tells its boxes from those of other
+    scenes on the same canvas.
+    """
     width, height = scene.size or (0.0, 0.0)
     scale = min(1.0, (WIDEST - 2 * PAD) / max(width, 1.0))
     marks = (replace(mark, owner=f"{name}/{mark.owner}") if mark.owner else mark for mark in stage_marks(scene))
@@ -265,7 +329,11 @@ def legend(panels: Sequence[Panel], room: float) -> Block:
     items += [item for pattern, *item in SIGNS if any(pattern.match(text) for text in said)]  # type: ignore[misc]
     entries = [item_block(*item) for item in items]
     drawn = {(mark.fill, mark.dash) for mark in marks if isinstance(mark, Rect)}
-    entries += [box_block(kind, text) for kind, text in BOXES.items() if (KIND_LOOKS[kind][0], KIND_LOOKS[kind][3]) in drawn] if used else []
+    entries += (
+        [box_block(kind, text) for kind, text in BOXES.items() if (KIND_LOOKS[kind][0], KIND_LOOKS[kind][3]) in drawn]
+        if used
+        else []
+    )
     return in_lines(entries, room)
 
 
@@ -279,7 +347,9 @@ def box_block(kind: str, text: str) -> Block:
     """A small box of that kind, and what it is."""
     fill, stroke, pen, dash, _ = KIND_LOOKS[kind]
     box = Rect(1, 1, 24, 15, 5, fill, stroke, pen, dash, part="legend")
-    return Block(text_width(text, 12) + 52, 18.0, (box, Label(31.0, 13.0, text, 12, "muted", anchor="start", part="legend")))
+    return Block(
+        text_width(text, 12) + 52, 18.0, (box, Label(31.0, 13.0, text, 12, "muted", anchor="start", part="legend"))
+    )
 
 
 def in_lines(blocks: Sequence[Block], room: float) -> Block:
@@ -296,7 +366,9 @@ def in_lines(blocks: Sequence[Block], room: float) -> Block:
 
 @dataclass(frozen=True)
 class Cell:
-    """One entry of a table; ``role`` sets it like the same kind of number in a box, ``marked`` puts it on a ground of its own."""
+    """One entry of a table; ``role`` sets it like the same kind of number in a box, ``marked`` puts it on a ground
+    of its own.
+    """
 
     text: str
     role: str = "formula"
@@ -308,7 +380,10 @@ def table(header: Sequence[str], rows: Sequence[Sequence[Cell | str]]) -> Block:
     cells = [[cell if isinstance(cell, Cell) else Cell(cell) for cell in row] for row in rows]
     top = [Cell(text, "kind") for text in header]
     columns = list(zip(*([top, *cells] if any(header) else cells), strict=True))
-    widths = [max(text_width(cell.text, type_of(cell.role).size, type_of(cell.role).bold) for cell in column) + 24 for column in columns]
+    widths = [
+        max(text_width(cell.text, type_of(cell.role).size, type_of(cell.role).bold) for cell in column) + 24
+        for column in columns
+    ]
     marks: list[Mark] = []
     y = 0.0
     for i, row in enumerate([top, *cells] if any(header) else cells):
@@ -317,7 +392,9 @@ def table(header: Sequence[str], rows: Sequence[Sequence[Cell | str]]) -> Block:
             kind = type_of(cell.role)
             if cell.marked:
                 marks.append(Rect(x + 2, y + 2, width - 4, 28, 5, "active", "ink", 1.6, part="mark"))
-            marks.append(Label(x + width / 2, y + 22, cell.text, kind.size, kind.color, kind.bold, kind.italic, part="cell"))
+            marks.append(
+                Label(x + width / 2, y + 22, cell.text, kind.size, kind.color, kind.bold, kind.italic, part="cell")
+            )
             x += width
         y += 32
         if i == 0 and any(header):
@@ -326,7 +403,9 @@ def table(header: Sequence[str], rows: Sequence[Sequence[Cell | str]]) -> Block:
 
 
 def bars(names: Sequence[str], values: Sequence[float], size: tuple[float, float]) -> Block:
-    """A bar for each size, on a scale of powers of ten, so that 0.5 and 0.0005 can be seen on one picture; names below, numbers above."""
+    """A bar for each size, on a scale of powers of ten, so that 0.5 and 0.0005 can be seen on one picture; names
+    below, numbers above.
+    """
     logs = [math.log10(abs(value)) if value else -math.inf for value in values]
     low = math.floor(min(log for log in logs if log > -math.inf)) - 0.3
     high = max(logs) + 1e-9

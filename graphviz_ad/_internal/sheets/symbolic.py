@@ -1,4 +1,6 @@
-"""Graph -> formulas of its derivatives by sympy, how long they are, and their values to thirty digits; the only file that knows sympy."""
+"""Graph -> formulas of its derivatives by sympy, how long they are, and their values to thirty digits; the only file
+that knows sympy.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,17 @@ from graphviz_ad._internal.graph.graph import Graph, Node
 from graphviz_ad._internal.maths.claims import LETTERS, base_name, forward_formula
 from graphviz_ad._internal.maths.formula_letters import SUPERSCRIPTS
 from graphviz_ad._internal.maths.formula_text import to_text
-from graphviz_ad._internal.maths.formula_tree import Binary, Call, Comparison, Name, Number, Signed, Tree, parsed, walked
+from graphviz_ad._internal.maths.formula_tree import (
+    Binary,
+    Call,
+    Comparison,
+    Name,
+    Number,
+    Signed,
+    Tree,
+    parsed,
+    walked,
+)
 from graphviz_ad._internal.operations.functions import FUNCTIONS
 from graphviz_ad._internal.operations.traits import IN_ORDER, OF_ONE_THE_SAME
 from graphviz_ad._internal.scene.words.names import names_of
@@ -38,8 +50,8 @@ class Formula:
 class Symbolic:
     """A function of plain numbers and its derivatives, as formulas.
 
-    ``exact`` holds the derivatives to thirty digits, as sympy numbers, and ``values`` what the formulas give in floating point; NaN where they have
-    no value.
+    ``exact`` holds the derivatives to thirty digits, as sympy numbers, and ``values`` what the formulas give in
+    floating point; NaN where they have no value.
     """
 
     function: Formula
@@ -60,15 +72,20 @@ class Symbolic:
 
 
 def derive(graph: Graph, names: Mapping[str, str] = NAMELESS) -> Symbolic:
-    """The derivatives of the result by every input, as formulas; ``names`` says what inputs are called, by key, where the picture calls them otherwise.
+    """The derivatives of the result by every input, as formulas; ``names`` says what inputs are called, by key,
+    where the picture calls them otherwise.
 
-    `ReplayError` says why there are none: the function works on vectors, an operation has no formula, or the formula written out is too long.
+    `ReplayError` says why there are none: the function works on vectors, an operation has no formula, or the formula
+    written out is too long.
     """
     sympy = imported()
     words = {**names_of(graph).of, **names}
     written_out = size_written_out(graph)
     if written_out > LARGEST:
-        raise ReplayError(f"written out as one formula, {graph.name} has {approximately(written_out)} operations; nobody would read its derivative")
+        raise ReplayError(
+            f"written out as one formula, {graph.name} has {approximately(written_out)} operations; nobody would read"
+            " its derivative"
+        )
     leaves = {node.key: words[node.key] for node in graph.node_list if node.kind == "leaf"}
     symbols = {key: sympy.Symbol(name, real=True) for key, name in leaves.items()}
     function = expression(graph, symbols, sympy)
@@ -92,7 +109,9 @@ def imported() -> ModuleType:
 
 
 def size_written_out(graph: Graph) -> int:
-    """The number of operations when every result is written out wherever it is used: what grows as 2ⁿ where results are used twice."""
+    """The number of operations when every result is written out wherever it is used: what grows as 2ⁿ where results
+    are used twice.
+    """
     size: dict[str, int] = {}
     for node in graph.node_list:
         size[node.key] = (node.kind == "op") + sum(size[edge.tail] for edge in graph.in_edges(node.key))
@@ -105,7 +124,9 @@ def expression(graph: Graph, symbols: Mapping[str, Any], sympy: ModuleType) -> A
     functions = functions_of(sympy)
     for node in graph.node_list:
         if any(math.prod(port.shape or ()) != 1 for port in node.ports):
-            raise ReplayError(f"{graph.name} works on vectors, and formulas are derived here for functions of plain numbers only")
+            raise ReplayError(
+                f"{graph.name} works on vectors, and formulas are derived here for functions of plain numbers only"
+            )
         if node.key in found:
             continue
         operands = [found[edge.tail] for edge in graph.in_edges(node.key)]
@@ -116,10 +137,14 @@ def expression(graph: Graph, symbols: Mapping[str, Any], sympy: ModuleType) -> A
         else:
             found[node.key] = applied(graph, node, operands, functions, sympy)
     upstream = {node.key: node.ports[0].upstream for node in graph.outputs}
-    return sum(exactly(float(seed.item().real), sympy) * found[key] for key, seed in upstream.items() if seed is not None)
+    return sum(
+        exactly(float(seed.item().real), sympy) * found[key] for key, seed in upstream.items() if seed is not None
+    )
 
 
-def applied(graph: Graph, node: Node, operands: list[Any], functions: Mapping[str, Callable[..., Any]], sympy: ModuleType) -> Any:
+def applied(
+    graph: Graph, node: Node, operands: list[Any], functions: Mapping[str, Callable[..., Any]], sympy: ModuleType
+) -> Any:
     """The formula of an operation with its operands put in."""
     text = forward_formula(graph, node) if len(node.ports) == 1 else ""
     if not text:
@@ -166,7 +191,13 @@ def value(tree: Tree, names: Mapping[str, Any], functions: Mapping[str, Callable
     return walked(tree, made)
 
 
-SIGNS: Mapping[str, Callable[[Any, Any], Any]] = {"+": operator.add, "-": operator.sub, "*": operator.mul, "/": operator.truediv, "**": operator.pow}
+SIGNS: Mapping[str, Callable[[Any, Any], Any]] = {
+    "+": operator.add,
+    "-": operator.sub,
+    "*": operator.mul,
+    "/": operator.truediv,
+    "**": operator.pow,
+}
 RELATIONS: Mapping[str, str] = {"<": "Lt", "<=": "Le", ">": "Gt", ">=": "Ge", "==": "Eq"}
 
 
@@ -192,7 +223,11 @@ def in_floating_point(found: Any, at: Mapping[Any, Any], sympy: ModuleType) -> f
     safe = {symbol: sympy.Symbol(f"v{i}", real=True) for i, symbol in enumerate(at)}
     step = {"Heaviside": lambda x, middle=0.5: float(x > 0) if x else middle, "DiracDelta": lambda *x: 0.0}
     try:
-        return float(sympy.lambdify(list(safe.values()), found.subs(safe), modules=[step, "math"])(*(float(x) for x in at.values())))
+        return float(
+            sympy.lambdify(list(safe.values()), found.subs(safe), modules=[step, "math"])(
+                *(float(x) for x in at.values())
+            )
+        )
     except (ArithmeticError, ValueError, TypeError, NameError, KeyError):
         return math.nan
 

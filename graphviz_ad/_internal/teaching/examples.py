@@ -1,4 +1,6 @@
-"""Entry, Example: a program with its source, its lesson and the numbers that must come out -> the picture and the film of what torch does with it."""
+"""Entry, Example: a program with its source, its lesson and the numbers that must come out -> the picture and the
+film of what torch does with it.
+"""
 
 from __future__ import annotations
 
@@ -15,9 +17,9 @@ from graphviz_ad._internal.base.checked_calls import saves, takes
 from graphviz_ad._internal.base.errors import OptionError, UnknownNameError
 from graphviz_ad._internal.graph.transforms import hide_unused
 from graphviz_ad._internal.output.call_options import AnimateOptions, ExampleFile, FilmFile, SheetOptions
-from graphviz_ad._internal.output.chart import CHARTS, Chart
+from graphviz_ad._internal.output.chart import Chart
 from graphviz_ad._internal.output.file_writing import suffix_for, write_as
-from graphviz_ad._internal.output.formats import FILMS
+from graphviz_ad._internal.output.format_table import CHARTS, FILMS
 from graphviz_ad._internal.scene.themes import theme as theme_named
 from graphviz_ad._internal.sheets.graph_comparison import ComparisonOptions, Pair, SideBySide, compared_as, in_words
 from graphviz_ad._internal.sheets.sheet import Sheet
@@ -32,7 +34,9 @@ OWN = "an example of our own"  # the source of what is from nobody else
 
 @dataclass(frozen=True)
 class Expected:
-    """The numbers that a reader finds in the source: values and gradients of named results; None where there is no gradient."""
+    """The numbers that a reader finds in the source: values and gradients of named results; None where there is no
+    gradient.
+    """
 
     values: Mapping[str, Any] = field(default_factory=dict)
     grads: Mapping[str, Any] = field(default_factory=dict)
@@ -42,8 +46,8 @@ class Expected:
 class Entry:
     """One thing of the gallery; call it to have torch run its program.
 
-    ``chapter`` is "classics", "misconceptions", "errors" or "pairs"; ``heading`` stands above the picture, ``lesson`` below it; ``number`` counts
-    misconceptions. The ``program`` of a classic is the function itself.
+    ``chapter`` is "classics", "misconceptions", "errors" or "pairs"; ``heading`` stands above the picture, ``lesson``
+    below it; ``number`` counts misconceptions. The ``program`` of a classic is the function itself.
     """
 
     name: str
@@ -59,10 +63,19 @@ class Entry:
     program: Callable[..., Any] | None = field(default=None, repr=False)
 
     def __call__(self, **inputs: Any) -> Example:
-        """Run it; ``inputs`` of a classic may be given other values, for which the source expects nothing and has no lesson."""
+        """Run it; ``inputs`` of a classic may be given other values, for which the source expects nothing and has no
+        lesson.
+        """
         if wrong := [name for name in inputs if name not in self.inputs]:
-            raise UnknownNameError(f"input of {self.name}", wrong[0], self.inputs, "" if self.inputs else "It has no inputs.")
-        changed = {"inputs": {**self.inputs, **inputs}, "expected": Expected(), "lesson": "", "source": f"after {self.source}"}
+            raise UnknownNameError(
+                f"input of {self.name}", wrong[0], self.inputs, "" if self.inputs else "It has no inputs."
+            )
+        changed = {
+            "inputs": {**self.inputs, **inputs},
+            "expected": Expected(),
+            "lesson": "",
+            "source": f"after {self.source}",
+        }
         given = replace(self, **changed) if inputs else self  # type: ignore[arg-type]
         return Example(given, tuple(given.make(given)))
 
@@ -127,7 +140,9 @@ class Example:
         code = tuple(line for view in self.views if isinstance(view, Listing) for line in view.code)
         found = tuple(in_words(view.differences) for view in self.views if isinstance(view, Pair))
         notes = self.graph.notices if entry.chapter == "classics" else ()
-        canvas = Sheet(entry.heading, entry.lesson, OVERLINES[entry.chapter], entry.source, code, found, notes).canvas(panels)
+        canvas = Sheet(entry.heading, entry.lesson, OVERLINES[entry.chapter], entry.source, code, found, notes).canvas(
+            panels
+        )
         return Chart(canvas, chosen, canvas.alt)
 
     @takes(AnimateOptions)
@@ -139,17 +154,28 @@ class Example:
     def compare(self, asked: ComparisonOptions) -> SideBySide:
         """The first two graphs side by side."""
         if len(self.graphs) < 2:
-            raise OptionError(f"{self.name} has one graph, and compare() shows two; use plot(), or graphviz_ad.compare with another graph")
+            raise OptionError(
+                f"{self.name} has one graph, and compare() shows two; use plot(), or graphviz_ad.compare with another"
+                " graph"
+            )
         return compared_as(self.graphs[0], self.graphs[1], asked)
 
     @saves(ExampleFile)
     def save(self, path: Destination, asked: ExampleFile) -> Path | None:
         """Write the picture or, where the suffix is that of a film, the film; returns the path."""
-        suffix, options = suffix_for(path, asked.format), {name: value for name, value in asked.given.items() if name != "format"}
+        suffix, options = (
+            suffix_for(path, asked.format),
+            {name: value for name, value in asked.given.items() if name != "format"},
+        )
         if suffix in FILMS and suffix not in CHARTS:
-            return api.written(api.filmed(self.graph, AnimateOptions.of(options)), path, FilmFile.of({"format": asked.format}))
+            return api.written(
+                api.filmed(self.graph, AnimateOptions.of(options)), path, FilmFile.of({"format": asked.format})
+            )
         if wrong := [name for name in options if name not in ("theme", "layout")]:
-            raise OptionError(f"{wrong[0]}={options[wrong[0]]!r} is an option of a film or of a bare graph; the picture of an entry has theme and layout")
+            raise OptionError(
+                f"{wrong[0]}={options[wrong[0]]!r} is an option of a film or of a bare graph; the picture of an entry"
+                " has theme and layout"
+            )
         return write_as(CHARTS, path, self._drawn(asked.theme, asked.layout), asked.format)
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, object]:
@@ -171,21 +197,40 @@ def lesson_of(function: Callable[..., Any]) -> str:
 
 
 def belief(number: int, heading: str, **grads: Any) -> Callable[[Maker], Entry]:
-    """Makes an entry of a function that returns views; its docstring is the lesson, ``grads`` the gradients of the first graph that it draws."""
+    """Makes an entry of a function that returns views; its docstring is the lesson, ``grads`` the gradients of the
+    first graph that it draws.
+    """
     return chapter("misconceptions", heading, number, grads)
 
 
-def chapter(name: str, heading: str, number: int | None = None, grads: Mapping[str, Any] | None = None) -> Callable[[Maker], Entry]:
+def chapter(
+    name: str, heading: str, number: int | None = None, grads: Mapping[str, Any] | None = None
+) -> Callable[[Maker], Entry]:
     """The same for any chapter."""
 
     def decorate(function: Maker) -> Entry:
-        return Entry(function.__name__, name, heading, lesson_of(function), "", lambda _: function(), Expected({}, grads or {}), number=number)
+        return Entry(
+            function.__name__,
+            name,
+            heading,
+            lesson_of(function),
+            "",
+            lambda _: function(),
+            Expected({}, grads or {}),
+            number=number,
+        )
 
     return decorate
 
 
 def classic(
-    heading: str, source: str, *, values: Mapping[str, Any], grads: Mapping[str, Any], grad_outputs: Any = None, **inputs: Any
+    heading: str,
+    source: str,
+    *,
+    values: Mapping[str, Any],
+    grads: Mapping[str, Any],
+    grad_outputs: Any = None,
+    **inputs: Any,
 ) -> Callable[[Callable[..., Any]], Entry]:
     """Makes an entry of a function of tensors; ``inputs`` are what it is traced with, its docstring is the lesson."""
 
@@ -195,6 +240,17 @@ def classic(
             return [Shot(hide_unused(graph), code=source_of(function)[0])]
 
         expected = Expected(values, grads)
-        return Entry(function.__name__, "classics", heading, lesson_of(function), source, views, expected, inputs, grad_outputs, program=function)
+        return Entry(
+            function.__name__,
+            "classics",
+            heading,
+            lesson_of(function),
+            source,
+            views,
+            expected,
+            inputs,
+            grad_outputs,
+            program=function,
+        )
 
     return decorate

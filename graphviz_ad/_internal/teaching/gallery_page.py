@@ -22,18 +22,23 @@ body { font-family: 'DejaVu Sans', Verdana, Helvetica, Arial, sans-serif; max-wi
 nav { columns: 20rem; }
 article { margin: 3rem 0; }
 img { max-width: 100%; height: auto; background: #fff; border-radius: 8px; }
-"""
+"""  # noqa: E501
 
 
 def page(entries: Iterable[Entry], suffix: str) -> str:
     """A whole document that loads nothing but the pictures beside it."""
     shown = list(entries)
     links = "".join(f'<li><a href="#{text(entry.name)}">{text(entry.heading)}</a></li>' for entry in shown)
-    body = "".join(part for chapter, members in groupby(shown, lambda entry: entry.chapter) for part in section(chapter, list(members), suffix))
+    body = "".join(
+        part
+        for chapter, members in groupby(shown, lambda entry: entry.chapter)
+        for part in section(chapter, list(members), suffix)
+    )
     return (
-        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
-        f"<title>Gallery of automatic differentiation</title><style>{STYLE}</style></head>\n"
-        f"<body><h1>Gallery of automatic differentiation</h1><nav><ul>{links}</ul></nav>\n{body}</body></html>\n"
+        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><meta name="viewport"'
+        ' content="width=device-width"><title>Gallery of automatic'
+        f" differentiation</title><style>{STYLE}</style></head>\n<body><h1>Gallery of automatic"
+        f" differentiation</h1><nav><ul>{links}</ul></nav>\n{body}</body></html>\n"
     )
 
 
@@ -45,7 +50,10 @@ def section(chapter: str, entries: Iterable[Entry], suffix: str) -> Iterator[str
         alt = text(f"{entry.heading} {entry.lesson}")
         seen = f'<img src="{file}" alt="{alt}" loading="lazy">' if suffix in IMAGES else f'<a href="{file}">{file}</a>'
         source = f"<p><small>{text(entry.source)}</small></p>" if entry.source else ""
-        yield f'<article id="{text(entry.name)}"><h3>{text(entry.heading)}</h3>{source}<p>{text(entry.lesson)}</p>{seen}</article>\n'
+        yield (
+            "<article"
+            f' id="{text(entry.name)}"><h3>{text(entry.heading)}</h3>{source}<p>{text(entry.lesson)}</p>{seen}</article>\n'  # noqa: E501
+        )
 
 
 def text(words: str) -> str:

@@ -1,4 +1,6 @@
-"""A program -> Run: torch runs it under the recorder, and what it held, kept and raised is read off the real tensors."""
+"""A program -> Run: torch runs it under the recorder, and what it held, kept and raised is read off the real
+tensors.
+"""
 
 from __future__ import annotations
 
@@ -47,7 +49,8 @@ torch: Any = Deferred("torch")
 class Run:
     """One run of a program under the recorder.
 
-    ``variables`` are those of the program when it ended, or raised; ``error`` is what it raised, ``raised`` the line of ``code`` that did.
+    ``variables`` are those of the program when it ended, or raised; ``error`` is what it raised, ``raised`` the line of
+    ``code`` that did.
     """
 
     graph: Graph
@@ -80,10 +83,15 @@ def run(program: Callable[[], Variables]) -> Run:
 
 
 def tidy(graph: Graph) -> Graph:
-    """Without data that nothing was computed from, such as the argument of ``backward``; a leaf that no pass has come to is a leaf all the same."""
+    """Without data that nothing was computed from, such as the argument of ``backward``; a leaf that no pass has
+    come to is a leaf all the same.
+    """
     used = {end for edge in graph.edges for end in (edge.tail, edge.head)}
     nodes = [node for node in graph.node_list if node.kind != "data" or node.name or node.key in used]
-    return graph.with_parts([replace(node, kind="leaf") if node.kind == "data" and node.requires_grad else node for node in nodes], graph.edges)
+    return graph.with_parts(
+        [replace(node, kind="leaf") if node.kind == "data" and node.requires_grad else node for node in nodes],
+        graph.edges,
+    )
 
 
 def of_this_pass(graph: Graph) -> Graph:
@@ -102,7 +110,9 @@ def frame_of(trace: TracebackType | None, program: Callable[..., Any]) -> Traceb
 
 
 def source_of(program: Callable[..., Any]) -> tuple[tuple[str, ...], int]:
-    """The lines of a function's body without its docstring and a plain ``return``, and how far below the first line of the function they begin."""
+    """The lines of a function's body without its docstring and a plain ``return``, and how far below the first line
+    of the function they begin.
+    """
     try:
         text = textwrap.dedent("".join(inspect.getsourcelines(program)[0]))
     except OSError:  # installed without sources
@@ -110,7 +120,9 @@ def source_of(program: Callable[..., Any]) -> tuple[tuple[str, ...], int]:
     (tree,) = ast.parse(text).body
     assert isinstance(tree, ast.FunctionDef)
     body = [part for part in tree.body if not (isinstance(part, ast.Expr) and isinstance(part.value, ast.Constant))]
-    if isinstance(body[-1], ast.Return) and (isinstance(body[-1].value, ast.Name | ast.Tuple) or ast.unparse(body[-1]) == "return locals()"):
+    if isinstance(body[-1], ast.Return) and (
+        isinstance(body[-1].value, ast.Name | ast.Tuple) or ast.unparse(body[-1]) == "return locals()"
+    ):
         body.pop()
     start, end = body[0].lineno - 1, body[-1].end_lineno
     return tuple(textwrap.dedent("\n".join(text.splitlines()[start:end])).split("\n")), start
@@ -134,8 +146,12 @@ def written(tensor: Any) -> str:
 
 
 def pins(done: Run) -> dict[str, str]:
-    """Name of a variable -> what the operation that made it keeps for the backward pass now, as torch tells: "keeps x", "let go of it"."""
-    made = {name: thing.grad_fn for name, thing in done.variables.items() if getattr(thing, "grad_fn", None) is not None}
+    """Name of a variable -> what the operation that made it keeps for the backward pass now, as torch tells: "keeps
+    x", "let go of it".
+    """
+    made = {
+        name: thing.grad_fn for name, thing in done.variables.items() if getattr(thing, "grad_fn", None) is not None
+    }
     return {name: kept(step, done.variables) for name, step in made.items()}
 
 

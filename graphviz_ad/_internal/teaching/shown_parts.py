@@ -1,4 +1,6 @@
-"""Run or Graph -> View: what is to be seen of it on a sheet: the whole graph, a moment of its film, two graphs, a table."""
+"""Run or Graph -> View: what is to be seen of it on a sheet: the whole graph, a moment of its film, two graphs, a
+table.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,8 @@ class View(Protocol):
 class Shot:
     """A graph as a panel, with ``remarks`` (name of a node -> lines) in its boxes; those of ``marked`` names stand out.
 
-    ``step`` chooses a moment of the film: the step of that number, counted from the end where it is negative; ``calm`` shows it without lights.
+    ``step`` chooses a moment of the film: the step of that number, counted from the end where it is negative; ``calm``
+    shows it without lights.
     """
 
     graph: Graph
@@ -60,13 +63,24 @@ class Shot:
             scene = build_scene(words)
         else:
             story = tell(words, "both")
-            changes = [*story.opening, *(change for step in story.steps[: self.step % len(story.steps) + 1] for change in step.changes)]
+            changes = [
+                *story.opening,
+                *(change for step in story.steps[: self.step % len(story.steps) + 1] for change in step.changes),
+            ]
             seen = [replace(change, emphasis=None) for change in changes] if self.calm else changes
             scene = restyle(build_scene(words, changes=changes), seen)
         scene = with_remarks(with_failure(scene, self.graph), lines, marked=marked)
         placed = well_placed(replace(scene, notes=()), layout, [self.direction] if self.direction else ["LR", "TB"])
         name = self.title or self.graph.name
-        yield Panel(drawing(placed, name), self.title, self.code, self.says, self.error or error_of(self.graph), self.raised, placed.legend)
+        yield Panel(
+            drawing(placed, name),
+            self.title,
+            self.code,
+            self.says,
+            self.error or error_of(self.graph),
+            self.raised,
+            placed.legend,
+        )
 
 
 @dataclass(frozen=True)
@@ -96,10 +110,14 @@ class Figure:
 
 
 def shot(title: str, what: Run, says: str = "", *, local: bool = True, whole: bool = False, **options: Any) -> Shot:
-    """A run as a panel, with its program above and what it raised below: the beginning of the message, or the ``whole``."""
+    """A run as a panel, with its program above and what it raised below: the beginning of the message, or the
+    ``whole``.
+    """
     options.setdefault("options", Options(local=local))
     error = what.error if whole else beginning(what.error)
-    return Shot(options.pop("graph", what.graph), title, says, options.pop("code", what.code), error, what.raised, **options)
+    return Shot(
+        options.pop("graph", what.graph), title, says, options.pop("code", what.code), error, what.raised, **options
+    )
 
 
 def beginning(message: str) -> str:
@@ -114,8 +132,24 @@ def moment(graph: Graph, words: str) -> int:
     return next(i for i, step in enumerate(steps) if words in " ".join(step.caption))
 
 
-def before_and_after(a: Run, b: Run, titles: tuple[str, str], *, graphs: tuple[Graph, Graph] | None = None, local: bool = True, **options: Any) -> Pair:
+def before_and_after(
+    a: Run,
+    b: Run,
+    titles: tuple[str, str],
+    *,
+    graphs: tuple[Graph, Graph] | None = None,
+    local: bool = True,
+    **options: Any,
+) -> Pair:
     """Two runs as two panels in which is marked what differs."""
     drawn = graphs or (a.graph, b.graph)
     errors = beginning(a.error), beginning(b.error)
-    return Pair(*drawn, titles, Options(local=local), codes=(a.code, b.code), errors=errors, raised=(a.raised, b.raised), **options)
+    return Pair(
+        *drawn,
+        titles,
+        Options(local=local),
+        codes=(a.code, b.code),
+        errors=errors,
+        raised=(a.raised, b.raised),
+        **options,
+    )

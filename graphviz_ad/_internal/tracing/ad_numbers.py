@@ -1,7 +1,7 @@
 """ADNumbers, or a function called with them -> Graph; knows the teaching engine and no framework.
 
-An `ADNumber` has kept everything that a graph needs, so that a finished one says as much as a function that is run here. Names are those that
-numbers were given, then those of parameters, then those of the variables that took them.
+An `ADNumber` has kept everything that a graph needs, so that a finished one says as much as a function that is run
+here. Names are those that numbers were given, then those of parameters, then those of the variables that took them.
 """
 
 from __future__ import annotations
@@ -39,27 +39,49 @@ def concerns(target: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> boo
     return False
 
 
-def trace(target: Any, args: Sequence[Any], kwargs: Mapping[str, Any], grad_outputs: Any, capture: Capture, namespace: Mapping[str, Any]) -> Graph:
+def trace(
+    target: Any,
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any],
+    grad_outputs: Any,
+    capture: Capture,
+    namespace: Mapping[str, Any],
+) -> Graph:
     """The graph of one call of `target`, or of finished ADNumbers; see `graphviz_ad.trace`."""
-    names = {thing: name for name, thing in namespace.items() if isinstance(thing, ADNumber) and not name.startswith("_")}
+    names = {
+        thing: name for name, thing in namespace.items() if isinstance(thing, ADNumber) and not name.startswith("_")
+    }
     if not callable(target):
         first = next(leaf for _, leaf in leaves_of(target) if isinstance(leaf, ADNumber))
         return Assembly(target, called(first, names) or "f", (), names, grad_outputs, capture).graph
     args, kwargs = as_numbers(tuple(args)), as_numbers(dict(kwargs))
-    parameters = {leaf: written(path) for path, leaf in leaves_of(bound(target, args, kwargs)) if isinstance(leaf, ADNumber)}
+    parameters = {
+        leaf: written(path) for path, leaf in leaves_of(bound(target, args, kwargs)) if isinstance(leaf, ADNumber)
+    }
     name = str(getattr(target, "__name__", type(target).__name__))
-    return Assembly(target(*args, **kwargs), name, tuple(parameters), {**names, **parameters}, grad_outputs, capture).graph
+    return Assembly(
+        target(*args, **kwargs), name, tuple(parameters), {**names, **parameters}, grad_outputs, capture
+    ).graph
 
 
 class BlackBox:
-    """The function as one of plain numbers: ``box({"x1": 1.6})`` is the sum of its outputs; ``inputs`` holds those that it was made with."""
+    """The function as one of plain numbers: ``box({"x1": 1.6})`` is the sum of its outputs; ``inputs`` holds those
+    that it was made with.
+    """
 
     def __init__(self, target: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
         self.target, (self.args, self.kwargs) = target, as_numbers((tuple(args), dict(kwargs)))
-        paths = {leaf: written(path) for path, leaf in leaves_of(bound(target, self.args, self.kwargs)) if isinstance(leaf, ADNumber)}
+        paths = {
+            leaf: written(path)
+            for path, leaf in leaves_of(bound(target, self.args, self.kwargs))
+            if isinstance(leaf, ADNumber)
+        }
         self.numbers = {number.name or path: number for number, path in paths.items()}
         if len(self.numbers) < len(paths):
-            raise OptionError(f"two inputs have the same name among {', '.join(number.name or path for number, path in paths.items())}; name them apart")
+            raise OptionError(
+                "two inputs have the same name among"
+                f" {', '.join(number.name or path for number, path in paths.items())}; name them apart"
+            )
 
     @property
     def inputs(self) -> dict[str, Array]:
@@ -110,7 +132,9 @@ def bound(target: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, 
 
 
 def leaves_of(tree: Any, path: Path = (), around: tuple[int, ...] = ()) -> Iterator[tuple[Path, Any]]:
-    """Everything in nested lists, tuples and dicts, with the way there; a list that holds itself is not entered again."""
+    """Everything in nested lists, tuples and dicts, with the way there; a list that holds itself is not entered
+    again.
+    """
     steps = tree.items() if isinstance(tree, dict) else enumerate(tree) if isinstance(tree, (list, tuple)) else None
     if steps is None:
         yield path, tree
@@ -121,7 +145,9 @@ def leaves_of(tree: Any, path: Path = (), around: tuple[int, ...] = ()) -> Itera
 
 def written(path: Path) -> str:
     """ "weights[0]" for the way to a leaf."""
-    return "".join(str(step) if i == 0 else f"[{step!r}]" if isinstance(step, int) else f".{step}" for i, step in enumerate(path))
+    return "".join(
+        str(step) if i == 0 else f"[{step!r}]" if isinstance(step, int) else f".{step}" for i, step in enumerate(path)
+    )
 
 
 @dataclass(frozen=True)
@@ -141,13 +167,20 @@ class Assembly:
         found = [leaf for _, leaf in leaves_of(self.returned) if isinstance(leaf, ADNumber)]
         if not found:
             shown = repr(self.returned)
-            raise NoTensorError(f"{self.name} returned {shown[:60]} ({type(self.returned).__name__}), in which there is no ADNumber; return the ADNumber(s)")
+            raise NoTensorError(
+                f"{self.name} returned {shown[:60]} ({type(self.returned).__name__}), in which there is no ADNumber;"
+                " return the ADNumber(s)"
+            )
         return found
 
     @cached_property
     def keywords(self) -> dict[ADNumber, str]:
         """What a returned dict calls the outputs."""
-        return {leaf: path[-1] for path, leaf in leaves_of(self.returned) if isinstance(leaf, ADNumber) and path and isinstance(path[-1], str)}
+        return {
+            leaf: path[-1]
+            for path, leaf in leaves_of(self.returned)
+            if isinstance(leaf, ADNumber) and path and isinstance(path[-1], str)
+        }
 
     @cached_property
     def upstream(self) -> list[float]:
@@ -157,23 +190,31 @@ class Assembly:
             return [1.0] * len(self.outputs)
         parts = list(given) if isinstance(given, (list, tuple)) else [given]
         if len(parts) != len(self.outputs):
-            raise GradOutputsError(f"grad_outputs has {len(parts)} gradient(s), but there are {len(self.outputs)} outputs; give one number for each, in order")
+            raise GradOutputsError(
+                f"grad_outputs has {len(parts)} gradient(s), but there are {len(self.outputs)} outputs; give one number"
+                " for each, in order"
+            )
         try:
             return [1.0 if part is None else float(part) for part in parts]
         except (TypeError, ValueError, OverflowError) as error:
-            raise GradOutputsError(f"grad_outputs={given!r} is not made of numbers: {error}; give one number for each output") from error
+            raise GradOutputsError(
+                f"grad_outputs={given!r} is not made of numbers: {error}; give one number for each output"
+            ) from error
 
     @cached_property
     def graph(self) -> Graph:
         """The finished graph."""
-        total = ADNumber(0.0, operands=zip(self.outputs, self.upstream, strict=True))  # what all gradients are gradients of
+        # what all gradients are gradients of
+        total = ADNumber(0.0, operands=zip(self.outputs, self.upstream, strict=True))
         gradients = total.gradients()
         del gradients[total]
         order = {number: place for place, number in enumerate(gradients)}  # youngest first, as the sweep went
         numbers = sorted({**dict.fromkeys(self.inputs), **dict.fromkeys(gradients)}, key=lambda number: number.age)
         keys = {number: f"n{i}" for i, number in enumerate(numbers)}
         nodes = tuple(self.node(number, keys[number], gradients.get(number), order.get(number)) for number in numbers)
-        edges = tuple(edge for number in numbers if number in gradients for edge in self.edges(number, keys, gradients[number]))
+        edges = tuple(
+            edge for number in numbers if number in gradients for edge in self.edges(number, keys, gradients[number])
+        )
         graph = Graph(nodes, edges, self.name, has_gradients=self.capture.gradients != "none")
         return replace(graph, detail=graph)
 
@@ -213,7 +254,9 @@ class Assembly:
                 yield Edge(keys[operand], keys[number], slot, cut="data")
                 continue
             flows = snapshot(gradient * local) if self.capture.gradients != "none" else None
-            yield Edge(keys[operand], keys[number], slot, local=snapshot(local) if self.capture.local else None, grad=flows)
+            yield Edge(
+                keys[operand], keys[number], slot, local=snapshot(local) if self.capture.local else None, grad=flows
+            )
 
 
 def called(number: ADNumber, names: Mapping[ADNumber, str]) -> str | None:

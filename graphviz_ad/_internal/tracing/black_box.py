@@ -1,4 +1,6 @@
-"""Function and inputs -> a function of plain arrays, for those who may look at its values only; nothing of the user's is changed."""
+"""Function and inputs -> a function of plain arrays, for those who may look at its values only; nothing of the
+user's is changed.
+"""
 
 from __future__ import annotations
 
@@ -18,8 +20,9 @@ from graphviz_ad._internal.tracing.tape.torch_private import flatten, map_tree
 class BlackBox:
     """``box({"x": array})`` is the sum of the outputs for these inputs; ``inputs`` holds those that it was made with.
 
-    Inputs are the arguments that gradients flow to and, of a module, its parameters, by the names that a trace gives them. Every call starts from the state
-    of the CPU's random numbers, and from the buffers of the module, that were there when the box was made.
+    Inputs are the arguments that gradients flow to and, of a module, its parameters, by the names that a trace gives
+    them. Every call starts from the state of the CPU's random numbers, and from the buffers of the module, that were
+    there when the box was made.
     """
 
     def __init__(self, target: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
@@ -33,14 +36,19 @@ class BlackBox:
                 found.setdefault(id(tensor), (name, tensor))
         self.tensors = dict(found.values())
         if not self.tensors:
-            raise NoTensorError(f"{_name(target)} was given no input that requires grad; give numbers, or tensors with requires_grad=True")
+            raise NoTensorError(
+                f"{_name(target)} was given no input that requires grad; give numbers, or tensors with"
+                " requires_grad=True"
+            )
 
     def _arguments(self) -> list[tuple[str, Tensor]]:
         found = []
         for name, thing in bound_arguments(self.target, self.args, self.kwargs):
             for path, leaf in flatten(thing):
                 if isinstance(leaf, Tensor):
-                    found.append((name + "".join(f"[{step!r}]" if isinstance(step, int) else f".{step}" for step in path), leaf))
+                    found.append(
+                        (name + "".join(f"[{step!r}]" if isinstance(step, int) else f".{step}" for step in path), leaf)
+                    )
         return found
 
     @property
@@ -73,4 +81,8 @@ class BlackBox:
 
 
 def _name(target: Any) -> str:
-    return type(target).__name__ if isinstance(target, torch.nn.Module) else str(getattr(target, "__name__", type(target).__name__))
+    return (
+        type(target).__name__
+        if isinstance(target, torch.nn.Module)
+        else str(getattr(target, "__name__", type(target).__name__))
+    )

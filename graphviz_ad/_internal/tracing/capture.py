@@ -15,8 +15,9 @@ Level = Annotated[Literal["none", "summary", "full"], Says("none, summary or ful
 class Capture:
     """How much of a run is kept.
 
-    ``values`` and ``gradients``: "none" keeps nothing, "summary" keeps tensors of up to ``whole`` elements whole and statistics of larger
-    ones, "full" copies everything. ``local`` asks for local derivatives, ``source`` for file and line of each operation.
+    ``values`` and ``gradients``: "none" keeps nothing, "summary" keeps tensors of up to ``whole`` elements whole and
+    statistics of larger ones, "full" copies everything. ``local`` asks for local derivatives, ``source`` for file and
+    line of each operation.
     """
 
     values: Level = "summary"

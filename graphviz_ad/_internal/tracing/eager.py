@@ -1,4 +1,6 @@
-"""Function, module or finished tensors -> Graph: one forward run under a tape, one backward pass, nothing left behind."""
+"""Function, module or finished tensors -> Graph: one forward run under a tape, one backward pass, nothing left
+behind.
+"""
 
 from __future__ import annotations
 
@@ -14,10 +16,29 @@ from torch import Tensor
 from graphviz_ad._internal.base.errors import GraphvizADWarning, TraceError
 from graphviz_ad._internal.graph.graph import Graph
 from graphviz_ad._internal.graph.notice_sentences import error_text
-from graphviz_ad._internal.graph.notices import FAILED, RAISED, TIED, TIED_TOO, UNREAD, UNREAD_SO_FAR, Failure, Notice, failure_notice, notice
+from graphviz_ad._internal.graph.notices import (
+    FAILED,
+    RAISED,
+    TIED,
+    TIED_TOO,
+    UNREAD,
+    UNREAD_SO_FAR,
+    Failure,
+    Notice,
+    failure_notice,
+    notice,
+)
 from graphviz_ad._internal.graph.transforms import merge_calls
 from graphviz_ad._internal.tracing.assembly.assemble import assembled
-from graphviz_ad._internal.tracing.assembly.autograd_graph import AutogradGraph, BackwardPass, is_pointwise, is_reentrant, run, run_accumulating, walk
+from graphviz_ad._internal.tracing.assembly.autograd_graph import (
+    AutogradGraph,
+    BackwardPass,
+    is_pointwise,
+    is_reentrant,
+    run,
+    run_accumulating,
+    walk,
+)
 from graphviz_ad._internal.tracing.assembly.units import Output, Recorded
 from graphviz_ad._internal.tracing.capture import Capture
 from graphviz_ad._internal.tracing.inputs import as_tensors, input_dtype, module_names, name_inputs, surroundings
@@ -33,13 +54,23 @@ from graphviz_ad._internal.tracing.tape.torch_private import SEES_OPERATIONS, fl
 from graphviz_ad._internal.tracing.tape.torch_version import refuse_older
 
 
-def trace(target: Any, args: Sequence[Any], kwargs: Mapping[str, Any], grad_outputs: Any, capture: Capture, namespace: Mapping[str, Any]) -> Graph:
+def trace(
+    target: Any,
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any],
+    grad_outputs: Any,
+    capture: Capture,
+    namespace: Mapping[str, Any],
+) -> Graph:
     """The graph of one call of `target`, or of finished tensors; see `graphviz_ad.trace`."""
     refuse_older(str(torch.__version__))
     if is_finished(target):
         return trace_finished(target, grad_outputs, capture, namespace)
     if not callable(target):
-        raise TraceError(f"cannot trace {target!r} ({type(target).__name__}): give a function, a module, or tensors that were computed already")
+        raise TraceError(
+            f"cannot trace {target!r} ({type(target).__name__}): give a function, a module, or tensors that were"
+            " computed already"
+        )
     module = target if isinstance(target, torch.nn.Module) else None
     args, kwargs = as_tensors((tuple(args), dict(kwargs)), input_dtype(module))
     tape = Tape(capture, _call.__code__)
@@ -59,7 +90,15 @@ def trace(target: Any, args: Sequence[Any], kwargs: Mapping[str, Any], grad_outp
         current_tape.set(outer)
     with unseen_by_functions():
         notices = about_parameters(tape, modules_of(target, namespace))
-        return finish(tape, returned, grad_outputs, name_of(target), module_names(target, namespace), retain=False, notices=notices)
+        return finish(
+            tape,
+            returned,
+            grad_outputs,
+            name_of(target),
+            module_names(target, namespace),
+            retain=False,
+            notices=notices,
+        )
 
 
 def graph_so_far(tape: Tape, error: BaseException, target: Any, namespace: Mapping[str, Any]) -> Graph:
@@ -70,10 +109,15 @@ def graph_so_far(tape: Tape, error: BaseException, target: Any, namespace: Mappi
     autograd.is_packed = tape.is_packed
     tape.keeper.pending.settle()
     name_returned(tape)
-    notices = [failure_notice(RAISED, failure_of(error)), *about_parameters(tape, modules_of(target, namespace), ended=False)]
+    notices = [
+        failure_notice(RAISED, failure_of(error)),
+        *about_parameters(tape, modules_of(target, namespace), ended=False),
+    ]
     try:
         with at_rest():
-            return merge_calls(assembled(Recorded(tape, autograd, BackwardPass(problem=NOT_RUN), [], names), name_of(target), notices))
+            return merge_calls(
+                assembled(Recorded(tape, autograd, BackwardPass(problem=NOT_RUN), [], names), name_of(target), notices)
+            )
     finally:
         ends.clear()
         let_go(tape, autograd)
@@ -89,8 +133,8 @@ _never_released: list[tuple[AutogradGraph, dict[int, Any]]] = []
 def let_go(tape: Tape, autograd: AutogradGraph) -> None:
     """Release the nodes of autograd that were touched, consumers first.
 
-    Where the program has kept a result, or the exception does that ended it, a deep graph would be released from there and overflow the stack:
-    its nodes stay for good.
+    Where the program has kept a result, or the exception does that ended it, a deep graph would be released from there
+    and overflow the stack: its nodes stay for good.
     """
     if max(len(tape.nodes), len(autograd.nodes)) > safe_depth() and tape.has_living_results():
         _never_released.append((autograd, dict(tape.nodes)))
@@ -102,14 +146,18 @@ def let_go(tape: Tape, autograd: AutogradGraph) -> None:
 
 @contextmanager
 def beside(error: BaseException) -> Iterator[None]:
-    """What is done for an exception of the program: whatever is wrong with us now, that one goes on, and a warning says what is missing."""
+    """What is done for an exception of the program: whatever is wrong with us now, that one goes on, and a warning
+    says what is missing.
+    """
     try:
         yield
     except Exception as own:
         text = f"no graph could be made up to where the program raised {described(error)}: {described(own)}"
         try:
             warnings.warn(text, GraphvizADWarning, stacklevel=3)
-        except Warning:  # the user wants warnings raised; the program's exception goes before, so that this one can only be written down
+        except Warning:
+            # the user wants warnings raised; the program's exception goes before, so that this one can only be written
+            # down
             print(f"{GraphvizADWarning.__name__}: {text}", file=sys.stderr)
 
 
@@ -124,7 +172,9 @@ def failure_of(error: BaseException) -> Failure:
         message = str(error)
     except Exception:
         message = "without a readable message"
-    return Failure(type(error).__name__, message, overwritten=isinstance(error, RuntimeError) and OVERWRITTEN in message)
+    return Failure(
+        type(error).__name__, message, overwritten=isinstance(error, RuntimeError) and OVERWRITTEN in message
+    )
 
 
 Modules = Sequence[tuple[str, torch.nn.Module]]  # with what stands before the names of their parameters
@@ -152,11 +202,16 @@ def tied_parameters(modules: Modules, shown: bool) -> list[Notice]:
             if first.setdefault(id(parameter), name) != name:
                 found.append((f"{prefix}{name}", f"{prefix}{first[id(parameter)]}"))
     rest = [name for pair in found[MOST_TIED:] for name in pair]
-    return [*(notice(TIED, pair, shown=shown) for pair in found[:MOST_TIED]), *([notice(TIED_TOO, rest, shown=shown)] if rest else [])]
+    return [
+        *(notice(TIED, pair, shown=shown) for pair in found[:MOST_TIED]),
+        *([notice(TIED_TOO, rest, shown=shown)] if rest else []),
+    ]
 
 
 def idle_parameters(tape: Tape, modules: Modules, ended: bool) -> list[Notice]:
-    """The parameters that took no part, and therefore get no gradient; of those that are frozen nobody expects one, so that no picture speaks of them."""
+    """The parameters that took no part, and therefore get no gradient; of those that are frozen nobody expects one,
+    so that no picture speaks of them.
+    """
     named = [(prefix + name, p) for prefix, module in modules for name, p in module.named_parameters()]
     kind, found = UNREAD if ended else UNREAD_SO_FAR, []
     for wanted in (True, False):
@@ -172,7 +227,9 @@ def _call(target: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, 
 
 def is_finished(target: Any) -> bool:
     """Whether the target is a tensor or a collection of tensors rather than something to call."""
-    return isinstance(target, Tensor) or (not callable(target) and any(isinstance(leaf, Tensor) for _, leaf in flatten(target)))
+    return isinstance(target, Tensor) or (
+        not callable(target) and any(isinstance(leaf, Tensor) for _, leaf in flatten(target))
+    )
 
 
 def trace_finished(target: Any, grad_outputs: Any, capture: Capture, namespace: Mapping[str, Any]) -> Graph:
@@ -183,12 +240,24 @@ def trace_finished(target: Any, grad_outputs: Any, capture: Capture, namespace: 
         for name, thing in namespace.items():
             if isinstance(thing, Tensor) and not name.startswith("_"):
                 tape.name(thing, name)
-        return finish(tape, [target], grad_outputs, "finished tensors", module_names(None, namespace), retain=True, notices=notices)
+        return finish(
+            tape,
+            [target],
+            grad_outputs,
+            "finished tensors",
+            module_names(None, namespace),
+            retain=True,
+            notices=notices,
+        )
 
 
 def name_of(target: Any) -> str:
     """What to call the graph."""
-    return type(target).__name__ if isinstance(target, torch.nn.Module) else str(getattr(target, "__name__", type(target).__name__))
+    return (
+        type(target).__name__
+        if isinstance(target, torch.nn.Module)
+        else str(getattr(target, "__name__", type(target).__name__))
+    )
 
 
 def finish(
@@ -203,13 +272,16 @@ def finish(
 ) -> Graph:
     """Run the backward pass, assemble the graph, and let go of everything that torch owns.
 
-    ``returned`` is a list around what the program returned, so that nobody up the stack keeps the graph alive any longer.
+    ``returned`` is a list around what the program returned, so that nobody up the stack keeps the graph alive any
+    longer.
     """
     autograd = walk(())
     try:
         outputs = differentiable_outputs(returned.pop(), name)
         wanted = tape.capture.gradients != "none" or grad_outputs is not None
-        seeds: list[Any] = upstream_gradients([tensor for _, tensor in outputs], grad_outputs) if wanted else [None] * len(outputs)
+        seeds: list[Any] = (
+            upstream_gradients([tensor for _, tensor in outputs], grad_outputs) if wanted else [None] * len(outputs)
+        )
         with at_rest():
             autograd = walk([tensor.grad_fn for _, tensor in outputs], limit=safe_depth() if retain else None)
             autograd.is_packed = tape.is_packed
@@ -234,7 +306,15 @@ def finish(
 EXPECTED = ("a second time", "have already been freed", "use_reentrant=True")
 
 
-def backward(tape: Tape, autograd: AutogradGraph, outputs: Sequence[Tensor], seeds: Sequence[Tensor], noted: BackwardPass, *, retain: bool) -> BackwardPass:
+def backward(
+    tape: Tape,
+    autograd: AutogradGraph,
+    outputs: Sequence[Tensor],
+    seeds: Sequence[Tensor],
+    noted: BackwardPass,
+    *,
+    retain: bool,
+) -> BackwardPass:
     """The gradients, or the reason why there are none; ``noted`` takes them while they come."""
     if tape.capture.gradients == "none":
         return BackwardPass(problem=NOT_ASKED)
@@ -242,11 +322,14 @@ def backward(tape: Tape, autograd: AutogradGraph, outputs: Sequence[Tensor], see
     if is_reentrant(autograd) and retain:
         return BackwardPass(problem=notice("reentrant checkpoint"))
     if is_reentrant(autograd):
-        return run_accumulating(autograd, outputs, seeds, tape.keeper, elementwise.__getitem__, tape.leaves(), noted, retain=retain)
+        return run_accumulating(
+            autograd, outputs, seeds, tape.keeper, elementwise.__getitem__, tape.leaves(), noted, retain=retain
+        )
     try:
         return run(autograd, outputs, seeds, tape.keeper, elementwise.__getitem__, noted, retain=retain)
     except RuntimeError as error:
-        # The graph of finished tensors may have been freed by the user's own backward(); reentrant checkpoints refuse to give gradients.
+        # The graph of finished tensors may have been freed by the user's own backward(); reentrant checkpoints refuse
+        # to give gradients.
         if any(words in str(error) for words in EXPECTED):
             return BackwardPass(problem=Notice("torch refused", said=str(error).splitlines()[0]))
         raise

@@ -14,7 +14,14 @@ from graphviz_ad._internal.tracing.recording import Recording
 from graphviz_ad._internal.tracing.self_check import make_sure
 
 
-def trace(target: Any, args: Sequence[Any], kwargs: Mapping[str, Any], grad_outputs: Any, capture: Capture, namespace: Mapping[str, Any]) -> Graph:
+def trace(
+    target: Any,
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any],
+    grad_outputs: Any,
+    capture: Capture,
+    namespace: Mapping[str, Any],
+) -> Graph:
     """See `graphviz_ad.trace`."""
     make_sure()
     return eager.trace(target, args, kwargs, grad_outputs, capture, namespace)

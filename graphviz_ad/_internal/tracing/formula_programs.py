@@ -27,7 +27,9 @@ class Formula:
 
     def __init__(self, program: Program) -> None:
         self.program = program
-        self.__signature__ = inspect.Signature([inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD) for name in program.inputs])
+        self.__signature__ = inspect.Signature(
+            [inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD) for name in program.inputs]
+        )
 
     def __call__(self, *args: Any, **values: Any) -> Any:
         """Run the formula."""

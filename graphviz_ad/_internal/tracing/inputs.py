@@ -37,7 +37,9 @@ def as_tensors(tree: Any, dtype: torch.dtype) -> Any:
     try:
         return map_tree(convert, tree, is_leaf=is_numbers)
     except RecursionError as error:
-        raise TraceError("the inputs are nested too deeply, or hold themselves; give numbers, tensors or plain collections of them") from error
+        raise TraceError(
+            "the inputs are nested too deeply, or hold themselves; give numbers, tensors or plain collections of them"
+        ) from error
 
 
 def is_number(thing: Any) -> bool:
@@ -58,7 +60,9 @@ def is_numbers(thing: Any) -> bool:
     return all(is_number(part) for part in parts)
 
 
-def name_inputs(tape: Tape, target: Any, args: Sequence[Any], kwargs: Mapping[str, Any], namespace: Mapping[str, Any]) -> None:
+def name_inputs(
+    tape: Tape, target: Any, args: Sequence[Any], kwargs: Mapping[str, Any], namespace: Mapping[str, Any]
+) -> None:
     """Tell the tape the names of arguments, parameters and of what the function takes from around it."""
     for name, thing in namespace.items():
         if isinstance(thing, torch.nn.Module):
@@ -74,7 +78,9 @@ def name_inputs(tape: Tape, target: Any, args: Sequence[Any], kwargs: Mapping[st
                 value = tape.value_of(leaf)
                 value.used = True
                 value.requires_grad = leaf.requires_grad
-                value.name = value.name or name + "".join(f"[{step!r}]" if isinstance(step, int) else f".{step}" for step in path)
+                value.name = value.name or name + "".join(
+                    f"[{step!r}]" if isinstance(step, int) else f".{step}" for step in path
+                )
                 tape.edge_of(leaf, value)
 
 
@@ -113,7 +119,11 @@ def surroundings(target: Any) -> dict[str, Any]:
         found = inspect.getclosurevars(function)
     except (TypeError, ValueError):
         return {}
-    return {name: thing for name, thing in {**found.globals, **found.nonlocals}.items() if isinstance(thing, (Tensor, torch.nn.Module))}
+    return {
+        name: thing
+        for name, thing in {**found.globals, **found.nonlocals}.items()
+        if isinstance(thing, (Tensor, torch.nn.Module))
+    }
 
 
 def module_names(target: Any, namespace: Mapping[str, Any]) -> dict[int, str]:

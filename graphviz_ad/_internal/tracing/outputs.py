@@ -15,15 +15,21 @@ from graphviz_ad._internal.tracing.tape.torch_private import flatten
 
 
 def differentiable_outputs(returned: Any, name: str) -> list[tuple[str | None, Tensor]]:
-    """The tensors among what was returned through which a gradient can flow, each once, with names where a dict gives them."""
+    """The tensors among what was returned through which a gradient can flow, each once, with names where a dict
+    gives them.
+    """
     leaves = [(path, leaf) for path, leaf in flatten(returned) if isinstance(leaf, Tensor)]
     if not leaves:
-        raise NoTensorError(f"{name} returned {describe_thing(returned)}, in which there is no tensor; return the tensor(s) whose graph you want to see")
+        raise NoTensorError(
+            f"{name} returned {describe_thing(returned)}, in which there is no tensor; return the tensor(s) whose graph"
+            " you want to see"
+        )
     wanted = [(path, leaf) for path, leaf in leaves if leaf.requires_grad]
     if not wanted:
         raise NoTensorError(
-            f"no result of {name} requires grad, so that autograd recorded no graph: no input requires grad, or it ran under "
-            "torch.no_grad() or inference_mode(), or it was detached. Give at least one input requires_grad=True (plain numbers do by themselves)"
+            f"no result of {name} requires grad, so that autograd recorded no graph: no input requires grad, or it ran"
+            " under torch.no_grad() or inference_mode(), or it was detached. Give at least one input"
+            " requires_grad=True (plain numbers do by themselves)"
         )
     return [(path[-1] if path and isinstance(path[-1], str) else None, leaf) for path, leaf in wanted]
 
@@ -41,9 +47,18 @@ def upstream_gradients(outputs: Sequence[Tensor], given: Any) -> list[Tensor]:
     """One upstream gradient an output: those given, or ones."""
     if given is None:
         return [_ones(i, output) for i, output in enumerate(outputs)]
-    parts = list(given) if isinstance(given, (list, tuple)) and (len(outputs) > 1 or len(given) == 1) and not _fits_whole(given, outputs) else [given]
+    parts = (
+        list(given)
+        if isinstance(given, (list, tuple))
+        and (len(outputs) > 1 or len(given) == 1)
+        and not _fits_whole(given, outputs)
+        else [given]
+    )
     if len(parts) != len(outputs):
-        raise GradOutputsError(f"grad_outputs has {len(parts)} gradient(s), but there are {len(outputs)} differentiable output(s); give one for each, in order")
+        raise GradOutputsError(
+            f"grad_outputs has {len(parts)} gradient(s), but there are {len(outputs)} differentiable output(s); give"
+            " one for each, in order"
+        )
     return [_upstream(i, output, part) for i, (output, part) in enumerate(zip(outputs, parts, strict=True))]
 
 
@@ -52,7 +67,9 @@ def _ones(i: int, output: Tensor) -> Tensor:
         return torch.ones_like(output)
     except (NotImplementedError, RuntimeError) as error:
         kind = f"{type(output).__name__} of layout {output.layout}"
-        raise GradOutputsError(f"torch has no gradient of ones for output {i}, a {kind}; give it as grad_outputs, or return a dense tensor") from error
+        raise GradOutputsError(
+            f"torch has no gradient of ones for output {i}, a {kind}; give it as grad_outputs, or return a dense tensor"
+        ) from error
 
 
 def _fits_whole(given: Any, outputs: Sequence[Tensor]) -> bool:
@@ -67,9 +84,13 @@ def _upstream(i: int, output: Tensor, given: Any) -> Tensor:
         seed = given.detach() if isinstance(given, Tensor) else torch.as_tensor(np.asarray(given))
         seed = seed.to(dtype=output.dtype, device=output.device)
     except (TypeError, ValueError, RuntimeError) as error:
-        raise GradOutputsError(f"grad_outputs[{i}] is {describe_thing(given)}, which is no gradient: {error}; give numbers, an array or a tensor") from error
+        raise GradOutputsError(
+            f"grad_outputs[{i}] is {describe_thing(given)}, which is no gradient: {error}; give numbers, an array or a"
+            " tensor"
+        ) from error
     if seed.shape != output.shape:
         raise GradOutputsError(
-            f"grad_outputs[{i}] has shape {tuple(seed.shape)}, but output {i} has shape {tuple(output.shape)}; an upstream gradient has the shape of its output"
+            f"grad_outputs[{i}] has shape {tuple(seed.shape)}, but output {i} has shape {tuple(output.shape)}; an"
+            " upstream gradient has the shape of its output"
         )
     return seed

@@ -1,7 +1,8 @@
-"""A stretch of the user's own program -> Graph: forward, any number of backward passes, optimizer steps, and also what raised.
+"""A stretch of the user's own program -> Graph: forward, any number of backward passes, optimizer steps, and also
+what raised.
 
-Operations are seen by the dispatch mode of this thread. The user's ``backward()`` is seen by wrapping the engine's entry while the
-recording is open; calls from other threads pass straight through.
+Operations are seen by the dispatch mode of this thread. The user's ``backward()`` is seen by wrapping the engine's
+entry while the recording is open; calls from other threads pass straight through.
 """
 
 from __future__ import annotations
@@ -24,7 +25,16 @@ from graphviz_ad._internal.graph.notices import FAILED, RAISED, Notice, failure_
 from graphviz_ad._internal.graph.snapshot import Snapshot
 from graphviz_ad._internal.graph.transforms import merge_calls
 from graphviz_ad._internal.tracing.assembly.assemble import assembled
-from graphviz_ad._internal.tracing.assembly.autograd_graph import AutogradGraph, BackwardPass, in_terms_of, is_pointwise, node_of, together, walk, watching
+from graphviz_ad._internal.tracing.assembly.autograd_graph import (
+    AutogradGraph,
+    BackwardPass,
+    in_terms_of,
+    is_pointwise,
+    node_of,
+    together,
+    walk,
+    watching,
+)
 from graphviz_ad._internal.tracing.assembly.saved import kept_memory
 from graphviz_ad._internal.tracing.assembly.units import Output, Recorded
 from graphviz_ad._internal.tracing.capture import Capture
@@ -61,7 +71,8 @@ class Recording:
     def __init__(self, module: torch.nn.Module | None, capture: Capture, namespace: Mapping[str, Any]) -> None:
         if module is not None and not isinstance(module, torch.nn.Module):
             raise OptionError(
-                f"module={shown(module)} ({type(module).__name__}) is no nn.Module; give the model whose parameters are to have names, or nothing"
+                f"module={shown(module)} ({type(module).__name__}) is no nn.Module; give the model whose parameters are"
+                " to have names, or nothing"
             )
         self._module, self._capture, self._namespace = module, capture, namespace
         self._passes: list[RecordedPass] = []
@@ -85,7 +96,9 @@ class Recording:
         self._state = "open"
         self._code = sys._getframe(1).f_code
         outside = sys._getframe(1).f_back
-        self._tape = Tape(self._capture, outside.f_code if outside is not None else Recording.__enter__.__code__, safe_depth())
+        self._tape = Tape(
+            self._capture, outside.f_code if outside is not None else Recording.__enter__.__code__, safe_depth()
+        )
         self._thread = threading.get_ident()
         with unseen_by_functions():
             self._name_what_is_there()
@@ -112,8 +125,12 @@ class Recording:
             if isinstance(thing, Tensor) and not name.startswith("_"):
                 self._tape.name_later(thing, name)
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None) -> None:
-        """Stop recording and build the graph; an exception of the program goes on unchanged, with the graph so far as its ``graph``."""
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        """Stop recording and build the graph; an exception of the program goes on unchanged, with the graph so far
+        as its ``graph``.
+        """
         try:
             self._stop()
         except TraceError:
@@ -135,7 +152,9 @@ class Recording:
             return
         with beside(error):
             self._tape.stopped = stopped_by(error, self._tape)
-            self._graph = self._assembled([failure_notice(RAISED, failure_of(error)), *about_parameters(self._tape, modules, ended=False)])
+            self._graph = self._assembled(
+                [failure_notice(RAISED, failure_of(error)), *about_parameters(self._tape, modules, ended=False)]
+            )
             error.graph = self._graph  # type: ignore[attr-defined]
 
     def _stop(self) -> None:
@@ -150,7 +169,8 @@ class Recording:
         if threading.get_ident() != self._thread:
             return real(outputs, *args, **kwargs)
         graph_of_gradient = args[2] if len(args) > 2 else kwargs.get("create_graph", False)
-        with at_rest(), nullcontext() if graph_of_gradient else self._recorder.aside():  # what the engine runs is no part of the program
+        # what the engine runs is no part of the program
+        with at_rest(), nullcontext() if graph_of_gradient else self._recorder.aside():
             return self._run(real, outputs, *args, **kwargs)
 
     def _run(self, real: Any, outputs: Sequence[Any], *args: Any, **kwargs: Any) -> Any:
@@ -159,7 +179,8 @@ class Recording:
         outer, noted = self._running, self._begin(outputs, seeds)
         if noted is None:
             return real(outputs, *args, **kwargs)
-        (self._passes if outer is None else outer.nested).append(noted)  # one pass may run another, as a reentrant checkpoint does
+        # one pass may run another, as a reentrant checkpoint does
+        (self._passes if outer is None else outer.nested).append(noted)
         noted.result.partial = bool(inputs)
         self._running = noted
         try:
@@ -194,7 +215,9 @@ class Recording:
         return self._capture.gradients != "none"
 
     def _watching(self, noted: RecordedPass) -> AbstractContextManager[None]:
-        """What takes the gradients down while the engine runs; what nodes keep is read now in any case, since the engine lets go of it."""
+        """What takes the gradients down while the engine runs; what nodes keep is read now in any case, since the
+        engine lets go of it.
+        """
         if not self._wants_gradients:
             _ = noted.graph.keeps
             noted.result.problem = NOT_ASKED
@@ -203,7 +226,9 @@ class Recording:
         return watching(noted.graph, noted.result, self._tape.keeper, elementwise.__getitem__)
 
     def _take_results(self, noted: RecordedPass, inputs: Sequence[Any], result: Any) -> None:
-        """What ``.grad`` holds now, and what `torch.autograd.grad` returned for leaves: it never arrives where gradients are accumulated."""
+        """What ``.grad`` holds now, and what `torch.autograd.grad` returned for leaves: it never arrives where
+        gradients are accumulated.
+        """
         number = {id(leaf): i for i, leaf in noted.graph.variables.items()}
         for wanted, grad in zip(inputs, result or (), strict=False):
             i = number.get(id(wanted))
@@ -213,7 +238,9 @@ class Recording:
             noted.result.leaf_totals[i] = self._tape.keeper.gradient(leaf.grad)
 
     def _begin(self, outputs: Sequence[Any], seeds: Sequence[Tensor | None]) -> RecordedPass | None:
-        """What is known of a pass before it runs; None where that cannot be told: the program goes on, the graph says so."""
+        """What is known of a pass before it runs; None where that cannot be told: the program goes on, the graph
+        says so.
+        """
         try:
             return self._begun(outputs, seeds)
         except Exception as error:
@@ -239,7 +266,9 @@ class Recording:
         return RecordedPass(graph, roots, leaves, BackwardPass())
 
     def _walked(self, nodes: Sequence[Any]) -> AutogradGraph | None:
-        """What autograd nodes lead to, which the program will release; None where that may be too deep, because not all of it was seen being made."""
+        """What autograd nodes lead to, which the program will release; None where that may be too deep, because not
+        all of it was seen being made.
+        """
         try:
             graph = walk(nodes, limit=None if self._depths.saw_everything else safe_depth())
             graph.is_packed = self._tape.is_packed
@@ -249,7 +278,9 @@ class Recording:
             return None
 
     def _root(self, output: Any) -> Value | None:
-        """The value that a pass begins at, which may be given as a place in the graph of autograd; None where that was made unseen."""
+        """The value that a pass begins at, which may be given as a place in the graph of autograd; None where that
+        was made unseen.
+        """
         place: Any = output  # a tensor, or a place in the graph of autograd
         tensor = place if isinstance(output, Tensor) else getattr(place.node, "variable", None)
         if tensor is None:
@@ -276,7 +307,13 @@ class Recording:
         if loose and self._walked(loose) is None:
             loose = []
         graphs = [part.graph for done in self._passes for part in with_nested(done)]
-        whole = walk([*(node for graph in graphs for node in graph.nodes[:1]), *(node for graph in graphs for node in graph.nodes), *loose])
+        whole = walk(
+            [
+                *(node for graph in graphs for node in graph.nodes[:1]),
+                *(node for graph in graphs for node in graph.nodes),
+                *loose,
+            ]
+        )
         whole.is_packed = tape.is_packed
         whole.adopt(graphs)
         if self._depths.went_too_deep:
@@ -290,7 +327,9 @@ class Recording:
         title = type(self._module).__name__ if self._module is not None else "recording"
         try:
             with at_rest():
-                found = [self._graph_of(done, whole, names, title, notices) for done in self._passes] or [self._unfinished(whole, names, title, notices)]
+                found = [self._graph_of(done, whole, names, title, notices) for done in self._passes] or [
+                    self._unfinished(whole, names, title, notices)
+                ]
         finally:
             tape.nodes.clear()
             for graph in graphs:
@@ -299,18 +338,31 @@ class Recording:
         told = [notice("several passes", count=len(found))] if len(found) > 1 else []
         return replace(found[-1].saying(*told), each_pass=tuple(found))
 
-    def _graph_of(self, done: RecordedPass, whole: AutogradGraph, names: dict[int, str], title: str, notices: Sequence[Notice]) -> Graph:
+    def _graph_of(
+        self, done: RecordedPass, whole: AutogradGraph, names: dict[int, str], title: str, notices: Sequence[Notice]
+    ) -> Graph:
         result = together([in_terms_of(part.graph, part.result, whole) for part in with_nested(done)])
         outputs = [Output(value, seed) for value, seed in done.roots]
         if result.problem is not None:
-            notices, result = [*notices, result.problem], result if result.problem == NOT_ASKED else replace(result, problem=None)
-        leaves = {whole.index[id(part.graph.nodes[i])]: value for part in with_nested(done) for i, value in part.leaves.items()}
-        graph = assembled(Recorded(self._tape, whole, result, outputs, names, leaves, starts_inside(done)), title, notices)
+            notices, result = (
+                [*notices, result.problem],
+                result if result.problem == NOT_ASKED else replace(result, problem=None),
+            )
+        leaves = {
+            whole.index[id(part.graph.nodes[i])]: value
+            for part in with_nested(done)
+            for i, value in part.leaves.items()
+        }
+        graph = assembled(
+            Recorded(self._tape, whole, result, outputs, names, leaves, starts_inside(done)), title, notices
+        )
         return merge_calls(replace(graph, memory=memory_of(graph, [part.graph for part in with_nested(done)])))
 
     def _unfinished(self, whole: AutogradGraph, names: dict[int, str], title: str, notices: Sequence[Notice]) -> Graph:
         why = notice("no backward pass", blind=self._recorder.blind)
-        return merge_calls(assembled(Recorded(self._tape, whole, BackwardPass(problem=why), [], names), title, [*notices, why]))
+        return merge_calls(
+            assembled(Recorded(self._tape, whole, BackwardPass(problem=why), [], names), title, [*notices, why])
+        )
 
 
 def memory_of(graph: Graph, parts: Sequence[AutogradGraph]) -> Memory | None:
@@ -326,11 +378,17 @@ def with_nested(done: RecordedPass) -> list[RecordedPass]:
 
 
 def starts_inside(done: RecordedPass) -> list[Output]:
-    """Where passes inside a pass begin, and what is fed in there; not where a pass around them came by, since it is those gradients that are shown."""
+    """Where passes inside a pass begin, and what is fed in there; not where a pass around them came by, since it is
+    those gradients that are shown.
+    """
     found: list[Output] = []
     seen: set[int] = set()
     for part in with_nested(done):
         if part is not done:
-            found += [Output(value, seed) for value, seed in part.roots if value.edge is not None and value.edge[0] not in seen]
+            found += [
+                Output(value, seed)
+                for value, seed in part.roots
+                if value.edge is not None and value.edge[0] not in seen
+            ]
         seen |= {id(part.graph.nodes[i]) for i in part.result.node_grads}
     return found

@@ -1,7 +1,9 @@
-"""This version of torch -> what does not hold on it: small programs with known answers, tried once a process where the version was not tested.
+"""This version of torch -> what does not hold on it: small programs with known answers, tried once a process where
+the version was not tested.
 
-They run in a thread of their own, since modes, grad mode, autocast and hooks on saved tensors are a thread's own: none of the user's sees them, and they
-leave none behind. They draw no random numbers, change nothing of the process, and what goes wrong with them is said, never raised.
+They run in a thread of their own, since modes, grad mode, autocast and hooks on saved tensors are a thread's own: none
+of the user's sees them, and they leave none behind. They draw no random numbers, change nothing of the process, and
+what goes wrong with them is said, never raised.
 """
 
 from __future__ import annotations
@@ -24,7 +26,8 @@ from graphviz_ad._internal.tracing.tape.torch_private import hooks_on_all_module
 from graphviz_ad._internal.tracing.tape.torch_version import TESTED, is_tested
 from graphviz_ad._internal.tracing.tried_programs import RECORDED, TRIED, Facts, Tried, recorded
 
-Trial = tuple[str, Callable[[], Facts], Facts]  # what it is about, in plain words; what to run; and what has to come out
+# what it is about, in plain words; what to run; and what has to come out
+Trial = tuple[str, Callable[[], Facts], Facts]
 UNFINISHED = "trying itself did not come to an end"
 
 _tried: set[str] = set()
@@ -32,10 +35,12 @@ _here = threading.local()  # the thread that tries is not to try itself
 
 
 def make_sure(*, recording: bool = False) -> None:
-    """Try this torch, unless that has been done or its version was tested; what does not hold stands in `DOUBTS` then, for every graph of this process.
+    """Try this torch, unless that has been done or its version was tested; what does not hold stands in `DOUBTS`
+    then, for every graph of this process.
 
-    ``recording``: whether a recording is to be tried, too; only then, since that wraps the engine's entry for a moment. Threads that come here at the same
-    time find the same, each for itself: a lock could be held forever in a process that was forked meanwhile.
+    ``recording``: whether a recording is to be tried, too; only then, since that wraps the engine's entry for a moment.
+    Threads that come here at the same time find the same, each for itself: a lock could be held forever in a process
+    that was forked meanwhile.
     """
     if getattr(_here, "trying", False) or is_tested(str(torch.__version__)):
         return
@@ -119,13 +124,17 @@ def facts(graph: Graph) -> Facts:
         "steps inside": words("·".join([node.op or node.kind, *node.autograd]) for node in fine.node_list),
         "names": words(node.name or "-" for node in graph.node_list),
         "modules": words(".".join(node.module) or "-" for node in graph.node_list),
-        "gradients of inputs": words(number(port.grad) for node in graph.node_list if node.kind == "leaf" for port in node.ports),
+        "gradients of inputs": words(
+            number(port.grad) for node in graph.node_list if node.kind == "leaf" for port in node.ports
+        ),
         "result": words(number(port.value) for node in graph.outputs for port in node.ports),
         "values": words(number(port.value) for node in fine.node_list for port in node.ports),
         "gradients": words(number(port.grad) for node in fine.node_list for port in node.ports),
         "local derivatives": words(number(edge.local) for edge in fine.edges),
         "what flows back": words(number(edge.grad) for edge in fine.edges),
-        "where gradients stop": words([*(node.cut or "-" for node in graph.node_list), *(edge.cut or "-" for edge in graph.edges)]),
+        "where gradients stop": words(
+            [*(node.cut or "-" for node in graph.node_list), *(edge.cut or "-" for edge in graph.edges)]
+        ),
         "hooks": words(hook for node in graph.node_list for hook in (*node.hooks, *node.hook_effects)),
         "memory": str(graph.memory),
         "notices": words(note.kind for note in graph.notes if note not in DOUBTS),

@@ -1,4 +1,5 @@
-"""Small programs with known answers, which a torch that was not tested is tried with: what each is about, and what its graph has to say.
+"""Small programs with known answers, which a torch that was not tested is tried with: what each is about, and what
+its graph has to say.
 
 All numbers are few binary digits, so that they are exact. The programs are read as the user's own are, see `stack`.
 """
@@ -17,7 +18,9 @@ Facts = Mapping[str, str]  # aspect of a graph, in plain words -> what it says
 
 
 class Tried(NamedTuple):
-    """A program: what it is about, in plain words; the function and its inputs; what its graph has to say; and whether hooks on all modules would see it."""
+    """A program: what it is about, in plain words; the function and its inputs; what its graph has to say; and
+    whether hooks on all modules would see it.
+    """
 
     about: str
     function: Callable[..., Tensor]
@@ -36,10 +39,10 @@ class Cube(torch.autograd.Function):
         return x * x * x
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> Tensor:
+    def backward(ctx: Any, *grads: Any) -> Any:
         """And asks for it."""
         (x,) = ctx.saved_tensors
-        return 3 * x * x * grad  # type: ignore[no-any-return]
+        return 3 * x * x * grads[0]
 
 
 class Scale(nn.Module):
@@ -94,7 +97,9 @@ def hooked(x: Tensor) -> Tensor:
 
 
 def packed(x: Tensor) -> Tensor:
-    """What is kept is computed anew when it is asked for, which is what a checkpoint does; asking more often would compute it more often."""
+    """What is kept is computed anew when it is asked for, which is what a checkpoint does; asking more often would
+    compute it more often.
+    """
     calls = []
 
     def again(kept: Tensor) -> Tensor:

@@ -21,7 +21,10 @@ assert_type(g, gad.Graph)
 # --- pictures and films
 
 assert_type(g.plot(), gad.Picture)
-assert_type(g.plot(theme="dark", direction="TB", depth=2, transforms=[gad.transforms.hide_constants], wrt="x1", with_all=True), gad.Picture)
+assert_type(
+    g.plot(theme="dark", direction="TB", depth=2, transforms=[gad.transforms.hide_constants], wrt="x1", with_all=True),
+    gad.Picture,
+)
 assert_type(gad.plot(g, values=False), gad.Picture)
 assert_type(g.animate("forward", speed=2), gad.Animation)
 assert_type(g.animate(direction="backward", steps="edge", flow="LR", aspect="4:3", passes=False), gad.Animation)

@@ -44,7 +44,9 @@ def icon(name: str) -> str:
 def button(action: str, label: str, glyphs: Iterable[str] = (), state: str = "") -> str:
     """A button with one or two glyphs; the script finds it by its action."""
     pictures = "".join(map(icon, glyphs or (action,)))
-    return f'<button type="button" data-action="{action}" aria-label="{label}" title="{label}"{state}>{pictures}</button>'
+    return (
+        f'<button type="button" data-action="{action}" aria-label="{label}" title="{label}"{state}>{pictures}</button>'
+    )
 
 
 ZOOM = (
@@ -59,7 +61,13 @@ ZOOM = (
 def controls(steps: tuple[Step, ...]) -> str:
     """The player's bar; hidden until the script runs, for without it no button would work."""
     last = len(steps) - 1
-    moves = [("first", "First step"), ("previous", "Previous step"), ("play", "Play"), ("next", "Next step"), ("last", "Last step")]
+    moves = [
+        ("first", "First step"),
+        ("previous", "Previous step"),
+        ("play", "Play"),
+        ("next", "Next step"),
+        ("last", "Last step"),
+    ]
     buttons = "".join(button(action, label, ("play", "pause") if action == "play" else ()) for action, label in moves)
     speeds = "".join(f'<option value="{s}"{" selected" if s == 1 else ""}>{s}×</option>' for s in SPEEDS)
     keys = "".join(f"<dt>{key}</dt><dd>{meaning}</dd>" for key, meaning in KEYS)
@@ -77,11 +85,14 @@ def controls(steps: tuple[Step, ...]) -> str:
 
 
 def phase_buttons(steps: tuple[Step, ...]) -> str:
-    """Under the scrubber: a stretch for the forward and one for the backward pass; each jumps to where its pass begins."""
+    """Under the scrubber: a stretch for the forward and one for the backward pass; each jumps to where its pass
+    begins.
+    """
     turn = next((i for i, step in enumerate(steps) if step.phase == "backward"), len(steps))
     stretches = [("forward", turn), ("backward", len(steps) - turn)]
     labels = "".join(
-        f'<button type="button" data-action="{phase}" aria-label="Jump to the {phase} pass" style="flex-grow:{room}">{phase}</button>'
+        f'<button type="button" data-action="{phase}" aria-label="Jump to the {phase} pass"'
+        f' style="flex-grow:{room}">{phase}</button>'
         for phase, room in stretches
         if any(step.phase == phase for step in steps)
     )

@@ -1,7 +1,8 @@
-"""Film or Scene -> one self-contained page: the stage drawn once as SVG, and steps as data that a small script applies to it.
+"""Film or Scene -> one self-contained page: the stage drawn once as SVG, and steps as data that a small script
+applies to it.
 
-Step k is a pure function of k: the script starts from the opening and applies the changes of steps 0 to k. Data travels only as
-JSON in an inert element and reaches the page only as text; the page may load nothing from anywhere.
+Step k is a pure function of k: the script starts from the opening and applies the changes of steps 0 to k. Data travels
+only as JSON in an inert element and reaches the page only as text; the page may load nothing from anywhere.
 """
 
 from __future__ import annotations
@@ -16,20 +17,36 @@ from graphviz_ad._internal.base.visible_text import visible
 from graphviz_ad._internal.renderers.html.controls import ZOOM, controls
 from graphviz_ad._internal.renderers.html.stage import css, parts_of, stage_svg, variable
 from graphviz_ad._internal.renderers.svg.compact import compact_svg
-from graphviz_ad._internal.renderers.svg.still import NAMELESS, class_name, escaped, fingerprint, number, prose, short_title, tag
+from graphviz_ad._internal.renderers.svg.still import (
+    NAMELESS,
+    class_name,
+    escaped,
+    fingerprint,
+    number,
+    prose,
+    short_title,
+    tag,
+)
 from graphviz_ad._internal.scene import paint
 from graphviz_ad._internal.scene import path_lines as trails
 from graphviz_ad._internal.scene.canvas import Canvas
 from graphviz_ad._internal.scene.scene import Arrow, Box, Change, Film, Scene, Step, Trail, restyle
 from graphviz_ad._internal.scene.themes import Theme
 
-POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
+POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:; base-uri 'none';"
+    " form-action 'none'"
+)
 MANY_BOXES = 200  # more than these, and fading every one of them would stutter
 
 
 def film_page(film: Film, theme: Theme) -> str:
     """A page with the film and its player, paused on the finished picture."""
-    return page(film.title or short_title(film.stage.alt), film_widget(film, theme)) if film.steps else picture_page(film.stage, theme)
+    return (
+        page(film.title or short_title(film.stage.alt), film_widget(film, theme))
+        if film.steps
+        else picture_page(film.stage, theme)
+    )
 
 
 def picture_page(scene: Scene, theme: Theme) -> str:
@@ -38,7 +55,9 @@ def picture_page(scene: Scene, theme: Theme) -> str:
 
 
 def film_fragment(film: Film, theme: Theme) -> str:
-    """The film for a notebook: the page in a sandboxed frame, and its last picture for where frames and scripts are removed."""
+    """The film for a notebook: the page in a sandboxed frame, and its last picture for where frames and scripts are
+    removed.
+    """
     scene = film.scene(-1) if film.steps else film.stage
     still, player = still_image(paint.paint(scene), theme), film_page(film, theme)
     name = fingerprint(player)
@@ -57,19 +76,26 @@ def film_fragment(film: Film, theme: Theme) -> str:
 
 
 def single_quoted(text: str) -> str:
-    """An attribute's value between single quotes: a page is full of double ones, and escaping each would cost a third of its size."""
+    """An attribute's value between single quotes: a page is full of double ones, and escaping each would cost a
+    third of its size.
+    """
     return "'" + text.replace("&", "&amp;").replace("'", "&#39;") + "'"
 
 
 def still_image(canvas: Canvas, theme: Theme) -> str:
-    """The picture as an inert ``<img>``, the only form that survives in a notebook that is not trusted, its description included."""
+    """The picture as an inert ``<img>``, the only form that survives in a notebook that is not trusted, its
+    description included.
+    """
     return image(compact_svg(canvas, theme), canvas.alt)
 
 
 def image(picture: str, alt: str) -> str:
     """An SVG document as an ``<img>`` that holds it."""
     source = "data:image/svg+xml;base64," + base64.b64encode(picture.encode()).decode("ascii")
-    return tag("img", {"class": "gad-still", "alt": prose(alt) or NAMELESS, "src": source, "style": "max-width:100%;height:auto"})
+    return tag(
+        "img",
+        {"class": "gad-still", "alt": prose(alt) or NAMELESS, "src": source, "style": "max-width:100%;height:auto"},
+    )
 
 
 def page(title: str, body: str) -> str:
@@ -93,7 +119,9 @@ def page(title: str, body: str) -> str:
 
 def film_widget(film: Film, theme: Theme) -> str:
     """Stage, caption, controls and transcript of a film, to put anywhere in a page; any number of them get along."""
-    return widget(film.scene(-1), theme, film.title, film_data(film), CAPTION + controls(film.steps), transcript(film.steps))
+    return widget(
+        film.scene(-1), theme, film.title, film_data(film), CAPTION + controls(film.steps), transcript(film.steps)
+    )
 
 
 AROUND_STAGE = 320  # pixels that title, caption, controls, legend and transcript take
@@ -128,8 +156,14 @@ def widget(scene: Scene, theme: Theme, title: str, data: dict[str, object], play
 """
 
 
-# What a fact about a box or an arrow says -> the lines on the stage with which it is known: the first of them that is there.
-KNOWN_WITH = {"value": ("value",), "gradient": ("gradient",), "contribution": ("contribution",), "local": ("local", "contribution")}
+# What a fact about a box or an arrow says -> the lines on the stage with which it is known: the first of them that is
+# there.
+KNOWN_WITH = {
+    "value": ("value",),
+    "gradient": ("gradient",),
+    "contribution": ("contribution",),
+    "local": ("local", "contribution"),
+}
 NEVER_KNOWN = ("gradient", "contribution")  # in a film whose stage has no room for them
 
 
@@ -153,7 +187,9 @@ def asset(name: str) -> str:
 
 def legend(scene: Scene) -> str:
     """Legend and notes as text of the page, which stays readable when a large stage shrinks."""
-    items = "".join(f"<li>{legend_sample(role, sample)} {escaped(words)}</li>" for role, sample, words in paint.legend_items(scene))
+    items = "".join(
+        f"<li>{legend_sample(role, sample)} {escaped(words)}</li>" for role, sample, words in paint.legend_items(scene)
+    )
     notes = "".join(f"<li><em>{escaped(prose(note))}</em></li>" for note in scene.notes)
     items = "".join(f"<li>{trail_sample(trail)}{escaped(prose(trail.said))}</li>" for trail in scene.trails) + items
     return f'<ul class="gad-legend">{items}{notes}</ul>\n' if items or notes else ""
@@ -164,7 +200,7 @@ def trail_sample(trail: Trail) -> str:
     if not trail.letter:
         return ""
     color = variable(trails.ROLES[trails.LETTERS.index(trail.letter)])
-    style = f"display:inline-block;min-width:1.5em;border-radius:.75em;text-align:center;font-weight:bold;color:var(--paper);background:{color}"
+    style = f"display:inline-block;min-width:1.5em;border-radius:.75em;text-align:center;font-weight:bold;color:var(--paper);background:{color}"  # noqa: E501
     return tag("span", {"style": style}, escaped(trail.letter)) + " "
 
 
@@ -188,11 +224,18 @@ def film_data(film: Film) -> dict[str, object]:
     def listed(changes: Iterable[Change]) -> list[object]:
         known = [change for change in changes if change.key in numbers]
         words = ({class_name(role): visible(text) for role, text in change.texts} for change in known)
-        return [[numbers[c.key], c.emphasis, *([texts] if texts else [])] for c, texts in zip(known, words, strict=True)]
+        return [
+            [numbers[c.key], c.emphasis, *([texts] if texts else [])] for c, texts in zip(known, words, strict=True)
+        ]
 
     def step(i: int, step: Step) -> dict[str, object]:
         seconds = round(film.seconds(i), 2)
-        return {"phase": step.phase, "caption": caption_parts(step), "seconds": seconds, "changes": listed(step.changes)}
+        return {
+            "phase": step.phase,
+            "caption": caption_parts(step),
+            "seconds": seconds,
+            "changes": listed(step.changes),
+        }
 
     steps = [step(i, moment) for i, moment in enumerate(film.steps)]
     return {"opening": listed(opening_states(film)), "steps": steps}
@@ -200,7 +243,9 @@ def film_data(film: Film) -> dict[str, object]:
 
 def opening_states(film: Film) -> Iterator[Change]:
     """How everything that a step ever touches looks before the first step; the page itself starts out finished."""
-    touched = {change.key for change in film.opening}.union(change.key for step in film.steps for change in step.changes)
+    touched = {change.key for change in film.opening}.union(
+        change.key for step in film.steps for change in step.changes
+    )
     start = restyle(film.stage, film.opening)
     for part in parts_of(start):
         if part.key in touched:

@@ -1,7 +1,7 @@
 """Scene -> the stage of a page: an SVG without colours, and the style sheet that paints it in every emphasis.
 
-No look is said here a second time: each CSS rule is read off a box, arrow or word that `graphviz_ad._internal.scene.paint` has painted, so that
-pages, films and stills agree.
+No look is said here a second time: each CSS rule is read off a box, arrow or word that
+`graphviz_ad._internal.scene.paint` has painted, so that pages, films and stills agree.
 """
 
 from __future__ import annotations
@@ -83,7 +83,9 @@ def one_way(arrow: Arrow, way: int) -> str:
     shafts, head = shafts_and_head(arrow, plain_emphasis(way))
     x, y = head.points[0]
     about_tip = replace(head, points=tuple((a - x, b - y) for a, b in head.points))
-    return "".join(map(outline, shafts)) + tag("g", {"transform": f"translate({number(x)} {number(y)})"}, outline(about_tip))
+    return "".join(map(outline, shafts)) + tag(
+        "g", {"transform": f"translate({number(x)} {number(y)})"}, outline(about_tip)
+    )
 
 
 def shafts_and_head(arrow: Arrow, emphasis: str) -> tuple[list[Curve], Polygon]:
@@ -99,7 +101,9 @@ def plain_emphasis(way: int) -> str:
 
 def words_group(arrow: Arrow, index: int) -> str:
     """The label of an arrow; its ground is there even where the words are empty now."""
-    wordy = replace(arrow, lines=tuple(line if line.role == "trails" else replace(line, text="·") for line in arrow.lines))
+    wordy = replace(
+        arrow, lines=tuple(line if line.role == "trails" else replace(line, text="·") for line in arrow.lines)
+    )
     grounds = [mark for mark in paint.arrow_words(wordy) if mark.part == "ground"]
     words = [mark for mark in paint.arrow_words(arrow) if mark.part != "ground"]
     blank = None if any(line.text for line in arrow.lines) else ""
@@ -170,7 +174,9 @@ def arrow_class(arrow: Arrow) -> str:
 def arrow_rules(arrows: Iterable[Arrow]) -> Iterator[str]:
     """Shaft, head and direction of each kind of arrow in each emphasis."""
     line = ((0.0, 0.0), (40.0, 0.0), (80.0, 0.0), (120.0, 0.0))
-    probes = {arrow_class(arrow): Arrow("", "", "", style=arrow.style, trails=arrow.trails, path=line) for arrow in arrows}
+    probes = {
+        arrow_class(arrow): Arrow("", "", "", style=arrow.style, trails=arrow.trails, path=line) for arrow in arrows
+    }
     for emphasis, (*_, way) in paint.ARROW_LOOKS.items():
         yield f'.arrow[data-emphasis="{emphasis}"] .{WAYS[-way]}{{display:none}}'
         for name, probe in probes.items():

@@ -1,4 +1,6 @@
-"""Shots -> animated PNG: its still picture, for whoever knows no animation, is the last one; only changed boxes are stored."""
+"""Shots -> animated PNG: its still picture, for whoever knows no animation, is the last one; only changed boxes are
+stored.
+"""
 
 from __future__ import annotations
 

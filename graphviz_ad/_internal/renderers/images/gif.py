@@ -25,7 +25,11 @@ def gif(shots: Iterable[Shot], *, loop: int = 0) -> bytes:
 
 
 def _header(film: IndexedFilm) -> bytes:
-    return b"GIF89a" + struct.pack("<HHBBB", film.width, film.height, 0xF7, 0, 0) + channels(film.palette).ljust(3 * 256, b"\0")
+    return (
+        b"GIF89a"
+        + struct.pack("<HHBBB", film.width, film.height, 0xF7, 0, 0)
+        + channels(film.palette).ljust(3 * 256, b"\0")
+    )
 
 
 def _repeats(loop: int) -> bytes:
@@ -37,5 +41,7 @@ def _block(patch: Patch) -> bytes:
     """One frame: it stays, and the next is painted over it."""
     delay = min(max(round(100 * patch.seconds), 2), LONGEST_DELAY)  # in 1/100 s; browsers take 1 and 0 for 10
     image = Image.fromarray(np.ascontiguousarray(patch.indices))
-    parts = GifImagePlugin.getdata(image, (patch.left, patch.top), duration=10 * delay, transparency=CLEAR, disposal=1, interlace=0)
+    parts = GifImagePlugin.getdata(
+        image, (patch.left, patch.top), duration=10 * delay, transparency=CLEAR, disposal=1, interlace=0
+    )
     return b"".join(parts)

@@ -29,7 +29,9 @@ class Patch:
 
 
 class IndexedFilm:
-    """All shots in the colours of one palette; only changed pixels are kept until all colours are known, so that a long film fits in memory."""
+    """All shots in the colours of one palette; only changed pixels are kept until all colours are known, so that a
+    long film fits in memory.
+    """
 
     def __init__(self, shots: Iterable[Shot], colors: int = MOST, *, longest_side: int = 2**31 - 1) -> None:
         self.changes: list[tuple[NDArray[np.int32], Colors]] = []  # where, in rows from the top, and the new colours
@@ -41,7 +43,10 @@ class IndexedFilm:
             if shown is None:
                 self.height, self.width = shot.pixels.shape[:2]
                 if max(self.width, self.height) > longest_side:
-                    what = f"a film of this format can be {longest_side} pixels wide and high, not {self.width} x {self.height}"
+                    what = (
+                        f"a film of this format can be {longest_side} pixels wide and high, not {self.width} x"
+                        f" {self.height}"
+                    )
                     raise SaveError(f"{what}; give a smaller scale=")
                 where, fresh = np.arange(self.height * self.width, dtype=np.int32), _packed(shot.pixels).ravel()
                 shown = fresh.reshape(self.height, self.width).copy()
@@ -99,15 +104,21 @@ def _within(shown: Colors, pixels: Pixels, box: PixelBox) -> tuple[NDArray[np.in
 
 def _count(colors: Colors, counts: dict[int, int]) -> None:
     """How often each colour occurs; runs of one colour, which are most of a drawing, are counted as one."""
-    starts = np.flatnonzero(np.concatenate([[True], colors[1:] != colors[:-1]])) if len(colors) else np.empty(0, np.int64)
+    starts = (
+        np.flatnonzero(np.concatenate([[True], colors[1:] != colors[:-1]])) if len(colors) else np.empty(0, np.int64)
+    )
     lengths = np.diff(starts, append=len(colors))
     found, which = np.unique(colors[starts], return_inverse=True)
-    for color, count in zip(found.tolist(), np.bincount(which, lengths, len(found)).astype(np.int64).tolist(), strict=True):
+    for color, count in zip(
+        found.tolist(), np.bincount(which, lengths, len(found)).astype(np.int64).tolist(), strict=True
+    ):
         counts[color] = counts.get(color, 0) + count
 
 
 def _palette(counts: dict[int, int], size: int) -> Colors:
-    """At most ``size`` colours: the commonest exactly, then again and again the one that is worst served, where it is common."""
+    """At most ``size`` colours: the commonest exactly, then again and again the one that is worst served, where it
+    is common.
+    """
     order = sorted(counts, key=lambda color: (-counts[color], color))
     if len(order) <= size:
         return np.array(order, np.uint32)

@@ -1,4 +1,6 @@
-"""Label -> outline in the glyphs of DejaVu Sans, which matplotlib brings along: the same text has the same shape everywhere."""
+"""Label -> outline in the glyphs of DejaVu Sans, which matplotlib brings along: the same text has the same shape
+everywhere.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,8 @@ from graphviz_ad._internal.base.visible_text import visible
 from graphviz_ad._internal.scene.canvas import Canvas, Label, Mark
 from graphviz_ad._internal.scene.font_metrics import text_width
 
-Outline = tuple[NDArray[np.float64], NDArray[np.uint8]]  # vertices, y up, of letters with an em of EM; and matplotlib's path codes
+# vertices, y up, of letters with an em of EM; and matplotlib's path codes
+Outline = tuple[NDArray[np.float64], NDArray[np.uint8]]
 
 EM = text_to_path.FONT_SCALE
 MISSING = "\u25a1"  # a white square, which every DejaVu face has
@@ -64,13 +67,18 @@ def _glyph(char: str, bold: bool, italic: bool) -> tuple[NDArray[np.float64], ND
     opened = _unscaled(bold, italic)
     glyph = opened.load_char(ord(char), flags=LoadFlags.NO_HINTING)
     vertices, codes = opened.get_path()
-    return np.reshape(np.array(vertices, np.float64), (-1, 2)), np.array(codes, np.uint8), glyph.linearHoriAdvance / 65536
+    return (
+        np.reshape(np.array(vertices, np.float64), (-1, 2)),
+        np.array(codes, np.uint8),
+        glyph.linearHoriAdvance / 65536,
+    )
 
 
 @lru_cache(maxsize=16384)
 def _kerning(left: str, right: str, bold: bool, italic: bool) -> float:
     opened = _unscaled(bold, italic)
-    return opened.get_kerning(opened.get_char_index(ord(left)), opened.get_char_index(ord(right)), Kerning.UNFITTED) / 64  # type: ignore[no-any-return]
+    glyphs = opened.get_char_index(ord(left)), opened.get_char_index(ord(right))
+    return float(opened.get_kerning(*glyphs, Kerning.UNFITTED)) / 64
 
 
 def _unscaled(bold: bool, italic: bool) -> Any:
@@ -113,8 +121,13 @@ def width(label: Label) -> float:
 
 
 def with_squares(canvas: Canvas) -> Canvas:
-    """The picture with squares in place of letters that DejaVu Sans has not, which gives no warning when it is drawn."""
-    words = (replace(mark, text=drawn(mark.text, mark.bold, mark.italic)) if isinstance(mark, Label) else mark for mark in canvas.marks)
+    """The picture with squares in place of letters that DejaVu Sans has not, which gives no warning when it is
+    drawn.
+    """
+    words = (
+        replace(mark, text=drawn(mark.text, mark.bold, mark.italic)) if isinstance(mark, Label) else mark
+        for mark in canvas.marks
+    )
     return replace(canvas, marks=tuple(words))
 
 
@@ -130,5 +143,7 @@ def warn_of_missing(marks: Iterable[Mark]) -> None:
 def _warn(chars: Sequence[str]) -> None:
     named = ", ".join(f"{char} (U+{ord(char):04X})" for char in chars[:10])
     named += f" and {len(chars) - 10} more" if len(chars) > 10 else ""
-    message = f"DejaVu Sans has no glyph for {named}: drawn as {MISSING}; save as .svg or .html, which use the reader's fonts"
+    message = (
+        f"DejaVu Sans has no glyph for {named}: drawn as {MISSING}; save as .svg or .html, which use the reader's fonts"
+    )
     warnings.warn(message, GraphvizADWarning, stacklevel=4)

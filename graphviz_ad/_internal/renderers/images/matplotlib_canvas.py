@@ -1,7 +1,8 @@
 """Canvas -> pixels and PNG through matplotlib; with `letters` the only file that knows matplotlib.
 
-Marks are drawn straight onto matplotlib's Agg renderer: no pyplot, no GUI, no figure that stays open, and no setting of the reader's
-matplotlib that can change a picture. Text is drawn as outlines, so that the same text has the same pixels everywhere.
+Marks are drawn straight onto matplotlib's Agg renderer: no pyplot, no GUI, no figure that stays open, and no setting of
+the reader's matplotlib that can change a picture. Text is drawn as outlines, so that the same text has the same pixels
+everywhere.
 """
 
 from __future__ import annotations
@@ -36,13 +37,22 @@ KAPPA = 0.5522847498307936  # a cubic Bézier with handles this long is a quarte
 
 
 def _corners() -> NDArray[np.float64]:
-    """What each point of a rounded rectangle takes from its left, right, radius, top and bottom, y up: clockwise, from the left end of the top."""
+    """What each point of a rounded rectangle takes from its left, right, radius, top and bottom, y up: clockwise,
+    from the left end of the top.
+    """
     left, right, radius, top, bottom = np.eye(5)
     handle = (1 - KAPPA) * radius
-    corners = [(right, top, -1, 0, 0, -1), (right, bottom, 0, 1, -1, 0), (left, bottom, 1, 0, 0, 1), (left, top, 0, -1, 1, 0)]
+    corners = [
+        (right, top, -1, 0, 0, -1),
+        (right, bottom, 0, 1, -1, 0),
+        (left, bottom, 1, 0, 0, 1),
+        (left, top, 0, -1, 1, 0),
+    ]
     points = [(left + radius, top)]
     for x, y, ax, ay, bx, by in corners:  # the corner, and the ways from it along its two sides
-        points += [(x + ax * d, y + ay * d) for d in (radius, handle)] + [(x + bx * d, y + by * d) for d in (handle, radius)]
+        points += [(x + ax * d, y + ay * d) for d in (radius, handle)] + [
+            (x + bx * d, y + by * d) for d in (handle, radius)
+        ]
     return np.array([*points, points[0]]).transpose(1, 0, 2)
 
 
@@ -55,7 +65,9 @@ ROUNDED = np.array([Path.MOVETO, *[Path.LINETO, Path.CURVE4, Path.CURVE4, Path.C
 NOTHING: RGBA = (0.0, 0.0, 0.0, 0.0)
 
 
-def png(canvas: Canvas, theme: Theme, *, scale: float = 2.0, transparent: bool = False, metadata: Mapping[str, str] = {}) -> bytes:
+def png(
+    canvas: Canvas, theme: Theme, *, scale: float = 2.0, transparent: bool = False, metadata: Mapping[str, str] = {}
+) -> bytes:
     """The picture as PNG, ``scale`` pixels a point, with the metadata as text chunks."""
     surface = _Surface(canvas, theme, scale)
     clear = transparent or canvas.background is None
@@ -83,8 +95,11 @@ def frames(canvases: Iterable[Canvas], theme: Theme, *, scale: float = 1.0) -> I
     return (picture.copy() for picture, _ in changing(canvases, theme, scale=scale))
 
 
-def changing(canvases: Iterable[Canvas], theme: Theme, *, scale: float = 1.0) -> Iterator[tuple[Pixels, tuple[PixelBox, ...]]]:
-    """The pixels of each canvas in one array that is used again and again, and the boxes in which they differ from the one before.
+def changing(
+    canvases: Iterable[Canvas], theme: Theme, *, scale: float = 1.0
+) -> Iterator[tuple[Pixels, tuple[PixelBox, ...]]]:
+    """The pixels of each canvas in one array that is used again and again, and the boxes in which they differ from
+    the one before.
 
     Canvases that share marks, as the same objects, are compared and drawn fastest.
     """
@@ -115,7 +130,9 @@ def changing(canvases: Iterable[Canvas], theme: Theme, *, scale: float = 1.0) ->
 
 @dataclass(frozen=True)
 class _Space:
-    """From points, y down, to the units of a renderer, y up; ``snap`` puts straight borders and large letters on whole pixels."""
+    """From points, y down, to the units of a renderer, y up; ``snap`` puts straight borders and large letters on
+    whole pixels.
+    """
 
     scale: float
     height: float
@@ -139,7 +156,9 @@ class _Shape:
     chain: bool = False  # of Béziers
 
     def parts(self, height: float) -> list[PixelBox]:
-        """Smaller boxes that together hold what it can touch: of an arrow that turns corners, a small part of the box around all."""
+        """Smaller boxes that together hold what it can touch: of an arrow that turns corners, a small part of the
+        box around all.
+        """
         if not self.chain:
             return [self.box]
         points = np.asarray(self.path.vertices, np.float64)
@@ -159,10 +178,30 @@ def _draw_all(renderer: Any, shapes: Sequence[_Shape]) -> None:
     shapes = [shape for shape in shapes if len(np.asarray(shape.path.vertices))]
     if shapes:
         same = IdentityTransform().frozen()
-        fills, strokes = (np.array(colors) for colors in zip(*((shape.fill or NOTHING, shape.stroke or NOTHING) for shape in shapes), strict=True))
-        lines, dashes = [shape.line if shape.stroke else 0.0 for shape in shapes], [(0.0, list(shape.dash) or None) for shape in shapes]
+        fills, strokes = (
+            np.array(colors)
+            for colors in zip(*((shape.fill or NOTHING, shape.stroke or NOTHING) for shape in shapes), strict=True)
+        )
+        lines, dashes = (
+            [shape.line if shape.stroke else 0.0 for shape in shapes],
+            [(0.0, list(shape.dash) or None) for shape in shapes],
+        )
         paths, at = [shape.path for shape in shapes], np.zeros((1, 2))
-        renderer.draw_path_collection(_context(renderer), same, paths, np.empty((0, 3, 3)), at, same, fills, strokes, lines, dashes, [True], None, "screen")
+        renderer.draw_path_collection(
+            _context(renderer),
+            same,
+            paths,
+            np.empty((0, 3, 3)),
+            at,
+            same,
+            fills,
+            strokes,
+            lines,
+            dashes,
+            [True],
+            None,
+            "screen",
+        )
 
 
 def _shape(mark: Mark, theme: Theme, space: _Space) -> _Shape:
@@ -172,7 +211,10 @@ def _shape(mark: Mark, theme: Theme, space: _Space) -> _Shape:
     if isinstance(mark, Label):
         path, fill = _placed_text(mark, space), mark.color
     elif isinstance(mark, Polygon):
-        path, fill = Path(space.vertices([*mark.points, mark.points[0]]), _codes(len(mark.points), Path.LINETO, 1)), mark.fill
+        path, fill = (
+            Path(space.vertices([*mark.points, mark.points[0]]), _codes(len(mark.points), Path.LINETO, 1)),
+            mark.fill,
+        )
     elif isinstance(mark, Curve):
         path, stroke = Path(space.vertices(mark.points), _codes(len(mark.points), Path.CURVE4)), mark.stroke
         line, dash = mark.line, mark.dash
@@ -208,7 +250,12 @@ def _box(points: NDArray[np.float64], margin: float, height: float) -> PixelBox:
         return 0, 0, 0, 0
     (left, low), (right, high) = points.min(axis=0).tolist(), points.max(axis=0).tolist()
     margin += 1  # a pixel more, for anti-aliasing
-    return math.floor(left - margin), math.floor(height - high - margin), math.ceil(right + margin), math.ceil(height - low + margin)
+    return (
+        math.floor(left - margin),
+        math.floor(height - high - margin),
+        math.ceil(right + margin),
+        math.ceil(height - low + margin),
+    )
 
 
 def _rounded(rect: Rect, space: _Space) -> Path:
@@ -220,7 +267,10 @@ def _rounded(rect: Rect, space: _Space) -> Path:
         left, top, right, bottom = (round(edge - half) + half for edge in (left, top, right, bottom))
     flat = _Space(1, space.height)
     if radius <= 0:
-        return Path(flat.vertices([(left, top), (right, top), (right, bottom), (left, bottom), (left, top)]), _codes(4, Path.LINETO, 1))
+        return Path(
+            flat.vertices([(left, top), (right, top), (right, bottom), (left, bottom), (left, top)]),
+            _codes(4, Path.LINETO, 1),
+        )
     sides = np.array([left, right, radius, space.height - top, space.height - bottom])
     return Path((CORNERS @ sides).T, ROUNDED)
 
@@ -238,7 +288,9 @@ def _placed_text(label: Label, space: _Space) -> Path:
 def _bar(x: float, y: float, width: float, em: float) -> Path:
     """Where there are words that nobody could read: as dark as they would be."""
     low, high = y + 0.2 * em, y + 0.45 * em
-    return Path(np.array([(x, low), (x + width, low), (x + width, high), (x, high), (x, low)]), _codes(4, Path.LINETO, 1))
+    return Path(
+        np.array([(x, low), (x + width, low), (x + width, high), (x, high), (x, low)]), _codes(4, Path.LINETO, 1)
+    )
 
 
 # Agg
@@ -255,7 +307,8 @@ class _Surface:
         self.packed = self.buffer.view(np.uint32)[..., 0]
         self.theme, self.space = theme, _Space(scale, height, snap=True)
         self.numbers: dict[Mark, int] = {}
-        self.by_identity: dict[int, int] = {}  # of the marks in ``numbers``, which keeps them: comparing them takes long
+        # of the marks in ``numbers``, which keeps them: comparing them takes long
+        self.by_identity: dict[int, int] = {}
         self.shapes: list[_Shape] = []
         self.boxes = np.zeros((0, 4), np.int32)
         self.now = np.zeros(0, np.int64)  # the numbers of the marks that are shown, back to front
@@ -295,7 +348,9 @@ class _Surface:
         if np.count_nonzero(stayed) != np.count_nonzero(still) or 3 * np.count_nonzero(stayed) < len(before):
             return None
         moved = before[stayed] != self.now[still]  # in the order
-        changed = np.unique(np.concatenate([before[~stayed], self.now[~still], before[stayed][moved], self.now[still][moved]]))
+        changed = np.unique(
+            np.concatenate([before[~stayed], self.now[~still], before[stayed][moved], self.now[still][moved]])
+        )
         height, width = self.buffer.shape[:2]
         parts = [part for number in changed for part in self.shapes[number].parts(height)] or [(0, 0, 0, 0)]
         boxes = np.clip(parts, 0, (width, height, width, height))
@@ -348,5 +403,7 @@ def most_scale(canvas: Canvas) -> float:
 def _size(canvas: Canvas, scale: float) -> tuple[int, int]:
     width, height = (max(1, math.ceil(length * scale - 1e-6)) for length in (canvas.width, canvas.height))
     if max(width, height) > MOST_PIXELS_A_SIDE or width * height > MOST_PIXELS:
-        raise SaveError(f"a picture of {width} x {height} pixels is too large; give a smaller scale= or save as .svg or .pdf")
+        raise SaveError(
+            f"a picture of {width} x {height} pixels is too large; give a smaller scale= or save as .svg or .pdf"
+        )
     return width, height

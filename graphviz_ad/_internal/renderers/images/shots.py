@@ -1,4 +1,6 @@
-"""Pictures -> shots: what every film encoder takes, each a picture with the boxes in which it differs from the one before."""
+"""Pictures -> shots: what every film encoder takes, each a picture with the boxes in which it differs from the one
+before.
+"""
 
 from __future__ import annotations
 

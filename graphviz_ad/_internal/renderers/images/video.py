@@ -1,7 +1,7 @@
 """Shots -> MP4 (H.264) and WebM (VP9) with PyAV, which brings its encoders along; no program on PATH is ever run.
 
-A picture is one coded frame and lasts as long as it says, which makes a film small; it is repeated now and then, at next to no cost, for
-players that expect something to come.
+A picture is one coded frame and lasts as long as it says, which makes a film small; it is repeated now and then, at
+next to no cost, for players that expect something to come.
 """
 
 from __future__ import annotations
@@ -41,9 +41,11 @@ class Codec:
     options: Mapping[str, str]
 
 
-# A constant quantiser and no filter across blocks: what is still stays still, with no second thoughts when a picture is repeated.
-# No frames that refer to later ones: each is shown when it is read.
-MP4 = Codec(".mp4", "mp4", "libx264", {"qp": "26", "preset": "veryfast", "bf": "0", "x264-params": "no-deblock=1:trellis=1"})
+# A constant quantiser and no filter across blocks: what is still stays still, with no second thoughts when a picture is
+# repeated. No frames that refer to later ones: each is shown when it is read.
+MP4 = Codec(
+    ".mp4", "mp4", "libx264", {"qp": "26", "preset": "veryfast", "bf": "0", "x264-params": "no-deblock=1:trellis=1"}
+)
 STILL = {"crf": "18", "qmin": "18", "qmax": "18", "b": "0", "static-thresh": "2000", "tune-content": "screen"}
 WEBM = Codec(".webm", "webm", "libvpx-vp9", {"deadline": "realtime", "cpu-used": "6", "lag-in-frames": "0", **STILL})
 
@@ -64,7 +66,9 @@ def video(shots: Iterable[Shot], codec: Codec) -> bytes:
         import av
         from av.error import FFmpegError
     except ImportError as error:
-        raise MissingDependencyError("av", "video", f"a {codec.suffix} film", "or save as .gif, .webp, .png or .html, which need nothing more") from error
+        raise MissingDependencyError(
+            "av", "video", f"a {codec.suffix} film", "or save as .gif, .webp, .png or .html, which need nothing more"
+        ) from error
     file = io.BytesIO()
     try:
         with av.open(file, "w", format=codec.container, options={"fflags": "+bitexact"}) as container:
@@ -79,14 +83,19 @@ def video(shots: Iterable[Shot], codec: Codec) -> bytes:
                 raise ValueError("a film needs at least one picture; none was given")
             _put(container, stream.encode(), spells)
     except FFmpegError as error:
-        raise SaveError(f"a {codec.suffix} film could not be encoded: {error}; save as .gif, .webp or .png instead") from error
+        raise SaveError(
+            f"a {codec.suffix} film could not be encoded: {error}; save as .gif, .webp or .png instead"
+        ) from error
     return file.getvalue()
 
 
 def _stream(container: Any, codec: Codec, planes: Planes) -> Any:
     width, height = planes.shape[1], planes.shape[0] * 2 // 3
     if max(width, height) > LONGEST_SIDE:
-        raise SaveError(f"a {codec.suffix} film can be {LONGEST_SIDE} pixels wide and high, not {width} x {height}; give a smaller scale=")
+        raise SaveError(
+            f"a {codec.suffix} film can be {LONGEST_SIDE} pixels wide and high, not {width} x {height}; give a smaller"
+            " scale="
+        )
     stream = container.add_stream(codec.name, rate=1000 // PULSE, options={**codec.options, "flags": "+bitexact"})
     stream.width, stream.height, stream.pix_fmt, stream.time_base = width, height, "yuv420p", CLOCK
     context = stream.codec_context
@@ -129,7 +138,9 @@ def updated(planes: Planes | None, shot: Shot) -> Planes:
         planes = np.empty((height * 3 // 2, width), np.uint8)
         boxes: Iterable[PixelBox] = [(0, 0, width, height)]
     else:
-        boxes = [(left & ~1, top & ~1, right + right % 2, bottom + bottom % 2) for left, top, right, bottom in shot.boxes]
+        boxes = [
+            (left & ~1, top & ~1, right + right % 2, bottom + bottom % 2) for left, top, right, bottom in shot.boxes
+        ]
     differences = planes[height:].reshape(2, height // 2, width // 2)
     for left, top, right, bottom in boxes:
         block = even(shot.pixels[top:bottom, left:right]).astype(np.int32)
@@ -156,7 +167,9 @@ def chroma(block: NDArray[np.int32]) -> NDArray[np.uint8]:
     four = block[0::2, 0::2] + block[0::2, 1::2] + block[1::2, 0::2] + block[1::2, 1::2]
     red, green, blue = four[..., 0], four[..., 1], four[..., 2]
     middle = 257 << 17  # 128, and half a step to round
-    result = np.stack([28784 * blue - 6596 * red - 22188 * green, 28784 * red - 26145 * green - 2639 * blue]) + middle >> 18
+    result = (
+        np.stack([28784 * blue - 6596 * red - 22188 * green, 28784 * red - 26145 * green - 2639 * blue]) + middle >> 18
+    )
     return result.astype(np.uint8)
 
 

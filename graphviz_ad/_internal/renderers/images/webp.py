@@ -21,7 +21,10 @@ ANIMATED, ALPHA = 0x02, 0x10
 def webp(shots: Iterable[Shot], *, loop: int = 0) -> bytes:
     """The film as WebP, each picture for its seconds (at least 0.02); ``loop`` is how often it plays, 0 for ever."""
     if not features.check("webp"):
-        raise SaveError("this Pillow was built without WebP; run: pip install --force-reinstall pillow; or save as .gif, .png or .html")
+        raise SaveError(
+            "this Pillow was built without WebP; run: pip install --force-reinstall pillow; or save as .gif, .png or"
+            " .html"
+        )
     film = IndexedFilm(shots, longest_side=LONGEST_SIDE)
     colors = np.zeros((256, 4), np.uint8)
     colors[: len(film.palette), :3] = np.frombuffer(channels(film.palette), np.uint8).reshape(-1, 3)
@@ -41,7 +44,8 @@ def _frame(patch: Patch, colors: NDArray[np.uint8]) -> bytes:
     height, width = indices.shape
     place = b"".join(map(_number, ((patch.left - left) // 2, (patch.top - top) // 2, width - 1, height - 1)))
     length = _number(min(max(round(1000 * patch.seconds), 20), LONGEST))
-    return _chunk(b"ANMF", place + length + b"\0" + _image(colors[indices]))  # 0: stays, and transparent pixels leave what was there
+    # 0: stays, and transparent pixels leave what was there
+    return _chunk(b"ANMF", place + length + b"\0" + _image(colors[indices]))
 
 
 def _image(pixels: NDArray[np.uint8]) -> bytes:

@@ -1,7 +1,8 @@
-r"""Film -> the LaTeX that shows the pages of a PDF one after the other on a Beamer slide, and only the last one in a handout.
+r"""Film -> the LaTeX that shows the pages of a PDF one after the other on a Beamer slide, and only the last one in
+a handout.
 
-The file is to be ``\input``. Inside a frame it is the picture; between frames it makes a frame that it fills; and given to LaTeX by itself
-it is a whole deck. It changes nothing outside and needs no package but, to play, ``animate``.
+The file is to be ``\input``. Inside a frame it is the picture; between frames it makes a frame that it fills; and given
+to LaTeX by itself it is a whole deck. It changes nothing outside and needs no package but, to play, ``animate``.
 """
 
 from __future__ import annotations
@@ -15,15 +16,21 @@ from graphviz_ad._internal.renderers.latex.tikz import comment
 from graphviz_ad._internal.scene.scene import Film
 
 LONGEST_ALT = 200  # characters of the description that go into the PDF
-PAGES = "-film"  # ends the name of the PDF: a file that the user calls as the .tex, or that TeX makes of it, is another one
+# ends the name of the PDF: a file that the user calls as the .tex, or that TeX makes of it, is another one
+PAGES = "-film"
 MODES = ("overlay", "animate")
 SIZE = r"width=\gadwidth,height=\gadheight,keepaspectratio"
 
 
 def beamer(film: Film, stem: str, mode: str = "overlay", aspect: str = "169") -> str:
-    """The file ``stem.tex``, which shows the pages of ``stem-film.pdf``; in the mode "animate" TeX writes ``stem.tln``, the times of the pages."""
+    """The file ``stem.tex``, which shows the pages of ``stem-film.pdf``; in the mode "animate" TeX writes
+    ``stem.tln``, the times of the pages.
+    """
     if mode not in MODES:
-        raise OptionError(f"mode={mode!r} is no way to show a film in Beamer; give 'overlay', a click a step, or 'animate', which plays in Acrobat and Okular")
+        raise OptionError(
+            f"mode={mode!r} is no way to show a film in Beamer; give 'overlay', a click a step, or 'animate', which"
+            " plays in Acrobat and Okular"
+        )
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._+-]*", stem):
         raise SaveError(f"LaTeX may not find a file named {stem!r}; choose a name of letters, digits, '-', '_' and '.'")
     words, plays = latex_text(film.stage.alt[:LONGEST_ALT]), mode == "animate"
@@ -53,7 +60,10 @@ def filled(template: str, **words: str) -> str:
 def overlay(count: int, stem: str) -> str:
     """A page a click; every viewer can do that, and a handout prints the last page only."""
     pages = [(i + 1, f"{i + 1}|handout:{int(i + 1 == count)}") for i in range(count)]
-    return "".join(rf"\includegraphics<{slides}>[{SIZE},page={page}]{{\gadfolder {stem}{PAGES}.pdf}}%" + "\n" for page, slides in pages)
+    return "".join(
+        rf"\includegraphics<{slides}>[{SIZE},page={page}]{{\gadfolder {stem}{PAGES}.pdf}}%" + "\n"
+        for page, slides in pages
+    )
 
 
 def player(stem: str, words: str) -> str:
@@ -63,7 +73,11 @@ def player(stem: str, words: str) -> str:
 
 
 def times(film: Film, stem: str) -> str:
-    """Commands that write the timeline of the animate package: for each page, the rate at which pages would follow if all stayed as long."""
-    rows = "".join(rf"\immediate\write\gadtimes{{:{1 / film.seconds(i):.4f}:{i}}}%" + "\n" for i in range(len(film.steps)))
+    """Commands that write the timeline of the animate package: for each page, the rate at which pages would follow
+    if all stayed as long.
+    """
+    rows = "".join(
+        rf"\immediate\write\gadtimes{{:{1 / film.seconds(i):.4f}:{i}}}%" + "\n" for i in range(len(film.steps))
+    )
     begin = rf"\ifdefined\gadtimes\else\newwrite\gadtimes\fi\immediate\openout\gadtimes={stem}.tln\relax%"
     return f"{begin}\n{rows}\\immediate\\closeout\\gadtimes%\n"

@@ -1,7 +1,7 @@
 r"""Text -> LaTeX that prints it: plain ASCII, whatever the text holds, for pdfTeX, XeTeX and LuaTeX alike.
 
-No character of the text can end a group, start a command or a comment, or become a ligature. What LaTeX has no command for goes
-through ``\gadchar``, which prints it where the engine knows Unicode and says its number where it does not.
+No character of the text can end a group, start a command or a comment, or become a ligature. What LaTeX has no command
+for goes through ``\gadchar``, which prints it where the engine knows Unicode and says its number where it does not.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ import unicodedata
 
 from graphviz_ad._internal.base.visible_text import visible
 
-# At the head of each file: characters that packages such as babel's French and German make active become plain ones again.
+# At the head of each file: characters that packages such as babel's French and German make active become plain ones
+# again.
 PLAIN = "".join(rf"\catcode{ord(char)}=12 " for char in "!\"'*+-/:;<=>?`|@,()[].")
 PROLOGUE = (
     r"\catcode37=14\relax \catcode32=10\relax \catcode35=6 \catcode94=7 \catcode95=8 "
@@ -106,7 +107,9 @@ def latex_text(text: str) -> str:
     '\\ensuremath{\\partial}c/\\ensuremath{\\partial}a\\_1 = 50 \\%'
     """
     shown = visible(text)
-    return "".join(latex_char(char) if char != " " or is_between_words(shown, i) else "\\ " for i, char in enumerate(shown))
+    return "".join(
+        latex_char(char) if char != " " or is_between_words(shown, i) else "\\ " for i, char in enumerate(shown)
+    )
 
 
 def is_between_words(text: str, place: int) -> bool:
@@ -131,8 +134,31 @@ def latex_char(char: str) -> str:
 
 
 RAISED = {"<super>": r"\textsuperscript", "<sub>": r"\textsubscript"}
-ACCENTS = {0x300: "`", 0x301: "'", 0x302: "^", 0x303: "~", 0x304: "=", 0x306: "u", 0x307: ".", 0x308: '"', 0x30A: "r", 0x30C: "v", 0x327: "c"}
-LETTERS = {"ß": r"\ss{}", "ø": r"\o{}", "Ø": r"\O{}", "æ": r"\ae{}", "Æ": r"\AE{}", "œ": r"\oe{}", "Œ": r"\OE{}", "ł": r"\l{}", "Ł": r"\L{}", "ı": r"\i{}"}
+ACCENTS = {
+    0x300: "`",
+    0x301: "'",
+    0x302: "^",
+    0x303: "~",
+    0x304: "=",
+    0x306: "u",
+    0x307: ".",
+    0x308: '"',
+    0x30A: "r",
+    0x30C: "v",
+    0x327: "c",
+}
+LETTERS = {
+    "ß": r"\ss{}",
+    "ø": r"\o{}",
+    "Ø": r"\O{}",
+    "æ": r"\ae{}",
+    "Æ": r"\AE{}",
+    "œ": r"\oe{}",
+    "Œ": r"\OE{}",
+    "ł": r"\l{}",
+    "Ł": r"\L{}",
+    "ı": r"\i{}",
+}
 
 
 def accented(char: str) -> str:

@@ -1,6 +1,7 @@
 r"""Canvas -> a picture that LaTeX draws itself, in the fonts of the document: TikZ to edit, or basic PGF.
 
-Both are files to ``\input``: a group that defines its colours, changes nothing outside and needs the package tikz, or pgf alone.
+Both are files to ``\input``: a group that defines its colours, changes nothing outside and needs the package tikz, or
+pgf alone.
 """
 
 from __future__ import annotations
@@ -33,7 +34,10 @@ def pgf(canvas: Canvas, theme: Theme) -> str:
     """The picture as a ``pgfpicture``."""
     marks = grounded(canvas, theme)
     body = [r"\begin{pgfpicture}", r"\pgfsetroundjoin\pgfsetbuttcap"]
-    body.append(rf"\pgfpathrectangle{{\pgfpointorigin}}{{{pgf_point(canvas.width, canvas.height)}}}\pgfusepath{{use as bounding box}}")
+    body.append(
+        rf"\pgfpathrectangle{{\pgfpointorigin}}{{{pgf_point(canvas.width, canvas.height)}}}\pgfusepath{{use as bounding"
+        r" box}"
+    )
     body += [*(pgf_mark(mark, canvas.height) for mark in marks), r"\end{pgfpicture}%"]
     return in_group(canvas, theme, marks, body, "pgf")
 
@@ -84,15 +88,24 @@ def tikz_mark(mark: Mark) -> str:
             options += [f"dash pattern={' '.join(dashes)}"] if dashes else []
     match mark:
         case Rect():
-            options += [f"rounded corners={number(min(mark.radius, mark.width / 2, mark.height / 2))}bp"] if mark.radius else []
+            options += (
+                [f"rounded corners={number(min(mark.radius, mark.width / 2, mark.height / 2))}bp"]
+                if mark.radius
+                else []
+            )
             path = f"{tikz_point((mark.x, mark.y))} rectangle {tikz_point((mark.x + mark.width, mark.y + mark.height))}"
         case Curve():
             first, *rest = map(tikz_point, mark.points)
-            path = first + "".join(f" .. controls {a} and {b} .. {c}" for a, b, c in zip(rest[::3], rest[1::3], rest[2::3], strict=False))
+            path = first + "".join(
+                f" .. controls {a} and {b} .. {c}" for a, b, c in zip(rest[::3], rest[1::3], rest[2::3], strict=False)
+            )
         case Polygon():
             path = " -- ".join(map(tikz_point, mark.points)) + " -- cycle"
         case Label():
-            look = f"anchor={ANCHORS[mark.anchor]},inner sep=0bp,outer sep=0bp,text={color(mark.color)},font={letters(mark)}"
+            look = (
+                f"anchor={ANCHORS[mark.anchor]},inner sep=0bp,outer"
+                f" sep=0bp,text={color(mark.color)},font={letters(mark)}"
+            )
             return rf"\node[{look}] at {tikz_point((mark.x, mark.y))} {{{latex_text(mark.text)}}};"
     return rf"\path[{','.join(options)}] {path};"
 
@@ -113,22 +126,31 @@ def pgf_mark(mark: Mark, height: float) -> str:
         case Rect():
             corner = number(min(mark.radius, mark.width / 2, mark.height / 2))
             size = pgf_point(mark.width, mark.height)
-            path = rf"\pgfsetcornersarced{{\pgfqpoint{{{corner}bp}}{{{corner}bp}}}}\pgfpathrectangle{{{at((mark.x, mark.y + mark.height))}}}{{{size}}}"
+            path = rf"\pgfsetcornersarced{{\pgfqpoint{{{corner}bp}}{{{corner}bp}}}}\pgfpathrectangle{{{at((mark.x, mark.y + mark.height))}}}{{{size}}}"  # noqa: E501
         case Curve():
             first, *rest = map(at, mark.points)
             curves = zip(rest[::3], rest[1::3], rest[2::3], strict=False)
-            path = rf"\pgfpathmoveto{{{first}}}" + "".join(rf"\pgfpathcurveto{{{a}}}{{{b}}}{{{c}}}" for a, b, c in curves)
+            path = rf"\pgfpathmoveto{{{first}}}" + "".join(
+                rf"\pgfpathcurveto{{{a}}}{{{b}}}{{{c}}}" for a, b, c in curves
+            )
         case Polygon():
             first, *rest = map(at, mark.points)
-            path = rf"\pgfpathmoveto{{{first}}}" + "".join(rf"\pgfpathlineto{{{point}}}" for point in rest) + r"\pgfpathclose"
+            path = (
+                rf"\pgfpathmoveto{{{first}}}"
+                + "".join(rf"\pgfpathlineto{{{point}}}" for point in rest)
+                + r"\pgfpathclose"
+            )
         case Label():
             look = rf"\color{{{color(mark.color)}}}{letters(mark)}"
-            return rf"\pgftext[x={number(mark.x)}bp,y={number(height - mark.y)}bp,{SIDES[mark.anchor]}]{{{look} {latex_text(mark.text)}}}"
+            return (
+                rf"\pgftext[x={number(mark.x)}bp,y={number(height - mark.y)}bp,{SIDES[mark.anchor]}]{{{look}"
+                rf" {latex_text(mark.text)}}}"
+            )
     pen = ""
     match mark:
         case Rect() | Curve() if stroke:
             dashes = "".join(f"{{{number(length)}bp}}" for length in mark.dash)
-            pen = rf"\pgfsetstrokecolor{{{color(stroke)}}}\pgfsetlinewidth{{{number(mark.line)}bp}}\pgfsetdash{{{dashes}}}{{0bp}}"
+            pen = rf"\pgfsetstrokecolor{{{color(stroke)}}}\pgfsetlinewidth{{{number(mark.line)}bp}}\pgfsetdash{{{dashes}}}{{0bp}}"  # noqa: E501
     pen += rf"\pgfsetfillcolor{{{color(fill)}}}" if fill else ""
     use = ",".join([*(["fill"] if fill else []), *(["stroke"] if stroke else [])])
     return rf"\begin{{pgfscope}}{pen}{path}\pgfusepath{{{use}}}\end{{pgfscope}}"

@@ -1,7 +1,8 @@
-"""Canvases -> PDF: vector pages of one size, with text that can be searched and copied; what several pages show stands in the file once.
+"""Canvases -> PDF: vector pages of one size, with text that can be searched and copied; what several pages show
+stands in the file once.
 
-A page is a list of small streams, so that a film of many steps costs what its changes cost. Nothing in the file tells when or where it was
-written.
+A page is a list of small streams, so that a film of many steps costs what its changes cost. Nothing in the file tells
+when or where it was written.
 """
 
 from __future__ import annotations
@@ -38,7 +39,9 @@ def pdf_pages(canvases: Iterable[Canvas], theme: Theme, *, transparent: bool = T
     """A page for each picture, all as large as the largest, so that nothing jumps when the pages are turned."""
     pictures = list(canvases)
     size = max(canvas.width for canvas in pictures), max(canvas.height for canvas in pictures)
-    shown = [Shown(mark, i, i) for i, canvas in enumerate(pictures) for mark in (*ground(canvas, transparent), *canvas.marks)]
+    shown = [
+        Shown(mark, i, i) for i, canvas in enumerate(pictures) for mark in (*ground(canvas, transparent), *canvas.marks)
+    ]
     return document(shown, len(pictures), size, theme, title)
 
 
@@ -53,7 +56,11 @@ def film_pdf(film: Film, theme: Theme, *, made: str = "") -> bytes:
 
 def ground(canvas: Canvas, transparent: bool) -> list[Mark]:
     """The paper of a picture that has one."""
-    return [] if transparent or not canvas.background else [Rect(0, 0, canvas.width, canvas.height, fill=canvas.background)]
+    return (
+        []
+        if transparent or not canvas.background
+        else [Rect(0, 0, canvas.width, canvas.height, fill=canvas.background)]
+    )
 
 
 def document(shown: Sequence[Shown], count: int, size: Point, theme: Theme, title: str, made: str = "") -> bytes:
@@ -66,7 +73,11 @@ def document(shown: Sequence[Shown], count: int, size: Point, theme: Theme, titl
     fonts = {face: PdfFont(chars[face], *face) for face in sorted(chars) if chars[face]}
     file = Objects()
     names = {face: f"F{i}" for i, face in enumerate(fonts)}
-    resources = file.add("<< /Font << " + " ".join(f"/{names[face]} {font_object(file, font)} 0 R" for face, font in fonts.items()) + " >> >>")
+    resources = file.add(
+        "<< /Font << "
+        + " ".join(f"/{names[face]} {font_object(file, font)} 0 R" for face, font in fonts.items())
+        + " >> >>"
+    )
     unit = max(1, math.ceil(max(size) / LONGEST_SIDE))
     shrunk = f"{number(1 / unit, 6)} 0 0 {number(1 / unit, 6)} 0 0 cm " if unit > 1 else ""
     upside = file.stream(f"{shrunk}1 0 0 -1 0 {number(size[1])} cm 1 j".encode())  # y grows downwards here
@@ -100,7 +111,9 @@ def color(value: str, operator: str) -> str:
 def outline(mark: Rect | Curve | Polygon) -> str:
     """The path of a mark."""
     if isinstance(mark, Rect):
-        return rounded(mark) if mark.radius else " ".join(map(number, (mark.x, mark.y, mark.width, mark.height))) + " re"
+        return (
+            rounded(mark) if mark.radius else " ".join(map(number, (mark.x, mark.y, mark.width, mark.height))) + " re"
+        )
     first, *rest = (f"{number(x)} {number(y)}" for x, y in mark.points)
     if isinstance(mark, Polygon):
         return f"{first} m " + "".join(f"{point} l " for point in rest) + "h"
@@ -111,11 +124,21 @@ def rounded(rect: Rect) -> str:
     """A rectangle with round corners, clockwise from the upper left."""
     radius = min(rect.radius, rect.width / 2, rect.height / 2)
     left, top, right, bottom = rect.x, rect.y, rect.x + rect.width, rect.y + rect.height
-    corners = [((right, top), (-1, 0), (0, 1)), ((right, bottom), (0, -1), (-1, 0)), ((left, bottom), (1, 0), (0, -1)), ((left, top), (0, 1), (1, 0))]
+    corners = [
+        ((right, top), (-1, 0), (0, 1)),
+        ((right, bottom), (0, -1), (-1, 0)),
+        ((left, bottom), (1, 0), (0, -1)),
+        ((left, top), (0, 1), (1, 0)),
+    ]
     path = [f"{number(left + radius)} {number(top)} m"]
     for (x, y), (ax, ay), (bx, by) in corners:
         near, handle = radius, radius * (1 - KAPPA)
-        points = [(x + ax * near, y + ay * near), (x + ax * handle, y + ay * handle), (x + bx * handle, y + by * handle), (x + bx * near, y + by * near)]
+        points = [
+            (x + ax * near, y + ay * near),
+            (x + ax * handle, y + ay * handle),
+            (x + bx * handle, y + by * handle),
+            (x + bx * near, y + by * near),
+        ]
         begin, *curve = (f"{number(px)} {number(py)}" for px, py in points)
         path += [f"{begin} l", f"{' '.join(curve)} c"]
     return " ".join([*path, "h"])
@@ -126,7 +149,8 @@ def written(label: Label, theme: Theme, fonts: dict[Face, PdfFont], names: dict[
     text, face = drawn(label.text, label.bold, label.italic), (label.bold, label.italic)
     if not text:
         return b""
-    drawing, mode = (f"{traced(text, label)} f ", "3 Tr") if is_shaped(text) else ("", "0 Tr")  # text of mode 3 is not seen but can be copied
+    # text of mode 3 is not seen but can be copied
+    drawing, mode = (f"{traced(text, label)} f ", "3 Tr") if is_shaped(text) else ("", "0 Tr")
     where = f"1 0 0 -1 {number(start(label))} {number(label.y)} Tm"
     begin = f"{color(theme[label.color], 'rg')} {drawing}BT {mode} /{names[face]} {number(label.size)} Tf {where} "
     return begin.encode() + fonts[face].shown(text) + b" Tj ET"
@@ -172,7 +196,8 @@ def font_object(file: Objects, font: PdfFont) -> int:
     system = "/CIDSystemInfo << /Registry (Adobe) /Ordering (Identity) /Supplement 0 >>"
     widths = " ".join(map(str, font.widths))
     shapes = file.add(
-        f"<< /Type /Font /Subtype /CIDFontType2 /BaseFont /{font.name} {system} /FontDescriptor {about} 0 R /W [0 [{widths}]] /CIDToGIDMap /Identity >>"
+        f"<< /Type /Font /Subtype /CIDFontType2 /BaseFont /{font.name} {system} /FontDescriptor {about} 0 R /W [0"
+        f" [{widths}]] /CIDToGIDMap /Identity >>"
     )
     characters = file.stream(font.characters())
     kind = f"/Type /Font /Subtype /Type0 /BaseFont /{font.name} /Encoding /Identity-H"
@@ -197,7 +222,9 @@ class Objects:
         self.bodies.append(head.encode("ascii") + small + b"\nendstream")
         return len(self.bodies)
 
-    def document(self, contents: list[list[int]], resources: int, size: Point, unit: int, title: str, made: str) -> bytes:
+    def document(
+        self, contents: list[list[int]], resources: int, size: Point, unit: int, title: str, made: str
+    ) -> bytes:
         """The file with a page for each list of streams, of that size in units of so many points."""
         tree = len(self.bodies) + len(contents) + 1
         box = f"[0 0 {number(size[0])} {number(size[1])}]"
@@ -205,7 +232,10 @@ class Objects:
         common += f" /UserUnit {unit}" if unit > 1 else ""
         pages = [self.add(f"<< {common} /Contents [{references(streams)}] >>") for streams in contents]
         self.add(f"<< /Type /Pages /Kids [{references(pages)}] /Count {len(pages)} >>")
-        root = self.add(f"<< /Type /Catalog /Pages {tree} 0 R /Lang (en) /PageLayout /SinglePage /ViewerPreferences << /DisplayDocTitle true >> >>")
+        root = self.add(
+            f"<< /Type /Catalog /Pages {tree} 0 R /Lang (en) /PageLayout /SinglePage /ViewerPreferences <<"
+            " /DisplayDocTitle true >> >>"
+        )
         named = f" /Title <FEFF{visible(title).encode('utf-16-be').hex().upper()}>" if title else ""
         about = self.add(f"<< /Creator (graphviz_ad){named}{f' /Keywords ({made})' if made else ''} >>")
         return self.bytes(root, about)
@@ -219,7 +249,10 @@ class Objects:
             made += b"%d 0 obj\n%b\nendobj\n" % (i + 1, body)
         name = hashlib.sha256(made).hexdigest()[:32].upper()
         table = b"".join(b"%010d 00000 n \n" % place for place in places)
-        trailer = f"trailer\n<< /Size {len(places) + 1} /Root {root} 0 R /Info {about} 0 R /ID [<{name}> <{name}>] >>\nstartxref\n{len(made)}\n%%EOF\n"
+        trailer = (
+            f"trailer\n<< /Size {len(places) + 1} /Root {root} 0 R /Info {about} 0 R /ID [<{name}> <{name}>]"
+            f" >>\nstartxref\n{len(made)}\n%%EOF\n"
+        )
         return bytes(made) + b"xref\n0 %d\n0000000000 65535 f \n" % (len(places) + 1) + table + trailer.encode("ascii")
 
 

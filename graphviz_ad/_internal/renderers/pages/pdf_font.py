@@ -1,4 +1,6 @@
-"""Characters of a face of DejaVu Sans -> the font that a PDF holds: the outlines of these characters only, and which character each one is."""
+"""Characters of a face of DejaVu Sans -> the font that a PDF holds: the outlines of these characters only, and which
+character each one is.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,8 @@ from fontTools.ttLib import TTFont
 
 from graphviz_ad._internal.renderers.images.letters import face
 
-TABLES = ("GSUB", "GPOS", "GDEF", "kern", "post", "name", "OS/2", "gasp", "FFTM", "cvt ", "fpgm", "prep")  # of no use in a PDF
+# of no use in a PDF
+TABLES = ("GSUB", "GPOS", "GDEF", "kern", "post", "name", "OS/2", "gasp", "FFTM", "cvt ", "fpgm", "prep")
 
 
 class PdfFont:
@@ -48,10 +51,14 @@ endcmap CMapName currentdict /CMap defineresource pop end end""".encode("ascii")
 
 @lru_cache(maxsize=16)
 def subset(chars: str, bold: bool, italic: bool) -> tuple[bytes, tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
-    """A font program with these characters, their glyphs in it, the widths of all its glyphs and its box, in thousandths of an em."""
+    """A font program with these characters, their glyphs in it, the widths of all its glyphs and its box, in
+    thousandths of an em.
+    """
     opened: Any = TTFont(face(bold, italic), lazy=True, recalcTimestamp=False)  # its tables have no types
     with opened as font:
-        options = Options(hinting=False, layout_features=[], notdef_outline=True, recalc_timestamp=False, drop_tables=[*TABLES])
+        options = Options(
+            hinting=False, layout_features=[], notdef_outline=True, recalc_timestamp=False, drop_tables=[*TABLES]
+        )
         subsetter = Subsetter(options)
         subsetter.populate(text=chars)
         subsetter.subset(font)

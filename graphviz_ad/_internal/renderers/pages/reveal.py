@@ -1,7 +1,9 @@
-"""Film -> a slide for reveal.js: the stage as inline SVG whose marks are fragments, so that a click is a step, back as well as forth.
+"""Film -> a slide for reveal.js: the stage as inline SVG whose marks are fragments, so that a click is a step, back
+as well as forth.
 
-The file is one ``<section>``, to paste into a deck or to include. Looked at by itself, and where the deck's script does not run, it is the
-finished picture. A film that plays on a slide is the page of `graphviz_ad._internal.renderers.html.player` in a frame.
+The file is one ``<section>``, to paste into a deck or to include. Looked at by itself, and where the deck's script does
+not run, it is the finished picture. A film that plays on a slide is the page of
+`graphviz_ad._internal.renderers.html.player` in a frame.
 """
 
 from __future__ import annotations
@@ -33,12 +35,22 @@ from graphviz_ad._internal.scene.themes import Theme
 def reveal_slide(film: Film, theme: Theme) -> str:
     """The film as a ``<section>`` with a fragment for each step but the first, and its words as speaker notes."""
     shown, last = timeline(film), len(film.steps) - 1
-    body = "\n".join(spell(list(run), span, last, theme) for span, run in groupby(shown, lambda one: (one.first, one.last)))
+    body = "\n".join(
+        spell(list(run), span, last, theme) for span, run in groupby(shown, lambda one: (one.first, one.last))
+    )
     name = fingerprint("reveal", body, film.stage.alt, theme.name)
     ground = element(Rect(0, 0, *film.size, fill="paper", part="background"), theme)
     frame = Canvas(*film.size, tuple(one.mark for one in shown))
-    picture = document(name, film.size, film.stage.alt, [dark_style(frame, theme, name), tag("style", {}, rules(name)), ground, body], film.title)
-    notes = "".join(f"<li>{escaped(prose(' '.join(part for part in step.caption if part)))}</li>\n" for step in film.steps)
+    picture = document(
+        name,
+        film.size,
+        film.stage.alt,
+        [dark_style(frame, theme, name), tag("style", {}, rules(name)), ground, body],
+        film.title,
+    )
+    notes = "".join(
+        f"<li>{escaped(prose(' '.join(part for part in step.caption if part)))}</li>\n" for step in film.steps
+    )
     ours = tag("aside", {"class": "notes"}, f"<ol>\n{notes}</ol>")
     text = f'<section>\n<div class="r-stretch">\n{picture}</div>\n{ours}\n</section>\n'
     return text.encode("ascii", "xmlcharrefreplace").decode()  # right in a deck of any encoding
@@ -54,14 +66,18 @@ def spell(run: Iterable[Shown], span: tuple[int, int], last: int, theme: Theme) 
     if first > 0:
         content = tag("g", {"class": "fragment", "data-fragment-index": str(first - 1)}, content)
     if end < last:
-        content = tag("g", {"class": "fragment fade-out", "data-fragment-index": str(end), "visibility": "hidden"}, content)
+        content = tag(
+            "g", {"class": "fragment fade-out", "data-fragment-index": str(end), "visibility": "hidden"}, content
+        )
     return content
 
 
 def shape(one: Shown, theme: Theme) -> str:
     """A mark in its own colours."""
     fill, stroke = roles(one.mark) if theme.follows else (None, None)
-    names = " ".join(filter(None, [f"f-{class_name(fill)}" if fill else "", f"s-{class_name(stroke)}" if stroke else ""]))
+    names = " ".join(
+        filter(None, [f"f-{class_name(fill)}" if fill else "", f"s-{class_name(stroke)}" if stroke else ""])
+    )
     attributes: Attributes = {"class": names or None}
     return written(one.mark, attributes | geometry(one.mark) | style(one.mark, theme))
 
@@ -70,8 +86,8 @@ def rules(name: str) -> str:
     """In a deck, fragments follow the deck, at once; the picture fills the slide."""
     own = f"#{name}"
     return (
-        f"{own}{{display:block;width:100%;height:100%;max-height:100vh}}"
-        f".reveal {own} .fragment{{opacity:1;transition:none}}"
-        f".reveal {own} .fragment:not(.visible):not(.fade-out),.reveal {own} .fragment.fade-out.visible{{visibility:hidden}}"
-        f".reveal {own} .fragment.visible:not(.fade-out),.reveal {own} .fragment.fade-out:not(.visible){{visibility:inherit}}"
+        f"{own}{{display:block;width:100%;height:100%;max-height:100vh}}.reveal {own}"
+        f" .fragment{{opacity:1;transition:none}}.reveal {own} .fragment:not(.visible):not(.fade-out),.reveal {own}"
+        f" .fragment.fade-out.visible{{visibility:hidden}}.reveal {own} .fragment.visible:not(.fade-out),.reveal {own}"
+        " .fragment.fade-out:not(.visible){visibility:inherit}"
     )

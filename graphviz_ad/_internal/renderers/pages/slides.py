@@ -1,7 +1,8 @@
-"""Film -> PowerPoint deck: a slide a step, drawn with shapes and words that PowerPoint, Keynote and Impress can edit; or one slide that plays a movie.
+"""Film -> PowerPoint deck: a slide a step, drawn with shapes and words that PowerPoint, Keynote and Impress can
+edit; or one slide that plays a movie.
 
-The shapes of all slides have the same places, so that a click shows exactly what changed. Captions are the titles of the slides, and the
-transcript stands in the notes.
+The shapes of all slides have the same places, so that a click shows exactly what changed. Captions are the titles of
+the slides, and the transcript stands in the notes.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ FONT = "Verdana"  # what is on every machine that has PowerPoint, and as wide as
 LONGEST_PROPERTY = 255  # characters that a document can have of title and subject
 SIZES = (100, 400_000)  # of letters, in hundredths of a point: PowerPoint repairs a file that has others
 SHAPES_A_PART, MOST_SHAPES = 5, 120_000
-LONG_AGO = datetime.datetime(2000, 1, 1)  # a deck does not say when it was made, so that the same film gives the same bytes
+# a deck does not say when it was made, so that the same film gives the same bytes
+LONG_AGO = datetime.datetime(2000, 1, 1)
 NAMESPACES = (
     'xmlns:a="http://schemas.openxmlformats.org/drawingml/2006/main" '
     'xmlns:p="http://schemas.openxmlformats.org/presentationml/2006/main" '
@@ -37,11 +39,15 @@ NAMESPACES = (
 
 
 def step_slides(film: Film, theme: Theme) -> bytes:
-    """A slide for each step, drawn with shapes; with pictures where that would be more shapes than PowerPoint opens, and a warning then."""
+    """A slide for each step, drawn with shapes; with pictures where that would be more shapes than PowerPoint opens,
+    and a warning then.
+    """
     deck = Deck(film, theme)
     each = len(film.stage.boxes + film.stage.arrows) * SHAPES_A_PART
     if each * len(film.steps) > MOST_SHAPES:
-        message = f"{len(film.steps)} slides with some {each} shapes each are more than PowerPoint opens: each is a picture"
+        message = (
+            f"{len(film.steps)} slides with some {each} shapes each are more than PowerPoint opens: each is a picture"
+        )
         warnings.warn(message, GraphvizADWarning, stacklevel=2)
         deck.add_pictures()
     else:
@@ -64,7 +70,9 @@ class Deck:
         try:
             from pptx import Presentation
         except ImportError as error:
-            raise MissingDependencyError("python-pptx", "pptx", "a PowerPoint deck", "a .pdf has the same slides; .gif plays on a slide") from error
+            raise MissingDependencyError(
+                "python-pptx", "pptx", "a PowerPoint deck", "a .pdf has the same slides; .gif plays on a slide"
+            ) from error
         self.film, self.theme = film, theme
         new: Any = Presentation
         self.deck = new()
@@ -73,7 +81,10 @@ class Deck:
         for layout in [layout for layout in self.deck.slide_layouts if layout is not self.layout]:
             self.deck.slide_layouts.remove(layout)
         about = self.deck.core_properties
-        about.title, about.subject = whole(film.title, LONGEST_PROPERTY) or NAMELESS, whole(film.stage.alt, LONGEST_PROPERTY)
+        about.title, about.subject = (
+            whole(film.title, LONGEST_PROPERTY) or NAMELESS,
+            whole(film.stage.alt, LONGEST_PROPERTY),
+        )
         about.author = about.last_modified_by = "graphviz_ad"
         about.created = about.modified = LONG_AGO
 
@@ -119,7 +130,9 @@ class Deck:
             title = next((mark for mark in canvas.marks if isinstance(mark, Label) and mark.part == "caption"), None)
             words = prose(" ".join(part for part in step.caption if part))
             slide = self.add_slide(shape(title, self.theme, Names(), title=True) if title and title.text else "", words)
-            shown = slide.shapes.add_picture(io.BytesIO(png(pixels)), 0, 0, self.deck.slide_width, self.deck.slide_height)
+            shown = slide.shapes.add_picture(
+                io.BytesIO(png(pixels)), 0, 0, self.deck.slide_width, self.deck.slide_height
+            )
             shown._element.nvPicPr.cNvPr.set("descr", f"{words}. {prose(self.film.stage.alt)}")
 
     def group(self, marks: Iterable[Mark], names: Names, name: str, alt: str) -> str:
@@ -128,15 +141,23 @@ class Deck:
         if not (shapes := "".join(shape(mark, self.theme, names) for mark in marks)):
             return ""
         width, height = (emu(length) for length in self.film.size)
-        place = f'<a:off x="0" y="0"/><a:ext cx="{width}" cy="{height}"/><a:chOff x="0" y="0"/><a:chExt cx="{width}" cy="{height}"/>'
-        about = f'<p:nvGrpSpPr><p:cNvPr id="{number}" name="{name}" descr="{escaped(prose(alt))}"/><p:cNvGrpSpPr/><p:nvPr/></p:nvGrpSpPr>'
+        place = (
+            f'<a:off x="0" y="0"/><a:ext cx="{width}" cy="{height}"/><a:chOff x="0" y="0"/><a:chExt cx="{width}"'
+            f' cy="{height}"/>'
+        )
+        about = (
+            f'<p:nvGrpSpPr><p:cNvPr id="{number}" name="{name}"'
+            f' descr="{escaped(prose(alt))}"/><p:cNvGrpSpPr/><p:nvPr/></p:nvGrpSpPr>'
+        )
         return f"<p:grpSp>{about}<p:grpSpPr><a:xfrm>{place}</a:xfrm></p:grpSpPr>{shapes}</p:grpSp>"
 
     def add_movie(self, movie: bytes, poster: bytes, loop: bool) -> None:
         """The slide that plays."""
         slide = self.add_slide("", "\n".join(prose(" ".join(filter(None, step.caption))) for step in self.film.steps))
         width, height = self.deck.slide_width, self.deck.slide_height
-        shown = slide.shapes.add_movie(io.BytesIO(movie), 0, 0, width, height, poster_frame_image=io.BytesIO(poster), mime_type="video/mp4")
+        shown = slide.shapes.add_movie(
+            io.BytesIO(movie), 0, 0, width, height, poster_frame_image=io.BytesIO(poster), mime_type="video/mp4"
+        )
         properties = shown._element.nvPicPr.cNvPr
         properties.set("name", visible(self.film.title) or NAMELESS)
         properties.set("descr", prose(self.film.stage.alt))
@@ -177,13 +198,22 @@ def shape(mark: Mark, theme: Theme, names: Names, *, title: bool = False) -> str
     """One mark as one shape."""
     name = escaped(visible(" ".join(filter(None, (mark.owner, mark.part)))))
     if isinstance(mark, Label):
-        kind, place = '<p:cNvSpPr txBox="1"/>' if not title else "<p:cNvSpPr/>", '<p:nvPr><p:ph type="title"/></p:nvPr>' if title else "<p:nvPr/>"
-        looks = f'{place_of_text(mark)}<a:prstGeom prst="rect"><a:avLst/></a:prstGeom><a:noFill/><a:ln><a:noFill/></a:ln>'
+        kind, place = (
+            '<p:cNvSpPr txBox="1"/>' if not title else "<p:cNvSpPr/>",
+            '<p:nvPr><p:ph type="title"/></p:nvPr>' if title else "<p:nvPr/>",
+        )
+        looks = (
+            f'{place_of_text(mark)}<a:prstGeom prst="rect"><a:avLst/></a:prstGeom><a:noFill/><a:ln><a:noFill/></a:ln>'
+        )
         body = text_body(mark, theme)
     else:
         kind, place, body = "<p:cNvSpPr/>", "<p:nvPr/>", ""
         inside, outline = roles(mark)
-        looks = outline_of(mark) + (fill(theme[inside]) if inside else "<a:noFill/>") + (pen(mark, theme[outline]) if outline else "<a:ln><a:noFill/></a:ln>")
+        looks = (
+            outline_of(mark)
+            + (fill(theme[inside]) if inside else "<a:noFill/>")
+            + (pen(mark, theme[outline]) if outline else "<a:ln><a:noFill/></a:ln>")
+        )
     about = f'<p:nvSpPr><p:cNvPr id="{names.next()}" name="{name}"/>{kind}{place}</p:nvSpPr>'
     return f"<p:sp>{about}<p:spPr>{looks}</p:spPr>{body}</p:sp>"
 
@@ -208,22 +238,35 @@ def pen(mark: Mark, color: str) -> str:
     if not isinstance(mark, Rect | Curve):
         return ""
     pairs = zip(mark.dash[::2], mark.dash[1::2], strict=True)
-    dashes = "".join(f'<a:ds d="{round(on / mark.line * 100_000)}" sp="{round(off / mark.line * 100_000)}"/>' for on, off in pairs)
-    return f'<a:ln w="{emu(mark.line)}" cap="flat">{fill(color)}{f"<a:custDash>{dashes}</a:custDash>" if dashes else ""}<a:round/></a:ln>'
+    dashes = "".join(
+        f'<a:ds d="{round(on / mark.line * 100_000)}" sp="{round(off / mark.line * 100_000)}"/>' for on, off in pairs
+    )
+    return (
+        f'<a:ln w="{emu(mark.line)}"'
+        f' cap="flat">{fill(color)}{f"<a:custDash>{dashes}</a:custDash>" if dashes else ""}<a:round/></a:ln>'
+    )
 
 
 def outline_of(mark: Rect | Curve | Polygon) -> str:
     """Place and geometry of a shape."""
     if isinstance(mark, Rect):
         share = min(mark.radius / max(min(mark.width, mark.height), 0.01), 0.5)
-        kind, corner = ("roundRect", f'<a:gd name="adj" fmla="val {round(share * 100_000)}"/>') if share else ("rect", "")
-        return frame(mark.x, mark.y, mark.width, mark.height) + f'<a:prstGeom prst="{kind}"><a:avLst>{corner}</a:avLst></a:prstGeom>'
+        kind, corner = (
+            ("roundRect", f'<a:gd name="adj" fmla="val {round(share * 100_000)}"/>') if share else ("rect", "")
+        )
+        return (
+            frame(mark.x, mark.y, mark.width, mark.height)
+            + f'<a:prstGeom prst="{kind}"><a:avLst>{corner}</a:avLst></a:prstGeom>'
+        )
     left, top = min(x for x, _ in mark.points), min(y for _, y in mark.points)
     width, height = max(x for x, _ in mark.points) - left, max(y for _, y in mark.points) - top
     inside = "" if isinstance(mark, Polygon) else ' fill="none"'
     drawn = f'<a:path w="{emu(width)}" h="{emu(height)}"{inside}>{"".join(path(mark, (left, top)))}</a:path>'
     lists = "<a:avLst/><a:gdLst/><a:ahLst/><a:cxnLst/>"
-    return frame(left, top, width, height) + f'<a:custGeom>{lists}<a:rect l="0" t="0" r="r" b="b"/><a:pathLst>{drawn}</a:pathLst></a:custGeom>'
+    return (
+        frame(left, top, width, height)
+        + f'<a:custGeom>{lists}<a:rect l="0" t="0" r="r" b="b"/><a:pathLst>{drawn}</a:pathLst></a:custGeom>'
+    )
 
 
 def path(mark: Curve | Polygon, corner: Point) -> Iterator[str]:
@@ -238,7 +281,10 @@ def path(mark: Curve | Polygon, corner: Point) -> Iterator[str]:
         yield from (f"<a:lnTo>{at(point)}</a:lnTo>" for point in rest)
         yield "<a:close/>"
     else:
-        yield from (f"<a:cubicBezTo>{at(a)}{at(b)}{at(c)}</a:cubicBezTo>" for a, b, c in zip(rest[::3], rest[1::3], rest[2::3], strict=True))
+        yield from (
+            f"<a:cubicBezTo>{at(a)}{at(b)}{at(c)}</a:cubicBezTo>"
+            for a, b, c in zip(rest[::3], rest[1::3], rest[2::3], strict=True)
+        )
 
 
 def place_of_text(mark: Label) -> str:
@@ -253,7 +299,10 @@ def text_body(mark: Label, theme: Theme) -> str:
     side = {"start": "l", "middle": "ctr", "end": "r"}[mark.anchor]
     looks = f'sz="{min(max(round(mark.size * 75), SIZES[0]), SIZES[1])}" b="{int(mark.bold)}" i="{int(mark.italic)}"'
     font = "".join(f'<a:{script} typeface="{FONT}"/>' for script in ("latin", "ea", "cs"))
-    run = f'<a:r><a:rPr lang="en-US" {looks} dirty="0">{fill(theme[mark.color])}{font}</a:rPr><a:t>{escaped(visible(mark.text))}</a:t></a:r>'
+    run = (
+        f'<a:r><a:rPr lang="en-US" {looks}'
+        f' dirty="0">{fill(theme[mark.color])}{font}</a:rPr><a:t>{escaped(visible(mark.text))}</a:t></a:r>'
+    )
     body = '<a:bodyPr wrap="none" lIns="0" tIns="0" rIns="0" bIns="0" anchor="ctr" rtlCol="0"><a:noAutofit/></a:bodyPr>'
     spacing = '<a:lnSpc><a:spcPct val="100000"/></a:lnSpc><a:spcBef><a:spcPts val="0"/></a:spcBef><a:buNone/>'
     return f'<p:txBody>{body}<a:lstStyle/><a:p><a:pPr algn="{side}">{spacing}</a:pPr>{run}</a:p></p:txBody>'

@@ -1,4 +1,5 @@
-"""Canvas -> the same SVG in fewer bytes, for an ``<img>`` that a notebook has to keep: each look is written once, in a style sheet.
+"""Canvas -> the same SVG in fewer bytes, for an ``<img>`` that a notebook has to keep: each look is written once, in
+a style sheet.
 
 Only browsers are sure to read it; a file for everybody comes from `graphviz_ad._internal.renderers.svg.still`.
 """

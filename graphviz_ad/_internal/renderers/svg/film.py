@@ -1,7 +1,8 @@
-"""Film -> one SVG that plays by itself: style sheets show and hide marks, so that it moves inside a plain ``<img>``, without a script.
+"""Film -> one SVG that plays by itself: style sheets show and hide marks, so that it moves inside a plain ``<img>``,
+without a script.
 
-Each mark stands in the file once, with the times at which it is seen. Whoever knows no animation, prints, or asks for less motion sees
-the finished picture, because that is how the elements are written; the style sheet only adds the film.
+Each mark stands in the file once, with the times at which it is seen. Whoever knows no animation, prints, or asks for
+less motion sees the finished picture, because that is how the elements are written; the style sheet only adds the film.
 """
 
 from __future__ import annotations
@@ -11,7 +12,20 @@ from collections.abc import Iterable, Iterator
 from itertools import accumulate, groupby, pairwise
 
 from graphviz_ad._internal.film.timeline import Shown, timeline
-from graphviz_ad._internal.renderers.svg.still import class_name, dark_style, document, element, fingerprint, geometry, number, roles, style, svg, tag, written
+from graphviz_ad._internal.renderers.svg.still import (
+    class_name,
+    dark_style,
+    document,
+    element,
+    fingerprint,
+    geometry,
+    number,
+    roles,
+    style,
+    svg,
+    tag,
+    written,
+)
 from graphviz_ad._internal.scene.canvas import Canvas, Curve, Rect
 from graphviz_ad._internal.scene.paint import paint
 from graphviz_ad._internal.scene.scene import FLOWING, Film, Point
@@ -22,7 +36,9 @@ Span = tuple[int, int]
 
 
 def svg_film(film: Film, theme: Theme, *, loop: int = 0, made: str = "made by graphviz_ad") -> str:
-    """The film as a file of its own, which plays ``loop`` times, 0 for ever, and stays on the finished picture; ``made`` says where it comes from."""
+    """The film as a file of its own, which plays ``loop`` times, 0 for ever, and stays on the finished picture;
+    ``made`` says where it comes from.
+    """
     if not film.steps:
         return svg(paint(film.stage), theme)
     return f'<?xml version="1.0" encoding="UTF-8"?>\n<!-- {made} -->\n' + film_fragment(film, theme, loop=loop)
@@ -35,8 +51,12 @@ def film_fragment(film: Film, theme: Theme, *, loop: int = 0) -> str:
     spans = {span: i for i, span in enumerate(dict.fromkeys(map(span_of, shown)))}
     growing = {one: i for i, one in enumerate(one for one in shown if grows(film, one))}
     ground = element(Rect(0, 0, *film.size, fill="paper", part="background"), theme)
-    body = "\n".join(spell(list(run), span, spans[span], clock, theme, growing) for span, run in groupby(shown, span_of))
-    name = fingerprint(body, film.stage.alt, theme.name, repr([film.seconds(i) for i in range(len(film.steps))]), str(loop))
+    body = "\n".join(
+        spell(list(run), span, spans[span], clock, theme, growing) for span, run in groupby(shown, span_of)
+    )
+    name = fingerprint(
+        body, film.stage.alt, theme.name, repr([film.seconds(i) for i in range(len(film.steps))]), str(loop)
+    )
     rules = [*times(name, clock, spans), *growths(name, clock, growing)]
     frame = Canvas(*film.size, tuple(one.mark for one in shown))
     parts = [dark_style(frame, theme, name), tag("style", {}, moving(name, clock, rules, loop)), ground, body]
@@ -74,8 +94,14 @@ def spell(run: list[Shown], span: Span, index: int, clock: Clock, theme: Theme, 
 def shape(one: Shown, theme: Theme, growing: dict[Shown, int]) -> str:
     """A mark in its own colours, with the classes that a style sheet needs."""
     fill, stroke = roles(one.mark) if theme.follows else (None, None)
-    names = [f"g{growing[one]}" if one in growing else "", f"f-{class_name(fill)}" if fill else "", f"s-{class_name(stroke)}" if stroke else ""]
-    return written(one.mark, {"class": " ".join(filter(None, names)) or None} | geometry(one.mark) | style(one.mark, theme))
+    names = [
+        f"g{growing[one]}" if one in growing else "",
+        f"f-{class_name(fill)}" if fill else "",
+        f"s-{class_name(stroke)}" if stroke else "",
+    ]
+    return written(
+        one.mark, {"class": " ".join(filter(None, names)) or None} | geometry(one.mark) | style(one.mark, theme)
+    )
 
 
 def times(name: str, clock: Clock, spans: dict[Span, int]) -> Iterator[str]:
@@ -112,7 +138,7 @@ def growths(name: str, clock: Clock, growing: dict[Shown, int]) -> Iterator[str]
 
 def moving(name: str, clock: Clock, rules: Iterable[str], loop: int) -> str:
     """The style sheet that makes a film of the picture; a pointer on the picture holds it."""
-    common = f"animation-duration:{number(clock.length)}s;animation-timing-function:step-end;animation-iteration-count:{loop or 'infinite'}"
+    common = f"animation-duration:{number(clock.length)}s;animation-timing-function:step-end;animation-iteration-count:{loop or 'infinite'}"  # noqa: E501
     held = f"#{name}:hover *{{animation-play-state:paused}}"
     lines = [f"#{name} *{{{common}}}", held, *rules]
     return "@media screen and (prefers-reduced-motion:no-preference){\n" + "\n".join(lines) + "\n}"
@@ -129,4 +155,6 @@ def path_length(points: tuple[Point, ...], pieces: int = 16) -> float:
 def on_curve(points: tuple[Point, ...], t: float) -> Point:
     """The point of a cubic Bézier at ``t`` from 0 to 1."""
     weights = ((1 - t) ** 3, 3 * t * (1 - t) ** 2, 3 * t**2 * (1 - t), t**3)
-    return sum(w * x for w, (x, _) in zip(weights, points, strict=True)), sum(w * y for w, (_, y) in zip(weights, points, strict=True))
+    return sum(w * x for w, (x, _) in zip(weights, points, strict=True)), sum(
+        w * y for w, (_, y) in zip(weights, points, strict=True)
+    )

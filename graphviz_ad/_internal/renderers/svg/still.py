@@ -1,8 +1,8 @@
 """Canvas -> SVG text: one standalone, inert document that looks the same in a browser, Inkscape, PowerPoint and LaTeX.
 
 Colours stand in presentation attributes, because converters read nothing else; a theme that follows its reader adds one
-style sheet for dark pages on top. There is no script, no foreign object and no reference to anything outside, and every string
-from the data becomes visible, escaped text.
+style sheet for dark pages on top. There is no script, no foreign object and no reference to anything outside, and every
+string from the data becomes visible, escaped text.
 """
 
 from __future__ import annotations
@@ -28,10 +28,16 @@ def svg(canvas: Canvas, theme: Theme, *, prefix: str = "") -> str:
 
 
 def fragment(canvas: Canvas, theme: Theme, *, prefix: str = "") -> str:
-    """The picture as one ``<svg>`` element, to put into a page; ``prefix`` tells apart equal pictures on the same page."""
+    """The picture as one ``<svg>`` element, to put into a page; ``prefix`` tells apart equal pictures on the
+    same page.
+    """
     body = groups(canvas.marks, theme)
     name = class_name(prefix) + fingerprint(body, canvas.alt, theme.name)
-    ground = element(Rect(0, 0, canvas.width, canvas.height, fill=canvas.background, part="background"), theme) if canvas.background else ""
+    ground = (
+        element(Rect(0, 0, canvas.width, canvas.height, fill=canvas.background, part="background"), theme)
+        if canvas.background
+        else ""
+    )
     return document(name, (canvas.width, canvas.height), canvas.alt, [dark_style(canvas, theme, name), ground, body])
 
 
@@ -57,7 +63,9 @@ def document(name: str, size: Point, alt: str, parts: Iterable[str], title: str 
 
 
 def short_title(alt: str) -> str:
-    """The beginning of a description, up to its first colon or full stop; browsers show it as the tooltip of the picture."""
+    """The beginning of a description, up to its first colon or full stop; browsers show it as the tooltip of the
+    picture.
+    """
     return re.split(r"[:.;](?:\s|$)", alt, maxsplit=1)[0].strip() or NAMELESS
 
 
@@ -103,7 +111,12 @@ def geometry(mark: Mark) -> Attributes:
     """Where a mark is."""
     match mark:
         case Rect():
-            corner = {"x": number(mark.x), "y": number(mark.y), "width": number(mark.width), "height": number(mark.height)}
+            corner = {
+                "x": number(mark.x),
+                "y": number(mark.y),
+                "width": number(mark.width),
+                "height": number(mark.height),
+            }
             return {**corner, "rx": number(mark.radius) if mark.radius else None}
         case Curve():
             return {"d": path_data(mark.points)}
@@ -134,13 +147,21 @@ def pen(mark: Rect | Curve, theme: Theme) -> Attributes:
     """Colour, width and dashes of a line."""
     if not mark.stroke:
         return {}
-    return {"stroke": theme[mark.stroke], "stroke-width": number(mark.line), "stroke-dasharray": " ".join(map(number, mark.dash)) or None}
+    return {
+        "stroke": theme[mark.stroke],
+        "stroke-width": number(mark.line),
+        "stroke-dasharray": " ".join(map(number, mark.dash)) or None,
+    }
 
 
 def classes(mark: Mark, theme: Theme) -> Attributes:
     """The class attribute: the part and, for a theme that follows its reader, the roles of its colours."""
     fill, stroke = roles(mark) if theme.follows else (None, None)
-    names = [class_name(mark.part), f"f-{class_name(fill)}" if fill else "", f"s-{class_name(stroke)}" if stroke else ""]
+    names = [
+        class_name(mark.part),
+        f"f-{class_name(fill)}" if fill else "",
+        f"s-{class_name(stroke)}" if stroke else "",
+    ]
     return {"class": " ".join(filter(None, names)) or None}
 
 
@@ -187,7 +208,9 @@ def class_name(text: str) -> str:
 
 
 def fingerprint(*texts: str) -> str:
-    """A short name made from the content, so that two pictures on one page never share an id and the same picture keeps its own."""
+    """A short name made from the content, so that two pictures on one page never share an id and the same picture
+    keeps its own.
+    """
     return "g" + hashlib.sha256("\0".join(texts).encode("utf-8", "backslashreplace")).hexdigest()[:8]
 
 

@@ -11,7 +11,16 @@ from graphviz_ad._internal.maths.claims import Claim, written_call
 from graphviz_ad._internal.maths.number_format import number, snapshot_lines, snapshot_parts, type_label
 from graphviz_ad._internal.operations.traits import CHOICES
 from graphviz_ad._internal.scene.scene import Line
-from graphviz_ad._internal.scene.words.short_text import added, counted, gradient_text, is_constant, is_one, is_ones, short, shortened
+from graphviz_ad._internal.scene.words.short_text import (
+    added,
+    counted,
+    gradient_text,
+    is_constant,
+    is_one,
+    is_ones,
+    short,
+    shortened,
+)
 from graphviz_ad._internal.scene.words.signs import NO_GRADIENT
 
 NOTES = {"none-gradient": "backward returned None", "inner": "inside a Function"}
@@ -54,11 +63,16 @@ def module_title(node: Node, name: str) -> list[Line]:
 
 def values(node: Node) -> list[Line]:
     """The lines that show what the forward pass computed."""
-    if len(node.ports) > 1:
+    if node.ports[1:]:
         return numbered("value", [port_line(port, i) for i, port in enumerate(node.ports[:MOST_RESULTS])])
     port = node.ports[0]
     if port.value is None:
-        return [Line("value", "value not recorded" if port.shape is None else type_label(Snapshot(port.shape, port.dtype or "?")))]
+        return [
+            Line(
+                "value",
+                "value not recorded" if port.shape is None else type_label(Snapshot(port.shape, port.dtype or "?")),
+            )
+        ]
     if node.kind == "module":
         return [Line("value", snapshot_lines(port.value)[0])]
     return snapshot("value", port.value)
@@ -67,7 +81,11 @@ def values(node: Node) -> list[Line]:
 def snapshot(role: str, snap: Snapshot, first: int = 0) -> list[Line]:
     """The elements of a tensor, or what is known of them: of one whose elements were not kept in two lines."""
     elements, spread, remarks = snapshot_parts(snap)
-    parts = [*((text, "") for text in elements), *((text, "spread") for text in spread), *((text, "") for text in remarks)]
+    parts = [
+        *((text, "") for text in elements),
+        *((text, "spread") for text in spread),
+        *((text, "") for text in remarks),
+    ]
     if not snap.known:
         parts = [parts[0], (", ".join([text for text, _ in parts[1:]]), "spread" if spread else "")]
     return [Line(role, text, kind, number) for number, (text, kind) in enumerate(parts, first)]
@@ -91,14 +109,22 @@ def port_line(port: Port, i: int) -> str:
 
 
 def gradients(node: Node, parts: str) -> list[Line]:
-    """The lines that show the gradient of the output with respect to this node; ``parts``: the sum that it is, where that is to be shown."""
+    """The lines that show the gradient of the output with respect to this node; ``parts``: the sum that it is, where
+    that is to be shown.
+    """
     if is_constant(node):
         return []
     label = gradient_label(node)
     if not node.requires_grad:
         return [Line("gradient", f"{label} {NO_GRADIENT}")]
-    if len(node.ports) > 1:
-        return numbered("gradient", [f"{port.name or f'[{i}]'}: {label} {gradient_text(port.grad)}" for i, port in enumerate(node.ports[:MOST_RESULTS])])
+    if node.ports[1:]:
+        return numbered(
+            "gradient",
+            [
+                f"{port.name or f'[{i}]'}: {label} {gradient_text(port.grad)}"
+                for i, port in enumerate(node.ports[:MOST_RESULTS])
+            ],
+        )
     total = node.ports[0].grad_total
     if total is None or total == node.ports[0].grad:
         fits = 0 < len(parts) <= SUM_ROOM  # a longer one would cost all letters their size; captions say it
@@ -127,7 +153,11 @@ def gradient_of(node: Node, label: str) -> list[Line]:
     elements, spread, remarks = snapshot_parts(grad)
     if len(elements) == 1 and not spread and not remarks:
         return [Line("gradient", f"{label} {elements[0]}")]
-    told = [*((text, "") for text in elements), *((text, "spread") for text in spread), *((text, "") for text in remarks)]
+    told = [
+        *((text, "") for text in elements),
+        *((text, "spread") for text in spread),
+        *((text, "") for text in remarks),
+    ]
     return [Line("gradient", label), *(Line("gradient", text, kind, i) for i, (text, kind) in enumerate(told, 1))]
 
 
@@ -136,7 +166,9 @@ def sum_of(graph: Graph, node: Node, port: int, flows: Mapping[str, str | None])
 
     ``flows``: key of an edge -> what flows back along it, in a few characters.
     """
-    edges = [edge for edge in graph.out_edges(node.key) if edge.port == port and edge.cut is None and edge.grad is not None]
+    edges = [
+        edge for edge in graph.out_edges(node.key) if edge.port == port and edge.cut is None and edge.grad is not None
+    ]
     upstream = node.ports[port].upstream
     if not 2 <= len(edges) + (upstream is not None) <= MOST_TERMS:
         return ""
@@ -155,7 +187,9 @@ def notes(graph: Graph, node: Node, kink: str) -> list[Line]:
     seeds = [port.upstream for port in node.ports if port.upstream is not None]
     found += [Line("upstream", seed_text(seed)) for seed in seeds[:1] if not is_one(seed)]
     if node.cut == "unreached" and node.kind != "data":
-        found.append(Line("note", "no path to an output" if not graph.out_edges(node.key) else "no gradient reaches it"))
+        found.append(
+            Line("note", "no path to an output" if not graph.out_edges(node.key) else "no gradient reaches it")
+        )
     if node.cut in NOTES:
         found.append(Line("note", NOTES[node.cut]))
     if node.requires_grad and kink:

@@ -32,8 +32,9 @@ class Options:
 class NodeWords:
     """What is said of a node.
 
-    ``results`` are the names of all its results together; ``operands``: letter of the rule -> name; ``formula`` is the operation in symbols, ``in_numbers``
-    with the values of its operands; ``sums``: for each result, the sum of contributions that its gradient is; ``hover`` is told to pointers.
+    ``results`` are the names of all its results together; ``operands``: letter of the rule -> name; ``formula`` is the
+    operation in symbols, ``in_numbers`` with the values of its operands; ``sums``: for each result, the sum of
+    contributions that its gradient is; ``hover`` is told to pointers.
     """
 
     name: str
@@ -57,7 +58,9 @@ class NodeWords:
 
 @dataclass(frozen=True)
 class EdgeWords:
-    """What is said of an edge: ``carried`` is the name of what it carries, ``derivative`` that of its local derivative, ``passed`` what is true of it."""
+    """What is said of an edge: ``carried`` is the name of what it carries, ``derivative`` that of its local
+    derivative, ``passed`` what is true of it.
+    """
 
     carried: str
     derivative: str
@@ -84,15 +87,28 @@ def describe(graph: Graph, options: Options | None = None) -> Words:
     claims = {node.key: decide(graph, node) for node in graph.node_list}
     values = {(node.key, i): short(port.value) for node in graph.node_list for i, port in enumerate(node.ports)}
     flows = {edge.key: short(edge.grad) for edge in graph.edges}
-    describer = Describer(graph, options or Options(), names_of(graph), claims, frozenset(frames_of(graph)), values, flows)
+    describer = Describer(
+        graph, options or Options(), names_of(graph), claims, frozenset(frames_of(graph)), values, flows
+    )
     nodes = {node.key: describer.node(node) for node in graph.node_list}
     edges = {edge.key: describer.edge(edge, nodes[edge.head].operands) for edge in graph.edges}
-    return Words(graph, describer.options, describer.names, frames_of(graph), nodes, edges, descriptions.summary(graph, describer.names))
+    return Words(
+        graph,
+        describer.options,
+        describer.names,
+        frames_of(graph),
+        nodes,
+        edges,
+        descriptions.summary(graph, describer.names),
+    )
 
 
 def without_local(words: Words) -> Words:
     """The words without local derivatives."""
-    edges = {key: replace(said, lines=tuple([line for line in said.lines if line.role != "local"])) for key, said in words.edges.items()}
+    edges = {
+        key: replace(said, lines=tuple([line for line in said.lines if line.role != "local"]))
+        for key, said in words.edges.items()
+    }
     return replace(words, options=replace(words.options, local=False), edges=edges)
 
 
@@ -100,7 +116,8 @@ def without_local(words: Words) -> Words:
 class Describer:
     """What all parts of one description share.
 
-    ``values`` and ``flows`` are results, by node and port, and gradients, by edge, in a few characters: each stands in many places.
+    ``values`` and ``flows`` are results, by node and port, and gradients, by edge, in a few characters: each stands in
+    many places.
     """
 
     graph: Graph
@@ -117,7 +134,11 @@ class Describer:
         """What is said of a node."""
         claim, names, graph = self.claims[node.key], self.names, self.graph
         operands = formula_text.operand_names(claim, names)
-        formula, kink, results = formula_text.formula(claim, operands), box_lines.kink(claim), all_results(names, node.key)
+        formula, kink, results = (
+            formula_text.formula(claim, operands),
+            box_lines.kink(claim),
+            all_results(names, node.key),
+        )
         sums = tuple([box_lines.sum_of(graph, node, port, self.flows) for port in range(len(node.ports))])
         flows = self.options.gradients and graph.has_gradients
         return NodeWords(
@@ -139,7 +160,9 @@ class Describer:
         """The first lines of a box."""
         node = claim.call.node
         if node.kind == "module":
-            return box_lines.module_title(node, within_frame(node.op or self.names.of[node.key], node.module, self.frames))
+            return box_lines.module_title(
+                node, within_frame(node.op or self.names.of[node.key], node.module, self.frames)
+            )
         return box_lines.title(claim, results, formula, operands.values())
 
     # --- edges
@@ -151,12 +174,16 @@ class Describer:
         letters = formula_text.letters(claim, operands, self.names)
         local = self.local(edge, name, back, letters) if self.options.local else None
         said = edge_labels.contribution(edge, back, self.flows[edge.key]) if self.options.gradients else ""
-        lines = edge_labels.arrow_lines(edge, crossing(self.graph, edge), local, Line("contribution", said, "summed" if back.summed else ""))
+        lines = edge_labels.arrow_lines(
+            edge, crossing(self.graph, edge), local, Line("contribution", said, "summed" if back.summed else "")
+        )
         told = descriptions.of_edge(self.graph, self.names, edge, back, name, letters)
         return EdgeWords(self.names.carried(edge), name, back, tuple(lines), told)
 
     def local(self, edge: Edge, name: str, back: Passed, letters: Mapping[str, str]) -> Line | None:
-        """The local derivative of an edge: "∂q/∂x = 1", "∂h/∂z = 1 − h²", or how the gradient is passed on: "g @ Wᵀ (1×3)(3×2)"; None for neither."""
+        """The local derivative of an edge: "∂q/∂x = 1", "∂h/∂z = 1 − h²", or how the gradient is passed on: "g @ Wᵀ
+        (1×3)(3×2)"; None for neither.
+        """
         text = short(edge.local)
         if text is None:
             if edge.cut is not None or len(self.graph.node_list) > MOST_RULES:
@@ -164,4 +191,6 @@ class Describer:
             text = to_unicode(back.local or "0", letters)
             if text == "0":
                 return Line("local", edge_labels.rule_label(back, letters), "rule")
-        return Line("local", edge_labels.local_label(name, is_only_a_part(self.graph, self.names, edge), text), "derivative")
+        return Line(
+            "local", edge_labels.local_label(name, is_only_a_part(self.graph, self.names, edge), text), "derivative"
+        )

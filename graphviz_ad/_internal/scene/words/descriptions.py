@@ -30,14 +30,22 @@ def of_node(node: Node, formula: str, kink: str, *, has_gradients: bool) -> tupl
         ("operation", node.op if node.kind != "module" else None, ""),
         ("formula", formula, ""),
         ("autograd", limited(node.autograd), ""),
-        ("type", ", ".join(type_label(Snapshot(p.shape, p.dtype or "?")) for p in node.ports[:4] if p.shape is not None), ""),
+        (
+            "type",
+            ", ".join(type_label(Snapshot(p.shape, p.dtype or "?")) for p in node.ports[:4] if p.shape is not None),
+            "",
+        ),
         ("value", "; ".join(one_line(p.value) for p in node.ports[:4] if p.value), "value"),
         ("gradient", "; ".join(gradient_text(p.grad) for p in node.ports[:4]) if flows else None, "gradient"),
         (".grad in torch", NOT_RETAINED if flows and node.kind == "op" else None, ""),
         ("the derivative jumps here, and torch takes", kink, ""),
         ("module", ".".join(node.module[-1:]), ""),
         ("source", node.source, ""),
-        ("no gradient", f"it {REASONS[node.cut].why}" if node.cut is not None and node.cut in REASONS else node.cut, ""),
+        (
+            "no gradient",
+            f"it {REASONS[node.cut].why}" if node.cut is not None and node.cut in REASONS else node.cut,
+            "",
+        ),
     ]
     further = [(label, text, "") for label, text in further_facts(node)]
     given = arguments(node, {label for label, _, _ in (*facts, *further)})
@@ -45,12 +53,16 @@ def of_node(node: Node, formula: str, kink: str, *, has_gradients: bool) -> tupl
 
 
 def arguments(node: Node, taken: Collection[str]) -> Iterator[tuple[str, str, str]]:
-    """What an operation was given besides its operands; one that is called like another fact says that it is an argument."""
+    """What an operation was given besides its operands; one that is called like another fact says that it is an
+    argument.
+    """
     for name, value in node.arguments:
         yield f"argument {name}" if name in taken else name, argument_text(value), ""
 
 
-def of_edge(graph: Graph, names: Names, edge: Edge, passed: Passed, derivative: str, letters: Mapping[str, str]) -> tuple[Fact, ...]:
+def of_edge(
+    graph: Graph, names: Names, edge: Edge, passed: Passed, derivative: str, letters: Mapping[str, str]
+) -> tuple[Fact, ...]:
     """Facts about an edge, a line each; on large graphs without formulas."""
     said = edge.cut is None and len(graph.node_list) <= MOST_FORMULAS
     formula, local = (passed.backward, passed.local) if said else ("", "")
@@ -58,7 +70,11 @@ def of_edge(graph: Graph, names: Names, edge: Edge, passed: Passed, derivative: 
     facts: list[tuple[str, str | None, str]] = [
         ("edge", f"{names.carried(edge)} → {names.of[edge.head]}, operand {edge.slot + 1}", ""),
         ("local derivative", local_derivative(edge, derivative, to_unicode(local, letters) if local else ""), "local"),
-        ("passes on", f"{to_unicode(formula, letters)} {shapes(passed)}".rstrip() + where if formula and not local else None, ""),
+        (
+            "passes on",
+            f"{to_unicode(formula, letters)} {shapes(passed)}".rstrip() + where if formula and not local else None,
+            "",
+        ),
         ("flows back", one_line(edge.grad) if edge.grad else None, "contribution"),
         ("no gradient", why_cut(names, edge), ""),
         ("match", edge.match if edge.match != "exact" else None, ""),

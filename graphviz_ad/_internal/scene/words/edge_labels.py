@@ -18,13 +18,17 @@ CUTS = {**CUT_MARKS, **OVERWRITTEN}
 
 
 def local_label(derivative: str, is_part: bool, text: str) -> str:
-    """A local derivative, as number or formula: "∂q/∂x = 1"; "local 1" where its name would be too long, or be read as another; "" for neither."""
+    """A local derivative, as number or formula: "∂q/∂x = 1"; "local 1" where its name would be too long, or be read
+    as another; "" for neither.
+    """
     fits = len(derivative) + len(text) <= LABEL_ROOM and not is_part
     return f"{derivative} = {text}" if fits else f"local {text}" if len(text) <= LABEL_ROOM else ""
 
 
 def rule_label(passed: Passed, letters: Mapping[str, str]) -> str:
-    """How the gradient g that arrives is passed on: "g @ Wᵀ (1×3)(3×2)"; "" where no formula is true or short enough."""
+    """How the gradient g that arrives is passed on: "g @ Wᵀ (1×3)(3×2)"; "" where no formula is true or short
+    enough.
+    """
     text = to_unicode(passed.backward, letters) if passed.backward else ""
     if text and passed.summed:
         text = f"Σ {grouped(text)}"
@@ -38,13 +42,17 @@ def shapes(passed: Passed) -> str:
 
 
 def contribution(edge: Edge, passed: Passed, flow: str | None) -> str:
-    """What flows back along an edge: "← −4", "← Σ 5" where it is summed over copies of the operand; its norm where it is big."""
+    """What flows back along an edge: "← −4", "← Σ 5" where it is summed over copies of the operand; its norm where
+    it is big.
+    """
     if edge.grad is None:
         return ""
     arrow = "← Σ" if passed.summed else "←"
     if flow is not None:
         return f"{arrow} {flow}"
-    return f"{arrow} norm {number(edge.grad.norm)}" if edge.grad.norm is not None else f"{arrow} {type_label(edge.grad)}"
+    return (
+        f"{arrow} norm {number(edge.grad.norm)}" if edge.grad.norm is not None else f"{arrow} {type_label(edge.grad)}"
+    )
 
 
 def arrow_lines(edge: Edge, crossing: str, local: Line | None, flow: Line | None) -> list[Line]:

@@ -1,4 +1,6 @@
-"""Claim -> the operation as it is written, with the names or the values of its operands: "q = x + y", "−2 + 5", and its glyph."""
+"""Claim -> the operation as it is written, with the names or the values of its operands: "q = x + y", "−2 + 5", and
+its glyph.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,8 @@ NUMBERS_ROOM = 64  # characters
 def operand_names(claim: Claim, names: Names) -> dict[str, str]:
     """Letter of the rule -> name of the operand."""
     inside = claim.call.node.cut == "inner"
-    read = [edge for edge in claim.call.operands if edge.cut != "inner" or inside]  # what ran inside a Function is no operand of it
+    # what ran inside a Function is no operand of it
+    read = [edge for edge in claim.call.operands if edge.cut != "inner" or inside]
     return dict(zip(LETTERS, map(names.operand, read), strict=False))
 
 

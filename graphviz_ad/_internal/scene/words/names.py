@@ -18,8 +18,8 @@ MOST_RESULTS = 4  # of an operation, that are named
 class Names:
     """``of``: key -> what a node is called; ``results``: key -> what each of its results is called.
 
-    ``output`` is what all gradients are gradients of: the output's name, or L where there are several outputs or elements; ``one_output`` says whether there
-    is one output, one number, and the backward pass starts from it with 1.
+    ``output`` is what all gradients are gradients of: the output's name, or L where there are several outputs or
+    elements; ``one_output`` says whether there is one output, one number, and the backward pass starts from it with 1.
     """
 
     of: Mapping[str, str]
@@ -54,7 +54,12 @@ def names_of(graph: Graph) -> Names:
     of = called(graph)
     results = {node.key: result_names(node, of[node.key]) for node in graph.node_list}
     outputs = [node for node in graph.outputs if node.requires_grad]
-    one = len(outputs) == 1 and len(outputs[0].ports) == 1 and outputs[0].ports[0].shape == () and is_one(outputs[0].ports[0].upstream)
+    one = (
+        len(outputs) == 1
+        and len(outputs[0].ports) == 1
+        and outputs[0].ports[0].shape == ()
+        and is_one(outputs[0].ports[0].upstream)
+    )
     names = Names(of, results, of[outputs[0].key] if one else "", one)
     return names if one else Names(of, results, names.total, one)
 
@@ -99,7 +104,9 @@ def nameless_result(graph: Graph, taken: set[str | None]) -> Node | None:
 
 def result_names(node: Node, name: str) -> tuple[str, ...]:
     """What each result of a node is called that is called ``name`` itself."""
-    return (name,) if len(node.ports) == 1 else tuple([port.name or f"{name}[{i}]" for i, port in enumerate(node.ports)])
+    return (
+        (name,) if len(node.ports) == 1 else tuple([port.name or f"{name}[{i}]" for i, port in enumerate(node.ports)])
+    )
 
 
 def all_results(names: Names, key: str) -> str:
@@ -109,12 +116,18 @@ def all_results(names: Names, key: str) -> str:
 
 
 def derivative(graph: Graph, names: Names, edge: Edge) -> str:
-    """ "∂q/∂x"; only "local derivative" where that would be read as the whole gradient, of which this edge brings a part."""
-    return "local derivative" if is_only_a_part(graph, names, edge) else f"∂{names.of[edge.head]}/∂{names.carried(edge)}"
+    """ "∂q/∂x"; only "local derivative" where that would be read as the whole gradient, of which this edge brings a
+    part.
+    """
+    return (
+        "local derivative" if is_only_a_part(graph, names, edge) else f"∂{names.of[edge.head]}/∂{names.carried(edge)}"
+    )
 
 
 def is_only_a_part(graph: Graph, names: Names, edge: Edge) -> bool:
-    """Whether a head's derivative by what an edge carries is more than what this edge brings, or could be read as the whole gradient."""
+    """Whether a head's derivative by what an edge carries is more than what this edge brings, or could be read as
+    the whole gradient.
+    """
     uses = [use for use in graph.out_edges(edge.tail) if use.port == edge.port and use.cut is None]
     if len(uses) < 2:
         return False

@@ -6,7 +6,8 @@ from graphviz_ad._internal.graph.cuts import DETACHED
 
 NOT_YET = "·"  # not computed yet; never the same as 0, None or NaN
 NO_GRADIENT = "—"  # there is no gradient to have
-NOT_RETAINED = "None (not retained)"  # a gradient flowed, and torch did not keep it, as for every result that is no leaf
+# a gradient flowed, and torch did not keep it, as for every result that is no leaf
+NOT_RETAINED = "None (not retained)"
 CUT_MARKS = {
     DETACHED: "✂ detach",
     "no_grad": "✂ no_grad",

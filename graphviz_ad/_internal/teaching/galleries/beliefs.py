@@ -14,8 +14,8 @@ from graphviz_ad._internal.teaching.shown_parts import Figure, Listing, Shot, Vi
 
 @belief(1, "“y.grad is None, so no gradient went through y.”", x=36)
 def intermediate_grad() -> Sequence[View]:
-    """12 did go through y, or x.grad could not be 12 × 3 = 36. Torch keeps only what arrives at leaves. Ask for it with y.retain_grad(), and it keeps
-    the 12 as well.
+    """12 did go through y, or x.grad could not be 12 × 3 = 36. Torch keeps only what arrives at leaves. Ask for it
+    with y.retain_grad(), and it keeps the 12 as well.
     """
 
     def as_usual() -> Variables:
@@ -42,8 +42,9 @@ def intermediate_grad() -> Sequence[View]:
 
 @belief(2, "“My weights are leaves, because I made them with requires_grad=True.”")
 def lost_leaf() -> Sequence[View]:
-    """A leaf is what no operation made. On the left that is the tensor of ones, which has no name any more; w is a result of ×, so w.grad stays None,
-    and no optimizer can train it. reshape, .to(…) and × all do this: call requires_grad_() last.
+    """A leaf is what no operation made. On the left that is the tensor of ones, which has no name any more; w is a
+    result of ×, so w.grad stays None, and no optimizer can train it. reshape, .to(…) and × all do this: call
+    requires_grad_() last.
     """
 
     def too_early() -> Variables:
@@ -64,18 +65,30 @@ def lost_leaf() -> Sequence[View]:
         shot(
             "requires_grad before ×",
             first,
-            remarks={"v1": "the leaf, now without a name", "w": [f"w.is_leaf: {first['w'].is_leaf}", first.dot_grad("w")]},
+            remarks={
+                "v1": "the leaf, now without a name",
+                "w": [f"w.is_leaf: {first['w'].is_leaf}", first.dot_grad("w")],
+            },
             marked=["w"],
             local=False,
             direction="TB",
         ),
-        shot("requires_grad_() after ×", second, remarks={"w": f"w.is_leaf: {second['w'].is_leaf}"}, marked=["w"], local=False, direction="TB"),
+        shot(
+            "requires_grad_() after ×",
+            second,
+            remarks={"w": f"w.is_leaf: {second['w'].is_leaf}"},
+            marked=["w"],
+            local=False,
+            direction="TB",
+        ),
     ]
 
 
 @belief(3, "“backward() overwrites x.grad.”", x=72)
 def backward_adds() -> Sequence[View]:
-    """backward() adds to what is there: 72, then 144, then 216. That is why a training loop calls zero_grad() before every backward()."""
+    """backward() adds to what is there: 72, then 144, then 216. That is why a training loop calls zero_grad() before
+    every backward().
+    """
 
     def program() -> Variables:
         x = torch.tensor(4.0, requires_grad=True)
@@ -93,7 +106,9 @@ def backward_adds() -> Sequence[View]:
         assert port.grad_total is not None
         flowed, total = number(port.grad.item()), number(port.grad_total.item())
         added = f"{before} + {flowed} = {total}" if rows else total
-        rows.append([f"{count} z.backward()", Cell(flowed, "contribution"), before, Cell(added, "gradient", marked=bool(rows))])
+        rows.append(
+            [f"{count} z.backward()", Cell(flowed, "contribution"), before, Cell(added, "gradient", marked=bool(rows))]
+        )
         before = total
     done["x"].grad.zero_()
     rows.append(["x.grad.zero_()", "", before, Cell(number(done["x"].grad.item()), "gradient")])
@@ -105,7 +120,9 @@ def backward_adds() -> Sequence[View]:
 
 @belief(4, "“Where b is used twice, the last gradient to come back wins.”", a=2, b=5)
 def fan_out() -> Sequence[View]:
-    """Every use of b sends its contribution back. b waits until all have come, and adds them up: 3 + 2 = 5. That is the chain rule of several variables."""
+    """Every use of b sends its contribution back. b waits until all have come, and adds them up: 3 + 2 = 5. That is
+    the chain rule of several variables.
+    """
 
     def program() -> Variables:
         a = torch.tensor(2.0, requires_grad=True)
@@ -128,8 +145,8 @@ def fan_out() -> Sequence[View]:
 
 @belief(5, "“A second backward() always fails.”")
 def second_backward() -> Sequence[View]:
-    """It fails where an operation needs a value that the first pass has let go of. x³ keeps x, to compute 3·x² from it. x + y needs nothing to pass a
-    gradient on, keeps nothing, and can do it again.
+    """It fails where an operation needs a value that the first pass has let go of. x³ keeps x, to compute 3·x² from
+    it. x + y needs nothing to pass a gradient on, keeps nothing, and can do it again.
     """
 
     def forward_only() -> Variables:
@@ -162,8 +179,8 @@ def second_backward() -> Sequence[View]:
 
 @belief(6, "“What I compute once, before the loop, I can use in every iteration.”")
 def shared_prefix() -> Sequence[View]:
-    """Both losses were computed from the same y. Iteration 1 went back through y, and y let go of what it had kept. Iteration 2 has a loss of its own,
-    but then comes to the old y. Compute y inside the loop.
+    """Both losses were computed from the same y. Iteration 1 went back through y, and y let go of what it had kept.
+    Iteration 2 has a loss of its own, but then comes to the old y. Compute y inside the loop.
     """
 
     def before_the_loop() -> Variables:
@@ -184,15 +201,17 @@ def shared_prefix() -> Sequence[View]:
 
     first, second = run(before_the_loop), run(in_the_loop)
     return [
-        shot("y before the loop: iteration 2 fails", first, remarks={"y": pins(first)["y"]}, local=False, direction="TB"),
+        shot(
+            "y before the loop: iteration 2 fails", first, remarks={"y": pins(first)["y"]}, local=False, direction="TB"
+        ),
         shot("y in the loop: iteration 2", second, graph=of_this_pass(second.graph), local=False, direction="TB"),
     ]
 
 
 @belief(7, "“retain_graph=True is the cure for that error.”", x=36)
 def retain_graph_is_no_cure() -> Sequence[View]:
-    """The error goes away, and the mistake stays: the second pass adds the same gradient once more, and the memory stays in use. Nearly always you want
-    to compute the result again, after zero_grad().
+    """The error goes away, and the mistake stays: the second pass adds the same gradient once more, and the memory
+    stays in use. Nearly always you want to compute the result again, after zero_grad().
     """
 
     def retained() -> Variables:
@@ -235,8 +254,8 @@ def retain_graph_is_no_cure() -> Sequence[View]:
 
 @belief(8, "“backward() works on every result.”")
 def backward_of_a_vector() -> Sequence[View]:
-    """Four results have no single slope. backward(v) asks for the slope of the sum in which each of them counts as v says; that is vᵀJ. For a single
-    number v is 1, and you need not say so.
+    """Four results have no single slope. backward(v) asks for the slope of the sum in which each of them counts as v
+    says; that is vᵀJ. For a single number v is 1, and you need not say so.
     """
 
     def without() -> Variables:

@@ -1,4 +1,6 @@
-"""Classics of numbers: the circuits and expressions of courses, papers and books, with the values and gradients that stand there."""
+"""Classics of numbers: the circuits and expressions of courses, papers and books, with the values and gradients that
+stand there.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,9 @@ ANI_TORCH = "M. Gregor: classroom notebook of ani_torch"
     z=-4,
 )
 def cs231n_xyz(x: Any, y: Any, z: Any) -> Any:
-    """Addition hands the gradient on to both inputs as it is; multiplication swaps: z gets the value of q, and q gets that of z."""
+    """Addition hands the gradient on to both inputs as it is; multiplication swaps: z gets the value of q, and q
+    gets that of z.
+    """
     q = x + y
     f = q * z
     return f
@@ -62,7 +66,9 @@ def cs231n_xyz(x: Any, y: Any, z: Any) -> Any:
     w2=-3,
 )
 def cs231n_sigmoid_gates(w0: Any, x0: Any, w1: Any, x1: Any, w2: Any) -> Any:
-    """Any function can be cut into gates as small as you like. Together the last four do what σ does in one step: 0.7311 × (1 − 0.7311) = 0.1966."""
+    """Any function can be cut into gates as small as you like. Together the last four do what σ does in one step:
+    0.7311 × (1 − 0.7311) = 0.1966.
+    """
     m0 = w0 * x0
     m1 = w1 * x1
     s = m0 + m1
@@ -110,7 +116,9 @@ def cs231n_sigmoid(w0: Any, x0: Any, w1: Any, x1: Any, w2: Any) -> Any:
     w=-1,
 )
 def cs231n_patterns(x: Any, y: Any, z: Any, w: Any) -> Any:
-    """Read the flow back like traffic: + sends it both ways, × scales it by the other input, max sends all of it to the larger input and 0 to w."""
+    """Read the flow back like traffic: + sends it both ways, × scales it by the other input, max sends all of it to
+    the larger input and 0 to w.
+    """
     m = x * y
     M = torch.max(z, w)
     s = m + M
@@ -127,7 +135,9 @@ def cs231n_patterns(x: Any, y: Any, z: Any, w: Any) -> Any:
     y=-4,
 )
 def cs231n_staged(x: Any, y: Any) -> Any:
-    """Nobody needs a formula for this derivative: cut the function into stages, each of which is easy, and go back through them one by one."""
+    """Nobody needs a formula for this derivative: cut the function into stages, each of which is easy, and go back
+    through them one by one.
+    """
     num = x + torch.sigmoid(y)
     xpy = x + y
     den = torch.sigmoid(x) + xpy**2
@@ -154,7 +164,13 @@ def colah(a: Any, b: Any) -> Any:
 @classic(
     "The example of the survey",
     "Baydin et al.: Automatic Differentiation in Machine Learning: a Survey, 2018",
-    values={"v1": 0.6931471805599453, "v2": 10, "v3": -0.9589242746631385, "v4": 10.693147180559945, "v5": 11.652071455223084},
+    values={
+        "v1": 0.6931471805599453,
+        "v2": 10,
+        "v3": -0.9589242746631385,
+        "v4": 10.693147180559945,
+        "v5": 11.652071455223084,
+    },
     grads={"x1": 5.5, "x2": 1.7163378145367738, "v1": 1, "v2": 1, "v3": -1, "v4": 1, "v5": 1},
     x1=2,
     x2=5,
@@ -172,13 +188,22 @@ def baydin(x1: Any, x2: Any) -> Any:
 @classic(
     "The first example of the book",
     "Griewank, Walther: Evaluating Derivatives, 2008, chapter 1",
-    values={"v1": 3, "v2": 0.1411200080598672, "v3": 1.6487212707001282, "v4": 1.3512787292998718, "v5": 1.492398737359739, "y": 2.0166466694282015},
+    values={
+        "v1": 3,
+        "v2": 0.1411200080598672,
+        "v3": 1.6487212707001282,
+        "v4": 1.3512787292998718,
+        "v5": 1.492398737359739,
+        "y": 2.0166466694282015,
+    },
     grads={"x1": 3.0118433276739065, "x2": -13.723961509314075},
     x1=1.5,
     x2=0.5,
 )
 def griewank_walther(x1: Any, x2: Any) -> Any:
-    """x1/x2 is computed once and used twice. Going back costs a small multiple of going forward, however many inputs there are."""
+    """x1/x2 is computed once and used twice. Going back costs a small multiple of going forward, however many inputs
+    there are.
+    """
     v1 = x1 / x2
     v2 = torch.sin(v1)
     v3 = torch.exp(x2)
@@ -199,8 +224,8 @@ def griewank_walther(x1: Any, x2: Any) -> Any:
     d=4,
 )
 def speelpenning(a: Any, b: Any, c: Any, d: Any) -> Any:
-    """Each derivative is the product of all other factors. Written out, that is n products of n − 1 factors; going back through the partial products, it
-    is 2 each.
+    """Each derivative is the product of all other factors. Written out, that is n products of n − 1 factors; going
+    back through the partial products, it is 2 each.
     """
     ab = a * b
     abc = ab * c
@@ -217,7 +242,9 @@ def speelpenning(a: Any, b: Any, c: Any, d: Any) -> Any:
     y=3,
 )
 def strang(x: Any, y: Any) -> Any:
-    """x²(x + y): x is used twice, so two chains of factors lead back to it, 5 × 4 and 4 × 1. Reverse mode finds both while it finds ∂F/∂y."""
+    """x²(x + y): x is used twice, so two chains of factors lead back to it, 5 × 4 and 4 × 1. Reverse mode finds both
+    while it finds ∂F/∂y.
+    """
     c = x**2
     s = x + y
     F = c * s
@@ -343,7 +370,14 @@ def seed_poly(x: Any) -> Any:
     "A sine of a straight line",
     ANI_TORCH,
     values={"m": 6, "s": 10, "y": -0.5440211108893698},
-    grads={"x": -2.517214587229357, "a": -1.6781430581529049, "c": -0.8390715290764524, "m": -0.8390715290764524, "s": -0.8390715290764524, "y": 1},
+    grads={
+        "x": -2.517214587229357,
+        "a": -1.6781430581529049,
+        "c": -0.8390715290764524,
+        "m": -0.8390715290764524,
+        "s": -0.8390715290764524,
+        "y": 1,
+    },
     x=2,
     a=3,
     c=4,
@@ -386,12 +420,16 @@ def ani_task(x: Any, a: Any, b: Any, c: Any) -> Any:
 
 @classic("Max is a switch", ANI_TORCH, values={"y": 5}, grads={"a": 0, "b": 2, "y": 2}, grad_outputs=2, a=2, b=5)
 def ani_max(a: Any, b: Any) -> Any:
-    """What comes back, 2, goes to the larger input. The smaller one could change a little, and nothing would happen: 0."""
+    """What comes back, 2, goes to the larger input. The smaller one could change a little, and nothing would
+    happen: 0.
+    """
     y = torch.max(a, b)
     return y
 
 
-@classic("Two outputs", ANI_TORCH, values={"y1": 2, "y2": 2}, grads={"x": 3, "y1": 4, "y2": 8}, grad_outputs=[4, 8], x=4)
+@classic(
+    "Two outputs", ANI_TORCH, values={"y1": 2, "y2": 2}, grads={"x": 3, "y1": 4, "y2": 8}, grad_outputs=[4, 8], x=4
+)
 def ani_branch(x: Any) -> Any:
     """Each output sends back what was fed into it times ¼: 4 × ¼ + 8 × ¼ = 3."""
     y1 = torch.sqrt(x)
@@ -415,7 +453,9 @@ def square_parallel(x: Any) -> Any:
     y=1,
 )
 def rosenbrock(x: Any, y: Any) -> Any:
-    """The gradient at the usual starting point. It points up the nearest wall, and hardly along the valley to the minimum at (1, 1)."""
+    """The gradient at the usual starting point. It points up the nearest wall, and hardly along the valley to the
+    minimum at (1, 1).
+    """
     a = 1 - x
     b = y - x**2
     f = a**2 + 100 * b**2

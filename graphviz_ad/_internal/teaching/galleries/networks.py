@@ -36,7 +36,9 @@ def nielsen_neuron(w: Any, b: Any) -> Any:
     b=2,
 )
 def nielsen_saturated(w: Any, b: Any) -> Any:
-    """It is more wrong than before, 0.98 in place of 0, and the gradient is seven times smaller: σ is flat there, with a slope of 0.018."""
+    """It is more wrong than before, 0.98 in place of 0, and the gradient is seven times smaller: σ is flat there,
+    with a slope of 0.018.
+    """
     z = w + b
     a = torch.sigmoid(z)
     C = a**2 / 2
@@ -52,7 +54,9 @@ def nielsen_saturated(w: Any, b: Any) -> Any:
     b=2,
 )
 def nielsen_cross_entropy(w: Any, b: Any) -> Any:
-    """The steep loss and the flat σ cancel: 55.6 × 0.0177 = 0.98, the error itself. The more wrong, the faster it learns."""
+    """The steep loss and the flat σ cancel: 55.6 × 0.0177 = 0.98, the error itself. The more wrong, the faster it
+    learns.
+    """
     z = w + b
     a = torch.sigmoid(z)
     C = -torch.log(1 - a)
@@ -67,7 +71,9 @@ def nielsen_cross_entropy(w: Any, b: Any) -> Any:
     w=1,
 )
 def goodfellow_chain(w: Any) -> Any:
-    """dz/dw = f′(y) f′(x) f′(w). Back-propagation uses x and y as the forward pass has left them, and computes none of them twice."""
+    """dz/dw = f′(y) f′(x) f′(w). Back-propagation uses x and y as the forward pass has left them, and computes none
+    of them twice.
+    """
     x = torch.sin(w)
     y = torch.sin(x)
     z = torch.sin(y)
@@ -82,7 +88,9 @@ def goodfellow_chain(w: Any) -> Any:
     w=3,
 )
 def goodfellow_weight_decay(w: Any) -> Any:
-    """Two paths to the cost: 4 through the prediction, 0.6 through the penalty. Weight decay is no magic, only one more path."""
+    """Two paths to the cost: 4 through the prediction, 0.6 through the penalty. Weight decay is no magic, only one
+    more path.
+    """
     yhat = w * 2
     L = (yhat - 5) ** 2
     decay = 0.1 * w**2
@@ -94,14 +102,21 @@ def goodfellow_weight_decay(w: Any) -> Any:
     "A chain of single neurons",
     "after 3Blue1Brown: Backpropagation calculus",
     values={"C": 0.10388953952042503},
-    grads={"w1": -0.014555851964313445, "b1": -0.03032469159231968, "w2": -0.08497522931313538, "b2": -0.14080793349638618},
+    grads={
+        "w1": -0.014555851964313445,
+        "b1": -0.03032469159231968,
+        "w2": -0.08497522931313538,
+        "b2": -0.14080793349638618,
+    },
     w1=1.5,
     b1=-0.3,
     w2=0.9,
     b2=0.2,
 )
 def chain_of_neurons(w1: Any, b1: Any, w2: Any, b2: Any) -> Any:
-    """How much C changes with a weight is a product along the chain: how much z changes with it, a with z, and C with a."""
+    """How much C changes with a weight is a product along the chain: how much z changes with it, a with z, and C
+    with a.
+    """
     z1 = w1 * 0.48 + b1
     a1 = torch.sigmoid(z1)
     z2 = w2 * a1 + b2
@@ -122,7 +137,9 @@ def chain_of_neurons(w1: Any, b1: Any, w2: Any, b2: Any) -> Any:
     W2=[[0.40, 0.45], [0.50, 0.55]],
 )
 def mazur(W1: Any, W2: Any) -> Any:
-    """The eight gradients that so many have worked out by hand: 0.08217 for the first weight of the last layer, 0.0004386 for the first of all."""
+    """The eight gradients that so many have worked out by hand: 0.08217 for the first weight of the last layer,
+    0.0004386 for the first of all.
+    """
     x = torch.tensor([0.05, 0.10], dtype=W1.dtype)
     t = torch.tensor([0.01, 0.99], dtype=W1.dtype)
     h = torch.sigmoid(W1 @ x + 0.35)
@@ -134,7 +151,13 @@ def mazur(W1: Any, W2: Any) -> Any:
 @classic(
     "Five sigmoids",
     OWN,
-    values={"s1": 0.5, "s2": 0.6224593312018546, "s3": 0.6507776782147005, "s4": 0.6571856892772512, "s5": 0.6586279095209511},
+    values={
+        "s1": 0.5,
+        "s2": 0.6224593312018546,
+        "s3": 0.6507776782147005,
+        "s4": 0.6571856892772512,
+        "s5": 0.6586279095209511,
+    },
     grads={
         "x": 0.000676339196970379,
         "s1": 0.002705356787881516,
@@ -165,7 +188,9 @@ def sigmoid_chain(x: Any) -> Any:
     w2=2,
 )
 def dead_relu(w1: Any, b: Any, w2: Any) -> Any:
-    """What goes into the ReLU is negative: its result is 0 and its slope is 0, so nothing comes back, and neither w1 nor b can learn from this input."""
+    """What goes into the ReLU is negative: its result is 0 and its slope is 0, so nothing comes back, and neither w1
+    nor b can learn from this input.
+    """
     h = torch.relu(w1 * 2 + b)
     y = w2 * h
     return y

@@ -35,7 +35,9 @@ def detach() -> Sequence[View]:
 
 @chapter("pairs", ".data")
 def data() -> Sequence[View]:
-    """u is the same memory as y, and autograd does not see that it was changed. exp uses its result, now 0, as its slope: a wrong gradient, and no error."""
+    """u is the same memory as y, and autograd does not see that it was changed. exp uses its result, now 0, as its
+    slope: a wrong gradient, and no error.
+    """
 
     def without() -> Variables:
         x = torch.tensor(1.0, requires_grad=True)
@@ -67,7 +69,9 @@ def data() -> Sequence[View]:
 
 @chapter("pairs", "no_grad()")
 def no_grad() -> Sequence[View]:
-    """What is computed in the block is not recorded. y is a number like any other, and only the path through z is left."""
+    """What is computed in the block is not recorded. y is a number like any other, and only the path through z
+    is left.
+    """
 
     def without() -> Variables:
         x = torch.tensor(3.0, requires_grad=True)
@@ -89,7 +93,9 @@ def no_grad() -> Sequence[View]:
 
 @chapter("pairs", "retain_graph=True")
 def retain_graph() -> Sequence[View]:
-    """With it, what was kept stays, and a second pass runs. Look at what it does: it adds the gradient of the first pass once more."""
+    """With it, what was kept stays, and a second pass runs. Look at what it does: it adds the gradient of the first
+    pass once more.
+    """
 
     def without() -> Variables:
         x = torch.tensor(2.0, requires_grad=True)
@@ -106,13 +112,22 @@ def retain_graph() -> Sequence[View]:
         return locals()
 
     first, second = run(without), run(retained)
-    remarks = {name: [text] for name, text in pins(first).items()}, {name: [text] for name, text in pins(second).items()}
-    return [before_and_after(first, second, ("without", "with retain_graph=True"), remarks=remarks, direction="TB", local=False)]
+    remarks = (
+        {name: [text] for name, text in pins(first).items()},
+        {name: [text] for name, text in pins(second).items()},
+    )
+    return [
+        before_and_after(
+            first, second, ("without", "with retain_graph=True"), remarks=remarks, direction="TB", local=False
+        )
+    ]
 
 
 @chapter("pairs", "zero_grad()")
 def zero_grad() -> Sequence[View]:
-    """Both second steps have the same gradient, −4. Without zero_grad() the −4 of the first step is still there, and the optimizer would go twice as far."""
+    """Both second steps have the same gradient, −4. Without zero_grad() the −4 of the first step is still there, and
+    the optimizer would go twice as far.
+    """
 
     def without() -> Variables:
         w = torch.tensor(1.0, requires_grad=True)
@@ -134,6 +149,11 @@ def zero_grad() -> Sequence[View]:
     first, second = run(without), run(zeroed)
     return [
         before_and_after(
-            first, second, ("without", "with zero_grad()"), graphs=(of_this_pass(first.graph), of_this_pass(second.graph)), direction="TB", local=False
+            first,
+            second,
+            ("without", "with zero_grad()"),
+            graphs=(of_this_pass(first.graph), of_this_pass(second.graph)),
+            direction="TB",
+            local=False,
         )
     ]

@@ -1,4 +1,6 @@
-"""Classics of vectors and matrices: what tutorials and books compute, with the values and gradients that stand there."""
+"""Classics of vectors and matrices: what tutorials and books compute, with the values and gradients that stand
+there.
+"""
 
 from __future__ import annotations
 
@@ -49,7 +51,9 @@ def d2l_detach(x: Any) -> Any:
 
 @classic("A loop decides the graph", D2L, values={"b": 1536}, grads={"a": 1024}, a=1.5)
 def d2l_control_flow(a: Any) -> Any:
-    """The graph holds what was done, not the program: the loop ran nine times, and the if chose one branch. For this a, d = 1024·a."""
+    """The graph holds what was done, not the program: the loop ran nine times, and the if chose one branch. For this
+    a, d = 1024·a.
+    """
     b = a * 2
     while b.norm() < 1000:
         b = b * 2
@@ -114,7 +118,9 @@ def broadcast_bias(X: Any, b: Any) -> Any:
     x=[0.2, 0.4],
 )
 def cs231n_squared_length(W: Any, x: Any) -> Any:
-    """Shapes tell what to multiply: the gradient of W has the shape of W, so it must be 2q times xᵀ; that of x must be Wᵀ times 2q."""
+    """Shapes tell what to multiply: the gradient of W has the shape of W, so it must be 2q times xᵀ; that of x must
+    be Wᵀ times 2q.
+    """
     q = W @ x
     f = (q**2).sum()
     return f
@@ -128,7 +134,9 @@ def cs231n_squared_length(W: Any, x: Any) -> Any:
     o=[1, 2, 3],
 )
 def softmax_cross_entropy(o: Any) -> Any:
-    """What comes back to the scores is the prediction minus the truth: p, with 1 taken off at the right class. It adds up to 0."""
+    """What comes back to the scores is the prediction minus the truth: p, with 1 taken off at the right class. It
+    adds up to 0.
+    """
     p = torch.softmax(o, dim=0)
     L = -torch.log(p[2])
     return L

@@ -1,4 +1,6 @@
-"""What many believe of zeros, None and NaN, and of deep and shared weights, each belief settled by running it: rows 15 to 20."""
+"""What many believe of zeros, None and NaN, and of deep and shared weights, each belief settled by running it: rows
+15 to 20.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +15,8 @@ from graphviz_ad._internal.teaching.shown_parts import Figure, Shot, View, momen
 
 @belief(15, "“Data has the gradient 0.”", w=2, c=0)
 def no_gradient_is_not_zero() -> Sequence[View]:
-    """c.grad is 0: it was computed, and says that a change of c does not change y. x.grad is None: x does not require grad, and nothing was computed. A
-    change of x does change y, three times as much.
+    """c.grad is 0: it was computed, and says that a change of c does not change y. x.grad is None: x does not
+    require grad, and nothing was computed. A change of x does change y, three times as much.
     """
 
     def program() -> Variables:
@@ -31,8 +33,8 @@ def no_gradient_is_not_zero() -> Sequence[View]:
 
 @belief(16, "“torch.where keeps me safe from NaN in the branch that it does not take.”")
 def where_and_nan() -> Sequence[View]:
-    """where sends 0 into the branch that it does not take. But √ has an infinite slope at 0, and 0 × ∞ is NaN. Use where on the input as well, so that √
-    never sees the 0.
+    """where sends 0 into the branch that it does not take. But √ has an infinite slope at 0, and 0 × ∞ is NaN. Use
+    where on the input as well, so that √ never sees the 0.
     """
 
     def one_where() -> Variables:
@@ -60,7 +62,9 @@ def where_and_nan() -> Sequence[View]:
 
 @belief(17, "“Before backward(), all gradients are 0.”", x=0)
 def not_run_is_not_zero() -> Sequence[View]:
-    """Before backward() there are none at all. What looks like nothing can mean six different things, and on these pictures each looks different."""
+    """Before backward() there are none at all. What looks like nothing can mean six different things, and on these
+    pictures each looks different.
+    """
 
     def forward() -> Variables:
         x = torch.tensor(-3.0, requires_grad=True)
@@ -98,7 +102,15 @@ def not_run_is_not_zero() -> Sequence[View]:
         [Cell("grad —", "gradient"), dot_grad(data), "nobody asked: it is data"],
     ]
     return [
-        Shot(after.graph, "before backward()", step=moment(after.graph, "y = "), code=before.code, calm=True, marked=["x"], direction="TB"),
+        Shot(
+            after.graph,
+            "before backward()",
+            step=moment(after.graph, "y = "),
+            code=before.code,
+            calm=True,
+            marked=["x"],
+            direction="TB",
+        ),
         shot("after backward()", after, marked=["x"], local=False, direction="TB"),
         shot("no path from z to y", idle, marked=["z"], local=False, direction="TB"),
         Figure(table(["on these pictures", ".grad in torch", "means"], rows), "what is what"),
@@ -107,8 +119,8 @@ def not_run_is_not_zero() -> Sequence[View]:
 
 @belief(18, "“At a product, the big input gets the big gradient.”", x=0.5, w=20)
 def swapped_by_multiplication() -> Sequence[View]:
-    """A product swaps: each input gets the value of the other one. So data that is 100 times as large makes the gradient of the weight 100 times as
-    large; that is why data is scaled.
+    """A product swaps: each input gets the value of the other one. So data that is 100 times as large makes the
+    gradient of the weight 100 times as large; that is why data is scaled.
     """
 
     def small_data() -> Variables:
@@ -130,8 +142,8 @@ def swapped_by_multiplication() -> Sequence[View]:
 
 @belief(19, "“Every layer learns from the same gradient.”", x=0.000676339196970379)
 def vanishing() -> Sequence[View]:
-    """A sigmoid passes on at most a quarter of the gradient that comes back to it. Five of them leave less than a thousandth, and the first layer hardly
-    learns.
+    """A sigmoid passes on at most a quarter of the gradient that comes back to it. Five of them leave less than a
+    thousandth, and the first layer hardly learns.
     """
 
     def program() -> Variables:
@@ -160,7 +172,9 @@ def vanishing() -> Sequence[View]:
 
 @belief(20, "“A weight that is used three times has three gradients.”", w=0.6169109977422007)
 def shared_weights() -> Sequence[View]:
-    """It has one: the sum of what flows back from its uses. A recurrent network is a deep network in which every layer has the same weight."""
+    """It has one: the sum of what flows back from its uses. A recurrent network is a deep network in which every
+    layer has the same weight.
+    """
 
     def program() -> Variables:
         w = torch.tensor(0.5, requires_grad=True)
@@ -173,6 +187,11 @@ def shared_weights() -> Sequence[View]:
     done = run(program)
     node = done.graph.find("w")
     parts = [edge.grad.item() for edge in done.graph.out_edges(node.key) if edge.grad is not None]
-    rows: list[list[Cell | str]] = [[f"use {i + 1}", Cell(f"← {number(part)}", "contribution")] for i, part in enumerate(parts)]
+    rows: list[list[Cell | str]] = [
+        [f"use {i + 1}", Cell(f"← {number(part)}", "contribution")] for i, part in enumerate(parts)
+    ]
     rows.append([Cell("Σ = w.grad", "name"), Cell(number(done["w"].grad.item()), "gradient", marked=True)])
-    return [shot("", done, marked=["w"], local=False, direction="TB"), Figure(table(["", "flows back to w"], rows), "three uses, one gradient")]
+    return [
+        shot("", done, marked=["w"], local=False, direction="TB"),
+        Figure(table(["", "flows back to w"], rows), "three uses, one gradient"),
+    ]

@@ -1,4 +1,6 @@
-"""Outputs -> the graph that autograd built, and one backward pass over it with every gradient on every node and edge."""
+"""Outputs -> the graph that autograd built, and one backward pass over it with every gradient on every node and
+edge.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,13 @@ from graphviz_ad._internal.graph.notices import Notice, notice
 from graphviz_ad._internal.graph.snapshot import Snapshot
 from graphviz_ad._internal.operations.traits import keeps_elements
 from graphviz_ad._internal.tracing.assembly.saved import Keeps, kept_by
-from graphviz_ad._internal.tracing.tape.torch_private import function_of, hidden_from_modes, may_have_hooks, modes_are_active, version_of
+from graphviz_ad._internal.tracing.tape.torch_private import (
+    function_of,
+    hidden_from_modes,
+    may_have_hooks,
+    modes_are_active,
+    version_of,
+)
 from graphviz_ad._internal.tracing.tape.values import Keeper
 
 
@@ -33,8 +41,8 @@ def not_seen(_: Any) -> bool | None:
 class AutogradGraph:
     """Autograd nodes, consumers first, known by their place in the list.
 
-    ``links[i]`` are the (node, output number) that the operands of node i came from, None where no gradient goes; ``variables``
-    maps the nodes that accumulate into a leaf to the leaf. ``is_packed``: see `Tape.is_packed`.
+    ``links[i]`` are the (node, output number) that the operands of node i came from, None where no gradient goes;
+    ``variables`` maps the nodes that accumulate into a leaf to the leaf. ``is_packed``: see `Tape.is_packed`.
     """
 
     nodes: list[Any]
@@ -85,7 +93,9 @@ def custom_function(node: Any) -> type | None:
 
 
 def node_name(node: Any) -> str:
-    """ "SinBackward0"; that of a custom Function has the name of its class, which it tells even where its graph is gone already."""
+    """ "SinBackward0"; that of a custom Function has the name of its class, which it tells even where its graph is
+    gone already.
+    """
     own = isinstance(node, torch.autograd.function.BackwardCFunction)
     return type(node).__name__ if own else _without_namespace(node.name())
 
@@ -96,7 +106,9 @@ def _without_namespace(name: str) -> str:
 
 
 def node_of(tensor: Tensor) -> Any:
-    """The autograd node that a gradient of the tensor arrives at, that of a leaf accumulates it; None where it has none."""
+    """The autograd node that a gradient of the tensor arrives at, that of a leaf accumulates it; None where it has
+    none.
+    """
     if not tensor.requires_grad or tensor.grad_fn is not None:
         return tensor.grad_fn
     with torch.enable_grad(), hidden_from_modes():
@@ -119,8 +131,9 @@ def walk(roots: Sequence[Any], limit: int | None = None) -> AutogradGraph:
         found[id(node)] = node
         if limit is not None and len(found) > limit:
             raise TraceError(
-                f"this graph has more than {limit} autograd nodes: once Python has touched them, releasing them would overflow the stack. "
-                "Trace the function that builds it instead, as in trace(function, inputs), which has no such limit"
+                f"this graph has more than {limit} autograd nodes: once Python has touched them, releasing them would"
+                " overflow the stack. Trace the function that builds it instead, as in trace(function, inputs), which"
+                " has no such limit"
             )
         for tail, _ in node.next_functions:
             if tail is not None:
@@ -136,7 +149,10 @@ def walk(roots: Sequence[Any], limit: int | None = None) -> AutogradGraph:
                 if not waiting[id(tail)]:
                     ready.append(tail)
     index = {id(node): i for i, node in enumerate(order)}
-    links = [tuple(None if tail is None else (index[id(tail)], number) for tail, number in node.next_functions) for node in order]
+    links = [
+        tuple(None if tail is None else (index[id(tail)], number) for tail, number in node.next_functions)
+        for node in order
+    ]
     variables = {i: node.variable for i, node in enumerate(order) if hasattr(node, "variable")}
     return AutogradGraph(order, links, index, variables)
 
@@ -152,10 +168,11 @@ TABLES = ("node_grads", "edge_grads", "locals", "leaf_grads", "leaf_totals")  # 
 class BackwardPass:
     """What flowed in one backward pass, by number of node in the `AutogradGraph`.
 
-    ``node_grads[i]`` has a gradient for each output of node i, ``edge_grads[i]`` one for each operand, ``locals[i]`` a local derivative
-    for each operand; ``leaf_grads`` are what reached the leaves and ``leaf_totals`` what their ``.grad`` held afterwards, where a pass of the
-    user's own was recorded; ``order`` is the order in which the engine ran the nodes; ``problem`` says why there is nothing; ``partial``:
-    not all gradients were asked for; ``other_leaves`` are leaves that only a pass inside this one reached, by identity.
+    ``node_grads[i]`` has a gradient for each output of node i, ``edge_grads[i]`` one for each operand, ``locals[i]`` a
+    local derivative for each operand; ``leaf_grads`` are what reached the leaves and ``leaf_totals`` what their
+    ``.grad`` held afterwards, where a pass of the user's own was recorded; ``order`` is the order in which the engine
+    ran the nodes; ``problem`` says why there is nothing; ``partial``: not all gradients were asked for;
+    ``other_leaves`` are leaves that only a pass inside this one reached, by identity.
     """
 
     node_grads: dict[int, tuple[Snapshot | None, ...]] = field(default_factory=dict)
@@ -179,7 +196,9 @@ def run(
     *,
     retain: bool,
 ) -> BackwardPass:
-    """One backward pass from `outputs`, fed with `seeds`, that leaves every ``.grad`` alone; noted in `result`, also up to where it fails."""
+    """One backward pass from `outputs`, fed with `seeds`, that leaves every ``.grad`` alone; noted in `result`, also
+    up to where it fails.
+    """
     leaves = list(graph.variables.items())
     tensors = [tensor for _, tensor in leaves]
     known = {id(tensor) for tensor in tensors}
@@ -196,7 +215,9 @@ def run(
 
 
 def is_reentrant(graph: AutogradGraph) -> bool:
-    """Whether a node runs a backward pass of its own, which `torch.autograd.grad` refuses: a checkpoint with ``use_reentrant=True``."""
+    """Whether a node runs a backward pass of its own, which `torch.autograd.grad` refuses: a checkpoint with
+    ``use_reentrant=True``.
+    """
     return any(cls.__module__ == "torch.utils.checkpoint" for cls in graph.custom.values())
 
 
@@ -211,7 +232,9 @@ def run_accumulating(
     *,
     retain: bool,
 ) -> BackwardPass:
-    """The same with ``backward()``, every ``.grad`` put aside meanwhile; not where a hook of the user would fire on what is accumulated."""
+    """The same with ``backward()``, every ``.grad`` put aside meanwhile; not where a hook of the user would fire on
+    what is accumulated.
+    """
     if any(map(may_have_hooks, leaves)):
         return BackwardPass(problem=notice("reentrant checkpoint with hooks"))
     aside = [(leaf, leaf.grad) for leaf in leaves]
@@ -221,7 +244,9 @@ def run_accumulating(
         with watching(graph, result, keeper, pointwise):
             torch.autograd.backward(list(outputs), list(seeds), retain_graph=retain)
         known = {id(variable) for variable in graph.variables.values()}
-        result.other_leaves = {id(leaf): keeper.gradient(leaf.grad) for leaf in leaves if id(leaf) not in known and leaf.grad is not None}
+        result.other_leaves = {
+            id(leaf): keeper.gradient(leaf.grad) for leaf in leaves if id(leaf) not in known and leaf.grad is not None
+        }
     finally:
         try:
             put_back(aside)
@@ -238,7 +263,9 @@ def put_back(aside: Sequence[tuple[Tensor, Tensor | None]]) -> None:
 
 
 @contextmanager
-def watching(graph: AutogradGraph, result: BackwardPass, keeper: Keeper, pointwise: Callable[[int], bool]) -> Iterator[None]:
+def watching(
+    graph: AutogradGraph, result: BackwardPass, keeper: Keeper, pointwise: Callable[[int], bool]
+) -> Iterator[None]:
     """While this is open, a backward pass over the graph notes everything in `result`."""
     watch = _Watch(graph, result, keeper, pointwise)
     hooks: list[tuple[Callable[..., Any], Callable[..., None]]] = []
@@ -271,14 +298,17 @@ def remove(handles: list[Any]) -> None:
 class _Watch:
     """Notes what flows through the nodes of one backward pass."""
 
-    def __init__(self, graph: AutogradGraph, result: BackwardPass, keeper: Keeper, pointwise: Callable[[int], bool]) -> None:
+    def __init__(
+        self, graph: AutogradGraph, result: BackwardPass, keeper: Keeper, pointwise: Callable[[int], bool]
+    ) -> None:
         self.graph, self.result, self.keeper, self.pointwise = graph, result, keeper, pointwise
         self._gradient, self._asks_locals = keeper.gradient, keeper.capture.local
         # A node is not asked a second time if that would run code of the user.
         self._asked_once = set(graph.custom) | {i for i, keeps in enumerate(graph.keeps) if keeps.hooked is not False}
         self._reshapes = [keeps_elements(stem(name)) for name in graph.names]
         self._ones: dict[tuple[torch.dtype, torch.device], Tensor] = {}
-        # What left the node that ran last, held weakly, and what was kept of it: in most graphs that is what arrives at the next one.
+        # What left the node that ran last, held weakly, and what was kept of it: in most graphs that is what arrives at
+        # the next one.
         self._left: list[tuple[weakref.ref[Tensor], int, Snapshot | None]] = []
 
     def arrived(self, i: int, grad_outputs: Any) -> None:
@@ -289,7 +319,9 @@ class _Watch:
             self._failed(error)
 
     def accumulated(self, i: int, _: Any, grad_outputs: Any) -> None:
-        """A gradient has been added at a leaf; some versions of torch do not say before in a checkpoint of another kind inside a checkpoint."""
+        """A gradient has been added at a leaf; some versions of torch do not say before in a checkpoint of another
+        kind inside a checkpoint.
+        """
         if i not in self.result.leaf_grads and not may_have_hooks(self.graph.variables[i]):
             self.arrived(i, grad_outputs)
 
@@ -340,8 +372,8 @@ class _Watch:
     def _local(self, i: int, upstream: Tensor | None) -> tuple[Snapshot | None, ...]:
         """∂out/∂operand for each operand: what the node makes of a gradient of ones.
 
-        That is the derivative itself for a result of one element, and the diagonal of the Jacobian for an elementwise operation, in the
-        shape after broadcasting. Asked inside the node's own hook, its buffers are still there.
+        That is the derivative itself for a result of one element, and the diagonal of the Jacobian for an elementwise
+        operation, in the shape after broadcasting. Asked inside the node's own hook, its buffers are still there.
         """
         if type(upstream) is not Tensor:  # None; and torch may crash when a node is called with a subclass
             return ()
@@ -358,7 +390,9 @@ class _Watch:
             else:
                 found = self.graph.nodes[i](self._one(upstream))
         except Exception as error:  # a node that cannot be asked twice has no local derivative to show
-            self.keeper.problems.append(f"the local derivative of {self.graph.names[i]}: {type(error).__name__}: {error}")
+            self.keeper.problems.append(
+                f"the local derivative of {self.graph.names[i]}: {type(error).__name__}: {error}"
+            )
             return ()
         gradient = self._gradient
         return tuple([gradient(grad) for grad in found]) if isinstance(found, tuple) else (gradient(found),)
@@ -379,7 +413,9 @@ def together(results: Sequence[BackwardPass]) -> BackwardPass:
     whole = results[0]
     for inner in results[1:]:
         for name in TABLES:
-            getattr(whole, name).update({i: found for i, found in getattr(inner, name).items() if i not in getattr(whole, name)})
+            getattr(whole, name).update(
+                {i: found for i, found in getattr(inner, name).items() if i not in getattr(whole, name)}
+            )
         whole.order += inner.order
     return whole
 
@@ -388,7 +424,9 @@ def in_terms_of(graph: AutogradGraph, result: BackwardPass, other: AutogradGraph
     """What was noted over `graph`, by the numbers that the same nodes have in `other`."""
     number = [other.index[id(node)] for node in graph.nodes]
     moved = {name: {number[i]: found for i, found in getattr(result, name).items()} for name in TABLES}
-    return BackwardPass(**moved, order=[number[i] for i in result.order], problem=result.problem, partial=result.partial)
+    return BackwardPass(
+        **moved, order=[number[i] for i in result.order], problem=result.problem, partial=result.partial
+    )
 
 
 @cache

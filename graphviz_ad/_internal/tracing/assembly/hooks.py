@@ -1,7 +1,7 @@
 """Graph -> Graph that says where hooks of the user changed a gradient on its way.
 
-Autograd adds up what the edges bring, then calls the hooks, and only what these return goes on. So where a node's gradient is not the sum of
-its edges, something stood between.
+Autograd adds up what the edges bring, then calls the hooks, and only what these return goes on. So where a node's
+gradient is not the sum of its edges, something stood between.
 """
 
 from __future__ import annotations
@@ -38,7 +38,8 @@ def with_hooks_said(graph: Graph) -> Graph:
     changed = {}
     for node in graph.node_list if graph.has_gradients else ():
         uses = graph.out_edges(node.key)
-        if len(uses) == 1 == len(node.ports) and uses[0].grad is node.ports[0].grad:  # the very same: by far the usual case
+        # the very same: by far the usual case
+        if len(uses) == 1 == len(node.ports) and uses[0].grad is node.ports[0].grad:
             continue
         ports = _checked(uses, node)
         if ports is not None:
@@ -46,7 +47,9 @@ def with_hooks_said(graph: Graph) -> Graph:
     if not changed:
         return graph
     names = [node.name or node.op or node.key for node in changed.values()]
-    return graph.with_parts([changed.get(node.key, node) for node in graph.node_list], graph.edges, (notice("hook changed", names),))
+    return graph.with_parts(
+        [changed.get(node.key, node) for node in graph.node_list], graph.edges, (notice("hook changed", names),)
+    )
 
 
 def _checked(uses: list[Edge], node: Node) -> tuple[Port, ...] | None:
@@ -57,16 +60,29 @@ def _checked(uses: list[Edge], node: Node) -> tuple[Port, ...] | None:
             continue
         arrived = _changed([edge for edge in uses if edge.port == n and edge.cut is None], port)
         if arrived is not None:
-            ports[n] = replace(port, arrived=replace(port.grad, data=arrived if arrived.ndim else arrived.item(), shape=arrived.shape, stats=None))
+            ports[n] = replace(
+                port,
+                arrived=replace(
+                    port.grad, data=arrived if arrived.ndim else arrived.item(), shape=arrived.shape, stats=None
+                ),
+            )
     return None if all(new is old for new, old in zip(ports, node.ports, strict=True)) else tuple(ports)
 
 
 def _changed(edges: list[Edge], port: Port) -> Array | None:
-    """What the edges bring together, and what was fed in, where that is not the gradient; None unless all of it is known element by element."""
+    """What the edges bring together, and what was fed in, where that is not the gradient; None unless all of it is
+    known element by element.
+    """
     parts = [edge.grad for edge in edges] + ([port.upstream] if port.upstream is not None else [])
     arrays = [array for part in parts if part is not None and (array := part.array) is not None]
     total = port.grad.array if port.grad is not None else None
-    if port.grad is None or total is None or not arrays or len(arrays) < len(parts) or any(array.shape != total.shape for array in arrays):
+    if (
+        port.grad is None
+        or total is None
+        or not arrays
+        or len(arrays) < len(parts)
+        or any(array.shape != total.shape for array in arrays)
+    ):
         return None
     if sums_up(total, arrays, port.grad.dtype, len(arrays)):
         return None

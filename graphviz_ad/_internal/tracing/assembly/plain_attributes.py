@@ -1,6 +1,8 @@
-"""Finished tensors and their graph -> the numbers and texts that autograd keeps beside tensors, such as an exponent or a dimension; no tensor is unpacked.
+"""Finished tensors and their graph -> the numbers and texts that autograd keeps beside tensors, such as an exponent
+or a dimension; no tensor is unpacked.
 
-The graph has a node for each autograd node, and an edge of slot i for its i-th next function, so that both are walked together.
+The graph has a node for each autograd node, and an edge of slot i for its i-th next function, so that both are walked
+together.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Autograd node -> what it keeps for the backward pass: names and bytes, read without running a hook of the user.
 
-``grad_fn._saved_x`` would run the unpack hooks of the user, which recompute a checkpoint or read a file. ``grad_fn._raw_saved_x`` does not. Some
-versions of torch tell of that neither what it is nor whether a hook stands before it: there `Tape.is_packed` says where none does.
+``grad_fn._saved_x`` would run the unpack hooks of the user, which recompute a checkpoint or read a file.
+``grad_fn._raw_saved_x`` does not. Some versions of torch tell of that neither what it is nor whether a hook stands
+before it: there `Tape.is_packed` says where none does.
 """
 
 from __future__ import annotations
@@ -26,11 +27,13 @@ from graphviz_ad._internal.tracing.tape.torch_private import (
 OWN = {f"{RAW_SAVED}tensors": "saved_tensors"}  # what a custom Function saves has numbers, not names
 FREED = "already been freed"  # so torch says of what a node does not keep any more
 
-_known: MutableMapping[type, tuple[tuple[str, str], ...] | None] = WeakKeyDictionary()  # kind of node -> its attributes, and what they are called
+# kind of node -> its attributes, and what they are called
+_known: MutableMapping[type, tuple[tuple[str, str], ...] | None] = WeakKeyDictionary()
 
 
 class Saved(NamedTuple):
-    """A tensor that a node keeps: how many ``bytes`` its elements take, and in which memory, of how many bytes in ``whole``, they lie.
+    """A tensor that a node keeps: how many ``bytes`` its elements take, and in which memory, of how many bytes in
+    ``whole``, they lie.
 
     All three are None where only the user's own hooks know, or where a tensor has no memory of its own.
     """
@@ -64,7 +67,8 @@ PACKED_AWAY = Keeps((), True)  # the same, and hooks of the user stand before it
 def kept_by(node: Any, packed: bool | None = None) -> Keeps:
     """What a node keeps for the backward pass now; nothing once it has been freed, UNKNOWN where torch does not tell.
 
-    ``packed`` says whether hooks of the user stand before it, as far as a tape has seen; it counts only where torch does not say so itself.
+    ``packed`` says whether hooks of the user stand before it, as far as a tape has seen; it counts only where torch
+    does not say so itself.
     """
     attributes = _attributes(type(node))
     if not attributes:
@@ -102,7 +106,11 @@ def _unpacked(node: Any, attributes: Iterable[tuple[str, str]]) -> Keeps:
             if FREED not in str(error):  # it is there, and torch does not unpack it, since it has been written to
                 found.append(Saved(name))
             continue
-        parts = [(f"{name}[{n}]", part) for n, part in enumerate(held)] if isinstance(held, (list, tuple)) else [(name, held)]
+        parts = (
+            [(f"{name}[{n}]", part) for n, part in enumerate(held)]
+            if isinstance(held, (list, tuple))
+            else [(name, held)]
+        )
         found += [_saved(part_name, part) for part_name, part in parts if isinstance(part, Tensor)]
     return Keeps(tuple(found), False) if found else NOTHING
 
@@ -124,7 +132,9 @@ def _saved(name: str, held: Tensor) -> Saved:
 
 
 def kept_memory(keeps: Iterable[Keeps], leaves: Iterable[Tensor]) -> tuple[int, bool]:
-    """How many bytes nodes keep alive besides leaves, each piece of memory counted once and whole; and whether that is all."""
+    """How many bytes nodes keep alive besides leaves, each piece of memory counted once and whole; and whether that
+    is all.
+    """
     own = {memory_of(leaf) for leaf in leaves}
     found = list(keeps)
     tensors = [tensor for kept in found for tensor in kept.tensors]
@@ -137,6 +147,10 @@ def _attributes(kind: type) -> tuple[tuple[str, str], ...] | None:
     if kind not in _known:
         names = sorted(dir(kind))
         raw = [name for name in names if name.startswith(RAW_SAVED)]
-        hidden = not raw and not tells_what_is_saved() and any(name.startswith(PACKED) or name == "saved_tensors" for name in names)
+        hidden = (
+            not raw
+            and not tells_what_is_saved()
+            and any(name.startswith(PACKED) or name == "saved_tensors" for name in names)
+        )
         _known[kind] = None if hidden else tuple((name, OWN.get(name, name.removeprefix(RAW_SAVED))) for name in raw)
     return _known[kind]

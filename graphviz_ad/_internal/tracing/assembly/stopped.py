@@ -11,7 +11,11 @@ from graphviz_ad._internal.graph.notices import FAILED, RAISED, located
 def with_stop_said(graph: Graph) -> Graph:
     """The graph that says where it stopped, if it did and that can be told."""
     kinds = {note.kind for note in graph.notes}
-    found = [node for node in graph.node_list if (is_begun(graph, node) if FAILED in kinds else is_without_result(node))] if kinds & {RAISED, FAILED} else []
+    found = (
+        [node for node in graph.node_list if (is_begun(graph, node) if FAILED in kinds else is_without_result(node))]
+        if kinds & {RAISED, FAILED}
+        else []
+    )
     if not found:
         return graph
     stopped = found[-1]  # the engine takes what was computed last first

@@ -10,7 +10,9 @@ from graphviz_ad._internal.tracing.tape.tape_entries import Operation
 
 
 def wanted_gradient(units: Units, unit: Unit) -> bool:
-    """Whether the result of an operation that no output depends on requires grad: as its readers saw it, else as torch's rules say."""
+    """Whether the result of an operation that no output depends on requires grad: as its readers saw it, else as
+    torch's rules say.
+    """
     operation, read = unit.operation, [value for value in units.values[unit].values() if value.used]
     wanted = operation is not None and any(wanted for _, _, wanted, _ in operation.uses)
     if operation is not None and unit.label is None:
@@ -23,7 +25,11 @@ def wanted_gradient(units: Units, unit: Unit) -> bool:
     wanted = wanted and ran_with_grad(units.recorded.tape, operation)
     if unit in units.unread or operation.number in units.recorded.tape.raised:
         return wanted
-    return wanted and any(value.differentiable for value in units.values[unit].values()) and not (is_detach(operation.op) or operation.op in SHAPE_ONLY)
+    return (
+        wanted
+        and any(value.differentiable for value in units.values[unit].values())
+        and not (is_detach(operation.op) or operation.op in SHAPE_ONLY)
+    )
 
 
 def why_unrecorded(units: Units, unit: Unit) -> str | None:
@@ -37,11 +43,19 @@ def why_unrecorded(units: Units, unit: Unit) -> str | None:
         return "inference"
     if not ran_with_grad(units.recorded.tape, operation):
         return "no_grad"
-    return "shape-only" if operation.op in SHAPE_ONLY else DETACHED if was_detached(units, unit, operation) else "non-differentiable"
+    return (
+        "shape-only"
+        if operation.op in SHAPE_ONLY
+        else DETACHED
+        if was_detached(units, unit, operation)
+        else "non-differentiable"
+    )
 
 
 def ran_with_grad(tape: Tape, operation: Operation) -> bool:
-    """Whether autograd recorded where a unit ran. Inside a custom Function it never does: there, what ran before and after outside of it tells."""
+    """Whether autograd recorded where a unit ran. Inside a custom Function it never does: there, what ran before and
+    after outside of it tells.
+    """
     if not operation.place.functions:
         return operation.grad_enabled
     ran = tape.operations
@@ -54,4 +68,8 @@ def was_detached(units: Units, unit: Unit, operation: Operation) -> bool:
     """Whether autograd made a node for a result and the program let go of it, as detach_() does, which no mode sees."""
     tape = units.recorded.tape
     before = tape.operations[operation.number - 1].moment if operation.number else tape.moment
-    return unit.label is None and operation.moment > before and any(value.differentiable for value in units.values[unit].values())
+    return (
+        unit.label is None
+        and operation.moment > before
+        and any(value.differentiable for value in units.values[unit].values())
+    )

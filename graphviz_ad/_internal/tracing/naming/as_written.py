@@ -15,13 +15,23 @@ from graphviz_ad._internal.graph.arguments import Argument, Arguments, Word
 from graphviz_ad._internal.graph.messages import Message
 from graphviz_ad._internal.maths.autograd_names import DIFFER, verdict
 from graphviz_ad._internal.operations.names import OPERATORS, REFLECTED, SAME_THING, written_name
-from graphviz_ad._internal.operations.traits import CLAMPS, DUMMIES, GETITEM, NOT_REFLECTED, OPERAND_ARGUMENTS, SETITEM, SWAPPED, UNWRITTEN_NUMBER
+from graphviz_ad._internal.operations.traits import (
+    CLAMPS,
+    DUMMIES,
+    GETITEM,
+    NOT_REFLECTED,
+    OPERAND_ARGUMENTS,
+    SETITEM,
+    SWAPPED,
+    UNWRITTEN_NUMBER,
+)
 from graphviz_ad._internal.tracing.assembly.autograd_graph import elementwise
 from graphviz_ad._internal.tracing.tape.tape_entries import Operation, Use
 from graphviz_ad._internal.tracing.tape.torch_private import TRANSFORMS
 
 NAMESPACES = (torch, Tensor, torch.nn.functional, torch.linalg, torch.special, torch.fft, torch.sparse, torch.nested)
-CALLERS = {*dir(builtins), "apply", "reduce", "partial"}  # what a C function of one of these names calls is somebody else's
+# what a C function of one of these names calls is somebody else's
+CALLERS = {*dir(builtins), "apply", "reduce", "partial"}
 NUMBER_OF_TENSOR = {"item", "float", "int", "bool", "complex", "tolist"}
 
 
@@ -43,11 +53,17 @@ def operands(operation: Operation) -> Sequence[Operand]:
     if not operation.constants:
         return operation.uses
     numbers = [Number(name, number) for name, number in operation.constants if is_operand(operation.op, name, number)]
-    if not numbers or (known_name(operation), operation.op) in UNWRITTEN_NUMBER:  # runs as pow(x, 2), but nobody wrote that 2
+    # runs as pow(x, 2), but nobody wrote that 2
+    if not numbers or (known_name(operation), operation.op) in UNWRITTEN_NUMBER:
         return operation.uses
     place = {name: i for i, name in enumerate(operation.schema.arguments)}
     found: list[Operand] = [*operation.uses, *numbers]
-    return sorted(found, key=lambda operand: place.get((operand.argument if isinstance(operand, Number) else operand[0]).partition("[")[0], len(place)))
+    return sorted(
+        found,
+        key=lambda operand: place.get(
+            (operand.argument if isinstance(operand, Number) else operand[0]).partition("[")[0], len(place)
+        ),
+    )
 
 
 def is_operand(op: str, argument: str, number: Any) -> bool:
@@ -89,7 +105,8 @@ def plain(value: Any) -> Argument:
         return tuple(plain(part) for part in value)
     if isinstance(value, WORDS):
         return Word(str(value).removeprefix("torch."))
-    kind = next((kind for kind in (*NUMBERS, str) if isinstance(value, kind)), None)  # of a number that is more than one, such as numpy's
+    # of a number that is more than one, such as numpy's
+    kind: Any = next((kind for kind in (*NUMBERS, str) if isinstance(value, kind)), None)
     return value if kind is None or type(value) is kind else kind(value)
 
 
@@ -112,13 +129,16 @@ def operation_name(operation: Operation) -> str | None:
         return written
     if operation.op == "_local_scalar_dense":  # also where a tensor is given for a number, as in zeros(n)
         return written if written in NUMBER_OF_TENSOR else "item"
-    if written is None or operation.mutates or written == op or verdict(written, operation.op) == DIFFER:  # such as the unsqueeze in conv1d
+    # such as the unsqueeze in conv1d
+    if written is None or operation.mutates or written == op or verdict(written, operation.op) == DIFFER:
         return op
     return written if (written, op) in SAME_THING or not (elementwise(written) or elementwise(op)) else op
 
 
 def call_name(operation: Operation) -> str | None:
-    """What the user's program calls here: an operator, a function of torch's, or, where there is none of that name, what the user calls it."""
+    """What the user's program calls here: an operator, a function of torch's, or, where there is none of that name,
+    what the user calls it.
+    """
     place = operation.place
     if place.transform:
         named = place.site.maker if place.site is not None else None
@@ -129,7 +149,11 @@ def call_name(operation: Operation) -> str | None:
         known = known_name(operation)
         if known is not None or place.functions:
             return known
-    return None if written is None or written in CALLERS or not written.isidentifier() or written.startswith("_") else written
+    return (
+        None
+        if written is None or written in CALLERS or not written.isidentifier() or written.startswith("_")
+        else written
+    )
 
 
 def known_name(operation: Operation) -> str | None:
@@ -142,6 +166,10 @@ def _known_name(written: str | None, inner_names: tuple[str, ...]) -> str | None
     if written is not None and written in OPERATORS:
         return OPERATORS[written]
     for name in (written, *inner_names):
-        if name is not None and (name in (GETITEM, SETITEM) or any(hasattr(home, name) for home in NAMESPACES)) and not name.startswith("__"):
+        if (
+            name is not None
+            and (name in (GETITEM, SETITEM) or any(hasattr(home, name) for home in NAMESPACES))
+            and not name.startswith("__")
+        ):
             return name
     return None

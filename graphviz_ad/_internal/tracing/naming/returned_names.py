@@ -1,6 +1,7 @@
 """Calls of torch's own modules -> the variable that takes what they return, where one result alone can be it.
 
-Inside of the module the result has passed through variables of torch's. What none of its operations read any more is what it returned.
+Inside of the module the result has passed through variables of torch's. What none of its operations read any more is
+what it returned.
 """
 
 from __future__ import annotations
@@ -26,7 +27,9 @@ def name_returned(tape: Tape) -> None:
 
 
 def _is_returned(tape: Tape, value: Value, call: ModuleCall) -> bool:
-    """Whether nothing of the user's own took the result inside of the call: a module with a variable for it, or a hook that looked at what passed."""
+    """Whether nothing of the user's own took the result inside of the call: a module with a variable for it, or a
+    hook that looked at what passed.
+    """
     place = tape.operations[value.maker].place if value.maker is not None else None
     return place is not None and any(each.handed_on for each in place.module_calls if each == call)
 
@@ -45,7 +48,9 @@ def _runs(tape: Tape) -> Iterator[tuple[ModuleCall, list[Operation]]]:
 
 
 def _begins_anew(call: ModuleCall, run: list[Operation], operation: Operation) -> bool:
-    """Whether an operation is the first of the same module's next call: where no code has loops, nothing comes by one instruction twice with the same."""
+    """Whether an operation is the first of the same module's next call: where no code has loops, nothing comes by
+    one instruction twice with the same.
+    """
     first = run[0]
     if (operation.op, _numbers(operation)) != (first.op, _numbers(first)):
         return False
@@ -64,9 +69,17 @@ def _has_loop(code: CodeType) -> bool:
 
 def _left_over(tape: Tape, operations: list[Operation]) -> list[Value]:
     """What was computed and not read by another of the operations; with a gradient to come, if anything has."""
-    operations = [operation for operation in operations if operation.op not in DETACHES or any(tape.values[number].used for number in operation.results)]
+    operations = [
+        operation
+        for operation in operations
+        if operation.op not in DETACHES or any(tape.values[number].used for number in operation.results)
+    ]
     read = {number for operation in operations for number in _numbers(operation)}
     left = [tape.values[number] for operation in operations for number in operation.results if number not in read]
     wanted = [value for value in left if value.requires_grad]
     makers = {operation.number: operation for operation in operations}
-    return wanted or [value for value in left if value.port == 0 and not makers[value.maker if value.maker is not None else -1].mutates]
+    return wanted or [
+        value
+        for value in left
+        if value.port == 0 and not makers[value.maker if value.maker is not None else -1].mutates
+    ]

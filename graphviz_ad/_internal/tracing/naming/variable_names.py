@@ -1,6 +1,7 @@
 """Operations -> the variables from which the program read what they take, where the program's text leaves no doubt.
 
-No running frame is asked, so that nothing is kept alive: the call site says which variables stand there, the operation which of its arguments they are.
+No running frame is asked, so that nothing is kept alive: the call site says which variables stand there, the operation
+which of its arguments they are.
 """
 
 from __future__ import annotations
@@ -21,16 +22,34 @@ from graphviz_ad._internal.tracing.tape.call_sites import CallSite, Operand
 from graphviz_ad._internal.tracing.tape.tape import Tape
 from graphviz_ad._internal.tracing.tape.tape_entries import Operation, Value
 
-MODULES = {"torch", "F", "functional", "nn.functional", "torch.nn.functional", "linalg", "torch.linalg", "special", "torch.special", "torch.fft"}
-TELLING = {"target", "weight", "bias", "running_mean", "running_var"}  # arguments that are called the same on all levels
+MODULES = {
+    "torch",
+    "F",
+    "functional",
+    "nn.functional",
+    "torch.nn.functional",
+    "linalg",
+    "torch.linalg",
+    "special",
+    "torch.special",
+    "torch.fft",
+}
+# arguments that are called the same on all levels
+TELLING = {"target", "weight", "bias", "running_mean", "running_var"}
 
 
 def names_of(tape: Tape, code: CodeType) -> dict[int, str]:
-    """Number of a value that was there before -> the variable that the function of this code reads it from; the first, where there are several."""
+    """Number of a value that was there before -> the variable that the function of this code reads it from; the
+    first, where there are several.
+    """
     found: dict[int, str] = {}
     for operation in tape.operations:
         site = operation.place.site
-        if site is None or site.code is not code or not any(_is_nameless(tape.values[use[1]]) for use in operation.uses):
+        if (
+            site is None
+            or site.code is not code
+            or not any(_is_nameless(tape.values[use[1]]) for use in operation.uses)
+        ):
             continue
         for use, name in zip(operation.uses, variables_of(operation), strict=True):
             if name is not None and _is_nameless(tape.values[use[1]]):
@@ -70,11 +89,14 @@ def _sides(operation: Operation, operands: Sequence[Operand]) -> Mapping[str, in
     if len(operation.uses) == 2 and len(operands) == 2:
         return {name: 1 - side for name, side in sides.items()} if reflected(operation) else sides
     variables = [side for side, operand in enumerate(operands) if not operand.constant]
-    return {"self": variables[0]} if len(operation.uses) == len(variables) == 1 and "self" in sides else {}  # the other is a number
+    # the other is a number
+    return {"self": variables[0]} if len(operation.uses) == len(variables) == 1 and "self" in sides else {}
 
 
 def _arguments(operation: Operation, site: CallSite, operands: Sequence[Operand]) -> Sequence[Operand] | None:
-    """What the function is given, with what stands before the point where that is a tensor; None where the two cannot be told apart."""
+    """What the function is given, with what stands before the point where that is a tensor; None where the two
+    cannot be told apart.
+    """
     receiver, name = site.receiver, site.written or ""
     if receiver is None:
         return operands
@@ -91,8 +113,14 @@ def _places(operation: Operation, name: str, given: Sequence[Operand]) -> Mappin
     """Argument of the operation -> which of the things given it is."""
     if name == LINEAR:
         return LINEAR_RUNS_AS.get(operation.op, {})
-    parameters = _parameters(name) if operation.place.inner else [_python_name(argument) for argument in operation.schema.arguments]
-    same = operation.op.rstrip("_") == name.rstrip("_") or (bool(operation.place.inner) and written_name(operation.op) == name)
+    parameters = (
+        _parameters(name)
+        if operation.place.inner
+        else [_python_name(argument) for argument in operation.schema.arguments]
+    )
+    same = operation.op.rstrip("_") == name.rstrip("_") or (
+        bool(operation.place.inner) and written_name(operation.op) == name
+    )
     by_keyword = {operand.keyword: place for place, operand in enumerate(given) if operand.keyword is not None}
     places = {}
     for use in operation.uses:

@@ -1,4 +1,5 @@
-"""Operations that a custom Function ran where no frame of Python shows it -> the Function: autograd says whose results they are.
+"""Operations that a custom Function ran where no frame of Python shows it -> the Function: autograd says whose
+results they are.
 
 C++ makes views of what a Function returns as it got it, and a ``forward`` need not be written in Python.
 """
@@ -21,11 +22,18 @@ def place_in_functions(tape: Tape, autograd: AutogradGraph) -> None:
 
 
 def _found(tape: Tape, autograd: AutogradGraph) -> Iterator[tuple[Operation, type]]:
-    """An operation makes no autograd node while no gradient is wanted: its result got that of the Function that had just begun."""
+    """An operation makes no autograd node while no gradient is wanted: its result got that of the Function that had
+    just begun.
+    """
     for value in tape.values if autograd.custom else ():
         i = autograd.index.get(value.edge[0]) if value.edge is not None and value.maker is not None else None
         if i is None or i not in autograd.custom or value.maker is None:
             continue
         operation, before = tape.operations[value.maker], made_at(autograd.nodes[i])
-        if not operation.place.functions and not operation.grad_enabled and before is not None and before + 1 == operation.moment:
+        if (
+            not operation.place.functions
+            and not operation.grad_enabled
+            and before is not None
+            and before + 1 == operation.moment
+        ):
             yield operation, autograd.custom[i]

@@ -1,4 +1,5 @@
-"""Code object and instruction -> what the user wrote there: the operator or function, the variable that takes the result, the line.
+"""Code object and instruction -> what the user wrote there: the operator or function, the variable that takes the
+result, the line.
 
 All of it is read from the bytecode and the source, never from a running frame, so that asking keeps nothing alive.
 """
@@ -25,7 +26,8 @@ SKIPPED = {"CACHE", "NOP", "EXTENDED_ARG", "RESUME", "NOT_TAKEN"}
 STORES = ("STORE_FAST", "STORE_NAME", "STORE_GLOBAL", "STORE_DEREF", "STORE_ATTR")
 STORES_OF_VARIABLES = ("STORE_FAST", "STORE_NAME", "STORE_GLOBAL", "STORE_DEREF")
 JUMPS = {*dis.hasjrel, *dis.hasjabs}
-# How many things an instruction takes from the stack: those of the first kind leave nothing in their place, these one or more, all others just one.
+# How many things an instruction takes from the stack: those of the first kind leave nothing in their place, these one
+# or more, all others just one.
 LEAVES_NOTHING = ("STORE_", "POP_", "DELETE_", "END_FOR")
 TAKES = {"LOAD_METHOD": 1, "LOAD_ATTR": 1, "LOAD_SUPER_ATTR": 3, "UNPACK_SEQUENCE": 1, "COPY": 0}
 TWO_AT_ONCE = re.compile(r"((?:LOAD|STORE)_FAST(?:_BORROW)?)_((?:LOAD|STORE)_FAST(?:_BORROW)?)")
@@ -35,8 +37,9 @@ LOADS = (*LOCAL, "LOAD_GLOBAL", "LOAD_NAME")
 
 
 class Operand(NamedTuple):
-    """One operand as it is written: the keyword that it is given by, and the variable that it is read from, such as "x" or "self.w"; None for
-    what has none. ``local`` says that the variable belongs to the function, ``constant`` that it is a number or the like.
+    """One operand as it is written: the keyword that it is given by, and the variable that it is read from, such as
+    "x" or "self.w"; None for what has none. ``local`` says that the variable belongs to the function, ``constant`` that
+    it is a number or the like.
     """
 
     keyword: str | None = None
@@ -54,16 +57,27 @@ def _instructions(code: CodeType) -> tuple[list[dis.Instruction], list[int]]:
 @lru_cache(maxsize=4096)
 def _steps(code: CodeType) -> tuple[list[dis.Instruction], list[int]]:
     """The same, of those that do something, each for one thing at a time, as `_one_by_one` has it."""
-    found = [step for instruction in _instructions(code)[0] if instruction.opname not in SKIPPED for step in _one_by_one(instruction)]
+    found = [
+        step
+        for instruction in _instructions(code)[0]
+        if instruction.opname not in SKIPPED
+        for step in _one_by_one(instruction)
+    ]
     return found, [step.offset for step in found]
 
 
 def _one_by_one(instruction: dis.Instruction) -> tuple[dis.Instruction, ...]:
-    """An instruction for each of the two variables, where one loads or stores both; where the second stands in its line, nobody says."""
+    """An instruction for each of the two variables, where one loads or stores both; where the second stands in its
+    line, nobody says.
+    """
     both = TWO_AT_ONCE.fullmatch(instruction.opname)
     if both is None:
         return (instruction,)
-    somewhere = instruction.positions._replace(end_lineno=None, col_offset=None, end_col_offset=None) if instruction.positions else None
+    somewhere = (
+        instruction.positions._replace(end_lineno=None, col_offset=None, end_col_offset=None)
+        if instruction.positions
+        else None
+    )
     first, second = (
         instruction._replace(opname=name, opcode=dis.opmap[name], arg=0, argval=variable, argrepr=variable)
         for name, variable in zip(both.groups(), instruction.argval, strict=True)
@@ -72,7 +86,9 @@ def _one_by_one(instruction: dis.Instruction) -> tuple[dis.Instruction, ...]:
 
 
 def _index(code: CodeType, offset: int) -> int:
-    """Which instruction an offset lies in: a frame that waits for a Python function points into the caches behind its CALL."""
+    """Which instruction an offset lies in: a frame that waits for a Python function points into the caches behind
+    its CALL.
+    """
     return bisect.bisect_right(_instructions(code)[1], offset) - 1
 
 
@@ -90,7 +106,9 @@ class CallSite:
         return _instructions(self.code)[0][index] if index >= 0 else None
 
     def _following(self) -> Iterator[dis.Instruction]:
-        """What runs next with the result on the stack, jumps followed, and loops passed by: what they leave alone is there after them."""
+        """What runs next with the result on the stack, jumps followed, and loops passed by: what they leave alone is
+        there after them.
+        """
         found, offsets = _steps(self.code)
         i = bisect.bisect_right(offsets, self.offset)
         while i < len(found):
@@ -123,15 +141,24 @@ class CallSite:
             return _stored(step)
         if step.opname == "UNPACK_SEQUENCE":
             count = int(step.arg or 0)
-            names = [name for taker in islice(following, count) if taker.opname.startswith(STORES) for name in _stored(taker)]
+            names = [
+                name for taker in islice(following, count) if taker.opname.startswith(STORES) for name in _stored(taker)
+            ]
             return tuple(names) if len(names) == count else ()
-        if step.opname == "POP_TOP" and self.receiver is not None and self.receiver.local and (self.written or "").endswith("_"):
+        if (
+            step.opname == "POP_TOP"
+            and self.receiver is not None
+            and self.receiver.local
+            and (self.written or "").endswith("_")
+        ):
             return (self.receiver.variable.rpartition(".")[2],) if self.receiver.variable else ()
         return self._taken_later
 
     @cached_property
     def _taken_later(self) -> tuple[str, ...]:
-        """The variable that takes the result once others have been computed: the a of ``a, b = f(x), g(y)``; empty as soon as it goes elsewhere."""
+        """The variable that takes the result once others have been computed: the a of ``a, b = f(x), g(y)``; empty
+        as soon as it goes elsewhere.
+        """
         above = 0  # how many things lie on the result
         for step, after in pairwise(self._following()):
             if above == 0 and step.opname in STORES_OF_VARIABLES:
@@ -166,13 +193,17 @@ class CallSite:
 
     @cached_property
     def function(self) -> str | None:
-        """The variable that what is called here is read from, such as "f" or "F.relu"; None if it is none, or if that cannot be told."""
+        """The variable that what is called here is read from, such as "f" or "F.relu"; None if it is none, or if
+        that cannot be told.
+        """
         tree = _parsed(self.text)
         return self._operand(tree.func).variable if isinstance(tree, ast.Call) else None
 
     @cached_property
     def maker(self) -> str | None:
-        """The function that made the function called here, if both calls are written here: the "hessian" of ``hessian(f)(x)``."""
+        """The function that made the function called here, if both calls are written here: the "hessian" of
+        ``hessian(f)(x)``.
+        """
         tree = _parsed(self.text)
         return _called_by(tree.func) if isinstance(tree, ast.Call) else None
 
@@ -188,24 +219,41 @@ class CallSite:
 
     @cached_property
     def receiver(self) -> Operand | None:
-        """What stands before the point of a method call, or of a call of a module's function: the two look the same; None for other calls."""
+        """What stands before the point of a method call, or of a call of a module's function: the two look the same;
+        None for other calls.
+        """
         tree = _parsed(self.text)
-        return self._operand(tree.func.value) if isinstance(tree, ast.Call) and isinstance(tree.func, ast.Attribute) else None
+        return (
+            self._operand(tree.func.value)
+            if isinstance(tree, ast.Call) and isinstance(tree.func, ast.Attribute)
+            else None
+        )
 
     @cached_property
     def operands(self) -> tuple[Operand, ...] | None:
-        """What stands between the brackets of a call, or around an operator, in order; None where that cannot be told, as for ``f(*args)``."""
+        """What stands between the brackets of a call, or around an operator, in order; None where that cannot be
+        told, as for ``f(*args)``.
+        """
         tree = _parsed(self.text)
         if isinstance(tree, ast.BinOp):
             return self._operand(tree.left), self._operand(tree.right)
         if isinstance(tree, ast.UnaryOp):
             return (self._operand(tree.operand),)
-        if not isinstance(tree, ast.Call) or any(isinstance(part, ast.Starred) for part in tree.args) or any(part.arg is None for part in tree.keywords):
+        if (
+            not isinstance(tree, ast.Call)
+            or any(isinstance(part, ast.Starred) for part in tree.args)
+            or any(part.arg is None for part in tree.keywords)
+        ):
             return None
-        return (*(self._operand(part) for part in tree.args), *(self._operand(part.value)._replace(keyword=part.arg) for part in tree.keywords))
+        return (
+            *(self._operand(part) for part in tree.args),
+            *(self._operand(part.value)._replace(keyword=part.arg) for part in tree.keywords),
+        )
 
     def _operand(self, tree: ast.expr) -> Operand:
-        """One operand; a variable only if the bytecode loads it right there, so that a file changed since then gives no wrong names."""
+        """One operand; a variable only if the bytecode loads it right there, so that a file changed since then gives
+        no wrong names.
+        """
         if isinstance(tree, ast.Constant) or _is_number(tree):
             return Operand(constant=True)
         path: list[str] = []
@@ -220,10 +268,14 @@ class CallSite:
         return Operand(None, ".".join([tree.id, *path]), load.startswith(LOCAL)) if load else Operand()
 
     def _load_in_line(self, variable: str, line: int) -> str | None:
-        """The instruction that reads a variable somewhere in a line, together with another variable, which stands where the bytecode says."""
+        """The instruction that reads a variable somewhere in a line, together with another variable, which stands
+        where the bytecode says.
+        """
         text = linecache.getline(self.code.co_filename, line).encode()
         beside = _loads_in_lines(self.code).get((variable, line), ())
-        return next((load for load, other, column in beside if re.match(rb"%s\b" % other.encode(), text[column:])), None)
+        return next(
+            (load for load, other, column in beside if re.match(rb"%s\b" % other.encode(), text[column:])), None
+        )
 
     @cached_property
     def text(self) -> str:
@@ -231,7 +283,9 @@ class CallSite:
         place = self.instruction.positions if self.instruction else None
         if place is None or place.lineno is None or place.end_lineno is None or place.col_offset is None:
             return ""
-        lines = [linecache.getline(self.code.co_filename, n).encode() for n in range(place.lineno, place.end_lineno + 1)]
+        lines = [
+            linecache.getline(self.code.co_filename, n).encode() for n in range(place.lineno, place.end_lineno + 1)
+        ]
         if not lines or not lines[0]:
             return ""
         lines[-1] = lines[-1][: place.end_col_offset]
@@ -248,23 +302,39 @@ class CallSite:
 
 @lru_cache(maxsize=4096)
 def _loads(code: CodeType) -> dict[tuple[str, int, int], str]:
-    """(variable, line, column) -> the instruction that reads it there; one that the code itself imports counts as global."""
+    """(variable, line, column) -> the instruction that reads it there; one that the code itself imports counts as
+    global.
+    """
     loads = {}
     for step in _steps(code)[0]:
         place = step.positions
-        if step.opname.startswith(LOADS) and place is not None and place.lineno is not None and place.col_offset is not None:
+        if (
+            step.opname.startswith(LOADS)
+            and place is not None
+            and place.lineno is not None
+            and place.col_offset is not None
+        ):
             loads[str(step.argval), place.lineno, place.col_offset] = _load(code, step)
     return loads
 
 
 @lru_cache(maxsize=4096)
 def _loads_in_lines(code: CodeType) -> dict[tuple[str, int], list[tuple[str, str, int]]]:
-    """(variable, line) -> instructions that read it there, no column known, each with the variable that it reads or sets at the same time and its column."""
+    """(variable, line) -> instructions that read it there, no column known, each with the variable that it reads or
+    sets at the same time and its column.
+    """
     loads: dict[tuple[str, int], list[tuple[str, str, int]]] = {}
     for first, second in pairwise(_steps(code)[0]):
         place = first.positions
-        if first.offset == second.offset and second.opname.startswith(LOADS) and place is not None and place.lineno is not None:
-            loads.setdefault((second.argval, place.lineno), []).append((_load(code, second), first.argval, place.col_offset or 0))
+        if (
+            first.offset == second.offset
+            and second.opname.startswith(LOADS)
+            and place is not None
+            and place.lineno is not None
+        ):
+            loads.setdefault((second.argval, place.lineno), []).append(
+                (_load(code, second), first.argval, place.col_offset or 0)
+            )
     return loads
 
 
@@ -278,7 +348,9 @@ def _imported(code: CodeType) -> frozenset[str]:
 
 
 def _moved(step: dis.Instruction, after: dis.Instruction, above: int) -> int | None:
-    """How many things lie on a result after an instruction, which ``after`` follows; None where that takes it, or may go elsewhere."""
+    """How many things lie on a result after an instruction, which ``after`` follows; None where that takes it, or
+    may go elsewhere.
+    """
     count = int(step.arg or 0)
     if step.opname == "SWAP" and above in (0, count - 1):
         return count - 1 - above
@@ -286,7 +358,8 @@ def _moved(step: dis.Instruction, after: dis.Instruction, above: int) -> int | N
         return None
     if step.opname == "FOR_ITER" and above:
         return above + dis.stack_effect(step.opcode, step.arg, jump=True)
-    if step.opname == "UNPACK_SEQUENCE" and above < 0:  # of the tuple that the result went into: its first thing lies on top
+    # of the tuple that the result went into: its first thing lies on top
+    if step.opname == "UNPACK_SEQUENCE" and above < 0:
         return count + above
     if step.opname == "BUILD_TUPLE" and above < count:
         return -1 - above if (after.opname, after.arg) == ("UNPACK_SEQUENCE", step.arg) else None
@@ -321,4 +394,10 @@ def _called(text: str) -> str | None:
 
 def _called_by(tree: ast.expr | None) -> str | None:
     function = tree.func if isinstance(tree, ast.Call) else None
-    return function.attr if isinstance(function, ast.Attribute) else function.id if isinstance(function, ast.Name) else None
+    return (
+        function.attr
+        if isinstance(function, ast.Attribute)
+        else function.id
+        if isinstance(function, ast.Name)
+        else None
+    )

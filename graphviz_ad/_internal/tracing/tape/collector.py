@@ -1,8 +1,9 @@
 """Many small records -> no pause for garbage: Python's cyclic collector rests while we build them.
 
-Half of the time that a graph of ten thousand operations takes would go into looking through everything that lives, torch's own hundreds of
-thousands of objects included, only because so many records that are no garbage appear at once. What others collect meanwhile
-waits; nothing rests while code of the user runs forward. As soon as nobody here builds any more, the collector is as it was.
+Half of the time that a graph of ten thousand operations takes would go into looking through everything that lives,
+torch's own hundreds of thousands of objects included, only because so many records that are no garbage appear at once.
+What others collect meanwhile waits; nothing rests while code of the user runs forward. As soon as nobody here builds
+any more, the collector is as it was.
 """
 
 from __future__ import annotations

@@ -1,10 +1,12 @@
-"""Operations of torch.distributed -> Operations of a Tape that say with whom, and Values that are read once they have arrived.
+"""Operations of torch.distributed -> Operations of a Tape that say with whom, and Values that are read once they
+have arrived.
 
-`recorder_for` gives the recorder of a process that is one of several, and the plain one to any other, which then pays nothing.
+`recorder_for` gives the recorder of a process that is one of several, and the plain one to any other, which then pays
+nothing.
 
-An operation between processes returns before anything has arrived. What it writes is read later: once the program has waited for it, before the
-next operation runs. Nothing here ever waits, since that could block the program. Which arguments are read and which are written is not in
-torch's schemas; the tables below say it.
+An operation between processes returns before anything has arrived. What it writes is read later: once the program has
+waited for it, before the next operation runs. Nothing here ever waits, since that could block the program. Which
+arguments are read and which are written is not in torch's schemas; the tables below say it.
 """
 
 from __future__ import annotations
@@ -69,7 +71,8 @@ IN_PLACE: Mapping[str, Kind] = MappingProxyType({  # of c10d, what torch.distrib
     "alltoall_": Kind("all_to_all", "input_tensors", "output_tensors"),
     "alltoall_base_": Kind("all_to_all", "input", "output"),
 })  # fmt: skip
-FUNCTIONAL: Mapping[str, Kind] = MappingProxyType({  # of _c10d_functional, which autograd, DTensor and compiled code use
+# of _c10d_functional, which autograd, DTensor and compiled code use
+FUNCTIONAL: Mapping[str, Kind] = MappingProxyType({
     "all_reduce": Kind("all_reduce", "input"),
     "all_reduce_": Kind("all_reduce", "input", "input"),
     "all_reduce_coalesced": Kind("all_reduce", "inputs"),
@@ -87,7 +90,11 @@ FUNCTIONAL: Mapping[str, Kind] = MappingProxyType({  # of _c10d_functional, whic
 KINDS = MappingProxyType({"c10d": IN_PLACE, "_c10d_functional": FUNCTIONAL})
 MESSAGE = "message"  # the argument of an operation that holds its Message
 ON_ITS_WAY = "on its way"  # and what becomes of it where it cannot be read:
-NOT_ARRIVED, GONE, OVERWRITTEN = "not known to have arrived while it was recorded", "gone before it was read", "overwritten before it was read"
+NOT_ARRIVED, GONE, OVERWRITTEN = (
+    "not known to have arrived while it was recorded",
+    "gone before it was read",
+    "overwritten before it was read",
+)
 
 
 def kind_of(overload: Any) -> Kind | None:
@@ -96,7 +103,9 @@ def kind_of(overload: Any) -> Kind | None:
 
 
 class Communication(Schema):
-    """What the tape needs to know of an operation between processes: its name, and that everything that comes in is written by it."""
+    """What the tape needs to know of an operation between processes: its name, and that everything that comes in is
+    written by it.
+    """
 
     def __init__(self, overload: Any, kind: Kind) -> None:
         super().__init__(overload)
@@ -112,7 +121,8 @@ schema_of = cache(Communication)
 
 @dataclass(slots=True)
 class Late:
-    """A value that is on its way; ``work`` tells whether it has arrived, ``version`` whether the program has written to it since.
+    """A value that is on its way; ``work`` tells whether it has arrived, ``version`` whether the program has written
+    to it since.
 
     ``waits`` says that the function of torch.distributed does not return before it has.
     """
@@ -149,7 +159,11 @@ class RankRecorder(Recorder):
         """Run the operation and note it."""
         self.traffic.settle()
         kind = kind_of(func)
-        return super().__torch_dispatch__(func, types, args, kwargs) if kind is None else self.traffic.run(kind, func, args, kwargs)
+        return (
+            super().__torch_dispatch__(func, types, args, kwargs)
+            if kind is None
+            else self.traffic.run(kind, func, args, kwargs)
+        )
 
     def __exit__(self, *error: Any) -> None:
         """Stop recording; what has not arrived by now is not known."""
@@ -175,14 +189,20 @@ class Traffic:
             aside = kind.divided and message.rank != message.root
             read = [] if aside else list(tensors(given.get(kind.reads)))
             operation = self.tape.before(schema_of(func, kind), (read,) if read else (), {MESSAGE: message})
-            if message.backward and not torch.is_grad_enabled():  # what a custom Function calls there is no part of the Function that ran forward
+            # what a custom Function calls there is no part of the Function that ran forward
+            if message.backward and not torch.is_grad_enabled():
                 operation.place = operation.place._replace(functions=())
-        except Exception as error:  # as everywhere in a tracer: the program goes on, the graph says that something is missing
+        except Exception as error:
+            # as everywhere in a tracer: the program goes on, the graph says that something is missing
             self.tape.problems.append(f"{type(error).__name__}: {error}")
         result = func(*args, **kwargs) if kwargs else func(*args)
         if operation is not None and message is not None:
             try:
-                came_in = [] if kind.divided and not aside else list(tensors(given.get(kind.writes) if kind.writes else result))
+                came_in = (
+                    []
+                    if kind.divided and not aside
+                    else list(tensors(given.get(kind.writes) if kind.writes else result))
+                )
                 self._after(kind, operation, message, came_in, work_of(result), given.get("async_op") is False)
             except Exception as error:
                 self.tape.problems.append(f"{type(error).__name__}: {error}")
@@ -209,7 +229,9 @@ class Traffic:
         self.counts[channel] += 1
         return replace(message, number=self.counts[channel] - 1)
 
-    def _after(self, kind: Kind, operation: Operation, message: Message, came_in: list[Tensor], work: Any, waits: bool) -> None:
+    def _after(
+        self, kind: Kind, operation: Operation, message: Message, came_in: list[Tensor], work: Any, waits: bool
+    ) -> None:
         self.tape.after(operation, operation.schema, (came_in,), None, None)
         for number, tensor in zip(operation.results, came_in, strict=True):
             value = self.tape.values[number]
@@ -223,7 +245,9 @@ class Traffic:
             self.tape.values[operation.results[0]].name = written_name(kind, operation.place)
 
     def _unread(self, value: Value, why: str) -> Snapshot | None:
-        return None if self.tape.capture.values == "none" else Snapshot(value.shape, dtype_name(value.dtype), missing=why)
+        return (
+            None if self.tape.capture.values == "none" else Snapshot(value.shape, dtype_name(value.dtype), missing=why)
+        )
 
     def settle(self, *, last: bool = False) -> None:
         """Read what has arrived since; with ``last``, say of the rest that it has not."""
@@ -239,14 +263,17 @@ class Traffic:
 
     def _read(self, late: Late) -> None:
         tensor = late.value.reference()
-        self.tape.keeper.forget()  # it remembers by versions, and torch does not count what was written from outside as a new one
+        # it remembers by versions, and torch does not count what was written from outside as a new one
+        self.tape.keeper.forget()
         if tensor is None or version_of(tensor) != late.version:
             late.value.held = self._unread(late.value, GONE if tensor is None else OVERWRITTEN)
         else:
             late.value.held = self.tape.keeper.value(tensor)
         if late.message.kind == "recv" and late.message.peer is None and (source := source_of(late.work)) is not None:
             known = replace(late.message, peer=late.message.ranks[source])  # from any rank: now it shows from which
-            late.operation.constants = [(name, known if name == MESSAGE else value) for name, value in late.operation.constants]
+            late.operation.constants = [
+                (name, known if name == MESSAGE else value) for name, value in late.operation.constants
+            ]
 
 
 def tensors(argument: Any) -> Iterator[Tensor]:

@@ -1,8 +1,8 @@
 """Running frames -> the custom autograd Functions that are being applied there.
 
-Some versions of torch apply them in a function of Python, whose frame says which one it is and to what. In others C++ calls their ``forward`` at
-once: then it is the frame of that which is recognised, by its code and by the context that it is given. Which of the two it is, a Function
-of ours finds out once a process.
+Some versions of torch apply them in a function of Python, whose frame says which one it is and to what. In others C++
+calls their ``forward`` at once: then it is the frame of that which is recognised, by its code and by the context that
+it is given. Which of the two it is, a Function of ours finds out once a process.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ from graphviz_ad._internal.tracing.tape.torch_private import FUNCTION_CALLS, Fra
 
 
 class Applied(NamedTuple):
-    """A call of a custom Function: which one, the identities of what it was applied to, and of its context, where its forward gets one.
+    """A call of a custom Function: which one, the identities of what it was applied to, and of its context, where
+    its forward gets one.
 
     That is the autograd node: how many had been made before it tells it from a later one at the same place in memory.
     """
@@ -48,7 +49,8 @@ class Forwards:
 
     def __init__(self) -> None:
         """None are known yet."""
-        self._seen: dict[int, tuple[weakref.ref[type], int]] = {}  # class -> itself, and which forward of its own it had
+        # class -> itself, and which forward of its own it had
+        self._seen: dict[int, tuple[weakref.ref[type], int]] = {}
         self._of_code: dict[int, list[weakref.ref[type]]] = {}
 
     def look(self) -> None:
@@ -77,15 +79,27 @@ class Forwards:
     def applied(self, frame: Frame) -> Applied | None:
         """What is applied where this frame of such a code runs; None where Python called it like any other function."""
         code, given = frame.f_code, locals_of(frame)
-        found = [cls for known in self._of_code.get(id(code), ()) if (cls := known()) is not None and _runs(cls, code, given)]
+        found = [
+            cls for known in self._of_code.get(id(code), ()) if (cls := known()) is not None and _runs(cls, code, given)
+        ]
         arguments = _arguments(code, given)
         if not found:
             return None
-        context = next((argument for argument in arguments if isinstance(argument, torch.autograd.function.BackwardCFunction)), None)
-        if context is not None:  # not always the first: a method, or what has been given some arguments before, has others in front
+        context = next(
+            (argument for argument in arguments if isinstance(argument, torch.autograd.function.BackwardCFunction)),
+            None,
+        )
+        # not always the first: a method, or what has been given some arguments before, has others in front
+        if context is not None:
             function = _owner(context, found)
-            return None if function is None else Applied(function, tuple(map(id, arguments)), (id(context), made_at(context)))
-        without = [cls for cls in found if getattr(cls, "setup_context", None) is not torch.autograd.Function.setup_context]
+            return (
+                None
+                if function is None
+                else Applied(function, tuple(map(id, arguments)), (id(context), made_at(context)))
+            )
+        without = [
+            cls for cls in found if getattr(cls, "setup_context", None) is not torch.autograd.Function.setup_context
+        ]
         return Applied(without[0], tuple(map(id, arguments))) if without and not _is_called_by_python(frame) else None
 
 
@@ -93,7 +107,9 @@ known_forwards = Forwards()
 
 
 def _owner(context: Any, found: list[type]) -> type | None:
-    """Which of the Functions that share a forward a context belongs to; None if to none of them, or if its own forward is long over."""
+    """Which of the Functions that share a forward a context belongs to; None if to none of them, or if its own
+    forward is long over.
+    """
     if len(getattr(context, "_input_metadata", None) or ()):
         return None
     function = function_of(context)
@@ -117,7 +133,9 @@ def _code_of(thing: Any) -> CodeType | None:
 
 
 def _runs(cls: type, code: CodeType, given: Mapping[str, Any]) -> bool:
-    """Whether it is the forward of this Function that runs, and not another function of the same code: what is closed over tells them apart."""
+    """Whether it is the forward of this Function that runs, and not another function of the same code: what is
+    closed over tells them apart.
+    """
     forward = _member(cls, "forward")
     if _code_of(forward) is not code:
         return False
@@ -144,7 +162,9 @@ def _arguments(code: CodeType, given: Mapping[str, Any]) -> list[Any]:
 
 
 def _is_called_by_python(frame: Frame) -> bool:
-    """Whether a forward that gets no context is called by name, as any function is, and not by torch, which switches gradients off around it."""
+    """Whether a forward that gets no context is called by name, as any function is, and not by torch, which switches
+    gradients off around it.
+    """
     caller = frame.f_back
     if caller is None:
         return False
@@ -159,10 +179,13 @@ def _is_called_by_python(frame: Frame) -> bool:
 
 
 def locals_of(frame: Frame) -> dict[str, Any]:
-    """What the variables of a frame hold now; nothing of it stays alive by that any longer than it would have anyway."""
+    """What the variables of a frame hold now; nothing of it stays alive by that any longer than it would have
+    anyway.
+    """
     inside = frame.f_locals
     found = dict(inside)
-    # Older Pythons keep this copy with the frame of a function. Whoever else has it, such as who called locals(), wants it as it is.
+    # Older Pythons keep this copy with the frame of a function. Whoever else has it, such as who called locals(), wants
+    # it as it is.
     if isinstance(inside, dict) and frame.f_code.co_flags & CO_OPTIMIZED and sys.getrefcount(inside) <= _ALONE:
         inside.clear()
     return found

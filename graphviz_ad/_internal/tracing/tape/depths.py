@@ -1,4 +1,6 @@
-"""Operations as they run -> how deep the autograd graph behind each value is, where somebody else will release it; see `stack_depth`."""
+"""Operations as they run -> how deep the autograd graph behind each value is, where somebody else will release it;
+see `stack_depth`.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,9 @@ class Depths:
         self._deepest = max(self._deepest, depth)
 
     def _of(self, value: Value) -> int:
-        """How many autograd nodes deep the graph behind a value is, at most; of one that was made unseen, as deep as any that was seen."""
+        """How many autograd nodes deep the graph behind a value is, at most; of one that was made unseen, as deep as
+        any that was seen.
+        """
         if value.maker is not None:
             return self._of_operations[value.maker]
         if not value.requires_grad or (tensor := value.reference()) is None or tensor.is_leaf:

@@ -1,4 +1,6 @@
-"""Operations that torch dispatches -> the Tape that notes them: the dispatch mode, and what it has to know of reference counts."""
+"""Operations that torch dispatches -> the Tape that notes them: the dispatch mode, and what it has to know of
+reference counts.
+"""
 
 from __future__ import annotations
 
@@ -18,20 +20,32 @@ from graphviz_ad._internal.tracing.capture import Capture
 from graphviz_ad._internal.tracing.tape.doubts import DOUBTS
 from graphviz_ad._internal.tracing.tape.tape import Tape
 from graphviz_ad._internal.tracing.tape.tape_entries import SCHEMAS, Operation, Schema, Use, Value, schema_of
-from graphviz_ad._internal.tracing.tape.torch_private import SEES_OPERATIONS, DispatchMode, is_in_engine, is_innermost, quiet
+from graphviz_ad._internal.tracing.tape.torch_private import (
+    SEES_OPERATIONS,
+    DispatchMode,
+    is_in_engine,
+    is_innermost,
+    quiet,
+)
 
 
 class Recorder(DispatchMode):  # type: ignore[no-untyped-call]
-    """The dispatch mode that writes a tape; as thread-local as every mode, and it never breaks the program that it watches."""
+    """The dispatch mode that writes a tape; as thread-local as every mode, and it never breaks the program that it
+    watches.
+    """
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
-        """False: a guard of torch.compile's around each call would import all of it at the first trace, and cost time at every operation."""
+        """False: a guard of torch.compile's around each call would import all of it at the first trace, and cost
+        time at every operation.
+        """
         return False
 
     @classmethod
     def ignore_compile_internals(cls) -> bool:
-        """True: what torch.compile compiled stays compiled, and is one box; otherwise torch would run it eagerly, now and ever after."""
+        """True: what torch.compile compiled stays compiled, and is one box; otherwise torch would run it eagerly,
+        now and ever after.
+        """
         return True
 
     @classmethod
@@ -46,14 +60,19 @@ class Recorder(DispatchMode):  # type: ignore[no-untyped-call]
         super().__init__()  # type: ignore[no-untyped-call]
         tape.lowest, tape.lowest_in_list = measured = lowest or lowest_reference_counts()
         if lowest is None and SEES_OPERATIONS and 0 in measured:
-            tape.problems.append("what only C++ holds cannot be told from what Python holds: operations that one call runs stand apart")
+            tape.problems.append(
+                "what only C++ holds cannot be told from what Python holds: operations that one call runs stand apart"
+            )
         self.tape = tape
         self.paused = False
-        self.blind = False  # to where the engine begins and ends, so that each operation has to be asked whether it is the engine's
+        # to where the engine begins and ends, so that each operation has to be asked whether it is the engine's
+        self.blind = False
 
     @contextmanager
     def aside(self) -> Iterator[None]:
-        """While this is open, nothing is recorded; if that can be had, torch does not even ask, which would cost more than most of what it asks about."""
+        """While this is open, nothing is recorded; if that can be had, torch does not even ask, which would cost
+        more than most of what it asks about.
+        """
         before, leaves = self.paused, not self.sees_backward and is_innermost(self)
         try:
             self.paused = True
@@ -66,7 +85,9 @@ class Recorder(DispatchMode):  # type: ignore[no-untyped-call]
             self.paused = before
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        """Run the operation and note it; a tracer must not break what it watches, so that what it fails at is said on the graph."""
+        """Run the operation and note it; a tracer must not break what it watches, so that what it fails at is said
+        on the graph.
+        """
         schema = SCHEMAS.get(func) or self._read(func)
         if schema is None or self.paused or quiet.depth or not schema.recorded or (self.blind and is_in_engine()):
             return func(*args, **kwargs) if kwargs else func(*args)
@@ -111,20 +132,23 @@ def stopped_by(error: BaseException, tape: Tape) -> int | None:
             operation = handler.get("operation")
             if isinstance(operation, Operation) and handler["self"].tape is tape:
                 return operation.number
-        waiting += [before for before in (found.__context__, found.__cause__) if before is not None and id(before) not in seen]
+        waiting += [
+            before for before in (found.__context__, found.__cause__) if before is not None and id(before) not in seen
+        ]
     return None
 
 
 # --- Held by Python?
 #
-# A C++ function such as matmul dispatches several operations. Their intermediate results never reach the user's program: only
-# C++ holds them, so that in the handler their reference count is the lowest that it can see. What that is depends on torch and
-# Python; it is measured once a process by a tape that looks from the very same place, in a thread of its own, since modes are
-# thread-local and no mode of the user may see it.
+# A C++ function such as matmul dispatches several operations. Their intermediate results never reach the user's
+# program: only C++ holds them, so that in the handler their reference count is the lowest that it can see. What that is
+# depends on torch and Python; it is measured once a process by a tape that looks from the very same place, in a thread
+# of its own, since modes are thread-local and no mode of the user may see it.
 
 
 class _Measuring(Tape):
-    """A tape that takes every operand as held by nobody and notes the counts of the last one, and of the last one in a list.
+    """A tape that takes every operand as held by nobody and notes the counts of the last one, and of the last one in
+    a list.
 
     Not by their names, which some versions of torch may not tell.
     """
@@ -133,7 +157,9 @@ class _Measuring(Tape):
         super().__init__(Capture("none", "none"), _measure.__code__)
         self.last = self.last_in_list = 0
 
-    def _note(self, name: str, argument: Any, uses: list[Use], constants: list[tuple[str, Any]], loose: list[Value]) -> None:
+    def _note(
+        self, name: str, argument: Any, uses: list[Use], constants: list[tuple[str, Any]], loose: list[Value]
+    ) -> None:
         if isinstance(argument, Tensor):
             self.last = sys.getrefcount(argument)
         elif isinstance(argument, (list, tuple)):

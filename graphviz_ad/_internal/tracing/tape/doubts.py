@@ -1,4 +1,6 @@
-"""What does not hold on this version of torch, as far as it was tried: notices of every graph of this process; see `self_check`."""
+"""What does not hold on this version of torch, as far as it was tried: notices of every graph of this process; see
+`self_check`.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,8 @@
-"""Hooks that the user hangs on saved tensors by hand -> how often that was done, for a torch that does not say which of them have any.
+"""Hooks that the user hangs on saved tensors by hand -> how often that was done, for a torch that does not say which
+of them have any.
 
-The call is ``grad_fn._raw_saved_x.register_hooks(…)``; hooks that are open for all that is saved meanwhile, as `Tape` sees them, need no such care.
+The call is ``grad_fn._raw_saved_x.register_hooks(…)``; hooks that are open for all that is saved meanwhile, as `Tape`
+sees them, need no such care.
 """
 
 from __future__ import annotations

@@ -1,7 +1,9 @@
-"""An autograd node of a custom Function -> what keeps it alive: in some versions of torch, Python's hold on it does not.
+"""An autograd node of a custom Function -> what keeps it alive: in some versions of torch, Python's hold on it does
+not.
 
-There only tensors and other nodes own it, and torch refuses, or crashes, once Python touches what these have let go of. A node of a view that leads
-to it owns it. It is made in a thread of its own, whose count of nodes is not the program's, and in which no mode or hook of the user is open.
+There only tensors and other nodes own it, and torch refuses, or crashes, once Python touches what these have let go of.
+A node of a view that leads to it owns it. It is made in a thread of its own, whose count of nodes is not the program's,
+and in which no mode or hook of the user is open.
 """
 
 from __future__ import annotations
@@ -15,7 +17,9 @@ from torch import Tensor
 
 
 def owner_of(node: Any, tensor: Tensor) -> Any:
-    """What has to be held, besides the node that made a tensor, as long as that node is to be touched; None where nothing has to."""
+    """What has to be held, besides the node that made a tensor, as long as that node is to be touched; None where
+    nothing has to.
+    """
     if not isinstance(node, torch.autograd.function.BackwardCFunction) or lives_while_it_is_held():
         return None
     return _in_a_thread(lambda: _view_of(tensor))

@@ -1,7 +1,7 @@
 """Tensors on an accelerator -> Snapshots whose numbers come later, all in one transfer.
 
-Reading a number from a GPU waits until the GPU has done everything before. So what is kept is copied or summarised on the device, which waits for
-nothing, and is read once the program has run: one transfer for each device and dtype.
+Reading a number from a GPU waits until the GPU has done everything before. So what is kept is copied or summarised on
+the device, which waits for nothing, and is read once the program has run: one transfer for each device and dtype.
 """
 
 from __future__ import annotations
@@ -48,7 +48,10 @@ class Pending:
 
         def fill(arrived: Tensor) -> None:
             low, high, mean, norm, bad = arrived.tolist()
-            _become(snapshot, Snapshot(snapshot.shape, dtype, stats=Stats(low, high, mean, norm, int(bad)), missing="summarised"))
+            _become(
+                snapshot,
+                Snapshot(snapshot.shape, dtype, stats=Stats(low, high, mean, norm, int(bad)), missing="summarised"),
+            )
 
         self._add(row, fill)
         return snapshot

@@ -1,7 +1,9 @@
-"""A private thing of torch -> the same, if a small experiment shows that it does what its name says; otherwise nothing, so that its stand-in is used.
+"""A private thing of torch -> the same, if a small experiment shows that it does what its name says; otherwise
+nothing, so that its stand-in is used.
 
-A name that is still there may have come to mean something else. Each experiment runs once a process, in a thread of its own, where no mode of the user
-sees it, and draws no random numbers. It holds the tensors whose nodes it asks: some versions of torch crash at those of custom Functions otherwise.
+A name that is still there may have come to mean something else. Each experiment runs once a process, in a thread of its
+own, where no mode of the user sees it, and draws no random numbers. It holds the tensors whose nodes it asks: some
+versions of torch crash at those of custom Functions otherwise.
 """
 
 from __future__ import annotations
@@ -51,8 +53,8 @@ class _Kept(torch.autograd.Function):
         return x.clone()
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> Tensor:
-        return grad
+    def backward(ctx: Any, *grads: Any) -> Any:
+        return grads[0]
 
 
 # --- what is true of each
@@ -243,7 +245,9 @@ def takes_hooks(kind: type) -> bool:
 
 
 def tells_hooks(raw: str) -> bool:
-    """What a node keeps, and the hook of the user that stands before it; of torch's own nodes and of a custom Function."""
+    """What a node keeps, and the hook of the user that stands before it; of torch's own nodes and of a custom
+    Function.
+    """
     x = _two()
     with saved_tensors_hooks(_same, _same):
         hooked = x.exp()
@@ -270,7 +274,11 @@ def describes_operations(schema: str) -> bool:
     found = getattr(torch.ops.aten.add_.Tensor, schema)
     written = [argument.alias_info is not None and argument.alias_info.is_write is True for argument in found.arguments]
     names = [argument.name for argument in found.arguments]
-    return (names, written, [str(result.type) for result in found.returns]) == (["self", "other", "alpha"], [True, False, False], ["Tensor"])
+    return (names, written, [str(result.type) for result in found.returns]) == (
+        ["self", "other", "alpha"],
+        [True, False, False],
+        ["Tensor"],
+    )
 
 
 def names_packets(packet: str) -> bool:
@@ -280,7 +288,10 @@ def names_packets(packet: str) -> bool:
 
 def names_overloads(overload: str) -> bool:
     """The name of the variant, which is "default" where it has none."""
-    return [getattr(operation, overload) for operation in (torch.ops.aten.add_.Tensor, torch.ops.aten.sin.default)] == ["Tensor", "default"]
+    return [getattr(operation, overload) for operation in (torch.ops.aten.add_.Tensor, torch.ops.aten.sin.default)] == [
+        "Tensor",
+        "default",
+    ]
 
 
 def says_what_is_plain(implementation: Any) -> bool:
@@ -294,4 +305,5 @@ def says_what_is_plain(implementation: Any) -> bool:
 
 def tells_zeros(is_zero: Callable[[Tensor], bool]) -> bool:
     """Whether a tensor is zeros without memory."""
-    return [is_zero(torch.ones(2, device="cpu")), is_zero(torch._efficientzerotensor(2))] == [False, True]
+    zeros = torch._efficientzerotensor(2)  # pyright: ignore[reportPrivateImportUsage]
+    return [is_zero(torch.ones(2, device="cpu")), is_zero(zeros)] == [False, True]

@@ -1,4 +1,6 @@
-"""What an operation between processes was given or returned -> its group, its work, where it came from: the private names that torch has for these."""
+"""What an operation between processes was given or returned -> its group, its work, where it came from: the private
+names that torch has for these.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,9 @@ import torch
 
 
 def group_of(group: Any) -> Any:
-    """The process group behind an argument of an operation, which is the group itself, as TorchScript holds it, or its name."""
+    """The process group behind an argument of an operation, which is the group itself, as TorchScript holds it, or
+    its name.
+    """
     distributed: Any = torch.distributed
     if isinstance(group, str):
         return distributed.distributed_c10d._resolve_process_group(group)

@@ -13,7 +13,14 @@ from typing import Any, NamedTuple
 from graphviz_ad._internal.base.own_files import EXAMPLES, OUR_FOLDER
 from graphviz_ad._internal.tracing.tape.call_sites import CallSite
 from graphviz_ad._internal.tracing.tape.custom_functions import Applied, applied_by, known_forwards, stands_on_the_stack
-from graphviz_ad._internal.tracing.tape.torch_private import FUNCTION_CALLS, MODULE_CALL, OPTIMIZER_STEP, TORCH_FOLDER, TRANSFORMS, Frame
+from graphviz_ad._internal.tracing.tape.torch_private import (
+    FUNCTION_CALLS,
+    MODULE_CALL,
+    OPTIMIZER_STEP,
+    TORCH_FOLDER,
+    TRANSFORMS,
+    Frame,
+)
 
 USER, TORCH, MODULE_CODE, MODULE_ENTRY, FUNCTION_ENTRY, OPTIMIZER_ENTRY, TRANSFORM, OURS, PLUMBING, FORWARD = range(10)
 
@@ -22,10 +29,12 @@ Way = tuple[int, ...]  # instructions of frames, outermost first
 
 @dataclass(frozen=True)
 class ModuleCall:
-    """A line of the user's that calls a module of torch's own: where it stands, ``height`` frames above the start of the run, and which module it is.
+    """A line of the user's that calls a module of torch's own: where it stands, ``height`` frames above the start of
+    the run, and which module it is.
 
-    ``namer`` is the site whose variable takes what it returns. ``way`` are the frames of torch's modules between that line and the operation, empty
-    where the user's own code runs in there; ``handed_on`` says whether that returns the result at once, as a hook that only looks at it does not.
+    ``namer`` is the site whose variable takes what it returns. ``way`` are the frames of torch's modules between that
+    line and the operation, empty where the user's own code runs in there; ``handed_on`` says whether that returns the
+    result at once, as a hook that only looks at it does not.
     """
 
     site: CallSite
@@ -39,12 +48,13 @@ class ModuleCall:
 class Place(NamedTuple):
     """Where an operation comes from.
 
-    ``site`` is the instruction that called torch, ``depth`` frames below the start of the run; ``inner`` are the
-    (code, instruction) of torch's own Python frames below it, outermost first, ``inner_names`` their names; ``namer`` is the site whose variable takes
-    the result of the call, ``user`` the innermost site in the user's own files; ``arguments``
-    are the identities of what the outermost of the custom ``functions`` was applied to; ``step`` is the optimizer's step that this is part of:
-    its name and the identity of its frame; ``transform`` names the outermost of torch.func's transforms that runs here, such as "jacrev":
-    all that happens in it is one call of the user's. ``module_calls``: those that this is part of, innermost first.
+    ``site`` is the instruction that called torch, ``depth`` frames below the start of the run; ``inner`` are the (code,
+    instruction) of torch's own Python frames below it, outermost first, ``inner_names`` their names; ``namer`` is the
+    site whose variable takes the result of the call, ``user`` the innermost site in the user's own files; ``arguments``
+    are the identities of what the outermost of the custom ``functions`` was applied to; ``step`` is the optimizer's
+    step that this is part of: its name and the identity of its frame; ``transform`` names the outermost of torch.func's
+    transforms that runs here, such as "jacrev": all that happens in it is one call of the user's. ``module_calls``:
+    those that this is part of, innermost first.
     """
 
     depth: int
@@ -63,7 +73,9 @@ class Place(NamedTuple):
 
 @dataclass
 class _ModuleCalls:
-    """The calls of torch's modules on the way out of a stack; ``height`` counts frames from within until all are known."""
+    """The calls of torch's modules on the way out of a stack; ``height`` counts frames from within until all are
+    known.
+    """
 
     found: list[ModuleCall] = field(default_factory=list)
     way: list[tuple[CodeType, int]] = field(default_factory=list)
@@ -84,7 +96,9 @@ class _ModuleCalls:
         if self.way:
             self.passing_on = site.returned
             way = () if self.is_user_inside else tuple(self.way)
-            self.found.append(ModuleCall(site, depth, self.module, None if site.returned else site, way, self.handed_on))
+            self.found.append(
+                ModuleCall(site, depth, self.module, None if site.returned else site, way, self.handed_on)
+            )
         self.way.clear()
         self.is_user_inside = True
         self.handed_on = self.handed_on and site.returned
@@ -264,7 +278,10 @@ class StackReader:
             if self._by_forwards and not self._has_looked:
                 known_forwards.look()
                 self._has_looked = True
-            known = self._kinds[id(code)] = (FORWARD if self._by_forwards and code in known_forwards else _classify(code), code)
+            known = self._kinds[id(code)] = (
+                FORWARD if self._by_forwards and code in known_forwards else _classify(code),
+                code,
+            )
         return known[0]
 
     def _applied(self, frame: Frame, kind: int) -> Applied | None:
@@ -317,7 +334,8 @@ class StackReader:
         return walk.place()
 
     def _within(self, entry: CodeType, now: Way, site: CallSite, depth: int) -> list[tuple[int, int]]:
-        """What says of operations within a transform, innermost first, that they belong to one run of it and which was later, whatever loops it has.
+        """What says of operations within a transform, innermost first, that they belong to one run of it and which
+        was later, whatever loops it has.
 
         ``now`` is how far torch's own code has come. A new run is back where the last one had its first operation.
         """
@@ -343,6 +361,8 @@ def _classify(code: CodeType) -> int:
         return PLUMBING if file.endswith("/tape/communication.py") else OURS
     if file.startswith(TORCH_FOLDER + "nn/modules/") and not file.endswith("/module.py"):
         return MODULE_CODE
-    if file.startswith((TORCH_FOLDER + "_dynamo/", TORCH_FOLDER + "_compile.py", TORCH_FOLDER + "utils/_python_dispatch.py")):
+    if file.startswith(
+        (TORCH_FOLDER + "_dynamo/", TORCH_FOLDER + "_compile.py", TORCH_FOLDER + "utils/_python_dispatch.py")
+    ):
         return PLUMBING  # stands between every operation and its handler
     return TORCH if file.startswith((TORCH_FOLDER, "<frozen")) else USER

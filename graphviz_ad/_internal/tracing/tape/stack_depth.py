@@ -1,4 +1,6 @@
-"""How deep a graph may be whose nodes Python has touched: releasing it recurses in C++, some 210 bytes of stack a level."""
+"""How deep a graph may be whose nodes Python has touched: releasing it recurses in C++, some 210 bytes of stack a
+level.
+"""
 
 from __future__ import annotations
 

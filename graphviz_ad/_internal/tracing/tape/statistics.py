@@ -14,16 +14,20 @@ from graphviz_ad._internal.graph.snapshot import Stats
 
 # dtypes that numpy lacks -> a wider one that holds every value exactly.
 WIDER = {torch.bfloat16: torch.float32} | {
-    getattr(torch, name): torch.float32 for name in dir(torch) if name.startswith("float8_") and name != "float8_e8m0fnu"
+    getattr(torch, name): torch.float32
+    for name in dir(torch)
+    if name.startswith("float8_") and name != "float8_e8m0fnu"
 }
 BLOCK = 1 << 16  # elements that stay in the cache while they are looked at four times
 
 
 def statistics(tensor: Tensor) -> Stats | None:
-    """Minimum, maximum, mean and norm; None for complex. On the CPU by numpy, which takes a third of torch's time for it.
+    """Minimum, maximum, mean and norm; None for complex. On the CPU by numpy, which takes a third of torch's time
+    for it.
 
-    They are of all elements: half of the time goes into fetching these from memory, so that statistics of a sample beside an exact norm save little,
-    and a norm of a sample would be wrong for gradients of embeddings, most of whose rows are zero.
+    They are of all elements: half of the time goes into fetching these from memory, so that statistics of a sample
+    beside an exact norm save little, and a norm of a sample would be wrong for gradients of embeddings, most of whose
+    rows are zero.
     """
     plain = tensor.detach()
     if plain.is_complex():
@@ -36,7 +40,13 @@ def statistics(tensor: Tensor) -> Stats | None:
     low, high = torch.aminmax(plain)  # propagates NaN
     numbers = plain if plain.is_floating_point() else plain.double()
     minimum, maximum = float(low.item()), float(high.item())  # of truth values, too
-    return Stats(minimum, maximum, numbers.mean().item(), torch.linalg.vector_norm(numbers).item(), _nonfinite(plain, minimum + maximum))
+    return Stats(
+        minimum,
+        maximum,
+        numbers.mean().item(),
+        torch.linalg.vector_norm(numbers).item(),
+        _nonfinite(plain, minimum + maximum),
+    )
 
 
 def _on_cpu(plain: Tensor) -> Stats:
@@ -46,8 +56,13 @@ def _on_cpu(plain: Tensor) -> Stats:
     with np.errstate(all="ignore"):
         for start in range(0, flat.size, BLOCK):
             block = flat[start : start + BLOCK]
-            minimum, maximum = np.minimum(minimum, np.minimum.reduce(block)), np.maximum(maximum, np.maximum.reduce(block))  # NaN stays NaN
-            total += float(np.dot(block, ones[: block.size]))  # adds up in many lanes at once: faster than a sum, and as exact
+            # NaN stays NaN
+            minimum, maximum = (
+                np.minimum(minimum, np.minimum.reduce(block)),
+                np.maximum(maximum, np.maximum.reduce(block)),
+            )
+            # adds up in many lanes at once: faster than a sum, and as exact
+            total += float(np.dot(block, ones[: block.size]))
             squares += float(np.dot(block, block))
         both = float(minimum) + float(maximum)
     return Stats(float(minimum), float(maximum), total / flat.size, _norm(plain, squares), _nonfinite(plain, both))
@@ -59,10 +74,14 @@ def _ones(dtype: Any) -> Any:
 
 
 def _norm(plain: Tensor, squares: float) -> float:
-    """The square root of the sum of squares, which is asked for in double precision where a square may have been too big or too small."""
+    """The square root of the sum of squares, which is asked for in double precision where a square may have been too
+    big or too small.
+    """
     return math.sqrt(squares) if 1e-30 < squares < 1e30 else float(torch.linalg.vector_norm(plain.double()))
 
 
 def _nonfinite(plain: Tensor, witness: float) -> int:
-    """How many elements are not finite; if any is, a number that all of them went into is not finite either, so that a count is seldom needed."""
+    """How many elements are not finite; if any is, a number that all of them went into is not finite either, so that
+    a count is seldom needed.
+    """
     return 0 if math.isfinite(witness) else int((~torch.isfinite(plain)).sum().item())

@@ -1,8 +1,9 @@
 """A running program -> Tape: every operation below autograd, with what it read, what it made, and where it was called.
 
-The tape is written by a dispatch mode, which sees the operations that torch really runs without changing which ones they are. A
-tensor that takes part in autograd is identified by the autograd node and the output number that made it, which is exact;
-any other tensor by its object. Operands are held weakly, so that results die when they would have died anyway.
+The tape is written by a dispatch mode, which sees the operations that torch really runs without changing which ones
+they are. A tensor that takes part in autograd is identified by the autograd node and the output number that made it,
+which is exact; any other tensor by its object. Operands are held weakly, so that results die when they would have died
+anyway.
 """
 
 from __future__ import annotations
@@ -25,7 +26,15 @@ from graphviz_ad._internal.tracing.tape.hooks_by_hand import registered
 from graphviz_ad._internal.tracing.tape.kept_alive import owner_of
 from graphviz_ad._internal.tracing.tape.stack import Place, StackReader
 from graphviz_ad._internal.tracing.tape.tape_entries import Edge, Operation, Schema, Use, Value
-from graphviz_ad._internal.tracing.tape.torch_private import SAVED_TENSOR, TELLS_HOOKS, hooks_are_open, is_view, made_at, memory_of, sequence_number
+from graphviz_ad._internal.tracing.tape.torch_private import (
+    SAVED_TENSOR,
+    TELLS_HOOKS,
+    hooks_are_open,
+    is_view,
+    made_at,
+    memory_of,
+    sequence_number,
+)
 from graphviz_ad._internal.tracing.tape.unwritten import NOT_WRITTEN, UNREAD, WRITES_ALL, Unwritten
 from graphviz_ad._internal.tracing.tape.values import Held, Keeper, dtype_name, shape_of
 
@@ -37,7 +46,9 @@ class Tape:
     """Everything that was recorded; see the module's docstring."""
 
     def __init__(self, capture: Capture, stop: CodeType, reach: int | None = None) -> None:
-        """``reach``: how deep a graph may be whose nodes are touched, where somebody else will release it; see `stack_depth`."""
+        """``reach``: how deep a graph may be whose nodes are touched, where somebody else will release it; see
+        `stack_depth`.
+        """
         self.capture = capture
         self.depths = Depths(reach) if reach is not None else None
         self.keeper = Keeper(capture)
@@ -49,7 +60,8 @@ class Tape:
         self._packing: dict[int, bool] = {}  # identity of a node -> see `is_packed`
         self._by_hand = registered()
         self._packed: set[int] = set()  # operations that ran while such hooks were open
-        self.unsaid_reductions: dict[str, None] = {}  # operations between processes, in order, of which torch does not say what they make of what they get
+        # operations between processes, in order, of which torch does not say what they make of what they get
+        self.unsaid_reductions: dict[str, None] = {}
         self.raised: set[int] = set()  # operations that raised
         self.stopped: int | None = None  # that of them whose exception ended the program
         self.has_writes = False  # whether anything was written to in place, or had its .data set
@@ -63,7 +75,8 @@ class Tape:
         self._made: dict[int, int] = {}  # memory -> the last value that an operation made there
         self._step_began = 0
         self._stack = StackReader(stop)
-        self.lowest = self.lowest_in_list = 0  # reference counts of operands that only C++ holds, as the recorder that calls us has measured them
+        # reference counts of operands that only C++ holds, as the recorder that calls us has measured them
+        self.lowest = self.lowest_in_list = 0
 
     # --- values
 
@@ -96,16 +109,30 @@ class Tape:
 
     def _held(self, tensor: Tensor, same: Snapshot | None = None) -> Held:
         """What is kept of what a tensor holds; that nobody has written it, where that is so."""
-        return self._nothing(tensor) if self.unwritten.regions and self.unwritten.holds(tensor) else self.keeper.held(tensor, same)
+        return (
+            self._nothing(tensor)
+            if self.unwritten.regions and self.unwritten.holds(tensor)
+            else self.keeper.held(tensor, same)
+        )
 
     def _nothing(self, tensor: Tensor, why: str = NOT_WRITTEN) -> Held:
-        return Snapshot(shape_of(tensor), dtype_name(tensor.dtype), missing=why) if self.capture.values != "none" else None
+        return (
+            Snapshot(shape_of(tensor), dtype_name(tensor.dtype), missing=why) if self.capture.values != "none" else None
+        )
 
     def _forget_unread(self, operation: Operation, target: Tensor) -> None:
-        """Of a storage that torch was handed and that is written over before anybody reads it, nobody knows whether it was ever written."""
+        """Of a storage that torch was handed and that is written over before anybody reads it, nobody knows whether
+        it was ever written.
+        """
         value = self.known(target)
         maker = self.operations[value.maker] if value is not None and value.maker is not None else None
-        if value is None or maker is None or maker.op != "set_" or operation.op not in WRITES_ALL or operation.schema.only_moves:
+        if (
+            value is None
+            or maker is None
+            or maker.op != "set_"
+            or operation.op not in WRITES_ALL
+            or operation.schema.only_moves
+        ):
             return
         between = self.operations[maker.number + 1 : operation.number]
         if not any(use[1] == value.number for later in between for use in later.uses):
@@ -156,7 +183,11 @@ class Tape:
         if operation.schema.makes_nothing_known:
             held = self._nothing(tensor)
         else:
-            same = self.values[operation.uses[0][1]].snapshot if operation.schema.keeps_elements and operation.uses else None
+            same = (
+                self.values[operation.uses[0][1]].snapshot
+                if operation.schema.keeps_elements and operation.uses
+                else None
+            )
             held = self._held(tensor, same)
         return self._new_value(tensor, operation.number, port, held).number
 
@@ -225,7 +256,8 @@ class Tape:
             torch.is_inference_mode_enabled(),
             sequence_number(),
             clock,
-            reads_unwritten=bool(self.unwritten.regions) and self.unwritten.reads(schema, (*schema.named(args), *(kwargs or {}).items())),
+            reads_unwritten=bool(self.unwritten.regions)
+            and self.unwritten.reads(schema, (*schema.named(args), *(kwargs or {}).items())),
         )
         self.operations.append(operation)
         if is_detach(schema.name) and loose:
@@ -237,12 +269,16 @@ class Tape:
         return operation
 
     def _detached_again(self, operation: Operation, between: Value) -> None:
-        """Some versions of torch run it twice for one ``detach()``: what stands between never reaches Python, and nobody reads it."""
+        """Some versions of torch run it twice for one ``detach()``: what stands between never reaches Python, and
+        nobody reads it.
+        """
         first = self.operations[between.maker] if between.maker is not None else None
         if first is not None and first.op == operation.op and first.number == operation.number - 1:
             operation.uses, between.used = first.uses, False
 
-    def _note(self, name: str, argument: Any, uses: list[Use], constants: list[tuple[str, Any]], loose: list[Value]) -> None:
+    def _note(
+        self, name: str, argument: Any, uses: list[Use], constants: list[tuple[str, Any]], loose: list[Value]
+    ) -> None:
         """Take an argument in; ``loose`` gets the values that only C++ holds."""
         if isinstance(argument, Tensor):
             count = sys.getrefcount(argument)
@@ -274,7 +310,8 @@ class Tape:
             return None
         try:
             node = tensor.grad_fn
-        except RuntimeError as error:  # a view that was made under no_grad: torch does not say what it is of what was written to since
+        except RuntimeError as error:
+            # a view that was made under no_grad: torch does not say what it is of what was written to since
             if AMBIGUOUS not in str(error):
                 self.problems.append(f"where a tensor came from could not be read: {error}")
             return None
@@ -294,11 +331,15 @@ class Tape:
         return edge
 
     def is_packed(self, node: Any) -> bool | None:
-        """Whether hooks of the user stand before what a node keeps, as far as was seen; only where torch does not say so itself."""
+        """Whether hooks of the user stand before what a node keeps, as far as was seen; only where torch does not
+        say so itself.
+        """
         return self._packing.get(id(node)) if SAVED_TENSOR is not None and registered() == self._by_hand else None
 
     def _made_packed(self, node: Any, maker: int) -> bool:
-        """Whether hooks of the user were open when a node came to be, which was before the first operation at which autograd counted it."""
+        """Whether hooks of the user were open when a node came to be, which was before the first operation at which
+        autograd counted it.
+        """
         first, before = maker, made_at(node)
         while before is not None and first and self.operations[first - 1].moment > before:
             first -= 1
@@ -334,7 +375,9 @@ class Tape:
             self._forget_overwritten(schema, args)
 
     def _forget_overwritten(self, schema: Schema, args: Sequence[Any]) -> None:
-        """Look anew at what an operation writes to without saying so, such as the running statistics of a batch norm; autograd does not follow that either."""
+        """Look anew at what an operation writes to without saying so, such as the running statistics of a batch
+        norm; autograd does not follow that either.
+        """
         given = dict(zip(schema.arguments, args, strict=False))
         for tensor in (given.get(name) for name in schema.overwritten) if given.get(schema.flag) else ():
             if isinstance(tensor, Tensor):

@@ -17,7 +17,20 @@ from graphviz_ad._internal.tracing.tape.torch_private import signature
 from graphviz_ad._internal.tracing.tape.values import Held, dtype_name
 
 PLUMBING = {"prim", "profiler"}  # operations that compute nothing
-TORCHS_OWN = {"aten", "prim", "prims", "higher_order", "quantized", "mkldnn", "mkl", "onednn", "c10d", "_c10d_functional", "c10d_functional", "profiler"}
+TORCHS_OWN = {
+    "aten",
+    "prim",
+    "prims",
+    "higher_order",
+    "quantized",
+    "mkldnn",
+    "mkl",
+    "onednn",
+    "c10d",
+    "_c10d_functional",
+    "c10d_functional",
+    "profiler",
+}
 NOT_OVERWRITING: tuple[str, tuple[str, ...]] = ("", ())
 
 Edge = tuple[int, int]  # identity of an autograd node, which the tape keeps alive, and the number of its output
@@ -27,7 +40,8 @@ Edge = tuple[int, int]  # identity of an autograd node, which the tape keeps ali
 class Value:
     """One tensor at one moment: what made it (None: it was there before) and what it held.
 
-    ``reference`` and ``object_id`` are of the tensor itself, which is not kept alive; ``memory`` is where its elements lie.
+    ``reference`` and ``object_id`` are of the tensor itself, which is not kept alive; ``memory`` is where its elements
+    lie.
     """
 
     number: int
@@ -59,15 +73,18 @@ class Value:
         return self.dtype.is_floating_point or self.dtype.is_complex
 
 
-# An operand: its argument, the number of its value, whether autograd wanted its gradient then, its edge. A plain tuple of plain things:
-# of those Python's garbage collector keeps no account, and a long program has as many as anything else.
+# An operand: its argument, the number of its value, whether autograd wanted its gradient then, its edge. A plain tuple
+# of plain things: of those Python's garbage collector keeps no account, and a long program has as many as anything
+# else.
 Use = tuple[str, int, bool, Edge | None]
 Constants = Sequence[tuple[str, Any]]
 
 
 @dataclass(slots=True, eq=False)
 class Operation:
-    """One dispatched operation; ``clock`` is how many values there were before it, ``moment`` how many autograd nodes."""
+    """One dispatched operation; ``clock`` is how many values there were before it, ``moment`` how many autograd
+    nodes.
+    """
 
     number: int
     schema: Schema
@@ -100,13 +117,20 @@ class Schema:
         self.name, namespace, self.arguments, self.written, self.only_written, returns = signature(overload)
         self.library_name = None if namespace in TORCHS_OWN else f"{namespace}::{self.name}"
         self.in_place = bool(self.written) and (self.name.endswith("_") or not returns)
-        # What returns no tensor, such as sym_size, is a question; torch may hold locks on the tensor while it asks. item() is seen.
-        computes = returns is None or bool(self.written) or self.name == "_local_scalar_dense" or any("Tensor" in kind for kind in returns)
+        # What returns no tensor, such as sym_size, is a question; torch may hold locks on the tensor while it asks.
+        # item() is seen.
+        computes = (
+            returns is None
+            or bool(self.written)
+            or self.name == "_local_scalar_dense"
+            or any("Tensor" in kind for kind in returns)
+        )
         self.recorded = computes and namespace not in PLUMBING
         self.makes_nothing_known = self.name in UNINITIALISED
         self.keeps_elements = keeps_elements(self.name)
         self.flag, self.overwritten = OVERWRITES.get(self.name, NOT_OVERWRITING)
-        self.only_moves = torch.Tag.inplace_view in getattr(overload, "tags", ())  # as t_() and set_(): what lies in memory stays as it was
+        # as t_() and set_(): what lies in memory stays as it was
+        self.only_moves = torch.Tag.inplace_view in getattr(overload, "tags", ())
 
     def named(self, args: Sequence[Any]) -> Iterable[tuple[str, Any]]:
         """The positional arguments with their names."""

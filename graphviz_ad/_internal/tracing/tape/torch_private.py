@@ -21,7 +21,9 @@ from graphviz_ad._internal.tracing.tape.probes import answer_to, believed
 
 try:
     from torch.utils import _python_dispatch
-    from torch.utils._python_dispatch import TorchDispatchMode  # pyright: ignore[reportAssignmentType] - what stands in for it below
+
+    # what stands in for it below is no subclass of it
+    from torch.utils._python_dispatch import TorchDispatchMode  # pyright: ignore[reportAssignmentType]
 except ImportError:  # then nothing is seen of a forward pass; what autograd recorded is there all the same
     _python_dispatch = None  # type: ignore[assignment]
 
@@ -52,19 +54,31 @@ def _find(home: Any, name: str) -> Any:
     return getattr(home, name, None)
 
 
-# Code objects by which frames of torch are recognised; an unknown one is never met, so that less is shown, never something wrong.
+# Code objects by which frames of torch are recognised; an unknown one is never met, so that less is shown, never
+# something wrong.
 MODULE_CALL = getattr(getattr(torch.nn.Module, "_call_impl", None), "__code__", _call_nothing.__code__)
-_applying = (getattr(torch.autograd.Function.apply, "__func__", None), getattr(torch.autograd.function, "_call_custom_function_call", None))
-FUNCTION_CALLS = frozenset(found.__code__ for found in _applying if found is not None)  # apply a custom Function "cls" to "args"
+_applying = (
+    getattr(torch.autograd.Function.apply, "__func__", None),
+    getattr(torch.autograd.function, "_call_custom_function_call", None),
+)
+# apply a custom Function "cls" to "args"
+FUNCTION_CALLS = frozenset(found.__code__ for found in _applying if found is not None)
 _profiled = getattr(torch.optim.Optimizer, "profile_hook_step", None)  # wraps the step() of every optimizer
-OPTIMIZER_STEP = next((part for part in getattr(_profiled, "__code__", _call_nothing.__code__).co_consts if isinstance(part, CodeType)), _call_nothing.__code__)
+OPTIMIZER_STEP = next(
+    (part for part in getattr(_profiled, "__code__", _call_nothing.__code__).co_consts if isinstance(part, CodeType)),
+    _call_nothing.__code__,
+)
 TORCH_FOLDER = torch.__file__.rpartition("/")[0] + "/"
 
 
 def _transforms() -> dict[Any, str]:
-    """The code of the functions that torch.func's and torch.autograd.functional's transforms run as -> the name of the transform."""
+    """The code of the functions that torch.func's and torch.autograd.functional's transforms run as -> the name of
+    the transform.
+    """
     home, older = getattr(torch, "func", None), torch.autograd.functional
-    made = {name: getattr(home, name)(len) for name in ("grad", "grad_and_value", "jacrev", "jacfwd") if hasattr(home, name)}
+    made = {
+        name: getattr(home, name)(len) for name in ("grad", "grad_and_value", "jacrev", "jacfwd") if hasattr(home, name)
+    }
     direct = {name: getattr(older, name, None) for name in ("jacobian", "hessian", "vjp", "jvp", "vhp", "hvp")}
     found = [*((name, getattr(home, name, None)) for name in ("jvp", "linearize")), *made.items(), *direct.items()]
     return {function.__code__: name for name, function in found if hasattr(function, "__code__")}
@@ -74,7 +88,9 @@ TRANSFORMS = _transforms()
 DispatchMode = TorchDispatchMode
 SEES_OPERATIONS = TorchDispatchMode.__module__ != __name__
 
-_sequence_number: Callable[[], int] | None = believed(getattr(torch.autograd, "_get_sequence_nr", None), probes.counts_nodes)
+_sequence_number: Callable[[], int] | None = believed(
+    getattr(torch.autograd, "_get_sequence_nr", None), probes.counts_nodes
+)
 
 
 def sequence_number() -> int:
@@ -101,7 +117,9 @@ NUMBERS_NODES = believed(made_at, probes.numbers_nodes) is not None
 
 
 def flatten(tree: object) -> list[tuple[tuple[Any, ...], Any]]:
-    """The leaves of a pytree with their paths of keys; of lists, tuples and dictionaries only, where torch has no trees."""
+    """The leaves of a pytree with their paths of keys; of lists, tuples and dictionaries only, where torch has no
+    trees.
+    """
     if _pytree is None:
         return list(_leaves(tree, ()))
     pairs, _ = _pytree.tree_flatten_with_path(tree)
@@ -148,9 +166,15 @@ def is_innermost(mode: Any) -> bool:
     return _innermost is not None and _innermost() is mode
 
 
-_innermost: Callable[[], Any] | None = believed(_find(_python_dispatch, "_get_current_dispatch_mode"), probes.knows_the_innermost)
-_mode_count: Callable[[], int] = believed(_find(torch._C, "_len_torch_dispatch_stack"), probes.counts_modes) or (lambda: 1)
-_disabled: Callable[[], AbstractContextManager[Any]] | None = believed(_find(torch._C, "_DisableTorchDispatch"), probes.hides_from_modes)
+_innermost: Callable[[], Any] | None = believed(
+    _find(_python_dispatch, "_get_current_dispatch_mode"), probes.knows_the_innermost
+)
+_mode_count: Callable[[], int] = believed(_find(torch._C, "_len_torch_dispatch_stack"), probes.counts_modes) or (
+    lambda: 1
+)
+_disabled: Callable[[], AbstractContextManager[Any]] | None = believed(
+    _find(torch._C, "_DisableTorchDispatch"), probes.hides_from_modes
+)
 
 
 class _Quiet(threading.local):
@@ -163,16 +187,23 @@ quiet = _Quiet()
 
 
 def hidden_from_modes() -> AbstractContextManager[Any]:
-    """A context in which no dispatch mode sees our own operations; where torch has no such thing, at least our own recorder does not, see `quiet`."""
+    """A context in which no dispatch mode sees our own operations; where torch has no such thing, at least our own
+    recorder does not, see `quiet`.
+    """
     return _disabled() if _disabled is not None else _unrecorded()
 
 
-_function_mode_count: Callable[[], int] = believed(_find(torch._C, "_len_torch_function_stack"), probes.counts_function_modes) or (lambda: 1)
-_unseen: Callable[[], AbstractContextManager[Any]] = believed(_find(torch._C, "DisableTorchFunction"), probes.hides_from_functions) or nullcontext
+_function_mode_count: Callable[[], int] = believed(
+    _find(torch._C, "_len_torch_function_stack"), probes.counts_function_modes
+) or (lambda: 1)
+_unseen: Callable[[], AbstractContextManager[Any]] = (
+    believed(_find(torch._C, "DisableTorchFunction"), probes.hides_from_functions) or nullcontext
+)
 
 
 def unseen_by_functions() -> AbstractContextManager[Any]:
-    """A context in which no mode of the user that watches functions of torch sees our own calls of these, or changes what they return.
+    """A context in which no mode of the user that watches functions of torch sees our own calls of these, or changes
+    what they return.
 
     A backward pass may run in it: under such a mode, torch itself runs the engine without the mode.
     """
@@ -191,11 +222,14 @@ def _unrecorded() -> Iterator[None]:
 # --- Tensors and autograd nodes
 
 
-STORAGE = believed("_cdata", probes.tells_memory) or "data_ptr of"  # which memory a storage is; where torch does not tell, its address
+# which memory a storage is; where torch does not tell, its address
+STORAGE = believed("_cdata", probes.tells_memory) or "data_ptr of"
 
 
 def memory_of(tensor: Tensor) -> int | None:
-    """Which memory a tensor lies in; None for a tensor that has none of its own, such as a sparse one, or where torch does not tell."""
+    """Which memory a tensor lies in; None for a tensor that has none of its own, such as a sparse one, or where
+    torch does not tell.
+    """
     try:
         storage = tensor.untyped_storage()
         return getattr(storage, STORAGE, 0) or storage.data_ptr() or None
@@ -223,7 +257,9 @@ _never_twice = count(1)
 
 
 def _never_the_same(_: Tensor) -> int:
-    """Stands in for a version where torch does not tell: never the same number twice, so that nothing passes for unchanged."""
+    """Stands in for a version where torch does not tell: never the same number twice, so that nothing passes for
+    unchanged.
+    """
     return next(_never_twice)
 
 
@@ -241,13 +277,17 @@ def hooks_of(tensor: Tensor) -> list[Any]:
 
 
 def hooks_after_accumulation(tensor: Tensor) -> list[Any]:
-    """The hooks of the user on what is accumulated into ``.grad``; none where torch does not tell, see `may_have_hooks`."""
+    """The hooks of the user on what is accumulated into ``.grad``; none where torch does not tell, see
+    `may_have_hooks`.
+    """
     found = getattr(tensor, HOOKS_AFTER, None)
     return list(found.values()) if found else []
 
 
 def may_have_hooks(tensor: Tensor) -> bool:
-    """Whether hooks of the user may run on what is accumulated into ``.grad``; True where torch has such hooks and does not tell."""
+    """Whether hooks of the user may run on what is accumulated into ``.grad``; True where torch has such hooks and
+    does not tell.
+    """
     told = not hasattr(tensor, "register_post_accumulate_grad_hook") or hasattr(tensor, HOOKS_AFTER)
     return not told or bool(hooks_after_accumulation(tensor))
 
@@ -255,18 +295,25 @@ def may_have_hooks(tensor: Tensor) -> bool:
 def hooks_on_all_modules() -> bool:
     """Whether the user has hooks that run for every module of the process."""
     home = sys.modules[torch.nn.Module.__module__]
-    return any(len(held) for name, held in vars(home).items() if name.startswith("_global") and "hooks" in name and isinstance(held, dict))
+    return any(
+        len(held)
+        for name, held in vars(home).items()
+        if name.startswith("_global") and "hooks" in name and isinstance(held, dict)
+    )
 
 
 def function_of(node: Any) -> type | None:
-    """The user's torch.autograd.Function that an autograd node is the backward of, or None; where torch does not tell, the class of the node stands for it."""
+    """The user's torch.autograd.Function that an autograd node is the backward of, or None; where torch does not
+    tell, the class of the node stands for it.
+    """
     found = getattr(node, FUNCTION, None)
     if found is None and isinstance(node, torch.autograd.function.BackwardCFunction):
         return type(node)
     return found
 
 
-RAW_SAVED = "_raw_saved_"  # attributes of an autograd node that give what it keeps without unpacking it; those without "raw" run hooks of the user
+# attributes of an autograd node that give what it keeps without unpacking it; those without "raw" run hooks of the user
+RAW_SAVED = "_raw_saved_"
 PACKED = "_saved_"
 
 
@@ -275,16 +322,19 @@ def tells_what_is_saved() -> bool:
     return any(name.startswith(RAW_SAVED) for name in dir(torch.autograd.function.BackwardCFunction))
 
 
-# Whether torch says of what a node keeps, without unpacking it, what it is and whether a hook of the user stands before it. Where it does not, a
-# tape has to see for itself whether such hooks are open while nodes are made, and what lies behind none can be unpacked without anybody noticing.
-# Hooks can also be hung on what a node keeps by hand, which is seen at the class of that, see `hooks_by_hand`; where it is None, nobody sees them.
+# Whether torch says of what a node keeps, without unpacking it, what it is and whether a hook of the user stands before
+# it. Where it does not, a tape has to see for itself whether such hooks are open while nodes are made, and what lies
+# behind none can be unpacked without anybody noticing. Hooks can also be hung on what a node keeps by hand, which is
+# seen at the class of that, see `hooks_by_hand`; where it is None, nobody sees them.
 TELLS_HOOKS = believed(RAW_SAVED, probes.tells_hooks) is not None
 SAVED_TENSOR: Any = believed(answer_to(lambda: probes.class_of_saved(RAW_SAVED)), probes.takes_hooks)
 UNPACKS = believed(PACKED, probes.unpacks) is not None
 
 
 def hooks_are_open() -> bool:
-    """Whether hooks of the user stand before what an operation saves that runs now: torch refuses to disable them while they are."""
+    """Whether hooks of the user stand before what an operation saves that runs now: torch refuses to disable them
+    while they are.
+    """
     try:
         with torch.autograd.graph.disable_saved_tensors_hooks(""):
             return False
@@ -298,9 +348,11 @@ OVERLOAD = believed("_overloadname", probes.names_overloads) or ""
 
 
 class Signature(NamedTuple):
-    """What an ATen overload is: its name without the overload's, the names of its arguments, and which of these it writes to.
+    """What an ATen overload is: its name without the overload's, the names of its arguments, and which of these it
+    writes to.
 
-    ``only_written`` are arguments that it does not read, ``returns`` the types of its results as text; None where torch does not tell.
+    ``only_written`` are arguments that it does not read, ``returns`` the types of its results as text; None where torch
+    does not tell.
     """
 
     name: str
@@ -312,7 +364,9 @@ class Signature(NamedTuple):
 
 
 def signature(overload: Any) -> Signature:
-    """What torch tells of an overload, or what its name does: that of "aten.add_.Tensor" says that it writes to its first argument."""
+    """What torch tells of an overload, or what its name does: that of "aten.add_.Tensor" says that it writes to its
+    first argument.
+    """
     schema, packet = getattr(overload, SCHEMA, None), getattr(overload, PACKET, None)
     home, _, rest = str(overload).partition(".")
     parts = rest.split(".") if rest else [home]
@@ -326,13 +380,16 @@ def signature(overload: Any) -> Signature:
     arguments = tuple(argument.name for argument in schema.arguments)
     written = tuple(i for i, a in enumerate(schema.arguments) if a.alias_info is not None and a.alias_info.is_write)
     only_written = frozenset(arguments[i] for i in written) if written and writes_out else frozenset()
-    return Signature(name, namespace, arguments, written, only_written, tuple(str(result.type) for result in schema.returns))
+    return Signature(
+        name, namespace, arguments, written, only_written, tuple(str(result.type) for result in schema.returns)
+    )
 
 
 # --- The engine's entry
 #
-# Wrapped once for all recordings that are open, so that they may end in any order, and given back when the last one ends. A call goes
-# through the recordings of its own thread, innermost first; a thread that records nothing passes straight through.
+# Wrapped once for all recordings that are open, so that they may end in any order, and given back when the last one
+# ends. A call goes through the recordings of its own thread, innermost first; a thread that records nothing passes
+# straight through.
 
 ENGINE = "_engine_run_backward"
 _watchers: dict[int, list[Callable[..., Any]]] = {}
@@ -341,7 +398,8 @@ _watchers_lock = threading.Lock()
 
 @contextmanager
 def engine_entry(around: Callable[..., Any]) -> Iterator[bool]:
-    """While this is open, every ``backward()`` and ``grad()`` of this thread goes through ``around(real, *args, **kwargs)``.
+    """While this is open, every ``backward()`` and ``grad()`` of this thread goes through ``around(real, *args,
+    **kwargs)``.
 
     Gives False where torch has no such place; nothing goes through it then.
     """
@@ -414,7 +472,9 @@ def _wrap_engine() -> None:
 
 
 def library_operator(cls: type) -> str | None:
-    """The name of the operator, such as "rows::scale", for which torch.library made a torch.autograd.Function; None for any other."""
+    """The name of the operator, such as "rows::scale", for which torch.library made a torch.autograd.Function; None
+    for any other.
+    """
     forward: Any = getattr(cls, "forward", None)
     if not cls.__name__.startswith("GeneratedBackwardFor_") or not hasattr(forward, "__code__"):
         return None
@@ -432,30 +492,43 @@ _graph_task: Callable[[], int] | None = believed(_find(torch._C, "_current_graph
 
 
 def is_in_engine() -> bool:
-    """Whether a backward pass runs in this thread; where torch does not tell, by whether a function of torch's stands on the stack that starts one."""
+    """Whether a backward pass runs in this thread; where torch does not tell, by whether a function of torch's
+    stands on the stack that starts one.
+    """
     if _graph_task is not None:
         return _graph_task() != -1
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
-        if frame.f_code.co_name in ("backward", "grad") and frame.f_code.co_filename.startswith((f"{TORCH_FOLDER}autograd/", f"{TORCH_FOLDER}_tensor.py")):
+        if frame.f_code.co_name in ("backward", "grad") and frame.f_code.co_filename.startswith(
+            (f"{TORCH_FOLDER}autograd/", f"{TORCH_FOLDER}_tensor.py")
+        ):
             return True
         frame = frame.f_back
     return False
 
 
-_plain = believed(_find(torch._C, "_disabled_torch_dispatch_impl"), probes.says_what_is_plain)  # what such a subclass has instead of a handler
+# what such a subclass has instead of a handler
+_plain = believed(_find(torch._C, "_disabled_torch_dispatch_impl"), probes.says_what_is_plain)
 _tells_zeros = believed(_find(Tensor, "_is_zerotensor"), probes.tells_zeros)
 
 
 def is_zeros(tensor: Tensor) -> bool:
-    """Whether a tensor is zeros without memory, which has to be given some before it can be read; True where torch does not tell."""
+    """Whether a tensor is zeros without memory, which has to be given some before it can be read; True where torch
+    does not tell.
+    """
     return _tells_zeros is None or _tells_zeros(tensor)
 
 
 def is_plain_subclass(tensor: Tensor) -> bool:
-    """Whether this is of a subclass that leaves the elements as they are: it only looks at the functions that are called."""
+    """Whether this is of a subclass that leaves the elements as they are: it only looks at the functions that are
+    called.
+    """
     kind = type(tensor)
-    return kind not in (Tensor, torch.nn.Parameter) and _plain is not None and getattr(kind, "__torch_dispatch__", None) is _plain
+    return (
+        kind not in (Tensor, torch.nn.Parameter)
+        and _plain is not None
+        and getattr(kind, "__torch_dispatch__", None) is _plain
+    )
 
 
 def as_plain(tensor: Tensor) -> Tensor:

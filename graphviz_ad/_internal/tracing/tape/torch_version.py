@@ -1,4 +1,6 @@
-"""The version of torch that is installed -> whether all tests were passed on it, or an error that says that it is too old, and what to do."""
+"""The version of torch that is installed -> whether all tests were passed on it, or an error that says that it is
+too old, and what to do.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,8 @@ import re
 from graphviz_ad._internal.base.errors import TraceError
 
 OLDEST = (2, 6)  # as in pyproject.toml
-TESTED = ("2.14.1", "2.13.0", "2.9.1", "2.6.0")  # newest first; `make versions` runs all tests on each and writes docs/torch_versions.md
+# newest first; `make versions` runs all tests on each and writes docs/torch_versions.md
+TESTED = ("2.14.1", "2.13.0", "2.9.1", "2.6.0")
 
 
 def is_tested(version: str) -> bool:
@@ -22,6 +25,6 @@ def refuse_older(version: str) -> None:
         return
     oldest = ".".join(map(str, OLDEST))
     raise TraceError(
-        f"torch {version} is installed, and graphviz_ad needs torch {oldest} or newer: of an older one it would show wrong or missing numbers. "
-        f"Run: pip install 'torch>={oldest}'"
+        f"torch {version} is installed, and graphviz_ad needs torch {oldest} or newer: of an older one it would show"
+        f" wrong or missing numbers. Run: pip install 'torch>={oldest}'"
     )

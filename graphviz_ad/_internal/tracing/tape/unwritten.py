@@ -1,10 +1,13 @@
-"""Operations that ran -> which memory nobody has written to yet: what is read of it means nothing, and is different in every run.
+"""Operations that ran -> which memory nobody has written to yet: what is read of it means nothing, and is different
+in every run.
 
-It is the memory that is marked, not a value: a view of it, a parameter made of it and a part that was written are told apart by where
-they lie. What is computed from it means nothing either, so that the memory of that result is marked as well.
+It is the memory that is marked, not a value: a view of it, a parameter made of it and a part that was written are told
+apart by where they lie. What is computed from it means nothing either, so that the memory of that result is marked as
+well.
 
-Writes that torch does not dispatch, such as those through ``numpy()`` or of a kernel of the user's, are seen by looking: some of the bytes
-have changed since. Of other devices that would mean to wait for them, so that there only the result of ``empty`` itself is unknown.
+Writes that torch does not dispatch, such as those through ``numpy()`` or of a kernel of the user's, are seen by
+looking: some of the bytes have changed since. Of other devices that would mean to wait for them, so that there only the
+result of ``empty`` itself is unknown.
 """
 
 from __future__ import annotations
@@ -24,12 +27,35 @@ from graphviz_ad._internal.tracing.tape.tape_entries import Operation, Schema
 from graphviz_ad._internal.tracing.tape.torch_private import memory_of
 
 NOT_WRITTEN, UNREAD = "uninitialised memory", "written over before anything read it"
-TAKES_SHAPE_ONLY = {"zeros_like", "ones_like", "full_like", "rand_like", "randn_like", "randint_like", "new_zeros", "new_ones", "new_full"}
+TAKES_SHAPE_ONLY = {
+    "zeros_like",
+    "ones_like",
+    "full_like",
+    "rand_like",
+    "randn_like",
+    "randint_like",
+    "new_zeros",
+    "new_ones",
+    "new_full",
+}
 WRITES_ALL = {  # of what they write to, whatever was there
-    *("copy_", "fill_", "zero_", "random_", "uniform_", "normal_", "bernoulli_", "exponential_", "geometric_", "cauchy_", "log_normal_"),
+    *(
+        "copy_",
+        "fill_",
+        "zero_",
+        "random_",
+        "uniform_",
+        "normal_",
+        "bernoulli_",
+        "exponential_",
+        "geometric_",
+        "cauchy_",
+        "log_normal_",
+    ),
     *("_foreach_copy_", "_foreach_zero_", "set_", "resize_"),
 }
-ONLY_WRITES = {"rrelu_with_noise": "noise", "rrelu_with_noise_": "noise"}  # an argument that is a place for what the operation draws
+# An argument that is a place for what the operation draws.
+ONLY_WRITES = {"rrelu_with_noise": "noise", "rrelu_with_noise_": "noise"}
 SAMPLES, SAMPLE = 64, 8  # how many bytes are looked at, evenly spread, and how many at a time
 
 weak_reference: Any = reductions.StorageWeakRef
@@ -39,7 +65,8 @@ Mask = npt.NDArray[np.bool_]
 
 @dataclass(slots=True, eq=False)
 class Region:
-    """One memory of which something was never written; ``written`` says which elements of ``unit`` bytes were, None: none of them.
+    """One memory of which something was never written; ``written`` says which elements of ``unit`` bytes were, None:
+    none of them.
 
     The weak reference keeps torch from giving another memory the same identity.
     """
@@ -59,13 +86,15 @@ class Unwritten:
         self.regions: dict[int, Region] = {}  # by the identity of the memory
 
     def reads(self, schema: Schema, operands: Iterable[tuple[str, Any]]) -> bool:
-        """Whether an operation that is about to run will read something that nobody has written; its operands by the names of its arguments."""
+        """Whether an operation that is about to run will read something that nobody has written; operands by name."""
         if schema.makes_nothing_known or schema.name in TAKES_SHAPE_ONLY:
             return False
         passed_over = {ONLY_WRITES.get(schema.name), *schema.only_written}
         if schema.name in WRITES_ALL:
             passed_over |= {schema.argument(i) for i in schema.written}
-        return any(self.holds(tensor) for name, operand in operands if name not in passed_over for tensor in tensors(operand))
+        return any(
+            self.holds(tensor) for name, operand in operands if name not in passed_over for tensor in tensors(operand)
+        )
 
     def made(self, operation: Operation, result: Tensor) -> None:
         """Note what an operation made that wrote to none of its operands."""
@@ -142,7 +171,9 @@ def tensors(operand: Any) -> Iterator[Tensor]:
 def covers(tensor: Tensor, region: Region) -> bool:
     """Whether the elements of a tensor are all that there is in its memory, each once."""
     expected = 1
-    for stride, size in sorted((stride, size) for stride, size in zip(tensor.stride(), tensor.shape, strict=True) if size != 1):
+    for stride, size in sorted(
+        (stride, size) for stride, size in zip(tensor.stride(), tensor.shape, strict=True) if size != 1
+    ):
         if stride != expected:
             return False
         expected *= size
@@ -150,7 +181,9 @@ def covers(tensor: Tensor, region: Region) -> bool:
 
 
 def seen(region: Region, tensor: Tensor) -> Mask | None:
-    """Which elements of a tensor were written, as a view of the marks; None where its elements are none of the region's, or none was."""
+    """Which elements of a tensor were written, as a view of the marks; None where its elements are none of the
+    region's, or none was.
+    """
     size = tensor.element_size()
     if region.written is None or size % region.unit:
         return None

@@ -14,9 +14,18 @@ from graphviz_ad._internal.graph.snapshot import MOST_DIMENSIONS, Snapshot
 from graphviz_ad._internal.tracing.capture import Capture
 from graphviz_ad._internal.tracing.tape.pending import Pending
 from graphviz_ad._internal.tracing.tape.statistics import WIDER, statistics
-from graphviz_ad._internal.tracing.tape.torch_private import as_plain, hidden_from_modes, is_own_kind, is_plain_subclass, is_zeros, modes_are_active, version_of
+from graphviz_ad._internal.tracing.tape.torch_private import (
+    as_plain,
+    hidden_from_modes,
+    is_own_kind,
+    is_plain_subclass,
+    is_zeros,
+    modes_are_active,
+    version_of,
+)
 
-PLAIN = {torch.float32: "float32", torch.float64: "float64", torch.int64: "int64", torch.bool: "bool"}  # the usual case first
+# the usual case first
+PLAIN = {torch.float32: "float32", torch.float64: "float64", torch.int64: "int64", torch.bool: "bool"}
 WIDER_COMPLEX = {getattr(torch, "complex32", None): torch.complex64}
 
 
@@ -57,7 +66,15 @@ def take(tensor: Tensor, level: str, whole: int) -> Snapshot | None:
             return Snapshot(shape, dtype, missing=type(tensor).__name__ if not tensor.is_meta else "meta tensor")
         if tensor.layout != torch.strided or tensor.is_nested or tensor.is_quantized:
             return Snapshot(
-                shape, dtype, missing="nested" if tensor.is_nested else "quantised" if tensor.is_quantized else str(tensor.layout).removeprefix("torch.")
+                shape,
+                dtype,
+                missing=(
+                    "nested"
+                    if tensor.is_nested
+                    else "quantised"
+                    if tensor.is_quantized
+                    else str(tensor.layout).removeprefix("torch.")
+                ),
             )
         count = tensor.numel()
         if len(shape) > MOST_DIMENSIONS:
@@ -74,7 +91,9 @@ def take(tensor: Tensor, level: str, whole: int) -> Snapshot | None:
 
 
 def summarised(row: Tensor, shape: tuple[int, ...]) -> Snapshot:
-    """What is kept of all elements, in a row, of a tensor of more dimensions than numpy computes in: the number, if it is one, and the statistics."""
+    """What is kept of all elements, in a row, of a tensor of more dimensions than numpy computes in: the number, if
+    it is one, and the statistics.
+    """
     kept = take(row, "summary", 1) if row.numel() else None
     if kept is None:
         return Snapshot(shape, dtype_name(row.dtype), missing="empty")
@@ -95,8 +114,8 @@ def as_array(tensor: Tensor) -> Any:
 class Keeper:
     """Takes snapshots at one capture level, and never summarises the same elements twice.
 
-    A tensor is recognised by its object, held weakly, and its version: autograd hands the same gradient to the hook of the
-    node that it leaves and to that of the node that it reaches.
+    A tensor is recognised by its object, held weakly, and its version: autograd hands the same gradient to the hook of
+    the node that it leaves and to that of the node that it reaches.
     """
 
     def __init__(self, capture: Capture) -> None:
@@ -116,7 +135,14 @@ class Keeper:
         level = self.capture.values
         if level == "none":
             return None
-        if type(tensor) is Tensor and tensor.dtype in PLAIN and not tensor.dim() and tensor.is_cpu and not tensor.is_neg() and not modes_are_active():
+        if (
+            type(tensor) is Tensor
+            and tensor.dtype in PLAIN
+            and not tensor.dim()
+            and tensor.is_cpu
+            and not tensor.is_neg()
+            and not modes_are_active()
+        ):
             try:
                 return tensor.item()
             except Exception:  # such as a number inside vmap
@@ -140,7 +166,9 @@ class Keeper:
         self._known.pop(id(tensor), None)
 
     def forget(self) -> None:
-        """Look at every tensor anew next time, since what one holds has changed without its version, as by another process."""
+        """Look at every tensor anew next time, since what one holds has changed without its version, as by another
+        process.
+        """
         self._known.clear()
 
     def _keep(self, tensor: Tensor, level: str, same: Snapshot | None) -> Snapshot | None:
@@ -153,7 +181,8 @@ class Keeper:
         if type(tensor) is not Tensor:
             return take(tensor, level, self.capture.whole)
         dtype = PLAIN.get(tensor.dtype)
-        if dtype is not None and not tensor.dim() and tensor.is_cpu and not tensor.is_neg():  # one plain number: by far the most frequent in a long graph
+        # one plain number: by far the most frequent in a long graph
+        if dtype is not None and not tensor.dim() and tensor.is_cpu and not tensor.is_neg():
             try:
                 return Snapshot((), dtype, tensor.item())
             except Exception:  # such as a number inside vmap
@@ -165,7 +194,9 @@ class Keeper:
         return self._summary(tensor, same)
 
     def later(self, tensor: Tensor, level: str, same: Snapshot | None) -> Snapshot | None:
-        """A snapshot that waits for its numbers, of a tensor that is far away; None where it has to be taken at once."""
+        """A snapshot that waits for its numbers, of a tensor that is far away; None where it has to be taken at
+        once.
+        """
         if not is_own_kind(tensor) or tensor.layout != torch.strided or tensor.is_nested or tensor.is_quantized:
             return None
         known = self._known.get(id(tensor))
@@ -173,7 +204,9 @@ class Keeper:
             return known[2]
         dtype = dtype_name(tensor.dtype)
         if tensor.numel() <= self.capture.whole:
-            snapshot = self.pending.elements(tensor, dtype, lambda arrived: take(arrived, "full", self.capture.whole) or Snapshot((), dtype))
+            snapshot = self.pending.elements(
+                tensor, dtype, lambda arrived: take(arrived, "full", self.capture.whole) or Snapshot((), dtype)
+            )
         elif level == "summary" and not tensor.is_complex():
             snapshot = self.pending.statistics(tensor, dtype)
         else:
@@ -184,7 +217,11 @@ class Keeper:
 
     def _summary(self, tensor: Tensor, same: Snapshot | None) -> Snapshot | None:
         shape = shape_of(tensor)
-        if same is not None and same.stats is not None and (same.numel, same.dtype) == (tensor.numel(), dtype_name(tensor.dtype)):
+        if (
+            same is not None
+            and same.stats is not None
+            and (same.numel, same.dtype) == (tensor.numel(), dtype_name(tensor.dtype))
+        ):
             return same if same.shape == shape else replace(same, shape=shape)
         known = self._known.get(id(tensor))
         if known is not None and known[0]() is tensor and known[1] == version_of(tensor):
