@@ -81,6 +81,7 @@ PROGRAMS: dict[str, Callable[[Tensor], Any]] = {
     "copied tensor": lambda x: copy.deepcopy(VECTOR) * x,
     "copied view": lambda x: copy.deepcopy(VECTOR[1:]).sum() * x,
     "copied parameter": lambda x: copy.deepcopy(LINEAR.bias) * x,
+    "noise": lambda x: (torch.manual_seed(0), nn.functional.rrelu(-x, training=True) * x)[1],
     "embedding": lambda x: (torch.manual_seed(0), nn.Embedding(4, 3)(torch.tensor([1, 2])) * x)[1],
 }
 EVERY_PROGRAM = pytest.mark.parametrize("program", PROGRAMS.values(), ids=PROGRAMS.keys())

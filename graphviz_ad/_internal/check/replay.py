@@ -48,7 +48,14 @@ class Replay:
             raise ReplayError(f"the upstream gradients of {first_node_names(unread)} are not known: {UNREADABLE}")
         self.upstream = {node.key: array for node in seeded if (array := known(node.ports[0].upstream)) is not None}
         self.steps = [(node, recipe(graph, node)) for node in graph.node_list if node.kind != "leaf"]
-        self._verify()
+        try:
+            self._verify()
+        except ReplayError:
+            raise
+        except ValueError as error:  # a graph that was made by hand, or damaged
+            raise ReplayError(
+                f"{graph.name} cannot be computed again, because shapes in it do not go together: {error}"
+            ) from error
 
     def __call__(self, inputs: Mapping[str, Array]) -> float:
         """The result for these inputs; those that are not given keep their recorded values."""
@@ -73,6 +80,7 @@ class Replay:
         operation lies between them.
         """
         found = self.results({})
+        self.total(found)
         for node, step in self.steps:
             recorded, operands = known(node.value), self.graph.in_edges(node.key)
             if recorded is None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import cycle
 
@@ -188,6 +189,6 @@ def largest_product(snap: Snapshot | None, tangent: Array) -> float:
     if snap is None:
         return 0.0
     if snap.array is not None:
-        with np.errstate(all="ignore"):
+        with np.errstate(all="ignore"), suppress(ValueError):
             return float(np.nansum(np.abs(snap.array * tangent)))  # 0 times infinity is nothing here
     return math.inf if snap.norm is None else snap.norm * float(np.linalg.norm(tangent))

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -248,17 +249,22 @@ def arriving(graph: Graph, node: Node, found: Mapping[Place, Array | None], movi
 
 
 def tangent_contribution(graph: Graph, edge: Edge, tangent: Array | None) -> Array | None:
-    """Local derivative times tangent; None where either is unknown."""
-    shape = graph.nodes[edge.head].ports[0].shape or ()
+    """Local derivative times tangent; None where either is unknown, or where shapes do not go together."""
     if tangent is None:
         return None
-    with np.errstate(all="ignore"):
-        local = elements(edge.local)
-        if local is not None:
-            part = local * tangent
-            return np.sum(part).reshape(shape) if math.prod(shape) == 1 else np.broadcast_to(part, shape)
-        found = through_settings(graph, edge, tangent)
-        return through_jacobian(graph, edge, tangent) if found is None else found
+    with np.errstate(all="ignore"), suppress(ValueError):
+        return product(graph, edge, tangent)
+    return None
+
+
+def product(graph: Graph, edge: Edge, tangent: Array) -> Array | None:
+    """The same where both are known, by the local derivative itself or by what tells of it."""
+    shape, local = graph.nodes[edge.head].ports[0].shape or (), elements(edge.local)
+    if local is not None:
+        part = local * tangent
+        return np.sum(part).reshape(shape) if math.prod(shape) == 1 else np.broadcast_to(part, shape)
+    found = through_settings(graph, edge, tangent)
+    return through_jacobian(graph, edge, tangent) if found is None else found
 
 
 def through_settings(graph: Graph, edge: Edge, tangent: Array) -> Array | None:

@@ -23,6 +23,7 @@ STARTS = {"bool": "b", "complex": "c", "float": "f", "bfloat": "f", "int": "i", 
 # 1.0.
 FITTING = {"b": ("b", "b"), "i": ("i", "i"), "u": ("u", "i"), "f": ("f", "fi"), "c": ("c", "cfi")}
 LONGEST = 60  # letters of what was found
+FROM_ANOTHER_PROCESS = "communication"  # the cut of such an edge
 SNAPSHOTS = ("value", "grad", "upstream", "grad_total", "arrived")  # of a port
 
 
@@ -242,7 +243,9 @@ def check_nodes(nodes: Sequence[Record], place: str) -> None:
         keys.add(node["key"])
         for j, port in enumerate(node["ports"]):
             for name in SNAPSHOTS:
-                check_snapshot(port.get(name), f"{place}[{i}].ports[{j}].{name}")
+                here = f"{place}[{i}].ports[{j}].{name}"
+                check_snapshot(port.get(name), here)
+                check_shape(port.get(name), port.get("shape"), here)
 
 
 def check_edges(graph: Record, place: str) -> None:
@@ -274,6 +277,37 @@ def check_edges(graph: Record, place: str) -> None:
         uses.add(use)
         for name in ("local", "grad"):
             check_snapshot(edge.get(name), f"{here}.{name}")
+        tail, head = (graph["nodes"][number[edge[end]]]["ports"] for end in ("tail", "head"))
+        operand = tail[edge.get("port", 0)].get("shape")
+        if edge.get("cut") != FROM_ANOTHER_PROCESS:
+            check_shape(edge.get("grad"), operand, f"{here}.grad")
+        check_local(edge.get("local"), operand, [port.get("shape") for port in head], f"{here}.local")
+
+
+def check_shape(snapshot: Record | None, shape: Sequence[int] | None, place: str) -> None:
+    """That what is known of a result has its shape."""
+    if snapshot is not None and shape is not None and snapshot["shape"] != shape:
+        raise Damage(f"{place}.shape", f"{snapshot['shape']} is not {shape}, the shape of that result")
+
+
+def check_local(
+    local: Record | None, operand: Sequence[int] | None, results: Sequence[Sequence[int] | None], place: str
+) -> None:
+    """That a local derivative fits what it is between."""
+    if local is None or operand is None or None in results:
+        return
+    shape = local["shape"]
+    if not any(
+        result is not None and (fits(shape, result) or (math.prod(result) == 1 and fits(operand, shape)))
+        for result in results
+    ):
+        raise Damage(f"{place}.shape", f"{shape} fits neither the result nor the operand, of shape {operand}")
+
+
+def fits(shape: Sequence[int], other: Sequence[int]) -> bool:
+    """Whether one shape can be broadcast to another."""
+    ends = zip(reversed(shape), reversed(other), strict=False)
+    return len(shape) <= len(other) and all(mine in (1, theirs) for mine, theirs in ends)
 
 
 def check_snapshot(snapshot: Record | None, place: str) -> None:

@@ -40,6 +40,14 @@ RULES = (
         "A snapshot has as many elements as the product of its shape says, each of them a number that its dtype holds"
         " exactly."
     ),
+    (
+        "A value and a gradient have the shape of the result that they are of, where that is known; so has what flows"
+        " back along an edge, but for what another process sent."
+    ),
+    (
+        "A local derivative has a shape that can be broadcast to that of a result of the head; where that is one"
+        " number, one to which that of the operand can be."
+    ),
 )
 
 

@@ -506,15 +506,28 @@ def kinks_of(call: Call, settings: Settings) -> Any:
     values = recorded_by(call)
     if values is None:
         return None
-    found = np.asarray(evaluate(call.rule.kink, {**dict.fromkeys("abc", np.nan), **values})) > 0
+    try:
+        found = np.asarray(evaluate(call.rule.kink, {**dict.fromkeys("abc", np.nan), **values})) > 0
+    except ValueError:  # operands that do not go together, as in a graph that was made by hand
+        return None
     return found if found.any() else None
+
+
+def go_together(*arrays: Any) -> bool:
+    """Whether arrays can be broadcast to one shape."""
+    try:
+        np.broadcast_shapes(*map(np.shape, arrays))
+    except ValueError:
+        return False
+    return True
 
 
 def slopes_at(call: Call, places: Any) -> tuple[float, ...]:
     """The local derivatives that torch takes at these places, by operand; none where they are not known."""
     edges = [edge for edge in call.operands if edge.cut is None]
     arrays = [edge.local.array for edge in (edges if call.name in CHOICES else edges[:1]) if edge.local is not None]
-    pairs = [np.broadcast_arrays(array, places) for array in arrays if array is not None and not np.iscomplexobj(array)]
+    kept = [array for array in arrays if array is not None and not np.iscomplexobj(array)]
+    pairs = [np.broadcast_arrays(array, places) for array in kept if go_together(array, places)]
     return tuple(float(slope) for array, where in pairs for slope in array[where])
 
 
@@ -550,7 +563,7 @@ def value_of(call: Call, formula: str, arriving: Any = 1.0) -> Any:
         return None
     try:
         return np.asarray(evaluate(formula, {**values, "g": arriving}, one_hot(values)))
-    except (ExpressionError, IndexError, ValueError):
+    except (ExpressionError, IndexError, TypeError, ValueError):
         return None
 
 
@@ -566,7 +579,7 @@ def call_doubt(call: Call, formula: str, arriving: Any, share: float, off: Any =
         return None
     try:
         return doubted(formula, {**values, "g": arriving}, share, off={"g": off}, more=one_hot(values))
-    except (ExpressionError, IndexError, ValueError):
+    except (ExpressionError, IndexError, TypeError, ValueError):
         return None
 
 

@@ -259,7 +259,7 @@ class Tape:
             sequence_number(),
             clock,
             reads_unwritten=bool(self.unwritten.regions)
-            and self.unwritten.reads(schema, (*args, *(kwargs or {}).values())),
+            and self.unwritten.reads(schema, (*schema.named(args), *(kwargs or {}).items())),
         )
         self.operations.append(operation)
         if is_detach(schema.name) and loose:

@@ -54,6 +54,8 @@ WRITES_ALL = {  # of what they write to, whatever was there
     ),
     *("_foreach_copy_", "_foreach_zero_", "set_", "resize_"),
 }
+# An argument that is a place for what the operation draws.
+ONLY_WRITES = {"rrelu_with_noise": "noise", "rrelu_with_noise_": "noise"}
 SAMPLES, SAMPLE = 64, 8  # how many bytes are looked at, evenly spread, and how many at a time
 
 weak_reference: Any = reductions.StorageWeakRef
@@ -83,19 +85,17 @@ class Unwritten:
     def __init__(self) -> None:
         self.regions: dict[int, Region] = {}  # by the identity of the memory
 
-    def reads(self, schema: Schema, operands: Iterable[Any]) -> bool:
-        """Whether an operation that is about to run will read something that nobody has written."""
+    def reads(self, schema: Schema, operands: Iterable[tuple[str, Any]]) -> bool:
+        """Whether an operation that is about to run will read something that nobody has written; operands by name."""
         if schema.makes_nothing_known or schema.name in TAKES_SHAPE_ONLY:
             return False
-        passed_over = (
-            set(schema.written)
-            if schema.name in WRITES_ALL
-            else {i for i in schema.written if schema.argument(i) in schema.only_written}
-        )
+        passed_over = {ONLY_WRITES.get(schema.name), *schema.only_written}
+        if schema.name in WRITES_ALL:
+            passed_over |= {schema.argument(i) for i in schema.written}
         return any(
             self.holds(tensor)
-            for i, operand in enumerate(operands)
-            if i not in passed_over
+            for name, operand in operands
+            if name not in passed_over
             for tensor in tensors_given(operand)
         )
 
