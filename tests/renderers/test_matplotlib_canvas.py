@@ -216,11 +216,11 @@ def test_a_picture_beyond_all_memory_is_refused():
 ALONE = """
 import sys
 from graphviz_ad._internal.scene.canvas import Canvas, Label
-from graphviz_ad._internal.renderers.images.matplotlib_canvas import png
-from graphviz_ad._internal.renderers.pages.pdf import pdf
+from graphviz_ad._internal.renderers.images.matplotlib_canvas import canvas_png
+from graphviz_ad._internal.renderers.pages.pdf import pdf_page
 from graphviz_ad._internal.scene.themes import theme
 canvas = Canvas(90, 40, (Label(45, 20, "x", 12),))
-png(canvas, theme("light")), pdf(canvas, theme("light"))
+canvas_png(canvas, theme("light")), pdf_page(canvas, theme("light"))
 assert not {"matplotlib.pyplot", "tkinter", "torch"} & set(sys.modules)
 """
 

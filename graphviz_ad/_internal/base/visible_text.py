@@ -27,7 +27,7 @@ def whole_text(text: str, most: int | None = None) -> str:
     """Text of any length made visible, as a description is; cut at ``most`` characters where a file format has no
     place for more.
 
-    >>> whole("0123456789", 5)
+    >>> whole_text("0123456789", 5)
     '0123…'
     """
     seen = "".join(visible(text[start : start + LIMIT]) for start in range(0, len(text), LIMIT))

@@ -28,7 +28,7 @@ GROSSLY = 1e4  # times as far apart as rounding can be is certainly wrong
 def rounding_share(dtype: str | None, roundings: float = 1) -> float:
     """How far so many roundings may carry a number, as a part of it.
 
-    >>> [share(dtype, OF_A_DERIVATIVE) for dtype in ("float64", "float32", "float16", "bfloat16")]
+    >>> [rounding_share(dtype, OF_A_DERIVATIVE) for dtype in ("float64", "float32", "float16", "bfloat16")]
     [1e-09, 4.76837158203125e-07, 0.00390625, 0.03125]
     """
     return max(LEAST, EACH * roundings * unit(dtype))

@@ -48,7 +48,7 @@ def names_verdict(op: str, autograd: str) -> str:
     """AGREE, DIFFER, or UNKNOWN: then the names alone say nothing. An operation of ATen may stand for the autograd
     node that it makes.
 
-    >>> verdict("sin", "SinBackward0"), verdict("sin", "ExpBackward0"), verdict("my_layer", "ViewBackward0"), verdict("conv1d", "unsqueeze")
+    >>> names_verdict("sin", "SinBackward0"), names_verdict("sin", "ExpBackward0"), names_verdict("my_layer", "ViewBackward0"), names_verdict("conv1d", "unsqueeze")
     ('agree', 'differ', 'unknown', 'differ')
     """  # noqa: E501
     base = op[:-1] if op.endswith("_") and not op.endswith("__") else op
@@ -74,7 +74,7 @@ def names_verdict(op: str, autograd: str) -> str:
 def plain_name(name: str) -> str:
     """A name without what ATen and autograd spell differently.
 
-    >>> plain("_adaptive_max_pool2d") == plain("AdaptiveMaxPool2D")
+    >>> plain_name("_adaptive_max_pool2d") == plain_name("AdaptiveMaxPool2D")
     True
     """
     return name.replace("_", "").lower()

@@ -48,7 +48,7 @@ def formula_to_text(tree: Tree) -> str:
     """The formula with no more parentheses than needed.
 
     >>> from graphviz_ad._internal.maths.formula_tree import parsed
-    >>> to_text(parsed("((a*b))+(c**(2))"))
+    >>> formula_to_text(parsed("((a*b))+(c**(2))"))
     'a * b + c ** 2'
     """
     return walked(tree, _written).text
