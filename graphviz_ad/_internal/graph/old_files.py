@@ -60,7 +60,10 @@ def _notices(text: str) -> Iterator[Record]:
 
 
 def _unread(text: str) -> list[str]:
-    """The parameters that a sentence says nobody read; none where their number shows that a name has a comma in it."""
+    """The parameters that a sentence says nobody read; none where their number shows that a name has a comma in it.
+
+    These are the words of files that exist; they stay as they are, whatever the sentence is today.
+    """
     found = re.fullmatch(
         r"No operation read (?:this parameter|these (\d+) parameters): (.*?)(?: and (\d+) more)?\.", text
     )
