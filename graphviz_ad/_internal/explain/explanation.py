@@ -209,9 +209,9 @@ class Explanation:
         )
         if self.summed and self.total is not None:
             dtype = self.graph.nodes[self.course.start].ports[self.course.port].dtype
-            return compared_with_autograd(
-                self.total, self.arrived, self.doubt, dtype, adds_up=flowed is None or flowed.ok
-            )
+            # the paths are as far from the gradient as from what flowed, and that as far from the gradient
+            doubt = self.doubt if flowed is None or not math.isfinite(flowed.off) else self.doubt + flowed.off
+            return compared_with_autograd(self.total, self.arrived, doubt, dtype, adds_up=flowed is None or flowed.ok)
         return (
             Check("edges", flowed.off, flowed.ok)
             if flowed is not None
