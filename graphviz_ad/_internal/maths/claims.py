@@ -64,6 +64,7 @@ SETTINGS_ROOM = 24  # characters
 DIMENSIONS = {"dim", "keepdim"}
 WINDOWS = ("kernel_size", "stride", "padding", "dilation")
 PLAIN_CONVOLUTION = {"stride": 1, "padding": 0, "dilation": 1, "output_padding": 0, "groups": 1}  # in each direction
+WELL = 1e-3  # condition of a matrix times what rounding does to a number
 IGNORED = -100  # the class that losses of classes leave out
 SILENT = {"half_to_float", "non_blocking", "copy", "memory_format", "layout", "pin_memory", "implicit", "inplace"}
 WORDS = {("reduction", 0): "none", ("reduction", 1): "mean", ("reduction", 2): "sum"}  # as ATen counts them
@@ -354,11 +355,22 @@ def backward_of(call: Call, settings: Settings, forward: str, places: Any) -> tu
         return OF_VECTORS[name].get((len(shapes[0]), len(shapes[1])), ("",) * len(shapes))
     if (name in OF_ONE_MATRIX and len(shapes[0]) != 2) or (name in UNDEFINED_AT_KINKS and places is not None):
         return ()
-    if name in OF_ONE_MATRIX and not rule_agrees(call):  # of a matrix that has no inverse, or hardly one
+    if name in OF_ONE_MATRIX and not (
+        is_well_conditioned(call) and rule_agrees(call)
+    ):  # of a matrix that has no inverse, or hardly one
         return ()
     return tuple(
         [with_counts(formula, shapes) if "numel(" in formula else formula.removesuffix(" / 1") for formula in backward]
     )
+
+
+def is_well_conditioned(call: Call) -> bool:
+    """Whether a matrix is far from one without an inverse, where torch takes other ways than formulas do."""
+    values = recorded_by(call)
+    if values is None or not values["a"].size or not np.isfinite(values["a"]).all():
+        return False
+    with np.errstate(all="ignore"):
+        return bool(np.linalg.cond(values["a"]) * rounding_share(call.node.ports[0].dtype) < WELL)
 
 
 def by_convention(call: Call, slot: int, by_default: str) -> tuple[str, ...]:
