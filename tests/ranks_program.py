@@ -17,6 +17,7 @@ import torch
 import torch.distributed as dist
 import torch.distributed._functional_collectives as functional
 from torch import Tensor, nn
+from torch.distributed.fsdp import fully_shard
 from torch.distributed.nn.functional import all_reduce as differentiable_all_reduce
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -97,6 +98,21 @@ def averaged_in_buckets(rank: int, watch: Any) -> Results:
         loss = model(torch.linspace(0, 1 + rank, 30)).sum()
         loss.backward()
     return {"loss": loss, **{f"{name}.grad": parameter.grad for name, parameter in net.named_parameters()}}
+
+
+def sharded(rank: int, watch: Any) -> Results:
+    """Parameters that have memory only while they are used (FSDP2); the values are those of a whole model."""
+    torch.manual_seed(6)
+    net = nn.Sequential(nn.Linear(4, 6), nn.Tanh(), nn.Linear(6, 2)).double()
+    inputs = torch.linspace(-1, 1, 8, dtype=torch.float64).reshape(2, 4) * (rank + 1)
+    whole = net(inputs).pow(2).mean().detach()
+    fully_shard(net[0])
+    fully_shard(net)
+    with watch(net):
+        loss = net(inputs).pow(2).mean()
+        loss.backward()
+    shards = {f"{name}.grad": parameter.grad.to_local() for name, parameter in net.named_parameters()}
+    return {"loss": loss, "whole": whole, **shards}
 
 
 def tells_reductions() -> bool:
@@ -278,6 +294,7 @@ PROGRAMS: tuple[Program, ...] = (
     through_autograd,
     functionally,
     unfinished,
+    sharded,
     step_fails,
 )
 

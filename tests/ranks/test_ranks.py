@@ -119,6 +119,16 @@ def test_every_rank_computes_the_same_bits_recorded_or_not(folder: Path, program
 
 
 @pytest.mark.parametrize("rank", [0, 1])
+def test_parameters_that_are_gathered_when_they_are_used_have_their_values(folder: Path, rank: int) -> None:
+    computed = results(folder, "sharded", rank)
+    graph = alone(folder, "sharded", rank)
+    (loss,) = (node for node in graph.node_list if node.op == "mean")
+    assert loss.value is not None
+    assert loss.value.item() == computed["loss"].item() == pytest.approx(computed["whole"].item(), rel=1e-12)
+    assert all(node.value is not None and node.value.known for node in graph.node_list if node.op == "linear")
+
+
+@pytest.mark.parametrize("rank", [0, 1])
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_nothing_of_it_failed_to_be_recorded(folder: Path, program: str, rank: int) -> None:
     assert not [notice for notice in alone(folder, program, rank).notices if "could not be recorded" in notice]

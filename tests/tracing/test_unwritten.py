@@ -59,6 +59,37 @@ def module(kind: Callable[[], nn.Module], shape: tuple[int, ...] = (2, 3)) -> Ca
     return program
 
 
+def resized(x: Tensor) -> Tensor:
+    rows = torch.empty(2).fill_(3).resize_(4)
+    rows[2:] = 5
+    return rows[1:] * x
+
+
+def resized_garbage(x: Tensor) -> Tensor:
+    return torch.empty(3).resize_(8).t_().resize_(3).copy_(x) * 2
+
+
+def grown_by_hand(x: Tensor) -> Tensor:
+    rows = torch.ones(3)
+    storage = rows.untyped_storage()
+    storage.resize_(40)
+    rows.add_(1)
+    whole = torch.empty(0).set_(storage, 0, (10,))
+    whole[3:] = 4
+    return whole[2:5] * x
+
+
+LIBRARY = torch.library.Library("unwritten", "FRAGMENT")
+LIBRARY.define("doubled(Tensor x, *, Tensor(a!) out) -> ()")
+LIBRARY.impl("doubled", lambda x, *, out: (out.copy_(x * 2), None)[1], "CPU")
+
+
+def operator_with_place_for_result(x: Tensor) -> Tensor:
+    result = torch.empty(3)
+    torch.ops.unwritten.doubled(x.detach(), out=result)
+    return result * x
+
+
 PROGRAMS: dict[str, Callable[[Tensor], Any]] = {
     "empty": lambda x: torch.empty(3).fill_(2) * x,
     "empty_like": lambda x: torch.empty_like(x).copy_(x) * x,
@@ -77,6 +108,11 @@ PROGRAMS: dict[str, Callable[[Tensor], Any]] = {
     "normalised": module(lambda: nn.BatchNorm1d(3)),
     "layer norm": module(lambda: nn.LayerNorm(3)),
     "lstm": module(lambda: nn.LSTM(3, 2), (2, 1, 3)),
+    "resized": resized,
+    "garbage resized": lambda x: (x.sin(), torch.ones(2).resize_(8) + torch.empty(3).resize_(8))[0],
+    "garbage resized and written": resized_garbage,
+    "storage grown": grown_by_hand,
+    "place for a result": operator_with_place_for_result,
     "copied module": lambda x: copy.deepcopy(LINEAR)(x),
     "copied tensor": lambda x: copy.deepcopy(VECTOR) * x,
     "copied view": lambda x: copy.deepcopy(VECTOR[1:]).sum() * x,

@@ -14,6 +14,7 @@ from torch import Tensor
 from graphviz_ad._internal.base.errors import NoTensorError
 from graphviz_ad._internal.graph.snapshot import Array
 from graphviz_ad._internal.tracing.inputs import as_tensors, bound_arguments, input_dtype
+from graphviz_ad._internal.tracing.tape.reading import copied_elements
 from graphviz_ad._internal.tracing.tape.torch_private import flatten, map_tree
 
 
@@ -54,7 +55,7 @@ class BlackBox:
     @property
     def inputs(self) -> dict[str, Array]:
         """The inputs as they were given."""
-        return {name: tensor.detach().cpu().to(torch.float64).numpy().copy() for name, tensor in self.tensors.items()}
+        return {name: copied_elements(tensor.detach().to(torch.float64)) for name, tensor in self.tensors.items()}
 
     def __call__(self, inputs: Mapping[str, Array]) -> float:
         """The sum of all outputs that a gradient flows to."""

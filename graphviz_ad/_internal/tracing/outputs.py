@@ -11,7 +11,7 @@ from torch import Tensor
 
 from graphviz_ad._internal.base.errors import GradOutputsError, NoTensorError
 from graphviz_ad._internal.tracing.inputs import is_numbers
-from graphviz_ad._internal.tracing.tape.torch_private import flatten
+from graphviz_ad._internal.tracing.tape.torch_private import flatten, map_tree
 
 
 def differentiable_outputs(returned: Any, name: str) -> list[tuple[str | None, Tensor]]:
@@ -77,11 +77,16 @@ def _fits_whole(given: Any, outputs: Sequence[Tensor]) -> bool:
     return len(outputs) == 1 and outputs[0].dim() > 0 and is_numbers(list(given))
 
 
+def without_tensors(tree: Any) -> Any:
+    """The same with plain numbers for tensors, which numpy would mark as never to be resized."""
+    return map_tree(lambda leaf: leaf.tolist() if isinstance(leaf, Tensor) else leaf, tree)
+
+
 def _upstream(i: int, output: Tensor, given: Any) -> Tensor:
     if given is None:
         return torch.ones_like(output)
     try:
-        seed = given.detach() if isinstance(given, Tensor) else torch.as_tensor(np.asarray(given))
+        seed = given.detach() if isinstance(given, Tensor) else torch.as_tensor(np.array(without_tensors(given)))
         seed = seed.to(dtype=output.dtype, device=output.device)
     except (TypeError, ValueError, RuntimeError) as error:
         raise GradOutputsError(

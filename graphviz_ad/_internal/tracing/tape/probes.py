@@ -184,6 +184,12 @@ def tells_memory(name: str) -> bool:
     return type(whole) is int and whole == part != elsewhere and 0 not in (whole, elsewhere)
 
 
+def tells_addresses(address: Callable[[Tensor], int]) -> bool:
+    """Where the memory of a tensor begins, also that of a part of one."""
+    x = torch.ones(3, device="cpu")
+    return [address(tensor) for tensor in (x, x[1:])] == [x.data_ptr()] * 2
+
+
 def lists_hooks(name: str) -> bool:
     """Those that were registered on the gradient of a tensor, while they are."""
     x, hook = _two(), _keep

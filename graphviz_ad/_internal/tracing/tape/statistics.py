@@ -11,6 +11,8 @@ import torch
 from torch import Tensor
 
 from graphviz_ad._internal.graph.snapshot import Stats
+from graphviz_ad._internal.tracing.tape.reading import demand_memory, shown_memory
+from graphviz_ad._internal.tracing.tape.torch_private import is_zeros
 
 # dtypes that numpy lacks -> a wider one that holds every value exactly.
 WIDER = {torch.bfloat16: torch.float32} | {
@@ -29,10 +31,12 @@ def statistics_of_tensor(tensor: Tensor) -> Stats | None:
     beside an exact norm save little, and a norm of a sample would be wrong for gradients of embeddings, most of whose
     rows are zero.
     """
-    plain = tensor.detach()
+    plain, zeros = tensor.detach(), is_zeros(tensor)
+    if not zeros:
+        demand_memory(plain)
     if plain.is_complex():
         return None
-    plain = plain.clone() if plain._is_zerotensor() else plain.resolve_neg()
+    plain = plain.clone() if zeros else plain.resolve_neg()
     if plain.dtype in (torch.float16, *WIDER):
         plain = plain.float()
     if plain.device.type == "cpu" and plain.dtype in (torch.float32, torch.float64):
@@ -50,7 +54,7 @@ def statistics_of_tensor(tensor: Tensor) -> Stats | None:
 
 
 def _on_cpu(plain: Tensor) -> Stats:
-    flat = plain.numpy().ravel(order="K")  # the same memory, only read; in whatever order it lies there
+    flat = shown_memory(plain).ravel(order="K")  # in whatever order it lies there
     ones = _block_of_ones(flat.dtype)
     minimum, maximum, total, squares = math.inf, -math.inf, 0.0, 0.0
     with np.errstate(all="ignore"):

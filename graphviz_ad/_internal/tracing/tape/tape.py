@@ -32,6 +32,7 @@ from graphviz_ad._internal.tracing.tape.torch_private import (
     hooks_are_open,
     is_view,
     made_at,
+    memory_and_bytes,
     memory_of_tensor,
     sequence_number,
 )
@@ -85,9 +86,11 @@ class Tape:
         value = self._objects.get(id(tensor))
         if value is None or value.reference() is not tensor:
             return self._new_value(tensor, None, 0, self._held(tensor))
-        memory = memory_of_tensor(tensor)
+        memory, size = memory_and_bytes(tensor)
         if memory != value.memory:
             return self._replaced(tensor, memory)
+        if size > value.memory_bytes:
+            self._grown(tensor, value, size)
         if self._storages:  # was its memory written through another view since?
             writer = self._storages.get(memory) if memory is not None else None
             if writer is not None and writer > value.number:
@@ -95,6 +98,11 @@ class Tape:
                 self.keeper.was_written(tensor)  # whose version does not tell, where that was through .data
                 return self._new_value(tensor, last.maker, last.port, self._held(tensor))
         return value
+
+    def _grown(self, tensor: Tensor, value: Value, size: int) -> None:
+        """Note that the memory of a tensor has been made larger since it was last seen: nobody has written the rest."""
+        self.unwritten.grew(tensor, value.memory_bytes)
+        value.memory_bytes = size
 
     def _replaced(self, tensor: Tensor, memory: int | None) -> Value:
         """What a tensor holds since its ``.data`` was set; what an operation made there, if it is still the same."""
@@ -157,6 +165,7 @@ class Tape:
 
     def _new_value(self, tensor: Tensor, maker: int | None, port: int, held: Held) -> Value:
         key, requires_grad = id(tensor), tensor.requires_grad
+        memory, size = memory_and_bytes(tensor)
         value = Value(
             len(self.values),
             maker,
@@ -169,10 +178,11 @@ class Tape:
             is_view(tensor),
             weakref.ref(tensor),
             key,
-            memory=memory_of_tensor(tensor),
+            memory=memory,
+            memory_bytes=size,
         )
-        if maker is not None and value.memory is not None:
-            self._made[value.memory] = value.number
+        if maker is not None and memory is not None:
+            self._made[memory] = value.number
         named = self._names.get(key)
         if named is not None and named[0]() is tensor and (maker is None or (requires_grad and tensor.is_leaf)):
             value.name = named[1]  # the leaf as it was found, or updated by an optimizer, or initialised
@@ -361,7 +371,10 @@ class Tape:
                 if isinstance(tensor, Tensor):
                     written.append(tensor)
                     self.keeper.was_written(tensor)
-                    self.unwritten.wrote(operation, tensor)
+                    if schema.only_moves:
+                        self._moved(tensor)
+                    else:
+                        self.unwritten.wrote(operation, tensor)
                     self._forget_unread(operation, tensor)
                     results.append(self._result(tensor, operation, len(results)))
                     self.has_writes = True
@@ -375,6 +388,14 @@ class Tape:
         operation.results = results
         if schema.overwritten:
             self._forget_overwritten(schema, args)
+
+    def _moved(self, tensor: Tensor) -> None:
+        """Note what an operation did that only says where the elements of a tensor lie: `resize_` may ask for more
+        memory.
+        """
+        value, (memory, size) = self.known(tensor), memory_and_bytes(tensor)
+        if value is not None and value.memory == memory and size > value.memory_bytes:
+            self._grown(tensor, value, size)
 
     def _forget_overwritten(self, schema: Schema, args: Sequence[Any]) -> None:
         """Look anew at what an operation writes to without saying so, such as the running statistics of a batch

@@ -247,6 +247,21 @@ def memory_and_bytes(tensor: Tensor) -> tuple[int | None, int]:
         return None, 0
 
 
+# where a memory begins; ``data_ptr`` hands it out to be written, so that a lazy copy would become a true one
+_begin_of_memory: Callable[[Tensor], int] | None = believed(_find(torch._C, "_data_address"), probes.tells_addresses)
+
+
+def address_of_memory(tensor: Tensor) -> int:
+    """Where the memory begins that a tensor lies in; 0 where there is none."""
+    return _begin_of_memory(tensor) if _begin_of_memory is not None else tensor.untyped_storage().data_ptr()
+
+
+def address_of(tensor: Tensor) -> int:
+    """Where the elements of a tensor begin; 0 where there is no memory."""
+    start = address_of_memory(tensor)
+    return start and start + tensor.storage_offset() * tensor.element_size()
+
+
 def _perhaps_a_view(tensor: Tensor) -> bool:
     """Whether a tensor may be a view; True where torch does not tell."""
     return getattr(tensor, "_base", tensor) is not None
@@ -379,10 +394,16 @@ def signature(overload: Any) -> Signature:
         return Signature(name, namespace, (), (0,) if in_place else (), frozenset({"out"} if writes_out else ()), None)
     arguments = tuple(argument.name for argument in schema.arguments)
     written = tuple(i for i, a in enumerate(schema.arguments) if a.alias_info is not None and a.alias_info.is_write)
-    only_written = frozenset(arguments[i] for i in written) if written and writes_out else frozenset()
+    # operators of torch.library have a place for their result without being called so
+    only_written = frozenset(arguments[i] for i in written if writes_out or _is_place_for_result(schema.arguments[i]))
     return Signature(
         name, namespace, arguments, written, only_written, tuple(str(result.type) for result in schema.returns)
     )
+
+
+def _is_place_for_result(argument: Any) -> bool:
+    """Whether an argument that is written to is called and given like that of an out= variant."""
+    return bool(getattr(argument, "kwarg_only", False)) and argument.name == "out"
 
 
 # --- The engine's entry

@@ -24,7 +24,7 @@ from torch import Tensor
 from torch.multiprocessing import reductions
 
 from graphviz_ad._internal.tracing.tape.tape_entries import Operation, Schema
-from graphviz_ad._internal.tracing.tape.torch_private import memory_of_tensor
+from graphviz_ad._internal.tracing.tape.torch_private import address_of_memory, memory_of_tensor
 
 NOT_WRITTEN, UNREAD = "uninitialised memory", "written over before anything read it"
 TAKES_SHAPE_ONLY = {
@@ -106,6 +106,22 @@ class Unwritten:
             if memory is not None and memory not in self.regions and result.is_cpu:
                 self._mark(memory, result)
 
+    def grew(self, tensor: Tensor, before: int) -> None:
+        """Note that the memory of a tensor has become larger; ``before``: how many bytes it had."""
+        memory = memory_of_tensor(tensor)
+        if memory is None or not tensor.is_cpu:
+            return
+        known = self.regions.get(memory)
+        self._mark(memory, tensor)
+        region = self.regions.get(memory)
+        if region is None or (known is not None and known.written is None):
+            return
+        region.written = np.zeros(region.size // region.unit, np.bool_)
+        if known is None:
+            region.written[: before // region.unit] = True
+        elif known.unit == region.unit and known.written is not None:
+            region.written[: known.written.size] = known.written
+
     def wrote(self, operation: Operation, target: Tensor) -> None:
         """Note what an operation wrote to."""
         region = self._region(target)
@@ -140,17 +156,16 @@ class Unwritten:
     def _region(self, tensor: Tensor) -> Region | None:
         memory = memory_of_tensor(tensor) if self.regions else None
         region = self.regions.get(memory) if memory is not None else None
-        if region is None or region.size == tensor.untyped_storage().nbytes():
+        if region is None or (region.address, region.size) == place_of(tensor):
             return region
-        self.forget(tensor)  # it was resized meanwhile
+        self.forget(tensor)  # it was resized meanwhile, and may lie somewhere else
         return None
 
     def _mark(self, memory: int, tensor: Tensor) -> None:
         """Nothing of this memory is written; of a tensor that only stands for one nothing can be said."""
         self.regions = {key: region for key, region in self.regions.items() if not region.reference.expired()}
-        storage = tensor.untyped_storage()
         with suppress(RuntimeError):
-            region = Region(weak_reference(storage), storage.data_ptr(), storage.nbytes(), tensor.element_size())
+            region = Region(weak_reference(tensor.untyped_storage()), *place_of(tensor), tensor.element_size())
             region.looked = sampled_bytes(region)
             self.regions[memory] = region
 
@@ -162,6 +177,11 @@ class Unwritten:
             part[...] = written
         elif not written:
             region.written[...] = False
+
+
+def place_of(tensor: Tensor) -> tuple[int, int]:
+    """Where the memory lies that a tensor is in, and how many bytes it has."""
+    return address_of_memory(tensor), tensor.untyped_storage().nbytes()
 
 
 def tensors_given(operand: Any) -> Iterator[Tensor]:

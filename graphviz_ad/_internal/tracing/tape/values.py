@@ -13,13 +13,13 @@ from torch import Tensor
 from graphviz_ad._internal.graph.snapshot import MOST_DIMENSIONS, Snapshot
 from graphviz_ad._internal.tracing.capture import Capture
 from graphviz_ad._internal.tracing.tape.pending import Pending
+from graphviz_ad._internal.tracing.tape.reading import FreedMemory, copied_elements, number_in
 from graphviz_ad._internal.tracing.tape.statistics import WIDER, statistics_of_tensor
 from graphviz_ad._internal.tracing.tape.torch_private import (
     as_plain,
     hidden_from_modes,
     is_own_kind,
     is_plain_subclass,
-    is_zeros,
     modes_are_active,
     version_of,
 )
@@ -80,12 +80,14 @@ def take(tensor: Tensor, level: str, whole: int) -> Snapshot | None:
         if len(shape) > MOST_DIMENSIONS:
             return summarised(tensor.detach().reshape(-1), shape)
         if count == 1 and not tensor.is_complex() and not tensor.is_neg():
-            return Snapshot(shape, dtype, tensor.item())
+            return Snapshot(shape, dtype, number_in(tensor))
         if count == 1 and tensor.dtype not in WIDER_COMPLEX:  # conjugates and negatives may be lazy
             return Snapshot(shape, dtype, as_array(tensor).item())
         if count <= whole or level == "full":
             return Snapshot(shape, dtype, as_array(tensor))
         return Snapshot(shape, dtype, stats=statistics_of_tensor(tensor), missing="summarised")
+    except FreedMemory:
+        return Snapshot(shape, dtype, missing="freed memory")
     except Exception as error:  # an exotic tensor must not break the program that is being watched
         return Snapshot(shape, dtype, missing=f"unreadable: {type(error).__name__}")
 
@@ -102,13 +104,7 @@ def summarised(row: Tensor, shape: tuple[int, ...]) -> Snapshot:
 
 def as_array(tensor: Tensor) -> Any:
     """A copy of all elements as numpy; exact, since only widened where numpy lacks the dtype."""
-    plain = tensor.detach()
-    plain = plain.resolve_conj().resolve_neg() if plain.is_conj() or plain.is_neg() else plain
-    plain = plain.clone() if is_zeros(plain) else plain
-    wider = WIDER.get(plain.dtype) or WIDER_COMPLEX.get(plain.dtype)
-    array = (plain if wider is None else plain.to(wider)).cpu().numpy().copy()
-    array.setflags(write=False)
-    return array
+    return copied_elements(tensor, WIDER.get(tensor.dtype) or WIDER_COMPLEX.get(tensor.dtype))
 
 
 class Keeper:
@@ -144,7 +140,7 @@ class Keeper:
             and not modes_are_active()
         ):
             try:
-                return tensor.item()
+                return number_in(tensor)
             except Exception:  # such as a number inside vmap
                 return take(tensor, level, self.capture.whole)
         return self._keep(tensor, level, same)
@@ -156,7 +152,7 @@ class Keeper:
         dtype = PLAIN.get(tensor.dtype) if type(tensor) is Tensor else None
         if dtype is not None and not tensor.dim() and tensor.is_cpu and not tensor.is_neg() and not modes_are_active():
             try:
-                return Snapshot((), dtype, tensor.item())
+                return Snapshot((), dtype, number_in(tensor))
             except Exception:  # such as a number inside vmap
                 return take(tensor, self.capture.gradients, self.capture.whole)
         return self._keep(tensor, self.capture.gradients, same)
@@ -184,7 +180,7 @@ class Keeper:
         # one plain number: by far the most frequent in a long graph
         if dtype is not None and not tensor.dim() and tensor.is_cpu and not tensor.is_neg():
             try:
-                return Snapshot((), dtype, tensor.item())
+                return Snapshot((), dtype, number_in(tensor))
             except Exception:  # such as a number inside vmap
                 return take(tensor, level, self.capture.whole)
         if not tensor.is_cpu and (later := self.later(tensor, level, same)) is not None:

@@ -1,0 +1,109 @@
+"""torch.Tensor -> numpy: its elements, read so that nothing shows afterwards that anybody did.
+
+``Tensor.numpy()`` and all that goes through it (``numpy.asarray``, ``__array__``) mark the storage for ever as one
+that cannot be resized: the program is changed by being looked at. So memory is read here by its address. This is the
+only module that makes an array of a tensor of the user's.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from graphviz_ad._internal.graph.snapshot import Array
+from graphviz_ad._internal.tracing.tape.torch_private import address_of, is_zeros
+
+_WHOLE = ("bool", *(f"{kind}{bits}" for kind in ("int", "uint") for bits in (8, 16, 32, 64)))
+_FLOATING = ("float16", "float32", "float64", "complex64", "complex128")
+# the dtypes that numpy has
+NUMPY = {getattr(torch, name): np.dtype(name) for name in (*_WHOLE, *_FLOATING) if hasattr(torch, name)}
+
+
+class FreedMemory(RuntimeError):
+    """A tensor claims more memory than its storage has, as where a program has let go of it for a while."""
+
+
+def copied_elements(tensor: Tensor, wider: torch.dtype | None = None) -> Array:
+    """All elements in an array of its own that nobody can write to, of another dtype where numpy lacks theirs."""
+    plain = _on_hand(tensor, wider)
+    dtype, address = NUMPY[plain.dtype], _readable(plain)
+    if not plain.is_contiguous():
+        plain = plain.detach().contiguous()
+        address = address_of(plain)
+    elements = ctypes.string_at(address, plain.numel() * plain.element_size())
+    return np.frombuffer(elements, dtype).reshape(tuple(plain.shape))
+
+
+def shown_memory(tensor: Tensor) -> Array:
+    """All elements where they lie, only to be read, and only before the program goes on."""
+    plain = _on_hand(tensor, None)
+    return np.asarray(_Memory(plain, _readable(plain)))
+
+
+class _Memory:
+    """What numpy is told of a tensor that has elements, and the tensor, so that it lives as long as the array."""
+
+    def __init__(self, tensor: Tensor, address: int) -> None:
+        size = tensor.element_size()
+        self.tensor = tensor
+        self.__array_interface__: dict[str, Any] = {
+            "version": 3,
+            "data": (address, True),  # True: only to read
+            "shape": tuple(tensor.shape),
+            "typestr": NUMPY[tensor.dtype].str,
+            "strides": tuple(step * size for step in tensor.stride()),
+        }
+
+
+def number_in(tensor: Tensor) -> complex | float | int | bool:
+    """The element of a tensor that has one."""
+    if tensor.storage_offset():
+        demand_memory(tensor)
+    try:
+        return tensor.item()
+    except RuntimeError:  # so torch says that there is no memory at all
+        demand_memory(tensor)
+        raise
+
+
+def demand_memory(tensor: Tensor) -> None:
+    """Raise where not all elements of a tensor lie in its storage; operations of torch would read what lies behind."""
+    claimed, there = _claimed_bytes(tensor), tensor.untyped_storage().nbytes()
+    if claimed > there:
+        raise FreedMemory(f"a storage of {there} bytes, of which a tensor of shape {tuple(tensor.shape)} has {claimed}")
+
+
+def _readable(tensor: Tensor) -> int:
+    """The address of the elements, if they can be read there."""
+    demand_memory(tensor)
+    address = address_of(tensor)
+    if not address and tensor.numel():
+        raise FreedMemory(f"a storage without memory for a tensor of shape {tuple(tensor.shape)}")
+    return address
+
+
+def _claimed_bytes(tensor: Tensor) -> int:
+    """How much of its storage a tensor needs, up to its last element."""
+    if tensor.is_contiguous():
+        last = tensor.numel() - 1
+    else:
+        last = sum((size - 1) * step for size, step in zip(tensor.shape, tensor.stride(), strict=True))
+    return (tensor.storage_offset() + last + 1) * tensor.element_size() if tensor.numel() else 0
+
+
+def _on_hand(tensor: Tensor, wider: torch.dtype | None) -> Tensor:
+    """The same elements in memory of the CPU, as they are; of a plain tensor, the tensor itself."""
+    zeros = is_zeros(tensor)
+    if tensor.is_cpu and not (zeros or tensor.is_conj() or tensor.is_neg() or wider):
+        return tensor
+    plain = tensor.detach()
+    if zeros:
+        plain = plain.clone()
+    else:
+        demand_memory(plain)
+    plain = plain.resolve_conj().resolve_neg().cpu()
+    return plain if wider is None else plain.to(wider)
