@@ -92,7 +92,7 @@ def _claimed_bytes(tensor: Tensor) -> int:
         last = tensor.numel() - 1
     else:
         last = sum((size - 1) * step for size, step in zip(tensor.shape, tensor.stride(), strict=True))
-    return (tensor.storage_offset() + last + 1) * tensor.element_size() if tensor.numel() else 0
+    return (int(tensor.storage_offset()) + last + 1) * tensor.element_size() if tensor.numel() else 0
 
 
 def _on_hand(tensor: Tensor, wider: torch.dtype | None) -> Tensor:

@@ -259,7 +259,7 @@ def address_of_memory(tensor: Tensor) -> int:
 def address_of(tensor: Tensor) -> int:
     """Where the elements of a tensor begin; 0 where there is no memory."""
     start = address_of_memory(tensor)
-    return start and start + tensor.storage_offset() * tensor.element_size()
+    return start and start + int(tensor.storage_offset()) * tensor.element_size()
 
 
 def _perhaps_a_view(tensor: Tensor) -> bool:
