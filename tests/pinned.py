@@ -1,4 +1,4 @@
-"""A file of constraints -> the versions that it pins; and whether this torch is the one that releases are tested with."""
+"""A file of constraints -> the versions that it pins; and whether this torch is the pinned one."""
 
 from __future__ import annotations
 

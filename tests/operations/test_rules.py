@@ -445,9 +445,8 @@ def test_what_torch_rounds_lies_within_the_doubt_about_the_formula(name: str, dt
             else [None] * 9
         )
     except RuntimeError as error:
-        if not refuses(error, exact):
+        if not refuses(error, exact) or (is_pinned_torch() and name not in NOT_IN_HALF):
             raise
-        assert name in NOT_IN_HALF or not is_pinned_torch(), error
         return
     assert name not in NOT_IN_HALF or exact not in HALF or not is_pinned_torch()
     wanted = [next(gradients) if operand.requires_grad else None for operand in operands]
