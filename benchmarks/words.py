@@ -16,35 +16,21 @@ import argparse
 import os
 import subprocess
 import sys
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from types import CodeType, FrameType
-from typing import Any
+from types import CodeType
 
 import films
 
 import graphviz_ad as gad
 
+ROOT = Path(__file__).parents[1]
+sys.path.append(str(ROOT / "tests"))
+from call_counts import Calls, counted, module_of  # noqa: E402 - from the tests, which count in the same way
+from test_layers import ROOMS  # noqa: E402
+
 NODES = 60
-DECIDING = ("claims.py",)
-ROOMS = (
-    "base",
-    "graph",
-    "maths",
-    "ad_number.py",
-    "tracing",
-    "ranks",
-    "scene",
-    "layouts",
-    "explain",
-    "check",
-    "film",
-    "renderers",
-    "output",
-    "sheets",
-    "api",
-)
+DECIDING = "maths.claims"
 ONE_RUN = """
 import sys, time
 sys.path.insert(0, {benchmarks!r})
@@ -62,49 +48,27 @@ def traced(nodes: int = NODES) -> gad.Graph:
     return gad.trace(films.program(nodes), 0.5, 0.3)
 
 
-def calls_of(graph: gad.Graph) -> tuple[Counter[CodeType], Counter[tuple[CodeType, CodeType]]]:
+def calls_of(graph: gad.Graph) -> Calls:
     """How often each function ran in one `animate`, and who called whom; the first time, when caches are empty, is
     not counted.
     """
     graph.animate()
-    ran: Counter[CodeType] = Counter()
-    pairs: Counter[tuple[CodeType, CodeType]] = Counter()
-
-    def count(frame: FrameType, event: str, argument: Any) -> None:
-        del argument
-        if event == "call":
-            ran[frame.f_code] += 1
-            if frame.f_back is not None:
-                pairs[frame.f_back.f_code, frame.f_code] += 1
-
-    sys.setprofile(count)
-    try:
-        graph.animate()
-    finally:
-        sys.setprofile(None)
-    return ran, pairs
-
-
-def deciding(ran: Counter[CodeType]) -> int:
-    """Calls in the modules that decide what an operation claims."""
-    return sum(number for code, number in ran.items() if code.co_filename.endswith(DECIDING))
+    return counted(graph.animate)
 
 
 def room_of(code: CodeType) -> int:
-    """Where the room of a function stands in the order of imports; -1 for what is not ours."""
-    parts = Path(code.co_filename).parts
-    if "_internal" not in parts:
-        return -1
-    return ROOMS.index(parts[parts.index("_internal") + 1])
+    """Where the room of a function stands in the order of imports; -1 for what is in none."""
+    room = module_of(code).partition(".")[0]
+    return ROOMS.index(room) if room else -1
 
 
-def ways_up(pairs: Counter[tuple[CodeType, CodeType]]) -> Iterator[str]:
+def ways_up(calls: Calls) -> Iterator[str]:
     """Each pair of functions of which the called one stands in a later room; the method of the graph by which users
     begin is the way in.
     """
-    for caller, called in pairs:
+    for caller, called in calls.pairs:
         if -1 < room_of(caller) < room_of(called) and caller.co_name != "animate":
-            yield f"{caller.co_qualname if sys.version_info >= (3, 11) else caller.co_name} -> {called.co_name}"
+            yield f"{caller.co_qualname} -> {called.co_name}"
 
 
 def seconds(checkout: Path) -> float:
@@ -118,22 +82,21 @@ def seconds(checkout: Path) -> float:
     )
 
 
-def main() -> None:
+def main(given: Sequence[str] | None = None) -> None:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--beside", type=Path)
     arguments.add_argument("--rounds", type=int, default=5)
-    chosen = arguments.parse_args()
+    chosen = arguments.parse_args(given)
     graph = traced()
-    ran, pairs = calls_of(graph)
+    calls = calls_of(graph)
     stage = graph.animate().film.stage
-    edges = len(stage.arrows)
-    print(f"{len(stage.boxes)} nodes, {edges} edges; {sum(ran.values()):,} calls in one animate")
-    print(f"{deciding(ran):,} calls in the deciding code, {deciding(ran) / edges:.1f} an edge")
-    up = sorted(set(ways_up(pairs)))
+    edges, decided = len(stage.arrows), calls.in_module(DECIDING)
+    print(f"{len(stage.boxes)} nodes, {edges} edges; {calls.ran.total():,} calls in one animate")
+    print(f"{decided:,} calls in the deciding code, {decided / edges:.1f} an edge")
+    up = sorted(set(ways_up(calls)))
     print(f"the way goes up {len(up)} times{': ' if up else ''}{', '.join(up)}")
     if chosen.beside is not None:
-        here, there = Path(__file__).parents[1], chosen.beside.resolve()
-        runs = [(seconds(here), seconds(there)) for _ in range(chosen.rounds)]
+        runs = [(seconds(ROOT), seconds(chosen.beside.resolve())) for _ in range(chosen.rounds)]
         ours, theirs = (min(times) for times in zip(*runs, strict=True))
         print(f"animate: {1000 * ours:.0f} ms here, {1000 * theirs:.0f} ms there, a share of {ours / theirs:.2f}")
 

@@ -1,5 +1,7 @@
 """graphviz_ad: see automatic differentiation. Pictures and films of what PyTorch's autograd really did."""
 
+import typing as _typing
+
 from graphviz_ad import gallery as gallery
 from graphviz_ad import transforms as transforms
 from graphviz_ad._internal.ad_number import ADNumber, cos, exp, log, relu, sigmoid, sin, sqrt, tan, tanh
@@ -65,12 +67,18 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> object:
-    """``gad.max`` and ``gad.min`` of ADNumbers; not among the names above, so that ``import *`` leaves Python's own
-    in their place.
-    """
-    if name in ("max", "min"):
-        from graphviz_ad._internal import ad_number
+if _typing.TYPE_CHECKING:
+    from graphviz_ad._internal import ad_number as _ad_number
 
-        return getattr(ad_number, f"{name}_")
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    max, min = _ad_number.max_, _ad_number.min_  # noqa: A001
+else:
+
+    def __getattr__(name: str) -> object:
+        """``gad.max`` and ``gad.min`` of ADNumbers; not among the names above, so that ``import *`` leaves Python's
+        own in their place.
+        """
+        if name in ("max", "min"):
+            from graphviz_ad._internal import ad_number
+
+            return getattr(ad_number, f"{name}_")
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -314,7 +314,7 @@ def test_an_operation_of_ones_own_is_one_line() -> None:
 
 def test_the_engine_can_be_read_in_one_sitting() -> None:
     source = SOURCE.read_text("utf-8")
-    assert len(source.splitlines()) < 230
+    assert len(source.splitlines()) < 240
     assert not [line for line in source.splitlines() if line.startswith(("import", "from")) and "graphviz_ad" in line]
 
 

@@ -13,6 +13,7 @@ from xml.etree import ElementTree
 
 import pytest
 import torch
+from pinned import pinned
 
 from graphviz_ad._internal.tracing.tape.torch_version import OLDEST, TESTED, is_tested
 
@@ -20,11 +21,6 @@ ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 DEVELOPERS_OWN = {"mypy", "ruff"}  # tools, of which no test needs a certain version
 OF_THEIR_TIME = {"pyparsing"}  # what the lowest versions need besides
-
-
-def pinned(name: str) -> dict[str, str]:
-    lines = (ROOT / name).read_text("utf-8").splitlines()
-    return dict(line.split("==") for line in lines if not line.startswith("#"))
 
 
 def lower_bounds() -> dict[str, str]:

@@ -35,6 +35,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from graphviz_ad._internal.api.api import Animation, Picture
     from graphviz_ad._internal.base.checked_calls import takes
+    from graphviz_ad._internal.base.number_types import Number, OfOne, OfTwo
     from graphviz_ad._internal.output.call_options import AnimateOptions, PlotOptions
 
 # --- what each operation computes: its value, then its derivative with respect to each operand
@@ -99,7 +100,12 @@ def operation(name: str) -> Callable[..., Any]:
     return apply
 
 
-def both_ways(name: str) -> tuple[Callable[[ADNumber, Any], ADNumber], Callable[[ADNumber, Any], ADNumber]]:
+def on_its_own(name: str) -> Callable[[ADNumber], ADNumber]:
+    """An operator of one ADNumber."""
+    return operation(name)
+
+
+def both_ways(name: str) -> tuple[Callable[[ADNumber, Number], ADNumber], Callable[[ADNumber, Number], ADNumber]]:
     """An operator with the ADNumber on its left, and with the ADNumber on its right."""
     apply = operation(name)
     return apply, lambda right, left: apply(left, right)
@@ -186,7 +192,7 @@ class ADNumber:
     __mul__, __rmul__ = both_ways("mul")
     __truediv__, __rtruediv__ = both_ways("div")
     __pow__, __rpow__ = both_ways("pow")
-    __neg__, __abs__ = operation("neg"), operation("abs")
+    __neg__, __abs__ = on_its_own("neg"), on_its_own("abs")
     __lt__, __le__, __gt__, __ge__ = map(comparison, (operator.lt, operator.le, operator.gt, operator.ge))
     __eq__, __ne__, __hash__ = comparison(operator.eq), comparison(operator.ne), object.__hash__
     __array_ufunc__ = None  # numpy's numbers leave the arithmetic to us
@@ -219,7 +225,14 @@ def running_program() -> tuple[CodeType, int]:
     return frame.f_code, frame.f_lasti
 
 
-exp, log, sqrt = operation("exp"), operation("log"), operation("sqrt")
-sin, cos, tan = operation("sin"), operation("cos"), operation("tan")
-tanh, sigmoid, relu = operation("tanh"), operation("sigmoid"), operation("relu")
-max_, min_ = operation("max"), operation("min")
+exp: OfOne = operation("exp")
+log: OfOne = operation("log")
+sqrt: OfOne = operation("sqrt")
+sin: OfOne = operation("sin")
+cos: OfOne = operation("cos")
+tan: OfOne = operation("tan")
+tanh: OfOne = operation("tanh")
+sigmoid: OfOne = operation("sigmoid")
+relu: OfOne = operation("relu")
+max_: OfTwo = operation("max")
+min_: OfTwo = operation("min")

@@ -30,6 +30,7 @@ from graphviz_ad._internal.base.errors import (
 )
 from graphviz_ad._internal.base.registry import Registry
 from graphviz_ad._internal.output.format_table import FILMS, STILLS
+from graphviz_ad._internal.tracing.assembly import saved as saved_tensors
 from graphviz_ad._internal.tracing.tape.torch_private import TELLS_HOOKS
 
 
@@ -338,7 +339,9 @@ def test_make_dot_gives_source_without_running_a_backward_pass() -> None:
     assert x.grad is None
 
 
-def test_make_dot_shows_what_autograd_keeps_and_unpacks_no_tensor() -> None:
+@pytest.mark.parametrize("tells", sorted({TELLS_HOOKS, False}), ids="torch tells: {}".format)
+def test_make_dot_shows_what_autograd_keeps_and_unpacks_no_tensor(tells: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(saved_tensors, "TELLS_HOOKS", tells)
     unpacked: list[object] = []
     x = torch.ones(2, 3, requires_grad=True)
     with torch.autograd.graph.saved_tensors_hooks(
@@ -346,14 +349,22 @@ def test_make_dot_shows_what_autograd_keeps_and_unpacks_no_tensor() -> None:
     ):
         y = torch.softmax(x.sum(1, keepdim=True), dim=0).pow(3).mean()
     plain, full = gad.make_dot(y).source, gad.make_dot(y, show_attrs=True, show_saved=True).source
-    told = ("exponent: 3", "keepdim: True", "dim: 0", *(("saved: result", "saved: self") if TELLS_HOOKS else ()))
+    told = ("exponent: 3", "keepdim: True", "dim: 0")
     assert [words for words in told if words in plain] == []
     assert [words for words in told if words not in full] == []
+    known = [": self", ": result"]  # of pow and softmax; sum and mean keep no tensor
+    assert kept_lines(full) == (known if tells else [": unknown"] * 2)
     assert "self_sym_sizes: (2, …" in gad.make_dot(y, show_attrs=True, max_attr_chars=5).source
     assert "saved" not in gad.make_dot(y, show_attrs=True).source
     assert unpacked == []
     y.backward()
     assert "exponent: 3" in gad.make_dot(y, show_attrs=True).source  # freed, and its numbers still there
+
+
+def kept_lines(source: str) -> list[str]:
+    """What the boxes say of saved tensors, the last operation first."""
+    labels = re.findall(r'label="([^"]*)"', source)
+    return [line[1] for label in reversed(labels) for line in re.finditer(r"saved(: [^\\]*)", label)]
 
 
 def test_reports_print_as_a_table() -> None:

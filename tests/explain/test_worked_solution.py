@@ -7,6 +7,7 @@ from __future__ import annotations
 import re
 import subprocess
 from dataclasses import replace
+from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -116,11 +117,27 @@ def lines_of(latex: str) -> list[str]:
     return [line.removesuffix(r" \\").replace("&", "") for line in found[1].splitlines()]
 
 
+@cache
+def reads_groups_in_text() -> bool:
+    try:
+        MATHTEXT.parse(r"$\text{{'}}$")
+    except ValueError:  # matplotlib before 3.11
+        return False
+    return True
+
+
+def as_matplotlib_reads(line: str) -> str:
+    """A line without the groups that keep single characters of a text from becoming ligatures, where these cannot be
+    read; LaTeX itself reads all of it, in another test.
+    """
+    return line if reads_groups_in_text() else re.sub(r"\{(''|['\-,])\}", r"\1", line)
+
+
 def test_every_line_of_latex_is_mathematics_that_matplotlib_draws() -> None:
     count = 0
     for explained in every():
         for line in lines_of(explained.to_latex()):
-            MATHTEXT.parse(f"${line}$")
+            MATHTEXT.parse(f"${as_matplotlib_reads(line)}$")
             count += 1
     assert count > 200
 

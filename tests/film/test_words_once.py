@@ -5,7 +5,11 @@ downwards.
 from __future__ import annotations
 
 import random
+import re
+import subprocess
+import sys
 from functools import cache
+from pathlib import Path
 
 import torch
 from call_counts import Calls, counted, module_of
@@ -71,6 +75,12 @@ def test_the_way_from_animate_to_the_words_hardly_goes_up() -> None:
         if order.index(rooms[caller]) < order.index(rooms[called])
     ]
     assert len([pair for pair in up if pair[0] != "animate"]) <= MOST_WAYS_UP, up
+
+
+def test_the_benchmark_counts_what_these_tests_count() -> None:
+    script = Path(__file__).parents[2] / "benchmarks" / "words.py"
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=True)
+    assert re.fullmatch(r"60 nodes, 96 edges; .*\n.* calls in the deciding code, .*\nthe way goes up .*\n", done.stdout)
 
 
 def test_words_without_local_derivatives_are_those_described_without_them() -> None:

@@ -18,7 +18,8 @@ from torch.utils.checkpoint import checkpoint
 
 import graphviz_ad as gad
 from graphviz_ad._internal.base.errors import GraphFormatError
-from graphviz_ad._internal.graph.graph import Graph, Memory
+from graphviz_ad._internal.graph.calls import bytes_of
+from graphviz_ad._internal.graph.graph import Graph, Memory, Node
 from graphviz_ad._internal.tracing.capture import Capture
 
 BATCH, IN, HIDDEN, OUT = 5, 3, 4, 2
@@ -84,6 +85,14 @@ def test_what_one_operation_keeps_stands_at_its_node() -> None:
         "sum": 0,
     }
     assert traced.memory == Memory(48, 96 + 64)
+
+
+def test_a_call_keeps_what_is_not_known_where_that_is_so_of_a_part() -> None:
+    known = Node("n1", "op", autograd=("A",), saved=("self",), saved_bytes=16)
+    empty = Node("n2", "op", autograd=("A",), saved_bytes=0)
+    untold, outside = (Node("n3", "op", autograd=("B",), cut=cut) for cut in (None, "unreached"))
+    calls = [[known, empty], [known, untold], [empty, untold], [empty, outside]]
+    assert [bytes_of(members) for members in calls] == [16, None, None, 0]
 
 
 def test_a_tied_parameter_is_one_leaf_and_one_that_was_updated_too() -> None:

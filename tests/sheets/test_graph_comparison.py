@@ -13,6 +13,7 @@ import torch
 import graphviz_ad as gad
 from graphviz_ad._internal.scene.canvas import Label, Rect
 from graphviz_ad._internal.sheets.graph_comparison import Pair, SideBySide, matched_keys
+from graphviz_ad._internal.tracing.assembly import saved
 
 
 def cube(x: Any, y: Any) -> Any:
@@ -125,6 +126,17 @@ def test_what_is_kept_and_what_is_accumulated_count_as_differences() -> None:
         for difference in compared(replaced(plus), replaced(times)).differences
     }
     assert found["keeps for backward"] == ("no tensor", "2 tensors")
+
+
+def test_what_torch_does_not_tell_of_one_graph_is_no_difference(monkeypatch: pytest.MonkeyPatch) -> None:
+    def finished() -> gad.Graph:
+        x = torch.tensor(2.0, requires_grad=True)
+        return gad.trace(x.exp() * x)
+
+    told = finished()
+    monkeypatch.setattr(saved, "TELLS_HOOKS", False)
+    assert {node.keeps_unknown for node in finished().node_list if node.kind == "op"} == {True}
+    assert compared(told, finished()).differences == ()
 
 
 def replaced(graph: gad.Graph) -> gad.Graph:

@@ -520,7 +520,8 @@ def make_dot(
 
     ``params`` names leaves. No forward or backward pass is run. ``show_attrs`` writes what autograd keeps beside
     tensors, such as an exponent, in up to ``max_attr_chars`` characters each; ``show_saved`` the names of the tensors
-    that it keeps. These are never unpacked, so that no checkpoint runs by surprise.
+    that it keeps, and "unknown" where torch would tell only by unpacking them: they are never unpacked, so that no
+    checkpoint runs by surprise.
     """
     import graphviz
 
@@ -545,7 +546,8 @@ def make_dot(
             ]
     if show_saved:
         for node in graph.node_list:
-            remarks[node.key] += [f"saved: {', '.join(node.saved)}"] if node.saved else []
+            kept = "unknown" if node.keeps_unknown else ", ".join(node.saved)
+            remarks[node.key] += [f"saved: {kept}"] if kept else []
     source = drawn(graph, PlotOptions(direction="TB", gradients=False, local=False), remarks).to_dot()
     body = source.splitlines(keepends=True)[1:-1]  # between "digraph {" and "}"
     return graphviz.Digraph(body=body)

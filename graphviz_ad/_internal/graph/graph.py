@@ -156,6 +156,12 @@ class Node:
         return tuple(settings_of(self))
 
     @property
+    def keeps_unknown(self) -> bool:
+        """Whether the backward pass comes by here and nobody says what is kept for it."""
+        passed = bool(self.autograd) and self.cut not in ("unreached", "inner")
+        return passed and not self.saved and self.saved_bytes is None
+
+    @property
     def value(self) -> Snapshot | None:
         """The result, where there is just one."""
         return self.ports[0].value if len(self.ports) == 1 else None

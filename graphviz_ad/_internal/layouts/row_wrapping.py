@@ -29,7 +29,7 @@ FINE = 12  # straight pieces in which a Bézier is searched
 
 @dataclass(frozen=True)
 class Cut:
-    """Where a row ends, and the arrows across it: their numbers, from low to high v."""
+    """Where a row ends, and the arrows across it by their numbers; those of a cut that is made, from low to high v."""
 
     u: float
     arrows: tuple[int, ...]
@@ -94,7 +94,9 @@ class _Strip:
         self.paths = [self.turned(arrow.path) for arrow in scene.arrows]
         self.points = [_points(path) for path in self.paths]
         self.spans = [(min(u for u, _ in path), max(u for u, _ in path)) if path else (0.0, 0.0) for path in self.paths]
+        self.reach = [_around_points(points) for points in self.points]
         self.pieces: dict[tuple[int, float], tuple[Path, Path]] = {}
+        self.made: dict[int, Cut] = {}  # those of the candidates that were asked for
         self.candidates = self.possible()
         self.table: list[list[tuple[float, int]]] = []  # what `choices` has found so far
 
@@ -124,13 +126,15 @@ class _Strip:
                 else:
                     crossing[gap].append(arrow)
         found = [(u, crossing[gap]) for gap, u in enumerate(gaps) if gap not in closed]
-        return [Cut(u, self.from_low_to_high(u, arrows)) for u, arrows in found[:: 1 + len(found) // PLACES]]
+        return [Cut(u, tuple(arrows)) for u, arrows in found[:: 1 + len(found) // PLACES]]
 
-    def from_low_to_high(self, u: float, arrows: list[int]) -> tuple[int, ...]:
-        """The arrows in the order in which they cross a cut."""
-        if len(arrows) < 2:
-            return tuple(arrows)
-        return tuple(arrow for _, arrow in sorted([(_crossing(self.paths[arrow], u), arrow) for arrow in arrows]))
+    def cut(self, place: int) -> Cut:
+        """A candidate as it is made, its arrows in the order in which they cross it; found once."""
+        if place not in self.made:
+            u, arrows = self.candidates[place].u, self.candidates[place].arrows
+            crossings = [(_crossing(self.paths[arrow], u), arrow) for arrow in arrows if len(arrows) > 1]
+            self.made[place] = Cut(u, tuple(arrow for _, arrow in sorted(crossings)) or arrows)
+        return self.made[place]
 
     def gaps(self) -> Iterator[float]:
         """Places just before a box or frame where no other, and no word, is in the way."""
@@ -180,7 +184,7 @@ class _Strip:
         for row in range(rows - 1, 0, -1):
             place = self.choices(row + 1)[place][1]
             if place:
-                chosen.append(self.candidates[place - 1])
+                chosen.append(self.cut(place - 1))
         return tuple(reversed(chosen))
 
     def folded(self, cuts: Sequence[Cut]) -> Places:
@@ -230,9 +234,10 @@ class _Rows:
         """The least and greatest v of what is between two cuts."""
         inside = [extent for extent in self.strip.extents if low <= (extent[0] + extent[2]) / 2 <= high]
         found = [v for extent in inside for v in (extent[1], extent[3])]
-        for span, points in zip(self.strip.spans, self.strip.points, strict=True):
+        for span, points, reach in zip(self.strip.spans, self.strip.points, self.strip.reach, strict=True):
             if span[0] < high and span[1] > low:
-                found += [v for u, v in points if low <= u <= high]
+                whole = low <= reach[0] and reach[2] <= high  # as most are
+                found += (reach[1], reach[3]) if whole else [v for u, v in points if low <= u <= high]
         return min(found), max(found)
 
     def row(self, u: float) -> int:
@@ -309,6 +314,14 @@ def _points(path: Path) -> list[Point]:
     for (u0, v0), (u1, v1), (u2, v2), (u3, v3) in _segments(path):
         found += [(a * u0 + b * u1 + c * u2 + d * u3, a * v0 + b * v1 + c * v2 + d * v3) for a, b, c, d in WEIGHTS]
     return found
+
+
+def _around_points(points: Sequence[Point]) -> Frame:
+    """From the least u and v to the greatest; of none, it is within nothing."""
+    if not points:
+        return -math.inf, 0.0, math.inf, 0.0
+    along, across = zip(*points, strict=True)
+    return min(along), min(across), max(along), max(across)
 
 
 def _share(segment: tuple[Point, Point, Point, Point], u: float) -> float:

@@ -34,6 +34,7 @@ from graphviz_ad._internal.scene.words.names import graph_names
 from graphviz_ad._internal.scene.words.signs import CUT_MARKS, NO_GRADIENT, NOT_YET
 from graphviz_ad._internal.sheets.sheet import LARGE_ENOUGH, Panel, Sheet, drawing, fit
 
+KEEPS = "keeps for backward"
 MOST_SAID = 12  # differences that are written out below the pictures
 Pairs = Mapping[str, str]
 Recorded = Annotated[Graph, Says("as trace() and record() give it")]
@@ -260,7 +261,8 @@ def differences(a: Graph, b: Graph) -> Iterator[tuple[str | None, str | None, Di
             continue
         other = b.nodes[pairs[node.key]]
         facts, theirs = dict(compared_facts(a, node)), dict(compared_facts(b, other))
-        for what in {**facts, **theirs}:
+        untold = {KEEPS} if node.keeps_unknown or other.keeps_unknown else set()
+        for what in [fact for fact in {**facts, **theirs} if fact not in untold]:
             first, second = facts.get(what, ""), theirs.get(what, "")
             if first != second:
                 yield (
@@ -281,7 +283,7 @@ def compared_facts(graph: Graph, node: Node) -> Iterator[tuple[str, object]]:
         yield f"{which}value", port.value
         if graph.has_gradients:
             yield f"{which}{gradient_label(node)}", shown_gradient(graph, node, port)
-    yield "keeps for backward", f"{len(node.saved) or 'no'} tensor{'s' if len(node.saved) > 1 else ''}"
+    yield KEEPS, f"{len(node.saved) or 'no'} tensor{'s' if len(node.saved) > 1 else ''}"
     yield (
         "gradient path",
         "; ".join(dict.fromkeys(CUT_MARKS[edge.cut] for edge in graph.in_edges(node.key) if edge.cut in CUT_MARKS))

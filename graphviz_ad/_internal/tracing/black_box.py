@@ -17,6 +17,8 @@ from graphviz_ad._internal.tracing.inputs import as_tensors, bound_arguments, in
 from graphviz_ad._internal.tracing.tape.reading import copied_elements
 from graphviz_ad._internal.tracing.tape.torch_private import flatten, map_tree
 
+FUNCTIONS: Any = torch.func  # whose names are not exported, for type checkers, in all versions of torch
+
 
 class BlackBox:
     """``box({"x": array})`` is the sum of the outputs for these inputs; ``inputs`` holds those that it was made with.
@@ -74,7 +76,7 @@ class BlackBox:
             return self.target(*args, **kwargs)
         state = {name: changed.get(id(parameter), parameter) for name, parameter in self.module.named_parameters()}
         state |= {name: buffer.clone() for name, buffer in self.module.named_buffers()}
-        return torch.func.functional_call(self.module, state, tuple(args), dict(kwargs))
+        return FUNCTIONS.functional_call(self.module, state, tuple(args), dict(kwargs))
 
     @staticmethod
     def _like(tensor: Tensor, array: Array) -> Tensor:

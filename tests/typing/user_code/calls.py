@@ -87,6 +87,25 @@ assert_type(number.plot(theme="dark"), gad.Picture)
 assert_type(number.animate("backward"), gad.Animation)
 number.plot(thme="dark")  # WRONG: thme
 
+
+def either(unknown: gad.ADNumber | float) -> None:
+    assert_type(gad.sin(unknown), gad.ADNumber | float)
+
+
+assert_type(gad.sin(number), gad.ADNumber)
+assert_type(gad.exp(2), float)
+assert_type(gad.log(gad.sqrt(gad.relu(number))), gad.ADNumber)
+assert_type(gad.max(number, 2.0), gad.ADNumber)
+assert_type(gad.min(2.0, number), gad.ADNumber)
+assert_type(gad.max(1.0, 2), float)
+assert_type(2 - abs(-number) ** number / 3, gad.ADNumber)
+assert_type(number < 2, bool)
+gad.sin(torch.ones(2))  # WRONG: a tensor
+gad.sin(number, number)  # WRONG
+gad.max(number)  # WRONG
+gad.cosh(number)  # WRONG: there is none
+number + "1"  # WRONG
+
 gad.Capture(values="full", whole=16)
 gad.Capture(values="all")  # WRONG
 

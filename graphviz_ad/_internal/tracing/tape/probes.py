@@ -19,6 +19,7 @@ from torch.autograd.graph import saved_tensors_hooks
 from torch.overrides import TorchFunctionMode
 
 Thing = TypeVar("Thing")
+ATEN: Any = torch.ops.aten  # which versions of torch give different types
 
 
 def answer_to(question: Callable[[], Thing]) -> Thing | None:
@@ -57,6 +58,10 @@ class _Kept(torch.autograd.Function):
         return grads[0]
 
 
+def _kept(x: Tensor) -> Any:
+    return _Kept.apply(x)  # type: ignore[no-untyped-call]
+
+
 # --- what is true of each
 
 
@@ -70,7 +75,7 @@ def counts_nodes(number: Callable[[], int]) -> bool:
 def numbers_nodes(number: Callable[[Any], int | None]) -> bool:
     """A node is numbered in the order in which it was made, also that of a custom Function."""
     x = _two()
-    made = [x * x, _Kept.apply(x), x + x]  # type: ignore[no-untyped-call]
+    made = [x * x, _kept(x), x + x]
     first, *others = (number(tensor.grad_fn) for tensor in made)
     return type(first) is int and others == [first + 1, first + 2]
 
@@ -226,7 +231,7 @@ def knows_the_engine(task: Callable[[], int]) -> bool:
 def names_functions(name: str) -> bool:
     """The class that was applied, and nothing for a node of torch's own."""
     x = _two()
-    custom, plain = _Kept.apply(x), x * x  # type: ignore[no-untyped-call]
+    custom, plain = _kept(x), x * x
     return getattr(custom.grad_fn, name) is _Kept and getattr(plain.grad_fn, name, None) is None
 
 
@@ -257,7 +262,7 @@ def tells_hooks(raw: str) -> bool:
     x = _two()
     with saved_tensors_hooks(_same, _same):
         hooked = x.exp()
-    y, custom = x.exp(), _Kept.apply(x)  # type: ignore[no-untyped-call]
+    y, custom = x.exp(), _kept(x)
     packed, plain = (getattr(tensor.grad_fn, f"{raw}result") for tensor in (hooked, y))
     (of_custom,) = getattr(custom.grad_fn, f"{raw}tensors")
     hooks = [saved.unpack_hook for saved in (packed, plain, of_custom)]
@@ -277,7 +282,7 @@ def _same(kept: Any) -> Any:
 
 def describes_operations(schema: str) -> bool:
     """The arguments, what is written to, and the types of results, of an operation that is known."""
-    found = getattr(torch.ops.aten.add_.Tensor, schema)
+    found = getattr(ATEN.add_.Tensor, schema)
     written = [argument.alias_info is not None and argument.alias_info.is_write is True for argument in found.arguments]
     names = [argument.name for argument in found.arguments]
     return (names, written, [str(result.type) for result in found.returns]) == (
@@ -289,12 +294,12 @@ def describes_operations(schema: str) -> bool:
 
 def names_packets(packet: str) -> bool:
     """The name of the operation."""
-    return bool(getattr(torch.ops.aten.add_.Tensor, packet).__name__ == "add_")
+    return bool(getattr(ATEN.add_.Tensor, packet).__name__ == "add_")
 
 
 def names_overloads(overload: str) -> bool:
     """The name of the variant, which is "default" where it has none."""
-    return [getattr(operation, overload) for operation in (torch.ops.aten.add_.Tensor, torch.ops.aten.sin.default)] == [
+    return [getattr(operation, overload) for operation in (ATEN.add_.Tensor, ATEN.sin.default)] == [
         "Tensor",
         "default",
     ]
