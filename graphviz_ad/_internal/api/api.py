@@ -122,13 +122,15 @@ def record(module: torch.nn.Module | None = None, capture: Capture | None = None
 
 
 def _module_level_names(frame: FrameType) -> Mapping[str, Any]:
-    """The variables of the calling script or notebook; never a function's, since reading those would keep them
-    alive.
+    """The variables of the calling script or notebook, but for those that begin with "_", which nobody meant to be
+    names; never a function's, since reading those would keep them alive.
     """
     while frame.f_globals.get("__name__") in BETWEEN and frame.f_back is not None:
         frame = frame.f_back
     in_function = bool(frame.f_code.co_flags & inspect.CO_OPTIMIZED)
-    return dict(frame.f_globals) if not in_function and frame.f_locals is frame.f_globals else {}
+    if in_function or frame.f_locals is not frame.f_globals:
+        return {}
+    return {name: thing for name, thing in frame.f_globals.items() if not name.startswith("_")}
 
 
 @checking_arguments

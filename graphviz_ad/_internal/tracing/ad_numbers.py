@@ -48,9 +48,7 @@ def trace(
     namespace: Mapping[str, Any],
 ) -> Graph:
     """The graph of one call of `target`, or of finished ADNumbers; see `graphviz_ad.trace`."""
-    names = {
-        thing: name for name, thing in namespace.items() if isinstance(thing, ADNumber) and not name.startswith("_")
-    }
+    names = {thing: name for name, thing in namespace.items() if isinstance(thing, ADNumber)}
     if not callable(target):
         first = next(leaf for _, leaf in leaves_of(target) if isinstance(leaf, ADNumber))
         return Assembly(target, name_of_number(first, names) or "f", (), names, grad_outputs, capture).graph

@@ -241,7 +241,7 @@ def trace_finished(target: Any, grad_outputs: Any, capture: Capture, namespace: 
     notices = [notice("finished tensors")]
     with unseen_by_functions():
         for name, thing in namespace.items():
-            if isinstance(thing, Tensor) and not name.startswith("_"):
+            if isinstance(thing, Tensor):
                 tape.name(thing, name)
         return finish(
             tape,
