@@ -10,6 +10,7 @@ import inspect
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from enum import Enum
 from functools import cached_property
 from typing import Any
 
@@ -20,6 +21,8 @@ from graphviz_ad._internal.base.errors import GradOutputsError, NoTensorError, O
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node, Port
 from graphviz_ad._internal.graph.snapshot import Array, Snapshot
 from graphviz_ad._internal.tracing.capture import Capture
+from graphviz_ad._internal.tracing.constants import Constant
+from graphviz_ad._internal.tracing.made_numbers import Replaced, Replacements, exception_to_raise
 from graphviz_ad._internal.tracing.tape.call_sites import CallSite
 
 Path = tuple[str | int, ...]
@@ -52,16 +55,33 @@ def trace(
     if not callable(target):
         first = next(leaf for _, leaf in leaves_of(target) if isinstance(leaf, ADNumber))
         return Assembly(target, name_of_number(first, names) or "f", (), names, grad_outputs, capture).graph
-    args, kwargs = as_numbers(tuple(args)), as_numbers(dict(kwargs))
+    made: list[tuple[ADNumber, float]] = []
+    args, kwargs = as_numbers(tuple(args), made), as_numbers(dict(kwargs), made)
     parameters = {
         leaf: way_to_leaf(path)
         for path, leaf in leaves_of(arguments_by_parameter(target, args, kwargs))
         if isinstance(leaf, ADNumber)
     }
+    try:
+        returned = target(*args, **kwargs)
+    except Exception as error:
+        replaced = [Replaced(parameters.get(number, "an argument"), given, number) for number, given in made]
+        to_raise = exception_to_raise(error, Replacements(replaced, ADNumber, "an ADNumber", "ADNumbers", sources_of))
+        if to_raise is not error:
+            raise to_raise from error
+        raise
     name = str(getattr(target, "__name__", type(target).__name__))
-    return Assembly(
-        target(*args, **kwargs), name, tuple(parameters), {**names, **parameters}, grad_outputs, capture
-    ).graph
+    return Assembly(returned, name, tuple(parameters), {**names, **parameters}, grad_outputs, capture).graph
+
+
+def sources_of(number: ADNumber) -> Iterator[ADNumber]:
+    """The number, and those that it was computed from."""
+    waiting, seen = [number], {number}
+    while waiting:
+        yield (found := waiting.pop())
+        fresh = [operand for operand, _ in found.operands if operand not in seen]
+        seen.update(fresh)
+        waiting += fresh
 
 
 class BlackBox:
@@ -108,17 +128,21 @@ def numbers_replaced(tree: Any, changed: Mapping[ADNumber, ADNumber]) -> Any:
     return type(tree)(numbers_replaced(part, changed) for part in tree) if type(tree) in (list, tuple) else tree
 
 
-def as_numbers(tree: Any) -> Any:
-    """Plain numbers become new ADNumbers, as they become tensors for torch; everything else stays as it is."""
-    if isinstance(tree, (int, float)) and not isinstance(tree, bool):
-        return ADNumber(tree)
+def as_numbers(tree: Any, made: list[tuple[ADNumber, float]] | None = None) -> Any:
+    """Plain numbers become new ADNumbers, as they become tensors for torch; everything else stays as it is.
+
+    ``made`` takes what was made of what.
+    """
+    if isinstance(tree, Constant):
+        return tree.value
+    if isinstance(tree, (int, float)) and not isinstance(tree, (bool, Enum)):
+        number = ADNumber(tree)
+        if made is not None:
+            made.append((number, tree))
+        return number
     if isinstance(tree, dict):
-        return {key: as_numbers(part) for key, part in tree.items()}
-    if type(tree) is list:
-        return [as_numbers(part) for part in tree]
-    if type(tree) is tuple:
-        return tuple(as_numbers(part) for part in tree)
-    return tree
+        return {key: as_numbers(part, made) for key, part in tree.items()}
+    return type(tree)(as_numbers(part, made) for part in tree) if type(tree) in (list, tuple) else tree
 
 
 def arguments_by_parameter(

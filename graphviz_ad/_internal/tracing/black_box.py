@@ -13,7 +13,7 @@ from torch import Tensor
 
 from graphviz_ad._internal.base.errors import NoTensorError
 from graphviz_ad._internal.graph.snapshot import Array
-from graphviz_ad._internal.tracing.inputs import as_tensors, bound_arguments, input_dtype
+from graphviz_ad._internal.tracing.inputs import given_to, leaves_of_arguments
 from graphviz_ad._internal.tracing.tape.torch_private import flatten, map_tree
 
 
@@ -28,7 +28,7 @@ class BlackBox:
     def __init__(self, target: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
         self.target, self.random = target, torch.get_rng_state()
         self.module = target if isinstance(target, torch.nn.Module) else None
-        self.args, self.kwargs = as_tensors((tuple(args), dict(kwargs)), input_dtype(self.module))
+        self.args, self.kwargs, _ = given_to(target, args, kwargs)
         found: dict[int, tuple[str, Tensor]] = {}
         named = dict(self.module.named_parameters()) if self.module is not None else {}
         for name, tensor in (*self._arguments(), *named.items()):
@@ -42,14 +42,8 @@ class BlackBox:
             )
 
     def _arguments(self) -> list[tuple[str, Tensor]]:
-        found = []
-        for name, thing in bound_arguments(self.target, self.args, self.kwargs):
-            for path, leaf in flatten(thing):
-                if isinstance(leaf, Tensor):
-                    found.append(
-                        (name + "".join(f"[{step!r}]" if isinstance(step, int) else f".{step}" for step in path), leaf)
-                    )
-        return found
+        found = leaves_of_arguments(self.target, self.args, self.kwargs)
+        return [(name, leaf) for name, leaf, is_seen in found if isinstance(leaf, Tensor) and is_seen]
 
     @property
     def inputs(self) -> dict[str, Array]:

@@ -193,6 +193,20 @@ class Tape:
             held = self._held(tensor, same)
         return self._new_value(tensor, operation.number, port, held).number
 
+    def sources_of(self, tensor: Tensor) -> list[Tensor]:
+        """The tensor, and those that it was computed from, as far as they live."""
+        value = self.known(tensor)
+        waiting = [] if value is None else [value.number]
+        found: dict[int, None] = {}
+        while waiting:
+            number = waiting.pop()
+            maker = self.values[number].maker
+            if number not in found:
+                found[number] = None
+                waiting += [] if maker is None else [use[1] for use in self.operations[maker].uses]
+        living = (self.values[number].reference() for number in found)
+        return [tensor, *(source for source in living if source is not None)]
+
     def untouched(self, names: Mapping[int, str]) -> list[str]:
         """Those of the named tensors, by identity, that no operation has read."""
         return [name for key, name in names.items() if key not in self._objects]
