@@ -202,9 +202,7 @@ def test_tensors_in_what_is_given_have_names_whatever_holds_them() -> None:
 
     given = torch.tensor(3.0, requires_grad=True)
     parameters = nn.ParameterList([torch.ones(2)])
-    graph = gad.trace(
-        function, Batch(torch.ones(1, 3)), Held(), parameters, nn.Linear(3, 2), {(1, "a"): given}
-    )
+    graph = gad.trace(function, Batch(torch.ones(1, 3)), Held(), parameters, nn.Linear(3, 2), {(1, "a"): given})
     names = [node.name for node in graph.node_list if node.kind in ("leaf", "data")]
     assert names == ["batch.x", "table[(1, 'a')]", "net.weight", "net.bias", "held.scale", "weights.0"]
     assert [node.module for node in graph.node_list if node.op == "linear"] == [("net",)]

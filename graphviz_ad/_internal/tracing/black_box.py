@@ -13,20 +13,23 @@ from torch import Tensor
 
 from graphviz_ad._internal.base.errors import NoTensorError
 from graphviz_ad._internal.graph.snapshot import Array
+from graphviz_ad._internal.tracing.generators import run_out
 from graphviz_ad._internal.tracing.inputs import given_to, leaves_of_arguments
-from graphviz_ad._internal.tracing.tape.torch_private import flatten, map_tree
+from graphviz_ad._internal.tracing.outputs import starts_of_tensors
+from graphviz_ad._internal.tracing.tape.torch_private import map_tree
 
 
 class BlackBox:
-    """``box({"x": array})`` is the sum of the outputs for these inputs; ``inputs`` holds those that it was made with.
+    """``box({"x": array})`` is the sum of the outputs for these inputs, of those that a trace starts from; ``inputs``
+    holds those that it was made with.
 
     Inputs are the arguments that gradients flow to and, of a module, its parameters, by the names that a trace gives
     them. Every call starts from the state of the CPU's random numbers, and from the buffers of the module, that were
     there when the box was made.
     """
 
-    def __init__(self, target: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
-        self.target, self.random = target, torch.get_rng_state()
+    def __init__(self, target: Any, args: Sequence[Any], kwargs: Mapping[str, Any], output: str | None = None) -> None:
+        self.target, self.output, self.random = target, output, torch.get_rng_state()
         self.module = target if isinstance(target, torch.nn.Module) else None
         self.args, self.kwargs, _ = given_to(target, args, kwargs)
         found: dict[int, tuple[str, Tensor]] = {}
@@ -51,16 +54,14 @@ class BlackBox:
         return {name: tensor.detach().cpu().to(torch.float64).numpy().copy() for name, tensor in self.tensors.items()}
 
     def __call__(self, inputs: Mapping[str, Array]) -> float:
-        """The sum of all outputs that a gradient flows to."""
+        """The sum of the outputs that gradients start from."""
         changed = {id(self.tensors[name]): self._like(self.tensors[name], array) for name, array in inputs.items()}
         args, kwargs = map_tree(lambda leaf: changed.get(id(leaf), leaf), (self.args, self.kwargs))
         with torch.random.fork_rng(devices=[]), torch.enable_grad():
             torch.set_rng_state(self.random)
-            returned = self._run(changed, args, kwargs)
-        outputs = [leaf for _, leaf in flatten(returned) if isinstance(leaf, Tensor) and leaf.requires_grad]
-        if not outputs:
-            raise NoTensorError(f"no result of {_name(self.target)} requires grad")
-        return float(sum(leaf.detach().sum().item() for leaf in outputs))
+            returned = run_out([self._run(changed, args, kwargs)])
+        starts = starts_of_tensors(returned, _name(self.target), self.output)
+        return float(sum(part.thing.detach().sum().item() for part in starts.parts))
 
     def _run(self, changed: Mapping[int, Tensor], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         if self.module is None:

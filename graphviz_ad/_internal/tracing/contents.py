@@ -107,9 +107,7 @@ def contents_of(
 class _Walk:
     """One walk; a collection that holds itself is not entered again, and an object only once."""
 
-    def __init__(
-        self, is_wanted: Callable[[Any], bool], readers: Sequence[Reader], closed: tuple[type, ...]
-    ) -> None:
+    def __init__(self, is_wanted: Callable[[Any], bool], readers: Sequence[Reader], closed: tuple[type, ...]) -> None:
         self.is_wanted, self.readers, self.closed = is_wanted, readers, closed
         self.objects: set[int] = set()
         self.left = MOST_THINGS
@@ -249,12 +247,13 @@ def _besides(thing: Any, pairs: Sequence[tuple[Step, Any]]) -> Parts:
 def step_of_key(key: Any, place: int) -> Step:
     """The step to what lies under a key; by its place, where the key has no text that is the same on every run."""
     if isinstance(key, enum.Enum):
-        return named_step(key.value) if isinstance(key.value, str) else placed_step(f"{type(key).__name__}.{key.name}")
+        written = f"[{type(key).__name__}.{key.name}]"
+        return named_step(key.value) if isinstance(key.value, str) else Step(written, True)
     if isinstance(key, str):
         return named_step(str.__str__(key))
     if isinstance(key, numbers.Integral):
         return placed_step(int(key))
-    return placed_step(repr(key) if _is_plain_key(key) else place)
+    return Step(f"[{key!r}]", True) if _is_plain_key(key) else placed_step(place)
 
 
 def _is_plain_key(key: Any) -> bool:

@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -42,6 +42,8 @@ from graphviz_ad._internal.tracing.assembly.autograd_graph import (
 )
 from graphviz_ad._internal.tracing.assembly.units import Output, Recorded
 from graphviz_ad._internal.tracing.capture import Capture
+from graphviz_ad._internal.tracing.contents import name_of_way
+from graphviz_ad._internal.tracing.generators import run_out
 from graphviz_ad._internal.tracing.inputs import (
     Given,
     given_to,
@@ -54,7 +56,8 @@ from graphviz_ad._internal.tracing.inputs import (
 )
 from graphviz_ad._internal.tracing.made_numbers import Replaced, Replacements, exception_to_raise
 from graphviz_ad._internal.tracing.naming.returned_names import name_returned
-from graphviz_ad._internal.tracing.outputs import differentiable_outputs, upstream_gradients
+from graphviz_ad._internal.tracing.outputs import starts_of_tensors, upstream_gradients
+from graphviz_ad._internal.tracing.returned import Asked
 from graphviz_ad._internal.tracing.tape.collector import at_rest
 from graphviz_ad._internal.tracing.tape.communication import recorder_for
 from graphviz_ad._internal.tracing.tape.dispatch_mode import stopped_by
@@ -73,11 +76,12 @@ def trace(
     grad_outputs: Any,
     capture: Capture,
     namespace: Mapping[str, Any],
+    output: Asked = None,
 ) -> Graph:
     """The graph of one call of `target`, or of finished tensors; see `graphviz_ad.trace`."""
     refuse_older(str(torch.__version__))
     if is_finished_target(target):
-        return trace_finished(target, grad_outputs, capture, namespace)
+        return trace_finished(target, grad_outputs, capture, namespace, output)
     if not callable(target):
         raise TraceError(
             f"cannot trace {target!r} ({type(target).__name__}): give a function, a module, or tensors that were"
@@ -109,7 +113,7 @@ def trace(
         return finish(
             tape,
             returned,
-            grad_outputs,
+            Wanted(grad_outputs, output),
             name_of(target),
             module_names(target, namespace),
             retain=False,
@@ -249,17 +253,17 @@ def idle_parameters(tape: Tape, modules: Modules, ended: bool) -> list[Notice]:
 
 def _call_target(target: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
     """Where the stack of the traced program begins."""
-    return target(*args, **kwargs)
+    return run_out([target(*args, **kwargs)])
 
 
 def is_finished_target(target: Any) -> bool:
     """Whether the target is a tensor or a collection of tensors rather than something to call."""
-    return isinstance(target, Tensor) or (
-        not callable(target) and bool(tensors_in(target).parts)
-    )
+    return isinstance(target, Tensor) or (not callable(target) and bool(tensors_in(target).parts))
 
 
-def trace_finished(target: Any, grad_outputs: Any, capture: Capture, namespace: Mapping[str, Any]) -> Graph:
+def trace_finished(
+    target: Any, grad_outputs: Any, capture: Capture, namespace: Mapping[str, Any], output: Asked
+) -> Graph:
     """The graph behind tensors that exist already: no forward pass is run, values in between are not recorded."""
     tape = Tape(capture, _call_target.__code__)
     notices = [notice("finished tensors")]
@@ -270,7 +274,7 @@ def trace_finished(target: Any, grad_outputs: Any, capture: Capture, namespace: 
         return finish(
             tape,
             [target],
-            grad_outputs,
+            Wanted(grad_outputs, output),
             "finished tensors",
             module_names(None, namespace),
             retain=True,
@@ -289,10 +293,17 @@ def name_of(target: Any) -> str:
     )
 
 
+class Wanted(NamedTuple):
+    """What is fed in, and which of the outputs is differentiated."""
+
+    grad_outputs: Any
+    output: Asked
+
+
 def finish(
     tape: Tape,
     returned: list[Any],
-    grad_outputs: Any,
+    wanted: Wanted,
     name: str,
     names: dict[int, str],
     *,
@@ -306,10 +317,15 @@ def finish(
     """
     autograd = walk(())
     try:
-        outputs = differentiable_outputs(returned.pop(), name)
-        wanted = tape.capture.gradients != "none" or grad_outputs is not None
+        given, is_seeded = wanted.grad_outputs, wanted.grad_outputs is not None
+        starts = starts_of_tensors(returned.pop(), name, wanted.output, tape.variable_of, is_seeded=is_seeded)
+        outputs = [(name_of_way(part.path), part.thing) for part in starts.parts]
+        notices = [*notices, *starts.notices]
+        tape.name_returned((part.thing, name_of_way(part.path)) for part in starts.others)
+        del starts
+        needs_seeds = tape.capture.gradients != "none" or is_seeded
         seeds: list[Any] = (
-            upstream_gradients([tensor for _, tensor in outputs], grad_outputs) if wanted else [None] * len(outputs)
+            upstream_gradients([tensor for _, tensor in outputs], given) if needs_seeds else [None] * len(outputs)
         )
         with at_rest():
             autograd = walk([tensor.grad_fn for _, tensor in outputs], limit=safe_depth() if retain else None)

@@ -147,9 +147,7 @@ def name_inputs(
             tape.edge_of(leaf, value)
 
 
-def leaves_of_arguments(
-    target: Any, args: Sequence[Any], kwargs: Mapping[str, Any]
-) -> Iterator[tuple[str, Any, bool]]:
+def leaves_of_arguments(target: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Iterator[tuple[str, Any, bool]]:
     """The tensors and modules among the arguments with their names; and whether they were handed over as they are, or
     in an object that may hold many other things.
     """
@@ -207,9 +205,7 @@ def surroundings(target: Any) -> dict[str, Any]:
 def modules_given(target: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, torch.nn.Module]:
     """The modules among the arguments, by name."""
     return {
-        name: leaf
-        for name, leaf, _ in leaves_of_arguments(target, args, kwargs)
-        if isinstance(leaf, torch.nn.Module)
+        name: leaf for name, leaf, _ in leaves_of_arguments(target, args, kwargs) if isinstance(leaf, torch.nn.Module)
     }
 
 

@@ -79,7 +79,8 @@ def sentence(behind: Sequence[Replaced], replacements: Replacements) -> str:
 
 
 def arguments_behind(error: Exception, replacements: Replacements) -> tuple[list[Replaced], bool]:
-    """The arguments that what the failing expression reads was computed from, of several the likeliest; and whether the program raised by itself.
+    """The arguments that what the failing expression reads was computed from, of several the likeliest; and whether
+    the program raised by itself.
     """
     for failing in _failing(error, replacements.library):
         read = [thing for name in _names_read(failing, error) for thing in _held_in(failing.frame, name, replacements)]

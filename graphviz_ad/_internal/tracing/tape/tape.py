@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import sys
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextvars import ContextVar
 from types import CodeType
 from typing import Any
@@ -70,6 +70,7 @@ class Tape:
         self._storages: dict[int | None, int] = {}  # memory -> the last value that was written there
         self._names: dict[int, tuple[weakref.ref[Tensor], str]] = {}
         self.returned_names: dict[int, str] = {}  # number of what a module returned -> the variable that takes it
+        self.output_names: dict[int, str] = {}  # number of what the program returned -> what it was returned as
         self.moment = sequence_number()  # when it began, as the moment of an operation
         self.replaced: set[int] = set()  # values that tensors have since their .data was set
         self._made: dict[int, int] = {}  # memory -> the last value that an operation made there
@@ -245,6 +246,24 @@ class Tape:
         """What the program calls a tensor, as far as it was told."""
         named = self._names.get(id(tensor))
         return named[1] if named is not None and named[0]() is tensor else None
+
+    def variable_of(self, tensor: Tensor) -> str | None:
+        """The variable that a result was put into where it was computed, or the name that it had before."""
+        value = self.known(tensor)
+        if value is None or value.maker is None:
+            return self.name_of(tensor)
+        namer = self.operations[value.maker].place.namer
+        names = namer.names if namer is not None else ()
+        return names[value.port] if value.port < len(names) else None
+
+    def name_returned(self, named: Iterable[tuple[Tensor, str | None]]) -> None:
+        """Call results by what they were returned as, unless the program has a variable for them; they were read."""
+        for tensor, name in named:
+            value = self.known(tensor)
+            if value is not None:
+                value.used = True
+                if name is not None:
+                    self.output_names.setdefault(value.number, name)
 
     # --- operations
 

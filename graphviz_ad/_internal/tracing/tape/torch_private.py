@@ -147,7 +147,9 @@ def leaves_of_tree(tree: object, is_leaf: Callable[[Any], bool] | None = None) -
         return list(_pytree.tree_flatten(tree, is_leaf=is_leaf)[0])
     if not isinstance(tree, (list, tuple, dict)) or (is_leaf is not None and is_leaf(tree)):
         return [tree]
-    return [leaf for part in (tree.values() if isinstance(tree, dict) else tree) for leaf in leaves_of_tree(part, is_leaf)]
+    return [
+        leaf for part in (tree.values() if isinstance(tree, dict) else tree) for leaf in leaves_of_tree(part, is_leaf)
+    ]
 
 
 def registered_parts(thing: object) -> list[tuple[Any, Any]] | None:
