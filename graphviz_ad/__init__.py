@@ -26,6 +26,7 @@ from graphviz_ad._internal.graph.snapshot import Snapshot
 from graphviz_ad._internal.ranks.merging import merge
 from graphviz_ad._internal.sheets.graph_comparison import compare
 from graphviz_ad._internal.tracing.capture import Capture
+from graphviz_ad._internal.tracing.constants import constant
 
 __version__ = "0.1.0"
 
@@ -46,6 +47,7 @@ __all__ = [
     "animate",
     "compare",
     "compare_methods",
+    "constant",
     "cos",
     "exp",
     "gallery",

@@ -42,6 +42,10 @@ def leaves():
 def any_names(**inputs):
     return inputs["x"] * inputs["y"]
 
+def training(w, output=1.0, n=1):
+    y = sum(w * output for _ in range(n))
+    return {"loss": y * y, "logits": y}
+
 class Lesson:
     @staticmethod
     def inner(x):
@@ -367,10 +371,15 @@ WRONG = {
     "file without function": (["plot", "lesson_of_today.py", "-o", "f.svg"], "write lesson_of_today.py:FUNCTION"),
     "missing function": (
         ["plot", "lesson_of_today.py:nope", "-o", "f.svg"],
-        "it has the functions: any_names, bad, good, leaves",
+        "it has the functions: any_names, bad, good, leaves, training",
     ),
     "not a function": (["plot", "lesson_of_today.py:NUMBER", "-o", "f.svg"], "is a int, which cannot be called"),
     "missing module": (["plot", "no_such_module:f", "-o", "f.svg"], "there is no module named 'no_such_module'"),
+    "unknown output": (
+        ["plot", "lesson_of_today.py:good", "x=1", "-o", "f.svg", "--differentiate", "z"],
+        "no output named 'z'. Choose from: y",
+    ),
+    "unknown constant": (["plot", "a*a", "a=2", "-o", "f.svg", "--constant", "b"], "--constant b names no input"),
     "missing input of a function": (["plot", "lesson_of_today.py:good", "-o", "f.svg"], "needs a value for x"),
     "unknown input of a function": (
         ["plot", "lesson_of_today.py:good", "x=1", "z=1", "-o", "f.svg"],
@@ -521,6 +530,22 @@ def test_bytes_are_not_poured_into_a_terminal(
     assert main(["plot", "x*x", "x=3", "-o", "-", "--format", "png"]) == 2
     assert "is not text" in capsys.readouterr().err
     assert main(["plot", "x*x", "x=3", "-o", "-"]) == 0
+
+
+# --- how the program is run
+
+
+def test_an_output_is_chosen_and_a_number_stays_one(lesson: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = ["explain", "lesson_of_today.py:training", "w=1.5", "output=2", "n=3", "--constant", "n", "--wrt", "w"]
+    for arguments, gradient in (([], "108"), (["--differentiate", "logits"], "6")):
+        assert main([*run, *arguments]) == 0
+        assert f"= {gradient}" in capsys.readouterr().out
+    assert main(["plot", "output*n", "output=2", "n=3", "-o", "f.svg"]) == 0  # inputs are called whatever they are
+
+
+def test_a_number_that_was_made_a_tensor_is_named(lesson: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", "lesson_of_today.py:training", "w=1.5", "n=3"]) == 1
+    assert "n (3) was made a tensor" in capsys.readouterr().err
 
 
 # --- targets

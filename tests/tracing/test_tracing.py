@@ -637,7 +637,7 @@ def test_a_model_output_of_transformers_is_a_tree() -> None:
     def function(x: Tensor) -> Any:
         return outputs.BaseModelOutput(last_hidden_state=x * 2, hidden_states=(x * 3,))
 
-    assert [node.name for node in gad.trace(function, 1.0).outputs] == ["last_hidden_state", None]
+    assert [node.name for node in gad.trace(function, 1.0).outputs] == ["last_hidden_state", "hidden_states[0]"]
 
 
 def test_graph_attributes_are_the_documented_ones() -> None:

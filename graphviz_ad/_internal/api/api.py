@@ -58,6 +58,7 @@ from graphviz_ad._internal.scene.words.describe import words_of_graph
 from graphviz_ad._internal.sheets.method_comparison import Comparison, compare_on_function, of_graph
 from graphviz_ad._internal.tracing.ad_numbers import concerns
 from graphviz_ad._internal.tracing.capture import Capture
+from graphviz_ad._internal.tracing.returned import EveryOutput
 
 if TYPE_CHECKING:
     import graphviz
@@ -90,22 +91,45 @@ MIN_PIXELS, MAX_PIXELS = 16, 16384  # of a side of a frame
 ASPECTS = {"16:9": (1280, 720), "4:3": (960, 720)}  # pixels of a frame
 
 
+OutputName = Annotated[
+    str | None,
+    Says(
+        "which of the outputs is differentiated; None: a single number called loss alone, else all. An input of the"
+        " target's own that is called so goes by position, or into functools.partial",
+        "name of an output",
+    ),
+]
+
+
 @checking_arguments
-def trace(target: Any, *args: Any, grad_outputs: Any = None, capture: Capture | None = None, **kwargs: Any) -> Graph:
+def trace(
+    target: Any,
+    *args: Any,
+    grad_outputs: Any = None,
+    capture: Capture | None = None,
+    output: OutputName = None,
+    **kwargs: Any,
+) -> Graph:
     """Run `target` once forward and once backward, and return the graph with every value and gradient.
 
     ``target`` is a function, an ``nn.Module``, or a finished tensor, `ADNumber` or (nested) collection of them.
     ``args`` and ``kwargs`` are passed to it: numbers, lists of numbers and numpy arrays become new tensors that require
     grad (float64, or a module's own dtype), tensors are used as they are; beside an `ADNumber`, numbers become
-    ADNumbers. ``grad_outputs`` is the upstream gradient of each output, of its shape; default ones. No ``.grad`` is
-    touched.
+    ADNumbers. Integers and truth values stay what they are for a module, and anything does in `constant`.
+
+    Outputs are the tensors in what it returns, in collections, dataclasses and other objects, too. A single number
+    called "loss" is differentiated alone, as in training, and a notice says so; else all are, their sum. ``output``
+    chooses another by its name, such as "logits" or "dist.loc". ``grad_outputs`` is the upstream gradient of each
+    output, of its shape; default ones. No ``.grad`` is touched.
 
     Raises `NoTensorError` if nothing returned has a gradient graph, `GradOutputsError` if the upstream gradients do not
-    fit, and whatever the target itself or its backward pass raises, unchanged, with the graph so far as its ``graph``.
+    fit, and whatever the target itself or its backward pass raises, unchanged, with the graph so far as its ``graph``;
+    but for a TypeError that comes of a number that was made a tensor: then `NumberMadeError`, a TypeError that says
+    which.
     """
     framework = "ADNumber" if concerns(target, args, kwargs) else "torch"
     names = _module_level_names(sys._getframe(1))
-    graph: Graph = TRACERS[framework](target, args, kwargs, grad_outputs, capture or Capture(), names)
+    graph: Graph = TRACERS[framework](target, args, kwargs, grad_outputs, capture or Capture(), names, output)
     return graph
 
 
@@ -122,30 +146,34 @@ def record(module: torch.nn.Module | None = None, capture: Capture | None = None
 
 
 def _module_level_names(frame: FrameType) -> Mapping[str, Any]:
-    """The variables of the calling script or notebook; never a function's, since reading those would keep them
-    alive.
+    """The variables of the calling script or notebook, but for those that begin with "_", which nobody meant to be
+    names; never a function's, since reading those would keep them alive.
     """
     while frame.f_globals.get("__name__") in BETWEEN and frame.f_back is not None:
         frame = frame.f_back
     in_function = bool(frame.f_code.co_flags & inspect.CO_OPTIMIZED)
-    return dict(frame.f_globals) if not in_function and frame.f_locals is frame.f_globals else {}
+    if in_function or frame.f_locals is not frame.f_globals:
+        return {}
+    return {name: thing for name, thing in frame.f_globals.items() if not name.startswith("_")}
 
 
 @checking_arguments
-def compare_methods(target: Any, *args: Any, wrt: str | None = None, **kwargs: Any) -> Comparison:
+def compare_methods(
+    target: Any, *args: Any, wrt: str | None = None, output: OutputName = None, **kwargs: Any
+) -> Comparison:
     """Numeric, symbolic and automatic derivatives of a function side by side: what each gives, how far off it is,
     and what it costs.
 
-    ``target`` and its inputs are as for `trace`. The numeric derivatives call the function itself, with steps from 1 to
-    1e-16, once or twice for every number among the inputs; ``wrt`` names one input, and the others stay as they are.
-    Errors are measured by the formulas to thirty digits where sympy is installed and the function has formulas, by
-    automatic differentiation otherwise.
+    ``target``, its inputs and ``output`` are as for `trace`. The numeric derivatives call the function itself, with
+    steps from 1 to 1e-16, once or twice for every number among the inputs; ``wrt`` names one input, and the others stay
+    as they are. Errors are measured by the formulas to thirty digits where sympy is installed and the function has
+    formulas, by automatic differentiation otherwise.
     """
     if not callable(target):
-        return of_graph(trace(target, *args, **kwargs), wrt)
+        return of_graph(trace(target, *args, output=output, **kwargs), wrt)
     # before the trace, which may draw random numbers
-    box = BLACK_BOXES["ADNumber" if concerns(target, args, kwargs) else "torch"](target, args, kwargs)
-    return compare_on_function(trace(target, *args, **kwargs), box, box.inputs, wrt)
+    box = BLACK_BOXES["ADNumber" if concerns(target, args, kwargs) else "torch"](target, args, kwargs, output)
+    return compare_on_function(trace(target, *args, output=output, **kwargs), box, box.inputs, wrt)
 
 
 def trackable_function(cls: Class) -> Class:
@@ -479,12 +507,14 @@ class TorchGraph:
     """The classroom entry point: the graph of ``func`` at ``inputs``, ready to plot and to animate.
 
     ``inputs`` is a list of numbers, arrays or tensors, one an argument; ``grad_outputs`` a list of upstream gradients,
-    one an output.
+    one an output; ``output`` is as for `trace`.
     """
 
     @checking_arguments
-    def __init__(self, func: Callable[..., Any], inputs: Iterable[Any], grad_outputs: Any = None) -> None:
-        self.graph = trace(func, *inputs, grad_outputs=grad_outputs)
+    def __init__(
+        self, func: Callable[..., Any], inputs: Iterable[Any], grad_outputs: Any = None, output: OutputName = None
+    ) -> None:
+        self.graph = trace(func, *inputs, grad_outputs=grad_outputs, output=output)
 
     @takes(ClassroomOptions)
     def plot(self, asked: ClassroomOptions) -> Picture:
@@ -536,7 +566,8 @@ def make_dot(
             f"max_attr_chars={max_attr_chars} cuts attributes short, which are not shown; give show_attrs=True, too, or"
             " leave it out"
         )
-    graph: Graph = TRACERS["torch"](var, (), {}, None, Capture(values="summary", gradients="none"), dict(params or {}))
+    capture = Capture(values="summary", gradients="none")
+    graph: Graph = TRACERS["torch"](var, (), {}, None, capture, dict(params or {}), EveryOutput())
     remarks: dict[str, list[str]] = {key: [] for key in graph.nodes}
     if show_attrs:
         for key, attributes in ATTRIBUTES["torch"](var, graph).items():

@@ -3,6 +3,7 @@
 GraphvizADError
 ├── TraceError                  the target could not be traced
 │   ├── NoTensorError           it returned nothing with a gradient graph
+│   ├── NumberMadeError         it needs a number that was made a tensor
 │   └── GradOutputsError        upstream gradients do not fit the outputs
 ├── GraphFormatError            a saved graph cannot be read
 ├── MergeError                  graphs cannot be those of the ranks of one job
@@ -34,6 +35,10 @@ class TraceError(GraphvizADError):
 
 class NoTensorError(TraceError, ValueError):
     """The target returned nothing that has a gradient graph."""
+
+
+class NumberMadeError(TraceError, TypeError):
+    """The target needs a number as it was given, which was made a tensor."""
 
 
 class GradOutputsError(TraceError, ValueError):

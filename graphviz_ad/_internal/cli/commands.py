@@ -180,6 +180,19 @@ def _target(command: argparse.ArgumentParser) -> None:
         ),
     )
     command.add_argument("inputs", nargs="*", metavar="NAME=VALUE", help="inputs: numbers or lists such as v=[1,2,3]")
+    command.add_argument(
+        "--differentiate",
+        default=None,
+        metavar="NAME",
+        help="which of the outputs is differentiated; default a single number called loss alone, else all",
+    )
+    command.add_argument(
+        "--constant",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="an input that stays the number that it is, such as a count; may be given several times",
+    )
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -223,13 +236,19 @@ def _fail(message: str, code: int) -> int:
 
 def _graph(arguments: argparse.Namespace) -> Any:
     from graphviz_ad._internal.api.api import trace
-    from graphviz_ad._internal.cli.targets import load, saved
+    from graphviz_ad._internal.cli.targets import by_position, load, saved, with_constants
 
     graph = saved(arguments.target, arguments.inputs)
+    if graph is not None and (arguments.differentiate is not None or arguments.constant):
+        raise TargetError(
+            f"--differentiate and --constant say how a program is run, and {arguments.target!r} is a saved graph; leave"
+            " them out"
+        )
     if graph is not None:
         return graph
     target, inputs = load(arguments.target, arguments.inputs)
-    return trace(target, **inputs)
+    args, kwargs = by_position(target, with_constants(inputs, arguments.constant))
+    return trace(target, *args, output=arguments.differentiate, **kwargs)
 
 
 def _write(thing: Any, arguments: argparse.Namespace, default: str, **options: Any) -> int:

@@ -16,6 +16,7 @@ from graphviz_ad._internal.base.errors import TargetError
 from graphviz_ad._internal.graph.graph import Graph
 from graphviz_ad._internal.maths.expressions import parse, parse_inputs
 from graphviz_ad._internal.ranks.merging import merge
+from graphviz_ad._internal.tracing.constants import constant
 
 SAVED = (".json", ".graphml")
 FILE_TARGET = re.compile(r"(?P<file>.+\.py):(?P<name>[^\W\d][\w.]*)")
@@ -32,6 +33,23 @@ def load(target: str, inputs: Sequence[str]) -> tuple[Callable[..., Any], dict[s
     if target.endswith(".py") and re.fullmatch(r"[\w./\\-]+", target):
         raise TargetError(f"{target!r} names a file but no function in it; write {target}:FUNCTION")
     return _formula(target, values)
+
+
+def with_constants(inputs: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    """The inputs, of which those of these names stay what they are."""
+    unknown = [name for name in names if name not in inputs]
+    if unknown:
+        raise TargetError(f"--constant {unknown[0]} names no input; the inputs are: {', '.join(inputs) or 'none'}")
+    return {name: constant(value) if name in names else value for name, value in inputs.items()}
+
+
+def by_position(target: Callable[..., Any], inputs: Mapping[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """The inputs by position as far as the target allows it, so that they may be called what `trace` calls its own."""
+    try:
+        bound = inspect.signature(target).bind(**inputs)
+    except (TypeError, ValueError):
+        return (), dict(inputs)
+    return bound.args, bound.kwargs
 
 
 def saved(target: str, others: Sequence[str]) -> Graph | None:

@@ -103,6 +103,11 @@ CALL = pair(COUNT, TEXT, maybe(TEXT), maybe(COUNT), TYPES, TYPES)
 FACTS: Mapping[str, Mapping[str, Schema]] = {
     "no backward pass": {"blind": TRUTH},
     "several passes": {"count": COUNT},
+    "started from one output alone": {"others": TEXTS},
+    "returned several times": {"times": COUNT},
+    "not started from": {"types": TEXTS},
+    "not looked into": {"types": TEXTS},
+    "taken in part": {"what": TEXT, "count": COUNT},
     "incomplete": {"what": TEXT},
     "circle": {"count": COUNT},
     "unlinked": {"count": COUNT},
@@ -126,6 +131,7 @@ SUBJECTS: Mapping[str, Schema] = {  # where their number matters
     TIED: some(TEXT, minItems=2, maxItems=2),
     TIED_TOO: some(TEXT, minItems=2),
     "incomplete": some(TEXT, minItems=1),
+    "started from one output alone": some(TEXT, minItems=1),
 }
 FAILURE = record_schema({"exception": TEXT, "message": TEXT}, line=maybe(TEXT), overwritten=TRUTH)
 

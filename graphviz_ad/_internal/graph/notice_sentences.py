@@ -132,6 +132,20 @@ def unread(note: Notice) -> str:
     return f"No operation read {which}: {names_in_short(note.subjects)}."
 
 
+def with_types(note: Notice) -> str:
+    """ "past_key_values (DynamicCache)"."""
+    return names_in_short([f"{name} ({kind})" for name, kind in zip(note.subjects, note["types"], strict=False)])
+
+
+def started_alone(note: Notice) -> str:
+    """From which of several outputs gradients start."""
+    was = "was" if len(note["others"]) == 1 else "were"
+    return (
+        f"Gradients start from {note.subjects[0]} alone; {names_in_short(note['others'])} {was} returned, too:"
+        " trace(…, output=…) takes another."
+    )
+
+
 def unlinked(note: Notice) -> str:
     """How many autograd nodes nobody saw being made."""
     count = note["count"]
@@ -178,6 +192,17 @@ SENTENCES: Mapping[str, Callable[[Notice], str]] = {
         f"{note['count']} backward passes were recorded, each in graph.passes; a picture shows the last."
     ),
     **{kind: lambda note: f"No gradients: {NO_GRADIENTS[note.kind](note)}" for kind in NO_GRADIENTS},
+    # what it returned
+    "started from one output alone": started_alone,
+    "returned several times": lambda note: (
+        f"One tensor was returned {note['times']} times ({names_in_short(note.subjects)}): what is fed in there counts"
+        f" {note['times']} times."
+    ),
+    "not started from": lambda note: (
+        f"No gradient starts from what is kept in {with_types(note)}: trace(…, output=…) takes it."
+    ),
+    "not looked into": lambda note: f"What is in {with_types(note)} was not looked into for outputs.",
+    "taken in part": lambda note: f"Of what the {note['what']} gives, only the first {note['count']} were taken.",
     # its parameters
     UNREAD: unread,
     UNREAD_SO_FAR: unread,

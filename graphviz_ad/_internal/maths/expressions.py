@@ -36,6 +36,7 @@ from graphviz_ad._internal.maths.formula_tree import (
 )
 from graphviz_ad._internal.operations import functions
 
+LARGEST_WHOLE = 2**53  # up to there a float is as exact as a whole number
 LONGEST, DEEPEST = 10_000, 100  # characters; levels of nesting
 MOST_STEPS = 5_000  # a sum of half as many terms: what every version of Python can read
 CONSTANTS = {"pi": math.pi, "e": math.e}
@@ -400,12 +401,14 @@ def _literal(name: str, text: str) -> float | list[Any]:
 def _number_or_list(node: ast.expr | None, depth: int) -> float | list[Any]:
     match node:
         case ast.Constant(value=int() | float() as value) if not isinstance(value, bool):
-            return float(value)
+            return value if isinstance(value, int) and value <= LARGEST_WHOLE else float(value)
         case ast.Name(id="inf" | "nan" as word):
             return float(word)
         case ast.UnaryOp(op=ast.USub() | ast.UAdd() as sign, operand=ast.Constant() | ast.Name() as operand):
             number = _number_or_list(operand, depth)
-            return number if isinstance(sign, ast.UAdd) or isinstance(number, list) else -number
+            return (
+                number if isinstance(sign, ast.UAdd) or isinstance(number, list) else -(number or 0.0)
+            )  # -0 has a sign
         case ast.List(elts=elements) if depth < DEEPEST:
             return [_number_or_list(element, depth + 1) for element in elements]
     raise ValueError

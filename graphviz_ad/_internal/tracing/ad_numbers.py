@@ -10,16 +10,22 @@ import inspect
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from enum import Enum
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from graphviz_ad._internal.ad_number import ADNumber
-from graphviz_ad._internal.base.errors import GradOutputsError, NoTensorError, OptionError
+from graphviz_ad._internal.base.errors import GradOutputsError, OptionError
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node, Port
 from graphviz_ad._internal.graph.snapshot import Array, Snapshot
 from graphviz_ad._internal.tracing.capture import Capture
+from graphviz_ad._internal.tracing.constants import Constant
+from graphviz_ad._internal.tracing.contents import Contents, contents_of, is_a, name_of_way
+from graphviz_ad._internal.tracing.generators import run_out
+from graphviz_ad._internal.tracing.made_numbers import Replaced, Replacements, exception_to_raise
+from graphviz_ad._internal.tracing.returned import Asked, Returned, Starts, nothing_found, starts_of
 from graphviz_ad._internal.tracing.tape.call_sites import CallSite
 
 Path = tuple[str | int, ...]
@@ -27,7 +33,9 @@ Path = tuple[str | int, ...]
 
 def concerns(target: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> bool:
     """Whether this front end is meant: the target is made of ADNumbers, or one of them is among the inputs."""
-    waiting: list[Any] = [args, kwargs] if callable(target) else [target]
+    if not callable(target):
+        return bool(numbers_in(target).parts)
+    waiting: list[Any] = [args, kwargs]
     seen: set[int] = set()  # a list may hold itself
     while waiting:
         thing = waiting.pop()
@@ -46,24 +54,62 @@ def trace(
     grad_outputs: Any,
     capture: Capture,
     namespace: Mapping[str, Any],
+    output: Asked = None,
 ) -> Graph:
     """The graph of one call of `target`, or of finished ADNumbers; see `graphviz_ad.trace`."""
-    names = {
-        thing: name for name, thing in namespace.items() if isinstance(thing, ADNumber) and not name.startswith("_")
-    }
+    names = {thing: name for name, thing in namespace.items() if isinstance(thing, ADNumber)}
     if not callable(target):
-        first = next(leaf for _, leaf in leaves_of(target) if isinstance(leaf, ADNumber))
-        return Assembly(target, name_of_number(first, names) or "f", (), names, grad_outputs, capture).graph
-    args, kwargs = as_numbers(tuple(args)), as_numbers(dict(kwargs))
+        first = numbers_in(target).parts[0].thing
+        return Assembly(target, name_of_number(first, names) or "f", (), names, grad_outputs, capture, output).graph
+    made: list[tuple[ADNumber, float]] = []
+    args, kwargs = as_numbers(tuple(args), made), as_numbers(dict(kwargs), made)
     parameters = {
         leaf: way_to_leaf(path)
         for path, leaf in leaves_of(arguments_by_parameter(target, args, kwargs))
         if isinstance(leaf, ADNumber)
     }
+    try:
+        returned = run_out([target(*args, **kwargs)])
+    except Exception as error:
+        replaced = [Replaced(parameters.get(number, "an argument"), given, number) for number, given in made]
+        to_raise = exception_to_raise(error, Replacements(replaced, ADNumber, "an ADNumber", "ADNumbers", sources_of))
+        if to_raise is not error:
+            raise to_raise from error
+        raise
     name = str(getattr(target, "__name__", type(target).__name__))
-    return Assembly(
-        target(*args, **kwargs), name, tuple(parameters), {**names, **parameters}, grad_outputs, capture
-    ).graph
+    return Assembly(returned, name, tuple(parameters), {**names, **parameters}, grad_outputs, capture, output).graph
+
+
+def numbers_in(thing: Any) -> Contents:
+    """The ADNumbers in a thing."""
+    return contents_of(thing, lambda part: is_a(part, (ADNumber,)))
+
+
+def starts_of_numbers(
+    returned: Any, name: str, output: Asked, names: Mapping[ADNumber, str], *, is_seeded: bool = False
+) -> Starts:
+    """The numbers among what was returned that gradients start from."""
+    found = Returned(
+        name,
+        numbers_in(returned),
+        lambda number: True,
+        lambda number: True,
+        lambda number: name_of_number(number, names),
+    )
+    if not found.contents.parts:
+        shown = repr(returned)
+        raise nothing_found(found, f"{shown[:60]} ({type(returned).__name__})", "ADNumber")
+    return starts_of(found, output, is_seeded=is_seeded)
+
+
+def sources_of(number: ADNumber) -> Iterator[ADNumber]:
+    """The number, and those that it was computed from."""
+    waiting, seen = [number], {number}
+    while waiting:
+        yield (found := waiting.pop())
+        fresh = [operand for operand, _ in found.operands if operand not in seen]
+        seen.update(fresh)
+        waiting += fresh
 
 
 class BlackBox:
@@ -71,8 +117,9 @@ class BlackBox:
     that it was made with.
     """
 
-    def __init__(self, target: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
-        self.target, (self.args, self.kwargs) = target, as_numbers((tuple(args), dict(kwargs)))
+    def __init__(self, target: Any, args: Sequence[Any], kwargs: Mapping[str, Any], output: str | None = None) -> None:
+        self.target, self.output = target, output
+        self.args, self.kwargs = as_numbers((tuple(args), dict(kwargs)))
         paths = {
             leaf: way_to_leaf(path)
             for path, leaf in leaves_of(arguments_by_parameter(target, self.args, self.kwargs))
@@ -95,10 +142,10 @@ class BlackBox:
         changed = {self.numbers[name]: ADNumber(float(array)) for name, array in inputs.items()}
         args, kwargs = numbers_replaced((self.args, self.kwargs), changed)
         try:
-            returned = self.target(*args, **kwargs)
+            returned = run_out([self.target(*args, **kwargs)])
         except (ValueError, ArithmeticError):
             return math.nan
-        return float(sum(leaf.value for _, leaf in leaves_of(returned) if isinstance(leaf, ADNumber)))
+        return float(sum(part.thing.value for part in starts_of_numbers(returned, "it", self.output, {}).parts))
 
 
 def numbers_replaced(tree: Any, changed: Mapping[ADNumber, ADNumber]) -> Any:
@@ -110,17 +157,21 @@ def numbers_replaced(tree: Any, changed: Mapping[ADNumber, ADNumber]) -> Any:
     return type(tree)(numbers_replaced(part, changed) for part in tree) if type(tree) in (list, tuple) else tree
 
 
-def as_numbers(tree: Any) -> Any:
-    """Plain numbers become new ADNumbers, as they become tensors for torch; everything else stays as it is."""
-    if isinstance(tree, (int, float)) and not isinstance(tree, bool):
-        return ADNumber(tree)
+def as_numbers(tree: Any, made: list[tuple[ADNumber, float]] | None = None) -> Any:
+    """Plain numbers become new ADNumbers, as they become tensors for torch; everything else stays as it is.
+
+    ``made`` takes what was made of what.
+    """
+    if isinstance(tree, Constant):
+        return tree.value
+    if isinstance(tree, (int, float)) and not isinstance(tree, (bool, Enum)):
+        number = ADNumber(tree)
+        if made is not None:
+            made.append((number, tree))
+        return number
     if isinstance(tree, dict):
-        return {key: as_numbers(part) for key, part in tree.items()}
-    if type(tree) is list:
-        return [as_numbers(part) for part in tree]
-    if type(tree) is tuple:
-        return tuple(as_numbers(part) for part in tree)
-    return tree
+        return {key: as_numbers(part, made) for key, part in tree.items()}
+    return type(tree)(as_numbers(part, made) for part in tree) if type(tree) in (list, tuple) else tree
 
 
 def arguments_by_parameter(
@@ -164,27 +215,24 @@ class Assembly:
     names: Mapping[ADNumber, str]
     grad_outputs: Any
     capture: Capture
+    output: Asked = None
+
+    @cached_property
+    def starts(self) -> Starts:
+        """Where gradients start."""
+        is_seeded = self.grad_outputs is not None
+        return starts_of_numbers(self.returned, self.name, self.output, self.names, is_seeded=is_seeded)
 
     @cached_property
     def outputs(self) -> list[ADNumber]:
-        """The numbers that were returned."""
-        found = [leaf for _, leaf in leaves_of(self.returned) if isinstance(leaf, ADNumber)]
-        if not found:
-            shown = repr(self.returned)
-            raise NoTensorError(
-                f"{self.name} returned {shown[:60]} ({type(self.returned).__name__}), in which there is no ADNumber;"
-                " return the ADNumber(s)"
-            )
-        return found
+        """The numbers that gradients start from."""
+        return [part.thing for part in self.starts.parts]
 
     @cached_property
     def keywords(self) -> dict[ADNumber, str]:
-        """What a returned dict calls the outputs."""
-        return {
-            leaf: path[-1]
-            for path, leaf in leaves_of(self.returned)
-            if isinstance(leaf, ADNumber) and path and isinstance(path[-1], str)
-        }
+        """What the numbers were returned as."""
+        parts = (*self.starts.parts, *self.starts.others)
+        return {part.thing: name for part in parts if (name := name_of_way(part.path)) is not None}
 
     @cached_property
     def upstream(self) -> list[float]:
@@ -219,7 +267,7 @@ class Assembly:
         edges = tuple(
             edge for number in numbers if number in gradients for edge in self.edges(number, keys, gradients[number])
         )
-        graph = Graph(nodes, edges, self.name, has_gradients=self.capture.gradients != "none")
+        graph = Graph(nodes, edges, self.name, self.starts.notices, has_gradients=self.capture.gradients != "none")
         return replace(graph, detail=graph)
 
     def node(self, number: ADNumber, key: str, gradient: float | None, order: int | None) -> Node:

@@ -13,25 +13,28 @@ from torch import Tensor
 
 from graphviz_ad._internal.base.errors import NoTensorError
 from graphviz_ad._internal.graph.snapshot import Array
-from graphviz_ad._internal.tracing.inputs import as_tensors, bound_arguments, input_dtype
+from graphviz_ad._internal.tracing.generators import run_out
+from graphviz_ad._internal.tracing.inputs import given_to, leaves_of_arguments
+from graphviz_ad._internal.tracing.outputs import starts_of_tensors
 from graphviz_ad._internal.tracing.tape.reading import copied_elements
-from graphviz_ad._internal.tracing.tape.torch_private import flatten, map_tree
+from graphviz_ad._internal.tracing.tape.torch_private import map_tree
 
 FUNCTIONS: Any = torch.func  # whose names are not exported, for type checkers, in all versions of torch
 
 
 class BlackBox:
-    """``box({"x": array})`` is the sum of the outputs for these inputs; ``inputs`` holds those that it was made with.
+    """``box({"x": array})`` is the sum of the outputs for these inputs, of those that a trace starts from; ``inputs``
+    holds those that it was made with.
 
     Inputs are the arguments that gradients flow to and, of a module, its parameters, by the names that a trace gives
     them. Every call starts from the state of the CPU's random numbers, and from the buffers of the module, that were
     there when the box was made.
     """
 
-    def __init__(self, target: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
-        self.target, self.random = target, torch.get_rng_state()
+    def __init__(self, target: Any, args: Sequence[Any], kwargs: Mapping[str, Any], output: str | None = None) -> None:
+        self.target, self.output, self.random = target, output, torch.get_rng_state()
         self.module = target if isinstance(target, torch.nn.Module) else None
-        self.args, self.kwargs = as_tensors((tuple(args), dict(kwargs)), input_dtype(self.module))
+        self.args, self.kwargs, _ = given_to(target, args, kwargs)
         found: dict[int, tuple[str, Tensor]] = {}
         named = dict(self.module.named_parameters()) if self.module is not None else {}
         for name, tensor in (*self._arguments(), *named.items()):
@@ -45,14 +48,8 @@ class BlackBox:
             )
 
     def _arguments(self) -> list[tuple[str, Tensor]]:
-        found = []
-        for name, thing in bound_arguments(self.target, self.args, self.kwargs):
-            for path, leaf in flatten(thing):
-                if isinstance(leaf, Tensor):
-                    found.append(
-                        (name + "".join(f"[{step!r}]" if isinstance(step, int) else f".{step}" for step in path), leaf)
-                    )
-        return found
+        found = leaves_of_arguments(self.target, self.args, self.kwargs)
+        return [(name, leaf) for name, leaf, is_seen in found if isinstance(leaf, Tensor) and is_seen]
 
     @property
     def inputs(self) -> dict[str, Array]:
@@ -60,16 +57,14 @@ class BlackBox:
         return {name: copied_elements(tensor.detach().to(torch.float64)) for name, tensor in self.tensors.items()}
 
     def __call__(self, inputs: Mapping[str, Array]) -> float:
-        """The sum of all outputs that a gradient flows to."""
+        """The sum of the outputs that gradients start from."""
         changed = {id(self.tensors[name]): self._like(self.tensors[name], array) for name, array in inputs.items()}
         args, kwargs = map_tree(lambda leaf: changed.get(id(leaf), leaf), (self.args, self.kwargs))
         with torch.random.fork_rng(devices=[]), torch.enable_grad():
             torch.set_rng_state(self.random)
-            returned = self._run(changed, args, kwargs)
-        outputs = [leaf for _, leaf in flatten(returned) if isinstance(leaf, Tensor) and leaf.requires_grad]
-        if not outputs:
-            raise NoTensorError(f"no result of {_name(self.target)} requires grad")
-        return float(sum(leaf.detach().sum().item() for leaf in outputs))
+            returned = run_out([self._run(changed, args, kwargs)])
+        starts = starts_of_tensors(returned, _name(self.target), self.output)
+        return float(sum(part.thing.detach().sum().item() for part in starts.parts))
 
     def _run(self, changed: Mapping[int, Tensor], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         if self.module is None:

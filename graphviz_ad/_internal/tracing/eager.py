@@ -8,7 +8,8 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -41,17 +42,31 @@ from graphviz_ad._internal.tracing.assembly.autograd_graph import (
 )
 from graphviz_ad._internal.tracing.assembly.units import Output, Recorded
 from graphviz_ad._internal.tracing.capture import Capture
-from graphviz_ad._internal.tracing.inputs import as_tensors, input_dtype, module_names, name_inputs, surroundings
+from graphviz_ad._internal.tracing.contents import name_of_way
+from graphviz_ad._internal.tracing.generators import run_out
+from graphviz_ad._internal.tracing.inputs import (
+    Given,
+    given_to,
+    leaves_of_arguments,
+    module_behind,
+    module_names,
+    modules_given,
+    name_inputs,
+    surroundings,
+)
+from graphviz_ad._internal.tracing.made_numbers import Replaced, Replacements, exception_to_raise
 from graphviz_ad._internal.tracing.naming.returned_names import name_returned
-from graphviz_ad._internal.tracing.outputs import differentiable_outputs, upstream_gradients
+from graphviz_ad._internal.tracing.outputs import starts_of_tensors, upstream_gradients
+from graphviz_ad._internal.tracing.returned import Asked
 from graphviz_ad._internal.tracing.tape.collector import at_rest
 from graphviz_ad._internal.tracing.tape.communication import recorder_for
 from graphviz_ad._internal.tracing.tape.dispatch_mode import stopped_by
 from graphviz_ad._internal.tracing.tape.hooks_by_hand import Noted
 from graphviz_ad._internal.tracing.tape.stack_depth import safe_depth
 from graphviz_ad._internal.tracing.tape.tape import Tape, current_tape
-from graphviz_ad._internal.tracing.tape.torch_private import SEES_OPERATIONS, flatten, unseen_by_functions
+from graphviz_ad._internal.tracing.tape.torch_private import SEES_OPERATIONS, TORCH_FOLDER, unseen_by_functions
 from graphviz_ad._internal.tracing.tape.torch_version import refuse_older
+from graphviz_ad._internal.tracing.tensor_contents import tensors_in
 
 
 def trace(
@@ -61,20 +76,21 @@ def trace(
     grad_outputs: Any,
     capture: Capture,
     namespace: Mapping[str, Any],
+    output: Asked = None,
 ) -> Graph:
     """The graph of one call of `target`, or of finished tensors; see `graphviz_ad.trace`."""
     refuse_older(str(torch.__version__))
     if is_finished_target(target):
-        return trace_finished(target, grad_outputs, capture, namespace)
+        return trace_finished(target, grad_outputs, capture, namespace, output)
     if not callable(target):
         raise TraceError(
             f"cannot trace {target!r} ({type(target).__name__}): give a function, a module, or tensors that were"
             " computed already"
         )
-    module = target if isinstance(target, torch.nn.Module) else None
-    args, kwargs = as_tensors((tuple(args), dict(kwargs)), input_dtype(module))
+    given = given_to(target, args, kwargs)
+    args, kwargs = given.args, given.kwargs
     tape = Tape(capture, _call_target.__code__)
-    namespace = surroundings(target)
+    namespace = {**surroundings(target), **modules_given(target, args, kwargs)}
     with unseen_by_functions():
         name_inputs(tape, target, args, kwargs, namespace)
     outer = current_tape.get()
@@ -83,8 +99,12 @@ def trace(
         with Noted(), recorder_for(tape):
             returned = [_call_target(target, args, kwargs)]
     except Exception as error:
+        to_raise = error
         with beside_failure(error), unseen_by_functions():
-            error.graph = graph_so_far(tape, error, target, namespace)  # type: ignore[attr-defined]
+            to_raise = exception_to_raise(error, made_for(tape, given, target))
+            to_raise.graph = error.graph = graph_so_far(tape, error, target, namespace)  # type: ignore[attr-defined]
+        if to_raise is not error:
+            raise to_raise from error
         raise
     finally:
         current_tape.set(outer)
@@ -93,12 +113,19 @@ def trace(
         return finish(
             tape,
             returned,
-            grad_outputs,
+            Wanted(grad_outputs, output),
             name_of(target),
             module_names(target, namespace),
             retain=False,
             notices=notices,
         )
+
+
+def made_for(tape: Tape, given: Given, target: Any) -> Replacements:
+    """The arguments that the program gets as tensors, and what each tensor of the run was computed from."""
+    names = {id(leaf): name for name, leaf, _ in leaves_of_arguments(target, given.args, given.kwargs)}
+    made = [Replaced(names.get(id(each.tensor), "an argument"), each.given, each.tensor) for each in given.made]
+    return Replacements(made, Tensor, "a tensor", "tensors", tape.sources_of, TORCH_FOLDER)
 
 
 def graph_so_far(tape: Tape, error: BaseException, target: Any, namespace: Mapping[str, Any]) -> Graph:
@@ -185,7 +212,8 @@ Modules = Sequence[tuple[str, torch.nn.Module]]  # with what stands before the n
 
 def modules_of(target: Any, namespace: Mapping[str, Any]) -> Modules:
     """The module that is traced, or those that a function takes from around it."""
-    modules = [("", target)] if isinstance(target, torch.nn.Module) else []
+    module = module_behind(target)
+    modules = [("", module)] if module is not None else []
     return modules + [(f"{name}.", thing) for name, thing in namespace.items() if isinstance(thing, torch.nn.Module)]
 
 
@@ -225,28 +253,28 @@ def idle_parameters(tape: Tape, modules: Modules, ended: bool) -> list[Notice]:
 
 def _call_target(target: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
     """Where the stack of the traced program begins."""
-    return target(*args, **kwargs)
+    return run_out([target(*args, **kwargs)])
 
 
 def is_finished_target(target: Any) -> bool:
     """Whether the target is a tensor or a collection of tensors rather than something to call."""
-    return isinstance(target, Tensor) or (
-        not callable(target) and any(isinstance(leaf, Tensor) for _, leaf in flatten(target))
-    )
+    return isinstance(target, Tensor) or (not callable(target) and bool(tensors_in(target).parts))
 
 
-def trace_finished(target: Any, grad_outputs: Any, capture: Capture, namespace: Mapping[str, Any]) -> Graph:
+def trace_finished(
+    target: Any, grad_outputs: Any, capture: Capture, namespace: Mapping[str, Any], output: Asked
+) -> Graph:
     """The graph behind tensors that exist already: no forward pass is run, values in between are not recorded."""
     tape = Tape(capture, _call_target.__code__)
     notices = [notice("finished tensors")]
     with unseen_by_functions():
         for name, thing in namespace.items():
-            if isinstance(thing, Tensor) and not name.startswith("_"):
+            if isinstance(thing, Tensor):
                 tape.name(thing, name)
         return finish(
             tape,
             [target],
-            grad_outputs,
+            Wanted(grad_outputs, output),
             "finished tensors",
             module_names(None, namespace),
             retain=True,
@@ -255,7 +283,9 @@ def trace_finished(target: Any, grad_outputs: Any, capture: Capture, namespace: 
 
 
 def name_of(target: Any) -> str:
-    """What to call the graph."""
+    """What to call the graph; some arguments given already change nothing."""
+    while isinstance(target, partial):
+        target = target.func
     return (
         type(target).__name__
         if isinstance(target, torch.nn.Module)
@@ -263,10 +293,17 @@ def name_of(target: Any) -> str:
     )
 
 
+class Wanted(NamedTuple):
+    """What is fed in, and which of the outputs is differentiated."""
+
+    grad_outputs: Any
+    output: Asked
+
+
 def finish(
     tape: Tape,
     returned: list[Any],
-    grad_outputs: Any,
+    wanted: Wanted,
     name: str,
     names: dict[int, str],
     *,
@@ -280,10 +317,15 @@ def finish(
     """
     autograd = walk(())
     try:
-        outputs = differentiable_outputs(returned.pop(), name)
-        wanted = tape.capture.gradients != "none" or grad_outputs is not None
+        given, is_seeded = wanted.grad_outputs, wanted.grad_outputs is not None
+        starts = starts_of_tensors(returned.pop(), name, wanted.output, tape.variable_of, is_seeded=is_seeded)
+        outputs = [(name_of_way(part.path), part.thing) for part in starts.parts]
+        notices = [*notices, *starts.notices]
+        tape.name_returned((part.thing, name_of_way(part.path)) for part in starts.others)
+        del starts
+        needs_seeds = tape.capture.gradients != "none" or is_seeded
         seeds: list[Any] = (
-            upstream_gradients([tensor for _, tensor in outputs], grad_outputs) if wanted else [None] * len(outputs)
+            upstream_gradients([tensor for _, tensor in outputs], given) if needs_seeds else [None] * len(outputs)
         )
         with at_rest():
             autograd = walk([tensor.grad_fn for _, tensor in outputs], limit=safe_depth() if retain else None)

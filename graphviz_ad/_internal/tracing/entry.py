@@ -11,6 +11,7 @@ from graphviz_ad._internal.graph.graph import Graph
 from graphviz_ad._internal.tracing import eager
 from graphviz_ad._internal.tracing.capture import Capture
 from graphviz_ad._internal.tracing.recording import Recording
+from graphviz_ad._internal.tracing.returned import Asked
 from graphviz_ad._internal.tracing.self_check import make_sure
 
 
@@ -21,10 +22,11 @@ def trace(
     grad_outputs: Any,
     capture: Capture,
     namespace: Mapping[str, Any],
+    output: Asked = None,
 ) -> Graph:
     """See `graphviz_ad.trace`."""
     make_sure()
-    return eager.trace(target, args, kwargs, grad_outputs, capture, namespace)
+    return eager.trace(target, args, kwargs, grad_outputs, capture, namespace, output)
 
 
 def recording(module: torch.nn.Module | None, capture: Capture, namespace: Mapping[str, Any]) -> Recording:

@@ -4,17 +4,47 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from enum import Enum
+from functools import partial
+from numbers import Integral
+from types import MethodType
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from graphviz_ad._internal.base.errors import TraceError
+from graphviz_ad._internal.tracing.constants import Constant, kept
+from graphviz_ad._internal.tracing.contents import below
 from graphviz_ad._internal.tracing.tape.tape import Tape
-from graphviz_ad._internal.tracing.tape.torch_private import flatten, map_tree
+from graphviz_ad._internal.tracing.tape.torch_private import leaves_of_tree, map_tree
+from graphviz_ad._internal.tracing.tensor_contents import tensors_and_modules_in
 
 MOST_DIMENSIONS = 64
+
+
+class Made(NamedTuple):
+    """A tensor that was made of a number, a list or an array, for the program to take gradients to."""
+
+    tensor: Tensor
+    given: Any
+
+
+class Given(NamedTuple):
+    """What a program is called with, and what of it was made."""
+
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    made: tuple[Made, ...]
+
+
+def module_behind(target: Any) -> torch.nn.Module | None:
+    """The module that is called: the target itself, also with some arguments given already, or that of its method."""
+    while isinstance(target, partial):
+        target = target.func
+    owner = target.__self__ if isinstance(target, MethodType) else target
+    return owner if isinstance(owner, torch.nn.Module) else None
 
 
 def input_dtype(module: torch.nn.Module | None) -> torch.dtype:
@@ -24,27 +54,58 @@ def input_dtype(module: torch.nn.Module | None) -> torch.dtype:
     return next((p.dtype for p in module.parameters() if p.is_floating_point()), torch.get_default_dtype())
 
 
-def as_tensors(tree: Any, dtype: torch.dtype) -> Any:
-    """Numbers, lists of numbers and numpy arrays as new tensors that require grad; everything else as it is."""
+def given_to(target: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Given:
+    """What the target is called with: numbers, lists of numbers and numpy arrays as new tensors that require grad,
+    everything else as it is.
+
+    A module takes integers for sizes, indices and switches: those stay what they are, and arrays of them become tensors
+    of integers.
+    """
+    module = module_behind(target)
+    dtype, made = input_dtype(module), list[Made]()
 
     def convert(thing: Any) -> Any:
-        if is_number_input(thing) or is_numbers(thing):
-            return torch.tensor(thing, dtype=dtype, requires_grad=True)
-        if isinstance(thing, (np.ndarray, np.number)) and np.asarray(thing).dtype.kind in "fiu":
-            return torch.tensor(np.asarray(thing), dtype=dtype, requires_grad=True)
-        return thing
+        if not becomes_tensor(thing, whole_numbers_stay=module is not None):
+            return kept(thing)
+        made.append(Made(tensor_of(thing, dtype, whole_numbers_stay=module is not None), thing))
+        return made[-1].tensor
+
+    def stays(thing: Any) -> bool:
+        """What the program gets as the very object that it was given, such as a list that it fills."""
+        return is_numbers(thing) or not any(
+            isinstance(leaf, Constant) or becomes_tensor(leaf, whole_numbers_stay=module is not None)
+            for leaf in leaves_of_tree(thing, is_numbers)
+        )
 
     try:
-        return map_tree(convert, tree, is_leaf=is_numbers)
+        found_args = tuple(map_tree(convert, argument, is_leaf=stays) for argument in args)
+        found_kwargs = {name: map_tree(convert, argument, is_leaf=stays) for name, argument in kwargs.items()}
     except RecursionError as error:
         raise TraceError(
             "the inputs are nested too deeply, or hold themselves; give numbers, tensors or plain collections of them"
         ) from error
+    return Given(found_args, found_kwargs, tuple(made))
+
+
+def becomes_tensor(thing: Any, *, whole_numbers_stay: bool) -> bool:
+    """Whether a tensor is made of an argument."""
+    if is_numbers(thing):
+        return True
+    if isinstance(thing, np.ndarray):
+        return thing.dtype.kind in ("fiub" if whole_numbers_stay else "fiu")
+    return is_number_input(thing) and not (whole_numbers_stay and isinstance(thing, Integral))
+
+
+def tensor_of(thing: Any, dtype: torch.dtype, *, whole_numbers_stay: bool) -> Tensor:
+    """The tensor that a number, a list of numbers or an array becomes."""
+    if whole_numbers_stay and isinstance(thing, np.ndarray) and thing.dtype.kind in "iub":
+        return torch.tensor(thing)
+    return torch.tensor(np.asarray(thing) if isinstance(thing, np.generic) else thing, dtype=dtype, requires_grad=True)
 
 
 def is_number_input(thing: Any) -> bool:
-    """Whether this is a plain real number."""
-    return isinstance(thing, (int, float)) and not isinstance(thing, bool)
+    """Whether this is a plain real number, and no truth value or member of an enumeration."""
+    return isinstance(thing, (int, float, np.integer, np.floating)) and not isinstance(thing, (bool, Enum))
 
 
 def is_numbers(thing: Any) -> bool:
@@ -67,21 +128,32 @@ def name_inputs(
     for name, thing in namespace.items():
         if isinstance(thing, torch.nn.Module):
             name_parameters(tape, thing, f"{name}.")
-    if isinstance(target, torch.nn.Module):
-        name_parameters(tape, target, "")
+    module = module_behind(target)
+    if module is not None:
+        name_parameters(tape, module, "")
     for name, thing in namespace.items():
         if isinstance(thing, Tensor):
             tape.name_later(thing, name)
+    for name, leaf, is_seen in leaves_of_arguments(target, args, kwargs):
+        if isinstance(leaf, torch.nn.Module):
+            name_parameters(tape, leaf, f"{name}.")
+        elif not is_seen:
+            tape.name_later(leaf, name)
+        else:
+            value = tape.value_of(leaf)
+            value.used = True
+            value.requires_grad = leaf.requires_grad
+            value.name = value.name or name
+            tape.edge_of(leaf, value)
+
+
+def leaves_of_arguments(target: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Iterator[tuple[str, Any, bool]]:
+    """The tensors and modules among the arguments with their names; and whether they were handed over as they are, or
+    in an object that may hold many other things.
+    """
     for name, thing in bound_arguments(target, args, kwargs):
-        for path, leaf in flatten(thing):
-            if isinstance(leaf, Tensor):
-                value = tape.value_of(leaf)
-                value.used = True
-                value.requires_grad = leaf.requires_grad
-                value.name = value.name or name + "".join(
-                    f"[{step!r}]" if isinstance(step, int) else f".{step}" for step in path
-                )
-                tape.edge_of(leaf, value)
+        for part in tensors_and_modules_in(thing).parts:
+            yield name + below(part.path), part.thing, not part.inside
 
 
 def name_parameters(tape: Tape, module: torch.nn.Module, prefix: str) -> None:
@@ -92,6 +164,8 @@ def name_parameters(tape: Tape, module: torch.nn.Module, prefix: str) -> None:
 
 def bound_arguments(target: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     """(name, argument) as the signature says; positions where there is no signature."""
+    while isinstance(target, partial):
+        args, kwargs, target = (*target.args, *args), {**target.keywords, **kwargs}, target.func
     try:
         function = target.forward if isinstance(target, torch.nn.Module) else target
         bound = inspect.signature(function).bind(*args, **kwargs)
@@ -111,6 +185,8 @@ def bound_arguments(target: Any, args: Sequence[Any], kwargs: Mapping[str, Any])
 
 def surroundings(target: Any) -> dict[str, Any]:
     """The tensors and modules that a function takes from its closure and its globals, by name."""
+    while isinstance(target, partial):
+        target = target.func
     function = inspect.unwrap(target) if callable(target) and not isinstance(target, torch.nn.Module) else None
     function = getattr(function, "__func__", function)
     if not inspect.isfunction(function):
@@ -126,10 +202,18 @@ def surroundings(target: Any) -> dict[str, Any]:
     }
 
 
+def modules_given(target: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, torch.nn.Module]:
+    """The modules among the arguments, by name."""
+    return {
+        name: leaf for name, leaf, _ in leaves_of_arguments(target, args, kwargs) if isinstance(leaf, torch.nn.Module)
+    }
+
+
 def module_names(target: Any, namespace: Mapping[str, Any]) -> dict[int, str]:
     """Identity of each module in reach -> its dotted name; the traced module itself has none."""
     names: dict[int, str] = {}
-    roots = [("", target)] if isinstance(target, torch.nn.Module) else []
+    module = module_behind(target)
+    roots = [("", module)] if module is not None else []
     roots += [(name, thing) for name, thing in namespace.items() if isinstance(thing, torch.nn.Module)]
     for prefix, root in roots:
         for name, module in root.named_modules(prefix=prefix):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,28 +10,47 @@ import torch
 from torch import Tensor
 
 from graphviz_ad._internal.base.errors import GradOutputsError, NoTensorError
+from graphviz_ad._internal.graph.notices import notice
+from graphviz_ad._internal.tracing.generators import Taken
 from graphviz_ad._internal.tracing.inputs import is_numbers
-from graphviz_ad._internal.tracing.tape.torch_private import flatten, map_tree
+from graphviz_ad._internal.tracing.returned import Asked, Returned, Starts, nothing_found, starts_of
+from graphviz_ad._internal.tracing.tape.torch_private import map_tree
+from graphviz_ad._internal.tracing.tensor_contents import tensors_in
 
 
-def differentiable_outputs(returned: Any, name: str) -> list[tuple[str | None, Tensor]]:
-    """The tensors among what was returned through which a gradient can flow, each once, with names where a dict
-    gives them.
+def starts_of_tensors(
+    returned: Any,
+    name: str,
+    asked: Asked = None,
+    called: Callable[[Tensor], str | None] = lambda tensor: None,
+    *,
+    is_seeded: bool = False,
+) -> Starts:
+    """The tensors among what was returned that gradients start from, see `starts_of`; ``called`` is what the program
+    calls a tensor.
     """
-    leaves = [(path, leaf) for path, leaf in flatten(returned) if isinstance(leaf, Tensor)]
-    if not leaves:
-        raise NoTensorError(
-            f"{name} returned {describe_thing(returned)}, in which there is no tensor; return the tensor(s) whose graph"
-            " you want to see"
-        )
-    wanted = [(path, leaf) for path, leaf in leaves if leaf.requires_grad]
-    if not wanted:
+    found = Returned(name, tensors_in(returned), lambda leaf: bool(leaf.requires_grad), is_one_number, called)
+    if not found.contents.parts:
+        raise nothing_found(found, describe_thing(returned), "tensor")
+    if not found.open:
         raise NoTensorError(
             f"no result of {name} requires grad, so that autograd recorded no graph: no input requires grad, or it ran"
             " under torch.no_grad() or inference_mode(), or it was detached. Give at least one input"
             " requires_grad=True (plain numbers do by themselves)"
         )
-    return [(path[-1] if path and isinstance(path[-1], str) else None, leaf) for path, leaf in wanted]
+    starts = starts_of(found, asked, is_seeded=is_seeded)
+    if isinstance(returned, Taken) and returned.in_part:
+        said = notice("taken in part", what=returned.kind, count=len(returned))
+        return starts._replace(notices=(*starts.notices, said))
+    return starts
+
+
+def is_one_number(tensor: Tensor) -> bool:
+    """Whether a tensor is a single number."""
+    try:
+        return tensor.numel() == 1
+    except (RuntimeError, NotImplementedError):  # nobody can count what is in it, as in some nested ones
+        return False
 
 
 def describe_thing(thing: Any) -> str:
@@ -57,7 +76,7 @@ def upstream_gradients(outputs: Sequence[Tensor], given: Any) -> list[Tensor]:
     if len(parts) != len(outputs):
         raise GradOutputsError(
             f"grad_outputs has {len(parts)} gradient(s), but there are {len(outputs)} differentiable output(s); give"
-            " one for each, in order"
+            " one for each, in order, or choose one of the outputs with output="
         )
     return [_upstream(i, output, part) for i, (output, part) in enumerate(zip(outputs, parts, strict=True))]
 

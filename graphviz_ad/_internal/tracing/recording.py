@@ -130,7 +130,7 @@ class Recording:
         if self._module is not None:
             name_parameters(self._tape, self._module, "")
         for name, thing in self._namespace.items():
-            if isinstance(thing, Tensor) and not name.startswith("_"):
+            if isinstance(thing, Tensor):
                 self._tape.name_later(thing, name)
 
     def __exit__(

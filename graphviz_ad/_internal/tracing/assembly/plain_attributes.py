@@ -13,7 +13,8 @@ from typing import Any
 from torch import Tensor
 
 from graphviz_ad._internal.graph.graph import Graph
-from graphviz_ad._internal.tracing.tape.torch_private import RAW_SAVED, flatten, unseen_by_functions
+from graphviz_ad._internal.tracing.tape.torch_private import RAW_SAVED, unseen_by_functions
+from graphviz_ad._internal.tracing.tensor_contents import tensors_in
 
 SAVED = RAW_SAVED.removeprefix("_raw")  # where autograd has anything that it keeps
 Attributes = tuple[tuple[str, str], ...]
@@ -22,7 +23,7 @@ Attributes = tuple[tuple[str, str], ...]
 def plain_attributes(finished: Any, graph: Graph) -> Mapping[str, Attributes]:
     """Key of a node -> names and values; only of nodes whose place in autograd's graph is certain."""
     with unseen_by_functions():
-        functions = [leaf.grad_fn for _, leaf in flatten(finished) if isinstance(leaf, Tensor)]
+        functions = [part.thing.grad_fn for part in tensors_in(finished).parts]
     found: dict[str, Attributes] = {}
     pairs: list[tuple[str, Any]] = []
     for function in functions:

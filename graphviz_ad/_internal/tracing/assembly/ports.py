@@ -89,12 +89,23 @@ def port_with(
 
 def named_ports(units: Units, unit: Unit, ports: Ports, names: tuple[str, ...]) -> tuple[str | None, Ports]:
     """The variable that takes the result; several variables that take one each name the ports instead."""
+    returned = returned_as(units, unit)
     if len(ports) == 1:
-        return ports[0].name or (names[0] if len(names) == 1 else None), ports
+        return ports[0].name or (names[0] if len(names) == 1 else None) or returned.get(0), ports
+    if returned:
+        ports = tuple(replace(port, name=port.name or returned.get(n)) for n, port in enumerate(ports))
     given = next((value.name for value in units.values[unit].values() if value.name), None)
     if len(names) > 1 and len(names) >= len(ports) > 1:
         return given, tuple(replace(port, name=port.name or name) for port, name in zip(ports, names, strict=False))
     return given or (names[0] if names else None) or next((port.name for port in ports if port.name), None), ports
+
+
+def returned_as(units: Units, unit: Unit) -> Mapping[int, str]:
+    """Port -> what the program returned it as, though no gradient starts there."""
+    known = units.recorded.tape.output_names
+    if not known:
+        return {}
+    return {port: known[value.number] for port, value in units.values[unit].items() if value.number in known}
 
 
 def with_every_port(draft: Draft) -> Draft:

@@ -161,9 +161,11 @@ def takes_trees_apart(trees: Any) -> bool:
     parts, _ = trees.tree_flatten_with_path(tree)
     keys = [[getattr(key, "key", getattr(key, "idx", None)) for key in path] for path, _ in parts]
     mapped = trees.tree_map(lambda part: part * 2, tree, is_leaf=lambda part: part == (2, 3))
-    return (keys, [part for _, part in parts]) == (
+    leaves = trees.tree_flatten(tree, is_leaf=lambda part: part == (2, 3))[0]
+    return (keys, [part for _, part in parts], leaves) == (
         [["a", 0], ["a", 1, 0], ["a", 1, 1], ["b"]],
         [1, 2, 3, 4],
+        [1, (2, 3), 4],
     ) and mapped == {"a": [2, (2, 3, 2, 3)], "b": 8}
 
 

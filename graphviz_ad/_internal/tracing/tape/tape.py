@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import sys
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextvars import ContextVar
 from types import CodeType
 from typing import Any
@@ -71,6 +71,7 @@ class Tape:
         self._storages: dict[int | None, int] = {}  # memory -> the last value that was written there
         self._names: dict[int, tuple[weakref.ref[Tensor], str]] = {}
         self.returned_names: dict[int, str] = {}  # number of what a module returned -> the variable that takes it
+        self.output_names: dict[int, str] = {}  # number of what the program returned -> what it was returned as
         self.moment = sequence_number()  # when it began, as the moment of an operation
         self.replaced: set[int] = set()  # values that tensors have since their .data was set
         self._made: dict[int, int] = {}  # memory -> the last value that an operation made there
@@ -203,6 +204,20 @@ class Tape:
             held = self._held(tensor, same)
         return self._new_value(tensor, operation.number, port, held).number
 
+    def sources_of(self, tensor: Tensor) -> list[Tensor]:
+        """The tensor, and those that it was computed from, as far as they live."""
+        value = self.known(tensor)
+        waiting = [] if value is None else [value.number]
+        found: dict[int, None] = {}
+        while waiting:
+            number = waiting.pop()
+            maker = self.values[number].maker
+            if number not in found:
+                found[number] = None
+                waiting += [] if maker is None else [use[1] for use in self.operations[maker].uses]
+        living = (self.values[number].reference() for number in found)
+        return [tensor, *(source for source in living if source is not None)]
+
     def untouched(self, names: Mapping[int, str]) -> list[str]:
         """Those of the named tensors, by identity, that no operation has read."""
         return [name for key, name in names.items() if key not in self._objects]
@@ -241,6 +256,24 @@ class Tape:
         """What the program calls a tensor, as far as it was told."""
         named = self._names.get(id(tensor))
         return named[1] if named is not None and named[0]() is tensor else None
+
+    def variable_of(self, tensor: Tensor) -> str | None:
+        """The variable that a result was put into where it was computed, or the name that it had before."""
+        value = self.known(tensor)
+        if value is None or value.maker is None:
+            return self.name_of(tensor)
+        namer = self.operations[value.maker].place.namer
+        names = namer.names if namer is not None else ()
+        return names[value.port] if value.port < len(names) else None
+
+    def name_returned(self, named: Iterable[tuple[Tensor, str | None]]) -> None:
+        """Call results by what they were returned as, unless the program has a variable for them; they were read."""
+        for tensor, name in named:
+            value = self.known(tensor)
+            if value is not None:
+                value.used = True
+                if name is not None:
+                    self.output_names.setdefault(value.number, name)
 
     # --- operations
 

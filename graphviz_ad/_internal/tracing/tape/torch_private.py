@@ -141,6 +141,30 @@ def _step(key: Any) -> Any:
     return str(key)
 
 
+def leaves_of_tree(tree: object, is_leaf: Callable[[Any], bool] | None = None) -> list[Any]:
+    """The leaves of a pytree."""
+    if _pytree is not None:
+        return list(_pytree.tree_flatten(tree, is_leaf=is_leaf)[0])
+    if not isinstance(tree, (list, tuple, dict)) or (is_leaf is not None and is_leaf(tree)):
+        return [tree]
+    return [
+        leaf for part in (tree.values() if isinstance(tree, dict) else tree) for leaf in leaves_of_tree(part, is_leaf)
+    ]
+
+
+def registered_parts(thing: object) -> list[tuple[Any, Any]] | None:
+    """The parts of a thing of a class that was made known to torch as a tree, each with its key or its place; None of
+    any other, and where torch has no trees.
+    """
+    known = getattr(_pytree, "SUPPORTED_NODES", {}).get(type(thing)) if _pytree is not None else None
+    if known is None:
+        return None
+    with_keys = getattr(known, "flatten_with_keys_fn", None)
+    if with_keys is None:
+        return list(enumerate(known.flatten_fn(thing)[0]))
+    return [(_step(key), part) for key, part in with_keys(thing)[0]]
+
+
 def map_tree(function: Callable[[Any], Any], tree: object, is_leaf: Callable[[Any], bool] | None = None) -> Any:
     """The pytree with `function` applied to its leaves."""
     if _pytree is not None:
