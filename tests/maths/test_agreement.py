@@ -4,7 +4,8 @@ never disagree.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -16,7 +17,8 @@ from hypothesis import strategies as some
 from torch import Tensor
 
 import graphviz_ad as gad
-from graphviz_ad._internal.check.link_numbers import local_fits
+from graphviz_ad._internal.check.gradient_check import DIFFERS, check_gradients
+from graphviz_ad._internal.check.link_numbers import flow_fits, local_fits
 from graphviz_ad._internal.explain.explainer import agrees_with_flow
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node
 from graphviz_ad._internal.graph.snapshot import Snapshot
@@ -25,6 +27,9 @@ from graphviz_ad._internal.maths.agreement import (
     EACH,
     OF_A_DERIVATIVE,
     allowed,
+    coarsest,
+    consistent,
+    dtype_around,
     equal,
     reproduces,
     rounding_share,
@@ -32,14 +37,27 @@ from graphviz_ad._internal.maths.agreement import (
 )
 from graphviz_ad._internal.maths.derivative_agreement import verified_edge
 from graphviz_ad._internal.maths.formula_errors import doubted
+from graphviz_ad._internal.maths.gradient_sums import known, parts_of_gradient
+from graphviz_ad._internal.tracing.assembly.hooks import with_hooks_said
 from graphviz_ad._internal.tracing.capture import Capture
 
-DTYPES = {"float64": torch.float64, "float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
+DTYPES = {
+    "float64": torch.float64,
+    "float32": torch.float32,
+    "float16": torch.float16,
+    "bfloat16": torch.bfloat16,
+    "complex64": torch.complex64,
+    "complex128": torch.complex128,
+}
+REAL = [name for name in DTYPES if "complex" not in name]
 FULL = Capture(values="full", gradients="full")
 # What must be caught as wrong, as a part of the numbers that were added up. An edge: what one operation sends back
 # along it. A sum: of two uses of a tensor.
 WRONG_EDGE = {"float64": 3e-9, "float32": 1.5e-6, "float16": 0.012, "bfloat16": 0.1}
 WRONG_SUM = {"float64": 3e-9, "float32": 1.5e-6, "float16": 0.012, "bfloat16": 0.1}
+CERTAINLY = 3  # times as far off as rounding can be: nobody may pass that
+FUZZ = int(os.environ.get("FUZZ", "0"))  # examples of each dtype that nobody has met, instead of the few that all meet
+EXAMPLES = FUZZ or 20
 
 UNARY: dict[str, Callable[[Tensor], Tensor]] = {
     "sin": torch.sin,
@@ -60,6 +78,14 @@ UNARY: dict[str, Callable[[Tensor], Tensor]] = {
     "scale": lambda x: 0.3 * x,
     "layer_norm": lambda x: torch.nn.functional.layer_norm(x, x.shape),
     "single": lambda x: x.float().tanh().to(x.dtype),
+    # what runs over, runs under, and has no value everywhere
+    "big": lambda x: 300 * x,
+    "small": lambda x: x / 300,
+    "half": lambda x: x.half().to(x.dtype),
+    "reciprocal": lambda x: 1 / x,
+    "grow": torch.exp,
+    "root": torch.sqrt,
+    "logarithm": torch.log,
 }
 BINARY: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "add": torch.add,
@@ -70,14 +96,20 @@ BINARY: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "maximum": torch.maximum,
     "where": lambda x, y: torch.where(x > 0, x, y),
     "broadcast": lambda x, y: x * y.sum(),
+    "power": lambda x, y: x.abs() ** y,
 }
-STEPS = some.lists(
-    some.tuples(some.sampled_from([*UNARY, *BINARY]), some.integers(0, 9), some.integers(0, 9)), min_size=1, max_size=8
-)
-PROGRAMS = some.tuples(some.sampled_from(list(DTYPES)), STEPS, some.integers(0, 2**32 - 1))
+ONLY_REAL = {"relu", "gelu", "softplus", "softmax", "norm", "layer_norm", "single", "half", "maximum", "where", "power"}
+Steps = list[tuple[str, int, int]]
+Program = tuple[str, Steps, int]
 
 
-def traced(dtype: str, steps: list[tuple[str, int, int]], seed: int) -> Graph:
+def programs(dtype: str) -> some.SearchStrategy[Program]:
+    names = [name for name in (*UNARY, *BINARY) if dtype in REAL or name not in ONLY_REAL]
+    steps = some.tuples(some.sampled_from(names), some.integers(0, 9), some.integers(0, 9))
+    return some.tuples(some.just(dtype), some.lists(steps, min_size=1, max_size=8), some.integers(0, 2**32 - 1))
+
+
+def traced(dtype: str, steps: Steps, seed: int) -> Graph:
     """The graph of a random program of two vectors; each step reads what any step before it made, so that much is
     used twice.
     """
@@ -111,108 +143,170 @@ def scaled(snap: Snapshot, factor: float) -> Snapshot:
     return replace(snap, data=array if array.ndim else array.item(), stats=None)
 
 
-def hooked(graph: Graph) -> list[str]:
-    return [text for node in graph.node_list for key, text in node.settings if key == "hook"]
+def finest(graph: Graph) -> Graph:
+    return graph.detail or graph
 
 
-# --- right ones
-
-
-@settings(deadline=None, max_examples=60)
-@given(PROGRAMS)
-def test_nothing_right_is_called_wrong_in_any_precision(program: tuple[str, list[tuple[str, int, int]], int]) -> None:
-    graph = traced(*program)
-    if any(port.grad is not None and port.grad.nonfinite for node in graph.node_list for port in node.ports):
-        return  # what runs over in a dtype with little room is compared with nothing
-    assert hooked(graph) == []
-    report = graph.check()
-    assert report.ok, str(report)
+def complaints(graph: Graph) -> Iterator[str]:
+    """All that anybody calls wrong in a graph where everything is right, and all that is called right unseen."""
+    yield from (f"trace: {said.kind}" for said in graph.notes)
+    yield from (f"hook at {node.key}" for node in finest(graph).node_list if node.hook_effects)
+    report = graph.check(capture=True)
+    yield from (f"check: {row}" for row in report.rows if row.ok is False or row.differences == DIFFERS)
+    yield from (f"capture: {link}" for link in (report.capture.wrong if report.capture is not None else ()))
+    if "does not give" in report.note:
+        yield report.note
     for leaf in ("x", "y"):
-        explanation = graph.explain(leaf)
-        assert explanation.ok is not False, (explanation.difference, explanation.doubt)
-    raw = graph.detail or graph
+        explanation, grad = graph.explain(leaf), graph.find(leaf).grad
+        if explanation.ok is False:
+            yield f"explain {leaf}: {explanation.difference}, doubt {explanation.doubt}"
+        if explanation.ok and grad is not None and grad.nonfinite:
+            yield f"explain {leaf}: what is not finite equals nothing"
+        assert str(explanation)
+    raw = finest(graph)
     for edge in raw.edges:
         if edge.local is not None and edge.local.array is not None:
             assert agrees_with_flow(raw, edge, edge.local.array)
             assert local_fits(raw, edge) is not False
 
 
+def told_of_sum(raw: Graph, node: Node) -> bool | None:
+    """Whether a gradient is the sum of what flowed, as `check` says it of a graph as it was recorded; nobody says
+    anything else.
+    """
+    row = next(row.ok for row in check_gradients(raw, differences=False).rows if row.key == node.key)
+    assert flow_fits(raw, raw.nodes[node.key]) is row
+    suspected = with_hooks_said(raw).nodes[node.key].hook_effects
+    assert bool(suspected) is (row is False), (suspected, row)
+    return row
+
+
+def finite(*arrays: Any) -> bool:
+    return all(array is not None and bool(np.isfinite(array).all()) for array in arrays)
+
+
+# --- right ones
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("name", UNARY)
+def test_nothing_right_is_called_wrong_in_any_precision(dtype: str) -> None:
+    @settings(deadline=None, max_examples=EXAMPLES)
+    @given(programs(dtype))
+    def nothing_is(program: Program) -> None:
+        assert list(complaints(traced(*program))) == []
+
+    nothing_is()
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        # two outer products run over in float16: ∞ − ∞ is NaN on one way and not on another
+        ("float16", [("sin", 0, 0), ("outer", 0, 1), ("outer", 0, 0), ("outer", 0, 0)], 30),
+        ("float16", [("sqrt", 0, 0), ("outer", 0, 0), ("outer", 0, 0)], 0),
+    ],
+    ids=str,
+)
+def test_these_are_not_called_wrong_either(program: Program) -> None:
+    assert list(complaints(traced(*program))) == []
+
+
+@pytest.mark.parametrize("dtype", REAL)
+@pytest.mark.parametrize("name", [name for name in UNARY if name not in ("half", "reciprocal", "root", "logarithm")])
 def test_the_doubt_about_a_path_is_small(name: str, dtype: str) -> None:
     for seed in range(20):
         explanation = traced(dtype, [(name, 0, 0)], seed).explain("y")
-        if explanation.summed:
-            assert np.max(explanation.doubt) < 600 * max(EACH * torch.finfo(DTYPES[dtype]).eps / 2, agreement.LEAST)
+        if explanation.summed and finite(explanation.autograd):
+            size = max(1, float(np.max(np.abs(explanation.autograd))) / 10)
+            least = max(EACH * torch.finfo(DTYPES[dtype]).eps / 2, agreement.LEAST)
+            assert np.max(explanation.doubt) < 600 * size * least
 
 
 # --- wrong ones
 
 
-@settings(deadline=None, max_examples=50)
-@given(PROGRAMS, some.integers(0, 10**6), some.sampled_from([-1, 1, 2, -4]))
-def test_a_wrong_flow_is_caught_by_all_or_by_none(
-    program: tuple[str, list[tuple[str, int, int]], int], which: int, times: int
-) -> None:
-    graph = traced(*program)
-    raw = graph.detail or graph
-    edges = [
-        edge
-        for edge in raw.edges
-        if edge.grad is not None
-        and edge.grad.array is not None
-        and np.any(edge.grad.array)
-        and edge.local is not None
-        and edge.cut is None
-    ]
-    if not edges:
-        return
-    edge = edges[which % len(edges)]
+@pytest.mark.parametrize("dtype", REAL)
+def test_a_wrong_flow_is_caught_by_all_or_by_none(dtype: str) -> None:
+    @settings(deadline=None, max_examples=EXAMPLES)
+    @given(programs(dtype), some.integers(0, 10**6), some.sampled_from([-1, 1, 2, -4]))
+    def caught(program: Program, which: int, times: int) -> None:
+        raw = finest(traced(*program))
+        edges = [
+            edge
+            for edge in raw.edges
+            if edge.local is not None and edge.cut is None and edge.grad is not None and np.any(known(edge.grad))
+        ]
+        if edges:
+            assert_caught_along(raw, edges[which % len(edges)], times)
+
+    caught()
+
+
+def assert_caught_along(raw: Graph, edge: Edge, times: int) -> None:
+    head = raw.nodes[edge.head]
     assert edge.grad is not None
-    wrong = scaled(edge.grad, 1 + times * WRONG_EDGE[program[0]])
-    planted, head = with_edge(raw, edge, wrong), raw.nodes[edge.head]
+    assert edge.local is not None
+    around = coarsest((dtype_around(raw, head), edge.grad.dtype))
+    planted = with_edge(raw, edge, scaled(edge.grad, 1 + times * WRONG_EDGE[around]))
     bad = next(each for each in planted.edges if each.key == edge.key)
-    kept = verified_edge(bad, head).local is not None
-    assert bad.local is not None
-    assert bad.local.array is not None
-    assert kept == agrees_with_flow(planted, bad, bad.local.array)
-    assert local_fits(planted, bad) is not False or not kept
-    alone = edge.grad.shape == edge.local.shape  # type: ignore[union-attr]
-    if (
-        alone
-        and "float32" in (dtype for node in (head, raw.nodes[edge.tail]) for dtype in (node.ports[0].dtype,))
-        and program[0] != "float32"
-    ):
-        return  # a step in another precision than the rest
-    if alone and not head.inside > 1:
+    local = known(bad.local)
+    kept = verified_edge(bad, head, [raw.nodes[each.tail] for each in raw.in_edges(head.key)]).local is not None
+    assert kept is agrees_with_flow(planted, bad, local)
+    assert kept is (local_fits(planted, bad) is not False)
+    told_of_sum(planted, raw.nodes[edge.tail])
+    sizes = np.abs(known(edge.grad))
+    normal = finite(sizes, local, known(head.grad)) and np.max(sizes) > 1e-3 * (1 + np.max(np.abs(known(head.grad))))
+    if normal and edge.grad.shape == edge.local.shape:
         assert not kept
 
 
-@settings(deadline=None, max_examples=30)
-@given(PROGRAMS, some.sampled_from([-1, 1, 3]))
-def test_a_wrong_gradient_is_caught_by_check_and_by_explain(
-    program: tuple[str, list[tuple[str, int, int]], int], times: int
-) -> None:
-    graph = traced(*program)
-    for node in graph.node_list:
-        grad, uses = node.grad, [edge for edge in graph.out_edges(node.key) if edge.cut is None]
-        if node.kind != "leaf" or grad is None or grad.array is None or not uses:
-            continue
-        parts = [edge.grad.array for edge in uses if edge.grad is not None and edge.grad.array is not None]
-        size = float(np.max(np.sum(np.abs(np.asarray(parts, np.float64)), axis=0)))
-        additions = len(parts) + 2 * sum(graph.nodes[edge.head].inside for edge in uses)
-        for part, caught in ((1e-3, False), (0.5, None), (1.5, None), (3, True)):
-            off = times * part * rounding_share(grad.dtype, additions) * size
-            planted = with_grad(graph, node, replace(grad, data=grad.array.astype(np.float64) + off, stats=None))
-            by_check = next(row.ok for row in planted.check().rows if row.key == node.key)
-            by_explain = planted.explain(node.name or "").ok
-            assert by_explain in (None, by_check)
-            # inside, larger numbers may have cancelled
-            if caught is not None and size and not any(graph.nodes[edge.head].inside for edge in uses):
-                assert by_check is not caught
-
-
 @pytest.mark.parametrize("dtype", DTYPES)
+def test_a_wrong_gradient_is_caught_by_all_or_by_none(dtype: str) -> None:
+    @settings(deadline=None, max_examples=EXAMPLES)
+    @given(programs(dtype), some.integers(0, 10**6), some.sampled_from([-1, 1, 3]))
+    def caught(program: Program, which: int, times: int) -> None:
+        raw = finest(traced(*program))
+        nodes = [node for node in raw.node_list if finite(known(node.grad)) and node.grad and parts_of(raw, node)]
+        if nodes:
+            assert_caught_at(raw, nodes[which % len(nodes)], times)
+
+    caught()
+
+
+@pytest.mark.parametrize(
+    ("program", "which", "times"),
+    # elements of very different size: each is as exact as itself, and not as the largest
+    [(("float64", [("sin", 0, 0)], 5135500), which, times) for which in range(9) for times in (1, 3)],
+    ids=str,
+)
+def test_these_are_caught_or_not_as_they_should_be(program: Program, which: int, times: int) -> None:
+    raw = finest(traced(*program))
+    nodes = [node for node in raw.node_list if node.grad is not None and parts_of(raw, node)]
+    assert_caught_at(raw, nodes[which % len(nodes)], times)
+
+
+def parts_of(raw: Graph, node: Node) -> list[Any]:
+    """What is added up to the gradient of a node, if all of it is finite."""
+    uses = [edge for edge in raw.out_edges(node.key) if edge.cut is None]
+    parts = [known(part) for part in parts_of_gradient(uses, node.ports[0])]
+    return parts if uses and finite(*parts) else []
+
+
+def assert_caught_at(raw: Graph, node: Node, times: int) -> None:
+    grad, parts = node.grad, parts_of(raw, node)
+    assert grad is not None
+    size = np.sum(np.abs(parts), axis=0)
+    for part, ok in ((1e-3, {True}), (0.5, {True, False}), (1.5, {True, False}), (CERTAINLY, {False})):
+        off = times * part * np.maximum(allowed(grad.dtype, len(parts), size), agreement.LEAST * size)
+        wrong = known(grad) + off
+        planted = with_grad(raw, node, replace(grad, data=wrong if wrong.ndim else wrong.item(), stats=None))
+        told = told_of_sum(planted, node)
+        assert told in ok | {None} if np.max(size, initial=0) > 1e300 else told in ok, (part, told)
+        if node.kind == "leaf":
+            assert planted.explain(node.name or "").ok in (None, told)
+
+
+@pytest.mark.parametrize("dtype", REAL)
 def test_so_large_an_error_of_an_edge_is_wrong(dtype: str) -> None:
     local, arrived = np.array([0.5, -2.0]), np.array([3.0, 0.7])
     sizes = {
@@ -223,12 +317,12 @@ def test_so_large_an_error_of_an_edge_is_wrong(dtype: str) -> None:
     assert WRONG_EDGE[dtype] < 3.3 * rounding_share(dtype, OF_A_DERIVATIVE)
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("dtype", REAL)
 def test_so_large_an_error_of_a_sum_is_wrong(dtype: str) -> None:
     parts = [np.array([0.5, -2.0]), np.array([3.0, 1.9])]
     size = np.sum(np.abs(parts), axis=0)
     sums = {
-        factor: sums_up(np.sum(parts, axis=0) + factor * WRONG_SUM[dtype] * size, parts, dtype, 2)
+        factor: sums_up(np.sum(parts, axis=0) + factor * WRONG_SUM[dtype] * size, parts, dtype, 2, hidden=None)
         for factor in (-1, 0, 0.1, 1)
     }
     assert sums == {-1: False, 0: True, 0.1: True, 1: False}
@@ -251,7 +345,7 @@ def test_where_rounding_could_hide_anything_the_sum_over_paths_is_left_open() ->
 # --- the question itself
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("dtype", REAL)
 def test_a_number_that_torch_rounded_as_often_is_equal(dtype: str) -> None:
     generator = torch.Generator().manual_seed(1)
     exact = torch.randn(1000, generator=generator, dtype=torch.float64)
@@ -263,13 +357,63 @@ def test_a_number_that_torch_rounded_as_often_is_equal(dtype: str) -> None:
     assert not equal(found * (1 + 40 * rounding_share(dtype)), kept, allowed(dtype, 4, np.abs(found)), dtype)
 
 
-def test_infinity_and_nan_are_equal_to_themselves_and_to_what_a_dtype_cannot_hold() -> None:
+def test_of_infinity_and_nan_nobody_says_yes_or_no_unless_they_had_no_right_to_be() -> None:
     odd = np.array([np.inf, -np.inf, np.nan, 1.0])
-    assert equal(odd, odd.copy(), 0.0)
-    assert not equal(odd, np.array([np.inf, np.inf, np.nan, 1.0]), 1.0)
-    assert not equal(np.array([7e4]), np.array([np.inf]), 1.0, "float32")
-    assert equal(np.array([7e4]), np.array([np.inf]), 1.0, "float16")
-    assert not equal(np.ones(2), np.ones(3), 1.0)
+    assert equal(odd, odd.copy(), 0.0) is None
+    assert equal(odd, np.array([np.inf, np.inf, np.nan, 1.0]), 1.0) is None
+    assert equal(odd, np.array([np.inf, -np.inf, np.nan, 3.0]), 1.0) is False  # the finite ones are not equal
+    assert equal(np.array([7e4]), np.array([np.inf]), 1.0) is None  # in whatever dtype
+    assert equal(np.array([7e4]), np.array([np.inf]), 1.0, "float32") is False
+    assert equal(np.array([7e4]), np.array([np.inf]), 1.0, "float16") is None
+    assert equal(np.array([3.0]), np.array([np.nan]), 1.0, "float16", np.array([7e4])) is None  # of 7e4 − 7e4 + 3
+    assert equal(np.array([7e4]), np.array([np.inf]), 1.0, "float8_e4m3fn") is None  # of which no room is known
+    assert equal(np.ones(2), np.ones(2) + 1, np.array([2.0, np.nan])) is None
+    assert equal(np.ones(2), np.ones(3), 1.0) is False
+
+
+def test_a_formula_may_say_infinity_and_nan_where_torch_does() -> None:
+    odd = np.array([np.inf, -np.inf, np.nan, 1.0])
+    assert consistent(odd, odd.copy(), 0.0)
+    assert not consistent(odd, np.array([np.inf, np.inf, np.nan, 1.0]), 1.0)
+    assert not consistent(odd, np.ones(4), 1.0)
+    assert consistent(np.array([7e4]), np.array([np.inf]), 1.0, "float16")
+
+
+@pytest.mark.parametrize("dtype", REAL)
+def test_what_is_not_finite_stays_so_whatever_is_added(dtype: str) -> None:
+    parts = [np.array([np.nan, np.inf, 2.0]), np.array([1.0, 1.0, 3.0])]
+    assert sums_up(np.array([np.nan, np.inf, 5.0]), parts, dtype, 2, hidden=None) is None
+    assert sums_up(np.array([0.0, np.inf, 5.0]), parts, dtype, 2, hidden=None) is False
+    assert sums_up(np.array([0.0, np.inf, 5.0]), parts, dtype, 2, hidden=1.0) is None  # they may be sums themselves
+    assert sums_up(np.array([np.nan, np.inf, np.nan]), parts, dtype, 2, hidden=None) is False
+
+
+@pytest.mark.parametrize("dtype", REAL)
+@pytest.mark.parametrize(
+    ("hook", "number", "told"),
+    [
+        (torch.nan_to_num, 0.0, True),
+        (lambda grad: grad / 0, 1.0, True),
+        (lambda grad: grad * 1.5, 1.0, True),
+        (lambda grad: grad.clone(), 1.0, False),
+        (lambda grad: grad.clone(), 0.0, False),
+    ],
+)
+def test_what_a_hook_does_is_told_also_to_infinity(
+    hook: Callable[[Tensor], Tensor], number: float, told: bool, dtype: str
+) -> None:
+    def program(x: Tensor) -> Tensor:
+        y = x * 1
+        y.register_hook(hook)
+        return (y.sqrt() + y).sum()  # at 0, its slope is infinite
+
+    x = torch.tensor([number, 4.0], dtype=DTYPES[dtype], requires_grad=True)
+    graph = gad.trace(program, x)
+    assert [said.kind for said in graph.notes] == ["hook changed"] * told
+    report = graph.check(capture=True)
+    assert all(row.ok is not False for row in report.rows)
+    assert report.capture is not None
+    assert report.capture.ok
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from graphviz_ad._internal.check.replay import Replay
 from graphviz_ad._internal.check.rounding import Rounding
 from graphviz_ad._internal.graph.graph import Graph, Node
 from graphviz_ad._internal.graph.snapshot import Array
-from graphviz_ad._internal.maths.agreement import LEAST
+from graphviz_ad._internal.maths.agreement import EVER, LEAST, slope_fits, slopes_differ
 from graphviz_ad._internal.maths.gradient_sums import known, largest_flow, sum_of_flows
 from graphviz_ad._internal.scene.words.names import graph_names
 from graphviz_ad._internal.scene.words.signs import CUT_MARKS
@@ -24,6 +24,7 @@ from graphviz_ad._internal.scene.words.signs import CUT_MARKS
 STEPS = (1e-4, 1e-5)
 MOST_WORK = 200_000  # operations that finite differences may compute again
 AGREES, DIFFERS, KINK, CUT, UNKNOWN = "yes", "NO", "kink", "cut", "—"
+AGREEMENT = {True: AGREES, False: DIFFERS, None: UNKNOWN}
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,7 @@ class Row:
     """One result in a report: how far its gradient is from the sum over its edges, and what finite differences say
     of a leaf. ``key`` is that of its node.
 
+    ``ok`` is None where that cannot be told, since numbers are infinite or NaN.
     ``differences`` is "yes" or "NO"; "kink" where the slopes on both sides differ; "cut" where a detach or its like
     hides a part of the function from autograd, so that the two are not the same by intention; "—" where nothing was
     computed or rounding leaves no verdict.
@@ -39,7 +41,7 @@ class Row:
     key: str
     name: str
     error: float
-    ok: bool
+    ok: bool | None
     differences: str = UNKNOWN
 
 
@@ -55,8 +57,8 @@ class Report:
 
     @property
     def ok(self) -> bool:
-        """Whether every gradient agrees, and no link is wrong."""
-        return all(row.ok and row.differences != DIFFERS for row in self.rows) and (
+        """Whether no gradient disagrees, and no link is wrong."""
+        return all(row.ok is not False and row.differences != DIFFERS for row in self.rows) and (
             self.capture is None or self.capture.ok
         )
 
@@ -66,10 +68,7 @@ class Report:
         lines = table_lines(
             [
                 head,
-                *(
-                    (row.name[:20], f"{row.error:.3g}", AGREES if row.ok else DIFFERS, row.differences)
-                    for row in self.rows
-                ),
+                *((row.name[:20], f"{row.error:.3g}", AGREEMENT[row.ok], row.differences) for row in self.rows),
             ]
         )
         return "\n".join(
@@ -151,23 +150,20 @@ def direction_verdict(function: Replay, rounding: Rounding, name: str, leaf: Nod
         return UNKNOWN
     at = function.inputs[name]
     direction = uphill(grad)
-    claimed = float(np.sum(np.conj(grad) * direction).real)
     lengths = [step * scale(at) for step in STEPS]
     with np.errstate(all="ignore"):
+        claimed = float(np.sum(np.conj(grad) * direction).real)
         slopes = [one_sided(function, name, at, direction * length) for length in lengths]
         of_rounding = rounding.doubt(tangents_from_leaf(function, name, at, direction, lengths[-1]))
     left, right = (change / lengths[-1] for change in slopes[-1])
     coarse, fine = (sum(changes) / (2 * length) for changes, length in zip(slopes, lengths, strict=True))
     size = max(abs(fine), abs(claimed))
-    doubt = abs(coarse - fine) + 1e-6 * size + rounding.noise / lengths[-1]
+    doubt = abs(coarse - fine) + EVER * size + rounding.noise / lengths[-1]
     if not (of_rounding.known and all(map(math.isfinite, (left, right, coarse, claimed, doubt)))):
         return UNKNOWN
-    if abs(right - left) > 1e-2 * max(size, 1e-3):
+    if slopes_differ(left, right, size):
         return KINK
-    off = of_rounding.distance(fine, claimed)
-    if off <= 10 * doubt + 2 * of_rounding.spread:
-        return AGREES
-    return DIFFERS if doubt < 1e-3 * max(size, 1e-3) and off > 10 * doubt + 5 * of_rounding.spread else UNKNOWN
+    return AGREEMENT[slope_fits(of_rounding.distance(fine, claimed), doubt, of_rounding.spread, size)]
 
 
 def uphill(grad: Array) -> Array:

@@ -23,10 +23,8 @@ from graphviz_ad._internal.maths.agreement import (
     GROSSLY,
     as_came,
     coarsest,
-    dtype_around,
-    reproduces,
+    graded,
     rounding_share,
-    summed_to,
 )
 from graphviz_ad._internal.maths.claims import (
     LETTERS,
@@ -37,6 +35,7 @@ from graphviz_ad._internal.maths.claims import (
     shape_of_edge,
     with_numbers_rounded,
 )
+from graphviz_ad._internal.maths.derivative_agreement import fits_flow
 from graphviz_ad._internal.maths.element_moves import Shape, joined_tangent, joined_values, moved_result
 from graphviz_ad._internal.maths.formula_errors import doubted, flowed
 from graphviz_ad._internal.maths.formula_values import Functions, Step, as_it_is, evaluate
@@ -154,38 +153,15 @@ def transpose_fits(graph: Graph, edge: Edge, arrived: Array, came: Array) -> boo
 
 def local_fits(graph: Graph, edge: Edge) -> bool | None:
     """Whether what came back along an edge is its local derivative times the gradient that arrived."""
-    node = graph.nodes[edge.head]
-    local, arrived, came = real_array(edge.local), real_array(node.grad), real_array(edge.grad)
-    if local is None or arrived is None or came is None:
-        return None
-    if reproduces(local, arrived, came, dtype_around(graph, node), node.inside):
-        return True
-    with np.errstate(all="ignore"):
-        return agrees_but_for_rounding(
-            summed_to(local * arrived, came.shape), came, precision(graph, node), [local, arrived]
-        )
+    local = real_array(edge.local)
+    return fits_flow(graph, edge, local) if local is not None else None
 
 
 def flow_fits(graph: Graph, node: Node) -> bool | None:
     """Whether the gradient of a node is the sum of what came back from its uses and of what was fed in there."""
     found = sum_of_flows(graph, node, 0, hidden=0.0) if len(node.ports) == 1 else None
-    if found is not None and found.ok:
-        return True
-    port, edges = node.ports[0], [edge for edge in graph.out_edges(node.key) if edge.cut is None]
-    total = real_array(port.arrived or port.grad)
-    parts = [edge.grad for edge in edges if edge.grad is not None] + (
-        [port.upstream] if port.upstream is not None else []
-    )
-    arrays = [array for part in parts if (array := real_array(part)) is not None]
-    if (
-        total is None
-        or len(node.ports) > 1
-        or not arrays
-        or len(arrays) < len(parts)
-        or any(array.shape != total.shape for array in arrays)
-    ):
-        return None
-    return agrees_but_for_rounding(np.sum(arrays, axis=0), total, precision(graph, node), arrays)
+    merged = any(graph.nodes[edge.head].inside for edge in graph.out_edges(node.key))  # there, terms may have cancelled
+    return None if found is None or (merged and not found.ok) else found.ok
 
 
 def means_what_it_says(graph: Graph, node: Node) -> bool:
@@ -257,12 +233,12 @@ def agrees_but_for_rounding(
     if found.ndim:
         found, kept = found[sure], kept[sure]
     near, far = limits
-    size = max(largest(found), largest(kept))
-    scale = max([size, *map(largest, around)])
-    off = largest(found - kept)
+    size, off, around = max(largest(found), largest(kept)), largest(found - kept), list(around)
     if off <= near * size or off <= near * size + spread(near):
         return True
-    return False if off > far * scale else None
+    # what a formula says of infinity and NaN is not always what torch's kernels do
+    defined = all(np.isfinite(array).all() for array in around)
+    return graded(off, near * size, far * max([size, *map(largest, around)])) if defined else None
 
 
 def largest(array: Array) -> float:

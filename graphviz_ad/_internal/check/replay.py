@@ -8,11 +8,12 @@ import numpy as np
 
 from graphviz_ad._internal.base.errors import ExpressionError, ReplayError
 from graphviz_ad._internal.graph.graph import Graph, Node
+from graphviz_ad._internal.graph.precision import full_precision
 from graphviz_ad._internal.graph.snapshot import Array
 from graphviz_ad._internal.maths.agreement import dtype_around, equal, rounding_share, smallest
 from graphviz_ad._internal.maths.claims import LETTERS, base_name, doubt, forward_formula
 from graphviz_ad._internal.maths.formula_values import evaluate
-from graphviz_ad._internal.maths.gradient_sums import full_precision, known
+from graphviz_ad._internal.maths.gradient_sums import known
 from graphviz_ad._internal.operations.moves import PARTS
 from graphviz_ad._internal.operations.names import public_name
 from graphviz_ad._internal.operations.traits import COPIED_TO_FIT, IN_ORDER
@@ -73,7 +74,8 @@ class Replay:
 
     def total(self, found: Mapping[str, Array]) -> float:
         """The one number that the results of the outputs make."""
-        return float(sum(np.sum(np.conj(upstream) * found[key]).real for key, upstream in self.upstream.items()))
+        with np.errstate(all="ignore"):
+            return float(sum(np.sum(np.conj(upstream) * found[key]).real for key, upstream in self.upstream.items()))
 
     def _verify(self) -> None:
         """Each formula with the recorded operands against the recorded result, so that only the rounding of one
@@ -95,26 +97,31 @@ class Replay:
                     ]
                 ),
             )
-            if made.shape != recorded.shape or not self._is_near(node, made, recorded):
+            if made.shape != recorded.shape or self._is_near(node, made, recorded) is False:
                 raise ReplayError(
                     f"the formula of {node.op!r} does not give what was recorded for {first_node_names([node])}; use"
                     " gad.compare_methods(function, inputs), which calls the function itself"
                 )
 
-    def _is_near(self, node: Node, made: Array, recorded: Array) -> bool:
-        """Whether a result is what the formula gives, but for the rounding of one operation."""
+    def _is_near(self, node: Node, made: Array, recorded: Array) -> bool | None:
+        """Whether a result is what the formula gives, but for the rounding of one operation; not to be told where it
+        is not finite.
+        """
         dtype = dtype_around(self.graph, node)
         doubted = (
             doubt(self.graph, node, forward_formula(self.graph, node), 1.0, rounding_share(dtype))
             if node.kind == "op" and len(node.ports) == 1
             else None
         )
-        off = (
-            rounding_share(dtype) * np.abs(made)
-            if doubted is None
-            else np.broadcast_to(np.max(doubted.off, initial=0.0), made.shape)
-        )
+        off = rounding_share(dtype) * np.abs(made) if doubted is None else largest_known(doubted.off, made.shape)
         return equal(made, recorded, off + smallest(dtype), dtype)
+
+
+def largest_known(off: Array, shape: tuple[int, ...]) -> Array:
+    """How far the elements may be off, at most; infinitely, where nobody knows of one."""
+    sure = np.isfinite(off)
+    most = np.max(off, initial=0.0, where=sure)
+    return np.where(sure, most, np.inf) if np.shape(off) == shape else np.broadcast_to(most, shape)
 
 
 Recipe = Callable[[list[Array]], Array]

@@ -15,11 +15,11 @@ import numpy as np
 from graphviz_ad._internal.explain.explanation import LETTERS, RAISED, Explanation, Factor, Number, Path, plain_float
 from graphviz_ad._internal.explain.forward_mode import place_of_result
 from graphviz_ad._internal.graph.graph import Edge, Graph
+from graphviz_ad._internal.graph.precision import full_precision
 from graphviz_ad._internal.graph.snapshot import Array
 from graphviz_ad._internal.maths.agreement import (
     coarsest,
     dtype_around,
-    reproduces,
     rounding_share,
     roundings_along,
     smallest,
@@ -27,6 +27,7 @@ from graphviz_ad._internal.maths.agreement import (
 )
 from graphviz_ad._internal.maths.chain_rule import Course, carried, feeding, shape_before
 from graphviz_ad._internal.maths.claims import Claims, doubt, gives, recorded_value
+from graphviz_ad._internal.maths.derivative_agreement import fits_flow
 from graphviz_ad._internal.maths.formula_errors import flowed
 from graphviz_ad._internal.scene.words import formula_text
 from graphviz_ad._internal.scene.words.names import Names, graph_names
@@ -111,9 +112,7 @@ class Explainer:
         ends = [self.graph.nodes[key] for key in self.course.ends]
         fed = {node.key: node.ports[0].upstream for node in ends if len(node.ports) == 1}
         return {
-            key: np.asarray(snap.array, np.float64)
-            for key, snap in fed.items()
-            if snap is not None and snap.array is not None
+            key: full_precision(snap.array) for key, snap in fed.items() if snap is not None and snap.array is not None
         }
 
     @cached_property
@@ -310,12 +309,7 @@ def verified_formula(graph: Graph, edge: Edge, formula: str) -> str:
 
 def agrees_with_flow(graph: Graph, edge: Edge, local: Array) -> bool:
     """Whether a local derivative is not contradicted by what autograd sent along the edge."""
-    head = graph.nodes[edge.head]
-    grad, arrived = edge.grad, head.grad
-    if grad is None or grad.array is None or arrived is None or arrived.array is None or np.iscomplexobj(local):
-        return True
-    dtype = coarsest((dtype_around(graph, head), grad.dtype))
-    return reproduces(local, arrived.array, grad.array, dtype, head.inside) is not False
+    return np.iscomplexobj(local) or fits_flow(graph, edge, local) is not False
 
 
 def by_rule(graph: Graph, edge: Edge, formula: str, arriving: Array) -> Array | None:

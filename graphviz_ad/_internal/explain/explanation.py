@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from graphviz_ad._internal.graph.graph import Edge, Graph
+from graphviz_ad._internal.graph.precision import full_precision
 from graphviz_ad._internal.graph.snapshot import Array
-from graphviz_ad._internal.maths.agreement import equal, rounding_share
+from graphviz_ad._internal.maths.agreement import all_told, makes_gradient
 from graphviz_ad._internal.maths.chain_rule import Course
 from graphviz_ad._internal.maths.claims import Claims, Passed
 from graphviz_ad._internal.maths.formulas import to_unicode
@@ -30,9 +31,8 @@ if TYPE_CHECKING:
 
 Number = float | complex | Array
 LETTERS = "ABCDEFGHIJKL"  # of the paths that are listed
-# roundings, and as a part of the gradient: a sum that is no further from it is equal, by however many steps it came
-FEW, NEARLY = 16, 1 / 16
 LEFT_OPEN = "rounding along the paths may be larger than the gradient itself, so that nothing can be said of their sum"
+NOT_FINITE = "infinity or NaN came up, with which nothing can be compared"
 RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -179,7 +179,9 @@ class Explanation:
         products = [path.brings for path in self.paths if path.brings is not None]
         if not self.more or not self.summed or self.total is None or len(products) < len(self.paths):
             return None
-        return plain_float(np.asarray(self.total) - np.sum(np.asarray(products), axis=0))
+        with np.errstate(all="ignore"):
+            rest = np.asarray(self.total) - np.sum(np.asarray(products), axis=0)
+        return plain_float(rest) if np.isfinite(rest).all() else None
 
     @property
     def symbol(self) -> str:
@@ -211,12 +213,11 @@ class Explanation:
             dtype = self.graph.nodes[self.course.start].ports[self.course.port].dtype
             # the paths are as far from the gradient as from what flowed, and that as far from the gradient
             doubt = self.doubt if flowed is None or not math.isfinite(flowed.off) else self.doubt + flowed.off
-            return compared_with_autograd(self.total, self.arrived, doubt, dtype, adds_up=flowed is None or flowed.ok)
-        return (
-            Check("edges", flowed.off, flowed.ok)
-            if flowed is not None
-            else Check("what came back along the edges was not kept")
-        )
+            adds_up = flowed.ok if flowed is not None else True
+            return compared_with_autograd(self.total, self.arrived, doubt, dtype, adds_up=adds_up)
+        if flowed is None:
+            return Check("what came back along the edges was not kept")
+        return Check(NOT_FINITE if flowed.ok is None else "edges", flowed.off, flowed.ok)
 
     @property
     def arrived(self) -> Number | None:
@@ -269,30 +270,23 @@ class Explanation:
         return f"<Explanation of {self.symbol}: {paths}>"
 
 
-def compared_with_autograd(found: Any, autograd: Any, doubt: Any, dtype: str | None, *, adds_up: bool) -> Check:
-    """Whether the sum over all paths is autograd's gradient, but for the rounding of what happens along them.
-
-    It is, where the two are plainly near to each other; else it is left open where rounding could hide anything.
-    """
-    mine, theirs = np.asarray(found, np.float64), np.asarray(autograd, np.float64)
+def compared_with_autograd(found: Any, autograd: Any, doubt: Any, dtype: str | None, *, adds_up: bool | None) -> Check:
+    """Whether the sum over all paths is autograd's gradient, but for the rounding of what happens along them."""
+    mine, theirs = full_precision(found), full_precision(autograd)
     if mine.shape != theirs.shape:
         return Check("paths", math.inf, False)
     with np.errstate(all="ignore"):
         apart = np.abs(mine - theirs)
-        difference = float(np.max(apart, initial=0.0, where=np.isfinite(apart)))
-        largest = float(np.max(np.abs(theirs), initial=0.0, where=np.isfinite(theirs)))
-        if not adds_up or equal(mine, theirs, min(rounding_share(dtype, FEW), NEARLY) * largest):
-            return Check("paths", difference, adds_up)
-        unsure = np.nan_to_num(np.broadcast_to(doubt, theirs.shape), nan=np.inf)
-        overflowed = np.isfinite(mine) & ~np.isfinite(theirs)  # on the way, in a dtype with less room than ours
-        near = equal(np.where(overflowed, theirs, mine), theirs, unsure)
-        is_open = near and (overflowed.any() or np.max(unsure, initial=0.0) > largest)
-        return Check(LEFT_OPEN, difference) if is_open else Check("paths", difference, near)
+    difference = float(np.max(apart, initial=0.0, where=np.isfinite(apart)))
+    told = all_told(makes_gradient(mine, theirs, doubt, dtype), adds_up)
+    if told is None:
+        return Check(LEFT_OPEN if np.isfinite(apart).all() else NOT_FINITE, difference)
+    return Check("paths", difference, told)
 
 
 def plain_float(array: Array) -> Number:
     """A Python number where it is one; real numbers in full precision."""
-    wide = np.asarray(array, np.complex128 if np.iscomplexobj(array) else np.float64)
+    wide = full_precision(array)
     return wide if wide.ndim else wide.item()
 
 

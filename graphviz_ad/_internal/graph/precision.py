@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import reduce
+from typing import Any
 
 import numpy as np
 
@@ -16,14 +18,18 @@ UNITS: Mapping[str, float] = {
     "complex32": 2.0**-11, "bfloat16": 2.0**-8, "float8_e4m3fn": 2.0**-4, "float8_e4m3fnuz": 2.0**-4,
     "float8_e5m2": 2.0**-3, "float8_e5m2fnuz": 2.0**-3,
 }  # fmt: skip
-# Below its normal numbers a dtype has a smallest step; half of that, where it is a number at all.
+# How far it may be off below the normal numbers of a dtype: half of its smallest step there, or all of such a number,
+# where processors may put 0 in its place.
 SMALLEST: Mapping[str, float] = {
-    "float32": 2.0**-150,
-    "complex64": 2.0**-150,
-    "float16": 2.0**-25,
-    "complex32": 2.0**-25,
-    "bfloat16": 2.0**-134,
-}
+    "float64": 2.0**-1022, "complex128": 2.0**-1022, "float32": 2.0**-126, "complex64": 2.0**-126,
+    "float16": 2.0**-25, "complex32": 2.0**-25, "bfloat16": 2.0**-126,
+}  # fmt: skip
+# The largest number that it has room for.
+LARGEST: Mapping[str, float] = {
+    "float64": sys.float_info.max, "complex128": sys.float_info.max, "float32": (2 - 2.0**-23) * 2.0**127,
+    "complex64": (2 - 2.0**-23) * 2.0**127, "float16": 65504.0, "complex32": 65504.0,
+    "bfloat16": (2 - 2.0**-7) * 2.0**127,
+}  # fmt: skip
 BITS_CUT_OFF = 16  # that float32 has and bfloat16 has not
 
 
@@ -32,6 +38,12 @@ def unit(dtype: str | None) -> float:
     known of.
     """
     return UNITS.get(dtype or "", 0.0)
+
+
+def full_precision(value: Any) -> Array:
+    """Numbers in full precision, so that computing with them adds no rounding to speak of."""
+    with np.errstate(invalid="ignore"):  # a signalling NaN, as uninitialised memory may hold, warns
+        return np.asarray(value, np.complex128 if np.iscomplexobj(value) else np.float64)
 
 
 def rounded_to_dtype(array: Array, dtype: str) -> Array:

@@ -10,18 +10,27 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
 
 from graphviz_ad._internal.graph.graph import Graph, Node
-from graphviz_ad._internal.graph.precision import SMALLEST, rounded_to_dtype, unit
+from graphviz_ad._internal.graph.precision import LARGEST, SMALLEST, full_precision, unit
 
 # roundings of torch's, at most, where a formula has one: its kernels take steps of their own, and so does this program
 EACH = 4
 # of a number: nobody is told of less, since libraries differ in their last digits, and sums in their order
 LEAST = 1e-9
 OF_A_DERIVATIVE = 2  # where a local derivative meets a gradient: that of the one and that of their product
+# roundings, and as a part of the gradient: a sum that is no further from it is equal, by however many steps it came
+FEW, NEARLY = 16, 1 / 16
+OF_STATISTICS = 1e-4  # as a part of an element, and of a norm: they are added up in single precision
+# as a part of a derivative: by more than that, differences are no method to find it
+ROUGHLY = 1e-2
+SURE_SLOPE, FLAT = 1e-3, 1e-3  # how well a slope has to be known to deny a derivative; below that, it is flat
+EVER = 1e-6  # how far differences are off at least
+TO_THE_LAST_DIGIT = 64 * unit("float64")
 GROSSLY = 1e4  # times as far apart as rounding can be is certainly wrong
 
 
@@ -44,19 +53,84 @@ def allowed(dtype: str | None, roundings: float, size: Any) -> Any:
     return rounding_share(dtype, roundings) * size + smallest(dtype, roundings)
 
 
-def equal(found: Any, kept: Any, apart: Any, dtype: str | None = None, size: Any = None) -> bool:
-    """Whether arrays are no further apart than this, wherever they are finite; a dtype that is given may have been
-    too small for numbers of this size.
+@cache
+def room(dtype: str | None) -> float:
+    """The largest number that there is room for where this dtype is the one that rounds most, beside others that may
+    have less room; 0 where that is not known.
+    """
+    return (
+        min((LARGEST[other] for other in LARGEST if unit(other) <= unit(dtype)), default=0.0)
+        if dtype in LARGEST
+        else 0.0
+    )
+
+
+def equal(found: Any, kept: Any, apart: Any, dtype: str | None = None, size: Any = None) -> bool | None:
+    """Whether arrays are no further apart than this; None where that cannot be told of an element, because it is not
+    finite in one of them, or because nobody knows how far rounding may carry it.
+
+    What was kept may be infinite or NaN because numbers of a size had no room in its dtype, and of a dtype that is not
+    given nothing is known; where there was room, it is wrong.
     """
     if found.shape != kept.shape:
         return False
+    right, wrong = _told_elements(found, kept, apart, dtype, size)
+    return False if wrong.any() else True if right.all() else None
+
+
+def consistent(found: Any, kept: Any, apart: Any, dtype: str | None = None, size: Any = None) -> bool:
+    """Whether nothing speaks against that; infinity and NaN have to be the same, or what had no room."""
+    if found.shape != kept.shape:
+        return False
+    right, wrong = _told_elements(found, kept, apart, dtype, size)
     with np.errstate(all="ignore"):
-        same = (found == kept) | (np.isnan(found) & np.isnan(kept)) | (np.abs(found - kept) <= apart)
-        if dtype is not None and not same.all():
-            same |= ~np.isfinite(kept) & ~np.isfinite(
-                rounded_to_dtype(np.asarray(found if size is None else size), dtype)
-            )
-        return bool(np.all(same))
+        alike = (found == kept) | (np.isnan(found) & np.isnan(kept)) | (np.isfinite(found) & ~np.isfinite(kept))
+    return not wrong.any() and bool((right | alike).all())
+
+
+def _told_elements(found: Any, kept: Any, apart: Any, dtype: str | None, size: Any) -> tuple[Any, Any]:
+    """Which elements are equal for certain, and which are not."""
+    with np.errstate(all="ignore"):
+        off, there, known = np.abs(found - kept), np.isfinite(found), np.isfinite(kept)
+        wrong = there & known & (off > apart)
+        if dtype is not None and not known.all():
+            needed = np.abs(found) if size is None else size
+            wrong |= there & ~known & (needed + apart <= room(dtype))
+        return there & known & ((found == kept) | ((off <= apart) & np.isfinite(apart))), wrong
+
+
+def graded(off: float, right: float, wrong: float) -> bool | None:
+    """Whether two numbers are the same that are so far apart: yes up to the one limit, no beyond the other."""
+    return True if off <= right else False if off > wrong else None
+
+
+def same_statistics(one: tuple[float, float], other: tuple[float, float], count: int, dtype: str | None = None) -> bool:
+    """Whether mean and norm of so many elements may be those of the same numbers, added up in another order, and
+    rounded in a dtype if one is given. The mean is as exact as an element, and may be far smaller.
+    """
+    share, element = max(OF_STATISTICS, rounding_share(dtype)), one[1] / math.sqrt(max(count, 1))
+    return bool(
+        np.allclose(one[0], other[0], rtol=0, atol=share * element, equal_nan=True)
+        and np.allclose(one[1], other[1], rtol=share, atol=0, equal_nan=True)
+    )
+
+
+def slope_fits(off: float, doubt: float, spread: float, size: float) -> bool | None:
+    """Whether a derivative of this size is the slope that differences give: so far apart, the differences doubtful by
+    so much, and the derivative carried so far by rounding.
+    """
+    told = graded(off, 10 * doubt + 2 * spread, 10 * doubt + 5 * spread)
+    return told if told is not False or doubt < SURE_SLOPE * max(size, FLAT) else None
+
+
+def slopes_differ(one: float, other: float, size: float) -> bool:
+    """Whether the slopes on both sides of a place are not the same, among derivatives of this size."""
+    return abs(one - other) > ROUGHLY * max(size, FLAT)
+
+
+def all_told(*verdicts: bool | None) -> bool | None:
+    """No if one of them is, else not to be told if one is not, else yes."""
+    return False if False in verdicts else None if None in verdicts else True
 
 
 def is_near(product: float, leaving: float, dtype: str) -> bool:
@@ -67,34 +141,38 @@ def is_near(product: float, leaving: float, dtype: str) -> bool:
 
 
 def sums_up(
-    total: Any, parts: Sequence[Any], dtype: str | None, additions: int, *, least: float = LEAST, hidden: float = 0.0
-) -> bool:
+    total: Any, parts: Sequence[Any], dtype: str | None, additions: int, *, least: float = LEAST, hidden: float | None
+) -> bool | None:
     """Whether a gradient is the sum of its parts; ``hidden`` is how large numbers may have been that cancelled
-    inside of a part.
+    inside of a part, None where every part is what torch itself added.
     """
     if any(part.shape != total.shape for part in parts):
         return False
     with np.errstate(all="ignore"):
-        found = sum(parts[1:], start=parts[0])
-        if np.array_equal(found, total):  # nearly always, and the quicker question
-            return True
-        size = np.sum(np.abs(parts), axis=0) + hidden
+        if np.array_equal(sum(parts[1:], start=parts[0]), total) and np.isfinite(total).all():
+            return True  # nearly always, and the quicker question
+        there, stacked = full_precision(total), full_precision(parts)
+        if hidden is None and (np.isfinite(there) & ~np.isfinite(stacked).all(axis=0)).any():
+            return False  # what is not finite stays so, whatever is added
+        size = np.sum(np.abs(stacked), axis=0) + (hidden or 0.0)
         apart = np.maximum(allowed(dtype, additions, size), least * size)
-        return equal(np.asarray(found), total, apart, dtype, size)
+        return equal(np.sum(stacked, axis=0), there, apart, dtype, size)
 
 
 def reproduces(local: Any, arrived: Any, grad: Any, dtype: str | None, operations: int = 1) -> bool | None:
-    """Whether a local derivative times the gradient that arrived is the one that flowed on; None where they do not
-    go together.
+    """Whether a local derivative times the gradient that arrived is the one that flowed on; it is not, where they do
+    not go together.
     """
-    wide = np.complex128 if any(map(np.iscomplexobj, (local, arrived, grad))) else np.float64
+    local, arrived, there = map(full_precision, (local, arrived, grad))
     with np.errstate(all="ignore"):
-        products = np.asarray(local, wide) * np.asarray(arrived, wide)
-        found, there = summed_to(products, grad.shape), np.asarray(grad, wide)
+        if not go_together(local, arrived):
+            return False
+        products = local * arrived
+        found = summed_to(products, there.shape)
         if found is None:
-            return None
+            return False
         # of a derivative below the normal numbers, and of a product
-        lost = smallest(dtype) * (1 + np.abs(np.asarray(arrived, wide)))
+        lost = smallest(dtype) * (1 + np.abs(arrived))
         roundings = roundings_along(operations, products.size / max(there.size, 1))
         size = summed_to(np.abs(products), grad.shape)
         return equal(
@@ -106,9 +184,32 @@ def reproduces(local: Any, arrived: Any, grad: Any, dtype: str | None, operation
         )
 
 
+def makes_gradient(total: Any, gradient: Any, doubt: Any, dtype: str | None) -> bool | None:
+    """Whether a sum over paths is a gradient, which rounding along them may carry so far from it.
+
+    It is, where the two are plainly near to each other; else it is left open where rounding may be larger than the
+    gradient itself, and hide anything.
+    """
+    with np.errstate(all="ignore"):
+        off, sizes = np.abs(total - gradient), np.abs(gradient)
+        largest = float(np.max(sizes, initial=0.0, where=np.isfinite(sizes)))
+        near = min(rounding_share(dtype, FEW), NEARLY) * largest
+        hides = np.isnan(doubt) | ((doubt > largest) & (off <= doubt))
+        return equal(total, gradient, np.where(off <= near, near, np.where(hides, np.inf, doubt)))
+
+
 def roundings_along(operations: int, copies: float) -> float:
     """The roundings along an edge into so many operations, which is summed over so many copies of an operand."""
     return OF_A_DERIVATIVE * max(operations, 1) + math.log2(max(copies, 1))
+
+
+def go_together(*arrays: Any) -> bool:
+    """Whether arrays can be broadcast to one shape."""
+    try:
+        np.broadcast_shapes(*map(np.shape, arrays))
+    except ValueError:
+        return False
+    return True
 
 
 def summed_to(array: Any, shape: tuple[int, ...]) -> Any:

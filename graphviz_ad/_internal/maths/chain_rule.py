@@ -100,9 +100,9 @@ class Course:
             ]
             known = [part for part in parts if part is not None]
             results = {edge.port for edge in self._onward(key)}  # several results do not add up
-            found[key] = (
-                sum(known[1:], start=known[0]) if known and len(known) == len(parts) and len(results) < 2 else None
-            )
+            whole = bool(known) and len(known) == len(parts) and len(results) < 2
+            with np.errstate(all="ignore"):
+                found[key] = sum(known[1:], start=known[0]) if whole else None
         return found
 
 

@@ -25,7 +25,7 @@ from graphviz_ad._internal.graph.fact_texts import FLOW, argument_text
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node, Port
 from graphviz_ad._internal.graph.precision import rounded_to_dtype, unit
 from graphviz_ad._internal.graph.snapshot import Snapshot
-from graphviz_ad._internal.maths.agreement import dtype_around, equal, rounding_share, smallest
+from graphviz_ad._internal.maths.agreement import consistent, dtype_around, go_together, rounding_share, smallest
 from graphviz_ad._internal.maths.formula_errors import Doubted, doubted, flowed
 from graphviz_ad._internal.maths.formula_values import FUNCTIONS, evaluate
 from graphviz_ad._internal.maths.tex_labels import tex_to_unicode
@@ -330,7 +330,7 @@ def call_gives(call: Call, formula: str, snap: Snapshot | None, arriving: Any) -
     found = (
         flowed(made, array.shape, rounding_share(dtype, operations)) if made is not None and array is not None else None
     )
-    return found is not None and equal(found.value, array, found.off + smallest(dtype, operations), dtype)
+    return found is not None and consistent(found.value, array, found.off + smallest(dtype, operations), dtype)
 
 
 # --- backward
@@ -523,15 +523,6 @@ def kinks_of(call: Call, settings: Settings) -> Any:
     except ValueError:  # operands that do not go together, as in a graph that was made by hand
         return None
     return found if found.any() else None
-
-
-def go_together(*arrays: Any) -> bool:
-    """Whether arrays can be broadcast to one shape."""
-    try:
-        np.broadcast_shapes(*map(np.shape, arrays))
-    except ValueError:
-        return False
-    return True
 
 
 def slopes_at(call: Call, places: Any) -> tuple[float, ...]:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
 
-from graphviz_ad._internal.graph.graph import Edge, Node
+from graphviz_ad._internal.graph.graph import Edge, Graph, Node
 from graphviz_ad._internal.graph.precision import sum_of_snapshots
-from graphviz_ad._internal.graph.snapshot import Snapshot
-from graphviz_ad._internal.maths.agreement import coarsest, is_near, reproduces
+from graphviz_ad._internal.graph.snapshot import Array, Snapshot
+from graphviz_ad._internal.maths.agreement import coarsest, dtype_around, is_near, reproduces
+from graphviz_ad._internal.maths.gradient_sums import known
 
 
 def sum_of_seeds(seeds: list[Snapshot | None]) -> Snapshot | None:
@@ -23,8 +25,21 @@ def sum_of_seeds(seeds: list[Snapshot | None]) -> Snapshot | None:
     return sum_of_snapshots(known) or Snapshot(known[0].shape, known[0].dtype, missing=f"sum of {len(known)} gradients")
 
 
-def verified_edge(edge: Edge, head: Node) -> Edge:
-    """The edge without its local derivative, if that does not reproduce the gradient that really flowed."""
+def fits_flow(graph: Graph, edge: Edge, local: Array) -> bool | None:
+    """Whether a local derivative makes of the gradient that arrived what really went on along an edge; None where that
+    is not known, or cannot be told.
+    """
+    head = graph.nodes[edge.head]
+    grad, arrived = known(edge.grad), known(head.grad)
+    if edge.grad is None or grad is None or arrived is None:
+        return None
+    return reproduces(local, arrived, grad, coarsest((dtype_around(graph, head), edge.grad.dtype)), head.inside)
+
+
+def verified_edge(edge: Edge, head: Node, operands: Iterable[Node] = ()) -> Edge:
+    """The edge without its local derivative, if that does not reproduce the gradient that really flowed; ``operands``
+    are the nodes that its head reads, whose dtypes may be coarser.
+    """
     came = [port.grad for port in head.ports if port.grad is not None]
     if edge.local is None or edge.grad is None or not came:
         return edge
@@ -44,8 +59,9 @@ def verified_edge(edge: Edge, head: Node) -> Edge:
         or not (len(came) == 1 and fits_together(local.shape, upstream.shape))
     ):
         return replace(edge, local=None)
-    dtype = coarsest((edge.grad.dtype, edge.local.dtype, came[0].dtype))
-    return edge if reproduces(local, upstream, grad, dtype) else replace(edge, local=None)
+    read = [port.dtype for node in operands for port in node.ports]
+    dtype = coarsest((edge.grad.dtype, edge.local.dtype, came[0].dtype, head.ports[0].dtype, *read))
+    return replace(edge, local=None) if reproduces(local, upstream, grad, dtype) is False else edge
 
 
 def fits_together(local: tuple[int, ...], upstream: tuple[int, ...]) -> bool:

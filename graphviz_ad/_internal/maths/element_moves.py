@@ -29,7 +29,8 @@ def moved_result(op: str, tangent: Array, shape: Shape, settings: Settings, out:
     if op not in MOVES or any(isinstance(value, (str, Word)) for value in settings.values()):  # such as another dtype
         return None
     try:
-        found = np.asarray(MOVES[op](tangent, {**settings, "shape": shape, "out": out}))
+        with np.errstate(all="ignore"):  # ∞ − ∞ in a running sum
+            found = np.asarray(MOVES[op](tangent, {**settings, "shape": shape, "out": out}))
     except (KeyError, IndexError, TypeError, ValueError):
         return None
     return found if found.shape == shape else None

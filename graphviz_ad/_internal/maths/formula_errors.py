@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from graphviz_ad._internal.base.errors import ExpressionError
+from graphviz_ad._internal.graph.precision import full_precision
 from graphviz_ad._internal.maths.agreement import as_came
 from graphviz_ad._internal.maths.formula_text import formula_to_text
 from graphviz_ad._internal.maths.formula_tree import (
@@ -81,9 +82,7 @@ class _Walk:
                 return Doubted(float(number), 0.0)
             case Name(name=name) if name in self.values:
                 value = self.values[name]
-                return Doubted(
-                    value if isinstance(value, tuple) else full_precision_value(value), self.off.get(name, 0.0)
-                )
+                return Doubted(value if isinstance(value, tuple) else full_precision(value), self.off.get(name, 0.0))
             case Signed(sign="-"):
                 return Doubted(-inner[0].value, inner[0].off)
             case Binary(sign=sign):
@@ -169,11 +168,6 @@ def patterns(each: Doubted) -> list[Any]:
 def product_error(factor: Any, off: Any) -> Any:
     """A factor times how far the other is off; nothing, where that is exact: 0 times infinity is not unknown here."""
     return np.where(np.asarray(off) == 0, 0.0, factor * off)
-
-
-def full_precision_value(value: Any) -> Any:
-    """In full precision."""
-    return np.asarray(value, np.complex128 if np.iscomplexobj(value) else np.float64)
 
 
 def like(off: Any, value: Any) -> Any:

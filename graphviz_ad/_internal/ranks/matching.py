@@ -22,7 +22,7 @@ from graphviz_ad._internal.graph.notices import Notice, notice
 from graphviz_ad._internal.graph.precision import unit
 from graphviz_ad._internal.graph.rank_messages import message_of
 from graphviz_ad._internal.graph.snapshot import Array, Snapshot, statistics_of_array
-from graphviz_ad._internal.maths.agreement import allowed, coarsest, equal
+from graphviz_ad._internal.maths.agreement import allowed, coarsest, equal, same_statistics
 
 
 @dataclass(frozen=True)
@@ -296,6 +296,7 @@ REDUCTIONS: Mapping[str, Callable[[Any], Array]] = {
     "max": lambda arrays: np.max(arrays, axis=0),
 }
 
+Reduction = tuple[Array, Array]  # and the sizes of what was reduced
 
 WIDEST = {"f": np.float64, "c": np.complex128, "i": np.int64, "u": np.uint64}  # by numpy's letter for the kind
 ROUNDINGS = 8  # that a reduction may take: those of a tree over many ranks
@@ -309,15 +310,21 @@ def at_root(members: Sequence[Call]) -> Call | None:
     return next((call for call in members if call.rank == call.message.root), None)
 
 
-def reduced(members: Sequence[Call]) -> Array | None:
-    """The reduction of what everybody gave, in double precision."""
-    arrays = [flat(call.operands) for call in members]
-    reduce = REDUCTIONS.get(members[0].message.reduction or "")
+def reduced(members: Sequence[Call]) -> Reduction | None:
+    """The reduction of what everybody gave."""
+    arrays, name = [flat(call.operands) for call in members], members[0].message.reduction or ""
     known = [array for array in arrays if array is not None]
-    if reduce is None or len(known) < len(arrays) or len({array.shape for array in known}) > 1:
+    if name not in REDUCTIONS or len(known) < len(arrays) or len({array.shape for array in known}) > 1:
         return None
+    return reduction_of(name, known)
+
+
+def reduction_of(name: str, arrays: Sequence[Array]) -> Reduction:
+    """The reduction of arrays of one shape in double precision, and how large the numbers were that it is made of."""
+    reduce = REDUCTIONS[name]
     with np.errstate(all="ignore"):
-        return reduce(known)
+        exact = reduce(arrays)
+        return exact, np.maximum(np.abs(exact), reduce(np.abs(arrays)))
 
 
 def flat(ports: Sequence[Port]) -> Array | None:
@@ -350,14 +357,13 @@ def identical(one: Array | None, other: Array | None) -> bool | None:
     return Snapshot(one.shape, "", one) == Snapshot(other.shape, "", other)
 
 
-def close(exact: Array | None, ports: Sequence[Port]) -> bool | None:
+def close(wanted: Reduction | None, ports: Sequence[Port]) -> bool | None:
     """Whether these results are a reduction, but for the rounding of their dtype."""
     found = flat(ports)
-    if exact is None or found is None or exact.shape != found.shape:
+    if wanted is None or found is None or wanted[0].shape != found.shape:
         return None
-    dtype = coarsest(port.dtype for port in ports)
-    scale = float(np.max(np.abs(exact), initial=0.0, where=np.isfinite(exact)))
-    return equal(found, exact, allowed(dtype, ROUNDINGS, np.abs(exact) + scale) if unit(dtype) else 0.0)
+    (exact, size), dtype = wanted, coarsest(port.dtype for port in ports)
+    return equal(exact, found, allowed(dtype, ROUNDINGS, size) if unit(dtype) else 0.0, dtype, size)
 
 
 def same_elements(one: Port, other: Port) -> bool | None:
@@ -386,9 +392,7 @@ def similar(one: Snapshot, other: Snapshot) -> bool | None:
     if a is None or b is None:
         return None
     exact = np.array_equal([a.min, a.max, a.nonfinite], [b.min, b.max, b.nonfinite], equal_nan=True)
-    return bool(
-        exact and np.allclose([a.mean, a.norm], [b.mean, b.norm], rtol=1e-5, atol=1e-6 * abs(a.norm), equal_nan=True)
-    )
+    return exact and same_statistics((a.mean, a.norm), (b.mean, b.norm), one.numel)
 
 
 def all_of(answers: Iterable[bool | None]) -> bool | None:

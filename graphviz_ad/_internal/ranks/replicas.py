@@ -20,7 +20,8 @@ from graphviz_ad._internal.graph.messages import Averaging
 from graphviz_ad._internal.graph.notices import notice
 from graphviz_ad._internal.graph.rank_messages import CUT
 from graphviz_ad._internal.graph.snapshot import Snapshot, Stats
-from graphviz_ad._internal.ranks.matching import REDUCTIONS, close, flat, same_elements
+from graphviz_ad._internal.maths.agreement import same_statistics
+from graphviz_ad._internal.ranks.matching import REDUCTIONS, close, flat, reduction_of, same_elements
 
 NAMES = {"avg": "mean", "sum": "sum"}
 WHOLE = 256  # elements that a node shows one by one
@@ -117,7 +118,7 @@ def is_reduction(name: str, own: Sequence[Port], total: Port) -> bool | None:
     """
     arrays = [array for port in own if (array := flat([port])) is not None]
     if len(arrays) == len(own) and flat([total]) is not None:
-        return len({array.shape for array in arrays}) == 1 and close(REDUCTIONS[name](arrays), [total])
+        return len({array.shape for array in arrays}) == 1 and close(reduction_of(name, arrays), [total])
     snaps = [port.value for port in (total, *own)]
     facts = np.array(
         [(snap.mean, snap.norm) for snap in snaps if snap is not None and snap.mean is not None], dtype=np.float64
@@ -125,10 +126,9 @@ def is_reduction(name: str, own: Sequence[Port], total: Port) -> bool | None:
     if len(facts) < len(snaps):
         return None
     (mean, norm), (means, norms) = facts[0], facts[1:].T
-    # what one element is like; the mean of all may be far smaller
-    element = norm / math.sqrt(math.prod(total.shape or ()))
-    same_mean = abs(mean - float(REDUCTIONS[name](means))) <= 1e-4 * element
-    return bool(same_mean and norm <= float(REDUCTIONS[name](norms)) * (1 + 1e-4))
+    most = float(REDUCTIONS[name](norms))  # as large as it is only where all ranks point the same way
+    wanted = float(REDUCTIONS[name](means)), min(norm, most)
+    return same_statistics((mean, norm), wanted, math.prod(total.shape or ()), total.dtype)
 
 
 def average(key: str, reduction: str, members: Sequence[Replica], ranks: Sequence[int]) -> Node:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from graphviz_ad._internal.maths.agreement import TO_THE_LAST_DIGIT
 from graphviz_ad._internal.maths.finite_differences import Curve as ErrorCurve
 from graphviz_ad._internal.maths.formula_letters import SUPERSCRIPTS
 from graphviz_ad._internal.scene.canvas import Canvas, Curve, Label, Mark, Rect
@@ -176,7 +177,7 @@ class Plot:
                     part="line name",
                 )
         exact = [method for method in comparison.methods if method.curve in ("symbolic", "automatic")]
-        if all((method.error or 0.0) < 1e-14 for method in exact):
+        if all((method.error or 0.0) < TO_THE_LAST_DIGIT for method in exact):
             measure = any(method.error is None for method in exact)
             said = "what the others are measured by" if measure else "right to the last digit"
             names = " and ".join(dict.fromkeys(method.curve for method in exact))

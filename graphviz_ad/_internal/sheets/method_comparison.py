@@ -29,6 +29,7 @@ from graphviz_ad._internal.explain.forward_mode import elements, place_of_result
 from graphviz_ad._internal.explain.mode_costs import ModeCosts, mode_costs
 from graphviz_ad._internal.graph.graph import Graph
 from graphviz_ad._internal.graph.snapshot import Array
+from graphviz_ad._internal.maths.agreement import ROUGHLY
 from graphviz_ad._internal.maths.finite_differences import Curve, error_curve, relative_error
 from graphviz_ad._internal.maths.formulas import to_unicode
 from graphviz_ad._internal.maths.number_format import short_number
@@ -42,7 +43,6 @@ from graphviz_ad._internal.sheets.method_chart import method_chart
 from graphviz_ad._internal.sheets.symbolic import Symbolic, derive
 
 MOST_INPUTS = 64  # numbers; each costs evaluations for every step
-DISAGREEMENT = 1e-2  # more than rounding explains, even in single precision
 LONGEST_FORMULA = 64  # characters
 MOST_SHOWN = 3  # derivatives of a table's row
 NAMES = {"forward": "forward differences", "central": "central differences"}
@@ -180,7 +180,7 @@ class Comparison:
         central = min((error for error in self.curves[-1].errors if math.isfinite(error)), default=0.0)
         return (
             max(central, *(method.error or 0.0 for method in self.methods if method.curve == "automatic"))
-            < DISAGREEMENT
+            < ROUGHLY  # more than rounding explains, even in single precision
         )
 
     def to_text(self) -> str:

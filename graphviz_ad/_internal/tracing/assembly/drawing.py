@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from graphviz_ad._internal.graph.fact_texts import FLOW
@@ -33,18 +33,25 @@ def drawn_as_it_stands(draft: Draft) -> Draft:
     """The same in the order of the units, whatever that is."""
     nodes: list[Node] = []
     edges: list[Edge] = []
+    made: dict[str, Node] = {}
     odd: list[str] = []
     for unit in draft.units.all:
         constants: Sequence[Node] = ()
         if unit.operation is not None and unit.operation.constants:
             nodes += (constants := constants_of(draft, unit, len(nodes)))
         node, own = node_of_unit(draft, unit), edges_of(draft, unit, constants)
+        made[node.key] = node
         for edge in own:
-            edges.append(known := edge if edge.local is None else verified_edge(edge, node))
+            edges.append(known := edge if edge.local is None else verified_edge(edge, node, read_by(own, made)))
             if known is not edge and disagrees(edge, node):
                 odd.append(node.key)
         nodes.append(node if not odd or odd[-1] != node.key else replace(node, hook_effects=(*node.hook_effects, FLOW)))
     return replace(draft, nodes=tuple(nodes), edges=tuple(edges), odd=tuple(odd))
+
+
+def read_by(edges: Sequence[Edge], made: Mapping[str, Node]) -> Iterator[Node]:
+    """The operands of a node with these edges, as far as they are drawn before it."""
+    return (made[edge.tail] for edge in edges if edge.tail in made)
 
 
 def reads_only_what_is_there(draft: Draft) -> bool:

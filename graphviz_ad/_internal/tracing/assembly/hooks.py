@@ -10,13 +10,12 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-
 from graphviz_ad._internal.graph.fact_texts import GRADIENT
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node, Port
 from graphviz_ad._internal.graph.notices import notice
-from graphviz_ad._internal.graph.snapshot import Array
-from graphviz_ad._internal.maths.agreement import sums_up
+from graphviz_ad._internal.graph.precision import sum_of_snapshots
+from graphviz_ad._internal.graph.snapshot import Snapshot
+from graphviz_ad._internal.maths.gradient_sums import parts_of_gradient, sum_of_edges
 from graphviz_ad._internal.tracing.tape.tape_entries import Value
 from graphviz_ad._internal.tracing.tape.torch_private import hooks_after_accumulation, hooks_of
 
@@ -60,31 +59,13 @@ def _told_arrivals(uses: list[Edge], node: Node) -> tuple[Port, ...] | None:
             continue
         arrived = _changed([edge for edge in uses if edge.port == n and edge.cut is None], port)
         if arrived is not None:
-            ports[n] = replace(
-                port,
-                arrived=replace(
-                    port.grad, data=arrived if arrived.ndim else arrived.item(), shape=arrived.shape, stats=None
-                ),
-            )
+            ports[n] = replace(port, arrived=arrived)
     return None if all(new is old for new, old in zip(ports, node.ports, strict=True)) else tuple(ports)
 
 
-def _changed(edges: list[Edge], port: Port) -> Array | None:
-    """What the edges bring together, and what was fed in, where that is not the gradient; None unless all of it is
-    known element by element.
+def _changed(edges: list[Edge], port: Port) -> Snapshot | None:
+    """What the edges bring together, and what was fed in, where that is certainly not the gradient; None unless all of
+    it is known element by element.
     """
-    parts = [edge.grad for edge in edges] + ([port.upstream] if port.upstream is not None else [])
-    arrays = [array for part in parts if part is not None and (array := part.array) is not None]
-    total = port.grad.array if port.grad is not None else None
-    if (
-        port.grad is None
-        or total is None
-        or not arrays
-        or len(arrays) < len(parts)
-        or any(array.shape != total.shape for array in arrays)
-    ):
-        return None
-    if sums_up(total, arrays, port.grad.dtype, len(arrays)):
-        return None
-    with np.errstate(all="ignore"):
-        return np.asarray(np.sum(arrays, axis=0))
+    found = sum_of_edges(edges, port)
+    return sum_of_snapshots(parts_of_gradient(edges, port)) if found is not None and found.ok is False else None
