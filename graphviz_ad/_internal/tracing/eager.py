@@ -8,6 +8,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -43,6 +44,7 @@ from graphviz_ad._internal.tracing.assembly.units import Output, Recorded
 from graphviz_ad._internal.tracing.capture import Capture
 from graphviz_ad._internal.tracing.inputs import as_tensors, input_dtype, module_names, name_inputs, surroundings
 from graphviz_ad._internal.tracing.naming.returned_names import name_returned
+from graphviz_ad._internal.tracing.rerun.keeping import kept_target
 from graphviz_ad._internal.tracing.outputs import differentiable_outputs, upstream_gradients
 from graphviz_ad._internal.tracing.tape.collector import at_rest
 from graphviz_ad._internal.tracing.tape.communication import recorder_for
@@ -77,6 +79,7 @@ def trace(
     namespace = surroundings(target)
     with unseen_by_functions():
         name_inputs(tape, target, args, kwargs, namespace)
+        kept = kept_target(name_of(target), target, args, kwargs, grad_outputs)
     outer = current_tape.get()
     try:
         current_tape.set(tape)
@@ -90,7 +93,8 @@ def trace(
         current_tape.set(outer)
     with unseen_by_functions():
         notices = about_parameters(tape, modules_of(target, namespace))
-        return finish(
+        kept.finish(tape)
+        graph = finish(
             tape,
             returned,
             grad_outputs,
@@ -99,6 +103,7 @@ def trace(
             retain=False,
             notices=notices,
         )
+        return replace(graph, target=kept)
 
 
 def graph_so_far(tape: Tape, error: BaseException, target: Any, namespace: Mapping[str, Any]) -> Graph:
