@@ -104,9 +104,11 @@ class Trial:
 
     def _difference(self, values: Sequence[Array], element: int, unit: complex, step: float) -> Arrays:
         behind, ahead = (self.call.results(_moved(values, self.place, element, way * unit * step)) for way in (-1, 1))
-        return tuple(
-            None if fro is None or to is None else (to - fro) / (2 * step) for fro, to in zip(behind, ahead, strict=True)
-        )
+        with np.errstate(all="ignore"):
+            return tuple(
+                None if fro is None or to is None else (to - fro) / (2 * step)
+                for fro, to in zip(behind, ahead, strict=True)
+            )
 
     def true(self, arriving: Sequence[Arrays] | None = None, responses: Sequence[tuple[Arrays, ...]] | None = None) -> Array:
         """The gradients at the moved elements, a row for each that arrives."""
@@ -130,7 +132,20 @@ class Trial:
 
     def same(self, claims: Array, true: Array) -> bool:
         """Whether the two are equal, as far as differences tell."""
-        return bool(np.linalg.norm(claims - true) <= self.near * np.linalg.norm(true)) and bool(np.any(true))
+        with np.errstate(all="ignore"):
+            return bool(np.linalg.norm(claims - true) <= self.near * np.linalg.norm(true)) and bool(np.any(true))
+
+    def pushed_forward(self) -> Array:
+        """What arrives, taken through the derivative in the direction of the forward, where that fits; else 0."""
+        arriving = [row[0] for row in self.arriving]
+        columns = [parts[0][0] for parts in self.responses]
+        size = self.at.size
+        if len(self.call.arrived) > 1 or np.iscomplexobj(self.at) or len(columns) < size:
+            return np.zeros((len(arriving), len(columns)))
+        matrix = [column.ravel() for column in columns if column is not None and column.size == size]
+        if len(matrix) < size or any(part is None or part.size != size for part in arriving):
+            return np.zeros((len(arriving), len(columns)))
+        return np.array([part.ravel() @ np.array(matrix) for part in arriving if part is not None])
 
     def result_in_place(self) -> list[Array] | None:
         """The inputs with the result in the place of this one; None where it does not fit there."""
@@ -187,8 +202,15 @@ def multiple(trial: Trial, claims: Array, true: Array) -> float | None:
 
 
 def is_conjugate(trial: Trial, claims: Array, true: Array) -> Fault | None:
-    """A conj() is missing, or too many."""
-    return Fault(CONJUGATE) if np.iscomplexobj(true) and trial.same(claims, true.conj()) else None
+    """A conj() is missing, or too many: of the whole, or of another input in it."""
+    if np.iscomplexobj(true) and trial.same(claims, true.conj()):
+        return Fault(CONJUGATE)
+    for other, values in enumerate(trial.values):
+        if other != trial.place and np.iscomplexobj(values):
+            given = [*trial.values[:other], values.conj(), *trial.values[other + 1 :]]
+            if trial.same(trial.claims(values=given), true):
+                return Fault(CONJUGATE, other=trial.call.inputs[other])
+    return None
 
 
 def is_of_another(trial: Trial, claims: Array, true: Array) -> Fault | None:
@@ -220,7 +242,7 @@ def is_transposed(trial: Trial, claims: Array, true: Array) -> Fault | None:
             given = [*trial.values[:other], np.swapaxes(values, *axes), *trial.values[other + 1 :]]
             if trial.same(trial.claims(values=given), true):
                 return Fault(TRANSPOSED, other=trial.call.inputs[other])
-    return None
+    return Fault(TRANSPOSED) if trial.same(claims, trial.pushed_forward()) else None
 
 
 def exchanges(array: Array | None) -> list[tuple[int, int]]:

@@ -183,6 +183,8 @@ def fault_text(fault: Fault, slope: Slope) -> str:
             if fault.other
             else "what is right if the gradients that arrive are swapped"
         )
+    if fault.kind == faults.CONJUGATE and fault.other:
+        return f"what is right with the complex conjugate of {fault.other}: a conj() is missing or too many"
     if fault.kind == faults.TRANSPOSED and fault.other:
         return f"what is right with {fault.other} transposed: a transpose is missing or too many"
     return TEXTS.get(fault.kind) or f"no derivative: {numbers(slope)}"

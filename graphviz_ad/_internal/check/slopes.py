@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -30,6 +31,7 @@ Line = Callable[[float], Sequence[Array | None]]  # what comes out so many steps
 
 BEST = 1e-6  # no difference is better than this part of the slope
 PRECISE = 1e-2  # what is known no better than to this part of itself denies nothing
+VAGUE = 5  # what is known no better than to this part of itself says nothing
 LEAST_OFF = 1e-4  # part of a slope by which a claim has to be off to be called wrong
 FAR = (-1.7, -0.9, 0.8, 1.9)  # places along a line where a function is looked at for steps
 
@@ -113,35 +115,31 @@ def compared(walk: Walk, claimed: float, size: float, dtype: str = "float64", ro
     slack = float(allowed(dtype, roundings, size))
     if not all(map(math.isfinite, (fine.left, fine.right, coarse.central, claimed, size))):
         return Slope(UNKNOWN, claimed, None, NOT_FINITE)
-    doubt = doubt_between(fine, coarse)
     scale = max(size, abs(fine.central))
-    if abs(fine.central - claimed) <= 10 * doubt + slack:
-        vague = 10 * doubt + slack > scale / 5 and scale > 10 * fine.noise
-        verdict, why = (UNKNOWN, ROUNDING) if vague else (AGREES, "")
-        return Slope(verdict, claimed, fine.central, why, 10 * doubt + slack)
-    return denied(walk, claimed, scale, slack)
+    if fine.bend > max(PRECISE * scale, 10 * fine.noise) and fine.bend > coarse.bend / 3:
+        return Slope(KINK, claimed, fine.central)
+    error = 10 * doubt_between(fine, coarse) + slack
+    if abs(fine.central - claimed) <= error and (error <= scale / VAGUE or scale <= 10 * fine.noise):
+        return Slope(AGREES, claimed, fine.central, doubt=error)
+    return by_all_steps(walk, claimed, scale, slack)
 
 
-def denied(walk: Walk, claimed: float, scale: float, slack: float) -> Slope:
+def by_all_steps(walk: Walk, claimed: float, scale: float, slack: float) -> Slope:
     """What is to be said of a claim that the first differences do not confirm."""
-    all_steps = [walk.by(step) for step in walk.steps]
-    first = all_steps[0]
-    off = abs(first.central - claimed)
-    if all(each.central == 0 and each.bend == 0 for each in all_steps) and walk.climbs_in_steps():
+    found = [walk.by(step) for step in walk.steps]
+    if all(each.central == 0 and each.bend == 0 for each in found) and walk.climbs_in_steps():
         return Slope(UNKNOWN, claimed, 0.0, STEPS)
-    if first.bend > PRECISE * scale and first.bend > all_steps[1].bend / 3:
-        return Slope(KINK, claimed, first.central)
-    pairs = zip(all_steps, all_steps[1:], strict=False)
-    doubt, best = min(((doubt_between(*pair), pair[0]) for pair in pairs), key=lambda found: found[0])
-    if not all(math.isfinite(each.central) for each in all_steps[:2]) or not math.isfinite(doubt):
+    pairs = [pair for pair in pairwise(found) if all(math.isfinite(each.central) for each in pair)]
+    if not pairs:
         return Slope(UNKNOWN, claimed, None, NOT_FINITE)
-    apart = abs(best.central - claimed)
-    if apart <= 10 * doubt + slack and 10 * doubt + slack <= scale / 5:
-        return Slope(AGREES, claimed, best.central, doubt=10 * doubt + slack)
-    comes_nearer = any(abs(each.central - claimed) <= off / 5 for each in all_steps[1:])
-    sure = doubt <= PRECISE * max(scale, abs(best.central)) and best.bend <= apart / 20
-    if sure and not comes_nearer and apart > max(10 * doubt + slack, LEAST_OFF * max(scale, abs(best.central))):
-        return Slope(DIFFERS, claimed, best.central)
+    doubt, best = min(((doubt_between(*pair), pair[0]) for pair in pairs), key=lambda each: each[0])
+    error, apart, scale = 10 * doubt + slack, abs(best.central - claimed), max(scale, abs(best.central))
+    if apart <= error <= scale / VAGUE:
+        return Slope(AGREES, claimed, best.central, doubt=error)
+    comes_nearer = any(abs(each.central - claimed) <= abs(found[0].central - claimed) / 5 for each in found[1:])
+    sure = doubt <= PRECISE * scale and best.bend <= apart / 20 and not comes_nearer
+    if sure and apart > max(error, LEAST_OFF * scale):
+        return Slope(DIFFERS, claimed, best.central, doubt=error)
     return Slope(UNKNOWN, claimed, best.central, ROUNDING)
 
 
