@@ -13,7 +13,7 @@ from graphviz_ad._internal.api.api import Animation, Picture, animate, drawn, fi
 from graphviz_ad._internal.base.argument_types import Destination, Says, StrPath
 from graphviz_ad._internal.base.checked_calls import checking_arguments, saves, takes
 from graphviz_ad._internal.check import gradient_check
-from graphviz_ad._internal.check.gradient_check import Report
+from graphviz_ad._internal.check.gradient_check import Numeric, Report
 from graphviz_ad._internal.explain import explainer, forward_mode, mode_costs, reasons, worked_text
 from graphviz_ad._internal.explain.explanation import Explanation
 from graphviz_ad._internal.explain.forward_mode import Tangents
@@ -69,11 +69,27 @@ def explain(
 
 
 @checking_arguments
-def check(graph: Graph, *, capture: bool = False) -> Report:
+def check(
+    graph: Graph,
+    *,
+    capture: bool = False,
+    numeric: Annotated[Numeric, Says("True, False or 'auto'", "way to check")] = "auto",
+) -> Report:
     """Compare the gradients with the sums over edges and with finite differences; with ``capture``, verify how
     operations were linked to autograd, too.
+
+    Differences are taken of the formulas of the recorded operations, and of the target of `trace` itself: with
+    ``numeric=True`` it is run again along random directions of its parameters and inputs, and the backward of each
+    custom Function is held against its forward; "auto" does so where formulas leave a gradient open and the target is
+    not very large, False never does. Some twenty runs are usual, and more where something is wrong; they are of copies
+    in double precision where that can be, all from the state that the traced run began in, dropout and batch
+    statistics included, and change no parameter, buffer, ``.grad`` or random number of yours. What else a target
+    does, such as to print or to write to a file, it does again each time.
+
+    ``report.ok`` is False if something is wrong, and None if nothing is but nothing was examined either;
+    ``report.coverage`` is how many of the parameters and inputs were examined, and of how many.
     """
-    return gradient_check.check_gradients(graph, capture=capture)
+    return gradient_check.check_gradients(graph, capture=capture, numeric=numeric)
 
 
 @checking_arguments

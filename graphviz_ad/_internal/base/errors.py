@@ -8,6 +8,7 @@ GraphvizADError
 ├── GraphFormatError            a saved graph cannot be read
 ├── MergeError                  graphs cannot be those of the ranks of one job
 ├── ReplayError                 a graph cannot be computed again from its formulas
+├── RerunError                  the target of a graph cannot be run again
 ├── UnknownNameError            no theme, layout, format, … of that name
 ├── TargetError                 a command-line target cannot be found or imported
 ├── ExpressionError             a formula on the command line is not plain mathematics
@@ -55,6 +56,10 @@ class MergeError(GraphvizADError, ValueError):
 
 class ReplayError(GraphvizADError, ValueError):
     """A graph cannot be computed again from the formulas of its operations."""
+
+
+class RerunError(GraphvizADError, RuntimeError):
+    """The target of a graph cannot be run again, or failed when it was."""
 
 
 class OptionError(GraphvizADError, TypeError, ValueError):

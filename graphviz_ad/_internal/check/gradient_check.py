@@ -1,19 +1,25 @@
 """Graph -> Report: every gradient against the sum of what flowed along its edges, and every leaf's against finite
-differences.
+differences, of formulas or of the target itself.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 
 from graphviz_ad._internal.base.errors import ReplayError
 from graphviz_ad._internal.base.text_table import table_lines
+from graphviz_ad._internal.check import target_check
 from graphviz_ad._internal.check.capture_check import CaptureReport, verify
+from graphviz_ad._internal.check.numeric_report import LeafFinding, NumericReport
 from graphviz_ad._internal.check.replay import Replay
 from graphviz_ad._internal.check.rounding import Rounding
+from graphviz_ad._internal.check.target_check import TargetFindings, target_examined
+from graphviz_ad._internal.check.verdicts import AGREES, CUT, DIFFERS, KINK, UNKNOWN, Coverage, Slope
 from graphviz_ad._internal.graph.graph import Graph, Node
 from graphviz_ad._internal.graph.snapshot import Array
 from graphviz_ad._internal.maths.agreement import EVER, LEAST, slope_fits, slopes_differ
@@ -23,8 +29,8 @@ from graphviz_ad._internal.scene.words.signs import CUT_MARKS
 
 STEPS = (1e-4, 1e-5)
 MOST_WORK = 200_000  # operations that finite differences may compute again
-AGREES, DIFFERS, KINK, CUT, UNKNOWN = "yes", "NO", "kink", "cut", "—"
 AGREEMENT = {True: AGREES, False: DIFFERS, None: UNKNOWN}
+Numeric = bool | Literal["auto"]  # whether the target is run again: always, never, or where formulas do not do
 
 
 @dataclass(frozen=True)
@@ -47,47 +53,57 @@ class Row:
 
 @dataclass(frozen=True)
 class Report:
-    """The outcome of `check`; prints as a table. ``note`` says why there are no finite differences, ``capture`` is
-    what was asked for of the links.
+    """The outcome of `check`; prints as a table. ``numeric`` is what was examined by numbers, ``note`` which pass this
+    is about, ``capture`` is what was asked for of the links.
     """
 
     rows: tuple[Row, ...]
     note: str = ""
     capture: CaptureReport | None = None
+    numeric: NumericReport = NumericReport()
 
     @property
-    def ok(self) -> bool:
-        """Whether no gradient disagrees, and no link is wrong."""
-        return all(row.ok is not False and row.differences != DIFFERS for row in self.rows) and (
-            self.capture is None or self.capture.ok
-        )
+    def ok(self) -> bool | None:
+        """False if a gradient, the backward of a custom Function or a link is wrong; None, which reads "not
+        examined", if nothing is, but no parameter or input was examined by numbers; True otherwise.
+        """
+        if self.numeric.wrong or any(row.ok is False or row.differences == DIFFERS for row in self.rows):
+            return False
+        if self.capture is not None and not self.capture.ok:
+            return False
+        return True if self.coverage.examined else None
+
+    @property
+    def coverage(self) -> Coverage:
+        """How many of the parameters and inputs that require grad were examined by numbers: (examined, of)."""
+        return self.numeric.coverage
 
     def __str__(self) -> str:
-        """The table."""
+        """The table, and what was examined."""
         head = ("node", "off from sum over edges", "agrees", "finite differences agree")
-        lines = table_lines(
-            [
-                head,
-                *((row.name[:20], f"{row.error:.3g}", AGREEMENT[row.ok], row.differences) for row in self.rows),
-            ]
-        )
-        return "\n".join(
-            [
-                *lines,
-                *([self.note] if self.note else []),
-                *(["", str(self.capture)] if self.capture is not None else []),
-            ]
-        )
+        rows = [(row.name, f"{row.error:.3g}", AGREEMENT[row.ok], row.differences) for row in self.rows]
+        lines = [*table_lines([head, *rows]), *self.numeric.lines()]
+        lines += [self.note] if self.note else []
+        lines += [NOT_EXAMINED] if self.ok is None else []
+        return "\n".join([*lines, *(["", str(self.capture)] if self.capture is not None else [])])
+
+
+NOT_EXAMINED = "not examined: neither right nor wrong, since no gradient of a parameter or input was held against numbers"
 
 
 def check_gradients(
-    graph: Graph, tolerance: float = LEAST, *, differences: bool = True, capture: bool = False
+    graph: Graph,
+    tolerance: float = LEAST,
+    *,
+    differences: bool = True,
+    capture: bool = False,
+    numeric: Numeric = "auto",
 ) -> Report:
     """Compare each gradient that is kept whole with the sum of what flowed back along the node's edges and what was
     fed in there.
 
-    Finite differences come from the recorded program, computed again from its formulas; where an operation has none,
-    the note says so. With ``capture``, the links between operations and autograd are verified as well, see
+    Finite differences come from the recorded program, computed again from its formulas; ``numeric`` says whether the
+    target is run again for more. With ``capture``, the links between operations and autograd are verified as well, see
     `graphviz_ad._internal.check.capture_check`.
     """
     names, hidden = graph_names(graph).of, largest_flow(graph.detail or graph)
@@ -97,14 +113,54 @@ def check_gradients(
         for node, number in results
         if (row := checked_row(graph, node, number, names[node.key], tolerance, hidden)) is not None
     ]
-    verdicts, note = finite_differences(graph) if differences else ({}, "")
+    report = examined_by_numbers(graph, names, numeric) if differences else not_examined(graph, names)
+    verdicts = {leaf.key: leaf.verdict for leaf in report.leaves}
     rows = [replace(row, differences=verdicts.get(row.key, UNKNOWN)) for row in rows]
-    if len(graph.passes) > 1:
-        note = (
-            f"This is about the last of {len(graph.passes)} backward passes; passes[0].check() is about the first."
-            f" {note}".rstrip()
-        )
-    return Report(tuple(rows), note, verify(graph) if capture else None)
+    note = (
+        f"This is about the last of {len(graph.passes)} backward passes; passes[0].check() is about the first."
+        if len(graph.passes) > 1
+        else ""
+    )
+    return Report(tuple(rows), note, verify(graph) if capture else None, report)
+
+
+def leaves_of(graph: Graph) -> list[Node]:
+    """The parameters and inputs that require grad."""
+    return [node for node in graph.node_list if node.kind == "leaf"]
+
+
+def not_examined(graph: Graph, names: Mapping[str, str]) -> NumericReport:
+    """The report where nobody wants differences."""
+    found = [LeafFinding(node.key, names[node.key], Slope(UNKNOWN, 0.0)) for node in leaves_of(graph)]
+    return NumericReport(tuple(found), TargetFindings(problem=target_check.NOT_ASKED))
+
+
+def examined_by_numbers(graph: Graph, names: Mapping[str, str], numeric: Numeric) -> NumericReport:
+    """What differences say: of formulas, and of runs of the target where these say too little or the caller asks."""
+    verdicts, note = finite_differences(graph)
+    leaves = leaves_of(graph)
+    open_ones = [node for node in leaves if verdicts.get(node.key, UNKNOWN) in (UNKNOWN, KINK)]
+    if numeric is False:
+        target = TargetFindings(problem=target_check.NOT_ASKED)
+    elif numeric == "auto" and leaves and not open_ones:
+        target = TargetFindings(problem=target_check.NOT_NEEDED)
+    else:
+        target = target_examined(graph, before_a_cut(graph), asked=numeric is True)
+    slopes = {
+        node.key: weightier(verdicts.get(node.key, UNKNOWN), target.leaves.get(node.key, Slope(UNKNOWN, 0.0)))
+        for node in leaves
+    }
+    return NumericReport(tuple(LeafFinding(key, names[key], slope) for key, slope in slopes.items()), target, note)
+
+
+WEIGHTS = (DIFFERS, AGREES, KINK, CUT, UNKNOWN)
+
+
+def weightier(by_formulas: str, by_runs: Slope) -> Slope:
+    """What is said of a leaf: the verdict of either that says more."""
+    if WEIGHTS.index(by_runs.verdict) <= WEIGHTS.index(by_formulas):
+        return by_runs
+    return Slope(by_formulas, by_runs.claimed, by_runs.found if by_runs.verdict != UNKNOWN else None)
 
 
 def checked_row(graph: Graph, node: Node, number: int, name: str, tolerance: float, hidden: float) -> Row | None:
@@ -127,8 +183,9 @@ def finite_differences(graph: Graph) -> tuple[dict[str, str], str]:
         function, names = Replay(graph), graph_names(graph).of
         hidden, rounding = before_a_cut(graph), Rounding(graph, function.results({}))
         return {
-            node.key: CUT if node.key in hidden else direction_verdict(function, rounding, names[node.key], node)
+            node.key: CUT if node.key in hidden and verdict != AGREES else verdict
             for node in leaves
+            for verdict in (direction_verdict(function, rounding, names[node.key], node),)
         }, ""
     except ReplayError as error:
         return {}, f"No finite differences: {str(error).partition(';')[0]}."

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from graphviz_ad._internal.base.checked_calls import checking_arguments
 from graphviz_ad._internal.base.errors import UnknownNameError
@@ -20,6 +20,7 @@ from graphviz_ad._internal.graph.messages import Communication
 from graphviz_ad._internal.graph.notice_sentences import texts
 from graphviz_ad._internal.graph.notices import Notice, as_notice
 from graphviz_ad._internal.graph.snapshot import Snapshot
+from graphviz_ad._internal.graph.target import Target
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -248,8 +249,13 @@ class Graph:
 
     ``name`` is that of the traced function or module; ``notes`` are what was left out, folded or cut short, and how it
     failed; ``detail`` is the same computation as finely as it was recorded, when ``self`` shows calls as one node; see
-    also `passes`. ``ranks`` are those that it was merged of, if it was.
+    also `passes`. ``ranks`` are those that it was merged of, if it was. ``target`` is what `check` needs to run the
+    traced program again; it stays in this process, and in no file.
     """
+
+    def __getstate__(self) -> dict[str, Any]:
+        """All but the program that it was traced from."""
+        return {**vars(self), "target": None}
 
     node_list: tuple[Node, ...]
     edges: tuple[Edge, ...]
@@ -260,6 +266,7 @@ class Graph:
     each_pass: tuple[Graph, ...] = ()
     memory: Memory | None = None
     ranks: tuple[int, ...] = ()
+    target: Target | None = field(default=None, repr=False)
 
     @property
     def notices(self) -> tuple[str, ...]:
@@ -391,9 +398,9 @@ class Graph:
             """How the gradient with respect to `wrt` comes about, path by path."""
             ...
 
-        def check(self, *, capture: bool = False) -> Report:
+        def check(self, *, capture: bool = False, numeric: bool | Literal["auto"] = "auto") -> Report:
             """Compare the gradients with the sums over edges and with finite differences; with ``capture``, verify
-            the links to autograd, too.
+            the links to autograd, too; ``numeric``: whether the target is run again.
             """
             ...
 

@@ -8,6 +8,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -42,7 +43,7 @@ from graphviz_ad._internal.tracing.assembly.autograd_graph import (
 )
 from graphviz_ad._internal.tracing.assembly.units import Output, Recorded
 from graphviz_ad._internal.tracing.capture import Capture
-from graphviz_ad._internal.tracing.contents import name_of_way
+from graphviz_ad._internal.tracing.contents import Path, name_of_way
 from graphviz_ad._internal.tracing.generators import run_out
 from graphviz_ad._internal.tracing.inputs import (
     Given,
@@ -57,6 +58,7 @@ from graphviz_ad._internal.tracing.inputs import (
 from graphviz_ad._internal.tracing.made_numbers import Replaced, Replacements, exception_to_raise
 from graphviz_ad._internal.tracing.naming.returned_names import name_returned
 from graphviz_ad._internal.tracing.outputs import starts_of_tensors, upstream_gradients
+from graphviz_ad._internal.tracing.rerun.keeping import kept_target
 from graphviz_ad._internal.tracing.returned import Asked
 from graphviz_ad._internal.tracing.tape.collector import at_rest
 from graphviz_ad._internal.tracing.tape.communication import recorder_for
@@ -93,6 +95,7 @@ def trace(
     namespace = {**surroundings(target), **modules_given(target, args, kwargs)}
     with unseen_by_functions():
         name_inputs(tape, target, args, kwargs, namespace)
+        kept = kept_target(name_of(target), target, args, kwargs, grad_outputs)
     outer = current_tape.get()
     try:
         current_tape.set(tape)
@@ -110,7 +113,8 @@ def trace(
         current_tape.set(outer)
     with unseen_by_functions():
         notices = about_parameters(tape, modules_of(target, namespace))
-        return finish(
+        kept.finish(tape)
+        graph = finish(
             tape,
             returned,
             Wanted(grad_outputs, output),
@@ -118,7 +122,9 @@ def trace(
             module_names(target, namespace),
             retain=False,
             notices=notices,
+            started=kept.note_starts,
         )
+        return replace(graph, target=kept)
 
 
 def made_for(tape: Tape, given: Given, target: Any) -> Replacements:
@@ -309,16 +315,18 @@ def finish(
     *,
     retain: bool,
     notices: Sequence[Notice] = (),
+    started: Callable[[Sequence[Path]], None] = lambda ways: None,
 ) -> Graph:
     """Run the backward pass, assemble the graph, and let go of everything that torch owns.
 
     ``returned`` is a list around what the program returned, so that nobody up the stack keeps the graph alive any
-    longer.
+    longer; ``started`` hears the ways in it to what gradients start from.
     """
     autograd = walk(())
     try:
         given, is_seeded = wanted.grad_outputs, wanted.grad_outputs is not None
         starts = starts_of_tensors(returned.pop(), name, wanted.output, tape.variable_of, is_seeded=is_seeded)
+        started([part.path for part in starts.parts])
         outputs = [(name_of_way(part.path), part.thing) for part in starts.parts]
         notices = [*notices, *starts.notices]
         tape.name_returned((part.thing, name_of_way(part.path)) for part in starts.others)

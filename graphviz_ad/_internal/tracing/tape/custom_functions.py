@@ -67,7 +67,7 @@ class Forwards:
                     self._note(cls)
 
     def _note(self, cls: type) -> None:
-        code = _code_of(_member(cls, "forward"))
+        code = code_of(member_of(cls, "forward"))
         if code is not None:
             living = [known for known in self._of_code.get(id(code), ()) if known() is not None]
             self._of_code[id(code)] = [*living, weakref.ref(cls)]
@@ -76,15 +76,17 @@ class Forwards:
         """Whether a code object is that of a forward; others may share it, as those that a decorator wraps do."""
         return id(code) in self._of_code
 
-    def applied(self, frame: Frame) -> Applied | None:
-        """What is applied where this frame of such a code runs; None where Python called it like any other function."""
-        code, given = frame.f_code, locals_of(frame)
+    def applied(self, frame: Frame, given: Mapping[str, Any] | None = None) -> Applied | None:
+        """What is applied where this frame of such a code runs; None where Python called it like any other function.
+        ``given`` are its variables, if they have been read already.
+        """
+        code, given = frame.f_code, locals_of(frame) if given is None else given
         found = [
             cls
             for known in self._of_code.get(id(code), ())
             if (cls := known()) is not None and _is_running_forward(cls, code, given)
         ]
-        arguments = _held_parameters(code, given)
+        arguments = held_parameters(code, given)
         if not found:
             return None
         context = next(
@@ -120,17 +122,17 @@ def _owner(context: Any, found: list[type]) -> type | None:
     return found[0] if function is type(context) else None  # where torch does not tell, see `function_of`
 
 
-def _member(cls: type, name: str) -> Any:
+def member_of(cls: type, name: str) -> Any:
     """What stands in a class or those that it inherits from under a name, as it stands there."""
     return next((base.__dict__[name] for base in cls.__mro__ if name in base.__dict__), None)
 
 
-def _code_of(thing: Any) -> CodeType | None:
+def code_of(thing: Any) -> CodeType | None:
     """The code that runs when something is called; None if that is not written in Python."""
     while isinstance(thing, (staticmethod, classmethod, MethodType, partial)):
         thing = thing.func if isinstance(thing, partial) else thing.__func__
     if not isinstance(thing, FunctionType):
-        thing = _member(type(thing), "__call__")
+        thing = member_of(type(thing), "__call__")
     return thing.__code__ if isinstance(thing, FunctionType) else None
 
 
@@ -138,8 +140,8 @@ def _is_running_forward(cls: type, code: CodeType, given: Mapping[str, Any]) -> 
     """Whether it is the forward of this Function that runs, and not another function of the same code: what is
     closed over tells them apart.
     """
-    forward = _member(cls, "forward")
-    if _code_of(forward) is not code:
+    forward = member_of(cls, "forward")
+    if code_of(forward) is not code:
         return False
     closure = getattr(getattr(forward, "__func__", forward), "__closure__", None) or ()
     return all(_content(cell) is given.get(name) for name, cell in zip(code.co_freevars, closure, strict=False))
@@ -152,7 +154,7 @@ def _content(cell: Any) -> Any:
         return None
 
 
-def _held_parameters(code: CodeType, given: Mapping[str, Any]) -> list[Any]:
+def held_parameters(code: CodeType, given: Mapping[str, Any]) -> list[Any]:
     """What the parameters of a running function hold."""
     names = code.co_varnames
     plain = code.co_argcount + code.co_kwonlyargcount
@@ -177,7 +179,7 @@ def _is_called_by_python(frame: Frame) -> bool:
     if name is None or "." in name:
         return site.written == "forward"
     given = locals_of(caller)
-    return _code_of(given[name] if name in given else caller.f_globals.get(name)) is frame.f_code
+    return code_of(given[name] if name in given else caller.f_globals.get(name)) is frame.f_code
 
 
 def locals_of(frame: Frame) -> dict[str, Any]:

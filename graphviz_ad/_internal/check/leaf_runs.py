@@ -1,0 +1,103 @@
+"""Runs of a target -> what differences say of the gradient of each of its inputs.
+
+All inputs move at once, each as much as the others, so that one walk examines all; what a walk says nothing of, or what
+it denies, is walked along alone, and what is denied then once more from a point beside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from graphviz_ad._internal.check.slopes import Walk, compared, direction, rise
+from graphviz_ad._internal.check.verdicts import AGREES, BESIDE, DIFFERS, KINK, TOO_MANY, UNKNOWN, Slope
+from graphviz_ad._internal.graph.snapshot import Array
+from graphviz_ad._internal.graph.target import Gradients, Runs
+
+MOST_ALONE = 400  # inputs that are walked along alone
+NOTICED = 1e-2  # part by which each gradient would have to be wrong for a walk along all to show it
+LEAST_SHARE = 1e-3  # of the largest slope, that others are brought down to
+ASIDE = 1e-2  # how far the point beside is, as a part of the numbers
+ALL = 0  # the first number of the seed of the walk along all
+
+
+@dataclass(frozen=True)
+class Point:
+    """A place where the target is run, and what it gives there."""
+
+    inputs: Mapping[str, Array]
+    gradients: Gradients
+    outputs: Sequence[Array]
+
+
+def point_of(runs: Runs, inputs: Mapping[str, Array]) -> Point:
+    """What the target gives at some inputs."""
+    return Point(inputs, runs.gradients(inputs), runs.outputs(inputs))
+
+
+def slopes_of_leaves(runs: Runs, names: Sequence[str], dtype: str, roundings: float) -> dict[str, Slope]:
+    """What differences say of each of the inputs of these names; ``dtype`` is that of the gradients."""
+    here = point_of(runs, runs.inputs)
+    judge = _Judge(runs, dtype, roundings)
+    found = judge.all_at_once(here, names)
+    alone = [name for name in names if name not in found]
+    for number, name in enumerate(alone[:MOST_ALONE]):
+        found[name] = judge.alone(here, name, number)
+    found |= {name: Slope(UNKNOWN, 0.0, None, TOO_MANY) for name in alone[MOST_ALONE:]}
+    doubtful = [name for name in names if found[name].verdict in (DIFFERS, KINK)]
+    if doubtful:
+        beside = point_of(runs, moved_aside(runs.inputs))
+        for number, name in enumerate(doubtful):
+            found[name] = seen_from_both(found[name], judge.alone(beside, name, len(alone) + number))
+    return found
+
+
+def seen_from_both(here: Slope, beside: Slope) -> Slope:
+    """What is said of a slope where it may be at a kink, after a look from beside."""
+    if beside.verdict == here.verdict:
+        return here
+    if beside.verdict == AGREES:
+        return replace(here, verdict=KINK, why=BESIDE)
+    return replace(here, verdict=KINK if here.verdict == KINK else UNKNOWN)
+
+
+def moved_aside(inputs: Mapping[str, Array]) -> dict[str, Array]:
+    """A point near by, for which nothing speaks but that it is another one."""
+    return {
+        name: array + ASIDE * direction(array, None, (ALL, 2, number))
+        for number, (name, array) in enumerate(inputs.items())
+    }
+
+
+class _Judge:
+    def __init__(self, runs: Runs, dtype: str, roundings: float) -> None:
+        self.runs, self.dtype, self.roundings = runs, dtype, roundings
+
+    def all_at_once(self, here: Point, names: Sequence[str]) -> dict[str, Slope]:
+        """Those of whom a walk along all says that they are right."""
+        ways = {name: direction(here.inputs[name], here.gradients[name], (ALL, 1, i)) for i, name in enumerate(names)}
+        slopes = {name: rise(here.gradients[name], way)[0] for name, way in ways.items()}
+        steepest = max(map(abs, slopes.values()), default=0.0)
+        flattest = max(min((abs(slope) for slope in slopes.values() if slope), default=0.0), LEAST_SHARE * steepest)
+        ways = {name: way * min(1.0, flattest / abs(slopes[name]) if slopes[name] else 1.0) for name, way in ways.items()}
+        found = self._walk(here, ways)
+        if found.verdict != AGREES:
+            return {}
+        shares = {name: rise(here.gradients[name], way)[0] for name, way in ways.items()}
+        return {
+            name: replace(found, claimed=share)
+            for name, share in shares.items()
+            if here.gradients[name] is not None and (share == 0 or NOTICED * abs(share) > found.doubt)
+        }
+
+    def alone(self, here: Point, name: str, number: int) -> Slope:
+        """What a walk along one says."""
+        return self._walk(here, {name: direction(here.inputs[name], here.gradients[name], (number + 1, 1))})
+
+    def _walk(self, here: Point, ways: Mapping[str, Array]) -> Slope:
+        def line(step: float) -> Sequence[Array]:
+            return self.runs.outputs({**here.inputs, **{name: here.inputs[name] + step * way for name, way in ways.items()}})
+
+        claims = [rise(here.gradients[name], way) for name, way in ways.items()]
+        walk = Walk(line, here.outputs, self.runs.seeds, self.runs.precision)
+        return compared(walk, sum(slope for slope, _ in claims), sum(size for _, size in claims), self.dtype, self.roundings)

@@ -1,0 +1,213 @@
+"""What was examined by numbers, and what was found -> coverage and sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from graphviz_ad._internal.base.text_table import counted_noun
+from graphviz_ad._internal.check import backward_faults as faults
+from graphviz_ad._internal.check import function_runs, target_check
+from graphviz_ad._internal.check.backward_faults import Fault
+from graphviz_ad._internal.check.function_runs import FunctionFinding
+from graphviz_ad._internal.check.target_check import TargetFindings
+from graphviz_ad._internal.check.verdicts import (
+    ABSENT,
+    AGREES,
+    BESIDE,
+    CUT,
+    DIFFERS,
+    HOOKED,
+    KINK,
+    NOT_FINITE,
+    ROUNDING,
+    STEPS,
+    TOO_MANY,
+    Coverage,
+    Slope,
+)
+
+MOST_LISTED = 24  # of each kind
+
+
+@dataclass(frozen=True)
+class LeafFinding:
+    """What differences say of the gradient of one parameter or input; ``key`` is that of its node."""
+
+    key: str
+    name: str
+    slope: Slope
+
+    @property
+    def verdict(self) -> str:
+        """ "yes", "NO", "kink", "cut", "—": see `graphviz_ad._internal.check.gradient_check.Row`."""
+        return self.slope.verdict
+
+    @property
+    def examined(self) -> bool:
+        """Whether numbers say whether it is right."""
+        return self.slope.verdict in (AGREES, DIFFERS) or self.slope.why == BESIDE
+
+
+@dataclass(frozen=True)
+class NumericReport:
+    """What was examined by numbers: the parameters and inputs that require grad, and the custom Functions.
+
+    ``formulas`` says why formulas of the recorded operations did not do, ``target`` what runs of the target said.
+    """
+
+    leaves: tuple[LeafFinding, ...] = ()
+    target: TargetFindings = TargetFindings()
+    formulas: str = ""
+
+    @property
+    def functions(self) -> tuple[FunctionFinding, ...]:
+        """What was found of custom Functions, one finding for each line that calls one."""
+        return self.target.functions
+
+    @property
+    def coverage(self) -> Coverage:
+        """How many of the parameters and inputs were examined."""
+        return Coverage(sum(leaf.examined for leaf in self.leaves), len(self.leaves))
+
+    @property
+    def wrong(self) -> bool:
+        """Whether anything is wrong."""
+        return any(found.verdict == DIFFERS for found in (*self.leaves, *self.functions))
+
+    def lines(self) -> Iterator[str]:
+        """All of it in sentences."""
+        for function in self.functions:
+            yield from function_lines(function)
+        yield from listed([leaf_line(leaf) for leaf in self.leaves if leaf.verdict == DIFFERS])
+        yield self._coverage_line()
+        yield from listed([leaf_line(leaf) for leaf in self.leaves if not leaf.examined and leaf.slope.why != ABSENT])
+        absent = [leaf.name for leaf in self.leaves if leaf.slope.why == ABSENT]
+        if absent:
+            shown = ", ".join(absent[:MOST_LISTED]) + (", …" if len(absent) > MOST_LISTED else "")
+            yield f"not examined: {shown}: made while the target runs, or out of reach of a copy of it"
+        if self.target.unseen:
+            yield f"not examined: custom Functions one by one: {self.target.unseen}"
+
+    def _coverage_line(self) -> str:
+        examined, of = self.coverage
+        runs = self.target.runs
+        how = f"; the target was run again {counted_noun(runs, 'time')} in {self.target.precision}" if runs and self.target.precision else ""
+        reasons = [text for text in (self._why_not(), self.formulas) if text] if examined < of else []
+        return f"{examined:,} of {counted_noun(of, 'parameter')} and inputs examined by numbers{how}.{' ' if reasons else ''}{' '.join(reasons)}"
+
+    def _why_not(self) -> str:
+        text = PROBLEMS.get(self.target.problem, "")
+        return f"{text}{f': {self.target.said}' if self.target.said else ''}." if text else ""
+
+
+PROBLEMS: Mapping[str, str] = {
+    target_check.NO_TARGET: "There is no target to run again: only the graph of trace(function, …) keeps one, as long as it is not written to a"
+    " file or copied",
+    target_check.NO_GRADIENTS: "No gradients were recorded",
+    target_check.TALKS: "The target was not run again, since it talks to other processes",
+    target_check.RANDOM: "Two runs of the target from the same state give different results, so that there are no differences to take",
+    target_check.OTHER_NOW: "The target gives other gradients now than when it was traced: it, its parameters or its inputs have changed, or"
+    " it draws random numbers that are not torch's",
+    target_check.TOO_LARGE: "The target is large, and was not run again; check(numeric=True) does so",
+    target_check.NOT_ASKED: "The target was not run again, since numeric=False",
+    target_check.FAILED: "The target could not be run again",
+}
+
+REASONS: Mapping[str, str] = {
+    ROUNDING: "rounding leaves no verdict",
+    NOT_FINITE: "not finite there",
+    STEPS: "the function climbs in steps, so that its gradient is not meant to be its derivative",
+    TOO_MANY: "too many of them would have to be examined one by one",
+}
+
+
+def leaf_line(leaf: LeafFinding) -> str:
+    """What is to be said of one leaf."""
+    slope = leaf.slope
+    if slope.verdict == DIFFERS:
+        why = "a hook changed it" if slope.why == HOOKED else numbers(slope)
+        return f"WRONG: the gradient of {leaf.name}: {why}"
+    if slope.verdict == CUT:
+        return f"not examined: {leaf.name}: {REASONS.get(slope.why, 'a cut hides a part of the function from autograd')}"
+    if slope.verdict == KINK:
+        return f"not examined: {leaf.name}: at a kink, where there is no derivative"
+    return f"not examined: {leaf.name}{f': {REASONS[slope.why]}' if slope.why in REASONS else ''}"
+
+
+def numbers(slope: Slope) -> str:
+    """What is claimed and what was found, along the line that was walked."""
+    if slope.found is None:
+        return "differences say otherwise"
+    return f"along one direction it claims a slope of {slope.claimed:.6g}, and differences give {slope.found:.6g}"
+
+
+def listed(lines: list[str]) -> Iterator[str]:
+    """As many of the lines as anybody reads."""
+    yield from lines[:MOST_LISTED]
+    if len(lines) > MOST_LISTED:
+        yield f"… and {len(lines) - MOST_LISTED} more"
+
+
+# --- custom Functions
+
+
+def function_lines(found: FunctionFinding) -> Iterator[str]:
+    """What is to be said of a custom Function: what is wrong with it, or why nothing is known of it."""
+    called = f", called at {found.source}" if found.source else ""
+    times = f", {found.calls} times" if found.calls > 1 else ""
+    for each in found.inputs:
+        if each.slope.verdict == DIFFERS and each.fault is not None:
+            yield (
+                f"WRONG: the backward of {found.name}{f' ({found.defined})' if found.defined else ''}{called}{times}:"
+                f" for {each.name} it gives {fault_text(each.fault, each.slope)}"
+            )
+        elif each.slope.why == STEPS:
+            yield f"not examined: {found.name}{called}: {REASONS[STEPS]}"
+    if found.why == function_runs.NOT_REACHED:
+        yield f"not examined: {found.name}{called}: no gradient came to it"
+
+
+def fault_text(fault: Fault, slope: Slope) -> str:
+    """In what way a backward is wrong."""
+    if fault.kind == faults.FACTOR:
+        return factor_text(fault.factor)
+    if fault.kind == faults.PART:
+        within = {faults.ZERO: "zero there", faults.SIGN: "the opposite sign there", faults.FACTOR: f"factor {fault.factor:.4g} there"}
+        told = f" ({within[fault.within]})" if fault.within in within else ""
+        return f"what is right only in part: it is wrong for {WHERE.get(fault.where, f'{fault.where} elements')}{told}"
+    if fault.kind == faults.SWAPPED:
+        return (
+            f"the gradient of {fault.other}: the two are swapped"
+            if fault.other
+            else "what is right if the gradients that arrive are swapped"
+        )
+    if fault.kind == faults.CONJUGATE and fault.other:
+        return f"what is right with the complex conjugate of {fault.other}: a conj() is missing or too many"
+    if fault.kind == faults.TRANSPOSED and fault.other:
+        return f"what is right with {fault.other} transposed: a transpose is missing or too many"
+    return TEXTS.get(fault.kind) or f"no derivative: {numbers(slope)}"
+
+
+def factor_text(factor: float) -> str:
+    """ "twice the derivative (factor 2)"."""
+    word = {2: "twice", 0.5: "half"}.get(round(factor, 4), f"{factor:.4g} times")
+    return f"{word} the derivative (factor {factor:.4g})"
+
+
+WHERE = {faults.NEGATIVE: "negative elements", faults.POSITIVE: "positive elements"}
+TEXTS: Mapping[str, str] = {
+    faults.NONE: "None, although the result depends on it",
+    faults.ZERO: "zero, although the result depends on it",
+    faults.STALE: "what would be right for another call: what it kept is stale, since it belongs to another call or was changed"
+    " before the backward pass (alone, the Function is right)",
+    faults.CONSTANT: "the derivative and a constant: something comes back even where no gradient arrives",
+    faults.IGNORES: "the same whatever gradient arrives: it is not multiplied by the incoming gradient",
+    faults.SIGN: "the derivative with the opposite sign (factor -1)",
+    faults.CONJUGATE: "the complex conjugate of the derivative: a conj() is missing or too many",
+    faults.TRANSPOSED: "the transpose of the derivative",
+    faults.MISSING_SUM: "a part of the derivative: a sum is missing, and one slice of what arrived stands for all",
+    faults.OVERSUMMED: "a sum too many: what belongs to single elements is added up",
+    faults.OF_RESULT: "the derivative at another point: the result stands where the input should (it was kept in its place)",
+    faults.ELEMENTWISE: "the derivative times another factor for each element: a factor of the chain rule is missing or too much",
+}

@@ -1,0 +1,183 @@
+"""Graph that knows its target -> what runs of that say of the gradients of its leaves and of its custom Functions.
+
+What is expected comes from differences of what the target returns, never from a gradient. Before that, the target has
+to give what was recorded, and to give it twice.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from graphviz_ad._internal.base.errors import RerunError
+from graphviz_ad._internal.check.function_runs import FunctionFinding, functions_examined
+from graphviz_ad._internal.check.leaf_runs import slopes_of_leaves
+from graphviz_ad._internal.check.verdicts import ABSENT, AGREES, CUT, DIFFERS, HOOKED, STEPS, UNKNOWN, Slope
+from graphviz_ad._internal.graph.graph import Graph, Node
+from graphviz_ad._internal.graph.precision import unit
+from graphviz_ad._internal.graph.snapshot import Array, Snapshot
+from graphviz_ad._internal.graph.target import Runs, Target
+from graphviz_ad._internal.maths.agreement import allowed, coarsest, equal
+from graphviz_ad._internal.maths.gradient_sums import known
+
+ROUNDINGS = 8  # of a gradient, at least
+OF_STATISTICS = 1_000  # of the norm of a large tensor
+MOST_OPERATIONS, MOST_ELEMENTS = 10_000, 1 << 24  # of a target that is run unasked
+
+(
+    NO_TARGET,
+    NO_GRADIENTS,
+    TALKS,
+    RANDOM,
+    OTHER_NOW,
+    TOO_LARGE,
+    NOT_NEEDED,
+    NOT_ASKED,
+    FAILED,
+) = (
+    "no target",
+    "no gradients",
+    "talks to others",
+    "random",
+    "other now",
+    "too large",
+    "not needed",
+    "not asked",
+    "failed",
+)
+
+
+@dataclass(frozen=True)
+class TargetFindings:
+    """What runs of a target said: of its leaves by key, and of its custom Functions.
+
+    ``problem`` says why there were none, ``said`` what the target or torch said; ``runs`` is how often it was run, in
+    ``precision``.
+    """
+
+    leaves: Mapping[str, Slope] = field(default_factory=dict)
+    functions: tuple[FunctionFinding, ...] = ()
+    problem: str = ""
+    said: str = ""
+    unseen: str = ""  # why custom Functions could not be looked at one by one
+    runs: int = 0
+    precision: str = ""
+
+
+def target_examined(graph: Graph, hidden: set[str], *, asked: bool) -> TargetFindings:
+    """Run the target again, unless it is large and nobody has ``asked`` for it; ``hidden`` are the leaves of which a
+    cut hides a part of the function.
+    """
+    target = graph.target
+    if target is None:
+        return TargetFindings(problem=NO_TARGET)
+    problem = why_not(graph, asked)
+    if problem:
+        return TargetFindings(problem=problem)
+    try:
+        return Examination(graph, target, hidden).findings()
+    except RerunError as error:
+        return TargetFindings(problem=FAILED, said=str(error))
+
+
+def why_not(graph: Graph, asked: bool) -> str:
+    """Why a target is not run again."""
+    nodes = (graph.detail or graph).node_list
+    if not graph.has_gradients:
+        return NO_GRADIENTS
+    if any(node.messages for node in nodes):
+        return TALKS
+    elements = sum(math.prod(node.ports[0].shape or ()) for node in nodes if node.kind == "leaf")
+    return TOO_LARGE if not asked and (len(nodes) > MOST_OPERATIONS or elements > MOST_ELEMENTS) else ""
+
+
+class Examination:
+    """One target, run as it was and, where it can be, in double precision."""
+
+    def __init__(self, graph: Graph, target: Target, hidden: set[str]) -> None:
+        self.graph, self.target, self.hidden = graph, target, hidden
+        self.own = target.runs(double=False)
+        operations = len((graph.detail or graph).node_list)
+        self.roundings = ROUNDINGS + math.sqrt(operations)
+        leaves = [node for node in graph.node_list if node.kind == "leaf"]
+        names = [node.name for node in leaves]
+        self.leaves = {node.key: node for node in leaves}
+        self.found = {node.key: node for node in leaves if node.name in self.own.inputs and names.count(node.name) == 1}
+
+    def findings(self) -> TargetFindings:
+        """All of them."""
+        problem = self.what_has_changed()
+        if problem:
+            return TargetFindings(problem=problem, runs=self.own.count)
+        runs = self.precise()
+        functions, unseen = functions_in(runs)
+        names = [str(node.name) for node in self.found.values()]
+        slopes = slopes_of_leaves(runs, names, coarsest(("float64", runs.precision)), self.roundings) if names else {}
+        steps = any(function.has_steps for function in functions)
+        verdicts = {key: self.verdict(node, slopes[str(node.name)], steps) for key, node in self.found.items()}
+        absent = {key: Slope(UNKNOWN, 0.0, None, ABSENT) for key in self.leaves if key not in self.found}
+        count = runs.count + (self.own.count if runs is not self.own else 0)
+        return TargetFindings(
+            {**verdicts, **absent}, functions, unseen=unseen, runs=count, precision=runs.precision
+        )
+
+    def precise(self) -> Runs:
+        """Runs in double precision, where there can be such."""
+        if unit(self.own.precision) <= unit("float64"):
+            return self.own
+        try:
+            runs = self.target.runs(double=True)
+            return runs if runs.seeds and runs.gradients({}) is not None else self.own
+        except RerunError:
+            return self.own
+
+    def what_has_changed(self) -> str:
+        """Why runs of it now say nothing about what was recorded."""
+        once, again = self.own.outputs({}), self.own.outputs({})
+        if not all(self.is_same(one, other, self.own.precision) for one, other in zip(once, again, strict=True)):
+            return RANDOM
+        self.gradients = self.own.gradients({})
+        wrong = [node for node in self.found.values() if not self.is_as_recorded(node, arrived(node))]
+        return OTHER_NOW if wrong else ""
+
+    def is_as_recorded(self, node: Node, kept: Snapshot | None) -> bool:
+        """Whether a run gives a leaf the gradient that was recorded; None is nothing but 0."""
+        grad = self.gradients[str(node.name)]
+        if grad is None or kept is None:
+            array = grad if kept is None else known(kept)
+            return array is None or not np.any(array)
+        whole = known(kept)
+        if whole is not None:
+            return self.is_same(grad, whole, kept.dtype)
+        norm = np.asarray(np.linalg.norm(grad))
+        return kept.norm is None or equal(norm, np.asarray(kept.norm), allowed(kept.dtype, OF_STATISTICS, norm))
+
+    def is_same(self, found: Array, kept: Array, dtype: str) -> bool:
+        """Whether two arrays are equal up to rounding."""
+        with np.errstate(all="ignore"):
+            size = np.max(np.abs(kept), initial=0.0, where=np.isfinite(kept))
+        return equal(found, kept, allowed(dtype, self.roundings, size), dtype)
+
+    def verdict(self, node: Node, slope: Slope, steps: bool) -> Slope:
+        """What is said of a leaf, given what differences say of its gradient."""
+        if slope.verdict == DIFFERS and (node.key in self.hidden or steps):
+            return replace(slope, verdict=CUT, why=STEPS if steps else "")
+        if slope.verdict == AGREES and not self.is_as_recorded(node, node.grad):
+            return replace(slope, verdict=DIFFERS, why=HOOKED)
+        return slope
+
+
+def arrived(node: Node) -> Snapshot | None:
+    """The gradient of a leaf, before a hook changed it."""
+    return node.ports[0].arrived or node.grad
+
+
+def functions_in(runs: Runs) -> tuple[tuple[FunctionFinding, ...], str]:
+    """What is said of the custom Functions, and why they could not be seen."""
+    try:
+        return functions_examined(runs.functions()), ""
+    except RerunError as error:
+        return (), str(error)

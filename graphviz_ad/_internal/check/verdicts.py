@@ -1,0 +1,43 @@
+"""What a check says of one gradient, and why it says nothing more: the words that are shown in tables, and the reasons
+as values.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+AGREES, DIFFERS, KINK, CUT, UNKNOWN = "yes", "NO", "kink", "cut", "—"
+
+# why there is no verdict, or what kind of it
+ROUNDING, NOT_FINITE, STEPS, BESIDE, HOOKED, OTHER_NOW, ABSENT, FAILED, TOO_MANY = (
+    "rounding",
+    "not finite",
+    "steps",
+    "beside",
+    "hooked",
+    "other now",
+    "absent",
+    "failed",
+    "too many",
+)
+
+
+class Coverage(NamedTuple):
+    """How many of the parameters and inputs that require grad were examined by numbers."""
+
+    examined: int
+    of: int
+
+
+@dataclass(frozen=True)
+class Slope:
+    """What differences along a line say of a slope that was claimed; ``found`` is None where they say nothing, and
+    ``doubt`` is how far both may be off.
+    """
+
+    verdict: str
+    claimed: float
+    found: float | None = None
+    why: str = ""
+    doubt: float = 0.0

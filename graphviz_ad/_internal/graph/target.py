@@ -1,0 +1,85 @@
+"""What a graph keeps of the program that it was traced from, as the rooms that run that again see it: arrays in, arrays
+out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from graphviz_ad._internal.graph.snapshot import Array
+
+Arrays = tuple[Array | None, ...]  # None where there is no tensor, or no gradient
+Gradients = Mapping[str, Array | None]
+
+
+class AppliedFunction(Protocol):
+    """One call of a custom Function, as it ran; and the Function alone, with what it was given there.
+
+    ``inputs`` are the names of the parameters that gradients flow to, and ``values`` what they were given; ``arrived``
+    is the gradient that came to each result, ``sent`` what the backward made of it for each of the inputs, None of all
+    where no gradient came. ``source`` is the line that called it, ``defined`` that of its backward.
+    """
+
+    @property
+    def name(self) -> str: ...  # noqa: D102
+    @property
+    def source(self) -> str | None: ...  # noqa: D102
+    @property
+    def defined(self) -> str | None: ...  # noqa: D102
+    @property
+    def inputs(self) -> Sequence[str]: ...  # noqa: D102
+    @property
+    def values(self) -> Sequence[Array]: ...  # noqa: D102
+    @property
+    def arrived(self) -> Arrays: ...  # noqa: D102
+    @property
+    def sent(self) -> Arrays | None: ...  # noqa: D102
+    @property
+    def precision(self) -> str: ...  # noqa: D102
+
+    def results(self, values: Sequence[Array]) -> Arrays:
+        """What it makes of other values."""
+        ...
+
+    def gradients(self, values: Sequence[Array], arrived: Arrays) -> Arrays:
+        """What its backward makes of gradients, at other values."""
+        ...
+
+
+class Runs(Protocol):
+    """Runs of copies of a target, all from the same state, in one precision.
+
+    ``inputs`` are the tensors that a gradient is asked for, by the names that the graph has for them; ``seeds`` the
+    gradients that are fed in, one an output. ``precision`` is the dtype that rounds most on the way; ``count`` how
+    often the target has been run.
+    """
+
+    @property
+    def inputs(self) -> Mapping[str, Array]: ...  # noqa: D102
+    @property
+    def seeds(self) -> Sequence[Array]: ...  # noqa: D102
+    @property
+    def precision(self) -> str: ...  # noqa: D102
+    @property
+    def count(self) -> int: ...  # noqa: D102
+
+    def outputs(self, moved: Mapping[str, Array]) -> Sequence[Array]:
+        """The outputs, some inputs having other values."""
+        ...
+
+    def gradients(self, moved: Mapping[str, Array]) -> Gradients:
+        """The gradients that autograd computes there."""
+        ...
+
+    def functions(self) -> Sequence[AppliedFunction]:
+        """The calls of custom Functions in a run and its backward pass."""
+        ...
+
+
+class Target(Protocol):
+    """What a graph keeps of its target."""
+
+    def runs(self, *, double: bool) -> Runs:
+        """Runs of it, in double precision or as it was; raises RerunError where there can be none."""
+        ...

@@ -1,0 +1,90 @@
+"""Target, inputs, state of the random numbers -> what a graph keeps of them, so that `check` can run the target again.
+
+Small tensors are copied; what is large is referred to, so that it lives no longer than it would have anyway.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from graphviz_ad._internal.base.errors import RerunError
+from graphviz_ad._internal.tracing.contents import Path
+from graphviz_ad._internal.tracing.rerun.copying import CopyError, KeepingCopier, RunningCopier
+from graphviz_ad._internal.tracing.rerun.random_numbers import States, random_states, states_differ
+from graphviz_ad._internal.tracing.rerun.running import TargetRuns, World
+from graphviz_ad._internal.tracing.tape.tape import Tape
+from graphviz_ad._internal.tracing.tape.torch_private import hidden_from_modes
+
+MOST_BYTES = 1 << 22  # of tensors that a graph keeps copies of
+
+
+@dataclass
+class KeptTarget:
+    """A target with its inputs, as they were before it ran; ``problem`` says why it cannot be run again."""
+
+    name: str
+    parts: tuple[Any, ...] = ()
+    random: States = field(default_factory=dict)
+    problem: str = ""
+    leaves: dict[str, Any] = field(default_factory=dict)
+    starts: tuple[Path, ...] = ()  # the ways, in what the target returns, to what gradients start from
+    _copier: KeepingCopier | None = None
+
+    def finish(self, tape: Tape) -> None:
+        """The program has run: note which copies are the leaves of the graph, and let go of everything of the
+        user's.
+        """
+        copier, self._copier = self._copier, None
+        if copier is None:
+            return
+        copier.settle()
+        if not states_differ(self.random, random_states()):
+            self.random = {}  # it draws none
+        twice: set[str] = set()
+        for tensor in tape.leaves():
+            value = tape.known(tensor)
+            name, copy = (value.name if value is not None else None), copier.made_of(tensor)
+            if name is not None and copy is not None:
+                twice |= {name} & self.leaves.keys()
+                self.leaves[name] = copy
+        for name in twice:  # nobody could tell which of them is meant
+            del self.leaves[name]
+
+    def note_starts(self, ways: Sequence[Path]) -> None:
+        """Of what the program returned these were differentiated."""
+        self.starts = tuple(ways)
+
+    def runs(self, *, double: bool) -> TargetRuns:
+        """Runs of it; see `graph.target.Target`."""
+        if self.problem:
+            raise RerunError(self.problem)
+        return TargetRuns(self.name, lambda: self._world(double), self.random)
+
+    def _world(self, double: bool) -> World:
+        copier = RunningCopier(double=double)
+        try:
+            target, args, kwargs, seeds = copier.copy(self.parts)
+            return World(
+                target,
+                args,
+                kwargs,
+                seeds,
+                self.starts,
+                {name: copier.copy(leaf) for name, leaf in self.leaves.items()},
+            )
+        except CopyError as error:
+            raise RerunError(str(error)) from error
+
+
+def kept_target(name: str, target: Any, args: Sequence[Any], kwargs: Mapping[str, Any], seeds: Any) -> KeptTarget:
+    """What is kept of a target, taken before it runs."""
+    copier = KeepingCopier(MOST_BYTES)
+    try:
+        with hidden_from_modes():
+            parts = copier.copy((target, tuple(args), dict(kwargs), seeds))
+            return KeptTarget(name, parts, random_states(), _copier=copier)
+    except Exception as error:  # whatever the user's things do when they are looked at: the trace goes on
+        reason = str(error) if isinstance(error, CopyError) else f"{type(error).__name__}: {error}"
+        return KeptTarget(name, problem=f"it could not be copied: {reason}")
