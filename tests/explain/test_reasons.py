@@ -526,7 +526,8 @@ def test_trace_gives_the_graph_so_far_with_what_broke_the_backward_pass_too() ->
 
 def test_an_optimizer_that_wrote_over_a_parameter_is_named_and_the_parameter_answers_and_not_its_update() -> None:
     answer = overwritten_parameter().why("w")
-    assert answer.startswith("In backward pass 2 of 2: No gradient has come to w")
+    assert answer.startswith("In backward pass 1 of 2, the last that came to it: The gradient of w is [1, 2]")
+    assert "In backward pass 2 of 2: the backward pass failed at" in answer
     assert re.search(rf"was written over by \w+ \(SGD\.step, {HERE}\)\. RuntimeError", answer), answer
 
 

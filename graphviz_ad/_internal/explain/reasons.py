@@ -5,19 +5,21 @@ program and what to do.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from graphviz_ad._internal.base.errors import UnknownNameError
+from graphviz_ad._internal.explain.amounts import size_of, text_of
+from graphviz_ad._internal.explain.consequences import is_update, leads_to_a_loss
 from graphviz_ad._internal.explain.forward_mode import place_of_result
+from graphviz_ad._internal.explain.grad_words import told
 from graphviz_ad._internal.explain.not_finite import cause, has_nan, rises
 from graphviz_ad._internal.graph.contraction import flows_inside
 from graphviz_ad._internal.graph.cuts import DETACHED
+from graphviz_ad._internal.graph.grad_history import GradHistory, history_called, history_of
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node, Port
 from graphviz_ad._internal.graph.notice_sentences import why_none
 from graphviz_ad._internal.graph.notices import first_names, unread_parameters
-from graphviz_ad._internal.graph.snapshot import Snapshot
-from graphviz_ad._internal.maths.number_format import number_in_one_line, short_number, type_label
-from graphviz_ad._internal.scene.annotations import error_of, failed_in_this_pass, is_write, stopped_at, writers
+from graphviz_ad._internal.scene.annotations import error_of, failed_in_this_pass, stopped_at, writers
 from graphviz_ad._internal.scene.cut_marks import REASONS
 from graphviz_ad._internal.scene.words.names import Names, graph_names
 from graphviz_ad._internal.scene.words.short_text import is_constant
@@ -50,24 +52,66 @@ def _of_a_result(graph: Graph, name: str) -> str:
             *(node.name for node in graph.node_list if node.name),
         }
         raise UnknownNameError("node", name, known) from None
+    history = history_of(graph, answer.node.ports[answer.port].tensor)
+    found = _reached(graph, answer, history)
+    number, best = found if found is not None else (len(graph.passes), answer)
+    best = replace(best, history=history, came=found is not None, others=_others(graph, name, best))
+    which = _which_pass(graph, number, found is not None)
+    failed = failed_in_this_pass(graph) and number < len(graph.passes)
+    return " ".join(filter(None, (*best.headline(), which, best.text(), *(_failure(graph, answer) if failed else ()))))
+
+
+def _failure(graph: Graph, answer: _Answer) -> Iterator[str]:
+    """That a later pass failed, which may have been about to bring something."""
+    yield _which_pass(graph, len(graph.passes), came=False)
+    yield from answer.not_reached_yet()
+
+
+def _which_pass(graph: Graph, number: int, came: bool) -> str:
+    """Of which of several passes an answer is."""
     if len(graph.passes) == 1:
-        return answer.text()
-    told = answer.node.ports[answer.port].grad is not None or failed_in_this_pass(graph)
-    found = [
-        (number, earlier)
-        for number, earlier in enumerate(graph.passes, 1)
-        if not told and _has_gradient(earlier, answer)
-    ]
-    number, asked = found[-1] if found else (len(graph.passes), graph)
-    return (
-        f"In backward pass {number} of {len(graph.passes)}{', the last that came to it' if found else ''}:"
-        f" {(_asked(asked, name) if found else answer).text()}"
-    )
+        return ""
+    last = came and number < len(graph.passes)
+    return f"In backward pass {number} of {len(graph.passes)}{', the last that came to it' if last else ''}:"
 
 
 def _asked(graph: Graph, name: str) -> _Answer:
     key, port = (name, 0) if name in graph.nodes and not is_called(graph, name) else place_of_result(graph, name)
     return _Answer(graph, graph_names(graph), graph.nodes[key], port)
+
+
+def _reached(graph: Graph, answer: _Answer, history: GradHistory | None) -> tuple[int, _Answer] | None:
+    """The last pass that came to a result, or to another value of the same tensor, with the answer there."""
+    if answer.node.ports[answer.port].grad is not None:
+        return len(graph.passes), answer
+    if failed_in_this_pass(graph) and (history is None or history.holds is None):
+        return None
+    for number, done in reversed(list(enumerate(graph.passes, 1))):
+        if history is not None:
+            values = [place for place in values_of(done, history.tensor) if place[0].ports[place[1]].grad is not None]
+            if values:
+                return number, _Answer(done, graph_names(done), *values[-1])
+        elif _has_gradient(done, answer):
+            return number, _Answer(done, graph_names(done), done.nodes[answer.node.key], answer.port)
+    return None
+
+
+def values_of(graph: Graph, tensor: int | None) -> list[tuple[Node, int]]:
+    """The results that are values of one tensor."""
+    return [(node, i) for node in graph.node_list for i, port in enumerate(node.ports) if port.tensor == tensor]
+
+
+def _others(graph: Graph, name: str, best: _Answer) -> tuple[str, ...]:
+    """The other results that the program calls by this name, unless they are values of the same tensor."""
+    tensor = best.node.ports[best.port].tensor
+    named = [
+        node
+        for node in graph.node_list
+        if (node.name == name or any(port.name == name for port in node.ports))
+        and node.key != best.node.key
+        and (tensor is None or all(port.tensor != tensor for port in node.ports))
+    ]
+    return tuple(_Answer(graph, graph_names(graph), node, 0).described(node.key) for node in named)
 
 
 def _has_gradient(graph: Graph, answer: _Answer) -> bool:
@@ -95,6 +139,9 @@ def _not_drawn(graph: Graph, name: str) -> str | None:
     if ended is None:
         return None
     when = "here" if ended else f"before {error_of(graph)}"
+    history = history_called(graph, name)
+    if history is not None and history.holds is not None:
+        return " ".join((f"No operation read {name} {when}, and no pass brought it a gradient.", *told(history)))
     return (
         f"No gradient: no operation read {name} {when}. A parameter gets a gradient when something that is computed"
         " from it leads to the loss."
@@ -120,6 +167,9 @@ class _Answer:
     names: Names
     node: Node
     port: int
+    history: GradHistory | None = None
+    came: bool = False
+    others: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -133,6 +183,26 @@ class _Answer:
 
     def sentences(self) -> Iterator[str]:
         """The answer."""
+        yield from self._reasons()
+        if self.others:
+            yield (
+                f"The program calls {counted(len(self.others), 'more result')} so:"
+                f" {listed_with_and(self.others[:MOST_NAMED])}."
+            )
+        if self.history is not None and self.node.kind == "leaf":
+            yield from told(self.history)
+
+    def headline(self) -> Iterator[str]:
+        """What ``.grad`` holds of what no pass brought, or no longer of what one did."""
+        if self.history is None or self.node.kind != "leaf":
+            return
+        if self.history.holds is None and self.came:
+            yield f"No gradient is left: .grad of {self.name} is None at the end. This is what had come:"
+        elif self.history.holds is not None and not self.came:
+            yield f".grad of {self.name} holds what no backward pass here has brought."
+
+    def _reasons(self) -> Iterator[str]:
+        """Why the gradient is what it is."""
         port = self.node.ports[self.port]
         if port.grad is not None:
             yield from self._has_one(port)
@@ -143,7 +213,8 @@ class _Answer:
         elif not self.node.requires_grad or not is_differentiable(port):
             yield from self._wants_none(port)
         elif failed_in_this_pass(self.graph, self.node):
-            yield from self._is_not_reached_yet()
+            yield f"{self._nothing} has come to {self.name}:"
+            yield from self.not_reached_yet()
         else:
             yield from self._is_not_reached()
 
@@ -154,6 +225,8 @@ class _Answer:
 
     def _has_one(self, port: Port) -> Iterator[str]:
         edges = [edge for edge in self._uses() if edge.cut is None and edge.grad is not None]
+        if len(edges) > MOST_NAMED:
+            edges.sort(key=lambda edge: -size_of(edge.grad))  # those that make the gradient what it is
         sources = ["what was fed in there"] if port.upstream is not None else []
         sources += [
             f"{self._amount(edge, len(edges) + len(sources))} from {self._result(edge.head)}"
@@ -172,9 +245,11 @@ class _Answer:
             )
         elif port.arrived is not None:
             yield f"A hook made that of the {text_of(port.arrived)} which had arrived."
-        if port.grad_total is not None and port.grad_total != port.grad:
+        if self.history is None and port.grad_total is not None and port.grad_total != port.grad:
             yield f"Its .grad holds {text_of(port.grad_total)}, since passes add up there."
-        if self.node.kind == "op":
+        if self.node.kind == "op" and self.history is not None:
+            yield f"Its .grad holds {text_of(self.history.holds)}, since retain_grad() was called on it."
+        elif self.node.kind == "op":
             yield (
                 "In torch its .grad is None all the same: only leaves keep theirs, unless retain_grad() is called"
                 " before backward()."
@@ -182,16 +257,12 @@ class _Answer:
         stops = distinct(
             Stop(self.graph.nodes[edge.head], edge, edge.cut)
             for edge in self._uses()
-            if edge.cut not in (None, *NO_LOSS) and not self._updates(edge)
+            if edge.cut not in (None, *NO_LOSS)
+            and not is_update(self.graph, edge)
+            and leads_to_a_loss(self.graph, edge.head)
         )
         if stops:
             yield f"Not part of it: {listed_with_and([self._where(stop) for stop in stops[:MOST_NAMED]])}."
-
-    def _updates(self, edge: Edge) -> bool:
-        """Whether the use writes the next value of a leaf, as an optimizer does; nobody expects a gradient through
-        that.
-        """
-        return self.node.kind == "leaf" and edge.cut == "no_grad" and is_write(self.graph.nodes[edge.head])
 
     @staticmethod
     def _amount(edge: Edge, count: int) -> str:
@@ -271,14 +342,16 @@ class _Answer:
 
     # --- one could have come
 
-    def _is_not_reached_yet(self) -> Iterator[str]:
+    @property
+    def _nothing(self) -> str:
+        """ "No gradient", unless ``.grad`` holds one from elsewhere."""
+        return "No gradient" if self.history is None or self.history.holds is None else "Nothing"
+
+    def not_reached_yet(self) -> Iterator[str]:
         """A pass that raised has not come to all that it would have come to."""
         rank = self.node.module[:1] if self.graph.ranks else ()
         stopped = next((node for node in stopped_at(self.graph) if node.module[: len(rank)] == rank), None)
-        yield (
-            f"No gradient has come to {self.name}: the backward pass"
-            f" failed{f' at {self._result(stopped.key)}' if stopped is not None else ''}."
-        )
+        yield (f"the backward pass failed{f' at {self._result(stopped.key)}' if stopped is not None else ''}.")
         told = [self._result(node.key) for node in writers(self.graph, stopped)] if stopped is not None else []
         if told:
             yield f"What it read or made was written over by {listed_with_and(told)}."
@@ -288,15 +361,15 @@ class _Answer:
         stops = distinct(self._stops())
         finer = self._in_detail() if any(stop.cut == NOT_ASKED for stop in stops) else None
         if finer is not None:
-            yield from finer.sentences()
+            yield from replace(finer, came=self.came).sentences()
             return
         if len(stops) > MOST_NAMED:
             yield (
-                f"No gradient arrives at {self.name}: all {len(stops)} ways on from it end early. The first"
+                f"{self._nothing} arrives at {self.name}: all {len(stops)} ways on from it end early. The first"
                 f" {MOST_NAMED}:"
             )
         else:
-            yield f"No gradient arrives at {self.name}."
+            yield f"{self._nothing} arrives at {self.name}."
         for stop in stops[:MOST_NAMED]:
             so = "" if stop.cut in (NOT_ASKED, "unreached") else f", so nothing flows back to {self.name} through it"
             yield f"{capital(self._where(stop))}{so}."
@@ -372,6 +445,10 @@ class _Answer:
         }
         return said.get(stop.cut, f"{name}{place} is cut: {stop.cut}")
 
+    def described(self, key: str) -> str:
+        """A result with what made it and where."""
+        return self._result(key)
+
     def _result(self, key: str) -> str:
         """ "z (mul, lesson.py:12)"."""
         node = self.graph.nodes[key]
@@ -393,18 +470,9 @@ def is_differentiable(port: Port) -> bool:
     return port.dtype is None or port.dtype.startswith(("float", "bfloat", "complex", "half", "double"))
 
 
-def text_of(snap: Snapshot | None) -> str:
-    """A gradient in a few words: its elements, or its type and how large it is."""
-    if snap is None:
-        return "None"
-    text = number_in_one_line(snap)
-    if text != type_label(snap) or snap.norm is None:
-        return text
-    return (
-        f"{text} of norm {short_number(snap.norm)}"
-        if not snap.nonfinite
-        else f"{text}, of which {snap.nonfinite} NaN or infinite"
-    )
+def counted(count: int, noun: str) -> str:
+    """ "1 use", "3 uses"."""
+    return f"{count} {noun}{'s' if count != 1 else ''}"
 
 
 def listed_with_and(texts: Iterable[str]) -> str:

@@ -13,6 +13,7 @@ from itertools import product
 from typing import Any
 
 from graphviz_ad._internal.graph.fact_texts import HOOK_EFFECTS
+from graphviz_ad._internal.graph.grad_history import EVENTS
 from graphviz_ad._internal.graph.graph import CUTS, KINDS, MATCHES
 from graphviz_ad._internal.graph.notice_sentences import SENTENCES
 from graphviz_ad._internal.graph.notices import FAILED, RAISED, SAID, TIED, TIED_TOO
@@ -215,7 +216,17 @@ PORT = record_schema(
     name=maybe(TEXT),
     is_output=TRUTH,
     arrived=TAKEN,
+    tensor=maybe(COUNT),
 )
+EVENT = record_schema(
+    {"what": {"enum": list(EVENTS)}},
+    number=maybe(COUNT),
+    by=maybe(TEXT),
+    source=maybe(TEXT),
+    brought=TAKEN,
+    holds=TAKEN,
+)
+HISTORY = record_schema({"tensor": maybe(COUNT)}, name=maybe(TEXT), events=some(ref("event")), holds=TAKEN)
 OF_EVERY_VERSION: Mapping[str, Schema] = {
     "op": maybe(TEXT),
     "name": maybe(TEXT),
@@ -263,7 +274,7 @@ GRAPH = record_schema(
     detail=maybe(ref("graph")),
     memory=maybe(record_schema({"leaves": COUNT, "saved": COUNT, "exact": TRUTH})),
     ranks=COUNTS,
-    **{"earlier passes": some(ref("graph"))},
+    **{"grad histories": some(ref("history")), "earlier passes": some(ref("graph"))},
 )
 NOTICE = one_of("kind", {kind: notice_of(kind) for kind in (SAID, *SENTENCES)})
 
@@ -291,6 +302,8 @@ def file_of(version: int, notice: Schema, own: Mapping[str, Schema]) -> Schema:
         "notice": notice,
         "failure": FAILURE,
         "argument": ARGUMENT,
+        "history": HISTORY,
+        "event": EVENT,
     }
     return {
         **GRAPH,
