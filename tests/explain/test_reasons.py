@@ -358,7 +358,7 @@ RISES = {
         lambda x: torch.sqrt(x).sum(),
         (0.0, 1.0),
         "x",
-        r"The infinity came up at v1 \(sqrt, HERE\): its derivative is infinite there\.",
+        r"v1 \(sqrt, HERE\): its derivative is infinite at element \[0\], where its operand is 0\.",
     ),
 }
 

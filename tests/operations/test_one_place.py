@@ -32,8 +32,8 @@ SOMETHING_ELSE: Mapping[str, tuple[str, set[str]]] = {
     "graph/precision.py": ("a dtype", {"bfloat16"}),
     "maths/number_format.py": ("dtypes in short", {"bfloat16", "half", "double", "float"}),
     "tracing/naming/as_written.py": (
-        "what makes a Python number of a tensor, and the arguments of a clamp",
-        {"float", "min", "max"},
+        "the arguments of a clamp",
+        {"min", "max"},
     ),
     "graph/cuts.py": ("a reason why no gradient flows", {"detach"}),
     "graph/rank_messages.py": ("a collective", {"gather"}),

@@ -4,18 +4,19 @@ program and what to do.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from graphviz_ad._internal.base.errors import UnknownNameError
 from graphviz_ad._internal.explain.amounts import size_of, text_of
-from graphviz_ad._internal.explain.consequences import is_update, leads_to_a_loss
+from graphviz_ad._internal.explain.consequences import is_update, leads_to_a_loss, may_lead_to_a_loss, takes_out
 from graphviz_ad._internal.explain.forward_mode import place_of_result
-from graphviz_ad._internal.explain.grad_words import told
-from graphviz_ad._internal.explain.not_finite import cause, has_nan, rises
+from graphviz_ad._internal.explain.grad_words import place_of, told
+from graphviz_ad._internal.explain.not_finite import cause, has_nan, rises, value_not_finite
+from graphviz_ad._internal.explain.zeros import cause_of_zero, falls
 from graphviz_ad._internal.graph.contraction import flows_inside
 from graphviz_ad._internal.graph.cuts import DETACHED
-from graphviz_ad._internal.graph.grad_history import GradHistory, history_called, history_of
+from graphviz_ad._internal.graph.grad_history import STEP, UPDATED, GradHistory, history_called, history_of
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node, Port
 from graphviz_ad._internal.graph.notice_sentences import why_none
 from graphviz_ad._internal.graph.notices import first_names, unread_parameters
@@ -26,6 +27,7 @@ from graphviz_ad._internal.scene.words.short_text import is_constant
 
 MOST_NAMED = 3  # places in one answer
 NO_LOSS = ("unreached", "shape-only", "inner")  # cuts that keep nothing from a gradient
+CUT_OFF = frozenset({DETACHED, "no_grad", "inference", "non-differentiable"})  # by the program
 NOT_ASKED = "not asked"  # a way along which a gradient could have come
 
 
@@ -184,6 +186,7 @@ class _Answer:
     def sentences(self) -> Iterator[str]:
         """The answer."""
         yield from self._reasons()
+        yield value_not_finite(self.graph, self.node, self.port, lambda node: self._result(node.key))
         if self.others:
             yield (
                 f"The program calls {counted(len(self.others), 'more result')} so:"
@@ -238,6 +241,7 @@ class _Answer:
         )
         yield f"The gradient of {self.name} is {text_of(port.grad)}{whence}."
         yield from self._not_finite(port)
+        yield from self._zero()
         if port.arrived is not None and flows_inside(self.node):
             yield (
                 f"From outside came {text_of(port.arrived)}; the rest flowed inside of {self.node.op}, which uses this"
@@ -278,6 +282,11 @@ class _Answer:
                 f" {cause(self.graph, rise, lambda node: self._result(node.key))}"
             )
 
+    def _zero(self) -> Iterator[str]:
+        """Where a gradient of 0 became that."""
+        for fall in falls(self.graph, self.node, self.port)[:MOST_NAMED]:
+            yield f"It is 0 from {self._result(fall.node.key)} on: {cause_of_zero(self.graph, fall, self._result)}"
+
     # --- there is none to have
 
     def _wants_none(self, port: Port) -> Iterator[str]:
@@ -313,6 +322,8 @@ class _Answer:
                 if is_differentiable(port)
                 else ""
             )
+        elif self.graph.has_gradients and not leads_to_a_loss(self.graph, self.node.key):
+            yield "Nothing that a backward pass began at was computed from it, so that no gradient is missing."
         else:
             yield from dict.fromkeys(remedy(stop) for stop in sources[:MOST_NAMED] or [Stop(self.node, None, cut)])
 
@@ -358,7 +369,7 @@ class _Answer:
         yield error_of(self.graph)
 
     def _is_not_reached(self) -> Iterator[str]:
-        stops = distinct(self._stops())
+        stops = self._stops_that_matter()
         finer = self._in_detail() if any(stop.cut == NOT_ASKED for stop in stops) else None
         if finer is not None:
             yield from replace(finer, came=self.came).sentences()
@@ -373,7 +384,30 @@ class _Answer:
         for stop in stops[:MOST_NAMED]:
             so = "" if stop.cut in (NOT_ASKED, "unreached") else f", so nothing flows back to {self.name} through it"
             yield f"{capital(self._where(stop))}{so}."
-        yield from dict.fromkeys(remedy(stop) for stop in stops[:MOST_NAMED] if stop.cut in REASONS)
+        yield from self._remedies(stops)
+
+    def _stops_that_matter(self) -> list[Stop]:
+        """The ends of the ways on: those alone from which a loss goes on, if there are any."""
+        stops = distinct(self._stops())
+        return [
+            stop
+            for stop in stops
+            if stop.edge is not None and stop.cut != "unreached" and may_lead_to_a_loss(self.graph, stop.node.key)
+        ] or stops
+
+    def _remedies(self, stops: Sequence[Stop]) -> Iterator[str]:
+        """What to do, unless it is right as it is."""
+        events = self.history.events if self.history is not None else ()
+        updates = [event for event in events if event.what == UPDATED]
+        if updates and not any(event.what == STEP for event in events):
+            yield (
+                f"It is written to by {place_of(updates[-1])}, as a target network or a moving average is; such a"
+                " tensor needs no gradient."
+            )
+        elif any(may_lead_to_a_loss(self.graph, stop.node.key) or stop.cut not in CUT_OFF for stop in stops):
+            yield from dict.fromkeys(remedy(stop) for stop in stops[:MOST_NAMED] if stop.cut in REASONS)
+        else:
+            yield f"None of that leads to what the backward pass began at. {REASONS['unreached'].remedy}"
 
     def _in_detail(self) -> _Answer | None:
         """The same question to the finer graph, if it is about a leaf: a node of several operations may have the
@@ -394,7 +428,7 @@ class _Answer:
     def _stops(self) -> Iterator[Stop]:
         """The ends of all ways on from here."""
         found: set[str] = set()
-        waiting = self._uses()[::-1]
+        waiting = [edge for edge in self._uses_of_tensor() if not is_update(self.graph, edge)][::-1]
         if not waiting:
             yield Stop(self.node, None, "unreached")
         while waiting:
@@ -411,6 +445,12 @@ class _Answer:
                 waiting += uses[::-1]
                 if not uses:
                     yield Stop(head, None, "unreached")
+
+    def _uses_of_tensor(self) -> list[Edge]:
+        """The uses of all values that the tensor had."""
+        values = values_of(self.graph, self.history.tensor) if self.history is not None else [(self.node, self.port)]
+        places = values if (self.node, self.port) in values else [(self.node, self.port)]
+        return [edge for node, port in places for edge in self.graph.out_edges(node.key) if edge.port == port]
 
     def _uses(self) -> list[Edge]:
         return [edge for edge in self.graph.out_edges(self.node.key) if edge.port == self.port]
@@ -460,7 +500,7 @@ def remedy(stop: Stop) -> str:
     """What to do about a stop."""
     return (
         "Compute with the tensor itself in place of the Python number."
-        if stop.node.op == "item"
+        if takes_out(stop.node)
         else REASONS[stop.cut].remedy
     )
 

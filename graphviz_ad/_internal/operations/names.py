@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from functools import cache
 from types import MappingProxyType
 
+# what makes a Python number of a tensor
+NUMBER_OF_TENSOR = frozenset({"item", "float", "int", "bool", "complex", "tolist"})
 # the packet name of an ATen operation, or the Python method behind an operator -> the name that people write
 ALIASES: Mapping[str, str] = MappingProxyType({
     "rsub": "sub", "_softmax": "softmax", "_log_softmax": "log_softmax", "_safe_softmax": "softmax",

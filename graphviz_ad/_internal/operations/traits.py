@@ -70,6 +70,21 @@ OPERAND_ARGUMENTS = frozenset({"self", "other", "exponent"})
 # of ATen: take an argument that only stands for others of its kind
 DUMMIES = frozenset({"_nested_view_from_jagged", "_nested_view_from_jagged_copy"})
 # Calls that take a number where a tensor could stand; in all others, a number is one that torch computes with inside.
+FLAT = frozenset({  # whose derivative is 0 wherever they have one
+    *("round", "floor", "ceil", "trunc", "sign", "fix", "heaviside", "floor_divide"),
+})  # fmt: skip
+GATES = frozenset({  # whose derivative is 0 for a part of all numbers
+    *("relu", "relu6", "hardtanh", "hardsigmoid", "hardshrink", "softshrink", "threshold", "abs"),
+    *("clamp", "clip", "clamp_min", "clamp_max", "maximum", "minimum", "hardswish"),
+})  # fmt: skip
+SATURATES = frozenset({"sigmoid", "tanh", "erf", "logsigmoid", "exp"})  # whose derivative goes to 0 far out
+MULTIPLIES = frozenset({  # one operand with another; what more there is, is added
+    *("mul", "matmul", "linear", "mm", "bmm", "mv", "dot", "outer", "inner", "addmm", "addmv", "baddbmm"),
+    *("conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d"),
+})  # fmt: skip
+LETS_PARTS_THROUGH = frozenset({  # by a mask, or by chance
+    *("where", "masked_fill", "dropout", "feature_dropout", "alpha_dropout", "tril", "triu", "getitem"),
+})  # fmt: skip
 TAKES_NUMBERS = frozenset({
     "add", "sub", "mul", "div", "pow", "remainder", "fmod", "floor_divide", "rsub", "subtract", "multiply", "divide",
     "true_divide", "float_power", "clamp", "clip", "clamp_min", "clamp_max", "where", "setitem", "xlogy", "copysign",
