@@ -32,7 +32,15 @@ def passed(event: GradEvent) -> str:
     brought = f"pass {event.number} brought {text_of(event.brought)}"
     if event.holds == event.brought:
         return brought
-    return f"{brought}{f', which made {text_of(event.holds)}' if event.holds is not None else ', which did not stay'}"
+    return f"{brought}, {f'which made {text_of(event.holds)}' if event.holds is not None else 'which a hook took away'}"
+
+
+def after_hook(before: GradEvent | None, event: GradEvent) -> str:
+    """The same where nothing was there before, so that what it is now was made by a hook."""
+    empty = before is None or (before.holds is None and before.what in (PASS, EMPTIED))
+    if event.what != PASS or not empty or event.holds is None or event.holds == event.brought:
+        return SAID[event.what](event)
+    return f"pass {event.number} brought {text_of(event.brought)}, of which a hook made {text_of(event.holds)}"
 
 
 def written(event: GradEvent) -> str:
@@ -63,7 +71,9 @@ def told(history: GradHistory) -> Iterator[str]:
     events = since_the_first_gradient(history)
     if is_plain(history) or (history.holds is None and not events):
         return
-    parts = [SAID[event.what](event) for event in events]
+    holding = [event for event in events if event.what not in (STEP, UPDATED, ASIDE)]
+    previous = dict(zip(map(id, holding[1:]), holding, strict=False))
+    parts = [after_hook(previous.get(id(event)), event) for event in events]
     parts = [f"{part} ({count} times)" if count > 1 else part for part, count in counted(parts)]
     left_out = len(parts) - MOST_EVENTS
     if left_out > 0:

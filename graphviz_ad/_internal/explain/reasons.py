@@ -16,10 +16,12 @@ from graphviz_ad._internal.explain.not_finite import cause, has_nan, rises, valu
 from graphviz_ad._internal.explain.zeros import cause_of_zero, falls
 from graphviz_ad._internal.graph.contraction import flows_inside
 from graphviz_ad._internal.graph.cuts import DETACHED
+from graphviz_ad._internal.graph.fact_texts import FLOW
 from graphviz_ad._internal.graph.grad_history import STEP, UPDATED, GradHistory, history_called, history_of
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node, Port
 from graphviz_ad._internal.graph.notice_sentences import why_none
 from graphviz_ad._internal.graph.notices import first_names, unread_parameters
+from graphviz_ad._internal.operations.traits import PASSES_ON
 from graphviz_ad._internal.scene.annotations import error_of, failed_in_this_pass, stopped_at, writers
 from graphviz_ad._internal.scene.cut_marks import REASONS
 from graphviz_ad._internal.scene.words.names import Names, graph_names
@@ -240,6 +242,7 @@ class _Answer:
             f": {sources[0]}" if len(sources) == 1 else f": the sum of {listed_with_and(sources)}" if sources else ""
         )
         yield f"The gradient of {self.name} is {text_of(port.grad)}{whence}."
+        yield from self._changed_on_its_way(edges)
         yield from self._not_finite(port)
         yield from self._zero()
         if port.arrived is not None and flows_inside(self.node):
@@ -267,6 +270,17 @@ class _Answer:
         )
         if stops:
             yield f"Not part of it: {listed_with_and([self._where(stop) for stop in stops[:MOST_NAMED]])}."
+
+    def _changed_on_its_way(self, edges: Sequence[Edge]) -> Iterator[str]:
+        """What hooks made of it between the uses and here."""
+        for edge in edges:
+            head = self.graph.nodes[edge.head]
+            if FLOW in head.hook_effects:
+                arrived = listed_with_and([text_of(port.grad) for port in head.ports])
+                yield (
+                    f"At {self._result(edge.head)} {arrived} arrived, and {text_of(edge.grad)} went back: a hook"
+                    f" changed it{'' if head.op == PASSES_ON else ', or rounding did'}."
+                )
 
     @staticmethod
     def _amount(edge: Edge, count: int) -> str:

@@ -63,6 +63,8 @@ def _falls(graph: Graph, node: Node, port: int) -> Iterator[Rise]:
 def cause_of_zero(graph: Graph, fall: Rise, described: Callable[[str], str]) -> str:
     """Why it is 0 from there on, as a sentence that goes on after a colon."""
     node, edge = fall.node, fall.edge
+    if edge is None and any(is_not_zero(port.arrived) for port in node.ports):
+        return "a hook made it 0."
     if edge is None:
         fed = any(port.upstream is not None for port in node.ports)
         return "a gradient of 0 was fed in there." if fed else "what came there cancels out."

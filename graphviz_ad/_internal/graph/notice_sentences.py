@@ -237,6 +237,9 @@ SENTENCES: Mapping[str, Callable[[Notice], str]] = {
     "hook changed": lambda note: (
         f"A hook changed the gradient of {names_in_short(note.subjects)} after the edges had been added up."
     ),
+    "module hook changed": lambda note: (
+        f"A hook of a module changed the gradient on its way back through {names_in_short(note.subjects)}."
+    ),
     "flows inside": lambda note: (
         f"The gradient of {names_in_short(note.subjects)} is more than its edges bring: the rest flowed inside of"
         " what is drawn"
