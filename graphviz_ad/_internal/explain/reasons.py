@@ -12,6 +12,7 @@ from graphviz_ad._internal.explain.amounts import size_of, text_of
 from graphviz_ad._internal.explain.consequences import is_update, leads_to_a_loss, may_lead_to_a_loss, takes_out
 from graphviz_ad._internal.explain.forward_mode import place_of_result
 from graphviz_ad._internal.explain.grad_words import place_of, told
+from graphviz_ad._internal.explain.inside_functions import functions_that_read, read_inside
 from graphviz_ad._internal.explain.not_finite import cause, has_nan, rises, value_not_finite
 from graphviz_ad._internal.explain.zeros import cause_of_zero, falls
 from graphviz_ad._internal.graph.contraction import flows_inside
@@ -20,7 +21,7 @@ from graphviz_ad._internal.graph.fact_texts import FLOW
 from graphviz_ad._internal.graph.grad_history import STEP, UPDATED, GradHistory, history_called, history_of
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node, Port
 from graphviz_ad._internal.graph.notice_sentences import why_none
-from graphviz_ad._internal.graph.notices import first_names, unread_parameters
+from graphviz_ad._internal.graph.notices import NOTHING_REQUIRES, first_names, unread_parameters
 from graphviz_ad._internal.operations.traits import PASSES_ON
 from graphviz_ad._internal.scene.annotations import error_of, failed_in_this_pass, stopped_at, writers
 from graphviz_ad._internal.scene.cut_marks import REASONS
@@ -212,7 +213,9 @@ class _Answer:
         if port.grad is not None:
             yield from self._has_one(port)
         elif not self.graph.has_gradients:
-            yield f"No gradients were computed here: {self._problem()}"
+            yield f"No gradients were computed here: {self._problem()}{self._stop_of_problem()}"
+            if any(note.kind == NOTHING_REQUIRES for note in self.graph.notes):
+                yield from self._cut_before_the_end()
         elif self.node.cut == "inner":
             yield f"No gradient: {self.name} {REASONS['inner'].why}. {REASONS['inner'].remedy}"
         elif not self.node.requires_grad or not is_differentiable(port):
@@ -225,6 +228,21 @@ class _Answer:
 
     def _problem(self) -> str:
         return next(filter(None, map(why_none, self.graph.notes)), "the graph holds none.")
+
+    def _stop_of_problem(self) -> str:
+        """What ends a reason that is not a sentence yet."""
+        return "." if any(note.kind == NOTHING_REQUIRES for note in self.graph.notes) else ""
+
+    def _cut_before_the_end(self) -> Iterator[str]:
+        """What keeps a result from leading to one with a graph."""
+        inside = self._read_inside()
+        if inside:
+            yield from inside
+            return
+        stops = self._stops_that_matter()
+        for stop in stops[:MOST_NAMED]:
+            yield f"{capital(self._where(stop))}."
+        yield from dict.fromkeys(remedy(stop) for stop in stops[:MOST_NAMED] if stop.cut in REASONS)
 
     # --- there is a gradient
 
@@ -388,6 +406,11 @@ class _Answer:
         if finer is not None:
             yield from replace(finer, came=self.came).sentences()
             return
+        inside = self._read_inside()
+        if inside and all(stop.cut in ("unreached", "inner") for stop in stops):
+            yield f"{self._nothing} arrives at {self.name}."
+            yield from inside
+            return
         if len(stops) > MOST_NAMED:
             yield (
                 f"{self._nothing} arrives at {self.name}: all {len(stops)} ways on from it end early. The first"
@@ -399,6 +422,25 @@ class _Answer:
             so = "" if stop.cut in (NOT_ASKED, "unreached") else f", so nothing flows back to {self.name} through it"
             yield f"{capital(self._where(stop))}{so}."
         yield from self._remedies(stops)
+
+    def _read_inside(self) -> list[str]:
+        """What is to be said of custom Functions that read this inside; they show it only in detail."""
+        fine = self.graph.detail or self.graph
+        tensor = self.node.ports[self.port].tensor
+        places = [
+            place
+            for place in ((node, i) for node in fine.node_list for i in range(len(node.ports)))
+            if self.node.kind == place[0].kind == "leaf"
+            and (
+                place[0].ports[place[1]].tensor == tensor
+                if tensor is not None
+                else bool(self.node.name) and place[0].name == self.node.name
+            )
+        ]
+        functions = functions_that_read(fine, places)
+        names = graph_names(fine)
+        described = _Answer(fine, names, self.node, self.port).described
+        return list(read_inside(fine, functions, self.name, described)) if functions else []
 
     def _stops_that_matter(self) -> list[Stop]:
         """The ends of the ways on: those alone from which a loss goes on, if there are any."""

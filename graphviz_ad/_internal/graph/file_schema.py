@@ -16,7 +16,7 @@ from graphviz_ad._internal.graph.fact_texts import HOOK_EFFECTS
 from graphviz_ad._internal.graph.grad_history import EVENTS
 from graphviz_ad._internal.graph.graph import CUTS, KINDS, MATCHES
 from graphviz_ad._internal.graph.notice_sentences import SENTENCES
-from graphviz_ad._internal.graph.notices import FAILED, RAISED, SAID, TIED, TIED_TOO
+from graphviz_ad._internal.graph.notices import FAILED, NOTHING_REQUIRES, RAISED, SAID, TIED, TIED_TOO
 
 Schema = Mapping[str, Any]
 
@@ -127,6 +127,7 @@ SUBJECTS: Mapping[str, Schema] = {  # where their number matters
     TIED: some(TEXT, minItems=2, maxItems=2),
     TIED_TOO: some(TEXT, minItems=2),
     "incomplete": some(TEXT, minItems=1),
+    NOTHING_REQUIRES: some(TEXT, minItems=1, maxItems=1),
 }
 FAILURE = record_schema({"exception": TEXT, "message": TEXT}, line=maybe(TEXT), overwritten=TRUTH)
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from graphviz_ad._internal.graph.notices import (
     FAILED,
+    NOTHING_REQUIRES,
     RAISED,
     SAID,
     TIED,
@@ -167,6 +168,7 @@ NO_GRADIENTS: Mapping[str, Callable[[Notice], str]] = {  # why there are none at
         "a checkpoint with use_reentrant=True needs backward(), and that would run hooks of yours on .grad"
     ),
     "torch refused": lambda note: note.said,
+    NOTHING_REQUIRES: lambda note: f"nothing that {note.subjects[0]} returned requires grad",
 }
 NO_PASS = (FAILED, "no backward pass", "too deep")
 SENTENCES: Mapping[str, Callable[[Notice], str]] = {

@@ -14,6 +14,7 @@ from typing import Any
 SAID = "said"  # a sentence of somebody else's, as of a transform of the user's
 UNREAD, UNREAD_SO_FAR = "unread parameters", "parameters unread so far"
 TIED, TIED_TOO = "tied parameter", "further tied parameters"
+NOTHING_REQUIRES = "nothing requires grad"
 RAISED, FAILED = "raised", "backward pass failed"
 
 

@@ -144,6 +144,7 @@ DEFAULTS = frozenset({  # which torch passes on although nobody wrote them
 
 # --- gradients
 
+REENTRANT = "CheckpointFunction"  # torch's own, of a checkpoint with use_reentrant=True
 PASSES_ON = "BackwardHookFunction"  # torch's own Function, on which hooks of modules hang
 DETACHES = frozenset({"detach", "alias"})  # of ATen, as detach() and what torch keeps for the backward pass run
 BEHIND_AUTOGRADS_BACK = DETACHES | {"data"}

@@ -13,11 +13,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from graphviz_ad._internal.base.errors import GraphvizADWarning, TraceError
+from graphviz_ad._internal.base.errors import GraphvizADWarning, NoTensorError, TraceError
 from graphviz_ad._internal.graph.graph import Graph
 from graphviz_ad._internal.graph.notice_sentences import error_text
 from graphviz_ad._internal.graph.notices import (
     FAILED,
+    NOTHING_REQUIRES,
     RAISED,
     TIED,
     TIED_TOO,
@@ -118,6 +119,28 @@ def graph_so_far(tape: Tape, error: BaseException, target: Any, namespace: Mappi
             return merge_calls(
                 assembled(Recorded(tape, autograd, BackwardPass(problem=NOT_RUN), [], names), name_of(target), notices)
             )
+    finally:
+        ends.clear()
+        let_go(tape, autograd)
+
+
+def graph_without_gradients(
+    tape: Tape, returned: Any, name: str, names: dict[int, str], notices: Sequence[Notice]
+) -> Graph:
+    """What was computed, of a program that returned nothing to go back from."""
+    outputs = [Output(tape.value_of(leaf), None) for _, leaf in flatten(returned) if isinstance(leaf, Tensor)]
+    for output in outputs:
+        output.value.used = True
+    ends = tape.loose_ends()
+    autograd = walk(ends)
+    autograd.is_packed = tape.is_packed
+    tape.keeper.pending.settle()
+    name_returned(tape)
+    why = notice(NOTHING_REQUIRES, [name])
+    try:
+        with at_rest():
+            recorded = Recorded(tape, autograd, BackwardPass(problem=why), outputs, names)
+            return merge_calls(assembled(recorded, name, [*notices, why]))
     finally:
         ends.clear()
         let_go(tape, autograd)
@@ -280,7 +303,14 @@ def finish(
     """
     autograd = walk(())
     try:
-        outputs = differentiable_outputs(returned.pop(), name)
+        found = returned.pop()
+        try:
+            outputs = differentiable_outputs(found, name)
+        except NoTensorError as error:
+            with beside_failure(error):
+                error.graph = graph_without_gradients(tape, found, name, names, notices)  # type: ignore[attr-defined]
+            raise
+        del found
         wanted = tape.capture.gradients != "none" or grad_outputs is not None
         seeds: list[Any] = (
             upstream_gradients([tensor for _, tensor in outputs], grad_outputs) if wanted else [None] * len(outputs)

@@ -26,6 +26,8 @@ from graphviz_ad._internal.tracing.tape.torch_private import (
 
 USER, TORCH, MODULE_CODE, MODULE_ENTRY, FUNCTION_ENTRY, OPTIMIZER_ENTRY, TRANSFORM, OURS, PLUMBING, FORWARD = range(10)
 
+# of ours, what stands between the program and what it calls: messages between processes, and the engine
+BETWEEN = ("/tape/communication.py", "/tracing/recording.py", "/tape/torch_private.py", "/tape/collector.py")
 Way = tuple[int, ...]  # instructions of frames, outermost first
 
 
@@ -386,7 +388,7 @@ def _classify(code: CodeType) -> int:
         return OPTIMIZER_ENTRY
     file = code.co_filename
     if file.startswith(OUR_FOLDER) and not file.startswith(EXAMPLES):
-        return PLUMBING if file.endswith("/tape/communication.py") else OURS
+        return PLUMBING if file.endswith(BETWEEN) else OURS
     if file.startswith(TORCH_FOLDER + "nn/modules/") and not file.endswith("/module.py"):
         return MODULE_CODE
     if file.startswith(
