@@ -87,8 +87,8 @@ CUTS: list[tuple[Callable[..., Tensor], str, str, str, str]] = [
     (
         through_data,
         "detach",
-        "z was detached at {place}",
-        "z (detach, {place}) was detached",
+        "z was taken out by .data at {place}",
+        "z (data, {place}) was detached",
         "Leave out detach() or .data",
     ),
     (

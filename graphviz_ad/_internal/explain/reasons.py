@@ -11,6 +11,7 @@ from graphviz_ad._internal.base.errors import UnknownNameError
 from graphviz_ad._internal.explain.amounts import size_of, text_of
 from graphviz_ad._internal.explain.consequences import is_update, leads_to_a_loss, may_lead_to_a_loss, takes_out
 from graphviz_ad._internal.explain.forward_mode import place_of_result
+from graphviz_ad._internal.explain.freed_graph import had_gradient, who_freed
 from graphviz_ad._internal.explain.grad_words import place_of, told
 from graphviz_ad._internal.explain.inside_functions import functions_that_read, read_inside
 from graphviz_ad._internal.explain.not_finite import cause, has_nan, rises, value_not_finite
@@ -22,7 +23,7 @@ from graphviz_ad._internal.graph.grad_history import STEP, UPDATED, GradHistory,
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node, Port
 from graphviz_ad._internal.graph.notice_sentences import why_none
 from graphviz_ad._internal.graph.notices import NOTHING_REQUIRES, first_names, unread_parameters
-from graphviz_ad._internal.operations.traits import PASSES_ON
+from graphviz_ad._internal.operations.traits import DATA, PASSES_ON
 from graphviz_ad._internal.scene.annotations import error_of, failed_in_this_pass, stopped_at, writers
 from graphviz_ad._internal.scene.cut_marks import REASONS
 from graphviz_ad._internal.scene.words.names import Names, graph_names
@@ -96,7 +97,7 @@ def _reached(graph: Graph, answer: _Answer, history: GradHistory | None) -> tupl
             values = [place for place in values_of(done, history.tensor) if place[0].ports[place[1]].grad is not None]
             if values:
                 return number, _Answer(done, graph_names(done), *values[-1])
-        elif _has_gradient(done, answer):
+        elif had_gradient(done, answer.node) and done.nodes[answer.node.key].ports[answer.port].grad is not None:
             return number, _Answer(done, graph_names(done), done.nodes[answer.node.key], answer.port)
     return None
 
@@ -117,20 +118,6 @@ def _others(graph: Graph, name: str, best: _Answer) -> tuple[str, ...]:
         and (tensor is None or all(port.tensor != tensor for port in node.ports))
     ]
     return tuple(_Answer(graph, graph_names(graph), node, 0).described(node.key) for node in named)
-
-
-def _has_gradient(graph: Graph, answer: _Answer) -> bool:
-    """Whether the same result has a gradient in this graph of another pass; calls are joined in each as its
-    gradients allow.
-    """
-    node = graph.nodes.get(answer.node.key)
-    same = node is not None and (node.op, node.name, node.source, len(node.ports)) == (
-        answer.node.op,
-        answer.node.name,
-        answer.node.source,
-        len(answer.node.ports),
-    )
-    return node is not None and same and node.ports[answer.port].grad is not None
 
 
 def _not_drawn(graph: Graph, name: str) -> str | None:
@@ -279,15 +266,24 @@ class _Answer:
                 "In torch its .grad is None all the same: only leaves keep theirs, unless retain_grad() is called"
                 " before backward()."
             )
-        stops = distinct(
-            Stop(self.graph.nodes[edge.head], edge, edge.cut)
-            for edge in self._uses()
-            if edge.cut not in (None, *NO_LOSS)
-            and not is_update(self.graph, edge)
-            and leads_to_a_loss(self.graph, edge.head)
-        )
+        stops = distinct(self._lost())
         if stops:
             yield f"Not part of it: {listed_with_and([self._where(stop) for stop in stops[:MOST_NAMED]])}."
+
+    def _lost(self) -> Iterator[Stop]:
+        """Where ways on that brought nothing are cut, if a loss goes on from there."""
+        seen, waiting = {self.node.key}, self._uses()[::-1]
+        while waiting:
+            edge = waiting.pop()
+            head = self.graph.nodes[edge.head]
+            if is_update(self.graph, edge) or edge.grad is not None:
+                continue
+            if edge.cut not in (None, *NO_LOSS):
+                if leads_to_a_loss(self.graph, head.key):
+                    yield Stop(head, edge, edge.cut)
+            elif edge.cut in (None, "unreached") and head.key not in seen and head.grad is None:
+                seen.add(head.key)
+                waiting += self.graph.out_edges(head.key)[::-1]
 
     def _changed_on_its_way(self, edges: Sequence[Edge]) -> Iterator[str]:
         """What hooks made of it between the uses and here."""
@@ -398,6 +394,8 @@ class _Answer:
         told = [self._result(node.key) for node in writers(self.graph, stopped)] if stopped is not None else []
         if told:
             yield f"What it read or made was written over by {listed_with_and(told)}."
+        if stopped is not None and any(note.failure is not None and note.failure.freed for note in self.graph.notes):
+            yield from who_freed(self.graph, stopped)
         yield error_of(self.graph)
 
     def _is_not_reached(self) -> Iterator[str]:
@@ -525,7 +523,7 @@ class _Answer:
             )
         operation = f"{node.op or name}{place}"
         said = {
-            DETACHED: f"{name} was detached{place}",
+            DETACHED: f"{name} was {'taken out by .data' if node.op == DATA else 'detached'}{place}",
             "no_grad": f"{name} was computed under torch.no_grad(){place}",
             "inference": f"{name} was computed under torch.inference_mode(){place}",
             "non-differentiable": f"{operation} has no derivative" if node.op else f"{name}{place} has no derivative",

@@ -129,7 +129,7 @@ SUBJECTS: Mapping[str, Schema] = {  # where their number matters
     "incomplete": some(TEXT, minItems=1),
     NOTHING_REQUIRES: some(TEXT, minItems=1, maxItems=1),
 }
-FAILURE = record_schema({"exception": TEXT, "message": TEXT}, line=maybe(TEXT), overwritten=TRUTH)
+FAILURE = record_schema({"exception": TEXT, "message": TEXT}, line=maybe(TEXT), overwritten=TRUTH, freed=TRUTH)
 
 
 def notice_of(kind: str) -> Schema:

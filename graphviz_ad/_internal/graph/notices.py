@@ -24,13 +24,14 @@ class Failure:
 
     ``exception`` is its type, ``message`` all that it says; ``line`` is "file.py:12", where the operation stands that
     raised, if one did. Which node that is, the node says itself: see `Node.raised`. ``overwritten``: torch says that
-    something was written to which the backward pass needs.
+    something was written to which the backward pass needs; ``freed``, that an earlier pass had freed it.
     """
 
     exception: str
     message: str
     line: str | None = None
     overwritten: bool = False
+    freed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,13 +60,13 @@ OPERATORS: Mapping[str, str] = MappingProxyType(
 # instructions of Python
 UNARY: Mapping[str, str] = MappingProxyType({"UNARY_NEGATIVE": "neg", "UNARY_INVERT": "bitwise_not"})
 PROPERTIES: Mapping[str, str] = MappingProxyType({  # of a tensor, that compute
-    "T": "t", "mT": "mT", "H": "H", "mH": "mH", "real": "real", "imag": "imag",
+    "T": "t", "mT": "mT", "H": "H", "mH": "mH", "real": "real", "imag": "imag", "data": "data",
 })  # fmt: skip
 
 # of an operation that two names are known for, as written and as run: the one that is written stays
 SAME_THING = frozenset({
     ("max", "maximum"), ("min", "minimum"), ("square", "pow"), ("true_divide", "div"), ("divide", "div"),
-    ("multiply", "mul"), ("subtract", "sub"), ("negative", "neg"),
+    ("multiply", "mul"), ("data", "detach"), ("subtract", "sub"), ("negative", "neg"),
 })  # fmt: skip
 
 # an operation whose name its settings change
@@ -135,6 +135,7 @@ AUTOGRAD_FAMILIES: Mapping[str, str] = {
     "_pdist_forward": "pdist",
     "fake_quantize_per_tensor_affine": r"fakequantizepertensoraffine\w*",
     "copy_": "copybackwards",
+    "data": "detach",
     "detach": "differentiablegraph",  # how a function that torch.jit scripted gives back its result
 }
 

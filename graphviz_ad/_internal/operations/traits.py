@@ -21,7 +21,7 @@ LIFTED = "lift_fresh"  # ATen's: what torch.tensor(…) runs as
 # --- elements
 
 # the same elements in their order; reshape copies if it must
-VIEWS_IN_ORDER = frozenset({"reshape", "view", "flatten", "squeeze", "unsqueeze", "detach"})
+VIEWS_IN_ORDER = frozenset({"reshape", "view", "flatten", "squeeze", "unsqueeze", "detach", "data"})
 REORDERED = frozenset({"t", "transpose", "permute"})
 # the same elements in their order, as a copy or as another dtype, too
 IN_ORDER = VIEWS_IN_ORDER | {"clone", "contiguous", "to", "positive"}
@@ -147,7 +147,8 @@ DEFAULTS = frozenset({  # which torch passes on although nobody wrote them
 REENTRANT = "CheckpointFunction"  # torch's own, of a checkpoint with use_reentrant=True
 PASSES_ON = "BackwardHookFunction"  # torch's own Function, on which hooks of modules hang
 DETACHES = frozenset({"detach", "alias"})  # of ATen, as detach() and what torch keeps for the backward pass run
-BEHIND_AUTOGRADS_BACK = DETACHES | {"data"}
+DATA = "data"  # .data, which is a detach() that hides what is written through it
+BEHIND_AUTOGRADS_BACK = DETACHES | {DATA}
 # of ATen: what C++ runs to make a lazy conjugate real
 MATERIALISES = frozenset({"clone", "_conj_physical", "resolve_conj", "resolve_neg", "_neg_view"})
 # Of ATen, what writes to operands without saying so in its schema -> the flag by which it does, and these operands.

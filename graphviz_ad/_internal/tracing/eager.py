@@ -149,6 +149,7 @@ def graph_without_gradients(
 MOST_TIED = 4  # parameters that have a notice each; the others share one
 NOT_RUN = notice("no backward pass", blind=False)
 NOT_ASKED = notice("gradients not asked for")
+FREED = "backward through the graph a second time"  # likewise
 OVERWRITTEN = "modified by an inplace operation"  # in torch's own message
 _never_released: list[tuple[AutogradGraph, dict[int, Any]]] = []
 
@@ -198,8 +199,12 @@ def failure_of(error: BaseException) -> Failure:
         message = str(error)
     except Exception:
         message = "without a readable message"
+    of_torch = isinstance(error, RuntimeError)
     return Failure(
-        type(error).__name__, message, overwritten=isinstance(error, RuntimeError) and OVERWRITTEN in message
+        type(error).__name__,
+        message,
+        overwritten=of_torch and OVERWRITTEN in message,
+        freed=of_torch and FREED in message,
     )
 
 
