@@ -21,7 +21,8 @@ def plain(name: str) -> str:
     return name if name.endswith("__") else name.removesuffix("_")
 
 
-OPERATIONS = {plain(name) for name in {*RULES, *names.ALIASES, *names.ALIASES.values()}}
+# "data" is also a kind of node, and a reason why no gradient flows
+OPERATIONS = {plain(name) for name in {*RULES, *names.ALIASES, *names.ALIASES.values()}} - {traits.DATA}
 # Where the name of an operation is the name of something else, or meant to be said again.
 SOMETHING_ELSE: Mapping[str, tuple[str, set[str]]] = {
     "ad_number.py": ("the teaching engine: a file that is read alone, and has rules of its own", OPERATIONS),
@@ -32,8 +33,8 @@ SOMETHING_ELSE: Mapping[str, tuple[str, set[str]]] = {
     "graph/precision.py": ("a dtype", {"bfloat16"}),
     "maths/number_format.py": ("dtypes in short", {"bfloat16", "half", "double", "float"}),
     "tracing/naming/as_written.py": (
-        "what makes a Python number of a tensor, and the arguments of a clamp",
-        {"float", "min", "max"},
+        "the arguments of a clamp",
+        {"min", "max"},
     ),
     "graph/cuts.py": ("a reason why no gradient flows", {"detach"}),
     "graph/rank_messages.py": ("a collective", {"gather"}),

@@ -110,7 +110,9 @@ class Trial:
                 for fro, to in zip(behind, ahead, strict=True)
             )
 
-    def true(self, arriving: Sequence[Arrays] | None = None, responses: Sequence[tuple[Arrays, ...]] | None = None) -> Array:
+    def true(
+        self, arriving: Sequence[Arrays] | None = None, responses: Sequence[tuple[Arrays, ...]] | None = None
+    ) -> Array:
         """The gradients at the moved elements, a row for each that arrives."""
         rows = self.arriving if arriving is None else arriving
         found = self.responses if responses is None else responses
@@ -176,7 +178,9 @@ def is_zero(trial: Trial, claims: Array, true: Array) -> Fault | None:
 
 def has_constant(trial: Trial, claims: Array, true: Array) -> Fault | None:
     """Something comes back although nothing arrives."""
-    nothing = trial.call.gradients(trial.values, tuple(None if part is None else 0 * part for part in trial.call.arrived))
+    nothing = trial.call.gradients(
+        trial.values, tuple(None if part is None else 0 * part for part in trial.call.arrived)
+    )
     added = trial.picked(nothing[trial.place])
     if not np.any(added):
         return None

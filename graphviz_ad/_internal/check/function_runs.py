@@ -135,6 +135,9 @@ def slope_at(call: AppliedFunction, values: Sequence[Array], sent: Arrays, place
 
     here = call.results(values)
     seeds = [*call.arrived, *[None] * len(here)][: len(here)]
-    if any(part is not None and seed is not None and part.shape != seed.shape for part, seed in zip(here, seeds, strict=True)):
+    if any(
+        part is not None and seed is not None and part.shape != seed.shape
+        for part, seed in zip(here, seeds, strict=True)
+    ):
         return Slope(UNKNOWN, claimed, None, NOT_FINITE)
     return compared(Walk(line, here, seeds, call.precision), claimed, size, call.precision, ROUNDINGS)

@@ -88,7 +88,9 @@ class Report:
         return "\n".join([*lines, *(["", str(self.capture)] if self.capture is not None else [])])
 
 
-NOT_EXAMINED = "not examined: neither right nor wrong, since no gradient of a parameter or input was held against numbers"
+NOT_EXAMINED = (
+    "not examined: neither right nor wrong, since no gradient of a parameter or input was held against numbers"
+)
 
 
 def check_gradients(

@@ -79,7 +79,9 @@ class _Judge:
         slopes = {name: rise(here.gradients[name], way)[0] for name, way in ways.items()}
         steepest = max(map(abs, slopes.values()), default=0.0)
         flattest = max(min((abs(slope) for slope in slopes.values() if slope), default=0.0), LEAST_SHARE * steepest)
-        ways = {name: way * min(1.0, flattest / abs(slopes[name]) if slopes[name] else 1.0) for name, way in ways.items()}
+        ways = {
+            name: way * min(1.0, flattest / abs(slopes[name]) if slopes[name] else 1.0) for name, way in ways.items()
+        }
         found = self._walk(here, ways)
         if found.verdict != AGREES:
             return {}
@@ -96,8 +98,12 @@ class _Judge:
 
     def _walk(self, here: Point, ways: Mapping[str, Array]) -> Slope:
         def line(step: float) -> Sequence[Array]:
-            return self.runs.outputs({**here.inputs, **{name: here.inputs[name] + step * way for name, way in ways.items()}})
+            return self.runs.outputs(
+                {**here.inputs, **{name: here.inputs[name] + step * way for name, way in ways.items()}}
+            )
 
         claims = [rise(here.gradients[name], way) for name, way in ways.items()]
         walk = Walk(line, here.outputs, self.runs.seeds, self.runs.precision)
-        return compared(walk, sum(slope for slope, _ in claims), sum(size for _, size in claims), self.dtype, self.roundings)
+        return compared(
+            walk, sum(slope for slope, _ in claims), sum(size for _, size in claims), self.dtype, self.roundings
+        )

@@ -92,7 +92,11 @@ class NumericReport:
     def _coverage_line(self) -> str:
         examined, of = self.coverage
         runs = self.target.runs
-        how = f"; the target was run again {counted_noun(runs, 'time')} in {self.target.precision}" if runs and self.target.precision else ""
+        how = (
+            f"; the target was run again {counted_noun(runs, 'time')} in {self.target.precision}"
+            if runs and self.target.precision
+            else ""
+        )
         reasons = [text for text in (self._why_not(), self.formulas) if text] if examined < of else []
         return f"{examined:,} of {counted_noun(of, 'parameter')} and inputs examined by numbers{how}.{' ' if reasons else ''}{' '.join(reasons)}"
 
@@ -129,7 +133,9 @@ def leaf_line(leaf: LeafFinding) -> str:
         why = "a hook changed it" if slope.why == HOOKED else numbers(slope)
         return f"WRONG: the gradient of {leaf.name}: {why}"
     if slope.verdict == CUT:
-        return f"not examined: {leaf.name}: {REASONS.get(slope.why, 'a cut hides a part of the function from autograd')}"
+        return (
+            f"not examined: {leaf.name}: {REASONS.get(slope.why, 'a cut hides a part of the function from autograd')}"
+        )
     if slope.verdict == KINK:
         return f"not examined: {leaf.name}: at a kink, where there is no derivative"
     return f"not examined: {leaf.name}{f': {REASONS[slope.why]}' if slope.why in REASONS else ''}"
@@ -173,7 +179,11 @@ def fault_text(fault: Fault, slope: Slope) -> str:
     if fault.kind == faults.FACTOR:
         return factor_text(fault.factor)
     if fault.kind == faults.PART:
-        within = {faults.ZERO: "zero there", faults.SIGN: "the opposite sign there", faults.FACTOR: f"factor {fault.factor:.4g} there"}
+        within = {
+            faults.ZERO: "zero there",
+            faults.SIGN: "the opposite sign there",
+            faults.FACTOR: f"factor {fault.factor:.4g} there",
+        }
         told = f" ({within[fault.within]})" if fault.within in within else ""
         return f"what is right only in part: it is wrong for {WHERE.get(fault.where, f'{fault.where} elements')}{told}"
     if fault.kind == faults.SWAPPED:

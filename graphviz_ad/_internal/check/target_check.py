@@ -120,9 +120,7 @@ class Examination:
         verdicts = {key: self.verdict(node, slopes[str(node.name)], steps) for key, node in self.found.items()}
         absent = {key: Slope(UNKNOWN, 0.0, None, ABSENT) for key in self.leaves if key not in self.found}
         count = runs.count + (self.own.count if runs is not self.own else 0)
-        return TargetFindings(
-            {**verdicts, **absent}, functions, unseen=unseen, runs=count, precision=runs.precision
-        )
+        return TargetFindings({**verdicts, **absent}, functions, unseen=unseen, runs=count, precision=runs.precision)
 
     def precise(self) -> Runs:
         """Runs in double precision, where there can be such."""

@@ -32,7 +32,7 @@ from graphviz_ad._internal.maths.formula_errors import flowed
 from graphviz_ad._internal.scene.words import formula_text
 from graphviz_ad._internal.scene.words.names import Names, graph_names
 from graphviz_ad._internal.scene.words.short_text import is_ones
-from graphviz_ad._internal.scene.words.signs import CUT_MARKS
+from graphviz_ad._internal.scene.words.signs import CUT_MARKS, cut_mark
 
 MOST_LISTED, FEW = len(LETTERS), 4  # up to so many paths are all listed; of more, only the first few
 MARKS = "⁽{}⁾"  # what tells two uses of one variable apart
@@ -292,9 +292,13 @@ class Explainer:
                     reached.add(edge.head)
                 if edge.cut in CUT_MARKS and edge.head in onward:
                     yield (
-                        f"{self.names.carried(edge)} → {self.names.of[edge.head]}: {CUT_MARKS[edge.cut]}, no gradient"
+                        f"{self.names.carried(edge)} → {self.names.of[edge.head]}: {self._mark(edge)}, no gradient"
                         " comes back"
                     )
+
+    def _mark(self, edge: Edge) -> str:
+        """The mark of a cut."""
+        return cut_mark(edge.cut, self.graph.nodes[edge.head].op)
 
 
 def verified_formula(graph: Graph, edge: Edge, formula: str) -> str:

@@ -25,6 +25,7 @@ from graphviz_ad._internal.graph.graph import Edge, Graph, Node
 from graphviz_ad._internal.graph.snapshot import Array, Snapshot
 from graphviz_ad._internal.maths.claims import LETTERS, Claims, backward_formula, base_name, shape_of_edge
 from graphviz_ad._internal.maths.element_moves import joined_tangent, moved_result
+from graphviz_ad._internal.maths.formula_letters import PLAIN_DIGITS
 from graphviz_ad._internal.maths.formula_values import evaluate
 from graphviz_ad._internal.maths.number_format import number_in_one_line, short_number
 from graphviz_ad._internal.operations.traits import GETITEM
@@ -189,9 +190,20 @@ def place_of_result(graph: Graph, name: str) -> Place:
         for node in graph.node_list
         if node.name == name and (node.kind == "leaf" or (node.kind == "data" and node.requires_grad))
     ]
-    shown = [graph.nodes[key] for key, called in graph_names(graph).of.items() if called == name]
+    of = graph_names(graph).of
+    shown = [graph.nodes[key] for key, called in of.items() if called == name]
+    known = any(node.name == name or any(port.name == name for port in node.ports) for node in graph.node_list)
+    if not shown and not known:  # h₁ as it can be typed: h1, h_1
+        shown = [graph.nodes[key] for key, called in of.items() if name in typed(called)]
     node = inputs[0] if len(inputs) == 1 else shown[0] if shown else graph.find(name)
     return node.key, next((i for i, port in enumerate(node.ports) if port.name == name), 0)
+
+
+def typed(called: str) -> tuple[str, ...]:
+    """How a name with a subscript can be typed without one."""
+    base = called.rstrip("₀₁₂₃₄₅₆₇₈₉")
+    count = called[len(base) :].translate(PLAIN_DIGITS)
+    return (f"{base}{count}", f"{base}_{count}") if count else ()
 
 
 def seed_of(graph: Graph, place: Place, name: str, movement: Any) -> Snapshot:

@@ -4,26 +4,34 @@ program and what to do.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from graphviz_ad._internal.base.errors import UnknownNameError
+from graphviz_ad._internal.explain.amounts import size_of, text_of
+from graphviz_ad._internal.explain.consequences import is_update, leads_to_a_loss, may_lead_to_a_loss, takes_out
 from graphviz_ad._internal.explain.forward_mode import place_of_result
-from graphviz_ad._internal.explain.not_finite import cause, has_nan, rises
+from graphviz_ad._internal.explain.freed_graph import had_gradient, who_freed
+from graphviz_ad._internal.explain.grad_words import place_of, told
+from graphviz_ad._internal.explain.inside_functions import functions_that_read, read_inside
+from graphviz_ad._internal.explain.not_finite import cause, has_nan, rises, value_not_finite
+from graphviz_ad._internal.explain.zeros import cause_of_zero, falls
 from graphviz_ad._internal.graph.contraction import flows_inside
 from graphviz_ad._internal.graph.cuts import DETACHED
+from graphviz_ad._internal.graph.fact_texts import FLOW
+from graphviz_ad._internal.graph.grad_history import STEP, UPDATED, GradHistory, history_called, history_of
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node, Port
 from graphviz_ad._internal.graph.notice_sentences import why_none
-from graphviz_ad._internal.graph.notices import first_names, unread_parameters
-from graphviz_ad._internal.graph.snapshot import Snapshot
-from graphviz_ad._internal.maths.number_format import number_in_one_line, short_number, type_label
-from graphviz_ad._internal.scene.annotations import error_of, failed_in_this_pass, is_write, stopped_at, writers
+from graphviz_ad._internal.graph.notices import NOTHING_REQUIRES, first_names, unread_parameters
+from graphviz_ad._internal.operations.traits import DATA, PASSES_ON
+from graphviz_ad._internal.scene.annotations import error_of, failed_in_this_pass, stopped_at, writers
 from graphviz_ad._internal.scene.cut_marks import REASONS
 from graphviz_ad._internal.scene.words.names import Names, graph_names
 from graphviz_ad._internal.scene.words.short_text import is_constant
 
 MOST_NAMED = 3  # places in one answer
 NO_LOSS = ("unreached", "shape-only", "inner")  # cuts that keep nothing from a gradient
+CUT_OFF = frozenset({DETACHED, "no_grad", "inference", "non-differentiable"})  # by the program
 NOT_ASKED = "not asked"  # a way along which a gradient could have come
 
 
@@ -50,19 +58,27 @@ def _of_a_result(graph: Graph, name: str) -> str:
             *(node.name for node in graph.node_list if node.name),
         }
         raise UnknownNameError("node", name, known) from None
+    history = history_of(graph, answer.node.ports[answer.port].tensor)
+    found = _reached(graph, answer, history)
+    number, best = found if found is not None else (len(graph.passes), answer)
+    best = replace(best, history=history, came=found is not None, others=_others(graph, name, best))
+    which = _which_pass(graph, number, found is not None)
+    failed = failed_in_this_pass(graph) and number < len(graph.passes)
+    return " ".join(filter(None, (*best.headline(), which, best.text(), *(_failure(graph, answer) if failed else ()))))
+
+
+def _failure(graph: Graph, answer: _Answer) -> Iterator[str]:
+    """That a later pass failed, which may have been about to bring something."""
+    yield _which_pass(graph, len(graph.passes), came=False)
+    yield from answer.not_reached_yet()
+
+
+def _which_pass(graph: Graph, number: int, came: bool) -> str:
+    """Of which of several passes an answer is."""
     if len(graph.passes) == 1:
-        return answer.text()
-    told = answer.node.ports[answer.port].grad is not None or failed_in_this_pass(graph)
-    found = [
-        (number, earlier)
-        for number, earlier in enumerate(graph.passes, 1)
-        if not told and _has_gradient(earlier, answer)
-    ]
-    number, asked = found[-1] if found else (len(graph.passes), graph)
-    return (
-        f"In backward pass {number} of {len(graph.passes)}{', the last that came to it' if found else ''}:"
-        f" {(_asked(asked, name) if found else answer).text()}"
-    )
+        return ""
+    last = came and number < len(graph.passes)
+    return f"In backward pass {number} of {len(graph.passes)}{', the last that came to it' if last else ''}:"
 
 
 def _asked(graph: Graph, name: str) -> _Answer:
@@ -70,18 +86,38 @@ def _asked(graph: Graph, name: str) -> _Answer:
     return _Answer(graph, graph_names(graph), graph.nodes[key], port)
 
 
-def _has_gradient(graph: Graph, answer: _Answer) -> bool:
-    """Whether the same result has a gradient in this graph of another pass; calls are joined in each as its
-    gradients allow.
-    """
-    node = graph.nodes.get(answer.node.key)
-    same = node is not None and (node.op, node.name, node.source, len(node.ports)) == (
-        answer.node.op,
-        answer.node.name,
-        answer.node.source,
-        len(answer.node.ports),
-    )
-    return node is not None and same and node.ports[answer.port].grad is not None
+def _reached(graph: Graph, answer: _Answer, history: GradHistory | None) -> tuple[int, _Answer] | None:
+    """The last pass that came to a result, or to another value of the same tensor, with the answer there."""
+    if answer.node.ports[answer.port].grad is not None:
+        return len(graph.passes), answer
+    if failed_in_this_pass(graph) and (history is None or history.holds is None):
+        return None
+    for number, done in reversed(list(enumerate(graph.passes, 1))):
+        if history is not None:
+            values = [place for place in values_of(done, history.tensor) if place[0].ports[place[1]].grad is not None]
+            if values:
+                return number, _Answer(done, graph_names(done), *values[-1])
+        elif had_gradient(done, answer.node) and done.nodes[answer.node.key].ports[answer.port].grad is not None:
+            return number, _Answer(done, graph_names(done), done.nodes[answer.node.key], answer.port)
+    return None
+
+
+def values_of(graph: Graph, tensor: int | None) -> list[tuple[Node, int]]:
+    """The results that are values of one tensor."""
+    return [(node, i) for node in graph.node_list for i, port in enumerate(node.ports) if port.tensor == tensor]
+
+
+def _others(graph: Graph, name: str, best: _Answer) -> tuple[str, ...]:
+    """The other results that the program calls by this name, unless they are values of the same tensor."""
+    tensor = best.node.ports[best.port].tensor
+    named = [
+        node
+        for node in graph.node_list
+        if (node.name == name or any(port.name == name for port in node.ports))
+        and node.key != best.node.key
+        and (tensor is None or all(port.tensor != tensor for port in node.ports))
+    ]
+    return tuple(_Answer(graph, graph_names(graph), node, 0).described(node.key) for node in named)
 
 
 def _not_drawn(graph: Graph, name: str) -> str | None:
@@ -95,6 +131,9 @@ def _not_drawn(graph: Graph, name: str) -> str | None:
     if ended is None:
         return None
     when = "here" if ended else f"before {error_of(graph)}"
+    history = history_called(graph, name)
+    if history is not None and history.holds is not None:
+        return " ".join((f"No operation read {name} {when}, and no pass brought it a gradient.", *told(history)))
     return (
         f"No gradient: no operation read {name} {when}. A parameter gets a gradient when something that is computed"
         " from it leads to the loss."
@@ -120,6 +159,9 @@ class _Answer:
     names: Names
     node: Node
     port: int
+    history: GradHistory | None = None
+    came: bool = False
+    others: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -133,27 +175,68 @@ class _Answer:
 
     def sentences(self) -> Iterator[str]:
         """The answer."""
+        yield from self._reasons()
+        yield value_not_finite(self.graph, self.node, self.port, lambda node: self._result(node.key))
+        if self.others:
+            yield (
+                f"The program calls {counted(len(self.others), 'more result')} so:"
+                f" {listed_with_and(self.others[:MOST_NAMED])}."
+            )
+        if self.history is not None and self.node.kind == "leaf":
+            yield from told(self.history)
+
+    def headline(self) -> Iterator[str]:
+        """What ``.grad`` holds of what no pass brought, or no longer of what one did."""
+        if self.history is None or self.node.kind != "leaf":
+            return
+        if self.history.holds is None and self.came:
+            yield f"No gradient is left: .grad of {self.name} is None at the end. This is what had come:"
+        elif self.history.holds is not None and not self.came:
+            yield f".grad of {self.name} holds what no backward pass here has brought."
+
+    def _reasons(self) -> Iterator[str]:
+        """Why the gradient is what it is."""
         port = self.node.ports[self.port]
         if port.grad is not None:
             yield from self._has_one(port)
         elif not self.graph.has_gradients:
-            yield f"No gradients were computed here: {self._problem()}"
+            yield f"No gradients were computed here: {self._problem()}{self._stop_of_problem()}"
+            if any(note.kind == NOTHING_REQUIRES for note in self.graph.notes):
+                yield from self._cut_before_the_end()
         elif self.node.cut == "inner":
             yield f"No gradient: {self.name} {REASONS['inner'].why}. {REASONS['inner'].remedy}"
         elif not self.node.requires_grad or not is_differentiable(port):
             yield from self._wants_none(port)
         elif failed_in_this_pass(self.graph, self.node):
-            yield from self._is_not_reached_yet()
+            yield f"{self._nothing} has come to {self.name}:"
+            yield from self.not_reached_yet()
         else:
             yield from self._is_not_reached()
 
     def _problem(self) -> str:
         return next(filter(None, map(why_none, self.graph.notes)), "the graph holds none.")
 
+    def _stop_of_problem(self) -> str:
+        """What ends a reason that is not a sentence yet."""
+        return "." if any(note.kind == NOTHING_REQUIRES for note in self.graph.notes) else ""
+
+    def _cut_before_the_end(self) -> Iterator[str]:
+        """What keeps a result from leading to one with a graph."""
+        inside = self._read_inside()
+        if inside:
+            yield from inside
+            return
+        stops = self._stops_that_matter()
+        for stop in stops[:MOST_NAMED]:
+            yield f"{capital(self._where(stop))}."
+        yield from dict.fromkeys(remedy(stop) for stop in stops[:MOST_NAMED] if stop.cut in REASONS)
+
     # --- there is a gradient
 
     def _has_one(self, port: Port) -> Iterator[str]:
         edges = [edge for edge in self._uses() if edge.cut is None and edge.grad is not None]
+        if len(edges) > MOST_NAMED:
+            edges.sort(key=lambda edge: -size_of(edge.grad))  # those that make the gradient what it is
         sources = ["what was fed in there"] if port.upstream is not None else []
         sources += [
             f"{self._amount(edge, len(edges) + len(sources))} from {self._result(edge.head)}"
@@ -164,7 +247,9 @@ class _Answer:
             f": {sources[0]}" if len(sources) == 1 else f": the sum of {listed_with_and(sources)}" if sources else ""
         )
         yield f"The gradient of {self.name} is {text_of(port.grad)}{whence}."
+        yield from self._changed_on_its_way(edges)
         yield from self._not_finite(port)
+        yield from self._zero()
         if port.arrived is not None and flows_inside(self.node):
             yield (
                 f"From outside came {text_of(port.arrived)}; the rest flowed inside of {self.node.op}, which uses this"
@@ -172,26 +257,44 @@ class _Answer:
             )
         elif port.arrived is not None:
             yield f"A hook made that of the {text_of(port.arrived)} which had arrived."
-        if port.grad_total is not None and port.grad_total != port.grad:
+        if self.history is None and port.grad_total is not None and port.grad_total != port.grad:
             yield f"Its .grad holds {text_of(port.grad_total)}, since passes add up there."
-        if self.node.kind == "op":
+        if self.node.kind == "op" and self.history is not None:
+            yield f"Its .grad holds {text_of(self.history.holds)}, since retain_grad() was called on it."
+        elif self.node.kind == "op":
             yield (
                 "In torch its .grad is None all the same: only leaves keep theirs, unless retain_grad() is called"
                 " before backward()."
             )
-        stops = distinct(
-            Stop(self.graph.nodes[edge.head], edge, edge.cut)
-            for edge in self._uses()
-            if edge.cut not in (None, *NO_LOSS) and not self._updates(edge)
-        )
+        stops = distinct(self._lost())
         if stops:
             yield f"Not part of it: {listed_with_and([self._where(stop) for stop in stops[:MOST_NAMED]])}."
 
-    def _updates(self, edge: Edge) -> bool:
-        """Whether the use writes the next value of a leaf, as an optimizer does; nobody expects a gradient through
-        that.
-        """
-        return self.node.kind == "leaf" and edge.cut == "no_grad" and is_write(self.graph.nodes[edge.head])
+    def _lost(self) -> Iterator[Stop]:
+        """Where ways on that brought nothing are cut, if a loss goes on from there."""
+        seen, waiting = {self.node.key}, self._uses()[::-1]
+        while waiting:
+            edge = waiting.pop()
+            head = self.graph.nodes[edge.head]
+            if is_update(self.graph, edge) or edge.grad is not None:
+                continue
+            if edge.cut not in (None, *NO_LOSS):
+                if leads_to_a_loss(self.graph, head.key):
+                    yield Stop(head, edge, edge.cut)
+            elif edge.cut in (None, "unreached") and head.key not in seen and head.grad is None:
+                seen.add(head.key)
+                waiting += self.graph.out_edges(head.key)[::-1]
+
+    def _changed_on_its_way(self, edges: Sequence[Edge]) -> Iterator[str]:
+        """What hooks made of it between the uses and here."""
+        for edge in edges:
+            head = self.graph.nodes[edge.head]
+            if FLOW in head.hook_effects:
+                arrived = listed_with_and([text_of(port.grad) for port in head.ports])
+                yield (
+                    f"At {self._result(edge.head)} {arrived} arrived, and {text_of(edge.grad)} went back: a hook"
+                    f" changed it{'' if head.op == PASSES_ON else ', or rounding did'}."
+                )
 
     @staticmethod
     def _amount(edge: Edge, count: int) -> str:
@@ -206,6 +309,11 @@ class _Answer:
                 f"The {what} came up at {self._result(rise.node.key)}:"
                 f" {cause(self.graph, rise, lambda node: self._result(node.key))}"
             )
+
+    def _zero(self) -> Iterator[str]:
+        """Where a gradient of 0 became that."""
+        for fall in falls(self.graph, self.node, self.port)[:MOST_NAMED]:
+            yield f"It is 0 from {self._result(fall.node.key)} on: {cause_of_zero(self.graph, fall, self._result)}"
 
     # --- there is none to have
 
@@ -242,6 +350,8 @@ class _Answer:
                 if is_differentiable(port)
                 else ""
             )
+        elif self.graph.has_gradients and not leads_to_a_loss(self.graph, self.node.key):
+            yield "Nothing that a backward pass began at was computed from it, so that no gradient is missing."
         else:
             yield from dict.fromkeys(remedy(stop) for stop in sources[:MOST_NAMED] or [Stop(self.node, None, cut)])
 
@@ -271,36 +381,87 @@ class _Answer:
 
     # --- one could have come
 
-    def _is_not_reached_yet(self) -> Iterator[str]:
+    @property
+    def _nothing(self) -> str:
+        """ "No gradient", unless ``.grad`` holds one from elsewhere."""
+        return "No gradient" if self.history is None or self.history.holds is None else "Nothing"
+
+    def not_reached_yet(self) -> Iterator[str]:
         """A pass that raised has not come to all that it would have come to."""
         rank = self.node.module[:1] if self.graph.ranks else ()
         stopped = next((node for node in stopped_at(self.graph) if node.module[: len(rank)] == rank), None)
-        yield (
-            f"No gradient has come to {self.name}: the backward pass"
-            f" failed{f' at {self._result(stopped.key)}' if stopped is not None else ''}."
-        )
+        yield (f"the backward pass failed{f' at {self._result(stopped.key)}' if stopped is not None else ''}.")
         told = [self._result(node.key) for node in writers(self.graph, stopped)] if stopped is not None else []
         if told:
             yield f"What it read or made was written over by {listed_with_and(told)}."
+        if stopped is not None and any(note.failure is not None and note.failure.freed for note in self.graph.notes):
+            yield from who_freed(self.graph, stopped)
         yield error_of(self.graph)
 
     def _is_not_reached(self) -> Iterator[str]:
-        stops = distinct(self._stops())
+        stops = self._stops_that_matter()
         finer = self._in_detail() if any(stop.cut == NOT_ASKED for stop in stops) else None
         if finer is not None:
-            yield from finer.sentences()
+            yield from replace(finer, came=self.came).sentences()
+            return
+        inside = self._read_inside()
+        if inside and all(stop.cut in ("unreached", "inner") for stop in stops):
+            yield f"{self._nothing} arrives at {self.name}."
+            yield from inside
             return
         if len(stops) > MOST_NAMED:
             yield (
-                f"No gradient arrives at {self.name}: all {len(stops)} ways on from it end early. The first"
+                f"{self._nothing} arrives at {self.name}: all {len(stops)} ways on from it end early. The first"
                 f" {MOST_NAMED}:"
             )
         else:
-            yield f"No gradient arrives at {self.name}."
+            yield f"{self._nothing} arrives at {self.name}."
         for stop in stops[:MOST_NAMED]:
             so = "" if stop.cut in (NOT_ASKED, "unreached") else f", so nothing flows back to {self.name} through it"
             yield f"{capital(self._where(stop))}{so}."
-        yield from dict.fromkeys(remedy(stop) for stop in stops[:MOST_NAMED] if stop.cut in REASONS)
+        yield from self._remedies(stops)
+
+    def _read_inside(self) -> list[str]:
+        """What is to be said of custom Functions that read this inside; they show it only in detail."""
+        fine = self.graph.detail or self.graph
+        tensor = self.node.ports[self.port].tensor
+        places = [
+            place
+            for place in ((node, i) for node in fine.node_list for i in range(len(node.ports)))
+            if self.node.kind == place[0].kind == "leaf"
+            and (
+                place[0].ports[place[1]].tensor == tensor
+                if tensor is not None
+                else bool(self.node.name) and place[0].name == self.node.name
+            )
+        ]
+        functions = functions_that_read(fine, places)
+        names = graph_names(fine)
+        described = _Answer(fine, names, self.node, self.port).described
+        return list(read_inside(fine, functions, self.name, described)) if functions else []
+
+    def _stops_that_matter(self) -> list[Stop]:
+        """The ends of the ways on: those alone from which a loss goes on, if there are any."""
+        stops = distinct(self._stops())
+        return [
+            stop
+            for stop in stops
+            if stop.edge is not None and stop.cut != "unreached" and may_lead_to_a_loss(self.graph, stop.node.key)
+        ] or stops
+
+    def _remedies(self, stops: Sequence[Stop]) -> Iterator[str]:
+        """What to do, unless it is right as it is."""
+        events = self.history.events if self.history is not None else ()
+        updates = [event for event in events if event.what == UPDATED]
+        if updates and not any(event.what == STEP for event in events):
+            yield (
+                f"It is written to by {place_of(updates[-1])}, as a target network or a moving average is; such a"
+                " tensor needs no gradient."
+            )
+        elif any(may_lead_to_a_loss(self.graph, stop.node.key) or stop.cut not in CUT_OFF for stop in stops):
+            yield from dict.fromkeys(remedy(stop) for stop in stops[:MOST_NAMED] if stop.cut in REASONS)
+        else:
+            yield f"None of that leads to what the backward pass began at. {REASONS['unreached'].remedy}"
 
     def _in_detail(self) -> _Answer | None:
         """The same question to the finer graph, if it is about a leaf: a node of several operations may have the
@@ -321,7 +482,7 @@ class _Answer:
     def _stops(self) -> Iterator[Stop]:
         """The ends of all ways on from here."""
         found: set[str] = set()
-        waiting = self._uses()[::-1]
+        waiting = [edge for edge in self._uses_of_tensor() if not is_update(self.graph, edge)][::-1]
         if not waiting:
             yield Stop(self.node, None, "unreached")
         while waiting:
@@ -338,6 +499,12 @@ class _Answer:
                 waiting += uses[::-1]
                 if not uses:
                     yield Stop(head, None, "unreached")
+
+    def _uses_of_tensor(self) -> list[Edge]:
+        """The uses of all values that the tensor had."""
+        values = values_of(self.graph, self.history.tensor) if self.history is not None else [(self.node, self.port)]
+        places = values if (self.node, self.port) in values else [(self.node, self.port)]
+        return [edge for node, port in places for edge in self.graph.out_edges(node.key) if edge.port == port]
 
     def _uses(self) -> list[Edge]:
         return [edge for edge in self.graph.out_edges(self.node.key) if edge.port == self.port]
@@ -356,7 +523,7 @@ class _Answer:
             )
         operation = f"{node.op or name}{place}"
         said = {
-            DETACHED: f"{name} was detached{place}",
+            DETACHED: f"{name} was {'taken out by .data' if node.op == DATA else 'detached'}{place}",
             "no_grad": f"{name} was computed under torch.no_grad(){place}",
             "inference": f"{name} was computed under torch.inference_mode(){place}",
             "non-differentiable": f"{operation} has no derivative" if node.op else f"{name}{place} has no derivative",
@@ -372,6 +539,10 @@ class _Answer:
         }
         return said.get(stop.cut, f"{name}{place} is cut: {stop.cut}")
 
+    def described(self, key: str) -> str:
+        """A result with what made it and where."""
+        return self._result(key)
+
     def _result(self, key: str) -> str:
         """ "z (mul, lesson.py:12)"."""
         node = self.graph.nodes[key]
@@ -383,7 +554,7 @@ def remedy(stop: Stop) -> str:
     """What to do about a stop."""
     return (
         "Compute with the tensor itself in place of the Python number."
-        if stop.node.op == "item"
+        if takes_out(stop.node)
         else REASONS[stop.cut].remedy
     )
 
@@ -393,18 +564,9 @@ def is_differentiable(port: Port) -> bool:
     return port.dtype is None or port.dtype.startswith(("float", "bfloat", "complex", "half", "double"))
 
 
-def text_of(snap: Snapshot | None) -> str:
-    """A gradient in a few words: its elements, or its type and how large it is."""
-    if snap is None:
-        return "None"
-    text = number_in_one_line(snap)
-    if text != type_label(snap) or snap.norm is None:
-        return text
-    return (
-        f"{text} of norm {short_number(snap.norm)}"
-        if not snap.nonfinite
-        else f"{text}, of which {snap.nonfinite} NaN or infinite"
-    )
+def counted(count: int, noun: str) -> str:
+    """ "1 use", "3 uses"."""
+    return f"{count} {noun}{'s' if count != 1 else ''}"
 
 
 def listed_with_and(texts: Iterable[str]) -> str:

@@ -13,9 +13,10 @@ from itertools import product
 from typing import Any
 
 from graphviz_ad._internal.graph.fact_texts import HOOK_EFFECTS
+from graphviz_ad._internal.graph.grad_history import EVENTS
 from graphviz_ad._internal.graph.graph import CUTS, KINDS, MATCHES
 from graphviz_ad._internal.graph.notice_sentences import SENTENCES
-from graphviz_ad._internal.graph.notices import FAILED, RAISED, SAID, TIED, TIED_TOO
+from graphviz_ad._internal.graph.notices import FAILED, NOTHING_REQUIRES, RAISED, SAID, TIED, TIED_TOO
 
 Schema = Mapping[str, Any]
 
@@ -132,8 +133,9 @@ SUBJECTS: Mapping[str, Schema] = {  # where their number matters
     TIED_TOO: some(TEXT, minItems=2),
     "incomplete": some(TEXT, minItems=1),
     "started from one output alone": some(TEXT, minItems=1),
+    NOTHING_REQUIRES: some(TEXT, minItems=1, maxItems=1),
 }
-FAILURE = record_schema({"exception": TEXT, "message": TEXT}, line=maybe(TEXT), overwritten=TRUTH)
+FAILURE = record_schema({"exception": TEXT, "message": TEXT}, line=maybe(TEXT), overwritten=TRUTH, freed=TRUTH)
 
 
 def notice_of(kind: str) -> Schema:
@@ -221,7 +223,17 @@ PORT = record_schema(
     name=maybe(TEXT),
     is_output=TRUTH,
     arrived=TAKEN,
+    tensor=maybe(COUNT),
 )
+EVENT = record_schema(
+    {"what": {"enum": list(EVENTS)}},
+    number=maybe(COUNT),
+    by=maybe(TEXT),
+    source=maybe(TEXT),
+    brought=TAKEN,
+    holds=TAKEN,
+)
+HISTORY = record_schema({"tensor": maybe(COUNT)}, name=maybe(TEXT), events=some(ref("event")), holds=TAKEN)
 OF_EVERY_VERSION: Mapping[str, Schema] = {
     "op": maybe(TEXT),
     "name": maybe(TEXT),
@@ -269,7 +281,7 @@ GRAPH = record_schema(
     detail=maybe(ref("graph")),
     memory=maybe(record_schema({"leaves": COUNT, "saved": COUNT, "exact": TRUTH})),
     ranks=COUNTS,
-    **{"earlier passes": some(ref("graph"))},
+    **{"grad histories": some(ref("history")), "earlier passes": some(ref("graph"))},
 )
 NOTICE = one_of("kind", {kind: notice_of(kind) for kind in (SAID, *SENTENCES)})
 
@@ -297,6 +309,8 @@ def file_of(version: int, notice: Schema, own: Mapping[str, Schema]) -> Schema:
         "notice": notice,
         "failure": FAILURE,
         "argument": ARGUMENT,
+        "history": HISTORY,
+        "event": EVENT,
     }
     return {
         **GRAPH,

@@ -16,6 +16,7 @@ from graphviz_ad._internal.base.frozen import frozen
 from graphviz_ad._internal.graph.arguments import Arguments
 from graphviz_ad._internal.graph.cuts import DETACHED
 from graphviz_ad._internal.graph.fact_texts import settings_of
+from graphviz_ad._internal.graph.grad_history import GradHistory
 from graphviz_ad._internal.graph.messages import Communication
 from graphviz_ad._internal.graph.notice_sentences import texts
 from graphviz_ad._internal.graph.notices import Notice, as_notice
@@ -62,7 +63,8 @@ class Port:
 
     ``grad`` includes ``upstream``, the gradient that the caller fed in here because this result is an output;
     ``grad_total`` is what a leaf's ``.grad`` held after a recorded backward pass; ``arrived`` is the sum of the edges,
-    where a hook made another ``grad`` of it.
+    where a hook made another ``grad`` of it; ``tensor`` is the number of the tensor whose value this is, where
+    `Graph.grad_histories` has its history: all values of one tensor have the same.
     """
 
     shape: tuple[int, ...] | None = None
@@ -75,6 +77,7 @@ class Port:
     name: str | None = None
     is_output: bool = False
     arrived: Snapshot | None = None
+    tensor: int | None = None
 
     @property
     def bytes(self) -> int | None:
@@ -249,8 +252,9 @@ class Graph:
 
     ``name`` is that of the traced function or module; ``notes`` are what was left out, folded or cut short, and how it
     failed; ``detail`` is the same computation as finely as it was recorded, when ``self`` shows calls as one node; see
-    also `passes`. ``ranks`` are those that it was merged of, if it was. ``target`` is what `check` needs to run the
-    traced program again; it stays in this process, and in no file.
+    also `passes`. ``ranks`` are those that it was merged of, if it was. ``grad_histories`` say of a recording what
+    ``.grad`` of its tensors held. ``target`` is what `check` needs to run the traced program again; it stays in this
+    process, and in no file.
     """
 
     def __getstate__(self) -> dict[str, Any]:
@@ -267,6 +271,7 @@ class Graph:
     memory: Memory | None = None
     ranks: tuple[int, ...] = ()
     target: Target | None = field(default=None, repr=False)
+    grad_histories: tuple[GradHistory, ...] = ()
 
     @property
     def notices(self) -> tuple[str, ...]:
@@ -321,16 +326,15 @@ class Graph:
         return self.each_pass or (self,)
 
     def find(self, name: str) -> Node:
-        """The last node with this variable, parameter or input name; of a parameter that an optimizer updated at the
-        end, as it was before.
+        """The node with this variable, parameter or input name: of several the last that has a gradient, so that it
+        is the loss that backward() began at and the parameter as it was used; where none has one, the last that no
+        optimizer made.
         """
         known = self.node_list if isinstance(name, str) else ()
         found = [node for node in known if node.name == name or any(port.name == name for port in node.ports)]
-        for node in reversed(found):
-            if not node.is_step or any(port.grad is not None for port in node.ports):
-                return node
+        reached = [node for node in found if any(port.grad is not None for port in node.ports)]
         if found:
-            return found[-1]
+            return (reached or [node for node in found if not node.is_step] or found)[-1]
         raise UnknownNameError("node", name, {node.name for node in self.node_list if node.name})
 
     @checking_arguments

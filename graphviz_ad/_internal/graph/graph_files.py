@@ -20,6 +20,7 @@ from graphviz_ad._internal.base.visible_text import visible
 from graphviz_ad._internal.graph.arguments import Word
 from graphviz_ad._internal.graph.file_checking import Damage, check_file, read_number
 from graphviz_ad._internal.graph.file_schema import FORMAT, OLDEST, SCHEMAS, VERSION
+from graphviz_ad._internal.graph.grad_history import GradEvent, GradHistory
 from graphviz_ad._internal.graph.graph import Edge, Graph, Memory, Node, Port
 from graphviz_ad._internal.graph.messages import Averaging, Communication, Meeting, Message
 from graphviz_ad._internal.graph.notices import Failure, Notice
@@ -54,11 +55,12 @@ def _graph_record(graph: Graph) -> dict[str, Any]:
         else None,
         "memory": asdict(graph.memory) if graph.memory is not None else None,
         **({"ranks": list(graph.ranks)} if graph.ranks else {}),
+        **({"grad histories": [_record(one) for one in graph.grad_histories]} if graph.grad_histories else {}),
         **({"earlier passes": [_graph_record(done) for done in earlier]} if earlier else {}),
     }
 
 
-def _record(thing: Node | Edge | Port | Notice | Failure) -> dict[str, Any]:
+def _record(thing: Node | Edge | Port | Notice | Failure | GradHistory | GradEvent) -> dict[str, Any]:
     """The fields that differ from their defaults, as plain data."""
     found = {}
     for field in fields(thing):
@@ -71,7 +73,7 @@ def _record(thing: Node | Edge | Port | Notice | Failure) -> dict[str, Any]:
 def _json_value(value: Any) -> Any:
     if isinstance(value, Snapshot):
         return _snapshot(value)
-    if isinstance(value, (Port, Notice, Failure)):
+    if isinstance(value, (Port, Notice, Failure, GradEvent)):
         return _record(value)
     if isinstance(value, Word):
         return {"word": value.name}
@@ -192,6 +194,7 @@ def _read_graph(data: Mapping[str, Any]) -> Graph:
         detail,
         memory=memory,
         ranks=tuple(data.get("ranks", ())),
+        grad_histories=tuple(_read_history(record) for record in data.get("grad histories", ())),
     )
     earlier = tuple(_read_graph(done) for done in data.get("earlier passes", ()))
     return replace(graph, each_pass=(*earlier, graph)) if earlier else graph
@@ -200,6 +203,15 @@ def _read_graph(data: Mapping[str, Any]) -> Graph:
 def _read_notice(record: Mapping[str, Any]) -> Notice:
     found = {name: _read_value(name, value) for name, value in record.items() if name != "failure"}
     return Notice(**found, failure=Failure(**record["failure"]) if record.get("failure") is not None else None)
+
+
+def _read_history(record: Mapping[str, Any]) -> GradHistory:
+    events = tuple(
+        GradEvent(**{name: _read_value(name, value) for name, value in event.items()})
+        for event in record.get("events", ())
+    )
+    own = {name: _read_value(name, value) for name, value in record.items() if name != "events"}
+    return GradHistory(**own, events=events)
 
 
 def _read_node(record: Mapping[str, Any]) -> Node:

@@ -12,6 +12,7 @@ from typing import Any
 
 from graphviz_ad._internal.graph.notices import (
     FAILED,
+    NOTHING_REQUIRES,
     RAISED,
     SAID,
     TIED,
@@ -181,6 +182,7 @@ NO_GRADIENTS: Mapping[str, Callable[[Notice], str]] = {  # why there are none at
         "a checkpoint with use_reentrant=True needs backward(), and that would run hooks of yours on .grad"
     ),
     "torch refused": lambda note: note.said,
+    NOTHING_REQUIRES: lambda note: f"nothing that {note.subjects[0]} returned requires grad",
 }
 NO_PASS = (FAILED, "no backward pass", "too deep")
 SENTENCES: Mapping[str, Callable[[Notice], str]] = {
@@ -261,6 +263,9 @@ SENTENCES: Mapping[str, Callable[[Notice], str]] = {
     ),
     "hook changed": lambda note: (
         f"A hook changed the gradient of {names_in_short(note.subjects)} after the edges had been added up."
+    ),
+    "module hook changed": lambda note: (
+        f"A hook of a module changed the gradient on its way back through {names_in_short(note.subjects)}."
     ),
     "flows inside": lambda note: (
         f"The gradient of {names_in_short(note.subjects)} is more than its edges bring: the rest flowed inside of"

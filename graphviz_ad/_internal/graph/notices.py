@@ -14,6 +14,7 @@ from typing import Any
 SAID = "said"  # a sentence of somebody else's, as of a transform of the user's
 UNREAD, UNREAD_SO_FAR = "unread parameters", "parameters unread so far"
 TIED, TIED_TOO = "tied parameter", "further tied parameters"
+NOTHING_REQUIRES = "nothing requires grad"
 RAISED, FAILED = "raised", "backward pass failed"
 
 
@@ -23,13 +24,14 @@ class Failure:
 
     ``exception`` is its type, ``message`` all that it says; ``line`` is "file.py:12", where the operation stands that
     raised, if one did. Which node that is, the node says itself: see `Node.raised`. ``overwritten``: torch says that
-    something was written to which the backward pass needs.
+    something was written to which the backward pass needs; ``freed``, that an earlier pass had freed it.
     """
 
     exception: str
     message: str
     line: str | None = None
     overwritten: bool = False
+    freed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ import numpy as np
 
 from graphviz_ad._internal.graph.graph import Graph, Node
 from graphviz_ad._internal.graph.precision import LARGEST, SMALLEST, full_precision, unit
+from graphviz_ad._internal.graph.snapshot import Snapshot
 
 # roundings of torch's, at most, where a formula has one: its kernels take steps of their own, and so does this program
 EACH = 4
@@ -157,6 +158,27 @@ def sums_up(
         size = np.sum(np.abs(stacked), axis=0) + (hidden or 0.0)
         apart = np.maximum(allowed(dtype, additions, size), least * size)
         return equal(np.sum(stacked, axis=0), there, apart, dtype, size)
+
+
+def means_add_up(total: Snapshot, parts: Sequence[Snapshot]) -> bool:
+    """Whether a large gradient may be the sum of others, as far as statistics tell: by its mean, and where it is of
+    one alone, by its norm and its extremes; True where they do not tell.
+    """
+    held = [part.stats for part in (total, *parts)]
+    if any(stats is None or stats.nonfinite for stats in held):
+        return True
+    whole, *each = [stats for stats in held if stats is not None]
+    roundings = len(parts) + math.log2(max(total.numel, 2))  # torch adds up large tensors in pairs
+    share = rounding_share(total.dtype, roundings)
+    # no element is larger than the norm, and their mean not than that divided by the root of how many they are
+    size = sum(stats.norm for stats in each) / math.sqrt(total.numel)
+    apart = share * size + smallest(total.dtype, roundings)
+    if abs(whole.mean - sum(stats.mean for stats in each)) > apart:
+        return False
+    if len(each) > 1:
+        return whole.norm <= sum(stats.norm for stats in each) * (1 + share) + smallest(total.dtype, roundings)
+    one, near = each[0], share * each[0].norm + smallest(total.dtype, roundings)
+    return all(abs(a - b) <= near for a, b in ((one.norm, whole.norm), (one.min, whole.min), (one.max, whole.max)))
 
 
 def reproduces(local: Any, arrived: Any, grad: Any, dtype: str | None, operations: int = 1) -> bool | None:

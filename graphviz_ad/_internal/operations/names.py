@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from functools import cache
 from types import MappingProxyType
 
+# what makes a Python number of a tensor
+NUMBER_OF_TENSOR = frozenset({"item", "float", "int", "bool", "complex", "tolist"})
 # the packet name of an ATen operation, or the Python method behind an operator -> the name that people write
 ALIASES: Mapping[str, str] = MappingProxyType({
     "rsub": "sub", "_softmax": "softmax", "_log_softmax": "log_softmax", "_safe_softmax": "softmax",
@@ -58,13 +60,13 @@ OPERATORS: Mapping[str, str] = MappingProxyType(
 # instructions of Python
 UNARY: Mapping[str, str] = MappingProxyType({"UNARY_NEGATIVE": "neg", "UNARY_INVERT": "bitwise_not"})
 PROPERTIES: Mapping[str, str] = MappingProxyType({  # of a tensor, that compute
-    "T": "t", "mT": "mT", "H": "H", "mH": "mH", "real": "real", "imag": "imag",
+    "T": "t", "mT": "mT", "H": "H", "mH": "mH", "real": "real", "imag": "imag", "data": "data",
 })  # fmt: skip
 
 # of an operation that two names are known for, as written and as run: the one that is written stays
 SAME_THING = frozenset({
     ("max", "maximum"), ("min", "minimum"), ("square", "pow"), ("true_divide", "div"), ("divide", "div"),
-    ("multiply", "mul"), ("subtract", "sub"), ("negative", "neg"),
+    ("multiply", "mul"), ("data", "detach"), ("subtract", "sub"), ("negative", "neg"),
 })  # fmt: skip
 
 # an operation whose name its settings change
@@ -133,6 +135,7 @@ AUTOGRAD_FAMILIES: Mapping[str, str] = {
     "_pdist_forward": "pdist",
     "fake_quantize_per_tensor_affine": r"fakequantizepertensoraffine\w*",
     "copy_": "copybackwards",
+    "data": "detach",
     "detach": "differentiablegraph",  # how a function that torch.jit scripted gives back its result
 }
 

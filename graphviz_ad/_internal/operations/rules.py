@@ -206,6 +206,7 @@ ELEMENTWISE: Mapping[str, Rule] = {
     "contiguous": Rule("copy", "a", ("g",), "copy in memory order"),
     "to": Rule("to", "a", ("g",), "other dtype or device"),
     "detach": Rule("⊣", "detach(a)", (), "no gradient flows through"),
+    "data": Rule("⊣", "data(a)", (), "no gradient flows through, and no write is seen"),
 }
 
 REDUCTIONS: Mapping[str, Rule] = {

@@ -21,7 +21,7 @@ LIFTED = "lift_fresh"  # ATen's: what torch.tensor(…) runs as
 # --- elements
 
 # the same elements in their order; reshape copies if it must
-VIEWS_IN_ORDER = frozenset({"reshape", "view", "flatten", "squeeze", "unsqueeze", "detach"})
+VIEWS_IN_ORDER = frozenset({"reshape", "view", "flatten", "squeeze", "unsqueeze", "detach", "data"})
 REORDERED = frozenset({"t", "transpose", "permute"})
 # the same elements in their order, as a copy or as another dtype, too
 IN_ORDER = VIEWS_IN_ORDER | {"clone", "contiguous", "to", "positive"}
@@ -70,6 +70,21 @@ OPERAND_ARGUMENTS = frozenset({"self", "other", "exponent"})
 # of ATen: take an argument that only stands for others of its kind
 DUMMIES = frozenset({"_nested_view_from_jagged", "_nested_view_from_jagged_copy"})
 # Calls that take a number where a tensor could stand; in all others, a number is one that torch computes with inside.
+FLAT = frozenset({  # whose derivative is 0 wherever they have one
+    *("round", "floor", "ceil", "trunc", "sign", "fix", "heaviside", "floor_divide"),
+})  # fmt: skip
+GATES = frozenset({  # whose derivative is 0 for a part of all numbers
+    *("relu", "relu6", "hardtanh", "hardsigmoid", "hardshrink", "softshrink", "threshold", "abs"),
+    *("clamp", "clip", "clamp_min", "clamp_max", "maximum", "minimum", "hardswish"),
+})  # fmt: skip
+SATURATES = frozenset({"sigmoid", "tanh", "erf", "logsigmoid", "exp"})  # whose derivative goes to 0 far out
+MULTIPLIES = frozenset({  # one operand with another; what more there is, is added
+    *("mul", "matmul", "linear", "mm", "bmm", "mv", "dot", "outer", "inner", "addmm", "addmv", "baddbmm"),
+    *("conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d"),
+})  # fmt: skip
+LETS_PARTS_THROUGH = frozenset({  # by a mask, or by chance
+    *("where", "masked_fill", "dropout", "feature_dropout", "alpha_dropout", "tril", "triu", "getitem"),
+})  # fmt: skip
 TAKES_NUMBERS = frozenset({
     "add", "sub", "mul", "div", "pow", "remainder", "fmod", "floor_divide", "rsub", "subtract", "multiply", "divide",
     "true_divide", "float_power", "clamp", "clip", "clamp_min", "clamp_max", "where", "setitem", "xlogy", "copysign",
@@ -129,8 +144,11 @@ DEFAULTS = frozenset({  # which torch passes on although nobody wrote them
 
 # --- gradients
 
+REENTRANT = "CheckpointFunction"  # torch's own, of a checkpoint with use_reentrant=True
+PASSES_ON = "BackwardHookFunction"  # torch's own Function, on which hooks of modules hang
 DETACHES = frozenset({"detach", "alias"})  # of ATen, as detach() and what torch keeps for the backward pass run
-BEHIND_AUTOGRADS_BACK = DETACHES | {"data"}
+DATA = "data"  # .data, which is a detach() that hides what is written through it
+BEHIND_AUTOGRADS_BACK = DETACHES | {DATA}
 # of ATen: what C++ runs to make a lazy conjugate real
 MATERIALISES = frozenset({"clone", "_conj_physical", "resolve_conj", "resolve_neg", "_neg_view"})
 # Of ATen, what writes to operands without saying so in its schema -> the flag by which it does, and these operands.

@@ -31,7 +31,7 @@ from graphviz_ad._internal.scene.scene_building import build_scene
 from graphviz_ad._internal.scene.words.box_lines import gradient_label
 from graphviz_ad._internal.scene.words.describe import Options, words_of_graph
 from graphviz_ad._internal.scene.words.names import graph_names
-from graphviz_ad._internal.scene.words.signs import CUT_MARKS, NO_GRADIENT, NOT_YET
+from graphviz_ad._internal.scene.words.signs import CUT_MARKS, NO_GRADIENT, NOT_YET, cut_mark
 from graphviz_ad._internal.sheets.sheet import LARGE_ENOUGH, Panel, Sheet, drawing, fit
 
 KEEPS = "keeps for backward"
@@ -286,7 +286,9 @@ def compared_facts(graph: Graph, node: Node) -> Iterator[tuple[str, object]]:
     yield KEEPS, f"{len(node.saved) or 'no'} tensor{'s' if len(node.saved) > 1 else ''}"
     yield (
         "gradient path",
-        "; ".join(dict.fromkeys(CUT_MARKS[edge.cut] for edge in graph.in_edges(node.key) if edge.cut in CUT_MARKS))
+        "; ".join(
+            dict.fromkeys(cut_mark(edge.cut, node.op) for edge in graph.in_edges(node.key) if edge.cut in CUT_MARKS)
+        )
         or "open",
     )
 

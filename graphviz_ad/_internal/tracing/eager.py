@@ -15,11 +15,12 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from graphviz_ad._internal.base.errors import GraphvizADWarning, TraceError
+from graphviz_ad._internal.base.errors import GraphvizADWarning, NoTensorError, TraceError
 from graphviz_ad._internal.graph.graph import Graph
 from graphviz_ad._internal.graph.notice_sentences import error_text
 from graphviz_ad._internal.graph.notices import (
     FAILED,
+    NOTHING_REQUIRES,
     RAISED,
     TIED,
     TIED_TOO,
@@ -156,9 +157,32 @@ def graph_so_far(tape: Tape, error: BaseException, target: Any, namespace: Mappi
         let_go(tape, autograd)
 
 
+def graph_without_gradients(
+    tape: Tape, returned: Any, name: str, names: dict[int, str], notices: Sequence[Notice]
+) -> Graph:
+    """What was computed, of a program that returned nothing to go back from."""
+    outputs = [Output(tape.value_of(part.thing), None) for part in tensors_in(returned).parts]
+    for output in outputs:
+        output.value.used = True
+    ends = tape.loose_ends()
+    autograd = walk(ends)
+    autograd.is_packed = tape.is_packed
+    tape.keeper.pending.settle()
+    name_returned(tape)
+    why = notice(NOTHING_REQUIRES, [name])
+    try:
+        with at_rest():
+            recorded = Recorded(tape, autograd, BackwardPass(problem=why), outputs, names)
+            return merge_calls(assembled(recorded, name, [*notices, why]))
+    finally:
+        ends.clear()
+        let_go(tape, autograd)
+
+
 MOST_TIED = 4  # parameters that have a notice each; the others share one
 NOT_RUN = notice("no backward pass", blind=False)
 NOT_ASKED = notice("gradients not asked for")
+FREED = "backward through the graph a second time"  # likewise
 OVERWRITTEN = "modified by an inplace operation"  # in torch's own message
 _never_released: list[tuple[AutogradGraph, dict[int, Any]]] = []
 
@@ -208,8 +232,12 @@ def failure_of(error: BaseException) -> Failure:
         message = str(error)
     except Exception:
         message = "without a readable message"
+    of_torch = isinstance(error, RuntimeError)
     return Failure(
-        type(error).__name__, message, overwritten=isinstance(error, RuntimeError) and OVERWRITTEN in message
+        type(error).__name__,
+        message,
+        overwritten=of_torch and OVERWRITTEN in message,
+        freed=of_torch and FREED in message,
     )
 
 
@@ -325,7 +353,14 @@ def finish(
     autograd = walk(())
     try:
         given, is_seeded = wanted.grad_outputs, wanted.grad_outputs is not None
-        starts = starts_of_tensors(returned.pop(), name, wanted.output, tape.variable_of, is_seeded=is_seeded)
+        found = returned.pop()
+        try:
+            starts = starts_of_tensors(found, name, wanted.output, tape.variable_of, is_seeded=is_seeded)
+        except NoTensorError as error:
+            with beside_failure(error):
+                error.graph = graph_without_gradients(tape, found, name, names, notices)  # type: ignore[attr-defined]
+            raise
+        del found
         started([part.path for part in starts.parts])
         outputs = [(name_of_way(part.path), part.thing) for part in starts.parts]
         notices = [*notices, *starts.notices]

@@ -24,6 +24,7 @@ from graphviz_ad._internal.graph.graph import Graph, Memory
 from graphviz_ad._internal.graph.notices import FAILED, RAISED, Notice, failure_notice, notice
 from graphviz_ad._internal.graph.snapshot import Snapshot
 from graphviz_ad._internal.graph.transforms import merge_calls
+from graphviz_ad._internal.maths.derivative_agreement import sum_of_seeds
 from graphviz_ad._internal.tracing.assembly.assemble import assembled
 from graphviz_ad._internal.tracing.assembly.autograd_graph import (
     AutogradGraph,
@@ -36,6 +37,7 @@ from graphviz_ad._internal.tracing.assembly.autograd_graph import (
     watching,
 )
 from graphviz_ad._internal.tracing.assembly.saved import kept_memory
+from graphviz_ad._internal.tracing.assembly.site_words import words_at
 from graphviz_ad._internal.tracing.assembly.units import Output, Recorded
 from graphviz_ad._internal.tracing.capture import Capture
 from graphviz_ad._internal.tracing.eager import (
@@ -53,22 +55,26 @@ from graphviz_ad._internal.tracing.tape.collector import at_rest
 from graphviz_ad._internal.tracing.tape.communication import recorder_for
 from graphviz_ad._internal.tracing.tape.depths import Depths
 from graphviz_ad._internal.tracing.tape.dispatch_mode import stopped_by
+from graphviz_ad._internal.tracing.tape.grad_watch import GradWatch, Words
 from graphviz_ad._internal.tracing.tape.hooks_by_hand import Noted
 from graphviz_ad._internal.tracing.tape.stack_depth import safe_depth
 from graphviz_ad._internal.tracing.tape.tape import Tape
-from graphviz_ad._internal.tracing.tape.tape_entries import Value
+from graphviz_ad._internal.tracing.tape.tape_entries import Operation, Value
 from graphviz_ad._internal.tracing.tape.torch_private import engine_entry, hidden_from_modes, unseen_by_functions
 from graphviz_ad._internal.tracing.tape.torch_version import refuse_older
 
 
 @dataclass
 class RecordedPass:
-    """One call of the engine: the graph that it ran over, where it began and with what, and what was noted."""
+    """One call of the engine: the graph that it ran over, where it began and with what, and what was noted;
+    ``accumulates`` into ``.grad``, as ``backward()`` does and `torch.autograd.grad` does not.
+    """
 
     graph: AutogradGraph
     roots: list[tuple[Value, Snapshot | None]]
     leaves: dict[int, Value]
     result: BackwardPass
+    accumulates: bool = True
     nested: list[RecordedPass] = field(default_factory=list)
 
 
@@ -108,8 +114,10 @@ class Recording:
             self._capture, outside.f_code if outside is not None else Recording.__enter__.__code__, safe_depth()
         )
         self._thread = threading.get_ident()
+        self._grads = GradWatch(self._tape)
         with unseen_by_functions():
             self._name_what_is_there()
+            self._look_at_gradients()
         try:
             sees_engine = self._open.enter_context(engine_entry(self._engine))
             self._recorder = recorder_for(self._tape)
@@ -151,7 +159,7 @@ class Recording:
                 self._make_graph(error)
         finally:  # the recording may be kept for long; the model must not be kept with it
             self._module, self._namespace, self._passes = None, {}, []
-            del self._tape, self._recorder
+            del self._tape, self._recorder, self._grads
 
     def _make_graph(self, error: BaseException | None) -> None:
         modules = modules_of(self._module, {})
@@ -170,6 +178,20 @@ class Recording:
             raise TraceError("a recording ends where it began: in the same thread, once, by leaving its with block")
         self._open.close()
         self._state = "ended"
+        with unseen_by_functions():
+            self._look_at_gradients()
+
+    def _look_at_gradients(self) -> None:
+        """Note what ``.grad`` holds of everything that is known to have one."""
+        if not self._wants_gradients:
+            return
+        try:
+            with hidden_from_modes():
+                self._grads.look(self._tape.named_tensors())
+                self._grads.look(leaf for done in self._passes for leaf in leaves_of(done))
+                self._grads.look(self._tape.tensors_in_graph())
+        except Exception as error:
+            self._failed(error)
 
     # --- the user's backward passes
 
@@ -190,12 +212,14 @@ class Recording:
         # one pass may run another, as a reentrant checkpoint does
         (self._passes if outer is None else outer.nested).append(noted)
         noted.result.partial = bool(inputs)
+        noted.accumulates = bool(args[5] if len(args) > 5 else kwargs.get("accumulate_grad", False))
         self._running = noted
         try:
             with self._watching(noted):
                 result = real(outputs, *args, **kwargs)
         except BaseException as error:
             noted.result.problem = failure_notice(FAILED, failure_of(error))
+            self._note_totals(noted, whole=outer is None)
             raise
         finally:
             self._running = outer
@@ -205,7 +229,20 @@ class Recording:
                 self._take_results(noted, inputs, result)
         except Exception as error:
             self._failed(error)
+        self._note_totals(noted, whole=outer is None)
         return result
+
+    def _note_totals(self, noted: RecordedPass, *, whole: bool) -> None:
+        """What a pass that ran in no other brought to each tensor."""
+        if not whole or not self._wants_gradients:
+            return
+        try:
+            with hidden_from_modes():
+                for leaf in leaves_of(noted):
+                    brought, accumulates = brought_to(noted, leaf)
+                    self._grads.passed(len(self._passes), leaf, brought, accumulates=accumulates)
+        except Exception as error:
+            self._failed(error)
 
     def _name_gradients(self, leaves: Iterable[Tensor]) -> None:
         """Call what arrived in ``.grad`` so, for the optimizer that will read it."""
@@ -271,6 +308,9 @@ class Recording:
             if value is not None:
                 roots.append((value, self._seed(output, seed)))
         leaves = {i: self._tape.value_of(variable) for i, variable in graph.variables.items()}
+        if self._wants_gradients:
+            with hidden_from_modes():
+                self._grads.look(graph.variables.values())
         return RecordedPass(graph, roots, leaves, BackwardPass())
 
     def _walked(self, nodes: Sequence[Any]) -> AutogradGraph | None:
@@ -333,6 +373,7 @@ class Recording:
         name_returned(tape)
         names = module_names(self._module, self._namespace)
         title = type(self._module).__name__ if self._module is not None else "recording"
+        self._tensors = self._grads.numbers()
         try:
             with at_rest():
                 found = [self._graph_of(done, whole, names, title, notices) for done in self._passes] or [
@@ -344,7 +385,18 @@ class Recording:
                 graph.release()
             whole.release()
         told = [notice("several passes", count=len(found))] if len(found) > 1 else []
-        return replace(found[-1].saying(*told), each_pass=tuple(found))
+        whole_graph = replace(found[-1].saying(*told), each_pass=tuple(found))
+        return replace(whole_graph, grad_histories=self._grads.histories(self._tensors, self._words_of(names)))
+
+    def _words_of(self, names: dict[int, str]) -> Words:
+        """What the program calls an operation, and where that stands."""
+        recorded = Recorded(self._tape, AutogradGraph([], [], {}, {}), BackwardPass(), [], names)
+
+        def words(operation: Operation) -> tuple[str | None, str | None]:
+            found = words_at(recorded, operation)
+            return found.call, found.source
+
+        return words
 
     def _graph_of(
         self, done: RecordedPass, whole: AutogradGraph, names: dict[int, str], title: str, notices: Sequence[Notice]
@@ -362,14 +414,20 @@ class Recording:
             for i, value in part.leaves.items()
         }
         graph = assembled(
-            Recorded(self._tape, whole, result, outputs, names, leaves, starts_inside(done)), title, notices
+            Recorded(self._tape, whole, result, outputs, names, leaves, starts_inside(done), self._tensors),
+            title,
+            notices,
         )
         return merge_calls(replace(graph, memory=memory_of_pass(graph, [part.graph for part in with_nested(done)])))
 
     def _unfinished(self, whole: AutogradGraph, names: dict[int, str], title: str, notices: Sequence[Notice]) -> Graph:
         why = notice("no backward pass", blind=self._recorder.blind)
         return merge_calls(
-            assembled(Recorded(self._tape, whole, BackwardPass(problem=why), [], names), title, [*notices, why])
+            assembled(
+                Recorded(self._tape, whole, BackwardPass(problem=why), [], names, tensors=self._tensors),
+                title,
+                [*notices, why],
+            )
         )
 
 
@@ -381,8 +439,27 @@ def memory_of_pass(graph: Graph, parts: Sequence[AutogradGraph]) -> Memory | Non
 
 
 def with_nested(done: RecordedPass) -> list[RecordedPass]:
-    """A pass and those that ran inside it."""
-    return [done, *(part for inner in done.nested for part in with_nested(inner))]
+    """A pass and those that ran inside it and added to ``.grad``: what `torch.autograd.grad` returns to a backward
+    function is a matter of that function.
+    """
+    return [done, *(part for inner in done.nested for part in with_nested(inner) if part.accumulates)]
+
+
+def leaves_of(done: RecordedPass) -> list[Tensor]:
+    """The leaves that a pass, or one inside it, may come to, each once."""
+    return list({id(leaf): leaf for part in with_nested(done) for leaf in part.graph.variables.values()}.values())
+
+
+def brought_to(done: RecordedPass, leaf: Tensor) -> tuple[Snapshot | None, bool]:
+    """What a pass brought to a leaf, with those inside it, and whether that was added to ``.grad``."""
+    arrived = [
+        (part.result.leaf_grads.get(i), part.accumulates)
+        for part in with_nested(done)
+        for i, variable in part.graph.variables.items()
+        if variable is leaf
+    ]
+    added = [grad for grad, accumulates in arrived if accumulates and grad is not None]
+    return sum_of_seeds(added or [grad for grad, _ in arrived]), bool(added)
 
 
 def starts_inside(done: RecordedPass) -> list[Output]:

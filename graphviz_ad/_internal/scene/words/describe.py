@@ -177,7 +177,11 @@ class Describer:
         local = self.local(edge, name, back, letters) if self.options.local else None
         said = edge_labels.gradient_contribution(edge, back, self.flows[edge.key]) if self.options.gradients else ""
         lines = edge_labels.arrow_lines(
-            edge, crossing(self.graph, edge), local, Line("contribution", said, "summed" if back.summed else "")
+            edge,
+            crossing(self.graph, edge),
+            local,
+            Line("contribution", said, "summed" if back.summed else ""),
+            self.graph.nodes[edge.head].op,
         )
         told = descriptions.of_edge(self.graph, self.names, edge, back, name, letters)
         return EdgeWords(self.names.carried(edge), name, back, tuple(lines), told)

@@ -11,7 +11,7 @@ from graphviz_ad._internal.maths.formulas import to_unicode
 from graphviz_ad._internal.maths.number_format import short_number, type_label
 from graphviz_ad._internal.scene.scene import Line
 from graphviz_ad._internal.scene.words.short_text import grouped
-from graphviz_ad._internal.scene.words.signs import CUT_MARKS, OVERWRITTEN
+from graphviz_ad._internal.scene.words.signs import CUT_MARKS, OVERWRITTEN, cut_mark
 
 LABEL_ROOM = 30  # characters
 CUTS = {**CUT_MARKS, **OVERWRITTEN}
@@ -57,10 +57,14 @@ def gradient_contribution(edge: Edge, passed: Passed, flow: str | None) -> str:
     )
 
 
-def arrow_lines(edge: Edge, crossing: str, local: Line | None, flow: Line | None) -> list[Line]:
-    """Everything on an arrow; ``crossing`` is said of one that leads to another rank."""
+def arrow_lines(
+    edge: Edge, crossing: str, local: Line | None, flow: Line | None, into: str | None = None
+) -> list[Line]:
+    """Everything on an arrow; ``crossing`` is said of one that leads to another rank, ``into`` is the operation to
+    which it leads.
+    """
     if edge.cut in CUTS:
-        return [Line("cut", CUTS[edge.cut])]
+        return [Line("cut", cut_mark(edge.cut, into))]
     found = [Line("note", crossing)] if crossing else []
     found += [line for line in (local, flow if edge.cut in (None, CUT) else None) if line is not None and line.text]
     if edge.match == "guess" and edge.cut != CUT:

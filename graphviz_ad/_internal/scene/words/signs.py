@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from graphviz_ad._internal.graph.cuts import DETACHED
+from graphviz_ad._internal.operations.traits import DATA
 
 NOT_YET = "·"  # not computed yet; never the same as 0, None or NaN
 NO_GRADIENT = "—"  # there is no gradient to have
@@ -16,4 +17,10 @@ CUT_MARKS = {
     "shape-only": "✂ only its shape",
     "none-gradient": "✂ None returned",
 }
+DATA_MARK = "✂ .data"
 OVERWRITTEN = {"inplace_view": "✂ written over"}  # nothing is lost there: the gradient goes past it
+
+
+def cut_mark(cut: str | None, op: str | None) -> str:
+    """The mark of an edge that is cut so, into an operation of this name."""
+    return DATA_MARK if cut == DETACHED and op == DATA else {**CUT_MARKS, **OVERWRITTEN}[cut or ""]

@@ -20,6 +20,7 @@ from torch import Tensor
 from graphviz_ad._internal.base.errors import TraceError
 from graphviz_ad._internal.graph.notices import Notice, notice
 from graphviz_ad._internal.graph.snapshot import Snapshot
+from graphviz_ad._internal.maths.derivative_agreement import sum_of_seeds
 from graphviz_ad._internal.operations.traits import keeps_elements
 from graphviz_ad._internal.tracing.assembly.saved import Keeps, kept_by
 from graphviz_ad._internal.tracing.tape.torch_private import (
@@ -409,13 +410,18 @@ class _Watch:
 
 
 def merged_passes(results: Sequence[BackwardPass]) -> BackwardPass:
-    """Passes that ran inside each other as one, over one numbering of nodes; the first is the outermost."""
+    """Passes that ran inside each other as one, over one numbering of nodes; the first is the outermost. A leaf holds
+    what all of them brought.
+    """
     whole = results[0]
     for inner in results[1:]:
+        both = whole.leaf_grads.keys() & inner.leaf_grads.keys()
+        sums = {i: sum_of_seeds([whole.leaf_grads[i], inner.leaf_grads[i]]) for i in both}
         for name in TABLES:
             getattr(whole, name).update(
                 {i: found for i, found in getattr(inner, name).items() if i not in getattr(whole, name)}
             )
+        whole.leaf_grads.update(sums)
         whole.order += inner.order
     return whole
 

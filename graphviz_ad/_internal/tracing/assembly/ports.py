@@ -78,13 +78,14 @@ def port_with(
         return Port() if grad is None else Port(grad.shape, grad.dtype, grad=grad)
     shape, dtype, device = value.shape, dtype_name(value.dtype), device_name(value.device)
     outputs = units.recorded.returned.get(value.number) if unit.function is None else None
+    tensor = units.recorded.tensors.get(id(value.reference))
     if outputs is None:
-        return Port(shape, dtype, device, value.snapshot, grad, None, grad_total, value.name)
+        return Port(shape, dtype, device, value.snapshot, grad, None, grad_total, value.name, tensor=tensor)
     name = value.name or next((output.name for _, output in outputs if output.name), None)
     place = units.places[value.number]
     is_shown = place.shown is unit
     upstream = sum_of_seeds([output.seed for _, output in outputs]) if is_shown and place.fed is None else None
-    return Port(shape, dtype, device, value.snapshot, grad, upstream, grad_total, name, is_shown)
+    return Port(shape, dtype, device, value.snapshot, grad, upstream, grad_total, name, is_shown, tensor=tensor)
 
 
 def named_ports(units: Units, unit: Unit, ports: Ports, names: tuple[str, ...]) -> tuple[str | None, Ports]:

@@ -34,7 +34,7 @@ class Recorded:
 
     ``module_names``: identity of a module -> what the program calls it; ``leaf_values`` says what each leaf held when
     the pass ran, by node, where that is known better than by what it holds now; ``inside`` is where passes begin that
-    run inside this one.
+    run inside this one; ``tensors``: identity of the weak reference of a tensor -> its number, see `grad_watch`.
     """
 
     tape: Tape
@@ -44,6 +44,7 @@ class Recorded:
     module_names: Mapping[int, str] = field(default_factory=dict)
     leaf_values: Mapping[int, Value] = field(default_factory=dict)
     inside: Sequence[Output] = ()
+    tensors: Mapping[int, int] = field(default_factory=dict)
 
     @property
     def reached(self) -> Collection[int] | None:

@@ -14,7 +14,7 @@ from torch import Tensor
 from graphviz_ad._internal.graph.arguments import Argument, Arguments, Word
 from graphviz_ad._internal.graph.messages import Message
 from graphviz_ad._internal.maths.autograd_names import DIFFER, names_verdict
-from graphviz_ad._internal.operations.names import OPERATORS, REFLECTED, SAME_THING, public_name
+from graphviz_ad._internal.operations.names import NUMBER_OF_TENSOR, OPERATORS, REFLECTED, SAME_THING, public_name
 from graphviz_ad._internal.operations.traits import (
     CLAMPS,
     DUMMIES,
@@ -32,7 +32,6 @@ from graphviz_ad._internal.tracing.tape.torch_private import TRANSFORMS
 NAMESPACES = (torch, Tensor, torch.nn.functional, torch.linalg, torch.special, torch.fft, torch.sparse, torch.nested)
 # what a C function of one of these names calls is somebody else's
 CALLERS = {*dir(builtins), "apply", "reduce", "partial"}
-NUMBER_OF_TENSOR = {"item", "float", "int", "bool", "complex", "tolist"}
 
 
 @dataclass(frozen=True, slots=True)

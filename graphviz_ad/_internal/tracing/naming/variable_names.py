@@ -7,7 +7,7 @@ which of its arguments they are.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cache
 from types import CodeType
 from typing import Any
@@ -39,22 +39,33 @@ TELLING = {"target", "weight", "bias", "running_mean", "running_var"}
 
 
 def variables_read(tape: Tape, code: CodeType) -> dict[int, str]:
-    """Number of a value that was there before -> the variable that the function of this code reads it from; the
-    first, where there are several.
+    """Number of a value that was there before -> the variable that the function of this code reads it from, or a
+    function that stands in it, as a closure for an optimizer does; the first, where there are several.
     """
     found: dict[int, str] = {}
+    codes = dict(_codes_within(code))
     for operation in tape.operations:
         site = operation.place.site
-        if (
-            site is None
-            or site.code is not code
-            or not any(_is_nameless(tape.values[use[1]]) for use in operation.uses)
-        ):
+        own = codes.get(site.code) if site is not None else None
+        if own is None or not any(_is_nameless(tape.values[use[1]]) for use in operation.uses):
             continue
         for use, name in zip(operation.uses, variables_of(operation), strict=True):
-            if name is not None and _is_nameless(tape.values[use[1]]):
+            if name is not None and name not in own and _is_nameless(tape.values[use[1]]):
                 found.setdefault(use[1], name)
     return found
+
+
+def _codes_within(code: CodeType) -> Iterator[tuple[CodeType, Collection[str]]]:
+    """The code and that of all functions that stand in it, each with the names that mean something else there."""
+    waiting: list[tuple[CodeType, Collection[str]]] = [(code, ())]
+    while waiting:
+        within, own = waiting.pop()
+        yield within, own
+        waiting += [
+            (const, {*own, *const.co_varnames, *const.co_cellvars})
+            for const in within.co_consts
+            if isinstance(const, CodeType)
+        ]
 
 
 def _is_nameless(value: Value) -> bool:

@@ -5,8 +5,10 @@ One walk up the stack for each operation. Frames are read and let go at once; no
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from types import CodeType
 from typing import Any, NamedTuple
 
@@ -24,6 +26,8 @@ from graphviz_ad._internal.tracing.tape.torch_private import (
 
 USER, TORCH, MODULE_CODE, MODULE_ENTRY, FUNCTION_ENTRY, OPTIMIZER_ENTRY, TRANSFORM, OURS, PLUMBING, FORWARD = range(10)
 
+# of ours, what stands between the program and what it calls: messages between processes, and the engine
+BETWEEN = ("/tape/communication.py", "/tracing/recording.py", "/tape/torch_private.py", "/tape/collector.py")
 Way = tuple[int, ...]  # instructions of frames, outermost first
 
 
@@ -130,6 +134,7 @@ class _Walk:
         "step",
         "transform",
         "user",
+        "user_codes",
         "way",
     )
 
@@ -152,6 +157,7 @@ class _Walk:
         self.path: list[int] = []  # instructions of torch's frames since the user's code
         self.way: Way = ()  # the path within the outermost transform
         self.calls = _ModuleCalls()
+        self.user_codes: list[CodeType] = []
 
     def _starts_anew(self) -> None:
         """What the user called is what stands here, not what runs inside it."""
@@ -163,6 +169,7 @@ class _Walk:
     def meet_user(self, frame: Frame) -> None:
         """A line of the user's."""
         here = self._meet_code(frame, USER)
+        self.user_codes.append(frame.f_code)
         if self.user is None:
             self.user = here
         if self.naming:
@@ -208,8 +215,15 @@ class _Walk:
         self._starts_anew()
 
     def meet_optimizer(self, frame: Frame) -> None:
-        """An optimizer takes a step."""
-        self.step = (f"{type(frame.f_locals['args'][0]).__name__}.step", id(frame))
+        """An optimizer takes a step; what a closure does in it is no part of that, but the program's own."""
+        optimizer, *given = frame.f_locals["args"]
+        given += frame.f_locals["kwargs"].values()
+        if self.user_codes and (
+            self.user_codes[-1] is not code_of(type(optimizer).step)
+            or any(code_of(one) in self.user_codes for one in given if callable(one))
+        ):
+            return
+        self.step = (f"{type(optimizer).__name__}.step", id(frame))
 
     def meet_transform(self, frame: Frame) -> None:
         """One of torch.func's transforms runs."""
@@ -242,6 +256,22 @@ class _Walk:
             self.transform,
             self.calls.counted(self.frames),
         )
+
+
+def code_of(function: Any) -> CodeType | None:
+    """The code of the user's that a call of something runs first; None where that is not Python's."""
+    while True:
+        function = inspect.unwrap(function)
+        if isinstance(function, partial):
+            function = function.func
+        elif (within := getattr(function, "__func__", None)) is not None:
+            function = within
+        else:
+            break
+    if not inspect.isfunction(function):
+        function = vars(type(function)).get("__call__")
+    code = getattr(function, "__code__", None)
+    return code if isinstance(code, CodeType) else None
 
 
 MEET: Mapping[int, Callable[[_Walk, Frame], None]] = {
@@ -358,7 +388,7 @@ def _classify(code: CodeType) -> int:
         return OPTIMIZER_ENTRY
     file = code.co_filename
     if file.startswith(OUR_FOLDER) and not file.startswith(EXAMPLES):
-        return PLUMBING if file.endswith("/tape/communication.py") else OURS
+        return PLUMBING if file.endswith(BETWEEN) else OURS
     if file.startswith(TORCH_FOLDER + "nn/modules/") and not file.endswith("/module.py"):
         return MODULE_CODE
     if file.startswith(

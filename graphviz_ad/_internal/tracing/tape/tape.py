@@ -275,6 +275,16 @@ class Tape:
                 if name is not None:
                     self.output_names.setdefault(value.number, name)
 
+    def named_tensors(self) -> list[Tensor]:
+        """The tensors that have a name, read or not, and that live."""
+        found = [reference() for reference, _ in self._names.values()]
+        return [tensor for tensor in found if tensor is not None]
+
+    def tensors_in_graph(self) -> list[Tensor]:
+        """The tensors that were met, take part in autograd and live."""
+        found = [value.reference() for value in self._objects.values() if value.requires_grad]
+        return [tensor for tensor in found if tensor is not None]
+
     # --- operations
 
     def before(self, schema: Schema, args: Sequence[Any], kwargs: Mapping[str, Any] | None) -> Operation:

@@ -323,6 +323,16 @@ def hooks_after_accumulation(tensor: Tensor) -> list[Any]:
     return list(found.values()) if found else []
 
 
+def retains_gradient(tensor: Tensor) -> bool:
+    """Whether what arrives at a tensor is kept in its ``.grad``; False where torch does not say, see
+    `Tape.edge_of`.
+    """
+    try:
+        return tensor.is_leaf or tensor.retains_grad
+    except RuntimeError:
+        return False
+
+
 def may_have_hooks(tensor: Tensor) -> bool:
     """Whether hooks of the user may run on what is accumulated into ``.grad``; True where torch has such hooks and
     does not tell.

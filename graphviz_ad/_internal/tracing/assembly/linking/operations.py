@@ -52,6 +52,7 @@ def values_by_port(tape: Tape, numbers: Sequence[int]) -> Mapping[int, Value]:
 def of_nobody(tape: Tape) -> Collection[int]:
     """The operations that are no part of the program: torch's own, and how an optimizer counts its steps."""
     found = {operation.number for operation in tape.operations if is_artefact(operation, tape)}
+    found |= saved_and_restored(tape, found)
     in_steps = [operation for operation in tape.operations if operation.place.step is not None]
     # An optimizer asks how often it has been called: bookkeeping, in a call of its own.
     counting = {tape.call(operation.call) for operation in in_steps if operation.op == "_local_scalar_dense"}
@@ -71,6 +72,41 @@ def is_artefact(operation: Operation, tape: Tape) -> bool:
         return not any(tape.values[number].requires_grad for number in operation.results)
     helps = op in DETACHES or (place.inner_names and "_make_grads" in place.inner_names)
     return bool(helps) and not any(tape.values[number].used for number in operation.results)
+
+
+def saved_and_restored(tape: Tape, skipped: Collection[int]) -> set[int]:
+    """The operations by which torch saves a result of its own and makes it again, to differentiate a backward pass:
+    what it makes has the autograd node of that result.
+    """
+    saved = {
+        operation.results[0]: operation.number
+        for operation in tape.operations
+        if operation.op in DETACHES and operation.results and is_part_of_its_maker(operation, tape)
+    }
+    if not saved:
+        return set()
+    readers: dict[int, list[Operation]] = {number: [] for number in saved}
+    for operation in tape.operations:
+        for use in operation.uses:
+            if use[1] in readers and operation.number not in skipped:
+                readers[use[1]].append(operation)
+    restores = {number: [one.number for one in read if restored(one, tape)] for number, read in readers.items()}
+    whole = {number for number, read in readers.items() if read and len(restores[number]) == len(read)}
+    return {saved[number] for number in whole} | {one for number in whole for one in restores[number]}
+
+
+def is_part_of_its_maker(operation: Operation, tape: Tape) -> bool:
+    """Whether the very instruction that made an operand also detached it, which nobody can write."""
+    maker = tape.values[operation.uses[0][1]].maker if operation.uses else None
+    if maker is None:
+        return False
+    one, other = tape.operations[maker].place, operation.place
+    return (one.site, one.depth, one.inner) == (other.site, other.depth, other.inner) and one.site is not None
+
+
+def restored(operation: Operation, tape: Tape) -> bool:
+    """Whether what was detached has an autograd node all the same."""
+    return operation.op in DETACHES and any(tape.values[number].edge is not None for number in operation.results)
 
 
 def runs_of(tape: Tape, skipped: Collection[int]) -> list[list[Operation]]:

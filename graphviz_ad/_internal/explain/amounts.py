@@ -1,0 +1,29 @@
+"""Gradient -> a few words that say how large it is."""
+
+from __future__ import annotations
+
+from graphviz_ad._internal.graph.snapshot import Snapshot
+from graphviz_ad._internal.maths.number_format import number_in_one_line, short_number, type_label
+
+
+def text_of(snap: Snapshot | None) -> str:
+    """A gradient in a few words: its elements, or its type and how large it is."""
+    if snap is None:
+        return "None"
+    text = number_in_one_line(snap)
+    if text != type_label(snap) or snap.norm is None:
+        return text
+    return (
+        f"{text} of norm {short_number(snap.norm)}"
+        if not snap.nonfinite
+        else f"{text}, of which {snap.nonfinite} NaN or infinite"
+    )
+
+
+def size_of(snap: Snapshot | None) -> float:
+    """How much a gradient weighs among others: what is not finite weighs most, what is not known least."""
+    if snap is None:
+        return -1.0
+    if snap.nonfinite:
+        return float("inf")
+    return snap.norm if snap.norm is not None else 0.0

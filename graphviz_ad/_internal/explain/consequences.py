@@ -1,0 +1,64 @@
+"""Graph + result -> whether it would have mattered: whether it leads on to what a backward pass began at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from graphviz_ad._internal.graph.graph import Edge, Graph, Node
+from graphviz_ad._internal.operations.names import NUMBER_OF_TENSOR
+from graphviz_ad._internal.scene.annotations import is_write
+from graphviz_ad._internal.scene.words.short_text import is_constant
+
+
+def leads_to_a_loss(graph: Graph, key: str) -> bool:
+    """Whether something that a gradient was fed in at in this pass was computed from a node, in whatever way; an
+    update of a parameter is no part of a computation.
+    """
+    seen, waiting = {key}, [key]
+    while waiting:
+        node = graph.nodes[waiting.pop()]
+        if is_root(node):
+            return True
+        for found in numbers_like(graph, node) if takes_out(node) else ():
+            if found.key not in seen:
+                seen.add(found.key)
+                waiting.append(found.key)
+        for edge in graph.out_edges(node.key):
+            if edge.head not in seen and not is_update(graph, edge):
+                seen.add(edge.head)
+                waiting.append(edge.head)
+    return False
+
+
+def may_lead_to_a_loss(graph: Graph, key: str) -> bool:
+    """The same, where nobody sees what becomes of a Python number."""
+    return takes_out(graph.nodes[key]) or leads_to_a_loss(graph, key)
+
+
+def takes_out(node: Node) -> bool:
+    """Whether an operation makes a Python number of a tensor."""
+    return node.op in NUMBER_OF_TENSOR and not node.requires_grad and not node.autograd
+
+
+def numbers_like(graph: Graph, node: Node) -> Iterator[Node]:
+    """The numbers of the program that are, to the last digit, the one that was taken out of a tensor before."""
+    taken = graph.in_edges(node.key)[:1]
+    value = graph.nodes[taken[0].tail].ports[taken[0].port].value if taken else None
+    if value is None or value.data is None or value.numel != 1:
+        return
+    for each in graph.node_list[graph.node_list.index(node) + 1 :]:
+        if is_constant(each) and each.value is not None and each.value.data == value.data:
+            yield each
+
+
+def is_root(node: Node) -> bool:
+    """Whether a pass began there."""
+    return node.is_output or any(port.upstream is not None for port in node.ports)
+
+
+def is_update(graph: Graph, edge: Edge) -> bool:
+    """Whether an edge leads into the next value of a leaf, as an optimizer writes it: nobody expects a gradient
+    through that.
+    """
+    head = graph.nodes[edge.head]
+    return edge.cut is not None and is_write(head) and (head.is_step or head.ports[0].tensor is not None)

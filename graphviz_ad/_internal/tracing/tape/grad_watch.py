@@ -1,0 +1,219 @@
+"""Tensors and their ``.grad``, looked at between the passes of a recording -> what happened to each, as histories.
+
+What a program does to ``.grad`` with operations stands on the tape. That another tensor, or None, was put in its place
+is no operation: it is seen by looking, before and after each pass and at the end.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from torch import Tensor
+
+from graphviz_ad._internal.graph.grad_history import (
+    ASIDE,
+    EMPTIED,
+    FOUND,
+    PASS,
+    REPLACED,
+    STEP,
+    UPDATED,
+    WRITTEN,
+    GradEvent,
+    GradHistory,
+)
+from graphviz_ad._internal.graph.snapshot import Snapshot
+from graphviz_ad._internal.tracing.tape.tape import Tape
+from graphviz_ad._internal.tracing.tape.tape_entries import Operation, Value
+from graphviz_ad._internal.tracing.tape.torch_private import memory_of_tensor, retains_gradient, version_of
+
+SET_DATA = ".data = …"
+Words = Callable[[Operation], tuple[str | None, str | None]]  # what the program calls an operation, and where
+# how many operations there were before it, 1 for what such an operation did itself, what happened
+Placed = tuple[int, int, GradEvent]
+
+
+@dataclass(eq=False)
+class _Watched:
+    """A tensor, and what its ``.grad`` was when it was last looked at, after ``since`` operations."""
+
+    tensor: weakref.ref[Tensor]
+    events: list[Placed] = field(default_factory=list)
+    periods: list[_Period] = field(default_factory=list)
+    grad: weakref.ref[Tensor] | None = None
+    version: int = 0
+    holds: Snapshot | None = None
+    since: int = 0
+    memory: int | None = None
+
+
+@dataclass(eq=False)
+class _Period:
+    """A time between two looks: the gradient that was there at its beginning, where its elements lie if it was there
+    until the end, and whether it was another one then.
+    """
+
+    first: int
+    last: int
+    grad: weakref.ref[Tensor]
+    memory: int | None
+    changed: bool
+    holds: Snapshot | None
+
+
+class GradWatch:
+    """What is known of the ``.grad`` of the tensors of one recording."""
+
+    def __init__(self, tape: Tape) -> None:
+        self._tape = tape
+        self._watched: dict[int, _Watched] = {}
+
+    def look(self, tensors: Iterable[Tensor]) -> None:
+        """Note what their ``.grad`` holds, and that it changed since the last time."""
+        for tensor in tensors:
+            if keeps_gradient(tensor):
+                self._look(tensor)
+
+    def passed(self, number: int, tensor: Tensor, brought: Snapshot | None, *, accumulates: bool) -> None:
+        """Note what a backward pass brought to a tensor, and what ``.grad`` holds now."""
+        if not keeps_gradient(tensor):
+            return
+        watched = self._of(tensor)
+        if brought is None:
+            self._look(tensor)
+            return
+        if accumulates:
+            self._take(watched, tensor)
+        event = GradEvent(PASS if accumulates else ASIDE, number, brought=brought, holds=watched.holds)
+        watched.events.append((len(self._tape.operations), 0, event))
+
+    def _of(self, tensor: Tensor) -> _Watched:
+        found = self._watched.get(id(tensor))
+        if found is None or found.tensor() is not tensor:
+            found = self._watched[id(tensor)] = _Watched(weakref.ref(tensor))
+            self._take(found, tensor)
+            if found.grad is not None:
+                found.events.append((found.since, 0, GradEvent(FOUND, holds=found.holds)))
+        return found
+
+    def _take(self, watched: _Watched, tensor: Tensor) -> None:
+        """Take down what is there now."""
+        grad, watched.since = tensor.grad, len(self._tape.operations)
+        watched.grad = None if grad is None else weakref.ref(grad)
+        watched.version = 0 if grad is None else version_of(grad)
+        watched.holds = self._tape.keeper.gradient(grad)
+        watched.memory = memory_of_tensor(tensor)
+
+    def _look(self, tensor: Tensor) -> None:
+        watched = self._of(tensor)
+        before, version, held, since = watched.grad, watched.version, watched.holds, watched.since
+        memory = watched.memory
+        self._take(watched, tensor)
+        if memory != watched.memory:
+            watched.events.append((watched.since, 0, GradEvent(UPDATED, by=SET_DATA)))
+        now = tensor.grad
+        same = before is not None and now is not None and before() is now
+        if before is not None:
+            changed = same and (version != watched.version or held != watched.holds)
+            lies = memory_of_tensor(now) if same and now is not None else None
+            watched.periods.append(_Period(since, watched.since, before, lies, changed, watched.holds))
+        if not same and (before is not None or now is not None):
+            event = GradEvent(EMPTIED if now is None else REPLACED, holds=watched.holds)
+            watched.events.append((watched.since, 0, event))
+
+    # --- at the end
+
+    def numbers(self) -> Mapping[int, int]:
+        """Identity of the weak reference of a tensor that was looked at, which it has one of for life, -> the number of
+        its first value.
+        """
+        known = {id(watched.tensor) for watched in self._watched.values()}
+        found: dict[int, int] = {}
+        for value in self._tape.values:
+            if id(value.reference) in known:
+                found.setdefault(id(value.reference), value.number)
+        return found
+
+    def histories(self, numbers: Mapping[int, int], words: Words) -> tuple[GradHistory, ...]:
+        """All of them; ``numbers``: see `numbers`."""
+        done = dict(self._done_on_tape())
+        found = []
+        for watched in self._watched.values():
+            tensor = watched.tensor()
+            number = numbers.get(id(watched.tensor))
+            if tensor is None:
+                continue
+            events = [*watched.events, *self._worded(watched, done.get(id(watched), []), words)]
+            events.sort(key=lambda placed: placed[:2])
+            name = self._tape.name_of(tensor) or next(
+                (value.name for value in self._tape.values if value.reference is watched.tensor and value.name), None
+            )
+            found.append(GradHistory(number, name, tuple(event for _, _, event in events), watched.holds))
+        return tuple(sorted(found, key=lambda history: -1 if history.tensor is None else history.tensor))
+
+    def _done_on_tape(self) -> Iterator[tuple[int, list[tuple[Operation, str, Value | None]]]]:
+        """For each watched tensor the operations that wrote to its ``.grad``, that used it in a step, and that wrote to
+        the tensor by hand.
+        """
+        tape = self._tape
+        by_grad: dict[int, list[tuple[_Period, _Watched]]] = {}
+        by_memory: dict[int, list[tuple[_Period, _Watched]]] = {}
+        own: dict[int, _Watched] = {}
+        own_memory: dict[int, _Watched] = {}
+        found: dict[int, list[tuple[Operation, str, Value | None]]] = {}
+        for watched in self._watched.values():
+            found[id(watched)] = []
+            own[id(watched.tensor)] = watched
+            tensor = watched.tensor()
+            memory = memory_of_tensor(tensor) if tensor is not None else None
+            if memory is not None:
+                own_memory[memory] = watched
+            for period in watched.periods:
+                by_grad.setdefault(id(period.grad), []).append((period, watched))
+                if period.memory is not None:
+                    by_memory.setdefault(period.memory, []).append((period, watched))
+        for operation in tape.operations:
+            if operation.place.step is not None:
+                for use in operation.uses:
+                    for period, watched in by_grad.get(id(tape.values[use[1]].reference), ()):
+                        if period.first <= operation.number < period.last:
+                            found[id(watched)].append((operation, STEP, None))
+            for value in map(tape.values.__getitem__, operation.results) if operation.mutates else ():
+                hits = by_grad.get(id(value.reference)) or by_memory.get(value.memory or 0, ())
+                for period, watched in hits:
+                    if period.first <= operation.number < period.last:
+                        found[id(watched)].append((operation, WRITTEN, value))
+                mine = own.get(id(value.reference)) or own_memory.get(value.memory or 0)
+                if mine is not None:
+                    found[id(mine)].append((operation, STEP if operation.place.step is not None else UPDATED, None))
+        yield from found.items()
+
+    @staticmethod
+    def _worded(watched: _Watched, done: list[tuple[Operation, str, Value | None]], words: Words) -> Iterator[Placed]:
+        """The same as events: what one call did is one."""
+        last: tuple[object, ...] | None = None
+        kept: list[Placed] = []
+        for operation, what, value in done:
+            by, source = words(operation)
+            call = (what, by, source, operation.place.step)
+            if call == last:
+                kept.pop()
+            last = call
+            holds = value.snapshot if value is not None else None
+            kept.append((operation.number, 1, GradEvent(what, None, by, source, holds=holds)))
+        yield from kept
+        for period in watched.periods:
+            written = [
+                value
+                for operation, what, value in done
+                if what == WRITTEN and period.first <= operation.number < period.last
+            ]
+            if period.changed and not written:
+                yield period.last, 0, GradEvent(WRITTEN, holds=period.holds)
+
+
+def keeps_gradient(tensor: Tensor) -> bool:
+    """Whether a tensor has a ``.grad`` that a pass may write: a leaf, or one that was told to retain it."""
+    return tensor.requires_grad and retains_gradient(tensor)
