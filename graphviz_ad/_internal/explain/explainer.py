@@ -229,7 +229,7 @@ class Explainer:
         """How far what an edge sends on is off."""
         head, local, shape = self.graph.nodes[edge.head], self.local(edge), shape_before(self.graph, edge)
         operations = max(head.inside, 1)
-        if local is None and edge.jacobian is not None and edge.jacobian.array is not None:
+        if local is None and edge.jacobian is not None:
             return self.doubt_of_jacobian(edge, arriving, off, dtype)
         if local is None:
             made = doubt(
@@ -252,8 +252,10 @@ class Explainer:
 
     def doubt_of_jacobian(self, edge: Edge, arriving: Array, off: Array, dtype: str) -> Array | None:
         """The same of an edge with a Jacobian."""
-        assert edge.jacobian is not None and edge.jacobian.array is not None
-        sizes = replace(edge, jacobian=replace(edge.jacobian, data=np.abs(edge.jacobian.array), stats=None))
+        jacobian = edge.jacobian.array if edge.jacobian is not None else None
+        if edge.jacobian is None or jacobian is None:
+            return None
+        sizes = replace(edge, jacobian=replace(edge.jacobian, data=np.abs(jacobian), stats=None))
         size, through = (times_jacobian(self.graph, sizes, np.asarray(each)) for each in (np.abs(arriving), off))
         if size is None or through is None:
             return None

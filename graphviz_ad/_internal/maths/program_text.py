@@ -1,4 +1,5 @@
-"""Expression of the user's program + what its variables are called -> the same as mathematics writes it: "tanh(w·h + b)".
+"""Expression of the user's program + what its variables are called -> the same as mathematics writes it, such as
+"tanh(w·h + b)".
 
 It is what stands in the source, and not what was computed: nothing is evaluated or left out. What mathematics has no
 sign for is written as Python has it.
@@ -7,21 +8,22 @@ sign for is written as Python has it.
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from graphviz_ad._internal.maths.formula_pieces import ATOM, COMPARISON, SUM, Piece, printable
 from graphviz_ad._internal.maths.formula_unicode import Unicode
 from graphviz_ad._internal.maths.formula_writing import Writer
+from graphviz_ad._internal.maths.number_format import MINUS
+from graphviz_ad._internal.operations.rules import rule
 
 LIBRARIES = frozenset(("torch", "F", "nn", "functional", "np", "numpy", "math", "linalg", "special"))
 SIGNS: Mapping[type, str] = {
     ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.Pow: "**", ast.MatMult: "@",
     ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=", ast.Eq: "==", ast.NotEq: "!=",
 }  # fmt: skip
-WRITTEN_AS_SIGN: Mapping[str, str] = {
-    "add": "+", "sub": "-", "mul": "*", "div": "/", "true_divide": "/", "pow": "**", "matmul": "@", "mm": "@",
-}  # fmt: skip
+SIGN_OF_A_RULE = re.compile(r"a ([-+*/@]|\*\*) b")
 TRANSPOSED = frozenset(("T", "mT"))
 OWN = ("self", "cls")  # whose variables are called by their own names
 
@@ -90,7 +92,11 @@ class ProgramWriter:
 
     def number(self, value: complex | float, node: ast.expr) -> Piece:
         """A number as it is written; one that no formula can hold, as Python writes it."""
-        return self.writer.atom(repr(value)) if isinstance(value, (int, float)) else self.plain(node, ATOM)
+        if not isinstance(value, (int, float)):
+            return self.plain(node, ATOM)
+        return self.writer.atom(
+            re.sub(r"e([+-])0*", lambda found: f"e{found[1].replace('-', MINUS).strip('+')}", repr(value))
+        )
 
     def plain(self, node: ast.expr, level: int) -> Piece:
         """What mathematics has no sign for, as Python has it."""
@@ -136,8 +142,9 @@ class ProgramWriter:
         given = [*([receiver] if receiver is not None else []), *arguments]
         if receiver is not None and name == "t" and len(given) == 1 and not keywords:
             return Piece(self.writer.language.transposed(receiver), ATOM - 1)
-        if name in WRITTEN_AS_SIGN and len(given) == 2 and not keywords:
-            return self.signed(WRITTEN_AS_SIGN[name], *given)
+        sign = SIGN_OF_A_RULE.fullmatch(rule(name, 2).forward) if len(given) == 2 and not keywords else None
+        if sign is not None:
+            return self.signed(sign[1], *given)
         if keywords or not name.isidentifier():
             listed = ", ".join([part.text for part in (*given, *keywords)])
             return Piece(f"{printable(name)}({listed})")

@@ -21,8 +21,9 @@ class Draft:
 
     ``keys`` are those of the units' nodes; ``words`` what the program calls an operation; ``last_of_call``: the
     operation that ends a call, with ``call_sizes`` of them in it; ``backward_order``: when the engine ran an autograd
-    node; ``statement_of``: number of an operation -> the place of its statement. ``odd`` are the keys of nodes from which went on something else than their derivative makes of what arrived,
-    one for each edge; ``left_out`` counts units that stand in a circle.
+    node; ``statement_of``: number of an operation -> the place of its statement among the ``statements``. ``odd`` are
+    the keys of nodes from which went on something else than their derivative makes of what arrived, one for each edge;
+    ``left_out`` counts units that stand in a circle.
     """
 
     units: Units

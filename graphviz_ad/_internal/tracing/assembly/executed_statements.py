@@ -69,8 +69,12 @@ def statements_run(tape: Tape) -> Ran:
 def statements_in_order(tape: Tape) -> Ran:
     """The same, found anew."""
     running, found = Running(), {}
+    known: dict[int, Sequence[Line]] = {}  # identity of a path, of which there are few -> its lines
     for operation in tape.operations:
-        lines = lines_on(operation.place.path)
+        path = operation.place.path
+        lines = known.get(id(path))
+        if lines is None:
+            lines = known[id(path)] = lines_on(path)
         if lines:
             found[operation.number] = running.at(lines, tape.call(operation.call))
     return running.statements, found
@@ -189,8 +193,16 @@ def goes_further(before: Sequence[PathStep], now: Sequence[PathStep]) -> bool:
     """Whether torch's own code is further on than before, in the first of its functions in which it moved."""
     for old, new in zip(before, now, strict=False):
         if old != new:
-            return isinstance(old, tuple) and isinstance(new, tuple) and old[0] is new[0] and new[1] > old[1]
+            return is_behind(old, new)
     return False
+
+
+def is_behind(old: PathStep, new: PathStep) -> bool:
+    """Whether two steps are of one function, the first behind the second."""
+    if isinstance(old, int) or isinstance(new, int):
+        return False
+    before, now = ((step.code, step.offset) if isinstance(step, CallSite) else step for step in (old, new))
+    return before[0] is now[0] and before[1] < now[1]
 
 
 def lines_on(path: Sequence[PathStep]) -> Sequence[Line]:
@@ -198,6 +210,8 @@ def lines_on(path: Sequence[PathStep]) -> Sequence[Line]:
     places = [n for n, step in enumerate(path) if isinstance(step, CallSite)]
     own = [n for n in places if not of_a_library(path[n].code.co_filename)]  # type: ignore[union-attr]
     places = places[: places.index(own[-1]) + 1] if own else places
+    if not places:
+        return []
     return [line_at(path[start:end]) for start, end in zip(places, [*places[1:], len(path)], strict=True)]
 
 

@@ -1,8 +1,8 @@
 """Call site -> the statement of the user's program that it stands in: its text, the variables that it fills, and which
 loops it is in.
 
-Like all that is known of a site, it is read from the bytecode and the source, never from a running frame. Where there is
-no source, or one that has changed since, a statement is what stands in a line.
+Like all that is known of a site, it is read from the bytecode and the source, never from a running frame. Where there
+is no source, or one that has changed since, a statement is what stands in a line.
 """
 
 from __future__ import annotations
