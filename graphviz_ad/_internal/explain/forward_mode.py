@@ -265,8 +265,9 @@ def product(graph: Graph, edge: Edge, tangent: Array) -> Array | None:
     if local is not None:
         part = local * tangent
         return np.sum(part).reshape(shape) if math.prod(shape) == 1 else np.broadcast_to(part, shape)
-    if edge.jacobian is not None and edge.jacobian.array is not None:
-        return np.tensordot(elements(edge.jacobian), tangent, axes=tangent.ndim)
+    jacobian = elements(edge.jacobian)
+    if jacobian is not None:
+        return np.asarray(np.tensordot(jacobian, tangent, axes=tangent.ndim))
     found = through_settings(graph, edge, tangent)
     return through_jacobian(graph, edge, tangent) if found is None else found
 

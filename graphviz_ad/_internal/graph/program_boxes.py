@@ -163,7 +163,7 @@ def depends_on_part(parts: list[Part], start: int, wanted: int) -> bool:
     return False
 
 
-def with_own_data(graph: Graph, keys: Iterable[str]) -> Iterable[str]:
+def with_own_data(graph: Graph, keys: Iterable[str]) -> Collection[str]:
     """The nodes, with the numbers and other data without a name that these statements made for
     themselves.
     """

@@ -148,7 +148,8 @@ def by_movement(graph: Graph, edge: Edge, rows: Rows) -> Rows | None:
     if any(column is None for column in columns) or not columns:
         return None
     matrix = np.stack([np.reshape(column, -1) for column in columns if column is not None], axis=1)
-    return (rows.reshape(len(rows), -1) @ matrix).reshape(len(rows), *before)
+    sent: Rows = (rows.reshape(len(rows), -1) @ matrix).reshape(len(rows), *before)
+    return sent
 
 
 def moved(graph: Graph, node: Node, edge: Edge, tangent: Array, shape: tuple[int, ...]) -> Array | None:
@@ -197,8 +198,11 @@ def is_what_flowed(
     known = local if local is not None else jacobian
     if known is None or np.iscomplexobj(known) or np.iscomplexobj(arrived.array):
         return known is not None
-    pair = known.astype(np.float64), arrived.array.astype(np.float64)
-    made, size = (product_of(*each, grad.shape, whole=local is None) for each in (pair, tuple(map(np.abs, pair))))
+    numbers = known.astype(np.float64), arrived.array.astype(np.float64)
+    made, size = (
+        product_of(derived, arriving, grad.shape, whole=local is None)
+        for derived, arriving in (numbers, (np.abs(numbers[0]), np.abs(numbers[1])))
+    )
     if made is None or size is None:
         return False
     operations = sum(max(member.inside, 1) for member in members)

@@ -59,10 +59,12 @@ class ProgramWriter:
         match node:
             case ast.Name(id=name):
                 return self.variable(name)
-            case ast.Constant(value=bool() | None | str() | bytes()):
+            case ast.Constant(value=bool()):
                 return self.plain(node, ATOM)
-            case ast.Constant(value=value):
-                return self.number(value, node)
+            case ast.Constant(value=int() | float() as value):
+                return self.number(value)
+            case ast.Constant():
+                return self.plain(node, ATOM)
             case ast.UnaryOp(op=ast.USub(), operand=inner):
                 return self.writer.negative(self.piece(inner))
             case ast.UnaryOp(op=ast.UAdd(), operand=inner) | ast.NamedExpr(value=inner):
@@ -90,12 +92,10 @@ class ProgramWriter:
         given = self.names.get(name)
         return self.writer.atom(name) if given is None else self.writer.atom(printable(given))
 
-    def number(self, value: complex | float, node: ast.expr) -> Piece:
-        """A number as it is written; one that no formula can hold, as Python writes it."""
-        if not isinstance(value, (int, float)):
-            return self.plain(node, ATOM)
+    def number(self, value: float) -> Piece:
+        """A number as it is written."""
         return self.writer.atom(
-            re.sub(r"e([+-])0*", lambda found: f"e{found[1].replace('-', MINUS).strip('+')}", repr(value))
+            re.sub(r"e([+-])0*", lambda found: "e" + found[1].replace("-", MINUS).strip("+"), repr(value))
         )
 
     def plain(self, node: ast.expr, level: int) -> Piece:

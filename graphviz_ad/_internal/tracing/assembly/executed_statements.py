@@ -19,7 +19,13 @@ from weakref import WeakKeyDictionary
 
 from graphviz_ad._internal.base.own_files import EXAMPLES
 from graphviz_ad._internal.graph.statements import Statement
-from graphviz_ad._internal.tracing.naming.written_statements import FOR_EACH, go_round, loops_at, statement_at
+from graphviz_ad._internal.tracing.naming.written_statements import (
+    FOR_EACH,
+    WrittenStatement,
+    go_round,
+    loops_at,
+    statement_at,
+)
 from graphviz_ad._internal.tracing.tape.call_sites import CallSite
 from graphviz_ad._internal.tracing.tape.stack import PathStep
 from graphviz_ad._internal.tracing.tape.tape import Tape
@@ -87,7 +93,7 @@ class Running:
     statements: list[Statement] = field(default_factory=list)
     levels: list[Level] = field(default_factory=list)
     calls: Iterator[int] = field(default_factory=count)
-    times: dict[tuple[int, tuple[int, int]], int] = field(default_factory=dict)
+    times: dict[tuple[int, WrittenStatement], int] = field(default_factory=dict)
     last_call: int = -1
 
     def at(self, lines: Sequence[Line], call: int) -> int:
@@ -183,7 +189,7 @@ class Running:
         if caller is not None and line.site.code.co_name in FOR_EACH:  # a part of the statement that it stands in
             return caller
         written = statement_at(line.site)
-        time = self.times[call, written.extent] = self.times.get((call, written.extent), -1) + 1
+        time = self.times[call, written] = self.times.get((call, written), -1) + 1
         function = getattr(line.site.code, "co_qualname", line.site.code.co_name)
         self.statements.append(Statement(function, call, time, written.text, written.targets, line.site.source, caller))
         return len(self.statements) - 1

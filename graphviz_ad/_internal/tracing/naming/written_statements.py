@@ -10,7 +10,7 @@ from __future__ import annotations
 import ast
 import dis
 import linecache
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from types import CodeType
@@ -21,6 +21,12 @@ LONGEST = 400  # characters of a statement that anybody is shown
 FOR_EACH = frozenset(("<listcomp>", "<setcomp>", "<dictcomp>", "<genexpr>"))  # code of its own inside of a statement
 LAMBDA = "<lambda>"
 Extent = tuple[int, int]  # first and last line
+NAMED = ("LOAD_FAST", "LOAD_GLOBAL", "LOAD_NAME", "LOAD_DEREF")
+NUMBERS = ("LOAD_CONST", "LOAD_SMALL_INT")
+SIGNS: dict[type, str] = {
+    ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.Pow: "**", ast.MatMult: "@", ast.FloorDiv: "//",
+    ast.Mod: "%", ast.BitAnd: "&", ast.BitOr: "|", ast.BitXor: "^", ast.LShift: "<<", ast.RShift: ">>",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -48,9 +54,9 @@ class Loops:
 def statement_at(site: CallSite) -> WrittenStatement:
     """The statement that a site stands in."""
     line, found = line_of(site), None
-    if line is not None and is_as_compiled(site.code):
+    if line is not None:
         found = innermost(site, line)
-    if found is None:
+    if found is None or not is_as_compiled(site.code, found):
         return WrittenStatement((line or site.code.co_firstlineno,) * 2)
     extent = extent_of(found)
     computed, targets = meaning_of(found)
@@ -101,32 +107,42 @@ def tree_of(code: CodeType) -> ast.Module | None:
     return parsed_file(tuple(lines)) if lines else None
 
 
-@lru_cache(maxsize=4096)
-def is_as_compiled(code: CodeType) -> bool:
-    """Whether the source still is what was compiled: what the code reads is written in its lines."""
+def is_as_compiled(code: CodeType, node: ast.stmt | ast.Lambda) -> bool:
+    """Whether a statement still is what was compiled: the names, numbers and signs of its instructions stand in it."""
+    first, last = extent_of(node)
     tree = tree_of(code)
-    if tree is None:
-        return False
-    written = names_by_line(tree)
-    steps = [step for step in dis.get_instructions(code) if step.opname.startswith(("LOAD_FAST", "LOAD_GLOBAL"))]
-    for step in steps:
+    beside = [other for other in (statements_of(tree) if tree else ()) if meets(extent_of(other), (first, last))]
+    names, numbers, signs = written_in([node, *beside])
+    for step in dis.get_instructions(code):
         place = step.positions
-        if place is None or place.lineno is None or place.end_lineno is None or not isinstance(step.argval, str):
+        if place is None or place.lineno is None or not first <= place.lineno <= (place.end_lineno or 0) <= last:
             continue
-        known = any(step.argval in written.get(line, ()) for line in range(place.lineno, place.end_lineno + 1))
-        if not known and step.argval.isidentifier():
+        value = step.argval
+        if step.opname.startswith(NAMED) and isinstance(value, str) and value.isidentifier() and value not in names:
+            return False
+        if step.opname in NUMBERS and type(value) in (int, float) and numbers is not None and abs(value) not in numbers:
+            return False
+        if step.opname == "BINARY_OP" and step.argrepr[:1] not in ("", "[") and step.argrepr.rstrip("=") not in signs:
             return False
     return True
 
 
-@lru_cache(maxsize=256)
-def names_by_line(tree: ast.Module) -> dict[int, frozenset[str]]:
-    """Line -> the names in it."""
-    found: dict[int, set[str]] = {}
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Name):
-            found.setdefault(node.lineno, set()).add(node.id)
-    return {line: frozenset(names) for line, names in found.items()}
+def written_in(nodes: Sequence[ast.AST]) -> tuple[frozenset[str], frozenset[float] | None, frozenset[str]]:
+    """The names, numbers and signs in statements; no numbers where some were computed beforehand."""
+    parts = [part for node in nodes for part in ast.walk(node)]
+    signs = [part for part in parts if isinstance(part, (ast.BinOp, ast.AugAssign))]
+    folded = any(isinstance(part, ast.BinOp) and not list(names_under(part)) for part in parts)
+    constants = [part.value for part in parts if isinstance(part, ast.Constant)]
+    return (
+        frozenset(name for node in nodes for name in names_under(node)),
+        None if folded else frozenset(abs(value) for value in constants if isinstance(value, (int, float))),
+        frozenset(SIGNS.get(type(part.op), "") for part in signs),
+    )
+
+
+def names_under(node: ast.AST) -> Iterator[str]:
+    """The names in a part of a program."""
+    return (part.id for part in ast.walk(node) if isinstance(part, ast.Name))
 
 
 def line_of(site: CallSite) -> int | None:
@@ -179,6 +195,11 @@ def holds_site(node: ast.stmt | ast.expr, site: CallSite) -> bool:
 def covers(extent: Extent, line: int) -> bool:
     """Whether a line is one of these."""
     return extent[0] <= line <= extent[1]
+
+
+def meets(one: Extent, other: Extent) -> bool:
+    """Whether two have a line in common."""
+    return one[0] <= other[1] and other[0] <= one[1]
 
 
 def extent_of(node: ast.stmt | ast.Lambda) -> Extent:
