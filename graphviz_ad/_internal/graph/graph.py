@@ -319,10 +319,6 @@ class Graph:
         """The graph with the gradients of each backward pass that was recorded, in order."""
         return self.each_pass or (self,)
 
-    def statement_of(self, node: Node) -> Statement | None:
-        """The statement of the program that a node ran in; None where none is known."""
-        return None if node.statement is None else self.statements[node.statement]
-
     def find(self, name: str) -> Node:
         """The last node with this variable, parameter or input name; of a parameter that an optimizer updated at the
         end, as it was before.
@@ -351,9 +347,9 @@ class Graph:
         import networkx
 
         graph = networkx.MultiDiGraph(name=self.name, notices=self.notices)
-        graph.add_nodes_from(
-            (node.key, {**node.attributes(), "statement": self.statement_of(node)}) for node in self.node_list
-        )
+        for node in self.node_list:
+            statement = None if node.statement is None else self.statements[node.statement]
+            graph.add_node(node.key, **node.attributes(), statement=statement)
         for edge in self.edges:
             graph.add_edge(edge.tail, edge.head, edge.key, **edge.attributes())
         return graph
