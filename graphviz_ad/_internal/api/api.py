@@ -211,6 +211,7 @@ def drawn(graph: Graph, asked: PlotOptions, remarks: Mapping[str, Sequence[str]]
         gradients=gradients,
         local=local,
         depth=asked.depth,
+        detail=asked.detail,
         transforms=asked.transforms,
         graph=graph,
     )
@@ -266,6 +267,7 @@ def filmed(graph: Graph, asked: AnimateOptions) -> Animation:
         gradients=backward,
         local=with_local,
         depth=depth,
+        detail=asked.detail,
         transforms=asked.transforms,
     )
     shown = chosen.simplified(graph, needed=asked_about(asked.wrt, tangents))

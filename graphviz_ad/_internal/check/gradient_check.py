@@ -104,8 +104,9 @@ def check_gradients(
     """Compare each gradient that is kept whole with the sum of what flowed back along the node's edges and what was
     fed in there.
 
-    Finite differences come from the recorded program, computed again from its formulas; ``numeric`` says whether the
-    target is run again for more. With ``capture``, the links between operations and autograd are verified as well, see
+    Finite differences come from the recorded program, computed again from its formulas, also where lines or calls of
+    it are shown; ``numeric`` says whether the target is run again for more. With ``capture``, the links between
+    operations and autograd are verified as well, see
     `graphviz_ad._internal.check.capture_check`.
     """
     names, hidden = graph_names(graph).of, largest_flow(graph.detail or graph)
@@ -139,7 +140,7 @@ def not_examined(graph: Graph, names: Mapping[str, str]) -> NumericReport:
 
 def examined_by_numbers(graph: Graph, names: Mapping[str, str], numeric: Numeric) -> NumericReport:
     """What differences say: of formulas, and of runs of the target where these say too little or the caller asks."""
-    verdicts, note = finite_differences(graph)
+    verdicts, note = finite_differences(graph.finer or graph)
     leaves = leaves_of(graph)
     open_ones = [node for node in leaves if verdicts.get(node.key, UNKNOWN) in (UNKNOWN, KINK)]
     if numeric is False:

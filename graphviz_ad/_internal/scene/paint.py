@@ -69,6 +69,8 @@ KIND_LOOKS: dict[str, tuple[str, str, float, tuple[float, ...], float]] = {
     "data": ("data", "muted", 1.2, (4, 3), 10),
     "op": ("op", "edge", 1.4, (), 3),
     "module": ("module", "path.3", 1.6, (), 6),
+    "line": ("op", "edge", 1.4, (), 3),
+    "call": ("op", "edge", 2.0, (), 6),
 }
 
 PAD_X, PAD_Y, LINE_GAP, BADGE, BADGE_GAP = 12.0, 8.0, 4.0, 34.0, 9.0
