@@ -15,21 +15,17 @@ from pathlib import Path
 from types import FrameType, MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
+from graphviz_ad._internal.api.still_plans import still
 from graphviz_ad._internal.base.argument_types import Destination, Says, StrPath, shown_value
 from graphviz_ad._internal.base.checked_calls import checking_arguments, saves, takes
 from graphviz_ad._internal.base.errors import OptionError, UnknownNameError
 from graphviz_ad._internal.base.registry import Registry
 from graphviz_ad._internal.base.save_folder import is_folder, write_folder
-from graphviz_ad._internal.explain.explainer import explain_gradient
-from graphviz_ad._internal.explain.forward_mode import tangents_of
-from graphviz_ad._internal.explain.path_picture import with_paths
-from graphviz_ad._internal.explain.tangent_picture import with_tangents
 from graphviz_ad._internal.film.staging import Screen, best_stage
 from graphviz_ad._internal.film.story import DIRECTIONS as FILM_DIRECTIONS
 from graphviz_ad._internal.film.story_choice import UsualStory, choose
 from graphviz_ad._internal.film.storyboard import storyboard
 from graphviz_ad._internal.graph.graph import Graph
-from graphviz_ad._internal.layouts.choice import place_scene
 from graphviz_ad._internal.output import documents
 from graphviz_ad._internal.output.call_options import (
     FILE_ONLY,
@@ -41,18 +37,18 @@ from graphviz_ad._internal.output.call_options import (
     PictureFile,
     PlotOptions,
     SaveOptions,
+    asked_about,
     words_to_write,
 )
 from graphviz_ad._internal.output.file_writing import PATHS, render, suffix_for, write_as
 from graphviz_ad._internal.output.format_table import FILMS, FRAMES, GRAPHS, MEANS_THE_FILM, STILLS, TOGETHER
 from graphviz_ad._internal.output.formats import numbered_frames
 from graphviz_ad._internal.output.notebook import only_in_notebooks
-from graphviz_ad._internal.scene.annotations import with_failure, with_remarks
 from graphviz_ad._internal.scene.canvas import Canvas
 from graphviz_ad._internal.scene.paint import paint, paint_frame
 from graphviz_ad._internal.scene.picture_options import DIRECTIONS, picture_look
+from graphviz_ad._internal.scene.place import Place, canvas_in_place
 from graphviz_ad._internal.scene.scene import Film, Scene, Step
-from graphviz_ad._internal.scene.scene_building import build_scene
 from graphviz_ad._internal.scene.themes import Theme
 from graphviz_ad._internal.scene.words.describe import words_of_graph
 from graphviz_ad._internal.sheets.method_comparison import Comparison, compare_on_function, of_graph
@@ -186,34 +182,8 @@ def drawn(graph: Graph, asked: PlotOptions, remarks: Mapping[str, Sequence[str]]
         transforms=asked.transforms,
         graph=graph,
     )
-    shown = chosen.simplified(graph, steps=True, needed=asked_about(asked.wrt, asked.tangents, asked.output))
-    explained = explain_gradient(shown, asked.wrt, asked.output) if asked.wrt is not None else None
-    words = words_of_graph(shown, chosen.options)
-    forward = tangents_of(shown, asked.tangents) if asked.tangents is not None else None
-
-    def placed(flow: str) -> Scene:
-        scene = with_remarks(with_failure(build_scene(words, direction=flow), shown), remarks)
-        scene = with_paths(scene, explained) if explained is not None else scene
-        return place_scene(with_tangents(scene, words, forward) if forward is not None else scene, chosen.layout)
-
-    scene = placed(chosen.direction)
-    if asked.direction is None and too_wide(scene):
-        scene = placed("TB")
-    return Picture(shown, scene, chosen.theme)
-
-
-def asked_about(
-    wrt: str | None, tangents: str | Mapping[str, Any] | None, output: str | None = None
-) -> tuple[str, ...]:
-    """The names of which a picture or film is to tell."""
-    moved = (tangents,) if isinstance(tangents, str) else tuple(tangents or ())
-    return tuple(name for name in (wrt, output, *moved) if name is not None)
-
-
-def too_wide(scene: Scene) -> bool:
-    """Whether a picture is so wide and flat that a slide would make its letters tiny."""
-    width, height = scene.size or (1.0, 1.0)
-    return width > 2000 and width > 4 * height
+    made = still(graph, chosen, asked, remarks)
+    return Picture(made.graph, made.scene, chosen.theme, made.place)
 
 
 @takes(AnimateOptions)
@@ -310,11 +280,12 @@ class Picture:
     graph: Graph
     scene: Scene
     theme: Theme
+    place: Place | None = None
 
     @cached_property
     def canvas(self) -> Canvas:
         """The picture as marks."""
-        return paint(self.scene)
+        return paint(self.scene) if self.place is None else canvas_in_place(self.scene, self.place)
 
     def to_svg(self) -> str:
         """A standalone SVG document."""

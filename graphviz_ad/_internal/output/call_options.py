@@ -35,6 +35,17 @@ Depth = Annotated[
         metavar="LEVEL",
     ),
 ]
+Fit = Annotated[
+    Literal["slide", "4:3", "page", "column"] | tuple[float, float] | None,
+    Says(
+        "plan the picture for a place: its name, or (width, height) in points; None: as large as it gets, nothing left"
+        " out",
+        "place",
+        least=20,
+        most=20_000,
+        metavar="PLACE",
+    ),
+]
 FileFormat = Annotated[
     str | None,
     Says("format such as 'svg', for a file without a suffix that says it; None: as the suffix says", metavar="SUFFIX"),
@@ -83,6 +94,30 @@ class Paths(Options):
 class StillWords(Options):
     """What only a still picture leaves to choose."""
 
+    fit: Fit = None
+    font: Annotated[
+        str | tuple[str, float] | None,
+        Says(
+            "a font, or (a font, points that letters have at least); boxes are measured for DejaVu Sans, which is wide",
+            "font",
+            metavar="NAME",
+        ),
+    ] = None
+    digits: Annotated[
+        int | None,
+        Says(
+            "significant digits of numbers; None: 4, or 3 where room is short",
+            "number of digits",
+            least=1,
+            most=17,
+            metavar="COUNT",
+        ),
+    ] = None
+    legend: Annotated[bool, Says("say below the picture what the colours and signs mean")] = True
+    constants: Annotated[
+        Literal["inline", "boxes"],
+        Says("numbers of the program stand in formulas, or have boxes", "way to show numbers"),
+    ] = "inline"
     values: Annotated[bool, Says("write forward values")] = True
     gradients: Annotated[bool, Says("write gradients")] = True
     with_all: Annotated[
@@ -211,7 +246,7 @@ class SaveOptions(FilmFile, FilmWays, StillWords, Paths, Look):
     ] = None
 
 
-STILL_ONLY = ("output", "with_all", "values", "gradients")
+STILL_ONLY = ("output", "with_all", "values", "gradients", "fit", "font", "digits", "legend", "constants")
 FILM_ONLY = ("speed", "flow", "aspect", "steps", "passes")
 FILE_ONLY = ("loop", "scale", "mode")
 
@@ -261,6 +296,19 @@ class GalleryFiles(ExampleLook):
     suffix: Annotated[str, Says("of the files: .svg, .png, .pdf, or that of a film")] = field(
         default=".svg", kw_only=True
     )
+
+
+def smallest_letters(font: str | tuple[str, float] | None) -> float | None:
+    """How large letters have to be at least, in points; None where nobody says so."""
+    return font[1] if isinstance(font, tuple) else None
+
+
+def asked_about(
+    wrt: str | None, tangents: str | Mapping[str, Any] | None, output: str | None = None
+) -> tuple[str, ...]:
+    """The names of which a picture or film is to tell."""
+    moved = (tangents,) if isinstance(tangents, str) else tuple(tangents or ())
+    return tuple(name for name in (wrt, output, *moved) if name is not None)
 
 
 def words_to_write(asked: StillWords | PlotOptions | ExplanationPicture) -> tuple[bool, ...]:

@@ -54,6 +54,19 @@ def box(words: Words, node: Node, texts: Mapping[str, list[str]]) -> Box:
     )
 
 
+def slimmer(box: Box, texts: Mapping[str, list[str]], *, signs: bool, statistics: bool) -> Box:
+    """The box without its sign where a formula has it, or without more of big tensors than their shape; as wide as it
+    must be then.
+    """
+    formula = any(line.kind == "formula" for line in box.lines)
+    badge = box.badge if signs or not formula else ""
+    lines = box.lines if statistics else tuple(line for line in box.lines if line.kind != "spread")
+    if (badge, lines) == (box.badge, box.lines):
+        return box
+    width, height = room(lines, badge, box.double, texts)
+    return replace(box, badge=badge, lines=lines, width=width, height=height)
+
+
 def room(lines: Iterable[Line], badge: str, double: bool, texts: Mapping[str, list[str]]) -> tuple[float, float]:
     """Width and height that are enough for the lines whatever texts they are given."""
     return box_size([widest(line, texts.get(line.key, ())) for line in lines], badge, double)
@@ -115,9 +128,11 @@ def roles_legend(boxes: Iterable[Box], arrows: Iterable[Arrow], *, values: bool)
     if "gradient" in roles:
         yield "gradient"
     for line in [line for arrow in arrows for line in arrow.lines]:
-        roles.add("rule" if line.kind == "rule" else line.role)
+        roles.add(line.kind if line.kind in ("rule", "factor") else line.role)
         if line.kind == "summed":
             roles.add("broadcast")
     yield from (
-        role for role in ("local", "rule", "contribution", "broadcast", "upstream", "tie", "cut") if role in roles
+        role
+        for role in ("local", "factor", "rule", "contribution", "broadcast", "upstream", "tie", "cut")
+        if role in roles
     )
