@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 import sys
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 from graphviz_ad._internal.api.still_plans import still
 from graphviz_ad._internal.base.argument_types import Destination, Says, StrPath, shown_value
 from graphviz_ad._internal.base.checked_calls import checking_arguments, saves, takes
-from graphviz_ad._internal.base.errors import OptionError, UnknownNameError
+from graphviz_ad._internal.base.errors import GraphvizADWarning, OptionError, UnknownNameError
 from graphviz_ad._internal.base.registry import Registry
 from graphviz_ad._internal.base.save_folder import is_folder, write_folder
 from graphviz_ad._internal.film.staging import Screen, best_stage
@@ -30,6 +31,7 @@ from graphviz_ad._internal.output import documents
 from graphviz_ad._internal.output.call_options import (
     FILE_ONLY,
     FILM_ONLY,
+    STILL_FILE_ONLY,
     STILL_ONLY,
     AnimateOptions,
     ClassroomOptions,
@@ -37,7 +39,9 @@ from graphviz_ad._internal.output.call_options import (
     PictureFile,
     PlotOptions,
     SaveOptions,
+    StillFile,
     asked_about,
+    family,
     words_to_write,
 )
 from graphviz_ad._internal.output.file_writing import PATHS, render, suffix_for, write_as
@@ -45,9 +49,9 @@ from graphviz_ad._internal.output.format_table import FILMS, FRAMES, GRAPHS, MEA
 from graphviz_ad._internal.output.formats import numbered_frames
 from graphviz_ad._internal.output.notebook import only_in_notebooks
 from graphviz_ad._internal.scene.canvas import Canvas
-from graphviz_ad._internal.scene.paint import paint, paint_frame
+from graphviz_ad._internal.scene.paint import paint_frame
 from graphviz_ad._internal.scene.picture_options import DIRECTIONS, picture_look
-from graphviz_ad._internal.scene.place import Place, canvas_in_place
+from graphviz_ad._internal.scene.place import PLAIN, Finish
 from graphviz_ad._internal.scene.scene import Film, Scene, Step
 from graphviz_ad._internal.scene.themes import Theme
 from graphviz_ad._internal.scene.words.describe import words_of_graph
@@ -83,6 +87,10 @@ RECORDERS = Registry("framework", {"torch": "graphviz_ad._internal.tracing.entry
 BETWEEN = tuple(f"graphviz_ad._internal.{name}" for name in ("ad_number", "base.checked_calls", "api.methods"))
 Class = TypeVar("Class", bound=type)
 MIN_PIXELS, MAX_PIXELS = 16, 16384  # of a side of a frame
+DRAWN = (".svg", ".png", ".pdf", ".tikz", ".pgf")
+# option of a file -> the formats that it changes
+ACTS_ON = {"width": DRAWN, "scale": DRAWN, "dpi": (".png",), "transparent": (".svg", ".png", ".pdf")}
+IN_DEJAVU = (".png", ".pdf")
 ASPECTS = {"16:9": (1280, 720), "4:3": (960, 720)}  # pixels of a frame
 
 
@@ -183,7 +191,7 @@ def drawn(graph: Graph, asked: PlotOptions, remarks: Mapping[str, Sequence[str]]
         graph=graph,
     )
     made = still(graph, chosen, asked, remarks)
-    return Picture(made.graph, made.scene, chosen.theme, made.place)
+    return Picture(made.graph, made.scene, chosen.theme, Finish(made.place, family(asked.font)))
 
 
 @takes(AnimateOptions)
@@ -253,7 +261,8 @@ def saved(graph: Graph, path: Destination, asked: SaveOptions) -> Path | None:
         raise UnknownNameError("format", suffix, {*STILLS, *FILMS}, "The suffix of the file chooses the format.")
     film = suffix in FILMS and (suffix in MEANS_THE_FILM or suffix not in STILLS)
     chosen = {name: value for name, value in asked.given.items() if name != "format"}
-    of_the_other = STILL_ONLY if film else (*FILM_ONLY, *FILE_ONLY)
+    in_film, in_still = (*FILM_ONLY, *FILE_ONLY), (*STILL_ONLY, *STILL_FILE_ONLY)
+    of_the_other = {*in_still} - {*in_film} if film else {*in_film} - {*in_still}
     directions = DIRECTIONS if film else FILM_DIRECTIONS
     wrong = [
         name for name, value in chosen.items() if name in of_the_other or (name == "direction" and value in directions)
@@ -266,7 +275,10 @@ def saved(graph: Graph, path: Destination, asked: SaveOptions) -> Path | None:
     if suffix in GRAPHS and not chosen:  # as it was recorded, nothing folded or hidden
         return write_as(GRAPHS, path, graph, asked.format)
     if not film:
-        return write_as(STILLS, path, drawn(graph, PlotOptions.of(chosen)), asked.format)
+        of_file = {name: chosen.pop(name) for name in STILL_FILE_ONLY if name in chosen}
+        return written_still(
+            drawn(graph, PlotOptions.of(chosen)), path, StillFile.of(of_file | {"format": asked.format})
+        )
     of_file = {name: chosen.pop(name) for name in FILE_ONLY if name in chosen}
     if chosen.get("direction", "") is None:
         del chosen["direction"]
@@ -280,12 +292,17 @@ class Picture:
     graph: Graph
     scene: Scene
     theme: Theme
-    place: Place | None = None
+    finish: Finish = PLAIN
 
     @cached_property
     def canvas(self) -> Canvas:
         """The picture as marks."""
-        return paint(self.scene) if self.place is None else canvas_in_place(self.scene, self.place)
+        return self.finish.canvas(self.scene)
+
+    @property
+    def png_scale(self) -> float:
+        """Pixels a point of a PNG."""
+        return self.finish.dpi / 72
 
     def to_svg(self) -> str:
         """A standalone SVG document."""
@@ -301,13 +318,13 @@ class Picture:
 
     to_tikz, to_pgf = documents.to_tikz, documents.to_pgf
 
-    @saves(PictureFile)
-    def save(self, path: Destination, asked: PictureFile) -> Path | None:
+    @saves(StillFile)
+    def save(self, path: Destination, asked: StillFile) -> Path | None:
         """Write the picture; the suffix chooses: .svg, .png, .pdf, .dot, .html, .json, … Returns the path.
 
         ``path`` may be a file that is open for bytes, with ``format=``.
         """
-        return write_as(STILLS, path, self, asked.format)
+        return written_still(self, path, asked)
 
     def show(self) -> Picture:
         """The picture itself, which a notebook displays; elsewhere a warning says how to see it."""
@@ -432,6 +449,25 @@ class Frame:
         from graphviz_ad._internal.output.notebook import picture_bundle
 
         return dict(picture_bundle(self.canvas, self.theme, self.canvas.alt, include=include, exclude=exclude))
+
+
+def written_still(picture: Picture, path: Destination, asked: StillFile) -> Path | None:
+    """The file of a still that was asked for."""
+    suffix = suffix_for(path, asked.format)
+    idle = [name for name in STILL_FILE_ONLY if name in asked.given and suffix not in ACTS_ON[name]]
+    if idle:
+        where = ", ".join(ACTS_ON[idle[0]])
+        raise OptionError(
+            f"{idle[0]}={asked.given[idle[0]]!r} does nothing to {suffix}; leave it out, or save as one of {where}"
+        )
+    if picture.finish.font and suffix in IN_DEJAVU:
+        warnings.warn(
+            f"{suffix} is set in DejaVu Sans, not in {picture.finish.font!r}; .svg is set in any font",
+            GraphvizADWarning,
+            stacklevel=4,
+        )
+    finish = picture.finish.with_file(asked.width, asked.scale, asked.dpi, asked.transparent)
+    return write_as(STILLS, path, replace(picture, finish=finish), asked.format)
 
 
 def written(animation: Animation, path: Destination, asked: FilmFile) -> Path | None:

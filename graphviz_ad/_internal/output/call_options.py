@@ -10,9 +10,12 @@ from typing import Annotated, Any, Literal
 
 from graphviz_ad._internal.base.argument_types import Says, StrPath
 from graphviz_ad._internal.base.checked_calls import Options
+from graphviz_ad._internal.base.errors import OptionError
 from graphviz_ad._internal.graph.transforms import Transform
 from graphviz_ad._internal.layouts import LAYOUTS
 from graphviz_ad._internal.scene.themes import THEME_NAMES
+
+LETTERS = 1, 200  # points
 
 # --- types that several calls share
 
@@ -205,6 +208,46 @@ class PictureFile(Options):
 
 
 @dataclass(frozen=True, kw_only=True)
+class StillFile(PictureFile):
+    """Options of a saved still, for the formats that have them."""
+
+    width: Annotated[
+        float | None,
+        Says(
+            "how wide the picture is, in points (1/72 inch); None: as it was made",
+            "width",
+            least=1,
+            most=20_000,
+            unit="points",
+            metavar="POINTS",
+        ),
+    ] = None
+    scale: Annotated[
+        float,
+        Says(
+            "1.5 makes a picture half as large again; of a film, 1920 by 1080 pixels of 1280 by 720",
+            "scale",
+            least=0.05,
+            most=20,
+            unit="times as large",
+            metavar="NUMBER",
+        ),
+    ] = 1.0
+    dpi: Annotated[
+        float | None,
+        Says(
+            ".png: pixels an inch; None: 144",
+            "resolution",
+            least=18,
+            most=2400,
+            unit="pixels an inch",
+            metavar="NUMBER",
+        ),
+    ] = None
+    transparent: Annotated[bool, Says("no paper behind the picture")] = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class FilmFile(PictureFile):
     """Options of a saved film, for the formats that have them."""
 
@@ -234,7 +277,7 @@ class FilmFile(PictureFile):
 
 
 @dataclass(frozen=True, kw_only=True)
-class SaveOptions(FilmFile, FilmWays, StillWords, Paths, Look):
+class SaveOptions(FilmFile, StillFile, FilmWays, StillWords, Paths, Look):
     """Options of `Graph.save`: those of `plot` for a picture, those of `animate` and of the file for a film."""
 
     direction: Annotated[
@@ -249,6 +292,7 @@ class SaveOptions(FilmFile, FilmWays, StillWords, Paths, Look):
 STILL_ONLY = ("output", "with_all", "values", "gradients", "fit", "font", "digits", "legend", "constants")
 FILM_ONLY = ("speed", "flow", "aspect", "steps", "passes")
 FILE_ONLY = ("loop", "scale", "mode")
+STILL_FILE_ONLY = ("width", "scale", "dpi", "transparent")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -298,9 +342,21 @@ class GalleryFiles(ExampleLook):
     )
 
 
+def family(font: str | tuple[str, float] | None) -> str:
+    """The name of a font; "" where nobody says which."""
+    return (font[0] if isinstance(font, tuple) else font) or ""
+
+
 def smallest_letters(font: str | tuple[str, float] | None) -> float | None:
     """How large letters have to be at least, in points; None where nobody says so."""
-    return font[1] if isinstance(font, tuple) else None
+    if not isinstance(font, tuple):
+        return None
+    if not LETTERS[0] <= font[1] <= LETTERS[1]:
+        raise OptionError(
+            f"font={font!r}: letters of {font[1]:g} points cannot be; give (a font, points) with {LETTERS[0]} to"
+            f" {LETTERS[1]} points"
+        )
+    return font[1]
 
 
 def asked_about(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from graphviz_ad._internal.base.errors import OptionError
 from graphviz_ad._internal.scene.canvas import Canvas
 from graphviz_ad._internal.scene.paint import SMALL, TEXT, moved_marks, paint
 from graphviz_ad._internal.scene.scene import Point, Scene
@@ -56,12 +57,43 @@ class Place:
 
 # letters of 14 and 20 pixels where 720 lines of pixels are a slide
 SLIDE, FOUR_TO_THREE = Place(960, 540, 10.5, 15, 27), Place(720, 540, 10.5, 15, 27)
+SIDE = 36, 14_400  # points: half an inch, and the largest page that a PDF can have
 PLACES: Mapping[str, Place] = {
     "slide": SLIDE,
     "4:3": FOUR_TO_THREE,
     "page": Place(595.28, 841.89, 6.5, 8, 14),
     "column": Place(238.11, 700, 6, 7, 10, loose=True),
 }
+
+
+@dataclass(frozen=True)
+class Finish:
+    """What is done to a placed scene last: put into its place, made so wide, set in a font; ``dpi`` is that of its
+    pixels.
+    """
+
+    place: Place | None = None
+    font: str = ""
+    width: float | None = None
+    scale: float = 1.0
+    dpi: float = 144.0
+    transparent: bool = False
+
+    def with_file(self, width: float | None, scale: float, dpi: float | None, transparent: bool) -> Finish:
+        """The same with what was asked for of one file."""
+        return replace(self, width=width, scale=scale, dpi=dpi or self.dpi, transparent=transparent)
+
+    def canvas(self, scene: Scene) -> Canvas:
+        """The picture as marks."""
+        made = paint(scene) if self.place is None else canvas_in_place(scene, self.place)
+        scale = self.scale * (self.width / made.width if self.width is not None else 1.0)
+        if scale != 1.0:
+            marks = tuple(moved_marks(made.marks, scale, 0.0, 0.0))
+            made = replace(made, width=made.width * scale, height=made.height * scale, marks=marks)
+        return replace(made, font=self.font, background=None if self.transparent else made.background)
+
+
+PLAIN = Finish()
 
 
 def canvas_in_place(scene: Scene, place: Place) -> Canvas:
@@ -78,6 +110,10 @@ def place_of(fit: str | Size | None, smallest: float | None = None) -> Place | N
     """The place of that name or size; letters no smaller than that, where somebody asks for it."""
     if fit is None:
         return None
+    if not isinstance(fit, str) and not all(SIDE[0] <= length <= SIDE[1] for length in fit):
+        raise OptionError(
+            f"fit={fit!r} is no place for a picture; give width and height in points, each from {SIDE[0]} to {SIDE[1]}"
+        )
     found = PLACES[fit] if isinstance(fit, str) else Place(*map(float, fit), 6.5, 8, 27)
     if smallest is None:
         return found
