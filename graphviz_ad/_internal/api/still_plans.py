@@ -4,7 +4,7 @@ be seen.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
@@ -15,17 +15,19 @@ from graphviz_ad._internal.explain.path_picture import with_paths
 from graphviz_ad._internal.explain.tangent_picture import with_tangents
 from graphviz_ad._internal.graph.graph import Graph
 from graphviz_ad._internal.layouts.choice import place_scene
-from graphviz_ad._internal.layouts.planning import MANNERS, Manner, best_plan
+from graphviz_ad._internal.layouts.planning import MANNERS, WHOLE, Engine, Manner, best_plan
 from graphviz_ad._internal.maths.number_format import written_with
 from graphviz_ad._internal.output.call_options import PlotOptions, asked_about, smallest_letters
 from graphviz_ad._internal.scene.annotations import with_failure, with_remarks
 from graphviz_ad._internal.scene.leaf_copies import inline_constants, without_boxes
 from graphviz_ad._internal.scene.picture_options import DIRECTIONS, Look
-from graphviz_ad._internal.scene.place import Place, place_of
+from graphviz_ad._internal.scene.place import SLIDE, Place, place_of
 from graphviz_ad._internal.scene.scene import Scene
 from graphviz_ad._internal.scene.scene_building import build_scene, slimmer
 from graphviz_ad._internal.scene.words.describe import Options, words_of_graph
 
+MOST_ON_A_SLIDE = 40  # nodes; more can never be read there
+LEGIBLE = 0.6  # scale on a slide; below it, a picture is looked at on its own
 Remarks = Mapping[str, Sequence[str]]
 
 
@@ -121,29 +123,43 @@ def subject(graph: Graph, look: Look, asked: PlotOptions, remarks: Remarks) -> S
 def still(graph: Graph, look: Look, asked: PlotOptions, remarks: Remarks) -> Still:
     """The picture that was asked for."""
     place = place_of(asked.fit, smallest_letters(asked.font))
-    if place is None:
-        return unplanned(subject(graph, look, asked, remarks))
-    return planned([subject(graph, look, asked, remarks)], place)
+    shown = subject(graph, look, asked, remarks)
+    return planned([shown], place) if place is not None else whole(shown)
 
 
 def planned(levels: Sequence[Subject], place: Place) -> Still:
     """The finest of these levels that can be read in the place, drawn for it."""
-    asked = levels[0].asked
-    flows = (asked.direction,) if asked.direction is not None else DIRECTIONS
-    found = best_plan([level.scene for level in levels], place, flows, MANNERS, engine_of(asked))
+    found = best_plan([level.scene for level in levels], place, flows_of(levels[0]), MANNERS, engine_of(levels[0]))
     return Still(levels[found.level].graph, found.scene, place)
 
 
-def engine_of(asked: PlotOptions) -> Callable[[Scene], Scene] | None:
+def whole(shown: Subject) -> Still:
+    """The picture with all that there is to say: planned for a slide where that does not make its letters tiny, else
+    as large as it gets.
+    """
+    if len(shown.graph.node_list) <= MOST_ON_A_SLIDE and engine_of(shown) is None:
+        found = best_plan([shown.scene], SLIDE, flows_of(shown), WHOLE)
+        if found.scale >= LEGIBLE:
+            return Still(shown.graph, found.scene)
+    return unplanned(shown)
+
+
+def flows_of(shown: Subject) -> Sequence[str]:
+    """The directions that a picture may be drawn in."""
+    return (shown.asked.direction,) if shown.asked.direction is not None else DIRECTIONS
+
+
+def engine_of(shown: Subject) -> Engine | None:
     """The layout that was asked for; None leaves it open."""
-    return None if asked.layout == "auto" else lambda scene: place_scene(scene, asked.layout)
+    layout = shown.asked.layout
+    return None if layout == "auto" else lambda scene: place_scene(scene, layout)
 
 
 def unplanned(shown: Subject) -> Still:
     """The picture as large as it gets."""
 
     def placed(flow: str) -> Scene:
-        return place_scene(replace(shown.scene(Manner()), direction=flow), shown.look.layout)
+        return place_scene(replace(shown.scene(MANNERS[0]), direction=flow), shown.look.layout)
 
     scene = placed(shown.look.direction)
     if shown.asked.direction is None and too_wide(scene):

@@ -15,7 +15,14 @@ from itertools import pairwise
 from graphviz_ad._internal.layouts.columns import forward_pairs
 from graphviz_ad._internal.layouts.lattice import ROOMY, TIGHT, Cell, Link, Plan, Spacing, arrange
 from graphviz_ad._internal.layouts.margins import Frame, Path, Places, settle
-from graphviz_ad._internal.layouts.satellites import Cluster, Orbit, cluster, orbits, with_grown_boxes
+from graphviz_ad._internal.layouts.satellites import (
+    Cluster,
+    Orbit,
+    cluster,
+    orbits,
+    with_grown_boxes,
+    with_satellites_inside,
+)
 from graphviz_ad._internal.scene.group_tree import depths, innermost_groups, parents, title_size
 from graphviz_ad._internal.scene.scene import Point, Scene
 
@@ -45,7 +52,9 @@ def place(scene: Scene, *, seconds: float = 10.0) -> Scene:
 
 def place_tightly(scene: Scene) -> Scene:
     """The same in as little room as it takes: what only one box uses stands close beside it."""
-    clusters = {center: (orbit, cluster(scene, orbit)) for center, orbit in orbits(scene).items()}
+    found = orbits(scene)
+    scene = with_satellites_inside(scene, found.values())
+    clusters = {center: (orbit, cluster(scene, orbit)) for center, orbit in found.items()}
     grown = with_grown_boxes(scene, {center: made for center, (_, made) in clusters.items()})
     return _Compound(grown, clusters, TIGHT).placed()
 

@@ -42,12 +42,11 @@ class Manner:
     statistics: bool = True
 
 
+WHOLE = (Manner(), Manner(named=False), Manner(named=False, signs=False))  # nothing is left out of them
 BRIEF = Manner(named=False, signs=False, single=False)
-# from the one that says most; the first three say everything, as does the fourth, but once
+# from the one that says most
 MANNERS = (
-    Manner(),
-    Manner(named=False),
-    Manner(named=False, signs=False),
+    *WHOLE,
     BRIEF,
     replace(BRIEF, digits=3),
     replace(BRIEF, digits=3, local=False),
@@ -98,23 +97,30 @@ def best_plan(
 
     ``builds`` make the scene of each level, finest first, in a given manner; ``engine`` places scenes, None chooses.
     """
-    tried: list[Trial] = []
-    for level, build in enumerate(builds):
-
-        def found(manner: Manner, level: int = level, build: Build = build) -> list[Trial]:
-            return trials(build(manner), manner, level, place, flows, engine or place_tightly)
-
-        least = found(manners[-1])
-        tried += least
-        if not any(trial.scale >= place.readable for trial in least):
-            continue  # where what says least cannot be read, nothing can
-        for manner in manners:
-            readable = [trial for trial in found(manner) if trial.scale >= place.readable]
-            best = best_of(readable, place, EASY)
-            if best is not None:
-                return chosen(best)
+    placing = engine or place_tightly
+    fitting = plan_that_fits(builds, place, flows, manners, placing)
+    if fitting is not None:
+        return fitting
+    tried = [trial for i, build in enumerate(builds) for trial in trials(build, manners[-1], i, place, flows, placing)]
     likely = sorted(tried, key=lambda trial: -trial.hope)[:LIKELY]
     return chosen(best_of(likely, place, 0.0) or likely[0])
+
+
+def plan_that_fits(
+    builds: Sequence[Build], place: Place, flows: Sequence[str], manners: Sequence[Manner], engine: Engine
+) -> Plan | None:
+    """The plan of the finest level that can be read in the place; None where there is none."""
+    for level, build in enumerate(builds):
+        # where the one that says least cannot be read, none can
+        least = trials(build, manners[-1], level, place, flows, engine)
+        if not any(trial.scale >= place.readable for trial in least):
+            continue
+        for manner in manners:
+            found = least if manner is manners[-1] else trials(build, manner, level, place, flows, engine)
+            best = best_of([trial for trial in found if trial.scale >= place.readable], place, EASY)
+            if best is not None:
+                return chosen(best)
+    return None
 
 
 def chosen(trial: Trial) -> Plan:
@@ -136,8 +142,9 @@ def best_of(found: Sequence[Trial], place: Place, easy: float) -> Trial | None:
     return best
 
 
-def trials(scene: Scene, manner: Manner, level: int, place: Place, flows: Sequence[str], engine: Engine) -> list[Trial]:
-    """The scene placed in each way."""
+def trials(build: Build, manner: Manner, level: int, place: Place, flows: Sequence[str], engine: Engine) -> list[Trial]:
+    """A graph on some level, in a manner, placed in each way."""
+    scene = build(manner)
 
     def scale(size: Point) -> float:
         return place.scale(whole_size(scene, size, place))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from graphviz_ad._internal.layouts.margins import Path
 from graphviz_ad._internal.scene.group_tree import innermost_groups
@@ -46,11 +47,8 @@ class Cluster:
 
 
 def orbits(scene: Scene) -> dict[int, Orbit]:
-    """Number of a box -> its satellites, in the order of its operands: sources in the same frame that lead nowhere
-    else.
-    """
+    """Number of a box -> its satellites, in the order of its operands: sources that lead nowhere else."""
     number = {box.key: i for i, box in enumerate(scene.boxes)}
-    home = innermost_groups(scene)
     arrows: dict[str, list[int]] = {}
     for i, arrow in enumerate(scene.arrows):
         arrows.setdefault(arrow.tail, []).append(i)
@@ -58,11 +56,26 @@ def orbits(scene: Scene) -> dict[int, Orbit]:
     found: dict[int, list[tuple[int, tuple[int, ...]]]] = {}
     for key, leaving in arrows.items():
         heads = {scene.arrows[i].head for i in leaving}
-        head = scene.arrows[leaving[0]].head
-        lone = scene.box_by_key[key].kind in SOURCES and key not in entered and len(heads) == 1
-        if lone and home.get(key) == home.get(head):
-            found.setdefault(number[head], []).append((number[key], tuple(leaving)))
+        if scene.box_by_key[key].kind in SOURCES and key not in entered and len(heads) == 1:
+            found.setdefault(number[heads.pop()], []).append((number[key], tuple(leaving)))
     return {center: in_operand_order(scene, center, each) for center, each in found.items()}
+
+
+def with_satellites_inside(scene: Scene, found: Iterable[Orbit]) -> Scene:
+    """The scene whose frames hold the satellites of the boxes that they hold, and of no others."""
+    home = innermost_groups(scene)
+    moved = {scene.boxes[i].key: home.get(scene.boxes[orbit.center].key) for orbit in found for i in orbit.satellites}
+    groups = [
+        replace(
+            group,
+            boxes=(
+                *(key for key in group.boxes if key not in moved),
+                *(key for key, goal in moved.items() if goal == group.key),
+            ),
+        )
+        for group in scene.groups
+    ]
+    return replace(scene, groups=tuple(groups))
 
 
 def in_operand_order(scene: Scene, center: int, found: Iterable[tuple[int, tuple[int, ...]]]) -> Orbit:
@@ -103,7 +116,7 @@ def in_a_row(
     """
     half = max(face / 2 - INSET, 0.0)
     middle = (sum(size for _, size in sizes) + APART * (len(sizes) - 1)) / 2
-    middles, lanes = {}, {}
+    middles, lanes, latest = {}, {}, {}
     run = free = 0.0
     for (number, size), arrows in zip(sizes, needs, strict=True):
         start = run
@@ -114,8 +127,24 @@ def in_a_row(
             start = max(start, lane + INSET - size)
             lanes[i], free = lane, lane + behind
             wish = free + before
+            latest[i] = start + size - INSET, before, behind
         middles[number], run = start + size / 2, start + size + APART
-    return Row(middles, lanes, run - APART)
+    return Row(middles, drawn_together(lanes, latest, face), run - APART)
+
+
+def drawn_together(
+    lanes: Mapping[int, float], latest: Mapping[int, tuple[float, float, float]], face: float
+) -> dict[int, float]:
+    """The lanes, the first of them moved towards the last as far as they can be where they would not all end on the
+    face; ``latest`` is where each may leave at most, and the room that it needs before and behind it.
+    """
+    found = dict(lanes)
+    order = list(lanes)
+    first = found[order[-1]] - (face - 2 * INSET)
+    for lane, following in reversed(list(pairwise(order))):
+        limit, _, behind = latest[lane]
+        found[lane] = max(found[lane], min(limit, first, found[following] - latest[following][1] - behind))
+    return found
 
 
 def on_face(row: Row, face: float) -> tuple[float, float]:

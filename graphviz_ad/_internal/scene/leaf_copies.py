@@ -72,7 +72,7 @@ def with_copies(scene: Scene) -> Scene:
         boxes=beside_their_users(scene.boxes, copies.values(), heads),
         arrows=tuple(arrows),
         groups=tuple(with_copies_inside(group, heads) for group in scene.groups),
-        legend=(*scene.legend, "copy"),
+        legend=(*scene.legend, "copy") if scene.legend else (),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 
 from graphviz_ad._internal.graph.fact_texts import norm_text
@@ -26,6 +27,7 @@ from graphviz_ad._internal.scene.words.signs import NO_GRADIENT
 
 NOTES = {"none-gradient": "backward returned None", "inner": "inside a Function"}
 FORMULA_ROOM, NAME_ROOM, SUM_ROOM, SUM_LINE = 26, 34, 16, 20  # characters
+FORMULA_LINES = 4
 MOST_RESULTS, MOST_TERMS = 4, 6  # that a box shows, and of a sum
 
 
@@ -48,7 +50,14 @@ def title_lines(claim: Claim, name: str, formula: str, operands: Iterable[str]) 
         return [Line("name", f"{name} = {formula}", kind="formula")]
     if len(formula) > NAME_ROOM - 2:  # the name of the operation then says more than half a formula
         formula = written_call(claim, operands)
-    return [Line("name", shortened_text(name, NAME_ROOM)), Line("formula", shortened_text(f"= {formula}", NAME_ROOM))]
+    return [Line("name", shortened_text(name, NAME_ROOM)), *numbered("formula", wrapped_text(f"= {formula}"))]
+
+
+def wrapped_text(text: str) -> list[str]:
+    """A formula in lines that have room; only of one of very many lines the rest is cut off."""
+    lines = textwrap.wrap(text, NAME_ROOM, break_long_words=False, break_on_hyphens=False)
+    lines = [*lines[: FORMULA_LINES - 1], " ".join(lines[FORMULA_LINES - 1 :])]
+    return [shortened_text(line, NAME_ROOM) for line in lines if line]
 
 
 def has_whole_formula(claim: Claim, formula: str) -> bool:
