@@ -16,7 +16,7 @@ from torch import nn
 
 import graphviz_ad as gad
 from graphviz_ad._internal.base.errors import GraphvizADWarning, OptionError
-from graphviz_ad._internal.scene.canvas import Label
+from graphviz_ad._internal.scene.canvas import Canvas, Curve, Label, Rect
 from graphviz_ad._internal.scene.place import PLACES
 
 PIXEL = 0.75  # points of a slide that is 1280 pixels wide
@@ -168,6 +168,17 @@ def test_the_same_plan_every_time() -> None:
     assert first == again
 
 
+def test_what_is_in_the_way_is_found() -> None:
+    box, label = Rect(10, 10, 80, 40, owner="b"), Label(50, 30, "words", 15)
+    through = Curve(((0, 28), (40, 28), (80, 28), (200, 28)), owner="a")
+    seen = legibility(Canvas(220, 100, (box, label, Label(60, 32, "more", 15), through, Label(215, 90, "out", 15))))
+    assert seen.text_on_text == (("words", "more"),)
+    assert seen.arrow_on_text == (("a", "words"), ("a", "more"))
+    assert seen.arrow_in_box == (("a", "b"),)
+    assert seen.outside == ("out",)
+    assert legibility(Canvas(220, 100, (box, label))).overlaps == ()
+
+
 # --- what is written
 
 
@@ -179,7 +190,7 @@ def test_what_is_left_out_is_said_and_nothing_else_is() -> None:
     full, small = words(traced("ratio").plot(fit=(900, 700))), words(traced("ratio").plot(fit="slide", digits=4))
     assert not any("Left out" in text for text in full)
     said = " ".join(small)
-    assert "what flows back where it is the gradient in the box" in said
+    assert "gradients on arrows that boxes show" in said
     assert "digits" not in said
 
 
@@ -238,8 +249,8 @@ def test_without_a_legend_there_is_none() -> None:
 
 
 def test_a_long_formula_is_wrapped_rather_than_cut() -> None:
-    graph = gad.trace(lambda value: F.elu(value * 2, alpha=0.0009765625).sum(), leaf([1.0, -2.0]))
-    assert any("alpha=0.0009765625" in text for text in words(graph.plot(fit="slide")))
+    graph = gad.trace(lambda value: F.leaky_relu(value * 2, negative_slope=0.015625).sum(), leaf([1.0, -2.0]))
+    assert any("negative_slope=0.015625" in text for text in words(graph.plot(fit="slide")))
 
 
 # --- files

@@ -4,7 +4,7 @@ be seen.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
@@ -54,7 +54,7 @@ class Subject:
 
     def scene(self, manner: Manner) -> Scene:
         """Its scene in a manner, not placed yet; it says what is left out."""
-        made, missing = self.drawn(manner), tuple(self.missing(manner))
+        made, missing = self.drawn(manner), self.missing(manner)
         return replace(made, notes=(*made.notes, f"Left out to fit: {'; '.join(missing)}.")) if missing else made
 
     def drawn(self, manner: Manner) -> Scene:
@@ -89,19 +89,20 @@ class Subject:
             leaf_sums=True,
         )
 
-    def missing(self, manner: Manner) -> Iterator[str]:
+    def missing(self, manner: Manner) -> list[str]:
         """What a manner leaves out of this very picture, beside those before it, each of which has less to say."""
-        before = MANNERS[: MANNERS.index(manner) + 1]
-        for more, less in pairwise(before):
+        found: dict[str, str] = {}
+        for more, less in pairwise(MANNERS[: MANNERS.index(manner) + 1]):
             fact = next((name for name in LEFT_OUT if getattr(more, name) != getattr(less, name)), None)
             if fact is not None and texts_in(self.drawn(more)) != texts_in(self.drawn(less)):
-                yield LEFT_OUT[fact]
+                found[fact] = LEFT_OUT[fact].format(digits=less.digits)
+        return list(found.values())
 
 
 # what is missing where a manner has less than the one before
 LEFT_OUT = {
-    "single": "what flows back where it is the gradient in the box",
-    "digits": "digits after the third",
+    "single": "gradients on arrows that boxes show",
+    "digits": "all but {digits} digits",
     "local": "local derivatives",
     "statistics": "mean and range of large tensors",
 }

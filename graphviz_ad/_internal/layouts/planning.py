@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 
 from graphviz_ad._internal.layouts.layered import place_tightly
 from graphviz_ad._internal.layouts.overlaps import Overlaps, overlaps
+from graphviz_ad._internal.layouts.row_starts import rows_with_starts
 from graphviz_ad._internal.layouts.row_wrapping import Rows, best_rows
 from graphviz_ad._internal.maths.number_format import DIGITS
 from graphviz_ad._internal.scene.leaf_copies import with_copies
@@ -51,6 +52,7 @@ MANNERS = (
     replace(BRIEF, digits=3),
     replace(BRIEF, digits=3, local=False),
     replace(BRIEF, digits=3, local=False, statistics=False),
+    replace(BRIEF, digits=2, local=False, statistics=False),
 )
 
 Build = Callable[[Manner], Scene]
@@ -64,7 +66,6 @@ class Trial:
     """
 
     rows: Rows
-    size: Point
     scale: float
     worth: float
     manner: Manner
@@ -144,16 +145,18 @@ def best_of(found: Sequence[Trial], place: Place, easy: float) -> Trial | None:
 
 def trials(build: Build, manner: Manner, level: int, place: Place, flows: Sequence[str], engine: Engine) -> list[Trial]:
     """A graph on some level, in a manner, placed in each way."""
-    scene = build(manner)
-
-    def scale(size: Point) -> float:
-        return place.scale(whole_size(scene, size, place))
-
     found = []
-    for drawn, worth in variants(scene):
+    for drawn, worth in variants(build(manner)):
+
+        def scale(size: Point, scene: Scene = drawn) -> float:
+            return place.scale(whole_size(scene, size, place))
+
         for flow in flows:
-            rows = best_rows(engine(replace(drawn, direction=flow)), scale)
-            found.append(Trial(rows, rows.size, scale(rows.size), worth, manner, level))
+            whole = engine(replace(drawn, direction=flow))
+            for fold, less in ((None, 1.0), (rows_with_starts, COPIED)):
+                rows = best_rows(whole, scale, fold)
+                if fold is None or rows.count > 1:
+                    found.append(Trial(rows, scale(rows.size, rows.scene), worth * less, manner, level))
     return found
 
 

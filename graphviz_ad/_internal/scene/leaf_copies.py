@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from graphviz_ad._internal.graph.graph import Graph
 from graphviz_ad._internal.scene.paint import box_size
-from graphviz_ad._internal.scene.scene import Arrow, Box, Group, Scene
+from graphviz_ad._internal.scene.scene import Arrow, Box, Group, Line, Scene
 from graphviz_ad._internal.scene.words.describe import Words
 from graphviz_ad._internal.scene.words.short_text import is_constant
 
@@ -60,7 +60,7 @@ def with_copies(scene: Scene) -> Scene:
         if arrow.tail not in spread or first.setdefault(arrow.tail, arrow.head) == arrow.head:
             arrows.append(arrow)
             continue
-        made = copies.setdefault((arrow.tail, arrow.head), copy_of(kinds[arrow.tail], len(copies)))
+        made = copies.setdefault((arrow.tail, arrow.head), copy_of(kinds[arrow.tail], f"use{len(copies)}"))
         arrows.append(replace(arrow, tail=made.key))
     if not copies:
         return scene
@@ -82,11 +82,11 @@ def in_order_of_use(scene: Scene) -> list[Arrow]:
     return sorted(scene.arrows, key=lambda arrow: (place[arrow.head], arrow.slot))
 
 
-def copy_of(box: Box, number: int) -> Box:
-    """A small box with the name of a leaf."""
-    lines = tuple(line for line in box.lines if line.role == "name")
+def copy_of(box: Box, mark: str) -> Box:
+    """A small box with the name of another; ``mark`` tells its key apart."""
+    lines = (Line("name", box.name),)
     width, height = box_size(lines)
-    return Box(f"{box.key}~{number}", "copy", lines, width, height, hover=box.hover)
+    return Box(f"{box.key}~{mark}", "copy", lines, width, height, name=box.name, hover=box.hover)
 
 
 def beside_their_users(boxes: Iterable[Box], copies: Iterable[Box], heads: Mapping[str, str]) -> tuple[Box, ...]:

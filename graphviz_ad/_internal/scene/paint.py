@@ -76,7 +76,7 @@ KIND_LOOKS: dict[str, tuple[str, str, float, tuple[float, ...], float]] = {
     "module": ("module", "path.3", 1.6, (), 6),
 }
 
-PAD_X, PAD_Y, LINE_GAP, BADGE, BADGE_GAP = 10.0, 6.0, 3.0, 32.0, 8.0
+PAD_X, PAD_Y, LINE_GAP, BADGE, BADGE_GAP = 9.0, 5.0, 2.0, 32.0, 8.0
 MARGIN = 14.0
 LEGEND_ROW, NOTE_ROW = 21.0, 17.0  # points
 WIDEST_LEGEND = 900.0  # points; what paths bring is cut beyond it, unless the picture itself is wider

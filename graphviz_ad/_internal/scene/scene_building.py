@@ -9,8 +9,10 @@ from graphviz_ad._internal.graph.graph import Edge, Node
 from graphviz_ad._internal.scene.font_metrics import text_width
 from graphviz_ad._internal.scene.paint import box_size, label_size, type_of
 from graphviz_ad._internal.scene.scene import Arrow, Box, Change, Group, Line, Scene
+from graphviz_ad._internal.scene.words.box_lines import NAME_ROOM
 from graphviz_ad._internal.scene.words.describe import Words
 from graphviz_ad._internal.scene.words.frames import frame_around, within_frame
+from graphviz_ad._internal.scene.words.short_text import shortened_text
 
 LEGEND_LIMIT = 60  # boxes; a bigger picture is not for readers who need a legend
 
@@ -50,6 +52,7 @@ def box(words: Words, node: Node, texts: Mapping[str, list[str]]) -> Box:
         warning=any(
             snap is not None and bool(snap.nonfinite) for port in node.ports for snap in (port.value, port.grad)
         ),
+        name=shortened_text(said.results, NAME_ROOM),
         hover=said.hover,
     )
 
