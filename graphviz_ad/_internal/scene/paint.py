@@ -45,7 +45,7 @@ TYPES = {
     "cut": Type(SMALL, "muted"),
     "note": Type(SMALL, "muted"),
     "remark": Type(SMALL, "ink", bold=True),
-    "copy": Type(TEXT, "value.line", bold=True),
+    "copy": Type(TEXT, "value", bold=True),
     "badge": Type(LARGE, "badge.text", bold=True),
 }
 
@@ -320,7 +320,7 @@ LEGEND = {
     "rule": ("g @ Wᵀ", "what is made of g, the gradient that arrives"),
     "contribution": ("← 3", "what flows back here"),
     "broadcast": ("← Σ 3", "summed over the copies of a broadcast operand"),
-    "copy": ("┄", "drawn again where it is used"),
+    "copy": ("⬚", "drawn again where it is used"),
     "tie": ("tie, kink", "the derivative jumps here: what torch takes"),
     "cut": ("✂", "no gradient flows"),
     "upstream": ("seed 2", "upstream gradient"),
