@@ -16,7 +16,7 @@ from pathlib import Path
 from types import FrameType, MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
-from graphviz_ad._internal.api.still_plans import still
+from graphviz_ad._internal.api.still_plans import plain, still
 from graphviz_ad._internal.base.argument_types import Destination, Says, StrPath, shown_value
 from graphviz_ad._internal.base.checked_calls import checking_arguments, saves, takes
 from graphviz_ad._internal.base.errors import GraphvizADWarning, OptionError, UnknownNameError
@@ -171,8 +171,16 @@ def plot(graph: Graph, asked: PlotOptions) -> Picture:
     return drawn(graph, asked)
 
 
-def drawn(graph: Graph, asked: PlotOptions, remarks: Mapping[str, Sequence[str]] = MappingProxyType({})) -> Picture:
-    """The picture that was asked for; ``remarks`` (key -> lines) stand in the boxes, too."""
+def drawn(
+    graph: Graph,
+    asked: PlotOptions,
+    remarks: Mapping[str, Sequence[str]] = MappingProxyType({}),
+    *,
+    arranged: bool = True,
+) -> Picture:
+    """The picture that was asked for; ``remarks`` (key -> lines) stand in the boxes, too. Where somebody else will
+    place the boxes, it is not ``arranged`` for a place: each node has one box.
+    """
     if asked.output is not None and asked.wrt is None:
         raise OptionError(
             f"output={asked.output!r} says which paths are meant, but none were asked for; name the input that they"
@@ -190,7 +198,7 @@ def drawn(graph: Graph, asked: PlotOptions, remarks: Mapping[str, Sequence[str]]
         transforms=asked.transforms,
         graph=graph,
     )
-    made = still(graph, chosen, asked, remarks)
+    made = (still if arranged else plain)(graph, chosen, asked, remarks)
     return Picture(made.graph, made.scene, chosen.theme, Finish(made.place, family(asked.font)))
 
 
@@ -553,6 +561,7 @@ def make_dot(
     if show_saved:
         for node in graph.node_list:
             remarks[node.key] += [f"saved: {', '.join(node.saved)}"] if node.saved else []
-    source = drawn(graph, PlotOptions(direction="TB", gradients=False, local=False), remarks).to_dot()
+    shown = PlotOptions(direction="TB", gradients=False, local=False, constants="boxes")
+    source = drawn(graph, shown, remarks, arranged=False).to_dot()
     body = source.splitlines(keepends=True)[1:-1]  # between "digraph {" and "}"
     return graphviz.Digraph(body=body)

@@ -128,6 +128,11 @@ def still(graph: Graph, look: Look, asked: PlotOptions, remarks: Remarks) -> Sti
     return planned([shown], place) if place is not None else whole(shown)
 
 
+def plain(graph: Graph, look: Look, asked: PlotOptions, remarks: Remarks) -> Still:
+    """The same without a plan, one box a node."""
+    return unplanned(subject(graph, look, asked, remarks))
+
+
 def planned(levels: Sequence[Subject], place: Place) -> Still:
     """The finest of these levels that can be read in the place, drawn for it."""
     found = best_plan([level.scene for level in levels], place, flows_of(levels[0]), MANNERS, engine_of(levels[0]))

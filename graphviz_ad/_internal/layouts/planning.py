@@ -8,7 +8,7 @@ our own layout a millisecond or two; where it would take longer, only the likeli
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from graphviz_ad._internal.layouts.layered import place_tightly
@@ -25,7 +25,10 @@ CROSSING = 0.06  # what a crossing costs
 LONG, LONGEST = 0.4, 1.0  # shares of the diagonal of the place: where an arrow is long, and longer than any may be
 EASY = 0.8  # what a picture must have to be taken at once
 LIKELY = 6  # trials that are looked at where none can be read
-COPIED = 0.97  # what a picture is worth in which leaves are drawn again
+# what a picture is worth in which leaves are drawn again, rows are connected by arrows, or begin with copies
+COPIED, CONNECTED, BEGUN = 0.97, 0.93, 0.9
+ENOUGH = 1.25  # times what can be read: larger letters are no better
+FULL = 4  # manners in which nothing is missing that is not in the picture elsewhere
 
 
 @dataclass(frozen=True)
@@ -61,20 +64,15 @@ Engine = Callable[[Scene], Scene]
 
 @dataclass(frozen=True)
 class Trial:
-    """A placed scene in as many rows as fit best, with the scale of it in its place; ``worth`` is that of how it is
-    drawn.
+    """A placed scene in some rows, with the scale of it in its place; ``hope`` is how good it is if nothing is in the
+    way of anything.
     """
 
     rows: Rows
     scale: float
-    worth: float
+    hope: float
     manner: Manner
     level: int
-
-    @property
-    def hope(self) -> float:
-        """How good it is if nothing is in the way of anything."""
-        return self.scale * self.worth
 
 
 @dataclass(frozen=True)
@@ -112,16 +110,25 @@ def plan_that_fits(
 ) -> Plan | None:
     """The plan of the finest level that can be read in the place; None where there is none."""
     for level, build in enumerate(builds):
-        # where the one that says least cannot be read, none can
-        least = trials(build, manners[-1], level, place, flows, engine)
-        if not any(trial.scale >= place.readable for trial in least):
-            continue
-        for manner in manners:
-            found = least if manner is manners[-1] else trials(build, manner, level, place, flows, engine)
-            best = best_of([trial for trial in found if trial.scale >= place.readable], place, EASY)
+        tried: dict[Manner, list[Trial]] = {}
+        # the one that says least comes first: where it cannot be read, none can
+        for manner, in_rows in ((manners[-1], True), *attempts(manners)):
+            if manner not in tried:
+                tried[manner] = trials(build, manner, level, place, flows, engine)
+            allowed = [each for each in tried[manner] if in_rows or each.rows.count == 1]
+            found = [each for each in allowed if each.scale >= place.readable]
+            if len(tried) == 1 and not found:
+                break
+            best = best_of(found, place, EASY) if len(tried) > 1 or len(manners) == 1 else None
             if best is not None:
                 return chosen(best)
     return None
+
+
+def attempts(manners: Sequence[Manner]) -> Iterator[tuple[Manner, bool]]:
+    """The manners in the order in which they are tried, each in one piece (False) and in rows (True)."""
+    yield from ((manner, in_rows) for in_rows in (False, True) for manner in manners[:FULL])
+    yield from ((manner, in_rows) for manner in manners[FULL:] for in_rows in (False, True))
 
 
 def chosen(trial: Trial) -> Plan:
@@ -152,12 +159,20 @@ def trials(build: Build, manner: Manner, level: int, place: Place, flows: Sequen
             return place.scale(whole_size(scene, size, place))
 
         for flow in flows:
-            whole = engine(replace(drawn, direction=flow))
-            for fold, less in ((None, 1.0), (rows_with_starts, COPIED)):
-                rows = best_rows(whole, scale, fold)
-                if fold is None or rows.count > 1:
-                    found.append(Trial(rows, scale(rows.size, rows.scene), worth * less, manner, level))
+            for rows, less in in_rows(engine(replace(drawn, direction=flow)), scale):
+                now = scale(rows.size, rows.scene)
+                hope = worth * less * min(now, ENOUGH * place.readable)
+                found.append(Trial(rows, now, hope, manner, level))
     return found
+
+
+def in_rows(scene: Scene, scale: Callable[[Point], float]) -> Iterator[tuple[Rows, float]]:
+    """A placed scene in one piece, and in rows that arrows connect or that begin anew, with what each is worth."""
+    yield Rows(scene, scene.size or (1.0, 1.0)), 1.0
+    for fold, worth in ((None, CONNECTED), (rows_with_starts, BEGUN)):
+        rows = best_rows(scene, scale, fold)
+        if rows.count > 1:
+            yield rows, worth
 
 
 def variants(scene: Scene) -> list[tuple[Scene, float]]:
