@@ -19,10 +19,12 @@ from graphviz_ad._internal.base.errors import GraphvizADError, OptionError, Save
 from graphviz_ad._internal.output.call_options import (
     FILE_ONLY,
     FILM_ONLY,
+    STILL_FILE_ONLY,
     STILL_ONLY,
     AnimateOptions,
     FilmFile,
     PlotOptions,
+    StillFile,
 )
 
 
@@ -148,7 +150,9 @@ def test_what_save_knows_of_options_is_what_plot_and_animate_take() -> None:
     assert set(STILL_ONLY) == names(PlotOptions) - names(AnimateOptions)
     assert set(FILM_ONLY) == names(AnimateOptions) - names(PlotOptions)
     assert set(FILE_ONLY) == names(FilmFile) - {"format"}
-    assert names(gad.save) - {"graph", "path"} == names(PlotOptions) | names(AnimateOptions) | names(FilmFile)
+    assert set(STILL_FILE_ONLY) == names(StillFile) - {"format"}
+    of_files = names(FilmFile) | names(StillFile)
+    assert names(gad.save) - {"graph", "path"} == names(PlotOptions) | names(AnimateOptions) | of_files
 
 
 def test_the_methods_that_type_checkers_see_are_those_that_there_are() -> None:

@@ -12,9 +12,9 @@ import torch
 from small_programs import PROGRAMS, graph
 
 import graphviz_ad as gad
-from graphviz_ad._internal.film.staging import Manner, slimmer
+from graphviz_ad._internal.film.staging import Manner
 from graphviz_ad._internal.scene.scene import Arrow, Box, Fact
-from graphviz_ad._internal.scene.scene_building import build_scene, roles_legend
+from graphviz_ad._internal.scene.scene_building import build_scene, roles_legend, slimmer
 from graphviz_ad._internal.scene.words.describe import words_of_graph
 
 PACKAGE = Path(gad.__file__).parent / "_internal"
@@ -77,8 +77,8 @@ def test_what_a_film_leaves_out_is_chosen_by_kinds_of_lines_not_by_their_words()
     kinds = {line.kind for box in boxes for line in box.lines}
     assert {"formula", "spread"} <= kinds
     for manner in (Manner(), Manner(signs=False), Manner(statistics=False)):
-        left = [slimmer(box, manner, {}) for box in boxes]
-        other = [slimmer(nonsense(box), manner, {}) for box in boxes]  # type: ignore[arg-type]
+        left = [slimmer(box, {}, signs=manner.signs, statistics=manner.statistics) for box in boxes]
+        other = [slimmer(nonsense(box), {}, signs=manner.signs, statistics=manner.statistics) for box in boxes]  # type: ignore[arg-type]
         assert [(box.badge, [line.key for line in box.lines]) for box in left] == [
             (box.badge, [line.key for line in box.lines]) for box in other
         ]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 import sys
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -15,25 +16,22 @@ from pathlib import Path
 from types import FrameType, MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
+from graphviz_ad._internal.api.still_plans import plain, still
 from graphviz_ad._internal.base.argument_types import Destination, Says, StrPath, shown_value
 from graphviz_ad._internal.base.checked_calls import checking_arguments, saves, takes
-from graphviz_ad._internal.base.errors import OptionError, UnknownNameError
+from graphviz_ad._internal.base.errors import GraphvizADWarning, OptionError, UnknownNameError
 from graphviz_ad._internal.base.registry import Registry
 from graphviz_ad._internal.base.save_folder import is_folder, write_folder
-from graphviz_ad._internal.explain.explainer import explain_gradient
-from graphviz_ad._internal.explain.forward_mode import tangents_of
-from graphviz_ad._internal.explain.path_picture import with_paths
-from graphviz_ad._internal.explain.tangent_picture import with_tangents
 from graphviz_ad._internal.film.staging import Screen, best_stage
 from graphviz_ad._internal.film.story import DIRECTIONS as FILM_DIRECTIONS
 from graphviz_ad._internal.film.story_choice import UsualStory, choose
 from graphviz_ad._internal.film.storyboard import storyboard
 from graphviz_ad._internal.graph.graph import Graph
-from graphviz_ad._internal.layouts.choice import place_scene
 from graphviz_ad._internal.output import documents
 from graphviz_ad._internal.output.call_options import (
     FILE_ONLY,
     FILM_ONLY,
+    STILL_FILE_ONLY,
     STILL_ONLY,
     AnimateOptions,
     ClassroomOptions,
@@ -41,18 +39,20 @@ from graphviz_ad._internal.output.call_options import (
     PictureFile,
     PlotOptions,
     SaveOptions,
+    StillFile,
+    asked_about,
+    family,
     words_to_write,
 )
 from graphviz_ad._internal.output.file_writing import PATHS, render, suffix_for, write_as
 from graphviz_ad._internal.output.format_table import FILMS, FRAMES, GRAPHS, MEANS_THE_FILM, STILLS, TOGETHER
 from graphviz_ad._internal.output.formats import numbered_frames
 from graphviz_ad._internal.output.notebook import only_in_notebooks
-from graphviz_ad._internal.scene.annotations import with_failure, with_remarks
 from graphviz_ad._internal.scene.canvas import Canvas
-from graphviz_ad._internal.scene.paint import paint, paint_frame
+from graphviz_ad._internal.scene.paint import paint_frame
 from graphviz_ad._internal.scene.picture_options import DIRECTIONS, picture_look
+from graphviz_ad._internal.scene.place import PLAIN, Finish
 from graphviz_ad._internal.scene.scene import Film, Scene, Step
-from graphviz_ad._internal.scene.scene_building import build_scene
 from graphviz_ad._internal.scene.themes import Theme
 from graphviz_ad._internal.scene.words.describe import words_of_graph
 from graphviz_ad._internal.sheets.method_comparison import Comparison, compare_on_function, of_graph
@@ -88,6 +88,10 @@ RECORDERS = Registry("framework", {"torch": "graphviz_ad._internal.tracing.entry
 BETWEEN = tuple(f"graphviz_ad._internal.{name}" for name in ("ad_number", "base.checked_calls", "api.methods"))
 Class = TypeVar("Class", bound=type)
 MIN_PIXELS, MAX_PIXELS = 16, 16384  # of a side of a frame
+DRAWN = (".svg", ".png", ".pdf", ".tikz", ".pgf")
+# option of a file -> the formats that it changes
+ACTS_ON = {"width": DRAWN, "scale": DRAWN, "dpi": (".png",), "transparent": (".svg", ".png", ".pdf")}
+IN_DEJAVU = (".png", ".pdf")
 ASPECTS = {"16:9": (1280, 720), "4:3": (960, 720)}  # pixels of a frame
 
 
@@ -195,8 +199,16 @@ def plot(graph: Graph, asked: PlotOptions) -> Picture:
     return drawn(graph, asked)
 
 
-def drawn(graph: Graph, asked: PlotOptions, remarks: Mapping[str, Sequence[str]] = MappingProxyType({})) -> Picture:
-    """The picture that was asked for; ``remarks`` (key -> lines) stand in the boxes, too."""
+def drawn(
+    graph: Graph,
+    asked: PlotOptions,
+    remarks: Mapping[str, Sequence[str]] = MappingProxyType({}),
+    *,
+    arranged: bool = True,
+) -> Picture:
+    """The picture that was asked for; ``remarks`` (key -> lines) stand in the boxes, too. Where somebody else will
+    place the boxes, it is not ``arranged`` for a place: each node has one box.
+    """
     if asked.output is not None and asked.wrt is None:
         raise OptionError(
             f"output={asked.output!r} says which paths are meant, but none were asked for; name the input that they"
@@ -215,34 +227,8 @@ def drawn(graph: Graph, asked: PlotOptions, remarks: Mapping[str, Sequence[str]]
         transforms=asked.transforms,
         graph=graph,
     )
-    shown = chosen.simplified(graph, steps=True, needed=asked_about(asked.wrt, asked.tangents, asked.output))
-    explained = explain_gradient(shown, asked.wrt, asked.output) if asked.wrt is not None else None
-    words = words_of_graph(shown, chosen.options)
-    forward = tangents_of(shown, asked.tangents) if asked.tangents is not None else None
-
-    def placed(flow: str) -> Scene:
-        scene = with_remarks(with_failure(build_scene(words, direction=flow), shown), remarks)
-        scene = with_paths(scene, explained) if explained is not None else scene
-        return place_scene(with_tangents(scene, words, forward) if forward is not None else scene, chosen.layout)
-
-    scene = placed(chosen.direction)
-    if asked.direction is None and too_wide(scene):
-        scene = placed("TB")
-    return Picture(shown, scene, chosen.theme)
-
-
-def asked_about(
-    wrt: str | None, tangents: str | Mapping[str, Any] | None, output: str | None = None
-) -> tuple[str, ...]:
-    """The names of which a picture or film is to tell."""
-    moved = (tangents,) if isinstance(tangents, str) else tuple(tangents or ())
-    return tuple(name for name in (wrt, output, *moved) if name is not None)
-
-
-def too_wide(scene: Scene) -> bool:
-    """Whether a picture is so wide and flat that a slide would make its letters tiny."""
-    width, height = scene.size or (1.0, 1.0)
-    return width > 2000 and width > 4 * height
+    made = (still if arranged else plain)(graph, chosen, asked, remarks)
+    return Picture(made.graph, made.scene, chosen.theme, Finish(made.place, family(asked.font)))
 
 
 @takes(AnimateOptions)
@@ -313,7 +299,8 @@ def saved(graph: Graph, path: Destination, asked: SaveOptions) -> Path | None:
         raise UnknownNameError("format", suffix, {*STILLS, *FILMS}, "The suffix of the file chooses the format.")
     film = suffix in FILMS and (suffix in MEANS_THE_FILM or suffix not in STILLS)
     chosen = {name: value for name, value in asked.given.items() if name != "format"}
-    of_the_other = STILL_ONLY if film else (*FILM_ONLY, *FILE_ONLY)
+    in_film, in_still = (*FILM_ONLY, *FILE_ONLY), (*STILL_ONLY, *STILL_FILE_ONLY)
+    of_the_other = {*in_still} - {*in_film} if film else {*in_film} - {*in_still}
     directions = DIRECTIONS if film else FILM_DIRECTIONS
     wrong = [
         name for name, value in chosen.items() if name in of_the_other or (name == "direction" and value in directions)
@@ -326,7 +313,10 @@ def saved(graph: Graph, path: Destination, asked: SaveOptions) -> Path | None:
     if suffix in GRAPHS and not chosen:  # as it was recorded, nothing folded or hidden
         return write_as(GRAPHS, path, graph, asked.format)
     if not film:
-        return write_as(STILLS, path, drawn(graph, PlotOptions.of(chosen)), asked.format)
+        of_file = {name: chosen.pop(name) for name in STILL_FILE_ONLY if name in chosen}
+        return written_still(
+            drawn(graph, PlotOptions.of(chosen)), path, StillFile.of(of_file | {"format": asked.format})
+        )
     of_file = {name: chosen.pop(name) for name in FILE_ONLY if name in chosen}
     if chosen.get("direction", "") is None:
         del chosen["direction"]
@@ -340,11 +330,17 @@ class Picture:
     graph: Graph
     scene: Scene
     theme: Theme
+    finish: Finish = PLAIN
 
     @cached_property
     def canvas(self) -> Canvas:
         """The picture as marks."""
-        return paint(self.scene)
+        return self.finish.canvas(self.scene)
+
+    @property
+    def png_scale(self) -> float:
+        """Pixels a point of a PNG."""
+        return self.finish.dpi / 72
 
     def to_svg(self) -> str:
         """A standalone SVG document."""
@@ -360,13 +356,13 @@ class Picture:
 
     to_tikz, to_pgf = documents.to_tikz, documents.to_pgf
 
-    @saves(PictureFile)
-    def save(self, path: Destination, asked: PictureFile) -> Path | None:
+    @saves(StillFile)
+    def save(self, path: Destination, asked: StillFile) -> Path | None:
         """Write the picture; the suffix chooses: .svg, .png, .pdf, .dot, .html, .json, … Returns the path.
 
         ``path`` may be a file that is open for bytes, with ``format=``.
         """
-        return write_as(STILLS, path, self, asked.format)
+        return written_still(self, path, asked)
 
     def show(self) -> Picture:
         """The picture itself, which a notebook displays; elsewhere a warning says how to see it."""
@@ -493,6 +489,25 @@ class Frame:
         return dict(picture_bundle(self.canvas, self.theme, self.canvas.alt, include=include, exclude=exclude))
 
 
+def written_still(picture: Picture, path: Destination, asked: StillFile) -> Path | None:
+    """The file of a still that was asked for."""
+    suffix = suffix_for(path, asked.format)
+    idle = [name for name in STILL_FILE_ONLY if name in asked.given and suffix not in ACTS_ON[name]]
+    if idle:
+        where = ", ".join(ACTS_ON[idle[0]])
+        raise OptionError(
+            f"{idle[0]}={asked.given[idle[0]]!r} does nothing to {suffix}; leave it out, or save as one of {where}"
+        )
+    if picture.finish.font and suffix in IN_DEJAVU:
+        warnings.warn(
+            f"{suffix} is set in DejaVu Sans, not in {picture.finish.font!r}; .svg is set in any font",
+            GraphvizADWarning,
+            stacklevel=4,
+        )
+    finish = picture.finish.with_file(asked.width, asked.scale, asked.dpi, asked.transparent)
+    return write_as(STILLS, path, replace(picture, finish=finish), asked.format)
+
+
 def written(animation: Animation, path: Destination, asked: FilmFile) -> Path | None:
     """The file of a film that was asked for."""
     options = {name: value for name, value in asked.given.items() if name != "format"}
@@ -581,6 +596,7 @@ def make_dot(
         for node in graph.node_list:
             kept = "unknown" if node.keeps_unknown else ", ".join(node.saved)
             remarks[node.key] += [f"saved: {kept}"] if kept else []
-    source = drawn(graph, PlotOptions(direction="TB", gradients=False, local=False), remarks).to_dot()
+    shown = PlotOptions(direction="TB", gradients=False, local=False, constants="boxes")
+    source = drawn(graph, shown, remarks, arranged=False).to_dot()
     body = source.splitlines(keepends=True)[1:-1]  # between "digraph {" and "}"
     return graphviz.Digraph(body=body)

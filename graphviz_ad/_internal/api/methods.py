@@ -41,7 +41,7 @@ Name = Annotated[str, Says("a variable, parameter or input")]
 @takes(PlotOptions)
 def to_dot(graph: Graph, asked: PlotOptions) -> str:
     """DOT source of the picture."""
-    return drawn(graph, asked).to_dot()
+    return drawn(graph, asked, arranged=asked.fit is not None).to_dot()
 
 
 @takes(PlotOptions)

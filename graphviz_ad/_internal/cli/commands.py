@@ -31,6 +31,7 @@ from graphviz_ad._internal.output.call_options import (
     ExplanationPicture,
     FilmFile,
     PlotOptions,
+    StillFile,
 )
 
 WRONG_USE = (ExpressionError, OptionError, TargetError, UnknownNameError)
@@ -66,6 +67,7 @@ def parser() -> argparse.ArgumentParser:
 def _add_drawing(commands: Any) -> None:
     plot = _drawing(commands, "plot", "draw a graph: .svg .png .pdf .dot .html .json")
     add_flags(plot, PlotOptions)
+    add_flags(plot, StillFile, without=("format",))
     films = (
         "film a graph: .gif .mp4 .webm .webp .png .html .svg .pdf .pptx, or a name with / at its end for numbered"
         " frames"
@@ -291,8 +293,8 @@ def _plot(arguments: argparse.Namespace) -> int:
     from graphviz_ad._internal.output.format_table import STILLS
 
     _check_format(arguments, STILLS)
-    options = chosen(arguments, PlotOptions)
-    return _write(plot(_graph(arguments), **options), arguments, "svg")
+    options, of_file = chosen(arguments, PlotOptions), chosen(arguments, StillFile, without=("format",))
+    return _write(plot(_graph(arguments), **options), arguments, "svg", **of_file)
 
 
 def _animate(arguments: argparse.Namespace) -> int:

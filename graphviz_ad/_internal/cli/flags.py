@@ -33,6 +33,7 @@ def add_flag(command: argparse.ArgumentParser, name: str, kind: Any, default: ob
         return
     several = {"action": "append"} if name in PARSERS else {}
     choices = [str(choice) for choice in literals(kind)] or list(said_of(kind).names) or None
+    choices = None if name in TYPED else choices
     metavar = "{" + ",".join(choices) + "}" if choices and literals(kind) else said_of(kind).metavar
     command.add_argument(
         flag,
@@ -48,13 +49,14 @@ def add_flag(command: argparse.ArgumentParser, name: str, kind: Any, default: ob
 
 def reader(name: str, kind: Any) -> Callable[[str], Any]:
     """What makes a value of the text after a flag; a wrong one is refused as in Python, before any work is done."""
-    convert = next((each for each in (int, float) if each in alternatives(kind)), str)
+    convert = TYPED.get(name) or next((each for each in (int, float) if each in alternatives(kind)), str)
 
     def read(text: str) -> Any:
         try:
             value = convert(text)
         except ValueError:
-            raise argparse.ArgumentTypeError(f"{text!r} is no {'whole ' if convert is int else ''}number") from None
+            what = said_of(kind).kind if name in TYPED else "whole number" if convert is int else "number"
+            raise argparse.ArgumentTypeError(f"{text!r} is no {what}") from None
         try:
             if name not in PARSERS:
                 demand(name, value, kind)
@@ -63,6 +65,23 @@ def reader(name: str, kind: Any) -> Callable[[str], Any]:
         return value
 
     return read
+
+
+def place_typed(text: str) -> str | tuple[float, float]:
+    """ "slide", or "400x300" for a width and a height in points."""
+    return pair_typed(text, "x") if "x" in text and text[0].isdigit() else text
+
+
+def font_typed(text: str) -> str | tuple[str, float]:
+    """ "Source Sans", or "Source Sans:9" for the least size of letters, too."""
+    name, colon, size = text.rpartition(":")
+    return (name, float(size)) if colon else text
+
+
+def pair_typed(text: str, between: str) -> tuple[float, float]:
+    """Two numbers."""
+    first, _, second = text.partition(between)
+    return float(first), float(second)
 
 
 def chosen(arguments: argparse.Namespace, table: type[Options], without: Collection[str] = ()) -> dict[str, Any]:
@@ -96,6 +115,8 @@ def movements(texts: list[str]) -> str | Mapping[str, Any]:
         raise OptionError(f"--tangents takes one NAME, or NAME=NUMBER for each input that moves: {error}") from error
 
 
+# flags whose text says more than a word or a number
+TYPED: Mapping[str, Callable[[str], Any]] = {"fit": place_typed, "font": font_typed}
 FLAGS = {"output": "--of"}  # what is called otherwise than in Python: --output is the file
 # flags that may be given several times
 PARSERS: Mapping[str, Callable[[list[str]], Any]] = {"transforms": transforms_named, "tangents": movements}

@@ -6,7 +6,7 @@ captions say.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -15,8 +15,8 @@ from graphviz_ad._internal.film.story_choice import Choice, Telling
 from graphviz_ad._internal.layouts.choice import place_scene
 from graphviz_ad._internal.layouts.row_wrapping import Rows, best_rows
 from graphviz_ad._internal.scene.paint import scale_of
-from graphviz_ad._internal.scene.scene import Box, Scene
-from graphviz_ad._internal.scene.scene_building import room, texts_of
+from graphviz_ad._internal.scene.scene import Scene
+from graphviz_ad._internal.scene.scene_building import slimmer, texts_of
 from graphviz_ad._internal.scene.words.describe import Words, without_local
 
 READABLE = 1.05  # pixels a point in a frame 720 pixels high; letters of 14 points are then readable from the back row
@@ -101,17 +101,12 @@ def scenes_by_direction(telling: Telling, manner: Manner, flows: Sequence[str]) 
     scene = telling.scene
     if not (manner.signs and manner.statistics):
         texts = texts_of(telling.story.changes)
-        scene = replace(scene, boxes=tuple([slimmer(box, manner, texts.get(box.key, {})) for box in scene.boxes]))
+        scene = replace(
+            scene,
+            boxes=tuple(
+                slimmer(box, texts.get(box.key, {}), signs=manner.signs, statistics=manner.statistics)
+                for box in scene.boxes
+            ),
+        )
         flows = flows if scene != telling.scene else ()
     return [replace(scene, direction=flow) for flow in flows]
-
-
-def slimmer(box: Box, manner: Manner, texts: Mapping[str, list[str]]) -> Box:
-    """The box without what the manner leaves out, as wide as it must be then."""
-    formula = any(line.kind == "formula" for line in box.lines)
-    badge = box.badge if manner.signs or not formula else ""
-    lines = box.lines if manner.statistics else tuple(line for line in box.lines if line.kind != "spread")
-    if (badge, lines) == (box.badge, box.lines):
-        return box
-    width, height = room(lines, badge, box.double, texts)
-    return replace(box, badge=badge, lines=lines, width=width, height=height)

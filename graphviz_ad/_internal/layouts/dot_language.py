@@ -96,10 +96,12 @@ def _spacer(width: float, height: float) -> str:
 SHAPES = {
     "leaf": 'shape=box style="rounded,filled"',
     "data": 'shape=box style="dashed,filled"',
+    "copy": 'shape=box style="rounded,dashed,filled"',
     "op": "shape=ellipse style=filled",
     "module": "shape=box3d style=filled",
 }
-BORDERS = {"leaf": "value.line", "data": "muted", "op": "edge", "module": "path.3"}
+BORDERS = {"leaf": "value.line", "copy": "value.line", "data": "muted", "op": "edge", "module": "path.3"}
+FILLS = {"copy": "paper"}  # of those kinds that have not one of their own name
 ARROW_COLORS = {
     "idle": "edge",
     "active-forward": "value.line",
@@ -135,7 +137,8 @@ def _readable_defaults(scene: Scene, theme: Theme) -> Iterator[str]:
 
 def _box_attributes(box: Box, theme: Theme) -> str:
     words = [text for text in (box.badge, *(line.text for line in box.lines)) if text]
-    fill = theme["op" if box.kind not in BORDERS else box.kind] if box.emphasis == "idle" else theme[box.emphasis]
+    kind = box.kind if box.kind in BORDERS else "op"
+    fill = theme[FILLS.get(kind, kind) if box.emphasis == "idle" else box.emphasis]
     border = theme["ink" if box.warning else BORDERS.get(box.kind, "edge")]
     double = " peripheries=2" if box.double else ""
     tooltip = quote_lines([*map(str, box.hover)] or words)

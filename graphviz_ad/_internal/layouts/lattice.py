@@ -18,22 +18,44 @@ from graphviz_ad._internal.scene.scene import Point
 
 # columns; a longer link takes a lane outside, because items for its whole way would cost more than the graph
 LONGEST = 32
-GAP = {"cell": 20.0, "label": 8.0, "bend": 10.0}  # points across, from each kind of item to its neighbours
-COLUMN_GAP, LABEL_GAP = 40.0, 20.0  # points along, between two columns of cells, and between cells and labels
 PORT_GAIN = 20.0  # points that the gap beside a column of ports, where no arrow ends, can do without
-STEEP, STEEPEST = 0.25, 60.0  # a gap grows by this share of the climb in it, up to so many points
+STEEP = 0.25  # a gap grows by this share of the climb in it
 END_STEP = 20.0  # points between the ends of two links on one side of a cell
 LANE_GAP = 12.0
 LABEL_NEAR = 14.0  # points across that a link may run away from its label
 
 
 @dataclass(frozen=True)
+class Spacing:
+    """Points between parts: ``columns`` and ``labels`` along, between two columns of cells, and between cells and
+    labels; the others across, from each kind of item to its neighbours. Steep links widen a gap by up to ``steepest``.
+    """
+
+    columns: float = 40.0
+    labels: float = 20.0
+    cell: float = 20.0
+    label: float = 8.0
+    bend: float = 10.0
+    steepest: float = 60.0
+
+
+ROOMY = Spacing()
+TIGHT = Spacing(columns=28.0, labels=12.0, cell=12.0, label=6.0, steepest=24.0)  # where letters would lose size
+
+
+@dataclass(frozen=True)
 class Cell:
-    """A rectangle; ``pin`` -1 or 1 keeps it alone with its like in the first or last column."""
+    """A rectangle; ``pin`` -1 or 1 keeps it alone with its like in the first or last column.
+
+    Links meet it on a ``face`` that is narrower than itself, around ``shift`` from its middle across; None is all of
+    its breadth.
+    """
 
     length: float
     breadth: float
     pin: int = 0
+    shift: float = 0.0
+    face: float | None = None
 
 
 @dataclass(frozen=True)
@@ -72,6 +94,8 @@ class Items:
     column: list[int] = field(default_factory=list)
     length: list[float] = field(default_factory=list)
     breadth: list[float] = field(default_factory=list)
+    shift: list[float] = field(default_factory=list)
+    face: list[float] = field(default_factory=list)
 
     def add(self, kind: str, column: int, length: float = 0.0, breadth: float = 0.0) -> int:
         """A new item; its number."""
@@ -79,7 +103,15 @@ class Items:
         self.column.append(column)
         self.length.append(length)
         self.breadth.append(breadth)
+        self.shift.append(0.0)
+        self.face.append(breadth)
         return len(self.kind) - 1
+
+    def add_cell(self, cell: Cell, column: int) -> None:
+        """A new cell."""
+        item = self.add("cell", column, cell.length, cell.breadth)
+        self.shift[item] = cell.shift
+        self.face[item] = cell.breadth if cell.face is None else cell.face
 
     def in_columns(self) -> list[list[int]]:
         """The items of each column, in order of creation."""
@@ -100,18 +132,18 @@ class Chain:
     lane: bool = False
 
 
-def arrange(cells: Sequence[Cell], links: Sequence[Link], label_side: int) -> Plan:
+def arrange(cells: Sequence[Cell], links: Sequence[Link], label_side: int, spacing: Spacing = ROOMY) -> Plan:
     """The layered layout of one connected set of cells; a label stands on the ``label_side`` (-1 or 1) of its link."""
     items = Items()
     chains = _chains(items, cells, links)
     springs = _springs(items, links, chains, label_side)
     order = uncrossed(items.in_columns(), [(spring.left, spring.right) for spring in springs], len(items.kind))
-    separation = _separation(items, order)
+    separation = _separation(items, order, spacing)
     middles = across(order, springs, separation)
     ends = _ends(items, links, chains, middles, label_side)
     springs = _springs(items, links, chains, label_side, ends)
     middles = across(order, springs, separation, middles)
-    starts, stops = _along(items, order, springs, middles)
+    starts, stops = _along(items, order, springs, middles, spacing)
     router = _Router(items, order, middles, starts, stops, label_side)
     paths = [router.path(chain, end) for chain, end in zip(chains, ends, strict=True)]
     labels = [None if chain.label is None else (router.middle(chain.label), middles[chain.label]) for chain in chains]
@@ -132,7 +164,7 @@ def _chains(items: Items, cells: Sequence[Cell], links: Sequence[Link]) -> list[
     """
     pace = 2 if any(link.label for link in links) else 1
     for cell, column in zip(cells, _columns(cells, links), strict=True):
-        items.add("cell", column * pace, cell.length, cell.breadth)
+        items.add_cell(cell, column * pace)
     chains = []
     for link in links:
         first, last = items.column[link.tail], items.column[link.head]
@@ -166,7 +198,7 @@ def _springs(
     """One spring for each step of each link; long links are stiff, so that they run straight."""
     springs = []
     for number, (link, chain) in enumerate(zip(links, chains, strict=True)):
-        out, into = ends[number] if ends else (link.out or 0.0, link.into or 0.0)
+        out, into = ends[number] if ends else _middles_of_faces(items, link)
         for step, (left, right) in enumerate(pairwise(chain.items)):
             if items.column[right] - items.column[left] != 1:
                 continue
@@ -183,6 +215,12 @@ def _springs(
     return springs
 
 
+def _middles_of_faces(items: Items, link: Link) -> Point:
+    """Where a link leaves and arrives before its ends are told from those of others."""
+    out = items.shift[link.tail] if link.out is None else link.out
+    return out, items.shift[link.head] if link.into is None else link.into
+
+
 def port(items: Items, item: int, label_side: int) -> float:
     """Where a link passes a label or a bend, from its middle: beside the label, not through it."""
     return -label_side * (items.breadth[item] / 2 + 3.0) if items.kind[item] == "label" else 0.0
@@ -191,13 +229,13 @@ def port(items: Items, item: int, label_side: int) -> float:
 # --- across ---------------------------------------------------------------------------------------------------------
 
 
-def _separation(items: Items, order: Sequence[Sequence[int]]) -> list[float]:
+def _separation(items: Items, order: Sequence[Sequence[int]], spacing: Spacing) -> list[float]:
     """Least distance between the middles of each item and the one before it in its column."""
     separation = [0.0] * len(items.kind)
     for column in order:
         for upper, lower in pairwise(column):
             kinds = items.kind[upper], items.kind[lower]
-            gap = GAP["label"] if "label" in kinds else max(GAP[kind] for kind in kinds)
+            gap = spacing.label if "label" in kinds else spacing.cell if "cell" in kinds else spacing.bend
             separation[lower] = (items.breadth[upper] + items.breadth[lower]) / 2 + gap
     return separation
 
@@ -222,12 +260,12 @@ def _ends(
     spread = {
         ("out", number): offset
         for cell, goals in outs.items()
-        for number, offset in _side_by_side(goals, items.breadth[cell])
+        for number, offset in _side_by_side(goals, items.face[cell], items.shift[cell])
     }
     spread |= {
         ("into", number): offset
         for cell, goals in intos.items()
-        for number, offset in _side_by_side(goals, items.breadth[cell])
+        for number, offset in _side_by_side(goals, items.face[cell], items.shift[cell])
     }
     return [
         (spread.get(("out", i), link.out or 0.0), spread.get(("into", i), link.into or 0.0))
@@ -235,29 +273,33 @@ def _ends(
     ]
 
 
-def _side_by_side(goals: list[tuple[float, int]], breadth: float) -> list[tuple[int, float]]:
+def _side_by_side(goals: list[tuple[float, int]], breadth: float, shift: float) -> list[tuple[int, float]]:
     step = min(END_STEP, 0.85 * breadth / len(goals))
-    return [(number, (place - (len(goals) - 1) / 2) * step) for place, (_, number) in enumerate(sorted(goals))]
+    return [(number, shift + (place - (len(goals) - 1) / 2) * step) for place, (_, number) in enumerate(sorted(goals))]
 
 
 # --- along ----------------------------------------------------------------------------------------------------------
 
 
 def _along(
-    items: Items, order: Sequence[Sequence[int]], springs: Sequence[Spring], middles: Sequence[float]
+    items: Items,
+    order: Sequence[Sequence[int]],
+    springs: Sequence[Spring],
+    middles: Sequence[float],
+    spacing: Spacing,
 ) -> tuple[list[float], list[float]]:
     """Start and stop of each column; the gap before a column grows where links climb steeply."""
     climbs = [0.0] * len(order)
     for spring in springs:
         climb = abs(middles[spring.left] + spring.out - middles[spring.right] - spring.into)
         climbs[items.column[spring.right]] = max(climbs[items.column[spring.right]], climb)
-    base = LABEL_GAP if "label" in items.kind else COLUMN_GAP
+    base = spacing.labels if "label" in items.kind else spacing.columns
     ports = [all(items.kind[item] == "cell" and not items.length[item] for item in column) for column in order]
     starts, stops, run = [], [], 0.0
     for number, column in enumerate(order):
         if number:
             needed = base - PORT_GAIN if ports[number - 1] or ports[number] else base
-            run += needed + min(climbs[number] * STEEP, STEEPEST)
+            run += needed + min(climbs[number] * STEEP, spacing.steepest)
         starts.append(run)
         run += max((items.length[item] for item in column), default=0.0)
         stops.append(run)

@@ -8,13 +8,21 @@ do not contain. A link that crosses a frame ends there in a port, and its pieces
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
 from graphviz_ad._internal.layouts.columns import forward_pairs
-from graphviz_ad._internal.layouts.lattice import Cell, Link, Plan, arrange
+from graphviz_ad._internal.layouts.lattice import ROOMY, TIGHT, Cell, Link, Plan, Spacing, arrange
 from graphviz_ad._internal.layouts.margins import Frame, Path, Places, settle
+from graphviz_ad._internal.layouts.satellites import (
+    Cluster,
+    Orbit,
+    cluster,
+    orbits,
+    with_grown_boxes,
+    with_satellites_inside,
+)
 from graphviz_ad._internal.scene.group_tree import depths, innermost_groups, parents, title_size
 from graphviz_ad._internal.scene.scene import Point, Scene
 
@@ -39,14 +47,27 @@ class Level:
 
 def place(scene: Scene, *, seconds: float = 10.0) -> Scene:
     """The scene with places; fast enough that ``seconds`` is not watched."""
-    return _Compound(scene).placed()
+    return _Compound(scene, {}, ROOMY).placed()
+
+
+def place_tightly(scene: Scene) -> Scene:
+    """The same in as little room as it takes: what only one box uses stands close beside it."""
+    found = orbits(scene)
+    scene = with_satellites_inside(scene, found.values())
+    clusters = {center: (orbit, cluster(scene, orbit)) for center, orbit in found.items()}
+    grown = with_grown_boxes(scene, {center: made for center, (_, made) in clusters.items()})
+    return _Compound(grown, clusters, TIGHT).placed()
 
 
 class _Compound:
     """The levels of one scene: built outside in, sized inside out, and put in place outside in."""
 
-    def __init__(self, scene: Scene) -> None:
+    def __init__(self, scene: Scene, clusters: Mapping[int, tuple[Orbit, Cluster]], spacing: Spacing) -> None:
         self.scene, self.flat = scene, scene.direction != "TB"
+        self.spacing, self.clusters = spacing, clusters
+        self.satellites = {i: center for center, (orbit, _) in clusters.items() for i in orbit.satellites}
+        self.own_arrows = {i for _, made in clusters.values() for i in made.paths}
+        self.number = {box.key: i for i, box in enumerate(scene.boxes)}
         number = {group.key: i for i, group in enumerate(scene.groups)}
         tree, home = parents(scene), innermost_groups(scene)
         depth = depths(tree)
@@ -56,7 +77,8 @@ class _Compound:
         self.levels: dict[int | None, Level] = {None: Level(None)} | {i: Level(i) for i in range(len(scene.groups))}
         self.home: list[int | None] = [number[home[box.key]] if box.key in home else None for box in scene.boxes]
         for i, level in enumerate(self.home):
-            self.levels[level].names.append(("box", i))
+            if i not in self.satellites:
+                self.levels[level].names.append(("box", i))
         self.inner_first = sorted(range(len(scene.groups)), key=lambda i: -depth[scene.groups[i].key])
         self.full = self._nonempty()
         self.backwards = self._add_pieces()
@@ -84,6 +106,8 @@ class _Compound:
         crossings = [self._crossing(number[arrow.tail], number[arrow.head]) for arrow in self.scene.arrows]
         backwards = self._backwards(crossings)
         for arrow, (meeting, lefts, rights) in enumerate(crossings):
+            if arrow in self.own_arrows:
+                continue
             if backwards[arrow]:
                 lefts, rights = rights, lefts
             for side, chain in (("out", lefts), ("in", rights)):
@@ -115,6 +139,8 @@ class _Compound:
     def _backwards(self, crossings: Sequence[tuple[int | None, list[Name], list[Name]]]) -> list[bool]:
         met: dict[int | None, list[int]] = {}
         for arrow, (meeting, _, _) in enumerate(crossings):
+            if arrow in self.own_arrows:
+                continue
             met.setdefault(meeting, []).append(arrow)
         result = [False] * len(crossings)
         for meeting, arrows in met.items():
@@ -132,10 +158,7 @@ class _Compound:
             _lay_out(self.levels[group], self)
         _lay_out(self.levels[None], self)
         corners = self._corners()
-        centers = [
-            _plus(corners[self.home[i]], self.levels[self.home[i]].centers["box", i])
-            for i in range(len(self.scene.boxes))
-        ]
+        centers = [self._center(i, corners) for i in range(len(self.scene.boxes))]
         paths = self._joined(corners)
         labels = self._labels(corners, paths)
         frames = [self._frame(i, corners) for i in range(len(self.scene.groups))]
@@ -146,6 +169,27 @@ class _Compound:
             frames,
         )
         return settle(self.scene, turned, "layered")
+
+    def _center(self, box: int, corners: dict[int | None, Point]) -> Point:
+        """The middle of a box, along and across."""
+        center = self.satellites.get(box, box)
+        if center not in self.clusters:
+            return _plus(corners[self.home[box]], self.levels[self.home[box]].centers["box", box])
+        made = self.clusters[center][1]
+        place = made.center if box == center else made.satellites[box]
+        return _plus(self._corner_of_cluster(center, corners), self.turn(place))
+
+    def _corner_of_cluster(self, center: int, corners: dict[int | None, Point]) -> Point:
+        """The low corner of a box with its satellites, along and across."""
+        middle = _plus(corners[self.home[center]], self.levels[self.home[center]].centers["box", center])
+        length, breadth = self.turn(self.clusters[center][1].size)
+        return middle[0] - length / 2, middle[1] - breadth / 2
+
+    def _cluster_cell(self, made: Cluster) -> Cell:
+        """A box with its satellites as one rectangle, which links meet where the box is."""
+        length, breadth = self.turn(made.size)
+        face = self.turn(made.box)[1]
+        return Cell(length, breadth, 0, self.turn(made.center)[1] - breadth / 2, face)
 
     def turn(self, point: Point) -> Point:
         """From along and across to x and y, and back."""
@@ -162,6 +206,8 @@ class _Compound:
         """The rectangle that the name stands for, along and across."""
         if name[0] == "port":
             return Cell(0.0, 0.0, 1 if name[2:] == ("out",) else -1)
+        if name[0] == "box" and name[1] in self.clusters:
+            return self._cluster_cell(self.clusters[name[1]][1])
         if name[0] == "box":
             box = self.scene.boxes[name[1]]
             return Cell(*self.turn((box.width, box.height)))
@@ -203,15 +249,41 @@ class _Compound:
                 pieces[arrow].append(tuple(_plus(corners[key], point) for point in path))
         joined = []
         for arrow, parts in pieces.items():
+            if arrow in self.own_arrows:
+                joined.append(self._of_satellite(arrow, corners)[0])
+                continue
             parts.sort(key=lambda path: path[0][0])
             path = parts[0]
             for part in parts[1:]:
                 path += _bridge(path[-1], part[0]) + part[1:]
+            path = self._up_to_boxes(arrow, path, corners)
             joined.append(path[::-1] if self.backwards[arrow] else path)
         return joined
 
+    def _of_satellite(self, arrow: int, corners: dict[int | None, Point]) -> tuple[Path, Point | None]:
+        """The path and the middle of the label of an arrow from a satellite."""
+        center = next(center for center, (_, made) in self.clusters.items() if arrow in made.paths)
+        corner, made = self._corner_of_cluster(center, corners), self.clusters[center][1]
+        label = made.labels[arrow]
+        path = tuple([_plus(corner, self.turn(point)) for point in made.paths[arrow]])
+        return path, _plus(corner, self.turn(label)) if label else None
+
+    def _up_to_boxes(self, arrow: int, path: Path, corners: dict[int | None, Point]) -> Path:
+        """A path along the columns that goes on to the box where its satellites are longer than the box."""
+        given, number = self.scene.arrows[arrow], self.number
+        first, last = number[given.tail], number[given.head]
+        if self.backwards[arrow]:
+            first, last = last, first
+        if first in self.clusters:
+            u = self._center(first, corners)[0] + self.turn(self.clusters[first][1].box)[0] / 2
+            path = ((u, path[0][1]), *_bridge((u, path[0][1]), path[0]), *path[1:])
+        if last in self.clusters:
+            u = self._center(last, corners)[0] - self.turn(self.clusters[last][1].box)[0] / 2
+            path = (*path, *_bridge(path[-1], (u, path[-1][1])))
+        return path
+
     def _labels(self, corners: dict[int | None, Point], paths: Sequence[Path]) -> list[Point | None]:
-        found: list[Point | None] = [None] * len(paths)
+        found = [self._of_satellite(i, corners)[1] if i in self.own_arrows else None for i in range(len(paths))]
         for key, level in self.levels.items():
             for arrow, center in level.labels.items():
                 found[arrow] = _plus(corners[key], center) if center else found[arrow]
@@ -283,7 +355,8 @@ def _plan(
         whole = tail[0] != "port" and head[0] != "port"  # the middle piece of an arrow carries its label
         label = compound.label(arrow) if whole else None
         links.append(_link(compound, arrow, (index[tail], tail), (index[head], head), label))
-    return arrange([compound.cell(name) for name in names], links, -1 if compound.flat else 1)
+    cells = [compound.cell(name) for name in names]
+    return arrange(cells, links, -1 if compound.flat else 1, compound.spacing)
 
 
 def _link(

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -60,30 +60,35 @@ def wrapped(scene: Scene, fits: Callable[[Point], float]) -> Scene:
     return best_rows(scene, fits).settled()
 
 
-def best_rows(scene: Scene, fits: Callable[[Point], float]) -> Rows:
+def best_rows(scene: Scene, fits: Callable[[Point], float], fold: Fold | None = None) -> Rows:
     """The rows into which a placed scene fits best.
 
     ``fits`` says how well a picture of some width and height fits, in any unit; each arrow that has to find its way to
-    the next row makes it a little worse.
+    the next row makes it a little worse. ``fold`` makes rows of cuts; None leads arrows from row to row.
     """
-    strip = _Strip(scene)
+    strip = Strip(scene)
     best = Rows(scene, scene.size or (1.0, 1.0))
     score = fits(best.size)
     for rows in range(2, MOST + 1):
         cuts = strip.cuts(rows)
         if len(cuts) < rows - 1:
             break
-        places = strip.folded(cuts)
-        size = size_of(scene, places)
+        made = (scene, strip.folded(cuts)) if fold is None else fold(strip, cuts)
+        if made is None:
+            continue
+        size = size_of(*made)
         tangle = sum(len(cut.arrows) for cut in cuts) - len(cuts)
         if (now := fits(size) * max(1 - TANGLE * tangle, 0.5)) > score:
-            best, score = Rows(scene, size, rows, places), now
+            best, score = Rows(made[0], size, rows, made[1]), now
         elif now < 0.8 * score:
             break
     return best
 
 
-class _Strip:
+Fold = Callable[["Strip", Sequence[Cut]], "tuple[Scene, Places] | None"]
+
+
+class Strip:
     """A placed scene along its direction: where it can be cut, and what it looks like then."""
 
     def __init__(self, scene: Scene) -> None:
@@ -150,7 +155,7 @@ class _Strip:
     def split(self, arrow: int, u: float) -> tuple[Path, Path]:
         """The path of an arrow before and after a cut; found once, for each number of rows asks again."""
         if (arrow, u) not in self.pieces:
-            self.pieces[arrow, u] = _split(self.paths[arrow], u)
+            self.pieces[arrow, u] = split(self.paths[arrow], u)
         return self.pieces[arrow, u]
 
     def choices(self, rows: int) -> list[tuple[float, int]]:
@@ -177,6 +182,18 @@ class _Strip:
                 [(least := min(found), found.index(least)) if found else (math.inf, 0) for found in costs]
             )
         return self.table[rows - 1]
+
+    def band(self, low: float, high: float, arrows: Iterable[int]) -> tuple[float, float]:
+        """The least and greatest v of what is between two places along u, of these arrows."""
+        inside = [extent for extent in self.extents if low <= (extent[0] + extent[2]) / 2 <= high]
+        found = [v for extent in inside for v in (extent[1], extent[3])]
+        for number in arrows:
+            span = self.spans[number]
+            if span[0] < high and span[1] > low:
+                reach = self.reach[number]
+                whole = low <= reach[0] and reach[2] <= high  # as most are
+                found += (reach[1], reach[3]) if whole else [v for u, v in self.points[number] if low <= u <= high]
+        return min(found), max(found)
 
     def cuts(self, rows: int) -> tuple[Cut, ...]:
         """The best cuts into so many rows; fewer where there are not enough gaps."""
@@ -213,12 +230,12 @@ class _Strip:
 class _Rows:
     """The rows of a folded strip: how far each moves, and the ways from one to the next."""
 
-    def __init__(self, strip: _Strip, cuts: Sequence[Cut]) -> None:
+    def __init__(self, strip: Strip, cuts: Sequence[Cut]) -> None:
         self.strip, self.cuts = strip, cuts
         self.ends, self.torn = [cut.u for cut in cuts], {arrow for cut in cuts for arrow in cut.arrows}
         self.margin = LANE * max((len(cut.arrows) for cut in cuts), default=0) + AIR
         edges = [0.0, *(cut.u for cut in cuts), strip.length]
-        bands = [self.band(low, high) for low, high in pairwise(edges)]
+        bands = [strip.band(low, high, range(len(strip.spans))) for low, high in pairwise(edges)]
         self.shifts: list[Point] = []
         self.lanes: list[float] = []  # v of the first lane below each row
         v = 0.0
@@ -229,16 +246,6 @@ class _Rows:
             v += LANE * max(len(cut.arrows) - 1, 0) + AIR if cut else 0.0
         first = min(extent[0] for extent in strip.extents)
         self.shifts[0] = (self.margin - first, self.shifts[0][1])
-
-    def band(self, low: float, high: float) -> tuple[float, float]:
-        """The least and greatest v of what is between two cuts."""
-        inside = [extent for extent in self.strip.extents if low <= (extent[0] + extent[2]) / 2 <= high]
-        found = [v for extent in inside for v in (extent[1], extent[3])]
-        for span, points, reach in zip(self.strip.spans, self.strip.points, self.strip.reach, strict=True):
-            if span[0] < high and span[1] > low:
-                whole = low <= reach[0] and reach[2] <= high  # as most are
-                found += (reach[1], reach[3]) if whole else [v for u, v in points if low <= u <= high]
-        return min(found), max(found)
 
     def row(self, u: float) -> int:
         """The row of what stands there."""
@@ -266,7 +273,7 @@ class _Rows:
         done: Path = ()
         for index, cut in enumerate(self.cuts):
             if number in cut.arrows:
-                piece, rest = _split(rest, cut.u) if done else self.strip.split(number, cut.u)
+                piece, rest = split(rest, cut.u) if done else self.strip.split(number, cut.u)
                 done = _joined(done, self.all_into(index, piece))
                 done = _joined(done, self.way(index, cut.arrows.index(number), done[-1], self.into(index + 1, rest[0])))
                 row = index + 1
@@ -339,7 +346,7 @@ def _share(segment: tuple[Point, Point, Point, Point], u: float) -> float:
 
 
 def _crossing(path: Path, u: float) -> float:
-    """The v at which a chain that runs to higher u gets there; as `_split` has it, to the last bit."""
+    """The v at which a chain that runs to higher u gets there; as `split` has it, to the last bit."""
     for segment in _segments(path):
         if segment[3][0] >= u:
             share = _share(segment, u)
@@ -350,7 +357,7 @@ def _crossing(path: Path, u: float) -> float:
     raise ValueError("the path does not get there")
 
 
-def _split(path: Path, u: float) -> tuple[Path, Path]:
+def split(path: Path, u: float) -> tuple[Path, Path]:
     """A chain that runs to higher u, before and after it gets there."""
     for number, segment in enumerate(_segments(path)):
         if segment[3][0] >= u:
@@ -378,7 +385,7 @@ def _joined(a: Path, b: Path) -> Path:
     return (*a, *b[1:]) if a else b
 
 
-def _line(start: Point, end: Point) -> Path:
+def line_between(start: Point, end: Point) -> Path:
     return tuple(
         (start[0] + (end[0] - start[0]) * share, start[1] + (end[1] - start[1]) * share)
         for share in (0.0, 1 / 3, 2 / 3, 1.0)
@@ -391,9 +398,9 @@ def _rounded_way(corners: Sequence[Point]) -> Path:
     for before, corner, after in zip(corners, corners[1:], corners[2:], strict=False):
         radius = min(ROUND, math.dist(before, corner) / 2, math.dist(corner, after) / 2)
         begin, end = _step_towards(corner, before, radius), _step_towards(corner, after, radius)
-        path = _joined(path, _line(path[-1], begin))
+        path = _joined(path, line_between(path[-1], begin))
         path = (*path, _step_towards(corner, before, 0.45 * radius), _step_towards(corner, after, 0.45 * radius), end)
-    return _joined(path, _line(path[-1], corners[-1]))
+    return _joined(path, line_between(path[-1], corners[-1]))
 
 
 def _step_towards(start: Point, goal: Point, distance: float) -> Point:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from decimal import Decimal
 from typing import Any, SupportsFloat, cast
 
@@ -15,6 +17,8 @@ MINUS, FIGURE_SPACE = "−", "\u2007"
 MOST_EXACT = 99_999  # the largest integer that is written out
 SMALLEST, LARGEST = 1e-3, 1e4  # what lies between is written without a power of ten
 ONE_LINE = 40  # characters that a matrix may take in a caption
+DIGITS = 4  # significant ones, where nobody asks for others
+_digits: ContextVar[int] = ContextVar("digits", default=DIGITS)
 
 _DTYPES = {
     "float16": "f16", "bfloat16": "bf16", "float32": "f32", "float64": "f64", "half": "f16", "double": "f64",
@@ -25,8 +29,19 @@ _DTYPES = {
 }  # fmt: skip
 
 
-def short_number(x: Any, *, digits: int = 4) -> str:
+@contextmanager
+def written_with(digits: int) -> Iterator[None]:
+    """Write numbers with so many significant digits while it is open, here and nowhere else."""
+    token = _digits.set(digits)
+    try:
+        yield
+    finally:
+        _digits.reset(token)
+
+
+def short_number(x: Any, *, digits: int | None = None) -> str:
     """A number with so many significant digits: "0.3333", "−1.2e−5", "12000", "∞"; anything else as `str` gives it."""
+    digits = _digits.get() if digits is None else digits
     plain = x.item() if hasattr(x, "item") else x
     if type(plain) is float:  # nearly always, and to ask what can be made a float is slow
         return _real(plain, digits)

@@ -10,9 +10,12 @@ from typing import Annotated, Any, Literal
 
 from graphviz_ad._internal.base.argument_types import Says, StrPath
 from graphviz_ad._internal.base.checked_calls import Options
+from graphviz_ad._internal.base.errors import OptionError
 from graphviz_ad._internal.graph.transforms import Transform
 from graphviz_ad._internal.layouts import LAYOUTS
 from graphviz_ad._internal.scene.themes import THEME_NAMES
+
+LETTERS = 1, 200  # points
 
 # --- types that several calls share
 
@@ -41,6 +44,17 @@ Detail = Annotated[
         "what a box is: op, a line of the program, a call of a function of it, or a module; auto chooses by size",
         "level of detail",
         hint="op shows operations, line statements of the program, call calls of its functions, module modules.",
+    ),
+]
+Fit = Annotated[
+    Literal["slide", "4:3", "page", "column"] | tuple[float, float] | None,
+    Says(
+        "plan the picture for a place: its name, or (width, height) in points; None: as large as it gets, nothing left"
+        " out",
+        "place",
+        least=20,
+        most=20_000,
+        metavar="PLACE",
     ),
 ]
 FileFormat = Annotated[
@@ -92,6 +106,30 @@ class Paths(Options):
 class StillWords(Options):
     """What only a still picture leaves to choose."""
 
+    fit: Fit = None
+    font: Annotated[
+        str | tuple[str, float] | None,
+        Says(
+            "a font, or (a font, points that letters have at least); boxes are measured for DejaVu Sans, which is wide",
+            "font",
+            metavar="NAME",
+        ),
+    ] = None
+    digits: Annotated[
+        int | None,
+        Says(
+            "significant digits of numbers; None: 4, or 3 where room is short",
+            "number of digits",
+            least=1,
+            most=17,
+            metavar="COUNT",
+        ),
+    ] = None
+    legend: Annotated[bool, Says("say below the picture what the colours and signs mean")] = True
+    constants: Annotated[
+        Literal["inline", "boxes"],
+        Says("numbers of the program stand in formulas, or have boxes", "way to show numbers"),
+    ] = "inline"
     values: Annotated[bool, Says("write forward values")] = True
     gradients: Annotated[bool, Says("write gradients")] = True
     with_all: Annotated[
@@ -179,6 +217,46 @@ class PictureFile(Options):
 
 
 @dataclass(frozen=True, kw_only=True)
+class StillFile(PictureFile):
+    """Options of a saved still, for the formats that have them."""
+
+    width: Annotated[
+        float | None,
+        Says(
+            "how wide the picture is, in points (1/72 inch); None: as it was made",
+            "width",
+            least=1,
+            most=20_000,
+            unit="points",
+            metavar="POINTS",
+        ),
+    ] = None
+    scale: Annotated[
+        float,
+        Says(
+            "1.5 makes a picture half as large again; of a film, 1920 by 1080 pixels of 1280 by 720",
+            "scale",
+            least=0.05,
+            most=20,
+            unit="times as large",
+            metavar="NUMBER",
+        ),
+    ] = 1.0
+    dpi: Annotated[
+        float | None,
+        Says(
+            ".png: pixels an inch; None: 144",
+            "resolution",
+            least=18,
+            most=2400,
+            unit="pixels an inch",
+            metavar="NUMBER",
+        ),
+    ] = None
+    transparent: Annotated[bool, Says("no paper behind the picture")] = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class FilmFile(PictureFile):
     """Options of a saved film, for the formats that have them."""
 
@@ -208,7 +286,7 @@ class FilmFile(PictureFile):
 
 
 @dataclass(frozen=True, kw_only=True)
-class SaveOptions(FilmFile, FilmWays, StillWords, Paths, Look):
+class SaveOptions(FilmFile, StillFile, FilmWays, StillWords, Paths, Look):
     """Options of `Graph.save`: those of `plot` for a picture, those of `animate` and of the file for a film."""
 
     direction: Annotated[
@@ -220,9 +298,10 @@ class SaveOptions(FilmFile, FilmWays, StillWords, Paths, Look):
     ] = None
 
 
-STILL_ONLY = ("output", "with_all", "values", "gradients")
+STILL_ONLY = ("output", "with_all", "values", "gradients", "fit", "font", "digits", "legend", "constants")
 FILM_ONLY = ("speed", "flow", "aspect", "steps", "passes")
 FILE_ONLY = ("loop", "scale", "mode")
+STILL_FILE_ONLY = ("width", "scale", "dpi", "transparent")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -270,6 +349,31 @@ class GalleryFiles(ExampleLook):
     suffix: Annotated[str, Says("of the files: .svg, .png, .pdf, or that of a film")] = field(
         default=".svg", kw_only=True
     )
+
+
+def family(font: str | tuple[str, float] | None) -> str:
+    """The name of a font; "" where nobody says which."""
+    return (font[0] if isinstance(font, tuple) else font) or ""
+
+
+def smallest_letters(font: str | tuple[str, float] | None) -> float | None:
+    """How large letters have to be at least, in points; None where nobody says so."""
+    if not isinstance(font, tuple):
+        return None
+    if not LETTERS[0] <= font[1] <= LETTERS[1]:
+        raise OptionError(
+            f"font={font!r}: letters of {font[1]:g} points cannot be; give (a font, points) with {LETTERS[0]} to"
+            f" {LETTERS[1]} points"
+        )
+    return font[1]
+
+
+def asked_about(
+    wrt: str | None, tangents: str | Mapping[str, Any] | None, output: str | None = None
+) -> tuple[str, ...]:
+    """The names of which a picture or film is to tell."""
+    moved = (tangents,) if isinstance(tangents, str) else tuple(tangents or ())
+    return tuple(name for name in (wrt, output, *moved) if name is not None)
 
 
 def words_to_write(asked: StillWords | PlotOptions | ExplanationPicture) -> tuple[bool, ...]:

@@ -51,7 +51,8 @@ def pdf(picture: Picture | Frame) -> bytes:
     """A vector page of the size of the picture; light words keep their dark ground."""
     from graphviz_ad._internal.renderers.pages.pdf import pdf_page
 
-    return pdf_page(picture.canvas, picture.theme, transparent=not picture.theme.dark, title=picture.canvas.alt)
+    clear = not picture.theme.dark or picture.canvas.background is None
+    return pdf_page(picture.canvas, picture.theme, transparent=clear, title=picture.canvas.alt)
 
 
 def dot(picture: Picture) -> bytes:

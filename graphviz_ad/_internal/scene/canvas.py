@@ -76,10 +76,13 @@ Mark = Rect | Curve | Polygon | Label
 
 @dataclass(frozen=True)
 class Canvas:
-    """A finished picture: its size and its marks, back to front. ``background`` is a role, or None for transparent."""
+    """A finished picture: its size and its marks, back to front. ``background`` is a role, or None for transparent;
+    ``font`` stands before those of all pictures.
+    """
 
     width: float
     height: float
     marks: tuple[Mark, ...]
     alt: str = ""
     background: str | None = "paper"
+    font: str = ""

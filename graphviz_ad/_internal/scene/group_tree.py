@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from graphviz_ad._internal.scene.font_metrics import text_width
 from graphviz_ad._internal.scene.scene import Group, Scene
 
-TITLE_EM = 13.0  # as `graphviz_ad._internal.scene.paint` sets it
+TITLE_EM = 12.5  # as `graphviz_ad._internal.scene.paint` sets it
 WIDEST_TITLE = 260.0  # a longer title is shortened rather than stretching its frame
 
 

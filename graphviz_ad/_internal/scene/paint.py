@@ -23,26 +23,30 @@ class Type:
     italic: bool = False
 
 
+SMALL, TEXT, LARGE = 12.5, 15.0, 16.0  # ems, in points; there are no others in a picture
+
 TYPES = {
-    "name": Type(16, bold=True),
-    "formula": Type(15),
-    "kind": Type(13, "muted"),
-    "value": Type(18, "value", bold=True),
-    "gradient": Type(17, "gradient", italic=True),
-    "sum": Type(14, "gradient", italic=True),
-    "upstream": Type(14, "gradient", italic=True),
-    "local": Type(14, "ink"),
-    "rule": Type(14, "ink"),
-    "tie": Type(14, "ink", bold=True),
-    "contribution": Type(15, "gradient", italic=True),
-    "broadcast": Type(15, "gradient", italic=True),
-    "tangent": Type(16, "path.3"),
-    "direction": Type(16, "path.3"),
-    "forward": Type(15, "path.3"),
-    "cut": Type(14, "muted"),
-    "note": Type(13, "muted"),
-    "remark": Type(14, "ink", bold=True),
-    "badge": Type(17, "badge.text", bold=True),
+    "name": Type(TEXT, bold=True),
+    "formula": Type(TEXT),
+    "kind": Type(SMALL, "muted"),
+    "value": Type(LARGE, "value", bold=True),
+    "gradient": Type(TEXT, "gradient", italic=True),
+    "sum": Type(SMALL, "gradient", italic=True),
+    "upstream": Type(SMALL, "gradient", italic=True),
+    "local": Type(TEXT, "ink"),
+    "factor": Type(TEXT, "ink"),
+    "rule": Type(TEXT, "ink"),
+    "tie": Type(SMALL, "ink", bold=True),
+    "contribution": Type(TEXT, "gradient", italic=True),
+    "broadcast": Type(TEXT, "gradient", italic=True),
+    "tangent": Type(TEXT, "path.3"),
+    "direction": Type(TEXT, "path.3"),
+    "forward": Type(TEXT, "path.3"),
+    "cut": Type(SMALL, "muted"),
+    "note": Type(SMALL, "muted"),
+    "remark": Type(SMALL, "ink", bold=True),
+    "copy": Type(TEXT, "value", bold=True),
+    "badge": Type(LARGE, "badge.text", bold=True),
 }
 
 # Emphasis -> fill and border of a box; None keeps what its kind has.
@@ -67,14 +71,16 @@ ARROW_LOOKS: dict[str, tuple[str, float, tuple[float, ...], int]] = {
 KIND_LOOKS: dict[str, tuple[str, str, float, tuple[float, ...], float]] = {
     "leaf": ("leaf", "value.line", 2.0, (), 14),
     "data": ("data", "muted", 1.2, (4, 3), 10),
+    "copy": ("paper", "value.line", 1.2, (4, 3), 14),
     "op": ("op", "edge", 1.4, (), 3),
     "module": ("module", "path.3", 1.6, (), 6),
     "line": ("op", "edge", 1.4, (), 3),
     "call": ("op", "edge", 2.0, (), 6),
 }
 
-PAD_X, PAD_Y, LINE_GAP, BADGE, BADGE_GAP = 12.0, 8.0, 4.0, 34.0, 9.0
+PAD_X, PAD_Y, LINE_GAP, BADGE, BADGE_GAP = 9.0, 5.0, 2.0, 32.0, 8.0
 MARGIN = 14.0
+LEGEND_ROW, NOTE_ROW = 21.0, 17.0  # points
 WIDEST_LEGEND = 900.0  # points; what paths bring is cut beyond it, unless the picture itself is wider
 
 
@@ -120,12 +126,13 @@ def label_size(lines: Iterable[Line]) -> tuple[float, float]:
     return (width + 10, height + 6) if width else (0.0, 0.0)
 
 
-def paint(scene: Scene, *, background: str | None = "paper", legend: bool = True) -> Canvas:
-    """The whole placed scene with its legend and notes below it."""
+def paint(scene: Scene, *, background: str | None = "paper", legend: bool = True, at_least: float = 0.0) -> Canvas:
+    """The whole placed scene with its legend and notes below it, ``at_least`` so wide."""
     if scene.size is None:
         raise ValueError("paint() needs a placed scene; run a layout first")
-    width, height = scene.size
-    marks = list(stage_marks(scene))
+    width, height = max(scene.size[0], at_least), scene.size[1]
+    aside = (width - scene.size[0]) / 2
+    marks = list(moved_marks(stage_marks(scene), 1.0, aside, 0.0) if aside else stage_marks(scene))
     items = legend_items(scene) if legend else []
     if legend and scene.trails:
         width = max(width, min(trails.legend_width(scene.trails) + 2 * MARGIN, WIDEST_LEGEND))
@@ -135,12 +142,24 @@ def paint(scene: Scene, *, background: str | None = "paper", legend: bool = True
     rows = wrap_legend(items, width - 2 * MARGIN)
     for row in rows:
         marks.extend(legend_row(row, MARGIN, height + 12))
-        height += 26
-    for note in scene.notes:
-        for text in textwrap.wrap(note, max(int((width - 2 * MARGIN) / 6.6), 24)):
-            height += 18
-            marks.append(Label(MARGIN, height, text, 12, "muted", italic=True, anchor="start", part="note"))
+        height += LEGEND_ROW
+    for text in wrapped_notes(scene, width):
+        height += NOTE_ROW
+        marks.append(Label(MARGIN, height, text, SMALL, "muted", italic=True, anchor="start", part="note"))
     return Canvas(width, height + (10 if scene.notes or rows else 0), tuple(marks), scene.alt, background)
+
+
+def foot_height(scene: Scene, width: float) -> float:
+    """How much the legend and the notes of a scene add to its height, in points."""
+    rows, notes = len(wrap_legend(legend_items(scene), width - 2 * MARGIN)), len(wrapped_notes(scene, width))
+    trailing = trails.ROW * len(scene.trails) + 8 if scene.trails else 0.0
+    return trailing + LEGEND_ROW * rows + NOTE_ROW * notes + (10 if rows or notes else 0)
+
+
+def wrapped_notes(scene: Scene, width: float) -> list[str]:
+    """The lines of the notes under a picture of some width."""
+    room = max(int((width - 2 * MARGIN) / 6.6), 24)
+    return [text for note in scene.notes for text in textwrap.wrap(note, room)]
 
 
 def stage_marks(scene: Scene) -> Iterator[Mark]:
@@ -164,8 +183,8 @@ def group_marks(group: Group) -> Iterator[Mark]:
     yield Label(
         x + 10,
         y + 15,
-        shorten(group.title, 13, width - 16, True),
-        13,
+        shorten(group.title, SMALL, width - 16, True),
+        SMALL,
         "muted",
         bold=True,
         anchor="start",
@@ -299,9 +318,11 @@ LEGEND = {
     "value": ("3", "value"),
     "gradient": ("grad 3", "gradient of the output with respect to it"),
     "local": ("∂y/∂x", "local derivative"),
+    "factor": ("× 3", "local derivative"),
     "rule": ("g @ Wᵀ", "what is made of g, the gradient that arrives"),
     "contribution": ("← 3", "what flows back here"),
     "broadcast": ("← Σ 3", "summed over the copies of a broadcast operand"),
+    "copy": ("⬚", "drawn again where it is used"),
     "tie": ("tie, kink", "the derivative jumps here: what torch takes"),
     "cut": ("✂", "no gradient flows"),
     "upstream": ("seed 2", "upstream gradient"),
@@ -319,7 +340,7 @@ def legend_items(scene: Scene) -> list[tuple[str, str, str]]:
 def item_width(item: tuple[str, str, str]) -> float:
     """Width of one entry of the legend, in points."""
     role, sample, words = item
-    return text_width(sample, 13, TYPES[role].bold) + 6 + text_width(words, 12) + 22
+    return text_width(sample, SMALL, TYPES[role].bold) + 6 + text_width(words, SMALL) + 22
 
 
 def wrap_legend(items: list[tuple[str, str, str]], width: float) -> list[list[tuple[str, str, str]]]:
@@ -339,10 +360,10 @@ def legend_row(items: list[tuple[str, str, str]], x: float, y: float) -> Iterato
     """One row of the legend."""
     for role, sample, words in items:
         kind = TYPES[role]
-        yield Label(x, y, sample, 13, kind.color, kind.bold, kind.italic, "start", part="legend")
-        x += text_width(sample, 13, kind.bold) + 6
-        yield Label(x, y, words, 12, "muted", anchor="start", part="legend")
-        x += text_width(words, 12) + 22
+        yield Label(x, y, sample, SMALL, kind.color, kind.bold, kind.italic, "start", part="legend")
+        x += text_width(sample, SMALL, kind.bold) + 6
+        yield Label(x, y, words, SMALL, "muted", anchor="start", part="legend")
+        x += text_width(words, SMALL) + 22
 
 
 THINNEST = 0.35  # scale: lines get no thinner than they are then, or a small picture would not show what is lit

@@ -58,7 +58,7 @@ class Box:
     """One node of the picture: a glyph in a circle (``badge``) and lines of text.
 
     ``width`` and ``height`` are final before layout. ``kind`` is "leaf", "data", "op" or "module"; ``double`` draws the
-    border of an output; ``hover`` is what a tooltip says.
+    border of an output; ``name`` is what its result is called; ``hover`` is what a tooltip says.
     """
 
     key: str
@@ -70,6 +70,7 @@ class Box:
     double: bool = False
     warning: bool = False
     emphasis: str = "idle"
+    name: str = ""
     hover: tuple[Fact, ...] = ()
     center: Point | None = None
 

@@ -9,8 +9,10 @@ from graphviz_ad._internal.graph.graph import Edge, Node
 from graphviz_ad._internal.scene.font_metrics import text_width
 from graphviz_ad._internal.scene.paint import box_size, label_size, type_of
 from graphviz_ad._internal.scene.scene import Arrow, Box, Change, Group, Line, Scene
+from graphviz_ad._internal.scene.words.box_lines import NAME_ROOM
 from graphviz_ad._internal.scene.words.describe import Words
 from graphviz_ad._internal.scene.words.frames import frame_around, within_frame
+from graphviz_ad._internal.scene.words.short_text import shortened_text
 
 LEGEND_LIMIT = 60  # boxes; a bigger picture is not for readers who need a legend
 
@@ -50,8 +52,22 @@ def box(words: Words, node: Node, texts: Mapping[str, list[str]]) -> Box:
         warning=any(
             snap is not None and bool(snap.nonfinite) for port in node.ports for snap in (port.value, port.grad)
         ),
+        name=shortened_text(said.results, NAME_ROOM),
         hover=said.hover,
     )
+
+
+def slimmer(box: Box, texts: Mapping[str, list[str]], *, signs: bool, statistics: bool) -> Box:
+    """The box without its sign where a formula has it, or without more of big tensors than their shape; as wide as it
+    must be then.
+    """
+    formula = any(line.kind == "formula" for line in box.lines)
+    badge = box.badge if signs or not formula else ""
+    lines = box.lines if statistics else tuple(line for line in box.lines if line.kind != "spread")
+    if (badge, lines) == (box.badge, box.lines):
+        return box
+    width, height = room(lines, badge, box.double, texts)
+    return replace(box, badge=badge, lines=lines, width=width, height=height)
 
 
 def room(lines: Iterable[Line], badge: str, double: bool, texts: Mapping[str, list[str]]) -> tuple[float, float]:
@@ -115,9 +131,11 @@ def roles_legend(boxes: Iterable[Box], arrows: Iterable[Arrow], *, values: bool)
     if "gradient" in roles:
         yield "gradient"
     for line in [line for arrow in arrows for line in arrow.lines]:
-        roles.add("rule" if line.kind == "rule" else line.role)
+        roles.add(line.kind if line.kind in ("rule", "factor") else line.role)
         if line.kind == "summed":
             roles.add("broadcast")
     yield from (
-        role for role in ("local", "rule", "contribution", "broadcast", "upstream", "tie", "cut") if role in roles
+        role
+        for role in ("local", "factor", "rule", "contribution", "broadcast", "upstream", "tie", "cut")
+        if role in roles
     )

@@ -39,11 +39,15 @@ def svg_element(canvas: Canvas, theme: Theme, *, prefix: str = "") -> str:
         else ""
     )
     return svg_document(
-        name, (canvas.width, canvas.height), canvas.alt, [dark_style(canvas, theme, name), ground, body]
+        name,
+        (canvas.width, canvas.height),
+        canvas.alt,
+        [dark_style(canvas, theme, name), ground, body],
+        font=canvas.font,
     )
 
 
-def svg_document(name: str, size: Point, alt: str, parts: Iterable[str], title: str = "") -> str:
+def svg_document(name: str, size: Point, alt: str, parts: Iterable[str], title: str = "", *, font: str = "") -> str:
     """An ``<svg>`` element of that id, with its title and description, around parts that are markup already."""
     width, height = map(svg_number, size)
     root: Attributes = {
@@ -55,13 +59,18 @@ def svg_document(name: str, size: Point, alt: str, parts: Iterable[str], title: 
         "role": "img",
         "aria-labelledby": f"{name}-title",
         "aria-describedby": f"{name}-desc",
-        "font-family": FONT_STACK,
+        "font-family": f"{quoted_family(font)}, {FONT_STACK}" if font else FONT_STACK,
     }
     about = [
         tag("title", {"id": f"{name}-title"}, escaped_xml(visible(title or short_title(alt)))),
         tag("desc", {"id": f"{name}-desc"}, escaped_xml(prose(alt or NAMELESS))),
     ]
     return tag("svg", root, "\n" + "\n".join(part for part in [*about, *parts] if part) + "\n") + "\n"
+
+
+def quoted_family(font: str) -> str:
+    """The name of a font as CSS has it, whatever is in it."""
+    return "'" + visible(font).replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
 def short_title(alt: str) -> str:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from graphviz_ad._internal.graph.fact_texts import norm_text
 from graphviz_ad._internal.graph.graph import Graph, Node, Port
 from graphviz_ad._internal.graph.snapshot import Snapshot
 from graphviz_ad._internal.maths.claims import Claim, written_call
-from graphviz_ad._internal.maths.number_format import short_number, snapshot_lines, snapshot_parts, type_label
+from graphviz_ad._internal.maths.number_format import MINUS, short_number, snapshot_lines, snapshot_parts, type_label
 from graphviz_ad._internal.operations.traits import CHOICES
 from graphviz_ad._internal.scene.scene import Line
 from graphviz_ad._internal.scene.words.short_text import (
     gradient_text,
     is_constant,
+    is_negative,
     is_one,
     is_ones,
     short_count,
@@ -24,7 +26,8 @@ from graphviz_ad._internal.scene.words.short_text import (
 from graphviz_ad._internal.scene.words.signs import NO_GRADIENT
 
 NOTES = {"none-gradient": "backward returned None", "inner": "inside a Function"}
-FORMULA_ROOM, NAME_ROOM, SUM_ROOM = 26, 34, 16  # characters
+FORMULA_ROOM, NAME_ROOM, SUM_ROOM, SUM_LINE = 26, 34, 16, 20  # characters
+FORMULA_LINES = 4
 STATEMENT_ROOM, MOST_ROWS = 36, 4  # of a statement of the program: characters of a row, and rows
 MOST_RESULTS, MOST_TERMS = 4, 6  # that a box shows, and of a sum
 
@@ -48,7 +51,19 @@ def title_lines(claim: Claim, name: str, formula: str, operands: Iterable[str]) 
         return [Line("name", f"{name} = {formula}", kind="formula")]
     if len(formula) > NAME_ROOM - 2:  # the name of the operation then says more than half a formula
         formula = written_call(claim, operands)
-    return [Line("name", shortened_text(name, NAME_ROOM)), Line("formula", shortened_text(f"= {formula}", NAME_ROOM))]
+    return [Line("name", shortened_text(name, NAME_ROOM)), *numbered("formula", wrapped_text(f"= {formula}"))]
+
+
+def wrapped_text(text: str) -> list[str]:
+    """A formula in lines that have room; only of one of very many lines the rest is cut off."""
+    lines = textwrap.wrap(text, NAME_ROOM, break_long_words=False, break_on_hyphens=False)
+    lines = [*lines[: FORMULA_LINES - 1], " ".join(lines[FORMULA_LINES - 1 :])]
+    return [shortened_text(line, NAME_ROOM) for line in lines if line]
+
+
+def has_whole_formula(claim: Claim, formula: str) -> bool:
+    """Whether the title of a box has the whole formula of its operation, rather than a call with its settings."""
+    return claim.call.node.kind == "op" and 0 < len(formula) <= NAME_ROOM - 2
 
 
 def statement_title(name: str, formula: str) -> list[Line]:
@@ -133,9 +148,9 @@ def port_line(port: Port, i: int) -> str:
 # --- gradients
 
 
-def gradients(node: Node, parts: str) -> list[Line]:
-    """The lines that show the gradient of the output with respect to this node; ``parts``: the sum that it is, where
-    that is to be shown.
+def gradients(node: Node, parts: Sequence[str]) -> list[Line]:
+    """The lines that show the gradient of the output with respect to this node; ``parts``: the sum that it is, line
+    by line, where that is to be shown.
     """
     if is_constant(node):
         return []
@@ -152,8 +167,7 @@ def gradients(node: Node, parts: str) -> list[Line]:
         )
     total = node.ports[0].grad_total
     if total is None or total == node.ports[0].grad:
-        fits = 0 < len(parts) <= SUM_ROOM  # a longer one would cost all letters their size; captions say it
-        return [*gradient_of_result(node, label), *([Line("sum", f"= {parts}")] if fits else [])]
+        return [*gradient_of_result(node, label), *numbered("sum", parts)]
     own = gradient_of_result(node, "this pass")
     later = f".grad {short_elements(total) or f'norm {short_number(total.norm)}'}"  # a later one of several passes
     return [*own, Line("gradient", later, number=len(own))]
@@ -186,21 +200,48 @@ def gradient_of_result(node: Node, label: str) -> list[Line]:
     return [Line("gradient", label), *(Line("gradient", text, kind, i) for i, (text, kind) in enumerate(told, 1))]
 
 
+def short_sum_lines(parts: str) -> tuple[str, ...]:
+    """A sum as a line of a box; none where it is long: that would cost all letters their size, and captions say it."""
+    return (f"= {parts}",) if 0 < len(parts) <= SUM_ROOM else ()
+
+
+def whole_sum(graph: Graph, node: Node, flows: Mapping[str, str | None]) -> tuple[str, ...]:
+    """The sum of all contributions to the gradient of a node in as many lines as it takes: "= 1.5 − 0.05961",
+    "+ 0.1762"; none where it has no two terms, or one cannot be written.
+    """
+    terms = terms_of_sum(graph, node, 0, flows)
+    if len(terms) < 2:
+        return ()
+    signed = [f"{MINUS} {term[1:]}" if is_negative(term) else f"+ {term}" for term in terms[1:]]
+    room = max(SUM_LINE, int((4 * sum(len(term) + 3 for term in terms)) ** 0.5))
+    lines = [f"= {terms[0]}"]
+    for term in signed:
+        if len(lines[-1]) + 1 + len(term) <= room:
+            lines[-1] += f" {term}"
+        else:
+            lines.append(term)
+    return tuple(lines)
+
+
 def sum_of(graph: Graph, node: Node, port: int, flows: Mapping[str, str | None]) -> str:
     """ "1.5 − 0.05961 + 0.1762" for a result that several contributions flow back to; "" where they cannot be written.
 
     ``flows``: key of an edge -> what flows back along it, in a few characters.
     """
+    terms = terms_of_sum(graph, node, port, flows)
+    return short_sum(terms) if 2 <= len(terms) <= MOST_TERMS else ""
+
+
+def terms_of_sum(graph: Graph, node: Node, port: int, flows: Mapping[str, str | None]) -> tuple[str, ...]:
+    """The terms, in the order in which the backward pass comes to them; none where one of them cannot be written."""
     edges = [
         edge for edge in graph.out_edges(node.key) if edge.port == port and edge.cut is None and edge.grad is not None
     ]
     upstream = node.ports[port].upstream
-    if not 2 <= len(edges) + (upstream is not None) <= MOST_TERMS:
-        return ""
     edges.sort(key=lambda edge: (graph.nodes[edge.head].backward_order or 0, edge.slot))
     texts = [*([short_elements(upstream)] if upstream is not None else []), *(flows[edge.key] for edge in edges)]
     known = [text for text in texts if text is not None]
-    return short_sum(known) if len(known) == len(texts) else ""
+    return tuple(known) if len(known) == len(texts) else ()
 
 
 # --- small print

@@ -9,6 +9,7 @@ from graphviz_ad._internal.graph.graph import Edge, Graph, Node
 from graphviz_ad._internal.graph.rank_messages import crossing
 from graphviz_ad._internal.maths.claims import Claim, Passed, decide, passed
 from graphviz_ad._internal.maths.formulas import to_unicode
+from graphviz_ad._internal.maths.number_format import DIGITS, written_with
 from graphviz_ad._internal.scene.scene import Fact, Line
 from graphviz_ad._internal.scene.words import box_lines, descriptions, edge_labels, formula_text
 from graphviz_ad._internal.scene.words.frames import ModulePath, frames_of, within_frame
@@ -22,12 +23,21 @@ MOST_RULES = 60  # nodes of a picture in which edges without numbers say how the
 
 @dataclass(frozen=True)
 class Options:
-    """What is written on a picture."""
+    """What is written on a picture.
+
+    ``sums``: short sums of contributions, as films tell them; ``leaf_sums``: of each leaf the whole sum, however long.
+    ``named``: local derivatives with their names, "∂q/∂x = 3" rather than "× 3". ``single``: what flows back along an
+    edge even where it is the whole gradient of the one result that the edge carries.
+    """
 
     values: bool = True
     gradients: bool = True
     local: bool = True
     sums: bool = False
+    leaf_sums: bool = False
+    named: bool = True
+    single: bool = True
+    digits: int = DIGITS
 
 
 @dataclass(frozen=True)
@@ -36,7 +46,8 @@ class NodeWords:
 
     ``results`` are the names of all its results together; ``operands``: letter of the rule -> name; ``formula`` is the
     operation in symbols, ``in_numbers`` with the values of its operands; ``sums``: for each result, the sum of
-    contributions that its gradient is; ``hover`` is told to pointers.
+    contributions that its gradient is; ``hover`` is told to pointers; ``written``: the edges whose operands its box
+    writes out, so that a number among them needs no box of its own.
     """
 
     name: str
@@ -51,6 +62,7 @@ class NodeWords:
     notes: tuple[Line, ...]
     sums: tuple[str, ...]
     hover: tuple[Fact, ...]
+    written: frozenset[str] = frozenset()
 
     @property
     def lines(self) -> tuple[Line, ...]:
@@ -86,6 +98,11 @@ class Words:
 
 def words_of_graph(graph: Graph, options: Options | None = None) -> Words:
     """The words of a graph."""
+    with written_with((options or Options()).digits):
+        return _words(graph, options or Options())
+
+
+def _words(graph: Graph, options: Options) -> Words:
     claims = {node.key: decide(graph, node) for node in graph.node_list}
     values = {
         (node.key, i): short_elements(port.value) for node in graph.node_list for i, port in enumerate(node.ports)
@@ -94,7 +111,7 @@ def words_of_graph(graph: Graph, options: Options | None = None) -> Words:
     names = graph_names(graph)
     describer = Describer(
         graph,
-        options or Options(),
+        options,
         names,
         claims,
         frozenset(frames_of(graph)),
@@ -165,11 +182,18 @@ class Describer:
             formula_text.operation_badge(claim),
             tuple(self.title(claim, results, formula, operands)),
             tuple(box_lines.value_lines(node) if self.options.values else box_lines.type_lines(node)),
-            tuple(box_lines.gradients(node, sums[0] if self.options.sums else "")) if flows else (),
+            tuple(box_lines.gradients(node, self.sum_in_box(node, sums))) if flows else (),
             tuple(box_lines.notes(graph, node, kink)) if flows else (),
             sums,
             descriptions.facts_about_node(node, formula, kink, has_gradients=graph.has_gradients),
+            formula_text.written_operands(claim) if box_lines.has_whole_formula(claim, formula) else frozenset(),
         )
+
+    def sum_in_box(self, node: Node, sums: tuple[str, ...]) -> tuple[str, ...]:
+        """The lines of the sum that a box says its gradient is."""
+        if self.options.leaf_sums and node.kind == "leaf":
+            return box_lines.whole_sum(self.graph, node, self.flows)
+        return box_lines.short_sum_lines(sums[0]) if self.options.sums else ()
 
     def title(self, claim: Claim, results: str, formula: str, operands: Mapping[str, str]) -> list[Line]:
         """The first lines of a box."""
@@ -190,7 +214,8 @@ class Describer:
         back = passed(self.graph, claim, edge)
         letters = formula_text.names_of_letters(claim, operands, self.names)
         local = self.local(edge, name, back, letters) if self.options.local else None
-        said = edge_labels.gradient_contribution(edge, back, self.flows[edge.key]) if self.options.gradients else ""
+        shown = self.options.gradients and (self.options.single or not self.is_whole_gradient(edge))
+        said = edge_labels.gradient_contribution(edge, back, self.flows[edge.key]) if shown else ""
         lines = edge_labels.arrow_lines(
             edge,
             crossing(self.graph, edge),
@@ -200,6 +225,13 @@ class Describer:
         )
         told = descriptions.of_edge(self.graph, self.names, edge, back, name, letters)
         return EdgeWords(self.names.carried(edge), name, back, tuple(lines), told)
+
+    def is_whole_gradient(self, edge: Edge) -> bool:
+        """Whether what flows back along an edge is all of the gradient that the box of its tail shows."""
+        port = self.graph.nodes[edge.tail].ports[edge.port]
+        others = [use for use in self.graph.out_edges(edge.tail) if use.port == edge.port and use.key != edge.key]
+        alone = port.upstream is None and not any(use.cut is None and use.grad is not None for use in others)
+        return alone and edge.grad is not None and edge.grad == port.grad
 
     def local(self, edge: Edge, name: str, back: Passed, letters: Mapping[str, str]) -> Line | None:
         """The local derivative of an edge: "∂q/∂x = 1", "∂h/∂z = 1 − h²", or how the gradient is passed on: "g @ Wᵀ
@@ -214,6 +246,8 @@ class Describer:
                 return None
             if text == "0":
                 return Line("local", edge_labels.rule_label(back, letters), "rule")
+        if not self.options.named:
+            return Line("local", edge_labels.factor_label(text), "factor")
         return Line(
             "local", edge_labels.local_label(name, is_only_a_part(self.graph, self.names, edge), text), "derivative"
         )

@@ -25,6 +25,11 @@ def local_label(derivative: str, is_part: bool, text: str) -> str:
     return f"{derivative} = {text}" if fits else f"local {text}" if len(text) <= LABEL_ROOM else ""
 
 
+def factor_label(text: str) -> str:
+    """A local derivative as what the gradient is multiplied by: "× 3", "× (1 − h²)"; "" where there is no room."""
+    return f"× {text if text.startswith('[') else grouped(text)}" if len(text) <= LABEL_ROOM else ""
+
+
 def rule_label(passed: Passed, letters: Mapping[str, str]) -> str:
     """How the gradient g that arrives is passed on: "g @ Wᵀ (1×3)(3×2)"; "" where no formula is true or short
     enough.

@@ -6,8 +6,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from graphviz_ad._internal.graph.graph import Edge
 from graphviz_ad._internal.graph.rank_messages import glyph
 from graphviz_ad._internal.maths.claims import LETTERS, Claim, written_call
+from graphviz_ad._internal.maths.formula_tree import Name, Tree, parsed, walked
 from graphviz_ad._internal.maths.formulas import to_unicode
 from graphviz_ad._internal.maths.tex_labels import tex_to_unicode
 from graphviz_ad._internal.operations.traits import GETITEM
@@ -19,10 +21,13 @@ NUMBERS_ROOM = 64  # characters
 
 def operand_names(claim: Claim, names: Names) -> dict[str, str]:
     """Letter of the rule -> name of the operand."""
+    return dict(zip(LETTERS, map(names.operand, read_operands(claim)), strict=False))
+
+
+def read_operands(claim: Claim) -> list[Edge]:
+    """The edges that a formula tells of: what ran inside a Function is no operand of it."""
     inside = claim.call.node.cut == "inner"
-    # what ran inside a Function is no operand of it
-    read = [edge for edge in claim.call.operands if edge.cut != "inner" or inside]
-    return dict(zip(LETTERS, map(names.operand, read), strict=False))
+    return [edge for edge in claim.call.operands if edge.cut != "inner" or inside]
 
 
 def names_of_letters(claim: Claim, operands: Mapping[str, str], names: Names) -> dict[str, str]:
@@ -62,6 +67,22 @@ def operation_in_terms(claim: Claim, operands: Mapping[str, str]) -> str:
         return written_call(claim, operands.values())
     text = to_unicode(claim.forward, operands)
     return text.replace("[…]", f"[{subscript(dict(node.arguments))}]") if node.op == GETITEM else text
+
+
+def written_operands(claim: Claim) -> frozenset[str]:
+    """The edges whose operands the formula of an operation writes out, each by its name."""
+    node, operands = claim.call.node, read_operands(claim)
+    if node.kind != "op" or len(claim.call.operands) > len(LETTERS) or is_partial_write(node):
+        return frozenset()
+    if node.call is None or not claim.forward:
+        return frozenset(edge.key for edge in operands)
+    said = walked(parsed(claim.forward), names_below)
+    return frozenset(edge.key for letter, edge in zip(LETTERS, operands, strict=False) if letter in said)
+
+
+def names_below(node: Tree, inner: list[frozenset[str]]) -> frozenset[str]:
+    """The names in a formula, of which those in its parts are known."""
+    return frozenset([node.name] if isinstance(node, Name) else []).union(*inner)
 
 
 def operation_badge(claim: Claim) -> str:

@@ -1,0 +1,179 @@
+"""Options of a still picture + a graph -> its placed scene: as it is asked for, or planned for the place where it will
+be seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+
+from graphviz_ad._internal.explain.explainer import explain_gradient
+from graphviz_ad._internal.explain.explanation import Explanation
+from graphviz_ad._internal.explain.forward_mode import Tangents, tangents_of
+from graphviz_ad._internal.explain.path_picture import with_paths
+from graphviz_ad._internal.explain.tangent_picture import with_tangents
+from graphviz_ad._internal.graph.graph import Graph
+from graphviz_ad._internal.layouts.choice import place_scene
+from graphviz_ad._internal.layouts.planning import MANNERS, WHOLE, Engine, Manner, best_plan
+from graphviz_ad._internal.maths.number_format import written_with
+from graphviz_ad._internal.output.call_options import PlotOptions, asked_about, smallest_letters
+from graphviz_ad._internal.scene.annotations import with_failure, with_remarks
+from graphviz_ad._internal.scene.leaf_copies import inline_constants, without_boxes
+from graphviz_ad._internal.scene.picture_options import DIRECTIONS, Look
+from graphviz_ad._internal.scene.place import SLIDE, Place, place_of
+from graphviz_ad._internal.scene.scene import Scene
+from graphviz_ad._internal.scene.scene_building import build_scene, slimmer
+from graphviz_ad._internal.scene.words.describe import Options, words_of_graph
+
+MOST_ON_A_SLIDE = 40  # nodes; more can never be read there
+LEGIBLE = 0.6  # scale on a slide; below it, a picture is looked at on its own
+Remarks = Mapping[str, Sequence[str]]
+
+
+@dataclass(frozen=True)
+class Still:
+    """What a still picture is made of: the graph that is shown, its placed scene, and the place it is for."""
+
+    graph: Graph
+    scene: Scene
+    place: Place | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """A graph as it is shown on one level of detail, and what is told of it."""
+
+    graph: Graph
+    look: Look
+    asked: PlotOptions
+    remarks: Remarks
+    explained: Explanation | None
+    forward: Tangents | None
+    made: dict[Manner, Scene] = field(default_factory=dict)
+
+    def scene(self, manner: Manner) -> Scene:
+        """Its scene in a manner, not placed yet; it says what is left out."""
+        made, missing = self.drawn(manner), self.missing(manner)
+        return replace(made, notes=(*made.notes, f"Left out to fit: {'; '.join(missing)}.")) if missing else made
+
+    def drawn(self, manner: Manner) -> Scene:
+        """Its scene in a manner, made once."""
+        if manner not in self.made:
+            self.made[manner] = self.draw(manner)
+        return self.made[manner]
+
+    def draw(self, manner: Manner) -> Scene:
+        """Its scene in a manner."""
+        asked, options = self.asked, self.options(manner)
+        words = words_of_graph(self.graph, options)
+        with written_with(options.digits):
+            scene = with_failure(build_scene(words, direction=self.look.direction), self.graph)
+            scene = with_remarks(scene, self.remarks)
+            scene = with_paths(scene, self.explained) if self.explained is not None else scene
+            scene = with_tangents(scene, words, self.forward) if self.forward is not None else scene
+        if asked.constants == "inline":
+            scene = without_boxes(scene, inline_constants(words))
+        boxes = tuple(slimmer(box, {}, signs=manner.signs, statistics=manner.statistics) for box in scene.boxes)
+        return replace(scene, boxes=boxes, legend=scene.legend if asked.legend else ())
+
+    def options(self, manner: Manner) -> Options:
+        """What is written on it in a manner."""
+        asked = self.look.options
+        return replace(
+            asked,
+            local=asked.local and manner.local,
+            named=manner.named,
+            single=manner.single,
+            digits=self.asked.digits or manner.digits,
+            leaf_sums=True,
+        )
+
+    def missing(self, manner: Manner) -> list[str]:
+        """What a manner leaves out of this very picture, beside those before it, each of which has less to say."""
+        found: dict[str, str] = {}
+        for more, less in pairwise(MANNERS[: MANNERS.index(manner) + 1]):
+            fact = next((name for name in LEFT_OUT if getattr(more, name) != getattr(less, name)), None)
+            if fact is not None and texts_in(self.drawn(more)) != texts_in(self.drawn(less)):
+                found[fact] = LEFT_OUT[fact].format(digits=less.digits)
+        return list(found.values())
+
+
+# what is missing where a manner has less than the one before
+LEFT_OUT = {
+    "single": "gradients on arrows that boxes show",
+    "digits": "all but {digits} digits",
+    "local": "local derivatives",
+    "statistics": "mean and range of large tensors",
+}
+
+
+def texts_in(scene: Scene) -> list[str]:
+    """All that is written in a scene."""
+    return [line.text for part in (*scene.boxes, *scene.arrows) for line in part.lines]
+
+
+def subject(graph: Graph, look: Look, asked: PlotOptions, remarks: Remarks) -> Subject:
+    """A graph, simplified as it was asked for, with what is told of it."""
+    shown = look.simplified(graph, steps=True, needed=asked_about(asked.wrt, asked.tangents, asked.output))
+    explained = explain_gradient(shown, asked.wrt, asked.output) if asked.wrt is not None else None
+    forward = tangents_of(shown, asked.tangents) if asked.tangents is not None else None
+    return Subject(shown, look, asked, remarks, explained, forward)
+
+
+def still(graph: Graph, look: Look, asked: PlotOptions, remarks: Remarks) -> Still:
+    """The picture that was asked for."""
+    place = place_of(asked.fit, smallest_letters(asked.font))
+    shown = subject(graph, look, asked, remarks)
+    return planned([shown], place) if place is not None else whole(shown)
+
+
+def plain(graph: Graph, look: Look, asked: PlotOptions, remarks: Remarks) -> Still:
+    """The same without a plan, one box a node."""
+    return unplanned(subject(graph, look, asked, remarks))
+
+
+def planned(levels: Sequence[Subject], place: Place) -> Still:
+    """The finest of these levels that can be read in the place, drawn for it."""
+    found = best_plan([level.scene for level in levels], place, flows_of(levels[0]), MANNERS, engine_of(levels[0]))
+    return Still(levels[found.level].graph, found.scene, place)
+
+
+def whole(shown: Subject) -> Still:
+    """The picture with all that there is to say: planned for a slide where that does not make its letters tiny, else
+    as large as it gets.
+    """
+    if len(shown.graph.node_list) <= MOST_ON_A_SLIDE and engine_of(shown) is None:
+        found = best_plan([shown.scene], SLIDE, flows_of(shown), WHOLE)
+        if found.scale >= LEGIBLE:
+            return Still(shown.graph, found.scene)
+    return unplanned(shown)
+
+
+def flows_of(shown: Subject) -> Sequence[str]:
+    """The directions that a picture may be drawn in."""
+    return (shown.asked.direction,) if shown.asked.direction is not None else DIRECTIONS
+
+
+def engine_of(shown: Subject) -> Engine | None:
+    """The layout that was asked for; None leaves it open."""
+    layout = shown.asked.layout
+    return None if layout == "auto" else lambda scene: place_scene(scene, layout)
+
+
+def unplanned(shown: Subject) -> Still:
+    """The picture as large as it gets."""
+
+    def placed(flow: str) -> Scene:
+        return place_scene(replace(shown.scene(MANNERS[0]), direction=flow), shown.look.layout)
+
+    scene = placed(shown.look.direction)
+    if shown.asked.direction is None and too_wide(scene):
+        scene = placed("TB")
+    return Still(shown.graph, scene)
+
+
+def too_wide(scene: Scene) -> bool:
+    """Whether a picture is so wide and flat that a slide would make its letters tiny."""
+    width, height = scene.size or (1.0, 1.0)
+    return width > 2000 and width > 4 * height

@@ -1,0 +1,155 @@
+"""A strip + cuts -> rows that no arrow connects: what a row needs of the rows above is drawn again at its begin, as a
+small box with the name, so that no arrow runs all the way back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+from graphviz_ad._internal.layouts.margins import Path, Places
+from graphviz_ad._internal.layouts.row_wrapping import Cut, Strip, line_between, split
+from graphviz_ad._internal.scene.leaf_copies import copy_of
+from graphviz_ad._internal.scene.scene import Box, Point, Scene
+
+BETWEEN = 16.0  # points between two rows
+APART = 5.0  # points between two things at the begin of a row, and around words
+SHORTEST = 10.0  # points from the begin of a row to where its arrows were cut
+
+
+@dataclass(frozen=True)
+class Start:
+    """A box that a row begins with, and the arrow from it: its path from the cut on, the row, and how long it is
+    before the cut; ``words`` are the length and breadth of those that move there with it, or (0, 0).
+    """
+
+    arrow: int
+    row: int
+    box: Box
+    size: Point
+    rest: Path
+    way: float
+    words: Point
+
+    def span(self, label_side: int) -> tuple[float, float]:
+        """From where to where along v it reaches, with its words on one side of the arrow."""
+        v, half, aside = self.rest[0][1], self.size[1] / 2, self.words[1] + APART
+        return v - (max(half, aside) if label_side < 0 else half), v + (max(half, aside) if label_side > 0 else half)
+
+
+def rows_with_starts(strip: Strip, cuts: Sequence[Cut]) -> tuple[Scene, Places] | None:
+    """The scene in rows, and where everything is; None where boxes at the begin of a row would overlap."""
+    found = [start(strip, cuts, number, i) for i, number in enumerate(torn(cuts))]
+    for row in range(len(cuts) + 1):
+        spans = sorted(each.span(side(strip)) for each in found if each.row == row)
+        if any(below < above + APART for (_, above), (below, _) in pairwise(spans)):
+            return None
+    return with_starts(strip.scene, found), Placing(strip, cuts, found).places()
+
+
+def side(strip: Strip) -> int:
+    """Along v, on which side of an arrow its words stand."""
+    return -1 if strip.flat else 1
+
+
+def torn(cuts: Sequence[Cut]) -> list[int]:
+    """The arrows across any cut, once each."""
+    return list(dict.fromkeys(arrow for cut in cuts for arrow in cut.arrows))
+
+
+def start(strip: Strip, cuts: Sequence[Cut], number: int, count: int) -> Start:
+    """What an arrow begins with in the row of its head."""
+    arrow, rest, row = strip.scene.arrows[number], strip.paths[number], 0
+    for index, cut in enumerate(cuts):
+        if number in cut.arrows:
+            rest, row = split(rest, cut.u)[1], index + 1
+    box = copy_of(strip.scene.box_by_key[arrow.tail], f"row{count}")
+    moves = arrow.label_center is not None and strip.turn(arrow.label_center)[0] < cuts[row - 1].u
+    words = strip.turn((arrow.width, arrow.height)) if moves else (0.0, 0.0)
+    return Start(number, row, box, strip.turn((box.width, box.height)), rest, words[0] + SHORTEST, words)
+
+
+def with_starts(scene: Scene, found: Sequence[Start]) -> Scene:
+    """The scene with the boxes that rows begin with."""
+    tails = {each.arrow: each.box.key for each in found}
+    arrows = [replace(arrow, tail=tails.get(i, arrow.tail)) for i, arrow in enumerate(scene.arrows)]
+    legend = (*scene.legend, "copy") if scene.legend and "copy" not in scene.legend else scene.legend
+    return replace(scene, boxes=(*scene.boxes, *(each.box for each in found)), arrows=tuple(arrows), legend=legend)
+
+
+class Placing:
+    """How far each row moves, and where everything is then."""
+
+    def __init__(self, strip: Strip, cuts: Sequence[Cut], found: Sequence[Start]) -> None:
+        self.strip, self.ends, self.found = strip, [cut.u for cut in cuts], {each.arrow: each for each in found}
+        edges = [0.0, *self.ends, strip.length]
+        self.shifts: list[Point] = []
+        reach = 0.0
+        for row, (first, last) in enumerate(pairwise(edges)):
+            here = [each for each in found if each.row == row]
+            spans = [each.span(side(strip)) for each in here]
+            low, high = strip.band(first, last, self.of_row(row))
+            low, high = min([low, *(span[0] for span in spans)]), max([high, *(span[1] for span in spans)])
+            begin = first if row else min(extent[0] for extent in strip.extents)
+            room = max((each.size[0] + each.way for each in here), default=0.0)
+            self.shifts.append((room - begin, reach - low))
+            reach += high - low + BETWEEN
+
+    def of_row(self, row: int) -> list[int]:
+        """The arrows that run in a row alone."""
+        return [i for i, span in enumerate(self.strip.spans) if i not in self.found and self.row(span[0]) == row]
+
+    def row(self, u: float) -> int:
+        """The row of what stands there."""
+        return sum(u > end for end in self.ends)
+
+    def into(self, row: int, point: Point) -> Point:
+        """A place of the strip, moved with a row, as x and y."""
+        return self.strip.turn((point[0] + self.shifts[row][0], point[1] + self.shifts[row][1]))
+
+    def moved(self, point: Point) -> Point:
+        """A place in x and y, in its row."""
+        u, v = self.strip.turn(point)
+        return self.into(self.row(u), (u, v))
+
+    def places(self) -> Places:
+        """Where everything is."""
+        scene = self.strip.scene
+        return Places(
+            [*(self.moved(box.center) for box in scene.boxes if box.center), *map(self.middle, self.found.values())],
+            [self.path(i) for i in range(len(scene.arrows))],
+            [self.label(i, arrow.label_center) for i, arrow in enumerate(scene.arrows)],
+            [
+                (*(corner := self.moved(group.corner)), corner[0] + group.size[0], corner[1] + group.size[1])
+                if group.corner and group.size and group.size[0]
+                else None
+                for group in scene.groups
+            ],
+        )
+
+    def middle(self, each: Start) -> Point:
+        """Where the box of a start stands."""
+        u, v = each.rest[0]
+        return self.into(each.row, (u - each.way - each.size[0] / 2, v))
+
+    def path(self, number: int) -> Path:
+        """An arrow; from its start where it was cut."""
+        each = self.found.get(number)
+        if each is None:
+            path = self.strip.paths[number]
+            row = self.row(path[0][0]) if path else 0
+            return tuple([self.into(row, point) for point in path])
+        u, v = each.rest[0]
+        return tuple(
+            [self.into(each.row, point) for point in (*line_between((u - each.way, v), (u, v)), *each.rest[1:])]
+        )
+
+    def label(self, number: int, center: Point | None) -> Point | None:
+        """The middle of the words on an arrow, if it has any."""
+        each = self.found.get(number)
+        if each is None or center is None or not each.words[0]:
+            return self.moved(center) if center is not None else None
+        u, v = each.rest[0]
+        aside = side(self.strip) * (each.words[1] + APART) / 2
+        return self.into(each.row, (u - each.way / 2 - SHORTEST / 4, v + aside))

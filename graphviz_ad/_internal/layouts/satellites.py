@@ -1,0 +1,225 @@
+"""Scene -> clusters: boxes from which arrows lead to one other box only stand close beside it, and with it make one
+cell of a layout.
+
+From left to right they stand below it, from top to bottom on its left; ``u`` runs along the flow, ``v`` across it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+from graphviz_ad._internal.layouts.margins import Path
+from graphviz_ad._internal.scene.group_tree import innermost_groups
+from graphviz_ad._internal.scene.scene import Arrow, Box, Point, Scene
+
+APART = 10.0  # points between two satellites
+SHORTEST = 26.0  # points of an arrow from a satellite, without a label
+HEAD = 14.0  # points of such an arrow that stay free of its label, for the arrowhead
+BESIDE = 4.0  # points between an arrow and its label
+INSET = 10.0  # points between the corner of a box and the nearest arrow
+SOURCES = ("leaf", "data", "copy")
+
+
+@dataclass(frozen=True)
+class Orbit:
+    """The satellites of one box: their numbers, and those of the arrows of each."""
+
+    center: int
+    satellites: tuple[int, ...]
+    arrows: tuple[tuple[int, ...], ...]
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A box with its satellites, in x and y from the low corner of both; ``size`` is that of both, ``box`` that of
+    the box, which is as large as its arrows need.
+    """
+
+    size: Point
+    box: Point
+    center: Point
+    satellites: Mapping[int, Point]
+    paths: Mapping[int, Path]
+    labels: Mapping[int, Point | None]
+
+
+def orbits(scene: Scene) -> dict[int, Orbit]:
+    """Number of a box -> its satellites, in the order of its operands: sources that lead nowhere else."""
+    number = {box.key: i for i, box in enumerate(scene.boxes)}
+    arrows: dict[str, list[int]] = {}
+    for i, arrow in enumerate(scene.arrows):
+        arrows.setdefault(arrow.tail, []).append(i)
+    entered = {arrow.head for arrow in scene.arrows}
+    found: dict[int, list[tuple[int, tuple[int, ...]]]] = {}
+    for key, leaving in arrows.items():
+        heads = {scene.arrows[i].head for i in leaving}
+        if scene.box_by_key[key].kind in SOURCES and key not in entered and len(heads) == 1:
+            found.setdefault(number[heads.pop()], []).append((number[key], tuple(leaving)))
+    return {center: in_operand_order(scene, center, each) for center, each in found.items()}
+
+
+def with_satellites_inside(scene: Scene, found: Iterable[Orbit]) -> Scene:
+    """The scene whose frames hold the satellites of the boxes that they hold, and of no others."""
+    home = innermost_groups(scene)
+    moved = {scene.boxes[i].key: home.get(scene.boxes[orbit.center].key) for orbit in found for i in orbit.satellites}
+    groups = [
+        replace(
+            group,
+            boxes=(
+                *(key for key in group.boxes if key not in moved),
+                *(key for key, goal in moved.items() if goal == group.key),
+            ),
+        )
+        for group in scene.groups
+    ]
+    return replace(scene, groups=tuple(groups))
+
+
+def in_operand_order(scene: Scene, center: int, found: Iterable[tuple[int, tuple[int, ...]]]) -> Orbit:
+    """The satellites in the order in which the formula of the box names them."""
+    each = sorted(found, key=lambda pair: scene.arrows[pair[1][0]].slot)
+    return Orbit(center, tuple(box for box, _ in each), tuple(arrows for _, arrows in each))
+
+
+def cluster(scene: Scene, orbit: Orbit) -> Cluster:
+    """Where a box and its satellites stand."""
+    center = scene.boxes[orbit.center]
+    slots = [
+        (number, scene.boxes[number], [(i, scene.arrows[i]) for i in arrows])
+        for number, arrows in zip(orbit.satellites, orbit.arrows, strict=True)
+    ]
+    return below(center, slots) if scene.direction != "TB" else at_the_left(center, slots)
+
+
+Slot = tuple[int, Box, Sequence[tuple[int, Arrow]]]
+
+
+@dataclass(frozen=True)
+class Row:
+    """Satellites side by side: the middle of each, and where each arrow leaves, along the row."""
+
+    middles: Mapping[int, float]
+    lanes: Mapping[int, float]
+    length: float
+
+
+def in_a_row(
+    sizes: Sequence[tuple[int, float]], needs: Sequence[Sequence[tuple[int, float, float]]], face: float
+) -> Row:
+    """Satellites of these sizes, whose arrows end on a face of a box; each arrow needs some room before and behind it
+    for its words.
+
+    An arrow leaves from the middle of its satellite where that is on the face, else as near to it as can be.
+    """
+    half = max(face / 2 - INSET, 0.0)
+    middle = (sum(size for _, size in sizes) + APART * (len(sizes) - 1)) / 2
+    middles, lanes, latest = {}, {}, {}
+    run = free = 0.0
+    for (number, size), arrows in zip(sizes, needs, strict=True):
+        start = run
+        spread = sum(before + behind for _, before, behind in arrows[1:])
+        wish = min(max(start + size / 2 - spread / 2, middle - half), middle + half)
+        for i, before, behind in arrows:
+            lane = max(min(max(wish, start + INSET), start + size - INSET), free + before if lanes else -math.inf)
+            start = max(start, lane + INSET - size)
+            lanes[i], free = lane, lane + behind
+            wish = free + before
+            latest[i] = start + size - INSET, before, behind
+        middles[number], run = start + size / 2, start + size + APART
+    return Row(middles, drawn_together(lanes, latest, face), run - APART)
+
+
+def drawn_together(
+    lanes: Mapping[int, float], latest: Mapping[int, tuple[float, float, float]], face: float
+) -> dict[int, float]:
+    """The lanes, the first of them moved towards the last as far as they can be where they would not all end on the
+    face; ``latest`` is where each may leave at most, and the room that it needs before and behind it.
+    """
+    found = dict(lanes)
+    order = list(lanes)
+    first = found[order[-1]] - (face - 2 * INSET)
+    for lane, following in reversed(list(pairwise(order))):
+        limit, _, behind = latest[lane]
+        found[lane] = max(found[lane], min(limit, first, found[following] - latest[following][1] - behind))
+    return found
+
+
+def on_face(row: Row, face: float) -> tuple[float, float]:
+    """How large the face has to be for all arrows, and where the row begins from the begin of the face."""
+    first, last = min(row.lanes.values()), max(row.lanes.values())
+    face = max(face, last - first + 2 * INSET)
+    return face, min(max((face - row.length) / 2, INSET - first), face - INSET - last)
+
+
+def below(center: Box, slots: Sequence[Slot]) -> Cluster:
+    """Satellites in a row under the box, the words on the right of their arrows."""
+    drop = max([SHORTEST, *(arrow.height + HEAD for _, _, arrows in slots for _, arrow in arrows)])
+    needs = [[(i, BESIDE, BESIDE + arrow.width) for i, arrow in arrows] for _, _, arrows in slots]
+    row = in_a_row([(number, box.width) for number, box, _ in slots], needs, center.width)
+    width, left = on_face(row, center.width)
+    dx = max(-left, 0.0)
+    at = {i: dx + left + lane for i, lane in row.lanes.items()}
+    top = center.height + drop
+    rights = [at[i] + BESIDE + arrow.width for _, _, arrows in slots for i, arrow in arrows]
+    return Cluster(
+        (max(dx + width, dx + left + row.length, *rights), top + max(box.height for _, box, _ in slots)),
+        (width, center.height),
+        (dx + width / 2, center.height / 2),
+        {number: (dx + left + row.middles[number], top + box.height / 2) for number, box, _ in slots},
+        {i: straight((x, top), (x, center.height)) for i, x in at.items()},
+        {
+            i: (at[i] + BESIDE + arrow.width / 2, center.height + drop / 2 + HEAD / 4) if said(arrow) else None
+            for _, _, arrows in slots
+            for i, arrow in arrows
+        },
+    )
+
+
+def at_the_left(center: Box, slots: Sequence[Slot]) -> Cluster:
+    """Satellites in a column on the left of the box, the words above their arrows."""
+    way = max([SHORTEST, *(arrow.width + HEAD for _, _, arrows in slots for _, arrow in arrows)])
+    wide = max(box.width for _, box, _ in slots)
+    needs = [[(i, arrow.height + BESIDE, BESIDE) for i, arrow in arrows] for _, _, arrows in slots]
+    row = in_a_row([(number, box.height) for number, box, _ in slots], needs, center.height)
+    height, top = on_face(row, center.height)
+    tops = [top + row.lanes[i] - arrow.height - BESIDE for _, _, arrows in slots for i, arrow in arrows]
+    dy = max(-top, 0.0, *(-each for each in tops))
+    at = {i: dy + top + lane for i, lane in row.lanes.items()}
+    x = wide + way
+    return Cluster(
+        (x + center.width, max(dy + height, dy + top + row.length)),
+        (center.width, height),
+        (x + center.width / 2, dy + height / 2),
+        {number: (wide - box.width / 2, dy + top + row.middles[number]) for number, box, _ in slots},
+        {i: straight((wide, y), (x, y)) for i, y in at.items()},
+        {
+            i: (wide + (way - HEAD) / 2, at[i] - BESIDE / 2 - arrow.height / 2) if said(arrow) else None
+            for _, _, arrows in slots
+            for i, arrow in arrows
+        },
+    )
+
+
+def said(arrow: Arrow) -> bool:
+    """Whether there are words on an arrow."""
+    return bool(arrow.lines) and arrow.width > 0 and arrow.height > 0
+
+
+def straight(start: Point, end: Point) -> Path:
+    """A line as a Bézier."""
+    return tuple(
+        (start[0] + (end[0] - start[0]) * share, start[1] + (end[1] - start[1]) * share)
+        for share in (0.0, 1 / 3, 2 / 3, 1.0)
+    )
+
+
+def with_grown_boxes(scene: Scene, clusters: Mapping[int, Cluster]) -> Scene:
+    """The scene whose boxes are as large as the arrows of their satellites need."""
+    boxes = [
+        replace(box, width=clusters[i].box[0], height=clusters[i].box[1]) if i in clusters else box
+        for i, box in enumerate(scene.boxes)
+    ]
+    return replace(scene, boxes=tuple(boxes))

@@ -1,0 +1,120 @@
+"""The name or the size of a place -> how large a picture may be there, and how large its letters have to be."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from graphviz_ad._internal.base.errors import OptionError
+from graphviz_ad._internal.scene.canvas import Canvas
+from graphviz_ad._internal.scene.paint import SMALL, TEXT, moved_marks, paint
+from graphviz_ad._internal.scene.scene import Point, Scene
+
+Size = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a picture will be seen, in points.
+
+    ``smallest`` and ``usual`` are what the smallest letters and most letters must have to be read there, ``largest``
+    what most letters never exceed. A ``loose`` place is as high as the picture in it, up to ``height``; any other is
+    filled whatever the picture is.
+    """
+
+    width: float
+    height: float
+    smallest: float
+    usual: float
+    largest: float
+    loose: bool = False
+
+    @property
+    def margin(self) -> float:
+        """Points at each side that stay free."""
+        return 0.0
+
+    @property
+    def aspect(self) -> float:
+        """Width a height."""
+        return self.width / self.height
+
+    @property
+    def readable(self) -> float:
+        """The least scale at which a picture can be read."""
+        return max(self.smallest / SMALL, self.usual / TEXT)
+
+    @property
+    def comfortable(self) -> float:
+        """The scale beyond which larger letters are worth nothing."""
+        return max(self.largest / TEXT, self.readable)
+
+    def scale(self, size: Point) -> float:
+        """With how many points for each of its own a picture of that size fills the place."""
+        inner = self.width - 2 * self.margin, self.height - 2 * self.margin
+        return min(inner[0] / size[0], inner[1] / size[1], self.comfortable)
+
+
+# letters of 14 and 20 pixels where 720 lines of pixels are a slide
+SLIDE, FOUR_TO_THREE = Place(960, 540, 10.5, 15, 27), Place(720, 540, 10.5, 15, 27)
+SIDE = 36, 14_400  # points: half an inch, and the largest page that a PDF can have
+PLACES: Mapping[str, Place] = {
+    "slide": SLIDE,
+    "4:3": FOUR_TO_THREE,
+    "page": Place(595.28, 841.89, 6.5, 8, 14),
+    "column": Place(238.11, 700, 6, 7, 10, loose=True),
+}
+
+
+@dataclass(frozen=True)
+class Finish:
+    """What is done to a placed scene last: put into its place, made so wide, set in a font; ``dpi`` is that of its
+    pixels.
+    """
+
+    place: Place | None = None
+    font: str = ""
+    width: float | None = None
+    scale: float = 1.0
+    dpi: float = 144.0
+    transparent: bool = False
+
+    def with_file(self, width: float | None, scale: float, dpi: float | None, transparent: bool) -> Finish:
+        """The same with what was asked for of one file."""
+        return replace(self, width=width, scale=scale, dpi=dpi or self.dpi, transparent=transparent)
+
+    def canvas(self, scene: Scene) -> Canvas:
+        """The picture as marks."""
+        made = paint(scene) if self.place is None else canvas_in_place(scene, self.place)
+        scale = self.scale * (self.width / made.width if self.width is not None else 1.0)
+        if scale != 1.0:
+            marks = tuple(moved_marks(made.marks, scale, 0.0, 0.0))
+            made = replace(made, width=made.width * scale, height=made.height * scale, marks=marks)
+        return replace(made, font=self.font, background=None if self.transparent else made.background)
+
+
+PLAIN = Finish()
+
+
+def canvas_in_place(scene: Scene, place: Place) -> Canvas:
+    """The placed scene with its legend and notes, as large as the place lets it be."""
+    _, height = scene.size or (1.0, 1.0)
+    natural = paint(scene, at_least=height * place.aspect)
+    scale = place.scale((natural.width, natural.height))
+    size = place.width, natural.height * scale if place.loose else place.height
+    aside, down = (size[0] - natural.width * scale) / 2, (size[1] - natural.height * scale) / 2
+    return Canvas(*size, tuple(moved_marks(natural.marks, scale, aside, down)), natural.alt, natural.background)
+
+
+def place_of(fit: str | Size | None, smallest: float | None = None) -> Place | None:
+    """The place of that name or size; letters no smaller than that, where somebody asks for it."""
+    if fit is None:
+        return None
+    if not isinstance(fit, str) and not all(SIDE[0] <= length <= SIDE[1] for length in fit):
+        raise OptionError(
+            f"fit={fit!r} is no place for a picture; give width and height in points, each from {SIDE[0]} to {SIDE[1]}"
+        )
+    found = PLACES[fit] if isinstance(fit, str) else Place(*map(float, fit), 6.5, 8, 27)
+    if smallest is None:
+        return found
+    return replace(found, smallest=smallest, usual=max(smallest, found.usual), largest=max(smallest, found.largest))

@@ -1,0 +1,298 @@
+"""A picture that is planned for a place can be read there, says what it leaves out, and is the same every time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from math import hypot
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from legible import legibility
+from torch import nn
+
+import graphviz_ad as gad
+from graphviz_ad._internal.base.errors import GraphvizADWarning, OptionError
+from graphviz_ad._internal.scene.canvas import Canvas, Curve, Label, Rect
+from graphviz_ad._internal.scene.place import PLACES
+
+PIXEL = 0.75  # points of a slide that is 1280 pixels wide
+
+
+def leaf(*values: Any) -> Any:
+    return torch.tensor(*values, requires_grad=True)
+
+
+def randoms(*shape: int) -> Any:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(sum(shape))).requires_grad_()
+
+
+def ratio(a: Any, b: Any) -> Any:
+    return (2 + torch.cos(b)) / (b + torch.exp(a)) - a * b
+
+
+def perceptron(u: Any, p: Any, v: Any, q: Any, b: Any) -> Any:
+    total = u * p + v * q + b
+    return 1 / (1 + torch.exp(-total))
+
+
+def entropy(z: Any, t: Any) -> Any:
+    e = torch.exp(z - z.max())
+    p = e / e.sum()
+    return -(t * torch.log(p)).sum()
+
+
+def normalised(x: Any, gamma: Any, beta: Any) -> Any:
+    mu = x.mean()
+    var = ((x - mu) ** 2).mean()
+    xhat = (x - mu) / torch.sqrt(var + 1e-5)
+    y = gamma * xhat + beta
+    return (y**2).sum()
+
+
+def filtered(image: Any, k: Any) -> Any:
+    a = torch.relu(F.conv2d(image, k))
+    return a.sum()
+
+
+def pooled(x: Any) -> Any:
+    y = F.max_pool2d(x, 2)
+    return y.sum()
+
+
+def layer(x: Any, w: Any, b: Any, y: Any) -> Any:
+    z = torch.matmul(x, w) + b
+    return F.binary_cross_entropy_with_logits(z, y)
+
+
+def waves(xy: Any) -> Any:
+    z = torch.sin(xy[:, 0]) + torch.cos(xy[:, 1])
+    return z.sum()
+
+
+def doubled(a: Any) -> Any:
+    b = a * 2
+    while b.norm() < 700:
+        b = b * 2
+    return b
+
+
+def recurrence(xs: Any, h: Any, u: Any, w: Any, b: Any) -> Any:
+    for t in range(3):
+        h = torch.tanh(u * xs[t] + w * h + b)
+    return (h - 1) ** 2
+
+
+class Net(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.Linear(2, 3), nn.Linear(3, 1)
+
+    def forward(self, x: Any) -> Any:
+        return self.second(torch.tanh(self.first(x))).sum()
+
+
+def net() -> nn.Module:
+    torch.manual_seed(0)
+    return Net()
+
+
+CASES: dict[str, Callable[[], gad.Graph]] = {
+    "ratio": lambda: gad.trace(ratio, 1.2, 0.7),
+    "perceptron": lambda: gad.trace(perceptron, 2.0, -1.0, -3.0, -2.0, -3.0),
+    "filtered": lambda: gad.trace(
+        filtered, torch.arange(16.0).reshape(1, 1, 4, 4), leaf([[[[1.0, 0.0], [0.0, -1.0]]]])
+    ),
+    "pooled": lambda: gad.trace(pooled, randoms(1, 1, 4, 4)),
+    "layer": lambda: gad.trace(layer, torch.ones(5), randoms(5, 3), randoms(3), torch.zeros(3)),
+    "waves": lambda: gad.trace(waves, randoms(10, 2)),
+    "doubled": lambda: gad.trace(doubled, leaf(1.5)),
+}
+# too much for one slide, one box an operation
+LARGE: dict[str, Callable[[], gad.Graph]] = {
+    "entropy": lambda: gad.trace(entropy, leaf([2.0, 1.0, 0.1]), torch.tensor([1.0, 0.0, 0.0])),
+    "normalised": lambda: gad.trace(normalised, leaf([1.0, 2.0, 4.0]), leaf([1.0, 1.0, 1.0]), leaf([0.0, 0.0, 0.5])),
+    "recurrence": lambda: gad.trace(
+        recurrence, torch.tensor([0.5, -1.0, 2.0]), torch.tensor(0.0), leaf(0.5), leaf(0.8), leaf(0.1)
+    ),
+    "net": lambda: gad.trace(net(), torch.tensor([[1.0, -2.0]])),
+}
+
+
+@cache
+def traced(name: str) -> gad.Graph:
+    return {**CASES, **LARGE}[name]()
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_on_a_slide_every_letter_can_be_read_from_the_back_row(name: str) -> None:
+    seen = legibility(traced(name).plot(fit="slide").canvas)
+    assert seen.overlaps == ()
+    assert seen.smallest >= 14 * PIXEL
+    assert seen.median >= 20 * PIXEL
+    assert seen.covers >= 0.55
+    assert seen.longest <= hypot(960, 540)
+
+
+@pytest.mark.parametrize("fit", ["slide", "4:3", "page", "column", (400, 300)])
+@pytest.mark.parametrize("name", [*CASES, *LARGE])
+def test_nothing_is_in_the_way_of_anything_in_any_place(name: str, fit: Any) -> None:
+    picture = traced(name).plot(fit=fit)
+    assert legibility(picture.canvas).overlaps == ()
+    place = picture.finish.place
+    assert place is not None
+    assert picture.canvas.width == place.width
+    assert picture.canvas.height <= place.height + 1e-6
+
+
+@pytest.mark.parametrize("name", ["ratio", "perceptron", "pooled"])
+def test_in_a_column_of_a_paper_letters_have_six_points(name: str) -> None:
+    canvas = traced(name).plot(fit="column").canvas
+    assert canvas.width == pytest.approx(8.4 / 2.54 * 72, abs=0.01)
+    assert legibility(canvas).smallest >= 6
+
+
+def test_a_picture_without_a_place_leaves_nothing_out_and_its_letters_are_large_on_a_slide() -> None:
+    canvas = traced("ratio").plot().canvas
+    seen = legibility(canvas)
+    assert seen.overlaps == ()
+    assert seen.median * min(960 / canvas.width, 540 / canvas.height) >= 17 * PIXEL
+    assert not any("Left out" in label.text for label in canvas.marks if isinstance(label, Label))
+
+
+def test_the_same_plan_every_time() -> None:
+    first, again = (CASES["ratio"]().plot(fit="slide").to_svg() for _ in range(2))
+    assert first == again
+
+
+def test_what_is_in_the_way_is_found() -> None:
+    box, label = Rect(10, 10, 80, 40, owner="b"), Label(50, 30, "words", 15)
+    through = Curve(((0, 28), (40, 28), (80, 28), (200, 28)), owner="a")
+    seen = legibility(Canvas(220, 100, (box, label, Label(60, 32, "more", 15), through, Label(215, 90, "out", 15))))
+    assert seen.text_on_text == (("words", "more"),)
+    assert seen.arrow_on_text == (("a", "words"), ("a", "more"))
+    assert seen.arrow_in_box == (("a", "b"),)
+    assert seen.outside == ("out",)
+    assert legibility(Canvas(220, 100, (box, label))).overlaps == ()
+
+
+# --- what is written
+
+
+def words(picture: Any) -> list[str]:
+    return [mark.text for mark in picture.canvas.marks if isinstance(mark, Label)]
+
+
+def test_what_is_left_out_is_said_and_nothing_else_is() -> None:
+    full, small = words(traced("ratio").plot(fit=(900, 700))), words(traced("ratio").plot(fit="slide", digits=4))
+    assert not any("Left out" in text for text in full)
+    said = " ".join(small)
+    assert "gradients on arrows that boxes show" in said
+    assert "digits" not in said
+
+
+def test_a_number_of_the_program_stands_in_the_formula_that_uses_it() -> None:
+    inline, boxed = (traced("ratio").plot(constants=way).scene for way in ("inline", "boxes"))
+    assert [line.text for box in boxed.boxes for line in box.lines if box.kind == "data"][:1] == ["2"]
+    assert not [box for box in inline.boxes if box.kind == "data"]
+    assert any("2 + " in line.text for box in inline.boxes for line in box.lines)
+
+
+def test_a_number_that_no_formula_names_keeps_its_box() -> None:
+    many = gad.trace(lambda x: torch.stack([x, *(torch.tensor(float(i)) for i in range(12))]).sum(), 1.5)
+    scene = many.plot().scene
+    shown = {box.key for box in scene.boxes}
+    assert {node.key for node in many.node_list if node.kind == "data"} <= shown
+
+
+def test_a_leaf_that_is_used_often_is_drawn_where_it_is_used_and_says_its_whole_sum() -> None:
+    scene = traced("recurrence").plot(fit="slide").scene
+    copies = [box for box in scene.boxes if box.kind == "copy"]
+    assert sorted(line.text for box in copies for line in box.lines) == ["b", "b", "u", "u", "w", "w", "xs", "xs"]
+    (bias,) = [box for box in scene.boxes if box.kind == "leaf" and box.lines[0].text == "b"]
+    node = next(node for node in traced("recurrence").node_list if node.name == "b")
+    parts = [edge.grad.item() for edge in traced("recurrence").out_edges(node.key) if edge.grad is not None]
+    said = " ".join(line.text for line in bias.lines if line.role == "sum").replace("− ", "−").replace("−", "-")
+    numbers = [float(text) for text in said.replace("=", " ").replace("+", " ").split()]
+    assert len(numbers) == len(parts) == 3
+    assert sum(numbers) == pytest.approx(sum(parts), rel=1e-2)
+
+
+@pytest.mark.parametrize("uses", [2, 7, 25])
+def test_a_sum_of_any_length_is_written_out_in_lines_that_have_room(uses: int) -> None:
+    def used(x: Any) -> Any:
+        total = x * 1.0
+        for i in range(2, uses + 1):
+            total = total + x * float(i)
+        return total
+
+    graph = gad.trace(used, leaf(1.5))
+    for box in graph.plot(fit="slide").scene.boxes:
+        if box.kind == "leaf":
+            lines = [line.text for line in box.lines if line.role == "sum"]
+            assert " ".join(lines).count("+") == uses - 1
+            assert max(map(len, lines)) <= 40
+
+
+def test_digits_are_as_many_as_were_asked_for() -> None:
+    assert "0.0592" not in " ".join(words(traced("perceptron").plot(digits=2)))
+    value = gad.trace(lambda x: x.exp(), 1.0).plot(digits=8)
+    assert "2.7182818" in words(value)
+
+
+def test_without_a_legend_there_is_none() -> None:
+    assert not any("local derivative" in text for text in words(traced("ratio").plot(fit="slide", legend=False)))
+    assert any("local derivative" in text for text in words(traced("ratio").plot(fit="slide")))
+
+
+def test_a_long_formula_is_wrapped_rather_than_cut() -> None:
+    graph = gad.trace(lambda value: F.leaky_relu(value * 2, negative_slope=0.015625).sum(), leaf([1.0, -2.0]))
+    assert any("negative_slope=0.015625" in text for text in words(graph.plot(fit="slide")))
+
+
+# --- files
+
+
+def test_letters_are_as_large_as_was_asked_for() -> None:
+    assert legibility(traced("pooled").plot(fit="page", font=("Georgia", 11)).canvas).smallest >= 11
+
+
+def test_a_font_stands_before_ours_and_only_svg_has_it(tmp_path: Path) -> None:
+    picture = traced("pooled").plot(font="O'Neil \\ Sans <b>")
+    svg = picture.to_svg()
+    assert r"'O\'Neil \\ Sans &lt;b&gt;', 'DejaVu Sans'" in svg
+    with pytest.warns(GraphvizADWarning, match="set in DejaVu Sans"):
+        picture.save(tmp_path / "a.pdf")
+
+
+def test_a_file_is_as_wide_fine_and_bare_as_was_asked_for(tmp_path: Path) -> None:
+    from PIL import Image
+
+    picture = traced("pooled").plot(fit="slide")
+    with Image.open(picture.save(tmp_path / "a.png", dpi=96)) as made:
+        assert made.size == (1280, 720)
+    with Image.open(picture.save(tmp_path / "b.png", dpi=72, scale=0.5, transparent=True)) as made:
+        assert made.size == (480, 270)
+        assert made.getpixel((0, 0))[3] == 0  # type: ignore[index]
+    svg = Path(picture.save(tmp_path / "c.svg", width=300, transparent=True)).read_text("utf-8")
+    assert 'width="300" height="168.75"' in svg
+    assert 'class="background"' not in svg
+    through_graph = traced("pooled").save(tmp_path / "d.svg", fit="slide", width=300, transparent=True)
+    assert Path(through_graph).read_text("utf-8") == svg
+
+
+def test_what_would_do_nothing_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(OptionError, match=r"dpi=300 does nothing to \.svg"):
+        traced("pooled").plot().save(tmp_path / "a.svg", dpi=300)
+    with pytest.raises(OptionError, match="is no place for a picture"):
+        traced("pooled").plot(fit=(3, -4))
+    with pytest.raises(OptionError, match=r"letters of 0\.1 points"):
+        traced("pooled").plot(font=("Georgia", 0.1))
+
+
+def test_every_named_place_is_larger_than_its_letters() -> None:
+    for place in PLACES.values():
+        assert place.smallest < place.usual <= place.largest < place.width / 10
