@@ -33,12 +33,14 @@ from graphviz_ad._internal.tracing.assembly.assemble import assembled
 from graphviz_ad._internal.tracing.assembly.autograd_graph import (
     AutogradGraph,
     BackwardPass,
+    has_compiled,
     is_pointwise,
     is_reentrant,
     run_accumulating,
     run_backward,
     walk,
 )
+from graphviz_ad._internal.tracing.assembly.retained_grads import retained_grads_aside
 from graphviz_ad._internal.tracing.assembly.units import Output, Recorded
 from graphviz_ad._internal.tracing.capture import Capture
 from graphviz_ad._internal.tracing.inputs import as_tensors, input_dtype, module_names, name_inputs, surroundings
@@ -96,7 +98,7 @@ def trace(
             grad_outputs,
             name_of(target),
             module_names(target, namespace),
-            retain=False,
+            finished=False,
             notices=notices,
         )
 
@@ -249,7 +251,7 @@ def trace_finished(target: Any, grad_outputs: Any, capture: Capture, namespace: 
             grad_outputs,
             "finished tensors",
             module_names(None, namespace),
-            retain=True,
+            finished=True,
             notices=notices,
         )
 
@@ -270,7 +272,7 @@ def finish(
     name: str,
     names: dict[int, str],
     *,
-    retain: bool,
+    finished: bool,
     notices: Sequence[Notice] = (),
 ) -> Graph:
     """Run the backward pass, assemble the graph, and let go of everything that torch owns.
@@ -286,13 +288,13 @@ def finish(
             upstream_gradients([tensor for _, tensor in outputs], grad_outputs) if wanted else [None] * len(outputs)
         )
         with at_rest():
-            autograd = walk([tensor.grad_fn for _, tensor in outputs], limit=safe_depth() if retain else None)
+            autograd = walk([tensor.grad_fn for _, tensor in outputs], limit=safe_depth() if finished else None)
             autograd.is_packed = tape.is_packed
             for _, tensor in outputs:
                 tape.edge_of(tensor, tape.value_of(tensor))
             noted = BackwardPass()
             try:
-                result = backward(tape, autograd, [tensor for _, tensor in outputs], seeds, noted, retain=retain)
+                result = backward(tape, autograd, [tensor for _, tensor in outputs], seeds, noted, finished=finished)
             except Exception as error:
                 with beside_failure(error):
                     so_far = [*notices, failure_notice(FAILED, failure_of(error))]
@@ -306,7 +308,7 @@ def finish(
     return graph
 
 
-EXPECTED = ("a second time", "have already been freed", "use_reentrant=True")
+EXPECTED = ("a second time", "have already been freed", "use_reentrant=True", "non-empty donated buffers")
 
 
 def backward(
@@ -316,26 +318,30 @@ def backward(
     seeds: Sequence[Tensor],
     noted: BackwardPass,
     *,
-    retain: bool,
+    finished: bool,
 ) -> BackwardPass:
     """The gradients, or the reason why there are none; ``noted`` takes them while they come."""
     if tape.capture.gradients == "none":
         return BackwardPass(problem=NOT_ASKED)
     elementwise = [is_pointwise(name) for name in autograd.names]
-    if is_reentrant(autograd) and retain:
+    if is_reentrant(autograd) and finished:
         return BackwardPass(problem=notice("reentrant checkpoint"))
-    if is_reentrant(autograd):
-        return run_accumulating(
-            autograd, outputs, seeds, tape.keeper, elementwise.__getitem__, tape.leaves(), noted, retain=retain
-        )
-    try:
-        return run_backward(autograd, outputs, seeds, tape.keeper, elementwise.__getitem__, noted, retain=retain)
-    except RuntimeError as error:
-        # The graph of finished tensors may have been freed by the user's own backward(); reentrant checkpoints refuse
-        # to give gradients.
-        if any(words in str(error) for words in EXPECTED):
-            return BackwardPass(problem=Notice("torch refused", said=str(error).splitlines()[0]))
-        raise
+    # whoever has kept a result can go back from it himself; what was compiled may let go of its buffers in any case
+    retain = finished or not has_compiled(autograd)
+    with retained_grads_aside(autograd, tape):
+        if is_reentrant(autograd):
+            leaves = tape.leaves()
+            return run_accumulating(
+                autograd, outputs, seeds, tape.keeper, elementwise.__getitem__, leaves, noted, retain=retain
+            )
+        try:
+            return run_backward(autograd, outputs, seeds, tape.keeper, elementwise.__getitem__, noted, retain=retain)
+        except RuntimeError as error:
+            # The graph of finished tensors may have been freed by the user's own backward(), or torch refuses because
+            # of how it was made.
+            if any(words in str(error) for words in EXPECTED):
+                return BackwardPass(problem=Notice("torch refused", said=str(error).splitlines()[0]))
+            raise
 
 
 def graph_with_detail(
