@@ -164,6 +164,64 @@ def test_the_fast_path_of_a_transformer_is_still_taken() -> None:
     np.testing.assert_array_equal(graph.outputs[0].value.array, function(gate).detach().numpy())
 
 
+# --- graphs of the user's
+
+
+def test_what_a_program_has_kept_can_still_go_back() -> None:
+    kept: list[Tensor] = []
+
+    def function(x: Tensor) -> Tensor:
+        kept.append(x.exp())
+        return kept[0] * 2
+
+    x = leaf(0.5, 2)
+    gad.trace(function, x)
+    kept[0].sum().backward()
+    assert torch.equal(x.grad, x.exp())
+
+
+def test_an_input_that_was_computed_can_still_go_back() -> None:
+    z, w = leaf(0.5, 2), leaf(1, 3)
+    x, h = z.exp(), w.exp()
+    gad.trace(lambda x: x * h, x)
+    (x * h).sum().backward()
+    assert torch.equal(z.grad, w.grad)
+    assert torch.equal(z.grad, z.exp() * w.exp())
+
+
+def test_gradients_that_are_to_be_retained_are_those_of_the_program_alone() -> None:
+    z = leaf(0.5, 2)
+    before, kept = z.exp(), []
+    before.retain_grad()
+    (before * 3).sum().backward(retain_graph=True)
+    earlier = before.grad
+
+    def function(x: Tensor) -> Tensor:
+        kept.append(x * 2)
+        kept[-1].retain_grad()
+        return kept[-1].sin()
+
+    y = function(before)
+    gad.trace(y)
+    gad.trace(function, before)
+    assert [tensor.grad for tensor in kept] == [None, None]
+    assert before.grad is earlier
+    y.sum().backward()
+    assert torch.equal(kept[0].grad, kept[0].cos())
+    assert torch.equal(before.grad, 3 + 2 * kept[0].cos())
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
+def test_finished_tensors_of_what_was_compiled_say_why_they_have_no_gradients() -> None:
+    compiled = torch.compile(torch.nn.Sequential(nn.Linear(3, 3), nn.Tanh(), nn.Linear(3, 1)), backend="aot_eager")
+    y = compiled(torch.ones(2, 3)).sum()
+    graph = gad.trace(y)
+    assert any("donated" in notice for notice in graph.notices) or graph.outputs[0].grad is not None
+    y.backward()
+    graph = gad.trace(compiled, torch.ones(2, 3))
+    assert all(node.grad is not None for node in graph.node_list if node.kind == "leaf")
+
+
 # --- whatever happens
 
 

@@ -118,7 +118,13 @@ def no_versions(patch: Patch) -> None:
 
 
 def no_identity_of_memory(patch: Patch) -> None:
+    patch.setattr(torch_private, "_storage_of", None)
     patch.setattr(torch_private, "STORAGE", "_gone")
+
+
+def no_places_in_memory(patch: Patch) -> None:
+    patch.setattr(torch_private, "_SIZE", None)
+    patch.setattr(torch_private, "_begin_of_memory", None)
 
 
 def no_trees(patch: Patch) -> None:
@@ -159,6 +165,7 @@ GONE: list[Callable[[Patch], None]] = [
     no_views,
     no_versions,
     no_identity_of_memory,
+    no_places_in_memory,
     no_trees,
     no_schemas,
 ]
@@ -438,6 +445,9 @@ def test_memory_and_views_and_versions_have_stand_ins(monkeypatch: Patch) -> Non
         != torch_private.memory_of_tensor(randoms(2, 3))
     )
     assert torch_private.memory_of_tensor(torch.eye(2).to_sparse()) is None
+    assert torch_private.bytes_of_memory(x[1:]) == 48
+    monkeypatch.setattr(torch_private, "_storage_of", None)
+    assert torch_private.bytes_of_memory(x[1:]) == 48
     monkeypatch.setattr(torch_private, "STORAGE", "_gone")
     assert (
         torch_private.memory_of_tensor(x)

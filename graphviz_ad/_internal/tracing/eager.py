@@ -36,12 +36,14 @@ from graphviz_ad._internal.tracing.assembly.assemble import assembled
 from graphviz_ad._internal.tracing.assembly.autograd_graph import (
     AutogradGraph,
     BackwardPass,
+    has_compiled,
     is_pointwise,
     is_reentrant,
     run_accumulating,
     run_backward,
     walk,
 )
+from graphviz_ad._internal.tracing.assembly.retained_grads import retained_grads_aside
 from graphviz_ad._internal.tracing.assembly.units import Output, Recorded
 from graphviz_ad._internal.tracing.capture import Capture
 from graphviz_ad._internal.tracing.contents import Path, name_of_way
@@ -121,7 +123,7 @@ def trace(
             Wanted(grad_outputs, output),
             name_of(target),
             module_names(target, namespace),
-            retain=False,
+            finished=False,
             notices=notices,
             started=kept.note_starts,
         )
@@ -311,7 +313,7 @@ def trace_finished(
             Wanted(grad_outputs, output),
             "finished tensors",
             module_names(None, namespace),
-            retain=True,
+            finished=True,
             notices=notices,
         )
 
@@ -341,7 +343,7 @@ def finish(
     name: str,
     names: dict[int, str],
     *,
-    retain: bool,
+    finished: bool,
     notices: Sequence[Notice] = (),
     started: Callable[[Sequence[Path]], None] = lambda ways: None,
 ) -> Graph:
@@ -371,13 +373,13 @@ def finish(
             upstream_gradients([tensor for _, tensor in outputs], given) if needs_seeds else [None] * len(outputs)
         )
         with at_rest():
-            autograd = walk([tensor.grad_fn for _, tensor in outputs], limit=safe_depth() if retain else None)
+            autograd = walk([tensor.grad_fn for _, tensor in outputs], limit=safe_depth() if finished else None)
             autograd.is_packed = tape.is_packed
             for _, tensor in outputs:
                 tape.edge_of(tensor, tape.value_of(tensor))
             noted = BackwardPass()
             try:
-                result = backward(tape, autograd, [tensor for _, tensor in outputs], seeds, noted, retain=retain)
+                result = backward(tape, autograd, [tensor for _, tensor in outputs], seeds, noted, finished=finished)
             except Exception as error:
                 with beside_failure(error):
                     so_far = [*notices, failure_notice(FAILED, failure_of(error))]
@@ -391,7 +393,7 @@ def finish(
     return graph
 
 
-EXPECTED = ("a second time", "have already been freed", "use_reentrant=True")
+EXPECTED = ("a second time", "have already been freed", "use_reentrant=True", "non-empty donated buffers")
 
 
 def backward(
@@ -401,26 +403,30 @@ def backward(
     seeds: Sequence[Tensor],
     noted: BackwardPass,
     *,
-    retain: bool,
+    finished: bool,
 ) -> BackwardPass:
     """The gradients, or the reason why there are none; ``noted`` takes them while they come."""
     if tape.capture.gradients == "none":
         return BackwardPass(problem=NOT_ASKED)
     elementwise = [is_pointwise(name) for name in autograd.names]
-    if is_reentrant(autograd) and retain:
+    if is_reentrant(autograd) and finished:
         return BackwardPass(problem=notice("reentrant checkpoint"))
-    if is_reentrant(autograd):
-        return run_accumulating(
-            autograd, outputs, seeds, tape.keeper, elementwise.__getitem__, tape.leaves(), noted, retain=retain
-        )
-    try:
-        return run_backward(autograd, outputs, seeds, tape.keeper, elementwise.__getitem__, noted, retain=retain)
-    except RuntimeError as error:
-        # The graph of finished tensors may have been freed by the user's own backward(); reentrant checkpoints refuse
-        # to give gradients.
-        if any(words in str(error) for words in EXPECTED):
-            return BackwardPass(problem=Notice("torch refused", said=str(error).splitlines()[0]))
-        raise
+    # whoever has kept a result can go back from it himself; what was compiled may let go of its buffers in any case
+    retain = finished or not has_compiled(autograd)
+    with retained_grads_aside(autograd, tape):
+        if is_reentrant(autograd):
+            leaves = tape.leaves()
+            return run_accumulating(
+                autograd, outputs, seeds, tape.keeper, elementwise.__getitem__, leaves, noted, retain=retain
+            )
+        try:
+            return run_backward(autograd, outputs, seeds, tape.keeper, elementwise.__getitem__, noted, retain=retain)
+        except RuntimeError as error:
+            # The graph of finished tensors may have been freed by the user's own backward(), or torch refuses because
+            # of how it was made.
+            if any(words in str(error) for words in EXPECTED):
+                return BackwardPass(problem=Notice("torch refused", said=str(error).splitlines()[0]))
+            raise
 
 
 def graph_with_detail(

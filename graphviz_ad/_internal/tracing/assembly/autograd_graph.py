@@ -222,6 +222,15 @@ def is_reentrant(graph: AutogradGraph) -> bool:
     return any(cls.__module__ == "torch.utils.checkpoint" for cls in graph.custom.values())
 
 
+def has_compiled(graph: AutogradGraph) -> bool:
+    """Whether a node is what torch.compile made, which may write over what it keeps and then refuses to run where
+    the graph is to stay.
+    """
+    return any(
+        cls.__name__ == "CompiledFunction" and cls.__module__.startswith("torch.") for cls in graph.custom.values()
+    )
+
+
 def run_accumulating(
     graph: AutogradGraph,
     outputs: Sequence[Tensor],

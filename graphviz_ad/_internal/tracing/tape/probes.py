@@ -8,6 +8,7 @@ versions of torch crash at those of custom Functions otherwise.
 
 from __future__ import annotations
 
+import ctypes
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -189,6 +190,23 @@ def tells_memory(name: str) -> bool:
     x, other = torch.ones(2, device="cpu"), torch.ones(2, device="cpu")
     whole, part, elsewhere = (getattr(tensor.untyped_storage(), name) for tensor in (x, x[0], other))
     return type(whole) is int and whole == part != elsewhere and 0 not in (whole, elsewhere)
+
+
+def tells_storages(storage: Callable[[Tensor], int], name: str) -> bool:
+    """The same as the storage says of itself, also of a part of a tensor."""
+    x = torch.ones(3, device="cpu")
+    return {storage(x), storage(x[1:])} == {getattr(x.untyped_storage(), name)}
+
+
+def place_of_size(storage: Callable[[Tensor], int]) -> int:
+    """Where in torch's object of a storage the number of its bytes stands: the only place that always has it."""
+    sizes = (1237, 7919, 104729)
+    tensors = [torch.empty(size, dtype=torch.uint8, device="cpu") for size in sizes]
+    rows = [(ctypes.c_int64 * 8).from_address(storage(tensor))[:] for tensor in tensors]
+    tensors[0].untyped_storage().resize_(2003)
+    rows.append((ctypes.c_int64 * 8).from_address(storage(tensors[0]))[:])
+    (place,) = (i for i, found in enumerate(zip(*rows, strict=True)) if found == (*sizes, 2003))
+    return place * ctypes.sizeof(ctypes.c_int64)
 
 
 def tells_addresses(address: Callable[[Tensor], int]) -> bool:

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from graphviz_ad._internal.graph.snapshot import Array
-from graphviz_ad._internal.tracing.tape.torch_private import address_of, is_zeros
+from graphviz_ad._internal.tracing.tape.torch_private import address_of, bytes_of_memory, is_zeros
 
 _WHOLE = ("bool", *(f"{kind}{bits}" for kind in ("int", "uint") for bits in (8, 16, 32, 64)))
 _FLOATING = ("float16", "float32", "float64", "complex64", "complex128")
@@ -30,12 +30,12 @@ class FreedMemory(RuntimeError):
 def copied_elements(tensor: Tensor, wider: torch.dtype | None = None) -> Array:
     """All elements in an array of its own that nobody can write to, of another dtype where numpy lacks theirs."""
     plain = _on_hand(tensor, wider)
-    dtype, address = NUMPY[plain.dtype], _readable(plain)
     if not plain.is_contiguous():
-        plain = plain.detach().contiguous()
-        address = address_of(plain)
-    elements = ctypes.string_at(address, plain.numel() * plain.element_size())
-    return np.frombuffer(elements, dtype).reshape(tuple(plain.shape))
+        copy = np.array(_Memory(plain, _readable(plain)), order="C")
+        copy.setflags(write=False)
+        return copy
+    elements = ctypes.string_at(_readable(plain), plain.numel() * plain.element_size())
+    return np.frombuffer(elements, NUMPY[plain.dtype]).reshape(tuple(plain.shape))
 
 
 def shown_memory(tensor: Tensor) -> Array:
@@ -72,7 +72,7 @@ def number_in(tensor: Tensor) -> complex | float | int | bool:
 
 def demand_memory(tensor: Tensor) -> None:
     """Raise where not all elements of a tensor lie in its storage; operations of torch would read what lies behind."""
-    claimed, there = _claimed_bytes(tensor), tensor.untyped_storage().nbytes()
+    claimed, there = _claimed_bytes(tensor), bytes_of_memory(tensor)
     if claimed > there:
         raise FreedMemory(f"a storage of {there} bytes, of which a tensor of shape {tuple(tensor.shape)} has {claimed}")
 

@@ -232,6 +232,11 @@ class Tape:
                 found.append(self.nodes[edge[0]])
         return found
 
+    def living(self) -> list[Tensor]:
+        """The results of operations that live, and that autograd follows."""
+        made = (value.reference() for value in self.values if value.requires_grad and not value.is_leaf)
+        return [tensor for tensor in made if tensor is not None]
+
     def has_living_results(self) -> bool:
         """Whether somebody keeps a result that has a graph."""
         made = (value.reference() for value in self.values if value.maker is not None and value.requires_grad)

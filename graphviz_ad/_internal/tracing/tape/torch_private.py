@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import sys
 import threading
@@ -246,8 +247,16 @@ def _unrecorded() -> Iterator[None]:
 # --- Tensors and autograd nodes
 
 
-# which memory a storage is; where torch does not tell, its address
+# Which memory a tensor lies in. Asked of torch's own object: one of Python's would live as long as the storage from
+# then on, and be counted among those who use it, so that gradients are no longer added up in place.
 STORAGE = believed("_cdata", probes.tells_memory) or "data_ptr of"
+_storage_of: Callable[[Tensor], int] | None = believed(
+    _find(torch._C, "_storage_address"), lambda found: probes.tells_storages(found, STORAGE)
+)
+# where in that object stands how many bytes there are
+_SIZE: int | None = answer_to(lambda: probes.place_of_size(_storage_of)) if _storage_of is not None else None
+# where a memory begins; ``data_ptr`` hands it out to be written, so that a lazy copy would become a true one
+_begin_of_memory: Callable[[Tensor], int] | None = believed(_find(torch._C, "_data_address"), probes.tells_addresses)
 
 
 def memory_of_tensor(tensor: Tensor) -> int | None:
@@ -255,24 +264,27 @@ def memory_of_tensor(tensor: Tensor) -> int | None:
     torch does not tell.
     """
     try:
+        if _storage_of is not None:
+            return _storage_of(tensor) or None
         storage = tensor.untyped_storage()
         return getattr(storage, STORAGE, 0) or storage.data_ptr() or None
     except (RuntimeError, NotImplementedError):
         return None
 
 
+def bytes_of_memory(tensor: Tensor) -> int:
+    """How many bytes all of the memory has that a tensor lies in; RuntimeError for one that has none of its own."""
+    if _storage_of is not None and _SIZE is not None:
+        size = ctypes.c_int64.from_address(_storage_of(tensor) + _SIZE).value
+        if size >= 0:  # else it is symbolic
+            return size
+    return tensor.untyped_storage().nbytes()
+
+
 def memory_and_bytes(tensor: Tensor) -> tuple[int | None, int]:
-    """The same, and how many bytes all of that memory has."""
-    try:
-        storage = tensor.untyped_storage()
-        memory = getattr(storage, STORAGE, 0) or storage.data_ptr()
-        return (memory, storage.nbytes()) if memory else (None, 0)
-    except (RuntimeError, NotImplementedError):
-        return None, 0
-
-
-# where a memory begins; ``data_ptr`` hands it out to be written, so that a lazy copy would become a true one
-_begin_of_memory: Callable[[Tensor], int] | None = believed(_find(torch._C, "_data_address"), probes.tells_addresses)
+    """Which memory it is, and how many bytes that has."""
+    memory = memory_of_tensor(tensor)
+    return (memory, bytes_of_memory(tensor)) if memory is not None else (None, 0)
 
 
 def address_of_memory(tensor: Tensor) -> int:

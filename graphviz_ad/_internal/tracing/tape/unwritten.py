@@ -24,7 +24,7 @@ from torch import Tensor
 from torch.multiprocessing import reductions
 
 from graphviz_ad._internal.tracing.tape.tape_entries import Operation, Schema
-from graphviz_ad._internal.tracing.tape.torch_private import address_of_memory, memory_of_tensor
+from graphviz_ad._internal.tracing.tape.torch_private import address_of_memory, bytes_of_memory, memory_of_tensor
 
 NOT_WRITTEN, UNREAD = "uninitialised memory", "written over before anything read it"
 TAKES_SHAPE_ONLY = {
@@ -181,7 +181,7 @@ class Unwritten:
 
 def place_of(tensor: Tensor) -> tuple[int, int]:
     """Where the memory lies that a tensor is in, and how many bytes it has."""
-    return address_of_memory(tensor), tensor.untyped_storage().nbytes()
+    return address_of_memory(tensor), bytes_of_memory(tensor)
 
 
 def tensors_given(operand: Any) -> Iterator[Tensor]:
