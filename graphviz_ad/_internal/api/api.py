@@ -103,10 +103,15 @@ def trace(target: Any, *args: Any, grad_outputs: Any = None, capture: Capture | 
     Raises `NoTensorError` if nothing returned has a gradient graph, `GradOutputsError` if the upstream gradients do not
     fit, and whatever the target itself or its backward pass raises, unchanged, with the graph so far as its ``graph``.
     """
-    framework = "ADNumber" if concerns(target, args, kwargs) else "torch"
+    framework = framework_of(target, args, kwargs)
     names = _module_level_names(sys._getframe(1))
     graph: Graph = TRACERS[framework](target, args, kwargs, grad_outputs, capture or Capture(), names)
     return graph
+
+
+def framework_of(target: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
+    """Which front end is meant, by what it is given."""
+    return "ADNumber" if concerns(target, args, kwargs) else "torch"
 
 
 @checking_arguments
@@ -144,7 +149,7 @@ def compare_methods(target: Any, *args: Any, wrt: str | None = None, **kwargs: A
     if not callable(target):
         return of_graph(trace(target, *args, **kwargs), wrt)
     # before the trace, which may draw random numbers
-    box = BLACK_BOXES["ADNumber" if concerns(target, args, kwargs) else "torch"](target, args, kwargs)
+    box = BLACK_BOXES[framework_of(target, args, kwargs)](target, args, kwargs)
     return compare_on_function(trace(target, *args, **kwargs), box, box.inputs, wrt)
 
 
