@@ -22,11 +22,19 @@ from needed_tools import needs_package
 from PIL import Image
 from pypdf import PdfReader
 
+from graphviz_ad._internal.output.format_table import FILMS, STILLS
+
 CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 LONGEST_TEX_LINE = 200_000  # characters; TeX stops at a longer one
 LONGEST_PROPERTY = 255  # characters of a property of an Office document
 LONGEST_PAGE = 14_400  # units of a side of a page of a PDF
 VOID = {"meta", "img", "input", "br", "hr", "link"}  # elements of HTML that have no end
+
+
+def as_something(path: Path) -> str:
+    """A file of a format that no reader is named for: it is there, and not empty."""
+    assert path.stat().st_size > 0
+    return ""
 
 
 def as_text(path: Path) -> str:
@@ -218,7 +226,7 @@ def as_figure(path: Path) -> str:
 
 
 Reader = Callable[[Path], str]
-STILL_READERS: Mapping[str, Reader] = {
+STILL_READERS: Mapping[str, Reader] = dict.fromkeys(STILLS, as_something) | {
     ".svg": as_xml,
     ".png": as_image,
     ".pdf": as_pdf,
@@ -230,7 +238,7 @@ STILL_READERS: Mapping[str, Reader] = {
     ".tikz": as_tex,
     ".pgf": as_tex,
 }
-FILM_READERS: Mapping[str, Reader] = {
+FILM_READERS: Mapping[str, Reader] = dict.fromkeys(FILMS, as_something) | {
     ".gif": as_image,
     ".html": as_html,
     ".mp4": as_movie,

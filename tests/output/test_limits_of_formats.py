@@ -52,7 +52,7 @@ def saved_film(film: Animation, path: Path, suffix: str) -> Path:
     return film.save(path, **({"scale": 0.2} if suffix in SMALL else {}))
 
 
-def test_every_format_has_another_reader() -> None:
+def test_readers_are_named_for_formats_that_there_are() -> None:
     assert set(STILL_READERS) == set(STILLS)
     assert set(FILM_READERS) == set(FILMS)
 

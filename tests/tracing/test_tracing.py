@@ -30,6 +30,7 @@ from programs import (
     wrong_sums,
 )
 from torch import Tensor, nn
+from torch.utils._pytree import register_pytree_node
 from torch.utils.checkpoint import checkpoint
 
 import graphviz_ad as gad
@@ -638,6 +639,29 @@ def test_a_model_output_of_transformers_is_a_tree() -> None:
         return outputs.BaseModelOutput(last_hidden_state=x * 2, hidden_states=(x * 3,))
 
     assert [node.name for node in gad.trace(function, 1.0).outputs] == ["last_hidden_state", "hidden_states[0]"]
+
+
+class Keyless:
+    """A tree of which torch is not told the keys, as those of older libraries are."""
+
+    def __init__(self, *parts: Any) -> None:
+        self.parts = parts
+
+
+register_pytree_node(Keyless, lambda tree: (list(tree.parts), None), lambda parts, _: Keyless(*parts))
+
+
+def test_a_tree_without_keys_is_taken_apart() -> None:
+    def function(given: Keyless) -> Any:
+        x, inner = given.parts
+        return {"first": Keyless(x * 2, [x * 3], {"deep": inner["w"] * x}), "empty": Keyless(), "last": x * 4}
+
+    x, w = leaf(3), leaf(5)
+    graph = gad.trace(function, Keyless(x, {"w": w}))
+    assert [node.name for node in graph.outputs] == [None, None, "deep", "last"]
+    grads = {node.name: node.grad.item() for node in graph.node_list if node.kind == "leaf" and node.grad}
+    assert sorted(grads.values()) == [3.0, 2 + 3 + 5 + 4]
+    assert graph.check().ok
 
 
 def test_graph_attributes_are_the_documented_ones() -> None:

@@ -131,10 +131,15 @@ def trace(
     but for a TypeError that comes of a number that was made a tensor: then `NumberMadeError`, a TypeError that says
     which.
     """
-    framework = "ADNumber" if concerns(target, args, kwargs) else "torch"
+    framework = framework_of(target, args, kwargs)
     names = _module_level_names(sys._getframe(1))
     graph: Graph = TRACERS[framework](target, args, kwargs, grad_outputs, capture or Capture(), names, output)
     return graph
+
+
+def framework_of(target: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
+    """Which front end is meant, by what it is given."""
+    return "ADNumber" if concerns(target, args, kwargs) else "torch"
 
 
 @checking_arguments
@@ -176,7 +181,7 @@ def compare_methods(
     if not callable(target):
         return of_graph(trace(target, *args, output=output, **kwargs), wrt)
     # before the trace, which may draw random numbers
-    box = BLACK_BOXES["ADNumber" if concerns(target, args, kwargs) else "torch"](target, args, kwargs, output)
+    box = BLACK_BOXES[framework_of(target, args, kwargs)](target, args, kwargs, output)
     return compare_on_function(trace(target, *args, output=output, **kwargs), box, box.inputs, wrt)
 
 

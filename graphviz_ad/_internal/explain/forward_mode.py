@@ -21,8 +21,8 @@ from graphviz_ad._internal.base.argument_types import demand
 from graphviz_ad._internal.base.checked_calls import checking_arguments
 from graphviz_ad._internal.base.errors import ExpressionError, OptionError, UnknownNameError
 from graphviz_ad._internal.base.text_table import table_lines
-from graphviz_ad._internal.graph.graph import Edge, Graph, Node
-from graphviz_ad._internal.graph.snapshot import Array, Snapshot
+from graphviz_ad._internal.graph.graph import Edge, Graph, Node, Port
+from graphviz_ad._internal.graph.snapshot import MOST_DIMENSIONS, Array, Snapshot
 from graphviz_ad._internal.maths.claims import LETTERS, Claims, backward_formula, base_name, shape_of_edge
 from graphviz_ad._internal.maths.element_moves import joined_tangent, moved_result
 from graphviz_ad._internal.maths.formula_letters import PLAIN_DIGITS
@@ -178,8 +178,8 @@ def tangents_of(graph: Graph, wrt: Direction) -> Tangents:
     for node in graph.node_list:
         for port, result in enumerate(node.ports):
             if (node.key, port) not in found:
-                shape = result.shape if result.shape is not None else ()
-                found[node.key, port] = arriving(graph, node, found, moving) if node.key in moving else np.zeros(shape)
+                moved = node.key in moving
+                found[node.key, port] = arriving(graph, node, found, moving) if moved else at_rest(result)
     return Tangents(graph, seeds, {place: snapshot_of(array) for place, array in found.items()}, frozenset(moving))
 
 
@@ -219,7 +219,8 @@ def seed_of(graph: Graph, place: Place, name: str, movement: Any) -> Snapshot:
         )
     shape = node.ports[place[1]].shape or ()
     if movement is None:
-        return Snapshot(shape, "float64", np.ones(shape) if shape else 1.0)
+        ones = np.ones(shape if len(shape) <= MOST_DIMENSIONS else math.prod(shape))
+        return Snapshot(shape, "float64", ones if shape else 1.0)
     try:
         array = np.asarray(movement, np.float64)
     except (TypeError, ValueError) as error:
@@ -248,15 +249,21 @@ def stops(edge: Edge) -> bool:
     return edge.cut not in (None, "unreached")
 
 
+def at_rest(port: Port) -> Array | None:
+    """No movement at all; None in more dimensions than numpy computes in."""
+    shape = port.shape or ()
+    return np.zeros(shape) if len(shape) <= MOST_DIMENSIONS else None
+
+
 def arriving(graph: Graph, node: Node, found: Mapping[Place, Array | None], moving: set[str]) -> Array | None:
     """The sum of what the edges bring; None where one of them is not known."""
     if node.ports[1:] or not node.requires_grad:
         return None
-    total: Array = np.zeros(node.ports[0].shape or ())
+    total = at_rest(node.ports[0])
     for edge in graph.in_edges(node.key):
         if edge.tail in moving and not stops(edge):
             part = tangent_contribution(graph, edge, found.get((edge.tail, edge.port)))
-            if part is None:
+            if part is None or total is None:
                 return None
             total = total + part
     return total

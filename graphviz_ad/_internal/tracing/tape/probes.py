@@ -163,6 +163,8 @@ def takes_trees_apart(trees: Any) -> bool:
     keys = [[getattr(key, "key", getattr(key, "idx", None)) for key in path] for path, _ in parts]
     mapped = trees.tree_map(lambda part: part * 2, tree, is_leaf=lambda part: part == (2, 3))
     leaves = trees.tree_flatten(tree, is_leaf=lambda part: part == (2, 3))[0]
+    if trees.tree_flatten(tree, is_leaf=lambda part: part is not tree)[0] != [*tree.values()]:
+        return False
     return (keys, [part for _, part in parts], leaves) == (
         [["a", 0], ["a", 1, 0], ["a", 1, 1], ["b"]],
         [1, 2, 3, 4],

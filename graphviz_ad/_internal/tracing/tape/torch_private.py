@@ -123,8 +123,31 @@ def flatten(tree: object) -> list[tuple[tuple[Any, ...], Any]]:
     """
     if _pytree is None:
         return list(_leaves(tree, ()))
-    pairs, _ = _pytree.tree_flatten_with_path(tree)
+    try:
+        pairs, _ = _pytree.tree_flatten_with_path(tree)
+    except ValueError:  # somebody has taught torch a kind of tree without its keys
+        return list(_by_level(tree, ()))
     return [(tuple(_step(key) for key in path), leaf) for path, leaf in pairs]
+
+
+def _by_level(tree: object, path: tuple[Any, ...]) -> Iterator[tuple[tuple[Any, ...], Any]]:
+    """The same, one level after the other: what has no keys is counted, or called by the names that it keeps beside
+    its parts.
+    """
+
+    def below(part: object) -> bool:
+        return part is not tree
+
+    try:
+        pairs, _ = _pytree.tree_flatten_with_path(tree, is_leaf=below)
+        keyed = [(tuple(_step(key) for key in keys), part) for keys, part in pairs]
+    except ValueError:
+        parts, spec = _pytree.tree_flatten(tree, is_leaf=below)
+        names = spec.context if isinstance(spec.context, list) else []
+        called = len(names) == len(parts) and all(type(name) is str for name in names)
+        keyed = [((names[n] if called else n,), part) for n, part in enumerate(parts)]
+    for keys, part in keyed:
+        yield from _by_level(part, (*path, *keys)) if keys else [(path, part)]
 
 
 def _leaves(tree: object, path: tuple[Any, ...]) -> Iterator[tuple[tuple[Any, ...], Any]]:
