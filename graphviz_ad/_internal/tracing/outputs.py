@@ -14,6 +14,7 @@ from graphviz_ad._internal.graph.notices import notice
 from graphviz_ad._internal.tracing.generators import Taken
 from graphviz_ad._internal.tracing.inputs import is_numbers
 from graphviz_ad._internal.tracing.returned import Asked, Returned, Starts, nothing_found, starts_of
+from graphviz_ad._internal.tracing.tape.values import shape_of_value
 from graphviz_ad._internal.tracing.tensor_contents import tensors_in
 
 
@@ -106,9 +107,10 @@ def _upstream(i: int, output: Tensor, given: Any) -> Tensor:
             f"grad_outputs[{i}] is {describe_thing(given)}, which is no gradient: {error}; give numbers, an array or a"
             " tensor"
         ) from error
-    if seed.shape != output.shape:
+    given_shape, wanted_shape = shape_of_value(seed), shape_of_value(output)
+    if given_shape != wanted_shape:
         raise GradOutputsError(
-            f"grad_outputs[{i}] has shape {tuple(seed.shape)}, but output {i} has shape {tuple(output.shape)}; an"
-            " upstream gradient has the shape of its output"
+            f"grad_outputs[{i}] has shape {given_shape}, but output {i} has shape {wanted_shape}; an upstream gradient"
+            " has the shape of its output"
         )
     return seed
