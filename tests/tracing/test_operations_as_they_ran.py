@@ -322,6 +322,24 @@ def test_a_tensor_of_a_class_that_looks_on_has_the_operations_of_the_program() -
     assert {"mul", "sub", "linear", "sum"} <= {node.get("op") for node in watched["nodes"]}
 
 
+@pytest.mark.parametrize(
+    "target",
+    [
+        F.linear,
+        Tensor.matmul,
+        torch.ops.aten.linear.default,
+        functools.partial(F.linear),
+        F.scaled_dot_product_attention,
+    ],
+)
+def test_a_function_of_torchs_that_is_traced_itself_has_its_name(target: Any) -> None:
+    x, w = inputs()
+    given = (x, w, w) if target is F.scaled_dot_product_attention else (x, w)
+    assert operations(gad.trace(target, *given)) == [
+        "matmul" if target is Tensor.matmul else "linear" if len(given) == 2 else "scaled_dot_product_attention"
+    ]
+
+
 def test_a_default_device_changes_no_operation() -> None:
     before = facts(gad.trace(attention, *inputs()))
     with torch.device("cpu"):

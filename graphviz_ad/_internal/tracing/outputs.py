@@ -87,7 +87,8 @@ def _seed_of_ones(i: int, output: Tensor) -> Tensor:
     except (NotImplementedError, RuntimeError) as error:
         kind = f"{type(output).__name__} of layout {output.layout}"
         raise GradOutputsError(
-            f"torch has no gradient of ones for output {i}, a {kind}; give it as grad_outputs, or return a dense tensor"
+            f"torch has no gradient of ones for output {i}, a {kind}; give it as grad_outputs, return a dense tensor,"
+            " or choose another output with output="
         ) from error
 
 

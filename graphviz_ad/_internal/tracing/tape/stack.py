@@ -289,9 +289,13 @@ MEET: Mapping[int, Callable[[_Walk, Frame], None]] = {
 
 @dataclass
 class StackReader:
-    """Reads stacks up to the frame that runs the traced program; remembers what each code object and site is."""
+    """Reads stacks up to the frame that runs the traced program; remembers what each code object and site is.
+
+    ``direct`` is what runs where the program is a function of torch's, without a line of Python.
+    """
 
     stop: CodeType
+    direct: Callee = UNTOLD
 
     def __post_init__(self) -> None:
         """Start with empty memories; they keep the code objects alive whose ids are their keys."""
@@ -376,6 +380,8 @@ class StackReader:
             else:
                 MEET[kind if kind != FORWARD else _classify(code)](walk, frame)
             frame = frame.f_back
+        if walk.site is None:
+            walk.called = self.direct
         if walk.entry is not None and walk.site is not None:
             walk.inner += self._within(walk.entry, walk.way, walk.site, walk.depth)
         return walk.place(), walk.above
