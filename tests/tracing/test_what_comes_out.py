@@ -17,7 +17,7 @@ import pytest
 import torch
 from needed_tools import needs_package
 from torch import Tensor, nn
-from torch.distributions import Categorical, Independent, MixtureSameFamily, Normal
+from torch.distributions import Categorical, Independent, MixtureSameFamily, MultivariateNormal, Normal
 from torch.utils import _pytree
 
 import graphviz_ad as gad
@@ -137,7 +137,7 @@ FOUND: dict[str, tuple[Callable[[Tensor, Tensor], Any], list[str | None]]] = {
     "a queue": (lambda a, b: deque([a, b]), [None, None]),
     "other dictionaries": (
         lambda a, b: [UserDict(a=a), MappingProxyType({"b": b}), OrderedDict(c=a * b)],
-        ["[0].data.a", "[1].b", "[2].c"],
+        ["[0].a", "[1].b", "[2].c"],
     ),
     "an array of objects": (lambda a, b: {"a": in_an_array(a, None, b)}, ["a[0]", "a[2]"]),
     "what torch knows as a tree": (lambda a, b: {"t": Opaque([a, b])}, ["t[0][0]", "t[0][1]"]),
@@ -166,12 +166,24 @@ def test_every_found_tensor_starts_a_gradient() -> None:
         assert sum(port.upstream is not None for port in starts) == len(expected), case
 
 
+def test_a_distribution_is_what_it_was_given() -> None:
+    def program(mean: Tensor, scale: Tensor) -> Any:
+        made = MultivariateNormal(mean, torch.eye(2, dtype=mean.dtype) * scale)
+        assert made.precision_matrix is not None  # which is computed now, and kept
+        return {"dist": made}
+
+    graph = gad.trace(program, [1.0, 2.0], 3.0)
+    starts = [port.name for node in graph.outputs for port in node.ports if port.upstream is not None]
+    assert (sorted(starts), graph.notes) == (["dist.covariance_matrix", "dist.loc"], ())
+    assert gad.trace(program, [1.0, 2.0], 3.0, output="dist.loc").find("mean").grad.array.tolist() == [1, 1]
+
+
 def test_a_mixture_shows_what_it_is_made_of() -> None:
     def program(logits: Tensor, means: Tensor) -> Any:
         return MixtureSameFamily(Categorical(logits=logits), Normal(means * 1, 1.0))
 
     found = names(gad.trace(program, [0.1, 0.2], [1.0, 2.0]))
-    assert found == ["_mixture_distribution.logits", "_component_distribution.loc"]
+    assert found == ["mixture_distribution.logits", "component_distribution.loc"]
 
 
 def test_nothing_of_a_returned_object_runs_and_none_is_changed() -> None:

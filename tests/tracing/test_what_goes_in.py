@@ -208,6 +208,12 @@ def test_tensors_in_what_is_given_have_names_whatever_holds_them() -> None:
     assert [node.module for node in graph.node_list if node.op == "linear"] == [("net",)]
 
 
+def test_a_size_stays_one_and_what_is_handed_over_has_its_own_name() -> None:
+    x = torch.ones(2, requires_grad=True)
+    graph = gad.trace(lambda optimizer, size, x: x.view(size).sum(), torch.optim.SGD([x], 0.1), torch.Size([2, 1]), x)
+    assert [node.name for node in graph.node_list if node.kind == "leaf"] == ["x"]
+
+
 def test_inputs_of_whole_numbers_that_nobody_reads_are_data() -> None:
     class Embedded(nn.Module):
         def __init__(self) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 from graphviz_ad._internal.base.text_table import counted_noun, table_lines
 from graphviz_ad._internal.graph.graph import Graph
+from graphviz_ad._internal.graph.ragged import numel_of_shape
 from graphviz_ad._internal.maths.number_format import short_number
 
 
@@ -90,4 +90,4 @@ def mode_costs(graph: Graph) -> ModeCosts:
 
 def size(shape: tuple[int, ...] | None) -> int:
     """How many numbers a tensor of this shape holds."""
-    return math.prod(shape or ())
+    return numel_of_shape(shape or ())

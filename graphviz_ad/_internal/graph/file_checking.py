@@ -263,6 +263,7 @@ def check_nodes(nodes: Sequence[Record], place: str) -> None:
             raise Damage(f"{place}[{i}].key", f"{shown_finding(node['key'])} is the key of a node before it, too")
         keys.add(node["key"])
         for j, port in enumerate(node["ports"]):
+            check_ragged(port, f"{place}[{i}].ports[{j}]")
             for name in SNAPSHOTS:
                 here = f"{place}[{i}].ports[{j}].{name}"
                 check_snapshot(port.get(name), here)
@@ -313,6 +314,18 @@ def check_shape(snapshot: Record | None, shape: Sequence[int] | None, place: str
         raise Damage(f"{place}.shape", f"{snapshot['shape']} is not {shape}, the shape of that result")
 
 
+def check_ragged(record: Record, place: str) -> None:
+    """That lengths that differ from part to part are lengths of a shape, and of nothing whose elements are here."""
+    ragged = record.get("ragged")
+    if ragged is None:
+        return
+    places, shape = ragged["places"], record.get("shape") or ()
+    if len(set(places)) < len(places) or not all(each < len(shape) for each in places):
+        raise Damage(f"{place}.ragged.places", f"{places} are no places of the shape {list(shape)}")
+    if record.get("data") is not None:
+        raise Damage(f"{place}.data", "elements are here, where the shape says only how many there are")
+
+
 def check_local(
     local: Record | None, operand: Sequence[int] | None, results: Sequence[Sequence[int] | None], place: str
 ) -> None:
@@ -337,6 +350,8 @@ def check_snapshot(snapshot: Record | None, place: str) -> None:
     """That as many elements are there as the shape says, of the kind of number that the dtype says, and that each of
     them is exact.
     """
+    if snapshot is not None:
+        check_ragged(snapshot, place)
     data = None if snapshot is None else snapshot["data"]
     if snapshot is None or data is None:
         return

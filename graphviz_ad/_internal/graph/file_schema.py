@@ -45,6 +45,7 @@ RULES = (
         "A value and a gradient have the shape of the result that they are of, where that is known; so has what flows"
         " back along an edge, but for what another process sent."
     ),
+    "The places of ragged lengths are those of a shape, each once; nothing whose shape has any has elements here.",
     (
         "A local derivative has a shape that can be broadcast to that of a result of the head; where that is one"
         " number, one to which that of the operand can be."
@@ -97,6 +98,8 @@ INTEGER: Schema = {"type": "integer", "minimum": -(2**63), "maximum": 2**64 - 1}
 DTYPE: Schema = {"type": "string", "pattern": "^(bool|complex|b?float|q?u?int|bits)[0-9a-z_]*$"}  # torch's and Python's
 TEXTS, COUNTS = some(TEXT), some(COUNT)
 SHAPE = some(COUNT, maxItems=64)  # as many dimensions as torch has
+# where a shape has lengths that differ from part to part, and how many elements there are
+RAGGED = record_schema({"places": some(COUNT, minItems=1, maxItems=64), "elements": COUNT})
 REAL = {"anyOf": [{"type": "number"}, {"enum": list(SPECIAL)}]}
 NUMBER = {"anyOf": [{"type": ["number", "boolean"]}, {"enum": list(SPECIAL)}, record_schema({"re": REAL, "im": REAL})]}
 # the smallest of truth values is one
@@ -217,7 +220,7 @@ SNAPSHOT = record_schema({
     "data": {"anyOf": [NOTHING, NUMBER, record_schema({"dtype": {"enum": ELEMENT_TYPES}, "elements": some(NUMBER)})]},
     "stats": maybe(pair(EXTREME, EXTREME, REAL, REAL, COUNT)),
     "missing": maybe(TEXT),
-})  # fmt: skip
+}, ragged=maybe(RAGGED))  # fmt: skip
 TAKEN = maybe(ref("snapshot"))
 PORT = record_schema(
     {},
@@ -232,6 +235,7 @@ PORT = record_schema(
     is_output=TRUTH,
     arrived=TAKEN,
     tensor=maybe(COUNT),
+    ragged=maybe(RAGGED),
 )
 EVENT = record_schema(
     {"what": {"enum": list(EVENTS)}},

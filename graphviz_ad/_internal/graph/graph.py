@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -20,6 +19,7 @@ from graphviz_ad._internal.graph.grad_history import GradHistory
 from graphviz_ad._internal.graph.messages import Communication
 from graphviz_ad._internal.graph.notice_sentences import texts
 from graphviz_ad._internal.graph.notices import Notice, as_notice
+from graphviz_ad._internal.graph.ragged import numel_of_shape
 from graphviz_ad._internal.graph.snapshot import Snapshot
 from graphviz_ad._internal.graph.statements import Statement
 from graphviz_ad._internal.graph.target import Target
@@ -86,8 +86,10 @@ class Port:
         """How much memory a result of this shape and dtype takes; None where either is unknown."""
         if self.shape is None or self.dtype is None:
             return None
-        bits = re.match(r"(?:bool|[a-z]+?(\d+))", self.dtype)
-        return math.prod(self.shape) * (int(bits[1]) // 8 if bits and bits[1] else 1)
+        bits = re.match(r"(?!quint\dx)(?:bool|[a-z]+?(\d+))", self.dtype)
+        if bits is None:  # a number of Python's, or packed in a way that nobody says
+            return None
+        return numel_of_shape(self.shape) * max(int(bits[1] or 8) // 8, 1)
 
 
 @dataclass(frozen=True, slots=True)

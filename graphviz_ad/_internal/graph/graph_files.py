@@ -25,6 +25,7 @@ from graphviz_ad._internal.graph.graph import Edge, Graph, Memory, Node, Port
 from graphviz_ad._internal.graph.messages import Averaging, Communication, Meeting, Message
 from graphviz_ad._internal.graph.notices import Failure, Notice
 from graphviz_ad._internal.graph.old_files import upgraded
+from graphviz_ad._internal.graph.ragged import ragged_record, read_shape
 from graphviz_ad._internal.graph.snapshot import Snapshot, Stats
 from graphviz_ad._internal.graph.statements import Statement
 
@@ -74,7 +75,7 @@ def _record(thing: Node | Edge | Port | Notice | Failure | GradHistory | GradEve
         value = getattr(thing, field.name)
         if value != field.default or field.name in ("key", "kind", "ports"):
             found[field.name] = _json_value(value)
-    return found
+    return found | ragged_record(thing.shape) if isinstance(thing, Port) else found
 
 
 def _json_value(value: Any) -> Any:
@@ -107,7 +108,8 @@ def _snapshot(snap: Snapshot) -> dict[str, Any]:
     elif snap.data is not None:
         data = _json_number(snap.data)
     stats = None if snap.stats is None else [_json_number(getattr(snap.stats, field.name)) for field in fields(Stats)]
-    return {"shape": list(snap.shape), "dtype": snap.dtype, "data": data, "stats": stats, "missing": snap.missing}
+    plain = {"shape": list(snap.shape), "dtype": snap.dtype, "data": data, "stats": stats, "missing": snap.missing}
+    return plain | ragged_record(snap.shape)
 
 
 def _json_number(x: Any) -> Any:
@@ -231,8 +233,15 @@ def _read_history(record: Mapping[str, Any]) -> GradHistory:
 
 
 def _read_node(record: Mapping[str, Any]) -> Node:
-    ports = tuple(Port(**{name: _read_value(name, value) for name, value in port.items()}) for port in record["ports"])
+    ports = tuple(_read_port(port) for port in record["ports"])
     return Node(**{**{name: _read_value(name, value) for name, value in record.items()}, "ports": ports})
+
+
+def _read_port(record: Mapping[str, Any]) -> Port:
+    found = {name: _read_value(name, value) for name, value in record.items() if name != "ragged"}
+    if found.get("shape") is not None:
+        found["shape"] = read_shape(found["shape"], record.get("ragged"))
+    return Port(**found)
 
 
 def _read_value(name: str, value: Any) -> Any:
@@ -252,7 +261,7 @@ def _read_value(name: str, value: Any) -> Any:
 
 
 def _read_snapshot(record: Mapping[str, Any]) -> Snapshot:
-    data, shape = record["data"], tuple(record["shape"])
+    data, shape = record["data"], read_shape(record["shape"], record.get("ragged"))
     if isinstance(data, dict) and "elements" in data:
         data = np.array([read_number(x) for x in data["elements"]], dtype=np.dtype(data["dtype"])).reshape(shape)
     else:

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from graphviz_ad._internal.base.frozen import frozen
+from graphviz_ad._internal.graph.ragged import numel_of_shape
 
 Array = npt.NDArray[Any]
 # of an array: numpy has 32 in its first edition, and where arrays are added up they are stacked along one more; torch
@@ -46,7 +47,7 @@ class Snapshot:
     @property
     def numel(self) -> int:
         """Number of elements."""
-        return math.prod(self.shape)
+        return numel_of_shape(self.shape)
 
     @property
     def known(self) -> bool:

@@ -18,7 +18,7 @@ import pathlib
 import re
 import types
 import weakref
-from collections import deque
+from collections import UserDict, UserList, deque
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -208,8 +208,11 @@ def atoms(thing: Any) -> Parts | None:
 
 def mappings(thing: Any) -> Parts | None:
     """The values of a dictionary, and what one of a class of its own holds besides."""
-    if isinstance(thing, types.MappingProxyType):
+    if is_a(thing, (types.MappingProxyType,)):
         return [(step_of_key(key, n), part) for n, (key, part) in enumerate(thing.items())]
+    if is_a(thing, (UserDict, UserList)):  # by what it stands for
+        inner = _lying_in(thing).get("data")
+        return mappings(inner) if is_a(inner, (dict,)) else sequences(inner)
     if not is_a(thing, (dict,)):
         return None
     pairs = [(step_of_key(key, n), part) for n, (key, part) in enumerate(dict.items(thing))]

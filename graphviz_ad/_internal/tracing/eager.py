@@ -63,6 +63,7 @@ from graphviz_ad._internal.tracing.naming.returned_names import name_returned
 from graphviz_ad._internal.tracing.outputs import starts_of_tensors, upstream_gradients
 from graphviz_ad._internal.tracing.rerun.keeping import kept_target
 from graphviz_ad._internal.tracing.returned import Asked
+from graphviz_ad._internal.tracing.tape.callees import name_of_callable
 from graphviz_ad._internal.tracing.tape.collector import at_rest
 from graphviz_ad._internal.tracing.tape.communication import recorder_for
 from graphviz_ad._internal.tracing.tape.dispatch_mode import stopped_by
@@ -94,7 +95,7 @@ def trace(
         )
     given = given_to(target, args, kwargs)
     args, kwargs = given.args, given.kwargs
-    tape = Tape(capture, _call_target.__code__)
+    tape = Tape(capture, _call_target.__code__, direct=name_of_callable(target))
     namespace = {**surroundings(target), **modules_given(target, args, kwargs)}
     with unseen_by_functions():
         name_inputs(tape, target, args, kwargs, namespace)

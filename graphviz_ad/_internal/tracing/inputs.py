@@ -72,9 +72,13 @@ def given_to(target: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Giv
 
     def stays(thing: Any) -> bool:
         """What the program gets as the very object that it was given, such as a list that it fills."""
-        return is_numbers(thing) or not any(
-            isinstance(leaf, Constant) or becomes_tensor(leaf, whole_numbers_stay=module is not None)
-            for leaf in leaves_of_tree(thing, is_numbers)
+        return (
+            is_numbers(thing)
+            or isinstance(thing, torch.Size)
+            or not any(
+                isinstance(leaf, Constant) or becomes_tensor(leaf, whole_numbers_stay=module is not None)
+                for leaf in leaves_of_tree(thing, is_numbers)
+            )
         )
 
     try:
@@ -134,7 +138,8 @@ def name_inputs(
     for name, thing in namespace.items():
         if isinstance(thing, Tensor):
             tape.name_later(thing, name)
-    for name, leaf, is_seen in leaves_of_arguments(target, args, kwargs):
+    # what was handed over as it is has its own name, and not one of an optimizer's that holds it, too
+    for name, leaf, is_seen in sorted(leaves_of_arguments(target, args, kwargs), key=lambda each: not each[2]):
         if isinstance(leaf, torch.nn.Module):
             name_parameters(tape, leaf, f"{name}.")
         elif not is_seen:

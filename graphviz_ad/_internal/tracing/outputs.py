@@ -15,6 +15,7 @@ from graphviz_ad._internal.tracing.generators import Taken
 from graphviz_ad._internal.tracing.inputs import is_numbers
 from graphviz_ad._internal.tracing.returned import Asked, Returned, Starts, nothing_found, starts_of
 from graphviz_ad._internal.tracing.tape.torch_private import map_tree
+from graphviz_ad._internal.tracing.tape.values import shape_of_value
 from graphviz_ad._internal.tracing.tensor_contents import tensors_in
 
 
@@ -87,7 +88,8 @@ def _seed_of_ones(i: int, output: Tensor) -> Tensor:
     except (NotImplementedError, RuntimeError) as error:
         kind = f"{type(output).__name__} of layout {output.layout}"
         raise GradOutputsError(
-            f"torch has no gradient of ones for output {i}, a {kind}; give it as grad_outputs, or return a dense tensor"
+            f"torch has no gradient of ones for output {i}, a {kind}; give it as grad_outputs, return a dense tensor,"
+            " or choose another output with output="
         ) from error
 
 
@@ -112,9 +114,10 @@ def _upstream(i: int, output: Tensor, given: Any) -> Tensor:
             f"grad_outputs[{i}] is {describe_thing(given)}, which is no gradient: {error}; give numbers, an array or a"
             " tensor"
         ) from error
-    if seed.shape != output.shape:
+    given_shape, wanted_shape = shape_of_value(seed), shape_of_value(output)
+    if given_shape != wanted_shape:
         raise GradOutputsError(
-            f"grad_outputs[{i}] has shape {tuple(seed.shape)}, but output {i} has shape {tuple(output.shape)}; an"
-            " upstream gradient has the shape of its output"
+            f"grad_outputs[{i}] has shape {given_shape}, but output {i} has shape {wanted_shape}; an upstream gradient"
+            " has the shape of its output"
         )
     return seed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import takewhile
 from typing import Any
 
 import torch
@@ -54,14 +55,23 @@ def parameter_collections(thing: Any) -> Parts | None:
     return None
 
 
-def given_parameter(thing: Any) -> Parts | None:
-    """Of a distribution that may be given probabilities or logits that which it was given: it computes the other
-    when it is first asked.
+def distributions(thing: Any) -> Parts | None:
+    """What a distribution was given, which lies there before its shape does: its parameters, or the distributions that
+    it is made of. What it computes when it is first asked, it keeps behind that.
     """
-    held = vars(thing) if is_a(thing, (Distribution,)) else {}
-    given = held.get("_param")
-    names = [name for name in ("probs", "logits") if held.get(name) is given]
-    return [(named_step(name), given) for name in names[:1]] if given is not None and names else None
+    if not is_a(thing, (Distribution,)) or "_batch_shape" not in vars(thing):
+        return None
+    given = dict(takewhile(lambda pair: pair[0] != "_batch_shape", vars(thing).items()))
+    either = [name for name in given if given[name] is given.get("_param")]  # probabilities or logits
+    known = getattr(type(thing), "arg_constraints", {})  # or a property, which would have to run
+    names = known if isinstance(known, dict) else [name for name in given if not name.startswith("_")]
+    parameters = either[:1] or [name for name in given if name in names] or list(given)
+    return [(named_step(_public(thing, name)), given[name]) for name in parameters]
+
+
+def _public(thing: Any, name: str) -> str:
+    """The name by which people get at an attribute."""
+    return name[1:] if name.startswith("_") and hasattr(type(thing), name[1:]) else name
 
 
 def trees_of_torch(thing: Any) -> Parts | None:
@@ -70,4 +80,4 @@ def trees_of_torch(thing: Any) -> Parts | None:
     return None if found is None else [(step_of_key(key, place), part) for place, (key, part) in enumerate(found)]
 
 
-READERS = (atoms, parameter_collections, given_parameter, trees_of_torch)
+READERS = (atoms, parameter_collections, distributions, trees_of_torch)

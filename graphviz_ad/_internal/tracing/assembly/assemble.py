@@ -7,13 +7,13 @@ in its docstring.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
 from graphviz_ad._internal.graph.graph import Graph, Memory, Node
 from graphviz_ad._internal.graph.notices import Notice
+from graphviz_ad._internal.graph.ragged import numel_of_shape
 from graphviz_ad._internal.graph.statements import Statement, only_used
 from graphviz_ad._internal.tracing.assembly.draft import Draft, empty_draft
 from graphviz_ad._internal.tracing.assembly.drawing import with_nodes_and_edges
@@ -111,6 +111,6 @@ def memory_of_leaves(units: Units) -> Memory:
     leaves = [unit for unit in units.all if unit.kind == "leaf" or unit in units.leaves]
     # A tensor has one weak reference for life; its identity goes on to another tensor when it dies.
     held = {id(value.reference): value for unit in leaves for value in units.values[unit].values()}
-    parameters = sum(math.prod(value.shape) * value.dtype.itemsize for value in held.values())
+    parameters = sum(numel_of_shape(value.shape) * value.dtype.itemsize for value in held.values())
     autograd = units.recorded.autograd
     return Memory(parameters, *kept_memory(autograd.keeps, autograd.variables.values()))

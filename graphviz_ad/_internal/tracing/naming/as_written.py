@@ -26,6 +26,7 @@ from graphviz_ad._internal.operations.traits import (
     UNWRITTEN_NUMBER,
 )
 from graphviz_ad._internal.tracing.assembly.autograd_graph import elementwise
+from graphviz_ad._internal.tracing.tape.stack import Place
 from graphviz_ad._internal.tracing.tape.tape_entries import Operation, Use
 from graphviz_ad._internal.tracing.tape.torch_private import TRANSFORMS
 
@@ -135,14 +136,14 @@ def written_operation(operation: Operation) -> str | None:
 
 
 def call_in_program(operation: Operation) -> str | None:
-    """What the user's program calls here: an operator, a function of torch's, or, where there is none of that name,
-    what the user calls it.
+    """What the user's program calls here: an operator, a function of torch's, or, where torch knows it by no name,
+    by the name that it has itself.
     """
     place = operation.place
     if place.transform:
         named = place.site.maker if place.site is not None else None
         return named if named in TRANSFORMS.values() else place.transform
-    written = place.site.written if place.site is not None else None
+    written = name_at(place)
     own_code = place.inner_names[:1] == (written,)  # the function of that name is one of torch's, in whatever module
     if written is None or not own_code:
         known = known_name(operation)
@@ -157,7 +158,24 @@ def call_in_program(operation: Operation) -> str | None:
 
 def known_name(operation: Operation) -> str | None:
     """The operator or function that the user's program calls here, where torch has one of that name."""
-    return _known_name(operation.place.site.written if operation.place.site else None, operation.place.inner_names)
+    return _known_name(name_at(operation.place), operation.place.inner_names)
+
+
+def name_at(place: Place) -> str | None:
+    """The operator, or the name of the function, that runs at a place: its own, where the frame told it.
+
+    What the program calls it counts where that could not be told and torch has something of that name.
+    """
+    site, name = place.site, place.called.name
+    if site is None or name is not None:
+        return name or None
+    written = site.written
+    return written if site.called_expression is None or _is_known(written) else None
+
+
+@cache
+def _is_known(name: str | None) -> bool:
+    return name is not None and any(hasattr(home, name) for home in NAMESPACES)
 
 
 @cache

@@ -78,6 +78,8 @@ def variables_of(operation: Operation) -> tuple[str | None, ...]:
     nothing = (None,) * len(operation.uses)
     if site is None or place.user is not site or place.functions or place.transform or site.operands is None:
         return nothing
+    if place.called.name not in (None, site.written):  # what it is given goes to somewhere else, or through a partial
+        return nothing
     if site.written in OPERATORS:
         places = _sides(operation, site.operands)
         given: Sequence[Operand] | None = site.operands

@@ -11,7 +11,7 @@ import bisect
 import dis
 import linecache
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import islice, pairwise
@@ -33,6 +33,8 @@ TAKES = {"LOAD_METHOD": 1, "LOAD_ATTR": 1, "LOAD_SUPER_ATTR": 3, "UNPACK_SEQUENC
 TWO_AT_ONCE = re.compile(r"((?:LOAD|STORE)_FAST(?:_BORROW)?)_((?:LOAD|STORE)_FAST(?:_BORROW)?)")
 SUBSCRIPTS = ("BINARY_SUBSCR", "BINARY_SLICE", "STORE_SUBSCR", "STORE_SLICE")
 LOCAL = ("LOAD_FAST", "LOAD_DEREF", "LOAD_CLASSDEREF")
+# methods that torch calls instead of what the program calls
+HANDLERS = ("__torch_function__", "__torch_dispatch__")
 LOADS = (*LOCAL, "LOAD_GLOBAL", "LOAD_NAME")
 
 
@@ -172,7 +174,7 @@ class CallSite:
     @cached_property
     def _container(self) -> tuple[str, ...]:
         tree = _parsed(self.text)
-        variable = self._operand(tree.value).variable if isinstance(tree, ast.Subscript) else None
+        variable = self.operand_of(tree.value).variable if isinstance(tree, ast.Subscript) else None
         return (variable.rpartition(".")[2],) if variable else ()
 
     @cached_property
@@ -192,12 +194,45 @@ class CallSite:
         return _called(self.text)
 
     @cached_property
+    def called_expression(self) -> ast.expr | None:
+        """What is called here, as it is written; None where nothing is called."""
+        tree = _parsed(self.text)
+        return tree.func if isinstance(tree, ast.Call) else None
+
+    @cached_property
+    def called_variables(self) -> Mapping[str, Operand]:
+        """The variables in that, each as it is read here."""
+        parts = ast.walk(self.called_expression) if self.called_expression is not None else ()
+        return {part.id: self.operand_of(part) for part in parts if isinstance(part, ast.Name)}
+
+    @cached_property
     def function(self) -> str | None:
         """The variable that what is called here is read from, such as "f" or "F.relu"; None if it is none, or if
         that cannot be told.
         """
-        tree = _parsed(self.text)
-        return self._operand(tree.func).variable if isinstance(tree, ast.Call) else None
+        return self.operand_of(self.called_expression).variable if self.called_expression is not None else None
+
+    @cached_property
+    def hands_on(self) -> bool:
+        """Whether a handler calls here, with all that it was given, what it was given: ``func(*args, **kwargs)``, or
+        the handler that it stands in for.
+        """
+        step = self.instruction
+        if step is None or step.opname != "CALL_FUNCTION_EX":
+            return self.written in HANDLERS
+        given = self.code.co_varnames[: self.code.co_argcount + self.code.co_kwonlyargcount]
+        return not self.text or self.function in given or self.written in HANDLERS
+
+    @cached_property
+    def is_returned(self) -> bool:
+        """Whether the function returns the result and nothing else, be it by way of a variable."""
+        if self.returned:
+            return True
+        steps, name = _steps(self.code)[0], self.names[0] if len(self.names) == 1 else None
+        stores = [step for step in steps if step.opname.startswith("STORE_FAST") and step.argval == name]
+        ends = [before for before, step in pairwise(steps) if step.opname.endswith("RETURN_VALUE")]
+        loaded = all(step.opname.startswith("LOAD_FAST") and step.argval == name for step in ends)
+        return len(stores) == 1 and bool(ends) and loaded
 
     @cached_property
     def maker(self) -> str | None:
@@ -224,7 +259,7 @@ class CallSite:
         """
         tree = _parsed(self.text)
         return (
-            self._operand(tree.func.value)
+            self.operand_of(tree.func.value)
             if isinstance(tree, ast.Call) and isinstance(tree.func, ast.Attribute)
             else None
         )
@@ -236,9 +271,9 @@ class CallSite:
         """
         tree = _parsed(self.text)
         if isinstance(tree, ast.BinOp):
-            return self._operand(tree.left), self._operand(tree.right)
+            return self.operand_of(tree.left), self.operand_of(tree.right)
         if isinstance(tree, ast.UnaryOp):
-            return (self._operand(tree.operand),)
+            return (self.operand_of(tree.operand),)
         if (
             not isinstance(tree, ast.Call)
             or any(isinstance(part, ast.Starred) for part in tree.args)
@@ -246,11 +281,11 @@ class CallSite:
         ):
             return None
         return (
-            *(self._operand(part) for part in tree.args),
-            *(self._operand(part.value)._replace(keyword=part.arg) for part in tree.keywords),
+            *(self.operand_of(part) for part in tree.args),
+            *(self.operand_of(part.value)._replace(keyword=part.arg) for part in tree.keywords),
         )
 
-    def _operand(self, tree: ast.expr) -> Operand:
+    def operand_of(self, tree: ast.expr) -> Operand:
         """One operand; a variable only if the bytecode loads it right there, so that a file changed since then gives
         no wrong names.
         """

@@ -13,7 +13,8 @@ from types import CodeType
 from typing import Any, NamedTuple, TypeAlias
 
 from graphviz_ad._internal.base.own_files import EXAMPLES, OUR_FOLDER
-from graphviz_ad._internal.tracing.tape.call_sites import CallSite
+from graphviz_ad._internal.tracing.tape.call_sites import HANDLERS, CallSite
+from graphviz_ad._internal.tracing.tape.callees import UNTOLD, Callee, callee_at
 from graphviz_ad._internal.tracing.tape.custom_functions import Applied, applied_by, known_forwards, stands_on_the_stack
 from graphviz_ad._internal.tracing.tape.torch_private import (
     FUNCTION_CALLS,
@@ -24,7 +25,10 @@ from graphviz_ad._internal.tracing.tape.torch_private import (
     Frame,
 )
 
-USER, TORCH, MODULE_CODE, MODULE_ENTRY, FUNCTION_ENTRY, OPTIMIZER_ENTRY, TRANSFORM, OURS, PLUMBING, FORWARD = range(10)
+(
+    USER, TORCH, MODULE_CODE, MODULE_ENTRY, FUNCTION_ENTRY, OPTIMIZER_ENTRY, TRANSFORM, OURS, PLUMBING, FORWARD, HANDLER
+) = range(11)  # fmt: skip
+GENERATED = "<eval_with_key>"  # so begin the names of the files that torch.fx makes up for code that it writes
 
 # of ours, what stands between the program and what it calls: messages between processes, and the engine
 BETWEEN = ("/tape/communication.py", "/tracing/recording.py", "/tape/torch_private.py", "/tape/collector.py")
@@ -60,7 +64,8 @@ class Place(NamedTuple):
     step that this is part of: its name and the identity of its frame; ``transform`` names the outermost of torch.func's
     transforms that runs here, such as "jacrev": all that happens in it is one call of the user's. ``module_calls``:
     those that this is part of, innermost first; ``path`` are the frames that lead here, outermost first: lines of the
-    user's are call sites, those of torch's plain steps, and where a module is called stands its identity.
+    user's are call sites, those of torch's plain steps, and where a module is called stands its identity. ``called`` is
+    what the site calls, whatever the program calls it.
     """
 
     depth: int
@@ -76,6 +81,7 @@ class Place(NamedTuple):
     transform: str = ""
     module_calls: tuple[ModuleCall, ...] = ()
     path: tuple[PathStep, ...] = ()
+    called: Callee = UNTOLD
 
 
 @dataclass
@@ -119,8 +125,11 @@ class _Walk:
     """What one walk up a stack has found so far, innermost first: each method takes in one more frame, of one kind."""
 
     __slots__ = (
+        "above",
         "applied",
         "beneath",
+        "called",
+        "callee_of",
         "calls",
         "depth",
         "entry",
@@ -144,13 +153,19 @@ class _Walk:
     )
 
     def __init__(
-        self, site_of: Callable[[Frame], CallSite], plain: dict[tuple[int, int], tuple[CodeType, int]]
+        self,
+        site_of: Callable[[Frame], CallSite],
+        callee_of: Callable[[CallSite, Frame], Callee],
+        plain: dict[tuple[int, int], tuple[CodeType, int]],
     ) -> None:
-        """Nothing is found yet; ``site_of`` remembers sites, ``plain`` steps that are none."""
-        self.site_of, self.plain = site_of, plain
+        """Nothing is found yet; ``site_of`` and ``callee_of`` remember sites and what they call, ``plain`` steps that
+        are none.
+        """
+        self.site_of, self.callee_of, self.plain = site_of, callee_of, plain
         self.steps: list[PathStep] = []
-        self.depth = self.frames = 0
+        self.depth = self.frames = self.above = 0
         self.site: CallSite | None = None
+        self.called = UNTOLD
         self.namer: CallSite | None = None
         self.user: CallSite | None = None
         self.naming = True  # while every frame so far hands the result straight on to the next
@@ -169,11 +184,30 @@ class _Walk:
 
     def _starts_anew(self) -> None:
         """What the user called is what stands here, not what runs inside it."""
+        self._takes_out_site()
+        self.inner.clear()
+
+    def _takes_out_site(self) -> None:
         self.site = self.namer = None
+        self.called = UNTOLD
         self.calls = _ModuleCalls()
         self.naming = True
-        self.inner.clear()
         self.steps.clear()
+
+    def meet_handler(self, frame: Frame) -> None:
+        """A handler of the user's that sees what the program calls: where it only hands that on, the program's own
+        line is what called.
+        """
+        here = self.site_of(frame)
+        if self.site is None and not here.hands_on:
+            self.meet_user(frame)
+        elif self.site is None or self.site.hands_on:
+            is_returned = here.is_returned and (self.site is None or self.site.is_returned)
+            self._takes_out_site()
+            self.user = None
+            self.naming = is_returned
+        else:
+            self.meet_user(frame)
 
     def meet_user(self, frame: Frame) -> None:
         """A line of the user's."""
@@ -198,7 +232,8 @@ class _Walk:
         self.path.clear()
         here = self.site_of(frame)
         if self.site is None:
-            self.depth, self.site = 1, here
+            self.depth, self.site, self.above = 1, here, self.frames - 1
+            self.called = self.callee_of(here, frame)
         self.calls.meet(kind, frame.f_code, here, self.frames)
         return here
 
@@ -277,6 +312,7 @@ class _Walk:
             self.transform,
             self.calls.counted(self.frames),
             tuple(reversed(self.steps)),
+            self.called,
         )
 
 
@@ -305,21 +341,27 @@ MEET: Mapping[int, Callable[[_Walk, Frame], None]] = {
     TRANSFORM: _Walk.meet_transform,
     OURS: _Walk.meet_ours,
     PLUMBING: _Walk.meet_plumbing,
+    HANDLER: _Walk.meet_handler,
 }
 
 
 @dataclass
 class StackReader:
-    """Reads stacks up to the frame that runs the traced program; remembers what each code object and site is."""
+    """Reads stacks up to the frame that runs the traced program; remembers what each code object and site is.
+
+    ``direct`` is what runs where the program is a function of torch's, without a line of Python.
+    """
 
     stop: CodeType
+    direct: Callee = UNTOLD
 
     def __post_init__(self) -> None:
         """Start with empty memories; they keep the code objects alive whose ids are their keys."""
         self._kinds: dict[int, tuple[int, CodeType]] = {}
         self._sites: dict[tuple[int, int], CallSite] = {}
         self._plain: dict[tuple[int, int], tuple[CodeType, int]] = {}
-        self._places: dict[tuple[int, ...], Place] = {}
+        self._callees: dict[int, Callee] = {}  # identity of a site -> what it calls, always
+        self._places: dict[tuple[int, ...], tuple[Place, int]] = {}
         self._runs: dict[tuple[int, int, int], tuple[Way, Way, int, int]] = {}
         self._began: dict[tuple[int, int | None], Applied] = {}
         self._by_forwards = not stands_on_the_stack()
@@ -354,6 +396,14 @@ class StackReader:
             site = self._sites[key] = CallSite(frame.f_code, frame.f_lasti)
         return site
 
+    def _callee(self, site: CallSite, frame: Frame) -> Callee:
+        found = self._callees.get(id(site))
+        if found is None:
+            found = callee_at(site, frame)
+            if found.fixed:
+                self._callees[id(site)] = found
+        return found
+
     def read(self, frame: Frame | None) -> Place:
         """Where an operation comes from whose handler was called by ``frame``; the same stack is read only once."""
         key: list[int] = []
@@ -361,17 +411,24 @@ class StackReader:
         while outer is not None and outer.f_code is not self.stop:
             key += (id(outer.f_code), outer.f_lasti)
             outer = outer.f_back
-        known = self._places.get(tuple(key))
-        if known is None:
-            known = self._walk(frame)
+        known, above = self._places.get(tuple(key), (None, 0))
+        if known is None or not (known.called.fixed or self._calls_the_same(known, frame, above)):
+            known, above = self._walk(frame)
             # Which module or Function it is, the same instructions do not say.
             if not (known.modules or known.functions or known.step or known.transform or self._has_forwards):
-                self._places[tuple(key)] = known
+                self._places[tuple(key)] = known, above
         return known
 
-    def _walk(self, frame: Frame | None) -> Place:
+    def _calls_the_same(self, known: Place, frame: Frame | None, above: int) -> bool:
+        """Whether the variables that say what is called hold what they did; the site is so many frames further out."""
+        for _ in range(above):
+            frame = frame.f_back if frame is not None else None
+        return frame is not None and known.site is not None and self._callee(known.site, frame) == known.called
+
+    def _walk(self, frame: Frame | None) -> tuple[Place, int]:
+        """Where it comes from, and how many frames further out the site is."""
         self._has_looked = self._has_forwards = False
-        walk = _Walk(self._site, self._plain)
+        walk = _Walk(self._site, self._callee, self._plain)
         while frame is not None and (code := frame.f_code) is not self.stop:
             kind = self._kind(code)
             walk.depth += 1
@@ -382,9 +439,11 @@ class StackReader:
             else:
                 MEET[kind if kind != FORWARD else _classify(code)](walk, frame)
             frame = frame.f_back
+        if walk.site is None:
+            walk.called = self.direct
         if walk.entry is not None and walk.site is not None:
             walk.inner += self._within(walk.entry, walk.way, walk.site, walk.depth)
-        return walk.place()
+        return walk.place(), walk.above
 
     def _within(self, entry: CodeType, now: Way, site: CallSite, depth: int) -> list[tuple[int, int]]:
         """What says of operations within a transform, innermost first, that they belong to one run of it and which
@@ -412,10 +471,18 @@ def _classify(code: CodeType) -> int:
     file = code.co_filename
     if file.startswith(OUR_FOLDER) and not file.startswith(EXAMPLES):
         return PLUMBING if file.endswith(BETWEEN) else OURS
-    if file.startswith(TORCH_FOLDER + "nn/modules/") and not file.endswith("/module.py"):
+    is_module = file.startswith(TORCH_FOLDER + "nn/modules/") and not file.endswith("/module.py")
+    if is_module or file.startswith(GENERATED):
         return MODULE_CODE
+    if code.co_name in HANDLERS:
+        return PLUMBING if file.startswith(TORCH_FOLDER) else HANDLER
     if file.startswith(
-        (TORCH_FOLDER + "_dynamo/", TORCH_FOLDER + "_compile.py", TORCH_FOLDER + "utils/_python_dispatch.py")
+        (
+            TORCH_FOLDER + "_dynamo/",
+            TORCH_FOLDER + "_compile.py",
+            TORCH_FOLDER + "utils/_python_dispatch.py",
+            TORCH_FOLDER + "overrides.py",
+        )
     ):
         return PLUMBING  # stands between every operation and its handler
     return TORCH if file.startswith((TORCH_FOLDER, "<frozen")) else USER

@@ -16,10 +16,9 @@ from graphviz_ad._internal.tracing.tape.torch_private import is_zeros
 
 # dtypes that numpy lacks -> a wider one that holds every value exactly.
 WIDER = {torch.bfloat16: torch.float32} | {
-    getattr(torch, name): torch.float32
-    for name in dir(torch)
-    if name.startswith("float8_") and name != "float8_e8m0fnu"
+    getattr(torch, name): torch.float32 for name in dir(torch) if name.startswith("float8_")
 }
+UNSIGNED = (torch.uint16, torch.uint32, torch.uint64)  # of which torch computes next to nothing
 BLOCK = 1 << 16  # elements that stay in the cache while they are looked at four times
 
 
@@ -39,6 +38,8 @@ def statistics_of_tensor(tensor: Tensor) -> Stats | None:
     plain = plain.clone() if zeros else plain.resolve_neg()
     if plain.dtype in (torch.float16, *WIDER):
         plain = plain.float()
+    elif plain.dtype in UNSIGNED:
+        plain = plain.double()
     if plain.device.type == "cpu" and plain.dtype in (torch.float32, torch.float64):
         return _on_cpu(plain)
     low, high = torch.aminmax(plain)  # propagates NaN

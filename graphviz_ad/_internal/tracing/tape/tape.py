@@ -21,6 +21,7 @@ from torch import Tensor
 from graphviz_ad._internal.graph.snapshot import Snapshot
 from graphviz_ad._internal.operations.traits import is_detach
 from graphviz_ad._internal.tracing.capture import Capture
+from graphviz_ad._internal.tracing.tape.callees import Callee
 from graphviz_ad._internal.tracing.tape.depths import Depths
 from graphviz_ad._internal.tracing.tape.hooks_by_hand import registered
 from graphviz_ad._internal.tracing.tape.kept_alive import owner_of
@@ -46,9 +47,9 @@ current_tape: ContextVar[Tape | None] = ContextVar("current_tape", default=None)
 class Tape:
     """Everything that was recorded; see the module's docstring."""
 
-    def __init__(self, capture: Capture, stop: CodeType, reach: int | None = None) -> None:
+    def __init__(self, capture: Capture, stop: CodeType, reach: int | None = None, direct: str | None = None) -> None:
         """``reach``: how deep a graph may be whose nodes are touched, where somebody else will release it; see
-        `stack_depth`.
+        `stack_depth`. ``direct`` is the name of the program where it may be a function of torch's.
         """
         self.capture = capture
         self.depths = Depths(reach) if reach is not None else None
@@ -76,7 +77,7 @@ class Tape:
         self.replaced: set[int] = set()  # values that tensors have since their .data was set
         self._made: dict[int, int] = {}  # memory -> the last value that an operation made there
         self._step_began = 0
-        self._stack = StackReader(stop)
+        self._stack = StackReader(stop, Callee(direct, True))
         # reference counts of operands that only C++ holds, as the recorder that calls us has measured them
         self.lowest = self.lowest_in_list = 0
 

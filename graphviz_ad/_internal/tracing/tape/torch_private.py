@@ -573,6 +573,9 @@ def library_operator(cls: type) -> str | None:
     return str(name) if (name := getattr(getattr(operator, SCHEMA, None), "name", None)) else None
 
 
+OPERATORS_OF_ATEN = (type(torch.ops.aten.add), type(torch.ops.aten.add.Tensor))
+
+
 def is_own_kind(tensor: Tensor) -> bool:
     """Whether this is a plain tensor whose elements can be read."""
     return type(tensor) in (Tensor, torch.nn.Parameter) and not tensor.is_meta

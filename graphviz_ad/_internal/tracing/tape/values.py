@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from graphviz_ad._internal.graph.ragged import ragged_shape
 from graphviz_ad._internal.graph.snapshot import MOST_DIMENSIONS, Snapshot
 from graphviz_ad._internal.tracing.capture import Capture
 from graphviz_ad._internal.tracing.tape.pending import Pending
@@ -45,13 +46,32 @@ def device_name(device: torch.device) -> str:
 
 
 def shape_of_value(tensor: Tensor) -> tuple[int, ...]:
-    """The shape; of a nested tensor only the number of its parts."""
-    if type(tensor) is Tensor and not tensor.is_nested:
+    """The shape; of a nested tensor with lengths that differ from part to part."""
+    if tensor.is_nested:
+        return shape_of_nested(tensor)
+    if type(tensor) is Tensor:
         return tuple(tensor.shape)
     try:
         return tuple(tensor.shape) if all(type(n) is int for n in tensor.shape) else (int(tensor.shape[0]),)
     except (RuntimeError, TypeError):
         return (tensor.size(0),)
+
+
+def shape_of_nested(tensor: Tensor) -> tuple[int, ...]:
+    """The same of a nested tensor; only the number of its parts where torch does not count what is in them."""
+    try:
+        return ragged_shape([_length(tensor, i) for i in range(tensor.dim())], int(tensor.numel()))
+    except (RuntimeError, TypeError):
+        return (tensor.size(0),)
+
+
+def _length(tensor: Tensor, place: int) -> int | None:
+    """A length of a nested tensor; None where its parts differ."""
+    try:
+        found = tensor.size(place)
+    except RuntimeError:
+        return None
+    return found if type(found) is int else None
 
 
 def take(tensor: Tensor, level: str, whole: int) -> Snapshot | None:
