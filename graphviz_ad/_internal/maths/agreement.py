@@ -32,7 +32,7 @@ SHIFTED = 1 / 4  # shifted by more, it is the derivative at another place, and r
 SURE_SLOPE, FLAT = 1e-3, 1e-3  # how well a slope has to be known to deny a derivative; below that, it is flat
 EVER = 1e-6  # how far differences are off at least
 TO_THE_LAST_DIGIT = 64 * unit("float64")
-GROSSLY = 1e4  # times as far apart as rounding can be is certainly wrong
+GROSSLY = 1e4  # times as far apart as rounding can be, or half of it, is certainly wrong
 
 
 def rounding_share(dtype: str | None, roundings: float = 1) -> float:
@@ -132,6 +132,11 @@ def slope_fits(
 def slopes_differ(one: float, other: float, size: float) -> bool:
     """Whether the slopes on both sides of a place are not the same, among derivatives of this size."""
     return abs(one - other) > ROUGHLY * max(size, FLAT)
+
+
+def grossly(share: float) -> float:
+    """How many times as far off as rounding by this share something is certainly wrong."""
+    return max(min(GROSSLY, 1 / 2 / share), 1.0)
 
 
 def all_told(*verdicts: bool | None) -> bool | None:
