@@ -103,17 +103,15 @@ class Replay:
         """Refuse a result that is not what the formula gives. What is not finite is left open, whatever room there
         was: in torch's kernels, a step may have had none.
         """
-        share, off, name = (
-            rounding_share(dtype_around(self.graph, node)),
-            self._off(node, made),
-            first_node_names([node]),
-        )
+        name, off = first_node_names([node]), self._off(node, made)
+        share = rounding_share(dtype_around(self.graph, node))
         way_out = "use gad.compare_methods(function, inputs), which calls the function itself"
         if equal(made, recorded, off * grossly(share)) is False:
             raise ReplayError(f"the formula of {node.op!r} does not give what was recorded for {name}; {way_out}")
         if equal(made, recorded, off) is False:
             raise ReplayError(
-                f"what was recorded for {name} is not as exact as its dtype, as where torch multiplies in TF32; {way_out}"
+                f"what was recorded for {name} is not as exact as its dtype, as where torch multiplies in TF32;"
+                f" {way_out}"
             )
 
     def _off(self, node: Node, made: Array) -> Array:
