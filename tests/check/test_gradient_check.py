@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from small_programs import PROGRAMS, Sigma, graph
@@ -250,6 +251,28 @@ def test_a_sum_that_is_too_large_for_its_dtype_is_no_false_alarm() -> None:
     traced = gad.trace(lambda x: x * 6e4 + x * 5e4, x)
     assert traced.find("x").grad == Snapshot((), "float16", float("inf"))
     assert check_gradients(traced).ok
+
+
+@pytest.mark.parametrize(
+    ("off", "said"),
+    [(2.0**-24, ""), (2.0**-11, "is not as exact as its dtype"), (0.3, "does not give what was recorded")],
+)
+def test_products_of_fewer_digits_than_their_dtype_has_are_said_to_be_that(off: float, said: str) -> None:
+    """As on processors that multiply in TF32."""
+    x = torch.rand(4, 4, requires_grad=True)
+    traced = gad.trace(lambda x: (x @ x).sum(), x)
+    product = next(node for node in traced.node_list if node.op == "matmul")
+    value = product.ports[0].value
+    assert value is not None
+    coarse = replace(value, data=np.asarray(value.data) * np.float32(1 + off), stats=None)
+    nodes = [
+        replace(node, ports=(replace(node.ports[0], value=coarse),)) if node is product else node
+        for node in traced.node_list
+    ]
+    report = check_gradients(traced.with_parts(nodes, traced.edges))
+    assert report.ok
+    assert report.note.startswith("No finite differences") is bool(said)
+    assert said in report.note
 
 
 def test_a_part_of_another_shape_cannot_add_up() -> None:

@@ -154,7 +154,7 @@ def complaints(graph: Graph) -> Iterator[str]:
     report = graph.check(capture=True)
     yield from (f"check: {row}" for row in report.rows if row.ok is False or row.differences == DIFFERS)
     yield from (f"capture: {link}" for link in (report.capture.wrong if report.capture is not None else ()))
-    if "does not give" in report.note:
+    if "does not give" in report.note or "not as exact" in report.note:
         yield report.note
     for leaf in ("x", "y"):
         explanation, grad = graph.explain(leaf), graph.find(leaf).grad

@@ -223,7 +223,8 @@ def direction_verdict(function: Replay, rounding: Rounding, name: str, leaf: Nod
         return UNKNOWN
     if slopes_differ(left, right, size):
         return KINK
-    return AGREEMENT[slope_fits(of_rounding.distance(fine, claimed), doubt, of_rounding.spread, size)]
+    off, sides = of_rounding.distance(fine, claimed), abs(right - left)
+    return AGREEMENT[slope_fits(off, doubt, of_rounding.spread, size, shifted=of_rounding.shifted, sides=sides)]
 
 
 def uphill(grad: Array) -> Array:

@@ -20,10 +20,10 @@ from graphviz_ad._internal.graph.graph import Edge, Graph, Node
 from graphviz_ad._internal.graph.precision import unit
 from graphviz_ad._internal.graph.snapshot import Array, Snapshot
 from graphviz_ad._internal.maths.agreement import (
-    GROSSLY,
     as_came,
     coarsest,
     graded,
+    grossly,
     rounding_share,
 )
 from graphviz_ad._internal.maths.claims import (
@@ -259,7 +259,7 @@ def precision(graph: Graph, node: Node) -> tuple[float, float] | None:
     if any(unit(dtype) == 0 for dtype in floating):
         return None
     near = rounding_share(coarsest(floating), OF_A_LINK)
-    return near, min(GROSSLY * near, 0.5)
+    return near, near * grossly(near)
 
 
 def real(values: Values | None) -> Values | None:

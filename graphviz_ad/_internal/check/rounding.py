@@ -25,6 +25,7 @@ from graphviz_ad._internal.graph.snapshot import Array, Snapshot
 from graphviz_ad._internal.maths.agreement import as_came, coarsest, dtype_around
 from graphviz_ad._internal.maths.claims import LETTERS, backward_formula, forward_formula, operands_of, recorded_letters
 from graphviz_ad._internal.maths.formula_values import Step, as_it_is
+from graphviz_ad._internal.maths.gradient_sums import known
 
 ADDS_UP = re.compile(r"[-+@]|sum|mean|trace|det|inverse|softmax")  # in a formula: there, terms may cancel
 # roundings in what flows back along an edge, where no formula says what the rounding of values does to it
@@ -36,17 +37,19 @@ class Doubt:
     """What rounding does to a derivative: what rounded values in the formulas do, and how far the rest may be off in
     either direction.
 
-    ``shifts`` are two: of formulas that compute exactly with rounded values, and of formulas that round each step. The
-    spread is infinite where numbers are not known.
+    ``shifts`` are two: of formulas that compute exactly with rounded values, and of formulas that round each step;
+    ``shifted`` is how far they go along all edges, whatever their direction. The spread is infinite where numbers are
+    not known.
     """
 
     shifts: tuple[float, float]
     spread: float
+    shifted: float = 0.0
 
     @property
     def known(self) -> bool:
         """Whether anything is known."""
-        return all(map(math.isfinite, (*self.shifts, self.spread)))
+        return all(map(math.isfinite, (*self.shifts, self.spread, self.shifted)))
 
     def distance(self, exact: float, claimed: float) -> float:
         """How far a derivative is from what it would be with, without, or with a part of a shift."""
@@ -73,7 +76,7 @@ class Rounding:
     """
 
     def __init__(self, graph: Graph, exact: Mapping[str, Array]) -> None:
-        self.graph = graph
+        self.graph, self.exact = graph, exact
         self.noise = (
             2
             * unit("float64")
@@ -94,12 +97,12 @@ class Rounding:
         moving = [node for node in self.graph.node_list if tangents[node.key].any()]
         edges = [edge for node in moving for edge in self.graph.out_edges(node.key) if edge.cut is None]
         pairs = [(off, tangents[edge.tail]) for edge in edges if (off := self.moved[edge.key]) is not None]
-        shift = math.fsum(float(np.sum(off.shift * tangent).real) for off, tangent in pairs)
-        stepwise = math.fsum(float(np.sum(off.stepwise * tangent).real) for off, tangent in pairs)
+        shifts = [float(np.sum(off.shift * tangent).real) for off, tangent in pairs]
+        stepwise = [float(np.sum(off.stepwise * tangent).real) for off, tangent in pairs]
         spreads = [self._of_gradient(node, tangents[node.key]) for node in moving]
         spreads += [float(np.sum(off.spread * np.abs(tangent))) for off, tangent in pairs]
         spreads += [self._of_values(edge, tangents[edge.tail]) for edge in edges if self.moved[edge.key] is None]
-        return Doubt((shift, stepwise), math.hypot(*spreads))
+        return Doubt((sum(shifts), sum(stepwise)), math.hypot(*spreads), sum(map(abs, shifts)))
 
     def _of_gradient(self, node: Node, tangent: Array) -> float:
         """By the rounding of the gradient of a node, and of what it is the sum of."""
@@ -112,10 +115,21 @@ class Rounding:
 
     def _of_values(self, edge: Edge, tangent: Array) -> float:
         """By the rounding of the values that what flows back along an edge is made of, where no formula says what
-        that does.
+        that does; infinitely, where they are off by more than these roundings.
         """
-        dtype = dtype_around(self.graph, self.graph.nodes[edge.head])
-        return WITHOUT_FORMULA * unit(dtype) * largest_product(edge.grad, tangent)
+        share = WITHOUT_FORMULA * unit(dtype_around(self.graph, self.graph.nodes[edge.head]))
+        if not all(is_recorded_nearly(self.exact[key], self.graph.nodes[key], share) for key in (edge.tail, edge.head)):
+            return math.inf
+        return share * largest_product(edge.grad, tangent)
+
+
+def is_recorded_nearly(exact: Array, node: Node, share: float) -> bool:
+    """Whether no element that was recorded of a node is further from the exact one than by a share of the largest."""
+    recorded = known(node.value)
+    if recorded is None or recorded.shape != exact.shape:
+        return True
+    with np.errstate(all="ignore"):
+        return bool(np.all(np.abs(recorded - exact) <= share * np.max(np.abs(exact), initial=0.0)))
 
 
 def rounding_along(graph: Graph, edge: Edge, exact: Mapping[str, Array]) -> Moved | None:

@@ -29,10 +29,11 @@ FEW, NEARLY = 16, 1 / 16
 OF_STATISTICS = 1e-4  # as a part of an element, and of a norm: they are added up in single precision
 # as a part of a derivative: by more than that, differences are no method to find it
 ROUGHLY = 1e-2
+SHIFTED = 1 / 4  # shifted by more, it is the derivative at another place, and rounding is no small matter
 SURE_SLOPE, FLAT = 1e-3, 1e-3  # how well a slope has to be known to deny a derivative; below that, it is flat
 EVER = 1e-6  # how far differences are off at least
 TO_THE_LAST_DIGIT = 64 * unit("float64")
-GROSSLY = 1e4  # times as far apart as rounding can be is certainly wrong
+GROSSLY = 1e4  # times as far apart as rounding can be, or half of it, is certainly wrong
 
 
 def rounding_share(dtype: str | None, roundings: float = 1) -> float:
@@ -116,17 +117,27 @@ def same_statistics(one: tuple[float, float], other: tuple[float, float], count:
     )
 
 
-def slope_fits(off: float, doubt: float, spread: float, size: float) -> bool | None:
+def slope_fits(
+    off: float, doubt: float, spread: float, size: float, *, shifted: float = 0.0, sides: float = 0.0
+) -> bool | None:
     """Whether a derivative of this size is the slope that differences give: so far apart, the differences doubtful by
-    so much, and the derivative carried so far by rounding.
+    so much, and the derivative carried so far by rounding, after rounded values have shifted what flows by so much.
+
+    ``sides`` is how far the slopes on both sides are apart: at a corner, either may be the derivative.
     """
-    told = graded(off, 10 * doubt + 2 * spread, 10 * doubt + 5 * spread)
-    return told if told is not False or doubt < SURE_SLOPE * max(size, FLAT) else None
+    told = graded(off, 10 * doubt + 2 * spread, 10 * doubt + 5 * spread + sides)
+    sure = doubt < SURE_SLOPE * max(size, FLAT) and shifted < SHIFTED * size
+    return told if told is not False or sure else None
 
 
 def slopes_differ(one: float, other: float, size: float) -> bool:
     """Whether the slopes on both sides of a place are not the same, among derivatives of this size."""
     return abs(one - other) > ROUGHLY * max(size, FLAT)
+
+
+def grossly(share: float) -> float:
+    """How many times as far off as rounding by this share something is certainly wrong."""
+    return max(min(GROSSLY, 1 / 2 / share), 1.0)
 
 
 def all_told(*verdicts: bool | None) -> bool | None:

@@ -140,7 +140,8 @@ class _Walk:
                 value,
                 compute(like(inner[0].off, values[0])) + self.share * math.sqrt(max(terms, 1)) * compute(absolute),
             )
-        if kind is Error.WHOLE:  # as good as the answer to operands that are off by a rounding each
+        # as good as the answer to operands that are off by a rounding each; so is all that torch does by the real parts
+        if kind is Error.WHOLE or any(map(np.iscomplexobj, values)):
             inner = [Doubted(each.value, each.off + self.share * np.abs(each.value)) for each in inner]
         return Doubted(value, moved_value(compute, inner, value) + self.share * np.abs(value))
 
