@@ -124,8 +124,8 @@ def wrong_sums(graph: Graph, rtol: float = 1e-12) -> list[str]:
 
 
 def assert_sound(graph: Graph, rtol: float = 1e-12) -> None:
-    """What holds for every graph, whole, in detail, by lines or by calls: keys, order, sums, links to autograd, and that
-    nothing went wrong on the way.
+    """What holds for every graph, whole, in detail, by lines or by calls: keys, order, sums, links to autograd, and
+    that nothing went wrong on the way.
     """
     for view in (graph, graph.detail or graph, at_detail(graph, "line"), at_detail(graph, "call")):
         assert view.finer is not None or [node.key for node in view.node_list] == [
