@@ -19,6 +19,7 @@ from torch.nn.modules import module as module_internals
 
 from graphviz_ad._internal.check.capture_check import verify
 from graphviz_ad._internal.graph.graph import Graph, Node
+from graphviz_ad._internal.maths.detail_levels import at_detail
 from graphviz_ad._internal.tracing.tape.torch_private import hooks_are_open
 
 F64 = torch.float64
@@ -123,11 +124,13 @@ def wrong_sums(graph: Graph, rtol: float = 1e-12) -> list[str]:
 
 
 def assert_sound(graph: Graph, rtol: float = 1e-12) -> None:
-    """What holds for every graph, whole or in detail: keys, order, sums, links to autograd, and that nothing went
-    wrong on the way.
+    """What holds for every graph, whole, in detail, by lines or by calls: keys, order, sums, links to autograd, and
+    that nothing went wrong on the way.
     """
-    for view in (graph, graph.detail or graph):
-        assert [node.key for node in view.node_list] == [f"n{i}" for i in range(len(view.node_list))]
+    for view in (graph, graph.detail or graph, at_detail(graph, "line"), at_detail(graph, "call")):
+        assert view.finer is not None or [node.key for node in view.node_list] == [
+            f"n{i}" for i in range(len(view.node_list))
+        ]
         place = {node.key: i for i, node in enumerate(view.node_list)}
         assert all(place[edge.tail] < place[edge.head] for edge in view.edges)
         assert len({edge.key for edge in view.edges}) == len(view.edges)

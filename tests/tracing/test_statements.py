@@ -46,6 +46,21 @@ def test_a_loop_runs_its_line_again_and_again() -> None:
     ]
 
 
+def test_a_sum_of_a_list_in_a_loop_is_one_statement_a_round() -> None:
+    def program(x: Tensor) -> Tensor:
+        for _ in range(2):
+            y = x * 2
+            x = sum([x, y, x])
+        return x
+
+    assert runs(gad.trace(program, 1.0)) == [
+        ("x * 2", 0, 1),
+        ("sum([x, y, x])", 0, 3),
+        ("x * 2", 1, 1),
+        ("sum([x, y, x])", 1, 3),
+    ]
+
+
 def test_a_function_that_is_called_in_a_loop_is_called_anew() -> None:
     def step(x: Tensor) -> Tensor:
         return x * 2

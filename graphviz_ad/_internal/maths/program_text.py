@@ -17,6 +17,7 @@ from graphviz_ad._internal.maths.formula_unicode import Unicode
 from graphviz_ad._internal.maths.formula_writing import Writer
 from graphviz_ad._internal.maths.number_format import MINUS
 from graphviz_ad._internal.operations.rules import rule
+from graphviz_ad._internal.operations.traits import TRANSPOSITION
 
 LIBRARIES = frozenset(("torch", "F", "nn", "functional", "np", "numpy", "math", "linalg", "special"))
 SIGNS: Mapping[type, str] = {
@@ -140,7 +141,7 @@ class ProgramWriter:
         ]
         name, receiver = self.called(node.func)
         given = [*([receiver] if receiver is not None else []), *arguments]
-        if receiver is not None and name == "t" and len(given) == 1 and not keywords:
+        if receiver is not None and name == TRANSPOSITION and len(given) == 1 and not keywords:
             return Piece(self.writer.language.transposed(receiver), ATOM - 1)
         sign = SIGN_OF_A_RULE.fullmatch(rule(name, 2).forward) if len(given) == 2 and not keywords else None
         if sign is not None:

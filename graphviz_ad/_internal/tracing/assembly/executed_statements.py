@@ -3,7 +3,8 @@
 A frame cannot be told from a later one of the same function, since nobody may keep it. What is known is where each
 frame stood: further on than before, it is the same one going on; back at an earlier instruction, a loop around both
 has come round, and where there is none, the function was called again. Only of a function that is called again and
-again by one instruction, and in which nothing runs but what stands in a loop, the calls look like one.
+again by one instruction, and in which nothing runs but what stands in a loop, the calls look like one; and so do the
+rounds of a loop in which nothing runs but one call of a function such as ``sum``.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from weakref import WeakKeyDictionary
 
 from graphviz_ad._internal.base.own_files import EXAMPLES
 from graphviz_ad._internal.graph.statements import Statement
+from graphviz_ad._internal.tracing.naming.as_written import CALLERS
 from graphviz_ad._internal.tracing.naming.written_statements import (
     FOR_EACH,
     WrittenStatement,
@@ -82,21 +84,24 @@ def statements_in_order(tape: Tape) -> Ran:
         if lines is None:
             lines = known[id(path)] = lines_on(path)
         if lines:
-            found[operation.number] = running.at(lines, tape.call(operation.call))
+            found[operation.number] = running.at(lines, tape.call(operation.call), operation.op)
     return running.statements, found
 
 
 @dataclass
 class Running:
-    """The user's functions that run, while operations come by; ``times`` counts how often a statement ran in a call."""
+    """The user's functions that run, while operations come by; ``times`` counts how often a statement ran in a call,
+    ``here`` are the operations since the innermost came to where it stands.
+    """
 
     statements: list[Statement] = field(default_factory=list)
     levels: list[Level] = field(default_factory=list)
     calls: Iterator[int] = field(default_factory=count)
     times: dict[tuple[int, WrittenStatement], int] = field(default_factory=dict)
     last_call: int = -1
+    here: set[str] = field(default_factory=set)
 
-    def at(self, lines: Sequence[Line], call: int) -> int:
+    def at(self, lines: Sequence[Line], call: int, op: str) -> int:
         """The place of the statement in which the next operation runs; ``call`` is the call that it is part of."""
         known = self.levels
         same = 0
@@ -104,9 +109,12 @@ class Running:
             same += 1
         if same < len(lines) or same < len(known):
             self.move(lines, same)
-        elif call != self.last_call:
+            self.here.clear()
+        elif call != self.last_call and op in self.here and not calls_others(lines[-1].site):
             self.again(lines, same - 1)
+            self.here.clear()
         self.last_call = call
+        self.here.add(op)
         self.enter(lines)
         return self.levels[-1].statement
 
@@ -193,6 +201,11 @@ class Running:
         function = getattr(line.site.code, "co_qualname", line.site.code.co_name)
         self.statements.append(Statement(function, call, time, written.text, written.targets, line.site.source, caller))
         return len(self.statements) - 1
+
+
+def calls_others(site: CallSite) -> bool:
+    """Whether a function is called here that runs operations of its own accord, such as ``sum`` of a list."""
+    return site.written in CALLERS
 
 
 def goes_further(before: Sequence[PathStep], now: Sequence[PathStep]) -> bool:
