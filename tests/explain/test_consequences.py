@@ -118,3 +118,14 @@ def test_what_is_only_looked_at_is_said_to_lead_to_no_loss() -> None:
     assert "None of that leads to what the backward pass began at." in recorded.graph.why("b.weight")
     assert "no gradient is missing" in recorded.graph.why("size")
     assert size.item() > 0
+
+
+def test_a_sample_that_a_gradient_should_go_through_is_to_be_drawn_by_rsample() -> None:
+    layer, x = nn.Linear(4, 1), torch.rand(5, 4)
+    with gad.record(layer) as recorded:
+        z = torch.distributions.Normal(layer(x), 1.0).sample()
+        (z + layer.bias * 0).sum().backward()
+    answer = recorded.graph.why("weight")
+    assert "z was computed under torch.no_grad()" in answer
+    assert "Call rsample() in place of sample()" in answer
+    assert "has no derivative" not in answer  # as what checks the arguments does
