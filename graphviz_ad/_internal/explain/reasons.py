@@ -61,7 +61,8 @@ def _of_a_result(graph: Graph, name: str) -> str:
     history = history_of(graph, answer.node.ports[answer.port].tensor)
     found = _reached(graph, answer, history)
     number, best = found if found is not None else (len(graph.passes), answer)
-    best = replace(best, history=history, came=found is not None, others=_others(graph, name, best))
+    came = found is not None or (history is not None and bool(history.passes))
+    best = replace(best, history=history, came=came, others=_others(graph, name, best))
     which = _which_pass(graph, number, found is not None)
     failed = failed_in_this_pass(graph) and number < len(graph.passes)
     return " ".join(filter(None, (*best.headline(), which, best.text(), *(_failure(graph, answer) if failed else ()))))
@@ -405,6 +406,10 @@ class _Answer:
             yield from replace(finer, came=self.came).sentences()
             return
         inside = self._read_inside()
+        if not inside and self.node.kind == "leaf" and not self._uses_of_tensor() and not self.node.is_output:
+            yield f"{self._nothing} arrives at {self.name}, since no operation read it here."
+            yield REASONS["unreached"].remedy
+            return
         if inside and all(stop.cut in ("unreached", "inner") for stop in stops):
             yield f"{self._nothing} arrives at {self.name}."
             yield from inside
