@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 
 import pytest
@@ -129,3 +130,14 @@ def test_a_sample_that_a_gradient_should_go_through_is_to_be_drawn_by_rsample() 
     assert "z was computed under torch.no_grad()" in answer
     assert "Call rsample() in place of sample()" in answer
     assert "has no derivative" not in answer  # as what checks the arguments does
+
+
+def test_a_line_is_the_user_s_and_not_that_of_what_only_passes_on() -> None:
+    layer = nn.Linear(2, 1)
+    with gad.record(layer) as recorded:
+        other = copy.deepcopy(layer)
+        other(torch.ones(1, 2)).sum().backward()
+    nodes = [node for node in recorded.graph.node_list if node.op is not None and node.source is not None]
+    assert {node.source.partition(":")[0] for node in nodes if node.source} == {"test_consequences.py"}
+    assert not any(node.name for node in nodes)
+    assert "was detached at test_consequences.py:" in recorded.graph.why("weight")
