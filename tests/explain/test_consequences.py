@@ -141,3 +141,11 @@ def test_a_line_is_the_user_s_and_not_that_of_what_only_passes_on() -> None:
     assert {node.source.partition(":")[0] for node in nodes if node.source} == {"test_consequences.py"}
     assert not any(node.name for node in nodes)
     assert "was detached at test_consequences.py:" in recorded.graph.why("weight")
+
+
+def test_the_name_of_a_module_stands_for_what_it_returned() -> None:
+    model = nn.Sequential(nn.Linear(2, 3), nn.Tanh())
+    with gad.record(model) as recorded:
+        model(torch.ones(1, 2)).sum().backward()
+    assert recorded.graph.find("1").op == "tanh"
+    assert recorded.graph.why("0").startswith("The gradient of ")

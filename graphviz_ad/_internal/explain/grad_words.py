@@ -54,7 +54,7 @@ SAID: Mapping[str, Callable[[GradEvent], str]] = {
     PASS: passed,
     ASIDE: lambda event: f"pass {event.number} returned {text_of(event.brought)} and left .grad alone",
     WRITTEN: written,
-    REPLACED: lambda event: f"the program put {text_of(event.holds)} in its place",
+    REPLACED: lambda event: f"{text_of(event.holds)} was put in its place",
     EMPTIED: lambda _: "it was set to None",
     STEP: lambda event: f"{place_of(event)} used it",
     UPDATED: lambda event: f"{place_of(event)} updated the values",
