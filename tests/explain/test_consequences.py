@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 
 import pytest
@@ -118,3 +119,33 @@ def test_what_is_only_looked_at_is_said_to_lead_to_no_loss() -> None:
     assert "None of that leads to what the backward pass began at." in recorded.graph.why("b.weight")
     assert "no gradient is missing" in recorded.graph.why("size")
     assert size.item() > 0
+
+
+def test_a_sample_that_a_gradient_should_go_through_is_to_be_drawn_by_rsample() -> None:
+    layer, x = nn.Linear(4, 1), torch.rand(5, 4)
+    with gad.record(layer) as recorded:
+        z = torch.distributions.Normal(layer(x), 1.0).sample()
+        (z + layer.bias * 0).sum().backward()
+    answer = recorded.graph.why("weight")
+    assert "z was computed under torch.no_grad()" in answer
+    assert "Call rsample() in place of sample()" in answer
+    assert "has no derivative" not in answer  # as what checks the arguments does
+
+
+def test_a_line_is_the_user_s_and_not_that_of_what_only_passes_on() -> None:
+    layer = nn.Linear(2, 1)
+    with gad.record(layer) as recorded:
+        other = copy.deepcopy(layer)
+        other(torch.ones(1, 2)).sum().backward()
+    nodes = [node for node in recorded.graph.node_list if node.op is not None and node.source is not None]
+    assert {node.source.partition(":")[0] for node in nodes if node.source} == {"test_consequences.py"}
+    assert not any(node.name for node in nodes)
+    assert "was detached at test_consequences.py:" in recorded.graph.why("weight")
+
+
+def test_the_name_of_a_module_stands_for_what_it_returned() -> None:
+    model = nn.Sequential(nn.Linear(2, 3), nn.Tanh())
+    with gad.record(model) as recorded:
+        model(torch.ones(1, 2)).sum().backward()
+    assert recorded.graph.find("1").op == "tanh"
+    assert recorded.graph.why("0").startswith("The gradient of ")

@@ -23,6 +23,7 @@ from graphviz_ad._internal.graph.messages import Message
 from graphviz_ad._internal.graph.notice_sentences import SENTENCES, sentence
 from graphviz_ad._internal.graph.notices import (
     FAILED,
+    NOTHING_REQUIRES,
     RAISED,
     SAID,
     TIED,
@@ -59,7 +60,7 @@ def raised(function: Any, *inputs: Any) -> Graph:
 
 
 def test_every_kind_of_notice_has_a_sentence_and_every_sentence_a_notice() -> None:
-    made = {UNREAD, UNREAD_SO_FAR, TIED, TIED_TOO, RAISED, FAILED}
+    made = {UNREAD, UNREAD_SO_FAR, TIED, TIED_TOO, RAISED, FAILED, NOTHING_REQUIRES}
     for path in sorted(PACKAGE.rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             if (

@@ -18,8 +18,18 @@ from graphviz_ad._internal.graph.grad_history import (
     GradEvent,
     GradHistory,
 )
+from graphviz_ad._internal.graph.snapshot import Snapshot
+from graphviz_ad._internal.maths.agreement import means_add_up
 
 MOST_EVENTS = 8  # in one answer; a longer history is told by its last ones
+
+
+def same(one: Snapshot | None, other: Snapshot | None) -> bool:
+    """Whether two gradients are the same, as far as is known: statistics may be added up in another order."""
+    if one is None or other is None or one == other:
+        return one is other or one == other
+    large = one.array is None and other.array is None and one.shape == other.shape
+    return large and one.stats is not None and other.stats is not None and means_add_up(one, [other])
 
 
 def place_of(event: GradEvent) -> str:
@@ -30,7 +40,7 @@ def place_of(event: GradEvent) -> str:
 def passed(event: GradEvent) -> str:
     """What a pass brought, and what it made together with what was there."""
     brought = f"pass {event.number} brought {text_of(event.brought)}"
-    if event.holds == event.brought:
+    if same(event.holds, event.brought):
         return brought
     return f"{brought}, {f'which made {text_of(event.holds)}' if event.holds is not None else 'which a hook took away'}"
 
@@ -38,7 +48,7 @@ def passed(event: GradEvent) -> str:
 def after_hook(before: GradEvent | None, event: GradEvent) -> str:
     """The same where nothing was there before, so that what it is now was made by a hook."""
     empty = before is None or (before.holds is None and before.what in (PASS, EMPTIED))
-    if event.what != PASS or not empty or event.holds is None or event.holds == event.brought:
+    if event.what != PASS or not empty or event.holds is None or same(event.holds, event.brought):
         return SAID[event.what](event)
     return f"pass {event.number} brought {text_of(event.brought)}, of which a hook made {text_of(event.holds)}"
 
@@ -54,7 +64,7 @@ SAID: Mapping[str, Callable[[GradEvent], str]] = {
     PASS: passed,
     ASIDE: lambda event: f"pass {event.number} returned {text_of(event.brought)} and left .grad alone",
     WRITTEN: written,
-    REPLACED: lambda event: f"the program put {text_of(event.holds)} in its place",
+    REPLACED: lambda event: f"{text_of(event.holds)} was put in its place",
     EMPTIED: lambda _: "it was set to None",
     STEP: lambda event: f"{place_of(event)} used it",
     UPDATED: lambda event: f"{place_of(event)} updated the values",
@@ -63,7 +73,7 @@ SAID: Mapping[str, Callable[[GradEvent], str]] = {
 
 def is_plain(history: GradHistory) -> bool:
     """Whether one pass alone says all: nothing else happened, and ``.grad`` holds what it brought."""
-    return [event.what for event in history.events] == [PASS] and history.events[0].brought == history.holds
+    return [event.what for event in history.events] == [PASS] and same(history.events[0].brought, history.holds)
 
 
 def told(history: GradHistory) -> Iterator[str]:

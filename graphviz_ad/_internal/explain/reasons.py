@@ -23,7 +23,7 @@ from graphviz_ad._internal.graph.grad_history import STEP, UPDATED, GradHistory,
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node, Port
 from graphviz_ad._internal.graph.notice_sentences import why_none
 from graphviz_ad._internal.graph.notices import NOTHING_REQUIRES, first_names, unread_parameters
-from graphviz_ad._internal.operations.traits import DATA, PASSES_ON
+from graphviz_ad._internal.operations.traits import DATA, DRAWS, PASSES_ON
 from graphviz_ad._internal.scene.annotations import error_of, failed_in_this_pass, stopped_at, writers
 from graphviz_ad._internal.scene.cut_marks import REASONS
 from graphviz_ad._internal.scene.words.names import Names, graph_names
@@ -61,7 +61,8 @@ def _of_a_result(graph: Graph, name: str) -> str:
     history = history_of(graph, answer.node.ports[answer.port].tensor)
     found = _reached(graph, answer, history)
     number, best = found if found is not None else (len(graph.passes), answer)
-    best = replace(best, history=history, came=found is not None, others=_others(graph, name, best))
+    came = found is not None or (history is not None and bool(history.passes))
+    best = replace(best, history=history, came=came, others=_others(graph, name, best))
     which = _which_pass(graph, number, found is not None)
     failed = failed_in_this_pass(graph) and number < len(graph.passes)
     return " ".join(filter(None, (*best.headline(), which, best.text(), *(_failure(graph, answer) if failed else ()))))
@@ -400,11 +401,15 @@ class _Answer:
 
     def _is_not_reached(self) -> Iterator[str]:
         stops = self._stops_that_matter()
-        finer = self._in_detail() if any(stop.cut == NOT_ASKED for stop in stops) else None
+        finer = self._in_detail() if any(stop.cut == NOT_ASKED for stop in self._stops()) else None
         if finer is not None:
             yield from replace(finer, came=self.came).sentences()
             return
         inside = self._read_inside()
+        if not inside and self.node.kind == "leaf" and not self._uses_of_tensor() and not self.node.is_output:
+            yield f"{self._nothing} arrives at {self.name}, since no operation read it here."
+            yield REASONS["unreached"].remedy
+            return
         if inside and all(stop.cut in ("unreached", "inner") for stop in stops):
             yield f"{self._nothing} arrives at {self.name}."
             yield from inside
@@ -443,11 +448,15 @@ class _Answer:
     def _stops_that_matter(self) -> list[Stop]:
         """The ends of the ways on: those alone from which a loss goes on, if there are any."""
         stops = distinct(self._stops())
-        return [
+        finer = self._in_detail()
+        found = [
             stop
             for stop in stops
             if stop.edge is not None and stop.cut != "unreached" and may_lead_to_a_loss(self.graph, stop.node.key)
-        ] or stops
+        ]
+        # of several operations in one call, the one that cuts may be another than the one that leads on
+        real = {(stop.node.source, stop.cut) for stop in finer._stops_that_matter()} if finer is not None else set()
+        return [stop for stop in found if (stop.node.source, stop.cut) in real] or found or stops
 
     def _remedies(self, stops: Sequence[Stop]) -> Iterator[str]:
         """What to do, unless it is right as it is."""
@@ -552,11 +561,11 @@ class _Answer:
 
 def remedy(stop: Stop) -> str:
     """What to do about a stop."""
-    return (
-        "Compute with the tensor itself in place of the Python number."
-        if takes_out(stop.node)
-        else REASONS[stop.cut].remedy
-    )
+    if takes_out(stop.node):
+        return "Compute with the tensor itself in place of the Python number."
+    if stop.node.op == DRAWS and stop.cut == "no_grad":
+        return "Call rsample() in place of sample(), where the distribution has it, to let the gradient through."
+    return REASONS[stop.cut].remedy
 
 
 def is_differentiable(port: Port) -> bool:

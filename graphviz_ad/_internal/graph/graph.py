@@ -342,10 +342,11 @@ class Graph:
     def find(self, name: str) -> Node:
         """The node with this variable, parameter or input name: of several the last that has a gradient, so that it
         is the loss that backward() began at and the parameter as it was used; where none has one, the last that no
-        optimizer made.
+        optimizer made. The name of a module stands for what it returned.
         """
         known = self.node_list if isinstance(name, str) else ()
         found = [node for node in known if node.name == name or any(port.name == name for port in node.ports)]
+        found = found or [node for node in known if name in node.module and node.kind != "leaf"]
         reached = [node for node in found if any(port.grad is not None for port in node.ports)]
         if found:
             return (reached or [node for node in found if not node.is_step] or found)[-1]

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from graphviz_ad._internal.graph.graph import Edge, Node
+from graphviz_ad._internal.scene.alarms import alarms
 from graphviz_ad._internal.scene.font_metrics import text_width
 from graphviz_ad._internal.scene.paint import box_size, label_size, type_of
 from graphviz_ad._internal.scene.scene import Arrow, Box, Change, Group, Line, Scene
@@ -49,9 +50,7 @@ def box(words: Words, node: Node, texts: Mapping[str, list[str]]) -> Box:
         *room(said.lines, said.badge, node.is_output, texts),
         said.badge,
         node.is_output,
-        warning=any(
-            snap is not None and bool(snap.nonfinite) for port in node.ports for snap in (port.value, port.grad)
-        ),
+        warning=alarms(words.graph, node),
         name=shortened_text(said.results, NAME_ROOM),
         hover=said.hover,
     )

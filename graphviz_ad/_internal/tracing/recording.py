@@ -458,8 +458,8 @@ def brought_to(done: RecordedPass, leaf: Tensor) -> tuple[Snapshot | None, bool]
         for i, variable in part.graph.variables.items()
         if variable is leaf
     ]
-    added = [grad for grad, accumulates in arrived if accumulates and grad is not None]
-    return sum_of_seeds(added or [grad for grad, _ in arrived]), bool(added)
+    added = any(accumulates and grad is not None for grad, accumulates in arrived)
+    return sum_of_seeds([grad for grad, accumulates in arrived if accumulates or not added]), added
 
 
 def starts_inside(done: RecordedPass) -> list[Output]:

@@ -63,6 +63,42 @@ class _Period:
     holds: Snapshot | None
 
 
+Done = tuple[Operation, str, Value | None]  # an operation, what it did, and what it made of ``.grad``
+
+
+class _Places:
+    """Where tensors and their gradients lie -> which of them a value is."""
+
+    def __init__(self, everything: Iterable[_Watched]) -> None:
+        self._gradients: dict[int, list[tuple[_Period, _Watched]]] = {}
+        self._memory: dict[int, list[tuple[_Period, _Watched]]] = {}
+        self._own: dict[int, _Watched] = {}
+        self._own_memory: dict[int, list[_Watched]] = {}
+        for watched in everything:
+            self._own[id(watched.tensor)] = watched
+            if watched.memory is not None:
+                self._own_memory.setdefault(watched.memory, []).append(watched)
+            for period in watched.periods:
+                self._gradients.setdefault(id(period.grad), []).append((period, watched))
+                if period.memory is not None:
+                    self._memory.setdefault(period.memory, []).append((period, watched))
+
+    def with_gradient(self, value: Value, operation: Operation, *, by_memory: bool = True) -> list[_Watched]:
+        """The tensors whose ``.grad`` this was when the operation ran."""
+        found = self._gradients.get(id(value.reference), [])
+        if not found and by_memory and value.memory is not None:
+            found = self._memory.get(value.memory, [])
+            if len({id(watched) for _, watched in found}) > 1:
+                return []  # parts of one piece of memory: which of them it was, that does not tell
+        return [watched for period, watched in found if period.first <= operation.number < period.last]
+
+    def itself(self, value: Value) -> _Watched | None:
+        """The tensor whose value this is, if it is one."""
+        found = self._own.get(id(value.reference))
+        there = self._own_memory.get(value.memory, ()) if value.memory is not None else ()
+        return there[0] if found is None and len(there) == 1 else found
+
+
 class GradWatch:
     """What is known of the ``.grad`` of the tensors of one recording."""
 
@@ -138,7 +174,7 @@ class GradWatch:
 
     def histories(self, numbers: Mapping[int, int], words: Words) -> tuple[GradHistory, ...]:
         """All of them; ``numbers``: see `numbers`."""
-        done = dict(self._done_on_tape())
+        done = self._done_on_tape()
         found = []
         for watched in self._watched.values():
             tensor = watched.tensor()
@@ -153,42 +189,24 @@ class GradWatch:
             found.append(GradHistory(number, name, tuple(event for _, _, event in events), watched.holds))
         return tuple(sorted(found, key=lambda history: -1 if history.tensor is None else history.tensor))
 
-    def _done_on_tape(self) -> Iterator[tuple[int, list[tuple[Operation, str, Value | None]]]]:
-        """For each watched tensor the operations that wrote to its ``.grad``, that used it in a step, and that wrote to
-        the tensor by hand.
+    def _done_on_tape(self) -> dict[int, list[Done]]:
+        """For each watched tensor, by identity of what is known of it, the operations that wrote to its ``.grad``,
+        that used it in a step, and that wrote to the tensor by hand.
         """
-        tape = self._tape
-        by_grad: dict[int, list[tuple[_Period, _Watched]]] = {}
-        by_memory: dict[int, list[tuple[_Period, _Watched]]] = {}
-        own: dict[int, _Watched] = {}
-        own_memory: dict[int, _Watched] = {}
-        found: dict[int, list[tuple[Operation, str, Value | None]]] = {}
-        for watched in self._watched.values():
-            found[id(watched)] = []
-            own[id(watched.tensor)] = watched
-            tensor = watched.tensor()
-            memory = memory_of_tensor(tensor) if tensor is not None else None
-            if memory is not None:
-                own_memory[memory] = watched
-            for period in watched.periods:
-                by_grad.setdefault(id(period.grad), []).append((period, watched))
-                if period.memory is not None:
-                    by_memory.setdefault(period.memory, []).append((period, watched))
-        for operation in tape.operations:
-            if operation.place.step is not None:
-                for use in operation.uses:
-                    for period, watched in by_grad.get(id(tape.values[use[1]].reference), ()):
-                        if period.first <= operation.number < period.last:
-                            found[id(watched)].append((operation, STEP, None))
-            for value in map(tape.values.__getitem__, operation.results) if operation.mutates else ():
-                hits = by_grad.get(id(value.reference)) or by_memory.get(value.memory or 0, ())
-                for period, watched in hits:
-                    if period.first <= operation.number < period.last:
-                        found[id(watched)].append((operation, WRITTEN, value))
-                mine = own.get(id(value.reference)) or own_memory.get(value.memory or 0)
-                if mine is not None:
-                    found[id(mine)].append((operation, STEP if operation.place.step is not None else UPDATED, None))
-        yield from found.items()
+        places = _Places(self._watched.values())
+        found: dict[int, list[Done]] = {id(watched): [] for watched in self._watched.values()}
+        for operation in self._tape.operations:
+            in_step = operation.place.step is not None
+            for use in operation.uses if in_step else ():
+                for watched in places.with_gradient(self._tape.values[use[1]], operation, by_memory=False):
+                    found[id(watched)].append((operation, STEP, None))
+            for value in map(self._tape.values.__getitem__, operation.results) if operation.mutates else ():
+                for watched in places.with_gradient(value, operation):
+                    found[id(watched)].append((operation, WRITTEN, value))
+                own = places.itself(value)
+                if own is not None:
+                    found[id(own)].append((operation, STEP if in_step else UPDATED, None))
+        return found
 
     @staticmethod
     def _worded(watched: _Watched, done: list[tuple[Operation, str, Value | None]], words: Words) -> Iterator[Placed]:

@@ -6,9 +6,10 @@ One walk up the stack for each operation. Frames are read and let go at once; no
 from __future__ import annotations
 
 import inspect
+import sysconfig
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cache, partial
 from types import CodeType
 from typing import Any, NamedTuple, TypeAlias
 
@@ -29,7 +30,9 @@ from graphviz_ad._internal.tracing.tape.torch_private import (
     USER, TORCH, MODULE_CODE, MODULE_ENTRY, FUNCTION_ENTRY, OPTIMIZER_ENTRY, TRANSFORM, OURS, PLUMBING, FORWARD, HANDLER
 ) = range(11)  # fmt: skip
 GENERATED = "<eval_with_key>"  # so begin the names of the files that torch.fx makes up for code that it writes
-
+STANDARD_LIBRARY = (f"{sysconfig.get_path('stdlib')}/", "<frozen")
+INSTALLED = (f"{sysconfig.get_path('purelib')}/", f"{sysconfig.get_path('platlib')}/")
+PASSES_ON = ("/site-packages/einops/", "/site-packages/opt_einsum/")
 # of ours, what stands between the program and what it calls: messages between processes, and the engine
 BETWEEN = ("/tape/communication.py", "/tracing/recording.py", "/tape/torch_private.py", "/tape/collector.py")
 Way = tuple[int, ...]  # instructions of frames, outermost first
@@ -137,6 +140,7 @@ class _Walk:
         "functions",
         "inner",
         "inner_names",
+        "is_helper",
         "modules",
         "namer",
         "naming",
@@ -168,6 +172,7 @@ class _Walk:
         self.called = UNTOLD
         self.namer: CallSite | None = None
         self.user: CallSite | None = None
+        self.is_helper = False  # whether that is a line which nobody looks for
         self.naming = True  # while every frame so far hands the result straight on to the next
         self.inner: list[tuple[int, int]] = []
         self.inner_names: list[str] = []
@@ -214,11 +219,11 @@ class _Walk:
         here = self._meet_code(frame, USER)
         self.user_codes.append(frame.f_code)
         self.steps.append(here)
-        if self.user is None:
-            self.user = here
+        if self.user is None or self.is_helper:
+            self.user, self.is_helper = here, is_helper(frame.f_code.co_filename)
         if self.naming:
             self.naming = here.returned
-            if not self.naming:
+            if not self.naming and not frame.f_code.co_filename.startswith(STANDARD_LIBRARY):
                 self.namer = here
 
     def meet_module_code(self, frame: Frame) -> None:
@@ -266,7 +271,7 @@ class _Walk:
         self.functions.append(applied.function)
         self.applied = applied
         self.modules.clear()
-        self.user = None
+        self.user, self.is_helper = None, False
         self.inner_names.clear()
         self._starts_anew()
 
@@ -314,6 +319,16 @@ class _Walk:
             tuple(reversed(self.steps)),
             self.called,
         )
+
+
+@cache
+def is_helper(file: str) -> bool:
+    """Whether a file is Python's own, or one whose functions only pass on what they are given: the line that is
+    looked for is the one that calls it.
+    """
+    return (file.startswith((GENERATED, *STANDARD_LIBRARY)) and not file.startswith(INSTALLED)) or any(
+        part in file for part in PASSES_ON
+    )
 
 
 def code_of(function: Any) -> CodeType | None:
