@@ -17,6 +17,7 @@ from graphviz_ad._internal.check.verdicts import (
     BESIDE,
     CUT,
     DIFFERS,
+    HELD,
     HOOKED,
     KINK,
     NOT_FINITE,
@@ -47,7 +48,7 @@ class LeafFinding:
     @property
     def examined(self) -> bool:
         """Whether numbers say whether it is right."""
-        return self.slope.verdict in (AGREES, DIFFERS) or self.slope.why == BESIDE
+        return self.slope.verdict in (AGREES, DIFFERS) or self.slope.why in (BESIDE, HELD)
 
 
 @dataclass(frozen=True)
@@ -112,6 +113,7 @@ PROBLEMS: Mapping[str, str] = {
     " it draws random numbers that are not torch's",
     target_check.TOO_LARGE: "The target is large, and was not run again; check(numeric=True) does so",
     target_check.NOT_ASKED: "The target was not run again, since numeric=False",
+    target_check.OUT_OF_REACH: "None of the parameters and inputs is in reach of a copy of the target",
     target_check.FAILED: "The target could not be run again",
 }
 

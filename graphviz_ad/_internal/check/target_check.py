@@ -36,6 +36,7 @@ MOST_OPERATIONS, MOST_ELEMENTS = 10_000, 1 << 24  # of a target that is run unas
     TOO_LARGE,
     NOT_NEEDED,
     NOT_ASKED,
+    OUT_OF_REACH,
     FAILED,
 ) = (
     "no target",
@@ -46,6 +47,7 @@ MOST_OPERATIONS, MOST_ELEMENTS = 10_000, 1 << 24  # of a target that is run unas
     "too large",
     "not needed",
     "not asked",
+    "out of reach",
     "failed",
 )
 
@@ -109,7 +111,7 @@ class Examination:
 
     def findings(self) -> TargetFindings:
         """All of them."""
-        problem = self.what_has_changed()
+        problem = self.what_has_changed() if self.found else OUT_OF_REACH
         if problem:
             return TargetFindings(problem=problem, runs=self.own.count)
         runs = self.precise()

@@ -103,7 +103,7 @@ def trace(
             retain=False,
             notices=notices,
         )
-        return replace(graph, target=kept)
+        return replace(graph, target=kept, detail=replace(graph.detail, target=kept) if graph.detail else None)
 
 
 def graph_so_far(tape: Tape, error: BaseException, target: Any, namespace: Mapping[str, Any]) -> Graph:

@@ -38,8 +38,9 @@ class KeptTarget:
         if copier is None:
             return
         copier.settle()
-        if not states_differ(self.random, random_states()):
-            self.random = {}  # it draws none
+        with hidden_from_modes():
+            if not states_differ(self.random, random_states()):
+                self.random = {}  # it draws none
         twice: set[str] = set()
         for tensor in tape.leaves():
             value = tape.known(tensor)
