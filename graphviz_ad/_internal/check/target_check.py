@@ -7,6 +7,7 @@ to give what was recorded, and to give it twice.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -104,10 +105,9 @@ class Examination:
         self.own = target.runs(double=False)
         operations = len((graph.detail or graph).node_list)
         self.roundings = ROUNDINGS + math.sqrt(operations)
-        leaves = [node for node in graph.node_list if node.kind == "leaf"]
-        names = [node.name for node in leaves]
-        self.leaves = {node.key: node for node in leaves}
-        self.found = {node.key: node for node in leaves if node.name in self.own.inputs and names.count(node.name) == 1}
+        self.leaves = {node.key: node for node in graph.node_list if node.kind == "leaf"}
+        self.names = names_of_inputs(list(self.leaves.values()), self.own)
+        self.found = {key: node for key, node in self.leaves.items() if key in self.names}
 
     def findings(self) -> TargetFindings:
         """All of them."""
@@ -116,10 +116,10 @@ class Examination:
             return TargetFindings(problem=problem, runs=self.own.count)
         runs = self.precise()
         functions, unseen = functions_in(runs)
-        names = [str(node.name) for node in self.found.values()]
+        names = list(self.names.values())
         slopes = slopes_of_leaves(runs, names, coarsest(("float64", runs.precision)), self.roundings) if names else {}
         steps = any(function.has_steps for function in functions)
-        verdicts = {key: self.verdict(node, slopes[str(node.name)], steps) for key, node in self.found.items()}
+        verdicts = {key: self.verdict(node, slopes[self.names[key]], steps) for key, node in self.found.items()}
         absent = {key: Slope(UNKNOWN, 0.0, None, ABSENT) for key in self.leaves if key not in self.found}
         count = runs.count + (self.own.count if runs is not self.own else 0)
         return TargetFindings(
@@ -147,7 +147,7 @@ class Examination:
 
     def is_as_recorded(self, node: Node, kept: Snapshot | None) -> bool:
         """Whether a run gives a leaf the gradient that was recorded; None is nothing but 0."""
-        grad = self.gradients[str(node.name)]
+        grad = self.gradients[self.names[node.key]]
         if grad is None or kept is None:
             array = grad if kept is None else known(kept)
             return array is None or not np.any(array)
@@ -170,6 +170,31 @@ class Examination:
         if slope.verdict == AGREES and not self.is_as_recorded(node, node.grad):
             return replace(slope, verdict=DIFFERS, why=HOOKED)
         return slope
+
+
+def names_of_inputs(leaves: Sequence[Node], runs: Runs) -> dict[str, str]:
+    """Leaf -> the input of the runs that it is: by its name, or by what it holds, where it has none."""
+    names = Counter(node.name for node in leaves)
+    named = {name for name in runs.inputs if name not in runs.unnamed}
+    found = {node.key: node.name for node in leaves if node.name in named and names[node.name] == 1 and node.name}
+    pairs = [
+        (node.key, name)
+        for node in leaves
+        for name in runs.unnamed
+        if node.name is None and name in runs.inputs and holds(node.value, runs.inputs[name])
+    ]
+    keys, inputs = (Counter(column) for column in zip(*pairs, strict=True)) if pairs else (Counter(), Counter())
+    return found | {key: name for key, name in pairs if keys[key] == inputs[name] == 1}
+
+
+def holds(kept: Snapshot | None, array: Array) -> bool:
+    """Whether what was kept of a tensor is what these numbers give."""
+    whole = known(kept)
+    if kept is None or kept.shape != array.shape:
+        return False
+    return np.array_equal(whole, array) if whole is not None else kept.norm is not None and bool(
+        equal(np.asarray(kept.norm), np.asarray(np.linalg.norm(array)), allowed(kept.dtype, OF_STATISTICS, kept.norm))
+    )
 
 
 def arrived(node: Node) -> Snapshot | None:

@@ -50,13 +50,15 @@ class AppliedFunction(Protocol):
 class Runs(Protocol):
     """Runs of copies of a target, all from the same state, in one precision.
 
-    ``inputs`` are the tensors that a gradient is asked for, by the names that the graph has for them; ``seeds`` the
-    gradients that are fed in, one an output. ``precision`` is the dtype that rounds most on the way; ``count`` how
+    ``inputs`` are the tensors that a gradient is asked for, by the names that the graph has for them, or by some name
+    of their own, which is then one of those ``unnamed``; ``seeds`` are the gradients that are fed in, one an output. ``precision`` is the dtype that rounds most on the way; ``count`` how
     often the target has been run.
     """
 
     @property
     def inputs(self) -> Mapping[str, Array]: ...  # noqa: D102
+    @property
+    def unnamed(self) -> Sequence[str]: ...  # noqa: D102
     @property
     def seeds(self) -> Sequence[Array]: ...  # noqa: D102
     @property

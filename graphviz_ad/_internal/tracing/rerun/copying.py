@@ -8,6 +8,7 @@ while the user's program is there, and from that once more for each run.
 
 from __future__ import annotations
 
+import sysconfig
 import weakref
 from collections import OrderedDict, defaultdict, deque
 from collections.abc import Callable, Iterator, Mapping
@@ -33,6 +34,7 @@ from torch.nn.parameter import UninitializedTensorMixin
 
 from graphviz_ad._internal.tracing.tape.torch_private import TORCH_FOLDER, version_of
 
+LIBRARIES = (*{path for name, path in sysconfig.get_paths().items() if "lib" in name}, TORCH_FOLDER, "<frozen")
 MOST_THINGS = 100_000  # that a program may be made of
 FEW = 1_000  # parts of a container that a function takes from around it
 PLAIN = (torch.Tensor, torch.nn.Parameter)
@@ -223,7 +225,7 @@ class Copier:
             copy.cell_contents = self.copy(thing.cell_contents)
 
     def _of_function(self, thing: FunctionType) -> Any:
-        if not thing.__closure__ and thing.__code__.co_filename.startswith(TORCH_FOLDER):
+        if not thing.__closure__ and is_of_a_library(thing):
             return thing
         closure = thing.__closure__ or ()
         fresh = [(cell, self._note(cell, CellType())) for cell in closure if self.made_of(cell) is None]
@@ -370,16 +372,21 @@ def taken_from_around(function: FunctionType) -> Iterator[tuple[str, Any]]:
     """The globals of a function's that a copy of it needs copies of: tensors, modules, containers and objects that
     hold such, and functions that take some in their turn.
     """
-    if function.__code__.co_filename.startswith(TORCH_FOLDER):
+    if is_of_a_library(function):
         return
     home = function.__globals__
     for name in sorted(names_in(function.__code__)):
         thing = home.get(name)
         if isinstance(thing, FunctionType):
-            if thing.__globals__ is home and thing is not function:
+            if thing is not function and not is_of_a_library(thing):
                 yield name, thing
         elif holds_tensors(thing):
             yield name, thing
+
+
+def is_of_a_library(function: FunctionType) -> bool:
+    """Whether a function comes with Python or with an installed package, so that it takes no tensors from around it."""
+    return function.__code__.co_filename.startswith(LIBRARIES)
 
 
 def calls_itself(function: FunctionType) -> bool:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import count, islice
 from typing import Any
 
 from graphviz_ad._internal.base.errors import RerunError
@@ -28,6 +29,7 @@ class KeptTarget:
     random: States = field(default_factory=dict)
     problem: str = ""
     leaves: dict[str, Any] = field(default_factory=dict)
+    unnamed: tuple[str, ...] = ()  # the keys in there of leaves that have no name in the graph
     _copier: KeepingCopier | None = None
 
     def finish(self, tape: Tape) -> None:
@@ -42,20 +44,27 @@ class KeptTarget:
             if not states_differ(self.random, random_states()):
                 self.random = {}  # it draws none
         twice: set[str] = set()
+        nameless: list[Any] = []
         for tensor in tape.leaves():
             value = tape.known(tensor)
             name, copy = (value.name if value is not None else None), copier.made_of(tensor)
-            if name is not None and copy is not None:
+            if copy is None:
+                continue
+            if name is None:
+                nameless.append(copy)
+            else:
                 twice |= {name} & self.leaves.keys()
                 self.leaves[name] = copy
         for name in twice:  # nobody could tell which of them is meant
             del self.leaves[name]
+        self.unnamed = tuple(islice((key for key in map(str, count()) if key not in self.leaves), len(nameless)))
+        self.leaves |= zip(self.unnamed, nameless, strict=True)
 
     def runs(self, *, double: bool) -> TargetRuns:
         """Runs of it; see `graph.target.Target`."""
         if self.problem:
             raise RerunError(self.problem)
-        return TargetRuns(self.name, lambda: self._world(double), self.random)
+        return TargetRuns(self.name, lambda: self._world(double), self.random, self.unnamed)
 
     def _world(self, double: bool) -> World:
         copier = RunningCopier(double=double)

@@ -41,8 +41,9 @@ class World(NamedTuple):
 class TargetRuns:
     """Runs of copies of a target; see `graph.target.Runs`."""
 
-    def __init__(self, name: str, make: Callable[[], World], random: States) -> None:
+    def __init__(self, name: str, make: Callable[[], World], random: States, unnamed: Sequence[str] = ()) -> None:
         """``make`` makes a copy."""
+        self.unnamed = unnamed
         self.name, self.make, self.random = name, make, random
         self.count = 0
         self.dtypes = {name: dtype_name(leaf.dtype) for name, leaf in self._leaves(make()).items()}
