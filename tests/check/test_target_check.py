@@ -9,7 +9,7 @@ import random
 import sys
 import weakref
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -117,7 +117,7 @@ def test_what_is_not_examined_is_not_ok() -> None:
 
 def test_a_function_that_reads_what_another_call_kept_is_stale() -> None:
     class Shared(torch.autograd.Function):
-        kept: list[Tensor] = []
+        kept: ClassVar[list[Tensor]] = []
 
         @staticmethod
         def forward(ctx: Any, x: Tensor) -> Tensor:
@@ -275,14 +275,14 @@ def test_dropout_and_batch_statistics_are_held_and_nothing_changes() -> None:
     graph = gad.trace(module, x)
     graph.check()  # what is loaded once a process is loaded
     before, state = world(), state_of(module, x)
-    randoms = random.getstate(), np.random.get_state()[1].tolist()  # noqa: NPY002
+    randoms = random.getstate(), np.random.get_state()[1].tolist()
     report = graph.check(numeric=True)
     assert report.ok
     assert report.coverage == (4, 4)
     assert (module.count, len(module.seen)) == (1, 1)
     assert world() == before
     assert state_of(module, x) == state
-    assert (random.getstate(), np.random.get_state()[1].tolist()) == randoms  # noqa: NPY002
+    assert (random.getstate(), np.random.get_state()[1].tolist()) == randoms
     assert sys.getprofile() is None
 
 
@@ -335,7 +335,10 @@ def test_what_a_program_takes_from_around_it_is_copied_too() -> None:
     assert report.coverage == (4, 4)
     named = verdicts(report)
     assert (named.pop("NETWORK.weight"), named.pop("NETWORK.bias")) == (DIFFERS, DIFFERS)
-    assert sorted(named.values()) == [DIFFERS, AGREES]  # of the weight in the other function, and of that in a dictionary
+    assert sorted(named.values()) == [
+        DIFFERS,
+        AGREES,
+    ]  # of the weight in the other function, and of that in a dictionary
     assert state_of(NETWORK, WEIGHT) == kept
 
 

@@ -46,7 +46,7 @@ SEED = 20
     "stale",
     "constant",
     "incoming gradient",
-    "sign",
+    "opposite sign",
     "factor",
     "conjugate",
     "swapped",
@@ -58,7 +58,7 @@ SEED = 20
     "factor by element",
     "other",
 )
-NEGATIVE, POSITIVE = "negative", "positive"
+NEGATIVE, POSITIVE = "negative elements", "positive elements"
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class Fault:
     """What is wrong with the gradient for one input: its kind, and what belongs to that.
 
     ``factor`` is that of a factor, ``other`` the input that it was swapped with or that is transposed, ``where`` the
-    elements that a part is ("negative", "positive", "3 of 12"), and ``within`` the kind of fault there.
+    elements that a part is ("negative elements", "3 of 12 elements"), and ``within`` the kind of fault there.
     """
 
     kind: str
@@ -110,7 +110,9 @@ class Trial:
                 for fro, to in zip(behind, ahead, strict=True)
             )
 
-    def true(self, arriving: Sequence[Arrays] | None = None, responses: Sequence[tuple[Arrays, ...]] | None = None) -> Array:
+    def true(
+        self, arriving: Sequence[Arrays] | None = None, responses: Sequence[tuple[Arrays, ...]] | None = None
+    ) -> Array:
         """The gradients at the moved elements, a row for each that arrives."""
         rows = self.arriving if arriving is None else arriving
         found = self.responses if responses is None else responses
@@ -176,7 +178,9 @@ def is_zero(trial: Trial, claims: Array, true: Array) -> Fault | None:
 
 def has_constant(trial: Trial, claims: Array, true: Array) -> Fault | None:
     """Something comes back although nothing arrives."""
-    nothing = trial.call.gradients(trial.values, tuple(None if part is None else 0 * part for part in trial.call.arrived))
+    nothing = trial.call.gradients(
+        trial.values, tuple(None if part is None else 0 * part for part in trial.call.arrived)
+    )
     added = trial.picked(nothing[trial.place])
     if not np.any(added):
         return None
@@ -229,12 +233,12 @@ def is_transposed(trial: Trial, claims: Array, true: Array) -> Fault | None:
     """It, what arrived, or another input stands in it the wrong way around."""
     for axes in exchanges(trial.at):
         whole = [row[trial.place] for row in trial.whole_claims]
-        turned = [None if part is None else np.swapaxes(part, *axes) for part in whole]
+        turned = [_turned(part, axes) for part in whole]
         if trial.same(np.array([trial.picked(part) for part in turned]), true):
             return Fault(TRANSPOSED)
     for number, part in enumerate(trial.call.arrived):
         for axes in exchanges(part):
-            rows = [_replaced(row, number, np.swapaxes(row[number], *axes)) for row in trial.arriving]  # type: ignore[arg-type]
+            rows = [_replaced(row, number, _turned(row[number], axes)) for row in trial.arriving]
             if trial.same(claims, trial.true(rows)):
                 return Fault(TRANSPOSED)
     for other, values in enumerate(trial.values):
@@ -292,7 +296,7 @@ def is_right_elsewhere(trial: Trial, claims: Array, true: Array) -> Fault | None
     wrong_claims, wrong_true = claims[:, ~right], true[:, ~right]
     factor = multiple(trial, wrong_claims, wrong_true)
     within = ZERO if not np.any(wrong_claims) else SIGN if factor is not None and abs(factor + 1) <= trial.near else ""
-    where = f"{int((~right).sum())} of {len(at)}"
+    where = f"{int((~right).sum())} of {len(at)} elements"
     for name, those in ((NEGATIVE, at < 0), (POSITIVE, at > 0)):
         if np.array_equal(~right, those):
             where = name
@@ -365,6 +369,10 @@ def _gradient(parts: tuple[Arrays, ...], arriving: Arrays) -> complex:
 
 def _replaced(arrays: Arrays, number: int, array: Array | None) -> Arrays:
     return (*arrays[:number], array, *arrays[number + 1 :])
+
+
+def _turned(array: Array | None, axes: tuple[int, int]) -> Array | None:
+    return None if array is None else np.swapaxes(array, *axes)
 
 
 def _exchanged(arrays: Arrays, one: int, two: int) -> Arrays | None:

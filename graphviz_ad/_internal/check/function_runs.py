@@ -10,7 +10,17 @@ import numpy as np
 from graphviz_ad._internal.base.errors import RerunError
 from graphviz_ad._internal.check.backward_faults import Fault, fault_of
 from graphviz_ad._internal.check.slopes import Walk, compared, direction, rise
-from graphviz_ad._internal.check.verdicts import AGREES, BESIDE, DIFFERS, FAILED, KINK, NOT_FINITE, STEPS, UNKNOWN, Slope
+from graphviz_ad._internal.check.verdicts import (
+    AGREES,
+    BESIDE,
+    DIFFERS,
+    FAILED,
+    KINK,
+    NOT_FINITE,
+    STEPS,
+    UNKNOWN,
+    Slope,
+)
 from graphviz_ad._internal.graph.snapshot import Array
 from graphviz_ad._internal.graph.target import AppliedFunction, Arrays
 from graphviz_ad._internal.maths.agreement import allowed, equal
@@ -125,6 +135,9 @@ def slope_at(call: AppliedFunction, values: Sequence[Array], sent: Arrays, place
 
     here = call.results(values)
     seeds = [*call.arrived, *[None] * len(here)][: len(here)]
-    if any(part is not None and seed is not None and part.shape != seed.shape for part, seed in zip(here, seeds, strict=True)):
+    if any(
+        part is not None and seed is not None and part.shape != seed.shape
+        for part, seed in zip(here, seeds, strict=True)
+    ):
         return Slope(UNKNOWN, claimed, None, NOT_FINITE)
     return compared(Walk(line, here, seeds, call.precision), claimed, size, call.precision, ROUNDINGS)

@@ -29,6 +29,7 @@ from graphviz_ad._internal.scene.words.signs import CUT_MARKS
 
 STEPS = (1e-4, 1e-5)
 MOST_WORK = 200_000  # operations that finite differences may compute again
+NOTHING_EXAMINED = NumericReport()
 Numeric = bool | Literal["auto"]  # whether the target is run again: always, never, or where formulas do not do
 
 
@@ -58,7 +59,7 @@ class Report:
     rows: tuple[Row, ...]
     note: str = ""
     capture: CaptureReport | None = None
-    numeric: NumericReport = NumericReport()
+    numeric: NumericReport = NOTHING_EXAMINED
 
     @property
     def ok(self) -> bool | None:
@@ -86,7 +87,9 @@ class Report:
         return "\n".join([*lines, *(["", str(self.capture)] if self.capture is not None else [])])
 
 
-NOT_EXAMINED = "not examined: neither right nor wrong, since no gradient of a parameter or input was held against numbers"
+NOT_EXAMINED = (
+    "not examined: neither right nor wrong, since no gradient of a parameter or input was held against numbers"
+)
 
 
 def check_gradients(

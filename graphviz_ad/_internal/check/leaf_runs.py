@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from graphviz_ad._internal.check.slopes import VAGUE, Walk, compared, direction, rise, sizes_of
+from graphviz_ad._internal.check.slopes import VAGUE, Walk, compared, direction, rise
 from graphviz_ad._internal.check.verdicts import AGREES, BESIDE, DIFFERS, KINK, TOO_MANY, UNKNOWN, Slope
 from graphviz_ad._internal.graph.precision import unit
 from graphviz_ad._internal.graph.snapshot import Array
@@ -85,7 +85,9 @@ class _Judge:
         slopes = {name: rise(here.gradients[name], way)[0] for name, way in ways.items()}
         steepest = max(map(abs, slopes.values()), default=0.0)
         flattest = max(min((abs(slope) for slope in slopes.values() if slope), default=0.0), LEAST_SHARE * steepest)
-        ways = {name: way * min(1.0, flattest / abs(slopes[name]) if slopes[name] else 1.0) for name, way in ways.items()}
+        ways = {
+            name: way * min(1.0, flattest / abs(slopes[name]) if slopes[name] else 1.0) for name, way in ways.items()
+        }
         if not ways:
             return {}
         walk, found = self._walk(here, ways)
@@ -106,7 +108,9 @@ class _Judge:
 
     def _walk(self, here: Point, ways: Mapping[str, Array]) -> tuple[Walk, Slope]:
         def line(step: float) -> Sequence[Array]:
-            return self.runs.outputs({**here.inputs, **{name: here.inputs[name] + step * way for name, way in ways.items()}})
+            return self.runs.outputs(
+                {**here.inputs, **{name: here.inputs[name] + step * way for name, way in ways.items()}}
+            )
 
         claims = [rise(here.gradients[name], way) for name, way in ways.items()]
         walk = Walk(line, here.outputs, self.runs.seeds, self.runs.precision)

@@ -110,7 +110,9 @@ class Walk:
 
 
 def compared(walk: Walk, claimed: float, size: float, dtype: str = "float64", roundings: float = 1) -> Slope:
-    """What the differences say of a claim; ``size`` is what was added up for it, in ``dtype`` with so many roundings."""
+    """What the differences say of a claim; ``size`` is what was added up for it, in ``dtype`` with so many
+    roundings.
+    """
     fine, coarse = (walk.by(step) for step in walk.steps[:2])
     slack = float(allowed(dtype, roundings, size))
     if not all(map(math.isfinite, (fine.left, fine.right, coarse.central, claimed, size))):

@@ -122,9 +122,7 @@ class Examination:
         verdicts = {key: self.verdict(node, slopes[self.names[key]], steps) for key, node in self.found.items()}
         absent = {key: Slope(UNKNOWN, 0.0, None, ABSENT) for key in self.leaves if key not in self.found}
         count = runs.count + (self.own.count if runs is not self.own else 0)
-        return TargetFindings(
-            {**verdicts, **absent}, functions, unseen=unseen, runs=count, precision=runs.precision
-        )
+        return TargetFindings({**verdicts, **absent}, functions, unseen=unseen, runs=count, precision=runs.precision)
 
     def precise(self) -> Runs:
         """Runs in double precision, where there can be such."""
@@ -192,8 +190,15 @@ def holds(kept: Snapshot | None, array: Array) -> bool:
     whole = known(kept)
     if kept is None or kept.shape != array.shape:
         return False
-    return np.array_equal(whole, array) if whole is not None else kept.norm is not None and bool(
-        equal(np.asarray(kept.norm), np.asarray(np.linalg.norm(array)), allowed(kept.dtype, OF_STATISTICS, kept.norm))
+    return (
+        np.array_equal(whole, array)
+        if whole is not None
+        else kept.norm is not None
+        and bool(
+            equal(
+                np.asarray(kept.norm), np.asarray(np.linalg.norm(array)), allowed(kept.dtype, OF_STATISTICS, kept.norm)
+            )
+        )
     )
 
 

@@ -44,8 +44,8 @@ from graphviz_ad._internal.tracing.assembly.units import Output, Recorded
 from graphviz_ad._internal.tracing.capture import Capture
 from graphviz_ad._internal.tracing.inputs import as_tensors, input_dtype, module_names, name_inputs, surroundings
 from graphviz_ad._internal.tracing.naming.returned_names import name_returned
-from graphviz_ad._internal.tracing.rerun.keeping import kept_target
 from graphviz_ad._internal.tracing.outputs import differentiable_outputs, upstream_gradients
+from graphviz_ad._internal.tracing.rerun.keeping import kept_target
 from graphviz_ad._internal.tracing.tape.collector import at_rest
 from graphviz_ad._internal.tracing.tape.communication import recorder_for
 from graphviz_ad._internal.tracing.tape.dispatch_mode import stopped_by

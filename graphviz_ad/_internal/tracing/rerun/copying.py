@@ -30,7 +30,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.parameter import UninitializedTensorMixin
+from torch.nn.parameter import is_lazy
 
 from graphviz_ad._internal.tracing.tape.torch_private import TORCH_FOLDER, version_of
 
@@ -136,7 +136,7 @@ class Copier:
         return self.copy(thing.found())
 
     def _of_tensor(self, thing: Tensor) -> Any:
-        if isinstance(thing, UninitializedTensorMixin):
+        if is_lazy(thing):
             raise CopyError("a module of it has parameters that have no shape yet")
         if type(thing) not in PLAIN or thing.layout is not torch.strided or thing.is_inference() or thing.is_quantized:
             return self._left(thing)
@@ -174,7 +174,8 @@ class Copier:
             return thing
         if type(thing) is tuple:
             return tuple(parts)
-        return type(thing)._make(parts) if hasattr(type(thing), "_make") else self._left(thing)
+        make = getattr(type(thing), "_make", None)  # of a named tuple
+        return self._left(thing) if make is None else make(parts)
 
     def _of_set(self, thing: set[Any] | frozenset[Any]) -> Any:
         self._count(len(thing))
@@ -184,7 +185,9 @@ class Copier:
         if type(thing) not in (dict, OrderedDict, defaultdict):
             return self._left(thing)
         self._count(len(thing))
-        copy = self._note(thing, defaultdict(thing.default_factory) if isinstance(thing, defaultdict) else type(thing)())
+        copy = self._note(
+            thing, defaultdict(thing.default_factory) if isinstance(thing, defaultdict) else type(thing)()
+        )
         for key, value in thing.items():
             copy[self.copy(key)] = self.copy(value)
         return copy
@@ -359,9 +362,9 @@ def is_plain_object(thing: Any) -> bool:
     return (
         bool(kind.__flags__ & MADE_BY_A_CLASS_STATEMENT)
         and hasattr(thing, "__dict__")
-        and kind.__reduce_ex__ is object.__reduce_ex__
-        and kind.__reduce__ is object.__reduce__
-        and kind.__getstate__ is object.__getstate__
+        and all(
+            getattr(kind, name) is getattr(object, name) for name in ("__reduce_ex__", "__reduce__", "__getstate__")
+        )
         and not any(hasattr(kind, name) for name in ("__del__", "__deepcopy__", "__copy__", "__enter__"))
         and all(base is object or base.__flags__ & MADE_BY_A_CLASS_STATEMENT for base in kind.__mro__)
         and not any(vars(base).get("__slots__") for base in kind.__mro__)

@@ -238,11 +238,11 @@ def as_tuple(returned: Any) -> tuple[Any, ...]:
     return returned if isinstance(returned, tuple) else tuple(returned) if isinstance(returned, list) else (returned,)
 
 
-def parameter_names(function: type, count: int, with_context: bool) -> list[str]:
+def parameter_names(function: type[torch.autograd.Function], count: int, with_context: bool) -> list[str]:
     """What its forward calls its arguments."""
     names: list[str] = []
     with suppress(TypeError, ValueError):
-        for part in list(inspect.signature(getattr(function, "forward")).parameters.values())[with_context:]:
+        for part in list(inspect.signature(function.forward).parameters.values())[with_context:]:
             several = part.kind is part.VAR_POSITIONAL
             names += [f"{part.name}[{i}]" for i in range(count - len(names))] if several else [part.name]
     return [*names[:count], *(f"argument {i + 1}" for i in range(len(names), count))]

@@ -25,12 +25,12 @@ class KeptTarget:
     """A target with its inputs, as they were before it ran; ``problem`` says why it cannot be run again."""
 
     name: str
-    parts: tuple[Any, ...] = ()
-    random: States = field(default_factory=dict)
+    parts: tuple[Any, ...] = field(default=(), repr=False)
+    random: States = field(default_factory=dict, repr=False)
     problem: str = ""
-    leaves: dict[str, Any] = field(default_factory=dict)
+    leaves: dict[str, Any] = field(default_factory=dict, repr=False)
     unnamed: tuple[str, ...] = ()  # the keys in there of leaves that have no name in the graph
-    _copier: KeepingCopier | None = None
+    _copier: KeepingCopier | None = field(default=None, repr=False)
 
     def finish(self, tape: Tape) -> None:
         """The program has run: note which copies are the leaves of the graph, and let go of everything of the

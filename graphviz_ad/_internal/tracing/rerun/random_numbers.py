@@ -16,7 +16,7 @@ States = Mapping[str, Tensor]  # device -> the state of torch's generator there
 def random_states() -> States:
     """Those of torch's generators that have been used."""
     states = {"cpu": torch.get_rng_state()}
-    if torch.cuda.is_available() and torch.cuda.is_initialized():
+    if torch.cuda.is_available() and torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         states |= {f"cuda:{i}": torch.cuda.get_rng_state(i) for i in range(torch.cuda.device_count())}
     return states
 
@@ -31,14 +31,14 @@ def beginning_in(states: States) -> Iterator[None]:
     """What runs in here draws the numbers that come after these states; afterwards all generators, those of Python
     and numpy, too, are as they were before.
     """
-    before, pythons, numpys = random_states(), random.getstate(), np.random.get_state()  # noqa: NPY002 - the user's
+    before, pythons, numpys = random_states(), random.getstate(), np.random.get_state()
     try:
         set_random_states(states)
         yield
     finally:
         set_random_states(before)
         random.setstate(pythons)
-        np.random.set_state(numpys)  # noqa: NPY002
+        np.random.set_state(numpys)
 
 
 def set_random_states(states: States) -> None:
