@@ -208,6 +208,98 @@ def test_few_digits_are_no_fault(dtype: torch.dtype) -> None:
     assert report.ok
 
 
+def test_what_rounds_behind_torch_s_back_is_no_fault() -> None:
+    class Single(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, x: Tensor) -> Tensor:
+            ctx.x = x.detach().numpy().astype(np.float32)
+            return torch.from_numpy(np.sin(ctx.x)).to(x.dtype)
+
+        @staticmethod
+        def backward(ctx: Any, g: Tensor) -> Tensor:
+            return g * torch.from_numpy(np.cos(ctx.x))
+
+    report = gad.trace(lambda x: Single.apply(x).sum(), *drawn((4, 3), dtype=torch.float32)).check()
+    assert report.ok
+    assert report.coverage == (1, 1)
+
+
+class Dropped(torch.autograd.Function):
+    """Draws random numbers."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, share: float) -> Tensor:
+        ctx.mask = (torch.rand_like(x) > share).to(x.dtype)
+        return x * ctx.mask
+
+    @staticmethod
+    def backward(ctx: Any, g: Tensor) -> Any:
+        return g * ctx.mask, None
+
+
+class Overwriting(torch.autograd.Function):
+    """Writes to what it is given."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        ctx.mark_dirty(x.mul_(3))
+        return x
+
+    @staticmethod
+    def backward(ctx: Any, g: Tensor) -> Tensor:
+        return g * 3
+
+
+class Largest(torch.autograd.Function):
+    """Returns indices, too, and takes a number."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, count: int) -> Any:
+        values, places = x.topk(count)
+        ctx.save_for_backward(places)
+        ctx.shape = x.shape
+        ctx.mark_non_differentiable(places)
+        return values, places
+
+    @staticmethod
+    def backward(ctx: Any, g: Tensor, _: Tensor) -> Any:
+        (places,) = ctx.saved_tensors
+        return torch.zeros(ctx.shape, dtype=g.dtype).scatter(-1, places, g), None
+
+
+class Inner(torch.autograd.Function):
+    """Runs a backward pass of its own."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        with torch.enable_grad():
+            ctx.x = x.detach().requires_grad_()
+            ctx.y = Dropped.apply(ctx.x, 0.0).sin() * ctx.x
+        return ctx.y.detach()
+
+    @staticmethod
+    def backward(ctx: Any, g: Tensor) -> Tensor:
+        return torch.autograd.grad(ctx.y, ctx.x, g)[0]
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        lambda x: Dropped.apply(x, 0.5).sin(),
+        lambda x: Overwriting.apply(x * 1).sin(),
+        lambda x: Largest.apply(x, 2)[0].sin(),
+        lambda x: Inner.apply(x),
+        lambda x: torch.func.vmap(lambda row: row.sin() * 2)(x),
+        lambda x: torch.autograd.grad((Twice.apply(x) ** 3).sum(), x, create_graph=True)[0],
+    ],
+    ids=["draws", "overwrites", "indices", "inner pass", "vmap", "double backward"],
+)
+def test_unusual_functions_give_no_alarm(program: Callable[[Tensor], Tensor]) -> None:
+    report = gad.trace(program, *drawn((4, 3))).check()
+    assert report.ok
+    assert report.coverage == (1, 1)
+
+
 def test_a_kink_is_no_fault() -> None:
     x = torch.tensor([0.0, 1.0, -1.0, 0.0], requires_grad=True)
     w = torch.tensor([1.0, 2.0, 3.0, -1.0])

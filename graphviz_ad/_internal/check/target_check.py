@@ -16,12 +16,12 @@ import numpy as np
 from graphviz_ad._internal.base.errors import RerunError
 from graphviz_ad._internal.check.function_runs import FunctionFinding, functions_examined
 from graphviz_ad._internal.check.leaf_runs import slopes_of_leaves
-from graphviz_ad._internal.check.verdicts import ABSENT, AGREES, CUT, DIFFERS, HOOKED, STEPS, UNKNOWN, Slope
+from graphviz_ad._internal.check.verdicts import ABSENT, AGREES, CUT, DIFFERS, HOOKED, ROUNDING, STEPS, UNKNOWN, Slope
 from graphviz_ad._internal.graph.graph import Graph, Node
 from graphviz_ad._internal.graph.precision import unit
 from graphviz_ad._internal.graph.snapshot import Array, Snapshot
 from graphviz_ad._internal.graph.target import Runs, Target
-from graphviz_ad._internal.maths.agreement import allowed, coarsest, equal
+from graphviz_ad._internal.maths.agreement import allowed, equal
 from graphviz_ad._internal.maths.gradient_sums import known
 
 ROUNDINGS = 8  # of a gradient, at least
@@ -117,7 +117,10 @@ class Examination:
         runs = self.precise()
         functions, unseen = functions_in(runs)
         names = list(self.names.values())
-        slopes = slopes_of_leaves(runs, names, coarsest(("float64", runs.precision)), self.roundings) if names else {}
+        slopes = slopes_of_leaves(runs, names, runs.precision, self.roundings)
+        blurred = [name for name in names if slopes[name].why == ROUNDING]
+        if blurred and runs is not self.own:  # something in it rounds that torch does not know of
+            slopes |= slopes_of_leaves(self.own, blurred, self.own.precision, self.roundings)
         steps = any(function.has_steps for function in functions)
         verdicts = {key: self.verdict(node, slopes[self.names[key]], steps) for key, node in self.found.items()}
         absent = {key: Slope(UNKNOWN, 0.0, None, ABSENT) for key in self.leaves if key not in self.found}

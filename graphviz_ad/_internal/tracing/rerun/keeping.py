@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from itertools import count, islice
 from typing import Any
 
+import torch
+
 from graphviz_ad._internal.base.errors import RerunError
 from graphviz_ad._internal.tracing.rerun.copying import CopyError, KeepingCopier, RunningCopier
 from graphviz_ad._internal.tracing.rerun.random_numbers import States, random_states, states_differ
@@ -28,6 +30,7 @@ class KeptTarget:
     parts: tuple[Any, ...] = field(default=(), repr=False)
     random: States = field(default_factory=dict, repr=False)
     problem: str = ""
+    autocast: tuple[tuple[str, torch.dtype], ...] = ()
     leaves: dict[str, Any] = field(default_factory=dict, repr=False)
     unnamed: tuple[str, ...] = ()  # the keys in there of leaves that have no name in the graph
     _copier: KeepingCopier | None = field(default=None, repr=False)
@@ -39,6 +42,12 @@ class KeptTarget:
         copier, self._copier = self._copier, None
         if copier is None:
             return
+        try:
+            self._settle(copier, tape)
+        except Exception as error:  # a tracer must not break what it traces
+            self.problem = f"it could not be copied: {type(error).__name__}: {error}"
+
+    def _settle(self, copier: KeepingCopier, tape: Tape) -> None:
         copier.settle()
         with hidden_from_modes():
             if not states_differ(self.random, random_states()):
@@ -64,15 +73,22 @@ class KeptTarget:
         """Runs of it; see `graph.target.Target`."""
         if self.problem:
             raise RerunError(self.problem)
-        return TargetRuns(self.name, lambda: self._world(double), self.random, self.unnamed)
+        return TargetRuns(self.name, lambda: self._world(double), self.random, self.unnamed, self.autocast)
 
     def _world(self, double: bool) -> World:
         copier = RunningCopier(double=double)
         try:
             target, args, kwargs, seeds = copier.copy(self.parts)
             return World(target, args, kwargs, seeds, {name: copier.copy(leaf) for name, leaf in self.leaves.items()})
-        except CopyError as error:
+        except (CopyError, RecursionError) as error:
             raise RerunError(str(error)) from error
+
+
+def autocast_now() -> tuple[tuple[str, torch.dtype], ...]:
+    """The devices on which operations choose a dtype of their own now, with that."""
+    return tuple(
+        (device, torch.get_autocast_dtype(device)) for device in ("cpu", "cuda") if torch.is_autocast_enabled(device)
+    )
 
 
 def kept_target(name: str, target: Any, args: Sequence[Any], kwargs: Mapping[str, Any], seeds: Any) -> KeptTarget:
@@ -81,7 +97,7 @@ def kept_target(name: str, target: Any, args: Sequence[Any], kwargs: Mapping[str
     try:
         with hidden_from_modes():
             parts = copier.copy((target, tuple(args), dict(kwargs), seeds))
-            return KeptTarget(name, parts, random_states(), _copier=copier)
+            return KeptTarget(name, parts, random_states(), autocast=autocast_now(), _copier=copier)
     except Exception as error:  # whatever the user's things do when they are looked at: the trace goes on
         reason = str(error) if isinstance(error, CopyError) else f"{type(error).__name__}: {error}"
         return KeptTarget(name, problem=f"it could not be copied: {reason}")
