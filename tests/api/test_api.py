@@ -371,7 +371,8 @@ def test_reports_print_as_a_table() -> None:
     report = graph("seed").check()
     assert report.ok
     assert str(report).splitlines()[0].startswith("node")
-    assert len(str(report).splitlines()) == len(report.rows) + 1
+    assert len(str(report).splitlines()) == len(report.rows) + 2
+    assert str(report).splitlines()[-1].startswith("2 of 2")
     ten = gad.Snapshot((), "float64", np.asarray(10.0))
     nodes = [
         replace(node, ports=(replace(node.ports[0], grad=ten),)) if node.name == "b" else node

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import torch
@@ -30,7 +31,9 @@ def made(name: str, forward: Apply, backward: Apply) -> type[torch.autograd.Func
     def run_backward(ctx: Any, *grads: Tensor) -> Any:
         return backward(*grads, *ctx.saved_tensors)
 
-    return type(name, (torch.autograd.Function,), {"forward": staticmethod(run_forward), "backward": staticmethod(run_backward)})
+    return type(
+        name, (torch.autograd.Function,), {"forward": staticmethod(run_forward), "backward": staticmethod(run_backward)}
+    )
 
 
 class Case(NamedTuple):
@@ -39,7 +42,7 @@ class Case(NamedTuple):
     forward: Apply
     backward: Apply
     shapes: tuple[tuple[int, ...], ...]
-    wrong: dict[int, str] = {}
+    wrong: Mapping[int, str] = MappingProxyType({})
     dtype: torch.dtype = torch.float64
 
 
@@ -91,20 +94,18 @@ WRONG: dict[str, Case] = {
     "second only": Case(lambda x, w: x * w, lambda g, x, w: (g * w, 2 * g * x), (M, M), {1: kinds.FACTOR}),
     "sign of the second": Case(lambda x, w: x - w, lambda g, x, w: (g, g), (M, M), {1: kinds.SIGN}),
     "no square": Case(lambda x, w: x / w, lambda g, x, w: (g / w, -g * x / w), (M, M), {1: kinds.ELEMENTWISE}),
-    "leaks too much": Case(
-        lambda x: torch.where(x > 0, x, x / 10), lambda g, x: g, (M,), {0: kinds.PART}
-    ),
+    "leaks too much": Case(lambda x: torch.where(x > 0, x, x / 10), lambda g, x: g, (M,), {0: kinds.PART}),
     "no mask": Case(torch.relu, lambda g, x: g, (M,), {0: kinds.PART}),
     "no sign": Case(torch.abs, lambda g, x: g, (M,), {0: kinds.PART}),
     "not clamped": Case(lambda x: x.clamp(-0.5, 0.5), lambda g, x: g, (M,), {0: kinds.PART}),
-    "last one forgotten": Case(
-        lambda x: x * 3, lambda g, x: torch.cat([3 * g[:-1], g[-1:]]), ((5,),), {0: kinds.PART}
-    ),
+    "last one forgotten": Case(lambda x: x * 3, lambda g, x: torch.cat([3 * g[:-1], g[-1:]]), ((5,),), {0: kinds.PART}),
     "written over": Case(lambda x: x[[0, 2, 2]], scattered, (M,), {0: kinds.PART}),
     "no conjugate": Case(
         lambda x, w: x * w, lambda g, x, w: (g * w, g * x.conj()), (M, M), {0: kinds.CONJUGATE}, torch.complex128
     ),
-    "conjugate result": Case(lambda x: 2j * x, lambda g, x: (2j * g.conj()), (M,), {0: kinds.CONJUGATE}, torch.complex128),
+    "conjugate result": Case(
+        lambda x: 2j * x, lambda g, x: 2j * g.conj(), (M,), {0: kinds.CONJUGATE}, torch.complex128
+    ),
     "constant": Case(torch.sin, lambda g, x: g * x.cos() + 1, (M,), {0: kinds.CONSTANT}),
     "ignores": Case(torch.sin, lambda g, x: x.cos(), (M,), {0: kinds.IGNORES}),
     "of the result": Case(lambda x: x * x, lambda g, x: 2 * (x * x) * g, (M,), {0: kinds.OF_RESULT}),
@@ -148,10 +149,10 @@ RIGHT: dict[str, Case] = {
     "single precision": Case(lambda x: x.tanh(), lambda g, x: g * (1 - x.tanh() ** 2), (M,), {}, torch.float32),
     "half precision": Case(lambda x: x.tanh(), lambda g, x: g * (1 - x.tanh() ** 2), (M,), {}, torch.bfloat16),
     "halved on the way": Case(lambda x: x.half().sin(), lambda g, x: x.cos().half() * g, (M,)),
-    "inverse": Case(
-        torch.linalg.inv, lambda g, x: -torch.linalg.inv(x).T @ g @ torch.linalg.inv(x).T, (SQUARE,)
+    "inverse": Case(torch.linalg.inv, lambda g, x: -torch.linalg.inv(x).T @ g @ torch.linalg.inv(x).T, (SQUARE,)),
+    "gather": Case(
+        lambda x: x[[0, 2, 2]], lambda g, x: torch.zeros_like(x).index_add(0, torch.tensor([0, 2, 2]), g), (M,)
     ),
-    "gather": Case(lambda x: x[[0, 2, 2]], lambda g, x: torch.zeros_like(x).index_add(0, torch.tensor([0, 2, 2]), g), (M,)),
     "constant": Case(lambda x: torch.ones_like(x), lambda g, x: torch.zeros_like(x), (M,)),
     "not of the second": Case(lambda x, w: x * 2, lambda g, x, w: (g * 2, None), (M, M)),
     "sorted": Case(lambda x: x.sort(0).values, lambda g, x: torch.zeros_like(x).scatter(0, x.argsort(0), g), (M,)),

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 import torch
 from function_cases import RIGHT, WRONG, Case, drawn, made
-from torch import Tensor, nn
+from torch import Tensor
 
 import graphviz_ad as gad
-from graphviz_ad._internal.check.backward_faults import STALE
 from graphviz_ad._internal.check.gradient_check import Report
 from graphviz_ad._internal.check.verdicts import DIFFERS
 from graphviz_ad._internal.graph.graph import Graph

@@ -225,6 +225,26 @@ def test_a_check_prints_a_table(capsys: pytest.CaptureFixture[str]) -> None:
     assert "NO" not in out
 
 
+def test_a_check_runs_the_target_again_where_it_is_asked_or_needed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["check", SEED, "x1=1.5", "x2=0.5", "--numeric"]) == 0
+    assert "the target was run again" in capsys.readouterr().out
+    file = tmp_path / "lesson.py"
+    file.write_text(
+        "import torch\n\n\nclass Wrong(torch.autograd.Function):\n    @staticmethod\n    def forward(ctx, x):\n"
+        "        return 2 * x\n\n    @staticmethod\n    def backward(ctx, g):\n        return 4 * g\n\n\n"
+        "def f(x):\n    return Wrong.apply(x)\n"
+    )
+    assert main(["check", f"{file}:f", "x=2"]) == 1
+    assert (
+        "WRONG: the backward of Wrong (lesson.py:9), called at lesson.py:15: for x it gives twice"
+        in capsys.readouterr().out
+    )
+    assert main(["check", f"{file}:f", "x=2", "--no-numeric"]) == 1  # nothing was examined
+    assert "0 of 1 parameters and inputs examined by numbers" in capsys.readouterr().out
+
+
 def test_a_check_that_fails_is_an_exit_code(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

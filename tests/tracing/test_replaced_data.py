@@ -52,7 +52,9 @@ def test_a_result_whose_data_was_set_is_read_as_what_was_set(replace: Callable[[
     cut = [edge.cut for edge in graph.in_edges(product.key)]
     # the gradient goes where it always went, the number came from elsewhere
     assert sorted(cut, key=str) == [None, None, "detach"]
-    assert graph.check(capture=True).ok
+    report = graph.check(capture=True)
+    assert report.capture.ok  # type: ignore[union-attr]
+    assert report.ok is False  # it is no longer the derivative of what the program computes
 
 
 def test_weights_that_are_replaced_by_hand_are_shown_as_each_step_read_them() -> None:

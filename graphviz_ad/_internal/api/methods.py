@@ -80,7 +80,9 @@ def check(
     graph: Graph,
     *,
     capture: bool = False,
-    numeric: Annotated[Numeric, Says("True, False or 'auto'", "way to check")] = "auto",
+    numeric: Annotated[
+        Numeric, Says("whether the target is run again", "way to check by numbers", hint="Or give True or False.")
+    ] = "auto",
 ) -> Report:
     """Compare the gradients with the sums over edges and with finite differences; with ``capture``, verify how
     operations were linked to autograd, too.

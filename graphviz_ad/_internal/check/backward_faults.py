@@ -46,7 +46,7 @@ SEED = 20
     "stale",
     "constant",
     "incoming gradient",
-    "sign",
+    "opposite sign",
     "factor",
     "conjugate",
     "swapped",
@@ -58,7 +58,7 @@ SEED = 20
     "factor by element",
     "other",
 )
-NEGATIVE, POSITIVE = "negative", "positive"
+NEGATIVE, POSITIVE = "negative elements", "positive elements"
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class Fault:
     """What is wrong with the gradient for one input: its kind, and what belongs to that.
 
     ``factor`` is that of a factor, ``other`` the input that it was swapped with or that is transposed, ``where`` the
-    elements that a part is ("negative", "positive", "3 of 12"), and ``within`` the kind of fault there.
+    elements that a part is ("negative elements", "3 of 12 elements"), and ``within`` the kind of fault there.
     """
 
     kind: str
@@ -233,12 +233,12 @@ def is_transposed(trial: Trial, claims: Array, true: Array) -> Fault | None:
     """It, what arrived, or another input stands in it the wrong way around."""
     for axes in exchanges(trial.at):
         whole = [row[trial.place] for row in trial.whole_claims]
-        turned = [None if part is None else np.swapaxes(part, *axes) for part in whole]
+        turned = [_turned(part, axes) for part in whole]
         if trial.same(np.array([trial.picked(part) for part in turned]), true):
             return Fault(TRANSPOSED)
     for number, part in enumerate(trial.call.arrived):
         for axes in exchanges(part):
-            rows = [_replaced(row, number, np.swapaxes(row[number], *axes)) for row in trial.arriving]  # type: ignore[arg-type]
+            rows = [_replaced(row, number, _turned(row[number], axes)) for row in trial.arriving]
             if trial.same(claims, trial.true(rows)):
                 return Fault(TRANSPOSED)
     for other, values in enumerate(trial.values):
@@ -288,15 +288,17 @@ def sets_of_axes(array: Array | None) -> list[tuple[int, ...]]:
 
 def is_right_elsewhere(trial: Trial, claims: Array, true: Array) -> Fault | None:
     """Some elements are right."""
-    size = np.linalg.norm(true, axis=0).max(initial=0.0)
-    right = np.linalg.norm(claims - true, axis=0) <= trial.near * size
-    if right.all() or not right.any():
+    with np.errstate(all="ignore"):
+        sizes, off = np.linalg.norm(true, axis=0), np.linalg.norm(claims - true, axis=0)
+    blurred = trial.near * sizes.max(initial=0.0)  # differences tell nothing of what is smaller
+    right = off <= np.maximum(trial.near * sizes, blurred / 100)
+    if not (right & (sizes > blurred)).any() or not (~right).any():
         return None
     at = trial.at.real.ravel()[trial.moved]
     wrong_claims, wrong_true = claims[:, ~right], true[:, ~right]
     factor = multiple(trial, wrong_claims, wrong_true)
     within = ZERO if not np.any(wrong_claims) else SIGN if factor is not None and abs(factor + 1) <= trial.near else ""
-    where = f"{int((~right).sum())} of {len(at)}"
+    where = f"{int((~right).sum())} of {len(at)} elements"
     for name, those in ((NEGATIVE, at < 0), (POSITIVE, at > 0)):
         if np.array_equal(~right, those):
             where = name
@@ -369,6 +371,10 @@ def _gradient(parts: tuple[Arrays, ...], arriving: Arrays) -> complex:
 
 def _replaced(arrays: Arrays, number: int, array: Array | None) -> Arrays:
     return (*arrays[:number], array, *arrays[number + 1 :])
+
+
+def _turned(array: Array | None, axes: tuple[int, int]) -> Array | None:
+    return None if array is None else np.swapaxes(array, *axes)
 
 
 def _exchanged(arrays: Arrays, one: int, two: int) -> Arrays | None:

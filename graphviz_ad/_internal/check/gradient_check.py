@@ -5,7 +5,7 @@ differences, of formulas or of the target itself.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -19,7 +19,7 @@ from graphviz_ad._internal.check.numeric_report import LeafFinding, NumericRepor
 from graphviz_ad._internal.check.replay import Replay
 from graphviz_ad._internal.check.rounding import Rounding
 from graphviz_ad._internal.check.target_check import TargetFindings, target_examined
-from graphviz_ad._internal.check.verdicts import AGREES, CUT, DIFFERS, KINK, UNKNOWN, Coverage, Slope
+from graphviz_ad._internal.check.verdicts import AGREES, CUT, DIFFERS, HELD, KINK, UNKNOWN, Coverage, Slope
 from graphviz_ad._internal.graph.graph import Graph, Node
 from graphviz_ad._internal.graph.snapshot import Array
 from graphviz_ad._internal.maths.agreement import EVER, LEAST, slope_fits, slopes_differ
@@ -30,6 +30,7 @@ from graphviz_ad._internal.scene.words.signs import CUT_MARKS
 STEPS = (1e-4, 1e-5)
 MOST_WORK = 200_000  # operations that finite differences may compute again
 AGREEMENT = {True: AGREES, False: DIFFERS, None: UNKNOWN}
+NOTHING_EXAMINED = NumericReport()
 Numeric = bool | Literal["auto"]  # whether the target is run again: always, never, or where formulas do not do
 
 
@@ -60,7 +61,7 @@ class Report:
     rows: tuple[Row, ...]
     note: str = ""
     capture: CaptureReport | None = None
-    numeric: NumericReport = NumericReport()
+    numeric: NumericReport = NOTHING_EXAMINED
 
     @property
     def ok(self) -> bool | None:
@@ -140,9 +141,9 @@ def not_examined(graph: Graph, names: Mapping[str, str]) -> NumericReport:
 
 def examined_by_numbers(graph: Graph, names: Mapping[str, str], numeric: Numeric) -> NumericReport:
     """What differences say: of formulas, and of runs of the target where these say too little or the caller asks."""
-    verdicts, note = finite_differences(graph.finer or graph)
-    leaves = leaves_of(graph)
-    open_ones = [node for node in leaves if verdicts.get(node.key, UNKNOWN) in (UNKNOWN, KINK)]
+    by_formulas, note = finite_differences(graph.finer or graph)
+    leaves, nothing = leaves_of(graph), Slope(UNKNOWN, 0.0)
+    open_ones = [node for node in leaves if by_formulas.get(node.key, nothing).verdict in (UNKNOWN, KINK)]
     if numeric is False:
         target = TargetFindings(problem=target_check.NOT_ASKED)
     elif numeric == "auto" and leaves and not open_ones:
@@ -150,8 +151,7 @@ def examined_by_numbers(graph: Graph, names: Mapping[str, str], numeric: Numeric
     else:
         target = target_examined(graph, before_a_cut(graph), asked=numeric is True)
     slopes = {
-        node.key: weightier(verdicts.get(node.key, UNKNOWN), target.leaves.get(node.key, Slope(UNKNOWN, 0.0)))
-        for node in leaves
+        node.key: weightier(by_formulas.get(node.key, nothing), target.leaves.get(node.key, nothing)) for node in leaves
     }
     return NumericReport(tuple(LeafFinding(key, names[key], slope) for key, slope in slopes.items()), target, note)
 
@@ -159,11 +159,10 @@ def examined_by_numbers(graph: Graph, names: Mapping[str, str], numeric: Numeric
 WEIGHTS = (DIFFERS, AGREES, KINK, CUT, UNKNOWN)
 
 
-def weightier(by_formulas: str, by_runs: Slope) -> Slope:
-    """What is said of a leaf: the verdict of either that says more."""
-    if WEIGHTS.index(by_runs.verdict) <= WEIGHTS.index(by_formulas):
-        return by_runs
-    return Slope(by_formulas, by_runs.claimed, by_runs.found if by_runs.verdict != UNKNOWN else None)
+def weightier(by_formulas: Slope, by_runs: Slope) -> Slope:
+    """What is said of a leaf: that of either that says more."""
+    order = [(WEIGHTS.index(found.verdict), not found.why) for found in (by_runs, by_formulas)]
+    return by_runs if order[0] <= order[1] else by_formulas
 
 
 def checked_row(graph: Graph, node: Node, number: int, name: str, tolerance: float, hidden: float) -> Row | None:
@@ -176,22 +175,52 @@ def checked_row(graph: Graph, node: Node, number: int, name: str, tolerance: flo
 # --- finite differences
 
 
-def finite_differences(graph: Graph) -> tuple[dict[str, str], str]:
+def finite_differences(graph: Graph) -> tuple[dict[str, Slope], str]:
     """Leaf -> what finite differences say of its gradient, and why they say nothing."""
-    leaves = [node for node in graph.node_list if node.kind == "leaf" and node.grad is not None and node.grad.known]
-    work = len(leaves) * len(graph.node_list) * (2 * len(STEPS) + 1)
+    hidden, part = before_a_cut(graph), leading_to_outputs(graph)
+    leaves = [node for node in part.node_list if node.kind == "leaf" and node.grad is not None and node.grad.known]
+    work = len(leaves) * len(part.node_list) * (2 * len(STEPS) + 1)
     if not leaves or work > MOST_WORK:
         return {}, f"No finite differences: they would compute {work:,} operations again." if leaves else ""
     try:
-        function, names = Replay(graph), graph_names(graph).of
-        hidden, rounding = before_a_cut(graph), Rounding(graph, function.results({}))
-        return {
-            node.key: CUT if node.key in hidden and verdict != AGREES else verdict
-            for node in leaves
-            for verdict in (direction_verdict(function, rounding, names[node.key], node),)
-        }, ""
+        whole = walked_along(part, leaves, held=())
+        if not any(node.key in hidden and whole[node.key] != AGREES for node in leaves):
+            return {key: Slope(verdict, 0.0) for key, verdict in whole.items()}, ""
+        still = walked_along(part, [node for node in leaves if node.key in hidden], held=CUT_MARKS)
+        return {key: with_cut(verdict, still.get(key)) for key, verdict in whole.items()}, ""
     except ReplayError as error:
         return {}, f"No finite differences: {str(error).partition(';')[0]}."
+
+
+def walked_along(graph: Graph, leaves: Sequence[Node], held: Container[str]) -> dict[str, str]:
+    """What differences along one direction say of each leaf; behind the ``held`` kinds of cuts nothing moves."""
+    function, names = Replay(graph, held), graph_names(graph).of
+    rounding = Rounding(graph, function.results({}))
+    return {node.key: direction_verdict(function, rounding, names[node.key], node) for node in leaves}
+
+
+def with_cut(whole: str, still: str | None) -> Slope:
+    """What is said of a leaf that may lie before a cut: by the whole function, and with what was cut off held still."""
+    if still is None or whole == AGREES:
+        return Slope(whole, 0.0)
+    return Slope(DIFFERS, 0.0) if still == DIFFERS else Slope(CUT, 0.0, why=HELD if still == AGREES else "")
+
+
+def leading_to_outputs(graph: Graph) -> Graph:
+    """The graph without what leads to none of the outputs that gradients were fed in at, such as a step that an
+    optimizer took afterwards.
+    """
+    needed: set[str] = set()
+    stack = [node.key for node in graph.outputs if any(port.upstream is not None for port in node.ports)]
+    while stack:
+        key = stack.pop()
+        if key not in needed:
+            needed.add(key)
+            stack.extend(edge.tail for edge in graph.in_edges(key))
+    if len(needed) == len(graph.node_list):
+        return graph
+    nodes = [node for node in graph.node_list if node.key in needed]
+    return graph.with_parts(nodes, [edge for edge in graph.edges if edge.head in needed])
 
 
 def before_a_cut(graph: Graph) -> set[str]:

@@ -6,16 +6,20 @@ it denies, is walked along alone, and what is denied then once more from a point
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from graphviz_ad._internal.check.slopes import Walk, compared, direction, rise
+from graphviz_ad._internal.check.slopes import VAGUE, Walk, compared, direction, rise
 from graphviz_ad._internal.check.verdicts import AGREES, BESIDE, DIFFERS, KINK, TOO_MANY, UNKNOWN, Slope
+from graphviz_ad._internal.graph.precision import unit
 from graphviz_ad._internal.graph.snapshot import Array
 from graphviz_ad._internal.graph.target import Gradients, Runs
 
+ROUNDS = 2  # of walks along all that are left: gradients may be of very different sizes
 MOST_ALONE = 400  # inputs that are walked along alone
-NOTICED = 1e-2  # part by which each gradient would have to be wrong for a walk along all to show it
+NOTICED = 1e-2  # part by which each gradient would have to be wrong for a walk along all to show it; in single
+NOTICED_IN_SINGLE = 1 / VAGUE  # precision, walks along one show no more than that either
 LEAST_SHARE = 1e-3  # of the largest slope, that others are brought down to
 ASIDE = 1e-2  # how far the point beside is, as a part of the numbers
 ALL = 0  # the first number of the seed of the walk along all
@@ -39,7 +43,9 @@ def slopes_of_leaves(runs: Runs, names: Sequence[str], dtype: str, roundings: fl
     """What differences say of each of the inputs of these names; ``dtype`` is that of the gradients."""
     here = point_of(runs, runs.inputs)
     judge = _Judge(runs, dtype, roundings)
-    found = judge.all_at_once(here, names)
+    found: dict[str, Slope] = {}
+    for _ in range(ROUNDS):
+        found |= judge.all_at_once(here, [name for name in names if name not in found])
     alone = [name for name in names if name not in found]
     for number, name in enumerate(alone[:MOST_ALONE]):
         found[name] = judge.alone(here, name, number)
@@ -82,21 +88,25 @@ class _Judge:
         ways = {
             name: way * min(1.0, flattest / abs(slopes[name]) if slopes[name] else 1.0) for name, way in ways.items()
         }
-        found = self._walk(here, ways)
+        if not ways:
+            return {}
+        walk, found = self._walk(here, ways)
         if found.verdict != AGREES:
             return {}
-        shares = {name: rise(here.gradients[name], way)[0] for name, way in ways.items()}
+        noticed = NOTICED if unit(self.runs.precision) <= unit("float64") else NOTICED_IN_SINGLE
+        unseen = walk.by(walk.steps[0]).noise  # smaller ones could not be seen alone either
+        shares = {name: abs(rise(here.gradients[name], way)[0]) for name, way in ways.items()}
         return {
             name: replace(found, claimed=share)
             for name, share in shares.items()
-            if here.gradients[name] is not None and (share == 0 or NOTICED * abs(share) > found.doubt)
+            if here.gradients[name] is not None and (share <= unseen or noticed * share > found.doubt)
         }
 
     def alone(self, here: Point, name: str, number: int) -> Slope:
         """What a walk along one says."""
-        return self._walk(here, {name: direction(here.inputs[name], here.gradients[name], (number + 1, 1))})
+        return self._walk(here, {name: direction(here.inputs[name], here.gradients[name], (number + 1, 1))})[1]
 
-    def _walk(self, here: Point, ways: Mapping[str, Array]) -> Slope:
+    def _walk(self, here: Point, ways: Mapping[str, Array]) -> tuple[Walk, Slope]:
         def line(step: float) -> Sequence[Array]:
             return self.runs.outputs(
                 {**here.inputs, **{name: here.inputs[name] + step * way for name, way in ways.items()}}
@@ -104,6 +114,5 @@ class _Judge:
 
         claims = [rise(here.gradients[name], way) for name, way in ways.items()]
         walk = Walk(line, here.outputs, self.runs.seeds, self.runs.precision)
-        return compared(
-            walk, sum(slope for slope, _ in claims), sum(size for _, size in claims), self.dtype, self.roundings
-        )
+        slope, size = (math.fsum(column) for column in zip(*claims, strict=True))
+        return walk, compared(walk, slope, size, self.dtype, self.roundings)

@@ -17,6 +17,7 @@ from graphviz_ad._internal.check.verdicts import (
     BESIDE,
     CUT,
     DIFFERS,
+    HELD,
     HOOKED,
     KINK,
     NOT_FINITE,
@@ -27,6 +28,7 @@ from graphviz_ad._internal.check.verdicts import (
     Slope,
 )
 
+NOTHING_RUN = TargetFindings()
 MOST_LISTED = 24  # of each kind
 
 
@@ -46,7 +48,7 @@ class LeafFinding:
     @property
     def examined(self) -> bool:
         """Whether numbers say whether it is right."""
-        return self.slope.verdict in (AGREES, DIFFERS) or self.slope.why == BESIDE
+        return self.slope.verdict in (AGREES, DIFFERS) or self.slope.why in (BESIDE, HELD)
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ class NumericReport:
     """
 
     leaves: tuple[LeafFinding, ...] = ()
-    target: TargetFindings = TargetFindings()
+    target: TargetFindings = NOTHING_RUN
     formulas: str = ""
 
     @property
@@ -73,7 +75,8 @@ class NumericReport:
     @property
     def wrong(self) -> bool:
         """Whether anything is wrong."""
-        return any(found.verdict == DIFFERS for found in (*self.leaves, *self.functions))
+        verdicts = [*(leaf.verdict for leaf in self.leaves), *(function.verdict for function in self.functions)]
+        return DIFFERS in verdicts
 
     def lines(self) -> Iterator[str]:
         """All of it in sentences."""
@@ -91,14 +94,10 @@ class NumericReport:
 
     def _coverage_line(self) -> str:
         examined, of = self.coverage
-        runs = self.target.runs
-        how = (
-            f"; the target was run again {counted_noun(runs, 'time')} in {self.target.precision}"
-            if runs and self.target.precision
-            else ""
-        )
+        again = f"the target was run again {counted_noun(self.target.runs, 'time')} in {self.target.precision}"
+        how = f"; {again}" if self.target.runs and self.target.precision else ""
         reasons = [text for text in (self._why_not(), self.formulas) if text] if examined < of else []
-        return f"{examined:,} of {counted_noun(of, 'parameter')} and inputs examined by numbers{how}.{' ' if reasons else ''}{' '.join(reasons)}"
+        return " ".join([f"{examined:,} of {of:,} parameters and inputs examined by numbers{how}.", *reasons])
 
     def _why_not(self) -> str:
         text = PROBLEMS.get(self.target.problem, "")
@@ -106,15 +105,17 @@ class NumericReport:
 
 
 PROBLEMS: Mapping[str, str] = {
-    target_check.NO_TARGET: "There is no target to run again: only the graph of trace(function, …) keeps one, as long as it is not written to a"
-    " file or copied",
+    target_check.NO_TARGET: "There is no target to run again: only the graph of trace(function, …) keeps one, as long"
+    " as it is not written to a file or copied",
     target_check.NO_GRADIENTS: "No gradients were recorded",
     target_check.TALKS: "The target was not run again, since it talks to other processes",
-    target_check.RANDOM: "Two runs of the target from the same state give different results, so that there are no differences to take",
-    target_check.OTHER_NOW: "The target gives other gradients now than when it was traced: it, its parameters or its inputs have changed, or"
-    " it draws random numbers that are not torch's",
+    target_check.RANDOM: "Two runs of the target from the same state give different results, so that there are no"
+    " differences to take",
+    target_check.OTHER_NOW: "The target gives other gradients now than when it was traced: it, its parameters or its"
+    " inputs have changed, or it draws random numbers that are not torch's",
     target_check.TOO_LARGE: "The target is large, and was not run again; check(numeric=True) does so",
     target_check.NOT_ASKED: "The target was not run again, since numeric=False",
+    target_check.OUT_OF_REACH: "None of the parameters and inputs is in reach of a copy of the target",
     target_check.FAILED: "The target could not be run again",
 }
 
@@ -185,7 +186,7 @@ def fault_text(fault: Fault, slope: Slope) -> str:
             faults.FACTOR: f"factor {fault.factor:.4g} there",
         }
         told = f" ({within[fault.within]})" if fault.within in within else ""
-        return f"what is right only in part: it is wrong for {WHERE.get(fault.where, f'{fault.where} elements')}{told}"
+        return f"what is right only in part: it is wrong for {fault.where}{told}"
     if fault.kind == faults.SWAPPED:
         return (
             f"the gradient of {fault.other}: the two are swapped"
@@ -201,16 +202,15 @@ def fault_text(fault: Fault, slope: Slope) -> str:
 
 def factor_text(factor: float) -> str:
     """ "twice the derivative (factor 2)"."""
-    word = {2: "twice", 0.5: "half"}.get(round(factor, 4), f"{factor:.4g} times")
+    word = {2: "twice", 0.5: "half of"}.get(round(factor, 4), f"{factor:.4g} times")
     return f"{word} the derivative (factor {factor:.4g})"
 
 
-WHERE = {faults.NEGATIVE: "negative elements", faults.POSITIVE: "positive elements"}
 TEXTS: Mapping[str, str] = {
     faults.NONE: "None, although the result depends on it",
     faults.ZERO: "zero, although the result depends on it",
-    faults.STALE: "what would be right for another call: what it kept is stale, since it belongs to another call or was changed"
-    " before the backward pass (alone, the Function is right)",
+    faults.STALE: "what would be right for another call: what it kept is stale, since it belongs to another call or was"
+    " changed before the backward pass (alone, the Function is right)",
     faults.CONSTANT: "the derivative and a constant: something comes back even where no gradient arrives",
     faults.IGNORES: "the same whatever gradient arrives: it is not multiplied by the incoming gradient",
     faults.SIGN: "the derivative with the opposite sign (factor -1)",
@@ -218,6 +218,8 @@ TEXTS: Mapping[str, str] = {
     faults.TRANSPOSED: "the transpose of the derivative",
     faults.MISSING_SUM: "a part of the derivative: a sum is missing, and one slice of what arrived stands for all",
     faults.OVERSUMMED: "a sum too many: what belongs to single elements is added up",
-    faults.OF_RESULT: "the derivative at another point: the result stands where the input should (it was kept in its place)",
-    faults.ELEMENTWISE: "the derivative times another factor for each element: a factor of the chain rule is missing or too much",
+    faults.OF_RESULT: "the derivative at another point: the result stands where the input should (it was kept in its"
+    " place)",
+    faults.ELEMENTWISE: "the derivative times another factor for each element: a factor of the chain rule is missing or"
+    " too much",
 }

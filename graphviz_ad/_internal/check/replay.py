@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 
 import numpy as np
 
@@ -32,8 +32,11 @@ class Replay:
     was recorded, that is said, too.
     """
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, held: Container[str] = ()) -> None:
+        """``held``: the kinds of cuts behind which everything stays as it was recorded, however inputs move."""
         self.graph = graph
+        self.held: Container[str] = ()
+        self.still: dict[str, Array] = {}  # what every node gives where nothing moves
         self.leaves = {
             name: node
             for name, node in zip(graph_names(graph).of.values(), graph.node_list, strict=True)
@@ -57,6 +60,7 @@ class Replay:
             raise ReplayError(
                 f"{graph.name} cannot be computed again, because shapes in it do not go together: {error}"
             ) from error
+        self.still, self.held = self.results({}) if held else {}, held
 
     def __call__(self, inputs: Mapping[str, Array]) -> float:
         """The result for these inputs; those that are not given keep their recorded values."""
@@ -67,9 +71,9 @@ class Replay:
         given = {**self.inputs, **inputs}
         found = {node.key: full_precision(np.asarray(given[name])) for name, node in self.leaves.items()}
         for node, step in self.steps:
-            found[node.key] = shaped_as_recorded(
-                node, step([found[edge.tail] for edge in self.graph.in_edges(node.key)])
-            )
+            operands = self.graph.in_edges(node.key)
+            values = [(self.still if edge.cut in self.held else found)[edge.tail] for edge in operands]
+            found[node.key] = shaped_as_recorded(node, step(values))
         return found
 
     def total(self, found: Mapping[str, Array]) -> float:

@@ -110,13 +110,15 @@ class Walk:
 
 
 def compared(walk: Walk, claimed: float, size: float, dtype: str = "float64", roundings: float = 1) -> Slope:
-    """What the differences say of a claim; ``size`` is what was added up for it, in ``dtype`` with so many roundings."""
+    """What the differences say of a claim; ``size`` is what was added up for it, in ``dtype`` with so many
+    roundings.
+    """
     fine, coarse = (walk.by(step) for step in walk.steps[:2])
     slack = float(allowed(dtype, roundings, size))
     if not all(map(math.isfinite, (fine.left, fine.right, coarse.central, claimed, size))):
         return Slope(UNKNOWN, claimed, None, NOT_FINITE)
     scale = max(size, abs(fine.central))
-    if fine.bend > max(PRECISE * scale, 10 * fine.noise) and fine.bend > coarse.bend / 3:
+    if has_kink(fine, coarse, PRECISE * scale):
         return Slope(KINK, claimed, fine.central)
     error = 10 * doubt_between(fine, coarse) + slack
     if abs(fine.central - claimed) <= error and (error <= scale / VAGUE or scale <= 10 * fine.noise):
@@ -136,11 +138,18 @@ def by_all_steps(walk: Walk, claimed: float, scale: float, slack: float) -> Slop
     error, apart, scale = 10 * doubt + slack, abs(best.central - claimed), max(scale, abs(best.central))
     if apart <= error <= scale / VAGUE:
         return Slope(AGREES, claimed, best.central, doubt=error)
+    if has_kink(found[0], found[1], abs(found[0].central - claimed) / 20):
+        return Slope(KINK, claimed, found[0].central)
     comes_nearer = any(abs(each.central - claimed) <= abs(found[0].central - claimed) / 5 for each in found[1:])
     sure = doubt <= PRECISE * scale and best.bend <= apart / 20 and not comes_nearer
     if sure and apart > max(error, LEAST_OFF * scale):
         return Slope(DIFFERS, claimed, best.central, doubt=error)
     return Slope(UNKNOWN, claimed, best.central, ROUNDING)
+
+
+def has_kink(fine: Difference, coarse: Difference, least: float) -> bool:
+    """Whether the slopes on both sides are apart by so much, and not the less the shorter the step is."""
+    return fine.bend > max(least, 10 * fine.noise) and fine.bend > coarse.bend / 3
 
 
 def doubt_between(fine: Difference, coarse: Difference) -> float:

@@ -7,7 +7,8 @@ to give what was recorded, and to give it twice.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -15,12 +16,12 @@ import numpy as np
 from graphviz_ad._internal.base.errors import RerunError
 from graphviz_ad._internal.check.function_runs import FunctionFinding, functions_examined
 from graphviz_ad._internal.check.leaf_runs import slopes_of_leaves
-from graphviz_ad._internal.check.verdicts import ABSENT, AGREES, CUT, DIFFERS, HOOKED, STEPS, UNKNOWN, Slope
+from graphviz_ad._internal.check.verdicts import ABSENT, AGREES, CUT, DIFFERS, HOOKED, ROUNDING, STEPS, UNKNOWN, Slope
 from graphviz_ad._internal.graph.graph import Graph, Node
 from graphviz_ad._internal.graph.precision import unit
 from graphviz_ad._internal.graph.snapshot import Array, Snapshot
 from graphviz_ad._internal.graph.target import Runs, Target
-from graphviz_ad._internal.maths.agreement import allowed, coarsest, equal
+from graphviz_ad._internal.maths.agreement import allowed, equal
 from graphviz_ad._internal.maths.gradient_sums import known
 
 ROUNDINGS = 8  # of a gradient, at least
@@ -36,6 +37,7 @@ MOST_OPERATIONS, MOST_ELEMENTS = 10_000, 1 << 24  # of a target that is run unas
     TOO_LARGE,
     NOT_NEEDED,
     NOT_ASKED,
+    OUT_OF_REACH,
     FAILED,
 ) = (
     "no target",
@@ -46,6 +48,7 @@ MOST_OPERATIONS, MOST_ELEMENTS = 10_000, 1 << 24  # of a target that is run unas
     "too large",
     "not needed",
     "not asked",
+    "out of reach",
     "failed",
 )
 
@@ -102,22 +105,24 @@ class Examination:
         self.own = target.runs(double=False)
         operations = len((graph.detail or graph).node_list)
         self.roundings = ROUNDINGS + math.sqrt(operations)
-        leaves = [node for node in graph.node_list if node.kind == "leaf"]
-        names = [node.name for node in leaves]
-        self.leaves = {node.key: node for node in leaves}
-        self.found = {node.key: node for node in leaves if node.name in self.own.inputs and names.count(node.name) == 1}
+        self.leaves = {node.key: node for node in graph.node_list if node.kind == "leaf"}
+        self.names = names_of_inputs(list(self.leaves.values()), self.own)
+        self.found = {key: node for key, node in self.leaves.items() if key in self.names}
 
     def findings(self) -> TargetFindings:
         """All of them."""
-        problem = self.what_has_changed()
+        problem = self.what_has_changed() if self.found else OUT_OF_REACH
         if problem:
             return TargetFindings(problem=problem, runs=self.own.count)
         runs = self.precise()
         functions, unseen = functions_in(runs)
-        names = [str(node.name) for node in self.found.values()]
-        slopes = slopes_of_leaves(runs, names, coarsest(("float64", runs.precision)), self.roundings) if names else {}
+        names = list(self.names.values())
+        slopes = slopes_of_leaves(runs, names, runs.precision, self.roundings)
+        blurred = [name for name in names if slopes[name].why == ROUNDING]
+        if blurred and runs is not self.own:  # something in it rounds that torch does not know of
+            slopes |= slopes_of_leaves(self.own, blurred, self.own.precision, self.roundings)
         steps = any(function.has_steps for function in functions)
-        verdicts = {key: self.verdict(node, slopes[str(node.name)], steps) for key, node in self.found.items()}
+        verdicts = {key: self.verdict(node, slopes[self.names[key]], steps) for key, node in self.found.items()}
         absent = {key: Slope(UNKNOWN, 0.0, None, ABSENT) for key in self.leaves if key not in self.found}
         count = runs.count + (self.own.count if runs is not self.own else 0)
         return TargetFindings({**verdicts, **absent}, functions, unseen=unseen, runs=count, precision=runs.precision)
@@ -143,7 +148,7 @@ class Examination:
 
     def is_as_recorded(self, node: Node, kept: Snapshot | None) -> bool:
         """Whether a run gives a leaf the gradient that was recorded; None is nothing but 0."""
-        grad = self.gradients[str(node.name)]
+        grad = self.gradients[self.names[node.key]]
         if grad is None or kept is None:
             array = grad if kept is None else known(kept)
             return array is None or not np.any(array)
@@ -166,6 +171,38 @@ class Examination:
         if slope.verdict == AGREES and not self.is_as_recorded(node, node.grad):
             return replace(slope, verdict=DIFFERS, why=HOOKED)
         return slope
+
+
+def names_of_inputs(leaves: Sequence[Node], runs: Runs) -> dict[str, str]:
+    """Leaf -> the input of the runs that it is: by its name, or by what it holds, where it has none."""
+    names = Counter(node.name for node in leaves)
+    named = {name for name in runs.inputs if name not in runs.unnamed}
+    found = {node.key: node.name for node in leaves if node.name in named and names[node.name] == 1 and node.name}
+    pairs = [
+        (node.key, name)
+        for node in leaves
+        for name in runs.unnamed
+        if node.name is None and name in runs.inputs and holds(node.value, runs.inputs[name])
+    ]
+    keys, inputs = (Counter(column) for column in zip(*pairs, strict=True)) if pairs else (Counter(), Counter())
+    return found | {key: name for key, name in pairs if keys[key] == inputs[name] == 1}
+
+
+def holds(kept: Snapshot | None, array: Array) -> bool:
+    """Whether what was kept of a tensor is what these numbers give."""
+    whole = known(kept)
+    if kept is None or kept.shape != array.shape:
+        return False
+    return (
+        np.array_equal(whole, array)
+        if whole is not None
+        else kept.norm is not None
+        and bool(
+            equal(
+                np.asarray(kept.norm), np.asarray(np.linalg.norm(array)), allowed(kept.dtype, OF_STATISTICS, kept.norm)
+            )
+        )
+    )
 
 
 def arrived(node: Node) -> Snapshot | None:

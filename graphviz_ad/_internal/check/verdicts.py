@@ -9,14 +9,14 @@ from typing import NamedTuple
 
 AGREES, DIFFERS, KINK, CUT, UNKNOWN = "yes", "NO", "kink", "cut", "—"
 
-# why there is no verdict, or what kind of it
-ROUNDING, NOT_FINITE, STEPS, BESIDE, HOOKED, OTHER_NOW, ABSENT, FAILED, TOO_MANY = (
+# why there is no verdict, or what goes with one
+ROUNDING, NOT_FINITE, STEPS, BESIDE, HELD, HOOKED, ABSENT, FAILED, TOO_MANY = (
     "rounding",
     "not finite",
     "steps",
-    "beside",
+    "beside",  # right beside the kink
+    "held",  # right, if what was cut off stays as it is
     "hooked",
-    "other now",
     "absent",
     "failed",
     "too many",

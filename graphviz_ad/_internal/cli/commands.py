@@ -109,6 +109,13 @@ def _add_check(commands: Any) -> None:
         "--capture", action="store_true", help="verify how operations and operands were linked to autograd, too"
     )
     check.add_argument(
+        "--numeric",
+        action=argparse.BooleanOptionalAction,
+        default="auto",
+        help="run the target again, for finite differences of it and of each custom Function (default: where formulas"
+        " leave something open)",
+    )
+    check.add_argument(
         "--why",
         action="append",
         default=[],
@@ -343,7 +350,7 @@ def _explain(arguments: argparse.Namespace) -> int:
 def _check(arguments: argparse.Namespace) -> int:
     graph = _graph(arguments)
     answers = [graph.why(name) for name in arguments.why]
-    report = graph.check(capture=arguments.capture)
+    report = graph.check(capture=arguments.capture, numeric=arguments.numeric)
     print(report)
     for answer in answers:
         print(f"\n{answer}")

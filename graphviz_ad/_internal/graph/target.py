@@ -22,21 +22,21 @@ class AppliedFunction(Protocol):
     """
 
     @property
-    def name(self) -> str: ...  # noqa: D102
+    def name(self) -> str: ...
     @property
-    def source(self) -> str | None: ...  # noqa: D102
+    def source(self) -> str | None: ...
     @property
-    def defined(self) -> str | None: ...  # noqa: D102
+    def defined(self) -> str | None: ...
     @property
-    def inputs(self) -> Sequence[str]: ...  # noqa: D102
+    def inputs(self) -> Sequence[str]: ...
     @property
-    def values(self) -> Sequence[Array]: ...  # noqa: D102
+    def values(self) -> Sequence[Array]: ...
     @property
-    def arrived(self) -> Arrays: ...  # noqa: D102
+    def arrived(self) -> Arrays: ...
     @property
-    def sent(self) -> Arrays | None: ...  # noqa: D102
+    def sent(self) -> Arrays | None: ...
     @property
-    def precision(self) -> str: ...  # noqa: D102
+    def precision(self) -> str: ...
 
     def results(self, values: Sequence[Array]) -> Arrays:
         """What it makes of other values."""
@@ -50,19 +50,21 @@ class AppliedFunction(Protocol):
 class Runs(Protocol):
     """Runs of copies of a target, all from the same state, in one precision.
 
-    ``inputs`` are the tensors that a gradient is asked for, by the names that the graph has for them; ``seeds`` the
-    gradients that are fed in, one an output. ``precision`` is the dtype that rounds most on the way; ``count`` how
-    often the target has been run.
+    ``inputs`` are the tensors that a gradient is asked for, by the names that the graph has for them, or by some name
+    of their own, which is then one of those ``unnamed``; ``seeds`` are the gradients that are fed in, one an output.
+    ``precision`` is the dtype that rounds most on the way; ``count`` how often the target has been run.
     """
 
     @property
-    def inputs(self) -> Mapping[str, Array]: ...  # noqa: D102
+    def inputs(self) -> Mapping[str, Array]: ...
     @property
-    def seeds(self) -> Sequence[Array]: ...  # noqa: D102
+    def unnamed(self) -> Sequence[str]: ...
     @property
-    def precision(self) -> str: ...  # noqa: D102
+    def seeds(self) -> Sequence[Array]: ...
     @property
-    def count(self) -> int: ...  # noqa: D102
+    def precision(self) -> str: ...
+    @property
+    def count(self) -> int: ...
 
     def outputs(self, moved: Mapping[str, Array]) -> Sequence[Array]:
         """The outputs, some inputs having other values."""

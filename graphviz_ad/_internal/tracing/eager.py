@@ -128,7 +128,7 @@ def trace(
             notices=notices,
             started=kept.note_starts,
         )
-        return replace(graph, target=kept)
+        return replace(graph, target=kept, detail=replace(graph.detail, target=kept) if graph.detail else None)
 
 
 def made_for(tape: Tape, given: Given, target: Any) -> Replacements:

@@ -8,6 +8,7 @@ while the user's program is there, and from that once more for each run.
 
 from __future__ import annotations
 
+import sysconfig
 import weakref
 from collections import OrderedDict, defaultdict, deque
 from collections.abc import Callable, Iterator, Mapping
@@ -29,10 +30,11 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.parameter import UninitializedTensorMixin
+from torch.nn.parameter import is_lazy
 
 from graphviz_ad._internal.tracing.tape.torch_private import TORCH_FOLDER, version_of
 
+LIBRARIES = (*{path for name, path in sysconfig.get_paths().items() if "lib" in name}, TORCH_FOLDER, "<frozen")
 MOST_THINGS = 100_000  # that a program may be made of
 FEW = 1_000  # parts of a container that a function takes from around it
 PLAIN = (torch.Tensor, torch.nn.Parameter)
@@ -134,7 +136,7 @@ class Copier:
         return self.copy(thing.found())
 
     def _of_tensor(self, thing: Tensor) -> Any:
-        if isinstance(thing, UninitializedTensorMixin):
+        if is_lazy(thing):
             raise CopyError("a module of it has parameters that have no shape yet")
         if type(thing) not in PLAIN or thing.layout is not torch.strided or thing.is_inference() or thing.is_quantized:
             return self._left(thing)
@@ -172,7 +174,8 @@ class Copier:
             return thing
         if type(thing) is tuple:
             return tuple(parts)
-        return type(thing)._make(parts) if hasattr(type(thing), "_make") else self._left(thing)
+        make = getattr(type(thing), "_make", None)  # of a named tuple
+        return self._left(thing) if make is None else make(parts)
 
     def _of_set(self, thing: set[Any] | frozenset[Any]) -> Any:
         self._count(len(thing))
@@ -225,7 +228,7 @@ class Copier:
             copy.cell_contents = self.copy(thing.cell_contents)
 
     def _of_function(self, thing: FunctionType) -> Any:
-        if not thing.__closure__ and thing.__code__.co_filename.startswith(TORCH_FOLDER):
+        if not thing.__closure__ and is_of_a_library(thing):
             return thing
         closure = thing.__closure__ or ()
         fresh = [(cell, self._note(cell, CellType())) for cell in closure if self.made_of(cell) is None]
@@ -359,9 +362,9 @@ def is_plain_object(thing: Any) -> bool:
     return (
         bool(kind.__flags__ & MADE_BY_A_CLASS_STATEMENT)
         and hasattr(thing, "__dict__")
-        and kind.__reduce_ex__ is object.__reduce_ex__
-        and kind.__reduce__ is object.__reduce__
-        and kind.__getstate__ is object.__getstate__
+        and all(
+            getattr(kind, name) is getattr(object, name) for name in ("__reduce_ex__", "__reduce__", "__getstate__")
+        )
         and not any(hasattr(kind, name) for name in ("__del__", "__deepcopy__", "__copy__", "__enter__"))
         and all(base is object or base.__flags__ & MADE_BY_A_CLASS_STATEMENT for base in kind.__mro__)
         and not any(vars(base).get("__slots__") for base in kind.__mro__)
@@ -372,16 +375,21 @@ def taken_from_around(function: FunctionType) -> Iterator[tuple[str, Any]]:
     """The globals of a function's that a copy of it needs copies of: tensors, modules, containers and objects that
     hold such, and functions that take some in their turn.
     """
-    if function.__code__.co_filename.startswith(TORCH_FOLDER):
+    if is_of_a_library(function):
         return
     home = function.__globals__
     for name in sorted(names_in(function.__code__)):
         thing = home.get(name)
         if isinstance(thing, FunctionType):
-            if thing.__globals__ is home and thing is not function:
+            if thing is not function and not is_of_a_library(thing):
                 yield name, thing
         elif holds_tensors(thing):
             yield name, thing
+
+
+def is_of_a_library(function: FunctionType) -> bool:
+    """Whether a function comes with Python or with an installed package, so that it takes no tensors from around it."""
+    return function.__code__.co_filename.startswith(LIBRARIES)
 
 
 def calls_itself(function: FunctionType) -> bool:

@@ -238,7 +238,7 @@ def as_tuple(returned: Any) -> tuple[Any, ...]:
     return returned if isinstance(returned, tuple) else tuple(returned) if isinstance(returned, list) else (returned,)
 
 
-def parameter_names(function: type, count: int, with_context: bool) -> list[str]:
+def parameter_names(function: type[torch.autograd.Function], count: int, with_context: bool) -> list[str]:
     """What its forward calls its arguments."""
     names: list[str] = []
     with suppress(TypeError, ValueError):

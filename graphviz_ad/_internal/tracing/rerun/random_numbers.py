@@ -16,7 +16,7 @@ States = Mapping[str, Tensor]  # device -> the state of torch's generator there
 def random_states() -> States:
     """Those of torch's generators that have been used."""
     states = {"cpu": torch.get_rng_state()}
-    if torch.cuda.is_available() and torch.cuda.is_initialized():
+    if torch.cuda.is_available() and torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         states |= {f"cuda:{i}": torch.cuda.get_rng_state(i) for i in range(torch.cuda.device_count())}
     return states
 

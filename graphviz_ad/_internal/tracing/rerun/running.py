@@ -7,6 +7,7 @@ with the same random numbers. Nothing of the user's is written to.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -47,8 +48,16 @@ class World(NamedTuple):
 class TargetRuns:
     """Runs of copies of a target; see `graph.target.Runs`."""
 
-    def __init__(self, name: str, make: Callable[[], World], random: States) -> None:
-        """``make`` makes a copy."""
+    def __init__(
+        self,
+        name: str,
+        make: Callable[[], World],
+        random: States,
+        unnamed: Sequence[str] = (),
+        autocast: Sequence[tuple[str, torch.dtype]] = (),
+    ) -> None:
+        """``make`` makes a copy; ``autocast`` are devices on which operations chose this dtype."""
+        self.unnamed, self.autocast = unnamed, autocast
         self.name, self.make, self.random = name, make, random
         self.count = 0
         self.dtypes = {name: dtype_name(leaf.dtype) for name, leaf in self._leaves(make()).items()}
@@ -137,7 +146,11 @@ class TargetRuns:
                 world.leaves[name].copy_(as_tensor(array))
         self.count += 1
         try:
-            with beginning_in(self.random), torch.enable_grad():
+            with ExitStack() as contexts:
+                contexts.enter_context(beginning_in(self.random))
+                contexts.enter_context(torch.enable_grad())
+                for device, dtype in self.autocast:
+                    contexts.enter_context(torch.autocast(device, dtype))
                 returned = around(lambda: run_out([world.target(*world.args, **world.kwargs)]))
         except Exception as error:
             raise failed("it raised", error) from error
