@@ -116,7 +116,9 @@ def in_a_row(
     """
     half = max(face / 2 - INSET, 0.0)
     middle = (sum(size for _, size in sizes) + APART * (len(sizes) - 1)) / 2
-    middles, lanes, latest = {}, {}, {}
+    middles: dict[int, float] = {}
+    lanes: dict[int, float] = {}
+    latest: dict[int, tuple[float, float, float]] = {}
     run = free = 0.0
     for (number, size), arrows in zip(sizes, needs, strict=True):
         start = run

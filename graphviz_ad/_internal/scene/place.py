@@ -114,7 +114,7 @@ def place_of(fit: str | Size | None, smallest: float | None = None) -> Place | N
         raise OptionError(
             f"fit={fit!r} is no place for a picture; give width and height in points, each from {SIDE[0]} to {SIDE[1]}"
         )
-    found = PLACES[fit] if isinstance(fit, str) else Place(*map(float, fit), 6.5, 8, 27)
+    found = PLACES[fit] if isinstance(fit, str) else Place(float(fit[0]), float(fit[1]), 6.5, 8, 27)
     if smallest is None:
         return found
     return replace(found, smallest=smallest, usual=max(smallest, found.usual), largest=max(smallest, found.largest))
