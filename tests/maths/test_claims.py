@@ -353,9 +353,11 @@ def test_what_is_taken_at_a_bound_is_not_claimed_where_it_was_not_recorded(value
 
 
 def test_a_long_list_of_settings_is_cut_and_not_left_out() -> None:
-    x, w = torch.ones(1, 1, 4, 4, requires_grad=True), torch.ones(1, 1, 2, 2, requires_grad=True)
-    found = gad.trace(lambda x, w: F.conv2d(x, w, stride=(2, 1), padding=(1, 0), groups=1), x, w)
-    assert words_of_graph(found).nodes[found.outputs[0].key].formula.endswith(", …)")
+    x, w = torch.ones(1, 2, 4, 4, requires_grad=True), torch.ones(2, 1, 2, 2, requires_grad=True)
+    some = gad.trace(lambda x, w: F.conv2d(x, w, stride=(2, 1), padding=(1, 0), groups=2), x, w)
+    assert words_of_graph(some).nodes[some.outputs[0].key].formula.endswith("padding=[1, 0], groups=2)")
+    many = gad.trace(lambda x, w: F.conv2d(x, w, stride=(2, 1), padding=(1, 0), dilation=(2, 1), groups=2), x, w)
+    assert words_of_graph(many).nodes[many.outputs[0].key].formula.endswith(", …)")
 
 
 def test_every_letter_of_a_formula_is_replaced() -> None:

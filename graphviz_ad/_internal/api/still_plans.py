@@ -110,7 +110,8 @@ LEFT_OUT = {
 
 def texts_in(scene: Scene) -> list[str]:
     """All that is written in a scene."""
-    return [line.text for part in (*scene.boxes, *scene.arrows) for line in part.lines]
+    lines = [*(box.lines for box in scene.boxes), *(arrow.lines for arrow in scene.arrows)]
+    return [line.text for each in lines for line in each]
 
 
 def subject(graph: Graph, look: Look, asked: PlotOptions, remarks: Remarks) -> Subject:

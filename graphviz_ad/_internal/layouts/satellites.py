@@ -15,9 +15,9 @@ from graphviz_ad._internal.layouts.margins import Path
 from graphviz_ad._internal.scene.group_tree import innermost_groups
 from graphviz_ad._internal.scene.scene import Arrow, Box, Point, Scene
 
-APART = 10.0  # points between two satellites
-SHORTEST = 26.0  # points of an arrow from a satellite, without a label
-HEAD = 14.0  # points of such an arrow that stay free of its label, for the arrowhead
+APART = 8.0  # points between two satellites
+SHORTEST = 22.0  # points of an arrow from a satellite, without a label
+HEAD = 12.0  # points of such an arrow that stay free of its label, for the arrowhead
 BESIDE = 4.0  # points between an arrow and its label
 INSET = 10.0  # points between the corner of a box and the nearest arrow
 SOURCES = ("leaf", "data", "copy")
@@ -35,13 +35,14 @@ class Orbit:
 @dataclass(frozen=True)
 class Cluster:
     """A box with its satellites, in x and y from the low corner of both; ``size`` is that of both, ``box`` that of
-    the box, which is as large as its arrows need.
+    the box and ``sizes`` those of the satellites, which are as large as their arrows need.
     """
 
     size: Point
     box: Point
     center: Point
     satellites: Mapping[int, Point]
+    sizes: Mapping[int, Point]
     paths: Mapping[int, Path]
     labels: Mapping[int, Point | None]
 
@@ -99,9 +100,10 @@ Slot = tuple[int, Box, Sequence[tuple[int, Arrow]]]
 
 @dataclass(frozen=True)
 class Row:
-    """Satellites side by side: the middle of each, and where each arrow leaves, along the row."""
+    """Satellites side by side: the middle of each and how long it is, and where each arrow leaves, along the row."""
 
     middles: Mapping[int, float]
+    sizes: Mapping[int, float]
     lanes: Mapping[int, float]
     length: float
 
@@ -116,7 +118,10 @@ def in_a_row(
     """
     half = max(face / 2 - INSET, 0.0)
     middle = (sum(size for _, size in sizes) + APART * (len(sizes) - 1)) / 2
-    middles, lanes, latest = {}, {}, {}
+    middles: dict[int, float] = {}
+    grown: dict[int, float] = {}
+    lanes: dict[int, float] = {}
+    latest: dict[int, tuple[float, float, float]] = {}
     run = free = 0.0
     for (number, size), arrows in zip(sizes, needs, strict=True):
         start = run
@@ -124,12 +129,14 @@ def in_a_row(
         wish = min(max(start + size / 2 - spread / 2, middle - half), middle + half)
         for i, before, behind in arrows:
             lane = max(min(max(wish, start + INSET), start + size - INSET), free + before if lanes else -math.inf)
-            start = max(start, lane + INSET - size)
+            if i == arrows[0][0]:
+                start = max(start, lane + INSET - size)
+            size = max(size, lane + INSET - start)  # room for all its arrows
             lanes[i], free = lane, lane + behind
             wish = free + before
             latest[i] = start + size - INSET, before, behind
-        middles[number], run = start + size / 2, start + size + APART
-    return Row(middles, drawn_together(lanes, latest, face), run - APART)
+        middles[number], grown[number], run = start + size / 2, size, start + size + APART
+    return Row(middles, grown, drawn_together(lanes, latest, face), run - APART)
 
 
 def drawn_together(
@@ -169,6 +176,7 @@ def below(center: Box, slots: Sequence[Slot]) -> Cluster:
         (width, center.height),
         (dx + width / 2, center.height / 2),
         {number: (dx + left + row.middles[number], top + box.height / 2) for number, box, _ in slots},
+        {number: (row.sizes[number], box.height) for number, box, _ in slots},
         {i: straight((x, top), (x, center.height)) for i, x in at.items()},
         {
             i: (at[i] + BESIDE + arrow.width / 2, center.height + drop / 2 + HEAD / 4) if said(arrow) else None
@@ -194,6 +202,7 @@ def at_the_left(center: Box, slots: Sequence[Slot]) -> Cluster:
         (center.width, height),
         (x + center.width / 2, dy + height / 2),
         {number: (wide - box.width / 2, dy + top + row.middles[number]) for number, box, _ in slots},
+        {number: (box.width, row.sizes[number]) for number, box, _ in slots},
         {i: straight((wide, y), (x, y)) for i, y in at.items()},
         {
             i: (wide + (way - HEAD) / 2, at[i] - BESIDE / 2 - arrow.height / 2) if said(arrow) else None
@@ -217,9 +226,11 @@ def straight(start: Point, end: Point) -> Path:
 
 
 def with_grown_boxes(scene: Scene, clusters: Mapping[int, Cluster]) -> Scene:
-    """The scene whose boxes are as large as the arrows of their satellites need."""
+    """The scene whose boxes are as large as the arrows between them and their satellites need."""
+    sizes = {center: made.box for center, made in clusters.items()}
+    for made in clusters.values():
+        sizes |= made.sizes
     boxes = [
-        replace(box, width=clusters[i].box[0], height=clusters[i].box[1]) if i in clusters else box
-        for i, box in enumerate(scene.boxes)
+        replace(box, width=sizes[i][0], height=sizes[i][1]) if i in sizes else box for i, box in enumerate(scene.boxes)
     ]
     return replace(scene, boxes=tuple(boxes))

@@ -60,7 +60,7 @@ from graphviz_ad._internal.operations.traits import (
 )
 
 LETTERS = "abcdefghij"  # the operands in a rule
-SETTINGS_ROOM = 24  # characters
+SETTINGS_ROOM = 50  # characters
 DIMENSIONS = {"dim", "keepdim"}
 WINDOWS = ("kernel_size", "stride", "padding", "dilation")
 PLAIN_CONVOLUTION = {"stride": 1, "padding": 0, "dilation": 1, "output_padding": 0, "groups": 1}  # in each direction

@@ -1,0 +1,155 @@
+"""What a planned layout promises: close together, in rows or not, nothing is in the way of anything; and which plan is
+chosen.
+"""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from graphviz_ad._internal.layouts.layered import place_tightly
+from graphviz_ad._internal.layouts.overlaps import frame_at, overlaps
+from graphviz_ad._internal.layouts.planning import MANNERS, Manner, best_plan
+from graphviz_ad._internal.layouts.row_starts import rows_with_starts
+from graphviz_ad._internal.layouts.row_wrapping import best_rows
+from graphviz_ad._internal.layouts.satellites import orbits
+from graphviz_ad._internal.scene.leaf_copies import with_copies, without_boxes
+from graphviz_ad._internal.scene.place import SLIDE
+from graphviz_ad._internal.scene.scene import Arrow, Box, Group, Line, Point, Scene
+
+WORDS = (Line("local", "× 1"), Line("contribution", "← 2"))
+Frame = tuple[float, float, float, float]
+
+
+@st.composite
+def scenes(draw: st.DrawFn) -> Scene:
+    """Operations in a row, each with some earlier ones and some leaves as operands, perhaps in a frame."""
+    boxes, arrows = [], []
+    sizes = st.tuples(st.integers(30, 200), st.integers(30, 150))
+    leaves = [Box(f"x{i}", "leaf", (Line("name", f"x{i}"),), *draw(sizes), name=f"x{i}") for i in range(4)]
+    used: set[str] = set()
+    for i in range(draw(st.integers(1, 8))):
+        boxes.append(Box(f"v{i}", "op", (Line("name", f"v{i}"),), *draw(sizes), name=f"v{i}"))
+        earlier = draw(st.sets(st.integers(0, i - 1), max_size=2)) if i else set()
+        tails = [
+            *(f"v{j}" for j in sorted(earlier)),
+            *draw(st.lists(st.sampled_from([leaf.key for leaf in leaves]), max_size=3)),
+        ]
+        if i and not earlier:
+            tails.append(f"v{i - 1}")
+        used |= set(tails)
+        for slot, tail in enumerate(tails):
+            size = draw(st.sampled_from([(0, 0), (60, 40), (150, 22)]))
+            arrows.append(Arrow(f"e{len(arrows)}", tail, f"v{i}", WORDS if size[0] else (), *size, slot=slot))
+    inside = tuple(f"v{i}" for i in range(draw(st.integers(0, 3))) if i < len(boxes))
+    groups = (Group("g", "layer", inside),) if inside else ()
+    return Scene(
+        (*(leaf for leaf in leaves if leaf.key in used), *boxes),
+        tuple(arrows),
+        groups,
+        draw(st.sampled_from(["LR", "TB"])),
+        legend=("value",),
+    )
+
+
+def deep(a: Frame, b: Frame) -> float:
+    return min(min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1]))
+
+
+def check(scene: Scene) -> None:
+    """Nothing is in the way of anything, and all is on the paper."""
+    assert scene.size is not None
+    frames = {box.key: frame_at(box.center or (0, 0), box.width, box.height) for box in scene.boxes}
+    assert all(box.center is not None for box in scene.boxes)
+    labels = [frame_at(a.label_center, a.width, a.height) for a in scene.arrows if a.label_center]
+    assert len(labels) == sum(bool(arrow.lines) for arrow in scene.arrows)
+    for a, b in combinations([*frames.values(), *labels], 2):
+        assert deep(a, b) <= 0.02
+    for frame in [*frames.values(), *labels]:
+        assert deep(frame, (0, 0, *scene.size)) >= min(frame[2] - frame[0], frame[3] - frame[1]) - 0.02
+    for arrow in scene.arrows:
+        assert on_border(arrow.path[0], frames[arrow.tail])
+        assert on_border(arrow.path[-1], frames[arrow.head])
+
+
+def on_border(point: Point, frame: Frame) -> bool:
+    x, y = point
+    inside = frame[0] - 0.05 <= x <= frame[2] + 0.05 and frame[1] - 0.05 <= y <= frame[3] + 0.05
+    return inside and min(x - frame[0], frame[2] - x, y - frame[1], frame[3] - y) <= 0.05
+
+
+@settings(max_examples=40)
+@given(scenes(), st.booleans())
+def test_what_stands_close_together_does_not_overlap(scene: Scene, copied: bool) -> None:
+    placed = place_tightly(with_copies(scene) if copied else scene)
+    check(placed)
+    assert overlaps(placed).faults == 0
+
+
+@settings(max_examples=30)
+@given(scenes())
+def test_rows_that_begin_anew_keep_every_arrow_and_overlap_nothing(scene: Scene) -> None:
+    placed = place_tightly(with_copies(scene))
+    rows = best_rows(placed, lambda size: min(300 / size[0], 500 / size[1]), rows_with_starts)
+    made = rows.settled()
+    check(made)
+    assert [arrow.head for arrow in made.arrows] == [arrow.head for arrow in placed.arrows]
+    names = {box.key: box.name for box in placed.boxes}
+    for before, after in zip(placed.arrows, made.arrows, strict=True):
+        tail = made.box_by_key[after.tail]
+        assert after.tail == before.tail or (tail.kind, tail.name) == ("copy", names[before.tail])
+
+
+def chain(count: int) -> Scene:
+    boxes = tuple(Box(f"v{i}", "op", (), 100, 50, name=f"v{i}") for i in range(count))
+    return Scene(boxes, tuple(Arrow(f"e{i}", f"v{i}", f"v{i + 1}") for i in range(count - 1)))
+
+
+def test_a_box_that_only_one_box_uses_stands_beside_it() -> None:
+    leaf, shared = Box("x", "leaf", (), 50, 40), Box("w", "leaf", (), 50, 40)
+    scene = chain(2)
+    arrows = (*scene.arrows, Arrow("a", "x", "v1"), Arrow("b", "w", "v0"), Arrow("c", "w", "v1"))
+    found = orbits(Scene((leaf, shared, *scene.boxes), arrows))
+    assert {center: orbit.satellites for center, orbit in found.items()} == {3: (0,)}
+
+
+def test_without_boxes_nothing_of_them_is_left() -> None:
+    scene = without_boxes(chain(4), {"v3"})
+    assert [box.key for box in scene.boxes] == ["v0", "v1", "v2"]
+    assert [arrow.key for arrow in scene.arrows] == ["e0", "e1"]
+
+
+# --- which plan
+
+
+def shrinking(manner: Manner) -> Scene:
+    """A picture that is the smaller the less is said on it."""
+    width = 100 + 120 * MANNERS[::-1].index(manner)
+    boxes = tuple(Box(f"v{i}", "op", (Line("name", "v"),), width, 80, name=f"v{i}") for i in range(6))
+    return Scene(boxes, chain(6).arrows)
+
+
+def test_the_plan_that_says_most_is_chosen_of_those_that_can_be_read() -> None:
+    plan = best_plan([shrinking], SLIDE)
+    place = MANNERS.index(plan.manner)
+    assert plan.scale >= SLIDE.readable
+    assert 0 < place < len(MANNERS) - 1
+    assert best_plan([shrinking], SLIDE, manners=MANNERS[:place]).scale < SLIDE.readable
+
+
+@pytest.mark.parametrize("fits", [0, 1, 2])
+def test_the_finest_level_that_can_be_read_is_chosen(fits: int) -> None:
+    counts = [200, 200, 200]
+    counts[fits] = 4
+    plan = best_plan([lambda _, count=count: chain(count) for count in counts], SLIDE)  # type: ignore[misc]
+    assert plan.level == fits
+    assert len(plan.scene.boxes) == 4
+
+
+def test_where_nothing_can_be_read_the_largest_letters_are_chosen() -> None:
+    plan = best_plan([lambda _: chain(300), lambda _: chain(120)], SLIDE)
+    assert plan.level == 1
+    assert plan.scale < SLIDE.readable
