@@ -122,7 +122,8 @@ def is_its_own(call: AppliedFunction, place: int) -> bool:
     ran, alone = call.sent[place], call.gradients(call.values, call.arrived)[place]
     if ran is None or alone is None:
         return ran is alone
-    return equal(alone, ran, allowed(call.precision, ROUNDINGS, np.max(np.abs(ran), initial=0.0)), call.precision)
+    near = allowed(call.precision, ROUNDINGS, np.max(np.abs(ran), initial=0.0))
+    return equal(alone, ran, near, call.precision) is not False
 
 
 def slope_at(call: AppliedFunction, values: Sequence[Array], sent: Arrays, place: int) -> Slope:

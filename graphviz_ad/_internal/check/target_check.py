@@ -156,13 +156,14 @@ class Examination:
         if whole is not None:
             return self.is_same(grad, whole, kept.dtype)
         norm = np.asarray(np.linalg.norm(grad))
-        return kept.norm is None or equal(norm, np.asarray(kept.norm), allowed(kept.dtype, OF_STATISTICS, norm))
+        near = allowed(kept.dtype, OF_STATISTICS, norm)
+        return kept.norm is None or equal(norm, np.asarray(kept.norm), near) is not False
 
     def is_same(self, found: Array, kept: Array, dtype: str) -> bool:
-        """Whether two arrays are equal up to rounding."""
+        """Whether two arrays are equal up to rounding, as far as that can be told: of what is not finite it cannot."""
         with np.errstate(all="ignore"):
             size = np.max(np.abs(kept), initial=0.0, where=np.isfinite(kept))
-        return equal(found, kept, allowed(dtype, self.roundings, size), dtype)
+        return equal(found, kept, allowed(dtype, self.roundings, size), dtype) is not False
 
     def verdict(self, node: Node, slope: Slope, steps: bool) -> Slope:
         """What is said of a leaf, given what differences say of its gradient."""

@@ -209,7 +209,7 @@ def is_what_flowed(
     roundings = roundings_along(operations, math.prod(arrived.shape))
     flows = [edge.grad.array for member in members for edge in graph.in_edges(member.key) if edge.grad is not None]
     hidden = max((float(np.max(np.abs(flow), initial=0.0)) for flow in flows if flow is not None), default=0.0)
-    return is_what_came(made, size, grad.array, dtype, roundings, hidden if math.isfinite(hidden) else 0.0)
+    return is_what_came(made, size, grad.array, dtype, roundings, hidden if math.isfinite(hidden) else 0.0) is True
 
 
 def product_of(known: Array, arrived: Array, shape: tuple[int, ...], *, whole: bool) -> Array | None:

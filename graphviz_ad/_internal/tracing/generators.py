@@ -43,7 +43,7 @@ _END = object()
 @cache
 def count_of_one() -> int:
     """How many references `run_out` counts to what nobody else holds."""
-    return _counted([(n for n in ())])
+    return _counted([(n for n in (0,))])
 
 
 def _counted(held: list[Any]) -> int:
