@@ -195,6 +195,7 @@ def drawn(
         gradients=gradients,
         local=local,
         depth=asked.depth,
+        detail=asked.detail,
         transforms=asked.transforms,
         graph=graph,
     )
@@ -224,6 +225,7 @@ def filmed(graph: Graph, asked: AnimateOptions) -> Animation:
         gradients=backward,
         local=with_local,
         depth=depth,
+        detail=asked.detail,
         transforms=asked.transforms,
     )
     shown = chosen.simplified(graph, needed=asked_about(asked.wrt, tangents))

@@ -19,14 +19,17 @@ from graphviz_ad._internal.explain.explanation import Explanation
 from graphviz_ad._internal.explain.forward_mode import Tangents
 from graphviz_ad._internal.graph import graph_files
 from graphviz_ad._internal.graph.graph import Graph
+from graphviz_ad._internal.maths.detail_levels import at_detail
 from graphviz_ad._internal.output import worked_files, worked_html, worked_latex
 from graphviz_ad._internal.output.call_options import (
     AnimateOptions,
+    Detail,
     ExplanationFile,
     ExplanationPicture,
     PlotOptions,
     ThemeName,
 )
+from graphviz_ad._internal.scene.picture_options import AUTO
 from graphviz_ad._internal.sheets import method_comparison
 from graphviz_ad._internal.sheets.method_comparison import Comparison
 
@@ -58,14 +61,18 @@ def explain(
     graph: Graph,
     wrt: Name,
     output: Annotated[str | None, Says("a result; None: what the backward pass started from")] = None,
+    *,
+    detail: Detail = "auto",
 ) -> Explanation:
     """How the gradient with respect to ``wrt`` comes about, path by path.
 
     Without ``output`` it is the gradient that the backward pass computed: of the one output, or of the sum of several,
     each times what was fed in there. With the name of an output, or of any result on the way, it is the derivative of
-    that alone.
+    that alone. ``detail`` says what a step of a path is: an operation, as "op" and "auto" have it, a "line" of the
+    program, a "call" of one of its functions, or a "module".
     """
-    return explainer.explain_gradient(graph, wrt, output)
+    shown = graph if detail == AUTO else at_detail(graph, detail)
+    return explainer.explain_gradient(shown, wrt, output)
 
 
 @checking_arguments

@@ -87,7 +87,8 @@ def check_gradients(
     """Compare each gradient that is kept whole with the sum of what flowed back along the node's edges and what was
     fed in there.
 
-    Finite differences come from the recorded program, computed again from its formulas; where an operation has none,
+    Finite differences come from the recorded program, computed again from its formulas, also where lines or calls of
+    it are shown; where an operation has none,
     the note says so. With ``capture``, the links between operations and autograd are verified as well, see
     `graphviz_ad._internal.check.capture_check`.
     """
@@ -98,7 +99,7 @@ def check_gradients(
         for node, number in results
         if (row := checked_row(graph, node, number, names[node.key], tolerance, hidden)) is not None
     ]
-    verdicts, note = finite_differences(graph) if differences else ({}, "")
+    verdicts, note = finite_differences(graph.finer or graph) if differences else ({}, "")
     rows = [replace(row, differences=verdicts.get(row.key, UNKNOWN)) for row in rows]
     if len(graph.passes) > 1:
         note = (

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import islice
 
@@ -23,11 +23,11 @@ from graphviz_ad._internal.maths.agreement import (
     rounding_share,
     roundings_along,
     smallest,
-    summed_to,
 )
-from graphviz_ad._internal.maths.chain_rule import Course, carried, feeding, shape_before
-from graphviz_ad._internal.maths.claims import Claims, doubt, gives, recorded_value
+from graphviz_ad._internal.maths.chain_rule import Course, carried, feeding, shape_before, times_jacobian
+from graphviz_ad._internal.maths.claims import Claims, doubt, recorded_value
 from graphviz_ad._internal.maths.formula_errors import flowed
+from graphviz_ad._internal.maths.passing_back import by_rule, verified_formula
 from graphviz_ad._internal.scene.words import formula_text
 from graphviz_ad._internal.scene.words.names import Names, graph_names
 from graphviz_ad._internal.scene.words.short_text import is_ones
@@ -189,6 +189,8 @@ class Explainer:
         autograd sent along this edge.
         """
         found = carried(self.graph, edge, self.local(edge), arriving)
+        if found is None and edge.jacobian is not None:
+            found = times_jacobian(self.graph, edge, arriving)
         if found is None:
             if edge.key not in self.rules:
                 self.rules[edge.key] = verified_formula(self.graph, edge, self.claims.along(edge).backward)
@@ -227,6 +229,8 @@ class Explainer:
         """How far what an edge sends on is off."""
         head, local, shape = self.graph.nodes[edge.head], self.local(edge), shape_before(self.graph, edge)
         operations = max(head.inside, 1)
+        if local is None and edge.jacobian is not None:
+            return self.doubt_of_jacobian(edge, arriving, off, dtype)
         if local is None:
             made = doubt(
                 self.graph, head, self.rules.get(edge.key, ""), arriving, rounding_share(dtype, operations), off
@@ -245,6 +249,18 @@ class Explainer:
             + rounding_share(dtype, roundings_along(operations, np.broadcast(local, arriving).size / max(size.size, 1)))
             * size
         )
+
+    def doubt_of_jacobian(self, edge: Edge, arriving: Array, off: Array, dtype: str) -> Array | None:
+        """The same of an edge with a Jacobian."""
+        jacobian = edge.jacobian.array if edge.jacobian is not None else None
+        if edge.jacobian is None or jacobian is None:
+            return None
+        sizes = replace(edge, jacobian=replace(edge.jacobian, data=np.abs(jacobian), stats=None))
+        size, through = (times_jacobian(self.graph, sizes, np.asarray(each)) for each in (np.abs(arriving), off))
+        if size is None or through is None:
+            return None
+        operations = max(self.graph.nodes[edge.head].inside, 1)
+        return np.asarray(through + rounding_share(dtype, roundings_along(operations, arriving.size)) * size)
 
     def local(self, edge: Edge) -> Array | None:
         """The local derivative: as torch gave it, or by a formula that is known to give what flowed back."""
@@ -298,30 +314,16 @@ class Explainer:
                     )
 
 
-def verified_formula(graph: Graph, edge: Edge, formula: str) -> str:
-    """A backward formula, if it turns the gradient that arrived at the head into the one that autograd sent on along
-    the edge; else "".
-    """
-    grad, arrived = edge.grad, graph.nodes[edge.head].grad
-    if not formula or grad is None or grad.array is None or arrived is None or arrived.array is None:
-        return ""
-    return formula if gives(graph, graph.nodes[edge.head], formula, grad, arrived.array) else ""
-
-
 def agrees_with_flow(graph: Graph, edge: Edge, local: Array) -> bool:
     """Whether a local derivative is not contradicted by what autograd sent along the edge."""
     head = graph.nodes[edge.head]
     grad, arrived = edge.grad, head.grad
+    if head.members:  # it is known for that
+        return True
     if grad is None or grad.array is None or arrived is None or arrived.array is None or np.iscomplexobj(local):
         return True
     dtype = coarsest((dtype_around(graph, head), grad.dtype))
     return reproduces(local, arrived.array, grad.array, dtype, head.inside) is not False
-
-
-def by_rule(graph: Graph, edge: Edge, formula: str, arriving: Array) -> Array | None:
-    """What a backward formula makes of a gradient; None where it cannot be computed."""
-    shape, found = shape_before(graph, edge), recorded_value(graph, graph.nodes[edge.head], formula, arriving)
-    return summed_to(found, shape) if found is not None and shape is not None else None
 
 
 def derivative_by_formula(graph: Graph, edge: Edge, formula: str) -> Array | None:

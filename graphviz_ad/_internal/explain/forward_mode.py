@@ -31,6 +31,7 @@ from graphviz_ad._internal.operations.traits import GETITEM
 from graphviz_ad._internal.scene.words import formula_text
 from graphviz_ad._internal.scene.words.names import graph_names
 from graphviz_ad._internal.scene.words.short_text import is_constant
+from graphviz_ad._internal.scene.words.statement_text import statement_texts
 
 MOST_ROWS = 256  # rows of a Jacobian that are worth computing
 Place = tuple[str, int]  # a node's key and the number of one of its results
@@ -129,10 +130,11 @@ class Tangents:
         """Name and formula, value, tangent."""
         yield ("", "value", "tangent")
         names, claims = graph_names(self.graph), Claims(self.graph)
+        texts = statement_texts(self.graph, names)
         for node in self.graph.node_list:
             if is_constant(node):
                 continue
-            formula = formula_text.formula_of_claim(claims.of(node.key), names)
+            formula = texts.of(node) if node.members else formula_text.formula_of_claim(claims.of(node.key), names)
             for i, port in enumerate(node.ports):
                 name = port.name or names.of[node.key] + (f"[{i}]" if len(node.ports) > 1 else "")
                 value, moved = (
@@ -263,6 +265,9 @@ def product(graph: Graph, edge: Edge, tangent: Array) -> Array | None:
     if local is not None:
         part = local * tangent
         return np.sum(part).reshape(shape) if math.prod(shape) == 1 else np.broadcast_to(part, shape)
+    jacobian = elements(edge.jacobian)
+    if jacobian is not None:
+        return np.asarray(np.tensordot(jacobian, tangent, axes=tangent.ndim))
     found = through_settings(graph, edge, tangent)
     return through_jacobian(graph, edge, tangent) if found is None else found
 

@@ -12,13 +12,14 @@ from graphviz_ad._internal.explain.explanation import Explanation, Factor, Numbe
 from graphviz_ad._internal.graph.graph import Graph, Node
 from graphviz_ad._internal.graph.snapshot import Snapshot, norm
 from graphviz_ad._internal.maths.chain_rule import feeding
-from graphviz_ad._internal.maths.claims import LETTERS
+from graphviz_ad._internal.maths.claims import LETTERS, Claim
 from graphviz_ad._internal.maths.formulas import to_unicode
 from graphviz_ad._internal.maths.number_format import short_number
 from graphviz_ad._internal.operations.traits import GETITEM
 from graphviz_ad._internal.scene.words import formula_text
 from graphviz_ad._internal.scene.words.names import all_results
 from graphviz_ad._internal.scene.words.short_text import is_constant, is_negative
+from graphviz_ad._internal.scene.words.statement_text import statement_texts
 
 DIGITS = 6
 ARRAY_DIGITS = 4
@@ -95,8 +96,8 @@ def steps(explanation: Explanation) -> Section:
     if len(wanted) > MOST_STEPS:
         wanted = {*explanation.course.counts}
     shown = [node for node in graph.node_list if node.key in wanted and not is_constant(node)]
-    inputs = [node for node in shown if node.kind not in ("op", "module")]
-    done = [node for node in shown if node.kind in ("op", "module")]
+    inputs = [node for node in shown if node.kind in ("leaf", "data")]
+    done = [node for node in shown if node.kind not in ("leaf", "data")]
     given = [
         Row((as_text(all_results(names, node.key)), as_text(text)))
         for node in inputs[:MOST_INPUTS]
@@ -116,11 +117,7 @@ def step(explanation: Explanation, node: Node) -> Row:
     claim = explanation.claims.of(node.key)
     formula = claim.forward if node.op != GETITEM and node.call is not None else ""
     operands = formula_text.operand_names(claim, explanation.names)
-    symbols = (
-        Term(formula, operands)
-        if formula
-        else as_text(formula_text.operation_formula(claim, operands) or node.op or "?")
-    )
+    symbols = Term(formula, operands) if formula else as_text(formula_in_words(explanation, claim, operands))
     numbers = numbers_of(explanation.graph, node) if formula else None
     value = written_snapshot(node.value)
     inner = Term(formula, numbers) if numbers else None
@@ -136,6 +133,14 @@ def step(explanation: Explanation, node: Node) -> Row:
             )
         )
     )
+
+
+def formula_in_words(explanation: Explanation, claim: Claim, operands: Mapping[str, str]) -> str:
+    """What a node computes, where that is no formula with numbers."""
+    node = claim.call.node
+    if node.kind in ("line", "call"):
+        return statement_texts(explanation.graph, explanation.names).of(node) or "…"
+    return formula_text.operation_formula(claim, operands) or node.op or "?"
 
 
 def numbers_of(graph: Graph, node: Node) -> dict[str, str] | None:

@@ -224,14 +224,35 @@ PROBLEMS: Mapping[str, Callable[[Any, Schema], str]] = {
 # --- the rules
 
 
-def check_graph(graph: Record, place: str) -> None:
-    """The rules, for a graph, its detail and its earlier passes."""
+def check_graph(graph: Record, place: str, around: Sequence[Record] = ()) -> None:
+    """The rules, for a graph, its detail, its finer graph and its earlier passes; ``around`` are the statements of the
+    graph that it stands in.
+    """
     check_nodes(graph["nodes"], below(place, "nodes"))
     check_edges(graph, place)
-    parts = [("detail", graph["detail"])] if graph.get("detail") is not None else []
+    statements = graph.get("statements", around)
+    check_statements(graph, statements, place)
+    parts = [(name, graph[name]) for name in ("detail", "finer") if graph.get(name) is not None]
     parts += [(f"earlier passes[{i}]", done) for i, done in enumerate(graph.get("earlier passes", ()))]
     for name, part in parts:
-        check_graph(part, f"{place}.{name}" if place else name)
+        check_graph(part, f"{place}.{name}" if place else name, statements)
+
+
+def check_statements(graph: Record, statements: Sequence[Record], place: str) -> None:
+    """That statements are there which others name, and members."""
+    for i, statement in enumerate(graph.get("statements", ())):
+        if (statement.get("caller") or 0) >= i and statement.get("caller") is not None:
+            raise Damage(
+                f"{below(place, 'statements')}[{i}].caller", f"{statement['caller']} is the place of none before it"
+            )
+    finer = {node["key"] for node in (graph.get("finer") or {}).get("nodes", ())}
+    for i, node in enumerate(graph["nodes"]):
+        here = f"{below(place, 'nodes')}[{i}]"
+        if node.get("statement") is not None and node["statement"] >= len(statements):
+            raise Damage(f"{here}.statement", f"{node['statement']} is none of the {len(statements)} statements")
+        for member in node.get("members", ()):
+            if member not in finer:
+                raise Damage(f"{here}.members", f"there is no node {shown_finding(member)} in the finer graph")
 
 
 def check_nodes(nodes: Sequence[Record], place: str) -> None:
@@ -275,13 +296,15 @@ def check_edges(graph: Record, place: str) -> None:
                 f" {shown_finding(edge['head'])}, too",
             )
         uses.add(use)
-        for name in ("local", "grad"):
+        for name in ("local", "grad", "jacobian"):
             check_snapshot(edge.get(name), f"{here}.{name}")
         tail, head = (graph["nodes"][number[edge[end]]]["ports"] for end in ("tail", "head"))
         operand = tail[edge.get("port", 0)].get("shape")
         if edge.get("cut") != FROM_ANOTHER_PROCESS:
             check_shape(edge.get("grad"), operand, f"{here}.grad")
         check_local(edge.get("local"), operand, [port.get("shape") for port in head], f"{here}.local")
+        if len(head) == 1 and operand is not None and head[0].get("shape") is not None:
+            check_shape(edge.get("jacobian"), [*head[0]["shape"], *operand], f"{here}.jacobian")
 
 
 def check_shape(snapshot: Record | None, shape: Sequence[int] | None, place: str) -> None:

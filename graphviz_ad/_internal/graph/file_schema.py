@@ -48,6 +48,13 @@ RULES = (
         "A local derivative has a shape that can be broadcast to that of a result of the head; where that is one"
         " number, one to which that of the operand can be."
     ),
+    "A Jacobian has the shape of the one result of the head, followed by that of the operand.",
+    (
+        "The statement of a node is the place of one of the statements of its graph, the caller of a statement that of"
+        " one before it; a detail, an earlier pass or a finer graph that names no statements has those of the graph"
+        " that it stands in."
+    ),
+    "The members of a node are keys of the finer graph, which has the detail, where there is one.",
 )
 
 
@@ -112,6 +119,7 @@ FACTS: Mapping[str, Mapping[str, Schema]] = {
     "caught": {"sources": some(maybe(TEXT))},
     "modules folded": {"inside": COUNT},
     "blocks": {"operations": COUNT, "blocks": COUNT},
+    "no lines": {"count": COUNT},
     "uneven passes": {"passes": COUNTS},
     "impossible order": {"count": COUNT},
     "by order alone": {"guesses": COUNT, "count": COUNT},
@@ -239,6 +247,8 @@ OF_THIS_VERSION: Mapping[str, Schema] = {
     "messages": some(one_of("what", MESSAGES)),
     "parameter_norm": maybe({"anyOf": [{"type": "number"}, record_schema({"number": REAL})]}),
     "raised": TRUTH,
+    "statement": maybe(COUNT),
+    "members": TEXTS,
 }
 # what the facts of this version were, as texts
 OF_VERSION_1: Mapping[str, Schema] = {"settings": some(pair(TEXT, TEXT))}
@@ -249,6 +259,15 @@ EDGE = record_schema(
     grad=TAKEN,
     cut=maybe({"enum": list(CUTS)}),
     match={"enum": list(MATCHES)},
+    jacobian=TAKEN,
+)
+STATEMENT = record_schema(
+    {"function": TEXT, "call": COUNT},
+    time=COUNT,
+    text=maybe(TEXT),
+    targets=TEXTS,
+    source=maybe(TEXT),
+    caller=maybe(COUNT),
 )
 
 
@@ -263,6 +282,8 @@ GRAPH = record_schema(
     detail=maybe(ref("graph")),
     memory=maybe(record_schema({"leaves": COUNT, "saved": COUNT, "exact": TRUTH})),
     ranks=COUNTS,
+    statements=some(ref("statement")),
+    finer=maybe(ref("graph")),
     **{"earlier passes": some(ref("graph"))},
 )
 NOTICE = one_of("kind", {kind: notice_of(kind) for kind in (SAID, *SENTENCES)})
@@ -287,6 +308,7 @@ def file_of(version: int, notice: Schema, own: Mapping[str, Schema]) -> Schema:
         "node": node,
         "edge": EDGE,
         "port": PORT,
+        "statement": STATEMENT,
         "snapshot": SNAPSHOT,
         "notice": notice,
         "failure": FAILURE,

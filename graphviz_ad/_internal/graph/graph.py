@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from graphviz_ad._internal.base.checked_calls import checking_arguments
 from graphviz_ad._internal.base.errors import UnknownNameError
@@ -20,6 +20,7 @@ from graphviz_ad._internal.graph.messages import Communication
 from graphviz_ad._internal.graph.notice_sentences import texts
 from graphviz_ad._internal.graph.notices import Notice, as_notice
 from graphviz_ad._internal.graph.snapshot import Snapshot
+from graphviz_ad._internal.graph.statements import Statement
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,7 +37,8 @@ if TYPE_CHECKING:
     from graphviz_ad._internal.output.call_options import AnimateOptions, PlotOptions, SaveOptions
     from graphviz_ad._internal.sheets.method_comparison import Comparison
 
-KINDS = ("leaf", "data", "op", "module")
+KINDS = ("leaf", "data", "op", "module", "line", "call")
+COMPUTED = frozenset(("op", "line", "call"))  # kinds of nodes that are shown with all that is known of their results
 CUTS = (  # why no gradient flows along an edge, or reaches a node
     *(
         "data",
@@ -115,7 +117,7 @@ def readable_bytes(count: int) -> str:
 
 @frozen
 class Node:
-    """One leaf, piece of data, operation or folded module.
+    """One leaf, piece of data, operation, folded module, or line or call of the program.
 
     ``autograd`` names the autograd nodes that this node stands for; ``call`` numbers the call in the user's program
     that it is part of; ``arguments`` are those that are no operands, see `graphviz_ad._internal.graph.arguments`;
@@ -123,7 +125,9 @@ class Node:
     for the backward pass, ``saved_bytes`` their size. ``hooks`` are the names of the user's hooks on the results,
     ``hook_effects`` says what they changed ("gradient", "flow"); ``messages`` is what went to and came from other
     processes; ``parameter_norm`` is the norm of the gradients of the ``parameters`` that a folded module holds;
-    ``raised`` says that the program, or its backward pass, stopped here.
+    ``raised`` says that the program, or its backward pass, stopped here; ``statement`` is the place, among those of
+    the graph, of the statement that this ran in; ``members`` are the keys, in ``Graph.finer``, of what a line or a
+    call of the program is made of.
     """
 
     key: str
@@ -149,6 +153,8 @@ class Node:
     messages: tuple[Communication, ...] = ()
     parameter_norm: float | None = None
     raised: bool = False
+    statement: int | None = None
+    members: tuple[str, ...] = ()
 
     @property
     def settings(self) -> tuple[tuple[str, str], ...]:
@@ -214,7 +220,9 @@ class Edge:
 
     ``local`` is ∂head/∂tail where that is a number or elementwise (then of the shape in which the operand was used,
     that is after broadcasting); ``grad`` is what flows back along this very edge; ``match`` is "guess" when it is not
-    certain that this operand belongs to this autograd edge.
+    certain that this operand belongs to this autograd edge. ``jacobian`` has, where ``local`` cannot say it and it is
+    small, the derivative of each element of the result by each of the operand: its shape is that of the one followed
+    by that of the other.
     """
 
     tail: str
@@ -225,6 +233,7 @@ class Edge:
     grad: Snapshot | None = None
     cut: str | None = None
     match: str = "exact"
+    jacobian: Snapshot | None = None
 
     @property
     def key(self) -> str:
@@ -233,7 +242,7 @@ class Edge:
 
     def attributes(self) -> dict[str, Any]:
         """The attributes of this edge in ``Graph.nx``."""
-        return {name: getattr(self, name) for name in ("slot", "port", "local", "grad", "cut", "match")}
+        return {name: getattr(self, name) for name in ("slot", "port", "local", "jacobian", "grad", "cut", "match")}
 
 
 @dataclass(frozen=True, eq=False)
@@ -242,7 +251,8 @@ class Graph:
 
     ``name`` is that of the traced function or module; ``notes`` are what was left out, folded or cut short, and how it
     failed; ``detail`` is the same computation as finely as it was recorded, when ``self`` shows calls as one node; see
-    also `passes`. ``ranks`` are those that it was merged of, if it was.
+    also `passes`. ``ranks`` are those that it was merged of, if it was. ``statements`` are those of the program that
+    nodes ran in; ``finer`` is the graph whose nodes are the members of lines and calls, where ``self`` has such.
     """
 
     node_list: tuple[Node, ...]
@@ -254,6 +264,8 @@ class Graph:
     each_pass: tuple[Graph, ...] = ()
     memory: Memory | None = None
     ranks: tuple[int, ...] = ()
+    statements: tuple[Statement, ...] = ()
+    finer: Graph | None = None
 
     @property
     def notices(self) -> tuple[str, ...]:
@@ -335,7 +347,9 @@ class Graph:
         import networkx
 
         graph = networkx.MultiDiGraph(name=self.name, notices=self.notices)
-        graph.add_nodes_from((node.key, node.attributes()) for node in self.node_list)
+        for node in self.node_list:
+            statement = None if node.statement is None else self.statements[node.statement]
+            graph.add_node(node.key, **node.attributes(), statement=statement)
         for edge in self.edges:
             graph.add_edge(edge.tail, edge.head, edge.key, **edge.attributes())
         return graph
@@ -381,7 +395,13 @@ class Graph:
             """Read a graph that was saved as JSON or GraphML."""
             ...
 
-        def explain(self, wrt: str, output: str | None = None) -> Explanation:
+        def explain(
+            self,
+            wrt: str,
+            output: str | None = None,
+            *,
+            detail: Literal["auto", "op", "line", "call", "module"] = "auto",
+        ) -> Explanation:
             """How the gradient with respect to `wrt` comes about, path by path."""
             ...
 

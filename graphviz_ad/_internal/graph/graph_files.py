@@ -25,6 +25,7 @@ from graphviz_ad._internal.graph.messages import Averaging, Communication, Meeti
 from graphviz_ad._internal.graph.notices import Failure, Notice
 from graphviz_ad._internal.graph.old_files import upgraded
 from graphviz_ad._internal.graph.snapshot import Snapshot, Stats
+from graphviz_ad._internal.graph.statements import Statement
 
 TOO_LARGE = re.compile(r"[eE]\+?0*[1-9]\d\d|\d{300}")  # what may be a number beyond those of floating point
 
@@ -40,8 +41,12 @@ def to_json(graph: Graph) -> str:
     )
 
 
-def _graph_record(graph: Graph) -> dict[str, Any]:
+def _graph_record(graph: Graph, around: tuple[Statement, ...] = ()) -> dict[str, Any]:
+    """``around`` are the statements of the graph that this one stands in; the same are not written again."""
     detail = graph.detail if graph.detail is not None and graph.detail is not graph else None
+    if graph.finer is not None and detail is graph.finer.detail:  # it stands there
+        detail = None
+    statements = graph.statements
     earlier = graph.each_pass[:-1]  # the last is the graph itself
     return {
         "name": graph.name,
@@ -49,16 +54,18 @@ def _graph_record(graph: Graph) -> dict[str, Any]:
         "has_gradients": graph.has_gradients,
         "nodes": [_record(node) for node in graph.node_list],
         "edges": [_record(edge) for edge in graph.edges],
-        "detail": _graph_record(detail)
+        "detail": _graph_record(detail, statements)
         if detail is not None and (detail.node_list, detail.edges) != (graph.node_list, graph.edges)
         else None,
         "memory": asdict(graph.memory) if graph.memory is not None else None,
         **({"ranks": list(graph.ranks)} if graph.ranks else {}),
-        **({"earlier passes": [_graph_record(done) for done in earlier]} if earlier else {}),
+        **({"statements": [_record(one) for one in statements]} if statements != around else {}),
+        **({"finer": _graph_record(graph.finer, statements)} if graph.finer is not None else {}),
+        **({"earlier passes": [_graph_record(done, statements) for done in earlier]} if earlier else {}),
     }
 
 
-def _record(thing: Node | Edge | Port | Notice | Failure) -> dict[str, Any]:
+def _record(thing: Node | Edge | Port | Notice | Failure | Statement) -> dict[str, Any]:
     """The fields that differ from their defaults, as plain data."""
     found = {}
     for field in fields(thing):
@@ -175,12 +182,19 @@ def _finite_float(text: str) -> float:
     return number
 
 
-def _read_graph(data: Mapping[str, Any]) -> Graph:
+def _read_graph(data: Mapping[str, Any], around: tuple[Statement, ...] = ()) -> Graph:
+    statements = around
+    if "statements" in data:
+        read = [{name: _read_value(name, value) for name, value in record.items()} for record in data["statements"]]
+        statements = tuple([Statement(**record) for record in read])
     nodes = tuple(_read_node(record) for record in data["nodes"])
     edges = tuple(
         Edge(**{name: _read_value(name, value) for name, value in record.items()}) for record in data["edges"]
     )
-    detail = _read_graph(data["detail"]) if data.get("detail") is not None else None
+    finer = _read_graph(data["finer"], statements) if data.get("finer") is not None else None
+    detail = _read_graph(data["detail"], statements) if data.get("detail") is not None else None
+    if finer is not None and detail is None:
+        detail = finer.detail
     memory = Memory(**data["memory"]) if data.get("memory") is not None else None
     notes = tuple(_read_notice(record) for record in data["notices"])
     graph = Graph(
@@ -192,8 +206,10 @@ def _read_graph(data: Mapping[str, Any]) -> Graph:
         detail,
         memory=memory,
         ranks=tuple(data.get("ranks", ())),
+        statements=statements,
+        finer=finer,
     )
-    earlier = tuple(_read_graph(done) for done in data.get("earlier passes", ()))
+    earlier = tuple(_read_graph(done, statements) for done in data.get("earlier passes", ()))
     return replace(graph, each_pass=(*earlier, graph)) if earlier else graph
 
 

@@ -249,6 +249,10 @@ SENTENCES: Mapping[str, Callable[[Notice], str]] = {
     "blocks": lambda note: (
         f"{note['operations']} operations are folded into {note['blocks']} blocks in the order in which they ran."
     ),
+    "no lines": lambda note: (
+        f"Of {note['count']} operation{'s' if note['count'] != 1 else ''} no line of the program is known;"
+        " they are shown as they are."
+    ),
     "unused": lambda note: (
         f"{counted_subjects(len(note.subjects), 'operation')} not drawn: no recorded path leads from there to the"
         " output."

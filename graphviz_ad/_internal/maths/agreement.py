@@ -106,6 +106,15 @@ def reproduces(local: Any, arrived: Any, grad: Any, dtype: str | None, operation
         )
 
 
+def is_what_came(found: Any, size: Any, grad: Any, dtype: str | None, roundings: float, hidden: float = 0.0) -> bool:
+    """Whether what derivatives make of a gradient is the one that flowed on; ``size`` is what they would make of it if
+    nothing cancelled, and ``hidden`` how large numbers were that cancelled on the way.
+    """
+    with np.errstate(all="ignore"):
+        apart = rounding_share(dtype, roundings) * (np.asarray(size) + hidden) + smallest(dtype, roundings)
+        return equal(found, np.asarray(grad, found.dtype), apart, dtype, np.asarray(size))
+
+
 def roundings_along(operations: int, copies: float) -> float:
     """The roundings along an edge into so many operations, which is summed over so many copies of an operand."""
     return OF_A_DERIVATIVE * max(operations, 1) + math.log2(max(copies, 1))

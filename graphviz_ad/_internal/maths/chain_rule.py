@@ -121,6 +121,17 @@ def carried(graph: Graph, edge: Edge, local: Array | None, arriving: Array) -> A
     return found
 
 
+def times_jacobian(graph: Graph, edge: Edge, arriving: Array) -> Array | None:
+    """What an edge with a Jacobian makes of a gradient that arrives at its head; None where they do not fit."""
+    shape, jacobian = shape_before(graph, edge), edge.jacobian.array if edge.jacobian is not None else None
+    if jacobian is None or shape is None or jacobian.shape != arriving.shape + shape:
+        return None
+    if np.iscomplexobj(jacobian) or np.iscomplexobj(arriving):
+        return None
+    with np.errstate(all="ignore"):
+        return np.asarray(np.tensordot(arriving, np.asarray(jacobian, np.float64), axes=arriving.ndim))
+
+
 def shape_before(graph: Graph, edge: Edge) -> tuple[int, ...] | None:
     """The shape of what an edge takes from its tail."""
     return edge.grad.shape if edge.grad is not None else graph.nodes[edge.tail].ports[edge.port].shape

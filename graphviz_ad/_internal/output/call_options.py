@@ -49,6 +49,14 @@ Fit = Annotated[
         metavar="PLACE",
     ),
 ]
+Detail = Annotated[
+    Literal["auto", "op", "line", "call", "module"],
+    Says(
+        "what a box is: op, a line of the program, a call of a function of it, or a module; auto chooses by size",
+        "level of detail",
+        hint="op shows operations, line statements of the program, call calls of its functions, module modules.",
+    ),
+]
 FileFormat = Annotated[
     str | None,
     Says("format such as 'svg', for a file without a suffix that says it; None: as the suffix says", metavar="SUFFIX"),
@@ -65,6 +73,7 @@ class Look(Options):
     theme: ThemeName = "light"
     layout: LayoutName = "auto"
     depth: Depth = None
+    detail: Detail = "auto"
     transforms: Annotated[
         Sequence[Transform],
         Says(

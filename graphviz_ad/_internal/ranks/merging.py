@@ -31,6 +31,7 @@ from graphviz_ad._internal.graph.contraction import in_operand_order
 from graphviz_ad._internal.graph.graph import Edge, Graph
 from graphviz_ad._internal.graph.notices import Notice, notice
 from graphviz_ad._internal.graph.rank_messages import CUT, message_of, rank_module
+from graphviz_ad._internal.graph.statements import later
 from graphviz_ad._internal.ranks.joining import with_collectives, with_messages
 from graphviz_ad._internal.ranks.matching import Match, communications_of, match_communications
 from graphviz_ad._internal.ranks.replicas import with_averages
@@ -100,7 +101,11 @@ def rank_of(graph: Graph, place: int) -> int | None:
 
 def of_one_pass(ranks: Ranks) -> Graph:
     """The graphs joined, without their details and other passes."""
-    parts = {rank: placed(graph, rank) for rank, graph in ranks.items()}
+    parts: dict[int, Graph] = {}
+    before = 0  # statements of the ranks so far
+    for rank, graph in ranks.items():
+        parts[rank] = placed(graph, rank, before)
+        before += len(graph.statements)
     matches, notices = match_communications({rank: communications_of(graph) for rank, graph in parts.items()})
     names = {graph.name for graph in ranks.values()}
     side_by_side = Graph(
@@ -110,6 +115,7 @@ def of_one_pass(ranks: Ranks) -> Graph:
         tuple(merged_notices(ranks)),
         any(graph.has_gradients for graph in ranks.values()),
         ranks=tuple(ranks),
+        statements=tuple(chain.from_iterable(graph.statements for graph in parts.values())),
     )
     whole, impossible = joined_ranks(side_by_side, matches)
     if impossible:
@@ -122,12 +128,22 @@ def of_one_pass(ranks: Ranks) -> Graph:
     return numbered_backward(with_averages(whole.saying(*notices), parts))
 
 
-def placed(graph: Graph, rank: int) -> Graph:
-    """The graph of one rank with keys that no other rank has, inside a module of the rank's name."""
+def placed(graph: Graph, rank: int, before: int) -> Graph:
+    """The graph of one rank with keys that no other rank has, inside a module of the rank's name; ``before``: how many
+    statements the ranks before it have.
+    """
     prefix, module = f"r{rank}", rank_module(rank)
     nodes = [replace(node, key=prefix + node.key, module=(module, *node.module)) for node in graph.node_list]
+    nodes = [node if node.statement is None else replace(node, statement=node.statement + before) for node in nodes]
     edges = [replace(edge, tail=prefix + edge.tail, head=prefix + edge.head) for edge in graph.edges]
-    return replace(graph, node_list=tuple(nodes), edges=tuple(edges), detail=None, each_pass=())
+    return replace(
+        graph,
+        node_list=tuple(nodes),
+        edges=tuple(edges),
+        detail=None,
+        each_pass=(),
+        statements=later(graph.statements, before),
+    )
 
 
 def merged_notices(ranks: Ranks) -> Iterator[Notice]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
-from graphviz_ad._internal.graph.graph import Graph, Node
+from graphviz_ad._internal.graph.graph import COMPUTED, Graph, Node
 from graphviz_ad._internal.graph.notice_sentences import error_text, texts
 from graphviz_ad._internal.graph.notices import FAILED
 from graphviz_ad._internal.graph.rank_messages import is_of
@@ -134,7 +134,7 @@ def stopped_at(graph: Graph) -> tuple[Node, ...]:
     """The operation whose gradient had come in, and which then did not run, or that raised in the forward pass; one
     in each rank that stopped.
     """
-    return tuple(node for node in graph.node_list if node.raised and node.kind == "op")
+    return tuple(node for node in graph.node_list if node.raised and node.kind in COMPUTED)
 
 
 def writers(graph: Graph, stopped: Node) -> list[Node]:

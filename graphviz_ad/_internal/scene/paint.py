@@ -74,6 +74,8 @@ KIND_LOOKS: dict[str, tuple[str, str, float, tuple[float, ...], float]] = {
     "copy": ("paper", "value.line", 1.2, (4, 3), 14),
     "op": ("op", "edge", 1.4, (), 3),
     "module": ("module", "path.3", 1.6, (), 6),
+    "line": ("op", "edge", 1.4, (), 3),
+    "call": ("op", "edge", 2.0, (), 6),
 }
 
 PAD_X, PAD_Y, LINE_GAP, BADGE, BADGE_GAP = 9.0, 5.0, 2.0, 32.0, 8.0

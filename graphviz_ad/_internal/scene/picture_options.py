@@ -7,10 +7,12 @@ from dataclasses import dataclass
 
 from graphviz_ad._internal.graph.graph import Graph
 from graphviz_ad._internal.graph.transforms import Transform, fold_to_size, hide_unused
+from graphviz_ad._internal.maths.detail_levels import MODULES, at_detail
 from graphviz_ad._internal.scene.themes import Theme, theme
 from graphviz_ad._internal.scene.words.describe import Options
 
 DIRECTIONS = ("LR", "TB")
+AUTO = "auto"  # the level of detail that is chosen by size
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,7 @@ class Look:
     options: Options
     transforms: tuple[Transform, ...]
     depth: int | None
+    detail: str = AUTO
 
     def simplified(self, graph: Graph, *, steps: bool = False, needed: Collection[str] = ()) -> Graph:
         """The graph as it will be drawn; ``steps``: with those of an optimizer, which come after all that a film tells.
@@ -31,10 +34,20 @@ class Look:
         """
         for transform in self.transforms:
             graph = transform(graph)
-        whole = hide_unused(graph, steps=steps)
+        whole = self.at_level(hide_unused(graph, steps=steps), needed)
+        if self.detail == MODULES and self.depth is None:
+            return whole
         folded = fold_to_size(whole, self.depth)
         hidden = {*needed} & names_in(whole) - names_in(folded)
         return whole if hidden and self.depth is None else folded
+
+    def at_level(self, graph: Graph, needed: Collection[str]) -> Graph:
+        """The graph at the level of detail; what would hide a name of which the picture is to tell stays open."""
+        if self.detail == AUTO:
+            return graph
+        shown = at_detail(graph, self.detail)
+        hidden = {*needed} & names_in(graph) - names_in(shown)
+        return at_detail(graph, self.detail, hidden) if hidden else shown
 
 
 def names_in(graph: Graph) -> set[str]:
@@ -51,6 +64,7 @@ def picture_look(
     gradients: bool = True,
     local: bool = True,
     depth: int | None = None,
+    detail: str = AUTO,
     transforms: Sequence[Transform] = (),
     graph: Graph | None = None,
 ) -> Look:
@@ -59,4 +73,5 @@ def picture_look(
     """
     if direction is None:
         direction = "TB" if graph is not None and len(graph.node_list) > 40 else "LR"
-    return Look(theme(theme_name), layout, direction, Options(values, gradients, local), tuple(transforms), depth)
+    options = Options(values, gradients, local)
+    return Look(theme(theme_name), layout, direction, options, tuple(transforms), depth, detail)

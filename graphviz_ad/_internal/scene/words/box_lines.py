@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from graphviz_ad._internal.graph.fact_texts import norm_text
 from graphviz_ad._internal.graph.graph import Graph, Node, Port
@@ -28,6 +28,7 @@ from graphviz_ad._internal.scene.words.signs import NO_GRADIENT
 NOTES = {"none-gradient": "backward returned None", "inner": "inside a Function"}
 FORMULA_ROOM, NAME_ROOM, SUM_ROOM, SUM_LINE = 26, 34, 16, 20  # characters
 FORMULA_LINES = 4
+STATEMENT_ROOM, MOST_ROWS = 36, 4  # of a statement of the program: characters of a row, and rows
 MOST_RESULTS, MOST_TERMS = 4, 6  # that a box shows, and of a sum
 
 
@@ -63,6 +64,30 @@ def wrapped_text(text: str) -> list[str]:
 def has_whole_formula(claim: Claim, formula: str) -> bool:
     """Whether the title of a box has the whole formula of its operation, rather than a call with its settings."""
     return claim.call.node.kind == "op" and 0 < len(formula) <= NAME_ROOM - 2
+
+
+def statement_title(name: str, formula: str) -> list[Line]:
+    """Name and formula of a statement or a call of the program, in one line or in several."""
+    if not formula:
+        return [Line("name", shortened_text(name, NAME_ROOM))]
+    if len(name) + len(formula) + 3 <= STATEMENT_ROOM:
+        return [Line("name", f"{name} = {formula}", kind="formula")]
+    rows = list(rows_of_text(f"= {formula}", STATEMENT_ROOM))
+    shown = rows[:MOST_ROWS] if len(rows) <= MOST_ROWS else [*rows[: MOST_ROWS - 1], f"{rows[MOST_ROWS - 1]} …"]
+    return [Line("name", shortened_text(name, NAME_ROOM)), *numbered("formula", shown)]
+
+
+def rows_of_text(text: str, room: int) -> Iterator[str]:
+    """A text in rows, each as long as there is room, broken between words."""
+    row = ""
+    for word in text.split(" "):
+        if row and len(row) + len(word) + 1 > room:
+            yield row
+            row = word
+        else:
+            row = f"{row} {word}" if row else word
+    if row:
+        yield shortened_text(row, 2 * room)
 
 
 def module_title(node: Node, name: str) -> list[Line]:

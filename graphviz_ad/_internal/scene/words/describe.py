@@ -15,7 +15,9 @@ from graphviz_ad._internal.scene.words import box_lines, descriptions, edge_labe
 from graphviz_ad._internal.scene.words.frames import ModulePath, frames_of, within_frame
 from graphviz_ad._internal.scene.words.names import Names, all_results, derivative_name, graph_names, is_only_a_part
 from graphviz_ad._internal.scene.words.short_text import short_elements
+from graphviz_ad._internal.scene.words.statement_text import StatementTexts, statement_texts
 
+PROGRAM_KINDS = ("line", "call")  # of nodes that are parts of the program rather than operations
 MOST_RULES = 60  # nodes of a picture in which edges without numbers say how they pass the gradient on
 
 
@@ -106,7 +108,17 @@ def _words(graph: Graph, options: Options) -> Words:
         (node.key, i): short_elements(port.value) for node in graph.node_list for i, port in enumerate(node.ports)
     }
     flows = {edge.key: short_elements(edge.grad) for edge in graph.edges}
-    describer = Describer(graph, options, graph_names(graph), claims, frozenset(frames_of(graph)), values, flows)
+    names = graph_names(graph)
+    describer = Describer(
+        graph,
+        options,
+        names,
+        claims,
+        frozenset(frames_of(graph)),
+        values,
+        flows,
+        statement_texts(graph, names),
+    )
     nodes = {node.key: describer.node(node) for node in graph.node_list}
     edges = {edge.key: describer.edge(edge, nodes[edge.head].operands) for edge in graph.edges}
     return Words(
@@ -144,6 +156,7 @@ class Describer:
     frames: frozenset[ModulePath]
     values: Mapping[tuple[str, int], str | None]
     flows: Mapping[str, str | None]
+    statements: StatementTexts
 
     # --- nodes
 
@@ -152,7 +165,9 @@ class Describer:
         claim, names, graph = self.claims[node.key], self.names, self.graph
         operands = formula_text.operand_names(claim, names)
         formula, kink, results = (
-            formula_text.operation_formula(claim, operands),
+            formula_text.operation_formula(claim, operands)
+            if node.kind not in PROGRAM_KINDS
+            else self.statements.of(node),
             box_lines.kink(claim),
             all_results(names, node.key),
         )
@@ -187,6 +202,8 @@ class Describer:
             return box_lines.module_title(
                 node, within_frame(node.op or self.names.of[node.key], node.module, self.frames)
             )
+        if node.kind in PROGRAM_KINDS:
+            return box_lines.statement_title(results, formula)
         return box_lines.title_lines(claim, results, formula, operands.values())
 
     # --- edges
@@ -216,11 +233,13 @@ class Describer:
         """The local derivative of an edge: "∂q/∂x = 1", "∂h/∂z = 1 − h²", or how the gradient is passed on: "g @ Wᵀ
         (1×3)(3×2)"; None for neither.
         """
-        text = short_elements(edge.local)
+        text = short_elements(edge.local) or short_elements(edge.jacobian)
         if text is None:
             if edge.cut is not None or len(self.graph.node_list) > MOST_RULES:
                 return None
             text = to_unicode(back.local or "0", letters)
+            if text == "0" and self.graph.nodes[edge.head].kind in PROGRAM_KINDS:
+                return None
             if text == "0":
                 return Line("local", edge_labels.rule_label(back, letters), "rule")
         if not self.options.named:

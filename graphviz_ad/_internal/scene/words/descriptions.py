@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 
 from graphviz_ad._internal.graph.fact_texts import argument_text, further_facts
-from graphviz_ad._internal.graph.graph import Edge, Graph, Node
+from graphviz_ad._internal.graph.graph import COMPUTED, Edge, Graph, Node
 from graphviz_ad._internal.graph.snapshot import Snapshot
 from graphviz_ad._internal.maths.claims import Passed
 from graphviz_ad._internal.maths.formulas import to_unicode
@@ -18,7 +18,14 @@ from graphviz_ad._internal.scene.words.short_text import gradient_text, limited
 from graphviz_ad._internal.scene.words.signs import NOT_RETAINED
 
 MOST_FORMULAS = 400  # nodes of a graph whose edges tell pointers their formulas
-KINDS = {"leaf": "leaf (requires grad)", "data": "data (takes no gradient)", "op": "operation", "module": "module"}
+KINDS = {
+    "leaf": "leaf (requires grad)",
+    "data": "data (takes no gradient)",
+    "op": "operation",
+    "module": "module",
+    "line": "statement of the program",
+    "call": "call of a function",
+}
 
 
 def facts_about_node(node: Node, formula: str, kink: str, *, has_gradients: bool) -> tuple[Fact, ...]:
@@ -37,7 +44,7 @@ def facts_about_node(node: Node, formula: str, kink: str, *, has_gradients: bool
         ),
         ("value", "; ".join(number_in_one_line(p.value) for p in node.ports[:4] if p.value), "value"),
         ("gradient", "; ".join(gradient_text(p.grad) for p in node.ports[:4]) if flows else None, "gradient"),
-        (".grad in torch", NOT_RETAINED if flows and node.kind == "op" else None, ""),
+        (".grad in torch", NOT_RETAINED if flows and node.kind in COMPUTED else None, ""),
         ("the derivative jumps here, and torch takes", kink, ""),
         ("module", ".".join(node.module[-1:]), ""),
         ("source", node.source, ""),
@@ -69,6 +76,7 @@ def of_edge(
     where = f", where g = {names.gradient(edge.head)} arrives"
     facts: list[tuple[str, str | None, str]] = [
         ("edge", f"{names.carried(edge)} → {names.of[edge.head]}, operand {edge.slot + 1}", ""),
+        ("Jacobian", number_in_one_line(edge.jacobian) if edge.jacobian else None, "local"),
         ("local derivative", local_derivative(edge, derivative, to_unicode(local, letters) if local else ""), "local"),
         (
             "passes on",
@@ -101,9 +109,12 @@ def summary(graph: Graph, names: Names) -> str:
     """One sentence that stands for the picture where it cannot be seen."""
     ops = sum(node.kind == "op" for node in graph.node_list)
     modules = sum(node.kind == "module" for node in graph.node_list)
+    lines, calls = (sum(node.kind == kind for node in graph.node_list) for kind in ("line", "call"))
     leaves = [node for node in graph.node_list if node.kind == "leaf"]
     parts = (
-        [f"{ops} operation{'s' if ops != 1 else ''}"]
+        ([f"{ops} operation{'s' if ops != 1 else ''}"] if ops or not lines + calls else [])
+        + ([f"{lines} line{'s' if lines != 1 else ''} of the program"] if lines else [])
+        + ([f"{calls} call{'s' if calls != 1 else ''} of functions"] if calls else [])
         + ([f"{modules} folded modules"] if modules else [])
         + ["1 leaf" if len(leaves) == 1 else f"{len(leaves)} leaves"]
     )

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from graphviz_ad._internal.graph.graph import Edge, Graph, Node
+from graphviz_ad._internal.graph.graph import COMPUTED, Edge, Graph, Node
 from graphviz_ad._internal.maths.number_format import number_in_one_line
 from graphviz_ad._internal.scene.words.short_text import child_name, is_constant, is_one, numbered_name
 
@@ -98,7 +98,7 @@ def function_name(graph: Graph) -> str:
 def nameless_result(graph: Graph, taken: set[str | None]) -> Node | None:
     """The one output that has no name of its own; it is called like the function."""
     outputs = graph.outputs
-    alone = len(outputs) == 1 and outputs[0].kind == "op" and not outputs[0].name
+    alone = len(outputs) == 1 and outputs[0].kind in COMPUTED and not outputs[0].name
     return outputs[0] if alone and function_name(graph) not in taken else None
 
 

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import TypeVar
 
-from graphviz_ad._internal.graph.graph import Graph, Memory
+from graphviz_ad._internal.graph.graph import Graph, Memory, Node
 from graphviz_ad._internal.graph.notices import Notice
+from graphviz_ad._internal.graph.statements import Statement, only_used
 from graphviz_ad._internal.tracing.assembly.draft import Draft, empty_draft
 from graphviz_ad._internal.tracing.assembly.drawing import with_nodes_and_edges
 from graphviz_ad._internal.tracing.assembly.fed_in import with_what_is_fed_in
@@ -69,11 +71,20 @@ def assembled(recorded: Recorded, name: str, notices: Iterable[Notice] = ()) -> 
     note_on_tape(recorded)
     units = through(LINKING, Units(recorded))
     draft = through(DRAFTING, empty_draft(units))
+    nodes, statements = with_statements(draft)
     has_gradients = recorded.result.problem is None
     said = (*doubts(), *notices, *gaps_of(draft))
     return through(
         FINISHING,
-        Graph(draft.nodes, draft.edges, name, said, has_gradients=has_gradients, memory=memory_of_leaves(draft.units)),
+        Graph(
+            nodes,
+            draft.edges,
+            name,
+            said,
+            has_gradients=has_gradients,
+            memory=memory_of_leaves(draft.units),
+            statements=statements,
+        ),
     )
 
 
@@ -82,6 +93,17 @@ def through(passes: Sequence[Callable[[Stage], Stage]], value: Stage) -> Stage:
     for one in passes:
         value = one(value)
     return value
+
+
+def with_statements(draft: Draft) -> tuple[tuple[Node, ...], tuple[Statement, ...]]:
+    """The nodes, and the statements that they ran in, by the places that these have there."""
+    used = [node.statement for node in draft.nodes if node.statement is not None]
+    new, statements = only_used(draft.statements, used)
+    if len(new) == len(draft.statements):
+        return draft.nodes, statements
+    return tuple(
+        [node if node.statement is None else replace(node, statement=new[node.statement]) for node in draft.nodes]
+    ), statements
 
 
 def memory_of_leaves(units: Units) -> Memory:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from graphviz_ad._internal.graph.graph import Edge, Node
+from graphviz_ad._internal.graph.statements import Statement
+from graphviz_ad._internal.tracing.assembly.executed_statements import statements_run
 from graphviz_ad._internal.tracing.assembly.site_words import SiteWords, words_of
 from graphviz_ad._internal.tracing.assembly.units import Unit, Units
 from graphviz_ad._internal.tracing.naming.as_written import Number
@@ -19,8 +21,9 @@ class Draft:
 
     ``keys`` are those of the units' nodes; ``words`` what the program calls an operation; ``last_of_call``: the
     operation that ends a call, with ``call_sizes`` of them in it; ``backward_order``: when the engine ran an autograd
-    node. ``odd`` are the keys of nodes from which went on something else than their derivative makes of what arrived,
-    one for each edge; ``left_out`` counts units that stand in a circle.
+    node; ``statement_of``: number of an operation -> the place of its statement among the ``statements``. ``odd`` are
+    the keys of nodes from which went on something else than their derivative makes of what arrived, one for each edge;
+    ``left_out`` counts units that stand in a circle.
     """
 
     units: Units
@@ -29,6 +32,8 @@ class Draft:
     last_of_call: Mapping[int | None, Unit]
     call_sizes: Mapping[int | None, int]
     backward_order: Mapping[int | None, int]
+    statements: Sequence[Statement] = ()
+    statement_of: Mapping[int, int] = field(default_factory=dict)
     nodes: tuple[Node, ...] = ()
     edges: tuple[Edge, ...] = ()
     odd: tuple[str, ...] = ()
@@ -53,6 +58,7 @@ def empty_draft(units: Units) -> Draft:
         {calls[unit]: unit for unit, _ in ran},
         Counter([calls[unit] for unit, _ in ran]),
         {i: n for n, i in enumerate(units.recorded.result.order)},
+        *statements_run(tape),
     )
 
 

@@ -55,6 +55,7 @@ def node_of_unit(draft: Draft, unit: Unit) -> Node:
         saved_bytes=keeps.bytes if autograd is not None else None,
         hooks=hook_names(units.values[unit].values()),
         messages=messages(settings) if settings is not None else (),
+        statement=draft.statement_of.get(operation.number) if operation is not None else None,
     )
 
 
@@ -112,6 +113,7 @@ def constants_of(draft: Draft, unit: Unit, first: int) -> Sequence[Node]:
         return ()
     source = draft.words[operation].source
     call = draft.units.calls[unit] if unit.function is not None else None
+    statement = draft.statement_of.get(operation.number)
     return [
         Node(
             f"n{first + i}",
@@ -120,6 +122,7 @@ def constants_of(draft: Draft, unit: Unit, first: int) -> Sequence[Node]:
             ports=(Port((), type(number).__name__, value=snapshot_of_number(number)),),
             source=source,
             call=call,
+            statement=statement,
         )
         for i, number in enumerate(numbers)
     ]

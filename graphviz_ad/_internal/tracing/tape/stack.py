@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from types import CodeType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from graphviz_ad._internal.base.own_files import EXAMPLES, OUR_FOLDER
 from graphviz_ad._internal.tracing.tape.call_sites import CallSite
@@ -25,6 +25,7 @@ from graphviz_ad._internal.tracing.tape.torch_private import (
 USER, TORCH, MODULE_CODE, MODULE_ENTRY, FUNCTION_ENTRY, OPTIMIZER_ENTRY, TRANSFORM, OURS, PLUMBING, FORWARD = range(10)
 
 Way = tuple[int, ...]  # instructions of frames, outermost first
+PathStep: TypeAlias = CallSite | tuple[CodeType, int] | int
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,8 @@ class Place(NamedTuple):
     are the identities of what the outermost of the custom ``functions`` was applied to; ``step`` is the optimizer's
     step that this is part of: its name and the identity of its frame; ``transform`` names the outermost of torch.func's
     transforms that runs here, such as "jacrev": all that happens in it is one call of the user's. ``module_calls``:
-    those that this is part of, innermost first.
+    those that this is part of, innermost first; ``path`` are the frames that lead here, outermost first: lines of the
+    user's are call sites, those of torch's plain steps, and where a module is called stands its identity.
     """
 
     depth: int
@@ -69,6 +71,7 @@ class Place(NamedTuple):
     step: tuple[str, int] | None = None
     transform: str = ""
     module_calls: tuple[ModuleCall, ...] = ()
+    path: tuple[PathStep, ...] = ()
 
 
 @dataclass
@@ -125,17 +128,22 @@ class _Walk:
         "namer",
         "naming",
         "path",
+        "plain",
         "site",
         "site_of",
         "step",
+        "steps",
         "transform",
         "user",
         "way",
     )
 
-    def __init__(self, site_of: Callable[[Frame], CallSite]) -> None:
-        """Nothing is found yet; ``site_of`` remembers sites."""
-        self.site_of = site_of
+    def __init__(
+        self, site_of: Callable[[Frame], CallSite], plain: dict[tuple[int, int], tuple[CodeType, int]]
+    ) -> None:
+        """Nothing is found yet; ``site_of`` remembers sites, ``plain`` steps that are none."""
+        self.site_of, self.plain = site_of, plain
+        self.steps: list[PathStep] = []
         self.depth = self.frames = 0
         self.site: CallSite | None = None
         self.namer: CallSite | None = None
@@ -159,10 +167,12 @@ class _Walk:
         self.calls = _ModuleCalls()
         self.naming = True
         self.inner.clear()
+        self.steps.clear()
 
     def meet_user(self, frame: Frame) -> None:
         """A line of the user's."""
         here = self._meet_code(frame, USER)
+        self.steps.append(here)
         if self.user is None:
             self.user = here
         if self.naming:
@@ -173,6 +183,7 @@ class _Walk:
     def meet_module_code(self, frame: Frame) -> None:
         """A line of one of torch's modules, as if the user had written it."""
         here = self._meet_code(frame, MODULE_CODE)
+        self._pass_by(frame)
         self.naming = self.naming and here.returned
 
     def _meet_code(self, frame: Frame, kind: int) -> CallSite:
@@ -187,14 +198,24 @@ class _Walk:
     def meet_torch(self, frame: Frame) -> None:
         """A line of torch's own."""
         self.path.append(frame.f_lasti)
+        self._pass_by(frame)
         if self.site is None:
             self.inner.append((id(frame.f_code), frame.f_lasti))
             self.inner_names.append(frame.f_code.co_name)
+
+    def _pass_by(self, frame: Frame) -> None:
+        """A step between lines of the user's; equal ones are the same, since there are many."""
+        key = (id(frame.f_code), frame.f_lasti)
+        step = self.plain.get(key)
+        if step is None:
+            step = self.plain[key] = (frame.f_code, frame.f_lasti)
+        self.steps.append(step)
 
     def meet_module(self, frame: Frame) -> None:
         """A module is called."""
         self.modules.append(frame.f_locals["self"])
         self.calls.module = id(self.modules[-1])
+        self.steps.append(self.calls.module)
 
     def meet_function(self, applied: Applied) -> None:
         """A custom Function is applied."""
@@ -241,6 +262,7 @@ class _Walk:
             self.step,
             self.transform,
             self.calls.counted(self.frames),
+            tuple(reversed(self.steps)),
         )
 
 
@@ -266,6 +288,7 @@ class StackReader:
         """Start with empty memories; they keep the code objects alive whose ids are their keys."""
         self._kinds: dict[int, tuple[int, CodeType]] = {}
         self._sites: dict[tuple[int, int], CallSite] = {}
+        self._plain: dict[tuple[int, int], tuple[CodeType, int]] = {}
         self._places: dict[tuple[int, ...], Place] = {}
         self._runs: dict[tuple[int, int, int], tuple[Way, Way, int, int]] = {}
         self._began: dict[tuple[int, int | None], Applied] = {}
@@ -318,7 +341,7 @@ class StackReader:
 
     def _walk(self, frame: Frame | None) -> Place:
         self._has_looked = self._has_forwards = False
-        walk = _Walk(self._site)
+        walk = _Walk(self._site, self._plain)
         while frame is not None and (code := frame.f_code) is not self.stop:
             kind = self._kind(code)
             walk.depth += 1

@@ -1,0 +1,64 @@
+"""Statement: one time that a statement of the user's program ran, as part of one call of one of its functions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+
+from graphviz_ad._internal.base.frozen import frozen
+
+
+@frozen
+class Statement:
+    """One time that a statement of the user's program ran.
+
+    ``function`` is the one that it stands in, ``call`` numbers the calls of the program's functions, ``time`` counts
+    from 0 how often the statement ran in this call: each step of a loop is one. ``text`` is what it computes, as it is
+    written, None where there is no source; ``targets`` are the variables that it fills; ``caller`` is the place, among
+    the statements of a graph, of the one that called the function.
+    """
+
+    function: str
+    call: int
+    time: int = 0
+    text: str | None = None
+    targets: tuple[str, ...] = ()
+    source: str | None = None
+    caller: int | None = None
+
+
+def chain_of(statements: Sequence[Statement], place: int) -> Iterator[int]:
+    """The places of a statement and of those that called its function, innermost first."""
+    here: int | None = place
+    while here is not None:
+        yield here
+        here = statements[here].caller
+
+
+def only_used(statements: Sequence[Statement], used: Iterable[int]) -> tuple[dict[int, int], tuple[Statement, ...]]:
+    """The statements that are used and those that called them: old place -> new place, and the statements there."""
+    kept = sorted({place for one in used for place in chain_of(statements, one)})
+    new = {place: number for number, place in enumerate(kept)}
+    moved = [
+        replace(statements[place], caller=new[caller])
+        if (caller := statements[place].caller) is not None
+        else statements[place]
+        for place in kept
+    ]
+    return new, tuple(moved)
+
+
+def later(statements: Sequence[Statement], before: int) -> tuple[Statement, ...]:
+    """The statements as they stand behind so many others of other programs."""
+    return tuple(
+        [
+            replace(one, call=one.call + before, caller=None if one.caller is None else one.caller + before)
+            for one in statements
+        ]
+    )
+
+
+def called_as(function: str) -> str:
+    """What a function is called where it stands for a call: "cell" of "make.<locals>.cell", "Net" of "Net.forward"."""
+    own = function.rpartition("<locals>.")[2]
+    return own.removesuffix(".forward") if own != "forward" else own

@@ -1,0 +1,62 @@
+"""Graph + a level of detail -> the Graph that shows as much: operations, lines of the program, calls of its functions,
+or modules.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+
+from graphviz_ad._internal.base.errors import UnknownNameError
+from graphviz_ad._internal.graph.folding import collapse_modules
+from graphviz_ad._internal.graph.graph import Graph
+from graphviz_ad._internal.graph.program_boxes import fold_calls, fold_lines
+from graphviz_ad._internal.maths.box_derivatives import derivatives_of_box
+
+OPERATIONS, LINES, CALLS, MODULES = "op", "line", "call", "module"
+
+
+def operations_as_they_are(graph: Graph, opened: Collection[str] = ()) -> Graph:
+    """Each operation as a box."""
+    del opened
+    return graph
+
+
+def lines_as_boxes(graph: Graph, opened: Collection[str] = ()) -> Graph:
+    """Each statement of the user's program as a box."""
+    return fold_lines(graph, derivatives_of_box, opened)
+
+
+def calls_as_boxes(graph: Graph, opened: Collection[str] = ()) -> Graph:
+    """Each call of a function of the user's as a box."""
+    return fold_calls(graph, derivatives_of_box, opened)
+
+
+def modules_as_boxes(graph: Graph, opened: Collection[str] = ()) -> Graph:
+    """Each call of a module right below what was traced as a box."""
+    del opened
+    return collapse_modules(graph, 1)
+
+
+LEVELS: Mapping[str, Callable[[Graph, Collection[str]], Graph]] = {  # from fine to coarse
+    OPERATIONS: operations_as_they_are,
+    LINES: lines_as_boxes,
+    CALLS: calls_as_boxes,
+    MODULES: modules_as_boxes,
+}
+
+
+def at_detail(graph: Graph, level: str, opened: Collection[str] = ()) -> Graph:
+    """The graph at a level of detail; what computes something of an ``opened`` name stays as it is."""
+    if level not in LEVELS:
+        raise UnknownNameError("level of detail", level, LEVELS)
+    return LEVELS[level](graph, opened)
+
+
+def finest(graph: Graph, is_readable: Callable[[Graph], bool], levels: Collection[str] = tuple(LEVELS)) -> Graph:
+    """The graph at the first of these levels at which it can be read; at the last, if at none."""
+    shown = graph
+    for level in levels:
+        shown = at_detail(graph, level)
+        if is_readable(shown):
+            break
+    return shown
