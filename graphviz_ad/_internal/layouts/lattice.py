@@ -40,7 +40,7 @@ class Spacing:
 
 
 ROOMY = Spacing()
-TIGHT = Spacing(columns=28.0, labels=12.0, cell=12.0, label=6.0, steepest=24.0)  # where letters would lose size
+TIGHT = Spacing(columns=26.0, labels=11.0, cell=10.0, label=5.0, steepest=20.0)  # where letters would lose size
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from graphviz_ad._internal.layouts.row_wrapping import Cut, Strip, line_between,
 from graphviz_ad._internal.scene.leaf_copies import copy_of
 from graphviz_ad._internal.scene.scene import Box, Point, Scene
 
-BETWEEN = 16.0  # points between two rows
+BETWEEN = 13.0  # points between two rows
 APART = 5.0  # points between two things at the begin of a row, and around words
 SHORTEST = 10.0  # points from the begin of a row to where its arrows were cut
 

@@ -15,9 +15,9 @@ from graphviz_ad._internal.layouts.margins import Path
 from graphviz_ad._internal.scene.group_tree import innermost_groups
 from graphviz_ad._internal.scene.scene import Arrow, Box, Point, Scene
 
-APART = 10.0  # points between two satellites
-SHORTEST = 26.0  # points of an arrow from a satellite, without a label
-HEAD = 14.0  # points of such an arrow that stay free of its label, for the arrowhead
+APART = 8.0  # points between two satellites
+SHORTEST = 22.0  # points of an arrow from a satellite, without a label
+HEAD = 12.0  # points of such an arrow that stay free of its label, for the arrowhead
 BESIDE = 4.0  # points between an arrow and its label
 INSET = 10.0  # points between the corner of a box and the nearest arrow
 SOURCES = ("leaf", "data", "copy")

@@ -11,6 +11,7 @@ from graphviz_ad._internal.scene.paint import SMALL, TEXT, moved_marks, paint
 from graphviz_ad._internal.scene.scene import Point, Scene
 
 Size = tuple[float, float]
+TRIM = 6.0  # points of the margin around a scene that a place does without
 
 
 @dataclass(frozen=True)
@@ -30,11 +31,6 @@ class Place:
     loose: bool = False
 
     @property
-    def margin(self) -> float:
-        """Points at each side that stay free."""
-        return 0.0
-
-    @property
     def aspect(self) -> float:
         """Width a height."""
         return self.width / self.height
@@ -51,8 +47,8 @@ class Place:
 
     def scale(self, size: Point) -> float:
         """With how many points for each of its own a picture of that size fills the place."""
-        inner = self.width - 2 * self.margin, self.height - 2 * self.margin
-        return min(inner[0] / size[0], inner[1] / size[1], self.comfortable)
+        needed = [max(length - 2 * TRIM, 1.0) for length in size]
+        return min(self.width / needed[0], self.height / needed[1], self.comfortable)
 
 
 # letters of 14 and 20 pixels where 720 lines of pixels are a slide
@@ -101,7 +97,7 @@ def canvas_in_place(scene: Scene, place: Place) -> Canvas:
     _, height = scene.size or (1.0, 1.0)
     natural = paint(scene, at_least=height * place.aspect)
     scale = place.scale((natural.width, natural.height))
-    size = place.width, natural.height * scale if place.loose else place.height
+    size = place.width, (natural.height - 2 * TRIM) * scale if place.loose else place.height
     aside, down = (size[0] - natural.width * scale) / 2, (size[1] - natural.height * scale) / 2
     return Canvas(*size, tuple(moved_marks(natural.marks, scale, aside, down)), natural.alt, natural.background)
 
