@@ -4,6 +4,7 @@ small box with the name, so that no arrow runs all the way back.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -15,13 +16,15 @@ from graphviz_ad._internal.scene.scene import Box, Point, Scene
 
 BETWEEN = 13.0  # points between two rows
 APART = 5.0  # points between two things at the begin of a row, and around words
+BEND = 26.0  # points in which an arrow changes from where it begins to where it was cut
 SHORTEST = 10.0  # points from the begin of a row to where its arrows were cut
 
 
 @dataclass(frozen=True)
 class Start:
-    """A box that a row begins with, and the arrow from it: its path from the cut on, the row, and how long it is
-    before the cut; ``words`` are the length and breadth of those that move there with it, or (0, 0).
+    """A box that a row begins with, and the arrow from it: its path from the cut on, the row, how long it is before
+    the cut, and where along v it begins; ``words`` are the length and breadth of those that move there with it, or
+    (0, 0).
     """
 
     arrow: int
@@ -30,22 +33,35 @@ class Start:
     size: Point
     rest: Path
     way: float
+    v: float
     words: Point
 
     def span(self, label_side: int) -> tuple[float, float]:
         """From where to where along v it reaches, with its words on one side of the arrow."""
-        v, half, aside = self.rest[0][1], self.size[1] / 2, self.words[1] + APART
+        v, half, aside = self.v, self.size[1] / 2, self.words[1] + APART
         return v - (max(half, aside) if label_side < 0 else half), v + (max(half, aside) if label_side > 0 else half)
 
 
-def rows_with_starts(strip: Strip, cuts: Sequence[Cut]) -> tuple[Scene, Places] | None:
-    """The scene in rows, and where everything is; None where boxes at the begin of a row would overlap."""
-    found = [start(strip, cuts, number, i) for i, number in enumerate(torn(cuts))]
-    for row in range(len(cuts) + 1):
-        spans = sorted(each.span(side(strip)) for each in found if each.row == row)
-        if any(below < above + APART for (_, above), (below, _) in pairwise(spans)):
-            return None
+def rows_with_starts(strip: Strip, cuts: Sequence[Cut]) -> tuple[Scene, Places]:
+    """The scene in rows, and where everything is."""
+    begun = [start(strip, cuts, number, i) for i, number in enumerate(torn(cuts))]
+    rows = (
+        sorted((each for each in begun if each.row == row), key=lambda each: each.v) for row in range(len(cuts) + 1)
+    )
+    found = [each for row in rows for each in apart(row, side(strip))]
     return with_starts(strip.scene, found), Placing(strip, cuts, found).places()
+
+
+def apart(row: Sequence[Start], label_side: int) -> list[Start]:
+    """The starts of a row, moved along v where they would overlap; their arrows bend back to where they were cut."""
+    spans, moves, reach = [each.span(label_side) for each in row], [], -math.inf
+    for low, high in spans:
+        moves.append(max(reach + APART - low, 0.0))
+        reach = high + moves[-1]
+    if not any(moves):
+        return list(row)
+    middle = (moves[0] + moves[-1]) / 2  # as many up as down
+    return [replace(each, v=each.v + move - middle, way=each.way + BEND) for each, move in zip(row, moves, strict=True)]
 
 
 def side(strip: Strip) -> int:
@@ -67,7 +83,8 @@ def start(strip: Strip, cuts: Sequence[Cut], number: int, count: int) -> Start:
     box = copy_of(strip.scene.box_by_key[arrow.tail], f"row{count}")
     moves = arrow.label_center is not None and strip.turn(arrow.label_center)[0] < cuts[row - 1].u
     words = strip.turn((arrow.width, arrow.height)) if moves else (0.0, 0.0)
-    return Start(number, row, box, strip.turn((box.width, box.height)), rest, words[0] + SHORTEST, words)
+    size = strip.turn((box.width, box.height))
+    return Start(number, row, box, size, rest, words[0] + SHORTEST, rest[0][1], words)
 
 
 def with_starts(scene: Scene, found: Sequence[Start]) -> Scene:
@@ -130,8 +147,7 @@ class Placing:
 
     def middle(self, each: Start) -> Point:
         """Where the box of a start stands."""
-        u, v = each.rest[0]
-        return self.into(each.row, (u - each.way - each.size[0] / 2, v))
+        return self.into(each.row, (each.rest[0][0] - each.way - each.size[0] / 2, each.v))
 
     def path(self, number: int) -> Path:
         """An arrow; from its start where it was cut."""
@@ -140,16 +156,23 @@ class Placing:
             path = self.strip.paths[number]
             row = self.row(path[0][0]) if path else 0
             return tuple([self.into(row, point) for point in path])
-        u, v = each.rest[0]
-        return tuple(
-            [self.into(each.row, point) for point in (*line_between((u - each.way, v), (u, v)), *each.rest[1:])]
-        )
+        return tuple([self.into(each.row, point) for point in (*begin_of_arrow(each), *each.rest[1:])])
 
     def label(self, number: int, center: Point | None) -> Point | None:
         """The middle of the words on an arrow, if it has any."""
         each = self.found.get(number)
         if each is None or center is None or not each.words[0]:
             return self.moved(center) if center is not None else None
-        u, v = each.rest[0]
         aside = side(self.strip) * (each.words[1] + APART) / 2
-        return self.into(each.row, (u - each.way / 2 - SHORTEST / 4, v + aside))
+        begin = each.rest[0][0] - each.way
+        return self.into(each.row, (begin + (each.words[0] + SHORTEST / 2) / 2, each.v + aside))
+
+
+def begin_of_arrow(each: Start) -> Path:
+    """The way from a start to where its arrow was cut: straight, and bent at its end where the start was moved."""
+    u, v = each.rest[0]
+    first = (u - each.way, each.v)
+    if each.v == v:
+        return line_between(first, (u, v))
+    bend = (u - BEND, each.v)
+    return (*line_between(first, bend), (u - BEND / 2, each.v), (u - BEND / 2, v), (u, v))

@@ -74,8 +74,6 @@ def best_rows(scene: Scene, fits: Callable[[Point], float], fold: Fold | None = 
         if len(cuts) < rows - 1:
             break
         made = (scene, strip.folded(cuts)) if fold is None else fold(strip, cuts)
-        if made is None:
-            continue
         size = size_of(*made)
         tangle = sum(len(cut.arrows) for cut in cuts) - len(cuts)
         if (now := fits(size) * max(1 - TANGLE * tangle, 0.5)) > score:
@@ -85,7 +83,7 @@ def best_rows(scene: Scene, fits: Callable[[Point], float], fold: Fold | None = 
     return best
 
 
-Fold = Callable[["Strip", Sequence[Cut]], "tuple[Scene, Places] | None"]
+Fold = Callable[["Strip", Sequence[Cut]], tuple[Scene, Places]]
 
 
 class Strip:
