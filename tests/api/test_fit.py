@@ -209,7 +209,7 @@ def test_a_number_that_no_formula_names_keeps_its_box() -> None:
 
 
 def test_a_leaf_that_is_used_often_is_drawn_where_it_is_used_and_says_its_whole_sum() -> None:
-    scene = traced("recurrence").plot(fit="slide").scene
+    scene = traced("recurrence").plot(fit="slide", digits=4).scene
     copies = [box for box in scene.boxes if box.kind == "copy"]
     names = sorted(line.text for box in copies for line in box.lines)
     assert [name for name in names if name in ("b", "u", "w", "xs")] == ["b", "b", "u", "u", "w", "w", "xs", "xs"]
