@@ -127,7 +127,7 @@ def traced(name: str) -> gad.Graph:
     return {**CASES, **LARGE}[name]()
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", [*CASES, "entropy", "normalised", "recurrence"])
 def test_on_a_slide_every_letter_can_be_read_from_the_back_row(name: str) -> None:
     seen = legibility(traced(name).plot(fit="slide").canvas)
     assert seen.overlaps == ()
@@ -146,6 +146,15 @@ def test_nothing_is_in_the_way_of_anything_in_any_place(name: str, fit: Any) -> 
     assert place is not None
     assert picture.canvas.width == place.width
     assert picture.canvas.height <= place.height + 1e-6
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_operations_are_drawn_wherever_they_can_be_read(name: str) -> None:
+    assert traced(name).plot(fit="slide").to_svg() == traced(name).plot(fit="slide", detail="op").to_svg()
+
+
+def test_lines_of_the_program_are_drawn_where_operations_would_be_too_small() -> None:
+    assert [box.kind for box in traced("recurrence").plot(fit="slide").scene.boxes].count("line") == 4
 
 
 @pytest.mark.parametrize("name", ["ratio", "perceptron", "pooled"])
@@ -209,7 +218,7 @@ def test_a_number_that_no_formula_names_keeps_its_box() -> None:
 
 
 def test_a_leaf_that_is_used_often_is_drawn_where_it_is_used_and_says_its_whole_sum() -> None:
-    scene = traced("recurrence").plot(fit="slide", digits=4).scene
+    scene = traced("recurrence").plot(fit="slide", digits=4, detail="op").scene
     copies = [box for box in scene.boxes if box.kind == "copy"]
     names = sorted(line.text for box in copies for line in box.lines)
     assert [name for name in names if name in ("b", "u", "w", "xs")] == ["b", "b", "u", "u", "w", "w", "xs", "xs"]

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import pairwise
 
 from graphviz_ad._internal.explain.explainer import explain_gradient
@@ -16,11 +17,12 @@ from graphviz_ad._internal.explain.tangent_picture import with_tangents
 from graphviz_ad._internal.graph.graph import Graph
 from graphviz_ad._internal.layouts.choice import place_scene
 from graphviz_ad._internal.layouts.planning import MANNERS, WHOLE, Engine, Manner, best_plan
+from graphviz_ad._internal.maths.detail_levels import LEVELS
 from graphviz_ad._internal.maths.number_format import written_with
 from graphviz_ad._internal.output.call_options import PlotOptions, asked_about, smallest_letters
 from graphviz_ad._internal.scene.annotations import with_failure, with_remarks
 from graphviz_ad._internal.scene.leaf_copies import inline_constants, without_boxes
-from graphviz_ad._internal.scene.picture_options import DIRECTIONS, Look
+from graphviz_ad._internal.scene.picture_options import AUTO, DIRECTIONS, Look
 from graphviz_ad._internal.scene.place import SLIDE, Place, place_of
 from graphviz_ad._internal.scene.scene import Scene
 from graphviz_ad._internal.scene.scene_building import build_scene, slimmer
@@ -125,8 +127,32 @@ def subject(graph: Graph, look: Look, asked: PlotOptions, remarks: Remarks) -> S
 def still(graph: Graph, look: Look, asked: PlotOptions, remarks: Remarks) -> Still:
     """The picture that was asked for."""
     place = place_of(asked.fit, smallest_letters(asked.font))
-    shown = subject(graph, look, asked, remarks)
-    return planned([shown], place) if place is not None else whole(shown)
+    if place is None:
+        return whole(subject(graph, look, asked, remarks))
+    return planned(Levels(graph, look, asked, remarks), place)
+
+
+@dataclass(frozen=True, eq=False)
+class Levels:
+    """A graph on each level of detail that it may be shown on, made when it is asked for."""
+
+    graph: Graph
+    look: Look
+    asked: PlotOptions
+    remarks: Remarks
+    made: dict[str, Subject] = field(default_factory=dict)
+
+    @property
+    def names(self) -> Sequence[str]:
+        """The levels, from the finest; one where it was chosen, or where modules are to be folded anyway."""
+        chosen = self.look.detail != AUTO or self.look.depth is not None
+        return (self.look.detail,) if chosen else tuple(LEVELS)
+
+    def on(self, name: str) -> Subject:
+        """The graph on a level."""
+        if name not in self.made:
+            self.made[name] = subject(self.graph, replace(self.look, detail=name), self.asked, self.remarks)
+        return self.made[name]
 
 
 def plain(graph: Graph, look: Look, asked: PlotOptions, remarks: Remarks) -> Still:
@@ -134,10 +160,17 @@ def plain(graph: Graph, look: Look, asked: PlotOptions, remarks: Remarks) -> Sti
     return unplanned(subject(graph, look, asked, remarks))
 
 
-def planned(levels: Sequence[Subject], place: Place) -> Still:
+def planned(levels: Levels, place: Place) -> Still:
     """The finest of these levels that can be read in the place, drawn for it."""
-    found = best_plan([level.scene for level in levels], place, flows_of(levels[0]), MANNERS, engine_of(levels[0]))
-    return Still(levels[found.level].graph, found.scene, place)
+    names, first = levels.names, levels.on(levels.names[0])
+    builds = [partial(scene_on, levels, name) for name in names]
+    found = best_plan(builds, place, flows_of(first), MANNERS, engine_of(first))
+    return Still(levels.on(names[found.level]).graph, found.scene, place)
+
+
+def scene_on(levels: Levels, name: str, manner: Manner) -> Scene:
+    """The scene of a level in a manner."""
+    return levels.on(name).scene(manner)
 
 
 def whole(shown: Subject) -> Still:

@@ -277,7 +277,7 @@ _storage_of: Callable[[Tensor], int] | None = believed(
     _find(torch._C, "_storage_address"), lambda found: probes.tells_storages(found, STORAGE)
 )
 # where in that object stands how many bytes there are
-_SIZE: int | None = answer_to(lambda: probes.place_of_size(_storage_of)) if _storage_of is not None else None
+_SIZE: int | None = answer_to(lambda: probes.place_of_size(_storage_of)) if _storage_of is not None else None  # type: ignore[arg-type]
 # where a memory begins; ``data_ptr`` hands it out to be written, so that a lazy copy would become a true one
 _begin_of_memory: Callable[[Tensor], int] | None = believed(_find(torch._C, "_data_address"), probes.tells_addresses)
 
