@@ -563,7 +563,7 @@ def remedy(stop: Stop) -> str:
     """What to do about a stop."""
     if takes_out(stop.node):
         return "Compute with the tensor itself in place of the Python number."
-    if stop.node.op == DRAWS and stop.cut == "no_grad":
+    if stop.node.op in DRAWS and stop.cut == "no_grad":
         return "Call rsample() in place of sample(), where the distribution has it, to let the gradient through."
     return REASONS[stop.cut].remedy
 

@@ -144,7 +144,10 @@ DEFAULTS = frozenset({  # which torch passes on although nobody wrote them
 
 # --- gradients
 
-DRAWS = "sample"  # a method of distributions, through which no gradient goes
+# what sample() of a distribution runs, through which no gradient goes
+DRAWS = frozenset(
+    ("sample", "normal", "bernoulli", "multinomial", "poisson", "binomial", "_standard_gamma", "_sample_dirichlet")
+)
 REENTRANT = "CheckpointFunction"  # torch's own, of a checkpoint with use_reentrant=True
 PASSES_ON = "BackwardHookFunction"  # torch's own Function, on which hooks of modules hang
 DETACHES = frozenset({"detach", "alias"})  # of ATen, as detach() and what torch keeps for the backward pass run
