@@ -97,6 +97,11 @@ INPUTS: dict[tuple[str, str], Callable[[], tuple[Any, ...]]] = {
     ("tracing/test_no_trace_left.py", "Convolution"): lambda: (torch.ones(2, 4, 4),),
     ("explain/test_reasons.py", "Tied"): lambda: (torch.tensor([1, 2]),),
     ("small_programs.py", "TwoLayers"): lambda: (torch.ones(2),),
+    ("api/test_fit.py", "Net"): lambda: (torch.ones(2),),
+    ("check/test_target_check.py", "Noisy"): lambda: (torch.ones(2, 3),),
+    ("tracing/test_operations_as_they_ran.py", "Holding"): lambda: (torch.ones(4, 4, requires_grad=True), torch.ones(4, 4)),
+    ("tracing/test_operations_as_they_ran.py", "Layered"): lambda: (torch.ones(4, 4), torch.ones(4, 4)),
+    ("tracing/test_what_goes_in.py", "TopK"): lambda: (torch.ones(5, requires_grad=True), 2),
 }
 
 
@@ -114,8 +119,16 @@ def model_of(file: str, name: str) -> Model:
     return lambda: (getattr(module_of(file), name)(), *INPUTS[file, name]())
 
 
+def wants_arguments(made: ast.ClassDef) -> bool:
+    """Whether a class is made of something that has no default."""
+    inits = [part.args for part in made.body if isinstance(part, ast.FunctionDef) and part.name == "__init__"]
+    return any(len(args.args) - 1 > len(args.defaults) for args in inits)
+
+
 def classes() -> set[tuple[str, str]]:
-    """File and name of every class of the tests, but for this file and for real ones, that is a module."""
+    """File and name of every class of the tests, but for this file and for real ones, that is a module and is made of
+    nothing.
+    """
     found = set()
     for path in TESTS.rglob("*.py"):
         for node in (
@@ -123,7 +136,7 @@ def classes() -> set[tuple[str, str]]:
         ):
             if isinstance(node, ast.ClassDef) and any(
                 ast.unparse(base) in ("nn.Module", "torch.nn.Module") for base in node.bases
-            ):
+            ) and not wants_arguments(node):
                 found.add((path.relative_to(TESTS).as_posix(), node.name))
     return found
 

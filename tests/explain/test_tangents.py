@@ -265,7 +265,7 @@ def test_a_direction_of_several_numbers_is_called_a_tangent() -> None:
 def test_boxes_and_labels_hold_what_was_added() -> None:
     scene = gad.trace(baydin, 2.0, 5.0).plot(tangents="x1", layout="layered").scene
     for box in scene.boxes:
-        assert max(line_size(line)[0] for line in box.lines) + 20 <= box.width
+        assert max(line_size(line)[0] for line in box.lines) + 16 <= box.width
         assert sum(line_size(line)[1] for line in box.lines) <= box.height
     for arrow in scene.arrows:
         assert (arrow.width, arrow.height) == pytest.approx(label_size(arrow.lines))

@@ -146,11 +146,14 @@ def merged_call(
 
 
 def name_of_call(members: list[Node], main: Node) -> str | None:
-    """What the user called: as the operation that made the result says it, or one that knows better."""
+    """What the user called: as the operation that made the result says it, or one that knows better; where nobody
+    can tell, all that ran, since none of it is what was called.
+    """
     # runs as jacfwd(jacrev(f)): only what runs innermost can tell
     if any(member.call_op == "hessian" for member in members):
         return "hessian"
-    return main.call_op or main.op
+    ran = list(dict.fromkeys(member.op for member in members if member.op is not None))
+    return main.call_op or ("+".join(ran) if len(ran) > 1 else main.op)
 
 
 def autograd_of(members: list[Node]) -> tuple[str, ...]:
