@@ -99,7 +99,10 @@ INPUTS: dict[tuple[str, str], Callable[[], tuple[Any, ...]]] = {
     ("small_programs.py", "TwoLayers"): lambda: (torch.ones(2),),
     ("api/test_fit.py", "Net"): lambda: (torch.ones(2),),
     ("check/test_target_check.py", "Noisy"): lambda: (torch.ones(2, 3),),
-    ("tracing/test_operations_as_they_ran.py", "Holding"): lambda: (torch.ones(4, 4, requires_grad=True), torch.ones(4, 4)),
+    ("tracing/test_operations_as_they_ran.py", "Holding"): lambda: (
+        torch.ones(4, 4, requires_grad=True),
+        torch.ones(4, 4),
+    ),
     ("tracing/test_operations_as_they_ran.py", "Layered"): lambda: (torch.ones(4, 4), torch.ones(4, 4)),
     ("tracing/test_what_goes_in.py", "TopK"): lambda: (torch.ones(5, requires_grad=True), 2),
 }
@@ -134,9 +137,11 @@ def classes() -> set[tuple[str, str]]:
         for node in (
             ast.parse(path.read_text("utf-8")).body if path not in (Path(__file__), TESTS / "real_modules.py") else ()
         ):
-            if isinstance(node, ast.ClassDef) and any(
-                ast.unparse(base) in ("nn.Module", "torch.nn.Module") for base in node.bases
-            ) and not wants_arguments(node):
+            if (
+                isinstance(node, ast.ClassDef)
+                and any(ast.unparse(base) in ("nn.Module", "torch.nn.Module") for base in node.bases)
+                and not wants_arguments(node)
+            ):
                 found.add((path.relative_to(TESTS).as_posix(), node.name))
     return found
 

@@ -281,7 +281,7 @@ def test_nothing_that_the_program_calls_by_itself_is_an_operation() -> None:
 
     x, w = inputs()
     graph = gad.trace(program, x, w)
-    known = {"linear", "mm", "addmm", "t", "add", "sum"}
+    known = {"linear", "t+mm", "mm", "addmm", "t", "add", "sum"}  # of map, nobody can tell what it calls
     assert {node.op for node in graph.node_list if node.op} <= known
     assert {node.call_op for node in graph.node_list if node.call_op} <= known
 
