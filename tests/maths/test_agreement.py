@@ -226,7 +226,7 @@ def test_nothing_right_is_called_wrong_in_any_precision(dtype: str) -> None:
         ("complex64", [("logarithm", 0, 0), ("big", 0, 0), ("sigmoid", 0, 0)], 1246129348),
         (
             "complex64",
-            [(name, 0, 0) for name in "small small sin small small sin reciprocal sin small".split()],
+            [(name, 0, 0) for name in ["small", "small", "sin", "small", "small", "sin", "reciprocal", "sin", "small"]],
             1137970271,
         ),
     ],
@@ -328,7 +328,7 @@ def assert_caught_at(raw: Graph, node: Node, times: int) -> None:
         told = told_of_sum(planted, node)
         assert told in ok | {None} if np.max(size, initial=0) > 1e300 else told in ok, (part, told)
         if node.kind == "leaf":
-            assert planted.explain(node.name or "").ok in (None, told)
+            assert planted.explain(node.name or "").ok in ({False} if told is False else {None, told})
 
 
 @pytest.mark.parametrize("dtype", REAL)
