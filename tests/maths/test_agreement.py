@@ -220,6 +220,12 @@ def test_nothing_right_is_called_wrong_in_any_precision(dtype: str) -> None:
             ],
             1530435665,
         ),
+        # a norm of numbers whose squares are 0
+        (
+            "float32",
+            [(name, 0, 0) for name in ["norm", "broadcast", "div", "mean", "broadcast", "broadcast", "norm", "div"]],
+            2377802967,
+        ),
         # on a branch cut; near a pole; by a kernel that runs over on its way
         ("complex128", [("root", 1, 0), ("small", 1, 1)], 2376372973),
         ("complex64", [("sigmoid", 0, 0), *[("logarithm", 0, 0)] * 2, ("sigmoid", 0, 0)], 3896601048),
