@@ -255,7 +255,7 @@ def contradictions(graph: gad.Graph) -> list[str]:
         f"sum: {wrong}"
         for wrong in (*flows.wrong_sums(graph), *(flows.wrong_sums(graph.detail, exact=True) if graph.detail else ()))
     ]
-    return found + [f"check: {row}" for row in check_gradients(graph, differences=False).rows if not row.ok]
+    return found + [f"check: {row}" for row in check_gradients(graph, differences=False).rows if row.ok is False]
 
 
 class EmptyMode(TorchDispatchMode):  # type: ignore[no-untyped-call]

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping
 from itertools import permutations
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -24,6 +24,7 @@ from graphviz_ad._internal.maths.agreement import (
     coarsest,
     graded,
     grossly,
+    lost_in_squares,
     rounding_share,
 )
 from graphviz_ad._internal.maths.claims import (
@@ -47,6 +48,16 @@ OF_A_LINK = 4  # roundings that may lie between what a formula makes of recorded
 MOST_ORDERS = 3  # operands that are tried in another order
 
 Values = Mapping[str, Any]
+
+
+class Limits(NamedTuple):
+    """How far numbers may be apart, as a part of them, and be equal; how far they are certainly not; and what may be
+    lost of each that is squared.
+    """
+
+    near: float
+    far: float
+    lost: float
 
 
 def forward_fits(graph: Graph, node: Node) -> bool | None:
@@ -116,7 +127,7 @@ def backward_fits(graph: Graph, edge: Edge) -> bool | None:
     return True if True in told else told[0]
 
 
-def made_fits(formula: str, values: Values, came: Array, limits: tuple[float, float] | None) -> bool | None:
+def made_fits(formula: str, values: Values, came: Array, limits: Limits | None) -> bool | None:
     """Whether a backward formula makes of these numbers what came back."""
     return agrees_but_for_rounding(
         as_came(formula_value(formula, values), came.shape),
@@ -215,7 +226,7 @@ def spread(formula: str, values: Values, near: float, shape: Shape | None = None
 def agrees_but_for_rounding(
     found: Array | None,
     kept: Array,
-    limits: tuple[float, float] | None,
+    limits: Limits | None,
     around: Iterable[Array],
     spread: Callable[[float], float] = nothing_cancelled,
 ) -> bool | None:
@@ -232,13 +243,14 @@ def agrees_but_for_rounding(
         return None
     if found.ndim:
         found, kept = found[sure], kept[sure]
-    near, far = limits
+    near, far, lost = limits
     size, off, around = max(largest(found), largest(kept)), largest(found - kept), list(around)
-    if off <= near * size or off <= near * size + spread(near):
+    lost *= math.sqrt(max([found.size, *(array.size for array in around)]))
+    if off <= near * size + lost or off <= near * size + lost + spread(near):
         return True
     # what a formula says of infinity and NaN is not always what torch's kernels do
     defined = all(np.isfinite(array).all() for array in around)
-    return graded(off, near * size, far * max([size, *map(largest, around)])) if defined else None
+    return graded(off, near * size, far * max([size, *map(largest, around)]) + lost) if defined else None
 
 
 def largest(array: Array) -> float:
@@ -250,7 +262,7 @@ def largest(array: Array) -> float:
     return float(np.max(absolute, initial=0.0, where=np.isfinite(absolute)))
 
 
-def precision(graph: Graph, node: Node) -> tuple[float, float] | None:
+def precision(graph: Graph, node: Node) -> Limits | None:
     """How exact the numbers around a node are; None where that is not known."""
     ports = [*node.ports, *(graph.nodes[edge.tail].ports[edge.port] for edge in graph.in_edges(node.key))]
     floating = [
@@ -258,8 +270,9 @@ def precision(graph: Graph, node: Node) -> tuple[float, float] | None:
     ]
     if any(unit(dtype) == 0 for dtype in floating):
         return None
-    near = rounding_share(coarsest(floating), OF_A_LINK)
-    return near, near * grossly(near)
+    dtype = coarsest(floating)
+    near = rounding_share(dtype, OF_A_LINK)
+    return Limits(near, near * grossly(near), lost_in_squares(dtype))
 
 
 def real(values: Values | None) -> Values | None:

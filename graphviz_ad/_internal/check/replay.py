@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Container, Mapping
 
 import numpy as np
@@ -10,8 +11,15 @@ from graphviz_ad._internal.base.errors import ExpressionError, ReplayError
 from graphviz_ad._internal.graph.graph import Graph, Node
 from graphviz_ad._internal.graph.precision import full_precision
 from graphviz_ad._internal.graph.snapshot import Array
-from graphviz_ad._internal.maths.agreement import dtype_around, equal, grossly, rounding_share, smallest
-from graphviz_ad._internal.maths.claims import LETTERS, base_name, doubt, forward_formula
+from graphviz_ad._internal.maths.agreement import (
+    dtype_around,
+    equal,
+    grossly,
+    lost_in_squares,
+    rounding_share,
+    smallest,
+)
+from graphviz_ad._internal.maths.claims import LETTERS, base_name, doubt, forward_formula, shape_of_edge
 from graphviz_ad._internal.maths.formula_values import evaluate
 from graphviz_ad._internal.maths.gradient_sums import known
 from graphviz_ad._internal.operations.moves import PARTS
@@ -127,7 +135,9 @@ class Replay:
             else None
         )
         off = rounding_share(dtype) * np.abs(made) if doubted is None else largest_known(doubted.off, made.shape)
-        return np.asarray(off + smallest(dtype))
+        shapes = [node.ports[0].shape, *(shape_of_edge(self.graph, edge) for edge in self.graph.in_edges(node.key))]
+        elements = max(math.prod(shape or ()) for shape in shapes)
+        return np.asarray(off + smallest(dtype) + lost_in_squares(dtype) * math.sqrt(elements))
 
 
 def largest_known(off: Array, shape: tuple[int, ...]) -> Array:

@@ -25,7 +25,7 @@ from graphviz_ad._internal.graph.snapshot import Array, Snapshot
 from graphviz_ad._internal.maths.agreement import as_came, coarsest, dtype_around
 from graphviz_ad._internal.maths.claims import LETTERS, backward_formula, forward_formula, operands_of, recorded_letters
 from graphviz_ad._internal.maths.formula_values import Step, as_it_is
-from graphviz_ad._internal.maths.gradient_sums import known
+from graphviz_ad._internal.maths.gradient_sums import known, parts_of_gradient
 
 ADDS_UP = re.compile(r"[-+@]|sum|mean|trace|det|inverse|softmax")  # in a formula: there, terms may cancel
 # roundings in what flows back along an edge, where no formula says what the rounding of values does to it
@@ -106,12 +106,16 @@ class Rounding:
 
     def _of_gradient(self, node: Node, tangent: Array) -> float:
         """By the rounding of the gradient of a node, and of what it is the sum of."""
-        uses = [self.graph.nodes[edge.head] for edge in self.graph.out_edges(node.key) if edge.cut is None]
+        edges = [edge for edge in self.graph.out_edges(node.key) if edge.cut is None]
+        uses, port = [self.graph.nodes[edge.head] for edge in edges], node.ports[0]
         dtype = coarsest((node.ports[0].dtype, *(dtype_around(self.graph, use) for use in uses)))
         smallest = SMALLEST.get(dtype, 0.0) * float(np.sum(np.abs(tangent)))
-        return (1 + sum(1 + use.inside for use in uses)) * (
-            unit(dtype) * largest_product(node.ports[0].grad, tangent) + smallest
+        # what is left of large parts is no better than these
+        size = max(
+            largest_product(port.grad, tangent),
+            sum(largest_product(part, tangent) for part in parts_of_gradient(edges, port)),
         )
+        return (1 + sum(1 + use.inside for use in uses)) * (unit(dtype) * size + smallest)
 
     def _of_values(self, edge: Edge, tangent: Array) -> float:
         """By the rounding of the values that what flows back along an edge is made of, where no formula says what

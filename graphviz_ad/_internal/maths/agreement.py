@@ -50,6 +50,13 @@ def smallest(dtype: str | None, roundings: float = 1) -> float:
     return EACH * roundings * SMALLEST.get(dtype or "", 0.0)
 
 
+def lost_in_squares(dtype: str | None) -> float:
+    """How large a number may be whose square is below all normal numbers that torch computes with, which for half
+    precision are those of float32: of a norm, no more than that may be left out.
+    """
+    return math.sqrt(EACH * min(SMALLEST.get(dtype or "", 0.0), SMALLEST["float32"]))
+
+
 def allowed(dtype: str | None, roundings: float, size: Any) -> Any:
     """How far so many roundings may carry what was added up of numbers of this size."""
     return rounding_share(dtype, roundings) * size + smallest(dtype, roundings)
