@@ -171,7 +171,11 @@ def as_numbers(tree: Any, made: list[tuple[ADNumber, float]] | None = None) -> A
         return number
     if isinstance(tree, dict):
         return {key: as_numbers(part, made) for key, part in tree.items()}
-    return type(tree)(as_numbers(part, made) for part in tree) if type(tree) in (list, tuple) else tree
+    if type(tree) is list:
+        return [as_numbers(part, made) for part in tree]
+    if type(tree) is tuple:
+        return tuple(as_numbers(part, made) for part in tree)
+    return tree
 
 
 def arguments_by_parameter(

@@ -43,7 +43,8 @@ _END = object()
 @cache
 def count_of_one() -> int:
     """How many references `run_out` counts to what nobody else holds."""
-    return _counted([(n for n in (0,))])
+    nobody_has: list[Any] = [(n for n in range(0))]
+    return _counted(nobody_has)
 
 
 def _counted(held: list[Any]) -> int:

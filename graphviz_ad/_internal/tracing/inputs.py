@@ -62,33 +62,38 @@ def given_to(target: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Giv
     of integers.
     """
     module = module_behind(target)
-    dtype, made = input_dtype(module), list[Made]()
+    dtype, whole_numbers_stay, made = input_dtype(module), module is not None, list[Made]()
 
     def convert(thing: Any) -> Any:
-        if not becomes_tensor(thing, whole_numbers_stay=module is not None):
+        if not becomes_tensor(thing, whole_numbers_stay=whole_numbers_stay):
             return kept(thing)
-        made.append(Made(tensor_of(thing, dtype, whole_numbers_stay=module is not None), thing))
+        made.append(Made(tensor_of(thing, dtype, whole_numbers_stay=whole_numbers_stay), thing))
         return made[-1].tensor
 
-    def stays(thing: Any) -> bool:
-        """What the program gets as the very object that it was given, such as a list that it fills."""
-        return (
-            is_numbers(thing)
-            or isinstance(thing, torch.Size)
-            or not any(
-                isinstance(leaf, Constant) or becomes_tensor(leaf, whole_numbers_stay=module is not None)
-                for leaf in leaves_of_tree(thing, is_numbers)
-            )
-        )
-
+    # torch keeps this one until the collector comes by, so that it must hold nothing of the user's
+    is_whole = partial(is_handed_over_whole, whole_numbers_stay=whole_numbers_stay)
     try:
-        found_args = tuple(map_tree(convert, argument, is_leaf=stays) for argument in args)
-        found_kwargs = {name: map_tree(convert, argument, is_leaf=stays) for name, argument in kwargs.items()}
+        found_args = tuple(map_tree(convert, argument, is_leaf=is_whole) for argument in args)
+        found_kwargs = {name: map_tree(convert, argument, is_leaf=is_whole) for name, argument in kwargs.items()}
     except RecursionError as error:
         raise TraceError(
             "the inputs are nested too deeply, or hold themselves; give numbers, tensors or plain collections of them"
         ) from error
     return Given(found_args, found_kwargs, tuple(made))
+
+
+def is_handed_over_whole(thing: Any, *, whole_numbers_stay: bool) -> bool:
+    """Whether an argument is made one tensor, or reaches the program as the very object that was given, such as a
+    list that it fills.
+    """
+    return (
+        is_numbers(thing)
+        or isinstance(thing, torch.Size)
+        or not any(
+            isinstance(leaf, Constant) or becomes_tensor(leaf, whole_numbers_stay=whole_numbers_stay)
+            for leaf in leaves_of_tree(thing, is_numbers)
+        )
+    )
 
 
 def becomes_tensor(thing: Any, *, whole_numbers_stay: bool) -> bool:

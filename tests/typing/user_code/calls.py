@@ -18,6 +18,12 @@ def program(x1: torch.Tensor, x2: torch.Tensor) -> torch.Tensor:
 g = gad.trace(program, 1.5, 0.5)
 assert_type(g, gad.Graph)
 
+assert_type(gad.trace(program, 1.5, gad.constant(3), output="loss"), gad.Graph)
+assert_type(gad.constant(3).value, int)
+assert_type(gad.constant([1, 2]).value, list[int])
+gad.trace(program, 1.5, output=3)  # WRONG: output
+gad.constant()  # WRONG
+
 # --- pictures and films
 
 assert_type(g.plot(), gad.Picture)
@@ -76,7 +82,7 @@ with gad.record(torch.nn.Linear(2, 1)) as recording:
 assert_type(recording.graph, gad.Graph)
 gad.record(3)  # WRONG
 
-lesson = gad.TorchGraph(program, [1.5, 0.5])
+lesson = gad.TorchGraph(program, [1.5, 0.5], output="[0]")
 assert_type(lesson.plot(True), gad.Picture)
 assert_type(lesson.animate("backward"), gad.Animation)
 assert_type(lesson.save("x.svg"), Path)
