@@ -59,7 +59,7 @@ class Twice(torch.autograd.Function):
 class Network(nn.Module):
     """Two large layers around a Function."""
 
-    def __init__(self, function: type[torch.autograd.Function]) -> None:
+    def __init__(self, function: type[torch.autograd.Function] = Twice) -> None:
         super().__init__()
         self.function, self.first, self.a_layer_with_a_long_name = function, nn.Linear(64, 64), nn.Linear(64, 64)
 
