@@ -98,6 +98,7 @@ INPUTS: dict[tuple[str, str], Callable[[], tuple[Any, ...]]] = {
     ("explain/test_reasons.py", "Tied"): lambda: (torch.tensor([1, 2]),),
     ("small_programs.py", "TwoLayers"): lambda: (torch.ones(2),),
     ("api/test_fit.py", "Net"): lambda: (torch.ones(2),),
+    ("check/test_target_check.py", "Network"): lambda: (torch.ones(2, 64),),
     ("check/test_target_check.py", "Noisy"): lambda: (torch.ones(2, 3),),
     ("tracing/test_operations_as_they_ran.py", "Holding"): lambda: (
         torch.ones(4, 4, requires_grad=True),

@@ -25,7 +25,7 @@ from graphviz_ad._internal.check import target_check
 from graphviz_ad._internal.check.backward_faults import FACTOR, STALE
 from graphviz_ad._internal.check.gradient_check import Report
 from graphviz_ad._internal.check.verdicts import AGREES, CUT, DIFFERS, HOOKED, KINK, STEPS
-from graphviz_ad._internal.tracing.rerun import keeping
+from graphviz_ad._internal.tracing.rerun import function_calls, keeping
 
 
 class Seven(torch.autograd.Function):
@@ -59,7 +59,7 @@ class Twice(torch.autograd.Function):
 class Network(nn.Module):
     """Two large layers around a Function."""
 
-    def __init__(self, function: type[torch.autograd.Function]) -> None:
+    def __init__(self, function: type[torch.autograd.Function] = Twice) -> None:
         super().__init__()
         self.function, self.first, self.a_layer_with_a_long_name = function, nn.Linear(64, 64), nn.Linear(64, 64)
 
@@ -480,6 +480,25 @@ def test_an_error_of_the_second_run_is_said() -> None:
     report = gad.trace(program, *drawn((2,))).check()
     assert report.ok is None
     assert "The target could not be run again: it raised ValueError: the file is closed." in str(report)
+
+
+def test_a_target_that_has_no_value_near_by_is_said() -> None:
+    def program(x: Tensor) -> Tensor:
+        if not torch.equal(x, torch.ones(2, dtype=torch.float64)):
+            raise ValueError("only for ones")
+        return Twice.apply(x).sum()
+
+    report = gad.trace(program, torch.ones(2, dtype=torch.float64, requires_grad=True)).check()
+    assert (report.ok, report.coverage) == (None, (0, 1))
+    assert "not examined: x: the target raised" in str(report)
+
+
+def test_a_function_of_something_large_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(function_calls, "MOST_ELEMENTS", 3)
+    report = gad.trace(lambda x: Seven.apply(x).sum(), *drawn((4,))).check()
+    assert report.ok is False
+    assert "not examined: Seven, called at" in str(report)
+    assert "what it is given is too large" in str(report)
 
 
 def test_graphs_without_a_target_say_so() -> None:

@@ -89,6 +89,8 @@ def worst(findings: Iterable[FunctionFinding]) -> FunctionFinding:
 def finding_of(call: AppliedFunction, calls: int) -> FunctionFinding:
     """What is said of one call."""
     place = (call.name, call.source, call.defined, calls)
+    if call.problem:
+        return FunctionFinding(*place, why=call.problem)
     if call.sent is None or all(part is None for part in call.arrived):
         return FunctionFinding(*place, why=NOT_REACHED)
     try:

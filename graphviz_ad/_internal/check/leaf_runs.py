@@ -10,8 +10,9 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from graphviz_ad._internal.base.errors import RerunError
 from graphviz_ad._internal.check.slopes import VAGUE, Walk, compared, direction, rise
-from graphviz_ad._internal.check.verdicts import AGREES, BESIDE, DIFFERS, KINK, TOO_MANY, UNKNOWN, Slope
+from graphviz_ad._internal.check.verdicts import AGREES, BESIDE, DIFFERS, FAILED, KINK, TOO_MANY, UNKNOWN, Slope
 from graphviz_ad._internal.graph.precision import unit
 from graphviz_ad._internal.graph.snapshot import Array
 from graphviz_ad._internal.graph.target import Gradients, Runs
@@ -51,11 +52,19 @@ def slopes_of_leaves(runs: Runs, names: Sequence[str], dtype: str, roundings: fl
         found[name] = judge.alone(here, name, number)
     found |= {name: Slope(UNKNOWN, 0.0, None, TOO_MANY) for name in alone[MOST_ALONE:]}
     doubtful = [name for name in names if found[name].verdict in (DIFFERS, KINK)]
-    if doubtful:
-        beside = point_of(runs, moved_aside(runs.inputs))
-        for number, name in enumerate(doubtful):
-            found[name] = seen_from_both(found[name], judge.alone(beside, name, len(alone) + number))
+    beside = point_beside(runs) if doubtful else None
+    for number, name in enumerate(doubtful):
+        there = judge.alone(beside, name, len(alone) + number) if beside else Slope(UNKNOWN, 0.0, None, FAILED)
+        found[name] = seen_from_both(found[name], there)
     return found
+
+
+def point_beside(runs: Runs) -> Point | None:
+    """What the target gives near by, if it gives anything there."""
+    try:
+        return point_of(runs, moved_aside(runs.inputs))
+    except RerunError:
+        return None
 
 
 def seen_from_both(here: Slope, beside: Slope) -> Slope:
@@ -115,4 +124,7 @@ class _Judge:
         claims = [rise(here.gradients[name], way) for name, way in ways.items()]
         walk = Walk(line, here.outputs, self.runs.seeds, self.runs.precision)
         slope, size = (math.fsum(column) for column in zip(*claims, strict=True))
-        return walk, compared(walk, slope, size, self.dtype, self.roundings)
+        try:
+            return walk, compared(walk, slope, size, self.dtype, self.roundings)
+        except RerunError:  # where it leads to, the target has no value
+            return walk, Slope(UNKNOWN, slope, None, FAILED)

@@ -17,6 +17,7 @@ from graphviz_ad._internal.check.verdicts import (
     BESIDE,
     CUT,
     DIFFERS,
+    FAILED,
     HELD,
     HOOKED,
     KINK,
@@ -27,6 +28,7 @@ from graphviz_ad._internal.check.verdicts import (
     Coverage,
     Slope,
 )
+from graphviz_ad._internal.graph.target import NOT_PLAIN, TOO_LARGE
 
 NOTHING_RUN = TargetFindings()
 MOST_LISTED = 24  # of each kind
@@ -123,6 +125,7 @@ REASONS: Mapping[str, str] = {
     ROUNDING: "rounding leaves no verdict",
     NOT_FINITE: "not finite there",
     STEPS: "the function climbs in steps, so that its gradient is not meant to be its derivative",
+    FAILED: "the target raised, or gave other shapes, where its inputs had moved a little",
     TOO_MANY: "too many of them would have to be examined one by one",
 }
 
@@ -169,10 +172,20 @@ def function_lines(found: FunctionFinding) -> Iterator[str]:
                 f"WRONG: the backward of {found.name}{f' ({found.defined})' if found.defined else ''}{called}{times}:"
                 f" for {each.name} it gives {fault_text(each.fault, each.slope)}"
             )
-        elif each.slope.why == STEPS:
-            yield f"not examined: {found.name}{called}: {REASONS[STEPS]}"
-    if found.why == function_runs.NOT_REACHED:
-        yield f"not examined: {found.name}{called}: no gradient came to it"
+        elif each.slope.why in REASONS:
+            yield f"not examined: {found.name}{called}, for {each.name}: {REASONS[each.slope.why]}"
+        elif each.slope.verdict == KINK and each.slope.why != BESIDE:
+            yield f"not examined: {found.name}{called}, for {each.name}: at a kink, where there is no derivative"
+    if found.why in FUNCTION_REASONS:
+        yield f"not examined: {found.name}{called}: {FUNCTION_REASONS[found.why]}"
+
+
+FUNCTION_REASONS: Mapping[str, str] = {
+    function_runs.NOT_REACHED: "no gradient came to it",
+    FAILED: "it cannot be run alone",
+    TOO_LARGE: "what it is given is too large",
+    NOT_PLAIN: "it is given tensors of another kind",
+}
 
 
 def fault_text(fault: Fault, slope: Slope) -> str:

@@ -10,6 +10,7 @@ from typing import Protocol
 from graphviz_ad._internal.graph.snapshot import Array
 
 Arrays = tuple[Array | None, ...]  # None where there is no tensor, or no gradient
+TOO_LARGE, NOT_PLAIN = "too large", "not plain tensors"  # why a call of a Function is not looked at
 Gradients = Mapping[str, Array | None]
 
 
@@ -18,7 +19,8 @@ class AppliedFunction(Protocol):
 
     ``inputs`` are the names of the parameters that gradients flow to, and ``values`` what they were given; ``arrived``
     is the gradient that came to each result, ``sent`` what the backward made of it for each of the inputs, None of all
-    where no gradient came. ``source`` is the line that called it, ``defined`` that of its backward.
+    where no gradient came; ``problem`` says why the call cannot be looked at. ``source`` is the line that called it,
+    ``defined`` that of its backward.
     """
 
     @property
@@ -37,6 +39,8 @@ class AppliedFunction(Protocol):
     def sent(self) -> Arrays | None: ...
     @property
     def precision(self) -> str: ...
+    @property
+    def problem(self) -> str: ...
 
     def results(self, values: Sequence[Array]) -> Arrays:
         """What it makes of other values."""

@@ -22,7 +22,7 @@ from torch import Tensor
 from graphviz_ad._internal.base.errors import RerunError
 from graphviz_ad._internal.base.own_files import OUR_FOLDER
 from graphviz_ad._internal.graph.snapshot import Array
-from graphviz_ad._internal.graph.target import Arrays
+from graphviz_ad._internal.graph.target import NOT_PLAIN, TOO_LARGE, Arrays
 from graphviz_ad._internal.maths.agreement import coarsest
 from graphviz_ad._internal.tracing.rerun.random_numbers import States, beginning_in, random_states
 from graphviz_ad._internal.tracing.rerun.tensors import as_array, as_tensor
@@ -48,6 +48,7 @@ class FunctionCall:
     needed: tuple[bool, ...] = ()  # for each argument, whether a gradient is asked for
     result: Any = None
     precision: str = ""
+    problem: str = ""
     arrived: Arrays = ()
     sent: Arrays | None = None
     _places: list[int] = field(default_factory=list)  # of the inputs among the arguments
@@ -75,11 +76,9 @@ class FunctionCall:
         return [as_array(self.arguments[place]) for place in self._places]
 
     def settle(self) -> bool:
-        """It has run; whether its backward can be looked at."""
+        """It has run; whether gradients may flow back through it."""
         self.arguments = self.arguments[: len(self.needed)]
         tensors = [part for part in self.arguments if isinstance(part, Tensor)]
-        if self.context is None or any(type(part) not in (Tensor, torch.nn.Parameter) for part in tensors):
-            return False
         self._places = [
             place
             for place, (part, needed) in enumerate(zip(self.arguments, self.needed, strict=True))
@@ -89,10 +88,16 @@ class FunctionCall:
         floats = [part for part in (*tensors, *made) if part.is_floating_point() or part.is_complex()]
         self.precision = coarsest(dtype_name(part.dtype) for part in floats)
         self.result = None
-        return bool(self._places) and sum(part.numel() for part in (*tensors, *made)) <= MOST_ELEMENTS
+        if any(type(part) not in (Tensor, torch.nn.Parameter) for part in tensors):
+            self.problem = NOT_PLAIN
+        elif sum(part.numel() for part in (*tensors, *made)) > MOST_ELEMENTS:
+            self.problem = TOO_LARGE
+        return bool(self._places) and self.context is not None
 
     def ran(self, grad_inputs: Sequence[Tensor | None], grad_outputs: Sequence[Tensor | None]) -> None:
         """Its backward made the first of the second; the names are those of torch's hooks."""
+        if self.problem:
+            return
         tensors = [place for place, part in enumerate(self.arguments) if isinstance(part, Tensor)]
         found = dict(zip(tensors, grad_inputs, strict=False))
         self.arrived = tuple(None if grad is None else as_array(grad) for grad in grad_outputs)
@@ -206,7 +211,7 @@ class NotedFunctions:
         arguments, context = (held, None) if place is None else (held[place + 1 :], held[place])
         call = FunctionCall(
             applied.function,
-            [part.detach().clone() if isinstance(part, Tensor) else part for part in arguments],
+            [kept_argument(part) for part in arguments],
             parameter_names(applied.function, len(arguments), context is not None),
             line_of_user(frame),
             random_states(),
@@ -231,6 +236,11 @@ class NotedFunctions:
 def is_context(thing: Any) -> bool:
     """Whether this is what a forward keeps things in, which is the autograd node."""
     return isinstance(thing, torch.autograd.function.BackwardCFunction)
+
+
+def kept_argument(thing: Any) -> Any:
+    """A copy of a plain tensor; anything else as it is."""
+    return thing.detach().clone() if type(thing) in (Tensor, torch.nn.Parameter) else thing
 
 
 def as_tuple(returned: Any) -> tuple[Any, ...]:

@@ -96,7 +96,10 @@ class TargetRuns:
 
     def outputs(self, moved: Mapping[str, Array]) -> tuple[Array, ...]:
         """The outputs where these inputs have other values."""
-        return tuple(map(as_array, self._run(moved)[1]))
+        found = tuple(map(as_array, self._run(moved)[1]))
+        if [part.shape for part in found] != [part.shape for part in self._first[0]]:
+            raise RerunError("its results had other shapes in another run")
+        return found
 
     def gradients(self, moved: Mapping[str, Array]) -> dict[str, Array | None]:
         """The gradients there."""
