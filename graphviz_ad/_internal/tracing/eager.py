@@ -79,16 +79,18 @@ def trace(
     namespace = surroundings(target)
     with unseen_by_functions():
         name_inputs(tape, target, args, kwargs, namespace)
-    outer = current_tape.get()
+    outer, noted, recorder = current_tape.get(), Noted(), recorder_for(tape)
     try:
         current_tape.set(tape)
-        with Noted(), recorder_for(tape):
+        with noted, recorder:
             returned = [_call_target(target, args, kwargs)]
     except Exception as error:
         with beside_failure(error), unseen_by_functions():
             error.graph = graph_so_far(tape, error, target, namespace)  # type: ignore[attr-defined]
         raise
     finally:
+        recorder.__exit__()  # once more: an interrupt may have come before it could
+        noted.__exit__()
         current_tape.set(outer)
     with unseen_by_functions():
         notices = about_parameters(tape, modules_of(target, namespace))
@@ -362,6 +364,8 @@ def graph_with_detail(
         found.append(Output(value, tape.keeper.gradient(seed), key))
     tape.keeper.pending.settle()
     name_returned(tape)
+    if tape.of_other_tasks:
+        notices = [*notices, notice("other tasks", count=tape.of_other_tasks)]
     if tape.problems:
         notices = [*notices, notice("incomplete", tape.problems, what="operation")]
     if result.problem:
