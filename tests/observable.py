@@ -176,9 +176,10 @@ def world() -> State:
         "streams": (sys.stdout, sys.stderr, sys.stdin),
         "collector": (list(map(id, gc.callbacks)), gc.get_freeze_count(), gc.get_debug()),
         "log": (logging.root.level, list(logging.root.handlers), logging.lastResort, logging.root.manager.disable),
-        "context": [(variable.name, id(value)) for variable, value in contextvars.copy_context().items()],
+        "context": {variable.name: id(value) for variable, value in contextvars.copy_context().items()},
         "files": len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else 0,  # noqa: PTH112, PTH208
         "monitoring": [sys.monitoring.get_tool(i) for i in range(6)] if hasattr(sys, "monitoring") else [],
+        "matplotlib": repr(sys.modules["matplotlib"].rcParams) if "matplotlib" in sys.modules else "",
         "once": len(getattr(warnings, "onceregistry", ())),
     }
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from contextlib import ExitStack
 from types import FrameType
 from typing import Any
 
@@ -15,13 +16,14 @@ import pytest
 import torch
 from programs import state_of, world
 from torch import Tensor, nn
+from torch.utils._python_dispatch import is_in_torch_dispatch_mode
 from torch.utils.checkpoint import checkpoint
 
 import graphviz_ad as gad
 from graphviz_ad._internal.tracing import eager
 from graphviz_ad._internal.tracing import recording as record
-from graphviz_ad._internal.tracing.assembly import autograd_graph
-from graphviz_ad._internal.tracing.tape import collector, torch_private
+from graphviz_ad._internal.tracing.assembly import autograd_graph, retained_grads
+from graphviz_ad._internal.tracing.tape import collector, dispatch_mode, modes, torch_private
 
 PLACES = {
     *(
@@ -32,6 +34,9 @@ PLACES = {
         autograd_graph.put_back,
     ),
     *(autograd_graph.watching.__wrapped__, autograd_graph.remove, record.Recording.__enter__, record.Recording._stop),
+    *(record.Recording._close, ExitStack.enter_context, ExitStack.close, ExitStack.__exit__),
+    *(dispatch_mode.Recorder.__enter__, dispatch_mode.Recorder.__exit__, dispatch_mode.Recorder.aside.__wrapped__),
+    *(modes.put_on, modes.take_off, modes._forget, modes._is_on, retained_grads.retained_grads_aside.__wrapped__),
     *(
         torch_private.engine_entry.__wrapped__,
         torch_private._stop_watching,
@@ -116,6 +121,7 @@ def test_an_interrupt_anywhere_leaves_no_trace(way: Callable[[nn.Module], None])
             pass
         finally:
             sys.setprofile(None)
+        assert not is_in_torch_dispatch_mode()
         changed = {key: value for key, value in world().items() if value != before[key]}
         assert (n, changed, hooks_run(module)) == (n, {}, [])
         assert state_of(module) == state

@@ -12,17 +12,22 @@ import sys
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import flows
 import pytest
+import real_modules
 import torch
+import torch_modules
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from observable import State, calls_of_ours, differences, of_tensor, unchanged, without_addresses
+from observable import State, calls_of_ours, differences, of_tensor, tensors_of, unchanged, without_addresses
 from random_programs import Input, Program, inputs, programs
 from torch import Tensor
+from torch.utils._pytree import tree_leaves
 
 import graphviz_ad as gad
 
@@ -100,10 +105,14 @@ def test_what_was_there_before_a_trace_is_as_it_was(program: Program, first: Inp
 
 
 def references_to_inputs(program: Program, first: Input, second: Input) -> tuple[list[int], list[int]]:
-    """How many there are to the inputs of a program before and after it has run, if nobody goes back."""
+    """How many there are to the inputs of a program before and after it has run without us."""
     x, y = first.make(), second.make()
     before = [sys.getrefcount(x), sys.getrefcount(y)]
-    program(x, y)
+    with suppress(RuntimeError):
+        outputs = program(x, y)
+        ones = [torch.ones_like(output) for output in outputs]
+        torch.autograd.grad(outputs, [x], ones, retain_graph=True, allow_unused=True)
+    outputs = ones = None
     if [sys.getrefcount(x), sys.getrefcount(y)] != before:
         gc.collect()
     return before, [sys.getrefcount(x), sys.getrefcount(y)]
@@ -134,6 +143,26 @@ def test_what_was_computed_is_as_it_was_when_it_has_been_looked_at(
         except RuntimeError:
             TRIED["raised"] += 1
     assert calls == []
+
+
+DRAWN: dict[str, Callable[[gad.Graph, Path], Any]] = {
+    "dot": lambda graph, folder: graph.plot(layout="dot").to_svg(),
+    "layered": lambda graph, folder: graph.plot(layout="layered").save(folder / "f.pdf"),
+    "png": lambda graph, folder: graph.plot().save(folder / "f.png"),
+    "film": lambda graph, folder: graph.animate().save(folder / "f.gif"),
+    "page": lambda graph, folder: graph.animate().save(folder / "f.html"),
+    "checked": lambda graph, folder: graph.check(),
+    "explained": lambda graph, folder: graph.explain("x").to_text(),
+}
+
+
+@pytest.mark.parametrize("way", DRAWN)
+def test_drawing_and_explaining_leave_the_process_as_it_was(way: str, tmp_path: Path) -> None:
+    x = torch.tensor([0.5, 2.0], requires_grad=True)
+    graph = gad.trace(lambda x: (x * x).sin().sum(), x)
+    DRAWN[way](graph, tmp_path)  # what is loaded once a process is loaded now
+    with unchanged(x):
+        DRAWN[way](graph, tmp_path)
 
 
 # --- meanwhile
@@ -225,7 +254,12 @@ def traced(seen: Seen) -> None:
 
 
 def told(seen: Seen) -> list[Any]:
-    """What is to be the same; that some objects have weak references to them can be seen while they are recorded."""
+    """What is to be the same.
+
+    While a program is recorded it can be seen that there are weak references to objects, and that autograd nodes are
+    held, and so what they keep.
+    """
+    meanwhile = ("weak references", "_use_count")
 
     def renamed(value: Any) -> Any:
         if isinstance(value, list):
@@ -233,7 +267,7 @@ def told(seen: Seen) -> list[Any]:
         return flows.RESHAPED.get(value, value) if isinstance(value, str) else value
 
     return [
-        {name: renamed(value) for name, value in state.items() if "weak references" not in name}
+        {name: renamed(value) for name, value in state.items() if not any(word in name for word in meanwhile)}
         for state in seen.states
     ]
 
@@ -254,3 +288,61 @@ def test_a_program_finds_out_nothing_while_it_is_watched(watched: Any, plain: An
         assert one.warnings == other.warnings
 
     any_program()
+
+
+# --- modules
+
+Made = Callable[[], tuple[Callable[..., Any], tuple[Any, ...]]]
+
+
+def seeded(make: Made) -> Made:
+    def again() -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        torch.manual_seed(0)
+        return make()
+
+    return again
+
+
+EVERY_MODULE: dict[str, Made] = {
+    **{name: seeded(make) for name, make in real_modules.MODULES.items()},
+    **{name: partial(torch_modules.made, name) for name in torch_modules.MODULES},
+}
+
+
+def written_by_the_module(name: str) -> bool:
+    """What a forward pass writes: buffers, the generator, and the numbers that a module keeps for the next time."""
+    return name in (*MOVED_BY_PROGRAMS, "bits", "_version") or "_buffers" in name or "rng" in name
+
+
+def loss_of(returned: Any) -> Tensor:
+    """One number that every result has a part in."""
+    tensors = [leaf for leaf in tree_leaves(returned) if isinstance(leaf, Tensor) and leaf.requires_grad]
+    return sum((tensor.sum() for tensor in tensors[1:]), tensors[0].sum())
+
+
+def ready(name: str) -> tuple[Any, tuple[Any, ...]]:
+    """A module that was called once, with inputs of which at least one has something to get."""
+    module, args = EVERY_MODULE[name]()
+    module(*args)
+    if not list(module.parameters()):
+        args[0].requires_grad_()
+    return module, args
+
+
+@pytest.mark.parametrize("name", EVERY_MODULE)
+def test_a_module_is_as_it_was_and_as_it_would_be(name: str) -> None:
+    module, args = ready(name)
+    with unchanged(module, *of_inputs(args), but=written_by_the_module):
+        gad.trace(module, *args)
+    states = []
+    for watch in (gad.record, lambda _: nullcontext()):
+        module, args = ready(name)
+        torch.manual_seed(1)
+        with watch(module):
+            loss_of(module(*args)).backward()
+        states.append([without_addresses(of_tensor(tensor)) for tensor in (*tensors_of(module), *of_inputs(args))])
+    assert [differences(*pair) for pair in zip(*states, strict=True)] == [{} for _ in states[0]]
+
+
+def of_inputs(args: tuple[Any, ...]) -> list[Tensor]:
+    return [arg for arg in args if isinstance(arg, Tensor)]

@@ -125,6 +125,7 @@ FACTS: Mapping[str, Mapping[str, Schema]] = {
     "hooks untold": {"count": COUNT},
     "untried torch": {"version": TEXT, "tested": TEXTS},
     "too deep": {"reach": COUNT},
+    "other tasks": {"count": COUNT},
     "caught": {"sources": some(maybe(TEXT))},
     "modules folded": {"inside": COUNT},
     "blocks": {"operations": COUNT, "blocks": COUNT},

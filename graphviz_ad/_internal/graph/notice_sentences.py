@@ -244,6 +244,11 @@ SENTENCES: Mapping[str, Callable[[Notice], str]] = {
         " would overflow the stack, so that what lies beyond was not linked to autograd, and no backward pass from"
         " there was recorded. trace(function, inputs) has no such limit."
     ),
+    "other tasks": lambda note: (
+        f"{counted_subjects(note['count'], 'operation')} not in this graph: other tasks ran"
+        f" {'it' if note['count'] == 1 else 'them'} in the same thread meanwhile. A recording belongs to the task that"
+        " begins it, and to those that this one starts; begin it in the task that runs the program."
+    ),
     "nobody read": lambda note: (
         f"Nobody read what {few(note.subjects)} returned; shown is what it computed and did not use itself."
     ),

@@ -100,10 +100,10 @@ def trace(
     with unseen_by_functions():
         name_inputs(tape, target, args, kwargs, namespace)
         kept = kept_target(name_of(target), target, args, kwargs, grad_outputs)
-    outer = current_tape.get()
+    outer, noted, recorder = current_tape.get(), Noted(), recorder_for(tape)
     try:
         current_tape.set(tape)
-        with Noted(), recorder_for(tape):
+        with noted, recorder:
             returned = [_call_target(target, args, kwargs)]
     except Exception as error:
         to_raise = error
@@ -114,6 +114,8 @@ def trace(
             raise to_raise from error
         raise
     finally:
+        recorder.__exit__()  # once more: an interrupt may have come before it could
+        noted.__exit__()
         current_tape.set(outer)
     with unseen_by_functions():
         notices = about_parameters(tape, modules_of(target, namespace))
@@ -448,6 +450,8 @@ def graph_with_detail(
         found.append(Output(value, tape.keeper.gradient(seed), key))
     tape.keeper.pending.settle()
     name_returned(tape)
+    if tape.of_other_tasks:
+        notices = [*notices, notice("other tasks", count=tape.of_other_tasks)]
     if tape.problems:
         notices = [*notices, notice("incomplete", tape.problems, what="operation")]
     if result.problem:

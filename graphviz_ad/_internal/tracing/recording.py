@@ -118,16 +118,23 @@ class Recording:
         with unseen_by_functions():
             self._name_what_is_there()
             self._look_at_gradients()
+        self._recorder, self._noted = recorder_for(self._tape), Noted()
         try:
-            sees_engine = self._open.enter_context(engine_entry(self._engine))
-            self._recorder = recorder_for(self._tape)
-            self._recorder.blind = not sees_engine
-            self._open.enter_context(Noted())
+            self._recorder.blind = not self._open.enter_context(engine_entry(self._engine))
+            self._open.enter_context(self._noted)
             self._open.enter_context(self._recorder)
             return self
         except BaseException:  # as an interrupt: __exit__ will not be called
-            self._open.close()
+            self._close()
             raise
+
+    def _close(self) -> None:
+        """Put torch back as it was; bears being run twice, and where not all was begun."""
+        try:
+            self._open.close()
+        finally:
+            self._recorder.__exit__()
+            self._noted.__exit__()
 
     @property
     def _depths(self) -> Depths:
@@ -152,7 +159,7 @@ class Recording:
         except TraceError:
             raise
         except BaseException:  # an interrupt may come anywhere
-            self._open.close()
+            self._close()
             raise
         try:
             with unseen_by_functions():
@@ -174,10 +181,16 @@ class Recording:
             error.graph = self._graph  # type: ignore[attr-defined]
 
     def _stop(self) -> None:
-        if self._state != "open" or self._thread != threading.get_ident():
+        if self._state != "open":
             raise TraceError("a recording ends where it began: in the same thread, once, by leaving its with block")
-        self._open.close()
+        self._close()
         self._state = "ended"
+        if self._thread != threading.get_ident():
+            raise TraceError(
+                "a recording ends where it began: in the same thread, once, by leaving its with block; this one was"
+                " left in another thread, so that it has no graph. Begin and leave it in the thread that runs the"
+                " program"
+            )
         with unseen_by_functions():
             self._look_at_gradients()
 
@@ -198,6 +211,9 @@ class Recording:
     def _engine(self, real: Any, outputs: Sequence[Any], *args: Any, **kwargs: Any) -> Any:
         if threading.get_ident() != self._thread:
             return real(outputs, *args, **kwargs)
+        if not self._recorder.is_of_this_task():
+            with self._recorder.aside():
+                return real(outputs, *args, **kwargs)
         graph_of_gradient = args[2] if len(args) > 2 else kwargs.get("create_graph", False)
         # what the engine runs is no part of the program
         with at_rest(), nullcontext() if graph_of_gradient else self._recorder.aside():
@@ -366,6 +382,8 @@ class Recording:
         whole.adopt(graphs)
         if self._depths.went_too_deep:
             notices = [*notices, notice("too deep", reach=self._depths.reach)]
+        if tape.of_other_tasks:
+            notices = [*notices, notice("other tasks", count=tape.of_other_tasks)]
         if tape.problems:
             notices = [*notices, notice("incomplete", tape.problems, what="thing")]
         for number, name in variables_read(tape, self._code).items():

@@ -152,7 +152,7 @@ def recorder_for(tape: Tape) -> Recorder:
     return RankRecorder(tape) if dist.is_available() and dist.is_initialized() else Recorder(tape)
 
 
-class RankRecorder(Recorder):
+class RankRecorder(Recorder):  # type: ignore[no-untyped-call]
     """The recorder of a process that communicates with others, during backward passes too."""
 
     sees_backward = True
@@ -167,14 +167,14 @@ class RankRecorder(Recorder):
         kind = kind_of_communication(func)
         return (
             super().__torch_dispatch__(func, types, args, kwargs)
-            if kind is None
+            if kind is None or self.ended or not self.is_of_this_task()
             else self.traffic.run(kind, func, args, kwargs)
         )
 
     def __exit__(self, *error: Any) -> None:
         """Stop recording; what has not arrived by now is not known."""
         self.traffic.settle(last=True)
-        super().__exit__(*error)  # type: ignore[no-untyped-call]
+        super().__exit__(*error)
 
 
 class Traffic:
@@ -299,7 +299,7 @@ def bytes_of_message(tensor: Tensor) -> range:
     """Which bytes a tensor lies in, which has no gaps or it could not be sent."""
     if not is_own_kind(tensor):  # without memory of its own
         return range(0)
-    start = tensor.data_ptr()
+    start = torch_private.address_of(tensor)
     return range(start, start + tensor.numel() * tensor.element_size())
 
 

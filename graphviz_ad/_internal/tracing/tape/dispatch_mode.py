@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar, Token
 from functools import cache
 from traceback import walk_tb
 from typing import Any
@@ -18,6 +19,7 @@ from torch import Tensor
 from graphviz_ad._internal.graph.notices import notice
 from graphviz_ad._internal.tracing.capture import Capture
 from graphviz_ad._internal.tracing.tape.doubts import DOUBTS
+from graphviz_ad._internal.tracing.tape.modes import put_on, take_off
 from graphviz_ad._internal.tracing.tape.tape import Tape
 from graphviz_ad._internal.tracing.tape.tape_entries import SCHEMAS, Operation, Schema, Use, Value, schema_of
 from graphviz_ad._internal.tracing.tape.torch_private import (
@@ -25,8 +27,12 @@ from graphviz_ad._internal.tracing.tape.torch_private import (
     DispatchMode,
     is_in_engine,
     is_innermost,
+    modes_that_are_on,
     quiet,
 )
+
+# those of the recordings that the running task belongs to; a task takes them over from the one that starts it
+marks: ContextVar[tuple[object, ...]] = ContextVar("marks", default=())
 
 
 class Recorder(DispatchMode):  # type: ignore[no-untyped-call]
@@ -64,7 +70,12 @@ class Recorder(DispatchMode):  # type: ignore[no-untyped-call]
                 "what only C++ holds cannot be told from what Python holds: operations that one call runs stand apart"
             )
         self.tape = tape
-        self.paused = False
+        self.paused = self.ended = False
+        # what tells its own task, and those that this one starts meanwhile, from others
+        self._mark = object()
+        self._marks: tuple[object, ...] = ()
+        self._token: Token[tuple[object, ...]] | None = None
+        self._thread = 0
         # to where the engine begins and ends, so that each operation has to be asked whether it is the engine's
         self.blind = False
 
@@ -77,19 +88,60 @@ class Recorder(DispatchMode):  # type: ignore[no-untyped-call]
         try:
             self.paused = True
             if leaves:
-                self.__exit__(None, None, None)  # type: ignore[no-untyped-call]
+                take_off(self)
             yield
         finally:
             if leaves and not is_innermost(self):  # an interrupt may have come before it left
-                self.__enter__()  # type: ignore[no-untyped-call]
+                put_on(self)
             self.paused = before
+
+    def __enter__(self) -> Recorder:
+        """Record what this task runs from here on."""
+        for mode in modes_that_are_on() or ():
+            if isinstance(mode, Recorder) and mode.ended:  # in another thread, which cannot take it off here
+                take_off(mode)
+        self._thread = threading.get_ident()
+        try:
+            self._marks = (*marks.get(), self._mark)
+            self._token = marks.set(self._marks)
+            put_on(self)
+            return self
+        except BaseException:  # an interrupt may come anywhere
+            self.__exit__()
+            raise
+
+    def __exit__(self, *error: object) -> None:
+        """Stop recording, in whatever order recordings end; from another thread it can only be silenced."""
+        self.ended = True
+        if threading.get_ident() != self._thread:
+            return
+        take_off(self)
+        if self._token is not None and marks.get() is self._marks:
+            marks.reset(self._token)
+            self._token = None
+        elif self._mark in marks.get():
+            marks.set(tuple(mark for mark in marks.get() if mark is not self._mark))
+
+    def is_of_this_task(self) -> bool:
+        """Whether what runs now belongs to the task that began this, or is in the engine, which may use a thread of
+        its own.
+        """
+        return self._mark in marks.get() or is_in_engine()
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Run the operation and note it; a tracer must not break what it watches, so that what it fails at is said
         on the graph.
         """
         schema = SCHEMAS.get(func) or self._read(func)
-        if schema is None or self.paused or quiet.depth or not schema.recorded or (self.blind and is_in_engine()):
+        if (
+            schema is None
+            or self.paused
+            or self.ended
+            or quiet.depth
+            or not schema.recorded
+            or (self.blind and is_in_engine())
+            or self._is_of_another_task()
+        ):
             return func(*args, **kwargs) if kwargs else func(*args)
         operation = None
         try:
@@ -108,6 +160,12 @@ class Recorder(DispatchMode):  # type: ignore[no-untyped-call]
             except Exception as error:
                 self._failed(error)
         return result
+
+    def _is_of_another_task(self) -> bool:
+        if self.is_of_this_task():
+            return False
+        self.tape.of_other_tasks += 1
+        return True
 
     def _read(self, func: Any) -> Schema | None:
         """What is known of an operation that is met for the first time; None where it cannot be read, which is said."""

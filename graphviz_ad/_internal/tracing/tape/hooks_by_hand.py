@@ -14,7 +14,7 @@ from graphviz_ad._internal.tracing.tape.torch_private import SAVED_TENSOR, TELLS
 
 REGISTER = "register_hooks"
 _seen = [0]
-_open = [0]  # recordings
+_open: set[int] = set()  # identities of those that are open
 _real: list[Any] = [None]  # None: it is in its place
 _lock = threading.Lock()
 
@@ -31,16 +31,16 @@ class Noted:
         """Count from here on."""
         if not TELLS_HOOKS and hasattr(SAVED_TENSOR, REGISTER):
             with _lock:
-                _open[0] += 1
+                _open.add(id(self))
                 if _real[0] is None:
                     _wrap(getattr(SAVED_TENSOR, REGISTER))
 
     def __exit__(self, *error: object) -> None:
-        """Give torch its own back with the last recording that ends."""
+        """Give torch its own back with the last recording that ends; bears being run twice."""
         if _real[0] is not None:
             with _lock:
-                _open[0] -= 1
-                if not _open[0]:
+                _open.discard(id(self))
+                if not _open:
                     setattr(SAVED_TENSOR, REGISTER, _real[0])
                     _real[0] = None
 

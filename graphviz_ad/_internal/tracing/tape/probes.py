@@ -98,6 +98,26 @@ def knows_the_innermost(innermost: Callable[[], Any]) -> bool:
     return before is None and within is mode and innermost() is None
 
 
+def knows_the_stack(stack: Callable[[], list[Any]]) -> bool:
+    """All modes that are on, the innermost last."""
+    from torch.utils._python_dispatch import TorchDispatchMode
+
+    one, other = TorchDispatchMode(), TorchDispatchMode()  # type: ignore[no-untyped-call]
+    with one, other:
+        within = stack()
+    return (stack(), [within[0] is one, within[1] is other, len(within)]) == ([], [True, True, 2])
+
+
+def changes_the_stack(push: Callable[[Any], None], home: Any) -> bool:
+    """A mode that is put on is on, and is what is taken off."""
+    from torch.utils._python_dispatch import TorchDispatchMode, _get_current_dispatch_mode
+
+    mode = TorchDispatchMode()  # type: ignore[no-untyped-call]
+    push(mode)
+    within, taken = _get_current_dispatch_mode(), home._pop_torch_dispatch_stack(None)
+    return within is mode and taken is mode and _get_current_dispatch_mode() is None
+
+
 def hides_from_modes(context: Callable[[], Any]) -> bool:
     """A dispatch mode sees nothing within, and everything after."""
     x = torch.ones(2, device="cpu")

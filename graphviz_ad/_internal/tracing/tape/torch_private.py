@@ -217,12 +217,39 @@ def is_innermost(mode: Any) -> bool:
 _innermost: Callable[[], Any] | None = believed(
     _find(_python_dispatch, "_get_current_dispatch_mode"), probes.knows_the_innermost
 )
+_stack: Callable[[], list[Any]] | None = believed(
+    _find(_python_dispatch, "_get_current_dispatch_mode_stack"), probes.knows_the_stack
+)
 _mode_count: Callable[[], int] = believed(_find(torch._C, "_len_torch_dispatch_stack"), probes.counts_modes) or (
     lambda: 1
 )
 _disabled: Callable[[], AbstractContextManager[Any]] | None = believed(
     _find(torch._C, "_DisableTorchDispatch"), probes.hides_from_modes
 )
+
+
+def modes_that_are_on() -> list[Any] | None:
+    """The dispatch modes of this thread, the innermost last; None where torch does not tell."""
+    return _stack() if _stack is not None else None
+
+
+# put a mode on top of those of this thread, and take that on top off, each by a single call that no interrupt can halve
+PUSH: Callable[[Any], None] | None = believed(
+    _find(torch._C, "_push_on_torch_dispatch_stack"), lambda push: probes.changes_the_stack(push, torch._C)
+)
+POP: Callable[[None], Any] | None = _find(torch._C, "_pop_torch_dispatch_stack") if PUSH is not None else None
+
+
+def mode_flags() -> dict[str, bool]:
+    """What torch keeps of modes in plain variables of the process, for all threads."""
+    home = vars(_python_dispatch) if _python_dispatch is not None else {}
+    return {name: value for name, value in home.items() if type(value) is bool}
+
+
+def set_mode_flags(flags: dict[str, bool]) -> None:
+    """Set these variables."""
+    if flags:
+        vars(_python_dispatch).update(flags)
 
 
 class _Quiet(threading.local):
@@ -277,7 +304,7 @@ _storage_of: Callable[[Tensor], int] | None = believed(
     _find(torch._C, "_storage_address"), lambda found: probes.tells_storages(found, STORAGE)
 )
 # where in that object stands how many bytes there are
-_SIZE: int | None = answer_to(lambda: probes.place_of_size(_storage_of)) if _storage_of is not None else None  # type: ignore[arg-type]
+_SIZE = answer_to(partial(probes.place_of_size, _storage_of)) if _storage_of is not None else None
 # where a memory begins; ``data_ptr`` hands it out to be written, so that a lazy copy would become a true one
 _begin_of_memory: Callable[[Tensor], int] | None = believed(_find(torch._C, "_data_address"), probes.tells_addresses)
 
