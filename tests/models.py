@@ -97,6 +97,9 @@ INPUTS: dict[tuple[str, str], Callable[[], tuple[Any, ...]]] = {
     ("tracing/test_no_trace_left.py", "Convolution"): lambda: (torch.ones(2, 4, 4),),
     ("explain/test_reasons.py", "Tied"): lambda: (torch.tensor([1, 2]),),
     ("small_programs.py", "TwoLayers"): lambda: (torch.ones(2),),
+    ("tracing/test_operations_as_they_ran.py", "Layered"): lambda: (torch.ones(4, 4), torch.eye(4)),
+    ("tracing/test_operations_as_they_ran.py", "Holding"): lambda: (torch.ones(4, 4, requires_grad=True), torch.eye(4)),
+    ("tracing/test_what_goes_in.py", "TopK"): lambda: (torch.ones(5), 2),
 }
 
 
