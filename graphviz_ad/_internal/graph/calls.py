@@ -22,6 +22,7 @@ from graphviz_ad._internal.operations.traits import GETITEM, RECURRENT, SETITEM,
 
 # what torch asks for itself
 QUESTIONS = frozenset({"_nested_tensor_size", "_nested_tensor_strides", "_nested_tensor_storage_offsets"})
+MOST_SAID = 3  # operations that a call without a name is called by
 VIEWS_OF_VIEWS = 16  # as deep as a whole is looked for
 WRITES_TO_A_VIEW = "CopySlices"
 
@@ -147,13 +148,18 @@ def merged_call(
 
 def name_of_call(members: list[Node], main: Node) -> str | None:
     """What the user called: as the operation that made the result says it, or one that knows better; where nobody
-    can tell, all that ran, since none of it is what was called.
+    knows, all that ran, since none of it alone is the call.
     """
     # runs as jacfwd(jacrev(f)): only what runs innermost can tell
     if any(member.call_op == "hessian" for member in members):
         return "hessian"
-    ran = list(dict.fromkeys(member.op for member in members if member.op is not None))
-    return main.call_op or ("+".join(ran) if len(ran) > 1 else main.op)
+    return main.call_op or all_that_ran(members)
+
+
+def all_that_ran(members: list[Node]) -> str | None:
+    """ "t→addmm"; of many the first and the last."""
+    names = list(dict.fromkeys(member.op for member in members if member.kind == "op" and member.op is not None))
+    return "→".join(names if len(names) <= MOST_SAID else [names[0], "…", names[-1]]) or None
 
 
 def autograd_of(members: list[Node]) -> tuple[str, ...]:
@@ -179,10 +185,8 @@ def takes_all(graph: Graph, node: Node) -> bool:
 
 def bytes_of(members: list[Node]) -> int | None:
     """What a call keeps for the backward pass; None where several operations do, since they may keep the same
-    memory, or where nobody says what one of them keeps.
+    memory.
     """
-    if any(member.keeps_unknown for member in members):
-        return None
     found = [
         member.saved_bytes for member in members if member.saved_bytes or (member.saved_bytes is None and member.saved)
     ]

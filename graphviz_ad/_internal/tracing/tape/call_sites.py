@@ -235,14 +235,6 @@ class CallSite:
         return len(stores) == 1 and bool(ends) and loaded
 
     @cached_property
-    def maker(self) -> str | None:
-        """The function that made the function called here, if both calls are written here: the "hessian" of
-        ``hessian(f)(x)``.
-        """
-        tree = _parsed(self.text)
-        return _called_by(tree.func) if isinstance(tree, ast.Call) else None
-
-    @cached_property
     def number_first(self) -> bool:
         """Whether a number is written before the operator and something else behind it: "2 * x"."""
         if self.instruction is None or not self.instruction.opname.startswith("BINARY_OP"):
