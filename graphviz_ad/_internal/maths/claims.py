@@ -23,7 +23,7 @@ from graphviz_ad._internal.graph.arguments import Argument
 from graphviz_ad._internal.graph.cuts import DETACHED
 from graphviz_ad._internal.graph.fact_texts import FLOW, argument_text
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node, Port
-from graphviz_ad._internal.graph.precision import rounded_to_dtype, unit
+from graphviz_ad._internal.graph.precision import full_precision, rounded_to_dtype, unit
 from graphviz_ad._internal.graph.snapshot import Snapshot
 from graphviz_ad._internal.maths.agreement import consistent, dtype_around, go_together, rounding_share, smallest
 from graphviz_ad._internal.maths.formula_errors import Doubted, doubted, flowed
@@ -581,9 +581,31 @@ def call_doubt(call: Call, formula: str, arriving: Any, share: float, off: Any =
     if values is None:
         return None
     try:
-        return doubted(formula, {**values, "g": arriving}, share, off={"g": off}, more=one_hot(values))
+        return doubted(
+            formula,
+            {**values, "g": arriving},
+            share,
+            off={"g": off, **lost_on_entry(call, values)},
+            more=one_hot(values),
+        )
     except (ExpressionError, IndexError, TypeError, ValueError):
         return None
+
+
+def lost_on_entry(call: Call, values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """How far operands are off where torch first rounds them to the dtype of the result: numbers in the program, and
+    tensors of a finer dtype.
+    """
+    dtype = call.node.ports[0].dtype or ""
+    finer = [
+        letter
+        for letter, port in zip(LETTERS, call.ports, strict=False)
+        if letter in values and unit(port.dtype) < unit(dtype) and (port.device is None or unit(port.dtype))
+    ]
+    with np.errstate(all="ignore"):
+        return {
+            letter: np.abs(full_precision(values[letter]) - rounded_to_dtype(values[letter], dtype)) for letter in finer
+        }
 
 
 def one_hot(values: Mapping[str, Any]) -> Mapping[str, Any]:
