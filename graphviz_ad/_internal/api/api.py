@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 from graphviz_ad._internal.api.still_plans import plain, still
 from graphviz_ad._internal.base.argument_types import Destination, Says, StrPath, shown_value
 from graphviz_ad._internal.base.checked_calls import checking_arguments, saves, takes
-from graphviz_ad._internal.base.errors import GraphvizADWarning, OptionError, UnknownNameError
+from graphviz_ad._internal.base.errors import GraphvizADWarning, MissingDependencyError, OptionError, UnknownNameError
 from graphviz_ad._internal.base.registry import Registry
 from graphviz_ad._internal.base.save_folder import is_folder, write_folder
 from graphviz_ad._internal.film.staging import Screen, best_stage
@@ -575,7 +575,10 @@ def make_dot(
     that it keeps, and "unknown" where torch would tell only by unpacking them: they are never unpacked, so that no
     checkpoint runs by surprise.
     """
-    import graphviz
+    try:
+        import graphviz
+    except ImportError as error:
+        raise MissingDependencyError("graphviz", "", "make_dot", "trace() and plot() do without it") from error
 
     if callable(var):
         raise OptionError(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from graphviz_ad._internal.base.checked_calls import checking_arguments
 from graphviz_ad._internal.base.errors import UnknownNameError
 from graphviz_ad._internal.base.frozen import frozen
+from graphviz_ad._internal.base.text_table import counted_noun
 from graphviz_ad._internal.graph.arguments import Arguments
 from graphviz_ad._internal.graph.cuts import DETACHED
 from graphviz_ad._internal.graph.fact_texts import settings_of
@@ -377,7 +378,8 @@ class Graph:
     def __repr__(self) -> str:
         """One line for the console: what this is a graph of."""
         kinds = [sum(node.kind == kind for node in self.node_list) for kind in ("op", "leaf", "data")]
-        return f"<Graph of {self.name}: {kinds[0]} ops, {kinds[1]} leaves, {kinds[2]} data, {len(self.edges)} edges>"
+        counts = (counted_noun(kinds[0], "op"), "1 leaf" if kinds[1] == 1 else f"{kinds[1]} leaves", f"{kinds[2]} data")
+        return f"<Graph of {self.name}: {', '.join(counts)}, {counted_noun(len(self.edges), 'edge')}>"
 
     if TYPE_CHECKING:  # what is above this room can do with a graph; `api.methods` puts it here
 

@@ -94,7 +94,7 @@ def module_title(node: Node, name: str) -> list[Line]:
     """Name of a folded module, and what is in it."""
     facts = [f"{node.inside} op{'s' if node.inside != 1 else ''}"]
     if node.parameters:
-        facts.append(f"{short_count(node.parameters)} parameters")
+        facts.append(f"{short_count(node.parameters)} parameter{'s' if node.parameters != 1 else ''}")
     return [Line("name", shortened_text(name, NAME_ROOM)), Line("kind", " · ".join(facts))]
 
 
