@@ -51,6 +51,8 @@ from graphviz_ad._internal.operations.traits import (
     KINKS_BY_SETTINGS,
     MOVE_BY_SETTINGS,
     OF_ONE_MATRIX,
+    PAD,
+    PADDING_MODES,
     PICKS_CLASSES,
     PICKS_ONE_AT_A_TIE,
     POOLS,
@@ -358,6 +360,8 @@ def call_gives(call: Call, formula: str, snap: Snapshot | None, arriving: Any) -
 def backward_of(call: Call, settings: Settings, forward: str, places: Any) -> tuple[str, ...]:
     """What flows back to each operand; () where no formula is true. ``places``: where the derivative jumps."""
     name, shapes, backward = call.name, call.shapes, call.rule.backward
+    if name == PAD and padding_mode(call) != "constant":  # what was copied gets a part of the gradient, too
+        return ()
     if FLOW in call.node.hook_effects:  # what flows back is not what the operation makes of it
         return ()
     if len(call.node.ports) > 1 or (name not in SHAPES and is_complex(call)):  # the rules are those of real numbers
@@ -381,6 +385,11 @@ def backward_of(call: Call, settings: Settings, forward: str, places: Any) -> tu
     return tuple(
         [with_counts(formula, shapes) if "numel(" in formula else formula.removesuffix(" / 1") for formula in backward]
     )
+
+
+def padding_mode(call: Call) -> str | None:
+    """What the margin of a padding is made of; None where that is not known."""
+    return PADDING_MODES.get(call.node.autograd[0]) if len(call.node.autograd) == 1 else None
 
 
 def is_well_conditioned(call: Call) -> bool:
@@ -626,6 +635,9 @@ def telling_settings(call: Call, plain: bool) -> list[tuple[str, str]]:
     ]
     if name in (GETITEM, SETITEM, *KNOWN_AS.values()):
         return []
+    mode = padding_mode(call) if name == PAD else None
+    if mode not in (None, "constant"):
+        return [*((key, argument_text(value)) for key, value in found), ("mode", str(mode))]
     if ("reduction", 1) in found and "mean(" in call.rule.forward:
         found.remove(("reduction", 1))
     if name in CONVOLUTIONS:
