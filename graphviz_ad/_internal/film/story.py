@@ -349,7 +349,15 @@ def ending(words: Words, forward_only: bool) -> Step:
         changes.append(Change(node.key, "idle", final([*lines.values, *lines.gradients, *lines.notes])))
     changes += [Change(key, None, final(edge.lines)) for key, edge in words.edges.items()]
     leaves = [node for node in graph.node_list if node.kind == "leaf"]
-    said = ", ".join(f"{words.names.gradient(node.key)} = {gradient_text(node.grad)}" for node in leaves[:6])
+    said = ", ".join(final_gradient(words, node) for node in leaves[:6])
     if len(leaves) > 6 or len(said) > 110:
         said = f"{len(leaves)} leaves have their gradients" if len(leaves) > 1 else "The leaf has its gradient"
     return Step("end", ("Every gradient is computed", said), tuple(changes), 1)
+
+
+def final_gradient(words: Words, node: Node) -> str:
+    """ "∂f/∂x = 72", and what .grad of a leaf holds where that is something else, as after several passes."""
+    said = f"{words.names.gradient(node.key)} = {gradient_text(node.grad)}"
+    total = node.ports[0].grad_total
+    differs = total is not None and total != node.grad
+    return f"{said}, {words.names.of[node.key]}.grad = {gradient_text(total)}" if differs else said

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Set
+from collections.abc import Callable, Collection, Iterable, Set
 from dataclasses import replace
 
 from graphviz_ad._internal.graph import notices
@@ -70,15 +70,17 @@ def hide_constants(graph: Graph) -> Graph:
 MOST_STEPS = 12  # that a picture has room for
 
 
-def hide_unused(graph: Graph, *, steps: bool = False) -> Graph:
+def hide_unused(graph: Graph, *, steps: bool = False, ends: Collection[str] = ()) -> Graph:
     """Without what leads to no output, such as the condition of an ``if``; says how much that was.
 
-    ``steps`` keeps what an optimizer made of the leaves, where these are few.
+    ``steps`` keeps what an optimizer made of the leaves, where these are few; ``ends`` are the keys of nodes that are
+    outputs elsewhere, and kept with all that leads to them.
     """
     needed: set[str] = set()
     stack = [node.key for node in graph.outputs]
     if not stack:  # nothing came out, for the program raised: everything is of interest
         return graph
+    stack += [node.key for node in graph.node_list if node.key in ends]
     stack += [node.key for node in graph.node_list if node.raised]  # one rank of several, or a backward pass
     updates = [node.key for node in graph.node_list if node.is_step] if steps else []
     stack += updates if len(updates) <= MOST_STEPS else []

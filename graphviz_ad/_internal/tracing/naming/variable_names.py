@@ -18,7 +18,7 @@ from torch import Tensor
 from graphviz_ad._internal.operations.names import OPERATORS, public_name
 from graphviz_ad._internal.operations.traits import LINEAR, LINEAR_RUNS_AS, SIDES
 from graphviz_ad._internal.tracing.naming.as_written import reflected
-from graphviz_ad._internal.tracing.tape.call_sites import CallSite, Operand
+from graphviz_ad._internal.tracing.tape.call_sites import CallSite, Operand, numbers_in
 from graphviz_ad._internal.tracing.tape.tape import Tape
 from graphviz_ad._internal.tracing.tape.tape_entries import Operation, Value
 
@@ -101,9 +101,16 @@ def _sides(operation: Operation, operands: Sequence[Operand]) -> Mapping[str, in
     sides = SIDES.get((OPERATORS.get(site.written or "", "") if site is not None else "", operation.op), {})
     if len(operation.uses) == 2 and len(operands) == 2:
         return {name: 1 - side for name, side in sides.items()} if reflected(operation) else sides
-    variables = [side for side, operand in enumerate(operands) if not operand.constant]
+    variables = [side for side, operand in enumerate(operands) if not _is_number(operand, site)]
     # the other is a number
     return {"self": variables[0]} if len(operation.uses) == len(variables) == 1 and "self" in sides else {}
+
+
+def _is_number(operand: Operand, site: CallSite | None) -> bool:
+    """Whether an operand is a number, or a variable that the function only ever sets to numbers."""
+    if operand.constant:
+        return True
+    return operand.local and site is not None and operand.variable in numbers_in(site.code)
 
 
 def _given_variables(operation: Operation, site: CallSite, operands: Sequence[Operand]) -> Sequence[Operand] | None:
