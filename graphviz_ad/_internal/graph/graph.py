@@ -67,7 +67,8 @@ class Port:
     ``grad`` includes ``upstream``, the gradient that the caller fed in here because this result is an output;
     ``grad_total`` is what a leaf's ``.grad`` held after a recorded backward pass; ``arrived`` is the sum of the edges,
     where a hook made another ``grad`` of it; ``tensor`` is the number of the tensor whose value this is, where
-    `Graph.grad_histories` has its history: all values of one tensor have the same.
+    `Graph.grad_histories` has its history: all values of one tensor have the same; ``also`` are other variables from
+    which the program reads it, as those in which the caller of a function has what it returned.
     """
 
     shape: tuple[int, ...] | None = None
@@ -81,6 +82,11 @@ class Port:
     is_output: bool = False
     arrived: Snapshot | None = None
     tensor: int | None = None
+    also: tuple[str, ...] = ()
+
+    def is_called(self, name: str) -> bool:
+        """Whether the program has this name for it, be it beside another."""
+        return name == self.name or name in self.also
 
     @property
     def bytes(self) -> int | None:
@@ -347,6 +353,7 @@ class Graph:
         """
         known = self.node_list if isinstance(name, str) else ()
         found = [node for node in known if node.name == name or any(port.name == name for port in node.ports)]
+        found = found or [node for node in known if any(name in port.also for port in node.ports)]
         found = found or [node for node in known if name in node.module and node.kind != "leaf"]
         reached = [node for node in found if any(port.grad is not None for port in node.ports)]
         if found:

@@ -55,7 +55,12 @@ class Look:
 
 def names_in(graph: Graph) -> set[str]:
     """Every name by which something in a graph can be asked for."""
-    return {name for node in graph.node_list for name in (node.name, *(port.name for port in node.ports)) if name}
+    return {
+        name
+        for node in graph.node_list
+        for name in (node.name, *(each for port in node.ports for each in (port.name, *port.also)))
+        if name
+    }
 
 
 def picture_look(

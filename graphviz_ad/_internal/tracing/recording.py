@@ -113,6 +113,7 @@ class Recording:
         self._tape = Tape(
             self._capture, outside.f_code if outside is not None else Recording.__enter__.__code__, safe_depth()
         )
+        self._tape.program = self._code
         self._thread = threading.get_ident()
         self._grads = GradWatch(self._tape)
         with unseen_by_functions():

@@ -265,6 +265,12 @@ class CallSite:
         )
 
     @cached_property
+    def subscripted(self) -> Operand | None:
+        """What stands before the brackets of ``x[i]``; None elsewhere."""
+        tree = _parsed(self.text)
+        return self.operand_of(tree.value) if isinstance(tree, ast.Subscript) else None
+
+    @cached_property
     def operands(self) -> tuple[Operand, ...] | None:
         """What stands between the brackets of a call, or around an operator, in order; None where that cannot be
         told, as for ``f(*args)``.
