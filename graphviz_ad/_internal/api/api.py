@@ -19,12 +19,13 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 from graphviz_ad._internal.api.still_plans import plain, still
 from graphviz_ad._internal.base.argument_types import Destination, Says, StrPath, shown_value
 from graphviz_ad._internal.base.checked_calls import checking_arguments, saves, takes
-from graphviz_ad._internal.base.errors import GraphvizADWarning, OptionError, UnknownNameError
+from graphviz_ad._internal.base.errors import GraphvizADWarning, MissingDependencyError, OptionError, UnknownNameError
 from graphviz_ad._internal.base.registry import Registry
 from graphviz_ad._internal.base.save_folder import is_folder, write_folder
 from graphviz_ad._internal.film.staging import Screen, best_stage
 from graphviz_ad._internal.film.story import DIRECTIONS as FILM_DIRECTIONS
 from graphviz_ad._internal.film.story_choice import UsualStory, choose
+from graphviz_ad._internal.film.story_passes import on_one_picture
 from graphviz_ad._internal.film.storyboard import storyboard
 from graphviz_ad._internal.graph.graph import Graph
 from graphviz_ad._internal.output import documents
@@ -261,9 +262,11 @@ def filmed(graph: Graph, asked: AnimateOptions) -> Animation:
         detail=asked.detail,
         transforms=asked.transforms,
     )
-    shown = chosen.simplified(graph, needed=asked_about(asked.wrt, tangents))
+    whole, *passes = on_one_picture((graph, *graph.passes)) if asked.passes else (graph,)
+    ends = {node.key for one in passes for node in one.outputs}
+    shown = chosen.simplified(whole, needed=asked_about(asked.wrt, tangents), ends=ends)
     usual = UsualStory(direction, None if asked.steps is None else asked.steps == "edge")
-    each = [chosen.simplified(one) for one in graph.passes] if asked.passes else ()
+    each = [chosen.simplified(one, ends=ends) for one in passes]
     choice = choose(wrt=asked.wrt, tangents=tangents, passes=each, shown=shown, usual=usual)
     words = words_of_graph(shown, replace(chosen.options, sums=chosen.options.gradients))
     size = ASPECTS[asked.aspect]
@@ -575,7 +578,10 @@ def make_dot(
     that it keeps, and "unknown" where torch would tell only by unpacking them: they are never unpacked, so that no
     checkpoint runs by surprise.
     """
-    import graphviz
+    try:
+        import graphviz
+    except ImportError as error:
+        raise MissingDependencyError("graphviz", "", "make_dot", "trace() and plot() do without it") from error
 
     if callable(var):
         raise OptionError(

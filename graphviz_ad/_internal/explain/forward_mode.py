@@ -194,11 +194,11 @@ def place_of_result(graph: Graph, name: str) -> Place:
     ]
     of = graph_names(graph).of
     shown = [graph.nodes[key] for key, called in of.items() if called == name]
-    known = any(node.name == name or any(port.name == name for port in node.ports) for node in graph.node_list)
+    known = any(node.name == name or any(port.is_called(name) for port in node.ports) for node in graph.node_list)
     if not shown and not known:  # h₁ as it can be typed: h1, h_1
         shown = [graph.nodes[key] for key, called in of.items() if name in typed(called)]
     node = inputs[0] if len(inputs) == 1 else shown[0] if shown else graph.find(name)
-    return node.key, next((i for i, port in enumerate(node.ports) if port.name == name), 0)
+    return node.key, next((i for i, port in enumerate(node.ports) if port.is_called(name)), 0)
 
 
 def typed(called: str) -> tuple[str, ...]:

@@ -120,8 +120,12 @@ def merged_call(
     main = graph.nodes[results[-1][0]]
     shown = shown_ports(graph, members)
     name = next((node.name for node in reversed(members) if node.name), None)
-    if len(shown) > 1 and not any(port.name for port in shown):
-        name = members[-1].name
+    if len(shown) > 1:  # each by its own name
+        of_one = [graph.nodes[key].name if len(graph.nodes[key].ports) == 1 else None for key, _ in results]
+        has_names = any(port.name for port in shown)
+        shown = tuple([replace(port, name=port.name or own) for port, own in zip(shown, of_one, strict=True)])
+        if not has_names or any(port.is_called(name or "") for port in shown):
+            name = None if any(port.name for port in shown) else members[-1].name
     op = name_of_call(members, main)
     node = replace(
         main,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from graphviz_ad._internal.base.checked_calls import checking_arguments
 from graphviz_ad._internal.base.errors import UnknownNameError
 from graphviz_ad._internal.base.frozen import frozen
+from graphviz_ad._internal.base.text_table import counted_noun
 from graphviz_ad._internal.graph.arguments import Arguments
 from graphviz_ad._internal.graph.cuts import DETACHED
 from graphviz_ad._internal.graph.fact_texts import settings_of
@@ -66,7 +67,8 @@ class Port:
     ``grad`` includes ``upstream``, the gradient that the caller fed in here because this result is an output;
     ``grad_total`` is what a leaf's ``.grad`` held after a recorded backward pass; ``arrived`` is the sum of the edges,
     where a hook made another ``grad`` of it; ``tensor`` is the number of the tensor whose value this is, where
-    `Graph.grad_histories` has its history: all values of one tensor have the same.
+    `Graph.grad_histories` has its history: all values of one tensor have the same; ``also`` are other variables from
+    which the program reads it, as those in which the caller of a function has what it returned.
     """
 
     shape: tuple[int, ...] | None = None
@@ -80,6 +82,11 @@ class Port:
     is_output: bool = False
     arrived: Snapshot | None = None
     tensor: int | None = None
+    also: tuple[str, ...] = ()
+
+    def is_called(self, name: str) -> bool:
+        """Whether the program has this name for it, be it beside another."""
+        return name == self.name or name in self.also
 
     @property
     def bytes(self) -> int | None:
@@ -346,6 +353,7 @@ class Graph:
         """
         known = self.node_list if isinstance(name, str) else ()
         found = [node for node in known if node.name == name or any(port.name == name for port in node.ports)]
+        found = found or [node for node in known if any(name in port.also for port in node.ports)]
         found = found or [node for node in known if name in node.module and node.kind != "leaf"]
         reached = [node for node in found if any(port.grad is not None for port in node.ports)]
         if found:
@@ -377,7 +385,8 @@ class Graph:
     def __repr__(self) -> str:
         """One line for the console: what this is a graph of."""
         kinds = [sum(node.kind == kind for node in self.node_list) for kind in ("op", "leaf", "data")]
-        return f"<Graph of {self.name}: {kinds[0]} ops, {kinds[1]} leaves, {kinds[2]} data, {len(self.edges)} edges>"
+        counts = (counted_noun(kinds[0], "op"), "1 leaf" if kinds[1] == 1 else f"{kinds[1]} leaves", f"{kinds[2]} data")
+        return f"<Graph of {self.name}: {', '.join(counts)}, {counted_noun(len(self.edges), 'edge')}>"
 
     if TYPE_CHECKING:  # what is above this room can do with a graph; `api.methods` puts it here
 

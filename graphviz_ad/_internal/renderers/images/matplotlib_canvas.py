@@ -96,12 +96,13 @@ def frames(canvases: Iterable[Canvas], theme: Theme, *, scale: float = 1.0) -> I
 
 
 def changing(
-    canvases: Iterable[Canvas], theme: Theme, *, scale: float = 1.0
+    canvases: Iterable[Canvas], theme: Theme, *, scale: float = 1.0, smaller: str = ""
 ) -> Iterator[tuple[Pixels, tuple[PixelBox, ...]]]:
     """The pixels of each canvas in one array that is used again and again, and the boxes in which they differ from
     the one before.
 
-    Canvases that share marks, as the same objects, are compared and drawn fastest.
+    Canvases that share marks, as the same objects, are compared and drawn fastest. ``smaller`` says what makes such
+    pictures smaller, if anything does.
     """
     surface: _Surface | None = None
     picture: NDArray[np.uint32] = np.empty((0, 0), np.uint32)
@@ -109,7 +110,7 @@ def changing(
     for canvas in canvases:
         paper = theme[canvas.background or "paper"]
         if surface is None or before is None or (before.width, before.height) != (canvas.width, canvas.height):
-            surface = _Surface(canvas, theme, scale)
+            surface = _Surface(canvas, theme, scale, smaller)
             picture = surface.packed.copy()
             boxes: tuple[PixelBox, ...] | None = None
         else:
@@ -301,8 +302,8 @@ def _bar(x: float, y: float, width: float, em: float) -> Path:
 class _Surface:
     """A pixel buffer of the size of a canvas, and every shape that was drawn on it so far, by number."""
 
-    def __init__(self, canvas: Canvas, theme: Theme, scale: float) -> None:
-        width, height = _size(canvas, scale)
+    def __init__(self, canvas: Canvas, theme: Theme, scale: float, smaller: str = "") -> None:
+        width, height = _size(canvas, scale, smaller)
         agg: Any = RendererAgg  # matplotlib does not type it
         self.renderer = agg(width, height, 72)
         self.buffer: Pixels = np.asarray(self.renderer.buffer_rgba())
@@ -402,10 +403,10 @@ def most_scale(canvas: Canvas) -> float:
     return min((MOST_PIXELS_A_SIDE - 1) / max(width, height), math.sqrt(MOST_PIXELS_READ / (width * height)) * 0.999)
 
 
-def _size(canvas: Canvas, scale: float) -> tuple[int, int]:
+def _size(canvas: Canvas, scale: float, smaller: str) -> tuple[int, int]:
     width, height = (max(1, math.ceil(length * scale - 1e-6)) for length in (canvas.width, canvas.height))
     if max(width, height) > MOST_PIXELS_A_SIDE or width * height > MOST_PIXELS:
         raise SaveError(
-            f"a picture of {width} x {height} pixels is too large; give a smaller scale= or save as .svg or .pdf"
+            f"a picture of {width} x {height} pixels is too large; {smaller and f'{smaller} or '}save as .svg or .pdf"
         )
     return width, height

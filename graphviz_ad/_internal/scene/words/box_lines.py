@@ -94,7 +94,7 @@ def module_title(node: Node, name: str) -> list[Line]:
     """Name of a folded module, and what is in it."""
     facts = [f"{node.inside} op{'s' if node.inside != 1 else ''}"]
     if node.parameters:
-        facts.append(f"{short_count(node.parameters)} parameters")
+        facts.append(f"{short_count(node.parameters)} parameter{'s' if node.parameters != 1 else ''}")
     return [Line("name", shortened_text(name, NAME_ROOM)), Line("kind", " · ".join(facts))]
 
 
@@ -148,9 +148,9 @@ def port_line(port: Port, i: int) -> str:
 # --- gradients
 
 
-def gradients(node: Node, parts: Sequence[str]) -> list[Line]:
+def gradients(node: Node, parts: Sequence[str], later: str = "") -> list[Line]:
     """The lines that show the gradient of the output with respect to this node; ``parts``: the sum that it is, line
-    by line, where that is to be shown.
+    by line, where that is to be shown; ``later`` is the name of a later value of the same leaf that has the gradient.
     """
     if is_constant(node):
         return []
@@ -165,12 +165,27 @@ def gradients(node: Node, parts: Sequence[str]) -> list[Line]:
                 for i, port in enumerate(node.ports[:MOST_RESULTS])
             ],
         )
+    if later:
+        return [Line("gradient", f"{label} at {later}")]
     total = node.ports[0].grad_total
     if total is None or total == node.ports[0].grad:
         return [*gradient_of_result(node, label), *numbered("sum", parts)]
     own = gradient_of_result(node, "this pass")
     later = f".grad {short_elements(total) or f'norm {short_number(total.norm)}'}"  # a later one of several passes
     return [*own, Line("gradient", later, number=len(own))]
+
+
+def later_values(graph: Graph) -> Mapping[str, str]:
+    """Key of a leaf without a gradient -> key of the last value of the same leaf, which has one: an optimizer has
+    written to it in between.
+    """
+    leaves = [node for node in graph.node_list if node.kind == "leaf" and node.ports[0].tensor is not None]
+    last = {node.ports[0].tensor: node.key for node in leaves if node.ports[0].grad is not None}
+    return {
+        node.key: last[node.ports[0].tensor]
+        for node in leaves
+        if node.ports[0].grad is None and node.ports[0].tensor in last
+    }
 
 
 def gradient_label(node: Node) -> str:
@@ -247,12 +262,14 @@ def terms_of_sum(graph: Graph, node: Node, port: int, flows: Mapping[str, str | 
 # --- small print
 
 
-def notes(graph: Graph, node: Node, kink: str) -> list[Line]:
-    """Upstream gradient of an output, why there is no gradient, and what torch takes where the derivative jumps."""
+def notes(graph: Graph, node: Node, kink: str, later: str = "") -> list[Line]:
+    """Upstream gradient of an output, why there is no gradient, and what torch takes where the derivative jumps;
+    ``later`` is the name of a later value of the same leaf that has the gradient.
+    """
     found = []
     seeds = [port.upstream for port in node.ports if port.upstream is not None]
     found += [Line("upstream", seed_text(seed)) for seed in seeds[:1] if not is_one(seed)]
-    if node.cut == "unreached" and node.kind != "data":
+    if node.cut == "unreached" and node.kind != "data" and not later:
         found.append(
             Line("note", "no path to an output" if not graph.out_edges(node.key) else "no gradient reaches it")
         )

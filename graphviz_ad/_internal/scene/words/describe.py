@@ -118,6 +118,7 @@ def _words(graph: Graph, options: Options) -> Words:
         values,
         flows,
         statement_texts(graph, names),
+        box_lines.later_values(graph),
     )
     nodes = {node.key: describer.node(node) for node in graph.node_list}
     edges = {edge.key: describer.edge(edge, nodes[edge.head].operands) for edge in graph.edges}
@@ -146,7 +147,7 @@ class Describer:
     """What all parts of one description share.
 
     ``values`` and ``flows`` are results, by node and port, and gradients, by edge, in a few characters: each stands in
-    many places.
+    many places. ``later``: key of a value of a leaf -> that of a later value, which has the gradient.
     """
 
     graph: Graph
@@ -157,6 +158,7 @@ class Describer:
     values: Mapping[tuple[str, int], str | None]
     flows: Mapping[str, str | None]
     statements: StatementTexts
+    later: Mapping[str, str]
 
     # --- nodes
 
@@ -173,6 +175,7 @@ class Describer:
         )
         sums = tuple([box_lines.sum_of(graph, node, port, self.flows) for port in range(len(node.ports))])
         flows = self.options.gradients and graph.has_gradients
+        later = names.of[self.later[node.key]] if node.key in self.later else ""
         return NodeWords(
             names.of[node.key],
             results,
@@ -182,8 +185,8 @@ class Describer:
             formula_text.operation_badge(claim),
             tuple(self.title(claim, results, formula, operands)),
             tuple(box_lines.value_lines(node) if self.options.values else box_lines.type_lines(node)),
-            tuple(box_lines.gradients(node, self.sum_in_box(node, sums))) if flows else (),
-            tuple(box_lines.notes(graph, node, kink)) if flows else (),
+            tuple(box_lines.gradients(node, self.sum_in_box(node, sums), later)) if flows else (),
+            tuple(box_lines.notes(graph, node, kink, later)) if flows else (),
             sums,
             descriptions.facts_about_node(node, formula, kink, has_gradients=graph.has_gradients),
             formula_text.written_operands(claim) if box_lines.has_whole_formula(claim, formula) else frozenset(),

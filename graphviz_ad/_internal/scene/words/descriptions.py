@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 
+from graphviz_ad._internal.base.text_table import counted_noun
 from graphviz_ad._internal.graph.fact_texts import argument_text, further_facts
 from graphviz_ad._internal.graph.graph import COMPUTED, Edge, Graph, Node
 from graphviz_ad._internal.graph.snapshot import Snapshot
@@ -115,7 +116,7 @@ def summary(graph: Graph, names: Names) -> str:
         ([f"{ops} operation{'s' if ops != 1 else ''}"] if ops or not lines + calls else [])
         + ([f"{lines} line{'s' if lines != 1 else ''} of the program"] if lines else [])
         + ([f"{calls} call{'s' if calls != 1 else ''} of functions"] if calls else [])
-        + ([f"{modules} folded modules"] if modules else [])
+        + ([f"{counted_noun(modules, 'folded module')}"] if modules else [])
         + ["1 leaf" if len(leaves) == 1 else f"{len(leaves)} leaves"]
     )
     outputs = ", ".join(

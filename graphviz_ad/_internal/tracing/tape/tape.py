@@ -73,6 +73,8 @@ class Tape:
         self._storages: dict[int | None, int] = {}  # memory -> the last value that was written there
         self._names: dict[int, tuple[weakref.ref[Tensor], str]] = {}
         self.returned_names: dict[int, str] = {}  # number of what a module returned -> the variable that takes it
+        self.read_names: dict[int, tuple[str, ...]] = {}  # number of a result -> the variables that it is read from
+        self.program: CodeType | None = None  # the code that was called, if it is Python's
         self.output_names: dict[int, str] = {}  # number of what the program returned -> what it was returned as
         self.moment = sequence_number()  # when it began, as the moment of an operation
         self.replaced: set[int] = set()  # values that tensors have since their .data was set
