@@ -12,7 +12,7 @@ from itertools import groupby, zip_longest
 
 from graphviz_ad._internal.scene.canvas import Label, Mark, Rect
 from graphviz_ad._internal.scene.font_metrics import ASCENT, DESCENT, text_width
-from graphviz_ad._internal.scene.scene import Grid, Point
+from graphviz_ad._internal.scene.scene import SHADES, Grid, Point
 
 HEADING, LARGE, SMALL = 12.5, 15.0, 12.5  # ems, in points
 PAD_X, PAD_Y, GAP, LEAST = 4.0, 2.0, 4.0, 18.0  # around a number; before another matrix; width of a cell
@@ -20,6 +20,8 @@ IMAGE_WIDTH, IMAGE_HEIGHT, PIXEL = 130.0, 90.0, 10.0  # of an image at most, and
 STRIP = 14.0  # height of an image of one row
 BESIDE = 5.0  # between a heading and the row that it stands before
 LIFT = 3.0  # between a heading and the grid below it
+SHADE_ROLES = (*(f"shade.n{i}" for i in range(SHADES, 0, -1)), "shade.0", *(f"shade.p{i + 1}" for i in range(SHADES)))
+PARTS = ("grid", "odd", *SHADE_ROLES)  # what rectangles of a grid are called
 
 
 @dataclass(frozen=True)
@@ -127,14 +129,9 @@ def fills(shades: tuple[int | None, ...], widths: list[float], corner: Point, hi
         count = len(list(run))
         wide = sum(widths[at : at + count])
         if shade is not None:
-            role = shade_role(shade)
+            role = SHADE_ROLES[SHADES + shade]
             yield Rect(x, corner[1], wide, high, 0, role, None, 0, (), owner, role)
         x, at = x + wide, at + count
-
-
-def shade_role(shade: int) -> str:
-    """The colour of a shade: "shade.p4", "shade.0", "shade.n4"."""
-    return f"shade.{'n' if shade < 0 else 'p' if shade > 0 else ''}{abs(shade)}"
 
 
 def numbers(

@@ -47,6 +47,7 @@ TYPES = {
     "note": Type(SMALL, "muted"),
     "remark": Type(SMALL, "ink", bold=True),
     "copy": Type(TEXT, "value", bold=True),
+    "grid": Type(TEXT, "ink"),
     "badge": Type(LARGE, "badge.text", bold=True),
 }
 
@@ -346,6 +347,7 @@ def arrow_words(arrow: Arrow) -> Iterator[Mark]:
 LEGEND = {
     "value": ("3", "value"),
     "gradient": ("grad 3", "gradient of the output with respect to it"),
+    "grid": ("▦", "elements: the hue says the sign, its strength the size"),
     "local": ("∂y/∂x", "local derivative"),
     "factor": ("× 3", "local derivative"),
     "rule": ("g @ Wᵀ", "what is made of g, the gradient that arrives"),

@@ -144,7 +144,7 @@ def module_frames(words: Words) -> Iterator[Group]:
 
 def roles_legend(boxes: Iterable[Box], arrows: Iterable[Arrow], *, values: bool) -> Iterator[str]:
     """The roles that a reader may have to look up."""
-    boxes = list(boxes)
+    boxes, arrows = list(boxes), list(arrows)
     if len(boxes) > LEGEND_LIMIT:
         return
     if values:
@@ -152,7 +152,10 @@ def roles_legend(boxes: Iterable[Box], arrows: Iterable[Arrow], *, values: bool)
     roles = {line.role for box in boxes for line in box.lines}
     if "gradient" in roles:
         yield "gradient"
-    for line in [line for arrow in arrows for line in arrow.lines]:
+    words = [line for arrow in arrows for line in arrow.lines]
+    if any(line.grid is not None for line in (*words, *(line for box in boxes for line in box.lines))):
+        yield "grid"
+    for line in words:
         roles.add(line.kind if line.kind in ("rule", "factor") else line.role)
         if line.kind == "summed":
             roles.add("broadcast")

@@ -135,6 +135,19 @@ def _words(graph: Graph, options: Options) -> Words:
     )
 
 
+def has_grids(words: Words) -> bool:
+    """Whether a tensor is drawn as a grid anywhere."""
+    parts = (*words.nodes.values(), *words.edges.values())
+    return any(line.grid is not None for part in parts for line in part.lines)
+
+
+def with_tensors(words: Words, tensors: Tensors) -> Words:
+    """The words with those tensors as grids; the same ones where that makes no difference."""
+    if tensors == words.options.tensors or not has_grids(words):
+        return words
+    return words_of_graph(words.graph, replace(words.options, tensors=tensors))
+
+
 def without_local(words: Words) -> Words:
     """The words without local derivatives."""
     edges = {
