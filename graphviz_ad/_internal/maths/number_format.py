@@ -86,13 +86,13 @@ def _rows(snap: Snapshot, cells: list[list[str]]) -> tuple[str, ...]:
 
 
 def number_in_one_line(snap: Snapshot) -> str:
-    """A number, short vector or small matrix such as "[[1, 2], [3, 4]]" in one line; the type of anything larger."""
+    """A number, short vector or small tensor such as "[[1, 2], [3, 4]]" in one line; the type of anything larger."""
     cells = _cells(snap, 4, 4, 6)
-    if cells is None:
-        return type_label(snap)
-    if len(snap.shape) < 2:
+    if cells is not None and len(snap.shape) < 2:
         return _bracketed(cells[0]) if snap.shape else cells[0][0]
-    text = _bracketed([_bracketed(row) for row in cells])
+    if not 0 < snap.numel <= ONE_LINE:
+        return type_label(snap)
+    text = every_element(snap)
     return text if len(text) <= ONE_LINE else type_label(snap)
 
 

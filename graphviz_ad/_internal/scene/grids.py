@@ -12,7 +12,7 @@ from itertools import groupby, zip_longest
 
 from graphviz_ad._internal.scene.canvas import Label, Mark, Rect
 from graphviz_ad._internal.scene.font_metrics import ASCENT, DESCENT, text_width
-from graphviz_ad._internal.scene.scene import SHADES, Grid, Point
+from graphviz_ad._internal.scene.scene import NO_SHADE, SHADES, Grid, Point
 
 HEADING, LARGE, SMALL = 12.5, 15.0, 12.5  # ems, in points
 PAD_X, PAD_Y, GAP, LEAST = 4.0, 2.0, 4.0, 18.0  # around a number; before another matrix; width of a cell
@@ -21,7 +21,7 @@ STRIP = 14.0  # height of an image of one row
 BESIDE = 5.0  # between a heading and the row that it stands before
 LIFT = 3.0  # between a heading and the grid below it
 SHADE_ROLES = (*(f"shade.n{i}" for i in range(SHADES, 0, -1)), "shade.0", *(f"shade.p{i + 1}" for i in range(SHADES)))
-PARTS = ("grid", "odd", *SHADE_ROLES)  # what rectangles of a grid are called
+PARTS = ("grid", "odd", "blank", *SHADE_ROLES)  # what rectangles of a grid are called
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ def blocks(grid: Grid, corner: Point, face: Face, owner: str, part: str) -> Iter
     widths, high = column_widths(grid, face.bold), row_height(grid)
     tops = list(row_tops(grid, corner[1]))
     for shades, top in zip(grid.shades, tops, strict=True):
-        yield from fills(shades, widths, (corner[0], top), high, owner)
+        yield from fills(shades, widths, (corner[0], top), high, owner, image=not grid.rows)
     starts = [0, *grid.gaps, len(tops)]
     for first, last in zip(starts, starts[1:], strict=False):
         wide = sum(widths[: len(grid.shades[first])])
@@ -122,13 +122,17 @@ def row_tops(grid: Grid, top: float) -> Iterator[float]:
         yield top + i * high + GAP * sum(gap <= i for gap in grid.gaps)
 
 
-def fills(shades: tuple[int | None, ...], widths: list[float], corner: Point, high: float, owner: str) -> Iterator[Mark]:
-    """The fills of a row; neighbours of one shade share theirs."""
+def fills(
+    shades: tuple[int | None, ...], widths: list[float], corner: Point, high: float, owner: str, *, image: bool
+) -> Iterator[Mark]:
+    """The fills of a row; neighbours of one shade share theirs. What is not finite is black in an image."""
     x, at = corner[0], 0
     for shade, run in groupby(shades):
         count = len(list(run))
         wide = sum(widths[at : at + count])
-        if shade is not None:
+        if shade is None and image:
+            yield Rect(x, corner[1], wide, high, 0, "ink", None, 0, (), owner, "blank")
+        elif shade is not None and shade != NO_SHADE:
             role = SHADE_ROLES[SHADES + shade]
             yield Rect(x, corner[1], wide, high, 0, role, None, 0, (), owner, role)
         x, at = x + wide, at + count

@@ -18,7 +18,7 @@ EMPHASES = ("idle", "active", "forward", "backward", "waiting")
 FLOWING = ("active-forward", "active-backward")  # emphases of an arrow along which something flows just then
 
 
-SHADES = 4  # steps on each side of 0
+SHADES, NO_SHADE = 4, 5  # steps on each side of 0, and what is on no side
 
 
 @frozen
@@ -26,7 +26,7 @@ class Grid:
     """The elements of a tensor as cells, drawn in the place of a line as long as its text is what the grid ``said``.
 
     ``rows`` are the texts of the cells; there are none where colours alone are drawn. ``shades``: how far from 0 each
-    element is, from −4 to 4, None for what is no finite number. Before the rows of ``gaps`` something else begins.
+    element is, from −4 to 4, `NO_SHADE` for complex numbers, None for what is not finite. Before the rows of ``gaps`` something else begins.
     ``small``: the numbers are set small; ``beside``: it stands beside the grid before it; ``least``: how wide it is at
     least, in points.
     """

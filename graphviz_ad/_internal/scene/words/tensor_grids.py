@@ -4,6 +4,7 @@ many.
 
 from __future__ import annotations
 
+import cmath
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -11,7 +12,7 @@ from typing import Any
 
 from graphviz_ad._internal.graph.snapshot import Snapshot
 from graphviz_ad._internal.maths.number_format import every_element, short_number, type_label
-from graphviz_ad._internal.scene.scene import SHADES, Grid
+from graphviz_ad._internal.scene.scene import NO_SHADE, SHADES, Grid
 
 MOST_ROWS, MOST_COLUMNS = 10, 10  # whose elements are written
 MOST_IN_VECTOR, LONGEST_ROW = 16, 8  # of a vector: elements that are written, and those of them in one row
@@ -69,7 +70,7 @@ def image_of(snap: Snapshot | None, heading: str, said: str) -> Grid | None:
     if snap is None or not rows or snap.numel < 2 or len(rows) > IMAGE_ROWS or len(rows[0]) > IMAGE_COLUMNS:
         return None
     shades = shades_of(rows)
-    if all(shade is None for row in shades for shade in row):
+    if all(shade in (None, NO_SHADE) for row in shades for shade in row):
         return None
     return Grid(said, heading, (), shades, gaps(snap.shape, len(rows)))
 
@@ -103,8 +104,8 @@ def gaps(shape: tuple[int, ...], rows: int) -> tuple[int, ...]:
 
 
 def shades_of(rows: Sequence[Row]) -> tuple[tuple[int | None, ...], ...]:
-    """How far from 0 each element is, on one scale for all: from −4 to 4, 0 only for 0; None for what is no finite
-    number.
+    """How far from 0 each element is, on one scale for all: from −4 to 4, 0 only for 0; `NO_SHADE` for complex
+    numbers, None for what is not finite.
     """
     sizes = [abs(float(x)) for row in rows for x in row if is_finite(x)]
     largest = max(sizes, default=0.0)
@@ -113,6 +114,8 @@ def shades_of(rows: Sequence[Row]) -> tuple[tuple[int | None, ...], ...]:
 
 def shade(x: Any, largest: float) -> int | None:
     """The shade of one element."""
+    if isinstance(x, complex) and cmath.isfinite(x):
+        return NO_SHADE
     if not is_finite(x):
         return None
     share = abs(float(x)) / largest if largest else 0.0
