@@ -21,7 +21,7 @@ from graphviz_ad._internal.scene.words.describe import Words, has_grids, with_te
 from graphviz_ad._internal.scene.words.tensor_grids import Tensors
 
 READABLE = 1.05  # pixels a point in a frame 720 pixels high; letters of 14 points are then readable from the back row
-SMALL = Tensors(edges=False, small=True)
+IN_BOXES, SMALL = Tensors(edges=False), Tensors(edges=False, small=True)  # what flows along arrows, captions say
 MANY = 60  # boxes; more are never readable, so that fewer ways are tried
 
 
@@ -34,7 +34,7 @@ class Manner:
     local: bool = True
     signs: bool = True
     statistics: bool = True
-    tensors: Tensors = Tensors(edges=False)  # what flows along an arrow, the caption says
+    tensors: Tensors = IN_BOXES
     worth: float = 1.0
 
 
@@ -118,7 +118,7 @@ def scenes_by_direction(telling: Telling, manner: Manner, flows: Sequence[str]) 
                 for box in scene.boxes
             ),
         )
-        flows = flows if scene != telling.scene or manner.tensors != Manner.tensors else ()
+        flows = flows if scene != telling.scene or manner.tensors != IN_BOXES else ()
     abreast = with_grids_abreast(scene, texts)
     ways = (scene,) if abreast is scene else (scene, abreast)
     return [replace(each, direction=flow) for each in ways for flow in flows]

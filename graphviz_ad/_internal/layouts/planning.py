@@ -8,9 +8,10 @@ our own layout a millisecond or two; where it would take longer, only the likeli
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections import ChainMap
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import accumulate
+from typing import Any
 
 from graphviz_ad._internal.layouts.layered import place_tightly
 from graphviz_ad._internal.layouts.overlaps import Overlaps, overlaps
@@ -54,7 +55,7 @@ class Manner:
 
 WHOLE = (Manner(), Manner(named=False), Manner(named=False, signs=False))  # nothing is left out of them
 BRIEF = Manner(named=False, signs=False, single=False)
-LESS = (
+LESS: tuple[Mapping[str, Any], ...] = (
     {"on_edges": False},
     {"digits": 3},
     {"local": False},
@@ -65,7 +66,7 @@ LESS = (
     {"of_values": False},
 )
 # from the one that says most; each has one thing less than the one before
-MANNERS = (*WHOLE, *accumulate(LESS, lambda manner, less: replace(manner, **less), initial=BRIEF))
+MANNERS = (*WHOLE, *(replace(BRIEF, **ChainMap(*map(dict, LESS[:i]))) for i in range(len(LESS) + 1)))
 
 Build = Callable[[Manner], Scene]
 Engine = Callable[[Scene], Scene]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import groupby, zip_longest
+from itertools import groupby, pairwise, zip_longest
 
 from graphviz_ad._internal.scene.canvas import Label, Mark, Rect
 from graphviz_ad._internal.scene.font_metrics import ASCENT, DESCENT, text_width
@@ -107,7 +107,7 @@ def blocks(grid: Grid, corner: Point, face: Face, owner: str, part: str) -> Iter
     for shades, top in zip(grid.shades, tops, strict=True):
         yield from fills(shades, widths, (corner[0], top), high, owner, image=not grid.rows)
     starts = [0, *grid.gaps, len(tops)]
-    for first, last in zip(starts, starts[1:], strict=False):
+    for first, last in pairwise(starts):
         wide = sum(widths[: len(grid.shades[first])])
         size = wide, (last - first) * high
         yield Rect(corner[0], tops[first], *size, 0, None, "group.line", 1.0, (), owner, "grid")

@@ -26,9 +26,9 @@ class Grid:
     """The elements of a tensor as cells, drawn in the place of a line as long as its text is what the grid ``said``.
 
     ``rows`` are the texts of the cells; there are none where colours alone are drawn. ``shades``: how far from 0 each
-    element is, from −4 to 4, `NO_SHADE` for complex numbers, None for what is not finite. Before the rows of ``gaps`` something else begins.
-    ``small``: the numbers are set small; ``beside``: it stands beside the grid before it; ``least``: how wide it is at
-    least, in points.
+    element is, from −4 to 4, `NO_SHADE` for complex numbers, None for what is not finite. Before the rows of ``gaps``
+    something else begins. ``small``: the numbers are set small; ``beside``: it stands beside the grid before it;
+    ``least``: how wide it is at least, in points.
     """
 
     said: str

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from itertools import pairwise
 from types import MappingProxyType
 
 from graphviz_ad._internal.graph.graph import Edge, Node
@@ -80,8 +79,9 @@ def with_grids_abreast(scene: Scene, texts: Mapping[str, Mapping[str, list[str]]
 def abreast(box: Box, texts: Mapping[str, list[str]]) -> Box:
     """The box with two grids that follow one another side by side."""
     lines = list(box.lines)
-    for i, (before, line) in enumerate(pairwise(box.lines), 1):
-        if before.grid is not None and line.grid is not None and not lines[i - 1].grid.beside:
+    for i, line in enumerate(box.lines[1:], 1):
+        before = lines[i - 1].grid
+        if before is not None and line.grid is not None and not before.beside:
             lines[i] = replace(line, grid=replace(line.grid, beside=True))
     if lines == list(box.lines):
         return box

@@ -147,9 +147,7 @@ def words_group(arrow: Arrow, index: int) -> str:
         ),
     )
     grounds = [mark for mark in paint.arrow_words(wordy) if mark.part == "ground"]
-    words = shapes_with_grids(
-        arrow, lambda arrow: [mark for mark in paint.arrow_words(arrow) if mark.part != "ground"]
-    )
+    words = shapes_with_grids(arrow, lambda arrow: [mark for mark in paint.arrow_words(arrow) if mark.part != "ground"])
     blank = None if any(line.text for line in arrow.lines) else ""
     return tag("g", {"class": "words", "data-part": str(index), "data-blank": blank}, stage_shapes(grounds) + words)
 
@@ -196,9 +194,7 @@ def still_rules(scene: Scene) -> list[str]:
 
 def in_words(scene: Scene) -> Scene:
     """The scene with words in the place of all grids."""
-    return replace(
-        scene, boxes=tuple(map(part_in_words, scene.boxes)), arrows=tuple(map(part_in_words, scene.arrows))
-    )
+    return replace(scene, boxes=tuple(map(part_in_words, scene.boxes)), arrows=tuple(map(part_in_words, scene.arrows)))
 
 
 def box_class(box: Box) -> str:

@@ -16,7 +16,7 @@ from graphviz_ad._internal.scene.words.frames import ModulePath, frames_of, with
 from graphviz_ad._internal.scene.words.names import Names, all_results, derivative_name, graph_names, is_only_a_part
 from graphviz_ad._internal.scene.words.short_text import short_elements
 from graphviz_ad._internal.scene.words.statement_text import StatementTexts, statement_texts
-from graphviz_ad._internal.scene.words.tensor_grids import Tensors
+from graphviz_ad._internal.scene.words.tensor_grids import ALL, Tensors
 
 PROGRAM_KINDS = ("line", "call")  # of nodes that are parts of the program rather than operations
 MOST_RULES = 60  # nodes of a picture in which edges without numbers say how they pass the gradient on
@@ -40,7 +40,7 @@ class Options:
     named: bool = True
     single: bool = True
     digits: int = DIGITS
-    tensors: Tensors = Tensors()
+    tensors: Tensors = ALL
 
 
 @dataclass(frozen=True)
@@ -137,8 +137,8 @@ def _words(graph: Graph, options: Options) -> Words:
 
 def has_grids(words: Words) -> bool:
     """Whether a tensor is drawn as a grid anywhere."""
-    parts = (*words.nodes.values(), *words.edges.values())
-    return any(line.grid is not None for part in parts for line in part.lines)
+    lines = [*(said.lines for said in words.nodes.values()), *(said.lines for said in words.edges.values())]
+    return any(line.grid is not None for each in lines for line in each)
 
 
 def with_tensors(words: Words, tensors: Tensors) -> Words:
@@ -197,7 +197,9 @@ class Describer:
             formula_text.formula_in_numbers(claim, [self.values[edge.tail, edge.port] for edge in claim.call.operands]),
             formula_text.operation_badge(claim),
             tuple(self.title(claim, results, formula, operands)),
-            tuple(box_lines.value_lines(node, self.options.tensors) if self.options.values else box_lines.type_lines(node)),
+            tuple(
+                box_lines.value_lines(node, self.options.tensors) if self.options.values else box_lines.type_lines(node)
+            ),
             tuple(box_lines.gradients(node, self.sum_in_box(node, sums), self.options.tensors)) if flows else (),
             tuple(box_lines.notes(graph, node, kink)) if flows else (),
             sums,

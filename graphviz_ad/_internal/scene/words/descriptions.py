@@ -43,7 +43,11 @@ def facts_about_node(node: Node, formula: str, kink: str, *, has_gradients: bool
             "",
         ),
         ("value", "; ".join(every_element(p.value) for p in node.ports[:4] if p.value), "value"),
-        ("gradient", "; ".join(every_element(p.grad) if p.grad else "None" for p in node.ports[:4]) if flows else None, "gradient"),
+        (
+            "gradient",
+            "; ".join(every_element(p.grad) if p.grad else "None" for p in node.ports[:4]) if flows else None,
+            "gradient",
+        ),
         (".grad in torch", NOT_RETAINED if flows and node.kind in COMPUTED else None, ""),
         ("the derivative jumps here, and torch takes", kink, ""),
         ("module", ".".join(node.module[-1:]), ""),

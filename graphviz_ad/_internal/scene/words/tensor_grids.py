@@ -33,6 +33,9 @@ class Tensors:
     small: bool = False
 
 
+ALL = Tensors()
+
+
 def value_grid_of(snap: Snapshot, *, small: bool = False) -> Grid | None:
     """The elements of a value, with its type above it where the cells do not tell its shape."""
     grid = grid_of(snap, "", small=small)
