@@ -27,6 +27,7 @@ from graphviz_ad._internal.scene.place import SLIDE, Place, place_of
 from graphviz_ad._internal.scene.scene import Scene
 from graphviz_ad._internal.scene.scene_building import build_scene, slimmer
 from graphviz_ad._internal.scene.words.describe import Options, words_of_graph
+from graphviz_ad._internal.scene.words.tensor_grids import Tensors
 
 MOST_ON_A_SLIDE = 40  # nodes; more can never be read there
 LEGIBLE = 0.6  # scale on a slide; below it, a picture is looked at on its own
@@ -88,6 +89,7 @@ class Subject:
             named=manner.named,
             single=manner.single,
             digits=self.asked.digits or manner.digits,
+            tensors=Tensors(manner.of_values, manner.of_gradients, manner.on_edges, manner.small),
             leaf_sums=True,
         )
 
@@ -107,6 +109,9 @@ LEFT_OUT = {
     "digits": "all but {digits} digits",
     "local": "local derivatives",
     "statistics": "mean and range of large tensors",
+    "on_edges": "elements of what flows back along arrows",
+    "of_gradients": "elements of gradients",
+    "of_values": "elements of values",
 }
 
 

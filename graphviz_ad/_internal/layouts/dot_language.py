@@ -136,7 +136,7 @@ def _readable_defaults(scene: Scene, theme: Theme) -> Iterator[str]:
 
 
 def _box_attributes(box: Box, theme: Theme) -> str:
-    words = [text for text in (box.badge, *(line.text for line in box.lines)) if text]
+    words = [text for text in (box.badge, *(text for line in box.lines for text in line.written)) if text]
     kind = box.kind if box.kind in BORDERS else "op"
     fill = theme[FILLS.get(kind, kind) if box.emphasis == "idle" else box.emphasis]
     border = theme["ink" if box.warning else BORDERS.get(box.kind, "edge")]
@@ -147,7 +147,7 @@ def _box_attributes(box: Box, theme: Theme) -> str:
 
 
 def _arrow_attributes(arrow: Arrow, theme: Theme) -> str:
-    words = [line.text for line in arrow.lines if line.text]
+    words = [text for line in arrow.lines for text in line.written]
     roles = [trails.ROLES[number] for number in arrow.trails] or [ARROW_COLORS.get(arrow.emphasis, "edge")]
     color = ":".join(theme[role] for role in roles)  # several are drawn side by side
     label = f" label={quote_lines(words)}" if words else ""

@@ -41,6 +41,11 @@ class Place:
         return max(self.smallest / SMALL, self.usual / TEXT)
 
     @property
+    def readable_with_grids(self) -> float:
+        """The same of one that is full of numbers which are set small: each of them can be read."""
+        return self.smallest / SMALL
+
+    @property
     def comfortable(self) -> float:
         """The scale beyond which larger letters are worth nothing."""
         return max(self.largest / TEXT, self.readable)

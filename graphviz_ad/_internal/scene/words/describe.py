@@ -16,6 +16,7 @@ from graphviz_ad._internal.scene.words.frames import ModulePath, frames_of, with
 from graphviz_ad._internal.scene.words.names import Names, all_results, derivative_name, graph_names, is_only_a_part
 from graphviz_ad._internal.scene.words.short_text import short_elements
 from graphviz_ad._internal.scene.words.statement_text import StatementTexts, statement_texts
+from graphviz_ad._internal.scene.words.tensor_grids import ALL, Tensors
 
 PROGRAM_KINDS = ("line", "call")  # of nodes that are parts of the program rather than operations
 MOST_RULES = 60  # nodes of a picture in which edges without numbers say how they pass the gradient on
@@ -27,7 +28,8 @@ class Options:
 
     ``sums``: short sums of contributions, as films tell them; ``leaf_sums``: of each leaf the whole sum, however long.
     ``named``: local derivatives with their names, "∂q/∂x = 3" rather than "× 3". ``single``: what flows back along an
-    edge even where it is the whole gradient of the one result that the edge carries.
+    edge even where it is the whole gradient of the one result that the edge carries. ``tensors``: which tensors are
+    shown as grids.
     """
 
     values: bool = True
@@ -38,6 +40,7 @@ class Options:
     named: bool = True
     single: bool = True
     digits: int = DIGITS
+    tensors: Tensors = ALL
 
 
 @dataclass(frozen=True)
@@ -133,6 +136,19 @@ def _words(graph: Graph, options: Options) -> Words:
     )
 
 
+def has_grids(words: Words) -> bool:
+    """Whether a tensor is drawn as a grid anywhere."""
+    lines = [*(said.lines for said in words.nodes.values()), *(said.lines for said in words.edges.values())]
+    return any(line.grid is not None for each in lines for line in each)
+
+
+def with_tensors(words: Words, tensors: Tensors) -> Words:
+    """The words with those tensors as grids; the same ones where that makes no difference."""
+    if tensors == words.options.tensors or not has_grids(words):
+        return words
+    return words_of_graph(words.graph, replace(words.options, tensors=tensors))
+
+
 def without_local(words: Words) -> Words:
     """The words without local derivatives."""
     edges = {
@@ -184,8 +200,10 @@ class Describer:
             formula_text.formula_in_numbers(claim, [self.values[edge.tail, edge.port] for edge in claim.call.operands]),
             formula_text.operation_badge(claim),
             tuple(self.title(claim, results, formula, operands)),
-            tuple(box_lines.value_lines(node) if self.options.values else box_lines.type_lines(node)),
-            tuple(box_lines.gradients(node, self.sum_in_box(node, sums), later)) if flows else (),
+            tuple(
+                box_lines.value_lines(node, self.options.tensors) if self.options.values else box_lines.type_lines(node)
+            ),
+            tuple(box_lines.gradients(node, self.sum_in_box(node, sums), self.options.tensors, later)) if flows else (),
             tuple(box_lines.notes(graph, node, kink, later)) if flows else (),
             sums,
             descriptions.facts_about_node(node, formula, kink, has_gradients=graph.has_gradients),
@@ -219,11 +237,13 @@ class Describer:
         local = self.local(edge, name, back, letters) if self.options.local else None
         shown = self.options.gradients and (self.options.single or not self.is_whole_gradient(edge))
         said = edge_labels.gradient_contribution(edge, back, self.flows[edge.key]) if shown else ""
+        grid = edge_labels.contribution_grid(edge, back, self.options.tensors) if shown else None
+        said = grid.said if grid is not None else said
         lines = edge_labels.arrow_lines(
             edge,
             crossing(self.graph, edge),
             local,
-            Line("contribution", said, "summed" if back.summed else ""),
+            Line("contribution", said, "summed" if back.summed else "", grid=grid),
             self.graph.nodes[edge.head].op,
         )
         told = descriptions.of_edge(self.graph, self.names, edge, back, name, letters)
