@@ -17,7 +17,7 @@ from types import FrameType, MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 from graphviz_ad._internal.api.still_plans import plain, still
-from graphviz_ad._internal.base.argument_types import Destination, Says, StrPath, shown_value
+from graphviz_ad._internal.base.argument_types import Axes, Destination, Says, StrPath, shown_value
 from graphviz_ad._internal.base.checked_calls import checking_arguments, saves, takes
 from graphviz_ad._internal.base.errors import GraphvizADWarning, MissingDependencyError, OptionError, UnknownNameError
 from graphviz_ad._internal.base.registry import Registry
@@ -36,6 +36,7 @@ from graphviz_ad._internal.output.call_options import (
     STILL_ONLY,
     AnimateOptions,
     ClassroomOptions,
+    DrawOptions,
     FilmFile,
     PictureFile,
     PlotOptions,
@@ -48,11 +49,11 @@ from graphviz_ad._internal.output.call_options import (
 from graphviz_ad._internal.output.file_writing import PATHS, render, suffix_for, write_as
 from graphviz_ad._internal.output.format_table import FILMS, FRAMES, GRAPHS, MEANS_THE_FILM, STILLS, TOGETHER
 from graphviz_ad._internal.output.formats import numbered_frames
-from graphviz_ad._internal.output.notebook import only_in_notebooks
+from graphviz_ad._internal.output.notebook import ShowsItself, only_in_notebooks
 from graphviz_ad._internal.scene.canvas import Canvas
 from graphviz_ad._internal.scene.paint import paint_frame
 from graphviz_ad._internal.scene.picture_options import DIRECTIONS, picture_look
-from graphviz_ad._internal.scene.place import PLAIN, Finish
+from graphviz_ad._internal.scene.place import PLAIN, Finish, Size
 from graphviz_ad._internal.scene.scene import Film, Scene, Step
 from graphviz_ad._internal.scene.themes import Theme
 from graphviz_ad._internal.scene.words.describe import words_of_graph
@@ -199,10 +200,21 @@ def trackable_function(cls: Class) -> Class:
 # --- pictures
 
 
-@takes(PlotOptions)
-def plot(graph: Graph, asked: PlotOptions) -> Picture:
-    """A still picture of a graph: in a notebook it shows itself, ``.save(path)`` writes it."""
-    return drawn(graph, asked)
+@takes(DrawOptions)
+def plot(graph: Graph, asked: DrawOptions) -> Picture:
+    """A still picture of a graph: in a notebook it shows itself, ``.save(path)`` writes it; ``ax=`` draws it there."""
+    return drawn_in(graph, asked, asked.ax)
+
+
+def drawn_in(graph: Graph, asked: PlotOptions, axes: Axes | None) -> Picture:
+    """The picture that was asked for, drawn in an Axes, too, if there is one."""
+    if axes is None:
+        return drawn(graph, asked)
+    from graphviz_ad._internal.renderers.images.matplotlib_axes import draw_in_axes, room_in
+
+    picture = drawn(graph, asked, room=room_in(axes))
+    draw_in_axes(picture.canvas, picture.theme, axes)
+    return picture
 
 
 def drawn(
@@ -211,9 +223,10 @@ def drawn(
     remarks: Mapping[str, Sequence[str]] = MappingProxyType({}),
     *,
     arranged: bool = True,
+    room: Size | None = None,
 ) -> Picture:
     """The picture that was asked for; ``remarks`` (key -> lines) stand in the boxes, too. Where somebody else will
-    place the boxes, it is not ``arranged`` for a place: each node has one box.
+    place the boxes, it is not ``arranged`` for a place: each node has one box. ``room`` is that where it will be seen.
     """
     if asked.output is not None and asked.wrt is None:
         raise OptionError(
@@ -233,7 +246,7 @@ def drawn(
         transforms=asked.transforms,
         graph=graph,
     )
-    made = (still if arranged else plain)(graph, chosen, asked, remarks)
+    made = still(graph, chosen, asked, remarks, room) if arranged else plain(graph, chosen, asked, remarks)
     return Picture(made.graph, made.scene, chosen.theme, Finish(made.place, family(asked.font)))
 
 
@@ -332,7 +345,7 @@ def saved(graph: Graph, path: Destination, asked: SaveOptions) -> Path | None:
 
 
 @dataclass(frozen=True)
-class Picture:
+class Picture(ShowsItself):
     """A still picture; the last expression of a notebook cell shows it."""
 
     graph: Graph
@@ -388,7 +401,7 @@ class Picture:
 
 
 @dataclass(frozen=True)
-class Animation:
+class Animation(ShowsItself):
     """A film; the last expression of a notebook cell shows it as a player."""
 
     graph: Graph
@@ -471,7 +484,7 @@ class Animation:
 
 
 @dataclass(frozen=True)
-class Frame:
+class Frame(ShowsItself):
     """One frame of a film, or a sheet with several; as PNG it has ``png_scale`` pixels a unit of its canvas."""
 
     canvas: Canvas
@@ -528,7 +541,7 @@ def written(animation: Animation, path: Destination, asked: FilmFile) -> Path | 
     return write_as(FILMS, path, animation, asked.format, **options)
 
 
-class TorchGraph:
+class TorchGraph(ShowsItself):
     """The classroom entry point: the graph of ``func`` at ``inputs``, ready to plot and to animate.
 
     ``inputs`` is a list of numbers, arrays or tensors, one an argument; ``grad_outputs`` a list of upstream gradients,
@@ -544,7 +557,7 @@ class TorchGraph:
     @takes(ClassroomOptions)
     def plot(self, asked: ClassroomOptions) -> Picture:
         """The graph; ``with_all=True`` writes values, gradients and local derivatives on it."""
-        return drawn(self.graph, asked)
+        return drawn_in(self.graph, asked, asked.ax)
 
     @takes(AnimateOptions)
     def animate(self, asked: AnimateOptions) -> Animation:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from graphviz_ad._internal.explain.explanation import Explanation
     from graphviz_ad._internal.explain.forward_mode import Tangents
     from graphviz_ad._internal.explain.mode_costs import ModeCosts
-    from graphviz_ad._internal.output.call_options import AnimateOptions, PlotOptions, SaveOptions
+    from graphviz_ad._internal.output.call_options import AnimateOptions, DrawOptions, PlotOptions, SaveOptions
     from graphviz_ad._internal.sheets.method_comparison import Comparison
 
 KINDS = ("leaf", "data", "op", "module", "line", "call")
@@ -277,8 +277,8 @@ class Graph:
     """
 
     def __getstate__(self) -> dict[str, Any]:
-        """All but the program that it was traced from."""
-        return {**vars(self), "target": None}
+        """All but the program that it was traced from, and what can be found out again."""
+        return {each.name: getattr(self, each.name) for each in fields(self)} | {"target": None}
 
     node_list: tuple[Node, ...]
     edges: tuple[Edge, ...]
@@ -369,19 +369,6 @@ class Graph:
         """The same graph with more notices; a sentence will do as one."""
         return replace(self, notes=(*self.notes, *map(as_notice, notices))) if notices else self
 
-    @property
-    def nx(self) -> nx.MultiDiGraph:
-        """A new networkx.MultiDiGraph of this graph; the caller owns it."""
-        import networkx
-
-        graph = networkx.MultiDiGraph(name=self.name, notices=self.notices)
-        for node in self.node_list:
-            statement = None if node.statement is None else self.statements[node.statement]
-            graph.add_node(node.key, **node.attributes(), statement=statement)
-        for edge in self.edges:
-            graph.add_edge(edge.tail, edge.head, edge.key, **edge.attributes())
-        return graph
-
     def __repr__(self) -> str:
         """One line for the console: what this is a graph of."""
         kinds = [sum(node.kind == kind for node in self.node_list) for kind in ("op", "leaf", "data")]
@@ -390,8 +377,13 @@ class Graph:
 
     if TYPE_CHECKING:  # what is above this room can do with a graph; `api.methods` puts it here
 
-        @takes(PlotOptions)
-        def plot(self, asked: PlotOptions) -> Picture:
+        @property
+        def nx(self) -> nx.MultiDiGraph:
+            """A new networkx.MultiDiGraph of this graph; the caller owns it."""
+            ...
+
+        @takes(DrawOptions)
+        def plot(self, asked: DrawOptions) -> Picture:
             """A still picture."""
             ...
 

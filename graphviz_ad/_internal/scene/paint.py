@@ -282,10 +282,8 @@ def line_marks(line: Line, span: tuple[float, float], top: float, owner: str) ->
     yield Label(middle, base, line.text, *look, owner=owner, part=line.key)
 
 
-def arrow_marks(arrow: Arrow) -> Iterator[Mark]:
-    """Shaft and head."""
-    if len(arrow.path) < 4:
-        return
+def arrow_look(arrow: Arrow) -> tuple[str, float, tuple[float, ...], int]:
+    """Colour, width, dash and direction of an arrow."""
     stroke, line, dash, way = ARROW_LOOKS[arrow.emphasis]
     if arrow.style == "data":
         stroke, line, dash = (stroke, line, dash) if arrow.emphasis == "active-forward" else ("muted", 1.2, ())
@@ -293,6 +291,14 @@ def arrow_marks(arrow: Arrow) -> Iterator[Mark]:
         stroke, line, dash = "muted", 1.2, (2, 4)
     elif arrow.style == "guess":
         dash = (1, 3)
+    return stroke, line, dash, way
+
+
+def arrow_marks(arrow: Arrow) -> Iterator[Mark]:
+    """Shaft and head."""
+    if len(arrow.path) < 4:
+        return
+    stroke, line, dash, way = arrow_look(arrow)
     points = arrow.path if way > 0 else arrow.path[::-1]
     size = trails.covering_head_size(arrow.trails) if arrow.trails else 7 + 1.8 * line
     shaft, tip = clipped(points, size * 0.8)
