@@ -8,9 +8,9 @@ our own layout a millisecond or two; where it would take longer, only the likeli
 from __future__ import annotations
 
 import math
-from collections import ChainMap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate
 from typing import Any
 
 from graphviz_ad._internal.layouts.layered import place_tightly
@@ -66,7 +66,10 @@ LESS: tuple[Mapping[str, Any], ...] = (
     {"of_values": False},
 )
 # from the one that says most; each has one thing less than the one before
-MANNERS = (*WHOLE, *(replace(BRIEF, **ChainMap(*map(dict, LESS[:i]))) for i in range(len(LESS) + 1)))
+MANNERS: tuple[Manner, ...] = (
+    *WHOLE,
+    *accumulate(LESS, lambda manner, less: replace(manner, **less), initial=BRIEF),
+)
 
 Build = Callable[[Manner], Scene]
 Engine = Callable[[Scene], Scene]

@@ -71,7 +71,7 @@ def slimmer(box: Box, texts: Mapping[str, list[str]], *, signs: bool, statistics
 
 
 def with_grids_abreast(scene: Scene, texts: Mapping[str, Mapping[str, list[str]]] = MappingProxyType({})) -> Scene:
-    """The scene with the gradient of a tensor beside its value rather than below; the same one where there is none."""
+    """The scene with the gradient of a matrix beside its value rather than below; the same one where there is none."""
     boxes = tuple(abreast(box, texts.get(box.key, {})) for box in scene.boxes)
     return replace(scene, boxes=boxes) if any(a is not b for a, b in zip(boxes, scene.boxes, strict=True)) else scene
 
@@ -81,7 +81,7 @@ def abreast(box: Box, texts: Mapping[str, list[str]]) -> Box:
     lines = list(box.lines)
     for i, line in enumerate(box.lines[1:], 1):
         before = lines[i - 1].grid
-        if before is not None and line.grid is not None and not before.beside:
+        if before is not None and line.grid is not None and not before.beside and len(before.shades) > 1:
             lines[i] = replace(line, grid=replace(line.grid, beside=True))
     if lines == list(box.lines):
         return box

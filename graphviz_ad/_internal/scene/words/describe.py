@@ -260,7 +260,8 @@ class Describer:
         """The local derivative of an edge: "∂q/∂x = 1", "∂h/∂z = 1 − h²", or how the gradient is passed on: "g @ Wᵀ
         (1×3)(3×2)"; None for neither.
         """
-        text = short_elements(edge.local) or short_elements(edge.jacobian)
+        flat = edge.local is None or len(edge.local.shape) <= 2  # brackets within brackets say less than a formula
+        text = (short_elements(edge.local) if flat else None) or short_elements(edge.jacobian)
         if text is None:
             if edge.cut is not None or len(self.graph.node_list) > MOST_RULES:
                 return None
