@@ -187,4 +187,5 @@ def rise(grad: Array | None, along: Array) -> tuple[float, float]:
     if grad is None:
         return 0.0, 0.0
     products = (np.conj(grad) * along).real
-    return float(np.sum(products)), float(np.sum(np.abs(products)))
+    with np.errstate(all="ignore"):  # infinite ones may have no sum
+        return float(np.sum(products)), float(np.sum(np.abs(products)))

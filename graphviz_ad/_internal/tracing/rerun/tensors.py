@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from graphviz_ad._internal.graph.snapshot import Array
+from graphviz_ad._internal.tracing.tape.reading import copied_elements
 
 
 def as_array(tensor: Tensor) -> Array:
@@ -15,7 +16,7 @@ def as_array(tensor: Tensor) -> Array:
     if plain.layout is not torch.strided:
         plain = plain.to_dense()
     wide = plain.to("cpu", torch.complex128 if plain.is_complex() else torch.float64)
-    return np.array(wide.resolve_conj().resolve_neg().numpy())
+    return np.array(copied_elements(wide.resolve_conj().resolve_neg()))
 
 
 def as_tensor(array: Array) -> Tensor:
