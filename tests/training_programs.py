@@ -24,15 +24,19 @@ class Truth:
     model: nn.Module
     brought: dict[str, list[Tensor]] = field(default_factory=dict)
     cut: bool = False
+    passes: int = 0
+    came: dict[str, int] = field(default_factory=dict)
 
     def backward(self, loss: Tensor, **how: Any) -> None:
         """A pass, with what it brought to each parameter."""
         before = {name: p.grad for name, p in self.model.named_parameters()}
         held = {name: None if grad is None else grad.clone() for name, grad in before.items()}
         loss.backward(**how)
+        self.passes += 1
         for name, p in self.model.named_parameters():
             old = held[name]
             if p.grad is not None and (old is None or not torch.equal(old, p.grad)):
+                self.came[name] = self.passes
                 self.brought.setdefault(name, []).append(p.grad.clone() if old is None else p.grad - old)
 
 

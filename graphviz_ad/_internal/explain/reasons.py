@@ -252,7 +252,7 @@ class _Answer:
             f"{self._amount(edge, len(edges) + len(sources))} from {self._result(edge.head)}"
             for edge in edges[:MOST_NAMED]
         ]
-        sources += [f"what came from {len(edges) - MOST_NAMED} more uses"] if len(edges) > MOST_NAMED else []
+        sources += [f"what came from {counted(len(edges) - MOST_NAMED, 'more use')}"] if len(edges) > MOST_NAMED else []
         whence = (
             f": {sources[0]}" if len(sources) == 1 else f": the sum of {listed_with_and(sources)}" if sources else ""
         )
@@ -556,12 +556,13 @@ class _Answer:
         if stop.cut == TAKEN:
             return (
                 f"no operation reads {self._result(node.key)}, but a number in"
-                f" {self._result(next(self._goes_on(node)).head)} is one of its elements to the last digit, and a number"
-                " carries no gradient"
+                f" {self._result(next(self._goes_on(node)).head)} is one of its elements to the last digit, and a"
+                " number carries no gradient"
             )
         if stop.edge is None:
+            updated = "but its own next value " if self.graph.out_edges(node.key) else ""
             return (
-                f"nothing is computed from {self._result(node.key)}"
+                f"nothing {updated}is computed from {self._result(node.key)}"
                 if node is self.node
                 else f"{self._result(node.key)} {REASONS['unreached'].why}"
             )
