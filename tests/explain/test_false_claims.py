@@ -42,7 +42,8 @@ from graphviz_ad._internal.graph.grad_history import (
     GradHistory,
 )
 from graphviz_ad._internal.graph.graph import Graph, Node
-from graphviz_ad._internal.graph.notices import notice
+from graphviz_ad._internal.graph.notice_sentences import sentence
+from graphviz_ad._internal.graph.notices import TIED, notice
 from graphviz_ad._internal.graph.snapshot import Snapshot
 
 FEW = (
@@ -67,11 +68,14 @@ def shown(tensor: Tensor) -> str:
     return text_of(Snapshot(tuple(tensor.shape), "float32", tensor.detach().numpy()))
 
 
+QUIET = {"several passes", TIED, "flows inside", "hooks untold"}  # notices that blame nothing
+
+
 def contradictions(truth: Truth, graph: Graph) -> Iterator[str]:
     """What is said that is not so."""
-    for text in graph.notices:
-        if "hook" in text or "not seen" in text:
-            yield text
+    for note in graph.notes:
+        if note.shown and note.kind not in QUIET:
+            yield sentence(note)
     for name, p in truth.model.named_parameters():
         answer, found = graph.why(name), truth.brought.get(name, [])
         if bool(re.search(r"No gradient\b", answer)) != (p.grad is None):
