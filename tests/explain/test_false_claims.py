@@ -8,15 +8,31 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
+from training_programs import (
+    HEALTHY,
+    Program,
+    Truth,
+    accumulated,
+    actor_critic,
+    by_hand,
+    contrastive,
+    distillation,
+    evaluated,
+    frozen,
+    gan,
+    lbfgs,
+    penalty,
+    straight_through,
+    vae,
+)
 
 import graphviz_ad as gad
 from graphviz_ad._internal.explain.amounts import text_of
@@ -26,169 +42,21 @@ from graphviz_ad._internal.graph.grad_history import (
     GradHistory,
 )
 from graphviz_ad._internal.graph.graph import Graph, Node
-from graphviz_ad._internal.graph.notices import notice
+from graphviz_ad._internal.graph.notice_sentences import sentence
+from graphviz_ad._internal.graph.notices import TIED, notice
 from graphviz_ad._internal.graph.snapshot import Snapshot
 
-
-@dataclass
-class Truth:
-    """What torch did to the parameters of a model: noted without the product."""
-
-    model: nn.Module
-    brought: dict[str, list[Tensor]] = field(default_factory=dict)
-    cut: bool = False
-
-    def backward(self, loss: Tensor) -> None:
-        """A pass, with what it brought to each parameter."""
-        before = {name: p.grad for name, p in self.model.named_parameters()}
-        held = {name: None if grad is None else grad.clone() for name, grad in before.items()}
-        loss.backward()
-        for name, p in self.model.named_parameters():
-            old = held[name]
-            if p.grad is not None and (old is None or not torch.equal(old, p.grad)):
-                self.brought.setdefault(name, []).append(p.grad.clone() if old is None else p.grad - old)
-
-
-def layers(**sizes: tuple[int, int]) -> nn.ModuleDict:
-    """Linear layers by name."""
-    return nn.ModuleDict({name: nn.Linear(*size) for name, size in sizes.items()})
-
-
-def train(model: nn.Module, truth: Truth, loss: Callable[[], Tensor], optimizer: str = "Adam") -> None:
-    """The usual step."""
-    chosen = getattr(torch.optim, optimizer)(model.parameters(), lr=0.01)
-    chosen.zero_grad()
-    truth.backward(loss())
-    chosen.step()
-
-
-def vae(model: nn.ModuleDict, truth: Truth, x: Tensor) -> None:
-    def loss() -> Tensor:
-        mu, logvar = model["e"](x).chunk(2, -1)
-        z = mu + torch.randn_like(mu) * (logvar / 2).exp()
-        divergence = -0.5 * (1 + logvar - mu.pow(2) - logvar.exp()).sum()
-        return F.mse_loss(model["d"](z), x, reduction="sum") + divergence
-
-    train(model, truth, loss)
-
-
-def gan(model: nn.ModuleDict, truth: Truth, x: Tensor) -> None:
-    g, d = (torch.optim.Adam(model[name].parameters()) for name in ("g", "d"))
-    fake = model["g"](x)
-    real, made = model["d"](x), model["d"](fake.detach())
-    d.zero_grad()
-    truth.backward(F.softplus(-real).mean() + F.softplus(made).mean())
-    d.step()
-    g.zero_grad()
-    truth.backward(F.softplus(-model["d"](fake)).mean())
-    g.step()
-
-
-def actor_critic(model: nn.ModuleDict, truth: Truth, x: Tensor) -> None:
-    actor, critic = (torch.optim.RMSprop(model[name].parameters()) for name in ("actor", "critic"))
-    with torch.no_grad():
-        aim = 1 + 0.9 * model["target"](x)
-    critic.zero_grad()
-    truth.backward(F.mse_loss(model["critic"](x), aim))
-    critic.step()
-    actor.zero_grad()
-    truth.backward(-(model["actor"](x).tanh() * model["critic"](x)).mean())
-    actor.step()
-    with torch.no_grad():
-        for p, q in zip(model["target"].parameters(), model["critic"].parameters(), strict=True):
-            p.lerp_(q, 0.1)
-
-
-def distillation(model: nn.ModuleDict, truth: Truth, x: Tensor) -> None:
-    with torch.no_grad():
-        aim = model["teacher"](x).softmax(-1)
-    train(model, truth, lambda: F.kl_div(model["student"](x).log_softmax(-1), aim, reduction="batchmean"))
-
-
-def accumulated(model: nn.ModuleDict, truth: Truth, x: Tensor) -> None:
-    for part in x.chunk(2):
-        truth.backward(model["l"](part).square().mean() / 2)
-    nn.utils.clip_grad_norm_(model.parameters(), 0.01)
-    torch.optim.SGD(model.parameters(), lr=0.1).step()
-
-
-def by_hand(model: nn.ModuleDict, truth: Truth, x: Tensor) -> None:
-    truth.backward(model["l"](x).square().mean())
-    for p in model.parameters():
-        assert p.grad is not None
-        p.data.add_(p.grad, alpha=-0.1)
-    model.zero_grad()
-
-
-def penalty(model: nn.ModuleDict, truth: Truth, x: Tensor) -> None:
-    at = x.clone().requires_grad_(True)
-    (slope,) = torch.autograd.grad(model["b"](model["a"](at).tanh()).sum(), at, create_graph=True)
-    truth.backward((slope.norm(dim=1) - 1).square().mean())
-
-
-def straight_through(model: nn.ModuleDict, truth: Truth, x: Tensor) -> None:
-    truth.cut = True
-    h = model["l"](x)
-    truth.backward((h + (h.round() - h).detach()).square().sum())
-
-
-def contrastive(model: nn.ModuleDict, truth: Truth, x: Tensor) -> None:
-    def loss() -> Tensor:
-        one, other = (F.normalize(model["l"](x + torch.randn_like(x)), dim=-1) for _ in range(2))
-        return F.cross_entropy(one @ other.T / 0.1, torch.arange(len(x)))
-
-    train(model, truth, loss, "AdamW")
-
-
-def frozen(model: nn.ModuleDict, truth: Truth, x: Tensor) -> None:
-    model["a"].requires_grad_(False)
-    truth.backward(model["b"](model["a"](x)).sum())
-
-
-def lbfgs(model: nn.ModuleDict, truth: Truth, x: Tensor) -> None:
-    optimizer = torch.optim.LBFGS(model.parameters(), lr=0.1, max_iter=2)
-
-    def closure() -> Tensor:
-        optimizer.zero_grad()
-        loss: Tensor = model["l"](x).square().mean()
-        truth.backward(loss)
-        return loss
-
-    optimizer.step(closure)  # type: ignore[arg-type]
-
-
-def evaluated(model: nn.ModuleDict, truth: Truth, x: Tensor) -> None:
-    for _ in range(2):
-        loss = model["l"](x).square().mean()
-        model.zero_grad()
-        truth.backward(loss)
-        with torch.no_grad():
-            loss = model["l"](x).square().mean()
-            loss.item()
-
-
-Program = Callable[[Any, Truth, Tensor], None]
-PROGRAMS: dict[Program, dict[str, tuple[int, int]]] = {
-    vae: {"e": (4, 4), "d": (2, 4)},
-    gan: {"g": (4, 4), "d": (4, 1)},
-    actor_critic: {"actor": (4, 1), "critic": (4, 1), "target": (4, 1)},
-    distillation: {"teacher": (4, 3), "student": (4, 3)},
-    accumulated: {"l": (4, 2)},
-    by_hand: {"l": (4, 2)},
-    penalty: {"a": (4, 3), "b": (3, 1)},
-    straight_through: {"l": (4, 2)},
-    contrastive: {"l": (4, 3)},
-    frozen: {"a": (4, 3), "b": (3, 1)},
-    lbfgs: {"l": (4, 1)},
-    evaluated: {"l": (4, 1)},
-}
+FEW = (
+    *(vae, gan, actor_critic, distillation, accumulated, by_hand),
+    *(penalty, straight_through, contrastive, frozen, lbfgs, evaluated),
+)
 
 
 @cache
 def run(program: Program) -> tuple[Truth, Graph]:
     """A program, run once, with what torch did and what was recorded."""
     torch.manual_seed(0)
-    truth = Truth(layers(**PROGRAMS[program]))
+    truth = Truth(HEALTHY[program]())
     x = torch.rand(6, 4)
     with gad.record(truth.model) as recording:
         program(truth.model, truth, x)
@@ -200,11 +68,14 @@ def shown(tensor: Tensor) -> str:
     return text_of(Snapshot(tuple(tensor.shape), "float32", tensor.detach().numpy()))
 
 
+QUIET = {"several passes", TIED, "flows inside", "hooks untold", "nobody read"}  # notices that blame nothing
+
+
 def contradictions(truth: Truth, graph: Graph) -> Iterator[str]:
     """What is said that is not so."""
-    for text in graph.notices:
-        if "hook" in text or "not seen" in text:
-            yield text
+    for note in graph.notes:
+        if note.shown and note.kind not in QUIET:
+            yield sentence(note)
     for name, p in truth.model.named_parameters():
         answer, found = graph.why(name), truth.brought.get(name, [])
         if bool(re.search(r"No gradient\b", answer)) != (p.grad is None):
@@ -236,10 +107,11 @@ def truly(answer: str, truth: Truth, name: str) -> bool:
     return "hook" not in answer and zero and ("used it" not in answer or bool(found))
 
 
-@pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.__name__)
+@pytest.mark.parametrize("program", HEALTHY, ids=lambda program: program.__name__)
 def test_what_is_said_of_a_healthy_program_is_so(program: Program) -> None:
     truth, graph = run(program)
     assert list(contradictions(truth, graph)) == []
+    assert graph.check().ok is not False, graph.check()
 
 
 # --- and if a fact were wrong
@@ -312,7 +184,7 @@ UNTOUCHED = {  # where nothing false comes of it
 
 
 @pytest.mark.parametrize("name", MUTANTS)
-@pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.__name__)
+@pytest.mark.parametrize("program", FEW, ids=lambda program: program.__name__)
 def test_a_false_fact_is_seen(name: str, program: Program) -> None:
     truth, graph = run(program)
     mutant = MUTANTS[name](graph)

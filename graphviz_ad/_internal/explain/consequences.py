@@ -51,6 +51,26 @@ def numbers_like(graph: Graph, node: Node) -> Iterator[Node]:
             yield each
 
 
+def numbers_held(graph: Graph, node: Node) -> Iterator[tuple[Node, Edge]]:
+    """The numbers of the program that are, to the last digit, an element of a result which no operation read, with
+    where they are used: tolist() and numpy() are no operations, and nobody sees them run. Whole numbers are everywhere.
+    """
+    array = node.value.array if node.value is not None else None
+    if array is None:
+        return
+    held = {float(element) for element in array.ravel() if float(element) % 1} if array.dtype.kind == "f" else set()
+    for each in graph.node_list[graph.node_list.index(node) + 1 :] if held else ():
+        if is_constant(each) and each.value is not None and each.value.data in held:
+            yield from ((each, edge) for edge in graph.out_edges(each.key))
+
+
+def ran_in(graph: Graph, node: Node) -> frozenset[str]:
+    """The operations that a node stands for."""
+    fine = graph.detail.node_list if graph.detail is not None and node.call is not None else ()
+    inside = (each.op for each in fine if each.call == node.call)
+    return frozenset(op for op in (node.op, *inside) if op is not None)
+
+
 def is_root(node: Node) -> bool:
     """Whether a pass began there."""
     return node.is_output or any(port.upstream is not None for port in node.ports)

@@ -9,7 +9,14 @@ from dataclasses import dataclass, replace
 
 from graphviz_ad._internal.base.errors import UnknownNameError
 from graphviz_ad._internal.explain.amounts import size_of, text_of
-from graphviz_ad._internal.explain.consequences import is_update, leads_to_a_loss, may_lead_to_a_loss, takes_out
+from graphviz_ad._internal.explain.consequences import (
+    is_update,
+    leads_to_a_loss,
+    may_lead_to_a_loss,
+    numbers_held,
+    ran_in,
+    takes_out,
+)
 from graphviz_ad._internal.explain.forward_mode import place_of_result
 from graphviz_ad._internal.explain.freed_graph import had_gradient, who_freed
 from graphviz_ad._internal.explain.grad_words import place_of, told
@@ -33,6 +40,8 @@ MOST_NAMED = 3  # places in one answer
 NO_LOSS = ("unreached", "shape-only", "inner")  # cuts that keep nothing from a gradient
 CUT_OFF = frozenset({DETACHED, "no_grad", "inference", "non-differentiable"})  # by the program
 NOT_ASKED = "not asked"  # a way along which a gradient could have come
+TAKEN = "taken as numbers"  # what ends as numbers of Python in what goes on
+NOTHING_LOST = ("shape-only", "inplace_view")  # ways on which no gradient could have come
 
 
 def why_gradient(graph: Graph, name: str) -> str:
@@ -231,7 +240,7 @@ class _Answer:
         stops = self._stops_that_matter()
         for stop in stops[:MOST_NAMED]:
             yield f"{capital(self._where(stop))}."
-        yield from dict.fromkeys(remedy(stop) for stop in stops[:MOST_NAMED] if stop.cut in REASONS)
+        yield from self._remedies_of(stops)
 
     # --- there is a gradient
 
@@ -244,7 +253,7 @@ class _Answer:
             f"{self._amount(edge, len(edges) + len(sources))} from {self._result(edge.head)}"
             for edge in edges[:MOST_NAMED]
         ]
-        sources += [f"what came from {len(edges) - MOST_NAMED} more uses"] if len(edges) > MOST_NAMED else []
+        sources += [f"what came from {counted(len(edges) - MOST_NAMED, 'more use')}"] if len(edges) > MOST_NAMED else []
         whence = (
             f": {sources[0]}" if len(sources) == 1 else f": the sum of {listed_with_and(sources)}" if sources else ""
         )
@@ -355,7 +364,7 @@ class _Answer:
         elif self.graph.has_gradients and not leads_to_a_loss(self.graph, self.node.key):
             yield "Nothing that a backward pass began at was computed from it, so that no gradient is missing."
         else:
-            yield from dict.fromkeys(remedy(stop) for stop in sources[:MOST_NAMED] or [Stop(self.node, None, cut)])
+            yield from self._remedies_of(sources or [Stop(self.node, None, cut)])
 
     def _what_it_hides(self) -> list[str]:
         """What would get a gradient through this node if it were not cut."""
@@ -407,7 +416,8 @@ class _Answer:
             yield from replace(finer, came=self.came).sentences()
             return
         inside = self._read_inside()
-        if not inside and self.node.kind == "leaf" and not self._uses_of_tensor() and not self.node.is_output:
+        unread = self.node.kind == "leaf" and not self._uses_of_tensor() and not self.node.is_output
+        if not inside and unread and all(stop.cut != TAKEN for stop in stops):
             yield f"{self._nothing} arrives at {self.name}, since no operation read it here."
             yield REASONS["unreached"].remedy
             return
@@ -423,7 +433,11 @@ class _Answer:
         else:
             yield f"{self._nothing} arrives at {self.name}."
         for stop in stops[:MOST_NAMED]:
-            so = "" if stop.cut in (NOT_ASKED, "unreached") else f", so nothing flows back to {self.name} through it"
+            so = (
+                ""
+                if stop.cut in (NOT_ASKED, TAKEN, "unreached")
+                else f", so nothing flows back to {self.name} through it"
+            )
             yield f"{capital(self._where(stop))}{so}."
         yield from self._remedies(stops)
 
@@ -450,14 +464,17 @@ class _Answer:
         """The ends of the ways on: those alone from which a loss goes on, if there are any."""
         stops = distinct(self._stops())
         finer = self._in_detail()
-        found = [
-            stop
-            for stop in stops
-            if stop.edge is not None and stop.cut != "unreached" and may_lead_to_a_loss(self.graph, stop.node.key)
-        ]
+        found = [stop for stop in stops if self._matters(stop)]
+        found = [stop for stop in found if stop.cut not in NOTHING_LOST] or found
         # of several operations in one call, the one that cuts may be another than the one that leads on
         real = {(stop.node.source, stop.cut) for stop in finer._stops_that_matter()} if finer is not None else set()
         return [stop for stop in found if (stop.node.source, stop.cut) in real] or found or stops
+
+    def _matters(self, stop: Stop) -> bool:
+        """Whether a loss goes on from an end."""
+        if stop.edge is None:
+            return stop.cut == TAKEN
+        return stop.cut != "unreached" and may_lead_to_a_loss(self.graph, stop.node.key)
 
     def _remedies(self, stops: Sequence[Stop]) -> Iterator[str]:
         """What to do, unless it is right as it is."""
@@ -469,9 +486,13 @@ class _Answer:
                 " tensor needs no gradient."
             )
         elif any(may_lead_to_a_loss(self.graph, stop.node.key) or stop.cut not in CUT_OFF for stop in stops):
-            yield from dict.fromkeys(remedy(stop) for stop in stops[:MOST_NAMED] if stop.cut in REASONS)
+            yield from self._remedies_of(stops)
         else:
             yield f"None of that leads to what the backward pass began at. {REASONS['unreached'].remedy}"
+
+    def _remedies_of(self, stops: Sequence[Stop]) -> Iterator[str]:
+        """What to do about those that are named."""
+        return iter(dict.fromkeys(remedy(self.graph, stop) for stop in stops[:MOST_NAMED] if stop.cut in REMEDIED))
 
     def _in_detail(self) -> _Answer | None:
         """The same question to the finer graph, if it is about a leaf: a node of several operations may have the
@@ -494,7 +515,7 @@ class _Answer:
         found: set[str] = set()
         waiting = [edge for edge in self._uses_of_tensor() if not is_update(self.graph, edge)][::-1]
         if not waiting:
-            yield Stop(self.node, None, "unreached")
+            yield self._end(self.node)
         while waiting:
             edge = waiting.pop()
             head = self.graph.nodes[edge.head]
@@ -508,7 +529,15 @@ class _Answer:
                 uses = self.graph.out_edges(head.key)
                 waiting += uses[::-1]
                 if not uses:
-                    yield Stop(head, None, "unreached")
+                    yield self._end(head)
+
+    def _end(self, node: Node) -> Stop:
+        """A stop at what no operation reads."""
+        return Stop(node, None, TAKEN if any(self._goes_on(node)) else "unreached")
+
+    def _goes_on(self, node: Node) -> Iterator[Edge]:
+        """Where elements of what no operation reads go on as numbers to a loss."""
+        return (edge for _, edge in numbers_held(self.graph, node) if leads_to_a_loss(self.graph, edge.head))
 
     def _uses_of_tensor(self) -> list[Edge]:
         """The uses of all values that the tensor had."""
@@ -525,9 +554,16 @@ class _Answer:
         """A stop, with its place in the program: "y was detached at lesson.py:12"."""
         node, name = stop.node, self.names.of[stop.node.key]
         place = f" at {node.source}" if node.source else ""
-        if stop.edge is None:
+        if stop.cut == TAKEN:
             return (
-                f"nothing is computed from {self._result(node.key)}"
+                f"no operation reads {self._result(node.key)}, but a number in"
+                f" {self._result(next(self._goes_on(node)).head)} is one of its elements to the last digit, and a"
+                " number carries no gradient"
+            )
+        if stop.edge is None:
+            updated = "but its own next value " if self.graph.out_edges(node.key) else ""
+            return (
+                f"nothing {updated}is computed from {self._result(node.key)}"
                 if node is self.node
                 else f"{self._result(node.key)} {REASONS['unreached'].why}"
             )
@@ -560,11 +596,14 @@ class _Answer:
         return self.names.of[key] + (f" ({', '.join(facts)})" if facts else "")
 
 
-def remedy(stop: Stop) -> str:
+REMEDIED = frozenset({*REASONS, TAKEN})
+
+
+def remedy(graph: Graph, stop: Stop) -> str:
     """What to do about a stop."""
-    if takes_out(stop.node):
+    if stop.cut == TAKEN or takes_out(stop.node):
         return "Compute with the tensor itself in place of the Python number."
-    if stop.node.op in DRAWS and stop.cut == "no_grad":
+    if stop.cut == "no_grad" and not DRAWS.isdisjoint(ran_in(graph, stop.node)):
         return "Call rsample() in place of sample(), where the distribution has it, to let the gradient through."
     return REASONS[stop.cut].remedy
 
@@ -587,7 +626,7 @@ def listed_with_and(texts: Iterable[str]) -> str:
 
 def capital(text: str) -> str:
     """The text with a capital where it begins with a word, and as it is where it begins with a name."""
-    return f"N{text[1:]}" if text.startswith("nothing ") else text
+    return f"N{text[1:]}" if text.startswith(("nothing ", "no operation ")) else text
 
 
 def distinct(stops: Iterable[Stop]) -> list[Stop]:

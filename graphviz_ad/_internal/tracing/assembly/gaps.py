@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from graphviz_ad._internal.graph.notices import Notice, notice
+from graphviz_ad._internal.tracing.assembly.autograd_graph import AutogradGraph
 from graphviz_ad._internal.tracing.assembly.draft import Draft
 from graphviz_ad._internal.tracing.assembly.leaf_versions import versions_in
+from graphviz_ad._internal.tracing.assembly.units import Recorded
 
 WRONG_UNDER_MODES = {"linalg_pinv", "linalg_lstsq", "linalg_polar", "linalg_matrix_sqrth"}
 
@@ -22,10 +24,34 @@ def in_a_circle(draft: Draft) -> Notice | None:
 
 
 def unexplained(draft: Draft) -> Notice | None:
-    """Autograd nodes that no recorded operation explains; not of a graph that was there before the run."""
-    linked = draft.units.links.of_node.values()
-    count = sum(unit.operation is None and unit.kind == "op" for unit in linked)
+    """Autograd nodes that no recorded operation explains; not of a graph that was there before the run, and not those
+    that a backward method made for a pass of its own, as a reentrant checkpoint does: it is known whence they are.
+    """
+    linked, inner = draft.units.links.of_node, made_by_backward_methods(draft.units.recorded)
+    count = sum(unit.operation is None and unit.kind == "op" and i not in inner for i, unit in linked.items())
     return notice("unlinked", count=count) if count and draft.units.recorded.tape.operations else None
+
+
+def made_by_backward_methods(recorded: Recorded) -> set[int]:
+    """The autograd nodes that only passes inside a pass came by."""
+    autograd = recorded.autograd
+    inner, outer = (
+        reached(autograd, (autograd.index.get(edge[0]) for edge in (start.value.edge for start in starts) if edge))
+        for starts in (recorded.inside, recorded.outputs)
+    )
+    return inner - outer
+
+
+def reached(autograd: AutogradGraph, starts: Iterable[int | None]) -> set[int]:
+    """The nodes that a pass from there comes by."""
+    seen: set[int] = set()
+    waiting = [i for i in starts if i is not None]
+    while waiting:
+        i = waiting.pop()
+        if i not in seen:
+            seen.add(i)
+            waiting += [link[0] for link in autograd.links[i] if link is not None]
+    return seen
 
 
 def untold_hooks(draft: Draft) -> Notice | None:
