@@ -131,7 +131,8 @@ def of_module(module: nn.Module) -> State:
     """
     state: State = {}
     for name, part in module.named_modules():
-        state[f"{name}: type"] = (id(part), id(type(part)), weakref.getweakrefcount(part))
+        state[f"{name}: type"] = (id(part), id(type(part)))
+        state[f"{name}: weak references"] = weakref.getweakrefcount(part)
         state |= {f"{name}.{key}": plain(value) for key, value in vars(part).items()}
         state[f"{name}: names"] = list(vars(part))
     return state
