@@ -10,13 +10,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from functools import cache
 from typing import Any
 
 import numpy as np
 
 from graphviz_ad._internal.graph.graph import Graph, Node
-from graphviz_ad._internal.graph.precision import LARGEST, SMALLEST, full_precision, unit
+from graphviz_ad._internal.graph.precision import BOTH_HALVES, LARGEST, SMALLEST, full_precision, unit
 
 # roundings of torch's, at most, where a formula has one: its kernels take steps of their own, and so does this program
 EACH = 4
@@ -61,16 +60,9 @@ def allowed(dtype: str | None, roundings: float, size: Any) -> Any:
     return rounding_share(dtype, roundings) * size + smallest(dtype, roundings)
 
 
-@cache
 def room(dtype: str | None) -> float:
-    """The largest number that there is room for where this dtype is the one that rounds most, beside others that may
-    have less room; 0 where that is not known.
-    """
-    return (
-        min((LARGEST[other] for other in LARGEST if unit(other) <= unit(dtype)), default=0.0)
-        if dtype in LARGEST
-        else 0.0
-    )
+    """The largest number that a dtype has room for; 0 where that is not known."""
+    return LARGEST.get(dtype or "", 0.0)
 
 
 def equal(found: Any, kept: Any, apart: Any, dtype: str | None = None, size: Any = None) -> bool | None:
@@ -253,8 +245,10 @@ def as_came(found: Any, shape: tuple[int, ...]) -> Any:
 
 
 def coarsest(dtypes: Iterable[str | None]) -> str:
-    """The dtype that rounds most."""
-    return max((dtype or "" for dtype in dtypes), key=unit, default="")
+    """The dtype that rounds most; of the two halves, both, where both are there."""
+    known = [dtype or "" for dtype in dtypes]
+    found = max(known, key=unit, default="")
+    return BOTH_HALVES if found == "bfloat16" and ("float16" in known or BOTH_HALVES in known) else found
 
 
 def dtype_around(graph: Graph, node: Node) -> str:
