@@ -26,6 +26,7 @@ from graphviz_ad._internal.maths.agreement import (
     grossly,
     lost_in_squares,
     rounding_share,
+    smallest,
 )
 from graphviz_ad._internal.maths.claims import (
     LETTERS,
@@ -165,7 +166,7 @@ def transpose_fits(graph: Graph, edge: Edge, arrived: Array, came: Array) -> boo
             np.sum(after),
             precision(graph, node),
             around,
-            lambda limits: limits.near * max(map(largest, around)),
+            lambda way: way.near * max(map(largest, around)) + smallest(way.dtype, came.size + arrived.size),
         )
 
 
@@ -251,7 +252,7 @@ def agrees_but_for_rounding(
     if found.ndim:
         found, kept = found[sure], kept[sure]
     size, off, around = max(largest(found), largest(kept)), largest(found - kept), list(around)
-    lost = limits.lost * math.sqrt(max([found.size, *(array.size for array in around)]))
+    lost = limits.lost * math.sqrt(max([found.size, *(array.size for array in around)])) + smallest(limits.dtype)
     right, wrong = limits.near * size + lost, limits.far * max([size, *map(largest, around)]) + lost
     if off <= right:
         return True
