@@ -32,6 +32,8 @@ LARGEST: Mapping[str, float] = {
     "complex64": (2 - 2.0**-23) * 2.0**127, "float16": 65504.0, "complex32": 65504.0,
     "bfloat16": (2 - 2.0**-7) * 2.0**127, BOTH_HALVES: 65504.0,
 }  # fmt: skip
+# A coarse dtype, what has less room although it is finer, and both.
+SHORTER: Mapping[str, tuple[str, str]] = {"bfloat16": ("float16", BOTH_HALVES)}
 BITS_CUT_OFF = 16  # that float32 has and bfloat16 has not
 
 

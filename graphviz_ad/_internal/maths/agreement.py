@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from graphviz_ad._internal.graph.graph import Graph, Node
-from graphviz_ad._internal.graph.precision import BOTH_HALVES, LARGEST, SMALLEST, full_precision, unit
+from graphviz_ad._internal.graph.precision import LARGEST, SHORTER, SMALLEST, full_precision, unit
 
 # roundings of torch's, at most, where a formula has one: its kernels take steps of their own, and so does this program
 EACH = 4
@@ -53,6 +53,11 @@ def lost_in_squares(dtype: str | None) -> float:
     precision are those of float32: of a norm, no more than that may be left out.
     """
     return math.sqrt(EACH * min(SMALLEST.get(dtype or "", 0.0), SMALLEST["float32"]))
+
+
+def rounding_of_one(dtype: str | None) -> float:
+    """How far roundings may carry a number near 1 inside of torch's kernels, which compute halves as float32."""
+    return EACH * min(unit(dtype), unit("float32"))
 
 
 def allowed(dtype: str | None, roundings: float, size: Any) -> Any:
@@ -248,7 +253,8 @@ def coarsest(dtypes: Iterable[str | None]) -> str:
     """The dtype that rounds most; of the two halves, both, where both are there."""
     known = [dtype or "" for dtype in dtypes]
     found = max(known, key=unit, default="")
-    return BOTH_HALVES if found == "bfloat16" and ("float16" in known or BOTH_HALVES in known) else found
+    shorter, both = SHORTER.get(found, (found, found))
+    return both if shorter in known or both in known else found
 
 
 def dtype_around(graph: Graph, node: Node) -> str:

@@ -15,7 +15,7 @@ import numpy as np
 
 from graphviz_ad._internal.base.errors import ExpressionError
 from graphviz_ad._internal.graph.precision import full_precision
-from graphviz_ad._internal.maths.agreement import as_came, room, smallest
+from graphviz_ad._internal.maths.agreement import as_came, room, rounding_of_one, smallest
 from graphviz_ad._internal.maths.formula_text import formula_to_text
 from graphviz_ad._internal.maths.formula_tree import (
     Binary,
@@ -57,7 +57,15 @@ def doubted(
     """What a formula gives for these values, and how far it may be off; ``off`` says it of its names, which are
     exact otherwise. Of a step that has no room in a dtype nothing is known, and below its normal numbers much is lost.
     """
-    walk = _Walk({**CONSTANTS, **values}, off, known_functions(more), share, smallest(dtype), room(dtype) or math.inf)
+    walk = _Walk(
+        {**CONSTANTS, **values},
+        off,
+        known_functions(more),
+        share,
+        smallest(dtype),
+        room(dtype) or math.inf,
+        rounding_of_one(dtype),
+    )
     with np.errstate(all="ignore"):
         return walked(parsed(formula), walk.node)
 
@@ -83,6 +91,7 @@ class _Walk:
     share: float
     least: float
     room: float
+    of_one: float
 
     def rounded(self, value: Any, off: Any) -> Doubted:
         """The outcome of a step, whose operands make it so far off."""
@@ -154,7 +163,9 @@ class _Walk:
         # as good as the answer to operands that are off by a rounding each; so is all that torch does by the real parts
         if kind is Error.WHOLE or any(map(np.iscomplexobj, values)):
             inner = [self.rounded(each.value, each.off) for each in inner]
-        return self.rounded(value, moved_value(compute, inner, value))
+        return self.rounded(
+            value, moved_value(compute, inner, value) + (self.of_one if function(name).from_one else 0.0)
+        )
 
 
 def moved_value(compute: Callable[..., Any], inner: list[Doubted], value: Any) -> Any:
