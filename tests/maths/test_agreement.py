@@ -32,7 +32,9 @@ from graphviz_ad._internal.maths.agreement import (
     dtype_around,
     equal,
     reproduces,
+    room,
     rounding_share,
+    smallest,
     sums_up,
 )
 from graphviz_ad._internal.maths.derivative_agreement import verified_edge
@@ -278,7 +280,7 @@ def assert_caught_along(raw: Graph, edge: Edge, times: int) -> None:
     assert edge.grad is not None
     assert edge.local is not None
     around = coarsest((dtype_around(raw, head), edge.grad.dtype))
-    planted = with_edge(raw, edge, scaled(edge.grad, 1 + times * WRONG_EDGE[around]))
+    planted = with_edge(raw, edge, scaled(edge.grad, 1 + times * WRONG_EDGE.get(around, WRONG_EDGE["bfloat16"])))
     bad = next(each for each in planted.edges if each.key == edge.key)
     local = known(bad.local)
     kept = verified_edge(bad, head, [raw.nodes[each.tail] for each in raw.in_edges(head.key)]).local is not None
@@ -462,6 +464,17 @@ def test_what_a_hook_does_is_told_also_to_infinity(
 )
 def test_doubt_is_what_was_rounded_and_how_it_goes_on(formula: str, values: dict[str, Any], off: Any) -> None:
     np.testing.assert_allclose(doubted(formula, values, 1e-6).off, np.asarray(off) * 1e-6, rtol=1e-3)
+
+
+def test_two_halves_are_as_coarse_as_the_one_and_have_as_little_room_as_the_other() -> None:
+    both = coarsest(["float16", "float64", "bfloat16"])
+    assert coarsest([both, "bfloat16"]) == coarsest(["bfloat16", both, None]) == both
+    assert coarsest(["bfloat16", "float32"]) == "bfloat16"
+    assert coarsest(["float16", "float32"]) == "float16"
+    assert coarsest([None, "int64", "float64"]) == "float64"
+    assert coarsest([]) == ""
+    assert rounding_share(both) == rounding_share("bfloat16")
+    assert (room(both), smallest(both)) == (room("float16"), smallest("float16"))
 
 
 def test_what_runs_over_on_its_way_is_left_open() -> None:

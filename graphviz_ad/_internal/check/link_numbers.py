@@ -26,6 +26,7 @@ from graphviz_ad._internal.maths.agreement import (
     grossly,
     lost_in_squares,
     rounding_share,
+    smallest,
 )
 from graphviz_ad._internal.maths.claims import (
     LETTERS,
@@ -51,13 +52,14 @@ Values = Mapping[str, Any]
 
 
 class Limits(NamedTuple):
-    """How far numbers may be apart, as a part of them, and be equal; how far they are certainly not; and what may be
-    lost of each that is squared.
+    """How far numbers of a dtype may be apart, as a part of them, and be equal; how far they are certainly not; and
+    what may be lost of each that is squared.
     """
 
     near: float
     far: float
     lost: float
+    dtype: str
 
 
 def forward_fits(graph: Graph, node: Node) -> bool | None:
@@ -99,7 +101,9 @@ def _fits_forward(graph: Graph, node: Node, values: Values) -> bool | None:
     found = formula_value(formula, values)
     if found is None and len(node.autograd) < 2:
         return agrees_but_for_rounding(rearranged(graph, node, operands), values["out"], limits, operands)
-    return agrees_but_for_rounding(found, values["out"], limits, operands, lambda near: spread(formula, values, near))
+    return agrees_but_for_rounding(
+        found, values["out"], limits, operands, lambda limits: spread(formula, values, limits)
+    )
 
 
 def rearranged(graph: Graph, node: Node, operands: list[Array]) -> Array | None:
@@ -134,7 +138,7 @@ def made_fits(formula: str, values: Values, came: Array, limits: Limits | None) 
         came,
         limits,
         values.values(),
-        lambda near: spread(formula, values, near, came.shape),
+        lambda limits: spread(formula, values, limits, came.shape),
     )
 
 
@@ -154,11 +158,15 @@ def transpose_fits(graph: Graph, edge: Edge, arrived: Array, came: Array) -> boo
         image = joined_tangent(name, probe, place, [shape_of_edge(graph, operand) for operand in operands], settings)
     if image is None or image.shape != arrived.shape:
         return None
-    with np.errstate(invalid="ignore"):  # ∞ − ∞ among what flowed back
+    with np.errstate(all="ignore"):  # ∞ − ∞ among what flowed back
         before, after = arrived * image, came * probe
         around = [np.sum(np.abs(products), keepdims=True) for products in (before, after)]
         return agrees_but_for_rounding(
-            np.sum(before), np.sum(after), precision(graph, node), around, lambda near: near * max(map(largest, around))
+            np.sum(before),
+            np.sum(after),
+            precision(graph, node),
+            around,
+            lambda way: way.near * max(map(largest, around)) + smallest(way.dtype, came.size + arrived.size),
         )
 
 
@@ -206,19 +214,19 @@ def with_classes(values: Values) -> Functions:
     return {"onehot": lambda which: np.equal.outer(which, classes) * 1.0}
 
 
-def nothing_cancelled(near: float) -> float:
+def nothing_cancelled(limits: Limits) -> float:
     """Nothing that may have cancelled."""
     return 0.0
 
 
-def spread(formula: str, values: Values, near: float, shape: Shape | None = None) -> float:
-    """How far rounding may carry what a formula gives, at most, when each of its steps may be off by a share; as it
-    comes back to an operand of a shape.
+def spread(formula: str, values: Values, limits: Limits, shape: Shape | None = None) -> Any:
+    """How far rounding may carry what a formula gives, when each of its steps is rounded; as it comes back to an
+    operand of a shape.
     """
     try:
-        made = doubted(formula, values, near, more=with_classes(values))
-        found = flowed(made, shape, near) if shape is not None else made
-        return largest(np.asarray(found.off)) if found is not None else 0.0
+        made = doubted(formula, values, limits.near, dtype=limits.dtype, more=with_classes(values))
+        found = flowed(made, shape, limits.near) if shape is not None else made
+        return found.off if found is not None else 0.0
     except (ExpressionError, ValueError, TypeError, IndexError, np.linalg.LinAlgError):
         return 0.0
 
@@ -228,13 +236,13 @@ def agrees_but_for_rounding(
     kept: Array,
     limits: Limits | None,
     around: Iterable[Array],
-    spread: Callable[[float], float] = nothing_cancelled,
+    spread: Callable[[Limits], Any] = nothing_cancelled,
 ) -> bool | None:
     """Whether two arrays are the same but for rounding; None where that is too much to tell, or a formula is not
     defined.
 
     ``around`` are the numbers that were computed with: what is left of big numbers after they cancelled is no better
-    than these; ``spread(near)`` says how far off it may be, where more is known about it.
+    than these; ``spread(limits)`` says how far off it may be, where more is known about it.
     """
     if found is None or limits is None or found.shape != kept.shape:
         return None
@@ -243,14 +251,16 @@ def agrees_but_for_rounding(
         return None
     if found.ndim:
         found, kept = found[sure], kept[sure]
-    near, far, lost = limits
     size, off, around = max(largest(found), largest(kept)), largest(found - kept), list(around)
-    lost *= math.sqrt(max([found.size, *(array.size for array in around)]))
-    if off <= near * size + lost or off <= near * size + lost + spread(near):
+    lost = limits.lost * math.sqrt(max([found.size, *(array.size for array in around)])) + smallest(limits.dtype)
+    right, wrong = limits.near * size + lost, limits.far * max([size, *map(largest, around)]) + lost
+    if off <= right:
         return True
     # what a formula says of infinity and NaN is not always what torch's kernels do
-    defined = all(np.isfinite(array).all() for array in around)
-    return graded(off, near * size, far * max([size, *map(largest, around)]) + lost) if defined else None
+    if not all(np.isfinite(array).all() for array in around):
+        return None
+    more = np.broadcast_to(spread(limits), sure.shape)[sure]
+    return graded(off, right + np.max(more), wrong + np.max(more)) if np.isfinite(more).all() else None
 
 
 def largest(array: Array) -> float:
@@ -272,7 +282,7 @@ def precision(graph: Graph, node: Node) -> Limits | None:
         return None
     dtype = coarsest(floating)
     near = rounding_share(dtype, OF_A_LINK)
-    return Limits(near, near * grossly(near), lost_in_squares(dtype))
+    return Limits(near, near * grossly(near), lost_in_squares(dtype), dtype)
 
 
 def real(values: Values | None) -> Values | None:

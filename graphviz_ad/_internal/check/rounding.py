@@ -122,7 +122,8 @@ class Rounding:
         that does; infinitely, where they are off by more than these roundings.
         """
         share = WITHOUT_FORMULA * unit(dtype_around(self.graph, self.graph.nodes[edge.head]))
-        if not all(is_recorded_nearly(self.exact[key], self.graph.nodes[key], share) for key in (edge.tail, edge.head)):
+        near = all(is_recorded_nearly(self.exact[key], self.graph.nodes[key], share) for key in (edge.tail, edge.head))
+        if not near or has_run_under(edge, self.graph.nodes[edge.head], tangent):
             return math.inf
         return share * largest_product(edge.grad, tangent)
 
@@ -134,6 +135,16 @@ def is_recorded_nearly(exact: Array, node: Node, share: float) -> bool:
         return True
     with np.errstate(all="ignore"):
         return bool(np.all(np.abs(recorded - exact) <= share * np.max(np.abs(exact), initial=0.0)))
+
+
+def has_run_under(edge: Edge, head: Node, tangent: Array) -> bool:
+    """Whether the 0 that came of something may have been a small number on its way: complex numbers are divided by
+    squares of their parts.
+    """
+    grad = known(edge.grad)
+    if grad is None or grad.shape != tangent.shape or not np.iscomplexobj(grad) or head.grad is None:
+        return False
+    return bool(np.any((grad == 0) & (tangent != 0)) and head.grad.norm != 0)
 
 
 def rounding_along(graph: Graph, edge: Edge, exact: Mapping[str, Array]) -> Moved | None:

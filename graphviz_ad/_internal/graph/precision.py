@@ -12,24 +12,28 @@ import numpy as np
 
 from graphviz_ad._internal.graph.snapshot import Array, Snapshot
 
+# Where both are computed with: as coarse as the one, and with as little room as the other.
+BOTH_HALVES = "bfloat16 or float16"
 # How far one rounding may be off, as a part of the number: half the distance between 1 and the next number.
 UNITS: Mapping[str, float] = {
     "float64": 2.0**-53, "complex128": 2.0**-53, "float32": 2.0**-24, "complex64": 2.0**-24, "float16": 2.0**-11,
     "complex32": 2.0**-11, "bfloat16": 2.0**-8, "float8_e4m3fn": 2.0**-4, "float8_e4m3fnuz": 2.0**-4,
-    "float8_e5m2": 2.0**-3, "float8_e5m2fnuz": 2.0**-3,
+    "float8_e5m2": 2.0**-3, "float8_e5m2fnuz": 2.0**-3, BOTH_HALVES: 2.0**-8,
 }  # fmt: skip
 # How far it may be off below the normal numbers of a dtype: half of its smallest step there, or all of such a number,
 # where processors may put 0 in its place.
 SMALLEST: Mapping[str, float] = {
     "float64": 2.0**-1022, "complex128": 2.0**-1022, "float32": 2.0**-126, "complex64": 2.0**-126,
-    "float16": 2.0**-25, "complex32": 2.0**-25, "bfloat16": 2.0**-126,
+    "float16": 2.0**-25, "complex32": 2.0**-25, "bfloat16": 2.0**-126, BOTH_HALVES: 2.0**-25,
 }  # fmt: skip
 # The largest number that it has room for.
 LARGEST: Mapping[str, float] = {
     "float64": sys.float_info.max, "complex128": sys.float_info.max, "float32": (2 - 2.0**-23) * 2.0**127,
     "complex64": (2 - 2.0**-23) * 2.0**127, "float16": 65504.0, "complex32": 65504.0,
-    "bfloat16": (2 - 2.0**-7) * 2.0**127,
+    "bfloat16": (2 - 2.0**-7) * 2.0**127, BOTH_HALVES: 65504.0,
 }  # fmt: skip
+# A coarse dtype, what has less room although it is finer, and both.
+SHORTER: Mapping[str, tuple[str, str]] = {"bfloat16": ("float16", BOTH_HALVES)}
 BITS_CUT_OFF = 16  # that float32 has and bfloat16 has not
 
 
@@ -50,7 +54,7 @@ def rounded_to_dtype(array: Array, dtype: str) -> Array:
     """Numbers as a dtype holds them, in the array that a snapshot keeps of it; as they are where it is not known how
     it rounds.
     """
-    if dtype == "bfloat16":
+    if dtype in ("bfloat16", BOTH_HALVES):
         return _cut_off(array.astype(np.float32))
     if dtype == "complex32":
         return rounded_to_dtype(np.real(array), "float16").astype(np.float32) + 1j * rounded_to_dtype(

@@ -10,13 +10,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from functools import cache
 from typing import Any
 
 import numpy as np
 
 from graphviz_ad._internal.graph.graph import Graph, Node
-from graphviz_ad._internal.graph.precision import LARGEST, SMALLEST, full_precision, unit
+from graphviz_ad._internal.graph.precision import LARGEST, SHORTER, SMALLEST, full_precision, unit
 from graphviz_ad._internal.graph.snapshot import Snapshot
 
 # roundings of torch's, at most, where a formula has one: its kernels take steps of their own, and so does this program
@@ -57,21 +56,19 @@ def lost_in_squares(dtype: str | None) -> float:
     return math.sqrt(EACH * min(SMALLEST.get(dtype or "", 0.0), SMALLEST["float32"]))
 
 
+def rounding_of_one(dtype: str | None) -> float:
+    """How far roundings may carry a number near 1 inside of torch's kernels, which compute halves as float32."""
+    return EACH * min(unit(dtype), unit("float32"))
+
+
 def allowed(dtype: str | None, roundings: float, size: Any) -> Any:
     """How far so many roundings may carry what was added up of numbers of this size."""
     return rounding_share(dtype, roundings) * size + smallest(dtype, roundings)
 
 
-@cache
 def room(dtype: str | None) -> float:
-    """The largest number that there is room for where this dtype is the one that rounds most, beside others that may
-    have less room; 0 where that is not known.
-    """
-    return (
-        min((LARGEST[other] for other in LARGEST if unit(other) <= unit(dtype)), default=0.0)
-        if dtype in LARGEST
-        else 0.0
-    )
+    """The largest number that a dtype has room for; 0 where that is not known."""
+    return LARGEST.get(dtype or "", 0.0)
 
 
 def equal(found: Any, kept: Any, apart: Any, dtype: str | None = None, size: Any = None) -> bool | None:
@@ -286,8 +283,11 @@ def as_came(found: Any, shape: tuple[int, ...]) -> Any:
 
 
 def coarsest(dtypes: Iterable[str | None]) -> str:
-    """The dtype that rounds most."""
-    return max((dtype or "" for dtype in dtypes), key=unit, default="")
+    """The dtype that rounds most; of the two halves, both, where both are there."""
+    known = [dtype or "" for dtype in dtypes]
+    found = max(known, key=unit, default="")
+    shorter, both = SHORTER.get(found, (found, found))
+    return both if shorter in known or both in known else found
 
 
 def dtype_around(graph: Graph, node: Node) -> str:

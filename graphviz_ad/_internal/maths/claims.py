@@ -613,6 +613,7 @@ def call_doubt(call: Call, formula: str, arriving: Any, share: float, off: Any =
             formula,
             {**values, "g": arriving},
             share,
+            dtype=dtype_around(call.graph, call.node),
             off={"g": off, **lost_on_entry(call, values)},
             more=one_hot(values),
         )

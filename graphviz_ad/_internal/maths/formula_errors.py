@@ -15,7 +15,7 @@ import numpy as np
 
 from graphviz_ad._internal.base.errors import ExpressionError
 from graphviz_ad._internal.graph.precision import full_precision
-from graphviz_ad._internal.maths.agreement import as_came
+from graphviz_ad._internal.maths.agreement import as_came, room, rounding_of_one, smallest
 from graphviz_ad._internal.maths.formula_text import formula_to_text
 from graphviz_ad._internal.maths.formula_tree import (
     Binary,
@@ -46,12 +46,26 @@ class Doubted:
 
 
 def doubted(
-    formula: str, values: Mapping[str, Any], share: float, *, off: Mapping[str, Any] = EXACT, more: Functions = NOTHING
+    formula: str,
+    values: Mapping[str, Any],
+    share: float,
+    *,
+    dtype: str | None = None,
+    off: Mapping[str, Any] = EXACT,
+    more: Functions = NOTHING,
 ) -> Doubted:
     """What a formula gives for these values, and how far it may be off; ``off`` says it of its names, which are
-    exact otherwise.
+    exact otherwise. Of a step that has no room in a dtype nothing is known, and below its normal numbers much is lost.
     """
-    walk = _Walk({**CONSTANTS, **values}, off, known_functions(more), share)
+    walk = _Walk(
+        {**CONSTANTS, **values},
+        off,
+        known_functions(more),
+        share,
+        smallest(dtype),
+        room(dtype) or math.inf,
+        rounding_of_one(dtype),
+    )
     with np.errstate(all="ignore"):
         return walked(parsed(formula), walk.node)
 
@@ -75,6 +89,15 @@ class _Walk:
     off: Mapping[str, Any]
     functions: Functions
     share: float
+    least: float
+    room: float
+    of_one: float
+
+    def rounded(self, value: Any, off: Any) -> Doubted:
+        """The outcome of a step, whose operands make it so far off."""
+        size = np.abs(value)
+        whole = off + self.share * size + self.least
+        return Doubted(value, np.where(size + whole > self.room, np.inf, whole) if math.isfinite(self.room) else whole)
 
     def node(self, node: Tree, inner: list[Doubted]) -> Doubted:
         match node:
@@ -117,12 +140,11 @@ class _Walk:
             case "@":
                 absolute = np.abs(a), np.abs(b)
                 off = absolute[0] @ like(right.off, b) + like(left.off, a) @ absolute[1]
-                return Doubted(
-                    value, off + self.share * math.sqrt(max(np.shape(a)[-1:] or (1,))) * (absolute[0] @ absolute[1])
-                )
+                terms = math.sqrt(max(np.shape(a)[-1:] or (1,)))
+                return self.rounded(value, off + self.share * terms * (absolute[0] @ absolute[1]))
             case _:
                 off = moved_value(np.power, [left, right], value)
-        return Doubted(value, off + self.share * np.abs(value))
+        return self.rounded(value, off)
 
     def call(self, name: str, inner: list[Doubted]) -> Doubted:
         compute, values = self.functions[name], [each.value for each in inner]
@@ -136,14 +158,14 @@ class _Walk:
         if kind is Error.ADDS:
             absolute = np.abs(values[0])
             terms = absolute.size / max(np.size(value), 1)
-            return Doubted(
-                value,
-                compute(like(inner[0].off, values[0])) + self.share * math.sqrt(max(terms, 1)) * compute(absolute),
-            )
+            off = compute(like(inner[0].off, values[0])) + self.share * math.sqrt(max(terms, 1)) * compute(absolute)
+            return self.rounded(value, off)
         # as good as the answer to operands that are off by a rounding each; so is all that torch does by the real parts
         if kind is Error.WHOLE or any(map(np.iscomplexobj, values)):
-            inner = [Doubted(each.value, each.off + self.share * np.abs(each.value)) for each in inner]
-        return Doubted(value, moved_value(compute, inner, value) + self.share * np.abs(value))
+            inner = [self.rounded(each.value, each.off) for each in inner]
+        return self.rounded(
+            value, moved_value(compute, inner, value) + (self.of_one if function(name).from_one else 0.0)
+        )
 
 
 def moved_value(compute: Callable[..., Any], inner: list[Doubted], value: Any) -> Any:

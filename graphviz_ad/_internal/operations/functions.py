@@ -44,8 +44,8 @@ class Function:
     """One function.
 
     ``text`` and ``tex`` are what it is called in plain text and in TeX, and ``fence`` what stands around its operand,
-    in both, where that says it all. ``numbers`` computes it, and ``error`` says how rounding goes through that; sympy
-    has it as ``sympy`` or, where it has none of that kind, by the formula ``defined`` of x. On the command line it
+    in both, where that says it all. ``numbers`` computes it, and ``error`` says how rounding goes through that;
+    ``from_one``, whether torch's kernel takes it away from 1, so that a small value is no better than that; sympy has it as ``sympy`` or, where it has none of that kind, by the formula ``defined`` of x. On the command line it
     takes ``arguments`` (0: it is not there), and torch has it as ``torch``, where not under its own name.
     """
 
@@ -59,6 +59,7 @@ class Function:
     arguments: int = 0
     torch: str = ""
     error: Error = Error.SMOOTH
+    from_one: bool = False
 
 
 def _each(function: Callable[[float], float]) -> Callable[[Any], Any]:
@@ -105,7 +106,7 @@ FUNCTIONS: Mapping[str, Function] = MappingProxyType({
     "min": Function(_smallest, "min", r"\min", sympy="Min", arguments=MANY, error=Error.CHOOSES),
     "asinh": Function(np.arcsinh, sympy="asinh"), "acosh": Function(np.arccosh, sympy="acosh"),
     "atanh": Function(np.arctanh, sympy="atanh"), "atan2": Function(np.arctan2, sympy="atan2"),
-    "erf": Function(_each(math.erf), sympy="erf"), "sign": Function(np.sign, sympy="sign", error=Error.NONE),
+    "erf": Function(_each(math.erf), sympy="erf", from_one=True), "sign": Function(np.sign, sympy="sign", error=Error.NONE),
     "floor": Function(np.floor, form=Form.FENCED, fence=("⌊", "⌋", r"\left\lfloor", r"\right\rfloor"), sympy="floor", error=Error.NONE),
     "ceil": Function(np.ceil, form=Form.FENCED, fence=("⌈", "⌉", r"\left\lceil", r"\right\rceil"), sympy="ceiling", error=Error.NONE),
     "trunc": Function(np.trunc, error=Error.NONE), "round": Function(np.round, error=Error.NONE),
