@@ -349,9 +349,9 @@ class _Answer:
         constant = self._constant_gradients() if cut == "data" and not sources else []
         if constant:
             yield (
-                f"{listed_with_and([self._result(key) for key in constant[:MOST_NAMED]])} is a gradient in which nothing"
-                " requires grad: where what was differentiated is linear, its derivative is a constant, and there is no"
-                " second one to have."
+                f"{listed_with_and([self._result(key) for key in constant[:MOST_NAMED]])} is a gradient in which"
+                " nothing requires grad: where what was differentiated is linear, its derivative is a constant, and"
+                " there is no second one to have."
             )
             return
         if self.node.kind != "op":

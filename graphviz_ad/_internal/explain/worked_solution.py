@@ -367,7 +367,7 @@ def unlike(terms: Iterable[Term | None]) -> Iterator[Term]:
 def written_value(value: Number) -> str | None:
     """A number with six digits, or a small array; None for one too big to write."""
     if isinstance(value, (int, float, complex)):
-        return short_number(value, digits=DIGITS)
+        return short_number(value + 0.0 if value == 0 else value, digits=DIGITS)
     text = bracketed(np.asarray(value))
     return text if len(text) <= WIDEST else None
 

@@ -9,10 +9,18 @@ from graphviz_ad._internal.graph.fact_texts import norm_text
 from graphviz_ad._internal.graph.graph import Graph, Node, Port
 from graphviz_ad._internal.graph.snapshot import Snapshot
 from graphviz_ad._internal.maths.claims import Claim, written_call
-from graphviz_ad._internal.maths.number_format import MINUS, short_number, snapshot_lines, snapshot_parts, type_label
+from graphviz_ad._internal.maths.number_format import (
+    MINUS,
+    short_number,
+    snapshot_lines,
+    snapshot_parts,
+    type_label,
+    without_signs_of_zeros,
+)
 from graphviz_ad._internal.operations.traits import CHOICES
 from graphviz_ad._internal.scene.scene import Line
 from graphviz_ad._internal.scene.words.short_text import (
+    flow_text,
     gradient_text,
     is_constant,
     is_negative,
@@ -171,7 +179,7 @@ def gradients(node: Node, parts: Sequence[str], later: str = "") -> list[Line]:
     if total is None or total == node.ports[0].grad:
         return [*gradient_of_result(node, label), *numbered("sum", parts)]
     own = gradient_of_result(node, "this pass")
-    later = f".grad {short_elements(total) or f'norm {short_number(total.norm)}'}"  # a later one of several passes
+    later = f".grad {flow_text(total) or f'norm {short_number(total.norm)}'}"  # a later one of several passes
     return [*own, Line("gradient", later, number=len(own))]
 
 
@@ -204,7 +212,8 @@ def gradient_of_result(node: Node, label: str) -> list[Line]:
         return numbered("gradient", [f"‖{'grad' if is_module else label}‖ {short_number(grad.norm)}", *of_parameters])
     if is_module:
         return numbered("gradient", [f"{label} {type_label(grad)}", *of_parameters])
-    elements, spread, remarks = snapshot_parts(grad)
+    with without_signs_of_zeros():
+        elements, spread, remarks = snapshot_parts(grad)
     if len(elements) == 1 and not spread and not remarks:
         return [Line("gradient", f"{label} {elements[0]}")]
     told = [
@@ -254,7 +263,7 @@ def terms_of_sum(graph: Graph, node: Node, port: int, flows: Mapping[str, str | 
     ]
     upstream = node.ports[port].upstream
     edges.sort(key=lambda edge: (graph.nodes[edge.head].backward_order or 0, edge.slot))
-    texts = [*([short_elements(upstream)] if upstream is not None else []), *(flows[edge.key] for edge in edges)]
+    texts = [*([flow_text(upstream)] if upstream is not None else []), *(flows[edge.key] for edge in edges)]
     known = [text for text in texts if text is not None]
     return tuple(known) if len(known) == len(texts) else ()
 

@@ -77,7 +77,7 @@ def of_edge(
     where = f", where g = {names.gradient(edge.head)} arrives"
     facts: list[tuple[str, str | None, str]] = [
         ("edge", f"{names.carried(edge)} → {names.of[edge.head]}, operand {edge.slot + 1}", ""),
-        ("Jacobian", number_in_one_line(edge.jacobian) if edge.jacobian else None, "local"),
+        ("Jacobian", gradient_text(edge.jacobian) if edge.jacobian else None, "local"),
         ("local derivative", local_derivative(edge, derivative, to_unicode(local, letters) if local else ""), "local"),
         (
             "passes on",
@@ -86,7 +86,7 @@ def of_edge(
             else None,
             "",
         ),
-        ("flows back", number_in_one_line(edge.grad) if edge.grad else None, "contribution"),
+        ("flows back", gradient_text(edge.grad) if edge.grad else None, "contribution"),
         ("no gradient", why_cut(names, edge), ""),
         ("match", edge.match if edge.match != "exact" else None, ""),
     ]
@@ -102,7 +102,7 @@ def why_cut(names: Names, edge: Edge) -> str | None:
 
 def local_derivative(edge: Edge, name: str, symbols: str) -> str | None:
     """ "∂q/∂s = cos(s) = 0.8776"; None where it is neither a number nor elementwise."""
-    parts = [part for part in (symbols, number_in_one_line(edge.local) if edge.local else "") if part]
+    parts = [part for part in (symbols, gradient_text(edge.local) if edge.local else "") if part]
     return " = ".join(dict.fromkeys([name, *parts])) if parts else None
 
 
