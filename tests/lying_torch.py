@@ -31,8 +31,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.checkpoint import checkpoint
 
 ROOT = Path(__file__).parent.parent
-# of this one torch itself makes use where it stands, so that it cannot be falsified for us alone
-ENGINE = "_engine_run_backward"
+# of these torch itself makes use where they stand, so that they cannot be falsified for us alone
+ENGINE = ("_engine_run_backward", "_make_grads")
 FAMILIES = ("_raw_saved_", "_saved_")
 LIES = ("gone", "raises", "none", "wrong")
 SECONDS = 60
@@ -76,7 +76,7 @@ def look(thing: Any, name: str, default: Any = NOTHING) -> Any:
             if family(name) == lie[0]:
                 if lie[1] == "gone":
                     honest = NOTHING
-                elif name != ENGINE:
+                elif name not in ENGINE:
                     return falsified(honest)
         if honest is NOTHING and default is NOTHING:
             raise AttributeError(name)
@@ -97,7 +97,7 @@ def has(thing: Any, name: str) -> bool:
 
 def place(thing: Any, name: str, value: Any) -> None:
     """``setattr``; it has no effect where the lie is that torch has no use for the name any more."""
-    if not (name == ENGINE and lie == [ENGINE, "unused"]):
+    if not (name in ENGINE and lie == [name, "unused"]):
         builtins.setattr(thing, name, value)
 
 
@@ -416,7 +416,7 @@ def main(wanted: list[str]) -> None:
     honest = told_to_a_fork("", "", finder)
     print(json.dumps(honest), flush=True)
     for name in wanted or honest["asked"]:
-        for how in ("gone", "unused") if name == ENGINE else LIES:
+        for how in ("gone", "unused") if name in ENGINE else LIES:
             print(json.dumps(told_to_a_fork(name, how, finder)), flush=True)
 
 

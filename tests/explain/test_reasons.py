@@ -644,3 +644,17 @@ def test_a_reason_stands_where_one_points_at() -> None:
     assert "no gradient: z was detached, so that autograd does not know what it came from" in hovers
     assert Line("cut", "✂ detach") in [line for arrow in picture.scene.arrows for line in arrow.lines]
     assert any(isinstance(edge, Edge) for edge in picture.graph.edges)
+
+
+def test_of_a_constant_gradient_there_is_no_second_one() -> None:
+    w = torch.ones(3, requires_grad=True)
+    with gad.record() as recorded:
+        y = (w * 3).sum()
+        (g,) = torch.autograd.grad(y, w, create_graph=True)
+        z = (g**2).sum()
+        with pytest.raises(RuntimeError, match="does not require grad"):
+            z.backward()
+    for name in ("z", "g"):
+        said = recorded.graph.why(name)
+        assert "what was differentiated is linear, its derivative is a constant" in said
+        assert "requires_grad_()" not in said

@@ -180,7 +180,7 @@ def test_a_result_that_a_folded_module_uses_itself_says_what_came_from_outside()
     assert hidden.arrived is not None
     np.testing.assert_array_equal(hidden.grad.array, 3 + x.detach().sin().exp())
     np.testing.assert_array_equal(hidden.arrived.array, [3, 3])
-    assert [notice for notice in folded.notices if "is part of the gradient of both" in notice]
+    assert [notice for notice in folded.notices if "A part of the gradient of both flows inside of the box" in notice]
 
 
 def test_folding_says_how_much_it_hides() -> None:

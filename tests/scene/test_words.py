@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -308,3 +309,45 @@ def test_a_gradient_that_an_optimizer_reads_keeps_the_name_of_its_owner() -> Non
         words_of_graph(Graph((grad, step), (Edge("n0", "n1", 0),))).names.operand(Edge("n0", "n1", 0))
         == "0.weight.grad"
     )
+
+
+# --- gradients
+
+
+def texts_of(traced: Graph) -> list[str]:
+    words = words_of_graph(traced)
+    lines = [line.text for said in (*words.nodes.values(), *words.edges.values()) for line in said.lines]
+    told = [fact.text for said in (*words.nodes.values(), *words.edges.values()) for fact in said.hover]
+    captions = [text for step in traced.animate(layout="layered").steps for text in step.caption]
+    return [*lines, *told, *captions, words.alt, str(traced.explain("x"))]
+
+
+def test_a_gradient_of_zero_has_no_sign() -> None:
+    traced = gad.trace(lambda x: 5 - (x * 0.0).sum(), torch.tensor([1.0, 2.0], requires_grad=True))
+    (edge,) = (edge for edge in traced.edges if traced.nodes[edge.tail].name == "x")
+    assert np.signbit(edge.grad.array).all()
+    assert not [text for text in texts_of(traced) if re.search(r"−0(?![.0-9])", text)]
+
+
+def test_a_value_of_zero_keeps_its_sign_which_says_what_its_reciprocal_is() -> None:
+    traced = gad.trace(lambda x: 1 / (x * -0.0), 2.0)
+    assert {"−0", "−∞"} <= {line.text for said in words_of_graph(traced).nodes.values() for line in said.lines}
+
+
+@pytest.mark.parametrize(("size", "factor"), [(3, 1), (3, 1 / 3), (4, 1 / 3)])
+def test_a_caption_has_the_elements_of_its_box_or_says_where_they_are(size: int, factor: float) -> None:
+    a, b = (torch.eye(size) * factor).requires_grad_(), torch.ones(size, size) * factor
+    told = [text for step in gad.trace(lambda a, b: (a @ b).sum(), a, b).animate().steps for text in step.caption]
+    assert not [text for text in told if text.endswith(f"f64[{size},{size}]") or text.endswith(f"f32[{size},{size}]")]
+    assert [text for text in told if text.startswith("= [[") or "written in its box" in text]
+
+
+def test_what_is_multiplied_on_the_way_back_is_not_what_comes_of_it() -> None:
+    def f(a, b):
+        c = a * b
+        return c + torch.sin(c)
+
+    told = [step.caption[0] for step in gad.trace(f, 2.0, 3.0).animate().steps if " · " in step.caption[0]]
+    for text in told:
+        target, _, factors = re.split(" (=|gets) ", text)
+        assert target not in factors.split(" · "), text

@@ -7,9 +7,11 @@ import threading
 from contextlib import nullcontext
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from programs import wrong_sums
+from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import graphviz_ad as gad
@@ -465,3 +467,53 @@ def test_a_gradient_that_cannot_be_noted_is_said_to_be_missing_and_breaks_no_pro
     for graph in (recorded.graph, traced):
         assert any("ValueError: odd" in notice for notice in graph.notices)
         assert {edge.grad for edge in graph.edges} == {None}
+
+
+@pytest.mark.parametrize(
+    ("pass_", "message"),
+    [
+        (lambda y, w: y.backward(), "only for scalar outputs"),
+        (lambda y, w: torch.autograd.grad(y, w), "only for scalar outputs"),
+        (lambda y, w: y.backward(torch.ones(3)), "Mismatch in shape"),
+    ],
+)
+def test_a_pass_that_torch_refuses_is_told_also_where_the_program_goes_on(pass_: Any, message: str) -> None:
+    w = torch.ones(2, requires_grad=True)
+    with gad.record() as recorded:
+        y = w * 2
+        with pytest.raises(RuntimeError, match=message) as caught:
+            pass_(y, w)
+        assert str(caught.value)
+    assert any("backward pass failed" in said and message in said for said in recorded.graph.notices)
+    assert message in recorded.graph.why("w")
+    assert torch.autograd._make_grads.__module__ == "torch.autograd"
+
+
+def test_after_a_pass_that_torch_refuses_the_next_is_told_as_it_was() -> None:
+    w = torch.ones(2, requires_grad=True)
+    with gad.record() as recorded:
+        y = w * 2
+        with pytest.raises(RuntimeError):
+            y.backward()
+        y.sum().backward()
+    assert "The gradient of w is [2, 2]" in recorded.graph.why("w")
+    assert [bool(done.failures) for done in recorded.graph.passes] == [True, False]
+
+
+def test_a_leaf_that_a_custom_function_is_applied_to_has_the_name_of_its_variable() -> None:
+    class Product(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, a: Tensor, b: Tensor) -> Tensor:
+            ctx.save_for_backward(a, b)
+            return a * b
+
+        @staticmethod
+        def backward(ctx: Any, g: Tensor) -> tuple[Tensor, Tensor]:
+            a, b = ctx.saved_tensors
+            return g * b, g * a
+
+    w, u = torch.ones(2, requires_grad=True), torch.full((2,), 3.0, requires_grad=True)
+    with gad.record() as recorded:
+        Product.apply(w, u).sum().backward()
+    assert np.array_equal(recorded.graph.find("w").grad.array, w.grad)
+    assert np.array_equal(recorded.graph.find("u").grad.array, u.grad)

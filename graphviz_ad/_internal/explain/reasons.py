@@ -30,7 +30,7 @@ from graphviz_ad._internal.graph.grad_history import STEP, UPDATED, GradHistory,
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node, Port
 from graphviz_ad._internal.graph.notice_sentences import why_none
 from graphviz_ad._internal.graph.notices import NOTHING_REQUIRES, first_names, unread_parameters
-from graphviz_ad._internal.operations.traits import DATA, DRAWS, PASSES_ON
+from graphviz_ad._internal.operations.traits import DATA, DRAWS, MAKES_GRADIENTS, PASSES_ON
 from graphviz_ad._internal.scene.annotations import error_of, failed_in_this_pass, stopped_at, writers
 from graphviz_ad._internal.scene.cut_marks import REASONS
 from graphviz_ad._internal.scene.words.names import Names, graph_names
@@ -355,6 +355,14 @@ class _Answer:
                 "It was computed from what is cut:"
                 f" {listed_with_and([self._where(stop) for stop in sources[:MOST_NAMED]])}."
             )
+        constant = self._constant_gradients() if cut == "data" and not sources else []
+        if constant:
+            yield (
+                f"{listed_with_and([self._result(key) for key in constant[:MOST_NAMED]])} is a gradient in which"
+                " nothing requires grad: where what was differentiated is linear, its derivative is a constant, and"
+                " there is no second one to have."
+            )
+            return
         if self.node.kind != "op":
             yield (
                 "Call requires_grad_() on it before the computation if you want its gradient."
@@ -365,6 +373,20 @@ class _Answer:
             yield "Nothing that a backward pass began at was computed from it, so that no gradient is missing."
         else:
             yield from self._remedies_of(sources or [Stop(self.node, None, cut)])
+
+    def _constant_gradients(self) -> list[str]:
+        """The gradients that this was computed from, itself counted, which depend on nothing that requires grad."""
+        found: dict[str, None] = {}
+        seen, waiting = {self.node.key}, [self.node.key]
+        while waiting:
+            node = self.graph.nodes[waiting.pop()]
+            if node.op in MAKES_GRADIENTS and not node.requires_grad:
+                found[node.key] = None
+                continue
+            further = [edge.tail for edge in self.graph.in_edges(node.key) if edge.tail not in seen]
+            seen |= {*further}
+            waiting += [key for key in further if not self.graph.nodes[key].requires_grad]
+        return list(found)
 
     def _what_it_hides(self) -> list[str]:
         """What would get a gradient through this node if it were not cut."""

@@ -14,7 +14,7 @@ from graphviz_ad._internal.graph.snapshot import Snapshot, norm
 from graphviz_ad._internal.maths.chain_rule import feeding
 from graphviz_ad._internal.maths.claims import LETTERS, Claim
 from graphviz_ad._internal.maths.formulas import to_unicode
-from graphviz_ad._internal.maths.number_format import short_number
+from graphviz_ad._internal.maths.number_format import short_number, without_signs_of_zeros
 from graphviz_ad._internal.operations.traits import GETITEM
 from graphviz_ad._internal.scene.words import formula_text
 from graphviz_ad._internal.scene.words.names import all_results
@@ -365,7 +365,13 @@ def unlike(terms: Iterable[Term | None]) -> Iterator[Term]:
 
 
 def written_value(value: Number) -> str | None:
-    """A number with six digits, or a small array; None for one too big to write."""
+    """A derivative with six digits, or a small array of them; None for one too big to write."""
+    with without_signs_of_zeros():
+        return written_number(value)
+
+
+def written_number(value: Number) -> str | None:
+    """The same of any number, with the sign of a zero."""
     if isinstance(value, (int, float, complex)):
         return short_number(value, digits=DIGITS)
     text = bracketed(np.asarray(value))
@@ -395,7 +401,7 @@ def written_snapshot(snap: Snapshot | None) -> str | None:
     if array.dtype.kind in "iub":
         text = str(array.tolist()).replace("-", "−")
         return text if len(text) <= WIDEST else None
-    return written_value(
+    return written_number(
         array.astype(np.complex128 if array.dtype.kind == "c" else np.float64) if array.ndim else array.item()
     )
 

@@ -17,9 +17,12 @@ from graphviz_ad._internal.maths.tex_labels import tex_to_unicode
 from graphviz_ad._internal.scene.scene import Change, Line, Step
 from graphviz_ad._internal.scene.words.box_lines import gradient_label
 from graphviz_ad._internal.scene.words.describe import Words
+from graphviz_ad._internal.scene.words.names import LOCAL
 from graphviz_ad._internal.scene.words.short_text import (
     after_sign,
-    gradient_text,
+    caption_text,
+    flow_text,
+    gradient_in_caption,
     grouped,
     is_constant,
     is_ones,
@@ -120,7 +123,7 @@ class Teller:
             for key, change in arriving.items()
         ]
         said = ", ".join(
-            f"{self.words.names.gradient(key, port)} = {gradient_text(snap)}"
+            f"{self.words.names.gradient(key, port)} = {gradient_in_caption(snap)}"
             for (key, port), snap in zip(fed[:4], upstream, strict=False)
         )
         first = "The backward pass starts at the output" if len(fed) == 1 else "The backward pass starts at the outputs"
@@ -170,7 +173,7 @@ class Teller:
         node = self.graph.nodes[key]
         self.lit[key] = "backward"
         port, count = max(enumerate(self.awaited(key)), key=lambda pair: pair[1])
-        parts, total = self.words.nodes[key].sums[port], gradient_text(node.ports[port].grad)
+        parts, total = self.words.nodes[key].sums[port], gradient_in_caption(node.ports[port].grad)
         caption = (
             f"{self.words.names.gradient(key, port)} = sum of {count} contributions",
             f"= {parts}" if parts else "",
@@ -194,7 +197,7 @@ class Teller:
 
     def forward_caption(self, node: Node) -> tuple[str, ...]:
         """ "q = x + y", "= −2 + 5", "= 3"."""
-        value = ", ".join(number_in_one_line(port.value) for port in node.ports if port.value)
+        value = ", ".join(caption_text(port.value) for port in node.ports if port.value)
         if node.kind == "module":
             return (node.op or "module", "", value)
         said = self.words.nodes[node.key]
@@ -209,11 +212,13 @@ class Teller:
         sign = "=" if self.expected(edge.tail, edge.port) <= 1 else "gets"
         target = f"{self.words.names.gradient(edge.tail, edge.port)} {sign}{' Σ' if summed else ''}"
         copies = f", summed over the copies of {said.carried}" if summed else ""
-        result = f"= {gradient_text(edge.grad)}{copies}" if edge.grad is not None else ""
+        result = f"= {gradient_in_caption(edge.grad)}{copies}" if edge.grad is not None else ""
         if edge.local is not None:
-            upstream, local = short_elements(head.grad), short_elements(edge.local)
+            upstream, local = flow_text(head.grad), flow_text(edge.local)
             factors = f"={' Σ' if summed else ''} {upstream} × {after_sign(local)}" if upstream and local else ""
-            return (f"{target} {upstream_name} · {said.derivative}", factors, result)
+            # at the output, the local derivative would have the name of the whole
+            own = said.derivative if self.words.names.of[edge.head] != self.words.names.output else LOCAL
+            return (f"{target} {upstream_name} · {own}", factors, result)
         if said.passed.backward:
             operands, out = self.words.nodes[edge.head].operands, self.words.names.of[edge.head]
             text = to_unicode(said.passed.backward, {**operands, "g": upstream_name, "out": out})
@@ -228,7 +233,7 @@ class Teller:
         return (
             f"{self.words.names.gradient(head)} flows back to {tails}",
             "",
-            f"upstream {gradient_text(grad)}" if grad is not None else "",
+            f"upstream {gradient_in_caption(grad)}" if grad is not None else "",
         )
 
     # --- parts of steps
@@ -357,7 +362,7 @@ def ending(words: Words, forward_only: bool) -> Step:
 
 def final_gradient(words: Words, node: Node) -> str:
     """ "∂f/∂x = 72", and what .grad of a leaf holds where that is something else, as after several passes."""
-    said = f"{words.names.gradient(node.key)} = {gradient_text(node.grad)}"
+    said = f"{words.names.gradient(node.key)} = {gradient_in_caption(node.grad)}"
     total = node.ports[0].grad_total
     differs = total is not None and total != node.grad
-    return f"{said}, {words.names.of[node.key]}.grad = {gradient_text(total)}" if differs else said
+    return f"{said}, {words.names.of[node.key]}.grad = {gradient_in_caption(total)}" if differs else said

@@ -9,10 +9,10 @@ from graphviz_ad._internal.base.errors import OptionError
 from graphviz_ad._internal.film.story import MOST_EDGE_STEPS, Story, Teller, blank, ending, final, first_frame
 from graphviz_ad._internal.graph.graph import Graph, Node
 from graphviz_ad._internal.graph.snapshot import Snapshot
-from graphviz_ad._internal.maths.number_format import number_in_one_line
 from graphviz_ad._internal.scene.scene import Change, Step
 from graphviz_ad._internal.scene.words.describe import Words
 from graphviz_ad._internal.scene.words.names import function_name
+from graphviz_ad._internal.scene.words.short_text import gradient_in_caption
 
 MOST_NAMED = 4  # leaves whose .grad a caption tells
 
@@ -86,7 +86,7 @@ def held_by_leaves(each: Sequence[Words]) -> Mapping[str, Snapshot]:
 
 def said_of_grad(held: Mapping[str, Snapshot]) -> str:
     """ "x.grad = 216", of a few leaves."""
-    return ", ".join(f"{name}.grad = {number_in_one_line(total)}" for name, total in list(held.items())[:MOST_NAMED])
+    return ", ".join(f"{name}.grad = {gradient_in_caption(total)}" for name, total in list(held.items())[:MOST_NAMED])
 
 
 def one_pass(words: Words, number: int, count: int) -> Iterator[Step]:

@@ -274,8 +274,8 @@ SENTENCES: Mapping[str, Callable[[Notice], str]] = {
         f"A hook of a module changed the gradient on its way back through {names_in_short(note.subjects)}."
     ),
     "flows inside": lambda note: (
-        "Besides what the edges bring, what flowed inside of what is drawn as one node is part of the gradient of"
-        f" {names_in_short(note.subjects)}."
+        f"A part of the gradient of {names_in_short(note.subjects)} flows inside of the box that it comes from, on no"
+        " arrow that is drawn."
     ),
     # what is not drawn, or not as it ran
     "modules folded": lambda note: (

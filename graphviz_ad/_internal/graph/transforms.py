@@ -70,12 +70,16 @@ def hide_constants(graph: Graph) -> Graph:
 MOST_STEPS = 12  # that a picture has room for
 
 
-def hide_unused(graph: Graph, *, steps: bool = False, ends: Collection[str] = ()) -> Graph:
+def hide_unused(graph: Graph, *, steps: bool = False) -> Graph:
     """Without what leads to no output, such as the condition of an ``if``; says how much that was.
 
-    ``steps`` keeps what an optimizer made of the leaves, where these are few; ``ends`` are the keys of nodes that are
-    outputs elsewhere, and kept with all that leads to them.
+    ``steps`` keeps what an optimizer made of the leaves, where these are few.
     """
+    return hide_all_but(graph, (), steps=steps)
+
+
+def hide_all_but(graph: Graph, ends: Collection[str], *, steps: bool = False) -> Graph:
+    """The same; ``ends`` are the keys of nodes that are outputs elsewhere, and kept with all that leads to them."""
     needed: set[str] = set()
     stack = [node.key for node in graph.outputs]
     if not stack:  # nothing came out, for the program raised: everything is of interest

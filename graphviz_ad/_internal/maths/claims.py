@@ -144,7 +144,7 @@ class Passed:
 def decide(graph: Graph, node: Node) -> Claim:
     """What a node claims."""
     call = with_operands(graph, node)
-    hidden = hidden_operands(node)
+    hidden = hidden_operands(node) if node.arguments else ()
     plain = is_whole_operation(call) and not hidden
     settings = tuple(telling_settings(call, plain)) if node.arguments else ()
     forward = formula_of_call(call, settings) if plain else ""

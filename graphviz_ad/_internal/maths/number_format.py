@@ -20,6 +20,7 @@ MOST_SPOKEN = 100  # elements of a tensor that are told one by one
 ONE_LINE = 40  # characters that a matrix may take in a caption
 DIGITS = 4  # significant ones, where nobody asks for others
 _digits: ContextVar[int] = ContextVar("digits", default=DIGITS)
+_zeros: ContextVar[bool] = ContextVar("zeros", default=True)  # whether a zero has a sign
 
 _DTYPES = {
     "float16": "f16", "bfloat16": "bf16", "float32": "f32", "float64": "f64", "half": "f16", "double": "f64",
@@ -38,6 +39,16 @@ def written_with(digits: int) -> Iterator[None]:
         yield
     finally:
         _digits.reset(token)
+
+
+@contextmanager
+def without_signs_of_zeros() -> Iterator[None]:
+    """Write −0 as 0 while it is open, as of gradients: whether a product with 0 was negative says nothing of them."""
+    token = _zeros.set(False)
+    try:
+        yield
+    finally:
+        _zeros.reset(token)
 
 
 def short_number(x: Any, *, digits: int | None = None) -> str:
@@ -85,15 +96,17 @@ def _rows(snap: Snapshot, cells: list[list[str]]) -> tuple[str, ...]:
     )
 
 
-def number_in_one_line(snap: Snapshot) -> str:
-    """A number, short vector or small tensor such as "[[1, 2], [3, 4]]" in one line; the type of anything larger."""
+def number_in_one_line(snap: Snapshot, room: int = ONE_LINE) -> str:
+    """A number, short vector or small tensor such as "[[1, 2], [3, 4]]" in one line; the type of anything larger, and
+    of a tensor that takes more characters than there is ``room`` for.
+    """
     cells = _cells(snap, 4, 4, 6)
     if cells is not None and len(snap.shape) < 2:
         return _bracketed(cells[0]) if snap.shape else cells[0][0]
-    if not 0 < snap.numel <= ONE_LINE:
+    if not 0 < snap.numel <= room:
         return type_label(snap)
     text = every_element(snap)
-    return text if len(text) <= ONE_LINE else type_label(snap)
+    return text if len(text) <= room else type_label(snap)
 
 
 def every_element(snap: Snapshot, most: int = MOST_SPOKEN) -> str:
@@ -124,7 +137,7 @@ def _integer(x: int, digits: int) -> str:
 def _real(x: float, digits: int) -> str:
     if math.isnan(x):
         return "NaN"
-    sign = MINUS if math.copysign(1.0, x) < 0 else ""
+    sign = MINUS if math.copysign(1.0, x) < 0 and (x != 0 or _zeros.get()) else ""
     size = abs(x)
     if math.isinf(size):
         return f"{sign}∞"

@@ -15,6 +15,7 @@ from graphviz_ad._internal.operations.names import public_name
 
 GETITEM, SETITEM = "getitem", "setitem"  # x[i], and x[i] = y
 TRANSPOSITION = "t"
+MAKES_GRADIENTS = frozenset({"grad"})  # functions that return gradients, as a program calls them
 NEVER_SEEN = "view"  # what an operation without a node of its own is taken for
 LIFTED = "lift_fresh"  # ATen's: what torch.tensor(…) runs as
 

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from graphviz_ad._internal.graph.graph import Graph
-from graphviz_ad._internal.graph.transforms import Transform, fold_to_size, hide_unused
+from graphviz_ad._internal.graph.transforms import Transform, fold_to_size, hide_all_but
 from graphviz_ad._internal.maths.detail_levels import MODULES, at_detail
 from graphviz_ad._internal.scene.themes import Theme, theme
 from graphviz_ad._internal.scene.words.describe import Options
@@ -37,7 +37,7 @@ class Look:
         """
         for transform in self.transforms:
             graph = transform(graph)
-        whole = self.at_level(hide_unused(graph, steps=steps, ends=ends), needed)
+        whole = self.at_level(hide_all_but(graph, ends, steps=steps), needed)
         if self.detail == MODULES and self.depth is None:
             return whole
         folded = fold_to_size(whole, self.depth)

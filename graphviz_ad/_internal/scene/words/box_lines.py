@@ -10,10 +10,18 @@ from graphviz_ad._internal.graph.fact_texts import norm_text
 from graphviz_ad._internal.graph.graph import Graph, Node, Port
 from graphviz_ad._internal.graph.snapshot import Snapshot
 from graphviz_ad._internal.maths.claims import Claim, written_call
-from graphviz_ad._internal.maths.number_format import MINUS, short_number, snapshot_lines, snapshot_parts, type_label
+from graphviz_ad._internal.maths.number_format import (
+    MINUS,
+    short_number,
+    snapshot_lines,
+    snapshot_parts,
+    type_label,
+    without_signs_of_zeros,
+)
 from graphviz_ad._internal.operations.traits import CHOICES
 from graphviz_ad._internal.scene.scene import Line
 from graphviz_ad._internal.scene.words.short_text import (
+    flow_text,
     gradient_text,
     is_constant,
     is_negative,
@@ -185,7 +193,7 @@ def gradients(node: Node, parts: Sequence[str], tensors: Tensors, later: str = "
     if total is None or total == node.ports[0].grad:
         return [*gradient_of_result(node, label, tensors), *numbered("sum", parts)]
     own = gradient_of_result(node, "this pass", tensors)
-    accumulated = f".grad {short_elements(total) or f'norm {short_number(total.norm)}'}"  # after a later pass
+    accumulated = f".grad {flow_text(total) or f'norm {short_number(total.norm)}'}"  # after a later pass
     return [*own, Line("gradient", accumulated, number=len(own))]
 
 
@@ -218,10 +226,11 @@ def gradient_of_result(node: Node, label: str, tensors: Tensors) -> list[Line]:
         return numbered("gradient", [f"‖{'grad' if is_module else label}‖ {short_number(grad.norm)}", *of_parameters])
     if is_module:
         return numbered("gradient", [f"{label} {type_label(grad)}", *of_parameters])
-    grid = grid_of(grad, label, small=tensors.small) if tensors.gradients else None
+    with without_signs_of_zeros():
+        grid = grid_of(grad, label, small=tensors.small) if tensors.gradients else None
+        elements, spread, remarks = snapshot_parts(grad) if tensors.gradients else snapshot_parts(grad, rows=1)
     if grid is not None:
         return [Line("gradient", grid.said, grid=grid)]
-    elements, spread, remarks = snapshot_parts(grad) if tensors.gradients else snapshot_parts(grad, rows=1)
     if len(elements) == 1 and not spread and not remarks:
         return [Line("gradient", f"{label} {elements[0]}")]
     if not tensors.gradients and not remarks:
@@ -277,7 +286,7 @@ def terms_of_sum(graph: Graph, node: Node, port: int, flows: Mapping[str, str | 
     ]
     upstream = node.ports[port].upstream
     edges.sort(key=lambda edge: (graph.nodes[edge.head].backward_order or 0, edge.slot))
-    texts = [*([short_elements(upstream)] if upstream is not None else []), *(flows[edge.key] for edge in edges)]
+    texts = [*([flow_text(upstream)] if upstream is not None else []), *(flows[edge.key] for edge in edges)]
     known = [text for text in texts if text is not None]
     return tuple(known) if len(known) == len(texts) else ()
 

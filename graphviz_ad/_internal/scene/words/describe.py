@@ -14,7 +14,7 @@ from graphviz_ad._internal.scene.scene import Fact, Line
 from graphviz_ad._internal.scene.words import box_lines, descriptions, edge_labels, formula_text
 from graphviz_ad._internal.scene.words.frames import ModulePath, frames_of, within_frame
 from graphviz_ad._internal.scene.words.names import Names, all_results, derivative_name, graph_names, is_only_a_part
-from graphviz_ad._internal.scene.words.short_text import short_elements
+from graphviz_ad._internal.scene.words.short_text import flow_text, short_elements
 from graphviz_ad._internal.scene.words.statement_text import StatementTexts, statement_texts
 from graphviz_ad._internal.scene.words.tensor_grids import ALL, Tensors
 
@@ -110,7 +110,7 @@ def _words(graph: Graph, options: Options) -> Words:
     values = {
         (node.key, i): short_elements(port.value) for node in graph.node_list for i, port in enumerate(node.ports)
     }
-    flows = {edge.key: short_elements(edge.grad) for edge in graph.edges}
+    flows = {edge.key: flow_text(edge.grad) for edge in graph.edges}
     names = graph_names(graph)
     describer = Describer(
         graph,
@@ -261,7 +261,7 @@ class Describer:
         (1×3)(3×2)"; None for neither.
         """
         flat = edge.local is None or len(edge.local.shape) <= 2  # brackets within brackets say less than a formula
-        text = (short_elements(edge.local) if flat else None) or short_elements(edge.jacobian)
+        text = (flow_text(edge.local) if flat else None) or flow_text(edge.jacobian)
         if text is None:
             if edge.cut is not None or len(self.graph.node_list) > MOST_RULES:
                 return None

@@ -15,7 +15,7 @@ from graphviz_ad._internal.scene.cut_marks import REASONS
 from graphviz_ad._internal.scene.scene import Fact
 from graphviz_ad._internal.scene.words.edge_labels import matrix_shapes
 from graphviz_ad._internal.scene.words.names import Names
-from graphviz_ad._internal.scene.words.short_text import gradient_text, limited
+from graphviz_ad._internal.scene.words.short_text import every_element_flowing, gradient_text, limited
 from graphviz_ad._internal.scene.words.signs import NOT_RETAINED
 
 MOST_FORMULAS = 400  # nodes of a graph whose edges tell pointers their formulas
@@ -46,7 +46,7 @@ def facts_about_node(node: Node, formula: str, kink: str, *, has_gradients: bool
         ("value", "; ".join(every_element(p.value) for p in node.ports[:4] if p.value), "value"),
         (
             "gradient",
-            "; ".join(every_element(p.grad) if p.grad else "None" for p in node.ports[:4]) if flows else None,
+            "; ".join(every_element_flowing(p.grad) if p.grad else "None" for p in node.ports[:4]) if flows else None,
             "gradient",
         ),
         (".grad in torch", NOT_RETAINED if flows and node.kind in COMPUTED else None, ""),
@@ -81,7 +81,7 @@ def of_edge(
     where = f", where g = {names.gradient(edge.head)} arrives"
     facts: list[tuple[str, str | None, str]] = [
         ("edge", f"{names.carried(edge)} → {names.of[edge.head]}, operand {edge.slot + 1}", ""),
-        ("Jacobian", every_element(edge.jacobian) if edge.jacobian else None, "local"),
+        ("Jacobian", every_element_flowing(edge.jacobian) if edge.jacobian else None, "local"),
         ("local derivative", local_derivative(edge, derivative, to_unicode(local, letters) if local else ""), "local"),
         (
             "passes on",
@@ -90,7 +90,7 @@ def of_edge(
             else None,
             "",
         ),
-        ("flows back", every_element(edge.grad) if edge.grad else None, "contribution"),
+        ("flows back", every_element_flowing(edge.grad) if edge.grad else None, "contribution"),
         ("no gradient", why_cut(names, edge), ""),
         ("match", edge.match if edge.match != "exact" else None, ""),
     ]
@@ -106,7 +106,7 @@ def why_cut(names: Names, edge: Edge) -> str | None:
 
 def local_derivative(edge: Edge, name: str, symbols: str) -> str | None:
     """ "∂q/∂s = cos(s) = 0.8776"; None where it is neither a number nor elementwise."""
-    parts = [part for part in (symbols, number_in_one_line(edge.local) if edge.local else "") if part]
+    parts = [part for part in (symbols, gradient_text(edge.local) if edge.local else "") if part]
     return " = ".join(dict.fromkeys([name, *parts])) if parts else None
 
 

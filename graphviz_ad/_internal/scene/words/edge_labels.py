@@ -8,7 +8,7 @@ from graphviz_ad._internal.graph.graph import Edge
 from graphviz_ad._internal.graph.rank_messages import CUT
 from graphviz_ad._internal.maths.claims import Passed
 from graphviz_ad._internal.maths.formulas import to_unicode
-from graphviz_ad._internal.maths.number_format import short_number, type_label
+from graphviz_ad._internal.maths.number_format import short_number, type_label, without_signs_of_zeros
 from graphviz_ad._internal.scene.scene import Grid, Line
 from graphviz_ad._internal.scene.words.short_text import grouped
 from graphviz_ad._internal.scene.words.signs import CUT_MARKS, OVERWRITTEN, cut_mark
@@ -68,7 +68,8 @@ def contribution_grid(edge: Edge, passed: Passed, tensors: Tensors) -> Grid | No
     """The elements of what flows back along an edge, where they are few."""
     if not tensors.edges:
         return None
-    return grid_of(edge.grad, "← Σ" if passed.summed else "←", small=tensors.small, most=MOST_ON_ARROW)
+    with without_signs_of_zeros():
+        return grid_of(edge.grad, "← Σ" if passed.summed else "←", small=tensors.small, most=MOST_ON_ARROW)
 
 
 def arrow_lines(

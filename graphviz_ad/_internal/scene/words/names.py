@@ -10,6 +10,7 @@ from graphviz_ad._internal.graph.graph import COMPUTED, Edge, Graph, Node
 from graphviz_ad._internal.maths.number_format import number_in_one_line
 from graphviz_ad._internal.scene.words.short_text import child_name, is_constant, is_one, numbered_name
 
+LOCAL = "local derivative"  # where its name would be that of the whole gradient
 OPERAND_ROOM = 12  # characters
 MOST_RESULTS = 4  # of an operation, that are named
 
@@ -119,9 +120,7 @@ def derivative_name(graph: Graph, names: Names, edge: Edge) -> str:
     """ "∂q/∂x"; only "local derivative" where that would be read as the whole gradient, of which this edge brings a
     part.
     """
-    return (
-        "local derivative" if is_only_a_part(graph, names, edge) else f"∂{names.of[edge.head]}/∂{names.carried(edge)}"
-    )
+    return LOCAL if is_only_a_part(graph, names, edge) else f"∂{names.of[edge.head]}/∂{names.carried(edge)}"
 
 
 def is_only_a_part(graph: Graph, names: Names, edge: Edge) -> bool:

@@ -6,9 +6,17 @@ from collections.abc import Sequence
 
 from graphviz_ad._internal.graph.graph import Node
 from graphviz_ad._internal.graph.snapshot import Snapshot
-from graphviz_ad._internal.maths.number_format import MINUS, number_in_one_line, type_label
+from graphviz_ad._internal.maths.number_format import (
+    MINUS,
+    every_element,
+    number_in_one_line,
+    snapshot_lines,
+    type_label,
+    without_signs_of_zeros,
+)
 
 SHORT = 24  # characters
+CAPTION_ROOM = 90  # characters of a matrix below a picture
 
 
 def is_constant(node: Node) -> bool:
@@ -36,7 +44,33 @@ def short_elements(snap: Snapshot | None) -> str | None:
 
 def gradient_text(grad: Snapshot | None) -> str:
     """A gradient in a few characters; "None" where torch has none."""
-    return "None" if grad is None else number_in_one_line(grad)
+    with without_signs_of_zeros():
+        return "None" if grad is None else number_in_one_line(grad)
+
+
+def flow_text(snap: Snapshot | None) -> str | None:
+    """What flows back, or a local derivative, as `short_elements`."""
+    with without_signs_of_zeros():
+        return short_elements(snap)
+
+
+def every_element_flowing(snap: Snapshot) -> str:
+    """All elements of what flows back, or of a derivative, as `every_element`."""
+    with without_signs_of_zeros():
+        return every_element(snap)
+
+
+def caption_text(snap: Snapshot) -> str:
+    """A tensor in a caption: its elements where its box shows them, or where they are to be read."""
+    text = number_in_one_line(snap, CAPTION_ROOM)
+    in_box = text == type_label(snap) != snapshot_lines(snap)[0]
+    return f"{text}, written in its box" if in_box else text
+
+
+def gradient_in_caption(grad: Snapshot | None) -> str:
+    """A gradient likewise; "None" where torch has none."""
+    with without_signs_of_zeros():
+        return "None" if grad is None else caption_text(grad)
 
 
 def short_sum(terms: Sequence[str]) -> str:

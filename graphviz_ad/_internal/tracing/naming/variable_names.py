@@ -49,7 +49,8 @@ def variables_read(tape: Tape, code: CodeType) -> dict[int, str]:
         own = codes.get(site.code) if site is not None else None
         if own is None or not any(_is_nameless(tape.values[use[1]]) for use in operation.uses):
             continue
-        for use, name in zip(operation.uses, variables_of(operation), strict=True):
+        names = _variables_applied_to(tape, operation) or variables_of(operation)
+        for use, name in zip(operation.uses, names, strict=True):
             if name is not None and name not in own and _is_nameless(tape.values[use[1]]):
                 found.setdefault(use[1], name)
     return found
@@ -97,6 +98,20 @@ def _codes_within(code: CodeType) -> Iterator[tuple[CodeType, Collection[str]]]:
             for const in within.co_consts
             if isinstance(const, CodeType)
         ]
+
+
+def _variables_applied_to(tape: Tape, operation: Operation) -> tuple[str | None, ...]:
+    """The variables that a custom Function was applied to, of those tensors that an operation in it reads; none of an
+    operation that runs in no such function, or where they cannot be told.
+    """
+    place, site = operation.place, operation.place.site
+    if not place.functions or site is None or site.written != "apply" or site.operands is None:
+        return ()
+    given = site.operands
+    if len(given) != len(place.arguments) or any(operand.keyword is not None for operand in given):
+        return ()
+    variable = {number: operand.variable for number, operand in zip(place.arguments, given, strict=True)}
+    return tuple([variable.get(tape.values[use[1]].object_id) for use in operation.uses])
 
 
 def _is_nameless(value: Value) -> bool:

@@ -508,7 +508,7 @@ def _is_place_for_result(argument: Any) -> bool:
 # ends. A call goes through the recordings of its own thread, innermost first; a thread that records nothing passes
 # straight through.
 
-ENGINE = "_engine_run_backward"
+ENGINE, SEEDS = "_engine_run_backward", "_make_grads"  # what runs, and what looks at that before
 _watchers: dict[int, list[Callable[..., Any]]] = {}
 _watchers_lock = threading.Lock()
 
@@ -516,7 +516,7 @@ _watchers_lock = threading.Lock()
 @contextmanager
 def engine_entry(around: Callable[..., Any]) -> Iterator[bool]:
     """While this is open, every ``backward()`` and ``grad()`` of this thread goes through ``around(real, *args,
-    **kwargs)``.
+    **kwargs)``; where torch refuses one before it comes to its engine, ``real`` is what raises its exception.
 
     Gives False where torch has no such place; nothing goes through it then.
     """
@@ -538,7 +538,7 @@ def engine_entry(around: Callable[..., Any]) -> Iterator[bool]:
             raise
 
 
-_real_engine: list[Any] = [None]  # None: it is in its place
+_real_engine: list[Any] = [None, None]  # the two; None: it is in its place
 
 
 def _stop_watching(thread: int, around: Callable[..., Any]) -> None:
@@ -554,9 +554,10 @@ def _stop_watching(thread: int, around: Callable[..., Any]) -> None:
 
 
 def _give_engine_back() -> None:
-    if _real_engine[0] is not None:
-        setattr(torch.autograd, ENGINE, _real_engine[0])
-        _real_engine[0] = None
+    for i, name in enumerate((ENGINE, SEEDS)):
+        if _real_engine[i] is not None:
+            setattr(torch.autograd, name, _real_engine[i])
+            _real_engine[i] = None
 
 
 def _after_fork() -> None:
@@ -577,12 +578,35 @@ def _wrap_engine() -> None:
     _real_engine[0] = real = getattr(torch.autograd, ENGINE)
 
     def entry(*args: Any, **kwargs: Any) -> Any:
-        call = real
-        for around in _watchers.get(threading.get_ident(), ()):
-            call = partial(around, call)
-        return call(*args, **kwargs)
+        return _watched(real)(*args, **kwargs)
 
     setattr(torch.autograd, ENGINE, entry)
+    if callable(real_seeds := getattr(torch.autograd, SEEDS, None)):
+        _real_engine[1] = real_seeds
+        setattr(torch.autograd, SEEDS, _refusals_told(real_seeds))
+
+
+def _watched(call: Any) -> Any:
+    """A call as this thread's recordings want it to go."""
+    for around in _watchers.get(threading.get_ident(), ()):
+        call = partial(around, call)
+    return call
+
+
+def _refusals_told(real: Any) -> Any:
+    """What looks at a pass before it runs; where it raises, that is a pass to the recordings, which fails."""
+
+    def seeds(outputs: Any, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return real(outputs, *args, **kwargs)
+        except Exception as error:
+            return _watched(partial(_raise, error))(outputs, *args[:1])
+
+    return seeds
+
+
+def _raise(error: Exception, *_: Any) -> Any:
+    raise error
 
 
 # --- Kinds of tensors and operators
