@@ -246,7 +246,7 @@ def drawn(
         graph=graph,
     )
     made = still(graph, chosen, asked, remarks, room) if arranged else plain(graph, chosen, asked, remarks)
-    return Picture(made.graph, made.scene, chosen.theme, Finish(made.place, family(asked.font)))
+    return Picture(made.graph, made.scene, chosen.theme, Finish(made.place, family(asked.font) or chosen.theme.font))
 
 
 @takes(AnimateOptions)
@@ -370,7 +370,7 @@ class Picture(ShowsItself):
         """DOT source of the picture, for any Graphviz."""
         from graphviz_ad._internal.layouts.dot_language import readable_source
 
-        return readable_source(self.scene, self.theme)
+        return readable_source(self.scene, self.theme, self.finish.font)
 
     to_tikz, to_pgf = documents.to_tikz, documents.to_pgf
 

@@ -58,6 +58,8 @@ MANNERS = (
     replace(BRIEF, digits=2, local=False, statistics=False),
 )
 
+BRIEFEST = MANNERS[MANNERS.index(BRIEF) + 1 :]  # for readers who want few lines
+
 Build = Callable[[Manner], Scene]
 Engine = Callable[[Scene], Scene]
 

@@ -57,7 +57,7 @@ def names_in(graph: Graph) -> set[str]:
 
 def picture_look(
     *,
-    theme_name: str = "light",
+    theme_name: str | Theme = "light",
     layout: str = "auto",
     direction: str | None = None,
     values: bool = True,

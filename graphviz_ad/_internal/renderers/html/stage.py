@@ -16,7 +16,7 @@ from graphviz_ad._internal.scene import paint
 from graphviz_ad._internal.scene.canvas import Curve, Label, Mark, Polygon
 from graphviz_ad._internal.scene.path_lines import DISCS
 from graphviz_ad._internal.scene.scene import Arrow, Box, Group, Scene
-from graphviz_ad._internal.scene.themes import FONT_STACK, THEMES, Theme
+from graphviz_ad._internal.scene.themes import FONT_STACK, THEMES, Theme, font_stack
 
 WAYS = {1: "with-values", -1: "with-gradients"}
 
@@ -114,7 +114,9 @@ def css(theme: Theme, scene: Scene, name: str) -> str:
     """Colours of the theme and looks of every emphasis, for the element ``name`` only."""
     rules = [f"#{name}{{{variables(theme)}}}"]
     if theme.follows:
-        rules.append(f"@media (prefers-color-scheme: dark){{#{name}{{{variables(THEMES[theme.follows])}}}}}")
+        rules.append(f"@media (prefers-color-scheme: dark){{#{name}{{{variables(theme.follows)}}}}}")
+    if theme.font:
+        rules.append(f"#{name} .gad-picture{{font-family:{font_stack(theme.font)}}}")
     looks = [*still_rules(scene), *box_rules(scene.boxes), *arrow_rules(scene.arrows)]
     return "\n".join(rules + [f"#{name} {rule}" for rule in looks]) + "\n"
 
@@ -130,7 +132,7 @@ def variable(role: str) -> str:
     return f"var(--{class_name(role)})"
 
 
-VARIABLES = Theme("variables", {role: variable(role) for role in THEMES["light"].colors})
+VARIABLES = {role: variable(role) for role in THEMES["light"].colors}
 
 
 def stage_declarations(mark: Mark) -> str:
