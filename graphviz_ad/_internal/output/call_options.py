@@ -85,6 +85,10 @@ class Look(Options):
             metavar="NAME",
         ),
     ] = ()
+    labels: Annotated[
+        Literal["program", "autograd"],
+        Says("names in boxes: those of the program, or those of autograd with what it saves for the backward pass"),
+    ] = "program"
     local: Annotated[bool, Says("write local derivatives on the edges")] = True
 
 

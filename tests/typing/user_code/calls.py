@@ -52,6 +52,9 @@ cream.with_(op=3)  # WRONG
 cream.with_(font=3)  # WRONG
 gad.themes[3]  # WRONG
 g.plot(theme=3)  # WRONG: theme
+assert_type(g.plot(labels="autograd"), gad.Picture)
+assert_type(g.animate(labels="program"), gad.Animation)
+g.plot(labels="torch")  # WRONG: labels
 assert_type(g.to_json(), str)
 assert_type(g.plot(ax=plt.gca()), gad.Picture)
 assert_type(g.explain("x1").plot(ax=plt.gca()), gad.Picture)

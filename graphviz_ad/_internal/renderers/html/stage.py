@@ -154,13 +154,16 @@ def still_rules(scene: Scene) -> list[str]:
 
 def box_class(box: Box) -> str:
     """The class of all boxes that look alike."""
-    return f"k-{class_name(box.kind)}" + ("-warning" if box.warning else "")
+    return f"k-{class_name(box.kind)}" + "-warning" * box.warning + "-gradless" * box.gradless
 
 
 def box_rules(boxes: Collection[Box]) -> Iterator[str]:
     """Frame and inner border of each kind of box in each emphasis."""
     doubled = {box_class(box) for box in boxes if box.double}
-    probes = {box_class(box): Box("", box.kind, (), 99, 99, warning=box.warning, center=(0, 0)) for box in boxes}
+    probes = {
+        box_class(box): Box("", box.kind, (), 99, 99, warning=box.warning, center=(0, 0), gradless=box.gradless)
+        for box in boxes
+    }
     for name, plain in probes.items():
         probe = replace(plain, double=name in doubled)
         for emphasis in paint.BOX_LOOKS:
