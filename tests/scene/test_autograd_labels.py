@@ -1,4 +1,4 @@
-"""Autograd's view of a graph: grad_fn, AccumulateGrad and what is saved; and what requires no gradient looks so, always."""
+"""Autograd's view of a graph: grad_fn, AccumulateGrad and what is saved; what requires no gradient looks so, always."""
 
 from __future__ import annotations
 

@@ -228,8 +228,8 @@ def drawn(
     saved: bool = True,
 ) -> Picture:
     """The picture that was asked for; ``remarks`` (key -> lines) stand in the boxes, too. Where somebody else will
-    place the boxes, it is not ``arranged`` for a place: each node has one box. ``room`` is that where it will be seen; ``saved``:
-    whether labels of autograd say what it keeps.
+    place the boxes, it is not ``arranged`` for a place: each node has one box. ``room`` is that where it will be seen;
+    ``saved``: whether labels of autograd say what it keeps.
     """
     if asked.output is not None and asked.wrt is None:
         raise OptionError(

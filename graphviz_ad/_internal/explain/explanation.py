@@ -262,6 +262,8 @@ class Explanation:
 
         def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, object]: ...
 
+        def _repr_html_(self) -> str | None: ...
+
     def __str__(self) -> str:
         return self.to_text()
 

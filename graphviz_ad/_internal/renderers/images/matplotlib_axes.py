@@ -25,6 +25,7 @@ from graphviz_ad._internal.scene.canvas import Canvas, Label, Mark, Rect
 from graphviz_ad._internal.scene.themes import Theme
 
 ALIGNED: Mapping[str, Literal["left", "center", "right"]] = {"start": "left", "middle": "center", "end": "right"}
+WEIGHTS = {True: 700, False: 400}
 LEAST = 1.0  # points; no font is smaller in matplotlib
 TRIES = 3
 SLACK = 1.03  # times its room: hinting may make a line so much longer
@@ -119,8 +120,8 @@ class DrawnText(Text):
             verticalalignment="baseline",
             fontproperties=FontProperties(
                 family=[*families, *mpl.rcParams["font.family"], "DejaVu Sans"],
-                weight="bold" if label.bold else "normal",
-                style="italic" if label.italic else "normal",
+                weight=WEIGHTS[label.bold],
+                style="italic" if label.italic else None,
             ),
             usetex=False,
             parse_math=False,
