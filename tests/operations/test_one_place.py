@@ -57,6 +57,7 @@ SOMETHING_ELSE: Mapping[str, tuple[str, set[str]]] = {
     "output/worked_html.py": ("an element of HTML", {"div"}),
     "renderers/html/player.py": ("an element of HTML", {"div"}),
     "renderers/images/matplotlib_canvas.py": ("how lines are joined", {"round"}),
+    "renderers/images/matplotlib_axes.py": ("how lines are joined", {"round"}),
     "teaching/galleries/circuits.py": ("variables of the examples, and the program dot", {"dot", "neg", "t"}),
 }
 
