@@ -24,6 +24,8 @@ from graphviz_ad._internal.explain.explanation import Explanation
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node
 from graphviz_ad._internal.graph.snapshot import Snapshot
 from graphviz_ad._internal.ranks.merging import merge
+from graphviz_ad._internal.scene.themes import THEMES as themes
+from graphviz_ad._internal.scene.themes import Theme
 from graphviz_ad._internal.sheets.graph_comparison import compare
 from graphviz_ad._internal.tracing.capture import Capture
 from graphviz_ad._internal.tracing.constants import constant
@@ -42,6 +44,7 @@ __all__ = [
     "Node",
     "Picture",
     "Snapshot",
+    "Theme",
     "TorchGraph",
     "__version__",
     "animate",
@@ -63,6 +66,7 @@ __all__ = [
     "sqrt",
     "tan",
     "tanh",
+    "themes",
     "trace",
     "trackable_function",
     "transforms",

@@ -65,6 +65,12 @@ SAID: dict[str, tuple[Callable[[], Any], str]] = {
     ),  # type: ignore[call-arg]
     "by its place": (lambda: graph("colah").plot("dark"), r"cannot be called so: too many positional arguments"),  # type: ignore[call-arg]
     "a list as a theme": (lambda: graph("colah").plot(theme=[]), r"theme=\[\] is no theme; give 'light', 'dark'"),  # type: ignore[arg-type]
+    "labels of nobody": (lambda: graph("colah").plot(labels="autogard"), r"did you mean 'autograd'\?"),  # type: ignore[arg-type]
+    "a figure as an Axes": (
+        lambda: graph("colah").plot(ax="left"),  # type: ignore[arg-type]
+        r"ax='left' \(str\) cannot be; give an Axes of matplotlib, or None",
+    ),
+    "a colour of a theme": (lambda: gad.themes["light"].with_(op="white"), r"op='white' is no colour"),
     "nowhere": (
         lambda: graph("colah").save(None),
         r"path=None \(NoneType\) cannot be; give a text, or a path, or a file that is open for bytes",

@@ -353,6 +353,7 @@ WRONG = {
         ["plot", "x*x", "x=3", "-o", "-", "--format", "bmp"],
         "no still format named '.bmp'",
     ),
+    "a theme that is no file": (["plot", "x*x", "x=3", "-o", "f.svg", "--theme", "no.toml"], "cannot read the theme"),
     "unknown theme": (["plot", "x*x", "x=3", "-o", "f.svg", "--theme", "drak"], "did you mean 'dark'?"),
     "unknown layout": (["plot", "x*x", "x=3", "-o", "f.svg", "--layout", "neato"], "no layout named 'neato'"),
     "unknown direction": (["plot", "x*x", "x=3", "-o", "f.svg", "--direction", "RL"], "no direction named 'RL'"),

@@ -60,7 +60,7 @@ def contrast(one: str, other: str) -> float:
 def colors(name: str) -> list[tuple[str, dict[str, str]]]:
     """The palettes of a theme, light and dark, by name."""
     found = theme(name)
-    return [(field, value) for field, value in vars(found).items() if isinstance(value, dict) and "ink" in value]
+    return [("colors", dict(found.colors)), *([("follows", dict(found.follows.colors))] if found.follows else [])]
 
 
 @pytest.mark.parametrize("name", PROGRAMS)

@@ -28,6 +28,7 @@ from graphviz_ad._internal.film.story_choice import UsualStory, choose
 from graphviz_ad._internal.film.story_passes import on_one_picture
 from graphviz_ad._internal.film.storyboard import storyboard
 from graphviz_ad._internal.graph.graph import Graph
+from graphviz_ad._internal.graph.notice_sentences import texts
 from graphviz_ad._internal.output import documents
 from graphviz_ad._internal.output.call_options import (
     FILE_ONLY,
@@ -93,6 +94,7 @@ MIN_PIXELS, MAX_PIXELS = 16, 16384  # of a side of a frame
 DRAWN = (".svg", ".png", ".pdf", ".tikz", ".pgf")
 # option of a file -> the formats that it changes
 ACTS_ON = {"width": DRAWN, "scale": DRAWN, "dpi": (".png",), "transparent": (".svg", ".png", ".pdf")}
+MEANT = ("finished tensors", "gradients not asked for")  # kinds of notices that say what make_dot is for
 IN_DEJAVU = (".png", ".pdf")
 ASPECTS = {"16:9": (1280, 720), "4:3": (960, 720)}  # pixels of a frame
 
@@ -224,9 +226,11 @@ def drawn(
     *,
     arranged: bool = True,
     room: Size | None = None,
+    saved: bool = True,
 ) -> Picture:
     """The picture that was asked for; ``remarks`` (key -> lines) stand in the boxes, too. Where somebody else will
-    place the boxes, it is not ``arranged`` for a place: each node has one box. ``room`` is that where it will be seen.
+    place the boxes, it is not ``arranged`` for a place: each node has one box. ``room`` is that where it will be seen;
+    ``saved``: whether labels of autograd say what it keeps.
     """
     if asked.output is not None and asked.wrt is None:
         raise OptionError(
@@ -245,9 +249,11 @@ def drawn(
         detail=asked.detail,
         transforms=asked.transforms,
         graph=graph,
+        labels=asked.labels,
+        saved=saved,
     )
     made = still(graph, chosen, asked, remarks, room) if arranged else plain(graph, chosen, asked, remarks)
-    return Picture(made.graph, made.scene, chosen.theme, Finish(made.place, family(asked.font)))
+    return Picture(made.graph, made.scene, chosen.theme, Finish(made.place, family(asked.font) or chosen.theme.font))
 
 
 @takes(AnimateOptions)
@@ -274,6 +280,7 @@ def filmed(graph: Graph, asked: AnimateOptions) -> Animation:
         depth=depth,
         detail=asked.detail,
         transforms=asked.transforms,
+        labels=asked.labels,
     )
     whole, *passes = on_one_picture((graph, *graph.passes)) if asked.passes else (graph,)
     ends = {node.key for one in passes for node in one.outputs}
@@ -373,7 +380,7 @@ class Picture(ShowsItself):
         """DOT source of the picture, for any Graphviz."""
         from graphviz_ad._internal.layouts.dot_language import readable_source
 
-        return readable_source(self.scene, self.theme)
+        return readable_source(self.scene, self.theme, self.finish.font)
 
     to_tikz, to_pgf = documents.to_tikz, documents.to_pgf
 
@@ -616,11 +623,11 @@ def make_dot(
                 f"{name}: {text if len(text) <= max_attr_chars else text[: max_attr_chars - 1] + '…'}"
                 for name, text in attributes
             ]
-    if show_saved:
-        for node in graph.node_list:
-            kept = "unknown" if node.keeps_unknown else ", ".join(node.saved)
-            remarks[node.key] += [f"saved: {kept}"] if kept else []
-    shown = PlotOptions(direction="TB", gradients=False, local=False, constants="boxes")
-    source = drawn(graph, shown, remarks, arranged=False).to_dot()
+    shown = PlotOptions(
+        direction="TB", values=False, gradients=False, local=False, constants="boxes", labels="autograd"
+    )
+    picture = drawn(graph, shown, remarks, arranged=False, saved=show_saved)
+    notes = texts(note for note in picture.graph.notes if note.kind not in MEANT)
+    source = replace(picture, scene=replace(picture.scene, title="", notes=notes)).to_dot()
     body = source.splitlines(keepends=True)[1:-1]  # between "digraph {" and "}"
     return graphviz.Digraph(body=body)

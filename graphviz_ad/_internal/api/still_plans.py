@@ -16,7 +16,7 @@ from graphviz_ad._internal.explain.path_picture import with_paths
 from graphviz_ad._internal.explain.tangent_picture import with_tangents
 from graphviz_ad._internal.graph.graph import Graph
 from graphviz_ad._internal.layouts.choice import place_scene
-from graphviz_ad._internal.layouts.planning import MANNERS, WHOLE, Engine, Manner, best_plan
+from graphviz_ad._internal.layouts.planning import BRIEFEST, MANNERS, WHOLE, Engine, Manner, best_plan
 from graphviz_ad._internal.maths.detail_levels import LEVELS
 from graphviz_ad._internal.maths.number_format import written_with
 from graphviz_ad._internal.output.call_options import PlotOptions, asked_about, smallest_letters
@@ -78,7 +78,13 @@ class Subject:
         if asked.constants == "inline":
             scene = without_boxes(scene, inline_constants(words))
         boxes = tuple(slimmer(box, {}, signs=manner.signs, statistics=manner.statistics) for box in scene.boxes)
-        return replace(scene, boxes=boxes, legend=scene.legend if asked.legend else ())
+        legend = asked.given.get("legend", not self.look.theme.brief)
+        return replace(scene, boxes=boxes, legend=scene.legend if legend else ())
+
+    @property
+    def manners(self) -> Sequence[Manner]:
+        """The manners in which it may be drawn, from that which says most of what the theme lets it say."""
+        return BRIEFEST if self.look.theme.brief else MANNERS
 
     def options(self, manner: Manner) -> Options:
         """What is written on it in a manner."""
@@ -96,7 +102,7 @@ class Subject:
     def missing(self, manner: Manner) -> list[str]:
         """What a manner leaves out of this very picture, beside those before it, each of which has less to say."""
         found: dict[str, str] = {}
-        for more, less in pairwise(MANNERS[: MANNERS.index(manner) + 1]):
+        for more, less in pairwise(self.manners[: self.manners.index(manner) + 1]):
             fact = next((name for name in LEFT_OUT if getattr(more, name) != getattr(less, name)), None)
             if fact is not None and texts_in(self.drawn(more)) != texts_in(self.drawn(less)):
                 found[fact] = LEFT_OUT[fact].format(digits=less.digits)
@@ -131,9 +137,11 @@ def subject(graph: Graph, look: Look, asked: PlotOptions, remarks: Remarks) -> S
 
 def still(graph: Graph, look: Look, asked: PlotOptions, remarks: Remarks, room: Size | None = None) -> Still:
     """The picture that was asked for; ``room``: where it will be seen, if that is known."""
-    place = place_of(asked.fit, smallest_letters(asked.font))
-    if place is None:
-        return whole(subject(graph, look, asked, remarks), SLIDE if room is None else SLIDE.shaped_as(room))
+    least = smallest_letters(asked.font) or look.theme.letters
+    place, seen = place_of(asked.fit, least), SLIDE if room is None else SLIDE.shaped_as(room)
+    if place is None and not look.theme.for_slides:
+        return whole(subject(graph, look, asked, remarks), seen)
+    place = place or seen.with_letters(least)
     return planned(Levels(graph, look, asked, remarks), place)
 
 
@@ -169,7 +177,7 @@ def planned(levels: Levels, place: Place) -> Still:
     """The finest of these levels that can be read in the place, drawn for it."""
     names, first = levels.names, levels.on(levels.names[0])
     builds = [partial(scene_on, levels, name) for name in names]
-    found = best_plan(builds, place, flows_of(first), MANNERS, engine_of(first))
+    found = best_plan(builds, place, flows_of(first), first.manners, engine_of(first))
     return Still(levels.on(names[found.level]).graph, found.scene, place)
 
 
@@ -204,7 +212,7 @@ def unplanned(shown: Subject) -> Still:
     """The picture as large as it gets."""
 
     def placed(flow: str) -> Scene:
-        return place_scene(replace(shown.scene(MANNERS[0]), direction=flow), shown.look.layout)
+        return place_scene(replace(shown.scene(shown.manners[0]), direction=flow), shown.look.layout)
 
     scene = placed(shown.look.direction)
     if shown.asked.direction is None and too_wide(scene):

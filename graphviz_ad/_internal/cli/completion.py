@@ -29,7 +29,7 @@ def flags(command: argparse.ArgumentParser) -> Iterator[tuple[str, argparse.Acti
 
 def values(action: argparse.Action) -> str:
     """What can stand after a flag, where that is known."""
-    return " ".join(map(str, action.choices or ()))
+    return " ".join(map(str, getattr(action, "completed_by", None) or action.choices or ()))
 
 
 def bash(commands: Commands) -> Iterator[str]:

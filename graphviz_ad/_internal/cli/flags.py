@@ -12,6 +12,7 @@ from graphviz_ad._internal.base.argument_types import alternatives, demand, lite
 from graphviz_ad._internal.base.checked_calls import Options, hints_of, option_in_words, parameters_of
 from graphviz_ad._internal.base.errors import ExpressionError, GraphvizADError, OptionError, UnknownNameError
 from graphviz_ad._internal.maths.expressions import parse_inputs
+from graphviz_ad._internal.scene.themes import Theme
 
 
 def add_flags(command: argparse.ArgumentParser, table: type[Options], without: Collection[str] = ()) -> None:
@@ -33,9 +34,9 @@ def add_flag(command: argparse.ArgumentParser, name: str, kind: Any, default: ob
         return
     several = {"action": "append"} if name in PARSERS else {}
     choices = [str(choice) for choice in literals(kind)] or list(said_of(kind).names) or None
-    choices = None if name in TYPED else choices
+    names, choices = choices, None if name in TYPED else choices
     metavar = "{" + ",".join(choices) + "}" if choices and literals(kind) else said_of(kind).metavar
-    command.add_argument(
+    action: Any = command.add_argument(
         flag,
         dest=name,
         type=reader(name, kind),
@@ -45,6 +46,7 @@ def add_flag(command: argparse.ArgumentParser, name: str, kind: Any, default: ob
         help=text,
         **several,  # type: ignore[arg-type]
     )
+    action.completed_by = names
 
 
 def reader(name: str, kind: Any) -> Callable[[str], Any]:
@@ -54,6 +56,8 @@ def reader(name: str, kind: Any) -> Callable[[str], Any]:
     def read(text: str) -> Any:
         try:
             value = convert(text)
+        except GraphvizADError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
         except ValueError:
             what = said_of(kind).kind if name in TYPED else "whole number" if convert is int else "number"
             raise argparse.ArgumentTypeError(f"{text!r} is no {what}") from None
@@ -76,6 +80,11 @@ def font_typed(text: str) -> str | tuple[str, float]:
     """ "Source Sans", or "Source Sans:9" for the least size of letters, too."""
     name, colon, size = text.rpartition(":")
     return (name, float(size)) if colon else text
+
+
+def theme_typed(text: str) -> str | Theme:
+    """ "dark", or a file that describes a theme."""
+    return Theme.from_toml(text) if text.lower().endswith(".toml") else text
 
 
 def pair_typed(text: str, between: str) -> tuple[float, float]:
@@ -116,7 +125,7 @@ def movements(texts: list[str]) -> str | Mapping[str, Any]:
 
 
 # flags whose text says more than a word or a number
-TYPED: Mapping[str, Callable[[str], Any]] = {"fit": place_typed, "font": font_typed}
+TYPED: Mapping[str, Callable[[str], Any]] = {"fit": place_typed, "font": font_typed, "theme": theme_typed}
 FLAGS = {"output": "--of"}  # what is called otherwise than in Python: --output is the file
 # flags that may be given several times
 PARSERS: Mapping[str, Callable[[list[str]], Any]] = {"transforms": transforms_named, "tangents": movements}

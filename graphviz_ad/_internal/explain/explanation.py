@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from graphviz_ad._internal.api.api import Picture
     from graphviz_ad._internal.base.checked_calls import saves, takes
     from graphviz_ad._internal.output.call_options import ExplanationFile, PathsPicture
+    from graphviz_ad._internal.scene.themes import Theme
 
 Number = float | complex | Array
 LETTERS = "ABCDEFGHIJKL"  # of the paths that are listed
@@ -245,7 +246,7 @@ class Explanation:
             """The worked solution as an ``align*`` environment for a handout, or as a whole document."""
             ...
 
-        def to_html(self, *, theme: str = "auto") -> str:
+        def to_html(self, *, theme: str | Theme = "auto") -> str:
             """The worked solution with its picture, as a page of its own that loads nothing."""
             ...
 
@@ -260,6 +261,8 @@ class Explanation:
             ...
 
         def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, object]: ...
+
+        def _repr_html_(self) -> str | None: ...
 
     def __str__(self) -> str:
         return self.to_text()

@@ -17,8 +17,6 @@ from graphviz_ad._internal.scene import path_lines as trails
 from graphviz_ad._internal.scene.group_tree import innermost_groups, parents, title_size
 from graphviz_ad._internal.scene.paint import (
     BADGE,
-    BOX_LOOKS,
-    KIND_LOOKS,
     LARGE,
     SMALL,
     TEXT,
@@ -26,6 +24,7 @@ from graphviz_ad._internal.scene.paint import (
     Type,
     arrow_look,
     badge_width,
+    box_look,
 )
 from graphviz_ad._internal.scene.scene import Arrow, Box, Group, Line, Scene
 from graphviz_ad._internal.scene.themes import Theme
@@ -199,11 +198,7 @@ def _label(badge: str, lines: Iterable[Line], theme: Theme) -> str:
 
 
 def _box_attributes(box: Box, theme: Theme) -> str:
-    fill, stroke, line, dash, radius = KIND_LOOKS[box.kind]
-    look = BOX_LOOKS[box.emphasis]
-    fill, stroke, line = look[0] or fill, look[1] or stroke, look[2] or line
-    if box.warning and look[1] is None:
-        stroke, line = "ink", 2.5
+    fill, stroke, line, dash, radius = box_look(box)
     style = ",".join(filter(None, ("filled", SHAPES[radius >= ROUND], _pen_style(dash))))
     words = [text for text in (box.badge, *(text for line in box.lines for text in line.written)) if text]
     return (

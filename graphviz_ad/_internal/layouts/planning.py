@@ -71,6 +71,8 @@ MANNERS: tuple[Manner, ...] = (
     *accumulate(LESS, lambda manner, less: replace(manner, **less), initial=BRIEF),
 )
 
+BRIEFEST = MANNERS[MANNERS.index(BRIEF) + 1 :]  # for readers who want few lines
+
 Build = Callable[[Manner], Scene]
 Engine = Callable[[Scene], Scene]
 

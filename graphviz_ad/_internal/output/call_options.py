@@ -13,13 +13,16 @@ from graphviz_ad._internal.base.checked_calls import Options
 from graphviz_ad._internal.base.errors import OptionError
 from graphviz_ad._internal.graph.transforms import Transform
 from graphviz_ad._internal.layouts import LAYOUTS
-from graphviz_ad._internal.scene.themes import THEME_NAMES
+from graphviz_ad._internal.scene.themes import THEME_NAMES, Theme
 
 LETTERS = 1, 200  # points
 
 # --- types that several calls share
 
-ThemeName = Annotated[str, Says("colours; auto follows the reader", "theme", THEME_NAMES, metavar="NAME")]
+ThemeName = Annotated[
+    str | Theme,
+    Says("colours, by name or as a Theme; auto follows the reader", "theme", THEME_NAMES, metavar="NAME|FILE.toml"),
+]
 LayoutName = Annotated[str, Says("what places the boxes", "layout", LAYOUTS, metavar="NAME")]
 Flow = Annotated[
     Literal["LR", "TB"] | None,
@@ -82,6 +85,10 @@ class Look(Options):
             metavar="NAME",
         ),
     ] = ()
+    labels: Annotated[
+        Literal["program", "autograd"],
+        Says("names in boxes: those of the program, or those of autograd with what it saves for the backward pass"),
+    ] = "program"
     local: Annotated[bool, Says("write local derivatives on the edges")] = True
 
 

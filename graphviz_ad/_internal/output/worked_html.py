@@ -15,7 +15,7 @@ from graphviz_ad._internal.renderers.html.player import image, whole_page
 from graphviz_ad._internal.renderers.html.stage import variables
 from graphviz_ad._internal.renderers.svg.still import escaped_xml, svg_file, tag
 from graphviz_ad._internal.scene.path_lines import REST
-from graphviz_ad._internal.scene.themes import FONT_STACK, THEMES, Theme
+from graphviz_ad._internal.scene.themes import FONT_STACK, Theme
 from graphviz_ad._internal.scene.themes import theme as theme_named
 
 STYLE = (
@@ -30,7 +30,7 @@ STYLE = (
 )
 
 
-def page(explanation: Explanation, theme: str = "auto") -> str:
+def page(explanation: Explanation, theme: str | Theme = "auto") -> str:
     """A page that loads nothing from anywhere and follows the reader's light or dark mode, if the theme does."""
     chosen = theme_named(theme)
     symbol, how = solution_title(explanation)
@@ -46,7 +46,7 @@ def page(explanation: Explanation, theme: str = "auto") -> str:
 
 def dark(theme: Theme) -> str:
     """The colours for readers who prefer dark pages."""
-    return f"@media (prefers-color-scheme:dark){{:root{{{variables(THEMES[theme.follows])}}}}}" if theme.follows else ""
+    return f"@media (prefers-color-scheme:dark){{:root{{{variables(theme.follows)}}}}}" if theme.follows else ""
 
 
 def section_html(section: Section) -> str:

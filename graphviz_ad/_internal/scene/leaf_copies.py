@@ -86,7 +86,16 @@ def copy_of(box: Box, mark: str) -> Box:
     """A small box with the name of another; ``mark`` tells its key apart."""
     lines = (Line("name", box.name),)
     width, height = box_size(lines)
-    return Box(f"{box.key}~{mark}", "copy", lines, width, height, name=box.name, hover=box.hover)
+    return Box(
+        f"{box.key}~{mark}",
+        "copy",
+        lines,
+        width,
+        height,
+        name=box.name,
+        hover=box.hover,
+        gradless=box.gradless or box.kind == "data",
+    )
 
 
 def beside_their_users(boxes: Iterable[Box], copies: Iterable[Box], heads: Mapping[str, str]) -> tuple[Box, ...]:

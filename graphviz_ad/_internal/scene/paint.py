@@ -215,16 +215,24 @@ def group_marks(group: Group) -> Iterator[Mark]:
     )
 
 
+def box_look(box: Box) -> tuple[str, str, float, tuple[float, ...], float]:
+    """Fill, border, width, dash and corner radius of a box: what requires no gradient looks like data."""
+    fill, stroke, line, dash, radius = KIND_LOOKS[box.kind]
+    if box.gradless:
+        fill, stroke, line, dash, _ = KIND_LOOKS["data"]
+    look = BOX_LOOKS[box.emphasis]
+    fill, stroke, line = look[0] or fill, look[1] or stroke, look[2] or line
+    if box.warning and look[1] is None:
+        stroke, line = "ink", 2.5
+    return fill, stroke, line, dash, radius
+
+
 def box_marks(box: Box) -> Iterator[Mark]:
     """Frame, glyph and lines of a box."""
     if box.center is None:
         return
     x, y = box.center[0] - box.width / 2, box.center[1] - box.height / 2
-    fill, stroke, line, dash, radius = KIND_LOOKS[box.kind]
-    look = BOX_LOOKS[box.emphasis]
-    fill, stroke, line = look[0] or fill, look[1] or stroke, look[2] or line
-    if box.warning and look[1] is None:
-        stroke, line = "ink", 2.5
+    fill, stroke, line, dash, radius = box_look(box)
     yield Rect(x, y, box.width, box.height, radius, fill, stroke, line, dash, box.key)
     inset = 5.0 if box.double else 0.0
     if box.double:

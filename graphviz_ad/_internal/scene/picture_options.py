@@ -65,7 +65,7 @@ def names_in(graph: Graph) -> set[str]:
 
 def picture_look(
     *,
-    theme_name: str = "light",
+    theme_name: str | Theme = "light",
     layout: str = "auto",
     direction: str | None = None,
     values: bool = True,
@@ -75,11 +75,13 @@ def picture_look(
     detail: str = AUTO,
     transforms: Sequence[Transform] = (),
     graph: Graph | None = None,
+    labels: str = "program",
+    saved: bool = True,
 ) -> Look:
     """The options, which were checked where they came in; the direction by the size of the graph where none was
     chosen.
     """
     if direction is None:
         direction = "TB" if graph is not None and len(graph.node_list) > 40 else "LR"
-    options = Options(values, gradients, local)
+    options = Options(values, gradients, local, labels=labels, saved=saved)
     return Look(theme(theme_name), layout, direction, options, tuple(transforms), depth, detail)

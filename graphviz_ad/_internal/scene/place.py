@@ -51,6 +51,12 @@ class Place:
         """The scale beyond which larger letters are worth nothing."""
         return max(self.largest / TEXT, self.readable)
 
+    def with_letters(self, smallest: float | None) -> Place:
+        """The same for letters that are no smaller than that, where somebody asks for it."""
+        if smallest is None:
+            return self
+        return replace(self, smallest=smallest, usual=max(smallest, self.usual), largest=max(smallest, self.largest))
+
     def shaped_as(self, size: Size) -> Place:
         """A place that is as large as this one, and has the shape of that size."""
         factor = math.sqrt(self.width * self.height / max(size[0] * size[1], 1.0))
@@ -122,6 +128,4 @@ def place_of(fit: str | Size | None, smallest: float | None = None) -> Place | N
             f"fit={fit!r} is no place for a picture; give width and height in points, each from {SIDE[0]} to {SIDE[1]}"
         )
     found = PLACES[fit] if isinstance(fit, str) else Place(float(fit[0]), float(fit[1]), 6.5, 8, 27)
-    if smallest is None:
-        return found
-    return replace(found, smallest=smallest, usual=max(smallest, found.usual), largest=max(smallest, found.largest))
+    return found.with_letters(smallest)

@@ -97,7 +97,8 @@ class Box:
     """One node of the picture: a glyph in a circle (``badge``) and lines of text.
 
     ``width`` and ``height`` are final before layout. ``kind`` is "leaf", "data", "op" or "module"; ``double`` draws the
-    border of an output; ``name`` is what its result is called; ``hover`` is what a tooltip says.
+    border of an output; ``gradless`` is what requires no gradient, whatever its kind; ``name`` is what its result is
+    called; ``hover`` is what a tooltip says.
     """
 
     key: str
@@ -112,6 +113,7 @@ class Box:
     name: str = ""
     hover: tuple[Fact, ...] = ()
     center: Point | None = None
+    gradless: bool = False
 
 
 @dataclass(frozen=True)

@@ -54,6 +54,7 @@ def box(words: Words, node: Node, texts: Mapping[str, list[str]]) -> Box:
         warning=alarms(words.graph, node),
         name=shortened_text(said.results, NAME_ROOM),
         hover=said.hover,
+        gradless=not node.requires_grad and node.kind not in ("leaf", "data"),
     )
 
 

@@ -319,7 +319,7 @@ SIGNS = (
     (re.compile(r"this pass "), "gradient", "this pass 3", "came in this backward(); .grad is the sum of all"),
     (re.compile(r"keeps (?!nothing)"), "remark", "keeps x", "needs x again in backward()"),
 )
-BOXES = {"leaf": "leaf: what is trained, keeps .grad", "data": "data and numbers"}
+BOXES = {"leaf": "leaf: what is trained, keeps .grad", "data": "takes no gradient"}
 
 
 def panels_legend(panels: Sequence[Panel], room: float) -> Block:

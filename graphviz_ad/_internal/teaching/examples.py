@@ -21,6 +21,7 @@ from graphviz_ad._internal.output.chart import Chart
 from graphviz_ad._internal.output.file_writing import suffix_for, write_as
 from graphviz_ad._internal.output.format_table import CHARTS, FILMS
 from graphviz_ad._internal.output.notebook import ShowsItself
+from graphviz_ad._internal.scene.themes import Theme
 from graphviz_ad._internal.scene.themes import theme as theme_named
 from graphviz_ad._internal.sheets.graph_comparison import (
     ComparisonOptions,
@@ -141,7 +142,7 @@ class Example(ShowsItself):
         """The picture, with heading and lesson; for the bare graph in other formats use ``.graph.plot()``."""
         return self._drawn(asked.theme, asked.layout)
 
-    def _drawn(self, theme: str, layout: str) -> Chart:
+    def _drawn(self, theme: str | Theme, layout: str) -> Chart:
         chosen, entry = theme_named(theme), self.entry
         panels = [panel for view in self.views for panel in view.panels(layout)]
         code = tuple(line for view in self.views if isinstance(view, Listing) for line in view.code)

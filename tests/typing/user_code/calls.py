@@ -38,6 +38,23 @@ assert_type(g.animate(direction="backward", steps="edge", flow="LR", aspect="4:3
 assert_type(gad.animate(g, tangents={"x1": 1.0}), gad.Animation)
 assert_type(g.to_dot(theme="print"), str)
 assert_type(g.to_svg(layout="layered"), str)
+
+cream = gad.themes["light"].with_(op="#FFFDF7", value_line="#0072B2", font="Source Sans", follows="dark")
+assert_type(cream, gad.Theme)
+assert_type(cream["op"], str)
+assert_type(list(gad.themes), list[str])
+assert_type(gad.Theme.from_toml(Path("cream.toml")), gad.Theme)
+assert_type(gad.Theme.load("cream.toml"), gad.Theme)
+assert_type(g.plot(theme=cream), gad.Picture)
+assert_type(g.animate(theme=gad.themes["lecture"]), gad.Animation)
+assert_type(g.save("x.svg", theme=cream), Path)
+cream.with_(op=3)  # WRONG
+cream.with_(font=3)  # WRONG
+gad.themes[3]  # WRONG
+g.plot(theme=3)  # WRONG: theme
+assert_type(g.plot(labels="autograd"), gad.Picture)
+assert_type(g.animate(labels="program"), gad.Animation)
+g.plot(labels="torch")  # WRONG: labels
 assert_type(g.to_json(), str)
 assert_type(g.plot(ax=plt.gca()), gad.Picture)
 assert_type(g.explain("x1").plot(ax=plt.gca()), gad.Picture)

@@ -139,7 +139,7 @@ def widget(scene: Scene, theme: Theme, title: str, data: dict[str, object], play
     stage = stage_svg(scene)
     hover = [list(hover_facts(part, bool(data["steps"]))) for part in parts_of(scene)]
     payload = json_in_html({**data, "hover": hover, "phases": paint.PHASE_NAMES})
-    name = fingerprint(stage, payload, theme.name)
+    name = fingerprint(stage, payload, theme.key)
     size = " gad-large" if len(scene.boxes) > MANY_BOXES else ""
     return f"""<div class="gad{size}" id="{name}">
 <style>

@@ -27,7 +27,7 @@ from graphviz_ad._internal.scene import grids, paint
 from graphviz_ad._internal.scene.canvas import Curve, Label, Mark, Polygon
 from graphviz_ad._internal.scene.path_lines import DISCS
 from graphviz_ad._internal.scene.scene import Arrow, Box, Group, Line, Scene
-from graphviz_ad._internal.scene.themes import FONT_STACK, THEMES, Theme
+from graphviz_ad._internal.scene.themes import FONT_STACK, THEMES, Theme, font_stack
 
 Drawn = TypeVar("Drawn", Box, Arrow)
 OTHER = "·"  # what a line says that does not say what it does at the end
@@ -156,7 +156,9 @@ def css(theme: Theme, scene: Scene, name: str) -> str:
     """Colours of the theme and looks of every emphasis, for the element ``name`` only."""
     rules = [f"#{name}{{{variables(theme)}}}"]
     if theme.follows:
-        rules.append(f"@media (prefers-color-scheme: dark){{#{name}{{{variables(THEMES[theme.follows])}}}}}")
+        rules.append(f"@media (prefers-color-scheme: dark){{#{name}{{{variables(theme.follows)}}}}}")
+    if theme.font:
+        rules.append(f"#{name} .gad-picture{{font-family:{font_stack(theme.font)}}}")
     looks = [*still_rules(scene), *box_rules(scene.boxes), *arrow_rules(scene.arrows)]
     return "\n".join(rules + [f"#{name} {rule}" for rule in looks]) + "\n"
 
@@ -172,7 +174,7 @@ def variable(role: str) -> str:
     return f"var(--{class_name(role)})"
 
 
-VARIABLES = Theme("variables", {role: variable(role) for role in THEMES["light"].colors})
+VARIABLES = {role: variable(role) for role in THEMES["light"].colors}
 
 
 def stage_declarations(mark: Mark) -> str:
@@ -199,13 +201,16 @@ def in_words(scene: Scene) -> Scene:
 
 def box_class(box: Box) -> str:
     """The class of all boxes that look alike."""
-    return f"k-{class_name(box.kind)}" + ("-warning" if box.warning else "")
+    return f"k-{class_name(box.kind)}" + "-warning" * box.warning + "-gradless" * box.gradless
 
 
 def box_rules(boxes: Collection[Box]) -> Iterator[str]:
     """Frame and inner border of each kind of box in each emphasis."""
     doubled = {box_class(box) for box in boxes if box.double}
-    probes = {box_class(box): Box("", box.kind, (), 99, 99, warning=box.warning, center=(0, 0)) for box in boxes}
+    probes = {
+        box_class(box): Box("", box.kind, (), 99, 99, warning=box.warning, center=(0, 0), gradless=box.gradless)
+        for box in boxes
+    }
     for name, plain in probes.items():
         probe = replace(plain, double=name in doubled)
         for emphasis in paint.BOX_LOOKS:

@@ -7,8 +7,8 @@ DejaVu Sans for letters that those have not, and made narrower where a wide font
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal
 
 import matplotlib as mpl
 import numpy as np
@@ -24,7 +24,8 @@ from graphviz_ad._internal.renderers.images.matplotlib_canvas import Shape, Spac
 from graphviz_ad._internal.scene.canvas import Canvas, Label, Mark, Rect
 from graphviz_ad._internal.scene.themes import Theme
 
-ALIGNED = {"start": "left", "middle": "center", "end": "right"}
+ALIGNED: Mapping[str, Literal["left", "center", "right"]] = {"start": "left", "middle": "center", "end": "right"}
+WEIGHTS = {True: 700, False: 400}
 LEAST = 1.0  # points; no font is smaller in matplotlib
 TRIES = 3
 SLACK = 1.03  # times its room: hinting may make a line so much longer
@@ -119,8 +120,8 @@ class DrawnText(Text):
             verticalalignment="baseline",
             fontproperties=FontProperties(
                 family=[*families, *mpl.rcParams["font.family"], "DejaVu Sans"],
-                weight="bold" if label.bold else "normal",
-                style="italic" if label.italic else "normal",
+                weight=WEIGHTS[label.bold],
+                style="italic" if label.italic else None,
             ),
             usetex=False,
             parse_math=False,
@@ -151,6 +152,6 @@ class DrawnText(Text):
             font.set_size(size)
             wide = renderer.get_text_width_height_descent(self.get_text(), font, False)[0]
             size *= min(1.0, room / max(wide, 1.0))
-        if size >= LEAST and abs(self.get_fontsize() - size) > 1e-6:
+        if size >= LEAST and abs(float(self.get_fontsize()) - size) > 1e-6:
             self.set_fontsize(size)
         return size

@@ -38,7 +38,7 @@ def reveal_slide(film: Film, theme: Theme) -> str:
     body = "\n".join(
         reveal_spell(list(run), span, last, theme) for span, run in groupby(shown, lambda one: (one.first, one.last))
     )
-    name = fingerprint("reveal", body, film.stage.alt, theme.name)
+    name = fingerprint("reveal", body, film.stage.alt, theme.key)
     ground = element(Rect(0, 0, *film.size, fill="paper", part="background"), theme)
     frame = Canvas(*film.size, tuple(one.mark for one in shown))
     picture = svg_document(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from graphviz_ad._internal.renderers.svg.still import geometry, mark_element, style, svg_document, tag
 from graphviz_ad._internal.scene.canvas import Canvas, Mark, Rect
-from graphviz_ad._internal.scene.themes import THEMES, Theme
+from graphviz_ad._internal.scene.themes import Theme
 
 Look = tuple[str, str]  # declarations, and those for readers who prefer dark
 
@@ -31,7 +31,7 @@ def compact_svg(canvas: Canvas, theme: Theme) -> str:
 
 def mark_look(mark: Mark, theme: Theme) -> Look:
     """How a mark is painted."""
-    return style_declarations(mark, theme), style_declarations(mark, THEMES[theme.follows]) if theme.follows else ""
+    return style_declarations(mark, theme), style_declarations(mark, theme.follows) if theme.follows else ""
 
 
 def style_declarations(mark: Mark, theme: Theme) -> str:

@@ -55,12 +55,12 @@ def film_element(film: Film, theme: Theme, *, loop: int = 0) -> str:
         film_spell(list(run), span, spans[span], clock, theme, growing) for span, run in groupby(shown, span_of)
     )
     name = fingerprint(
-        body, film.stage.alt, theme.name, repr([film.seconds(i) for i in range(len(film.steps))]), str(loop)
+        body, film.stage.alt, theme.key, repr([film.seconds(i) for i in range(len(film.steps))]), str(loop)
     )
     rules = [*display_times(name, clock, spans), *growths(name, clock, growing)]
     frame = Canvas(*film.size, tuple(one.mark for one in shown))
     parts = [dark_style(frame, theme, name), tag("style", {}, moving(name, clock, rules, loop)), ground, body]
-    return svg_document(name, film.size, film.stage.alt, parts, film.title)
+    return svg_document(name, film.size, film.stage.alt, parts, film.title, font=theme.font)
 
 
 class Clock:

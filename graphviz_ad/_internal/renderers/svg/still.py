@@ -15,7 +15,7 @@ from itertools import groupby
 from graphviz_ad._internal.base.visible_text import visible, whole_text
 from graphviz_ad._internal.scene.canvas import Canvas, Curve, Label, Mark, Polygon, Rect
 from graphviz_ad._internal.scene.scene import Point
-from graphviz_ad._internal.scene.themes import FONT_STACK, THEMES, Theme
+from graphviz_ad._internal.scene.themes import FONT_STACK, Colors, Theme
 
 NAMELESS = "Computation graph"  # what a picture without a description is called
 
@@ -32,7 +32,7 @@ def svg_element(canvas: Canvas, theme: Theme, *, prefix: str = "") -> str:
     same page.
     """
     body = grouped_marks(canvas.marks, theme)
-    name = class_name(prefix) + fingerprint(body, canvas.alt, theme.name)
+    name = class_name(prefix) + fingerprint(body, canvas.alt, theme.key)
     ground = (
         element(Rect(0, 0, canvas.width, canvas.height, fill=canvas.background, part="background"), theme)
         if canvas.background
@@ -43,7 +43,7 @@ def svg_element(canvas: Canvas, theme: Theme, *, prefix: str = "") -> str:
         (canvas.width, canvas.height),
         canvas.alt,
         [dark_style(canvas, theme, name), ground, body],
-        font=canvas.font,
+        font=canvas.font or theme.font,
     )
 
 
@@ -144,7 +144,7 @@ def geometry(mark: Mark) -> Attributes:
             return {"x": svg_number(mark.x), "y": svg_number(mark.y), "xml:space": "preserve" if spaced else None}
 
 
-def style(mark: Mark, theme: Theme) -> Attributes:
+def style(mark: Mark, theme: Colors) -> Attributes:
     """How a mark looks; each of these names is an attribute of SVG and a property of CSS."""
     match mark:
         case Rect():
@@ -159,7 +159,7 @@ def style(mark: Mark, theme: Theme) -> Attributes:
             return {"font-size": svg_number(mark.size), **weight, "text-anchor": anchor, "fill": theme[mark.color]}
 
 
-def svg_pen(mark: Rect | Curve, theme: Theme) -> Attributes:
+def svg_pen(mark: Rect | Curve, theme: Colors) -> Attributes:
     """Colour, width and dashes of a line."""
     if not mark.stroke:
         return {}
@@ -198,7 +198,7 @@ def dark_style(canvas: Canvas, theme: Theme, name: str) -> str:
     """The style sheet of a theme that follows its reader, for the element ``name`` only: a page may hold many."""
     if not theme.follows:
         return ""
-    dark = THEMES[theme.follows]
+    dark = theme.follows
     used = [roles(mark) for mark in canvas.marks]
     fills, strokes = {canvas.background, *(fill for fill, _ in used)}, {stroke for _, stroke in used}
     rules = [f"#{name} .f-{class_name(role)}{{fill:{dark[role]}}}" for role in dark.colors if role in fills]

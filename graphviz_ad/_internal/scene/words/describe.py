@@ -11,7 +11,7 @@ from graphviz_ad._internal.maths.claims import Claim, Passed, decide, passed
 from graphviz_ad._internal.maths.formulas import to_unicode
 from graphviz_ad._internal.maths.number_format import DIGITS, written_with
 from graphviz_ad._internal.scene.scene import Fact, Line
-from graphviz_ad._internal.scene.words import box_lines, descriptions, edge_labels, formula_text
+from graphviz_ad._internal.scene.words import autograd_labels, box_lines, descriptions, edge_labels, formula_text
 from graphviz_ad._internal.scene.words.frames import ModulePath, frames_of, within_frame
 from graphviz_ad._internal.scene.words.names import Names, all_results, derivative_name, graph_names, is_only_a_part
 from graphviz_ad._internal.scene.words.short_text import flow_text, short_elements
@@ -29,7 +29,8 @@ class Options:
     ``sums``: short sums of contributions, as films tell them; ``leaf_sums``: of each leaf the whole sum, however long.
     ``named``: local derivatives with their names, "∂q/∂x = 3" rather than "× 3". ``single``: what flows back along an
     edge even where it is the whole gradient of the one result that the edge carries. ``tensors``: which tensors are
-    shown as grids.
+    shown as grids. ``labels``: whose names stand in boxes, those of the "program" or of "autograd"; the latter with
+    what is ``saved`` for the backward pass.
     """
 
     values: bool = True
@@ -41,6 +42,8 @@ class Options:
     single: bool = True
     digits: int = DIGITS
     tensors: Tensors = ALL
+    labels: str = "program"
+    saved: bool = True
 
 
 @dataclass(frozen=True)
@@ -200,15 +203,29 @@ class Describer:
             formula_text.formula_in_numbers(claim, [self.values[edge.tail, edge.port] for edge in claim.call.operands]),
             formula_text.operation_badge(claim),
             tuple(self.title(claim, results, formula, operands)),
-            tuple(
-                box_lines.value_lines(node, self.options.tensors) if self.options.values else box_lines.type_lines(node)
-            ),
+            tuple(self.value_lines(node)),
             tuple(box_lines.gradients(node, self.sum_in_box(node, sums), self.options.tensors, later)) if flows else (),
-            tuple(box_lines.notes(graph, node, kink, later)) if flows else (),
+            (*(box_lines.notes(graph, node, kink, later) if flows else ()), *self.saved_lines(node)),
             sums,
             descriptions.facts_about_node(node, formula, kink, has_gradients=graph.has_gradients),
             formula_text.written_operands(claim) if box_lines.has_whole_formula(claim, formula) else frozenset(),
         )
+
+    def value_lines(self, node: Node) -> list[Line]:
+        """What a box says of its values; nothing where those of the whole graph are unknown, which a notice says."""
+        if not self.options.values:
+            return box_lines.type_lines(node)
+        unknown = all(port.value is None and port.shape is None for port in node.ports)
+        return (
+            []
+            if unknown and autograd_labels.is_finished(self.graph)
+            else box_lines.value_lines(node, self.options.tensors)
+        )
+
+    def saved_lines(self, node: Node) -> tuple[Line, ...]:
+        """What autograd keeps, where that is asked for."""
+        shown = self.options.labels == autograd_labels.AUTOGRAD and self.options.saved
+        return tuple(autograd_labels.saved_lines(node)) if shown else ()
 
     def sum_in_box(self, node: Node, sums: tuple[str, ...]) -> tuple[str, ...]:
         """The lines of the sum that a box says its gradient is."""
@@ -223,6 +240,9 @@ class Describer:
             return box_lines.module_title(
                 node, within_frame(node.op or self.names.of[node.key], node.module, self.frames)
             )
+        if self.options.labels == autograd_labels.AUTOGRAD:
+            seen = box_lines.has_whole_formula(claim, formula) and not autograd_labels.is_finished(self.graph)
+            return autograd_labels.autograd_title(node, results, formula if seen else "")
         if node.kind in PROGRAM_KINDS:
             return box_lines.statement_title(results, formula)
         return box_lines.title_lines(claim, results, formula, operands.values())
