@@ -651,6 +651,13 @@ def is_plain_subclass(tensor: Tensor) -> bool:
     )
 
 
+def is_wrapper(tensor: Tensor) -> bool:
+    """Whether this is of a subclass that computes in its own way, as one that stands for other tensors does: below its
+    handler there may be no memory.
+    """
+    return type(tensor) not in (Tensor, torch.nn.Parameter) and not is_plain_subclass(tensor)
+
+
 def as_plain(tensor: Tensor) -> Tensor:
     """The elements of a plain subclass as a Tensor, without asking the subclass."""
     with torch._C.DisableTorchFunctionSubclass():
