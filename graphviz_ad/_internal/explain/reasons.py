@@ -22,7 +22,7 @@ from graphviz_ad._internal.graph.fact_texts import FLOW
 from graphviz_ad._internal.graph.grad_history import STEP, UPDATED, GradHistory, history_called, history_of
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node, Port
 from graphviz_ad._internal.graph.notice_sentences import why_none
-from graphviz_ad._internal.graph.notices import NOTHING_REQUIRES, first_names, unread_parameters
+from graphviz_ad._internal.graph.notices import NOTHING_REQUIRES, first_names, is_stood_for, unread_parameters
 from graphviz_ad._internal.operations.traits import DATA, DRAWS, PASSES_ON
 from graphviz_ad._internal.scene.annotations import error_of, failed_in_this_pass, stopped_at, writers
 from graphviz_ad._internal.scene.cut_marks import REASONS
@@ -185,6 +185,16 @@ class _Answer:
             )
         if self.history is not None and self.node.kind == "leaf":
             yield from told(self.history)
+        elif self.node.kind == "leaf" and is_stood_for(self.graph.notes, self.name):
+            yield from self._of_what_it_stood_for()
+
+    def _of_what_it_stood_for(self) -> Iterator[str]:
+        """That this is not the parameter itself, and what ``.grad`` of that holds."""
+        yield f"That is of the tensor which stood for the parameter {self.name} while its module ran, in this process."
+        own = history_called(self.graph, self.name)
+        said = list(told(own)) if own is not None else []
+        if said:
+            yield " ".join(("Of the parameter itself:", *said))
 
     def headline(self) -> Iterator[str]:
         """What ``.grad`` holds of what no pass brought, or no longer of what one did."""

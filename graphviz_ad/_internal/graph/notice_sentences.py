@@ -15,6 +15,7 @@ from graphviz_ad._internal.graph.notices import (
     NOTHING_REQUIRES,
     RAISED,
     SAID,
+    STOOD_FOR,
     TIED,
     TIED_TOO,
     UNREAD,
@@ -129,8 +130,12 @@ def blind(note: Notice) -> str:
 
 def unread(note: Notice) -> str:
     """Which parameters took no part."""
-    which = "this parameter" if len(note.subjects) == 1 else f"these {len(note.subjects)} parameters"
-    return f"No operation read {which}: {names_in_short(note.subjects)}."
+    return f"No operation read {these_parameters(note)}: {names_in_short(note.subjects)}."
+
+
+def these_parameters(note: Notice) -> str:
+    """ "this parameter" or "these 4 parameters"."""
+    return "this parameter" if len(note.subjects) == 1 else f"these {len(note.subjects)} parameters"
 
 
 def with_types(note: Notice) -> str:
@@ -210,6 +215,11 @@ SENTENCES: Mapping[str, Callable[[Notice], str]] = {
     UNREAD_SO_FAR: unread,
     TIED: lambda note: f"{note.subjects[0]} is the same parameter as {note.subjects[1]}.",
     TIED_TOO: lambda note: f"{len(note.subjects) // 2} more parameters have several names.",
+    STOOD_FOR: lambda note: (
+        f"While modules ran, other tensors stood for {these_parameters(note)}, as FSDP gathers them from all ranks:"
+        f" {names_in_short(note.subjects)}. Shown are those, with what came back to them in this process; how they were"
+        " made of the parameters, and what of that goes into .grad, is not followed."
+    ),
     # what recording it missed
     "no dispatch modes": lambda note: (
         "This version of torch has no dispatch modes: only what autograd itself recorded is shown, without values in"

@@ -296,7 +296,8 @@ class Recording:
             if i is not None and isinstance(grad, Tensor):
                 noted.result.leaf_grads[i] = self._tape.keeper.gradient(grad)
         for i, leaf in noted.graph.variables.items():
-            noted.result.leaf_totals[i] = self._tape.keeper.gradient(leaf.grad)
+            if not self._tape.stand_ins.holds(leaf):
+                noted.result.leaf_totals[i] = self._tape.keeper.gradient(leaf.grad)
 
     def _begin(self, outputs: Sequence[Any], seeds: Sequence[Tensor | None]) -> RecordedPass | None:
         """What is known of a pass before it runs; None where that cannot be told: the program goes on, the graph

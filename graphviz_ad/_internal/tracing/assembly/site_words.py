@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+import torch
+
 from graphviz_ad._internal.operations.names import public_name
 from graphviz_ad._internal.tracing.assembly.units import Recorded
-from graphviz_ad._internal.tracing.naming.as_written import call_in_program, reflected, written_operation
+from graphviz_ad._internal.tracing.naming.as_written import call_in_program, messages, reflected, written_operation
 from graphviz_ad._internal.tracing.tape.tape_entries import Operation
 
 
@@ -47,7 +49,7 @@ def words_at(recorded: Recorded, operation: Operation) -> SiteWords:
     """What the program calls an operation where it ran."""
     place = operation.place
     modules = [recorded.module_names.get(id(module), type(module).__name__) for module in place.modules]
-    own = place.step[0] if place.step is not None else operation.schema.library_name
+    own = place.step[0] if place.step is not None else operation.schema.library_name or name_between_ranks(operation)
     return SiteWords(
         operation.schema.library_name or public_name(operation.op),
         own or written_operation(operation),
@@ -57,3 +59,13 @@ def words_at(recorded: Recorded, operation: Operation) -> SiteWords:
         tuple(name for name in modules if name),
         place.user.source if place.user is not None and recorded.tape.capture.source else None,
     )
+
+
+def name_between_ranks(operation: Operation) -> str | None:
+    """What a communication is called: as it is written, if that is a function for such things, else as what it does;
+    None for anything else.
+    """
+    if not messages(operation):
+        return None
+    written = operation.place.called.name
+    return written if written and hasattr(torch.distributed, written) else operation.op
