@@ -127,7 +127,7 @@ class Communication(Schema):
 schema_of = cache(Communication)
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True)
 class Late:
     """A value that is on its way; ``work`` tells whether it has arrived, ``version`` whether the program has written
     to it since.
@@ -152,11 +152,11 @@ class Late:
         """Whether the elements are there, once nobody waits for it any more."""
         return self.waiting is not None or is_communication_done(self.work, self.value.device.type == "cpu")
 
-    def was_written_by_itself(self) -> None:
-        """Note that an operation which ran while it was waited for is no doing of the program."""
-        tensor = self.value.reference()
-        if tensor is not None and self.version != OVERLAPPED:
-            self.version = version_of(tensor)
+    def is_as_it_came(self, tensor: Tensor) -> bool:
+        """Whether a tensor holds what arrived: nobody else wrote there. What a function waits for is looked at once it
+        has returned, before anything else can run, and its waiting may have written it.
+        """
+        return self.version != OVERLAPPED if self.waiting is not None else version_of(tensor) == self.version
 
 
 class Standing(NamedTuple):
@@ -198,16 +198,14 @@ class RankRecorder(Recorder):  # type: ignore[no-untyped-call]
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Run the operation and note it."""
-        waited_for = self.traffic.settle(sys._getframe(1)) if self.traffic.late else ()
+        if self.traffic.late:
+            self.traffic.settle(sys._getframe(1))
         kind = kind_of_communication(func)
-        result = (
+        return (
             super().__torch_dispatch__(func, types, args, kwargs)
             if kind is None or self.ended or not self.is_of_this_task()
             else self.traffic.run(kind, func, args, kwargs)
         )
-        for late in waited_for:
-            late.was_written_by_itself()
-        return result
 
     def __exit__(self, *error: Any) -> None:
         """Stop recording; what has not arrived by now is not known."""
@@ -300,14 +298,13 @@ class Traffic:
             None if self.tape.capture.values == "none" else Snapshot(value.shape, dtype_name(value.dtype), missing=why)
         )
 
-    def settle(self, now: Frame | None, *, last: bool = False) -> list[Late]:
+    def settle(self, now: Frame | None, *, last: bool = False) -> None:
         """Read what has arrived since, for an operation that is called from this frame; with ``last``, say of the
-        rest that it has not. Gives those that the operation is there to wait for.
+        rest that it has not.
         """
-        waited_for = [late for late in self.late if late.is_waited_for(now)]
         waiting = []
         for late in self.late:
-            if late in waited_for:
+            if late.is_waited_for(now):
                 waiting.append(late)
             elif late.arrived:
                 self._read(late)
@@ -316,13 +313,12 @@ class Traffic:
             else:
                 waiting.append(late)
         self.late = waiting
-        return waited_for
 
     def _read(self, late: Late) -> None:
         tensor = late.value.reference()
         # it remembers by versions, and torch does not count what was written from outside as a new one
         self.tape.keeper.forget()
-        if tensor is None or version_of(tensor) != late.version:
+        if tensor is None or not late.is_as_it_came(tensor):
             late.value.held = self._unread(late.value, GONE if tensor is None else OVERWRITTEN)
         else:
             late.value.held = self.tape.keeper.value(tensor)
