@@ -29,6 +29,7 @@ from graphviz_ad._internal.scene.cut_marks import REASONS
 from graphviz_ad._internal.scene.words.names import Names, graph_names
 from graphviz_ad._internal.scene.words.short_text import is_constant
 
+WRAPPED = "module."  # what names of parameters begin with in DataParallel and DistributedDataParallel
 MOST_NAMED = 3  # places in one answer
 NO_LOSS = ("unreached", "shape-only", "inner")  # cuts that keep nothing from a gradient
 CUT_OFF = frozenset({DETACHED, "no_grad", "inference", "non-differentiable"})  # by the program
@@ -39,8 +40,18 @@ def why_gradient(graph: Graph, name: str) -> str:
     """What the gradient of a result is and where it came from, or what keeps it away; the name is that of the
     program or of the picture, or a key.
     """
+    name = _as_wrapped(graph, name)
     answer = _not_drawn(graph, name) if not is_called(graph, name) else None
     return answer if answer is not None else _of_a_result(graph, name)
+
+
+def _as_wrapped(graph: Graph, name: str) -> str:
+    """The name that the graph knows where the program's model is within DistributedDataParallel, or the recorded one
+    is not.
+    """
+    names = (name, f"{WRAPPED}{name}", name.removeprefix(WRAPPED)) if isinstance(name, str) else ()
+    others = {*unread_parameters(graph.notes), *first_names(graph.notes)}
+    return next((one for one in names if one in graph.nodes or one in others or is_called(graph, one)), name)
 
 
 def is_called(graph: Graph, name: str) -> bool:

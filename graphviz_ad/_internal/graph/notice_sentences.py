@@ -20,6 +20,7 @@ from graphviz_ad._internal.graph.notices import (
     TIED_TOO,
     UNREAD,
     UNREAD_SO_FAR,
+    WITHOUT_GRADIENT,
     Failure,
     Notice,
 )
@@ -199,6 +200,10 @@ SENTENCES: Mapping[str, Callable[[Notice], str]] = {
         f"{note['count']} backward passes were recorded, each in graph.passes; a picture shows the last."
     ),
     **{kind: lambda note: f"No gradients: {NO_GRADIENTS[note.kind](note)}" for kind in NO_GRADIENTS},
+    WITHOUT_GRADIENT: lambda note: (
+        f"The backward pass before brought no gradient to {these_parameters(note)}: {names_in_short(note.subjects)}."
+        " DistributedDataParallel waits for one for each parameter that requires grad."
+    ),
     # what it returned
     "started from one output alone": started_alone,
     "returned several times": lambda note: (
@@ -239,6 +244,10 @@ SENTENCES: Mapping[str, Callable[[Notice], str]] = {
     "hooks untold": hooks_untold_sentence,
     "reductions untold": lambda note: (
         f"This torch does not say what {few(note.subjects)} makes of what it gets: the sum, the mean, …"
+    ),
+    "inside wrappers": lambda note: (
+        f"What runs inside of {few(note.subjects)} is not followed, messages between ranks included: shown are the"
+        " operations on the whole."
     ),
     "untried torch": lambda note: (
         f"torch {note['version']} is none of the versions that graphviz_ad was tested on ({', '.join(note['tested'])}),"

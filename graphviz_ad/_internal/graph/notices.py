@@ -16,6 +16,7 @@ UNREAD, UNREAD_SO_FAR = "unread parameters", "parameters unread so far"
 TIED, TIED_TOO = "tied parameter", "further tied parameters"
 NOTHING_REQUIRES = "nothing requires grad"
 STOOD_FOR = "stood for"
+WITHOUT_GRADIENT = "without gradient in the pass before"
 RAISED, FAILED = "raised", "backward pass failed"
 
 

@@ -39,7 +39,7 @@ from graphviz_ad._internal.tracing.tape.process_groups import (
 from graphviz_ad._internal.tracing.tape.stack import Place
 from graphviz_ad._internal.tracing.tape.tape import Tape
 from graphviz_ad._internal.tracing.tape.tape_entries import Operation, Schema, Value
-from graphviz_ad._internal.tracing.tape.torch_private import Frame, is_in_engine, is_own_kind
+from graphviz_ad._internal.tracing.tape.torch_private import Frame, is_in_engine, is_kind_of_wrapper, is_own_kind
 from graphviz_ad._internal.tracing.tape.values import dtype_name
 
 
@@ -200,6 +200,8 @@ class RankRecorder(Recorder):  # type: ignore[no-untyped-call]
         """Run the operation and note it."""
         if self.traffic.late:
             self.traffic.settle(sys._getframe(1))
+        if types and not self.ended:
+            self.tape.wrappers |= dict.fromkeys(kind.__name__ for kind in types if is_kind_of_wrapper(kind))
         kind = kind_of_communication(func)
         return (
             super().__torch_dispatch__(func, types, args, kwargs)

@@ -66,6 +66,8 @@ class Tape:
         self._packed: set[int] = set()  # operations that ran while such hooks were open
         # operations between processes, in order, of which torch does not say what they make of what they get
         self.unsaid_reductions: dict[str, None] = {}
+        # kinds of tensors that were computed with and that run operations of their own inside, where several ranks run
+        self.wrappers: dict[str, None] = {}
         self.of_other_tasks = 0  # operations that ran meanwhile in tasks that this tape is not of
         self.raised: set[int] = set()  # operations that raised
         self.stopped: int | None = None  # that of them whose exception ended the program
