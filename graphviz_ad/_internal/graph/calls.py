@@ -177,7 +177,8 @@ def name_of_call(members: list[Node], main: Node) -> str | None:
     if any(member.call_op == "hessian" for member in members):
         return "hessian"
     ran = list(dict.fromkeys(member.op for member in members if member.op is not None))
-    return main.call_op or ("+".join(ran) if len(ran) > 1 else main.op)
+    sent = next((member.call_op for member in members if member.messages), None)
+    return main.call_op or sent or ("+".join(ran) if len(ran) > 1 else main.op)
 
 
 def autograd_of(members: list[Node]) -> tuple[str, ...]:

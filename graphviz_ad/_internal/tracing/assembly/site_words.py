@@ -49,11 +49,11 @@ def words_at(recorded: Recorded, operation: Operation) -> SiteWords:
     """What the program calls an operation where it ran."""
     place = operation.place
     modules = [recorded.module_names.get(id(module), type(module).__name__) for module in place.modules]
-    own = place.step[0] if place.step is not None else operation.schema.library_name or name_between_ranks(operation)
+    own = place.step[0] if place.step is not None else operation.schema.library_name
     return SiteWords(
         operation.schema.library_name or public_name(operation.op),
         own or written_operation(operation),
-        own or call_in_program(operation),
+        own or call_between_ranks(operation) or call_in_program(operation),
         reflected(operation),
         place.namer.names if place.namer is not None else (),
         tuple(name for name in modules if name),
@@ -61,9 +61,9 @@ def words_at(recorded: Recorded, operation: Operation) -> SiteWords:
     )
 
 
-def name_between_ranks(operation: Operation) -> str | None:
-    """What a communication is called: as it is written, if that is a function for such things, else as what it does;
-    None for anything else.
+def call_between_ranks(operation: Operation) -> str | None:
+    """The function for messages between processes that the program calls; where torch sends something of its own
+    accord, what that does; None for anything else.
     """
     if not messages(operation):
         return None
