@@ -431,6 +431,8 @@ class Tape:
 
     def after(self, operation: Operation, schema: Schema, args: Any, kwargs: Any, result: Any) -> None:
         """Note what an operation made and what it wrote to."""
+        if schema.library_name is not None and self.unwritten.regions:
+            self.unwritten.given_away((*schema.named(args), *(kwargs or {}).items()))
         if isinstance(result, Tensor) and not schema.written:  # the usual case first
             self.unwritten.made(operation, result)
             operation.results = (self._result(result, operation, 0),)
