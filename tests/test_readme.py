@@ -37,7 +37,7 @@ def test_a_program_of_the_readme_runs(program, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     torch.manual_seed(0)
     exec(compile(program, "README.md", "exec"), {"__name__": "__main__"})
-    saved = set(re.findall(r'save\("([^"]+)"', program))
+    saved = set(re.findall(r'save(?:fig)?\("([^"]+)"', program))
     assert {path.name for path in tmp_path.iterdir()} == saved
     assert all(path.stat().st_size > 500 for path in tmp_path.iterdir())
 

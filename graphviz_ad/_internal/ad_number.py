@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from graphviz_ad._internal.api.api import Animation, Picture
     from graphviz_ad._internal.base.checked_calls import takes
     from graphviz_ad._internal.base.number_types import Number, OfOne, OfTwo
-    from graphviz_ad._internal.output.call_options import AnimateOptions, PlotOptions
+    from graphviz_ad._internal.output.call_options import AnimateOptions, DrawOptions
 
 # --- what each operation computes: its value, then its derivative with respect to each operand
 
@@ -207,8 +207,8 @@ class ADNumber:
 
     if TYPE_CHECKING:  # `api.methods` puts them here: a picture is no part of an engine
 
-        @takes(PlotOptions)
-        def plot(self, asked: PlotOptions) -> Picture: ...
+        @takes(DrawOptions)
+        def plot(self, asked: DrawOptions) -> Picture: ...
 
         @takes(AnimateOptions)
         def animate(self, asked: AnimateOptions) -> Animation: ...

@@ -24,6 +24,7 @@ from graphviz_ad._internal.api import api
 from graphviz_ad._internal.base.errors import (
     GradOutputsError,
     GraphvizADError,
+    MissingDependencyError,
     NoTensorError,
     SaveError,
     UnknownNameError,
@@ -330,6 +331,15 @@ def test_the_classroom_entry_point_takes_upstream_gradients() -> None:
     assert grad.item() == 3.0
 
 
+def test_what_is_not_installed_is_named_with_what_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    traced = gad.trace(lambda x: x * x, 2.0)
+    for module in ("graphviz", "sympy"):
+        monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(MissingDependencyError, match="'graphviz', which is not installed; run: pip install graphviz"):
+        gad.make_dot(torch.ones(1, requires_grad=True) * 2)
+    assert "pip install 'graphviz-ad[symbolic]'" in str(traced.compare_methods())
+
+
 def test_make_dot_gives_source_without_running_a_backward_pass() -> None:
     x = torch.tensor(2.0, requires_grad=True)
     y = x * x
@@ -363,8 +373,7 @@ def test_make_dot_shows_what_autograd_keeps_and_unpacks_no_tensor(tells: bool, m
 
 def kept_lines(source: str) -> list[str]:
     """What the boxes say of saved tensors, the last operation first."""
-    labels = re.findall(r'label="([^"]*)"', source)
-    return [line[1] for label in reversed(labels) for line in re.finditer(r"saved(: [^\\]*)", label)]
+    return re.findall(r">saved(: [^<]*)<", source)[::-1]
 
 
 def test_reports_print_as_a_table() -> None:

@@ -129,10 +129,12 @@ def traced(name: str) -> gad.Graph:
 
 @pytest.mark.parametrize("name", [*CASES, "entropy", "normalised", "recurrence"])
 def test_on_a_slide_every_letter_can_be_read_from_the_back_row(name: str) -> None:
-    seen = legibility(traced(name).plot(fit="slide").canvas)
+    picture = traced(name).plot(fit="slide")
+    seen, lines = legibility(picture.canvas), [line for box in picture.scene.boxes for line in box.lines]
+    full = any(line.grid is not None and line.grid.small for line in lines)  # most letters are elements then
     assert seen.overlaps == ()
     assert seen.smallest >= 14 * PIXEL
-    assert seen.median >= 20 * PIXEL
+    assert seen.median >= (14 if full else 20) * PIXEL
     assert seen.covers >= 0.55
     assert seen.longest <= hypot(960, 540)
 

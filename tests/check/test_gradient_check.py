@@ -275,6 +275,21 @@ def test_products_of_fewer_digits_than_their_dtype_has_are_said_to_be_that(off: 
     assert said in report.numeric.formulas
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32], ids=str)
+@pytest.mark.parametrize(
+    "program",
+    [
+        lambda x: x.clamp(-0.55, 0.8),
+        lambda x: torch.maximum(x, torch.tensor(0.8, dtype=torch.float64)),
+        lambda x: x**2.2,
+        lambda x: 0.1 - x,
+    ],
+)
+def test_numbers_are_rounded_to_the_dtype_that_they_are_computed_in(program: Any, dtype: torch.dtype) -> None:
+    traced = gad.trace(program, torch.tensor([0.3, 1.4, 2.7], dtype=dtype, requires_grad=True))
+    assert verdicts(traced) == {"x": AGREES}
+
+
 def test_a_part_of_another_shape_cannot_add_up() -> None:
     traced = gad.trace(lambda x: x * 2, torch.ones(3, requires_grad=True))
     edges = [replace(edge, grad=Snapshot((), "float32", 2.0)) if edge.cut is None else edge for edge in traced.edges]

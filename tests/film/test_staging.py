@@ -84,8 +84,9 @@ def test_small_tensors_keep_all_their_numbers():
         .animate()
         .film.stage
     )
-    shown = [[line.text for line in box.lines if line.role == "value"] for box in stage.boxes if box.kind != "op"]
-    assert all(len(texts) == 2 for texts in shown if texts)
+    grids = [line.grid for box in stage.boxes for line in box.lines if line.role == "value" and line.grid]
+    assert len(grids) == 5
+    assert all(len(grid.rows) == 2 for grid in grids)
 
 
 # --- rows

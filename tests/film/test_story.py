@@ -353,3 +353,42 @@ def test_a_direction_that_does_not_exist_is_refused_with_the_choices() -> None:
 def test_a_story_is_the_same_twice() -> None:
     assert tell(words_of_graph(graph("seed"))) == tell(words_of_graph(graph("seed")))
     assert math.isfinite(film("seed").duration)
+
+
+# --- small words
+
+
+def captions(traced: Graph) -> list[str]:
+    return [line for step in traced.animate().steps for line in step.caption]
+
+
+def test_a_name_of_the_users_is_not_explained_as_the_sum_of_the_outputs() -> None:
+    def f(x):
+        L = (x * x).sum()
+        return L
+
+    assert not [line for line in captions(gad.trace(f, [1.0, 2.0])) if "sum of the outputs" in line]
+
+
+@pytest.mark.parametrize("name", ["L", "y"])
+def test_the_sum_of_several_outputs_is_explained_under_the_name_that_it_has(name: str) -> None:
+    variables: dict[str, object] = {}
+    exec(compile(f"def f(x):\n    {name} = x * x\n    return {name}", "f.py", "exec"), variables)
+    traced = gad.trace(variables["f"], [1.0, 2.0])
+    total = "ℒ" if any(node.name == "L" for node in traced.node_list) else "L"
+    lines = captions(traced)
+    assert f"({total} is the sum of the outputs)" in lines
+    assert f"∂{total}/∂x = [2, 4]" in lines[-1]
+
+
+def test_one_input_is_one() -> None:
+    traced = gad.trace(lambda w: w.sum(), np.ones((9, 9)))
+    assert "1 input or parameter" in captions(traced)
+
+
+def test_the_sum_of_a_leaf_is_written_for_three_uses_as_for_two() -> None:
+    traced = gad.trace(lambda x: x * x * x + x, 3.0)
+    told = [step.caption for step in traced.animate().steps]
+    assert next(lines for lines in told if "sum of 4" in lines[0])[1:] == ("= 1 + 9 + 9 + 9", "= 28")
+    x = next(iter(words_of_graph(traced, Options(leaf_sums=True)).nodes.values()))
+    assert "= 1 + 9 + 9 + 9" in [line.text for line in x.gradients]

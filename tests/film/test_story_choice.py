@@ -87,6 +87,54 @@ def test_two_backward_passes_add_up_in_front_of_your_eyes() -> None:
     assert ".grad 4" in [line.text for line in film.film.scene(first).boxes[0].lines]
 
 
+def final_boxes(film: gad.Animation) -> list[list[str]]:
+    return [[line.text for line in box.lines if line.text] for box in film.film.scene(len(film.steps) - 1).boxes]
+
+
+def test_a_loop_of_passes_is_one_film_though_each_has_a_graph_of_its_own() -> None:
+    w = torch.tensor(1.0, dtype=torch.float64, requires_grad=True)
+    with gad.record() as recorded:
+        for x in (1.0, 2.0):
+            ((w * x - 1) ** 2).backward()
+    film = recorded.graph.animate(passes=True, layout="layered")
+    told = captions(film)
+    assert [text for text in told if text.startswith("After")] == [
+        "After backward pass 1: .grad was empty | w.grad = 0",
+        "After backward pass 2: this is all that .grad holds | w.grad = 4",
+    ]
+    assert told[-1] == f"All backward passes have run | w.grad = {w.grad.item():g}"
+    assert not [text for box in final_boxes(film) for text in box if "None" in text or "no " in text]
+    assert len([text for text in told if text.startswith("recording")]) >= 2  # both results have a name
+
+
+def test_a_film_of_several_passes_ends_on_what_grad_holds() -> None:
+    x = torch.tensor(2.0, dtype=torch.float64, requires_grad=True)
+    with gad.record() as recorded:
+        y = x**3 * 6
+        for _ in range(3):
+            y.backward(retain_graph=True)
+    for film in (recorded.graph.animate(passes=True, layout="layered"), recorded.graph.animate(layout="layered")):
+        assert "x.grad = 216" in captions(film)[-1]
+        assert [text for box in final_boxes(film) for text in box if text == f".grad {x.grad.item():g}"]
+
+
+def test_an_earlier_value_of_a_parameter_points_at_where_its_gradient_stands() -> None:
+    w = torch.tensor(1.0, dtype=torch.float64, requires_grad=True)
+    optimizer = torch.optim.SGD([w], 0.1)
+    with gad.record() as recorded:
+        for x in (2.0, 3.0):
+            optimizer.zero_grad()
+            loss = (w * x - 1) ** 2
+            loss.backward()
+            optimizer.step()
+    assert w.grad is not None
+    film = recorded.graph.animate(passes=True, layout="layered")
+    assert captions(film)[-1] == f"All backward passes have run | w₁.grad = {w.grad.item():g}"
+    for boxes in (final_boxes(film), [[line.text for line in box.lines] for box in recorded.graph.plot().scene.boxes]):
+        assert ["w₀", "1", ".grad at w₁"] in boxes
+        assert not [text for box in boxes for text in box if "None" in text]
+
+
 def test_the_last_frame_is_the_complete_picture() -> None:
     graph = gad.trace(f, 1.5, 0.5)
     usual = final_texts(graph.animate(layout="layered"))

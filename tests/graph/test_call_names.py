@@ -66,6 +66,12 @@ def test_a_transform_of_a_function_is_one_call_by_its_name(op: str, function: Ca
     np.testing.assert_allclose(node_called(graph, "x")["grad"].array, expected.numpy(), rtol=1e-12, atol=1e-15)
 
 
+def test_a_transform_by_the_name_of_another_is_what_it_is() -> None:
+    hessian, jacrev = torch.func.jacfwd, torch.func.hessian
+    assert operations(gad.trace(lambda x: hessian(squares)(x), leaf(1, 2))) == ["jacfwd"]
+    assert operations(gad.trace(lambda x: jacrev(cubes)(x), leaf(1, 2))) == ["hessian"]
+
+
 def test_a_transform_reads_what_its_function_takes_from_around_it() -> None:
     w = leaf(3, 4)
     graph = gad.trace(lambda x: torch.func.grad(lambda z: (z * w).sum())(x) + x, leaf(1, 2))

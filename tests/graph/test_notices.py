@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from graphviz_ad._internal.base.errors import GraphFormatError, MergeError
 from graphviz_ad._internal.check.capture_check import is_hooked
 from graphviz_ad._internal.graph import graph_files
 from graphviz_ad._internal.graph.arguments import Word
+from graphviz_ad._internal.graph.file_schema import FACTS
 from graphviz_ad._internal.graph.graph import Graph, Node, Port
 from graphviz_ad._internal.graph.messages import Message
 from graphviz_ad._internal.graph.notice_sentences import SENTENCES, sentence
@@ -257,3 +259,30 @@ def test_an_operation_that_only_sends_is_not_taken_for_the_one_that_raised() -> 
     )
     graph = Graph(nodes, (), notes=(Notice(RAISED, failure=Failure("ValueError", "later")),))
     assert not any(node.raised for node in with_stop_said(graph).node_list)
+
+
+# --- in words
+
+
+def made_of_ones(schema: Any) -> Any:
+    """A fact of this form that is 1 wherever it counts something."""
+    forms = {"integer": 1, "number": 1.0, "string": "x", "boolean": True, "null": None}
+    if "const" in schema or "enum" in schema:
+        return schema.get("const", next(iter(schema.get("enum", ())), None))
+    for choice in ("anyOf", "oneOf"):
+        if choice in schema:
+            return made_of_ones(schema[choice][0])
+    kind = schema.get("type")
+    kind = kind[0] if isinstance(kind, list) else kind
+    if kind == "array":
+        parts = schema.get("prefixItems")
+        return [made_of_ones(part) for part in parts] if parts else [made_of_ones(schema.get("items", {}))]
+    return forms.get(kind)
+
+
+@pytest.mark.parametrize("kind", sorted({*FACTS} - {"returned several times"}))
+def test_one_of_a_kind_is_not_said_in_the_plural(kind: str) -> None:
+    facts = {word: made_of_ones(schema) for word, schema in FACTS[kind].items()}
+    said = SENTENCES[kind](notice(kind, ["x"], **facts))
+    assert not re.search(r"\b1 (?:more )?(?!is\b|was\b|has\b|keeps\b|does\b)[a-z]+s\b", said), said
+    assert not re.search(r"\b1 (?:more )?[a-z]+ are\b", said), said

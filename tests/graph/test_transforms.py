@@ -14,14 +14,17 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 import graphviz_ad as gad
+from graphviz_ad._internal.graph import graph_files
 from graphviz_ad._internal.graph.graph import Graph
 from graphviz_ad._internal.graph.transforms import (
     collapse_modules,
     fold_to_size,
     hide_constants,
     hide_unused,
+    keep_only,
     merge_calls,
 )
+from graphviz_ad._internal.scene.words.describe import words_of_graph
 
 
 class Attention(nn.Module):
@@ -264,3 +267,34 @@ def test_plot_applies_transforms_in_order() -> None:
 
     graph.plot(layout="layered", transforms=(count, count))
     assert seen == [len(graph.node_list), len(hide_constants(graph).node_list)]
+
+
+# --- what operations say without operands that are hidden
+
+
+@pytest.mark.parametrize(
+    ("function", "formula"),
+    [
+        (lambda x: 1 + torch.sin(x), "1 + v1"),
+        (lambda x: torch.sin(x) * 2, "v1 × 2"),
+        (lambda x: 10 - torch.sin(x), "10 − v1"),
+        (lambda x: torch.sin(x) ** 2, "v1²"),
+        (lambda x: torch.clamp(torch.sin(x), 0.5), "clamp(v1, 0.5)"),
+    ],
+)
+def test_numbers_without_boxes_stand_in_formulas_all_the_same(function: Callable[[Any], Any], formula: str) -> None:
+    traced = gad.trace(function, 2.0)
+    hidden = hide_constants(traced)
+    assert formula in words_of_graph(hidden).nodes[hidden.outputs[0].key].formula
+    again = graph_files.from_json(hidden.to_json())
+    assert words_of_graph(again).nodes[again.outputs[0].key].formula == formula
+
+
+def test_an_operand_that_was_left_out_is_a_gap_and_not_nothing() -> None:
+    def f(x, w):
+        h = torch.sin(x)
+        return h * w
+
+    traced = gad.trace(f, 2.0, 3.0)
+    kept = keep_only(traced, [node.key for node in traced.node_list if node.name != "h"])
+    assert words_of_graph(kept).nodes[kept.outputs[0].key].formula == "…·w"

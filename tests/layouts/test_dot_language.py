@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import re
+import subprocess
 import xml.etree.ElementTree as ElementTree
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from needed_tools import needs_tool
 
 from graphviz_ad._internal.base.visible_text import visible
-from graphviz_ad._internal.layouts.dot_language import MANY_BOXES, layout_source, quote, readable_source
+from graphviz_ad._internal.layouts.dot_language import MANY_BOXES, html_text, layout_source, quote, readable_source
 from graphviz_ad._internal.layouts.graphviz_wasm import graphviz_output
+from graphviz_ad._internal.scene.paint import TYPES
 from graphviz_ad._internal.scene.scene import Arrow, Box, Fact, Group, Line, Scene
 from graphviz_ad._internal.scene.themes import THEMES
 
@@ -154,9 +158,30 @@ def test_no_text_changes_the_structure_of_readable_source(text: str) -> None:
 def test_readable_source_is_the_same_each_time_and_says_what_it_shows() -> None:
     source = readable_source(scene_with("sin"), THEMES["light"])
     assert source == readable_source(scene_with("sin"), THEMES["light"])
-    assert r'label="+\nsin\n1.5"' in source
-    assert re.search(r"b1 -> b2 \[.*style=dashed", source)
+    assert ">sin</B></FONT>" in source
+    assert f'COLOR="{THEMES["light"]["value"]}"><B>1.5</B></FONT>' in source
+    assert re.search(r"b1 -> b2 \[.*style=dotted", source)
     assert re.search(r"b2 \[.*peripheries=2", source)
+
+
+@settings(max_examples=60, deadline=None)
+@given(text=ANY_TEXT)
+def test_labels_are_markup_that_says_exactly_what_is_visible(text: str) -> None:
+    source = html_text(text, TYPES["name"], THEMES["light"])
+    shown = "".join(ElementTree.fromstring(source).itertext()) if source else ""
+    assert shown.replace("\xa0", " ") == visible(text).replace("\\", "\\\\").replace("\xa0", " ")
+
+
+def test_dot_itself_shows_hostile_names_as_they_are() -> None:
+    program = needs_tool("dot")
+    texts = [*NASTY, r"\N \G \\", "a & b &lt; &amp; <b>", "  two  spaces  ", "]]>", "<!-- -->", "%s {x|y}", "'"]
+    scene = replace(scene_with("x"), boxes=(Box("k", "op", tuple(Line("name", text) for text in texts), 9, 9),))
+    source = readable_source(replace(scene, arrows=(), groups=(), title="", notes=()), THEMES["light"])
+    done = subprocess.run([program, "-Tsvg"], input=source.encode(), capture_output=True)
+    assert done.stderr == b""
+    drawn = ElementTree.fromstring(done.stdout)
+    found = [item.text.replace("\xa0", " ") for item in drawn.iter(SVG + "text") if item.text]
+    assert found[: len(texts)] == [visible(text) for text in texts]
 
 
 @given(text=ANY_TEXT)

@@ -4,7 +4,8 @@ chosen.
 
 from __future__ import annotations
 
-from itertools import combinations
+from dataclasses import fields
+from itertools import combinations, pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -153,3 +154,11 @@ def test_where_nothing_can_be_read_the_largest_letters_are_chosen() -> None:
     plan = best_plan([lambda _: chain(300), lambda _: chain(120)], SLIDE)
     assert plan.level == 1
     assert plan.scale < SLIDE.readable
+
+
+def test_each_manner_has_less_than_the_one_before() -> None:
+    for more, less in pairwise(MANNERS):
+        changed = {field.name for field in fields(Manner) if getattr(more, field.name) != getattr(less, field.name)}
+        assert len(changed) == 1
+        assert less.digits <= more.digits
+    assert MANNERS[-1].digits == 2

@@ -433,3 +433,25 @@ def test_kinks_are_where_operands_are_equal(program: Call, value: Any, places: l
 def test_what_was_not_kept_has_no_kinks_to_see() -> None:
     found = gad.trace(lambda a: torch.relu(a), torch.zeros(300, requires_grad=True))
     assert decide(found, found.outputs[0]).kinks is None
+
+
+@pytest.mark.parametrize(
+    ("settings", "formula", "passes_on"),
+    [
+        ({}, "pad(x, pad=[1, 1], value=0.0)", "crop(g)"),
+        ({"value": 7}, "pad(x, pad=[1, 1], value=7.0)", "crop(g)"),
+        ({"mode": "reflect"}, "pad(x, padding=[1, 1], mode=reflect)", ""),
+        ({"mode": "replicate"}, "pad(x, padding=[1, 1], mode=replicate)", ""),
+        ({"mode": "circular"}, "pad(x)", ""),
+    ],
+)
+def test_a_padding_says_of_what_it_is_and_only_constants_are_cut_off(
+    settings: dict[str, Any], formula: str, passes_on: str
+) -> None:
+    traced = gad.trace(lambda x: F.pad(x, (1, 1), **settings).sum(), [[1.0, 2.0, 5.0]])
+    padded = next(node for node in traced.node_list if node.op == "pad")
+    (edge,) = (edge for edge in traced.in_edges(padded.key) if edge.cut is None)
+    assert words_of_graph(traced).nodes[padded.key].formula == formula
+    assert backward_formula(traced, edge) == passes_on
+    crop = traced.nodes[padded.key].grad.array[:, 1:-1]
+    assert np.array_equal(crop, edge.grad.array) == bool(passes_on)

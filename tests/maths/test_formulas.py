@@ -36,7 +36,7 @@ MATHTEXT = MathTextParser("path")
         ("a ** 3", "x³", "(−2)³"),
         ("a ** b", "x^y", "(−2)⁻⁴"),
         ("c ** a ** c", "z^(x^z)", "0.5^((−2)^0.5)"),
-        ("g * b * a ** (b - 1)", "g·y·x^(y − 1)", "1 × (−4) × (−2)^(−4 − 1)"),
+        ("g * b * a ** (b - 1)", "g·y·x^(y − 1)", "1 × (−4) × (−2)⁻⁵"),
         ("out ** 2", "w²", "(1.2e−5)²"),
         ("-(-a)", "−(−x)", "−(−(−2))"),
         ("-a ** 2", "−x²", "−(−2)²"),
@@ -144,6 +144,29 @@ def test_greek_words_become_letters_in_every_language() -> None:
         assert to_unicode(name) == letter
         assert formula_to_latex(name).strip() == f"\\{word}"
         assert formula_to_html(name).count(letter) == 1
+
+
+def test_names_of_the_program_are_in_a_line_of_text_what_they_are_on_the_rest_of_the_picture() -> None:
+    names = {"a": "mu", "b": "theta_1", "c": "loss_mu"}
+    assert to_unicode("a * b - sin(c) + pi", names) == "mu·theta_1 − sin(loss_mu) + π"
+    assert formula_to_latex("a * b", names) == r"\mu  \cdot \theta_{1}"
+
+
+@pytest.mark.parametrize(
+    ("exponent", "in_text", "in_latex"),
+    [
+        ("3", "3 × x²", r"3 \times x^{2}"),
+        ("2", "2 × x", r"2 \times x"),
+        ("−1", "−1 × x⁻²", r"-1 \times x^{-2}"),
+        ("0.5", "0.5 × x^(−0.5)", r"0.5 \times x^{-0.5}"),
+        ("n", "n·x^(n − 1)", r"n \cdot x^{n - 1}"),
+    ],
+)
+def test_an_exponent_that_is_a_number_less_one_is_worked_out(exponent: str, in_text: str, in_latex: str) -> None:
+    names = {"a": "x", "b": exponent}
+    assert to_unicode("b * a ** (b - 1)", names) == in_text
+    assert formula_to_latex("b * a ** (b - 1)", names) == in_latex
+    ElementTree.fromstring(formula_to_html("b * a ** (b - 1)", names))
 
 
 @pytest.mark.parametrize(

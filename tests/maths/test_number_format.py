@@ -137,7 +137,9 @@ def test_what_is_unknown_says_why() -> None:
         (np.zeros((64, 784)), "f64[64,784]"),
         ([], "[]"),
         (np.zeros((0, 2)), "f64[0,2]"),
-        (np.zeros(7), "f64[7]"),
+        (np.zeros(7), "[0, 0, 0, 0, 0, 0, 0]"),
+        (np.full(7, 0.1234), "f64[7]"),
+        (np.zeros((1, 1, 2, 2)), "[[[[0, 0], [0, 0]]]]"),
     ],
 )
 def test_captions_take_one_line(value: Any, text: str) -> None:

@@ -150,7 +150,7 @@ def test_numbers_that_are_not_known_leave_a_guess() -> None:
     graph = merge([one.graph(), other.graph()])
     assert between(graph) == [("r0n1", "r1n0", "guess")]
     assert graph.notices == (
-        "1 of 1 communications are joined by their order alone: the numbers that would prove it are not known.",
+        "1 of 1 communication is joined by order alone: the numbers that would prove it are not known.",
     )
     assert [line.text for line in words_of_graph(graph).edges[graph.edges[-1].key].lines] == ["⇢ rank 1 ?"]
 
@@ -487,7 +487,7 @@ def test_an_average_is_claimed_only_where_the_numbers_show_it(own: Any, totals: 
     graph = merge([replica(rank, own[rank], totals[rank]) for rank in range(2)])
     assert next((node.name for node in graph.node_list if node.key == "a0"), None) == name
     strange = (
-        "All ranks have the same .grad of 1 parameter(s), which is neither the mean nor the sum of the gradients of"
+        "All ranks have the same .grad of 1 parameter, which is neither the mean nor the sum of the gradients of"
         " this pass."
     )
     assert graph.notices == ((strange,) if totals[0] == [9, 9] else ())

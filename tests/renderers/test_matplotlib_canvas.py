@@ -209,8 +209,16 @@ def test_png_is_transparent_where_asked(background, transparent, alpha):
 
 
 def test_a_picture_beyond_all_memory_is_refused():
-    with pytest.raises(SaveError, match=r"200000 x 20 pixels is too large; give a smaller scale="):
+    with pytest.raises(SaveError, match=r"200000 x 20 pixels is too large; save as .svg or .pdf"):
         canvas_png(picture(width=100_000, height=10), LIGHT)
+
+
+def test_a_scale_is_advised_where_there_is_one_to_give():
+    large = [picture(width=200_000, height=10)]
+    with pytest.raises(SaveError, match="too large; save as"):
+        list(changing(large, LIGHT))
+    with pytest.raises(SaveError, match="too large; give a smaller scale= or save as"):
+        list(changing(large, LIGHT, smaller="give a smaller scale="))
 
 
 ALONE = """

@@ -134,7 +134,9 @@ def test_the_legend_explains_each_role_that_is_present_and_no_other(name: str) -
     known = {"value", "gradient", "local", "contribution", "upstream", "cut", "tie"} - (
         set() if any(derivatives) else {"local"}
     )
-    assert set(scene.legend) == roles & known | summed | rules
+    parts = (*scene.boxes, *scene.arrows)
+    grids = {"grid"} if any(line.grid is not None for part in parts for line in part.lines) else set()
+    assert set(scene.legend) == roles & known | summed | rules | grids
 
 
 def test_a_picture_of_many_boxes_has_no_legend() -> None:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from functools import cache
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +57,16 @@ def picture(name: str) -> Chart:
 
 @cache
 def texts(name: str) -> str:
-    return "\n".join(mark.text for mark in picture(name).canvas.marks if isinstance(mark, Label))
+    labels = [mark for mark in picture(name).canvas.marks if isinstance(mark, Label)]
+    lines, heading = [], ""
+    for (is_row, *_), row in groupby(labels, lambda mark: (mark.part.startswith("cell."), mark.owner, mark.y)):
+        if is_row:  # cells of a grid, after what it is called
+            lines.append(f"{heading} [{', '.join(mark.text for mark in row)}]".lstrip())
+            continue
+        for mark in row:
+            heading = mark.text if mark.part.startswith("heading.") else ""
+            lines.append(mark.text)
+    return "\n".join(lines)
 
 
 # --- the numbers

@@ -71,12 +71,6 @@ def test_a_site_says_what_is_called_with_which_variables(
     assert (site.written, site.receiver, site.operands) == (written, receiver, operands)
 
 
-def test_the_function_that_made_the_function_is_known() -> None:
-    site = compiled("def function(x):\n    return torch.func.hessian(loss)(x)\n")[-1]
-    assert (site.written, site.maker) == (None, "hessian")
-    assert compiled("def function(x):\n    return hessian(x)\n")[-1].maker is None
-
-
 def test_variables_of_outer_functions_and_modules_are_told_apart() -> None:
     outer = 1
 

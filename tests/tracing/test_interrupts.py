@@ -1,11 +1,15 @@
 """An interrupt at any point of setting up and putting back leaves nothing behind.
 
 Python looks for signals when a function begins and when a call of C has returned; a profile function is asked at the
-same points, and what it raises comes from there.
+same points, and what it raises comes from there. FUZZ=200 interrupts so often at random.
 """
 
 from __future__ import annotations
 
+import contextlib
+import gc
+import os
+import random
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -128,3 +132,62 @@ def test_an_interrupt_anywhere_leaves_no_trace(way: Callable[[nn.Module], None])
         n, came = n + 1, interrupt.came
     kept.clear()
     assert n > 10
+
+
+# --- anywhere at all
+
+TIMES = int(os.environ.get("FUZZ", "24"))
+OURS = (gad.__file__.rpartition("/")[0], contextlib.__file__)
+
+
+class Anywhere:
+    """Raises KeyboardInterrupt at the n-th point in any function of ours, and counts the points."""
+
+    def __init__(self, n: int) -> None:
+        self.n, self.count, self.where = n, 0, ""
+
+    def __call__(self, frame: FrameType, event: str, argument: Any) -> None:
+        if self.where or event not in ("call", "c_return") or not frame.f_code.co_filename.startswith(OURS):
+            return
+        self.count += 1
+        if self.count > self.n:
+            self.where = f"{frame.f_code.co_qualname}, line {frame.f_lineno}, {event}"
+            raise KeyboardInterrupt
+
+
+def finished(module: nn.Module) -> None:
+    gad.trace(module(torch.ones(1, 2)).sum()).plot(layout="layered").to_svg()
+
+
+def interrupted(way: Callable[[nn.Module], None], module: nn.Module, n: int) -> Anywhere:
+    interrupt = Anywhere(n)
+    sys.setprofile(interrupt)
+    try:
+        way(module)
+    except KeyboardInterrupt:
+        pass
+    finally:
+        sys.setprofile(None)
+    return interrupt
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # one may come while a generator ends
+@pytest.mark.parametrize("way", [traced, reentrant, recorded, finished])
+def test_interrupts_at_random_points_leave_no_trace(way: Callable[[nn.Module], None]) -> None:
+    way(model())
+    points = interrupted(way, model(), sys.maxsize).count
+    places = random.Random(0).choices(range(points), k=TIMES // 4)
+    landed = 0
+    for n in places:
+        kept.clear()
+        module = model()
+        before, state = world(), state_of(module)
+        where = interrupted(way, module, n).where
+        landed += bool(where)
+        changed = [key for key, value in world().items() if value != before[key]]
+        assert (where, changed, is_in_torch_dispatch_mode(), hooks_run(module)) == (where, [], False, [])
+        assert state_of(module) == state, where
+    kept.clear()
+    gc.collect()
+    print(f"{way.__name__}: {landed} of {len(places)} interrupts landed, at {points} points, nothing was left")
+    assert landed == len(places)

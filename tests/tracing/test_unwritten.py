@@ -69,16 +69,6 @@ def resized_garbage(x: Tensor) -> Tensor:
     return torch.empty(3).resize_(8).t_().resize_(3).copy_(x) * 2
 
 
-def grown_by_hand(x: Tensor) -> Tensor:
-    rows = torch.ones(3)
-    storage = rows.untyped_storage()
-    storage.resize_(40)
-    rows.add_(1)
-    whole = torch.empty(0).set_(storage, 0, (10,))
-    whole[3:] = 4
-    return whole[2:5] * x
-
-
 LIBRARY = torch.library.Library("unwritten", "FRAGMENT")
 LIBRARY.define("doubled(Tensor x, *, Tensor(a!) out) -> ()")
 LIBRARY.impl("doubled", lambda x, *, out: (out.copy_(x * 2), None)[1], "CPU")
@@ -111,7 +101,6 @@ PROGRAMS: dict[str, Callable[[Tensor], Any]] = {
     "resized": resized,
     "garbage resized": lambda x: (x.sin(), torch.ones(2).resize_(8) + torch.empty(3).resize_(8))[0],
     "garbage resized and written": resized_garbage,
-    "storage grown": grown_by_hand,
     "place for a result": operator_with_place_for_result,
     "copied module": lambda x: copy.deepcopy(LINEAR)(x),
     "copied tensor": lambda x: copy.deepcopy(VECTOR) * x,

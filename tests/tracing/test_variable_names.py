@@ -15,6 +15,7 @@ from programs import leaf, randoms
 from torch import Tensor
 from torch.nn import functional as F  # as it is written most often
 
+import graphviz_ad as gad
 from graphviz_ad._internal.tracing.capture import Capture
 from graphviz_ad._internal.tracing.naming.variable_names import variables_read
 from graphviz_ad._internal.tracing.tape.dispatch_mode import Recorder
@@ -152,3 +153,51 @@ def test_nothing_is_kept_alive_by_asking() -> None:
         assert function()() is None
     finally:
         gc.enable()
+
+
+# --- beside numbers in variables
+
+
+def leaf_names(step: Callable[[Tensor], gad.Graph]) -> list[str | None]:
+    """What the leaves are called that a recorded step reads."""
+    return [node.name for node in step(torch.tensor(1.0, requires_grad=True)).node_list if node.kind == "leaf"]
+
+
+def of_a_loop(w: Tensor) -> gad.Graph:
+    with gad.record() as recorded:
+        for x in (1.0, 2.0):
+            ((w * x - 1) ** 2).backward()
+    return recorded.graph
+
+
+def of_a_range(w: Tensor) -> gad.Graph:
+    with gad.record() as recorded:
+        for i in range(1, 3):
+            ((i * w + i) ** 2).backward()
+    return recorded.graph
+
+
+def of_a_number(w: Tensor) -> gad.Graph:
+    with gad.record() as recorded:
+        rate = 0.5
+        (rate * w).backward()
+    return recorded.graph
+
+
+def of_what_may_be_either(w: Tensor) -> gad.Graph:
+    x = 2.0
+    if w.item() > 0:
+        x = w
+    y = w if w.item() < 0 else 3.0
+    with gad.record() as recorded:
+        (x * y).backward()
+    return recorded.graph
+
+
+@pytest.mark.parametrize("step", [of_a_loop, of_a_range, of_a_number])
+def test_a_tensor_beside_a_variable_that_is_always_a_number_has_its_name(step: Any) -> None:
+    assert leaf_names(step) == ["w"]
+
+
+def test_where_either_variable_may_be_the_tensor_it_has_no_name() -> None:
+    assert leaf_names(of_what_may_be_either) == [None]

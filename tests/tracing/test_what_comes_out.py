@@ -220,9 +220,9 @@ def test_things_that_hold_each_other_end() -> None:
 def test_a_list_of_any_depth_is_walked() -> None:
     def program(x: Tensor) -> Any:
         deep: Any = x * 2
-        for _ in range(5000):
+        for _ in range(20_000):
             deep = [deep]
-        return {"deep": deep}
+        return {"deep": deep, "wide": [0.0] * 200_000}
 
     assert gad.trace(program, 1.5).find("x").grad.item() == 2
 

@@ -164,6 +164,13 @@ def test_what_the_program_refuses_by_itself_stays_its_own_exception_with_a_note(
     assert "n (3) was made a tensor" in indexed.value.__notes__[0]
 
 
+def test_a_list_of_whole_numbers_that_was_made_a_tensor_is_named_where_torch_wants_whole_ones() -> None:
+    with pytest.raises(RuntimeError, match="scalar type") as caught:
+        gad.trace(nn.Embedding(5, 2), [[1, 2]])
+    assert "input ([[1, 2]]) was made a tensor" in caught.value.__notes__[0]
+    assert "a tensor of whole numbers" in caught.value.__notes__[0]
+
+
 @pytest.mark.parametrize(
     "function",
     [lambda x, n: x * n * len(None), lambda x, n: x.shape.no_such_thing, lambda x, n: x * n * int("q")],

@@ -17,14 +17,15 @@ from types import FrameType, MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 from graphviz_ad._internal.api.still_plans import plain, still
-from graphviz_ad._internal.base.argument_types import Destination, Says, StrPath, shown_value
+from graphviz_ad._internal.base.argument_types import Axes, Destination, Says, StrPath, shown_value
 from graphviz_ad._internal.base.checked_calls import checking_arguments, saves, takes
-from graphviz_ad._internal.base.errors import GraphvizADWarning, OptionError, UnknownNameError
+from graphviz_ad._internal.base.errors import GraphvizADWarning, MissingDependencyError, OptionError, UnknownNameError
 from graphviz_ad._internal.base.registry import Registry
 from graphviz_ad._internal.base.save_folder import is_folder, write_folder
 from graphviz_ad._internal.film.staging import Screen, best_stage
 from graphviz_ad._internal.film.story import DIRECTIONS as FILM_DIRECTIONS
 from graphviz_ad._internal.film.story_choice import UsualStory, choose
+from graphviz_ad._internal.film.story_passes import on_one_picture
 from graphviz_ad._internal.film.storyboard import storyboard
 from graphviz_ad._internal.graph.graph import Graph
 from graphviz_ad._internal.output import documents
@@ -35,6 +36,7 @@ from graphviz_ad._internal.output.call_options import (
     STILL_ONLY,
     AnimateOptions,
     ClassroomOptions,
+    DrawOptions,
     FilmFile,
     PictureFile,
     PlotOptions,
@@ -47,11 +49,11 @@ from graphviz_ad._internal.output.call_options import (
 from graphviz_ad._internal.output.file_writing import PATHS, render, suffix_for, write_as
 from graphviz_ad._internal.output.format_table import FILMS, FRAMES, GRAPHS, MEANS_THE_FILM, STILLS, TOGETHER
 from graphviz_ad._internal.output.formats import numbered_frames
-from graphviz_ad._internal.output.notebook import only_in_notebooks
+from graphviz_ad._internal.output.notebook import ShowsItself, only_in_notebooks
 from graphviz_ad._internal.scene.canvas import Canvas
 from graphviz_ad._internal.scene.paint import paint_frame
 from graphviz_ad._internal.scene.picture_options import DIRECTIONS, picture_look
-from graphviz_ad._internal.scene.place import PLAIN, Finish
+from graphviz_ad._internal.scene.place import PLAIN, Finish, Size
 from graphviz_ad._internal.scene.scene import Film, Scene, Step
 from graphviz_ad._internal.scene.themes import Theme
 from graphviz_ad._internal.scene.words.describe import words_of_graph
@@ -198,10 +200,21 @@ def trackable_function(cls: Class) -> Class:
 # --- pictures
 
 
-@takes(PlotOptions)
-def plot(graph: Graph, asked: PlotOptions) -> Picture:
-    """A still picture of a graph: in a notebook it shows itself, ``.save(path)`` writes it."""
-    return drawn(graph, asked)
+@takes(DrawOptions)
+def plot(graph: Graph, asked: DrawOptions) -> Picture:
+    """A still picture of a graph: in a notebook it shows itself, ``.save(path)`` writes it; ``ax=`` draws it there."""
+    return drawn_in(graph, asked, asked.ax)
+
+
+def drawn_in(graph: Graph, asked: PlotOptions, axes: Axes | None) -> Picture:
+    """The picture that was asked for, drawn in an Axes, too, if there is one."""
+    if axes is None:
+        return drawn(graph, asked)
+    from graphviz_ad._internal.renderers.images.matplotlib_axes import draw_in_axes, room_in
+
+    picture = drawn(graph, asked, room=room_in(axes))
+    draw_in_axes(picture.canvas, picture.theme, axes)
+    return picture
 
 
 def drawn(
@@ -210,9 +223,10 @@ def drawn(
     remarks: Mapping[str, Sequence[str]] = MappingProxyType({}),
     *,
     arranged: bool = True,
+    room: Size | None = None,
 ) -> Picture:
     """The picture that was asked for; ``remarks`` (key -> lines) stand in the boxes, too. Where somebody else will
-    place the boxes, it is not ``arranged`` for a place: each node has one box.
+    place the boxes, it is not ``arranged`` for a place: each node has one box. ``room`` is that where it will be seen.
     """
     if asked.output is not None and asked.wrt is None:
         raise OptionError(
@@ -232,7 +246,7 @@ def drawn(
         transforms=asked.transforms,
         graph=graph,
     )
-    made = (still if arranged else plain)(graph, chosen, asked, remarks)
+    made = still(graph, chosen, asked, remarks, room) if arranged else plain(graph, chosen, asked, remarks)
     return Picture(made.graph, made.scene, chosen.theme, Finish(made.place, family(asked.font)))
 
 
@@ -261,9 +275,11 @@ def filmed(graph: Graph, asked: AnimateOptions) -> Animation:
         detail=asked.detail,
         transforms=asked.transforms,
     )
-    shown = chosen.simplified(graph, needed=asked_about(asked.wrt, tangents))
+    whole, *passes = on_one_picture((graph, *graph.passes)) if asked.passes else (graph,)
+    ends = {node.key for one in passes for node in one.outputs}
+    shown = chosen.simplified(whole, needed=asked_about(asked.wrt, tangents), ends=ends)
     usual = UsualStory(direction, None if asked.steps is None else asked.steps == "edge")
-    each = [chosen.simplified(one) for one in graph.passes] if asked.passes else ()
+    each = [chosen.simplified(one, ends=ends) for one in passes]
     choice = choose(wrt=asked.wrt, tangents=tangents, passes=each, shown=shown, usual=usual)
     words = words_of_graph(shown, replace(chosen.options, sums=chosen.options.gradients))
     size = ASPECTS[asked.aspect]
@@ -329,7 +345,7 @@ def saved(graph: Graph, path: Destination, asked: SaveOptions) -> Path | None:
 
 
 @dataclass(frozen=True)
-class Picture:
+class Picture(ShowsItself):
     """A still picture; the last expression of a notebook cell shows it."""
 
     graph: Graph
@@ -385,7 +401,7 @@ class Picture:
 
 
 @dataclass(frozen=True)
-class Animation:
+class Animation(ShowsItself):
     """A film; the last expression of a notebook cell shows it as a player."""
 
     graph: Graph
@@ -468,7 +484,7 @@ class Animation:
 
 
 @dataclass(frozen=True)
-class Frame:
+class Frame(ShowsItself):
     """One frame of a film, or a sheet with several; as PNG it has ``png_scale`` pixels a unit of its canvas."""
 
     canvas: Canvas
@@ -525,7 +541,7 @@ def written(animation: Animation, path: Destination, asked: FilmFile) -> Path | 
     return write_as(FILMS, path, animation, asked.format, **options)
 
 
-class TorchGraph:
+class TorchGraph(ShowsItself):
     """The classroom entry point: the graph of ``func`` at ``inputs``, ready to plot and to animate.
 
     ``inputs`` is a list of numbers, arrays or tensors, one an argument; ``grad_outputs`` a list of upstream gradients,
@@ -541,7 +557,7 @@ class TorchGraph:
     @takes(ClassroomOptions)
     def plot(self, asked: ClassroomOptions) -> Picture:
         """The graph; ``with_all=True`` writes values, gradients and local derivatives on it."""
-        return drawn(self.graph, asked)
+        return drawn_in(self.graph, asked, asked.ax)
 
     @takes(AnimateOptions)
     def animate(self, asked: AnimateOptions) -> Animation:
@@ -575,7 +591,10 @@ def make_dot(
     that it keeps, and "unknown" where torch would tell only by unpacking them: they are never unpacked, so that no
     checkpoint runs by surprise.
     """
-    import graphviz
+    try:
+        import graphviz
+    except ImportError as error:
+        raise MissingDependencyError("graphviz", "", "make_dot", "trace() and plot() do without it") from error
 
     if callable(var):
         raise OptionError(

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from graphviz_ad._internal.ad_number import ADNumber
-from graphviz_ad._internal.api.api import Animation, Picture, animate, drawn, filmed, plot, save, trace
+from graphviz_ad._internal.api.api import Animation, Picture, animate, drawn, drawn_in, filmed, plot, save, trace
 from graphviz_ad._internal.base.argument_types import Destination, Says, StrPath
 from graphviz_ad._internal.base.checked_calls import checking_arguments, saves, takes
 from graphviz_ad._internal.check import gradient_check
@@ -20,19 +20,22 @@ from graphviz_ad._internal.explain.forward_mode import Tangents
 from graphviz_ad._internal.graph import graph_files
 from graphviz_ad._internal.graph.graph import Graph
 from graphviz_ad._internal.maths.detail_levels import at_detail
-from graphviz_ad._internal.output import worked_files, worked_html, worked_latex
+from graphviz_ad._internal.output import notebook, worked_files, worked_html, worked_latex
 from graphviz_ad._internal.output.call_options import (
     AnimateOptions,
     Detail,
+    DrawOptions,
     ExplanationFile,
-    ExplanationPicture,
+    PathsPicture,
     PlotOptions,
     ThemeName,
 )
+from graphviz_ad._internal.output.networkx_graph import networkx_graph
 from graphviz_ad._internal.scene.picture_options import AUTO
 from graphviz_ad._internal.sheets import method_comparison
 from graphviz_ad._internal.sheets.method_comparison import Comparison
 
+MOST_SHOWN = 1000  # nodes of a graph that shows itself unasked
 Name = Annotated[str, Says("a variable, parameter or input")]
 
 # --- of a graph
@@ -48,6 +51,24 @@ def to_dot(graph: Graph, asked: PlotOptions) -> str:
 def to_svg(graph: Graph, asked: PlotOptions) -> str:
     """The picture as a standalone SVG document."""
     return drawn(graph, asked).to_svg()
+
+
+def graph_bundle(graph: Graph, include: object = None, exclude: object = None) -> dict[str, object]:
+    """What a notebook shows of a graph: its picture, and in words what it is; words alone of one that is too large."""
+    words = {"text/plain": repr(graph)}
+    if len(graph.node_list) > MOST_SHOWN:
+        return dict(notebook.chosen(words, include, exclude))
+    return dict(plot(graph)._repr_mimebundle_(include, exclude)) | dict(notebook.chosen(words, include, exclude))
+
+
+def as_html(thing: Graph | Explanation) -> str | None:
+    """What shows itself, for front ends that ask for HTML."""
+    return notebook.form(thing, "text/html")
+
+
+def as_svg(thing: Graph | Explanation) -> str | None:
+    """What shows itself, for front ends that ask for SVG."""
+    return notebook.form(thing, "image/svg+xml")
 
 
 @checking_arguments
@@ -131,10 +152,10 @@ def compare_methods(graph: Graph, wrt: str | None = None) -> Comparison:
 # --- of an ADNumber
 
 
-@takes(PlotOptions)
-def plot_number(number: ADNumber, asked: PlotOptions) -> Picture:
+@takes(DrawOptions)
+def plot_number(number: ADNumber, asked: DrawOptions) -> Picture:
     """The picture of how this number was computed."""
-    return drawn(trace(number), asked)
+    return drawn_in(trace(number), asked, asked.ax)
 
 
 @takes(AnimateOptions)
@@ -146,14 +167,14 @@ def animate_number(number: ADNumber, asked: AnimateOptions) -> Animation:
 # --- of an explanation
 
 
-@takes(ExplanationPicture)
-def plot_paths(explanation: Explanation, asked: ExplanationPicture) -> Picture:
+@takes(PathsPicture)
+def plot_paths(explanation: Explanation, asked: PathsPicture) -> Picture:
     """The picture with each path in a colour, dash pattern and letter of its own."""
-    target, chosen = explanation.course.target, dict(asked.given)
+    target, chosen = explanation.course.target, {name: asked.given[name] for name in asked.given if name != "ax"}
     if asked.with_all is None:
         chosen.setdefault("gradients", asked.gradients)
     paths = {"wrt": explanation.wrt, "output": explanation.names.of[target] if target is not None else None}
-    return drawn(explanation.graph, PlotOptions.of(chosen | paths))
+    return drawn_in(explanation.graph, PlotOptions.of(chosen | paths), asked.ax)
 
 
 @checking_arguments
@@ -180,6 +201,7 @@ def save_solution(explanation: Explanation, path: Destination, asked: Explanatio
 
 METHODS: Mapping[type, Mapping[str, Any]] = {
     Graph: {
+        "nx": property(networkx_graph),
         "plot": plot,
         "animate": animate,
         "save": save,
@@ -193,6 +215,9 @@ METHODS: Mapping[type, Mapping[str, Any]] = {
         "tangents": tangents,
         "mode_costs": mode_costs.mode_costs,
         "compare_methods": compare_methods,
+        "_repr_mimebundle_": graph_bundle,
+        "_repr_html_": as_html,
+        "_repr_svg_": as_svg,
     },
     ADNumber: {"plot": plot_number, "animate": animate_number},
     Explanation: {
@@ -202,6 +227,7 @@ METHODS: Mapping[type, Mapping[str, Any]] = {
         "to_latex": to_latex,
         "to_html": to_html,
         "_repr_mimebundle_": worked_html.notebook_bundle,
+        "_repr_html_": as_html,
     },
 }
 STATIC = (load,)

@@ -23,10 +23,11 @@ from graphviz_ad._internal.output.call_options import PlotOptions, asked_about, 
 from graphviz_ad._internal.scene.annotations import with_failure, with_remarks
 from graphviz_ad._internal.scene.leaf_copies import inline_constants, without_boxes
 from graphviz_ad._internal.scene.picture_options import AUTO, DIRECTIONS, Look
-from graphviz_ad._internal.scene.place import SLIDE, Place, place_of
+from graphviz_ad._internal.scene.place import SLIDE, Place, Size, place_of
 from graphviz_ad._internal.scene.scene import Scene
 from graphviz_ad._internal.scene.scene_building import build_scene, slimmer
 from graphviz_ad._internal.scene.words.describe import Options, words_of_graph
+from graphviz_ad._internal.scene.words.tensor_grids import Tensors
 
 MOST_ON_A_SLIDE = 40  # nodes; more can never be read there
 LEGIBLE = 0.6  # scale on a slide; below it, a picture is looked at on its own
@@ -88,6 +89,7 @@ class Subject:
             named=manner.named,
             single=manner.single,
             digits=self.asked.digits or manner.digits,
+            tensors=Tensors(manner.of_values, manner.of_gradients, manner.on_edges, manner.small),
             leaf_sums=True,
         )
 
@@ -107,6 +109,9 @@ LEFT_OUT = {
     "digits": "all but {digits} digits",
     "local": "local derivatives",
     "statistics": "mean and range of large tensors",
+    "on_edges": "elements of what flows back along arrows",
+    "of_gradients": "elements of gradients",
+    "of_values": "elements of values",
 }
 
 
@@ -124,11 +129,11 @@ def subject(graph: Graph, look: Look, asked: PlotOptions, remarks: Remarks) -> S
     return Subject(shown, look, asked, remarks, explained, forward)
 
 
-def still(graph: Graph, look: Look, asked: PlotOptions, remarks: Remarks) -> Still:
-    """The picture that was asked for."""
+def still(graph: Graph, look: Look, asked: PlotOptions, remarks: Remarks, room: Size | None = None) -> Still:
+    """The picture that was asked for; ``room``: where it will be seen, if that is known."""
     place = place_of(asked.fit, smallest_letters(asked.font))
     if place is None:
-        return whole(subject(graph, look, asked, remarks))
+        return whole(subject(graph, look, asked, remarks), SLIDE if room is None else SLIDE.shaped_as(room))
     return planned(Levels(graph, look, asked, remarks), place)
 
 
@@ -173,12 +178,12 @@ def scene_on(levels: Levels, name: str, manner: Manner) -> Scene:
     return levels.on(name).scene(manner)
 
 
-def whole(shown: Subject) -> Still:
+def whole(shown: Subject, place: Place = SLIDE) -> Still:
     """The picture with all that there is to say: planned for a slide where that does not make its letters tiny, else
-    as large as it gets.
+    as large as it gets. Another ``place`` is as large as a slide, and of another shape.
     """
     if len(shown.graph.node_list) <= MOST_ON_A_SLIDE and engine_of(shown) is None:
-        found = best_plan([shown.scene], SLIDE, flows_of(shown), WHOLE)
+        found = best_plan([shown.scene], place, flows_of(shown), WHOLE)
         if found.scale >= LEGIBLE:
             return Still(shown.graph, found.scene)
     return unplanned(shown)

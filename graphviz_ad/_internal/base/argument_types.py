@@ -44,6 +44,20 @@ class Writable(Protocol):
         """Take in the bytes."""
 
 
+@runtime_checkable
+class Axes(Protocol):
+    """An Axes of matplotlib, told by what is asked of it, so that nobody has to import matplotlib."""
+
+    def set_xlim(self, *args: Any, **kwargs: Any) -> Any:
+        """Choose what is shown from left to right."""
+
+    def add_artist(self, *args: Any, **kwargs: Any) -> Any:
+        """Take in something to draw."""
+
+    def get_shared_x_axes(self) -> Any:
+        """Which others show the same."""
+
+
 StrPath = str | os.PathLike[str]
 Destination = StrPath | Writable
 
@@ -232,5 +246,6 @@ WORDS: Mapping[Any, str] = {
     Mapping: "a mapping",
     Callable: "a function",
     os.PathLike: "a path",
+    Axes: "an Axes of matplotlib",
     Writable: "a file that is open for bytes",
 }

@@ -96,10 +96,11 @@ class LayoutTimeout(LayoutError):
 
 
 class MissingDependencyError(GraphvizADError, ImportError):
-    """An optional package is not installed."""
+    """A package is not installed: an optional one, or one that was left out where everything else came."""
 
     def __init__(self, package: str, extra: str, purpose: str, instead: str = "") -> None:
-        remedy = f"run: pip install 'graphviz-ad[{extra}]'{'; ' + instead if instead else ''}"
+        wanted = f"'graphviz-ad[{extra}]'" if extra else package
+        remedy = f"run: pip install {wanted}{'; ' + instead if instead else ''}"
         super().__init__(f"{purpose} needs the package {package!r}, which is not installed; {remedy}")
 
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from graphviz_ad._internal.api.api import Picture
     from graphviz_ad._internal.base.checked_calls import saves, takes
-    from graphviz_ad._internal.output.call_options import ExplanationFile, ExplanationPicture
+    from graphviz_ad._internal.output.call_options import ExplanationFile, PathsPicture
 
 Number = float | complex | Array
 LETTERS = "ABCDEFGHIJKL"  # of the paths that are listed
@@ -249,8 +249,8 @@ class Explanation:
             """The worked solution with its picture, as a page of its own that loads nothing."""
             ...
 
-        @takes(ExplanationPicture)
-        def plot(self, asked: ExplanationPicture) -> Picture:
+        @takes(PathsPicture)
+        def plot(self, asked: PathsPicture) -> Picture:
             """The picture with each path in a colour, dash pattern and letter of its own."""
             ...
 

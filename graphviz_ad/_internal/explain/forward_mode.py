@@ -205,12 +205,12 @@ def place_of_result(graph: Graph, name: str) -> Place:
 
 def is_called(node: Node, name: str) -> bool:
     """Whether the program calls a node, or one of its results, so."""
-    return node.name == name or any(port.name == name for port in node.ports)
+    return node.name == name or any(port.is_called(name) for port in node.ports)
 
 
 def port_called(node: Node, name: str) -> int:
     """The result of this name; the first where the name is that of the node."""
-    return next((i for i, port in enumerate(node.ports) if port.name == name), 0)
+    return next((i for i, port in enumerate(node.ports) if port.is_called(name)), 0)
 
 
 def typed(called: str) -> tuple[str, ...]:

@@ -56,7 +56,7 @@ def _as_wrapped(graph: Graph, name: str) -> str:
 
 def is_called(graph: Graph, name: str) -> bool:
     """Whether the program calls a result so."""
-    return any(node.name == name or any(port.name == name for port in node.ports) for node in graph.node_list)
+    return any(node.name == name or any(port.is_called(name) for port in node.ports) for node in graph.node_list)
 
 
 def _of_a_result(graph: Graph, name: str) -> str:
@@ -67,6 +67,7 @@ def _of_a_result(graph: Graph, name: str) -> str:
             *unread_parameters(graph.notes),
             *first_names(graph.notes),
             *(node.name for node in graph.node_list if node.name),
+            *(name for node in graph.node_list for port in node.ports for name in port.also),
         }
         raise UnknownNameError("node", name, known) from None
     history = history_of(graph, answer.node.ports[answer.port].tensor)

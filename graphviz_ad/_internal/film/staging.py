@@ -16,22 +16,25 @@ from graphviz_ad._internal.layouts.choice import place_scene
 from graphviz_ad._internal.layouts.row_wrapping import Rows, best_rows
 from graphviz_ad._internal.scene.paint import scale_of
 from graphviz_ad._internal.scene.scene import Scene
-from graphviz_ad._internal.scene.scene_building import slimmer, texts_of
-from graphviz_ad._internal.scene.words.describe import Words, without_local
+from graphviz_ad._internal.scene.scene_building import slimmer, texts_of, with_grids_abreast
+from graphviz_ad._internal.scene.words.describe import Words, has_grids, with_tensors, without_local
+from graphviz_ad._internal.scene.words.tensor_grids import Tensors
 
 READABLE = 1.05  # pixels a point in a frame 720 pixels high; letters of 14 points are then readable from the back row
+IN_BOXES, SMALL = Tensors(edges=False), Tensors(edges=False, small=True)  # what flows along arrows, captions say
 MANY = 60  # boxes; more are never readable, so that fewer ways are tried
 
 
 @dataclass(frozen=True)
 class Manner:
-    """What is drawn: derivatives on the arrows, signs in circles, more about a big tensor than its shape; and what
-    it is worth.
+    """What is drawn: derivatives on the arrows, signs in circles, more about a big tensor than its shape, which
+    tensors as grids; and what it is worth.
     """
 
     local: bool = True
     signs: bool = True
     statistics: bool = True
+    tensors: Tensors = IN_BOXES
     worth: float = 1.0
 
 
@@ -40,7 +43,11 @@ MANNERS = (
     (Manner(), Manner(local=False)),
     (Manner(local=False, signs=False, worth=0.9),),
     (Manner(local=False, statistics=False, worth=0.8),),
+    (Manner(local=False, statistics=False, tensors=SMALL, worth=0.7),),
+    (Manner(local=False, statistics=False, tensors=replace(SMALL, gradients=False), worth=0.5),),
+    (Manner(local=False, statistics=False, tensors=replace(SMALL, gradients=False, values=False), worth=0.45),),
 )
+UNGRIDDED = 3  # groups that differ where no tensor is drawn as a grid
 
 
 @dataclass(frozen=True)
@@ -76,17 +83,20 @@ def best_stage(words: Words, choice: Choice, screen: Screen) -> tuple[Scene, Sto
 def candidates(words: Words, choice: Choice, screen: Screen) -> Iterator[Candidate]:
     """Every way to draw it, made when it is asked for."""
     many = len(words.graph.node_list) > MANY
-    tellings: dict[bool, Telling] = {}
-    for group in MANNERS:
+    tellings: dict[tuple[bool, Tensors], Telling] = {}
+    gridded = has_grids(words)
+    for group in MANNERS if gridded else MANNERS[:UNGRIDDED]:
         in_one_row: list[Candidate] = []
         for manner in group:
             if manner.local and (many or not words.options.local):
                 continue
-            if manner.local not in tellings:
-                tellings[manner.local] = choice.told(words if manner.local else without_local(words))
-            for scene in scenes_by_direction(tellings[manner.local], manner, screen.flows):
+            told = (manner.local, manner.tensors)
+            if told not in tellings:
+                said = with_tensors(words, manner.tensors)
+                tellings[told] = choice.told(said if manner.local else without_local(said))
+            for scene in scenes_by_direction(tellings[told], manner, screen.flows):
                 placed = place_scene(scene, screen.layout)
-                in_one_row.append(Candidate(manner, tellings[manner.local], Rows(placed, placed.size or (1.0, 1.0))))
+                in_one_row.append(Candidate(manner, tellings[told], Rows(placed, placed.size or (1.0, 1.0))))
                 yield in_one_row[-1]
         for candidate in in_one_row:
             yield replace(candidate, rows=best_rows(candidate.rows.scene, partial(scale_of, size=screen.size)))
@@ -99,8 +109,8 @@ def scenes_by_direction(telling: Telling, manner: Manner, flows: Sequence[str]) 
     others have.
     """
     scene = telling.scene
+    texts = texts_of(telling.story.changes)
     if not (manner.signs and manner.statistics):
-        texts = texts_of(telling.story.changes)
         scene = replace(
             scene,
             boxes=tuple(
@@ -108,5 +118,7 @@ def scenes_by_direction(telling: Telling, manner: Manner, flows: Sequence[str]) 
                 for box in scene.boxes
             ),
         )
-        flows = flows if scene != telling.scene else ()
-    return [replace(scene, direction=flow) for flow in flows]
+        flows = flows if scene != telling.scene or manner.tensors != IN_BOXES else ()
+    abreast = with_grids_abreast(scene, texts)
+    ways = (scene,) if abreast is scene else (scene, abreast)
+    return [replace(each, direction=flow) for each in ways for flow in flows]

@@ -125,12 +125,13 @@ class Teller:
         )
         first = "The backward pass starts at the output" if len(fed) == 1 else "The backward pass starts at the outputs"
         plain = all(snap is not None and is_ones(snap) for snap in upstream)
+        total = self.words.names.output
         what = (
             ""
-            if plain and self.words.names.output != "L"
-            else "L is the sum of the outputs"
+            if self.words.names.one_output
+            else f"{total} is the sum of the outputs"
             if plain
-            else "L is the sum of the outputs times these"
+            else f"{total} is the sum of the outputs times these"
         )
         return self.step("backward", (first, said, f"({what})" if what else ""), changes, len(fed))
 
@@ -189,7 +190,7 @@ class Teller:
         ]
         if shown and len(shown) == len(named) and len(", ".join(shown)) <= 90:
             return ("The forward pass starts from the inputs", ", ".join(shown))
-        return ("The forward pass starts from the inputs", f"{len(named)} inputs and parameters")
+        return ("The forward pass starts from the inputs", counted_inputs(len(named)))
 
     def forward_caption(self, node: Node) -> tuple[str, ...]:
         """ "q = x + y", "= −2 + 5", "= 3"."""
@@ -249,6 +250,11 @@ class Teller:
         changes = [Change(node.key, "active", final(self.words.nodes[node.key].values)) for node in nodes]
         self.will_dim(changes, emphasis)
         return changes
+
+
+def counted_inputs(count: int) -> str:
+    """What a pass starts from, where names and values would be too long."""
+    return "1 input or parameter" if count == 1 else f"{count} inputs and parameters" if count else "numbers alone"
 
 
 def final(lines: Iterable[Line]) -> tuple[tuple[str, str], ...]:
@@ -343,7 +349,15 @@ def ending(words: Words, forward_only: bool) -> Step:
         changes.append(Change(node.key, "idle", final([*lines.values, *lines.gradients, *lines.notes])))
     changes += [Change(key, None, final(edge.lines)) for key, edge in words.edges.items()]
     leaves = [node for node in graph.node_list if node.kind == "leaf"]
-    said = ", ".join(f"{words.names.gradient(node.key)} = {gradient_text(node.grad)}" for node in leaves[:6])
+    said = ", ".join(final_gradient(words, node) for node in leaves[:6])
     if len(leaves) > 6 or len(said) > 110:
-        said = f"{len(leaves)} leaves have their gradients"
+        said = f"{len(leaves)} leaves have their gradients" if len(leaves) > 1 else "The leaf has its gradient"
     return Step("end", ("Every gradient is computed", said), tuple(changes), 1)
+
+
+def final_gradient(words: Words, node: Node) -> str:
+    """ "∂f/∂x = 72", and what .grad of a leaf holds where that is something else, as after several passes."""
+    said = f"{words.names.gradient(node.key)} = {gradient_text(node.grad)}"
+    total = node.ports[0].grad_total
+    differs = total is not None and total != node.grad
+    return f"{said}, {words.names.of[node.key]}.grad = {gradient_text(total)}" if differs else said

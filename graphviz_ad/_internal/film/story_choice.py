@@ -13,7 +13,7 @@ from graphviz_ad._internal.explain.forward_mode import Tangents, tangents_of
 from graphviz_ad._internal.explain.path_picture import with_paths
 from graphviz_ad._internal.explain.tangent_picture import TangentWords, with_tangents
 from graphviz_ad._internal.film.story import Story, tell
-from graphviz_ad._internal.film.story_passes import same_pictures, tell_passes
+from graphviz_ad._internal.film.story_passes import same_pictures, tell_passes, words_of_passes
 from graphviz_ad._internal.film.story_paths import tell_paths
 from graphviz_ad._internal.film.story_tangents import tell_tangents
 from graphviz_ad._internal.graph.graph import Graph
@@ -69,13 +69,15 @@ class TangentStory:
 
 @dataclass(frozen=True)
 class PassStory:
-    """All recorded backward passes; the picture is that of the last one."""
+    """All recorded backward passes; the picture is that of the last one, and of the last that came to each part."""
 
     passes: tuple[Graph, ...]
 
     def told(self, words: Words) -> Telling:
         """The story in these words."""
-        return staged(tell_passes([words_of_graph(graph, words.options) for graph in self.passes]), words)
+        each = [words_of_graph(graph, words.options) for graph in self.passes]
+        picture = words_of_passes(each)
+        return staged(tell_passes(each, picture), picture)
 
 
 Choice = UsualStory | PathStory | TangentStory | PassStory

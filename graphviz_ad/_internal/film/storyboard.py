@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from graphviz_ad._internal.base.errors import OptionError
+from graphviz_ad._internal.base.text_table import counted_noun
 from graphviz_ad._internal.scene.canvas import Canvas, Mark, Rect
 from graphviz_ad._internal.scene.paint import moved_marks, paint_frame
 from graphviz_ad._internal.scene.scene import Film
@@ -35,7 +36,7 @@ def storyboard(film: Film, rows: int = 2, columns: int = 3) -> Canvas:
         PAGE,
         2 * MARGIN + rows * height + (rows - 1) * GAP,
         tuple(marks),
-        f"{len(chosen)} frames. {film.stage.alt}",
+        f"{counted_noun(len(chosen), 'frame')}. {film.stage.alt}",
         "paper",
     )
 

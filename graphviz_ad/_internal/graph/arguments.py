@@ -18,5 +18,13 @@ class Word:
         return self.name
 
 
+LEFT_OUT = Word("…")  # what stands for an operand that is not shown and that is no number
+
+
+def hidden_operand(slot: int) -> str:
+    """The name under which an operation keeps an operand that a transform left out, as if it had been a setting."""
+    return f"operand {slot + 1}"
+
+
 Argument = Any  # None, a truth value, a number, a text, a Word, or a tuple of these
 Arguments = tuple[tuple[str, Argument], ...]  # by name, in the order in which they were given

@@ -22,6 +22,7 @@ from graphviz_ad._internal.operations.traits import GETITEM, RECURRENT, SETITEM,
 
 # what torch asks for itself
 QUESTIONS = frozenset({"_nested_tensor_size", "_nested_tensor_strides", "_nested_tensor_storage_offsets"})
+MOST_SAID = 3  # operations that a call without a name is called by
 VIEWS_OF_VIEWS = 16  # as deep as a whole is looked for
 WRITES_TO_A_VIEW = "CopySlices"
 
@@ -141,8 +142,12 @@ def merged_call(
     main = graph.nodes[results[-1][0]]
     shown = shown_ports(graph, members)
     name = next((node.name for node in reversed(members) if node.name), None)
-    if len(shown) > 1 and not any(port.name for port in shown):
-        name = members[-1].name
+    if len(shown) > 1:  # each by its own name
+        of_one = [graph.nodes[key].name if len(graph.nodes[key].ports) == 1 else None for key, _ in results]
+        has_names = any(port.name for port in shown)
+        shown = tuple([replace(port, name=port.name or own) for port, own in zip(shown, of_one, strict=True)])
+        if not has_names or any(port.is_called(name or "") for port in shown):
+            name = None if any(port.name for port in shown) else members[-1].name
     op = name_of_call(members, main)
     node = replace(
         main,
@@ -169,14 +174,19 @@ def merged_call(
 
 def name_of_call(members: list[Node], main: Node) -> str | None:
     """What the user called: as the operation that made the result says it, or one that knows better; where nobody
-    can tell, all that ran, since none of it is what was called.
+    knows, all that ran, since none of it alone is the call.
     """
     # runs as jacfwd(jacrev(f)): only what runs innermost can tell
     if any(member.call_op == "hessian" for member in members):
         return "hessian"
-    ran = list(dict.fromkeys(member.op for member in members if member.op is not None))
     sent = next((member.call_op for member in members if member.messages), None)
-    return main.call_op or sent or ("+".join(ran) if len(ran) > 1 else main.op)
+    return main.call_op or sent or all_that_ran(members)
+
+
+def all_that_ran(members: list[Node]) -> str | None:
+    """ "t→addmm"; of many the first and the last."""
+    names = list(dict.fromkeys(member.op for member in members if member.kind == "op" and member.op is not None))
+    return "→".join(names if len(names) <= MOST_SAID else [names[0], "…", names[-1]]) or None
 
 
 def autograd_of(members: list[Node]) -> tuple[str, ...]:
@@ -202,10 +212,8 @@ def takes_all(graph: Graph, node: Node) -> bool:
 
 def bytes_of(members: list[Node]) -> int | None:
     """What a call keeps for the backward pass; None where several operations do, since they may keep the same
-    memory, or where nobody says what one of them keeps.
+    memory.
     """
-    if any(member.keeps_unknown for member in members):
-        return None
     found = [
         member.saved_bytes for member in members if member.saved_bytes or (member.saved_bytes is None and member.saved)
     ]

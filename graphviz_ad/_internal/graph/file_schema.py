@@ -236,6 +236,7 @@ PORT = record_schema(
     is_output=TRUTH,
     arrived=TAKEN,
     tensor=maybe(COUNT),
+    also=some(TEXT),
     ragged=maybe(RAGGED),
 )
 EVENT = record_schema(

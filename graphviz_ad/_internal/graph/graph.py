@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from graphviz_ad._internal.base.checked_calls import checking_arguments
 from graphviz_ad._internal.base.errors import UnknownNameError
 from graphviz_ad._internal.base.frozen import frozen
+from graphviz_ad._internal.base.text_table import counted_noun
 from graphviz_ad._internal.graph.arguments import Arguments
 from graphviz_ad._internal.graph.cuts import DETACHED
 from graphviz_ad._internal.graph.fact_texts import settings_of
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from graphviz_ad._internal.explain.explanation import Explanation
     from graphviz_ad._internal.explain.forward_mode import Tangents
     from graphviz_ad._internal.explain.mode_costs import ModeCosts
-    from graphviz_ad._internal.output.call_options import AnimateOptions, PlotOptions, SaveOptions
+    from graphviz_ad._internal.output.call_options import AnimateOptions, DrawOptions, PlotOptions, SaveOptions
     from graphviz_ad._internal.sheets.method_comparison import Comparison
 
 KINDS = ("leaf", "data", "op", "module", "line", "call")
@@ -66,7 +67,8 @@ class Port:
     ``grad`` includes ``upstream``, the gradient that the caller fed in here because this result is an output;
     ``grad_total`` is what a leaf's ``.grad`` held after a recorded backward pass; ``arrived`` is the sum of the edges,
     where a hook made another ``grad`` of it; ``tensor`` is the number of the tensor whose value this is, where
-    `Graph.grad_histories` has its history: all values of one tensor have the same.
+    `Graph.grad_histories` has its history: all values of one tensor have the same; ``also`` are other variables from
+    which the program reads it, as those in which the caller of a function has what it returned.
     """
 
     shape: tuple[int, ...] | None = None
@@ -80,6 +82,11 @@ class Port:
     is_output: bool = False
     arrived: Snapshot | None = None
     tensor: int | None = None
+    also: tuple[str, ...] = ()
+
+    def is_called(self, name: str) -> bool:
+        """Whether the program has this name for it, be it beside another."""
+        return name == self.name or name in self.also
 
     @property
     def bytes(self) -> int | None:
@@ -270,8 +277,8 @@ class Graph:
     """
 
     def __getstate__(self) -> dict[str, Any]:
-        """All but the program that it was traced from."""
-        return {**vars(self), "target": None}
+        """All but the program that it was traced from, and what can be found out again."""
+        return {each.name: getattr(self, each.name) for each in fields(self)} | {"target": None}
 
     node_list: tuple[Node, ...]
     edges: tuple[Edge, ...]
@@ -346,6 +353,7 @@ class Graph:
         """
         known = self.node_list if isinstance(name, str) else ()
         found = [node for node in known if node.name == name or any(port.name == name for port in node.ports)]
+        found = found or [node for node in known if any(name in port.also for port in node.ports)]
         found = found or [node for node in known if name in node.module and node.kind != "leaf"]
         reached = [node for node in found if any(port.grad is not None for port in node.ports)]
         if found:
@@ -361,28 +369,21 @@ class Graph:
         """The same graph with more notices; a sentence will do as one."""
         return replace(self, notes=(*self.notes, *map(as_notice, notices))) if notices else self
 
-    @property
-    def nx(self) -> nx.MultiDiGraph:
-        """A new networkx.MultiDiGraph of this graph; the caller owns it."""
-        import networkx
-
-        graph = networkx.MultiDiGraph(name=self.name, notices=self.notices)
-        for node in self.node_list:
-            statement = None if node.statement is None else self.statements[node.statement]
-            graph.add_node(node.key, **node.attributes(), statement=statement)
-        for edge in self.edges:
-            graph.add_edge(edge.tail, edge.head, edge.key, **edge.attributes())
-        return graph
-
     def __repr__(self) -> str:
         """One line for the console: what this is a graph of."""
         kinds = [sum(node.kind == kind for node in self.node_list) for kind in ("op", "leaf", "data")]
-        return f"<Graph of {self.name}: {kinds[0]} ops, {kinds[1]} leaves, {kinds[2]} data, {len(self.edges)} edges>"
+        counts = (counted_noun(kinds[0], "op"), "1 leaf" if kinds[1] == 1 else f"{kinds[1]} leaves", f"{kinds[2]} data")
+        return f"<Graph of {self.name}: {', '.join(counts)}, {counted_noun(len(self.edges), 'edge')}>"
 
     if TYPE_CHECKING:  # what is above this room can do with a graph; `api.methods` puts it here
 
-        @takes(PlotOptions)
-        def plot(self, asked: PlotOptions) -> Picture:
+        @property
+        def nx(self) -> nx.MultiDiGraph:
+            """A new networkx.MultiDiGraph of this graph; the caller owns it."""
+            ...
+
+        @takes(DrawOptions)
+        def plot(self, asked: DrawOptions) -> Picture:
             """A still picture."""
             ...
 

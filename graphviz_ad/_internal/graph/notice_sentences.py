@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
+from graphviz_ad._internal.base.text_table import counted_noun
 from graphviz_ad._internal.graph.notices import (
     FAILED,
     NOTHING_REQUIRES,
@@ -298,14 +299,16 @@ SENTENCES: Mapping[str, Callable[[Notice], str]] = {
     ),
     # what is not drawn, or not as it ran
     "modules folded": lambda note: (
-        f"{counted_subjects(len(note.subjects), 'module')} folded, with {note['inside']} more nodes inside."
+        f"{counted_subjects(len(note.subjects), 'module')} folded, with"
+        f" {counted_noun(note['inside'], 'more node')} inside."
     ),
     "blocks": lambda note: (
-        f"{note['operations']} operations are folded into {note['blocks']} blocks in the order in which they ran."
+        f"{counted_subjects(note['operations'], 'operation')} folded into"
+        f" {counted_noun(note['blocks'], 'block')} in the order in which they ran."
     ),
     "no lines": lambda note: (
-        f"Of {note['count']} operation{'s' if note['count'] != 1 else ''} no line of the program is known;"
-        " they are shown as they are."
+        f"Of {counted_noun(note['count'], 'operation')} no line of the program is known:"
+        f" {'they are' if note['count'] != 1 else 'it is'} shown as {'they are' if note['count'] != 1 else 'it is'}."
     ),
     "unused": lambda note: (
         f"{counted_subjects(len(note.subjects), 'operation')} not drawn: no recorded path leads from there to the"
@@ -317,16 +320,16 @@ SENTENCES: Mapping[str, Callable[[Notice], str]] = {
         " last of each."
     ),
     "impossible order": lambda note: (
-        f"{note['count']} communications are not joined: each would have to happen before the others, so that their"
-        " order cannot be right."
+        f"{counted_subjects(note['count'], 'communication')} not joined: each would have to happen before the"
+        " others, so that their order cannot be right."
     ),
     "by order alone": lambda note: (
-        f"{note['guesses']} of {note['count']} communications are joined by their order alone: the numbers that would"
-        " prove it are not known."
+        f"{note['guesses']} of {counted_noun(note['count'], 'communication')} {'is' if note['guesses'] == 1 else 'are'}"
+        " joined by order alone: the numbers that would prove it are not known."
     ),
     "strange total": lambda note: (
-        f"All ranks have the same .grad of {len(note.subjects)} parameter(s), which is neither the mean nor the sum of"
-        " the gradients of this pass."
+        f"All ranks have the same .grad of {counted_noun(len(note.subjects), 'parameter')}, which is neither the mean"
+        " nor the sum of the gradients of this pass."
     ),
     "from anybody": lambda note: unjoined(note, "receive", "from any rank", "from which rank is not recorded"),
     "no other end": lambda note: unjoined(

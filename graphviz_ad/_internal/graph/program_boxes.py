@@ -109,7 +109,7 @@ def saying_what_has_no_line(graph: Graph) -> Graph:
 def is_opened(graph: Graph, part: Iterable[str], names: Collection[str]) -> bool:
     """Whether one of these names is that of something in a part."""
     nodes = [graph.nodes[key] for key in part] if names else []
-    return any(node.name in names or any(port.name in names for port in node.ports) for node in nodes)
+    return any(node.name in names or any({port.name, *port.also} & {*names} for port in node.ports) for node in nodes)
 
 
 # --- what goes together

@@ -6,18 +6,33 @@ Two dialects. `layout_source` carries sizes and no word of the user, and is read
 
 from __future__ import annotations
 
+import html
 import math
+import textwrap
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 
 from graphviz_ad._internal.base.visible_text import visible
 from graphviz_ad._internal.scene import path_lines as trails
 from graphviz_ad._internal.scene.group_tree import innermost_groups, parents, title_size
-from graphviz_ad._internal.scene.scene import Arrow, Box, Group, Scene
+from graphviz_ad._internal.scene.paint import (
+    BADGE,
+    BOX_LOOKS,
+    KIND_LOOKS,
+    LARGE,
+    SMALL,
+    TEXT,
+    TYPES,
+    Type,
+    arrow_look,
+    badge_width,
+)
+from graphviz_ad._internal.scene.scene import Arrow, Box, Group, Line, Scene
 from graphviz_ad._internal.scene.themes import Theme
 
 MANY_BOXES = 1500  # above this, dot's coordinate phase is cut short: three times faster, a little less tidy
 COURIER = 0.6  # width of every character, in ems
+THICKEST_DOT = 2  # points; longer dashes are no dots
 LINE = 1.2  # height of a line of text, in ems
 
 
@@ -93,29 +108,16 @@ def _spacer(width: float, height: float) -> str:
 
 # --- for people -----------------------------------------------------------------------------------------------------
 
-SHAPES = {
-    "leaf": 'shape=box style="rounded,filled"',
-    "data": 'shape=box style="dashed,filled"',
-    "copy": 'shape=box style="rounded,dashed,filled"',
-    "op": "shape=ellipse style=filled",
-    "module": "shape=box3d style=filled",
-}
-BORDERS = {"leaf": "value.line", "copy": "value.line", "data": "muted", "op": "edge", "module": "path.3"}
-FILLS = {"copy": "paper"}  # of those kinds that have not one of their own name
-ARROW_COLORS = {
-    "idle": "edge",
-    "active-forward": "value.line",
-    "forward": "value.line",
-    "active-backward": "gradient.line",
-    "backward": "gradient.line",
-}
-ARROW_STYLES = {"solid": "solid", "cut": "dashed", "guess": "dotted", "data": "solid"}
-FONT = '"Helvetica,Arial,sans-serif"'
+SHAPES = {True: "rounded", False: ""}  # by whether the corners of our own boxes are round
+ROUND = 8  # points; larger corners are round ones
+FACES = "DejaVu Sans,Verdana,Helvetica,Arial,sans-serif"
+SPACE = "&#160;"  # one that stays
+NOTE_COLUMNS = 100  # characters of a line of the notes
 
 
-def readable_source(scene: Scene, theme: Theme) -> str:
-    """DOT for any Graphviz: the same words, shapes, colours and frames as our own pictures, laid out by whoever
-    draws it.
+def readable_source(scene: Scene, theme: Theme, font: str = "") -> str:
+    """DOT for any Graphviz that has HTML-like labels: the same words, colours, sizes, shapes and frames as our own
+    pictures, laid out by whoever draws it.
     """
     names = {box.key: f"b{i}" for i, box in enumerate(scene.boxes)}
     boxes = {box.key: f"{names[box.key]} [{_box_attributes(box, theme)}]" for box in scene.boxes}
@@ -123,45 +125,116 @@ def readable_source(scene: Scene, theme: Theme) -> str:
     arrows = [
         f"{names[arrow.tail]} -> {names[arrow.head]} [{_arrow_attributes(arrow, theme)}]" for arrow in scene.arrows
     ]
-    return "\n".join(["digraph {", *_readable_defaults(scene, theme), *_nested(scene, boxes, frames), *arrows, "}", ""])
+    head = _readable_defaults(scene, theme, f"{font},{FACES}" if font else FACES)
+    return "\n".join(["digraph {", *head, *_nested(scene, boxes, frames), *arrows, "}", ""])
 
 
-def _readable_defaults(scene: Scene, theme: Theme) -> Iterator[str]:
-    ink, paper = quote(theme["ink"]), quote(theme["paper"])
-    words = [text for text in (scene.title, *scene.notes) if text]
-    yield f"graph [rankdir={scene.direction} bgcolor={paper} fontcolor={ink} fontname={FONT}]"
-    yield f"graph [labelloc=t label={quote_lines(words)} tooltip={quote(scene.alt)}]"
-    yield f"node [fontcolor={ink} fontname={FONT}]"
-    yield f"edge [fontcolor={ink} fontname={FONT} fontsize=11]"
+def _readable_defaults(scene: Scene, theme: Theme, faces: str) -> Iterator[str]:
+    ink, paper, font = quote(theme["ink"]), quote(theme["paper"]), quote(faces)
+    yield f"graph [rankdir={scene.direction} bgcolor={paper} fontcolor={ink} fontname={font} nodesep=0.3 ranksep=0.4]"
+    yield f"graph [labelloc=b labeljust=l label={_foot(scene, theme)} tooltip={quote(scene.alt)}]"
+    yield f'node [shape=box margin="0.06,0.03" fontcolor={ink} fontname={font}]'
+    yield f"edge [fontcolor={ink} fontname={font} fontsize={TEXT:g}]"
+
+
+def _foot(scene: Scene, theme: Theme) -> str:
+    """Title and notes, below the picture."""
+    title = [html_text(scene.title, Type(LARGE, "ink", bold=True), theme)] if scene.title else []
+    notes = [row for note in scene.notes for row in textwrap.wrap(note, NOTE_COLUMNS)]
+    rows = title + [html_text(row, Type(SMALL, "muted", italic=True), theme) for row in notes]
+    return f"<{_stacked(rows, align='LEFT')}>" if rows else '""'
+
+
+# HTML-like labels
+
+
+def html_text(text: str, kind: Type, theme: Theme) -> str:
+    """A line of an HTML-like label that shows exactly ``visible(text)``; "" for nothing.
+
+    A backslash is doubled: even there, Graphviz takes one and an N for the name of the node.
+    """
+    if not text:
+        return ""
+    shown = _unbroken(html.escape(visible(text)).replace("\\", "\\\\"))
+    for wanted, mark in ((kind.italic, "I"), (kind.bold, "B")):
+        shown = f"<{mark}>{shown}</{mark}>" if wanted else shown
+    return f'<FONT POINT-SIZE="{kind.size:g}" COLOR="{theme[kind.color]}">{shown}</FONT>'
+
+
+def _unbroken(text: str) -> str:
+    """The text with the spaces kept that Graphviz might take away: those at its ends, and all but one of several."""
+    inner = text.strip(" ")
+    before, after = text.partition(inner)[::2] if inner else (text, "")
+    return SPACE * len(before) + inner.replace("  ", f"{SPACE} ") + SPACE * len(after)
+
+
+def _stacked(rows: Iterable[str], *, align: str = "CENTER") -> str:
+    """A table of one column."""
+    cells = "".join(f'<TR><TD ALIGN="{align}">{row}</TD></TR>' for row in rows if row)
+    return f'<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="0" CELLPADDING="1">{cells}</TABLE>' if cells else ""
+
+
+def _lines(lines: Iterable[Line], theme: Theme) -> str:
+    """Lines of a box or of an arrow, each in the type of its role."""
+    plain = TYPES["remark"]
+    return _stacked([html_text(text, TYPES.get(line.role, plain), theme) for line in lines for text in line.written])
+
+
+def _label(badge: str, lines: Iterable[Line], theme: Theme) -> str:
+    """What stands in a box: the sign on its dark ground, beside the lines."""
+    words = _lines(lines, theme)
+    if not badge:
+        return f"<{words}>" if words else '""'
+    size = f'FIXEDSIZE="TRUE" WIDTH="{badge_width(badge):.0f}" HEIGHT="{BADGE:.0f}"'
+    plain = 'BORDER="0" CELLBORDER="0" CELLSPACING="0" CELLPADDING="0"'
+    sign = (
+        f'<TABLE {plain} {size} STYLE="ROUNDED" BGCOLOR="{theme["badge"]}">'
+        f"<TR><TD {size}>{html_text(badge, TYPES['badge'], theme)}</TD></TR></TABLE>"
+    )
+    cells = "".join(f"<TD>{part}</TD>" for part in (sign, words) if part)
+    return f'<<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="4" CELLPADDING="0"><TR>{cells}</TR></TABLE>>'
+
+
+# boxes, arrows and frames
 
 
 def _box_attributes(box: Box, theme: Theme) -> str:
-    words = [text for text in (box.badge, *(line.text for line in box.lines)) if text]
-    kind = box.kind if box.kind in BORDERS else "op"
-    fill = theme[FILLS.get(kind, kind) if box.emphasis == "idle" else box.emphasis]
-    border = theme["ink" if box.warning else BORDERS.get(box.kind, "edge")]
-    double = " peripheries=2" if box.double else ""
-    tooltip = quote_lines([*map(str, box.hover)] or words)
-    shape = SHAPES.get(box.kind, SHAPES["op"])
-    return f"{shape} label={quote_lines(words)} fillcolor={quote(fill)} color={quote(border)}{double} tooltip={tooltip}"
+    fill, stroke, line, dash, radius = KIND_LOOKS[box.kind]
+    look = BOX_LOOKS[box.emphasis]
+    fill, stroke, line = look[0] or fill, look[1] or stroke, look[2] or line
+    if box.warning and look[1] is None:
+        stroke, line = "ink", 2.5
+    style = ",".join(filter(None, ("filled", SHAPES[radius >= ROUND], _pen_style(dash))))
+    words = [text for text in (box.badge, *(text for line in box.lines for text in line.written)) if text]
+    return (
+        f'style="{style}" fillcolor={quote(theme[fill])} color={quote(theme[stroke])} penwidth={line:g}'
+        f"{' peripheries=2' if box.double else ''} label={_label(box.badge, box.lines, theme)}"
+        f" tooltip={quote_lines([*map(str, box.hover)] or words)}"
+    )
+
+
+def _pen_style(dash: tuple[float, ...]) -> str:
+    """The name that Graphviz has for a pattern of dashes; "" for none."""
+    return "" if not dash else "dashed" if dash[0] > THICKEST_DOT else "dotted"
 
 
 def _arrow_attributes(arrow: Arrow, theme: Theme) -> str:
-    words = [line.text for line in arrow.lines if line.text]
-    roles = [trails.ROLES[number] for number in arrow.trails] or [ARROW_COLORS.get(arrow.emphasis, "edge")]
+    stroke, line, dash, way = arrow_look(arrow)
+    words, label = [text for line in arrow.lines for text in line.written], _lines(arrow.lines, theme)
+    roles = [trails.ROLES[number] for number in arrow.trails] or [stroke]
     color = ":".join(theme[role] for role in roles)  # several are drawn side by side
-    label = f" label={quote_lines(words)}" if words else ""
     return (
-        f"color={quote(color)} style={ARROW_STYLES[arrow.style]}{label}"
-        f" tooltip={quote_lines([*map(str, arrow.hover)] or words)}"
+        f"color={quote(color)} style={_pen_style(dash) or 'solid'} penwidth={line:g}{'' if way > 0 else ' dir=back'}"
+        f"{f' label=<{label}>' if label else ''} tooltip={quote_lines([*map(str, arrow.hover)] or words)}"
     )
 
 
 def _group_attributes(group: Group, theme: Theme) -> str:
     fill, line = quote(theme["group"]), quote(theme["group.line"])
+    title = html_text(group.title, Type(SMALL, "muted", bold=True), theme)
     return (
-        f'graph [label={quote(group.title)} style="rounded,filled" fillcolor={fill} color={line} labeljust=l'
-        f" tooltip={quote(group.title)}]"
+        f'graph [label={f"<{title}>" if title else quote("")} style="rounded,filled" fillcolor={fill} color={line}'
+        f" labelloc=t labeljust=l tooltip={quote(group.title)}]"
     )
 
 

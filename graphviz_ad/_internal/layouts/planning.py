@@ -8,8 +8,10 @@ our own layout a millisecond or two; where it would take longer, only the likeli
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate
+from typing import Any
 
 from graphviz_ad._internal.layouts.layered import place_tightly
 from graphviz_ad._internal.layouts.overlaps import Overlaps, overlaps
@@ -19,7 +21,8 @@ from graphviz_ad._internal.maths.number_format import DIGITS
 from graphviz_ad._internal.scene.leaf_copies import with_copies
 from graphviz_ad._internal.scene.paint import foot_height
 from graphviz_ad._internal.scene.place import Place
-from graphviz_ad._internal.scene.scene import Point, Scene
+from graphviz_ad._internal.scene.scene import Box, Point, Scene
+from graphviz_ad._internal.scene.scene_building import with_grids_abreast
 
 CROSSING = 0.06  # what a crossing costs
 LONG, LONGEST = 0.4, 1.0  # shares of the diagonal of the place: where an arrow is long, and longer than any may be
@@ -34,8 +37,8 @@ FULL = 4  # manners in which nothing is missing that is not in the picture elsew
 @dataclass(frozen=True)
 class Manner:
     """What is written: local derivatives with names or as factors; what flows back everywhere or only where it is not
-    a whole gradient; numbers of so many digits; signs in circles; more of a big tensor than its shape.
-
+    a whole gradient; numbers of so many digits; signs in circles; more of a big tensor than its shape; the
+    elements of values, gradients and what flows back along edges as grids, ``small`` ones set small.
     """
 
     named: bool = True
@@ -44,18 +47,28 @@ class Manner:
     digits: int = DIGITS
     local: bool = True
     statistics: bool = True
+    on_edges: bool = True
+    of_gradients: bool = True
+    of_values: bool = True
+    small: bool = False
 
 
 WHOLE = (Manner(), Manner(named=False), Manner(named=False, signs=False))  # nothing is left out of them
 BRIEF = Manner(named=False, signs=False, single=False)
-# from the one that says most
-MANNERS = (
+LESS: tuple[Mapping[str, Any], ...] = (
+    {"on_edges": False},
+    {"digits": 3},
+    {"local": False},
+    {"statistics": False},
+    {"digits": 2},
+    {"small": True},
+    {"of_gradients": False},
+    {"of_values": False},
+)
+# from the one that says most; each has one thing less than the one before
+MANNERS: tuple[Manner, ...] = (
     *WHOLE,
-    BRIEF,
-    replace(BRIEF, digits=3),
-    replace(BRIEF, digits=3, local=False),
-    replace(BRIEF, digits=3, local=False, statistics=False),
-    replace(BRIEF, digits=2, local=False, statistics=False),
+    *accumulate(LESS, lambda manner, less: replace(manner, **less), initial=BRIEF),
 )
 
 Build = Callable[[Manner], Scene]
@@ -64,8 +77,8 @@ Engine = Callable[[Scene], Scene]
 
 @dataclass(frozen=True)
 class Trial:
-    """A placed scene in some rows, with the scale of it in its place; ``hope`` is how good it is if nothing is in the
-    way of anything.
+    """A placed scene in some rows, with the scale of it in its place, and the scale that is ``needed`` to read it;
+    ``hope`` is how good it is if nothing is in the way of anything.
     """
 
     rows: Rows
@@ -73,6 +86,7 @@ class Trial:
     hope: float
     manner: Manner
     level: int
+    needed: float
 
 
 @dataclass(frozen=True)
@@ -100,7 +114,8 @@ def best_plan(
     fitting = plan_that_fits(builds, place, flows, manners, placing)
     if fitting is not None:
         return fitting
-    tried = [trial for i, build in enumerate(builds) for trial in trials(build, manners[-1], i, place, flows, placing)]
+    last = manners[-1]
+    tried = [each for i, build in enumerate(builds) for each in trials(build(last), last, i, place, flows, placing)]
     likely = sorted(tried, key=lambda trial: -trial.hope)[:LIKELY]
     return chosen(best_of(likely, place, 0.0) or likely[0])
 
@@ -111,12 +126,15 @@ def plan_that_fits(
     """The plan of the finest level that can be read in the place; None where there is none."""
     for level, build in enumerate(builds):
         tried: dict[Manner, list[Trial]] = {}
+        drawn: dict[Manner, Scene] = {}
         # the one that says least comes first: where it cannot be read, none can
         for manner, in_rows in ((manners[-1], True), *attempts(manners)):
             if manner not in tried:
-                tried[manner] = trials(build, manner, level, place, flows, engine)
+                drawn[manner] = build(manner)
+                same = next((each for each in tried if drawn[each] == drawn[manner]), None)
+                tried[manner] = tried[same] if same else trials(drawn[manner], manner, level, place, flows, engine)
             allowed = [each for each in tried[manner] if in_rows or each.rows.count == 1]
-            found = [each for each in allowed if each.scale >= place.readable]
+            found = [each for each in allowed if each.scale >= each.needed]
             if len(tried) == 1 and not found:
                 break
             best = best_of(found, place, EASY) if len(tried) > 1 or len(manners) == 1 else None
@@ -150,10 +168,11 @@ def best_of(found: Sequence[Trial], place: Place, easy: float) -> Trial | None:
     return best
 
 
-def trials(build: Build, manner: Manner, level: int, place: Place, flows: Sequence[str], engine: Engine) -> list[Trial]:
+def trials(whole: Scene, manner: Manner, level: int, place: Place, flows: Sequence[str], engine: Engine) -> list[Trial]:
     """A graph on some level, in a manner, placed in each way."""
     found = []
-    for drawn, worth in variants(build(manner)):
+    needed = place.readable_with_grids if any(has_small_numbers(box) for box in whole.boxes) else place.readable
+    for drawn, worth in variants(whole):
 
         def scale(size: Point, scene: Scene = drawn) -> float:
             return place.scale(whole_size(scene, size, place))
@@ -162,8 +181,13 @@ def trials(build: Build, manner: Manner, level: int, place: Place, flows: Sequen
             for rows, less in in_rows(engine(replace(drawn, direction=flow)), scale):
                 now = scale(rows.size, rows.scene)
                 hope = worth * less * min(now, ENOUGH * place.readable)
-                found.append(Trial(rows, now, hope, manner, level))
+                found.append(Trial(rows, now, hope, manner, level, needed))
     return found
+
+
+def has_small_numbers(box: Box) -> bool:
+    """Whether a box has a grid whose numbers are set small."""
+    return any(line.grid is not None and line.grid.small and line.grid.rows for line in box.lines)
 
 
 def in_rows(scene: Scene, scale: Callable[[Point], float]) -> Iterator[tuple[Rows, float]]:
@@ -176,9 +200,11 @@ def in_rows(scene: Scene, scale: Callable[[Point], float]) -> Iterator[tuple[Row
 
 
 def variants(scene: Scene) -> list[tuple[Scene, float]]:
-    """The scene as it is, and with leaves drawn where they are used."""
+    """The scene as it is, with leaves drawn where they are used, and each with gradients beside the values."""
     copied = with_copies(scene)
-    return [(scene, 1.0)] if copied is scene else [(scene, 1.0), (copied, COPIED)]
+    found = [(scene, 1.0)] if copied is scene else [(scene, 1.0), (copied, COPIED)]
+    abreast = [(with_grids_abreast(each), worth) for each, worth in found]
+    return found if abreast[0][0] is scene else [*found, *abreast]
 
 
 def ease(trial: Trial, place: Place, found: Overlaps) -> float:

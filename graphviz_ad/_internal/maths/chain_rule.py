@@ -163,4 +163,4 @@ def course(graph: Graph, wrt: str, output: str | None = None) -> Course:
 
 def port_called(node: Node, name: str) -> int:
     """Which of the results of a node has that name; the first, where none has."""
-    return next((i for i, port in enumerate(node.ports) if port.name == name), 0)
+    return next((i for i, port in enumerate(node.ports) if port.is_called(name)), 0)

@@ -19,15 +19,16 @@ from typing import Any
 import numpy as np
 
 from graphviz_ad._internal.base.errors import ExpressionError
-from graphviz_ad._internal.graph.arguments import Argument
+from graphviz_ad._internal.graph.arguments import Argument, hidden_operand
 from graphviz_ad._internal.graph.cuts import DETACHED
 from graphviz_ad._internal.graph.fact_texts import FLOW, argument_text
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node, Port
-from graphviz_ad._internal.graph.precision import rounded_to_dtype, unit
+from graphviz_ad._internal.graph.precision import full_precision, rounded_to_dtype, unit
 from graphviz_ad._internal.graph.snapshot import Snapshot
 from graphviz_ad._internal.maths.agreement import consistent, dtype_around, go_together, rounding_share, smallest
 from graphviz_ad._internal.maths.formula_errors import Doubted, doubted, flowed
 from graphviz_ad._internal.maths.formula_values import FUNCTIONS, evaluate
+from graphviz_ad._internal.maths.number_format import short_number
 from graphviz_ad._internal.maths.tex_labels import tex_to_unicode
 from graphviz_ad._internal.operations.names import KNOWN_AS, NAMED_BY_SETTINGS
 from graphviz_ad._internal.operations.rules import (
@@ -50,6 +51,8 @@ from graphviz_ad._internal.operations.traits import (
     KINKS_BY_SETTINGS,
     MOVE_BY_SETTINGS,
     OF_ONE_MATRIX,
+    PAD,
+    PADDING_MODES,
     PICKS_CLASSES,
     PICKS_ONE_AT_A_TIE,
     POOLS,
@@ -60,6 +63,7 @@ from graphviz_ad._internal.operations.traits import (
 )
 
 LETTERS = "abcdefghij"  # the operands in a rule
+HIDDEN = tuple(map(hidden_operand, range(len(LETTERS))))  # what operands are called that a transform left out
 SETTINGS_ROOM = 50  # characters
 DIMENSIONS = {"dim", "keepdim"}
 WINDOWS = ("kernel_size", "stride", "padding", "dilation")
@@ -101,6 +105,7 @@ class Claim:
     is the formula of ops.py that computes it, "" where there is none or a setting falsifies it; ``backward`` are the
     formulas of what flows back, by slot. ``kinks`` is where the derivative jumps at the operands, as an array of truth
     values, None where nothing is known or nothing jumps; ``slopes`` are the derivatives that torch takes there.
+    ``hidden`` are the slots of operands that a transform left out, with what is known of each.
     """
 
     call: Call
@@ -109,6 +114,14 @@ class Claim:
     backward: tuple[str, ...]
     kinks: Any
     slopes: tuple[float, ...]
+    hidden: tuple[tuple[int, Argument], ...] = ()
+
+    def in_place(self, operands: Iterable[str]) -> list[str]:
+        """The operands with those that a transform left out, each where it stands in the program."""
+        texts = list(operands)
+        for slot, value in self.hidden:
+            texts.insert(slot, short_number(value))
+        return texts
 
 
 @dataclass(frozen=True)
@@ -131,12 +144,20 @@ class Passed:
 def decide(graph: Graph, node: Node) -> Claim:
     """What a node claims."""
     call = with_operands(graph, node)
-    plain = is_whole_operation(call)
+    hidden = hidden_operands(node)
+    plain = is_whole_operation(call) and not hidden
     settings = tuple(telling_settings(call, plain)) if node.arguments else ()
     forward = formula_of_call(call, settings) if plain else ""
     places = kinks_of(call, settings) if call.rule.kink else None
     slopes = slopes_at(call, places) if places is not None else ()
-    return Claim(call, settings, forward, backward_of(call, settings, forward, places), places, slopes)
+    backward = backward_of(call, settings, forward, places) if not hidden else ()
+    return Claim(call, settings, forward, backward, places, slopes, hidden)
+
+
+def hidden_operands(node: Node) -> tuple[tuple[int, Argument], ...]:
+    """The slots of operands that a transform left out, each with what it kept of it, in order."""
+    given = dict(node.arguments)
+    return tuple([(slot, given[name]) for slot, name in enumerate(HIDDEN) if name in given])
 
 
 def passed(graph: Graph, claim: Claim, edge: Edge) -> Passed:
@@ -339,6 +360,8 @@ def call_gives(call: Call, formula: str, snap: Snapshot | None, arriving: Any) -
 def backward_of(call: Call, settings: Settings, forward: str, places: Any) -> tuple[str, ...]:
     """What flows back to each operand; () where no formula is true. ``places``: where the derivative jumps."""
     name, shapes, backward = call.name, call.shapes, call.rule.backward
+    if name == PAD and padding_mode(call) != "constant":  # what was copied gets a part of the gradient, too
+        return ()
     if FLOW in call.node.hook_effects:  # what flows back is not what the operation makes of it
         return ()
     if len(call.node.ports) > 1 or (name not in SHAPES and is_complex(call)):  # the rules are those of real numbers
@@ -362,6 +385,11 @@ def backward_of(call: Call, settings: Settings, forward: str, places: Any) -> tu
     return tuple(
         [with_counts(formula, shapes) if "numel(" in formula else formula.removesuffix(" / 1") for formula in backward]
     )
+
+
+def padding_mode(call: Call) -> str | None:
+    """What the margin of a padding is made of; None where that is not known."""
+    return PADDING_MODES.get(call.node.autograd[0]) if len(call.node.autograd) == 1 else None
 
 
 def is_well_conditioned(call: Call) -> bool:
@@ -581,9 +609,31 @@ def call_doubt(call: Call, formula: str, arriving: Any, share: float, off: Any =
     if values is None:
         return None
     try:
-        return doubted(formula, {**values, "g": arriving}, share, off={"g": off}, more=one_hot(values))
+        return doubted(
+            formula,
+            {**values, "g": arriving},
+            share,
+            off={"g": off, **lost_on_entry(call, values)},
+            more=one_hot(values),
+        )
     except (ExpressionError, IndexError, TypeError, ValueError):
         return None
+
+
+def lost_on_entry(call: Call, values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """How far operands are off where torch first rounds them to the dtype of the result: numbers in the program, and
+    tensors of a finer dtype.
+    """
+    dtype = call.node.ports[0].dtype or ""
+    finer = [
+        letter
+        for letter, port in zip(LETTERS, call.ports, strict=False)
+        if letter in values and unit(port.dtype) < unit(dtype) and (port.device is None or unit(port.dtype))
+    ]
+    with np.errstate(all="ignore"):
+        return {
+            letter: np.abs(full_precision(values[letter]) - rounded_to_dtype(values[letter], dtype)) for letter in finer
+        }
 
 
 def one_hot(values: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -601,10 +651,15 @@ def telling_settings(call: Call, plain: bool) -> list[tuple[str, str]]:
     """
     name = call.name
     found = [
-        (key, value) for key, value in call.node.arguments if key not in SILENT and (name, key, value) not in DEFAULTS
+        (key, value)
+        for key, value in call.node.arguments
+        if key not in SILENT and key not in HIDDEN and (name, key, value) not in DEFAULTS
     ]
     if name in (GETITEM, SETITEM, *KNOWN_AS.values()):
         return []
+    mode = padding_mode(call) if name == PAD else None
+    if mode not in (None, "constant"):
+        return [*((key, argument_text(value)) for key, value in found), ("mode", str(mode))]
     if ("reduction", 1) in found and "mean(" in call.rule.forward:
         found.remove(("reduction", 1))
     if name in CONVOLUTIONS:
@@ -633,4 +688,4 @@ def written_call(claim: Claim, operands: Iterable[str]) -> str:
     """The operation as a call: "sum(x, dim=1)"."""
     settings = ", ".join([f"{key}={text}" for key, text in claim.settings])
     shown = [] if not settings else [settings] if len(settings) <= SETTINGS_ROOM else ["…"]
-    return f"{tex_to_unicode(claim.call.node.op or '?')}({', '.join([*operands, *shown])})"
+    return f"{tex_to_unicode(claim.call.node.op or '?')}({', '.join([*claim.in_place(operands), *shown])})"

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from graphviz_ad._internal.base.errors import ExpressionError
+from graphviz_ad._internal.base.text_table import counted_noun
 from graphviz_ad._internal.maths.formula_text import formula_to_text
 from graphviz_ad._internal.maths.formula_tree import (
     Binary,
@@ -261,8 +262,8 @@ def _check_part(part: Tree, depth: int) -> None:
             wanted, count = FUNCTIONS[function], len(arguments)
             if count != wanted if wanted is not None else count == 0:
                 raise ExpressionError(
-                    f"{_short(formula_to_text(part))} gives {count} arguments to {function}, which takes"
-                    f" {wanted or 'one or more'}"
+                    f"{_short(formula_to_text(part))} gives {counted_noun(count, 'argument')} to {function}, which"
+                    f" takes {wanted or 'one or more'}"
                 )
         case Transposed() | Part() | Comparison():
             raise _refusal(formula_to_text(part), type(part))

@@ -39,6 +39,9 @@ class Latex(Unicode):
     def atom(self, text: str) -> str:
         return "".join(self._token(match) for match in self.token.finditer(text)) or "{}"
 
+    def given(self, text: str) -> str:
+        return self.atom(text)
+
     def _token(self, match: re.Match[str]) -> str:
         if match["word"] is not None:
             return self._word(match["word"])

@@ -24,6 +24,7 @@ NUMBER = re.compile(
 NUMERIC = re.compile(
     r"\[|(?:True|False)$|[−-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+|∞|inf|NaN|nan)(?:[eE][−+-]?[0-9]+)?(?:$|[+−-])"
 )
+WRITTEN_OUT = re.compile(r"[−-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)")
 SIMPLE_NAME = re.compile(
     rf"(?P<letter>[^\W\d_]|{'|'.join(sorted(GREEK, key=len, reverse=True))})_?(?P<lowered>[0-9]*|(?<=_)[A-Za-z])"
 )

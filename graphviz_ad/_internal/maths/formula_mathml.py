@@ -36,6 +36,9 @@ class MathML(Unicode):
         tag = "mn" if simple["lowered"].isdigit() else "mi"
         return f"<msub>{letter}<{tag}>{simple['lowered']}</{tag}></msub>" if simple["lowered"] else letter
 
+    def given(self, text: str) -> str:
+        return self.atom(text)
+
     def row(self, text: str) -> str:
         return f"<mrow>{text}</mrow>"
 

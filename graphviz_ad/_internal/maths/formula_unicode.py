@@ -23,6 +23,10 @@ class Unicode:
         match = re.fullmatch(rf"({'|'.join(GREEK)})(_?[0-9]*|_)", text)
         return GREEK[match[1]] + match[2].rstrip("_") if match else text
 
+    def given(self, text: str) -> str:
+        """A name of the program or a number: as it stands on the rest of the picture."""
+        return text
+
     def row(self, text: str) -> str:
         return text
 

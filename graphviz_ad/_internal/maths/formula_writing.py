@@ -6,9 +6,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from decimal import Decimal
 
 from graphviz_ad._internal.base.errors import ExpressionError
-from graphviz_ad._internal.maths.formula_letters import NUMERIC
+from graphviz_ad._internal.maths.formula_letters import NUMERIC, WRITTEN_OUT
 from graphviz_ad._internal.maths.formula_pieces import (
     ATOM,
     COMPARISON,
@@ -64,8 +65,8 @@ class Writer:
                 return self.atom(str(value))
             case Signed(sign="-"):
                 return self.negative(*inner)
-            case Binary(sign="**"):
-                return self.power(*inner)
+            case Binary(sign="**", right=right):
+                return self.power(inner[0], inner[1], self.worked_out(right))
             case Binary(sign=sign):
                 return self.infix(sign, *inner)
             case Comparison(signs=signs):
@@ -89,7 +90,10 @@ class Writer:
     def name(self, name: str) -> Piece:
         """What is put in for a name."""
         given = self.names.get(name)
-        return self.atom(name) if given is None else self.atom(printable(given), numeric=bool(NUMERIC.match(given)))
+        if given is None:
+            return self.atom(name)
+        shown = printable(given)
+        return replace(measured(shown), text=self.language.given(shown), numeric=bool(NUMERIC.match(given)))
 
     def negative(self, inner: Piece) -> Piece:
         """With a minus before it."""
@@ -101,8 +105,27 @@ class Writer:
             inner.numeric,
         )
 
-    def power(self, base: Piece, exponent: Piece) -> Piece:
-        """Base and exponent."""
+    def worked_out(self, exponent: Tree) -> str | None:
+        """The number that a difference of two numbers is, as an exponent is written: 2 for 3 − 1; None for others."""
+        if not isinstance(exponent, Binary) or exponent.sign != "-":
+            return None
+        numbers = [self.number(side) for side in (exponent.left, exponent.right)]
+        known = [number for number in numbers if number is not None]
+        return None if len(known) < 2 else f"{(known[0] - known[1]).normalize():f}".replace("-", "−")
+
+    def number(self, node: Tree) -> Decimal | None:
+        """The number that stands for a part of a formula, where it is written out."""
+        if isinstance(node, Number):
+            return Decimal(str(node.value))
+        given = self.names.get(node.name) if isinstance(node, Name) else None
+        return Decimal(given.replace("−", "-")) if given is not None and WRITTEN_OUT.fullmatch(given) else None
+
+    def power(self, base: Piece, exponent: Piece, worked_out: str | None = None) -> Piece:
+        """Base and exponent; what is raised to 1 is itself."""
+        if worked_out == "1":
+            return base
+        if worked_out is not None:
+            exponent = self.atom(worked_out, numeric=True)
         return Piece(self.language.power(base, exponent), POWER, numeric=base.numeric or exponent.numeric)
 
     def infix(self, sign: str, left: Piece, right: Piece) -> Piece:
@@ -140,7 +163,7 @@ class Writer:
             case Form.RATIO, [above, below]:
                 return self.ratio(above, below)
             case Form.INVERSE, [inner]:
-                return self.power(inner, self.negative(self.atom("1")))
+                return self.power(inner, self.negative(self.atom("1")), None)
             case Form.ROOT, [inner]:
                 return Piece(self.language.root(inner), POWER, numeric=numeric)
             case Form.EXPONENTIAL, [inner]:

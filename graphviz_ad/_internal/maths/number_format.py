@@ -16,6 +16,7 @@ from graphviz_ad._internal.graph.snapshot import Snapshot, Stats, statistics_of_
 MINUS, FIGURE_SPACE = "−", "\u2007"
 MOST_EXACT = 99_999  # the largest integer that is written out
 SMALLEST, LARGEST = 1e-3, 1e4  # what lies between is written without a power of ten
+MOST_SPOKEN = 100  # elements of a tensor that are told one by one
 ONE_LINE = 40  # characters that a matrix may take in a caption
 DIGITS = 4  # significant ones, where nobody asks for others
 _digits: ContextVar[int] = ContextVar("digits", default=DIGITS)
@@ -85,14 +86,27 @@ def _rows(snap: Snapshot, cells: list[list[str]]) -> tuple[str, ...]:
 
 
 def number_in_one_line(snap: Snapshot) -> str:
-    """A number, short vector or small matrix such as "[[1, 2], [3, 4]]" in one line; the type of anything larger."""
+    """A number, short vector or small tensor such as "[[1, 2], [3, 4]]" in one line; the type of anything larger."""
     cells = _cells(snap, 4, 4, 6)
-    if cells is None:
-        return type_label(snap)
-    if len(snap.shape) < 2:
+    if cells is not None and len(snap.shape) < 2:
         return _bracketed(cells[0]) if snap.shape else cells[0][0]
-    text = _bracketed([_bracketed(row) for row in cells])
+    if not 0 < snap.numel <= ONE_LINE:
+        return type_label(snap)
+    text = every_element(snap)
     return text if len(text) <= ONE_LINE else type_label(snap)
+
+
+def every_element(snap: Snapshot, most: int = MOST_SPOKEN) -> str:
+    """All elements, "[[1, 2], [3, 4]]", of a tensor of any shape that has no more of them than that; the type of
+    any other.
+    """
+    if snap.array is None or snap.numel > most:
+        return type_label(snap)
+    return _nested(snap.array.tolist())
+
+
+def _nested(elements: Any) -> str:
+    return _bracketed([_nested(each) for each in elements]) if isinstance(elements, list) else short_number(elements)
 
 
 def type_label(snap: Snapshot) -> str:

@@ -38,6 +38,13 @@ CONVOLUTIONS: Mapping[str, bool] = MappingProxyType({  # and whether torch must 
 })  # fmt: skip
 # move elements in a way that settings change, and their formulas do not say it
 MOVE_BY_SETTINGS = frozenset({"embedding", "tril", "triu"})
+PAD = "pad"
+# what a padding is made of, which autograd's node tells: only constants let a gradient pass by cutting them off
+PADDING_MODES: Mapping[str, str] = MappingProxyType({
+    "ConstantPadNdBackward0": "constant",
+    **{f"Reflection{kind}": "reflect" for kind in ("Pad1DBackward0", "Pad2DBackward0", "Pad3DBackward0")},
+    **{f"Replication{kind}": "replicate" for kind in ("Pad1DBackward0", "Pad2DBackward0", "Pad3DBackward0")},
+})  # fmt: skip
 SLICE = "slice"
 SLICES = frozenset({"select", SLICE})
 SHAPE_ONLY = frozenset({  # read nothing but the shape of what they are given

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
-from graphviz_ad._internal.base.argument_types import Says, StrPath
+from graphviz_ad._internal.base.argument_types import Axes, Says, StrPath
 from graphviz_ad._internal.base.checked_calls import Options
 from graphviz_ad._internal.base.errors import OptionError
 from graphviz_ad._internal.graph.transforms import Transform
@@ -195,8 +195,28 @@ class PlotOptions(StillWords, Paths, Look):
     ] = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class InAxes(Options):
+    """Where a picture may be drawn beside being one."""
+
+    ax: Annotated[
+        Axes | None,
+        Says("draw it in this Axes, too, as shapes and texts; planned for its shape where fit= does not say another"),
+    ] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class DrawOptions(InAxes, PlotOptions):
+    """Options of `plot`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PathsPicture(InAxes, ExplanationPicture):
+    """Options of `Explanation.plot`."""
+
+
 @dataclass(frozen=True)
-class ClassroomOptions(PlotOptions):
+class ClassroomOptions(DrawOptions):
     """Options of `TorchGraph.plot`, which writes nothing unless asked."""
 
     with_all: Annotated[bool | None, Says("write values, gradients and local derivatives")] = False

@@ -10,14 +10,14 @@ from graphviz_ad._internal.base.checked_calls import saves
 from graphviz_ad._internal.output.call_options import PictureFile
 from graphviz_ad._internal.output.file_writing import write_as
 from graphviz_ad._internal.output.format_table import CHARTS
-from graphviz_ad._internal.output.notebook import only_in_notebooks, picture_bundle
+from graphviz_ad._internal.output.notebook import ShowsItself, only_in_notebooks, picture_bundle
 from graphviz_ad._internal.renderers.svg.still import svg_file
 from graphviz_ad._internal.scene.canvas import Canvas
 from graphviz_ad._internal.scene.themes import Theme
 
 
 @dataclass(frozen=True)
-class Chart:
+class Chart(ShowsItself):
     """A finished chart; the last expression of a notebook cell shows it. ``text`` says the same in words."""
 
     canvas: Canvas

@@ -164,7 +164,7 @@ def shots(animation: Animation, scale: float) -> Iterator[Shot]:
             " 1280 by 720"
         )
     film = animation.film
-    pictures = changing(film_frames(film), animation.theme, scale=scale)
+    pictures = changing(film_frames(film), animation.theme, scale=scale, smaller="give a smaller scale=")
     return (Shot(pixels, boxes, film.seconds(i)) for i, (pixels, boxes) in enumerate(pictures))
 
 

@@ -10,6 +10,7 @@ import base64
 import sys
 import warnings
 from collections.abc import Iterable
+from typing import Any
 
 from graphviz_ad._internal.base.errors import GraphvizADWarning
 from graphviz_ad._internal.renderers.html.player import image, notebook_film
@@ -21,6 +22,25 @@ from graphviz_ad._internal.scene.themes import Theme
 
 Bundle = dict[str, str]
 PDF = "application/pdf"
+
+
+class ShowsItself:
+    """What has a MIME bundle, for front ends that ask for one form only."""
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, object]:
+        raise NotImplementedError
+
+    def _repr_html_(self) -> str | None:
+        return form(self, "text/html")
+
+    def _repr_svg_(self) -> str | None:
+        return form(self, "image/svg+xml")
+
+
+def form(thing: Any, kind: str) -> str | None:
+    """One form of what shows itself; None where it has not got that."""
+    found: str | None = thing._repr_mimebundle_({kind}).get(kind)
+    return found
 
 
 def picture_bundle(

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 import textwrap
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from graphviz_ad._internal.scene import grids
 from graphviz_ad._internal.scene import path_lines as trails
 from graphviz_ad._internal.scene.canvas import Canvas, Curve, Label, Mark, Polygon, Rect
 from graphviz_ad._internal.scene.font_metrics import ASCENT, DESCENT, shorten, text_width
@@ -46,6 +47,7 @@ TYPES = {
     "note": Type(SMALL, "muted"),
     "remark": Type(SMALL, "ink", bold=True),
     "copy": Type(TEXT, "value", bold=True),
+    "grid": Type(TEXT, "ink"),
     "badge": Type(LARGE, "badge.text", bold=True),
 }
 
@@ -79,6 +81,7 @@ KIND_LOOKS: dict[str, tuple[str, str, float, tuple[float, ...], float]] = {
 }
 
 PAD_X, PAD_Y, LINE_GAP, BADGE, BADGE_GAP = 9.0, 5.0, 2.0, 32.0, 8.0
+GRID_GAP = 10.0  # between grids that stand side by side
 MARGIN = 14.0
 LEGEND_ROW, NOTE_ROW = 21.0, 17.0  # points
 WIDEST_LEGEND = 900.0  # points; what paths bring is cut beyond it, unless the picture itself is wider
@@ -94,13 +97,32 @@ def line_size(line: Line) -> tuple[float, float]:
     if line.role == "trails":
         return trails.badges_size(line.text)
     kind = type_of(line.role)
+    if line.grid is not None:
+        return grids.grid_size(line.grid, kind.bold)
     return text_width(line.text, kind.size, kind.bold), kind.size * (ASCENT + DESCENT)
 
 
 def block_size(lines: Iterable[Line]) -> tuple[float, float]:
     """Width and height of stacked lines, in points."""
-    sizes = [line_size(line) for line in lines]
+    sizes = [row_size(row) for row in rows_of_lines(lines)]
     return max((w for w, _ in sizes), default=0.0), sum(h for _, h in sizes) + LINE_GAP * max(len(sizes) - 1, 0)
+
+
+def rows_of_lines(lines: Iterable[Line]) -> list[list[Line]]:
+    """Lines one below the other; grids that stand side by side are one row."""
+    rows: list[list[Line]] = []
+    for line in lines:
+        if rows and line.grid is not None and line.grid.beside:
+            rows[-1].append(line)
+        else:
+            rows.append([line])
+    return rows
+
+
+def row_size(row: Sequence[Line]) -> tuple[float, float]:
+    """Width and height of what stands side by side, in points."""
+    sizes = [line_size(line) for line in row]
+    return sum(w for w, _ in sizes) + GRID_GAP * (len(sizes) - 1), max(h for _, h in sizes)
 
 
 def badge_width(glyph: str) -> float:
@@ -228,34 +250,40 @@ def box_marks(box: Box) -> Iterator[Mark]:
     yield from column(box.lines, (start, x + box.width - PAD_X - inset), box.center[1], box.key)
 
 
-def column(lines: tuple[Line, ...], span: tuple[float, float], middle: float, owner: str) -> Iterator[Mark]:
+def column(lines: Iterable[Line], span: tuple[float, float], middle: float, owner: str) -> Iterator[Mark]:
     """Lines stacked around ``middle``, centred in ``span``."""
-    _, height = block_size(lines)
-    top = middle - height / 2
-    for line in lines:
-        if line.role == "trails":
-            yield from trails.badges(line.text, (span[0] + span[1]) / 2, top, owner)
-            top += trails.BADGE + LINE_GAP
-            continue
-        kind = type_of(line.role)
-        yield Label(
-            (span[0] + span[1]) / 2,
-            top + kind.size * ASCENT,
-            line.text,
-            kind.size,
-            kind.color,
-            kind.bold,
-            kind.italic,
-            owner=owner,
-            part=line.key,
-        )
-        top += kind.size * (ASCENT + DESCENT) + LINE_GAP
+    rows = rows_of_lines(lines)
+    top = middle - block_size(lines)[1] / 2
+    for row in rows:
+        width, height = row_size(row)
+        left = (span[0] + span[1] - width) / 2
+        for line in row:
+            wide, high = line_size(line)
+            place = (left, left + wide) if len(row) > 1 else span
+            yield from line_marks(line, place, top + (height - high) / 2, owner)
+            left += wide + GRID_GAP
+        top += height + LINE_GAP
 
 
-def arrow_marks(arrow: Arrow) -> Iterator[Mark]:
-    """Shaft and head."""
-    if len(arrow.path) < 4:
+def line_marks(line: Line, span: tuple[float, float], top: float, owner: str) -> Iterator[Mark]:
+    """One line, or the grid that is drawn in its place, centred in ``span``."""
+    middle = (span[0] + span[1]) / 2
+    if line.role == "trails":
+        yield from trails.badges(line.text, middle, top, owner)
         return
+    kind = type_of(line.role)
+    if line.drawn is not None:
+        face = grids.Face(kind.color, kind.bold, kind.italic)
+        yield from grids.grid_marks(line.drawn, (span[0], top), span[1] - span[0], face, owner, line.role)
+        return
+    down = (line_size(line)[1] - kind.size * (ASCENT + DESCENT)) / 2 if line.grid is not None else 0.0
+    base = top + down + kind.size * ASCENT
+    look = kind.size, kind.color, kind.bold, kind.italic
+    yield Label(middle, base, line.text, *look, owner=owner, part=line.key)
+
+
+def arrow_look(arrow: Arrow) -> tuple[str, float, tuple[float, ...], int]:
+    """Colour, width, dash and direction of an arrow."""
     stroke, line, dash, way = ARROW_LOOKS[arrow.emphasis]
     if arrow.style == "data":
         stroke, line, dash = (stroke, line, dash) if arrow.emphasis == "active-forward" else ("muted", 1.2, ())
@@ -263,6 +291,14 @@ def arrow_marks(arrow: Arrow) -> Iterator[Mark]:
         stroke, line, dash = "muted", 1.2, (2, 4)
     elif arrow.style == "guess":
         dash = (1, 3)
+    return stroke, line, dash, way
+
+
+def arrow_marks(arrow: Arrow) -> Iterator[Mark]:
+    """Shaft and head."""
+    if len(arrow.path) < 4:
+        return
+    stroke, line, dash, way = arrow_look(arrow)
     points = arrow.path if way > 0 else arrow.path[::-1]
     size = trails.covering_head_size(arrow.trails) if arrow.trails else 7 + 1.8 * line
     shaft, tip = clipped(points, size * 0.8)
@@ -317,6 +353,7 @@ def arrow_words(arrow: Arrow) -> Iterator[Mark]:
 LEGEND = {
     "value": ("3", "value"),
     "gradient": ("grad 3", "gradient of the output with respect to it"),
+    "grid": ("▦", "elements: the hue says the sign, its strength the size"),
     "local": ("∂y/∂x", "local derivative"),
     "factor": ("× 3", "local derivative"),
     "rule": ("g @ Wᵀ", "what is made of g, the gradient that arrives"),

@@ -27,14 +27,17 @@ class Look:
     depth: int | None
     detail: str = AUTO
 
-    def simplified(self, graph: Graph, *, steps: bool = False, needed: Collection[str] = ()) -> Graph:
-        """The graph as it will be drawn; ``steps``: with those of an optimizer, which come after all that a film tells.
+    def simplified(
+        self, graph: Graph, *, steps: bool = False, needed: Collection[str] = (), ends: Collection[str] = ()
+    ) -> Graph:
+        """The graph as it will be drawn; ``steps``: with those of an optimizer, which come after all that a film tells;
+        ``ends``: the keys of what is an output elsewhere.
 
         Nothing is folded unasked where that would hide one of the ``needed`` names, of which the picture is to tell.
         """
         for transform in self.transforms:
             graph = transform(graph)
-        whole = self.at_level(hide_unused(graph, steps=steps), needed)
+        whole = self.at_level(hide_unused(graph, steps=steps, ends=ends), needed)
         if self.detail == MODULES and self.depth is None:
             return whole
         folded = fold_to_size(whole, self.depth)
@@ -52,7 +55,12 @@ class Look:
 
 def names_in(graph: Graph) -> set[str]:
     """Every name by which something in a graph can be asked for."""
-    return {name for node in graph.node_list for name in (node.name, *(port.name for port in node.ports)) if name}
+    return {
+        name
+        for node in graph.node_list
+        for name in (node.name, *(each for port in node.ports for each in (port.name, *port.also)))
+        if name
+    }
 
 
 def picture_look(

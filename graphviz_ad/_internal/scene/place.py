@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -41,9 +42,19 @@ class Place:
         return max(self.smallest / SMALL, self.usual / TEXT)
 
     @property
+    def readable_with_grids(self) -> float:
+        """The same of one that is full of numbers which are set small: each of them can be read."""
+        return self.smallest / SMALL
+
+    @property
     def comfortable(self) -> float:
         """The scale beyond which larger letters are worth nothing."""
         return max(self.largest / TEXT, self.readable)
+
+    def shaped_as(self, size: Size) -> Place:
+        """A place that is as large as this one, and has the shape of that size."""
+        factor = math.sqrt(self.width * self.height / max(size[0] * size[1], 1.0))
+        return replace(self, width=size[0] * factor, height=size[1] * factor)
 
     def scale(self, size: Point) -> float:
         """With how many points for each of its own a picture of that size fills the place."""

@@ -18,9 +18,37 @@ EMPHASES = ("idle", "active", "forward", "backward", "waiting")
 FLOWING = ("active-forward", "active-backward")  # emphases of an arrow along which something flows just then
 
 
+SHADES, NO_SHADE = 4, 5  # steps on each side of 0, and what is on no side
+
+
+@frozen
+class Grid:
+    """The elements of a tensor as cells, drawn in the place of a line as long as its text is what the grid ``said``.
+
+    ``rows`` are the texts of the cells; there are none where colours alone are drawn. ``shades``: how far from 0 each
+    element is, from −4 to 4, `NO_SHADE` for complex numbers, None for what is not finite. Before the rows of ``gaps``
+    something else begins. ``small``: the numbers are set small; ``beside``: it stands beside the grid before it;
+    ``least``: how wide it is at least, in points.
+    """
+
+    said: str
+    heading: str
+    rows: tuple[tuple[str, ...], ...]
+    shades: tuple[tuple[int | None, ...], ...]
+    gaps: tuple[int, ...] = ()
+    small: bool = False
+    beside: bool = False
+    least: float = 0.0
+
+    @property
+    def written(self) -> tuple[str, ...]:
+        """Its rows as lines of text, below what it is called."""
+        return (*([self.heading] if self.heading else []), *(f"[{', '.join(row)}]" for row in self.rows))
+
+
 @frozen
 class Line:
-    """One line of text.
+    """One line of text, or the grid that says the same.
 
     ``role`` chooses its typography ("name", "value", "gradient", "local", "note", …). ``kind`` tells apart what lines
     of one role say: of a name "formula" where that stands beside it, of a value or gradient "spread" for mean and
@@ -32,6 +60,17 @@ class Line:
     text: str
     kind: str = ""
     number: int = 0
+    grid: Grid | None = None
+
+    @property
+    def drawn(self) -> Grid | None:
+        """The grid that is drawn in its place, as long as its text says what that says."""
+        return self.grid if self.grid is not None and self.text == self.grid.said else None
+
+    @property
+    def written(self) -> tuple[str, ...]:
+        """What it says where there are no grids."""
+        return self.drawn.written if self.drawn is not None and self.drawn.rows else (self.text,) if self.text else ()
 
     @property
     def key(self) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+from types import MappingProxyType
 
 from graphviz_ad._internal.graph.graph import Edge, Node
 from graphviz_ad._internal.scene.alarms import alarms
@@ -69,6 +70,25 @@ def slimmer(box: Box, texts: Mapping[str, list[str]], *, signs: bool, statistics
     return replace(box, badge=badge, lines=lines, width=width, height=height)
 
 
+def with_grids_abreast(scene: Scene, texts: Mapping[str, Mapping[str, list[str]]] = MappingProxyType({})) -> Scene:
+    """The scene with the gradient of a matrix beside its value rather than below; the same one where there is none."""
+    boxes = tuple(abreast(box, texts.get(box.key, {})) for box in scene.boxes)
+    return replace(scene, boxes=boxes) if any(a is not b for a, b in zip(boxes, scene.boxes, strict=True)) else scene
+
+
+def abreast(box: Box, texts: Mapping[str, list[str]]) -> Box:
+    """The box with two grids that follow one another side by side."""
+    lines = list(box.lines)
+    for i, line in enumerate(box.lines[1:], 1):
+        before = lines[i - 1].grid
+        if before is not None and line.grid is not None and not before.beside and len(before.shades) > 1:
+            lines[i] = replace(line, grid=replace(line.grid, beside=True))
+    if lines == list(box.lines):
+        return box
+    width, height = room(lines, box.badge, box.double, texts)
+    return replace(box, lines=tuple(lines), width=width, height=height)
+
+
 def room(lines: Iterable[Line], badge: str, double: bool, texts: Mapping[str, list[str]]) -> tuple[float, float]:
     """Width and height that are enough for the lines whatever texts they are given."""
     return box_size([widest(line, texts.get(line.key, ())) for line in lines], badge, double)
@@ -77,6 +97,9 @@ def room(lines: Iterable[Line], badge: str, double: bool, texts: Mapping[str, li
 def widest(line: Line, texts: Iterable[str]) -> Line:
     """The line with the widest of its texts."""
     kind = type_of(line.role)
+    if line.grid is not None:
+        others = [text_width(text, kind.size, kind.bold) for text in dict.fromkeys(texts) if text != line.grid.said]
+        return replace(line, grid=replace(line.grid, least=max(others, default=0.0)))
     text = max((line.text, *dict.fromkeys(texts)), key=lambda text: text_width(text, kind.size, kind.bold))
     return line if text == line.text else replace(line, text=text)
 
@@ -121,7 +144,7 @@ def module_frames(words: Words) -> Iterator[Group]:
 
 def roles_legend(boxes: Iterable[Box], arrows: Iterable[Arrow], *, values: bool) -> Iterator[str]:
     """The roles that a reader may have to look up."""
-    boxes = list(boxes)
+    boxes, arrows = list(boxes), list(arrows)
     if len(boxes) > LEGEND_LIMIT:
         return
     if values:
@@ -129,7 +152,10 @@ def roles_legend(boxes: Iterable[Box], arrows: Iterable[Arrow], *, values: bool)
     roles = {line.role for box in boxes for line in box.lines}
     if "gradient" in roles:
         yield "gradient"
-    for line in [line for arrow in arrows for line in arrow.lines]:
+    words = [line for arrow in arrows for line in arrow.lines]
+    if any(line.grid is not None for line in (*words, *(line for box in boxes for line in box.lines))):
+        yield "grid"
+    for line in words:
         roles.add(line.kind if line.kind in ("rule", "factor") else line.role)
         if line.kind == "summed":
             roles.add("broadcast")

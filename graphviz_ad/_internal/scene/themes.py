@@ -2,7 +2,9 @@
 
 The pairs were measured: text has a contrast of at least 4.5:1 on every fill it appears on, lines 3:1, and value and
 gradient stay apart for protan, deutan and tritan readers. Colour is never the only channel: values are bold and
-upright, gradients italic; see `graphviz_ad._internal.scene.paint`.
+upright, gradients italic; see `graphviz_ad._internal.scene.paint`. Shades of elements are purple below 0 and green
+above it, hues that say nothing else and that all of these readers tell apart; on paper they are dark below and light
+above.
 """
 
 from __future__ import annotations
@@ -59,6 +61,15 @@ LIGHT = {
     "path.1": "#A84300",
     "path.2": "#00734F",
     "path.3": "#8F3A70",
+    "shade.n4": "#B58DD2",
+    "shade.n3": "#CBAFE0",
+    "shade.n2": "#DECCEB",
+    "shade.n1": "#EFE6F5",
+    "shade.0": "#FFFFFF",
+    "shade.p1": "#DFF2E3",
+    "shade.p2": "#BDE4C6",
+    "shade.p3": "#98D4A7",
+    "shade.p4": "#6CC281",
 }
 
 DARK = {
@@ -87,6 +98,15 @@ DARK = {
     "path.1": "#FFA45C",
     "path.2": "#4FD6A8",
     "path.3": "#E7A6CC",
+    "shade.n4": "#7C43AB",
+    "shade.n3": "#5F3882",
+    "shade.n2": "#472F61",
+    "shade.n1": "#302642",
+    "shade.0": "#1B1E24",
+    "shade.p1": "#1B3028",
+    "shade.p2": "#1B432D",
+    "shade.p3": "#1B5732",
+    "shade.p4": "#1B7038",
 }
 
 BLACK = dict.fromkeys(LIGHT, "#000000") | {
@@ -103,6 +123,15 @@ BLACK = dict.fromkeys(LIGHT, "#000000") | {
     "forward": "#F4F4F4",
     "backward": "#EBEBEB",
     "waiting": "#F8F8F8",
+    "shade.n4": "#8C8C8C",
+    "shade.n3": "#9E9E9E",
+    "shade.n2": "#B0B0B0",
+    "shade.n1": "#C2C2C2",
+    "shade.0": "#D2D2D2",
+    "shade.p1": "#DEDEDE",
+    "shade.p2": "#E9E9E9",
+    "shade.p3": "#F4F4F4",
+    "shade.p4": "#FFFFFF",
 }
 
 GREEN = LIGHT | {

@@ -37,6 +37,7 @@ from graphviz_ad._internal.output.call_options import ChartFile, ThemeOptions
 from graphviz_ad._internal.output.chart import Chart
 from graphviz_ad._internal.output.file_writing import write_as
 from graphviz_ad._internal.output.format_table import CHARTS
+from graphviz_ad._internal.output.notebook import ShowsItself
 from graphviz_ad._internal.scene.themes import theme as theme_named
 from graphviz_ad._internal.scene.words.names import graph_names
 from graphviz_ad._internal.sheets.method_chart import method_chart
@@ -69,7 +70,7 @@ class Method:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class Comparison(ShowsItself):
     """The ways to differentiate a function at a point; shows itself in a notebook, prints as a table, and is saved
     as a picture.
 

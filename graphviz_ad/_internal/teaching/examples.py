@@ -20,6 +20,7 @@ from graphviz_ad._internal.output.call_options import AnimateOptions, ExampleFil
 from graphviz_ad._internal.output.chart import Chart
 from graphviz_ad._internal.output.file_writing import suffix_for, write_as
 from graphviz_ad._internal.output.format_table import CHARTS, FILMS
+from graphviz_ad._internal.output.notebook import ShowsItself
 from graphviz_ad._internal.scene.themes import theme as theme_named
 from graphviz_ad._internal.sheets.graph_comparison import (
     ComparisonOptions,
@@ -91,7 +92,7 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Example:
+class Example(ShowsItself):
     """An entry that torch has run; the last expression of a notebook cell shows it."""
 
     entry: Entry

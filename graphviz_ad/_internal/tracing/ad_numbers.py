@@ -18,6 +18,7 @@ import numpy as np
 
 from graphviz_ad._internal.ad_number import ADNumber
 from graphviz_ad._internal.base.errors import GradOutputsError, OptionError
+from graphviz_ad._internal.base.text_table import counted_noun
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node, Port
 from graphviz_ad._internal.graph.snapshot import Array, Snapshot
 from graphviz_ad._internal.tracing.capture import Capture
@@ -247,8 +248,9 @@ class Assembly:
         parts = list(given) if isinstance(given, (list, tuple)) else [given]
         if len(parts) != len(self.outputs):
             raise GradOutputsError(
-                f"grad_outputs has {len(parts)} gradient(s), but there are {len(self.outputs)} outputs; give one number"
-                " for each, in order"
+                f"grad_outputs has {counted_noun(len(parts), 'gradient')}, but there"
+                f" {'is' if len(self.outputs) == 1 else 'are'} {counted_noun(len(self.outputs), 'output')}; give one"
+                " number for each, in order"
             )
         try:
             return [1.0 if part is None else float(part) for part in parts]

@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-MOST_THINGS = 100_000  # that are looked at; nothing that a program returns on purpose has as many
+MOST_THINGS = 100_000  # that are looked at in objects, which may lead anywhere
 RESULT, PRIVATE, STATE = range(3)
 CACHE = "Cache"  # so the classes are called, by common consent, that hold what is handed on to the next call
 
@@ -104,74 +104,99 @@ def contents_of(
     return _Walk(is_wanted, (atoms, mappings, sequences, *readers), (*CLOSED, *closed)).through(thing)
 
 
+Link = tuple[Any, Step] | None  # a path while it grows: the link before, and the last step
+
+
+class _Place(NamedTuple):
+    """A part on the walk; see `Part`."""
+
+    thing: Any
+    link: Link = None
+    standing: int = RESULT
+    holder: Link = None
+    kind: str = ""
+    inside: bool = False
+
+    def part(self) -> Part:
+        """The part that stands here."""
+        return Part(path_of(self.link), self.thing, self.standing, path_of(self.holder), self.kind, self.inside)
+
+    def holding(self, step: Step, thing: Any) -> _Place:
+        """The place one step further in."""
+        link = (self.link, step)
+        if step.is_private and self.standing == RESULT:
+            return _Place(thing, link, PRIVATE, link, type(thing).__name__, self.inside)
+        return self._replace(thing=thing, link=link)
+
+
+class _End(NamedTuple):
+    """Where on the walk a thing ends; it holds the thing, whose identity nobody else may get so long."""
+
+    thing: Any
+
+
+def path_of(link: Link) -> Path:
+    """The steps of a link, first to last."""
+    steps: list[Step] = []
+    while link is not None:
+        link, step = link
+        steps.append(step)
+    return tuple(reversed(steps))
+
+
 class _Walk:
     """One walk; a collection that holds itself is not entered again, and an object only once."""
 
     def __init__(self, is_wanted: Callable[[Any], bool], readers: Sequence[Reader], closed: tuple[type, ...]) -> None:
         self.is_wanted, self.readers, self.closed = is_wanted, readers, closed
-        self.objects: set[int] = set()
+        self.objects: dict[int, Any] = {}  # those that were entered
         self.left = MOST_THINGS
 
     def through(self, thing: Any) -> Contents:
         """Look at a thing and all that it holds."""
         parts: list[Part] = []
         unseen: list[Part] = []
-        # each with what stands around it; no recursion, since a list may be as deep as it likes
-        waiting: list[tuple[Part, _Around]] = [(Part((), thing), None)]
+        waiting: list[_Place | _End] = [_Place(thing)]  # no recursion, since a list may be as deep as it likes
+        around: set[int] = set()
         while waiting:
-            part, around = waiting.pop()
-            if self.is_wanted(part.thing):
-                parts.append(part)
-            elif not _is_around(part.thing, around):
-                inner = self._opened(part)
+            here = waiting.pop()
+            if isinstance(here, _End):
+                around.remove(id(here.thing))
+            elif self.is_wanted(here.thing):
+                parts.append(here.part())
+            elif id(here.thing) not in around:
+                inner = self._opened(here)
                 if inner is None:
-                    unseen.append(part._replace(kind=type(part.thing).__name__))
-                else:
-                    waiting += [(each, (id(part.thing), around)) for each in reversed(inner)]
+                    unseen.append(here._replace(kind=type(here.thing).__name__).part())
+                elif inner:
+                    around.add(id(here.thing))
+                    waiting += [_End(here.thing), *reversed(inner)]
         return Contents(tuple(parts), tuple(unseen))
 
-    def _opened(self, part: Part) -> list[Part] | None:
-        thing = part.thing
+    def _opened(self, here: _Place) -> list[_Place] | None:
+        thing = here.thing
         for reader in self.readers:
             found = reader(thing)
             if found is not None:
-                return self._inside(part, found)
+                return self._inside(here, found)
         if is_a(thing, self.closed):
             return None
         held = attributes_of(thing)
         if held is None or dataclasses.is_dataclass(thing):
-            return self._inside(part, held) if held is not None else None
+            return self._inside(here, held) if held is not None else None
         if id(thing) in self.objects:
             return []
-        self.objects.add(id(thing))
-        return self._inside(part._replace(inside=True), held)
+        self.objects[id(thing)] = thing
+        return self._inside(here._replace(inside=True), held)
 
-    def _inside(self, part: Part, found: Parts) -> list[Part] | None:
+    def _inside(self, here: _Place, found: Parts) -> list[_Place] | None:
         pairs = list(found)
-        self.left -= len(pairs)
+        self.left -= len(pairs) if here.inside else 0
         if self.left < 0:
             return None
-        if part.standing == RESULT and is_cache(part.thing):
-            part = part._replace(standing=STATE, holder=part.path, kind=type(part.thing).__name__)
-        return [_held(part, step, thing) for step, thing in pairs]
-
-
-_Around = tuple[int, Any] | None  # identity of what stands around, and what stands around that
-
-
-def _is_around(thing: Any, around: _Around) -> bool:
-    while around is not None:
-        if around[0] == id(thing):
-            return True
-        around = around[1]
-    return False
-
-
-def _held(part: Part, step: Step, thing: Any) -> Part:
-    path = (*part.path, step)
-    if step.is_private and part.standing == RESULT:
-        return Part(path, thing, PRIVATE, path, type(thing).__name__, part.inside)
-    return part._replace(path=path, thing=thing)
+        if here.standing == RESULT and is_cache(here.thing):
+            here = here._replace(standing=STATE, holder=here.link, kind=type(here.thing).__name__)
+        return [here.holding(step, thing) for step, thing in pairs if type(thing) not in PLAIN]
 
 
 def is_a(thing: Any, kinds: tuple[type, ...]) -> bool:
@@ -191,6 +216,7 @@ ATOMS = (
     range, slice, decimal.Decimal, pathlib.PurePath, datetime.date, datetime.time, datetime.timedelta, datetime.tzinfo,
     re.Pattern, type(Ellipsis), type(NotImplemented),
 )  # fmt: skip
+PLAIN = frozenset((type(None), bool, int, float, complex, str, bytes))  # the usual ones, passed over at once
 # whose content would have to run, has no order, or is the rest of the program
 CLOSED = (
     Iterator, Coroutine, set, frozenset, types.FunctionType, types.MethodType, types.ModuleType, types.FrameType,

@@ -97,6 +97,7 @@ def trace(
     given = given_to(target, args, kwargs)
     args, kwargs = given.args, given.kwargs
     tape = Tape(capture, _call_target.__code__, direct=name_of_callable(target))
+    tape.program = getattr(target, "__code__", None)
     namespace = {**surroundings(target), **modules_given(target, args, kwargs)}
     with unseen_by_functions():
         name_inputs(tape, target, args, kwargs, namespace)

@@ -19,6 +19,8 @@ from graphviz_ad._internal.base.errors import NumberMadeError
 from graphviz_ad._internal.base.own_files import OUR_FOLDER
 from graphviz_ad._internal.tracing.contents import contents_of, is_a
 
+WANTED = "scalar type"  # torch's own words where it wants a tensor of another dtype
+
 
 @dataclass(frozen=True)
 class Replaced:
@@ -65,7 +67,7 @@ def exception_to_raise(error: Exception, replacements: Replacements) -> Exceptio
         return error
     if isinstance(error, TypeError) and not by_program:
         return NumberMadeError(f"{error}. {sentence(behind, replacements)}")
-    if by_program or isinstance(error, IndexError):
+    if by_program or isinstance(error, IndexError) or (isinstance(error, RuntimeError) and WANTED in str(error)):
         error.add_note(sentence(behind, replacements))
     return error
 
@@ -75,7 +77,8 @@ def sentence(behind: Sequence[Replaced], replacements: Replacements) -> str:
     which = " and ".join(f"{each.name} ({shown_value(each.given)})" for each in behind)
     made = f"was made {replacements.one}" if len(behind) == 1 else f"were made {replacements.several}"
     keep = " and ".join(f"gad.constant({shown_value(each.given)})" for each in behind)
-    return f"{which} {made} to take gradients to; where the program needs the number itself, give {keep}"
+    tensors = ", or a tensor of whole numbers" if any(isinstance(each.given, list) for each in behind) else ""
+    return f"{which} {made} to take gradients to; where the program needs the number itself, give {keep}{tensors}"
 
 
 def arguments_behind(error: Exception, replacements: Replacements) -> tuple[list[Replaced], bool]:

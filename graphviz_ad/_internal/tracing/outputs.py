@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from graphviz_ad._internal.base.errors import GradOutputsError, NoTensorError
+from graphviz_ad._internal.base.text_table import counted_noun
 from graphviz_ad._internal.graph.notices import notice
 from graphviz_ad._internal.tracing.generators import Taken
 from graphviz_ad._internal.tracing.inputs import is_numbers
@@ -76,8 +77,9 @@ def upstream_gradients(outputs: Sequence[Tensor], given: Any) -> list[Tensor]:
     )
     if len(parts) != len(outputs):
         raise GradOutputsError(
-            f"grad_outputs has {len(parts)} gradient(s), but there are {len(outputs)} differentiable output(s); give"
-            " one for each, in order, or choose one of the outputs with output="
+            f"grad_outputs has {counted_noun(len(parts), 'gradient')}, but there {'is' if len(outputs) == 1 else 'are'}"
+            f" {counted_noun(len(outputs), 'differentiable output')}; give one for each, in order, or choose one of the"
+            " outputs with output="
         )
     return [_upstream(i, output, part) for i, (output, part) in enumerate(zip(outputs, parts, strict=True))]
 

@@ -116,6 +116,7 @@ class Recording:
         self._tape = Tape(
             self._capture, outside.f_code if outside is not None else Recording.__enter__.__code__, safe_depth()
         )
+        self._tape.program = self._code
         self._thread = threading.get_ident()
         self._grads = GradWatch(self._tape)
         with unseen_by_functions():
@@ -403,8 +404,7 @@ class Recording:
             notices = [*notices, notice("other tasks", count=tape.of_other_tasks)]
         if tape.problems:
             notices = [*notices, notice("incomplete", tape.problems, what="thing")]
-        for number, name in variables_read(tape, self._code).items():
-            tape.values[number].name = name
+        name_variables(tape, variables_read(tape, self._code))
         name_returned(tape)
         names = module_names(self._module, self._namespace)
         title = type(self._module).__name__ if self._module is not None else "recording"
@@ -464,6 +464,18 @@ class Recording:
                 [*notices, why],
             )
         )
+
+
+def name_variables(tape: Tape, names: Mapping[int, str]) -> None:
+    """Give values the names of the variables that they were read from, and so to what the same tensors held later,
+    after an optimizer or the program had written to them.
+    """
+    for number, name in names.items():
+        tape.values[number].name = name
+    by_tensor = {id(tape.values[number].reference): name for number, name in names.items()}
+    for value in tape.values:
+        if value.name is None and value.maker is not None and id(value.reference) in by_tensor:
+            value.name = by_tensor[id(value.reference)]
 
 
 def memory_of_pass(graph: Graph, parts: Sequence[AutogradGraph]) -> Memory | None:

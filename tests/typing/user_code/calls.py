@@ -6,6 +6,7 @@ import io
 from pathlib import Path
 from typing import assert_type
 
+import matplotlib.pyplot as plt
 import torch
 
 import graphviz_ad as gad
@@ -38,7 +39,10 @@ assert_type(gad.animate(g, tangents={"x1": 1.0}), gad.Animation)
 assert_type(g.to_dot(theme="print"), str)
 assert_type(g.to_svg(layout="layered"), str)
 assert_type(g.to_json(), str)
+assert_type(g.plot(ax=plt.gca()), gad.Picture)
+assert_type(g.explain("x1").plot(ax=plt.gca()), gad.Picture)
 
+g.plot(ax=3)  # WRONG: ax
 g.plot(thme="dark")  # WRONG: thme
 g.plot("dark")  # WRONG
 g.plot(direction="RL")  # WRONG: direction

@@ -67,7 +67,10 @@
         part.body.dataset.emphasis = now.emphasis;
         if (oneOn && now.emphasis.startsWith("active-")) grow(part.body);
       }
-      for (const [role, text] of now.texts) for (const element of part.texts.get(role) ?? []) write(element, text);
+      for (const [role, text] of now.texts) for (const element of part.texts.get(role) ?? []) {
+        write(element, text);
+        if ("said" in element.dataset) element.toggleAttribute("data-shown", text !== finals.get(element)); // words for cells
+      }
       if (part.words) part.words.toggleAttribute("data-blank", [...now.texts.values()].every((text) => !text));
       describe(part);
     }

@@ -7,17 +7,30 @@ No look is said here a second time: each CSS rule is read off a box, arrow or wo
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import replace
+from typing import TypeVar
 
 from graphviz_ad._internal.base.visible_text import visible
-from graphviz_ad._internal.renderers.svg.still import NAMELESS, bare_element, class_name, prose, style, svg_number, tag
-from graphviz_ad._internal.scene import paint
+from graphviz_ad._internal.renderers.svg.still import (
+    NAMELESS,
+    bare_attributes,
+    bare_element,
+    class_name,
+    mark_element,
+    prose,
+    style,
+    svg_number,
+    tag,
+)
+from graphviz_ad._internal.scene import grids, paint
 from graphviz_ad._internal.scene.canvas import Curve, Label, Mark, Polygon
 from graphviz_ad._internal.scene.path_lines import DISCS
-from graphviz_ad._internal.scene.scene import Arrow, Box, Group, Scene
+from graphviz_ad._internal.scene.scene import Arrow, Box, Group, Line, Scene
 from graphviz_ad._internal.scene.themes import FONT_STACK, THEMES, Theme
 
+Drawn = TypeVar("Drawn", Box, Arrow)
+OTHER = "·"  # what a line says that does not say what it does at the end
 WAYS = {1: "with-values", -1: "with-gradients"}
 
 
@@ -62,7 +75,32 @@ def group_frame(group: Group) -> str:
 
 def box_group(box: Box, index: int) -> str:
     """A box with the names by which style sheet and script find it."""
-    return tag("g", {"class": f"box {box_class(box)}", **handles(box, index)}, stage_shapes(paint.box_marks(box)))
+    return tag("g", {"class": f"box {box_class(box)}", **handles(box, index)}, shapes_with_grids(box, paint.box_marks))
+
+
+def shapes_with_grids(part: Drawn, painter: Callable[[Drawn], Iterable[Mark]]) -> str:
+    """The elements of a box or of the words on an arrow; of a line with a grid both its words, which are seen as long
+    as they say something else, and the cells.
+    """
+    gridded = [line for line in part.lines if line.drawn is not None]
+    if not gridded:
+        return stage_shapes(painter(part))
+    plain = list(painter(part_in_words(part)))
+    said = {line.key: line for line in gridded}
+    shapes = [bare_element(mark) for mark in plain if mark.part not in said]
+    for mark in plain:
+        if isinstance(mark, Label) and mark.part in said:
+            line = said[mark.part]
+            words = mark_element(replace(mark, text=line.text), bare_attributes(mark) | {"data-said": ""})
+            cells = [cell for cell in painter(part_in_words(part, but=line)) if cell not in plain]
+            shapes.append(words + tag("g", {"class": "cells"}, stage_shapes(cells)))
+    return "".join(shapes)
+
+
+def part_in_words(part: Drawn, but: Line | None = None) -> Drawn:
+    """A box or arrow with words in the place of all grids, but for those of one line."""
+    lines = [replace(line, text=OTHER) if line.drawn is not None and line is not but else line for line in part.lines]
+    return replace(part, lines=tuple(lines))
 
 
 def handles(part: Box | Arrow, index: int) -> dict[str, str | None]:
@@ -102,12 +140,16 @@ def plain_emphasis(way: int) -> str:
 def words_group(arrow: Arrow, index: int) -> str:
     """The label of an arrow; its ground is there even where the words are empty now."""
     wordy = replace(
-        arrow, lines=tuple(line if line.role == "trails" else replace(line, text="·") for line in arrow.lines)
+        arrow,
+        lines=tuple(
+            line if line.role == "trails" or line.drawn is not None else replace(line, text=OTHER)
+            for line in arrow.lines
+        ),
     )
     grounds = [mark for mark in paint.arrow_words(wordy) if mark.part == "ground"]
-    words = [mark for mark in paint.arrow_words(arrow) if mark.part != "ground"]
+    words = shapes_with_grids(arrow, lambda arrow: [mark for mark in paint.arrow_words(arrow) if mark.part != "ground"])
     blank = None if any(line.text for line in arrow.lines) else ""
-    return tag("g", {"class": "words", "data-part": str(index), "data-blank": blank}, stage_shapes([*grounds, *words]))
+    return tag("g", {"class": "words", "data-part": str(index), "data-blank": blank}, stage_shapes(grounds) + words)
 
 
 def css(theme: Theme, scene: Scene, name: str) -> str:
@@ -142,12 +184,17 @@ def stage_declarations(mark: Mark) -> str:
 def still_rules(scene: Scene) -> list[str]:
     """Looks that no step changes: words by their role, badges, grounds and group frames."""
     rules = {}
-    for mark in paint.stage_marks(scene):
-        if isinstance(mark, Label) or mark.part in ("badge", "ground", *DISCS):
+    for mark in (*paint.stage_marks(scene), *paint.stage_marks(in_words(scene))):
+        if isinstance(mark, Label) or mark.part in ("badge", "ground", *DISCS, *grids.PARTS):
             rules[f".{class_name(mark.part)}"] = stage_declarations(mark)
     for group in scene.groups[:1]:
         rules |= {f".group .{mark.part}": stage_declarations(mark) for mark in paint.group_marks(group)}
     return [f"{selector}{{{look}}}" for selector, look in rules.items()]
+
+
+def in_words(scene: Scene) -> Scene:
+    """The scene with words in the place of all grids."""
+    return replace(scene, boxes=tuple(map(part_in_words, scene.boxes)), arrows=tuple(map(part_in_words, scene.arrows)))
 
 
 def box_class(box: Box) -> str:

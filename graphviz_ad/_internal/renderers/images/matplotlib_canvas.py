@@ -1,4 +1,4 @@
-"""Canvas -> pixels and PNG through matplotlib; with `letters` the only file that knows matplotlib.
+"""Canvas -> pixels and PNG through matplotlib; with `letters` and `matplotlib_axes` all that knows matplotlib.
 
 Marks are drawn straight onto matplotlib's Agg renderer: no pyplot, no GUI, no figure that stays open, and no setting of
 the reader's matplotlib that can change a picture. Text is drawn as outlines, so that the same text has the same pixels
@@ -96,12 +96,13 @@ def frames(canvases: Iterable[Canvas], theme: Theme, *, scale: float = 1.0) -> I
 
 
 def changing(
-    canvases: Iterable[Canvas], theme: Theme, *, scale: float = 1.0
+    canvases: Iterable[Canvas], theme: Theme, *, scale: float = 1.0, smaller: str = ""
 ) -> Iterator[tuple[Pixels, tuple[PixelBox, ...]]]:
     """The pixels of each canvas in one array that is used again and again, and the boxes in which they differ from
     the one before.
 
-    Canvases that share marks, as the same objects, are compared and drawn fastest.
+    Canvases that share marks, as the same objects, are compared and drawn fastest. ``smaller`` says what makes such
+    pictures smaller, if anything does.
     """
     surface: _Surface | None = None
     picture: NDArray[np.uint32] = np.empty((0, 0), np.uint32)
@@ -109,7 +110,7 @@ def changing(
     for canvas in canvases:
         paper = theme[canvas.background or "paper"]
         if surface is None or before is None or (before.width, before.height) != (canvas.width, canvas.height):
-            surface = _Surface(canvas, theme, scale)
+            surface = _Surface(canvas, theme, scale, smaller)
             picture = surface.packed.copy()
             boxes: tuple[PixelBox, ...] | None = None
         else:
@@ -129,7 +130,7 @@ def changing(
 
 
 @dataclass(frozen=True)
-class _Space:
+class Space:
     """From points, y down, to the units of a renderer, y up; ``snap`` puts straight borders and large letters on
     whole pixels.
     """
@@ -144,7 +145,7 @@ class _Space:
 
 
 @dataclass(frozen=True)
-class _Shape:
+class Shape:
     """A path in the units of the renderer, filled or stroked or both; ``box`` holds every pixel that it can touch."""
 
     path: Path
@@ -173,7 +174,7 @@ def _context(renderer: RendererBase) -> Any:
     return context
 
 
-def _draw_all(renderer: Any, shapes: Sequence[_Shape]) -> None:
+def _draw_all(renderer: Any, shapes: Sequence[Shape]) -> None:
     """Put the shapes on top, one after the other, in a single call: it has the very pixels of single calls."""
     shapes = [shape for shape in shapes if len(np.asarray(shape.path.vertices))]
     if shapes:
@@ -204,7 +205,8 @@ def _draw_all(renderer: Any, shapes: Sequence[_Shape]) -> None:
         )
 
 
-def _canvas_shape(mark: Mark, theme: Theme, space: _Space) -> _Shape:
+def canvas_shape(mark: Mark, theme: Theme, space: Space) -> Shape:
+    """The shape of a mark in the units of that space."""
     fill: str | None = None
     stroke: str | None = None
     line, dash = 0.0, tuple[float, ...]()
@@ -222,7 +224,7 @@ def _canvas_shape(mark: Mark, theme: Theme, space: _Space) -> _Shape:
         path, fill, stroke, line, dash = _rounded_rectangle(mark, space), mark.fill, mark.stroke, mark.line, mark.dash
     path.should_simplify = False  # or the reader's rcParams would decide
     line *= space.scale
-    return _Shape(
+    return Shape(
         path,
         _rgba(theme[fill]) if fill else None,
         _rgba(theme[stroke]) if stroke else None,
@@ -258,14 +260,14 @@ def _box(points: NDArray[np.float64], margin: float, height: float) -> PixelBox:
     )
 
 
-def _rounded_rectangle(rect: Rect, space: _Space) -> Path:
+def _rounded_rectangle(rect: Rect, space: Space) -> Path:
     left, right = rect.x * space.scale, (rect.x + rect.width) * space.scale
     top, bottom = rect.y * space.scale, (rect.y + rect.height) * space.scale
     radius = min(rect.radius, rect.width / 2, rect.height / 2) * space.scale
     if space.snap and 2 * radius < min(right - left, bottom - top):  # a circle stays a circle
         half = rect.line * space.scale / 2 if rect.stroke else 0.0
         left, top, right, bottom = (round(edge - half) + half for edge in (left, top, right, bottom))
-    flat = _Space(1, space.height)
+    flat = Space(1, space.height)
     if radius <= 0:
         return Path(
             flat.vertices([(left, top), (right, top), (right, bottom), (left, bottom), (left, top)]),
@@ -275,7 +277,7 @@ def _rounded_rectangle(rect: Rect, space: _Space) -> Path:
     return Path((CORNERS @ sides).T, ROUNDED)
 
 
-def _placed_text(label: Label, space: _Space) -> Path:
+def _placed_text(label: Label, space: Space) -> Path:
     x, y, em = letters.start(label) * space.scale, space.height - label.y * space.scale, label.size * space.scale
     if em < LEGIBLE:
         return _bar(x, y, letters.width(label) * space.scale, em)
@@ -301,17 +303,17 @@ def _bar(x: float, y: float, width: float, em: float) -> Path:
 class _Surface:
     """A pixel buffer of the size of a canvas, and every shape that was drawn on it so far, by number."""
 
-    def __init__(self, canvas: Canvas, theme: Theme, scale: float) -> None:
-        width, height = _size(canvas, scale)
+    def __init__(self, canvas: Canvas, theme: Theme, scale: float, smaller: str = "") -> None:
+        width, height = _size(canvas, scale, smaller)
         agg: Any = RendererAgg  # matplotlib does not type it
         self.renderer = agg(width, height, 72)
         self.buffer: Pixels = np.asarray(self.renderer.buffer_rgba())
         self.packed = self.buffer.view(np.uint32)[..., 0]
-        self.theme, self.space = theme, _Space(scale, height, snap=True)
+        self.theme, self.space = theme, Space(scale, height, snap=True)
         self.numbers: dict[Mark, int] = {}
         # of the marks in ``numbers``, which keeps them: comparing them takes long
         self.by_identity: dict[int, int] = {}
-        self.shapes: list[_Shape] = []
+        self.shapes: list[Shape] = []
         self.boxes = np.zeros((0, 4), np.int32)
         self.now = np.zeros(0, np.int64)  # the numbers of the marks that are shown, back to front
 
@@ -320,7 +322,7 @@ class _Surface:
         number = self.numbers.get(mark)
         if number is None:
             number = self.numbers[mark] = self.by_identity[id(mark)] = len(self.shapes)
-            self.shapes.append(_canvas_shape(mark, self.theme, self.space))
+            self.shapes.append(canvas_shape(mark, self.theme, self.space))
         return number
 
     def show(self, marks: Sequence[Mark]) -> None:
@@ -402,10 +404,10 @@ def most_scale(canvas: Canvas) -> float:
     return min((MOST_PIXELS_A_SIDE - 1) / max(width, height), math.sqrt(MOST_PIXELS_READ / (width * height)) * 0.999)
 
 
-def _size(canvas: Canvas, scale: float) -> tuple[int, int]:
+def _size(canvas: Canvas, scale: float, smaller: str) -> tuple[int, int]:
     width, height = (max(1, math.ceil(length * scale - 1e-6)) for length in (canvas.width, canvas.height))
     if max(width, height) > MOST_PIXELS_A_SIDE or width * height > MOST_PIXELS:
         raise SaveError(
-            f"a picture of {width} x {height} pixels is too large; give a smaller scale= or save as .svg or .pdf"
+            f"a picture of {width} x {height} pixels is too large; {smaller and f'{smaller} or '}save as .svg or .pdf"
         )
     return width, height

@@ -107,7 +107,12 @@ def element(mark: Mark, theme: Theme) -> str:
 
 def bare_element(mark: Mark) -> str:
     """One mark as one element without colours, pens and fonts, for a page whose style sheet has them."""
-    return mark_element(mark, {"class": class_name(mark.part), **geometry(mark)})
+    return mark_element(mark, bare_attributes(mark))
+
+
+def bare_attributes(mark: Mark) -> Attributes:
+    """What it is part of, and where it is."""
+    return {"class": class_name(mark.part), **geometry(mark)}
 
 
 TAGS: dict[type, str] = {Rect: "rect", Curve: "path", Polygon: "polygon", Label: "text"}

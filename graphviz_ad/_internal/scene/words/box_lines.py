@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from graphviz_ad._internal.graph.fact_texts import norm_text
 from graphviz_ad._internal.graph.graph import Graph, Node, Port
@@ -24,6 +25,7 @@ from graphviz_ad._internal.scene.words.short_text import (
     shortened_text,
 )
 from graphviz_ad._internal.scene.words.signs import NO_GRADIENT
+from graphviz_ad._internal.scene.words.tensor_grids import Tensors, grid_of, image_of, value_grid_of
 
 NOTES = {"none-gradient": "backward returned None", "inner": "inside a Function"}
 FORMULA_ROOM, NAME_ROOM, SUM_ROOM, SUM_LINE = 26, 34, 16, 20  # characters
@@ -94,14 +96,14 @@ def module_title(node: Node, name: str) -> list[Line]:
     """Name of a folded module, and what is in it."""
     facts = [f"{node.inside} op{'s' if node.inside != 1 else ''}"]
     if node.parameters:
-        facts.append(f"{short_count(node.parameters)} parameters")
+        facts.append(f"{short_count(node.parameters)} parameter{'s' if node.parameters != 1 else ''}")
     return [Line("name", shortened_text(name, NAME_ROOM)), Line("kind", " · ".join(facts))]
 
 
 # --- values
 
 
-def value_lines(node: Node) -> list[Line]:
+def value_lines(node: Node, tensors: Tensors) -> list[Line]:
     """The lines that show what the forward pass computed."""
     if node.ports[1:]:
         return numbered("value", [port_line(port, i) for i, port in enumerate(node.ports[:MOST_RESULTS])])
@@ -115,12 +117,24 @@ def value_lines(node: Node) -> list[Line]:
         ]
     if node.kind == "module":
         return [Line("value", snapshot_lines(port.value)[0])]
-    return element_lines("value", port.value)
+    return value_grid(port.value, tensors) if tensors.values else element_lines("value", port.value, brief=True)
 
 
-def element_lines(role: str, snap: Snapshot, first: int = 0) -> list[Line]:
-    """The elements of a tensor, or what is known of them: of one whose elements were not kept in two lines."""
-    elements, spread, remarks = snapshot_parts(snap)
+def value_grid(snap: Snapshot, tensors: Tensors) -> list[Line]:
+    """The elements of a tensor as a grid, or as an image with what is to be said of them."""
+    grid = value_grid_of(snap, small=tensors.small)
+    if grid is not None:
+        return [Line("value", grid.said, grid=grid)]
+    lines = element_lines("value", snap)
+    image = image_of(snap, lines[0].text, lines[0].text)
+    return [replace(lines[0], grid=image), *lines[1:]] if len(lines) > 1 else lines
+
+
+def element_lines(role: str, snap: Snapshot, first: int = 0, *, brief: bool = False) -> list[Line]:
+    """The elements of a tensor, or what is known of them: of one whose elements were not kept in two lines; ``brief``:
+    all in one.
+    """
+    elements, spread, remarks = snapshot_parts(snap, rows=1) if brief else snapshot_parts(snap)
     parts = [
         *((text, "") for text in elements),
         *((text, "spread") for text in spread),
@@ -148,9 +162,9 @@ def port_line(port: Port, i: int) -> str:
 # --- gradients
 
 
-def gradients(node: Node, parts: Sequence[str]) -> list[Line]:
+def gradients(node: Node, parts: Sequence[str], tensors: Tensors, later: str = "") -> list[Line]:
     """The lines that show the gradient of the output with respect to this node; ``parts``: the sum that it is, line
-    by line, where that is to be shown.
+    by line, where that is to be shown; ``later`` is the name of a later value of the same leaf that has the gradient.
     """
     if is_constant(node):
         return []
@@ -165,12 +179,27 @@ def gradients(node: Node, parts: Sequence[str]) -> list[Line]:
                 for i, port in enumerate(node.ports[:MOST_RESULTS])
             ],
         )
+    if later:
+        return [Line("gradient", f"{label} at {later}")]
     total = node.ports[0].grad_total
     if total is None or total == node.ports[0].grad:
-        return [*gradient_of_result(node, label), *numbered("sum", parts)]
-    own = gradient_of_result(node, "this pass")
-    later = f".grad {short_elements(total) or f'norm {short_number(total.norm)}'}"  # a later one of several passes
-    return [*own, Line("gradient", later, number=len(own))]
+        return [*gradient_of_result(node, label, tensors), *numbered("sum", parts)]
+    own = gradient_of_result(node, "this pass", tensors)
+    accumulated = f".grad {short_elements(total) or f'norm {short_number(total.norm)}'}"  # after a later pass
+    return [*own, Line("gradient", accumulated, number=len(own))]
+
+
+def later_values(graph: Graph) -> Mapping[str, str]:
+    """Key of a leaf without a gradient -> key of the last value of the same leaf, which has one: an optimizer has
+    written to it in between.
+    """
+    leaves = [node for node in graph.node_list if node.kind == "leaf" and node.ports[0].tensor is not None]
+    last = {node.ports[0].tensor: node.key for node in leaves if node.ports[0].grad is not None}
+    return {
+        node.key: last[node.ports[0].tensor]
+        for node in leaves
+        if node.ports[0].grad is None and node.ports[0].tensor in last
+    }
 
 
 def gradient_label(node: Node) -> str:
@@ -178,7 +207,7 @@ def gradient_label(node: Node) -> str:
     return ".grad" if node.kind == "leaf" else "grad"
 
 
-def gradient_of_result(node: Node, label: str) -> list[Line]:
+def gradient_of_result(node: Node, label: str, tensors: Tensors) -> list[Line]:
     """The gradient of the one result of a node."""
     grad, own = node.ports[0].grad, norm_text(node.parameter_norm)
     is_module = node.kind == "module"
@@ -189,15 +218,24 @@ def gradient_of_result(node: Node, label: str) -> list[Line]:
         return numbered("gradient", [f"‖{'grad' if is_module else label}‖ {short_number(grad.norm)}", *of_parameters])
     if is_module:
         return numbered("gradient", [f"{label} {type_label(grad)}", *of_parameters])
-    elements, spread, remarks = snapshot_parts(grad)
+    grid = grid_of(grad, label, small=tensors.small) if tensors.gradients else None
+    if grid is not None:
+        return [Line("gradient", grid.said, grid=grid)]
+    elements, spread, remarks = snapshot_parts(grad) if tensors.gradients else snapshot_parts(grad, rows=1)
     if len(elements) == 1 and not spread and not remarks:
         return [Line("gradient", f"{label} {elements[0]}")]
+    if not tensors.gradients and not remarks:
+        return [Line("gradient", f"‖{label}‖ {short_number(grad.norm)}")]
     told = [
         *((text, "") for text in elements),
         *((text, "spread") for text in spread),
         *((text, "") for text in remarks),
     ]
-    return [Line("gradient", label), *(Line("gradient", text, kind, i) for i, (text, kind) in enumerate(told, 1))]
+    image = image_of(grad, label, label) if tensors.gradients else None
+    return [
+        Line("gradient", label, grid=image),
+        *(Line("gradient", text, kind, i) for i, (text, kind) in enumerate(told, 1)),
+    ]
 
 
 def short_sum_lines(parts: str) -> tuple[str, ...]:
@@ -247,12 +285,14 @@ def terms_of_sum(graph: Graph, node: Node, port: int, flows: Mapping[str, str | 
 # --- small print
 
 
-def notes(graph: Graph, node: Node, kink: str) -> list[Line]:
-    """Upstream gradient of an output, why there is no gradient, and what torch takes where the derivative jumps."""
+def notes(graph: Graph, node: Node, kink: str, later: str = "") -> list[Line]:
+    """Upstream gradient of an output, why there is no gradient, and what torch takes where the derivative jumps;
+    ``later`` is the name of a later value of the same leaf that has the gradient.
+    """
     found = []
     seeds = [port.upstream for port in node.ports if port.upstream is not None]
     found += [Line("upstream", seed_text(seed)) for seed in seeds[:1] if not is_one(seed)]
-    if node.cut == "unreached" and node.kind != "data":
+    if node.cut == "unreached" and node.kind != "data" and not later:
         found.append(
             Line("note", "no path to an output" if not graph.out_edges(node.key) else "no gradient reaches it")
         )

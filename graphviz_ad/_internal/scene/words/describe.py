@@ -16,6 +16,7 @@ from graphviz_ad._internal.scene.words.frames import ModulePath, frames_of, with
 from graphviz_ad._internal.scene.words.names import Names, all_results, derivative_name, graph_names, is_only_a_part
 from graphviz_ad._internal.scene.words.short_text import short_elements
 from graphviz_ad._internal.scene.words.statement_text import StatementTexts, statement_texts
+from graphviz_ad._internal.scene.words.tensor_grids import ALL, Tensors
 
 PROGRAM_KINDS = ("line", "call")  # of nodes that are parts of the program rather than operations
 MOST_RULES = 60  # nodes of a picture in which edges without numbers say how they pass the gradient on
@@ -27,7 +28,8 @@ class Options:
 
     ``sums``: short sums of contributions, as films tell them; ``leaf_sums``: of each leaf the whole sum, however long.
     ``named``: local derivatives with their names, "∂q/∂x = 3" rather than "× 3". ``single``: what flows back along an
-    edge even where it is the whole gradient of the one result that the edge carries.
+    edge even where it is the whole gradient of the one result that the edge carries. ``tensors``: which tensors are
+    shown as grids.
     """
 
     values: bool = True
@@ -38,6 +40,7 @@ class Options:
     named: bool = True
     single: bool = True
     digits: int = DIGITS
+    tensors: Tensors = ALL
 
 
 @dataclass(frozen=True)
@@ -118,6 +121,7 @@ def _words(graph: Graph, options: Options) -> Words:
         values,
         flows,
         statement_texts(graph, names),
+        box_lines.later_values(graph),
     )
     nodes = {node.key: describer.node(node) for node in graph.node_list}
     edges = {edge.key: describer.edge(edge, nodes[edge.head].operands) for edge in graph.edges}
@@ -130,6 +134,19 @@ def _words(graph: Graph, options: Options) -> Words:
         edges,
         descriptions.summary(graph, describer.names),
     )
+
+
+def has_grids(words: Words) -> bool:
+    """Whether a tensor is drawn as a grid anywhere."""
+    lines = [*(said.lines for said in words.nodes.values()), *(said.lines for said in words.edges.values())]
+    return any(line.grid is not None for each in lines for line in each)
+
+
+def with_tensors(words: Words, tensors: Tensors) -> Words:
+    """The words with those tensors as grids; the same ones where that makes no difference."""
+    if tensors == words.options.tensors or not has_grids(words):
+        return words
+    return words_of_graph(words.graph, replace(words.options, tensors=tensors))
 
 
 def without_local(words: Words) -> Words:
@@ -146,7 +163,7 @@ class Describer:
     """What all parts of one description share.
 
     ``values`` and ``flows`` are results, by node and port, and gradients, by edge, in a few characters: each stands in
-    many places.
+    many places. ``later``: key of a value of a leaf -> that of a later value, which has the gradient.
     """
 
     graph: Graph
@@ -157,6 +174,7 @@ class Describer:
     values: Mapping[tuple[str, int], str | None]
     flows: Mapping[str, str | None]
     statements: StatementTexts
+    later: Mapping[str, str]
 
     # --- nodes
 
@@ -173,6 +191,7 @@ class Describer:
         )
         sums = tuple([box_lines.sum_of(graph, node, port, self.flows) for port in range(len(node.ports))])
         flows = self.options.gradients and graph.has_gradients
+        later = names.of[self.later[node.key]] if node.key in self.later else ""
         return NodeWords(
             names.of[node.key],
             results,
@@ -181,9 +200,11 @@ class Describer:
             formula_text.formula_in_numbers(claim, [self.values[edge.tail, edge.port] for edge in claim.call.operands]),
             formula_text.operation_badge(claim),
             tuple(self.title(claim, results, formula, operands)),
-            tuple(box_lines.value_lines(node) if self.options.values else box_lines.type_lines(node)),
-            tuple(box_lines.gradients(node, self.sum_in_box(node, sums))) if flows else (),
-            tuple(box_lines.notes(graph, node, kink)) if flows else (),
+            tuple(
+                box_lines.value_lines(node, self.options.tensors) if self.options.values else box_lines.type_lines(node)
+            ),
+            tuple(box_lines.gradients(node, self.sum_in_box(node, sums), self.options.tensors, later)) if flows else (),
+            tuple(box_lines.notes(graph, node, kink, later)) if flows else (),
             sums,
             descriptions.facts_about_node(node, formula, kink, has_gradients=graph.has_gradients),
             formula_text.written_operands(claim) if box_lines.has_whole_formula(claim, formula) else frozenset(),
@@ -216,11 +237,13 @@ class Describer:
         local = self.local(edge, name, back, letters) if self.options.local else None
         shown = self.options.gradients and (self.options.single or not self.is_whole_gradient(edge))
         said = edge_labels.gradient_contribution(edge, back, self.flows[edge.key]) if shown else ""
+        grid = edge_labels.contribution_grid(edge, back, self.options.tensors) if shown else None
+        said = grid.said if grid is not None else said
         lines = edge_labels.arrow_lines(
             edge,
             crossing(self.graph, edge),
             local,
-            Line("contribution", said, "summed" if back.summed else ""),
+            Line("contribution", said, "summed" if back.summed else "", grid=grid),
             self.graph.nodes[edge.head].op,
         )
         told = descriptions.of_edge(self.graph, self.names, edge, back, name, letters)
@@ -237,7 +260,8 @@ class Describer:
         """The local derivative of an edge: "∂q/∂x = 1", "∂h/∂z = 1 − h²", or how the gradient is passed on: "g @ Wᵀ
         (1×3)(3×2)"; None for neither.
         """
-        text = short_elements(edge.local) or short_elements(edge.jacobian)
+        flat = edge.local is None or len(edge.local.shape) <= 2  # brackets within brackets say less than a formula
+        text = (short_elements(edge.local) if flat else None) or short_elements(edge.jacobian)
         if text is None:
             if edge.cut is not None or len(self.graph.node_list) > MOST_RULES:
                 return None

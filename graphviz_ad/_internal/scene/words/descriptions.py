@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 
+from graphviz_ad._internal.base.text_table import counted_noun
 from graphviz_ad._internal.graph.fact_texts import argument_text, further_facts
 from graphviz_ad._internal.graph.graph import COMPUTED, Edge, Graph, Node
 from graphviz_ad._internal.graph.snapshot import Snapshot
 from graphviz_ad._internal.maths.claims import Passed
 from graphviz_ad._internal.maths.formulas import to_unicode
-from graphviz_ad._internal.maths.number_format import number_in_one_line, type_label
+from graphviz_ad._internal.maths.number_format import every_element, number_in_one_line, type_label
 from graphviz_ad._internal.scene.cut_marks import REASONS
 from graphviz_ad._internal.scene.scene import Fact
 from graphviz_ad._internal.scene.words.edge_labels import matrix_shapes
@@ -42,8 +43,12 @@ def facts_about_node(node: Node, formula: str, kink: str, *, has_gradients: bool
             ", ".join(type_label(Snapshot(p.shape, p.dtype or "?")) for p in node.ports[:4] if p.shape is not None),
             "",
         ),
-        ("value", "; ".join(number_in_one_line(p.value) for p in node.ports[:4] if p.value), "value"),
-        ("gradient", "; ".join(gradient_text(p.grad) for p in node.ports[:4]) if flows else None, "gradient"),
+        ("value", "; ".join(every_element(p.value) for p in node.ports[:4] if p.value), "value"),
+        (
+            "gradient",
+            "; ".join(every_element(p.grad) if p.grad else "None" for p in node.ports[:4]) if flows else None,
+            "gradient",
+        ),
         (".grad in torch", NOT_RETAINED if flows and node.kind in COMPUTED else None, ""),
         ("the derivative jumps here, and torch takes", kink, ""),
         ("module", ".".join(node.module[-1:]), ""),
@@ -76,7 +81,7 @@ def of_edge(
     where = f", where g = {names.gradient(edge.head)} arrives"
     facts: list[tuple[str, str | None, str]] = [
         ("edge", f"{names.carried(edge)} → {names.of[edge.head]}, operand {edge.slot + 1}", ""),
-        ("Jacobian", number_in_one_line(edge.jacobian) if edge.jacobian else None, "local"),
+        ("Jacobian", every_element(edge.jacobian) if edge.jacobian else None, "local"),
         ("local derivative", local_derivative(edge, derivative, to_unicode(local, letters) if local else ""), "local"),
         (
             "passes on",
@@ -85,7 +90,7 @@ def of_edge(
             else None,
             "",
         ),
-        ("flows back", number_in_one_line(edge.grad) if edge.grad else None, "contribution"),
+        ("flows back", every_element(edge.grad) if edge.grad else None, "contribution"),
         ("no gradient", why_cut(names, edge), ""),
         ("match", edge.match if edge.match != "exact" else None, ""),
     ]
@@ -115,7 +120,7 @@ def summary(graph: Graph, names: Names) -> str:
         ([f"{ops} operation{'s' if ops != 1 else ''}"] if ops or not lines + calls else [])
         + ([f"{lines} line{'s' if lines != 1 else ''} of the program"] if lines else [])
         + ([f"{calls} call{'s' if calls != 1 else ''} of functions"] if calls else [])
-        + ([f"{modules} folded modules"] if modules else [])
+        + ([f"{counted_noun(modules, 'folded module')}"] if modules else [])
         + ["1 leaf" if len(leaves) == 1 else f"{len(leaves)} leaves"]
     )
     outputs = ", ".join(

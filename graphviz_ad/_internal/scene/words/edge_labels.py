@@ -9,11 +9,13 @@ from graphviz_ad._internal.graph.rank_messages import CUT
 from graphviz_ad._internal.maths.claims import Passed
 from graphviz_ad._internal.maths.formulas import to_unicode
 from graphviz_ad._internal.maths.number_format import short_number, type_label
-from graphviz_ad._internal.scene.scene import Line
+from graphviz_ad._internal.scene.scene import Grid, Line
 from graphviz_ad._internal.scene.words.short_text import grouped
 from graphviz_ad._internal.scene.words.signs import CUT_MARKS, OVERWRITTEN, cut_mark
+from graphviz_ad._internal.scene.words.tensor_grids import Tensors, grid_of
 
 LABEL_ROOM = 30  # characters
+MOST_ON_ARROW = 4  # rows and columns of what stands on an arrow
 CUTS = {**CUT_MARKS, **OVERWRITTEN}
 
 
@@ -60,6 +62,13 @@ def gradient_contribution(edge: Edge, passed: Passed, flow: str | None) -> str:
         if edge.grad.norm is not None
         else f"{arrow} {type_label(edge.grad)}"
     )
+
+
+def contribution_grid(edge: Edge, passed: Passed, tensors: Tensors) -> Grid | None:
+    """The elements of what flows back along an edge, where they are few."""
+    if not tensors.edges:
+        return None
+    return grid_of(edge.grad, "← Σ" if passed.summed else "←", small=tensors.small, most=MOST_ON_ARROW)
 
 
 def arrow_lines(

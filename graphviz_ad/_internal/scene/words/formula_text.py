@@ -12,6 +12,7 @@ from graphviz_ad._internal.maths.claims import LETTERS, Claim, written_call
 from graphviz_ad._internal.maths.formula_tree import Name, Tree, parsed, walked
 from graphviz_ad._internal.maths.formulas import to_unicode
 from graphviz_ad._internal.maths.tex_labels import tex_to_unicode
+from graphviz_ad._internal.operations.rules import ELEMENTWISE
 from graphviz_ad._internal.operations.traits import GETITEM
 from graphviz_ad._internal.scene.words.in_place_text import in_place_formula, is_partial_write, subscript
 from graphviz_ad._internal.scene.words.names import Names
@@ -64,9 +65,20 @@ def operation_in_terms(claim: Claim, operands: Mapping[str, str]) -> str:
     if node.call is None:  # not seen running: operands without gradient are not known
         return written_call(claim, [*operands.values(), "…"])
     if not claim.forward:
-        return written_call(claim, operands.values())
+        return with_hidden_operands(claim, operands) or written_call(claim, operands.values())
     text = to_unicode(claim.forward, operands)
     return text.replace("[…]", f"[{subscript(dict(node.arguments))}]") if node.op == GETITEM else text
+
+
+def with_hidden_operands(claim: Claim, operands: Mapping[str, str]) -> str:
+    """An operation on single elements with the operands that a transform left out where they stand: "1 + v1"; "" for
+    any other.
+    """
+    texts = claim.in_place(operands.values())
+    known = ELEMENTWISE.get(claim.call.name) if claim.hidden and not claim.settings else None
+    if known is None or len(known.backward) != len(texts):
+        return ""
+    return to_unicode(known.forward, dict(zip(LETTERS, texts, strict=False)))
 
 
 def written_operands(claim: Claim) -> frozenset[str]:

@@ -17,8 +17,12 @@ SHARED = "CopySlices"  # the autograd node of a write through a view: its result
 
 
 def is_partial_write(node: Node) -> bool:
-    """Whether an operation was seen writing to part of the tensor that is its result."""
-    return node.call is not None and (SHARED in node.autograd or node.op == SETITEM)
+    """Whether an operation was seen writing to part of the tensor that is its result: what a function of several
+    parts writes to, it has made itself, unless its name says otherwise.
+    """
+    if node.call is None or node.op == SETITEM:
+        return node.call is not None
+    return SHARED in node.autograd and (node.inside < 2 or (node.op or "").endswith("_"))
 
 
 def in_place_formula(claim: Claim, operands: Iterable[str]) -> str:

@@ -29,7 +29,13 @@ def node_of_unit(draft: Draft, unit: Unit) -> Node:
     kind = kind_of_node(units, unit)
     autograd = None if kind == "leaf" else i
     requires_grad = kind == "leaf" or autograd is not None or (unit.function is None and wanted_gradient(units, unit))
-    name, ports = named_ports(units, unit, ports_of(draft, unit), names_of_result(draft, unit, words))
+    name, ports = named_ports(
+        units,
+        unit,
+        ports_of(draft, unit),
+        names_of_result(draft, unit, words),
+        words.also if draft.last_of_call.get(units.calls[unit]) is unit else (),
+    )
     if autograd is not None:
         called: tuple[str, ...] = (units.recorded.autograd.names[autograd],)
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -90,7 +91,46 @@ def port_with(
     return Port(shape, dtype, device, value.snapshot, grad, upstream, grad_total, name, is_shown, tensor=tensor)
 
 
-def named_ports(units: Units, unit: Unit, ports: Ports, names: tuple[str, ...]) -> tuple[str | None, Ports]:
+def named_ports(
+    units: Units, unit: Unit, ports: Ports, names: tuple[str, ...], further: tuple[str, ...] = ()
+) -> tuple[str | None, Ports]:
+    """The name of a node and its ports by theirs: by the variables that take the results, or by those from which they
+    are read; the others of these stand beside them, and so do those ``further`` out that take the one result.
+    """
+    name, ports = taken_by(units, unit, ports, names)
+    read = read_from(units, unit)
+    if further and len(ports) == 1:
+        read = {0: tuple(dict.fromkeys([*further, *read.get(0, ())]))}
+    if not read:
+        return name, ports
+    if len(ports) == 1:
+        called = [each for each in read.get(0, ()) if each != name]
+        name = name or next(iter(called), None)
+        return name, (replace(ports[0], also=tuple([each for each in called if each != name])),)
+    often = Counter([each for names in read.values() for each in names])  # as the x of ``for x in xs.unbind()``
+    alone = {n: next((each for each in names if often[each] == 1), None) for n, names in read.items()}
+    named = [port.name or alone.get(n) for n, port in enumerate(ports)]
+    return name, tuple(
+        replace(port, name=own, also=tuple([each for each in read.get(n, ()) if each != own]))
+        for n, (port, own) in enumerate(zip(ports, named, strict=True))
+    )
+
+
+def read_from(units: Units, unit: Unit) -> Mapping[int, tuple[str, ...]]:
+    """Port -> the variables from which the program reads it, and the one that takes what a module returned."""
+    tape = units.recorded.tape
+    if not tape.read_names and not tape.returned_names:
+        return {}
+    found: dict[int, tuple[str, ...]] = {}
+    for port, value in units.values[unit].items():
+        taken = tape.returned_names.get(value.number)
+        names = dict.fromkeys([*([taken] if taken else []), *tape.read_names.get(value.number, ())])
+        if names and value.maker is not None:
+            found[port] = tuple(names)
+    return found
+
+
+def taken_by(units: Units, unit: Unit, ports: Ports, names: tuple[str, ...]) -> tuple[str | None, Ports]:
     """The variable that takes the result; several variables that take one each name the ports instead."""
     returned = returned_as(units, unit)
     if len(ports) == 1:

@@ -38,12 +38,16 @@ def retained_grads_aside(graph: AutogradGraph, tape: Tape) -> Iterator[None]:
 def retaining(graph: AutogradGraph, tape: Tape) -> list[Tensor]:
     """The tensors whose ``.grad`` a pass over the graph will write, leaves left out."""
     with torch._C.DisableTorchFunctionSubclass():
-        candidates = (tensor for tensor in (*tape.living(), *_all_tensors(graph, tape)) if tensor.retains_grad)
-        found = {id(tensor): tensor for tensor in candidates if not tensor.is_leaf and _is_made_in(graph, tensor)}
-        return list(found.values())
+        candidates = (*tape.living(), *_all_tensors(graph, tape))
+        return list({id(tensor): tensor for tensor in candidates if _retains_within(graph, tensor)}.values())
 
 
-def _is_made_in(graph: AutogradGraph, tensor: Tensor) -> bool:
+def _retains_within(graph: AutogradGraph, tensor: Tensor) -> bool:
+    try:
+        if not tensor.retains_grad or tensor.is_leaf:
+            return False
+    except RuntimeError:  # nothing but the shell of one
+        return False
     try:
         return id(tensor.grad_fn) in graph.index
     except RuntimeError:  # a view of which torch does not say what made it

@@ -10,6 +10,7 @@ import torch
 from graphviz_ad._internal.operations.names import public_name
 from graphviz_ad._internal.tracing.assembly.units import Recorded
 from graphviz_ad._internal.tracing.naming.as_written import call_in_program, messages, reflected, written_operation
+from graphviz_ad._internal.tracing.naming.returned_names import names_further_out
 from graphviz_ad._internal.tracing.tape.tape_entries import Operation
 
 
@@ -17,7 +18,7 @@ from graphviz_ad._internal.tracing.tape.tape_entries import Operation
 class SiteWords:
     """``op`` is its own name, ``alone`` the one as it is written, ``call`` that of the call.
 
-    ``names`` are the variables that take the result.
+    ``names`` are the variables that take the result, ``also`` those further out.
     """
 
     op: str | None = None
@@ -27,6 +28,7 @@ class SiteWords:
     names: tuple[str, ...] = ()
     module: tuple[str, ...] = ()
     source: str | None = None
+    also: tuple[str, ...] = ()
 
 
 NO_WORDS = SiteWords()
@@ -58,6 +60,7 @@ def words_at(recorded: Recorded, operation: Operation) -> SiteWords:
         place.namer.names if place.namer is not None else (),
         tuple(name for name in modules if name),
         place.user.source if place.user is not None and recorded.tape.capture.source else None,
+        names_further_out(place.namer, place.path),
     )
 
 

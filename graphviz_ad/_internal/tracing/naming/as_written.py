@@ -141,7 +141,7 @@ def call_in_program(operation: Operation) -> str | None:
     """
     place = operation.place
     if place.transform:
-        named = place.site.maker if place.site is not None else None
+        named = place.called.maker
         return named if named in TRANSFORMS.values() else place.transform
     written = name_at(place)
     own_code = place.inner_names[:1] == (written,)  # the function of that name is one of torch's, in whatever module

@@ -7,23 +7,56 @@ what it returned.
 from __future__ import annotations
 
 import dis
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from types import CodeType
 
 from graphviz_ad._internal.operations.traits import DETACHES
-from graphviz_ad._internal.tracing.tape.stack import ModuleCall
+from graphviz_ad._internal.tracing.naming.variable_names import results_read
+from graphviz_ad._internal.tracing.tape.call_sites import CallSite
+from graphviz_ad._internal.tracing.tape.stack import ModuleCall, PathStep
 from graphviz_ad._internal.tracing.tape.tape import Tape
 from graphviz_ad._internal.tracing.tape.tape_entries import Operation, Value
 
 
 def name_returned(tape: Tape) -> None:
-    """Note under which names the program takes what modules return, unless those results have names of their own."""
+    """Note under which names the program takes what modules return, and from which variables it reads results: what
+    is called otherwise where it is computed has both names.
+    """
+    if tape.program is not None:
+        tape.read_names = results_read(tape, tape.program)
     for call, operations in _runs_of_modules(tape):
         names = [name for name in call.namer.names if name != "_"] if call.namer is not None else []
         found = _left_over(tape, operations) if len(names) == 1 else []
         if len(found) == 1 and _is_returned(tape, found[0], call):
-            tape.returned_names.setdefault(found[0].number, names[0])
+            number, maker = found[0].number, found[0].maker
+            tape.returned_names.setdefault(number, names[0])
+            further = names_further_out(call.namer, tape.operations[maker].place.path) if maker is not None else ()
+            tape.read_names[number] = (*further, *tape.read_names.get(number, ()))
+
+
+def names_further_out(namer: CallSite | None, path: Sequence[PathStep]) -> tuple[str, ...]:
+    """The variables that take a result in the callers of the function that has one for it: the "fake" of
+    ``fake = net(z)``, where net ends on ``return output``; ``namer`` is the site that the variable stands at, ``path``
+    are the frames that lead to the operation.
+    """
+    found: list[str] = []
+    steps = list(reversed(path))
+    if namer is None or namer not in steps:
+        return ()
+    for step in steps[steps.index(namer) + 1 :]:
+        if isinstance(step, int):  # a module
+            continue
+        site = step if isinstance(step, CallSite) else CallSite(*step)
+        if namer is not None and not namer.is_returned:
+            break
+        if site.returned:
+            continue
+        if not isinstance(step, CallSite) or len(site.names) != 1:
+            break
+        found.append(site.names[0])
+        namer = site
+    return tuple(dict.fromkeys(found))
 
 
 def _is_returned(tape: Tape, value: Value, call: ModuleCall) -> bool:

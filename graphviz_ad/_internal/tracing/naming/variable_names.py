@@ -16,9 +16,9 @@ import torch
 from torch import Tensor
 
 from graphviz_ad._internal.operations.names import OPERATORS, public_name
-from graphviz_ad._internal.operations.traits import LINEAR, LINEAR_RUNS_AS, SIDES
+from graphviz_ad._internal.operations.traits import GETITEM, LINEAR, LINEAR_RUNS_AS, SIDES
 from graphviz_ad._internal.tracing.naming.as_written import reflected
-from graphviz_ad._internal.tracing.tape.call_sites import CallSite, Operand
+from graphviz_ad._internal.tracing.tape.call_sites import CallSite, Operand, numbers_in
 from graphviz_ad._internal.tracing.tape.tape import Tape
 from graphviz_ad._internal.tracing.tape.tape_entries import Operation, Value
 
@@ -53,6 +53,37 @@ def variables_read(tape: Tape, code: CodeType) -> dict[int, str]:
             if name is not None and name not in own and _is_nameless(tape.values[use[1]]):
                 found.setdefault(use[1], name)
     return found
+
+
+def results_read(tape: Tape, code: CodeType) -> dict[int, tuple[str, ...]]:
+    """Number of a result -> the variables that the function of this code, or one that stands in it, reads it from."""
+    found: dict[int, dict[str, None]] = {}
+    codes = dict(_codes_within(code))
+    for operation in tape.operations:
+        site = operation.place.site
+        own = codes.get(site.code) if site is not None else None
+        if own is None or all(tape.values[use[1]].maker is None for use in operation.uses):
+            continue
+        for use, name in zip(operation.uses, _variables_with_subscripts(operation), strict=True):
+            if name is not None and name.isidentifier() and name not in own and _is_from_elsewhere(tape, use[1], site):
+                found.setdefault(use[1], {})[name] = None
+    return {number: tuple(names) for number, names in found.items()}
+
+
+def _is_from_elsewhere(tape: Tape, number: int, site: CallSite | None) -> bool:
+    """Whether a value is a result of another call than the one at this site, which may be several operations."""
+    maker = tape.values[number].maker
+    return maker is not None and tape.operations[maker].place.site != site
+
+
+def _variables_with_subscripts(operation: Operation) -> tuple[str | None, ...]:
+    """As `variables_of`, and of ``x[:, 0]`` the x, which the first of several operations reads."""
+    site = operation.place.site
+    if site is None or site.written != GETITEM or operation.place.user is not site or not operation.uses:
+        return variables_of(operation)
+    first, *others = operation.uses
+    name = site.subscripted.variable if site.subscripted is not None else None
+    return (name if first[0] == "self" else None, *[None] * len(others))
 
 
 def _codes_within(code: CodeType) -> Iterator[tuple[CodeType, Collection[str]]]:
@@ -101,9 +132,16 @@ def _sides(operation: Operation, operands: Sequence[Operand]) -> Mapping[str, in
     sides = SIDES.get((OPERATORS.get(site.written or "", "") if site is not None else "", operation.op), {})
     if len(operation.uses) == 2 and len(operands) == 2:
         return {name: 1 - side for name, side in sides.items()} if reflected(operation) else sides
-    variables = [side for side, operand in enumerate(operands) if not operand.constant]
+    variables = [side for side, operand in enumerate(operands) if not _is_number(operand, site)]
     # the other is a number
     return {"self": variables[0]} if len(operation.uses) == len(variables) == 1 and "self" in sides else {}
+
+
+def _is_number(operand: Operand, site: CallSite | None) -> bool:
+    """Whether an operand is a number, or a variable that the function only ever sets to numbers."""
+    if operand.constant:
+        return True
+    return operand.local and site is not None and operand.variable in numbers_in(site.code)
 
 
 def _given_variables(operation: Operation, site: CallSite, operands: Sequence[Operand]) -> Sequence[Operand] | None:

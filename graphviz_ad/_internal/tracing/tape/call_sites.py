@@ -235,14 +235,6 @@ class CallSite:
         return len(stores) == 1 and bool(ends) and loaded
 
     @cached_property
-    def maker(self) -> str | None:
-        """The function that made the function called here, if both calls are written here: the "hessian" of
-        ``hessian(f)(x)``.
-        """
-        tree = _parsed(self.text)
-        return _called_by(tree.func) if isinstance(tree, ast.Call) else None
-
-    @cached_property
     def number_first(self) -> bool:
         """Whether a number is written before the operator and something else behind it: "2 * x"."""
         if self.instruction is None or not self.instruction.opname.startswith("BINARY_OP"):
@@ -263,6 +255,12 @@ class CallSite:
             if isinstance(tree, ast.Call) and isinstance(tree.func, ast.Attribute)
             else None
         )
+
+    @cached_property
+    def subscripted(self) -> Operand | None:
+        """What stands before the brackets of ``x[i]``; None elsewhere."""
+        tree = _parsed(self.text)
+        return self.operand_of(tree.value) if isinstance(tree, ast.Subscript) else None
 
     @cached_property
     def operands(self) -> tuple[Operand, ...] | None:
@@ -333,6 +331,52 @@ class CallSite:
         place = self.instruction.positions if self.instruction else None
         line = place.lineno if place and place.lineno else self.code.co_firstlineno
         return f"{PurePath(self.code.co_filename).name}:{line}"
+
+
+@lru_cache(maxsize=4096)
+def numbers_in(code: CodeType) -> frozenset[str]:
+    """The variables of a function that it sets to numbers written there and to nothing else: by ``x = 2.0``, or by
+    ``for x in (1.0, 2.0)`` and ``for i in range(3)``.
+    """
+    steps = _steps(code)[0]
+    numbers: dict[str, bool] = {}
+    given = {*code.co_varnames[: code.co_argcount + code.co_kwonlyargcount], *code.co_freevars}
+    for at, step in enumerate(steps):
+        if step.opname.startswith(("STORE_FAST", "STORE_DEREF", "DELETE_FAST")) and isinstance(step.argval, str):
+            numbers[step.argval] = numbers.get(step.argval, True) and _sets_number(steps, at)
+    return frozenset(name for name, always in numbers.items() if always and name not in given)
+
+
+def _sets_number(steps: list[dis.Instruction], at: int) -> bool:
+    """Whether what an instruction stores is a number that stands there."""
+    before = steps[at - 1] if at else None
+    if before is None or steps[at].is_jump_target:  # it may come from elsewhere, as in ``w if known else 1.0``
+        return False
+    if before.opname == "FOR_ITER":
+        return _goes_over_numbers(steps, at - 1)
+    return _is_constant_number(before)
+
+
+def _goes_over_numbers(steps: list[dis.Instruction], at: int) -> bool:
+    """Whether a loop goes over numbers that stand there, or over a range."""
+    behind = [step for step in steps[max(at - 8, 0) : at] if step.opname != "PUSH_NULL"]
+    if len(behind) < 2 or behind[-1].opname != "GET_ITER":
+        return False
+    over = behind[-2]
+    if over.opname in ("LOAD_CONST", "RETURN_CONST"):
+        return isinstance(over.argval, tuple) and all(type(each) in (int, float) for each in over.argval)
+    calls = [step for step in behind if step.opname not in ("PRECALL", "KW_NAMES")]
+    start = next((i for i, step in enumerate(calls) if step.opname == "LOAD_GLOBAL" and step.argval == "range"), None)
+    return (
+        start is not None
+        and calls[-2].opname == "CALL"
+        and all(step.opname.startswith("LOAD_") for step in calls[start:-2])
+        and len(calls[start:-2]) == int(calls[-2].arg or 0) + 1
+    )
+
+
+def _is_constant_number(step: dis.Instruction) -> bool:
+    return step.opname in ("LOAD_CONST", "LOAD_SMALL_INT") and type(step.argval) in (int, float, complex)
 
 
 @lru_cache(maxsize=4096)

@@ -32,10 +32,15 @@ MISSING = object()
 
 
 class Callee(NamedTuple):
-    """What is called: its name, None where it cannot be told; ``fixed``: whether it is the same each time."""
+    """What is called: its name, None where it cannot be told; ``fixed``: whether it is the same each time.
+
+    ``maker`` is the name of the function that made it, if that is called right there: the "hessian" of
+    ``hessian(f)(x)``.
+    """
 
     name: str | None
     fixed: bool
+    maker: str | None = None
 
 
 UNTOLD = Callee(None, True)
@@ -46,6 +51,9 @@ def callee_at(site: CallSite, frame: Frame) -> Callee:
     if site.called_expression is None:
         return UNTOLD
     reading = _Reading(site, frame)
+    if isinstance(site.called_expression, ast.Call):
+        made_by = reading.read(site.called_expression.func)
+        return Callee(None, reading.is_fixed, None if made_by is MISSING else name_of_callable(made_by))
     thing = reading.read(site.called_expression)
     if isinstance(thing, _Method):
         return Callee(thing.name, True)

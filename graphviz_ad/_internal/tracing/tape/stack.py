@@ -47,7 +47,7 @@ class ModuleCall:
 
     ``namer`` is the site whose variable takes what it returns. ``way`` are the frames of torch's modules between that
     line and the operation, empty where the user's own code runs in there; ``handed_on`` says whether that returns the
-    result at once, as a hook that only looks at it does not.
+    result and nothing else, as a hook that only looks at it does not.
     """
 
     site: CallSite
@@ -118,7 +118,7 @@ class _ModuleCalls:
             )
         self.way.clear()
         self.is_user_inside = True
-        self.handed_on = self.handed_on and site.returned
+        self.handed_on = self.handed_on and site.is_returned
 
     def counted(self, frames: int) -> tuple[ModuleCall, ...]:
         """All of them, with heights from without."""

@@ -77,10 +77,13 @@ class Tape:
         self._storages: dict[int | None, int] = {}  # memory -> the last value that was written there
         self._names: dict[int, tuple[weakref.ref[Tensor], str]] = {}
         self.returned_names: dict[int, str] = {}  # number of what a module returned -> the variable that takes it
+        self.read_names: dict[int, tuple[str, ...]] = {}  # number of a result -> the variables that it is read from
+        self.program: CodeType | None = None  # the code that was called, if it is Python's
         self.output_names: dict[int, str] = {}  # number of what the program returned -> what it was returned as
         self.moment = sequence_number()  # when it began, as the moment of an operation
         self.replaced: set[int] = set()  # values that tensors have since their .data was set
         self._made: dict[int, int] = {}  # memory -> the last value that an operation made there
+        self._memory_before: tuple[int | None, int] = (None, 0)  # an operation that only moves something ran
         self._step_began = 0
         self._stack = StackReader(stop, Callee(direct, True))
         # reference counts of operands that only C++ holds, as the recorder that calls us has measured them
@@ -93,11 +96,9 @@ class Tape:
         value = self._objects.get(id(tensor))
         if value is None or value.reference() is not tensor:
             return self._new_value(tensor, None, 0, self._held(tensor))
-        memory, size = memory_and_bytes(tensor)
+        memory = memory_of_tensor(tensor)
         if memory != value.memory:
             return self._replaced(tensor, memory)
-        if size > value.memory_bytes:
-            self._grown(tensor, value, size)
         if self._storages:  # was its memory written through another view since?
             writer = self._storages.get(memory) if memory is not None else None
             if writer is not None and writer > value.number:
@@ -105,11 +106,6 @@ class Tape:
                 self.keeper.was_written(tensor)  # whose version does not tell, where that was through .data
                 return self._new_value(tensor, last.maker, last.port, self._held(tensor))
         return value
-
-    def _grown(self, tensor: Tensor, value: Value, size: int) -> None:
-        """Note that the memory of a tensor has been made larger since it was last seen: nobody has written the rest."""
-        self.unwritten.grew(tensor, value.memory_bytes)
-        value.memory_bytes = size
 
     def _replaced(self, tensor: Tensor, memory: int | None) -> Value:
         """What a tensor holds since its ``.data`` was set; what an operation made there, if it is still the same."""
@@ -172,7 +168,7 @@ class Tape:
 
     def _new_value(self, tensor: Tensor, maker: int | None, port: int, held: Held) -> Value:
         key, requires_grad = id(tensor), tensor.requires_grad
-        memory, size = memory_and_bytes(tensor)
+        memory = memory_of_tensor(tensor)
         value = Value(
             len(self.values),
             maker,
@@ -186,7 +182,6 @@ class Tape:
             weakref.ref(tensor),
             key,
             memory=memory,
-            memory_bytes=size,
         )
         if maker is not None and memory is not None:
             self._made[memory] = value.number
@@ -328,6 +323,8 @@ class Tape:
             and self.unwritten.reads(schema, (*schema.named(args), *(kwargs or {}).items())),
         )
         self.operations.append(operation)
+        if schema.only_moves and args and isinstance(args[0], Tensor):
+            self._memory_before = memory_and_bytes(args[0])
         if is_detach(schema.name) and loose:
             self._detached_again(operation, loose[0])
         if not TELLS_HOOKS and hooks_are_open():
@@ -464,12 +461,12 @@ class Tape:
             self._forget_overwritten(schema, args)
 
     def _moved(self, tensor: Tensor) -> None:
-        """Note what an operation did that only says where the elements of a tensor lie: `resize_` may ask for more
-        memory.
+        """Note what an operation did that only says where the elements of a tensor lie: `resize_` may have made its
+        memory larger, and nobody has written the rest.
         """
-        value, (memory, size) = self.known(tensor), memory_and_bytes(tensor)
-        if value is not None and value.memory == memory and size > value.memory_bytes:
-            self._grown(tensor, value, size)
+        (memory, before), (now, size) = self._memory_before, memory_and_bytes(tensor)
+        if memory is not None and memory == now and size > before:
+            self.unwritten.grew(tensor, before)
 
     def _forget_overwritten(self, schema: Schema, args: Sequence[Any]) -> None:
         """Look anew at what an operation writes to without saying so, such as the running statistics of a batch

@@ -41,7 +41,7 @@ class Value:
     """One tensor at one moment: what made it (None: it was there before) and what it held.
 
     ``reference`` and ``object_id`` are of the tensor itself, which is not kept alive; ``memory`` is where its elements
-    lie, of so many ``memory_bytes`` when it was last looked at.
+    lie.
     """
 
     number: int
@@ -60,7 +60,6 @@ class Value:
     edge: Edge | None = None
     name: str | None = None
     memory: int | None = None
-    memory_bytes: int = 0
 
     @property
     def snapshot(self) -> Snapshot | None:

@@ -1,0 +1,130 @@
+"""Snapshot -> the grid of cells in which every element of a small tensor can be read, or its image where they are too
+many.
+"""
+
+from __future__ import annotations
+
+import cmath
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from graphviz_ad._internal.graph.snapshot import Snapshot
+from graphviz_ad._internal.maths.number_format import every_element, short_number, type_label
+from graphviz_ad._internal.scene.scene import NO_SHADE, SHADES, Grid
+
+MOST_ROWS, MOST_COLUMNS = 10, 10  # whose elements are written
+MOST_IN_VECTOR, LONGEST_ROW = 16, 8  # of a vector: elements that are written, and those of them in one row
+IMAGE_ROWS, IMAGE_COLUMNS = 48, 256  # of which an image is drawn
+
+Row = Sequence[Any]
+
+
+@dataclass(frozen=True)
+class Tensors:
+    """Which tensors are shown as grids of all their elements: values, gradients, and what flows back along edges; and
+    whether those are set small.
+    """
+
+    values: bool = True
+    gradients: bool = True
+    edges: bool = True
+    small: bool = False
+
+
+ALL = Tensors()
+
+
+def value_grid_of(snap: Snapshot, *, small: bool = False) -> Grid | None:
+    """The elements of a value, with its type above it where the cells do not tell its shape."""
+    grid = grid_of(snap, "", small=small)
+    if grid is None:
+        return None
+    if not is_plain(snap.shape, len(grid.rows)):
+        return replace(grid, heading=f"value {type_label(snap)}")
+    return replace(grid, heading="value" if len(grid.rows) > 1 else "")
+
+
+def grid_of(snap: Snapshot | None, heading: str, *, small: bool = False, most: int = MOST_ROWS) -> Grid | None:
+    """The elements of a tensor as cells; None of a number, of one whose elements are not known, and of one with more
+    rows or columns than ``most`` or than can be read.
+    """
+    rows = rows_of(snap)
+    if snap is None or not rows or snap.numel < 2:
+        return None
+    if len(snap.shape) == 1:
+        if snap.numel > min(MOST_IN_VECTOR, 2 * most):
+            return None
+        rows = in_rows(rows[0])
+    elif len(rows) > min(MOST_ROWS, most) or len(rows[0]) > min(MOST_COLUMNS, most):
+        return None
+    texts = tuple([tuple([short_number(element) for element in row]) for row in rows])
+    said = f"{heading} {every_element(snap)}".lstrip()
+    return Grid(said, heading, texts, shades_of(rows), gaps(snap.shape, len(rows)), small)
+
+
+def image_of(snap: Snapshot | None, heading: str, said: str) -> Grid | None:
+    """A larger tensor as colours alone; None where its elements are not known, or where it is no number and no image.
+
+    ``said`` is what the line with the image says.
+    """
+    rows = rows_of(snap)
+    if snap is None or not rows or snap.numel < 2 or len(rows) > IMAGE_ROWS or len(rows[0]) > IMAGE_COLUMNS:
+        return None
+    shades = shades_of(rows)
+    if all(shade in (None, NO_SHADE) for row in shades for shade in row):
+        return None
+    return Grid(said, heading, (), shades, gaps(snap.shape, len(rows)))
+
+
+def rows_of(snap: Snapshot | None) -> list[list[Any]]:
+    """The elements in rows, those of more than two dimensions one matrix below the other; none where they are not
+    known.
+    """
+    if snap is None or snap.array is None or not snap.shape or not snap.numel:
+        return []
+    found: list[list[Any]] = snap.array.reshape(-1, snap.shape[-1]).tolist()
+    return found
+
+
+def in_rows(row: list[Any]) -> list[list[Any]]:
+    """A vector in rows of equal length."""
+    count = math.ceil(len(row) / LONGEST_ROW)
+    each = math.ceil(len(row) / count)
+    return [row[i : i + each] for i in range(0, len(row), each)]
+
+
+def is_plain(shape: tuple[int, ...], rows: int) -> bool:
+    """Whether its cells tell the shape of a tensor: a vector in one row, a matrix in several."""
+    return (len(shape) == 1 and rows == 1) or (len(shape) == 2 and rows > 1)
+
+
+def gaps(shape: tuple[int, ...], rows: int) -> tuple[int, ...]:
+    """The rows before which something else begins: the next matrix, or the rest of a vector."""
+    each = 1 if len(shape) == 1 else rows if len(shape) == 2 else shape[-2]
+    return tuple(range(each, rows, each))
+
+
+def shades_of(rows: Sequence[Row]) -> tuple[tuple[int | None, ...], ...]:
+    """How far from 0 each element is, on one scale for all: from −4 to 4, 0 only for 0; `NO_SHADE` for complex
+    numbers, None for what is not finite.
+    """
+    sizes = [abs(float(x)) for row in rows for x in row if is_finite(x)]
+    largest = max(sizes, default=0.0)
+    return tuple([tuple([shade(x, largest) for x in row]) for row in rows])
+
+
+def shade(x: Any, largest: float) -> int | None:
+    """The shade of one element."""
+    if isinstance(x, complex) and cmath.isfinite(x):
+        return NO_SHADE
+    if not is_finite(x):
+        return None
+    share = abs(float(x)) / largest if largest else 0.0
+    return int(math.copysign(math.ceil(SHADES * share), float(x))) if x else 0
+
+
+def is_finite(x: Any) -> bool:
+    """Whether an element is a finite real number."""
+    return not isinstance(x, complex) and math.isfinite(x)
