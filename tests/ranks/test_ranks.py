@@ -199,7 +199,9 @@ def test_all_that_torch_sends_by_itself_is_joined(folder: Path, program: str) ->
         assert {edge.match for edge in ends} == {"exact"}
         assert {node.op for node in hubs} == {"all_gather", "reduce_scatter"}
     names = {message.kind for message in sent}
-    assert all(node.op in names for rank in range(2) for node in alone(folder, program, rank).node_list if node.messages)
+    assert all(
+        node.op in names for rank in range(2) for node in alone(folder, program, rank).node_list if node.messages
+    )
 
 
 def test_what_runs_inside_of_a_tensor_of_several_ranks_is_said_to_be_left_out(folder: Path) -> None:
@@ -389,8 +391,8 @@ def test_messages_find_each_other_by_peer_tag_and_group(folder: Path) -> None:
         ([4.0], ("rank 0",), "e"),
         ([5.0], ("rank 0",), "part"),
         ([6.0], ("rank 0",), "part"),
-        ([10.0, 20.0], ("rank 0",), ""),
-        ([11.0, 21.0], ("rank 1",), ""),
+        ([10.0, 20.0], ("rank 0",), "theirs"),
+        ([11.0, 21.0], ("rank 1",), "theirs"),
     ]
     assert graph.notices == ("No backward pass was recorded.",)
 

@@ -5,7 +5,7 @@ nobody.
 from __future__ import annotations
 
 from contextlib import nullcontext
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import torch
@@ -19,7 +19,7 @@ import graphviz_ad as gad
 class Lazy(Tensor):
     """Stands for another tensor, and gives that to whatever computes, as what comes of a collective does."""
 
-    ran: list[str] = []
+    ran: ClassVar[list[str]] = []
     inner: Tensor
 
     @staticmethod

@@ -21,7 +21,15 @@ from torch import Tensor
 from graphviz_ad._internal.base.argument_types import shown_value
 from graphviz_ad._internal.base.errors import OptionError, TraceError
 from graphviz_ad._internal.graph.graph import Graph, Memory
-from graphviz_ad._internal.graph.notices import FAILED, RAISED, WITHOUT_GRADIENT, Failure, Notice, failure_notice, notice
+from graphviz_ad._internal.graph.notices import (
+    FAILED,
+    RAISED,
+    WITHOUT_GRADIENT,
+    Failure,
+    Notice,
+    failure_notice,
+    notice,
+)
 from graphviz_ad._internal.graph.snapshot import Snapshot
 from graphviz_ad._internal.graph.transforms import merge_calls
 from graphviz_ad._internal.maths.derivative_agreement import sum_of_seeds
@@ -62,7 +70,6 @@ from graphviz_ad._internal.tracing.tape.tape import Tape
 from graphviz_ad._internal.tracing.tape.tape_entries import Operation, Value
 from graphviz_ad._internal.tracing.tape.torch_private import engine_entry, hidden_from_modes, unseen_by_functions
 from graphviz_ad._internal.tracing.tape.torch_version import refuse_older
-
 
 NOT_REDUCED = "Expected to have finished reduction in the prior iteration"  # in torch's own message
 
