@@ -107,6 +107,9 @@ INPUTS: dict[tuple[str, str], Callable[[], tuple[Any, ...]]] = {
         torch.ones(4, 4),
     ),
     ("tracing/test_operations_as_they_ran.py", "Layered"): lambda: (torch.ones(4, 4), torch.ones(4, 4)),
+    ("ranks_program.py", "Hidden"): lambda: (torch.ones(3, dtype=torch.float64),),
+    ("ranks_program.py", "PartlyUsed"): lambda: (torch.ones(2, dtype=torch.float64),),
+    ("tracing/test_stand_ins.py", "Swapping"): lambda: (torch.ones(2),),
     ("tracing/test_what_goes_in.py", "TopK"): lambda: (torch.ones(5, requires_grad=True), 2),
 }
 

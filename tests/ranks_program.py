@@ -1,4 +1,5 @@
-"""What test_ranks.py runs on two ranks: each program plain and then recorded, results and graphs written to files.
+"""What test_ranks.py runs on two ranks: each program plain, then recorded, then recorded without any numbers; results
+and graphs are written to files.
 
 torchrun --nproc-per-node 2 ranks_program.py FOLDER
 """
@@ -8,6 +9,7 @@ from __future__ import annotations
 import sys
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 from functools import cache
 from pathlib import Path
@@ -17,13 +19,17 @@ import torch
 import torch.distributed as dist
 import torch.distributed._functional_collectives as functional
 from torch import Tensor, nn
+from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard
 from torch.distributed.nn.functional import all_reduce as differentiable_all_reduce
+from torch.distributed.pipelining import PipelineStage, ScheduleGPipe
+from torch.distributed.tensor.parallel import ColwiseParallel, RowwiseParallel, parallelize_module
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import graphviz_ad as gad
 
+NOTHING = gad.Capture("none", "none", local=False)  # neither values nor gradients
 Results = dict[str, Tensor]
 Program = Callable[[int, Any], Results]  # of a rank and of what record() is given, which a program says when it knows
 
@@ -113,6 +119,84 @@ def sharded(rank: int, watch: Any) -> Results:
         loss.backward()
     shards = {f"{name}.grad": parameter.grad.to_local() for name, parameter in net.named_parameters()}
     return {"loss": loss, "whole": whole, **shards}
+
+
+def sharded_steps(rank: int, watch: Any) -> Results:
+    """Two steps of an optimizer with such parameters, in three passes, the first of which leaves out to reduce."""
+    torch.manual_seed(7)
+    net = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 1)).double()
+    inputs = torch.linspace(-1, 1, 6, dtype=torch.float64).reshape(2, 3) * (rank + 1)
+    fully_shard(net[0])
+    fully_shard(net)
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+    with watch(net):
+        net.set_requires_gradient_sync(False)
+        net(inputs).pow(2).mean().backward()
+        net.set_requires_gradient_sync(True)
+        net(inputs + 1).pow(2).mean().backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        loss = net(inputs).pow(2).mean()
+        loss.backward()
+    return {"loss": loss, **{f"{name}.grad": p.grad.to_local() for name, p in net.named_parameters()}}
+
+
+class Hidden(nn.Module):
+    """Two layers with what stands between them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(8)
+        self.up, self.down = nn.Linear(3, 4).double(), nn.Linear(4, 2).double()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.down(torch.tanh(self.up(x)))  # type: ignore[no-any-return]
+
+
+def tensor_parallel(rank: int, watch: Any) -> Results:
+    """Layers of which each rank has a part (DTensor); the loss is that of the whole model."""
+    net, inputs = Hidden(), numbers(1, -2, 0.5)
+    whole = net(inputs).pow(2).sum().detach()
+    parallelize_module(net, init_device_mesh("cpu", (2,)), {"up": ColwiseParallel(), "down": RowwiseParallel()})
+    with watch(net):
+        loss = net(inputs).pow(2).sum()
+        loss.backward()
+    parts = {f"{name}.grad": parameter.grad.to_local() for name, parameter in net.named_parameters()}
+    return {"loss": loss, "whole": whole, **parts}
+
+
+def scheduled(rank: int, watch: Any) -> Results:
+    """A pipeline that torch runs: what it sends and when is its own affair."""
+    net = nn.Sequential(stage(rank, 2, 2), nn.Tanh())
+    schedule = ScheduleGPipe(PipelineStage(net, rank, 2, torch.device("cpu")), 2, loss_fn=nn.functional.mse_loss)
+    inputs = torch.linspace(-1, 1, 8, dtype=torch.float64).reshape(4, 2)
+    with watch(net):
+        if rank == 0:
+            schedule.step(inputs)
+        else:
+            schedule.step(target=torch.zeros_like(inputs))
+    return {f"{name}.grad": parameter.grad for name, parameter in net.named_parameters()}
+
+
+class PartlyUsed(nn.Module):
+    """A model of which a part takes no part."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body, self.aux = stage(9), nn.Sequential(stage(10), stage(11))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.body(x)  # type: ignore[no-any-return]
+
+
+def not_reduced(rank: int, watch: Any) -> Results:
+    """DDP waits for a gradient that does not come, which it says when the next step begins."""
+    model = DistributedDataParallel(PartlyUsed())
+    with suppress(RuntimeError), watch(model):
+        model(numbers(1, 2)).sum().backward()
+        model(numbers(3, 4)).sum().backward()
+        raise AssertionError("nobody waited")
+    return {"body.weight.grad": model.module.body.weight.grad}
 
 
 def tells_reductions() -> bool:
@@ -295,6 +379,10 @@ PROGRAMS: tuple[Program, ...] = (
     functionally,
     unfinished,
     sharded,
+    sharded_steps,
+    tensor_parallel,
+    scheduled,
+    not_reduced,
     step_fails,
 )
 
@@ -321,8 +409,11 @@ def run(program: Program, rank: int, folder: Path) -> None:
         return recordings[-1]
 
     watched = program(rank, watch)
-    torch.save({"plain": clean(plain), "watched": clean(watched)}, folder / f"{program.__name__}.{rank}.pt")
+    blank = program(rank, lambda module: recordings.append(gad.record(module, capture=NOTHING)) or recordings[-1])
+    found = {"plain": clean(plain), "watched": clean(watched), "blank": clean(blank)}
+    torch.save(found, folder / f"{program.__name__}.{rank}.pt")
     recordings[0].graph.save(folder / f"{program.__name__}.{rank}.json")
+    recordings[1].graph.save(folder / f"{program.__name__}.{rank}.blank.json")
 
 
 def clean(results: Results) -> Results:

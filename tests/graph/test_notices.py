@@ -28,10 +28,12 @@ from graphviz_ad._internal.graph.notices import (
     NOTHING_REQUIRES,
     RAISED,
     SAID,
+    STOOD_FOR,
     TIED,
     TIED_TOO,
     UNREAD,
     UNREAD_SO_FAR,
+    WITHOUT_GRADIENT,
     Failure,
     Notice,
     first_names,
@@ -62,7 +64,7 @@ def raised(function: Any, *inputs: Any) -> Graph:
 
 
 def test_every_kind_of_notice_has_a_sentence_and_every_sentence_a_notice() -> None:
-    made = {UNREAD, UNREAD_SO_FAR, TIED, TIED_TOO, RAISED, FAILED, NOTHING_REQUIRES}
+    made = {UNREAD, UNREAD_SO_FAR, STOOD_FOR, WITHOUT_GRADIENT, TIED, TIED_TOO, RAISED, FAILED, NOTHING_REQUIRES}
     for path in sorted(PACKAGE.rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             if (

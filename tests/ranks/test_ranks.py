@@ -70,8 +70,8 @@ def results(folder: Path, program: str, rank: int, how: str = "watched") -> dict
     return found[how]
 
 
-def alone(folder: Path, program: str, rank: int) -> Graph:
-    return gad.Graph.load(folder / f"{program}.{rank}.json")
+def alone(folder: Path, program: str, rank: int, how: str = "") -> Graph:
+    return gad.Graph.load(folder / f"{program}.{rank}{how}.json")
 
 
 def joined(folder: Path, program: str) -> Graph:
@@ -111,11 +111,13 @@ def crossing(graph: Graph) -> list[tuple[Node, Node, str]]:
 @pytest.mark.parametrize("rank", [0, 1])
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_every_rank_computes_the_same_bits_recorded_or_not(folder: Path, program: str, rank: int) -> None:
-    plain, watched = (results(folder, program, rank, how) for how in ("plain", "watched"))
-    assert plain.keys() == watched.keys()
-    for name, value in plain.items():
-        assert value.dtype == watched[name].dtype
-        assert value.numpy().tobytes() == watched[name].numpy().tobytes(), name
+    plain = results(folder, program, rank, "plain")
+    for how in ("watched", "blank"):
+        watched = results(folder, program, rank, how)
+        assert plain.keys() == watched.keys()
+        for name, value in plain.items():
+            assert value.dtype == watched[name].dtype
+            assert value.numpy().tobytes() == watched[name].numpy().tobytes(), (how, name)
 
 
 @pytest.mark.parametrize("rank", [0, 1])
@@ -132,6 +134,94 @@ def test_parameters_that_are_gathered_when_they_are_used_have_their_values(folde
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_nothing_of_it_failed_to_be_recorded(folder: Path, program: str, rank: int) -> None:
     assert not [notice for notice in alone(folder, program, rank).notices if "could not be recorded" in notice]
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_no_node_hides_a_communication_behind_another(folder: Path, program: str) -> None:
+    for rank in range(2):
+        graph = alone(folder, program, rank)
+        assert all(len(node.messages) <= 1 for node in graph.node_list)
+        sent, all_sent = (
+            [message for node in nodes for message in node.messages]
+            for nodes in (graph.node_list, (graph.detail or graph).node_list)
+        )
+        assert sent == all_sent
+
+
+# --- parameters in pieces, and what torch runs by itself
+
+
+IN_PIECES = {
+    "sharded": ["0.weight", "0.bias", "2.weight", "2.bias"],
+    "sharded_steps": ["0.weight", "0.bias", "2.weight", "2.bias"],
+    "tensor_parallel": ["up.weight", "up.bias", "down.weight", "down.bias"],
+}
+
+
+@pytest.mark.parametrize("how", ["", ".blank"])
+@pytest.mark.parametrize("program", IN_PIECES)
+def test_parameters_in_pieces_have_the_names_of_the_program_and_are_known_to_be_read(
+    folder: Path, program: str, how: str
+) -> None:
+    for rank in range(2):
+        graph = alone(folder, program, rank, how)
+        notes = {note.kind: note.subjects for note in graph.notes}
+        assert "unread parameters" not in notes
+        assert set(notes.get("stood for", ())) == (set(IN_PIECES[program]) if "sharded" in program else set())
+        named = {name for node in graph.node_list for name in (node.name, *(port.name for port in node.ports))}
+        assert named >= set(IN_PIECES[program])
+        assert all(node.name for node in graph.node_list if node.kind == "leaf")
+
+
+def test_what_comes_back_to_a_gathered_parameter_is_what_the_ranks_average(folder: Path) -> None:
+    for name in IN_PIECES["sharded"]:
+        local = [np.asarray(array(alone(folder, "sharded", rank).find(name).grad)) for rank in range(2)]
+        shards = [numbers(results(folder, "sharded", rank)[f"{name}.grad"]) for rank in range(2)]
+        assert sum(local) / 2 == pytest.approx([number for shard in shards for number in shard], rel=1e-12)
+        why = alone(folder, "sharded", 0).why(name)
+        assert "None at the end" not in why
+        assert "Of the parameter itself" in why
+
+
+@pytest.mark.parametrize("program", ["sharded", "sharded_steps", "scheduled", "tensor_parallel"])
+def test_all_that_torch_sends_by_itself_is_joined(folder: Path, program: str) -> None:
+    graph = joined(folder, program)
+    assert {note.kind for note in graph.notes} <= {
+        *("stood for", "several passes", "uneven passes", "by order alone"),
+        *("inside wrappers", "nobody read", "unlinked", "reductions untold"),
+    }
+    sent = [message for rank in range(2) for n in alone(folder, program, rank).node_list for message in n.messages]
+    ends = [edge for edge in graph.edges if edge.cut == "communication"]
+    hubs = [node for node in graph.node_list if node.key.startswith("c")]
+    pairs = sum(message.kind == "send" for message in sent)
+    assert 2 * len(hubs) + 2 * pairs == len(sent)
+    if program in ("sharded", "sharded_steps") and tells_reductions(folder):
+        assert {edge.match for edge in ends} == {"exact"}
+        assert {node.op for node in hubs} == {"all_gather", "reduce_scatter"}
+    names = {message.kind for message in sent}
+    assert all(
+        node.op in names for rank in range(2) for node in alone(folder, program, rank).node_list if node.messages
+    )
+
+
+def test_what_runs_inside_of_a_tensor_of_several_ranks_is_said_to_be_left_out(folder: Path) -> None:
+    computed = results(folder, "tensor_parallel", 0)
+    assert computed["loss"].item() == pytest.approx(computed["whole"].item(), rel=1e-12)
+    for rank in range(2):
+        (note,) = (one for one in alone(folder, "tensor_parallel", rank).notes if one.kind == "inside wrappers")
+        assert "DTensor" in note.subjects
+
+
+def test_the_parameters_that_ddp_waits_for_are_named(folder: Path) -> None:
+    unused = [f"module.aux.{layer}.{name}" for layer in (0, 1) for name in ("weight", "bias")]
+    for how in ("", ".blank"):
+        graph = alone(folder, "not_reduced", 0, how)
+        (note,) = (one for one in graph.notes if one.kind == "without gradient in the pass before")
+        assert list(note.subjects) == unused
+        assert note.shown
+        for name in unused:
+            assert graph.why(name) == graph.why(name.removeprefix("module."))
+            assert f"no operation read {name} before" in graph.why(name)
 
 
 # --- a pipeline of two stages
@@ -301,8 +391,8 @@ def test_messages_find_each_other_by_peer_tag_and_group(folder: Path) -> None:
         ([4.0], ("rank 0",), "e"),
         ([5.0], ("rank 0",), "part"),
         ([6.0], ("rank 0",), "part"),
-        ([10.0, 20.0], ("rank 0",), ""),
-        ([11.0, 21.0], ("rank 1",), ""),
+        ([10.0, 20.0], ("rank 0",), "theirs"),
+        ([11.0, 21.0], ("rank 1",), "theirs"),
     ]
     assert graph.notices == ("No backward pass was recorded.",)
 

@@ -80,6 +80,19 @@ def operator_with_place_for_result(x: Tensor) -> Tensor:
     return result * x
 
 
+LIBRARY.define("filled(Tensor place) -> Tensor")
+LIBRARY.impl("filled", lambda place: place.narrow(0, 0, 2), "CPU")  # as if with what lay there before
+
+
+def test_what_an_operation_of_a_library_was_given_may_have_been_filled_unseen() -> None:
+    graph = gad.trace(lambda x: torch.ops.unwritten.filled(torch.empty(3)) * x[:2], start(), capture=EVERYTHING)
+    (filled,) = (node for node in graph.node_list if node.op == "unwritten::filled")
+    assert filled.value is not None
+    assert filled.value.known
+    assert graph.outputs[0].value is not None
+    assert graph.outputs[0].value.known
+
+
 PROGRAMS: dict[str, Callable[[Tensor], Any]] = {
     "empty": lambda x: torch.empty(3).fill_(2) * x,
     "empty_like": lambda x: torch.empty_like(x).copy_(x) * x,

@@ -190,15 +190,27 @@ def place_of_result(graph: Graph, name: str) -> Place:
     inputs = [
         node
         for node in graph.node_list
-        if node.name == name and (node.kind == "leaf" or (node.kind == "data" and node.requires_grad))
+        if is_called(node, name) and (node.kind == "leaf" or (node.kind == "data" and node.requires_grad))
     ]
+    if len(inputs) > 1:  # a leaf at several moments: that at which a gradient came to it
+        inputs = [node for node in inputs if node.ports[port_called(node, name)].grad is not None][-1:]
     of = graph_names(graph).of
     shown = [graph.nodes[key] for key, called in of.items() if called == name]
-    known = any(node.name == name or any(port.is_called(name) for port in node.ports) for node in graph.node_list)
+    known = any(is_called(node, name) for node in graph.node_list)
     if not shown and not known:  # h₁ as it can be typed: h1, h_1
         shown = [graph.nodes[key] for key, called in of.items() if name in typed(called)]
     node = inputs[0] if len(inputs) == 1 else shown[0] if shown else graph.find(name)
-    return node.key, next((i for i, port in enumerate(node.ports) if port.is_called(name)), 0)
+    return node.key, port_called(node, name)
+
+
+def is_called(node: Node, name: str) -> bool:
+    """Whether the program calls a node, or one of its results, so."""
+    return node.name == name or any(port.is_called(name) for port in node.ports)
+
+
+def port_called(node: Node, name: str) -> int:
+    """The result of this name; the first where the name is that of the node."""
+    return next((i for i, port in enumerate(node.ports) if port.is_called(name)), 0)
 
 
 def typed(called: str) -> tuple[str, ...]:

@@ -29,13 +29,14 @@ from graphviz_ad._internal.graph.fact_texts import FLOW
 from graphviz_ad._internal.graph.grad_history import STEP, UPDATED, GradHistory, history_called, history_of
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node, Port
 from graphviz_ad._internal.graph.notice_sentences import why_none
-from graphviz_ad._internal.graph.notices import NOTHING_REQUIRES, first_names, unread_parameters
+from graphviz_ad._internal.graph.notices import NOTHING_REQUIRES, first_names, is_stood_for, unread_parameters
 from graphviz_ad._internal.operations.traits import DATA, DRAWS, MAKES_GRADIENTS, PASSES_ON
 from graphviz_ad._internal.scene.annotations import error_of, failed_in_this_pass, stopped_at, writers
 from graphviz_ad._internal.scene.cut_marks import REASONS
 from graphviz_ad._internal.scene.words.names import Names, graph_names
 from graphviz_ad._internal.scene.words.short_text import is_constant
 
+WRAPPED = "module."  # what names of parameters begin with in DataParallel and DistributedDataParallel
 MOST_NAMED = 3  # places in one answer
 NO_LOSS = ("unreached", "shape-only", "inner")  # cuts that keep nothing from a gradient
 CUT_OFF = frozenset({DETACHED, "no_grad", "inference", "non-differentiable"})  # by the program
@@ -48,8 +49,18 @@ def why_gradient(graph: Graph, name: str) -> str:
     """What the gradient of a result is and where it came from, or what keeps it away; the name is that of the
     program or of the picture, or a key.
     """
+    name = _as_wrapped(graph, name)
     answer = _not_drawn(graph, name) if not is_called(graph, name) else None
     return answer if answer is not None else _of_a_result(graph, name)
+
+
+def _as_wrapped(graph: Graph, name: str) -> str:
+    """The name that the graph knows where the program's model is within DistributedDataParallel, or the recorded one
+    is not.
+    """
+    names = (name, f"{WRAPPED}{name}", name.removeprefix(WRAPPED)) if isinstance(name, str) else ()
+    others = {*unread_parameters(graph.notes), *first_names(graph.notes)}
+    return next((one for one in names if one in graph.nodes or one in others or is_called(graph, one)), name)
 
 
 def is_called(graph: Graph, name: str) -> bool:
@@ -195,6 +206,16 @@ class _Answer:
             )
         if self.history is not None and self.node.kind == "leaf":
             yield from told(self.history)
+        elif self.node.kind == "leaf" and is_stood_for(self.graph.notes, self.name):
+            yield from self._of_what_it_stood_for()
+
+    def _of_what_it_stood_for(self) -> Iterator[str]:
+        """That this is not the parameter itself, and what ``.grad`` of that holds."""
+        yield f"That is of the tensor which stood for the parameter {self.name} while its module ran, in this process."
+        own = history_called(self.graph, self.name)
+        said = list(told(own)) if own is not None else []
+        if said:
+            yield " ".join(("Of the parameter itself:", *said))
 
     def headline(self) -> Iterator[str]:
         """What ``.grad`` holds of what no pass brought, or no longer of what one did."""

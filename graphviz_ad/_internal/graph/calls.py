@@ -35,7 +35,8 @@ def merge_calls(graph: Graph) -> Graph:
     position = {node.key: i for i, node in enumerate(graph.node_list)}
     for nodes in groups.values():
         nodes.sort(key=lambda node: position[node.key])
-    merged = [nodes for nodes in groups.values() if len(nodes) > 1 and is_convex(graph, nodes, position)]
+    parts = [part for nodes in groups.values() for part in apart_from_messages(nodes)]
+    merged = [nodes for nodes in parts if len(nodes) > 1 and is_convex(graph, nodes, position)]
     if not merged:
         return replace(graph if graph is whole else renumbered(graph), detail=whole)
     owner = {node.key: nodes[-1].key for nodes in merged for node in nodes}
@@ -58,6 +59,27 @@ def calls_of(graph: Graph) -> dict[int, list[Node]]:
         if call is not None:
             groups[call].append(node)
     return groups
+
+
+def apart_from_messages(nodes: list[Node]) -> list[list[Node]]:
+    """The operations of a call in their order, parted where it communicates with other processes, unless that is all
+    it does: each communication has its own other end.
+    """
+    talking = [node for node in nodes if node.messages]
+    alone = len(talking) == 1 and len({node.call_op for node in nodes if node.call_op}) == 1
+    if not talking or alone or is_function(nodes):
+        return [nodes]
+    parts: list[list[Node]] = [[]]
+    for node in nodes:
+        parts += [[node], []] if node.messages else []
+        if not node.messages:
+            parts[-1].append(node)
+    return parts
+
+
+def is_function(nodes: list[Node]) -> bool:
+    """Whether this is a custom Function with what ran inside it."""
+    return any(node.cut == "inner" for node in nodes)
 
 
 def own_call(graph: Graph, node: Node, groups: dict[int, list[Node]], several: set[int]) -> int | None:
@@ -157,7 +179,8 @@ def name_of_call(members: list[Node], main: Node) -> str | None:
     # runs as jacfwd(jacrev(f)): only what runs innermost can tell
     if any(member.call_op == "hessian" for member in members):
         return "hessian"
-    return main.call_op or all_that_ran(members)
+    sent = next((member.call_op for member in members if member.messages), None)
+    return main.call_op or sent or all_that_ran(members)
 
 
 def all_that_ran(members: list[Node]) -> str | None:

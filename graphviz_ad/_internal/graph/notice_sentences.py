@@ -16,10 +16,12 @@ from graphviz_ad._internal.graph.notices import (
     NOTHING_REQUIRES,
     RAISED,
     SAID,
+    STOOD_FOR,
     TIED,
     TIED_TOO,
     UNREAD,
     UNREAD_SO_FAR,
+    WITHOUT_GRADIENT,
     Failure,
     Notice,
 )
@@ -130,8 +132,12 @@ def blind(note: Notice) -> str:
 
 def unread(note: Notice) -> str:
     """Which parameters took no part."""
-    which = "this parameter" if len(note.subjects) == 1 else f"these {len(note.subjects)} parameters"
-    return f"No operation read {which}: {names_in_short(note.subjects)}."
+    return f"No operation read {these_parameters(note)}: {names_in_short(note.subjects)}."
+
+
+def these_parameters(note: Notice) -> str:
+    """ "this parameter" or "these 4 parameters"."""
+    return "this parameter" if len(note.subjects) == 1 else f"these {len(note.subjects)} parameters"
 
 
 def with_types(note: Notice) -> str:
@@ -195,6 +201,10 @@ SENTENCES: Mapping[str, Callable[[Notice], str]] = {
         f"{note['count']} backward passes were recorded, each in graph.passes; a picture shows the last."
     ),
     **{kind: lambda note: f"No gradients: {NO_GRADIENTS[note.kind](note)}" for kind in NO_GRADIENTS},
+    WITHOUT_GRADIENT: lambda note: (
+        f"The backward pass before brought no gradient to {these_parameters(note)}: {names_in_short(note.subjects)}."
+        " DistributedDataParallel waits for one for each parameter that requires grad."
+    ),
     # what it returned
     "started from one output alone": started_alone,
     "returned several times": lambda note: (
@@ -211,6 +221,11 @@ SENTENCES: Mapping[str, Callable[[Notice], str]] = {
     UNREAD_SO_FAR: unread,
     TIED: lambda note: f"{note.subjects[0]} is the same parameter as {note.subjects[1]}.",
     TIED_TOO: lambda note: f"{len(note.subjects) // 2} more parameters have several names.",
+    STOOD_FOR: lambda note: (
+        f"While modules ran, other tensors stood for {these_parameters(note)}, as FSDP gathers them from all ranks:"
+        f" {names_in_short(note.subjects)}. Shown are those, with what came back to them in this process; how they were"
+        " made of the parameters, and what of that goes into .grad, is not followed."
+    ),
     # what recording it missed
     "no dispatch modes": lambda note: (
         "This version of torch has no dispatch modes: only what autograd itself recorded is shown, without values in"
@@ -230,6 +245,10 @@ SENTENCES: Mapping[str, Callable[[Notice], str]] = {
     "hooks untold": hooks_untold_sentence,
     "reductions untold": lambda note: (
         f"This torch does not say what {few(note.subjects)} makes of what it gets: the sum, the mean, …"
+    ),
+    "inside wrappers": lambda note: (
+        f"What runs inside of {few(note.subjects)} is not followed, messages between ranks included: shown are the"
+        " operations on the whole."
     ),
     "untried torch": lambda note: (
         f"torch {note['version']} is none of the versions that graphviz_ad was tested on ({', '.join(note['tested'])}),"

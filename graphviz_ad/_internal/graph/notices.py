@@ -15,6 +15,8 @@ SAID = "said"  # a sentence of somebody else's, as of a transform of the user's
 UNREAD, UNREAD_SO_FAR = "unread parameters", "parameters unread so far"
 TIED, TIED_TOO = "tied parameter", "further tied parameters"
 NOTHING_REQUIRES = "nothing requires grad"
+STOOD_FOR = "stood for"
+WITHOUT_GRADIENT = "without gradient in the pass before"
 RAISED, FAILED = "raised", "backward pass failed"
 
 
@@ -86,6 +88,11 @@ def unread_parameters(notes: Iterable[Notice]) -> dict[str, bool]:
     return {
         name: note.kind == UNREAD for note in notes if note.kind in (UNREAD, UNREAD_SO_FAR) for name in note.subjects
     }
+
+
+def is_stood_for(notes: Iterable[Notice], name: str) -> bool:
+    """Whether another tensor stood for this parameter while its module ran."""
+    return any(note.kind == STOOD_FOR and name in note.subjects for note in notes)
 
 
 def first_names(notes: Iterable[Notice]) -> dict[str, str]:

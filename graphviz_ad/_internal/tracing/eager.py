@@ -22,6 +22,7 @@ from graphviz_ad._internal.graph.notices import (
     FAILED,
     NOTHING_REQUIRES,
     RAISED,
+    STOOD_FOR,
     TIED,
     TIED_TOO,
     UNREAD,
@@ -261,7 +262,7 @@ def about_parameters(tape: Tape, modules: Modules, *, ended: bool = True) -> lis
     """What is to be said of the parameters of modules; of a program that raised, only to those who ask."""
     if not SEES_OPERATIONS:
         return [notice("no dispatch modes", shown=ended), *tied_parameters(modules, ended)]
-    return [*idle_parameters(tape, modules, ended), *tied_parameters(modules, ended)]
+    return [*idle_parameters(tape, modules, ended), *tied_parameters(modules, ended), *parameters_stood_for(tape)]
 
 
 def tied_parameters(modules: Modules, shown: bool) -> list[Notice]:
@@ -286,9 +287,14 @@ def idle_parameters(tape: Tape, modules: Modules, ended: bool) -> list[Notice]:
     named = [(prefix + name, p) for prefix, module in modules for name, p in module.named_parameters()]
     kind, found = UNREAD if ended else UNREAD_SO_FAR, []
     for wanted in (True, False):
-        idle = tape.untouched({id(p): name for name, p in named if p.requires_grad is wanted})
+        idle = tape.untouched((name, p) for name, p in named if p.requires_grad is wanted)
         found += [notice(kind, idle, shown=ended and wanted)] if idle else []
     return found
+
+
+def parameters_stood_for(tape: Tape) -> list[Notice]:
+    """The parameters that were read as another tensor, which their modules held for a while."""
+    return [notice(STOOD_FOR, tape.stand_ins.read)] if tape.stand_ins.read else []
 
 
 def _call_target(target: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:

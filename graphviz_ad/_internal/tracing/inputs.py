@@ -170,6 +170,7 @@ def name_parameters(tape: Tape, module: torch.nn.Module, prefix: str) -> None:
     """Dotted names of parameters and buffers; a tied parameter has the first of its names."""
     for name, tensor in [*module.named_parameters(), *module.named_buffers()]:
         tape.name_later(tensor, prefix + name)
+    tape.stand_ins.know(module, prefix)
 
 
 def bound_arguments(target: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:

@@ -21,7 +21,15 @@ from torch import Tensor
 from graphviz_ad._internal.base.argument_types import shown_value
 from graphviz_ad._internal.base.errors import OptionError, TraceError
 from graphviz_ad._internal.graph.graph import Graph, Memory
-from graphviz_ad._internal.graph.notices import FAILED, RAISED, Notice, failure_notice, notice
+from graphviz_ad._internal.graph.notices import (
+    FAILED,
+    RAISED,
+    WITHOUT_GRADIENT,
+    Failure,
+    Notice,
+    failure_notice,
+    notice,
+)
 from graphviz_ad._internal.graph.snapshot import Snapshot
 from graphviz_ad._internal.graph.transforms import merge_calls
 from graphviz_ad._internal.maths.derivative_agreement import sum_of_seeds
@@ -62,6 +70,8 @@ from graphviz_ad._internal.tracing.tape.tape import Tape
 from graphviz_ad._internal.tracing.tape.tape_entries import Operation, Value
 from graphviz_ad._internal.tracing.tape.torch_private import engine_entry, hidden_from_modes, unseen_by_functions
 from graphviz_ad._internal.tracing.tape.torch_version import refuse_older
+
+NOT_REDUCED = "Expected to have finished reduction in the prior iteration"  # in torch's own message
 
 
 @dataclass
@@ -177,9 +187,22 @@ class Recording:
         with beside_failure(error):
             self._tape.stopped = stopped_by(error, self._tape)
             self._graph = self._assembled(
-                [failure_notice(RAISED, failure_of(error)), *about_parameters(self._tape, modules, ended=False)]
+                [
+                    failure_notice(RAISED, failure_of(error)),
+                    *about_parameters(self._tape, modules, ended=False),
+                    *self._not_reduced(failure_of(error)),
+                ]
             )
             error.graph = self._graph  # type: ignore[attr-defined]
+
+    def _not_reduced(self, failure: Failure) -> list[Notice]:
+        """The parameters that the last pass brought nothing to, where that is what torch complains of."""
+        if self._module is None or not self._passes or NOT_REDUCED not in failure.message:
+            return []
+        reached = {id(leaf) for leaf in leaves_of(self._passes[-1])}
+        wanted = ((name, p) for name, p in self._module.named_parameters() if p.requires_grad)
+        names = [name for name, p in wanted if id(p) not in reached]
+        return [notice(WITHOUT_GRADIENT, names)] if names else []
 
     def _stop(self) -> None:
         if self._state != "open":
@@ -297,7 +320,8 @@ class Recording:
             if i is not None and isinstance(grad, Tensor):
                 noted.result.leaf_grads[i] = self._tape.keeper.gradient(grad)
         for i, leaf in noted.graph.variables.items():
-            noted.result.leaf_totals[i] = self._tape.keeper.gradient(leaf.grad)
+            if not self._tape.stand_ins.holds(leaf):
+                noted.result.leaf_totals[i] = self._tape.keeper.gradient(leaf.grad)
 
     def _begin(self, outputs: Sequence[Any], seeds: Sequence[Tensor | None]) -> RecordedPass | None:
         """What is known of a pass before it runs; None where that cannot be told: the program goes on, the graph

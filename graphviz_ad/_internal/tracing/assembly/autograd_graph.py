@@ -313,8 +313,8 @@ class _Watch:
     ) -> None:
         self.graph, self.result, self.keeper, self.pointwise = graph, result, keeper, pointwise
         self._gradient, self._asks_locals = keeper.gradient, keeper.capture.local
-        # A node is not asked a second time if that would run code of the user.
-        self._asked_once = set(graph.custom) | {i for i, keeps in enumerate(graph.keeps) if keeps.hooked is not False}
+        # A node is not asked a second time if that would run code of the user, or read memory that a wrapper has not.
+        self._asked_once = set(graph.custom) | {i for i, keeps in enumerate(graph.keeps) if not keeps.can_be_asked}
         self._reshapes = [keeps_elements(aten_stem(name)) for name in graph.names]
         self._ones: dict[tuple[torch.dtype, torch.device], Tensor] = {}
         # What left the node that ran last, held weakly, and what was kept of it: in most graphs that is what arrives at

@@ -70,6 +70,12 @@ def reductions_untold(draft: Draft) -> Notice | None:
     return notice("reductions untold", unsaid) if unsaid else None
 
 
+def inside_wrappers(draft: Draft) -> Notice | None:
+    """Tensors that run operations of their own, such as DTensor, in a process that is one of several."""
+    wrappers = draft.units.recorded.tape.wrappers
+    return notice("inside wrappers", wrappers) if wrappers else None
+
+
 def flow_changed(draft: Draft) -> Notice | None:
     """Where something else went on than the derivative makes of what arrived."""
     node = {node.key: node for node in draft.nodes} if draft.odd else {}
@@ -115,6 +121,7 @@ GAPS: tuple[Callable[[Draft], Notice | None], ...] = (
     unexplained,
     untold_hooks,
     reductions_untold,
+    inside_wrappers,
     flow_changed,
     written_between_uses,
     caught_operations,

@@ -36,6 +36,8 @@ def ports_of(draft: Draft, unit: Unit) -> Ports:
     grads = arrived_at(units, unit)
     totals = recorded.result.leaf_totals
     held = {port: totals.get(leaf) for port, leaf in units.leaves.get(unit, {}).items()} if totals else {}
+    # where a hook has put something else there, that is no gradient of this value
+    held = {port: total for port, total in held.items() if total is None or total.shape == values[port].shape}
     last = max(last_port(draft, unit), max(grads, default=0))
     return tuple(port_with(units, unit, values.get(port), grads.get(port), held.get(port)) for port in range(last + 1))
 

@@ -19,6 +19,7 @@ from graphviz_ad._internal.tracing.tape.torch_private import (
     TELLS_HOOKS,
     UNPACKS,
     hidden_from_modes,
+    is_wrapper,
     memory_and_bytes,
     memory_of_tensor,
     tells_what_is_saved,
@@ -36,12 +37,14 @@ class Saved(NamedTuple):
     ``whole``, they lie.
 
     All three are None where only the user's own hooks know, or where a tensor has no memory of its own.
+    ``is_wrapped`` says that it is of a subclass that stands for other tensors.
     """
 
     name: str
     bytes: int | None = None
     storage: int | None = None
     whole: int | None = None
+    is_wrapped: bool = False
 
 
 class Keeps(NamedTuple):
@@ -57,6 +60,11 @@ class Keeps(NamedTuple):
             return self.tensors[0].bytes
         sizes = [tensor.bytes for tensor in self.tensors if tensor.bytes is not None]
         return sum(sizes) if len(sizes) == len(self.tensors) and (sizes or self.hooked is False) else None
+
+    @property
+    def can_be_asked(self) -> bool:
+        """Whether the node computes with tensors of torch's own alone, and runs nothing of the user's."""
+        return self.hooked is False and not any(tensor.is_wrapped for tensor in self.tensors)
 
 
 NOTHING = Keeps((), False)
@@ -125,10 +133,12 @@ def _note(name: str, part: Any, found: list[Saved]) -> bool:
 
 
 def _saved(name: str, held: Tensor) -> Saved:
+    wrapped = is_wrapper(held)
     memory, whole = memory_and_bytes(held)
     if memory is None:
-        return Saved(name)
-    return Saved(name, min(held.nbytes, whole), memory, whole)  # less than its elements where these were only expanded
+        return Saved(name, is_wrapped=wrapped)
+    # less than its elements where these were only expanded
+    return Saved(name, min(held.nbytes, whole), memory, whole, wrapped)
 
 
 def kept_memory(keeps: Iterable[Keeps], leaves: Iterable[Tensor]) -> tuple[int, bool]:

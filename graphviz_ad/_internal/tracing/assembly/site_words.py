@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+import torch
+
 from graphviz_ad._internal.operations.names import public_name
 from graphviz_ad._internal.tracing.assembly.units import Recorded
-from graphviz_ad._internal.tracing.naming.as_written import call_in_program, reflected, written_operation
+from graphviz_ad._internal.tracing.naming.as_written import call_in_program, messages, reflected, written_operation
 from graphviz_ad._internal.tracing.naming.returned_names import names_further_out
 from graphviz_ad._internal.tracing.tape.tape_entries import Operation
 
@@ -53,10 +55,20 @@ def words_at(recorded: Recorded, operation: Operation) -> SiteWords:
     return SiteWords(
         operation.schema.library_name or public_name(operation.op),
         own or written_operation(operation),
-        own or call_in_program(operation),
+        own or call_between_ranks(operation) or call_in_program(operation),
         reflected(operation),
         place.namer.names if place.namer is not None else (),
         tuple(name for name in modules if name),
         place.user.source if place.user is not None and recorded.tape.capture.source else None,
         names_further_out(place.namer, place.path),
     )
+
+
+def call_between_ranks(operation: Operation) -> str | None:
+    """The function for messages between processes that the program calls; where torch sends something of its own
+    accord, what that does; None for anything else.
+    """
+    if not messages(operation):
+        return None
+    written = operation.place.called.name
+    return written if written and hasattr(torch.distributed, written) else operation.op

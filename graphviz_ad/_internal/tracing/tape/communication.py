@@ -12,12 +12,13 @@ arguments are read and which are written is not in torch's schemas; the tables b
 from __future__ import annotations
 
 import ast
+import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
-from types import MappingProxyType
-from typing import Any
+from types import CodeType, MappingProxyType
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -38,7 +39,7 @@ from graphviz_ad._internal.tracing.tape.process_groups import (
 from graphviz_ad._internal.tracing.tape.stack import Place
 from graphviz_ad._internal.tracing.tape.tape import Tape
 from graphviz_ad._internal.tracing.tape.tape_entries import Operation, Schema, Value
-from graphviz_ad._internal.tracing.tape.torch_private import is_in_engine, is_own_kind
+from graphviz_ad._internal.tracing.tape.torch_private import Frame, is_in_engine, is_kind_of_wrapper, is_own_kind
 from graphviz_ad._internal.tracing.tape.values import dtype_name
 
 
@@ -95,6 +96,7 @@ FUNCTIONAL: Mapping[str, Kind] = MappingProxyType({
 })  # fmt: skip
 KINDS = MappingProxyType({"c10d": IN_PLACE, "_c10d_functional": FUNCTIONAL})
 MESSAGE = "message"  # the argument of an operation that holds its Message
+OVERLAPPED = -1  # the version of what something else lies over before it could be read
 ON_ITS_WAY = "on its way"  # and what becomes of it where it cannot be read:
 NOT_ARRIVED, GONE, OVERWRITTEN = (
     "not known to have arrived while it was recorded",
@@ -130,21 +132,54 @@ class Late:
     """A value that is on its way; ``work`` tells whether it has arrived, ``version`` whether the program has written
     to it since.
 
-    ``waits`` says that the function of torch.distributed does not return before it has.
+    ``waiting`` is where the function of torch.distributed stood that does not return before it has, if it is one.
     """
 
     value: Value
     operation: Operation
     message: Message
     work: Any
-    waits: bool
+    waiting: Standing | None
     memory: range
     version: int
 
+    def is_waited_for(self, now: Frame | None) -> bool:
+        """Whether the function that waits for it is what calls an operation from this frame; None: all is over."""
+        return self.waiting is not None and self.waiting.goes_on(now)
+
     @property
     def arrived(self) -> bool:
-        """Whether the elements are there."""
-        return self.waits or is_communication_done(self.work, self.value.device.type == "cpu")
+        """Whether the elements are there, once nobody waits for it any more."""
+        return self.waiting is not None or is_communication_done(self.work, self.value.device.type == "cpu")
+
+    def is_as_it_came(self, tensor: Tensor) -> bool:
+        """Whether a tensor holds what arrived: nobody else wrote there. What a function waits for is looked at once it
+        has returned, before anything else can run, and its waiting may have written it.
+        """
+        return self.version != OVERLAPPED if self.waiting is not None else version_of(tensor) == self.version
+
+
+class Standing(NamedTuple):
+    """Where a function stood when it called an operation: its frame, which is not kept, its code, its instruction."""
+
+    frame: int
+    code: CodeType
+    instruction: int
+
+    @classmethod
+    def of(cls, frame: Frame) -> Standing:
+        """Where a function stands now."""
+        return cls(id(frame), frame.f_code, frame.f_lasti)
+
+    def goes_on(self, frame: Frame | None) -> bool:
+        """Whether the same call of it is still running, further on, around what this frame calls: what waits may run
+        operations before all has arrived.
+        """
+        while frame is not None:
+            if id(frame) == self.frame and frame.f_code is self.code and frame.f_lasti > self.instruction:
+                return True
+            frame = frame.f_back
+        return False
 
 
 def recorder_for(tape: Tape) -> Recorder:
@@ -163,7 +198,10 @@ class RankRecorder(Recorder):  # type: ignore[no-untyped-call]
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Run the operation and note it."""
-        self.traffic.settle()
+        if self.traffic.late:
+            self.traffic.settle(sys._getframe(1))
+        if types and not self.ended:
+            self.tape.wrappers |= dict.fromkeys(kind.__name__ for kind in types if is_kind_of_wrapper(kind))
         kind = kind_of_communication(func)
         return (
             super().__torch_dispatch__(func, types, args, kwargs)
@@ -173,7 +211,7 @@ class RankRecorder(Recorder):  # type: ignore[no-untyped-call]
 
     def __exit__(self, *error: Any) -> None:
         """Stop recording; what has not arrived by now is not known."""
-        self.traffic.settle(last=True)
+        self.traffic.settle(None, last=True)
         super().__exit__(*error)
 
 
@@ -209,7 +247,8 @@ class Traffic:
                     if kind.divided and not aside
                     else list(tensors_sent(given.get(kind.writes) if kind.writes else result))
                 )
-                self._after(kind, operation, message, came_in, work_of(result), given.get("async_op") is False)
+                waiting = Standing.of(sys._getframe(2)) if given.get("async_op") is False else None
+                self._after(kind, operation, message, came_in, work_of(result), waiting)
             except Exception as error:
                 self.tape.problems.append(f"{type(error).__name__}: {error}")
         return result
@@ -236,7 +275,13 @@ class Traffic:
         return replace(message, number=self.counts[channel] - 1)
 
     def _after(
-        self, kind: Kind, operation: Operation, message: Message, came_in: list[Tensor], work: Any, waits: bool
+        self,
+        kind: Kind,
+        operation: Operation,
+        message: Message,
+        came_in: list[Tensor],
+        work: Any,
+        waiting: Standing | None,
     ) -> None:
         self.tape.after(operation, operation.schema, (came_in,), None, None)
         for number, tensor in zip(operation.results, came_in, strict=True):
@@ -245,8 +290,8 @@ class Traffic:
             memory = bytes_of_message(tensor)
             for other in self.late:  # still unread, and where they overlap it never can be
                 if other.memory.start < memory.stop and memory.start < other.memory.stop:
-                    other.version = -1
-            self.late.append(Late(value, operation, message, work, waits, memory, version_of(tensor)))
+                    other.version = OVERLAPPED
+            self.late.append(Late(value, operation, message, work, waiting, memory, version_of(tensor)))
         if len(operation.results) == 1:
             self.tape.values[operation.results[0]].name = receiving_variable(kind, operation.place)
 
@@ -255,11 +300,15 @@ class Traffic:
             None if self.tape.capture.values == "none" else Snapshot(value.shape, dtype_name(value.dtype), missing=why)
         )
 
-    def settle(self, *, last: bool = False) -> None:
-        """Read what has arrived since; with ``last``, say of the rest that it has not."""
+    def settle(self, now: Frame | None, *, last: bool = False) -> None:
+        """Read what has arrived since, for an operation that is called from this frame; with ``last``, say of the
+        rest that it has not.
+        """
         waiting = []
         for late in self.late:
-            if late.arrived:
+            if late.is_waited_for(now):
+                waiting.append(late)
+            elif late.arrived:
                 self._read(late)
             elif last:
                 late.value.held = self._unread(late.value, NOT_ARRIVED)
@@ -271,7 +320,7 @@ class Traffic:
         tensor = late.value.reference()
         # it remembers by versions, and torch does not count what was written from outside as a new one
         self.tape.keeper.forget()
-        if tensor is None or version_of(tensor) != late.version:
+        if tensor is None or not late.is_as_it_came(tensor):
             late.value.held = self._unread(late.value, GONE if tensor is None else OVERWRITTEN)
         else:
             late.value.held = self.tape.keeper.value(tensor)

@@ -109,12 +109,12 @@ class GradWatch:
     def look(self, tensors: Iterable[Tensor]) -> None:
         """Note what their ``.grad`` holds, and that it changed since the last time."""
         for tensor in tensors:
-            if keeps_gradient(tensor):
+            if self._is_asked_about(tensor):
                 self._look(tensor)
 
     def passed(self, number: int, tensor: Tensor, brought: Snapshot | None, *, accumulates: bool) -> None:
         """Note what a backward pass brought to a tensor, and what ``.grad`` holds now."""
-        if not keeps_gradient(tensor):
+        if not self._is_asked_about(tensor):
             return
         watched = self._of(tensor)
         if brought is None:
@@ -124,6 +124,10 @@ class GradWatch:
             self._take(watched, tensor)
         event = GradEvent(PASS if accumulates else ASIDE, number, brought=brought, holds=watched.holds)
         watched.events.append((len(self._tape.operations), 0, event))
+
+    def _is_asked_about(self, tensor: Tensor) -> bool:
+        """Not of what stands for a parameter: who asks for ``.grad`` by its name means that of the parameter."""
+        return keeps_gradient(tensor) and not self._tape.stand_ins.holds(tensor)
 
     def _of(self, tensor: Tensor) -> _Watched:
         found = self._watched.get(id(tensor))

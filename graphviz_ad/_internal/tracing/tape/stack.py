@@ -35,6 +35,7 @@ INSTALLED = (f"{sysconfig.get_path('purelib')}/", f"{sysconfig.get_path('platlib
 PASSES_ON = ("/site-packages/einops/", "/site-packages/opt_einsum/")
 # of ours, what stands between the program and what it calls: messages between processes, and the engine
 BETWEEN = ("/tape/communication.py", "/tracing/recording.py", "/tape/torch_private.py", "/tape/collector.py")
+MODULE_FILE = "/nn/modules/module.py"
 Way = tuple[int, ...]  # instructions of frames, outermost first
 PathStep: TypeAlias = CallSite | tuple[CodeType, int] | int
 
@@ -248,7 +249,9 @@ class _Walk:
         self._pass_by(frame)
         if self.site is None:
             self.inner.append((id(frame.f_code), frame.f_lasti))
-            self.inner_names.append(frame.f_code.co_name)
+            # how a module is called, in a function called "inner", is nothing that a program calls
+            if not frame.f_code.co_filename.endswith(MODULE_FILE):
+                self.inner_names.append(frame.f_code.co_name)
 
     def _pass_by(self, frame: Frame) -> None:
         """A step between lines of the user's; equal ones are the same, since there are many."""
@@ -486,7 +489,7 @@ def _classify(code: CodeType) -> int:
     file = code.co_filename
     if file.startswith(OUR_FOLDER) and not file.startswith(EXAMPLES):
         return PLUMBING if file.endswith(BETWEEN) else OURS
-    is_module = file.startswith(TORCH_FOLDER + "nn/modules/") and not file.endswith("/module.py")
+    is_module = file.startswith(TORCH_FOLDER + "nn/modules/") and not file.endswith(MODULE_FILE)
     if is_module or file.startswith(GENERATED):
         return MODULE_CODE
     if code.co_name in HANDLERS:

@@ -26,6 +26,7 @@ from graphviz_ad._internal.tracing.tape.depths import Depths
 from graphviz_ad._internal.tracing.tape.hooks_by_hand import registered
 from graphviz_ad._internal.tracing.tape.kept_alive import owner_of
 from graphviz_ad._internal.tracing.tape.stack import Place, StackReader
+from graphviz_ad._internal.tracing.tape.stand_ins import StandIns
 from graphviz_ad._internal.tracing.tape.tape_entries import Edge, Operation, Schema, Use, Value
 from graphviz_ad._internal.tracing.tape.torch_private import (
     SAVED_TENSOR,
@@ -55,6 +56,7 @@ class Tape:
         self.depths = Depths(reach) if reach is not None else None
         self.keeper = Keeper(capture)
         self.unwritten = Unwritten()
+        self.stand_ins = StandIns()
         self.operations: list[Operation] = []
         self.values: list[Value] = []
         self.problems = self.keeper.problems
@@ -64,6 +66,8 @@ class Tape:
         self._packed: set[int] = set()  # operations that ran while such hooks were open
         # operations between processes, in order, of which torch does not say what they make of what they get
         self.unsaid_reductions: dict[str, None] = {}
+        # kinds of tensors that were computed with and that run operations of their own inside, where several ranks run
+        self.wrappers: dict[str, None] = {}
         self.of_other_tasks = 0  # operations that ran meanwhile in tasks that this tape is not of
         self.raised: set[int] = set()  # operations that raised
         self.stopped: int | None = None  # that of them whose exception ended the program
@@ -215,9 +219,9 @@ class Tape:
         living = (self.values[number].reference() for number in found)
         return [tensor, *(source for source in living if source is not None)]
 
-    def untouched(self, names: Mapping[int, str]) -> list[str]:
-        """Those of the named tensors, by identity, that no operation has read."""
-        return [name for key, name in names.items() if key not in self._objects]
+    def untouched(self, named: Iterable[tuple[str, Tensor]]) -> list[str]:
+        """The names of tensors that no operation has read, neither by themselves nor as what stood for them."""
+        return [name for name, tensor in named if id(tensor) not in self._objects and name not in self.stand_ins.read]
 
     def loose_ends(self) -> list[Any]:
         """The autograd nodes of results that live and that nobody has read."""
@@ -302,6 +306,8 @@ class Tape:
             for name, argument in kwargs.items():
                 if name not in schema.only_written:  # as out=, whose old content nobody reads
                     self._note(name, argument, uses, constants, loose)
+        if place.modules:
+            self._name_stand_ins(self.values[clock:], place)
         operation = Operation(
             len(self.operations),
             schema,
@@ -326,6 +332,22 @@ class Tape:
         if self.depths is not None:
             self.depths.note(bool(schema.written), [self.values[use[1]] for use in uses])
         return operation
+
+    def _name_stand_ins(self, met: Iterable[Value], place: Place) -> None:
+        """Name the parameters among the values that an operation has just met which only their modules know."""
+        for value in met:
+            tensor = value.reference() if value.is_leaf and value.name is None else None
+            if isinstance(tensor, torch.nn.Parameter):
+                self._stands_in(tensor, value, self.stand_ins.name(tensor, place.modules))
+        for key, tensor in place.modules[-1]._parameters.items():
+            if type(tensor) is Tensor and (held := self.known(tensor)) is not None and held.used:
+                self._stands_in(tensor, held, self.stand_ins.name_in(place.modules[-1], key))
+
+    def _stands_in(self, tensor: Tensor, value: Value, name: str | None) -> None:
+        if name is not None:
+            value.name = name
+            self.name_later(tensor, name)
+            self.stand_ins.note(tensor, name)
 
     def _detached_again(self, operation: Operation, between: Value) -> None:
         """Some versions of torch run it twice for one ``detach()``: what stands between never reaches Python, and
@@ -406,6 +428,8 @@ class Tape:
 
     def after(self, operation: Operation, schema: Schema, args: Any, kwargs: Any, result: Any) -> None:
         """Note what an operation made and what it wrote to."""
+        if schema.library_name is not None and self.unwritten.regions:
+            self.unwritten.given_away((*schema.named(args), *(kwargs or {}).items()))
         if isinstance(result, Tensor) and not schema.written:  # the usual case first
             self.unwritten.made(operation, result)
             operation.results = (self._result(result, operation, 0),)

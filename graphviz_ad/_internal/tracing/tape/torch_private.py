@@ -667,12 +667,28 @@ def is_plain_subclass(tensor: Tensor) -> bool:
     """Whether this is of a subclass that leaves the elements as they are: it only looks at the functions that are
     called.
     """
-    kind = type(tensor)
+    return is_plain_kind(type(tensor))
+
+
+def is_plain_kind(kind: type) -> bool:
+    """The same of a kind of tensors."""
     return (
         kind not in (Tensor, torch.nn.Parameter)
         and _plain is not None
         and getattr(kind, "__torch_dispatch__", None) is _plain
     )
+
+
+def is_wrapper(tensor: Tensor) -> bool:
+    """Whether this is of a subclass that computes in its own way, as one that stands for other tensors does: below its
+    handler there may be no memory.
+    """
+    return is_kind_of_wrapper(type(tensor))
+
+
+def is_kind_of_wrapper(kind: type) -> bool:
+    """The same of a kind of tensors."""
+    return kind not in (Tensor, torch.nn.Parameter) and not is_plain_kind(kind)
 
 
 def as_plain(tensor: Tensor) -> Tensor:

@@ -87,8 +87,8 @@ class Unwritten:
 
     def reads(self, schema: Schema, operands: Iterable[tuple[str, Any]]) -> bool:
         """Whether an operation that is about to run will read something that nobody has written; operands by name."""
-        if schema.makes_nothing_known or schema.name in TAKES_SHAPE_ONLY:
-            return False
+        if schema.makes_nothing_known or schema.name in TAKES_SHAPE_ONLY or schema.library_name is not None:
+            return False  # of an operation of somebody's library, nobody knows what it only fills
         passed_over = {ONLY_WRITES.get(schema.name), *schema.only_written}
         if schema.name in WRITES_ALL:
             passed_over |= {schema.argument(i) for i in schema.written}
@@ -148,6 +148,14 @@ class Unwritten:
             return False
         part = seen(region, tensor)
         return part is None or not part.all()
+
+    def given_away(self, operands: Iterable[tuple[str, Any]]) -> None:
+        """Take as written what an operation of somebody's library was given: it may fill it without saying so, even
+        with what lay there before.
+        """
+        for _, operand in operands:
+            for tensor in tensors_given(operand):
+                self.forget(tensor)
 
     def forget(self, tensor: Tensor) -> None:
         """Take what a tensor holds as written."""
