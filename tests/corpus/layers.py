@@ -466,8 +466,8 @@ def radial_basis_functions() -> Made:
 
 
 @entry
-def least_squares_inside() -> Made:
-    return made(lambda a, b: torch.linalg.lstsq(a, b).solution.square().sum(), leaf(4, 2), leaf(4, 1))
+def normal_equations_inside() -> Made:
+    return made(lambda a, b: torch.linalg.solve(a.T @ a + torch.eye(2), a.T @ b).square().sum(), leaf(4, 2), leaf(4, 1))
 
 
 @entry

@@ -28,7 +28,7 @@ import graphviz_ad as gad
 from graphviz_ad._internal.output.format_table import FILMS, GRAPHS, STILLS
 
 WHOLE = bool(int(os.environ.get("FUZZ", "0")))
-SMALL = {suffix: 0.1 for suffix in (".gif", ".mp4", ".webm", ".webp", ".png")}  # what costs by the pixel
+SMALL = dict.fromkeys((".gif", ".mp4", ".webm", ".webp", ".png"), 0.1)  # what costs by the pixel
 NAMES = [f"{family}: {name}" for family, entries in FAMILIES.items() for name in entries]
 pytestmark = [
     pytest.mark.filterwarnings(f"ignore:{warning}")
@@ -94,9 +94,9 @@ def name(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="module")
-def graph(name: str) -> Iterator[gad.Graph]:
+def graph(name: str) -> gad.Graph:
     made = build(name)
-    yield gad.trace(made.target, *made.args, **made.kwargs)
+    return gad.trace(made.target, *made.args, **made.kwargs)
 
 
 def test_gradients_are_torch_s_bit_for_bit(name: str, graph: gad.Graph) -> None:
