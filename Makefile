@@ -25,7 +25,7 @@ ready: $(READY)
 fuzz: $(READY)
 	FUZZ=5000 $(BIN)/python -m pytest -q tests/tracing/test_properties.py
 	FUZZ=2000 $(BIN)/python -m pytest -q tests/maths/test_agreement.py
-	FUZZ=1 $(BIN)/python -m pytest -q tests/output/test_real_modules.py
+	FUZZ=1 $(BIN)/python -m pytest -q tests/output/test_real_modules.py tests/corpus
 	$(BIN)/python tools/fuzz_operations.py
 
 check: $(READY)

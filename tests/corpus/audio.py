@@ -105,7 +105,8 @@ def conformer_block() -> Made:
         return m.ln(x + 0.5 * m.f2(x))
 
     net = Net(
-        run, f1=mlp(4, 6, 4, act=nn.SiLU), attention=nn.MultiheadAttention(4, 2, batch_first=True), point=nn.Conv1d(4, 8, 1),
+        run, f1=mlp(4, 6, 4, act=nn.SiLU), attention=nn.MultiheadAttention(4, 2, batch_first=True), point=nn.Conv1d(4,
+        8, 1),
         deep=nn.Conv1d(4, 4, 3, padding=1, groups=4), norm=nn.BatchNorm1d(4), last=nn.Conv1d(4, 4, 1),
         f2=mlp(4, 6, 4, act=nn.SiLU), ln=nn.LayerNorm(4),
     )  # fmt: skip

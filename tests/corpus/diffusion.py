@@ -213,7 +213,8 @@ def u_net_with_two_levels() -> Made:
         return m.out(torch.cat([F.interpolate(b, scale_factor=2.0), a], 1))
 
     net = Net(
-        run, time=lin(4, 3), a=nn.Conv2d(1, 2, 3, padding=1), down=nn.Conv2d(2, 3, 3, 2, 1), mid=nn.Conv2d(3, 3, 3, padding=1),
+        run, time=lin(4, 3), a=nn.Conv2d(1, 2, 3, padding=1), down=nn.Conv2d(2, 3, 3, 2, 1), mid=nn.Conv2d(3, 3, 3,
+        padding=1),
         out=nn.Conv2d(5, 1, 3, padding=1),
     )  # fmt: skip
     return made(net, leaf(2, 1, 4, 4), TIMES)

@@ -11,6 +11,7 @@ from corpus import (
     layers,
     learning,
     losses,
+    pretrained,
     recurrent,
     reinforcement,
     relations,
@@ -31,4 +32,5 @@ FAMILIES: dict[str, Entries] = {
     "learning": learning.ENTRIES,
     "losses": losses.ENTRIES,
     "layers": layers.ENTRIES,
+    "transformers": pretrained.ENTRIES,
 }

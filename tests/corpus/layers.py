@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -271,9 +270,10 @@ def words_by_hashes_and_factors() -> Made:
 
 @entry
 def numbers_as_fourier_features() -> Made:
-    run = lambda m, x: m.out(
-        torch.cat([x, (2 * math.pi * x[..., None] * m.f).sin().flatten(1), (x[..., None] * m.f).cos().flatten(1)], -1)
-    )  # noqa: E731
+    def run(m: Net, x: Tensor) -> Tensor:
+        angles = x[..., None] * m.f
+        return m.out(torch.cat([x, (2 * math.pi * angles).sin().flatten(1), angles.cos().flatten(1)], -1))
+
     return made(Net(run, f=small(2, 3), out=lin(14, 1)), leaf(2, 2))
 
 
