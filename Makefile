@@ -25,7 +25,7 @@ ready: $(READY)
 fuzz: $(READY)
 	FUZZ=5000 $(BIN)/python -m pytest -q tests/tracing/test_properties.py
 	FUZZ=2000 $(BIN)/python -m pytest -q tests/maths/test_agreement.py
-	FUZZ=1 $(BIN)/python -m pytest -q tests/output/test_real_modules.py
+	FUZZ=1 $(BIN)/python -m pytest -q tests/output/test_real_modules.py tests/corpus
 	FUZZ=1000 $(BIN)/python -m pytest -q tests/tracing/test_observable_state.py
 	FUZZ=200 $(BIN)/python -m pytest -q -s tests/tracing/test_interrupts.py
 	FUZZ=1 $(BIN)/python -m pytest -q -s tests/output/test_whole_or_untouched.py

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -29,6 +29,7 @@ MOST_AT_A_LINE = 8  # calls, as those of a loop
 ASIDE = 1e-2  # how far beside a kink the Function is looked at
 ROUNDINGS = 8  # in a Function
 NOT_REACHED = "not reached"  # no gradient came to it
+DRAWN = "drawn"  # numbers by what it is given: its gradient is that of the distribution
 
 
 @dataclass(frozen=True)
@@ -72,12 +73,20 @@ class FunctionFinding:
         return any(each.slope.why == STEPS for each in self.inputs)
 
 
-def functions_examined(calls: Sequence[AppliedFunction]) -> tuple[FunctionFinding, ...]:
-    """A finding for each line that calls a custom Function; of several calls there, of the first that is wrong."""
+def functions_examined(calls: Sequence[AppliedFunction], drawing: Container[str] = ()) -> tuple[FunctionFinding, ...]:
+    """A finding for each line that calls a custom Function; of several calls there, of the first that is wrong.
+
+    Those that are ``drawing`` numbers by what they are given have another gradient than that of the draw.
+    """
     places: dict[tuple[str, str | None, str | None], list[AppliedFunction]] = {}
     for call in calls:
         places.setdefault((call.name, call.source, call.defined), []).append(call)
-    return tuple(worst([finding_of(call, len(those)) for call in those[:MOST_AT_A_LINE]]) for those in places.values())
+    return tuple(
+        FunctionFinding(*place, len(those), why=DRAWN)
+        if place[0] in drawing
+        else worst([finding_of(call, len(those)) for call in those[:MOST_AT_A_LINE]])
+        for place, those in places.items()
+    )
 
 
 def worst(findings: Iterable[FunctionFinding]) -> FunctionFinding:

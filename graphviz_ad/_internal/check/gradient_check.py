@@ -15,6 +15,7 @@ from graphviz_ad._internal.base.errors import ReplayError
 from graphviz_ad._internal.base.text_table import table_lines
 from graphviz_ad._internal.check import target_check
 from graphviz_ad._internal.check.capture_check import CaptureReport, verify
+from graphviz_ad._internal.check.meant_gradients import before_a_cut, hidden_leaves
 from graphviz_ad._internal.check.numeric_report import LeafFinding, NumericReport
 from graphviz_ad._internal.check.replay import Replay
 from graphviz_ad._internal.check.rounding import Rounding
@@ -149,7 +150,7 @@ def examined_by_numbers(graph: Graph, names: Mapping[str, str], numeric: Numeric
     elif numeric == "auto" and leaves and not open_ones:
         target = TargetFindings(problem=target_check.NOT_NEEDED)
     else:
-        target = target_examined(graph, before_a_cut(graph), asked=numeric is True)
+        target = target_examined(graph, hidden_leaves(graph), asked=numeric is True)
     slopes = {
         node.key: weightier(by_formulas.get(node.key, nothing), target.leaves.get(node.key, nothing)) for node in leaves
     }
@@ -221,15 +222,6 @@ def leading_to_outputs(graph: Graph) -> Graph:
         return graph
     nodes = [node for node in graph.node_list if node.key in needed]
     return graph.with_parts(nodes, [edge for edge in graph.edges if edge.head in needed])
-
-
-def before_a_cut(graph: Graph) -> set[str]:
-    """The nodes that lead to a detach or its like: there the function knows more than its gradient."""
-    found: set[str] = set()
-    for node in reversed(graph.node_list):
-        if any(edge.cut in CUT_MARKS or edge.head in found for edge in graph.out_edges(node.key)):
-            found.add(node.key)
-    return found
 
 
 def direction_verdict(function: Replay, rounding: Rounding, name: str, leaf: Node) -> str:

@@ -21,6 +21,7 @@ from graphviz_ad._internal.check.verdicts import (
     HELD,
     HOOKED,
     KINK,
+    MEANT,
     NOT_FINITE,
     ROUNDING,
     STEPS,
@@ -125,6 +126,8 @@ REASONS: Mapping[str, str] = {
     ROUNDING: "rounding leaves no verdict",
     NOT_FINITE: "not finite there",
     STEPS: "the function climbs in steps, so that its gradient is not meant to be its derivative",
+    MEANT: "an operation on its way has a gradient that is not meant to be its derivative: it leaves out rows of"
+    " padding, divides by frequency, passes through steps, or draws numbers",
     FAILED: "the target raised, or gave other shapes, where its inputs had moved a little",
     TOO_MANY: "too many of them would have to be examined one by one",
 }
@@ -182,6 +185,7 @@ def function_lines(found: FunctionFinding) -> Iterator[str]:
 
 FUNCTION_REASONS: Mapping[str, str] = {
     function_runs.NOT_REACHED: "no gradient came to it",
+    function_runs.DRAWN: "it draws numbers by what it is given, and its gradient is that of their distribution",
     FAILED: "it cannot be run alone",
     TOO_LARGE: "what it is given is too large",
     NOT_PLAIN: "it is given tensors of another kind",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -16,6 +16,7 @@ import numpy as np
 from graphviz_ad._internal.base.errors import RerunError
 from graphviz_ad._internal.check.function_runs import FunctionFinding, functions_examined
 from graphviz_ad._internal.check.leaf_runs import slopes_of_leaves
+from graphviz_ad._internal.check.meant_gradients import functions_that_draw
 from graphviz_ad._internal.check.verdicts import ABSENT, AGREES, CUT, DIFFERS, HOOKED, ROUNDING, STEPS, UNKNOWN, Slope
 from graphviz_ad._internal.graph.graph import Graph, Node
 from graphviz_ad._internal.graph.precision import unit
@@ -70,9 +71,9 @@ class TargetFindings:
     precision: str = ""
 
 
-def target_examined(graph: Graph, hidden: set[str], *, asked: bool) -> TargetFindings:
-    """Run the target again, unless it is large and nobody has ``asked`` for it; ``hidden`` are the leaves of which a
-    cut hides a part of the function.
+def target_examined(graph: Graph, hidden: Mapping[str, str], *, asked: bool) -> TargetFindings:
+    """Run the target again, unless it is large and nobody has ``asked`` for it; ``hidden`` are the leaves of which
+    something hides a part of the function from their gradients, and what.
     """
     target = graph.target
     if target is None:
@@ -100,7 +101,7 @@ def why_not(graph: Graph, asked: bool) -> str:
 class Examination:
     """One target, run as it was and, where it can be, in double precision."""
 
-    def __init__(self, graph: Graph, target: Target, hidden: set[str]) -> None:
+    def __init__(self, graph: Graph, target: Target, hidden: Mapping[str, str]) -> None:
         self.graph, self.target, self.hidden = graph, target, hidden
         self.own = target.runs(double=False)
         operations = len((graph.detail or graph).node_list)
@@ -115,7 +116,7 @@ class Examination:
         if problem:
             return TargetFindings(problem=problem, runs=self.own.count)
         runs = self.precise()
-        functions, unseen = functions_in(runs)
+        functions, unseen = functions_in(runs, functions_that_draw(self.graph))
         names = list(self.names.values())
         slopes = slopes_of_leaves(runs, names, runs.precision, self.roundings)
         blurred = [name for name in names if slopes[name].why == ROUNDING]
@@ -168,7 +169,7 @@ class Examination:
     def verdict(self, node: Node, slope: Slope, steps: bool) -> Slope:
         """What is said of a leaf, given what differences say of its gradient."""
         if slope.verdict == DIFFERS and (node.key in self.hidden or steps):
-            return replace(slope, verdict=CUT, why=STEPS if steps else "")
+            return replace(slope, verdict=CUT, why=STEPS if steps else self.hidden[node.key])
         if slope.verdict == AGREES and not self.is_as_recorded(node, node.grad):
             return replace(slope, verdict=DIFFERS, why=HOOKED)
         return slope
@@ -211,9 +212,9 @@ def arrived(node: Node) -> Snapshot | None:
     return node.ports[0].arrived or node.grad
 
 
-def functions_in(runs: Runs) -> tuple[tuple[FunctionFinding, ...], str]:
+def functions_in(runs: Runs, drawing: Container[str]) -> tuple[tuple[FunctionFinding, ...], str]:
     """What is said of the custom Functions, and why they could not be seen."""
     try:
-        return functions_examined(runs.functions()), ""
+        return functions_examined(runs.functions(), drawing), ""
     except RerunError as error:
         return (), str(error)

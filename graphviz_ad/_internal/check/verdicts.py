@@ -10,10 +10,11 @@ from typing import NamedTuple
 AGREES, DIFFERS, KINK, CUT, UNKNOWN = "yes", "NO", "kink", "cut", "—"
 
 # why there is no verdict, or what goes with one
-ROUNDING, NOT_FINITE, STEPS, BESIDE, HELD, HOOKED, ABSENT, FAILED, TOO_MANY = (
+ROUNDING, NOT_FINITE, STEPS, MEANT, BESIDE, HELD, HOOKED, ABSENT, FAILED, TOO_MANY = (
     "rounding",
     "not finite",
     "steps",
+    "meant",  # an operation has a gradient that is not its derivative, on purpose
     "beside",  # right beside the kink
     "held",  # right, if what was cut off stays as it is
     "hooked",

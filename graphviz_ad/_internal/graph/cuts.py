@@ -3,3 +3,5 @@ into words.
 """
 
 DETACHED = "detach"  # the program cut it off, by detach(), .data or the like
+SHAPE_ONLY = "shape-only"  # no number of it was read
+INNER = "inner"  # within a custom Function, where autograd does not look

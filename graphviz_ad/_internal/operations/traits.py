@@ -156,6 +156,19 @@ DEFAULTS = frozenset({  # which torch passes on although nobody wrote them
 DRAWS = frozenset(
     ("sample", "normal", "bernoulli", "multinomial", "poisson", "binomial", "_standard_gamma", "_sample_dirichlet")
 )
+# whose backward is that of what they round, although they return steps
+STRAIGHT_THROUGH = frozenset({
+    "fake_quantize_per_tensor_affine", "fake_quantize_per_tensor_affine_cachemask",
+    "fake_quantize_per_channel_affine", "fake_quantize_per_channel_affine_cachemask",
+    "_fake_quantize_per_tensor_affine_cachemask_tensor_qparams", "_fake_quantize_learnable_per_tensor_affine",
+    "_fake_quantize_learnable_per_channel_affine", "fused_moving_avg_obs_fake_quant", "_fused_moving_avg_obs_fq_helper",
+})  # fmt: skip
+# whose backward leaves out rows, or divides them, by a setting -> what that is where it does not
+GRADIENT_BY_SETTINGS: Mapping[str, Mapping[str, tuple[object, ...]]] = MappingProxyType({
+    "embedding": {"padding_idx": (-1, None), "scale_grad_by_freq": (False,)},
+    "embedding_bag": {"scale_grad_by_freq": (False,)},
+    "_embedding_bag": {"scale_grad_by_freq": (False,)},
+})  # fmt: skip
 REENTRANT = "CheckpointFunction"  # torch's own, of a checkpoint with use_reentrant=True
 PASSES_ON = "BackwardHookFunction"  # torch's own Function, on which hooks of modules hang
 DETACHES = frozenset({"detach", "alias"})  # of ATen, as detach() and what torch keeps for the backward pass run
