@@ -283,9 +283,8 @@ def flags_of(command: str) -> set[str]:
     ("command", "function"), [("plot", gad.plot), ("animate", gad.animate)], ids=["plot", "animate"]
 )
 def test_every_option_is_a_flag(command: str, function: Callable[..., Any]) -> None:
-    options = {
-        name for name in inspect.signature(function).parameters if name not in ("graph", "ax")
-    }  # things of Python
+    # an Axes cannot be typed
+    options = {name for name in inspect.signature(function).parameters if name not in ("graph", "ax")}
     assert {FLAGS.get(name, f"--{name.replace('_', '-')}") for name in options} <= flags_of(command)
 
 

@@ -208,7 +208,10 @@ class InAxes(Options):
 
     ax: Annotated[
         Axes | None,
-        Says("draw it in this Axes, too, as shapes and texts; planned for its shape where fit= does not say another"),
+        Says(
+            "draw it in this Axes, too, as shapes and texts; planned for its shape where fit= does not say another",
+            metavar="",
+        ),
     ] = None
 
 
