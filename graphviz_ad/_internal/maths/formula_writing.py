@@ -66,7 +66,7 @@ class Writer:
             case Signed(sign="-"):
                 return self.negative(*inner)
             case Binary(sign="**", right=right):
-                return self.power(*inner, self.worked_out(right))
+                return self.power(inner[0], inner[1], self.worked_out(right))
             case Binary(sign=sign):
                 return self.infix(sign, *inner)
             case Comparison(signs=signs):
@@ -120,7 +120,7 @@ class Writer:
         given = self.names.get(node.name) if isinstance(node, Name) else None
         return Decimal(given.replace("−", "-")) if given is not None and WRITTEN_OUT.fullmatch(given) else None
 
-    def power(self, base: Piece, exponent: Piece, worked_out: str | None) -> Piece:
+    def power(self, base: Piece, exponent: Piece, worked_out: str | None = None) -> Piece:
         """Base and exponent; what is raised to 1 is itself."""
         if worked_out == "1":
             return base
@@ -163,7 +163,7 @@ class Writer:
             case Form.RATIO, [above, below]:
                 return self.ratio(above, below)
             case Form.INVERSE, [inner]:
-                return self.power(inner, self.negative(self.atom("1")), None)
+                return self.power(inner, self.negative(self.atom("1")))
             case Form.ROOT, [inner]:
                 return Piece(self.language.root(inner), POWER, numeric=numeric)
             case Form.EXPONENTIAL, [inner]:
