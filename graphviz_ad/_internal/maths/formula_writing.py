@@ -163,7 +163,7 @@ class Writer:
             case Form.RATIO, [above, below]:
                 return self.ratio(above, below)
             case Form.INVERSE, [inner]:
-                return self.power(inner, self.negative(self.atom("1")), None)
+                return self.power(inner, self.negative(self.atom("1")))
             case Form.ROOT, [inner]:
                 return Piece(self.language.root(inner), POWER, numeric=numeric)
             case Form.EXPONENTIAL, [inner]:
