@@ -66,12 +66,19 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def results(folder: Path, program: str, rank: int, how: str = "watched") -> dict[str, Tensor]:
+    needs(program)
     found: dict[str, dict[str, Tensor]] = torch.load(folder / f"{program}.{rank}.pt")
     return found[how]
 
 
 def alone(folder: Path, program: str, rank: int, how: str = "") -> Graph:
+    needs(program)
     return gad.Graph.load(folder / f"{program}.{rank}{how}.json")
+
+
+def needs(program: str) -> None:
+    if program not in PROGRAMS:
+        pytest.skip(f"this version of torch cannot run {program} here")
 
 
 def joined(folder: Path, program: str) -> Graph:
@@ -198,10 +205,9 @@ def test_all_that_torch_sends_by_itself_is_joined(folder: Path, program: str) ->
     if program in ("sharded", "sharded_steps") and tells_reductions(folder):
         assert {edge.match for edge in ends} == {"exact"}
         assert {node.op for node in hubs} == {"all_gather", "reduce_scatter"}
-    names = {message.kind for message in sent}
-    assert all(
-        node.op in names for rank in range(2) for node in alone(folder, program, rank).node_list if node.messages
-    )
+    if program != "tensor_parallel":  # where it may run in a custom Function, which has a name
+        nodes = [node for rank in range(2) for node in alone(folder, program, rank).node_list if node.messages]
+        assert all(node.op == node.messages[0].kind for node in nodes)
 
 
 def test_what_runs_inside_of_a_tensor_of_several_ranks_is_said_to_be_left_out(folder: Path) -> None:
