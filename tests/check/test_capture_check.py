@@ -516,3 +516,18 @@ def test_classes_that_do_not_count_are_no_wrong_link(loss: Any) -> None:
 def test_what_is_not_finite_is_checked_in_silence() -> None:
     graph = gad.trace(lambda x: (x - x.mean()).square().sum().sqrt(), leaf(1.0, 1.0, 1.0))
     assert graph.check(capture=True).ok is not False
+
+
+FORWARD_MODE: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "a Hessian": lambda w, b: torch.func.hessian(lambda x: (torch.tanh(x @ w + b) @ w + b).sum())(b).trace(),
+    "a Jacobian forwards": lambda w, b: torch.func.jacfwd(lambda x: (x @ w + b).sin() - b)(b).sum(),
+    "a product with a Jacobian": lambda w, b: torch.func.jvp(lambda x: (x @ w - b) * x / (b + 3), (b,), (b,))[1].sum(),
+}
+
+
+@pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated")  # by torch itself, the first time
+@pytest.mark.parametrize("name", FORWARD_MODE)
+def test_what_forward_mode_adds_to_zeros_is_linked_rightly(name: str) -> None:
+    w, b = randoms(2, 2), randoms(2, seed=1)
+    report = verify(gad.trace(FORWARD_MODE[name], w.requires_grad_(), b.requires_grad_()))
+    assert report.wrong == (), report

@@ -18,13 +18,15 @@ from function_cases import WRONG, drawn, made
 from programs import state_of, world
 from real_modules import MODULES
 from torch import Tensor, nn
+from torch.distributions import Beta, Dirichlet, Gamma, StudentT
+from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
 import graphviz_ad as gad
 from graphviz_ad._internal.check import target_check
 from graphviz_ad._internal.check.backward_faults import FACTOR, STALE
 from graphviz_ad._internal.check.gradient_check import Report
-from graphviz_ad._internal.check.verdicts import AGREES, CUT, DIFFERS, HOOKED, KINK, STEPS
+from graphviz_ad._internal.check.verdicts import AGREES, CUT, DIFFERS, HOOKED, KINK, MEANT, STEPS
 from graphviz_ad._internal.tracing.rerun import function_calls, keeping
 
 
@@ -559,3 +561,50 @@ def test_integer_inputs_stay_what_they_are() -> None:
 
 def test_the_kinds_of_faults_are_thirty_and_more() -> None:
     assert len(WRONG) >= 30
+
+
+# --- gradients that are not meant to be derivatives
+
+PADDED = torch.tensor([0, 1, 2, 1])
+UNLIKE_DERIVATIVES: dict[str, tuple[Callable[[Tensor], Tensor], str]] = {
+    "rows of padding": (lambda w: functional.embedding(PADDED, w, padding_idx=0).tanh().sum(), MEANT),
+    "divided by frequency": (lambda w: functional.embedding(PADDED, w, scale_grad_by_freq=True).tanh().sum(), MEANT),
+    "a bag divided by frequency": (
+        lambda w: functional.embedding_bag(PADDED[None], w, scale_grad_by_freq=True, mode="sum").tanh().sum(),
+        MEANT,
+    ),
+    "through steps": (lambda w: (w * torch.fake_quantize_per_tensor_affine(w, 0.1, 0, -128, 127)).sum(), MEANT),
+    "a draw": (lambda w: (torch.normal(w, 1.0) * w).sum(), MEANT),
+    "gamma": (lambda w: Gamma(w.exp(), torch.ones(4, 3)).rsample().sum(), MEANT),
+    "beta": (lambda w: Beta(w.exp(), w.exp() + 1).rsample().sum(), MEANT),
+    "Student": (lambda w: StudentT(w.exp() + 3).rsample().sum(), MEANT),
+    "Dirichlet": (lambda w: Dirichlet(w.exp()).rsample().square().sum(), MEANT),
+    "a hard choice, of which a call hides the cut": (
+        lambda w: (functional.gumbel_softmax(w, hard=True) * w).sum(),
+        "",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", UNLIKE_DERIVATIVES)
+def test_a_gradient_that_is_not_meant_to_be_the_derivative_is_not_called_wrong(name: str) -> None:
+    program, why = UNLIKE_DERIVATIVES[name]
+    (w,) = drawn((4, 3), dtype=torch.float32)
+    report = gad.trace(program, w).check()
+    assert report.ok is None, report
+    assert [(leaf.verdict, leaf.slope.why) for leaf in report.numeric.leaves] == [(CUT, why)]
+
+
+def test_what_stands_beside_such_a_gradient_is_still_found_to_be_wrong() -> None:
+    w, x = drawn((4, 3), (4, 3))
+    report = gad.trace(
+        lambda w, x: (functional.embedding(PADDED, w, padding_idx=0) * Seven.apply(x)).sum(), w, x
+    ).check()
+    assert report.ok is False
+    assert {leaf.name: leaf.verdict for leaf in report.numeric.leaves} == {"w": CUT, "x": DIFFERS}
+
+
+def test_an_embedding_without_padding_in_its_input_is_examined() -> None:
+    (w,) = drawn((4, 3))
+    report = gad.trace(lambda w: functional.embedding(PADDED[1:], w, padding_idx=0).tanh().sum(), w).check()
+    assert (report.ok, report.coverage) == (True, (1, 1))

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from functools import cache
 
-from graphviz_ad._internal.operations.names import ALIASES, AUTOGRAD_FAMILIES, public_name
+from graphviz_ad._internal.operations.names import ALIASES, AUTOGRAD_FAMILIES, BESIDE_ZEROS, public_name
 from graphviz_ad._internal.operations.rules import ELEMENTWISE, RULES
 from graphviz_ad._internal.operations.traits import SETITEM
 
@@ -28,8 +28,6 @@ TRANSFORMS = frozenset(
         "linearize",
     }
 )
-# of zeros that torch does not store, as forward mode has them: then the other operand is all that is copied
-WRITTEN_AS_COPIES = frozenset({"add", "sub"})
 WRITES_TO_A_VIEW = "CopySlices"
 # of a torch.autograd.Function: without the number that torch's own nodes have
 _CUSTOM = re.compile(r"(?!CopyBackwards)(\w+)Backward")
@@ -68,7 +66,7 @@ def names_verdict(op: str, autograd: str) -> str:
     if is_custom(autograd):
         library = made.startswith("generatedbackwardfor") and plain_name(op.replace("::", "_")) in made
         return AGREE if library else UNKNOWN  # its author may call it anything
-    if base == "to" and made in WRITTEN_AS_COPIES:
+    if made in BESIDE_ZEROS.get(base, ()):
         return UNKNOWN
     known = base in RULES or base in AUTOGRAD_FAMILIES
     elementwise = _aliases().get(made, made) in _ELEMENTWISE  # these are always shown by their own name

@@ -76,6 +76,10 @@ KNOWN_AS: Mapping[tuple[str, tuple[tuple[str, object], ...]], str] = MappingProx
 })  # fmt: skip
 NAMED_BY_SETTINGS = frozenset(name for name, _ in KNOWN_AS)
 
+# What runs beside zeros that torch does not store, as forward mode has them -> the operations that it then stands for:
+# all that is left of them is a copy of the other operand.
+BESIDE_ZEROS: Mapping[str, frozenset[str]] = {"to": frozenset({"add", "sub"})}
+
 # What users write -> the autograd nodes that torch makes of it, where they are called otherwise; regular expressions,
 # without "_" and in small letters.
 AUTOGRAD_FAMILIES: Mapping[str, str] = {
