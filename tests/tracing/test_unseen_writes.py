@@ -59,8 +59,8 @@ def part_without_grad(x: Tensor) -> Tensor:
 RETURNED: list[tuple[Callable[[Tensor], Tensor], dict[str, str]]] = [
     (without_grad, {"add_": "no_grad"}),
     (inferred, {"add_": "inference"}),
-    (through_data, {"detach": "detach", "add_": "data"}),
-    (through_a_part_of_data, {"detach": "detach", "getitem": "data", "add_": "data"}),
+    (through_data, {"data": "detach", "add_": "data"}),
+    (through_a_part_of_data, {"data": "detach", "getitem": "data", "add_": "data"}),
     (part_without_grad, {"getitem": "no_grad", "add_": "no_grad"}),
 ]
 
@@ -145,7 +145,7 @@ def test_the_summary_of_what_was_written_through_data_is_new() -> None:
         for node in graph.node_list
         if node.kind == "op" and node.value is not None
     ]
-    assert found == [("mul", -1, 2), ("detach", -1, 2), ("add_", 0, 3), ("mul", 0, 6)]
+    assert found == [("mul", -1, 2), ("data", -1, 2), ("add_", 0, 3), ("mul", 0, 6)]
 
 
 # --- detached in place

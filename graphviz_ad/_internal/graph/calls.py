@@ -212,8 +212,10 @@ def takes_all(graph: Graph, node: Node) -> bool:
 
 def bytes_of(members: list[Node]) -> int | None:
     """What a call keeps for the backward pass; None where several operations do, since they may keep the same
-    memory.
+    memory, or where nobody says what one of them keeps.
     """
+    if any(member.keeps_unknown for member in members):
+        return None
     found = [
         member.saved_bytes for member in members if member.saved_bytes or (member.saved_bytes is None and member.saved)
     ]

@@ -184,7 +184,7 @@ def _label(badge: str, lines: Iterable[Line], theme: Theme) -> str:
     words = _lines(lines, theme)
     if not badge:
         return f"<{words}>" if words else '""'
-    size = f'FIXEDSIZE="TRUE" WIDTH="{badge_width(badge):.0f}" HEIGHT="{BADGE:.0f}"'
+    size = f'WIDTH="{badge_width(badge):.0f}" HEIGHT="{BADGE:.0f}"'
     plain = 'BORDER="0" CELLBORDER="0" CELLSPACING="0" CELLPADDING="0"'
     sign = (
         f'<TABLE {plain} {size} STYLE="ROUNDED" BGCOLOR="{theme["badge"]}">'
