@@ -97,6 +97,8 @@ INPUTS: dict[tuple[str, str], Callable[[], tuple[Any, ...]]] = {
     ("tracing/test_no_trace_left.py", "Convolution"): lambda: (torch.ones(2, 4, 4),),
     ("explain/test_reasons.py", "Tied"): lambda: (torch.tensor([1, 2]),),
     ("small_programs.py", "TwoLayers"): lambda: (torch.ones(2),),
+    ("tracing/test_returned_names.py", "Coder"): lambda: (torch.ones(3, 4),),
+    ("tracing/test_returned_names.py", "Generator"): lambda: (torch.ones(3, 2),),
 }
 
 

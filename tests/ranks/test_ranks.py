@@ -301,8 +301,8 @@ def test_messages_find_each_other_by_peer_tag_and_group(folder: Path) -> None:
         ([4.0], ("rank 0",), "e"),
         ([5.0], ("rank 0",), "part"),
         ([6.0], ("rank 0",), "part"),
-        ([10.0, 20.0], ("rank 0",), ""),
-        ([11.0, 21.0], ("rank 1",), ""),
+        ([10.0, 20.0], ("rank 0",), "theirs"),
+        ([11.0, 21.0], ("rank 1",), "theirs"),
     ]
     assert graph.notices == ("No backward pass was recorded.",)
 
