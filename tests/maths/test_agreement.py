@@ -228,7 +228,16 @@ def test_nothing_right_is_called_wrong_in_any_precision(dtype: str) -> None:
             [(name, 0, 0) for name in ["norm", "broadcast", "div", "mean", "broadcast", "broadcast", "norm", "div"]],
             2377802967,
         ),
-        # on a branch cut; near a pole; by a kernel that runs over on its way
+        # on a branch cut, of several elements that cross it in different directions
+        ("complex128", [*[("logarithm", 0, 0)] * 2, *[("sigmoid", 0, 0)] * 2], 2946642176),
+        ("complex128", [("logarithm", 1, 1), ("reciprocal", 1, 0), ("logarithm", 0, 0)], 3931049501),
+        # faster than any step of differences
+        (
+            "complex128",
+            [("big", 1, 0), ("sigmoid", 1, 0), *[("big", n, 0) for n in (1, 0, 0)], ("sin", 0, 0)],
+            649785941,
+        ),
+        # near a pole; by a kernel that runs over on its way
         ("complex128", [("root", 1, 0), ("small", 1, 1)], 2376372973),
         ("complex64", [("sigmoid", 0, 0), *[("logarithm", 0, 0)] * 2, ("sigmoid", 0, 0)], 3896601048),
         ("complex64", [("logarithm", 0, 0), ("big", 0, 0), ("sigmoid", 0, 0)], 1246129348),

@@ -23,12 +23,13 @@ from graphviz_ad._internal.check.target_check import TargetFindings, target_exam
 from graphviz_ad._internal.check.verdicts import AGREES, CUT, DIFFERS, HELD, KINK, UNKNOWN, Coverage, Slope
 from graphviz_ad._internal.graph.graph import Graph, Node
 from graphviz_ad._internal.graph.snapshot import Array
-from graphviz_ad._internal.maths.agreement import EVER, LEAST, slope_fits, slopes_differ
+from graphviz_ad._internal.maths.agreement import EVER, LEAST, slope_fits, slopes_differ, slopes_settle
 from graphviz_ad._internal.maths.gradient_sums import known, largest_flow, sum_of_flows
 from graphviz_ad._internal.scene.words.names import graph_names
 from graphviz_ad._internal.scene.words.signs import CUT_MARKS
 
 STEPS = (1e-4, 1e-5)
+SHORTER = 32  # times, that a step is before a gradient is called wrong by it
 MOST_WORK = 200_000  # operations that finite differences may compute again
 AGREEMENT = {True: AGREES, False: DIFFERS, None: UNKNOWN}
 NOTHING_EXAMINED = NumericReport()
@@ -245,7 +246,14 @@ def direction_verdict(function: Replay, rounding: Rounding, name: str, leaf: Nod
     if slopes_differ(left, right, size):
         return KINK
     off, sides = of_rounding.distance(fine, claimed), abs(right - left)
-    return AGREEMENT[slope_fits(off, doubt, of_rounding.spread, size, shifted=of_rounding.shifted, sides=sides)]
+    told = slope_fits(off, doubt, of_rounding.spread, size, shifted=of_rounding.shifted, sides=sides)
+    if told is False:  # of a function that is not smooth here, a shorter step says something else
+        length = lengths[-1] / SHORTER
+        with np.errstate(all="ignore"):
+            before, after = (change / length for change in one_sided(function, name, at, direction * length))
+        if not slopes_settle((left, right), (before, after), rounding.noise / length, off):
+            return UNKNOWN
+    return AGREEMENT[told]
 
 
 def uphill(grad: Array) -> Array:

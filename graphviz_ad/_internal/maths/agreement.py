@@ -30,6 +30,7 @@ OF_STATISTICS = 1e-4  # as a part of an element, and of a norm: they are added u
 ROUGHLY = 1e-2
 SHIFTED = 1 / 4  # shifted by more, it is the derivative at another place, and rounding is no small matter
 SURE_SLOPE, FLAT = 1e-3, 1e-3  # how well a slope has to be known to deny a derivative; below that, it is flat
+STAYS = 1 / 20  # a slope that moves by more, where the step gets shorter, is none
 EVER = 1e-6  # how far differences are off at least
 TO_THE_LAST_DIGIT = 64 * unit("float64")
 GROSSLY = 1e4  # times as far apart as rounding can be, or half of it, is certainly wrong
@@ -137,6 +138,16 @@ def slope_fits(
 def slopes_differ(one: float, other: float, size: float) -> bool:
     """Whether the slopes on both sides of a place are not the same, among derivatives of this size."""
     return abs(one - other) > ROUGHLY * max(size, FLAT)
+
+
+def slopes_settle(long: tuple[float, float], short: tuple[float, float], noise: float, off: float) -> bool:
+    """Whether the slopes on both sides come closer to each other as the step gets shorter, and stay where they are,
+    but for so much noise, which has to be less than what they are to show.
+    """
+    (left, right), (before, after) = long, short
+    bend, moved = abs(right - left), abs((before + after) - (left + right)) / 2
+    stays = moved <= STAYS * abs(left + right) + bend + 10 * noise
+    return 10 * noise < off and stays and abs(after - before) <= bend / 2 + 10 * noise
 
 
 def grossly(share: float) -> float:
