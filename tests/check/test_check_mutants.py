@@ -131,7 +131,7 @@ WORDS: dict[str, tuple[Any, str, Any]] = {
     "not run": (gradient_check, "target_examined", lambda *_, **__: target_check.TargetFindings()),
     "no coverage": (gradient_check.Report, "coverage", property(lambda _: verdicts.Coverage(0, 1))),
     "all is covered": (gradient_check.Report, "coverage", property(lambda _: verdicts.Coverage(1, 1))),
-    "no functions": (target_check, "functions_in", lambda runs: ((), "")),
+    "no functions": (target_check, "functions_in", lambda *_: ((), "")),
 }
 
 

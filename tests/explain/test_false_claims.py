@@ -68,7 +68,14 @@ def shown(tensor: Tensor) -> str:
     return text_of(Snapshot(tuple(tensor.shape), "float32", tensor.detach().numpy()))
 
 
-QUIET = {"several passes", TIED, "flows inside", "hooks untold", "nobody read"}  # notices that blame nothing
+QUIET = {
+    "several passes",
+    TIED,
+    "flows inside",
+    "hooks untold",
+    "nobody read",
+    "stood for",
+}  # notices that blame nothing
 
 
 def contradictions(truth: Truth, graph: Graph) -> Iterator[str]:

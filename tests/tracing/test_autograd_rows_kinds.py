@@ -47,7 +47,7 @@ def regions(x: Tensor) -> Tensor:
 CUTS: list[Any] = [
     (measured, {"argmax": "non-differentiable", "gt": "non-differentiable"}),
     (regions, {"a": "no_grad", "b": "inference"}),
-    (through_data_written, {"data": "detach", "mul_": "data"}),
+    (through_data_written, {"data": "data", "mul_": "data"}),
     (lambda x: x * float(x.detach().numpy().sum()), {"detach": "detach"}),
     (lambda x: x * torch.arange(2), {"arange": "data"}),
 ]

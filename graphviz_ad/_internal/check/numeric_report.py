@@ -26,6 +26,7 @@ from graphviz_ad._internal.check.verdicts import (
     ROUNDING,
     STEPS,
     TOO_MANY,
+    TURNS,
     Coverage,
     Slope,
 )
@@ -129,6 +130,7 @@ REASONS: Mapping[str, str] = {
     MEANT: "an operation on its way has a gradient that is not meant to be its derivative: it leaves out rows of"
     " padding, divides by frequency, passes through steps, or draws numbers",
     FAILED: "the target raised, or gave other shapes, where its inputs had moved a little",
+    TURNS: "the function turns within the shortest step",
     TOO_MANY: "too many of them would have to be examined one by one",
 }
 

@@ -20,6 +20,7 @@ from graphviz_ad._internal.check.verdicts import (
     NOT_FINITE,
     ROUNDING,
     STEPS,
+    TURNS,
     UNKNOWN,
     Slope,
 )
@@ -32,6 +33,7 @@ Line = Callable[[float], Sequence[Array | None]]  # what comes out so many steps
 BEST = 1e-6  # no difference is better than this part of the slope
 PRECISE = 1e-2  # what is known no better than to this part of itself denies nothing
 VAGUE = 5  # what is known no better than to this part of itself says nothing
+SHORTER = 1024  # times, than the shortest step, is one that has to agree before a claim is called wrong
 LEAST_OFF = 1e-4  # part of a slope by which a claim has to be off to be called wrong
 FAR = (-1.7, -0.9, 0.8, 1.9)  # places along a line where a function is looked at for steps
 
@@ -101,6 +103,15 @@ class Walk:
             0.0,
         )
 
+    def goes_on_below(self, found: Difference, apart: float) -> bool:
+        """Whether a much shorter step says something else: then the function turns within the steps that were taken, as
+        the sine of large numbers does. What is flat there climbs in steps, which is another matter.
+        """
+        shorter = self.by(self.steps[0] / SHORTER)
+        if shorter.left == shorter.right == 0:
+            return False
+        return not abs(shorter.central - found.central) <= max(apart / 10, 10 * shorter.noise)
+
     def climbs_in_steps(self) -> bool:
         """Whether the function is flat wherever it is looked at, and yet not everywhere the same."""
         step = self.steps[0]
@@ -143,6 +154,8 @@ def by_all_steps(walk: Walk, claimed: float, scale: float, slack: float) -> Slop
     comes_nearer = any(abs(each.central - claimed) <= abs(found[0].central - claimed) / 5 for each in found[1:])
     sure = doubt <= PRECISE * scale and best.bend <= apart / 20 and not comes_nearer
     if sure and apart > max(error, LEAST_OFF * scale):
+        if walk.goes_on_below(best, apart):
+            return Slope(UNKNOWN, claimed, best.central, TURNS)
         return Slope(DIFFERS, claimed, best.central, doubt=error)
     return Slope(UNKNOWN, claimed, best.central, ROUNDING)
 

@@ -27,7 +27,6 @@ from graphviz_ad._internal.maths.gradient_sums import known
 
 ROUNDINGS = 8  # of a gradient, at least
 OF_STATISTICS = 1_000  # of the norm of a large tensor
-SHAKEN = 1e-2  # of a gradient that moves with its inputs, when these are rounded
 MOST_OPERATIONS, MOST_ELEMENTS = 10_000, 1 << 24  # of a target that is run unasked
 
 (
@@ -123,31 +122,11 @@ class Examination:
         blurred = [name for name in names if slopes[name].why == ROUNDING]
         if blurred and runs is not self.own:  # something in it rounds that torch does not know of
             slopes |= slopes_of_leaves(self.own, blurred, self.own.precision, self.roundings)
-        slopes |= self.shaken(runs, slopes)
         steps = any(function.has_steps for function in functions)
         verdicts = {key: self.verdict(node, slopes[self.names[key]], steps) for key, node in self.found.items()}
         absent = {key: Slope(UNKNOWN, 0.0, None, ABSENT) for key in self.leaves if key not in self.found}
         count = runs.count + (self.own.count if runs is not self.own else 0)
         return TargetFindings({**verdicts, **absent}, functions, unseen=unseen, runs=count, precision=runs.precision)
-
-    def shaken(self, runs: Runs, slopes: Mapping[str, Slope]) -> dict[str, Slope]:
-        """What is to be said of gradients that differ, but are others where the inputs move by no more than rounding:
-        there, differences say nothing.
-        """
-        apart = [name for name, slope in slopes.items() if slope.verdict == DIFFERS]
-        if not apart:
-            return {}
-        near = 1 + 8 * max(unit(runs.precision), unit("float64"))
-        here, there = runs.gradients({}), runs.gradients({name: each * near for name, each in runs.inputs.items()})
-        pairs = {name: (here[name], there[name]) for name in apart}
-        with np.errstate(all="ignore"):
-            return {
-                name: replace(slopes[name], verdict=UNKNOWN, why=ROUNDING)
-                for name, (one, other) in pairs.items()
-                if one is not None
-                and other is not None
-                and not np.linalg.norm(other - one) <= SHAKEN * np.linalg.norm(one)
-            }
 
     def precise(self) -> Runs:
         """Runs in double precision, where there can be such."""

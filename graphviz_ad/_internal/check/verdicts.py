@@ -10,7 +10,7 @@ from typing import NamedTuple
 AGREES, DIFFERS, KINK, CUT, UNKNOWN = "yes", "NO", "kink", "cut", "—"
 
 # why there is no verdict, or what goes with one
-ROUNDING, NOT_FINITE, STEPS, MEANT, BESIDE, HELD, HOOKED, ABSENT, FAILED, TOO_MANY = (
+ROUNDING, NOT_FINITE, STEPS, MEANT, BESIDE, HELD, HOOKED, ABSENT, FAILED, TOO_MANY, TURNS = (
     "rounding",
     "not finite",
     "steps",
@@ -21,6 +21,7 @@ ROUNDING, NOT_FINITE, STEPS, MEANT, BESIDE, HELD, HOOKED, ABSENT, FAILED, TOO_MA
     "absent",
     "failed",
     "too many",
+    "turns",  # within the shortest step
 )
 
 
