@@ -189,6 +189,23 @@ class PartlyUsed(nn.Module):
         return self.body(x)  # type: ignore[no-any-return]
 
 
+def twice_with_buffers(rank: int, watch: Any) -> Results:
+    """Two steps of DDP that looks for parameters without gradient and keeps the buffers of all ranks the same."""
+    torch.manual_seed(12)
+    net = nn.Sequential(nn.Linear(3, 9), nn.BatchNorm1d(9), nn.Linear(9, 1))
+    net.add_module("idle", PartlyUsed())
+    net.forward = lambda x: net[2](net[1](net[0](x)))  # type: ignore[method-assign]
+    model = DistributedDataParallel(net, find_unused_parameters=True)
+    inputs = torch.linspace(-1, 1, 12).reshape(4, 3) * (rank + 1)
+    with watch(model):
+        for _ in range(2):
+            model.zero_grad()
+            loss = model(inputs).pow(2).mean()
+            loss.backward()
+    used = {f"{name}.grad": p.grad for name, p in net.named_parameters() if p.grad is not None}
+    return {"loss": loss, "mean": net[1].running_mean.clone(), **used}
+
+
 def not_reduced(rank: int, watch: Any) -> Results:
     """DDP waits for a gradient that does not come, which it says when the next step begins."""
     model = DistributedDataParallel(PartlyUsed())
@@ -382,6 +399,7 @@ PROGRAMS: tuple[Program, ...] = (
     sharded_steps,
     tensor_parallel,
     scheduled,
+    twice_with_buffers,
     not_reduced,
     step_fails,
 )

@@ -66,7 +66,7 @@ def apart_from_messages(nodes: list[Node]) -> list[list[Node]]:
     it does: each communication has its own other end.
     """
     talking = [node for node in nodes if node.messages]
-    alone = len(talking) == 1 and len({node.call_op for node in nodes if node.call_op}) == 1
+    alone = len(talking) == 1 and len({node.call_op for node in nodes if node.kind == "op" or node.messages}) == 1
     if not talking or alone or is_function(nodes):
         return [nodes]
     parts: list[list[Node]] = [[]]

@@ -55,7 +55,7 @@ def words_at(recorded: Recorded, operation: Operation) -> SiteWords:
     return SiteWords(
         operation.schema.library_name or public_name(operation.op),
         own or written_operation(operation),
-        own or call_between_ranks(operation) or call_in_program(operation),
+        call_between_ranks(operation) or own or call_in_program(operation),
         reflected(operation),
         place.namer.names if place.namer is not None else (),
         tuple(name for name in modules if name),

@@ -232,6 +232,8 @@ class Traffic:
             message = self._message(kind, given)
             aside = kind.divided and message.rank != message.root
             read = [] if aside else list(tensors_sent(given.get(kind.reads)))
+            for tensor in read if message.backward else ():  # as a bucket of DDP, which is filled in C++
+                self.tape.look_again(tensor)
             operation = self.tape.before(schema_of(func, kind), (read,) if read else (), {MESSAGE: message})
             # what a custom Function calls there is no part of the Function that ran forward
             if message.backward and not torch.is_grad_enabled():

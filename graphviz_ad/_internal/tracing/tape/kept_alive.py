@@ -15,6 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from graphviz_ad._internal.tracing.tape.torch_private import is_wrapper
+
 
 def owner_of(node: Any, tensor: Tensor) -> Any:
     """What has to be held, besides the node that made a tensor, as long as that node is to be touched; None where
@@ -26,7 +28,9 @@ def owner_of(node: Any, tensor: Tensor) -> Any:
 
 
 def _view_of(tensor: Tensor) -> Any:
-    """The node of a view of a tensor; a kind of tensor that has no views is held itself."""
+    """The node of a view of a tensor; one that has no views, or has a handler that would run, is held itself."""
+    if is_wrapper(tensor):
+        return tensor
     try:
         return tensor.view_as(tensor).grad_fn
     except (RuntimeError, NotImplementedError):

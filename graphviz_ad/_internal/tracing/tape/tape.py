@@ -151,6 +151,13 @@ class Tape:
         if not any(use[1] == value.number for later in between for use in later.uses):
             value.held = self._nothing(target, UNREAD)
 
+    def look_again(self, tensor: Tensor) -> None:
+        """Take what a tensor holds as new where it is not what it held: torch itself has written there, unseen."""
+        value = self.known(tensor)
+        self.keeper.was_written(tensor)
+        if value is not None and value.snapshot != self.keeper.value(tensor):
+            self._objects.pop(id(tensor))
+
     def known(self, tensor: Tensor) -> Value | None:
         """The value that a tensor object holds, if the tape has met it."""
         value = self._objects.get(id(tensor))
