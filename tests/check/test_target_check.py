@@ -573,7 +573,10 @@ UNLIKE_DERIVATIVES: dict[str, tuple[Callable[[Tensor], Tensor], str]] = {
         lambda w: functional.embedding_bag(PADDED[None], w, scale_grad_by_freq=True, mode="sum").tanh().sum(),
         MEANT,
     ),
-    "through steps": (lambda w: (w * torch.fake_quantize_per_tensor_affine(w, 0.1, 0, -128, 127)).sum(), MEANT),
+    "through steps": (
+        lambda w: (torch.randn(4, 3) * w * torch.fake_quantize_per_tensor_affine(w, 0.1, 0, -128, 127)).sum(),
+        MEANT,
+    ),
     "a draw": (lambda w: (torch.normal(w, 1.0) * w).sum(), MEANT),
     "gamma": (lambda w: Gamma(w.exp(), torch.ones(4, 3)).rsample().sum(), MEANT),
     "beta": (lambda w: Beta(w.exp(), w.exp() + 1).rsample().sum(), MEANT),
