@@ -26,7 +26,17 @@ import graphviz_ad as gad
 from graphviz_ad._internal.check import target_check
 from graphviz_ad._internal.check.backward_faults import FACTOR, STALE
 from graphviz_ad._internal.check.gradient_check import Report
-from graphviz_ad._internal.check.verdicts import AGREES, CUT, DIFFERS, HOOKED, KINK, MEANT, STEPS
+from graphviz_ad._internal.check.verdicts import (
+    AGREES,
+    CUT,
+    DIFFERS,
+    HOOKED,
+    KINK,
+    MEANT,
+    ROUNDING,
+    STEPS,
+    UNKNOWN,
+)
 from graphviz_ad._internal.tracing.rerun import function_calls, keeping
 
 
