@@ -294,7 +294,7 @@ def is_right_elsewhere(trial: Trial, claims: Array, true: Array) -> Fault | None
     right = off <= np.maximum(trial.near * sizes, blurred / 100)
     if not (right & (sizes > blurred)).any() or not (~right).any():
         return None
-    at = trial.at.real.ravel()[trial.moved]
+    at = np.real(trial.at).ravel()[trial.moved]
     wrong_claims, wrong_true = claims[:, ~right], true[:, ~right]
     factor = multiple(trial, wrong_claims, wrong_true)
     within = ZERO if not np.any(wrong_claims) else SIGN if factor is not None and abs(factor + 1) <= trial.near else ""

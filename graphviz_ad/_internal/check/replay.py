@@ -80,7 +80,10 @@ class Replay:
         found = {node.key: full_precision(np.asarray(given[name])) for name, node in self.leaves.items()}
         for node, step in self.steps:
             operands = self.graph.in_edges(node.key)
-            values = [(self.still if edge.cut in self.held else found)[edge.tail] for edge in operands]
+            values = [
+                (self.still if edge.cut is not None and edge.cut in self.held else found)[edge.tail]
+                for edge in operands
+            ]
             found[node.key] = shaped_as_recorded(node, step(values))
         return found
 

@@ -199,6 +199,6 @@ def rise(grad: Array | None, along: Array) -> tuple[float, float]:
     """The slope that a gradient claims along a direction, and the sizes that are added up for it."""
     if grad is None:
         return 0.0, 0.0
-    products = (np.conj(grad) * along).real
+    products = np.real(np.conj(grad) * along)
     with np.errstate(all="ignore"):  # infinite ones may have no sum
         return float(np.sum(products)), float(np.sum(np.abs(products)))

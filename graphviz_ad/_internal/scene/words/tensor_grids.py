@@ -121,8 +121,9 @@ def shade(x: Any, largest: float) -> int | None:
         return NO_SHADE
     if not is_finite(x):
         return None
-    share = abs(float(x)) / largest if largest else 0.0
-    return int(math.copysign(math.ceil(SHADES * share), float(x))) if x else 0
+    number: Any = x
+    share = abs(float(number)) / largest if largest else 0.0
+    return int(math.copysign(math.ceil(SHADES * share), float(number))) if number else 0
 
 
 def is_finite(x: Any) -> bool:

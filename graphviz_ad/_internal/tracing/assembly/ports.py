@@ -124,7 +124,7 @@ def read_from(units: Units, unit: Unit) -> Mapping[int, tuple[str, ...]]:
     found: dict[int, tuple[str, ...]] = {}
     for port, value in units.values[unit].items():
         taken = tape.returned_names.get(value.number)
-        names = dict.fromkeys([*([taken] if taken else []), *tape.read_names.get(value.number, ())])
+        names: dict[str, None] = dict.fromkeys([*([taken] if taken else []), *tape.read_names.get(value.number, ())])
         if names and value.maker is not None:
             found[port] = tuple(names)
     return found

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from types import CodeType
+from typing import Any
 
 from graphviz_ad._internal.tracing.tape.call_sites import JUMPS, CallSite
 
@@ -57,7 +58,8 @@ def statement_at(site: CallSite) -> WrittenStatement:
     if line is not None:
         found = innermost(site, line)
     if found is None or not is_as_compiled(site.code, found):
-        return WrittenStatement((line or site.code.co_firstlineno,) * 2)
+        first = line or site.code.co_firstlineno
+        return WrittenStatement((first, first))
     extent = extent_of(found)
     computed, targets = meaning_of(found)
     text = unparsed(computed) if computed is not None else None
@@ -117,10 +119,15 @@ def is_as_compiled(code: CodeType, node: ast.stmt | ast.Lambda) -> bool:
         place = step.positions
         if place is None or place.lineno is None or not first <= place.lineno <= (place.end_lineno or 0) <= last:
             continue
-        value = step.argval
+        value: Any = step.argval
         if step.opname.startswith(NAMED) and isinstance(value, str) and value.isidentifier() and value not in names:
             return False
-        if step.opname in NUMBERS and type(value) in (int, float) and numbers is not None and abs(value) not in numbers:
+        if (
+            step.opname in NUMBERS
+            and type(value) in (int, float)
+            and numbers is not None
+            and abs(step.argval) not in numbers
+        ):
             return False
         if step.opname == "BINARY_OP" and step.argrepr[:1] not in ("", "[") and step.argrepr.rstrip("=") not in signs:
             return False

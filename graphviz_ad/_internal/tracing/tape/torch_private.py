@@ -138,11 +138,12 @@ def _by_level(tree: object, path: tuple[Any, ...]) -> Iterator[tuple[tuple[Any, 
     def below(part: object) -> bool:
         return part is not tree
 
+    trees: Any = _pytree
     try:
-        pairs, _ = _pytree.tree_flatten_with_path(tree, is_leaf=below)
+        pairs, _ = trees.tree_flatten_with_path(tree, is_leaf=below)
         keyed = [(tuple(_step(key) for key in keys), part) for keys, part in pairs]
     except ValueError:
-        parts, spec = _pytree.tree_flatten(tree, is_leaf=below)
+        parts, spec = trees.tree_flatten(tree, is_leaf=below)
         names = spec.context if isinstance(spec.context, list) else []
         called = len(names) == len(parts) and all(type(name) is str for name in names)
         keyed = [((names[n] if called else n,), part) for n, part in enumerate(parts)]
