@@ -105,6 +105,8 @@ def _render(wasmtime: Any, texts: tuple[str, str], seconds: float) -> bytes:
         raise LayoutError(f"Graphviz failed ({_first_line(error)}); {REMEDY}") from error
     finally:
         alarm.cancel()
+        if alarm.is_alive():  # it ends at once, and nobody finds it among the threads
+            alarm.join()
         store.close()  # its memory may be a gigabyte, and the frames of an exception would keep it
 
 

@@ -346,7 +346,7 @@ class Tape:
             tensor = value.reference() if value.is_leaf and value.name is None else None
             if isinstance(tensor, torch.nn.Parameter):
                 self._stands_in(tensor, value, self.stand_ins.name(tensor, place.modules))
-        for key, tensor in place.modules[-1]._parameters.items():
+        for key, tensor in place.modules[-1].named_parameters(recurse=False):
             if type(tensor) is Tensor and (held := self.known(tensor)) is not None and held.used:
                 self._stands_in(tensor, held, self.stand_ins.name_in(place.modules[-1], key))
 
