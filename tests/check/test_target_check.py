@@ -33,9 +33,7 @@ from graphviz_ad._internal.check.verdicts import (
     HOOKED,
     KINK,
     MEANT,
-    ROUNDING,
     STEPS,
-    UNKNOWN,
 )
 from graphviz_ad._internal.tracing.rerun import function_calls, keeping
 
@@ -605,9 +603,7 @@ def test_a_gradient_that_is_not_meant_to_be_the_derivative_is_not_called_wrong(n
     (w,) = drawn((4, 3), dtype=torch.float32)
     report = gad.trace(program, w).check()
     assert report.ok is None, report
-    # steps that are as high as the slope of all of it leave the verdict open
-    possible = [(CUT, why), (UNKNOWN, ROUNDING)] if name == "through steps" else [(CUT, why)]
-    assert all((leaf.verdict, leaf.slope.why) in possible for leaf in report.numeric.leaves)
+    assert [(leaf.verdict, leaf.slope.why) for leaf in report.numeric.leaves] == [(CUT, why)]
 
 
 def test_what_stands_beside_such_a_gradient_is_still_found_to_be_wrong() -> None:
