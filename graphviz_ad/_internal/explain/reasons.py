@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from graphviz_ad._internal.base.errors import UnknownNameError
-from graphviz_ad._internal.explain.amounts import size_of, text_of
+from graphviz_ad._internal.explain.amounts import largest_of, size_of, text_of
 from graphviz_ad._internal.explain.consequences import (
     is_update,
     leads_to_a_loss,
@@ -30,6 +30,7 @@ from graphviz_ad._internal.graph.grad_history import STEP, UPDATED, GradHistory,
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node, Port
 from graphviz_ad._internal.graph.notice_sentences import why_none
 from graphviz_ad._internal.graph.notices import NOTHING_REQUIRES, first_names, is_stood_for, unread_parameters
+from graphviz_ad._internal.maths.cancelled import noise_in
 from graphviz_ad._internal.operations.traits import DATA, DRAWS, MAKES_GRADIENTS, PASSES_ON
 from graphviz_ad._internal.scene.annotations import error_of, failed_in_this_pass, stopped_at, writers
 from graphviz_ad._internal.scene.cut_marks import REASONS
@@ -278,7 +279,7 @@ class _Answer:
         whence = (
             f": {sources[0]}" if len(sources) == 1 else f": the sum of {listed_with_and(sources)}" if sources else ""
         )
-        yield f"The gradient of {self.name} is {text_of(port.grad)}{whence}."
+        yield f"The gradient of {self.name} is {text_of(port.grad)}{self._rounding()}{whence}."
         yield from self._changed_on_its_way(edges)
         yield from self._not_finite(port)
         yield from self._zero()
@@ -301,6 +302,11 @@ class _Answer:
         stops = distinct(self._lost())
         if stops:
             yield f"Not part of it: {listed_with_and([self._where(stop) for stop in stops[:MOST_NAMED]])}."
+
+    def _rounding(self) -> str:
+        """Whether it is no more than rounding leaves of a sum."""
+        noise, largest = noise_in(self.graph, self.node.key, self.port), self.node.ports[self.port].grad
+        return ", 0 but for rounding" if largest is not None and 0 < largest_of(largest) <= noise else ""
 
     def _lost(self) -> Iterator[Stop]:
         """Where ways on that brought nothing are cut, if a loss goes on from there."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node
 from graphviz_ad._internal.graph.rank_messages import crossing
+from graphviz_ad._internal.maths.cancelled import with_noise_told
 from graphviz_ad._internal.maths.claims import Claim, Passed, decide, passed
 from graphviz_ad._internal.maths.formulas import to_unicode
 from graphviz_ad._internal.maths.number_format import DIGITS, written_with
@@ -105,7 +106,7 @@ class Words:
 def words_of_graph(graph: Graph, options: Options | None = None) -> Words:
     """The words of a graph."""
     with written_with((options or Options()).digits):
-        return _words(graph, options or Options())
+        return _words(with_noise_told(graph), options or Options())
 
 
 def _words(graph: Graph, options: Options) -> Words:
