@@ -11,6 +11,7 @@ from graphviz_ad._internal.graph.call_operands import Flows, chain_derivatives, 
 from graphviz_ad._internal.graph.contraction import (
     Ports,
     contract,
+    cut_of_group,
     is_convex,
     renumbered,
     results_of_group,
@@ -148,7 +149,7 @@ def merged_call(
         shown = tuple([replace(port, name=port.name or own) for port, own in zip(shown, of_one, strict=True)])
         if not has_names or any(port.is_called(name or "") for port in shown):
             name = None if any(port.name for port in shown) else members[-1].name
-    op = name_of_call(members, main)
+    op, cut_off = name_of_call(members, main), cut_of_group(graph, members, main, shown)
     node = replace(
         main,
         op=op,
@@ -156,7 +157,8 @@ def merged_call(
         ports=tuple(replace(port, name=port.name or (name if len(shown) == 1 else None)) for port in shown),
         autograd=autograd_of(members),
         requires_grad=any(member.requires_grad for member in members),
-        cut=None if any(port.grad is not None for port in shown) else main.cut,
+        cut=cut_off.cut,
+        switched_off=cut_off.switched_off,
         arguments=place_of_call(graph, members, op),
         hooks=tuple(dict.fromkeys(hook for member in members for hook in member.hooks)),
         hook_effects=tuple(dict.fromkeys(effect for member in members for effect in member.hook_effects)),

@@ -4,10 +4,11 @@ common.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from graphviz_ad._internal.base.stable_order import stable_order
+from graphviz_ad._internal.graph.cuts import CUT_BY_THE_PROGRAM
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node, Port
 from graphviz_ad._internal.graph.notices import Notice, notice
 from graphviz_ad._internal.graph.precision import sum_of_snapshots
@@ -118,6 +119,24 @@ def seen_from_outside(graph: Graph, key: str, number: int, inside: set[str]) -> 
         arrived=sum_of_snapshots(given)
         or Snapshot(port.grad.shape, port.grad.dtype, missing=f"sum of {len(given)} contributions"),
     )
+
+
+def cut_of_group(graph: Graph, members: list[Node], main: Node, shown: Sequence[Port]) -> Node:
+    """The node of a group, one of whose results is that of ``main``, that says why no gradient comes to it: where that
+    depends on nothing that requires grad, what cut it off within the group. Its cut is None where one comes.
+    """
+    if any(port.grad is not None for port in shown):
+        return replace(main, cut=None, switched_off=())
+    inside = {member.key for member in members}
+    seen, waiting = {main.key}, [main]
+    while waiting:
+        node = waiting.pop(0)
+        if node.cut in CUT_BY_THE_PROGRAM or (node is main and node.cut != "data"):
+            return node
+        before = [edge.tail for edge in graph.in_edges(node.key) if edge.tail in inside and edge.tail not in seen]
+        seen |= {*before}
+        waiting += [graph.nodes[key] for key in before if not graph.nodes[key].requires_grad]
+    return main
 
 
 def notice_of_flows_inside(nodes: list[Node]) -> list[Notice]:

@@ -273,6 +273,7 @@ OF_THIS_VERSION: Mapping[str, Schema] = {
     "raised": TRUTH,
     "statement": maybe(COUNT),
     "members": TEXTS,
+    "switched_off": TEXTS,
 }
 # what the facts of this version were, as texts
 OF_VERSION_1: Mapping[str, Schema] = {"settings": some(pair(TEXT, TEXT))}

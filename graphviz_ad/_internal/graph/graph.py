@@ -140,7 +140,8 @@ class Node:
     processes; ``parameter_norm`` is the norm of the gradients of the ``parameters`` that a folded module holds;
     ``raised`` says that the program, or its backward pass, stopped here; ``statement`` is the place, among those of
     the graph, of the statement that this ran in; ``members`` are the keys, in ``Graph.finer``, of what a line or a
-    call of the program is made of.
+    call of the program is made of; ``switched_off`` is what the program called so that autograd recorded nothing here,
+    and the line in which it does, where both are known: ("no_grad", "lesson.py:12").
     """
 
     key: str
@@ -168,6 +169,7 @@ class Node:
     raised: bool = False
     statement: int | None = None
     members: tuple[str, ...] = ()
+    switched_off: tuple[str, ...] = ()
 
     @property
     def settings(self) -> tuple[tuple[str, str], ...]:

@@ -12,7 +12,7 @@ from graphviz_ad._internal.graph.snapshot import Snapshot
 from graphviz_ad._internal.maths.claims import Passed
 from graphviz_ad._internal.maths.formulas import to_unicode
 from graphviz_ad._internal.maths.number_format import every_element, number_in_one_line, short_number, type_label
-from graphviz_ad._internal.scene.cut_marks import REASONS
+from graphviz_ad._internal.scene.cut_marks import REASONS, why_at
 from graphviz_ad._internal.scene.scene import Fact
 from graphviz_ad._internal.scene.words.edge_labels import matrix_shapes
 from graphviz_ad._internal.scene.words.names import Names
@@ -56,7 +56,7 @@ def facts_about_node(node: Node, formula: str, kink: str, *, has_gradients: bool
         ("source", node.source, ""),
         (
             "no gradient",
-            f"it {REASONS[node.cut].why}" if node.cut is not None and node.cut in REASONS else node.cut,
+            f"it {why_at(node, node.cut)}" if node.cut is not None and node.cut in REASONS else node.cut,
             "",
         ),
     ]
