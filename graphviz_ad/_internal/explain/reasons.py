@@ -25,7 +25,7 @@ from graphviz_ad._internal.explain.not_finite import cause, has_nan, rises, valu
 from graphviz_ad._internal.explain.zeros import cause_of_zero, falls
 from graphviz_ad._internal.graph.contraction import flows_inside
 from graphviz_ad._internal.graph.cuts import CUT_BY_THE_PROGRAM, DETACHED
-from graphviz_ad._internal.graph.fact_texts import FLOW
+from graphviz_ad._internal.graph.fact_texts import FLOW, SENT
 from graphviz_ad._internal.graph.grad_history import STEP, UPDATED, GradHistory, history_called, history_of
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node, Port
 from graphviz_ad._internal.graph.notice_sentences import why_none
@@ -326,12 +326,23 @@ class _Answer:
         """What hooks made of it between the uses and here."""
         for edge in edges:
             head = self.graph.nodes[edge.head]
-            if FLOW in head.hook_effects:
+            if SENT in head.hook_effects:
+                yield self._sent(edge)
+            elif FLOW in head.hook_effects:
                 arrived = listed_with_and([text_of(port.grad) for port in head.ports])
                 yield (
                     f"At {self._result(edge.head)} {arrived} arrived, and {text_of(edge.grad)} went back: a hook"
                     f" changed it{'' if head.op == PASSES_ON else ', or rounding did'}."
                 )
+
+    def _sent(self, edge: Edge) -> str:
+        """What a hook on the node of autograd behind an edge made of what that sent."""
+        if edge.made is None:
+            return f"A hook on the node of autograd of {self._result(edge.head)} changed what flows back from there."
+        return (
+            f"From {self._result(edge.head)} came {text_of(edge.made)}; a hook on its node of autograd made"
+            f" {text_of(edge.grad)} of that."
+        )
 
     @staticmethod
     def _amount(edge: Edge, count: int) -> str:

@@ -285,6 +285,7 @@ EDGE = record_schema(
     cut=maybe({"enum": list(CUTS)}),
     match={"enum": list(MATCHES)},
     jacobian=TAKEN,
+    made=TAKEN,
 )
 STATEMENT = record_schema(
     {"function": TEXT, "call": COUNT},

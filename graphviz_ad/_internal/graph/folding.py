@@ -139,7 +139,7 @@ def summed_edge(graph: Graph, source: tuple[str, int], edges: list[Edge], slot: 
     """Several uses of one result inside a folded module as one edge, with the sum of what flows back where that is
     known.
     """
-    first = replace(edges[0], slot=slot, local=None)
+    first = replace(edges[0], slot=slot, local=None, made=None)
     if len(edges) == 1:
         return first
     flowing = [edge for edge in edges if edge.cut is None]

@@ -286,6 +286,9 @@ SENTENCES: Mapping[str, Callable[[Notice], str]] = {
         f"What flows back from {few(note.subjects)} is not the local derivative times what arrives: a hook on the node"
         " of autograd changed it, or rounding did."
     ),
+    "node hook changed": lambda note: (
+        f"A hook on the node of autograd changed what flows back from {names_in_short(note.subjects)}."
+    ),
     "hook changed": lambda note: (
         f"A hook changed the gradient of {names_in_short(note.subjects)} after the edges had been added up."
     ),

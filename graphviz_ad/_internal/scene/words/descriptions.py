@@ -101,6 +101,7 @@ def of_edge(
             "",
         ),
         ("flows back", exact_gradient(edge.grad) if edge.grad else None, "contribution"),
+        ("before a hook changed it", every_element_flowing(edge.made) if edge.made else None, ""),
         ("no gradient", why_cut(names, edge), ""),
         ("match", edge.match if edge.match != "exact" else None, ""),
     ]

@@ -61,7 +61,7 @@ def node_of_unit(draft: Draft, unit: Unit) -> Node:
         (unit.label or words.call) if operation is not None else None,
         draft.backward_order.get(i),
         saved_bytes=keeps.bytes if autograd is not None else None,
-        hooks=hook_names(units.values[unit].values()),
+        hooks=(*hook_names(units.values[unit].values()), *units.recorded.result.hooks.get(autograd, ())),
         messages=messages(settings) if settings is not None else (),
         statement=draft.statement_of.get(operation.number) if operation is not None else None,
         switched_off=switched_off(draft, unit, cut),
