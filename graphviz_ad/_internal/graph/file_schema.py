@@ -127,6 +127,7 @@ FACTS: Mapping[str, Mapping[str, Schema]] = {
     "too deep": {"reach": COUNT},
     "other tasks": {"count": COUNT},
     "caught": {"sources": some(maybe(TEXT))},
+    "flows inside": {"users": TEXTS},
     "modules folded": {"inside": COUNT},
     "blocks": {"operations": COUNT, "blocks": COUNT},
     "no lines": {"count": COUNT},

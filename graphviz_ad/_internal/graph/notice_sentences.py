@@ -297,7 +297,7 @@ SENTENCES: Mapping[str, Callable[[Notice], str]] = {
     ),
     "flows inside": lambda note: (
         f"A part of the gradient of {names_in_short(note.subjects)} flows inside of the box that it comes from, on no"
-        " arrow that is drawn."
+        f" arrow that is drawn: from {names_in_short(note['users'])}."
     ),
     # what is not drawn, or not as it ran
     "modules folded": lambda note: (

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 
 from graphviz_ad._internal.base.text_table import counted_noun
+from graphviz_ad._internal.graph.contraction import flows_inside
 from graphviz_ad._internal.graph.fact_texts import argument_text, further_facts
 from graphviz_ad._internal.graph.graph import COMPUTED, Edge, Graph, Node
 from graphviz_ad._internal.graph.snapshot import Snapshot
@@ -32,7 +33,7 @@ KINDS = {
 
 def facts_about_node(node: Node, formula: str, kink: str, *, has_gradients: bool) -> tuple[Fact, ...]:
     """Facts about a node, a line each."""
-    flows = node.requires_grad and has_gradients
+    flows, inner = node.requires_grad and has_gradients, flows_inside(node)
     facts: list[tuple[str, str | None, str]] = [
         ("name", node.name, ""),
         ("kind", KINDS[node.kind], ""),
@@ -49,6 +50,11 @@ def facts_about_node(node: Node, formula: str, kink: str, *, has_gradients: bool
             "gradient",
             "; ".join(exact_gradient(p.grad) if p.grad else "None" for p in node.ports[:4]) if flows else None,
             "gradient",
+        ),
+        (
+            "gradient from outside",
+            "; ".join(every_element_flowing(p.arrived) for p in node.ports[:4] if p.arrived) if inner else None,
+            "",
         ),
         (".grad in torch", NOT_RETAINED if flows and node.kind in COMPUTED else None, ""),
         ("the derivative jumps here, and torch takes", kink, ""),
