@@ -31,7 +31,7 @@ class Options:
     ``named``: local derivatives with their names, "∂q/∂x = 3" rather than "× 3". ``single``: what flows back along an
     edge even where it is the whole gradient of the one result that the edge carries. ``tensors``: which tensors are
     shown as grids. ``labels``: whose names stand in boxes, those of the "program" or of "autograd"; the latter with
-    what is ``saved`` for the backward pass.
+    what is ``saved`` for the backward pass. ``inline``: numbers of the program have no boxes where formulas have them.
     """
 
     values: bool = True
@@ -45,6 +45,7 @@ class Options:
     tensors: Tensors = ALL
     labels: str = "program"
     saved: bool = True
+    inline: bool = False
 
 
 @dataclass(frozen=True)
