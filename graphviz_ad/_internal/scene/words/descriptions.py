@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 
 from graphviz_ad._internal.base.text_table import counted_noun
+from graphviz_ad._internal.graph.calls import is_pass
 from graphviz_ad._internal.graph.contraction import flows_inside
 from graphviz_ad._internal.graph.fact_texts import argument_text, further_facts
 from graphviz_ad._internal.graph.graph import COMPUTED, Edge, Graph, Node
@@ -59,6 +60,7 @@ def facts_about_node(node: Node, formula: str, kink: str, *, has_gradients: bool
         (".grad in torch", NOT_RETAINED if flows and node.kind in COMPUTED else None, ""),
         ("the derivative jumps here, and torch takes", kink, ""),
         ("module", ".".join(node.module[-1:]), ""),
+        ("opens with detail='op'", f"{node.inside} operations" if node.inside > 1 and is_pass(node) else None, ""),
         ("source", node.source, ""),
         (
             "no gradient",
