@@ -181,7 +181,10 @@ ENDS = {
     planted.hard_choice: "Take something smooth in its place, such as softmax for argmax or sigmoid for a comparison,"
     " to let a gradient through.",
 }
-CUTS = r"was detached|taken out by|computed under|has no derivative|reads only|wrote over|ran inside|returned None"
+CUTS = (
+    r"was detached|taken out by|computed under|switched off|has no derivative|reads only|wrote over|ran inside"
+    r"|returned None"
+)
 FAULTS = (
     *(planted.vae, planted.lora, planted.several_tasks, planted.autoencoder, planted.graph_network),
     *(planted.svi, planted.hard_choice, planted.ode, planted.weighed, planted.actor_critic),
@@ -328,7 +331,7 @@ def of_every_node(change: Callable[[Node], Node]) -> Mutant:
 def cut_as(was: str | None, now: str | None) -> Mutant:
     """A cut of another kind."""
     edges = in_edges(lambda edge: replace(edge, cut=now) if edge.cut == was else edge)
-    nodes = of_every_node(lambda node: replace(node, cut=now) if node.cut == was else node)
+    nodes = of_every_node(lambda node: replace(node, cut=now, switched_off=()) if node.cut == was else node)
     return lambda graph: nodes(edges(graph))
 
 
@@ -394,6 +397,9 @@ FACTS: dict[str, Mutant] = {
         )
     },
     "the next line": of_every_node(lambda node: replace(node, source=moved(node.source))),
+    "autograd off a line on": of_every_node(
+        lambda node: replace(node, switched_off=(*node.switched_off[:1], *map(moved, node.switched_off[1:])))
+    ),
     "no line": of_every_node(lambda node: replace(node, source=None)),
     "another file": of_every_node(lambda node: replace(node, source=node.source and f"a{node.source}")),
     "other operations": of_every_node(lambda node: replace(node, op=node.op and "add")),

@@ -91,7 +91,7 @@ def contradictions(truth: Truth, graph: Graph) -> Iterator[str]:
         said = re.findall(r"pass \d+ brought (.*?)(?=, which made|, which a hook|, of which|; |\. At the end)", answer)
         if ("What happened" in answer or said) and [re.escape(text) for text in said] != passes:
             yield f"{name}, to which was brought {passes}: {answer}"
-        headline = re.search(r"[Tt]he gradient of \S+ is (.*?)[:.](?: |$)", answer)
+        headline = re.search(r"[Tt]he gradient of \S+ is (.*?)(?:, 0 but for rounding)?[:.](?: |$)", answer)
         if bool(headline) != bool(found) or (headline and found and headline[1] != shown(found[-1])):
             yield f"{name}, to which last was brought {passes[-1:]}: {answer}"
         if "holds what no backward pass here has brought" in answer and found:

@@ -10,8 +10,11 @@ import torch
 from torch import Tensor, nn
 
 import graphviz_ad as gad
+from graphviz_ad._internal.explain.amounts import text_of
 from graphviz_ad._internal.graph.graph import Graph
+from graphviz_ad._internal.graph.graph_files import from_json
 
+HERE = "test_hooks_told.py:1"
 SIZES = (3, 400)  # kept element by element, and as statistics
 
 
@@ -44,9 +47,64 @@ def test_a_hook_on_a_node_is_told(size: int) -> None:
     assert "A hook made that of the" in graph.why("h")
 
 
-def test_a_hook_behind_a_node_is_told_with_what_came_and_what_went() -> None:
-    graph, _ = recorded(3, lambda w, h: h.grad_fn.register_hook(lambda into, out: (into[0] * 5, None)))  # type: ignore[union-attr]
-    assert "[1, 1, 1] arrived, and [10, 10, 10] went back: a hook changed it, or rounding did." in graph.why("w")
+@pytest.mark.parametrize("change", [lambda g: g * 5, lambda g: g * 0, lambda g: g + 1e-3, lambda g: g * float("nan")])
+@pytest.mark.parametrize("size", SIZES)
+def test_a_hook_behind_a_node_is_told_with_what_came_and_what_went(
+    size: int, change: Callable[[Tensor], Tensor]
+) -> None:
+    def quintupled(into: tuple[Tensor, ...], out: tuple[Tensor, ...]) -> tuple[Tensor | None, ...]:
+        return change(into[0]), None
+
+    graph, w = recorded(size, lambda w, h: h.grad_fn.register_hook(quintupled))  # type: ignore[union-attr]
+    assert graph.notices[:1] == ("A hook on the node of autograd changed what flows back from h.",)
+    assert graph.find("h").hooks == ("quintupled",)
+    came, went = ("[2, 2, 2]" if size == 3 else f"f32[{size}] of norm 40"), text_of(graph.find("w").grad)
+    assert f"From h (mul, {HERE}) came {came}; a hook on its node of autograd made {went} of that." in (
+        re.sub(r"test_hooks_told\.py:\d+", HERE, graph.why("w"))
+    )
+    assert w.grad is not None
+    (edge,) = graph.in_edges(graph.find("h").key)[:1]
+    assert edge.made == from_json(graph.to_json()).in_edges(edge.head)[0].made
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_hooks_behind_nodes_that_change_nothing_are_not_said_to(size: int) -> None:
+    class Doubled(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx: object, x: Tensor) -> Tensor:
+            return x * 2
+
+        @staticmethod
+        def backward(ctx: object, *grads: Tensor) -> Tensor:
+            return grads[0] * 2
+
+    seen: list[str] = []
+
+    def turned_round(into: tuple[Tensor, ...], out: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        return (into[0].flip(0),)
+
+    def halved_in_place(into: tuple[Tensor, ...], out: tuple[Tensor, ...]) -> None:
+        into[0].mul_(0.5)
+
+    def program(w: Tensor, change: bool) -> Tensor:
+        h = w.sin()
+        y = Doubled.apply(h)  # type: ignore[no-untyped-call]
+        for node in (h.grad_fn, y.grad_fn):
+            node.register_hook(lambda into, out: seen.append("first"))
+            node.register_hook(lambda into, out: tuple([g.clone() for g in into]))
+            node.register_hook(lambda into, out: seen.append("last"))
+        if change:
+            y.grad_fn.register_hook(turned_round if size > 3 else halved_in_place)
+        return (y * torch.linspace(1, 2, size)).sum()
+
+    w = torch.linspace(1, 2, size, requires_grad=True)
+    graph = gad.trace(program, w, gad.constant(False))
+    assert graph.notices == ()
+    assert not re.search(r"\b[Aa] hook", graph.why("w") + graph.why("h"))
+    assert seen == ["first", "last", "first", "last"]
+    graph = gad.trace(program, w, gad.constant(True))
+    assert graph.notices == ("A hook on the node of autograd changed what flows back from y.",)
+    assert "a hook on its node of autograd made" in graph.why("h")
 
 
 @pytest.mark.parametrize("size", SIZES)

@@ -157,22 +157,22 @@ def weighed(m: Any, truth: Truth, x: Tensor) -> None:
 
 @fault({"e.weight": NO_GRAD}, e=lin(4, 2), d=lin(2, 4))
 def autoencoder(m: Any, truth: Truth, x: Tensor) -> None:
-    with torch.no_grad():
-        code = m.e(x)  # planted
+    with torch.no_grad():  # planted
+        code = m.e(x)
     F.mse_loss(m.d(code), x).backward()
 
 
 @fault({"policy.weight": NO_GRAD}, policy=lin(4, 3), value=lin(4, 1))
 def ppo(m: Any, truth: Truth, x: Tensor) -> None:
-    with torch.no_grad():
-        log_prob = m.policy(x).log_softmax(-1)[:, 0]  # planted
+    with torch.no_grad():  # planted
+        log_prob = m.policy(x).log_softmax(-1)[:, 0]
     ((log_prob.exp() - 1) * m.value(x).squeeze(1)).mean().backward()
 
 
 @fault({"f.weight": r"was computed under torch\.inference_mode\(\) at LINE"}, f=lin(4, 4), head=lin(4, 1))
 def ode(m: Any, truth: Truth, x: Tensor) -> None:
-    with torch.inference_mode():
-        y = x + 0.1 * m.f(x)  # planted
+    with torch.inference_mode():  # planted
+        y = x + 0.1 * m.f(x)
     m.head(y.clone()).square().mean().backward()
 
 

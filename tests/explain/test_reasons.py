@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from programs import leaf
 from small_programs import graph
 from test_autograd_rows_custom import Nested, Refusing
 from torch import Tensor, nn
+from torch import no_grad as no_tape
+from torch.nn import functional as F
 
 import graphviz_ad as gad
 from graphviz_ad._internal.base.errors import UnknownNameError
@@ -94,15 +97,15 @@ CUTS: list[tuple[Callable[..., Tensor], str, str, str, str]] = [
     (
         without_grad,
         "no_grad",
-        "z was computed under torch.no_grad() at {place}",
-        "z (sin, {place}) was computed under torch.no_grad()",
+        "z was computed under torch.no_grad() at {block}",
+        "z (sin, {place}) was computed under torch.no_grad() at {block}, where autograd records nothing",
         "outside of that block",
     ),
     (
         under_inference,
         "inference",
-        "z was computed under torch.inference_mode() at {place}",
-        "z (sin, {place}) was computed under",
+        "z was computed under torch.inference_mode() at {block}",
+        "z (sin, {place}) was computed under torch.inference_mode() at {block}",
         "outside of that block",
     ),
     (
@@ -137,18 +140,104 @@ def test_a_cut_says_where_it_is_and_what_to_do(
 ) -> None:
     traced = gad.trace(function, leaf(1, 2), leaf(3, 4))
     place = f"test_reasons.py:{line_of(function, 'z = ')}"
+    block = f"test_reasons.py:{line_of(function, 'with torch.')}" if cut in ("no_grad", "inference") else ""
     assert traced.find("z").cut == cut
     for name in ("x", "y"):
         answer = traced.why(name)
         assert answer.startswith(f"No gradient arrives at {name}. ")
-        assert before.format(place=place) in answer
+        assert before.format(place=place, block=block) in answer
         assert remedy in answer
         assert cut == "unreached" or f"so nothing flows back to {name} through it" in answer
     answer = traced.why("z")
-    assert there.format(place=place) in answer
+    assert there.format(place=place, block=block) in answer
     assert remedy in answer
     assert traced.find("w").grad is not None
     assert traced.why("w").startswith("The gradient of w is [")
+
+
+@torch.no_grad()
+def doubled_without(x: Tensor) -> Tensor:
+    return x * 2
+
+
+def by_decorator(x: Tensor) -> Tensor:
+    return doubled_without(x)
+
+
+def by_context(x: Tensor) -> Tensor:
+    context = torch.no_grad() if x.requires_grad else nullcontext()
+    with context:
+        with torch.enable_grad():
+            x = x * 1
+        return F.linear(x, torch.ones(3, 2).double(), torch.ones(3).double())
+
+
+def by_mode(x: Tensor) -> Tensor:
+    with torch.set_grad_enabled(False):
+        return x * 2
+
+
+def by_alias(x: Tensor) -> Tensor:
+    with nullcontext(), no_tape():
+        return doubled(x)
+
+
+def doubled(x: Tensor) -> Tensor:
+    return x * 2
+
+
+def by_call(x: Tensor) -> Tensor:
+    torch.set_grad_enabled(False)
+    try:
+        return x * 2
+    finally:
+        torch.set_grad_enabled(True)
+
+
+def by_stack(x: Tensor) -> Tensor:
+    with ExitStack() as stack:
+        stack.enter_context(torch.no_grad())
+        return x * 2
+
+
+def by_other_means(x: Tensor) -> Tensor:
+    with torch.autograd.profiler.record_function("any"):
+        before = torch.is_grad_enabled()
+        torch._C._set_grad_enabled(False)
+        try:
+            return x * 2
+        finally:
+            torch._C._set_grad_enabled(before)
+
+
+@pytest.mark.parametrize(
+    ("function", "holds", "written"),
+    [
+        (by_decorator, "@torch.no_grad()", "torch.no_grad()"),
+        (by_context, "with context", "torch.no_grad()"),
+        (by_mode, "with torch.set", "torch.set_grad_enabled(False)"),
+        (by_alias, "with nullcontext", "torch.no_grad()"),
+        (by_call, "torch.set_grad_enabled(False)", "torch.set_grad_enabled(False)"),
+        (by_stack, "x * 2", None),
+        (by_other_means, "x * 2", None),
+    ],
+)
+def test_the_line_that_switches_autograd_off_is_named_or_said_to_be_that_of_the_operation(
+    function: Callable[..., Tensor], holds: str, written: str | None
+) -> None:
+    def program(x: Tensor, w: Tensor) -> Tensor:
+        z = function(x)
+        return (z * w.sum()).sum()
+
+    answer = gad.trace(program, leaf(1, 2), leaf(3, 4)).why("z")
+    decorator = inspect.unwrap(doubled_without).__code__.co_firstlineno
+    place = f"test_reasons.py:{decorator if function is by_decorator else line_of(function, holds)}"
+    if written is not None:
+        assert f"was computed under {written} at {place}, where autograd records nothing" in answer
+    else:
+        assert "switched off" in answer
+        assert place in answer
+        assert " under torch" not in answer
 
 
 def test_a_gradient_that_a_function_refused_names_the_function_and_the_operand() -> None:

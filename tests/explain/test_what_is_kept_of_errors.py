@@ -10,14 +10,16 @@ from typing import Any
 
 import pytest
 import torch
-from programs import leaf
+from programs import leaf, wrong_sums
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 import graphviz_ad as gad
 from graphviz_ad._internal.base.errors import NoTensorError
+from graphviz_ad._internal.graph.calls import is_pass
 from graphviz_ad._internal.graph.graph import Graph
 from graphviz_ad._internal.graph.graph_files import from_json
+from graphviz_ad._internal.scene.words.describe import words_of_graph
 
 
 def failed(program: Any) -> Graph:
@@ -122,7 +124,10 @@ def test_what_is_infinite_is_told_by_element() -> None:
     assert "Its value holds −∞, which came up there." in masked
 
 
-@pytest.mark.parametrize("function", [torch.tanh, torch.sigmoid, torch.exp, torch.sqrt, lambda x: x.softmax(0)])
+@pytest.mark.parametrize(
+    "function",
+    [torch.tanh, torch.sigmoid, torch.exp, torch.sqrt, lambda x: x.softmax(0), lambda x: LAYER(x.float()).tanh()],
+)
 def test_a_double_backward_is_drawn_with_its_forward_part_as_it_ran(function: Any) -> None:
     x = leaf(0.5, 2)
     with gad.record() as recording:
@@ -133,7 +138,43 @@ def test_a_double_backward_is_drawn_with_its_forward_part_as_it_ran(function: An
     assert len(graph.find("y").ports) == 1
     assert graph.find("g").op == "grad"
     assert all(node.op != "detach" for node in graph.node_list)
+    assert all(len(node.ports) == 1 for node in graph.node_list)  # nothing returned what only the pass inside read
     assert graph.check().ok is None
+
+
+def by_grad(x: Tensor) -> Tensor:
+    y = LAYER(x.float()).tanh()
+    (g,) = torch.autograd.grad(y.sum(), x, create_graph=True)
+    return y.sum() + g.square().sum()
+
+
+def by_backward(x: Tensor) -> Tensor:
+    w = torch.ones(2, requires_grad=True)
+    (x * w).sin().sum().backward(inputs=[w], create_graph=True)
+    assert w.grad is not None
+    return w.grad.square().sum()
+
+
+def by_transform(x: Tensor) -> Tensor:
+    return torch.func.grad(lambda t: (t.sin() * t).sum())(x).square().sum()
+
+
+@pytest.mark.filterwarnings("ignore:Using backward")
+@pytest.mark.parametrize("program", [by_grad, by_backward, by_transform])
+def test_a_backward_pass_of_its_own_is_one_box_that_opens_into_its_operations(program: Any) -> None:
+    graph = gad.trace(program, leaf(0.5, 2))
+    (closed,) = (node for node in graph.node_list if is_pass(node))
+    assert any(fact.label.startswith("opens") for fact in words_of_graph(graph).nodes[closed.key].hover)
+    assert not [group for group in graph.plot().scene.groups if "inside of" in group.title]
+    opened = graph.plot(detail="op")
+    (group,) = (group for group in opened.scene.groups if "inside of" in group.title)
+    inside = [opened.graph.nodes[key] for key in group.boxes]
+    assert re.fullmatch(rf"inside of {closed.op}, test_what_is_kept_of_errors\.py:\d+", group.title)
+    assert len(inside) == closed.inside == sum(is_pass(node) for node in opened.graph.node_list)
+    before = {node.name: node.grad for node in graph.node_list if node.kind == "leaf"}
+    assert before == {node.name: node.grad for node in opened.graph.node_list if node.kind == "leaf"}
+    assert wrong_sums(opened.graph, 1e-6) == []
+    assert {box.key for box in graph.animate(detail="op").film.stage.boxes} >= {*group.boxes}
 
 
 def test_data_is_called_data_and_said_to_be_no_part_where_a_loss_comes_through_it() -> None:

@@ -8,6 +8,7 @@ import math
 import re
 from collections import Counter
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from graphviz_ad._internal.film.story import MOST_EDGE_STEPS, tell
 from graphviz_ad._internal.graph.graph import Graph, Node
 from graphviz_ad._internal.scene.scene import Scene, Step
 from graphviz_ad._internal.scene.words.describe import Options, words_of_graph
+from graphviz_ad._internal.scene.words.short_text import is_constant
 
 DIRECTIONS = ("forward", "backward", "both")
 ALL = [(name, direction) for name in PROGRAMS for direction in DIRECTIONS]
@@ -68,9 +70,12 @@ def geometry(scene: Scene) -> list[object]:
 def test_every_result_is_valued_once_and_before_whatever_reads_it(name: str, direction: str) -> None:
     steps, traced = steps_of(name, direction), graph(name)
     at = valued_at(steps)
-    assert set(at) == {node.key for node in film(name, direction).graph.node_list}
+    assert set(at) == {box.key for box in film(name, direction).film.stage.boxes}
     for edge in film(name, direction).graph.edges:
-        assert at[edge.tail] < at[edge.head], edge.key
+        if edge.tail in at:
+            assert at[edge.tail] < at[edge.head], edge.key
+        else:  # a number that stands in the formulas of all that read it
+            assert is_constant(traced.nodes[edge.tail]), edge.key
     lit = Counter(
         change.key
         for step in steps
@@ -80,6 +85,34 @@ def test_every_result_is_valued_once_and_before_whatever_reads_it(name: str, dir
     )
     assert set(lit.values()) == {1}
     assert {edge.key for edge in film(name, direction).graph.edges} <= {edge.key for edge in traced.edges}
+
+
+@pytest.mark.parametrize("way", ["inline", "boxes"])
+@pytest.mark.parametrize("options", [{}, {"wrt": "b"}, {"tangents": "b"}, {"direction": "forward"}], ids=str)
+def test_a_film_draws_numbers_of_the_program_as_the_still_does(way: str, options: dict[str, str]) -> None:
+    shown = {key: value for key, value in options.items() if key != "direction"}
+    still, moving = graph("colah").plot(constants=way, **shown), graph("colah").animate(constants=way, **options)
+    boxes = {box.key for box in moving.film.stage.boxes}
+    assert boxes == {box.key.partition("~")[0] for box in still.scene.boxes}
+    numbers = [node for node in graph("colah").node_list if is_constant(node)]
+    assert numbers
+    assert all((node.key in boxes) == (way == "boxes") for node in numbers)
+    keys = boxes | {arrow.key for arrow in moving.film.stage.arrows}
+    assert {change.key for change in (*moving.film.opening, *(c for s in moving.steps for c in s.changes))} <= keys
+
+
+@pytest.mark.parametrize("uses", [2, 3, 9])
+def test_a_leaf_says_the_whole_sum_that_its_gradient_is(uses: int) -> None:
+    def program(x: Any) -> Any:
+        return sum(x * (n + 0.25) for n in range(1, uses)) + x.sin()
+
+    moving = gad.trace(program, 0.5).animate()
+    (leaf,) = (box for box in moving.film.stage.boxes if box.kind == "leaf")
+    said = " ".join(line.text for line in leaf.lines if line.role == "sum")
+    terms = [float(term.replace("−", "-")) for term in said.removeprefix("= ").split(" + ")]
+    assert sorted(terms) == sorted([round(math.cos(0.5), 4), *(n + 0.25 for n in range(1, uses))])
+    *_, last = (step for step in moving.steps if leaf.key in {change.key for change in step.changes})
+    assert [text for change in last.changes if change.key == leaf.key for line, text in change.texts if text in said]
 
 
 @pytest.mark.parametrize(("name", "direction"), WITH_BACKWARD)

@@ -193,7 +193,7 @@ def hooked_on_a_node(x: Tensor) -> Tensor:
     return y.sum()
 
 
-@pytest.mark.parametrize(("function", "effect"), [(hooked_on_a_result, "gradient"), (hooked_on_a_node, "flow")])
+@pytest.mark.parametrize(("function", "effect"), [(hooked_on_a_result, "gradient"), (hooked_on_a_node, "sent")])
 def test_a_hook_is_no_argument_of_the_operation(function: Any, effect: str) -> None:
     graph = gad.trace(function, torch.ones(2, requires_grad=True))
     (node,) = [node for node in graph.node_list if node.op == "mul"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -180,7 +181,13 @@ def test_a_result_that_a_folded_module_uses_itself_says_what_came_from_outside()
     assert hidden.arrived is not None
     np.testing.assert_array_equal(hidden.grad.array, 3 + x.detach().sin().exp())
     np.testing.assert_array_equal(hidden.arrived.array, [3, 3])
-    assert [notice for notice in folded.notices if "A part of the gradient of both flows inside of the box" in notice]
+    (notice,) = (notice for notice in folded.notices if "A part of the gradient of both flows inside" in notice)
+    assert re.search(r"on no arrow that is drawn: from exp \(test_transforms\.py:\d+\)\.$", notice)
+    assert ("gradient from outside", "[3, 3]") in [
+        (fact.label, fact.text) for fact in words_of_graph(folded).nodes[both.key].hover
+    ]
+    edges = [edge.grad.array for edge in folded.out_edges(both.key) if edge.port == 0]
+    np.testing.assert_array_equal(sum(edges), hidden.arrived.array)  # what is drawn adds up
 
 
 def test_folding_says_how_much_it_hides() -> None:

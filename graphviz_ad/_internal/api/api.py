@@ -288,7 +288,13 @@ def filmed(graph: Graph, asked: AnimateOptions) -> Animation:
     usual = UsualStory(direction, None if asked.steps is None else asked.steps == "edge")
     each = [chosen.simplified(one, ends=ends) for one in passes]
     choice = choose(wrt=asked.wrt, tangents=tangents, passes=each, shown=shown, usual=usual)
-    words = words_of_graph(shown, replace(chosen.options, sums=chosen.options.gradients))
+    written = replace(
+        chosen.options,
+        sums=chosen.options.gradients,
+        leaf_sums=chosen.options.gradients,
+        inline=asked.constants == "inline",
+    )
+    words = words_of_graph(shown, written)
     size = ASPECTS[asked.aspect]
     stage, story = best_stage(words, choice, Screen((flow,) if flow else DIRECTIONS, asked.layout, size))
     return Animation(shown, Film(stage, story.steps, story.opening, shown.name, float(asked.speed), size), chosen.theme)

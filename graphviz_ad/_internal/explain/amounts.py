@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from graphviz_ad._internal.graph.snapshot import Snapshot
 from graphviz_ad._internal.maths.number_format import number_in_one_line, short_number, type_label
 
@@ -27,3 +29,9 @@ def size_of(snap: Snapshot | None) -> float:
     if snap.nonfinite:
         return float("inf")
     return snap.norm if snap.norm is not None else 0.0
+
+
+def largest_of(snap: Snapshot) -> float:
+    """The largest element of a gradient; infinity where none is known."""
+    array = snap.array
+    return float(np.max(np.abs(array), initial=0.0)) if array is not None else float("inf")

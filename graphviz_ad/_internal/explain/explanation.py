@@ -14,6 +14,7 @@ from graphviz_ad._internal.graph.graph import Edge, Graph
 from graphviz_ad._internal.graph.precision import full_precision
 from graphviz_ad._internal.graph.snapshot import Array
 from graphviz_ad._internal.maths.agreement import all_told, makes_gradient
+from graphviz_ad._internal.maths.cancelled import noise_in
 from graphviz_ad._internal.maths.chain_rule import Course
 from graphviz_ad._internal.maths.claims import Claims, Passed
 from graphviz_ad._internal.maths.formulas import to_unicode
@@ -183,6 +184,11 @@ class Explanation:
         with np.errstate(all="ignore"):
             rest = np.asarray(self.total) - np.sum(np.asarray(products), axis=0)
         return plain_float(rest) if np.isfinite(rest).all() else None
+
+    @cached_property
+    def noise(self) -> float:
+        """No element of autograd's gradient up to this size is more than what rounding leaves of a sum."""
+        return noise_in(self.graph, self.course.start, self.course.port) if self.comparable else 0.0
 
     @property
     def symbol(self) -> str:

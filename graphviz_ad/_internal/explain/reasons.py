@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from graphviz_ad._internal.base.errors import UnknownNameError
-from graphviz_ad._internal.explain.amounts import size_of, text_of
+from graphviz_ad._internal.explain.amounts import largest_of, size_of, text_of
 from graphviz_ad._internal.explain.consequences import (
     is_update,
     leads_to_a_loss,
@@ -24,22 +24,22 @@ from graphviz_ad._internal.explain.inside_functions import functions_that_read, 
 from graphviz_ad._internal.explain.not_finite import cause, has_nan, rises, value_not_finite
 from graphviz_ad._internal.explain.zeros import cause_of_zero, falls
 from graphviz_ad._internal.graph.contraction import flows_inside
-from graphviz_ad._internal.graph.cuts import DETACHED
-from graphviz_ad._internal.graph.fact_texts import FLOW
+from graphviz_ad._internal.graph.cuts import CUT_BY_THE_PROGRAM, DETACHED
+from graphviz_ad._internal.graph.fact_texts import FLOW, SENT
 from graphviz_ad._internal.graph.grad_history import STEP, UPDATED, GradHistory, history_called, history_of
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node, Port
 from graphviz_ad._internal.graph.notice_sentences import why_none
 from graphviz_ad._internal.graph.notices import NOTHING_REQUIRES, first_names, is_stood_for, unread_parameters
+from graphviz_ad._internal.maths.cancelled import noise_in
 from graphviz_ad._internal.operations.traits import DATA, DRAWS, MAKES_GRADIENTS, PASSES_ON
 from graphviz_ad._internal.scene.annotations import error_of, failed_in_this_pass, stopped_at, writers
-from graphviz_ad._internal.scene.cut_marks import REASONS
+from graphviz_ad._internal.scene.cut_marks import REASONS, switch_text, why_at
 from graphviz_ad._internal.scene.words.names import Names, graph_names
 from graphviz_ad._internal.scene.words.short_text import is_constant
 
 WRAPPED = "module."  # what names of parameters begin with in DataParallel and DistributedDataParallel
 MOST_NAMED = 3  # places in one answer
 NO_LOSS = ("unreached", "shape-only", "inner")  # cuts that keep nothing from a gradient
-CUT_OFF = frozenset({DETACHED, "no_grad", "inference", "non-differentiable"})  # by the program
 NOT_ASKED = "not asked"  # a way along which a gradient could have come
 TAKEN = "taken as numbers"  # what ends as numbers of Python in what goes on
 NOTHING_LOST = ("shape-only", "inplace_view")  # ways on which no gradient could have come
@@ -278,7 +278,7 @@ class _Answer:
         whence = (
             f": {sources[0]}" if len(sources) == 1 else f": the sum of {listed_with_and(sources)}" if sources else ""
         )
-        yield f"The gradient of {self.name} is {text_of(port.grad)}{whence}."
+        yield f"The gradient of {self.name} is {text_of(port.grad)}{self._rounding()}{whence}."
         yield from self._changed_on_its_way(edges)
         yield from self._not_finite(port)
         yield from self._zero()
@@ -302,6 +302,11 @@ class _Answer:
         if stops:
             yield f"Not part of it: {listed_with_and([self._where(stop) for stop in stops[:MOST_NAMED]])}."
 
+    def _rounding(self) -> str:
+        """Whether it is no more than rounding leaves of a sum."""
+        noise, largest = noise_in(self.graph, self.node.key, self.port), self.node.ports[self.port].grad
+        return ", 0 but for rounding" if largest is not None and 0 < largest_of(largest) <= noise else ""
+
     def _lost(self) -> Iterator[Stop]:
         """Where ways on that brought nothing are cut, if a loss goes on from there."""
         seen, waiting = {self.node.key}, self._uses()[::-1]
@@ -321,12 +326,23 @@ class _Answer:
         """What hooks made of it between the uses and here."""
         for edge in edges:
             head = self.graph.nodes[edge.head]
-            if FLOW in head.hook_effects:
+            if SENT in head.hook_effects:
+                yield self._sent(edge)
+            elif FLOW in head.hook_effects:
                 arrived = listed_with_and([text_of(port.grad) for port in head.ports])
                 yield (
                     f"At {self._result(edge.head)} {arrived} arrived, and {text_of(edge.grad)} went back: a hook"
                     f" changed it{'' if head.op == PASSES_ON else ', or rounding did'}."
                 )
+
+    def _sent(self, edge: Edge) -> str:
+        """What a hook on the node of autograd behind an edge made of what that sent."""
+        if edge.made is None:
+            return f"A hook on the node of autograd of {self._result(edge.head)} changed what flows back from there."
+        return (
+            f"From {self._result(edge.head)} came {text_of(edge.made)}; a hook on its node of autograd made"
+            f" {text_of(edge.grad)} of that."
+        )
 
     @staticmethod
     def _amount(edge: Edge, count: int) -> str:
@@ -366,7 +382,7 @@ class _Answer:
         elif self.node.kind != "op":
             yield f"No gradient: {self.name} does not require grad, as data or a parameter that is frozen."
         else:
-            yield f"No gradient: {self._result(self.node.key)} {REASONS[cut].why}."
+            yield f"No gradient: {self._result(self.node.key)} {why_at(self.node, cut)}."
         hidden = self._what_it_hides()
         if hidden:
             yield f"Nothing flows back through it to {listed_with_and(hidden)}."
@@ -528,7 +544,7 @@ class _Answer:
                 f"It is written to by {place_of(updates[-1])}, as a target network or a moving average is; such a"
                 " tensor needs no gradient."
             )
-        elif any(may_lead_to_a_loss(self.graph, stop.node.key) or stop.cut not in CUT_OFF for stop in stops):
+        elif any(may_lead_to_a_loss(self.graph, stop.node.key) or stop.cut not in CUT_BY_THE_PROGRAM for stop in stops):
             yield from self._remedies_of(stops)
         else:
             yield f"None of that leads to what the backward pass began at. {REASONS['unreached'].remedy}"
@@ -613,8 +629,8 @@ class _Answer:
         operation = f"{node.op or name}{place}"
         said = {
             DETACHED: f"{name} was {'taken out by .data' if node.op == DATA else 'detached'}{place}",
-            "no_grad": f"{name} was computed under torch.no_grad(){place}",
-            "inference": f"{name} was computed under torch.inference_mode(){place}",
+            "no_grad": computed_under(name, node, stop.cut),
+            "inference": computed_under(name, node, stop.cut),
             "non-differentiable": f"{operation} has no derivative" if node.op else f"{name}{place} has no derivative",
             "shape-only": f"{operation} reads only its shape",
             "inplace_view": f"{operation} wrote over it",
@@ -649,6 +665,15 @@ def remedy(graph: Graph, stop: Stop) -> str:
     if stop.cut == "no_grad" and not DRAWS.isdisjoint(ran_in(graph, stop.node)):
         return "Call rsample() in place of sample(), where the distribution has it, to let the gradient through."
     return REASONS[stop.cut].remedy
+
+
+def computed_under(name: str, node: Node, cut: str) -> str:
+    """That something was computed where autograd records nothing: with the line that makes it so, where that is known,
+    else with its own.
+    """
+    if node.switched_off:
+        return f"{name} was computed {switch_text(node, cut)}"
+    return f"{name}, computed{f' at {node.source}' if node.source else ''}, ran {switch_text(node, cut)}"
 
 
 def is_differentiable(port: Port) -> bool:

@@ -30,7 +30,8 @@ def with_tangents(scene: Scene, words: Words, tangents: Tangents) -> Scene:
     """The scene, not placed yet, with the tangents of its graph written on it."""
     said = TangentWords(words, tangents)
     boxes = tuple(said.box(box) for box in scene.boxes)
-    arrows = tuple(said.arrow(arrow, edge) for arrow, edge in zip(scene.arrows, words.graph.edges, strict=True))
+    edges = {edge.key: edge for edge in words.graph.edges}
+    arrows = tuple(said.arrow(arrow, edges[arrow.key]) for arrow in scene.arrows)
     note = f"{tangents.title()} {mode_costs(words.graph).in_short()}"
     lines = [*(line for box in boxes for line in box.lines), *(line for arrow in arrows for line in arrow.lines)]
     shown = {line.role for line in lines}

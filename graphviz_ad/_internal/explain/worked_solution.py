@@ -27,6 +27,7 @@ MOST_STEPS, FEW_STEPS, MOST_FACTORS, MOST_INPUTS = 30, 8, 8, 8
 ROOM = 100  # characters of a formula with numbers in it
 WIDEST = 72  # characters of an array that is written out
 DOTS = "⋯"
+BUT_FOR_ROUNDING = "0 but for rounding"
 
 
 @dataclass(frozen=True)
@@ -213,7 +214,8 @@ def symbol_of(link: Factor) -> Term:
 
 def paths_section(explanation: Explanation) -> Section:
     """Every listed path: its factors, their numbers, their product."""
-    texts = aligned([path.brings for path in explanation.paths])
+    alone = explanation.count == 1 and explanation.total is not None
+    texts = aligned([without_noise(explanation)[0]] if alone else [path.brings for path in explanation.paths])
     rows = tuple(path_row(path, text) for path, text in zip(explanation.paths, texts, strict=True))
     head = (
         f"Along {'each' if len(rows) > 1 else 'the'} path, the factors are multiplied"
@@ -265,18 +267,18 @@ def total_section(explanation: Explanation) -> Section:
             "Result",
             (Row((symbol, as_text("None")), remark="no path, so that torch has no gradient: None, which is not 0"),),
         )
-    result = (
-        (written_value(explanation.total) or shape_sentence(explanation.total))
-        if explanation.total is not None
-        else None
-    )
+    total, rounding = without_noise(explanation)
+    result = (written_value(total) or shape_sentence(total)) if total is not None else None
     remark = "" if explanation.summed else "by autograd, since paths have no products here" if result else "not known"
+    remark = "; ".join(filter(None, (remark, rounding)))
     listed = [path.brings for path in explanation.paths]
     parts = [*listed, *([explanation.rest] if explanation.more else [])]
-    texts = aligned([*parts, explanation.total if explanation.summed else None])
+    texts = aligned([*parts, total if explanation.summed else None])
     letters = Term(*signed_sum([path.letter for path in explanation.paths] + (["…"] if explanation.more else [])))
     numbers = (
-        fitting(Term(*signed_sum(list(filter(None, texts[:-1]))))) if all(texts[:-1]) and explanation.summed else None
+        fitting(Term(*signed_sum(list(filter(None, texts[:-1])))))
+        if all(texts[:-1]) and explanation.summed and len(parts) > 1
+        else None
     )
     last = texts[-1] or result
     terms = [symbol, letters if len(parts) > 1 else None, numbers, as_text(last) if last else None]
@@ -286,8 +288,40 @@ def total_section(explanation: Explanation) -> Section:
 def autograd_check(explanation: Explanation) -> Section:
     """Autograd's own gradient."""
     (value,) = aligned([explanation.autograd if explanation.summed else None])
-    rows = (Row((Term("a", {"a": "autograd"}), as_text(value))),) if value else ()
+    told = explanation.autograd is not None and is_noisy(explanation.autograd, explanation.noise)
+    rows = (
+        (Row((Term("a", {"a": "autograd"}), as_text(value)), remark=BUT_FOR_ROUNDING if told else ""),) if value else ()
+    )
     return Section("Check", rows, (str(explanation.check),))
+
+
+def is_noisy(value: Number, noise: float) -> bool:
+    """Whether there is something in a gradient that is no more than what rounding left of a sum."""
+    sizes = np.abs(np.asarray(value))
+    return bool(np.any((sizes > 0) & (sizes <= noise)))
+
+
+def without_noise(explanation: Explanation) -> tuple[Number | None, str]:
+    """The sum over the paths with 0 for what is no more than that, in torch's gradient too, and what is to be said
+    of it.
+    """
+    total, autograd, noise = explanation.total, explanation.autograd, explanation.noise
+    if total is None or autograd is None or np.shape(total) != np.shape(autograd):
+        return total, ""
+    with np.errstate(all="ignore"):
+        nothing = (np.abs(autograd) <= noise) & (np.abs(total) <= np.maximum(explanation.doubt, noise))
+    settled = np.where(nothing, 0.0, total) if np.any(nothing & (np.asarray(total) != 0)) else total
+    if not is_noisy(autograd, noise):
+        return plain_number(settled), ""
+    if not np.ndim(autograd):
+        return plain_number(settled), f"computed: {written_value(autograd)}, no more than rounding leaves of a sum"
+    left = f"elements up to {short_number(noise, digits=2)} are no more than rounding leaves of a sum, and written as 0"
+    return settled, left
+
+
+def plain_number(value: Number) -> Number:
+    """A Python number where it is one."""
+    return value.item() if isinstance(value, np.ndarray) and not value.ndim else value
 
 
 # --- terms

@@ -20,7 +20,9 @@ from graphviz_ad._internal.scene.words.describe import Words
 from graphviz_ad._internal.scene.words.names import LOCAL
 from graphviz_ad._internal.scene.words.short_text import (
     after_sign,
+    as_term,
     caption_text,
+    equal_to,
     flow_text,
     gradient_in_caption,
     grouped,
@@ -123,7 +125,7 @@ class Teller:
             for key, change in arriving.items()
         ]
         said = ", ".join(
-            f"{self.words.names.gradient(key, port)} = {gradient_in_caption(snap)}"
+            f"{self.words.names.gradient(key, port)} {equal_to(gradient_in_caption(snap))}"
             for (key, port), snap in zip(fed[:4], upstream, strict=False)
         )
         first = "The backward pass starts at the output" if len(fed) == 1 else "The backward pass starts at the outputs"
@@ -177,7 +179,7 @@ class Teller:
         caption = (
             f"{self.words.names.gradient(key, port)} = sum of {count} contributions",
             f"= {parts}" if parts else "",
-            f"= {total}",
+            equal_to(total),
         )
         return self.step("backward", caption, [Change(key, "active", final(self.words.nodes[key].gradients))], 2)
 
@@ -212,10 +214,12 @@ class Teller:
         sign = "=" if self.expected(edge.tail, edge.port) <= 1 else "gets"
         target = f"{self.words.names.gradient(edge.tail, edge.port)} {sign}{' Σ' if summed else ''}"
         copies = f", summed over the copies of {said.carried}" if summed else ""
-        result = f"= {gradient_in_caption(edge.grad)}{copies}" if edge.grad is not None else ""
+        result = f"{equal_to(gradient_in_caption(edge.grad))}{copies}" if edge.grad is not None else ""
         if edge.local is not None:
             upstream, local = flow_text(head.grad), flow_text(edge.local)
-            factors = f"={' Σ' if summed else ''} {upstream} × {after_sign(local)}" if upstream and local else ""
+            factors = (
+                f"={' Σ' if summed else ''} {as_term(upstream)} × {after_sign(local)}" if upstream and local else ""
+            )
             # at the output, the local derivative would have the name of the whole
             own = said.derivative if self.words.names.of[edge.head] != self.words.names.output else LOCAL
             return (f"{target} {upstream_name} · {own}", factors, result)
@@ -362,7 +366,7 @@ def ending(words: Words, forward_only: bool) -> Step:
 
 def final_gradient(words: Words, node: Node) -> str:
     """ "∂f/∂x = 72", and what .grad of a leaf holds where that is something else, as after several passes."""
-    said = f"{words.names.gradient(node.key)} = {gradient_in_caption(node.grad)}"
+    said = f"{words.names.gradient(node.key)} {equal_to(gradient_in_caption(node.grad))}"
     total = node.ports[0].grad_total
     differs = total is not None and total != node.grad
-    return f"{said}, {words.names.of[node.key]}.grad = {gradient_in_caption(total)}" if differs else said
+    return f"{said}, {words.names.of[node.key]}.grad {equal_to(gradient_in_caption(total))}" if differs else said

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,8 +17,9 @@ from graphviz_ad._internal.film.story_passes import same_pictures, tell_passes, 
 from graphviz_ad._internal.film.story_paths import tell_paths
 from graphviz_ad._internal.film.story_tangents import tell_tangents
 from graphviz_ad._internal.graph.graph import Graph
+from graphviz_ad._internal.scene.leaf_copies import inline_constants, without_boxes
 from graphviz_ad._internal.scene.paint import label_size
-from graphviz_ad._internal.scene.scene import Arrow, Scene
+from graphviz_ad._internal.scene.scene import Arrow, Change, Scene
 from graphviz_ad._internal.scene.scene_building import build_scene
 from graphviz_ad._internal.scene.words.describe import Words, words_of_graph
 
@@ -106,8 +107,23 @@ def choose(
 
 
 def staged(story: Story, words: Words) -> Telling:
-    """A story on the plain picture of the words."""
-    return Telling(story, build_scene(words, changes=story.changes))
+    """A story on the plain picture of the words, and of what is drawn there alone."""
+    scene = build_scene(words, changes=story.changes)
+    written = inline_constants(words) if words.options.inline else frozenset()
+    if not written:
+        return Telling(story, scene)
+    scene = without_boxes(scene, written)
+    drawn = {*(box.key for box in scene.boxes), *(arrow.key for arrow in scene.arrows)}
+    return Telling(only_about(story, drawn), scene)
+
+
+def only_about(story: Story, drawn: Collection[str]) -> Story:
+    """The story without changes of what is not drawn."""
+
+    def told(changes: Iterable[Change]) -> tuple[Change, ...]:
+        return tuple([change for change in changes if change.key in drawn])
+
+    return Story(told(story.opening), tuple([replace(step, changes=told(step.changes)) for step in story.steps]))
 
 
 def only_factors(scene: Scene) -> Scene:

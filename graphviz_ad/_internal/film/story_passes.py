@@ -12,7 +12,7 @@ from graphviz_ad._internal.graph.snapshot import Snapshot
 from graphviz_ad._internal.scene.scene import Change, Step
 from graphviz_ad._internal.scene.words.describe import Words
 from graphviz_ad._internal.scene.words.names import function_name
-from graphviz_ad._internal.scene.words.short_text import gradient_in_caption
+from graphviz_ad._internal.scene.words.short_text import equal_to, gradient_in_caption
 
 MOST_NAMED = 4  # leaves whose .grad a caption tells
 
@@ -86,7 +86,9 @@ def held_by_leaves(each: Sequence[Words]) -> Mapping[str, Snapshot]:
 
 def said_of_grad(held: Mapping[str, Snapshot]) -> str:
     """ "x.grad = 216", of a few leaves."""
-    return ", ".join(f"{name}.grad = {gradient_in_caption(total)}" for name, total in list(held.items())[:MOST_NAMED])
+    return ", ".join(
+        f"{name}.grad {equal_to(gradient_in_caption(total))}" for name, total in list(held.items())[:MOST_NAMED]
+    )
 
 
 def one_pass(words: Words, number: int, count: int) -> Iterator[Step]:

@@ -166,6 +166,7 @@ def one_edge(flows: Flows, graph: Graph, edges: list[Edge]) -> Edge:
         grad=sum_from_one_result(graph, open_edges, all_of_it),
         local=sum_of_snapshots([edge.local for edge in open_edges]),
         match="exact",
+        made=None,
     )
 
 

@@ -11,6 +11,7 @@ from graphviz_ad._internal.graph.call_operands import Flows, chain_derivatives, 
 from graphviz_ad._internal.graph.contraction import (
     Ports,
     contract,
+    cut_of_group,
     is_convex,
     renumbered,
     results_of_group,
@@ -18,7 +19,15 @@ from graphviz_ad._internal.graph.contraction import (
 )
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node
 from graphviz_ad._internal.graph.rank_messages import said_by
-from graphviz_ad._internal.operations.traits import GETITEM, RECURRENT, SETITEM, SLICE, SLICES, TAKES_NUMBERS
+from graphviz_ad._internal.operations.traits import (
+    GETITEM,
+    PASSES_OF_THEIR_OWN,
+    RECURRENT,
+    SETITEM,
+    SLICE,
+    SLICES,
+    TAKES_NUMBERS,
+)
 
 # what torch asks for itself
 QUESTIONS = frozenset({"_nested_tensor_size", "_nested_tensor_strides", "_nested_tensor_storage_offsets"})
@@ -29,14 +38,55 @@ WRITES_TO_A_VIEW = "CopySlices"
 
 def merge_calls(graph: Graph) -> Graph:
     """Show each call of the user's program as one node, where torch ran several operations for it."""
+    return with_calls_merged(graph)
+
+
+def with_passes_opened(graph: Graph) -> Graph:
+    """The graph with calls that run a backward pass of their own, as `torch.autograd.grad` does for a gradient penalty,
+    as the operations that ran in them; the same one where there is none.
+    """
+    if graph.detail is None or not any(is_pass(node) and node.inside > 1 for node in graph.node_list):
+        return graph
+    opened = with_calls_merged(graph.detail, passes=False)
+    return replace(graph, node_list=opened.node_list, edges=opened.edges)
+
+
+def is_pass(node: Node) -> bool:
+    """Whether a node is, or is part of, a call that runs a backward pass of its own."""
+    return node.kind == "op" and node.call_op in PASSES_OF_THEIR_OWN
+
+
+def is_read_into(graph: Graph, nodes: list[Node]) -> bool:
+    """Whether a backward pass of its own reads what the operations of a call made on the way: as one box, the call
+    would seem to return that, too.
+    """
+    inside = {node.key for node in nodes}
+    *before, _ = results_of_group(graph, nodes)
+    readers = [
+        graph.nodes[edge.head]
+        for key, port in before
+        for edge in graph.out_edges(key)
+        if edge.port == port and edge.head not in inside
+    ]
+    nameless = all(graph.nodes[key].name is None for key, _ in before)
+    return bool(readers) and nameless and all(map(is_pass, readers)) and not any(map(is_pass, nodes))
+
+
+def with_calls_merged(graph: Graph, *, passes: bool = True) -> Graph:
+    """The same; ``passes``: those calls, too, that run a backward pass of their own."""
     whole = graph
     graph = with_names_of_what_is_written(with_numbers_as_written(without_questions(graph)))
     groups = calls_of(graph)
     position = {node.key: i for i, node in enumerate(graph.node_list)}
     for nodes in groups.values():
         nodes.sort(key=lambda node: position[node.key])
-    parts = [part for nodes in groups.values() for part in apart_from_messages(nodes)]
-    merged = [nodes for nodes in parts if len(nodes) > 1 and is_convex(graph, nodes, position)]
+    closed = [nodes for nodes in groups.values() if passes or not any(map(is_pass, nodes))]
+    parts = [part for nodes in closed for part in apart_from_messages(nodes)]
+    merged = [
+        nodes
+        for nodes in parts
+        if len(nodes) > 1 and is_convex(graph, nodes, position) and not is_read_into(graph, nodes)
+    ]
     if not merged:
         return replace(graph if graph is whole else renumbered(graph), detail=whole)
     owner = {node.key: nodes[-1].key for nodes in merged for node in nodes}
@@ -148,7 +198,7 @@ def merged_call(
         shown = tuple([replace(port, name=port.name or own) for port, own in zip(shown, of_one, strict=True)])
         if not has_names or any(port.is_called(name or "") for port in shown):
             name = None if any(port.name for port in shown) else members[-1].name
-    op = name_of_call(members, main)
+    op, cut_off = name_of_call(members, main), cut_of_group(graph, members, main, shown)
     node = replace(
         main,
         op=op,
@@ -156,7 +206,8 @@ def merged_call(
         ports=tuple(replace(port, name=port.name or (name if len(shown) == 1 else None)) for port in shown),
         autograd=autograd_of(members),
         requires_grad=any(member.requires_grad for member in members),
-        cut=None if any(port.grad is not None for port in shown) else main.cut,
+        cut=cut_off.cut,
+        switched_off=cut_off.switched_off,
         arguments=place_of_call(graph, members, op),
         hooks=tuple(dict.fromkeys(hook for member in members for hook in member.hooks)),
         hook_effects=tuple(dict.fromkeys(effect for member in members for effect in member.hook_effects)),

@@ -4,10 +4,11 @@ common.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from graphviz_ad._internal.base.stable_order import stable_order
+from graphviz_ad._internal.graph.cuts import CUT_BY_THE_PROGRAM
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node, Port
 from graphviz_ad._internal.graph.notices import Notice, notice
 from graphviz_ad._internal.graph.precision import sum_of_snapshots
@@ -61,7 +62,9 @@ def contract(
             nodes.append(replace(new, key=home))
             edges.extend(contracted_edge(replace(edge, head=home), owner, ports) for edge in incoming)
     return graph.with_parts(
-        in_operand_order(nodes, edges), edges, notice_of_flows_inside([node for node in nodes if node.key in groups])
+        in_operand_order(nodes, edges),
+        edges,
+        notice_of_flows_inside(graph, groups, [node for node in nodes if node.key in groups]),
     )
 
 
@@ -120,16 +123,45 @@ def seen_from_outside(graph: Graph, key: str, number: int, inside: set[str]) -> 
     )
 
 
-def notice_of_flows_inside(nodes: list[Node]) -> list[Notice]:
-    """What is to be said about gradients that are more than what the edges bring; none if there are none."""
-    names = [
-        port.name or node.name or node.op or node.key
-        for node in nodes
-        if flows_inside(node)
-        for port in node.ports
-        if port.arrived is not None
-    ]
-    return [notice("flows inside", names)] if names else []
+def cut_of_group(graph: Graph, members: list[Node], main: Node, shown: Sequence[Port]) -> Node:
+    """The node of a group, one of whose results is that of ``main``, that says why no gradient comes to it: where that
+    depends on nothing that requires grad, what cut it off within the group. Its cut is None where one comes.
+    """
+    if any(port.grad is not None for port in shown):
+        return replace(main, cut=None, switched_off=())
+    inside = {member.key for member in members}
+    seen, waiting = {main.key}, [main]
+    while waiting:
+        node = waiting.pop(0)
+        if node.cut in CUT_BY_THE_PROGRAM or (node is main and node.cut != "data"):
+            return node
+        before = [edge.tail for edge in graph.in_edges(node.key) if edge.tail in inside and edge.tail not in seen]
+        seen |= {*before}
+        waiting += [graph.nodes[key] for key in before if not graph.nodes[key].requires_grad]
+    return main
+
+
+def notice_of_flows_inside(graph: Graph, groups: dict[str, list[Node]], nodes: list[Node]) -> list[Notice]:
+    """What is to be said about gradients that are more than what the edges bring: by which operations of a group a
+    result is used in it; none if there are none.
+    """
+    names, users = [], {}
+    for node in nodes:
+        results = results_of_group(graph, groups[node.key]) if flows_inside(node) else []
+        for port, (key, number) in zip(node.ports, results, strict=False):
+            if port.arrived is not None:
+                names.append(port.name or node.name or node.op or node.key)
+                users |= dict.fromkeys(users_inside(graph, groups[node.key], key, number))
+    return [notice("flows inside", names, users=tuple(users))] if names else []
+
+
+def users_inside(graph: Graph, members: list[Node], key: str, number: int) -> Iterator[str]:
+    """The operations of a group that send a gradient back to a result of it: "softmax (net.py:12)"."""
+    inside = {member.key for member in members}
+    for edge in graph.out_edges(key):
+        if edge.port == number and edge.head in inside and edge.cut is None and edge.grad is not None:
+            head = graph.nodes[edge.head]
+            yield f"{head.op or head.name or head.key}{f' ({head.source})' if head.source else ''}"
 
 
 def flows_inside(node: Node) -> bool:

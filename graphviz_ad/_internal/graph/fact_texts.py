@@ -15,9 +15,14 @@ from graphviz_ad._internal.graph.messages import Averaging, Communication, Meeti
 if TYPE_CHECKING:
     from graphviz_ad._internal.graph.graph import Node
 
-# What a hook changed: a gradient after the edges had been added up, or what flows back from a node.
-GRADIENT, FLOW = "gradient", "flow"
-HOOK_EFFECTS: Mapping[str, str] = {GRADIENT: "changed the gradient", FLOW: "changed what flows back, or rounding did"}
+# What a hook changed: a gradient after the edges had been added up, or what flows back from a node, surely or as it
+# seems.
+GRADIENT, SENT, FLOW = "gradient", "sent", "flow"
+HOOK_EFFECTS: Mapping[str, str] = {
+    GRADIENT: "changed the gradient",
+    SENT: "changed what flows back",
+    FLOW: "changed what flows back, or rounding did",
+}
 
 
 def settings_of(node: Node) -> Iterator[tuple[str, str]]:

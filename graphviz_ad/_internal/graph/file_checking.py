@@ -297,7 +297,7 @@ def check_edges(graph: Record, place: str) -> None:
                 f" {shown_finding(edge['head'])}, too",
             )
         uses.add(use)
-        for name in ("local", "grad", "jacobian"):
+        for name in ("local", "grad", "jacobian", "made"):
             check_snapshot(edge.get(name), f"{here}.{name}")
         tail, head = (graph["nodes"][number[edge[end]]]["ports"] for end in ("tail", "head"))
         operand = tail[edge.get("port", 0)].get("shape")

@@ -127,6 +127,7 @@ FACTS: Mapping[str, Mapping[str, Schema]] = {
     "too deep": {"reach": COUNT},
     "other tasks": {"count": COUNT},
     "caught": {"sources": some(maybe(TEXT))},
+    "flows inside": {"users": TEXTS},
     "modules folded": {"inside": COUNT},
     "blocks": {"operations": COUNT, "blocks": COUNT},
     "no lines": {"count": COUNT},
@@ -273,6 +274,7 @@ OF_THIS_VERSION: Mapping[str, Schema] = {
     "raised": TRUTH,
     "statement": maybe(COUNT),
     "members": TEXTS,
+    "switched_off": TEXTS,
 }
 # what the facts of this version were, as texts
 OF_VERSION_1: Mapping[str, Schema] = {"settings": some(pair(TEXT, TEXT))}
@@ -284,6 +286,7 @@ EDGE = record_schema(
     cut=maybe({"enum": list(CUTS)}),
     match={"enum": list(MATCHES)},
     jacobian=TAKEN,
+    made=TAKEN,
 )
 STATEMENT = record_schema(
     {"function": TEXT, "call": COUNT},

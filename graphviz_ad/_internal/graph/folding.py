@@ -9,7 +9,7 @@ from typing import Annotated
 import numpy as np
 
 from graphviz_ad._internal.base.argument_types import Says
-from graphviz_ad._internal.graph.contraction import Ports, contract, is_convex, renumbered, shown_ports
+from graphviz_ad._internal.graph.contraction import Ports, contract, cut_of_group, is_convex, renumbered, shown_ports
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node
 from graphviz_ad._internal.graph.notices import notice
 from graphviz_ad._internal.graph.precision import sum_of_snapshots
@@ -92,6 +92,7 @@ def folded_module(graph: Graph, members: list[Node], operands: list[Edge], ports
     shown = shown_ports(graph, members)
     shared = common_path([node.module for node in members if node.module]) or ("",)
     parameters = sum(int(np.prod(node.ports[0].shape or ())) for node in members if node.kind == "leaf")
+    cut_off = cut_of_group(graph, members, last, shown)
     node = Node(
         last.key,
         "module",
@@ -101,7 +102,8 @@ def folded_module(graph: Graph, members: list[Node], operands: list[Edge], ports
         autograd=tuple(label for member in members for label in member.autograd),
         requires_grad=any(member.requires_grad for member in members),
         module=shared[:-1],
-        cut=None if any(port.grad is not None for port in shown) else last.cut,
+        cut=cut_off.cut,
+        switched_off=cut_off.switched_off,
         inside=sum(max(member.inside, 1) for member in members if member.kind in ("op", "module")),
         parameters=parameters,
         parameter_norm=norm_of_parameters(members),
@@ -137,7 +139,7 @@ def summed_edge(graph: Graph, source: tuple[str, int], edges: list[Edge], slot: 
     """Several uses of one result inside a folded module as one edge, with the sum of what flows back where that is
     known.
     """
-    first = replace(edges[0], slot=slot, local=None)
+    first = replace(edges[0], slot=slot, local=None, made=None)
     if len(edges) == 1:
         return first
     flowing = [edge for edge in edges if edge.cut is None]

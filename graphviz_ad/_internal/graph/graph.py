@@ -135,12 +135,13 @@ class Node:
     ``autograd`` names the autograd nodes that this node stands for; ``call`` numbers the call in the user's program
     that it is part of; ``arguments`` are those that are no operands, see `graphviz_ad._internal.graph.arguments`;
     ``backward_order`` counts in the order in which the engine ran; ``saved`` are the names under which tensors are kept
-    for the backward pass, ``saved_bytes`` their size. ``hooks`` are the names of the user's hooks on the results,
-    ``hook_effects`` says what they changed ("gradient", "flow"); ``messages`` is what went to and came from other
-    processes; ``parameter_norm`` is the norm of the gradients of the ``parameters`` that a folded module holds;
-    ``raised`` says that the program, or its backward pass, stopped here; ``statement`` is the place, among those of
-    the graph, of the statement that this ran in; ``members`` are the keys, in ``Graph.finer``, of what a line or a
-    call of the program is made of.
+    for the backward pass, ``saved_bytes`` their size. ``hooks`` are the names of the user's hooks on the results and
+    behind the autograd node, ``hook_effects`` says what they changed ("gradient", "sent", "flow"); ``messages`` is what
+    went to and came from other processes; ``parameter_norm`` is the norm of the gradients of the ``parameters`` that a
+    folded module holds; ``raised`` says that the program, or its backward pass, stopped here; ``statement`` is the
+    place, among those of the graph, of the statement that this ran in; ``members`` are the keys, in ``Graph.finer``, of
+    what a line or a call of the program is made of; ``switched_off`` is what the program called so that autograd
+    recorded nothing here, and the line in which it does, where both are known: ("no_grad", "lesson.py:12").
     """
 
     key: str
@@ -168,6 +169,7 @@ class Node:
     raised: bool = False
     statement: int | None = None
     members: tuple[str, ...] = ()
+    switched_off: tuple[str, ...] = ()
 
     @property
     def settings(self) -> tuple[tuple[str, str], ...]:
@@ -241,7 +243,8 @@ class Edge:
     that is after broadcasting); ``grad`` is what flows back along this very edge; ``match`` is "guess" when it is not
     certain that this operand belongs to this autograd edge. ``jacobian`` has, where ``local`` cannot say it and it is
     small, the derivative of each element of the result by each of the operand: its shape is that of the one followed
-    by that of the other.
+    by that of the other. ``made`` is what the operation sent, where a hook of the user's on its autograd node made
+    ``grad`` of that.
     """
 
     tail: str
@@ -253,6 +256,7 @@ class Edge:
     cut: str | None = None
     match: str = "exact"
     jacobian: Snapshot | None = None
+    made: Snapshot | None = None
 
     @property
     def key(self) -> str:

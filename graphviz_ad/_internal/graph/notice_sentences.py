@@ -286,6 +286,9 @@ SENTENCES: Mapping[str, Callable[[Notice], str]] = {
         f"What flows back from {few(note.subjects)} is not the local derivative times what arrives: a hook on the node"
         " of autograd changed it, or rounding did."
     ),
+    "node hook changed": lambda note: (
+        f"A hook on the node of autograd changed what flows back from {names_in_short(note.subjects)}."
+    ),
     "hook changed": lambda note: (
         f"A hook changed the gradient of {names_in_short(note.subjects)} after the edges had been added up."
     ),
@@ -294,7 +297,7 @@ SENTENCES: Mapping[str, Callable[[Notice], str]] = {
     ),
     "flows inside": lambda note: (
         f"A part of the gradient of {names_in_short(note.subjects)} flows inside of the box that it comes from, on no"
-        " arrow that is drawn."
+        f" arrow that is drawn: from {names_in_short(note['users'])}."
     ),
     # what is not drawn, or not as it ran
     "modules folded": lambda note: (

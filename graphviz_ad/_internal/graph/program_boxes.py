@@ -13,7 +13,7 @@ from functools import partial
 
 from graphviz_ad._internal.graph.call_operands import Flows, each_once, flows_of, in_formula_order
 from graphviz_ad._internal.graph.calls import autograd_of, bytes_of
-from graphviz_ad._internal.graph.contraction import Ports, contract, results_of_group, shown_ports
+from graphviz_ad._internal.graph.contraction import Ports, contract, cut_of_group, results_of_group, shown_ports
 from graphviz_ad._internal.graph.folding import common_path
 from graphviz_ad._internal.graph.graph import COMPUTED, Edge, Graph, Node
 from graphviz_ad._internal.graph.notices import notice
@@ -199,6 +199,7 @@ def program_box(
         replace(port, name=port.name or (graph.nodes[key].name if len(results) > 1 else None))
         for (key, _), port in zip(results, shown_ports(graph, members), strict=True)
     )
+    cut_off = cut_of_group(graph, members, main, shown)
     statement, op = place_in_program(graph, kind, computed[-1], groups[computed[-1].key])
     node = Node(
         main.key,
@@ -208,7 +209,8 @@ def program_box(
         ports=shown,
         autograd=autograd_of(computed),
         requires_grad=any(member.requires_grad for member in members),
-        cut=None if any(port.grad is not None for port in shown) else main.cut,
+        cut=cut_off.cut,
+        switched_off=cut_off.switched_off,
         module=common_path([member.module for member in computed]),
         source=graph.statements[statement].source if statement is not None else main.source,
         saved=tuple(dict.fromkeys(name for member in members for name in member.saved)),

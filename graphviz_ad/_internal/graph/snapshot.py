@@ -43,6 +43,7 @@ class Snapshot:
     data: complex | float | int | bool | Array | None = None
     stats: Stats | None = None
     missing: str | None = None
+    noise: float = 0.0
 
     @property
     def numel(self) -> int:

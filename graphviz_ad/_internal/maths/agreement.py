@@ -67,6 +67,20 @@ def allowed(dtype: str | None, roundings: float, size: Any) -> Any:
     return rounding_share(dtype, roundings) * size + smallest(dtype, roundings)
 
 
+def rounds_finely(dtype: str | None) -> bool:
+    """Whether what rounding leaves of a sum is so little that nobody would take it for anything else: of float32 and
+    finer dtypes.
+    """
+    return 0 < unit(dtype) <= unit("float32")
+
+
+def left_of_a_sum(dtype: str | None, terms: float, size: Any) -> Any:
+    """How much may be left of so many terms that cancel, by their sizes together: each was rounded before, and so is
+    what is added. Not how far a number may be off, with room to spare: what is more than this is a number.
+    """
+    return EACH * unit(dtype) * max(math.log2(max(terms, 1)), 1) * size
+
+
 def room(dtype: str | None) -> float:
     """The largest number that a dtype has room for; 0 where that is not known."""
     return LARGEST.get(dtype or "", 0.0)

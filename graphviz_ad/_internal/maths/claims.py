@@ -21,7 +21,7 @@ import numpy as np
 from graphviz_ad._internal.base.errors import ExpressionError
 from graphviz_ad._internal.graph.arguments import Argument, hidden_operand
 from graphviz_ad._internal.graph.cuts import DETACHED
-from graphviz_ad._internal.graph.fact_texts import FLOW, argument_text
+from graphviz_ad._internal.graph.fact_texts import FLOW, SENT, argument_text
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node, Port
 from graphviz_ad._internal.graph.precision import full_precision, rounded_to_dtype, unit
 from graphviz_ad._internal.graph.snapshot import Snapshot
@@ -362,7 +362,7 @@ def backward_of(call: Call, settings: Settings, forward: str, places: Any) -> tu
     name, shapes, backward = call.name, call.shapes, call.rule.backward
     if name == PAD and padding_mode(call) != "constant":  # what was copied gets a part of the gradient, too
         return ()
-    if FLOW in call.node.hook_effects:  # what flows back is not what the operation makes of it
+    if {FLOW, SENT} & {*call.node.hook_effects}:  # what flows back is not what the operation makes of it
         return ()
     if len(call.node.ports) > 1 or (name not in SHAPES and is_complex(call)):  # the rules are those of real numbers
         return ()

@@ -14,6 +14,7 @@ import numpy as np
 from graphviz_ad._internal.graph.snapshot import Snapshot, Stats, statistics_of_array
 
 MINUS, FIGURE_SPACE = "−", "\u2007"
+NEARLY_NOTHING = "≈ 0"  # what rounding leaves of a sum that is 0
 MOST_EXACT = 99_999  # the largest integer that is written out
 SMALLEST, LARGEST = 1e-3, 1e4  # what lies between is written without a power of ten
 MOST_SPOKEN = 100  # elements of a tensor that are told one by one
@@ -66,6 +67,16 @@ def short_number(x: Any, *, digits: int | None = None) -> str:
     return _real(float(plain), digits) if isinstance(plain, SupportsFloat) else str(plain)
 
 
+def short_element(x: Any, snap: Snapshot) -> str:
+    """An element of a tensor in the same way; "≈ 0" where it is no more than what rounding left of a sum."""
+    return NEARLY_NOTHING if is_noise(x, snap) else short_number(x)
+
+
+def is_noise(x: Any, snap: Snapshot) -> bool:
+    """Whether an element of a gradient is no more than what rounding left of a sum."""
+    return snap.noise > 0 and 0 < abs(x) <= snap.noise
+
+
 def snapshot_lines(snap: Snapshot, rows: int = 4, columns: int = 4, vector: int = 6) -> tuple[str, ...]:
     """The elements of a small tensor, one line a row; type, mean ± deviation and range of a larger one."""
     first, spread, remarks = snapshot_parts(snap, rows, columns, vector)
@@ -115,11 +126,13 @@ def every_element(snap: Snapshot, most: int = MOST_SPOKEN) -> str:
     """
     if snap.array is None or snap.numel > most:
         return type_label(snap)
-    return _nested(snap.array.tolist())
+    return _nested(snap.array.tolist(), snap)
 
 
-def _nested(elements: Any) -> str:
-    return _bracketed([_nested(each) for each in elements]) if isinstance(elements, list) else short_number(elements)
+def _nested(elements: Any, snap: Snapshot) -> str:
+    if isinstance(elements, list):
+        return _bracketed([_nested(each, snap) for each in elements])
+    return short_element(elements, snap)
 
 
 def type_label(snap: Snapshot) -> str:
@@ -172,12 +185,12 @@ def _cells(snap: Snapshot, rows: int, columns: int, vector: int) -> list[list[st
     if snap.data is None or len(snap.shape) > 2 or (len(snap.shape) == 2 and snap.numel == 0):
         return None
     if not snap.shape:
-        return [[short_number(snap.item())]]
+        return [[short_element(snap.item(), snap)]]
     height, width = (1, *snap.shape)[-2:]
     if height > rows or width > (vector if len(snap.shape) == 1 else columns):
         return None
     elements = cast("np.ndarray[Any, Any]", snap.array).reshape(height, width)
-    return [[short_number(element) for element in row] for row in elements.tolist()]
+    return [[short_element(element, snap) for element in row] for row in elements.tolist()]
 
 
 def _remarks(snap: Snapshot) -> tuple[str, ...]:

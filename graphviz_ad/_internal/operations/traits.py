@@ -111,6 +111,8 @@ AS_LOOKED_AT = frozenset({
     "einsum", "grad", "grad_and_value", "jacrev", "jacfwd", "hessian", "jvp", "linearize", "jacobian", "vjp", "vhp",
     "hvp",
 })  # fmt: skip
+# Calls that run a backward pass whose graph is kept, or a forward pass and all that torch makes of it.
+PASSES_OF_THEIR_OWN = (AS_LOOKED_AT - {"einsum"}) | MAKES_GRADIENTS | {"backward"}
 # Calls whose formula mentions an operand before one that is given first -> the places in the formula, in the order in
 # which they are given.
 FORMULA_ORDER: Mapping[tuple[str, int], tuple[int, ...]] = MappingProxyType({

@@ -89,6 +89,10 @@ class Look(Options):
         Literal["program", "autograd"],
         Says("names in boxes: those of the program, or those of autograd with what it saves for the backward pass"),
     ] = "program"
+    constants: Annotated[
+        Literal["inline", "boxes"],
+        Says("numbers of the program stand in formulas, or have boxes", "way to show numbers"),
+    ] = "inline"
     local: Annotated[bool, Says("write local derivatives on the edges")] = True
 
 
@@ -133,10 +137,6 @@ class StillWords(Options):
         ),
     ] = None
     legend: Annotated[bool, Says("say below the picture what the colours and signs mean")] = True
-    constants: Annotated[
-        Literal["inline", "boxes"],
-        Says("numbers of the program stand in formulas, or have boxes", "way to show numbers"),
-    ] = "inline"
     values: Annotated[bool, Says("write forward values")] = True
     gradients: Annotated[bool, Says("write gradients")] = True
     with_all: Annotated[
@@ -328,7 +328,7 @@ class SaveOptions(FilmFile, StillFile, FilmWays, StillWords, Paths, Look):
     ] = None
 
 
-STILL_ONLY = ("output", "with_all", "values", "gradients", "fit", "font", "digits", "legend", "constants")
+STILL_ONLY = ("output", "with_all", "values", "gradients", "fit", "font", "digits", "legend")
 FILM_ONLY = ("speed", "flow", "aspect", "steps", "passes")
 FILE_ONLY = ("loop", "scale", "mode")
 STILL_FILE_ONLY = ("width", "scale", "dpi", "transparent")

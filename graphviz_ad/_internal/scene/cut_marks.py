@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from graphviz_ad._internal.graph.cuts import DETACHED
+from graphviz_ad._internal.graph.graph import Node
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ REASONS: Mapping[str, Reason] = MappingProxyType(
             "Leave out detach() or .data to let the gradient through.",
         ),
         "no_grad": Reason(
-            "was computed under torch.no_grad(), where autograd records nothing",
+            "was computed with autograd switched off, as by torch.no_grad(), so that it recorded nothing",
             "Compute it outside of that block to let the gradient through.",
         ),
         "inference": Reason(
@@ -74,3 +75,20 @@ REASONS: Mapping[str, Reason] = MappingProxyType(
         ),
     }
 )
+
+
+def why_at(node: Node, cut: str) -> str:
+    """Why no gradient comes to a node, to go on after its name."""
+    return (
+        f"was computed {switch_text(node, cut)}, where autograd records nothing"
+        if node.switched_off
+        else REASONS[cut].why
+    )
+
+
+def switch_text(node: Node, cut: str) -> str:
+    """Under what an operation ran that autograd did not record, and in which line that stands."""
+    if node.switched_off:
+        switch, place = node.switched_off
+        return f"under torch.{switch}({'False' if switch == 'set_grad_enabled' else ''}) at {place}"
+    return "under torch.inference_mode()" if cut == "inference" else "with autograd switched off, as by torch.no_grad()"

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
+from graphviz_ad._internal.graph.calls import with_passes_opened
 from graphviz_ad._internal.graph.graph import Graph
 from graphviz_ad._internal.graph.transforms import Transform, fold_to_size, hide_all_but
-from graphviz_ad._internal.maths.detail_levels import MODULES, at_detail
+from graphviz_ad._internal.maths.detail_levels import MODULES, OPERATIONS, at_detail
 from graphviz_ad._internal.scene.themes import Theme, theme
 from graphviz_ad._internal.scene.words.describe import Options
 
@@ -35,6 +36,8 @@ class Look:
 
         Nothing is folded unasked where that would hide one of the ``needed`` names, of which the picture is to tell.
         """
+        if self.detail == OPERATIONS:
+            graph = with_passes_opened(graph)
         for transform in self.transforms:
             graph = transform(graph)
         whole = self.at_level(hide_all_but(graph, ends, steps=steps), needed)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 
+from graphviz_ad._internal.graph.calls import is_pass
+from graphviz_ad._internal.graph.folding import common_path
 from graphviz_ad._internal.graph.graph import Edge, Node
 from graphviz_ad._internal.scene.alarms import alarms
 from graphviz_ad._internal.scene.font_metrics import text_width
@@ -13,7 +15,7 @@ from graphviz_ad._internal.scene.paint import box_size, label_size, type_of
 from graphviz_ad._internal.scene.scene import Arrow, Box, Change, Group, Line, Scene
 from graphviz_ad._internal.scene.words.box_lines import NAME_ROOM
 from graphviz_ad._internal.scene.words.describe import Words
-from graphviz_ad._internal.scene.words.frames import frame_around, within_frame
+from graphviz_ad._internal.scene.words.frames import ModulePath, frame_around, within_frame
 from graphviz_ad._internal.scene.words.short_text import shortened_text
 
 LEGEND_LIMIT = 60  # boxes; a bigger picture is not for readers who need a legend
@@ -141,6 +143,21 @@ def module_frames(words: Words) -> Iterator[Group]:
         yield Group(
             "/".join(path), within_frame(path[-1], path[:-1], frames), keys, "/".join(parent) if parent else None
         )
+    yield from pass_frames(words, frames)
+
+
+def pass_frames(words: Words, frames: Collection[ModulePath]) -> Iterator[Group]:
+    """A frame around the operations of each call that runs a backward pass of its own, where it is opened."""
+    inside: dict[int, list[Node]] = {}
+    for node in words.graph.node_list:
+        if node.call is not None and is_pass(node):
+            inside.setdefault(node.call, []).append(node)
+    for call, nodes in inside.items():
+        if len(nodes) > 1:
+            around = frame_around(common_path([node.module for node in nodes]), frames)
+            place = f", {nodes[0].source}" if nodes[0].source else ""
+            label, keys = f"inside of {nodes[0].call_op}{place}", tuple([node.key for node in nodes])
+            yield Group(f"call {call}", label, keys, "/".join(around) if around else None)
 
 
 def roles_legend(boxes: Iterable[Box], arrows: Iterable[Arrow], *, values: bool) -> Iterator[str]:

@@ -11,7 +11,6 @@ from graphviz_ad._internal.graph.graph import Graph, Node, Port
 from graphviz_ad._internal.graph.snapshot import Snapshot
 from graphviz_ad._internal.maths.claims import Claim, written_call
 from graphviz_ad._internal.maths.number_format import (
-    MINUS,
     short_number,
     snapshot_lines,
     snapshot_parts,
@@ -21,16 +20,17 @@ from graphviz_ad._internal.maths.number_format import (
 from graphviz_ad._internal.operations.traits import CHOICES
 from graphviz_ad._internal.scene.scene import Line
 from graphviz_ad._internal.scene.words.short_text import (
+    as_term,
     flow_text,
     gradient_text,
     is_constant,
-    is_negative,
     is_one,
     is_ones,
     short_count,
     short_elements,
     short_sum,
     shortened_text,
+    signed_term,
 )
 from graphviz_ad._internal.scene.words.signs import NO_GRADIENT
 from graphviz_ad._internal.scene.words.tensor_grids import Tensors, grid_of, image_of, value_grid_of
@@ -259,9 +259,9 @@ def whole_sum(graph: Graph, node: Node, flows: Mapping[str, str | None]) -> tupl
     terms = terms_of_sum(graph, node, 0, flows)
     if len(terms) < 2:
         return ()
-    signed = [f"{MINUS} {term[1:]}" if is_negative(term) else f"+ {term}" for term in terms[1:]]
+    signed = [signed_term(term) for term in terms[1:]]
     room = max(SUM_LINE, int((4 * sum(len(term) + 3 for term in terms)) ** 0.5))
-    lines = [f"= {terms[0]}"]
+    lines = [f"= {as_term(terms[0])}"]
     for term in signed:
         if len(lines[-1]) + 1 + len(term) <= room:
             lines[-1] += f" {term}"

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node
 from graphviz_ad._internal.graph.rank_messages import crossing
+from graphviz_ad._internal.maths.cancelled import with_noise_told
 from graphviz_ad._internal.maths.claims import Claim, Passed, decide, passed
 from graphviz_ad._internal.maths.formulas import to_unicode
 from graphviz_ad._internal.maths.number_format import DIGITS, written_with
@@ -30,7 +31,7 @@ class Options:
     ``named``: local derivatives with their names, "∂q/∂x = 3" rather than "× 3". ``single``: what flows back along an
     edge even where it is the whole gradient of the one result that the edge carries. ``tensors``: which tensors are
     shown as grids. ``labels``: whose names stand in boxes, those of the "program" or of "autograd"; the latter with
-    what is ``saved`` for the backward pass.
+    what is ``saved`` for the backward pass. ``inline``: numbers of the program have no boxes where formulas have them.
     """
 
     values: bool = True
@@ -44,6 +45,7 @@ class Options:
     tensors: Tensors = ALL
     labels: str = "program"
     saved: bool = True
+    inline: bool = False
 
 
 @dataclass(frozen=True)
@@ -105,7 +107,7 @@ class Words:
 def words_of_graph(graph: Graph, options: Options | None = None) -> Words:
     """The words of a graph."""
     with written_with((options or Options()).digits):
-        return _words(graph, options or Options())
+        return _words(with_noise_told(graph), options or Options())
 
 
 def _words(graph: Graph, options: Options) -> Words:

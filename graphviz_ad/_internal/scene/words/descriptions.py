@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
 
 from graphviz_ad._internal.base.text_table import counted_noun
+from graphviz_ad._internal.graph.calls import is_pass
+from graphviz_ad._internal.graph.contraction import flows_inside
 from graphviz_ad._internal.graph.fact_texts import argument_text, further_facts
 from graphviz_ad._internal.graph.graph import COMPUTED, Edge, Graph, Node
 from graphviz_ad._internal.graph.snapshot import Snapshot
 from graphviz_ad._internal.maths.claims import Passed
 from graphviz_ad._internal.maths.formulas import to_unicode
-from graphviz_ad._internal.maths.number_format import every_element, number_in_one_line, type_label
-from graphviz_ad._internal.scene.cut_marks import REASONS
+from graphviz_ad._internal.maths.number_format import every_element, number_in_one_line, short_number, type_label
+from graphviz_ad._internal.scene.cut_marks import REASONS, why_at
 from graphviz_ad._internal.scene.scene import Fact
 from graphviz_ad._internal.scene.words.edge_labels import matrix_shapes
 from graphviz_ad._internal.scene.words.names import Names
@@ -31,7 +34,7 @@ KINDS = {
 
 def facts_about_node(node: Node, formula: str, kink: str, *, has_gradients: bool) -> tuple[Fact, ...]:
     """Facts about a node, a line each."""
-    flows = node.requires_grad and has_gradients
+    flows, inner = node.requires_grad and has_gradients, flows_inside(node)
     facts: list[tuple[str, str | None, str]] = [
         ("name", node.name, ""),
         ("kind", KINDS[node.kind], ""),
@@ -46,22 +49,37 @@ def facts_about_node(node: Node, formula: str, kink: str, *, has_gradients: bool
         ("value", "; ".join(every_element(p.value) for p in node.ports[:4] if p.value), "value"),
         (
             "gradient",
-            "; ".join(every_element_flowing(p.grad) if p.grad else "None" for p in node.ports[:4]) if flows else None,
+            "; ".join(exact_gradient(p.grad) if p.grad else "None" for p in node.ports[:4]) if flows else None,
             "gradient",
+        ),
+        (
+            "gradient from outside",
+            "; ".join(every_element_flowing(p.arrived) for p in node.ports[:4] if p.arrived) if inner else None,
+            "",
         ),
         (".grad in torch", NOT_RETAINED if flows and node.kind in COMPUTED else None, ""),
         ("the derivative jumps here, and torch takes", kink, ""),
         ("module", ".".join(node.module[-1:]), ""),
+        ("opens with detail='op'", f"{node.inside} operations" if node.inside > 1 and is_pass(node) else None, ""),
         ("source", node.source, ""),
         (
             "no gradient",
-            f"it {REASONS[node.cut].why}" if node.cut is not None and node.cut in REASONS else node.cut,
+            f"it {why_at(node, node.cut)}" if node.cut is not None and node.cut in REASONS else node.cut,
             "",
         ),
     ]
     further = [(label, text, "") for label, text in further_facts(node)]
     given = argument_facts(node, {label for label, _, _ in (*facts, *further)})
     return tuple([Fact(label, text, says) for label, text, says in (*facts, *given, *further) if text])
+
+
+def exact_gradient(snap: Snapshot) -> str:
+    """All elements of what flows back, those too that are 0 but for rounding."""
+    exact = every_element_flowing(replace(snap, noise=0.0))
+    if not snap.noise:
+        return exact
+    which = "which is" if snap.numel == 1 else f"of which what is no larger than {short_number(snap.noise)} is"
+    return f"{exact}, {which} no more than rounding leaves of a sum"
 
 
 def argument_facts(node: Node, taken: Collection[str]) -> Iterator[tuple[str, str, str]]:
@@ -90,7 +108,8 @@ def of_edge(
             else None,
             "",
         ),
-        ("flows back", every_element_flowing(edge.grad) if edge.grad else None, "contribution"),
+        ("flows back", exact_gradient(edge.grad) if edge.grad else None, "contribution"),
+        ("before a hook changed it", every_element_flowing(edge.made) if edge.made else None, ""),
         ("no gradient", why_cut(names, edge), ""),
         ("match", edge.match if edge.match != "exact" else None, ""),
     ]

@@ -8,6 +8,7 @@ from graphviz_ad._internal.graph.graph import Node
 from graphviz_ad._internal.graph.snapshot import Snapshot
 from graphviz_ad._internal.maths.number_format import (
     MINUS,
+    NEARLY_NOTHING,
     every_element,
     number_in_one_line,
     snapshot_lines,
@@ -73,14 +74,29 @@ def gradient_in_caption(grad: Snapshot | None) -> str:
         return "None" if grad is None else caption_text(grad)
 
 
+def equal_to(text: str) -> str:
+    """ "= 2"; of what is 0 but for rounding "≈ 0"."""
+    return text if text == NEARLY_NOTHING else f"= {text}"
+
+
 def short_sum(terms: Sequence[str]) -> str:
     """ "2 + 3 − 1"."""
-    return terms[0] + "".join(f" {MINUS} {term[1:]}" if is_negative(term) else f" + {term}" for term in terms[1:])
+    return " ".join([as_term(terms[0]), *map(signed_term, terms[1:])])
+
+
+def signed_term(term: str) -> str:
+    """ "+ 3", "− 1": a term of a sum behind the first."""
+    return f"{MINUS} {term[1:]}" if is_negative(term) else f"+ {as_term(term)}"
+
+
+def as_term(text: str) -> str:
+    """A number as a part of a sum or product: "(≈ 0)"."""
+    return f"({text})" if text == NEARLY_NOTHING else text
 
 
 def after_sign(text: str) -> str:
     """A negative number in parentheses, so that it can follow a sign."""
-    return f"({text})" if is_negative(text) else text
+    return f"({text})" if is_negative(text) else as_term(text)
 
 
 def grouped(text: str) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from graphviz_ad._internal.graph.snapshot import Snapshot
-from graphviz_ad._internal.maths.number_format import every_element, short_number, type_label
+from graphviz_ad._internal.maths.number_format import every_element, is_noise, short_element, type_label
 from graphviz_ad._internal.scene.scene import NO_SHADE, SHADES, Grid
 
 MOST_ROWS, MOST_COLUMNS = 10, 10  # whose elements are written
@@ -59,9 +59,10 @@ def grid_of(snap: Snapshot | None, heading: str, *, small: bool = False, most: i
         rows = in_rows(rows[0])
     elif len(rows) > min(MOST_ROWS, most) or len(rows[0]) > min(MOST_COLUMNS, most):
         return None
-    texts = tuple([tuple([short_number(element) for element in row]) for row in rows])
+    texts = tuple([tuple([short_element(element, snap) for element in row]) for row in rows])
     said = f"{heading} {every_element(snap)}".lstrip()
-    return Grid(said, heading, texts, shades_of(rows), gaps(snap.shape, len(rows)), small)
+    shades = shades_of([[0.0 if is_noise(element, snap) else element for element in row] for row in rows])
+    return Grid(said, heading, texts, shades, gaps(snap.shape, len(rows)), small)
 
 
 def image_of(snap: Snapshot | None, heading: str, said: str) -> Grid | None:

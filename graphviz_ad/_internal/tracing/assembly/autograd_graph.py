@@ -24,8 +24,10 @@ from graphviz_ad._internal.maths.derivative_agreement import sum_of_seeds
 from graphviz_ad._internal.operations.traits import keeps_elements
 from graphviz_ad._internal.tracing.assembly.saved import Keeps, kept_by
 from graphviz_ad._internal.tracing.tape.torch_private import (
+    call_first,
     function_of,
     hidden_from_modes,
+    hooks_beside,
     may_have_hooks,
     modes_are_active,
     version_of,
@@ -162,7 +164,8 @@ def _unique(roots: Sequence[Any]) -> list[Any]:
     return list({id(node): node for node in roots if node is not None}.values())
 
 
-TABLES = ("node_grads", "edge_grads", "locals", "leaf_grads", "leaf_totals")  # of a BackwardPass, by number of node
+# of a BackwardPass, by number of node
+TABLES = ("node_grads", "edge_grads", "locals", "leaf_grads", "leaf_totals", "made", "hooks")
 
 
 @dataclass
@@ -173,7 +176,8 @@ class BackwardPass:
     local derivative for each operand; ``leaf_grads`` are what reached the leaves and ``leaf_totals`` what their
     ``.grad`` held afterwards, where a pass of the user's own was recorded; ``order`` is the order in which the engine
     ran the nodes; ``problem`` says why there is nothing; ``partial``: not all gradients were asked for;
-    ``other_leaves`` are leaves that only a pass inside this one reached, by identity.
+    ``other_leaves`` are leaves that only a pass inside this one reached, by identity; ``made`` is what a node made for
+    each operand, where a hook of the user on the node, whose names are in ``hooks``, then changed that.
     """
 
     node_grads: dict[int, tuple[Snapshot | None, ...]] = field(default_factory=dict)
@@ -185,6 +189,8 @@ class BackwardPass:
     problem: Notice | None = None
     partial: bool = False
     other_leaves: dict[int, Snapshot | None] = field(default_factory=dict)
+    made: dict[int, tuple[Snapshot | None, ...]] = field(default_factory=dict)
+    hooks: dict[int, tuple[str, ...]] = field(default_factory=dict)
 
 
 def run_backward(
@@ -289,6 +295,12 @@ def watching(
     try:
         handles.extend(starmap(call, hooks))  # in C: no interrupt can come between a hook and its handle
         hooks.clear()
+        hooks += watch.before_hooks(handles)
+        first = len(handles)
+        handles.extend(starmap(call, hooks))
+        hooks.clear()
+        for handle in handles[first:]:
+            call_first(handle)
         yield
     finally:
         try:
@@ -317,9 +329,41 @@ class _Watch:
         self._asked_once = set(graph.custom) | {i for i, keeps in enumerate(graph.keeps) if not keeps.can_be_asked}
         self._reshapes = [keeps_elements(aten_stem(name)) for name in graph.names]
         self._ones: dict[tuple[torch.dtype, torch.device], Tensor] = {}
+        # by number of node, what hooks of the user get of it: the tensor, how often it was written to, what it held
+        self._made: dict[int, list[tuple[Tensor, int, Snapshot | None] | None]] = {}
         # What left the node that ran last, held weakly, and what was kept of it: in most graphs that is what arrives at
         # the next one.
         self._left: list[tuple[weakref.ref[Tensor], int, Snapshot | None]] = []
+
+    def before_hooks(self, handles: Sequence[Any]) -> list[tuple[Callable[..., Any], Callable[..., None]]]:
+        """What to hang on nodes that hooks of the user hang on, so that what these change is seen; by the handles of
+        ours.
+        """
+        found = []
+        for i, handle in zip(self._watched(), handles, strict=True):
+            names = [name_of_hook(hook) for hook in hooks_beside(handle) if not is_watch(hook)]
+            if names and i is not None:
+                self.result.hooks[i] = tuple(names)
+                found.append((self.graph.nodes[i].register_hook, partial(self.made, i)))
+        return found
+
+    def _watched(self) -> Iterator[int | None]:
+        """The node that each hook of ours hangs on; None for those on leaves, which have two."""
+        for i in range(len(self.graph.nodes)):
+            if i in self.graph.variables:
+                yield from (None, None)
+            else:
+                yield i
+
+    def made(self, i: int, grad_inputs: Any, _: Any) -> None:
+        """What node i made, before hooks of the user make something else of that."""
+        try:
+            with torch.no_grad():
+                self._made[i] = [
+                    None if grad is None else (grad, version_of(grad), self._gradient(grad)) for grad in grad_inputs
+                ]
+        except Exception as error:
+            self._failed(error)
 
     def arrived(self, i: int, grad_outputs: Any) -> None:
         """A gradient arrives at a leaf."""
@@ -364,11 +408,28 @@ class _Watch:
         result.node_grads[i] = arrived
         kept = [None if grad is None else gradient(grad, same) for grad in grad_inputs]
         result.edge_grads[i] = tuple(kept)
+        if i in self._made:
+            self._note_made(i, grad_inputs)
         self._left = [
             (weakref.ref(grad), version_of(grad), snapshot)
             for grad, snapshot in zip(grad_inputs, kept, strict=True)
             if grad is not None and not grad.is_inference()
         ]
+
+    def _note_made(self, i: int, grad_inputs: Any) -> None:
+        """What the node itself made, where hooks on it made something else of that."""
+        made = self._made.pop(i)
+        if any(map(self._is_changed, made, grad_inputs)):
+            self.result.made[i] = tuple([None if before is None else before[2] for before in made])
+
+    def _is_changed(self, before: tuple[Tensor, int, Snapshot | None] | None, grad: Tensor | None) -> bool:
+        """Whether a hook made another gradient of the one that was there before."""
+        if before is None or grad is None:
+            return (before is None) is not (grad is None)
+        tensor, version, kept = before
+        if tensor is grad:
+            return version_of(grad) != version and self._gradient(grad) != kept
+        return tensor.shape != grad.shape or not torch.equal(tensor, grad)
 
     def _seen(self, grad: Tensor | None) -> Snapshot | None:
         """What is kept of an arriving gradient; taken once, if it is what the last node sent."""
@@ -416,6 +477,16 @@ class _Watch:
         if one is None or version_of(one):
             one = self._ones[key] = torch.ones_like(upstream)
         return one
+
+
+def name_of_hook(hook: Any) -> str:
+    """What a hook of the user is called."""
+    return str(getattr(hook, "__name__", type(hook).__name__))
+
+
+def is_watch(hook: Any) -> bool:
+    """Whether a hook is one of ours, as of a recording around this one."""
+    return isinstance(hook, partial) and isinstance(getattr(hook.func, "__self__", None), _Watch)
 
 
 def merged_passes(results: Sequence[BackwardPass]) -> BackwardPass:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from graphviz_ad._internal.graph.fact_texts import FLOW
+from graphviz_ad._internal.graph.fact_texts import FLOW, SENT
 from graphviz_ad._internal.graph.graph import Edge, Node
 from graphviz_ad._internal.maths.derivative_agreement import disagrees, verified_edge
 from graphviz_ad._internal.tracing.assembly.draft import Draft, keys_of
@@ -43,9 +43,10 @@ def drawn_as_it_stands(draft: Draft) -> Draft:
         made[node.key] = node
         for edge in own:
             edges.append(known := edge if edge.local is None else verified_edge(edge, node, read_by(own, made)))
-            if known is not edge and disagrees(edge, node):
+            if known is not edge and disagrees(edge, node) and edge.made is None:
                 odd.append(node.key)
-        nodes.append(node if not odd or odd[-1] != node.key else replace(node, hook_effects=(*node.hook_effects, FLOW)))
+        effects = [SENT] if any(edge.made is not None for edge in own) else [FLOW] if node.key in odd[-1:] else []
+        nodes.append(replace(node, hook_effects=(*node.hook_effects, *effects)) if effects else node)
     return replace(draft, nodes=tuple(nodes), edges=tuple(edges), odd=tuple(odd))
 
 

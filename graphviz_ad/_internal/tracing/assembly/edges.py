@@ -100,7 +100,10 @@ def autograd_edge(
     if port is None:
         port = units.links.port_of_edge.get(link, link[1])
     cut = cut_of_link(units.recorded, i) if grad is None else None
-    return Edge(draft.keys[tail], draft.keys[unit], position, port, local, grad, cut, match)
+    made = result.made.get(i, ())[slot : slot + 1]
+    return Edge(
+        draft.keys[tail], draft.keys[unit], position, port, local, grad, cut, match, made=next(iter(made), None)
+    )
 
 
 def plain_edge(draft: Draft, unit: Unit, use: Use, position: int) -> Edge | None:

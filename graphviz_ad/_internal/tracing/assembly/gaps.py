@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+from graphviz_ad._internal.graph.fact_texts import SENT
 from graphviz_ad._internal.graph.notices import Notice, notice
 from graphviz_ad._internal.tracing.assembly.autograd_graph import AutogradGraph
 from graphviz_ad._internal.tracing.assembly.draft import Draft
@@ -82,6 +83,12 @@ def flow_changed(draft: Draft) -> Notice | None:
     return notice("flow changed", [node[key].name or node[key].op or key for key in draft.odd]) if draft.odd else None
 
 
+def sent_changed(draft: Draft) -> Notice | None:
+    """Where hooks on nodes of autograd changed what these sent on."""
+    changed = [node.name or node.op or node.key for node in draft.nodes if SENT in node.hook_effects]
+    return notice("node hook changed", changed) if changed else None
+
+
 def written_between_uses(draft: Draft) -> Notice | None:
     """Leaves of which several versions were used."""
     versions = list(versions_in(draft))
@@ -123,6 +130,7 @@ GAPS: tuple[Callable[[Draft], Notice | None], ...] = (
     reductions_untold,
     inside_wrappers,
     flow_changed,
+    sent_changed,
     written_between_uses,
     caught_operations,
     nobody_read,

@@ -18,6 +18,7 @@ from graphviz_ad._internal.tracing.assembly.site_words import NO_WORDS, SiteWord
 from graphviz_ad._internal.tracing.assembly.units import Unit, Units
 from graphviz_ad._internal.tracing.assembly.unrecorded import wanted_gradient
 from graphviz_ad._internal.tracing.naming.as_written import Number, messages, written_arguments
+from graphviz_ad._internal.tracing.naming.switched_off import switched_off_at
 
 NUMBERS = {LIFTED: "tensor", "scalar_tensor": None}  # what torch.tensor(…) runs as, and a number in an operand's place
 
@@ -40,6 +41,7 @@ def node_of_unit(draft: Draft, unit: Unit) -> Node:
         called: tuple[str, ...] = (units.recorded.autograd.names[autograd],)
     else:
         called = unreached_names(units, unit) if kind == "op" else ()
+    cut = cut_of_unit(units, unit, ports, requires_grad)
     keeps = NOTHING if autograd is None else units.recorded.autograd.keeps[autograd]
     settings = operation if operation is not None and unit.label is None and operation.constants else None
     return Node(
@@ -50,7 +52,7 @@ def node_of_unit(draft: Draft, unit: Unit) -> Node:
         ports,
         called,
         requires_grad,
-        cut_of_unit(units, unit, ports, requires_grad),
+        cut,
         words.module if kind != "leaf" else (),
         words.source,
         tuple([tensor.name for tensor in keeps.tensors]),
@@ -59,10 +61,18 @@ def node_of_unit(draft: Draft, unit: Unit) -> Node:
         (unit.label or words.call) if operation is not None else None,
         draft.backward_order.get(i),
         saved_bytes=keeps.bytes if autograd is not None else None,
-        hooks=hook_names(units.values[unit].values()),
+        hooks=(*hook_names(units.values[unit].values()), *units.recorded.result.hooks.get(autograd, ())),
         messages=messages(settings) if settings is not None else (),
         statement=draft.statement_of.get(operation.number) if operation is not None else None,
+        switched_off=switched_off(draft, unit, cut),
     )
+
+
+def switched_off(draft: Draft, unit: Unit, cut: str | None) -> tuple[str, ...]:
+    """What the program called so that autograd recorded nothing where a unit ran."""
+    operation, capture = unit.operation, draft.units.recorded.tape.capture
+    asked = operation is not None and capture.source and cut in ("no_grad", "inference")
+    return switched_off_at(operation.place.path) if operation is not None and asked else ()
 
 
 def kind_of_node(units: Units, unit: Unit) -> str:

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import ctypes
 import threading
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
@@ -255,6 +256,25 @@ def lists_hooks_after_accumulation(name: str) -> bool:
     found = list(getattr(x, name).values())
     handle.remove()
     return before is None and found == [hook] and not getattr(x, name)
+
+
+def lists_hooks_of_nodes(name: str) -> bool:
+    """What a hook on a node can be taken off by tells which hooks hang there; they are called in the order of that."""
+    x, called = _two(), []
+    y = x * 2
+    hooks = [lambda *_, n=n: called.append(n) for n in range(3)]
+    handles = [y.grad_fn.register_hook(hook) for hook in hooks]  # type: ignore[union-attr]
+    held = getattr(handles[1], name)()
+    found = list(held.items())
+    to_the_end(held, [found[0][0]])
+    handles[1].remove()
+    y.sum().backward()  # type: ignore[no-untyped-call]
+    return called == [2, 0] and found == [(handle.id, hook) for handle, hook in zip(handles, hooks, strict=True)]
+
+
+def to_the_end(held: dict[Any, Any], keys: Sequence[Any]) -> None:
+    """Put these behind all others, in their order; in C, so that no interrupt can come while one is out."""
+    deque(map(held.__setitem__, keys, map(held.pop, keys)), maxlen=0)
 
 
 def _keep(_: Tensor) -> None:

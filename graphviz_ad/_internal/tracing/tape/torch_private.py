@@ -369,6 +369,7 @@ def _never_the_same(_: Tensor) -> int:
 version_of: Callable[[Tensor], int] = believed(attrgetter("_version"), probes.counts_writes) or _never_the_same
 HOOKS = believed("_backward_hooks", probes.lists_hooks) or ""
 HOOKS_AFTER = believed("_post_accumulate_grad_hooks", probes.lists_hooks_after_accumulation) or ""
+HOOKS_OF_NODES = believed("hooks_dict_ref", probes.lists_hooks_of_nodes) or ""
 FUNCTION = believed("_forward_cls", probes.names_functions) or ""
 
 
@@ -376,6 +377,26 @@ def hooks_of(tensor: Tensor) -> list[Any]:
     """The hooks of the user on the gradient of a tensor; none where torch does not tell."""
     found = getattr(tensor, HOOKS, None)
     return list(found.values()) if found else []
+
+
+def hooks_beside(handle: Any) -> list[Any]:
+    """The other hooks on the autograd node that one with this handle hangs on; none where torch does not tell, so that
+    what they change is seen only where it contradicts a derivative.
+    """
+    held = _hooks_with(handle)
+    return [hook for key, hook in held.items() if key != handle.id] if len(held) > 1 else []
+
+
+def call_first(handle: Any) -> None:
+    """Let the hook with this handle be called before all others on its node, which keep their order."""
+    held = _hooks_with(handle)
+    probes.to_the_end(held, [key for key in held if key != handle.id])
+
+
+def _hooks_with(handle: Any) -> dict[Any, Any]:
+    """All hooks on the autograd node that one with this handle hangs on."""
+    held = getattr(handle, HOOKS_OF_NODES, None)
+    return (held() if held is not None else None) or {}
 
 
 def hooks_after_accumulation(tensor: Tensor) -> list[Any]:
