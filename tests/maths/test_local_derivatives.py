@@ -151,7 +151,7 @@ def test_a_pointer_is_told_the_formula_even_where_a_number_stands() -> None:
     bigger = gad.trace(network, random(3, 3), random(3, 4), random(4))
     words = words_of_graph(bigger)
     edge = next(edge for edge in bigger.edges if words.names.carried(edge) == "x")
-    assert "passes on: g @ Wᵀ (3×4)(4×3), where g = ∂loss/∂v1 arrives" in told(words.edges[edge.key])
+    assert "passes on: g @ Wᵀ (3×4)(4×3), where g = d loss/dv1 arrives" in told(words.edges[edge.key])
 
 
 def test_a_big_picture_has_no_room_for_rules() -> None:

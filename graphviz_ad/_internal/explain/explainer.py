@@ -117,7 +117,7 @@ class Explainer:
 
     @cached_property
     def seed_names(self) -> frozenset[str]:
-        """The ends at which a factor ∂L/∂y stands, because what is fed in is no plain 1 or is shared by several."""
+        """The ends at which a factor dL/dy stands, because what is fed in is no plain 1 or is shared by several."""
         if self.course.target is not None:
             shape = self.graph.nodes[self.course.target].ports[0].shape
             return frozenset() if shape is not None and math.prod(shape) == 1 else self.course.ends
@@ -288,13 +288,10 @@ class Explainer:
         )
 
     def below(self, edge: Edge) -> str:
-        """What a factor derives by; marked where the same symbol would also stand for another factor or for the
-        whole gradient.
-        """
+        """What a factor derives by; marked where the same symbol would also stand for another factor."""
         name = self.names.carried(edge)
         twins = [use for use in self.graph.out_edges(edge.tail) if (use.head, use.port) == (edge.head, edge.port)]
-        is_whole = edge.tail == self.course.start and self.names.of[edge.head] == self.result and self.course.count > 1
-        return name + MARKS.format(str(edge.slot + 1).translate(RAISED)) if len(twins) > 1 or is_whole else name
+        return name + MARKS.format(str(edge.slot + 1).translate(RAISED)) if len(twins) > 1 else name
 
     def cuts(self) -> Iterable[str]:
         """Where a value goes on towards the output and the gradient does not come back."""

@@ -16,7 +16,7 @@ from graphviz_ad._internal.graph.snapshot import Array
 from graphviz_ad._internal.maths.agreement import all_told, makes_gradient
 from graphviz_ad._internal.maths.chain_rule import Course
 from graphviz_ad._internal.maths.claims import Claims, Passed
-from graphviz_ad._internal.maths.formulas import to_unicode
+from graphviz_ad._internal.maths.formulas import LOCAL, TOTAL, to_unicode, total_derivative
 from graphviz_ad._internal.maths.gradient_sums import largest_flow, sum_of_flows
 from graphviz_ad._internal.maths.number_format import short_number
 from graphviz_ad._internal.scene.words import edge_labels
@@ -41,8 +41,9 @@ RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 class Factor:
     """What one step of a path multiplies by: a number, an array where the operation is elementwise, else only a rule.
 
-    ``above`` and ``below`` are the names in ∂above/∂below; ``edge`` is None for a gradient that was fed in, and so is
-    ``passed``, what is true of the edge; ``letters`` says what the names in the formula stand for.
+    ``above`` and ``below`` are the names in ∂above/∂below; ``edge`` is None for a gradient that was fed in, which is
+    d above/d below, and so is ``passed``, what is true of the edge; ``letters`` says what the names in the formula
+    stand for.
     """
 
     above: str
@@ -55,7 +56,12 @@ class Factor:
     @property
     def name(self) -> str:
         """ "∂q/∂s"."""
-        return to_unicode("partial(a, b)", {"a": self.above, "b": self.below})
+        return to_unicode(self.sign, {"a": self.above, "b": self.below})
+
+    @property
+    def sign(self) -> str:
+        """The derivative of a by b, as a formula: of one operation, or the whole one that was fed in."""
+        return LOCAL if self.edge is not None else TOTAL
 
     @property
     def formula(self) -> str:
@@ -186,8 +192,8 @@ class Explanation:
 
     @property
     def symbol(self) -> str:
-        """ "∂f/∂x2"."""
-        return to_unicode("partial(a, b)", {"a": self.result, "b": self.wrt})
+        """ "df/dx2"."""
+        return total_derivative(self.result, self.wrt)
 
     @cached_property
     def check(self) -> Check:

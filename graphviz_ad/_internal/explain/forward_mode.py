@@ -27,6 +27,7 @@ from graphviz_ad._internal.maths.claims import LETTERS, Claims, backward_formula
 from graphviz_ad._internal.maths.element_moves import joined_tangent, moved_result
 from graphviz_ad._internal.maths.formula_letters import PLAIN_DIGITS
 from graphviz_ad._internal.maths.formula_values import evaluate
+from graphviz_ad._internal.maths.formulas import total_derivative
 from graphviz_ad._internal.maths.number_format import number_in_one_line, short_number
 from graphviz_ad._internal.operations.traits import GETITEM
 from graphviz_ad._internal.scene.words import formula_text
@@ -148,7 +149,7 @@ class Tangents:
         if self.forward is None or self.reverse is None:
             return []
         name = graph_names(self.graph).output
-        what = f"∂{name}/∂{self.wrt}" if self.wrt else f"The derivative of {name} in this direction"
+        what = total_derivative(name, self.wrt) if self.wrt else f"The derivative of {name} in this direction"
         return [
             f"{what}: {short_number(self.forward, digits=7)} by forward mode, {short_number(self.reverse, digits=7)}"
             " by reverse"

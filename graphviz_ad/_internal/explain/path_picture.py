@@ -106,7 +106,7 @@ def factors_in(path: Path) -> str:
 
 
 def the_sum(explanation: Explanation, colored: tuple[Path, ...], more: int) -> str:
-    """ "∂f/∂x2 = A + B = 2 + 3 = 5"."""
+    """ "df/dx2 = A + B = 2 + 3 = 5"."""
     start = f"{explanation.symbol} = "
     if not explanation.count:
         return f"{start}None: no path leads to the output"

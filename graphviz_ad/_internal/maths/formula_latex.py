@@ -26,7 +26,6 @@ class Latex(Unicode):
         "+": " + ", "-": " - ", "−a": "-", "*": r" \cdot ", "×": r" \times ", "@": r" \, ", "/": " / ", ",": ", ",
         "<": " < ", "<=": r" \leq ", ">": " > ", ">=": r" \geq ", "==": " = ", "!=": r" \neq ", "[…]": r"[\ldots]",
     }  # fmt: skip
-    partial = r"\partial "
     escapes: Mapping[str, str] = {
         "_": r"\_", "#": r"{\#}", "$": r"\$", "%": r"\%", "&": r"\&", "{": r"\{", "}": r"\}", " ": r"\ ",
         "\u2007": r"\ ", "\u00a0": r"\ ", "~": r"{\sim}", "^": r"{\wedge}",
@@ -74,6 +73,12 @@ class Latex(Unicode):
 
     def function_name(self, name: str) -> str:
         return function(name).tex or self.atom(name)
+
+    def partial(self, text: str) -> str:
+        return rf"\partial {text}"
+
+    def total(self, text: str) -> str:
+        return rf"d\,{text}" if text.startswith(r"\mathrm") else f"d {text}"
 
     def fraction(self, above: Piece, below: Piece) -> Piece | None:
         return Piece(rf"\frac{{{above.text}}}{{{below.text}}}", PRODUCT, numeric=above.numeric or below.numeric)

@@ -11,11 +11,11 @@ from graphviz_ad._internal.maths.formula_pieces import ATOM, POWER, PRODUCT, Pie
 from graphviz_ad._internal.maths.formula_unicode import Unicode
 from graphviz_ad._internal.operations.functions import Function, function
 
+ONE_LETTER = re.compile(r"(?:<m\w+>)+[^<]<")  # what stands alone, or has only something raised or lowered beside it
+
 
 class MathML(Unicode):
     """Presentation MathML, which browsers draw without any script."""
-
-    partial = "<mo>∂</mo>"
 
     signs: Mapping[str, str] = {
         "−a": "<mo>−</mo>", ",": "<mo>,</mo>", "@": '<mspace width="0.2em"/>',
@@ -53,6 +53,12 @@ class MathML(Unicode):
 
     def function_name(self, name: str) -> str:
         return f"<mi>{html.escape(function(name).text or GREEK.get(name, name))}</mi>"
+
+    def partial(self, text: str) -> str:
+        return f"<mo>∂</mo>{text}"
+
+    def total(self, text: str) -> str:
+        return f"<mi>d</mi>{text}" if ONE_LETTER.match(text) else f'<mi>d</mi><mspace width="0.15em"/>{text}'
 
     def fraction(self, above: Piece, below: Piece) -> Piece | None:
         return Piece(f"<mfrac>{above.text}{below.text}</mfrac>", PRODUCT, numeric=above.numeric or below.numeric)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from graphviz_ad._internal.maths.formula_letters import GREEK, SUPERSCRIPTS
+from graphviz_ad._internal.maths.formula_letters import GREEK, PLAIN_DIGITS, SIMPLE_NAME, SUPERSCRIPTS
 from graphviz_ad._internal.maths.formula_pieces import ATOM, Piece
 from graphviz_ad._internal.operations.functions import Function, function
 
@@ -17,7 +17,6 @@ class Unicode:
         "+": " + ", "-": " − ", "−a": "−", "*": "·", "×": " × ", "@": " @ ", "/": " / ", ",": ", ",
         "<": " < ", "<=": " ≤ ", ">": " > ", ">=": " ≥ ", "==": " = ", "!=": " ≠ ", "[…]": "[…]",
     }  # fmt: skip
-    partial = "∂"
 
     def atom(self, text: str) -> str:
         match = re.fullmatch(rf"({'|'.join(GREEK)})(_?[0-9]*|_)", text)
@@ -41,6 +40,13 @@ class Unicode:
 
     def function_name(self, name: str) -> str:
         return function(name).text or self.atom(name)
+
+    def partial(self, text: str) -> str:
+        return f"∂{text}"
+
+    def total(self, text: str) -> str:
+        """ "dx", but "d loss", which would be read as one name without the space."""
+        return f"d{text}" if SIMPLE_NAME.fullmatch(text.translate(PLAIN_DIGITS)) else f"d {text}"
 
     def fraction(self, above: Piece, below: Piece) -> Piece | None:
         return None  # written in one line, like any other operator

@@ -160,8 +160,8 @@ class Writer:
         """A function as mathematics writes it, else as a call."""
         known, numeric = function(name), any(each.numeric for each in arguments)
         match known.form, arguments:
-            case Form.RATIO, [above, below]:
-                return self.ratio(above, below)
+            case Form.LOCAL | Form.TOTAL, [above, below]:
+                return self.derivative(above, below, total=known.form is Form.TOTAL)
             case Form.INVERSE, [inner]:
                 return self.power(inner, self.negative(self.atom("1")))
             case Form.ROOT, [inner]:
@@ -175,10 +175,10 @@ class Writer:
             self.language.row(self.language.function_name(name) + self.language.parentheses(listed)), numeric=numeric
         )
 
-    def ratio(self, *both: Piece) -> Piece:
-        """The derivative of one by the other."""
+    def derivative(self, *both: Piece, total: bool) -> Piece:
+        """The derivative of one by the other: of one operation by its operand, or the ``total`` along all paths."""
+        sign = self.language.total if total else self.language.partial
         above, below = (
-            Piece(self.language.row(self.language.partial + self.language.inside(each, POWER, signed=False)))
-            for each in both
+            Piece(self.language.row(sign(self.language.inside(each, POWER, signed=False)))) for each in both
         )
         return replace(self.language.fraction(above, below) or Piece(f"{above.text}/{below.text}"), level=POWER)

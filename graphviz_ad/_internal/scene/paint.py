@@ -371,7 +371,7 @@ LEGEND = {
     "tie": ("tie, kink", "the derivative jumps here: what torch takes"),
     "cut": ("✂", "no gradient flows"),
     "upstream": ("seed 2", "upstream gradient"),
-    "tangent": ("∂y/∂x = 3", "tangent: how it moves with that input"),
+    "tangent": ("dy/dx = 3", "tangent: how it moves with that input"),
     "direction": ("tangent 3", "how it moves with the inputs"),
     "forward": ("→ 3", "what flows forward here"),
 }

@@ -292,6 +292,4 @@ class Describer:
                 return Line("local", edge_labels.rule_label(back, letters), "rule")
         if not self.options.named:
             return Line("local", edge_labels.factor_label(text), "factor")
-        return Line(
-            "local", edge_labels.local_label(name, is_only_a_part(self.graph, self.names, edge), text), "derivative"
-        )
+        return Line("local", edge_labels.local_label(name, is_only_a_part(self.graph, edge), text), "derivative")

@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from graphviz_ad._internal.graph.graph import COMPUTED, Edge, Graph, Node
+from graphviz_ad._internal.maths.formulas import local_derivative, total_derivative
 from graphviz_ad._internal.maths.number_format import number_in_one_line
 from graphviz_ad._internal.scene.words.short_text import child_name, is_constant, is_one, numbered_name
 
-LOCAL = "local derivative"  # where its name would be that of the whole gradient
+LOCAL = "local derivative"  # where its name would be that of more than it is
 OPERAND_ROOM = 12  # characters
 MOST_RESULTS = 4  # of an operation, that are named
 
@@ -41,8 +42,8 @@ class Names:
         return ".".join(parts[-(3 if parts[-1] == "grad" else 2) :])  # whose gradient it is
 
     def gradient(self, key: str, port: int | None = None) -> str:
-        """ "∂f/∂q"; of one result of the node, where it has several."""
-        return f"∂{self.output}/∂{self.of[key] if port is None else self.results[key][port]}"
+        """ "df/dq"; of one result of the node, where it has several."""
+        return total_derivative(self.output, self.of[key] if port is None else self.results[key][port])
 
     @property
     def total(self) -> str:
@@ -117,17 +118,13 @@ def all_results(names: Names, key: str) -> str:
 
 
 def derivative_name(graph: Graph, names: Names, edge: Edge) -> str:
-    """ "∂q/∂x"; only "local derivative" where that would be read as the whole gradient, of which this edge brings a
-    part.
-    """
-    return LOCAL if is_only_a_part(graph, names, edge) else f"∂{names.of[edge.head]}/∂{names.carried(edge)}"
+    """ "∂q/∂x"; only "local derivative" where that would be read as more than this edge brings."""
+    if is_only_a_part(graph, edge):
+        return LOCAL
+    return local_derivative(names.of[edge.head], names.carried(edge))
 
 
-def is_only_a_part(graph: Graph, names: Names, edge: Edge) -> bool:
-    """Whether a head's derivative by what an edge carries is more than what this edge brings, or could be read as
-    the whole gradient.
-    """
+def is_only_a_part(graph: Graph, edge: Edge) -> bool:
+    """Whether a head's derivative by what an edge carries is more than what this edge brings, as in x * x."""
     uses = [use for use in graph.out_edges(edge.tail) if use.port == edge.port and use.cut is None]
-    if len(uses) < 2:
-        return False
-    return names.of[edge.head] == names.output or sum([use.head == edge.head for use in uses]) > 1  # x * x
+    return sum([use.head == edge.head for use in uses]) > 1
