@@ -239,13 +239,13 @@ def test_the_legend_repeats_line_and_letter_and_stays_inside(name: str) -> None:
 def test_the_legend_multiplies_and_adds() -> None:
     said = [trail.said for trail in graph("seed").explain("x2").plot(layout="layered").scene.trails]
     assert said == [
-        "x2 → v1 → v2 → v5 → seed: 0.8776 × 1 × 0.2007 × 1 = 0.1762",
-        "x2 → v4 → v5 → seed: 1 × (−0.05961) × 1 = −0.05961",
-        "x2 → v6 → seed: 1.5 × 1 = 1.5",
-        "d seed/dx2 = A + B + C = 0.1762 − 0.05961 + 1.5 = 1.617",
+        "x₂ → v₁ → v₂ → v₅ → seed: 0.8776 × 1 × 0.2007 × 1 = 0.1762",
+        "x₂ → v₄ → v₅ → seed: 1 × (−0.05961) × 1 = −0.05961",
+        "x₂ → v₆ → seed: 1.5 × 1 = 1.5",
+        "d seed/dx₂ = A + B + C = 0.1762 − 0.05961 + 1.5 = 1.617",
     ]
     only, _ = graph("matrix").explain("W").plot(layout="layered").scene.trails
-    assert only.said.startswith("W → v1 → z → h → v2 → loss: flows back: [[")
+    assert only.said.startswith("W → v₁ → z → h → v₂ → loss: flows back: [[")
 
 
 def test_the_picture_says_its_paths_to_those_who_cannot_see_it() -> None:

@@ -89,7 +89,7 @@ def test_no_line_of_text_is_wider_than_a_terminal_unless_one_formula_is() -> Non
 
 def test_the_numbers_of_a_sum_can_be_added_by_hand() -> None:
     text = graph("seed").explain("x2").to_text()
-    assert "d seed/dx2 = A + B + C = 0.176162 − 0.059613 + 1.5 = 1.616549" in text
+    assert "d seed/dx₂ = A + B + C = 0.176162 − 0.059613 + 1.5 = 1.616549" in text
     assert "0.877583 × 1 × 0.200735 × 1 = 0.176162" in text
     assert aligned([0.1234567, 1e-9]) == ["0.123457", "1e−9"]
     assert aligned([1.0, -2.5, None]) == ["1", "−2.5", None]
@@ -234,7 +234,7 @@ def test_the_page_has_the_picture_the_formulas_and_the_letters() -> None:
     assert kinds.count("math") > 40
     assert kinds.count("img") == 1
     image = next(attributes for tag, attributes in page.tags if tag == "img")
-    assert "A x2 → v1 → v2 → v5 → seed: 0.8776 × 1 × 0.2007 × 1 = 0.1762" in str(image["alt"])
+    assert "A x₂ → v₁ → v₂ → v₅ → seed: 0.8776 × 1 × 0.2007 × 1 = 0.1762" in str(image["alt"])
     letters = [
         attributes["class"] for tag, attributes in page.tags if str(attributes.get("class", "")).startswith("letter")
     ]

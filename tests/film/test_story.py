@@ -285,7 +285,7 @@ def test_an_upstream_gradient_that_was_given_is_named_as_such_and_shown_where_it
     start = captions.index(
         (
             "The backward pass starts at the outputs",
-            "dL/dy1 = 4, dL/dy2 = 8",
+            "dL/dy₁ = 4, dL/dy₂ = 8",
             "(L is the sum of the outputs times these)",
         )
     )

@@ -11,7 +11,7 @@ from small_programs import PROGRAMS, graph
 
 from graphviz_ad._internal.graph.graph import Graph
 from graphviz_ad._internal.maths.formulas import local_derivative, total_derivative
-from graphviz_ad._internal.scene.words.names import Names, graph_names
+from graphviz_ad._internal.scene.words.names import Names, mathematical_names
 
 LOCAL = re.compile(r"∂([^\s/·()=]+)/∂([^\s/·()=,:]+)")
 TOTAL = re.compile(r"(?<!\w)(d ?[^\s/·()=]+/d ?[^\s/·()=,:;]+)")
@@ -48,7 +48,7 @@ def all_texts(found: Graph) -> Iterator[str]:
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_the_sign_says_which_derivative_it_is(name: str) -> None:
     found = graph(name)
-    names = graph_names(found)
+    names = mathematical_names(found)
     edges = operations(found, names) | {(names.of[edge.head], names.carried(edge)) for edge in found.edges}
     totals = {names.gradient(key) for key in names.of}
     totals |= {names.gradient(node.key, port) for node in found.node_list for port in range(len(node.ports))}

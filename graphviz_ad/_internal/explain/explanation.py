@@ -193,7 +193,12 @@ class Explanation:
     @property
     def symbol(self) -> str:
         """ "df/dx2"."""
-        return total_derivative(self.result, self.wrt)
+        return total_derivative(self.result, self.called)
+
+    @property
+    def called(self) -> str:
+        """What it is a gradient by, as mathematics writes it."""
+        return self.names.results[self.course.start][self.course.port]
 
     @cached_property
     def check(self) -> Check:

@@ -26,7 +26,7 @@ def with_paths(scene: Scene, explanation: Explanation) -> Scene:
     spoken = "; ".join(f"{trail.letter} {trail.said}".strip() for trail in trails)
     notes = (*scene.notes, f"{explanation.meaning}.") if explanation.meaning and explanation.count else scene.notes
     return replace(
-        scene, arrows=arrows, trails=trails, notes=notes, alt=f"{scene.alt} Paths to {explanation.wrt}: {spoken}."
+        scene, arrows=arrows, trails=trails, notes=notes, alt=f"{scene.alt} Paths to {explanation.called}: {spoken}."
     )
 
 

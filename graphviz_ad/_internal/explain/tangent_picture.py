@@ -71,16 +71,17 @@ class TangentWords:
 
     def texts(self, node: Node) -> Iterator[str]:
         """The tangent of each result: "dy/dx1 = 5.5"."""
-        for i, port in enumerate(node.ports[:4]):
-            name = port.name or self.words.names.of[node.key] + (f"[{i}]" if len(node.ports) > 1 else "")
+        for i in range(min(len(node.ports), 4)):
+            name = self.words.names.results[node.key][i]
             yield f"{self.label(name)} {written_tangent(self.tangents.of(node, i), ROOM_IN_A_BOX)}"
 
     def label(self, name: str) -> str:
         """What the number is: a derivative where one input moves by 1, a tangent where the direction is any other."""
         if self.tangents.wrt is None:
             return "tangent"
-        label = total_derivative(name, self.tangents.wrt)
-        return f"{label} =" if len(label) <= LONGEST_LABEL else f"d/{UNICODE.total(self.tangents.wrt)} ="
+        below = self.tangents.called(self.tangents.wrt)
+        label = total_derivative(name, below)
+        return f"{label} =" if len(label) <= LONGEST_LABEL else f"d/{UNICODE.total(below)} ="
 
     def arrow(self, arrow: Arrow, edge: Edge) -> Arrow:
         """An arrow with what it carries forward."""
@@ -93,7 +94,10 @@ class TangentWords:
 
     def summary(self) -> str:
         """The tangents of the outputs, for those who cannot see the picture."""
-        found = ", ".join(f"{name} {written_tangent(snap)}" for name, snap in list(self.tangents.outputs.items())[:3])
+        found = ", ".join(
+            f"{self.tangents.called(name)} {written_tangent(snap)}"
+            for name, snap in list(self.tangents.outputs.items())[:3]
+        )
         return f"{self.tangents.title()} Tangents of the outputs: {found}."
 
 

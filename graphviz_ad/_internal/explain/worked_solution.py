@@ -74,7 +74,7 @@ def sections(explanation: Explanation) -> tuple[Section, ...]:
 
 def solution_title(explanation: Explanation) -> tuple[Term, str]:
     """The gradient in question, and how it is found."""
-    symbol = Term(TOTAL, {"a": explanation.result, "b": explanation.wrt})
+    symbol = Term(TOTAL, {"a": explanation.result, "b": explanation.called})
     count = explanation.count
     how = (
         "no path leads to the output"

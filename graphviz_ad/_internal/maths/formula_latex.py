@@ -6,16 +6,14 @@ import re
 from collections.abc import Mapping
 
 from graphviz_ad._internal.maths.formula_letters import (
-    GREEK,
     GREEK_IN_TEX,
     NUMBER,
-    PLAIN_DIGITS,
-    SIMPLE_NAME,
     SUBSCRIPTS,
     SUPERSCRIPTS,
 )
 from graphviz_ad._internal.maths.formula_pieces import ATOM, POWER, PRODUCT, Piece
 from graphviz_ad._internal.maths.formula_unicode import Unicode
+from graphviz_ad._internal.maths.set_names import parts_of_name, set_name, set_word
 from graphviz_ad._internal.operations.functions import Function, function
 
 
@@ -32,14 +30,14 @@ class Latex(Unicode):
         "\\": r"{\backslash}", "'": r"{\prime}", '"': r"{\prime}{\prime}", "`": r"{\prime}", "−": "-", "·": r"{\cdot}", "×": r"{\times}", "±": r"{\pm}", "∂": r"{\partial}", "ℒ": r"\mathcal{L}", "∞": r"{\infty}", "√": r"{\surd}", "…": r"{\ldots}", **{letter: f"{{{command}}}" for letter, command in GREEK_IN_TEX.items()}, **{raised: f"{{}}^{{{plain}}}" for plain, raised in SUPERSCRIPTS.items() if plain != "−"}, **{lowered: f"{{}}_{{{plain}}}" for plain, lowered in SUBSCRIPTS.items() if plain != "−"},  # noqa: E501
     }  # fmt: skip
     token = re.compile(
-        rf"{NUMBER.pattern}(?![\w.])|(?P<word>(?![\u2070-\u209f²³¹])\w(?:(?![\u2070-\u207f²³¹])\w|\.(?=\w))*)|(?P<other>.)"
+        rf"{NUMBER.pattern}(?![\w.])|(?P<word>(?![\u2070-\u209f²³¹])\w(?:(?![\u2070-\u207f²³¹])\w|\.(?=\w))*(?:⁽[⁰¹²³⁴-⁹]+⁾)?)|(?P<other>.)"
     )
 
     def atom(self, text: str) -> str:
-        return "".join(self._token(match) for match in self.token.finditer(text)) or "{}"
+        return self.given(set_name(text))
 
     def given(self, text: str) -> str:
-        return self.atom(text)
+        return "".join(self._token(match) for match in self.token.finditer(text)) or "{}"
 
     def _token(self, match: re.Match[str]) -> str:
         if match["word"] is not None:
@@ -47,12 +45,14 @@ class Latex(Unicode):
         return self._escape(match["other"]) if match["other"] is not None else self._number(match)
 
     def _word(self, word: str) -> str:
-        simple = SIMPLE_NAME.fullmatch(word.translate(PLAIN_DIGITS))
-        if simple is None:
+        name = parts_of_name(word)
+        if name is None:
             return rf"\mathrm{{{self._escape(word)}}}"
-        letter = GREEK.get(simple["letter"], simple["letter"])
-        letter = GREEK_IN_TEX.get(letter, letter if letter.isascii() else rf"\mathrm{{{self._escape(letter)}}}")
-        return f"{letter}_{{{simple['lowered']}}}" if simple["lowered"] else tex_command(letter)
+        plain = name.base if name.is_symbol and name.base.isascii() else rf"\mathrm{{{self._escape(name.base)}}}"
+        base = GREEK_IN_TEX.get(name.base, plain)
+        lowered = f"_{{{name.lowered}}}" if name.lowered else ""
+        raised = f"^{{{name.raised}}}" if name.raised else ""
+        return base + lowered + raised if lowered or raised else tex_command(base)
 
     def _number(self, match: re.Match[str]) -> str:
         digits = {"∞": r"\infty", "inf": r"\infty", "NaN": r"\mathrm{NaN}", "nan": r"\mathrm{NaN}"}.get(
@@ -72,7 +72,7 @@ class Latex(Unicode):
         return f"{known.fence[2]} {text} {known.fence[3]}"
 
     def function_name(self, name: str) -> str:
-        return function(name).tex or self.atom(name)
+        return function(name).tex or self.given(set_word(name))
 
     def partial(self, text: str) -> str:
         return rf"\partial {text}"

@@ -7,6 +7,7 @@ import unicodedata
 from dataclasses import dataclass
 
 from graphviz_ad._internal.maths.formula_letters import NUMBER
+from graphviz_ad._internal.maths.set_names import parts_of_name
 
 COMPARISON, SUM, DIVISION, PRODUCT, POWER, ATOM = range(6)  # how tightly a piece of formula holds together
 BRACKETED = re.compile(r"\([^()\[\]]*\)|\[[^()\[\]]*\]")
@@ -15,20 +16,28 @@ BRACKETED = re.compile(r"\([^()\[\]]*\)|\[[^()\[\]]*\]")
 @dataclass(frozen=True)
 class Piece:
     """A part of a formula, written; ``minus`` when it starts with one, ``numeric`` when a number was put in for
-    a name.
+    a name. ``number`` is the text of one that stands alone; before a ``symbol``, or parentheses with
+    one, a number can stand without a sign.
     """
 
     text: str
     level: int = ATOM
     minus: bool = False
     numeric: bool = False
+    number: str = ""
+    symbol: bool = False
 
 
 def measured(text: str) -> Piece:
     """How tightly a text that the caller gave holds together."""
     number = NUMBER.fullmatch(text)
     if number:
-        return Piece(text, POWER if number["exponent"] else ATOM, bool(number["minus"]))
+        plain = text if number["digits"][0] in "123456789." or number["digits"][:2] == "0." else ""
+        level = POWER if number["exponent"] else ATOM
+        return Piece(text, level, bool(number["minus"]), number="" if number["exponent"] else plain)
+    name = parts_of_name(text)
+    if name is not None:
+        return Piece(text, symbol=name.is_symbol)
     bare = text
     for _ in range(3):  # what is in brackets does not matter; matrices nest twice
         bare = BRACKETED.sub("", bare)

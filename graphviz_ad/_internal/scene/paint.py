@@ -24,6 +24,8 @@ class Type:
     italic: bool = False
 
 
+# roles of lines that are formulas or names; those of gradients are in italics as a whole
+MATHEMATICS = frozenset(("name", "formula", "local", "copy", "tangent", "direction"))
 SMALL, TEXT, LARGE = 12.5, 15.0, 16.0  # ems, in points; there are no others in a picture
 
 TYPES = {
@@ -287,7 +289,7 @@ def line_marks(line: Line, span: tuple[float, float], top: float, owner: str) ->
     down = (line_size(line)[1] - kind.size * (ASCENT + DESCENT)) / 2 if line.grid is not None else 0.0
     base = top + down + kind.size * ASCENT
     look = kind.size, kind.color, kind.bold, kind.italic
-    yield Label(middle, base, line.text, *look, owner=owner, part=line.key)
+    yield Label(middle, base, line.text, *look, owner=owner, part=line.key, math=line.role in MATHEMATICS)
 
 
 def arrow_look(arrow: Arrow) -> tuple[str, float, tuple[float, ...], int]:
@@ -454,6 +456,7 @@ def moved_marks(marks: Iterable[Mark], scale: float, dx: float, dy: float) -> It
                 mark.anchor,
                 mark.owner,
                 mark.part,
+                mark.math,
             )
 
 
@@ -514,6 +517,7 @@ def frame_words(film: Film, index: int, width: float, height: float) -> Iterator
             i == 0,
             anchor="middle",
             part="caption",
+            math=True,
         )
 
 

@@ -13,7 +13,13 @@ from graphviz_ad._internal.maths.number_format import DIGITS, written_with
 from graphviz_ad._internal.scene.scene import Fact, Line
 from graphviz_ad._internal.scene.words import autograd_labels, box_lines, descriptions, edge_labels, formula_text
 from graphviz_ad._internal.scene.words.frames import ModulePath, frames_of, within_frame
-from graphviz_ad._internal.scene.words.names import Names, all_results, derivative_name, graph_names, is_only_a_part
+from graphviz_ad._internal.scene.words.names import (
+    Names,
+    all_results,
+    derivative_name,
+    is_only_a_part,
+    mathematical_names,
+)
 from graphviz_ad._internal.scene.words.short_text import flow_text, short_elements
 from graphviz_ad._internal.scene.words.statement_text import StatementTexts, statement_texts
 from graphviz_ad._internal.scene.words.tensor_grids import ALL, Tensors
@@ -114,7 +120,7 @@ def _words(graph: Graph, options: Options) -> Words:
         (node.key, i): short_elements(port.value) for node in graph.node_list for i, port in enumerate(node.ports)
     }
     flows = {edge.key: flow_text(edge.grad) for edge in graph.edges}
-    names = graph_names(graph)
+    names = mathematical_names(graph)
     describer = Describer(
         graph,
         options,
