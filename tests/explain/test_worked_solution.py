@@ -127,9 +127,10 @@ def reads_groups_in_text() -> bool:
 
 
 def as_matplotlib_reads(line: str) -> str:
-    """A line without the groups that keep single characters of a text from becoming ligatures, where these cannot be
-    read; LaTeX itself reads all of it, in another test.
+    """A line without matrices, which it has not, and without the groups that keep single characters of a text from
+    becoming ligatures, where these cannot be read; LaTeX itself reads all of it, in another test.
     """
+    line = re.sub(r"\\left\[\\begin\{array\}.*?\\end\{array\}\\right\]", "M", line)
     return line if reads_groups_in_text() else re.sub(r"\{(''|['\-,])\}", r"\1", line)
 
 

@@ -91,6 +91,8 @@ def test_unicode_has_parentheses_where_precedence_needs_them(formula: str, lette
             ),
         ),
         ("inverse(a)", LETTERS, r"x^{-1}"),
+        ("a", {"a": "[1, 2]"}, r"[1,\ 2]"),
+        ("a", {"a": "[[1, 2], x]"}, r"[[1,\ 2],\ x]"),
     ],
 )
 def test_tex_sets_fractions_roots_and_subscripts(formula: str, names: Mapping[str, str], tex: str) -> None:
@@ -115,6 +117,17 @@ def test_html_is_mathml() -> None:
     )
     for formula in ("-sqrt(a) ** b", "a[b]", "inverse(a)", "exp(a) * abs(b)", "foo(a, b) @ a.T", "a[...] > 0"):
         ElementTree.fromstring(formula_to_html(formula))
+
+
+def test_matrices_stand_in_brackets_where_a_language_has_them() -> None:
+    names = {"a": "[[1, −2.5], [1.2e−5, ∞]]"}
+    assert to_unicode("a", names) == names["a"]
+    tex = r"\left[\begin{array}{rr} 1 & -2.5 \\ 1.2 \times 10^{-5} & \infty \end{array}\right]"
+    assert formula_to_latex("a", names) == tex
+    MATHTEXT.parse(f"${to_mathtext('a', names)}$")
+    table = ElementTree.fromstring(formula_to_html("a @ b", names | {"b": "[[1], [2]]"}))
+    assert [len(rows) for rows in table.iter("mtable")] == [2, 2]
+    assert ["".join(cell.itertext()) for cell in table.iter("mtd")] == ["1", "−2.5", "1.2e−5", "∞", "1", "2"]
 
 
 @settings(deadline=None, max_examples=60)

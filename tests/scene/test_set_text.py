@@ -6,6 +6,7 @@ import io
 import re
 import zipfile
 import zlib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,9 +16,10 @@ from small_film import HOSTILE
 
 import graphviz_ad as gad
 from graphviz_ad._internal.base.visible_text import visible
-from graphviz_ad._internal.scene.canvas import Label
+from graphviz_ad._internal.scene.canvas import Label, Rect
 from graphviz_ad._internal.scene.font_metrics import text_width
-from graphviz_ad._internal.scene.paint import SMALL, TEXT
+from graphviz_ad._internal.scene.paint import SMALL, TEXT, line_marks, line_size
+from graphviz_ad._internal.scene.scene import Line, Ratio
 from graphviz_ad._internal.scene.set_text import SCRIPT, runs_of, runs_of_label
 
 
@@ -58,6 +60,23 @@ def test_nothing_is_lost_and_nothing_is_wider_than_plain_text(text: str) -> None
     wide = sum(text_width(run.text, TEXT * (SCRIPT if run.lowered else 1)) for run in runs)
     assert wide <= text_width(visible(text), TEXT) + 1e-6
     assert SCRIPT * TEXT >= SMALL
+
+
+def test_a_derivative_is_a_fraction_in_the_room_of_its_line() -> None:
+    ratio = Ratio("∂q/∂den = −0.5", "∂q", "∂den", "= −0.5")
+    line = Line("local", ratio.said, "derivative", ratio=ratio)
+    width, height = line_size(line)
+    above, bar, below, rest = line_marks(line, (100, 100 + width), 50, "e")
+    assert isinstance(bar, Rect)
+    assert [mark.text for mark in (above, below, rest) if isinstance(mark, Label)] == ["∂q", "∂den", "= −0.5"]
+    assert above.x == below.x == bar.x + bar.width / 2
+    assert above.y < bar.y < rest.y < below.y < 50 + height
+    assert bar.x == pytest.approx(100)
+    assert rest.x + text_width(ratio.rest, TEXT) == pytest.approx(100 + width)
+    assert width < text_width(line.text, TEXT) + 2
+    (other,) = line_marks(replace(line, text="·"), (100, 100 + width), 50, "e")
+    assert isinstance(other, Label)
+    assert line_size(replace(line, text="·")) == (width, height)
 
 
 @pytest.mark.parametrize("text", HOSTILE)

@@ -11,7 +11,7 @@ from graphviz_ad._internal.maths.formula_letters import (
     SUBSCRIPTS,
     SUPERSCRIPTS,
 )
-from graphviz_ad._internal.maths.formula_pieces import ATOM, POWER, PRODUCT, Piece
+from graphviz_ad._internal.maths.formula_pieces import ATOM, POWER, PRODUCT, Piece, matrix_rows
 from graphviz_ad._internal.maths.formula_unicode import Unicode
 from graphviz_ad._internal.maths.set_names import parts_of_name, set_name, set_word
 from graphviz_ad._internal.operations.functions import Function, function
@@ -37,6 +37,15 @@ class Latex(Unicode):
         return self.given(set_name(text))
 
     def given(self, text: str) -> str:
+        rows = matrix_rows(text)
+        return self.matrix(rows) if rows else self.tokens(text)
+
+    def matrix(self, rows: list[list[str]]) -> str:
+        """In brackets; with what needs no package."""
+        lines = r" \\ ".join([" & ".join(map(self.tokens, row)) for row in rows])
+        return rf"\left[\begin{{array}}{{{'r' * len(rows[0])}}} {lines} \end{{array}}\right]"
+
+    def tokens(self, text: str) -> str:
         return "".join(self._token(match) for match in self.token.finditer(text)) or "{}"
 
     def _token(self, match: re.Match[str]) -> str:
@@ -98,6 +107,10 @@ class Latex(Unicode):
 
 class Mathtext(Latex):
     """What matplotlib understands of TeX."""
+
+    def matrix(self, rows: list[list[str]]) -> str:
+        """In one line: it has no matrices."""
+        return self.tokens("[" + ", ".join([f"[{', '.join(row)}]" for row in rows]) + "]")
 
     escapes: Mapping[str, str] = {**Latex.escapes, "&": "&", "√": "√"}  # it knows neither \& nor \surd
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 
 from graphviz_ad._internal.maths.formula_letters import NUMBER
-from graphviz_ad._internal.maths.formula_pieces import ATOM, POWER, PRODUCT, Piece
+from graphviz_ad._internal.maths.formula_pieces import ATOM, POWER, PRODUCT, Piece, matrix_rows
 from graphviz_ad._internal.maths.formula_unicode import Unicode
 from graphviz_ad._internal.maths.set_names import parts_of_name, set_name, set_word
 from graphviz_ad._internal.operations.functions import Function, function
@@ -27,6 +27,15 @@ class MathML(Unicode):
         return self.given(set_name(text))
 
     def given(self, text: str) -> str:
+        rows = matrix_rows(text)
+        return self.matrix(rows) if rows else self.token(text)
+
+    def matrix(self, rows: list[list[str]]) -> str:
+        """In brackets."""
+        cells = ("".join([f"<mtd>{self.token(element)}</mtd>" for element in row]) for row in rows)
+        return f"<mrow><mo>[</mo><mtable>{''.join([f'<mtr>{row}</mtr>' for row in cells])}</mtable><mo>]</mo></mrow>"
+
+    def token(self, text: str) -> str:
         if NUMBER.fullmatch(text):
             return f"<mn>{html.escape(text)}</mn>"
         name = parts_of_name(text)

@@ -10,6 +10,8 @@ from graphviz_ad._internal.maths.formula_letters import NUMBER
 from graphviz_ad._internal.maths.set_names import parts_of_name
 
 COMPARISON, SUM, DIVISION, PRODUCT, POWER, ATOM = range(6)  # how tightly a piece of formula holds together
+ROW = re.compile(r"\[([^\[\]]+)\]")
+MATRIX = re.compile(rf"\[{ROW.pattern}(?:, {ROW.pattern})*\]")
 BRACKETED = re.compile(r"\([^()\[\]]*\)|\[[^()\[\]]*\]")
 
 
@@ -44,6 +46,15 @@ def measured(text: str) -> Piece:
     if re.search(r"[-+−·×*/±=<>≤≥,()\[\]\s]", bare):
         return Piece(text, SUM, text.startswith(("-", "−")))
     return Piece(text, POWER if re.search(r"[\^√⁰¹²³⁴-⁹ᵀ]", bare) else ATOM)
+
+
+def matrix_rows(text: str) -> list[list[str]]:
+    """The elements of a written matrix, "[[1, 2], [3, 4]]", in rows; none where a text is no matrix of numbers."""
+    if not MATRIX.fullmatch(text):
+        return []
+    rows = [row.split(", ") for row in ROW.findall(text)]
+    alike = len({len(row) for row in rows}) == 1
+    return rows if alike and all(NUMBER.fullmatch(element) for row in rows for element in row) else []
 
 
 def printable(text: str) -> str:

@@ -98,11 +98,23 @@
     const firstOf = (phase) => data.steps.findIndex((step) => step.phase === phase);
     const phaseName = (step) => data.phases[step.phase] ?? step.phase;
 
+    /* Mathematics: what is upright, in italics, lowered, in turn. */
+    const looks = [null, "i", "sub"];
+    const set = (element, parts) => {
+      if (element.textContent === parts.join("")) return;
+      const nodes = parts.map((text, i) => {
+        if (!looks[i % 3]) return text;
+        const part = document.createElement(looks[i % 3]);
+        part.textContent = text;
+        return part;
+      });
+      element.replaceChildren(...nodes.filter((node) => node.textContent !== ""));
+    };
     const say = (step) => {
       const [rule, numbers, result] = step.caption;
-      write(find(".gad-rule"), rule);
-      write(find(".gad-numbers"), numbers);
-      write(find(".gad-result"), result);
+      set(find(".gad-rule"), rule);
+      set(find(".gad-numbers"), numbers);
+      set(find(".gad-result"), result);
     };
 
     /* Returns whether anything moved, so that a key that did nothing can go on to the page around. */
@@ -234,7 +246,7 @@
     /* The longest caption reserves its room, so that nothing jumps from step to step. */
     const reserveCaption = () => {
       const caption = find(".gad-caption");
-      const length = (step) => step.caption.join(" ").length;
+      const length = (step) => step.caption.flat().join("").length;
       caption.style.minHeight = "";
       say(data.steps.reduce((a, b) => (length(b) > length(a) ? b : a)));
       caption.style.minHeight = `${caption.offsetHeight}px`;

@@ -260,7 +260,7 @@ class Describer:
         claim, name = self.claims[edge.head], derivative_name(self.graph, self.names, edge)
         back = passed(self.graph, claim, edge)
         letters = formula_text.names_of_letters(claim, operands, self.names)
-        local = self.local(edge, name, back, letters) if self.options.local else None
+        local = self.local(edge, back, letters) if self.options.local else None
         shown = self.options.gradients and (self.options.single or not self.is_whole_gradient(edge))
         said = edge_labels.gradient_contribution(edge, back, self.flows[edge.key]) if shown else ""
         grid = edge_labels.contribution_grid(edge, back, self.options.tensors) if shown else None
@@ -282,7 +282,7 @@ class Describer:
         alone = port.upstream is None and not any(use.cut is None and use.grad is not None for use in others)
         return alone and edge.grad is not None and edge.grad == port.grad
 
-    def local(self, edge: Edge, name: str, back: Passed, letters: Mapping[str, str]) -> Line | None:
+    def local(self, edge: Edge, back: Passed, letters: Mapping[str, str]) -> Line | None:
         """The local derivative of an edge: "∂q/∂x = 1", "∂h/∂z = 1 − h²", or how the gradient is passed on: "g @ Wᵀ
         (1×3)(3×2)"; None for neither.
         """
@@ -298,4 +298,5 @@ class Describer:
                 return Line("local", edge_labels.rule_label(back, letters), "rule")
         if not self.options.named:
             return Line("local", edge_labels.factor_label(text), "factor")
-        return Line("local", edge_labels.local_label(name, is_only_a_part(self.graph, edge), text), "derivative")
+        above, below = self.names.of[edge.head], self.names.carried(edge)
+        return edge_labels.local_line(above, below, is_only_a_part(self.graph, edge), text)
