@@ -199,7 +199,7 @@ def test_a_lesson_is_filmed_in_both_directions(lesson, direction):
 
 def test_the_film_of_a_branch_adds_up_what_arrives():
     said = TorchGraph(branch, [4], [4, 8]).animate(direction="backward").transcript()
-    assert re.search(r"∂L/∂x = sum of 2 contributions = (1 \+ 2|2 \+ 1) = 3", said)
+    assert re.search(r"dL/dx = sum of 2 contributions = (1 \+ 2|2 \+ 1) = 3", said)
 
 
 def test_an_operation_is_drawn_by_the_name_that_its_class_gives():

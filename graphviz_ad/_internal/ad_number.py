@@ -156,20 +156,20 @@ class ADNumber:
                 yield (local, *rest)
 
     def grad(self, x: ADNumber) -> float:
-        """∂self/∂x as the chain rule says: the product along each path, summed over all paths."""
+        """dself/dx as the chain rule says: the product along each path, summed over all paths."""
         if not isinstance(x, ADNumber):
             raise TypeError(f"grad() was given {x!r} ({type(x).__name__}); give the ADNumber itself, as in f.grad(x)")
         return sum((math.prod(path) for path in self.paths(x)), 0.0)
 
     def backward(self, upstream: float = 1.0) -> None:
-        """Add ∂self/∂x to ``x.gradient`` for every x in the past, all in one sweep; as torch does, a second call
+        """Add dself/dx to ``x.gradient`` for every x in the past, all in one sweep; as torch does, a second call
         adds once more.
         """
         for number, gradient in self.gradients(upstream).items():
             number.gradient = gradient if number.gradient is None else number.gradient + gradient
 
     def gradients(self, upstream: float = 1.0) -> dict[ADNumber, float]:
-        """∂self/∂x for every x in the past: each number hands its gradient on once, when all that flows back to it
+        """dself/dx for every x in the past: each number hands its gradient on once, when all that flows back to it
         has arrived.
         """
         found = dict.fromkeys(self.past(), 0.0) | {self: ADNumber(upstream).value}

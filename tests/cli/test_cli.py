@@ -169,7 +169,7 @@ def test_a_film_goes_to_standard_output(capsysbinary: pytest.CaptureFixture[byte
 def test_an_explanation_is_text_on_standard_output(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["explain", SEED, "x1=1.5", "x2=0.5", "--wrt", "x2"]) == 0
     out = capsys.readouterr().out
-    assert out.startswith("∂f/∂x2: the sum over 3 paths\n")
+    assert out.startswith("df/dx2: the sum over 3 paths\n")
     assert "A + B + C = 0.176162 − 0.059613 + 1.5 = 1.616549" in out
     assert main(["explain", SEED, "x1=1.5", "x2=0.5"]) == 0
     both = capsys.readouterr().out
@@ -180,7 +180,7 @@ def test_an_explanation_is_text_on_standard_output(capsys: pytest.CaptureFixture
 @pytest.mark.parametrize(
     ("suffix", "start"),
     [
-        ("txt", "∂f/∂x2".encode()),
+        ("txt", b"df/dx2"),
         ("tex", b"\\documentclass"),
         ("html", b"<!doctype"),
         ("svg", b"<?xml"),
@@ -201,9 +201,9 @@ def test_an_explanation_of_a_result_on_the_way_and_in_another_format(
 ) -> None:
     arguments = ["explain", "c=a+b; d=b+1; e=c*d", "a=2", "b=1", "--wrt", "b"]
     assert main([*arguments, "--of", "d"]) == 0
-    assert "∂d/∂b = 1\n".encode() in capsysbinary.readouterr().out
+    assert b"dd/db = 1\n" in capsysbinary.readouterr().out
     assert main([*arguments, "--format", "tex"]) == 0
-    assert rb"\frac{\partial e}{\partial b} &= A + B = 2 + 3 = 5" in capsysbinary.readouterr().out
+    assert rb"\frac{d e}{d b} &= A + B = 2 + 3 = 5" in capsysbinary.readouterr().out
     assert main([*arguments, "--format", "svg", "--theme", "dark"]) == 0
     assert b"#111318" in capsysbinary.readouterr().out
 

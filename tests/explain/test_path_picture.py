@@ -106,7 +106,7 @@ def test_beyond_four_paths_the_rest_is_one_mark_on_every_edge_that_the_rest_uses
     )
     words = [trail.said for trail in explained.plot(layout="layered").scene.trails]
     assert words[4] == "12 more paths"
-    assert words[5] == "∂x₄/∂x₀ = A + B + C + D + … = 0.0625 + 0.03125 + 0.03125 + 0.01562 + … = 0.3164"
+    assert words[5] == "dx₄/dx₀ = A + B + C + D + … = 0.0625 + 0.03125 + 0.03125 + 0.01562 + … = 0.3164"
 
 
 def test_sixty_diamonds_are_drawn_too() -> None:
@@ -136,7 +136,7 @@ def test_plotting_with_wrt_is_the_same_drawing() -> None:
 def test_no_path_colours_nothing_and_says_so() -> None:
     scene = graph("unused").plot(wrt="y", layout="layered").scene
     assert not any(arrow.trails for arrow in scene.arrows)
-    assert [trail.said for trail in scene.trails] == ["∂unused/∂y = None: no path leads to the output"]
+    assert [trail.said for trail in scene.trails] == ["d unused/dy = None: no path leads to the output"]
 
 
 # --- how it looks
@@ -239,18 +239,18 @@ def test_the_legend_repeats_line_and_letter_and_stays_inside(name: str) -> None:
 def test_the_legend_multiplies_and_adds() -> None:
     said = [trail.said for trail in graph("seed").explain("x2").plot(layout="layered").scene.trails]
     assert said == [
-        "x2 → v1 → v2 → v5 → seed: 0.8776 × 1 × 0.2007 × 1 = 0.1762",
-        "x2 → v4 → v5 → seed: 1 × (−0.05961) × 1 = −0.05961",
-        "x2 → v6 → seed: 1.5 × 1 = 1.5",
-        "∂seed/∂x2 = A + B + C = 0.1762 − 0.05961 + 1.5 = 1.617",
+        "x₂ → v₁ → v₂ → v₅ → seed: 0.8776 × 1 × 0.2007 × 1 = 0.1762",
+        "x₂ → v₄ → v₅ → seed: 1 × (−0.05961) × 1 = −0.05961",
+        "x₂ → v₆ → seed: 1.5 × 1 = 1.5",
+        "d seed/dx₂ = A + B + C = 0.1762 − 0.05961 + 1.5 = 1.617",
     ]
     only, _ = graph("matrix").explain("W").plot(layout="layered").scene.trails
-    assert only.said.startswith("W → v1 → z → h → v2 → loss: flows back: [[")
+    assert only.said.startswith("W → v₁ → z → h → v₂ → loss: flows back: [[")
 
 
 def test_the_picture_says_its_paths_to_those_who_cannot_see_it() -> None:
     alt = graph("colah").explain("b").plot(layout="layered").scene.alt
-    assert "Paths to b: A b → c → e: 1 × 2 = 2; B b → d → e: 1 × 3 = 3; ∂e/∂b = A + B = 2 + 3 = 5." in alt
+    assert "Paths to b: A b → c → e: 1 × 2 = 2; B b → d → e: 1 × 3 = 3; de/db = A + B = 2 + 3 = 5." in alt
 
 
 # --- other languages
@@ -346,7 +346,7 @@ def test_a_leaf_with_more_elements_than_a_line_has_room_for_has_norms(shape: tup
         said = re.fullmatch(rf"= {size} numbers, norm ([\d.]+)", trail.brings)
         assert said is not None
         assert float(said[1]) == pytest.approx(float(gradient.detach().norm()), rel=1e-5)
-    said = re.fullmatch(rf"∂f/∂a = A \+ B = {size} numbers, norm ([\d.]+)", total.words)
+    said = re.fullmatch(rf"df/da = A \+ B = {size} numbers, norm ([\d.]+)", total.words)
     assert said is not None
     assert float(said[1]) == pytest.approx(float((w1 + w2).detach().norm()), rel=1e-5)
     assert graph.animate(wrt="a").steps[-1].caption[1] == total.words

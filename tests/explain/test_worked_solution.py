@@ -27,7 +27,7 @@ from graphviz_ad._internal.explain.worked_solution import aligned, sections, sig
 from graphviz_ad._internal.scene.themes import THEMES
 
 MATHTEXT = MathTextParser("path")
-COLAH = """∂e/∂b: the sum over 2 paths
+COLAH = """de/db: the sum over 2 paths
 
 The function, step by step
   a = 2
@@ -49,7 +49,7 @@ Along each path, the factors are multiplied
      ∂d/∂b·∂e/∂d = 1 × 3 = 3
 
 The paths are added
-  ∂e/∂b = A + B = 2 + 3 = 5
+  de/db = A + B = 2 + 3 = 5
 
 Check
   autograd = 5
@@ -89,7 +89,7 @@ def test_no_line_of_text_is_wider_than_a_terminal_unless_one_formula_is() -> Non
 
 def test_the_numbers_of_a_sum_can_be_added_by_hand() -> None:
     text = graph("seed").explain("x2").to_text()
-    assert "∂seed/∂x2 = A + B + C = 0.176162 − 0.059613 + 1.5 = 1.616549" in text
+    assert "d seed/dx₂ = A + B + C = 0.176162 − 0.059613 + 1.5 = 1.616549" in text
     assert "0.877583 × 1 × 0.200735 × 1 = 0.176162" in text
     assert aligned([0.1234567, 1e-9]) == ["0.123457", "1e−9"]
     assert aligned([1.0, -2.5, None]) == ["1", "−2.5", None]
@@ -127,9 +127,10 @@ def reads_groups_in_text() -> bool:
 
 
 def as_matplotlib_reads(line: str) -> str:
-    """A line without the groups that keep single characters of a text from becoming ligatures, where these cannot be
-    read; LaTeX itself reads all of it, in another test.
+    """A line without matrices, which it has not, and without the groups that keep single characters of a text from
+    becoming ligatures, where these cannot be read; LaTeX itself reads all of it, in another test.
     """
+    line = re.sub(r"\\left\[\\begin\{array\}.*?\\end\{array\}\\right\]", "M", line)
     return line if reads_groups_in_text() else re.sub(r"\{(''|['\-,])\}", r"\1", line)
 
 
@@ -149,7 +150,7 @@ def test_the_latex_of_the_classic_says_what_the_text_says() -> None:
     assert r"\quad \frac{\partial d}{\partial b} \cdot \frac{\partial e}{\partial d} = 1 \times 3 = 3" in "\n".join(
         lines
     )
-    assert r"\frac{\partial e}{\partial b} = A + B = 2 + 3 = 5" in lines
+    assert r"\frac{d e}{d b} = A + B = 2 + 3 = 5" in lines
 
 
 def compiled(body: str, engine: str, folder: Path) -> str:
@@ -234,7 +235,7 @@ def test_the_page_has_the_picture_the_formulas_and_the_letters() -> None:
     assert kinds.count("math") > 40
     assert kinds.count("img") == 1
     image = next(attributes for tag, attributes in page.tags if tag == "img")
-    assert "A x2 → v1 → v2 → v5 → seed: 0.8776 × 1 × 0.2007 × 1 = 0.1762" in str(image["alt"])
+    assert "A x₂ → v₁ → v₂ → v₅ → seed: 0.8776 × 1 × 0.2007 × 1 = 0.1762" in str(image["alt"])
     letters = [
         attributes["class"] for tag, attributes in page.tags if str(attributes.get("class", "")).startswith("letter")
     ]
@@ -281,7 +282,7 @@ def test_a_cell_shows_picture_and_text_and_a_paper_gets_latex() -> None:
 @pytest.mark.parametrize(
     ("suffix", "start"),
     [
-        (".txt", "∂e/∂b".encode()),
+        (".txt", b"de/db"),
         (".tex", b"\\documentclass"),
         (".html", b"<!doctype html>"),
         (".svg", b"<?xml"),

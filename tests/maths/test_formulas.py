@@ -14,6 +14,7 @@ from matplotlib.mathtext import MathTextParser
 from graphviz_ad._internal.base.errors import ExpressionError
 from graphviz_ad._internal.maths.formula_letters import GREEK
 from graphviz_ad._internal.maths.formulas import formula_to_html, formula_to_latex, to_mathtext, to_unicode
+from graphviz_ad._internal.maths.set_names import set_name, set_names
 from graphviz_ad._internal.maths.tex_labels import tex_to_unicode
 
 LETTERS = {"a": "x", "b": "y", "c": "z", "out": "w"}
@@ -28,7 +29,7 @@ MATHTEXT = MathTextParser("path")
         ("c + b", "z + y", "0.5 + (−4)"),
         ("a - (b + c)", "x − (y + z)", "−2 − (−4 + 0.5)"),
         ("a * b", "x·y", "−2 × (−4)"),
-        ("2 * a", "2·x", "2 × (−2)"),
+        ("2 * a", "2x", "2 × (−2)"),
         ("g * cos(c)", "g·cos(z)", "1 × cos(0.5)"),
         ("a / b", "x / y", "−2 / (−4)"),
         ("a / b * c", "(x / y)·z", "(−2 / (−4)) × 0.5"),
@@ -67,7 +68,7 @@ def test_unicode_has_parentheses_where_precedence_needs_them(formula: str, lette
 @pytest.mark.parametrize(
     ("formula", "names", "tex"),
     [
-        ("a * b", {"a": "x2", "b": "h_1"}, r"x_{2} \cdot h_{1}"),
+        ("a * b", {"a": "x₂", "b": "h₁"}, r"x_{2} \cdot h_{1}"),
         ("a * b", NUMBERS, r"-2 \times \left(-4\right)"),
         ("a / (b + 1)", LETTERS, r"\frac{x}{y + 1}"),
         ("exp(a) ** 2", LETTERS, r"\left(e^{x}\right)^{2}"),
@@ -83,13 +84,15 @@ def test_unicode_has_parentheses_where_precedence_needs_them(formula: str, lette
         ("-mean(a[b])", LETTERS, r"-\mathrm{mean}\left(x[y]\right)"),
         (
             "partial(a, b) * partial(b, c)",
-            {"a": "q_1", "b": "fc.weight", "c": "x2"},
+            {"a": "q₁", "b": "fc.weight", "c": "x₂"},
             (
                 r"\frac{\partial q_{1}}{\partial \mathrm{fc.weight}} \cdot \frac{\partial \mathrm{fc.weight}}{\partial"
                 r" x_{2}}"
             ),
         ),
         ("inverse(a)", LETTERS, r"x^{-1}"),
+        ("a", {"a": "[1, 2]"}, r"[1,\ 2]"),
+        ("a", {"a": "[[1, 2], x]"}, r"[[1,\ 2],\ x]"),
     ],
 )
 def test_tex_sets_fractions_roots_and_subscripts(formula: str, names: Mapping[str, str], tex: str) -> None:
@@ -103,17 +106,28 @@ def test_latex_escapes_every_special_character() -> None:
 
 def test_html_is_mathml() -> None:
     assert (
-        formula_to_html("a / 2", {"a": "x2"})
+        formula_to_html("a / 2", {"a": "x₂"})
         == "<math><mfrac><msub><mi>x</mi><mn>2</mn></msub><mn>2</mn></mfrac></math>"
     )
     assert "<script>" not in formula_to_html("a", {"a": "<script>"})
     assert "&lt;script&gt;" in formula_to_html("a", {"a": "<script>"})
     assert (
-        formula_to_html("partial(a, b)", {"a": "f", "b": "x2"})
+        formula_to_html("partial(a, b)", {"a": "f", "b": "x₂"})
         == "<math><mfrac><mrow><mo>∂</mo><mi>f</mi></mrow><mrow><mo>∂</mo><msub><mi>x</mi><mn>2</mn></msub></mrow></mfrac></math>"  # noqa: E501
     )
     for formula in ("-sqrt(a) ** b", "a[b]", "inverse(a)", "exp(a) * abs(b)", "foo(a, b) @ a.T", "a[...] > 0"):
         ElementTree.fromstring(formula_to_html(formula))
+
+
+def test_matrices_stand_in_brackets_where_a_language_has_them() -> None:
+    names = {"a": "[[1, −2.5], [1.2e−5, ∞]]"}
+    assert to_unicode("a", names) == names["a"]
+    tex = r"\left[\begin{array}{rr} 1 & -2.5 \\ 1.2 \times 10^{-5} & \infty \end{array}\right]"
+    assert formula_to_latex("a", names) == tex
+    MATHTEXT.parse(f"${to_mathtext('a', names)}$")
+    table = ElementTree.fromstring(formula_to_html("a @ b", names | {"b": "[[1], [2]]"}))
+    assert [len(rows) for rows in table.iter("mtable")] == [2, 2]
+    assert ["".join(cell.itertext()) for cell in table.iter("mtd")] == ["1", "−2.5", "1.2e−5", "∞", "1", "2"]
 
 
 @settings(deadline=None, max_examples=60)
@@ -147,18 +161,60 @@ def test_greek_words_become_letters_in_every_language() -> None:
 
 
 def test_names_of_the_program_are_in_a_line_of_text_what_they_are_on_the_rest_of_the_picture() -> None:
-    names = {"a": "mu", "b": "theta_1", "c": "loss_mu"}
-    assert to_unicode("a * b - sin(c) + pi", names) == "mu·theta_1 − sin(loss_mu) + π"
-    assert formula_to_latex("a * b", names) == r"\mu  \cdot \theta_{1}"
+    names = {"a": "mu", "b": "θ₁", "c": "loss_mu"}
+    assert to_unicode("a * b - sin(c) + pi", names) == "mu·θ₁ − sin(loss_mu) + π"
+    assert formula_to_latex("a * b", names) == r"\mathrm{mu} \cdot \theta_{1}"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "tex"),
+    [
+        ("x1", "x₁", "x_{1}"),
+        ("h_2", "h₂", "h_{2}"),
+        ("w12", "w₁₂", "w_{12}"),
+        ("theta", "θ", r"\theta "),
+        ("theta_1", "θ₁", r"\theta_{1}"),
+        ("lambda_", "λ", r"\lambda "),
+        ("μ", "μ", r"\mu "),
+        ("num1", "num₁", r"\mathrm{num}_{1}"),
+        ("W_q", "W_q", "W_{q}"),
+        ("nu_k", "ν_k", r"\nu_{k}"),
+        ("loss", "loss", r"\mathrm{loss}"),
+        ("a_b_c", "a_b_c", r"\mathrm{a\_b\_c}"),
+        ("x__1", "x__1", r"\mathrm{x\_\_1}"),
+        ("x1_2", "x1_2", r"\mathrm{x1\_2}"),
+        ("x_", "x_", r"\mathrm{x\_}"),
+        ("_1", "_1", r"\mathrm{\_1}"),
+        ("hidden1", "hidden1", r"\mathrm{hidden1}"),
+        ("x1024", "x1024", r"\mathrm{x1024}"),
+        ("fc1.weight", "fc1.weight", r"\mathrm{fc1.weight}"),
+        ("<b>", "<b>", None),
+        (r"\alpha", r"\alpha", None),
+    ],
+)
+def test_a_name_has_a_subscript_where_that_is_sure_to_be_meant(name: str, text: str, tex: str | None) -> None:
+    shown = set_name(name)
+    assert shown == text
+    assert set_name(shown) == shown
+    assert to_unicode("a", {"a": shown}) == text
+    if tex is not None:
+        assert formula_to_latex("a", {"a": shown}) == tex
+    ElementTree.fromstring(formula_to_html("a", {"a": shown}))
+
+
+@given(some.lists(some.from_regex(r"[a-zμθ]{1,5}_{0,2}[0-9]{0,2}|theta_?[0-9]?|mu|W_q", fullmatch=True), max_size=8))
+def test_no_two_names_look_alike_once_they_are_set(names: list[str]) -> None:
+    shown = set_names(names)
+    assert len(set(shown.values())) == len(set(names))
 
 
 @pytest.mark.parametrize(
     ("exponent", "in_text", "in_latex"),
     [
-        ("3", "3 × x²", r"3 \times x^{2}"),
-        ("2", "2 × x", r"2 \times x"),
-        ("−1", "−1 × x⁻²", r"-1 \times x^{-2}"),
-        ("0.5", "0.5 × x^(−0.5)", r"0.5 \times x^{-0.5}"),
+        ("3", "3x²", r"3x^{2}"),
+        ("2", "2x", r"2x"),
+        ("−1", "−x⁻²", r"-x^{-2}"),
+        ("0.5", "0.5x^(−0.5)", r"0.5x^{-0.5}"),
         ("n", "n·x^(n − 1)", r"n \cdot x^{n - 1}"),
     ],
 )

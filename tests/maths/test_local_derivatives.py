@@ -54,14 +54,14 @@ def test_every_edge_has_a_number_an_elementwise_formula_or_a_rule_with_shapes() 
         (words.names.carried(edge), words.names.of[edge.head], edge.slot): local(words, edge) for edge in traced.edges
     }
     assert said == {
-        ("x", "v1", 0): "g @ Wᵀ (3×4)(4×3)",
-        ("W", "v1", 1): "xᵀ @ g (3×3)(3×4)",
-        ("v1", "z", 0): "∂z/∂v1 = 1",
+        ("x", "v₁", 0): "g @ Wᵀ (3×4)(4×3)",
+        ("W", "v₁", 1): "xᵀ @ g (3×3)(3×4)",
+        ("v₁", "z", 0): "∂z/∂v₁ = 1",
         ("b", "z", 1): "∂z/∂b = 1",
         ("z", "h", 0): "∂h/∂z = 1 − h²",
-        ("h", "v2", 0): "local h",
-        ("h", "v2", 1): "local h",
-        ("v2", "loss", 0): "∂loss/∂v2 = 1 / 12",
+        ("h", "v₂", 0): "local h",
+        ("h", "v₂", 1): "local h",
+        ("v₂", "loss", 0): "∂loss/∂v₂ = 1 / 12",
     }
     assert {"local", "rule"} <= set(traced.plot(layout="layered").scene.legend)
 
@@ -147,11 +147,11 @@ def test_a_pointer_is_told_the_formula_even_where_a_number_stands() -> None:
         (words.names.carried(edge), words.names.of[edge.head]): told(words.edges[edge.key]) for edge in traced.edges
     }
     assert "local derivative: ∂h/∂z = 1 − h² = [[0.7864]]" in facts["z", "h"]
-    assert any(fact.startswith("local derivative: ∂v1/∂x = [[0.1, 0.2]]") for fact in facts["x", "v1"])
+    assert any(fact.startswith("local derivative: ∂v₁/∂x = [[0.1, 0.2]]") for fact in facts["x", "v₁"])
     bigger = gad.trace(network, random(3, 3), random(3, 4), random(4))
     words = words_of_graph(bigger)
     edge = next(edge for edge in bigger.edges if words.names.carried(edge) == "x")
-    assert "passes on: g @ Wᵀ (3×4)(4×3), where g = ∂loss/∂v1 arrives" in told(words.edges[edge.key])
+    assert "passes on: g @ Wᵀ (3×4)(4×3), where g = d loss/dv₁ arrives" in told(words.edges[edge.key])
 
 
 def test_a_big_picture_has_no_room_for_rules() -> None:

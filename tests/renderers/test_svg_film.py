@@ -57,11 +57,12 @@ def test_hostile_names_stay_text(text: str) -> None:
         "path",
         "polygon",
         "text",
+        "tspan",
     }
     assert {
         name.partition("}")[2] or name for e in root.iter() for name in e.attrib if name.startswith(("on", "href"))
     } == set()
-    shown = [e.text for e in root.iter(f"{SVG}text")]
+    shown = ["".join(e.itertext()) for e in root.iter(f"{SVG}text")]
     assert set(words(made, len(made.steps) - 1)) <= set(shown)
     assert set(shown) <= {word for step in range(len(made.steps)) for word in words(made, step)}
 
@@ -92,7 +93,7 @@ def hidden(element: ET.Element, found: set[ET.Element], off: bool = False) -> se
 def test_without_its_style_sheet_it_is_the_finished_picture() -> None:
     root = parsed(svg_film_file(film(), LIGHT))
     unseen = hidden(root, set())
-    assert sorted(e.text or "" for e in root.iter(f"{SVG}text") if e not in unseen) == words(film(), 18)
+    assert sorted("".join(e.itertext()) for e in root.iter(f"{SVG}text") if e not in unseen) == words(film(), 18)
 
 
 def test_it_moves_only_on_a_screen_whose_reader_has_not_asked_for_rest() -> None:

@@ -16,7 +16,7 @@ from graphviz_ad._internal.film.story import tell
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node, Port
 from graphviz_ad._internal.graph.snapshot import Snapshot
 from graphviz_ad._internal.renderers.svg.still import svg_file
-from graphviz_ad._internal.scene.scene import Line
+from graphviz_ad._internal.scene.scene import Line, Ratio
 from graphviz_ad._internal.scene.themes import THEMES
 from graphviz_ad._internal.scene.words.box_lines import NAME_ROOM
 from graphviz_ad._internal.scene.words.describe import Options, Words, words_of_graph
@@ -190,7 +190,9 @@ def test_an_arrow_says_the_local_derivative_and_what_flows_back() -> None:
     traced = graph("colah")
     words = words_of_graph(traced)
     edge = next(edge for edge in traced.edges if words.edges[edge.key].derivative == "∂e/∂d")
-    assert words.edges[edge.key].lines == (Line("local", "∂e/∂d = 3", "derivative"), Line("contribution", "← 3"))
+    fraction = Ratio("∂e/∂d = 3", "∂e", "∂d", "= 3")
+    local = Line("local", fraction.said, "derivative", ratio=fraction)
+    assert words.edges[edge.key].lines == (local, Line("contribution", "← 3"))
     assert words_of_graph(traced, Options(local=False)).edges[edge.key].lines == (Line("contribution", "← 3"),)
     assert words_of_graph(traced, Options(gradients=False, local=False)).edges[edge.key].lines == ()
 

@@ -30,7 +30,7 @@ from graphviz_ad._internal.maths.derivative_agreement import fits_flow
 from graphviz_ad._internal.maths.formula_errors import flowed
 from graphviz_ad._internal.maths.passing_back import by_rule, verified_formula
 from graphviz_ad._internal.scene.words import formula_text
-from graphviz_ad._internal.scene.words.names import Names, graph_names
+from graphviz_ad._internal.scene.words.names import Names, mathematical_names
 from graphviz_ad._internal.scene.words.short_text import is_ones
 from graphviz_ad._internal.scene.words.signs import CUT_MARKS, cut_mark
 
@@ -45,14 +45,12 @@ def explain_gradient(graph: Graph, wrt: str, output: str | None = None) -> Expla
     each times what was fed in there. With the name of an output, or of any result on the way, it is the derivative of
     that alone.
     """
-    names = graph_names(graph)
+    names = mathematical_names(graph)
     start, port = place_of_result(graph, wrt)
     target = place_of_result(graph, output)[0] if output is not None else None
     course = Course(graph, start, port, target)
-    explainer = Explainer(
-        graph, names, Claims(graph), course, names.of[start] if len(graph.nodes[start].ports) == 1 else wrt
-    )
-    return explainer.explanation()
+    typed = names.typed[start] if len(names.results[start]) == 1 else wrt
+    return Explainer(graph, names, Claims(graph), course, typed).explanation()
 
 
 @dataclass(frozen=True)
@@ -117,7 +115,7 @@ class Explainer:
 
     @cached_property
     def seed_names(self) -> frozenset[str]:
-        """The ends at which a factor ∂L/∂y stands, because what is fed in is no plain 1 or is shared by several."""
+        """The ends at which a factor dL/dy stands, because what is fed in is no plain 1 or is shared by several."""
         if self.course.target is not None:
             shape = self.graph.nodes[self.course.target].ports[0].shape
             return frozenset() if shape is not None and math.prod(shape) == 1 else self.course.ends
@@ -155,7 +153,8 @@ class Explainer:
         end = edges[-1].head if edges else self.course.start
         above = [*(self.names.carried(edge) for edge in edges[1:]), self.names.of[end]]
         links = [self.factor(edge, name) for edge, name in zip(edges, above, strict=False)]
-        names = [self.wrt, *above] if edges else [self.wrt]
+        start = self.names.results[self.course.start][self.course.port]
+        names = [start, *above] if edges else [start]
         seed = self.seeds.get(end)
         if end in self.seed_names:
             links.append(Factor(self.result, self.names.of[end], plain_float(seed) if seed is not None else None))
@@ -288,13 +287,10 @@ class Explainer:
         )
 
     def below(self, edge: Edge) -> str:
-        """What a factor derives by; marked where the same symbol would also stand for another factor or for the
-        whole gradient.
-        """
+        """What a factor derives by; marked where the same symbol would also stand for another factor."""
         name = self.names.carried(edge)
         twins = [use for use in self.graph.out_edges(edge.tail) if (use.head, use.port) == (edge.head, edge.port)]
-        is_whole = edge.tail == self.course.start and self.names.of[edge.head] == self.result and self.course.count > 1
-        return name + MARKS.format(str(edge.slot + 1).translate(RAISED)) if len(twins) > 1 or is_whole else name
+        return name + MARKS.format(str(edge.slot + 1).translate(RAISED)) if len(twins) > 1 else name
 
     def cuts(self) -> Iterable[str]:
         """Where a value goes on towards the output and the gradient does not come back."""

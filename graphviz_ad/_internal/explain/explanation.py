@@ -17,7 +17,7 @@ from graphviz_ad._internal.maths.agreement import all_told, makes_gradient
 from graphviz_ad._internal.maths.cancelled import noise_in
 from graphviz_ad._internal.maths.chain_rule import Course
 from graphviz_ad._internal.maths.claims import Claims, Passed
-from graphviz_ad._internal.maths.formulas import to_unicode
+from graphviz_ad._internal.maths.formulas import LOCAL, TOTAL, to_unicode, total_derivative
 from graphviz_ad._internal.maths.gradient_sums import largest_flow, sum_of_flows
 from graphviz_ad._internal.maths.number_format import short_number
 from graphviz_ad._internal.scene.words import edge_labels
@@ -42,8 +42,9 @@ RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 class Factor:
     """What one step of a path multiplies by: a number, an array where the operation is elementwise, else only a rule.
 
-    ``above`` and ``below`` are the names in ∂above/∂below; ``edge`` is None for a gradient that was fed in, and so is
-    ``passed``, what is true of the edge; ``letters`` says what the names in the formula stand for.
+    ``above`` and ``below`` are the names in ∂above/∂below; ``edge`` is None for a gradient that was fed in, which is
+    d above/d below, and so is ``passed``, what is true of the edge; ``letters`` says what the names in the formula
+    stand for.
     """
 
     above: str
@@ -56,7 +57,12 @@ class Factor:
     @property
     def name(self) -> str:
         """ "∂q/∂s"."""
-        return to_unicode("partial(a, b)", {"a": self.above, "b": self.below})
+        return to_unicode(self.sign, {"a": self.above, "b": self.below})
+
+    @property
+    def sign(self) -> str:
+        """The derivative of a by b, as a formula: of one operation, or the whole one that was fed in."""
+        return LOCAL if self.edge is not None else TOTAL
 
     @property
     def formula(self) -> str:
@@ -192,8 +198,13 @@ class Explanation:
 
     @property
     def symbol(self) -> str:
-        """ "∂f/∂x2"."""
-        return to_unicode("partial(a, b)", {"a": self.result, "b": self.wrt})
+        """ "df/dx2"."""
+        return total_derivative(self.result, self.called)
+
+    @property
+    def called(self) -> str:
+        """What it is a gradient by, as mathematics writes it."""
+        return self.names.results[self.course.start][self.course.port]
 
     @cached_property
     def check(self) -> Check:

@@ -27,10 +27,11 @@ from graphviz_ad._internal.maths.claims import LETTERS, Claims, backward_formula
 from graphviz_ad._internal.maths.element_moves import joined_tangent, moved_result
 from graphviz_ad._internal.maths.formula_letters import PLAIN_DIGITS
 from graphviz_ad._internal.maths.formula_values import evaluate
+from graphviz_ad._internal.maths.formulas import total_derivative
 from graphviz_ad._internal.maths.number_format import number_in_one_line, short_number
 from graphviz_ad._internal.operations.traits import GETITEM
 from graphviz_ad._internal.scene.words import formula_text
-from graphviz_ad._internal.scene.words.names import graph_names
+from graphviz_ad._internal.scene.words.names import graph_names, mathematical_names
 from graphviz_ad._internal.scene.words.short_text import is_constant
 from graphviz_ad._internal.scene.words.statement_text import statement_texts
 
@@ -86,6 +87,11 @@ class Tangents:
         ((name, seed),) = self.direction.items()
         return name if seed.shape == () and seed.item() == 1 else None
 
+    def called(self, name: str) -> str:
+        """What mathematics calls an input of that name."""
+        key, port = place_of_result(self.graph, name)
+        return mathematical_names(self.graph).results[key][port]
+
     @cached_property
     def outputs(self) -> dict[str, Snapshot | None]:
         """Name -> tangent of what the program returned."""
@@ -122,7 +128,9 @@ class Tangents:
 
     def title(self) -> str:
         """ "Tangents of f: x1 moves by 1, the other inputs rest"."""
-        moves = " and ".join(f"{name} moves by {number_in_one_line(seed)}" for name, seed in self.direction.items())
+        moves = " and ".join(
+            f"{self.called(name)} moves by {number_in_one_line(seed)}" for name, seed in self.direction.items()
+        )
         leaves = sum(node.kind == "leaf" for node in self.graph.node_list)
         rest = {0: "", 1: ", the other input rests"}.get(leaves - len(self.direction), ", the other inputs rest")
         return f"Tangents of {self.graph.name}: {moves}{rest}."
@@ -130,14 +138,14 @@ class Tangents:
     def rows(self) -> Iterator[tuple[str, str, str]]:
         """Name and formula, value, tangent."""
         yield ("", "value", "tangent")
-        names, claims = graph_names(self.graph), Claims(self.graph)
+        names, claims = mathematical_names(self.graph), Claims(self.graph)
         texts = statement_texts(self.graph, names)
         for node in self.graph.node_list:
             if is_constant(node):
                 continue
             formula = texts.of(node) if node.members else formula_text.formula_of_claim(claims.of(node.key), names)
             for i, port in enumerate(node.ports):
-                name = port.name or names.of[node.key] + (f"[{i}]" if len(node.ports) > 1 else "")
+                name = names.results[node.key][i]
                 value, moved = (
                     "?" if snap is None else number_in_one_line(snap) for snap in (port.value, self.found[node.key, i])
                 )
@@ -147,8 +155,10 @@ class Tangents:
         """What both modes make of the result."""
         if self.forward is None or self.reverse is None:
             return []
-        name = graph_names(self.graph).output
-        what = f"∂{name}/∂{self.wrt}" if self.wrt else f"The derivative of {name} in this direction"
+        name = mathematical_names(self.graph).output
+        what = (
+            total_derivative(name, self.called(self.wrt)) if self.wrt else f"The derivative of {name} in this direction"
+        )
         return [
             f"{what}: {short_number(self.forward, digits=7)} by forward mode, {short_number(self.reverse, digits=7)}"
             " by reverse"
@@ -194,13 +204,14 @@ def place_of_result(graph: Graph, name: str) -> Place:
     ]
     if len(inputs) > 1:  # a leaf at several moments: that at which a gradient came to it
         inputs = [node for node in inputs if node.ports[port_called(node, name)].grad is not None][-1:]
-    of = graph_names(graph).of
-    shown = [graph.nodes[key] for key, called in of.items() if called == name]
+    names = mathematical_names(graph)
+    shown = [graph.nodes[key] for key in names.of if name in (names.of[key], names.typed[key], *names.results[key])]
     known = any(is_called(node, name) for node in graph.node_list)
     if not shown and not known:  # h₁ as it can be typed: h1, h_1
-        shown = [graph.nodes[key] for key, called in of.items() if name in typed(called)]
+        shown = [graph.nodes[key] for key, called in names.of.items() if name in typed(called)]
     node = inputs[0] if len(inputs) == 1 else shown[0] if shown else graph.find(name)
-    return node.key, port_called(node, name)
+    results = names.results[node.key]
+    return node.key, results.index(name) if name in results else port_called(node, name)
 
 
 def is_called(node: Node, name: str) -> bool:

@@ -26,7 +26,7 @@ def with_paths(scene: Scene, explanation: Explanation) -> Scene:
     spoken = "; ".join(f"{trail.letter} {trail.said}".strip() for trail in trails)
     notes = (*scene.notes, f"{explanation.meaning}.") if explanation.meaning and explanation.count else scene.notes
     return replace(
-        scene, arrows=arrows, trails=trails, notes=notes, alt=f"{scene.alt} Paths to {explanation.wrt}: {spoken}."
+        scene, arrows=arrows, trails=trails, notes=notes, alt=f"{scene.alt} Paths to {explanation.called}: {spoken}."
     )
 
 
@@ -106,7 +106,7 @@ def factors_in(path: Path) -> str:
 
 
 def the_sum(explanation: Explanation, colored: tuple[Path, ...], more: int) -> str:
-    """ "∂f/∂x2 = A + B = 2 + 3 = 5"."""
+    """ "df/dx2 = A + B = 2 + 3 = 5"."""
     start = f"{explanation.symbol} = "
     if not explanation.count:
         return f"{start}None: no path leads to the output"

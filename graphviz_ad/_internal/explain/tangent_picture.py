@@ -13,6 +13,7 @@ from graphviz_ad._internal.explain.forward_mode import Tangents
 from graphviz_ad._internal.explain.mode_costs import mode_costs
 from graphviz_ad._internal.graph.graph import Edge, Node
 from graphviz_ad._internal.graph.snapshot import Snapshot
+from graphviz_ad._internal.maths.formulas import UNICODE, total_derivative
 from graphviz_ad._internal.maths.number_format import number_in_one_line, short_number, type_label
 from graphviz_ad._internal.scene.paint import box_size, label_size
 from graphviz_ad._internal.scene.scene import Arrow, Box, Fact, Line, Scene
@@ -22,7 +23,7 @@ from graphviz_ad._internal.scene.words.short_text import is_constant
 
 UNKNOWN = "?"
 ROOM_IN_A_BOX, ROOM_ON_AN_ARROW = 40, 24  # characters
-LONGEST_LABEL = 16  # characters of "∂y/∂x" before it becomes "∂/∂x"
+LONGEST_LABEL = 16  # characters of "dy/dx" before it becomes "d/dx"
 BEFORE = ("name", "formula", "kind", "value", "gradient", "sum")  # lines that stand above the tangent
 
 
@@ -70,17 +71,18 @@ class TangentWords:
         return numbered("tangent", list(self.texts(node)))
 
     def texts(self, node: Node) -> Iterator[str]:
-        """The tangent of each result: "∂y/∂x1 = 5.5"."""
-        for i, port in enumerate(node.ports[:4]):
-            name = port.name or self.words.names.of[node.key] + (f"[{i}]" if len(node.ports) > 1 else "")
+        """The tangent of each result: "dy/dx1 = 5.5"."""
+        for i in range(min(len(node.ports), 4)):
+            name = self.words.names.results[node.key][i]
             yield f"{self.label(name)} {written_tangent(self.tangents.of(node, i), ROOM_IN_A_BOX)}"
 
     def label(self, name: str) -> str:
         """What the number is: a derivative where one input moves by 1, a tangent where the direction is any other."""
         if self.tangents.wrt is None:
             return "tangent"
-        label = f"∂{name}/∂{self.tangents.wrt}"
-        return f"{label} =" if len(label) <= LONGEST_LABEL else f"∂/∂{self.tangents.wrt} ="
+        below = self.tangents.called(self.tangents.wrt)
+        label = total_derivative(name, below)
+        return f"{label} =" if len(label) <= LONGEST_LABEL else f"d/{UNICODE.total(below)} ="
 
     def arrow(self, arrow: Arrow, edge: Edge) -> Arrow:
         """An arrow with what it carries forward."""
@@ -93,7 +95,10 @@ class TangentWords:
 
     def summary(self) -> str:
         """The tangents of the outputs, for those who cannot see the picture."""
-        found = ", ".join(f"{name} {written_tangent(snap)}" for name, snap in list(self.tangents.outputs.items())[:3])
+        found = ", ".join(
+            f"{self.tangents.called(name)} {written_tangent(snap)}"
+            for name, snap in list(self.tangents.outputs.items())[:3]
+        )
         return f"{self.tangents.title()} Tangents of the outputs: {found}."
 
 

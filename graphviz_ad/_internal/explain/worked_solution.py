@@ -13,7 +13,7 @@ from graphviz_ad._internal.graph.graph import Graph, Node
 from graphviz_ad._internal.graph.snapshot import Snapshot, norm
 from graphviz_ad._internal.maths.chain_rule import feeding
 from graphviz_ad._internal.maths.claims import LETTERS, Claim
-from graphviz_ad._internal.maths.formulas import to_unicode
+from graphviz_ad._internal.maths.formulas import TOTAL, to_unicode
 from graphviz_ad._internal.maths.number_format import short_number, without_signs_of_zeros
 from graphviz_ad._internal.operations.traits import GETITEM
 from graphviz_ad._internal.scene.words import formula_text
@@ -75,7 +75,7 @@ def sections(explanation: Explanation) -> tuple[Section, ...]:
 
 def solution_title(explanation: Explanation) -> tuple[Term, str]:
     """The gradient in question, and how it is found."""
-    symbol = Term("partial(a, b)", {"a": explanation.result, "b": explanation.wrt})
+    symbol = Term(TOTAL, {"a": explanation.result, "b": explanation.called})
     count = explanation.count
     how = (
         "no path leads to the output"
@@ -206,7 +206,7 @@ def about_rule(explanation: Explanation, link: Factor) -> str:
 
 def symbol_of(link: Factor) -> Term:
     """∂above/∂below."""
-    return Term("partial(a, b)", {"a": link.above, "b": link.below})
+    return Term(link.sign, {"a": link.above, "b": link.below})
 
 
 # --- the paths and their sum

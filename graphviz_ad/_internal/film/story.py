@@ -17,7 +17,6 @@ from graphviz_ad._internal.maths.tex_labels import tex_to_unicode
 from graphviz_ad._internal.scene.scene import Change, Line, Step
 from graphviz_ad._internal.scene.words.box_lines import gradient_label
 from graphviz_ad._internal.scene.words.describe import Words
-from graphviz_ad._internal.scene.words.names import LOCAL
 from graphviz_ad._internal.scene.words.short_text import (
     after_sign,
     as_term,
@@ -207,7 +206,7 @@ class Teller:
         return (f"{said.results} = {said.formula}", f"= {numbers}" if numbers else "", f"= {value}" if value else "")
 
     def edge_caption(self, edge: Edge) -> tuple[str, ...]:
-        """ "∂f/∂q · ∂q/∂x", "= −4 × 1", "= −4", or the rule of an operation that is not elementwise."""
+        """ "df/dq · ∂q/∂x", "= −4 × 1", "= −4", or the rule of an operation that is not elementwise."""
         head, said = self.graph.nodes[edge.head], self.words.edges[edge.key]
         summed = said.passed.summed
         upstream_name = self.words.names.gradient(edge.head)
@@ -220,9 +219,7 @@ class Teller:
             factors = (
                 f"={' Σ' if summed else ''} {as_term(upstream)} × {after_sign(local)}" if upstream and local else ""
             )
-            # at the output, the local derivative would have the name of the whole
-            own = said.derivative if self.words.names.of[edge.head] != self.words.names.output else LOCAL
-            return (f"{target} {upstream_name} · {own}", factors, result)
+            return (f"{target} {upstream_name} · {said.derivative}", factors, result)
         if said.passed.backward:
             operands, out = self.words.nodes[edge.head].operands, self.words.names.of[edge.head]
             text = to_unicode(said.passed.backward, {**operands, "g": upstream_name, "out": out})
@@ -365,7 +362,7 @@ def ending(words: Words, forward_only: bool) -> Step:
 
 
 def final_gradient(words: Words, node: Node) -> str:
-    """ "∂f/∂x = 72", and what .grad of a leaf holds where that is something else, as after several passes."""
+    """ "df/dx = 72", and what .grad of a leaf holds where that is something else, as after several passes."""
     said = f"{words.names.gradient(node.key)} {equal_to(gradient_in_caption(node.grad))}"
     total = node.ports[0].grad_total
     differs = total is not None and total != node.grad

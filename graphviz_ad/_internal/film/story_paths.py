@@ -17,7 +17,7 @@ def tell_paths(words: Words, explanation: Explanation) -> Story:
     paths = explanation.paths[:REST]
     first = (
         f"{explanation.symbol}: {written_count(explanation.count)} path{'s' if explanation.count != 1 else ''} from"
-        f" {explanation.wrt} to {explanation.result}"
+        f" {explanation.called} to {explanation.result}"
     )
     opening = tuple(change for change in blank(words, values=False, gradients=True) if change.key in words.graph.nodes)
     steps = [Step("start", (first, "each brings the product of the derivatives along it"), ())]

@@ -14,10 +14,12 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from graphviz_ad._internal.base.visible_text import visible
 from graphviz_ad._internal.scene import path_lines as trails
+from graphviz_ad._internal.scene.canvas import Label
 from graphviz_ad._internal.scene.group_tree import innermost_groups, parents, title_size
 from graphviz_ad._internal.scene.paint import (
     BADGE,
     LARGE,
+    MATHEMATICS,
     SMALL,
     TEXT,
     TYPES,
@@ -27,6 +29,7 @@ from graphviz_ad._internal.scene.paint import (
     box_look,
 )
 from graphviz_ad._internal.scene.scene import Arrow, Box, Group, Line, Scene
+from graphviz_ad._internal.scene.set_text import Run, runs_of_label
 from graphviz_ad._internal.scene.themes import Theme
 
 MANY_BOXES = 1500  # above this, dot's coordinate phase is cut short: three times faster, a little less tidy
@@ -147,17 +150,25 @@ def _foot(scene: Scene, theme: Theme) -> str:
 # HTML-like labels
 
 
-def html_text(text: str, kind: Type, theme: Theme) -> str:
+def html_text(text: str, kind: Type, theme: Theme, *, math: bool = False) -> str:
     """A line of an HTML-like label that shows exactly ``visible(text)``; "" for nothing.
 
     A backslash is doubled: even there, Graphviz takes one and an N for the name of the node.
     """
     if not text:
         return ""
-    shown = _unbroken(html.escape(visible(text)).replace("\\", "\\\\"))
-    for wanted, mark in ((kind.italic, "I"), (kind.bold, "B")):
-        shown = f"<{mark}>{shown}</{mark}>" if wanted else shown
+    label = Label(0, 0, text, kind.size, bold=kind.bold, italic=kind.italic, math=math)
+    shown = "".join(_html_run(run) for run in runs_of_label(label))
+    shown = f"<B>{shown}</B>" if kind.bold else shown
     return f'<FONT POINT-SIZE="{kind.size:g}" COLOR="{theme[kind.color]}">{shown}</FONT>'
+
+
+def _html_run(run: Run) -> str:
+    """Some letters of a line in one look."""
+    shown = _unbroken(html.escape(run.text).replace("\\", "\\\\"))
+    for wanted, mark in ((run.italic, "I"), (run.lowered, "SUB")):
+        shown = f"<{mark}>{shown}</{mark}>" if wanted else shown
+    return shown
 
 
 def _unbroken(text: str) -> str:
@@ -176,7 +187,13 @@ def _stacked(rows: Iterable[str], *, align: str = "CENTER") -> str:
 def _lines(lines: Iterable[Line], theme: Theme) -> str:
     """Lines of a box or of an arrow, each in the type of its role."""
     plain = TYPES["remark"]
-    return _stacked([html_text(text, TYPES.get(line.role, plain), theme) for line in lines for text in line.written])
+    return _stacked(
+        [
+            html_text(text, TYPES.get(line.role, plain), theme, math=line.role in MATHEMATICS)
+            for line in lines
+            for text in line.written
+        ]
+    )
 
 
 def _label(badge: str, lines: Iterable[Line], theme: Theme) -> str:

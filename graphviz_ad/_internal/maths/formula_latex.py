@@ -6,16 +6,14 @@ import re
 from collections.abc import Mapping
 
 from graphviz_ad._internal.maths.formula_letters import (
-    GREEK,
     GREEK_IN_TEX,
     NUMBER,
-    PLAIN_DIGITS,
-    SIMPLE_NAME,
     SUBSCRIPTS,
     SUPERSCRIPTS,
 )
-from graphviz_ad._internal.maths.formula_pieces import ATOM, POWER, PRODUCT, Piece
+from graphviz_ad._internal.maths.formula_pieces import ATOM, POWER, PRODUCT, Piece, matrix_rows
 from graphviz_ad._internal.maths.formula_unicode import Unicode
+from graphviz_ad._internal.maths.set_names import parts_of_name, set_name, set_word
 from graphviz_ad._internal.operations.functions import Function, function
 
 
@@ -26,21 +24,29 @@ class Latex(Unicode):
         "+": " + ", "-": " - ", "−a": "-", "*": r" \cdot ", "×": r" \times ", "@": r" \, ", "/": " / ", ",": ", ",
         "<": " < ", "<=": r" \leq ", ">": " > ", ">=": r" \geq ", "==": " = ", "!=": r" \neq ", "[…]": r"[\ldots]",
     }  # fmt: skip
-    partial = r"\partial "
     escapes: Mapping[str, str] = {
         "_": r"\_", "#": r"{\#}", "$": r"\$", "%": r"\%", "&": r"\&", "{": r"\{", "}": r"\}", " ": r"\ ",
         "\u2007": r"\ ", "\u00a0": r"\ ", "~": r"{\sim}", "^": r"{\wedge}",
         "\\": r"{\backslash}", "'": r"{\prime}", '"': r"{\prime}{\prime}", "`": r"{\prime}", "−": "-", "·": r"{\cdot}", "×": r"{\times}", "±": r"{\pm}", "∂": r"{\partial}", "ℒ": r"\mathcal{L}", "∞": r"{\infty}", "√": r"{\surd}", "…": r"{\ldots}", **{letter: f"{{{command}}}" for letter, command in GREEK_IN_TEX.items()}, **{raised: f"{{}}^{{{plain}}}" for plain, raised in SUPERSCRIPTS.items() if plain != "−"}, **{lowered: f"{{}}_{{{plain}}}" for plain, lowered in SUBSCRIPTS.items() if plain != "−"},  # noqa: E501
     }  # fmt: skip
     token = re.compile(
-        rf"{NUMBER.pattern}(?![\w.])|(?P<word>(?![\u2070-\u209f²³¹])\w(?:(?![\u2070-\u207f²³¹])\w|\.(?=\w))*)|(?P<other>.)"
+        rf"{NUMBER.pattern}(?![\w.])|(?P<word>(?![\u2070-\u209f²³¹])\w(?:(?![\u2070-\u207f²³¹])\w|\.(?=\w))*(?:⁽[⁰¹²³⁴-⁹]+⁾)?)|(?P<other>.)"
     )
 
     def atom(self, text: str) -> str:
-        return "".join(self._token(match) for match in self.token.finditer(text)) or "{}"
+        return self.given(set_name(text))
 
     def given(self, text: str) -> str:
-        return self.atom(text)
+        rows = matrix_rows(text)
+        return self.matrix(rows) if rows else self.tokens(text)
+
+    def matrix(self, rows: list[list[str]]) -> str:
+        """In brackets; with what needs no package."""
+        lines = r" \\ ".join([" & ".join(map(self.tokens, row)) for row in rows])
+        return rf"\left[\begin{{array}}{{{'r' * len(rows[0])}}} {lines} \end{{array}}\right]"
+
+    def tokens(self, text: str) -> str:
+        return "".join(self._token(match) for match in self.token.finditer(text)) or "{}"
 
     def _token(self, match: re.Match[str]) -> str:
         if match["word"] is not None:
@@ -48,12 +54,14 @@ class Latex(Unicode):
         return self._escape(match["other"]) if match["other"] is not None else self._number(match)
 
     def _word(self, word: str) -> str:
-        simple = SIMPLE_NAME.fullmatch(word.translate(PLAIN_DIGITS))
-        if simple is None:
+        name = parts_of_name(word)
+        if name is None:
             return rf"\mathrm{{{self._escape(word)}}}"
-        letter = GREEK.get(simple["letter"], simple["letter"])
-        letter = GREEK_IN_TEX.get(letter, letter if letter.isascii() else rf"\mathrm{{{self._escape(letter)}}}")
-        return f"{letter}_{{{simple['lowered']}}}" if simple["lowered"] else tex_command(letter)
+        plain = name.base if name.is_symbol and name.base.isascii() else rf"\mathrm{{{self._escape(name.base)}}}"
+        base = GREEK_IN_TEX.get(name.base, plain)
+        lowered = f"_{{{name.lowered}}}" if name.lowered else ""
+        raised = f"^{{{name.raised}}}" if name.raised else ""
+        return base + lowered + raised if lowered or raised else tex_command(base)
 
     def _number(self, match: re.Match[str]) -> str:
         digits = {"∞": r"\infty", "inf": r"\infty", "NaN": r"\mathrm{NaN}", "nan": r"\mathrm{NaN}"}.get(
@@ -73,7 +81,13 @@ class Latex(Unicode):
         return f"{known.fence[2]} {text} {known.fence[3]}"
 
     def function_name(self, name: str) -> str:
-        return function(name).tex or self.atom(name)
+        return function(name).tex or self.given(set_word(name))
+
+    def partial(self, text: str) -> str:
+        return rf"\partial {text}"
+
+    def total(self, text: str) -> str:
+        return rf"d\,{text}" if text.startswith(r"\mathrm") else f"d {text}"
 
     def fraction(self, above: Piece, below: Piece) -> Piece | None:
         return Piece(rf"\frac{{{above.text}}}{{{below.text}}}", PRODUCT, numeric=above.numeric or below.numeric)
@@ -93,6 +107,10 @@ class Latex(Unicode):
 
 class Mathtext(Latex):
     """What matplotlib understands of TeX."""
+
+    def matrix(self, rows: list[list[str]]) -> str:
+        """In one line: it has no matrices."""
+        return self.tokens("[" + ", ".join([f"[{', '.join(row)}]" for row in rows]) + "]")
 
     escapes: Mapping[str, str] = {**Latex.escapes, "&": "&", "√": "√"}  # it knows neither \& nor \surd
 

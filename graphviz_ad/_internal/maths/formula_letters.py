@@ -12,6 +12,7 @@ GREEK: Mapping[str, str] = {
     "Gamma": "Γ", "Delta": "Δ", "Theta": "Θ", "Lambda": "Λ", "Xi": "Ξ", "Pi": "Π", "Sigma": "Σ", "Upsilon": "Υ",
     "Phi": "Φ", "Psi": "Ψ", "Omega": "Ω",
 }  # fmt: skip
+GREEK_WORDS = "|".join(sorted(GREEK, key=len, reverse=True))
 GREEK_IN_TEX = {letter: f"\\{word}" for word, letter in GREEK.items()}
 
 SUPERSCRIPTS = dict(zip("0123456789+-−=()ijnTxy", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁻⁼⁽⁾ⁱʲⁿᵀˣʸ", strict=True))
@@ -25,6 +26,3 @@ NUMERIC = re.compile(
     r"\[|(?:True|False)$|[−-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+|∞|inf|NaN|nan)(?:[eE][−+-]?[0-9]+)?(?:$|[+−-])"
 )
 WRITTEN_OUT = re.compile(r"[−-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)")
-SIMPLE_NAME = re.compile(
-    rf"(?P<letter>[^\W\d_]|{'|'.join(sorted(GREEK, key=len, reverse=True))})_?(?P<lowered>[0-9]*|(?<=_)[A-Za-z])"
-)

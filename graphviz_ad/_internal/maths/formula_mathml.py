@@ -6,16 +6,17 @@ import html
 import re
 from collections.abc import Mapping
 
-from graphviz_ad._internal.maths.formula_letters import GREEK, NUMBER, SIMPLE_NAME
-from graphviz_ad._internal.maths.formula_pieces import ATOM, POWER, PRODUCT, Piece
+from graphviz_ad._internal.maths.formula_letters import NUMBER
+from graphviz_ad._internal.maths.formula_pieces import ATOM, POWER, PRODUCT, Piece, matrix_rows
 from graphviz_ad._internal.maths.formula_unicode import Unicode
+from graphviz_ad._internal.maths.set_names import parts_of_name, set_name, set_word
 from graphviz_ad._internal.operations.functions import Function, function
+
+ONE_LETTER = re.compile(r"(?:<m\w+>)+[^<]<")  # what stands alone, or has only something raised or lowered beside it
 
 
 class MathML(Unicode):
     """Presentation MathML, which browsers draw without any script."""
-
-    partial = "<mo>∂</mo>"
 
     signs: Mapping[str, str] = {
         "−a": "<mo>−</mo>", ",": "<mo>,</mo>", "@": '<mspace width="0.2em"/>',
@@ -23,21 +24,37 @@ class MathML(Unicode):
     }  # fmt: skip
 
     def atom(self, text: str) -> str:
+        return self.given(set_name(text))
+
+    def given(self, text: str) -> str:
+        rows = matrix_rows(text)
+        return self.matrix(rows) if rows else self.token(text)
+
+    def matrix(self, rows: list[list[str]]) -> str:
+        """In brackets."""
+        cells = ("".join([f"<mtd>{self.token(element)}</mtd>" for element in row]) for row in rows)
+        return f"<mrow><mo>[</mo><mtable>{''.join([f'<mtr>{row}</mtr>' for row in cells])}</mtable><mo>]</mo></mrow>"
+
+    def token(self, text: str) -> str:
         if NUMBER.fullmatch(text):
             return f"<mn>{html.escape(text)}</mn>"
-        simple = SIMPLE_NAME.fullmatch(text)
-        if simple is None:
+        name = parts_of_name(text)
+        if name is None:
             return (
                 f"<mi>{html.escape(text)}</mi>"
                 if re.fullmatch(r"[\w.]*", text)
                 else f"<mtext>{html.escape(text)}</mtext>"
             )
-        letter = f"<mi>{GREEK.get(simple['letter'], simple['letter'])}</mi>"
-        tag = "mn" if simple["lowered"].isdigit() else "mi"
-        return f"<msub>{letter}<{tag}>{simple['lowered']}</{tag}></msub>" if simple["lowered"] else letter
-
-    def given(self, text: str) -> str:
-        return self.atom(text)
+        base = f"<mi>{name.base}</mi>"
+        lowered, raised = (f"<mi>{text}</mi>" if text.isalpha() else f"<mn>{text}</mn>" for text in name[1:])
+        match bool(name.lowered), bool(name.raised):
+            case True, True:
+                return f"<msubsup>{base}{lowered}{raised}</msubsup>"
+            case True, False:
+                return f"<msub>{base}{lowered}</msub>"
+            case False, True:
+                return f"<msup>{base}{raised}</msup>"
+        return base
 
     def row(self, text: str) -> str:
         return f"<mrow>{text}</mrow>"
@@ -52,7 +69,13 @@ class MathML(Unicode):
         return f"<mrow><mo>{known.fence[0]}</mo>{text}<mo>{known.fence[1]}</mo></mrow>"
 
     def function_name(self, name: str) -> str:
-        return f"<mi>{html.escape(function(name).text or GREEK.get(name, name))}</mi>"
+        return f"<mi>{html.escape(function(name).text or set_word(name))}</mi>"
+
+    def partial(self, text: str) -> str:
+        return f"<mo>∂</mo>{text}"
+
+    def total(self, text: str) -> str:
+        return f"<mi>d</mi>{text}" if ONE_LETTER.match(text) else f'<mi>d</mi><mspace width="0.15em"/>{text}'
 
     def fraction(self, above: Piece, below: Piece) -> Piece | None:
         return Piece(f"<mfrac>{above.text}{below.text}</mfrac>", PRODUCT, numeric=above.numeric or below.numeric)

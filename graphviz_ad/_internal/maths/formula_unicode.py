@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from graphviz_ad._internal.maths.formula_letters import GREEK, SUPERSCRIPTS
+from graphviz_ad._internal.maths.formula_letters import SUPERSCRIPTS
 from graphviz_ad._internal.maths.formula_pieces import ATOM, Piece
+from graphviz_ad._internal.maths.set_names import parts_of_name, set_name, set_word
 from graphviz_ad._internal.operations.functions import Function, function
 
 
@@ -17,11 +18,10 @@ class Unicode:
         "+": " + ", "-": " − ", "−a": "−", "*": "·", "×": " × ", "@": " @ ", "/": " / ", ",": ", ",
         "<": " < ", "<=": " ≤ ", ">": " > ", ">=": " ≥ ", "==": " = ", "!=": " ≠ ", "[…]": "[…]",
     }  # fmt: skip
-    partial = "∂"
 
     def atom(self, text: str) -> str:
-        match = re.fullmatch(rf"({'|'.join(GREEK)})(_?[0-9]*|_)", text)
-        return GREEK[match[1]] + match[2].rstrip("_") if match else text
+        """A name or number that stands in the formula itself."""
+        return set_name(text)
 
     def given(self, text: str) -> str:
         """A name of the program or a number: as it stands on the rest of the picture."""
@@ -40,7 +40,15 @@ class Unicode:
         return f"{known.fence[0]}{text}{known.fence[1]}"
 
     def function_name(self, name: str) -> str:
-        return function(name).text or self.atom(name)
+        return function(name).text or set_word(name)
+
+    def partial(self, text: str) -> str:
+        return f"∂{text}"
+
+    def total(self, text: str) -> str:
+        """ "dx", but "d loss", which would be read as one name without the space."""
+        parts = parts_of_name(text)
+        return f"d{text}" if parts is not None and parts.is_symbol else f"d {text}"
 
     def fraction(self, above: Piece, below: Piece) -> Piece | None:
         return None  # written in one line, like any other operator

@@ -35,6 +35,7 @@ from graphviz_ad._internal.maths.formula_tree import (
     walked,
 )
 from graphviz_ad._internal.maths.formula_unicode import Unicode
+from graphviz_ad._internal.maths.set_names import set_name
 from graphviz_ad._internal.operations.functions import Form, function
 
 # sign -> the level of the result, and the lowest levels that its two operands may have without parentheses
@@ -74,7 +75,7 @@ class Writer:
             case Call(function=name):
                 return self.call(name, inner)
             case Transposed():
-                return Piece(self.language.transposed(*inner), POWER, numeric=inner[0].numeric)
+                return Piece(self.language.transposed(*inner), POWER, numeric=inner[0].numeric, symbol=inner[0].symbol)
             case Part(index=None):
                 return self.selection(inner[0], self.language.signs["[…]"])
             case Part():
@@ -85,7 +86,7 @@ class Writer:
 
     def atom(self, text: str, *, numeric: bool = False) -> Piece:
         """A name or number in the language."""
-        return replace(measured(text), text=self.language.atom(text), numeric=numeric)
+        return replace(measured(set_name(text)), text=self.language.atom(text), numeric=numeric)
 
     def name(self, name: str) -> Piece:
         """What is put in for a name."""
@@ -103,6 +104,7 @@ class Writer:
             min(inner.level, PRODUCT) if inner.level >= DIVISION else PRODUCT,
             True,
             inner.numeric,
+            f"−{inner.number}" if inner.number and not inner.minus else "",
         )
 
     def worked_out(self, exponent: Tree) -> str | None:
@@ -126,7 +128,12 @@ class Writer:
             return base
         if worked_out is not None:
             exponent = self.atom(worked_out, numeric=True)
-        return Piece(self.language.power(base, exponent), POWER, numeric=base.numeric or exponent.numeric)
+        return Piece(
+            self.language.power(base, exponent),
+            POWER,
+            numeric=base.numeric or exponent.numeric,
+            symbol=base.symbol,
+        )
 
     def infix(self, sign: str, left: Piece, right: Piece) -> Piece:
         """Two operands with a sign between them, or a fraction."""
@@ -134,13 +141,24 @@ class Writer:
         fraction = self.language.fraction(left, right) if sign == "/" else None
         if fraction is not None:
             return fraction
+        if sign == "*" and right.symbol and left.number not in ("", "1"):
+            return self.multiple(left, self.language.inside(right, lowest_right, signed=False))
         numeric = left.numeric or right.numeric
         first = self.language.inside(left, lowest_left, signed=True)
         second = self.language.inside(right, lowest_right, signed=False)
         shown = self.language.signs["×" if sign == "*" and numeric else sign]
         return Piece(
-            self.language.row(first + shown + second), level, left.minus and left.level >= lowest_left, numeric
+            self.language.row(first + shown + second),
+            level,
+            left.minus and left.level >= lowest_left,
+            numeric,
+            symbol=left.symbol or right.symbol,
         )
+
+    def multiple(self, number: Piece, factor: str) -> Piece:
+        """A number of something, without a sign between them: "3x²", "−x"."""
+        coefficient = self.language.signs["−a"] if number.number in ("−1", "-1") else number.text
+        return Piece(self.language.row(coefficient + factor), PRODUCT, number.minus, number.numeric, symbol=True)
 
     def comparison(self, signs: Sequence[str], operands: Sequence[Piece]) -> Piece:
         """Operands with a sign between each two."""
@@ -160,12 +178,12 @@ class Writer:
         """A function as mathematics writes it, else as a call."""
         known, numeric = function(name), any(each.numeric for each in arguments)
         match known.form, arguments:
-            case Form.RATIO, [above, below]:
-                return self.ratio(above, below)
+            case Form.LOCAL | Form.TOTAL, [above, below]:
+                return self.derivative(above, below, total=known.form is Form.TOTAL)
             case Form.INVERSE, [inner]:
                 return self.power(inner, self.negative(self.atom("1")))
             case Form.ROOT, [inner]:
-                return Piece(self.language.root(inner), POWER, numeric=numeric)
+                return Piece(self.language.root(inner), POWER, numeric=numeric, symbol=not numeric)
             case Form.EXPONENTIAL, [inner]:
                 return self.language.exponential(inner)
             case Form.FENCED, [inner]:
@@ -175,10 +193,10 @@ class Writer:
             self.language.row(self.language.function_name(name) + self.language.parentheses(listed)), numeric=numeric
         )
 
-    def ratio(self, *both: Piece) -> Piece:
-        """The derivative of one by the other."""
+    def derivative(self, *both: Piece, total: bool) -> Piece:
+        """The derivative of one by the other: of one operation by its operand, or the ``total`` along all paths."""
+        sign = self.language.total if total else self.language.partial
         above, below = (
-            Piece(self.language.row(self.language.partial + self.language.inside(each, POWER, signed=False)))
-            for each in both
+            Piece(self.language.row(sign(self.language.inside(each, POWER, signed=False)))) for each in both
         )
         return replace(self.language.fraction(above, below) or Piece(f"{above.text}/{below.text}"), level=POWER)

@@ -16,11 +16,22 @@ from graphviz_ad._internal.maths.formula_writing import written_formula
 
 UNICODE, MATHTEXT, LATEX, MATHML = Unicode(), Mathtext(), Latex(), MathML()
 OWN_NAMES: Mapping[str, str] = {}
+LOCAL, TOTAL = "partial(a, b)", "total(a, b)"  # derivatives of a by b: of one operation, and along all paths
 
 
 def to_unicode(text: str, names: Mapping[str, str] = OWN_NAMES) -> str:
     """The formula as one line of text: ``g·(1 − y²)``."""
     return written_formula(parsed(text), names, UNICODE)
+
+
+def local_derivative(above: str, below: str) -> str:
+    """What the derivative of one operation by its operand is called: "∂q/∂x"."""
+    return to_unicode(LOCAL, {"a": above, "b": below})
+
+
+def total_derivative(above: str, below: str) -> str:
+    """What a gradient is called, the sum along all paths: "df/dx"."""
+    return to_unicode(TOTAL, {"a": above, "b": below})
 
 
 def to_mathtext(text: str, names: Mapping[str, str] = OWN_NAMES) -> str:

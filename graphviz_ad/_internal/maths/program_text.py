@@ -10,9 +10,9 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from graphviz_ad._internal.maths.formula_pieces import ATOM, COMPARISON, SUM, Piece, printable
+from graphviz_ad._internal.maths.formula_pieces import ATOM, COMPARISON, SUM, Piece, measured, printable
 from graphviz_ad._internal.maths.formula_unicode import Unicode
 from graphviz_ad._internal.maths.formula_writing import Writer
 from graphviz_ad._internal.maths.number_format import MINUS
@@ -91,7 +91,10 @@ class ProgramWriter:
     def variable(self, name: str) -> Piece:
         """A variable, as it is called on the picture."""
         given = self.names.get(name)
-        return self.writer.atom(name) if given is None else self.writer.atom(printable(given))
+        if given is None:
+            return self.writer.atom(name)
+        shown = printable(given)
+        return replace(measured(shown), text=self.writer.language.given(shown))
 
     def number(self, value: float) -> Piece:
         """A number as it is written."""

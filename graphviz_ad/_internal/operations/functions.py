@@ -25,7 +25,8 @@ class Form(Enum):
     ROOT = "√a"
     EXPONENTIAL = "eᵃ"
     INVERSE = "a⁻¹"
-    RATIO = "∂a/∂b"
+    LOCAL = "∂a/∂b"
+    TOTAL = "da/db"
 
 
 class Error(Enum):
@@ -122,7 +123,7 @@ FUNCTIONS: Mapping[str, Function] = MappingProxyType({
     "triu": Function(np.triu, error=Error.MOVES),
     "log_softmax": Function(lambda x: x - np.logaddexp.reduce(x, axis=-1, keepdims=True), error=Error.WHOLE),
     "softmax": Function(lambda x: np.exp(x - np.logaddexp.reduce(x, axis=-1, keepdims=True)), error=Error.WHOLE),
-    "partial": Function(form=Form.RATIO),
+    "partial": Function(form=Form.LOCAL), "total": Function(form=Form.TOTAL),
 })  # fmt: skip
 CONSTANTS: Mapping[str, float] = MappingProxyType({  # alpha and lambda are those of selu
     "pi": math.pi, "alpha": 1.6732632423543772, "lambda_": 1.0507009873554805,

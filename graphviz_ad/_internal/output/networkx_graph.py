@@ -12,7 +12,7 @@ from graphviz_ad._internal.layouts.choice import place_scene
 from graphviz_ad._internal.scene.paint import block_size
 from graphviz_ad._internal.scene.scene import Arrow, Box, Line, Point, Scene
 from graphviz_ad._internal.scene.words.describe import Options, words_of_graph
-from graphviz_ad._internal.scene.words.names import graph_names
+from graphviz_ad._internal.scene.words.names import mathematical_names
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -51,7 +51,7 @@ def drawn(graph: Graph) -> tuple[Mapping[str, str], Mapping[str, Point]]:
     kept: dict[str, Any] = vars(graph)
     if CACHE not in kept:
         many = len(graph.node_list) > MOST_IN_FULL
-        kept[CACHE] = (graph_names(graph).of, in_columns(graph)) if many else in_full(graph)
+        kept[CACHE] = (mathematical_names(graph).of, in_columns(graph)) if many else in_full(graph)
     found: tuple[Mapping[str, str], Mapping[str, Point]] = kept[CACHE]
     return found
 

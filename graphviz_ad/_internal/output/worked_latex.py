@@ -1,7 +1,7 @@
 r"""Explanation -> LaTeX: the worked solution as one ``align*`` environment, or as a document that pdfTeX, XeTeX and
 LuaTeX compile.
 
-Each line is also understood by matplotlib's mathtext, but for letters of a user's names that neither has.
+Each line is also understood by matplotlib's mathtext, but for matrices, and letters of a user's names that neither has.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from graphviz_ad._internal.base.visible_text import visible
 from graphviz_ad._internal.explain.explanation import Explanation
 from graphviz_ad._internal.explain.worked_solution import Row, Section, Term, sections, solution_title
+from graphviz_ad._internal.maths.formula_pieces import matrix_rows
 from graphviz_ad._internal.maths.formulas import formula_to_latex, to_unicode
 from graphviz_ad._internal.renderers.latex.latex_text import PROLOGUE, latex_text
 
@@ -78,9 +79,16 @@ def row_lines(row: Row) -> Iterator[str]:
 
 
 def weight(term: Term) -> int:
-    """How much of a line a term takes, in characters; a fraction as much as the longer of its parts."""
-    text = to_unicode(term.formula, term.names)
+    """How much of a line a term takes, in characters; a fraction as much as the longer of its parts, a matrix as much
+    as its longest row.
+    """
+    text = to_unicode(term.formula, {name: longest_row(text) for name, text in term.names.items()})
     return len(re.sub(r"∂([^\s/·]+)/∂([^\s/·]+)", lambda match: max(match[1], match[2], key=len) + "∂", text))
+
+
+def longest_row(text: str) -> str:
+    """The longest row of a matrix, any other text as it is."""
+    return max((", ".join(row) for row in matrix_rows(text)), key=len, default=text)
 
 
 def shown(term: Term) -> str:

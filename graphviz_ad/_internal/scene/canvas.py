@@ -56,7 +56,7 @@ class Polygon:
 @dataclass(frozen=True)
 class Label:
     """One line of text; ``x`` is where ``anchor`` ("start", "middle", "end") says, ``y`` the baseline, ``size``
-    the em.
+    the em. ``math``: it is set as mathematics, in the runs that `graphviz_ad._internal.scene.set_text` tells.
     """
 
     x: float
@@ -69,6 +69,7 @@ class Label:
     anchor: str = "middle"
     owner: str = ""
     part: str = "text"
+    math: bool = False
 
 
 Mark = Rect | Curve | Polygon | Label

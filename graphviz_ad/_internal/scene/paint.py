@@ -7,7 +7,7 @@ import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from graphviz_ad._internal.scene import grids
+from graphviz_ad._internal.scene import grids, ratios
 from graphviz_ad._internal.scene import path_lines as trails
 from graphviz_ad._internal.scene.canvas import Canvas, Curve, Label, Mark, Polygon, Rect
 from graphviz_ad._internal.scene.font_metrics import ASCENT, DESCENT, shorten, text_width
@@ -24,6 +24,8 @@ class Type:
     italic: bool = False
 
 
+# roles of lines that are formulas or names; those of gradients are in italics as a whole
+MATHEMATICS = frozenset(("name", "formula", "local", "copy", "tangent", "direction"))
 SMALL, TEXT, LARGE = 12.5, 15.0, 16.0  # ems, in points; there are no others in a picture
 
 TYPES = {
@@ -99,6 +101,8 @@ def line_size(line: Line) -> tuple[float, float]:
     kind = type_of(line.role)
     if line.grid is not None:
         return grids.grid_size(line.grid, kind.bold)
+    if line.ratio is not None:
+        return ratios.ratio_size(line.ratio, kind.size)
     return text_width(line.text, kind.size, kind.bold), kind.size * (ASCENT + DESCENT)
 
 
@@ -284,10 +288,13 @@ def line_marks(line: Line, span: tuple[float, float], top: float, owner: str) ->
         face = grids.Face(kind.color, kind.bold, kind.italic)
         yield from grids.grid_marks(line.drawn, (span[0], top), span[1] - span[0], face, owner, line.role)
         return
-    down = (line_size(line)[1] - kind.size * (ASCENT + DESCENT)) / 2 if line.grid is not None else 0.0
+    if line.stacked is not None:
+        yield from ratios.ratio_marks(line.stacked, middle, top, kind.size, kind.color, owner)
+        return
+    down = (line_size(line)[1] - kind.size * (ASCENT + DESCENT)) / 2 if line.grid or line.ratio else 0.0
     base = top + down + kind.size * ASCENT
     look = kind.size, kind.color, kind.bold, kind.italic
-    yield Label(middle, base, line.text, *look, owner=owner, part=line.key)
+    yield Label(middle, base, line.text, *look, owner=owner, part=line.key, math=line.role in MATHEMATICS)
 
 
 def arrow_look(arrow: Arrow) -> tuple[str, float, tuple[float, ...], int]:
@@ -371,7 +378,7 @@ LEGEND = {
     "tie": ("tie, kink", "the derivative jumps here: what torch takes"),
     "cut": ("✂", "no gradient flows"),
     "upstream": ("seed 2", "upstream gradient"),
-    "tangent": ("∂y/∂x = 3", "tangent: how it moves with that input"),
+    "tangent": ("dy/dx = 3", "tangent: how it moves with that input"),
     "direction": ("tangent 3", "how it moves with the inputs"),
     "forward": ("→ 3", "what flows forward here"),
 }
@@ -405,7 +412,8 @@ def legend_row(items: list[tuple[str, str, str]], x: float, y: float) -> Iterato
     """One row of the legend."""
     for role, sample, words in items:
         kind = TYPES[role]
-        yield Label(x, y, sample, SMALL, kind.color, kind.bold, kind.italic, "start", part="legend")
+        math = role in MATHEMATICS
+        yield Label(x, y, sample, SMALL, kind.color, kind.bold, kind.italic, "start", part="legend", math=math)
         x += text_width(sample, SMALL, kind.bold) + 6
         yield Label(x, y, words, SMALL, "muted", anchor="start", part="legend")
         x += text_width(words, SMALL) + 22
@@ -454,6 +462,7 @@ def moved_marks(marks: Iterable[Mark], scale: float, dx: float, dy: float) -> It
                 mark.anchor,
                 mark.owner,
                 mark.part,
+                mark.math,
             )
 
 
@@ -514,6 +523,7 @@ def frame_words(film: Film, index: int, width: float, height: float) -> Iterator
             i == 0,
             anchor="middle",
             part="caption",
+            math=True,
         )
 
 

@@ -121,7 +121,15 @@ def trail_legend(trails: Sequence[Trail], x: float, y: float, width: float) -> I
         middle = y + (i + 0.5) * ROW
         if not trail.letter:
             yield Label(
-                x, middle + 5, shorten(trail.words, SIZE, width, True), SIZE, "ink", True, anchor="start", part="legend"
+                x,
+                middle + 5,
+                shorten(trail.words, SIZE, width, True),
+                SIZE,
+                "ink",
+                True,
+                anchor="start",
+                part="legend",
+                math=True,
             )
             continue
         number = LETTERS.index(trail.letter)
@@ -138,6 +146,7 @@ def trail_legend(trails: Sequence[Trail], x: float, y: float, width: float) -> I
             "ink",
             anchor="start",
             part="legend",
+            math=True,
         )
         if trail.brings:
             yield Label(

@@ -47,8 +47,20 @@ class Grid:
 
 
 @frozen
+class Ratio:
+    """A derivative as a fraction, with what it is equal to, drawn in the place of a line as long as its text is what
+    the fraction ``said``.
+    """
+
+    said: str
+    above: str
+    below: str
+    rest: str = ""
+
+
+@frozen
 class Line:
-    """One line of text, or the grid that says the same.
+    """One line of text, or the grid or the fraction that says the same.
 
     ``role`` chooses its typography ("name", "value", "gradient", "local", "note", …). ``kind`` tells apart what lines
     of one role say: of a name "formula" where that stands beside it, of a value or gradient "spread" for mean and
@@ -61,6 +73,17 @@ class Line:
     kind: str = ""
     number: int = 0
     grid: Grid | None = None
+    ratio: Ratio | None = None
+
+    @property
+    def stacked(self) -> Ratio | None:
+        """The fraction that is drawn in its place, as long as its text says what that says."""
+        return self.ratio if self.ratio is not None and self.text == self.ratio.said else None
+
+    @property
+    def is_replaced(self) -> bool:
+        """Whether something else is drawn in the place of its words."""
+        return self.drawn is not None or self.stacked is not None
 
     @property
     def drawn(self) -> Grid | None:

@@ -103,6 +103,8 @@ def widest(line: Line, texts: Iterable[str]) -> Line:
     if line.grid is not None:
         others = [text_width(text, kind.size, kind.bold) for text in dict.fromkeys(texts) if text != line.grid.said]
         return replace(line, grid=replace(line.grid, least=max(others, default=0.0)))
+    if line.ratio is not None:
+        return line
     text = max((line.text, *dict.fromkeys(texts)), key=lambda text: text_width(text, kind.size, kind.bold))
     return line if text == line.text else replace(line, text=text)
 

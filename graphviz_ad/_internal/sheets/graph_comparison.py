@@ -198,7 +198,7 @@ class Pair:
 
     def _scene(self, graph: Graph, marked: Collection[str], remarks: Mapping[str, Sequence[str]]) -> Scene:
         words = words_of_graph(graph, self.options)
-        keys = {name: key for key, name in words.names.of.items()}
+        keys = words.names.keys
         lines = {keys[name]: texts for name, texts in remarks.items()}
         return with_remarks(with_failure(build_scene(words), graph), lines, marked=marked)
 

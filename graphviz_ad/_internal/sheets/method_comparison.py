@@ -31,7 +31,7 @@ from graphviz_ad._internal.graph.graph import Graph
 from graphviz_ad._internal.graph.snapshot import Array
 from graphviz_ad._internal.maths.agreement import ROUGHLY
 from graphviz_ad._internal.maths.finite_differences import Curve, error_curve, relative_error
-from graphviz_ad._internal.maths.formulas import to_unicode
+from graphviz_ad._internal.maths.formulas import to_unicode, total_derivative
 from graphviz_ad._internal.maths.number_format import short_number
 from graphviz_ad._internal.output.call_options import ChartFile, ThemeOptions
 from graphviz_ad._internal.output.chart import Chart
@@ -117,7 +117,7 @@ class Comparison(ShowsItself):
         more = ("…",) if len(self.inputs) > MOST_SHOWN else ()
         yield (
             "",
-            *(f"∂{self.result}/∂{name}" for name in names),
+            *(total_derivative(self.result, name) for name in names),
             *more,
             "error",
             "evaluations",
@@ -148,7 +148,7 @@ class Comparison(ShowsItself):
             for name in self.inputs:
                 formula = self.symbolic.derivatives[name]
                 yield (
-                    f"∂{self.result}/∂{name} = {readable_formula(formula.text)}  "
+                    f"{total_derivative(self.result, name)} = {readable_formula(formula.text)}  "
                     f" ({counted_noun(formula.operations, 'operation')})"
                 )
 

@@ -56,7 +56,7 @@ class Shot:
     def panels(self, layout: str) -> Iterator[Panel]:
         """One panel."""
         words = words_of_graph(self.graph, replace(self.options, sums=self.step is not None))
-        keys = {name: key for key, name in words.names.of.items()}
+        keys = words.names.keys
         lines = {keys[name]: [text] if isinstance(text, str) else text for name, text in self.remarks.items()}
         marked = {keys[name] for name in self.marked}
         if self.step is None:

@@ -13,13 +13,15 @@
   /* ---- parts: number -> its <g>, its words, and its <text>s by role ---- */
   const parts = data.hover.map((hover) => ({ hover, body: null, words: null, texts: new Map() }));
   const finals = new Map(); // <text> -> what it says in the finished picture
+  const written = new Map(); // <text> -> what it says now, and the finished words as they are set
   for (const group of picture.querySelectorAll("[data-part]")) {
     const part = parts[Number(group.dataset.part)];
     part[group.matches(".words") ? "words" : "body"] = group;
     for (const text of group.querySelectorAll("text")) {
       const role = text.classList[0];
       part.texts.set(role, [...(part.texts.get(role) ?? []), text]);
-      finals.set(text, text.textContent);
+      finals.set(text, text.dataset.text ?? text.textContent);
+      written.set(text, { now: finals.get(text), set: [...text.childNodes] });
     }
   }
 
@@ -27,7 +29,7 @@
   const facts = (part) => part.hover.map((line) => {
     if (typeof line === "string") return line;
     const [text, role] = line;
-    const known = part.texts.get(role).every((element) => element.textContent === finals.get(element));
+    const known = part.texts.get(role).every((element) => written.get(element).now === finals.get(element));
     return known ? text : `${text.split(":", 1)[0]}: not computed yet`;
   });
   const describe = (part) => part.body?.hasAttribute("tabindex") && part.body.setAttribute("aria-label", facts(part).join("; "));
@@ -49,6 +51,13 @@
   const write = (element, text) => {
     if (element.textContent !== text) element.textContent = text;
   };
+  const put = (element, text) => {
+    const words = written.get(element);
+    if (words.now === text) return;
+    words.now = text;
+    if (text === finals.get(element)) element.replaceChildren(...words.set);
+    else element.textContent = text;
+  };
 
   /* Colour grows along an arrow towards the one that receives, for a reader who has not asked for less motion. */
   const calm = matchMedia("(prefers-reduced-motion: reduce)");
@@ -68,7 +77,7 @@
         if (oneOn && now.emphasis.startsWith("active-")) grow(part.body);
       }
       for (const [role, text] of now.texts) for (const element of part.texts.get(role) ?? []) {
-        write(element, text);
+        put(element, text);
         if ("said" in element.dataset) element.toggleAttribute("data-shown", text !== finals.get(element)); // words for cells
       }
       if (part.words) part.words.toggleAttribute("data-blank", [...now.texts.values()].every((text) => !text));
@@ -89,11 +98,23 @@
     const firstOf = (phase) => data.steps.findIndex((step) => step.phase === phase);
     const phaseName = (step) => data.phases[step.phase] ?? step.phase;
 
+    /* Mathematics: what is upright, in italics, lowered, in turn. */
+    const looks = [null, "i", "sub"];
+    const set = (element, parts) => {
+      if (element.textContent === parts.join("")) return;
+      const nodes = parts.map((text, i) => {
+        if (!looks[i % 3]) return text;
+        const part = document.createElement(looks[i % 3]);
+        part.textContent = text;
+        return part;
+      });
+      element.replaceChildren(...nodes.filter((node) => node.textContent !== ""));
+    };
     const say = (step) => {
       const [rule, numbers, result] = step.caption;
-      write(find(".gad-rule"), rule);
-      write(find(".gad-numbers"), numbers);
-      write(find(".gad-result"), result);
+      set(find(".gad-rule"), rule);
+      set(find(".gad-numbers"), numbers);
+      set(find(".gad-result"), result);
     };
 
     /* Returns whether anything moved, so that a key that did nothing can go on to the page around. */
@@ -225,7 +246,7 @@
     /* The longest caption reserves its room, so that nothing jumps from step to step. */
     const reserveCaption = () => {
       const caption = find(".gad-caption");
-      const length = (step) => step.caption.join(" ").length;
+      const length = (step) => step.caption.flat().join("").length;
       caption.style.minHeight = "";
       say(data.steps.reduce((a, b) => (length(b) > length(a) ? b : a)));
       caption.style.minHeight = `${caption.offsetHeight}px`;

@@ -31,6 +31,7 @@ from graphviz_ad._internal.scene import paint
 from graphviz_ad._internal.scene import path_lines as trails
 from graphviz_ad._internal.scene.canvas import Canvas
 from graphviz_ad._internal.scene.scene import Arrow, Box, Change, Film, Scene, Step, Trail, restyle
+from graphviz_ad._internal.scene.set_text import runs_of
 from graphviz_ad._internal.scene.themes import Theme
 
 POLICY = (
@@ -235,7 +236,7 @@ def film_data(film: Film) -> dict[str, object]:
         seconds = round(film.seconds(i), 2)
         return {
             "phase": step.phase,
-            "caption": caption_parts(step),
+            "caption": [threes(part) for part in caption_parts(step)],
             "seconds": seconds,
             "changes": listed(step.changes),
         }
@@ -259,6 +260,16 @@ def caption_parts(step: Step) -> list[str]:
     """Rule, numbers and result."""
     rule, numbers, *result = [prose(part) for part in step.caption] + [""] * (2 - min(len(step.caption), 2))
     return [rule, numbers, " ".join(result)]
+
+
+def threes(text: str) -> list[str]:
+    """A caption as mathematics: what is upright, in italics, lowered; upright, in italics, lowered; and so on."""
+    found: list[str] = []
+    for run in runs_of(text):
+        place = 2 if run.lowered else int(run.italic)
+        found += [""] * ((place - len(found)) % 3)
+        found.append(run.text)
+    return found
 
 
 def json_in_html(value: object) -> str:

@@ -23,7 +23,7 @@ from graphviz_ad._internal.renderers.svg.still import (
     svg_number,
     tag,
 )
-from graphviz_ad._internal.scene import grids, paint
+from graphviz_ad._internal.scene import grids, paint, ratios
 from graphviz_ad._internal.scene.canvas import Curve, Label, Mark, Polygon
 from graphviz_ad._internal.scene.path_lines import DISCS
 from graphviz_ad._internal.scene.scene import Arrow, Box, Group, Line, Scene
@@ -82,7 +82,7 @@ def shapes_with_grids(part: Drawn, painter: Callable[[Drawn], Iterable[Mark]]) -
     """The elements of a box or of the words on an arrow; of a line with a grid both its words, which are seen as long
     as they say something else, and the cells.
     """
-    gridded = [line for line in part.lines if line.drawn is not None]
+    gridded = [line for line in part.lines if line.is_replaced]
     if not gridded:
         return stage_shapes(painter(part))
     plain = list(painter(part_in_words(part)))
@@ -91,7 +91,8 @@ def shapes_with_grids(part: Drawn, painter: Callable[[Drawn], Iterable[Mark]]) -
     for mark in plain:
         if isinstance(mark, Label) and mark.part in said:
             line = said[mark.part]
-            words = mark_element(replace(mark, text=line.text), bare_attributes(mark) | {"data-said": ""})
+            final = replace(mark, text=line.text)
+            words = mark_element(final, bare_attributes(final) | {"data-said": ""})
             cells = [cell for cell in painter(part_in_words(part, but=line)) if cell not in plain]
             shapes.append(words + tag("g", {"class": "cells"}, stage_shapes(cells)))
     return "".join(shapes)
@@ -99,7 +100,7 @@ def shapes_with_grids(part: Drawn, painter: Callable[[Drawn], Iterable[Mark]]) -
 
 def part_in_words(part: Drawn, but: Line | None = None) -> Drawn:
     """A box or arrow with words in the place of all grids, but for those of one line."""
-    lines = [replace(line, text=OTHER) if line.drawn is not None and line is not but else line for line in part.lines]
+    lines = [replace(line, text=OTHER) if line.is_replaced and line is not but else line for line in part.lines]
     return replace(part, lines=tuple(lines))
 
 
@@ -142,8 +143,7 @@ def words_group(arrow: Arrow, index: int) -> str:
     wordy = replace(
         arrow,
         lines=tuple(
-            line if line.role == "trails" or line.drawn is not None else replace(line, text=OTHER)
-            for line in arrow.lines
+            line if line.role == "trails" or line.is_replaced else replace(line, text=OTHER) for line in arrow.lines
         ),
     )
     grounds = [mark for mark in paint.arrow_words(wordy) if mark.part == "ground"]
@@ -187,7 +187,7 @@ def still_rules(scene: Scene) -> list[str]:
     """Looks that no step changes: words by their role, badges, grounds and group frames."""
     rules = {}
     for mark in (*paint.stage_marks(scene), *paint.stage_marks(in_words(scene))):
-        if isinstance(mark, Label) or mark.part in ("badge", "ground", *DISCS, *grids.PARTS):
+        if isinstance(mark, Label) or mark.part in ("badge", "ground", ratios.LINE, *DISCS, *grids.PARTS):
             rules[f".{class_name(mark.part)}"] = stage_declarations(mark)
     for group in scene.groups[:1]:
         rules |= {f".group .{mark.part}": stage_declarations(mark) for mark in paint.group_marks(group)}

@@ -23,6 +23,7 @@ from graphviz_ad._internal.base.errors import GraphvizADWarning
 from graphviz_ad._internal.base.visible_text import visible
 from graphviz_ad._internal.scene.canvas import Canvas, Label, Mark
 from graphviz_ad._internal.scene.font_metrics import text_width
+from graphviz_ad._internal.scene.set_text import DROP, SCRIPT, runs_of_label
 
 # vertices, y up, of letters with an em of EM; and matplotlib's path codes
 Outline = tuple[NDArray[np.float64], NDArray[np.uint8]]
@@ -110,6 +111,21 @@ def drawable_text(text: str, bold: bool, italic: bool) -> str:
     return "".join(char if char in glyphs else MISSING for char in visible(text))
 
 
+def label_outline(label: Label) -> Outline:
+    """The outline of a label that starts at the origin, its runs one after the other."""
+    runs = runs_of_label(label)
+    if len(runs) == 1:
+        return letter_outline(drawable_text(runs[0].text, label.bold, runs[0].italic), label.bold, runs[0].italic)
+    x, vertices, codes = 0.0, [], []
+    for run in runs:
+        text, scale = drawable_text(run.text, label.bold, run.italic), SCRIPT if run.lowered else 1.0
+        points, kinds = letter_outline(text, label.bold, run.italic)
+        vertices.append(points * scale + (x, -DROP * EM if run.lowered else 0.0))
+        codes.append(kinds)
+        x += text_width(text, EM * scale, label.bold)
+    return np.concatenate(vertices), np.concatenate(codes)
+
+
 def start(label: Label) -> float:
     """Where its first letter stands."""
     return label.x - width(label) * {"start": 0.0, "middle": 0.5, "end": 1.0}[label.anchor]
@@ -117,7 +133,12 @@ def start(label: Label) -> float:
 
 def width(label: Label) -> float:
     """How long the line is, in the unit of its size."""
-    return text_width(drawable_text(label.text, label.bold, label.italic), label.size, label.bold)
+    return sum(
+        text_width(
+            drawable_text(run.text, label.bold, run.italic), label.size * (SCRIPT if run.lowered else 1.0), label.bold
+        )
+        for run in runs_of_label(label)
+    )
 
 
 def with_squares(canvas: Canvas) -> Canvas:
@@ -134,7 +155,7 @@ def with_squares(canvas: Canvas) -> Canvas:
 def warn_of_missing(marks: Iterable[Mark]) -> None:
     """Say once which characters are drawn as squares."""
     labels = (mark for mark in marks if isinstance(mark, Label))
-    faces = dict.fromkeys((label.text, label.bold, label.italic) for label in labels)
+    faces = dict.fromkeys((run.text, label.bold, run.italic) for label in labels for run in runs_of_label(label))
     chars = sorted({char for text, bold, italic in faces for char in set(visible(text)) - _glyphs(bold, italic)})
     if chars:
         _warn(chars)

@@ -281,9 +281,7 @@ def _placed_text(label: Label, space: Space) -> Path:
     x, y, em = letters.start(label) * space.scale, space.height - label.y * space.scale, label.size * space.scale
     if em < LEGIBLE:
         return _bar(x, y, letters.width(label) * space.scale, em)
-    vertices, codes = letters.letter_outline(
-        letters.drawable_text(label.text, label.bold, label.italic), label.bold, label.italic
-    )
+    vertices, codes = letters.label_outline(label)
     if space.snap and em >= CRISP:  # sharper, and the same word has the same pixels wherever it stands
         x, y = round(x), round(y)
     return Path(vertices * (em / letters.EM) + (x, y), codes if len(codes) else None)

@@ -14,6 +14,7 @@ from graphviz_ad._internal.renderers.latex.latex_text import PROLOGUE, latex_tex
 from graphviz_ad._internal.renderers.svg.still import class_name, roles, svg_number
 from graphviz_ad._internal.scene.canvas import Canvas, Curve, Label, Mark, Polygon, Rect
 from graphviz_ad._internal.scene.scene import Point
+from graphviz_ad._internal.scene.set_text import Run, runs_of_label
 from graphviz_ad._internal.scene.themes import Theme
 
 LONGEST_LINE = 120  # of a comment
@@ -79,6 +80,19 @@ def font_commands(mark: Label) -> str:
     return rf"\gadfont{{{svg_number(mark.size)}}}{weight}" + (r"\itshape" if mark.italic else "")
 
 
+def latex_label(label: Label) -> str:
+    """The words of a label, its variables in mathematics."""
+    return "".join(latex_run(run, label) for run in runs_of_label(label))
+
+
+def latex_run(run: Run, label: Label) -> str:
+    """One run: a variable in mathematics, anything else as text; what would stand there in italics anyway, too."""
+    text = latex_text(run.text)
+    if run.italic and not label.italic:
+        text = rf"\ensuremath{{{run.text}}}" if run.text.isascii() and run.text.isalpha() else text
+    return rf"\textsubscript{{{text}}}" if run.lowered else text
+
+
 def tikz_mark(mark: Mark) -> str:
     """One mark as one TikZ command."""
     fill, stroke = roles(mark)
@@ -108,7 +122,7 @@ def tikz_mark(mark: Mark) -> str:
                 f"anchor={ANCHORS[mark.anchor]},inner sep=0bp,outer"
                 f" sep=0bp,text={tikz_color(mark.color)},font={font_commands(mark)}"
             )
-            return rf"\node[{look}] at {tikz_point((mark.x, mark.y))} {{{latex_text(mark.text)}}};"
+            return rf"\node[{look}] at {tikz_point((mark.x, mark.y))} {{{latex_label(mark)}}};"
     return rf"\path[{','.join(options)}] {path};"
 
 
@@ -146,7 +160,7 @@ def pgf_mark(mark: Mark, height: float) -> str:
             look = rf"\color{{{tikz_color(mark.color)}}}{font_commands(mark)}"
             return (
                 rf"\pgftext[x={svg_number(mark.x)}bp,y={svg_number(height - mark.y)}bp,{SIDES[mark.anchor]}]{{{look}"
-                rf" {latex_text(mark.text)}}}"
+                rf" {latex_label(mark)}}}"
             )
     pen = ""
     match mark:

@@ -19,7 +19,7 @@ from graphviz_ad._internal.renderers.images.letters import (
     EM,
     drawable_text,
     is_shaped,
-    letter_outline,
+    label_outline,
     start,
     warn_of_missing,
 )
@@ -27,6 +27,7 @@ from graphviz_ad._internal.renderers.pages.pdf_font import PdfFont, flate_stream
 from graphviz_ad._internal.renderers.svg.still import roles, svg_number
 from graphviz_ad._internal.scene.canvas import Canvas, Curve, Label, Mark, Polygon, Rect
 from graphviz_ad._internal.scene.scene import Film, Point
+from graphviz_ad._internal.scene.set_text import DROP, SCRIPT, runs_of_label
 from graphviz_ad._internal.scene.themes import Theme
 
 LONGEST_SIDE = 14_400  # units of a page; a larger page is counted in larger units
@@ -75,7 +76,8 @@ def pdf_document(shown: Sequence[Shown], count: int, size: Point, theme: Theme, 
     warn_of_missing(labels)
     chars: dict[Face, set[str]] = defaultdict(set)
     for label in labels:
-        chars[label.bold, label.italic].update(drawable_text(label.text, label.bold, label.italic))
+        for run in runs_of_label(label):
+            chars[label.bold, run.italic].update(drawable_text(run.text, label.bold, run.italic))
     fonts = {face: PdfFont(chars[face], *face) for face in sorted(chars) if chars[face]}
     file = Objects()
     names = {face: f"F{i}" for i, face in enumerate(fonts)}
@@ -158,21 +160,26 @@ def round_rectangle(rect: Rect) -> str:
 
 def written_text(label: Label, theme: Theme, fonts: dict[Face, PdfFont], names: dict[Face, str]) -> bytes:
     """A line of text, turned upright again."""
-    text, face = drawable_text(label.text, label.bold, label.italic), (label.bold, label.italic)
-    if not text:
+    runs = [(run, drawable_text(run.text, label.bold, run.italic)) for run in runs_of_label(label) if run.text]
+    if not runs:
         return b""
     # text of mode 3 is not seen but can be copied
-    drawing, mode = (f"{traced_text(text, label)} f ", "3 Tr") if is_shaped(text) else ("", "0 Tr")
+    whole = "".join(text for _, text in runs)
+    drawing, mode = (f"{traced_text(label)} f ", "3 Tr") if is_shaped(whole) else ("", "0 Tr")
     where = f"1 0 0 -1 {svg_number(start(label))} {svg_number(label.y)} Tm"
-    begin = (
-        f"{pdf_color(theme[label.color], 'rg')} {drawing}BT {mode} /{names[face]} {svg_number(label.size)} Tf {where} "
-    )
-    return begin.encode() + fonts[face].shown(text) + b" Tj ET"
+    parts = [f"{pdf_color(theme[label.color], 'rg')} {drawing}BT {mode}".encode()]
+    uneven = any(run.lowered for run, _ in runs)
+    for i, (run, text) in enumerate(runs):
+        face, size = (label.bold, run.italic), label.size * (SCRIPT if run.lowered else 1.0)
+        rise = f" {svg_number(-DROP * label.size if run.lowered else 0.0)} Ts" if uneven else ""
+        look = f"/{names[face]} {svg_number(size)} Tf{rise}{f' {where}' if i == 0 else ''} "
+        parts.append(look.encode() + fonts[face].shown(text) + b" Tj")
+    return b" ".join([*parts, b"ET"])
 
 
-def traced_text(text: str, label: Label) -> str:
+def traced_text(label: Label) -> str:
     """The outline of a line of text, for letters that join or run from right to left."""
-    vertices, codes = letter_outline(text, label.bold, label.italic)
+    vertices, codes = label_outline(label)
     points = iter((vertices * (label.size / EM, -label.size / EM) + (start(label), label.y)).tolist())
     path: list[str] = []
     here = (0.0, 0.0)

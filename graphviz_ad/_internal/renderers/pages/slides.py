@@ -22,6 +22,7 @@ from graphviz_ad._internal.scene.canvas import Canvas, Curve, Label, Mark, Polyg
 from graphviz_ad._internal.scene.font_metrics import text_width
 from graphviz_ad._internal.scene.paint import tick
 from graphviz_ad._internal.scene.scene import Film, Point, Step
+from graphviz_ad._internal.scene.set_text import DROP, SCRIPT, Run, runs_of_label
 from graphviz_ad._internal.scene.themes import Theme
 
 EMU = 9525  # English metric units a pixel: a frame of 1280 pixels is 13.33 inches wide
@@ -184,6 +185,9 @@ def video_namespace() -> str:
     return "http://schemas.openxmlformats.org/presentationml/2006/main"
 
 
+LOWERED_BY_THEM = 2 / 3  # of its size: what PowerPoint makes of lowered letters
+
+
 class Names:
     """Numbers for the shapes of a slide; 1 is the slide's own tree."""
 
@@ -296,15 +300,22 @@ def place_of_text(mark: Label) -> str:
     return frame(left, mark.y - 0.37 * mark.size - height / 2, width, height)
 
 
+def text_run(mark: Label, run: Run, theme: Theme) -> str:
+    """Some letters of the line in one look."""
+    size = round(mark.size * 75 * (SCRIPT / LOWERED_BY_THEM if run.lowered else 1.0))
+    looks = f'sz="{min(max(size, SIZES[0]), SIZES[1])}" b="{int(mark.bold)}" i="{int(run.italic)}"'
+    lowered = f' baseline="{-round(DROP * 100_000)}"' if run.lowered else ""
+    font = "".join(f'<a:{script} typeface="{FONT}"/>' for script in ("latin", "ea", "cs"))
+    return (
+        f'<a:r><a:rPr lang="en-US" {looks}{lowered}'
+        f' dirty="0">{fill(theme[mark.color])}{font}</a:rPr><a:t>{escaped_xml(run.text)}</a:t></a:r>'
+    )
+
+
 def text_body(mark: Label, theme: Theme) -> str:
     """The line of text in its font, never wrapped and never shrunk."""
     side = {"start": "l", "middle": "ctr", "end": "r"}[mark.anchor]
-    looks = f'sz="{min(max(round(mark.size * 75), SIZES[0]), SIZES[1])}" b="{int(mark.bold)}" i="{int(mark.italic)}"'
-    font = "".join(f'<a:{script} typeface="{FONT}"/>' for script in ("latin", "ea", "cs"))
-    run = (
-        f'<a:r><a:rPr lang="en-US" {looks}'
-        f' dirty="0">{fill(theme[mark.color])}{font}</a:rPr><a:t>{escaped_xml(visible(mark.text))}</a:t></a:r>'
-    )
+    run = "".join(text_run(mark, run, theme) for run in runs_of_label(mark))
     body = '<a:bodyPr wrap="none" lIns="0" tIns="0" rIns="0" bIns="0" anchor="ctr" rtlCol="0"><a:noAutofit/></a:bodyPr>'
     spacing = '<a:lnSpc><a:spcPct val="100000"/></a:lnSpc><a:spcBef><a:spcPts val="0"/></a:spcBef><a:buNone/>'
     return f'<p:txBody>{body}<a:lstStyle/><a:p><a:pPr algn="{side}">{spacing}</a:pPr>{run}</a:p></p:txBody>'

@@ -15,6 +15,7 @@ from itertools import groupby
 from graphviz_ad._internal.base.visible_text import visible, whole_text
 from graphviz_ad._internal.scene.canvas import Canvas, Curve, Label, Mark, Polygon, Rect
 from graphviz_ad._internal.scene.scene import Point
+from graphviz_ad._internal.scene.set_text import DROP, SCRIPT, runs_of_label
 from graphviz_ad._internal.scene.themes import FONT_STACK, Colors, Theme
 
 NAMELESS = "Computation graph"  # what a picture without a description is called
@@ -112,7 +113,8 @@ def bare_element(mark: Mark) -> str:
 
 def bare_attributes(mark: Mark) -> Attributes:
     """What it is part of, and where it is."""
-    return {"class": class_name(mark.part), **geometry(mark)}
+    said = visible(mark.text) if isinstance(mark, Label) and any(run.lowered for run in runs_of_label(mark)) else None
+    return {"class": class_name(mark.part), **geometry(mark), "data-text": said}
 
 
 TAGS: dict[type, str] = {Rect: "rect", Curve: "path", Polygon: "polygon", Label: "text"}
@@ -120,7 +122,22 @@ TAGS: dict[type, str] = {Rect: "rect", Curve: "path", Polygon: "polygon", Label:
 
 def mark_element(mark: Mark, attributes: Attributes) -> str:
     """The element of a mark with these attributes."""
-    return tag(TAGS[type(mark)], attributes, escaped_xml(visible(mark.text)) if isinstance(mark, Label) else None)
+    return tag(TAGS[type(mark)], attributes, written_runs(mark) if isinstance(mark, Label) else None)
+
+
+def written_runs(label: Label) -> str:
+    """The words of a label; what follows a lowered run is raised again, since not every reader knows baselines."""
+    parts, down = [], 0.0
+    for run in runs_of_label(label):
+        wanted = DROP * label.size if run.lowered else 0.0
+        look: Attributes = {
+            "dy": svg_number(wanted - down) if wanted != down else None,
+            "font-size": svg_number(SCRIPT * label.size) if run.lowered else None,
+            "font-style": "italic" if run.italic and not label.italic else None,
+        }
+        words, down = escaped_xml(run.text), wanted
+        parts.append(tag("tspan", look, words) if any(look.values()) else words)
+    return "".join(parts)
 
 
 def geometry(mark: Mark) -> Attributes:

@@ -219,7 +219,7 @@ def gradient_of_result(node: Node, label: str, tensors: Tensors) -> list[Line]:
     """The gradient of the one result of a node."""
     grad, own = node.ports[0].grad, norm_text(node.parameter_norm)
     is_module = node.kind == "module"
-    of_parameters = [f"‖∂parameters‖ {own}"] if own else []
+    of_parameters = [f"‖grad of parameters‖ {own}"] if own else []
     if grad is None:
         return numbered("gradient", [f"{label} None", *of_parameters])
     if (is_module or not grad.known) and grad.norm is not None:

@@ -14,7 +14,13 @@ from graphviz_ad._internal.maths.number_format import DIGITS, written_with
 from graphviz_ad._internal.scene.scene import Fact, Line
 from graphviz_ad._internal.scene.words import autograd_labels, box_lines, descriptions, edge_labels, formula_text
 from graphviz_ad._internal.scene.words.frames import ModulePath, frames_of, within_frame
-from graphviz_ad._internal.scene.words.names import Names, all_results, derivative_name, graph_names, is_only_a_part
+from graphviz_ad._internal.scene.words.names import (
+    Names,
+    all_results,
+    derivative_name,
+    is_only_a_part,
+    mathematical_names,
+)
 from graphviz_ad._internal.scene.words.short_text import flow_text, short_elements
 from graphviz_ad._internal.scene.words.statement_text import StatementTexts, statement_texts
 from graphviz_ad._internal.scene.words.tensor_grids import ALL, Tensors
@@ -116,7 +122,7 @@ def _words(graph: Graph, options: Options) -> Words:
         (node.key, i): short_elements(port.value) for node in graph.node_list for i, port in enumerate(node.ports)
     }
     flows = {edge.key: flow_text(edge.grad) for edge in graph.edges}
-    names = graph_names(graph)
+    names = mathematical_names(graph)
     describer = Describer(
         graph,
         options,
@@ -256,7 +262,7 @@ class Describer:
         claim, name = self.claims[edge.head], derivative_name(self.graph, self.names, edge)
         back = passed(self.graph, claim, edge)
         letters = formula_text.names_of_letters(claim, operands, self.names)
-        local = self.local(edge, name, back, letters) if self.options.local else None
+        local = self.local(edge, back, letters) if self.options.local else None
         shown = self.options.gradients and (self.options.single or not self.is_whole_gradient(edge))
         said = edge_labels.gradient_contribution(edge, back, self.flows[edge.key]) if shown else ""
         grid = edge_labels.contribution_grid(edge, back, self.options.tensors) if shown else None
@@ -278,7 +284,7 @@ class Describer:
         alone = port.upstream is None and not any(use.cut is None and use.grad is not None for use in others)
         return alone and edge.grad is not None and edge.grad == port.grad
 
-    def local(self, edge: Edge, name: str, back: Passed, letters: Mapping[str, str]) -> Line | None:
+    def local(self, edge: Edge, back: Passed, letters: Mapping[str, str]) -> Line | None:
         """The local derivative of an edge: "∂q/∂x = 1", "∂h/∂z = 1 − h²", or how the gradient is passed on: "g @ Wᵀ
         (1×3)(3×2)"; None for neither.
         """
@@ -294,6 +300,5 @@ class Describer:
                 return Line("local", edge_labels.rule_label(back, letters), "rule")
         if not self.options.named:
             return Line("local", edge_labels.factor_label(text), "factor")
-        return Line(
-            "local", edge_labels.local_label(name, is_only_a_part(self.graph, self.names, edge), text), "derivative"
-        )
+        above, below = self.names.of[edge.head], self.names.carried(edge)
+        return edge_labels.local_line(above, below, is_only_a_part(self.graph, edge), text)

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from graphviz_ad._internal.graph.graph import Edge
 from graphviz_ad._internal.graph.rank_messages import CUT
 from graphviz_ad._internal.maths.claims import Passed
-from graphviz_ad._internal.maths.formulas import to_unicode
+from graphviz_ad._internal.maths.formulas import UNICODE, local_derivative, to_unicode
 from graphviz_ad._internal.maths.number_format import short_number, type_label, without_signs_of_zeros
-from graphviz_ad._internal.scene.scene import Grid, Line
+from graphviz_ad._internal.scene.scene import Grid, Line, Ratio
 from graphviz_ad._internal.scene.words.short_text import grouped
 from graphviz_ad._internal.scene.words.signs import CUT_MARKS, OVERWRITTEN, cut_mark
 from graphviz_ad._internal.scene.words.tensor_grids import Tensors, grid_of
@@ -19,12 +19,16 @@ MOST_ON_ARROW = 4  # rows and columns of what stands on an arrow
 CUTS = {**CUT_MARKS, **OVERWRITTEN}
 
 
-def local_label(derivative: str, is_part: bool, text: str) -> str:
+def local_line(above: str, below: str, is_part: bool, text: str) -> Line:
     """A local derivative, as number or formula: "∂q/∂x = 1"; "local 1" where its name would be too long, or be read
-    as another; "" for neither.
+    as another; nothing for neither.
     """
-    fits = len(derivative) + len(text) <= LABEL_ROOM and not is_part
-    return f"{derivative} = {text}" if fits else f"local {text}" if len(text) <= LABEL_ROOM else ""
+    derivative = local_derivative(above, below)
+    if len(derivative) + len(text) > LABEL_ROOM or is_part:
+        return Line("local", f"local {text}" if len(text) <= LABEL_ROOM else "", "derivative")
+    said = f"{derivative} = {text}"
+    fraction = Ratio(said, UNICODE.partial(above), UNICODE.partial(below), f"= {text}")
+    return Line("local", said, "derivative", ratio=fraction)
 
 
 def factor_label(text: str) -> str:

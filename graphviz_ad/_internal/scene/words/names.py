@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from graphviz_ad._internal.graph.graph import COMPUTED, Edge, Graph, Node
+from graphviz_ad._internal.maths.formulas import local_derivative, total_derivative
 from graphviz_ad._internal.maths.number_format import number_in_one_line
+from graphviz_ad._internal.maths.set_names import set_names
 from graphviz_ad._internal.scene.words.short_text import child_name, is_constant, is_one, numbered_name
 
-LOCAL = "local derivative"  # where its name would be that of the whole gradient
+LOCAL = "local derivative"  # where its name would be that of more than it is
 OPERAND_ROOM = 12  # characters
+PLAIN: Mapping[str, str] = {}  # no name is set
 MOST_RESULTS = 4  # of an operation, that are named
 
 
@@ -19,6 +22,7 @@ MOST_RESULTS = 4  # of an operation, that are named
 class Names:
     """``of``: key -> what a node is called; ``results``: key -> what each of its results is called.
 
+    ``typed`` is how the first are written in a program, where they are set as mathematics writes them.
     ``output`` is what all gradients are gradients of: the output's name, or L where there are several outputs or
     elements; ``one_output`` says whether there is one output, one number, and the backward pass starts from it with 1.
     """
@@ -27,6 +31,7 @@ class Names:
     results: Mapping[str, tuple[str, ...]]
     output: str
     one_output: bool
+    typed: Mapping[str, str]
 
     def carried(self, edge: Edge) -> str:
         """What the result is called that an edge carries."""
@@ -41,8 +46,13 @@ class Names:
         return ".".join(parts[-(3 if parts[-1] == "grad" else 2) :])  # whose gradient it is
 
     def gradient(self, key: str, port: int | None = None) -> str:
-        """ "∂f/∂q"; of one result of the node, where it has several."""
-        return f"∂{self.output}/∂{self.of[key] if port is None else self.results[key][port]}"
+        """ "df/dq"; of one result of the node, where it has several."""
+        return total_derivative(self.output, self.of[key] if port is None else self.results[key][port])
+
+    @property
+    def keys(self) -> Mapping[str, str]:
+        """What a node is called, on the picture and in the program -> its key."""
+        return {name: key for names in (self.typed, self.of) for key, name in names.items()}
 
     @property
     def total(self) -> str:
@@ -51,9 +61,27 @@ class Names:
 
 
 def graph_names(graph: Graph) -> Names:
-    """The names of a graph."""
+    """The names of a graph, as they can be typed in a program."""
     of = names_of_nodes(graph)
     results = {node.key: result_names(node, of[node.key]) for node in graph.node_list}
+    return all_names(graph, of, results, of)
+
+
+def mathematical_names(graph: Graph) -> Names:
+    """The names of a graph as mathematics writes them: x₁ for x1."""
+    of = names_of_nodes(graph)
+    modules = {of[node.key] for node in graph.node_list if node.kind == "module"}
+    named = {port.name for node in graph.node_list for port in node.ports if port.name}
+    shown = set_names([*modules, *of.values(), *named]) | {name: name for name in modules}
+    called = {key: shown[name] for key, name in of.items()}
+    results = {node.key: result_names(node, called[node.key], shown) for node in graph.node_list}
+    return all_names(graph, called, results, of)
+
+
+def all_names(
+    graph: Graph, of: Mapping[str, str], results: Mapping[str, tuple[str, ...]], typed: Mapping[str, str]
+) -> Names:
+    """What nodes are called, with what is said of their outputs."""
     outputs = [node for node in graph.outputs if node.requires_grad]
     one = (
         len(outputs) == 1
@@ -61,8 +89,8 @@ def graph_names(graph: Graph) -> Names:
         and outputs[0].ports[0].shape == ()
         and is_one(outputs[0].ports[0].upstream)
     )
-    names = Names(of, results, of[outputs[0].key] if one else "", one)
-    return names if one else Names(of, results, names.total, one)
+    names = Names(of, results, of[outputs[0].key] if one else "", one, typed)
+    return names if one else replace(names, output=names.total)
 
 
 def names_of_nodes(graph: Graph) -> dict[str, str]:
@@ -103,10 +131,12 @@ def nameless_result(graph: Graph, taken: set[str | None]) -> Node | None:
     return outputs[0] if alone and function_name(graph) not in taken else None
 
 
-def result_names(node: Node, name: str) -> tuple[str, ...]:
-    """What each result of a node is called that is called ``name`` itself."""
-    return (
-        (name,) if len(node.ports) == 1 else tuple([port.name or f"{name}[{i}]" for i, port in enumerate(node.ports)])
+def result_names(node: Node, name: str, shown: Mapping[str, str] = PLAIN) -> tuple[str, ...]:
+    """What each result of a node is called that is called ``name`` itself; ``shown`` is how names are set."""
+    if len(node.ports) == 1:
+        return (name,)
+    return tuple(
+        [shown.get(port.name, port.name) if port.name else f"{name}[{i}]" for i, port in enumerate(node.ports)]
     )
 
 
@@ -117,17 +147,13 @@ def all_results(names: Names, key: str) -> str:
 
 
 def derivative_name(graph: Graph, names: Names, edge: Edge) -> str:
-    """ "∂q/∂x"; only "local derivative" where that would be read as the whole gradient, of which this edge brings a
-    part.
-    """
-    return LOCAL if is_only_a_part(graph, names, edge) else f"∂{names.of[edge.head]}/∂{names.carried(edge)}"
+    """ "∂q/∂x"; only "local derivative" where that would be read as more than this edge brings."""
+    if is_only_a_part(graph, edge):
+        return LOCAL
+    return local_derivative(names.of[edge.head], names.carried(edge))
 
 
-def is_only_a_part(graph: Graph, names: Names, edge: Edge) -> bool:
-    """Whether a head's derivative by what an edge carries is more than what this edge brings, or could be read as
-    the whole gradient.
-    """
+def is_only_a_part(graph: Graph, edge: Edge) -> bool:
+    """Whether a head's derivative by what an edge carries is more than what this edge brings, as in x * x."""
     uses = [use for use in graph.out_edges(edge.tail) if use.port == edge.port and use.cut is None]
-    if len(uses) < 2:
-        return False
-    return names.of[edge.head] == names.output or sum([use.head == edge.head for use in uses]) > 1  # x * x
+    return sum([use.head == edge.head for use in uses]) > 1

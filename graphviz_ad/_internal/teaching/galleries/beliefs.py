@@ -137,9 +137,9 @@ def fan_out() -> Sequence[View]:
     graph = done.graph
     return [
         Listing(done.code),
-        Shot(graph, "1. One of two has come: b waits.", step=moment(graph, "∂e/∂b gets ∂e/∂d"), direction="TB"),
-        Shot(graph, "2. The second has come as well.", step=moment(graph, "∂e/∂b gets ∂e/∂c"), direction="TB"),
-        Shot(graph, "3. Their sum is the gradient.", step=moment(graph, "∂e/∂b = sum"), direction="TB"),
+        Shot(graph, "1. One of two has come: b waits.", step=moment(graph, "de/db gets de/dd"), direction="TB"),
+        Shot(graph, "2. The second has come as well.", step=moment(graph, "de/db gets de/dc"), direction="TB"),
+        Shot(graph, "3. Their sum is the gradient.", step=moment(graph, "de/db = sum"), direction="TB"),
     ]
 
 

@@ -243,7 +243,7 @@ def speelpenning(a: Any, b: Any, c: Any, d: Any) -> Any:
 )
 def strang(x: Any, y: Any) -> Any:
     """x²(x + y): x is used twice, so two chains of factors lead back to it, 5 × 4 and 4 × 1. Reverse mode finds both
-    while it finds ∂F/∂y.
+    while it finds dF/dy.
     """
     c = x**2
     s = x + y
@@ -337,7 +337,7 @@ def micrograd(a: Any, b: Any) -> Any:
     x2=0.5,
 )
 def seed_adnumber(x1: Any, x2: Any) -> Any:
-    """Three paths lead from x2 to f, and ∂f/∂x2 is the sum of their products: 0.1762 − 0.05961 + 1.5 = 1.617."""
+    """Three paths lead from x2 to f, and df/dx2 is the sum of their products: 0.1762 − 0.05961 + 1.5 = 1.617."""
     s = torch.sin(x2)
     num = s + 1
     e = torch.exp(x1)

@@ -158,7 +158,7 @@ def broadcast_gradient() -> Sequence[View]:
     assert arrives is not None
     assert arrives.array is not None
     rows: list[list[Cell | str]] = [
-        [f"row {i + 1} of ∂L/∂Y", *(Cell(short_number(value), "contribution") for value in row)]
+        [f"row {i + 1} of dL/dY", *(Cell(short_number(value), "contribution") for value in row)]
         for i, row in enumerate(arrives.array)
     ]
     rows.append(
@@ -270,7 +270,7 @@ def nothing_stored_forward() -> Sequence[View]:
 
 @belief(14, "“backward() needs the value of the loss.”", w=-12)
 def value_of_the_loss() -> Sequence[View]:
-    """Add 1000 to the loss, and not one gradient changes. backward() starts with ∂L/∂L = 1 and then uses slopes. How
+    """Add 1000 to the loss, and not one gradient changes. backward() starts with dL/dL = 1 and then uses slopes. How
     large the loss is says how well you do, not which way to go.
     """
 

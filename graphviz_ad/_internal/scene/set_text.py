@@ -1,0 +1,72 @@
+"""Line of mathematics -> its runs: variables in italics, a letter as index lowered, words and functions upright.
+
+As TeX has it, one letter is a variable and several are a word; a letter before a parenthesis is a function. A run is
+never wider than the letters that it stands for, so that what was measured as plain text has room for it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import lru_cache
+from itertools import groupby
+from typing import NamedTuple
+
+from graphviz_ad._internal.base.visible_text import visible
+from graphviz_ad._internal.maths.set_names import LETTER, parts_of_name
+from graphviz_ad._internal.scene.canvas import Label
+
+SCRIPT, DROP = 0.84, 0.12  # size of what is lowered, and how far, in ems of the line: smaller could not be read
+TOKEN = re.compile(
+    r"(?P<number>[0-9][0-9.]*(?:e[−+-]?[0-9]+)?)"
+    rf"|(?P<word>{LETTER}(?:[^\W⁰-ⁿ²³¹ᵀ]|\.(?=\w))*)|(?P<other>.)",
+    re.DOTALL,
+)
+
+
+class Run(NamedTuple):
+    """Letters of one look."""
+
+    text: str
+    italic: bool = False
+    lowered: bool = False
+
+
+def runs_of_label(label: Label) -> tuple[Run, ...]:
+    """The runs of a label, in which nothing is invisible; one of what is no mathematics, or all in italics."""
+    text = visible(label.text)
+    return runs_of(text) if label.math and not label.italic else (Run(text, label.italic),)
+
+
+@lru_cache(maxsize=8192)
+def runs_of(text: str) -> tuple[Run, ...]:
+    """The runs of a line, neighbours of one look joined."""
+    parts = [part for part in runs(text) if part.text]
+    looks = groupby(parts, lambda part: part[1:])
+    return tuple([Run("".join(part.text for part in same), *look) for look, same in looks]) or (Run(text),)
+
+
+def runs(text: str) -> Iterator[Run]:
+    """The runs of each number, word and sign."""
+    for match in TOKEN.finditer(text):
+        word = match["word"]
+        if word is None or text[match.end() : match.end() + 1] == "(":
+            yield Run(match[0])
+        else:
+            ratio = "/" in (text[match.start() - 1 : match.start()], text[match.end() : match.end() + 1])
+            yield from runs_of_word(word, ratio=ratio)
+
+
+def runs_of_word(word: str, *, ratio: bool) -> Iterator[Run]:
+    """A variable with its index, in italics; a word as it is. In a ``ratio``, a d stands before what it is of."""
+    inner = parts_of_name(word[1:]) if ratio and word[0] == "d" else None
+    differential = "d" if inner is not None and inner.is_symbol else ""
+    name = parts_of_name(word.removeprefix(differential))
+    if name is None:
+        yield Run(word)
+        return
+    yield Run(differential + name.base, italic=name.is_symbol)
+    if name.lowered.isalpha():
+        yield Run(name.lowered, italic=True, lowered=True)
+    else:
+        yield Run(word[len(differential + name.base) :])
