@@ -37,6 +37,12 @@ PICKS_CLASSES = frozenset({"nll_loss", "cross_entropy"})
 CONVOLUTIONS: Mapping[str, bool] = MappingProxyType({  # and whether torch must say "transposed"
     "conv1d": False, "conv2d": False, "conv3d": False, "conv_transpose2d": True,
 })  # fmt: skip
+MAX_POOLS = frozenset({*(f"max_pool{n}d" for n in (1, 2, 3)), *(f"adaptive_max_pool{n}d" for n in (1, 2, 3))})
+ADAPTIVE_POOLS = frozenset({f"adaptive_{kind}_pool{n}d" for kind in ("max", "avg") for n in (1, 2, 3)})
+# of poolings: windows move over their operand in so many directions
+DIRECTIONS: Mapping[str, int] = MappingProxyType({
+    name.format(n): n for n in (1, 2, 3) for name in ("max_pool{}d", "avg_pool{}d", "adaptive_max_pool{}d", "adaptive_avg_pool{}d")
+})  # fmt: skip
 # move elements in a way that settings change, and their formulas do not say it
 MOVE_BY_SETTINGS = frozenset({"embedding", "tril", "triu"})
 PAD = "pad"
