@@ -97,6 +97,8 @@ class Subject:
             digits=self.asked.digits or manner.digits,
             tensors=Tensors(manner.of_values, manner.of_gradients, manner.on_edges, manner.small),
             leaf_sums=True,
+            moves=True,
+            examples=manner.examples,
         )
 
     def missing(self, manner: Manner) -> list[str]:
@@ -115,6 +117,7 @@ LEFT_OUT = {
     "digits": "all but {digits} digits",
     "local": "local derivatives",
     "statistics": "mean and range of large tensors",
+    "examples": "examples of how elements move",
     "on_edges": "elements of what flows back along arrows",
     "of_gradients": "elements of gradients",
     "of_values": "elements of values",

@@ -38,7 +38,8 @@ FULL = 4  # manners in which nothing is missing that is not in the picture elsew
 class Manner:
     """What is written: local derivatives with names or as factors; what flows back everywhere or only where it is not
     a whole gradient; numbers of so many digits; signs in circles; more of a big tensor than its shape; the
-    elements of values, gradients and what flows back along edges as grids, ``small`` ones set small.
+    elements of values, gradients and what flows back along edges as grids, ``small`` ones set small; ``examples`` of
+    how elements move, in numbers.
     """
 
     named: bool = True
@@ -51,6 +52,7 @@ class Manner:
     of_gradients: bool = True
     of_values: bool = True
     small: bool = False
+    examples: bool = True
 
 
 WHOLE = (Manner(), Manner(named=False), Manner(named=False, signs=False))  # nothing is left out of them
@@ -60,6 +62,7 @@ LESS: tuple[Mapping[str, Any], ...] = (
     {"digits": 3},
     {"local": False},
     {"statistics": False},
+    {"examples": False},
     {"digits": 2},
     {"small": True},
     {"of_gradients": False},

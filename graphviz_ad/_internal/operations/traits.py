@@ -52,6 +52,12 @@ PADDING_MODES: Mapping[str, str] = MappingProxyType({
     **{f"Reflection{kind}": "reflect" for kind in ("Pad1DBackward0", "Pad2DBackward0", "Pad3DBackward0")},
     **{f"Replication{kind}": "replicate" for kind in ("Pad1DBackward0", "Pad2DBackward0", "Pad3DBackward0")},
 })  # fmt: skip
+UNSQUEEZES = frozenset({"UnsqueezeBackward0"})  # of autograd: what x[None] runs as
+PICKS_ROWS: Mapping[str, tuple[int, int]] = MappingProxyType({  # which operand is the table, and which says the rows
+    "embedding": (1, 0), "index_select": (0, 1), GETITEM: (0, 1),
+})  # fmt: skip
+TRIANGLES: Mapping[str, bool] = MappingProxyType({"tril": False, "triu": True})  # and whether the upper one is kept
+FILLS_MASKED, CHOOSES, DROPS = "masked_fill", "where", frozenset({"dropout"})
 SLICE = "slice"
 SLICES = frozenset({"select", SLICE})
 SHAPE_ONLY = frozenset({  # read nothing but the shape of what they are given

@@ -45,9 +45,13 @@ TYPES = {
     "forward": Type(TEXT, "path.3"),
     "cut": Type(SMALL, "muted"),
     "note": Type(SMALL, "muted"),
+    "example": Type(SMALL, "ink"),
     "remark": Type(SMALL, "ink", bold=True),
     "copy": Type(TEXT, "value", bold=True),
     "grid": Type(TEXT, "ink"),
+    "ring": Type(TEXT, "ink"),
+    "winner": Type(TEXT, "ink"),
+    "masked": Type(TEXT, "ink"),
     "badge": Type(LARGE, "badge.text", bold=True),
 }
 
@@ -362,6 +366,9 @@ LEGEND = {
     "value": ("3", "value"),
     "gradient": ("grad 3", "gradient of the output with respect to it"),
     "grid": ("▦", "elements: the hue says the sign, its strength the size"),
+    "ring": ("▢", "one element, and what goes into it or comes back to it"),
+    "winner": ("◯", "largest of its window: gets its gradient"),
+    "masked": ("▨", "taken out by a mask"),
     "local": ("∂y/∂x", "local derivative"),
     "factor": ("× 3", "local derivative"),
     "rule": ("g @ Wᵀ", "what is made of g, the gradient that arrives"),

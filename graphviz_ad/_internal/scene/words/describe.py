@@ -13,6 +13,12 @@ from graphviz_ad._internal.maths.number_format import DIGITS, written_with
 from graphviz_ad._internal.scene.scene import Fact, Line
 from graphviz_ad._internal.scene.words import autograd_labels, box_lines, descriptions, edge_labels, formula_text
 from graphviz_ad._internal.scene.words.frames import ModulePath, frames_of, within_frame
+from graphviz_ad._internal.scene.words.moved_elements import (
+    MovedElements,
+    example_lines,
+    moved_elements,
+    with_rings,
+)
 from graphviz_ad._internal.scene.words.names import Names, all_results, derivative_name, graph_names, is_only_a_part
 from graphviz_ad._internal.scene.words.short_text import flow_text, short_elements
 from graphviz_ad._internal.scene.words.statement_text import StatementTexts, statement_texts
@@ -30,7 +36,8 @@ class Options:
     ``named``: local derivatives with their names, "∂q/∂x = 3" rather than "× 3". ``single``: what flows back along an
     edge even where it is the whole gradient of the one result that the edge carries. ``tensors``: which tensors are
     shown as grids. ``labels``: whose names stand in boxes, those of the "program" or of "autograd"; the latter with
-    what is ``saved`` for the backward pass.
+    what is ``saved`` for the backward pass. ``moves``: grids show which elements go where; ``examples``: boxes tell
+    an example of that in numbers.
     """
 
     values: bool = True
@@ -44,6 +51,8 @@ class Options:
     tensors: Tensors = ALL
     labels: str = "program"
     saved: bool = True
+    moves: bool = False
+    examples: bool = False
 
 
 @dataclass(frozen=True)
@@ -66,6 +75,7 @@ class NodeWords:
     values: tuple[Line, ...]
     gradients: tuple[Line, ...]
     notes: tuple[Line, ...]
+    examples: tuple[Line, ...]
     sums: tuple[str, ...]
     hover: tuple[Fact, ...]
     written: frozenset[str] = frozenset()
@@ -73,7 +83,7 @@ class NodeWords:
     @property
     def lines(self) -> tuple[Line, ...]:
         """Everything in its box."""
-        return (*self.title, *self.values, *self.gradients, *self.notes)
+        return (*self.title, *self.values, *self.gradients, *self.examples, *self.notes)
 
 
 @dataclass(frozen=True)
@@ -125,6 +135,7 @@ def _words(graph: Graph, options: Options) -> Words:
         flows,
         statement_texts(graph, names),
         box_lines.later_values(graph),
+        moved_elements(graph) if options.moves and options.values else MovedElements(),
     )
     nodes = {node.key: describer.node(node) for node in graph.node_list}
     edges = {edge.key: describer.edge(edge, nodes[edge.head].operands) for edge in graph.edges}
@@ -178,6 +189,7 @@ class Describer:
     flows: Mapping[str, str | None]
     statements: StatementTexts
     later: Mapping[str, str]
+    moved: MovedElements
 
     # --- nodes
 
@@ -203,9 +215,18 @@ class Describer:
             formula_text.formula_in_numbers(claim, [self.values[edge.tail, edge.port] for edge in claim.call.operands]),
             formula_text.operation_badge(claim),
             tuple(self.title(claim, results, formula, operands)),
-            tuple(self.value_lines(node)),
-            tuple(box_lines.gradients(node, self.sum_in_box(node, sums), self.options.tensors, later)) if flows else (),
+            tuple(with_rings(self.value_lines(node), self.moved, node)),
+            tuple(
+                with_rings(
+                    box_lines.gradients(node, self.sum_in_box(node, sums), self.options.tensors, later),
+                    self.moved,
+                    node,
+                )
+            )
+            if flows
+            else (),
             (*(box_lines.notes(graph, node, kink, later) if flows else ()), *self.saved_lines(node)),
+            tuple(example_lines(self.moved.examples.get(node.key, ()), graph, names)) if self.options.examples else (),
             sums,
             descriptions.facts_about_node(node, formula, kink, has_gradients=graph.has_gradients),
             formula_text.written_operands(claim) if box_lines.has_whole_formula(claim, formula) else frozenset(),

@@ -90,9 +90,15 @@ def rows_of(snap: Snapshot | None) -> list[list[Any]]:
 
 def in_rows(row: list[Any]) -> list[list[Any]]:
     """A vector in rows of equal length."""
-    count = math.ceil(len(row) / LONGEST_ROW)
-    each = math.ceil(len(row) / count)
+    each = row_length((len(row),))
     return [row[i : i + each] for i in range(0, len(row), each)]
+
+
+def row_length(shape: tuple[int, ...]) -> int:
+    """How many elements stand in a row of the grid or image of a tensor of that shape."""
+    if len(shape) != 1 or shape[0] > MOST_IN_VECTOR:
+        return max(shape[-1], 1)
+    return math.ceil(shape[0] / math.ceil(shape[0] / LONGEST_ROW)) if shape[0] else 1
 
 
 def is_plain(shape: tuple[int, ...], rows: int) -> bool:

@@ -1,0 +1,223 @@
+"""What is known of how elements move -> the rings in the grids of a picture, and the lines in which boxes tell an
+example: "▢ y[1,2] = 3·1 + 1·(−1) = 2".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import groupby
+
+from graphviz_ad._internal.graph.graph import Graph, Node
+from graphviz_ad._internal.maths.element_examples import (
+    MASKED,
+    NOTHING,
+    WINNER,
+    Chosen,
+    Copied,
+    Example,
+    Marked,
+    Moves,
+    RowsAdded,
+    Summed,
+    Told,
+    Won,
+    moves_of_graph,
+)
+from graphviz_ad._internal.maths.number_format import MINUS, short_number, without_signs_of_zeros
+from graphviz_ad._internal.scene.scene import Line, Ring
+from graphviz_ad._internal.scene.words.names import Names
+from graphviz_ad._internal.scene.words.short_text import after_sign, is_negative
+from graphviz_ad._internal.scene.words.tensor_grids import row_length
+
+BOX, CIRCLE = "▢", "◯"  # before what is told of an outline, and of a winner
+LINE_ROOM, MOST_LINES, MOST_TERMS, MOST_IN_ROW = 36, 4, 10, 4  # characters; lines; terms; elements of a row
+Result = tuple[str, int]
+
+
+@dataclass(frozen=True, eq=False)
+class MovedElements:
+    """``rings``: result and whether of its value or gradient -> where they are, on a grid of all elements;
+    ``examples``: box -> what it tells; ``rows``: result -> the numbers of its rows.
+    """
+
+    rings: Mapping[tuple[Result, str], tuple[Ring, ...]] = field(default_factory=dict)
+    examples: Mapping[str, tuple[Example, ...]] = field(default_factory=dict)
+    rows: Mapping[Result, tuple[int, ...]] = field(default_factory=dict)
+
+    def of(self, node: str, what: str, port: int = 0) -> tuple[Ring, ...]:
+        """The rings of the value or the gradient of a result."""
+        return self.rings.get(((node, port), what), ())
+
+
+def moved_elements(graph: Graph) -> MovedElements:
+    """All that is told of a graph."""
+    moves: Moves = moves_of_graph(graph)
+    if moves == NOTHING:
+        return MovedElements()
+    rings: dict[tuple[Result, str], tuple[Ring, ...]] = {}
+    for mark in moves.marks:
+        shape = graph.nodes[mark.result[0]].ports[mark.result[1]].shape
+        if shape:
+            key = mark.result, mark.of
+            rings[key] = (*rings.get(key, ()), *rings_of(mark, shape))
+    examples: dict[str, tuple[Example, ...]] = {}
+    for example in moves.examples:
+        examples[example.node] = (*examples.get(example.node, ()), example)
+    return MovedElements(rings, examples, moves.rows or {})
+
+
+# --- rings
+
+
+def rings_of(mark: Marked, shape: tuple[int, ...]) -> Iterator[Ring]:
+    """The rings around marked elements: one around each winner and each masked one, else around whole blocks."""
+    wide = row_length(shape)
+    cells = sorted({(place // wide, place % wide) for place in mark.places})
+    if mark.kind in (WINNER, MASKED):
+        yield from (Ring(mark.kind, *cell, number=mark.number) for cell in cells)
+        return
+    each = shape[-2] if len(shape) > 1 else len(cells)
+    for row, column, rows, columns in blocks(cells, each):
+        yield Ring(mark.kind, row, column, rows, columns, mark.number)
+
+
+def blocks(cells: Sequence[tuple[int, int]], each: int) -> list[tuple[int, int, int, int]]:
+    """Cells in reading order as blocks: corner, rows and columns. A block stays within a matrix of ``each`` rows."""
+    found: list[tuple[int, int, int, int]] = []
+    for row, columns in groupby(cells, key=lambda cell: cell[0]):
+        for first, count in runs([column for _, column in columns]):
+            above = next((b for b in found if (b[0] + b[2], b[1], b[3]) == (row, first, count) and row % each), None)
+            if above is None:
+                found.append((row, first, 1, count))
+            else:
+                found[found.index(above)] = (above[0], first, above[2] + 1, count)
+    return found
+
+
+def runs(columns: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """Neighbouring columns as the first one and how many there are."""
+    for _, run in groupby(enumerate(columns), key=lambda pair: pair[1] - pair[0]):
+        members = [column for _, column in run]
+        yield members[0], len(members)
+
+
+def with_rings(lines: Iterable[Line], moved: MovedElements, node: Node) -> Iterator[Line]:
+    """The lines of a box, whose grids have the rings of its one result and the names of its rows."""
+    for line in lines:
+        grid, rings = line.grid, moved.of(node.key, line.role)
+        if grid is None or len(node.ports) != 1:
+            yield line
+            continue
+        rows = moved.rows.get((node.key, 0), ()) if grid.rows else ()
+        named = tuple(map(str, rows)) if len(rows) == len(grid.shades) else ()
+        yield replace(line, grid=replace(grid, rings=rings, row_names=named)) if rings or named else line
+
+
+# --- examples
+
+
+def example_lines(examples: Sequence[Example], graph: Graph, names: Names) -> list[Line]:
+    """The lines in which a box tells its examples."""
+    with without_signs_of_zeros():
+        texts = [line for example in examples for line in wrapped(example_pieces(example.told, graph, names))]
+    return [Line("example", text, number=i) for i, text in enumerate(texts)]
+
+
+def wrapped(pieces: Sequence[str]) -> list[str]:
+    """A text in a few lines, none of its pieces broken; no line where there would be more of them."""
+    lines = [""]
+    for piece in pieces:
+        if lines[-1] and len(lines[-1]) + 1 + len(piece) > LINE_ROOM:
+            lines.append(piece)
+        else:
+            lines[-1] = f"{lines[-1]} {piece}".lstrip()
+    return lines if len(lines) <= MOST_LINES else []
+
+
+def example_pieces(told: Told, graph: Graph, names: Names) -> list[str]:
+    """What is told of one example, in pieces that stay whole."""
+    if isinstance(told, Summed):
+        return summed_text(told, graph, names)
+    if isinstance(told, Won):
+        return won_text(told, graph, names)
+    if isinstance(told, Chosen):
+        return [f"dashed: {name_of(told.first, names)},", f"else {name_of(told.second, names)}"]
+    return copied_text(told, graph, names) if isinstance(told, Copied) else rows_text(told, names)
+
+
+def name_of(result: Result, names: Names) -> str:
+    """What a result is called."""
+    return names.results[result[0]][result[1]]
+
+
+def signed(terms: Sequence[str]) -> list[str]:
+    """The terms of a sum, each with its sign: "2", "+ 3", "− 1"."""
+    return [*terms[:1], *(f"{MINUS} {term[1:]}" if is_negative(term) else f"+ {term}" for term in terms[1:])]
+
+
+def element(result: Result, place: Sequence[int], graph: Graph, names: Names) -> str:
+    """The name of an element, as the program may write it: "y[1,2]", "y[…,1,2]" where there is only one of each of
+    the dimensions before.
+    """
+    shape = graph.nodes[result[0]].ports[result[1]].shape or ()
+    if len(shape) != len(place):  # seen in another shape
+        place = reshaped(place, shape)
+    first = next((i for i, n in enumerate(shape[:-2]) if n != 1), max(len(shape) - 2, 0))
+    shown = [*(["…"] if first else []), *map(str, place[first:])]
+    return f"{names.results[result[0]][result[1]]}[{','.join(shown)}]"
+
+
+def reshaped(place: Sequence[int], shape: Sequence[int]) -> tuple[int, ...]:
+    """A place of a tensor in another shape of it, which differs in dimensions of one alone."""
+    numbers = iter(
+        place[len(place) - len(shape) :] if len(place) > len(shape) else (*[0] * (len(shape) - len(place)), *place)
+    )
+    return tuple(numbers)
+
+
+def summed_text(told: Summed, graph: Graph, names: Names) -> list[str]:
+    """ "▢ y[1,2] = 3·1 + 1·(−1) + 0.1 = 2"."""
+    products, name = told.products, element(told.into, told.products.place, graph, names)
+    factors = products.factors
+    if len(factors) > MOST_TERMS:
+        factors = tuple([pair for pair in factors if 0 not in pair])
+    bias = [short_number(products.bias)] if products.bias is not None else []
+    terms = [f"{short_number(a)}·{after_sign(short_number(b))}" for a, b in factors]
+    if len(factors) > MOST_TERMS or not factors:
+        terms = [f"Σ of {len(products.factors)} products"]
+    return [f"{BOX} {name} =", *signed([*terms, *bias]), f"= {short_number(products.result)}"]
+
+
+def won_text(told: Won, graph: Graph, names: Names) -> list[str]:
+    """ "◯ p[0,1] = max(−2, 0, 2, 2) = y[1,2]"."""
+    inside = ", ".join(map(short_number, told.values)) if len(told.values) <= MOST_TERMS else "…"
+    name, winner = element(told.into, told.place, graph, names), element(told.out_of, told.winner, graph, names)
+    return [f"{CIRCLE} {name} =", f"max({inside})", f"= {winner}"]
+
+
+def copied_text(told: Copied, graph: Graph, names: Names) -> list[str]:
+    """ "▢ b[0] ← 0.12 + 0.0078 = 0.1278"."""
+    name, total = element(told.operand, told.place, graph, names), short_number(told.total)
+    terms = signed([short_number(term) for term in told.terms])
+    if len(terms) > MOST_TERMS:
+        terms = [f"{MINUS * told.minus}Σ of {len(terms)} copies"]
+    elif told.minus:
+        terms = [f"{MINUS}({terms[0]}", *terms[1:-1], f"{terms[-1]})"]
+    return [f"{BOX} {name} ←", *terms, f"= {total}"]
+
+
+def rows_text(told: RowsAdded, names: Names) -> list[str]:
+    """ "▢ e[1], e[2] are E[2] ← [0, 1] + [2, 0] = [2, 1]"."""
+    into, table = name_of(told.into, names), name_of(told.table, names)
+    rows = [f"{into}[{row}]" for row in told.rows]
+    said = [f"{BOX} {', '.join(rows)}", f"{'are' if rows[1:] else 'is'} {table}[{told.row}]"]
+    if not rows[1:] or not told.terms or len(told.total) > MOST_IN_ROW:
+        return said
+    first, *more = map(row_text, told.terms)
+    return [*said, f"← {first}", *(f"+ {term}" for term in more), f"= {row_text(told.total)}"]
+
+
+def row_text(row: Sequence[float]) -> str:
+    """ "[0, 1]"."""
+    return f"[{', '.join(map(short_number, row))}]"
