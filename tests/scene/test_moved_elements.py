@@ -158,3 +158,50 @@ def test_films_do_not_tell_before_its_time_what_comes_of_an_element() -> None:
     stage = gad.trace(convolution, img, k).animate().film.stage
     assert not any(told(stage).values())
     assert not any(grid.rings for box in stage.boxes for line in box.lines if (grid := line.grid) is not None)
+
+
+def scaled(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    s = q @ k.T / 2
+    a = torch.softmax(s, dim=-1)
+    return (a @ v).sum()
+
+
+def masked(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    s = torch.matmul(q, k.transpose(-2, -1)) + torch.triu(torch.full((3, 3), float("-inf"), dtype=torch.float64), 1)
+    a = s.softmax(1)
+    return (a @ v).sum()
+
+
+def across(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    s = q @ k.T
+    a = torch.softmax(s, dim=0)  # no row of these weights adds up to 1
+    return (a @ v).sum()
+
+
+def of_columns(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    a = torch.softmax(q.T @ k, dim=-1)
+    return (v @ a).sum()
+
+
+@pytest.mark.parametrize("detail", ["op", "line"])
+@pytest.mark.parametrize(("program", "named"), [(scaled, True), (masked, True), (across, False), (of_columns, False)])
+def test_rows_and_columns_of_an_attention_are_its_tokens(program: Any, named: bool, detail: Any) -> None:
+    q, k, v = (torch.arange(6.0, dtype=torch.float64).reshape(3, 2) / n for n in (7, 5, 3))
+    graph = gad.trace(program, *(each.clone().requires_grad_() for each in (q, k, v)))
+    scene = graph.plot(detail=detail).scene
+    found = {(grid.row_names, grid.column_names) for name in ("a", "s") for grid in grids(scene, name)}
+    tokens = tuple(tuple(f"{name}[{i}]" for i in range(3)) for name in "qk")
+    assert found <= ({tokens} if named else {((), ())})
+    assert bool(found)
+
+
+def test_each_of_several_results_is_a_grid() -> None:
+    def program(x: Tensor) -> Tensor:
+        low, high = x.chunk(2)
+        return (low * high).sum()
+
+    x = torch.arange(8.0, dtype=torch.float64).reshape(4, 2)
+    scene = gad.trace(program, x.requires_grad_()).plot().scene
+    found = {grid.heading: grid.rows for box in scene.boxes for line in box.lines if (grid := line.grid) is not None}
+    assert found["low"] == found["high: grad"] == (("0", "1"), ("2", "3"))
+    assert found["high"] == found["low: grad"] == (("4", "5"), ("6", "7"))

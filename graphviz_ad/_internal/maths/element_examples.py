@@ -8,13 +8,14 @@ the others the sum that comes back, and rows that were taken the gradients that 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from graphviz_ad._internal.graph.graph import Edge, Graph
 from graphviz_ad._internal.graph.snapshot import Array, Snapshot
 from graphviz_ad._internal.maths.agreement import consistent, rounding_share
+from graphviz_ad._internal.maths.attention_tokens import attention_of
 from graphviz_ad._internal.maths.claims import Call, decide, passed
 from graphviz_ad._internal.maths.masked_elements import masked_elements
 from graphviz_ad._internal.maths.rows_taken import Taken, taken_by
@@ -106,11 +107,14 @@ class Example:
 
 @dataclass(frozen=True)
 class Moves:
-    """What is known of a whole graph: ``rows`` are the names of the rows of results that were picked by index."""
+    """What is known of a whole graph: ``rows`` are the numbers of the rows of results that were picked by index;
+    ``tokens``: attention -> the results whose rows its rows and its columns are.
+    """
 
     marks: tuple[Marked, ...] = ()
     examples: tuple[Example, ...] = ()
-    rows: Mapping[Result, tuple[int, ...]] | None = None
+    rows: Mapping[Result, tuple[int, ...]] = field(default_factory=dict)
+    tokens: Mapping[Result, tuple[Result, Result]] = field(default_factory=dict)
 
 
 NOTHING = Moves()
@@ -120,9 +124,10 @@ Found = tuple[list[Marked], Told | None]
 def moves_of_graph(graph: Graph) -> Moves:
     """How the operations of a graph move elements, as it is shown."""
     shown = Shown(graph)
-    marks: list[Marked] = [*masked_marks(graph)]
+    marks: list[Marked] = [*masked_marks(shown)]
     examples: list[Example] = []
     rows: dict[Result, tuple[int, ...]] = {}
+    tokens: dict[Result, tuple[Result, Result]] = {}
     for source, node, box in shown.operations():
         seen = Seen(shown, source, decide(source, node).call)
         for find in EXAMPLES:
@@ -134,7 +139,8 @@ def moves_of_graph(graph: Graph) -> Moves:
                 else:
                     marks += [mark for mark in found if mark.kind != EXAMPLE]
         rows |= named_rows(seen)
-    return Moves(tuple(marks), tuple(examples), rows)
+        tokens |= named_tokens(seen)
+    return Moves(tuple(marks), tuple(examples), rows, tokens)
 
 
 @dataclass(frozen=True, eq=False)
@@ -176,10 +182,17 @@ def counted(places: Iterable[Place], shape: Sequence[int]) -> tuple[int, ...]:
 # --- masks
 
 
-def masked_marks(graph: Graph) -> Iterator[Marked]:
-    """The elements that a mask took out."""
-    for key, where in masked_elements(graph).items():
-        yield Marked((key, 0), VALUE, MASKED, tuple(np.flatnonzero(where).tolist()))
+def masked_marks(shown: Shown) -> Iterator[Marked]:
+    """The elements that a mask took out, and their gradients, which are 0."""
+    for key, where in masked_elements(shown.finest).items():
+        at = shown.result(shown.finest, shown.finest.nodes[key])
+        if at is None:
+            continue
+        yield Marked(at, VALUE, MASKED, tuple(np.flatnonzero(where).tolist()))
+        grad = shown.graph.nodes[at[0]].ports[at[1]].grad
+        if grad is not None and grad.array is not None and grad.array.size == where.size:
+            hidden = where.reshape(-1) & (grad.array.reshape(-1) == 0)
+            yield Marked(at, GRADIENT, MASKED, tuple(np.flatnonzero(hidden).tolist()))
 
 
 # --- windows
@@ -374,6 +387,21 @@ def named_rows(seen: Seen) -> dict[Result, tuple[int, ...]]:
     own = seen.call.shapes[seen.call.operands.index(taken.edge)]
     found = {into: taken.rows} if into is not None else {}
     return found | ({table: tuple(range(own[0]))} if table is not None else {})
+
+
+# --- attention
+
+
+def named_tokens(seen: Seen) -> dict[Result, tuple[Result, Result]]:
+    """The weights and scores of an attention, each with the results whose rows its rows and its columns are."""
+    found = attention_of(seen.call)
+    if found is None:
+        return {}
+    whose = [seen.shown.operand(seen.graph, edge) for edge in (found.queries, found.keys)]
+    if whose[0] is None or whose[1] is None:
+        return {}
+    matrices = [seen.shown.result(seen.graph, node) for node in (found.weights, *found.scores)]
+    return {at: (whose[0], whose[1]) for at in matrices if at is not None}
 
 
 EXAMPLES: tuple[Callable[[Seen], Iterator[Found]], ...] = (of_convolution, of_pooling, of_rows, of_choice, of_copies)

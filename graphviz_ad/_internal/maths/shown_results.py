@@ -25,17 +25,18 @@ class Shown:
 
     graph: Graph
 
+    @property
+    def finest(self) -> Graph:
+        """The graph of single operations."""
+        return self.graph.finer or self.graph
+
     def operations(self) -> Iterator[tuple[Graph, Node, str]]:
         """Every single operation: the graph that it is a node of, the node, and the key of the box that it is in."""
+        finest = self.finest
         for node in self.graph.node_list:
-            if node.kind == "op":
-                yield self.graph, node, node.key
-            elif node.members and self.graph.finer is not None:
-                yield from (
-                    (self.graph.finer, self.graph.finer.nodes[key], node.key)
-                    for key in node.members
-                    if self.graph.finer.nodes[key].kind == "op"
-                )
+            for key in node.members or (node.key,):
+                if key in finest.nodes and finest.nodes[key].kind == "op":
+                    yield finest, finest.nodes[key], node.key
 
     @cached_property
     def _seen(self) -> dict[Result, Result]:

@@ -74,6 +74,7 @@ OF_ONE_MATRIX = frozenset({"det"})  # not of a batch
 UNDEFINED_AT_KINKS = frozenset({"norm"})
 KINKS_BY_SETTINGS = frozenset({"hardtanh"})
 BATCHES = frozenset({"matmul"})  # copy a matrix for each of a batch
+MATRIX_PRODUCTS = frozenset({"matmul", "mm", "bmm"})  # of two operands, and nothing else
 ROW_BY_ROW = frozenset({"linear"})  # read their weight for each row
 
 # --- operands

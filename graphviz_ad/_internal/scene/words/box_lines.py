@@ -114,7 +114,7 @@ def module_title(node: Node, name: str) -> list[Line]:
 def value_lines(node: Node, tensors: Tensors) -> list[Line]:
     """The lines that show what the forward pass computed."""
     if node.ports[1:]:
-        return numbered("value", [port_line(port, i) for i, port in enumerate(node.ports[:MOST_RESULTS])])
+        return [result_line(port, i, tensors) for i, port in enumerate(node.ports[:MOST_RESULTS])]
     port = node.ports[0]
     if port.value is None:
         return [
@@ -161,8 +161,26 @@ def type_lines(node: Node) -> list[Line]:
     return [Line("kind", type_label(Snapshot(port.shape or (), port.dtype or "?")))]
 
 
+def result_line(port: Port, i: int, tensors: Tensors) -> Line:
+    """One of several results; those that are grids stand side by side."""
+    grid = grid_of(port.value, port.name or f"[{i}]", small=tensors.small) if tensors.values else None
+    if grid is None:
+        return Line("value", port_line(port, i), number=i)
+    return Line("value", grid.said, number=i, grid=replace(grid, beside=i > 0))
+
+
+def gradient_line(port: Port, i: int, label: str, tensors: Tensors) -> Line:
+    """The gradient of one of several results."""
+    name = port.name or f"[{i}]"
+    with without_signs_of_zeros():
+        grid = grid_of(port.grad, f"{name}: {label}", small=tensors.small) if tensors.gradients else None
+    if grid is None:
+        return Line("gradient", f"{name}: {label} {gradient_text(port.grad)}", number=i)
+    return Line("gradient", grid.said, number=i, grid=replace(grid, beside=i > 0))
+
+
 def port_line(port: Port, i: int) -> str:
-    """One of several results."""
+    """One of several results in a line."""
     text = short_elements(port.value) or (type_label(port.value) if port.value else "?")
     return f"{port.name or f'[{i}]'} = {text}"
 
@@ -180,13 +198,7 @@ def gradients(node: Node, parts: Sequence[str], tensors: Tensors, later: str = "
     if not node.requires_grad:
         return [Line("gradient", f"{label} {NO_GRADIENT}")]
     if node.ports[1:]:
-        return numbered(
-            "gradient",
-            [
-                f"{port.name or f'[{i}]'}: {label} {gradient_text(port.grad)}"
-                for i, port in enumerate(node.ports[:MOST_RESULTS])
-            ],
-        )
+        return [gradient_line(port, i, label, tensors) for i, port in enumerate(node.ports[:MOST_RESULTS])]
     if later:
         return [Line("gradient", f"{label} at {later}")]
     total = node.ports[0].grad_total

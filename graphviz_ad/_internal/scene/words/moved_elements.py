@@ -4,6 +4,7 @@ example: "▢ y[1,2] = 3·1 + 1·(−1) = 2".
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
@@ -25,7 +26,7 @@ from graphviz_ad._internal.maths.element_examples import (
     moves_of_graph,
 )
 from graphviz_ad._internal.maths.number_format import MINUS, short_number, without_signs_of_zeros
-from graphviz_ad._internal.scene.scene import Line, Ring
+from graphviz_ad._internal.scene.scene import Grid, Line, Ring
 from graphviz_ad._internal.scene.words.names import Names
 from graphviz_ad._internal.scene.words.short_text import after_sign, is_negative
 from graphviz_ad._internal.scene.words.tensor_grids import row_length
@@ -38,19 +39,16 @@ Result = tuple[str, int]
 @dataclass(frozen=True, eq=False)
 class MovedElements:
     """``rings``: result and whether of its value or gradient -> where they are, on a grid of all elements;
-    ``examples``: box -> what it tells; ``rows``: result -> the numbers of its rows.
+    ``examples``: box -> what it tells; ``rows`` and ``columns``: result -> what its rows and columns are called.
     """
 
     rings: Mapping[tuple[Result, str], tuple[Ring, ...]] = field(default_factory=dict)
     examples: Mapping[str, tuple[Example, ...]] = field(default_factory=dict)
-    rows: Mapping[Result, tuple[int, ...]] = field(default_factory=dict)
-
-    def of(self, node: str, what: str, port: int = 0) -> tuple[Ring, ...]:
-        """The rings of the value or the gradient of a result."""
-        return self.rings.get(((node, port), what), ())
+    rows: Mapping[Result, tuple[str, ...]] = field(default_factory=dict)
+    columns: Mapping[Result, tuple[str, ...]] = field(default_factory=dict)
 
 
-def moved_elements(graph: Graph) -> MovedElements:
+def moved_elements(graph: Graph, names: Names) -> MovedElements:
     """All that is told of a graph."""
     moves: Moves = moves_of_graph(graph)
     if moves == NOTHING:
@@ -64,7 +62,29 @@ def moved_elements(graph: Graph) -> MovedElements:
     examples: dict[str, tuple[Example, ...]] = {}
     for example in moves.examples:
         examples[example.node] = (*examples.get(example.node, ()), example)
-    return MovedElements(rings, examples, moves.rows or {})
+    rows = {at: tuple(map(str, numbers)) for at, numbers in moves.rows.items()}
+    columns: dict[Result, tuple[str, ...]] = {}
+    for at, (queries, keys) in moves.tokens.items():
+        rows[at] = row_names(graph, names, at, queries, -2)
+        columns[at] = row_names(graph, names, at, keys, -1)
+    return MovedElements(rings, examples, rows, columns)
+
+
+def row_names(graph: Graph, names: Names, matrix: Result, whose: Result, side: int) -> tuple[str, ...]:
+    """The rows of a result, "q[0]", as what the rows (−2) or columns (−1) of one matrix are called; none where that is
+    several matrices, or the rows are not those.
+    """
+    shape, own = (graph.nodes[key].ports[port].shape or () for key, port in (matrix, whose))
+    if (
+        len(shape) < 2
+        or len(own) < 2
+        or math.prod(shape[:-2]) != 1
+        or math.prod(own[:-2]) != 1
+        or own[-2] != shape[side]
+    ):
+        return ()
+    before = "".join("0," for _ in own[:-2])
+    return tuple([f"{name_of(whose, names)}[{before}{i}]" for i in range(own[-2])])
 
 
 # --- rings
@@ -103,15 +123,25 @@ def runs(columns: Sequence[int]) -> Iterator[tuple[int, int]]:
 
 
 def with_rings(lines: Iterable[Line], moved: MovedElements, node: Node) -> Iterator[Line]:
-    """The lines of a box, whose grids have the rings of its one result and the names of its rows."""
+    """The lines of a box, whose grids have their rings and the names of rows and columns."""
     for line in lines:
-        grid, rings = line.grid, moved.of(node.key, line.role)
-        if grid is None or len(node.ports) != 1:
-            yield line
-            continue
-        rows = moved.rows.get((node.key, 0), ()) if grid.rows else ()
-        named = tuple(map(str, rows)) if len(rows) == len(grid.shades) else ()
-        yield replace(line, grid=replace(grid, rings=rings, row_names=named)) if rings or named else line
+        port = line.number if node.ports[1:] else 0
+        yield (
+            line
+            if line.grid is None
+            else replace(line, grid=marked_grid(line.grid, moved, (node.key, port), line.role))
+        )
+
+
+def marked_grid(grid: Grid, moved: MovedElements, at: Result, what: str) -> Grid:
+    """The grid of a value or gradient with its rings, and with names where all of its rows or columns have one."""
+    rows, columns = moved.rows.get(at, ()), moved.columns.get(at, ())
+    return replace(
+        grid,
+        rings=moved.rings.get((at, what), ()),
+        row_names=rows if len(rows) == len(grid.rows) else (),
+        column_names=columns if grid.rows and len(columns) == len(grid.rows[0]) else (),
+    )
 
 
 # --- examples
