@@ -16,7 +16,7 @@ from graphviz_ad._internal.graph.graph import Edge, Graph
 from graphviz_ad._internal.graph.snapshot import Array, Snapshot
 from graphviz_ad._internal.maths.agreement import consistent, rounding_share
 from graphviz_ad._internal.maths.attention_tokens import attention_of
-from graphviz_ad._internal.maths.claims import Call, decide, passed
+from graphviz_ad._internal.maths.claims import Call, Claim, decide, passed, with_operands
 from graphviz_ad._internal.maths.masked_elements import masked_elements
 from graphviz_ad._internal.maths.rows_taken import Taken, taken_by
 from graphviz_ad._internal.maths.shown_results import Result, Shown
@@ -117,19 +117,20 @@ class Moves:
     tokens: Mapping[Result, tuple[Result, Result]] = field(default_factory=dict)
 
 
-NOTHING = Moves()
 Found = tuple[list[Marked], Told | None]
 
 
-def moves_of_graph(graph: Graph) -> Moves:
-    """How the operations of a graph move elements, as it is shown."""
+def moves_of_graph(graph: Graph, known: Mapping[str, Claim] | None = None) -> Moves:
+    """How the operations of a graph move elements, as it is shown; ``known``: what was decided of its nodes."""
     shown = Shown(graph)
+    claims = known if known is not None and shown.finest is graph else {}
     marks: list[Marked] = [*masked_marks(shown)]
     examples: list[Example] = []
     rows: dict[Result, tuple[int, ...]] = {}
     tokens: dict[Result, tuple[Result, Result]] = {}
     for source, node, box in shown.operations():
-        seen = Seen(shown, source, decide(source, node).call)
+        claim = claims.get(node.key)
+        seen = Seen(shown, source, claim.call if claim is not None else with_operands(source, node), claim)
         for find in EXAMPLES:
             for found, told in find(seen):
                 number = len(examples)
@@ -150,6 +151,12 @@ class Seen:
     shown: Shown
     graph: Graph
     call: Call
+    known: Claim | None = None
+
+    @property
+    def claim(self) -> Claim:
+        """What is true of it."""
+        return self.known or decide(self.graph, self.call.node)
 
     def operand(self, slot: int) -> Result | None:
         """Where an operand is seen."""
@@ -281,12 +288,12 @@ def of_choice(seen: Seen) -> Iterator[Found]:
 def of_copies(seen: Seen) -> Iterator[Found]:
     """What comes back to an operand that was copied to fit the others, for one of its elements."""
     call = seen.call
-    if len(call.node.ports) != 1 or not any(edge.grad is not None for edge in call.operands):
+    arrived = call.node.ports[0].grad
+    if len(call.node.ports) != 1 or arrived is None:
         return
-    claim = decide(seen.graph, call.node)
     for slot, edge in enumerate(call.operands):
-        if edge.cut is None and edge.grad is not None:
-            back = passed(seen.graph, claim, edge)
+        if edge.cut is None and edge.grad is not None and edge.grad.numel < arrived.numel:
+            back = passed(seen.graph, seen.claim, edge)
             if back.summed and back.backward in ("g", "-g"):
                 yield from copies_of(seen, slot, edge, minus=back.backward == "-g")
 

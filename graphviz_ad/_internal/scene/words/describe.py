@@ -135,7 +135,7 @@ def _words(graph: Graph, options: Options) -> Words:
         flows,
         statement_texts(graph, names),
         box_lines.later_values(graph),
-        moved_elements(graph, names) if options.moves and options.values else MovedElements(),
+        moved_elements(graph, names, claims) if options.moves and options.values else MovedElements(),
     )
     nodes = {node.key: describer.node(node) for node in graph.node_list}
     edges = {edge.key: describer.edge(edge, nodes[edge.head].operands) for edge in graph.edges}

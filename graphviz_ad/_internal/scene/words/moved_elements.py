@@ -10,15 +10,14 @@ from dataclasses import dataclass, field, replace
 from itertools import groupby
 
 from graphviz_ad._internal.graph.graph import Graph, Node
+from graphviz_ad._internal.maths.claims import Claim
 from graphviz_ad._internal.maths.element_examples import (
     MASKED,
-    NOTHING,
     WINNER,
     Chosen,
     Copied,
     Example,
     Marked,
-    Moves,
     RowsAdded,
     Summed,
     Told,
@@ -48,11 +47,9 @@ class MovedElements:
     columns: Mapping[Result, tuple[str, ...]] = field(default_factory=dict)
 
 
-def moved_elements(graph: Graph, names: Names) -> MovedElements:
-    """All that is told of a graph."""
-    moves: Moves = moves_of_graph(graph)
-    if moves == NOTHING:
-        return MovedElements()
+def moved_elements(graph: Graph, names: Names, claims: Mapping[str, Claim]) -> MovedElements:
+    """All that is told of a graph, of whose nodes that is claimed."""
+    moves = moves_of_graph(graph, claims)
     rings: dict[tuple[Result, str], tuple[Ring, ...]] = {}
     for mark in moves.marks:
         shape = graph.nodes[mark.result[0]].ports[mark.result[1]].shape
