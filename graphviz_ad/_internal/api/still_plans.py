@@ -91,7 +91,7 @@ class Subject:
         asked = self.look.options
         return replace(
             asked,
-            local=asked.local and manner.local,
+            local=asked.local and (manner.local or asked.matrices),
             named=manner.named,
             single=manner.single,
             digits=self.asked.digits or manner.digits,

@@ -161,11 +161,11 @@ def roles_legend(boxes: Iterable[Box], arrows: Iterable[Arrow], *, values: bool)
     rings = {ring.kind for grid in grids for ring in grid.rings}
     yield from (role for kind, role in RINGS_IN_LEGEND.items() if kind in rings)
     for line in words:
-        roles.add(line.kind if line.kind in ("rule", "factor") else line.role)
+        roles.add(line.kind if line.kind in ("rule", "factor", "matrix") else line.role)
         if line.kind == "summed":
             roles.add("broadcast")
     yield from (
         role
-        for role in ("local", "factor", "rule", "contribution", "broadcast", "upstream", "tie", "cut")
+        for role in ("local", "matrix", "factor", "rule", "contribution", "broadcast", "upstream", "tie", "cut")
         if role in roles
     )

@@ -37,7 +37,7 @@ class Options:
     edge even where it is the whole gradient of the one result that the edge carries. ``tensors``: which tensors are
     shown as grids. ``labels``: whose names stand in boxes, those of the "program" or of "autograd"; the latter with
     what is ``saved`` for the backward pass. ``moves``: grids show which elements go where; ``examples``: boxes tell
-    an example of that in numbers.
+    an example of that in numbers. ``matrices``: small local derivatives are Jacobian matrices.
     """
 
     values: bool = True
@@ -53,6 +53,7 @@ class Options:
     saved: bool = True
     moves: bool = False
     examples: bool = False
+    matrices: bool = False
 
 
 @dataclass(frozen=True)
@@ -299,8 +300,12 @@ class Describer:
 
     def local(self, edge: Edge, name: str, back: Passed, letters: Mapping[str, str]) -> Line | None:
         """The local derivative of an edge: "∂q/∂x = 1", "∂h/∂z = 1 − h²", or how the gradient is passed on: "g @ Wᵀ
-        (1×3)(3×2)"; None for neither.
+        (1×3)(3×2)"; None for neither. Where that is asked for, the matrix of it.
         """
+        if self.options.matrices:
+            grid = edge_labels.jacobian_grid(self.graph, edge, name, small=self.options.tensors.small)
+            if grid is not None:
+                return Line("local", grid.said, "matrix", grid=grid)
         flat = edge.local is None or len(edge.local.shape) <= 2  # brackets within brackets say less than a formula
         text = (flow_text(edge.local) if flat else None) or flow_text(edge.jacobian)
         if text is None:

@@ -14,7 +14,7 @@ from graphviz_ad._internal.graph.snapshot import Snapshot
 from graphviz_ad._internal.maths.number_format import every_element, short_number, type_label
 from graphviz_ad._internal.scene.scene import NO_SHADE, SHADES, Grid
 
-MOST_ROWS, MOST_COLUMNS = 10, 10  # whose elements are written
+MOST_ROWS = 10  # and columns, whose elements are written
 MOST_IN_VECTOR, LONGEST_ROW = 16, 8  # of a vector: elements that are written, and those of them in one row
 IMAGE_ROWS, IMAGE_COLUMNS = 48, 256  # of which an image is drawn
 
@@ -57,7 +57,7 @@ def grid_of(snap: Snapshot | None, heading: str, *, small: bool = False, most: i
         if snap.numel > min(MOST_IN_VECTOR, 2 * most):
             return None
         rows = in_rows(rows[0])
-    elif len(rows) > min(MOST_ROWS, most) or len(rows[0]) > min(MOST_COLUMNS, most):
+    elif len(rows) > most or len(rows[0]) > most:
         return None
     texts = tuple([tuple([short_number(element) for element in row]) for row in rows])
     said = f"{heading} {every_element(snap)}".lstrip()
