@@ -95,7 +95,13 @@ class Subject:
             named=manner.named,
             single=manner.single,
             digits=self.asked.digits or manner.digits,
-            tensors=Tensors(manner.of_values, manner.of_gradients, manner.on_edges, manner.small),
+            tensors=Tensors(
+                manner.of_values,
+                manner.of_gradients,
+                manner.on_edges,
+                manner.small,
+                manner.images,
+            ),
             leaf_sums=True,
             moves=True,
             examples=manner.examples,
@@ -121,6 +127,7 @@ LEFT_OUT = {
     "on_edges": "elements of what flows back along arrows",
     "of_gradients": "elements of gradients",
     "of_values": "elements of values",
+    "images": "images of tensors",
 }
 
 

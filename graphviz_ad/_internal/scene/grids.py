@@ -16,7 +16,6 @@ from graphviz_ad._internal.scene.scene import NO_SHADE, SHADES, Grid, Point, Rin
 
 HEADING, LARGE, SMALL = 12.5, 15.0, 12.5  # ems, in points
 PAD_X, PAD_Y, GAP, LEAST = 4.0, 2.0, 4.0, 18.0  # around a number; before another matrix; width of a cell
-IMAGE_WIDTH, IMAGE_HEIGHT, PIXEL = 130.0, 90.0, 10.0  # of an image at most, and of one of its elements
 STRIP = 14.0  # height of an image of one row
 BESIDE = 5.0  # between a heading and the row that it stands before
 LIFT = 3.0  # between a heading and the grid below it
@@ -35,9 +34,24 @@ PARTS = (
     "blank",
     "masked",
     "strike",
+    "zero",
     *(f"ring.{kind}.{i}" for kind in RINGS for i in range(len(DASHES))),
     *SHADE_ROLES,
 )
+
+
+@dataclass(frozen=True)
+class ImageSize:
+    """Of images: their width and height at most, the side of an element at most, and the height of bars."""
+
+    width: float
+    height: float
+    pixel: float
+    bars: float
+
+
+THIN = 4.0  # bars that are no wider touch
+IMAGE, THUMBNAIL = ImageSize(130, 90, 10, 44), ImageSize(64, 38, 6.5, 20)
 
 
 @dataclass(frozen=True)
@@ -54,16 +68,21 @@ def em(grid: Grid) -> float:
     return SMALL if grid.small else LARGE
 
 
-def in_one_row(grid: Grid) -> bool:
-    """Whether its heading has room before its only row."""
-    return len(grid.shades) == 1
+def image_size(grid: Grid) -> ImageSize:
+    """How large its image is."""
+    return THUMBNAIL if grid.small else IMAGE
+
+
+def heading_before(grid: Grid) -> bool:
+    """Whether its heading stands before it: before its only row, or before a small image."""
+    return (len(grid.shades) == 1 and not grid.bars) or (grid.small and not grid.rows)
 
 
 def column_widths(grid: Grid, bold: bool) -> list[float]:
     """The width of each column of cells, in points."""
     if not grid.rows:
         count = max(map(len, grid.shades))
-        return [min(PIXEL, IMAGE_WIDTH / count)] * count
+        return [min(image_size(grid).pixel, image_size(grid).width / count)] * count
     columns = zip_longest(*grid.rows, fillvalue="")
     wide = [max(text_width(text, em(grid), bold) for text in column) for column in columns]
     named = [text_width(name, SMALL) + NAME_GAP for name in grid.column_names] or [0.0] * len(wide)
@@ -84,7 +103,9 @@ def row_height(grid: Grid) -> float:
     """The height of a row of cells, in points."""
     if grid.rows:
         return em(grid) * (ASCENT + DESCENT) + 2 * PAD_Y
-    return STRIP if in_one_row(grid) else min(PIXEL, IMAGE_HEIGHT / len(grid.shades))
+    if grid.bars:
+        return image_size(grid).bars
+    return STRIP if len(grid.shades) == 1 else min(image_size(grid).pixel, image_size(grid).height / len(grid.shades))
 
 
 def cells_size(grid: Grid, bold: bool) -> Point:
@@ -99,7 +120,7 @@ def grid_size(grid: Grid, bold: bool) -> Point:
     title = text_width(grid.heading, HEADING)
     if not title:
         size = width, height
-    elif in_one_row(grid):
+    elif heading_before(grid):
         size = width + title + BESIDE, max(height, HEADING)
     else:
         size = max(width, title), height + HEADING * (ASCENT + DESCENT) + LIFT
@@ -111,7 +132,7 @@ def grid_marks(grid: Grid, corner: Point, width: float, face: Face, owner: str, 
     wide, high = grid_size(grid, face.bold)
     cells, _ = cells_size(grid, face.bold)
     x, y = corner[0] + (width - wide) / 2, corner[1]
-    if grid.heading and in_one_row(grid):
+    if grid.heading and heading_before(grid):
         yield heading(grid, x, y + (high + HEADING * (ASCENT - DESCENT)) / 2, "start", face, owner)
         x += wide - cells
     elif grid.heading:
@@ -134,7 +155,9 @@ def blocks(grid: Grid, corner: Point, face: Face, owner: str, part: str) -> Iter
     corner = corner[0] + names_width(grid), corner[1] + names_height(grid)
     tops = list(row_tops(grid, corner[1]))
     yield from row_and_column_names(grid, corner, widths, owner)
-    for shades, top in zip(grid.shades, tops, strict=True):
+    if grid.bars:
+        yield from bars(grid, widths, corner, owner)
+    for shades, top in zip(grid.shades if not grid.bars else (), tops, strict=False):
         yield from fills(shades, widths, (corner[0], top), high, owner, image=not grid.rows)
     masked = {(ring.row, ring.column) for ring in grid.rings if ring.kind == "masked"}
     for row, top in enumerate(tops):
@@ -219,6 +242,24 @@ def fills(
             role = SHADE_ROLES[SHADES + shade]
             yield Rect(x, corner[1], wide, high, 0, role, None, 0, (), owner, role)
         x, at = x + wide, at + count
+
+
+def bars(grid: Grid, widths: list[float], corner: Point, owner: str) -> Iterator[Mark]:
+    """A bar for each element, up or down from where 0 is; what is not finite is black from top to bottom."""
+    known = [bar for bar in grid.bars if bar is not None]
+    top, bottom = max(max(known, default=0.0), 0.0), min(min(known, default=0.0), 0.0)
+    high = row_height(grid)
+    unit = high / ((top - bottom) or 1.0)
+    x, zero = corner[0], corner[1] + top * unit
+    for bar, wide in zip(grid.bars, widths, strict=True):
+        if bar is None:
+            yield Rect(x, corner[1], wide, high, 0, "ink", None, 0, (), owner, "blank")
+        elif bar:
+            role = SHADE_ROLES[-1] if bar > 0 else SHADE_ROLES[0]
+            gap = 1.0 if wide > THIN else 0.0
+            yield Rect(x, zero - max(bar, 0) * unit, wide - gap, abs(bar) * unit, 0, role, None, 0, (), owner, role)
+        x += wide
+    yield Curve(((corner[0], zero),) * 2 + ((x, zero),) * 2, "edge", 0.8, (), owner, "zero")
 
 
 def numbers(

@@ -39,11 +39,11 @@ class Ring:
 class Grid:
     """The elements of a tensor as cells, drawn in the place of a line as long as its text is what the grid ``said``.
 
-    ``rows`` are the texts of the cells; there are none where colours alone are drawn. ``shades``: how far from 0 each
-    element is, from −4 to 4, `NO_SHADE` for complex numbers, None for what is not finite. Before the rows of ``gaps``
-    something else begins. ``small``: the numbers are set small; ``beside``: it stands beside the grid before it;
-    ``least``: how wide it is at least, in points. ``rings`` are around some cells; ``row_names`` and ``column_names``
-    stand before rows and above columns.
+    ``rows`` are the texts of the cells; there are none where colours alone are drawn, or ``bars``: how high each is,
+    from −1 to 1, None for what is not finite. ``shades``: how far from 0 each element is, from −4 to 4, `NO_SHADE` for
+    complex numbers, None for what is not finite. Before the rows of ``gaps`` something else begins. ``small``: it is
+    set small; ``beside``: it stands beside the grid before it; ``least``: how wide it is at least, in points. ``rings``
+    are around some cells; ``row_names`` and ``column_names`` stand before rows and above columns.
     """
 
     said: str
@@ -57,6 +57,7 @@ class Grid:
     rings: tuple[Ring, ...] = ()
     row_names: tuple[str, ...] = ()
     column_names: tuple[str, ...] = ()
+    bars: tuple[float | None, ...] = ()
 
     @property
     def written(self) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from graphviz_ad._internal.graph.rank_messages import crossing
 from graphviz_ad._internal.maths.claims import Claim, Passed, decide, passed
 from graphviz_ad._internal.maths.formulas import to_unicode
 from graphviz_ad._internal.maths.number_format import DIGITS, written_with
+from graphviz_ad._internal.scene.alarms import alarms
 from graphviz_ad._internal.scene.scene import Fact, Line
 from graphviz_ad._internal.scene.words import autograd_labels, box_lines, descriptions, edge_labels, formula_text
 from graphviz_ad._internal.scene.words.frames import ModulePath, frames_of, within_frame
@@ -241,7 +242,7 @@ class Describer:
         return (
             []
             if unknown and autograd_labels.is_finished(self.graph)
-            else box_lines.value_lines(node, self.options.tensors)
+            else box_lines.value_lines(node, self.options.tensors, meant=not alarms(self.graph, node))
         )
 
     def saved_lines(self, node: Node) -> tuple[Line, ...]:

@@ -12,6 +12,7 @@ from itertools import groupby
 from graphviz_ad._internal.graph.graph import Graph, Node
 from graphviz_ad._internal.maths.claims import Claim
 from graphviz_ad._internal.maths.element_examples import (
+    EXAMPLE,
     MASKED,
     WINNER,
     Chosen,
@@ -28,20 +29,22 @@ from graphviz_ad._internal.maths.number_format import MINUS, short_number, witho
 from graphviz_ad._internal.scene.scene import Grid, Line, Ring
 from graphviz_ad._internal.scene.words.names import Names
 from graphviz_ad._internal.scene.words.short_text import after_sign, is_negative
-from graphviz_ad._internal.scene.words.tensor_grids import row_length
+from graphviz_ad._internal.scene.words.tensor_grids import cell_in_grid, cell_in_image, tiles
 
 BOX, CIRCLE = "▢", "◯"  # before what is told of an outline, and of a winner
 LINE_ROOM, MOST_LINES, MOST_TERMS, MOST_IN_ROW = 36, 4, 10, 4  # characters; lines; terms; elements of a row
+MOST_RINGED = 12  # rows and columns of an image in which each winner has a ring
 Result = tuple[str, int]
 
 
 @dataclass(frozen=True, eq=False)
 class MovedElements:
-    """``rings``: result and whether of its value or gradient -> where they are, on a grid of all elements;
+    """``marks``: result and whether of its value or gradient -> the elements that are marked, with its shape;
     ``examples``: box -> what it tells; ``rows`` and ``columns``: result -> what its rows and columns are called.
     """
 
-    rings: Mapping[tuple[Result, str], tuple[Ring, ...]] = field(default_factory=dict)
+    marks: Mapping[tuple[Result, str], tuple[Marked, ...]] = field(default_factory=dict)
+    shapes: Mapping[Result, tuple[int, ...]] = field(default_factory=dict)
     examples: Mapping[str, tuple[Example, ...]] = field(default_factory=dict)
     rows: Mapping[Result, tuple[str, ...]] = field(default_factory=dict)
     columns: Mapping[Result, tuple[str, ...]] = field(default_factory=dict)
@@ -50,12 +53,13 @@ class MovedElements:
 def moved_elements(graph: Graph, names: Names, claims: Mapping[str, Claim]) -> MovedElements:
     """All that is told of a graph, of whose nodes that is claimed."""
     moves = moves_of_graph(graph, claims)
-    rings: dict[tuple[Result, str], tuple[Ring, ...]] = {}
+    marks: dict[tuple[Result, str], tuple[Marked, ...]] = {}
+    shapes: dict[Result, tuple[int, ...]] = {}
     for mark in moves.marks:
         shape = graph.nodes[mark.result[0]].ports[mark.result[1]].shape
         if shape:
             key = mark.result, mark.of
-            rings[key] = (*rings.get(key, ()), *rings_of(mark, shape))
+            marks[key], shapes[mark.result] = (*marks.get(key, ()), mark), shape
     examples: dict[str, tuple[Example, ...]] = {}
     for example in moves.examples:
         examples[example.node] = (*examples.get(example.node, ()), example)
@@ -64,7 +68,7 @@ def moved_elements(graph: Graph, names: Names, claims: Mapping[str, Claim]) -> M
     for at, (queries, keys) in moves.tokens.items():
         rows[at] = row_names(graph, names, at, queries, -2)
         columns[at] = row_names(graph, names, at, keys, -1)
-    return MovedElements(rings, examples, rows, columns)
+    return MovedElements(marks, shapes, examples, rows, columns)
 
 
 def row_names(graph: Graph, names: Names, matrix: Result, whose: Result, side: int) -> tuple[str, ...]:
@@ -87,15 +91,17 @@ def row_names(graph: Graph, names: Names, matrix: Result, whose: Result, side: i
 # --- rings
 
 
-def rings_of(mark: Marked, shape: tuple[int, ...]) -> Iterator[Ring]:
-    """The rings around marked elements: one around each winner and each masked one, else around whole blocks."""
-    wide = row_length(shape)
-    cells = sorted({(place // wide, place % wide) for place in mark.places})
+def rings_of(mark: Marked, shape: tuple[int, ...], *, image: bool = False) -> Iterator[Ring]:
+    """The rings around marked elements, in a grid or an image: one around each winner and each masked one, else around
+    whole blocks.
+    """
+    cell = cell_in_image if image else cell_in_grid
+    cells = sorted({cell(shape, place) for place in mark.places})
     if mark.kind in (WINNER, MASKED):
         yield from (Ring(mark.kind, *cell, number=mark.number) for cell in cells)
         return
-    each = shape[-2] if len(shape) > 1 else len(cells)
-    for row, column, rows, columns in blocks(cells, each):
+    apart = len(shape) > 1 and not (image and tiles(shape) > 1)
+    for row, column, rows, columns in blocks(cells, shape[-2] if apart else len(cells) + 1):
         yield Ring(mark.kind, row, column, rows, columns, mark.number)
 
 
@@ -135,10 +141,20 @@ def marked_grid(grid: Grid, moved: MovedElements, at: Result, what: str) -> Grid
     rows, columns = moved.rows.get(at, ()), moved.columns.get(at, ())
     return replace(
         grid,
-        rings=moved.rings.get((at, what), ()),
+        rings=tuple(
+            ring
+            for mark in moved.marks.get((at, what), ())
+            if not grid.bars and (mark.kind in (EXAMPLE, MASKED) or not is_crowded(grid))
+            for ring in rings_of(mark, moved.shapes[at], image=not grid.rows)
+        ),
         row_names=rows if len(rows) == len(grid.rows) else (),
         column_names=columns if grid.rows and len(columns) == len(grid.rows[0]) else (),
     )
+
+
+def is_crowded(grid: Grid) -> bool:
+    """Whether rings around single elements would hide them."""
+    return not grid.rows and max(len(grid.shades), len(grid.shades[0])) > MOST_RINGED
 
 
 # --- examples
