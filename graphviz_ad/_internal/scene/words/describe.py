@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node
@@ -16,7 +16,9 @@ from graphviz_ad._internal.scene.words import autograd_labels, box_lines, descri
 from graphviz_ad._internal.scene.words.frames import ModulePath, frames_of, within_frame
 from graphviz_ad._internal.scene.words.moved_elements import (
     MovedElements,
+    backward_example,
     example_lines,
+    forward_example,
     moved_elements,
     with_rings,
 )
@@ -64,7 +66,7 @@ class NodeWords:
     ``results`` are the names of all its results together; ``operands``: letter of the rule -> name; ``formula`` is the
     operation in symbols, ``in_numbers`` with the values of its operands; ``sums``: for each result, the sum of
     contributions that its gradient is; ``hover`` is told to pointers; ``written``: the edges whose operands its box
-    writes out, so that a number among them needs no box of its own.
+    writes out, so that a number among them needs no box of its own; ``example`` tells of one element how it came about.
     """
 
     name: str
@@ -81,6 +83,7 @@ class NodeWords:
     sums: tuple[str, ...]
     hover: tuple[Fact, ...]
     written: frozenset[str] = frozenset()
+    example: str = ""
 
     @property
     def lines(self) -> tuple[Line, ...]:
@@ -91,7 +94,7 @@ class NodeWords:
 @dataclass(frozen=True)
 class EdgeWords:
     """What is said of an edge: ``carried`` is the name of what it carries, ``derivative`` that of its local
-    derivative, ``passed`` what is true of it.
+    derivative, ``passed`` what is true of it; ``example`` tells of one element what is added up on its way back.
     """
 
     carried: str
@@ -99,6 +102,7 @@ class EdgeWords:
     passed: Passed
     lines: tuple[Line, ...]
     hover: tuple[Fact, ...]
+    example: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,7 +141,7 @@ def _words(graph: Graph, options: Options) -> Words:
         flows,
         statement_texts(graph, names),
         box_lines.later_values(graph),
-        moved_elements(graph, names, claims) if options.moves and options.values else MovedElements(),
+        moved_elements(graph, names, claims) if len(graph.node_list) <= MOST_RULES else MovedElements(),
     )
     nodes = {node.key: describer.node(node) for node in graph.node_list}
     edges = {edge.key: describer.edge(edge, nodes[edge.head].operands) for edge in graph.edges}
@@ -209,6 +213,7 @@ class Describer:
         sums = tuple([box_lines.sum_of(graph, node, port, self.flows) for port in range(len(node.ports))])
         flows = self.options.gradients and graph.has_gradients
         later = names.of[self.later[node.key]] if node.key in self.later else ""
+        examples = self.moved.examples.get(node.key, ())
         return NodeWords(
             names.of[node.key],
             results,
@@ -217,22 +222,23 @@ class Describer:
             formula_text.formula_in_numbers(claim, [self.values[edge.tail, edge.port] for edge in claim.call.operands]),
             formula_text.operation_badge(claim),
             tuple(self.title(claim, results, formula, operands)),
-            tuple(with_rings(self.value_lines(node), self.moved, node)),
+            tuple(self.marked(self.value_lines(node), node)),
             tuple(
-                with_rings(
-                    box_lines.gradients(node, self.sum_in_box(node, sums), self.options.tensors, later),
-                    self.moved,
-                    node,
-                )
+                self.marked(box_lines.gradients(node, self.sum_in_box(node, sums), self.options.tensors, later), node)
             )
             if flows
             else (),
             (*(box_lines.notes(graph, node, kink, later) if flows else ()), *self.saved_lines(node)),
-            tuple(example_lines(self.moved.examples.get(node.key, ()), graph, names)) if self.options.examples else (),
+            tuple(example_lines(examples, graph, names)) if self.options.examples else (),
             sums,
             descriptions.facts_about_node(node, formula, kink, has_gradients=graph.has_gradients),
             formula_text.written_operands(claim) if box_lines.has_whole_formula(claim, formula) else frozenset(),
+            forward_example(examples, graph, names),
         )
+
+    def marked(self, lines: Iterable[Line], node: Node) -> Iterable[Line]:
+        """The lines of a box, with rings in their grids where those are shown."""
+        return with_rings(lines, self.moved, node) if self.options.moves else lines
 
     def value_lines(self, node: Node) -> list[Line]:
         """What a box says of its values; nothing where those of the whole graph are unknown, which a notice says."""
@@ -290,7 +296,9 @@ class Describer:
             self.graph.nodes[edge.head].op,
         )
         told = descriptions.of_edge(self.graph, self.names, edge, back, name, letters)
-        return EdgeWords(self.names.carried(edge), name, back, tuple(lines), told)
+        examples = self.moved.examples.get(edge.head, ())
+        example = backward_example(examples, (edge.tail, edge.port), self.graph, self.names)
+        return EdgeWords(self.names.carried(edge), name, back, tuple(lines), told, example)
 
     def is_whole_gradient(self, edge: Edge) -> bool:
         """Whether what flows back along an edge is all of the gradient that the box of its tail shows."""

@@ -167,6 +167,20 @@ def example_lines(examples: Sequence[Example], graph: Graph, names: Names) -> li
     return [Line("example", text, number=i) for i, text in enumerate(texts)]
 
 
+def forward_example(examples: Sequence[Example], graph: Graph, names: Names) -> str:
+    """What is told of how a result came about: "y[1,2] = 3·1 + 1·(−1) = 2"; "" where nothing is."""
+    told = [each.told for each in examples if isinstance(each.told, Summed | Won)]
+    return " ".join(example_pieces(told[0], graph, names)[1:]) if told else ""
+
+
+def backward_example(examples: Sequence[Example], operand: Result, graph: Graph, names: Names) -> str:
+    """What is told of how gradients are added up on their way back to an operand: "b[0] ← 1 + 3 = 4"."""
+    told = [each.told for each in examples if isinstance(each.told, Copied | RowsAdded)]
+    here = [one for one in told if (one.operand if isinstance(one, Copied) else one.table) == operand]
+    with without_signs_of_zeros():
+        return " ".join(example_pieces(here[0], graph, names)[1:]) if here else ""
+
+
 def wrapped(pieces: Sequence[str]) -> list[str]:
     """A text in a few lines, none of its pieces broken; no line where there would be more of them."""
     lines = [""]
@@ -179,13 +193,13 @@ def wrapped(pieces: Sequence[str]) -> list[str]:
 
 
 def example_pieces(told: Told, graph: Graph, names: Names) -> list[str]:
-    """What is told of one example, in pieces that stay whole."""
+    """What is told of one example, in pieces that stay whole; the first is the sign of its outline."""
     if isinstance(told, Summed):
         return summed_text(told, graph, names)
     if isinstance(told, Won):
         return won_text(told, graph, names)
     if isinstance(told, Chosen):
-        return [f"dashed: {name_of(told.first, names)},", f"else {name_of(told.second, names)}"]
+        return ["dashed:", f"{name_of(told.first, names)},", f"else {name_of(told.second, names)}"]
     return copied_text(told, graph, names) if isinstance(told, Copied) else rows_text(told, names)
 
 
@@ -229,14 +243,14 @@ def summed_text(told: Summed, graph: Graph, names: Names) -> list[str]:
     terms = [f"{short_number(a)}·{after_sign(short_number(b))}" for a, b in factors]
     if len(factors) > MOST_TERMS or not factors:
         terms = [f"Σ of {len(products.factors)} products"]
-    return [f"{BOX} {name} =", *signed([*terms, *bias]), f"= {short_number(products.result)}"]
+    return [BOX, f"{name} =", *signed([*terms, *bias]), f"= {short_number(products.result)}"]
 
 
 def won_text(told: Won, graph: Graph, names: Names) -> list[str]:
     """ "◯ p[0,1] = max(−2, 0, 2, 2) = y[1,2]"."""
     inside = ", ".join(map(short_number, told.values)) if len(told.values) <= MOST_TERMS else "…"
     name, winner = element(told.into, told.place, graph, names), element(told.out_of, told.winner, graph, names)
-    return [f"{CIRCLE} {name} =", f"max({inside})", f"= {winner}"]
+    return [CIRCLE, f"{name} =", f"max({inside})", f"= {winner}"]
 
 
 def copied_text(told: Copied, graph: Graph, names: Names) -> list[str]:
@@ -247,14 +261,14 @@ def copied_text(told: Copied, graph: Graph, names: Names) -> list[str]:
         terms = [f"{MINUS * told.minus}Σ of {len(terms)} copies"]
     elif told.minus:
         terms = [f"{MINUS}({terms[0]}", *terms[1:-1], f"{terms[-1]})"]
-    return [f"{BOX} {name} ←", *terms, f"= {total}"]
+    return [BOX, f"{name} ←", *terms, f"= {total}"]
 
 
 def rows_text(told: RowsAdded, names: Names) -> list[str]:
     """ "▢ e[1], e[2] are E[2] ← [0, 1] + [2, 0] = [2, 1]"."""
     into, table = name_of(told.into, names), name_of(told.table, names)
     rows = [f"{into}[{row}]" for row in told.rows]
-    said = [f"{BOX} {', '.join(rows)}", f"{'are' if rows[1:] else 'is'} {table}[{told.row}]"]
+    said = [BOX, ", ".join(rows), f"{'are' if rows[1:] else 'is'} {table}[{told.row}]"]
     if not rows[1:] or not told.terms or len(told.total) > MOST_IN_ROW:
         return said
     first, *more = map(row_text, told.terms)
