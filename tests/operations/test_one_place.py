@@ -42,6 +42,7 @@ SOMETHING_ELSE: Mapping[str, tuple[str, set[str]]] = {
     "ranks/matching.py": ("collectives, and the reductions of torch.distributed", {"gather", "sum", "min", "max"}),
     "ranks/replicas.py": ("the reductions of torch.distributed", {"sum", "mean"}),
     "maths/claims.py": ("values of the argument 'reduction'", {"sum", "mean"}),
+    "maths/masked_elements.py": ("an argument of triangles", {"diagonal"}),
     "maths/tex_labels.py": ("commands of TeX", OPERATIONS),
     "scene/words/in_place_text.py": ("an argument", {"index"}),
     "scene/paint.py": ("a kind of line in a box", {"sum"}),

@@ -17,11 +17,11 @@ from hypothesis.extra import numpy as hnp
 import graphviz_ad as gad
 from graphviz_ad._internal.graph.snapshot import Snapshot
 from graphviz_ad._internal.maths.number_format import every_element, short_number
-from graphviz_ad._internal.scene.canvas import Label, Rect
+from graphviz_ad._internal.scene.canvas import Curve, Label, Rect
 from graphviz_ad._internal.scene.grids import SHADE_ROLES, Face, cells_size, grid_marks, grid_size
 from graphviz_ad._internal.scene.scene import NO_SHADE, SHADES, Grid
 from graphviz_ad._internal.scene.themes import THEMES
-from graphviz_ad._internal.scene.words.tensor_grids import grid_of, image_of, value_grid_of
+from graphviz_ad._internal.scene.words.tensor_grids import cell_in_image, grid_of, image_of, shades_of, value_grid_of
 
 FACE = Face("value", bold=True, italic=False)
 
@@ -130,6 +130,39 @@ def test_what_is_not_finite_is_black_in_an_image() -> None:
     assert len(black) == 12
 
 
+@given(hnp.arrays(np.float32, st.integers(17, 60), elements=NUMBERS))
+def test_bars_are_as_high_as_their_elements_and_stand_where_0_is(array: Any) -> None:
+    image = image_of(snapshot(array), "f32", "f32")
+    if image is None:
+        assert not np.isfinite(array).any()
+        return
+    marks = list(grid_marks(image, (0, 0), 500, FACE, "", "value"))
+    finite = array[np.isfinite(array)].astype(np.float64)
+    drawn = [mark for mark in marks if isinstance(mark, Rect) and mark.part in SHADE_ROLES]
+    heights = [mark.height for mark in drawn]
+    most = np.max(np.abs(finite)) or 1.0
+    assert np.array(heights) * most == pytest.approx(
+        np.abs(finite[finite != 0]) * max(heights, default=0.0), abs=1e-6 * most
+    )
+    (zero,) = {mark.points[0][1] for mark in marks if isinstance(mark, Curve)}
+    on_zero = [mark.y + mark.height if x > 0 else mark.y for mark, x in zip(drawn, finite[finite != 0], strict=True)]
+    assert on_zero == pytest.approx([zero] * len(drawn))
+    assert sum(mark.part == "blank" for mark in marks) == array.size - finite.size
+
+
+@given(st.integers(2, 6), st.integers(2, 5), st.integers(2, 7))
+def test_matrices_stand_side_by_side_in_an_image(count: int, high: int, wide: int) -> None:
+    shape = (1, count, high, wide)
+    numbers = np.arange(count * high * wide, dtype=float).reshape(shape) - 7
+    image = image_of(snapshot(numbers), "", "")
+    assert image is not None
+    assert (len(image.shades), image.gaps) == (high, ())
+    flat = [shade for row in shades_of(numbers.reshape(-1, wide).tolist()) for shade in row]
+    cells = [cell_in_image(shape, place) for place in range(numbers.size)]
+    assert len(set(cells)) == numbers.size
+    assert [image.shades[row][column] for row, column in cells] == flat
+
+
 # --- in pictures
 
 
@@ -193,6 +226,20 @@ def test_a_place_without_room_says_what_it_leaves_out() -> None:
     scene = gad.trace(chain, x).plot(fit=(300, 200)).scene
     assert not any(line.grid is not None and line.role == "gradient" for box in scene.boxes for line in box.lines)
     assert any("elements of gradients" in note for note in scene.notes)
+
+
+def test_what_is_not_written_for_want_of_room_is_seen_as_colours() -> None:
+    def chain(x: Any) -> Any:
+        for _ in range(4):
+            x = torch.tanh(x @ x)
+        return x.sum()
+
+    x = (torch.arange(49.0).reshape(7, 7) / 97).requires_grad_()
+    scene = gad.trace(chain, x).plot(fit="slide", detail="op").scene
+    grids = [line.grid for box in scene.boxes for line in box.lines if line.role == "value" and line.grid is not None]
+    assert grids
+    assert not any(grid.rows for grid in grids)
+    assert {len(grid.shades) for grid in grids} == {7}
 
 
 @pytest.mark.parametrize("name", ["light", "dark", "print", "cs231n"])

@@ -91,12 +91,20 @@ class Subject:
         asked = self.look.options
         return replace(
             asked,
-            local=asked.local and manner.local,
+            local=asked.local and (manner.local or asked.matrices),
             named=manner.named,
             single=manner.single,
             digits=self.asked.digits or manner.digits,
-            tensors=Tensors(manner.of_values, manner.of_gradients, manner.on_edges, manner.small),
+            tensors=Tensors(
+                manner.of_values,
+                manner.of_gradients,
+                manner.on_edges,
+                manner.small,
+                manner.images,
+            ),
             leaf_sums=True,
+            moves=True,
+            examples=manner.examples,
         )
 
     def missing(self, manner: Manner) -> list[str]:
@@ -115,9 +123,11 @@ LEFT_OUT = {
     "digits": "all but {digits} digits",
     "local": "local derivatives",
     "statistics": "mean and range of large tensors",
+    "examples": "examples of how elements move",
     "on_edges": "elements of what flows back along arrows",
     "of_gradients": "elements of gradients",
     "of_values": "elements of values",
+    "images": "images of tensors",
 }
 
 

@@ -31,6 +31,10 @@ def add_flag(command: argparse.ArgumentParser, name: str, kind: Any, default: ob
         command.add_argument(
             flag, dest=name, action=argparse.BooleanOptionalAction, default=argparse.SUPPRESS, help=text
         )
+        for word in literals(kind):  # a flag of its own: a value after the flag could be what is to be drawn
+            command.add_argument(
+                f"{flag}-{word}", dest=name, action="store_const", const=word, default=argparse.SUPPRESS, help=text
+            )
         return
     several = {"action": "append"} if name in PARSERS else {}
     choices = [str(choice) for choice in literals(kind)] or list(said_of(kind).names) or None

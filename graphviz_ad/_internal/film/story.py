@@ -32,6 +32,7 @@ from graphviz_ad._internal.scene.words.short_text import (
 from graphviz_ad._internal.scene.words.signs import NOT_YET
 
 DIRECTIONS = ("forward", "backward", "both")
+EXAMPLE_ROOM = 120  # characters of a result with an example
 MOST_EDGE_STEPS = 60  # beyond it, an operation's edges deliver together
 
 
@@ -203,7 +204,12 @@ class Teller:
             return (node.op or "module", "", value)
         said = self.words.nodes[node.key]
         numbers = said.in_numbers if said.in_numbers != value else ""
-        return (f"{said.results} = {said.formula}", f"= {numbers}" if numbers else "", f"= {value}" if value else "")
+        result = f"= {value}" if value else ""
+        return (
+            f"{said.results} = {said.formula}",
+            f"= {numbers}" if numbers else "",
+            with_example(result, said.example),
+        )
 
     def edge_caption(self, edge: Edge) -> tuple[str, ...]:
         """ "df/dq · ∂q/∂x", "= −4 × 1", "= −4", or the rule of an operation that is not elementwise."""
@@ -219,11 +225,15 @@ class Teller:
             factors = (
                 f"={' Σ' if summed else ''} {as_term(upstream)} × {after_sign(local)}" if upstream and local else ""
             )
-            return (f"{target} {upstream_name} · {said.derivative}", factors, result)
+            return (
+                f"{target} {upstream_name} · {said.derivative}",
+                factors,
+                result if factors else with_example(result, said.example),
+            )
         if said.passed.backward:
             operands, out = self.words.nodes[edge.head].operands, self.words.names.of[edge.head]
             text = to_unicode(said.passed.backward, {**operands, "g": upstream_name, "out": out})
-            return (f"{target} {grouped(text) if summed else text}", "", result)
+            return (f"{target} {grouped(text) if summed else text}", "", with_example(result, said.example))
         return (f"{target} what {tex_to_unicode(head.op or 'it')} passes back", "", result)
 
     def batch_caption(self, edges: list[Edge]) -> tuple[str, ...]:
@@ -367,3 +377,9 @@ def final_gradient(words: Words, node: Node) -> str:
     total = node.ports[0].grad_total
     differs = total is not None and total != node.grad
     return f"{said}, {words.names.of[node.key]}.grad {equal_to(gradient_in_caption(total))}" if differs else said
+
+
+def with_example(result: str, example: str) -> str:
+    """A result in a caption, with an example of how one of its elements came about where there is room."""
+    both = "; ".join(part for part in (result, example) if part)
+    return both if len(both) <= EXAMPLE_ROOM else result

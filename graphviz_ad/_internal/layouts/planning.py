@@ -38,7 +38,8 @@ FULL = 4  # manners in which nothing is missing that is not in the picture elsew
 class Manner:
     """What is written: local derivatives with names or as factors; what flows back everywhere or only where it is not
     a whole gradient; numbers of so many digits; signs in circles; more of a big tensor than its shape; the
-    elements of values, gradients and what flows back along edges as grids, ``small`` ones set small.
+    elements of values, gradients and what flows back along edges as grids, ``small`` ones set small; ``examples`` of
+    how elements move, in numbers; ``images`` of what is not written.
     """
 
     named: bool = True
@@ -51,6 +52,8 @@ class Manner:
     of_gradients: bool = True
     of_values: bool = True
     small: bool = False
+    examples: bool = True
+    images: bool = True
 
 
 WHOLE = (Manner(), Manner(named=False), Manner(named=False, signs=False))  # nothing is left out of them
@@ -60,10 +63,12 @@ LESS: tuple[Mapping[str, Any], ...] = (
     {"digits": 3},
     {"local": False},
     {"statistics": False},
+    {"examples": False},
     {"digits": 2},
     {"small": True},
     {"of_gradients": False},
     {"of_values": False},
+    {"images": False},
 )
 # from the one that says most; each has one thing less than the one before
 MANNERS: tuple[Manner, ...] = (

@@ -50,6 +50,8 @@ MOVES: Mapping[str, Callable[[Array, Settings], Any]] = {
     "sum": lambda t, s: np.sum(t, axis=axes(s.get("dim")), keepdims=s.get("keepdim", False)),
     "mean": lambda t, s: np.mean(t, axis=axes(s.get("dim")), keepdims=s.get("keepdim", False)),
     "cumsum": lambda t, s: np.cumsum(t, axis=s["dim"]),
+    "tril": lambda t, s: np.tril(t, s.get("diagonal", 0)),
+    "triu": lambda t, s: np.triu(t, s.get("diagonal", 0)),
     "flip": lambda t, s: np.flip(t, axis=axes(s["dims"])),
     "repeat": lambda t, s: np.tile(t, s["repeats"]),
     "t": lambda t, s: t.T,

@@ -37,6 +37,12 @@ PICKS_CLASSES = frozenset({"nll_loss", "cross_entropy"})
 CONVOLUTIONS: Mapping[str, bool] = MappingProxyType({  # and whether torch must say "transposed"
     "conv1d": False, "conv2d": False, "conv3d": False, "conv_transpose2d": True,
 })  # fmt: skip
+MAX_POOLS = frozenset({*(f"max_pool{n}d" for n in (1, 2, 3)), *(f"adaptive_max_pool{n}d" for n in (1, 2, 3))})
+ADAPTIVE_POOLS = frozenset({f"adaptive_{kind}_pool{n}d" for kind in ("max", "avg") for n in (1, 2, 3)})
+# of poolings: windows move over their operand in so many directions
+DIRECTIONS: Mapping[str, int] = MappingProxyType({
+    name.format(n): n for n in (1, 2, 3) for name in ("max_pool{}d", "avg_pool{}d", "adaptive_max_pool{}d", "adaptive_avg_pool{}d")
+})  # fmt: skip
 # move elements in a way that settings change, and their formulas do not say it
 MOVE_BY_SETTINGS = frozenset({"embedding", "tril", "triu"})
 PAD = "pad"
@@ -46,6 +52,12 @@ PADDING_MODES: Mapping[str, str] = MappingProxyType({
     **{f"Reflection{kind}": "reflect" for kind in ("Pad1DBackward0", "Pad2DBackward0", "Pad3DBackward0")},
     **{f"Replication{kind}": "replicate" for kind in ("Pad1DBackward0", "Pad2DBackward0", "Pad3DBackward0")},
 })  # fmt: skip
+UNSQUEEZES = frozenset({"UnsqueezeBackward0"})  # of autograd: what x[None] runs as
+PICKS_ROWS: Mapping[str, tuple[int, int]] = MappingProxyType({  # which operand is the table, and which says the rows
+    "embedding": (1, 0), "index_select": (0, 1), GETITEM: (0, 1),
+})  # fmt: skip
+TRIANGLES: Mapping[str, bool] = MappingProxyType({"tril": False, "triu": True})  # and whether the upper one is kept
+FILLS_MASKED, CHOOSES, DROPS = "masked_fill", "where", frozenset({"dropout"})
 SLICE = "slice"
 SLICES = frozenset({"select", SLICE})
 SHAPE_ONLY = frozenset({  # read nothing but the shape of what they are given
@@ -62,6 +74,7 @@ OF_ONE_MATRIX = frozenset({"det"})  # not of a batch
 UNDEFINED_AT_KINKS = frozenset({"norm"})
 KINKS_BY_SETTINGS = frozenset({"hardtanh"})
 BATCHES = frozenset({"matmul"})  # copy a matrix for each of a batch
+MATRIX_PRODUCTS = frozenset({"matmul", "mm", "bmm"})  # of two operands, and nothing else
 ROW_BY_ROW = frozenset({"linear"})  # read their weight for each row
 
 # --- operands

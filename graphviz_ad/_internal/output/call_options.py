@@ -49,6 +49,10 @@ Detail = Annotated[
         hint="op shows operations, line statements of the program, call calls of its functions, module modules.",
     ),
 ]
+Local = Annotated[
+    bool | Literal["matrix"],
+    Says("write local derivatives on the edges; matrix: those of up to 16 by 16 elements as Jacobian matrices"),
+]
 Fit = Annotated[
     Literal["slide", "4:3", "page", "column"] | tuple[float, float] | None,
     Says(
@@ -93,7 +97,7 @@ class Look(Options):
         Literal["inline", "boxes"],
         Says("numbers of the program stand in formulas, or have boxes", "way to show numbers"),
     ] = "inline"
-    local: Annotated[bool, Says("write local derivatives on the edges")] = True
+    local: Local = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -406,11 +410,15 @@ def asked_about(
     return tuple(name for name in (wrt, output, *moved) if name is not None)
 
 
-def words_to_write(asked: StillWords | PlotOptions | ExplanationPicture) -> tuple[bool, ...]:
+def words_to_write(
+    asked: StillWords | PlotOptions | ExplanationPicture,
+) -> tuple[bool, bool, bool | Literal["matrix"]]:
     """Whether values, gradients and local derivatives are written: each as it was asked for by itself, else as
     ``with_all`` says, if it says anything.
     """
     names = ("values", "gradients", "local")
     if asked.with_all is None:
-        return tuple(getattr(asked, name) for name in names)
-    return tuple(asked.given.get(name, asked.with_all) for name in names)
+        values, gradients, local = (getattr(asked, name) for name in names)
+    else:
+        values, gradients, local = (asked.given.get(name, asked.with_all) for name in names)
+    return values, gradients, local

@@ -13,6 +13,7 @@ from graphviz_ad._internal.scene.themes import Theme, theme
 from graphviz_ad._internal.scene.words.describe import Options
 
 DIRECTIONS = ("LR", "TB")
+MATRIX = "matrix"  # local derivatives as that
 AUTO = "auto"  # the level of detail that is chosen by size
 
 
@@ -73,7 +74,7 @@ def picture_look(
     direction: str | None = None,
     values: bool = True,
     gradients: bool = True,
-    local: bool = True,
+    local: bool | str = True,
     depth: int | None = None,
     detail: str = AUTO,
     transforms: Sequence[Transform] = (),
@@ -86,5 +87,5 @@ def picture_look(
     """
     if direction is None:
         direction = "TB" if graph is not None and len(graph.node_list) > 40 else "LR"
-    options = Options(values, gradients, local, labels=labels, saved=saved)
+    options = Options(values, gradients, bool(local), labels=labels, saved=saved, matrices=local == MATRIX)
     return Look(theme(theme_name), layout, direction, options, tuple(transforms), depth, detail)

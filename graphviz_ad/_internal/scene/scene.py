@@ -22,13 +22,28 @@ SHADES, NO_SHADE = 4, 5  # steps on each side of 0, and what is on no side
 
 
 @frozen
+class Ring:
+    """What is drawn around cells of a grid: from which row and column, over how many of each. ``kind``: "example" for
+    what an example is about, "winner", "window", or "masked"; ``number`` tells examples apart.
+    """
+
+    kind: str
+    row: int
+    column: int
+    rows: int = 1
+    columns: int = 1
+    number: int = 0
+
+
+@frozen
 class Grid:
     """The elements of a tensor as cells, drawn in the place of a line as long as its text is what the grid ``said``.
 
-    ``rows`` are the texts of the cells; there are none where colours alone are drawn. ``shades``: how far from 0 each
-    element is, from −4 to 4, `NO_SHADE` for complex numbers, None for what is not finite. Before the rows of ``gaps``
-    something else begins. ``small``: the numbers are set small; ``beside``: it stands beside the grid before it;
-    ``least``: how wide it is at least, in points.
+    ``rows`` are the texts of the cells; there are none where colours alone are drawn, or ``bars``: how high each is,
+    from −1 to 1, None for what is not finite. ``shades``: how far from 0 each element is, from −4 to 4, `NO_SHADE` for
+    complex numbers, None for what is not finite. Before the rows of ``gaps`` something else begins. ``small``: it is
+    set small; ``beside``: it stands beside the grid before it; ``least``: how wide it is at least, in points. ``rings``
+    are around some cells; ``row_names`` and ``column_names`` stand before rows and above columns.
     """
 
     said: str
@@ -39,6 +54,10 @@ class Grid:
     small: bool = False
     beside: bool = False
     least: float = 0.0
+    rings: tuple[Ring, ...] = ()
+    row_names: tuple[str, ...] = ()
+    column_names: tuple[str, ...] = ()
+    bars: tuple[float | None, ...] = ()
 
     @property
     def written(self) -> tuple[str, ...]:

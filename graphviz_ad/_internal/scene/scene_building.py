@@ -18,6 +18,7 @@ from graphviz_ad._internal.scene.words.describe import Words
 from graphviz_ad._internal.scene.words.frames import ModulePath, frame_around, within_frame
 from graphviz_ad._internal.scene.words.short_text import shortened_text
 
+RINGS_IN_LEGEND = {"example": "ring", "winner": "winner", "masked": "masked"}  # kind of ring -> its role there
 LEGEND_LIMIT = 60  # boxes; a bigger picture is not for readers who need a legend
 
 
@@ -173,14 +174,17 @@ def roles_legend(boxes: Iterable[Box], arrows: Iterable[Arrow], *, values: bool)
     if "gradient" in roles:
         yield "gradient"
     words = [line for arrow in arrows for line in arrow.lines]
-    if any(line.grid is not None for line in (*words, *(line for box in boxes for line in box.lines))):
+    grids = [line.grid for line in (*words, *(line for box in boxes for line in box.lines)) if line.grid is not None]
+    if grids:
         yield "grid"
+    rings = {ring.kind for grid in grids for ring in grid.rings}
+    yield from (role for kind, role in RINGS_IN_LEGEND.items() if kind in rings)
     for line in words:
-        roles.add(line.kind if line.kind in ("rule", "factor") else line.role)
+        roles.add(line.kind if line.kind in ("rule", "factor", "matrix") else line.role)
         if line.kind == "summed":
             roles.add("broadcast")
     yield from (
         role
-        for role in ("local", "factor", "rule", "contribution", "broadcast", "upstream", "tie", "cut")
+        for role in ("local", "matrix", "factor", "rule", "contribution", "broadcast", "upstream", "tie", "cut")
         if role in roles
     )

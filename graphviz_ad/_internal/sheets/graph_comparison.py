@@ -16,7 +16,7 @@ from graphviz_ad._internal.graph.snapshot import Snapshot
 from graphviz_ad._internal.graph.transforms import fold_to_size, hide_unused
 from graphviz_ad._internal.layouts.choice import place_scene
 from graphviz_ad._internal.maths.number_format import number_in_one_line, short_number, type_label
-from graphviz_ad._internal.output.call_options import Depth, Flow, LayoutName, ThemeName
+from graphviz_ad._internal.output.call_options import Depth, Flow, LayoutName, Local, ThemeName
 from graphviz_ad._internal.output.chart import Chart
 from graphviz_ad._internal.scene.annotations import (
     error_of,
@@ -90,7 +90,7 @@ class ComparisonOptions(Table):
     direction: Flow = None
     values: Annotated[bool, Says("write forward values")] = True
     gradients: Annotated[bool, Says("write gradients")] = True
-    local: Annotated[bool, Says("write local derivatives on the edges")] = True
+    local: Local = True
     depth: Depth = None
 
 

@@ -24,7 +24,7 @@ class Capture:
     gradients: Level = "summary"
     local: bool = True
     source: bool = True
-    whole: Annotated[int, Says("up to so many elements are kept whole", "number of elements", least=0)] = 256
+    whole: Annotated[int, Says("up to so many elements are kept whole", "number of elements", least=0)] = 1024
 
     def __post_init__(self) -> None:
         """Refuse what says nothing, such as a level that does not exist."""

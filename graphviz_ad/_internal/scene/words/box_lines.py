@@ -11,6 +11,7 @@ from graphviz_ad._internal.graph.graph import Graph, Node, Port
 from graphviz_ad._internal.graph.snapshot import Snapshot
 from graphviz_ad._internal.maths.claims import Claim, written_call
 from graphviz_ad._internal.maths.number_format import (
+    every_element,
     short_number,
     snapshot_lines,
     snapshot_parts,
@@ -111,10 +112,10 @@ def module_title(node: Node, name: str) -> list[Line]:
 # --- values
 
 
-def value_lines(node: Node, tensors: Tensors) -> list[Line]:
-    """The lines that show what the forward pass computed."""
+def value_lines(node: Node, tensors: Tensors, *, meant: bool = False) -> list[Line]:
+    """The lines that show what the forward pass computed; ``meant``: a mask put there what is not finite."""
     if node.ports[1:]:
-        return numbered("value", [port_line(port, i) for i, port in enumerate(node.ports[:MOST_RESULTS])])
+        return [result_line(port, i, tensors) for i, port in enumerate(node.ports[:MOST_RESULTS])]
     port = node.ports[0]
     if port.value is None:
         return [
@@ -125,24 +126,33 @@ def value_lines(node: Node, tensors: Tensors) -> list[Line]:
         ]
     if node.kind == "module":
         return [Line("value", snapshot_lines(port.value)[0])]
-    return value_grid(port.value, tensors) if tensors.values else element_lines("value", port.value, brief=True)
+    if tensors.values:
+        return value_grid(port.value, tensors, meant=meant)
+    return with_image(element_lines("value", port.value, brief=True, meant=meant), port.value, tensors)
 
 
-def value_grid(snap: Snapshot, tensors: Tensors) -> list[Line]:
+def with_image(lines: list[Line], snap: Snapshot, tensors: Tensors) -> list[Line]:
+    """The lines, the first with the image of a tensor whose elements they do not tell."""
+    if not tensors.images or lines[0].text != type_label(snap):
+        return lines
+    return [replace(lines[0], grid=image_of(snap, lines[0].text, lines[0].text, small=tensors.small)), *lines[1:]]
+
+
+def value_grid(snap: Snapshot, tensors: Tensors, *, meant: bool = False) -> list[Line]:
     """The elements of a tensor as a grid, or as an image with what is to be said of them."""
     grid = value_grid_of(snap, small=tensors.small)
     if grid is not None:
         return [Line("value", grid.said, grid=grid)]
-    lines = element_lines("value", snap)
-    image = image_of(snap, lines[0].text, lines[0].text)
-    return [replace(lines[0], grid=image), *lines[1:]] if len(lines) > 1 else lines
+    lines = element_lines("value", snap, meant=meant)
+    return with_image(lines, snap, tensors)
 
 
-def element_lines(role: str, snap: Snapshot, first: int = 0, *, brief: bool = False) -> list[Line]:
+def element_lines(role: str, snap: Snapshot, first: int = 0, *, brief: bool = False, meant: bool = False) -> list[Line]:
     """The elements of a tensor, or what is known of them: of one whose elements were not kept in two lines; ``brief``:
-    all in one.
+    all in one; ``meant``: a mask put there what is not finite.
     """
     elements, spread, remarks = snapshot_parts(snap, rows=1) if brief else snapshot_parts(snap)
+    remarks = (f"{snap.nonfinite} masked",) if meant and snap.known and snap.nonfinite and remarks else remarks
     parts = [
         *((text, "") for text in elements),
         *((text, "spread") for text in spread),
@@ -161,8 +171,28 @@ def type_lines(node: Node) -> list[Line]:
     return [Line("kind", type_label(Snapshot(port.shape or (), port.dtype or "?")))]
 
 
+def result_line(port: Port, i: int, tensors: Tensors) -> Line:
+    """One of several results; those that are grids stand side by side."""
+    name = port.name or f"[{i}]"
+    grid = grid_of(port.value, name, small=tensors.small) if tensors.values else None
+    if grid is None or port.value is None:
+        return Line("value", port_line(port, i), number=i)
+    said = f"{name} = {every_element(port.value)}"
+    return Line("value", said, number=i, grid=replace(grid, said=said, beside=i > 0))
+
+
+def gradient_line(port: Port, i: int, label: str, tensors: Tensors) -> Line:
+    """The gradient of one of several results."""
+    name = port.name or f"[{i}]"
+    with without_signs_of_zeros():
+        grid = grid_of(port.grad, f"{name}: {label}", small=tensors.small) if tensors.gradients else None
+    if grid is None:
+        return Line("gradient", f"{name}: {label} {gradient_text(port.grad)}", number=i)
+    return Line("gradient", grid.said, number=i, grid=replace(grid, beside=i > 0))
+
+
 def port_line(port: Port, i: int) -> str:
-    """One of several results."""
+    """One of several results in a line."""
     text = short_elements(port.value) or (type_label(port.value) if port.value else "?")
     return f"{port.name or f'[{i}]'} = {text}"
 
@@ -180,13 +210,7 @@ def gradients(node: Node, parts: Sequence[str], tensors: Tensors, later: str = "
     if not node.requires_grad:
         return [Line("gradient", f"{label} {NO_GRADIENT}")]
     if node.ports[1:]:
-        return numbered(
-            "gradient",
-            [
-                f"{port.name or f'[{i}]'}: {label} {gradient_text(port.grad)}"
-                for i, port in enumerate(node.ports[:MOST_RESULTS])
-            ],
-        )
+        return [gradient_line(port, i, label, tensors) for i, port in enumerate(node.ports[:MOST_RESULTS])]
     if later:
         return [Line("gradient", f"{label} at {later}")]
     total = node.ports[0].grad_total
@@ -234,13 +258,20 @@ def gradient_of_result(node: Node, label: str, tensors: Tensors) -> list[Line]:
     if len(elements) == 1 and not spread and not remarks:
         return [Line("gradient", f"{label} {elements[0]}")]
     if not tensors.gradients and not remarks:
-        return [Line("gradient", f"‖{label}‖ {short_number(grad.norm)}")]
+        said = f"‖{label}‖ {short_number(grad.norm)}"
+        return [
+            Line(
+                "gradient",
+                said,
+                grid=image_of(grad, said, said, small=tensors.small) if tensors.images else None,
+            )
+        ]
     told = [
-        *((text, "") for text in elements),
+        *((text, "spread" if grad.known else "") for text in elements),  # the type, which stands at the value, too
         *((text, "spread") for text in spread),
         *((text, "") for text in remarks),
     ]
-    image = image_of(grad, label, label) if tensors.gradients else None
+    image = image_of(grad, label, label, small=tensors.small) if tensors.images else None
     return [
         Line("gradient", label, grid=image),
         *(Line("gradient", text, kind, i) for i, (text, kind) in enumerate(told, 1)),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node
@@ -11,9 +11,18 @@ from graphviz_ad._internal.maths.cancelled import with_noise_told
 from graphviz_ad._internal.maths.claims import Claim, Passed, decide, passed
 from graphviz_ad._internal.maths.formulas import to_unicode
 from graphviz_ad._internal.maths.number_format import DIGITS, written_with
+from graphviz_ad._internal.scene.alarms import alarms
 from graphviz_ad._internal.scene.scene import Fact, Line
 from graphviz_ad._internal.scene.words import autograd_labels, box_lines, descriptions, edge_labels, formula_text
 from graphviz_ad._internal.scene.words.frames import ModulePath, frames_of, within_frame
+from graphviz_ad._internal.scene.words.moved_elements import (
+    MovedElements,
+    backward_example,
+    example_lines,
+    forward_example,
+    moved_elements,
+    with_rings,
+)
 from graphviz_ad._internal.scene.words.names import (
     Names,
     all_results,
@@ -38,6 +47,8 @@ class Options:
     edge even where it is the whole gradient of the one result that the edge carries. ``tensors``: which tensors are
     shown as grids. ``labels``: whose names stand in boxes, those of the "program" or of "autograd"; the latter with
     what is ``saved`` for the backward pass. ``inline``: numbers of the program have no boxes where formulas have them.
+    ``moves``: grids show which elements go where; ``examples``: boxes tell an example of that in numbers.
+    ``matrices``: small local derivatives are Jacobian matrices.
     """
 
     values: bool = True
@@ -52,6 +63,9 @@ class Options:
     labels: str = "program"
     saved: bool = True
     inline: bool = False
+    moves: bool = False
+    examples: bool = False
+    matrices: bool = False
 
 
 @dataclass(frozen=True)
@@ -61,7 +75,7 @@ class NodeWords:
     ``results`` are the names of all its results together; ``operands``: letter of the rule -> name; ``formula`` is the
     operation in symbols, ``in_numbers`` with the values of its operands; ``sums``: for each result, the sum of
     contributions that its gradient is; ``hover`` is told to pointers; ``written``: the edges whose operands its box
-    writes out, so that a number among them needs no box of its own.
+    writes out, so that a number among them needs no box of its own; ``example`` tells of one element how it came about.
     """
 
     name: str
@@ -74,20 +88,22 @@ class NodeWords:
     values: tuple[Line, ...]
     gradients: tuple[Line, ...]
     notes: tuple[Line, ...]
+    examples: tuple[Line, ...]
     sums: tuple[str, ...]
     hover: tuple[Fact, ...]
     written: frozenset[str] = frozenset()
+    example: str = ""
 
     @property
     def lines(self) -> tuple[Line, ...]:
         """Everything in its box."""
-        return (*self.title, *self.values, *self.gradients, *self.notes)
+        return (*self.title, *self.values, *self.gradients, *self.examples, *self.notes)
 
 
 @dataclass(frozen=True)
 class EdgeWords:
     """What is said of an edge: ``carried`` is the name of what it carries, ``derivative`` that of its local
-    derivative, ``passed`` what is true of it.
+    derivative, ``passed`` what is true of it; ``example`` tells of one element what is added up on its way back.
     """
 
     carried: str
@@ -95,6 +111,7 @@ class EdgeWords:
     passed: Passed
     lines: tuple[Line, ...]
     hover: tuple[Fact, ...]
+    example: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,6 +150,7 @@ def _words(graph: Graph, options: Options) -> Words:
         flows,
         statement_texts(graph, names),
         box_lines.later_values(graph),
+        moved_elements(graph, names, claims) if len(graph.node_list) <= MOST_RULES else MovedElements(),
     )
     nodes = {node.key: describer.node(node) for node in graph.node_list}
     edges = {edge.key: describer.edge(edge, nodes[edge.head].operands) for edge in graph.edges}
@@ -186,6 +204,7 @@ class Describer:
     flows: Mapping[str, str | None]
     statements: StatementTexts
     later: Mapping[str, str]
+    moved: MovedElements
 
     # --- nodes
 
@@ -203,6 +222,7 @@ class Describer:
         sums = tuple([box_lines.sum_of(graph, node, port, self.flows) for port in range(len(node.ports))])
         flows = self.options.gradients and graph.has_gradients
         later = names.of[self.later[node.key]] if node.key in self.later else ""
+        examples = self.moved.examples.get(node.key, ())
         return NodeWords(
             names.of[node.key],
             results,
@@ -211,13 +231,23 @@ class Describer:
             formula_text.formula_in_numbers(claim, [self.values[edge.tail, edge.port] for edge in claim.call.operands]),
             formula_text.operation_badge(claim),
             tuple(self.title(claim, results, formula, operands)),
-            tuple(self.value_lines(node)),
-            tuple(box_lines.gradients(node, self.sum_in_box(node, sums), self.options.tensors, later)) if flows else (),
+            tuple(self.marked(self.value_lines(node), node)),
+            tuple(
+                self.marked(box_lines.gradients(node, self.sum_in_box(node, sums), self.options.tensors, later), node)
+            )
+            if flows
+            else (),
             (*(box_lines.notes(graph, node, kink, later) if flows else ()), *self.saved_lines(node)),
+            tuple(example_lines(examples, graph, names)) if self.options.examples else (),
             sums,
             descriptions.facts_about_node(node, formula, kink, has_gradients=graph.has_gradients),
             formula_text.written_operands(claim) if box_lines.has_whole_formula(claim, formula) else frozenset(),
+            forward_example(examples, graph, names),
         )
+
+    def marked(self, lines: Iterable[Line], node: Node) -> Iterable[Line]:
+        """The lines of a box, with rings in their grids where those are shown."""
+        return with_rings(lines, self.moved, node) if self.options.moves else lines
 
     def value_lines(self, node: Node) -> list[Line]:
         """What a box says of its values; nothing where those of the whole graph are unknown, which a notice says."""
@@ -227,7 +257,7 @@ class Describer:
         return (
             []
             if unknown and autograd_labels.is_finished(self.graph)
-            else box_lines.value_lines(node, self.options.tensors)
+            else box_lines.value_lines(node, self.options.tensors, meant=not alarms(self.graph, node))
         )
 
     def saved_lines(self, node: Node) -> tuple[Line, ...]:
@@ -262,7 +292,7 @@ class Describer:
         claim, name = self.claims[edge.head], derivative_name(self.graph, self.names, edge)
         back = passed(self.graph, claim, edge)
         letters = formula_text.names_of_letters(claim, operands, self.names)
-        local = self.local(edge, back, letters) if self.options.local else None
+        local = self.local(edge, name, back, letters) if self.options.local else None
         shown = self.options.gradients and (self.options.single or not self.is_whole_gradient(edge))
         said = edge_labels.gradient_contribution(edge, back, self.flows[edge.key]) if shown else ""
         grid = edge_labels.contribution_grid(edge, back, self.options.tensors) if shown else None
@@ -275,7 +305,9 @@ class Describer:
             self.graph.nodes[edge.head].op,
         )
         told = descriptions.of_edge(self.graph, self.names, edge, back, name, letters)
-        return EdgeWords(self.names.carried(edge), name, back, tuple(lines), told)
+        examples = self.moved.examples.get(edge.head, ())
+        example = backward_example(examples, (edge.tail, edge.port), self.graph, self.names)
+        return EdgeWords(self.names.carried(edge), name, back, tuple(lines), told, example)
 
     def is_whole_gradient(self, edge: Edge) -> bool:
         """Whether what flows back along an edge is all of the gradient that the box of its tail shows."""
@@ -284,10 +316,14 @@ class Describer:
         alone = port.upstream is None and not any(use.cut is None and use.grad is not None for use in others)
         return alone and edge.grad is not None and edge.grad == port.grad
 
-    def local(self, edge: Edge, back: Passed, letters: Mapping[str, str]) -> Line | None:
+    def local(self, edge: Edge, name: str, back: Passed, letters: Mapping[str, str]) -> Line | None:
         """The local derivative of an edge: "∂q/∂x = 1", "∂h/∂z = 1 − h²", or how the gradient is passed on: "g @ Wᵀ
-        (1×3)(3×2)"; None for neither.
+        (1×3)(3×2)"; None for neither. Where that is asked for, the matrix of it.
         """
+        if self.options.matrices:
+            grid = edge_labels.jacobian_grid(self.graph, edge, name, small=self.options.tensors.small)
+            if grid is not None:
+                return Line("local", grid.said, "matrix", grid=grid)
         flat = edge.local is None or len(edge.local.shape) <= 2  # brackets within brackets say less than a formula
         text = (flow_text(edge.local) if flat else None) or flow_text(edge.jacobian)
         if text is None:

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
-from graphviz_ad._internal.graph.graph import Edge
+import numpy as np
+
+from graphviz_ad._internal.graph.graph import Edge, Graph
 from graphviz_ad._internal.graph.rank_messages import CUT
+from graphviz_ad._internal.graph.snapshot import Snapshot
 from graphviz_ad._internal.maths.claims import Passed
 from graphviz_ad._internal.maths.formulas import UNICODE, local_derivative, to_unicode
+from graphviz_ad._internal.maths.local_jacobians import MOST as MOST_IN_JACOBIAN
+from graphviz_ad._internal.maths.local_jacobians import local_jacobian
 from graphviz_ad._internal.maths.number_format import short_number, type_label, without_signs_of_zeros
 from graphviz_ad._internal.scene.scene import Grid, Line, Ratio
 from graphviz_ad._internal.scene.words.short_text import grouped
@@ -74,6 +80,32 @@ def contribution_grid(edge: Edge, passed: Passed, tensors: Tensors) -> Grid | No
         return None
     with without_signs_of_zeros():
         return grid_of(edge.grad, "← Σ" if passed.summed else "←", small=tensors.small, most=MOST_ON_ARROW)
+
+
+def jacobian_grid(graph: Graph, edge: Edge, derivative: str, *, small: bool = False) -> Grid | None:
+    """The derivative of each element of a result by each of an operand, as a matrix; None where either is one number,
+    or it is not known or too large.
+    """
+    found = local_jacobian(graph, edge)
+    if found is None or 1 in found.shape:
+        return None
+    snap = Snapshot(found.shape, "float64", found)
+    with without_signs_of_zeros():
+        grid = grid_of(snap, derivative, small=small, most=MOST_IN_JACOBIAN)
+    if grid is None:
+        return None
+    after = graph.nodes[edge.head].ports[0].shape or ()
+    before = graph.nodes[edge.tail].ports[edge.port].shape or ()
+    blocks = range(after[-1], found.shape[0], after[-1]) if len(after) > 1 and after[-1] > 1 else ()
+    return replace(grid, gaps=tuple(blocks), row_names=places_in(after), column_names=places_in(before))
+
+
+def places_in(shape: tuple[int, ...]) -> tuple[str, ...]:
+    """The places in a tensor, in order: "0,0", "0,1"; without dimensions of one, where others are left."""
+    told = [n != 1 for n in shape] if any(n != 1 for n in shape) else [True] * len(shape)
+    return tuple(
+        [",".join([str(i) for i, said in zip(place, told, strict=True) if said]) for place in np.ndindex(*shape)]
+    )
 
 
 def arrow_lines(

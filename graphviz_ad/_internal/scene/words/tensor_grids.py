@@ -14,9 +14,10 @@ from graphviz_ad._internal.graph.snapshot import Snapshot
 from graphviz_ad._internal.maths.number_format import every_element, is_noise, short_element, type_label
 from graphviz_ad._internal.scene.scene import NO_SHADE, SHADES, Grid
 
-MOST_ROWS, MOST_COLUMNS = 10, 10  # whose elements are written
+MOST_ROWS = 10  # and columns, whose elements are written
 MOST_IN_VECTOR, LONGEST_ROW = 16, 8  # of a vector: elements that are written, and those of them in one row
 IMAGE_ROWS, IMAGE_COLUMNS = 48, 256  # of which an image is drawn
+MOST_TILES, FEWEST_BARS = 8, 6  # matrices that stand side by side in an image; elements that are drawn as bars
 
 Row = Sequence[Any]
 
@@ -24,13 +25,14 @@ Row = Sequence[Any]
 @dataclass(frozen=True)
 class Tensors:
     """Which tensors are shown as grids of all their elements: values, gradients, and what flows back along edges; and
-    whether those are set small.
+    whether those are set small. ``images``: what is not written is seen as colours.
     """
 
     values: bool = True
     gradients: bool = True
     edges: bool = True
     small: bool = False
+    images: bool = True
 
 
 ALL = Tensors()
@@ -57,7 +59,7 @@ def grid_of(snap: Snapshot | None, heading: str, *, small: bool = False, most: i
         if snap.numel > min(MOST_IN_VECTOR, 2 * most):
             return None
         rows = in_rows(rows[0])
-    elif len(rows) > min(MOST_ROWS, most) or len(rows[0]) > min(MOST_COLUMNS, most):
+    elif len(rows) > most or len(rows[0]) > most:
         return None
     texts = tuple([tuple([short_element(element, snap) for element in row]) for row in rows])
     said = f"{heading} {every_element(snap)}".lstrip()
@@ -65,18 +67,65 @@ def grid_of(snap: Snapshot | None, heading: str, *, small: bool = False, most: i
     return Grid(said, heading, texts, shades, gaps(snap.shape, len(rows)), small)
 
 
-def image_of(snap: Snapshot | None, heading: str, said: str) -> Grid | None:
-    """A larger tensor as colours alone; None where its elements are not known, or where it is no number and no image.
+def image_of(snap: Snapshot | None, heading: str, said: str, *, small: bool = False) -> Grid | None:
+    """A tensor as colours alone, of one row as bars; None where its elements are not known, or where it is no number
+    and no image.
 
     ``said`` is what the line with the image says.
     """
     rows = rows_of(snap)
-    if snap is None or not rows or snap.numel < 2 or len(rows) > IMAGE_ROWS or len(rows[0]) > IMAGE_COLUMNS:
+    if snap is None or not rows or snap.numel < 2:
         return None
-    shades = shades_of(rows)
-    if all(shade in (None, NO_SHADE) for row in shades for shade in row):
+    tiled = tiles(snap.shape) > 1
+    pixels = side_by_side(shades_of(rows), snap.shape) if tiled else shades_of(rows)
+    if len(pixels) > IMAGE_ROWS or len(pixels[0]) > IMAGE_COLUMNS:
         return None
-    return Grid(said, heading, (), shades, gaps(snap.shape, len(rows)))
+    if all(shade in (None, NO_SHADE) for row in pixels for shade in row):
+        return None
+    bars = bars_of(rows[0]) if len(rows) == 1 and len(rows[0]) >= FEWEST_BARS else ()
+    return Grid(said, heading, (), pixels, () if tiled else gaps(snap.shape, len(rows)), small, bars=bars)
+
+
+def tiles(shape: tuple[int, ...]) -> int:
+    """How many matrices of a tensor stand side by side in its image."""
+    count = math.prod(shape[:-2]) if len(shape) > 2 else 1
+    return count if count <= MOST_TILES and shape[-2:][0] > 1 else 1
+
+
+def side_by_side(shades: Sequence[Sequence[int | None]], shape: tuple[int, ...]) -> tuple[tuple[int | None, ...], ...]:
+    """The rows of matrices that stand one below the other as those of one image, with a column of nothing between
+    them.
+    """
+    high = shape[-2]
+    parts = [shades[i : i + high] for i in range(0, len(shades), high)]
+    return tuple(
+        [
+            tuple([pixel for i, part in enumerate(parts) for pixel in (*([NO_SHADE] if i else []), *part[row])])
+            for row in range(high)
+        ]
+    )
+
+
+def cell_in_image(shape: tuple[int, ...], place: int) -> tuple[int, int]:
+    """Row and column, in the image of a tensor of that shape, of the element at a place, counted through."""
+    row, column = divmod(place, max(shape[-1], 1))
+    if tiles(shape) == 1:
+        return row, column
+    tile, row = divmod(row, shape[-2])
+    return row, tile * (shape[-1] + 1) + column
+
+
+def cell_in_grid(shape: tuple[int, ...], place: int) -> tuple[int, int]:
+    """The same in the grid."""
+    return divmod(place, row_length(shape))
+
+
+def bars_of(row: Row) -> tuple[float | None, ...]:
+    """How high each bar is, as a part of the highest; none of complex numbers."""
+    if any(isinstance(x, complex) for x in row):
+        return ()
+    largest = max((abs(float(x)) for x in row if is_finite(x)), default=0.0) or 1.0
+    return tuple([float(x) / largest if is_finite(x) else None for x in row])
 
 
 def rows_of(snap: Snapshot | None) -> list[list[Any]]:
@@ -91,9 +140,15 @@ def rows_of(snap: Snapshot | None) -> list[list[Any]]:
 
 def in_rows(row: list[Any]) -> list[list[Any]]:
     """A vector in rows of equal length."""
-    count = math.ceil(len(row) / LONGEST_ROW)
-    each = math.ceil(len(row) / count)
+    each = row_length((len(row),))
     return [row[i : i + each] for i in range(0, len(row), each)]
+
+
+def row_length(shape: tuple[int, ...]) -> int:
+    """How many elements stand in a row of the grid of a tensor of that shape."""
+    if len(shape) != 1 or shape[0] > MOST_IN_VECTOR:
+        return max(shape[-1], 1)
+    return math.ceil(shape[0] / math.ceil(shape[0] / LONGEST_ROW)) if shape[0] else 1
 
 
 def is_plain(shape: tuple[int, ...], rows: int) -> bool:
