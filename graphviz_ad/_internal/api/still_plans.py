@@ -77,8 +77,9 @@ class Subject:
             scene = with_tangents(scene, words, self.forward) if self.forward is not None else scene
         if asked.constants == "inline":
             scene = without_boxes(scene, inline_constants(words))
-        boxes = tuple(slimmer(box, {}, signs=manner.signs, statistics=manner.statistics) for box in scene.boxes)
-        legend = asked.given.get("legend", not self.look.theme.brief)
+        less = {"signs": manner.signs, "statistics": manner.statistics, "gradless": manner.legend}
+        boxes = tuple([slimmer(box, {}, **less) for box in scene.boxes])
+        legend = asked.given.get("legend", manner.legend and not self.look.theme.brief)
         return replace(scene, boxes=boxes, legend=scene.legend if legend else ())
 
     @property
@@ -95,7 +96,7 @@ class Subject:
             named=manner.named,
             single=manner.single,
             digits=self.asked.digits or manner.digits,
-            tensors=Tensors(manner.of_values, manner.of_gradients, manner.on_edges, manner.small),
+            tensors=Tensors(manner.of_values, manner.of_gradients, manner.on_edges, headings=manner.legend),
             leaf_sums=True,
         )
 
@@ -115,16 +116,17 @@ LEFT_OUT = {
     "digits": "all but {digits} digits",
     "local": "local derivatives",
     "statistics": "mean and range of large tensors",
-    "on_edges": "elements of what flows back along arrows",
+    "on_edges": "elements on arrows",
     "of_gradients": "elements of gradients",
     "of_values": "elements of values",
+    "legend": "the legend",
 }
 
 
 def texts_in(scene: Scene) -> list[str]:
     """All that is written in a scene."""
     lines = [*(box.lines for box in scene.boxes), *(arrow.lines for arrow in scene.arrows)]
-    return [line.text for each in lines for line in each]
+    return [*(line.text for each in lines for line in each), *scene.legend]
 
 
 def subject(graph: Graph, look: Look, asked: PlotOptions, remarks: Remarks) -> Subject:

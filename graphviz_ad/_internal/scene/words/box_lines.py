@@ -130,7 +130,7 @@ def value_lines(node: Node, tensors: Tensors) -> list[Line]:
 
 def value_grid(snap: Snapshot, tensors: Tensors) -> list[Line]:
     """The elements of a tensor as a grid, or as an image with what is to be said of them."""
-    grid = value_grid_of(snap, small=tensors.small)
+    grid = value_grid_of(snap, small=tensors.small, headings=tensors.headings)
     if grid is not None:
         return [Line("value", grid.said, grid=grid)]
     lines = element_lines("value", snap)
@@ -178,7 +178,7 @@ def gradients(node: Node, parts: Sequence[str], tensors: Tensors, later: str = "
         return []
     label = gradient_label(node)
     if not node.requires_grad:
-        return [Line("gradient", f"{label} {NO_GRADIENT}")]
+        return [Line("gradient", f"{label} {NO_GRADIENT}", "none")]
     if node.ports[1:]:
         return numbered(
             "gradient",
