@@ -56,9 +56,12 @@ class Subject:
     made: dict[Manner, Scene] = field(default_factory=dict)
 
     def scene(self, manner: Manner) -> Scene:
-        """Its scene in a manner, not placed yet; it says what is left out."""
-        made, missing = self.drawn(manner), self.missing(manner)
-        return replace(made, notes=(*made.notes, f"Left out to fit: {'; '.join(missing)}.")) if missing else made
+        """Its scene in a manner, not placed yet, with room to say all that may be left out."""
+        return with_note(self.drawn(manner), list(self.left_out(manner).values()))
+
+    def noted(self, scene: Scene, manner: Manner) -> Scene:
+        """Its placed scene in a manner, which says what is left out."""
+        return with_note(replace(scene, notes=self.drawn(manner).notes), self.missing(manner))
 
     def drawn(self, manner: Manner) -> Scene:
         """Its scene in a manner, made once."""
@@ -96,12 +99,27 @@ class Subject:
             named=manner.named,
             single=manner.single,
             digits=self.asked.digits or manner.digits,
-            tensors=Tensors(manner.of_values, manner.of_gradients, manner.on_edges, headings=manner.legend),
+            tensors=Tensors(
+                manner.of_values,
+                manner.of_gradients,
+                manner.on_edges,
+                small_gradients=manner.small_gradients,
+                headings=manner.legend,
+            ),
             leaf_sums=True,
         )
 
+    def left_out(self, manner: Manner) -> dict[str, str]:
+        """What a manner may leave out, beside those before it, each of which has less to say."""
+        first = self.manners[0]
+        return {
+            name: words.format(digits=manner.digits)
+            for name, words in LEFT_OUT.items()
+            if getattr(first, name) != getattr(manner, name)
+        }
+
     def missing(self, manner: Manner) -> list[str]:
-        """What a manner leaves out of this very picture, beside those before it, each of which has less to say."""
+        """What a manner leaves out of this very picture."""
         found: dict[str, str] = {}
         for more, less in pairwise(self.manners[: self.manners.index(manner) + 1]):
             fact = next((name for name in LEFT_OUT if getattr(more, name) != getattr(less, name)), None)
@@ -121,6 +139,11 @@ LEFT_OUT = {
     "of_values": "elements of values",
     "legend": "the legend",
 }
+
+
+def with_note(scene: Scene, missing: Sequence[str]) -> Scene:
+    """The scene with a note of what is missing, if anything is."""
+    return replace(scene, notes=(*scene.notes, f"Left out to fit: {'; '.join(missing)}.")) if missing else scene
 
 
 def texts_in(scene: Scene) -> list[str]:
@@ -180,7 +203,8 @@ def planned(levels: Levels, place: Place) -> Still:
     names, first = levels.names, levels.on(levels.names[0])
     builds = [partial(scene_on, levels, name) for name in names]
     found = best_plan(builds, place, flows_of(first), first.manners, engine_of(first))
-    return Still(levels.on(names[found.level]).graph, found.scene, place)
+    shown = levels.on(names[found.level])
+    return Still(shown.graph, shown.noted(found.scene, found.manner), place)
 
 
 def scene_on(levels: Levels, name: str, manner: Manner) -> Scene:

@@ -43,7 +43,7 @@ DENSEST = 0.9  # share of a place that boxes and words may take
 class Manner:
     """What is written: local derivatives with names or as factors; what flows back everywhere or only where it is not
     a whole gradient; numbers of so many digits; signs in circles; more of a big tensor than its shape; the
-    elements of values, gradients and what flows back along edges as grids; a legend, headings of values, and that
+    elements of values, gradients and what flows back along edges as grids, those of gradients set small; a legend, headings of values, and that
     data has no gradient.
     """
 
@@ -56,6 +56,7 @@ class Manner:
     on_edges: bool = True
     of_gradients: bool = True
     of_values: bool = True
+    small_gradients: bool = False
     legend: bool = True
 
 
@@ -68,6 +69,7 @@ LESS: tuple[Mapping[str, Any], ...] = (
     {"statistics": False},
     {"digits": 2},
     {"legend": False},
+    {"small_gradients": True},
     {"of_gradients": False},
     {"of_values": False},
 )
@@ -137,25 +139,32 @@ def first_readable(bench: Bench, level: int, manners: Sequence[Manner]) -> Trial
     """The first way to draw a level in which it can be read, and is easy to follow."""
     if not bench.sheet(level, manners[-1]).has_room:  # it says least
         return None
-    for manner, way in attempts(manners, bench.ways):
-        readable = [trial for trial in bench.sheet(level, manner).trials(way) if trial.is_readable]
-        best = best_of(readable, bench.place, EASY)
-        if best is not None:
-            return best
+    for group in attempts(manners, bench.ways):
+        least = {way: manner for manner, way in group}  # the last of them with each way
+        hopeless = {way for way, manner in least.items() if not bench.sheet(level, manner).readable(way)}
+        for manner, way in group:
+            if way not in hopeless:
+                best = best_of(bench.sheet(level, manner).readable(way), bench.place, EASY)
+                if best is not None:
+                    return best
     return None
 
 
-def attempts(manners: Sequence[Manner], ways: Sequence[Way]) -> Iterator[tuple[Manner, Way]]:
+def attempts(manners: Sequence[Manner], ways: Sequence[Way]) -> Iterator[list[tuple[Manner, Way]]]:
     """The manners in the order in which they are tried, and the ways to place each: those with few arrows come before
-    what a reader would miss, and after what boxes say, too.
+    what a reader would miss, and after what boxes say, too. In groups: where the last cannot be read in some way, none
+    of its group can.
     """
     gentle = [manner for manner in manners if manner.local and manner.digits >= ENOUGH_DIGITS]
     quiet = [manner for manner in gentle if not manner.single] or gentle
     along = [way for way in ways if way != AS_READ]
-    yield from ((manner, way) for way in along for manner in gentle[:FULL])
-    yield from ((manner, way) for manner in gentle[FULL:] for way in along)
-    yield from ((manner, AS_READ) for manner in quiet if AS_READ in ways)
-    yield from ((manner, way) for manner in manners if manner not in gentle for way in ways)
+    yield [(manner, way) for way in along for manner in gentle[:1]]
+    yield [
+        *((manner, way) for way in along for manner in gentle[1:FULL]),
+        *((manner, way) for manner in gentle[FULL:] for way in along),
+    ]
+    yield [(manner, AS_READ) for manner in quiet if AS_READ in ways]
+    yield [(manner, way) for manner in manners if manner not in gentle for way in ways]
 
 
 def chosen(trial: Trial) -> Plan:
@@ -191,7 +200,8 @@ class Bench:
         key = level, manner
         if key not in self.sheets:
             scene = self.builds[level](manner)
-            same = next((each for each in self.sheets.values() if each.scene == scene), None)
+            bare = replace(scene, notes=())
+            same = next((each for each in self.sheets.values() if replace(each.scene, notes=()) == bare), None)
             self.sheets[key] = same or Sheet(scene, self, level, manner)
         return self.sheets[key]
 
@@ -222,6 +232,10 @@ class Sheet:
                 for rows, scale, worth in self.placed(way)
             ]
         return self.tried[way]
+
+    def readable(self, way: Way) -> list[Trial]:
+        """Those of them whose letters are large enough."""
+        return [trial for trial in self.trials(way) if trial.is_readable]
 
     def placed(self, way: Way) -> Iterator[tuple[Rows, float, float]]:
         """Rows, their scale in the place, and what they are worth."""

@@ -11,9 +11,10 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import pairwise
 
 from graphviz_ad._internal.layouts.columns import forward_pairs, topological
-from graphviz_ad._internal.layouts.margins import Path, Places, size_of
+from graphviz_ad._internal.layouts.margins import MARGIN, Path, Places, size_of
 from graphviz_ad._internal.layouts.row_wrapping import Rows, line_between
 from graphviz_ad._internal.layouts.satellites import Cluster, Orbit, cluster, in_operand_order, orbits
 from graphviz_ad._internal.scene.leaf_copies import copy_of
@@ -24,7 +25,7 @@ LEAST_WAY, HEAD = 24.0, 14.0  # points of an arrow between two boxes; of those, 
 APART, BETWEEN = 10.0, 13.0  # points between two boxes with what is beside them, and between two rows
 BESIDE = 4.0  # points between an arrow and its words
 TWO = 2  # arrows side by side from one box to the next
-TRIES = 9  # of how long rows may be
+TRIES = 8  # of how long rows may be
 
 
 @dataclass(frozen=True)
@@ -49,19 +50,19 @@ def in_reading_rows(
     if scene.groups or not scene.boxes or leads_back(scene):
         return None
     text = ReadingOrder(scene, leaves_apart=leaves_apart)
-    best: Rows | None = None
+    best: list[list[Part]] = []
     score, least, most = 0.0, *text.limits()
     for _ in range(TRIES):
         limit = math.sqrt(least * most)
         rows = text.broken(limit)
-        made = text.placed(rows)
-        size = size_of(*made)
-        now = scale(made[0], size)
+        size = text.size(rows)
+        now = scale(text.noted, text.turn(size))
         if now > score:
-            best, score = Rows(replace(made[0], engine="layered"), size, len(rows), made[1]), now
-        by_length = scale(made[0], text.turn((text.turn(size)[0], 1.0)))
+            best, score = rows, now
+        by_length = scale(text.noted, text.turn((size[0], 1.0)))
         least, most = (least, limit) if now >= by_length else (limit, most)  # shorter rows, or fewer of them
-    return best
+    made, places = text.placed(best)
+    return Rows(replace(made, engine="layered"), size_of(made, places), len(best), places)
 
 
 def leads_back(scene: Scene) -> bool:
@@ -101,6 +102,11 @@ class ReadingOrder:
         """The scene with all boxes that may be drawn again, in each shape."""
         made = [copy_of(self.scene.boxes[tail], f"beside{i}") for i, (tail, _) in enumerate(self.tags)]
         return tuple([replace(shape, boxes=(*shape.boxes, *made)) for shape in self.shapes])
+
+    @cached_property
+    def noted(self) -> Scene:
+        """The scene with a legend of all that may be in it."""
+        return with_copies_in_legend(self.scene) if self.tags else self.scene
 
     def turn(self, point: Point) -> Point:
         """From x and y to u and v, and back."""
@@ -170,6 +176,14 @@ class ReadingOrder:
             last = first
         return rows[::-1]
 
+    def size(self, rows: Sequence[Sequence[Part]]) -> Point:
+        """How long and broad they are, with the margins of a picture."""
+        lengths, breadth = [], -BETWEEN
+        for row in rows:
+            lengths.append(self.length(row[0]) + sum(self.step(a, b) for a, b in pairwise(row)))
+            breadth += sum(max(sides) for sides in zip(*map(self.reach, row), strict=True)) + BETWEEN
+        return max(lengths) + 2 * MARGIN, breadth + 2 * MARGIN
+
     def rows_from(self, first: int, most: float, abreast: int) -> Iterator[tuple[int, float]]:
         """The rows that may begin with a box: the last box of each, and how broad it is."""
         run = low = high = 0.0
@@ -227,6 +241,12 @@ class ReadingOrder:
 def apart(breadth: float) -> float:
     """How far two arrows are apart that have words of such a breadth between them."""
     return breadth + BESIDE + 6.0
+
+
+def with_copies_in_legend(scene: Scene) -> Scene:
+    """The scene whose legend, if it has one, says what small boxes are."""
+    legend = (*scene.legend, "copy") if scene.legend and "copy" not in scene.legend else scene.legend
+    return replace(scene, legend=legend)
 
 
 def alone(box: Box) -> Cluster:
@@ -297,8 +317,8 @@ class Placing:
         self.shown = [i for i in range(len(full.boxes)) if i in self.centers]
         boxes = tuple([self.sized(shapes[self.shapes[i]].boxes[i], i) for i in self.shown])
         arrows = tuple(self.from_tail(arrow, i) for i, arrow in enumerate(full.arrows))
-        again = self.tails and full.legend and "copy" not in full.legend
-        return replace(full, boxes=boxes, arrows=arrows, legend=(*full.legend, "copy") if again else full.legend)
+        made = replace(full, boxes=boxes, arrows=arrows)
+        return with_copies_in_legend(made) if self.tails else made
 
     def sized(self, box: Box, number: int) -> Box:
         """A box, as large as its arrows need."""

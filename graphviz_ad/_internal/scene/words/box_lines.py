@@ -227,7 +227,8 @@ def gradient_of_result(node: Node, label: str, tensors: Tensors) -> list[Line]:
     if is_module:
         return numbered("gradient", [f"{label} {type_label(grad)}", *of_parameters])
     with without_signs_of_zeros():
-        grid = grid_of(grad, label, small=tensors.small) if tensors.gradients else None
+        small = tensors.small or tensors.small_gradients
+        grid = grid_of(grad, label, small=small) if tensors.gradients else None
         elements, spread, remarks = snapshot_parts(grad) if tensors.gradients else snapshot_parts(grad, rows=1)
     if grid is not None:
         return [Line("gradient", grid.said, grid=grid)]

@@ -24,13 +24,15 @@ Row = Sequence[Any]
 @dataclass(frozen=True)
 class Tensors:
     """Which tensors are shown as grids of all their elements: values, gradients, and what flows back along edges;
-    whether those are set small, and whether values have a heading where their gradients have one.
+    whether all of those are set small, or gradients alone, and whether values have a heading where their gradients
+    have one.
     """
 
     values: bool = True
     gradients: bool = True
     edges: bool = True
     small: bool = False
+    small_gradients: bool = False
     headings: bool = True
 
 
