@@ -16,7 +16,7 @@ from graphviz_ad._internal.explain.path_picture import with_paths
 from graphviz_ad._internal.explain.tangent_picture import with_tangents
 from graphviz_ad._internal.graph.graph import Graph
 from graphviz_ad._internal.layouts.choice import place_scene
-from graphviz_ad._internal.layouts.planning import BRIEFEST, MANNERS, WHOLE, Engine, Manner, best_plan
+from graphviz_ad._internal.layouts.planning import BRIEFEST, DRAWN, MANNERS, WHOLE, Engine, Manner, best_plan
 from graphviz_ad._internal.maths.detail_levels import LEVELS
 from graphviz_ad._internal.maths.number_format import written_with
 from graphviz_ad._internal.output.call_options import PlotOptions, asked_about, smallest_letters
@@ -31,6 +31,7 @@ from graphviz_ad._internal.scene.words.tensor_grids import Tensors
 
 MOST_ON_A_SLIDE = 40  # nodes; more can never be read there
 LEGIBLE = 0.6  # scale on a slide; below it, a picture is looked at on its own
+SQUARE = (1.0, 1.0)
 Remarks = Mapping[str, Sequence[str]]
 
 
@@ -213,13 +214,15 @@ def scene_on(levels: Levels, name: str, manner: Manner) -> Scene:
 
 
 def whole(shown: Subject, place: Place = SLIDE) -> Still:
-    """The picture with all that there is to say: planned for a slide where that does not make its letters tiny, else
-    as large as it gets. Another ``place`` is as large as a slide, and of another shape.
+    """The picture with all that there is to say: planned for a slide where that makes its letters larger than they are
+    without a plan, or does not make them tiny. Another ``place`` is as large as a slide, and of another shape.
     """
     if len(shown.graph.node_list) <= MOST_ON_A_SLIDE and engine_of(shown) is None:
-        found = best_plan([shown.scene], place, flows_of(shown), WHOLE)
+        found = best_plan([shown.scene], place, flows_of(shown), WHOLE, ways=DRAWN)
         if found.scale >= LEGIBLE:
             return Still(shown.graph, found.scene)
+        free = unplanned(shown)
+        return free if place.scale(free.scene.size or SQUARE) >= found.scale else Still(shown.graph, found.scene)
     return unplanned(shown)
 
 

@@ -27,7 +27,7 @@ from graphviz_ad._internal.scene.place import Place
 from graphviz_ad._internal.scene.scene import Point, Scene
 from graphviz_ad._internal.scene.scene_building import with_grids_abreast
 
-CROSSING = 0.06  # what a crossing costs
+CROSSING, LENGTH = 0.06, 0.4  # what a crossing costs, and an arrow as long as the diagonal
 LONG, LONGEST = 0.4, 1.0  # shares of the diagonal of the place: where an arrow is long, and longer than any may be
 EASY = 0.8  # what a picture must have to be taken at once
 LIKELY = 6  # trials that are looked at where none can be read
@@ -89,6 +89,8 @@ Engine = Callable[[Scene], Scene]
 
 Way = str
 ONE_PIECE, IN_ROWS, AS_READ = "one piece", "rows", "as text is read"
+DRAWN = (ONE_PIECE, IN_ROWS)  # by an engine, with all arrows or most
+WAYS = (*DRAWN, AS_READ)
 NO_SIZE = (1.0, 1.0)
 
 
@@ -108,12 +110,15 @@ def best_plan(
     flows: Sequence[str] = ("LR", "TB"),
     manners: Sequence[Manner] = MANNERS,
     engine: Engine | None = None,
+    ways: Sequence[Way] = WAYS,
 ) -> Plan:
     """The plan of the finest level that can be read in the place; the best of all where none can.
 
     ``builds`` make the scene of each level, finest first, in a given manner; ``engine`` places scenes, None chooses.
     """
-    bench = Bench(builds, place, flows, engine)
+    bench = Bench(
+        builds, place, flows, engine or place_tightly, [way for way in ways if engine is None or way in DRAWN]
+    )
     for levels, allowed in stages(len(builds), manners):
         for level in levels:
             found = first_readable(bench, level, allowed)
@@ -157,7 +162,7 @@ def attempts(manners: Sequence[Manner], ways: Sequence[Way]) -> Iterator[list[tu
     """
     gentle = [manner for manner in manners if manner.local and manner.digits >= ENOUGH_DIGITS]
     quiet = [manner for manner in gentle if not manner.single] or gentle
-    along = [way for way in ways if way != AS_READ]
+    along = [way for way in ways if way in DRAWN]
     yield [(manner, way) for way in along for manner in gentle[:1]]
     yield [
         *((manner, way) for way in along for manner in gentle[1:FULL]),
@@ -189,10 +194,10 @@ def best_of(found: Sequence[Trial], place: Place, easy: float) -> Trial | None:
 class Bench:
     """What has been drawn and placed so far, so that nothing is made twice."""
 
-    def __init__(self, builds: Sequence[Build], place: Place, flows: Sequence[str], engine: Engine | None) -> None:
-        self.builds, self.place, self.flows = builds, place, flows
-        self.engine = engine or place_tightly
-        self.ways = (ONE_PIECE, IN_ROWS, AS_READ) if engine is None else (ONE_PIECE, IN_ROWS)
+    def __init__(
+        self, builds: Sequence[Build], place: Place, flows: Sequence[str], engine: Engine, ways: Sequence[Way]
+    ) -> None:
+        self.builds, self.place, self.flows, self.engine, self.ways = builds, place, flows, engine, ways
         self.sheets: dict[tuple[int, Manner], Sheet] = {}
 
     def sheet(self, level: int, manner: Manner) -> Sheet:
@@ -329,7 +334,7 @@ def ease(trial: Trial, place: Place, found: Overlaps) -> float:
     long = found.longest * trial.scale / math.hypot(place.width, place.height)
     if found.faults or long > LONGEST:
         return 0.1 / (1 + found.faults + max(long - LONGEST, 0.0))
-    return max(1 - CROSSING * found.crossings - 0.2 * max(long - LONG, 0.0), 0.1)
+    return max(1 - CROSSING * found.crossings - LENGTH * max(long - LONG, 0.0), 0.1)
 
 
 def whole_size(scene: Scene, size: Point, place: Place) -> Point:

@@ -40,9 +40,7 @@ class Part:
     links: tuple[int, ...]
 
 
-def in_reading_rows(
-    scene: Scene, scale: Callable[[Scene, Point], float], *, leaves_apart: bool = False
-) -> Rows | None:
+def in_reading_rows(scene: Scene, scale: Callable[[Scene, Point], float], *, leaves_apart: bool = False) -> Rows | None:
     """The scene in as many such rows as make it largest; None where it has frames, or arrows that lead back.
 
     A leaf stands beside the only box that uses it, or, like all others, where it is read, with small boxes elsewhere.

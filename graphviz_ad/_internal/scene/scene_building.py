@@ -58,9 +58,7 @@ def box(words: Words, node: Node, texts: Mapping[str, list[str]]) -> Box:
     )
 
 
-def slimmer(
-    box: Box, texts: Mapping[str, list[str]], *, signs: bool, statistics: bool, gradless: bool = True
-) -> Box:
+def slimmer(box: Box, texts: Mapping[str, list[str]], *, signs: bool, statistics: bool, gradless: bool = True) -> Box:
     """The box without its sign where a formula has it, without more of big tensors than their shape, or without the
     line that it has no gradient, as its border says; as wide as it must be then.
     """
