@@ -211,9 +211,10 @@ def test_lines_of_the_program_are_drawn_where_operations_would_be_too_small() ->
     assert [box.kind for box in traced("recurrence").plot(fit="slide").scene.boxes].count("line") == 4
 
 
-@pytest.mark.parametrize("name", ["ratio", "perceptron", "pooled"])
-def test_in_a_column_of_a_paper_letters_have_six_points(name: str) -> None:
-    canvas = traced(name).plot(fit="column").canvas
+@pytest.mark.parametrize("detail", ["auto", "line"])
+@pytest.mark.parametrize("name", ["ratio", "pooled", "normalised", "recurrence", "gated", "two_layers"])
+def test_in_a_column_of_a_paper_letters_have_six_points(name: str, detail: str) -> None:
+    canvas = traced(name).plot(fit="column", detail=detail).canvas
     assert canvas.width == pytest.approx(8.4 / 2.54 * 72, abs=0.01)
     assert legibility(canvas).smallest >= 6
 

@@ -163,9 +163,9 @@ def attempts(manners: Sequence[Manner], ways: Sequence[Way]) -> Iterator[list[tu
     gentle = [manner for manner in manners if manner.local and manner.digits >= ENOUGH_DIGITS]
     quiet = [manner for manner in gentle if not manner.single] or gentle
     along = [way for way in ways if way in DRAWN]
-    yield [(manner, way) for way in along for manner in gentle[:1]]
+    yield [(manner, ONE_PIECE) for manner in gentle[:1]]
     yield [
-        *((manner, way) for way in along for manner in gentle[1:FULL]),
+        *((manner, way) for way in along for manner in gentle[:FULL]),
         *((manner, way) for manner in gentle[FULL:] for way in along),
     ]
     yield [(manner, AS_READ) for manner in quiet if AS_READ in ways]
