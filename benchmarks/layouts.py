@@ -32,7 +32,7 @@ from graphviz_ad._internal.scene.scene_building import build_scene
 from graphviz_ad._internal.scene.words.describe import Options, words_of_graph
 
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
-from corpus.families import FAMILIES  # noqa: E402 - from the tests, whose programs are these
+from corpus.families import FAMILIES
 
 LEAST, MOST = 30, 1000  # boxes
 

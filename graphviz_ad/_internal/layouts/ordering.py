@@ -118,7 +118,8 @@ class Sweeps:
     def transpose(self, columns: Columns, *, ties: bool = False) -> None:
         """Swap neighbours in a column while that saves crossings; with ``ties``, those where it costs none, too."""
         for _ in range(ROUNDS):
-            if not any([self.swapped(column, ties) for column in columns]):
+            swapped = [self.swapped(column, ties) for column in columns]
+            if not any(swapped):
                 return
 
     def swapped(self, column: list[int], ties: bool) -> bool:

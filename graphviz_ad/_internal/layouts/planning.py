@@ -43,8 +43,8 @@ DENSEST = 0.9  # share of a place that boxes and words may take
 class Manner:
     """What is written: local derivatives with names or as factors; what flows back everywhere or only where it is not
     a whole gradient; numbers of so many digits; signs in circles; more of a big tensor than its shape; the
-    elements of values, gradients and what flows back along edges as grids, those of gradients set small; a legend, headings of values, and that
-    data has no gradient.
+    elements of values, gradients and what flows back along edges as grids, those of gradients set small; a legend,
+    headings of values, and that data has no gradient.
     """
 
     named: bool = True

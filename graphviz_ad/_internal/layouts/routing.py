@@ -10,7 +10,6 @@ from typing import NamedTuple
 
 from graphviz_ad._internal.scene.scene import Point
 
-
 MANY = 24  # knots, of which not each is tried
 
 

@@ -31,7 +31,7 @@ class Tree:
 def shortened(column: list[int], pairs: Sequence[Pair]) -> None:
     """Move nodes so that all links together are as short as can be, each at least one column long as before."""
     links = [(tail, head) for tail, head in dict.fromkeys(pairs) if tail != head]
-    weight = {pair: 0 for pair in links}
+    weight = dict.fromkeys(links, 0)
     for pair in pairs:
         if pair in weight:
             weight[pair] += 1
