@@ -11,8 +11,9 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
-from itertools import combinations, pairwise
+from itertools import combinations, pairwise, product
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -23,6 +24,7 @@ from work import growth
 from graphviz_ad._internal.base.errors import LayoutError, LayoutTimeout, UnknownNameError
 from graphviz_ad._internal.layouts import LAYOUTS, choice, graphviz_output, graphviz_system, graphviz_wasm, layered
 from graphviz_ad._internal.layouts.columns import columns, forward_pairs, predicted_size, topological
+from graphviz_ad._internal.layouts.ordering import uncrossed
 from graphviz_ad._internal.scene.scene import Arrow, Box, Group, Line, Point, Scene
 
 ENGINES = ("dot", "layered")
@@ -323,12 +325,51 @@ def test_the_work_of_the_layered_layout_grows_with_the_graph() -> None:
     assert growth(lambda count: layered.place(scenes[count]), 150, 300) < 2.5
 
 
+@settings(max_examples=60)
+@given(
+    st.integers(2, 5).flatmap(lambda n: st.lists(st.tuples(st.integers(0, n - 2), st.integers(1, n - 1)), max_size=8))
+)
+def test_no_columns_have_shorter_links(drawn: list[tuple[int, int]]) -> None:
+    pairs = [(min(pair), max(pair)) for pair in drawn if pair[0] != pair[1]]
+    found = columns(5, pairs)
+    least = min(
+        sum(column[head] - column[tail] for tail, head in pairs)
+        for column in product(range(5), repeat=5)
+        if all(column[tail] < column[head] for tail, head in pairs)
+    )
+    assert all(found[tail] < found[head] for tail, head in pairs)
+    assert min(found) == 0
+    assert sum(found[head] - found[tail] for tail, head in pairs) == least
+
+
+@given(st.lists(st.integers(0, 11), min_size=1, max_size=12), st.randoms(use_true_random=False))
+def test_links_of_a_tree_do_not_cross(above: list[int], random: Random) -> None:
+    """Every tree can be drawn without crossings, however its columns are shuffled at first."""
+    parent = [min(goal, i) for i, goal in enumerate(above)]  # of the nodes from 1 on
+    depth = [0]
+    for goal in parent:
+        depth.append(depth[goal] + 1)
+    order = [[i for i, at in enumerate(depth) if at == column] for column in range(max(depth), -1, -1)]
+    for column in order:
+        random.shuffle(column)
+    pairs = [(i, goal) for i, goal in enumerate(parent, 1)]
+    position = {item: place for column in uncrossed(order, pairs, len(depth)) for place, item in enumerate(column)}
+    assert sorted(map(sorted, uncrossed(order, pairs, len(depth)))) == sorted(map(sorted, order))
+    for (a, x), (b, y) in combinations(pairs, 2):
+        if depth[a] == depth[b]:
+            assert (position[a] - position[b]) * (position[x] - position[y]) >= 0
+
+
 def test_arrows_too_long_for_their_own_bends_share_a_lane() -> None:
-    placed = layered.place(unrolled(60))
+    placed = layered.place(unrolled(120))
     check(placed, exact_labels=True)
     top = min(box.center[1] - box.height / 2 for box in placed.boxes if box.center)
-    lanes = {min(y for _, y in arrow.path) for arrow in placed.arrows}
-    assert len([lane for lane in lanes if lane < top - 5]) == 3
+    assert placed.size is not None
+    far = [arrow for arrow in placed.arrows if arrow.path[-1][0] - arrow.path[0][0] > 0.6 * placed.size[0]]
+    lanes = {(arrow.tail, min(y for _, y in arrow.path)) for arrow in far}
+    assert len(far) > 3 * 40
+    assert len(lanes) == len({lane for _, lane in lanes}) == 3
+    assert max(lane for _, lane in lanes) < top - 5
 
 
 def test_predicted_size_counts_what_arrows_pass() -> None:

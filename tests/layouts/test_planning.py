@@ -4,7 +4,7 @@ chosen.
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from itertools import combinations, pairwise
 
 import pytest
@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from graphviz_ad._internal.layouts.layered import place_tightly
 from graphviz_ad._internal.layouts.overlaps import frame_at, overlaps
 from graphviz_ad._internal.layouts.planning import MANNERS, Manner, best_plan
+from graphviz_ad._internal.layouts.reading_rows import in_reading_rows
 from graphviz_ad._internal.layouts.row_starts import rows_with_starts
 from graphviz_ad._internal.layouts.row_wrapping import best_rows
 from graphviz_ad._internal.layouts.satellites import orbits
@@ -102,6 +103,30 @@ def test_rows_that_begin_anew_keep_every_arrow_and_overlap_nothing(scene: Scene)
     for before, after in zip(placed.arrows, made.arrows, strict=True):
         tail = made.box_by_key[after.tail]
         assert after.tail == before.tail or (tail.kind, tail.name) == ("copy", names[before.tail])
+
+
+@settings(max_examples=40)
+@given(scenes(), st.booleans(), st.integers(1, 6))
+def test_rows_as_text_is_read_keep_every_arrow_and_overlap_nothing(scene: Scene, apart: bool, wide: int) -> None:
+    scene = replace(scene, groups=())
+    rows = in_reading_rows(scene, lambda _, size: min(100 * wide / size[0], 500 / size[1]), leaves_apart=apart)
+    assert rows is not None
+    made = rows.settled()
+    check(made)
+    assert made.size == rows.size
+    assert overlaps(made).faults == overlaps(made).crossings == 0
+    assert [arrow.head for arrow in made.arrows] == [arrow.head for arrow in scene.arrows]
+    names = {box.key: box.name for box in scene.boxes}
+    for before, after in zip(scene.arrows, made.arrows, strict=True):
+        tail = made.box_by_key[after.tail]
+        assert after.tail == before.tail or (tail.kind, tail.name) == ("copy", names[before.tail])
+
+
+def test_frames_and_arrows_that_lead_back_are_not_read_as_text() -> None:
+    scene = chain(3)
+    framed = replace(scene, groups=(Group("g", "layer", ("v1",)),))
+    back = replace(scene, arrows=(*scene.arrows, Arrow("back", "v2", "v0")))
+    assert [in_reading_rows(each, lambda _, size: 1 / size[0]) for each in (framed, back)] == [None, None]
 
 
 def chain(count: int) -> Scene:

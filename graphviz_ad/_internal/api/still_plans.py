@@ -16,7 +16,7 @@ from graphviz_ad._internal.explain.path_picture import with_paths
 from graphviz_ad._internal.explain.tangent_picture import with_tangents
 from graphviz_ad._internal.graph.graph import Graph
 from graphviz_ad._internal.layouts.choice import place_scene
-from graphviz_ad._internal.layouts.planning import BRIEFEST, MANNERS, WHOLE, Engine, Manner, best_plan
+from graphviz_ad._internal.layouts.planning import BRIEFEST, DRAWN, MANNERS, WHOLE, Engine, Manner, best_plan
 from graphviz_ad._internal.maths.detail_levels import LEVELS
 from graphviz_ad._internal.maths.number_format import written_with
 from graphviz_ad._internal.output.call_options import PlotOptions, asked_about, smallest_letters
@@ -31,6 +31,7 @@ from graphviz_ad._internal.scene.words.tensor_grids import Tensors
 
 MOST_ON_A_SLIDE = 40  # nodes; more can never be read there
 LEGIBLE = 0.6  # scale on a slide; below it, a picture is looked at on its own
+SQUARE = (1.0, 1.0)
 Remarks = Mapping[str, Sequence[str]]
 
 
@@ -56,9 +57,12 @@ class Subject:
     made: dict[Manner, Scene] = field(default_factory=dict)
 
     def scene(self, manner: Manner) -> Scene:
-        """Its scene in a manner, not placed yet; it says what is left out."""
-        made, missing = self.drawn(manner), self.missing(manner)
-        return replace(made, notes=(*made.notes, f"Left out to fit: {'; '.join(missing)}.")) if missing else made
+        """Its scene in a manner, not placed yet, with room to say all that may be left out."""
+        return with_note(self.drawn(manner), list(self.left_out(manner).values()))
+
+    def noted(self, scene: Scene, manner: Manner) -> Scene:
+        """Its placed scene in a manner, which says what is left out."""
+        return with_note(replace(scene, notes=self.drawn(manner).notes), self.missing(manner))
 
     def drawn(self, manner: Manner) -> Scene:
         """Its scene in a manner, made once."""
@@ -77,8 +81,9 @@ class Subject:
             scene = with_tangents(scene, words, self.forward) if self.forward is not None else scene
         if asked.constants == "inline":
             scene = without_boxes(scene, inline_constants(words))
-        boxes = tuple(slimmer(box, {}, signs=manner.signs, statistics=manner.statistics) for box in scene.boxes)
-        legend = asked.given.get("legend", not self.look.theme.brief)
+        less = {"signs": manner.signs, "statistics": manner.statistics, "gradless": manner.legend}
+        boxes = tuple([slimmer(box, {}, **less) for box in scene.boxes])
+        legend = asked.given.get("legend", manner.legend and not self.look.theme.brief)
         return replace(scene, boxes=boxes, legend=scene.legend if legend else ())
 
     @property
@@ -99,16 +104,26 @@ class Subject:
                 manner.of_values,
                 manner.of_gradients,
                 manner.on_edges,
-                manner.small,
-                manner.images,
+                small_gradients=manner.small_gradients,
+                headings=manner.legend,
+                images=manner.images,
             ),
             leaf_sums=True,
             moves=True,
             examples=manner.examples,
         )
 
+    def left_out(self, manner: Manner) -> dict[str, str]:
+        """What a manner may leave out, beside those before it, each of which has less to say."""
+        first = self.manners[0]
+        return {
+            name: words.format(digits=manner.digits)
+            for name, words in LEFT_OUT.items()
+            if getattr(first, name) != getattr(manner, name)
+        }
+
     def missing(self, manner: Manner) -> list[str]:
-        """What a manner leaves out of this very picture, beside those before it, each of which has less to say."""
+        """What a manner leaves out of this very picture."""
         found: dict[str, str] = {}
         for more, less in pairwise(self.manners[: self.manners.index(manner) + 1]):
             fact = next((name for name in LEFT_OUT if getattr(more, name) != getattr(less, name)), None)
@@ -124,17 +139,23 @@ LEFT_OUT = {
     "local": "local derivatives",
     "statistics": "mean and range of large tensors",
     "examples": "examples of how elements move",
-    "on_edges": "elements of what flows back along arrows",
+    "on_edges": "elements on arrows",
     "of_gradients": "elements of gradients",
     "of_values": "elements of values",
     "images": "images of tensors",
+    "legend": "the legend",
 }
+
+
+def with_note(scene: Scene, missing: Sequence[str]) -> Scene:
+    """The scene with a note of what is missing, if anything is."""
+    return replace(scene, notes=(*scene.notes, f"Left out to fit: {'; '.join(missing)}.")) if missing else scene
 
 
 def texts_in(scene: Scene) -> list[str]:
     """All that is written in a scene."""
     lines = [*(box.lines for box in scene.boxes), *(arrow.lines for arrow in scene.arrows)]
-    return [line.text for each in lines for line in each]
+    return [*(line.text for each in lines for line in each), *scene.legend]
 
 
 def subject(graph: Graph, look: Look, asked: PlotOptions, remarks: Remarks) -> Subject:
@@ -188,7 +209,8 @@ def planned(levels: Levels, place: Place) -> Still:
     names, first = levels.names, levels.on(levels.names[0])
     builds = [partial(scene_on, levels, name) for name in names]
     found = best_plan(builds, place, flows_of(first), first.manners, engine_of(first))
-    return Still(levels.on(names[found.level]).graph, found.scene, place)
+    shown = levels.on(names[found.level])
+    return Still(shown.graph, shown.noted(found.scene, found.manner), place)
 
 
 def scene_on(levels: Levels, name: str, manner: Manner) -> Scene:
@@ -197,13 +219,15 @@ def scene_on(levels: Levels, name: str, manner: Manner) -> Scene:
 
 
 def whole(shown: Subject, place: Place = SLIDE) -> Still:
-    """The picture with all that there is to say: planned for a slide where that does not make its letters tiny, else
-    as large as it gets. Another ``place`` is as large as a slide, and of another shape.
+    """The picture with all that there is to say: planned for a slide where that makes its letters larger than they are
+    without a plan, or does not make them tiny. Another ``place`` is as large as a slide, and of another shape.
     """
     if len(shown.graph.node_list) <= MOST_ON_A_SLIDE and engine_of(shown) is None:
-        found = best_plan([shown.scene], place, flows_of(shown), WHOLE)
+        found = best_plan([shown.scene], place, flows_of(shown), WHOLE, ways=DRAWN)
         if found.scale >= LEGIBLE:
             return Still(shown.graph, found.scene)
+        free = unplanned(shown)
+        return free if place.scale(free.scene.size or SQUARE) >= found.scale else Still(shown.graph, found.scene)
     return unplanned(shown)
 
 

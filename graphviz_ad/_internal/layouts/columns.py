@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from heapq import heappop, heappush
 
+from graphviz_ad._internal.layouts.shortest_links import shortened
 from graphviz_ad._internal.scene.scene import Scene
 
 Pair = tuple[int, int]  # tail, head
@@ -50,7 +51,7 @@ def forward_pairs(count: int, pairs: Sequence[Pair]) -> list[Pair]:
 
 
 def columns(count: int, pairs: Sequence[Pair], pinned: Iterable[int] = ()) -> list[int]:
-    """Column of each node by longest path; then nodes move towards their consumers where that shortens links.
+    """Column of each node so that links are short, the first of them 0.
 
     ``pairs`` must be free of cycles; ``pinned`` nodes stay where the longest path puts them.
     """
@@ -68,7 +69,9 @@ def columns(count: int, pairs: Sequence[Pair], pinned: Iterable[int] = ()) -> li
     for node in reversed(order):
         if heads[node] and len(heads[node]) >= len(tails[node]) and node not in fixed:
             column[node] = min(column[head] for head in heads[node]) - 1
-    return column
+    shortened(column, [pair for pair in pairs if not fixed & set(pair)])
+    first = min((place for node, place in enumerate(column) if node not in fixed), default=0)
+    return [place if node in fixed else place - first for node, place in enumerate(column)]
 
 
 def predicted_size(scene: Scene) -> int:

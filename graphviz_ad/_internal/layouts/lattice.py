@@ -16,10 +16,11 @@ from graphviz_ad._internal.layouts.ordering import uncrossed
 from graphviz_ad._internal.layouts.routing import Corridor, Knot, smooth_curve
 from graphviz_ad._internal.scene.scene import Point
 
-# columns; a longer link takes a lane outside, because items for its whole way would cost more than the graph
-LONGEST = 32
+# columns; where there are many bends, a longer link takes a lane outside, as items for its whole way would cost more
+# than the graph
+LONGEST, MANY_BENDS = 32, 20_000
 PORT_GAIN = 20.0  # points that the gap beside a column of ports, where no arrow ends, can do without
-STEEP = 0.25  # a gap grows by this share of the climb in it
+STEEP = 0.15  # a gap grows by this share of the climb in it
 END_STEP = 20.0  # points between the ends of two links on one side of a cell
 LANE_GAP = 12.0
 LABEL_NEAR = 14.0  # points across that a link may run away from its label
@@ -166,9 +167,12 @@ def _chains(items: Items, cells: Sequence[Cell], links: Sequence[Link]) -> list[
     for cell, column in zip(cells, _columns(cells, links), strict=True):
         items.add_cell(cell, column * pace)
     chains = []
-    for link in links:
+    longest = LONGEST * pace
+    spans = [items.column[link.head] - items.column[link.tail] for link in links]
+    many = sum(spans) > MANY_BENDS
+    for link, span in zip(links, spans, strict=True):
         first, last = items.column[link.tail], items.column[link.head]
-        lane = last - first > LONGEST * pace
+        lane = many and span > longest
         where = last - 1 if lane else first + (last - first) // 2 // 2 * 2 + 1
         label = items.add("label", where, *link.label) if link.label and last > first else None
         columns = [] if lane else [column for column in range(first + 1, last) if label is None or column != where]
@@ -324,20 +328,29 @@ class _Router:
         self.top = min((middles[i] - items.breadth[i] / 2 for i in range(len(middles))), default=0.0)
 
     def _limits(self, order: Sequence[Sequence[int]]) -> tuple[list[float], list[float]]:
-        """How far up and down each item may be passed before a cell or label is in the way."""
+        """How far up and down each item may be passed before a cell or label is in the way, or half the way to the next
+        link, so that links which do not cross in the columns do not cross in the picture.
+        """
         low, high = [float("-inf")] * len(self.middles), [float("inf")] * len(self.middles)
         for column in order:
-            limit = float("-inf")
-            for item in column:
-                low[item] = limit
-                if self.items.kind[item] != "bend":
-                    limit = self.middles[item] + self.items.breadth[item] / 2 + 5.0
-            limit = float("inf")
-            for item in reversed(column):
-                high[item] = limit
-                if self.items.kind[item] != "bend":
-                    limit = self.middles[item] - self.items.breadth[item] / 2 - 5.0
+            for upper, lower in pairwise(column):
+                between = (self.way(upper) + self.way(lower)) / 2
+                low[lower] = between if self.shows_its_link(upper, 1) else self.edge(upper, 1)
+                high[upper] = between if self.shows_its_link(lower, -1) else self.edge(lower, -1)
         return low, high
+
+    def way(self, item: int) -> float:
+        """Where the link of a bend or label passes it."""
+        return self.middles[item] + port(self.items, item, self.side)
+
+    def shows_its_link(self, item: int, side: int) -> bool:
+        """Whether the link of an item is what another meets first on one side of it."""
+        kind = self.items.kind[item]
+        return kind == "bend" or (kind == "label" and side == -self.side)
+
+    def edge(self, item: int, side: int) -> float:
+        """Where a link may pass a cell or label, on one side of it."""
+        return self.middles[item] + side * (self.items.breadth[item] / 2 + 5.0)
 
     def middle(self, item: int) -> float:
         """Where the item stands along u: in the middle of its column."""

@@ -1,69 +1,168 @@
-"""Columns of items -> the same columns, each in an order in which few links cross."""
+"""Columns of items -> the same columns, each in an order in which few links cross.
+
+From several orders to start with, sweeps there and back put each item where its neighbours are, and swaps of two
+neighbours in a column save what is left. A graph of derivatives is nearly a tree towards its output: the order in which
+a search backwards from there finds the items is often the best start.
+"""
 
 from __future__ import annotations
 
 from bisect import bisect_right, insort
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 Pair = tuple[int, int]  # an item and one in the next column
 Columns = list[list[int]]
+Neighbours = Sequence[Sequence[int]]
 
 SWEEPS = 12
 PATIENCE = 4  # sweeps without a better order
 COUNTED = 30_000  # more links than this are not counted: the last order is taken
-TRANSPOSED = 600  # more items than this are not transposed
+TRANSPOSED = 4_000  # more items than this are not transposed, and have one start
+ROUNDS = 8  # of swaps
 
 
 def uncrossed(columns: Columns, pairs: Sequence[Pair], count: int) -> Columns:
-    """The best order that barycentre sweeps, there and back, come across; ties keep the given order."""
+    """The best order that the sweeps come across; ties keep the given order."""
     before: list[list[int]] = [[] for _ in range(count)]
     after: list[list[int]] = [[] for _ in range(count)]
     for left, right in pairs:
         after[left].append(right)
         before[right].append(left)
-    position = [0.0] * count
-    current = [list(column) for column in columns]
-    _number_columns(current, position)
-    best, fewest = [list(column) for column in current], crossings(current, after, position)
-    stale = 0
-    for sweep in range(SWEEPS if len(pairs) <= COUNTED else 4):
-        if fewest == 0 or stale == PATIENCE:
+    sweeps = Sweeps(before, after, many=count > TRANSPOSED, counted=len(pairs) <= COUNTED)
+    best, fewest = columns, -1
+    for start in starts(columns, before, after) if count <= TRANSPOSED else [columns]:
+        found, number = sweeps.improved(start)
+        if fewest < 0 or number < fewest:
+            best, fewest = found, number
+        if fewest == 0:
             break
-        forward = sweep % 2 == 0
-        for column in current if forward else reversed(current):
-            _sort(column, before if forward else after, position)
-        if count <= TRANSPOSED:
-            _transpose(current, before, after, position)
-        found = crossings(current, after, position) if len(pairs) <= COUNTED else -1 - sweep
-        stale += 1
-        if found < fewest:
-            stale = 0
-            best, fewest = [list(column) for column in current], found
     return best
 
 
-def _number_columns(columns: Columns, position: list[float]) -> None:
-    for column in columns:
+def starts(columns: Columns, before: Neighbours, after: Neighbours) -> Iterator[Columns]:
+    """The given order, and those in which searches along the links find the items: back from the ends, on from the
+    begins, and in both directions.
+    """
+    yield columns
+    begins = [item for column in columns for item in column if not before[item]]
+    ends = [item for column in reversed(columns) for item in column if not after[item]]
+    yield in_order_of_search(columns, before, ends)
+    yield in_order_of_search(columns, after, begins)
+    yield in_order_of_search(columns, [[*a, *b] for a, b in zip(before, after, strict=True)], ends)
+
+
+def in_order_of_search(columns: Columns, nexts: Neighbours, first: Iterable[int]) -> Columns:
+    """The columns in the order in which a search in depth finds their items."""
+    found: dict[int, int] = {}
+    for begin in first:
+        stack = [begin]
+        while stack:
+            item = stack.pop()
+            if item not in found:
+                found[item] = len(found)
+                stack += [other for other in reversed(nexts[item]) if other not in found]
+    return [sorted(column, key=lambda item: found.get(item, len(found))) for column in columns]
+
+
+class Sweeps:
+    """The links of the items, and where each item stands just now in its column."""
+
+    def __init__(self, before: Neighbours, after: Neighbours, *, many: bool, counted: bool) -> None:
+        self.before, self.after = before, after
+        self.many, self.counted = many, counted
+        self.position = [0] * len(before)
+
+    def improved(self, columns: Columns) -> tuple[Columns, int]:
+        """The best order that is found from these columns on, and how many links cross in it."""
+        current = [list(column) for column in columns]
+        for column in current:
+            self.number(column)
+        best, fewest, stale = [list(column) for column in current], self.crossings(current), 0
+        for sweep in range(SWEEPS if self.counted else PATIENCE):
+            if fewest == 0 or stale == PATIENCE:
+                break
+            self.sweep(current, sweep)
+            found = self.crossings(current) if self.counted else -1 - sweep
+            stale += 1
+            if found < fewest:
+                stale = 0
+                best, fewest = [list(column) for column in current], found
+        return best, fewest
+
+    def sweep(self, columns: Columns, turn: int) -> None:
+        """Put the items of each column where their neighbours before them are, or behind them, in turns; by the middle
+        of those and by their mean in turns; and with swaps that save nothing in turns, too, which open ways to others.
+        """
+        forward = turn % 2 == 0
+        middle = median if turn % 4 < 2 and not self.many else mean
+        for column in columns if forward else reversed(columns):
+            self.sort(column, self.before if forward else self.after, middle)
+        if not self.many:
+            if turn % 4 >= 2:
+                self.transpose(columns, ties=True)
+            self.transpose(columns)
+
+    def number(self, column: Sequence[int]) -> None:
+        """Take down where the items of a column stand."""
         for place, item in enumerate(column):
-            position[item] = place
+            self.position[item] = place
+
+    def sort(self, column: list[int], neighbours: Neighbours, middle: Callable[[list[int]], float]) -> None:
+        """Sort by the middle of the neighbours; an item without any keeps its place."""
+        position = self.position
+        keys = {item: middle([position[other] for other in near]) for item in column if (near := neighbours[item])}
+        moved = iter(sorted(keys, key=keys.__getitem__))
+        column[:] = [next(moved) if item in keys else item for item in column]
+        self.number(column)
+
+    def transpose(self, columns: Columns, *, ties: bool = False) -> None:
+        """Swap neighbours in a column while that saves crossings; with ``ties``, those where it costs none, too."""
+        for _ in range(ROUNDS):
+            swapped = [self.swapped(column, ties) for column in columns]
+            if not any(swapped):
+                return
+
+    def swapped(self, column: list[int], ties: bool) -> bool:
+        """Whether swaps in a column saved something."""
+        position, saved = self.position, False
+        for place in range(len(column) - 1):
+            upper, lower = column[place], column[place + 1]
+            gain = sum(
+                cost(side[upper], side[lower], position) - cost(side[lower], side[upper], position)
+                for side in (self.before, self.after)
+            )
+            if gain > 0 or (ties and gain == 0):
+                column[place], column[place + 1] = lower, upper
+                position[lower], position[upper] = place, place + 1
+                saved = saved or gain > 0
+        return saved
+
+    def crossings(self, columns: Columns) -> int:
+        """How many pairs of links cross, all columns together."""
+        return crossings(columns, self.after, self.position)
 
 
-def _sort(column: list[int], neighbours: Sequence[Sequence[int]], position: list[float]) -> None:
-    """Sort by the mean place of the neighbours; an item without any keeps its own place."""
-    keys = {
-        item: sum(position[other] for other in near) / len(near) if (near := neighbours[item]) else position[item]
-        for item in column
-    }
-    column.sort(key=keys.__getitem__)
-    for place, item in enumerate(column):
-        position[item] = place
+def mean(places: list[int]) -> float:
+    """The mean of some places."""
+    return sum(places) / len(places)
 
 
-def crossings(columns: Columns, after: Sequence[Sequence[int]], position: Sequence[float]) -> int:
+def median(places: list[int]) -> float:
+    """The middle of some places; of an even number, between the middle two and nearer to the side that is denser."""
+    places.sort()
+    half = len(places) // 2
+    if len(places) % 2:
+        return places[half]
+    low, high = places[half - 1], places[half]
+    left, right = low - places[0], places[-1] - high
+    return (low * right + high * left) / (left + right) if left + right else (low + high) / 2
+
+
+def crossings(columns: Columns, after: Neighbours, position: Sequence[int]) -> int:
     """How many pairs of links cross, all columns together."""
     total = 0
     for column in columns:
-        seen: list[float] = []
+        seen: list[int] = []
         for item in column:
             ends = [position[other] for other in after[item]]
             total += sum(len(seen) - bisect_right(seen, end) for end in ends)
@@ -72,26 +171,6 @@ def crossings(columns: Columns, after: Sequence[Sequence[int]], position: Sequen
     return total
 
 
-def _transpose(
-    columns: Columns, before: Sequence[Sequence[int]], after: Sequence[Sequence[int]], position: list[float]
-) -> None:
-    """Swap neighbours in a column while that saves crossings."""
-    for _ in range(8):
-        changed = False
-        for column in columns:
-            for place in range(len(column) - 1):
-                upper, lower = column[place], column[place + 1]
-                gain = sum(
-                    _cost(side[upper], side[lower], position) - _cost(side[lower], side[upper], position)
-                    for side in (before, after)
-                )
-                if gain > 0:
-                    column[place], column[place + 1] = lower, upper
-                    position[lower], position[upper] = place, place + 1
-                    changed = True
-        if not changed:
-            return
-
-
-def _cost(upper: Sequence[int], lower: Sequence[int], position: Sequence[float]) -> int:
+def cost(upper: Sequence[int], lower: Sequence[int], position: Sequence[int]) -> int:
+    """How often the links of two items cross, one above the other."""
     return sum(position[a] > position[b] for a in upper for b in lower)

@@ -1,8 +1,8 @@
 """Ways to draw a graph + a place -> the one whose letters can be read there, placed, and what it leaves out.
 
 Levels of detail are tried from the finest, and on each the ways to draw it from that which says most; the first that
-can be read is taken, of several ways to place it the one with the largest letters. Placing a graph of a slide takes
-our own layout a millisecond or two; where it would take longer, only the likeliest of the ways are placed.
+can be read is taken, of several ways to place it the one with the largest letters. Elements of tensors are left out
+only where no line of the program can be read with them. What cannot have room by its area is not placed at all.
 """
 
 from __future__ import annotations
@@ -10,36 +10,42 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from itertools import accumulate
 from typing import Any
 
 from graphviz_ad._internal.layouts.layered import place_tightly
 from graphviz_ad._internal.layouts.overlaps import Overlaps, overlaps
+from graphviz_ad._internal.layouts.reading_rows import in_reading_rows
 from graphviz_ad._internal.layouts.row_starts import rows_with_starts
 from graphviz_ad._internal.layouts.row_wrapping import Rows, best_rows
 from graphviz_ad._internal.maths.number_format import DIGITS
 from graphviz_ad._internal.scene.leaf_copies import with_copies
+from graphviz_ad._internal.scene.letter_sizes import letter_sizes, smallest_and_median
 from graphviz_ad._internal.scene.paint import foot_height
 from graphviz_ad._internal.scene.place import Place
-from graphviz_ad._internal.scene.scene import Box, Point, Scene
+from graphviz_ad._internal.scene.scene import Point, Scene
 from graphviz_ad._internal.scene.scene_building import with_grids_abreast
 
-CROSSING = 0.06  # what a crossing costs
+CROSSING, LENGTH = 0.06, 0.4  # what a crossing costs, and an arrow as long as the diagonal
 LONG, LONGEST = 0.4, 1.0  # shares of the diagonal of the place: where an arrow is long, and longer than any may be
 EASY = 0.8  # what a picture must have to be taken at once
 LIKELY = 6  # trials that are looked at where none can be read
-# what a picture is worth in which leaves are drawn again, rows are connected by arrows, or begin with copies
-COPIED, CONNECTED, BEGUN = 0.97, 0.93, 0.9
+# what a picture is worth in which leaves are drawn again, rows are connected by arrows, begin with copies, or are
+# read like text, with leaves beside what uses them or apart
+COPIED, CONNECTED, BEGUN, READ, APART = 0.97, 0.93, 0.9, 0.85, 0.8
 ENOUGH = 1.25  # times what can be read: larger letters are no better
 FULL = 4  # manners in which nothing is missing that is not in the picture elsewhere
+DENSEST = 0.9  # share of a place that boxes and words may take
 
 
 @dataclass(frozen=True)
 class Manner:
     """What is written: local derivatives with names or as factors; what flows back everywhere or only where it is not
     a whole gradient; numbers of so many digits; signs in circles; more of a big tensor than its shape; the
-    elements of values, gradients and what flows back along edges as grids, ``small`` ones set small; ``examples`` of
-    how elements move, in numbers; ``images`` of what is not written.
+    elements of values, gradients and what flows back along edges as grids, those of gradients set small; ``examples``
+    of how elements move, in numbers; ``images`` of what is not written; a legend, headings of values, and that data has
+    no gradient.
     """
 
     named: bool = True
@@ -51,9 +57,10 @@ class Manner:
     on_edges: bool = True
     of_gradients: bool = True
     of_values: bool = True
-    small: bool = False
+    small_gradients: bool = False
     examples: bool = True
     images: bool = True
+    legend: bool = True
 
 
 WHOLE = (Manner(), Manner(named=False), Manner(named=False, signs=False))  # nothing is left out of them
@@ -65,7 +72,8 @@ LESS: tuple[Mapping[str, Any], ...] = (
     {"statistics": False},
     {"examples": False},
     {"digits": 2},
-    {"small": True},
+    {"legend": False},
+    {"small_gradients": True},
     {"of_gradients": False},
     {"of_values": False},
     {"images": False},
@@ -77,23 +85,18 @@ MANNERS: tuple[Manner, ...] = (
 )
 
 BRIEFEST = MANNERS[MANNERS.index(BRIEF) + 1 :]  # for readers who want few lines
+OF_PROGRAM = 2  # levels, the finest, that show each step: tried with all that matters before any is without
+
+ENOUGH_DIGITS = 3  # of a number on an arrow
 
 Build = Callable[[Manner], Scene]
 Engine = Callable[[Scene], Scene]
 
-
-@dataclass(frozen=True)
-class Trial:
-    """A placed scene in some rows, with the scale of it in its place, and the scale that is ``needed`` to read it;
-    ``hope`` is how good it is if nothing is in the way of anything.
-    """
-
-    rows: Rows
-    scale: float
-    hope: float
-    manner: Manner
-    level: int
-    needed: float
+Way = str
+ONE_PIECE, IN_ROWS, AS_READ = "one piece", "rows", "as text is read"
+DRAWN = (ONE_PIECE, IN_ROWS)  # by an engine, with all arrows or most
+WAYS = (*DRAWN, AS_READ)
+NO_SIZE = (1.0, 1.0)
 
 
 @dataclass(frozen=True)
@@ -112,53 +115,71 @@ def best_plan(
     flows: Sequence[str] = ("LR", "TB"),
     manners: Sequence[Manner] = MANNERS,
     engine: Engine | None = None,
+    ways: Sequence[Way] = WAYS,
 ) -> Plan:
     """The plan of the finest level that can be read in the place; the best of all where none can.
 
     ``builds`` make the scene of each level, finest first, in a given manner; ``engine`` places scenes, None chooses.
     """
-    placing = engine or place_tightly
-    fitting = plan_that_fits(builds, place, flows, manners, placing)
-    if fitting is not None:
-        return fitting
-    last = manners[-1]
-    tried = [each for i, build in enumerate(builds) for each in trials(build(last), last, i, place, flows, placing)]
-    likely = sorted(tried, key=lambda trial: -trial.hope)[:LIKELY]
-    return chosen(best_of(likely, place, 0.0) or likely[0])
+    bench = Bench(
+        builds, place, flows, engine or place_tightly, [way for way in ways if engine is None or way in DRAWN]
+    )
+    for levels, allowed in stages(len(builds), manners):
+        for level in levels:
+            found = first_readable(bench, level, allowed)
+            if found is not None:
+                return chosen(found)
+    return chosen(bench.likeliest(manners[-1]))
 
 
-def plan_that_fits(
-    builds: Sequence[Build], place: Place, flows: Sequence[str], manners: Sequence[Manner], engine: Engine
-) -> Plan | None:
-    """The plan of the finest level that can be read in the place; None where there is none."""
-    for level, build in enumerate(builds):
-        tried: dict[Manner, list[Trial]] = {}
-        drawn: dict[Manner, Scene] = {}
-        # the one that says least comes first: where it cannot be read, none can
-        for manner, in_rows in ((manners[-1], True), *attempts(manners)):
-            if manner not in tried:
-                drawn[manner] = build(manner)
-                same = next((each for each in tried if drawn[each] == drawn[manner]), None)
-                tried[manner] = tried[same] if same else trials(drawn[manner], manner, level, place, flows, engine)
-            allowed = [each for each in tried[manner] if in_rows or each.rows.count == 1]
-            found = [each for each in allowed if each.scale >= each.needed]
-            if len(tried) == 1 and not found:
-                break
-            best = best_of(found, place, EASY) if len(tried) > 1 or len(manners) == 1 else None
-            if best is not None:
-                return chosen(best)
+def stages(count: int, manners: Sequence[Manner]) -> Iterator[tuple[range, Sequence[Manner]]]:
+    """Which levels are tried in which manners: first those with local derivatives and enough digits, then those with
+    all elements of what they show at all.
+    """
+    if count > OF_PROGRAM:
+        shown = [manner for manner in manners if manner.of_values]
+        whole = [manner for manner in shown if manner.of_gradients]
+        exact = [manner for manner in whole if manner.digits >= ENOUGH_DIGITS]
+        for allowed in ([manner for manner in exact if manner.local], exact, whole, shown):
+            yield from [(range(OF_PROGRAM), allowed)] if allowed else []
+    yield range(count), manners
+
+
+def first_readable(bench: Bench, level: int, manners: Sequence[Manner]) -> Trial | None:
+    """The first way to draw a level in which it can be read, and is easy to follow."""
+    if not bench.sheet(level, manners[-1]).has_room:  # it says least
+        return None
+    for group in attempts(manners, bench.ways):
+        least = {way: manner for manner, way in group}  # the last of them with each way
+        hopeless = {way for way, manner in least.items() if not bench.sheet(level, manner).readable(way)}
+        for manner, way in group:
+            if way not in hopeless:
+                best = best_of(bench.sheet(level, manner).readable(way), bench.place, EASY)
+                if best is not None:
+                    return best
     return None
 
 
-def attempts(manners: Sequence[Manner]) -> Iterator[tuple[Manner, bool]]:
-    """The manners in the order in which they are tried, each in one piece (False) and in rows (True)."""
-    yield from ((manner, in_rows) for in_rows in (False, True) for manner in manners[:FULL])
-    yield from ((manner, in_rows) for manner in manners[FULL:] for in_rows in (False, True))
+def attempts(manners: Sequence[Manner], ways: Sequence[Way]) -> Iterator[list[tuple[Manner, Way]]]:
+    """The manners in the order in which they are tried, and the ways to place each: those with few arrows come before
+    what a reader would miss, and after what boxes say, too. In groups: where the last cannot be read in some way, none
+    of its group can.
+    """
+    gentle = [manner for manner in manners if manner.local and manner.digits >= ENOUGH_DIGITS]
+    quiet = [manner for manner in gentle if not manner.single] or gentle
+    along = [way for way in ways if way in DRAWN]
+    yield [(manner, ONE_PIECE) for manner in gentle[:1]]
+    yield [
+        *((manner, way) for way in along for manner in gentle[:FULL]),
+        *((manner, way) for manner in gentle[FULL:] for way in along),
+    ]
+    yield [(manner, AS_READ) for manner in quiet if AS_READ in ways]
+    yield [(manner, way) for manner in manners if manner not in gentle for way in ways]
 
 
 def chosen(trial: Trial) -> Plan:
     """The plan of a trial."""
-    return Plan(trial.rows.settled(), trial.manner, trial.level, trial.scale)
+    return Plan(trial.rows.settled(), trial.sheet.manner, trial.sheet.level, trial.scale)
 
 
 def best_of(found: Sequence[Trial], place: Place, easy: float) -> Trial | None:
@@ -175,31 +196,130 @@ def best_of(found: Sequence[Trial], place: Place, easy: float) -> Trial | None:
     return best
 
 
-def trials(whole: Scene, manner: Manner, level: int, place: Place, flows: Sequence[str], engine: Engine) -> list[Trial]:
-    """A graph on some level, in a manner, placed in each way."""
-    found = []
-    needed = place.readable_with_grids if any(has_small_numbers(box) for box in whole.boxes) else place.readable
-    for drawn, worth in variants(whole):
+class Bench:
+    """What has been drawn and placed so far, so that nothing is made twice."""
 
-        def scale(size: Point, scene: Scene = drawn) -> float:
-            return place.scale(whole_size(scene, size, place))
+    def __init__(
+        self, builds: Sequence[Build], place: Place, flows: Sequence[str], engine: Engine, ways: Sequence[Way]
+    ) -> None:
+        self.builds, self.place, self.flows, self.engine, self.ways = builds, place, flows, engine, ways
+        self.sheets: dict[tuple[int, Manner], Sheet] = {}
 
-        for flow in flows:
-            for rows, less in in_rows(engine(replace(drawn, direction=flow)), scale):
-                now = scale(rows.size, rows.scene)
-                hope = worth * less * min(now, ENOUGH * place.readable)
-                found.append(Trial(rows, now, hope, manner, level, needed))
-    return found
+    def sheet(self, level: int, manner: Manner) -> Sheet:
+        """A level in a manner; the sheet of an earlier manner or level where that looks the same."""
+        key = level, manner
+        if key not in self.sheets:
+            scene = self.builds[level](manner)
+            bare = replace(scene, notes=())
+            same = next((each for each in self.sheets.values() if replace(each.scene, notes=()) == bare), None)
+            self.sheets[key] = same or Sheet(scene, self, level, manner)
+        return self.sheets[key]
+
+    def likeliest(self, manner: Manner) -> Trial:
+        """The best trial of all levels in a manner, where none can be read."""
+        sheets = [self.sheet(level, manner) for level in range(len(self.builds))]
+        tried = [trial for sheet in sheets for way in self.ways for trial in sheet.trials(way, roomy=True)]
+        likely = sorted(tried, key=lambda trial: -trial.hope)[:LIKELY]
+        return best_of(likely, self.place, 0.0) or likely[0]
 
 
-def has_small_numbers(box: Box) -> bool:
-    """Whether a box has a grid whose numbers are set small."""
-    return any(line.grid is not None and line.grid.small and line.grid.rows for line in box.lines)
+class Sheet:
+    """A level of detail in a manner: its scene, and the ways to place it that were looked at."""
+
+    def __init__(self, scene: Scene, bench: Bench, level: int, manner: Manner) -> None:
+        self.scene, self.bench, self.level, self.manner = scene, bench, level, manner
+        self.needed = bench.place.readable_with(*smallest_and_median(letter_sizes(scene)))
+        self.has_room = largest_scale(scene, bench.place) >= self.needed
+        self.tried: dict[Way, list[Trial]] = {}
+
+    def trials(self, way: Way, *, roomy: bool = False) -> list[Trial]:
+        """The scene, placed in that way; none where it cannot be read anyway, if not all are asked for."""
+        if not self.has_room and not roomy:
+            return []
+        if way not in self.tried:
+            self.tried[way] = [
+                Trial(self, rows, scale, worth * min(scale, ENOUGH * self.needed))
+                for rows, scale, worth in self.placed(way)
+            ]
+        return self.tried[way]
+
+    def readable(self, way: Way) -> list[Trial]:
+        """Those of them whose letters are large enough."""
+        return [trial for trial in self.trials(way) if trial.is_readable]
+
+    def placed(self, way: Way) -> Iterator[tuple[Rows, float, float]]:
+        """Rows, their scale in the place, and what they are worth."""
+        if way == AS_READ:
+            yield from self.as_read()
+            return
+        for drawn, worth in self.variants:
+            for flow in self.bench.flows:
+                whole = self.whole(drawn, flow)
+                if way == ONE_PIECE:
+                    yield Rows(whole, whole.size or NO_SIZE), self.scale(whole, whole.size or NO_SIZE), worth
+                    continue
+                for rows, less in in_rows(whole, partial(self.scale, whole)):
+                    yield rows, self.scale(rows.scene, rows.size), worth * less
+
+    def as_read(self) -> Iterator[tuple[Rows, float, float]]:
+        """The scene in rows as text is read, its leaves beside what uses them first or alone, or apart."""
+        copied = with_copies(self.scene)
+        found = [(copied, READ, False), *([(self.scene, READ, False)] if copied is not self.scene else [])]
+        for drawn, worth, leaves_apart in (*found, (self.scene, APART, True)):
+            for flow in self.bench.flows:
+                rows = in_reading_rows(replace(drawn, direction=flow), self.scale, leaves_apart=leaves_apart)
+                if rows is not None:
+                    yield rows, self.scale(rows.scene, rows.size), worth
+
+    @cached_property
+    def variants(self) -> list[tuple[Scene, float]]:
+        """The scene in each way that its leaves and grids may be arranged, and what it is worth."""
+        return variants(self.scene)
+
+    @cached_property
+    def engines(self) -> dict[tuple[int, str], Scene]:
+        """Which variants were placed in which direction."""
+        return {}
+
+    def whole(self, drawn: Scene, flow: str) -> Scene:
+        """A variant in one piece."""
+        key = id(drawn), flow
+        if key not in self.engines:
+            self.engines[key] = self.bench.engine(replace(drawn, direction=flow))
+        return self.engines[key]
+
+    def scale(self, scene: Scene, size: Point) -> float:
+        """How large a scene of that size is in the place, with its legend and notes."""
+        return self.bench.place.scale(whole_size(scene, size, self.bench.place))
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A placed scene in some rows, with the scale of it in its place; ``hope`` is how good it is if nothing is in the
+    way of anything.
+    """
+
+    sheet: Sheet
+    rows: Rows
+    scale: float
+    hope: float
+
+    @property
+    def is_readable(self) -> bool:
+        """Whether all of its letters are large enough."""
+        return self.scale >= self.sheet.needed
+
+
+def largest_scale(scene: Scene, place: Place) -> float:
+    """At which scale the boxes and words of a scene would leave no room in the place."""
+    taken = sum(box.width * box.height for box in scene.boxes)
+    taken += sum(arrow.width * arrow.height for arrow in scene.arrows if arrow.lines)
+    foot = foot_height(scene, place.width) * place.width
+    return math.sqrt(place.width * place.height / max(taken / DENSEST + foot, 1.0))
 
 
 def in_rows(scene: Scene, scale: Callable[[Point], float]) -> Iterator[tuple[Rows, float]]:
-    """A placed scene in one piece, and in rows that arrows connect or that begin anew, with what each is worth."""
-    yield Rows(scene, scene.size or (1.0, 1.0)), 1.0
+    """A placed scene in rows that arrows connect or that begin anew, with what each is worth."""
     for fold, worth in ((None, CONNECTED), (rows_with_starts, BEGUN)):
         rows = best_rows(scene, scale, fold)
         if rows.count > 1:
@@ -219,7 +339,7 @@ def ease(trial: Trial, place: Place, found: Overlaps) -> float:
     long = found.longest * trial.scale / math.hypot(place.width, place.height)
     if found.faults or long > LONGEST:
         return 0.1 / (1 + found.faults + max(long - LONGEST, 0.0))
-    return max(1 - CROSSING * found.crossings - 0.2 * max(long - LONG, 0.0), 0.1)
+    return max(1 - CROSSING * found.crossings - LENGTH * max(long - LONG, 0.0), 0.1)
 
 
 def whole_size(scene: Scene, size: Point, place: Place) -> Point:

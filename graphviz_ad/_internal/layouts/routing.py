@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 from graphviz_ad._internal.scene.scene import Point
 
+MANY = 24  # knots, of which not each is tried
+
 
 class Corridor(NamedTuple):
     """From ``start`` to ``stop`` along u, a path must stay between ``low`` and ``high`` across."""
@@ -45,11 +47,27 @@ def smooth_curve(knots: Sequence[Knot]) -> tuple[Point, ...]:
 
 
 def _farthest(knots: Sequence[Knot], place: int) -> int:
-    """The last knot that one curve can reach from this one without leaving a corridor."""
+    """The last knot that one curve can reach from this one without leaving a corridor; of many knots, one beyond which
+    it does not seem to come.
+    """
     limit = next((i for i in range(place + 1, len(knots)) if knots[i].fixed), len(knots) - 1)
     if _free(knots, place, limit):
         return limit
+    if limit - place > MANY:
+        return _far(knots, place, limit)
     return next((goal for goal in range(limit - 1, place + 1, -1) if _free(knots, place, goal)), place + 1)
+
+
+def _far(knots: Sequence[Knot], place: int, limit: int) -> int:
+    """A knot that one curve can reach where the last is out of reach, found in steps that grow and then shrink."""
+    reached, step = place + 1, 2
+    while place + step < limit and _free(knots, place, place + step):
+        reached, step = place + step, 2 * step
+    beyond = min(place + step, limit)
+    while beyond - reached > 1:
+        middle = (reached + beyond) // 2
+        reached, beyond = (middle, beyond) if _free(knots, place, middle) else (reached, middle)
+    return reached
 
 
 def _free(knots: Sequence[Knot], place: int, goal: int) -> bool:

@@ -41,10 +41,9 @@ class Place:
         """The least scale at which a picture can be read."""
         return max(self.smallest / SMALL, self.usual / TEXT)
 
-    @property
-    def readable_with_grids(self) -> float:
-        """The same of one that is full of numbers which are set small: each of them can be read."""
-        return self.smallest / SMALL
+    def readable_with(self, smallest: float, usual: float) -> float:
+        """The same of a picture whose smallest letters, and whose letters in the middle, are of such a size."""
+        return max(self.smallest / smallest, self.usual / usual)
 
     @property
     def comfortable(self) -> float:

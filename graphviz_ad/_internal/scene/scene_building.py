@@ -61,13 +61,14 @@ def box(words: Words, node: Node, texts: Mapping[str, list[str]]) -> Box:
     )
 
 
-def slimmer(box: Box, texts: Mapping[str, list[str]], *, signs: bool, statistics: bool) -> Box:
-    """The box without its sign where a formula has it, or without more of big tensors than their shape; as wide as it
-    must be then.
+def slimmer(box: Box, texts: Mapping[str, list[str]], *, signs: bool, statistics: bool, gradless: bool = True) -> Box:
+    """The box without its sign where a formula has it, without more of big tensors than their shape, or without the
+    line that it has no gradient, as its border says; as wide as it must be then.
     """
     formula = any(line.kind == "formula" for line in box.lines)
     badge = box.badge if signs or not formula else ""
-    lines = box.lines if statistics else tuple(line for line in box.lines if line.kind != "spread")
+    left_out = {kind for kind, shown in (("spread", statistics), ("none", gradless)) if not shown}
+    lines = tuple([line for line in box.lines if line.kind not in left_out])
     if (badge, lines) == (box.badge, box.lines):
         return box
     width, height = room(lines, badge, box.double, texts)

@@ -140,7 +140,7 @@ def with_image(lines: list[Line], snap: Snapshot, tensors: Tensors) -> list[Line
 
 def value_grid(snap: Snapshot, tensors: Tensors, *, meant: bool = False) -> list[Line]:
     """The elements of a tensor as a grid, or as an image with what is to be said of them."""
-    grid = value_grid_of(snap, small=tensors.small)
+    grid = value_grid_of(snap, small=tensors.small, headings=tensors.headings)
     if grid is not None:
         return [Line("value", grid.said, grid=grid)]
     lines = element_lines("value", snap, meant=meant)
@@ -208,7 +208,7 @@ def gradients(node: Node, parts: Sequence[str], tensors: Tensors, later: str = "
         return []
     label = gradient_label(node)
     if not node.requires_grad:
-        return [Line("gradient", f"{label} {NO_GRADIENT}")]
+        return [Line("gradient", f"{label} {NO_GRADIENT}", "none")]
     if node.ports[1:]:
         return [gradient_line(port, i, label, tensors) for i, port in enumerate(node.ports[:MOST_RESULTS])]
     if later:
@@ -251,7 +251,8 @@ def gradient_of_result(node: Node, label: str, tensors: Tensors) -> list[Line]:
     if is_module:
         return numbered("gradient", [f"{label} {type_label(grad)}", *of_parameters])
     with without_signs_of_zeros():
-        grid = grid_of(grad, label, small=tensors.small) if tensors.gradients else None
+        small = tensors.small or tensors.small_gradients
+        grid = grid_of(grad, label, small=small) if tensors.gradients else None
         elements, spread, remarks = snapshot_parts(grad) if tensors.gradients else snapshot_parts(grad, rows=1)
     if grid is not None:
         return [Line("gradient", grid.said, grid=grid)]

@@ -24,28 +24,31 @@ Row = Sequence[Any]
 
 @dataclass(frozen=True)
 class Tensors:
-    """Which tensors are shown as grids of all their elements: values, gradients, and what flows back along edges; and
-    whether those are set small. ``images``: what is not written is seen as colours.
+    """Which tensors are shown as grids of all their elements: values, gradients, and what flows back along edges;
+    whether all of those are set small, or gradients alone, and whether values have a heading where their gradients
+    have one. ``images``: what is not written is seen as colours.
     """
 
     values: bool = True
     gradients: bool = True
     edges: bool = True
     small: bool = False
+    small_gradients: bool = False
+    headings: bool = True
     images: bool = True
 
 
 ALL = Tensors()
 
 
-def value_grid_of(snap: Snapshot, *, small: bool = False) -> Grid | None:
+def value_grid_of(snap: Snapshot, *, small: bool = False, headings: bool = True) -> Grid | None:
     """The elements of a value, with its type above it where the cells do not tell its shape."""
     grid = grid_of(snap, "", small=small)
     if grid is None:
         return None
     if not is_plain(snap.shape, len(grid.rows)):
         return replace(grid, heading=f"value {type_label(snap)}")
-    return replace(grid, heading="value" if len(grid.rows) > 1 else "")
+    return replace(grid, heading="value" if headings and len(grid.rows) > 1 else "")
 
 
 def grid_of(snap: Snapshot | None, heading: str, *, small: bool = False, most: int = MOST_ROWS) -> Grid | None:

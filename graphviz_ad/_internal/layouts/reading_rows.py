@@ -1,0 +1,338 @@
+"""Scene -> the same in rows as text is read: each box stands behind the one before it, and what it needs of others
+stands beside it as a small box with the name.
+
+Any graph without frames can be drawn so, in as little room as its boxes take, and nothing crosses anything. ``u`` runs
+along the rows, ``v`` across them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import pairwise
+
+from graphviz_ad._internal.layouts.columns import forward_pairs, topological
+from graphviz_ad._internal.layouts.margins import MARGIN, Path, Places, size_of
+from graphviz_ad._internal.layouts.row_wrapping import Rows, line_between
+from graphviz_ad._internal.layouts.satellites import Cluster, Orbit, cluster, in_operand_order, orbits
+from graphviz_ad._internal.scene.leaf_copies import copy_of
+from graphviz_ad._internal.scene.scene import Arrow, Box, Point, Scene
+from graphviz_ad._internal.scene.scene_building import with_grids_abreast
+
+LEAST_WAY, HEAD = 24.0, 14.0  # points of an arrow between two boxes; of those, without words beside it
+APART, BETWEEN = 10.0, 13.0  # points between two boxes with what is beside them, and between two rows
+BESIDE = 4.0  # points between an arrow and its words
+TWO = 2  # arrows side by side from one box to the next
+TRIES = 8  # of how long rows may be
+
+
+@dataclass(frozen=True)
+class Part:
+    """A box with what stands beside it, and the arrows that come from the box before it, by their numbers; ``abreast``:
+    its grids stand side by side.
+    """
+
+    box: int
+    abreast: int
+    made: Cluster
+    links: tuple[int, ...]
+
+
+def in_reading_rows(scene: Scene, scale: Callable[[Scene, Point], float], *, leaves_apart: bool = False) -> Rows | None:
+    """The scene in as many such rows as make it largest; None where it has frames, or arrows that lead back.
+
+    A leaf stands beside the only box that uses it, or, like all others, where it is read, with small boxes elsewhere.
+    """
+    if scene.groups or not scene.boxes or leads_back(scene):
+        return None
+    text = ReadingOrder(scene, leaves_apart=leaves_apart)
+    best: list[list[Part]] = []
+    score, least, most = 0.0, *text.limits()
+    for _ in range(TRIES):
+        limit = math.sqrt(least * most)
+        rows = text.broken(limit)
+        size = text.size(rows)
+        now = scale(text.noted, text.turn(size))
+        if now > score:
+            best, score = rows, now
+        by_length = scale(text.noted, text.turn((size[0], 1.0)))
+        least, most = (least, limit) if now >= by_length else (limit, most)  # shorter rows, or fewer of them
+    made, places = text.placed(best)
+    return Rows(replace(made, engine="layered"), size_of(made, places), len(best), places)
+
+
+def leads_back(scene: Scene) -> bool:
+    """Whether an arrow leads to its own box, or around to it."""
+    number = {box.key: i for i, box in enumerate(scene.boxes)}
+    pairs = [(number[arrow.tail], number[arrow.head]) for arrow in scene.arrows]
+    return any(tail == head for tail, head in pairs) or forward_pairs(len(number), pairs) != pairs
+
+
+class ReadingOrder:
+    """The boxes of a scene in the order in which they are read, each in all ways that it may be drawn: behind the one
+    before it, or at the begin of a row; with grids below one another, or side by side.
+    """
+
+    def __init__(self, scene: Scene, *, leaves_apart: bool = False) -> None:
+        self.flat = scene.direction != "TB"
+        self.found = {} if leaves_apart else orbits(scene)
+        number = {box.key: i for i, box in enumerate(scene.boxes)}
+        pairs = [(number[arrow.tail], number[arrow.head]) for arrow in scene.arrows]
+        aside = {i for orbit in self.found.values() for i in orbit.satellites}
+        self.order = [i for i in topological(len(number), pairs) if i not in aside]
+        abreast = with_grids_abreast(scene)
+        self.pairs, self.scene, self.shapes = pairs, scene, (scene,) if abreast is scene else (scene, abreast)
+        self.entering: dict[int, list[int]] = {}
+        for arrow, (tail, head) in enumerate(pairs):
+            if tail not in aside:
+                self.entering.setdefault(head, []).append(arrow)
+        self.tags = self.made_tags()
+
+    def made_tags(self) -> dict[tuple[int, int], int]:
+        """Tail and head -> the number of the small box that may stand for the tail beside the head, in `full`."""
+        keys = dict.fromkeys(self.pairs[arrow] for arrows in self.entering.values() for arrow in arrows)
+        return {pair: len(self.scene.boxes) + i for i, pair in enumerate(keys)}
+
+    @cached_property
+    def full(self) -> tuple[Scene, ...]:
+        """The scene with all boxes that may be drawn again, in each shape."""
+        made = [copy_of(self.scene.boxes[tail], f"beside{i}") for i, (tail, _) in enumerate(self.tags)]
+        return tuple([replace(shape, boxes=(*shape.boxes, *made)) for shape in self.shapes])
+
+    @cached_property
+    def noted(self) -> Scene:
+        """The scene with a legend of all that may be in it."""
+        return with_copies_in_legend(self.scene) if self.tags else self.scene
+
+    def turn(self, point: Point) -> Point:
+        """From x and y to u and v, and back."""
+        return point if self.flat else (point[1], point[0])
+
+    def part(self, place: int, first: bool, abreast: int = 0) -> Part:
+        """The box at a place of the order; whether it is the ``first`` of its row, and its grids are ``abreast``."""
+        key = place, first, abreast
+        if key not in self.parts:
+            self.parts[key] = self.make_part(*key)
+        return self.parts[key]
+
+    @cached_property
+    def parts(self) -> dict[tuple[int, bool, int], Part]:
+        """Those that were asked for."""
+        return {}
+
+    def make_part(self, place: int, first: bool, abreast: int) -> Part:
+        """A box with its leaves, and with a small box for each of the others that it needs and that do not stand
+        before it.
+        """
+        box, entering, full = self.order[place], self.entering.get(self.order[place], []), self.full[abreast]
+        before = self.order[place - 1] if place and not first else -1
+        links = [arrow for arrow in entering if self.pairs[arrow][0] == before]
+        links = links if self.have_room(before, box, links) else []
+        again: dict[int, list[int]] = {}
+        for arrow in entering:
+            if arrow not in links:
+                again.setdefault(self.tags[self.pairs[arrow]], []).append(arrow)
+        own = self.found.get(box, Orbit(box, (), ()))
+        satellites = [*zip(own.satellites, own.arrows, strict=True), *((tag, tuple(a)) for tag, a in again.items())]
+        orbit = in_operand_order(full, box, satellites)
+        return Part(box, abreast, cluster(full, orbit) if satellites else alone(full.boxes[box]), tuple(links))
+
+    def have_room(self, before: int, box: int, links: Sequence[int]) -> bool:
+        """Whether arrows from one box to the next have room side by side."""
+        if len(links) < TWO:
+            return True
+        faces = [self.turn((each.width, each.height))[1] for each in map(self.scene.boxes.__getitem__, (before, box))]
+        return len(links) == TWO and apart(self.breadth(links[1])) + 2 * BESIDE <= min(faces)
+
+    def breadth(self, arrow: int) -> float:
+        """How broad the words on an arrow are."""
+        given = self.scene.arrows[arrow]
+        return self.turn((given.width, given.height))[1] if given.lines else 0.0
+
+    # --- rows ---
+
+    def limits(self) -> tuple[float, float]:
+        """The least length that a row may have, and the greatest that it needs."""
+        lengths = [self.length(self.part(place, True)) for place in range(len(self.order))]
+        return 0.8 * max(lengths), sum(length + 2 * LEAST_WAY for length in lengths) + 1.0
+
+    def broken(self, most: float) -> list[list[Part]]:
+        """Rows that are no longer, and together as low as can be; a box that needs more has a row of its own."""
+        count = len(self.order)
+        height, begin = [0.0] + [math.inf] * count, [(0, 0)] * (count + 1)
+        for first in range(count):
+            for abreast in range(len(self.shapes)):
+                for last, breadth in self.rows_from(first, most, abreast):
+                    if height[first] + breadth < height[last + 1]:
+                        height[last + 1], begin[last + 1] = height[first] + breadth, (first, abreast)
+        rows, last = [], count
+        while last:
+            first, abreast = begin[last]
+            rows.append([self.part(place, place == first, abreast) for place in range(first, last)])
+            last = first
+        return rows[::-1]
+
+    def size(self, rows: Sequence[Sequence[Part]]) -> Point:
+        """How long and broad they are, with the margins of a picture."""
+        lengths, breadth = [], -BETWEEN
+        for row in rows:
+            lengths.append(self.length(row[0]) + sum(self.step(a, b) for a, b in pairwise(row)))
+            breadth += sum(max(sides) for sides in zip(*map(self.reach, row), strict=True)) + BETWEEN
+        return max(lengths) + 2 * MARGIN, breadth + 2 * MARGIN
+
+    def rows_from(self, first: int, most: float, abreast: int) -> Iterator[tuple[int, float]]:
+        """The rows that may begin with a box: the last box of each, and how broad it is."""
+        run = low = high = 0.0
+        before: Part | None = None
+        for place in range(first, len(self.order)):
+            part = self.part(place, place == first, abreast)
+            run += self.step(before, part) if before is not None else self.length(part)
+            before = part
+            if run > most and place > first:
+                return
+            above, below = self.reach(part)
+            low, high = max(low, above), max(high, below)
+            yield place, low + high + BETWEEN
+
+    def reach(self, part: Part) -> tuple[float, float]:
+        """How far a box, with what is beside it and the words on arrows to it, reaches across from its middle."""
+        middle, breadth = self.turn(part.made.center)[1], self.turn(part.made.size)[1]
+        spans = [span for _, _, span in self.lanes(part)]
+        return max(middle, *(-low for low, _ in spans), 0.0), max(breadth - middle, *(high for _, high in spans), 0.0)
+
+    def lanes(self, part: Part) -> Iterator[tuple[int, float, tuple[float, float]]]:
+        """Each arrow from the box before, how far from the middle it runs, and from where to where its words reach."""
+        breadths = [self.breadth(arrow) for arrow in part.links]
+        shift = apart(breadths[1]) / 2 if len(breadths) == TWO else 0.0
+        for place, (arrow, breadth) in enumerate(zip(part.links, breadths, strict=True)):
+            at = shift * (2 * place - 1) if self.flat else shift * (1 - 2 * place)
+            yield arrow, at, (at - BESIDE - breadth, at) if self.flat else (at, at + BESIDE + breadth)
+
+    def length(self, part: Part) -> float:
+        """How long a box is with what is beside it."""
+        return self.turn(part.made.size)[0]
+
+    def way(self, links: Sequence[int]) -> float:
+        """How far two boxes are apart so that there is room for the words on the arrows between them."""
+        words = [self.turn((a.width, a.height))[0] for a in map(self.scene.arrows.__getitem__, links) if a.lines]
+        return max([LEAST_WAY, *(each + HEAD for each in words)])
+
+    def step(self, before: Part, part: Part) -> float:
+        """How much longer a row gets by a box behind another."""
+        a, b = before.made, part.made
+        behind = self.turn(a.size)[0] - self.turn(a.center)[0] - self.turn(a.box)[0] / 2
+        ahead = self.turn(b.center)[0] - self.turn(b.box)[0] / 2
+        room = max(APART, self.way(part.links) - behind - ahead) if part.links else APART
+        return room + self.length(part)
+
+    def placed(self, rows: Sequence[Sequence[Part]]) -> tuple[Scene, Places]:
+        """Only the boxes that are drawn, and where everything is."""
+        placing = Placing(self)
+        top = 0.0
+        for row in rows:
+            top = placing.add(row, top)
+        return placing.scene(), placing.places()
+
+
+def apart(breadth: float) -> float:
+    """How far two arrows are apart that have words of such a breadth between them."""
+    return breadth + BESIDE + 6.0
+
+
+def with_copies_in_legend(scene: Scene) -> Scene:
+    """The scene whose legend, if it has one, says what small boxes are."""
+    legend = (*scene.legend, "copy") if scene.legend and "copy" not in scene.legend else scene.legend
+    return replace(scene, legend=legend)
+
+
+def alone(box: Box) -> Cluster:
+    """A box without anything beside it."""
+    size = box.width, box.height
+    return Cluster(size, size, (box.width / 2, box.height / 2), {}, {}, {}, {})
+
+
+class Placing:
+    """Where everything is, row by row."""
+
+    def __init__(self, text: ReadingOrder) -> None:
+        self.text = text
+        self.centers: dict[int, Point] = {}
+        self.sizes: dict[int, Point] = {}
+        self.shapes: dict[int, int] = {}
+        self.paths: dict[int, Path] = {}
+        self.labels: dict[int, Point] = {}
+        self.tails: dict[int, int] = {}  # arrows that come from a box that is drawn again
+
+    def add(self, row: Sequence[Part], top: float) -> float:
+        """A row below ``top``; where the next may begin."""
+        turn = self.text.turn
+        low = max(self.text.reach(part)[0] for part in row)
+        high = max(self.text.reach(part)[1] for part in row)
+        run, before = 0.0, None
+        for part in row:
+            run += self.text.step(before, part) if before is not None else self.text.length(part)
+            corner = run - self.text.length(part), top + low - turn(part.made.center)[1]
+            self.put(part, corner)
+            self.join(before, part)
+            before = part
+        return top + low + high + BETWEEN
+
+    def put(self, part: Part, corner: Point) -> None:
+        """A box with what stands beside it."""
+        made, (x0, y0) = part.made, self.text.turn(corner)
+        for number, place in {part.box: made.center, **made.satellites}.items():
+            self.centers[number] = x0 + place[0], y0 + place[1]
+            self.sizes[number] = made.box if number == part.box else made.sizes[number]
+            self.shapes[number] = part.abreast
+        for arrow, path in made.paths.items():
+            self.paths[arrow] = tuple([(x0 + x, y0 + y) for x, y in path])
+            label = made.labels[arrow]
+            if label is not None:
+                self.labels[arrow] = x0 + label[0], y0 + label[1]
+            tag = self.text.tags.get(self.text.pairs[arrow])
+            if tag is not None and tag in made.satellites:
+                self.tails[arrow] = tag
+
+    def join(self, before: Part | None, part: Part) -> None:
+        """The arrows from the box before to a box."""
+        if before is None:
+            return
+        turn = self.text.turn
+        (a, v), (b, _) = turn(self.centers[before.box]), turn(self.centers[part.box])
+        first, last = a + turn(before.made.box)[0] / 2, b - turn(part.made.box)[0] / 2
+        for arrow, at, (low, high) in self.text.lanes(part):
+            self.paths[arrow] = tuple(turn(point) for point in line_between((first, v + at), (last, v + at)))
+            if high - low > BESIDE:
+                side = low if self.text.flat else high
+                middle = v + (at + side) / 2 + (-BESIDE / 2 if self.text.flat else BESIDE / 2)
+                self.labels[arrow] = turn(((first + last - HEAD) / 2 + 1, middle))
+
+    def scene(self) -> Scene:
+        """The scene with the boxes that are drawn."""
+        shapes, full = self.text.full, self.text.full[0]
+        self.shown = [i for i in range(len(full.boxes)) if i in self.centers]
+        boxes = tuple([self.sized(shapes[self.shapes[i]].boxes[i], i) for i in self.shown])
+        arrows = tuple(self.from_tail(arrow, i) for i, arrow in enumerate(full.arrows))
+        made = replace(full, boxes=boxes, arrows=arrows)
+        return with_copies_in_legend(made) if self.tails else made
+
+    def sized(self, box: Box, number: int) -> Box:
+        """A box, as large as its arrows need."""
+        return replace(box, width=self.sizes[number][0], height=self.sizes[number][1])
+
+    def from_tail(self, arrow: Arrow, number: int) -> Arrow:
+        """An arrow from where it comes."""
+        tail = self.tails.get(number)
+        return arrow if tail is None else replace(arrow, tail=self.text.full[0].boxes[tail].key)
+
+    def places(self) -> Places:
+        """Where all of it is."""
+        arrows = range(len(self.text.scene.arrows))
+        return Places(
+            [self.centers[i] for i in self.shown],
+            [self.paths[i] for i in arrows],
+            [self.labels.get(i) for i in arrows],
+            [],
+        )

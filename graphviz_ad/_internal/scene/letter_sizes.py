@@ -1,0 +1,44 @@
+"""Scene -> how many of its texts are set in letters of which size, before anything is placed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+
+from graphviz_ad._internal.scene import grids
+from graphviz_ad._internal.scene.paint import SMALL, TEXT, TYPES
+from graphviz_ad._internal.scene.scene import Line, Scene
+
+
+def letter_sizes(scene: Scene) -> Counter[float]:
+    """Em in points -> number of texts; those of a legend and of notes are among them."""
+    found: Counter[float] = Counter()
+    for box in scene.boxes:
+        count_lines(box.lines, found)
+        if box.badge:
+            found[TYPES["badge"].size] += 1
+    for arrow in scene.arrows:
+        count_lines(arrow.lines, found)
+    found[SMALL] += 2 * len(scene.legend) + len(scene.notes) + len(scene.groups)
+    return +found
+
+
+def count_lines(lines: Iterable[Line], found: Counter[float]) -> None:
+    """Add the texts of some lines."""
+    for line in lines:
+        if line.drawn is not None:
+            found[grids.em(line.drawn)] += sum(map(len, line.drawn.rows))
+            found[grids.HEADING] += bool(line.drawn.heading)
+        elif line.text:
+            found[TYPES[line.role].size if line.role in TYPES else TEXT] += 1
+
+
+def smallest_and_median(sizes: Counter[float]) -> tuple[float, float]:
+    """The smallest size and that of the middle text."""
+    ordered, half = sorted(sizes), sizes.total() // 2
+    seen = 0
+    for size in ordered:
+        seen += sizes[size]
+        if seen > half:
+            return ordered[0], size
+    return TEXT, TEXT
