@@ -275,10 +275,10 @@ def of_choice(seen: Seen) -> Iterator[Found]:
     first, second = seen.operand(1), seen.operand(2)
     if first is None or second is None or () in call.shapes or mask.array.shape != out.shape:
         return
-    values = [port.value.array if port.value is not None else None for port in call.ports[1:]]
-    if any(value is None or value.shape != out.shape for value in values) or mask.array.dtype.kind != "b":
+    one, other = (port.value.array if port.value is not None else None for port in call.ports[1:])
+    if one is None or other is None or not one.shape == other.shape == out.shape or mask.array.dtype.kind != "b":
         return
-    if np.array_equal(np.where(mask.array, *values), out.array, equal_nan=out.array.dtype.kind == "f"):
+    if np.array_equal(np.where(mask.array, one, other), out.array, equal_nan=out.array.dtype.kind == "f"):
         yield [Marked(into, VALUE, WINDOW, tuple(np.flatnonzero(mask.array).tolist()))], Chosen(first, second)
 
 

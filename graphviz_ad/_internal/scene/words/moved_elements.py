@@ -101,7 +101,7 @@ def rings_of(mark: Marked, shape: tuple[int, ...], *, image: bool = False) -> It
         yield from (Ring(mark.kind, *cell, number=mark.number) for cell in cells)
         return
     apart = len(shape) > 1 and not (image and tiles(shape) > 1)
-    for row, column, rows, columns in blocks(cells, shape[-2] if apart else len(cells) + 1):
+    for row, column, rows, columns in blocks(cells, shape[len(shape) - 2] if apart else len(cells) + 1):
         yield Ring(mark.kind, row, column, rows, columns, mark.number)
 
 
