@@ -114,19 +114,19 @@ def test_a_window_its_kernel_and_its_element_are_told_and_outlined() -> None:
         (
             lambda E, i: (functional.embedding(i, E) * f64([[1, 2], [3, 4], [5, 6]])).sum(),
             (f64([[1, 2], [3, 4], [5, 6]]).requires_grad_(), torch.tensor([2, 0, 2])),
-            "v1",
-            "▢ v1[0], v1[2] are E[2] ← [1, 2] + [5, 6] = [6, 8]",
+            "v₁",
+            "▢ v₁[0], v₁[2] are E[2] ← [1, 2] + [5, 6] = [6, 8]",
         ),
         (
             lambda x: ((x - x.mean(dim=1, keepdim=True)) * f64([[1, 2], [3, 5]])).sum(),
             (f64([[1, 2], [3, 4]]).requires_grad_(),),
-            "v2",
-            "▢ v1[0,0] ← −(1 + 2) = −3",
+            "v₂",
+            "▢ v₁[0,0] ← −(1 + 2) = −3",
         ),
         (
             lambda x, b: ((x + b) * f64([[1, 2], [3, 5]])).sum(),
             (f64([[1, 2], [3, 4]]).requires_grad_(), f64([1, 2]).requires_grad_()),
-            "v1",
+            "v₁",
             "▢ b[0] ← 1 + 3 = 4",
         ),
     ],
@@ -139,14 +139,14 @@ def test_rows_that_were_picked_are_numbered_as_in_the_table() -> None:
     table = f64([[1, 2], [3, 4], [5, 6]]).requires_grad_()
     scene = gad.trace(lambda E, i: (E[i] ** 2).sum(), table, torch.tensor([2, 0, 2])).plot().scene
     assert [grid.row_names for grid in grids(scene, "E")] == [("0", "1", "2")] * 2
-    assert [grid.row_names for grid in grids(scene, "v1")] == [("2", "0", "2")] * 2
+    assert [grid.row_names for grid in grids(scene, "v₁")] == [("2", "0", "2")] * 2
 
 
 def test_a_masked_element_looks_unlike_nan_and_unlike_0() -> None:
     upper = torch.triu(torch.ones(3, 3, dtype=torch.bool), 1)
     x = f64([[1, 2, 3], [0, 5, 6], [float("nan"), 8, 9]]).requires_grad_()
     scene = gad.trace(lambda x: x.masked_fill(upper, float("-inf")).exp().sum(), x).plot().scene
-    grid = next(grid for grid in grids(scene, "v1") if grid.rows[0][1] == "−∞")
+    grid = next(grid for grid in grids(scene, "v₁") if grid.rows[0][1] == "−∞")
     marks = list(grid_marks(grid, (0, 0), 500, Face("value", True, False), "", "value"))
     parts = Counter(mark.part for mark in marks)
     assert (parts["masked"], parts["strike"], parts["odd"]) == (3, 3, 1)
@@ -217,5 +217,5 @@ def test_captions_of_films_quote_the_same_elements() -> None:
     table, weights = f64([[1, 2], [3, 4], [5, 6]]), f64([[1, 2], [3, 4], [5, 6]])
     index = torch.tensor([2, 0, 2])
     film = gad.trace(lambda E: (functional.embedding(index, E) * weights).sum(), table.requires_grad_()).animate().film
-    wanted = "v1[0], v1[2] are E[2] ← [1, 2] + [5, 6] = [6, 8]"
+    wanted = "v₁[0], v₁[2] are E[2] ← [1, 2] + [5, 6] = [6, 8]"
     assert any(part.endswith(wanted) for step in film.steps for part in step.caption)
