@@ -72,7 +72,7 @@ def mathematical_names(graph: Graph) -> Names:
     of = names_of_nodes(graph)
     modules = {of[node.key] for node in graph.node_list if node.kind == "module"}
     named = {port.name for node in graph.node_list for port in node.ports if port.name}
-    shown = set_names([*modules, *of.values(), *named]) | {name: name for name in modules}
+    shown = {**set_names([*modules, *of.values(), *named]), **{name: name for name in modules}}
     called = {key: shown[name] for key, name in of.items()}
     results = {node.key: result_names(node, called[node.key], shown) for node in graph.node_list}
     return all_names(graph, called, results, of)
