@@ -169,7 +169,7 @@ def test_a_film_goes_to_standard_output(capsysbinary: pytest.CaptureFixture[byte
 def test_an_explanation_is_text_on_standard_output(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["explain", SEED, "x1=1.5", "x2=0.5", "--wrt", "x2"]) == 0
     out = capsys.readouterr().out
-    assert out.startswith("df/dx2: the sum over 3 paths\n")
+    assert out.startswith("df/dx₂: the sum over 3 paths\n")
     assert "A + B + C = 0.176162 − 0.059613 + 1.5 = 1.616549" in out
     assert main(["explain", SEED, "x1=1.5", "x2=0.5"]) == 0
     both = capsys.readouterr().out
@@ -180,7 +180,7 @@ def test_an_explanation_is_text_on_standard_output(capsys: pytest.CaptureFixture
 @pytest.mark.parametrize(
     ("suffix", "start"),
     [
-        ("txt", b"df/dx2"),
+        ("txt", "df/dx₂".encode()),
         ("tex", b"\\documentclass"),
         ("html", b"<!doctype"),
         ("svg", b"<?xml"),

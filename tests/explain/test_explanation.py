@@ -437,6 +437,22 @@ def test_counts_can_be_read(count: int, text: str) -> None:
     assert written_count(count) == text
 
 
+@pytest.mark.parametrize("name", ["x1", "x₁", "x_1"])
+def test_a_gradient_is_asked_for_by_the_name_that_is_typed_or_by_the_one_that_is_shown(name: str) -> None:
+    explained = graph("seed").explain(name)
+    assert (explained.wrt, explained.symbol) == ("x1", "d seed/dx₁")
+    assert len(explained.plot(layout="layered").scene.trails) == 3
+
+
+def test_names_that_would_look_alike_stay_as_they_are_typed() -> None:
+    explained = gad.trace(lambda x1, x_1, theta, θ, h2: x1 * x_1 * theta * θ * h2, *[2.0] * 5).explain("x_1")
+    assert {"x1", "x_1", "theta", "θ", "h₂"} <= set(explained.names.of.values())
+    latex = explained.to_latex()
+    assert r"\mathrm{x1} &= 2" in latex
+    assert r"\mathrm{x\_1} &= 2" in latex
+    assert r"h_{2} &= 2" in latex
+
+
 def test_an_explanation_is_one_line_in_the_console() -> None:
     explained = graph("seed").explain("x2")
     assert repr(explained) == "<Explanation of d seed/dx₂: 3 paths>"

@@ -270,12 +270,12 @@ def all_of_it(x: Tensor) -> Tensor:
 
 WRITES: list[tuple[Callable[[Tensor], Tensor], str, list[str], str]] = [
     (one_element, "setitem", ["y", "5.0"], "y₀[0] ← 5"),
-    (one_slice, "setitem", ["y", "getitem"], "y₀[1:] ← v1"),
-    (by_mask, "setitem", ["y", "gt", "0.0"], "y₀[v1] ← 0"),
-    (by_index, "setitem", ["y", "i", "getitem"], "y₀[i] ← v1"),
-    (into_data, "setitem", ["y", "getitem"], "y₀[0] ← v1"),
-    (through_an_element, "mul_", ["getitem", "2", "y"], "v1 × 2 in place"),
-    (through_a_view, "add_", ["v", "getitem", "y"], "add(v, v1, alpha=3) in place"),
+    (one_slice, "setitem", ["y", "getitem"], "y₀[1:] ← v₁"),
+    (by_mask, "setitem", ["y", "gt", "0.0"], "y₀[v₁] ← 0"),
+    (by_index, "setitem", ["y", "i", "getitem"], "y₀[i] ← v₁"),
+    (into_data, "setitem", ["y", "getitem"], "y₀[0] ← v₁"),
+    (through_an_element, "mul_", ["getitem", "2", "y"], "v₁ × 2 in place"),
+    (through_a_view, "add_", ["v", "getitem", "y"], "add(v, v₁, alpha=3) in place"),
     (all_of_it, "mul_", ["y", "2"], "y₀ × 2"),
 ]
 

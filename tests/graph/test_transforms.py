@@ -282,11 +282,11 @@ def test_plot_applies_transforms_in_order() -> None:
 @pytest.mark.parametrize(
     ("function", "formula"),
     [
-        (lambda x: 1 + torch.sin(x), "1 + v1"),
-        (lambda x: torch.sin(x) * 2, "v1 × 2"),
-        (lambda x: 10 - torch.sin(x), "10 − v1"),
-        (lambda x: torch.sin(x) ** 2, "v1²"),
-        (lambda x: torch.clamp(torch.sin(x), 0.5), "clamp(v1, 0.5)"),
+        (lambda x: 1 + torch.sin(x), "1 + v₁"),
+        (lambda x: torch.sin(x) * 2, "v₁ × 2"),
+        (lambda x: 10 - torch.sin(x), "10 − v₁"),
+        (lambda x: torch.sin(x) ** 2, "v₁²"),
+        (lambda x: torch.clamp(torch.sin(x), 0.5), "clamp(v₁, 0.5)"),
     ],
 )
 def test_numbers_without_boxes_stand_in_formulas_all_the_same(function: Callable[[Any], Any], formula: str) -> None:

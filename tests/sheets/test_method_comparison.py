@@ -133,17 +133,17 @@ def test_what_each_method_costs_is_said(seeds: Comparison) -> None:
 def test_it_prints_as_a_table_with_formulas_and_what_they_teach(seeds: Comparison) -> None:
     text = str(seeds)
     lines = text.splitlines()
-    assert lines[0] == "Three ways to differentiate seed at x1 = 1.5, x2 = 0.5"
+    assert lines[0] == "Three ways to differentiate seed at x₁ = 1.5, x₂ = 0.5"
     assert re.split(r" {2,}", lines[2].strip()) == [
-        "d seed/dx1",
-        "d seed/dx2",
+        "d seed/dx₁",
+        "d seed/dx₂",
         "error",
         "evaluations",
         "sweeps",
         "operations",
     ]
-    assert lines[-5].startswith("d seed/dx2 = ")
-    assert "d seed/dx1 = x2 − (sin(x2) + 1)·exp(x1) / (x2 + exp(x1))²   (9 operations)" in lines
+    assert lines[-5].startswith("d seed/dx₂ = ")
+    assert "d seed/dx₁ = x₂ − (sin(x₂) + 1)·exp(x₁) / (x₂ + exp(x₁))²   (9 operations)" in lines
     assert "Symbolic: exact, but formulas grow: 7 operations became 21." in lines
     assert repr(seeds) == text
     assert len({len(line) for line in lines[2:8]}) == 1  # the columns end together
@@ -182,7 +182,7 @@ def test_one_input_may_be_chosen() -> None:
     assert dict(found.inputs) == {"x2": 0.5}
     assert found["forward"].evaluations == 2
     assert found.exact == pytest.approx((1.6165488003791766,))
-    assert "d seed/dx1" not in str(found)
+    assert "d seed/dx₁" not in str(found)
 
 
 def test_vectors_have_a_derivative_for_each_element() -> None:

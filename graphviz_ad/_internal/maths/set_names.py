@@ -19,9 +19,9 @@ IN_SUBSCRIPT = str.maketrans(DIGITS, LOWERED)
 PLAIN_RAISED = str.maketrans(RAISED + "⁽⁾", DIGITS + "()")
 LETTER = r"[^\W\d_⁰-ₜ²³¹ᵀʲˣʸ]"
 LONGEST_BASE, LONGEST_INDEX = 4, 3
-NUMBERED = re.compile(rf"(?P<base>{GREEK_WORDS}|{LETTER}{{1,{LONGEST_BASE}}})_?(?P<index>[0-9]{{1,{LONGEST_INDEX}}})")
+NUMBERED = re.compile(rf"(?P<base>{GREEK_WORDS}|{LETTER}{{1,{LONGEST_BASE}}})_?(?P<number>[0-9]{{1,{LONGEST_INDEX}}})")
 GREEK_WITH_LETTER = re.compile(rf"^({GREEK_WORDS})(_[A-Za-z])$")
-SET = re.compile(rf"(?P<base>{LETTER}+)(?:_(?P<letter>[A-Za-z])|(?P<index>[{LOWERED}]+))?(?P<mark>⁽[{RAISED}]+⁾)?")
+SET = re.compile(rf"(?P<base>{LETTER}+)(?:_(?P<letter>[A-Za-z])|(?P<number>[{LOWERED}]+))?(?P<mark>⁽[{RAISED}]+⁾)?")
 GREEK_AS_IT_IS_TYPED = {**GREEK, "lambda_": GREEK["lambda"]}  # a word of Python's, so that people add a line
 
 
@@ -48,7 +48,7 @@ def set_name(name: str) -> str:
     if numbered is None:
         name = GREEK_AS_IT_IS_TYPED.get(name, name)
         return GREEK_WITH_LETTER.sub(lambda match: GREEK[match[1]] + match[2], name)
-    return GREEK.get(numbered["base"], numbered["base"]) + numbered["index"].translate(IN_SUBSCRIPT)
+    return GREEK.get(numbered["base"], numbered["base"]) + numbered["number"].translate(IN_SUBSCRIPT)
 
 
 def set_word(word: str) -> str:
@@ -68,5 +68,5 @@ def parts_of_name(name: str) -> SetName | None:
     found = SET.fullmatch(name)
     if found is None:
         return None
-    lowered = found["letter"] or (found["index"] or "").translate(PLAIN_DIGITS)
+    lowered = found["letter"] or (found["number"] or "").translate(PLAIN_DIGITS)
     return SetName(found["base"], lowered, (found["mark"] or "").translate(PLAIN_RAISED))

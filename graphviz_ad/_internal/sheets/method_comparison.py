@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +34,7 @@ from graphviz_ad._internal.maths.agreement import ROUGHLY
 from graphviz_ad._internal.maths.finite_differences import Curve, error_curve, relative_error
 from graphviz_ad._internal.maths.formulas import to_unicode, total_derivative
 from graphviz_ad._internal.maths.number_format import short_number
+from graphviz_ad._internal.maths.set_names import set_names
 from graphviz_ad._internal.output.call_options import ChartFile, ThemeOptions
 from graphviz_ad._internal.output.chart import Chart
 from graphviz_ad._internal.output.file_writing import write_as
@@ -99,6 +101,11 @@ class Comparison(ShowsItself):
 
     # --- words
 
+    @cached_property
+    def called(self) -> Mapping[str, str]:
+        """Inputs and result -> as mathematics writes them."""
+        return set_names([*self.inputs, self.result])
+
     def title(self) -> str:
         """What is compared."""
         return f"Three ways to differentiate {self.graph.name if self.graph.name.isidentifier() else 'f'}"
@@ -107,7 +114,7 @@ class Comparison(ShowsItself):
         """ "at x1 = 1.5, x2 = 0.5"."""
         return (
             "at "
-            + ", ".join(f"{name} = {short_number(at)}" for name, at in list(self.inputs.items())[:8])
+            + ", ".join(f"{self.called[name]} = {short_number(at)}" for name, at in list(self.inputs.items())[:8])
             + (", …" if len(self.inputs) > 8 else "")
         )
 
@@ -117,7 +124,7 @@ class Comparison(ShowsItself):
         more = ("…",) if len(self.inputs) > MOST_SHOWN else ()
         yield (
             "",
-            *(total_derivative(self.result, name) for name in names),
+            *(total_derivative(self.called[self.result], self.called[name]) for name in names),
             *more,
             "error",
             "evaluations",
@@ -144,11 +151,12 @@ class Comparison(ShowsItself):
         """
         if self.symbolic is not None:
             whole = self.symbolic.function
-            yield f"{self.result} = {readable_formula(whole.text)}   ({counted_noun(whole.operations, 'operation')})"
+            result, count = self.called[self.result], counted_noun(whole.operations, "operation")
+            yield f"{result} = {readable_formula(whole.text, self.called)}   ({count})"
             for name in self.inputs:
                 formula = self.symbolic.derivatives[name]
                 yield (
-                    f"{total_derivative(self.result, name)} = {readable_formula(formula.text)}  "
+                    f"{total_derivative(result, self.called[name])} = {readable_formula(formula.text, self.called)}  "
                     f" ({counted_noun(formula.operations, 'operation')})"
                 )
 
@@ -232,12 +240,12 @@ def right_digits(error: float) -> int:
     return max(0, min(16, round(-math.log10(error)))) if math.isfinite(error) and error > 0 else 16 if error == 0 else 0
 
 
-def readable_formula(text: str) -> str:
+def readable_formula(text: str, names: Mapping[str, str]) -> str:
     """A formula of sympy as people write it, where our own language of formulas can say it; the beginning of a long
     one.
     """
     try:
-        shown = to_unicode(text)
+        shown = to_unicode(text, names)
     except ExpressionError:
         shown = text
     return shown if len(shown) <= LONGEST_FORMULA else shown[: LONGEST_FORMULA - 2].rstrip() + " …"

@@ -76,8 +76,8 @@ def pdf_document(shown: Sequence[Shown], count: int, size: Point, theme: Theme, 
     warn_of_missing(labels)
     chars: dict[Face, set[str]] = defaultdict(set)
     for label in labels:
-        for run in runs_of_label(label):
-            chars[label.bold, run.italic].update(drawable_text(run.text, label.bold, run.italic))
+        for letters in runs_of_label(label):
+            chars[label.bold, letters.italic].update(drawable_text(letters.text, label.bold, letters.italic))
     fonts = {face: PdfFont(chars[face], *face) for face in sorted(chars) if chars[face]}
     file = Objects()
     names = {face: f"F{i}" for i, face in enumerate(fonts)}
