@@ -251,11 +251,7 @@ def fault_text(fault: Fault, slope: Slope) -> str:
 
 def factor_text(factor: float) -> str:
     """ "twice the derivative of its forward (factor 2), which may be meant"."""
-    meant = (
-        "layers that reverse gradients do so on purpose"
-        if factor < 0
-        else "layers that scale gradients do so on purpose"
-    )
+    meant = f"right if that is meant, as in a layer that {'reverses' if factor < 0 else 'scales'} gradients"
     return f"{times(factor)} the derivative of its forward (factor {factor:.4g}); {meant}"
 
 
