@@ -491,7 +491,7 @@ class _Answer:
 
     def _is_not_reached(self) -> Iterator[str]:
         stops = self._stops_that_matter()
-        finer = self._in_detail() if any(stop.cut == NOT_ASKED for stop in self._stops()) else None
+        finer = self._in_detail() if any(map(is_coarse, self._stops())) else None
         if finer is not None:
             yield from replace(finer, came=self.came).sentences()
             return
@@ -686,6 +686,11 @@ def remedy(graph: Graph, stop: Stop) -> str:
     if stop.cut == "no_grad" and not DRAWS.isdisjoint(ran_in(graph, stop.node)):
         return "Call rsample() in place of sample(), where the distribution has it, to let the gradient through."
     return REASONS[stop.cut].remedy
+
+
+def is_coarse(stop: Stop) -> bool:
+    """Whether a stop may lie in another operation of the call that it is at than the one that leads on."""
+    return stop.cut == NOT_ASKED or (stop.cut == "shape-only" and stop.node.inside > 1)
 
 
 def computed_under(name: str, node: Node, cut: str) -> str:
