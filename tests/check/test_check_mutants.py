@@ -56,7 +56,14 @@ KNOWN: tuple[Known, ...] = (
         r"opposite",
     ),
     (of("Half", lambda g, a, b: (g * b / 2, g * a)), TWO, False, r"Half.*gives half of the derivative", r"twice"),
-    (of("Minus", lambda g, a, b: (g * b, -g * a)), TWO, False, r"of Minus .*opposite sign", r"twice|zero"),
+    (of("Minus", lambda g, a, b: (g * b, -g * a)), TWO, False, r"of Minus .*−1 times the derivative", r"twice|zero"),
+    (
+        of("Minus", lambda g, a, b: (g * b, -g * a)),
+        TWO,
+        False,
+        r"^NOT THE DERIVATIVE: the gradient of y: .* The backward of Minus, called at .*, gives −1 times the",
+        r"WRONG|gradient of x:",
+    ),
     (of("Zero", lambda g, a, b: (g * 0, g * a)), TWO, False, r"of Zero .*zero", r"twice|opposite"),
     (of("Swapped", lambda g, a, b: (g * a, g * b)), TWO, False, r"of Swapped .*swapped", r"twice|opposite|zero"),
     (cut, ONE, True, r"yes +cut", r"WRONG|NO\b"),
@@ -116,11 +123,12 @@ WORDS: dict[str, tuple[Any, str, Any]] = {
     "nothing fits": (gradient_check, "direction_verdict", lambda *_: verdicts.DIFFERS),
     "no fault is known": (backward_faults, "GUESSES", ()),
     "any fault is zero": (backward_faults, "GUESSES", (lambda *_: backward_faults.Fault(backward_faults.ZERO),)),
-    "sign is zero": (
+    "zero is None": (
         numeric_report,
         "TEXTS",
-        exchanged(numeric_report.TEXTS, backward_faults.SIGN, backward_faults.ZERO),
+        exchanged(numeric_report.TEXTS, backward_faults.NONE, backward_faults.ZERO),
     ),
+    "no causes": (gradient_check, "departures", lambda *_: ()),
     "factors upside down": (numeric_report, "factor_text", lambda factor: f"{1 / factor:.4g} times the derivative"),
     "another problem": (
         numeric_report,

@@ -6,6 +6,7 @@ import copy
 import gc
 import pickle
 import random
+import re
 import sys
 import weakref
 from collections.abc import Callable
@@ -105,7 +106,10 @@ def test_two_layers_and_a_wrong_function_are_not_green() -> None:
     text = str(report)
     line = Network.forward.__code__.co_firstlineno + 1
     assert f"the backward of Seven (test_target_check.py:{Seven.backward.__code__.co_firstlineno})" in text
-    assert f"called at test_target_check.py:{line}: for x it gives 3.5 times the derivative (factor 3.5)" in text
+    assert (
+        f"called at test_target_check.py:{line}: for x it gives 3.5 times the derivative of its forward (factor 3.5)"
+        in text
+    )
     assert "4 of 4 parameters and inputs examined by numbers" in text
 
 
@@ -619,3 +623,52 @@ def test_an_embedding_without_padding_in_its_input_is_examined() -> None:
     (w,) = drawn((4, 3))
     report = gad.trace(lambda w: functional.embedding(PADDED[1:], w, padding_idx=0).tanh().sum(), w).check()
     assert (report.ok, report.coverage) == (True, (1, 1))
+
+
+class Reversed(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        return x.view_as(x)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> Tensor:
+        return -grads[0]
+
+
+def with_reversal(w: Tensor, v: Tensor) -> Tensor:
+    return (Reversed.apply(w.tanh()) * v).square().sum()  # type: ignore[no-untyped-call]
+
+
+def with_hook(w: Tensor, v: Tensor) -> Tensor:
+    h = w.tanh()
+    h.register_hook(lambda g: -g)
+    return (h * v).square().sum()
+
+
+def with_underflow(w: Tensor, v: Tensor) -> Tensor:
+    h = w * 1e16
+    return (h * torch.rsqrt(h.pow(2).mean()) * v).sum()
+
+
+@pytest.mark.parametrize(
+    ("target", "cause"),
+    [
+        (
+            with_reversal,
+            r"The backward of Reversed, called at test_target_check\.py:\d+, gives −1 times the derivative$",
+        ),
+        (with_hook, r"A hook changed what flows back at h \(test_target_check\.py:\d+\)$"),
+        (
+            with_underflow,
+            r"The derivative of rsqrt at test_target_check\.py:\d+ is 0 in float32, where it is \S+e-4[89]",
+        ),
+    ],
+)
+def test_a_gradient_that_is_no_derivative_says_what_makes_it_so(target: Callable[..., Tensor], cause: str) -> None:
+    inputs = [torch.tensor([0.3, -0.8, 1.1]), torch.tensor([1.0, 2.0, -0.5])]
+    report = gad.trace(target, *(one.requires_grad_() for one in inputs)).check(numeric=True)
+    assert report.ok is False, report
+    (line,) = (line for line in str(report).splitlines() if "the gradient of w:" in line)
+    assert line.startswith("NOT THE DERIVATIVE: the gradient of w: ")
+    assert re.search(cause, line), line
+    assert "the gradient of v:" not in str(report)

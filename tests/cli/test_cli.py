@@ -238,7 +238,7 @@ def test_a_check_runs_the_target_again_where_it_is_asked_or_needed(
     )
     assert main(["check", f"{file}:f", "x=2"]) == 1
     assert (
-        "WRONG: the backward of Wrong (lesson.py:9), called at lesson.py:15: for x it gives twice"
+        "NOT THE DERIVATIVE: the backward of Wrong (lesson.py:9), called at lesson.py:15: for x it gives twice"
         in capsys.readouterr().out
     )
     assert main(["check", f"{file}:f", "x=2", "--no-numeric"]) == 1  # nothing was examined

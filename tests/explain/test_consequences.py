@@ -150,3 +150,37 @@ def test_the_name_of_a_module_stands_for_what_it_returned() -> None:
         model(torch.ones(1, 2)).sum().backward()
     assert recorded.graph.find("1").op == "tanh"
     assert recorded.graph.why("0").startswith("The gradient of ")
+
+
+def test_what_a_target_network_computes_is_not_to_be_let_out_of_its_block() -> None:
+    net, target = nn.Linear(2, 1), nn.Linear(2, 1)
+    model = nn.ModuleDict({"net": net, "target": target})
+    with gad.record(model) as recorded:
+        with torch.no_grad():
+            aim = target(torch.ones(1, 2))
+        (net(torch.ones(1, 2)) - aim).square().mean().backward()
+        with torch.no_grad():
+            for slow, fast in zip(target.parameters(), net.parameters(), strict=True):
+                slow.mul_(0.9).add_(fast, alpha=0.1)
+    answer = recorded.graph.why("aim")
+    assert "It is computed from what is written to by add_ at" in answer
+    assert "outside of that block" not in answer
+
+
+def test_an_error_for_want_of_a_graph_names_what_cut_it_off() -> None:
+    layer = nn.Linear(2, 1)
+    with gad.record(layer) as recorded:
+        with torch.no_grad():
+            h = layer(torch.ones(1, 2))
+        with pytest.raises(RuntimeError, match="does not require grad"):
+            h.sum().backward()
+    answer = recorded.graph.why("weight")
+    assert re.search(
+        r"h was computed under torch\.no_grad\(\) at test_consequences\.py:\d+\. Compute it outside", answer
+    )
+    assert answer.index("h was computed") < answer.index("RuntimeError")
+
+
+def test_a_gradient_is_told_without_the_sign_of_a_zero() -> None:
+    graph = gad.trace(lambda x: torch.relu(-x.abs() - 1).sum(), leaf(1, 2))
+    assert graph.why("x").startswith("The gradient of x is [0, 0]: ")

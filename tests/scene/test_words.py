@@ -10,6 +10,7 @@ import pytest
 import torch
 from small_film import HOSTILE
 from small_programs import Sigma, graph, network, picture
+from torch import Tensor
 
 import graphviz_ad as gad
 from graphviz_ad._internal.film.story import tell
@@ -353,3 +354,32 @@ def test_what_is_multiplied_on_the_way_back_is_not_what_comes_of_it() -> None:
     for text in told:
         target, _, factors = re.split(" (=|gets) ", text)
         assert target not in factors.split(" · "), text
+
+
+def parts(x: Tensor) -> Tensor:
+    a, b, c, d, e = x[0, 1:], x[-1, -1], x[:, 0], x[1:, :1], x[0, ::2]
+    f, g, h, i = x[..., 1], x[0][1], x[1:, 0, 1:], x[:, None]
+    return sum(each.sum() for each in (a, b, c, d, e, f, g, h, i))
+
+
+def test_a_part_is_written_so_that_it_can_be_typed_and_gives_that_part() -> None:
+    graph = gad.trace(parts, torch.arange(27.0).reshape(3, 3, 3).requires_grad_())
+    words, seen = words_of_graph(graph), []
+    values = {words.names.of[node.key]: node.value.array for node in graph.node_list if node.value is not None}
+    for node in graph.node_list:
+        formula = words.nodes[node.key].formula
+        if node.op == "getitem" and "…" not in formula:
+            taken = eval(formula, {}, values)  # names and brackets alone
+            np.testing.assert_array_equal(taken, node.value.array)
+            seen.append(formula)
+    assert seen == [
+        "x[0, 1:]",
+        "x[-1, -1]",
+        "x[:, 0]",
+        "x[1:, :1]",
+        "x[0, ::2]",
+        "x[:, :, 1]",
+        "x[0]",
+        "v1[1]",
+        "x[1:, 0, 1:]",
+    ]

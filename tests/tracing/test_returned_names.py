@@ -240,3 +240,15 @@ def test_a_loop_over_results_names_none_of_them_by_its_variable_alone() -> None:
         total.backward()
     (unbound,) = (node for node in recorded.graph.node_list if node.op == "unbind")
     assert [port.name for port in unbound.ports] == [None] * 3
+
+
+def test_a_result_of_several_is_called_as_it_is_read_whatever_the_method_runs_as() -> None:
+    two = nn.ModuleList([nn.Linear(2, 2), nn.Linear(2, 2)])
+
+    def encoded(x: Tensor) -> tuple[Tensor, Tensor]:
+        return two[0](x), two[1](x)
+
+    with gad.record(two) as recorded:
+        mu, logvar = encoded(torch.ones(1, 2))
+        (mu.exp() + logvar.square()).sum().backward()
+    assert [recorded.graph.find(name).op for name in ("mu", "logvar")] == ["linear", "linear"]

@@ -15,6 +15,7 @@ from graphviz_ad._internal.base.errors import ReplayError
 from graphviz_ad._internal.base.text_table import table_lines
 from graphviz_ad._internal.check import target_check
 from graphviz_ad._internal.check.capture_check import CaptureReport, verify
+from graphviz_ad._internal.check.departures import departures
 from graphviz_ad._internal.check.meant_gradients import before_a_cut, hidden_leaves
 from graphviz_ad._internal.check.numeric_report import LeafFinding, NumericReport
 from graphviz_ad._internal.check.replay import Replay
@@ -155,7 +156,11 @@ def examined_by_numbers(graph: Graph, names: Mapping[str, str], numeric: Numeric
     slopes = {
         node.key: weightier(by_formulas.get(node.key, nothing), target.leaves.get(node.key, nothing)) for node in leaves
     }
-    return NumericReport(tuple(LeafFinding(key, names[key], slope) for key, slope in slopes.items()), target, note)
+    causes = {
+        key: departures(graph, key, target.functions) for key, slope in slopes.items() if slope.verdict == DIFFERS
+    }
+    found = [LeafFinding(key, names[key], slope, causes.get(key, ())) for key, slope in slopes.items()]
+    return NumericReport(tuple(found), target, note)
 
 
 WEIGHTS = (DIFFERS, AGREES, KINK, CUT, UNKNOWN)

@@ -9,6 +9,7 @@ from graphviz_ad._internal.base.text_table import counted_noun
 from graphviz_ad._internal.check import backward_faults as faults
 from graphviz_ad._internal.check import function_runs, target_check
 from graphviz_ad._internal.check.backward_faults import Fault
+from graphviz_ad._internal.check.departures import FUNCTION, HOOK, Departure
 from graphviz_ad._internal.check.function_runs import FunctionFinding
 from graphviz_ad._internal.check.target_check import TargetFindings
 from graphviz_ad._internal.check.verdicts import (
@@ -31,18 +32,23 @@ from graphviz_ad._internal.check.verdicts import (
     Slope,
 )
 from graphviz_ad._internal.graph.target import NOT_PLAIN, TOO_LARGE
+from graphviz_ad._internal.maths.number_format import MINUS
 
 NOTHING_RUN = TargetFindings()
 MOST_LISTED = 24  # of each kind
+MOST_CAUSES = 2  # of one gradient
 
 
 @dataclass(frozen=True)
 class LeafFinding:
-    """What differences say of the gradient of one parameter or input; ``key`` is that of its node."""
+    """What differences say of the gradient of one parameter or input; ``key`` is that of its node, ``causes`` are what
+    on its way makes another thing of it than the derivative.
+    """
 
     key: str
     name: str
     slope: Slope
+    causes: tuple[Departure, ...] = ()
 
     @property
     def verdict(self) -> str:
@@ -140,7 +146,10 @@ def leaf_line(leaf: LeafFinding) -> str:
     slope = leaf.slope
     if slope.verdict == DIFFERS:
         why = "a hook changed it" if slope.why == HOOKED else numbers(slope)
-        return f"WRONG: the gradient of {leaf.name}: {why}"
+        causes = "; ".join(cause_text(cause) for cause in leaf.causes[:MOST_CAUSES])
+        if not causes:
+            return f"WRONG: the gradient of {leaf.name}: {why}"
+        return f"NOT THE DERIVATIVE: the gradient of {leaf.name}: {why}. {causes[0].upper()}{causes[1:]}"
     if slope.verdict == CUT:
         return (
             f"not examined: {leaf.name}: {REASONS.get(slope.why, 'a cut hides a part of the function from autograd')}"
@@ -148,6 +157,25 @@ def leaf_line(leaf: LeafFinding) -> str:
     if slope.verdict == KINK:
         return f"not examined: {leaf.name}: at a kink, where there is no derivative"
     return f"not examined: {leaf.name}{f': {REASONS[slope.why]}' if slope.why in REASONS else ''}"
+
+
+def cause_text(cause: Departure) -> str:
+    """What made it so."""
+    at = f" at {cause.source}" if cause.source else ""
+    if cause.kind == HOOK:
+        return f"a hook changed what flows back at {cause.name}{f' ({cause.source})' if cause.source else ''}"
+    if cause.kind == FUNCTION:
+        return f"the backward of {cause.name}, called{at}, gives {times(cause.factor)} the derivative"
+    return (
+        f"the derivative of {cause.name}{at} is 0 in {cause.dtype}, where it is {cause.size:.3g} in size: what should"
+        " come through there is missing"
+    )
+
+
+def times(factor: float) -> str:
+    """ "−1 times", "twice"."""
+    word = {2: "twice", 0.5: "half of"}.get(round(factor, 4), f"{factor:.4g} times")
+    return word.replace("-", MINUS)
 
 
 def numbers(slope: Slope) -> str:
@@ -173,8 +201,10 @@ def function_lines(found: FunctionFinding) -> Iterator[str]:
     times = f", {found.calls} times" if found.calls > 1 else ""
     for each in found.inputs:
         if each.slope.verdict == DIFFERS and each.fault is not None:
+            word = "NOT THE DERIVATIVE" if each.fault.kind in (faults.SIGN, faults.FACTOR) else "WRONG"
+            defined = f" ({found.defined})" if found.defined else ""
             yield (
-                f"WRONG: the backward of {found.name}{f' ({found.defined})' if found.defined else ''}{called}{times}:"
+                f"{word}: the backward of {found.name}{defined}{called}{times}:"
                 f" for {each.name} it gives {fault_text(each.fault, each.slope)}"
             )
         elif each.slope.why in REASONS:
@@ -196,8 +226,8 @@ FUNCTION_REASONS: Mapping[str, str] = {
 
 def fault_text(fault: Fault, slope: Slope) -> str:
     """In what way a backward is wrong."""
-    if fault.kind == faults.FACTOR:
-        return factor_text(fault.factor)
+    if fault.kind in (faults.SIGN, faults.FACTOR):
+        return factor_text(-1.0 if fault.kind == faults.SIGN else fault.factor)
     if fault.kind == faults.PART:
         within = {
             faults.ZERO: "zero there",
@@ -220,9 +250,9 @@ def fault_text(fault: Fault, slope: Slope) -> str:
 
 
 def factor_text(factor: float) -> str:
-    """ "twice the derivative (factor 2)"."""
-    word = {2: "twice", 0.5: "half of"}.get(round(factor, 4), f"{factor:.4g} times")
-    return f"{word} the derivative (factor {factor:.4g})"
+    """ "twice the derivative of its forward (factor 2), which may be meant"."""
+    meant = f"right if that is meant, as in a layer that {'reverses' if factor < 0 else 'scales'} gradients"
+    return f"{times(factor)} the derivative of its forward (factor {factor:.4g}); {meant}"
 
 
 TEXTS: Mapping[str, str] = {
@@ -232,7 +262,6 @@ TEXTS: Mapping[str, str] = {
     " changed before the backward pass (alone, the Function is right)",
     faults.CONSTANT: "the derivative and a constant: something comes back even where no gradient arrives",
     faults.IGNORES: "the same whatever gradient arrives: it is not multiplied by the incoming gradient",
-    faults.SIGN: "the derivative with the opposite sign (factor -1)",
     faults.CONJUGATE: "the complex conjugate of the derivative: a conj() is missing or too many",
     faults.TRANSPOSED: "the transpose of the derivative",
     faults.MISSING_SUM: "a part of the derivative: a sum is missing, and one slice of what arrived stands for all",

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from graphviz_ad._internal.base.errors import RerunError
+from graphviz_ad._internal.check.departures import loses_a_derivative
 from graphviz_ad._internal.check.function_runs import FunctionFinding, functions_examined
 from graphviz_ad._internal.check.leaf_runs import slopes_of_leaves
 from graphviz_ad._internal.check.meant_gradients import functions_that_draw
@@ -22,7 +23,7 @@ from graphviz_ad._internal.graph.graph import Graph, Node
 from graphviz_ad._internal.graph.precision import unit
 from graphviz_ad._internal.graph.snapshot import Array, Snapshot
 from graphviz_ad._internal.graph.target import Runs, Target
-from graphviz_ad._internal.maths.agreement import allowed, equal
+from graphviz_ad._internal.maths.agreement import ROUGHLY, SHIFTED, allowed, equal
 from graphviz_ad._internal.maths.gradient_sums import known
 
 ROUNDINGS = 8  # of a gradient, at least
@@ -122,11 +123,43 @@ class Examination:
         blurred = [name for name in names if slopes[name].why == ROUNDING]
         if blurred and runs is not self.own:  # something in it rounds that torch does not know of
             slopes |= slopes_of_leaves(self.own, blurred, self.own.precision, self.roundings)
+        if runs is not self.own:
+            slopes |= self.lost_in_own_precision(slopes, runs)
         steps = any(function.has_steps for function in functions)
         verdicts = {key: self.verdict(node, slopes[self.names[key]], steps) for key, node in self.found.items()}
         absent = {key: Slope(UNKNOWN, 0.0, None, ABSENT) for key in self.leaves if key not in self.found}
         count = runs.count + (self.own.count if runs is not self.own else 0)
         return TargetFindings({**verdicts, **absent}, functions, unseen=unseen, runs=count, precision=runs.precision)
+
+    def lost_in_own_precision(self, slopes: Mapping[str, Slope], runs: Runs) -> dict[str, Slope]:
+        """What is said of gradients that are right in double precision, and of which the target's own has lost a part:
+        where torch is known to have made a derivative 0 on the way, and the two are not the same.
+        """
+        names = {key: name for key, name in self.names.items() if slopes[name].verdict == AGREES}
+        lossy = {name for key, name in names.items() if loses_a_derivative(self.graph, key)}
+        if not lossy or not self.gives_the_same(runs):
+            return {}
+        exact, found = runs.gradients({}), {}
+        for name in lossy:
+            fine, coarse = exact.get(name), self.gradients.get(name)
+            if fine is None or coarse is None or fine.shape != coarse.shape:
+                continue
+            with np.errstate(all="ignore"):
+                apart = np.asarray(fine - coarse)
+                off, size = float(np.linalg.norm(apart)), float(np.linalg.norm(fine))
+            if math.isfinite(off) and off > SHIFTED * size > 0:
+                claimed, true = (float(np.vdot(apart, each).real) / off for each in (coarse, fine))
+                found[name] = Slope(DIFFERS, claimed, true)
+        return found
+
+    def gives_the_same(self, runs: Runs) -> bool:
+        """Whether the target returns in double precision what it does in its own, as one that draws numbers may not."""
+        pairs = zip(self.own.outputs({}), runs.outputs({}), strict=True)
+        with np.errstate(all="ignore"):
+            return all(
+                one.shape == other.shape and np.linalg.norm(one - other) <= ROUGHLY * np.linalg.norm(other)
+                for one, other in pairs
+            )
 
     def precise(self) -> Runs:
         """Runs in double precision, where there can be such."""

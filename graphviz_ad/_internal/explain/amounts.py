@@ -5,14 +5,20 @@ from __future__ import annotations
 import numpy as np
 
 from graphviz_ad._internal.graph.snapshot import Snapshot
-from graphviz_ad._internal.maths.number_format import number_in_one_line, short_number, type_label
+from graphviz_ad._internal.maths.number_format import (
+    number_in_one_line,
+    short_number,
+    type_label,
+    without_signs_of_zeros,
+)
 
 
 def text_of(snap: Snapshot | None) -> str:
     """A gradient in a few words: its elements, or its type and how large it is."""
     if snap is None:
         return "None"
-    text = number_in_one_line(snap)
+    with without_signs_of_zeros():
+        text = number_in_one_line(snap)
     if text != type_label(snap) or snap.norm is None:
         return text
     return (

@@ -26,11 +26,12 @@ from graphviz_ad._internal.explain.zeros import cause_of_zero, falls
 from graphviz_ad._internal.graph.contraction import flows_inside
 from graphviz_ad._internal.graph.cuts import CUT_BY_THE_PROGRAM, DETACHED
 from graphviz_ad._internal.graph.fact_texts import FLOW, SENT
-from graphviz_ad._internal.graph.grad_history import STEP, UPDATED, GradHistory, history_called, history_of
+from graphviz_ad._internal.graph.grad_history import STEP, UPDATED, GradEvent, GradHistory, history_called, history_of
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node, Port
 from graphviz_ad._internal.graph.notice_sentences import why_none
 from graphviz_ad._internal.graph.notices import NOTHING_REQUIRES, first_names, is_stood_for, unread_parameters
 from graphviz_ad._internal.maths.cancelled import noise_in
+from graphviz_ad._internal.maths.chain_rule import feeding
 from graphviz_ad._internal.operations.traits import DATA, DRAWS, MAKES_GRADIENTS, PASSES_ON
 from graphviz_ad._internal.scene.annotations import error_of, failed_in_this_pass, stopped_at, writers
 from graphviz_ad._internal.scene.cut_marks import REASONS, switch_text, why_at
@@ -408,8 +409,26 @@ class _Answer:
             )
         elif self.graph.has_gradients and not leads_to_a_loss(self.graph, self.node.key):
             yield "Nothing that a backward pass began at was computed from it, so that no gradient is missing."
+        elif follows := self._follows():
+            yield (
+                f"It is computed from what is written to by {place_of(follows)}, as a target network or a moving"
+                " average is: no gradient is missing there."
+            )
         else:
             yield from self._remedies_of(sources or [Stop(self.node, None, cut)])
+
+    def _follows(self) -> GradEvent | None:
+        """What updates all parameters that this was computed from, where that is no optimizer's step."""
+        leaves = [
+            node for key in feeding(self.graph, [self.node.key]) if (node := self.graph.nodes[key]).kind == "leaf"
+        ]
+        histories = [history_of(self.graph, node.ports[0].tensor) for node in leaves]
+        events = [
+            [event for event in history.events if event.what in (UPDATED, STEP)] if history is not None else []
+            for history in histories
+        ]
+        followed = all(each and all(event.what == UPDATED for event in each) for each in events)
+        return events[0][-1] if events and followed else None
 
     def _constant_gradients(self) -> list[str]:
         """The gradients that this was computed from, itself counted, which depend on nothing that requires grad."""
@@ -466,11 +485,13 @@ class _Answer:
             yield f"What it read or made was written over by {listed_with_and(told)}."
         if stopped is not None and any(note.failure is not None and note.failure.freed for note in self.graph.notes):
             yield from who_freed(self.graph, stopped)
+        if stopped is not None and not stopped.requires_grad:  # it has no graph, for a reason
+            yield from self._cut_before_the_end()
         yield error_of(self.graph)
 
     def _is_not_reached(self) -> Iterator[str]:
         stops = self._stops_that_matter()
-        finer = self._in_detail() if any(stop.cut == NOT_ASKED for stop in self._stops()) else None
+        finer = self._in_detail() if any(map(is_coarse, self._stops())) else None
         if finer is not None:
             yield from replace(finer, came=self.came).sentences()
             return
@@ -665,6 +686,11 @@ def remedy(graph: Graph, stop: Stop) -> str:
     if stop.cut == "no_grad" and not DRAWS.isdisjoint(ran_in(graph, stop.node)):
         return "Call rsample() in place of sample(), where the distribution has it, to let the gradient through."
     return REASONS[stop.cut].remedy
+
+
+def is_coarse(stop: Stop) -> bool:
+    """Whether a stop may lie in another operation of the call that it is at than the one that leads on."""
+    return stop.cut == NOT_ASKED or (stop.cut == "shape-only" and stop.node.inside > 1)
 
 
 def computed_under(name: str, node: Node, cut: str) -> str:

@@ -145,7 +145,8 @@ def notice_of_flows_inside(graph: Graph, groups: dict[str, list[Node]], nodes: l
     """What is to be said about gradients that are more than what the edges bring: by which operations of a group a
     result is used in it; none if there are none.
     """
-    names, users = [], {}
+    names: list[str] = []
+    users: dict[str, None] = {}
     for node in nodes:
         results = results_of_group(graph, groups[node.key]) if flows_inside(node) else []
         for port, (key, number) in zip(node.ports, results, strict=False):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from types import MappingProxyType
@@ -314,6 +314,15 @@ class Graph:
     def nodes(self) -> Mapping[str, Node]:
         """Key -> Node, in the order in which they were computed."""
         return MappingProxyType({node.key: node for node in self.node_list})
+
+    @cached_property
+    def of_calls(self) -> Mapping[int, Sequence[Node]]:
+        """Number of a call in the program -> the operations that are part of it, in their order."""
+        found: dict[int, list[Node]] = {}
+        for node in self.node_list:
+            if node.call is not None and node.kind == "op":
+                found.setdefault(node.call, []).append(node)
+        return found
 
     @cached_property
     def _sides(self) -> tuple[dict[str, list[Edge]], dict[str, list[Edge]]]:

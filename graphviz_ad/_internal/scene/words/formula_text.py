@@ -13,8 +13,8 @@ from graphviz_ad._internal.maths.formula_tree import Name, Tree, parsed, walked
 from graphviz_ad._internal.maths.formulas import to_unicode
 from graphviz_ad._internal.maths.tex_labels import tex_to_unicode
 from graphviz_ad._internal.operations.rules import ELEMENTWISE
-from graphviz_ad._internal.operations.traits import GETITEM
-from graphviz_ad._internal.scene.words.in_place_text import in_place_formula, is_partial_write, subscript
+from graphviz_ad._internal.operations.traits import GETITEM, SLICES
+from graphviz_ad._internal.scene.words.in_place_text import in_place_formula, is_partial_write, subscript, subscripts
 from graphviz_ad._internal.scene.words.names import Names
 
 NUMBERS_ROOM = 64  # characters
@@ -67,7 +67,16 @@ def operation_in_terms(claim: Claim, operands: Mapping[str, str]) -> str:
     if not claim.forward:
         return with_hidden_operands(claim, operands) or written_call(claim, operands.values())
     text = to_unicode(claim.forward, operands)
-    return text.replace("[…]", f"[{subscript(dict(node.arguments))}]") if node.op == GETITEM else text
+    return text.replace("[…]", f"[{subscript_of(claim)}]") if node.op == GETITEM else text
+
+
+def subscript_of(claim: Claim) -> str:
+    """What stood between the brackets of a selection, of which torch may have taken one part after the other."""
+    node, whole = claim.call.node, claim.call.graph.detail
+    parts = whole.of_calls.get(node.call, ()) if whole is not None and node.call is not None else ()
+    if node.inside < 2 or len(parts) < 2:
+        return subscript(dict(node.arguments))
+    return subscripts([(part.op in SLICES, dict(part.arguments)) for part in parts])
 
 
 def with_hidden_operands(claim: Claim, operands: Mapping[str, str]) -> str:

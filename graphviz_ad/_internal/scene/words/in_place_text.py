@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from graphviz_ad._internal.graph.arguments import Argument
 from graphviz_ad._internal.graph.graph import Node
@@ -13,6 +13,7 @@ from graphviz_ad._internal.operations.rules import rule
 from graphviz_ad._internal.operations.traits import SETITEM
 
 TO_THE_END = 2**63 - 1  # where torch ends a slice that is open
+MOST_DIMENSIONS = 6  # of a tensor whose parts are written out
 SHARED = "CopySlices"  # the autograd node of a write through a view: its result is the whole that the view is part of
 
 
@@ -40,10 +41,33 @@ def in_place_formula(claim: Claim, operands: Iterable[str]) -> str:
 
 
 def subscript(arguments: Mapping[str, Argument]) -> str:
-    """What stood between the brackets of a selection along the first dimension: "0", "1:3"; "…" for any other."""
-    if arguments.get("dim", 0) != 0 or arguments.get("step", 1) != 1:
-        return "…"
+    """What stood between the brackets of a selection along one dimension: "0", ":, 1:3", "::2"; "…" for any other."""
+    return subscripts([(True, arguments)])
+
+
+def subscripts(parts: Sequence[tuple[bool, Mapping[str, Argument]]]) -> str:
+    """The same of a selection of which one part was taken after the other, each with whether it takes a part at all:
+    "0, 1:".
+    """
+    texts: list[str] = []
+    left = list(range(MOST_DIMENSIONS))  # a single index takes its dimension away
+    for takes, arguments in parts:
+        dimension, text = arguments.get("dim", 0), taken(arguments)
+        if not takes or text is None or type(dimension) is not int or not 0 <= dimension < len(left):
+            return "…"
+        place = left.pop(dimension) if "index" in arguments else left[dimension]
+        texts += [":"] * (place + 1 - len(texts))
+        if texts[place] != ":":
+            return "…"
+        texts[place] = text
+    return ", ".join(texts)
+
+
+def taken(arguments: Mapping[str, Argument]) -> str | None:
+    """What is taken along one dimension; None where that is not known."""
     if "index" in arguments:
         return str(arguments["index"])
-    start, end = arguments.get("start"), arguments.get("end")
-    return f"{start or ''}:{'' if end in (None, TO_THE_END) else end}" if (start, end) != (None, None) else "…"
+    start, end, step = (arguments.get(name) for name in ("start", "end", "step"))
+    if (start, end, step) == (None, None, None):
+        return None
+    return f"{start or ''}:{'' if end in (None, TO_THE_END) else end}{f':{step}' if step not in (None, 1) else ''}"

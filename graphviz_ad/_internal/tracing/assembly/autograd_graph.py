@@ -339,7 +339,7 @@ class _Watch:
         """What to hang on nodes that hooks of the user hang on, so that what these change is seen; by the handles of
         ours.
         """
-        found = []
+        found: list[tuple[Callable[..., Any], Callable[..., None]]] = []
         for i, handle in zip(self._watched(), handles, strict=True):
             names = [name_of_hook(hook) for hook in hooks_beside(handle) if not is_watch(hook)]
             if names and i is not None:

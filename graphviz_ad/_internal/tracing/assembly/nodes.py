@@ -41,9 +41,9 @@ def node_of_unit(draft: Draft, unit: Unit) -> Node:
         called: tuple[str, ...] = (units.recorded.autograd.names[autograd],)
     else:
         called = unreached_names(units, unit) if kind == "op" else ()
+    hooks_on_node = units.recorded.result.hooks.get(autograd, ()) if autograd is not None else ()
     cut = cut_of_unit(units, unit, ports, requires_grad)
     keeps = NOTHING if autograd is None else units.recorded.autograd.keeps[autograd]
-    of_nodes = units.recorded.result.hooks.get(autograd, ()) if autograd is not None else ()
     settings = operation if operation is not None and unit.label is None and operation.constants else None
     return Node(
         draft.keys[unit],
@@ -62,7 +62,7 @@ def node_of_unit(draft: Draft, unit: Unit) -> Node:
         (unit.label or words.call) if operation is not None else None,
         draft.backward_order.get(i),
         saved_bytes=keeps.bytes if autograd is not None else None,
-        hooks=(*hook_names(units.values[unit].values()), *of_nodes),
+        hooks=(*hook_names(units.values[unit].values()), *hooks_on_node),
         messages=messages(settings) if settings is not None else (),
         statement=draft.statement_of.get(operation.number) if operation is not None else None,
         switched_off=switched_off(draft, unit, cut),

@@ -181,6 +181,8 @@ def _places_of_arguments(operation: Operation, name: str, given: Sequence[Operan
     """Argument of the operation -> which of the things given it is."""
     if name == LINEAR:
         return LINEAR_RUNS_AS.get(operation.op, {})
+    if len(given) == len(operation.uses) == 1 and not operation.place.inner and hasattr(Tensor, name):
+        return {operation.uses[0][0]: 0}  # whatever it runs as, as ``x.square()`` does as a power
     parameters = (
         _parameters(name)
         if operation.place.inner
