@@ -27,7 +27,7 @@ from graphviz_ad._internal.scene.place import Place
 from graphviz_ad._internal.scene.scene import Point, Scene
 from graphviz_ad._internal.scene.scene_building import with_grids_abreast
 
-CROSSING, LENGTH = 0.06, 0.4  # what a crossing costs, and an arrow as long as the diagonal
+CROSSING, LENGTH = 0.06, 0.6  # what a crossing costs, and an arrow as long as the diagonal
 LONG, LONGEST = 0.4, 1.0  # shares of the diagonal of the place: where an arrow is long, and longer than any may be
 EASY = 0.8  # what a picture must have to be taken at once
 LIKELY = 6  # trials that are looked at where none can be read
