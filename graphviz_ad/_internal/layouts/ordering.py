@@ -127,10 +127,8 @@ class Sweeps:
         position, saved = self.position, False
         for place in range(len(column) - 1):
             upper, lower = column[place], column[place + 1]
-            gain = sum(
-                cost(side[upper], side[lower], position) - cost(side[lower], side[upper], position)
-                for side in (self.before, self.after)
-            )
+            gain = saving(self.before[upper], self.before[lower], position)
+            gain += saving(self.after[upper], self.after[lower], position)
             if gain > 0 or (ties and gain == 0):
                 column[place], column[place + 1] = lower, upper
                 position[lower], position[upper] = place, place + 1
@@ -171,6 +169,15 @@ def crossings(columns: Columns, after: Neighbours, position: Sequence[int]) -> i
     return total
 
 
-def cost(upper: Sequence[int], lower: Sequence[int], position: Sequence[int]) -> int:
-    """How often the links of two items cross, one above the other."""
-    return sum(position[a] > position[b] for a in upper for b in lower)
+def saving(upper: Sequence[int], lower: Sequence[int], position: Sequence[int]) -> int:
+    """How many crossings fewer the links of two items have when the lower is above the upper."""
+    gain = 0
+    for a in upper:
+        place = position[a]
+        for b in lower:
+            other = position[b]
+            if place > other:
+                gain += 1
+            elif place < other:
+                gain -= 1
+    return gain

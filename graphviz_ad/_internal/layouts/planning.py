@@ -27,7 +27,7 @@ from graphviz_ad._internal.scene.place import Place
 from graphviz_ad._internal.scene.scene import Point, Scene
 from graphviz_ad._internal.scene.scene_building import with_grids_abreast
 
-CROSSING, LENGTH = 0.06, 0.4  # what a crossing costs, and an arrow as long as the diagonal
+CROSSING, LENGTH = 0.06, 0.6  # what a crossing costs, and an arrow as long as the diagonal
 LONG, LONGEST = 0.4, 1.0  # shares of the diagonal of the place: where an arrow is long, and longer than any may be
 EASY = 0.8  # what a picture must have to be taken at once
 LIKELY = 6  # trials that are looked at where none can be read
@@ -150,14 +150,27 @@ def first_readable(bench: Bench, level: int, manners: Sequence[Manner]) -> Trial
     if not bench.sheet(level, manners[-1]).has_room:  # it says least
         return None
     for group in attempts(manners, bench.ways):
-        least = {way: manner for manner, way in group}  # the last of them with each way
-        hopeless = {way for way, manner in least.items() if not bench.sheet(level, manner).readable(way)}
+        ways = dict.fromkeys(way for _, way in group)
+        hopeful = {way: since_readable(bench, level, way, [manner for manner, w in group if w == way]) for way in ways}
         for manner, way in group:
-            if way not in hopeless:
+            if manner in hopeful[way]:
                 best = best_of(bench.sheet(level, manner).readable(way), bench.place, EASY)
                 if best is not None:
                     return best
     return None
+
+
+def since_readable(bench: Bench, level: int, way: Way, manners: Sequence[Manner]) -> Sequence[Manner]:
+    """The manners from the first that can be read in some way: those behind it say less, and can be, too."""
+    low, high = 0, len(manners)
+    probe = high - 1  # the last first, as often none can be read
+    while low < high:
+        if bench.sheet(level, manners[probe]).readable(way):
+            high = probe
+        else:
+            low = probe + 1
+        probe = (low + high) // 2
+    return manners[low:]
 
 
 def attempts(manners: Sequence[Manner], ways: Sequence[Way]) -> Iterator[list[tuple[Manner, Way]]]:

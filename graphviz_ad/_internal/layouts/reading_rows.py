@@ -31,13 +31,14 @@ TRIES = 8  # of how long rows may be
 @dataclass(frozen=True)
 class Part:
     """A box with what stands beside it, and the arrows that come from the box before it, by their numbers; ``abreast``:
-    its grids stand side by side.
+    its grids stand side by side; ``reach``: how far all that and the words on the arrows reach across from its middle.
     """
 
     box: int
     abreast: int
     made: Cluster
     links: tuple[int, ...]
+    reach: Point
 
 
 def in_reading_rows(scene: Scene, scale: Callable[[Scene, Point], float], *, leaves_apart: bool = False) -> Rows | None:
@@ -137,7 +138,8 @@ class ReadingOrder:
         own = self.found.get(box, Orbit(box, (), ()))
         satellites = [*zip(own.satellites, own.arrows, strict=True), *((tag, tuple(a)) for tag, a in again.items())]
         orbit = in_operand_order(full, box, satellites)
-        return Part(box, abreast, cluster(full, orbit) if satellites else alone(full.boxes[box]), tuple(links))
+        made = cluster(full, orbit) if satellites else alone(full.boxes[box])
+        return Part(box, abreast, made, tuple(links), self.reach(made, links))
 
     def have_room(self, before: int, box: int, links: Sequence[int]) -> bool:
         """Whether arrows from one box to the next have room side by side."""
@@ -179,7 +181,7 @@ class ReadingOrder:
         lengths, breadth = [], -BETWEEN
         for row in rows:
             lengths.append(self.length(row[0]) + sum(self.step(a, b) for a, b in pairwise(row)))
-            breadth += sum(max(sides) for sides in zip(*map(self.reach, row), strict=True)) + BETWEEN
+            breadth += max(part.reach[0] for part in row) + max(part.reach[1] for part in row) + BETWEEN
         return max(lengths) + 2 * MARGIN, breadth + 2 * MARGIN
 
     def rows_from(self, first: int, most: float, abreast: int) -> Iterator[tuple[int, float]]:
@@ -192,21 +194,21 @@ class ReadingOrder:
             before = part
             if run > most and place > first:
                 return
-            above, below = self.reach(part)
+            above, below = part.reach
             low, high = max(low, above), max(high, below)
             yield place, low + high + BETWEEN
 
-    def reach(self, part: Part) -> tuple[float, float]:
+    def reach(self, made: Cluster, links: Sequence[int]) -> Point:
         """How far a box, with what is beside it and the words on arrows to it, reaches across from its middle."""
-        middle, breadth = self.turn(part.made.center)[1], self.turn(part.made.size)[1]
-        spans = [span for _, _, span in self.lanes(part)]
+        middle, breadth = self.turn(made.center)[1], self.turn(made.size)[1]
+        spans = [span for _, _, span in self.lanes(links)]
         return max(middle, *(-low for low, _ in spans), 0.0), max(breadth - middle, *(high for _, high in spans), 0.0)
 
-    def lanes(self, part: Part) -> Iterator[tuple[int, float, tuple[float, float]]]:
+    def lanes(self, links: Sequence[int]) -> Iterator[tuple[int, float, tuple[float, float]]]:
         """Each arrow from the box before, how far from the middle it runs, and from where to where its words reach."""
-        breadths = [self.breadth(arrow) for arrow in part.links]
+        breadths = [self.breadth(arrow) for arrow in links]
         shift = apart(breadths[1]) / 2 if len(breadths) == TWO else 0.0
-        for place, (arrow, breadth) in enumerate(zip(part.links, breadths, strict=True)):
+        for place, (arrow, breadth) in enumerate(zip(links, breadths, strict=True)):
             at = shift * (2 * place - 1) if self.flat else shift * (1 - 2 * place)
             yield arrow, at, (at - BESIDE - breadth, at) if self.flat else (at, at + BESIDE + breadth)
 
@@ -268,8 +270,7 @@ class Placing:
     def add(self, row: Sequence[Part], top: float) -> float:
         """A row below ``top``; where the next may begin."""
         turn = self.text.turn
-        low = max(self.text.reach(part)[0] for part in row)
-        high = max(self.text.reach(part)[1] for part in row)
+        low, high = max(part.reach[0] for part in row), max(part.reach[1] for part in row)
         run, before = 0.0, None
         for part in row:
             run += self.text.step(before, part) if before is not None else self.text.length(part)
@@ -302,7 +303,7 @@ class Placing:
         turn = self.text.turn
         (a, v), (b, _) = turn(self.centers[before.box]), turn(self.centers[part.box])
         first, last = a + turn(before.made.box)[0] / 2, b - turn(part.made.box)[0] / 2
-        for arrow, at, (low, high) in self.text.lanes(part):
+        for arrow, at, (low, high) in self.text.lanes(part.links):
             self.paths[arrow] = tuple(turn(point) for point in line_between((first, v + at), (last, v + at)))
             if high - low > BESIDE:
                 side = low if self.text.flat else high
