@@ -2,6 +2,7 @@
 
 import typing as _typing
 
+from graphviz_ad import compat as compat
 from graphviz_ad import gallery as gallery
 from graphviz_ad import transforms as transforms
 from graphviz_ad._internal.ad_number import ADNumber, cos, exp, log, relu, sigmoid, sin, sqrt, tan, tanh
@@ -50,6 +51,7 @@ __all__ = [
     "animate",
     "compare",
     "compare_methods",
+    "compat",
     "constant",
     "cos",
     "exp",

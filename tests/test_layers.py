@@ -34,6 +34,7 @@ ROOMS = (
     "output",
     "sheets",
     "api",
+    "compat",
     "teaching",
     "",  # what users import: graphviz_ad itself
     "cli",
@@ -54,7 +55,7 @@ HOMES = {
     "pptx": ("renderers.pages.slides",),
     "fontTools": ("renderers.pages.pdf_font",),
     "networkx": ("graph.graph", "graph.graph_files", "output.networkx_graph"),
-    "graphviz": ("api.api",),
+    "graphviz": ("api.api", "compat"),
     "sympy": ("sheets.symbolic",),
     "transformers": (),
     "IPython": (),
