@@ -20,6 +20,7 @@ from graphviz_ad._internal.api.api import (
     trace,
     trackable_function,
 )
+from graphviz_ad._internal.api.diagram import diagram
 from graphviz_ad._internal.base.errors import GraphvizADError, GraphvizADWarning
 from graphviz_ad._internal.explain.explanation import Explanation
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node
@@ -54,6 +55,7 @@ __all__ = [
     "compat",
     "constant",
     "cos",
+    "diagram",
     "exp",
     "gallery",
     "log",

@@ -33,6 +33,7 @@ ROOMS = (
     "renderers",
     "output",
     "sheets",
+    "diagrams",
     "api",
     "compat",
     "teaching",

@@ -61,6 +61,13 @@ def test_operations_have_onnx_names_kernels_steps_and_shapes() -> None:
     assert next(iter(graph.nodes)).startswith("Sequential/Conv2d[0]/outputs/")
 
 
+def test_a_pool_to_a_size_is_global_only_where_one_element_is_left() -> None:
+    for size, name in ((1, "GlobalAveragePool"), (2, "AveragePool")):
+        assert ops(hl.build_graph(nn.Sequential(nn.AdaptiveAvgPool2d(size)), X, transforms=None)) == [name]
+        figure = gad.diagram(nn.Sequential(nn.AdaptiveAvgPool2d(size), nn.Flatten()), X, style="blocks")
+        assert f"{size}×{size}" in figure.to_svg()
+
+
 def test_by_default_what_is_used_together_is_one() -> None:
     assert ops(hl.build_graph(CNN, X)) == ["ConvBnReluMaxpool", "Flatten", "Linear"]
 

@@ -92,7 +92,7 @@ def layers_of(model: Any, graph: recorded.Graph, whole: recorded.Graph) -> Graph
     for node in graph.node_list:
         constant = node.kind == "data" and node.op is None and node.name is None and node.key in read
         if node.kind not in ("leaf", "data") or constant or (node.kind == "data" and node.op is not None):
-            op = "Constant" if constant else onnx_name(node.op or "?")
+            op = "Constant" if constant else onnx_name(node.op or "?", node.ports[0].shape)
             made.add_node(Node(node.key, None, op, node.ports[0].shape, parameters_of(graph, node)))
     for edge in graph.edges:
         if edge.tail in made.nodes and edge.head in made.nodes:

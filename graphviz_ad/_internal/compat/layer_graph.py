@@ -14,7 +14,8 @@ from graphviz_ad._internal.api.api import Picture
 from graphviz_ad._internal.base.argument_types import shown_value
 from graphviz_ad._internal.base.errors import OptionError
 from graphviz_ad._internal.compat.layer_patterns import Match, Pattern, match
-from graphviz_ad._internal.compat.layer_pictures import Layer, Link, picture_of
+from graphviz_ad._internal.compat.layer_pictures import picture_of
+from graphviz_ad._internal.diagrams.layer_scenes import Layer, Link
 from graphviz_ad._internal.graph import graph as recorded
 from graphviz_ad._internal.output.format_table import STILLS
 from graphviz_ad._internal.scene.themes import THEMES as OUR_THEMES
@@ -264,7 +265,7 @@ class Graph:
             for key, node in self.nodes.items()
         ]
         links = [Link(tail, head) for tail, head in dict.fromkeys((tail, head) for tail, head, _ in self.edges)]
-        return picture_of(self.name, layers, links, our_theme(self.theme), "TB")
+        return picture_of(self.name, layers, links, our_theme(self.theme))
 
     def save(self, path: str | Path, format: str = "pdf") -> Path | None:  # noqa: A002 - as HiddenLayer calls it
         """Write the picture: to ``path`` with ``format`` as its suffix; no Graphviz has to be installed."""

@@ -15,7 +15,8 @@ from graphviz_ad._internal.api.api import Picture
 from graphviz_ad._internal.base.argument_types import shown_value
 from graphviz_ad._internal.base.errors import DrawGraphError, GraphvizADWarning, OptionError
 from graphviz_ad._internal.base.registry import Registry
-from graphviz_ad._internal.compat.layer_pictures import Layer, Link, picture_of
+from graphviz_ad._internal.compat.layer_pictures import picture_of
+from graphviz_ad._internal.diagrams.layer_scenes import Layer, Link
 from graphviz_ad._internal.graph.architecture import Architecture, Call, Shape, View, view
 from graphviz_ad._internal.scene.themes import THEMES, Theme
 
@@ -229,9 +230,8 @@ class ComputationGraph:
     def plot(self, *, theme: str | Theme = "light") -> Picture:
         """The same as a picture for a slide; ``.save("model.pdf")`` writes it, and the suffix chooses."""
         layers, links = self.parts
-        flow = "LR" if self.graph_dir in ("LR", "RL") else "TB"
         made = theme if isinstance(theme, Theme) else THEMES[theme]
-        return picture_of(self.graph_name, layers, links, made, flow)
+        return picture_of(self.graph_name, layers, links, made)
 
     def save(self) -> Path:
         """Write the source, and a PNG beside it, as ``save_graph=True`` does; returns the PNG."""

@@ -2,53 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from graphviz_ad._internal.graph.graph import Graph, Node
+from graphviz_ad._internal.operations.layers import ONNX, TO_SIZE
 
-ONNX = {
-    "conv1d": "Conv",
-    "conv2d": "Conv",
-    "conv3d": "Conv",
-    "conv_transpose1d": "ConvTranspose",
-    "conv_transpose2d": "ConvTranspose",
-    "conv_transpose3d": "ConvTranspose",
-    "batch_norm": "BatchNorm",
-    "layer_norm": "LayerNorm",
-    "max_pool1d": "MaxPool",
-    "max_pool2d": "MaxPool",
-    "max_pool3d": "MaxPool",
-    "avg_pool1d": "AveragePool",
-    "avg_pool2d": "AveragePool",
-    "avg_pool3d": "AveragePool",
-    "adaptive_avg_pool1d": "GlobalAveragePool",
-    "adaptive_avg_pool2d": "GlobalAveragePool",
-    "adaptive_avg_pool3d": "GlobalAveragePool",
-    "adaptive_max_pool2d": "GlobalMaxPool",
-    "linear": "Linear",
-    "addmm": "Linear",
-    "matmul": "MatMul",
-    "mm": "MatMul",
-    "bmm": "MatMul",
-    "cat": "Concat",
-    "view": "Reshape",
-    "reshape": "Reshape",
-    "t": "Transpose",
-    "permute": "Transpose",
-    "log_softmax": "LogSoftmax",
-    "leaky_relu": "LeakyRelu",
-    "embedding": "Gather",
-    "mean": "ReduceMean",
-    "sum": "ReduceSum",
-    "lstm": "LSTM",
-    "gru": "GRU",
-}
 WEIGHT = 1  # the slot of a weight
 
 
-def onnx_name(op: str) -> str:
-    """ "Conv" for "conv2d"; where ONNX has no name that is known here, "PixelShuffle" for "pixel_shuffle"."""
+def onnx_name(op: str, shape: Sequence[int] | None = None) -> str:
+    """ "Conv" for "conv2d"; where ONNX has no name that is known here, "PixelShuffle" for "pixel_shuffle"; ``shape`` is
+    that of the result.
+    """
     bare = op.removesuffix("_")
+    if bare in TO_SIZE:
+        of_one = shape is not None and all(length == 1 for length in shape[2:])
+        return TO_SIZE[bare][0 if of_one else 1]
     return ONNX.get(bare) or "".join(part[:1].upper() + part[1:] for part in bare.split("_"))
 
 

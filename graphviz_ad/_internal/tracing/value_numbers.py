@@ -18,15 +18,9 @@ from graphviz_ad._internal.ad_number import ADNumber, operation
 from graphviz_ad._internal.base.argument_types import shown_value
 from graphviz_ad._internal.base.errors import TraceError
 from graphviz_ad._internal.maths.agreement import allowed, equal
+from graphviz_ad._internal.operations.layers import OF_TWO, OF_VALUES, ORDERED, POWERS
 
 PARTS = ("data", "grad", "_prev", "_op")
-OPERATIONS = {  # what Values call them, in small letters -> ours
-    "+": "add", "*": "mul", "-": "sub", "/": "div", "neg": "neg", "relu": "relu", "tanh": "tanh", "exp": "exp",
-    "log": "log", "sin": "sin", "cos": "cos", "sqrt": "sqrt", "sigmoid": "sigmoid", "abs": "abs", "max": "max",
-    "min": "min", "pow": "pow", "add": "add", "mul": "mul", "sub": "sub", "div": "div",
-}  # fmt: skip
-ORDERED = ("sub", "div", "pow")  # whose operands cannot be exchanged
-TWO = ("add", "mul", "max", "min", *ORDERED)
 POWER = re.compile(r"\*\*\s*(-?[\d.]+(?:e-?\d+)?)")
 ROUNDINGS = 4
 
@@ -91,7 +85,7 @@ def done_again(value: Any, operands: Sequence[ADNumber]) -> ADNumber:
     if not ways:
         raise TraceError(
             f"nobody knows how fast the operation {shown_value(value._op)} of {shown_value(value)} changes; known are"
-            f" {', '.join(OPERATIONS)} and **2. draw_dot draws any"
+            f" {', '.join(OF_VALUES)} and **2. draw_dot draws any"
         )
     found = [number for number in (way() for way in ways) if agrees(number.value, value.data)]
     if not found:
@@ -112,11 +106,11 @@ def ways_to_do(op: str, operands: Sequence[ADNumber]) -> Iterable[Callable[[], A
     if (exponent := POWER.fullmatch(op)) is not None and len(operands) == 1:
         yield lambda: operands[0] ** float(exponent[1])
         return
-    name = "pow" if op.startswith("**") else OPERATIONS.get(op)
+    name = POWERS if op.startswith("**") else OF_VALUES.get(op)
     if name is None or len(operands) > 2:
         return
-    both = [operands[0], operands[0]] if name in TWO and len(operands) == 1 else list(operands)
-    if len(both) != (2 if name in TWO else 1):
+    both = [operands[0], operands[0]] if name in OF_TWO and len(operands) == 1 else list(operands)
+    if len(both) != (2 if name in OF_TWO else 1):
         return
     orders = permutations(both) if name in ORDERED and operands[0] is not operands[-1] else [both]
     for order in orders:
