@@ -15,7 +15,7 @@ from torch import nn
 
 import graphviz_ad as gad
 import graphviz_ad.compat as hl
-from graphviz_ad._internal.base.errors import OptionError
+from graphviz_ad._internal.base.errors import OptionError, UnknownNameError
 from graphviz_ad._internal.compat.layer_graph import Graph, Node
 from graphviz_ad.compat import transforms as ht
 
@@ -190,7 +190,7 @@ def test_a_text_that_is_no_pattern_is_refused(text: Any) -> None:
     ],
 )
 def test_wrong_calls_are_told_what_to_do(call: Any) -> None:
-    with pytest.raises(OptionError):
+    with pytest.raises((OptionError, UnknownNameError)):
         call()
 
 

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from graphviz_ad._internal.api.api import trace
 from graphviz_ad._internal.base.argument_types import shown_value
+from graphviz_ad._internal.base.checked_calls import checking_arguments
 from graphviz_ad._internal.base.errors import NoTensorError, OptionError
 from graphviz_ad._internal.compat.layer_graph import Graph, Node
 from graphviz_ad._internal.compat.layer_transforms import SIMPLICITY_TRANSFORMS
@@ -17,6 +18,7 @@ from graphviz_ad._internal.graph import graph as recorded
 from graphviz_ad._internal.graph.transforms import hide_unused
 
 
+@checking_arguments
 def build_graph(
     model: Any = None,
     args: Any = None,

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from graphviz_ad._internal.api.api import Picture
-from graphviz_ad._internal.base.argument_types import shown_value
+from graphviz_ad._internal.base.argument_types import StrPath, shown_value
+from graphviz_ad._internal.base.checked_calls import checking_arguments
 from graphviz_ad._internal.base.errors import OptionError
 from graphviz_ad._internal.compat.layer_patterns import Match, Pattern, match
 from graphviz_ad._internal.compat.layer_pictures import picture_of
@@ -267,14 +268,17 @@ class Graph:
         links = [Link(tail, head) for tail, head in dict.fromkeys((tail, head) for tail, head, _ in self.edges)]
         return picture_of(self.name, layers, links, our_theme(self.theme))
 
-    def save(self, path: str | Path, format: str = "pdf") -> Path | None:  # noqa: A002 - as HiddenLayer calls it
+    @checking_arguments
+    def save(self, path: StrPath, format: str = "pdf") -> Path | None:  # noqa: A002 - as HiddenLayer calls it
         """Write the picture: to ``path`` with ``format`` as its suffix; no Graphviz has to be installed."""
-        suffix = f".{format.lstrip('.')}" if isinstance(format, str) else ""
+        suffix = f".{format.lstrip('.')}"
         if suffix not in STILLS:
             raise OptionError(
                 f"format={shown_value(format)} is no format of a picture; choose from: {', '.join(STILLS)}"
             )
         given = Path(path)
+        if not given.name:
+            raise OptionError(f"path={shown_value(path)} names no file; give a name, as in save('net', format='png')")
         target = given if given.suffix == suffix else given.with_name(given.name + suffix)
         return self.picture().save(target)
 

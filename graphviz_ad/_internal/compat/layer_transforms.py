@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from graphviz_ad._internal.base.argument_types import shown_value
+from graphviz_ad._internal.base.checked_calls import checking_arguments
 from graphviz_ad._internal.base.errors import OptionError
 from graphviz_ad._internal.compat.layer_graph import Graph, Node
 from graphviz_ad._internal.compat.layer_patterns import Match, parsed
@@ -27,7 +28,8 @@ __all__ = [
 class Fold:
     """What a pattern such as "Conv > BatchNorm > Relu" fits becomes one node; "__first__" as ``op`` keeps the first."""
 
-    def __init__(self, pattern: str, op: str, name: str | None = None) -> None:
+    @checking_arguments
+    def __init__(self, pattern: Any, op: str, name: str | None = None) -> None:
         self.pattern, self.op, self.name = parsed(pattern), op, name
 
     def apply(self, graph: Graph) -> Graph:
@@ -57,7 +59,8 @@ class Fold:
 class FoldId:
     """All nodes whose ``id`` fits a regular expression become one for each text of its first group."""
 
-    def __init__(self, id_regex: str, op: str, name: str | None = None) -> None:
+    @checking_arguments
+    def __init__(self, id_regex: Any, op: str, name: str | None = None) -> None:
         self.id_regex, self.op, self.name = compiled(id_regex), op, name
         if not self.id_regex.groups:
             raise OptionError(
@@ -141,6 +144,7 @@ class FoldDuplicates:
 class Rename:
     """In the ``op`` or the ``name`` of each node, what a regular expression fits is replaced."""
 
+    @checking_arguments
     def __init__(self, op: str | None = None, name: str | None = None, to: str | None = None) -> None:
         if (op is None) == (name is None):
             which = "neither" if op is None else "both"

@@ -5,6 +5,7 @@ this name gives them.
 from __future__ import annotations
 
 import html
+import os
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,7 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from graphviz_ad._internal.api.api import Picture
-from graphviz_ad._internal.base.argument_types import shown_value
+from graphviz_ad._internal.base.argument_types import StrPath, shown_value
+from graphviz_ad._internal.base.checked_calls import checking_arguments
 from graphviz_ad._internal.base.errors import DrawGraphError, GraphvizADWarning, OptionError
 from graphviz_ad._internal.base.registry import Registry
 from graphviz_ad._internal.compat.layer_pictures import picture_of
@@ -30,7 +32,15 @@ RUN = Registry(
         name: f"graphviz_ad._internal.tracing.{place}:{name}"
         for place, names in {
             "architecture_run": ("architecture_of",),
-            "model_inputs": ("tensors_of_sizes", "on_device", "device_of", "module_on", "is_module", "any_half"),
+            "model_inputs": (
+                "tensors_of_sizes",
+                "on_device",
+                "device_of",
+                "device_named",
+                "module_on",
+                "is_module",
+                "any_half",
+            ),
         }.items()
         for name in names
     },
@@ -40,14 +50,15 @@ KINDS = {"tensor": "data", "module": "module", "function": "op"}
 DIRECTIONS = ("TB", "LR", "BT", "RL")
 
 
+@checking_arguments
 def draw_graph(
     model: torch.nn.Module,
     input_data: Any = None,
     input_size: Any = None,
     graph_name: str = "model",
     depth: float = 3,
-    device: torch.device | str | None = None,
-    dtypes: list[torch.dtype] | None = None,
+    device: Any = None,
+    dtypes: Sequence[Any] | None = None,
     mode: str | None = None,
     strict: bool = True,
     expand_nested: bool = False,
@@ -58,7 +69,7 @@ def draw_graph(
     show_shapes: bool = True,
     save_graph: bool = False,
     filename: str | None = None,
-    directory: str = ".",
+    directory: StrPath = ".",
     collect_attributes: bool = False,
     **kwargs: Any,
 ) -> ComputationGraph:
@@ -74,7 +85,7 @@ def draw_graph(
     model raises; ValueError for a negative depth or a size that is not positive; TypeError for a size that is none.
     """
     checked(model, input_data, input_size, depth, mode, graph_dir)
-    place = device if device is not None else RUN["device_of"](model)
+    place = RUN["device_named"](device) if device is not None else RUN["device_of"](model)
     warn_of_half(dtypes or [], input_size is not None, place)
     if input_size is not None:
         given: Any = RUN["tensors_of_sizes"](sizes(input_size), dtypes, place)
@@ -103,7 +114,7 @@ def draw_graph(
         show_shapes=show_shapes,
         collect_attributes=collect_attributes,
         filename=filename or f"{graph_name}.gv",
-        directory=directory,
+        directory=os.fspath(directory),
     )
     if save_graph:
         made.save()

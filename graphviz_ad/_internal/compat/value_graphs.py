@@ -8,6 +8,7 @@ import re
 from typing import TYPE_CHECKING, Any, Literal
 
 from graphviz_ad._internal.base.argument_types import shown_value
+from graphviz_ad._internal.base.checked_calls import checking_arguments
 from graphviz_ad._internal.base.errors import OptionError
 from graphviz_ad._internal.tracing.value_numbers import PARTS, in_order, is_value, label_of, operands_of
 
@@ -18,6 +19,7 @@ SPECIAL = re.compile(r"([\\{}|<>\"])")  # in labels of records
 RANKS = ("LR", "TB")
 
 
+@checking_arguments
 def draw_dot(
     root: Any,
     format: str = "svg",  # noqa: A002 - as micrograd calls it

@@ -153,9 +153,14 @@ def architecture_of(
         stack.enter_context(watched(module, log))
         stack.enter_context(torch.no_grad())
         stack.enter_context(Watch(log))
-        returned = module(*args, **kwargs)
+        returned = _call_target(module, args, kwargs)
         outputs = log.numbers(returned)
     return Architecture(type(module).__name__, tuple(log.calls), tuple(log.tensors), outputs)
+
+
+def _call_target(module: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    """What a model returns; the frame below which an exception is its own."""
+    return module(*args, **kwargs)
 
 
 def named_inputs(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Iterator[tuple[str, Tensor]]:
