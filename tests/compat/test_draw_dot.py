@@ -8,6 +8,7 @@ from typing import Any
 
 import graphviz
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -136,6 +137,11 @@ def test_what_was_changed_afterwards_and_what_nobody_knows_is_refused() -> None:
     with pytest.raises(TraceError, match="a set"):
         gad.trace(minus)
     assert "conv" in draw_dot(Value(1.0, [Value(1.0)], "conv")).source
+
+
+def test_nothing_of_a_thing_is_run_to_see_that_it_is_no_value() -> None:
+    product = torch.ones(2, requires_grad=True) * 2
+    assert gad.trace(product).outputs  # a tensor that is no leaf warns whoever reads its grad
 
 
 @pytest.mark.parametrize("wrong", [3, "q", None, object()])

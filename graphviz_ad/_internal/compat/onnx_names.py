@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from graphviz_ad._internal.graph.graph import Graph, Node
-from graphviz_ad._internal.operations.layers import ONNX, TO_SIZE
+from graphviz_ad._internal.operations.layer_kinds import ONNX, TO_SIZE
 
 WEIGHT = 1  # the slot of a weight
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from graphviz_ad._internal.diagrams.shapes import Solid, way, words
 from graphviz_ad._internal.diagrams.stages import Stage, Stages, ranks_of, with_repeats, written
 from graphviz_ad._internal.graph.architecture import Shape
-from graphviz_ad._internal.operations.layers import JOIN as JOIN_KIND
+from graphviz_ad._internal.operations.layer_kinds import JOIN as JOIN_KIND
 from graphviz_ad._internal.scene.canvas import Canvas, Label, Mark
 from graphviz_ad._internal.scene.font_metrics import text_width
 from graphviz_ad._internal.scene.scene import Point

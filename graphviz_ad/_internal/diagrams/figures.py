@@ -13,7 +13,7 @@ from graphviz_ad._internal.diagrams.neurons import figure_of_neurons
 from graphviz_ad._internal.diagrams.stages import Stage, Stages, levels_of, with_repeats, written
 from graphviz_ad._internal.graph.architecture import Architecture
 from graphviz_ad._internal.graph.snapshot import Array
-from graphviz_ad._internal.operations import layers
+from graphviz_ad._internal.operations import layer_kinds as layers
 from graphviz_ad._internal.scene.canvas import Canvas
 from graphviz_ad._internal.scene.place import Place
 from graphviz_ad._internal.scene.scene import Point

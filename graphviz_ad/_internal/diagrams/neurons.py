@@ -16,7 +16,7 @@ from graphviz_ad._internal.diagrams.shapes import FACES, straight, way, words
 from graphviz_ad._internal.diagrams.stages import Stage, Stages, written
 from graphviz_ad._internal.graph.snapshot import Array
 from graphviz_ad._internal.maths.number_format import short_number
-from graphviz_ad._internal.operations import layers
+from graphviz_ad._internal.operations import layer_kinds as layers
 from graphviz_ad._internal.scene.canvas import Canvas, Curve, Label, Mark, Rect
 from graphviz_ad._internal.scene.font_metrics import text_width
 from graphviz_ad._internal.scene.scene import Point

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from graphviz_ad._internal.operations import layers
+from graphviz_ad._internal.operations import layer_kinds as layers
 from graphviz_ad._internal.scene.canvas import Curve, Label, Mark, Polygon, Rect
 from graphviz_ad._internal.scene.paint import arrowhead
 from graphviz_ad._internal.scene.scene import Point

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from graphviz_ad._internal.graph.architecture import Architecture, Call, Shape, view
-from graphviz_ad._internal.operations import layers
+from graphviz_ad._internal.operations import layer_kinds as layers
 
 # kinds whose results another shape is no stage of its own
 FLAT = (layers.DENSE, layers.LOOKUP, layers.RECURRENT, layers.JOIN, layers.OTHER)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from inspect import getattr_static
 from itertools import permutations
 from typing import Any
 
@@ -18,16 +19,17 @@ from graphviz_ad._internal.ad_number import ADNumber, operation
 from graphviz_ad._internal.base.argument_types import shown_value
 from graphviz_ad._internal.base.errors import TraceError
 from graphviz_ad._internal.maths.agreement import allowed, equal
-from graphviz_ad._internal.operations.layers import OF_TWO, OF_VALUES, ORDERED, POWERS
+from graphviz_ad._internal.operations.layer_kinds import OF_TWO, OF_VALUES, ORDERED, POWERS
 
 PARTS = ("data", "grad", "_prev", "_op")
 POWER = re.compile(r"\*\*\s*(-?[\d.]+(?:e-?\d+)?)")
 ROUNDINGS = 4
+MISSING = object()
 
 
 def is_value(thing: object) -> bool:
-    """Whether a thing is a Value, whatever its class."""
-    return not isinstance(thing, type) and all(hasattr(thing, name) for name in PARTS)
+    """Whether a thing is a Value, whatever its class; nothing of it is run to find out."""
+    return not isinstance(thing, type) and all(getattr_static(thing, name, MISSING) is not MISSING for name in PARTS)
 
 
 def operands_of(value: Any) -> list[Any]:
