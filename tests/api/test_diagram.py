@@ -119,6 +119,21 @@ def test_lines_show_gradients_as_autograd_has_them_and_leave_none_behind() -> No
     assert {line.stroke for line in lines(plain)} == {"edge"}
 
 
+def test_no_way_goes_through_a_solid_that_it_does_not_lead_to() -> None:
+    def run(net: Program, x: torch.Tensor) -> torch.Tensor:
+        a, b = net.a(x), net.b(x)
+        return net.c(net.d(a) * 2) + b * a
+
+    picture = gad.diagram(Program(run, **{name: nn.Linear(4, 4) for name in "abcd"}), torch.rand(1, 4), style="blocks")
+    frames = {mark.owner: mark for mark in rects(picture)}
+    assert len(frames) == 8
+    for line in lines(picture):
+        for x, y in line.points:
+            for key, box in frames.items():
+                inside = box.x < x < box.x + box.width and box.y < y < box.y + box.height
+                assert not inside or key in line.owner
+
+
 def test_long_columns_are_cut_short_and_say_how_long_they_are() -> None:
     picture = gad.diagram(nn.Linear(1000, 3), torch.rand(1, 1000), style="neurons")
     assert len(rects(picture)) == 8 + 3

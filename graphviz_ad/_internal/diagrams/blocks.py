@@ -151,7 +151,7 @@ class Placing:
 
     def placed(self, shapes: Mapping[str, Solid], room: float) -> Iterator[tuple[str, Solid]]:
         """Each solid in its place, around a level line through the middle."""
-        slots = {rank: self.slot(column, shapes) for rank, column in self.columns.items()}
+        slots = self.slots = {rank: self.slot(column, shapes) for rank, column in self.columns.items()}
         used = sum(slots.values()) + 2 * MARGIN
         between = max(BETWEEN, min((room - used) / max(len(slots) - 1, 1), 4 * BETWEEN))
         x = MARGIN
@@ -236,17 +236,28 @@ class Placing:
         return next(stage for stage in self.stages.stages if stage.key == key)
 
     def over_others(self, tail: str, head: str, level: int) -> Iterator[Mark]:
-        """The way over what stands between."""
-        one, other = self.solids[tail], self.solids[head]
+        """The way over what stands between: out of the top of a solid, or beside those above it, and in likewise."""
         between = [
             self.solids[stage.key]
             for stage in self.stages.stages
             if self.ranks[tail] <= self.ranks[stage.key] <= self.ranks[head]
         ]
         high = min(solid.y - solid.deep for solid in between) - 10 - LEVEL * level
-        start = one.crown[0] + 4, one.crown[1]
-        end = other.crown[0] - 4, other.crown[1] - 1
-        yield from way([start, (start[0], high), (end[0], high), end], f"{tail}>{head}")
+        one, other = self.solids[tail], self.solids[head]
+        rank = self.ranks[tail]
+        start = [(one.crown[0] + 4, one.crown[1])]
+        if not self.on_top(tail):
+            aside = self.lefts[rank] + self.slots[rank] + 6
+            start = [(one.x + wide(self.stage(tail), one), one.middle), (aside, one.middle)]
+        end = [(other.crown[0] - 4, other.crown[1] - 1)]
+        if not self.on_top(head):
+            before = self.lefts[self.ranks[head]] - 6
+            end = [(before, other.middle - 6), (other.x - 1.5, other.middle - 6)]
+        yield from way([*start, (start[-1][0], high), (end[0][0], high), *end], f"{tail}>{head}")
+
+    def on_top(self, key: str) -> bool:
+        """Whether nothing stands above a stage."""
+        return self.columns[self.ranks[key]][0].key == key
 
     def words_of(self, stage: Stage) -> Iterator[Mark]:
         """What is written below a stage, or on it where it joins others."""

@@ -84,9 +84,8 @@ def on_every_way(stages: Stages, key: str) -> bool:
     order = {stage.key: place for place, stage in enumerate(stages.stages)}
     here = order[key]
     passed = any(order[way.tail] < here < order[way.head] for way in stages.ways)
-    beside = any(order[end] < here for end in stages.ends)
     starts = [stage.key for stage in stages.stages if not stages.before(stage.key)]
-    return not passed and not beside and all(order[start] <= here for start in starts) and len(starts) == 1
+    return not passed and all(order[start] <= here for start in starts)
 
 
 def items_for(stage: Stage, before: Sequence[Item], weights: Mapping[str, Array], *, tokens: bool) -> Iterator[Item]:
