@@ -141,6 +141,14 @@ def test_long_columns_are_cut_short_and_say_how_long_they_are() -> None:
     assert "1000" in texts(picture)
 
 
+def test_weights_that_are_tied_are_drawn_at_each_layer() -> None:
+    model = nn.Sequential(nn.Linear(2, 2, bias=False), nn.Linear(2, 2, bias=False))
+    model[1].weight = model[0].weight
+    drawn = lines(gad.diagram(model, torch.rand(1, 2), style="neurons"))
+    assert sorted(line.line for line in drawn[:4]) == sorted(line.line for line in drawn[4:])
+    assert "edge" not in {line.stroke for line in drawn}
+
+
 def test_a_layer_that_runs_twice_and_one_that_is_frozen_are_drawn() -> None:
     run = lambda net, x: net.head(torch.relu(net.cell(torch.relu(net.cell(x)))))  # noqa: E731
     model = Program(run, cell=nn.Linear(3, 3), head=nn.Linear(3, 1)).requires_grad_(False)
