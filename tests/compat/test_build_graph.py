@@ -10,7 +10,6 @@ from typing import Any
 import graphviz
 import pytest
 import torch
-from architectures import ARCHITECTURES
 from torch import nn
 
 import graphviz_ad as gad
@@ -192,13 +191,3 @@ def test_a_text_that_is_no_pattern_is_refused(text: Any) -> None:
 def test_wrong_calls_are_told_what_to_do(call: Any) -> None:
     with pytest.raises((OptionError, UnknownNameError)):
         call()
-
-
-def test_resnet_18_unfolded_is_one_slide_with_letters_of_14_pixels() -> None:
-    model, args = ARCHITECTURES["resnet18"]()
-    graph = hl.build_graph(model, args[0], transforms=[ht.Prune("Constant")])
-    assert (len(graph.nodes), ops(graph).count("Conv"), ops(graph).count("Add")) == (69, 20, 8)
-    canvas = graph.picture().canvas
-    assert (canvas.width, canvas.height) == (960, 540)
-    sizes = [mark.size * 720 / canvas.height for mark in canvas.marks if hasattr(mark, "text")]
-    assert min(sizes) >= 13.99

@@ -116,10 +116,15 @@ def test_torchviz_on_resnet_18() -> None:
         assert sum(name in line for line in boxes) == 20
 
 
-def test_hiddenlayer_on_resnet_18() -> None:
+def test_hiddenlayer_on_resnet_18_unfolded_is_one_slide_with_letters_of_14_pixels() -> None:
     graph = run(HIDDENLAYER).shown
-    assert [node.op for node in graph.nodes.values()].count("Conv") == 20
-    assert "#BCD6FC" in graph._repr_svg_()
+    operations = [node.op for node in graph.nodes.values()]
+    assert (len(operations), operations.count("Conv"), operations.count("Add")) == (69, 20, 8)
+    picture = graph.picture()
+    assert "#BCD6FC" in picture.to_svg()
+    assert (picture.canvas.width, picture.canvas.height) == (960, 540)
+    sizes = [mark.size * 720 / 540 for mark in picture.canvas.marks if hasattr(mark, "text")]
+    assert min(sizes) >= 13.99
 
 
 @pytest.mark.parametrize(("cut", "ways"), [("", 2), (".detach()", 1), (".data", 1)])
