@@ -28,9 +28,11 @@ class Linked(Protocol):
 
     def heads(self, node: Named) -> Sequence[Named]:
         """What takes what a node gives, each once."""
+        ...
 
     def tails(self, node: Named) -> Sequence[Named]:
         """What a node takes from, each once."""
+        ...
 
 
 @dataclass(frozen=True)

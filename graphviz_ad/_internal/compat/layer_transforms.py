@@ -151,15 +151,17 @@ class Rename:
             raise OptionError(f"Rename changes the op or the name of nodes, and {which} was given; give one of them")
         if not to:
             raise OptionError(f"to={shown_value(to)} is no new name; give text, such as to='Linear'")
-        self.op, self.name, self.to = op and compiled(op), name and compiled(name), to
+        self.to = to
+        self.op = compiled(op) if op is not None else None
+        self.name = compiled(name) if name is not None else None
 
     def apply(self, graph: Graph) -> Graph:
         """The graph with the new names."""
         renamed = graph.copy()
         for node in renamed.nodes.values():
-            if self.op:
+            if self.op is not None:
                 node.op = self.op.sub(self.to, node.op)
-            elif self.name and node.name is not None:
+            elif self.name is not None and node.name is not None:
                 node.name = self.name.sub(self.to, node.name)
         return renamed
 

@@ -246,7 +246,7 @@ class ComputationGraph:
 
     def save(self) -> Path:
         """Write the source, and a PNG beside it, as ``save_graph=True`` does; returns the PNG."""
-        source = Path(self.visual_graph.directory, self.visual_graph.filename)
+        source = Path(str(self.visual_graph.directory), str(self.visual_graph.filename))
         source.parent.mkdir(parents=True, exist_ok=True)
         source.write_text(self.visual_graph.source, "utf-8")
         path: Path = source.with_name(f"{source.name}.png")
@@ -373,7 +373,8 @@ class Drawing:
         for key in framed.get(number, ()):
             dot.node(key, label=self.labels[key], fillcolor=self.fills[key])
         for call in nested.get(number, ()):
-            with dot.subgraph(name=f"cluster_{call.number}") as inner:
+            block: Any = dot.subgraph(name=f"cluster_{call.number}")
+            with block as inner:
                 inner.attr(style="dashed", label=call.name, labeljust="l", fontsize="12")
                 self.write_frame(inner, call.number, framed, nested)
 

@@ -61,7 +61,7 @@ class Scales:
 def scales_of(stages: Stages, tallest: float) -> Scales:
     """The scales for all stages of a figure."""
     shapes = [stage.shape for stage in stages.stages if stage.shape]
-    features = [shape[-1] for shape in shapes if len(shape) < 3]
+    features = [shape[len(shape) - 1] for shape in shapes if len(shape) < 3]
     rows = [length for shape in shapes if len(shape) > 2 for length in shape[-2:]]
     channels = [math.prod(shape[:-2]) for shape in shapes if len(shape) > 2]
     widest = min(WIDEST, tallest / 4)
