@@ -2,6 +2,7 @@
 
 import typing as _typing
 
+from graphviz_ad import compat as compat
 from graphviz_ad import gallery as gallery
 from graphviz_ad import transforms as transforms
 from graphviz_ad._internal.ad_number import ADNumber, cos, exp, log, relu, sigmoid, sin, sqrt, tan, tanh
@@ -19,6 +20,7 @@ from graphviz_ad._internal.api.api import (
     trace,
     trackable_function,
 )
+from graphviz_ad._internal.api.diagram import diagram
 from graphviz_ad._internal.base.errors import GraphvizADError, GraphvizADWarning
 from graphviz_ad._internal.explain.explanation import Explanation
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node
@@ -50,8 +52,10 @@ __all__ = [
     "animate",
     "compare",
     "compare_methods",
+    "compat",
     "constant",
     "cos",
+    "diagram",
     "exp",
     "gallery",
     "log",

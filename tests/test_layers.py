@@ -33,7 +33,9 @@ ROOMS = (
     "renderers",
     "output",
     "sheets",
+    "diagrams",
     "api",
+    "compat",
     "teaching",
     "",  # what users import: graphviz_ad itself
     "cli",
@@ -54,7 +56,7 @@ HOMES = {
     "pptx": ("renderers.pages.slides",),
     "fontTools": ("renderers.pages.pdf_font",),
     "networkx": ("graph.graph", "graph.graph_files", "output.networkx_graph"),
-    "graphviz": ("api.api",),
+    "graphviz": ("api.api", "compat"),
     "sympy": ("sheets.symbolic",),
     "transformers": (),
     "IPython": (),

@@ -18,6 +18,7 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -71,6 +72,8 @@ FREE = {
     ("compare_methods", "args"),
     ("compare_methods", "kwargs"),
     ("Entry", "inputs"),
+    ("compat.build_graph", "args"),
+    ("compat.draw_graph", "kwargs"),
 }
 
 
@@ -91,6 +94,11 @@ def things() -> dict[str, Any]:
     x = gad.ADNumber(3.0, "x")
     f = x * x
     tensor = torch.tensor(2.0, requires_grad=True) ** 2
+    model = torch.nn.Linear(2, 1)
+    model.forward = lambda x=torch.tensor([[1.0, 2.0]]): torch.nn.Linear.forward(model, x)  # noqa: B008
+    drop_ins = ModuleType("drop_ins")  # those of compat that are nowhere else
+    for name in ("draw_graph", "build_graph", "draw_dot"):
+        setattr(drop_ins, name, getattr(gad.compat, name))
     GOOD.update(
         graph=lambda: g,
         graphs=lambda: [g],
@@ -113,6 +121,8 @@ def things() -> dict[str, Any]:
         func=lambda: program,
         inputs=lambda: [1.5, 0.5],
         var=lambda: tensor,
+        model=lambda: model,
+        root=lambda: SimpleNamespace(data=1.0, grad=0.0, _prev=(), _op=""),
         names=lambda: ["colah"],
         value=lambda: 1.0,
         x=lambda: x,
@@ -137,6 +147,7 @@ def things() -> dict[str, Any]:
         "Entry": gad.gallery.colah,
         "Pair": gad.gallery.detach() if hasattr(gad.gallery, "detach") else example,
         "gallery": gad.gallery,
+        "compat": drop_ins,
         **({"transforms": gad.transforms} if hasattr(gad, "transforms") else {}),
     }
 
@@ -206,7 +217,10 @@ def outcome(call: Callable[..., Any], arguments: Mapping[str, Any]) -> str:
             if frames[-1].name == "__repr__" and frames[-1].filename == __file__:  # the value's own
                 return "said"
             # the traced program's own, which passes unchanged
-            if any(frame.name == "_call_target" and frame.filename.endswith("eager.py") for frame in frames):
+            if any(
+                frame.name == "_call_target" and frame.filename.endswith(("eager.py", "architecture_run.py"))
+                for frame in frames
+            ):
                 return "said"
             line = linecache.getline(last.filename, last.lineno or 0).strip()
             if (

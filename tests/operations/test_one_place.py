@@ -54,6 +54,8 @@ SOMETHING_ELSE: Mapping[str, tuple[str, set[str]]] = {
     "layouts/choice.py": ("the program dot", {"dot"}),
     "layouts/graphviz_system.py": ("the program dot", {"dot"}),
     "layouts/graphviz_wasm.py": ("the program dot", {"dot"}),
+    "compat/module_graph.py": ("the program dot", {"dot"}),
+    "diagrams/neurons.py": ("a part of a drawing", {"dot"}),
     "cli/doctor.py": ("the program dot", {"dot"}),
     "output/worked_html.py": ("an element of HTML", {"div"}),
     "renderers/html/player.py": ("an element of HTML", {"div"}),

@@ -9,6 +9,7 @@ GraphvizADError
 ├── MergeError                  graphs cannot be those of the ranks of one job
 ├── ReplayError                 a graph cannot be computed again from its formulas
 ├── RerunError                  the target of a graph cannot be run again
+├── DrawGraphError              a model cannot be run as it was asked for
 ├── UnknownNameError            no theme, layout, format, … of that name
 ├── TargetError                 a command-line target cannot be found or imported
 ├── ExpressionError             a formula on the command line is not plain mathematics
@@ -60,6 +61,10 @@ class ReplayError(GraphvizADError, ValueError):
 
 class RerunError(GraphvizADError, RuntimeError):
     """The target of a graph cannot be run again, or failed when it was."""
+
+
+class DrawGraphError(GraphvizADError, RuntimeError):
+    """A model cannot be run as `draw_graph` or `diagram` was asked to, or raised."""
 
 
 class OptionError(GraphvizADError, TypeError, ValueError):

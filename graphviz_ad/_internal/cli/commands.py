@@ -27,6 +27,7 @@ from graphviz_ad._internal.cli.completion import SHELLS, script
 from graphviz_ad._internal.cli.flags import add_flags, chosen
 from graphviz_ad._internal.output.call_options import (
     AnimateOptions,
+    DiagramOptions,
     ExampleLook,
     ExplanationPicture,
     FilmFile,
@@ -59,7 +60,7 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=f"graphviz-ad {__version__}")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for add in (_add_drawing, _add_explain, _add_check, _add_gallery, _add_small):
+    for add in (_add_drawing, _add_diagram, _add_explain, _add_check, _add_gallery, _add_small):
         add(commands)
     return top
 
@@ -75,6 +76,35 @@ def _add_drawing(commands: Any) -> None:
     animate = _drawing(commands, "animate", films)
     add_flags(animate, AnimateOptions)
     add_flags(animate, FilmFile, without=("format",))
+
+
+def _add_diagram(commands: Any) -> None:
+    diagram = _command(commands, "diagram", "draw the architecture of a model: .svg .png .pdf .tikz …")
+    diagram.add_argument(
+        "target",
+        help=(
+            "FILE.py:NAME or MODULE:NAME of an nn.Module, or of a function that returns one, or one with a tuple of its"
+            " inputs"
+        ),
+    )
+    diagram.add_argument(
+        "--size",
+        action="append",
+        default=[],
+        metavar="N,N,…",
+        help="the shape of an input, which is filled with random numbers; one for each input",
+    )
+    diagram.add_argument(
+        "-o",
+        "--output",
+        dest="file",
+        required=True,
+        metavar="FILE",
+        help="where to write; the suffix chooses the format; - is standard output",
+    )
+    diagram.add_argument("--format", default=None, metavar="SUFFIX", help="format for standard output, such as svg")
+    add_flags(diagram, DiagramOptions)
+    add_flags(diagram, StillFile, without=("format",))
 
 
 def _add_explain(commands: Any) -> None:
@@ -304,6 +334,17 @@ def _plot(arguments: argparse.Namespace) -> int:
     return _write(plot(_graph(arguments), **options), arguments, "svg", **of_file)
 
 
+def _diagram(arguments: argparse.Namespace) -> int:
+    from graphviz_ad._internal.api.diagram import diagram
+    from graphviz_ad._internal.cli.targets import model_and_inputs
+    from graphviz_ad._internal.output.format_table import STILLS
+
+    _check_format(arguments, STILLS)
+    options, of_file = chosen(arguments, DiagramOptions), chosen(arguments, StillFile, without=("format",))
+    model, inputs = model_and_inputs(arguments.target, arguments.size)
+    return _write(diagram(model, *inputs, **options), arguments, "svg", **of_file)
+
+
 def _animate(arguments: argparse.Namespace) -> int:
     from graphviz_ad._internal.api.api import animate
     from graphviz_ad._internal.output.format_table import FILMS
@@ -387,6 +428,7 @@ def _doctor(arguments: argparse.Namespace) -> int:
 COMMANDS = {
     "plot": _plot,
     "animate": _animate,
+    "diagram": _diagram,
     "explain": _explain,
     "check": _check,
     "gallery": _gallery,

@@ -35,6 +35,39 @@ def load(target: str, inputs: Sequence[str]) -> tuple[Callable[..., Any], dict[s
     return _formula(target, values)
 
 
+def model_and_inputs(target: str, sizes: Sequence[str]) -> tuple[Any, tuple[Any, ...]]:
+    """The model of that name, or that the function of that name returns, and its inputs: those of these sizes, or
+    those that the function returns with it.
+    """
+    from graphviz_ad._internal.tracing.model_inputs import is_module, tensors_of_sizes
+
+    if match := FILE_TARGET.fullmatch(target):
+        made: Any = _attribute(_module_of_file(Path(match["file"])), match["name"], target)
+    elif match := MODULE_TARGET.fullmatch(target):
+        made = _attribute(_module(match["module"]), match["name"], target)
+    else:
+        raise TargetError(f"{target!r} names no model; write FILE.py:NAME or MODULE:NAME")
+    made = made if is_module(made) else made()
+    model, inputs = made if isinstance(made, tuple) and len(made) == 2 else (made, ())
+    if not is_module(model):
+        raise TargetError(f"{target!r} is or returns a {type(model).__name__}, which is no nn.Module")
+    if sizes:
+        return model, tuple(tensors_of_sizes([_size(text) for text in sizes], None, "cpu"))
+    if made is model:
+        raise TargetError(f"{target!r} says of no inputs; give the shape of each, as in --size 1,3,224,224")
+    return model, tuple(inputs) if isinstance(inputs, tuple | list) else (inputs,)
+
+
+def _size(text: str) -> tuple[int, ...]:
+    try:
+        found = tuple(int(length) for length in text.split(","))
+    except ValueError:
+        found = ()
+    if not found or any(length < 1 for length in found):
+        raise TargetError(f"--size {text} is no shape; give whole numbers from 1, as in --size 1,3,224,224")
+    return found
+
+
 def with_constants(inputs: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
     """The inputs, of which those of these names stay what they are."""
     unknown = [name for name in names if name not in inputs]

@@ -422,3 +422,38 @@ def words_to_write(
     else:
         values, gradients, local = (asked.given.get(name, asked.with_all) for name in names)
     return values, gradients, local
+
+
+DiagramStyle = Annotated[
+    Literal["neurons", "layers", "blocks"],
+    Says(
+        "neurons draws columns of them with a line for each weight, layers a card for each layer, blocks solids as"
+        " large as what comes out of them",
+        "style",
+    ),
+]
+DiagramLines = Annotated[
+    Literal["weight", "gradient"] | None,
+    Says("what lines between neurons show by colour and width; None: nothing", "choice"),
+]
+DiagramPlace = Annotated[
+    Literal["slide", "4:3", "page", "column"] | tuple[float, float] | None,
+    Says(
+        "the place that the figure is made for: its name, or (width, height) in points; None: as large as it gets",
+        "place",
+        least=20,
+        most=20_000,
+        metavar="PLACE",
+    ),
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DiagramOptions(Options):
+    """Options of `diagram`."""
+
+    style: DiagramStyle = "layers"
+    theme: ThemeName = "light"
+    fit: DiagramPlace = "slide"
+    depth: Depth = None
+    lines: DiagramLines = "weight"

@@ -97,7 +97,10 @@ class Finish:
 
     def canvas(self, scene: Scene) -> Canvas:
         """The picture as marks."""
-        made = paint(scene) if self.place is None else canvas_in_place(scene, self.place)
+        return self.finished(paint(scene) if self.place is None else canvas_in_place(scene, self.place))
+
+    def finished(self, made: Canvas) -> Canvas:
+        """Marks in their place, made so wide and set in a font."""
         scale = self.scale * (self.width / made.width if self.width is not None else 1.0)
         if scale != 1.0:
             marks = tuple(moved_marks(made.marks, scale, 0.0, 0.0))
@@ -111,7 +114,11 @@ PLAIN = Finish()
 def canvas_in_place(scene: Scene, place: Place) -> Canvas:
     """The placed scene with its legend and notes, as large as the place lets it be."""
     _, height = scene.size or (1.0, 1.0)
-    natural = paint(scene, at_least=height * place.aspect)
+    return in_place(paint(scene, at_least=height * place.aspect), place)
+
+
+def in_place(natural: Canvas, place: Place) -> Canvas:
+    """A picture as large as the place lets it be."""
     scale = place.scale((natural.width, natural.height))
     size = place.width, (natural.height - 2 * TRIM) * scale if place.loose else place.height
     aside, down = (size[0] - natural.width * scale) / 2, (size[1] - natural.height * scale) / 2

@@ -28,14 +28,15 @@ from graphviz_ad._internal.tracing.generators import run_out
 from graphviz_ad._internal.tracing.made_numbers import Replaced, Replacements, exception_to_raise
 from graphviz_ad._internal.tracing.returned import Asked, Returned, Starts, nothing_found, starts_of
 from graphviz_ad._internal.tracing.tape.call_sites import CallSite
+from graphviz_ad._internal.tracing.value_numbers import as_ad_number, is_value
 
 Path = tuple[str | int, ...]
 
 
 def concerns(target: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> bool:
-    """Whether this front end is meant: the target is made of ADNumbers, or one of them is among the inputs."""
+    """Whether this front end is meant: the target is a Value, or made of ADNumbers, or one of those is an input."""
     if not callable(target):
-        return bool(numbers_in(target).parts)
+        return is_value(target) or bool(numbers_in(target).parts)
     waiting: list[Any] = [args, kwargs]
     seen: set[int] = set()  # a list may hold itself
     while waiting:
@@ -59,6 +60,8 @@ def trace(
 ) -> Graph:
     """The graph of one call of `target`, or of finished ADNumbers; see `graphviz_ad.trace`."""
     names = {thing: name for name, thing in namespace.items() if isinstance(thing, ADNumber)}
+    if is_value(target):
+        target = as_ad_number(target, {id(thing): name for name, thing in namespace.items() if is_value(thing)})
     if not callable(target):
         first = numbers_in(target).parts[0].thing
         return Assembly(target, name_of_number(first, names) or "f", (), names, grad_outputs, capture, output).graph

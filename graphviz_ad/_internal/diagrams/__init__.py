@@ -1,0 +1,1 @@
+"""Architecture -> figures of it: columns of neurons, cards, stacks in perspective."""

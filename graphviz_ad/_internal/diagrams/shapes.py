@@ -1,0 +1,108 @@
+"""Lines, arrows, solids and words of figures, as marks; lengths in points, y grows downwards."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from graphviz_ad._internal.operations import layer_kinds as layers
+from graphviz_ad._internal.scene.canvas import Curve, Label, Mark, Polygon, Rect
+from graphviz_ad._internal.scene.paint import arrowhead
+from graphviz_ad._internal.scene.scene import Point
+
+# kind of a stage -> roles of the top, the front and the side of its solid, and of its edges
+FACES = {
+    layers.CONV: ("shade.p1", "shade.p2", "shade.p3", "ink"),
+    layers.DENSE: ("shade.n1", "shade.n2", "shade.n3", "ink"),
+    layers.RECURRENT: ("shade.n1", "shade.n2", "shade.n3", "ink"),
+    layers.ATTENTION: ("shade.n1", "shade.n2", "shade.n3", "ink"),
+    layers.LOOKUP: ("shade.n1", "shade.n2", "shade.n3", "ink"),
+    layers.POOL: ("waiting", "backward", "backward", "ink"),
+    layers.INPUT: ("group", "data", "data", "ink"),
+    layers.JOIN: ("paper", "paper", "paper", "ink"),
+    layers.OTHER: ("leaf", "forward", "forward", "ink"),
+}
+OUTLINE, WAY = 0.8, 1.3  # widths of lines
+HEAD = 7.0
+
+
+def straight(points: Sequence[Point]) -> tuple[Point, ...]:
+    """A line through points, as a chain of Béziers."""
+    chain = [points[0]]
+    for (x, y), (to_x, to_y) in pairwise(points):
+        thirds = [(x + (to_x - x) * share, y + (to_y - y) * share) for share in (1 / 3, 2 / 3)]
+        chain += [*thirds, (to_x, to_y)]
+    return tuple(chain)
+
+
+def rounded(points: Sequence[Point], radius: float) -> tuple[Point, ...]:
+    """A line through points whose corners are round."""
+    chain: list[Point] = [points[0]]
+    for before, corner, after in zip(points, points[1:], points[2:], strict=False):
+        first, last = toward(corner, before, radius), toward(corner, after, radius)
+        chain += [*straight([chain[-1], first])[1:], corner, corner, last]
+    return (*chain, *straight([chain[-1], points[-1]])[1:])
+
+
+def toward(start: Point, end: Point, length: float) -> Point:
+    """The point so far from one on the way to another, at most half way."""
+    distance = max(abs(end[0] - start[0]) + abs(end[1] - start[1]), 1e-9)
+    share = min(length / distance, 0.5)
+    return start[0] + (end[0] - start[0]) * share, start[1] + (end[1] - start[1]) * share
+
+
+def way(points: Sequence[Point], owner: str, role: str = "edge", radius: float = 8.0) -> Iterator[Mark]:
+    """An arrow through points."""
+    base = toward_exact(points[-1], points[-2], HEAD * 0.8)
+    yield Curve(rounded([*points[:-1], base], radius), role, WAY, (), owner)
+    yield Polygon(arrowhead(base, points[-1], HEAD), role, owner)
+
+
+def toward_exact(start: Point, end: Point, length: float) -> Point:
+    """The point so far from one on a level or upright way to another."""
+    distance = max(((end[0] - start[0]) ** 2 + (end[1] - start[1]) ** 2) ** 0.5, 1e-9)
+    share = min(length / distance, 0.9)
+    return start[0] + (end[0] - start[0]) * share, start[1] + (end[1] - start[1]) * share
+
+
+@dataclass(frozen=True)
+class Solid:
+    """A cuboid seen from the right and from above: its front has ``width`` and ``height``, behind which it goes
+    ``deep`` to the right and upwards. (x, y) is the upper left corner of its front.
+    """
+
+    x: float
+    y: float
+    width: float
+    height: float
+    deep: float
+
+    def marks(self, kind: str, owner: str) -> Iterator[Mark]:
+        """Its faces and edges."""
+        top, front, side, line = FACES.get(kind, FACES[layers.OTHER])
+        x, y, right, bottom, d = self.x, self.y, self.x + self.width, self.y + self.height, self.deep
+        upper = ((x, y), (x + d, y - d), (right + d, y - d), (right, y))
+        beside = ((right, y), (right + d, y - d), (right + d, bottom - d), (right, bottom))
+        if d:
+            for points, role in ((upper, top), (beside, side)):
+                yield Polygon(points, role, owner, "face")
+                yield Curve(straight([*points, points[0]]), line, OUTLINE, (), owner, "edge")
+        yield Rect(x, y, self.width, self.height, 0, front, line, OUTLINE, (), owner, "frame")
+
+    @property
+    def middle(self) -> float:
+        """The height at which ways come and go."""
+        return self.y + (self.height - self.deep) / 2
+
+    @property
+    def crown(self) -> Point:
+        """The middle of its highest edge."""
+        return self.x + self.deep + self.width / 2, self.y - self.deep
+
+
+def words(lines: Iterable[tuple[str, bool]], x: float, y: float, em: float, owner: str) -> Iterator[Mark]:
+    """Lines of text, one below the other; the first has its top at y, and bold ones are in ink."""
+    for i, (text, bold) in enumerate(lines):
+        place = y + em * (0.8 + 1.25 * i)
+        yield Label(x, place, text, em, "ink" if bold else "muted", bold, owner=owner, part="name" if bold else "note")
