@@ -132,7 +132,8 @@ def handed_on(call: Call, found: Mapping[str, Array], out: Array) -> Array | Non
     before: Array = np.logical_or.reduce(known)
     gone: Array = before & np.isneginf(out)
     if call.name in SOFTMAX:
-        return gone | (before & (out == 0))
+        lost: Array = gone | (before & (out == 0))
+        return lost
     return gone if call.name in ELEMENTWISE or call.name in TRIANGLES else None
 
 

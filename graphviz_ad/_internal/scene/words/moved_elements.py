@@ -33,6 +33,7 @@ from graphviz_ad._internal.scene.words.tensor_grids import cell_in_grid, cell_in
 
 BOX, CIRCLE = "▢", "◯"  # before what is told of an outline, and of a winner
 LINE_ROOM, MOST_LINES, MOST_TERMS, MOST_IN_ROW = 36, 4, 10, 4  # characters; lines; terms; elements of a row
+MOST_NODES = 60  # of a graph whose examples are told
 MOST_RINGED = 12  # rows and columns of an image in which each winner has a ring
 Result = tuple[str, int]
 
@@ -48,6 +49,11 @@ class MovedElements:
     examples: Mapping[str, tuple[Example, ...]] = field(default_factory=dict)
     rows: Mapping[Result, tuple[str, ...]] = field(default_factory=dict)
     columns: Mapping[Result, tuple[str, ...]] = field(default_factory=dict)
+
+
+def elements_in_picture(graph: Graph, names: Names, claims: Mapping[str, Claim]) -> MovedElements:
+    """All that is told of a graph whose picture can be read; nothing of a larger one."""
+    return moved_elements(graph, names, claims) if len(graph.node_list) <= MOST_NODES else MovedElements()
 
 
 def moved_elements(graph: Graph, names: Names, claims: Mapping[str, Claim]) -> MovedElements:
