@@ -96,7 +96,7 @@ TEXT = {
     "₋": r"\textsubscript{\ensuremath{-}}",
     "⁻": r"\textsuperscript{\ensuremath{-}}",
     "µ": r"\ensuremath{\mu}",
-    "▢": r"{\setlength{\fboxsep}{0pt}\fbox{\rule{0pt}{1.2ex}\hspace{1.2ex}}}",
+    **dict.fromkeys("▢⬚", r"{\setlength{\fboxsep}{0pt}\fbox{\rule{0pt}{1.2ex}\hspace{1.2ex}}}"),
     **dict.fromkeys("▦▨", r"\rule{1.2ex}{1.2ex}"),
     "\u200d": "",  # joins what pdfTeX could not print anyway
 }
