@@ -207,13 +207,15 @@ def test_each_of_several_results_is_a_grid() -> None:
     assert found["high"] == found["low: grad"] == (("4", "5"), ("6", "7"))
 
 
-def test_captions_of_films_quote_the_same_elements() -> None:
+def test_captions_and_solutions_quote_the_same_elements() -> None:
     img, k = f64(IMAGE)[None, None].requires_grad_(), f64([[1, 0], [0, -1]])[None, None].requires_grad_()
     graph = gad.trace(convolution, img, k)
     said = [part for step in graph.animate().film.steps for part in step.caption]
     told_in_boxes = told(graph.plot(fit="slide").scene)
     assert any(part.endswith(told_in_boxes["y"].removeprefix("▢ ")) for part in said)
     assert any(part.endswith(told_in_boxes["p"].removeprefix("◯ ")) for part in said)
+    solution = graph.explain(wrt="k").to_text()
+    assert told_in_boxes["y"].removeprefix("▢ ") in " ".join(solution.split())
     table, weights = f64([[1, 2], [3, 4], [5, 6]]), f64([[1, 2], [3, 4], [5, 6]])
     index = torch.tensor([2, 0, 2])
     film = gad.trace(lambda E: (functional.embedding(index, E) * weights).sum(), table.requires_grad_()).animate().film

@@ -305,7 +305,7 @@ def test_the_same_comparison_gives_the_same_picture(seeds: Comparison) -> None:
         ),
         (lambda: gad.trace(torch.sin(torch.ones(300)), capture=None), NoTensorError, r"requires grad"),
         (
-            lambda: gad.trace(lambda x: x.sum(), torch.ones(300, requires_grad=True)).compare_methods(),
+            lambda: gad.trace(lambda x: x.sum(), torch.ones(2000, requires_grad=True)).compare_methods(),
             ReplayError,
             r"values of x are not known.*capture=Capture\(values='full'\)",
         ),

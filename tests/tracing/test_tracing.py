@@ -693,15 +693,24 @@ def test_graph_attributes_are_the_documented_ones() -> None:
 
 def test_what_is_kept_is_up_to_the_capture() -> None:
     def values(capture: Capture) -> Any:
-        node = node_called(gad.trace(lambda x: (x * 2).sum(), randoms(300), capture=capture), "x")
+        node = node_called(gad.trace(lambda x: (x * 2).sum(), randoms(2000), capture=capture), "x")
         return node["value"], node["grad"]
 
     value, grad = values(Capture())
     assert (value.array, grad.array) == (None, None)
     assert value.norm > 0
     value, grad = values(Capture(values="full", gradients="full"))
-    assert value.array.shape == grad.array.shape == (300,)
+    assert value.array.shape == grad.array.shape == (2000,)
     assert values(Capture(values="none", gradients="none")) == (None, None)
+
+
+def test_an_image_that_was_given_is_kept_and_what_is_made_of_it_is_not() -> None:
+    graph = gad.trace(lambda x: torch.sin(x).sum(), randoms(28, 28))
+    x, sine = graph.nodes["n0"], graph.nodes["n1"]
+    assert x.value is not None
+    assert x.value.array is not None
+    assert x.grad is not None
+    assert (x.grad.array, sine.value.array if sine.value is not None else 0) == (None, None)
 
 
 # --- kinds of tensors

@@ -21,6 +21,7 @@ from graphviz_ad._internal.maths.formulas import LOCAL, TOTAL, to_unicode, total
 from graphviz_ad._internal.maths.gradient_sums import largest_flow, sum_of_flows
 from graphviz_ad._internal.maths.number_format import short_number
 from graphviz_ad._internal.scene.words import edge_labels
+from graphviz_ad._internal.scene.words.moved_elements import MovedElements, elements_in_picture
 from graphviz_ad._internal.scene.words.names import Names
 
 if TYPE_CHECKING:
@@ -175,6 +176,11 @@ class Explanation:
     doubt: Number = 0.0
     meaning: str = ""
     cuts: tuple[str, ...] = ()
+
+    @cached_property
+    def moved(self) -> MovedElements:
+        """Which elements go where, as pictures of the graph show it."""
+        return elements_in_picture(self.graph, self.names, {})
 
     @property
     def more(self) -> int:

@@ -9,7 +9,7 @@ from string import ascii_lowercase
 import numpy as np
 
 from graphviz_ad._internal.explain.explanation import Explanation, Factor, Number, Path, shortened_names, written_count
-from graphviz_ad._internal.graph.graph import Graph, Node
+from graphviz_ad._internal.graph.graph import Edge, Graph, Node
 from graphviz_ad._internal.graph.snapshot import Snapshot, norm
 from graphviz_ad._internal.maths.chain_rule import feeding
 from graphviz_ad._internal.maths.claims import LETTERS, Claim
@@ -17,6 +17,7 @@ from graphviz_ad._internal.maths.formulas import TOTAL, to_unicode
 from graphviz_ad._internal.maths.number_format import short_number, without_signs_of_zeros
 from graphviz_ad._internal.operations.traits import GETITEM
 from graphviz_ad._internal.scene.words import formula_text
+from graphviz_ad._internal.scene.words.moved_elements import backward_example, forward_example
 from graphviz_ad._internal.scene.words.names import all_results
 from graphviz_ad._internal.scene.words.short_text import is_constant, is_negative
 from graphviz_ad._internal.scene.words.statement_text import statement_texts
@@ -132,7 +133,8 @@ def step(explanation: Explanation, node: Node) -> Row:
                     as_text(value) if value else None,
                 ]
             )
-        )
+        ),
+        remark=forward_example(explanation.moved.examples.get(node.key, ()), explanation.graph, explanation.names),
     )
 
 
@@ -179,17 +181,23 @@ def derivative_row(explanation: Explanation, link: Factor) -> Row:
     if link.edge is None:
         return Row(tuple(unlike([symbol, as_text(value) if value else None])), remark="fed in")
     if link.value is None:
-        return Row(
-            (Term(link.formula, link.letters) if link.formula else symbol,), remark=about_rule(explanation, link)
-        )
+        about = with_example(about_rule(explanation, link), explanation, link.edge)
+        return Row((Term(link.formula, link.letters) if link.formula else symbol,), remark=about)
     node, carried = explanation.graph.nodes[link.edge.head], explanation.names.carried(link.edge)
     operands = numbers_of(explanation.graph, node)
     result = written_snapshot(node.value)
     symbols = Term(link.formula, link.letters) if link.formula else None
     numbers = Term(link.formula, {**operands, "out": result}) if symbols and operands and result else None
     used = f"{carried} as operand {link.edge.slot + 1}" if link.below != carried else ""
-    remark = used if isinstance(link.value, float) else "element by element"
+    remark = used if isinstance(link.value, float) else with_example("element by element", explanation, link.edge)
     return Row(tuple(unlike([symbol, symbols, fitting(numbers), as_text(value) if value else None])), remark=remark)
+
+
+def with_example(remark: str, explanation: Explanation, edge: Edge) -> str:
+    """What is said of a factor, with an example of what is added up along its edge."""
+    examples = explanation.moved.examples.get(edge.head, ())
+    example = backward_example(examples, (edge.tail, edge.port), explanation.graph, explanation.names)
+    return f"{remark}; {example}" if example else remark
 
 
 def about_rule(explanation: Explanation, link: Factor) -> str:

@@ -17,7 +17,7 @@ from graphviz_ad._internal.graph.snapshot import Array, Snapshot
 from graphviz_ad._internal.maths.agreement import consistent, rounding_share
 from graphviz_ad._internal.maths.attention_tokens import attention_of
 from graphviz_ad._internal.maths.claims import Call, Claim, decide, passed, with_operands
-from graphviz_ad._internal.maths.masked_elements import masked_elements
+from graphviz_ad._internal.maths.masked_elements import elements, masked_elements
 from graphviz_ad._internal.maths.rows_taken import Taken, taken_by
 from graphviz_ad._internal.maths.shown_results import Result, Shown
 from graphviz_ad._internal.maths.windows import Place, Products, Windows, telling_products, windows_of, winners_of
@@ -269,17 +269,17 @@ def won_most(call: Call, windows: Windows, at: Mapping[Place, Place], into: Resu
 def of_choice(seen: Seen) -> Iterator[Found]:
     """Which elements of a choice between two tensors are those of the first."""
     call, into = seen.call, seen.result()
-    mask, out = (call.ports[0].value, call.node.ports[0].value) if len(call.ports) == 3 else (None, None)
-    if call.name != CHOOSES or into is None or mask is None or out is None or mask.array is None or out.array is None:
+    if call.name != CHOOSES or len(call.ports) != 3 or () in call.shapes or into is None:
         return
     first, second = seen.operand(1), seen.operand(2)
-    if first is None or second is None or () in call.shapes or mask.array.shape != out.shape:
+    mask, one, other = (elements(port.value) for port in call.ports)
+    out = elements(call.node.ports[0].value)
+    if first is None or second is None or mask is None or one is None or other is None or out is None:
         return
-    one, other = (port.value.array if port.value is not None else None for port in call.ports[1:])
-    if one is None or other is None or not one.shape == other.shape == out.shape or mask.array.dtype.kind != "b":
+    if mask.dtype.kind != "b" or any(each.shape != out.shape for each in (mask, one, other)):
         return
-    if np.array_equal(np.where(mask.array, one, other), out.array, equal_nan=out.array.dtype.kind == "f"):
-        yield [Marked(into, VALUE, WINDOW, tuple(np.flatnonzero(mask.array).tolist()))], Chosen(first, second)
+    if np.array_equal(np.where(mask, one, other), out, equal_nan=out.dtype.kind == "f"):
+        yield [Marked(into, VALUE, WINDOW, tuple(np.flatnonzero(mask).tolist()))], Chosen(first, second)
 
 
 # --- copies

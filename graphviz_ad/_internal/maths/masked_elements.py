@@ -27,6 +27,7 @@ def masked_elements(graph: Graph) -> Mapping[str, Array]:
         out = elements(node.value)
         if out is None or not 1 < out.size <= MOST:
             continue
+        parts: list[Array | None]
         if node.kind == "data":
             parts = [np.isneginf(out)] if out.dtype.kind == "f" else []
         elif node.kind == "op":
@@ -128,10 +129,12 @@ def handed_on(call: Call, found: Mapping[str, Array], out: Array) -> Array | Non
     known = [part for part in parts if part is not None and part.any()]
     if not known:
         return None
-    before = np.logical_or.reduce(known)
+    before: Array = np.logical_or.reduce(known)
+    gone: Array = before & np.isneginf(out)
     if call.name in SOFTMAX:
-        return before & ((out == 0) | np.isneginf(out))
-    return before & np.isneginf(out) if call.name in ELEMENTWISE or call.name in TRIANGLES else None
+        lost: Array = gone | (before & (out == 0))
+        return lost
+    return gone if call.name in ELEMENTWISE or call.name in TRIANGLES else None
 
 
 def minus_infinity(snap: Snapshot | None, mask: Array, out: Array) -> Array | None:

@@ -15,16 +15,16 @@ Level = Annotated[Literal["none", "summary", "full"], Says("none, summary or ful
 class Capture:
     """How much of a run is kept.
 
-    ``values`` and ``gradients``: "none" keeps nothing, "summary" keeps tensors of up to ``whole`` elements whole and
-    statistics of larger ones, "full" copies everything. ``local`` asks for local derivatives, ``source`` for file and
-    line of each operation.
+    ``values`` and ``gradients``: "none" keeps nothing, "summary" keeps tensors of up to ``whole`` elements whole,
+    values that were given of up to four times as many, and statistics of larger ones, "full" copies everything.
+    ``local`` asks for local derivatives, ``source`` for file and line of each operation.
     """
 
     values: Level = "summary"
     gradients: Level = "summary"
     local: bool = True
     source: bool = True
-    whole: Annotated[int, Says("up to so many elements are kept whole", "number of elements", least=0)] = 1024
+    whole: Annotated[int, Says("up to so many elements are kept whole", "number of elements", least=0)] = 256
 
     def __post_init__(self) -> None:
         """Refuse what says nothing, such as a level that does not exist."""

@@ -60,6 +60,7 @@ MATH = {
     "⊙": r"\odot",
     "⊗": r"\otimes",
     "⊕": r"\oplus",
+    "◯": r"\bigcirc",
     "⊤": r"\top",
     "⊣": r"\dashv",
     "‖": r"\|",
@@ -95,6 +96,8 @@ TEXT = {
     "₋": r"\textsubscript{\ensuremath{-}}",
     "⁻": r"\textsuperscript{\ensuremath{-}}",
     "µ": r"\ensuremath{\mu}",
+    **dict.fromkeys("▢⬚", r"{\setlength{\fboxsep}{0pt}\fbox{\rule{0pt}{1.2ex}\hspace{1.2ex}}}"),
+    **dict.fromkeys("▦▨", r"\rule{1.2ex}{1.2ex}"),
     "\u200d": "",  # joins what pdfTeX could not print anyway
 }
 LIKE_LATIN = "ΑΒΕΖΗΙΚΜΝΟΡΤΧ"  # capitals for which TeX has no command, because they look like A, B, …

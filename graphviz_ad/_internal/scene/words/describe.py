@@ -18,9 +18,9 @@ from graphviz_ad._internal.scene.words.frames import ModulePath, frames_of, with
 from graphviz_ad._internal.scene.words.moved_elements import (
     MovedElements,
     backward_example,
+    elements_in_picture,
     example_lines,
     forward_example,
-    moved_elements,
     with_rings,
 )
 from graphviz_ad._internal.scene.words.names import (
@@ -150,7 +150,7 @@ def _words(graph: Graph, options: Options) -> Words:
         flows,
         statement_texts(graph, names),
         box_lines.later_values(graph),
-        moved_elements(graph, names, claims) if len(graph.node_list) <= MOST_RULES else MovedElements(),
+        elements_in_picture(graph, names, claims),
     )
     nodes = {node.key: describer.node(node) for node in graph.node_list}
     edges = {edge.key: describer.edge(edge, nodes[edge.head].operands) for edge in graph.edges}

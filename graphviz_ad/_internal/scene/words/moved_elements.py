@@ -29,10 +29,11 @@ from graphviz_ad._internal.maths.number_format import MINUS, short_number, witho
 from graphviz_ad._internal.scene.scene import Grid, Line, Ring
 from graphviz_ad._internal.scene.words.names import Names
 from graphviz_ad._internal.scene.words.short_text import after_sign, is_negative
-from graphviz_ad._internal.scene.words.tensor_grids import cell_in_grid, cell_in_image, tiles
+from graphviz_ad._internal.scene.words.tensor_grids import cell_in_grid, cell_in_image
 
 BOX, CIRCLE = "▢", "◯"  # before what is told of an outline, and of a winner
 LINE_ROOM, MOST_LINES, MOST_TERMS, MOST_IN_ROW = 36, 4, 10, 4  # characters; lines; terms; elements of a row
+MOST_NODES = 60  # of a graph whose examples are told
 MOST_RINGED = 12  # rows and columns of an image in which each winner has a ring
 Result = tuple[str, int]
 
@@ -48,6 +49,11 @@ class MovedElements:
     examples: Mapping[str, tuple[Example, ...]] = field(default_factory=dict)
     rows: Mapping[Result, tuple[str, ...]] = field(default_factory=dict)
     columns: Mapping[Result, tuple[str, ...]] = field(default_factory=dict)
+
+
+def elements_in_picture(graph: Graph, names: Names, claims: Mapping[str, Claim]) -> MovedElements:
+    """All that is told of a graph whose picture can be read; nothing of a larger one."""
+    return moved_elements(graph, names, claims) if len(graph.node_list) <= MOST_NODES else MovedElements()
 
 
 def moved_elements(graph: Graph, names: Names, claims: Mapping[str, Claim]) -> MovedElements:
@@ -76,16 +82,11 @@ def row_names(graph: Graph, names: Names, matrix: Result, whose: Result, side: i
     several matrices, or the rows are not those.
     """
     shape, own = (graph.nodes[key].ports[port].shape or () for key, port in (matrix, whose))
-    if (
-        len(shape) < 2
-        or len(own) < 2
-        or math.prod(shape[:-2]) != 1
-        or math.prod(own[:-2]) != 1
-        or own[-2] != shape[side]
-    ):
+    *batch, count, _ = own if len(own) > 1 else (0, 0)
+    if len(shape) < 2 or math.prod(shape[:-2]) != 1 or math.prod(batch) != 1 or count != shape[side]:
         return ()
-    before = "".join("0," for _ in own[:-2])
-    return tuple([f"{name_of(whose, names)}[{before}{i}]" for i in range(own[-2])])
+    before = "".join("0," for _ in batch)
+    return tuple([f"{name_of(whose, names)}[{before}{i}]" for i in range(count)])
 
 
 # --- rings
@@ -100,8 +101,8 @@ def rings_of(mark: Marked, shape: tuple[int, ...], *, image: bool = False) -> It
     if mark.kind in (WINNER, MASKED):
         yield from (Ring(mark.kind, *cell, number=mark.number) for cell in cells)
         return
-    apart = len(shape) > 1 and not (image and tiles(shape) > 1)
-    for row, column, rows, columns in blocks(cells, shape[len(shape) - 2] if apart else len(cells) + 1):
+    high = shape[-2] if len(shape) > 1 else len(cells) + 1
+    for row, column, rows, columns in blocks(cells, high):
         yield Ring(mark.kind, row, column, rows, columns, mark.number)
 
 

@@ -91,8 +91,10 @@ def image_of(snap: Snapshot | None, heading: str, said: str, *, small: bool = Fa
 
 def tiles(shape: tuple[int, ...]) -> int:
     """How many matrices of a tensor stand side by side in its image."""
-    count = math.prod(shape[:-2]) if len(shape) > 2 else 1
-    return count if count <= MOST_TILES and shape[len(shape) - 2] > 1 else 1
+    if len(shape) < 3 or shape[-2] == 1:
+        return 1
+    count = math.prod(shape[:-2])
+    return count if count <= MOST_TILES else 1
 
 
 def side_by_side(shades: Sequence[Sequence[int | None]], shape: tuple[int, ...]) -> tuple[tuple[int | None, ...], ...]:

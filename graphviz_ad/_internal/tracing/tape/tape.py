@@ -95,7 +95,7 @@ class Tape:
         """The value that a tensor object holds now; an unknown tensor becomes a value that was there before."""
         value = self._objects.get(id(tensor))
         if value is None or value.reference() is not tensor:
-            return self._new_value(tensor, None, 0, self._held(tensor))
+            return self._new_value(tensor, None, 0, self._held(tensor, given=True))
         memory = memory_of_tensor(tensor)
         if memory != value.memory:
             return self._replaced(tensor, memory)
@@ -118,12 +118,14 @@ class Tape:
             value.maker, value.port = made.maker, made.port
         return value
 
-    def _held(self, tensor: Tensor, same: Snapshot | None = None) -> Held:
-        """What is kept of what a tensor holds; that nobody has written it, where that is so."""
+    def _held(self, tensor: Tensor, same: Snapshot | None = None, *, given: bool = False) -> Held:
+        """What is kept of what a tensor holds, of one that was ``given`` more; that nobody has written it, where that
+        is so.
+        """
         return (
             self._nothing(tensor)
             if self.unwritten.regions and self.unwritten.holds(tensor)
-            else self.keeper.held(tensor, same)
+            else self.keeper.held(tensor, same, given=given)
         )
 
     def _nothing(self, tensor: Tensor, why: str = NOT_WRITTEN) -> Held:
@@ -155,7 +157,8 @@ class Tape:
         """Take what a tensor holds as new where it is not what it held: torch itself has written there, unseen."""
         value = self.known(tensor)
         self.keeper.was_written(tensor)
-        if value is not None and value.snapshot != self.keeper.value(tensor):
+        whole = value is not None and value.snapshot is not None and value.snapshot.known
+        if value is not None and value.snapshot != self.keeper.value(tensor, given=whole):
             self._objects.pop(id(tensor))
 
     def known(self, tensor: Tensor) -> Value | None:

@@ -27,6 +27,7 @@ from graphviz_ad._internal.tracing.tape.torch_private import (
 
 # the usual case first
 PLAIN = {torch.float32: "float32", torch.float64: "float64", torch.int64: "int64", torch.bool: "bool"}
+GIVEN = 4  # times as many elements are kept of what was given as of what was computed
 WIDER_COMPLEX = {getattr(torch, "complex32", None): torch.complex64}
 
 
@@ -141,12 +142,18 @@ class Keeper:
         self.problems: list[str] = []  # what could not be noted, and why
         self._known: dict[int, tuple[weakref.ref[Tensor], int, Snapshot]] = {}
 
-    def value(self, tensor: Tensor, same: Snapshot | None = None) -> Snapshot | None:
+    def value(self, tensor: Tensor, same: Snapshot | None = None, *, given: bool = False) -> Snapshot | None:
         """What is kept of a value; ``same`` is a snapshot of the same elements in another shape."""
         level = self.capture.values
-        return None if level == "none" else self._keep(tensor, level, same)
+        return None if level == "none" else self._keep(tensor, level, same, self.whole_of(given))
 
-    def held(self, tensor: Tensor, same: Snapshot | None = None) -> Held:
+    def whole_of(self, given: bool) -> int:
+        """Up to how many elements a value is kept whole: more of what was given, as there is less of it, and pictures
+        show it.
+        """
+        return self.capture.whole * (GIVEN if given else 1)
+
+    def held(self, tensor: Tensor, same: Snapshot | None = None, *, given: bool = False) -> Held:
         """The same, a plain number as such: of those Python's garbage collector keeps no account."""
         level = self.capture.values
         if level == "none":
@@ -163,7 +170,7 @@ class Keeper:
                 return number_in(tensor)
             except Exception:  # such as a number inside vmap
                 return take(tensor, level, self.capture.whole)
-        return self._keep(tensor, level, same)
+        return self._keep(tensor, level, same, self.whole_of(given))
 
     def gradient(self, tensor: Tensor | None, same: Snapshot | None = None) -> Snapshot | None:
         """What is kept of a gradient; None for none."""
@@ -175,7 +182,7 @@ class Keeper:
                 return Snapshot((), dtype, number_in(tensor))
             except Exception:  # such as a number inside vmap
                 return take(tensor, self.capture.gradients, self.capture.whole)
-        return self._keep(tensor, self.capture.gradients, same)
+        return self._keep(tensor, self.capture.gradients, same, self.capture.whole)
 
     def was_written(self, tensor: Tensor) -> None:
         """Look at a tensor anew next time: torch counts a write as a new version only after the operation has run."""
@@ -187,29 +194,29 @@ class Keeper:
         """
         self._known.clear()
 
-    def _keep(self, tensor: Tensor, level: str, same: Snapshot | None) -> Snapshot | None:
+    def _keep(self, tensor: Tensor, level: str, same: Snapshot | None, whole: int) -> Snapshot | None:
         if not modes_are_active():
-            return self._taken(tensor, level, same)
+            return self._taken(tensor, level, same, whole)
         with hidden_from_modes():  # reading elements is an operation too, but none of the program
-            return self._taken(tensor, level, same)
+            return self._taken(tensor, level, same, whole)
 
-    def _taken(self, tensor: Tensor, level: str, same: Snapshot | None) -> Snapshot | None:
+    def _taken(self, tensor: Tensor, level: str, same: Snapshot | None, whole: int) -> Snapshot | None:
         if type(tensor) is not Tensor:
-            return take(tensor, level, self.capture.whole)
+            return take(tensor, level, whole)
         dtype = PLAIN.get(tensor.dtype)
         # one plain number: by far the most frequent in a long graph
         if dtype is not None and not tensor.dim() and tensor.is_cpu and not tensor.is_neg():
             try:
                 return Snapshot((), dtype, number_in(tensor))
             except Exception:  # such as a number inside vmap
-                return take(tensor, level, self.capture.whole)
-        if not tensor.is_cpu and (later := self.later(tensor, level, same)) is not None:
+                return take(tensor, level, whole)
+        if not tensor.is_cpu and (later := self.later(tensor, level, whole)) is not None:
             return later
-        if level != "summary" or tensor.layout != torch.strided or tensor.numel() <= self.capture.whole:
-            return take(tensor, level, self.capture.whole)
-        return self._summary(tensor, same)
+        if level != "summary" or tensor.layout != torch.strided or tensor.numel() <= whole:
+            return take(tensor, level, whole)
+        return self._summary(tensor, same, whole)
 
-    def later(self, tensor: Tensor, level: str, same: Snapshot | None) -> Snapshot | None:
+    def later(self, tensor: Tensor, level: str, whole: int | None = None) -> Snapshot | None:
         """A snapshot that waits for its numbers, of a tensor that is far away; None where it has to be taken at
         once.
         """
@@ -219,9 +226,10 @@ class Keeper:
         if known is not None and known[0]() is tensor and known[1] == version_of(tensor):
             return known[2]
         dtype = dtype_name(tensor.dtype)
-        if tensor.numel() <= self.capture.whole:
+        whole = self.capture.whole if whole is None else whole
+        if tensor.numel() <= whole:
             snapshot = self.pending.elements(
-                tensor, dtype, lambda arrived: take(arrived, "full", self.capture.whole) or Snapshot((), dtype)
+                tensor, dtype, lambda arrived: take(arrived, "full", whole) or Snapshot((), dtype)
             )
         elif level == "summary" and not tensor.is_complex():
             snapshot = self.pending.statistics(tensor, dtype)
@@ -231,7 +239,7 @@ class Keeper:
             self._known[id(tensor)] = (weakref.ref(tensor), version_of(tensor), snapshot)
         return snapshot
 
-    def _summary(self, tensor: Tensor, same: Snapshot | None) -> Snapshot | None:
+    def _summary(self, tensor: Tensor, same: Snapshot | None, whole: int) -> Snapshot | None:
         shape = shape_of_value(tensor)
         if (
             same is not None
@@ -242,7 +250,7 @@ class Keeper:
         known = self._known.get(id(tensor))
         if known is not None and known[0]() is tensor and known[1] == version_of(tensor):
             return known[2]
-        snapshot = take(tensor, "summary", self.capture.whole)
+        snapshot = take(tensor, "summary", whole)
         if snapshot is not None and not tensor.is_inference():
             self._known[id(tensor)] = (weakref.ref(tensor), version_of(tensor), snapshot)
         return snapshot
