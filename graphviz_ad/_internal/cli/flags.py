@@ -128,4 +128,9 @@ def movements(texts: list[str]) -> str | Mapping[str, Any]:
 TYPED: Mapping[str, Callable[[str], Any]] = {"fit": place_typed, "font": font_typed, "theme": theme_typed}
 FLAGS = {"output": "--of"}  # what is called otherwise than in Python: --output is the file
 # flags that may be given several times
-PARSERS: Mapping[str, Callable[[list[str]], Any]] = {"transforms": transforms_named, "tangents": movements}
+PARSERS: Mapping[str, Callable[[list[str]], Any]] = {
+    "transforms": transforms_named,
+    "tangents": movements,
+    "focus": tuple,
+    "expand": tuple,
+}

@@ -128,6 +128,7 @@ FACTS: Mapping[str, Mapping[str, Schema]] = {
     "other tasks": {"count": COUNT},
     "caught": {"sources": some(maybe(TEXT))},
     "modules folded": {"inside": COUNT},
+    "parts folded": {"inside": COUNT},
     "blocks": {"operations": COUNT, "blocks": COUNT},
     "no lines": {"count": COUNT},
     "uneven passes": {"passes": COUNTS},
@@ -264,15 +265,20 @@ OF_EVERY_VERSION: Mapping[str, Schema] = {
     "parameters": COUNT,
     "saved_bytes": maybe(COUNT),
 }
+NORM = {"anyOf": [{"type": "number"}, record_schema({"number": REAL})]}
+COPIES = record_schema(
+    {"count": COUNT}, norms=some(maybe(NORM)), first=TEXT, last=TEXT, least=maybe(TEXT), most=maybe(TEXT)
+)
 OF_THIS_VERSION: Mapping[str, Schema] = {
     "arguments": some(pair(TEXT, ref("argument"))),
     "hooks": TEXTS,
     "hook_effects": some({"enum": list(HOOK_EFFECTS)}),
     "messages": some(one_of("what", MESSAGES)),
-    "parameter_norm": maybe({"anyOf": [{"type": "number"}, record_schema({"number": REAL})]}),
+    "parameter_norm": maybe(NORM),
     "raised": TRUTH,
     "statement": maybe(COUNT),
     "members": TEXTS,
+    "copies": maybe(COPIES),
 }
 # what the facts of this version were, as texts
 OF_VERSION_1: Mapping[str, Schema] = {"settings": some(pair(TEXT, TEXT))}

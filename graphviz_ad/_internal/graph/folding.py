@@ -16,9 +16,6 @@ from graphviz_ad._internal.graph.precision import sum_of_snapshots
 from graphviz_ad._internal.graph.snapshot import Snapshot
 
 LEVEL = Says("fold modules below that level", "level of modules", least=1)
-MOST_BOXES = 60  # more than that nobody reads unfolded
-MOST_FOLDED_BOXES = 36  # what is aimed at once folding is needed
-MOST_DRAWN = 400  # more than that is folded even where there are no modules to fold
 
 
 def collapse_modules(graph: Graph, depth: Annotated[int, LEVEL] = 1) -> Graph:
@@ -156,23 +153,6 @@ def sum_of_grads(graph: Graph, source: tuple[str, int], flowing: list[Edge]) -> 
     port = graph.nodes[source[0]].ports[source[1]]
     everything = [edge for edge in graph.out_edges(source[0]) if edge.port == source[1] and edge.cut is None]
     return port.grad if len(everything) == len(flowing) and port.upstream is None else None
-
-
-def fold_to_size(graph: Graph, depth: Annotated[int | None, LEVEL] = None) -> Graph:
-    """Modules folded at `depth`; without one, as deep as a readable picture allows, and not at all if the graph is
-    small.
-
-    What is too big even so, or has no modules, is folded into blocks of operations that ran one after the other.
-    """
-    if depth is not None:
-        return collapse_modules(graph, depth)
-    folded = graph
-    if len(graph.node_list) > MOST_BOXES:
-        for level in range(max((len(node.module) for node in graph.node_list), default=0), 0, -1):
-            folded = collapse_modules(graph, level)
-            if len(folded.node_list) <= MOST_FOLDED_BOXES:
-                break
-    return fold_blocks(folded, MOST_FOLDED_BOXES) if len(folded.node_list) > MOST_DRAWN else folded
 
 
 def fold_blocks(graph: Graph, blocks: Annotated[int, Says("how many blocks", "number of blocks", least=1)]) -> Graph:

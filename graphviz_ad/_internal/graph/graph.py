@@ -21,6 +21,7 @@ from graphviz_ad._internal.graph.messages import Communication
 from graphviz_ad._internal.graph.notice_sentences import texts
 from graphviz_ad._internal.graph.notices import Notice, as_notice
 from graphviz_ad._internal.graph.ragged import numel_of_shape
+from graphviz_ad._internal.graph.repeats import Copies
 from graphviz_ad._internal.graph.snapshot import Snapshot
 from graphviz_ad._internal.graph.statements import Statement
 from graphviz_ad._internal.graph.target import Target
@@ -140,7 +141,7 @@ class Node:
     processes; ``parameter_norm`` is the norm of the gradients of the ``parameters`` that a folded module holds;
     ``raised`` says that the program, or its backward pass, stopped here; ``statement`` is the place, among those of
     the graph, of the statement that this ran in; ``members`` are the keys, in ``Graph.finer``, of what a line or a
-    call of the program is made of.
+    call of the program is made of; ``copies`` says how often what stands in one box ran, and how the times differ.
     """
 
     key: str
@@ -168,6 +169,7 @@ class Node:
     raised: bool = False
     statement: int | None = None
     members: tuple[str, ...] = ()
+    copies: Copies | None = None
 
     @property
     def settings(self) -> tuple[tuple[str, str], ...]:

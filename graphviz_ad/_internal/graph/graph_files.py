@@ -26,6 +26,7 @@ from graphviz_ad._internal.graph.messages import Averaging, Communication, Meeti
 from graphviz_ad._internal.graph.notices import Failure, Notice
 from graphviz_ad._internal.graph.old_files import upgraded
 from graphviz_ad._internal.graph.ragged import ragged_record, read_shape
+from graphviz_ad._internal.graph.repeats import Copies
 from graphviz_ad._internal.graph.snapshot import Snapshot, Stats
 from graphviz_ad._internal.graph.statements import Statement
 
@@ -68,7 +69,9 @@ def _graph_record(graph: Graph, around: tuple[Statement, ...] = ()) -> dict[str,
     }
 
 
-def _record(thing: Node | Edge | Port | Notice | Failure | GradHistory | GradEvent | Statement) -> dict[str, Any]:
+def _record(
+    thing: Node | Edge | Port | Notice | Failure | GradHistory | GradEvent | Statement | Copies,
+) -> dict[str, Any]:
     """The fields that differ from their defaults, as plain data."""
     found = {}
     for field in fields(thing):
@@ -81,7 +84,7 @@ def _record(thing: Node | Edge | Port | Notice | Failure | GradHistory | GradEve
 def _json_value(value: Any) -> Any:
     if isinstance(value, Snapshot):
         return _snapshot(value)
-    if isinstance(value, (Port, Notice, Failure, GradEvent)):
+    if isinstance(value, (Port, Notice, Failure, GradEvent, Copies)):
         return _record(value)
     if isinstance(value, Word):
         return {"word": value.name}
@@ -251,6 +254,8 @@ def _read_value(name: str, value: Any) -> Any:
         return _MESSAGES[value["what"]](
             **{fact: _read_value(fact, part) for fact, part in value.items() if fact != "what"}
         )
+    if isinstance(value, dict) and "count" in value:
+        return Copies(**{fact: _read_value(fact, part) for fact, part in value.items()})
     if isinstance(value, dict) and "word" in value:
         return Word(value["word"])
     if isinstance(value, dict) and "number" in value:

@@ -12,7 +12,8 @@ from dataclasses import replace
 from graphviz_ad._internal.graph import notices
 from graphviz_ad._internal.graph.arguments import LEFT_OUT, Argument, hidden_operand
 from graphviz_ad._internal.graph.calls import merge_calls
-from graphviz_ad._internal.graph.folding import collapse_modules, fold_blocks, fold_to_size
+from graphviz_ad._internal.graph.fold_boxes import fold_to_boxes, fold_to_size
+from graphviz_ad._internal.graph.folding import collapse_modules, fold_blocks
 from graphviz_ad._internal.graph.graph import Graph, Node
 from graphviz_ad._internal.graph.notices import Notice
 
@@ -20,6 +21,7 @@ __all__ = [
     "Transform",
     "collapse_modules",
     "fold_blocks",
+    "fold_to_boxes",
     "fold_to_size",
     "hide_constants",
     "hide_unused",

@@ -49,6 +49,28 @@ Detail = Annotated[
         hint="op shows operations, line statements of the program, call calls of its functions, module modules.",
     ),
 ]
+Boxes = Annotated[
+    int | None,
+    Says(
+        "fold parts of the program until there are at most so many boxes; None: 40 where there are more than 60",
+        "number of boxes",
+        least=1,
+        metavar="COUNT",
+    ),
+]
+Focus = Annotated[
+    str | Sequence[str] | None,
+    Says(
+        "open what has this name (or these), and fold the rest; auto opens where something goes wrong: NaN, a gradient"
+        " of None or 0, a failure",
+        "name of a module, a function or a result",
+        metavar="NAME",
+    ),
+]
+Expand = Annotated[
+    str | Sequence[str],
+    Says("open what has this name (or these), too", "name of a module, a function or a result", metavar="NAME"),
+]
 Fit = Annotated[
     Literal["slide", "4:3", "page", "column"] | tuple[float, float] | None,
     Says(
@@ -77,6 +99,9 @@ class Look(Options):
     layout: LayoutName = "auto"
     depth: Depth = None
     detail: Detail = "auto"
+    boxes: Boxes = None
+    focus: Focus = None
+    expand: Expand = ()
     transforms: Annotated[
         Sequence[Transform],
         Says(
