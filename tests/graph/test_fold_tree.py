@@ -198,26 +198,24 @@ def test_a_copy_in_which_something_goes_wrong_stands_alone() -> None:
     model.blocks[7].up.bias.data.fill_(-1)  # relu is dead
     x = torch.randn(2, 3, dtype=torch.float64)
     folded = shown(gad.trace(model, x))
-    assert {"blocks.0 … blocks.6", "blocks.8 … blocks.19"} <= {*titles(folded)}
+    assert {"blocks.0 … 6", "blocks.8 … 19"} <= {*titles(folded)}
     assert any("blocks.7" in node.module for node in folded.node_list)
     model = tower()
     model.blocks[11].norm.bias.data[0] = float("nan")
-    assert {"blocks.11", "blocks.0 … blocks.10", "blocks.12 … blocks.19"} <= {
-        *titles(shown(gad.trace(model, x), boxes=6))
-    }
+    assert {"blocks.11", "blocks.0 … 10", "blocks.12 … 19"} <= {*titles(shown(gad.trace(model, x), boxes=6))}
 
 
 def test_it_is_opened_where_that_was_asked_for() -> None:
     graph = gad.trace(tower(), torch.randn(2, 3, dtype=torch.float64))
     folded = shown(graph, focus=("blocks.3",))
-    assert {"blocks.0 … blocks.2", "blocks.4 … blocks.19"} <= {*titles(folded)}
+    assert {"blocks.0 … 2", "blocks.4 … 19"} <= {*titles(folded)}
     assert any(node.name == "blocks.3.norm.weight" for node in folded.node_list)
     inside = [node.op for node in folded.node_list if node.module[:1] == ("blocks.3",) and node.kind == "op"]
     assert {"add", "relu"} <= {*inside}
     expanded = shown(graph, expand=("blocks.3.up",))
     assert any(node.name == "blocks.3.up.weight" for node in expanded.node_list)
     assert not any(node.name == "blocks.4.up.weight" for node in expanded.node_list)
-    with pytest.raises(UnknownNameError, match="blocks.33"):
+    with pytest.raises(UnknownNameError, match=r"blocks\.33"):
         shown(graph, focus=("blocks.33",))
 
 
@@ -226,7 +224,7 @@ def test_auto_opens_where_something_goes_wrong() -> None:
     model.blocks[7].up.weight.requires_grad_(False).fill_(float("inf"))
     folded = shown(gad.trace(model, torch.randn(2, 3, dtype=torch.float64)), focus=("auto",))
     assert any("blocks.7" in node.module for node in folded.node_list)
-    assert "blocks.0 … blocks.6" in titles(folded)
+    assert "blocks.0 … 6" in titles(folded)
 
 
 def steps(x: Tensor, cell: nn.LSTMCell) -> Tensor:

@@ -1,4 +1,4 @@
-"""Graph -> the nodes at which something is not as it should be: a failure, NaN that came up there, no gradient, or 0."""
+"""Graph -> the nodes at which something is not as it should be: a failure, NaN that came up there, no gradient or 0."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ AROUND = 2  # that stand close by, on each side
 
 
 def anomalous(graph: Graph) -> list[str]:
-    """The keys of these nodes, in forward order; gradients that are lost only where nothing else is wrong, of which they
-    may be the consequence.
+    """The keys of these nodes, in forward order; gradients that are lost only where nothing else is wrong, of which
+    they may be the consequence.
     """
     first = [node.key for node in graph.node_list if node.raised or nonfinite_from_here(graph, node)]
     return first or [node.key for node in graph.node_list if lost_gradient(graph, node)]

@@ -314,7 +314,11 @@ GRAPH = record_schema(
     ranks=COUNTS,
     statements=some(ref("statement")),
     finer=maybe(ref("graph")),
-    **{"grad histories": some(ref("history")), "earlier passes": some(ref("graph"))},
+    **{
+        "module classes": some(pair(TEXT, TEXT)),
+        "grad histories": some(ref("history")),
+        "earlier passes": some(ref("graph")),
+    },
 )
 NOTICE = one_of("kind", {kind: notice_of(kind) for kind in (SAID, *SENTENCES)})
 

@@ -25,6 +25,7 @@ from graphviz_ad._internal.graph.fold_tree import (
 )
 from graphviz_ad._internal.graph.folding import LEVEL, collapse_modules, folded_module
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node
+from graphviz_ad._internal.graph.layer_facts import layer_facts
 from graphviz_ad._internal.graph.notices import notice
 from graphviz_ad._internal.graph.repeats import Copies
 
@@ -57,7 +58,7 @@ def fold_to_boxes(
 
 
 def fold_to_size(graph: Graph, depth: Annotated[int | None, LEVEL] = None) -> Graph:
-    """Modules folded at `depth`; without one, as much as a readable picture needs, and nothing if the graph is small."""
+    """Modules folded at `depth`; without one, as much as a readable picture needs, and nothing of a small graph."""
     return fold_to_boxes(graph, anomalies=False) if depth is None else collapse_modules(graph, depth)
 
 
@@ -76,7 +77,7 @@ def with_folds(graph: Graph, shown: Sequence[Fold]) -> Graph:
     folds = {fold.keys()[-1]: fold for fold in shown if fold.kind != NODE}
     if not folds:
         return graph
-    groups = {key: [graph.nodes[each] for each in fold.keys()] for key, fold in folds.items()}
+    groups = {key: [graph.nodes[each] for each in [*fold.keys()]] for key, fold in folds.items()}
     owner = {node.key: key for key, nodes in groups.items() for node in nodes}
     result = contract(graph, groups, owner, partial(box_of_fold, folds))
     result = with_buses(result, groups)
@@ -95,14 +96,22 @@ def box_of_fold(
     node = replace(
         node,
         op=title_of(graph, fold),
-        call_op=fold.called or None,
+        call_op=class_of(graph, fold),
+        arguments=layer_facts(graph, members) if fold.kind == MODULE else (),
         module=path,
-        saved_bytes=sum(member.saved_bytes or 0 for member in members) or None,
         raised=any(member.raised for member in members),
         copies=copies_in(graph, fold.loop) if fold.loop is not None else None,
         statement=next((m.statement for m in members if m.statement is not None), None) if fold.kind == LINE else None,
     )
     return node, edges
+
+
+def class_of(graph: Graph, fold: Fold) -> str | None:
+    """The class of the module that a fold is, or that is repeated in it."""
+    named = fold.loop.children[0] if fold.loop is not None else fold
+    if named.kind != MODULE:
+        return None
+    return graph.class_of_module.get(named.name) or named.called or None
 
 
 def module_around(members: Sequence[Node], fold: Fold) -> tuple[str, ...]:
@@ -138,10 +147,7 @@ def with_buses(graph: Graph, boxes: Container[str]) -> Graph:
 def title_of(graph: Graph, fold: Fold) -> str:
     """What stands on a fold."""
     if fold.kind == REPEAT:
-        first, last = fold.children[0], fold.children[-1]
-        return (
-            f"{title_of(graph, first)} … {title_of(graph, last)}" if first.name != last.name else title_of(graph, first)
-        )
+        return title_of_copies(graph, fold.children[0], fold.children[-1])
     if fold.kind == NODE:
         node = graph.nodes[fold.key]
         return fold.name.rpartition(".")[2] if fold.name in node.module else node.op or fold.name
@@ -158,6 +164,15 @@ def title_of(graph: Graph, fold: Fold) -> str:
     return fold.name
 
 
+def title_of_copies(graph: Graph, first: Fold, last: Fold) -> str:
+    """What stands on copies: what they are all called, or the first and the last of them: "layers.0 … 31"."""
+    title = title_of(graph, first)
+    if first.name == last.name or MODULE not in (first.kind, last.kind):
+        return title
+    around, _, number = last.name.rpartition(".")
+    return f"{title} … {number if first.name.rpartition('.')[0] == around else last.name}"
+
+
 def said_of_line(graph: Graph, fold: Fold) -> str:
     """The variable that a statement fills, and what it calls."""
     parts = [part for part in fold.children if part.operations]
@@ -169,7 +184,7 @@ def said_of_line(graph: Graph, fold: Fold) -> str:
 
 def said_of_operations(graph: Graph, fold: Fold) -> str:
     """What neighbours without a common name do: the one result that has a name, or the operations."""
-    nodes = [graph.nodes[key] for key in fold.keys()]
+    nodes = [graph.nodes[key] for key in [*fold.keys()]]
     counts = Counter(node.op for node in nodes if node.op is not None)
     parts = [part.name for part in fold.children if part.kind in (MODULE, FUNCTION, REPEAT)]
     if fold.kind == CHAIN and parts:

@@ -1,7 +1,8 @@
 """Tree of folds + how many boxes there may be -> the folds that are shown, from the first to the last node.
 
 A branch is opened as long as there is room, the largest first, and what is built alike is opened together or not at
-all. What was asked for is opened whatever it takes, and of repeats each copy in which something goes wrong stands alone.
+all. What was asked for is opened whatever it takes, and of repeats each copy in which something goes wrong stands
+alone.
 """
 
 from __future__ import annotations
@@ -132,13 +133,13 @@ class Cutting:
             return USUAL if self.is_within(fold, self.asked) else NEVER
         if fold.kind in (DATA, STEPS) or (fold.operations < 2 and fold.kind != CHAIN) or not fold.lives:
             return NEVER
-        if fold.kind != CHAIN and self.has_modules and not fold.is_structured:
-            return NEVER
         loop = fold.loop
         if fold.kind == REPEAT and not fold.structure:  # what is left between copies that were taken out
             return NEVER
         if loop is not None and len(loop.children) > MOST_COPIES:
             return FOR_EXAMPLE if loop.structure and loop.children[0].operations >= WORTH_OPENING else NEVER
+        if fold.kind not in (CHAIN, REPEAT) and self.has_modules and not fold.is_structured:
+            return NEVER
         return USUAL
 
     def must(self, fold: Fold) -> bool:

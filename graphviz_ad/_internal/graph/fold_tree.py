@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
 from graphviz_ad._internal.graph.fold_repeats import repeats_in
 from graphviz_ad._internal.graph.fold_scopes import FUNCTION, LINE, MODULE, Scope, is_source, scopes_of
@@ -56,7 +57,7 @@ class Fold:
             child = waiting.pop()
             if child.kind in (MODULE, REPEAT):
                 return True
-            waiting += child.children if child.kind in (LINE, CHAIN, ROUND) else ()
+            waiting += child.children if child.kind in (LINE, FUNCTION, CHAIN, ROUND) else ()
         return False
 
     @property
@@ -439,7 +440,7 @@ def in_chains(children: Iterable[Fold]) -> list[Fold]:
         groups = -(-len(found) // MOST_ABREAST)
         groups = min(groups, MOST_ABREAST) if len(found) <= MOST_ABREAST**2 else groups
         bounds = [len(found) * i // groups for i in range(groups + 1)]
-        found = [chained(found[a:b]) for a, b in zip(bounds, bounds[1:], strict=False)]
+        found = [chained(found[a:b]) for a, b in pairwise(bounds)]
     return found
 
 

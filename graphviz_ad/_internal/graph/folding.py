@@ -9,8 +9,10 @@ from typing import Annotated
 import numpy as np
 
 from graphviz_ad._internal.base.argument_types import Says
+from graphviz_ad._internal.graph.calls import bytes_of
 from graphviz_ad._internal.graph.contraction import Ports, contract, is_convex, renumbered, shown_ports
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node
+from graphviz_ad._internal.graph.layer_facts import layer_facts
 from graphviz_ad._internal.graph.notices import notice
 from graphviz_ad._internal.graph.precision import sum_of_snapshots
 from graphviz_ad._internal.graph.snapshot import Snapshot
@@ -93,6 +95,8 @@ def folded_module(graph: Graph, members: list[Node], operands: list[Edge], ports
         last.key,
         "module",
         op=shared[-1],
+        call_op=graph.class_of_module.get(shared[-1]),
+        arguments=layer_facts(graph, members),
         name=next((port.name for port in shown if port.name), None) if len(shown) == 1 else None,
         ports=shown,
         autograd=tuple(label for member in members for label in member.autograd),
@@ -102,6 +106,7 @@ def folded_module(graph: Graph, members: list[Node], operands: list[Edge], ports
         inside=sum(max(member.inside, 1) for member in members if member.kind in ("op", "module")),
         parameters=parameters,
         parameter_norm=norm_of_parameters(members),
+        saved_bytes=bytes_of(members),
         backward_order=min((m.backward_order for m in members if m.backward_order is not None), default=None),
     )
     uses: dict[tuple[str, int], list[Edge]] = {}
@@ -172,4 +177,5 @@ def folded_block(graph: Graph, members: list[Node], operands: list[Edge], ports:
     counts = Counter(member.op or "?" for member in members if member.kind in ("op", "module"))
     first, count = counts.most_common(1)[0]
     total = sum(counts.values())
-    return replace(node, op=f"{count} × {first}" if len(counts) == 1 else f"{total} operations", module=()), edges
+    op = f"{count} × {first}" if len(counts) == 1 else f"{total} operations"
+    return replace(node, op=op, call_op=None, arguments=(), module=()), edges

@@ -274,8 +274,9 @@ class Graph:
     failed; ``detail`` is the same computation as finely as it was recorded, when ``self`` shows calls as one node; see
     also `passes`. ``ranks`` are those that it was merged of, if it was. ``grad_histories`` say of a recording what
     ``.grad`` of its tensors held. ``statements`` are those of the program that nodes ran in; ``finer`` is the graph
-    whose nodes are the members of lines and calls, where ``self`` has such. ``target`` is what `check` needs to run the
-    traced program again; it stays in this process, and in no file.
+    whose nodes are the members of lines and calls, where ``self`` has such. ``module_classes`` says of modules that
+    ran, by name, what they are. ``target`` is what `check` needs to run the traced program again; it stays in this
+    process, and in no file.
     """
 
     def __getstate__(self) -> dict[str, Any]:
@@ -295,6 +296,7 @@ class Graph:
     grad_histories: tuple[GradHistory, ...] = ()
     statements: tuple[Statement, ...] = ()
     finer: Graph | None = None
+    module_classes: tuple[tuple[str, str], ...] = ()
 
     @property
     def notices(self) -> tuple[str, ...]:
@@ -307,6 +309,11 @@ class Graph:
         them.
         """
         return tuple(note for note in self.notes if note.failure is not None)
+
+    @cached_property
+    def class_of_module(self) -> Mapping[str, str]:
+        """Name of a module that ran -> its class."""
+        return MappingProxyType(dict(self.module_classes))
 
     @cached_property
     def nodes(self) -> Mapping[str, Node]:

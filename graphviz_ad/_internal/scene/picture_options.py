@@ -17,8 +17,8 @@ AUTO = "auto"  # the level of detail that is chosen by size
 
 @dataclass(frozen=True)
 class Look:
-    """How a graph is shown: the options of `plot` that a film shares; ``anomalies``: what goes wrong among copies stands
-    alone.
+    """How a graph is shown: the options of `plot` that a film shares; ``anomalies``: what goes wrong among copies
+    stands alone.
     """
 
     theme: Theme
