@@ -107,7 +107,14 @@ def transforms_named(names: list[str]) -> tuple[Any, ...]:
     """The public transforms of these names, those that need nothing but a graph."""
     from graphviz_ad import transforms
 
-    known = ("hide_constants", "hide_unused", "collapse_modules")
+    known = (
+        "hide_constants",
+        "hide_unused",
+        "collapse_modules",
+        "fold_duplicates",
+        "hide_data",
+        "drop_views",
+    )
     for name in names:
         if name not in known:
             raise UnknownNameError("transform", name, known)

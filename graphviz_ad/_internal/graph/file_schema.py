@@ -129,6 +129,7 @@ FACTS: Mapping[str, Mapping[str, Schema]] = {
     "caught": {"sources": some(maybe(TEXT))},
     "modules folded": {"inside": COUNT},
     "parts folded": {"inside": COUNT},
+    "left out": {"count": COUNT},
     "blocks": {"operations": COUNT, "blocks": COUNT},
     "no lines": {"count": COUNT},
     "uneven passes": {"passes": COUNTS},

@@ -108,7 +108,7 @@ def box_of_fold(
 
 def class_of(graph: Graph, fold: Fold) -> str | None:
     """The class of the module that a fold is, or that is repeated in it."""
-    named = fold.loop.children[0] if fold.loop is not None else fold
+    named = fold.loop.children[0] if fold.loop is not None and fold.kind != MODULE else fold
     if named.kind != MODULE:
         return None
     return graph.class_of_module.get(named.name) or named.called or None

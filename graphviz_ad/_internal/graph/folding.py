@@ -90,7 +90,9 @@ def folded_module(graph: Graph, members: list[Node], operands: list[Edge], ports
     last = members[-1]
     shown = shown_ports(graph, members)
     shared = common_path([node.module for node in members if node.module]) or ("",)
-    parameters = sum(int(np.prod(node.ports[0].shape or ())) for node in members if node.kind == "leaf")
+    parameters = sum(
+        int(np.prod(node.ports[0].shape or ())) if node.kind == "leaf" else node.parameters for node in members
+    )
     node = Node(
         last.key,
         "module",
@@ -132,6 +134,7 @@ def norm_of_parameters(members: list[Node]) -> float | None:
         for node in members
         if node.kind == "leaf" and node.grad is not None and node.grad.norm is not None
     ]
+    norms += [node.parameter_norm for node in members if node.parameter_norm is not None]
     return float(np.sqrt(np.sum(np.square(norms)))) if norms else None
 
 

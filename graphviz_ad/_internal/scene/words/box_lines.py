@@ -158,7 +158,7 @@ def element_lines(role: str, snap: Snapshot, first: int = 0, *, brief: bool = Fa
         *((text, "spread") for text in spread),
         *((text, "") for text in remarks),
     ]
-    if not snap.known:
+    if not snap.known and parts[1:]:
         parts = [parts[0], (", ".join([text for text, _ in parts[1:]]), "spread" if spread else "")]
     return [Line(role, text, kind, number) for number, (text, kind) in enumerate(parts, first)]
 

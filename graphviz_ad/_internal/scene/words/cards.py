@@ -50,9 +50,16 @@ def lines_of_copies(node: Node) -> list[str]:
     first, last = copies.norms[0], copies.norms[-1]
     ends = f"{short_number(first)} first, {short_number(last)} last" if None not in (first, last) else ""
     known = [norm for norm in copies.norms if norm is not None and math.isfinite(norm)]
-    least = f"least {short_number(min(known))} at {short_name(copies.least)}" if known and copies.least else ""
-    most = f"most {short_number(max(known))} at {short_name(copies.most)}" if known and copies.most else ""
-    return [text for text in (f"each {curve(copies.norms)}", ends, least, most) if text]
+    within = (
+        [
+            f"{word} {short_number(norm)} at {short_name(name)}"
+            for word, norm, name in (("least", min(known), copies.least), ("most", max(known), copies.most))
+            if name is not None and norm not in (first, last)
+        ]
+        if known
+        else []
+    )
+    return [text for text in (f"each {curve(copies.norms)}", ends, *within) if text]
 
 
 def short_name(name: str) -> str:
