@@ -44,9 +44,8 @@ def fold_to_boxes(
     anomalies: bool = True,
 ) -> Graph:
     """A graph that is too big to be read, or is to be opened somewhere, with parts of it as one node each."""
-    if boxes is None and not focus and len(graph.node_list) <= MOST_UNFOLDED:
-        return graph
-    if boxes is not None and len(graph.node_list) <= boxes and not focus:
+    drawn = sum(not is_number(node) for node in graph.node_list)
+    if not focus and drawn <= (boxes or MOST_UNFOLDED):
         return graph
     tree = fold_tree(graph)
     wrong = places_of(tree, anomalous(graph)) if anomalies or AUTO in focus else ()
@@ -60,6 +59,11 @@ def fold_to_boxes(
 def fold_to_size(graph: Graph, depth: Annotated[int | None, LEVEL] = None) -> Graph:
     """Modules folded at `depth`; without one, as much as a readable picture needs, and nothing of a small graph."""
     return fold_to_boxes(graph, anomalies=False) if depth is None else collapse_modules(graph, depth)
+
+
+def is_number(node: Node) -> bool:
+    """Whether a node is a number of the program, which stands in formulas rather than in a box."""
+    return node.kind == "data" and node.op is None and node.name is None and node.ports[0].shape == ()
 
 
 def odd_places(graph: Graph, tree: Fold) -> list[int]:
