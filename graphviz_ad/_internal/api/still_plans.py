@@ -22,6 +22,7 @@ from graphviz_ad._internal.maths.number_format import written_with
 from graphviz_ad._internal.output.call_options import PlotOptions, asked_about, smallest_letters
 from graphviz_ad._internal.scene.annotations import with_failure, with_remarks
 from graphviz_ad._internal.scene.leaf_copies import inline_constants, without_boxes
+from graphviz_ad._internal.scene.overlay import with_overlay
 from graphviz_ad._internal.scene.picture_options import AUTO, DIRECTIONS, Look
 from graphviz_ad._internal.scene.place import SLIDE, Place, Size, place_of
 from graphviz_ad._internal.scene.scene import Scene
@@ -75,6 +76,7 @@ class Subject:
             scene = with_remarks(scene, self.remarks)
             scene = with_paths(scene, self.explained) if self.explained is not None else scene
             scene = with_tangents(scene, words, self.forward) if self.forward is not None else scene
+        scene = with_overlay(scene, self.graph, asked.overlay)
         if asked.constants == "inline":
             scene = without_boxes(scene, inline_constants(words))
         boxes = tuple(slimmer(box, {}, signs=manner.signs, statistics=manner.statistics) for box in scene.boxes)

@@ -138,6 +138,15 @@ class Paths(Options):
 class StillWords(Options):
     """What only a still picture leaves to choose."""
 
+    overlay: Annotated[
+        str | Mapping[str, float] | None,
+        Says(
+            "fill boxes by how much they have of something, by powers of ten; or a mapping from names to numbers",
+            "quantity",
+            ("gradient", "value", "saved", "parameters"),
+            metavar="NAME",
+        ),
+    ] = None
     fit: Fit = None
     font: Annotated[
         str | tuple[str, float] | None,
@@ -353,7 +362,7 @@ class SaveOptions(FilmFile, StillFile, FilmWays, StillWords, Paths, Look):
     ] = None
 
 
-STILL_ONLY = ("output", "with_all", "values", "gradients", "fit", "font", "digits", "legend", "constants")
+STILL_ONLY = ("overlay", "output", "with_all", "values", "gradients", "fit", "font", "digits", "legend", "constants")
 FILM_ONLY = ("speed", "flow", "aspect", "steps", "passes")
 FILE_ONLY = ("loop", "scale", "mode")
 STILL_FILE_ONLY = ("width", "scale", "dpi", "transparent")
