@@ -147,7 +147,9 @@ def table(outcomes: Sequence[Outcome], only: Sequence[str]) -> str:
     lines = [
         "# Versions of torch",
         "",
-        f"Made by `python tools/torch_versions.py`, which ran {what} on each of these versions, one after the other.",
+        f"Made by `python tools/torch_versions.py`, which ran {what} on each of these versions, one after the other,",
+        f"of {commit()}. The continuous integration runs all tests of every commit on the version that"
+        " constraints.txt pins.",
         "",
         "| torch | Python | numpy | passed | failed | skipped |",
         "|---|---|---|---:|---:|---:|",
@@ -156,6 +158,15 @@ def table(outcomes: Sequence[Outcome], only: Sequence[str]) -> str:
     for outcome in outcomes:
         lines += failures(outcome)
     return "\n".join(lines) + "\n"
+
+
+def commit() -> str:
+    """Which state of the tree was tried."""
+    try:
+        changed = said(["git", "status", "--porcelain", "--untracked-files=no"])
+        return f"commit {said(['git', 'rev-parse', '--short', 'HEAD'])}" + (" with changes" if changed else "")
+    except (OSError, subprocess.CalledProcessError):
+        return "a tree without git"
 
 
 def row(outcome: Outcome) -> str:

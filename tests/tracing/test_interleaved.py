@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import gc
+import os
 import threading
+import warnings
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -24,6 +26,7 @@ import graphviz_ad as gad
 from graphviz_ad._internal.base.errors import TraceError
 from graphviz_ad._internal.graph.graph import Graph
 from graphviz_ad._internal.graph.transforms import hide_unused
+from graphviz_ad._internal.tracing.tape import collector, modes
 
 STEPS: dict[str, Callable[[Tensor], Tensor]] = {
     "sin": torch.sin, "cos": torch.cos, "exp": torch.exp, "tanh": torch.tanh
@@ -230,6 +233,50 @@ def test_threads_that_record_at_the_same_time_have_each_its_own() -> None:
     for thread in threads:
         thread.join()
     assert found == {name: [name, "sum"] for name in STEPS}
+
+
+def test_one_that_ends_while_another_thread_takes_off_the_last_leaves_nothing_set(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    mine, other = Counting(), Counting()
+    set_flags = modes.set_mode_flags
+    thread = threading.Thread(target=modes.take_off, args=(other,))
+
+    def meanwhile(flags: dict[str, bool]) -> None:
+        if threading.current_thread() is not thread and any(flags.values()):
+            thread.start()
+            thread.join(0.2)  # it has to wait where it may not come in between
+        set_flags(flags)
+
+    modes.put_on(mine)
+    modes._on[id(other)] = threading.get_ident()  # as if that thread had put it on
+    monkeypatch.setattr(modes, "set_mode_flags", meanwhile)
+    modes.take_off(mine)
+    thread.join()
+    assert not is_in_torch_dispatch_mode()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+def test_a_child_that_is_forked_while_a_thread_records_finds_nothing_set() -> None:
+    on, forked = threading.Event(), threading.Event()
+
+    def work() -> None:
+        with gad.record(), collector.at_rest():
+            on.set()
+            forked.wait()
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    on.wait()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12 warns of a fork beside threads
+        child = os.fork()
+    if child == 0:
+        wrapped = torch.autograd._engine_run_backward.__module__ != "torch.autograd.graph"
+        os._exit(int(is_in_torch_dispatch_mode() or wrapped or not gc.isenabled()))
+    forked.set()
+    thread.join()
+    assert os.waitpid(child, 0)[1] == 0
 
 
 def test_a_recording_that_is_left_in_another_thread_is_refused_and_records_no_more() -> None:

@@ -261,12 +261,41 @@ def compare_on_function(
     if wrt is not None:
         place_of_result(graph, wrt)
         inputs = {name: array for name, array in inputs.items() if name == wrt}
-    names = {name: array.shape for name, array in inputs.items()}
-    sizes = {name: int(array.size) for name, array in inputs.items()}
-    if not 0 < sum(sizes.values()) <= MOST_INPUTS:
+    refuse_what_has_no_differences(graph, inputs)
+    at = np.concatenate([np.ravel(array) for array in inputs.values()]).astype(np.float64)
+    labels = labels_of(inputs)
+    reverse = np.concatenate([gradient(graph, name) for name in inputs])
+    symbolic, notes = formulas_of(graph, {place_of_result(graph, name)[0]: name for name in inputs})
+    exact, measured_by = exact_derivatives(symbolic, labels, reverse)
+    curves = tuple(error_curve(kind, of_vector(function, inputs), at, exact) for kind in ("forward", "central"))
+    costs = mode_costs(graph)
+    methods = (
+        *(numeric(found, costs) for found in curves),
+        *([formula_gradients(symbolic, labels)] if symbolic is not None else []),
+        *automatic(graph, inputs, reverse, symbolic, labels, costs),
+    )
+    if not any(method.name == "automatic, forward mode" for method in methods):
+        notes = (*notes, "Forward mode: left out, because some tangents are not known.")
+    return Comparison(
+        graph=graph,
+        inputs=dict(zip(labels, at.tolist(), strict=True)),
+        exact=tuple(exact.tolist()),
+        measured_by=measured_by,
+        methods=methods,
+        curves=curves,
+        symbolic=symbolic,
+        costs=costs,
+        notes=notes,
+        result=graph_names(graph).output,
+    )
+
+
+def refuse_what_has_no_differences(graph: Graph, inputs: Inputs) -> None:
+    """Raises `OptionError` where there is nothing to vary, or too much of it, or complex numbers."""
+    count = sum(int(array.size) for array in inputs.values())
+    if not 0 < count <= MOST_INPUTS:
         raise OptionError(
-            f"{graph.name} has {counted_noun(sum(sizes.values()), 'input')} to differentiate by, and numeric"
-            " differentiation"
+            f"{graph.name} has {counted_noun(count, 'input')} to differentiate by, and numeric differentiation"
             f" evaluates it anew for each; choose one of at most {MOST_INPUTS} numbers with wrt=:"
             f" {', '.join(graph_inputs(graph)) or 'there is none'}"
         )
@@ -276,47 +305,33 @@ def compare_on_function(
             f"{strange!r} holds complex numbers, and numeric differentiation is done with real ones here; choose a real"
             " input with wrt="
         )
-    at = np.concatenate([np.ravel(array) for array in inputs.values()]).astype(np.float64)
 
-    def of_vector(point: Array) -> float:
-        parts = np.split(point, np.cumsum(list(sizes.values()))[:-1])
-        return function({name: part.reshape(shape) for (name, shape), part in zip(names.items(), parts, strict=True)})
 
-    labels = [
-        name + (f"[{', '.join(map(str, index))}]" if shape else "")
-        for name, shape in names.items()
-        for index in np.ndindex(shape)
+def labels_of(inputs: Inputs) -> list[str]:
+    """ "x", or "w[0, 1]": a label for each number."""
+    return [
+        name + (f"[{', '.join(map(str, index))}]" if array.shape else "")
+        for name, array in inputs.items()
+        for index in np.ndindex(array.shape)
     ]
-    reverse = np.concatenate([gradient(graph, name) for name in inputs])
-    symbolic, notes = formulas_of(graph, {place_of_result(graph, name)[0]: name for name in inputs})
-    exact, measured_by = reverse, "automatic differentiation"
-    if symbolic is not None and symbolic.known:
-        exact, measured_by = (
-            np.array([float(symbolic.exact[label]) for label in labels]),
-            "the formulas, computed with 30 digits",
-        )
-    curves = tuple(error_curve(kind, of_vector, at, exact) for kind in ("forward", "central"))
-    costs = mode_costs(graph)
-    methods = [
-        *(numeric(found, costs) for found in curves),
-        *([formula_gradients(symbolic, labels)] if symbolic is not None else []),
-        *automatic(graph, inputs, reverse, symbolic, labels, costs),
-    ]
-    if not any(method.name == "automatic, forward mode" for method in methods):
-        notes = (*notes, "Forward mode: left out, because some tangents are not known.")
-    point = dict(zip(labels, at.tolist(), strict=True))
-    return Comparison(
-        graph,
-        point,
-        tuple(exact.tolist()),
-        measured_by,
-        tuple(methods),
-        curves,
-        symbolic,
-        costs,
-        notes,
-        graph_names(graph).output,
-    )
+
+
+def of_vector(function: Callable[[Inputs], float], inputs: Inputs) -> Callable[[Array], float]:
+    """The function of all numbers in one row."""
+    ends = np.cumsum([array.size for array in inputs.values()])[:-1]
+
+    def asked(point: Array) -> float:
+        parts = zip(inputs.items(), np.split(point, ends), strict=True)
+        return function({name: part.reshape(array.shape) for (name, array), part in parts})
+
+    return asked
+
+
+def exact_derivatives(symbolic: Symbolic | None, labels: list[str], reverse: Array) -> tuple[Array, str]:
+    """What errors are measured by, and what that is called."""
+    if symbolic is None or not symbolic.known:
+        return reverse, "automatic differentiation"
+    return np.array([float(symbolic.exact[label]) for label in labels]), "the formulas, computed with 30 digits"
 
 
 def graph_inputs(graph: Graph) -> list[str]:

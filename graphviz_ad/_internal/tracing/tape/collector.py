@@ -9,12 +9,13 @@ any more, the collector is as it was.
 from __future__ import annotations
 
 import gc
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 _lock = threading.Lock()
-_builders: set[object] = set()
+_builders: dict[object, int] = {}  # each with its thread
 _was_enabled = True
 
 
@@ -27,7 +28,7 @@ def at_rest() -> Iterator[None]:
         with _lock:
             if not _builders:
                 _was_enabled = gc.isenabled()
-            _builders.add(builder)
+            _builders[builder] = threading.get_ident()
             gc.disable()
         yield
     finally:
@@ -41,6 +42,19 @@ def at_rest() -> Iterator[None]:
 def _leave(builder: object) -> None:
     """The collector as it was, if nobody else builds; bears being run twice, or by one who never began."""
     with _lock:
-        if _was_enabled and _builders == {builder}:
+        if _was_enabled and list(_builders) == [builder]:
             gc.enable()
-        _builders.discard(builder)
+        _builders.pop(builder, None)
+
+
+def _after_fork() -> None:
+    """A forked process has one thread: what the others build, they build elsewhere."""
+    global _lock
+    _lock = threading.Lock()
+    here = threading.get_ident()
+    for builder in [builder for builder, thread in _builders.items() if thread != here]:
+        _leave(builder)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

@@ -16,7 +16,7 @@ REGISTER = "register_hooks"
 _seen = [0]
 _open: set[int] = set()  # identities of those that are open
 _real: list[Any] = [None]  # None: it is in its place
-_lock = threading.Lock()
+_lock = threading.RLock()  # what the garbage collector ends may come in while its own thread holds it
 
 
 def registered() -> int:
@@ -37,12 +37,11 @@ class Noted:
 
     def __exit__(self, *error: object) -> None:
         """Give torch its own back with the last recording that ends; bears being run twice."""
-        if _real[0] is not None:
-            with _lock:
-                _open.discard(id(self))
-                if not _open:
-                    setattr(SAVED_TENSOR, REGISTER, _real[0])
-                    _real[0] = None
+        with _lock:
+            _open.discard(id(self))
+            if not _open and _real[0] is not None:
+                setattr(SAVED_TENSOR, REGISTER, _real[0])
+                _real[0] = None
 
 
 def _wrap(real: Any) -> None:

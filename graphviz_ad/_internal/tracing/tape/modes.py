@@ -27,7 +27,8 @@ from graphviz_ad._internal.tracing.tape.torch_private import (
 _enter: Callable[[Any], Any] = DispatchMode.__enter__
 _exit: Callable[..., Any] = DispatchMode.__exit__
 _on: dict[int, int] = {}  # identity of a mode of ours -> its thread
-_lock = threading.Lock()
+_lock = threading.RLock()  # a recording that the garbage collector ends may come in while its own thread holds it
+_measuring = threading.Lock()
 _to_reset: dict[str, bool] = {}  # the variables that the first of them has set
 
 
@@ -38,11 +39,14 @@ def put_on(mode: Any) -> None:
         _enter(mode)
         return
     kind: Any = type(mode)
-    flags = flags_while_on(kind)
+    thread, key = threading.get_ident(), id(mode)
+    with _measuring:  # the variables are those of all threads: two that measure at once would leave them set
+        flags = flags_while_on(kind)
     with _lock:
-        if not _on:
+        first = not _on
+        _on[key] = thread
+        if first:
             _to_reset.update({name: False for name, value in mode_flags().items() if name in flags and not value})
-        _on[id(mode)] = threading.get_ident()
         set_mode_flags(flags)
     PUSH(mode)
 
@@ -68,7 +72,7 @@ def take_off(mode: Any) -> None:
             if not _is_on(others[-1]):  # an interrupt may come anywhere
                 PUSH(others[-1]) if id(others[-1]) in _on else _enter(others[-1])
             others.pop()
-        set_mode_flags(dict.fromkeys(_to_reset, True))
+        _set_again()
 
 
 def _innermost() -> Any:
@@ -82,9 +86,21 @@ def _is_on(mode: Any) -> bool:
 def _forget(mode: Any) -> None:
     with _lock:
         _on.pop(id(mode), None)
-        if not _on:
-            set_mode_flags(_to_reset)
-            _to_reset.clear()
+        _reset_after_the_last()
+
+
+def _reset_after_the_last() -> None:
+    if not _on:
+        set_mode_flags(_to_reset)
+        _to_reset.clear()
+
+
+def _set_again() -> None:
+    """The variables are as modes of ours want them, as long as there is one in any thread: asked and set in one go,
+    for another thread may take off the last of them between the two.
+    """
+    with _lock:
+        set_mode_flags(dict.fromkeys(_to_reset, True))
 
 
 @cache
@@ -97,17 +113,19 @@ def flags_while_on(kind: Any) -> dict[str, bool]:
         _enter(mode)
         within = mode_flags()
         _exit(mode, None, None, None)
-        return {name: True for name, value in within.items() if value and not mode_flags()[name]}
+        without = mode_flags() | _to_reset
+        return {name: True for name, value in within.items() if value and not without[name]}
 
     return answer_to(measured) or {}
 
 
 def _after_fork() -> None:
     """A forked process has one thread: modes of the others are not its own."""
-    global _lock
-    _lock = threading.Lock()
+    global _lock, _measuring
+    _lock, _measuring = threading.RLock(), threading.Lock()
     for mode in [mode for mode, thread in _on.items() if thread != threading.get_ident()]:
         del _on[mode]
+    _reset_after_the_last()
 
 
 if hasattr(os, "register_at_fork"):

@@ -511,7 +511,7 @@ def _is_place_for_result(argument: Any) -> bool:
 
 ENGINE, SEEDS = "_engine_run_backward", "_make_grads"  # what runs, and what looks at that before
 _watchers: dict[int, list[Callable[..., Any]]] = {}
-_watchers_lock = threading.Lock()
+_watchers_lock = threading.RLock()  # what the garbage collector ends may come in while its own thread holds it
 
 
 @contextmanager
@@ -527,9 +527,9 @@ def engine_entry(around: Callable[..., Any]) -> Iterator[bool]:
     thread = threading.get_ident()
     try:
         with _watchers_lock:
+            _watchers.setdefault(thread, []).append(around)
             if _real_engine[0] is None:
                 _wrap_engine()
-            _watchers.setdefault(thread, []).append(around)
         yield True
     finally:
         try:
@@ -564,7 +564,7 @@ def _give_engine_back() -> None:
 def _after_fork() -> None:
     """A forked process has one thread: recordings of the others are not its own."""
     global _watchers_lock
-    _watchers_lock = threading.Lock()
+    _watchers_lock = threading.RLock()
     for thread in [thread for thread in _watchers if thread != threading.get_ident()]:
         del _watchers[thread]
     if not _watchers:
