@@ -11,18 +11,8 @@ from typing import Annotated
 from graphviz_ad._internal.graph.anomalies import anomalous, norm_of, odd_ones
 from graphviz_ad._internal.graph.contraction import Ports, contract, renumbered
 from graphviz_ad._internal.graph.fold_cut import Wish, cut_of, places_of
-from graphviz_ad._internal.graph.fold_tree import (
-    CHAIN,
-    DATA,
-    FUNCTION,
-    LINE,
-    MODULE,
-    NODE,
-    REPEAT,
-    ROUND,
-    Fold,
-    fold_tree,
-)
+from graphviz_ad._internal.graph.fold_scopes import FUNCTION, LINE, MODULE
+from graphviz_ad._internal.graph.fold_tree import CHAIN, DATA, NODE, REPEAT, ROUND, Fold, fold_tree
 from graphviz_ad._internal.graph.folding import LEVEL, collapse_modules, folded_module
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node
 from graphviz_ad._internal.graph.layer_facts import layer_facts
@@ -44,8 +34,7 @@ def fold_to_boxes(
     anomalies: bool = True,
 ) -> Graph:
     """A graph that is too big to be read, or is to be opened somewhere, with parts of it as one node each."""
-    drawn = sum(not is_number(node) for node in graph.node_list)
-    if not focus and drawn <= (boxes or MOST_UNFOLDED):
+    if not focus and not is_too_large(graph, boxes or MOST_UNFOLDED):
         return graph
     tree = fold_tree(graph)
     wrong = places_of(tree, anomalous(graph)) if anomalies or AUTO in focus else ()
@@ -59,6 +48,11 @@ def fold_to_boxes(
 def fold_to_size(graph: Graph, depth: Annotated[int | None, LEVEL] = None) -> Graph:
     """Modules folded at `depth`; without one, as much as a readable picture needs, and nothing of a small graph."""
     return fold_to_boxes(graph, anomalies=False) if depth is None else collapse_modules(graph, depth)
+
+
+def is_too_large(graph: Graph, boxes: int = MOST_UNFOLDED) -> bool:
+    """Whether a graph has more than so many boxes as it stands."""
+    return sum(not is_number(node) for node in graph.node_list) > boxes
 
 
 def is_number(node: Node) -> bool:

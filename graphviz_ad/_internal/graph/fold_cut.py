@@ -13,7 +13,8 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from graphviz_ad._internal.base.errors import UnknownNameError
-from graphviz_ad._internal.graph.fold_tree import CHAIN, DATA, MODULE, NODE, REPEAT, STEPS, Fold
+from graphviz_ad._internal.graph.fold_scopes import MODULE
+from graphviz_ad._internal.graph.fold_tree import CHAIN, DATA, NODE, REPEAT, STEPS, Fold
 
 MOST_COPIES = 12  # of what is repeated, that are shown one by one unasked
 WORTH_OPENING = 3  # operations of a copy of which one is shown for all

@@ -15,13 +15,8 @@ from graphviz_ad._internal.scene.alarms import alarms
 from graphviz_ad._internal.scene.scene import Scene
 from graphviz_ad._internal.scene.words.short_text import short_count
 
-STEPS = (
-    "shade.p1",
-    "shade.p2",
-    "shade.p3",
-    "shade.p4",
-)  # one hue, so that they can be told apart by every kind of sight
-BORN, PASSED_ON, MEANT, NOTHING = "shade.n4", "shade.n2", "shade.0", "data"
+STEPS = ("shade.p1", "shade.p2", "shade.p3")  # one hue for every kind of sight, and letters can be read on them
+BORN, PASSED_ON, MEANT, NOTHING = "shade.n3", "shade.n1", "shade.0", "data"
 Quantity = Callable[[Node], float | None]
 
 
@@ -55,7 +50,7 @@ def parameters_of(node: Node) -> float | None:
 QUANTITIES: Mapping[str, tuple[Quantity, str, Callable[[float], str]]] = {
     "gradient": (gradient_of, "norm of the gradient", short_number),
     "value": (value_of, "norm of the value", short_number),
-    "saved": (saved_by, "bytes kept for the backward pass", readable_bytes),
+    "saved": (saved_by, "bytes kept for the backward pass", lambda count: readable_bytes(int(count))),
     "parameters": (parameters_of, "number of parameters", lambda count: short_count(int(count))),
 }
 
