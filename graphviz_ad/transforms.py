@@ -13,22 +13,40 @@ from graphviz_ad._internal.graph import transforms as _defined
 
 __all__ = [
     "collapse_modules",
+    "drop_views",
+    "fold",
     "fold_blocks",
+    "fold_duplicates",
     "fold_to_size",
     "hide_constants",
+    "hide_data",
     "hide_unused",
     "keep_only",
+    "keep_paths",
     "merge_calls",
+    "only_module",
+    "prune",
+    "prune_branch",
+    "rename",
 ]
 
 
 collapse_modules = checking_arguments(_defined.collapse_modules)
+drop_views = checking_arguments(_defined.drop_views)
+fold = checking_arguments(_defined.fold)
 fold_blocks = checking_arguments(_defined.fold_blocks)
+fold_duplicates = checking_arguments(_defined.fold_duplicates)
 fold_to_size = checking_arguments(_defined.fold_to_size)
 hide_constants = checking_arguments(_defined.hide_constants)
+hide_data = checking_arguments(_defined.hide_data)
 hide_unused = checking_arguments(_defined.hide_unused)
 keep_only = checking_arguments(_defined.keep_only)
+keep_paths = checking_arguments(_defined.keep_paths)
 merge_calls = checking_arguments(_defined.merge_calls)
+only_module = checking_arguments(_defined.only_module)
+prune = checking_arguments(_defined.prune)
+prune_branch = checking_arguments(_defined.prune_branch)
+rename = checking_arguments(_defined.rename)
 
 
 def __dir__() -> list[str]:

@@ -128,6 +128,10 @@ def things() -> dict[str, Any]:
         x=lambda: x,
         given=lambda: x,
         depth=lambda: 1,
+        pattern=lambda: "add",
+        to=lambda: "y",
+        start=lambda: "x1",
+        end=lambda: "x1",
         cls=lambda: torch.autograd.Function,
     )
     return {

@@ -36,6 +36,8 @@ SOMETHING_ELSE: Mapping[str, tuple[str, set[str]]] = {
         "the arguments of a clamp",
         {"min", "max"},
     ),
+    "cli/flags.py": ("an option", {"expand"}),
+    "graph/fold_tree.py": ("kinds of folds", {"repeat", "round"}),
     "graph/cuts.py": ("a reason why no gradient flows", {"detach"}),
     "graph/rank_messages.py": ("a collective", {"gather"}),
     "tracing/tape/communication.py": ("a collective", {"gather"}),

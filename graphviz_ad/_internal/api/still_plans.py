@@ -14,14 +14,16 @@ from graphviz_ad._internal.explain.explanation import Explanation
 from graphviz_ad._internal.explain.forward_mode import Tangents, tangents_of
 from graphviz_ad._internal.explain.path_picture import with_paths
 from graphviz_ad._internal.explain.tangent_picture import with_tangents
+from graphviz_ad._internal.graph.fold_boxes import is_too_large
 from graphviz_ad._internal.graph.graph import Graph
 from graphviz_ad._internal.layouts.choice import place_scene
 from graphviz_ad._internal.layouts.planning import BRIEFEST, DRAWN, MANNERS, WHOLE, Engine, Manner, best_plan
-from graphviz_ad._internal.maths.detail_levels import LEVELS
+from graphviz_ad._internal.maths.detail_levels import LEVELS, MODULES
 from graphviz_ad._internal.maths.number_format import written_with
 from graphviz_ad._internal.output.call_options import PlotOptions, asked_about, smallest_letters
 from graphviz_ad._internal.scene.annotations import with_failure, with_remarks
 from graphviz_ad._internal.scene.leaf_copies import inline_constants, without_boxes
+from graphviz_ad._internal.scene.overlay import with_overlay
 from graphviz_ad._internal.scene.picture_options import AUTO, DIRECTIONS, Look
 from graphviz_ad._internal.scene.place import SLIDE, Place, Size, place_of
 from graphviz_ad._internal.scene.scene import Scene
@@ -30,6 +32,7 @@ from graphviz_ad._internal.scene.words.describe import Options, words_of_graph
 from graphviz_ad._internal.scene.words.tensor_grids import Tensors
 
 MOST_ON_A_SLIDE = 40  # nodes; more can never be read there
+FEWER = {f"at most {boxes} boxes": boxes for boxes in (24, 16, 10)}  # of a graph that is folded on every level
 LEGIBLE = 0.6  # scale on a slide; below it, a picture is looked at on its own
 SQUARE = (1.0, 1.0)
 Remarks = Mapping[str, Sequence[str]]
@@ -79,6 +82,7 @@ class Subject:
             scene = with_remarks(scene, self.remarks)
             scene = with_paths(scene, self.explained) if self.explained is not None else scene
             scene = with_tangents(scene, words, self.forward) if self.forward is not None else scene
+        scene = with_overlay(scene, self.graph, asked.overlay)
         if asked.constants == "inline":
             scene = without_boxes(scene, inline_constants(words))
         less = {"signs": manner.signs, "statistics": manner.statistics, "gradless": manner.legend}
@@ -189,13 +193,18 @@ class Levels:
     @property
     def names(self) -> Sequence[str]:
         """The levels, from the finest; one where it was chosen, or where modules are to be folded anyway."""
-        chosen = self.look.detail != AUTO or self.look.depth is not None
-        return (self.look.detail,) if chosen else tuple(LEVELS)
+        look = self.look
+        if look.detail != AUTO or look.depth is not None or look.boxes is not None or look.focus:
+            return (look.detail,)
+        fewer = FEWER if is_too_large(self.graph) else {}
+        return (*[name for name in LEVELS if name != MODULES], *fewer, MODULES)
 
     def on(self, name: str) -> Subject:
         """The graph on a level."""
         if name not in self.made:
-            self.made[name] = subject(self.graph, replace(self.look, detail=name), self.asked, self.remarks)
+            boxes = FEWER.get(name)
+            look = replace(self.look, detail=name) if boxes is None else replace(self.look, boxes=boxes)
+            self.made[name] = subject(self.graph, look, self.asked, self.remarks)
         return self.made[name]
 
 

@@ -111,7 +111,14 @@ def transforms_named(names: list[str]) -> tuple[Any, ...]:
     """The public transforms of these names, those that need nothing but a graph."""
     from graphviz_ad import transforms
 
-    known = ("hide_constants", "hide_unused", "collapse_modules")
+    known = (
+        "hide_constants",
+        "hide_unused",
+        "collapse_modules",
+        "fold_duplicates",
+        "hide_data",
+        "drop_views",
+    )
     for name in names:
         if name not in known:
             raise UnknownNameError("transform", name, known)
@@ -132,4 +139,9 @@ def movements(texts: list[str]) -> str | Mapping[str, Any]:
 TYPED: Mapping[str, Callable[[str], Any]] = {"fit": place_typed, "font": font_typed, "theme": theme_typed}
 FLAGS = {"output": "--of"}  # what is called otherwise than in Python: --output is the file
 # flags that may be given several times
-PARSERS: Mapping[str, Callable[[list[str]], Any]] = {"transforms": transforms_named, "tangents": movements}
+PARSERS: Mapping[str, Callable[[list[str]], Any]] = {
+    "transforms": transforms_named,
+    "tangents": movements,
+    "focus": tuple,
+    "expand": tuple,
+}

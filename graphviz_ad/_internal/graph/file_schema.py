@@ -129,6 +129,8 @@ FACTS: Mapping[str, Mapping[str, Schema]] = {
     "caught": {"sources": some(maybe(TEXT))},
     "flows inside": {"users": TEXTS},
     "modules folded": {"inside": COUNT},
+    "parts folded": {"inside": COUNT},
+    "left out": {"count": COUNT},
     "blocks": {"operations": COUNT, "blocks": COUNT},
     "no lines": {"count": COUNT},
     "uneven passes": {"passes": COUNTS},
@@ -265,16 +267,21 @@ OF_EVERY_VERSION: Mapping[str, Schema] = {
     "parameters": COUNT,
     "saved_bytes": maybe(COUNT),
 }
+NORM = {"anyOf": [{"type": "number"}, record_schema({"number": REAL})]}
+COPIES = record_schema(
+    {"count": COUNT}, norms=some(maybe(NORM)), first=TEXT, last=TEXT, least=maybe(TEXT), most=maybe(TEXT)
+)
 OF_THIS_VERSION: Mapping[str, Schema] = {
     "arguments": some(pair(TEXT, ref("argument"))),
     "hooks": TEXTS,
     "hook_effects": some({"enum": list(HOOK_EFFECTS)}),
     "messages": some(one_of("what", MESSAGES)),
-    "parameter_norm": maybe({"anyOf": [{"type": "number"}, record_schema({"number": REAL})]}),
+    "parameter_norm": maybe(NORM),
     "raised": TRUTH,
     "statement": maybe(COUNT),
     "members": TEXTS,
     "switched_off": TEXTS,
+    "copies": maybe(COPIES),
 }
 # what the facts of this version were, as texts
 OF_VERSION_1: Mapping[str, Schema] = {"settings": some(pair(TEXT, TEXT))}
@@ -311,7 +318,11 @@ GRAPH = record_schema(
     ranks=COUNTS,
     statements=some(ref("statement")),
     finer=maybe(ref("graph")),
-    **{"grad histories": some(ref("history")), "earlier passes": some(ref("graph"))},
+    **{
+        "module classes": some(pair(TEXT, TEXT)),
+        "grad histories": some(ref("history")),
+        "earlier passes": some(ref("graph")),
+    },
 )
 NOTICE = one_of("kind", {kind: notice_of(kind) for kind in (SAID, *SENTENCES)})
 

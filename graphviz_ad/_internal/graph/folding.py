@@ -9,16 +9,15 @@ from typing import Annotated
 import numpy as np
 
 from graphviz_ad._internal.base.argument_types import Says
+from graphviz_ad._internal.graph.calls import bytes_of
 from graphviz_ad._internal.graph.contraction import Ports, contract, cut_of_group, is_convex, renumbered, shown_ports
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node
+from graphviz_ad._internal.graph.layer_facts import layer_facts
 from graphviz_ad._internal.graph.notices import notice
 from graphviz_ad._internal.graph.precision import sum_of_snapshots
 from graphviz_ad._internal.graph.snapshot import Snapshot
 
 LEVEL = Says("fold modules below that level", "level of modules", least=1)
-MOST_BOXES = 60  # more than that nobody reads unfolded
-MOST_FOLDED_BOXES = 36  # what is aimed at once folding is needed
-MOST_DRAWN = 400  # more than that is folded even where there are no modules to fold
 
 
 def collapse_modules(graph: Graph, depth: Annotated[int, LEVEL] = 1) -> Graph:
@@ -91,12 +90,16 @@ def folded_module(graph: Graph, members: list[Node], operands: list[Edge], ports
     last = members[-1]
     shown = shown_ports(graph, members)
     shared = common_path([node.module for node in members if node.module]) or ("",)
-    parameters = sum(int(np.prod(node.ports[0].shape or ())) for node in members if node.kind == "leaf")
+    parameters = sum(
+        int(np.prod(node.ports[0].shape or ())) if node.kind == "leaf" else node.parameters for node in members
+    )
     cut_off = cut_of_group(graph, members, last, shown)
     node = Node(
         last.key,
         "module",
         op=shared[-1],
+        call_op=graph.class_of_module.get(shared[-1]),
+        arguments=layer_facts(graph, members),
         name=next((port.name for port in shown if port.name), None) if len(shown) == 1 else None,
         ports=shown,
         autograd=tuple(label for member in members for label in member.autograd),
@@ -107,6 +110,7 @@ def folded_module(graph: Graph, members: list[Node], operands: list[Edge], ports
         inside=sum(max(member.inside, 1) for member in members if member.kind in ("op", "module")),
         parameters=parameters,
         parameter_norm=norm_of_parameters(members),
+        saved_bytes=bytes_of(members),
         backward_order=min((m.backward_order for m in members if m.backward_order is not None), default=None),
     )
     uses: dict[tuple[str, int], list[Edge]] = {}
@@ -132,6 +136,7 @@ def norm_of_parameters(members: list[Node]) -> float | None:
         for node in members
         if node.kind == "leaf" and node.grad is not None and node.grad.norm is not None
     ]
+    norms += [node.parameter_norm for node in members if node.parameter_norm is not None]
     return float(np.sqrt(np.sum(np.square(norms)))) if norms else None
 
 
@@ -160,23 +165,6 @@ def sum_of_grads(graph: Graph, source: tuple[str, int], flowing: list[Edge]) -> 
     return port.grad if len(everything) == len(flowing) and port.upstream is None else None
 
 
-def fold_to_size(graph: Graph, depth: Annotated[int | None, LEVEL] = None) -> Graph:
-    """Modules folded at `depth`; without one, as deep as a readable picture allows, and not at all if the graph is
-    small.
-
-    What is too big even so, or has no modules, is folded into blocks of operations that ran one after the other.
-    """
-    if depth is not None:
-        return collapse_modules(graph, depth)
-    folded = graph
-    if len(graph.node_list) > MOST_BOXES:
-        for level in range(max((len(node.module) for node in graph.node_list), default=0), 0, -1):
-            folded = collapse_modules(graph, level)
-            if len(folded.node_list) <= MOST_FOLDED_BOXES:
-                break
-    return fold_blocks(folded, MOST_FOLDED_BOXES) if len(folded.node_list) > MOST_DRAWN else folded
-
-
 def fold_blocks(graph: Graph, blocks: Annotated[int, Says("how many blocks", "number of blocks", least=1)]) -> Graph:
     """All operations in so many blocks of about the same length, in the order in which they ran."""
     operations = [node for node in graph.node_list if node.kind in ("op", "module")]
@@ -194,4 +182,5 @@ def folded_block(graph: Graph, members: list[Node], operands: list[Edge], ports:
     counts = Counter(member.op or "?" for member in members if member.kind in ("op", "module"))
     first, count = counts.most_common(1)[0]
     total = sum(counts.values())
-    return replace(node, op=f"{count} × {first}" if len(counts) == 1 else f"{total} operations", module=()), edges
+    op = f"{count} × {first}" if len(counts) == 1 else f"{total} operations"
+    return replace(node, op=op, call_op=None, arguments=(), module=()), edges

@@ -21,6 +21,7 @@ from graphviz_ad._internal.graph.messages import Communication
 from graphviz_ad._internal.graph.notice_sentences import texts
 from graphviz_ad._internal.graph.notices import Notice, as_notice
 from graphviz_ad._internal.graph.ragged import numel_of_shape
+from graphviz_ad._internal.graph.repeats import Copies
 from graphviz_ad._internal.graph.snapshot import Snapshot
 from graphviz_ad._internal.graph.statements import Statement
 from graphviz_ad._internal.graph.target import Target
@@ -141,7 +142,8 @@ class Node:
     folded module holds; ``raised`` says that the program, or its backward pass, stopped here; ``statement`` is the
     place, among those of the graph, of the statement that this ran in; ``members`` are the keys, in ``Graph.finer``, of
     what a line or a call of the program is made of; ``switched_off`` is what the program called so that autograd
-    recorded nothing here, and the line in which it does, where both are known: ("no_grad", "lesson.py:12").
+    recorded nothing here, and the line in which it does, where both are known: ("no_grad", "lesson.py:12"); ``copies``
+    says how often what stands in one box ran, and how the times differ.
     """
 
     key: str
@@ -170,6 +172,7 @@ class Node:
     statement: int | None = None
     members: tuple[str, ...] = ()
     switched_off: tuple[str, ...] = ()
+    copies: Copies | None = None
 
     @property
     def settings(self) -> tuple[tuple[str, str], ...]:
@@ -276,8 +279,9 @@ class Graph:
     failed; ``detail`` is the same computation as finely as it was recorded, when ``self`` shows calls as one node; see
     also `passes`. ``ranks`` are those that it was merged of, if it was. ``grad_histories`` say of a recording what
     ``.grad`` of its tensors held. ``statements`` are those of the program that nodes ran in; ``finer`` is the graph
-    whose nodes are the members of lines and calls, where ``self`` has such. ``target`` is what `check` needs to run the
-    traced program again; it stays in this process, and in no file.
+    whose nodes are the members of lines and calls, where ``self`` has such. ``module_classes`` says of modules that
+    ran, by name, what they are. ``target`` is what `check` needs to run the traced program again; it stays in this
+    process, and in no file.
     """
 
     def __getstate__(self) -> dict[str, Any]:
@@ -297,6 +301,7 @@ class Graph:
     grad_histories: tuple[GradHistory, ...] = ()
     statements: tuple[Statement, ...] = ()
     finer: Graph | None = None
+    module_classes: tuple[tuple[str, str], ...] = ()
 
     @property
     def notices(self) -> tuple[str, ...]:
@@ -309,6 +314,11 @@ class Graph:
         them.
         """
         return tuple(note for note in self.notes if note.failure is not None)
+
+    @cached_property
+    def class_of_module(self) -> Mapping[str, str]:
+        """Name of a module that ran -> its class."""
+        return MappingProxyType(dict(self.module_classes))
 
     @cached_property
     def nodes(self) -> Mapping[str, Node]:

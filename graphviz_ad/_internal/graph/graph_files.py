@@ -26,6 +26,7 @@ from graphviz_ad._internal.graph.messages import Averaging, Communication, Meeti
 from graphviz_ad._internal.graph.notices import Failure, Notice
 from graphviz_ad._internal.graph.old_files import upgraded
 from graphviz_ad._internal.graph.ragged import ragged_record, read_shape
+from graphviz_ad._internal.graph.repeats import Copies
 from graphviz_ad._internal.graph.snapshot import Snapshot, Stats
 from graphviz_ad._internal.graph.statements import Statement
 
@@ -43,12 +44,13 @@ def to_json(graph: Graph) -> str:
     )
 
 
-def _graph_record(graph: Graph, around: tuple[Statement, ...] = ()) -> dict[str, Any]:
-    """``around`` are the statements of the graph that this one stands in; the same are not written again."""
+def _graph_record(graph: Graph, outer: Graph | None = None) -> dict[str, Any]:
+    """``outer`` is the graph that this one stands in; the statements and classes of it are not written again."""
     detail = graph.detail if graph.detail is not None and graph.detail is not graph else None
     if graph.finer is not None and detail is graph.finer.detail:  # it stands there
         detail = None
-    statements = graph.statements
+    statements, around = graph.statements, outer.statements if outer is not None else ()
+    classes, known = graph.module_classes, outer.module_classes if outer is not None else ()
     earlier = graph.each_pass[:-1]  # the last is the graph itself
     return {
         "name": graph.name,
@@ -56,19 +58,22 @@ def _graph_record(graph: Graph, around: tuple[Statement, ...] = ()) -> dict[str,
         "has_gradients": graph.has_gradients,
         "nodes": [_record(node) for node in graph.node_list],
         "edges": [_record(edge) for edge in graph.edges],
-        "detail": _graph_record(detail, statements)
+        "detail": _graph_record(detail, graph)
         if detail is not None and (detail.node_list, detail.edges) != (graph.node_list, graph.edges)
         else None,
         "memory": asdict(graph.memory) if graph.memory is not None else None,
         **({"ranks": list(graph.ranks)} if graph.ranks else {}),
         **({"grad histories": [_record(one) for one in graph.grad_histories]} if graph.grad_histories else {}),
         **({"statements": [_record(one) for one in statements]} if statements != around else {}),
-        **({"finer": _graph_record(graph.finer, statements)} if graph.finer is not None else {}),
-        **({"earlier passes": [_graph_record(done, statements) for done in earlier]} if earlier else {}),
+        **({"module classes": [list(one) for one in classes]} if classes != known else {}),
+        **({"finer": _graph_record(graph.finer, graph)} if graph.finer is not None else {}),
+        **({"earlier passes": [_graph_record(done, graph) for done in earlier]} if earlier else {}),
     }
 
 
-def _record(thing: Node | Edge | Port | Notice | Failure | GradHistory | GradEvent | Statement) -> dict[str, Any]:
+def _record(
+    thing: Node | Edge | Port | Notice | Failure | GradHistory | GradEvent | Statement | Copies,
+) -> dict[str, Any]:
     """The fields that differ from their defaults, as plain data."""
     found = {}
     for field in fields(thing):
@@ -81,7 +86,7 @@ def _record(thing: Node | Edge | Port | Notice | Failure | GradHistory | GradEve
 def _json_value(value: Any) -> Any:
     if isinstance(value, Snapshot):
         return _snapshot(value)
-    if isinstance(value, (Port, Notice, Failure, GradEvent)):
+    if isinstance(value, (Port, Notice, Failure, GradEvent, Copies)):
         return _record(value)
     if isinstance(value, Word):
         return {"word": value.name}
@@ -186,8 +191,9 @@ def _finite_float(text: str) -> float:
     return number
 
 
-def _read_graph(data: Mapping[str, Any], around: tuple[Statement, ...] = ()) -> Graph:
-    statements = around
+def _read_graph(data: Mapping[str, Any], outer: tuple[Any, Any] = ((), ())) -> Graph:
+    statements, classes = outer
+    classes = tuple([(name, what) for name, what in data.get("module classes", classes)])
     if "statements" in data:
         read = [{name: _read_value(name, value) for name, value in record.items()} for record in data["statements"]]
         statements = tuple([Statement(**record) for record in read])
@@ -195,8 +201,9 @@ def _read_graph(data: Mapping[str, Any], around: tuple[Statement, ...] = ()) -> 
     edges = tuple(
         Edge(**{name: _read_value(name, value) for name, value in record.items()}) for record in data["edges"]
     )
-    finer = _read_graph(data["finer"], statements) if data.get("finer") is not None else None
-    detail = _read_graph(data["detail"], statements) if data.get("detail") is not None else None
+    around = (statements, classes)
+    finer = _read_graph(data["finer"], around) if data.get("finer") is not None else None
+    detail = _read_graph(data["detail"], around) if data.get("detail") is not None else None
     if finer is not None and detail is None:
         detail = finer.detail
     memory = Memory(**data["memory"]) if data.get("memory") is not None else None
@@ -213,8 +220,9 @@ def _read_graph(data: Mapping[str, Any], around: tuple[Statement, ...] = ()) -> 
         grad_histories=tuple(_read_history(record) for record in data.get("grad histories", ())),
         statements=statements,
         finer=finer,
+        module_classes=classes,
     )
-    earlier = tuple(_read_graph(done, statements) for done in data.get("earlier passes", ()))
+    earlier = tuple(_read_graph(done, around) for done in data.get("earlier passes", ()))
     return replace(graph, each_pass=(*earlier, graph)) if earlier else graph
 
 
@@ -251,6 +259,8 @@ def _read_value(name: str, value: Any) -> Any:
         return _MESSAGES[value["what"]](
             **{fact: _read_value(fact, part) for fact, part in value.items() if fact != "what"}
         )
+    if isinstance(value, dict) and "count" in value:
+        return Copies(**{fact: _read_value(fact, part) for fact, part in value.items()})
     if isinstance(value, dict) and "word" in value:
         return Word(value["word"])
     if isinstance(value, dict) and "number" in value:

@@ -304,6 +304,15 @@ SENTENCES: Mapping[str, Callable[[Notice], str]] = {
         f"{counted_subjects(len(note.subjects), 'module')} folded, with"
         f" {counted_noun(note['inside'], 'more node')} inside."
     ),
+    "parts folded": lambda note: (
+        f"{len(note.subjects)} boxes stand for parts of the program, with"
+        f" {counted_noun(note['inside'], 'more node')} inside."
+        if len(note.subjects) > 1
+        else f"One box stands for a part of the program, with {counted_noun(note['inside'], 'more node')} inside."
+    ),
+    "left out": lambda note: (
+        f"{counted_noun(note['count'], 'node')} {'are' if note['count'] != 1 else 'is'} left out, as was asked for."
+    ),
     "blocks": lambda note: (
         f"{counted_subjects(note['operations'], 'operation')} folded into"
         f" {counted_noun(note['blocks'], 'block')} in the order in which they ran."

@@ -6,59 +6,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Set
-from dataclasses import replace
+from collections.abc import Callable, Collection
 
 from graphviz_ad._internal.graph import notices
-from graphviz_ad._internal.graph.arguments import LEFT_OUT, Argument, hidden_operand
 from graphviz_ad._internal.graph.calls import merge_calls
-from graphviz_ad._internal.graph.folding import collapse_modules, fold_blocks, fold_to_size
-from graphviz_ad._internal.graph.graph import Graph, Node
-from graphviz_ad._internal.graph.notices import Notice
+from graphviz_ad._internal.graph.fold_boxes import fold_to_boxes, fold_to_size
+from graphviz_ad._internal.graph.folding import collapse_modules, fold_blocks
+from graphviz_ad._internal.graph.graph import Graph
+from graphviz_ad._internal.graph.pattern_transforms import (
+    drop_views,
+    fold,
+    fold_duplicates,
+    hide_data,
+    keep_paths,
+    only_module,
+    prune,
+    prune_branch,
+    rename,
+)
+from graphviz_ad._internal.graph.subgraphs import keep_only
 
 __all__ = [
     "Transform",
     "collapse_modules",
+    "drop_views",
+    "fold",
     "fold_blocks",
+    "fold_duplicates",
+    "fold_to_boxes",
     "fold_to_size",
     "hide_constants",
+    "hide_data",
     "hide_unused",
     "keep_only",
+    "keep_paths",
     "merge_calls",
+    "only_module",
+    "prune",
+    "prune_branch",
+    "rename",
 ]
 
 Transform = Callable[[Graph], Graph]
-
-
-def keep_only(graph: Graph, wanted: Iterable[str], notice: str | Notice = "") -> Graph:
-    """The subgraph of the wanted nodes, where each operation knows which operands it has lost; ``notice`` is what
-    readers will miss.
-    """
-    keys = set(wanted)
-    nodes = [with_lost_operands(graph, node, keys) for node in graph.node_list if node.key in keys]
-    edges = [edge for edge in graph.edges if edge.tail in keys and edge.head in keys]
-    return graph.with_parts(nodes, edges, (notice,) if notice else ())
-
-
-def with_lost_operands(graph: Graph, node: Node, keys: Set[str]) -> Node:
-    """The node with the numbers that it reads and that are not among the keys as arguments, and a mark for other
-    operands that are not.
-    """
-    lost = tuple(
-        [
-            (hidden_operand(edge.slot), number_of(graph.nodes[edge.tail]))
-            for edge in graph.in_edges(node.key)
-            if edge.tail not in keys
-        ]
-    )
-    return replace(node, arguments=(*node.arguments, *lost)) if lost else node
-
-
-def number_of(node: Node) -> Argument:
-    """The number that a node is; a mark where it is none."""
-    value = node.value
-    known = node.kind == "data" and node.op is None and value is not None and value.shape == () and value.known
-    return value.item() if known and value is not None else LEFT_OUT
 
 
 def hide_constants(graph: Graph) -> Graph:

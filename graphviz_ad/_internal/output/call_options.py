@@ -53,6 +53,28 @@ Local = Annotated[
     bool | Literal["matrix"],
     Says("write local derivatives on the edges; matrix: those of up to 16 by 16 elements as Jacobian matrices"),
 ]
+Boxes = Annotated[
+    int | None,
+    Says(
+        "fold parts of the program until there are at most so many boxes; None: 40 where there are more than 60",
+        "number of boxes",
+        least=1,
+        metavar="COUNT",
+    ),
+]
+Focus = Annotated[
+    str | Sequence[str] | None,
+    Says(
+        "open what has this name (or these), and fold the rest; auto opens where something goes wrong: NaN, a gradient"
+        " of None or 0, a failure",
+        "name of a module, a function or a result",
+        metavar="NAME",
+    ),
+]
+Expand = Annotated[
+    str | Sequence[str],
+    Says("open what has this name (or these), too", "name of a module, a function or a result", metavar="NAME"),
+]
 Fit = Annotated[
     Literal["slide", "4:3", "page", "column"] | tuple[float, float] | None,
     Says(
@@ -81,6 +103,9 @@ class Look(Options):
     layout: LayoutName = "auto"
     depth: Depth = None
     detail: Detail = "auto"
+    boxes: Boxes = None
+    focus: Focus = None
+    expand: Expand = ()
     transforms: Annotated[
         Sequence[Transform],
         Says(
@@ -121,6 +146,15 @@ class Paths(Options):
 class StillWords(Options):
     """What only a still picture leaves to choose."""
 
+    overlay: Annotated[
+        str | Mapping[str, float] | None,
+        Says(
+            "fill boxes by how much they have of something, by powers of ten; or a mapping from names to numbers",
+            "quantity",
+            ("gradient", "value", "saved", "parameters"),
+            metavar="NAME",
+        ),
+    ] = None
     fit: Fit = None
     font: Annotated[
         str | tuple[str, float] | None,
@@ -332,7 +366,7 @@ class SaveOptions(FilmFile, StillFile, FilmWays, StillWords, Paths, Look):
     ] = None
 
 
-STILL_ONLY = ("output", "with_all", "values", "gradients", "fit", "font", "digits", "legend")
+STILL_ONLY = ("overlay", "output", "with_all", "values", "gradients", "fit", "font", "digits", "legend")
 FILM_ONLY = ("speed", "flow", "aspect", "steps", "passes")
 FILE_ONLY = ("loop", "scale", "mode")
 STILL_FILE_ONLY = ("width", "scale", "dpi", "transparent")

@@ -230,7 +230,7 @@ def box_look(box: Box) -> tuple[str, str, float, tuple[float, ...], float]:
     if box.gradless:
         fill, stroke, line, dash, _ = KIND_LOOKS["data"]
     look = BOX_LOOKS[box.emphasis]
-    fill, stroke, line = look[0] or fill, look[1] or stroke, look[2] or line
+    fill, stroke, line = look[0] or box.tint or fill, look[1] or stroke, look[2] or line
     if box.warning and look[1] is None:
         stroke, line = "ink", 2.5
     return fill, stroke, line, dash, radius

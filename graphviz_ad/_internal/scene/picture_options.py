@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from graphviz_ad._internal.graph.calls import with_passes_opened
 from graphviz_ad._internal.graph.graph import Graph
-from graphviz_ad._internal.graph.transforms import Transform, fold_to_size, hide_all_but
+from graphviz_ad._internal.graph.transforms import Transform, collapse_modules, fold_to_boxes, hide_all_but
 from graphviz_ad._internal.maths.detail_levels import MODULES, OPERATIONS, at_detail
 from graphviz_ad._internal.scene.themes import Theme, theme
 from graphviz_ad._internal.scene.words.describe import Options
@@ -19,7 +19,9 @@ AUTO = "auto"  # the level of detail that is chosen by size
 
 @dataclass(frozen=True)
 class Look:
-    """How a graph is shown: the options of `plot` that a film shares."""
+    """How a graph is shown: the options of `plot` that a film shares; ``anomalies``: what goes wrong among copies
+    stands alone.
+    """
 
     theme: Theme
     layout: str
@@ -28,6 +30,10 @@ class Look:
     transforms: tuple[Transform, ...]
     depth: int | None
     detail: str = AUTO
+    boxes: int | None = None
+    focus: tuple[str, ...] = ()
+    expand: tuple[str, ...] = ()
+    anomalies: bool = True
 
     def simplified(
         self, graph: Graph, *, steps: bool = False, needed: Collection[str] = (), ends: Collection[str] = ()
@@ -44,9 +50,10 @@ class Look:
         whole = self.at_level(hide_all_but(graph, ends, steps=steps), needed)
         if self.detail == MODULES and self.depth is None:
             return whole
-        folded = fold_to_size(whole, self.depth)
-        hidden = {*needed} & names_in(whole) - names_in(folded)
-        return whole if hidden and self.depth is None else folded
+        if self.depth is not None:
+            return collapse_modules(whole, self.depth)
+        folded = fold_to_boxes(whole, self.boxes, self.focus, self.expand, anomalies=self.anomalies)
+        return whole if {*needed} & names_in(whole) - names_in(folded) else folded
 
     def at_level(self, graph: Graph, needed: Collection[str]) -> Graph:
         """The graph at the level of detail; what would hide a name of which the picture is to tell stays open."""
@@ -81,6 +88,10 @@ def picture_look(
     graph: Graph | None = None,
     labels: str = "program",
     saved: bool = True,
+    boxes: int | None = None,
+    focus: str | Sequence[str] | None = None,
+    expand: str | Sequence[str] = (),
+    anomalies: bool = True,
 ) -> Look:
     """The options, which were checked where they came in; the direction by the size of the graph where none was
     chosen.
@@ -88,4 +99,21 @@ def picture_look(
     if direction is None:
         direction = "TB" if graph is not None and len(graph.node_list) > 40 else "LR"
     options = Options(values, gradients, bool(local), labels=labels, saved=saved, matrices=local == MATRIX)
-    return Look(theme(theme_name), layout, direction, options, tuple(transforms), depth, detail)
+    return Look(
+        theme(theme_name),
+        layout,
+        direction,
+        options,
+        tuple(transforms),
+        depth,
+        detail,
+        boxes,
+        names_given(focus),
+        names_given(expand),
+        anomalies,
+    )
+
+
+def names_given(given: str | Sequence[str] | None) -> tuple[str, ...]:
+    """One name or several."""
+    return (given,) if isinstance(given, str) else tuple(given or ())

@@ -140,7 +140,7 @@ class Box:
 
     ``width`` and ``height`` are final before layout. ``kind`` is "leaf", "data", "op" or "module"; ``double`` draws the
     border of an output; ``gradless`` is what requires no gradient, whatever its kind; ``name`` is what its result is
-    called; ``hover`` is what a tooltip says.
+    called; ``tint`` is the role of a fill of its own; ``hover`` is what a tooltip says.
     """
 
     key: str
@@ -156,6 +156,7 @@ class Box:
     hover: tuple[Fact, ...] = ()
     center: Point | None = None
     gradless: bool = False
+    tint: str = ""
 
 
 @dataclass(frozen=True)

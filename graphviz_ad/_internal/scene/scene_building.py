@@ -144,9 +144,8 @@ def module_frames(words: Words) -> Iterator[Group]:
     for path in words.frames:
         parent = frame_around(path[:-1], frames)
         keys = tuple(node.key for node in words.graph.node_list if node.module[: len(path)] == path)
-        yield Group(
-            "/".join(path), within_frame(path[-1], path[:-1], frames), keys, "/".join(parent) if parent else None
-        )
+        title = frame_title(words, path, within_frame(path[-1], path[:-1], frames))
+        yield Group("/".join(path), title, keys, "/".join(parent) if parent else None)
     yield from pass_frames(words, frames)
 
 
@@ -162,6 +161,12 @@ def pass_frames(words: Words, frames: Collection[ModulePath]) -> Iterator[Group]
             place = f", {nodes[0].source}" if nodes[0].source else ""
             label, keys = f"inside of {nodes[0].call_op}{place}", tuple([node.key for node in nodes])
             yield Group(f"call {call}", label, keys, "/".join(around) if around else None)
+
+
+def frame_title(words: Words, path: tuple[str, ...], name: str) -> str:
+    """What stands on a frame: the name of a module, with its class where the name is a number."""
+    what = words.graph.class_of_module.get(path[-1])
+    return f"{name} {what}" if what and path[-1].rpartition(".")[2].isdigit() else name
 
 
 def roles_legend(boxes: Iterable[Box], arrows: Iterable[Arrow], *, values: bool) -> Iterator[str]:

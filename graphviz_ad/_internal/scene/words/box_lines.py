@@ -7,19 +7,19 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from graphviz_ad._internal.graph.fact_texts import norm_text
-from graphviz_ad._internal.graph.graph import Graph, Node, Port
+from graphviz_ad._internal.graph.graph import Graph, Node, Port, readable_bytes
 from graphviz_ad._internal.graph.snapshot import Snapshot
 from graphviz_ad._internal.maths.claims import Claim, written_call
 from graphviz_ad._internal.maths.number_format import (
     every_element,
     short_number,
-    snapshot_lines,
     snapshot_parts,
     type_label,
     without_signs_of_zeros,
 )
 from graphviz_ad._internal.operations.traits import CHOICES
 from graphviz_ad._internal.scene.scene import Line
+from graphviz_ad._internal.scene.words.cards import is_of_numbers, lines_of_copies, what_it_is
 from graphviz_ad._internal.scene.words.short_text import (
     as_term,
     flow_text,
@@ -103,10 +103,17 @@ def rows_of_text(text: str, room: int) -> Iterator[str]:
 
 def module_title(node: Node, name: str) -> list[Line]:
     """Name of a folded module, and what is in it."""
+    often = f" ×{node.copies.count:,}" if node.copies is not None else ""
+    what = what_it_is(node)
     facts = [f"{node.inside} op{'s' if node.inside != 1 else ''}"]
     if node.parameters:
         facts.append(f"{short_count(node.parameters)} parameter{'s' if node.parameters != 1 else ''}")
-    return [Line("name", shortened_text(name, NAME_ROOM)), Line("kind", " · ".join(facts))]
+    if node.saved_bytes:
+        facts.append(f"keeps {readable_bytes(node.saved_bytes)}")
+    return [
+        Line("name", shortened_text(name, NAME_ROOM - len(often)) + often),
+        *numbered("kind", [*([what] if what else []), " · ".join(facts)]),
+    ]
 
 
 # --- values
@@ -125,7 +132,9 @@ def value_lines(node: Node, tensors: Tensors, *, meant: bool = False) -> list[Li
             )
         ]
     if node.kind == "module":
-        return [Line("value", snapshot_lines(port.value)[0])]
+        first, spread, remarks = snapshot_parts(port.value, rows=1)
+        told = [*first[:1], *(() if is_of_numbers(port.value) else spread[:1]), *remarks]
+        return [Line("value", text, "spread" if text in spread else "", i) for i, text in enumerate(told)]
     if tensors.values:
         return value_grid(port.value, tensors, meant=meant)
     return with_image(element_lines("value", port.value, brief=True, meant=meant), port.value, tensors)
@@ -153,12 +162,13 @@ def element_lines(role: str, snap: Snapshot, first: int = 0, *, brief: bool = Fa
     """
     elements, spread, remarks = snapshot_parts(snap, rows=1) if brief else snapshot_parts(snap)
     remarks = (f"{snap.nonfinite} masked",) if meant and snap.known and snap.nonfinite and remarks else remarks
+    spread = () if is_of_numbers(snap) else spread
     parts = [
         *((text, "") for text in elements),
         *((text, "spread") for text in spread),
         *((text, "") for text in remarks),
     ]
-    if not snap.known:
+    if not snap.known and parts[1:]:
         parts = [parts[0], (", ".join([text for text, _ in parts[1:]]), "spread" if spread else "")]
     return [Line(role, text, kind, number) for number, (text, kind) in enumerate(parts, first)]
 
@@ -243,7 +253,7 @@ def gradient_of_result(node: Node, label: str, tensors: Tensors) -> list[Line]:
     """The gradient of the one result of a node."""
     grad, own = node.ports[0].grad, norm_text(node.parameter_norm)
     is_module = node.kind == "module"
-    of_parameters = [f"‖grad of parameters‖ {own}"] if own else []
+    of_parameters = [*([f"‖grad of parameters‖ {own}"] if own else []), *lines_of_copies(node)]
     if grad is None:
         return numbered("gradient", [f"{label} None", *of_parameters])
     if (is_module or not grad.known) and grad.norm is not None:

@@ -36,6 +36,7 @@ from graphviz_ad._internal.tracing.assembly.linking.wholes import with_wholes, w
 from graphviz_ad._internal.tracing.assembly.missing_gradients import with_none_gradients_said
 from graphviz_ad._internal.tracing.assembly.ports import with_every_port
 from graphviz_ad._internal.tracing.assembly.saved import kept_memory
+from graphviz_ad._internal.tracing.assembly.site_words import classes_of_modules
 from graphviz_ad._internal.tracing.assembly.stopped import with_stop_said
 from graphviz_ad._internal.tracing.assembly.units import Recorded, Units, note_on_tape
 from graphviz_ad._internal.tracing.tape.doubts import doubts
@@ -84,6 +85,7 @@ def assembled(recorded: Recorded, name: str, notices: Iterable[Notice] = ()) -> 
             has_gradients=has_gradients,
             memory=memory_of_leaves(draft.units),
             statements=statements,
+            module_classes=classes_of_modules(recorded),
         ),
     )
 

@@ -64,6 +64,14 @@ def words_at(recorded: Recorded, operation: Operation) -> SiteWords:
     )
 
 
+def classes_of_modules(recorded: Recorded) -> tuple[tuple[str, str], ...]:
+    """What each module is that ran, by its name, in the order in which they ran."""
+    places = {id(operation.place): operation.place for operation in recorded.tape.operations}
+    modules = {id(module): module for place in places.values() for module in place.modules}
+    named = {recorded.module_names.get(key, type(module).__name__): module for key, module in modules.items()}
+    return tuple([(name, type(module).__name__) for name, module in named.items() if name])
+
+
 def call_between_ranks(operation: Operation) -> str | None:
     """The function for messages between processes that the program calls; where torch sends something of its own
     accord, what that does; None for anything else.

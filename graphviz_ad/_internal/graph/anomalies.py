@@ -1,0 +1,90 @@
+"""Graph -> the nodes at which something is not as it should be: a failure, NaN that came up there, no gradient or 0."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from graphviz_ad._internal.graph.arguments import Argument
+from graphviz_ad._internal.graph.graph import Graph, Node
+from graphviz_ad._internal.graph.snapshot import Snapshot
+
+FAR = 1e4  # times as large, or as small, as the gradients of what is built alike and stands close by
+AROUND = 2  # that stand close by, on each side
+
+
+def anomalous(graph: Graph) -> list[str]:
+    """The keys of these nodes, in forward order; gradients that are lost only where nothing else is wrong, of which
+    they may be the consequence.
+    """
+    first = [node.key for node in graph.node_list if node.raised or nonfinite_from_here(graph, node)]
+    return first or [node.key for node in graph.node_list if lost_gradient(graph, node)]
+
+
+def nonfinite_from_here(graph: Graph, node: Node) -> bool:
+    """Whether NaN or infinity came up here: in a value of what is finite, or in a gradient of what is."""
+    operands = graph.in_edges(node.key)
+    if any(has_nonfinite(graph.nodes[edge.tail].ports[edge.port].value) for edge in operands):
+        return False
+    if any(has_nonfinite(port.value) for port in node.ports):
+        return not is_meant(node)
+    flows = any(has_nonfinite(edge.grad) for edge in operands if edge.cut is None)
+    return flows and not any(has_nonfinite(port.grad) for port in node.ports)
+
+
+def has_nonfinite(snap: Snapshot | None) -> bool:
+    """Whether something in a tensor is known not to be finite."""
+    return snap is not None and bool(snap.nonfinite)
+
+
+def is_meant(node: Node) -> bool:
+    """Whether −∞ was written there, as in a mask: by the program, or by who gave it."""
+    values = [port.value for port in node.ports if has_nonfinite(port.value)]
+    minus = all(value is not None and value.min == -math.inf and value.max != math.inf for value in values)
+    return minus and (node.op is None or any(is_infinite(value) for _, value in node.arguments))
+
+
+def is_infinite(argument: Argument) -> bool:
+    """Whether an argument is an infinity."""
+    return isinstance(argument, float) and math.isinf(argument)
+
+
+def lost_gradient(graph: Graph, node: Node) -> bool:
+    """Whether a parameter that is read gets no gradient, or one that is 0 everywhere."""
+    if node.kind != "leaf" or not graph.has_gradients or not graph.out_edges(node.key):
+        return False
+    grad = node.ports[0].grad
+    return grad is None or grad.norm == 0
+
+
+def norm_of(graph: Graph, keys: Sequence[str]) -> float | None:
+    """How large the gradients of these parameters are together, of what has none, that of the last result; None where
+    nobody knows.
+    """
+    leaves = [graph.nodes[key] for key in keys if graph.nodes[key].kind == "leaf"]
+    grads = [node.ports[0].grad for node in leaves] if leaves else [last_gradient(graph, keys)]
+    norms = [grad.norm for grad in grads if grad is not None and grad.norm is not None]
+    return float(np.sqrt(np.sum(np.square(norms)))) if norms else None
+
+
+def last_gradient(graph: Graph, keys: Sequence[str]) -> Snapshot | None:
+    """The gradient of the last result that has one."""
+    found: Iterator[Snapshot] = (
+        port.grad for key in reversed(keys) for port in graph.nodes[key].ports if port.grad is not None
+    )
+    return next(found, None)
+
+
+def odd_ones(norms: Sequence[float | None]) -> list[int]:
+    """The places of those that are far from what the ones around them are."""
+    known = [(i, norm) for i, norm in enumerate(norms) if norm is not None and math.isfinite(norm)]
+    found = []
+    for place, (i, norm) in enumerate(known):
+        start = max(min(place - AROUND, len(known) - 2 * AROUND - 1), 0)
+        others = [other for j, other in known[start : start + 2 * AROUND + 1] if j != i]
+        usual = float(np.median(others)) if len(others) > 1 else norm
+        if norm != usual and not usual / FAR <= norm <= usual * FAR:
+            found.append(i)
+    return found

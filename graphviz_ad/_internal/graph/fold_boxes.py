@@ -1,0 +1,215 @@
+"""Graph + the folds that are shown -> Graph with each of them as one node that says what it is."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Container, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Annotated
+
+from graphviz_ad._internal.graph.anomalies import anomalous, norm_of, odd_ones
+from graphviz_ad._internal.graph.contraction import Ports, contract, renumbered
+from graphviz_ad._internal.graph.fold_cut import Wish, cut_of, places_of
+from graphviz_ad._internal.graph.fold_scopes import FUNCTION, LINE, MODULE
+from graphviz_ad._internal.graph.fold_tree import CHAIN, DATA, NODE, REPEAT, ROUND, Fold, fold_tree
+from graphviz_ad._internal.graph.folding import LEVEL, collapse_modules, folded_module
+from graphviz_ad._internal.graph.graph import Edge, Graph, Node
+from graphviz_ad._internal.graph.layer_facts import layer_facts
+from graphviz_ad._internal.graph.notices import notice
+from graphviz_ad._internal.graph.repeats import Copies
+
+MOST_UNFOLDED = 60  # nodes; more than that nobody reads
+MOST_CALLS = 4  # of a statement, that it is called by
+BOXES = 40  # what is aimed at once folding is needed
+AUTO = "auto"  # in focus=: where something goes wrong
+
+
+def fold_to_boxes(
+    graph: Graph,
+    boxes: int | None = None,
+    focus: Sequence[str] = (),
+    expand: Sequence[str] = (),
+    *,
+    anomalies: bool = True,
+) -> Graph:
+    """A graph that is too big to be read, or is to be opened somewhere, with parts of it as one node each."""
+    if not focus and not is_too_large(graph, boxes or MOST_UNFOLDED):
+        return graph
+    tree = fold_tree(graph)
+    wrong = places_of(tree, anomalous(graph)) if anomalies or AUTO in focus else ()
+    alone = (*wrong, *(odd_places(graph, tree) if anomalies or AUTO in focus else ()))
+    named = tuple([name for name in focus if name != AUTO])
+    near = tuple(sorted(alone)) if AUTO in focus else ()
+    wish = Wish(boxes or BOXES, named, tuple(expand), alone, near)
+    return with_folds(graph, cut_of(tree, wish))
+
+
+def fold_to_size(graph: Graph, depth: Annotated[int | None, LEVEL] = None) -> Graph:
+    """Modules folded at `depth`; without one, as much as a readable picture needs, and nothing of a small graph."""
+    return fold_to_boxes(graph, anomalies=False) if depth is None else collapse_modules(graph, depth)
+
+
+def is_too_large(graph: Graph, boxes: int = MOST_UNFOLDED) -> bool:
+    """Whether a graph has more than so many boxes as it stands."""
+    return sum(not is_number(node) for node in graph.node_list) > boxes
+
+
+def is_number(node: Node) -> bool:
+    """Whether a node is a number of the program, which stands in formulas rather than in a box."""
+    return node.kind == "data" and node.op is None and node.name is None and node.ports[0].shape == ()
+
+
+def odd_places(graph: Graph, tree: Fold) -> list[int]:
+    """The places at which copies begin whose gradients are far from those of the others."""
+    found = []
+    for fold in tree.walk():
+        if fold.kind == REPEAT:
+            norms = [norm_of(graph, copy.keys()) for copy in fold.children]
+            found += [fold.children[i].first for i in odd_ones(norms)]
+    return found
+
+
+def with_folds(graph: Graph, shown: Sequence[Fold]) -> Graph:
+    """The graph with each of these folds as one node."""
+    folds = {fold.keys()[-1]: fold for fold in shown if fold.kind != NODE}
+    if not folds:
+        return graph
+    groups = {key: [graph.nodes[each] for each in [*fold.keys()]] for key, fold in folds.items()}
+    owner = {node.key: key for key, nodes in groups.items() for node in nodes}
+    result = contract(graph, groups, owner, partial(box_of_fold, folds))
+    result = with_buses(result, groups)
+    hidden = sum(len(nodes) for nodes in groups.values()) - len(groups)
+    names = [result.nodes[key].op or key for key in groups]
+    return renumbered(result).saying(notice("parts folded", names, inside=hidden))
+
+
+def box_of_fold(
+    folds: dict[str, Fold], graph: Graph, members: list[Node], operands: list[Edge], ports: Ports
+) -> tuple[Node, list[Edge]]:
+    """One node for a fold."""
+    fold = folds[members[-1].key]
+    node, edges = folded_module(graph, members, operands, ports)
+    path = module_around(members, fold)
+    node = replace(
+        node,
+        op=title_of(graph, fold),
+        call_op=class_of(graph, fold),
+        arguments=layer_facts(graph, members) if fold.kind == MODULE else (),
+        module=path,
+        raised=any(member.raised for member in members),
+        copies=copies_in(graph, fold.loop) if fold.loop is not None else None,
+        statement=next((m.statement for m in members if m.statement is not None), None) if fold.kind == LINE else None,
+    )
+    return node, edges
+
+
+def class_of(graph: Graph, fold: Fold) -> str | None:
+    """The class of the module that a fold is, or that is repeated in it."""
+    named = fold.loop.children[0] if fold.loop is not None and fold.kind != MODULE else fold
+    if named.kind != MODULE:
+        return None
+    return graph.class_of_module.get(named.name) or named.called or None
+
+
+def module_around(members: Sequence[Node], fold: Fold) -> tuple[str, ...]:
+    """The modules that a fold is in."""
+    paths = [node.module for node in members if node.module]
+    shared = []
+    for steps in zip(*paths, strict=False):
+        if len(set(steps)) > 1 or steps[0] in fold.names:
+            break
+        shared.append(steps[0])
+    return tuple(shared)
+
+
+def with_buses(graph: Graph, boxes: Container[str]) -> Graph:
+    """The graph with one edge for all that a box of several nodes reads of one other without a gradient."""
+    edges: list[Edge] = []
+    for node in graph.node_list:
+        seen: set[str] = set()
+        slot = 0
+        for edge in graph.in_edges(node.key):
+            idle = edge.cut is not None and edge.grad is None and node.key in boxes
+            if idle and edge.tail in seen:
+                continue
+            seen.update([edge.tail] if idle else [])
+            edges.append(replace(edge, slot=slot) if node.key in boxes else edge)
+            slot += 1
+    return replace(graph, edges=tuple(edges))
+
+
+# --- what a fold is called
+
+
+def title_of(graph: Graph, fold: Fold) -> str:
+    """What stands on a fold."""
+    if fold.kind == REPEAT:
+        return title_of_copies(graph, fold.children[0], fold.children[-1])
+    if fold.kind == NODE:
+        node = graph.nodes[fold.key]
+        return fold.name.rpartition(".")[2] if fold.name in node.module else node.op or fold.name
+    if fold.kind == MODULE:
+        return fold.name
+    if fold.kind == FUNCTION:
+        return f"{fold.name}()"
+    if fold.kind == DATA:
+        return "prepared data"
+    if fold.kind == LINE:
+        return said_of_line(graph, fold)
+    if fold.kind in (CHAIN, ROUND):
+        return said_of_operations(graph, fold)
+    return fold.name
+
+
+def title_of_copies(graph: Graph, first: Fold, last: Fold) -> str:
+    """What stands on copies: what they are all called, or the first and the last of them: "layers.0 … 31"."""
+    title = title_of(graph, first)
+    if first.name == last.name or MODULE not in (first.kind, last.kind):
+        return title
+    around, _, number = last.name.rpartition(".")
+    return f"{title} … {number if first.name.rpartition('.')[0] == around else last.name}"
+
+
+def said_of_line(graph: Graph, fold: Fold) -> str:
+    """The variable that a statement fills, and what it calls."""
+    parts = [part for part in fold.children if part.operations]
+    called = [part.name.rpartition(".")[2] if part.kind == MODULE else title_of(graph, part) for part in parts]
+    named = graph.nodes[fold.keys()[-1]].name
+    calls = ", ".join(called if len(called) <= MOST_CALLS else [*called[: MOST_CALLS - 1], "…"])
+    return f"{named}: {calls}" if named and named != called[-1] else calls
+
+
+def said_of_operations(graph: Graph, fold: Fold) -> str:
+    """What neighbours without a common name do: the one result that has a name, or the operations."""
+    nodes = [graph.nodes[key] for key in [*fold.keys()]]
+    counts = Counter(node.op for node in nodes if node.op is not None)
+    parts = [part.name for part in fold.children if part.kind in (MODULE, FUNCTION, REPEAT)]
+    if fold.kind == CHAIN and parts:
+        return f"{parts[0]} … {parts[-1]}" if len(parts) > 1 else f"{parts[0]}, …"
+    named = [node.name for node in nodes if node.op is not None and node.name]
+    if named:
+        return named[-1] if len(dict.fromkeys(named)) == 1 or fold.kind == LINE else f"{named[0]} … {named[-1]}"
+    often = [name if count == 1 else f"{count} × {name}" for name, count in counts.most_common(3)]
+    return ", ".join(often) + (", …" if len(counts) > 3 else "") or "numbers"
+
+
+def copies_in(graph: Graph, fold: Fold) -> Copies:
+    """How often a repeat is there, and how its copies differ."""
+    norms = tuple([norm_of(graph, copy.keys()) for copy in fold.children])
+    known = {norm: i for i, norm in reversed(list(enumerate(norms))) if norm is not None}
+    names = [copy.name for copy in fold.children]
+    numbered_names = len(set(names)) == len(names)
+
+    def name(i: int) -> str:
+        return names[i] if numbered_names else f"{i + 1}"
+
+    least, most = (known[min(known)], known[max(known)]) if known else (None, None)
+    return Copies(
+        len(norms),
+        norms,
+        name(0),
+        name(len(norms) - 1),
+        None if least is None else name(least),
+        None if most is None else name(most),
+    )

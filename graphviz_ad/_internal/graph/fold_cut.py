@@ -1,0 +1,243 @@
+"""Tree of folds + how many boxes there may be -> the folds that are shown, from the first to the last node.
+
+A branch is opened as long as there is room, the largest first, and what is built alike is opened together or not at
+all. What was asked for is opened whatever it takes, and of repeats each copy in which something goes wrong stands
+alone.
+"""
+
+from __future__ import annotations
+
+import heapq
+from bisect import bisect_left
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+from graphviz_ad._internal.base.errors import UnknownNameError
+from graphviz_ad._internal.graph.fold_scopes import MODULE
+from graphviz_ad._internal.graph.fold_tree import CHAIN, DATA, NODE, REPEAT, STEPS, Fold
+
+MOST_COPIES = 12  # of what is repeated, that are shown one by one unasked
+WORTH_OPENING = 3  # operations of a copy of which one is shown for all
+MOST_ALONE = 6  # copies in which something goes wrong, that are shown alone
+Span = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What is to be seen: ``focus`` are names where it is opened, and nowhere else; ``expand`` those where it is
+    opened, too; ``alone`` are places of nodes that are not to be hidden among copies.
+    """
+
+    boxes: int
+    focus: tuple[str, ...] = ()
+    expand: tuple[str, ...] = ()
+    alone: tuple[int, ...] = ()
+    near: tuple[int, ...] = ()
+
+
+def cut_of(tree: Fold, wish: Wish) -> list[Fold]:
+    """The folds that are shown, in order; each node is in exactly one."""
+    return Cutting(tree, wish).result()
+
+
+def named_folds(tree: Fold, name: str) -> list[Fold]:
+    """The folds that are called so, in full or by the end of their name, or that are in a module that is; of many that
+    are built alike the first.
+    """
+    every = list(tree.walk())
+    folds = [fold for fold in every if fold.kind not in (NODE, REPEAT, CHAIN)]
+    for found in (
+        [fold for fold in folds if fold.name == name],
+        [fold for fold in every if name in fold.names],
+        [fold for fold in folds if any(each.endswith(f".{name}") for each in fold.names)],
+        [fold for fold in folds if any(each.startswith(f"{name}.") for each in fold.names)],
+    ):
+        chosen = outermost(found)
+        if chosen:
+            return chosen if len(chosen) <= MOST_COPIES else chosen[:1]
+    known = {each for fold in every if fold.kind != NODE for each in fold.names if each}
+    raise UnknownNameError("part of the graph", name, known, "Modules, functions and results have names.")
+
+
+def outermost(folds: Sequence[Fold]) -> list[Fold]:
+    """Those that are in none of the others."""
+    spans = [(fold.first, fold.end) for fold in folds]
+    return [
+        fold
+        for fold, (first, end) in zip(folds, spans, strict=True)
+        if not any(a <= first and end <= b and (a, b) != (first, end) for a, b in spans)
+    ]
+
+
+@dataclass(eq=False)
+class Cutting:
+    """A cut on its way: what is opened so far, and as what."""
+
+    tree: Fold
+    wish: Wish
+    parts: dict[int, list[Fold]] = field(default_factory=dict)
+    waiting: list[tuple[int, int, int, list[Fold]]] = field(default_factory=list)
+    shown: int = 1
+    number: int = 0
+
+    def result(self) -> list[Fold]:
+        """The cut."""
+        self.asked = [(f.first, f.end) for name in self.wish.focus for f in named_folds(self.tree, name)]
+        self.asked += [(place, place + 1) for place in self.wish.near]
+        self.wide = [(f.first, f.end) for name in self.wish.expand for f in named_folds(self.tree, name)]
+        self.alone = sorted(self.wish.alone)
+        self.has_modules = any(fold.kind == MODULE for fold in self.tree.walk())
+        self.put([self.tree])
+        while self.waiting:
+            *_, unit = heapq.heappop(self.waiting)
+            self.consider(unit)
+        return list(self.remaining())
+
+    def remaining(self) -> Iterator[Fold]:
+        """What is not opened, from left to right."""
+        waiting = [self.tree]
+        while waiting:
+            fold = waiting.pop()
+            if id(fold) in self.parts:
+                waiting += reversed(self.parts[id(fold)])
+            else:
+                yield fold
+
+    # --- what is opened, and in which order
+
+    def put(self, folds: Iterable[Fold]) -> None:
+        """These folds have come to be seen: those that can be opened wait for it."""
+        units: dict[object, list[Fold]] = {}
+        for fold in folds:
+            if fold.kind != NODE and fold.children:
+                own = fold.kind == CHAIN or self.is_special(fold)
+                alike = id(fold) if own else (fold.likeness, self.urgency(fold))
+                units.setdefault(alike, []).append(fold)
+        for unit in units.values():
+            urgency = min(map(self.urgency, unit))
+            if urgency < NEVER:
+                self.number += 1
+                size = max(fold.operations for fold in unit)
+                heapq.heappush(self.waiting, (urgency, -size, self.number, unit))
+
+    def is_special(self, fold: Fold) -> bool:
+        """Whether there is a reason to treat a fold unlike those that are built alike."""
+        return self.must(fold) or self.holds_alone(fold)
+
+    def urgency(self, fold: Fold) -> int:
+        """How early a fold is opened, if it is."""
+        if fold is self.tree or self.must(fold):
+            return FORCED
+        if self.holds_alone(fold) and not self.asked:
+            return ANOMALOUS
+        if self.asked:
+            return USUAL if self.is_within(fold, self.asked) else NEVER
+        if fold.kind in (DATA, STEPS) or (fold.operations < 2 and fold.kind != CHAIN) or not fold.lives:
+            return NEVER
+        loop = fold.loop
+        if fold.kind == REPEAT and not fold.structure:  # what is left between copies that were taken out
+            return NEVER
+        if loop is not None and len(loop.children) > MOST_COPIES:
+            return FOR_EXAMPLE if loop.structure and loop.children[0].operations >= WORTH_OPENING else NEVER
+        if fold.kind not in (CHAIN, REPEAT) and self.has_modules and not fold.is_structured:
+            return NEVER
+        return USUAL
+
+    def must(self, fold: Fold) -> bool:
+        """Whether a fold has to be opened for what was asked for: it is around it, or it is what is expanded."""
+        around = any(
+            fold.first <= first and end <= fold.end and (first, end) != (fold.first, fold.end)
+            for first, end in (*self.asked, *self.wide)
+        )
+        return around or self.is_within(fold, self.wide) or (fold.first, fold.end) in self.asked
+
+    def is_within(self, fold: Fold, spans: Sequence[Span]) -> bool:
+        """Whether a fold is all in one of these."""
+        return any(first <= fold.first and fold.end <= end for first, end in spans)
+
+    def holds_alone(self, fold: Fold) -> bool:
+        """Whether something that is to stand alone is in a fold that would hide it."""
+        place = bisect_left(self.alone, fold.first)
+        return place < len(self.alone) and self.alone[place] < fold.end
+
+    def consider(self, unit: list[Fold]) -> None:
+        """Open these folds, if there is room."""
+        forced = self.urgency(unit[0]) == FORCED
+        parts = [self.opened(fold) for fold in unit]
+        cost = sum(len(each) - 1 for each in parts)
+        if self.shown + cost > self.wish.boxes and len(unit) == 1 and (forced or unit[0].kind == CHAIN):
+            parts = [self.opened(unit[0], flat=False)]
+            cost = len(parts[0]) - 1
+        inside = len(flattened(parts[0][0].children)) if self.urgency(unit[0]) == FOR_EXAMPLE else 0
+        if self.shown + cost + inside > self.wish.boxes and not forced:
+            return
+        self.shown += cost
+        for fold, each in zip(unit, parts, strict=True):
+            self.parts[id(fold)] = each
+        self.put(part for each in parts for part in each)
+
+    def opened(self, fold: Fold, *, flat: bool = True) -> list[Fold]:
+        """What is seen in the place of a fold that is opened."""
+        if fold.kind == REPEAT:
+            return self.copies(fold)
+        return flattened(fold.children) if flat else list(fold.children)
+
+    def copies(self, repeat: Fold) -> list[Fold]:
+        """The copies: those that are to be seen alone, and what is between them; all, if none is."""
+        chosen = [copy for copy in repeat.children if self.must(copy)]
+        alone = [copy for copy in repeat.children if self.holds_alone(copy)]
+        chosen = chosen or (alone if 2 * len(alone) <= len(repeat.children) else [])[:MOST_ALONE]
+        if not chosen:
+            can = self.is_within(repeat, [*self.asked, *self.wide]) or len(repeat.children) <= MOST_COPIES
+            first, *rest = repeat.children
+            return list(repeat.children) if can else [first, *part_of_repeat(repeat, rest)]
+        if len(repeat.children) <= MOST_COPIES and self.shown + len(repeat.children) <= self.wish.boxes:
+            return list(repeat.children)
+        keep = {id(copy) for copy in chosen}
+        found: list[Fold] = []
+        run: list[Fold] = []
+        for copy in repeat.children:
+            if id(copy) in keep:
+                found += [*part_of_repeat(repeat, run), copy]
+                run = []
+            else:
+                run.append(copy)
+        return [*found, *part_of_repeat(repeat, run)]
+
+
+FORCED, ANOMALOUS, USUAL, FOR_EXAMPLE, NEVER = range(5)
+
+
+def part_of_repeat(repeat: Fold, copies: Sequence[Fold]) -> list[Fold]:
+    """Some neighbours among the copies as a repeat of their own."""
+    if len(copies) < 2:
+        return list(copies)
+    made = replace(
+        repeat,
+        name=copies[0].name,
+        children=tuple(copies),
+        structure=0,
+        first=copies[0].first,
+        size=sum(copy.size for copy in copies),
+        operations=sum(copy.operations for copy in copies),
+    )
+    return [made]
+
+
+def flattened(folds: Iterable[Fold]) -> list[Fold]:
+    """The folds, with those in the place of chains that these are made of."""
+    found: list[Fold] = []
+    waiting = list(folds)[::-1]
+    while waiting:
+        fold = waiting.pop()
+        if fold.kind == CHAIN:
+            waiting += reversed(fold.children)
+        else:
+            found.append(fold)
+    return found
+
+
+def places_of(tree: Fold, keys: Collection[str]) -> tuple[int, ...]:
+    """The places, among the leaves, of these nodes."""
+    wanted = {*keys}
+    return tuple(leaf.first for leaf in tree.leaves() if leaf.key in wanted)

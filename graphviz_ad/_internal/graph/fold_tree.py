@@ -1,0 +1,473 @@
+"""Graph -> the tree of its folds: every way in which a part of it can become one box, as one value.
+
+Each node of the graph is at exactly one leaf. The leaves, from left to right, are in an order in which everything comes
+after what it reads, so that whatever stands below one fold can be one node and no circle comes of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+
+from graphviz_ad._internal.graph.fold_repeats import repeats_in
+from graphviz_ad._internal.graph.fold_scopes import FUNCTION, LINE, MODULE, Scope, is_source, scopes_of
+from graphviz_ad._internal.graph.graph import Graph, Node
+
+PROGRAM, DATA, STEPS, REPEAT, ROUND, CHAIN, NODE = "program", "data", "steps", "repeat", "round", "chain", "node"
+KINDS = (PROGRAM, MODULE, FUNCTION, LINE, DATA, STEPS, REPEAT, ROUND, CHAIN, NODE)
+MOST_ABREAST = 8  # children of a fold; of more, neighbours are put together
+LOOP = 3  # as often a line has to come up for what it prepares to be a part of a loop
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Fold:
+    """A part of a graph that can be one box.
+
+    ``kind`` is one of `KINDS`; ``name`` what it is called, ``names`` all by which it can be asked for, ``called`` the
+    function or class; ``key`` is that of the node, where it is one. ``structure`` is the same for what is built alike,
+    ``likeness`` even where parameters are of other shapes or repeats of other lengths.
+    ``first`` is the place of its first node among the leaves of the tree, ``size`` how many nodes there are,
+    ``operations`` how many of them compute something; ``lives``: whether anything in it takes a gradient.
+    """
+
+    kind: str
+    name: str
+    children: tuple[Fold, ...] = ()
+    key: str = ""
+    names: tuple[str, ...] = ()
+    called: str = ""
+    structure: int = 0
+    likeness: int = 0
+    first: int = 0
+    size: int = 1
+    operations: int = 0
+    lives: bool = False
+
+    @property
+    def end(self) -> int:
+        """The place after that of its last node."""
+        return self.first + self.size
+
+    @property
+    def is_structured(self) -> bool:
+        """Whether modules or repeats are to be seen where it is opened."""
+        waiting = list(self.children)
+        while waiting:
+            child = waiting.pop()
+            if child.kind in (MODULE, REPEAT):
+                return True
+            waiting += child.children if child.kind in (LINE, FUNCTION, CHAIN, ROUND) else ()
+        return False
+
+    @property
+    def loop(self) -> Fold | None:
+        """What is repeated, where that is all that it computes."""
+        computing = [child for child in self.children if child.operations] if self.kind != REPEAT else [self]
+        return computing[0] if len(computing) == 1 and computing[0].kind == REPEAT else None
+
+    def leaves(self) -> Iterator[Fold]:
+        """The nodes of it, in order."""
+        waiting = [self]
+        while waiting:
+            here = waiting.pop()
+            if here.kind == NODE:
+                yield here
+            waiting += reversed(here.children)
+
+    def keys(self) -> list[str]:
+        """The keys of its nodes, in order."""
+        return [leaf.key for leaf in self.leaves()]
+
+    def walk(self) -> Iterator[Fold]:
+        """It and all below it, what is above first."""
+        waiting = [self]
+        while waiting:
+            here = waiting.pop()
+            yield here
+            waiting += reversed(here.children)
+
+
+@dataclass(slots=True, eq=False)
+class Open:
+    """A fold that is still being filled, with keys of nodes and further folds."""
+
+    scope: Scope
+    parent: Open | None
+    depth: int
+    parts: list[str | Open] = field(default_factory=list)
+    lives: bool = False
+
+
+def fold_tree(graph: Graph) -> Fold:
+    """The folds of a graph."""
+    return Building(graph).tree()
+
+
+class Building:
+    """The tree of a graph on its way."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.root = Open(Scope(PROGRAM, -1, graph.name, (graph.name,)), None, 0)
+        self.folds = [self.root]  # what is around comes first
+        self.home: dict[str, Open] = {}
+        self.structures: dict[object, int] = {}
+
+    def tree(self) -> Fold:
+        """All passes, one after the other."""
+        timed = [node for node in self.graph.node_list if not is_source(self.graph, node)]
+        self.place_operations(timed)
+        self.place_sources()
+        for open_fold in list(self.folds):
+            self.gather_data(open_fold)
+        done: dict[int, list[Fold]] = {}
+        for open_fold in reversed(list(folds_in(self.root))):
+            done[id(open_fold)] = self.finished(open_fold, done)
+        (root,) = done[id(self.root)]
+        return numbered(root)
+
+    # --- what is where
+
+    def opened(self, scope: Scope, parent: Open) -> Open:
+        """A new fold within another."""
+        made = Open(scope, parent, parent.depth + 1)
+        self.folds.append(made)
+        return made
+
+    def place_operations(self, timed: list[Node]) -> None:
+        """Each operation in the folds of its scopes."""
+        path: list[Open] = [self.root]
+        for node, scopes in zip(timed, scopes_of(self.graph, timed), strict=True):
+            shared = 0
+            while shared < min(len(scopes), len(path) - 1) and path[shared + 1].scope is scopes[shared]:
+                shared += 1
+            del path[shared + 1 :]
+            for scope in scopes[shared:]:
+                made = self.opened(scope, path[-1])
+                path[-1].parts.append(made)
+                path.append(made)
+            path[-1].parts.append(node.key)
+            self.home[node.key] = path[-1]
+            if node.requires_grad:
+                for around in reversed(path):
+                    if around.lives:
+                        break
+                    around.lives = True
+
+    def place_sources(self) -> None:
+        """Each parameter and number in the innermost fold that has all that reads it, before its first reader; what
+        the user gave, beside the program.
+        """
+        before: dict[tuple[int, int | str], list[str]] = {}
+        unread = []
+        for node in self.graph.node_list:
+            if node.key in self.home:
+                continue
+            readers = list(dict.fromkeys(edge.head for edge in self.graph.out_edges(node.key)))
+            if not readers:
+                unread.append(node.key)
+                continue
+            around = self.root if is_given(node) else self.around_all(readers)
+            self.home[node.key] = around
+            first = self.part_within(around, readers[0])
+            before.setdefault((id(around), first if isinstance(first, str) else id(first)), []).append(node.key)
+        for around in self.folds:
+            around.parts = [
+                each
+                for part in around.parts
+                for each in (*before.get((id(around), part if isinstance(part, str) else id(part)), ()), part)
+            ]
+        self.home.update((key, self.root) for key in unread)
+        self.root.parts = [*unread, *self.root.parts]
+
+    def around_all(self, keys: list[str]) -> Open:
+        """The innermost fold that holds all of these nodes."""
+        found = self.home[keys[0]]
+        for key in keys[1:]:
+            other = self.home[key]
+            while found is not other:
+                if found.depth >= other.depth:
+                    found = found.parent or self.root
+                else:
+                    other = other.parent or self.root
+        return found
+
+    def part_within(self, around: Open, key: str) -> str | Open | None:
+        """The part of a fold that a node is, or is in; None where it is elsewhere."""
+        part: str | Open = key
+        above: Open | None = self.home[key]
+        while above is not None and above is not around:
+            part, above = above, above.parent
+        return part if above is around else None
+
+    # --- data that is prepared
+
+    def gather_data(self, around: Open) -> None:
+        """What prepares data for this fold, and depends on nothing that has a gradient, as one fold before the rest."""
+        if not around.lives:
+            return
+        lines = self.lines_of(around)
+        prepares: dict[str | int, None] = {}
+        sources = set()
+        needed: dict[str, None] = {}
+        for part in around.parts:
+            if isinstance(part, str) and is_source(self.graph, self.graph.nodes[part]):
+                sources.add(part)
+                continue
+            read = self.read_by(around, part)
+            if not self.is_live(part) and lines.get(self.line_of(part), 0) < LOOP:
+                names = {each if isinstance(each, str) else id(each) for each in read}
+                if names <= sources | prepares.keys():
+                    prepares[part if isinstance(part, str) else id(part)] = None
+                    needed.update((each, None) for each in read if isinstance(each, str) and each in sources)
+        if len(prepares) < 2:
+            return
+        own = [key for key in needed if not is_given(self.graph.nodes[key]) and self.is_only_for(around, key, prepares)]
+        self.put_together(around, prepares, own, [key for key in needed if key not in own])
+
+    def put_together(self, around: Open, prepares: dict[str | int, None], own: list[str], before: list[str]) -> None:
+        """These parts of a fold, and the sources that only they read, as a fold in it, after what they need."""
+        made = self.opened(Scope(DATA, -1, "data", ()), around)
+        named = {*prepares, *own}
+        inside = [part for part in around.parts if (part if isinstance(part, str) else id(part)) in named]
+        moved = {*named, *before}
+        rest = [part for part in around.parts if (part if isinstance(part, str) else id(part)) not in moved]
+        place = next(i for i, part in enumerate(around.parts) if (part if isinstance(part, str) else id(part)) in moved)
+        ahead = around.parts[:place]
+        around.parts = [*ahead, *before, made, *rest[len(ahead) :]]
+        made.parts = inside
+        for part in inside:
+            if isinstance(part, str):
+                self.home[part] = made
+            else:
+                part.parent = made
+
+    def lines_of(self, around: Open) -> dict[str | None, int]:
+        """How often something without a gradient was computed in each line."""
+        counts: dict[str | None, int] = {}
+        for part in around.parts:
+            if not self.is_live(part):
+                line = self.line_of(part)
+                counts[line] = counts.get(line, 0) + (line is not None)
+        return counts
+
+    def line_of(self, part: str | Open) -> str | None:
+        """The line of a part that is one node."""
+        while isinstance(part, Open):
+            if not part.parts:
+                return None
+            part = part.parts[0]
+        return self.graph.nodes[part].source
+
+    def is_live(self, part: str | Open) -> bool:
+        """Whether a part has anything that takes a gradient."""
+        return part.lives if isinstance(part, Open) else self.graph.nodes[part].requires_grad
+
+    def read_by(self, around: Open, part: str | Open) -> list[str | Open]:
+        """The other parts of a fold that a part without gradients reads."""
+        if self.is_live(part):
+            return []
+        keys = [part] if isinstance(part, str) else nodes_in(part)
+        found: dict[int | str, str | Open] = {}
+        for key in keys:
+            for edge in self.graph.in_edges(key):
+                other = self.part_within(around, edge.tail)
+                if other is not None and other is not part:
+                    found[other if isinstance(other, str) else id(other)] = other
+        return list(found.values())
+
+    def is_only_for(self, around: Open, key: str, prepares: dict[str | int, None]) -> bool:
+        """Whether only these parts of a fold read a source."""
+        readers = [self.part_within(around, edge.head) for edge in self.graph.out_edges(key)]
+        return all((part if isinstance(part, str) else id(part)) in prepares for part in readers)
+
+    # --- from within to the outside
+
+    def finished(self, around: Open, done: dict[int, list[Fold]]) -> list[Fold]:
+        """What a fold becomes: one fold, or, of a line that is not worth one, its parts."""
+        children: list[Fold] = []
+        for part in around.parts:
+            children += [self.leaf(part)] if isinstance(part, str) else done[id(part)]
+        count = sum(child.operations for child in children)
+        if around.scope.kind in (LINE, FUNCTION) and count < 2:
+            return children
+        children = self.with_steps(children)
+        children = [
+            child
+            for piece in repeats_in([child.structure for child in children])
+            for child in self.repeated(children, piece.start, piece.period, piece.copies)
+        ]
+        return [self.folded(around.scope, in_chains(children), count, root=around is self.root)]
+
+    def leaf(self, key: str) -> Fold:
+        """A node as a fold."""
+        node = self.graph.nodes[key]
+        shape = node.ports[0].shape if node.op is None else None
+        structure = self.structure((NODE, node.op, node.source, shape))
+        names = tuple(dict.fromkeys(name for name in (node.name, *(port.name for port in node.ports)) if name))
+        name = node.name or node.op or "number"
+        count = int(node.op is not None)
+        like = self.structure((NODE, node.op, "like"))
+        lives = node.requires_grad
+        return Fold(NODE, name, (), key, names, node.op or "", structure, like, operations=count, lives=lives)
+
+    def folded(self, scope: Scope, children: list[Fold], count: int, *, root: bool = False) -> Fold:
+        """A fold of these children; what has a single one is that, by its own name."""
+        if len(children) == 1 and not root:
+            only = children[0]
+            names = tuple(dict.fromkeys((*scope.names, *only.names)))
+            kept = only.kind in (NODE, REPEAT)
+            return replace(
+                only,
+                kind=only.kind if kept else scope.kind,
+                name=scope.name if scope.kind == MODULE or not kept else only.name,
+                names=names,
+                called=scope.called or only.called,
+            )
+        local = local_name(scope.name) if scope.kind != LINE else ""
+        what = (scope.kind, local, scope.called, *(child.structure for child in children))
+        return Fold(
+            scope.kind,
+            scope.name,
+            tuple(children),
+            names=scope.names,
+            called=scope.called,
+            structure=self.structure(what),
+            likeness=self.structure((scope.kind, scope.called, *likenesses(children), "like")),
+            operations=count,
+            lives=any(child.lives for child in children),
+        )
+
+    def structure(self, what: object) -> int:
+        """A number for what is built alike."""
+        return self.structures.setdefault(what, len(self.structures) + 1)
+
+    def with_steps(self, children: list[Fold]) -> list[Fold]:
+        """The children, with what an optimizer made of the parameters one after the other as one."""
+        found: list[Fold] = []
+        strip: list[Fold] = []
+        for child in [*children, None]:
+            if child is not None and child.kind == NODE and self.graph.nodes[child.key].is_step:
+                strip.append(child)
+                continue
+            if strip:
+                name = self.graph.nodes[strip[0].key].op or ""
+                scope = Scope(STEPS, -1, name, (name,), name)
+                found.append(self.folded(scope, strip, len(strip)) if len(strip) > 1 else strip[0])
+                strip = []
+            found += [child] if child is not None else []
+        return found
+
+    def repeated(self, children: list[Fold], start: int, period: int, copies: int) -> list[Fold]:
+        """Children that stand alone, or so many copies of so many as one fold."""
+        run = children[start : start + period * copies]
+        rounds = [run[i : i + period] for i in range(0, len(run), period)]
+        if copies < 2 or not is_repeat(rounds):
+            return run
+        each = [self.round(parts) for parts in rounds]
+        count = sum(child.operations for child in run)
+        what = (REPEAT, each[0].structure, copies)
+        name, called = each[0].name, each[0].called
+        made = Fold(REPEAT, name, tuple(each), called=called, structure=self.structure(what), operations=count)
+        like = self.structure((REPEAT, each[0].likeness, "like"))
+        return [replace(made, likeness=like, lives=any(child.lives for child in run))]
+
+    def round(self, parts: list[Fold]) -> Fold:
+        """One time around a loop."""
+        if len(parts) == 1:
+            return parts[0]
+        main = max(parts, key=lambda part: (part.operations, part.size))
+        named = next((part for part in reversed(parts) if part.kind == NODE and part.names), main)
+        scope = Scope(ROUND, -1, main.name if main.kind != NODE else named.name, main.names, main.called)
+        return self.folded(scope, in_chains(parts), sum(part.operations for part in parts))
+
+
+def likenesses(children: Iterable[Fold]) -> Iterator[int]:
+    """What the children are like, without what stands there again."""
+    before = 0
+    for child in children:
+        if child.likeness != before:
+            yield child.likeness
+        before = child.likeness
+
+
+def nodes_in(open_fold: Open) -> Iterator[str]:
+    """The keys of all nodes below a fold."""
+    waiting: list[str | Open] = [open_fold]
+    while waiting:
+        here = waiting.pop()
+        if isinstance(here, str):
+            yield here
+        else:
+            waiting += here.parts
+
+
+def folds_in(root: Open) -> Iterator[Open]:
+    """A fold and all below it, what is above first."""
+    waiting = [root]
+    while waiting:
+        here = waiting.pop()
+        yield here
+        waiting += [part for part in here.parts if isinstance(part, Open)]
+
+
+def is_given(node: Node) -> bool:
+    """Whether a source is what the user gave the program, rather than a parameter of a module or a number."""
+    return node.name is not None and "." not in node.name
+
+
+def local_name(name: str) -> str:
+    """A name without what is around it, and without its number: "layers.#" of "model.layers.3"."""
+    steps = ["#" if step.isdigit() else step for step in name.split(".")]
+    return ".".join(steps[-2:] if steps[-1] == "#" else steps[-1:])
+
+
+FEWEST = 3  # operations that are a repeat without being a module's or a function's
+
+
+def is_repeat(rounds: list[list[Fold]]) -> bool:
+    """Whether rounds that are built alike are to be one: those of modules and functions, and operations of a loop."""
+    if not any(part.operations for part in rounds[0]):
+        return False
+    return len(rounds) >= FEWEST or any(part.kind in (MODULE, FUNCTION) for part in rounds[0])
+
+
+def in_chains(children: Iterable[Fold]) -> list[Fold]:
+    """Neighbours put together, as often as it takes to leave few."""
+    found = list(children)
+    while len(found) > MOST_ABREAST:
+        groups = -(-len(found) // MOST_ABREAST)
+        groups = min(groups, MOST_ABREAST) if len(found) <= MOST_ABREAST**2 else groups
+        bounds = [len(found) * i // groups for i in range(groups + 1)]
+        found = [chained(found[a:b]) for a, b in pairwise(bounds)]
+    return found
+
+
+def chained(parts: list[Fold]) -> Fold:
+    """Neighbours as one fold."""
+    if len(parts) == 1:
+        return parts[0]
+    main = max(parts, key=lambda part: part.operations)
+    count = sum(part.operations for part in parts)
+    lives = any(part.lives for part in parts)
+    return Fold(CHAIN, main.name, tuple(parts), called=main.called, operations=count, lives=lives)
+
+
+def numbered(root: Fold) -> Fold:
+    """The tree with the places and sizes of its folds."""
+    order = list(root.walk())
+    size: dict[int, int] = {}
+    for fold in reversed(order):
+        size[id(fold)] = sum(size[id(child)] for child in fold.children) if fold.children else 1
+    first: dict[int, int] = {id(root): 0}
+    for fold in order:
+        place = first[id(fold)]
+        for child in fold.children:
+            first[id(child)] = place
+            place += size[id(child)]
+    made: dict[int, Fold] = {}
+    for fold in reversed(order):
+        children = tuple([made[id(child)] for child in fold.children])
+        made[id(fold)] = replace(fold, children=children, first=first[id(fold)], size=size[id(fold)])
+    return made[id(root)]

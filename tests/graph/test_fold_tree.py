@@ -1,0 +1,301 @@
+"""The tree of folds holds every node once, no cut through it makes a circle, and what is shown is what matters."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from call_counts import counted
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+from models import EVERY_MODEL
+from programs import wrong_sums
+from random_programs import Input, Program, inputs, programs
+from torch import Tensor, nn
+
+import graphviz_ad as gad
+from graphviz_ad._internal.base.errors import UnknownNameError
+from graphviz_ad._internal.graph.fold_boxes import fold_to_boxes, with_folds
+from graphviz_ad._internal.graph.fold_cut import Wish, cut_of
+from graphviz_ad._internal.graph.fold_repeats import repeats_in
+from graphviz_ad._internal.graph.fold_tree import NODE, REPEAT, Fold, fold_tree
+from graphviz_ad._internal.graph.graph import Edge, Graph, Node, Port
+from graphviz_ad._internal.graph.statements import Statement
+
+
+def assert_is_tree(graph: Graph, tree: Fold) -> None:
+    keys = tree.keys()
+    assert sorted(keys) == sorted(graph.nodes)
+    place = {key: i for i, key in enumerate(keys)}
+    assert all(place[edge.tail] < place[edge.head] for edge in graph.edges)
+    for fold in tree.walk():
+        assert [leaf.first for leaf in fold.leaves()] == list(range(fold.first, fold.end))
+        assert bool(fold.key) == (fold.kind == NODE) == (not fold.children)
+
+
+def assert_is_graph(graph: Graph) -> None:
+    """Acyclic as it stands, with edges of its own nodes and ports."""
+    place = {node.key: i for i, node in enumerate(graph.node_list)}
+    assert all(place[edge.tail] < place[edge.head] for edge in graph.edges)
+    assert all(edge.port < len(graph.nodes[edge.tail].ports) for edge in graph.edges)
+    assert len({edge.key for edge in graph.edges}) == len(graph.edges)
+
+
+def random_cut(tree: Fold, draw: Any) -> list[Fold]:
+    """Each branch opened or not, as it comes."""
+    waiting, found = [tree], []
+    while waiting:
+        fold = waiting.pop()
+        if fold.children and draw.random() < 0.7:
+            waiting += reversed(fold.children)
+        else:
+            found.append(fold)
+    return found
+
+
+# --- graphs that nobody wrote
+
+
+@st.composite
+def made_up(draw: Any) -> Graph:
+    """A graph of any wiring, modules and statements."""
+    paths = [(), ("a",), ("a", "a.0"), ("a", "a.1"), ("b",), ("b", "b.0")]
+    statements = [Statement("main", 0), Statement("f", 1, caller=0), Statement("B.forward", 2, caller=0)]
+    nodes, edges = [], []
+    for i in range(draw(st.integers(1, 30))):
+        kind = draw(st.sampled_from(["op", "op", "op", "leaf", "data"]))
+        op = draw(st.sampled_from(["sin", "mul"])) if kind == "op" else None
+        name = draw(st.sampled_from([None, None, "a.weight", "x"]))
+        operands = draw(st.lists(st.integers(0, i - 1), max_size=3)) if i and kind == "op" else []
+        alive = kind == "leaf" or (kind == "op" and draw(st.booleans()))
+        nodes.append(
+            Node(
+                f"n{i}",
+                kind,
+                op=op,
+                name=name,
+                requires_grad=alive,
+                ports=(Port(shape=(2,), is_output=draw(st.booleans())),),
+                module=draw(st.sampled_from(paths)) if op else (),
+                statement=draw(st.sampled_from([None, 0, 1, 2])) if op else None,
+                source=draw(st.sampled_from(["f.py:1", "f.py:2"])),
+            )
+        )
+        edges += [Edge(f"n{tail}", f"n{i}", slot) for slot, tail in enumerate(operands)]
+    return Graph(tuple(nodes), tuple(edges), statements=tuple(statements))
+
+
+@settings(max_examples=150, deadline=None)
+@given(made_up(), st.randoms(use_true_random=False), st.integers(1, 12))
+def test_no_cut_through_any_graph_makes_a_circle(graph: Graph, draw: Any, boxes: int) -> None:
+    tree = fold_tree(graph)
+    assert_is_tree(graph, tree)
+    for shown in (random_cut(tree, draw), cut_of(tree, Wish(boxes))):
+        assert [leaf.first for fold in shown for leaf in fold.leaves()] == list(range(tree.size))
+        assert_is_graph(with_folds(graph, shown))
+
+
+@pytest.mark.filterwarnings("ignore")
+@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+@given(programs, inputs(st.just(True)), inputs(st.just(True)), st.randoms(use_true_random=False))
+def test_folds_of_any_program_keep_what_flows_between_them(program: Program, a: Input, b: Input, draw: Any) -> None:
+    program = program.accepted(a.make(), b.make())
+    assume(program(a.make(), b.make()))
+    graph = gad.trace(program, a.make(), b.make())
+    tree = fold_tree(graph)
+    assert_is_tree(graph, tree)
+    folded = with_folds(graph, random_cut(tree, draw))
+    assert_is_graph(folded)
+    before = {port.name: port for node in graph.node_list for port in node.ports if port.is_output}
+    after = {port.name: port for node in folded.node_list for port in node.ports if port.is_output}
+    assert {name: (port.value, port.grad) for name, port in after.items()} == {
+        name: (port.value, port.grad) for name, port in before.items()
+    }
+
+
+@pytest.mark.parametrize("name", [name for name in EVERY_MODEL if name != "lazy"])
+def test_every_model_has_each_node_at_one_leaf(name: str) -> None:
+    model, *given_to_it = EVERY_MODEL[name]()
+    graph = gad.trace(model, *given_to_it)
+    tree = fold_tree(graph)
+    assert_is_tree(graph, tree)
+    assert_is_graph(fold_to_boxes(graph, 5))
+
+
+def test_patterns_are_found_where_they_repeat() -> None:
+    found = [(piece.start, piece.period, piece.copies) for piece in repeats_in([7, 1, 2, 3, 1, 2, 3, 1, 2, 9, 9])]
+    assert found == [(0, 1, 1), (1, 3, 2), (7, 1, 1), (8, 1, 1), (9, 1, 2)]
+
+
+# --- programs
+
+
+class Block(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm, self.up, self.down = nn.LayerNorm(4), nn.Linear(4, 8), nn.Linear(8, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.down(torch.relu(self.up(self.norm(x))))
+
+
+class Tower(nn.Module):
+    """Blocks one upon the other; in one of them something may go wrong."""
+
+    def __init__(self, count: int = 20) -> None:
+        super().__init__()
+        self.embed, self.blocks = nn.Linear(3, 4), nn.ModuleList([Block() for _ in range(count)])
+        self.head = nn.Linear(4, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.embed(x)
+        for block in self.blocks:
+            x = block(x)
+        return self.head(x).sum()
+
+
+def tower(count: int = 20) -> Tower:
+    torch.manual_seed(0)
+    return Tower(count).double()
+
+
+def shown(graph: Graph, **wishes: Any) -> Graph:
+    return fold_to_boxes(graph, **wishes)
+
+
+def titles(graph: Graph) -> list[str | None]:
+    return [node.op for node in graph.node_list if node.kind == "module"]
+
+
+def test_copies_are_one_box_that_says_how_often_and_how_they_differ() -> None:
+    model = tower()
+    graph = gad.trace(model, torch.randn(2, 3, dtype=torch.float64))
+    folded = shown(graph)
+    (box,) = (node for node in folded.node_list if node.copies is not None)
+    model(torch.ones(2, 3, dtype=torch.float64))
+    assert len(folded.node_list) <= 40
+    assert (box.copies.count, box.copies.first, box.copies.last) == (19, "blocks.1", "blocks.19")
+    each = [
+        np.sqrt(sum(graph.find(f"blocks.{i}.{name}").grad.norm ** 2 for name, _ in model.blocks[i].named_parameters()))
+        for i in range(1, 20)
+    ]
+    np.testing.assert_allclose(box.copies.norms, each, rtol=1e-12)
+    assert box.copies.least == f"blocks.{1 + int(np.argmin(each))}"
+    assert box.copies.most == f"blocks.{1 + int(np.argmax(each))}"
+    assert box.parameters == 19 * sum(one.numel() for one in model.blocks[0].parameters())
+    last = graph.in_edges(graph.find("head").key)[0].tail
+    assert (box.ports[0].value, box.ports[0].grad) == (graph.nodes[last].value, graph.nodes[last].grad)
+    assert wrong_sums(folded) == []
+    assert {"up", "norm", "down"} <= {(title or "").rpartition(".")[2] for title in titles(folded)}  # one is open
+
+
+def test_a_copy_in_which_something_goes_wrong_stands_alone() -> None:
+    model = tower()
+    model.blocks[7].up.weight.data.zero_()
+    model.blocks[7].up.bias.data.fill_(-1)  # relu is dead
+    x = torch.randn(2, 3, dtype=torch.float64)
+    folded = shown(gad.trace(model, x))
+    assert {"blocks.0 … 6", "blocks.8 … 19"} <= {*titles(folded)}
+    assert any("blocks.7" in node.module for node in folded.node_list)
+    model = tower()
+    model.blocks[11].norm.bias.data[0] = float("nan")
+    assert {"blocks.11", "blocks.0 … 10", "blocks.12 … 19"} <= {*titles(shown(gad.trace(model, x), boxes=6))}
+
+
+def test_it_is_opened_where_that_was_asked_for() -> None:
+    graph = gad.trace(tower(), torch.randn(2, 3, dtype=torch.float64))
+    folded = shown(graph, focus=("blocks.3",))
+    assert {"blocks.0 … 2", "blocks.4 … 19"} <= {*titles(folded)}
+    assert any(node.name == "blocks.3.norm.weight" for node in folded.node_list)
+    inside = [node.op for node in folded.node_list if node.module[:1] == ("blocks.3",) and node.kind == "op"]
+    assert {"add", "relu"} <= {*inside}
+    expanded = shown(graph, expand=("blocks.3.up",))
+    assert any(node.name == "blocks.3.up.weight" for node in expanded.node_list)
+    assert not any(node.name == "blocks.4.up.weight" for node in expanded.node_list)
+    with pytest.raises(UnknownNameError, match=r"blocks\.33"):
+        shown(graph, focus=("blocks.33",))
+
+
+def test_auto_opens_where_something_goes_wrong() -> None:
+    model = tower()
+    model.blocks[7].up.weight.requires_grad_(False).fill_(float("inf"))
+    folded = shown(gad.trace(model, torch.randn(2, 3, dtype=torch.float64)), focus=("auto",))
+    assert any("blocks.7" in node.module for node in folded.node_list)
+    assert "blocks.0 … 6" in titles(folded)
+
+
+def steps(x: Tensor, cell: nn.LSTMCell) -> Tensor:
+    h = c = torch.zeros(1, 2, dtype=torch.float64)
+    for t in range(50):
+        h, c = cell(x[t], (h, c))
+    return h.sum()
+
+
+def test_loops_roll_up() -> None:
+    graph = gad.trace(steps, torch.randn(50, 1, 1, dtype=torch.float64), nn.LSTMCell(1, 2, dtype=torch.float64))
+    counts = [node.copies.count for node in shown(graph).node_list if node.copies is not None]
+    assert counts == [50]
+
+    def chain(x: Tensor) -> Tensor:
+        for _ in range(300):
+            x = x * 1.001
+        return x
+
+    folded = shown(gad.trace(chain, 2.0))
+    assert [node.copies.count if node.copies else None for node in folded.node_list] == [None, 300]
+    (edge,) = folded.edges
+    assert edge.grad is not None
+    np.testing.assert_allclose(edge.grad.item(), 1.001**300)
+
+
+def test_what_prepares_data_is_folded_before_the_model() -> None:
+    model = tower(13)
+
+    def program(x: Tensor, y: Tensor) -> Tensor:
+        z = x.clone()
+        z = z + 1
+        y = y[1:]
+        y = y.clone()
+        return (model(z) - y.sum()) ** 2
+
+    graph = gad.trace(program, torch.ones(2, 3, dtype=torch.float64), torch.ones(4, dtype=torch.float64))
+    assert "prepared data" in titles(shown(graph))
+
+
+# --- what it costs
+
+
+def layers(count: int) -> Graph:
+    """As many layers, written by hand."""
+    nodes = [Node("x", "data", name="x")]
+    edges: list[Edge] = []
+    for i in range(count):
+        path, before = (f"layers.{i}",), nodes[-1].key
+        nodes.append(Node(f"w{i}", "leaf", name=f"layers.{i}.weight", requires_grad=True))
+        nodes.append(Node(f"a{i}", "op", op="linear", requires_grad=True, module=path))
+        nodes.append(Node(f"b{i}", "op", op="relu", requires_grad=True, module=path))
+        edges += [Edge(before, f"a{i}", 0), Edge(f"w{i}", f"a{i}", 1), Edge(f"a{i}", f"b{i}", 0)]
+    return Graph(tuple(nodes), tuple(edges))
+
+
+def test_folding_costs_as_much_more_as_there_are_more_layers() -> None:
+    few, many = (layers(count) for count in (200, 2000))
+    for graph in (few, many):
+        assert graph.out_edges("x")  # what the graph finds out once, beforehand
+    costs = [sum(counted(lambda graph=graph: fold_to_boxes(graph)).ran.values()) for graph in (few, many)]
+    assert costs[1] < 11 * costs[0]
+
+
+def test_a_long_program_without_loops_is_a_few_boxes() -> None:
+    names = itertools.cycle(["sin", "exp", "mul", "add", "tanh", "mul", "sin"])
+    nodes = [Node("n0", "leaf", name="x", requires_grad=True)]
+    edges = []
+    for i, op in zip(range(1, 3000), names, strict=False):
+        nodes.append(Node(f"n{i}", "op", op=op, requires_grad=True, source=f"f.py:{i * i % 1009}"))
+        edges.append(Edge(f"n{i - 1}", f"n{i}", 0))
+    folded = fold_to_boxes(Graph(tuple(nodes), tuple(edges)))
+    assert 10 < len(folded.node_list) <= 40
+    assert not any(fold.kind == REPEAT for fold in fold_tree(Graph(tuple(nodes), tuple(edges))).walk())

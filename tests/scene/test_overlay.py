@@ -1,0 +1,75 @@
+"""A fill says how much a box has: more is never lighter, none is grey, what is not finite looks like nothing else."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import graphviz_ad as gad
+from graphviz_ad._internal.base.errors import OptionError, UnknownNameError
+from graphviz_ad._internal.scene.overlay import BORN, MEANT, NOTHING, PASSED_ON, STEPS
+from graphviz_ad._internal.scene.scene import Scene
+
+
+def shrinking(x: Tensor) -> Tensor:
+    for _ in range(6):
+        x = x * 0.1
+    return x.sum()
+
+
+def tints(scene: Scene) -> dict[str, str]:
+    return {box.key: box.tint for box in scene.boxes}
+
+
+def test_more_is_never_lighter() -> None:
+    graph = gad.trace(shrinking, [1.0, 2.0])
+    picture = graph.plot(layout="layered", overlay="gradient")
+    norms = {key: graph.nodes[key].grad.norm for key in tints(picture.scene) if graph.nodes[key].grad is not None}
+    ranked = sorted(norms, key=norms.__getitem__)
+    steps = [STEPS.index(tints(picture.scene)[key]) for key in ranked]
+    assert steps == sorted(steps)
+    assert {*steps} == {*range(len(STEPS))}
+    assert "Filled by norm of the gradient: from 1e−6 (light) to 1 (dark)" not in picture.scene.notes[0]  # of vectors
+    assert picture.scene.notes[0].startswith("Filled by norm of the gradient: from 1.414e−6 (light) to ")
+    assert all(not box.tint for box in graph.plot(layout="layered").scene.boxes)
+
+
+def test_what_is_not_finite_is_told_apart_by_where_it_came_up() -> None:
+    def program(x: Tensor) -> Tensor:
+        bad = torch.log(x - 2)
+        later = bad * 2
+        mask = torch.full((2,), float("-inf"))
+        return torch.softmax(x + mask[0] * torch.tensor([0.0, 1.0]).gt(2), 0).sum() * 0 + later.sum()
+
+    graph = gad.trace(program, [1.0, 1.5])
+    found = tints(graph.plot(layout="layered", overlay="value").scene)
+    named = {graph.nodes[key].name or graph.nodes[key].op: tint for key, tint in found.items()}
+    assert (named["bad"], named["later"]) == (BORN, PASSED_ON)
+    assert named["mask"] == MEANT
+
+
+@pytest.mark.parametrize("overlay", ["gradient", "value", "saved", "parameters"])
+def test_each_quantity_has_fills_and_words(overlay: str) -> None:
+    torch.manual_seed(0)
+    graph = gad.trace(nn.Sequential(nn.Linear(2, 3), nn.ReLU(), nn.Linear(3, 1)), torch.ones(1, 2))
+    picture = graph.plot(layout="layered", overlay=overlay)
+    assert {*tints(picture.scene).values()} <= {*STEPS, NOTHING}
+    assert {*tints(picture.scene).values()} & {*STEPS}
+    for one, other in itertools.pairwise(STEPS):
+        assert one != other
+    assert picture.to_svg() != graph.plot(layout="layered").to_svg()
+
+
+def test_numbers_of_ones_own() -> None:
+    graph = gad.trace(shrinking, [1.0, 2.0])
+    picture = graph.plot(layout="layered", overlay={"x": 5.0})
+    assert [tint for tint in tints(picture.scene).values() if tint != NOTHING] == [STEPS[-1]] * 7  # all are called x
+    with pytest.raises(UnknownNameError, match="nobody"):
+        graph.plot(overlay={"nobody": 1.0})
+    with pytest.raises(UnknownNameError, match="heat"):
+        graph.plot(overlay="heat")
+    with pytest.raises(OptionError):
+        graph.plot(overlay={"x": "much"})
