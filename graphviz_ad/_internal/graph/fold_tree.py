@@ -68,7 +68,7 @@ class Fold:
 
     def leaves(self) -> Iterator[Fold]:
         """The nodes of it, in order."""
-        waiting = [self]
+        waiting: list[Fold] = [self]
         while waiting:
             here = waiting.pop()
             if here.kind == NODE:
@@ -81,7 +81,7 @@ class Fold:
 
     def walk(self) -> Iterator[Fold]:
         """It and all below it, what is above first."""
-        waiting = [self]
+        waiting: list[Fold] = [self]
         while waiting:
             here = waiting.pop()
             yield here
