@@ -198,7 +198,8 @@ def words(picture: Any) -> list[str]:
 
 
 def test_what_is_left_out_is_said_and_nothing_else_is() -> None:
-    full, small = words(traced("ratio").plot(fit=(900, 700))), words(traced("ratio").plot(fit="slide", digits=4))
+    full = words(traced("ratio").plot(fit=(900, 700)))
+    small = words(traced("recurrence").plot(fit="slide", digits=4))
     assert not any("Left out" in text for text in full)
     said = " ".join(small)
     assert "gradients on arrows that boxes show" in said
