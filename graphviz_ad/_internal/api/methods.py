@@ -14,6 +14,8 @@ from graphviz_ad._internal.base.argument_types import Destination, Says, StrPath
 from graphviz_ad._internal.base.checked_calls import checking_arguments, saves, takes
 from graphviz_ad._internal.check import gradient_check
 from graphviz_ad._internal.check.gradient_check import Numeric, Report
+from graphviz_ad._internal.diagnosis import diagnosis as diagnosing
+from graphviz_ad._internal.diagnosis.findings import Diagnosis
 from graphviz_ad._internal.explain import explainer, forward_mode, mode_costs, reasons, worked_text
 from graphviz_ad._internal.explain.explanation import Explanation
 from graphviz_ad._internal.explain.forward_mode import Tangents
@@ -131,6 +133,21 @@ def why(graph: Graph, name: Name) -> str:
 
 
 @checking_arguments
+def diagnose(
+    graph: Graph,
+    budget: Annotated[int | None, Says("how many tokens the text may have; None: as many as it takes")] = None,
+) -> Diagnosis:
+    """What is wrong with the recorded program, found without a question: findings ordered by weight, each with its
+    place in the program, its cause as a chain of recorded facts, and what to do.
+
+    ``print(g.diagnose())`` shows it as a text; ``.findings`` are values whose kinds and keys stay what they are, listed
+    in docs/diagnosis.md. A recording of a whole training step, ``with record(model)``, tells most: `trace` knows of no
+    optimizer. With a ``budget``, the text keeps within so many tokens and never leaves out the first three findings.
+    """
+    return diagnosing.diagnose(graph, budget)
+
+
+@checking_arguments
 def tangents(
     graph: Graph,
     wrt: Annotated[str | Mapping[str, Any], Says("an input, or how far inputs move by their names", "direction")],
@@ -212,6 +229,7 @@ METHODS: Mapping[type, Mapping[str, Any]] = {
         "explain": explain,
         "check": check,
         "why": why,
+        "diagnose": diagnose,
         "tangents": tangents,
         "mode_costs": mode_costs.mode_costs,
         "compare_methods": compare_methods,

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from graphviz_ad._internal.base.argument_types import StrPath
     from graphviz_ad._internal.base.checked_calls import saves, takes
     from graphviz_ad._internal.check.gradient_check import Report
+    from graphviz_ad._internal.diagnosis.findings import Diagnosis
     from graphviz_ad._internal.explain.explanation import Explanation
     from graphviz_ad._internal.explain.forward_mode import Tangents
     from graphviz_ad._internal.explain.mode_costs import ModeCosts
@@ -434,6 +435,10 @@ class Graph:
 
         def why(self, name: str) -> str:
             """Why a result has the gradient that it has, or has none."""
+            ...
+
+        def diagnose(self, budget: int | None = None) -> Diagnosis:
+            """What is wrong with the recorded program: findings ordered by weight."""
             ...
 
         def tangents(self, wrt: str | Mapping[str, Any]) -> Tangents:

@@ -397,6 +397,10 @@ class StackReader:
             )
         return known[0]
 
+    def codes_of_program(self) -> list[CodeType]:
+        """The codes that are the user's, of all that was met."""
+        return [code for kind, code in self._kinds.values() if kind == USER]
+
     def _applied(self, frame: Frame, kind: int) -> Applied | None:
         """The custom Function that is applied in a frame; None where none is."""
         if kind == FUNCTION_ENTRY:

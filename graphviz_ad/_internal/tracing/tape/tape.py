@@ -288,6 +288,10 @@ class Tape:
                 if name is not None:
                     self.output_names.setdefault(value.number, name)
 
+    def codes_of_program(self) -> list[CodeType]:
+        """The codes of the user's in which operations ran, in the order in which they were met."""
+        return self._stack.codes_of_program()
+
     def named_tensors(self) -> list[Tensor]:
         """The tensors that have a name, read or not, and that live."""
         found = [reference() for reference, _ in self._names.values()]

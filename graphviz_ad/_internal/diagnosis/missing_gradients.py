@@ -1,0 +1,217 @@
+"""Course -> findings about parameters that no gradient came to, with the place where its way is cut."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from graphviz_ad._internal.diagnosis.course import Course, Parameter, module_of
+from graphviz_ad._internal.diagnosis.findings import ERROR, NOTE, WARNING, Finding, Severity
+from graphviz_ad._internal.explain.consequences import leads_to_a_loss, may_lead_to_a_loss, ran_in, takes_out
+from graphviz_ad._internal.explain.reasons import CUT_OFF, NOT_ASKED, TAKEN, Stop, cut_sources_of, stops_of
+from graphviz_ad._internal.graph.cuts import DETACHED
+from graphviz_ad._internal.graph.grad_history import STEP
+from graphviz_ad._internal.graph.graph import Graph, Node
+from graphviz_ad._internal.operations.traits import DATA, DRAWS, REENTRANT
+from graphviz_ad._internal.scene.annotations import is_write
+
+BY_CUT: Mapping[str, str] = {
+    DETACHED: "detached",
+    "no_grad": "no-grad",
+    "inference": "inference-mode",
+    "non-differentiable": "not-differentiable",
+    "none-gradient": "none-from-backward",
+    TAKEN: "taken-as-number",
+    "unreached": "result-unused",
+    "shape-only": "result-unused",
+    "inplace_view": "written-over",
+    "communication": "cut-between-ranks",
+    NOT_ASKED: "not-asked",
+}
+MOST_WAYS = 8
+FROZEN_BY = ("freezes", "requires_grad_")
+OWN_FAULT = frozenset({"detached", "data-attribute", "no-grad", "inference-mode", "not-differentiable", "sampled"}) | {
+    "taken-as-number", "none-from-backward", "reentrant-checkpoint",
+}  # fmt: skip
+
+
+def missing_gradients(course: Course) -> Iterator[Finding]:
+    """What keeps gradients away, a finding for each place that does; then what is frozen."""
+    if course.passes:
+        without = [p for p in course.trainable if not p.came]
+        yield from _never_read(course, [p for p in without if not p.read])
+        groups: dict[tuple[str, str | None], list[tuple[Parameter, Stop]]] = {}
+        for p in (p for p in without if p.read):
+            stop = _stop_of(course, p)
+            if stop is not None:
+                groups.setdefault((kind_of(course, stop), stop.node.source), []).append((p, stop))
+        for (kind, _), found in groups.items():
+            yield _cut(course, kind, found)
+        yield from _cut_in_part(course, set(groups))
+    yield from _frozen(course)
+
+
+def _cut_in_part(course: Course, told: set[tuple[str, str | None]]) -> Iterator[Finding]:
+    """Where some ways to the loss are cut of what gets its gradient along others: mostly meant."""
+    seen: dict[tuple[str, str | None], Stop] = {}
+    graph = course.passes[-1]
+    for node in graph.node_list[: graph.node_list.index(_last_reached(graph)) + 1]:
+        for edge in graph.in_edges(node.key):
+            stop = Stop(node, edge, edge.cut or "")
+            tail = graph.nodes[edge.tail]
+            if edge.cut not in CUT_OFF or not tail.requires_grad or node.is_step or is_write(node):
+                continue
+            place = (kind_of(course, stop), node.source)
+            if place not in seen and course.leads_on(tail) and leads_to_a_loss(graph, node.key):
+                seen[place] = stop
+    for place, stop in list(seen.items())[:MOST_WAYS]:
+        if place not in told:
+            yield Finding(
+                f"{place[0]}-in-part", NOTE, stop.node.name, module_of(stop.node), stop.node.source,
+                {"at": course.described(stop.node), "operation": stop.node.op}, weight=14, key=stop.node.key,
+            )  # fmt: skip
+
+
+def _last_reached(graph: Graph) -> Node:
+    return [node for node in graph.node_list if any(port.grad is not None for port in node.ports)][-1]
+
+
+def nothing_to_go_back_from(course: Course, root: Node) -> Iterator[Finding]:
+    """Why a result that backward() was called on has no graph."""
+    for stop in cut_sources_of(course.graph, root) if course.trainable else ():
+        if stop.node.ports[0].tensor is not None and is_write(stop.node):
+            continue  # how a parameter was filled
+        names = tuple(p.name for p in course.trainable)
+        yield _finding(course, kind_of(course, stop), stop, names, ERROR, root=course.described(root))
+
+
+def _stop_of(course: Course, parameter: Parameter) -> Stop | None:
+    """The end of the way that tells most: a cut by the program before one that merely led nowhere."""
+    found = [stop for done in course.passes[::-1] for stop in stops_of(done, _same(done.nodes, parameter.nodes[0]))]
+    for wanted in (CUT_OFF | {TAKEN, "none-gradient"}, None):
+        for stop in found:
+            matters = stop.cut == TAKEN or may_lead_to_a_loss(course.graph, stop.node.key)
+            if wanted is None or (stop.cut in wanted and matters):
+                return stop
+    return None
+
+
+def _same(nodes: Mapping[str, Node], node: Node) -> Node:
+    return nodes.get(node.key, node)
+
+
+def kind_of(course: Course, stop: Stop) -> str:
+    """What kind of a cut it is."""
+    ran = ran_in(course.graph, stop.node)
+    if stop.cut == TAKEN or takes_out(stop.node):
+        return "taken-as-number"
+    if stop.cut == DETACHED and stop.node.op == DATA:
+        return "data-attribute"
+    if stop.cut == "no_grad" and not DRAWS.isdisjoint(ran):
+        return "sampled"
+    if REENTRANT in ran or any(REENTRANT in name for name in stop.node.autograd):
+        return "reentrant-checkpoint"
+    return BY_CUT.get(stop.cut, "result-unused")
+
+
+def _cut(course: Course, kind: str, found: list[tuple[Parameter, Stop]]) -> Finding:
+    names = tuple(p.name for p, _ in found)
+    return _finding(course, kind, found[0][1], names, _severity(course, kind, [p for p, _ in found]))
+
+
+def _severity(course: Course, kind: str, found: list[Parameter]) -> Severity:
+    by_hand = all(p.by_hand and not p.did(STEP) for p in found)
+    held = any(p.held_by for p in found)
+    if by_hand or (not held and (all(p.held_by == () for p in found) or _is_twin(course, found))):
+        return NOTE  # a target network, a teacher, or a moving average
+    if kind in OWN_FAULT:
+        return ERROR if held or course.share([p.name for p in found]) > 0.3 else WARNING
+    everything = course.share([p.name for p in found]) > 0.5
+    return WARNING if everything else NOTE
+
+
+def _is_twin(course: Course, found: list[Parameter]) -> bool:
+    """Whether each of them has another parameter of its shape that is trained, as a copy of a network has."""
+    shapes = sorted(p.shape for p in course.trainable if p.came)
+    return all(p.shape in shapes for p in found)
+
+
+def _finding(
+    course: Course, kind: str, stop: Stop, names: tuple[str, ...], severity: Severity, root: str | None = None
+) -> Finding:
+    return Finding(
+        kind,
+        severity,
+        names[0] if len(names) == 1 else course.names.of.get(stop.node.key),
+        module_of(stop.node),
+        stop.node.source,
+        {
+            "at": course.described(stop.node),
+            "operation": stop.node.op,
+            "parameters": len(names),
+            "of": len(course.trainable),
+            "names": names,
+            "root": root,
+        },
+        names,
+        weight=course.share(names) + (10 if kind in OWN_FAULT else 0),
+        key=stop.node.key,
+    )
+
+
+def _never_read(course: Course, found: list[Parameter]) -> Iterator[Finding]:
+    """The parameters that no operation read, by the module that holds them."""
+    ran = {name for node in course.graph.node_list for name in node.module}
+    groups: dict[str, list[Parameter]] = {}
+    for p in found:
+        groups.setdefault(p.module, []).append(p)
+    for module, group in groups.items():
+        names = tuple(p.name for p in group)
+        idle = bool(module) and module not in ran and not _has_working_sibling(course, module)
+        yield Finding(
+            "never-read",
+            WARNING if idle and not any(part in ran for part in [module]) else NOTE,
+            names[0] if len(names) == 1 else module,
+            module or None,
+            course.line_that_made(module or names[0]),
+            {"parameters": len(names), "of": len(course.trainable), "names": names, "module": module or None},
+            names,
+            weight=1 + course.share(names),
+        )
+
+
+def _has_working_sibling(course: Course, module: str) -> bool:
+    """Whether another of the same list of modules ran, as experts do of which not all are chosen."""
+    parts = module.split(".")
+    numbered = [i for i, part in enumerate(parts) if part.isdigit()]
+    ran = {name for node in course.graph.node_list for name in node.module}
+    return any(
+        name.startswith(".".join(parts[:i]) + ".") and name.split(".")[i : i + 1] != parts[i : i + 1]
+        for i in numbered
+        for name in ran
+    )
+
+
+def _frozen(course: Course) -> Iterator[Finding]:
+    frozen = [p for p in course.parameters if not p.wanted]
+    if not frozen:
+        return
+    names = tuple(p.name for p in frozen)
+    lines = course.lines_that(*FROZEN_BY)
+    held = [p for p in frozen if p.held_by]
+    every = not course.trainable
+    yield Finding(
+        "frozen",
+        ERROR if every else WARNING if held and lines else NOTE,
+        names[0] if len(names) == 1 else None,
+        frozen[0].module if len({p.module for p in frozen}) == 1 else None,
+        lines[0].source if lines else None,
+        {
+            "parameters": len(names),
+            "of": len(course.parameters),
+            "names": names,
+            "in_optimizer": len(held),
+            "line": f"{lines[0].of}" if lines else None,
+        },
+        names,
+        weight=2 + len(names) / len(course.parameters),
+    )
