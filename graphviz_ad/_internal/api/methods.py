@@ -15,6 +15,7 @@ from graphviz_ad._internal.base.checked_calls import checking_arguments, saves, 
 from graphviz_ad._internal.check import gradient_check
 from graphviz_ad._internal.check.gradient_check import Numeric, Report
 from graphviz_ad._internal.diagnosis import diagnosis as diagnosing
+from graphviz_ad._internal.diagnosis import surroundings
 from graphviz_ad._internal.diagnosis.findings import Diagnosis
 from graphviz_ad._internal.explain import explainer, forward_mode, mode_costs, reasons, worked_text
 from graphviz_ad._internal.explain.explanation import Explanation
@@ -22,7 +23,7 @@ from graphviz_ad._internal.explain.forward_mode import Tangents
 from graphviz_ad._internal.graph import graph_files
 from graphviz_ad._internal.graph.graph import Graph
 from graphviz_ad._internal.maths.detail_levels import at_detail
-from graphviz_ad._internal.output import notebook, worked_files, worked_html, worked_latex
+from graphviz_ad._internal.output import diagnosis_html, notebook, worked_files, worked_html, worked_latex
 from graphviz_ad._internal.output.call_options import (
     AnimateOptions,
     Detail,
@@ -34,6 +35,7 @@ from graphviz_ad._internal.output.call_options import (
 )
 from graphviz_ad._internal.output.networkx_graph import networkx_graph
 from graphviz_ad._internal.scene.picture_options import AUTO
+from graphviz_ad._internal.scene.themes import theme as theme_named
 from graphviz_ad._internal.sheets import method_comparison
 from graphviz_ad._internal.sheets.method_comparison import Comparison
 
@@ -166,6 +168,25 @@ def compare_methods(graph: Graph, wrt: str | None = None) -> Comparison:
     return method_comparison.of_graph(graph, wrt)
 
 
+# --- of a diagnosis
+
+
+@takes(DrawOptions)
+def plot_diagnosis(diagnosis: Diagnosis, asked: DrawOptions) -> Picture:
+    """The picture with the places of the findings marked; of a large graph, what lies around the first three."""
+    chosen = {"detail": "op"} | {name: asked.given[name] for name in asked.given if name != "ax"}
+    part = surroundings.around_findings(diagnosis)
+    return drawn(part, PlotOptions.of(chosen), surroundings.remarks(diagnosis))
+
+
+@checking_arguments
+def diagnosis_page(diagnosis: Diagnosis, *, theme: ThemeName = "auto") -> str:
+    """The findings with the picture around them, as a page of its own that loads nothing."""
+    picture = diagnosis.plot(theme=theme) if diagnosis.findings and diagnosis.graph.node_list else None
+    chosen = picture.theme if picture is not None else theme_named(theme)
+    return diagnosis_html.page(diagnosis, picture.canvas if picture is not None else None, chosen)
+
+
 # --- of an ADNumber
 
 
@@ -237,6 +258,7 @@ METHODS: Mapping[type, Mapping[str, Any]] = {
         "_repr_html_": as_html,
         "_repr_svg_": as_svg,
     },
+    Diagnosis: {"plot": plot_diagnosis, "to_html": diagnosis_page},
     ADNumber: {"plot": plot_number, "animate": animate_number},
     Explanation: {
         "plot": plot_paths,

@@ -59,7 +59,7 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=f"graphviz-ad {__version__}")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for add in (_add_drawing, _add_explain, _add_check, _add_gallery, _add_small):
+    for add in (_add_drawing, _add_explain, _add_check, _add_diagnose, _add_gallery, _add_small):
         add(commands)
     return top
 
@@ -122,6 +122,30 @@ def _add_check(commands: Any) -> None:
         metavar="NAME",
         help="say why this result has its gradient, or none; may be given several times",
     )
+
+
+def _add_diagnose(commands: Any) -> None:
+    diagnose = _command(
+        commands,
+        "diagnose",
+        "run a training script, record its first steps, and say what is wrong; exits with 1 where that is an error",
+    )
+    diagnose.add_argument(
+        "target",
+        help="a script FILE.py; FILE.py:FUNCTION or MODULE:FUNCTION that trains and takes no arguments; a saved graph",
+    )
+    diagnose.add_argument("arguments", nargs="*", metavar="ARGUMENT", help="of the script, which come after --")
+    diagnose.add_argument(
+        "--passes", type=int, default=6, metavar="N", help="stop after so many backward passes (default 6)"
+    )
+    diagnose.add_argument("--budget", type=int, default=None, metavar="TOKENS", help="keep the text within so many")
+    diagnose.add_argument(
+        "--format",
+        default="text",
+        choices=tuple(FORMS),
+        help="of standard output: text (default), json, markdown, html",
+    )
+    diagnose.add_argument("--strict", action="store_true", help="exit with 1 where there are warnings, too")
 
 
 def _add_gallery(commands: Any) -> None:
@@ -357,6 +381,25 @@ def _check(arguments: argparse.Namespace) -> int:
     return 0 if report.ok else 1
 
 
+FORMS = {
+    "text": str,
+    "json": lambda found: found.to_json(),
+    "markdown": lambda found: found.to_markdown(),
+    "html": lambda found: found.to_html(),
+}
+
+
+def _diagnose(arguments: argparse.Namespace) -> int:
+    from graphviz_ad._internal.cli.training_runs import diagnosed
+
+    if arguments.passes < 1:
+        raise TargetError(f"--passes {arguments.passes} records nothing; give a number from 1 on")
+    found = diagnosed(arguments.target, arguments.arguments, arguments.passes, arguments.budget)
+    print(FORMS[arguments.format](found))
+    severe = ("error", "warning") if arguments.strict else ("error",)
+    return 1 if any(one.severity in severe for one in found.findings) else 0
+
+
 def _gallery(arguments: argparse.Namespace) -> int:
     from graphviz_ad import gallery
 
@@ -389,6 +432,7 @@ COMMANDS = {
     "animate": _animate,
     "explain": _explain,
     "check": _check,
+    "diagnose": _diagnose,
     "gallery": _gallery,
     "doctor": _doctor,
     "completion": _completion,

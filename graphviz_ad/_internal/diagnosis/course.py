@@ -20,11 +20,9 @@ from graphviz_ad._internal.graph.notices import (
     unread_parameters,
 )
 from graphviz_ad._internal.graph.snapshot import Snapshot
-from graphviz_ad._internal.operations.traits import IN_ORDER
+from graphviz_ad._internal.operations.training import MOVES
 from graphviz_ad._internal.scene.annotations import is_write
 from graphviz_ad._internal.scene.words.names import Names, graph_names
-
-MOVES = IN_ORDER | {"t", "transpose", "permute", "getitem", "squeeze", "chunk", "split", "unbind", "float", "double"}
 
 
 @dataclass(frozen=True)
@@ -303,7 +301,7 @@ class Course:
         return self.names.of[node.key] + (f" ({', '.join(facts)})" if facts else "")
 
     def leads_on(self, node: Node) -> bool:
-        """Whether a gradient went through it in some pass; a call may be one node in one pass and several in another."""
+        """Whether a gradient went through it in some pass; a call may be one node in one, and several in another."""
         keys, calls = self._reached
         return node.key in keys or (node.call is not None and node.call in calls)
 

@@ -96,7 +96,10 @@ def sizes(e: Mapping[str, Any]) -> str:
 def step(e: Mapping[str, Any]) -> str:
     """What a step is, beside the weight."""
     rate = f" with a learning rate of {e['rate']:g}" if e.get("rate") is not None else ""
-    return f"{e.get('optimizer') or 'the optimizer'}{rate} changes the usual weight by {percent(e['ratio'])} of itself in one step"
+    return (
+        f"{e.get('optimizer') or 'the optimizer'}{rate} changes the usual weight by {percent(e['ratio'])} of"
+        f" itself in one step"
+    )
 
 
 def why_not_finite(e: Mapping[str, Any]) -> str:
@@ -118,7 +121,7 @@ def zero_reason(e: Mapping[str, Any]) -> str:
         "multiplied by 0": f"it is multiplied by {about}, which is 0" if about else "it is multiplied by 0",
         "flat": "its derivative is 0 everywhere",
         "closed": f"its derivative is 0 at all of its operand {about}" if about else "its derivative is 0 there",
-        "half": "it is too small for its type",
+        "underflow": "it is too small for its type",
         "left out": "what comes from there is left out",
     }.get(e["why"], "its derivative lets nothing through")
 
@@ -126,6 +129,9 @@ def zero_reason(e: Mapping[str, Any]) -> str:
 def shape(numbers: Sequence[int]) -> str:
     """ "(32, 1)"."""
     return str(tuple(numbers))
+
+
+NAN_REASONS = {"hook": ": a hook made it.", "derivative": ": its derivative has no value there."}
 
 
 # --- the table: kind -> cause, remedy
@@ -213,7 +219,8 @@ SENTENCES: Mapping[str, tuple[Words, str | Words]] = {
         "If they are to be trained, set requires_grad to True for them; else give the optimizer only the others.",
     ),
     "nothing-requires-grad": (
-        lambda e: f"none of {counted_noun(e['parameters'], 'parameter')} requires grad, so that {e['at']} has no graph.",
+        lambda e: f"none of {counted_noun(e['parameters'], 'parameter')} requires grad, so that {e['at']} has no"
+            f" graph.",
         "Set requires_grad to True for what is to be trained.",
     ),
     # not finite
@@ -249,7 +256,7 @@ SENTENCES: Mapping[str, tuple[Words, str | Words]] = {
     "nan-gradient": (
         lambda e: f"NaN comes up on the way back through {e['at']}{elements(e)} in pass {e['pass']}"
         + (f", towards {e['operand']}" if e.get("operand") else "")
-        + (": a hook made it." if e["why"] == "hook" else ": its derivative has no value there." if e["why"] == "derivative" else "."),
+        + NAN_REASONS.get(e["why"], "."),
         "Keep the operand away from where the derivative has no value, as sqrt has at 0: add an epsilon inside.",
     ),
     "infinite-gradient": (
@@ -264,43 +271,54 @@ SENTENCES: Mapping[str, tuple[Words, str | Words]] = {
         "Change the operand before, as by where(bad, 1, x), so that it never gets there.",
     ),
     # sizes
-    "vanishing": (lambda e: f"gradients vanish: {sizes(e)}.", "Use activations, initial weights or residual connections that keep the size, or normalise."),
-    "exploding": (lambda e: f"gradients explode: {sizes(e)}.", "Use smaller initial weights, normalise, or clip gradients."),
+    "vanishing": (lambda e: f"gradients vanish: {sizes(e)}.", "Use activations, initial weights or residual"
+        " connections that keep the size, or normalise."),
+    "exploding": (lambda e: f"gradients explode: {sizes(e)}.", "Use smaller initial weights, normalise, or clip"
+        " gradients."),
     "step-too-large": (lambda e: f"{step(e)}.", "Use a smaller learning rate: 0.1 % a step is usual."),
     "step-too-small": (lambda e: f"{step(e)}, which changes nothing.", "Use a larger learning rate."),
     "diverging": (
-        lambda e: f"the loss grows from {short_number(e['losses'][0])} to {short_number(e['losses'][-1])} in {len(e['losses'])} passes; {step(e)}.",
+        lambda e: f"the loss grows from {short_number(e['losses'][0])} to {short_number(e['losses'][-1])} in"
+            f" {len(e['losses'])} passes; {step(e)}.",
         "Use a smaller learning rate, and see whether the loss has the right sign.",
     ),
     "half-underflow": (
-        lambda e: f"the gradients of {e['parameters']} of {e['of']} float16 parameters are below 6·10⁻⁵, the smallest normal"
+        lambda e: f"the gradients of {e['parameters']} of {e['of']} float16 parameters are below 6·10⁻⁵, the"
+            f" smallest normal"
         f" number of float16 (the largest is {factor(e['largest'])})"
         + (f", {percent(e['zeros'])} of them 0." if e.get("zeros") else "."),
-        lambda e: "Raise the scale of the GradScaler." if e["scaled"] else "Scale the loss with torch.amp.GradScaler, or use bfloat16.",
+        lambda e: "Raise the scale of the GradScaler." if e["scaled"] else "Scale the loss with"
+            " torch.amp.GradScaler, or use bfloat16.",
     ),
     "update-lost": (
-        lambda e: f"a step left {counted_noun(e['parameters'], 'parameter')} ({few(e['names'])}) what they were: it is too small for {e['dtype']}.",
+        lambda e: f"a step left {counted_noun(e['parameters'], 'parameter')} ({few(e['names'])}) what they were: it"
+            f" is too small for {e['dtype']}.",
         "Keep the parameters in float32, and let autocast choose where to compute in half.",
     ),
     # units
     "dead-units": (
-        lambda e: f"{percent(e['share'])} of the units of {e['at']} are 0 in every row{extent(e.get('operand'))}; no gradient goes through them.",
+        lambda e: f"{percent(e['share'])} of the units of {e['at']} are 0 in every row{extent(e.get('operand'))};"
+            f" no gradient goes through them.",
         "Use smaller biases and steps, another initialisation, or an activation that is never flat.",
     ),
     "saturated": (
-        lambda e: f"{e['at']} is saturated{extent(e.get('operand'))}: its derivative is {percent(max(e['derivative'], 0.0))} of the greatest on the average.",
+        lambda e: f"{e['at']} is saturated{extent(e.get('operand'))}: its derivative is"
+            f" {percent(max(e['derivative'], 0.0))} of the greatest on the average.",
         "Make its operand smaller: normalise the input, or use smaller initial weights.",
     ),
     "softmax-of-one": (
-        lambda e: f"{e['at']} runs along dimension {e['dim']}, which has one element: the result is 1 and its derivative 0.",
+        lambda e: f"{e['at']} runs along dimension {e['dim']}, which has one element: the result is 1 and its"
+            f" derivative 0.",
         "Give the dimension of the classes, or use sigmoid for one number.",
     ),
     "zero-gradient": (
         lambda e: f"the gradient of {so_many(e)} is 0 from {e['at']} on: {zero_reason(e)}.",
-        lambda e: "This ends with the first step, if that parameter moves." if e["waits"] else "Let the gradient through there.",
+        lambda e: "This ends with the first step, if that parameter moves." if e["waits"] else "Let the gradient"
+            " through there.",
     ),
     "hook-changed": (
-        lambda e: f"a hook{' (' + ', '.join(e['hooks']) + ')' if e['hooks'] else ''} on {e['at']} makes a gradient of norm"
+        lambda e: f"a hook{' (' + ', '.join(e['hooks']) + ')' if e['hooks'] else ''} on {e['at']} makes a gradient"
+            f" of norm"
         f" {factor(e['after'])} of one of {factor(e['before'])}.",
         "Remove the hook, or let it return what is meant.",
     ),
@@ -325,7 +343,8 @@ SENTENCES: Mapping[str, tuple[Words, str | Words]] = {
         "Call optimizer.step() after backward().",
     ),
     "optimizer-holds-others": (
-        lambda e: f"step() is called{' at ' + e['written'] if e['written'] else ''}, and updates none of {so_many(e)}: the"
+        lambda e: f"step() is called{' at ' + e['written'] if e['written'] else ''}, and updates none of"
+            f" {so_many(e)}: the"
         " optimizer holds other tensors, or finds no gradients in them.",
         "Make the optimizer of the parameters of this very model, after the last change to them.",
     ),
@@ -334,24 +353,29 @@ SENTENCES: Mapping[str, tuple[Words, str | Words]] = {
         "Give each parameter to one optimizer.",
     ),
     "clipped-after-step": (
-        lambda e: f"gradients are clipped after step(){' at ' + e['step'] if e['step'] else ''}, which has read them already.",
+        lambda e: f"gradients are clipped after step(){' at ' + e['step'] if e['step'] else ''}, which has read"
+            f" them already.",
         "Clip between backward() and step().",
     ),
     "clips-always": (
-        lambda e: f"clipping leaves at most {percent(e['largest'])} of the gradient in each of {counted_noun(e['passes'], 'pass')[:-1] + 'es' if e['passes'] != 1 else '1 pass'}.",
+        lambda e: f"clipping leaves at most {percent(e['largest'])} of the gradient in each of"
+            f" {counted_noun(e['passes'], 'pass')[:-1] + 'es' if e['passes'] != 1 else '1 pass'}.",
         "Clip at a norm that is rarely passed, and set the size of the steps by the learning rate.",
     ),
     "graph-grows": (
-        lambda e: f"each backward pass goes through more operations than the one before ({', '.join(map(str, e['operations']))})"
+        lambda e: f"each backward pass goes through more operations than the one before"
+            f" ({', '.join(map(str, e['operations']))})"
         + (f": {e['carrier']} carries the earlier graph into {e['read_at']}." if e["carrier"] else "."),
         "Detach what is carried over from step to step.",
     ),
     "graph-held": (
-        lambda e: f"{e['at']} adds up results with their graphs, {counted_noun(e['times'], 'time')}, so that none of them can be freed.",
+        lambda e: f"{e['at']} adds up results with their graphs, {counted_noun(e['times'], 'time')}, so that none"
+            f" of them can be freed.",
         "Add up loss.item() or loss.detach().",
     ),
     "retained-without-need": (
-        lambda e: f"backward(retain_graph=True) keeps the graph of pass {e['pass']}, and no later pass goes through it.",
+        lambda e: f"backward(retain_graph=True) keeps the graph of pass {e['pass']}, and no later pass goes through"
+            f" it.",
         "Leave out retain_graph=True.",
     ),
     "created-without-need": (
@@ -365,13 +389,17 @@ SENTENCES: Mapping[str, tuple[Words, str | Words]] = {
         "Make both of one shape, as by squeeze(-1) or unsqueeze(-1).",
     ),
     "probabilities-for-logits": (
-        lambda e: f"{e['loss']} wants logits and applies its own {'sigmoid' if e['loss'].startswith('binary') else 'softmax'}; it is given {e['made']}.",
+        lambda e: f"{e['loss']} wants logits and applies its own"
+            f" {'sigmoid' if e['loss'].startswith('binary') else 'softmax'}; it is given {e['made']}.",
         "Give it the result of the last layer, without an activation.",
     ),
-    "softmax-twice": (lambda e: f"{e['at']} is given {e['made']}: the second flattens what the first returns.", "Leave out one of the two."),
-    "log-softmax-twice": (lambda e: f"{e['loss']} applies its own log_softmax to {e['made']}.", "Leave out one, or use nll_loss."),
+    "softmax-twice": (lambda e: f"{e['at']} is given {e['made']}: the second flattens what the first returns.",
+     "Leave out one of the two."),
+    "log-softmax-twice": (lambda e: f"{e['loss']} applies its own log_softmax to {e['made']}.", "Leave out one, or"
+        " use nll_loss."),
     "rectified-logits": (
-        lambda e: f"{e['loss']} is given {e['made']}, where no logit can be below 0, and none that is 0 gets a gradient.",
+        lambda e: f"{e['loss']} is given {e['made']}, where no logit can be below 0, and none that is 0 gets a"
+            f" gradient.",
         "Leave out the activation after the last layer.",
     ),
     "no-log-before-nll": (
@@ -379,10 +407,12 @@ SENTENCES: Mapping[str, tuple[Words, str | Words]] = {
         "Use log_softmax before it, or cross_entropy in its place.",
     ),
     "no-log-before-kl": (
-        lambda e: f"kl_div wants logarithms first, and is given {e['made'] or 'numbers'} with values up to {short_number(e['largest'])}.",
+        lambda e: f"kl_div wants logarithms first, and is given {e['made'] or 'numbers'} with values up to"
+            f" {short_number(e['largest'])}.",
         "Use log_softmax for the first argument.",
     ),
-    "log-of-softmax": (lambda e: f"{e['at']} takes the logarithm of {e['made']}, which is −∞ where that rounds to 0.", "Use log_softmax."),
+    "log-of-softmax": (lambda e: f"{e['at']} takes the logarithm of {e['made']}, which is −∞ where that rounds to 0.",
+     "Use log_softmax."),
     "mean-over-padding": (
         lambda e: f"{e['at']} averages over rows of which {percent(e['share'])} are padding (index {e['padding']}).",
         "Multiply by the mask, and divide by the number of real tokens.",
@@ -393,12 +423,14 @@ SENTENCES: Mapping[str, tuple[Words, str | Words]] = {
     ),
     # layers
     "evaluating-while-training": (
-        lambda e: f"{'the model' if e['whole'] else 'a part of the model'} is in eval() mode while its parameters are updated:"
+        lambda e: f"{'the model' if e['whole'] else 'a part of the model'} is in eval() mode while its parameters"
+            f" are updated:"
         f" {len(e['modules'])} of {e['of']} dropout and batch norm layers ({few(e['modules'])}) do not train.",
         "Call model.train() before the training step.",
     ),
     "batch-of-one": (
-        lambda e: f"{e['at']} normalises over {counted_noun(e['values'], 'value')} a channel ({counted_noun(e['rows'], 'row')}).",
+        lambda e: f"{e['at']} normalises over {counted_noun(e['values'], 'value')} a channel"
+            f" ({counted_noun(e['rows'], 'row')}).",
         "Use a larger batch, or layer norm or group norm.",
     ),
     "bias-before-norm": (
@@ -426,8 +458,10 @@ SENTENCES: Mapping[str, tuple[Words, str | Words]] = {
         + (f"pass {e['freed_in_pass']}" if e["freed_in_pass"] else "an earlier pass")
         + " has freed"
         + (f": {e['carrier']} carries the earlier graph into {e['read_at']}." if e["carrier"] else "."),
-        lambda e: "Detach it between the steps." if e["carrier"] else "Compute the result anew, or call the first backward(retain_graph=True).",
+        lambda e: "Detach it between the steps." if e["carrier"] else "Compute the result anew, or call the first"
+            " backward(retain_graph=True).",
     ),
-    "raised": (lambda e: f"{e['exception']}: {e['message'].splitlines()[0] if e['message'] else ''}", "See the line that raised."),
+    "raised": (lambda e: f"{e['exception']}: {e['message'].splitlines()[0] if e['message'] else ''}", "See the line"
+        " that raised."),
 }  # fmt: skip
 KINDS = tuple(SENTENCES)

@@ -13,7 +13,7 @@ from graphviz_ad._internal.graph.graph import Graph
 if TYPE_CHECKING:
     from graphviz_ad._internal.api.api import Picture
     from graphviz_ad._internal.base.checked_calls import takes
-    from graphviz_ad._internal.output.call_options import DrawOptions
+    from graphviz_ad._internal.output.call_options import DrawOptions, ThemeName
 
 Severity = Literal["error", "warning", "note"]
 ERROR, WARNING, NOTE = SEVERITIES = ("error", "warning", "note")
@@ -126,7 +126,7 @@ class Diagnosis:
 
     if TYPE_CHECKING:  # what later rooms put here
 
-        def to_html(self) -> str:
+        def to_html(self, *, theme: ThemeName = "auto") -> str:
             """The findings with the picture around them, as a page that loads nothing."""
             ...
 

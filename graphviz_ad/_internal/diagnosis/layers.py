@@ -8,8 +8,8 @@ from itertools import groupby
 from graphviz_ad._internal.diagnosis.course import Course, argument, module_of, operation
 from graphviz_ad._internal.diagnosis.findings import NOTE, WARNING, Finding
 from graphviz_ad._internal.graph.graph import Node
+from graphviz_ad._internal.operations.training import BATCH_NORM, DROPOUT, NORMALISES_BATCHES, WITH_BIAS
 
-WITH_BIAS = ("linear", "conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d")
 CHANGES_WITH_MODE = ("Dropout", "BatchNorm", "AlphaDropout", "FeatureAlphaDropout", "SyncBatchNorm")
 TOO_MUCH = 0.9  # of what dropout takes
 
@@ -27,10 +27,10 @@ def _evaluating(course: Course) -> Iterator[Finding]:
         return
     modes = {name: training for name, (kind, training) in course.modules.items() if kind.startswith(CHANGES_WITH_MODE)}
     resting = [name for name, training in modes.items() if not training]
-    if not resting or any(course.leads_on(node) and trains(node) for node in course.computes("dropout", "batch_norm")):
+    if not resting or any(course.leads_on(node) and trains(node) for node in course.computes(DROPOUT, BATCH_NORM)):
         return
     whole = not any(training for _, training in course.modules.values())
-    line = [line for line in course.lines_that("eval")]
+    line = list(course.lines_that("eval"))
     train = course.lines_that("train")
     yield Finding(
         "evaluating-while-training",
@@ -45,11 +45,11 @@ def _evaluating(course: Course) -> Iterator[Finding]:
 
 def trains(node: Node) -> bool:
     """Whether dropout, or a batch norm, ran as in training."""
-    return operation(node) == "dropout" or argument(node, "training") is True
+    return operation(node) == DROPOUT or argument(node, "training") is True
 
 
 def _norms(course: Course) -> Iterator[Finding]:
-    for node in course.computes("batch_norm", "instance_norm"):
+    for node in course.computes(*NORMALISES_BATCHES):
         shape = node.ports[0].shape or ()
         if not course.leads_on(node) or len(shape) < 2:
             continue

@@ -2,54 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from graphviz_ad._internal.diagnosis.course import Course, argument, module_of, operation
 from graphviz_ad._internal.diagnosis.findings import ERROR, NOTE, WARNING, Finding, Severity
 from graphviz_ad._internal.graph.graph import Node
 from graphviz_ad._internal.graph.snapshot import Snapshot
-
-PAIRWISE = (
-    "mse_loss",
-    "l1_loss",
-    "smooth_l1_loss",
-    "huber_loss",
-    "binary_cross_entropy_with_logits",
-    "binary_cross_entropy",
+from graphviz_ad._internal.operations.training import (
+    ELEMENTWISE,
+    EMBEDDING,
+    ENDS,
+    KEEPS_ROWS_APART,
+    MEAN,
+    NLL_LOSS,
+    ON_THE_WAY,
+    PAIRWISE,
+    PICKS_TARGETS,
+    SPREAD,
+    SQUASHED_BEFORE,
+    WANTS_LOGARITHMS,
 )
-ELEMENTWISE = ("sub", "add", "mul", "div", "rsub")
-ENDS = ("mean", "sum", "norm", "mse_loss", "max", "amax")
-ON_THE_WAY = (
-    "pow",
-    "square",
-    "abs",
-    "mul",
-    "sqrt",
-    "neg",
-    "log",
-    "exp",
-    "add",
-    "sub",
-    "smooth_l1_loss",
-    "huber_loss",
-    "where",
-    "div",
-)
-WANTS_LOGITS = ("cross_entropy", "binary_cross_entropy_with_logits")
-SQUASHED: Mapping[tuple[str, str], tuple[str, Severity]] = {
-    ("cross_entropy", "softmax"): ("probabilities-for-logits", ERROR),
-    ("cross_entropy", "sigmoid"): ("probabilities-for-logits", WARNING),
-    ("cross_entropy", "log_softmax"): ("log-softmax-twice", NOTE),
-    ("cross_entropy", "relu"): ("rectified-logits", NOTE),
-    ("binary_cross_entropy_with_logits", "sigmoid"): ("probabilities-for-logits", ERROR),
-    ("binary_cross_entropy_with_logits", "softmax"): ("probabilities-for-logits", ERROR),
-    ("log_softmax", "softmax"): ("softmax-twice", ERROR),
-    ("softmax", "softmax"): ("softmax-twice", WARNING),
-    ("softmax", "sigmoid"): ("softmax-twice", NOTE),
-    ("nll_loss", "softmax"): ("no-log-before-nll", ERROR),
-    ("nll_loss", "sigmoid"): ("no-log-before-nll", ERROR),
-    ("log", "softmax"): ("log-of-softmax", NOTE),
-}
 
 
 def losses(course: Course) -> Iterator[Finding]:
@@ -68,12 +40,14 @@ def _about(course: Course, node: Node, kind: str, severity: Severity, weight: fl
 
 
 def _squashed(course: Course) -> Iterator[Finding]:
-    for node in course.computes(*dict.fromkeys(op for op, _ in SQUASHED)):
+    for node in course.computes(*dict.fromkeys(op for op, _ in SQUASHED_BEFORE)):
         if not course.leads_on(node):
             continue
         made = course.made_of(node)
-        told = SQUASHED.get((operation(node), operation(made))) if made is not None and made.kind == "op" else None
-        if told is not None and made is not None:
+        if made is None or made.kind != "op":
+            continue
+        told = SQUASHED_BEFORE.get((operation(node), operation(made)))
+        if told is not None:
             kind, severity = told
             yield _about(course, node, kind, severity, 42 if severity != NOTE else 11, made=course.described(made),
                          loss=operation(node), function=operation(made))  # fmt: skip
@@ -81,15 +55,15 @@ def _squashed(course: Course) -> Iterator[Finding]:
 
 def _not_logarithms(course: Course) -> Iterator[Finding]:
     """Losses that want logarithms of probabilities, and are given numbers that are none."""
-    for node in course.computes("nll_loss", "kl_div"):
+    for node in course.computes(*WANTS_LOGARITHMS):
         made, edge = course.made_of(node), course.edge_to(node)
         value = course.graph.nodes[edge.tail].ports[edge.port].value if edge is not None else None
         if value is None or value.max is None or value.min is None or value.numel < 2:
             continue
-        if made is not None and (operation(node), operation(made)) in SQUASHED:
+        if made is not None and (operation(node), operation(made)) in SQUASHED_BEFORE:
             continue
         if value.max > 1e-3:
-            kind = "no-log-before-nll" if operation(node) == "nll_loss" else "no-log-before-kl"
+            kind = "no-log-before-nll" if operation(node) == NLL_LOSS else "no-log-before-kl"
             yield _about(course, node, kind, ERROR, 41, loss=operation(node), largest=value.max,
                          made=course.described(made) if made is not None else None, function=None)  # fmt: skip
 
@@ -128,10 +102,9 @@ def _operand_shapes(course: Course, node: Node) -> list[tuple[int, ...]]:
     found = []
     for edge in course.graph.in_edges(node.key):
         tail = course.graph.nodes[edge.tail]
-        if operation(tail) == "expand" and tail.call == node.call and tail.call is not None:
-            inner = course.edge_to(tail)
-            tail = course.graph.nodes[inner.tail] if inner is not None else tail
-        elif operation(tail) == "expand" and tail.source == node.source and tail.call_op == node.call_op:
+        if (operation(tail) == SPREAD and tail.call == node.call and tail.call is not None) or (
+            operation(tail) == SPREAD and tail.source == node.source and tail.call_op == node.call_op
+        ):
             inner = course.edge_to(tail)
             tail = course.graph.nodes[inner.tail] if inner is not None else tail
         port = tail.ports[min(edge.port, len(tail.ports) - 1)]
@@ -162,7 +135,7 @@ def _numel(shape: tuple[int, ...]) -> int:
 def _ends_in_one(course: Course, node: Node) -> bool:
     """Whether what follows makes one number of it, element by element before."""
     for _ in range(8):
-        uses = [edge for edge in course.graph.out_edges(node.key)]
+        uses = list(course.graph.out_edges(node.key))
         if not uses:
             return False
         node = course.graph.nodes[uses[0].head]
@@ -184,7 +157,7 @@ def _with_data(course: Course, node: Node) -> bool:
 
 def _padding(course: Course) -> Iterator[Finding]:
     """Means over rows, and losses, in which padding counts."""
-    for node in course.computes("embedding"):
+    for node in course.computes(EMBEDDING):
         pad = argument(node, "padding_idx")
         ids = _ids(course, node)
         if not isinstance(pad, int) or isinstance(pad, bool) or pad < 0 or ids is None or ids.array is None:
@@ -196,10 +169,10 @@ def _padding(course: Course) -> Iterator[Finding]:
                          embedding=course.described(node))  # fmt: skip
     pads = {
         pad
-        for node in course.computes("embedding")
+        for node in course.computes(EMBEDDING)
         if isinstance(pad := argument(node, "padding_idx"), int) and not isinstance(pad, bool) and pad >= 0
     }
-    for node in course.computes("cross_entropy", "nll_loss"):
+    for node in course.computes(*PICKS_TARGETS):
         target, ignored = course.operand(node, 1), argument(node, "ignore_index")
         value = target.ports[0].value if target is not None else None
         for pad in sorted(pads):
@@ -227,12 +200,12 @@ def _mean_after(course: Course, node: Node) -> Node | None:
             if head.key in seen or head.kind != "op":
                 continue
             seen.add(head.key)
-            if operation(head) == "mean":
+            if operation(head) == MEAN:
                 dims = argument(head, "dim")
                 rank = len(now.ports[0].shape or ())
                 chosen = dims if isinstance(dims, tuple | list) else (dims,) if isinstance(dims, int) else ()
                 if any(d % rank == 1 for d in chosen if isinstance(d, int)) and rank == 3:
                     return head
-            elif operation(head) in ("add", "dropout", "layer_norm", "relu", "gelu", "tanh", "linear"):
+            elif operation(head) in KEEPS_ROWS_APART:
                 waiting.append(head)
     return None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import itertools
+from collections.abc import Iterator, Sequence
 from math import isfinite, sqrt
 from statistics import median
 
@@ -12,8 +13,9 @@ from graphviz_ad._internal.diagnosis.course import Course, Parameter, module_of,
 from graphviz_ad._internal.diagnosis.findings import ERROR, NOTE, WARNING, Finding
 from graphviz_ad._internal.graph.grad_history import STEP
 from graphviz_ad._internal.graph.graph import Node
-from graphviz_ad._internal.graph.precision import unit
+from graphviz_ad._internal.graph.precision import HALVES, unit
 from graphviz_ad._internal.graph.snapshot import Snapshot
+from graphviz_ad._internal.operations.training import ATTENTION, BEFORE_SCORES, EMBEDDING, SOFTMAX_ITSELF, SQUASHES
 
 VANISHES, VANISHED = 1e-5, 1e-9  # of what the last layers get
 EXPLODES, EXPLODED = 1e3, 1e6  # times that
@@ -21,7 +23,6 @@ ENORMOUS = 1e6  # norm of a gradient for each unit of the norm of a weight
 TOO_FAR, FAR, TOO_SHORT = 0.9, 0.3, 1e-8  # of a weight, in one step
 ADAPTIVE = ("Adam", "AdamW", "NAdam", "RAdam", "Adamax", "RMSprop", "Adagrad", "Adadelta")
 SMALLEST_HALF = 6.1e-5  # the smallest normal number of float16
-HALVES = ("float16", "bfloat16")
 
 
 def size_of(snap: Snapshot | None) -> float | None:
@@ -36,13 +37,13 @@ def sizes_along_depth(course: Course) -> Iterator[Finding]:
     layers = [(p, size) for p in course.trainable if len(p.shape) >= 2 and p.came and (size := size_of(p.came[0]))]
     order = {node.key: i for i, node in enumerate(course.graph.node_list)}
     layers.sort(key=lambda each: order.get(each[0].nodes[0].key, 0) if each[0].nodes else 0)
-    layers = [each for each in layers if not _is_table(course, each[0])]
+    layers = [each for each in layers if not _is_table(course, each[0]) and not _makes_scores(course, each[0])]
     if len(layers) >= 3:
         part = max(1, len(layers) // 3)
         first, last = (max(size for _, size in some) for some in (layers[:part], layers[-part:]))
         if last and first / last < VANISHES:
             yield _along(course, layers, "vanishing", first / last, VANISHED)
-        elif last and first / last > EXPLODES:
+        elif last and first / last > EXPLODES and _outgrows(layers[: max(1, part)]):
             yield _along(course, layers, "exploding", first / last, EXPLODED)
     yield from _enormous(course)
     yield from _along_time(course)
@@ -51,15 +52,37 @@ def sizes_along_depth(course: Course) -> Iterator[Finding]:
 def _is_table(course: Course, parameter: Parameter) -> bool:
     """Whether it is an embedding, of which a batch reads few rows."""
     return any(
-        operation(course.graph.nodes[edge.head]) == "embedding"
+        operation(course.graph.nodes[edge.head]) == EMBEDDING
         for node in parameter.nodes
         for edge in course.graph.out_edges(node.key)
     )
 
 
+def _outgrows(layers: Sequence[tuple[Parameter, float]]) -> bool:
+    """Whether a gradient is larger than the weight that it is of."""
+    sizes = [(size_of(p.nodes[0].ports[0].value), size) for p, size in layers if p.nodes]
+    return any(weight is not None and size > weight for weight, size in sizes)
+
+
+def _makes_scores(course: Course, parameter: Parameter) -> bool:
+    """Whether attention takes a softmax of what is computed with it: its gradient is small where that is even."""
+    waiting = [reader] if (reader := _reader(course, parameter)) is not None else []
+    seen = {node.key for node in waiting}
+    while waiting:
+        node = waiting.pop()
+        for edge in course.graph.out_edges(node.key):
+            head = course.graph.nodes[edge.head]
+            if operation(head) == SOFTMAX_ITSELF or (operation(head) == ATTENTION and edge.slot in (0, 1)):
+                return True
+            if operation(head) in BEFORE_SCORES and head.key not in seen:
+                seen.add(head.key)
+                waiting.append(head)
+    return False
+
+
 def _along(course: Course, layers: list[tuple[Parameter, float]], kind: str, ratio: float, extreme: float) -> Finding:
     """The finding, with the frontier where the sizes turn most."""
-    steps = [(after[1] / before[1], before[0], after[0]) for before, after in zip(layers, layers[1:], strict=False)]
+    steps = [(after[1] / before[1], before[0], after[0]) for before, after in itertools.pairwise(layers)]
     turn = (max if kind == "vanishing" else min)(steps, key=lambda step: step[0])
     reader = _reader(course, turn[1])
     heavy = ratio < extreme if kind == "vanishing" else ratio > extreme
@@ -85,7 +108,7 @@ def _along(course: Course, layers: list[tuple[Parameter, float]], kind: str, rat
 
 def _squashing(course: Course) -> str | None:
     """The function between the layers that makes gradients smaller, if there is one kind of them."""
-    found = [operation(node) for node in course.computes("sigmoid", "tanh", "softmax") if course.leads_on(node)]
+    found = [operation(node) for node in course.computes(*SQUASHES) if course.leads_on(node)]
     return max(dict.fromkeys(found), key=found.count) if len(found) >= 2 else None
 
 
@@ -194,7 +217,7 @@ def step_ratio(course: Course, parameter: Parameter) -> float | None:
     known = [value.array for value in values if value is not None and value.array is not None]
     if len(known) >= 2 and len(known) == len(values):
         found = []
-        for before, after in zip(known, known[1:], strict=False):
+        for before, after in itertools.pairwise(known):
             size = float(np.linalg.norm(before))
             step = float(np.linalg.norm(np.asarray(after, np.float64) - before))
             if size and isfinite(step):
@@ -243,7 +266,7 @@ def lost_in_half(course: Course) -> Iterator[Finding]:
         yield Finding(
             "half-underflow", WARNING, p.name, p.module or None,
             (root.source if root is not None else None) or (reader.source if reader is not None else None),
-            {"parameters": len(small), "of": len(half), "largest": max(abs(p.came[0].min or 0), abs(p.came[0].max or 0)),
+            {"parameters": len(small), "of": len(half), "largest": largest(p.came[0]),
              "zeros": zero_share(p.came[0]), "scaled": scaled, "names": tuple(q.name for q in small)},
             tuple(q.name for q in small), weight=24,
         )  # fmt: skip
@@ -263,8 +286,12 @@ def zero_share(snap: Snapshot) -> float | None:
 
 
 def _underflows(snap: Snapshot) -> bool:
-    largest = max(abs(snap.min or 0.0), abs(snap.max or 0.0))
-    return bool(snap.numel > 1) and largest < SMALLEST_HALF
+    return snap.numel > 1 and largest(snap) < SMALLEST_HALF
+
+
+def largest(snap: Snapshot) -> float:
+    """The size of the largest element."""
+    return max(abs(snap.min or 0.0), abs(snap.max or 0.0))
 
 
 def _stuck(course: Course, parameter: Parameter) -> bool:

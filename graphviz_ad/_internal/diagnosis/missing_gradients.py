@@ -167,12 +167,13 @@ def _never_read(course: Course, found: list[Parameter]) -> Iterator[Finding]:
     for module, group in groups.items():
         names = tuple(p.name for p in group)
         idle = bool(module) and module not in ran and not _has_working_sibling(course, module)
+        made = course.line_that_made(module or names[0])
         yield Finding(
             "never-read",
-            WARNING if idle and not any(part in ran for part in [module]) else NOTE,
+            WARNING if idle and made is not None else NOTE,
             names[0] if len(names) == 1 else module,
             module or None,
-            course.line_that_made(module or names[0]),
+            made,
             {"parameters": len(names), "of": len(course.trainable), "names": names, "module": module or None},
             names,
             weight=1 + course.share(names),
@@ -180,15 +181,16 @@ def _never_read(course: Course, found: list[Parameter]) -> Iterator[Finding]:
 
 
 def _has_working_sibling(course: Course, module: str) -> bool:
-    """Whether another of the same list of modules ran, as experts do of which not all are chosen."""
+    """Whether another of the same list or dictionary of modules ran, as experts do of which not all are chosen."""
     parts = module.split(".")
-    numbered = [i for i, part in enumerate(parts) if part.isdigit()]
     ran = {name for node in course.graph.node_list for name in node.module}
-    return any(
-        name.startswith(".".join(parts[:i]) + ".") and name.split(".")[i : i + 1] != parts[i : i + 1]
-        for i in numbered
-        for name in ran
-    )
+    for i in range(1, len(parts)):
+        parent = ".".join(parts[:i])
+        several = course.modules.get(parent, ("", False))[0] in ("ModuleList", "ModuleDict")
+        beside = (name.split(".")[i : i + 1] for name in ran if name.startswith(f"{parent}."))
+        if several and any(part != parts[i : i + 1] for part in beside):
+            return True
+    return False
 
 
 def _frozen(course: Course) -> Iterator[Finding]:

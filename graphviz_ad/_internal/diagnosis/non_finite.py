@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -21,21 +21,10 @@ from graphviz_ad._internal.explain.not_finite import (
 from graphviz_ad._internal.graph.graph import Graph, Node
 from graphviz_ad._internal.graph.precision import LARGEST
 from graphviz_ad._internal.graph.snapshot import Snapshot
+from graphviz_ad._internal.operations.training import NO_VALUE_THERE, OVERFLOWS, SOFTMAXES
 from graphviz_ad._internal.scene.alarms import is_minus_infinity
 
 HALF = ("float16",)
-DIVIDES, ROOTS, LOGS, EXPONENTS = (
-    {"div", "true_divide", "reciprocal"},
-    {"sqrt", "rsqrt", "pow", "norm"},
-    {"log", "log2", "log10", "log1p"},
-    {"exp", "expm1", "logsumexp"},
-)
-CAUSES: Mapping[str, str] = {
-    **dict.fromkeys(DIVIDES, "division"),
-    **dict.fromkeys(ROOTS, "root"),
-    **dict.fromkeys(LOGS, "logarithm"),
-    **dict.fromkeys(EXPONENTS, "exponential"),
-}
 
 
 def not_finite(course: Course) -> Iterator[Finding]:
@@ -113,7 +102,7 @@ def _worse(graph: Graph, node: Node, values: list[Snapshot]) -> bool:
 
 def _is_computed(node: Node) -> bool:
     """Whether −∞ is what an operation made of numbers, and not what it was told to put there."""
-    return operation(node) in CAUSES or operation(node) in ("mul", "matmul", "linear", "add", "sub")
+    return operation(node) in NO_VALUE_THERE or operation(node) in OVERFLOWS
 
 
 def _of_value(course: Course, node: Node) -> Finding:
@@ -126,7 +115,7 @@ def _of_value(course: Course, node: Node) -> Finding:
         "count": value.nonfinite,
         "of": value.numel,
         "what": "NaN" if nan else "infinity",
-        "why": CAUSES.get(operation(node)),
+        "why": NO_VALUE_THERE.get(operation(node)),
         "dtype": value.dtype,
         **first_element(value),
         **_operand_there(course, node, value),
@@ -158,7 +147,7 @@ def _is_mask_of_softmax(course: Course, node: Node) -> bool:
     """Whether a softmax was given nothing but −∞ in a row."""
     given = course.operand(node)
     value = given.value if given is not None else None
-    return operation(node) in ("softmax", "log_softmax") and value is not None and is_minus_infinity(value)
+    return operation(node) in SOFTMAXES and value is not None and is_minus_infinity(value)
 
 
 def done_before(course: Course, node: Node) -> Iterator[int]:
@@ -257,7 +246,7 @@ def _why(graph: Graph, rise: Rise) -> tuple[str, str]:
     if edge is None:
         fed = any(has_infinity(port.upstream) for port in node.ports)
         hooked = any(port.arrived is not None and not has_infinity(port.arrived) for port in node.ports)
-        word = "hook" if hooked else "fed in" if fed else "sum"
+        word = "hook" if hooked else "fed in" if fed else "total"
         return ("nan-gradient" if any(nan(port.grad) for port in node.ports) else "infinite-gradient"), word
     where = elements_of(edge)
     local = picked(edge.local, where)
@@ -265,7 +254,7 @@ def _why(graph: Graph, rise: Rise) -> tuple[str, str]:
     if nan(edge.grad) and has_infinity(local) and not nan(local) and not arrives:
         return "zero-times-infinity", "zero times infinity"
     if edge.grad is not None and edge.grad.dtype in HALF and not has_infinity(local):
-        return "half-overflow", "half"
+        return "half-overflow", "overflow"
     return ("nan-gradient" if nan(edge.grad) else "infinite-gradient"), "derivative" if has_infinity(
         local
     ) else "unknown"

@@ -11,11 +11,11 @@ from graphviz_ad._internal.explain.consequences import is_root
 from graphviz_ad._internal.explain.freed_graph import carriers
 from graphviz_ad._internal.explain.zeros import is_not_zero, is_zero
 from graphviz_ad._internal.graph.grad_history import EMPTIED, FOUND, PASS, REPLACED, STEP, WRITTEN, GradEvent
-from graphviz_ad._internal.graph.graph import Node
+from graphviz_ad._internal.graph.graph import Graph, Node
+from graphviz_ad._internal.operations.training import ADDS_UP
 
 CLIPS = ("clip_grad_norm_", "clip_grad_value_")
 ALWAYS = 0.05  # what clipping leaves of a gradient where it does the work of the learning rate
-ADDS_UP = ("add", "iadd", "sub", "stack", "cat")
 
 
 def training_steps(course: Course) -> Iterator[Finding]:
@@ -78,7 +78,7 @@ def _since(fate: str) -> Iterator[tuple[str, str]]:
 
 
 def _after_backward(course: Course) -> Callable[[WrittenLine], bool]:
-    lines = [line for line in course.lines_that("backward")]
+    lines = list(course.lines_that("backward"))
     return lambda line: any(one.function == line.function and _number(one) < _number(line) for one in lines)
 
 
@@ -159,9 +159,8 @@ def _never_stepped(course: Course) -> Iterator[Finding]:
         return
     made = course.lines_that("optimizer")
     cleared = any("pc" in "".join(_fate(p)) for p in course.trainable)
-    if cleared or not (made or course.optimizers):
-        if course.in_the_loop("step") or not made:
-            return
+    if (cleared or not (made or course.optimizers)) and (course.in_the_loop("step") or not made):
+        return
     strangers = [one for one in course.optimizers if one.strangers]
     step = course.in_the_loop("step")
     if not step and not any(p.held_by for p in course.trainable):
@@ -202,7 +201,7 @@ def _clipping(course: Course) -> Iterator[Finding]:
     """Clipping that comes too late, or that takes nearly all of every gradient."""
     late, ratios = False, []
     for p in course.trainable:
-        events = [event for event in (p.history.events if p.history is not None else ())]
+        events = list(p.history.events if p.history is not None else ())
         clipped = [i for i, event in enumerate(events) if event.what == WRITTEN and event.by in CLIPS]
         for i in clipped:
             before = [event for event in events[:i] if event.what in (PASS, STEP)]
@@ -243,8 +242,16 @@ def _reached(graph_nodes: Sequence[Node]) -> set[str]:
     return {node.key for node in graph_nodes if node.kind == "op" and had_gradient(node)}
 
 
+def _of_one_line(course: Course) -> Sequence[Graph]:
+    """The passes that the line began which began the last."""
+    passes = course.graph.passes
+    if len(course.calls) != len(passes):
+        return course.passes
+    return [done for done, call in zip(passes, course.calls, strict=True) if call[0] == course.calls[-1][0]]
+
+
 def _grows(course: Course) -> Iterator[Finding]:
-    reached = [_reached(done.node_list) for done in course.passes]
+    reached = [_reached(done.node_list) for done in _of_one_line(course)]
     again = [len(now & before) for before, now in pairwise(reached)]
     sizes = [len(one) for one in reached]
     if len(sizes) < 3 or not all(b > a for a, b in pairwise(sizes)) or not all(again):
@@ -267,9 +274,9 @@ def _held(course: Course) -> Iterator[Finding]:
     lines: dict[str | None, list[Node]] = {}
     for node in course.graph.node_list:
         if node.kind == "op" and node.requires_grad and operation(node) in ADDS_UP and not course.leads_on(node):
-            if {edge.tail for edge in course.graph.in_edges(node.key)} & roots and node.key not in roots:
-                lines.setdefault(node.source, []).append(node)
-    for source, found in lines.items():
+            of_roots = {edge.tail for edge in course.graph.in_edges(node.key)} & roots
+            lines.setdefault(node.source, []).extend([node] if of_roots and node.key not in roots else [])
+    for source, found in ((line, nodes) for line, nodes in lines.items() if nodes):
         yield Finding(
             "graph-held", WARNING if len(found) > 1 else NOTE, found[-1].name, None, source,
             {"at": course.described(found[-1]), "times": len(found)}, weight=21, key=found[-1].key,
@@ -283,10 +290,10 @@ def _retained(course: Course) -> Iterator[Finding]:
     for i, (source, retain, create) in enumerate(course.calls):
         again = any(reached[i] & later for later in reached[i + 1 :])
         if retain and not create and not again and reached[i]:
-            yield Finding("retained-without-need", WARNING, None, None, source, {"pass": i + 1}, weight=19)
+            yield Finding("retained-without-need", NOTE, None, None, source, {"pass": i + 1}, weight=19)
             return
-    if course.calls and all(create for _, _, create in course.calls) and len(reached) == len(course.passes):
-        if not any(reached[i] < reached[j] for i in range(len(reached)) for j in range(i + 1, len(reached))):
-            yield Finding(
-                "created-without-need", WARNING, None, None, course.calls[0][0], {}, weight=19, confidence="likely"
-            )
+    whole = bool(course.calls) and len(reached) == len(course.passes)
+    deeper = any(before < after for i, before in enumerate(reached) for after in reached[i + 1 :])
+    if whole and all(create for _, _, create in course.calls) and not deeper:
+        source = course.calls[0][0]
+        yield Finding("created-without-need", NOTE, None, None, source, {}, weight=19, confidence="likely")

@@ -34,11 +34,16 @@ def stopped(course: Course) -> Iterator[Finding]:
     if not found:
         yield Finding(
             "raised", ERROR, where.name if where is not None else None, module_of(where) if where is not None else None,
-            (where.source if where is not None else None) or failure.line or (course.calls[-1][0] if course.calls else None),
+            (where.source if where is not None else None) or failure.line or _last_call(course),
             {"exception": failure.exception, "message": failure.message,
              "at": course.described(where) if where is not None else None}, weight=200,
             key=where.key if where is not None else None,
         )  # fmt: skip
+
+
+def _last_call(course: Course) -> str | None:
+    """The line that called backward() last."""
+    return course.calls[-1][0] if course.calls else None
 
 
 def _frozen_root(course: Course, root: Node) -> Finding:

@@ -13,11 +13,19 @@ from graphviz_ad._internal.explain.not_finite import Rise
 from graphviz_ad._internal.explain.zeros import falls, is_not_zero, is_zero, zero_operand
 from graphviz_ad._internal.graph.fact_texts import FLOW, GRADIENT
 from graphviz_ad._internal.graph.graph import Node
+from graphviz_ad._internal.graph.precision import HALVES
 from graphviz_ad._internal.graph.snapshot import Snapshot
-from graphviz_ad._internal.operations.traits import FLAT, JOINS, LETS_PARTS_THROUGH, PASSES_ON
+from graphviz_ad._internal.operations.training import (
+    BY_CHANNEL,
+    LEAVES_OUT,
+    RECTIFIES,
+    SIGMOID,
+    SOFTMAX_ITSELF,
+    SQUASHES,
+    TANH,
+)
+from graphviz_ad._internal.operations.traits import FLAT, PASSES_ON
 
-RECTIFIES = ("relu", "relu6", "threshold", "hardtanh", "hardsigmoid")
-SQUASHES = ("sigmoid", "tanh", "softmax")
 FEWEST = 8  # rows, before a unit that never fires is called dead
 MOSTLY, ALMOST_ALL = 0.5, 0.9
 FLATTENED = 0.02  # of the greatest derivative there is, on the average
@@ -36,7 +44,7 @@ def idle_units(course: Course) -> Iterator[Finding]:
 
 def _dead(course: Course, node: Node) -> Iterator[Finding]:
     value = node.ports[0].value
-    share = dead_share(value, ("conv" in operation(made)) if (made := course.made_of(node)) is not None else False)
+    share = dead_share(value, (made := course.made_of(node)) is not None and operation(made) in BY_CHANNEL)
     if share is None or share < MOSTLY:
         return
     whole = share == 1.0
@@ -76,7 +84,7 @@ def _saturated(course: Course, node: Node) -> Iterator[Finding]:
     flat = flatness(node)
     if flat is None or flat > FLATTENED:
         return
-    alone = operation(node) == "softmax" and _of_one(node)
+    alone = operation(node) == SOFTMAX_ITSELF and _of_one(node)
     yield Finding(
         "softmax-of-one" if alone else "saturated",
         ERROR if alone else WARNING,
@@ -101,9 +109,9 @@ def flatness(node: Node) -> float | None:
     if value is None or value.norm is None or value.mean is None or value.nonfinite or value.numel < FEWEST:
         return None
     squares = value.norm**2 / value.numel
-    if operation(node) == "tanh":
+    if operation(node) == TANH:
         return 1 - squares
-    if operation(node) == "sigmoid":
+    if operation(node) == SIGMOID:
         return 4 * (value.mean - squares)
     return (value.mean - squares) / value.mean if value.mean and _of_one(node) else None
 
@@ -174,11 +182,13 @@ def _why_zero(course: Course, fall: Rise) -> tuple[str, Node | None]:
         return "multiplied by 0", gate
     if operation(node) in FLAT:
         return "flat", None
-    if operation(node) in LETS_PARTS_THROUGH | JOINS | {"gather", "index_select", "take_along_dim"}:
+    if any(0 in (course.graph.nodes[one.tail].ports[one.port].shape or ()) for one in course.graph.in_edges(node.key)):
+        return "left out", None
+    if operation(node) in LEAVES_OUT:
         return "left out", None
     if is_zero(edge.local):
         return "closed", course.graph.nodes[edge.tail]
-    return ("half", None) if edge.grad is not None and edge.grad.dtype in ("float16", "bfloat16") else ("unknown", None)
+    return ("underflow", None) if edge.grad is not None and edge.grad.dtype in HALVES else ("unknown", None)
 
 
 # --- hooks

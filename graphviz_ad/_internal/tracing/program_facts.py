@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import gc
 import linecache
+import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
@@ -64,6 +65,7 @@ def facts_of_program(
     modules: Sequence[tuple[str, torch.nn.Module]],
     calls: Sequence[BackwardCall],
     codes: Iterable[CodeType],
+    seen: Optimizers,
 ) -> list[Notice]:
     """All of them, those that are known."""
     lines = tuple(written_lines([*tape.codes_of_program(), *codes]))
@@ -74,7 +76,9 @@ def facts_of_program(
     steps = any(line[0] in ("step", OPTIMIZER) for line in lines) or any(
         operation.place.step is not None for operation in tape.operations
     )
-    optimizers = tuple(about_optimizers(modules)) if steps and modules else ()
+    if steps and modules:
+        seen.look(living_optimizers())
+    optimizers = tuple(seen.about(modules)) if modules else ()
     if optimizers:
         found.append(notice(OPTIMIZERS, shown=False, optimizers=optimizers))
     if lines:
@@ -106,21 +110,33 @@ def has_shape(parameter: torch.Tensor) -> bool:
     return not isinstance(parameter, torch.nn.parameter.UninitializedTensorMixin)
 
 
-def about_optimizers(modules: Sequence[tuple[str, torch.nn.Module]]) -> Iterator[tuple[Any, ...]]:
-    """Of each optimizer that lives and holds a parameter of the model, or that holds what the model no longer has:
-    its kind, the names of what it holds, how many others it holds, and its learning rate.
-    """
-    names = {id(p): prefix + name for prefix, module in modules for name, p in module.named_parameters()}
-    for optimizer in living_optimizers():
-        held = [p for group in optimizer.param_groups for p in group["params"]]
-        known = tuple(dict.fromkeys(names[id(p)] for p in held if id(p) in names))
-        rate = optimizer.param_groups[0].get("lr") if optimizer.param_groups else None
-        yield (
-            type(optimizer).__name__,
-            known,
-            len(held) - len(known),
-            float(rate) if isinstance(rate, int | float | torch.Tensor) else None,
-        )
+class Optimizers:
+    """What optimizers hold, looked at while they live: a function that trains takes its own with it."""
+
+    def __init__(self) -> None:
+        """None is known yet."""
+        self._known: dict[int, tuple[weakref.ref[Any], str, list[weakref.ref[torch.Tensor]], float | None]] = {}
+
+    def look(self, optimizers: Iterable[Any]) -> None:
+        """Note what they hold now."""
+        for one in optimizers:
+            rate = one.param_groups[0].get("lr") if one.param_groups else None
+            number = float(rate) if isinstance(rate, int | float | torch.Tensor) else None
+            held = [weakref.ref(p) for group in one.param_groups for p in group["params"]]
+            known = self._known.get(id(one))
+            if known is not None and known[0]() is not one:  # another, where a dead one was
+                self._known[-len(self._known) - 1] = self._known.pop(id(one))
+            self._known[id(one)] = (weakref.ref(one), type(one).__name__, held, number)
+
+    def about(self, modules: Sequence[tuple[str, torch.nn.Module]]) -> Iterator[tuple[Any, ...]]:
+        """Of each: its kind, the names of what it holds of the model, how many others it holds, and its learning
+        rate.
+        """
+        names = {id(p): prefix + name for prefix, module in modules for name, p in module.named_parameters()}
+        for _, kind, held, rate in self._known.values():
+            living = [p for reference in held if (p := reference()) is not None]
+            known = tuple(dict.fromkeys(names[id(p)] for p in living if id(p) in names))
+            yield kind, known, len(held) - len(known), rate
 
 
 def living_optimizers() -> list[torch.optim.Optimizer]:

@@ -61,7 +61,14 @@ from graphviz_ad._internal.tracing.eager import (
 from graphviz_ad._internal.tracing.inputs import module_names, name_parameters
 from graphviz_ad._internal.tracing.naming.returned_names import name_returned
 from graphviz_ad._internal.tracing.naming.variable_names import variables_read
-from graphviz_ad._internal.tracing.program_facts import BackwardCall, calling_line, facts_of_program, named_late
+from graphviz_ad._internal.tracing.program_facts import (
+    BackwardCall,
+    Optimizers,
+    calling_line,
+    facts_of_program,
+    living_optimizers,
+    named_late,
+)
 from graphviz_ad._internal.tracing.tape.collector import at_rest
 from graphviz_ad._internal.tracing.tape.communication import recorder_for
 from graphviz_ad._internal.tracing.tape.depths import Depths
@@ -92,7 +99,7 @@ class RecordedPass:
 
 
 class Enough(BaseException):
-    """That as many backward passes are recorded as were asked for: no error of the program, and none that it catches."""
+    """That as many backward passes are recorded as were asked for: no error of the program, none that it catches."""
 
 
 class Recording:
@@ -120,6 +127,7 @@ class Recording:
         self._open = ExitStack()
         self._state = "new"
         self._most_passes = most_passes
+        self._optimizers = Optimizers()
         self._calls: list[BackwardCall] = []
         self._codes: list[CodeType] = []
 
@@ -284,10 +292,12 @@ class Recording:
         inputs = (args[3] if len(args) > 3 else kwargs.get("inputs")) or ()
         outer = self._running
         if outer is None and self._most_passes is not None and len(self._calls) >= self._most_passes:
+            self._optimizers.look(living_optimizers())
             raise Enough
         noted = self._begin(outputs, seeds)
         if outer is None:
             self._note_call(args, kwargs)
+            self._optimizers.look(self._tape.living_steppers())
         if noted is None:
             return real(outputs, *args, **kwargs)
         # one pass may run another, as a reentrant checkpoint does
@@ -480,7 +490,7 @@ class Recording:
             whole.release()
         told = [notice("several passes", count=len(found))] if len(found) > 1 else []
         whole_graph = replace(found[-1].saying(*told), each_pass=tuple(found))
-        facts = facts_of_program(tape, self._models(), self._calls, [self._code, *self._codes])
+        facts = facts_of_program(tape, self._models(), self._calls, [self._code, *self._codes], self._optimizers)
         whole_graph = replace(whole_graph, notes=(*whole_graph.notes, *facts))
         return replace(whole_graph, grad_histories=self._grads.histories(self._tensors, self._words_of(names)))
 
