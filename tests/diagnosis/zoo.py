@@ -4,6 +4,7 @@ A fault is a line of a healthy script with another in its place: the twin is the
 is the kind of the finding and its line: that of the fault, or of ``at`` where the fault only shows elsewhere.
 """
 
+# ruff: noqa: E501 - a fault is a line
 from __future__ import annotations
 
 import tempfile

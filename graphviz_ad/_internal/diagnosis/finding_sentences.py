@@ -390,7 +390,7 @@ SENTENCES: Mapping[str, tuple[Words, str | Words]] = {
     ),
     "probabilities-for-logits": (
         lambda e: f"{e['loss']} wants logits and applies its own"
-            f" {'sigmoid' if e['loss'].startswith('binary') else 'softmax'}; it is given {e['made']}.",
+            f" {e['own']}; it is given {e['made']}.",
         "Give it the result of the last layer, without an activation.",
     ),
     "softmax-twice": (lambda e: f"{e['at']} is given {e['made']}: the second flattens what the first returns.",

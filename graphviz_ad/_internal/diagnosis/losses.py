@@ -16,6 +16,7 @@ from graphviz_ad._internal.operations.training import (
     MEAN,
     NLL_LOSS,
     ON_THE_WAY,
+    OWN_FUNCTION,
     PAIRWISE,
     PICKS_TARGETS,
     SPREAD,
@@ -50,7 +51,7 @@ def _squashed(course: Course) -> Iterator[Finding]:
         if told is not None:
             kind, severity = told
             yield _about(course, node, kind, severity, 42 if severity != NOTE else 11, made=course.described(made),
-                         loss=operation(node), function=operation(made))  # fmt: skip
+                         loss=operation(node), own=OWN_FUNCTION.get(operation(node)))  # fmt: skip
 
 
 def _not_logarithms(course: Course) -> Iterator[Finding]:

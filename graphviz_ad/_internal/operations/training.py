@@ -48,6 +48,9 @@ PICKS_TARGETS = ("cross_entropy", NLL_LOSS)
 WANTS_LOGARITHMS = (NLL_LOSS, "kl_div")
 ADDS_UP = frozenset({"add", "sub"}) | JOINS
 
+OWN_FUNCTION: Mapping[str, str] = MappingProxyType({  # that a loss applies itself
+    "cross_entropy": SOFTMAX_ITSELF, "binary_cross_entropy_with_logits": SIGMOID,
+})  # fmt: skip
 # What is read, and what made that -> what is wrong with it, and how much.
 SQUASHED_BEFORE: Mapping[tuple[str, str], tuple[str, str]] = MappingProxyType({
     ("cross_entropy", "softmax"): ("probabilities-for-logits", "error"),
