@@ -15,8 +15,10 @@ from graphviz_ad._internal.base.checked_calls import checking_arguments, saves, 
 from graphviz_ad._internal.check import gradient_check
 from graphviz_ad._internal.check.gradient_check import Numeric, Report
 from graphviz_ad._internal.diagnosis import diagnosis as diagnosing
-from graphviz_ad._internal.diagnosis import surroundings
+from graphviz_ad._internal.diagnosis import fingerprint as fingerprints
+from graphviz_ad._internal.diagnosis import parameter_table, surroundings
 from graphviz_ad._internal.diagnosis.findings import Diagnosis
+from graphviz_ad._internal.diagnosis.parameter_table import Table
 from graphviz_ad._internal.explain import explainer, forward_mode, mode_costs, reasons, worked_text
 from graphviz_ad._internal.explain.explanation import Explanation
 from graphviz_ad._internal.explain.forward_mode import Tangents
@@ -150,6 +152,25 @@ def diagnose(
 
 
 @checking_arguments
+def table(graph: Graph) -> Table:
+    """A table of parameters and modules: norms of weight, gradient and update, the share of zeros, what is not finite,
+    bytes saved for the backward pass. ``print`` shows it, ``.sorted("gradient")`` orders it, ``.to_csv()`` and
+    ``.to_pandas()`` hand it on.
+    """
+    return parameter_table.table_of(graph)
+
+
+@checking_arguments
+def fingerprint(
+    graph: Graph, *, values: Annotated[bool, Says("take the norms of values and gradients in, rounded")] = False
+) -> str:
+    """A short text that is the same for the same structure, shapes and dtypes, to be compared in a test; names of
+    variables and lines do not count. With ``values``, norms to 3 digits are taken in.
+    """
+    return fingerprints.fingerprint_of(graph, values=values)
+
+
+@checking_arguments
 def tangents(
     graph: Graph,
     wrt: Annotated[str | Mapping[str, Any], Says("an input, or how far inputs move by their names", "direction")],
@@ -251,6 +272,8 @@ METHODS: Mapping[type, Mapping[str, Any]] = {
         "check": check,
         "why": why,
         "diagnose": diagnose,
+        "table": table,
+        "fingerprint": fingerprint,
         "tangents": tangents,
         "mode_costs": mode_costs.mode_costs,
         "compare_methods": compare_methods,

@@ -33,6 +33,9 @@ BEFORE_SCORES = MOVES | JOINS | {
 LEAVES_OUT = LETS_PARTS_THROUGH | JOINS | {"gather", "index_select", "take_along_dim"}
 KEEPS_ROWS_APART = ("add", DROPOUT, "layer_norm", "relu", "gelu", TANH, LINEAR)  # of a sequence
 
+# the same numbers as another dtype, or as a copy
+ONLY_CHANGES_TYPE = frozenset({"to", "float", "half", "double", "bfloat16", "clone", "contiguous", "type_as"})
+
 # --- losses
 
 PAIRWISE = (  # compare a prediction with a target, element by element
