@@ -441,6 +441,33 @@ SENTENCES: Mapping[str, tuple[Words, str | Words]] = {
         lambda e: f"{e['operations']} of {e['of']} operations with a graph lead to no loss, such as {e['at']}.",
         "Leave them out, or compute them under no_grad().",
     ),
+    # of a history
+    "loss-not-finite": (
+        lambda e: f"the loss of step {e['step']} is {short_number(e['loss'])}.",
+        "Record the step before it, and diagnose that.",
+    ),
+    "gradient-not-finite": (
+        lambda e: f"at step {e['step']}, {so_many(e)} have gradients that are not finite.",
+        "Record this step, and diagnose it: the graph says where it came up.",
+    ),
+    "weight-not-finite": (
+        lambda e: f"at step {e['step']}, {so_many(e)} are not finite themselves.",
+        "The step before has brought it: see its gradients.",
+    ),
+    "gradient-jumps": (
+        lambda e: f"the gradient of step {e['step']} has norm {factor(e['gradient'])}, and {factor(e['usual'])} is"
+        " usual.",
+        "Look at the batch of this step, or clip gradients.",
+    ),
+    "loss-grew": (
+        lambda e: f"the loss of step {e['step']} is {short_number(e['loss'])}, and was {short_number(e['first'])}"
+        " at first.",
+        "Use a smaller learning rate, and see whether the loss has the right sign.",
+    ),
+    "updates-too-large": (
+        lambda e: f"step {e['step']} changes {so_many(e)} by about as much as they are.",
+        "Use a smaller learning rate.",
+    ),
     # errors
     "in-place-conflict": (
         lambda e: f"{e['needs']} keeps a value for its backward pass that "

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, field, replace
 from types import CodeType, TracebackType
@@ -112,6 +112,7 @@ class Recording:
         namespace: Mapping[str, Any],
         *,
         most_passes: int | None = None,
+        judge: Callable[[Graph], Any] | None = None,
     ) -> None:
         """``most_passes``: the backward pass after so many raises `Enough`."""
         if module is not None and not isinstance(module, torch.nn.Module):
@@ -126,7 +127,7 @@ class Recording:
         self._graph: Graph | None = None
         self._open = ExitStack()
         self._state = "new"
-        self._most_passes = most_passes
+        self._most_passes, self._judge = most_passes, judge
         self._optimizers = Optimizers()
         self._calls: list[BackwardCall] = []
         self._codes: list[CodeType] = []
@@ -137,6 +138,18 @@ class Recording:
         if self._graph is None:
             raise TraceError("the recording has no graph yet; read .graph after the with block has ended")
         return self._graph
+
+    @property
+    def passes(self) -> tuple[Graph, ...]:
+        """The graph of each backward pass; the same as ``graph.passes``."""
+        return self.graph.passes
+
+    @property
+    def history(self) -> Any:
+        """The backward passes as steps: norms, and what was found at each; see `graphviz_ad.record`."""
+        if self._judge is None:
+            raise TraceError("this recording was begun without one who judges it; use graphviz_ad.record()")
+        return self._judge(self.graph)
 
     def __enter__(self) -> Recording:
         """Begin to record."""
