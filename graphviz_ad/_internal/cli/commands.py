@@ -10,9 +10,9 @@ import argparse
 import os
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from graphviz_ad._internal.base.errors import (
     ExpressionError,
@@ -33,6 +33,9 @@ from graphviz_ad._internal.output.call_options import (
     PlotOptions,
     StillFile,
 )
+
+if TYPE_CHECKING:
+    from graphviz_ad._internal.diagnosis.findings import Diagnosis
 
 WRONG_USE = (ExpressionError, OptionError, TargetError, UnknownNameError)
 NOT_TEXT = (".png", ".pdf", ".gif", ".pptx", ".mp4", ".webm", ".webp")
@@ -381,7 +384,7 @@ def _check(arguments: argparse.Namespace) -> int:
     return 0 if report.ok else 1
 
 
-FORMS = {
+FORMS: Mapping[str, Callable[[Diagnosis], str]] = {
     "text": str,
     "json": lambda found: found.to_json(),
     "markdown": lambda found: found.to_markdown(),

@@ -15,6 +15,7 @@ from graphviz_ad._internal.graph.notices import (
     BACKWARD_CALLS,
     MODEL,
     OPTIMIZERS,
+    RAISED_AT,
     WRITTEN_LINES,
     first_names,
     unread_parameters,
@@ -142,6 +143,18 @@ class Course:
         """The backward calls: line, retain_graph, create_graph."""
         note = self._facts.get(BACKWARD_CALLS)
         return tuple((source, retain, create) for source, retain, create in note["calls"]) if note is not None else ()
+
+    @cached_property
+    def of_model(self) -> frozenset[str]:
+        """The names of the parameters that the model has."""
+        note = self._facts.get(MODEL)
+        return frozenset(note.subjects) if note is not None else frozenset()
+
+    @property
+    def raised_at(self) -> str | None:
+        """The line of the program at which it raised."""
+        note = self._facts.get(RAISED_AT)
+        return str(note["source"]) if note is not None else None
 
     @cached_property
     def modules(self) -> dict[str, tuple[str, bool]]:

@@ -212,6 +212,11 @@ SENTENCES: Mapping[str, tuple[Words, str | Words]] = {
         lambda e: f"no operation read {so_many(e)}.",
         "Call the layer in forward(), or take it out of the model.",
     ),
+    "not-registered": (
+        lambda e: f"{e['at']} reads weights that get gradients and are no parameters of the model, as those of layers in"
+        f" a plain list: {counted_noun(e['count'], 'tensor')}.",
+        "Hold layers in nn.ModuleList or nn.ModuleDict, and weights in nn.Parameter or nn.ParameterList.",
+    ),
     "frozen": (
         lambda e: f"requires_grad is False for {so_many(e)}"
         + (f", and an optimizer holds {e['in_optimizer']} of them" if e["in_optimizer"] else "")

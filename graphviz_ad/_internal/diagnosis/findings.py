@@ -16,7 +16,10 @@ if TYPE_CHECKING:
     from graphviz_ad._internal.output.call_options import DrawOptions, ThemeName
 
 Severity = Literal["error", "warning", "note"]
-ERROR, WARNING, NOTE = SEVERITIES = ("error", "warning", "note")
+ERROR: Severity = "error"
+WARNING: Severity = "warning"
+NOTE: Severity = "note"
+SEVERITIES: tuple[Severity, ...] = (ERROR, WARNING, NOTE)
 Confidence = Literal["certain", "likely", "possible"]
 
 

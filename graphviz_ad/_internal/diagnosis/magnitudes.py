@@ -196,10 +196,8 @@ def step_sizes(course: Course) -> Iterator[Finding]:
     if middle > FAR:
         severity = ERROR if middle > 5 else WARNING if middle > TOO_FAR else NOTE
         yield Finding("step-too-large", severity, None, None, line, facts, weight=26)
-    elif 0 <= middle < TOO_SHORT and rate != 0:
-        moved = any(snap.norm for p in course.trainable for snap in p.came)
-        if moved:
-            yield Finding("step-too-small", WARNING, None, None, line, facts, weight=22)
+    elif 0 <= middle < TOO_SHORT and rate != 0 and any(snap.norm for _, p in ratios for snap in p.came):
+        yield Finding("step-too-small", WARNING, None, None, line, facts, weight=22)
     yield from _growing_loss(course, facts, line)
 
 
@@ -213,6 +211,8 @@ def _line_of_step(course: Course) -> str | None:
 
 def step_ratio(course: Course, parameter: Parameter) -> float | None:
     """How far the largest step took a parameter, as a part of what it was; None where that is not known."""
+    if not parameter.did(STEP):
+        return None
     values = [node.ports[0].value for node in parameter.nodes]
     known = [value.array for value in values if value is not None and value.array is not None]
     if len(known) >= 2 and len(known) == len(values):

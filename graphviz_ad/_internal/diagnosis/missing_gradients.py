@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from graphviz_ad._internal.diagnosis.course import Course, Parameter, module_of
+from graphviz_ad._internal.diagnosis.course import Course, Parameter, module_of, operation
 from graphviz_ad._internal.diagnosis.findings import ERROR, NOTE, WARNING, Finding, Severity
 from graphviz_ad._internal.explain.consequences import leads_to_a_loss, may_lead_to_a_loss, ran_in, takes_out
 from graphviz_ad._internal.explain.reasons import CUT_OFF, NOT_ASKED, TAKEN, Stop, cut_sources_of, stops_of
 from graphviz_ad._internal.graph.cuts import DETACHED
-from graphviz_ad._internal.graph.grad_history import STEP
-from graphviz_ad._internal.graph.graph import Graph, Node
+from graphviz_ad._internal.graph.grad_history import STEP, UPDATED, history_of
+from graphviz_ad._internal.graph.graph import Edge, Graph, Node
+from graphviz_ad._internal.operations.training import EMBEDDING, WITH_BIAS
 from graphviz_ad._internal.operations.traits import DATA, DRAWS, REENTRANT
 from graphviz_ad._internal.scene.annotations import is_write
 
@@ -47,6 +48,7 @@ def missing_gradients(course: Course) -> Iterator[Finding]:
         for (kind, _), found in groups.items():
             yield _cut(course, kind, found)
         yield from _cut_in_part(course, set(groups))
+        yield from _not_registered(course)
     yield from _frozen(course)
 
 
@@ -71,17 +73,53 @@ def _cut_in_part(course: Course, told: set[tuple[str, str | None]]) -> Iterator[
             )  # fmt: skip
 
 
+def _not_registered(course: Course) -> Iterator[Finding]:
+    """Weights that layers read and gradients come to, and that are no parameters of the model: as of layers in a
+    plain list.
+    """
+    known = {p.name for p in course.parameters if p.name in course.of_model}
+    found = [
+        (leaf, edge)
+        for leaf in course.passes[-1].node_list
+        if course.model_known and leaf.kind == "leaf" and leaf.requires_grad and leaf.grad is not None
+        and leaf.name not in known and not _is_stepped(course, leaf)
+        for edge in course.passes[-1].out_edges(leaf.key)[:1]
+    ]  # fmt: skip
+    graph = course.passes[-1]
+    weights = [(leaf, graph.nodes[edge.head]) for leaf, edge in found if _is_weight(graph.nodes[edge.head], edge)]
+    if weights:
+        lines = tuple(dict.fromkeys(head.source for _, head in weights))
+        leaf, head = weights[0]
+        yield Finding(
+            "not-registered", ERROR if course.stepped else WARNING, leaf.name, module_of(head), head.source,
+            {"count": len(weights), "at": course.described(head), "lines": lines}, weight=43, key=head.key,
+        )  # fmt: skip
+
+
+def _is_weight(head: Node, edge: Edge) -> bool:
+    """Whether a layer reads it as its weight or bias."""
+    return (operation(head) in WITH_BIAS and edge.slot > 0) or operation(head) == EMBEDDING
+
+
+def _is_stepped(course: Course, leaf: Node) -> bool:
+    """Whether an optimizer steps it all the same."""
+    history = history_of(course.graph, leaf.ports[0].tensor)
+    return history is not None and any(event.what in (STEP, UPDATED) for event in history.events)
+
+
 def _last_reached(graph: Graph) -> Node:
     return [node for node in graph.node_list if any(port.grad is not None for port in node.ports)][-1]
 
 
 def nothing_to_go_back_from(course: Course, root: Node) -> Iterator[Finding]:
-    """Why a result that backward() was called on has no graph."""
-    for stop in cut_sources_of(course.graph, root) if course.trainable else ():
-        if stop.node.ports[0].tensor is not None and is_write(stop.node):
-            continue  # how a parameter was filled
-        names = tuple(p.name for p in course.trainable)
-        yield _finding(course, kind_of(course, stop), stop, names, ERROR, root=course.described(root))
+    """Why a result that backward() was called on has no graph, once for each place."""
+    names = tuple(p.name for p in course.trainable)
+    places: dict[tuple[str, str | None], Stop] = {}
+    for stop in cut_sources_of(course.graph, root) if names else ():
+        if stop.node.ports[0].tensor is None or not is_write(stop.node):  # else it is how a parameter was filled
+            places.setdefault((kind_of(course, stop), stop.node.source), stop)
+    for (kind, _), stop in places.items():
+        yield _finding(course, kind, stop, names, ERROR, root=course.described(root))
 
 
 def _stop_of(course: Course, parameter: Parameter) -> Stop | None:
@@ -125,8 +163,8 @@ def _severity(course: Course, kind: str, found: list[Parameter]) -> Severity:
         return NOTE  # a target network, a teacher, or a moving average
     if kind in OWN_FAULT:
         return ERROR if held or course.share([p.name for p in found]) > 0.3 else WARNING
-    everything = course.share([p.name for p in found]) > 0.5
-    return WARNING if everything else NOTE
+    share = course.share([p.name for p in found])
+    return ERROR if share > 0.9 else WARNING if share > 0.5 else NOTE
 
 
 def _is_twin(course: Course, found: list[Parameter]) -> bool:
@@ -160,6 +198,11 @@ def _finding(
 
 def _never_read(course: Course, found: list[Parameter]) -> Iterator[Finding]:
     """The parameters that no operation read, by the module that holds them."""
+    inside = next((node for node in course.graph.node_list if node.op == REENTRANT and not node.requires_grad), None)
+    if found and inside is not None:  # what runs in there is seen by nobody
+        stop = Stop(inside, None, "no_grad")
+        yield _finding(course, "reentrant-checkpoint", stop, tuple(p.name for p in found), ERROR)
+        return
     ran = {name for node in course.graph.node_list for name in node.module}
     groups: dict[str, list[Parameter]] = {}
     for p in found:

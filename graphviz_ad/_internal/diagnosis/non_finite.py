@@ -157,7 +157,9 @@ def done_before(course: Course, node: Node) -> Iterator[int]:
 
 
 def _line_made(course: Course, node: Node) -> str | None:
-    return course.line_that_made(node.name) if node.name else None
+    made = course.line_that_made(node.name) if node.name else None
+    readers = (course.graph.nodes[edge.head].source for edge in course.graph.out_edges(node.key))
+    return made or next(filter(None, readers), None)
 
 
 def _bad_root(root: Node) -> bool:

@@ -28,7 +28,9 @@ def training_steps(course: Course) -> Iterator[Finding]:
 
 def clears(event: GradEvent) -> bool:
     """Whether an event takes away what a gradient was."""
-    return event.what in (EMPTIED, REPLACED) or (event.what == WRITTEN and is_zero(event.holds))
+    return event.what in (EMPTIED, REPLACED) or (
+        event.what == WRITTEN and event.by not in CLIPS and is_zero(event.holds)
+    )
 
 
 def _fate(p: Parameter) -> list[str]:
@@ -187,7 +189,8 @@ def _in_two(course: Course) -> Iterator[Finding]:
 
 
 def _steps_of_one_gradient(p: Parameter) -> int:
-    most, now = 0, set()
+    most = 0
+    now: set[tuple[str | None, str | None]] = set()
     for event in p.history.events if p.history is not None else ():
         if event.what == PASS or clears(event):
             now = set()
@@ -215,7 +218,7 @@ def _clipping(course: Course) -> Iterator[Finding]:
         yield Finding("clipped-after-step", WARNING, None, None, source, {"step": _line(course, "step")}, weight=34)
     elif ratios and max(ratios) < ALWAYS:
         yield Finding(
-            "clips-always", WARNING if max(ratios) < 1e-3 else NOTE, None, None, source,
+            "clips-always", ERROR if max(ratios) == 0 else WARNING if max(ratios) < 1e-3 else NOTE, None, None, source,
             {"largest": max(ratios), "passes": len(course.passes)}, weight=18,
         )  # fmt: skip
 

@@ -34,7 +34,7 @@ def stopped(course: Course) -> Iterator[Finding]:
     if not found:
         yield Finding(
             "raised", ERROR, where.name if where is not None else None, module_of(where) if where is not None else None,
-            (where.source if where is not None else None) or failure.line or _last_call(course),
+            (where.source if where is not None else None) or failure.line or course.raised_at or _last_call(course),
             {"exception": failure.exception, "message": failure.message,
              "at": course.described(where) if where is not None else None}, weight=200,
             key=where.key if where is not None else None,

@@ -28,6 +28,7 @@ from graphviz_ad._internal.operations.traits import FLAT, PASSES_ON
 
 FEWEST = 8  # rows, before a unit that never fires is called dead
 MOSTLY, ALMOST_ALL = 0.5, 0.9
+FEW, SURELY = 0.05, ("hook", "flat")  # of all numbers that are trained; reasons that never pass
 FLATTENED = 0.02  # of the greatest derivative there is, on the average
 HOOKS = ("register_hook", "register_full_backward_hook", "register_post_accumulate_grad_hook")
 
@@ -147,11 +148,16 @@ def _zero(course: Course, group: list[tuple[Parameter, Rise]]) -> Finding:
     names = tuple(p.name for p, _ in group)
     fall = group[0][1]
     why, about = _why_zero(course, fall)
-    waits = why == "multiplied by 0" and about is not None and about.kind == "leaf" and about.requires_grad
+    moves = {p.name for p in course.trainable if p.came and not all(map(is_zero, p.came))}
+    waits = why == "multiplied by 0" and about is not None and about.name in moves
     share = course.share(names)
     return Finding(
         "zero-gradient",
-        NOTE if waits or why == "left out" else ERROR if share > 0.05 or why in ("hook", "flat") else WARNING,
+        NOTE
+        if waits or (why == "left out" and share < MOSTLY)
+        else ERROR
+        if share > 0.05 or why in ("hook", "flat")
+        else WARNING,
         names[0] if len(names) == 1 else fall.node.name,
         module_of(fall.node),
         fall.node.source,

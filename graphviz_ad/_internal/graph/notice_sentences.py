@@ -18,6 +18,7 @@ from graphviz_ad._internal.graph.notices import (
     NOTHING_REQUIRES,
     OPTIMIZERS,
     RAISED,
+    RAISED_AT,
     SAID,
     STOOD_FOR,
     TIED,
@@ -213,6 +214,7 @@ SENTENCES: Mapping[str, Callable[[Notice], str]] = {
     MODEL: lambda note: f"The model has {counted_noun(len(note.subjects), 'parameter')}.",
     BACKWARD_CALLS: lambda note: f"backward() was called {len(note['calls'])} times.",
     OPTIMIZERS: lambda note: f"{counted_noun(len(note['optimizers']), 'optimizer')} lived at the end.",
+    RAISED_AT: lambda note: f"The program raised at {note['source']}.",
     WRITTEN_LINES: lambda note: f"{counted_noun(len(note['lines']), 'line')} of the program matter to training.",
     # what it returned
     "started from one output alone": started_alone,

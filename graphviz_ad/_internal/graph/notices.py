@@ -21,6 +21,7 @@ RAISED, FAILED = "raised", "backward pass failed"
 # of the program around a recording, for those who ask
 MODEL, BACKWARD_CALLS = "model", "backward calls"
 OPTIMIZERS, WRITTEN_LINES = "optimizers", "written lines"
+RAISED_AT = "raised at"
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,15 @@ from typing import Any
 
 import torch
 
-from graphviz_ad._internal.graph.notices import BACKWARD_CALLS, MODEL, OPTIMIZERS, WRITTEN_LINES, Notice, notice
+from graphviz_ad._internal.graph.notices import (
+    BACKWARD_CALLS,
+    MODEL,
+    OPTIMIZERS,
+    RAISED_AT,
+    WRITTEN_LINES,
+    Notice,
+    notice,
+)
 from graphviz_ad._internal.tracing.tape.stack import INSTALLED, STANDARD_LIBRARY
 from graphviz_ad._internal.tracing.tape.tape import Tape
 from graphviz_ad._internal.tracing.tape.torch_private import TORCH_FOLDER
@@ -58,6 +66,17 @@ def calling_line(frame: Any, own_folder: str) -> tuple[str | None, CodeType | No
             return f"{PurePath(file).name}:{frame.f_lineno}", frame.f_code
         frame = frame.f_back
     return None, None
+
+
+def about_error(error: BaseException, own_folder: str) -> list[Notice]:
+    """The innermost line of the user's program in the traceback of an exception."""
+    found, step = None, error.__traceback__
+    while step is not None:
+        file = step.tb_frame.f_code.co_filename
+        if not file.startswith((TORCH_FOLDER, own_folder, *STANDARD_LIBRARY, *INSTALLED)):
+            found = f"{PurePath(file).name}:{step.tb_lineno}"
+        step = step.tb_next
+    return [notice(RAISED_AT, shown=False, source=found)] if found is not None else []
 
 
 def facts_of_program(

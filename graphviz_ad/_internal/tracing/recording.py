@@ -64,6 +64,7 @@ from graphviz_ad._internal.tracing.naming.variable_names import variables_read
 from graphviz_ad._internal.tracing.program_facts import (
     BackwardCall,
     Optimizers,
+    about_error,
     calling_line,
     facts_of_program,
     living_optimizers,
@@ -248,6 +249,7 @@ class Recording:
                     failure_notice(RAISED, failure_of(error)),
                     *about_parameters(self._tape, modules, ended=False),
                     *self._not_reduced(failure_of(error)),
+                    *about_error(error, OUR_FOLDER),
                 ]
             )
             error.graph = self._graph  # type: ignore[attr-defined]
