@@ -213,8 +213,8 @@ SENTENCES: Mapping[str, tuple[Words, str | Words]] = {
         "Call the layer in forward(), or take it out of the model.",
     ),
     "not-registered": (
-        lambda e: f"{e['at']} reads weights that get gradients and are no parameters of the model, as those of layers in"
-        f" a plain list: {counted_noun(e['count'], 'tensor')}.",
+        lambda e: f"{e['at']} reads weights that get gradients and are no parameters of the model, as those of layers"
+        f" in a plain list: {counted_noun(e['count'], 'tensor')}.",
         "Hold layers in nn.ModuleList or nn.ModuleDict, and weights in nn.Parameter or nn.ParameterList.",
     ),
     "frozen": (

@@ -9,7 +9,7 @@ from graphviz_ad._internal.diagnosis.findings import ERROR, NOTE, WARNING, Findi
 from graphviz_ad._internal.explain.consequences import leads_to_a_loss, may_lead_to_a_loss, ran_in, takes_out
 from graphviz_ad._internal.explain.reasons import CUT_OFF, NOT_ASKED, TAKEN, Stop, cut_sources_of, stops_of
 from graphviz_ad._internal.graph.cuts import DETACHED
-from graphviz_ad._internal.graph.grad_history import STEP, UPDATED, history_of
+from graphviz_ad._internal.graph.grad_history import STEP, history_of
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node
 from graphviz_ad._internal.operations.training import EMBEDDING, WITH_BIAS
 from graphviz_ad._internal.operations.traits import DATA, DRAWS, REENTRANT
@@ -102,9 +102,13 @@ def _is_weight(head: Node, edge: Edge) -> bool:
 
 
 def _is_stepped(course: Course, leaf: Node) -> bool:
-    """Whether an optimizer steps it all the same."""
-    history = history_of(course.graph, leaf.ports[0].tensor)
-    return history is not None and any(event.what in (STEP, UPDATED) for event in history.events)
+    """Whether an optimizer steps it all the same, or the program updates it by hand."""
+    tensor = leaf.ports[0].tensor
+    history = history_of(course.graph, tensor)
+    if history is not None and any(event.what == STEP for event in history.events):
+        return True
+    values = (node for node in course.graph.node_list if tensor is not None and node.ports[0].tensor == tensor)
+    return any(map(course.is_write_between, values))
 
 
 def _last_reached(graph: Graph) -> Node:
