@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from math import sqrt
+from math import inf, sqrt
 from typing import Literal
 
+from graphviz_ad._internal.base.argument_types import shown_value
+from graphviz_ad._internal.base.errors import OptionError
 from graphviz_ad._internal.diagnosis.alignment import aligned, is_compared, through_casts
 from graphviz_ad._internal.diagnosis.magnitudes import size_of
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node
@@ -44,7 +46,7 @@ def diverging(a: Graph, b: Graph, tolerance: Tolerance = "auto") -> Divergence:
 
 class _Comparison:
     def __init__(self, a: Graph, b: Graph, tolerance: Tolerance) -> None:
-        self.a, self.b, self.tolerance = a, b, tolerance
+        self.a, self.b, self.tolerance = a, b, checked_tolerance(tolerance)
         self.pairs = aligned(a, b)
         self.depth = self._depths()
 
@@ -166,6 +168,22 @@ class _Comparison:
         if (one is None) != (other is None):
             return self.a.has_gradients and self.b.has_gradients
         return self._differ(one, other, depth, floor)
+
+
+def checked_tolerance(tolerance: Tolerance) -> Tolerance:
+    """A tolerance that means something."""
+    if tolerance == "auto":
+        return tolerance
+    try:
+        share = float(tolerance)
+    except OverflowError:
+        share = inf
+    if not 0 <= share < inf:
+        raise OptionError(
+            f"tolerance={shown_value(tolerance)} is how far results may be apart, as a part of their size; give a number"
+            ' from 0 on, such as 1e-3, or "auto"'
+        )
+    return share
 
 
 def apart(one: Snapshot | None, other: Snapshot | None) -> float | None:

@@ -134,6 +134,27 @@ def shape(numbers: Sequence[int]) -> str:
 NAN_REASONS = {"hook": ": a hook made it.", "derivative": ": its derivative has no value there."}
 
 
+# what cuts one of several ways
+IN_PART: Mapping[str, str] = {
+    "detached": "is detached there, and goes on to the loss",
+    "data-attribute": "is taken out of the graph by .data, and goes on to the loss",
+    "no-grad": "runs under torch.no_grad(), and goes on to the loss",
+    "inference-mode": "runs under torch.inference_mode(), and goes on to the loss",
+    "not-differentiable": "has no derivative, and goes on to the loss",
+    "sampled": "draws a sample, through which no gradient goes, and goes on to the loss",
+    "taken-as-number": "goes on as a number of Python to the loss",
+    "reentrant-checkpoint": "runs in a checkpoint with use_reentrant=True, and goes on to the loss",
+}
+
+
+def in_part(how: str) -> tuple[Words, str]:
+    """Of what reaches the loss along other ways, too."""
+    return (
+        lambda e: f"{e['at']} {how}: what is before it is trained only along other ways.",
+        "Right if it is meant, as in a target or a baseline; else let the gradient through.",
+    )
+
+
 # --- the table: kind -> cause, remedy
 
 SENTENCES: Mapping[str, tuple[Words, str | Words]] = {
@@ -188,22 +209,7 @@ SENTENCES: Mapping[str, tuple[Words, str | Words]] = {
         lambda e: f"no pass asked for it: torch.autograd.grad() named other inputs; {nothing_comes(e)}.",
         "Name it among the inputs, or call backward().",
     ),
-    **{
-        f"{kind}-in-part": (
-            lambda e, how=how: f"{e['at']} {how}: what is before it is trained only along other ways.",
-            "Right if it is meant, as in a target or a baseline; else let the gradient through.",
-        )
-        for kind, how in (
-            ("detached", "is detached there, and goes on to the loss"),
-            ("data-attribute", "is taken out of the graph by .data, and goes on to the loss"),
-            ("no-grad", "runs under torch.no_grad(), and goes on to the loss"),
-            ("inference-mode", "runs under torch.inference_mode(), and goes on to the loss"),
-            ("not-differentiable", "has no derivative, and goes on to the loss"),
-            ("sampled", "draws a sample, through which no gradient goes, and goes on to the loss"),
-            ("taken-as-number", "goes on as a number of Python to the loss"),
-            ("reentrant-checkpoint", "runs in a checkpoint with use_reentrant=True, and goes on to the loss"),
-        )
-    },
+    **{f"{kind}-in-part": in_part(how) for kind, how in IN_PART.items()},
     "result-unused": (
         lambda e: f"nothing that a backward pass began at was computed from {e['at']}, {nothing_comes(e)}.",
         "Use the result in the loss, or leave out the layer.",

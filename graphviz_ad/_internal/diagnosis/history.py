@@ -10,7 +10,7 @@ from typing import overload
 
 from graphviz_ad._internal.base.text_table import table_lines
 from graphviz_ad._internal.diagnosis.course import Course
-from graphviz_ad._internal.diagnosis.findings import ERROR, WARNING, Finding
+from graphviz_ad._internal.diagnosis.findings import ERROR, WARNING, Finding, Severity
 from graphviz_ad._internal.diagnosis.parameter_table import norm_of
 from graphviz_ad._internal.graph.graph import Graph
 from graphviz_ad._internal.graph.snapshot import Snapshot
@@ -116,11 +116,11 @@ def judged(step: StepSummary, before: Sequence[TrainingStep]) -> Iterator[Findin
         yield _found("updates-too-large", WARNING, step, far)
 
 
-def _found(kind: str, severity: str, step: StepSummary, names: tuple[str, ...], **facts: object) -> Finding:
+def _found(kind: str, severity: Severity, step: StepSummary, names: tuple[str, ...], **facts: object) -> Finding:
     return Finding(
         kind, severity, names[0] if len(names) == 1 else None, None, step.source,
         {"step": step.number, "parameters": len(names), "of": len(step.parameters), "names": names, **facts}, names,
-    )  # type: ignore[arg-type]  # fmt: skip
+    )  # fmt: skip
 
 
 def history_of_graph(graph: Graph) -> History:

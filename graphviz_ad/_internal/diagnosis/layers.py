@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import groupby
 
 from graphviz_ad._internal.diagnosis.course import Course, argument, module_of, operation
-from graphviz_ad._internal.diagnosis.findings import NOTE, WARNING, Finding
+from graphviz_ad._internal.diagnosis.findings import NOTE, WARNING, Finding, Severity
 from graphviz_ad._internal.graph.graph import Node
 from graphviz_ad._internal.operations.training import BATCH_NORM, DROPOUT, NORMALISES_BATCHES, WITH_BIAS
 
@@ -69,11 +69,11 @@ def _has_bias(course: Course, node: Node) -> bool:
     return any(leaf.kind == "leaf" and len(leaf.ports[0].shape or ()) == 1 for leaf in leaves)
 
 
-def _about(course: Course, node: Node, kind: str, severity: str, weight: float, **facts: object) -> Finding:
+def _about(course: Course, node: Node, kind: str, severity: Severity, weight: float, **facts: object) -> Finding:
     return Finding(
         kind, severity, node.name, module_of(node), node.source, {"at": course.described(node), **facts},
         weight=weight, key=node.key,
-    )  # type: ignore[arg-type]  # fmt: skip
+    )  # fmt: skip
 
 
 def _wasted(course: Course) -> Iterator[Finding]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from math import isfinite, sqrt
 from statistics import median
 
@@ -236,7 +236,7 @@ def _estimated(course: Course, parameter: Parameter) -> float | None:
     return holder.rate * (min(1.0, grad * 1e8) if holder.kind in ADAPTIVE else grad) / size
 
 
-def _growing_loss(course: Course, facts: dict[str, object], line: str | None) -> Iterator[Finding]:
+def _growing_loss(course: Course, facts: Mapping[str, object], line: str | None) -> Iterator[Finding]:
     """A loss that grows from pass to pass, where the same line makes it."""
     by_line: dict[tuple[str | None, str | None], list[float]] = {}
     for root in course.roots:

@@ -212,7 +212,7 @@ SENTENCES: Mapping[str, Callable[[Notice], str]] = {
     ),
     # the program around it
     MODEL: lambda note: f"The model has {counted_noun(len(note.subjects), 'parameter')}.",
-    BACKWARD_CALLS: lambda note: f"backward() was called {len(note['calls'])} times.",
+    BACKWARD_CALLS: lambda note: f"{counted_noun(len(note['calls']), 'call')} of backward() began a pass.",
     OPTIMIZERS: lambda note: f"{counted_noun(len(note['optimizers']), 'optimizer')} lived at the end.",
     RAISED_AT: lambda note: f"The program raised at {note['source']}.",
     WRITTEN_LINES: lambda note: f"{counted_noun(len(note['lines']), 'line')} of the program matter to training.",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import Literal
 
 from graphviz_ad._internal.operations.traits import CONVOLUTIONS, IN_ORDER, JOINS, LETS_PARTS_THROUGH, LINEAR
 
@@ -55,7 +56,8 @@ OWN_FUNCTION: Mapping[str, str] = MappingProxyType({  # that a loss applies itse
     "cross_entropy": SOFTMAX_ITSELF, "binary_cross_entropy_with_logits": SIGMOID,
 })  # fmt: skip
 # What is read, and what made that -> what is wrong with it, and how much.
-SQUASHED_BEFORE: Mapping[tuple[str, str], tuple[str, str]] = MappingProxyType({
+Severity = Literal["error", "warning", "note"]
+SQUASHED_BEFORE: Mapping[tuple[str, str], tuple[str, Severity]] = MappingProxyType({
     ("cross_entropy", "softmax"): ("probabilities-for-logits", "error"),
     ("cross_entropy", "sigmoid"): ("probabilities-for-logits", "warning"),
     ("cross_entropy", "log_softmax"): ("log-softmax-twice", "note"),

@@ -16,6 +16,7 @@ from types import CodeType
 from typing import Any
 
 import torch
+from torch.nn.parameter import UninitializedParameter
 
 from graphviz_ad._internal.graph.notices import (
     BACKWARD_CALLS,
@@ -126,7 +127,7 @@ def about_model(modules: Sequence[tuple[str, torch.nn.Module]]) -> Notice:
 
 def has_shape(parameter: torch.Tensor) -> bool:
     """Whether a parameter has been given a shape; a lazy one has none before its module first runs."""
-    return not isinstance(parameter, torch.nn.parameter.UninitializedTensorMixin)
+    return not isinstance(parameter, UninitializedParameter)
 
 
 class Optimizers:
@@ -237,6 +238,6 @@ def named_late(tape: Tape, modules: Mapping[str, torch.nn.Module]) -> None:
         for name, tensor in [*module.named_parameters(), *module.named_buffers()]:
             tape.name_later(tensor, prefix + name)
     for value in tape.values:
-        tensor = value.reference()
-        if tensor is not None and value.name is None and (value.maker is None or value.is_leaf):
-            value.name = tape.name_of(tensor)
+        living = value.reference()
+        if living is not None and value.name is None and (value.maker is None or value.is_leaf):
+            value.name = tape.name_of(living)
