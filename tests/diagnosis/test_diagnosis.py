@@ -145,7 +145,7 @@ def test_a_history_has_the_norms_that_torch_has_and_the_first_bad_step() -> None
         for i in range(9):
             before = [p.detach().clone() for p in m.parameters()]
             step(m, optimizer, 1e38 if i == 6 else 1.0)
-            moved = [(p - old).double().norm() ** 2 for p, old in zip(m.parameters(), before, strict=True)]
+            moved = [(p.detach() - old).double().norm() ** 2 for p, old in zip(m.parameters(), before, strict=True)]
             grads = [p.grad.double().norm() ** 2 for p in m.parameters() if p.grad is not None]
             norms.append((float(sum(grads)) ** 0.5, float(sum(moved)) ** 0.5))
     history = recording.history

@@ -180,8 +180,8 @@ def checked_tolerance(tolerance: Tolerance) -> Tolerance:
         share = inf
     if not 0 <= share < inf:
         raise OptionError(
-            f"tolerance={shown_value(tolerance)} is how far results may be apart, as a part of their size; give a number"
-            ' from 0 on, such as 1e-3, or "auto"'
+            f"tolerance={shown_value(tolerance)} is how far results may be apart, as a part of their size; give a"
+            ' number from 0 on, such as 1e-3, or "auto"'
         )
     return share
 
