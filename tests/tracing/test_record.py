@@ -503,17 +503,27 @@ def test_after_a_pass_that_torch_refuses_the_next_is_told_as_it_was() -> None:
 def test_a_leaf_that_a_custom_function_is_applied_to_has_the_name_of_its_variable() -> None:
     class Product(torch.autograd.Function):
         @staticmethod
-        def forward(ctx: Any, a: Tensor, b: Tensor) -> Tensor:
+        def forward(ctx: Any, a: Tensor, b: Tensor, times: float = 1.0) -> Tensor:
             ctx.save_for_backward(a, b)
-            return a * b
+            return a * b * times
 
         @staticmethod
-        def backward(ctx: Any, g: Tensor) -> tuple[Tensor, Tensor]:
+        def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
             a, b = ctx.saved_tensors
-            return g * b, g * a
+            return (g * b, g * a, None)[: len(ctx.needs_input_grad)]
 
-    w, u = torch.ones(2, requires_grad=True), torch.full((2,), 3.0, requires_grad=True)
-    with gad.record() as recorded:
-        Product.apply(w, u).sum().backward()
-    assert np.array_equal(recorded.graph.find("w").grad.array, w.grad)
-    assert np.array_equal(recorded.graph.find("u").grad.array, u.grad)
+    class WithoutContext(Product):
+        @staticmethod
+        def forward(a: Tensor, b: Tensor, times: float = 1.0) -> Tensor:
+            return a * b * times
+
+        @staticmethod
+        def setup_context(ctx: Any, inputs: Any, output: Tensor) -> None:
+            ctx.save_for_backward(*inputs[:2])
+
+    for function in (Product, WithoutContext):
+        w, u = torch.ones(2, requires_grad=True), torch.full((2,), 3.0, requires_grad=True)
+        with gad.record() as recorded:
+            function.apply(w, u).sum().backward()
+        assert np.array_equal(recorded.graph.find("w").grad.array, w.grad)
+        assert np.array_equal(recorded.graph.find("u").grad.array, u.grad)

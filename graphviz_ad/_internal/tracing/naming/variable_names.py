@@ -108,9 +108,11 @@ def _variables_applied_to(tape: Tape, operation: Operation) -> tuple[str | None,
     if not place.functions or site is None or site.written != "apply" or site.operands is None:
         return ()
     given = site.operands
-    if len(given) != len(place.arguments) or any(operand.keyword is not None for operand in given):
+    if len(given) > len(place.arguments) or any(operand.keyword is not None for operand in given):
         return ()
-    variable = {number: operand.variable for number, operand in zip(place.arguments, given, strict=True)}
+    variable = {  # where torch tells of the function by its frame, what has its default is an argument, too
+        number: operand.variable for number, operand in zip(place.arguments, given, strict=False)
+    }
     return tuple([variable.get(tape.values[use[1]].object_id) for use in operation.uses])
 
 

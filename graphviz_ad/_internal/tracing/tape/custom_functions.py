@@ -96,11 +96,9 @@ class Forwards:
         # not always the first: a method, or what has been given some arguments before, has others in front
         if context is not None:
             function = _owner(context, found)
-            return (
-                None
-                if function is None
-                else Applied(function, tuple(map(id, arguments)), (id(context), made_at(context)))
-            )
+            applied_to = tuple(map(id, arguments))
+            applied_to = applied_to[applied_to.index(id(context)) + 1 :]
+            return None if function is None else Applied(function, applied_to, (id(context), made_at(context)))
         without = [
             cls for cls in found if getattr(cls, "setup_context", None) is not torch.autograd.Function.setup_context
         ]
