@@ -203,6 +203,16 @@ def test_gradients_reach_what_they_are_said_to_reach() -> None:
     assert_gradients_reach(loss, m, but=["a", "idle"])
 
 
+def test_saved_graphs_are_compared_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    names = [str(tmp_path / name) for name in ("one.json", "other.json")]
+    for name, x in zip(names, (1.0, 2.0), strict=True):
+        gad.trace(lambda x: x * x, x).save(name)
+    assert main(["compare", names[0], names[0]]) == 0
+    assert main(["compare", *names]) == 1
+    assert "forward: the first to differ is x" in capsys.readouterr().out
+    assert main(["compare", names[0], "x*x"]) == 2
+
+
 @pytest.mark.parametrize(("lines", "code"), [(("", ""), 0), (("loss.backward()", "loss.detach().backward()"), 1)])
 def test_exit_codes_say_how_bad_it_is(
     lines: tuple[str, str], code: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]

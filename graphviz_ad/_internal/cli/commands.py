@@ -62,7 +62,7 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=f"graphviz-ad {__version__}")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for add in (_add_drawing, _add_explain, _add_check, _add_diagnose, _add_gallery, _add_small):
+    for add in (_add_drawing, _add_explain, _add_check, _add_diagnose, _add_compare, _add_gallery, _add_small):
         add(commands)
     return top
 
@@ -149,6 +149,22 @@ def _add_diagnose(commands: Any) -> None:
         help="of standard output: text (default), json, markdown, html",
     )
     diagnose.add_argument("--strict", action="store_true", help="exit with 1 where there are warnings, too")
+
+
+def _add_compare(commands: Any) -> None:
+    compare = _command(
+        commands, "compare", "say where two saved graphs part, forward and backward; exits with 1 where they do"
+    )
+    compare.add_argument("first", metavar="FILE", help="a saved graph: .json or .graphml")
+    compare.add_argument("second", metavar="FILE", help="the graph of another run")
+    compare.add_argument(
+        "--tolerance",
+        type=float,
+        default="auto",
+        metavar="SHARE",
+        help="how far results may be apart, as a part of their size (default: as far as rounding may carry them)",
+    )
+    compare.add_argument("-o", "--output", default=None, metavar="FILE", help="draw both here: .svg, .png, .pdf")
 
 
 def _add_gallery(commands: Any) -> None:
@@ -384,6 +400,21 @@ def _check(arguments: argparse.Namespace) -> int:
     return 0 if report.ok else 1
 
 
+def _compare(arguments: argparse.Namespace) -> int:
+    from graphviz_ad._internal.cli.targets import saved
+    from graphviz_ad._internal.sheets.graph_comparison import compare
+
+    graphs = [saved(name, ()) for name in (arguments.first, arguments.second)]
+    for name, graph in zip((arguments.first, arguments.second), graphs, strict=True):
+        if graph is None:
+            raise TargetError(f"{name!r} is no saved graph; give files that graph.save(…) wrote: .json or .graphml")
+    found = compare(graphs[0], graphs[1], tolerance=arguments.tolerance)
+    print(found)
+    if arguments.output is not None:
+        print(f"wrote {found.save(arguments.output)}", file=sys.stderr)
+    return 0 if found.equal else 1
+
+
 FORMS: Mapping[str, Callable[[Diagnosis], str]] = {
     "text": str,
     "json": lambda found: found.to_json(),
@@ -435,6 +466,7 @@ COMMANDS = {
     "animate": _animate,
     "explain": _explain,
     "check": _check,
+    "compare": _compare,
     "diagnose": _diagnose,
     "gallery": _gallery,
     "doctor": _doctor,

@@ -58,7 +58,7 @@ def _norms(course: Course) -> Iterator[Finding]:
             count *= n
         trains = argument(node, "training")
         if trains is True and (shape[0] == 1 or count <= 2):
-            yield _about(course, node, "batch-of-one", WARNING, 31, rows=shape[0], values=count)
+            yield _about(course, node, "batch-of-one", NOTE, 31, rows=shape[0], values=count)
         made = course.operand(node)
         if made is not None and trains is True and operation(made) in WITH_BIAS and _has_bias(course, made):
             yield _about(course, node, "bias-before-norm", NOTE, 3, made=course.described(made))
