@@ -160,7 +160,7 @@ def _add_compare(commands: Any) -> None:
     compare.add_argument(
         "--tolerance",
         type=float,
-        default="auto",
+        default=None,
         metavar="SHARE",
         help="how far results may be apart, as a part of their size (default: as far as rounding may carry them)",
     )
@@ -408,7 +408,8 @@ def _compare(arguments: argparse.Namespace) -> int:
     for name, graph in zip((arguments.first, arguments.second), graphs, strict=True):
         if graph is None:
             raise TargetError(f"{name!r} is no saved graph; give files that graph.save(…) wrote: .json or .graphml")
-    found = compare(graphs[0], graphs[1], tolerance=arguments.tolerance)
+    tolerance = "auto" if arguments.tolerance is None else arguments.tolerance
+    found = compare(graphs[0], graphs[1], tolerance=tolerance)
     print(found)
     if arguments.output is not None:
         print(f"wrote {found.save(arguments.output)}", file=sys.stderr)
