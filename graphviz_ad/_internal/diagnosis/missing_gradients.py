@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from graphviz_ad._internal.diagnosis.course import Course, Parameter, module_of, operation
 from graphviz_ad._internal.diagnosis.findings import ERROR, NOTE, WARNING, Finding, Severity
 from graphviz_ad._internal.explain.consequences import leads_to_a_loss, may_lead_to_a_loss, ran_in, takes_out
-from graphviz_ad._internal.explain.reasons import CUT_OFF, NOT_ASKED, TAKEN, Stop, cut_sources_of, stops_of
-from graphviz_ad._internal.graph.cuts import DETACHED
+from graphviz_ad._internal.explain.reasons import NOT_ASKED, TAKEN, Stop, cut_sources_of, stops_of
+from graphviz_ad._internal.graph.cuts import CUT_BY_THE_PROGRAM, DETACHED
 from graphviz_ad._internal.graph.grad_history import STEP, history_of
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node
 from graphviz_ad._internal.operations.training import EMBEDDING, WITH_BIAS
@@ -60,7 +60,7 @@ def _cut_in_part(course: Course, told: set[tuple[str, str | None]]) -> Iterator[
         for edge in graph.in_edges(node.key):
             stop = Stop(node, edge, edge.cut or "")
             tail = graph.nodes[edge.tail]
-            if edge.cut not in CUT_OFF or not tail.requires_grad or node.is_step or is_write(node):
+            if edge.cut not in CUT_BY_THE_PROGRAM or not tail.requires_grad or node.is_step or is_write(node):
                 continue
             place = (kind_of(course, stop), node.source)
             if place not in seen and course.leads_on(tail) and leads_to_a_loss(graph, node.key):
@@ -129,7 +129,7 @@ def nothing_to_go_back_from(course: Course, root: Node) -> Iterator[Finding]:
 def _stop_of(course: Course, parameter: Parameter) -> Stop | None:
     """The end of the way that tells most: a cut by the program before one that merely led nowhere."""
     found = [stop for done in course.passes[::-1] for stop in stops_of(done, _same(done.nodes, parameter.nodes[0]))]
-    for wanted in (CUT_OFF | {TAKEN, "none-gradient"}, None):
+    for wanted in (CUT_BY_THE_PROGRAM | {TAKEN, "none-gradient"}, None):
         for stop in found:
             matters = stop.cut == TAKEN or may_lead_to_a_loss(course.graph, stop.node.key)
             if wanted is None or (stop.cut in wanted and matters):
