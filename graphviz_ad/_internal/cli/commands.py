@@ -36,6 +36,7 @@ from graphviz_ad._internal.output.call_options import (
 
 if TYPE_CHECKING:
     from graphviz_ad._internal.diagnosis.findings import Diagnosis
+    from graphviz_ad._internal.graph.graph import Graph
 
 WRONG_USE = (ExpressionError, OptionError, TargetError, UnknownNameError)
 NOT_TEXT = (".png", ".pdf", ".gif", ".pptx", ".mp4", ".webm", ".webp")
@@ -401,19 +402,23 @@ def _check(arguments: argparse.Namespace) -> int:
 
 
 def _compare(arguments: argparse.Namespace) -> int:
-    from graphviz_ad._internal.cli.targets import saved
     from graphviz_ad._internal.sheets.graph_comparison import compare
 
-    graphs = [saved(name, ()) for name in (arguments.first, arguments.second)]
-    for name, graph in zip((arguments.first, arguments.second), graphs, strict=True):
-        if graph is None:
-            raise TargetError(f"{name!r} is no saved graph; give files that graph.save(…) wrote: .json or .graphml")
     tolerance = "auto" if arguments.tolerance is None else arguments.tolerance
-    found = compare(graphs[0], graphs[1], tolerance=tolerance)
+    found = compare(_saved_graph(arguments.first), _saved_graph(arguments.second), tolerance=tolerance)
     print(found)
     if arguments.output is not None:
         print(f"wrote {found.save(arguments.output)}", file=sys.stderr)
     return 0 if found.equal else 1
+
+
+def _saved_graph(name: str) -> Graph:
+    from graphviz_ad._internal.cli.targets import saved
+
+    graph = saved(name, ())
+    if graph is None:
+        raise TargetError(f"{name!r} is no saved graph; give files that graph.save(…) wrote: .json or .graphml")
+    return graph
 
 
 FORMS: Mapping[str, Callable[[Diagnosis], str]] = {
