@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from graphviz_ad._internal.base.errors import UnknownNameError
-from graphviz_ad._internal.explain.amounts import largest_of, size_of, text_of
+from graphviz_ad._internal.explain.amounts import alike_in_words, largest_of, size_of, text_of
 from graphviz_ad._internal.explain.consequences import (
     is_update,
     leads_to_a_loss,
@@ -290,6 +290,7 @@ class _Answer:
             )
         elif port.arrived is not None:
             yield f"A hook made that of the {text_of(port.arrived)} which had arrived."
+            yield alike_in_words(port.arrived, port.grad)
         if self.history is None and port.grad_total is not None and port.grad_total != port.grad:
             yield f"Its .grad holds {text_of(port.grad_total)}, since passes add up there."
         if self.node.kind == "op" and self.history is not None:
@@ -329,6 +330,7 @@ class _Answer:
             head = self.graph.nodes[edge.head]
             if SENT in head.hook_effects:
                 yield self._sent(edge)
+                yield alike_in_words(edge.made, edge.grad)
             elif FLOW in head.hook_effects:
                 arrived = listed_with_and([text_of(port.grad) for port in head.ports])
                 yield (

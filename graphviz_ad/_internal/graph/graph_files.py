@@ -112,7 +112,8 @@ def _snapshot(snap: Snapshot) -> dict[str, Any]:
         data = {"dtype": snap.data.dtype.str, "elements": [_json_number(x) for x in snap.data.reshape(-1).tolist()]}
     elif snap.data is not None:
         data = _json_number(snap.data)
-    stats = None if snap.stats is None else [_json_number(getattr(snap.stats, field.name)) for field in fields(Stats)]
+    kept = [field.name for field in fields(Stats) if field.compare]
+    stats = None if snap.stats is None else [_json_number(getattr(snap.stats, name)) for name in kept]
     plain = {"shape": list(snap.shape), "dtype": snap.dtype, "data": data, "stats": stats, "missing": snap.missing}
     return plain | ragged_record(snap.shape)
 

@@ -21,7 +21,7 @@ from graphviz_ad._internal.base.errors import TraceError
 from graphviz_ad._internal.graph.notices import Notice, notice
 from graphviz_ad._internal.graph.snapshot import Snapshot
 from graphviz_ad._internal.maths.derivative_agreement import sum_of_seeds
-from graphviz_ad._internal.operations.traits import keeps_elements
+from graphviz_ad._internal.operations.traits import keeps_order
 from graphviz_ad._internal.tracing.assembly.saved import Keeps, kept_by
 from graphviz_ad._internal.tracing.tape.torch_private import (
     call_first,
@@ -327,7 +327,7 @@ class _Watch:
         self._gradient, self._asks_locals = keeper.gradient, keeper.capture.local
         # A node is not asked a second time if that would run code of the user, or read memory that a wrapper has not.
         self._asked_once = set(graph.custom) | {i for i, keeps in enumerate(graph.keeps) if not keeps.can_be_asked}
-        self._reshapes = [keeps_elements(aten_stem(name)) for name in graph.names]
+        self._reshapes = [keeps_order(aten_stem(name)) for name in graph.names]
         self._ones: dict[tuple[torch.dtype, torch.device], Tensor] = {}
         # by number of node, what hooks of the user get of it: the tensor, how often it was written to, what it held
         self._made: dict[int, list[tuple[Tensor, int, Snapshot | None] | None]] = {}
