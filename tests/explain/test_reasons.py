@@ -747,3 +747,27 @@ def test_of_a_constant_gradient_there_is_no_second_one() -> None:
         said = recorded.graph.why(name)
         assert "what was differentiated is linear, its derivative is a constant" in said
         assert "requires_grad_()" not in said
+
+
+def test_what_is_parametrized_is_answered_by_its_parameters() -> None:
+    parametrizations = torch.nn.utils.parametrizations
+    layers = [parametrizations.spectral_norm(nn.Linear(3, 2)), parametrizations.weight_norm(nn.Linear(2, 2))]
+    unused = parametrizations.orthogonal(nn.Linear(2, 2))
+    net = nn.Sequential(*layers, unused)
+    with gad.record(net) as recorded:
+        layers[1](layers[0](torch.randn(4, 3))).square().sum().backward()
+    graph, original = recorded.graph, "parametrizations.weight.original"
+    said = f"0.weight is computed from 0.{original}, which is the parameter."
+    assert graph.why("0.weight") == f"{said} {graph.why(f'0.{original}')}"
+    assert f"{graph.why(f'1.{original}0')} {graph.why(f'1.{original}1')}" in graph.why("1.weight")
+    assert graph.why("2.weight").endswith(graph.why(f"2.{original}"))
+    assert f"no operation read 2.{original} here" in graph.why("2.weight")
+    assert graph.why("module.0.weight") != ""
+    with pytest.raises(UnknownNameError, match="no node named '0.bias_'"):
+        graph.why("0.bias_")
+
+
+def test_a_parametrized_weight_of_one_layer_is_asked_for_by_its_own_name() -> None:
+    layer = torch.nn.utils.parametrizations.weight_norm(nn.Linear(2, 2))
+    traced = gad.trace(layer, torch.randn(3, 2))
+    assert traced.why("weight").startswith("weight is computed from parametrizations.weight.original0 and")
