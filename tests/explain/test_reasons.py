@@ -763,7 +763,7 @@ def test_what_is_parametrized_is_answered_by_its_parameters() -> None:
     assert graph.why("2.weight").endswith(graph.why(f"2.{original}"))
     assert f"no operation read 2.{original} here" in graph.why("2.weight")
     assert graph.why("module.0.weight") != ""
-    with pytest.raises(UnknownNameError, match="no node named '0.bias_'"):
+    with pytest.raises(UnknownNameError, match=r"no node named '0\.bias_'"):
         graph.why("0.bias_")
 
 

@@ -78,11 +78,7 @@ def wants_none(asked: Asked, port: Port) -> Iterator[str]:
         )
         return
     if asked.node.kind != "op":
-        yield (
-            "Call requires_grad_() on it before the computation if you want its gradient."
-            if is_differentiable(port)
-            else ""
-        )
+        yield from _if_it_is_wanted(asked, port)
     elif asked.graph.has_gradients and not leads_to_a_loss(asked.graph, asked.node.key):
         yield "Nothing that a backward pass began at was computed from it, so that no gradient is missing."
     elif event := follows(asked):
@@ -92,6 +88,14 @@ def wants_none(asked: Asked, port: Port) -> Iterator[str]:
         )
     else:
         yield from remedies_of(asked, sources or [Stop(asked.node, None, cut)])
+
+
+def _if_it_is_wanted(asked: Asked, port: Port) -> Iterator[str]:
+    """What to do to get a gradient of what takes none."""
+    if not asked.uses_of_tensor() and not asked.node.is_output:
+        yield "No operation read it here."
+    elif is_differentiable(port):
+        yield "Call requires_grad_() on it before the computation if you want its gradient."
 
 
 def not_reached_yet(asked: Asked) -> Iterator[str]:
