@@ -259,7 +259,7 @@ def reads_all_but_two(x: Tensor, t: Tensor, more: dict[str, Tensor], label: Tens
 def test_inputs_that_no_operation_reads_are_told_and_those_that_are_handed_back_are_not() -> None:
     x, t, a, b, label = (torch.ones(2, requires_grad=True) for _ in range(5))
     traced = gad.trace(reads_all_but_two, x, t, {"a": a, "b": b}, label)
-    assert traced.notices[-1] == "No operation read these 2 inputs: t, more['b']."
+    assert traced.notices[-1] == "No operation read these 2 inputs: t, more.b."
     assert "since no operation read it here" in traced.why("t")
     assert gad.trace(lambda x, y: x * 2, 1.0, 2.0).notices == ("No operation read this input: y.",)
     assert gad.trace(lambda x, y: x * y, 1.0, 2.0).notices == ()
