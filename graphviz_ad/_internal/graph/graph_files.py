@@ -16,6 +16,7 @@ import numpy as np
 
 from graphviz_ad._internal.base.argument_types import StrPath
 from graphviz_ad._internal.base.errors import GraphFormatError
+from graphviz_ad._internal.base.needed_packages import named_if_missing
 from graphviz_ad._internal.base.visible_text import visible
 from graphviz_ad._internal.graph.arguments import Word
 from graphviz_ad._internal.graph.file_checking import Damage, check_file, read_number
@@ -283,7 +284,8 @@ def _read_snapshot(record: Mapping[str, Any]) -> Snapshot:
 
 def to_graphml(graph: Graph) -> str:
     """GraphML with the readable attributes on nodes and edges, and the whole graph as JSON in one graph attribute."""
-    import networkx
+    with named_if_missing("a graph as networkx has it", "networkx"):
+        import networkx
 
     plain = networkx.MultiDiGraph(name=visible(graph.name), graphviz_ad=to_json(graph))
     for node in graph.node_list:  # XML has no place for control characters; the JSON keeps names as they are
@@ -300,7 +302,8 @@ def to_graphml(graph: Graph) -> str:
 
 
 def _json_in_graphml(text: str, path: StrPath) -> str:
-    import networkx
+    with named_if_missing("a graph as networkx has it", "networkx"):
+        import networkx
 
     try:
         found = networkx.parse_graphml(text, force_multigraph=True).graph.get("graphviz_ad")

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from graphviz_ad._internal.base.errors import TraceError
+from graphviz_ad._internal.base.needed_packages import named_if_missing
 from graphviz_ad._internal.graph.notices import Notice, notice
 from graphviz_ad._internal.graph.snapshot import Snapshot
 from graphviz_ad._internal.maths.derivative_agreement import sum_of_seeds
@@ -215,7 +216,8 @@ def run_backward(
         if not tensors:  # nothing that gradients could be added to
             torch.autograd.backward(list(outputs), list(seeds), retain_graph=retain)
             return result
-        grads = torch.autograd.grad(list(outputs), tensors, list(seeds), retain_graph=retain, allow_unused=True)
+        with named_if_missing("a backward pass of torch", "sympy"):  # which torch imports there
+            grads = torch.autograd.grad(list(outputs), tensors, list(seeds), retain_graph=retain, allow_unused=True)
     for (i, _), grad in zip(leaves + bare, grads, strict=True):
         result.leaf_grads[i] = keeper.gradient(grad)
     return result
