@@ -279,3 +279,20 @@ def test_a_variable_that_is_set_anew_is_no_other_name() -> None:
         other.sum().backward()
     assert recorded.graph.find("first").op == "mul"
     assert recorded.graph.find("other").op == "add"
+
+
+def test_what_requires_grad_hands_back_is_called_as_the_variable_that_takes_it() -> None:
+    layer = nn.Linear(2, 1)
+    with gad.record(layer) as recorded:
+        mixed = (torch.ones(3, 2) * 2).requires_grad_()
+        marked = (torch.ones(3, 2) * 3).requires_grad_(True)
+        (layer(mixed) + layer(marked)).sum().backward()
+    assert [recorded.graph.find(name).op for name in ("mixed", "marked")] == ["mul", "mul"]
+
+
+def test_what_is_computed_while_an_object_is_made_has_not_the_name_of_the_object() -> None:
+    mean = torch.zeros(2, requires_grad=True)
+    with gad.record() as recorded:
+        normal = torch.distributions.Normal(mean, torch.ones(2))
+        normal.log_prob(torch.ones(2)).sum().backward()
+    assert [node.op for node in recorded.graph.node_list if node.name == "normal"] == []

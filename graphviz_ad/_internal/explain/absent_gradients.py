@@ -79,6 +79,8 @@ def wants_none(asked: Asked, port: Port) -> Iterator[str]:
         return
     if asked.node.kind != "op":
         yield from _if_it_is_wanted(asked, port)
+    elif cut == "data" and not is_differentiable(port):
+        return
     elif asked.graph.has_gradients and not leads_to_a_loss(asked.graph, asked.node.key):
         yield "Nothing that a backward pass began at was computed from it, so that no gradient is missing."
     elif event := follows(asked):

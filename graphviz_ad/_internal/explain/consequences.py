@@ -11,13 +11,14 @@ from graphviz_ad._internal.scene.words.short_text import is_constant
 
 
 def leads_to_a_loss(graph: Graph, key: str) -> bool:
-    """Whether something that a gradient was fed in at in this pass was computed from a node, in whatever way; an
-    update of a parameter is no part of a computation.
+    """Whether something that a gradient was fed in at in any pass was computed from a node, in whatever way; an update
+    of a parameter is no part of a computation.
     """
+    roots = {node.key for done in graph.passes for node in done.node_list if is_root(node)}
     seen, waiting = {key}, [key]
     while waiting:
         node = graph.nodes[waiting.pop()]
-        if is_root(node):
+        if node.key in roots:
             return True
         for found in numbers_like(graph, node) if takes_out(node) else ():
             if found.key not in seen:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import count, takewhile
 
 from graphviz_ad._internal.graph.graph import Graph
@@ -33,14 +34,28 @@ def names_known(graph: Graph) -> set[str]:
 
 
 def parametrized_by(graph: Graph, name: str) -> list[str]:
-    """The parameters from which the parametrizations of torch compute what a module calls so."""
+    """The parameters from which the parametrizations of torch compute what a module calls so: the original one, or
+    several, and those of the parametrizations that are trained.
+    """
     if not isinstance(name, str):
         return []
     module, point, own = name.rpartition(".")
-    original = f"{module}{point}parametrizations.{own}.original"
-    several = takewhile(lambda one: _is_known(graph, as_known(graph, one)), (f"{original}{n}" for n in count()))
-    found = [original] if _is_known(graph, as_known(graph, original)) else list(several)
-    return [as_known(graph, one) for one in found]
+    folder = _as_known_folder(graph, f"{module}{point}parametrizations.{own}.")
+    originals = [one for one in (f"{folder}original", *_numbered(graph, f"{folder}original")) if _is_known(graph, one)]
+    trained = [node.name for node in graph.node_list if node.kind == "leaf" and node.name]
+    inside = [one for one in trained if one.startswith(folder) and one not in originals]
+    return list(dict.fromkeys([*originals, *inside])) if originals else []
+
+
+def _numbered(graph: Graph, original: str) -> Iterator[str]:
+    return takewhile(lambda one: _is_known(graph, one), (f"{original}{n}" for n in count()))
+
+
+def _as_known_folder(graph: Graph, folder: str) -> str:
+    """As `as_known`, of what names begin with."""
+    known = names_known(graph)
+    given = (folder, f"{WRAPPED}{folder}", folder.removeprefix(WRAPPED))
+    return next((one for one in given if any(name.startswith(one) for name in known)), folder)
 
 
 def _is_known(graph: Graph, name: str) -> bool:

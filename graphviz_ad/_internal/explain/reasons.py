@@ -138,13 +138,8 @@ def _of_what_is_parametrized(graph: Graph, name: str) -> str | None:
     made_of = parametrized_by(graph, name)
     if not made_of:
         return None
-    what = "which is the parameter" if len(made_of) == 1 else "which are the parameters"
-    return " ".join(
-        [
-            f"{name} is computed from {listed_with_and(made_of)}, {what}.",
-            *(why_gradient(graph, each) for each in made_of),
-        ]
-    )
+    answers = [why_gradient(graph, each) for each in made_of]
+    return " ".join((f"{name} is what a parametrization computes from {listed_with_and(made_of)}.", *answers))
 
 
 def _sentences(asked: Asked) -> Iterator[str]:

@@ -134,7 +134,7 @@ class CallSite:
         """
         if self.instruction is not None and self.instruction.opname in ("STORE_SUBSCR", "STORE_SLICE"):
             return self._container
-        following = self._following()
+        following = _without_calls_for_flags(self._following())
         step = next(following, None)
         if step is not None and step.opname == "COPY":  # a = b = …, or (a := …)
             step = next(following, None)
@@ -445,6 +445,18 @@ def _load_opcode(code: CodeType, step: dis.Instruction) -> str:
 @lru_cache(maxsize=4096)
 def _imported(code: CodeType) -> frozenset[str]:
     return frozenset(step.argval for step in _steps(code)[0] if step.opname in ("IMPORT_NAME", "IMPORT_FROM"))
+
+
+def _without_calls_for_flags(steps: Iterator[dis.Instruction]) -> Iterator[dis.Instruction]:
+    """The steps without a ``.requires_grad_()`` that they begin with, which hands back what it is called on."""
+    first = next(steps, None)
+    if first is not None and first.opname in ("LOAD_METHOD", "LOAD_ATTR") and first.argval == "requires_grad_":
+        for step in steps:
+            if step.opname == "CALL":
+                break
+    elif first is not None:
+        yield first
+    yield from steps
 
 
 def _moved(step: dis.Instruction, after: dis.Instruction, above: int) -> int | None:
