@@ -13,10 +13,11 @@ from graphviz_ad._internal.explain.consequences import (
     numbers_held,
 )
 from graphviz_ad._internal.graph.grad_history import STEP, UPDATED, GradEvent, history_of
-from graphviz_ad._internal.graph.graph import Edge, Node
+from graphviz_ad._internal.graph.graph import Edge, Graph, Node
 from graphviz_ad._internal.maths.chain_rule import feeding
 from graphviz_ad._internal.operations.traits import MAKES_GRADIENTS
 from graphviz_ad._internal.scene.cut_marks import REASONS
+from graphviz_ad._internal.scene.words.names import graph_names
 
 NO_LOSS = ("unreached", "shape-only", "inner")  # cuts that keep nothing from a gradient
 NOT_ASKED = "not asked"  # a way along which a gradient could have come
@@ -152,6 +153,16 @@ def _end(asked: Asked, node: Node) -> Stop:
 def goes_on(asked: Asked, node: Node) -> Iterator[Edge]:
     """Where elements of what no operation reads go on as numbers to a loss."""
     return (edge for _, edge in numbers_held(asked.graph, node) if leads_to_a_loss(asked.graph, edge.head))
+
+
+def stops_of(graph: Graph, node: Node, port: int = 0) -> list[Stop]:
+    """Where the ways from a leaf end on which a gradient could have come back: those that matter, if any do."""
+    return stops_that_matter(Asked(graph, graph_names(graph), node, port))
+
+
+def cut_sources_of(graph: Graph, node: Node) -> list[Stop]:
+    """What a result without a graph was computed from and where that was cut."""
+    return cut_sources(Asked(graph, graph_names(graph), node, 0))
 
 
 def finer_question(asked: Asked) -> Asked | None:
