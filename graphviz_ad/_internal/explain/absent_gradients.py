@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from graphviz_ad._internal.explain.asked import MOST_NAMED, Asked, is_differentiable, listed_with_and
 from graphviz_ad._internal.explain.consequences import (
-    leads_to_a_loss,
+    leads_to_any_loss,
 )
 from graphviz_ad._internal.explain.freed_graph import who_freed
 from graphviz_ad._internal.explain.grad_words import place_of
@@ -81,7 +81,7 @@ def wants_none(asked: Asked, port: Port) -> Iterator[str]:
         yield from _if_it_is_wanted(asked, port)
     elif cut == "data" and not is_differentiable(port):
         return
-    elif asked.graph.has_gradients and not leads_to_a_loss(asked.graph, asked.node.key):
+    elif asked.graph.has_gradients and not leads_to_any_loss(asked.graph, asked.node.key):
         yield "Nothing that a backward pass began at was computed from it, so that no gradient is missing."
     elif event := follows(asked):
         yield (

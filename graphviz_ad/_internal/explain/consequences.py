@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node
 from graphviz_ad._internal.operations.names import NUMBER_OF_TENSOR
@@ -11,10 +11,18 @@ from graphviz_ad._internal.scene.words.short_text import is_constant
 
 
 def leads_to_a_loss(graph: Graph, key: str) -> bool:
-    """Whether something that a gradient was fed in at in any pass was computed from a node, in whatever way; an update
-    of a parameter is no part of a computation.
+    """Whether something that a gradient was fed in at in this pass was computed from a node, in whatever way; an
+    update of a parameter is no part of a computation.
     """
-    roots = {node.key for done in graph.passes for node in done.node_list if is_root(node)}
+    return _leads_to(graph, key, {node.key for node in graph.node_list if is_root(node)})
+
+
+def leads_to_any_loss(graph: Graph, key: str) -> bool:
+    """The same, of all passes."""
+    return _leads_to(graph, key, {node.key for done in graph.passes for node in done.node_list if is_root(node)})
+
+
+def _leads_to(graph: Graph, key: str, roots: Container[str]) -> bool:
     seen, waiting = {key}, [key]
     while waiting:
         node = graph.nodes[waiting.pop()]
