@@ -97,6 +97,7 @@ class Open:
     depth: int
     parts: list[str | Open] = field(default_factory=list)
     lives: bool = False
+    learns: bool = False  # a step of an optimizer is in it
 
 
 def fold_tree(graph: Graph) -> Fold:
@@ -116,7 +117,7 @@ class Building:
 
     def tree(self) -> Fold:
         """All passes, one after the other."""
-        timed = [node for node in self.graph.node_list if not is_source(self.graph, node)]
+        timed = [node for node in self.graph.node_list if not self.waits_for_reader(node)]
         self.place_operations(timed)
         self.place_sources()
         for open_fold in list(self.folds):
@@ -128,6 +129,12 @@ class Building:
         return numbered(root)
 
     # --- what is where
+
+    def waits_for_reader(self, node: Node) -> bool:
+        """Whether a node stands where it is read: it is there before the program, or is what a step made of it."""
+        edges = self.graph.in_edges(node.key)
+        stepped = node.kind == "leaf" and any(self.graph.nodes[edge.tail].is_step for edge in edges)
+        return is_source(self.graph, node) or (stepped and bool(self.graph.out_edges(node.key)))
 
     def opened(self, scope: Scope, parent: Open) -> Open:
         """A new fold within another."""
@@ -149,22 +156,20 @@ class Building:
                 path.append(made)
             path[-1].parts.append(node.key)
             self.home[node.key] = path[-1]
-            if node.requires_grad:
-                for around in reversed(path):
-                    if around.lives:
-                        break
-                    around.lives = True
+            for around in path:
+                around.lives |= node.requires_grad
+                around.learns |= node.is_step
 
     def place_sources(self) -> None:
         """Each parameter and number in the innermost fold that has all that reads it, before its first reader; what
         the user gave, beside the program.
         """
         before: dict[tuple[int, int | str], list[str]] = {}
-        unread = []
+        timed, unread = {*self.home}, []
         for node in self.graph.node_list:
             if node.key in self.home:
                 continue
-            readers = list(dict.fromkeys(edge.head for edge in self.graph.out_edges(node.key)))
+            readers = [key for key in dict.fromkeys(e.head for e in self.graph.out_edges(node.key)) if key in timed]
             if not readers:
                 unread.append(node.key)
                 continue
@@ -216,7 +221,7 @@ class Building:
                 sources.add(part)
                 continue
             read = self.read_by(around, part)
-            if not self.is_live(part) and lines.get(self.line_of(part), 0) < LOOP:
+            if not self.is_live(part) and not self.learns(part) and lines.get(self.line_of(part), 0) < LOOP:
                 names = {each if isinstance(each, str) else id(each) for each in read}
                 if names <= sources | prepares.keys():
                     prepares[part if isinstance(part, str) else id(part)] = None
@@ -263,6 +268,10 @@ class Building:
     def is_live(self, part: str | Open) -> bool:
         """Whether a part has anything that takes a gradient."""
         return part.lives if isinstance(part, Open) else self.graph.nodes[part].requires_grad
+
+    def learns(self, part: str | Open) -> bool:
+        """Whether a part is, or has, a step of an optimizer."""
+        return part.learns if isinstance(part, Open) else self.graph.nodes[part].is_step
 
     def read_by(self, around: Open, part: str | Open) -> list[str | Open]:
         """The other parts of a fold that a part without gradients reads."""
@@ -317,11 +326,12 @@ class Building:
         if len(children) == 1 and not root:
             only = children[0]
             names = tuple(dict.fromkeys((*scope.names, *only.names)))
-            kept = only.kind in (NODE, REPEAT)
+            kept = only.kind in (NODE, REPEAT, STEPS)
+            named = scope.kind == MODULE or not kept or (scope.kind == LINE and only.kind == STEPS)
             return replace(
                 only,
                 kind=only.kind if kept else scope.kind,
-                name=scope.name if scope.kind == MODULE or not kept else only.name,
+                name=scope.name if named else only.name,
                 names=names,
                 called=scope.called or only.called,
             )
@@ -347,17 +357,42 @@ class Building:
         """The children, with what an optimizer made of the parameters one after the other as one."""
         found: list[Fold] = []
         strip: list[Fold] = []
-        for child in [*children, None]:
-            if child is not None and child.kind == NODE and self.graph.nodes[child.key].is_step:
-                strip.append(child)
-                continue
-            if strip:
-                name = self.graph.nodes[strip[0].key].op or ""
-                scope = Scope(STEPS, -1, name, (name,), name)
-                found.append(self.folded(scope, strip, len(strip)) if len(strip) > 1 else strip[0])
-                strip = []
-            found += [child] if child is not None else []
-        return found
+        sources: list[Fold] = []  # of the step that comes next
+        for child in children:
+            if self.is_only_for_steps(child):
+                sources.append(child)
+            elif child.kind == NODE and self.graph.nodes[child.key].is_step:
+                if strip and not self.are_of_one_call(strip[-1], child):
+                    found += self.strip_of(strip)
+                    strip = []
+                strip += [*sources, child]
+                sources = []
+            else:
+                found += [*self.strip_of(strip), *sources, child]
+                strip, sources = [], []
+        return [*found, *self.strip_of(strip), *sources]
+
+    def is_only_for_steps(self, child: Fold) -> bool:
+        """Whether this is a gradient or a parameter that an optimizer alone reads."""
+        if child.kind != NODE or not is_source(self.graph, self.graph.nodes[child.key]):
+            return False
+        readers = [self.graph.nodes[edge.head] for edge in self.graph.out_edges(child.key)]
+        return any(node.is_step for node in readers) and all(
+            node.is_step or self.waits_for_reader(node) for node in readers
+        )
+
+    def are_of_one_call(self, step: Fold, other: Fold) -> bool:
+        """Whether one call of an optimizer made two steps."""
+        a, b = (self.graph.nodes[each.key] for each in (step, other))
+        return (a.op, a.statement, a.source) == (b.op, b.statement, b.source)
+
+    def strip_of(self, steps: list[Fold]) -> list[Fold]:
+        """Steps as one, and what only they read."""
+        count = sum(step.operations for step in steps)
+        if count < 2:
+            return steps
+        name = self.graph.nodes[steps[-1].key].op or ""
+        return [self.folded(Scope(STEPS, -1, name, (name,), name), steps, count)]
 
     def repeated(self, children: list[Fold], start: int, period: int, copies: int) -> list[Fold]:
         """Children that stand alone, or so many copies of so many as one fold."""
