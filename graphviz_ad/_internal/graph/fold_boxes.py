@@ -12,7 +12,7 @@ from graphviz_ad._internal.graph.anomalies import anomalous, norm_of, odd_ones
 from graphviz_ad._internal.graph.contraction import Ports, contract, renumbered
 from graphviz_ad._internal.graph.fold_cut import Wish, cut_of, places_of
 from graphviz_ad._internal.graph.fold_scopes import FUNCTION, LINE, MODULE
-from graphviz_ad._internal.graph.fold_tree import CHAIN, DATA, NODE, REPEAT, ROUND, STEPS, Fold, fold_tree
+from graphviz_ad._internal.graph.fold_tree import CHAIN, DATA, NODE, REPEAT, ROUND, STEPS, UNREAD, Fold, fold_tree
 from graphviz_ad._internal.graph.folding import LEVEL, collapse_modules, folded_module
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node
 from graphviz_ad._internal.graph.layer_facts import layer_facts
@@ -161,6 +161,8 @@ def title_of(graph: Graph, fold: Fold) -> str:
         return f"{fold.name}()"
     if fold.kind == DATA:
         return "prepared data"
+    if fold.kind == UNREAD:
+        return "what nothing reads"
     if fold.kind == LINE:
         return said_of_line(graph, fold)
     if fold.kind in (CHAIN, ROUND):

@@ -14,9 +14,11 @@ from graphviz_ad._internal.graph.fold_repeats import repeats_in
 from graphviz_ad._internal.graph.fold_scopes import FUNCTION, LINE, MODULE, Scope, is_source, scopes_of
 from graphviz_ad._internal.graph.graph import Graph, Node
 
-PROGRAM, DATA, STEPS, REPEAT, ROUND, CHAIN, NODE = "program", "data", "steps", "repeat", "round", "chain", "node"
-KINDS = (PROGRAM, MODULE, FUNCTION, LINE, DATA, STEPS, REPEAT, ROUND, CHAIN, NODE)
+PROGRAM, DATA, STEPS, UNREAD = "program", "data", "steps", "unread"
+REPEAT, ROUND, CHAIN, NODE = "repeat", "round", "chain", "node"
+KINDS = (PROGRAM, MODULE, FUNCTION, LINE, DATA, STEPS, UNREAD, REPEAT, ROUND, CHAIN, NODE)
 MOST_ABREAST = 8  # children of a fold; of more, neighbours are put together
+MOST_UNREAD = 2  # parameters that nothing reads, and that are in no module that ran, one by one
 LOOP = 3  # as often a line has to come up for what it prepares to be a part of a loop
 
 
@@ -183,8 +185,26 @@ class Building:
                 for part in around.parts
                 for each in (*before.get((id(around), part if isinstance(part, str) else id(part)), ()), part)
             ]
-        self.home.update((key, self.root) for key in unread)
-        self.root.parts = [*unread, *self.root.parts]
+        self.place_unread(unread)
+
+    def place_unread(self, keys: list[str]) -> None:
+        """What nothing reads: in the module that it is of, where that ran once, else as one fold before all."""
+        modules: dict[str, list[Open]] = {}
+        for each in self.folds:
+            if each.scope.kind == MODULE:
+                modules.setdefault(each.scope.name, []).append(each)
+        rest = []
+        for key in keys:
+            around = modules.get((self.graph.nodes[key].name or "").rpartition(".")[0], [])
+            if len(around) == 1:
+                around[0].parts.insert(0, key)
+                self.home[key] = around[0]
+            else:
+                rest.append(key)
+        together = self.opened(Scope(UNREAD, -1, "unread", ()), self.root) if len(rest) > MOST_UNREAD else self.root
+        self.home.update((key, together) for key in rest)
+        together.parts = [*rest, *together.parts]
+        self.root.parts = [together, *self.root.parts] if together is not self.root else self.root.parts
 
     def around_all(self, keys: list[str]) -> Open:
         """The innermost fold that holds all of these nodes."""
@@ -299,7 +319,7 @@ class Building:
         for part in around.parts:
             children += [self.leaf(part)] if isinstance(part, str) else done[id(part)]
         count = sum(child.operations for child in children)
-        if around.scope.kind in (LINE, FUNCTION) and count < 2:
+        if around.scope.kind in (LINE, FUNCTION) and (count < 2 or all(map(self.is_in_strip, children))):
             return children
         children = self.with_steps(children)
         children = [
@@ -361,8 +381,8 @@ class Building:
         for child in children:
             if self.is_only_for_steps(child):
                 sources.append(child)
-            elif child.kind == NODE and self.graph.nodes[child.key].is_step:
-                if strip and not self.are_of_one_call(strip[-1], child):
+            elif self.is_of_step(child):
+                if strip and not self.goes_on(strip, child):
                     found += self.strip_of(strip)
                     strip = []
                 strip += [*sources, child]
@@ -371,6 +391,32 @@ class Building:
                 found += [*self.strip_of(strip), *sources, child]
                 strip, sources = [], []
         return [*found, *self.strip_of(strip), *sources]
+
+    def is_in_strip(self, child: Fold) -> bool:
+        """Whether this is a part of steps of an optimizer."""
+        return self.is_of_step(child) or self.is_only_for_steps(child)
+
+    def is_of_step(self, child: Fold) -> bool:
+        """Whether this is a step of an optimizer, or what it makes of a parameter that nothing reads any more."""
+        return child.kind == NODE and (self.graph.nodes[child.key].is_step or bool(self.steps_before(child)))
+
+    def steps_before(self, child: Fold) -> set[str]:
+        """The steps that a parameter comes of."""
+        node = self.graph.nodes[child.key]
+        tails = {edge.tail for edge in self.graph.in_edges(child.key)} if node.kind == "leaf" else set()
+        return {key for key in tails if self.graph.nodes[key].is_step}
+
+    def goes_on(self, strip: list[Fold], child: Fold) -> bool:
+        """Whether a step is of the same call of an optimizer as those before it: of the same line, and none is made of
+        another.
+        """
+        steps = {each.key: self.graph.nodes[each.key] for each in strip}
+        if self.graph.nodes[child.key].kind == "leaf":
+            return bool(self.steps_before(child) & steps.keys())
+        first = next(node for node in steps.values() if node.is_step)
+        node = self.graph.nodes[child.key]
+        again = any(edge.tail in steps and steps[edge.tail].is_step for edge in self.graph.in_edges(child.key))
+        return (node.op, node.source) == (first.op, first.source) and not again
 
     def is_only_for_steps(self, child: Fold) -> bool:
         """Whether this is a gradient or a parameter that an optimizer alone reads."""
@@ -381,18 +427,14 @@ class Building:
             node.is_step or self.waits_for_reader(node) for node in readers
         )
 
-    def are_of_one_call(self, step: Fold, other: Fold) -> bool:
-        """Whether one call of an optimizer made two steps."""
-        a, b = (self.graph.nodes[each.key] for each in (step, other))
-        return (a.op, a.statement, a.source) == (b.op, b.statement, b.source)
-
     def strip_of(self, steps: list[Fold]) -> list[Fold]:
         """Steps as one, and what only they read."""
-        count = sum(step.operations for step in steps)
-        if count < 2:
+        made = [node for step in steps if (node := self.graph.nodes[step.key]).is_step]
+        if len(made) < 2:
             return steps
-        name = self.graph.nodes[steps[-1].key].op or ""
-        return [self.folded(Scope(STEPS, -1, name, (name,), name), steps, count)]
+        place, called = made[0].statement, made[0].op or ""
+        name = called if place is None else self.graph.statements[place].text or called
+        return [self.folded(Scope(STEPS, -1, name, (name,), called), steps, len(made))]
 
     def repeated(self, children: list[Fold], start: int, period: int, copies: int) -> list[Fold]:
         """Children that stand alone, or so many copies of so many as one fold."""
