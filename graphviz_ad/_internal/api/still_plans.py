@@ -28,6 +28,7 @@ from graphviz_ad._internal.layouts.planning import (
     Manner,
     best_plan,
 )
+from graphviz_ad._internal.layouts.row_wrapping import wrapped
 from graphviz_ad._internal.maths.detail_levels import CALLS, LEVELS, LINES, MODULES, OPERATIONS
 from graphviz_ad._internal.maths.number_format import written_with
 from graphviz_ad._internal.output.call_options import PlotOptions, asked_about, smallest_letters
@@ -36,7 +37,7 @@ from graphviz_ad._internal.scene.leaf_copies import inline_constants, without_bo
 from graphviz_ad._internal.scene.overlay import with_overlay
 from graphviz_ad._internal.scene.picture_options import AUTO, DIRECTIONS, Look
 from graphviz_ad._internal.scene.place import SLIDE, Place, Size, place_of
-from graphviz_ad._internal.scene.scene import Scene
+from graphviz_ad._internal.scene.scene import Point, Scene
 from graphviz_ad._internal.scene.scene_building import build_scene, slimmer
 from graphviz_ad._internal.scene.words.describe import Options, words_of_graph
 from graphviz_ad._internal.scene.words.tensor_grids import Tensors
@@ -45,6 +46,9 @@ MOST_ON_A_SLIDE = 40  # nodes; more can never be read there
 # of a graph that is too large to be drawn as it stands: how many boxes of it are tried
 FEWER = {f"at most {boxes} boxes": boxes for boxes in (32, 24, 20, 16, 13, 10)}
 DENSE = 9.0, 10.8  # points: the smallest and the usual letters of such a graph, where those of its place are larger
+WIDEST, TALLEST = 3.0, 2.0  # sides of a picture, one to the other
+WHOLE_VIEW, MOST_WRAPPED = 2000.0, 3000  # points of a side; boxes
+MUCH = 1.5  # times as large letters, for which frames of modules are left out
 LEGIBLE = 0.6  # scale on a slide; below it, a picture is looked at on its own
 SQUARE = (1.0, 1.0)
 Remarks = Mapping[str, Sequence[str]]
@@ -280,7 +284,8 @@ def whole(shown: Subject, place: Place = SLIDE) -> Still:
         if found.scale >= LEGIBLE:
             return Still(shown.graph, found.scene)
         free = unplanned(shown)
-        return free if place.scale(free.scene.size or SQUARE) >= found.scale else Still(shown.graph, found.scene)
+        larger = place.scale(free.scene.size or SQUARE) >= found.scale
+        return free if larger or not is_in_shape(found.scene) else Still(shown.graph, found.scene)
     return unplanned(shown)
 
 
@@ -304,7 +309,33 @@ def unplanned(shown: Subject) -> Still:
     scene = placed(shown.look.direction)
     if shown.asked.direction is None and too_wide(scene):
         scene = placed("TB")
-    return Still(shown.graph, scene)
+    return Still(shown.graph, in_shape(shown, scene))
+
+
+def in_shape(shown: Subject, scene: Scene) -> Scene:
+    """The picture, wrapped into rows or columns where it would be a long strip: as it is, or without the frames of
+    modules, which are in the way of that.
+    """
+    if engine_of(shown) is not None or is_in_shape(scene) or len(scene.boxes) > MOST_WRAPPED:
+        return scene
+    best = wrapped(scene, squareness)
+    if scene.groups:
+        bare = replace(shown.scene(replace(shown.manners[0], framed=False)), direction=scene.direction)
+        free = wrapped(place_scene(bare, shown.look.layout), squareness)
+        better = squareness(free.size or SQUARE) > MUCH * squareness(best.size or SQUARE)
+        return free if better or not is_in_shape(best) else best
+    return best
+
+
+def is_in_shape(scene: Scene) -> bool:
+    """Whether a picture is no long strip, or small enough to be seen whole."""
+    width, height = scene.size or SQUARE
+    return max(width, height) <= WHOLE_VIEW or (width <= WIDEST * height and height <= TALLEST * width)
+
+
+def squareness(size: Point) -> float:
+    """How well a picture of some size fills a screen."""
+    return min(SLIDE.width / max(size[0], 1.0), SLIDE.height / max(size[1], 1.0))
 
 
 def too_wide(scene: Scene) -> bool:
