@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import sys
 import warnings
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ import graphviz_ad as gad
 
 FOLDER = Path(__file__).parent.parent / "docs"
 CELL, NAME, GAP, COLUMNS = (960, 540), 34, 12, 2  # pixels
-COLOURS = 48
+COLOURS, BRIGHT = 36, 60
 TOKENS = 100  # how many different ones there are
 Made = Callable[[], gad.Graph]
 
@@ -292,6 +293,19 @@ def sheet_of(pictures: Sequence[tuple[str, Image.Image]]) -> Image.Image:
     return sheet
 
 
+def in_few_colours(sheet: Image.Image) -> Image.Image:
+    """The sheet in the colours that it has most of, as many of them bright as others, and in greys."""
+    counts = Counter(sheet.getdata())
+    bright = Counter({colour: count for colour, count in counts.items() if max(colour) - min(colour) > BRIGHT})
+    greys = [(level, level, level) for level in range(0, 256, 17)]
+    chosen = dict.fromkeys(
+        [*greys, *(colour for found in (counts, bright) for colour, _ in found.most_common(COLOURS))]
+    )
+    palette = Image.new("P", (1, 1))
+    palette.putpalette([part for colour in chosen for part in colour])
+    return sheet.quantize(palette=palette, dither=Image.Dither.NONE)
+
+
 def main(folder: Path, *, each: bool) -> None:
     """Draw everything."""
     warnings.simplefilter("ignore")
@@ -305,9 +319,7 @@ def main(folder: Path, *, each: bool) -> None:
         rows.append(f"| {name} | {len(graph.node_list):,} | {boxes} |\n")
         if each:
             picture.save(folder / f"{made.__name__}.png")
-    sheet_of(pictures).quantize(COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(
-        folder / "models.png", optimize=True
-    )
+    in_few_colours(sheet_of(pictures)).save(folder / "models.png", optimize=True)
     (folder / "models.md").write_text(PAGE + "".join(rows), encoding="utf-8")
 
 
