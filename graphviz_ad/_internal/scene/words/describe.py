@@ -48,7 +48,9 @@ class Options:
     shown as grids. ``labels``: whose names stand in boxes, those of the "program" or of "autograd"; the latter with
     what is ``saved`` for the backward pass. ``inline``: numbers of the program have no boxes where formulas have them.
     ``moves``: grids show which elements go where; ``examples``: boxes tell an example of that in numbers.
-    ``matrices``: small local derivatives are Jacobian matrices.
+    ``matrices``: small local derivatives are Jacobian matrices. ``framed``: what is in a module stands in a frame,
+    rather than to have the whole path of modules in its name. ``brief``: the least that says what is in a box;
+    ``flows``: what flows back along an edge.
     """
 
     values: bool = True
@@ -66,6 +68,9 @@ class Options:
     moves: bool = False
     examples: bool = False
     matrices: bool = False
+    framed: bool = True
+    brief: bool = False
+    flows: bool = True
 
 
 @dataclass(frozen=True)
@@ -140,12 +145,13 @@ def _words(graph: Graph, options: Options) -> Words:
     }
     flows = {edge.key: flow_text(edge.grad) for edge in graph.edges}
     names = mathematical_names(graph)
+    frames = frames_of(graph) if options.framed else ()
     describer = Describer(
         graph,
         options,
         names,
         claims,
-        frozenset(frames_of(graph)),
+        frozenset(frames),
         values,
         flows,
         statement_texts(graph, names),
@@ -158,7 +164,7 @@ def _words(graph: Graph, options: Options) -> Words:
         graph,
         describer.options,
         describer.names,
-        frames_of(graph),
+        frames,
         nodes,
         edges,
         descriptions.summary(graph, describer.names),
@@ -232,11 +238,7 @@ class Describer:
             formula_text.operation_badge(claim),
             tuple(self.title(claim, results, formula, operands)),
             tuple(self.marked(self.value_lines(node), node)),
-            tuple(
-                self.marked(box_lines.gradients(node, self.sum_in_box(node, sums), self.options.tensors, later), node)
-            )
-            if flows
-            else (),
+            tuple(self.marked(self.gradients(node, sums, later), node)) if flows else (),
             (*(box_lines.notes(graph, node, kink, later) if flows else ()), *self.saved_lines(node)),
             tuple(example_lines(examples, graph, names)) if self.options.examples else (),
             sums,
@@ -266,6 +268,11 @@ class Describer:
         shown = self.options.labels == autograd_labels.AUTOGRAD and self.options.saved
         return tuple(autograd_labels.saved_lines(node)) if shown else ()
 
+    def gradients(self, node: Node, sums: tuple[str, ...], later: str) -> list[Line]:
+        """The lines that show the gradient of a node."""
+        shown, tensors = self.sum_in_box(node, sums), self.options.tensors
+        return box_lines.gradients(node, shown, tensors, later, brief=self.options.brief)
+
     def sum_in_box(self, node: Node, sums: tuple[str, ...]) -> tuple[str, ...]:
         """The lines of the sum that a box says its gradient is."""
         if self.options.leaf_sums and node.kind == "leaf":
@@ -277,14 +284,16 @@ class Describer:
         node = claim.call.node
         if node.kind == "module":
             return box_lines.module_title(
-                node, within_frame(node.op or self.names.of[node.key], node.module, self.frames)
+                node,
+                within_frame(node.op or self.names.of[node.key], node.module, self.frames),
+                brief=self.options.brief,
             )
         if self.options.labels == autograd_labels.AUTOGRAD:
             seen = box_lines.has_whole_formula(claim, formula) and not autograd_labels.is_finished(self.graph)
             return autograd_labels.autograd_title(node, results, formula if seen else "")
         if node.kind in PROGRAM_KINDS:
             return box_lines.statement_title(results, formula)
-        return box_lines.title_lines(claim, results, formula, operands.values())
+        return box_lines.title_lines(claim, results, formula, operands.values(), brief=self.options.brief)
 
     # --- edges
 
@@ -294,10 +303,9 @@ class Describer:
         back = passed(self.graph, claim, edge)
         letters = formula_text.names_of_letters(claim, operands, self.names)
         local = self.local(edge, name, back, letters) if self.options.local else None
-        shown = self.options.gradients and (self.options.single or not self.is_whole_gradient(edge))
-        said = (
-            edge_labels.gradient_contribution(edge, back, self.flows[edge.key], self.options.tensors) if shown else ""
-        )
+        options = self.options
+        shown = options.gradients and options.flows and (options.single or not self.is_whole_gradient(edge))
+        said = edge_labels.gradient_contribution(edge, back, self.flows[edge.key], options.tensors) if shown else ""
         grid = edge_labels.contribution_grid(edge, back, self.options.tensors) if shown else None
         said = grid.said if grid is not None else said
         lines = edge_labels.arrow_lines(
