@@ -225,19 +225,32 @@ def test_a_value_that_is_not_wanted_is_not_said_to_be_missing() -> None:
     assert all(port.value is None for node in graph.node_list for port in node.ports if node.op is not None)
 
 
+AT_INDEX: dict[str, Callable[[Tensor, Tensor, float], Any]] = {
+    "index_put_": lambda whole, index, value: whole.__setitem__(index, value),
+    "index_copy_": lambda whole, index, value: whole.index_copy_(0, index, torch.full((len(index), 4), value)),
+    "index_fill_": lambda whole, index, value: whole.index_fill_(0, index, value),
+    "scatter_": lambda whole, index, value: whole.scatter_(0, index[:, None].expand(-1, 2), value),
+    "masked_fill_": lambda whole, index, value: whole.masked_fill_(torch.isin(torch.arange(4), index), value),
+    "a mask": lambda whole, index, value: whole.__setitem__(torch.isin(torch.arange(3), index), value),
+}
 WRITES = st.lists(
-    st.tuples(st.sampled_from(["rows", "columns", "element", "flat"]), st.integers(0, 11), st.integers(1, 12)),
+    st.tuples(
+        st.sampled_from(["rows", "columns", "element", "flat", *AT_INDEX]), st.integers(0, 11), st.integers(1, 12)
+    ),
     max_size=8,
 )
 
 
 @given(WRITES)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_known_is_what_was_written_whole(writes: list[tuple[str, int, int]]) -> None:
     """Against a mirror in which what nobody wrote is NaN."""
 
     def write(whole: Tensor) -> None:
         for kind, start, count in writes:
+            if kind in AT_INDEX:
+                AT_INDEX[kind](whole, torch.arange(start, start + count).remainder(3).unique(), float(count))
+                continue
             view = {
                 "rows": whole[start % 3 :][:count],
                 "columns": whole.t()[start % 4 :][:count],

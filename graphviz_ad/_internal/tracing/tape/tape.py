@@ -12,6 +12,7 @@ import sys
 import weakref
 from collections.abc import Iterable, Mapping, Sequence
 from contextvars import ContextVar
+from functools import partial
 from types import CodeType
 from typing import Any
 
@@ -25,6 +26,7 @@ from graphviz_ad._internal.tracing.tape.callees import Callee
 from graphviz_ad._internal.tracing.tape.depths import Depths
 from graphviz_ad._internal.tracing.tape.hooks_by_hand import registered
 from graphviz_ad._internal.tracing.tape.kept_alive import owner_of
+from graphviz_ad._internal.tracing.tape.parts_written import part_written
 from graphviz_ad._internal.tracing.tape.stack import Place, StackReader
 from graphviz_ad._internal.tracing.tape.stand_ins import StandIns
 from graphviz_ad._internal.tracing.tape.tape_entries import Edge, Operation, Schema, Use, Value
@@ -463,7 +465,8 @@ class Tape:
                     if schema.only_moves:
                         self._moved(tensor)
                     else:
-                        self.unwritten.wrote(operation, tensor)
+                        named = (*schema.named(args), *(kwargs or {}).items())
+                        self.unwritten.wrote(operation, tensor, partial(part_written, schema.name, named, tensor))
                     self._forget_unread(operation, tensor)
                     results.append(self._result(tensor, operation, len(results)))
                     self.has_writes = True

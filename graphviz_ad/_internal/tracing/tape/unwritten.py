@@ -13,7 +13,7 @@ result of ``empty`` itself is unknown.
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -23,6 +23,7 @@ import numpy.typing as npt
 from torch import Tensor
 from torch.multiprocessing import reductions
 
+from graphviz_ad._internal.tracing.tape.parts_written import writes_a_part
 from graphviz_ad._internal.tracing.tape.tape_entries import Operation, Schema
 from graphviz_ad._internal.tracing.tape.torch_private import address_of_memory, bytes_of_memory, memory_of_tensor
 
@@ -90,7 +91,8 @@ class Unwritten:
         if schema.makes_nothing_known or schema.name in TAKES_SHAPE_ONLY or schema.library_name is not None:
             return False  # of an operation of somebody's library, nobody knows what it only fills
         passed_over = {ONLY_WRITES.get(schema.name), *schema.only_written}
-        if schema.name in WRITES_ALL:
+        operands = tuple(operands)
+        if schema.name in WRITES_ALL or writes_a_part(schema.name, operands):
             passed_over |= {schema.argument(i) for i in schema.written}
         return any(
             self.holds(tensor)
@@ -122,17 +124,18 @@ class Unwritten:
         elif known.unit == region.unit and known.written is not None:
             region.written[: known.written.size] = known.written
 
-    def wrote(self, operation: Operation, target: Tensor) -> None:
-        """Note what an operation wrote to."""
+    def wrote(self, operation: Operation, target: Tensor, part: Callable[[], Mask | None]) -> None:
+        """Note what an operation wrote to; ``part`` gives which elements of it, None where it is all of them."""
         region = self._region(target)
         if region is None:
             if operation.reads_unwritten:
                 self.made(operation, target)
             return
-        if not operation.reads_unwritten and covers(target, region):
+        elements = part()
+        if elements is None and not operation.reads_unwritten and covers(target, region):
             self.forget(target)
             return
-        self._mark_part(region, target, not operation.reads_unwritten)
+        self._mark_part(region, target, not operation.reads_unwritten, elements)
         if region.written is not None and region.written.all():
             self.forget(target)
         else:
@@ -177,12 +180,12 @@ class Unwritten:
             region.looked = sampled_bytes(region)
             self.regions[memory] = region
 
-    def _mark_part(self, region: Region, tensor: Tensor, written: bool) -> None:
+    def _mark_part(self, region: Region, tensor: Tensor, written: bool, elements: Mask | None = None) -> None:
         if region.written is None:
             region.written = np.zeros(region.size // region.unit, np.bool_)
         part = seen(region, tensor)
         if part is not None:
-            part[...] = written
+            part[... if elements is None else elements] = written
         elif not written:
             region.written[...] = False
 
