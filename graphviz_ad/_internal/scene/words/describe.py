@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node
 from graphviz_ad._internal.graph.rank_messages import crossing
@@ -48,7 +48,8 @@ class Options:
     shown as grids. ``labels``: whose names stand in boxes, those of the "program" or of "autograd"; the latter with
     what is ``saved`` for the backward pass. ``inline``: numbers of the program have no boxes where formulas have them.
     ``moves``: grids show which elements go where; ``examples``: boxes tell an example of that in numbers.
-    ``matrices``: small local derivatives are Jacobian matrices.
+    ``matrices``: small local derivatives are Jacobian matrices. ``called``: key -> name of results that would have a
+    number, as where two pictures call the same thing by the same name.
     """
 
     values: bool = True
@@ -66,6 +67,7 @@ class Options:
     moves: bool = False
     examples: bool = False
     matrices: bool = False
+    called: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -139,7 +141,7 @@ def _words(graph: Graph, options: Options) -> Words:
         (node.key, i): short_elements(port.value) for node in graph.node_list for i, port in enumerate(node.ports)
     }
     flows = {edge.key: flow_text(edge.grad) for edge in graph.edges}
-    names = mathematical_names(graph)
+    names = mathematical_names(graph, options.called)
     describer = Describer(
         graph,
         options,
