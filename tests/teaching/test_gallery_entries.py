@@ -26,6 +26,7 @@ from graphviz_ad._internal.scene.canvas import Label, Rect
 from graphviz_ad._internal.scene.font_metrics import text_width
 from graphviz_ad._internal.scene.scene_building import build_scene
 from graphviz_ad._internal.scene.words.describe import words_of_graph
+from graphviz_ad._internal.scene.words.names import mathematical_names
 from graphviz_ad._internal.teaching.examples import Entry, Example
 from graphviz_ad._internal.teaching.gallery_page import page
 from graphviz_ad._internal.teaching.program_runs import run
@@ -447,6 +448,15 @@ def test_an_example_can_be_saved_and_shows_itself(tmp_path: Path) -> None:
 
 
 # --- the names
+
+
+@pytest.mark.parametrize("entry", ENTRIES, ids=named)
+def test_a_lesson_speaks_of_the_names_that_its_picture_shows(entry: Entry) -> None:
+    said = set(re.findall(r"\w+", f"{entry.heading} {entry.lesson}"))
+    for graph in example(entry.name).graphs:
+        names = mathematical_names(graph)
+        shown = {name for called in names.results.values() for name in called}
+        assert not ({typed for key, typed in names.typed.items() if typed != names.of[key]} - shown) & said
 
 
 def test_the_gallery_is_listed_without_torch() -> None:
