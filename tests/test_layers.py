@@ -29,6 +29,7 @@ ROOMS = (
     "layouts",
     "explain",
     "check",
+    "diagnosis",
     "film",
     "renderers",
     "output",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -277,7 +278,7 @@ def test_every_theme_and_format_draws_tangents(theme: str, tmp_path: Path) -> No
     for suffix in {*STILLS} if theme == "light" else {".svg"}:
         path = picture.save(tmp_path / f"p{suffix}")
         if suffix in (".svg", ".dot", ".html"):
-            assert "dv₅/dx₁" in path.read_text("utf-8")
+            assert "dv₅/dx₁" in path.read_text("utf-8"), suffix
 
 
 def test_no_values_and_no_gradients_are_shown_where_nobody_wants_them() -> None:
@@ -309,7 +310,7 @@ def test_the_command_line_draws_them(tmp_path: Path) -> None:
         )
         == 0
     )
-    assert "df/dx₁ = 5.5" in path.read_text("utf-8")
+    assert "df/dx₁ = 5.5" in re.sub(r"</?tspan[^>]*>", "", path.read_text("utf-8"))
 
 
 # --- costs

@@ -51,7 +51,7 @@ def example(schema: Mapping[str, Any]) -> Any:
         return example(schema["anyOf"][0])
     if schema["type"] == "array":
         return tuple(map(example, schema["prefixItems"])) if "prefixItems" in schema else (example(schema["items"]),)
-    return {"string": "x", "boolean": True, "integer": 1}[schema["type"]]
+    return {"string": "x", "boolean": True, "integer": 1, "number": 1.5}[schema["type"]]
 
 
 @pytest.mark.parametrize("kind", SENTENCES)

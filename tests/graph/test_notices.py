@@ -24,9 +24,13 @@ from graphviz_ad._internal.graph.graph import Graph, Node, Port
 from graphviz_ad._internal.graph.messages import Message
 from graphviz_ad._internal.graph.notice_sentences import SENTENCES, sentence
 from graphviz_ad._internal.graph.notices import (
+    BACKWARD_CALLS,
     FAILED,
+    MODEL,
     NOTHING_REQUIRES,
+    OPTIMIZERS,
     RAISED,
+    RAISED_AT,
     SAID,
     STOOD_FOR,
     TIED,
@@ -34,6 +38,7 @@ from graphviz_ad._internal.graph.notices import (
     UNREAD,
     UNREAD_SO_FAR,
     WITHOUT_GRADIENT,
+    WRITTEN_LINES,
     Failure,
     Notice,
     first_names,
@@ -77,6 +82,7 @@ def test_every_kind_of_notice_has_a_sentence_and_every_sentence_a_notice() -> No
                     for part in ast.walk(node.args[0])
                     if isinstance(part, ast.Constant) and isinstance(part.value, str)
                 }
+    made |= {MODEL, BACKWARD_CALLS, OPTIMIZERS, WRITTEN_LINES, RAISED_AT}
     made |= {"no other end", "other end not here"}  # chosen between in a line of its own
     assert made == SENTENCES.keys()
 

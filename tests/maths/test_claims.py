@@ -103,7 +103,7 @@ CALLS: dict[str, tuple[Call, tuple[Any, ...], str]] = {
     "addmm": (lambda a, b, c: torch.addmm(a, b, c), ([0.5, 1.0], M, N), "a + b @ c"),
     "addmm, scaled": (lambda a, b, c: torch.addmm(a, b, c, beta=0.5), (M, M, N), "addmm(a, b, c, beta=0.5)"),
     "relu": (lambda a: torch.relu(a), (V,), "max(0, a)"),
-    "leaky_relu": (lambda a: F.leaky_relu(a), (V,), "where(a > 0, a, 0.01·a)"),
+    "leaky_relu": (lambda a: F.leaky_relu(a), (V,), "where(a > 0, a, 0.01a)"),
     "leaky_relu of another slope": (lambda a: F.leaky_relu(a, 0.2), (V,), "leaky_relu(a, negative_slope=0.2)"),
     "elu": (lambda a: F.elu(a), (V,), "where(a > 0, a, exp(a) − 1)"),
     "elu of another height": (lambda a: F.elu(a, alpha=0.5), (V,), "elu(a, alpha=0.5)"),

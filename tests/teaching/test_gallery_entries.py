@@ -206,10 +206,10 @@ SAID: dict[str, tuple[str, ...]] = {
         ".grad [0.5, 0.5]",
         ".grad 0.5",
     ),
-    "nothing_stored_forward": ("keeps s", "grad ·", ".grad ·", "∂y/∂s = −0.8391"),
+    "nothing_stored_forward": ("keeps s", "grad ·", ".grad ·", "∂y", "∂s", "= −0.8391"),
     "value_of_the_loss": ("1004", ".grad −12", "Marked: 0 value: 0 ≠ 1000; L value: 4 ≠ 1004"),
     "no_gradient_is_not_zero": ("x.grad: None (does not require grad)", "c.grad: 0", "grad —", ".grad 0"),
-    "where_and_nan": (".grad NaN", "∂r/∂x = ∞", "← NaN", ".grad 0"),
+    "where_and_nan": (".grad NaN", "∂r", "∂x", "= ∞", "← NaN", ".grad 0"),
     "not_run_is_not_zero": (
         "grad ·",
         "grad 0",

@@ -22,6 +22,7 @@ from graphviz_ad._internal.base.checked_calls import checking_arguments, saves, 
 from graphviz_ad._internal.base.errors import GraphvizADWarning, MissingDependencyError, OptionError, UnknownNameError
 from graphviz_ad._internal.base.registry import Registry
 from graphviz_ad._internal.base.save_folder import is_folder, write_folder
+from graphviz_ad._internal.diagnosis.history import history_of_graph, history_of_steps
 from graphviz_ad._internal.film.staging import Screen, best_stage
 from graphviz_ad._internal.film.story import DIRECTIONS as FILM_DIRECTIONS
 from graphviz_ad._internal.film.story_choice import UsualStory, choose
@@ -147,15 +148,28 @@ def framework_of(target: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) ->
 
 
 @checking_arguments
-def record(module: torch.nn.Module | None = None, capture: Capture | None = None) -> Recording:
+def record(
+    module: torch.nn.Module | None = None,
+    capture: Capture | None = None,
+    *,
+    every: Annotated[
+        int | None, Says("keep summaries alone, of every so manieth backward pass; None: record everything", least=1)
+    ] = None,
+) -> Recording:
     """Record a stretch of your own program: ``with record(model) as rec: …``, then ``rec.graph``.
 
     Everything that this thread runs in the block is recorded, your own ``backward()`` calls and optimizer steps
     included; each backward pass is kept apart in ``rec.graph.passes``. ``module`` gives its parameters their dotted
     names. If the block raises, the exception is yours unchanged, and ``rec.graph`` is the graph up to there. While the
     block is open the entry of torch's engine is wrapped.
+
+    ``rec.history`` has norms of weights and gradients, and what was found, a step for each backward pass. With
+    ``every=100`` it is all that is kept, of every hundredth pass: no operation is recorded, so that a whole training
+    run can stand in the block; how far the step after that pass took each parameter is noted, too.
     """
-    return RECORDERS["torch"](module, capture or Capture(), _module_level_names(sys._getframe(1)))  # type: ignore[no-any-return]
+    names = _module_level_names(sys._getframe(1))
+    judges = (history_of_graph, history_of_steps)
+    return RECORDERS["torch"](module, capture or Capture(), names, every, judges)  # type: ignore[no-any-return]
 
 
 def _module_level_names(frame: FrameType) -> Mapping[str, Any]:

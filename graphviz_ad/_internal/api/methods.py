@@ -14,13 +14,18 @@ from graphviz_ad._internal.base.argument_types import Destination, Says, StrPath
 from graphviz_ad._internal.base.checked_calls import checking_arguments, saves, takes
 from graphviz_ad._internal.check import gradient_check
 from graphviz_ad._internal.check.gradient_check import Numeric, Report
+from graphviz_ad._internal.diagnosis import diagnosis as diagnosing
+from graphviz_ad._internal.diagnosis import fingerprint as fingerprints
+from graphviz_ad._internal.diagnosis import parameter_table, surroundings
+from graphviz_ad._internal.diagnosis.findings import Diagnosis
+from graphviz_ad._internal.diagnosis.parameter_table import Table
 from graphviz_ad._internal.explain import explainer, forward_mode, mode_costs, reasons, worked_text
 from graphviz_ad._internal.explain.explanation import Explanation
 from graphviz_ad._internal.explain.forward_mode import Tangents
 from graphviz_ad._internal.graph import graph_files
 from graphviz_ad._internal.graph.graph import Graph
 from graphviz_ad._internal.maths.detail_levels import at_detail
-from graphviz_ad._internal.output import notebook, worked_files, worked_html, worked_latex
+from graphviz_ad._internal.output import diagnosis_html, notebook, worked_files, worked_html, worked_latex
 from graphviz_ad._internal.output.call_options import (
     AnimateOptions,
     Detail,
@@ -32,6 +37,7 @@ from graphviz_ad._internal.output.call_options import (
 )
 from graphviz_ad._internal.output.networkx_graph import networkx_graph
 from graphviz_ad._internal.scene.picture_options import AUTO
+from graphviz_ad._internal.scene.themes import theme as theme_named
 from graphviz_ad._internal.sheets import method_comparison
 from graphviz_ad._internal.sheets.method_comparison import Comparison
 
@@ -131,6 +137,40 @@ def why(graph: Graph, name: Name) -> str:
 
 
 @checking_arguments
+def diagnose(
+    graph: Graph,
+    budget: Annotated[int | None, Says("how many tokens the text may have; None: as many as it takes")] = None,
+) -> Diagnosis:
+    """What is wrong with the recorded program, found without a question: findings ordered by weight, each with its
+    place in the program, its cause as a chain of recorded facts, and what to do.
+
+    ``print(g.diagnose())`` shows it as a text; ``.findings`` are values whose kinds and keys stay what they are, listed
+    in docs/diagnosis.md. A recording of a whole training step, ``with record(model)``, tells most: `trace` knows of no
+    optimizer. With a ``budget``, the text keeps within so many tokens and never leaves out the first three findings.
+    """
+    return diagnosing.diagnose(graph, budget)
+
+
+@checking_arguments
+def table(graph: Graph) -> Table:
+    """A table of parameters and modules: norms of weight, gradient and update, the share of zeros, what is not finite,
+    bytes saved for the backward pass. ``print`` shows it, ``.sorted("gradient")`` orders it, ``.to_csv()`` and
+    ``.to_pandas()`` hand it on.
+    """
+    return parameter_table.table_of(graph)
+
+
+@checking_arguments
+def fingerprint(
+    graph: Graph, *, values: Annotated[bool, Says("take the norms of values and gradients in, rounded")] = False
+) -> str:
+    """A short text that is the same for the same structure, shapes and dtypes, to be compared in a test; names of
+    variables and lines do not count. With ``values``, norms to 3 digits are taken in.
+    """
+    return fingerprints.fingerprint_of(graph, values=values)
+
+
+@checking_arguments
 def tangents(
     graph: Graph,
     wrt: Annotated[str | Mapping[str, Any], Says("an input, or how far inputs move by their names", "direction")],
@@ -147,6 +187,25 @@ def compare_methods(graph: Graph, wrt: str | None = None) -> Comparison:
     `graphviz_ad.compare_methods`.
     """
     return method_comparison.of_graph(graph, wrt)
+
+
+# --- of a diagnosis
+
+
+@takes(DrawOptions)
+def plot_diagnosis(diagnosis: Diagnosis, asked: DrawOptions) -> Picture:
+    """The picture with the places of the findings marked; of a large graph, what lies around the first three."""
+    chosen = {"detail": "op"} | {name: asked.given[name] for name in asked.given if name != "ax"}
+    part = surroundings.around_findings(diagnosis)
+    return drawn(part, PlotOptions.of(chosen), surroundings.remarks(diagnosis))
+
+
+@checking_arguments
+def diagnosis_page(diagnosis: Diagnosis, *, theme: ThemeName = "auto") -> str:
+    """The findings with the picture around them, as a page of its own that loads nothing."""
+    picture = diagnosis.plot(theme=theme) if diagnosis.findings and diagnosis.graph.node_list else None
+    chosen = picture.theme if picture is not None else theme_named(theme)
+    return diagnosis_html.page(diagnosis, picture.canvas if picture is not None else None, chosen)
 
 
 # --- of an ADNumber
@@ -212,6 +271,9 @@ METHODS: Mapping[type, Mapping[str, Any]] = {
         "explain": explain,
         "check": check,
         "why": why,
+        "diagnose": diagnose,
+        "table": table,
+        "fingerprint": fingerprint,
         "tangents": tangents,
         "mode_costs": mode_costs.mode_costs,
         "compare_methods": compare_methods,
@@ -219,6 +281,7 @@ METHODS: Mapping[type, Mapping[str, Any]] = {
         "_repr_html_": as_html,
         "_repr_svg_": as_svg,
     },
+    Diagnosis: {"plot": plot_diagnosis, "to_html": diagnosis_page},
     ADNumber: {"plot": plot_number, "animate": animate_number},
     Explanation: {
         "plot": plot_paths,

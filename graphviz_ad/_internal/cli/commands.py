@@ -10,9 +10,9 @@ import argparse
 import os
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from graphviz_ad._internal.base.errors import (
     ExpressionError,
@@ -34,6 +34,10 @@ from graphviz_ad._internal.output.call_options import (
     PlotOptions,
     StillFile,
 )
+
+if TYPE_CHECKING:
+    from graphviz_ad._internal.diagnosis.findings import Diagnosis
+    from graphviz_ad._internal.graph.graph import Graph
 
 WRONG_USE = (ExpressionError, OptionError, TargetError, UnknownNameError)
 NOT_TEXT = (".png", ".pdf", ".gif", ".pptx", ".mp4", ".webm", ".webp")
@@ -60,7 +64,16 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=f"graphviz-ad {__version__}")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for add in (_add_drawing, _add_diagram, _add_explain, _add_check, _add_gallery, _add_small):
+    for add in (
+        _add_drawing,
+        _add_diagram,
+        _add_explain,
+        _add_check,
+        _add_diagnose,
+        _add_compare,
+        _add_gallery,
+        _add_small,
+    ):
         add(commands)
     return top
 
@@ -152,6 +165,46 @@ def _add_check(commands: Any) -> None:
         metavar="NAME",
         help="say why this result has its gradient, or none; may be given several times",
     )
+
+
+def _add_diagnose(commands: Any) -> None:
+    diagnose = _command(
+        commands,
+        "diagnose",
+        "run a training script, record its first steps, and say what is wrong; exits with 1 where that is an error",
+    )
+    diagnose.add_argument(
+        "target",
+        help="a script FILE.py; FILE.py:FUNCTION or MODULE:FUNCTION that trains and takes no arguments; a saved graph",
+    )
+    diagnose.add_argument("arguments", nargs="*", metavar="ARGUMENT", help="of the script, which come after --")
+    diagnose.add_argument(
+        "--passes", type=int, default=6, metavar="N", help="stop after so many backward passes (default 6)"
+    )
+    diagnose.add_argument("--budget", type=int, default=None, metavar="TOKENS", help="keep the text within so many")
+    diagnose.add_argument(
+        "--format",
+        default="text",
+        choices=tuple(FORMS),
+        help="of standard output: text (default), json, markdown, html",
+    )
+    diagnose.add_argument("--strict", action="store_true", help="exit with 1 where there are warnings, too")
+
+
+def _add_compare(commands: Any) -> None:
+    compare = _command(
+        commands, "compare", "say where two saved graphs part, forward and backward; exits with 1 where they do"
+    )
+    compare.add_argument("first", metavar="FILE", help="a saved graph: .json or .graphml")
+    compare.add_argument("second", metavar="FILE", help="the graph of another run")
+    compare.add_argument(
+        "--tolerance",
+        type=float,
+        default=None,
+        metavar="SHARE",
+        help="how far results may be apart, as a part of their size (default: as far as rounding may carry them)",
+    )
+    compare.add_argument("-o", "--output", default=None, metavar="FILE", help="draw both here: .svg, .png, .pdf")
 
 
 def _add_gallery(commands: Any) -> None:
@@ -398,6 +451,46 @@ def _check(arguments: argparse.Namespace) -> int:
     return 0 if report.ok else 1
 
 
+def _compare(arguments: argparse.Namespace) -> int:
+    from graphviz_ad._internal.sheets.graph_comparison import compare
+
+    first, second = (_saved_graph(name) for name in (arguments.first, arguments.second))
+    tolerance = "auto" if arguments.tolerance is None else arguments.tolerance
+    found = compare(first, second, tolerance=tolerance)
+    print(found)
+    if arguments.output is not None:
+        print(f"wrote {found.save(arguments.output)}", file=sys.stderr)
+    return 0 if found.equal else 1
+
+
+def _saved_graph(name: str) -> Graph:
+    from graphviz_ad._internal.cli.targets import saved
+
+    graph = saved(name, ())
+    if graph is None:
+        raise TargetError(f"{name!r} is no saved graph; give files that graph.save(…) wrote: .json or .graphml")
+    return graph
+
+
+FORMS: Mapping[str, Callable[[Diagnosis], str]] = {
+    "text": str,
+    "json": lambda found: found.to_json(),
+    "markdown": lambda found: found.to_markdown(),
+    "html": lambda found: found.to_html(),
+}
+
+
+def _diagnose(arguments: argparse.Namespace) -> int:
+    from graphviz_ad._internal.cli.training_runs import diagnosed
+
+    if arguments.passes < 1:
+        raise TargetError(f"--passes {arguments.passes} records nothing; give a number from 1 on")
+    found = diagnosed(arguments.target, arguments.arguments, arguments.passes, arguments.budget)
+    print(FORMS[arguments.format](found))
+    severe = ("error", "warning") if arguments.strict else ("error",)
+    return 1 if any(one.severity in severe for one in found.findings) else 0
+
+
 def _gallery(arguments: argparse.Namespace) -> int:
     from graphviz_ad import gallery
 
@@ -431,6 +524,8 @@ COMMANDS = {
     "diagram": _diagram,
     "explain": _explain,
     "check": _check,
+    "compare": _compare,
+    "diagnose": _diagnose,
     "gallery": _gallery,
     "doctor": _doctor,
     "completion": _completion,

@@ -87,11 +87,6 @@ class Tangents:
         ((name, seed),) = self.direction.items()
         return name if seed.shape == () and seed.item() == 1 else None
 
-    def called(self, name: str) -> str:
-        """What mathematics calls an input of that name."""
-        key, port = place_of_result(self.graph, name)
-        return mathematical_names(self.graph).results[key][port]
-
     @cached_property
     def outputs(self) -> dict[str, Snapshot | None]:
         """Name -> tangent of what the program returned."""
@@ -129,7 +124,8 @@ class Tangents:
     def title(self) -> str:
         """ "Tangents of f: x1 moves by 1, the other inputs rest"."""
         moves = " and ".join(
-            f"{self.called(name)} moves by {number_in_one_line(seed)}" for name, seed in self.direction.items()
+            f"{shown_name(self.graph, name)} moves by {number_in_one_line(seed)}"
+            for name, seed in self.direction.items()
         )
         leaves = sum(node.kind == "leaf" for node in self.graph.node_list)
         rest = {0: "", 1: ", the other input rests"}.get(leaves - len(self.direction), ", the other inputs rest")
@@ -157,7 +153,9 @@ class Tangents:
             return []
         name = mathematical_names(self.graph).output
         what = (
-            total_derivative(name, self.called(self.wrt)) if self.wrt else f"The derivative of {name} in this direction"
+            total_derivative(name, shown_name(self.graph, self.wrt))
+            if self.wrt
+            else f"The derivative of {name} in this direction"
         )
         return [
             f"{what}: {short_number(self.forward, digits=7)} by forward mode, {short_number(self.reverse, digits=7)}"
@@ -212,6 +210,12 @@ def place_of_result(graph: Graph, name: str) -> Place:
     node = inputs[0] if len(inputs) == 1 else shown[0] if shown else graph.find(name)
     results = names.results[node.key]
     return node.key, results.index(name) if name in results else port_called(node, name)
+
+
+def shown_name(graph: Graph, name: str) -> str:
+    """What mathematics calls the result of that name."""
+    key, port = place_of_result(graph, name)
+    return mathematical_names(graph).results[key][port]
 
 
 def is_called(node: Node, name: str) -> bool:

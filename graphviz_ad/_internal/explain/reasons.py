@@ -676,6 +676,16 @@ class _Answer:
         return self.names.of[key] + (f" ({', '.join(facts)})" if facts else "")
 
 
+def stops_of(graph: Graph, node: Node, port: int = 0) -> list[Stop]:
+    """Where the ways from a leaf end on which a gradient could have come back: those that matter, if any do."""
+    return _Answer(graph, graph_names(graph), node, port)._stops_that_matter()
+
+
+def cut_sources_of(graph: Graph, node: Node) -> list[Stop]:
+    """What a result without a graph was computed from and where that was cut."""
+    return _Answer(graph, graph_names(graph), node, 0)._cut_sources()
+
+
 REMEDIED = frozenset({*REASONS, TAKEN})
 
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from graphviz_ad._internal.explain.forward_mode import Tangents
+from graphviz_ad._internal.explain.forward_mode import Tangents, shown_name
 from graphviz_ad._internal.explain.mode_costs import mode_costs
 from graphviz_ad._internal.graph.graph import Edge, Node
 from graphviz_ad._internal.graph.snapshot import Snapshot
@@ -80,7 +80,7 @@ class TangentWords:
         """What the number is: a derivative where one input moves by 1, a tangent where the direction is any other."""
         if self.tangents.wrt is None:
             return "tangent"
-        below = self.tangents.called(self.tangents.wrt)
+        below = shown_name(self.tangents.graph, self.tangents.wrt)
         label = total_derivative(name, below)
         return f"{label} =" if len(label) <= LONGEST_LABEL else f"d/{UNICODE.total(below)} ="
 
@@ -96,7 +96,7 @@ class TangentWords:
     def summary(self) -> str:
         """The tangents of the outputs, for those who cannot see the picture."""
         found = ", ".join(
-            f"{self.tangents.called(name)} {written_tangent(snap)}"
+            f"{shown_name(self.tangents.graph, name)} {written_tangent(snap)}"
             for name, snap in list(self.tangents.outputs.items())[:3]
         )
         return f"{self.tangents.title()} Tangents of the outputs: {found}."

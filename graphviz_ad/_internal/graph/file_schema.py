@@ -16,7 +16,19 @@ from graphviz_ad._internal.graph.fact_texts import HOOK_EFFECTS
 from graphviz_ad._internal.graph.grad_history import EVENTS
 from graphviz_ad._internal.graph.graph import CUTS, KINDS, MATCHES
 from graphviz_ad._internal.graph.notice_sentences import SENTENCES
-from graphviz_ad._internal.graph.notices import FAILED, NOTHING_REQUIRES, RAISED, SAID, TIED, TIED_TOO
+from graphviz_ad._internal.graph.notices import (
+    BACKWARD_CALLS,
+    FAILED,
+    MODEL,
+    NOTHING_REQUIRES,
+    OPTIMIZERS,
+    RAISED,
+    RAISED_AT,
+    SAID,
+    TIED,
+    TIED_TOO,
+    WRITTEN_LINES,
+)
 
 Schema = Mapping[str, Any]
 
@@ -140,6 +152,16 @@ FACTS: Mapping[str, Mapping[str, Schema]] = {
     "no other end": {"count": COUNT, **WAY, "other": COUNT, "missing": TEXT},
     "other end not here": {"count": COUNT, **WAY, "other": COUNT, "missing": TEXT},
     "ends contradict": {"count": COUNT, **WAY, "number": COUNT, "sent": TYPES, "received": TYPES},
+    MODEL: {
+        "shapes": some(SHAPE),
+        "dtypes": TEXTS,
+        "wanted": some(TRUTH),
+        "modules": some(pair(TEXT, TEXT, TRUTH)),
+    },
+    BACKWARD_CALLS: {"calls": some(pair(maybe(TEXT), TRUTH, TRUTH))},
+    OPTIMIZERS: {"optimizers": some(pair(TEXT, TEXTS, COUNT, maybe(REAL)))},
+    RAISED_AT: {"source": TEXT},
+    WRITTEN_LINES: {"lines": some(pair(TEXT, TEXT, TEXT, TEXT, TRUTH))},
     "members missing": {"count": COUNT, "what": TEXT, "group": TEXT, "missing": COUNTS, "away": COUNTS},
     "members contradict": {"count": COUNT, "group": TEXT, "number": COUNT, "calls": some(CALL)},
 }

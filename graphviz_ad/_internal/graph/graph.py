@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from graphviz_ad._internal.base.argument_types import StrPath
     from graphviz_ad._internal.base.checked_calls import saves, takes
     from graphviz_ad._internal.check.gradient_check import Report
+    from graphviz_ad._internal.diagnosis.findings import Diagnosis
+    from graphviz_ad._internal.diagnosis.parameter_table import Table
     from graphviz_ad._internal.explain.explanation import Explanation
     from graphviz_ad._internal.explain.forward_mode import Tangents
     from graphviz_ad._internal.explain.mode_costs import ModeCosts
@@ -457,6 +459,18 @@ class Graph:
 
         def why(self, name: str) -> str:
             """Why a result has the gradient that it has, or has none."""
+            ...
+
+        def diagnose(self, budget: int | None = None) -> Diagnosis:
+            """What is wrong with the recorded program: findings ordered by weight."""
+            ...
+
+        def table(self) -> Table:
+            """One row a parameter and a module."""
+            ...
+
+        def fingerprint(self, *, values: bool = False) -> str:
+            """A short text that is the same for the same computation."""
             ...
 
         def tangents(self, wrt: str | Mapping[str, Any]) -> Tangents:

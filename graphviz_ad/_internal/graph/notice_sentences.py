@@ -12,9 +12,13 @@ from typing import Any
 
 from graphviz_ad._internal.base.text_table import counted_noun
 from graphviz_ad._internal.graph.notices import (
+    BACKWARD_CALLS,
     FAILED,
+    MODEL,
     NOTHING_REQUIRES,
+    OPTIMIZERS,
     RAISED,
+    RAISED_AT,
     SAID,
     STOOD_FOR,
     TIED,
@@ -22,6 +26,7 @@ from graphviz_ad._internal.graph.notices import (
     UNREAD,
     UNREAD_SO_FAR,
     WITHOUT_GRADIENT,
+    WRITTEN_LINES,
     Failure,
     Notice,
 )
@@ -205,6 +210,12 @@ SENTENCES: Mapping[str, Callable[[Notice], str]] = {
         f"The backward pass before brought no gradient to {these_parameters(note)}: {names_in_short(note.subjects)}."
         " DistributedDataParallel waits for one for each parameter that requires grad."
     ),
+    # the program around it
+    MODEL: lambda note: f"The model has {counted_noun(len(note.subjects), 'parameter')}.",
+    BACKWARD_CALLS: lambda note: f"{counted_noun(len(note['calls']), 'call')} of backward() began a pass.",
+    OPTIMIZERS: lambda note: f"{counted_noun(len(note['optimizers']), 'optimizer')} lived at the end.",
+    RAISED_AT: lambda note: f"The program raised at {note['source']}.",
+    WRITTEN_LINES: lambda note: f"{counted_noun(len(note['lines']), 'line')} of the program matter to training.",
     # what it returned
     "started from one output alone": started_alone,
     "returned several times": lambda note: (

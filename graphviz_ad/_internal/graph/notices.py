@@ -18,6 +18,10 @@ NOTHING_REQUIRES = "nothing requires grad"
 STOOD_FOR = "stood for"
 WITHOUT_GRADIENT = "without gradient in the pass before"
 RAISED, FAILED = "raised", "backward pass failed"
+# of the program around a recording, for those who ask
+MODEL, BACKWARD_CALLS = "model", "backward calls"
+OPTIMIZERS, WRITTEN_LINES = "optimizers", "written lines"
+RAISED_AT = "raised at"
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,7 @@ LARGEST: Mapping[str, float] = {
 }  # fmt: skip
 # A coarse dtype, what has less room although it is finer, and both.
 SHORTER: Mapping[str, tuple[str, str]] = {"bfloat16": ("float16", BOTH_HALVES)}
+HALVES = ("float16", "bfloat16")
 BITS_CUT_OFF = 16  # that float32 has and bfloat16 has not
 
 

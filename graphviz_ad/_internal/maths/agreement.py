@@ -323,3 +323,42 @@ def dtype_around(graph: Graph, node: Node) -> str:
         port.dtype
         for port in (node.ports[0], *(graph.nodes[edge.tail].ports[edge.port] for edge in graph.in_edges(node.key)))
     )
+
+
+RUNS_APART = 2  # roundings that a result is off for each root of a step on the way to it, in another run of the same
+
+
+def tolerance_between_runs(dtypes: Iterable[str | None], depth: int) -> float:
+    """How far a result may be off in another run of the same computation, as a part of its size, where rounding alone
+    tells them apart: in the coarsest of these dtypes, so many steps from what both began with.
+    """
+    return rounding_share(coarsest(dtypes), RUNS_APART * math.sqrt(1 + depth))
+
+
+def runs_agree(one: Snapshot, other: Snapshot, tolerance: float, floor: float = 0.0) -> bool | None:
+    """Whether a result is the same in two runs: no further apart than that part of its size, or of ``floor``, the size
+    of what was added up to it; None where nothing tells. Of large ones, only statistics are compared.
+    """
+    if one.shape != other.shape:
+        return False
+    if one.nonfinite is not None and other.nonfinite is not None and bool(one.nonfinite) != bool(other.nonfinite):
+        return False
+    if one.array is not None and other.array is not None:
+        return _arrays_agree(one.array, other.array, tolerance, floor)
+    if one.norm is None or other.norm is None or not math.isfinite(one.norm) or not math.isfinite(other.norm):
+        return None
+    size = max(one.norm, other.norm, floor * math.sqrt(max(one.numel, 1)))
+    apart = max(abs(one.norm - other.norm), abs((one.mean or 0) - (other.mean or 0)) * math.sqrt(max(one.numel, 1)))
+    return apart <= (tolerance + OF_STATISTICS * unit(one.dtype) / unit("float32")) * size
+
+
+def _arrays_agree(one: Any, other: Any, tolerance: float, floor: float) -> bool:
+    with np.errstate(all="ignore"):
+        a, b = full_precision(one).reshape(-1), full_precision(other).reshape(-1)
+        both = np.isfinite(a) & np.isfinite(b)
+        if not np.array_equal(np.isfinite(a), np.isfinite(b)):
+            return False
+        a, b = a[both], b[both]
+        size = math.sqrt(float(np.mean(np.abs(a) ** 2))) if a.size else 0.0
+        apart = math.sqrt(float(np.mean(np.abs(a - b) ** 2))) if a.size else 0.0
+        return apart <= tolerance * max(size, floor)

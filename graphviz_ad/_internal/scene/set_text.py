@@ -17,8 +17,11 @@ from graphviz_ad._internal.maths.set_names import LETTER, parts_of_name
 from graphviz_ad._internal.scene.canvas import Label
 
 SCRIPT, DROP = 0.84, 0.12  # size of what is lowered, and how far, in ems of the line: smaller could not be read
+SYMBOL = rf"{LETTER}[₀-₉]*(?:⁽[⁰¹²³⁴-⁹]+⁾)?"
 TOKEN = re.compile(
     r"(?P<number>[0-9][0-9.]*(?:e[−+-]?[0-9]+)?)"
+    rf"|(?P<ratio>[∂d]{SYMBOL}/[∂d]{SYMBOL}(?!\w))"
+    r"|(?P<words>[∂d] ?[^\s/]+/[∂d] ?[^\s/·=,;:()]+)"
     rf"|(?P<word>{LETTER}(?:[^\W⁰-ⁿ²³¹ᵀ]|\.(?=\w))*)|(?P<other>.)",
     re.DOTALL,
 )
@@ -47,26 +50,26 @@ def runs_of(text: str) -> tuple[Run, ...]:
 
 
 def runs(text: str) -> Iterator[Run]:
-    """The runs of each number, word and sign."""
+    """The runs of each number, word and sign; a derivative of a letter by a letter is one, in italics, and one with a
+    word in it is upright as a whole."""
     for match in TOKEN.finditer(text):
         word = match["word"]
-        if word is None or text[match.end() : match.end() + 1] == "(":
+        if match["ratio"] is not None:
+            yield Run(match[0], italic=True)
+        elif word is None or text[match.end() : match.end() + 1] == "(":
             yield Run(match[0])
         else:
-            ratio = "/" in (text[match.start() - 1 : match.start()], text[match.end() : match.end() + 1])
-            yield from runs_of_word(word, ratio=ratio)
+            yield from runs_of_word(word)
 
 
-def runs_of_word(word: str, *, ratio: bool) -> Iterator[Run]:
-    """A variable with its index, in italics; a word as it is. In a ``ratio``, a d stands before what it is of."""
-    inner = parts_of_name(word[1:]) if ratio and word[0] == "d" else None
-    differential = "d" if inner is not None and inner.is_symbol else ""
-    name = parts_of_name(word.removeprefix(differential))
+def runs_of_word(word: str) -> Iterator[Run]:
+    """A variable with its index, in italics; a word as it is."""
+    name = parts_of_name(word)
     if name is None:
         yield Run(word)
         return
-    yield Run(differential + name.base, italic=name.is_symbol)
     if name.lowered.isalpha():
+        yield Run(name.base, italic=name.is_symbol)
         yield Run(name.lowered, italic=True, lowered=True)
     else:
-        yield Run(word[len(differential + name.base) :])
+        yield Run(word, italic=name.is_symbol)

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Annotated
+from typing import Annotated, Literal
 
 from graphviz_ad._internal.base.argument_types import Says
 from graphviz_ad._internal.base.checked_calls import Options as Table
 from graphviz_ad._internal.base.checked_calls import takes_two
 from graphviz_ad._internal.base.errors import OptionError
+from graphviz_ad._internal.base.text_table import counted_noun
+from graphviz_ad._internal.diagnosis.divergence import Divergence, diverging
 from graphviz_ad._internal.graph.graph import Graph, Node, Port
 from graphviz_ad._internal.graph.notice_sentences import texts
 from graphviz_ad._internal.graph.snapshot import Snapshot
@@ -75,6 +77,26 @@ class SideBySide(Chart):
 
     graphs: tuple[Graph, Graph]
     differences: tuple[Difference, ...]
+    divergence: Divergence
+
+    @property
+    def equal(self) -> bool:
+        """Whether both computed the same but for rounding, in values and in gradients."""
+        return self.divergence.equal
+
+    @property
+    def first_forward(self) -> tuple[Node, Node] | None:
+        """The first result that differs by more than rounding, in each of the two graphs; None where none does."""
+        return self.divergence.first_forward
+
+    @property
+    def first_backward(self) -> tuple[Node, Node] | None:
+        """The first operation on the way back that makes other gradients; None where none does."""
+        return self.divergence.first_backward
+
+    def plot(self) -> SideBySide:
+        """The picture of both, which this is."""
+        return self
 
     @property
     def same(self) -> bool:
@@ -82,14 +104,46 @@ class SideBySide(Chart):
         return not self.differences
 
     def __str__(self) -> str:
-        """The differences, a line each."""
-        return "\n".join(map(str, self.differences)) or "no difference"
+        """Where the runs part first; then the differences, a line each."""
+        if self.equal and self.same:
+            return "no difference"
+        parted = divergence_lines(self.divergence, self.graphs)
+        return "\n".join([*parted, *map(str, self.differences)])
+
+
+def divergence_lines(found: Divergence, graphs: tuple[Graph, Graph]) -> list[str]:
+    """Where two runs part, a line for each direction."""
+    if not found.compared:
+        return ["Nothing in the two graphs belongs together, so that nothing was compared."]
+    if found.equal:
+        return [f"Equal but for rounding: {counted_noun(found.compared, 'pair')} of results were compared."]
+    names = tuple(graph_names(graph).of for graph in graphs)
+    lines = []
+    parts = (
+        ("forward", found.first_forward, found.apart_forward),
+        ("backward", found.first_backward, found.apart_backward),
+    )
+    for direction, pair, apart in parts:
+        if pair is None:
+            lines.append(f"{direction}: equal but for rounding")
+            continue
+        described = [
+            names[i][node.key] + (f" ({', '.join(fact for fact in (node.op, node.source) if fact)})" if node.op else "")
+            for i, node in enumerate(pair)
+        ]
+        by = f", {100 * apart:.3g} % apart" if apart is not None else ""
+        lines.append(f"{direction}: the first to differ is {described[0]}, in the second {described[1]}{by}")
+    return lines
 
 
 @dataclass(frozen=True, kw_only=True)
 class ComparisonOptions(Table):
     """Options of `compare`."""
 
+    tolerance: Annotated[
+        float | Literal["auto"],
+        Says("how far apart results may be, as a part of their size; auto: as far as rounding may carry them"),
+    ] = "auto"
     titles: Annotated[
         tuple[str, str] | Sequence[str], Says("what stands above each of the two graphs", "pair of titles")
     ] = ("the first", "the second")
@@ -111,6 +165,10 @@ def compare(a: Recorded, b: Recorded, asked: ComparisonOptions) -> SideBySide:
     Nodes belong together that have the same name, nameless ones that are the same operation on the same things; they
     have one name and one place in both pictures. Compared are values, gradients, what torch holds in ``.grad``, what
     is saved for the backward pass and where no gradient flows.
+
+    ``.equal`` says whether both computed the same but for rounding, ``.first_forward`` and ``.first_backward`` where
+    they part, as a pair of nodes. For that, nodes belong together by what they compute: modules and variables may be
+    called otherwise, operations may be inserted, and dtypes may differ. ``tolerance`` follows from dtypes and depth.
     """
     return compared_as(a, b, asked)
 
@@ -137,7 +195,7 @@ def compared_as(a: Graph, b: Graph, asked: ComparisonOptions) -> SideBySide:
     notes = texts(dict.fromkeys(note for graph in shown for note in graph.notes if note.failure is None))
     spoken = f"{heading or f'{a.name} and {b.name} side by side'}. {difference_lines(found)}"
     canvas = Sheet(heading, details=(difference_lines(found),), footnotes=notes).canvas(panels, spoken)
-    return SideBySide(canvas, chosen.theme, spoken, (a, b), found)
+    return SideBySide(canvas, chosen.theme, spoken, (a, b), found, diverging(a, b, asked.tolerance))
 
 
 def difference_lines(found: Sequence[Difference]) -> str:

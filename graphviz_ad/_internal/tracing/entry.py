@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
 
 from graphviz_ad._internal.graph.graph import Graph
+from graphviz_ad._internal.graph.training_history import StepSummary
 from graphviz_ad._internal.tracing import eager
 from graphviz_ad._internal.tracing.capture import Capture
 from graphviz_ad._internal.tracing.recording import Recording
 from graphviz_ad._internal.tracing.returned import Asked
 from graphviz_ad._internal.tracing.self_check import make_sure
+from graphviz_ad._internal.tracing.step_watch import StepWatch
+
+Judges = tuple[Callable[[Graph], Any], Callable[[Sequence[StepSummary]], Any]]
 
 
 def trace(
@@ -29,7 +33,15 @@ def trace(
     return eager.trace(target, args, kwargs, grad_outputs, capture, namespace, output)
 
 
-def recording(module: torch.nn.Module | None, capture: Capture, namespace: Mapping[str, Any]) -> Recording:
-    """See `graphviz_ad.record`."""
+def recording(
+    module: torch.nn.Module | None,
+    capture: Capture,
+    namespace: Mapping[str, Any],
+    every: int | None,
+    judges: Judges,
+) -> Recording | StepWatch:
+    """See `graphviz_ad.record`; ``judges`` make histories of graphs, and of summaries."""
     make_sure(recording=True)
-    return Recording(module, capture, namespace)
+    if every is not None:
+        return StepWatch(module, every, judges[1])
+    return Recording(module, capture, namespace, judge=judges[0])

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, field, replace
-from types import TracebackType
+from types import CodeType, TracebackType
 from typing import Any
 
 import torch
@@ -20,6 +20,7 @@ from torch import Tensor
 
 from graphviz_ad._internal.base.argument_types import shown_value
 from graphviz_ad._internal.base.errors import OptionError, TraceError
+from graphviz_ad._internal.base.own_files import OUR_FOLDER
 from graphviz_ad._internal.graph.graph import Graph, Memory
 from graphviz_ad._internal.graph.notices import (
     FAILED,
@@ -50,6 +51,7 @@ from graphviz_ad._internal.tracing.assembly.units import Output, Recorded
 from graphviz_ad._internal.tracing.capture import Capture
 from graphviz_ad._internal.tracing.eager import (
     NOT_ASKED,
+    Modules,
     about_parameters,
     beside_failure,
     described_exception,
@@ -59,6 +61,15 @@ from graphviz_ad._internal.tracing.eager import (
 from graphviz_ad._internal.tracing.inputs import module_names, name_parameters
 from graphviz_ad._internal.tracing.naming.returned_names import name_returned
 from graphviz_ad._internal.tracing.naming.variable_names import variables_read
+from graphviz_ad._internal.tracing.program_facts import (
+    BackwardCall,
+    Optimizers,
+    about_error,
+    calling_line,
+    facts_of_program,
+    living_optimizers,
+    named_late,
+)
 from graphviz_ad._internal.tracing.tape.collector import at_rest
 from graphviz_ad._internal.tracing.tape.communication import recorder_for
 from graphviz_ad._internal.tracing.tape.depths import Depths
@@ -88,10 +99,23 @@ class RecordedPass:
     nested: list[RecordedPass] = field(default_factory=list)
 
 
+class Enough(BaseException):
+    """That as many backward passes are recorded as were asked for: no error of the program, none that it catches."""
+
+
 class Recording:
     """What `graphviz_ad.record` gives; ``graph`` is there once the block has ended, also by an exception."""
 
-    def __init__(self, module: torch.nn.Module | None, capture: Capture, namespace: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        module: torch.nn.Module | None,
+        capture: Capture,
+        namespace: Mapping[str, Any],
+        *,
+        most_passes: int | None = None,
+        judge: Callable[[Graph], Any] | None = None,
+    ) -> None:
+        """``most_passes``: the backward pass after so many raises `Enough`."""
         if module is not None and not isinstance(module, torch.nn.Module):
             raise OptionError(
                 f"module={shown_value(module)} ({type(module).__name__}) is no nn.Module; give the model whose"
@@ -104,6 +128,10 @@ class Recording:
         self._graph: Graph | None = None
         self._open = ExitStack()
         self._state = "new"
+        self._most_passes, self._judge = most_passes, judge
+        self._optimizers = Optimizers()
+        self._calls: list[BackwardCall] = []
+        self._codes: list[CodeType] = []
 
     @property
     def graph(self) -> Graph:
@@ -111,6 +139,18 @@ class Recording:
         if self._graph is None:
             raise TraceError("the recording has no graph yet; read .graph after the with block has ended")
         return self._graph
+
+    @property
+    def passes(self) -> tuple[Graph, ...]:
+        """The graph of each backward pass; the same as ``graph.passes``."""
+        return self.graph.passes
+
+    @property
+    def history(self) -> Any:
+        """The backward passes as steps: norms, and what was found at each; see `graphviz_ad.record`."""
+        if self._judge is None:
+            raise TraceError("this recording was begun without one who judges it; use graphviz_ad.record()")
+        return self._judge(self.graph)
 
     def __enter__(self) -> Recording:
         """Begin to record."""
@@ -138,6 +178,24 @@ class Recording:
         except BaseException:  # as an interrupt: __exit__ will not be called
             self._close()
             raise
+
+    def program_is(self, code: CodeType) -> None:
+        """Say which code the program is, where it is not the one that entered the block."""
+        self._code = self._tape.program = code
+
+    def called_modules(self) -> list[torch.nn.Module]:
+        """The modules that the program itself called, in their order."""
+        outermost = (operation.place.modules[0] for operation in self._tape.operations if operation.place.modules)
+        return list({id(module): module for module in outermost}.values())
+
+    def know(self, models: Mapping[str, torch.nn.Module]) -> None:
+        """Take models that were found only after they had run for those of the recording."""
+        if len(models) == 1:
+            (self._module,) = models.values()
+        else:
+            self._namespace = models
+        with unseen_by_functions():
+            named_late(self._tape, {"" if len(models) == 1 else f"{name}.": model for name, model in models.items()})
 
     def _close(self) -> None:
         """Put torch back as it was; bears being run twice, and where not all was begun."""
@@ -180,7 +238,7 @@ class Recording:
             del self._tape, self._recorder, self._grads
 
     def _make_graph(self, error: BaseException | None) -> None:
-        modules = modules_of(self._module, {})
+        modules = self._models() if self._most_passes is not None else modules_of(self._module, {})
         if error is None:
             self._graph = self._assembled(about_parameters(self._tape, modules) if modules else [])
             return
@@ -191,6 +249,7 @@ class Recording:
                     failure_notice(RAISED, failure_of(error)),
                     *about_parameters(self._tape, modules, ended=False),
                     *self._not_reduced(failure_of(error)),
+                    *about_error(error, OUR_FOLDER),
                 ]
             )
             error.graph = self._graph  # type: ignore[attr-defined]
@@ -246,7 +305,14 @@ class Recording:
     def _run(self, real: Any, outputs: Sequence[Any], *args: Any, **kwargs: Any) -> Any:
         seeds = args[0] if args else kwargs.get("grad_tensors", ())
         inputs = (args[3] if len(args) > 3 else kwargs.get("inputs")) or ()
-        outer, noted = self._running, self._begin(outputs, seeds)
+        outer = self._running
+        if outer is None and self._most_passes is not None and len(self._calls) >= self._most_passes:
+            self._optimizers.look(living_optimizers())
+            raise Enough
+        noted = self._begin(outputs, seeds)
+        if outer is None:
+            self._note_call(args, kwargs)
+            self._optimizers.look(self._tape.living_steppers())
         if noted is None:
             return real(outputs, *args, **kwargs)
         # one pass may run another, as a reentrant checkpoint does
@@ -271,6 +337,17 @@ class Recording:
             self._failed(error)
         self._note_totals(noted, whole=outer is None)
         return result
+
+    def _note_call(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+        """Which line of the program called the engine, and what it asked for."""
+        source, code = calling_line(sys._getframe(2), OUR_FOLDER)
+        retain, create = (
+            bool(args[i] if len(args) > i else kwargs.get(word))
+            for i, word in ((1, "retain_graph"), (2, "create_graph"))
+        )
+        self._calls.append(BackwardCall(source, retain, create))
+        if code is not None:
+            self._codes.append(code)
 
     def _note_totals(self, noted: RecordedPass, *, whole: bool) -> None:
         """What a pass that ran in no other brought to each tensor."""
@@ -428,7 +505,13 @@ class Recording:
             whole.release()
         told = [notice("several passes", count=len(found))] if len(found) > 1 else []
         whole_graph = replace(found[-1].saying(*told), each_pass=tuple(found))
+        facts = facts_of_program(tape, self._models(), self._calls, [self._code, *self._codes], self._optimizers)
+        whole_graph = replace(whole_graph, notes=(*whole_graph.notes, *facts))
         return replace(whole_graph, grad_histories=self._grads.histories(self._tensors, self._words_of(names)))
+
+    def _models(self) -> Modules:
+        """The model of the recording, or those that it was found to call."""
+        return modules_of(self._module, self._namespace if self._module is None else {})
 
     def _words_of(self, names: dict[int, str]) -> Words:
         """What the program calls an operation, and where that stands."""

@@ -99,19 +99,17 @@
     const phaseName = (step) => data.phases[step.phase] ?? step.phase;
 
     /* Mathematics: what is upright, in italics, lowered, in turn. */
-    const looks = [null, "i", "sub"];
-    const set = (element, parts) => {
+    const set = (element, words) => {
+      const parts = [words].flat();
       if (element.textContent === parts.join("")) return;
-      const nodes = parts.map((text, i) => {
-        if (!looks[i % 3]) return text;
-        const part = document.createElement(looks[i % 3]);
-        part.textContent = text;
+      element.replaceChildren(...parts.map((text, i) => {
+        const part = i % 3 ? document.createElement(i % 3 > 1 ? "sub" : "i") : text;
+        if (i % 3) part.textContent = text;
         return part;
-      });
-      element.replaceChildren(...nodes.filter((node) => node.textContent !== ""));
+      }));
     };
     const say = (step) => {
-      const [rule, numbers, result] = step.caption;
+      const [rule, numbers, result = ""] = step.caption;
       set(find(".gad-rule"), rule);
       set(find(".gad-numbers"), numbers);
       set(find(".gad-result"), result);

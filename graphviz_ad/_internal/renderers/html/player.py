@@ -225,9 +225,16 @@ def film_data(film: Film) -> dict[str, object]:
     """Opening and steps as the script reads them; boxes and arrows go by their number in the scene."""
     numbers = {part.key: i for i, part in enumerate(parts_of(film.stage))}
 
+    said: dict[tuple[str, str], str] = {}
+
+    def news(change: Change) -> dict[str, str]:
+        found = {line: text for line, text in change.texts if said.get((change.key, line)) != text}
+        said.update({(change.key, line): text for line, text in found.items()})
+        return {class_name(line): visible(text) for line, text in found.items()}
+
     def listed(changes: Iterable[Change]) -> list[object]:
         known = [change for change in changes if change.key in numbers]
-        words = ({class_name(role): visible(text) for role, text in change.texts} for change in known)
+        words = [news(change) for change in known]
         return [
             [numbers[c.key], c.emphasis, *([texts] if texts else [])] for c, texts in zip(known, words, strict=True)
         ]
@@ -236,24 +243,24 @@ def film_data(film: Film) -> dict[str, object]:
         seconds = round(film.seconds(i), 2)
         return {
             "phase": step.phase,
-            "caption": [threes(part) for part in caption_parts(step)],
+            "caption": [threes(part) for part in caption_parts(step)][: 3 if caption_parts(step)[2] else 2],
             "seconds": seconds,
             "changes": listed(step.changes),
         }
 
-    steps = [step(i, moment) for i, moment in enumerate(film.steps)]
-    return {"opening": listed(opening_states(film)), "steps": steps}
+    opening = listed(opening_states(film))  # before the steps, which tell only what is new
+    return {"opening": opening, "steps": [step(i, moment) for i, moment in enumerate(film.steps)]}
 
 
 def opening_states(film: Film) -> Iterator[Change]:
     """How everything that a step ever touches looks before the first step; the page itself starts out finished."""
-    touched = {change.key for change in film.opening}.union(
-        change.key for step in film.steps for change in step.changes
-    )
+    changes = [*film.opening, *(change for step in film.steps for change in step.changes)]
+    touched, told = {c.key for c in changes}, {(c.key, line) for c in changes for line, _ in c.texts}
     start = restyle(film.stage, film.opening)
     for part in parts_of(start):
         if part.key in touched:
-            yield Change(part.key, part.emphasis, tuple((line.key, line.text) for line in part.lines))
+            lines = tuple([(line.key, line.text) for line in part.lines if (part.key, line.key) in told])
+            yield Change(part.key, part.emphasis, lines)
 
 
 def caption_parts(step: Step) -> list[str]:
@@ -262,8 +269,10 @@ def caption_parts(step: Step) -> list[str]:
     return [rule, numbers, " ".join(result)]
 
 
-def threes(text: str) -> list[str]:
+def threes(text: str) -> str | list[str]:
     """A caption as mathematics: what is upright, in italics, lowered; upright, in italics, lowered; and so on."""
+    if not any(run.italic for run in runs_of(text)):
+        return text
     found: list[str] = []
     for run in runs_of(text):
         place = 2 if run.lowered else int(run.italic)

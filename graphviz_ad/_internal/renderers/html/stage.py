@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from graphviz_ad._internal.base.visible_text import visible
 from graphviz_ad._internal.renderers.svg.still import (
+    ITALICS_OF_A_PAGE,
     NAMELESS,
     bare_attributes,
     bare_element,
@@ -92,7 +93,7 @@ def shapes_with_grids(part: Drawn, painter: Callable[[Drawn], Iterable[Mark]]) -
         if isinstance(mark, Label) and mark.part in said:
             line = said[mark.part]
             final = replace(mark, text=line.text)
-            words = mark_element(final, bare_attributes(final) | {"data-said": ""})
+            words = mark_element(final, bare_attributes(final) | {"data-said": ""}, ITALICS_OF_A_PAGE)
             cells = [cell for cell in painter(part_in_words(part, but=line)) if cell not in plain]
             shapes.append(words + tag("g", {"class": "cells"}, stage_shapes(cells)))
     return "".join(shapes)

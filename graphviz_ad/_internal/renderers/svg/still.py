@@ -108,7 +108,7 @@ def element(mark: Mark, theme: Theme) -> str:
 
 def bare_element(mark: Mark) -> str:
     """One mark as one element without colours, pens and fonts, for a page whose style sheet has them."""
-    return mark_element(mark, bare_attributes(mark))
+    return mark_element(mark, bare_attributes(mark), ITALICS_OF_A_PAGE)
 
 
 def bare_attributes(mark: Mark) -> Attributes:
@@ -117,15 +117,18 @@ def bare_attributes(mark: Mark) -> Attributes:
     return {"class": class_name(mark.part), **geometry(mark), "data-text": said}
 
 
+# what sets a variable in italics: in a file of its own, and on a page with a style sheet
+ITALICS: Attributes = {"font-style": "italic"}
+ITALICS_OF_A_PAGE: Attributes = {"class": "i"}
 TAGS: dict[type, str] = {Rect: "rect", Curve: "path", Polygon: "polygon", Label: "text"}
 
 
-def mark_element(mark: Mark, attributes: Attributes) -> str:
+def mark_element(mark: Mark, attributes: Attributes, italics: Attributes = ITALICS) -> str:
     """The element of a mark with these attributes."""
-    return tag(TAGS[type(mark)], attributes, written_runs(mark) if isinstance(mark, Label) else None)
+    return tag(TAGS[type(mark)], attributes, written_runs(mark, italics) if isinstance(mark, Label) else None)
 
 
-def written_runs(label: Label) -> str:
+def written_runs(label: Label, italics: Attributes) -> str:
     """The words of a label; what follows a lowered run is raised again, since not every reader knows baselines."""
     parts, down = [], 0.0
     for run in runs_of_label(label):
@@ -133,7 +136,7 @@ def written_runs(label: Label) -> str:
         look: Attributes = {
             "dy": svg_number(wanted - down) if wanted != down else None,
             "font-size": svg_number(SCRIPT * label.size) if run.lowered else None,
-            "font-style": "italic" if run.italic and not label.italic else None,
+            **(italics if run.italic and not label.italic else {}),
         }
         words, down = escaped_xml(run.text), wanted
         parts.append(tag("tspan", look, words) if any(look.values()) else words)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import inspect
 import sysconfig
+import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
@@ -145,6 +146,7 @@ class _Walk:
         "modules",
         "namer",
         "naming",
+        "optimizers",
         "path",
         "plain",
         "site",
@@ -162,11 +164,12 @@ class _Walk:
         site_of: Callable[[Frame], CallSite],
         callee_of: Callable[[CallSite, Frame], Callee],
         plain: dict[tuple[int, int], tuple[CodeType, int]],
+        optimizers: dict[int, weakref.ref[Any]],
     ) -> None:
         """Nothing is found yet; ``site_of`` and ``callee_of`` remember sites and what they call, ``plain`` steps that
         are none.
         """
-        self.site_of, self.callee_of, self.plain = site_of, callee_of, plain
+        self.site_of, self.callee_of, self.plain, self.optimizers = site_of, callee_of, plain, optimizers
         self.steps: list[PathStep] = []
         self.depth = self.frames = self.above = 0
         self.site: CallSite | None = None
@@ -288,6 +291,7 @@ class _Walk:
         ):
             return
         self.step = (f"{type(optimizer).__name__}.step", id(frame))
+        self.optimizers.setdefault(id(optimizer), weakref.ref(optimizer))
 
     def meet_transform(self, frame: Frame) -> None:
         """One of torch.func's transforms runs."""
@@ -378,6 +382,7 @@ class StackReader:
         self._kinds: dict[int, tuple[int, CodeType]] = {}
         self._sites: dict[tuple[int, int], CallSite] = {}
         self._plain: dict[tuple[int, int], tuple[CodeType, int]] = {}
+        self.optimizers: dict[int, weakref.ref[Any]] = {}  # those that took a step, by identity
         self._callees: dict[int, Callee] = {}  # identity of a site -> what it calls, always
         self._places: dict[tuple[int, ...], tuple[Place, int]] = {}
         self._runs: dict[tuple[int, int, int], tuple[Way, Way, int, int]] = {}
@@ -396,6 +401,10 @@ class StackReader:
                 code,
             )
         return known[0]
+
+    def codes_of_program(self) -> list[CodeType]:
+        """The codes that are the user's, of all that was met."""
+        return [code for kind, code in self._kinds.values() if kind == USER]
 
     def _applied(self, frame: Frame, kind: int) -> Applied | None:
         """The custom Function that is applied in a frame; None where none is."""
@@ -446,7 +455,7 @@ class StackReader:
     def _walk(self, frame: Frame | None) -> tuple[Place, int]:
         """Where it comes from, and how many frames further out the site is."""
         self._has_looked = self._has_forwards = False
-        walk = _Walk(self._site, self._callee, self._plain)
+        walk = _Walk(self._site, self._callee, self._plain, self.optimizers)
         while frame is not None and (code := frame.f_code) is not self.stop:
             kind = self._kind(code)
             walk.depth += 1

@@ -291,6 +291,14 @@ class Tape:
                 if name is not None:
                     self.output_names.setdefault(value.number, name)
 
+    def living_steppers(self) -> list[Any]:
+        """The optimizers that took steps and live."""
+        return [thing for reference in self._stack.optimizers.values() if (thing := reference()) is not None]
+
+    def codes_of_program(self) -> list[CodeType]:
+        """The codes of the user's in which operations ran, in the order in which they were met."""
+        return self._stack.codes_of_program()
+
     def named_tensors(self) -> list[Tensor]:
         """The tensors that have a name, read or not, and that live."""
         found = [reference() for reference, _ in self._names.values()]

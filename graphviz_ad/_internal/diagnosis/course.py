@@ -1,0 +1,344 @@
+"""Graph -> Course: the parameters, passes and lines of a recorded program, as the looks for faults ask for them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from math import prod
+from typing import Any
+
+from graphviz_ad._internal.explain.consequences import is_root, is_update
+from graphviz_ad._internal.graph.grad_history import ASIDE, PASS, STEP, GradHistory
+from graphviz_ad._internal.graph.graph import Edge, Graph, Node
+from graphviz_ad._internal.graph.notices import (
+    BACKWARD_CALLS,
+    MODEL,
+    OPTIMIZERS,
+    RAISED_AT,
+    WRITTEN_LINES,
+    first_names,
+    unread_parameters,
+)
+from graphviz_ad._internal.graph.snapshot import Snapshot
+from graphviz_ad._internal.operations.training import MOVES
+from graphviz_ad._internal.scene.annotations import is_write
+from graphviz_ad._internal.scene.words.names import Names, graph_names
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A parameter of the model, or a leaf that requires grad: ``nodes`` are its values in their order, from the first
+    that something was computed from; ``history`` is what became of its ``.grad``, ``came`` what passes brought,
+    ``held_by`` the optimizers that hold it, None where no optimizer is known; ``by_hand``: whether the program writes
+    to it between the passes.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    wanted: bool
+    nodes: tuple[Node, ...]
+    history: GradHistory | None
+    held_by: tuple[str, ...] | None
+    came: tuple[Snapshot, ...]
+    by_hand: bool = False
+
+    @property
+    def read(self) -> bool:
+        """Whether anything was computed from it."""
+        return bool(self.nodes)
+
+    @property
+    def numel(self) -> int:
+        """How many numbers it has."""
+        return prod(self.shape)
+
+    @property
+    def module(self) -> str:
+        """The dotted name of the module that holds it."""
+        return self.name.rpartition(".")[0]
+
+    def did(self, *what: str) -> bool:
+        """Whether one of these events happened to its ``.grad``."""
+        return self.history is not None and any(event.what in what for event in self.history.events)
+
+
+@dataclass(frozen=True)
+class WrittenLine:
+    """A line of the program that matters to training: see `tracing.program_facts`."""
+
+    what: str
+    of: str
+    source: str
+    function: str
+    in_loop: bool
+
+    @property
+    def file(self) -> str:
+        """The file that it stands in."""
+        return self.source.rpartition(":")[0]
+
+
+@dataclass(frozen=True)
+class Optimizer:
+    """An optimizer that lived at the end; ``strangers`` is how many tensors it holds that no model has."""
+
+    kind: str
+    names: tuple[str, ...]
+    strangers: int
+    rate: float | None
+
+
+class Course:
+    """What is known of one recorded program."""
+
+    def __init__(self, graph: Graph) -> None:
+        """Nothing is looked at before it is asked for."""
+        self.graph = graph
+
+    @cached_property
+    def passes(self) -> tuple[Graph, ...]:
+        """The backward passes that brought something, in their order."""
+        return tuple(
+            done for done in self.graph.passes if done.has_gradients and any(map(had_gradient, done.node_list))
+        )
+
+    @cached_property
+    def names(self) -> Names:
+        """What nodes are called."""
+        return graph_names(self.graph)
+
+    @cached_property
+    def _facts(self) -> dict[str, Any]:
+        return {note.kind: note for note in self.graph.notes if not note.shown}
+
+    @cached_property
+    def lines(self) -> tuple[WrittenLine, ...]:
+        """The lines of the program that matter."""
+        note = self._facts.get(WRITTEN_LINES)
+        return tuple(WrittenLine(*line) for line in note["lines"]) if note is not None else ()
+
+    def lines_that(self, *what: str) -> list[WrittenLine]:
+        """Those of these kinds."""
+        return [line for line in self.lines if line.what in what]
+
+    def in_the_loop(self, *what: str) -> list[WrittenLine]:
+        """Those that stand in a function that calls backward()."""
+        back = {(line.file, line.function) for line in self.lines_that("backward")}
+        return [line for line in self.lines_that(*what) if (line.file, line.function) in back]
+
+    @cached_property
+    def optimizers(self) -> tuple[Optimizer, ...]:
+        """Those that hold something of the model, if any does."""
+        note = self._facts.get(OPTIMIZERS)
+        known = (
+            [Optimizer(kind, tuple(names), others, rate) for kind, names, others, rate in note["optimizers"]]
+            if note
+            else []
+        )
+        return tuple(one for one in known if one.names)
+
+    @cached_property
+    def calls(self) -> tuple[tuple[str | None, bool, bool], ...]:
+        """The backward calls: line, retain_graph, create_graph."""
+        note = self._facts.get(BACKWARD_CALLS)
+        return tuple((source, retain, create) for source, retain, create in note["calls"]) if note is not None else ()
+
+    @cached_property
+    def of_model(self) -> frozenset[str]:
+        """The names of the parameters that the model has."""
+        note = self._facts.get(MODEL)
+        return frozenset(note.subjects) if note is not None else frozenset()
+
+    @property
+    def raised_at(self) -> str | None:
+        """The line of the program at which it raised."""
+        note = self._facts.get(RAISED_AT)
+        return str(note["source"]) if note is not None else None
+
+    @cached_property
+    def modules(self) -> dict[str, tuple[str, bool]]:
+        """Module -> its class and whether it trains."""
+        note = self._facts.get(MODEL)
+        return {name: (kind, training) for name, kind, training in note["modules"]} if note is not None else {}
+
+    @property
+    def model_known(self) -> bool:
+        """Whether a model was there when it was recorded."""
+        return MODEL in self._facts
+
+    @cached_property
+    def stepped(self) -> bool:
+        """Whether an optimizer, or the program by hand, updated anything."""
+        return any(p.did(STEP) for p in self.parameters) or any(node.is_step for node in self.graph.node_list)
+
+    @cached_property
+    def parameters(self) -> tuple[Parameter, ...]:
+        """All of them, in the order of the model, else in that of the program."""
+        return tuple(self._parameters())
+
+    def _parameters(self) -> Iterator[Parameter]:
+        leaves: dict[str, list[Node]] = {}
+        for node in self.graph.node_list:
+            if node.name and (node.kind == "leaf" or node.ports[0].tensor is not None):
+                leaves.setdefault(node.name, []).append(node)
+        came = self._came()
+        histories = {one.name: one for one in self.graph.grad_histories if one.name}
+        note, unread = self._facts.get(MODEL), unread_parameters(self.graph.notes)
+        tied = first_names(self.graph.notes)
+        told: dict[str, tuple[tuple[int, ...], bool]] = {}
+        if note is not None:
+            told = {
+                name: (tuple(shape), wanted)
+                for name, shape, wanted in zip(note.subjects, note["shapes"], note["wanted"], strict=True)
+                if name not in tied
+            }
+        for name in unread:
+            told.setdefault(name, ((), True))
+        for name, nodes in leaves.items():
+            told.setdefault(name, (nodes[0].ports[0].shape or (), nodes[0].requires_grad))
+        for name, (shape, wanted) in told.items():
+            held = tuple(one.kind for one in self.optimizers if name in one.names) if self.optimizers else None
+            values = [alias for node in leaves.get(name, []) for alias in self._with_aliases(node)]
+            first = next((i for i, node in enumerate(values) if self.is_read(node)), len(values))
+            yield Parameter(
+                name, shape, wanted, tuple(values[first:]), histories.get(name), held, tuple(came.get(name, ())),
+                by_hand=any(self.is_write_between(node) for node in values[first:]),
+            )  # fmt: skip
+
+    def is_read(self, node: Node) -> bool:
+        """Whether anything but its own next value is computed from a value of a parameter."""
+        heads = [
+            self.graph.nodes[edge.head] for edge in self.graph.out_edges(node.key) if not is_update(self.graph, edge)
+        ]
+        return any(not head.is_step and not self._is_written_part(head) for head in heads)
+
+    def _with_aliases(self, node: Node) -> Iterator[Node]:
+        """A value of a parameter, and what it is after a part of it was written to."""
+        yield node
+        for edge in self.graph.out_edges(node.key):
+            part = self.graph.nodes[edge.head]
+            if self._is_written_part(part):
+                yield from (self.graph.nodes[use.head] for use in self.graph.out_edges(part.key))
+
+    def _is_written_part(self, node: Node) -> bool:
+        """Whether a node is a view under no_grad() that is only written to, as to fill a part of a parameter."""
+        uses = [self.graph.nodes[edge.head] for edge in self.graph.out_edges(node.key)]
+        return node.cut == "no_grad" and operation(node) in MOVES and bool(uses) and all(map(is_write, uses))
+
+    def is_write_between(self, node: Node) -> bool:
+        """Whether the program wrote this value itself, after the first backward pass."""
+        if node.is_step or node.source in self.step_lines or (node.kind == "leaf" and node.op is None):
+            return False
+        return self.order[node.key] > self._first_root
+
+    @cached_property
+    def step_lines(self) -> frozenset[str | None]:
+        """The lines at which optimizers take steps."""
+        return frozenset(node.source for node in self.graph.node_list if node.is_step)
+
+    @cached_property
+    def order(self) -> dict[str, int]:
+        """Node -> its place in the order in which they were computed."""
+        return {node.key: i for i, node in enumerate(self.graph.node_list)}
+
+    @cached_property
+    def _first_root(self) -> int:
+        return min((self.order[root.key] for root in self.roots if root.key in self.order), default=-1)
+
+    def _came(self) -> dict[str, list[Snapshot]]:
+        """Name -> what each pass brought."""
+        found: dict[str, list[Snapshot]] = {}
+        for one in self.graph.grad_histories:
+            brought = [
+                event.brought for event in one.events if event.what in (PASS, ASIDE) and event.brought is not None
+            ]
+            if one.name and brought:
+                found[one.name] = brought
+        for done in self.passes:
+            for node in done.node_list:
+                if node.kind == "leaf" and node.name and node.name not in found and node.grad is not None:
+                    found.setdefault(node.name, []).append(node.grad)
+        return found
+
+    @cached_property
+    def trainable(self) -> tuple[Parameter, ...]:
+        """The parameters that require grad."""
+        return tuple(p for p in self.parameters if p.wanted)
+
+    def share(self, names: Sequence[str]) -> float:
+        """Which part of all numbers that are trained these parameters are."""
+        whole = sum(p.numel for p in self.trainable) or 1
+        sizes = {p.name: p.numel for p in self.parameters}
+        return sum(sizes.get(name, 0) for name in names) / whole
+
+    @cached_property
+    def roots(self) -> tuple[Node, ...]:
+        """Where each pass began, in their order."""
+        return tuple(node for done in self.graph.passes for node in done.node_list if is_root(node))
+
+    def line_that_made(self, module: str) -> str | None:
+        """Where the program sets the layer of this name, if it does so in one place."""
+        for part in reversed(module.split(".")):
+            found = [line.source for line in self.lines_that("sets") if line.of == part]
+            if len(found) == 1:
+                return found[0]
+        return None
+
+    def operand(self, node: Node, slot: int = 0) -> Node | None:
+        """What a node was given there."""
+        edge = self.edge_to(node, slot)
+        return self.graph.nodes[edge.tail] if edge is not None else None
+
+    def edge_to(self, node: Node, slot: int = 0) -> Edge | None:
+        """The edge on which it came."""
+        return next((edge for edge in self.graph.in_edges(node.key) if edge.slot == slot), None)
+
+    def made_of(self, node: Node, slot: int = 0) -> Node | None:
+        """What an operand was before its elements were merely moved."""
+        found = self.operand(node, slot)
+        while found is not None and found.kind == "op" and operation(found) in MOVES:
+            before = self.operand(found)
+            if before is None:
+                break
+            found = before
+        return found
+
+    def computes(self, *ops: str) -> Iterator[Node]:
+        """The nodes of these operations, whatever they are within."""
+        yield from (node for node in self.graph.node_list if node.kind == "op" and operation(node) in ops)
+
+    def described(self, node: Node) -> str:
+        """ "h (relu, train.py:12)"."""
+        facts = [fact for fact in (operation(node), node.source) if fact]
+        return self.names.of[node.key] + (f" ({', '.join(facts)})" if facts else "")
+
+    def leads_on(self, node: Node) -> bool:
+        """Whether a gradient went through it in some pass; a call may be one node in one, and several in another."""
+        keys, calls = self._reached
+        return node.key in keys or (node.call is not None and node.call in calls)
+
+    @cached_property
+    def _reached(self) -> tuple[frozenset[str], frozenset[int]]:
+        found = [node for done in self.passes for node in done.node_list if had_gradient(node)]
+        return frozenset(node.key for node in found), frozenset(node.call for node in found if node.call is not None)
+
+
+def had_gradient(node: Node) -> bool:
+    """Whether a gradient arrived at a node."""
+    return any(port.grad is not None for port in node.ports)
+
+
+def operation(node: Node) -> str:
+    """What was done, without what says that it was done in place."""
+    return (node.op or "").rstrip("_")
+
+
+def argument(node: Node, name: str) -> Any:
+    """A setting of an operation; None where it has no such."""
+    return dict(node.arguments).get(name)
+
+
+def module_of(node: Node) -> str | None:
+    """The module that a node ran in."""
+    return node.module[-1] if node.module else None

@@ -1,0 +1,70 @@
+"""Graph -> Diagnosis: every look for faults, in the order in which they explain each other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from graphviz_ad._internal.base.errors import OptionError
+from graphviz_ad._internal.diagnosis.course import Course
+from graphviz_ad._internal.diagnosis.findings import ERROR, NOTE, Diagnosis, Finding, Looked, in_order
+from graphviz_ad._internal.diagnosis.layers import layers
+from graphviz_ad._internal.diagnosis.losses import losses
+from graphviz_ad._internal.diagnosis.magnitudes import lost_in_half, sizes_along_depth, step_sizes
+from graphviz_ad._internal.diagnosis.missing_gradients import missing_gradients
+from graphviz_ad._internal.diagnosis.non_finite import not_finite
+from graphviz_ad._internal.diagnosis.steps import kept_graphs, training_steps
+from graphviz_ad._internal.diagnosis.stopped import stopped
+from graphviz_ad._internal.diagnosis.units import changed_by_hooks, idle_units, zero_gradients
+from graphviz_ad._internal.graph.graph import Graph
+
+LOOKS: tuple[Callable[[Course], Iterator[Finding]], ...] = (
+    stopped,
+    not_finite,
+    missing_gradients,
+    losses,
+    training_steps,
+    kept_graphs,
+    zero_gradients,
+    changed_by_hooks,
+    idle_units,
+    sizes_along_depth,
+    step_sizes,
+    lost_in_half,
+    layers,
+)
+
+
+def diagnose(graph: Graph, budget: int | None = None, *, stopped_early: bool = False) -> Diagnosis:
+    """What is wrong with the program that was recorded; see `graphviz_ad.Graph.diagnose`."""
+    if budget is not None and (isinstance(budget, bool) or not isinstance(budget, int) or budget < 1):
+        raise OptionError(
+            f"budget={budget!r} is how many tokens the text may have; give a whole number from 1 on, or None"
+        )
+    course = Course(graph)
+    found = in_order(finding for look in LOOKS for finding in look(course))
+    return Diagnosis(graph, without_consequences(found), looked(course, stopped_early), budget)
+
+
+def without_consequences(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
+    """Where values are not finite, what is said of sizes and units says nothing more."""
+    broken = any(one.severity == ERROR and one.weight in (100, 90) for one in findings)
+    if not broken:
+        return findings
+    return tuple(one for one in findings if one.kind not in OF_SIZES or one.severity == NOTE)
+
+
+OF_SIZES = ("vanishing", "exploding", "diverging")
+
+
+def looked(course: Course, stopped_early: bool) -> Looked:
+    """What was examined, and what could not be."""
+    results = [node for node in course.graph.node_list if node.kind == "op"]
+    blank = sum(
+        all(port.value is None or (port.value.data is None and port.value.stats is None) for port in node.ports)
+        for node in results
+    )
+    seen = sum(p.read or not course.passes or not p.came for p in course.parameters)
+    return Looked(
+        seen, len(course.parameters), len(results), blank, len(course.passes), course.stepped, course.model_known,
+        bool(course.lines), stopped_early,
+    )  # fmt: skip

@@ -1,0 +1,171 @@
+"""Diagnosis -> text, JSON and Markdown."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from graphviz_ad._internal.base.text_table import counted_noun
+
+if TYPE_CHECKING:
+    from graphviz_ad._internal.diagnosis.findings import Diagnosis, Finding, Looked
+
+CHARACTERS_A_TOKEN = 3.5  # on the safe side of what language models count
+NEVER_LEFT_OUT = 3  # findings
+
+
+def looked_text(looked: Looked) -> str:
+    """ "Looked at 8 of 8 parameters, 20 results, 2 backward passes; …"."""
+    passes = "1 backward pass" if looked.passes == 1 else f"{looked.passes} backward passes"
+    parts = [
+        f"{looked.parameters} of {counted_noun(looked.parameters_of, 'parameter')}",
+        counted_noun(looked.results, "result"),
+        passes,
+    ]
+    missing = []
+    if looked.without_values:
+        missing.append(f"{counted_noun(looked.without_values, 'result')} without values")
+    if not looked.passes:
+        missing.append("no gradients")
+    if not looked.steps:
+        missing.append("no step of an optimizer")
+    if not looked.model_known:
+        missing.append("no model was named, so that parameters without any use are not known")
+    if not looked.program_known:
+        missing.append("the lines of the program could not be read")
+    if looked.stopped_early:
+        missing.append("the program was stopped after these passes")
+    return f"Looked at {', '.join(parts)}" + (f"; not seen: {'; '.join(missing)}" if missing else "") + "."
+
+
+def headline(diagnosis: Diagnosis) -> str:
+    """How many of what."""
+    counts = [
+        (sum(one.severity == severity for one in diagnosis.findings), severity)
+        for severity in ("error", "warning", "note")
+    ]
+    told = ", ".join(counted_noun(count, noun) for count, noun in counts if count)
+    return f"{diagnosis.graph.name}: {told or 'nothing found'}."
+
+
+def finding_lines(number: int, finding: Finding, *, short: bool = False) -> Iterator[str]:
+    """A finding as lines: what and where, how it comes about, what to do."""
+    where = f" at {finding.source}" if finding.source else ""
+    doubt = "" if finding.confidence == "certain" else f" ({finding.confidence})"
+    yield f"{number}. {finding.severity}: {finding.kind}{where}{doubt}"
+    yield f"   {capital(finding.cause)}"
+    if not short:
+        yield f"   → {finding.remedy}"
+
+
+def capital(text: str) -> str:
+    """The text with a capital at its beginning, where that is a plain word of ours."""
+    first = text.partition(" ")[0]
+    return (
+        text[0].upper() + text[1:] if first.isalpha() and first.islower() and len(first) > 1 and first in OWN else text
+    )
+
+
+OWN = frozenset(
+    {
+        "the",
+        "gradients",
+        "no",
+        "none",
+        "nothing",
+        "requires_grad",
+        "two",
+        "step",
+        "each",
+        "every",
+        "clipping",
+        "a",
+        "on",
+        "over",
+    }
+)
+
+
+def plain_text(diagnosis: Diagnosis) -> str:
+    """All of it, or what the budget has room for."""
+    blocks = ["\n".join(finding_lines(i, one)) for i, one in enumerate(diagnosis.findings, 1)]
+    return "\n".join(within(diagnosis, [headline(diagnosis)], blocks, [looked_text(diagnosis.looked)]))
+
+
+def within(diagnosis: Diagnosis, before: list[str], blocks: list[str], after: list[str]) -> list[str]:
+    """The parts that the budget has room for; the first findings always."""
+    if diagnosis.budget is None:
+        return [*before, *blocks, *after]
+    room = diagnosis.budget * CHARACTERS_A_TOKEN - sum(len(text) + 1 for text in (*before, *after)) - 40
+    kept: list[str] = []
+    for i, block in enumerate(blocks):
+        if len(block) > room and i < NEVER_LEFT_OUT:
+            block = "\n".join(finding_lines(i + 1, diagnosis.findings[i], short=True))
+            block = block if len(block) <= max(room, 0) + 200 else block.splitlines()[0]
+        elif len(block) > room:
+            break
+        kept.append(block)
+        room -= len(block) + 1
+    more = len(blocks) - len(kept)
+    return [*before, *kept, *([f"… and {counted_noun(more, 'more finding')}."] if more else []), *after]
+
+
+def record(finding: Finding) -> dict[str, Any]:
+    """A finding as plain data."""
+    return {
+        "kind": finding.kind,
+        "severity": finding.severity,
+        "name": finding.name,
+        "names": list(finding.names),
+        "module": finding.module,
+        "file": finding.file,
+        "line": finding.line,
+        "cause": finding.cause,
+        "remedy": finding.remedy,
+        "confidence": finding.confidence,
+        "evidence": plain(finding.evidence),
+    }
+
+
+def plain(thing: Any) -> Any:
+    """The same in what JSON has; what is not finite as its name."""
+    if isinstance(thing, Mapping):
+        return {str(key): plain(value) for key, value in thing.items()}
+    if isinstance(thing, list | tuple):
+        return [plain(part) for part in thing]
+    if isinstance(thing, float) and not math.isfinite(thing):
+        return "NaN" if math.isnan(thing) else "Infinity" if thing > 0 else "-Infinity"
+    return thing
+
+
+def json_text(diagnosis: Diagnosis) -> str:
+    """The diagnosis as JSON."""
+    whole: dict[str, Any] = {
+        "format": "graphviz_ad diagnosis",
+        "version": 1,
+        "graph": diagnosis.graph.name,
+        "ok": diagnosis.ok,
+        "findings": [record(finding) for finding in diagnosis.findings],
+        "looked_at": plain({name: getattr(diagnosis.looked, name) for name in diagnosis.looked.__dataclass_fields__}),
+    }
+    return json.dumps(whole, ensure_ascii=False, indent=1)
+
+
+def markdown_text(diagnosis: Diagnosis) -> str:
+    """The diagnosis as Markdown, for a comment or an issue."""
+    lines = [f"**{escaped(headline(diagnosis))}**", ""]
+    for i, one in enumerate(diagnosis.findings, 1):
+        where = f" `{one.source}`" if one.source else ""
+        lines += [
+            f"{i}. **{one.severity}: {one.kind}**{where}  ",
+            f"   {escaped(capital(one.cause))}  ",
+            f"   *{escaped(one.remedy)}*",
+        ]
+    return "\n".join([*lines, "", escaped(looked_text(diagnosis.looked))])
+
+
+def escaped(text: str) -> str:
+    """The text with what Markdown would take for its own."""
+    return "".join(f"\\{c}" if c in "\\`*_[]<>|" else c for c in text)

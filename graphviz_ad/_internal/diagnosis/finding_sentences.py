@@ -1,0 +1,505 @@
+"""Finding -> its cause and its remedy in words: the one table of kinds of findings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from graphviz_ad._internal.base.text_table import counted_noun
+from graphviz_ad._internal.maths.number_format import short_number
+
+if TYPE_CHECKING:
+    from graphviz_ad._internal.diagnosis.findings import Finding
+
+Words = Callable[[Mapping[str, Any]], str]
+MOST_NAMED = 3
+
+
+def cause_of(finding: Finding) -> str:
+    """How it comes about."""
+    return SENTENCES[finding.kind][0](finding.evidence)
+
+
+def remedy_of(finding: Finding) -> str:
+    """What to do."""
+    remedy = SENTENCES[finding.kind][1]
+    return remedy if isinstance(remedy, str) else remedy(finding.evidence)
+
+
+# --- parts
+
+
+def few(names: Sequence[str]) -> str:
+    """The first few names, and how many more there are."""
+    more = len(names) - MOST_NAMED
+    return ", ".join(names[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
+
+
+def so_many(e: Mapping[str, Any]) -> str:
+    """ "3 of 8 parameters (a, b and 1 more)"."""
+    return f"{e['parameters']} of {counted_noun(e['of'], 'parameter')} ({few(e['names'])})"
+
+
+def nothing_comes(e: Mapping[str, Any]) -> str:
+    """What gets no gradient because of it."""
+    if e.get("root"):
+        return f"so that {e['root']} has no graph to go back through"
+    return f"so that no gradient comes to {so_many(e)}"
+
+
+def elements(e: Mapping[str, Any]) -> str:
+    """ "3 of 8 elements, the first at [0, 2], in 1 row"."""
+    if e.get("count") is None:
+        return ""
+    first = f", the first at {e['element']}" if "element" in e else ""
+    rows = f", in {counted_noun(e['rows'], 'row')}" if e.get("rows") else ""
+    return f" ({e['count']} of {counted_noun(e['of'], 'element')}{first}{rows})"
+
+
+def operands(e: Mapping[str, Any]) -> str:
+    """ ": x is 0 there"."""
+    told = [f"{name} is {short_number(value)}" for name, value in e.get("operands", ())[:2]]
+    return f": {' and '.join(told)} there" if told else ""
+
+
+def percent(share: float) -> str:
+    """ "95 %"."""
+    return f"{100 * share:.3g} %"
+
+
+def factor(number: float | None) -> str:
+    """A ratio in a few characters."""
+    return "unknown" if number is None else f"{number:.2g}"
+
+
+def extent(pair: tuple[float, float] | None) -> str:
+    """ ", whose operand goes from −3 to −1"."""
+    return "" if pair is None else f", whose operand goes from {short_number(pair[0])} to {short_number(pair[1])}"
+
+
+def sizes(e: Mapping[str, Any]) -> str:
+    """How gradients change on their way back."""
+    if "gradient_to_weight" in e:
+        return f"the gradient of {e['name']} is {factor(e['gradient_to_weight'])} times as large as the weight itself"
+    if "rounds" in e:
+        return (
+            f"over {e['rounds']} rounds of one line the gradient goes from {factor(e['last_size'])} at {e['last']} to"
+            f" {factor(e['first_size'])} at {e['first']}"
+        )
+    through = f"; between them stands {e['through']}" if e.get("through") else ""
+    return (
+        f"the gradient is {factor(e['last_size'])} at {e['last']} and {factor(e['first_size'])} at {e['first']}"
+        f" (root mean square); it changes most between {e['between'][1]} and {e['between'][0]}{through}"
+    )
+
+
+def step(e: Mapping[str, Any]) -> str:
+    """What a step is, beside the weight."""
+    rate = f" with a learning rate of {e['rate']:g}" if e.get("rate") is not None else ""
+    return (
+        f"{e.get('optimizer') or 'the optimizer'}{rate} changes the usual weight by {percent(e['ratio'])} of"
+        f" itself in one step"
+    )
+
+
+def why_not_finite(e: Mapping[str, Any]) -> str:
+    """Out of what a NaN in a value came."""
+    why = {
+        "division": "a division by 0", "root": "a root or power that has no value there",
+        "logarithm": "a logarithm of 0 or less", "exponential": "an exponential that is too large for its type",
+    }  # fmt: skip
+    return why.get(e.get("why") or "", "")
+
+
+def zero_reason(e: Mapping[str, Any]) -> str:
+    """Why a gradient became 0."""
+    about = e.get("about")
+    return {
+        "hook": "a hook made it 0",
+        "fed in": "a gradient of 0 was fed in there",
+        "cancels": "what comes back there cancels out",
+        "multiplied by 0": f"it is multiplied by {about}, which is 0" if about else "it is multiplied by 0",
+        "flat": "its derivative is 0 everywhere",
+        "closed": f"its derivative is 0 at all of its operand {about}" if about else "its derivative is 0 there",
+        "underflow": "it is too small for its type",
+        "left out": "what comes from there is left out",
+    }.get(e["why"], "its derivative lets nothing through")
+
+
+def shape(numbers: Sequence[int]) -> str:
+    """ "(32, 1)"."""
+    return str(tuple(numbers))
+
+
+NAN_REASONS = {"hook": ": a hook made it.", "derivative": ": its derivative has no value there."}
+
+
+# what cuts one of several ways
+IN_PART: Mapping[str, str] = {
+    "detached": "is detached there, and goes on to the loss",
+    "data-attribute": "is taken out of the graph by .data, and goes on to the loss",
+    "no-grad": "runs under torch.no_grad(), and goes on to the loss",
+    "inference-mode": "runs under torch.inference_mode(), and goes on to the loss",
+    "not-differentiable": "has no derivative, and goes on to the loss",
+    "sampled": "draws a sample, through which no gradient goes, and goes on to the loss",
+    "taken-as-number": "goes on as a number of Python to the loss",
+    "reentrant-checkpoint": "runs in a checkpoint with use_reentrant=True, and goes on to the loss",
+}
+
+
+def in_part(how: str) -> tuple[Words, str]:
+    """Of what reaches the loss along other ways, too."""
+    return (
+        lambda e: f"{e['at']} {how}: what is before it is trained only along other ways.",
+        "Right if it is meant, as in a target or a baseline; else let the gradient through.",
+    )
+
+
+# --- the table: kind -> cause, remedy
+
+SENTENCES: Mapping[str, tuple[Words, str | Words]] = {
+    # gradients that do not come
+    "detached": (
+        lambda e: f"{e['at']} is detached there, {nothing_comes(e)}.",
+        "Leave out detach() where the loss is to reach what is before it.",
+    ),
+    "data-attribute": (
+        lambda e: f"{e['at']} is taken out of the graph by .data, {nothing_comes(e)}.",
+        "Use the tensor itself in place of .data.",
+    ),
+    "no-grad": (
+        lambda e: f"{e['at']} runs under torch.no_grad(), {nothing_comes(e)}.",
+        "Compute it outside of no_grad() where it is to be trained.",
+    ),
+    "inference-mode": (
+        lambda e: f"{e['at']} runs under torch.inference_mode(), {nothing_comes(e)}.",
+        "Compute it outside of inference_mode() where it is to be trained.",
+    ),
+    "not-differentiable": (
+        lambda e: f"{e['at']} has no derivative, {nothing_comes(e)}.",
+        "Use a function with a derivative in its place, such as softmax for argmax, or an estimator that lets the"
+        " gradient through.",
+    ),
+    "sampled": (
+        lambda e: f"{e['at']} draws a sample through which no gradient goes, {nothing_comes(e)}.",
+        "Call rsample() in place of sample(), or write the sample as a function of its parameters and of noise.",
+    ),
+    "taken-as-number": (
+        lambda e: f"{e['at']} goes on as a number of Python or numpy, {nothing_comes(e)}.",
+        "Compute with the tensor itself: item(), tolist(), numpy() and torch.tensor(…) leave the graph behind.",
+    ),
+    "reentrant-checkpoint": (
+        lambda e: f"{e['at']} runs in a checkpoint with use_reentrant=True whose inputs do not require grad,"
+        f" {nothing_comes(e)}.",
+        "Call checkpoint(…, use_reentrant=False).",
+    ),
+    "none-from-backward": (
+        lambda e: f"the backward of {e['at']} returned None, {nothing_comes(e)}.",
+        "Return the gradient from the backward of the custom Function.",
+    ),
+    "written-over": (
+        lambda e: f"{e['at']} is written over before it is used, {nothing_comes(e)}.",
+        "Write to a new tensor, or before the values are computed.",
+    ),
+    "cut-between-ranks": (
+        lambda e: f"{e['at']} sends numbers without their graph, {nothing_comes(e)}.",
+        "Use torch.distributed.nn where gradients are to travel back.",
+    ),
+    "not-asked": (
+        lambda e: f"no pass asked for it: torch.autograd.grad() named other inputs; {nothing_comes(e)}.",
+        "Name it among the inputs, or call backward().",
+    ),
+    **{f"{kind}-in-part": in_part(how) for kind, how in IN_PART.items()},
+    "result-unused": (
+        lambda e: f"nothing that a backward pass began at was computed from {e['at']}, {nothing_comes(e)}.",
+        "Use the result in the loss, or leave out the layer.",
+    ),
+    "never-read": (
+        lambda e: f"no operation read {so_many(e)}.",
+        "Call the layer in forward(), or take it out of the model.",
+    ),
+    "not-registered": (
+        lambda e: f"{e['at']} reads weights that get gradients and are no parameters of the model, as those of layers"
+        f" in a plain list: {counted_noun(e['count'], 'tensor')}.",
+        "Hold layers in nn.ModuleList or nn.ModuleDict, and weights in nn.Parameter or nn.ParameterList.",
+    ),
+    "frozen": (
+        lambda e: f"requires_grad is False for {so_many(e)}"
+        + (f", and an optimizer holds {e['in_optimizer']} of them" if e["in_optimizer"] else "")
+        + (f"; the program sets it: {e['line']}." if e.get("line") else "."),
+        "If they are to be trained, set requires_grad to True for them; else give the optimizer only the others.",
+    ),
+    "nothing-requires-grad": (
+        lambda e: f"none of {counted_noun(e['parameters'], 'parameter')} requires grad, so that {e['at']} has no"
+            f" graph.",
+        "Set requires_grad to True for what is to be trained.",
+    ),
+    # not finite
+    "nan-value": (
+        lambda e: f"NaN comes up in {e['at']}{elements(e)}"
+        + (f", out of {why_not_finite(e)}{operands(e)}." if why_not_finite(e) else f"{operands(e)}."),
+        "Keep the operand away from there, by clamp(min=…) or an epsilon before the operation.",
+    ),
+    "infinite-value": (
+        lambda e: f"∞ comes up in {e['at']}{elements(e)}"
+        + (f", out of {why_not_finite(e)}{operands(e)}." if why_not_finite(e) else f"{operands(e)}."),
+        "Keep the operand away from there, by clamp(…) or an epsilon before the operation.",
+    ),
+    "data-not-finite": (
+        lambda e: f"{e['at']} is data that holds {e['what']}{elements(e)}.",
+        "Clean the data, or leave these rows out.",
+    ),
+    "parameter-not-finite": (
+        lambda e: f"the parameter {e['at']} holds {e['what']}{elements(e)}"
+        + (" after a step of the optimizer." if e.get("steps_before") else " from the beginning."),
+        lambda e: "See which gradient brought it there; a smaller step or clipping may help."
+        if e.get("steps_before")
+        else "Initialise it: torch.empty() holds whatever was there before.",
+    ),
+    "row-masked-altogether": (
+        lambda e: f"a softmax gets nothing but −∞ in {e['at']}{elements(e)}, and makes NaN of it.",
+        "Leave at least one place of each row unmasked.",
+    ),
+    "half-overflow": (
+        lambda e: f"{e['at']}{elements(e)} goes beyond 65504, the largest number of float16.",
+        "Use bfloat16, scale down before, or compute this in float32.",
+    ),
+    "nan-gradient": (
+        lambda e: f"NaN comes up on the way back through {e['at']}{elements(e)} in pass {e['pass']}"
+        + (f", towards {e['operand']}" if e.get("operand") else "")
+        + NAN_REASONS.get(e["why"], "."),
+        "Keep the operand away from where the derivative has no value, as sqrt has at 0: add an epsilon inside.",
+    ),
+    "infinite-gradient": (
+        lambda e: f"∞ comes up on the way back through {e['at']}{elements(e)} in pass {e['pass']}"
+        + (f", towards {e['operand']}" if e.get("operand") else "")
+        + (": its derivative is infinite there." if e["why"] == "derivative" else "."),
+        "Keep the operand away from where the derivative is infinite: add an epsilon inside.",
+    ),
+    "zero-times-infinity": (
+        lambda e: f"on the way back through {e['at']}{elements(e)} a gradient of 0 meets an infinite derivative, and"
+        " 0 · ∞ is NaN; a where() or a mask behind it comes too late.",
+        "Change the operand before, as by where(bad, 1, x), so that it never gets there.",
+    ),
+    # sizes
+    "vanishing": (lambda e: f"gradients vanish: {sizes(e)}.", "Use activations, initial weights or residual"
+        " connections that keep the size, or normalise."),
+    "exploding": (lambda e: f"gradients explode: {sizes(e)}.", "Use smaller initial weights, normalise, or clip"
+        " gradients."),
+    "step-too-large": (lambda e: f"{step(e)}.", "Use a smaller learning rate: 0.1 % a step is usual."),
+    "step-too-small": (lambda e: f"{step(e)}, which changes nothing.", "Use a larger learning rate."),
+    "diverging": (
+        lambda e: f"the loss grows from {short_number(e['losses'][0])} to {short_number(e['losses'][-1])} in"
+            f" {len(e['losses'])} passes; {step(e)}.",
+        "Use a smaller learning rate, and see whether the loss has the right sign.",
+    ),
+    "half-underflow": (
+        lambda e: f"the gradients of {e['parameters']} of {e['of']} float16 parameters are below 6·10⁻⁵, the"
+            f" smallest normal"
+        f" number of float16 (the largest is {factor(e['largest'])})"
+        + (f", {percent(e['zeros'])} of them 0." if e.get("zeros") else "."),
+        lambda e: "Raise the scale of the GradScaler." if e["scaled"] else "Scale the loss with"
+            " torch.amp.GradScaler, or use bfloat16.",
+    ),
+    "update-lost": (
+        lambda e: f"a step left {counted_noun(e['parameters'], 'parameter')} ({few(e['names'])}) what they were: it"
+            f" is too small for {e['dtype']}.",
+        "Keep the parameters in float32, and let autocast choose where to compute in half.",
+    ),
+    # units
+    "dead-units": (
+        lambda e: f"{percent(e['share'])} of the units of {e['at']} are 0 in every row{extent(e.get('operand'))};"
+            f" no gradient goes through them.",
+        "Use smaller biases and steps, another initialisation, or an activation that is never flat.",
+    ),
+    "saturated": (
+        lambda e: f"{e['at']} is saturated{extent(e.get('operand'))}: its derivative is"
+            f" {percent(max(e['derivative'], 0.0))} of the greatest on the average.",
+        "Make its operand smaller: normalise the input, or use smaller initial weights.",
+    ),
+    "softmax-of-one": (
+        lambda e: f"{e['at']} runs along dimension {e['dim']}, which has one element: the result is 1 and its"
+            f" derivative 0.",
+        "Give the dimension of the classes, or use sigmoid for one number.",
+    ),
+    "zero-gradient": (
+        lambda e: f"the gradient of {so_many(e)} is 0 from {e['at']} on: {zero_reason(e)}.",
+        lambda e: "This ends with the first step, if that parameter moves." if e["waits"] else "Let the gradient"
+            " through there.",
+    ),
+    "hook-changed": (
+        lambda e: f"a hook{' (' + ', '.join(e['hooks']) + ')' if e['hooks'] else ''} on {e['at']} makes a gradient"
+            f" of norm"
+        f" {factor(e['after'])} of one of {factor(e['before'])}.",
+        "Remove the hook, or let it return what is meant.",
+    ),
+    # the loop
+    "cleared-before-step": (
+        lambda e: f"gradients are cleared after backward(){' at ' + e['backward'] if e['backward'] else ''} and before"
+        f" step(){' at ' + e['step'] if e['step'] else ''}, so that {so_many(e)} are never updated by them.",
+        "Call zero_grad() before backward(), or after step().",
+    ),
+    "not-cleared": (
+        lambda e: f"the gradients of {so_many(e)} are added to those that an earlier step has used already:"
+        + (" zero_grad() does not come in between." if e["written"] else " nothing clears them."),
+        "Call optimizer.zero_grad() once for each step, before backward().",
+    ),
+    "not-in-optimizer": (
+        lambda e: f"{so_many(e)} get gradients, and no optimizer holds them"
+        + (f" ({', '.join(e['optimizers'])} holds others)." if e["optimizers"] else "."),
+        "Make the optimizer after the model is complete, of model.parameters().",
+    ),
+    "never-stepped": (
+        lambda e: f"{so_many(e)} have gradients, and no step was taken.",
+        "Call optimizer.step() after backward().",
+    ),
+    "optimizer-holds-others": (
+        lambda e: f"step() is called{' at ' + e['written'] if e['written'] else ''}, and updates none of"
+            f" {so_many(e)}: the"
+        " optimizer holds other tensors, or finds no gradients in them.",
+        "Make the optimizer of the parameters of this very model, after the last change to them.",
+    ),
+    "in-two-optimizers": (
+        lambda e: f"two steps read the same gradient of {so_many(e)}.",
+        "Give each parameter to one optimizer.",
+    ),
+    "clipped-after-step": (
+        lambda e: f"gradients are clipped after step(){' at ' + e['step'] if e['step'] else ''}, which has read"
+            f" them already.",
+        "Clip between backward() and step().",
+    ),
+    "clips-always": (
+        lambda e: f"clipping leaves at most {percent(e['largest'])} of the gradient in each of"
+            f" {counted_noun(e['passes'], 'pass')[:-1] + 'es' if e['passes'] != 1 else '1 pass'}.",
+        "Clip at a norm that is rarely passed, and set the size of the steps by the learning rate.",
+    ),
+    "graph-grows": (
+        lambda e: f"each backward pass goes through more operations than the one before"
+            f" ({', '.join(map(str, e['operations']))})"
+        + (f": {e['carrier']} carries the earlier graph into {e['read_at']}." if e["carrier"] else "."),
+        "Detach what is carried over from step to step.",
+    ),
+    "graph-held": (
+        lambda e: f"{e['at']} adds up results with their graphs, {counted_noun(e['times'], 'time')}, so that none"
+            f" of them can be freed.",
+        "Add up loss.item() or loss.detach().",
+    ),
+    "retained-without-need": (
+        lambda e: f"backward(retain_graph=True) keeps the graph of pass {e['pass']}, and no later pass goes through"
+            f" it.",
+        "Leave out retain_graph=True.",
+    ),
+    "created-without-need": (
+        lambda e: "every pass makes a graph of its gradients (create_graph=True), and none goes back through it.",
+        "Leave out create_graph=True.",
+    ),
+    # losses
+    "silent-broadcast": (
+        lambda e: f"{e['loss']} is given shapes {shape(e['shapes'][0])} and {shape(e['shapes'][1])}, which broadcast to"
+        f" {shape(e['result'])}: each prediction is compared with every target.",
+        "Make both of one shape, as by squeeze(-1) or unsqueeze(-1).",
+    ),
+    "probabilities-for-logits": (
+        lambda e: f"{e['loss']} wants logits and applies its own"
+            f" {e['own']}; it is given {e['made']}.",
+        "Give it the result of the last layer, without an activation.",
+    ),
+    "softmax-twice": (lambda e: f"{e['at']} is given {e['made']}: the second flattens what the first returns.",
+     "Leave out one of the two."),
+    "log-softmax-twice": (lambda e: f"{e['loss']} applies its own log_softmax to {e['made']}.", "Leave out one, or"
+        " use nll_loss."),
+    "rectified-logits": (
+        lambda e: f"{e['loss']} is given {e['made']}, where no logit can be below 0, and none that is 0 gets a"
+            f" gradient.",
+        "Leave out the activation after the last layer.",
+    ),
+    "no-log-before-nll": (
+        lambda e: f"nll_loss wants logarithms of probabilities, and is given {e['made'] or 'numbers above 0'}.",
+        "Use log_softmax before it, or cross_entropy in its place.",
+    ),
+    "no-log-before-kl": (
+        lambda e: f"kl_div wants logarithms first, and is given {e['made'] or 'numbers'} with values up to"
+            f" {short_number(e['largest'])}.",
+        "Use log_softmax for the first argument.",
+    ),
+    "log-of-softmax": (lambda e: f"{e['at']} takes the logarithm of {e['made']}, which is −∞ where that rounds to 0.",
+     "Use log_softmax."),
+    "mean-over-padding": (
+        lambda e: f"{e['at']} averages over rows of which {percent(e['share'])} are padding (index {e['padding']}).",
+        "Multiply by the mask, and divide by the number of real tokens.",
+    ),
+    "loss-over-padding": (
+        lambda e: f"{e['at']} counts {percent(e['share'])} of its targets that are padding (index {e['padding']}).",
+        "Give ignore_index, or a mask.",
+    ),
+    # layers
+    "evaluating-while-training": (
+        lambda e: f"{'the model' if e['whole'] else 'a part of the model'} is in eval() mode while its parameters"
+            f" are updated:"
+        f" {len(e['modules'])} of {e['of']} dropout and batch norm layers ({few(e['modules'])}) do not train.",
+        "Call model.train() before the training step.",
+    ),
+    "batch-of-one": (
+        lambda e: f"{e['at']} normalises over {counted_noun(e['values'], 'value')} a channel"
+            f" ({counted_noun(e['rows'], 'row')}).",
+        "Use a larger batch, or layer norm or group norm.",
+    ),
+    "bias-before-norm": (
+        lambda e: f"the bias of {e['made']} has no effect, since {e['at']} subtracts the mean.",
+        "Give the layer bias=False.",
+    ),
+    "wasted-computation": (
+        lambda e: f"{e['operations']} of {e['of']} operations with a graph lead to no loss, such as {e['at']}.",
+        "Leave them out, or compute them under no_grad().",
+    ),
+    # of a history
+    "loss-not-finite": (
+        lambda e: f"the loss of step {e['step']} is {short_number(e['loss'])}.",
+        "Record the step before it, and diagnose that.",
+    ),
+    "gradient-not-finite": (
+        lambda e: f"at step {e['step']}, {so_many(e)} have gradients that are not finite.",
+        "Record this step, and diagnose it: the graph says where it came up.",
+    ),
+    "weight-not-finite": (
+        lambda e: f"at step {e['step']}, {so_many(e)} are not finite themselves.",
+        "The step before has brought it: see its gradients.",
+    ),
+    "gradient-jumps": (
+        lambda e: f"the gradient of step {e['step']} has norm {factor(e['gradient'])}, and {factor(e['usual'])} is"
+        " usual.",
+        "Look at the batch of this step, or clip gradients.",
+    ),
+    "loss-grew": (
+        lambda e: f"the loss of step {e['step']} is {short_number(e['loss'])}, and was {short_number(e['first'])}"
+        " at first.",
+        "Use a smaller learning rate, and see whether the loss has the right sign.",
+    ),
+    "updates-too-large": (
+        lambda e: f"step {e['step']} changes {so_many(e)} by about as much as they are.",
+        "Use a smaller learning rate.",
+    ),
+    # errors
+    "in-place-conflict": (
+        lambda e: f"{e['needs']} keeps a value for its backward pass that "
+        + (f"{' and '.join(e['writers'])} wrote over." if e["writers"] else "was written over."),
+        "Write to a new tensor in place of the old one: x = x + 1, not x += 1.",
+    ),
+    "graph-of-earlier-step": (
+        lambda e: f"a backward pass goes back into the step before: it needs what {e['needs']} kept, and"
+        f" {' and '.join(e['writers'][:1])} has changed the parameters since"
+        + (f"; {e['carrier']} carries the earlier graph into {e['read_at']}." if e["carrier"] else "."),
+        "Detach what is carried over from step to step.",
+    ),
+    "backward-twice": (
+        lambda e: "a backward pass goes through what "
+        + (f"pass {e['freed_in_pass']}" if e["freed_in_pass"] else "an earlier pass")
+        + " has freed"
+        + (f": {e['carrier']} carries the earlier graph into {e['read_at']}." if e["carrier"] else "."),
+        lambda e: "Detach it between the steps." if e["carrier"] else "Compute the result anew, or call the first"
+            " backward(retain_graph=True).",
+    ),
+    "raised": (lambda e: f"{e['exception']}: {e['message'].splitlines()[0] if e['message'] else ''}", "See the line"
+        " that raised."),
+}  # fmt: skip
+KINDS = tuple(SENTENCES)

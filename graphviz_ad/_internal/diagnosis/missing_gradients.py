@@ -1,0 +1,266 @@
+"""Course -> findings about parameters that no gradient came to, with the place where its way is cut."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from graphviz_ad._internal.diagnosis.course import Course, Parameter, module_of, operation
+from graphviz_ad._internal.diagnosis.findings import ERROR, NOTE, WARNING, Finding, Severity
+from graphviz_ad._internal.explain.consequences import leads_to_a_loss, may_lead_to_a_loss, ran_in, takes_out
+from graphviz_ad._internal.explain.reasons import NOT_ASKED, TAKEN, Stop, cut_sources_of, stops_of
+from graphviz_ad._internal.graph.cuts import CUT_BY_THE_PROGRAM, DETACHED
+from graphviz_ad._internal.graph.grad_history import STEP, history_of
+from graphviz_ad._internal.graph.graph import Edge, Graph, Node
+from graphviz_ad._internal.operations.training import EMBEDDING, WITH_BIAS
+from graphviz_ad._internal.operations.traits import DATA, DRAWS, REENTRANT
+from graphviz_ad._internal.scene.annotations import is_write
+
+BY_CUT: Mapping[str, str] = {
+    DETACHED: "detached",
+    "no_grad": "no-grad",
+    "inference": "inference-mode",
+    "non-differentiable": "not-differentiable",
+    "none-gradient": "none-from-backward",
+    TAKEN: "taken-as-number",
+    "unreached": "result-unused",
+    "shape-only": "result-unused",
+    "inplace_view": "written-over",
+    "communication": "cut-between-ranks",
+    NOT_ASKED: "not-asked",
+}
+MOST_WAYS = 8
+FROZEN_BY = ("freezes", "requires_grad_")
+OWN_FAULT = frozenset({"detached", "data-attribute", "no-grad", "inference-mode", "not-differentiable", "sampled"}) | {
+    "taken-as-number", "none-from-backward", "reentrant-checkpoint",
+}  # fmt: skip
+
+
+def missing_gradients(course: Course) -> Iterator[Finding]:
+    """What keeps gradients away, a finding for each place that does; then what is frozen."""
+    if course.passes:
+        without = [p for p in course.trainable if not p.came]
+        yield from _never_read(course, [p for p in without if not p.read])
+        groups: dict[tuple[str, str | None], list[tuple[Parameter, Stop]]] = {}
+        for p in (p for p in without if p.read):
+            stop = _stop_of(course, p)
+            if stop is not None:
+                groups.setdefault((kind_of(course, stop), stop.node.source), []).append((p, stop))
+        for (kind, _), found in groups.items():
+            yield _cut(course, kind, found)
+        yield from _cut_in_part(course, set(groups))
+        yield from _not_registered(course)
+    yield from _frozen(course)
+
+
+def _cut_in_part(course: Course, told: set[tuple[str, str | None]]) -> Iterator[Finding]:
+    """Where some ways to the loss are cut of what gets its gradient along others: mostly meant."""
+    seen: dict[tuple[str, str | None], Stop] = {}
+    graph = course.passes[-1]
+    for node in graph.node_list[: graph.node_list.index(_last_reached(graph)) + 1]:
+        for edge in graph.in_edges(node.key):
+            stop = Stop(node, edge, edge.cut or "")
+            tail = graph.nodes[edge.tail]
+            if edge.cut not in CUT_BY_THE_PROGRAM or not tail.requires_grad or node.is_step or is_write(node):
+                continue
+            place = (kind_of(course, stop), node.source)
+            if place not in seen and course.leads_on(tail) and leads_to_a_loss(graph, node.key):
+                seen[place] = stop
+    for place, stop in list(seen.items())[:MOST_WAYS]:
+        if place not in told:
+            yield Finding(
+                f"{place[0]}-in-part", NOTE, stop.node.name, module_of(stop.node), stop.node.source,
+                {"at": course.described(stop.node), "operation": stop.node.op}, weight=14, key=stop.node.key,
+            )  # fmt: skip
+
+
+def _not_registered(course: Course) -> Iterator[Finding]:
+    """Weights that layers read and gradients come to, and that are no parameters of the model: as of layers in a
+    plain list.
+    """
+    known = {p.name for p in course.parameters if p.name in course.of_model}
+    found = [
+        (leaf, edge)
+        for leaf in course.passes[-1].node_list
+        if course.model_known and leaf.kind == "leaf" and leaf.requires_grad and leaf.grad is not None
+        and leaf.name not in known and not _is_stepped(course, leaf)
+        for edge in course.passes[-1].out_edges(leaf.key)[:1]
+    ]  # fmt: skip
+    graph = course.passes[-1]
+    weights = [(leaf, graph.nodes[edge.head]) for leaf, edge in found if _is_weight(graph.nodes[edge.head], edge)]
+    if weights:
+        lines = tuple(dict.fromkeys(head.source for _, head in weights))
+        leaf, head = weights[0]
+        yield Finding(
+            "not-registered", ERROR if course.stepped else WARNING, leaf.name, module_of(head), head.source,
+            {"count": len(weights), "at": course.described(head), "lines": lines}, weight=43, key=head.key,
+        )  # fmt: skip
+
+
+def _is_weight(head: Node, edge: Edge) -> bool:
+    """Whether a layer reads it as its weight or bias."""
+    return (operation(head) in WITH_BIAS and edge.slot > 0) or operation(head) == EMBEDDING
+
+
+def _is_stepped(course: Course, leaf: Node) -> bool:
+    """Whether an optimizer steps it all the same, or the program updates it by hand."""
+    tensor = leaf.ports[0].tensor
+    history = history_of(course.graph, tensor)
+    if history is not None and any(event.what == STEP for event in history.events):
+        return True
+    values = (node for node in course.graph.node_list if tensor is not None and node.ports[0].tensor == tensor)
+    return any(map(course.is_write_between, values))
+
+
+def _last_reached(graph: Graph) -> Node:
+    return [node for node in graph.node_list if any(port.grad is not None for port in node.ports)][-1]
+
+
+def nothing_to_go_back_from(course: Course, root: Node) -> Iterator[Finding]:
+    """Why a result that backward() was called on has no graph, once for each place."""
+    names = tuple(p.name for p in course.trainable)
+    places: dict[tuple[str, str | None], Stop] = {}
+    for stop in cut_sources_of(course.graph, root) if names else ():
+        if stop.node.ports[0].tensor is None or not is_write(stop.node):  # else it is how a parameter was filled
+            places.setdefault((kind_of(course, stop), stop.node.source), stop)
+    for (kind, _), stop in places.items():
+        yield _finding(course, kind, stop, names, ERROR, root=course.described(root))
+
+
+def _stop_of(course: Course, parameter: Parameter) -> Stop | None:
+    """The end of the way that tells most: a cut by the program before one that merely led nowhere."""
+    found = [stop for done in course.passes[::-1] for stop in stops_of(done, _same(done.nodes, parameter.nodes[0]))]
+    for wanted in (CUT_BY_THE_PROGRAM | {TAKEN, "none-gradient"}, None):
+        for stop in found:
+            matters = stop.cut == TAKEN or may_lead_to_a_loss(course.graph, stop.node.key)
+            if wanted is None or (stop.cut in wanted and matters):
+                return stop
+    return None
+
+
+def _same(nodes: Mapping[str, Node], node: Node) -> Node:
+    return nodes.get(node.key, node)
+
+
+def kind_of(course: Course, stop: Stop) -> str:
+    """What kind of a cut it is."""
+    ran = ran_in(course.graph, stop.node)
+    if stop.cut == TAKEN or takes_out(stop.node):
+        return "taken-as-number"
+    if stop.cut == DETACHED and stop.node.op == DATA:
+        return "data-attribute"
+    if stop.cut == "no_grad" and not DRAWS.isdisjoint(ran):
+        return "sampled"
+    if REENTRANT in ran or any(REENTRANT in name for name in stop.node.autograd):
+        return "reentrant-checkpoint"
+    return BY_CUT.get(stop.cut, "result-unused")
+
+
+def _cut(course: Course, kind: str, found: list[tuple[Parameter, Stop]]) -> Finding:
+    names = tuple(p.name for p, _ in found)
+    return _finding(course, kind, found[0][1], names, _severity(course, kind, [p for p, _ in found]))
+
+
+def _severity(course: Course, kind: str, found: list[Parameter]) -> Severity:
+    by_hand = all(p.by_hand and not p.did(STEP) for p in found)
+    held = any(p.held_by for p in found)
+    if by_hand or (not held and (all(p.held_by == () for p in found) or _is_twin(course, found))):
+        return NOTE  # a target network, a teacher, or a moving average
+    if kind in OWN_FAULT:
+        return ERROR if held or course.share([p.name for p in found]) > 0.3 else WARNING
+    share = course.share([p.name for p in found])
+    return ERROR if share > 0.9 else WARNING if share > 0.5 else NOTE
+
+
+def _is_twin(course: Course, found: list[Parameter]) -> bool:
+    """Whether each of them has another parameter of its shape that is trained, as a copy of a network has."""
+    shapes = sorted(p.shape for p in course.trainable if p.came)
+    return all(p.shape in shapes for p in found)
+
+
+def _finding(
+    course: Course, kind: str, stop: Stop, names: tuple[str, ...], severity: Severity, root: str | None = None
+) -> Finding:
+    return Finding(
+        kind,
+        severity,
+        names[0] if len(names) == 1 else course.names.of.get(stop.node.key),
+        module_of(stop.node),
+        stop.node.source,
+        {
+            "at": course.described(stop.node),
+            "operation": stop.node.op,
+            "parameters": len(names),
+            "of": len(course.trainable),
+            "names": names,
+            "root": root,
+        },
+        names,
+        weight=course.share(names) + (10 if kind in OWN_FAULT else 0),
+        key=stop.node.key,
+    )
+
+
+def _never_read(course: Course, found: list[Parameter]) -> Iterator[Finding]:
+    """The parameters that no operation read, by the module that holds them."""
+    inside = next((node for node in course.graph.node_list if node.op == REENTRANT and not node.requires_grad), None)
+    if found and inside is not None:  # what runs in there is seen by nobody
+        stop = Stop(inside, None, "no_grad")
+        yield _finding(course, "reentrant-checkpoint", stop, tuple(p.name for p in found), ERROR)
+        return
+    ran = {name for node in course.graph.node_list for name in node.module}
+    groups: dict[str, list[Parameter]] = {}
+    for p in found:
+        groups.setdefault(p.module, []).append(p)
+    for module, group in groups.items():
+        names = tuple(p.name for p in group)
+        idle = bool(module) and module not in ran and not _has_working_sibling(course, module)
+        made = course.line_that_made(module or names[0])
+        yield Finding(
+            "never-read",
+            WARNING if idle and made is not None else NOTE,
+            names[0] if len(names) == 1 else module,
+            module or None,
+            made,
+            {"parameters": len(names), "of": len(course.trainable), "names": names, "module": module or None},
+            names,
+            weight=1 + course.share(names),
+        )
+
+
+def _has_working_sibling(course: Course, module: str) -> bool:
+    """Whether another of the same list or dictionary of modules ran, as experts do of which not all are chosen."""
+    parts = module.split(".")
+    ran = {name for node in course.graph.node_list for name in node.module}
+    for i in range(1, len(parts)):
+        parent = ".".join(parts[:i])
+        several = course.modules.get(parent, ("", False))[0] in ("ModuleList", "ModuleDict")
+        beside = (name.split(".")[i : i + 1] for name in ran if name.startswith(f"{parent}."))
+        if several and any(part != parts[i : i + 1] for part in beside):
+            return True
+    return False
+
+
+def _frozen(course: Course) -> Iterator[Finding]:
+    frozen = [p for p in course.parameters if not p.wanted]
+    if not frozen:
+        return
+    names = tuple(p.name for p in frozen)
+    lines = course.lines_that(*FROZEN_BY)
+    held = [p for p in frozen if p.held_by]
+    every = not course.trainable
+    yield Finding(
+        "frozen",
+        ERROR if every else WARNING if held and lines else NOTE,
+        names[0] if len(names) == 1 else None,
+        frozen[0].module if len({p.module for p in frozen}) == 1 else None,
+        lines[0].source if lines else None,
+        {
+            "parameters": len(names),
+            "of": len(course.parameters),
+            "names": names,
+            "in_optimizer": len(held),
+            "line": f"{lines[0].of}" if lines else None,
+        },
+        names,
+        weight=2 + len(names) / len(course.parameters),
+    )

@@ -1,0 +1,302 @@
+"""Course -> findings about the training loop: what is cleared, clipped, stepped, kept and carried over, and when."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
+
+from graphviz_ad._internal.diagnosis.course import Course, Parameter, WrittenLine, had_gradient, module_of, operation
+from graphviz_ad._internal.diagnosis.findings import ERROR, NOTE, WARNING, Finding
+from graphviz_ad._internal.explain.consequences import is_root
+from graphviz_ad._internal.explain.freed_graph import carriers
+from graphviz_ad._internal.explain.zeros import is_not_zero, is_zero
+from graphviz_ad._internal.graph.grad_history import EMPTIED, FOUND, PASS, REPLACED, STEP, WRITTEN, GradEvent
+from graphviz_ad._internal.graph.graph import Graph, Node
+from graphviz_ad._internal.operations.training import ADDS_UP
+
+CLIPS = ("clip_grad_norm_", "clip_grad_value_")
+ALWAYS = 0.05  # what clipping leaves of a gradient where it does the work of the learning rate
+
+
+def training_steps(course: Course) -> Iterator[Finding]:
+    """All of them."""
+    if not course.passes:
+        return
+    for look in (_cleared_too_early, _never_cleared, _not_in_an_optimizer, _never_stepped, _in_two, _clipping):
+        yield from look(course)
+
+
+def clears(event: GradEvent) -> bool:
+    """Whether an event takes away what a gradient was."""
+    return event.what in (EMPTIED, REPLACED) or (
+        event.what == WRITTEN and event.by not in CLIPS and is_zero(event.holds)
+    )
+
+
+def _fate(p: Parameter) -> list[str]:
+    """What happened to its gradients, a letter each: p a pass, c cleared, s a step, f found, w clipped or written."""
+    letters: list[str] = []
+    for event in p.history.events if p.history is not None else ():
+        letter = "c" if clears(event) else {PASS: "p", STEP: "s", FOUND: "f", WRITTEN: "w"}.get(event.what)
+        if letter is not None and not (letter in "sw" and letters[-1:] == [letter]):
+            letters.append(letter)
+    return letters
+
+
+def _about(course: Course, found: Sequence[Parameter]) -> dict[str, object]:
+    return {"parameters": len(found), "of": len(course.trainable), "names": tuple(p.name for p in found)}
+
+
+def _line(course: Course, *what: str, beside: Callable[[WrittenLine], bool] = lambda _: True) -> str | None:
+    """The line of the program that does this, in the function that goes back."""
+    lines = course.lines_that(*what)
+    back = {line.function for line in course.lines_that("backward")}
+    near = [line for line in lines if line.function in back and beside(line)] or lines
+    return near[0].source if near else None
+
+
+def _cleared_too_early(course: Course) -> Iterator[Finding]:
+    """Gradients that are cleared after each pass and before any step reads them."""
+    lost = []
+    for p in course.trainable:
+        fate = "".join(letter for letter in _fate(p) if letter in "pcs")
+        used = any(letter == "s" and "c" not in before and "p" in before for letter, before in _since(fate))
+        if "p" in fate and "pc" in fate and not used and not p.by_hand:
+            lost.append(p)
+    optimizer = any(p.held_by for p in lost) or course.in_the_loop("step")
+    if lost and optimizer and len(lost) == len([p for p in course.trainable if p.came]):
+        yield Finding(
+            "cleared-before-step", ERROR, None, None, _line(course, "zero_grad", beside=_after_backward(course)),
+            {**_about(course, lost), "backward": _called(course), "step": _line(course, "step")},
+            tuple(p.name for p in lost), weight=50,
+        )  # fmt: skip
+
+
+def _since(fate: str) -> Iterator[tuple[str, str]]:
+    """Each letter with what came before it since the last step, the last pass first."""
+    for i, letter in enumerate(fate):
+        before = fate[:i].rpartition("s")[2]
+        yield letter, before[before.rfind("p") :] if "p" in before else ""
+
+
+def _after_backward(course: Course) -> Callable[[WrittenLine], bool]:
+    lines = list(course.lines_that("backward"))
+    return lambda line: any(one.function == line.function and _number(one) < _number(line) for one in lines)
+
+
+def _number(line: WrittenLine) -> int:
+    return int(line.source.rpartition(":")[2])
+
+
+def _called(course: Course) -> str | None:
+    """The line that called backward()."""
+    return course.calls[-1][0] if course.calls else None
+
+
+def _never_cleared(course: Course) -> Iterator[Finding]:
+    """Gradients that one step has used and the next uses again, since nobody cleared them."""
+    grown = [p for p in course.trainable if _adds_up(p)]
+    if grown:
+        yield Finding(
+            "not-cleared", ERROR, None, None, _called(course),
+            {**_about(course, grown), "step": _line(course, "step"), "written": _line(course, "zero_grad")},
+            tuple(p.name for p in grown), weight=48,
+        )  # fmt: skip
+
+
+def _adds_up(p: Parameter) -> bool:
+    fate = "".join(letter for letter in _fate(p) if letter in "pcsf")
+    parts = fate.split("s")
+    between = any("p" in part and "c" not in part and i > 0 for i, part in enumerate(parts[:-1]))
+    found = p.history is not None and any(
+        event.what == FOUND and is_not_zero(event.holds) for event in p.history.events
+    )
+    return between or (found and "f" in parts[0] and "p" in parts[0] and "c" not in parts[0] and len(parts) > 1)
+
+
+def _not_in_an_optimizer(course: Course) -> Iterator[Finding]:
+    """Parameters that got gradients which no step read, while others were updated."""
+    if not course.stepped:
+        return
+    idle = [p for p in course.trainable if p.came and p.did(PASS) and not p.did(STEP) and not p.by_hand]
+    idle = [p for p in idle if not p.held_by and not all(map(is_zero, p.came))]
+    used = {number for p in course.trainable for number in _passes_used(p)}
+    idle = [p for p in idle if used & _numbers(p)]
+    if idle and len(idle) < len(course.trainable):
+        line = _line(course, "optimizer", beside=lambda _: True)
+        modules = tuple(dict.fromkeys(p.module for p in idle))
+        yield Finding(
+            "not-in-optimizer", ERROR if course.optimizers else WARNING, idle[0].name if len(idle) == 1 else None,
+            modules[0] if len(modules) == 1 else None, line or _step_source(course),
+            {**_about(course, idle), "modules": modules, "optimizers": tuple(one.kind for one in course.optimizers)},
+            tuple(p.name for p in idle), weight=45,
+        )  # fmt: skip
+
+
+def _numbers(p: Parameter) -> set[int]:
+    """The passes that brought it something."""
+    events = p.history.events if p.history is not None else ()
+    return {event.number for event in events if event.what == PASS and event.number is not None}
+
+
+def _passes_used(p: Parameter) -> Iterator[int]:
+    """The passes whose gradient a step then read."""
+    waiting: list[int] = []
+    for event in p.history.events if p.history is not None else ():
+        if event.what == PASS and event.number is not None:
+            waiting.append(event.number)
+        elif clears(event):
+            waiting.clear()
+        elif event.what == STEP:
+            yield from waiting
+
+
+def _step_source(course: Course) -> str | None:
+    return next((node.source for node in course.graph.node_list if node.is_step), None)
+
+
+def _never_stepped(course: Course) -> Iterator[Finding]:
+    """Gradients of which no step made anything."""
+    if course.stepped or any(p.by_hand for p in course.trainable) or not course.graph.grad_histories:
+        return
+    made = course.lines_that("optimizer")
+    cleared = any("pc" in "".join(_fate(p)) for p in course.trainable)
+    if (cleared or not (made or course.optimizers)) and (course.in_the_loop("step") or not made):
+        return
+    strangers = [one for one in course.optimizers if one.strangers]
+    step = course.in_the_loop("step")
+    if not step and not any(p.held_by for p in course.trainable):
+        return
+    yield Finding(
+        "optimizer-holds-others" if step else "never-stepped", ERROR if step or len(course.passes) > 1 else WARNING,
+        None, None, (made[0].source if made and step else None) or _called(course),
+        {**_about(course, course.trainable), "written": step[0].source if step else None, "strangers": len(strangers)},
+        tuple(p.name for p in course.trainable), weight=44, confidence="likely",
+    )  # fmt: skip
+
+
+def _in_two(course: Course) -> Iterator[Finding]:
+    """Parameters that two optimizers step on one gradient."""
+    twice = [p for p in course.trainable if _steps_of_one_gradient(p) > 1]
+    if twice:
+        line = course.lines_that("optimizer")
+        yield Finding(
+            "in-two-optimizers", WARNING, twice[0].name if len(twice) == 1 else None, None,
+            line[1].source if len(line) > 1 else _step_source(course),
+            {**_about(course, twice), "optimizers": tuple(one.kind for one in course.optimizers)},
+            tuple(p.name for p in twice), weight=35,
+        )  # fmt: skip
+
+
+def _steps_of_one_gradient(p: Parameter) -> int:
+    most = 0
+    now: set[tuple[str | None, str | None]] = set()
+    for event in p.history.events if p.history is not None else ():
+        if event.what == PASS or clears(event):
+            now = set()
+        elif event.what == STEP:
+            now.add((event.by, event.source))
+            most = max(most, len(now))
+    return most
+
+
+def _clipping(course: Course) -> Iterator[Finding]:
+    """Clipping that comes too late, or that takes nearly all of every gradient."""
+    late, ratios = False, []
+    for p in course.trainable:
+        events = list(p.history.events if p.history is not None else ())
+        clipped = [i for i, event in enumerate(events) if event.what == WRITTEN and event.by in CLIPS]
+        for i in clipped:
+            before = [event for event in events[:i] if event.what in (PASS, STEP)]
+            late = late or (bool(before) and before[-1].what == STEP)
+            held, now = (events[i - 1].holds if i else None), events[i].holds
+            if held is not None and now is not None and held.norm and now.norm is not None:
+                ratios.append(now.norm / held.norm)
+    lines = course.lines_that(*CLIPS)
+    source = lines[0].source if lines else None
+    if late or (lines and not ratios and _written_after_step(course, lines[0])):
+        yield Finding("clipped-after-step", WARNING, None, None, source, {"step": _line(course, "step")}, weight=34)
+    elif ratios and max(ratios) < ALWAYS:
+        yield Finding(
+            "clips-always", ERROR if max(ratios) == 0 else WARNING if max(ratios) < 1e-3 else NOTE, None, None, source,
+            {"largest": max(ratios), "passes": len(course.passes)}, weight=18,
+        )  # fmt: skip
+
+
+def _written_after_step(course: Course, clip: WrittenLine) -> bool:
+    steps = [line for line in course.lines_that("step") if line.function == clip.function]
+    back = [line for line in course.lines_that("backward") if line.function == clip.function]
+    return any(_number(b) < _number(s) < _number(clip) for s in steps for b in back)
+
+
+# --- graphs that are kept
+
+
+def kept_graphs(course: Course) -> Iterator[Finding]:
+    """Graphs that grow from pass to pass, that something holds, or that were retained without need."""
+    grows = list(_grows(course))
+    yield from grows
+    yield from _held(course)
+    if not grows:
+        yield from _retained(course)
+
+
+def _reached(graph_nodes: Sequence[Node]) -> set[str]:
+    return {node.key for node in graph_nodes if node.kind == "op" and had_gradient(node)}
+
+
+def _of_one_line(course: Course) -> Sequence[Graph]:
+    """The passes that the line began which began the last."""
+    passes = course.graph.passes
+    if len(course.calls) != len(passes):
+        return course.passes
+    return [done for done, call in zip(passes, course.calls, strict=True) if call[0] == course.calls[-1][0]]
+
+
+def _grows(course: Course) -> Iterator[Finding]:
+    reached = [_reached(done.node_list) for done in _of_one_line(course)]
+    again = [len(now & before) for before, now in pairwise(reached)]
+    sizes = [len(one) for one in reached]
+    if len(sizes) < 3 or not all(b > a for a, b in pairwise(sizes)) or not all(again):
+        return
+    last = course.graph
+    found = carriers(last, len(last.passes) - 1)
+    tail = last.nodes[found[0].tail] if found else None
+    yield Finding(
+        "graph-grows", ERROR, tail.name if tail is not None else None, module_of(tail) if tail is not None else None,
+        tail.source if tail is not None else _called(course),
+        {"operations": tuple(sizes), "carrier": course.described(tail) if tail is not None else None,
+         "read_at": course.described(last.nodes[found[0].head]) if found else None},
+        weight=46, key=tail.key if tail is not None else None,
+    )  # fmt: skip
+
+
+def _held(course: Course) -> Iterator[Finding]:
+    """A sum over steps of results that still have their graphs."""
+    roots = {node.key for done in course.graph.passes for node in done.node_list if is_root(node)}
+    lines: dict[str | None, list[Node]] = {}
+    for node in course.graph.node_list:
+        if node.kind == "op" and node.requires_grad and operation(node) in ADDS_UP and not course.leads_on(node):
+            of_roots = {edge.tail for edge in course.graph.in_edges(node.key)} & roots
+            lines.setdefault(node.source, []).extend([node] if of_roots and node.key not in roots else [])
+    for source, found in ((line, nodes) for line, nodes in lines.items() if nodes):
+        yield Finding(
+            "graph-held", WARNING if len(found) > 1 else NOTE, found[-1].name, None, source,
+            {"at": course.described(found[-1]), "times": len(found)}, weight=21, key=found[-1].key,
+        )  # fmt: skip
+
+
+def _retained(course: Course) -> Iterator[Finding]:
+    reached = [_reached(done.node_list) for done in course.graph.passes]
+    if len(course.calls) != len(reached):
+        return
+    for i, (source, retain, create) in enumerate(course.calls):
+        again = any(reached[i] & later for later in reached[i + 1 :])
+        if retain and not create and not again and reached[i]:
+            yield Finding("retained-without-need", NOTE, None, None, source, {"pass": i + 1}, weight=19)
+            return
+    whole = bool(course.calls) and len(reached) == len(course.passes)
+    deeper = any(before < after for i, before in enumerate(reached) for after in reached[i + 1 :])
+    if whole and all(create for _, _, create in course.calls) and not deeper:
+        source = course.calls[0][0]
+        yield Finding("created-without-need", NOTE, None, None, source, {}, weight=19, confidence="likely")

@@ -1,0 +1,85 @@
+"""What is known of operations to those who look for faults in a training program, by the names that people write."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Literal
+
+from graphviz_ad._internal.operations.traits import CONVOLUTIONS, IN_ORDER, JOINS, LETS_PARTS_THROUGH, LINEAR
+
+# --- single ones
+
+TANH, SIGMOID, SOFTMAX_ITSELF = "tanh", "sigmoid", "softmax"
+EMBEDDING, DROPOUT, BATCH_NORM, MEAN = "embedding", "dropout", "batch_norm", "mean"
+NLL_LOSS, SPREAD = "nll_loss", "expand"
+ATTENTION = "scaled_dot_product_attention"
+
+# --- layers
+
+RECTIFIES = ("relu", "relu6", "threshold", "hardtanh", "hardsigmoid")
+SQUASHES = (SIGMOID, TANH, SOFTMAX_ITSELF)
+SOFTMAXES = (SOFTMAX_ITSELF, "log_softmax")
+NORMALISES_BATCHES = (BATCH_NORM, "instance_norm")
+WITH_BIAS = frozenset({LINEAR, *CONVOLUTIONS, "conv_transpose1d", "conv_transpose3d"})
+BY_CHANNEL = frozenset(
+    {*CONVOLUTIONS, "conv_transpose1d", "conv_transpose3d", BATCH_NORM, "instance_norm", "group_norm"}
+)
+# the same numbers, in other places
+MOVES = IN_ORDER | {"t", "transpose", "permute", "getitem", "chunk", "split", "unbind", "float", "double"}
+# on the way from queries and keys to the softmax of attention
+BEFORE_SCORES = MOVES | JOINS | {
+    "matmul", "bmm", "einsum", "div", "mul", "add", "sub", "masked_fill", "where", "baddbmm", "layer_norm",
+}  # fmt: skip
+LEAVES_OUT = LETS_PARTS_THROUGH | JOINS | {"gather", "index_select", "take_along_dim"}
+KEEPS_ROWS_APART = ("add", DROPOUT, "layer_norm", "relu", "gelu", TANH, LINEAR)  # of a sequence
+
+# the same numbers as another dtype, or as a copy
+ONLY_CHANGES_TYPE = frozenset({"to", "float", "half", "double", "bfloat16", "clone", "contiguous", "type_as"})
+
+# --- losses
+
+PAIRWISE = (  # compare a prediction with a target, element by element
+    "mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss", "binary_cross_entropy_with_logits", "binary_cross_entropy",
+)  # fmt: skip
+ELEMENTWISE = ("sub", "add", "mul", "div", "rsub")
+ENDS = (MEAN, "sum", "norm", "mse_loss", "max", "amax")  # of a loss, one number
+ON_THE_WAY = (
+    "pow", "square", "abs", "mul", "sqrt", "neg", "log", "exp", "add", "sub", "smooth_l1_loss", "huber_loss", "where",
+    "div",
+)  # fmt: skip
+PICKS_TARGETS = ("cross_entropy", NLL_LOSS)
+WANTS_LOGARITHMS = (NLL_LOSS, "kl_div")
+ADDS_UP = frozenset({"add", "sub"}) | JOINS
+
+OWN_FUNCTION: Mapping[str, str] = MappingProxyType({  # that a loss applies itself
+    "cross_entropy": SOFTMAX_ITSELF, "binary_cross_entropy_with_logits": SIGMOID,
+})  # fmt: skip
+# What is read, and what made that -> what is wrong with it, and how much.
+Severity = Literal["error", "warning", "note"]
+SQUASHED_BEFORE: Mapping[tuple[str, str], tuple[str, Severity]] = MappingProxyType({
+    ("cross_entropy", "softmax"): ("probabilities-for-logits", "error"),
+    ("cross_entropy", "sigmoid"): ("probabilities-for-logits", "warning"),
+    ("cross_entropy", "log_softmax"): ("log-softmax-twice", "note"),
+    ("cross_entropy", "relu"): ("rectified-logits", "note"),
+    ("binary_cross_entropy_with_logits", "sigmoid"): ("probabilities-for-logits", "error"),
+    ("binary_cross_entropy_with_logits", "softmax"): ("probabilities-for-logits", "error"),
+    ("log_softmax", "softmax"): ("softmax-twice", "error"),
+    ("softmax", "softmax"): ("softmax-twice", "warning"),
+    ("softmax", "sigmoid"): ("softmax-twice", "note"),
+    (NLL_LOSS, "softmax"): ("no-log-before-nll", "error"),
+    (NLL_LOSS, "sigmoid"): ("no-log-before-nll", "error"),
+    ("log", "softmax"): ("log-of-softmax", "note"),
+})  # fmt: skip
+
+# --- what numbers they have no value for
+
+DIVISION, ROOT, LOGARITHM, EXPONENTIAL = "division", "root", "logarithm", "exponential"
+NO_VALUE_THERE: Mapping[str, str] = MappingProxyType({
+    **dict.fromkeys(("div", "true_divide", "reciprocal"), DIVISION),
+    **dict.fromkeys(("sqrt", "rsqrt", "pow", "norm"), ROOT),
+    **dict.fromkeys(("log", "log2", "log10", "log1p"), LOGARITHM),
+    **dict.fromkeys(("exp", "expm1", "logsumexp"), EXPONENTIAL),
+})  # fmt: skip
+OVERFLOWS = frozenset({"mul", "matmul", LINEAR, "add", "sub"})
+WRITTEN_THERE = frozenset({"full", "tensor", "empty"})

@@ -1,0 +1,243 @@
+"""A recording -> what is known of the training program around it: model, optimizers, backward calls and written lines.
+
+These are facts for those who ask, as `Graph.diagnose` does; no picture shows them.
+"""
+
+from __future__ import annotations
+
+import ast
+import gc
+import linecache
+import weakref
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import PurePath
+from types import CodeType
+from typing import Any
+
+import torch
+from torch.nn.parameter import UninitializedParameter
+
+from graphviz_ad._internal.graph.notices import (
+    BACKWARD_CALLS,
+    MODEL,
+    OPTIMIZERS,
+    RAISED_AT,
+    WRITTEN_LINES,
+    Notice,
+    notice,
+)
+from graphviz_ad._internal.tracing.tape.stack import INSTALLED, STANDARD_LIBRARY
+from graphviz_ad._internal.tracing.tape.tape import Tape
+from graphviz_ad._internal.tracing.tape.torch_private import TORCH_FOLDER
+from graphviz_ad._internal.tracing.tape.values import dtype_name
+
+MOST_FILES, MOST_LINES = 8, 4000  # of the program that are read
+MOST_MODULES = 2000
+# what a training program calls that is no operation, or whose line no operation has
+CALLS = frozenset(
+    {
+        *("zero_grad", "step", "backward", "clip_grad_norm_", "clip_grad_value_", "unscale_", "eval", "train"),
+        *("requires_grad_", "register_hook", "register_full_backward_hook", "register_post_accumulate_grad_hook"),
+        *("set_grad_enabled", "no_grad", "inference_mode", "checkpoint", "GradScaler", "scale"),
+    }
+)
+CALLED_WHERE_IT_RAN = frozenset({"zero_grad", "step", "backward", "clip_grad_norm_", "clip_grad_value_", "unscale_"})
+OPTIMIZER = "optimizer"  # a line that makes one
+SETS = "sets"  # a line that sets an attribute of self, such as a layer
+FREEZES = "freezes"  # a line that sets requires_grad
+Written = tuple[str, str, str, str, bool]  # what, of what, "file.py:12", in which function, whether in a loop
+
+
+@dataclass(frozen=True)
+class BackwardCall:
+    """One call of the engine: the line of the program that made it, and how."""
+
+    source: str | None
+    retain_graph: bool
+    create_graph: bool
+
+
+def calling_line(frame: Any, own_folder: str) -> tuple[str | None, CodeType | None]:
+    """The line of the user's program from which a frame of torch's or ours was called."""
+    while frame is not None:
+        file = frame.f_code.co_filename
+        installed = file.startswith(INSTALLED)
+        if not file.startswith((TORCH_FOLDER, own_folder)) and (installed or not file.startswith(STANDARD_LIBRARY)):
+            return f"{PurePath(file).name}:{frame.f_lineno}", frame.f_code
+        frame = frame.f_back
+    return None, None
+
+
+def about_error(error: BaseException, own_folder: str) -> list[Notice]:
+    """The innermost line of the user's program in the traceback of an exception."""
+    found, step = None, error.__traceback__
+    while step is not None:
+        file = step.tb_frame.f_code.co_filename
+        if not file.startswith((TORCH_FOLDER, own_folder, *STANDARD_LIBRARY, *INSTALLED)):
+            found = f"{PurePath(file).name}:{step.tb_lineno}"
+        step = step.tb_next
+    return [notice(RAISED_AT, shown=False, source=found)] if found is not None else []
+
+
+def facts_of_program(
+    tape: Tape,
+    modules: Sequence[tuple[str, torch.nn.Module]],
+    calls: Sequence[BackwardCall],
+    codes: Iterable[CodeType],
+    seen: Optimizers,
+) -> list[Notice]:
+    """All of them, those that are known."""
+    lines = tuple(written_lines([*tape.codes_of_program(), *codes]))
+    found = [about_model(modules)] if modules else []
+    if calls:
+        told = tuple((call.source, call.retain_graph, call.create_graph) for call in calls)
+        found.append(notice(BACKWARD_CALLS, shown=False, calls=told))
+    steps = any(line[0] in ("step", OPTIMIZER) for line in lines) or any(
+        operation.place.step is not None for operation in tape.operations
+    )
+    if steps and modules:
+        seen.look(living_optimizers())
+    optimizers = tuple(seen.about(modules)) if modules else ()
+    if optimizers:
+        found.append(notice(OPTIMIZERS, shown=False, optimizers=optimizers))
+    if lines:
+        found.append(notice(WRITTEN_LINES, shown=False, lines=lines))
+    return found
+
+
+def about_model(modules: Sequence[tuple[str, torch.nn.Module]]) -> Notice:
+    """The parameters of a model, and its modules with their modes."""
+    named = [(prefix + name, p) for prefix, module in modules for name, p in module.named_parameters()]
+    parts = [
+        ((prefix + name).rstrip("."), type(part).__name__, part.training)
+        for prefix, module in modules
+        for name, part in module.named_modules()
+    ]
+    return notice(
+        MODEL,
+        [name for name, _ in named],
+        shown=False,
+        shapes=tuple(tuple(int(n) for n in p.shape) if has_shape(p) else () for _, p in named),
+        dtypes=tuple(dtype_name(p.dtype) for _, p in named),
+        wanted=tuple(bool(p.requires_grad) for _, p in named),
+        modules=tuple(parts[:MOST_MODULES]),
+    )
+
+
+def has_shape(parameter: torch.Tensor) -> bool:
+    """Whether a parameter has been given a shape; a lazy one has none before its module first runs."""
+    return not isinstance(parameter, UninitializedParameter)
+
+
+class Optimizers:
+    """What optimizers hold, looked at while they live: a function that trains takes its own with it."""
+
+    def __init__(self) -> None:
+        """None is known yet."""
+        self._known: dict[int, tuple[weakref.ref[Any], str, list[weakref.ref[torch.Tensor]], float | None]] = {}
+
+    def look(self, optimizers: Iterable[Any]) -> None:
+        """Note what they hold now."""
+        for one in optimizers:
+            rate = one.param_groups[0].get("lr") if one.param_groups else None
+            number = float(rate) if isinstance(rate, int | float | torch.Tensor) else None
+            held = [weakref.ref(p) for group in one.param_groups for p in group["params"]]
+            known = self._known.get(id(one))
+            if known is not None and known[0]() is not one:  # another, where a dead one was
+                self._known[-len(self._known) - 1] = self._known.pop(id(one))
+            self._known[id(one)] = (weakref.ref(one), type(one).__name__, held, number)
+
+    def about(self, modules: Sequence[tuple[str, torch.nn.Module]]) -> Iterator[tuple[Any, ...]]:
+        """Of each: its kind, the names of what it holds of the model, how many others it holds, and its learning
+        rate.
+        """
+        names = {id(p): prefix + name for prefix, module in modules for name, p in module.named_parameters()}
+        for _, kind, held, rate in self._known.values():
+            living = [p for reference in held if (p := reference()) is not None]
+            known = tuple(dict.fromkeys(names[id(p)] for p in living if id(p) in names))
+            yield kind, known, len(held) - len(known), rate
+
+
+def living_optimizers() -> list[torch.optim.Optimizer]:
+    """The optimizers of this process, in the order in which the collector tracks them, which is that of their birth."""
+    return [
+        thing
+        for thing in gc.get_objects()
+        if torch.optim.Optimizer in type.__dict__["__mro__"].__get__(type(thing))
+        and isinstance(getattr(thing, "param_groups", None), list)
+    ]
+
+
+# --- lines of the program
+
+
+def written_lines(codes: Iterable[CodeType]) -> Iterator[Written]:
+    """The lines of the program that matter to training, of the files that these codes are from."""
+    own = [code for code in codes if not code.co_filename.startswith((TORCH_FOLDER, *STANDARD_LIBRARY, *INSTALLED))]
+    for file in list(dict.fromkeys(code.co_filename for code in own))[:MOST_FILES]:
+        text = linecache.getlines(file)
+        if not 0 < len(text) <= MOST_LINES:
+            continue
+        try:
+            tree = ast.parse("".join(text))
+        except (SyntaxError, ValueError, RecursionError):
+            continue  # as a cell with a magic command in it
+        ran = frozenset((code.co_name, code.co_firstlineno) for code in own if code.co_filename == file)
+        yield from sorted(_lines_in(tree, PurePath(file).name, ran), key=lambda line: int(line[2].rpartition(":")[2]))
+
+
+def _lines_in(tree: ast.Module, file: str, ran: frozenset[tuple[str, int]]) -> Iterator[Written]:
+    """Those of a file; what is called, only in functions that ran."""
+    waiting: list[tuple[ast.AST, str, bool, bool]] = [(tree, "", False, any(name == "<module>" for name, _ in ran))]
+    while waiting:
+        node, function, loop, here = waiting.pop()
+        told = _told(node)
+        if told is not None and (here or told[0] not in CALLED_WHERE_IT_RAN):
+            yield (*told, f"{file}:{getattr(node, 'lineno', 0)}", function, loop)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            function, loop = node.name, False
+            lines = (node.lineno, *(decorator.lineno for decorator in node.decorator_list))
+            here = any((node.name, line) in ran for line in lines)
+        inside = loop or isinstance(node, ast.For | ast.While | ast.AsyncFor)
+        waiting += [(child, function, inside, here) for child in reversed(list(ast.iter_child_nodes(node)))]
+
+
+def _told(node: ast.AST) -> tuple[str, str] | None:
+    """What a statement or call does, and to what, if it is one of those that matter."""
+    if isinstance(node, ast.Assign):
+        for target in node.targets:
+            if isinstance(target, ast.Attribute):
+                if target.attr == "requires_grad":
+                    return FREEZES, f"{short(target.value)} = {short(node.value)}"
+                if isinstance(target.value, ast.Name) and target.value.id == "self":
+                    return SETS, target.attr
+    if not isinstance(node, ast.Call):
+        return None
+    name = getattr(node.func, "attr", getattr(node.func, "id", None))
+    if not isinstance(name, str):
+        return None
+    if isinstance(getattr(torch.optim, name, None), type) and name != "Optimizer":
+        return OPTIMIZER, name
+    if name not in CALLS:
+        return None
+    if isinstance(node.func, ast.Attribute):
+        return name, short(node.func.value)
+    return name, ""
+
+
+def short(node: ast.AST) -> str:
+    """What is written there, in a few characters."""
+    text = ast.unparse(node)
+    return text if len(text) <= 40 else text[:39] + "…"
+
+
+def named_late(tape: Tape, modules: Mapping[str, torch.nn.Module]) -> None:
+    """Give names to the parameters and buffers of models that were found only after the program had run."""
+    for prefix, module in modules.items():
+        for name, tensor in [*module.named_parameters(), *module.named_buffers()]:
+            tape.name_later(tensor, prefix + name)
+    for value in tape.values:
+        living = value.reference()
+        if living is not None and value.name is None and (value.maker is None or value.is_leaf):
+            value.name = tape.name_of(living)

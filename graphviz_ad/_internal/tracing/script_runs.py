@@ -1,0 +1,106 @@
+"""A script, or a function that trains -> Graph of its first training steps, recorded as it runs.
+
+The program is run as python would run it, from its beginning; after so many backward passes it is stopped. Its models
+are looked for when it has ended: among its variables, and among the modules that it has called.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import linecache
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import CodeType, ModuleType
+from typing import Any
+
+import torch
+
+from graphviz_ad._internal.base.errors import TargetError
+from graphviz_ad._internal.graph.graph import Graph
+from graphviz_ad._internal.tracing.capture import Capture
+from graphviz_ad._internal.tracing.recording import Enough, Recording
+from graphviz_ad._internal.tracing.self_check import make_sure
+
+
+@dataclass(frozen=True)
+class ScriptRun:
+    """What came of it: ``stopped`` says that there would have been more passes, ``error`` how the program ended."""
+
+    graph: Graph
+    stopped: bool
+    error: Exception | None
+
+
+def run_script(path: Path, arguments: tuple[str, ...], passes: int, capture: Capture) -> ScriptRun:
+    """A script that is recorded, with command-line arguments of its own."""
+    try:
+        text = path.read_text("utf-8")
+        code = compile(text, str(path), "exec")
+    except (SyntaxError, ValueError) as error:
+        raise TargetError(f"{str(path)!r} cannot be run as Python: {error}") from error
+    main = ModuleType("__main__")
+    main.__file__ = str(path)
+    linecache.checkcache(str(path))
+    with as_main(main, [str(path), *arguments]):
+        return recorded_run(lambda: exec(code, vars(main)), code, vars(main), passes, capture)
+
+
+@contextlib.contextmanager
+def as_main(main: ModuleType, argv: list[str]) -> Iterator[None]:
+    """While this is open, a module is the main program, as python has it."""
+    kept = sys.modules["__main__"], sys.argv, list(sys.path)
+    sys.modules["__main__"], sys.argv = main, argv
+    sys.path.insert(0, str(Path(argv[0]).parent.resolve()))
+    try:
+        yield
+    finally:
+        sys.modules["__main__"], sys.argv = kept[0], kept[1]
+        sys.path[:] = kept[2]
+
+
+def run_function(function: Callable[[], Any], passes: int, capture: Capture) -> ScriptRun:
+    """A function that trains, as it is called without arguments."""
+    plain = getattr(function, "__func__", function)
+    code = getattr(plain, "__code__", run_function.__code__)
+    return recorded_run(function, code, getattr(plain, "__globals__", {}), passes, capture)
+
+
+def recorded_run(
+    program: Callable[[], Any], code: CodeType, namespace: Mapping[str, Any], passes: int, capture: Capture
+) -> ScriptRun:
+    """The program, recorded."""
+    make_sure(recording=True)
+    recording = Recording(None, capture, {}, most_passes=passes)
+    stopped, error = False, None
+    try:
+        with recording:
+            recording.program_is(code)
+            try:
+                program()
+            except Enough:
+                stopped = True
+            except SystemExit:  # as a script ends that calls sys.exit(main())
+                pass
+            finally:
+                recording.know(models_in(namespace, recording.called_modules()))
+    except Exception as raised:
+        error = raised
+    return ScriptRun(recording.graph, stopped, error)
+
+
+def models_in(namespace: Mapping[str, Any], called: list[torch.nn.Module]) -> dict[str, torch.nn.Module]:
+    """Name -> model: the modules with parameters among the variables of a program, and those that it called, but for
+    what is a part of another.
+    """
+    found = {name: thing for name, thing in namespace.items() if isinstance(thing, torch.nn.Module)}
+    for module in called:
+        found.setdefault(type(module).__name__.lower(), module)
+    known: dict[int, str] = {}
+    for name, module in found.items():
+        if next(module.parameters(), None) is not None:
+            known.setdefault(id(module), name)
+    models = {name: found[name] for name in known.values()}
+    inside = {id(part) for module in models.values() for part in module.modules() if part is not module}
+    return {name: module for name, module in models.items() if id(module) not in inside}

@@ -1,0 +1,158 @@
+"""A model in training -> summaries of every so manieth backward pass: no operation is recorded, and no tensor kept.
+
+Between a pass that is looked at and the next, a copy of the parameters is held, so that it can be said how far the
+step in between took them; then it is let go.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from types import TracebackType
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from graphviz_ad._internal.base.argument_types import shown_value
+from graphviz_ad._internal.base.errors import OptionError, TraceError
+from graphviz_ad._internal.base.own_files import OUR_FOLDER
+from graphviz_ad._internal.graph.graph import Graph
+from graphviz_ad._internal.graph.training_history import ParameterSummary, StepSummary, thinned
+from graphviz_ad._internal.tracing.program_facts import calling_line
+from graphviz_ad._internal.tracing.tape.torch_private import engine_entry, hidden_from_modes
+
+
+class StepWatch:
+    """What `graphviz_ad.record` gives with ``every=``: ``history`` grows as the program runs, and can be read at any
+    time.
+    """
+
+    def __init__(
+        self, module: torch.nn.Module | None, every: int, judge: Callable[[Sequence[StepSummary]], Any]
+    ) -> None:
+        if not isinstance(module, torch.nn.Module):
+            raise OptionError(
+                f"every={every} keeps norms of the parameters of a model, and module={shown_value(module)} is none;"
+                " give the model: record(model, every=…)"
+            )
+        self._model, self._every, self._judge = module, every, judge
+        self._steps: list[StepSummary] = []
+        self._before: dict[str, Tensor] = {}
+        self._passes = self._depth = 0
+        self._open = ExitStack()
+        self._state = "new"
+
+    @property
+    def history(self) -> Any:
+        """The steps so far, with what was found in each."""
+        return self._judge(self._steps)
+
+    @property
+    def graph(self) -> Graph:
+        """There is none: with ``every=``, only summaries are kept."""
+        raise TraceError(
+            "with every= only summaries of steps are kept, which are in .history; record one step for its graph: with"
+            " record(model) as rec"
+        )
+
+    def __enter__(self) -> StepWatch:
+        """Begin to watch."""
+        if self._state != "new":
+            raise TraceError("a recording is used once; call record() again")
+        self._state, self._thread = "open", threading.get_ident()
+        self._open.enter_context(engine_entry(self._engine))
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        """Stop watching; an exception of the program goes on unchanged."""
+        self._open.close()
+        self._state = "ended"
+        self._note_update()
+
+    def _engine(self, real: Any, outputs: Sequence[Any], *args: Any, **kwargs: Any) -> Any:
+        accumulates = bool(args[5] if len(args) > 5 else kwargs.get("accumulate_grad", False))
+        if threading.get_ident() != self._thread or self._depth or not accumulates:
+            return real(outputs, *args, **kwargs)
+        self._note_update()
+        self._depth += 1
+        try:
+            result = real(outputs, *args, **kwargs)
+        finally:
+            self._depth -= 1
+        self._passes += 1
+        if (self._passes - 1) % self._every == 0:
+            source, _ = calling_line(sys._getframe(1), OUR_FOLDER)
+            with hidden_from_modes(), torch.no_grad():
+                self._look(outputs, source)
+        return result
+
+    def _look(self, outputs: Sequence[Any], source: str | None) -> None:
+        """Note norms of weights and gradients."""
+        named = [(name, p) for name, p in self._model.named_parameters() if p.requires_grad and is_plain(p)]
+        weights = norms_of([p for _, p in named])
+        graded = [(name, p.grad) for name, p in named if p.grad is not None and not p.grad.is_sparse]
+        gradients = dict(zip((name for name, _ in graded), norms_of([grad for _, grad in graded]), strict=True))
+        parameters = {
+            name: ParameterSummary(weight, gradients.get(name))
+            for (name, _), weight in zip(named, weights, strict=True)
+        }
+        self._steps = thinned([*self._steps, StepSummary(self._passes, loss_of(outputs), source, parameters)])
+        self._before = {name: p.detach().clone() for name, p in named}
+
+    def _note_update(self) -> None:
+        """How far the parameters went since the pass that was looked at."""
+        if not self._before:
+            return
+        with hidden_from_modes(), torch.no_grad():
+            now = dict(self._model.named_parameters())
+            same = [(name, now[name], old) for name, old in self._before.items() if fits(now.get(name), old)]
+            moved = norms_of([new.detach() - old for _, new, old in same])
+        updates = dict(zip((name for name, _, _ in same), moved, strict=True))
+        last = self._steps[-1]
+        told = {name: replace(one, update=updates.get(name)) for name, one in last.parameters.items()}
+        self._steps[-1] = replace(last, parameters=told)
+        self._before = {}
+
+
+def is_plain(parameter: Tensor) -> bool:
+    """Whether a parameter is a tensor of torch's own, which nobody else has to be asked about."""
+    return type(parameter) in (Tensor, torch.nn.Parameter) and has_numbers(parameter)
+
+
+def has_numbers(tensor: Tensor) -> bool:
+    """Whether there are elements in this process."""
+    return tensor.layout is torch.strided and tensor.device.type != "meta"
+
+
+def fits(new: Tensor | None, old: Tensor) -> bool:
+    """Whether a parameter is still of the shape, dtype and place that it was of."""
+    return new is not None and (new.shape, new.dtype, new.device) == (old.shape, old.dtype, old.device)
+
+
+def norms_of(tensors: Sequence[Tensor]) -> list[float]:
+    """The norms, computed together and in single precision at least, and fetched at once from each device."""
+    wide = [torch.linalg.vector_norm(each, dtype=wider(each.dtype)).to(torch.float64) for each in tensors]
+    devices = dict.fromkeys(each.device for each in wide)
+    found = {device: iter(torch.stack([each for each in wide if each.device == device]).tolist()) for device in devices}
+    return [next(found[each.device]) for each in wide]
+
+
+def wider(dtype: torch.dtype) -> torch.dtype:
+    """The dtype to add up squares in."""
+    if dtype in (torch.float16, torch.bfloat16):
+        return torch.float32
+    return dtype
+
+
+def loss_of(outputs: Sequence[Any]) -> float | None:
+    """What a pass began at, where that is one number."""
+    one = outputs[0] if len(outputs) == 1 and isinstance(outputs[0], Tensor) else None
+    if one is None or one.numel() != 1 or not one.is_floating_point():
+        return None
+    return float(one.detach().reshape(()))

@@ -1,0 +1,225 @@
+"""What a diagnosis is besides its findings: order, texts, budgets, tables, histories, and what tests may assert."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from diagnosis.zoo import HEAD, LOOP, SCRIPTS
+from torch import Tensor, nn
+from training_programs import Net
+
+import graphviz_ad as gad
+from graphviz_ad._internal.base.errors import OptionError, TraceError
+from graphviz_ad._internal.cli.commands import main
+from graphviz_ad._internal.diagnosis.finding_sentences import KINDS
+from graphviz_ad._internal.diagnosis.findings import SEVERITIES
+from graphviz_ad._internal.graph.graph import Graph
+from graphviz_ad.testing import assert_gradients_reach, assert_healthy
+
+DOCS = Path(__file__).parents[2] / "docs" / "diagnosis.md"
+
+
+def net() -> Any:
+    torch.manual_seed(0)
+    return Net(a=nn.Linear(4, 8), b=nn.Linear(8, 3), idle=nn.Linear(2, 2))
+
+
+def step(m: Any, optimizer: torch.optim.Optimizer, factor: float = 1.0) -> None:
+    x, y = torch.randn(8, 4) * factor, torch.randint(0, 3, (8,))
+    loss = F.cross_entropy(torch.softmax(m.b(torch.relu(m.a(x))), 1), y)
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+
+
+@pytest.fixture(scope="module")
+def graph() -> Graph:
+    m = net()
+    optimizer = torch.optim.SGD(m.parameters(), lr=0.01)
+    with gad.record(m) as recording:
+        for _ in range(2):
+            step(m, optimizer)
+    return recording.graph
+
+
+def test_findings_are_ordered_by_severity_and_say_where(graph: Graph) -> None:
+    found = graph.diagnose()
+    severities = [SEVERITIES.index(one.severity) for one in found.findings]
+    assert severities == sorted(severities)
+    assert found.findings[0].kind == "probabilities-for-logits"
+    assert found.findings[0].file == "test_diagnosis.py"
+    assert found.findings[0].line is not None
+    assert not found.ok
+    assert "6 of 6 parameters" in found.looked_at
+
+
+def test_a_saved_graph_is_diagnosed_alike(graph: Graph, tmp_path: Path) -> None:
+    graph.save(tmp_path / "step.json")
+    again = gad.Graph.load(tmp_path / "step.json")
+    assert again.diagnose().to_json() == graph.diagnose().to_json()
+    assert again.fingerprint() == graph.fingerprint()
+    assert again.table().to_csv() == graph.table().to_csv()
+
+
+@pytest.mark.parametrize("budget", [1, 30, 60, 200, 2000])
+def test_a_budget_never_loses_the_first_three(graph: Graph, budget: int) -> None:
+    whole, short = graph.diagnose(), str(graph.diagnose(budget))
+    for finding in whole.findings[:3]:
+        assert f"{finding.severity}: {finding.kind}" in short
+    assert len(short) <= max(budget * 4, 400)
+
+
+@pytest.mark.parametrize("budget", [0, -3, True, 1.5, "many"])
+def test_a_budget_is_a_count(graph: Graph, budget: Any) -> None:
+    with pytest.raises((OptionError, TypeError)):
+        graph.diagnose(budget)
+
+
+def test_json_has_the_keys_that_are_documented(graph: Graph) -> None:
+    data = json.loads(graph.diagnose().to_json())
+    told = DOCS.read_text("utf-8")
+    for key in (*data, *data["findings"][0], *data["looked_at"]):
+        assert f"`{key}`" in told, key
+
+
+def test_every_kind_is_documented_and_has_words() -> None:
+    told = DOCS.read_text("utf-8")
+    assert [kind for kind in KINDS if f"`{kind}`" not in told] == []
+
+
+def test_pages_and_pictures_hold_the_findings(graph: Graph) -> None:
+    found = graph.diagnose()
+    assert "probabilities-for-logits" in found.to_markdown()
+    page = found.to_html()
+    assert "probabilities-for-logits" in page
+    assert 'src="http' not in page
+    assert "⚠ 1 probabilities-for-logits" in found.plot().to_svg()
+
+
+def test_a_table_has_what_torch_says() -> None:
+    m = net()
+    optimizer = torch.optim.SGD(m.parameters(), lr=0.5)
+    before = {name: p.detach().clone() for name, p in m.named_parameters()}
+    with gad.record(m) as recording:
+        step(m, optimizer)
+    rows = {row["name"]: row for row in csv.DictReader(io.StringIO(recording.graph.table().to_csv()))}
+    for name, p in m.named_parameters():
+        if p.grad is None:
+            assert rows[name]["gradient"] == ""
+            continue
+        assert float(rows[name]["weight"]) == pytest.approx(float(before[name].norm()), rel=1e-6)
+        assert float(rows[name]["gradient"]) == pytest.approx(float(p.grad.norm()), rel=1e-6)
+        assert float(rows[name]["update"]) == pytest.approx(float((p.detach() - before[name]).norm()), rel=1e-5)
+        assert float(rows[name]["zeros"]) == pytest.approx(float((p.grad == 0).float().mean()))
+    ordered = recording.graph.table().sorted("gradient").rows
+    known = [row.gradient for row in ordered if row.gradient is not None]
+    assert known == sorted(known, reverse=True)
+
+
+def test_a_fingerprint_tells_a_change_and_no_more() -> None:
+    def traced(scale: float, activation: Any = torch.tanh) -> Graph:
+        return gad.trace(lambda x: (activation(x) * 2).sum(), torch.full((3,), scale, requires_grad=True))
+
+    one, other = traced(1.0), traced(2.0)
+    assert one.fingerprint() == other.fingerprint()
+    assert one.fingerprint() != traced(1.0, torch.sin).fingerprint()
+    assert one.fingerprint(values=True) != other.fingerprint(values=True)
+    assert one.fingerprint(values=True) == traced(1.0).fingerprint(values=True)
+
+
+# --- history
+
+
+def test_a_history_has_the_norms_that_torch_has_and_the_first_bad_step() -> None:
+    m = net()
+    optimizer = torch.optim.SGD(m.parameters(), lr=0.01)
+    norms = []
+    with gad.record(m, every=2) as recording:
+        for i in range(9):
+            before = [p.detach().clone() for p in m.parameters()]
+            step(m, optimizer, 1e38 if i == 6 else 1.0)
+            moved = [(p.detach() - old).double().norm() ** 2 for p, old in zip(m.parameters(), before, strict=True)]
+            grads = [p.grad.double().norm() ** 2 for p in m.parameters() if p.grad is not None]
+            norms.append((float(sum(grads)) ** 0.5, float(sum(moved)) ** 0.5))
+    history = recording.history
+    assert [one.number for one in history] == [1, 3, 5, 7, 9]
+    for one in history[:3]:
+        assert one.gradient == pytest.approx(norms[one.number - 1][0], rel=1e-5)
+        assert one.update == pytest.approx(norms[one.number - 1][1], rel=1e-3)
+    with pytest.raises(TraceError, match="summaries"):
+        _ = recording.graph
+
+
+def test_steps_that_are_too_many_are_thinned(monkeypatch: pytest.MonkeyPatch) -> None:
+    m = nn.Linear(1, 1)
+    with gad.record(m, every=1) as recording:
+        for _ in range(1100):
+            m(torch.ones(1, 1)).sum().backward()
+    numbers = [one.number for one in recording.history]
+    assert len(numbers) <= 1024
+    assert numbers[0] == 1
+    assert numbers[-1] == 1100
+
+
+def test_a_history_needs_a_model() -> None:
+    with pytest.raises(OptionError, match="give the model"), gad.record(every=10):
+        pass
+
+
+def test_a_whole_recording_has_a_history_too(graph: Graph) -> None:
+    m = net()
+    with gad.record(m) as recording:
+        step(m, torch.optim.SGD(m.parameters(), lr=0.01))
+    (only,) = recording.history
+    total = sum(float(p.grad.norm()) ** 2 for p in m.parameters() if p.grad is not None) ** 0.5
+    assert only.gradient == pytest.approx(total, rel=1e-5)
+    assert recording.passes == recording.graph.passes
+
+
+# --- in tests and on the command line
+
+
+def test_assertions_fail_with_what_is_wrong() -> None:
+    m = nn.Sequential(nn.Linear(4, 3), nn.Softmax(1))
+    y = torch.tensor([0, 1, 2, 0])
+    with pytest.raises(AssertionError, match="probabilities-for-logits"):
+        assert_healthy(m, torch.randn(4, 4), loss=lambda out: F.cross_entropy(out, y))
+    assert_healthy(nn.Linear(4, 3), torch.randn(4, 4), loss=lambda out: F.cross_entropy(out, y))
+    assert all(p.grad is None for p in m.parameters())
+
+
+def test_gradients_reach_what_they_are_said_to_reach() -> None:
+    m = net()
+    loss: Tensor = m.b(m.a(torch.randn(2, 4)).detach()).sum()
+    with pytest.raises(AssertionError, match=r"4 of 6 parameters: a\.weight, a\.bias, idle\.weight, idle\.bias\."):
+        assert_gradients_reach(loss, m)
+    assert_gradients_reach(loss, m, but=["a", "idle"])
+
+
+def test_saved_graphs_are_compared_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    names = [str(tmp_path / name) for name in ("one.json", "other.json")]
+    for name, x in zip(names, (1.0, 2.0), strict=True):
+        gad.trace(lambda x: x * x, x).save(name)
+    assert main(["compare", names[0], names[0]]) == 0
+    assert main(["compare", *names]) == 1
+    assert "forward: the first to differ is x" in capsys.readouterr().out
+    assert main(["compare", names[0], "x*x"]) == 2
+
+
+@pytest.mark.parametrize(("lines", "code"), [(("", ""), 0), (("loss.backward()", "loss.detach().backward()"), 1)])
+def test_exit_codes_say_how_bad_it_is(
+    lines: tuple[str, str], code: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    script = tmp_path / "train.py"
+    script.write_text((HEAD + SCRIPTS["mlp"] + LOOP).replace(*lines) if lines[0] else HEAD + SCRIPTS["mlp"] + LOOP)
+    assert main(["diagnose", str(script), "--passes", "2", "--format", "json"]) == code
+    assert json.loads(capsys.readouterr().out)["ok"] is (code == 0)
+    assert main(["diagnose", str(tmp_path / "none.py")]) == 2
+    assert main(["diagnose", str(script), "--passes", "0"]) == 2
