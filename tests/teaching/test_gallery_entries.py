@@ -503,10 +503,24 @@ def test_a_folder_is_built_with_a_page(tmp_path: Path) -> None:
         gallery.build(tmp_path / "not" / "there", ["colah"])
 
 
+def test_the_page_has_chapters_small_pictures_and_a_search_and_leads_nowhere_else() -> None:
+    html = page([*ENTRIES[::-1]], ".svg")
+    ids, links = re.findall(r' id="([^"]*)"', html), re.findall(r' href="([^"]*)"', html)
+    assert sorted(ids) == sorted({*gallery.CHAPTERS, "all", *(entry.name for entry in ENTRIES)})
+    assert {link[1:] for link in links if link.startswith("#")} == set(ids)
+    assert {link for link in links if not link.startswith("#")} == {f"{entry.name}.svg" for entry in ENTRIES}
+    assert html.count('class="card"') == html.count("<article") == len(ENTRIES)
+    assert html.count("<section") == len(gallery.CHAPTERS)
+    assert 'type="search"' in html
+    film = page([*ENTRIES], ".mp4")
+    assert "<img" not in film
+    assert 'href="colah.mp4"' in film
+
+
 def test_the_page_escapes_what_it_is_given() -> None:
     hostile = Entry("colah", "classics", "<script>", 'a "lesson" & more', "</p>", lambda _: ())
     html = page([hostile], ".svg")
-    assert "<script>" not in html
+    assert html.count("<script>") == 1  # its own
     assert "&lt;script&gt;" in html
     assert "&quot;lesson&quot; &amp; more" in html
 
