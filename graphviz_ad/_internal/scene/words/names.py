@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import count
 
@@ -111,14 +111,25 @@ def names_of_nodes(graph: Graph, called: Mapping[str, str] = PLAIN) -> dict[str,
             names[node.key] = called.get(node.key) or next(numbers)
         elif node.kind == "module":  # as its box says, not as the variable that takes its result
             names[node.key] = child_name(node.op or "module")
+        elif node.name and often[node.name] > 1:
+            if node.name not in seen:
+                seen[node.name] = first_number(node.name, often[node.name], taken)
+            names[node.key] = numbered_name(node.name, seen[node.name])
+            seen[node.name] += 1
         elif node.name:
-            seen[node.name] = seen.get(node.name, -1) + 1
-            names[node.key] = numbered_name(node.name, seen[node.name]) if often[node.name] > 1 else node.name
+            names[node.key] = node.name
         elif is_constant(node):
             names[node.key] = number_in_one_line(node.value) if node.value else "?"
         else:
             names[node.key] = function_name(graph)
     return names
+
+
+def first_number(name: str, often: int, taken: Collection[str | None]) -> int:
+    """From where the results of one name are counted: from 0, but h of a program that has an h0, too, from h₁."""
+    ends = [other[len(name) :].removeprefix("_") for other in taken if other and other.startswith(name)]
+    used = {int(end) for end in ends if end.isdecimal()}
+    return next(start for start in count() if used.isdisjoint(range(start, start + often)))
 
 
 def numbered_nodes(graph: Graph) -> Iterator[Node]:
