@@ -56,9 +56,9 @@ def test_what_cancels_inside_of_a_rule_is_told_too_in_all_places():
     assert gradient_lines(graph, "z") == [".grad [≈ 0, ≈ 0, ≈ 0]"]
     said = words_of_graph(graph).nodes[graph.find("z").key]
     assert any("e−8" in fact.text and "rounding" in fact.text for fact in said.hover if fact.label == "gradient")
-    assert graph.animate().steps[-1].caption[-1] == "∂L/∂z = [≈ 0, ≈ 0, ≈ 0]"
+    assert graph.animate().steps[-1].caption[-1] == "dL/dz = [≈ 0, ≈ 0, ≈ 0]"
     text = graph.explain("z").to_text()
-    assert "∂L/∂z = [0, 0, 0]" in text
+    assert "dL/dz = [0, 0, 0]" in text
     assert "no more than rounding leaves of a sum" in text
     assert "0 but for rounding" in graph.why("z")
 
@@ -92,3 +92,13 @@ def test_what_a_hook_made_is_meant_as_it_is():
 
     graph = gad.trace(program, w=torch.tensor(0.7, requires_grad=True))
     assert gradient_lines(graph) == [".grad 1e−9"]
+
+
+def test_lines_of_the_program_tell_it_as_their_operations_do():
+    def spread(x):
+        mu = x.mean()
+        return ((x - mu) ** 2).mean()
+
+    scene = gad.trace(spread, torch.tensor([1.0, 2, 4], requires_grad=True)).plot(detail="line", fit="slide").scene
+    (flow,) = [line.text for arrow in scene.arrows for line in arrow.lines if line.text.endswith("≈ 0")]
+    assert flow == "← ≈ 0"

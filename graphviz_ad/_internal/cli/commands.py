@@ -454,9 +454,8 @@ def _check(arguments: argparse.Namespace) -> int:
 def _compare(arguments: argparse.Namespace) -> int:
     from graphviz_ad._internal.sheets.graph_comparison import compare
 
-    first, second = (_saved_graph(name) for name in (arguments.first, arguments.second))
-    tolerance = "auto" if arguments.tolerance is None else arguments.tolerance
-    found = compare(first, second, tolerance=tolerance)
+    options = {} if arguments.tolerance is None else {"tolerance": arguments.tolerance}
+    found = compare(_saved_graph(arguments.first), _saved_graph(arguments.second), **options)
     print(found)
     if arguments.output is not None:
         print(f"wrote {found.save(arguments.output)}", file=sys.stderr)

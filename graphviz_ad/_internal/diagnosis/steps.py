@@ -57,19 +57,22 @@ def _line(course: Course, *what: str, beside: Callable[[WrittenLine], bool] = la
 
 def _cleared_too_early(course: Course) -> Iterator[Finding]:
     """Gradients that are cleared after each pass and before any step reads them."""
-    lost = []
-    for p in course.trainable:
-        fate = "".join(letter for letter in _fate(p) if letter in "pcs")
-        used = any(letter == "s" and "c" not in before and "p" in before for letter, before in _since(fate))
-        if "p" in fate and "pc" in fate and not used and not p.by_hand:
-            lost.append(p)
-    optimizer = any(p.held_by for p in lost) or course.in_the_loop("step")
-    if lost and optimizer and len(lost) == len([p for p in course.trainable if p.came]):
+    lost = [p for p in course.trainable if _is_cleared_unused(p)]
+    line = _line(course, "zero_grad", beside=_between_backward_and_step(course))
+    stands_there = any(_between_backward_and_step(course)(each) for each in course.lines_that("zero_grad"))
+    if lost and stands_there and len(lost) == len([p for p in course.trainable if p.came]):
         yield Finding(
-            "cleared-before-step", ERROR, None, None, _line(course, "zero_grad", beside=_after_backward(course)),
+            "cleared-before-step", ERROR, None, None, line,
             {**_about(course, lost), "backward": _called(course), "step": _line(course, "step")},
             tuple(p.name for p in lost), weight=50,
         )  # fmt: skip
+
+
+def _is_cleared_unused(p: Parameter) -> bool:
+    """Whether gradients were cleared that no step had read, and none ever was."""
+    fate = "".join(letter for letter in _fate(p) if letter in "pcs")
+    used = any(letter == "s" and "c" not in before and "p" in before for letter, before in _since(fate))
+    return "pc" in fate and not used and not p.by_hand
 
 
 def _since(fate: str) -> Iterator[tuple[str, str]]:
@@ -79,9 +82,16 @@ def _since(fate: str) -> Iterator[tuple[str, str]]:
         yield letter, before[before.rfind("p") :] if "p" in before else ""
 
 
-def _after_backward(course: Course) -> Callable[[WrittenLine], bool]:
-    lines = list(course.lines_that("backward"))
-    return lambda line: any(one.function == line.function and _number(one) < _number(line) for one in lines)
+def _between_backward_and_step(course: Course) -> Callable[[WrittenLine], bool]:
+    """Whether a line stands after a call of backward() and before one of step(), in one function."""
+    back, steps = course.lines_that("backward"), course.in_the_loop("step")
+
+    def stands(line: WrittenLine) -> bool:
+        here = (line.file, line.function)
+        before = any((one.file, one.function) == here and _number(one) <= _number(line) for one in back)
+        return before and any((one.file, one.function) == here and _number(line) < _number(one) for one in steps)
+
+    return stands
 
 
 def _number(line: WrittenLine) -> int:
@@ -156,23 +166,27 @@ def _step_source(course: Course) -> str | None:
 
 
 def _never_stepped(course: Course) -> Iterator[Finding]:
-    """Gradients of which no step made anything."""
-    if course.stepped or any(p.by_hand for p in course.trainable) or not course.graph.grad_histories:
+    """Gradients of which no step made anything, over several passes of one loop: what is recorded of a single one may
+    have ended before its step.
+    """
+    idle = not course.stepped and not any(p.by_hand for p in course.trainable)
+    if not idle or len(_of_one_line(course)) < 2 or not course.graph.grad_histories:
         return
-    made = course.lines_that("optimizer")
-    cleared = any("pc" in "".join(_fate(p)) for p in course.trainable)
-    if (cleared or not (made or course.optimizers)) and (course.in_the_loop("step") or not made):
-        return
-    strangers = [one for one in course.optimizers if one.strangers]
-    step = course.in_the_loop("step")
-    if not step and not any(p.held_by for p in course.trainable):
+    step = [line for line in course.in_the_loop("step") if line.in_loop]
+    made = [line for line in course.lines_that("optimizer") if line.function in ("", *_functions_that_go_back(course))]
+    between = any(_between_backward_and_step(course)(line) for line in course.lines_that("zero_grad"))
+    if between or not (step or made):
         return
     yield Finding(
-        "optimizer-holds-others" if step else "never-stepped", ERROR if step or len(course.passes) > 1 else WARNING,
-        None, None, (made[0].source if made and step else None) or _called(course),
-        {**_about(course, course.trainable), "written": step[0].source if step else None, "strangers": len(strangers)},
+        "optimizer-holds-others" if step else "never-stepped", ERROR, None, None,
+        (made[0].source if made and step else None) or _called(course),
+        {**_about(course, course.trainable), "written": step[0].source if step else None},
         tuple(p.name for p in course.trainable), weight=44, confidence="likely",
     )  # fmt: skip
+
+
+def _functions_that_go_back(course: Course) -> list[str]:
+    return [line.function for line in course.lines_that("backward")]
 
 
 def _in_two(course: Course) -> Iterator[Finding]:

@@ -35,8 +35,7 @@ def with_noise_told(graph: Graph) -> Graph:
     """The graph, with `Snapshot.noise` in gradients; the same one where there is nothing to tell."""
     if not graph.has_gradients or len(graph.node_list) > MOST_NODES:
         return graph
-    search = _Search(graph)
-    search.run()
+    search = _Search(graph).run()
     if not search.nodes and not search.edges:
         return graph
     nodes = tuple([search.told(node) for node in graph.node_list])
@@ -73,6 +72,7 @@ class _Search:
     nodes: dict[tuple[str, int], Array] = field(default_factory=dict)
     edges: dict[str, Array] = field(default_factory=dict)
     claims: Claims | None = None
+    finer: _Search | None = None
 
     def told(self, node: Node) -> Node:
         """A node with what was found out about it."""
@@ -84,14 +84,15 @@ class _Search:
         ]
         return replace(node, ports=tuple(ports))
 
-    def run(self) -> None:
-        """Look at every result, heads before tails."""
+    def run(self) -> _Search:
+        """Look at every result, heads before tails; gives itself."""
         for node in reversed(self.graph.node_list):
             if node.hook_effects:  # what a hook made is meant as it is
                 continue
             for number, port in enumerate(node.ports):
                 if port.grad is not None and rounds_finely(port.grad.dtype):
                     self.look(node, number, port)
+        return self
 
     def look(self, node: Node, number: int, port: Port) -> None:
         """One result."""
@@ -123,6 +124,8 @@ class _Search:
     def bound(self, edge: Edge, sent: Array) -> Any:
         """The same before that is looked at: by the local derivative, else by the formula."""
         head = self.graph.nodes[edge.head]
+        if head.members and self.graph.finer is not None:
+            return self.by_members(edge, head, sent)
         arrived, before = known(head.grad), self.nodes.get((head.key, 0))
         dtype = coarsest((dtype_around(self.graph, head), edge.grad.dtype if edge.grad else None))
         if arrived is None or np.iscomplexobj(arrived) or not rounds_finely(dtype):
@@ -133,6 +136,21 @@ class _Search:
         if before is None and not is_tiny(sent, arrived):
             return 0.0
         return self.by_formula(edge, head, arrived, before, sent, dtype)
+
+    def by_members(self, edge: Edge, box: Node, sent: Array) -> Any:
+        """What the operations leave, together, that a box for a line or a call is made of."""
+        self.finer = self.finer or _Search(self.graph.finer or self.graph).run()
+        tail, inside = self.graph.nodes[edge.tail], {*box.members}
+        finer = self.finer.graph
+        uses = [use for key in tail.members or (tail.key,) for use in finer.out_edges(key) if use.head in inside]
+        parts = [known(use.grad) for use in uses if use.cut is None]
+        arrays = [part for part in parts if part is not None and part.shape == sent.shape]
+        if not arrays or len(arrays) < len(parts) or np.iscomplexobj(sent):
+            return 0.0
+        bound: Any = sum(self.finer.edges.get(use.key, 0.0) for use in uses)
+        size = np.sum(np.abs(arrays), axis=0)
+        left = left_of_a_sum(edge.grad.dtype if edge.grad else None, len(arrays), size) if len(arrays) > 1 else 0.0
+        return bound + left if np.all(np.abs(sum(arrays) - sent) <= bound + left) else 0.0
 
     @staticmethod
     def by_derivative(local: Array, arrived: Array, before: Array | None, sent: Array, dtype: str) -> Any:

@@ -11,6 +11,7 @@ import linecache
 import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import PurePath
 from types import CodeType
 from typing import Any
@@ -43,6 +44,7 @@ CALLS = frozenset(
     }
 )
 CALLED_WHERE_IT_RAN = frozenset({"zero_grad", "step", "backward", "clip_grad_norm_", "clip_grad_value_", "unscale_"})
+MODULE_LEVEL = (("<module>", 1), ("<module>", 0))
 OPTIMIZER = "optimizer"  # a line that makes one
 SETS = "sets"  # a line that sets an attribute of self, such as a layer
 FREEZES = "freezes"  # a line that sets requires_grad
@@ -93,10 +95,11 @@ def facts_of_program(
     if calls:
         told = tuple((call.source, call.retain_graph, call.create_graph) for call in calls)
         found.append(notice(BACKWARD_CALLS, shown=False, calls=told))
-    steps = any(line[0] in ("step", OPTIMIZER) for line in lines) or any(
+    steps = any(line[0] == "step" for line in lines) or any(
         operation.place.step is not None for operation in tape.operations
     )
-    if steps and modules:
+    seen.look(tape.living_steppers())
+    if steps and not seen.hold_all(modules):  # another may have found nothing to do, and only the collector knows it
         seen.look(living_optimizers())
     optimizers = tuple(seen.about(modules)) if modules else ()
     if optimizers:
@@ -148,6 +151,11 @@ class Optimizers:
                 self._known[-len(self._known) - 1] = self._known.pop(id(one))
             self._known[id(one)] = (weakref.ref(one), type(one).__name__, held, number)
 
+    def hold_all(self, modules: Sequence[tuple[str, torch.nn.Module]]) -> bool:
+        """Whether every parameter that is trained is held by one of them."""
+        held = {id(p) for _, _, references, _ in self._known.values() for one in references if (p := one()) is not None}
+        return all(id(p) in held for _, module in modules for p in module.parameters() if p.requires_grad)
+
     def about(self, modules: Sequence[tuple[str, torch.nn.Module]]) -> Iterator[tuple[Any, ...]]:
         """Of each: its kind, the names of what it holds of the model, how many others it holds, and its learning
         rate.
@@ -179,28 +187,33 @@ def written_lines(codes: Iterable[CodeType]) -> Iterator[Written]:
         text = linecache.getlines(file)
         if not 0 < len(text) <= MOST_LINES:
             continue
-        try:
-            tree = ast.parse("".join(text))
-        except (SyntaxError, ValueError, RecursionError):
-            continue  # as a cell with a magic command in it
         ran = frozenset((code.co_name, code.co_firstlineno) for code in own if code.co_filename == file)
-        yield from sorted(_lines_in(tree, PurePath(file).name, ran), key=lambda line: int(line[2].rpartition(":")[2]))
+        for line, begins in _lines_in("".join(text), PurePath(file).name):
+            if line[0] not in CALLED_WHERE_IT_RAN or not ran.isdisjoint(begins):
+                yield line
 
 
-def _lines_in(tree: ast.Module, file: str, ran: frozenset[tuple[str, int]]) -> Iterator[Written]:
-    """Those of a file; what is called, only in functions that ran."""
-    waiting: list[tuple[ast.AST, str, bool, bool]] = [(tree, "", False, any(name == "<module>" for name, _ in ran))]
+@lru_cache(maxsize=2 * MOST_FILES)
+def _lines_in(text: str, file: str) -> tuple[tuple[Written, tuple[tuple[str, int], ...]], ...]:
+    """Those of a file, each with the function that it stands in: its name, and the lines that it may begin at."""
+    try:
+        tree = ast.parse(text)
+    except (SyntaxError, ValueError, RecursionError):
+        return ()  # as a cell with a magic command in it
+    found = []
+    waiting: list[tuple[ast.AST, str, bool, tuple[tuple[str, int], ...]]] = [(tree, "", False, MODULE_LEVEL)]
     while waiting:
-        node, function, loop, here = waiting.pop()
+        node, function, loop, begins = waiting.pop()
         told = _told(node)
-        if told is not None and (here or told[0] not in CALLED_WHERE_IT_RAN):
-            yield (*told, f"{file}:{getattr(node, 'lineno', 0)}", function, loop)
+        if told is not None:
+            found.append(((*told, f"{file}:{getattr(node, 'lineno', 0)}", function, loop), begins))
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             function, loop = node.name, False
             lines = (node.lineno, *(decorator.lineno for decorator in node.decorator_list))
-            here = any((node.name, line) in ran for line in lines)
+            begins = tuple((node.name, line) for line in lines)
         inside = loop or isinstance(node, ast.For | ast.While | ast.AsyncFor)
-        waiting += [(child, function, inside, here) for child in reversed(list(ast.iter_child_nodes(node)))]
+        waiting += [(child, function, inside, begins) for child in reversed(list(ast.iter_child_nodes(node)))]
+    return tuple(sorted(found, key=lambda each: int(each[0][2].rpartition(":")[2])))
 
 
 def _told(node: ast.AST) -> tuple[str, str] | None:

@@ -296,7 +296,9 @@ class Describer:
         letters = formula_text.names_of_letters(claim, operands, self.names)
         local = self.local(edge, name, back, letters) if self.options.local else None
         shown = self.options.gradients and (self.options.single or not self.is_whole_gradient(edge))
-        said = edge_labels.gradient_contribution(edge, back, self.flows[edge.key]) if shown else ""
+        said = (
+            edge_labels.gradient_contribution(edge, back, self.flows[edge.key], self.options.tensors) if shown else ""
+        )
         grid = edge_labels.contribution_grid(edge, back, self.options.tensors) if shown else None
         said = grid.said if grid is not None else said
         lines = edge_labels.arrow_lines(

@@ -18,7 +18,7 @@ from graphviz_ad._internal.maths.number_format import short_number, type_label, 
 from graphviz_ad._internal.scene.scene import Grid, Line, Ratio
 from graphviz_ad._internal.scene.words.short_text import grouped
 from graphviz_ad._internal.scene.words.signs import CUT_MARKS, OVERWRITTEN, cut_mark
-from graphviz_ad._internal.scene.words.tensor_grids import Tensors, grid_of
+from graphviz_ad._internal.scene.words.tensor_grids import ALL, Tensors, grid_of
 
 LABEL_ROOM = 30  # characters
 MOST_ON_ARROW = 4  # rows and columns of what stands on an arrow
@@ -58,7 +58,7 @@ def matrix_shapes(passed: Passed) -> str:
     return "".join(f"({'×'.join(map(str, shape))})" for shape in passed.factors)
 
 
-def gradient_contribution(edge: Edge, passed: Passed, flow: str | None) -> str:
+def gradient_contribution(edge: Edge, passed: Passed, flow: str | None, tensors: Tensors = ALL) -> str:
     """What flows back along an edge: "← −4", "← Σ 5" where it is summed over copies of the operand; its norm where
     it is big.
     """
@@ -67,6 +67,8 @@ def gradient_contribution(edge: Edge, passed: Passed, flow: str | None) -> str:
     arrow = "← Σ" if passed.summed else "←"
     if flow is not None:
         return f"{arrow} {flow}"
+    if not tensors.edges and contribution_grid(edge, passed, ALL) is not None:
+        return ""  # one who is to see elements is not told a norm in their place
     return (
         f"{arrow} norm {short_number(edge.grad.norm)}"
         if edge.grad.norm is not None

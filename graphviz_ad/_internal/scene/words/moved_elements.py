@@ -9,6 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 
+import numpy as np
+
 from graphviz_ad._internal.graph.graph import Graph, Node
 from graphviz_ad._internal.maths.claims import Claim
 from graphviz_ad._internal.maths.element_examples import (
@@ -25,10 +27,10 @@ from graphviz_ad._internal.maths.element_examples import (
     Won,
     moves_of_graph,
 )
-from graphviz_ad._internal.maths.number_format import MINUS, short_number, without_signs_of_zeros
+from graphviz_ad._internal.maths.number_format import MINUS, short_element, short_number, without_signs_of_zeros
 from graphviz_ad._internal.scene.scene import Grid, Line, Ring
 from graphviz_ad._internal.scene.words.names import Names
-from graphviz_ad._internal.scene.words.short_text import after_sign, is_negative
+from graphviz_ad._internal.scene.words.short_text import after_sign, equal_to, is_negative
 from graphviz_ad._internal.scene.words.tensor_grids import cell_in_grid, cell_in_image
 
 BOX, CIRCLE = "▢", "◯"  # before what is told of an outline, and of a winner
@@ -223,7 +225,8 @@ def element(result: Result, place: Sequence[int], graph: Graph, names: Names) ->
         place = reshaped(place, shape)
     first = next((i for i, n in enumerate(shape[:-2]) if n != 1), max(len(shape) - 2, 0))
     shown = [*(["…"] if first else []), *map(str, place[first:])]
-    return f"{names.results[result[0]][result[1]]}[{','.join(shown)}]"
+    name = names.results[result[0]][result[1]]
+    return f"{name}[{','.join(shown)}]" if shown else name
 
 
 def reshaped(place: Sequence[int], shape: Sequence[int]) -> tuple[int, ...]:
@@ -254,15 +257,23 @@ def won_text(told: Won, graph: Graph, names: Names) -> list[str]:
     return [CIRCLE, f"{name} =", f"max({inside})", f"= {winner}"]
 
 
+def sent_back(told: Copied, graph: Graph) -> str:
+    """What the copies of an element add up to, which may be what rounding leaves of 0."""
+    sent = [edge.grad for edge in graph.out_edges(told.operand[0]) if edge.grad is not None and edge.grad.noise]
+    of_it = (snap for snap in sent if snap.array is not None and np.any(snap.array == told.total))
+    snap = next(of_it, None)
+    return short_number(told.total) if snap is None else short_element(told.total, snap)
+
+
 def copied_text(told: Copied, graph: Graph, names: Names) -> list[str]:
     """ "▢ b[0] ← 0.12 + 0.0078 = 0.1278"."""
-    name, total = element(told.operand, told.place, graph, names), short_number(told.total)
+    name, total = element(told.operand, told.place, graph, names), sent_back(told, graph)
     terms = signed([short_number(term) for term in told.terms])
     if len(terms) > MOST_TERMS:
         terms = [f"{MINUS * told.minus}Σ of {len(terms)} copies"]
     elif told.minus:
         terms = [f"{MINUS}({terms[0]}", *terms[1:-1], f"{terms[-1]})"]
-    return [BOX, f"{name} ←", *terms, f"= {total}"]
+    return [BOX, f"{name} ←", *terms, equal_to(total)]
 
 
 def rows_text(told: RowsAdded, names: Names) -> list[str]:
