@@ -28,6 +28,7 @@ from graphviz_ad._internal.scene.annotations import (
     with_failure,
     with_remarks,
 )
+from graphviz_ad._internal.scene.leaf_copies import inline_constants, without_boxes
 from graphviz_ad._internal.scene.picture_options import picture_look
 from graphviz_ad._internal.scene.scene import Scene
 from graphviz_ad._internal.scene.scene_building import build_scene
@@ -274,7 +275,8 @@ class Pair:
         words = words_of_graph(graph, replace(self.options, called=called))
         keys = words.names.keys
         lines = {keys[name]: texts for name, texts in remarks.items()}
-        return with_remarks(with_failure(build_scene(words), graph), lines, marked=marked)
+        scene = with_remarks(with_failure(build_scene(words), graph), lines, marked=marked)
+        return without_boxes(scene, inline_constants(words) - set(marked))
 
 
 def placed_together(first: Scene, second: Scene, pairs: Pairs, layout: str) -> tuple[Scene, Scene]:
