@@ -50,7 +50,7 @@ def copies(inputs: Mapping[str, Any]) -> dict[str, torch.Tensor]:
 def our_picture(case: Case, graph: gad.Graph) -> Image.Image:
     """The still that is planned for a slide."""
     data = io.BytesIO()
-    graph.save(data, format="png", fit="slide", dpi=192, **({"wrt": case.wrt} if case.wrt else {}))
+    graph.save(data, format="png", fit="slide", dpi=192, wrt=case.wrt)
     return Image.open(data).convert("RGB")
 
 
