@@ -349,7 +349,7 @@ def draw_recurrent(board: Board) -> None:
         board.arrow(f"x{t}", f"h{t}")
         board.arrow(f"h{t - 1}", f"h{t}", f"$h_{t - 1}$" if t > 1 else "")
         board.say(x - 0.5, 3.1, "$u$", BLUE, 15)
-        board.say(x - 2.2, 4.1, "$w$", BLUE, 15)
+        board.say(x - 1.55, 4.1, "$w$", BLUE, 15)
     board.circle("L", 15.2, 7.2, "$L$")
     board.arrow("h3", "L", "$h_3$")
 

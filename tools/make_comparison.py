@@ -39,7 +39,7 @@ def sheet(case: Case) -> Image.Image:
         inside = (PANEL[0] - picture.width) // 2, (PANEL[1] - picture.height) // 2
         made.paste(picture, (left + inside[0], TOP + inside[1]))
         pen.rectangle((left, TOP, left + PANEL[0], TOP + PANEL[1]), outline="#c9ced6", width=2)
-    return made.quantize(64, dither=Image.Dither.NONE)
+    return made.quantize(256, Image.Quantize.MAXCOVERAGE, kmeans=1, dither=Image.Dither.NONE)
 
 
 def copies(inputs: Mapping[str, Any]) -> dict[str, torch.Tensor]:
