@@ -209,6 +209,15 @@ def test_nothing_right_is_called_wrong_in_any_precision(dtype: str) -> None:
         # the root of a negative number, and what a rectifier does to NaN
         ("float16", [("gelu", 0, 1), ("root", 6, 2)], 3329278263),
         ("bfloat16", [("root", 6, 3), ("root", 6, 2), ("root", 1, 2), ("relu", 5, 3), ("relu", 0, 2)], 4116171326),
+        # gradients that are ∞ and −∞: their sum is neither
+        *[
+            (
+                dtype,
+                [("div", 0, 1), ("sin", 0, 0), ("big", 1, 0), ("sin", 0, 0), ("square", 7, 0), ("half", 0, 0)],
+                9869,
+            )
+            for dtype in ("float16", "bfloat16")
+        ],
         # float16 has less room than bfloat16, which rounds more
         ("bfloat16", [("big", n, 8) for n in (0, 5, 6)] + [("half", 0, 5)], 3953740822),
         # sines of large numbers, of which rounding leaves nothing

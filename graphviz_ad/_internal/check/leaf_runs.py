@@ -6,12 +6,11 @@ it denies, is walked along alone, and what is denied then once more from a point
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from graphviz_ad._internal.base.errors import RerunError
-from graphviz_ad._internal.check.slopes import VAGUE, Walk, compared, direction, rise
+from graphviz_ad._internal.check.slopes import VAGUE, Walk, compared, direction, rise, total
 from graphviz_ad._internal.check.verdicts import AGREES, BESIDE, DIFFERS, FAILED, KINK, TOO_MANY, UNKNOWN, Slope
 from graphviz_ad._internal.graph.precision import unit
 from graphviz_ad._internal.graph.snapshot import Array
@@ -123,7 +122,7 @@ class _Judge:
 
         claims = [rise(here.gradients[name], way) for name, way in ways.items()]
         walk = Walk(line, here.outputs, self.runs.seeds, self.runs.precision)
-        slope, size = (math.fsum(column) for column in zip(*claims, strict=True))
+        slope, size = (total(column) for column in zip(*claims, strict=True))
         try:
             return walk, compared(walk, slope, size, self.dtype, self.roundings)
         except RerunError:  # where it leads to, the target has no value

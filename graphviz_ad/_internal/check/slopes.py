@@ -57,6 +57,11 @@ class Difference:
         return abs(self.right - self.left)
 
 
+def total(numbers: Sequence[float]) -> float:
+    """The sum of numbers, rounded once; NaN of ∞ and −∞, where `math.fsum` raises."""
+    return math.fsum(numbers) if all(map(math.isfinite, numbers)) else sum(numbers)
+
+
 def steps_for(precision: str) -> tuple[float, ...]:
     """Steps from short to long, as parts of the numbers that move, where a function has so many digits.
 
@@ -87,10 +92,12 @@ class Walk:
 
     def _change(self, before: Sequence[Array | None], after: Sequence[Array | None]) -> float:
         pairs = zip(before, after, self.seeds, strict=True)
-        return math.fsum(
-            float(np.sum(np.conj(seed) * (to - fro)).real)
-            for fro, to, seed in pairs
-            if fro is not None and to is not None and seed is not None
+        return total(
+            [
+                float(np.sum(np.conj(seed) * (to - fro)).real)
+                for fro, to, seed in pairs
+                if fro is not None and to is not None and seed is not None
+            ]
         )
 
     def _size(self, made: Sequence[Array | None]) -> float:
