@@ -374,7 +374,7 @@ CASES = (
         {"x": leaf(4.0)},
         draw_polynomial,
         "a notebook: circles w1 to w6, and a formula with its derivative at each",
-        "Ours: what flows back along each arrow, and x as the sum 8 + 16 + 48; the course's dots mix derivatives of w₃ and w₄ by x with those of a path, and its numbers cannot be followed backwards.",
+        "Ours: what flows back along each arrow, and .grad 72 as the sum 8 + 16 + 48; the course's dots are derivatives by x from front to back, which is another sweep than that of backward().",
     ),
     Case(
         "sine",

@@ -93,7 +93,7 @@ INTRODUCTION = """# Side by side
 Ten functions of courses. On the left is the figure as a course draws it by hand (drawn again by us in its manner), in
 the middle what torchviz makes of the result, on the right `g.plot(fit="slide")`. All three are equally large; click to
 see a sheet in full. Below each is what a reader who sees nothing but the pictures learns about backpropagation from
-which. `python tools/make_comparison.py` makes the sheets again.
+which; it is the authors' judgement, so look for yourself. `python tools/make_comparison.py` makes the sheets again.
 """
 
 
