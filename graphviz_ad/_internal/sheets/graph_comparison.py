@@ -30,6 +30,7 @@ from graphviz_ad._internal.scene.annotations import (
 )
 from graphviz_ad._internal.scene.leaf_copies import inline_constants, without_boxes
 from graphviz_ad._internal.scene.picture_options import picture_look
+from graphviz_ad._internal.scene.place import SLIDE
 from graphviz_ad._internal.scene.scene import Scene
 from graphviz_ad._internal.scene.scene_building import build_scene
 from graphviz_ad._internal.scene.words.box_lines import gradient_label
@@ -45,7 +46,7 @@ from graphviz_ad._internal.sheets.shared_parts import (
     shared_calls,
     union_of,
 )
-from graphviz_ad._internal.sheets.sheet import LARGE_ENOUGH, Panel, Sheet, drawing, fit
+from graphviz_ad._internal.sheets.sheet import GAP, LARGE_ENOUGH, PAD, WIDEST, Panel, Sheet, drawing, fit
 
 KEEPS = "keeps for backward"
 MOST_SAID = 12  # differences that are written out below the pictures
@@ -257,17 +258,15 @@ class Pair:
             )
 
     def _placed(self, scenes: tuple[Scene, Scene], layout: str) -> tuple[Scene, Scene]:
-        """Both in the same direction: the one asked for, else the first in which both can be read, else the
-        better one.
+        """Both in the same direction: the one asked for, else of those in which both can be read the one in which
+        they are largest together, else the better one.
         """
-        found: list[tuple[float, tuple[Scene, Scene]]] = []
+        found: list[tuple[Scene, Scene]] = []
         for direction in [self.direction] if self.direction else ["LR", "TB"]:
             first, second = (replace(scene, direction=direction, notes=()) for scene in scenes)
-            placed = placed_together(first, second, self.pairs, layout)
-            found.append((min(map(fit, placed)), placed))
-            if found[-1][0] >= LARGE_ENOUGH:
-                return placed
-        return max(found, key=lambda candidate: candidate[0])[1]
+            found.append(placed_together(first, second, self.pairs, layout))
+        readable = [pair for pair in found if min(map(fit, pair)) >= LARGE_ENOUGH]
+        return max(readable, key=share_of_slide) if readable else max(found, key=lambda pair: min(map(fit, pair)))
 
     def _scene(
         self, graph: Graph, marked: Collection[str], remarks: Mapping[str, Sequence[str]], called: Calls
@@ -277,6 +276,14 @@ class Pair:
         lines = {keys[name]: texts for name, texts in remarks.items()}
         scene = with_remarks(with_failure(build_scene(words), graph), lines, marked=marked)
         return without_boxes(scene, inline_constants(words) - set(marked))
+
+
+def share_of_slide(placed: tuple[Scene, Scene]) -> float:
+    """With how many points for each of its own a slide is filled by both, side by side or one above the other."""
+    widths, heights = zip(*(scene.size or (1.0, 1.0) for scene in placed), strict=True)
+    beside = sum(widths) + GAP + 4 * PAD <= WIDEST
+    size = (sum(widths), max(heights)) if beside else (max(widths), sum(heights))
+    return min(SLIDE.width / size[0], SLIDE.height / size[1])
 
 
 def placed_together(first: Scene, second: Scene, pairs: Pairs, layout: str) -> tuple[Scene, Scene]:
