@@ -280,10 +280,11 @@ class Pair:
 
 def share_of_slide(placed: tuple[Scene, Scene]) -> float:
     """With how many points for each of its own a slide is filled by both, side by side or one above the other."""
-    widths, heights = zip(*(scene.size or (1.0, 1.0) for scene in placed), strict=True)
-    beside = sum(widths) + GAP + 4 * PAD <= WIDEST
-    size = (sum(widths), max(heights)) if beside else (max(widths), sum(heights))
-    return min(SLIDE.width / size[0], SLIDE.height / size[1])
+    first, second = (scene.size or (1.0, 1.0) for scene in placed)
+    beside = first[0] + second[0] + GAP + 4 * PAD <= WIDEST
+    wide = first[0] + second[0] if beside else max(first[0], second[0])
+    high = max(first[1], second[1]) if beside else first[1] + second[1]
+    return min(SLIDE.width / wide, SLIDE.height / high)
 
 
 def placed_together(first: Scene, second: Scene, pairs: Pairs, layout: str) -> tuple[Scene, Scene]:
