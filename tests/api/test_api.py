@@ -399,7 +399,9 @@ def test_the_public_names_are_those_of_all() -> None:
     assert {"trace", "plot", "animate", "TorchGraph", "trackable_function", "make_dot", "Graph", "Capture"} <= set(
         gad.__all__
     )
-    assert {name for name in dir(gad) if not name.startswith("_")} == set(gad.__all__) - {"__version__"}
+    code = "import graphviz_ad as gad; print(*[name for name in dir(gad) if not name.startswith('_')])"
+    found = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split()
+    assert set(found) == set(gad.__all__) - {"__version__"}
     assert {name for name in dir(gad.transforms) if not name.startswith("_")} == set(gad.transforms.__all__)
 
 

@@ -120,4 +120,4 @@ def test_a_product_has_blocks_of_the_transposed_matrix() -> None:
 def test_larger_ones_are_said_by_their_formula() -> None:
     x = torch.zeros(17, dtype=torch.float64).requires_grad_()
     scene = gad.trace(lambda x: torch.sin(x).sum(), x).plot(local="matrix").scene
-    assert any(line.text == "∂v1/∂x = cos(x)" for arrow in scene.arrows for line in arrow.lines)
+    assert any(line.text == "∂v₁/∂x = cos(x)" for arrow in scene.arrows for line in arrow.lines)

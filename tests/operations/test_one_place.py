@@ -63,7 +63,6 @@ SOMETHING_ELSE: Mapping[str, tuple[str, set[str]]] = {
     "renderers/html/player.py": ("an element of HTML", {"div"}),
     "renderers/images/matplotlib_canvas.py": ("how lines are joined", {"round"}),
     "renderers/images/matplotlib_axes.py": ("how lines are joined", {"round"}),
-    "maths/set_names.py": ("the index of a name", {"index"}),
     "teaching/galleries/circuits.py": ("variables of the examples, and the program dot", {"dot", "neg", "t"}),
 }
 

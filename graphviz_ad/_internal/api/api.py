@@ -651,7 +651,13 @@ def make_dot(
                 for name, text in attributes
             ]
     shown = PlotOptions(
-        direction="TB", values=False, gradients=False, local=False, constants="boxes", labels="autograd"
+        direction="TB",
+        values=False,
+        gradients=False,
+        local=False,
+        constants="boxes",
+        labels="autograd",
+        boxes=len(graph.nodes) + 1,
     )
     picture = drawn(graph, shown, remarks, arranged=False, saved=show_saved)
     notes = texts(note for note in picture.graph.notes if note.kind not in MEANT)

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from graphviz_ad._internal.base.errors import ExpressionError
+from graphviz_ad._internal.base.syntax_trees import syntax_tree
 from graphviz_ad._internal.base.text_table import counted_noun
 from graphviz_ad._internal.maths.formula_text import formula_to_text
 from graphviz_ad._internal.maths.formula_tree import (
@@ -318,7 +319,7 @@ def _statements(text: str) -> Sequence[ast.stmt]:
 def _tree(text: str) -> ast.Module:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Python's parser has advice for programmers, such as on "0or 1"
-        return ast.parse(text)
+        return syntax_tree(text)
 
 
 def _check_name(name: str) -> None:

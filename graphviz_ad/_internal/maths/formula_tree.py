@@ -25,6 +25,7 @@ from functools import lru_cache, partial
 from typing import TypeAlias, TypeVar
 
 from graphviz_ad._internal.base.errors import ExpressionError
+from graphviz_ad._internal.base.syntax_trees import syntax_tree
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +144,7 @@ class Refused(ExpressionError):
 def parsed(text: str) -> Tree:
     """The tree of a formula; `ExpressionError` where it is none."""
     try:
-        body = ast.parse(text, mode="eval").body
+        body = syntax_tree(text, "eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise ExpressionError(f"{text!r} is not a formula: {error}; write one as in 'g * (1 - out ** 2)'") from None
     return tree(body)

@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from graphviz_ad._internal.base.syntax_trees import syntax_tree
 from graphviz_ad._internal.maths.formula_pieces import ATOM, COMPARISON, SUM, Piece, measured, printable
 from graphviz_ad._internal.maths.formula_unicode import Unicode
 from graphviz_ad._internal.maths.formula_writing import Writer
@@ -32,7 +33,7 @@ OWN = ("self", "cls")  # whose variables are called by their own names
 def mathematical(text: str, names: Mapping[str, str]) -> str | None:
     """An expression as mathematics; ``names`` are what its variables are called. None where it is none."""
     try:
-        tree = ast.parse(text, mode="eval").body
+        tree = syntax_tree(text, "eval").body
         listed = tree.elts if isinstance(tree, ast.Tuple) and tree.elts else [tree]
         writer = ProgramWriter(Writer(Unicode(), {}), names)
         return ", ".join([writer.piece(part).text for part in listed])
@@ -43,7 +44,7 @@ def mathematical(text: str, names: Mapping[str, str]) -> str | None:
 def variables_in(text: str) -> frozenset[str]:
     """The variables that an expression reads."""
     try:
-        return frozenset(node.id for node in ast.walk(ast.parse(text, mode="eval")) if isinstance(node, ast.Name))
+        return frozenset(node.id for node in ast.walk(syntax_tree(text, "eval")) if isinstance(node, ast.Name))
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return frozenset()
 

@@ -19,6 +19,7 @@ from typing import Any
 import torch
 from torch.nn.parameter import UninitializedParameter
 
+from graphviz_ad._internal.base.syntax_trees import syntax_tree
 from graphviz_ad._internal.graph.notices import (
     BACKWARD_CALLS,
     MODEL,
@@ -197,7 +198,7 @@ def written_lines(codes: Iterable[CodeType]) -> Iterator[Written]:
 def _lines_in(text: str, file: str) -> tuple[tuple[Written, tuple[tuple[str, int], ...]], ...]:
     """Those of a file, each with the function that it stands in: its name, and the lines that it may begin at."""
     try:
-        tree = ast.parse(text)
+        tree = syntax_tree(text)
     except (SyntaxError, ValueError, RecursionError):
         return ()  # as a cell with a magic command in it
     found = []

@@ -137,7 +137,7 @@ def facts_of_graph(graph: Graph) -> Facts:
         ),
         "hooks": fact_line(hook for node in graph.node_list for hook in (*node.hooks, *node.hook_effects)),
         "memory": str(graph.memory),
-        "notices": fact_line(note.kind for note in graph.notes if note not in DOUBTS),
+        "notices": fact_line(note.kind for note in graph.notes if note.shown and note not in DOUBTS),
     }
 
 

@@ -16,6 +16,7 @@ from functools import lru_cache
 from types import CodeType
 from typing import Any
 
+from graphviz_ad._internal.base.syntax_trees import syntax_tree
 from graphviz_ad._internal.tracing.tape.call_sites import JUMPS, CallSite
 
 LONGEST = 400  # characters of a statement that anybody is shown
@@ -98,7 +99,7 @@ def go_round(one: CallSite, other: CallSite) -> Loops:
 def parsed_file(lines: tuple[str, ...]) -> ast.Module | None:
     """The source of a file as a tree; None where it is none."""
     try:
-        return ast.parse("".join(lines))
+        return syntax_tree("".join(lines))
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
 
@@ -253,7 +254,7 @@ def meaning_of(node: ast.stmt | ast.Lambda) -> tuple[ast.expr | None, tuple[str,
         case ast.AnnAssign(target=target, value=value):
             return value, tuple(names_filled(target))
         case ast.AugAssign(target=target, op=op, value=value):
-            before = ast.parse(ast.unparse(target), mode="eval").body
+            before = syntax_tree(ast.unparse(target), "eval").body
             return ast.BinOp(before, op, value), tuple(names_filled(target))
     return getattr(node, SAYS.get(type(node), ""), None), ()
 

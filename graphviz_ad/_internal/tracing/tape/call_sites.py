@@ -19,6 +19,7 @@ from pathlib import PurePath
 from types import CodeType
 from typing import NamedTuple
 
+from graphviz_ad._internal.base.syntax_trees import syntax_tree
 from graphviz_ad._internal.operations.names import PROPERTIES, UNARY
 from graphviz_ad._internal.operations.traits import GETITEM, SETITEM
 
@@ -456,7 +457,7 @@ def _stored(step: dis.Instruction) -> tuple[str, ...]:
 
 def _parsed(text: str) -> ast.expr | None:
     try:
-        return ast.parse(f"({text})", mode="eval").body
+        return syntax_tree(f"({text})", "eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
 

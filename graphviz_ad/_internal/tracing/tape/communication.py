@@ -24,6 +24,7 @@ import torch
 from torch import Tensor
 from torch import distributed as dist
 
+from graphviz_ad._internal.base.syntax_trees import syntax_tree
 from graphviz_ad._internal.graph.messages import PAIRS, Message
 from graphviz_ad._internal.graph.rank_messages import name_of_operation
 from graphviz_ad._internal.graph.snapshot import Snapshot
@@ -365,7 +366,7 @@ def receiving_variable(kind: Kind, place: Place) -> str | None:
     if site is None or not (site.written or "").removeprefix("i").startswith(kind.name):
         return None
     try:
-        call = ast.parse(site.text, mode="eval").body
+        call = syntax_tree(site.text, "eval").body
     except (SyntaxError, ValueError):
         return None
     first = call.args[0] if isinstance(call, ast.Call) and call.args else None
