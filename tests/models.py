@@ -98,6 +98,7 @@ INPUTS: dict[tuple[str, str], Callable[[], tuple[Any, ...]]] = {
     ("tracing/test_no_trace_left.py", "Network"): lambda: (torch.ones(4, 3),),
     ("tracing/test_no_trace_left.py", "Sequence"): lambda: (torch.ones(3, 2, 4),),
     ("tracing/test_no_trace_left.py", "Convolution"): lambda: (torch.ones(2, 4, 4),),
+    ("explain/test_reasons.py", "Added"): lambda: (torch.ones(2, 2),),
     ("explain/test_reasons.py", "Tied"): lambda: (torch.tensor([1, 2]),),
     ("small_programs.py", "TwoLayers"): lambda: (torch.ones(2),),
     ("tracing/test_returned_names.py", "Coder"): lambda: (torch.ones(1, 4),),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import io
 import json
 import re
 import subprocess
@@ -338,6 +339,52 @@ def test_what_is_not_installed_is_named_with_what_installs_it(monkeypatch: pytes
     with pytest.raises(MissingDependencyError, match="'graphviz', which is not installed; run: pip install graphviz"):
         gad.make_dot(torch.ones(1, requires_grad=True) * 2)
     assert "pip install 'graphviz-ad[symbolic]'" in str(traced.compare_methods())
+
+
+@pytest.mark.parametrize(
+    ("module", "package", "used"),
+    [
+        ("networkx", "networkx", lambda traced: traced.nx),
+        ("networkx", "networkx", lambda traced: traced.save(io.BytesIO(), format="graphml")),
+        ("matplotlib", "matplotlib", lambda traced: traced.plot().save(io.BytesIO(), format="png")),
+        ("PIL", "pillow", lambda traced: traced.animate().save(io.BytesIO(), format="gif")),
+        ("fontTools", "fonttools", lambda traced: traced.plot().save(io.BytesIO(), format="pdf")),
+        ("sympy", "sympy", lambda traced: gad.trace(lambda x: x * x, 2.0)),
+    ],
+)
+def test_of_what_is_needed_and_is_not_there_it_is_said_what_installs_it(
+    module: str, package: str, used: Callable[[gad.Graph], object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    traced = gad.trace(lambda x: x * x, 2.0)
+    importing = ("graphviz_ad._internal.renderers.", "torch.fx.experimental.symbolic_shapes", f"{module}.")
+    for name in [name for name in sys.modules if name.startswith(importing)]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(
+        MissingDependencyError, match=f"'{package}', which is not installed; run: pip install {package}"
+    ):
+        used(traced)
+
+
+def test_a_package_that_is_there_and_broken_is_not_said_to_be_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in sys.modules if name.partition(".")[0] == "pptx"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "lxml", None)
+    movie = gad.trace(lambda x: x * x, 2.0).animate()
+    with pytest.raises(MissingDependencyError, match=r"'python-pptx', which cannot be imported \(.*lxml"):
+        movie.save(io.BytesIO(), format="pptx")
+
+
+def test_an_error_of_the_program_about_what_it_imports_stays_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "sympy", None)
+
+    def program(x: torch.Tensor) -> torch.Tensor:
+        import sympy
+
+        return x * sympy.pi
+
+    with pytest.raises(ModuleNotFoundError):
+        gad.trace(program, 2.0)
 
 
 def test_make_dot_gives_source_without_running_a_backward_pass() -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from function_cases import RIGHT, WRONG, Case, drawn, made
-from torch import Tensor
+from torch import Tensor, nn
 
 import graphviz_ad as gad
 from graphviz_ad._internal.check.gradient_check import Report
@@ -51,3 +53,33 @@ def test_a_right_backward_gives_no_alarm(name: str) -> None:
     assert report.ok, report
     assert DIFFERS not in str(report)
     assert report.coverage.examined == report.coverage.of, report
+
+
+class Adjoint(torch.autograd.Function):
+    """What a layer makes of its input; it is given the parameters so that they get gradients, and reads them inside."""
+
+    @staticmethod
+    def forward(ctx: Any, layer: nn.Module, strict: bool, x: Tensor, *parameters: Tensor) -> Tensor:
+        ctx.layer, ctx.strict, ctx.parameters = layer, strict, parameters
+        ctx.save_for_backward(x)
+        with torch.no_grad():
+            return layer(x)  # type: ignore[no-any-return]
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Any, ...]:
+        x = ctx.saved_tensors[0].detach().requires_grad_()
+        with torch.enable_grad():
+            wanted = (x, *ctx.parameters)
+            found = torch.autograd.grad(ctx.layer(x), wanted, grads, allow_unused=not ctx.strict)
+        whole = [torch.zeros_like(one) if grad is None else grad for one, grad in zip(wanted, found, strict=True)]
+        return None, None, *whole
+
+
+@pytest.mark.parametrize("strict", [True, False])
+def test_a_function_that_reads_its_parameters_elsewhere_is_not_said_to_be_wrong(strict: bool) -> None:
+    layer = nn.Linear(3, 2)
+    traced = gad.trace(lambda x: Adjoint.apply(layer, strict, x, *layer.parameters()).sum(), torch.ones(3))
+    report = traced.check()
+    assert report.ok
+    assert "WRONG" not in str(report)
+    assert ("cannot be run alone" in str(report)) == strict

@@ -184,3 +184,19 @@ def test_an_error_for_want_of_a_graph_names_what_cut_it_off() -> None:
 def test_a_gradient_is_told_without_the_sign_of_a_zero() -> None:
     graph = gad.trace(lambda x: torch.relu(-x.abs() - 1).sum(), leaf(1, 2))
     assert graph.why("x").startswith("The gradient of x is [0, 0]: ")
+
+
+def test_what_led_to_the_loss_of_an_earlier_pass_is_not_said_to_lead_to_none() -> None:
+    critic, target, actor = nn.Linear(2, 1), nn.Linear(2, 1), nn.Linear(2, 2)
+    states, nets = torch.ones(3, 2), nn.ModuleDict({"critic": critic, "target": target, "actor": actor})
+    with gad.record(nets) as recorded:
+        with torch.no_grad():
+            wanted = target(states) * 0.9
+        (critic(states) - wanted).square().mean().backward()
+        critic(actor(states)).sum().backward()
+        with torch.no_grad():
+            for slow, fast in zip(target.parameters(), critic.parameters(), strict=True):
+                slow.mul_(0.9).add_(fast, alpha=0.1)
+    answer = recorded.graph.why("wanted")
+    assert "Nothing that a backward pass began at" not in answer
+    assert "as a target network or a moving average is: no gradient is missing there." in answer

@@ -41,6 +41,57 @@ def test_a_hook_on_a_tensor_is_told(size: int, factor: float) -> None:
     assert ("a hook made it 0." in graph.why("w")) == (factor == 0)
 
 
+ALIKE = "The two differ in what is not told here, as the order of their elements."
+
+
+@pytest.mark.parametrize("turned", [lambda g: g.flip(0), lambda g: g.roll(1), lambda g: g.view(-1, 40).T.reshape(-1)])
+@pytest.mark.parametrize("on_tensor", [True, False])
+@pytest.mark.parametrize("factor", [None, 3.0])
+def test_a_hook_that_puts_a_large_gradient_in_another_order_is_told(
+    turned: Callable[[Tensor], Tensor], on_tensor: bool, factor: float | None
+) -> None:
+    w = torch.linspace(1, 2, 70_000, requires_grad=True)
+    with gad.record() as recording:
+        h = w * 2
+        if on_tensor:
+            h.register_hook(turned)
+        else:
+            h.grad_fn.register_prehook(lambda grads: (turned(grads[0]),))  # type: ignore[union-attr]
+        loss = (h * w.detach()).sum() + (h.sum() * factor if factor is not None else 0)
+        loss.backward()
+    graph = recording.graph
+    assert graph.notices == ("A hook changed the gradient of h after the edges had been added up.",)
+    assert "A hook made that of the" in graph.why("h")
+    assert (ALIKE in graph.why("h")) == (factor is None)  # of a sum of two, no norm is known
+    assert from_json(graph.to_json()).why("h") == graph.why("h")
+
+
+@pytest.mark.parametrize("way", [lambda g: g.T, lambda g: g.flip(0)])
+def test_another_order_of_a_matrix_is_told_behind_a_transposition(way: Callable[[Tensor], Tensor]) -> None:
+    w = torch.linspace(1, 2, 400).reshape(20, 20).requires_grad_()
+    for hung in (False, True):
+        w.grad = None
+        with gad.record() as recording:
+            h = w * 1
+            if hung:
+                h.register_hook(way)
+            ((h.T * 1).T * w.detach()).sum().backward()
+        assert bool(recording.graph.notices) == hung
+
+
+def test_what_a_hook_makes_of_a_large_gradient_after_accumulation_is_told_apart_by_its_order() -> None:
+    w = torch.linspace(1, 2, 400, requires_grad=True)
+
+    def turned(leaf: Tensor) -> None:
+        assert leaf.grad is not None
+        leaf.grad = leaf.grad.flip(0)
+
+    w.register_post_accumulate_grad_hook(turned)
+    with gad.record() as recording:
+        (w * w).sum().backward()
+    assert "of which a hook made" in recording.graph.why("w")
+
+
 @pytest.mark.parametrize("size", SIZES)
 def test_a_hook_on_a_node_is_told(size: int) -> None:
     graph, _ = recorded(size, lambda w, h: h.grad_fn.register_prehook(lambda grads: (grads[0] * 5,)))  # type: ignore[union-attr]

@@ -747,3 +747,62 @@ def test_of_a_constant_gradient_there_is_no_second_one() -> None:
         said = recorded.graph.why(name)
         assert "what was differentiated is linear, its derivative is a constant" in said
         assert "requires_grad_()" not in said
+
+
+def test_what_is_parametrized_is_answered_by_its_parameters() -> None:
+    parametrizations = torch.nn.utils.parametrizations
+    layers = [parametrizations.spectral_norm(nn.Linear(3, 2)), parametrizations.weight_norm(nn.Linear(2, 2))]
+    unused = parametrizations.orthogonal(nn.Linear(2, 2))
+    net = nn.Sequential(*layers, unused)
+    with gad.record(net) as recorded:
+        layers[1](layers[0](torch.randn(4, 3))).square().sum().backward()
+    graph, original = recorded.graph, "parametrizations.weight.original"
+    said = f"0.weight is what a parametrization computes from 0.{original}."
+    assert graph.why("0.weight") == f"{said} {graph.why(f'0.{original}')}"
+    assert f"{graph.why(f'1.{original}0')} {graph.why(f'1.{original}1')}" in graph.why("1.weight")
+    assert graph.why("2.weight").endswith(graph.why(f"2.{original}"))
+    assert f"no operation read 2.{original} here" in graph.why("2.weight")
+    assert graph.why("module.0.weight") != ""
+    with pytest.raises(UnknownNameError, match=r"no node named '0\.bias_'"):
+        graph.why("0.bias_")
+
+
+class Added(nn.Module):
+    """What low-rank adaptation adds to a weight that is frozen."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.down, self.up = nn.Parameter(torch.ones(1, 2)), nn.Parameter(torch.zeros(2, 1))
+
+    def forward(self, weight: Tensor) -> Tensor:
+        return weight + self.up @ self.down
+
+
+def test_what_is_trained_in_a_parametrization_is_told_with_what_it_is_added_to() -> None:
+    layer = nn.Linear(2, 2).requires_grad_(False)
+    torch.nn.utils.parametrize.register_parametrization(layer, "weight", Added())
+    layer.parametrizations.weight.original.requires_grad_(False)  # type: ignore[union-attr]
+    answer = gad.trace(layer, torch.ones(3, 2)).why("weight")
+    folder = "parametrizations.weight."
+    assert f"computes from {folder}original, {folder}0.up and {folder}0.down." in answer
+    assert (
+        f"It is 0 from v1 (matmul, test_reasons.py:{line_of(Added.forward, 'return')}) on: {folder}0.up is 0" in answer
+    )
+
+
+def test_a_parametrized_weight_of_one_layer_is_asked_for_by_its_own_name() -> None:
+    layer = torch.nn.utils.parametrizations.weight_norm(nn.Linear(2, 2))
+    traced = gad.trace(layer, torch.randn(3, 2))
+    assert traced.why("weight").startswith(
+        "weight is what a parametrization computes from parametrizations.weight.original0 and"
+    )
+
+
+def test_no_remedy_is_named_where_whole_numbers_are_drawn() -> None:
+    logits = torch.zeros(3, requires_grad=True)
+    with gad.record() as recorded:
+        chosen = torch.distributions.Categorical(logits=logits).sample()
+        (logits.log_softmax(-1)[chosen] * 2).backward()
+    answer = recorded.graph.why("chosen")
+    assert "holds int64, and only real and complex numbers have derivatives." in answer
+    assert "requires_grad_" not in answer

@@ -27,7 +27,7 @@ OPERATIONS = {plain(name) for name in {*RULES, *names.ALIASES, *names.ALIASES.va
 SOMETHING_ELSE: Mapping[str, tuple[str, set[str]]] = {
     "ad_number.py": ("the teaching engine: a file that is read alone, and has rules of its own", OPERATIONS),
     "check/link_numbers.py": ("the dtypes that are floating", {"float"}),
-    "explain/reasons.py": ("the dtypes that are floating", {"float", "half", "double"}),
+    "explain/asked.py": ("the dtypes that are floating", {"float", "half", "double"}),
     "graph/file_checking.py": ("words of JSON Schema, and dtypes", {"maximum", "minimum", "float"}),
     "graph/file_schema.py": ("words of JSON Schema", {"maximum", "minimum"}),
     "graph/precision.py": ("a dtype", {"bfloat16"}),

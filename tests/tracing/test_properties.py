@@ -233,7 +233,8 @@ def assert_sums_up(brief: Snapshot | None, whole: Snapshot | None) -> None:
     if brief.stats is not None and expected is not None:
         # a mean may be what is left of terms that cancel
         rounding = 1e-6 * expected.norm if np.isfinite(expected.norm) else 0.0
-        assert astuple(brief.stats) == pytest.approx(astuple(expected), rel=1e-5, abs=rounding, nan_ok=True)
+        # all but what is of the run alone
+        assert astuple(brief.stats)[:-1] == pytest.approx(astuple(expected)[:-1], rel=1e-5, abs=rounding, nan_ok=True)
 
 
 @at_random(EXAMPLES // 4)

@@ -252,3 +252,47 @@ def test_a_result_of_several_is_called_as_it_is_read_whatever_the_method_runs_as
         mu, logvar = encoded(torch.ones(1, 2))
         (mu.exp() + logvar.square()).sum().backward()
     assert [recorded.graph.find(name).op for name in ("mu", "logvar")] == ["linear", "linear"]
+
+
+def test_what_stands_in_several_variables_is_found_by_each() -> None:
+    generator, noise = Generator(), torch.randn(3, 2)
+    with gad.record(generator) as recorded:
+        fake = generator(noise)
+        second = fake
+        third = second
+        shifted = fake * 3
+        moved = shifted  # noqa: F841
+        (loss,) = [third.sum() + shifted.sum()]
+        loss.backward()
+    for name in ("fake", "second", "third", "output"):
+        assert recorded.graph.find(name).op == "tanh", name
+    assert recorded.graph.find("moved").op == "mul" == recorded.graph.find("shifted").op
+    assert recorded.graph.find("loss").op == "add"
+
+
+def test_a_variable_that_is_set_anew_is_no_other_name() -> None:
+    x = torch.ones(2, requires_grad=True)
+    with gad.record() as recorded:
+        first = x * 2
+        other = first
+        other = other + 1
+        other.sum().backward()
+    assert recorded.graph.find("first").op == "mul"
+    assert recorded.graph.find("other").op == "add"
+
+
+def test_what_requires_grad_hands_back_is_called_as_the_variable_that_takes_it() -> None:
+    layer = nn.Linear(2, 1)
+    with gad.record(layer) as recorded:
+        mixed = (torch.ones(3, 2) * 2).requires_grad_()
+        marked = (torch.ones(3, 2) * 3).requires_grad_(True)
+        (layer(mixed) + layer(marked)).sum().backward()
+    assert [recorded.graph.find(name).op for name in ("mixed", "marked")] == ["mul", "mul"]
+
+
+def test_what_is_computed_while_an_object_is_made_has_not_the_name_of_the_object() -> None:
+    mean = torch.zeros(2, requires_grad=True)
+    with gad.record() as recorded:
+        normal = torch.distributions.Normal(mean, torch.ones(2))
+        normal.log_prob(torch.ones(2)).sum().backward()
+    assert [node.op for node in recorded.graph.node_list if node.name == "normal"] == []

@@ -80,3 +80,16 @@ def test_how_a_module_is_called_is_no_operation_of_the_program() -> None:
     graph = recorded(nn.Sequential(model, nn.Linear(2, 1)), torch.tensor([1.0, -1.0]))
     named = {name for node in (*graph.node_list, *graph.detail.node_list) for name in (node.op, node.call_op)}
     assert "inner" not in named
+
+
+def test_what_is_computed_of_parameters_in_the_program_is_followed_and_not_said_to_be_gathered() -> None:
+    layer, x = nn.Linear(2, 1), torch.ones(3, 2)
+    named = dict(layer.named_parameters())
+    with gad.record(layer) as recorded:
+        inner = torch.func.functional_call(layer, named, x).square().mean()
+        slopes = torch.autograd.grad(inner, list(named.values()), create_graph=True)
+        fast = {name: old - 0.1 * slope for (name, old), slope in zip(named.items(), slopes, strict=True)}
+        torch.func.functional_call(layer, fast, x + 1).square().mean().backward()
+    graph = recorded.graph
+    assert graph.notices == ("2 backward passes were recorded, each in graph.passes; a picture shows the last.",)
+    assert "stood for" not in graph.why("weight")

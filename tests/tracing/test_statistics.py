@@ -59,3 +59,15 @@ def test_a_large_mask_is_saved_and_loaded(tmp_path: Path) -> None:
     masks = [node.value for node in graph.node_list if node.value is not None and node.value.dtype == "bool"]
     assert [(type(mask.min), mask.min, mask.max) for mask in masks] == [(float, 0.0, 1.0)]
     assert gad.Graph.load(graph.save(tmp_path / "g.json")).node_list == graph.node_list
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_what_tells_orders_apart_is_of_the_order_of_elements_and_not_of_memory(dtype: torch.dtype) -> None:
+    tensor = torch.randn(300, 400, generator=torch.Generator().manual_seed(0)).to(dtype)
+    there, turned = (statistics_of_tensor(one) for one in (tensor, tensor.flip(0)))
+    again = statistics_of_tensor(tensor.t().contiguous().t())
+    assert there is not None
+    assert turned is not None
+    assert again is not None
+    assert there.weighted == again.weighted
+    assert there.weighted != turned.weighted

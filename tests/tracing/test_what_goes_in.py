@@ -235,3 +235,37 @@ def test_inputs_of_whole_numbers_that_nobody_reads_are_data() -> None:
     assert (kinds["input_ids"], kinds["attention_mask"], kinds["embed.weight"]) == ("data", "data", "leaf")
     assert graph.find("embed.weight").grad.array.sum(1).tolist() == [0, 0, 0, 2, 0]
     assert "keep" not in kinds
+
+
+# --- what nothing reads
+
+
+class Ignoring(torch.autograd.Function):
+    """Twice the first of what it is given."""
+
+    @staticmethod
+    def forward(ctx: object, x: Tensor, y: Tensor) -> Tensor:
+        return x * 2
+
+    @staticmethod
+    def backward(ctx: object, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        return grads[0] * 2, None
+
+
+def reads_all_but_two(x: Tensor, t: Tensor, more: dict[str, Tensor], label: Tensor) -> tuple[Tensor, Tensor]:
+    return Ignoring.apply(x, more["a"]).reshape(more["b"].shape).sum(), label
+
+
+def test_inputs_that_no_operation_reads_are_told_and_those_that_are_handed_back_are_not() -> None:
+    x, t, a, b, label = (torch.ones(2, requires_grad=True) for _ in range(5))
+    traced = gad.trace(reads_all_but_two, x, t, {"a": a, "b": b}, label)
+    assert traced.notices[-1] == "No operation read these 2 inputs: t, more.b."
+    assert "since no operation read it here" in traced.why("t")
+    assert gad.trace(lambda x, y: x * 2, 1.0, 2.0).notices == ("No operation read this input: y.",)
+    assert gad.trace(lambda x, y: x * y, 1.0, 2.0).notices == ()
+
+
+def test_data_that_nothing_reads_is_not_said_to_lack_requires_grad_alone() -> None:
+    traced = gad.trace(lambda x, y: x * 2, torch.ones(2, requires_grad=True), torch.ones(2))
+    assert traced.notices == ()
+    assert traced.why("y").endswith("No operation read it here.")

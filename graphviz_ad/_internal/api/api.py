@@ -20,6 +20,7 @@ from graphviz_ad._internal.api.still_plans import plain, still
 from graphviz_ad._internal.base.argument_types import Axes, Destination, Says, StrPath, shown_value
 from graphviz_ad._internal.base.checked_calls import checking_arguments, saves, takes
 from graphviz_ad._internal.base.errors import GraphvizADWarning, MissingDependencyError, OptionError, UnknownNameError
+from graphviz_ad._internal.base.needed_packages import broken
 from graphviz_ad._internal.base.registry import Registry
 from graphviz_ad._internal.base.save_folder import is_folder, write_folder
 from graphviz_ad._internal.diagnosis.history import history_of_graph, history_of_steps
@@ -628,7 +629,8 @@ def make_dot(
     try:
         import graphviz
     except ImportError as error:
-        raise MissingDependencyError("graphviz", "", "make_dot", "trace() and plot() do without it") from error
+        instead = "trace() and plot() do without it"
+        raise MissingDependencyError("graphviz", "", "make_dot", instead, broken(error, "graphviz")) from error
 
     if callable(var):
         raise OptionError(

@@ -103,10 +103,11 @@ class LayoutTimeout(LayoutError):
 class MissingDependencyError(GraphvizADError, ImportError):
     """A package is not installed: an optional one, or one that was left out where everything else came."""
 
-    def __init__(self, package: str, extra: str, purpose: str, instead: str = "") -> None:
+    def __init__(self, package: str, extra: str, purpose: str, instead: str = "", broken: str = "") -> None:
         wanted = f"'graphviz-ad[{extra}]'" if extra else package
         remedy = f"run: pip install {wanted}{'; ' + instead if instead else ''}"
-        super().__init__(f"{purpose} needs the package {package!r}, which is not installed; {remedy}")
+        state = f"cannot be imported ({broken})" if broken else "is not installed"
+        super().__init__(f"{purpose} needs the package {package!r}, which {state}; {remedy}")
 
 
 class SaveError(GraphvizADError, OSError):

@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import Any
 
 from graphviz_ad._internal.base.errors import UnknownNameError
+from graphviz_ad._internal.base.needed_packages import named_if_missing
 
 
 class Registry(Mapping[str, Any]):
@@ -23,7 +24,8 @@ class Registry(Mapping[str, Any]):
         if name not in self._entries:
             raise UnknownNameError(self.kind, name, self._entries, self._hint)
         module, _, attribute = self._entries[name].partition(":")
-        return getattr(import_module(module), attribute)
+        with named_if_missing(f"{self.kind} {name!r}"):
+            return getattr(import_module(module), attribute)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._entries)

@@ -14,6 +14,7 @@ from graphviz_ad._internal.check.verdicts import (
     AGREES,
     BESIDE,
     DIFFERS,
+    ELSEWHERE,
     FAILED,
     KINK,
     NOT_FINITE,
@@ -113,6 +114,8 @@ def _input(call: AppliedFunction, place: int) -> InputOfFunction:
     slope = slope_at(call, call.values, call.sent, place)
     if slope.verdict in (KINK, DIFFERS):
         slope = seen_from_beside(call, place, slope)
+    if slope.verdict == DIFFERS and is_read_elsewhere(call, place):
+        slope = replace(slope, verdict=UNKNOWN, why=ELSEWHERE)
     return InputOfFunction(call.inputs[place], slope, fault_of(call, place) if slope.verdict == DIFFERS else None)
 
 
@@ -135,6 +138,15 @@ def is_its_own(call: AppliedFunction, place: int) -> bool:
         return ran is alone
     near = allowed(call.precision, ROUNDINGS, np.max(np.abs(ran), initial=0.0))
     return equal(alone, ran, near, call.precision) is not False
+
+
+def is_read_elsewhere(call: AppliedFunction, place: int) -> bool:
+    """Whether a Function alone makes nothing of an input of which its backward made something in the run: it is given
+    what it reads from somewhere else, as the parameters of a module are.
+    """
+    assert call.sent is not None
+    ran, alone = call.sent[place], call.gradients(call.values, call.arrived)[place]
+    return ran is not None and bool(np.any(ran)) and (alone is None or not np.any(alone))
 
 
 def slope_at(call: AppliedFunction, values: Sequence[Array], sent: Arrays, place: int) -> Slope:

@@ -18,6 +18,7 @@ from graphviz_ad._internal.check.verdicts import (
     BESIDE,
     CUT,
     DIFFERS,
+    ELSEWHERE,
     FAILED,
     HELD,
     HOOKED,
@@ -137,6 +138,7 @@ REASONS: Mapping[str, str] = {
     " padding, divides by frequency, passes through steps, or draws numbers",
     FAILED: "the target raised, or gave other shapes, where its inputs had moved a little",
     TURNS: "the function turns within the shortest step",
+    ELSEWHERE: "alone, it makes nothing of this argument, as where it reads the same from somewhere else",
     TOO_MANY: "too many of them would have to be examined one by one",
 }
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 AGREES, DIFFERS, KINK, CUT, UNKNOWN = "yes", "NO", "kink", "cut", "—"
 
 # why there is no verdict, or what goes with one
-ROUNDING, NOT_FINITE, STEPS, MEANT, BESIDE, HELD, HOOKED, ABSENT, FAILED, TOO_MANY, TURNS = (
+ROUNDING, NOT_FINITE, STEPS, MEANT, BESIDE, HELD, HOOKED, ABSENT, FAILED, TOO_MANY, TURNS, ELSEWHERE = (
     "rounding",
     "not finite",
     "steps",
@@ -22,6 +22,7 @@ ROUNDING, NOT_FINITE, STEPS, MEANT, BESIDE, HELD, HOOKED, ABSENT, FAILED, TOO_MA
     "failed",
     "too many",
     "turns",  # within the shortest step
+    "elsewhere",  # what is given as an argument is read from somewhere else
 )
 
 

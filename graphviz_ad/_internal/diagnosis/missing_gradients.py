@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from graphviz_ad._internal.diagnosis.course import Course, Parameter, module_of, operation
 from graphviz_ad._internal.diagnosis.findings import ERROR, NOTE, WARNING, Finding, Severity
 from graphviz_ad._internal.explain.consequences import leads_to_a_loss, may_lead_to_a_loss, ran_in, takes_out
-from graphviz_ad._internal.explain.reasons import NOT_ASKED, TAKEN, Stop, cut_sources_of, stops_of
+from graphviz_ad._internal.explain.stops import NOT_ASKED, TAKEN, Stop, cut_sources_of, stops_of
 from graphviz_ad._internal.graph.cuts import CUT_BY_THE_PROGRAM, DETACHED
 from graphviz_ad._internal.graph.grad_history import STEP, history_of
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node

@@ -28,6 +28,13 @@ def text_of(snap: Snapshot | None) -> str:
     )
 
 
+def alike_in_words(one: Snapshot | None, other: Snapshot | None) -> str:
+    """What is to be said where two gradients differ of which the same is told; "" where they are told apart."""
+    if one is None or other is None or text_of(one) != text_of(other):
+        return ""
+    return "The two differ in what is not told here, as the order of their elements."
+
+
 def size_of(snap: Snapshot | None) -> float:
     """How much a gradient weighs among others: what is not finite weighs most, what is not known least."""
     if snap is None:

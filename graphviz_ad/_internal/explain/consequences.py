@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node
 from graphviz_ad._internal.operations.names import NUMBER_OF_TENSOR
@@ -14,10 +14,19 @@ def leads_to_a_loss(graph: Graph, key: str) -> bool:
     """Whether something that a gradient was fed in at in this pass was computed from a node, in whatever way; an
     update of a parameter is no part of a computation.
     """
+    return _leads_to(graph, key, {node.key for node in graph.node_list if is_root(node)})
+
+
+def leads_to_any_loss(graph: Graph, key: str) -> bool:
+    """The same, of all passes."""
+    return _leads_to(graph, key, {node.key for done in graph.passes for node in done.node_list if is_root(node)})
+
+
+def _leads_to(graph: Graph, key: str, roots: Container[str]) -> bool:
     seen, waiting = {key}, [key]
     while waiting:
         node = graph.nodes[waiting.pop()]
-        if is_root(node):
+        if node.key in roots:
             return True
         for found in numbers_like(graph, node) if takes_out(node) else ():
             if found.key not in seen:

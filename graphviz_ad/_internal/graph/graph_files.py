@@ -16,6 +16,7 @@ import numpy as np
 
 from graphviz_ad._internal.base.argument_types import StrPath
 from graphviz_ad._internal.base.errors import GraphFormatError
+from graphviz_ad._internal.base.needed_packages import named_if_missing
 from graphviz_ad._internal.base.visible_text import visible
 from graphviz_ad._internal.graph.arguments import Word
 from graphviz_ad._internal.graph.file_checking import Damage, check_file, read_number
@@ -112,7 +113,8 @@ def _snapshot(snap: Snapshot) -> dict[str, Any]:
         data = {"dtype": snap.data.dtype.str, "elements": [_json_number(x) for x in snap.data.reshape(-1).tolist()]}
     elif snap.data is not None:
         data = _json_number(snap.data)
-    stats = None if snap.stats is None else [_json_number(getattr(snap.stats, field.name)) for field in fields(Stats)]
+    kept = [field.name for field in fields(Stats) if field.compare]
+    stats = None if snap.stats is None else [_json_number(getattr(snap.stats, name)) for name in kept]
     plain = {"shape": list(snap.shape), "dtype": snap.dtype, "data": data, "stats": stats, "missing": snap.missing}
     return plain | ragged_record(snap.shape)
 
@@ -282,7 +284,8 @@ def _read_snapshot(record: Mapping[str, Any]) -> Snapshot:
 
 def to_graphml(graph: Graph) -> str:
     """GraphML with the readable attributes on nodes and edges, and the whole graph as JSON in one graph attribute."""
-    import networkx
+    with named_if_missing("a graph as networkx has it", "networkx"):
+        import networkx
 
     plain = networkx.MultiDiGraph(name=visible(graph.name), graphviz_ad=to_json(graph))
     for node in graph.node_list:  # XML has no place for control characters; the JSON keeps names as they are
@@ -299,7 +302,8 @@ def to_graphml(graph: Graph) -> str:
 
 
 def _json_in_graphml(text: str, path: StrPath) -> str:
-    import networkx
+    with named_if_missing("a graph as networkx has it", "networkx"):
+        import networkx
 
     try:
         found = networkx.parse_graphml(text, force_multigraph=True).graph.get("graphviz_ad")

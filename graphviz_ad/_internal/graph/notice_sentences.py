@@ -24,6 +24,7 @@ from graphviz_ad._internal.graph.notices import (
     TIED,
     TIED_TOO,
     UNREAD,
+    UNREAD_INPUTS,
     UNREAD_SO_FAR,
     WITHOUT_GRADIENT,
     WRITTEN_LINES,
@@ -227,6 +228,11 @@ SENTENCES: Mapping[str, Callable[[Notice], str]] = {
     ),
     "not looked into": lambda note: f"What is in {with_types(note)} was not looked into for outputs.",
     "taken in part": lambda note: f"Of what the {note['what']} gives, only the first {note['count']} were taken.",
+    # what it was given
+    UNREAD_INPUTS: lambda note: (
+        f"No operation read {'this input' if len(note.subjects) == 1 else f'these {len(note.subjects)} inputs'}:"
+        f" {names_in_short(note.subjects)}."
+    ),
     # its parameters
     UNREAD: unread,
     UNREAD_SO_FAR: unread,

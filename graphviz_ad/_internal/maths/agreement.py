@@ -201,8 +201,8 @@ def sums_up(
 
 
 def means_add_up(total: Snapshot, parts: Sequence[Snapshot]) -> bool:
-    """Whether a large gradient may be the sum of others, as far as statistics tell: by its mean, and where it is of
-    one alone, by its norm and its extremes; True where they do not tell.
+    """Whether a large gradient may be the sum of others, as far as statistics tell: by its mean and the sum of its
+    elements by place, and where it is of one alone, by its norm and its extremes; True where they do not tell.
     """
     held = [part.stats for part in (total, *parts)]
     if any(stats is None or stats.nonfinite for stats in held):
@@ -214,6 +214,11 @@ def means_add_up(total: Snapshot, parts: Sequence[Snapshot]) -> bool:
     size = sum(stats.norm for stats in each) / math.sqrt(total.numel)
     apart = share * size + smallest(total.dtype, roundings)
     if abs(whole.mean - sum(stats.mean for stats in each)) > apart:
+        return False
+    by_place = [stats.weighted for stats in each if stats.weighted is not None]
+    told = whole.weighted is not None and len(by_place) == len(each)
+    # weights that know nothing of what is rounded where add roundings up like steps in any direction
+    if told and abs((whole.weighted or 0.0) - sum(by_place)) > 10 * math.sqrt(total.numel) * apart:
         return False
     if len(each) > 1:
         return whole.norm <= sum(stats.norm for stats in each) * (1 + share) + smallest(total.dtype, roundings)

@@ -206,6 +206,11 @@ def keeps_elements(aten: str) -> bool:
     return bool({public_name(aten), public_name(f"_{aten}")} & (VIEWS_IN_ORDER | REORDERED))
 
 
+def keeps_order(aten: str) -> bool:
+    """The same of those that keep the order, too."""
+    return bool({public_name(aten), public_name(f"_{aten}")} & VIEWS_IN_ORDER)
+
+
 def is_detach(op: str | None) -> bool:
     """Whether an operation is detach() itself."""
     return op == "detach"

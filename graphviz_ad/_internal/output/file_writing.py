@@ -12,6 +12,7 @@ from typing import Any
 
 from graphviz_ad._internal.base.argument_types import Destination, shown_value
 from graphviz_ad._internal.base.errors import OptionError, SaveError, UnknownNameError
+from graphviz_ad._internal.base.needed_packages import named_if_missing
 from graphviz_ad._internal.base.registry import Registry
 from graphviz_ad._internal.base.save_file import write
 from graphviz_ad._internal.output.format_table import FILMS, STILLS
@@ -89,4 +90,5 @@ def render(renderer: Callable[..., Any], thing: object, what: str, options: Mapp
     if wrong := [name for name in options if name not in known]:
         has = f"its options are {', '.join(known)}" if known else "it has none"
         raise OptionError(f"{wrong[0]}={options[wrong[0]]!r} is no option of {what}; {has}")
-    return renderer(thing, **options)
+    with named_if_missing(what):
+        return renderer(thing, **options)

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from graphviz_ad._internal.base.needed_packages import named_if_missing
 from graphviz_ad._internal.graph.graph import Graph
 from graphviz_ad._internal.layouts.choice import place_scene
 from graphviz_ad._internal.scene.paint import block_size
@@ -30,7 +31,8 @@ def networkx_graph(graph: Graph) -> nx.MultiDiGraph:
     ``pos`` its place in points, y up, so that ``nx.draw(g.nx, pos=nx.get_node_attributes(g.nx, "pos"),
     labels=nx.get_node_attributes(g.nx, "label"))`` draws it.
     """
-    import networkx
+    with named_if_missing("a graph as networkx has it", "networkx"):
+        import networkx
 
     labels, places = drawn(graph)
     made = networkx.MultiDiGraph(name=graph.name, notices=graph.notices)

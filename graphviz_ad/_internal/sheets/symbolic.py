@@ -13,6 +13,7 @@ from types import ModuleType
 from typing import Any
 
 from graphviz_ad._internal.base.errors import ExpressionError, MissingDependencyError, ReplayError
+from graphviz_ad._internal.base.needed_packages import broken
 from graphviz_ad._internal.graph.graph import Graph, Node
 from graphviz_ad._internal.maths.claims import LETTERS, base_name, forward_formula
 from graphviz_ad._internal.maths.formula_letters import SUPERSCRIPTS
@@ -104,7 +105,9 @@ def imported() -> ModuleType:
     try:
         import sympy
     except ImportError as error:
-        raise MissingDependencyError("sympy", "symbolic", "a symbolic derivative") from error
+        raise MissingDependencyError(
+            "sympy", "symbolic", "a symbolic derivative", broken=broken(error, "sympy")
+        ) from error
     return sympy  # type: ignore[no-any-return]
 
 

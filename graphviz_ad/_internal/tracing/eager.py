@@ -26,6 +26,7 @@ from graphviz_ad._internal.graph.notices import (
     TIED,
     TIED_TOO,
     UNREAD,
+    UNREAD_INPUTS,
     UNREAD_SO_FAR,
     Failure,
     Notice,
@@ -122,6 +123,7 @@ def trace(
     with unseen_by_functions():
         notices = about_parameters(tape, modules_of(target, namespace))
         kept.finish(tape)
+        idle = inputs_to_be_read(target, args, kwargs, returned)
         graph = finish(
             tape,
             returned,
@@ -132,7 +134,27 @@ def trace(
             notices=notices,
             started=kept.note_starts,
         )
+        graph = graph.saying(*unread_inputs(graph, idle))
         return replace(graph, target=kept, detail=replace(graph.detail, target=kept) if graph.detail else None)
+
+
+def inputs_to_be_read(target: Any, args: Sequence[Any], kwargs: Mapping[str, Any], returned: Any) -> list[str]:
+    """The names of inputs that want a gradient and are not themselves what the program returns."""
+    handed_back = {id(part.thing) for part in tensors_in(returned).parts}
+    return [
+        name
+        for name, leaf, is_seen in leaves_of_arguments(target, args, kwargs)
+        if is_seen and isinstance(leaf, Tensor) and leaf.requires_grad and id(leaf) not in handed_back
+    ]
+
+
+def unread_inputs(graph: Graph, names: Sequence[str]) -> list[Notice]:
+    """Which of them no operation has read, be it inside of a custom Function."""
+    fine = graph.detail or graph
+    nodes = {node.name: node for node in graph.node_list if node.kind == "leaf"}
+    read = {node.name for one in (graph, fine) for node in one.node_list if one.out_edges(node.key) or node.is_output}
+    found = [name for name in names if name in nodes and name not in read]
+    return [notice(UNREAD_INPUTS, found)] if found else []
 
 
 def made_for(tape: Tape, given: Given, target: Any) -> Replacements:

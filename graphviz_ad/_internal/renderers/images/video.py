@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from graphviz_ad._internal.base.errors import MissingDependencyError, SaveError
+from graphviz_ad._internal.base.needed_packages import broken
 from graphviz_ad._internal.renderers.images.shots import PixelBox, Pixels, Shot
 
 Planes = NDArray[np.uint8]  # (3/2 height, width): all of the brightness, then a quarter of each colour difference
@@ -67,7 +68,11 @@ def video(shots: Iterable[Shot], codec: Codec) -> bytes:
         from av.error import FFmpegError
     except ImportError as error:
         raise MissingDependencyError(
-            "av", "video", f"a {codec.suffix} film", "or save as .gif, .webp, .png or .html, which need nothing more"
+            "av",
+            "video",
+            f"a {codec.suffix} film",
+            "or save as .gif, .webp, .png or .html, which need nothing more",
+            broken(error, "av"),
         ) from error
     file = io.BytesIO()
     try:

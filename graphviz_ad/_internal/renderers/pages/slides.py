@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from graphviz_ad._internal.base.errors import GraphvizADWarning, MissingDependencyError
+from graphviz_ad._internal.base.needed_packages import broken
 from graphviz_ad._internal.base.visible_text import visible, whole_text
 from graphviz_ad._internal.film.film_frames import film_frames
 from graphviz_ad._internal.renderers.svg.still import NAMELESS, escaped_xml, prose, roles
@@ -72,7 +73,11 @@ class Deck:
             from pptx import Presentation
         except ImportError as error:
             raise MissingDependencyError(
-                "python-pptx", "pptx", "a PowerPoint deck", "a .pdf has the same slides; .gif plays on a slide"
+                "python-pptx",
+                "pptx",
+                "a PowerPoint deck",
+                "a .pdf has the same slides; .gif plays on a slide",
+                broken(error, "pptx"),
             ) from error
         self.film, self.theme = film, theme
         new: Any = Presentation

@@ -249,7 +249,8 @@ class Describer:
 
     def marked(self, lines: Iterable[Line], node: Node) -> Iterable[Line]:
         """The lines of a box, with rings in their grids where those are shown."""
-        return with_rings(lines, self.moved, node) if self.options.moves else lines
+        headings = self.options.tensors.headings
+        return with_rings(lines, self.moved, node, headings=headings) if self.options.moves else lines
 
     def value_lines(self, node: Node) -> list[Line]:
         """What a box says of its values; nothing where those of the whole graph are unknown, which a notice says."""

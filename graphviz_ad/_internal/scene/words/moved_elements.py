@@ -128,8 +128,9 @@ def runs(columns: Sequence[int]) -> Iterator[tuple[int, int]]:
         yield members[0], len(members)
 
 
-def with_rings(lines: Iterable[Line], moved: MovedElements, node: Node) -> Iterator[Line]:
-    """The lines of a box, whose grids have their rings and the names of rows and columns."""
+def with_rings(lines: Iterable[Line], moved: MovedElements, node: Node, *, headings: bool = True) -> Iterator[Line]:
+    """The lines of a box, whose grids have their rings and, with ``headings``, the names of rows and columns."""
+    moved = moved if headings else replace(moved, rows={}, columns={})
     for line in lines:
         port = line.number if node.ports[1:] else 0
         yield (

@@ -18,10 +18,11 @@ import torch
 from torch import Tensor
 
 from graphviz_ad._internal.base.errors import TraceError
+from graphviz_ad._internal.base.needed_packages import named_if_missing
 from graphviz_ad._internal.graph.notices import Notice, notice
 from graphviz_ad._internal.graph.snapshot import Snapshot
 from graphviz_ad._internal.maths.derivative_agreement import sum_of_seeds
-from graphviz_ad._internal.operations.traits import keeps_elements
+from graphviz_ad._internal.operations.traits import keeps_order
 from graphviz_ad._internal.tracing.assembly.saved import Keeps, kept_by
 from graphviz_ad._internal.tracing.tape.torch_private import (
     call_first,
@@ -215,7 +216,8 @@ def run_backward(
         if not tensors:  # nothing that gradients could be added to
             torch.autograd.backward(list(outputs), list(seeds), retain_graph=retain)
             return result
-        grads = torch.autograd.grad(list(outputs), tensors, list(seeds), retain_graph=retain, allow_unused=True)
+        with named_if_missing("a backward pass of torch", "sympy"):  # which torch imports there
+            grads = torch.autograd.grad(list(outputs), tensors, list(seeds), retain_graph=retain, allow_unused=True)
     for (i, _), grad in zip(leaves + bare, grads, strict=True):
         result.leaf_grads[i] = keeper.gradient(grad)
     return result
@@ -327,7 +329,7 @@ class _Watch:
         self._gradient, self._asks_locals = keeper.gradient, keeper.capture.local
         # A node is not asked a second time if that would run code of the user, or read memory that a wrapper has not.
         self._asked_once = set(graph.custom) | {i for i, keeps in enumerate(graph.keeps) if not keeps.can_be_asked}
-        self._reshapes = [keeps_elements(aten_stem(name)) for name in graph.names]
+        self._reshapes = [keeps_order(aten_stem(name)) for name in graph.names]
         self._ones: dict[tuple[torch.dtype, torch.device], Tensor] = {}
         # by number of node, what hooks of the user get of it: the tensor, how often it was written to, what it held
         self._made: dict[int, list[tuple[Tensor, int, Snapshot | None] | None]] = {}

@@ -38,12 +38,12 @@ def name_returned(tape: Tape) -> None:
 def names_further_out(namer: CallSite | None, path: Sequence[PathStep]) -> tuple[str, ...]:
     """The variables that take a result in the callers of the function that has one for it: the "fake" of
     ``fake = net(z)``, where net ends on ``return output``; ``namer`` is the site that the variable stands at, ``path``
-    are the frames that lead to the operation.
+    are the frames that lead to the operation. Each with what the same function sets to it, as in ``second = fake``.
     """
-    found: list[str] = []
+    found: list[str] = list(namer.aliases) if namer is not None else []
     steps = list(reversed(path))
     if namer is None or namer not in steps:
-        return ()
+        return tuple(found)
     for step in steps[steps.index(namer) + 1 :]:
         if isinstance(step, int):  # a module
             continue
@@ -54,7 +54,7 @@ def names_further_out(namer: CallSite | None, path: Sequence[PathStep]) -> tuple
             continue
         if not isinstance(step, CallSite) or len(site.names) != 1:
             break
-        found.append(site.names[0])
+        found += [site.names[0], *site.aliases]
         namer = site
     return tuple(dict.fromkeys(found))
 

@@ -131,7 +131,12 @@ class FunctionCall:
                 if grad is not None and isinstance(part, Tensor) and part.requires_grad
             ]
             outputs, seeds = [part for part, _ in pairs], [grad for _, grad in pairs]
-            found = torch.autograd.grad(outputs, leaves, seeds, allow_unused=True) if pairs else [None] * len(leaves)
+            try:
+                found = (
+                    torch.autograd.grad(outputs, leaves, seeds, allow_unused=True) if pairs else [None] * len(leaves)
+                )
+            except Exception as error:
+                raise RerunError(f"the backward of {self.name} raised {type(error).__name__}") from error
         return tuple(None if grad is None else as_array(grad) for grad in found)
 
     def _moved(self, values: Sequence[Array]) -> list[Tensor]:

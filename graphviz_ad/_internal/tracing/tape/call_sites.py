@@ -11,6 +11,7 @@ import bisect
 import dis
 import linecache
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -134,7 +135,7 @@ class CallSite:
         """
         if self.instruction is not None and self.instruction.opname in ("STORE_SUBSCR", "STORE_SLICE"):
             return self._container
-        following = self._following()
+        following = _without_calls_for_flags(self._following())
         step = next(following, None)
         if step is not None and step.opname == "COPY":  # a = b = …, or (a := …)
             step = next(following, None)
@@ -156,6 +157,11 @@ class CallSite:
         ):
             return (self.receiver.variable.rpartition(".")[2],) if self.receiver.variable else ()
         return self._taken_later
+
+    @cached_property
+    def aliases(self) -> tuple[str, ...]:
+        """The further variables that the function sets to what the one has that takes the result."""
+        return _aliases(self.code).get(self.names[0], ()) if len(self.names) == 1 else ()
 
     @cached_property
     def _taken_later(self) -> tuple[str, ...]:
@@ -335,6 +341,21 @@ class CallSite:
 
 
 @lru_cache(maxsize=4096)
+def _aliases(code: CodeType) -> Mapping[str, tuple[str, ...]]:
+    """Variable -> others that the function sets to it, as in ``second = fake``, where it sets each only once."""
+    steps = _steps(code)[0]
+    stored = Counter(str(step.argval) for step in steps if step.opname.startswith(("STORE_", "DELETE_")))
+    given = {*code.co_varnames[: code.co_argcount + code.co_kwonlyargcount], *code.co_freevars}
+    found: dict[str, tuple[str, ...]] = {}
+    for load, store in pairwise(steps):
+        same = load.opname.startswith(LOADS) and store.opname in STORES_OF_VARIABLES and not store.is_jump_target
+        name, other = str(load.argval), str(store.argval)
+        if same and stored[name] == stored[other] == 1 and not given & {name, other}:
+            found[name] = (*found.get(name, ()), other, *found.get(other, ()))
+    return found
+
+
+@lru_cache(maxsize=4096)
 def numbers_in(code: CodeType) -> frozenset[str]:
     """The variables of a function that it sets to numbers written there and to nothing else: by ``x = 2.0``, or by
     ``for x in (1.0, 2.0)`` and ``for i in range(3)``.
@@ -427,6 +448,18 @@ def _imported(code: CodeType) -> frozenset[str]:
     return frozenset(step.argval for step in _steps(code)[0] if step.opname in ("IMPORT_NAME", "IMPORT_FROM"))
 
 
+def _without_calls_for_flags(steps: Iterator[dis.Instruction]) -> Iterator[dis.Instruction]:
+    """The steps without a ``.requires_grad_()`` that they begin with, which hands back what it is called on."""
+    first = next(steps, None)
+    if first is not None and first.opname in ("LOAD_METHOD", "LOAD_ATTR") and first.argval == "requires_grad_":
+        for step in steps:
+            if step.opname == "CALL":
+                break
+    elif first is not None:
+        yield first
+    yield from steps
+
+
 def _moved(step: dis.Instruction, after: dis.Instruction, above: int) -> int | None:
     """How many things lie on a result after an instruction, which ``after`` follows; None where that takes it, or
     may go elsewhere.
@@ -438,10 +471,10 @@ def _moved(step: dis.Instruction, after: dis.Instruction, above: int) -> int | N
         return None
     if step.opname == "FOR_ITER" and above:
         return above + dis.stack_effect(step.opcode, step.arg, jump=True)
-    # of the tuple that the result went into: its first thing lies on top
+    # of the tuple or list that the result went into: its first thing lies on top
     if step.opname == "UNPACK_SEQUENCE" and above < 0:
         return count + above
-    if step.opname == "BUILD_TUPLE" and above < count:
+    if step.opname in ("BUILD_TUPLE", "BUILD_LIST") and above < count:
         return -1 - above if (after.opname, after.arg) == ("UNPACK_SEQUENCE", step.arg) else None
     if step.opcode in JUMPS or step.opname.startswith(("RETURN", "YIELD", "RAISE", "SEND", "POP_JUMP")):
         return None

@@ -250,6 +250,8 @@ class _Walk:
         """A line of torch's own."""
         self.path.append(frame.f_lasti)
         self._pass_by(frame)
+        if frame.f_code.co_name == "__init__":  # which returns nothing, whatever it computes
+            self.naming = False
         if self.site is None:
             self.inner.append((id(frame.f_code), frame.f_lasti))
             # how a module is called, in a function called "inner", is nothing that a program calls

@@ -44,9 +44,12 @@ class StandIns:
         prefix = self._prefixes.get(id(module))
         return None if prefix is None else prefix + name
 
-    def note(self, tensor: Tensor, name: str) -> None:
-        """Note that an operation has read this tensor as the parameter of that name."""
-        self.read[name] = None
+    def note(self, tensor: Tensor, name: str, *, is_made: bool) -> None:
+        """Note that an operation has read this tensor as the parameter of that name; of one that ``is_made`` by
+        operations of the program, these tell how.
+        """
+        if not is_made:
+            self.read[name] = None
         self._tensors[id(tensor)] = weakref.ref(tensor)
 
     def holds(self, tensor: Tensor) -> bool:

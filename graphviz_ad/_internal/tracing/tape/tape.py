@@ -365,7 +365,7 @@ class Tape:
         if name is not None:
             value.name = name
             self.name_later(tensor, name)
-            self.stand_ins.note(tensor, name)
+            self.stand_ins.note(tensor, name, is_made=value.maker is not None)
 
     def _detached_again(self, operation: Operation, between: Value) -> None:
         """Some versions of torch run it twice for one ``detach()``: what stands between never reaches Python, and
