@@ -367,3 +367,25 @@ def test_what_would_do_nothing_is_refused(tmp_path: Path) -> None:
 def test_every_named_place_is_larger_than_its_letters() -> None:
     for place in PLACES.values():
         assert place.smallest < place.usual <= place.largest < place.width / 10
+
+
+def deep(count: int) -> gad.Graph:
+    torch.manual_seed(0)
+    blocks = [nn.Sequential(nn.LayerNorm(8), nn.Linear(8, 16), nn.GELU(), nn.Linear(16, 8)) for _ in range(count)]
+    blocks[count // 2][1].weight.data[0, 0] = float("inf")
+    return gad.trace(nn.Sequential(nn.Embedding(9, 8), *blocks, nn.Linear(8, 2)), torch.tensor([1, 2, 3]))
+
+
+def test_a_graph_that_is_too_large_is_folded_to_what_can_be_read() -> None:
+    graph = deep(24)
+    picture = graph.plot(fit="slide")
+    assert 8 <= len(picture.graph.node_list) <= 40
+    assert legibility(picture.canvas).smallest >= 12 * PIXEL
+    assert any("13" in (node.op or node.name or "") or "13" in node.module for node in picture.graph.node_list)
+    assert any(node.copies is not None and node.copies.count >= 11 for node in picture.graph.node_list)
+
+
+def test_no_picture_without_a_place_is_a_long_strip() -> None:
+    for boxes in (None, 120):
+        width, height = deep(24).plot(boxes=boxes).scene.size
+        assert max(width / height, height / width) <= 3

@@ -24,6 +24,8 @@ from graphviz_ad._internal.graph.fold_repeats import repeats_in
 from graphviz_ad._internal.graph.fold_tree import NODE, REPEAT, Fold, fold_tree
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node, Port
 from graphviz_ad._internal.graph.statements import Statement
+from graphviz_ad._internal.graph.transforms import hide_all_but
+from graphviz_ad._internal.maths.detail_levels import LINES, at_detail
 
 
 def assert_is_tree(graph: Graph, tree: Fold) -> None:
@@ -263,6 +265,42 @@ def test_what_prepares_data_is_folded_before_the_model() -> None:
 
     graph = gad.trace(program, torch.ones(2, 3, dtype=torch.float64), torch.ones(4, dtype=torch.float64))
     assert "prepared data" in titles(shown(graph))
+
+
+def test_what_an_optimizer_does_in_one_call_is_one_box() -> None:
+    model = nn.ModuleDict({"ahead": nn.Linear(3, 4), "judge": nn.Linear(4, 1), "idle": nn.Linear(2, 2)})
+    ahead, judge = (torch.optim.Adam(model[name].parameters()) for name in ("ahead", "judge"))
+    with gad.record(model) as recorded:
+        made = model["ahead"](torch.ones(2, 3))
+        for _ in range(2):
+            judge.zero_grad()
+            model["judge"](made.detach()).square().sum().backward()
+            judge.step()
+        loss = model["judge"](made).square().sum()
+        loss.backward()
+        ahead.step()
+    folded = shown(hide_all_but(recorded.graph, (), steps=True), boxes=20)
+    boxes = [node for node in folded.node_list if node.kind == "module"]
+    assert [node.op for node in boxes].count("judge.step()") == 2
+    assert [node.op for node in boxes].count("ahead.step()") == 1
+    assert not any(node.is_step and node.kind == "op" for node in folded.node_list)
+    assert "what nothing reads" not in titles(folded)  # two are drawn as they are
+    found = folded.find("loss")
+    assert found.ports[0].grad is not None
+    read = {folded.nodes[edge.tail].op for node in boxes for edge in folded.in_edges(node.key)}
+    assert "judge.step()" in read  # by the second, and by what is computed with what it made
+
+
+def test_lines_in_a_box_are_counted_as_what_is_in_them() -> None:
+    def program(x: Tensor) -> Tensor:
+        for _ in range(70):
+            y = x * 2 + 1
+            x = y.sin()
+        return x
+
+    graph = at_detail(gad.trace(program, 1.0), LINES)
+    (box,) = (node for node in shown(graph).node_list if node.copies is not None)
+    assert box.inside == 210
 
 
 # --- what it costs

@@ -4,9 +4,9 @@ be seen.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cached_property, partial
 from itertools import pairwise
 
 from graphviz_ad._internal.explain.explainer import explain_gradient
@@ -14,11 +14,22 @@ from graphviz_ad._internal.explain.explanation import Explanation
 from graphviz_ad._internal.explain.forward_mode import Tangents, tangents_of
 from graphviz_ad._internal.explain.path_picture import with_paths
 from graphviz_ad._internal.explain.tangent_picture import with_tangents
-from graphviz_ad._internal.graph.fold_boxes import is_too_large
+from graphviz_ad._internal.graph.fold_boxes import BOXES, is_too_large
 from graphviz_ad._internal.graph.graph import Graph
 from graphviz_ad._internal.layouts.choice import place_scene
-from graphviz_ad._internal.layouts.planning import BRIEFEST, DRAWN, MANNERS, WHOLE, Engine, Manner, best_plan
-from graphviz_ad._internal.maths.detail_levels import LEVELS, MODULES
+from graphviz_ad._internal.layouts.planning import (
+    BRIEFEST,
+    BRIEFEST_FOLDED,
+    DRAWN,
+    MANNERS,
+    MANNERS_FOLDED,
+    WHOLE,
+    Engine,
+    Manner,
+    best_plan,
+)
+from graphviz_ad._internal.layouts.row_wrapping import wrapped
+from graphviz_ad._internal.maths.detail_levels import CALLS, LEVELS, LINES, MODULES, OPERATIONS
 from graphviz_ad._internal.maths.number_format import written_with
 from graphviz_ad._internal.output.call_options import PlotOptions, asked_about, smallest_letters
 from graphviz_ad._internal.scene.annotations import with_failure, with_remarks
@@ -26,13 +37,18 @@ from graphviz_ad._internal.scene.leaf_copies import inline_constants, without_bo
 from graphviz_ad._internal.scene.overlay import with_overlay
 from graphviz_ad._internal.scene.picture_options import AUTO, DIRECTIONS, Look
 from graphviz_ad._internal.scene.place import SLIDE, Place, Size, place_of
-from graphviz_ad._internal.scene.scene import Scene
+from graphviz_ad._internal.scene.scene import Point, Scene
 from graphviz_ad._internal.scene.scene_building import build_scene, slimmer
 from graphviz_ad._internal.scene.words.describe import Options, words_of_graph
 from graphviz_ad._internal.scene.words.tensor_grids import Tensors
 
 MOST_ON_A_SLIDE = 40  # nodes; more can never be read there
-FEWER = {f"at most {boxes} boxes": boxes for boxes in (24, 16, 10)}  # of a graph that is folded on every level
+# of a graph that is too large to be drawn as it stands: how many boxes of it are tried
+FEWER = {f"at most {boxes} boxes": boxes for boxes in (32, 24, 20, 16, 13, 10)}
+DENSE = 9.0, 10.8  # points: the smallest and the usual letters of such a graph, where those of its place are larger
+WIDEST, TALLEST = 3.0, 2.0  # sides of a picture, one to the other
+WHOLE_VIEW, MOST_WRAPPED = 2000.0, 3000  # points of a side; boxes
+MUCH = 1.5  # times as large letters, for which frames of modules are left out
 LEGIBLE = 0.6  # scale on a slide; below it, a picture is looked at on its own
 SQUARE = (1.0, 1.0)
 Remarks = Mapping[str, Sequence[str]]
@@ -49,7 +65,7 @@ class Still:
 
 @dataclass(frozen=True, eq=False)
 class Subject:
-    """A graph as it is shown on one level of detail, and what is told of it."""
+    """A graph as it is shown on one level of detail, and what is told of it; ``is_part`` of one that is too large."""
 
     graph: Graph
     look: Look
@@ -57,6 +73,7 @@ class Subject:
     remarks: Remarks
     explained: Explanation | None
     forward: Tangents | None
+    is_part: bool = False
     made: dict[Manner, Scene] = field(default_factory=dict)
 
     def scene(self, manner: Manner) -> Scene:
@@ -93,6 +110,8 @@ class Subject:
     @property
     def manners(self) -> Sequence[Manner]:
         """The manners in which it may be drawn, from that which says most of what the theme lets it say."""
+        if self.is_part:
+            return BRIEFEST_FOLDED if self.look.theme.brief else MANNERS_FOLDED
         return BRIEFEST if self.look.theme.brief else MANNERS
 
     def options(self, manner: Manner) -> Options:
@@ -102,6 +121,9 @@ class Subject:
             asked,
             local=asked.local and (manner.local or asked.matrices),
             named=manner.named,
+            framed=manner.framed,
+            brief=not manner.facts,
+            flows=manner.flows,
             single=manner.single,
             digits=self.asked.digits or manner.digits,
             tensors=Tensors(
@@ -147,6 +169,8 @@ LEFT_OUT = {
     "of_gradients": "elements of gradients",
     "of_values": "elements of values",
     "images": "images of tensors",
+    "facts": "settings of calls, sizes of modules",
+    "flows": "gradients on arrows",
     "legend": "the legend",
 }
 
@@ -177,7 +201,14 @@ def still(graph: Graph, look: Look, asked: PlotOptions, remarks: Remarks, room: 
     if place is None and not look.theme.for_slides:
         return whole(subject(graph, look, asked, remarks), seen)
     place = place or seen.with_letters(least)
-    return planned(Levels(graph, look, asked, remarks), place)
+    levels = Levels(graph, look, asked, remarks)
+    return planned(levels, dense(place) if levels.is_folded and least is None else place)
+
+
+def dense(place: Place) -> Place:
+    """The place with letters that are no larger than they have to be, so that more boxes have room."""
+    smallest, usual = DENSE
+    return replace(place, smallest=min(place.smallest, smallest), usual=min(place.usual, usual))
 
 
 @dataclass(frozen=True, eq=False)
@@ -190,21 +221,38 @@ class Levels:
     remarks: Remarks
     made: dict[str, Subject] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def names(self) -> Sequence[str]:
         """The levels, from the finest; one where it was chosen, or where modules are to be folded anyway."""
         look = self.look
         if look.detail != AUTO or look.depth is not None or look.boxes is not None or look.focus:
             return (look.detail,)
-        fewer = FEWER if is_too_large(self.graph) else {}
-        return (*[name for name in LEVELS if name != MODULES], *fewer, MODULES)
+        if not self.is_folded:
+            return tuple(LEVELS)
+        counts = {OPERATIONS: BOXES, **FEWER}
+        for name in (LINES, CALLS):  # worth a look where nothing of them would have to be folded
+            level = replace(look, detail=name).unfolded(self.graph, steps=True, needed=self.needed)
+            if not is_too_large(level):
+                counts[name] = len(level.node_list)
+        return (*sorted(counts, key=lambda name: -counts[name]), MODULES)
+
+    @cached_property
+    def is_folded(self) -> bool:
+        """Whether the graph is too large to be drawn as it stands."""
+        return is_too_large(self.graph)
+
+    @property
+    def needed(self) -> Collection[str]:
+        """The names of which the picture is to tell."""
+        return asked_about(self.asked.wrt, self.asked.tangents, self.asked.output)
 
     def on(self, name: str) -> Subject:
         """The graph on a level."""
         if name not in self.made:
             boxes = FEWER.get(name)
             look = replace(self.look, detail=name) if boxes is None else replace(self.look, boxes=boxes)
-            self.made[name] = subject(self.graph, look, self.asked, self.remarks)
+            shown = subject(self.graph, look, self.asked, self.remarks)
+            self.made[name] = replace(shown, is_part=self.is_folded)
         return self.made[name]
 
 
@@ -236,7 +284,8 @@ def whole(shown: Subject, place: Place = SLIDE) -> Still:
         if found.scale >= LEGIBLE:
             return Still(shown.graph, found.scene)
         free = unplanned(shown)
-        return free if place.scale(free.scene.size or SQUARE) >= found.scale else Still(shown.graph, found.scene)
+        larger = place.scale(free.scene.size or SQUARE) >= found.scale
+        return free if larger or not is_in_shape(found.scene) else Still(shown.graph, found.scene)
     return unplanned(shown)
 
 
@@ -260,7 +309,33 @@ def unplanned(shown: Subject) -> Still:
     scene = placed(shown.look.direction)
     if shown.asked.direction is None and too_wide(scene):
         scene = placed("TB")
-    return Still(shown.graph, scene)
+    return Still(shown.graph, in_shape(shown, scene))
+
+
+def in_shape(shown: Subject, scene: Scene) -> Scene:
+    """The picture, wrapped into rows or columns where it would be a long strip: as it is, or without the frames of
+    modules, which are in the way of that.
+    """
+    if engine_of(shown) is not None or is_in_shape(scene) or len(scene.boxes) > MOST_WRAPPED:
+        return scene
+    best = wrapped(scene, squareness)
+    if scene.groups:
+        bare = replace(shown.scene(replace(shown.manners[0], framed=False)), direction=scene.direction)
+        free = wrapped(place_scene(bare, shown.look.layout), squareness)
+        better = squareness(free.size or SQUARE) > MUCH * squareness(best.size or SQUARE)
+        return free if better or not is_in_shape(best) else best
+    return best
+
+
+def is_in_shape(scene: Scene) -> bool:
+    """Whether a picture is no long strip, or small enough to be seen whole."""
+    width, height = scene.size or SQUARE
+    return max(width, height) <= WHOLE_VIEW or (width <= WIDEST * height and height <= TALLEST * width)
+
+
+def squareness(size: Point) -> float:
+    """How well a picture of some size fills a screen."""
+    return min(SLIDE.width / max(size[0], 1.0), SLIDE.height / max(size[1], 1.0))
 
 
 def too_wide(scene: Scene) -> bool:

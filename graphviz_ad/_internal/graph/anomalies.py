@@ -53,7 +53,10 @@ def is_infinite(argument: Argument) -> bool:
 
 def lost_gradient(graph: Graph, node: Node) -> bool:
     """Whether a parameter that is read gets no gradient, or one that is 0 everywhere."""
-    if node.kind != "leaf" or not graph.has_gradients or not graph.out_edges(node.key):
+    if node.kind != "leaf" or not graph.has_gradients:
+        return False
+    readers = [graph.nodes[edge.head] for edge in graph.out_edges(node.key)]
+    if all(reader.is_step or reader.kind == "leaf" for reader in readers):  # it is only made better
         return False
     grad = node.ports[0].grad
     return grad is None or grad.norm == 0

@@ -12,7 +12,7 @@ from graphviz_ad._internal.graph.anomalies import anomalous, norm_of, odd_ones
 from graphviz_ad._internal.graph.contraction import Ports, contract, renumbered
 from graphviz_ad._internal.graph.fold_cut import Wish, cut_of, places_of
 from graphviz_ad._internal.graph.fold_scopes import FUNCTION, LINE, MODULE
-from graphviz_ad._internal.graph.fold_tree import CHAIN, DATA, NODE, REPEAT, ROUND, Fold, fold_tree
+from graphviz_ad._internal.graph.fold_tree import CHAIN, DATA, NODE, REPEAT, ROUND, STEPS, UNREAD, Fold, fold_tree
 from graphviz_ad._internal.graph.folding import LEVEL, collapse_modules, folded_module
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node
 from graphviz_ad._internal.graph.layer_facts import layer_facts
@@ -20,6 +20,7 @@ from graphviz_ad._internal.graph.notices import notice
 from graphviz_ad._internal.graph.repeats import Copies
 
 MOST_UNFOLDED = 60  # nodes; more than that nobody reads
+MANY_STEPS = 4  # of optimizers
 MOST_CALLS = 4  # of a statement, that it is called by
 BOXES = 40  # what is aimed at once folding is needed
 AUTO = "auto"  # in focus=: where something goes wrong
@@ -51,8 +52,9 @@ def fold_to_size(graph: Graph, depth: Annotated[int | None, LEVEL] = None) -> Gr
 
 
 def is_too_large(graph: Graph, boxes: int = MOST_UNFOLDED) -> bool:
-    """Whether a graph has more than so many boxes as it stands."""
-    return sum(not is_number(node) for node in graph.node_list) > boxes
+    """Whether a graph has more than so many boxes as it stands; half of that where many are steps of an optimizer."""
+    steps = sum(node.is_step for node in graph.node_list)
+    return sum(not is_number(node) for node in graph.node_list) > (boxes if steps < MANY_STEPS else boxes // 2)
 
 
 def is_number(node: Node) -> bool:
@@ -101,12 +103,16 @@ def box_of_fold(
         copies=copies_in(graph, fold.loop) if fold.loop is not None else None,
         statement=next((m.statement for m in members if m.statement is not None), None) if fold.kind == LINE else None,
     )
+    if fold.kind == STEPS:  # what they make of parameters begins anew
+        node = replace(node, requires_grad=False)
     return node, edges
 
 
 def class_of(graph: Graph, fold: Fold) -> str | None:
     """The class of the module that a fold is, or that is repeated in it."""
     named = fold.loop.children[0] if fold.loop is not None and fold.kind != MODULE else fold
+    if named.kind == STEPS:
+        return named.called
     if named.kind != MODULE:
         return None
     return graph.class_of_module.get(named.name) or named.called or None
@@ -155,6 +161,8 @@ def title_of(graph: Graph, fold: Fold) -> str:
         return f"{fold.name}()"
     if fold.kind == DATA:
         return "prepared data"
+    if fold.kind == UNREAD:
+        return "what nothing reads"
     if fold.kind == LINE:
         return said_of_line(graph, fold)
     if fold.kind in (CHAIN, ROUND):

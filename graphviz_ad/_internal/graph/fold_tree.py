@@ -14,9 +14,11 @@ from graphviz_ad._internal.graph.fold_repeats import repeats_in
 from graphviz_ad._internal.graph.fold_scopes import FUNCTION, LINE, MODULE, Scope, is_source, scopes_of
 from graphviz_ad._internal.graph.graph import Graph, Node
 
-PROGRAM, DATA, STEPS, REPEAT, ROUND, CHAIN, NODE = "program", "data", "steps", "repeat", "round", "chain", "node"
-KINDS = (PROGRAM, MODULE, FUNCTION, LINE, DATA, STEPS, REPEAT, ROUND, CHAIN, NODE)
+PROGRAM, DATA, STEPS, UNREAD = "program", "data", "steps", "unread"
+REPEAT, ROUND, CHAIN, NODE = "repeat", "round", "chain", "node"
+KINDS = (PROGRAM, MODULE, FUNCTION, LINE, DATA, STEPS, UNREAD, REPEAT, ROUND, CHAIN, NODE)
 MOST_ABREAST = 8  # children of a fold; of more, neighbours are put together
+MOST_UNREAD = 2  # parameters that nothing reads, and that are in no module that ran, one by one
 LOOP = 3  # as often a line has to come up for what it prepares to be a part of a loop
 
 
@@ -97,6 +99,7 @@ class Open:
     depth: int
     parts: list[str | Open] = field(default_factory=list)
     lives: bool = False
+    learns: bool = False  # a step of an optimizer is in it
 
 
 def fold_tree(graph: Graph) -> Fold:
@@ -116,7 +119,7 @@ class Building:
 
     def tree(self) -> Fold:
         """All passes, one after the other."""
-        timed = [node for node in self.graph.node_list if not is_source(self.graph, node)]
+        timed = [node for node in self.graph.node_list if not self.waits_for_reader(node)]
         self.place_operations(timed)
         self.place_sources()
         for open_fold in list(self.folds):
@@ -128,6 +131,12 @@ class Building:
         return numbered(root)
 
     # --- what is where
+
+    def waits_for_reader(self, node: Node) -> bool:
+        """Whether a node stands where it is read: it is there before the program, or is what a step made of it."""
+        edges = self.graph.in_edges(node.key)
+        stepped = node.kind == "leaf" and any(self.graph.nodes[edge.tail].is_step for edge in edges)
+        return is_source(self.graph, node) or (stepped and bool(self.graph.out_edges(node.key)))
 
     def opened(self, scope: Scope, parent: Open) -> Open:
         """A new fold within another."""
@@ -149,22 +158,20 @@ class Building:
                 path.append(made)
             path[-1].parts.append(node.key)
             self.home[node.key] = path[-1]
-            if node.requires_grad:
-                for around in reversed(path):
-                    if around.lives:
-                        break
-                    around.lives = True
+            for around in path:
+                around.lives |= node.requires_grad
+                around.learns |= node.is_step
 
     def place_sources(self) -> None:
         """Each parameter and number in the innermost fold that has all that reads it, before its first reader; what
         the user gave, beside the program.
         """
         before: dict[tuple[int, int | str], list[str]] = {}
-        unread = []
+        timed, unread = {*self.home}, []
         for node in self.graph.node_list:
             if node.key in self.home:
                 continue
-            readers = list(dict.fromkeys(edge.head for edge in self.graph.out_edges(node.key)))
+            readers = [key for key in dict.fromkeys(e.head for e in self.graph.out_edges(node.key)) if key in timed]
             if not readers:
                 unread.append(node.key)
                 continue
@@ -178,8 +185,26 @@ class Building:
                 for part in around.parts
                 for each in (*before.get((id(around), part if isinstance(part, str) else id(part)), ()), part)
             ]
-        self.home.update((key, self.root) for key in unread)
-        self.root.parts = [*unread, *self.root.parts]
+        self.place_unread(unread)
+
+    def place_unread(self, keys: list[str]) -> None:
+        """What nothing reads: in the module that it is of, where that ran once, else as one fold before all."""
+        modules: dict[str, list[Open]] = {}
+        for each in self.folds:
+            if each.scope.kind == MODULE:
+                modules.setdefault(each.scope.name, []).append(each)
+        rest = []
+        for key in keys:
+            around = modules.get((self.graph.nodes[key].name or "").rpartition(".")[0], [])
+            if len(around) == 1:
+                around[0].parts.insert(0, key)
+                self.home[key] = around[0]
+            else:
+                rest.append(key)
+        together = self.opened(Scope(UNREAD, -1, "unread", ()), self.root) if len(rest) > MOST_UNREAD else self.root
+        self.home.update((key, together) for key in rest)
+        together.parts = [*rest, *together.parts]
+        self.root.parts = [together, *self.root.parts] if together is not self.root else self.root.parts
 
     def around_all(self, keys: list[str]) -> Open:
         """The innermost fold that holds all of these nodes."""
@@ -216,7 +241,7 @@ class Building:
                 sources.add(part)
                 continue
             read = self.read_by(around, part)
-            if not self.is_live(part) and lines.get(self.line_of(part), 0) < LOOP:
+            if not self.is_live(part) and not self.learns(part) and lines.get(self.line_of(part), 0) < LOOP:
                 names = {each if isinstance(each, str) else id(each) for each in read}
                 if names <= sources | prepares.keys():
                     prepares[part if isinstance(part, str) else id(part)] = None
@@ -264,6 +289,10 @@ class Building:
         """Whether a part has anything that takes a gradient."""
         return part.lives if isinstance(part, Open) else self.graph.nodes[part].requires_grad
 
+    def learns(self, part: str | Open) -> bool:
+        """Whether a part is, or has, a step of an optimizer."""
+        return part.learns if isinstance(part, Open) else self.graph.nodes[part].is_step
+
     def read_by(self, around: Open, part: str | Open) -> list[str | Open]:
         """The other parts of a fold that a part without gradients reads."""
         if self.is_live(part):
@@ -290,7 +319,7 @@ class Building:
         for part in around.parts:
             children += [self.leaf(part)] if isinstance(part, str) else done[id(part)]
         count = sum(child.operations for child in children)
-        if around.scope.kind in (LINE, FUNCTION) and count < 2:
+        if around.scope.kind in (LINE, FUNCTION) and (count < 2 or all(map(self.is_in_strip, children))):
             return children
         children = self.with_steps(children)
         children = [
@@ -317,11 +346,12 @@ class Building:
         if len(children) == 1 and not root:
             only = children[0]
             names = tuple(dict.fromkeys((*scope.names, *only.names)))
-            kept = only.kind in (NODE, REPEAT)
+            kept = only.kind in (NODE, REPEAT, STEPS)
+            named = scope.kind == MODULE or not kept or (scope.kind == LINE and only.kind == STEPS)
             return replace(
                 only,
                 kind=only.kind if kept else scope.kind,
-                name=scope.name if scope.kind == MODULE or not kept else only.name,
+                name=scope.name if named else only.name,
                 names=names,
                 called=scope.called or only.called,
             )
@@ -347,17 +377,64 @@ class Building:
         """The children, with what an optimizer made of the parameters one after the other as one."""
         found: list[Fold] = []
         strip: list[Fold] = []
-        for child in [*children, None]:
-            if child is not None and child.kind == NODE and self.graph.nodes[child.key].is_step:
-                strip.append(child)
-                continue
-            if strip:
-                name = self.graph.nodes[strip[0].key].op or ""
-                scope = Scope(STEPS, -1, name, (name,), name)
-                found.append(self.folded(scope, strip, len(strip)) if len(strip) > 1 else strip[0])
-                strip = []
-            found += [child] if child is not None else []
-        return found
+        sources: list[Fold] = []  # of the step that comes next
+        for child in children:
+            if self.is_only_for_steps(child):
+                sources.append(child)
+            elif self.is_of_step(child):
+                if strip and not self.goes_on(strip, child):
+                    found += self.strip_of(strip)
+                    strip = []
+                strip += [*sources, child]
+                sources = []
+            else:
+                found += [*self.strip_of(strip), *sources, child]
+                strip, sources = [], []
+        return [*found, *self.strip_of(strip), *sources]
+
+    def is_in_strip(self, child: Fold) -> bool:
+        """Whether this is a part of steps of an optimizer."""
+        return self.is_of_step(child) or self.is_only_for_steps(child)
+
+    def is_of_step(self, child: Fold) -> bool:
+        """Whether this is a step of an optimizer, or what it makes of a parameter that nothing reads any more."""
+        return child.kind == NODE and (self.graph.nodes[child.key].is_step or bool(self.steps_before(child)))
+
+    def steps_before(self, child: Fold) -> set[str]:
+        """The steps that a parameter comes of."""
+        node = self.graph.nodes[child.key]
+        tails = {edge.tail for edge in self.graph.in_edges(child.key)} if node.kind == "leaf" else set()
+        return {key for key in tails if self.graph.nodes[key].is_step}
+
+    def goes_on(self, strip: list[Fold], child: Fold) -> bool:
+        """Whether a step is of the same call of an optimizer as those before it: of the same line, and none is made of
+        another.
+        """
+        steps = {each.key: self.graph.nodes[each.key] for each in strip}
+        if self.graph.nodes[child.key].kind == "leaf":
+            return bool(self.steps_before(child) & steps.keys())
+        first = next(node for node in steps.values() if node.is_step)
+        node = self.graph.nodes[child.key]
+        again = any(edge.tail in steps and steps[edge.tail].is_step for edge in self.graph.in_edges(child.key))
+        return (node.op, node.source) == (first.op, first.source) and not again
+
+    def is_only_for_steps(self, child: Fold) -> bool:
+        """Whether this is a gradient or a parameter that an optimizer alone reads."""
+        if child.kind != NODE or not is_source(self.graph, self.graph.nodes[child.key]):
+            return False
+        readers = [self.graph.nodes[edge.head] for edge in self.graph.out_edges(child.key)]
+        return any(node.is_step for node in readers) and all(
+            node.is_step or self.waits_for_reader(node) for node in readers
+        )
+
+    def strip_of(self, steps: list[Fold]) -> list[Fold]:
+        """Steps as one, and what only they read."""
+        made = [node for step in steps if (node := self.graph.nodes[step.key]).is_step]
+        if len(made) < 2:
+            return steps
+        place, called = made[0].statement, made[0].op or ""
+        name = called if place is None else self.graph.statements[place].text or called
+        return [self.folded(Scope(STEPS, -1, name, (name,), called), steps, len(made))]
 
     def repeated(self, children: list[Fold], start: int, period: int, copies: int) -> list[Fold]:
         """Children that stand alone, or so many copies of so many as one fold."""

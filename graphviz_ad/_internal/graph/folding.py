@@ -11,7 +11,7 @@ import numpy as np
 from graphviz_ad._internal.base.argument_types import Says
 from graphviz_ad._internal.graph.calls import bytes_of
 from graphviz_ad._internal.graph.contraction import Ports, contract, cut_of_group, is_convex, renumbered, shown_ports
-from graphviz_ad._internal.graph.graph import Edge, Graph, Node
+from graphviz_ad._internal.graph.graph import COMPUTED, Edge, Graph, Node
 from graphviz_ad._internal.graph.layer_facts import layer_facts
 from graphviz_ad._internal.graph.notices import notice
 from graphviz_ad._internal.graph.precision import sum_of_snapshots
@@ -107,7 +107,7 @@ def folded_module(graph: Graph, members: list[Node], operands: list[Edge], ports
         module=shared[:-1],
         cut=cut_off.cut,
         switched_off=cut_off.switched_off,
-        inside=sum(max(member.inside, 1) for member in members if member.kind in ("op", "module")),
+        inside=sum(max(member.inside, 1) for member in members if member.kind == "module" or member.kind in COMPUTED),
         parameters=parameters,
         parameter_norm=norm_of_parameters(members),
         saved_bytes=bytes_of(members),

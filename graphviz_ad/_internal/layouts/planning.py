@@ -45,7 +45,8 @@ class Manner:
     a whole gradient; numbers of so many digits; signs in circles; more of a big tensor than its shape; the
     elements of values, gradients and what flows back along edges as grids, those of gradients set small; ``examples``
     of how elements move, in numbers; ``images`` of what is not written; a legend, headings of values, and that data has
-    no gradient.
+    no gradient; modules ``framed``, or with their path in each name; ``facts``: what a module keeps and how much is
+    in it; ``flows``: what flows back along an arrow.
     """
 
     named: bool = True
@@ -61,6 +62,9 @@ class Manner:
     examples: bool = True
     images: bool = True
     legend: bool = True
+    framed: bool = True
+    facts: bool = True
+    flows: bool = True
 
 
 WHOLE = (Manner(), Manner(named=False), Manner(named=False, signs=False))  # nothing is left out of them
@@ -78,13 +82,17 @@ LESS: tuple[Mapping[str, Any], ...] = (
     {"of_values": False},
     {"images": False},
 )
-# from the one that says most; each has one thing less than the one before
-MANNERS: tuple[Manner, ...] = (
-    *WHOLE,
-    *accumulate(LESS, lambda manner, less: replace(manner, **less), initial=BRIEF),
-)
+LESS_FOLDED: tuple[Mapping[str, Any], ...] = ({"framed": False}, *LESS, {"facts": False}, {"flows": False})
 
-BRIEFEST = MANNERS[MANNERS.index(BRIEF) + 1 :]  # for readers who want few lines
+
+def from_most(less: Sequence[Mapping[str, Any]]) -> tuple[Manner, ...]:
+    """The manners from the one that says most; each has one thing less than the one before."""
+    return (*WHOLE, *accumulate(less, lambda manner, without: replace(manner, **without), initial=BRIEF))
+
+
+MANNERS, MANNERS_FOLDED = from_most(LESS), from_most(LESS_FOLDED)
+# for readers who want few lines
+BRIEFEST, BRIEFEST_FOLDED = [each[each.index(BRIEF) + 1 :] for each in (MANNERS, MANNERS_FOLDED)]
 OF_PROGRAM = 2  # levels, the finest, that show each step: tried with all that matters before any is without
 
 ENOUGH_DIGITS = 3  # of a number on an arrow

@@ -43,11 +43,7 @@ class Look:
 
         Nothing is folded unasked where that would hide one of the ``needed`` names, of which the picture is to tell.
         """
-        if self.detail == OPERATIONS:
-            graph = with_passes_opened(graph)
-        for transform in self.transforms:
-            graph = transform(graph)
-        whole = self.at_level(hide_all_but(graph, ends, steps=steps), needed)
+        whole = self.unfolded(graph, steps=steps, needed=needed, ends=ends)
         if self.detail == MODULES and self.depth is None:
             return whole
         if self.depth is not None:
@@ -56,6 +52,16 @@ class Look:
             return whole  # what is asked about leads through loops, whose rounds would be one box
         folded = fold_to_boxes(whole, self.boxes, self.focus, self.expand, anomalies=self.anomalies)
         return whole if {*needed} & names_in(whole) - names_in(folded) else folded
+
+    def unfolded(
+        self, graph: Graph, *, steps: bool = False, needed: Collection[str] = (), ends: Collection[str] = ()
+    ) -> Graph:
+        """The same before anything is folded for its size."""
+        if self.detail == OPERATIONS:
+            graph = with_passes_opened(graph)
+        for transform in self.transforms:
+            graph = transform(graph)
+        return self.at_level(hide_all_but(graph, ends, steps=steps), needed)
 
     def at_level(self, graph: Graph, needed: Collection[str]) -> Graph:
         """The graph at the level of detail; what would hide a name of which the picture is to tell stays open."""

@@ -51,8 +51,10 @@ def numbered(role: str, texts: Sequence[str]) -> list[Line]:
 # --- name and formula
 
 
-def title_lines(claim: Claim, name: str, formula: str, operands: Iterable[str]) -> list[Line]:
-    """Name and formula of an operation, a leaf or data, in one line if they fit there."""
+def title_lines(claim: Claim, name: str, formula: str, operands: Iterable[str], *, brief: bool = False) -> list[Line]:
+    """Name and formula of an operation, a leaf or data, in one line if they fit there; ``brief``: of what does not,
+    only what is called.
+    """
     node = claim.call.node
     if is_constant(node):
         return []
@@ -60,6 +62,8 @@ def title_lines(claim: Claim, name: str, formula: str, operands: Iterable[str]) 
         return [Line("name", shortened_text(name, NAME_ROOM))]
     if len(name) + len(formula) <= FORMULA_ROOM:
         return [Line("name", f"{name} = {formula}", kind="formula")]
+    if brief:
+        return [Line("name", shortened_text(name, NAME_ROOM)), Line("formula", f"= {node.call_op or node.op}(…)")]
     if len(formula) > NAME_ROOM - 2:  # the name of the operation then says more than half a formula
         formula = written_call(claim, operands)
     return [Line("name", shortened_text(name, NAME_ROOM)), *numbered("formula", wrapped_text(f"= {formula}"))]
@@ -101,8 +105,8 @@ def rows_of_text(text: str, room: int) -> Iterator[str]:
         yield shortened_text(row, 2 * room)
 
 
-def module_title(node: Node, name: str) -> list[Line]:
-    """Name of a folded module, and what is in it."""
+def module_title(node: Node, name: str, *, brief: bool = False) -> list[Line]:
+    """Name of a folded module, what it is, and what is in it; ``brief``: one of these two."""
     often = f" ×{node.copies.count:,}" if node.copies is not None else ""
     what = what_it_is(node)
     facts = [f"{node.inside} op{'s' if node.inside != 1 else ''}"]
@@ -111,9 +115,16 @@ def module_title(node: Node, name: str) -> list[Line]:
     if node.saved_bytes:
         facts.append(f"keeps {readable_bytes(node.saved_bytes)}")
     return [
-        Line("name", shortened_text(name, NAME_ROOM - len(often)) + often),
-        *numbered("kind", [*([what] if what else []), " · ".join(facts)]),
+        Line("name", shortened_text(end_of_path(name, NAME_ROOM - len(often)), NAME_ROOM - len(often)) + often),
+        *numbered("kind", [*([what] if what else []), *([] if brief and what else [" · ".join(facts)])]),
     ]
+
+
+def end_of_path(name: str, room: int) -> str:
+    """A dotted name, or one of several, without the outermost modules where it has no room."""
+    while len(name) > room and "." in name.split(" ")[0]:
+        name = name.partition(".")[2]
+    return name
 
 
 # --- values
@@ -210,9 +221,12 @@ def port_line(port: Port, i: int) -> str:
 # --- gradients
 
 
-def gradients(node: Node, parts: Sequence[str], tensors: Tensors, later: str = "") -> list[Line]:
+def gradients(
+    node: Node, parts: Sequence[str], tensors: Tensors, later: str = "", *, brief: bool = False
+) -> list[Line]:
     """The lines that show the gradient of the output with respect to this node; ``parts``: the sum that it is, line
-    by line, where that is to be shown; ``later`` is the name of a later value of the same leaf that has the gradient.
+    by line, where that is to be shown; ``later`` is the name of a later value of the same leaf that has the gradient;
+    ``brief``: of a module that of its parameters alone.
     """
     if is_constant(node):
         return []
@@ -225,7 +239,7 @@ def gradients(node: Node, parts: Sequence[str], tensors: Tensors, later: str = "
         return [Line("gradient", f"{label} at {later}")]
     total = node.ports[0].grad_total
     if total is None or total == node.ports[0].grad:
-        return [*gradient_of_result(node, label, tensors), *numbered("sum", parts)]
+        return [*gradient_of_result(node, label, tensors, brief=brief), *numbered("sum", parts)]
     own = gradient_of_result(node, "this pass", tensors)
     accumulated = f".grad {flow_text(total) or f'norm {short_number(total.norm)}'}"  # after a later pass
     return [*own, Line("gradient", accumulated, number=len(own))]
@@ -249,15 +263,16 @@ def gradient_label(node: Node) -> str:
     return ".grad" if node.kind == "leaf" else "grad"
 
 
-def gradient_of_result(node: Node, label: str, tensors: Tensors) -> list[Line]:
-    """The gradient of the one result of a node."""
+def gradient_of_result(node: Node, label: str, tensors: Tensors, *, brief: bool = False) -> list[Line]:
+    """The gradient of the one result of a node; ``brief``: of its parameters rather, where it has any."""
     grad, own = node.ports[0].grad, norm_text(node.parameter_norm)
     is_module = node.kind == "module"
-    of_parameters = [*([f"‖grad of parameters‖ {own}"] if own else []), *lines_of_copies(node)]
+    of_parameters = [*([f"‖grad of param{'s' if brief else 'eters'}‖ {own}"] if own else []), *lines_of_copies(node)]
     if grad is None:
         return numbered("gradient", [f"{label} None", *of_parameters])
     if (is_module or not grad.known) and grad.norm is not None:
-        return numbered("gradient", [f"‖{'grad' if is_module else label}‖ {short_number(grad.norm)}", *of_parameters])
+        said = f"‖{'grad' if is_module else label}‖ {short_number(grad.norm)}"
+        return numbered("gradient", [*([] if brief and own else [said]), *of_parameters])
     if is_module:
         return numbered("gradient", [f"{label} {type_label(grad)}", *of_parameters])
     with without_signs_of_zeros():

@@ -48,8 +48,10 @@ class Options:
     shown as grids. ``labels``: whose names stand in boxes, those of the "program" or of "autograd"; the latter with
     what is ``saved`` for the backward pass. ``inline``: numbers of the program have no boxes where formulas have them.
     ``moves``: grids show which elements go where; ``examples``: boxes tell an example of that in numbers.
-    ``matrices``: small local derivatives are Jacobian matrices. ``called``: key -> name of results that would have a
-    number, as where two pictures call the same thing by the same name.
+    ``matrices``: small local derivatives are Jacobian matrices. ``framed``: what is in a module stands in a frame,
+    rather than to have the whole path of modules in its name. ``brief``: the least that says what is in a box;
+    ``flows``: what flows back along an edge. ``called``: key -> name of results that would have a number, as where two
+    pictures call the same thing by the same name.
     """
 
     values: bool = True
@@ -67,6 +69,9 @@ class Options:
     moves: bool = False
     examples: bool = False
     matrices: bool = False
+    framed: bool = True
+    brief: bool = False
+    flows: bool = True
     called: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -142,12 +147,13 @@ def _words(graph: Graph, options: Options) -> Words:
     }
     flows = {edge.key: flow_text(edge.grad) for edge in graph.edges}
     names = mathematical_names(graph, options.called)
+    frames = frames_of(graph) if options.framed else ()
     describer = Describer(
         graph,
         options,
         names,
         claims,
-        frozenset(frames_of(graph)),
+        frozenset(frames),
         values,
         flows,
         statement_texts(graph, names),
@@ -160,7 +166,7 @@ def _words(graph: Graph, options: Options) -> Words:
         graph,
         describer.options,
         describer.names,
-        frames_of(graph),
+        frames,
         nodes,
         edges,
         descriptions.summary(graph, describer.names),
@@ -234,11 +240,7 @@ class Describer:
             formula_text.operation_badge(claim),
             tuple(self.title(claim, results, formula, operands)),
             tuple(self.marked(self.value_lines(node), node)),
-            tuple(
-                self.marked(box_lines.gradients(node, self.sum_in_box(node, sums), self.options.tensors, later), node)
-            )
-            if flows
-            else (),
+            tuple(self.marked(self.gradients(node, sums, later), node)) if flows else (),
             (*(box_lines.notes(graph, node, kink, later) if flows else ()), *self.saved_lines(node)),
             tuple(example_lines(examples, graph, names)) if self.options.examples else (),
             sums,
@@ -268,6 +270,11 @@ class Describer:
         shown = self.options.labels == autograd_labels.AUTOGRAD and self.options.saved
         return tuple(autograd_labels.saved_lines(node)) if shown else ()
 
+    def gradients(self, node: Node, sums: tuple[str, ...], later: str) -> list[Line]:
+        """The lines that show the gradient of a node."""
+        shown, tensors = self.sum_in_box(node, sums), self.options.tensors
+        return box_lines.gradients(node, shown, tensors, later, brief=self.options.brief)
+
     def sum_in_box(self, node: Node, sums: tuple[str, ...]) -> tuple[str, ...]:
         """The lines of the sum that a box says its gradient is."""
         if self.options.leaf_sums and node.kind == "leaf":
@@ -279,14 +286,16 @@ class Describer:
         node = claim.call.node
         if node.kind == "module":
             return box_lines.module_title(
-                node, within_frame(node.op or self.names.of[node.key], node.module, self.frames)
+                node,
+                within_frame(node.op or self.names.of[node.key], node.module, self.frames),
+                brief=self.options.brief,
             )
         if self.options.labels == autograd_labels.AUTOGRAD:
             seen = box_lines.has_whole_formula(claim, formula) and not autograd_labels.is_finished(self.graph)
             return autograd_labels.autograd_title(node, results, formula if seen else "")
         if node.kind in PROGRAM_KINDS:
             return box_lines.statement_title(results, formula)
-        return box_lines.title_lines(claim, results, formula, operands.values())
+        return box_lines.title_lines(claim, results, formula, operands.values(), brief=self.options.brief)
 
     # --- edges
 
@@ -296,10 +305,9 @@ class Describer:
         back = passed(self.graph, claim, edge)
         letters = formula_text.names_of_letters(claim, operands, self.names)
         local = self.local(edge, name, back, letters) if self.options.local else None
-        shown = self.options.gradients and (self.options.single or not self.is_whole_gradient(edge))
-        said = (
-            edge_labels.gradient_contribution(edge, back, self.flows[edge.key], self.options.tensors) if shown else ""
-        )
+        options = self.options
+        shown = options.gradients and options.flows and (options.single or not self.is_whole_gradient(edge))
+        said = edge_labels.gradient_contribution(edge, back, self.flows[edge.key], options.tensors) if shown else ""
         grid = edge_labels.contribution_grid(edge, back, self.options.tensors) if shown else None
         said = grid.said if grid is not None else said
         lines = edge_labels.arrow_lines(
