@@ -29,12 +29,13 @@ FORMS = {
     "animate": {"text/html", "text/plain"},
     "explain": {"text/html", "text/latex", "text/plain"},
 }
-LARGEST_OUTPUT, LARGEST = 100_000, 1_000_000
+# the largest output: five matrices of nine numbers and what a program makes of them, with all gradients
+LARGEST_OUTPUT, LARGEST = 125_000, 1_000_000
 LESSONS = {  # what has to stand there, in this order
     "by_hand_and_by_machine": (
         "0.41997",
         "0.176162 + (-0.059613) + 1.5 = 1.616549",
-        "x2 → s → n → q → f",
+        "x₂ → s → n → q → f",
         "65536 paths",
         "2**60 is True",
         "SinBackward0",

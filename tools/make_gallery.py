@@ -64,9 +64,10 @@ def main(folder: Path, *, each: bool) -> None:
 
 
 def small(data: bytes) -> bytes:
-    """The PNG with a palette: a quarter of the bytes."""
+    """The PNG with a palette, in which rare colours stay: a third of the bytes."""
     made = io.BytesIO()
-    Image.open(io.BytesIO(data)).convert("RGB").quantize(64, dither=Image.Dither.NONE).save(made, "PNG", optimize=True)
+    whole = Image.open(io.BytesIO(data)).convert("RGB")
+    whole.quantize(256, Image.Quantize.MAXCOVERAGE, kmeans=1, dither=Image.Dither.NONE).save(made, "PNG", optimize=True)
     return made.getvalue()
 
 

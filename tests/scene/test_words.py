@@ -23,7 +23,7 @@ from graphviz_ad._internal.scene.words.box_lines import NAME_ROOM
 from graphviz_ad._internal.scene.words.describe import Options, Words, words_of_graph
 from graphviz_ad._internal.scene.words.edge_labels import LABEL_ROOM
 from graphviz_ad._internal.scene.words.frames import frames_of, within_frame
-from graphviz_ad._internal.scene.words.names import graph_names
+from graphviz_ad._internal.scene.words.names import graph_names, mathematical_names
 from graphviz_ad._internal.scene.words.short_text import (
     gradient_text,
     numbered_name,
@@ -108,6 +108,17 @@ def test_results_of_one_name_are_numbered_and_the_nameless_get_numbers_that_are_
     names = [graph_names(traced).of[node.key] for node in traced.node_list if node.kind == "op"]
     assert names == ["v1", "b₀", "b₁", "b₂", "b₃", "v2", "v3", "f"]
     assert len(set(names)) == len(names)
+
+
+def test_results_of_one_name_are_not_called_like_another_variable() -> None:
+    def cell(h0: torch.Tensor, h_2: torch.Tensor) -> torch.Tensor:
+        h = torch.tanh(h0)
+        for _ in range(2):
+            h = torch.tanh(h + h_2)
+        return h
+
+    names = mathematical_names(gad.trace(cell, 1.0, 2.0)).of.values()
+    assert [name for name in names if name.startswith("h")] == ["h₀", "h₂", "h₃", "h₄", "h₅"]
 
 
 @pytest.mark.parametrize(("count", "name"), [(0, "h₀"), (3, "h₃"), (12, "h₁₂")])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import cache
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ import torch
 
 import graphviz_ad as gad
 from graphviz_ad._internal.scene.canvas import Label, Rect
-from graphviz_ad._internal.sheets.graph_comparison import Pair, SideBySide, matched_keys
+from graphviz_ad._internal.sheets.graph_comparison import Pair, SideBySide
+from graphviz_ad._internal.sheets.shared_parts import matched_keys, shared_calls
 from graphviz_ad._internal.tracing.assembly import saved
 
 
@@ -94,6 +96,52 @@ def test_graphs_of_the_same_shape_are_drawn_alike() -> None:
         for block in (first, second)
     ]
     assert places[0] == places[1]
+
+
+def test_what_both_have_is_at_the_same_place_under_the_same_name_and_nothing_else_has_that_name() -> None:
+    def plain(x: Any, y: Any) -> Any:
+        return torch.exp(torch.sin(x) * torch.cos(y)) + torch.sin(y) * x
+
+    def other(x: Any, y: Any) -> Any:
+        return torch.exp(torch.tanh(torch.sin(y)) * torch.cos(y)) + torch.sin(y).detach() * x
+
+    a, b = gad.trace(plain, 1.0, 2.0), gad.trace(other, 1.0, 2.0)
+    for layout, direction in product(("layered", "dot"), ("LR", "TB")):
+        pair = Pair(a, b, ("a", "b"), direction=direction)
+        first, second = (panel.drawing for panel in pair.panels(layout))
+        assert (first.width, first.height) == (second.width, second.height)
+        here, there = (
+            {
+                mark.owner.partition("/")[2]: (mark.x, mark.y, mark.width, mark.height)
+                for mark in block.marks
+                if isinstance(mark, Rect) and mark.part == "frame"
+            }
+            for block in (first, second)
+        )
+        assert {here[key] == there[other] for key, other in pair.pairs.items()} == {True}
+        assert not {here[key] for key in a.nodes.keys() - pair.pairs.keys()} & set(there.values())
+    called = shared_calls(a, b, pair.pairs)
+    assert {called[1].get(there) == name for here, name in called[0].items() if (there := pair.pairs.get(here))} == {
+        True
+    }
+    only = {name for key, name in called[1].items() if key not in pair.pairs.values()}
+    assert only
+    assert not only & set(called[0].values())
+
+
+def test_programs_that_contradict_each_other_are_placed_apart() -> None:
+    def forth(x: Any) -> Any:
+        u = torch.sin(x)
+        v = torch.exp(u)
+        return v * 2
+
+    def back(x: Any) -> Any:
+        v = torch.exp(x)
+        u = torch.sin(v)
+        return u * 2
+
+    made = compared(gad.trace(forth, 1.0), gad.trace(back, 1.0))
+    assert {difference.name for difference in made.differences} >= {"u", "v"}
 
 
 def test_things_belong_together_by_name_and_nameless_ones_in_order() -> None:

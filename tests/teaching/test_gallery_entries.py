@@ -26,6 +26,7 @@ from graphviz_ad._internal.scene.canvas import Label, Rect
 from graphviz_ad._internal.scene.font_metrics import text_width
 from graphviz_ad._internal.scene.scene_building import build_scene
 from graphviz_ad._internal.scene.words.describe import words_of_graph
+from graphviz_ad._internal.scene.words.names import mathematical_names
 from graphviz_ad._internal.teaching.examples import Entry, Example
 from graphviz_ad._internal.teaching.gallery_page import page
 from graphviz_ad._internal.teaching.program_runs import run
@@ -449,6 +450,15 @@ def test_an_example_can_be_saved_and_shows_itself(tmp_path: Path) -> None:
 # --- the names
 
 
+@pytest.mark.parametrize("entry", ENTRIES, ids=named)
+def test_a_lesson_speaks_of_the_names_that_its_picture_shows(entry: Entry) -> None:
+    said = set(re.findall(r"\w+", f"{entry.heading} {entry.lesson}"))
+    for graph in example(entry.name).graphs:
+        names = mathematical_names(graph)
+        shown = {name for called in names.results.values() for name in called}
+        assert not ({typed for key, typed in names.typed.items() if typed != names.of[key]} - shown) & said
+
+
 def test_the_gallery_is_listed_without_torch() -> None:
     program = (
         "import sys, graphviz_ad as gad; print(len(gad.gallery.entries()), 'torch' in sys.modules, 'matplotlib' in"
@@ -493,10 +503,24 @@ def test_a_folder_is_built_with_a_page(tmp_path: Path) -> None:
         gallery.build(tmp_path / "not" / "there", ["colah"])
 
 
+def test_the_page_has_chapters_small_pictures_and_a_search_and_leads_nowhere_else() -> None:
+    html = page([*ENTRIES[::-1]], ".svg")
+    ids, links = re.findall(r' id="([^"]*)"', html), re.findall(r' href="([^"]*)"', html)
+    assert sorted(ids) == sorted({*gallery.CHAPTERS, "all", *(entry.name for entry in ENTRIES)})
+    assert {link[1:] for link in links if link.startswith("#")} == set(ids)
+    assert {link for link in links if not link.startswith("#")} == {f"{entry.name}.svg" for entry in ENTRIES}
+    assert html.count('class="card"') == html.count("<article") == len(ENTRIES)
+    assert html.count("<section") == len(gallery.CHAPTERS)
+    assert 'type="search"' in html
+    film = page([*ENTRIES], ".mp4")
+    assert "<img" not in film
+    assert 'href="colah.mp4"' in film
+
+
 def test_the_page_escapes_what_it_is_given() -> None:
     hostile = Entry("colah", "classics", "<script>", 'a "lesson" & more', "</p>", lambda _: ())
     html = page([hostile], ".svg")
-    assert "<script>" not in html
+    assert html.count("<script>") == 1  # its own
     assert "&lt;script&gt;" in html
     assert "&quot;lesson&quot; &amp; more" in html
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Annotated, Literal
 
 from graphviz_ad._internal.base.argument_types import Says
@@ -27,18 +28,28 @@ from graphviz_ad._internal.scene.annotations import (
     with_failure,
     with_remarks,
 )
+from graphviz_ad._internal.scene.leaf_copies import inline_constants, without_boxes
 from graphviz_ad._internal.scene.picture_options import picture_look
-from graphviz_ad._internal.scene.scene import Arrow, Scene
+from graphviz_ad._internal.scene.place import SLIDE
+from graphviz_ad._internal.scene.scene import Scene
 from graphviz_ad._internal.scene.scene_building import build_scene
 from graphviz_ad._internal.scene.words.box_lines import gradient_label
 from graphviz_ad._internal.scene.words.describe import Options, words_of_graph
 from graphviz_ad._internal.scene.words.names import graph_names
 from graphviz_ad._internal.scene.words.signs import CUT_MARKS, NO_GRADIENT, NOT_YET, cut_mark
-from graphviz_ad._internal.sheets.sheet import LARGE_ENOUGH, Panel, Sheet, drawing, fit
+from graphviz_ad._internal.sheets.shared_parts import (
+    Calls,
+    Pairs,
+    as_large_as,
+    matched_keys,
+    parted,
+    shared_calls,
+    union_of,
+)
+from graphviz_ad._internal.sheets.sheet import GAP, LARGE_ENOUGH, PAD, WIDEST, Panel, Sheet, drawing, fit
 
 KEEPS = "keeps for backward"
 MOST_SAID = 12  # differences that are written out below the pictures
-Pairs = Mapping[str, str]
 Recorded = Annotated[Graph, Says("as trace() and record() give it")]
 
 
@@ -153,8 +164,9 @@ def compare(a: Recorded, b: Recorded, asked: ComparisonOptions) -> SideBySide:
     """Both graphs on one canvas, side by side or one above the other, with every box marked that differs; below them
     stands what differs.
 
-    Nodes belong together that have the same name, the nameless ones in the order of their operations. Compared are
-    values, gradients, what torch holds in ``.grad``, what is saved for the backward pass and where no gradient flows.
+    Nodes belong together that have the same name, nameless ones that are the same operation on the same things; they
+    have one name and one place in both pictures. Compared are values, gradients, what torch holds in ``.grad``, what
+    is saved for the backward pass and where no gradient flows.
 
     ``.equal`` says whether both computed the same but for rounding, ``.first_forward`` and ``.first_backward`` where
     they part, as a pair of nodes. For that, nodes belong together by what they compute: modules and variables may be
@@ -213,22 +225,25 @@ class Pair:
     says: tuple[str, str] = ("", "")
     remarks: tuple[Mapping[str, Sequence[str]], Mapping[str, Sequence[str]]] = ({}, {})
 
+    @cached_property
+    def pairs(self) -> Pairs:
+        """What both have: key in the first -> key in the second."""
+        return matched_keys(self.a, self.b)
+
     @property
     def differences(self) -> tuple[Difference, ...]:
         """Everything that is not the same, in forward order."""
-        return tuple(difference for _, _, difference in differences(self.a, self.b))
+        return tuple(difference for _, _, difference in differences(self.a, self.b, self.pairs))
 
     def panels(self, layout: str) -> Iterator[Panel]:
-        """A panel for each graph; boxes of the same thing are equally large, so that graphs of the same shape are
-        drawn alike.
-        """
-        found = list(differences(self.a, self.b))
-        first = self._scene(self.a, {key for key, _, _ in found if key}, self.remarks[0])
-        second = self._scene(self.b, {key for _, key, _ in found if key}, self.remarks[1])
-        pairs = matched_keys(self.a, self.b)
+        """A panel for each graph; the same thing has the same name, the same size and the same place in both."""
+        found = list(differences(self.a, self.b, self.pairs))
+        called = shared_calls(self.a, self.b, self.pairs)
+        first = self._scene(self.a, {key for key, _, _ in found if key}, self.remarks[0], called[0])
+        second = self._scene(self.b, {key for _, key, _ in found if key}, self.remarks[1], called[1])
         scenes = (
-            as_large_as(first, second, pairs),
-            as_large_as(second, first, {there: here for here, there in pairs.items()}),
+            as_large_as(first, second, self.pairs),
+            as_large_as(second, first, {there: here for here, there in self.pairs.items()}),
         )
         for i, (graph, placed) in enumerate(zip((self.a, self.b), self._placed(scenes, layout), strict=True)):
             error = self.errors[i] or error_of(graph)
@@ -242,77 +257,51 @@ class Pair:
                 placed.legend,
             )
 
-    def _placed(self, scenes: tuple[Scene, Scene], layout: str) -> tuple[Scene, ...]:
-        """Both in the same direction: the one asked for, else the first in which both can be read, else the
-        better one.
+    def _placed(self, scenes: tuple[Scene, Scene], layout: str) -> tuple[Scene, Scene]:
+        """Both in the same direction: the one asked for, else of those in which both can be read the one in which
+        they are largest together, else the better one.
         """
-        found: list[tuple[float, tuple[Scene, ...]]] = []
+        found: list[tuple[Scene, Scene]] = []
         for direction in [self.direction] if self.direction else ["LR", "TB"]:
-            placed = tuple(place_scene(replace(scene, direction=direction, notes=()), layout) for scene in scenes)
-            found.append((min(map(fit, placed)), placed))
-            if found[-1][0] >= LARGE_ENOUGH:
-                break
-        return max(found, key=lambda candidate: candidate[0])[1] if found[-1][0] < LARGE_ENOUGH else found[-1][1]
+            first, second = (replace(scene, direction=direction, notes=()) for scene in scenes)
+            found.append(placed_together(first, second, self.pairs, layout))
+        readable = [pair for pair in found if min(map(fit, pair)) >= LARGE_ENOUGH]
+        return max(readable, key=share_of_slide) if readable else max(found, key=lambda pair: min(map(fit, pair)))
 
-    def _scene(self, graph: Graph, marked: Collection[str], remarks: Mapping[str, Sequence[str]]) -> Scene:
-        words = words_of_graph(graph, self.options)
+    def _scene(
+        self, graph: Graph, marked: Collection[str], remarks: Mapping[str, Sequence[str]], called: Calls
+    ) -> Scene:
+        words = words_of_graph(graph, replace(self.options, called=called))
         keys = words.names.keys
         lines = {keys[name]: texts for name, texts in remarks.items()}
-        return with_remarks(with_failure(build_scene(words), graph), lines, marked=marked)
+        scene = with_remarks(with_failure(build_scene(words), graph), lines, marked=marked)
+        return without_boxes(scene, inline_constants(words) - set(marked))
 
 
-# --- what belongs together
+def share_of_slide(placed: tuple[Scene, Scene]) -> float:
+    """With how many points for each of its own a slide is filled by both, side by side or one above the other."""
+    first, second = (scene.size or (1.0, 1.0) for scene in placed)
+    beside = first[0] + second[0] + GAP + 4 * PAD <= WIDEST
+    wide = first[0] + second[0] if beside else max(first[0], second[0])
+    high = max(first[1], second[1]) if beside else first[1] + second[1]
+    return min(SLIDE.width / wide, SLIDE.height / high)
 
 
-def matched_keys(a: Graph, b: Graph) -> Pairs:
-    """Key in a -> key in b of the same thing: of the same name or, without one, the same operation in the same place
-    among its like.
-    """
-    there = {ident: key for key, ident in identities(b)}
-    return {key: there[ident] for key, ident in identities(a) if ident in there}
-
-
-def identities(graph: Graph) -> Iterator[tuple[str, tuple[object, ...]]]:
-    """What tells a node from all others of its graph, and is the same in another graph of the same program."""
-    seen: dict[tuple[object, ...], int] = {}
-    for node in graph.node_list:
-        name = (node.kind == "op", node.name) if node.name else (node.kind, node.op, node.module, node.ports[0].shape)
-        count = seen[name] = seen.get(name, -1) + 1
-        yield node.key, (*name, count)
-
-
-def as_large_as(scene: Scene, other: Scene, pairs: Pairs) -> Scene:
-    """The scene with no box and no label smaller than that of the same thing in the other one."""
-    twins = {slot_of(arrow, arrow.tail, arrow.head): arrow for arrow in other.arrows}
-    boxes, arrows = [], []
-    for box in scene.boxes:
-        twin = other.box_by_key.get(pairs.get(box.key, ""))
-        boxes.append(
-            box if twin is None else replace(box, width=max(box.width, twin.width), height=max(box.height, twin.height))
-        )
-    for arrow in scene.arrows:
-        same = twins.get(slot_of(arrow, pairs.get(arrow.tail, ""), pairs.get(arrow.head, "")))
-        both = same is not None and arrow.lines and same.lines
-        arrows.append(
-            replace(arrow, width=max(arrow.width, same.width), height=max(arrow.height, same.height))
-            if both and same
-            else arrow
-        )
-    return replace(scene, boxes=tuple(boxes), arrows=tuple(arrows))
-
-
-def slot_of(arrow: Arrow, tail: str, head: str) -> tuple[str, str, int]:
-    """What an arrow between these boxes is called: which operand it is."""
-    return tail, head, arrow.slot
+def placed_together(first: Scene, second: Scene, pairs: Pairs, layout: str) -> tuple[Scene, Scene]:
+    """Both scenes, what they share at the same place in each; each on its own where they contradict each other."""
+    union = union_of(first, second, pairs)
+    if union is None:
+        return place_scene(first, layout), place_scene(second, layout)
+    return parted(replace(union, scene=place_scene(union.scene, layout)), first, second)
 
 
 # --- what differs
 
 
-def differences(a: Graph, b: Graph) -> Iterator[tuple[str | None, str | None, Difference]]:
+def differences(a: Graph, b: Graph, pairs: Pairs) -> Iterator[tuple[str | None, str | None, Difference]]:
     """(key in a, key in b, difference) for everything that a picture would show differently."""
-    pairs = matched_keys(a, b)
-    names = graph_names(a).of, graph_names(b).of
+    called = shared_calls(a, b, pairs)
+    names = graph_names(a, called[0]).of, graph_names(b, called[1]).of
     for node in a.node_list:
         if node.key not in pairs:
             yield node.key, None, Difference(names[0][node.key], "", "only in the first", "")

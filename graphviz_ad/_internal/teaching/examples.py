@@ -245,7 +245,7 @@ def classic(
     def decorate(function: Callable[..., Any]) -> Entry:
         def views(given: Entry) -> Sequence[View]:
             graph = api.trace(function, *given.inputs.values(), grad_outputs=given.grad_outputs)
-            return [Shot(hide_unused(graph), code=source_of(function)[0])]
+            return [Shot(hide_unused(graph), code=source_of(function)[0], alone=True)]
 
         expected = Expected(values, grads)
         return Entry(

@@ -7,11 +7,18 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
+from graphviz_ad._internal.api.still_plans import Levels, engine_of, scene_on
 from graphviz_ad._internal.film.story import tell
+from graphviz_ad._internal.layouts.planning import WHOLE, best_plan
+from graphviz_ad._internal.output.call_options import PlotOptions
 from graphviz_ad._internal.scene.annotations import error_of, with_failure, with_remarks
-from graphviz_ad._internal.scene.scene import restyle
+from graphviz_ad._internal.scene.leaf_copies import inline_constants, without_boxes
+from graphviz_ad._internal.scene.picture_options import DIRECTIONS, picture_look
+from graphviz_ad._internal.scene.place import Place
+from graphviz_ad._internal.scene.scene import Scene, restyle
 from graphviz_ad._internal.scene.scene_building import build_scene
 from graphviz_ad._internal.scene.words.describe import Options, words_of_graph
 from graphviz_ad._internal.sheets.graph_comparison import Pair
@@ -22,6 +29,8 @@ if TYPE_CHECKING:
     from graphviz_ad._internal.graph.graph import Graph
 
 Remarks = Mapping[str, str | Sequence[str]]
+SHOWN_LEVELS = ("op", "line")
+ROOM_ON_SLIDE = Place(1040, 420, 9, 11, 27)  # beside heading, program and lesson
 
 
 class View(Protocol):
@@ -37,7 +46,8 @@ class Shot:
     """A graph as a panel, with ``remarks`` (name of a node -> lines) in its boxes; those of ``marked`` names stand out.
 
     ``step`` chooses a moment of the film: the step of that number, counted from the end where it is negative; ``calm``
-    shows it without lights.
+    shows it without lights. What is ``alone``, without remarks, is planned as a still is for a
+    slide.
     """
 
     graph: Graph
@@ -52,9 +62,30 @@ class Shot:
     options: Options = field(default_factory=Options)
     step: int | None = None
     calm: bool = False
+    alone: bool = False
 
     def panels(self, layout: str) -> Iterator[Panel]:
         """One panel."""
+        placed = self._planned(layout) if self.alone else self._placed(layout)
+        name = self.title or self.graph.name
+        yield Panel(
+            drawing(placed, name),
+            self.title,
+            self.code,
+            self.says,
+            self.error or error_of(self.graph),
+            self.raised,
+            placed.legend,
+        )
+
+    def _planned(self, layout: str) -> Scene:
+        scene = planned_scene(self.graph, layout, local=self.options.local)
+        keys = words_of_graph(self.graph, self.options).names.keys
+        marked = {keys[name] for name in self.marked}
+        boxes = [replace(box, emphasis="active") if box.key in marked else box for box in scene.boxes]
+        return replace(scene, boxes=tuple(boxes))
+
+    def _placed(self, layout: str) -> Scene:
         words = words_of_graph(self.graph, replace(self.options, sums=self.step is not None))
         keys = words.names.keys
         lines = {keys[name]: [text] if isinstance(text, str) else text for name, text in self.remarks.items()}
@@ -70,17 +101,16 @@ class Shot:
             seen = [replace(change, emphasis=None) for change in changes] if self.calm else changes
             scene = restyle(build_scene(words, changes=changes), seen)
         scene = with_remarks(with_failure(scene, self.graph), lines, marked=marked)
-        placed = well_placed(replace(scene, notes=()), layout, [self.direction] if self.direction else ["LR", "TB"])
-        name = self.title or self.graph.name
-        yield Panel(
-            drawing(placed, name),
-            self.title,
-            self.code,
-            self.says,
-            self.error or error_of(self.graph),
-            self.raised,
-            placed.legend,
-        )
+        scene = without_boxes(scene, inline_constants(words)) if self.step is None else scene
+        return well_placed(replace(scene, notes=()), layout, [self.direction] if self.direction else ["LR", "TB"])
+
+
+def planned_scene(graph: Graph, layout: str, *, local: bool = True) -> Scene:
+    """The graph with all that there is to say of it, each operation or, where that could not be read, each line."""
+    asked = PlotOptions.of({"layout": layout, "local": local})
+    levels = Levels(graph, picture_look(layout=layout, local=local), asked, {})
+    builds = [partial(scene_on, levels, name) for name in SHOWN_LEVELS]
+    return best_plan(builds, ROOM_ON_SLIDE, DIRECTIONS, WHOLE, engine_of(levels.on(SHOWN_LEVELS[0]))).scene
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node
 from graphviz_ad._internal.graph.rank_messages import crossing
@@ -50,7 +50,8 @@ class Options:
     ``moves``: grids show which elements go where; ``examples``: boxes tell an example of that in numbers.
     ``matrices``: small local derivatives are Jacobian matrices. ``framed``: what is in a module stands in a frame,
     rather than to have the whole path of modules in its name. ``brief``: the least that says what is in a box;
-    ``flows``: what flows back along an edge.
+    ``flows``: what flows back along an edge. ``called``: key -> name of results that would have a number, as where two
+    pictures call the same thing by the same name.
     """
 
     values: bool = True
@@ -71,6 +72,7 @@ class Options:
     framed: bool = True
     brief: bool = False
     flows: bool = True
+    called: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -144,7 +146,7 @@ def _words(graph: Graph, options: Options) -> Words:
         (node.key, i): short_elements(port.value) for node in graph.node_list for i, port in enumerate(node.ports)
     }
     flows = {edge.key: flow_text(edge.grad) for edge in graph.edges}
-    names = mathematical_names(graph)
+    names = mathematical_names(graph, options.called)
     frames = frames_of(graph) if options.framed else ()
     describer = Describer(
         graph,

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import count
 
 from graphviz_ad._internal.graph.graph import COMPUTED, Edge, Graph, Node
 from graphviz_ad._internal.maths.formulas import local_derivative, total_derivative
@@ -60,16 +61,18 @@ class Names:
         return "ℒ" if "L" in self.of.values() else "L"
 
 
-def graph_names(graph: Graph) -> Names:
-    """The names of a graph, as they can be typed in a program."""
-    of = names_of_nodes(graph)
+def graph_names(graph: Graph, called: Mapping[str, str] = PLAIN) -> Names:
+    """The names of a graph, as they can be typed in a program; ``called``: key -> name of what would have a number."""
+    of = names_of_nodes(graph, called)
     results = {node.key: result_names(node, of[node.key]) for node in graph.node_list}
     return all_names(graph, of, results, of)
 
 
-def mathematical_names(graph: Graph) -> Names:
-    """The names of a graph as mathematics writes them: x₁ for x1."""
-    of = names_of_nodes(graph)
+def mathematical_names(graph: Graph, called: Mapping[str, str] = PLAIN) -> Names:
+    """The names of a graph as mathematics writes them: x₁ for x1; ``called``: key -> name of what would have a
+    number.
+    """
+    of = names_of_nodes(graph, called)
     modules = {of[node.key] for node in graph.node_list if node.kind == "module"}
     named = {port.name for node in graph.node_list for port in node.ports if port.name}
     shown = {**set_names([*modules, *of.values(), *named]), **{name: name for name in modules}}
@@ -93,30 +96,48 @@ def all_names(
     return names if one else replace(names, output=names.total)
 
 
-def names_of_nodes(graph: Graph) -> dict[str, str]:
-    """Key -> what a node is called: its variable, its number, or v1, v2, … where the program gave no name."""
+def names_of_nodes(graph: Graph, called: Mapping[str, str] = PLAIN) -> dict[str, str]:
+    """Key -> what a node is called: its variable, its number, or v1, v2, … where the program gave no name and it is
+    not ``called`` something.
+    """
     taken = {node.name for node in graph.node_list}
     often = Counter(node.name for node in graph.node_list)
+    numbers = (name for name in map("v{}".format, count(1)) if name not in taken)
     seen: dict[str, int] = {}
     names: dict[str, str] = {}
-    count = 0
-    result = nameless_result(graph, taken)
+    nameless = {node.key for node in numbered_nodes(graph)}
     for node in graph.node_list:
-        if node is result:
-            names[node.key] = function_name(graph)
+        if node.key in nameless:
+            names[node.key] = called.get(node.key) or next(numbers)
         elif node.kind == "module":  # as its box says, not as the variable that takes its result
             names[node.key] = child_name(node.op or "module")
+        elif node.name and often[node.name] > 1:
+            if node.name not in seen:
+                seen[node.name] = first_number(node.name, often[node.name], taken)
+            names[node.key] = numbered_name(node.name, seen[node.name])
+            seen[node.name] += 1
         elif node.name:
-            seen[node.name] = seen.get(node.name, -1) + 1
-            names[node.key] = numbered_name(node.name, seen[node.name]) if often[node.name] > 1 else node.name
+            names[node.key] = node.name
         elif is_constant(node):
             names[node.key] = number_in_one_line(node.value) if node.value else "?"
         else:
-            count += 1
-            while f"v{count}" in taken:
-                count += 1
-            names[node.key] = f"v{count}"
+            names[node.key] = function_name(graph)
     return names
+
+
+def first_number(name: str, often: int, taken: Collection[str | None]) -> int:
+    """From where the results of one name are counted: from 0, but h of a program that has an h0, too, from h₁."""
+    ends = [other[len(name) :].removeprefix("_") for other in taken if other and other.startswith(name)]
+    used = {int(end) for end in ends if end.isdecimal()}
+    return next(start for start in count() if used.isdisjoint(range(start, start + often)))
+
+
+def numbered_nodes(graph: Graph) -> Iterator[Node]:
+    """The nodes whose names are numbers: those that neither the program nor what they are gives a name."""
+    result = nameless_result(graph, {node.name for node in graph.node_list})
+    for node in graph.node_list:
+        if not (node.name or node.kind == "module" or node is result or is_constant(node)):
+            yield node
 
 
 def function_name(graph: Graph) -> str:

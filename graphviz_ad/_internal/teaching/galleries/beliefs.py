@@ -113,7 +113,7 @@ def backward_adds() -> Sequence[View]:
     done["x"].grad.zero_()
     rows.append(["x.grad.zero_()", "", before, Cell(short_number(done["x"].grad.item()), "gradient")])
     return [
-        shot("the third pass: 72 flows to x once more", done, marked=["x"]),
+        shot("the third pass: 72 flows to x once more", done, marked=["x"], alone=True),
         Figure(table_panel(["call", "flows to x", "x.grad before", "x.grad after"], rows), "what x.grad holds"),
     ]
 

@@ -201,7 +201,7 @@ def baydin(x1: Any, x2: Any) -> Any:
     x2=0.5,
 )
 def griewank_walther(x1: Any, x2: Any) -> Any:
-    """x1/x2 is computed once and used twice. Going back costs a small multiple of going forward, however many inputs
+    """x₁/x₂ is computed once and used twice. Going back costs a small multiple of going forward, however many inputs
     there are.
     """
     v1 = x1 / x2
@@ -281,7 +281,7 @@ def karpathy_L(a: Any, b: Any, c: Any, f: Any) -> Any:
     b=6.8813735870195432,
 )
 def karpathy_neuron(x1: Any, x2: Any, w1: Any, w2: Any, b: Any) -> Any:
-    """w2 gets no gradient, because its input x2 is 0: a weight can only learn from an input that is there."""
+    """w₂ gets no gradient, because its input x₂ is 0: a weight can only learn from an input that is there."""
     n = x1 * w1 + x2 * w2 + b
     o = torch.tanh(n)
     return o
@@ -311,7 +311,7 @@ def micrograd(a: Any, b: Any) -> Any:
 
 
 @classic(
-    "A quotient and a product, and x2 in three places",
+    "A quotient and a product, and x₂ in three places",
     "blog post: PyTorch, Automatic Differentiation, 2021",
     values={
         "s": 0.479425538604203,
@@ -337,7 +337,7 @@ def micrograd(a: Any, b: Any) -> Any:
     x2=0.5,
 )
 def seed_adnumber(x1: Any, x2: Any) -> Any:
-    """Three paths lead from x2 to f, and df/dx2 is the sum of their products: 0.1762 − 0.05961 + 1.5 = 1.617."""
+    """Three paths lead from x₂ to f, and df/dx₂ is the sum of their products: 0.1762 − 0.05961 + 1.5 = 1.617."""
     s = torch.sin(x2)
     num = s + 1
     e = torch.exp(x1)

@@ -28,9 +28,9 @@ def graph_freed() -> Sequence[View]:
 
 @chapter("errors", "“one of the variables needed for gradient computation has been modified by an inplace operation”")
 def changed_in_place() -> Sequence[View]:
-    """exp has kept its result y, because eˣ is its own derivative, and then y was changed. Torch counts the changes
-    of each tensor and sees it; it would otherwise have computed a wrong gradient. Write y = y + 1, which makes a new
-    tensor.
+    """exp has kept its result y₀, because eˣ is its own derivative, and then y₁ was written over it. Torch counts the
+    changes of each tensor and sees it; it would otherwise have computed a wrong gradient. Write y = y + 1, which makes
+    a new tensor.
     """
 
     def program() -> Variables:

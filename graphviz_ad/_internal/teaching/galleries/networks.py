@@ -114,8 +114,8 @@ def goodfellow_weight_decay(w: Any) -> Any:
     b2=0.2,
 )
 def chain_of_neurons(w1: Any, b1: Any, w2: Any, b2: Any) -> Any:
-    """How much C changes with a weight is a product along the chain: how much z changes with it, a with z, and C
-    with a.
+    """How much C changes with w₁ is a product along the chain: how much z₁ changes with it, a₁ with z₁, z₂ with a₁,
+    a₂ with z₂, and C with a₂.
     """
     z1 = w1 * 0.48 + b1
     a1 = torch.sigmoid(z1)
@@ -188,7 +188,7 @@ def sigmoid_chain(x: Any) -> Any:
     w2=2,
 )
 def dead_relu(w1: Any, b: Any, w2: Any) -> Any:
-    """What goes into the ReLU is negative: its result is 0 and its slope is 0, so nothing comes back, and neither w1
+    """What goes into the ReLU is negative: its result is 0 and its slope is 0, so nothing comes back, and neither w₁
     nor b can learn from this input.
     """
     h = torch.relu(w1 * 2 + b)

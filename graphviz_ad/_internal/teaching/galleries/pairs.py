@@ -35,7 +35,7 @@ def detach() -> Sequence[View]:
 
 @chapter("pairs", ".data")
 def data() -> Sequence[View]:
-    """u is the same memory as y, and autograd does not see that it was changed. exp uses its result, now 0, as its
+    """u₀ is the same memory as y, and autograd does not see that it was changed. exp uses its result, now 0, as its
     slope: a wrong gradient, and no error.
     """
 

@@ -168,7 +168,7 @@ def broadcast_gradient() -> Sequence[View]:
         ]
     )
     return [
-        shot("", done, local=False, direction="TB"),
+        shot("", done, local=False, alone=True),
         Figure(
             table_panel(["", "column 1", "column 2"], rows),
             "what flows back to b",

@@ -52,7 +52,7 @@ def d2l_detach(x: Any) -> Any:
 @classic("A loop decides the graph", D2L, values={"b": 1536}, grads={"a": 1024}, a=1.5)
 def d2l_control_flow(a: Any) -> Any:
     """The graph holds what was done, not the program: the loop ran nine times, and the if chose one branch. For this
-    a, d = 1024·a.
+    a, the result is 1024·a.
     """
     b = a * 2
     while b.norm() < 1000:
@@ -127,7 +127,7 @@ def cs231n_squared_length(W: Any, x: Any) -> Any:
 
 
 @classic(
-    "Softmax and cross-entropy: p − y",
+    "Softmax and cross-entropy in one",
     "Zhang et al.: Dive into Deep Learning, Softmax Regression",
     values={"L": 0.4076059644443803},
     grads={"o": [0.09003057317038046, 0.24472847105479764, -0.3347590442251781]},

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from graphviz_ad._internal.maths.number_format import short_number
+from graphviz_ad._internal.maths.set_names import set_names
 from graphviz_ad._internal.sheets.sheet import Cell, bars, table_panel
 from graphviz_ad._internal.teaching.examples import belief
 from graphviz_ad._internal.teaching.program_runs import Variables, dot_grad, run, torch
@@ -161,9 +162,9 @@ def vanishing() -> Sequence[View]:
     grads = [done.graph.find(name).grad for name in names]
     sizes = [float(grad.item().real) for grad in grads if grad is not None]
     return [
-        shot("", done, direction="TB"),
+        shot("", done, alone=True),
         Figure(
-            bars(names, sizes, (560.0, 420.0)),
+            bars(list(set_names(names).values()), sizes, (560.0, 260.0)),
             "the gradient at each of them",
             "The scale is in powers of ten: a bar that is half as high stands for far less than half.",
         ),
@@ -192,6 +193,6 @@ def shared_weights() -> Sequence[View]:
     ]
     rows.append([Cell("Σ = w.grad", "name"), Cell(short_number(done["w"].grad.item()), "gradient", marked=True)])
     return [
-        shot("", done, marked=["w"], local=False, direction="TB"),
+        shot("", done, marked=["w"], local=False, alone=True),
         Figure(table_panel(["", "flows back to w"], rows), "three uses, one gradient"),
     ]
