@@ -4,6 +4,7 @@ the trying.
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -14,7 +15,7 @@ from programs import leaf, world
 from test_torch_private import no_code_of_functions, no_code_of_modules, no_engine, no_saved_tensors
 from torch import nn
 from torch.overrides import TorchFunctionMode
-from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._python_dispatch import TorchDispatchMode, is_in_torch_dispatch_mode
 
 import graphviz_ad as gad
 from graphviz_ad._internal.tracing import self_check
@@ -178,6 +179,22 @@ def test_many_threads_that_trace_for_the_first_time_say_the_same(unknown: Patch)
     assert len(found) == 4
     assert len(set(found)) == 1
     assert "saved tensors (" in found[0]
+    assert not is_in_torch_dispatch_mode()
+
+
+def test_trying_in_many_threads_leaves_no_variable_of_torch_set() -> None:
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        for _ in range(30):
+            threads = [threading.Thread(target=self_check.seen_by_modes) for _ in range(4)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+            assert not is_in_torch_dispatch_mode()
+    finally:
+        sys.setswitchinterval(interval)
 
 
 def raises(error: BaseException) -> Callable[..., Any]:

@@ -21,7 +21,8 @@ from graphviz_ad._internal.graph.snapshot import Snapshot
 from graphviz_ad._internal.tracing import eager, recording
 from graphviz_ad._internal.tracing.capture import Capture
 from graphviz_ad._internal.tracing.tape.doubts import DOUBTS
-from graphviz_ad._internal.tracing.tape.probes import watched
+from graphviz_ad._internal.tracing.tape.modes import in_this_thread_alone
+from graphviz_ad._internal.tracing.tape.probes import watching
 from graphviz_ad._internal.tracing.tape.torch_private import hooks_on_all_modules
 from graphviz_ad._internal.tracing.tape.torch_version import TESTED, is_tested
 from graphviz_ad._internal.tracing.tried_programs import RECORDED, TRIED, Facts, Tried, recorded
@@ -108,10 +109,11 @@ def facts_of_program(program: Tried) -> Facts:
 def seen_by_modes() -> Facts:
     """Whether a mode sees the same operations with us as without us."""
     x = torch.tensor([1.0, 2.0], dtype=torch.float64, device="cpu", requires_grad=True)
-    with watched() as plain:
+    (first, plain), (second, seen) = watching(), watching()
+    with in_this_thread_alone(first):
         y = x * x
         torch.autograd.grad(y, x, torch.ones_like(y))
-    with watched() as seen:
+    with in_this_thread_alone(second):
         eager.trace(lambda x: x * x, [x], {}, None, Capture(), {})
     return {"operations that only they may see": "the same" if seen == plain else "ours too"}
 

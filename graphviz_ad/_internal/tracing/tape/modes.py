@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
@@ -73,6 +74,22 @@ def take_off(mode: Any) -> None:
                 PUSH(others[-1]) if id(others[-1]) in _on else _enter(others[-1])
             others.pop()
         _set_again()
+
+
+@contextmanager
+def in_this_thread_alone(mode: Any) -> Iterator[None]:
+    """A mode of any kind is on while this is open, without a word in the variables of the process: those of several
+    threads would leave them set.
+    """
+    if PUSH is None or POP is None:
+        with mode:
+            yield
+        return
+    PUSH(mode)
+    try:
+        yield
+    finally:
+        POP(None)
 
 
 def _innermost() -> Any:

@@ -130,9 +130,8 @@ def hides_from_modes(context: Callable[[], Any]) -> bool:
     return hidden and len(seen) == 1
 
 
-@contextmanager
-def watched() -> Iterator[list[str]]:
-    """The operations that a dispatch mode sees while this is open."""
+def watching() -> tuple[Any, list[str]]:
+    """A dispatch mode as a user may have one, and the operations that it sees."""
     from torch.utils._python_dispatch import TorchDispatchMode
 
     class Watching(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -145,7 +144,14 @@ def watched() -> Iterator[list[str]]:
             return func(*args, **(kwargs or {}))
 
     seen: list[str] = []
-    with Watching():  # type: ignore[no-untyped-call]
+    return Watching(), seen  # type: ignore[no-untyped-call]
+
+
+@contextmanager
+def watched() -> Iterator[list[str]]:
+    """The operations that a dispatch mode sees while this is open."""
+    mode, seen = watching()
+    with mode:
         yield seen
 
 
