@@ -4,6 +4,7 @@ of memory.
 
 from __future__ import annotations
 
+import ctypes
 import os
 import re
 import sys
@@ -62,6 +63,19 @@ def launch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Launch]:
 @pytest.fixture(scope="module")
 def browser(launch: Launch) -> Any:
     return launch()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def what_a_module_kept(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Let go of the graphs and pictures that the tests of one module share, and give their memory back."""
+    yield
+    module = request.module
+    if Path(getattr(module, "__file__", None) or "").is_relative_to(Path(__file__).parent):
+        for thing in list(vars(module).values()):
+            if getattr(thing, "__module__", None) == module.__name__ and hasattr(thing, "cache_clear"):
+                thing.cache_clear()
+    if (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)) is not None:
+        trim(0)
 
 
 @pytest.fixture

@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
+from graphviz_ad._internal.operations.traits import FILLS_MASKED
+from graphviz_ad._internal.tracing.tape.reading import copied_elements
 from graphviz_ad._internal.tracing.tape.torch_private import hidden_from_modes
 
 # operation -> marks, and its arguments but the target -> marks that are set where it writes
@@ -21,7 +22,7 @@ AT_INDEX: Mapping[str, Callable[..., Any]] = {
     "index_copy_": lambda marks, dim, index, *_: marks.index_fill_(dim, index, True),
     "index_fill_": lambda marks, dim, index, *_: marks.index_fill_(dim, index, True),
     "scatter_": lambda marks, dim, index, *_: marks.scatter_(dim, index, True),
-    "masked_fill_": lambda marks, mask, *_: marks.masked_fill_(mask, True),
+    f"{FILLS_MASKED}_": lambda marks, mask, *_: marks.masked_fill_(mask, True),
     "masked_scatter_": lambda marks, mask, *_: marks.masked_fill_(mask, True),
 }
 READS_TOO = {"accumulate", "reduce"}  # arguments with which it reads what was there
@@ -40,6 +41,6 @@ def part_written(name: str, named: Sequence[tuple[str, Any]], target: Tensor) ->
     with hidden_from_modes(), torch.no_grad():
         try:
             marks = torch.zeros(target.shape, dtype=torch.bool, device="cpu")
-            return np.asarray(AT_INDEX[name](marks, *rest).numpy())
+            return copied_elements(AT_INDEX[name](marks, *rest))
         except (RuntimeError, TypeError, IndexError, ValueError):
             return None
