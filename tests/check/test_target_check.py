@@ -610,6 +610,16 @@ def test_a_gradient_that_is_not_meant_to_be_the_derivative_is_not_called_wrong(n
     assert [(leaf.verdict, leaf.slope.why) for leaf in report.numeric.leaves] == [(CUT, why)]
 
 
+@pytest.mark.parametrize("seed", range(12))
+def test_a_gradient_through_steps_is_told_as_meant_whatever_the_steps_are(seed: int) -> None:
+    w, factors = torch.randn(2, 4, 3, generator=torch.Generator().manual_seed(seed))
+    report = gad.trace(
+        lambda w: (factors * w * torch.fake_quantize_per_tensor_affine(w, 0.1, 0, -128, 127)).sum(), w.requires_grad_()
+    ).check()
+    assert report.ok is None, report
+    assert [(leaf.verdict, leaf.slope.why) for leaf in report.numeric.leaves] == [(CUT, MEANT)]
+
+
 def test_what_stands_beside_such_a_gradient_is_still_found_to_be_wrong() -> None:
     w, x = drawn((4, 3), (4, 3))
     report = gad.trace(

@@ -18,7 +18,20 @@ from graphviz_ad._internal.check.departures import loses_a_derivative
 from graphviz_ad._internal.check.function_runs import FunctionFinding, functions_examined
 from graphviz_ad._internal.check.leaf_runs import slopes_of_leaves
 from graphviz_ad._internal.check.meant_gradients import functions_that_draw
-from graphviz_ad._internal.check.verdicts import ABSENT, AGREES, CUT, DIFFERS, HOOKED, ROUNDING, STEPS, UNKNOWN, Slope
+from graphviz_ad._internal.check.verdicts import (
+    ABSENT,
+    AGREES,
+    CUT,
+    DIFFERS,
+    HOOKED,
+    KINK,
+    MEANT,
+    ROUNDING,
+    STEPS,
+    TURNS,
+    UNKNOWN,
+    Slope,
+)
 from graphviz_ad._internal.graph.graph import Graph, Node
 from graphviz_ad._internal.graph.precision import unit
 from graphviz_ad._internal.graph.snapshot import Array, Snapshot
@@ -203,9 +216,16 @@ class Examination:
         """What is said of a leaf, given what differences say of its gradient."""
         if slope.verdict == DIFFERS and (node.key in self.hidden or steps):
             return replace(slope, verdict=CUT, why=STEPS if steps else self.hidden[node.key])
+        if self.hidden.get(node.key) == MEANT and is_blurred(slope):  # as at a step of the function
+            return replace(slope, verdict=CUT, why=MEANT)
         if slope.verdict == AGREES and not self.is_as_recorded(node, node.grad):
             return replace(slope, verdict=DIFFERS, why=HOOKED)
         return slope
+
+
+def is_blurred(slope: Slope) -> bool:
+    """Whether differences were taken, and said neither yes nor no."""
+    return slope.verdict == KINK or (slope.verdict == UNKNOWN and slope.why in ("", ROUNDING, TURNS))
 
 
 def names_of_inputs(leaves: Sequence[Node], runs: Runs) -> dict[str, str]:
