@@ -1,4 +1,4 @@
-"""Write out/demo: the classic two-input function as picture, film and page, and two real networks folded by module."""
+"""Write out/demo: the classic two-input function as picture, film and page, and two real networks, a slide each."""
 
 from __future__ import annotations
 
@@ -75,8 +75,8 @@ def main() -> int:
         from transformers.utils import logging
 
         logging.set_verbosity_error()
-        made("ResNet-18-sized, folded by module", lambda: resnet().save(FOLDER / "resnet18.svg"))
-        made("GPT-2-small-sized, folded by module", lambda: gpt2().save(FOLDER / "gpt2.svg"))
+        made("ResNet-18-sized, on one slide", lambda: resnet().save(FOLDER / "resnet18.svg", fit="slide"))
+        made("GPT-2-small-sized, on one slide", lambda: gpt2().save(FOLDER / "gpt2.svg", fit="slide"))
     except ImportError as error:
         print(f"  skipped: {error}; run: pip install 'graphviz-ad[demo]'", file=sys.stderr)
         return 1

@@ -114,6 +114,11 @@ def test_what_is_not_known_is_no_grid_and_no_image() -> None:
     assert image_of(unknown, "value", "value") is None
 
 
+def test_a_row_of_whole_numbers_as_those_of_tokens_is_no_bars() -> None:
+    assert image_of(snapshot(np.arange(64)), "value", "value") is None
+    assert image_of(snapshot(np.arange(64.0)), "value", "value") is not None
+
+
 def test_minus_zero_infinity_and_nan_look_different() -> None:
     grid = made([0.0, -0.0, np.nan, np.inf, -np.inf, 1.0])
     assert texts(grid) == ["0", "−0", "NaN", "∞", "−∞", "1"]

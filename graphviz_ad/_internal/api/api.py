@@ -645,13 +645,20 @@ def make_dot(
         )
     capture = Capture(values="summary", gradients="none")
     graph: Graph = TRACERS["torch"](var, (), {}, None, capture, dict(params or {}), EveryOutput())
-    remarks: dict[str, list[str]] = {key: [] for key in graph.nodes}
-    if show_attrs:
-        for key, attributes in ATTRIBUTES["torch"](var, graph).items():
-            remarks[key] += [
-                f"{name}: {text if len(text) <= max_attr_chars else text[: max_attr_chars - 1] + '…'}"
-                for name, text in attributes
-            ]
+    remarks = kept_attributes(var, graph, max_attr_chars) if show_attrs else {}
+    return graphviz.Digraph(body=autograd_as_dot(graph, remarks, saved=show_saved))
+
+
+def kept_attributes(var: Any, graph: Graph, most: int) -> dict[str, list[str]]:
+    """Node -> what autograd keeps there beside tensors, in up to ``most`` characters each."""
+    return {
+        key: [f"{name}: {text if len(text) <= most else text[: most - 1] + '…'}" for name, text in attributes]
+        for key, attributes in ATTRIBUTES["torch"](var, graph).items()
+    }
+
+
+def autograd_as_dot(graph: Graph, remarks: Mapping[str, Sequence[str]], *, saved: bool) -> list[str]:
+    """The graph of a finished tensor as torchviz draws it, nothing folded: the lines between the braces."""
     shown = PlotOptions(
         direction="TB",
         values=False,
@@ -661,8 +668,7 @@ def make_dot(
         labels="autograd",
         boxes=len(graph.nodes) + 1,
     )
-    picture = drawn(graph, shown, remarks, arranged=False, saved=show_saved)
+    picture = drawn(graph, shown, remarks, arranged=False, saved=saved)
     notes = texts(note for note in picture.graph.notes if note.kind not in MEANT)
     source = replace(picture, scene=replace(picture.scene, title="", notes=notes)).to_dot()
-    body = source.splitlines(keepends=True)[1:-1]  # between "digraph {" and "}"
-    return graphviz.Digraph(body=body)
+    return source.splitlines(keepends=True)[1:-1]

@@ -91,18 +91,8 @@ def draw_graph(
         given: Any = RUN["tensors_of_sizes"](sizes(input_size), dtypes, place)
     else:
         given = RUN["on_device"](input_data, place)
-    args, named = arguments(given)
-    try:
-        run = RUN["architecture_of"](
-            RUN["module_on"](model, place), args, {**named, **kwargs}, training=(mode or "eval") == "train"
-        )
-    except Exception as error:
-        raise DrawGraphError(
-            f"{type(model).__name__} raised {type(error).__name__} while it was run, as is said above; call it with the"
-            " same inputs to see it alone"
-        ) from error
     made = ComputationGraph(
-        run,
+        run_once(model, given, kwargs, place, training=mode == "train"),
         graph_name=graph_name,
         depth=depth,
         strict=strict,
@@ -119,6 +109,18 @@ def draw_graph(
     if save_graph:
         made.save()
     return made
+
+
+def run_once(model: torch.nn.Module, given: Any, named: Mapping[str, Any], place: Any, *, training: bool) -> Any:
+    """What a run of the model calls."""
+    args, others = arguments(given)
+    try:
+        return RUN["architecture_of"](RUN["module_on"](model, place), args, {**others, **named}, training=training)
+    except Exception as error:
+        raise DrawGraphError(
+            f"{type(model).__name__} raised {type(error).__name__} while it was run, as is said above; call it with the"
+            " same inputs to see it alone"
+        ) from error
 
 
 def checked(model: object, data: object, size: object, depth: object, mode: object, flow: object) -> None:

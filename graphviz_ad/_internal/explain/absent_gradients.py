@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from graphviz_ad._internal.explain.asked import MOST_NAMED, Asked, is_differentiable, listed_with_and
 from graphviz_ad._internal.explain.consequences import (
@@ -51,15 +51,7 @@ def wants_none(asked: Asked, port: Port) -> Iterator[str]:
         return
     cut = asked.node.cut if asked.node.cut in REASONS else "data"
     assert cut is not None
-    if not is_differentiable(port):
-        yield (
-            f"No gradient: {asked.result(asked.node.key)} holds {port.dtype}, and only real and complex numbers have"
-            " derivatives."
-        )
-    elif asked.node.kind != "op":
-        yield f"No gradient: {asked.name} does not require grad, as data or a parameter that is frozen."
-    else:
-        yield f"No gradient: {asked.result(asked.node.key)} {why_at(asked.node, cut)}."
+    yield f"No gradient: {_why_it_has_none(asked, port, cut)}."
     hidden = what_it_hides(asked)
     if hidden:
         yield f"Nothing flows back through it to {listed_with_and(hidden)}."
@@ -76,7 +68,21 @@ def wants_none(asked: Asked, port: Port) -> Iterator[str]:
             " nothing requires grad: where what was differentiated is linear, its derivative is a constant, and"
             " there is no second one to have."
         )
-        return
+    else:
+        yield from _what_to_do(asked, port, cut, sources)
+
+
+def _why_it_has_none(asked: Asked, port: Port, cut: str) -> str:
+    """What a result is that takes no gradient."""
+    if not is_differentiable(port):
+        return f"{asked.result(asked.node.key)} holds {port.dtype}, and only real and complex numbers have derivatives"
+    if asked.node.kind != "op":
+        return f"{asked.name} does not require grad, as data or a parameter that is frozen"
+    return f"{asked.result(asked.node.key)} {why_at(asked.node, cut)}"
+
+
+def _what_to_do(asked: Asked, port: Port, cut: str, sources: Sequence[Stop]) -> Iterator[str]:
+    """What to do for a gradient, or why none is missing."""
     if asked.node.kind != "op":
         yield from _if_it_is_wanted(asked, port)
     elif cut == "data" and not is_differentiable(port):

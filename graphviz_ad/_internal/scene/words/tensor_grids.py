@@ -13,6 +13,7 @@ from typing import Any
 from graphviz_ad._internal.graph.snapshot import Snapshot
 from graphviz_ad._internal.maths.number_format import every_element, is_noise, short_element, type_label
 from graphviz_ad._internal.scene.scene import NO_SHADE, SHADES, Grid
+from graphviz_ad._internal.scene.words.cards import is_of_numbers
 
 MOST_ROWS = 10  # and columns, whose elements are written
 MOST_IN_VECTOR, LONGEST_ROW = 16, 8  # of a vector: elements that are written, and those of them in one row
@@ -71,13 +72,15 @@ def grid_of(snap: Snapshot | None, heading: str, *, small: bool = False, most: i
 
 
 def image_of(snap: Snapshot | None, heading: str, said: str, *, small: bool = False) -> Grid | None:
-    """A tensor as colours alone, of one row as bars; None where its elements are not known, or where it is no number
-    and no image.
+    """A tensor as colours alone, of one row as bars; None where its elements are not known, where it is no number and
+    no image, and of a row of whole numbers, as those of tokens, of which the size says nothing.
 
     ``said`` is what the line with the image says.
     """
     rows = rows_of(snap)
     if snap is None or not rows or snap.numel < 2:
+        return None
+    if len(rows) == 1 and is_of_numbers(snap):
         return None
     tiled = tiles(snap.shape) > 1
     pixels = side_by_side(shades_of(rows), snap.shape) if tiled else shades_of(rows)
