@@ -223,3 +223,12 @@ def test_exit_codes_say_how_bad_it_is(
     assert json.loads(capsys.readouterr().out)["ok"] is (code == 0)
     assert main(["diagnose", str(tmp_path / "none.py")]) == 2
     assert main(["diagnose", str(script), "--passes", "0"]) == 2
+
+
+@pytest.mark.parametrize("script", ["", "print(1)", "import sys; sys.exit(0)"])
+def test_a_script_that_trains_nothing_is_not_called_healthy(
+    script: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "idle.py").write_text(script)
+    assert main(["diagnose", str(tmp_path / "idle.py")]) == 1
+    assert "not examined" in capsys.readouterr().out

@@ -141,3 +141,16 @@ def test_compare_says_so_and_draws_both() -> None:
     assert side.first_forward[0].name == "x"
     assert gad.compare(g, h, tolerance=10.0).equal
     assert side.plot().to_svg().endswith("</svg>\n")
+
+
+def test_graphs_without_numbers_are_not_called_equal() -> None:
+    x = torch.ones(3, requires_grad=True)
+    nothing = gad.Capture(values="none", gradients="none")
+    a, b = (gad.trace(lambda x: (x * 2).sum(), x, capture=nothing) for _ in range(2))
+    whole = gad.trace(lambda x: (x * 2).sum(), x)
+    for one, other in ((a, b), (whole, b), (a, whole)):
+        found = gad.compare(one, other)
+        assert found.equal is None
+        assert "Nothing was compared by numbers" in str(found)
+    assert "x value: [1, 1, 1] ≠ not recorded" in str(gad.compare(whole, b))
+    assert gad.compare(whole, whole).equal is True

@@ -487,7 +487,7 @@ def _diagnose(arguments: argparse.Namespace) -> int:
     found = diagnosed(arguments.target, arguments.arguments, arguments.passes, arguments.budget)
     print(FORMS[arguments.format](found))
     severe = ("error", "warning") if arguments.strict else ("error",)
-    return 1 if any(one.severity in severe for one in found.findings) else 0
+    return 1 if found.ok is None or any(one.severity in severe for one in found.findings) else 0
 
 
 def _gallery(arguments: argparse.Namespace) -> int:

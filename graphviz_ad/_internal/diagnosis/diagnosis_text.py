@@ -47,7 +47,8 @@ def headline(diagnosis: Diagnosis) -> str:
         for severity in ("error", "warning", "note")
     ]
     told = ", ".join(counted_noun(count, noun) for count, noun in counts if count)
-    return f"{diagnosis.graph.name}: {told or 'nothing found'}."
+    none = "not examined, since no operation was recorded" if diagnosis.looked.nothing else "nothing found"
+    return f"{diagnosis.graph.name}: {told or none}."
 
 
 def finding_lines(number: int, finding: Finding, *, short: bool = False) -> Iterator[str]:

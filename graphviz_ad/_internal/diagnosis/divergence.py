@@ -22,7 +22,9 @@ Pair = tuple[Node, Node]
 
 @dataclass(frozen=True)
 class Divergence:
-    """What two runs have in common: how many pairs of nodes were compared, and where they part first."""
+    """What two runs have in common: how many pairs of nodes belong together, how many of their values and gradients
+    were held against each other as ``numbers``, and where they part first.
+    """
 
     pairs: Mapping[str, str] = field(repr=False)
     compared: int
@@ -32,11 +34,14 @@ class Divergence:
     first_backward: Pair | None
     apart_forward: float | None = None
     apart_backward: float | None = None
+    numbers: int = 0
 
     @property
-    def equal(self) -> bool:
-        """Whether nothing that was compared differs by more than rounding."""
-        return self.compared > 0 and self.first_forward is None and self.first_backward is None
+    def equal(self) -> bool | None:
+        """Whether nothing that was compared differs by more than rounding; None where no number could be compared."""
+        if not self.compared or self.first_forward is not None or self.first_backward is not None:
+            return False
+        return True if self.numbers else None
 
 
 def diverging(a: Graph, b: Graph, tolerance: Tolerance = "auto") -> Divergence:
@@ -49,6 +54,7 @@ class _Comparison:
         self.a, self.b, self.tolerance = a, b, checked_tolerance(tolerance)
         self.pairs = aligned(a, b)
         self.depth = self._depths()
+        self.numbers = 0  # that told something
 
     def _depths(self) -> dict[str, int]:
         """Node of a -> how many operations lead to it, on the longest way."""
@@ -66,7 +72,7 @@ class _Comparison:
         return Divergence(
             self.pairs, len(self.pairs), counts[0] - matched, counts[1] - matched,
             forward[0] if forward else None, backward[0] if backward else None,
-            forward[1] if forward else None, backward[1] if backward else None,
+            forward[1] if forward else None, backward[1] if backward else None, self.numbers,
         )  # fmt: skip
 
     # --- forward
@@ -162,7 +168,9 @@ class _Comparison:
             return False
         auto = self.tolerance == "auto"
         allowed = tolerance_between_runs((one.dtype, other.dtype), depth) if auto else float(self.tolerance)
-        return runs_agree(one, other, allowed, floor) is False
+        told = runs_agree(one, other, allowed, floor)
+        self.numbers += told is not None
+        return told is False
 
     def _differ_backward(self, one: Snapshot | None, other: Snapshot | None, depth: int, floor: float) -> bool:
         if (one is None) != (other is None):

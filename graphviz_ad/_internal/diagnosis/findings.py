@@ -85,6 +85,11 @@ class Looked:
     program_known: bool
     stopped_early: bool = False
 
+    @property
+    def nothing(self) -> bool:
+        """Whether there was nothing to look at."""
+        return not (self.results or self.passes)
+
 
 @dataclass(frozen=True)
 class Diagnosis:
@@ -98,9 +103,11 @@ class Diagnosis:
     budget: int | None = None
 
     @property
-    def ok(self) -> bool:
-        """Whether nothing was found but notes."""
-        return all(finding.severity == NOTE for finding in self.findings)
+    def ok(self) -> bool | None:
+        """Whether nothing was found but notes; None, which reads "not examined", where there was nothing to look at."""
+        if any(finding.severity != NOTE for finding in self.findings):
+            return False
+        return None if self.looked.nothing else True
 
     @property
     def looked_at(self) -> str:

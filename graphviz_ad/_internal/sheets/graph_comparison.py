@@ -48,7 +48,7 @@ from graphviz_ad._internal.sheets.shared_parts import (
 )
 from graphviz_ad._internal.sheets.sheet import GAP, LARGE_ENOUGH, PAD, WIDEST, Panel, Sheet, drawing, fit
 
-KEEPS = "keeps for backward"
+KEEPS, NOT_RECORDED = "keeps for backward", "not recorded"
 MOST_SAID = 12  # differences that are written out below the pictures
 Recorded = Annotated[Graph, Says("as trace() and record() give it")]
 
@@ -82,8 +82,10 @@ class SideBySide(Chart):
     divergence: Divergence
 
     @property
-    def equal(self) -> bool:
-        """Whether both computed the same but for rounding, in values and in gradients."""
+    def equal(self) -> bool | None:
+        """Whether both computed the same but for rounding, in values and in gradients; None where no number of one
+        could be held against one of the other.
+        """
         return self.divergence.equal
 
     @property
@@ -117,8 +119,11 @@ def divergence_lines(found: Divergence, graphs: tuple[Graph, Graph]) -> list[str
     """Where two runs part, a line for each direction."""
     if not found.compared:
         return ["Nothing in the two graphs belongs together, so that nothing was compared."]
+    if found.equal is None:
+        return ["Nothing was compared by numbers: what belongs together has none that were recorded in both."]
     if found.equal:
-        return [f"Equal but for rounding: {counted_noun(found.compared, 'pair')} of results were compared."]
+        pairs = counted_noun(found.compared, "pair")
+        return [f"Equal but for rounding: {pairs} of results, {counted_noun(found.numbers, 'value')} and gradients."]
     names = tuple(graph_names(graph).of for graph in graphs)
     lines = []
     parts = (
@@ -327,7 +332,7 @@ def compared_facts(graph: Graph, node: Node) -> Iterator[tuple[str, object]]:
     """What is compared of a node."""
     for i, port in enumerate(node.ports):
         which = f"[{i}] " if len(node.ports) > 1 else ""
-        yield f"{which}value", port.value
+        yield f"{which}value", NOT_RECORDED if port.value is None else port.value
         if graph.has_gradients:
             yield f"{which}{gradient_label(node)}", shown_gradient(graph, node, port)
     yield KEEPS, f"{len(node.saved) or 'no'} tensor{'s' if len(node.saved) > 1 else ''}"
