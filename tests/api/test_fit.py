@@ -160,7 +160,9 @@ LARGE: dict[str, Callable[[], gad.Graph]] = {
     "two_layers": lambda: gad.trace(
         two_layers, randoms(5, 3), randoms(3, 3), randoms(3), randoms(3, 2), randoms(2), torch.zeros(5, 2)
     ),
-    "four_tokens": lambda: gad.trace(four_tokens, randoms(4, 2), 2 * randoms(4, 2), randoms(2, 4).T),
+    "four_tokens": lambda: gad.trace(
+        four_tokens, *(leaf(part.tolist()) for part in (randoms(4, 2), 2 * randoms(4, 2), randoms(2, 4).T))
+    ),
     "matrices": lambda: gad.trace(matrices, *(leaf(randoms(3, 3).roll(i).tolist()) for i in range(5))),
 }
 

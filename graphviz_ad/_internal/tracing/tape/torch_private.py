@@ -234,9 +234,12 @@ def modes_that_are_on() -> list[Any] | None:
     return _stack() if _stack is not None else None
 
 
-# put a mode on top of those of this thread, and take that on top off, each by a single call that no interrupt can halve
-PUSH: Callable[[Any], None] | None = believed(
-    _find(torch._C, "_push_on_torch_dispatch_stack"), lambda push: probes.changes_the_stack(push, torch._C)
+# put a mode on top of those of this thread, and take that on top off, each by a single call that no interrupt can halve;
+# only where torch tells which are on: a mode that cannot be found again would stay for ever
+PUSH: Callable[[Any], None] | None = (
+    believed(_find(torch._C, "_push_on_torch_dispatch_stack"), lambda push: probes.changes_the_stack(push, torch._C))
+    if _stack is not None
+    else None
 )
 POP: Callable[[None], Any] | None = _find(torch._C, "_pop_torch_dispatch_stack") if PUSH is not None else None
 
