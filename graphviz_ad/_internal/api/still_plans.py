@@ -124,6 +124,7 @@ class Subject:
             framed=manner.framed,
             brief=not manner.facts,
             flows=manner.flows,
+            shapes=asked.values and any(node.kind == "module" for node in self.graph.node_list),
             single=manner.single,
             digits=self.asked.digits or manner.digits,
             tensors=Tensors(

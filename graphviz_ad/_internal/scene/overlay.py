@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from graphviz_ad._internal.base.errors import OptionError, UnknownNameError
+from graphviz_ad._internal.graph.alarms import alarms
 from graphviz_ad._internal.graph.anomalies import nonfinite_from_here
 from graphviz_ad._internal.graph.graph import Graph, Node, readable_bytes
 from graphviz_ad._internal.graph.ragged import numel_of_shape
 from graphviz_ad._internal.maths.number_format import short_number
-from graphviz_ad._internal.scene.alarms import alarms
 from graphviz_ad._internal.scene.scene import Scene
 from graphviz_ad._internal.scene.words.short_text import short_count
 

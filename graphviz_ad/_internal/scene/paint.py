@@ -33,6 +33,8 @@ TYPES = {
     "formula": Type(TEXT),
     "kind": Type(SMALL, "muted"),
     "value": Type(LARGE, "value", bold=True),
+    "statistic": Type(SMALL, "value", bold=True),
+    "type": Type(SMALL, "value", bold=True),
     "gradient": Type(TEXT, "gradient", italic=True),
     "sum": Type(SMALL, "gradient", italic=True),
     "upstream": Type(SMALL, "gradient", italic=True),

@@ -6,10 +6,10 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 
+from graphviz_ad._internal.graph.alarms import alarms
 from graphviz_ad._internal.graph.calls import is_pass
 from graphviz_ad._internal.graph.folding import common_path
 from graphviz_ad._internal.graph.graph import Edge, Node
-from graphviz_ad._internal.scene.alarms import alarms
 from graphviz_ad._internal.scene.font_metrics import text_width
 from graphviz_ad._internal.scene.paint import box_size, label_size, type_of
 from graphviz_ad._internal.scene.scene import Arrow, Box, Change, Group, Line, Scene
