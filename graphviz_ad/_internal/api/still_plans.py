@@ -104,6 +104,7 @@ class Subject:
             scene = without_boxes(scene, inline_constants(words))
         less = {"signs": manner.signs, "statistics": manner.statistics, "gradless": manner.legend}
         boxes = tuple([slimmer(box, {}, **less) for box in scene.boxes])
+        scene = scene if asked.legend else replace(scene, ramp=None)
         legend = asked.given.get("legend", manner.legend and not self.look.theme.brief)
         return replace(scene, boxes=boxes, legend=scene.legend if legend else ())
 

@@ -38,6 +38,11 @@ def nonfinite_from_here(graph: Graph, node: Node) -> bool:
     return flows and not any(has_nonfinite(port.grad) for port in node.ports)
 
 
+def is_born(graph: Graph, node: Node) -> bool:
+    """The same, of a folded module, too, in which it did."""
+    return node.not_finite.born is not None if node.not_finite is not None else nonfinite_from_here(graph, node)
+
+
 def matters(graph: Graph, node: Node) -> bool:
     """Whether what is not finite at a node comes to something that takes a gradient, or to a result of the program."""
     if not any(each.requires_grad for each in graph.node_list):

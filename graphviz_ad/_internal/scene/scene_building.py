@@ -7,6 +7,7 @@ from dataclasses import replace
 from types import MappingProxyType
 
 from graphviz_ad._internal.graph.alarms import alarms
+from graphviz_ad._internal.graph.anomalies import is_born
 from graphviz_ad._internal.graph.calls import is_pass
 from graphviz_ad._internal.graph.folding import common_path
 from graphviz_ad._internal.graph.graph import Edge, Node
@@ -54,7 +55,8 @@ def box(words: Words, node: Node, texts: Mapping[str, list[str]]) -> Box:
         *room(said.lines, said.badge, node.is_output, texts),
         said.badge,
         node.is_output,
-        warning=alarms(words.graph, node),
+        warning=(warns := alarms(words.graph, node)),
+        passed_on=warns and not is_born(words.graph, node),
         name=shortened_text(said.results, NAME_ROOM),
         hover=said.hover,
         gradless=not node.requires_grad and node.kind not in ("leaf", "data"),

@@ -170,7 +170,7 @@ def lines_of_results(node: Node, tensors: Tensors, *, typed: bool) -> list[Line]
         else:
             means = extent([port.value.mean if port.value is not None else None for port in ports])
             said = f": mean {means}" if means and has_only_type(ports[0]) else ""
-            found.append(Line("value", f"{len(ports)} × {ports[0].name}{said}", number=i))
+            found.append(Line("statistic" if said else "value", f"{len(ports)} × {ports[0].name}{said}", number=i))
     return found
 
 
@@ -274,7 +274,8 @@ def result_line(port: Port, i: int, tensors: Tensors, *, typed: bool = True) -> 
     name = port.name or f"[{i}]"
     grid = grid_of(port.value, name, small=tensors.small) if tensors.values else None
     if grid is None or port.value is None:
-        return Line("value", port_line(port, i, typed=typed), number=i)
+        role = "statistic" if not typed and has_only_type(port) else "value"
+        return Line(role, port_line(port, i, typed=typed), number=i)
     said = f"{name} = {every_element(port.value)}"
     return Line("value", said, number=i, grid=replace(grid, said=said, beside=i > 0))
 
