@@ -16,6 +16,7 @@ from graphviz_ad._internal.explain.path_picture import with_paths
 from graphviz_ad._internal.explain.tangent_picture import with_tangents
 from graphviz_ad._internal.graph.fold_boxes import BOXES, is_too_large
 from graphviz_ad._internal.graph.graph import Graph
+from graphviz_ad._internal.graph.unread_parameters import with_unread_parameters
 from graphviz_ad._internal.layouts.choice import place_scene
 from graphviz_ad._internal.layouts.planning import (
     BRIEFEST,
@@ -190,6 +191,7 @@ def texts_in(scene: Scene) -> list[str]:
 
 def subject(graph: Graph, look: Look, asked: PlotOptions, remarks: Remarks) -> Subject:
     """A graph, simplified as it was asked for, with what is told of it."""
+    graph = with_unread_parameters(graph) if look.depth is None else graph
     shown = look.simplified(graph, steps=True, needed=asked_about(asked.wrt, asked.tangents, asked.output))
     explained = explain_gradient(shown, asked.wrt, asked.output) if asked.wrt is not None else None
     forward = tangents_of(shown, asked.tangents) if asked.tangents is not None else None

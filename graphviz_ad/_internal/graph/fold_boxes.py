@@ -29,7 +29,7 @@ from graphviz_ad._internal.graph.fold_tree import (
 from graphviz_ad._internal.graph.folding import LEVEL, collapse_modules, folded_module
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node
 from graphviz_ad._internal.graph.layer_facts import layer_facts
-from graphviz_ad._internal.graph.notices import Notice, notice
+from graphviz_ad._internal.graph.notices import Notice, notice, unread_parameters
 from graphviz_ad._internal.graph.ragged import numel_of_shape
 from graphviz_ad._internal.graph.repeats import Copies
 
@@ -115,7 +115,10 @@ def notice_of_all(graph: Graph) -> Notice | None:
     finite = bool(found) and not any(count is None or count for count in found)
     if not count and not finite:
         return None
-    return notice("in all boxes", without, parameters=count, gradients=graph.has_gradients, finite=finite)
+    unread = any(True for _ in unread_parameters(graph.notes))
+    return notice(
+        "in all boxes", without, parameters=count, gradients=graph.has_gradients, finite=finite, unread=unread
+    )
 
 
 def is_parameter(node: Node) -> bool:
@@ -207,7 +210,7 @@ def title_of(graph: Graph, fold: Fold) -> str:
     if fold.kind == DATA:
         return "prepared data"
     if fold.kind == UNREAD:
-        return "what nothing reads"
+        return f"unread: {', '.join(leaf.name for leaf in fold.leaves())}"
     if fold.kind == LINE:
         return said_of_line(graph, fold)
     if fold.kind in (CHAIN, ROUND):

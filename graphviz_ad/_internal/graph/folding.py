@@ -92,7 +92,10 @@ def folded_module(graph: Graph, members: list[Node], operands: list[Edge], ports
     shown = shown_ports(graph, members)
     shared = common_path([node.module for node in members if node.module]) or ("",)
     parameters = sum(
-        int(np.prod(node.ports[0].shape or ())) if node.kind == "leaf" else node.parameters for node in members
+        (0 if node.ports[0].shape is None else int(np.prod(node.ports[0].shape)))
+        if node.kind == "leaf"
+        else node.parameters
+        for node in members
     )
     cut_off = cut_of_group(graph, members, last, shown)
     node = Node(

@@ -153,7 +153,8 @@ def with_types(note: Notice) -> str:
 
 def in_all_boxes(note: Notice) -> str:
     """What is true of all that boxes hold: "In all: 1,200 parameters; each gets a gradient. Nothing is NaN or ∞." """
-    said = [f"In all: {counted_noun(note['parameters'], 'parameter')}"] if note["parameters"] else []
+    read = " that something reads" if note["unread"] else ""
+    said = [f"In all: {counted_noun(note['parameters'], 'parameter')}{read}"] if note["parameters"] else []
     if note["gradients"] and note["parameters"]:
         without = note.subjects
         said.append(f"no gradient comes to {names_in_short(without)}" if without else "each gets a gradient")

@@ -11,6 +11,7 @@ from graphviz_ad._internal.graph.anomalies import is_born
 from graphviz_ad._internal.graph.calls import is_pass
 from graphviz_ad._internal.graph.folding import common_path
 from graphviz_ad._internal.graph.graph import Edge, Node
+from graphviz_ad._internal.graph.unread_parameters import is_unread
 from graphviz_ad._internal.scene.font_metrics import text_width
 from graphviz_ad._internal.scene.paint import box_size, label_size, type_of
 from graphviz_ad._internal.scene.scene import Arrow, Box, Change, Group, Line, Scene
@@ -59,7 +60,7 @@ def box(words: Words, node: Node, texts: Mapping[str, list[str]]) -> Box:
         passed_on=warns and not is_born(words.graph, node),
         name=shortened_text(said.results, NAME_ROOM),
         hover=said.hover,
-        gradless=not node.requires_grad and node.kind not in ("leaf", "data"),
+        gradless=(not node.requires_grad and node.kind not in ("leaf", "data")) or is_unread(words.graph, node),
     )
 
 

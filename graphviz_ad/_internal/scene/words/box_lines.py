@@ -117,11 +117,12 @@ def module_title(node: Node, name: str, *, brief: bool = False) -> list[Line]:
     """Name of a folded module, what it is, and what is in it; ``brief``: one of these two."""
     often = f" ×{node.copies.count:,}" if node.copies is not None else ""
     what = what_it_is(node)
-    facts = [f"{node.inside} op{'s' if node.inside != 1 else ''}"]
+    facts = [f"{node.inside} op{'s' if node.inside != 1 else ''}"] if node.inside else []
     if node.parameters:
         facts.append(f"{short_count(node.parameters)} parameter{'s' if node.parameters != 1 else ''}")
     if node.saved_bytes:
         facts.append(f"keeps {readable_bytes(node.saved_bytes)}")
+    sizes = [" · ".join(facts)] if facts and not (brief and what) else []
     return [
         Line("name", shortened_text(end_of_path(name, NAME_ROOM - len(often)), NAME_ROOM - len(often)) + often),
         *numbered(
@@ -129,7 +130,7 @@ def module_title(node: Node, name: str, *, brief: bool = False) -> list[Line]:
             [
                 *([what] if what else []),
                 *lines_of_contents(node, brief=brief),
-                *([] if brief and what else [" · ".join(facts)]),
+                *sizes,
             ],
         ),
     ]
@@ -463,7 +464,14 @@ def notes(graph: Graph, node: Node, kink: str, later: str = "") -> list[Line]:
     found += [Line("upstream", seed_text(seed)) for seed in seeds[:1] if not is_one(seed)]
     if node.cut == "unreached" and node.kind != "data" and not later:
         found.append(
-            Line("note", "no path to an output" if not graph.out_edges(node.key) else "no gradient reaches it")
+            Line(
+                "note",
+                "no gradient reaches it"
+                if graph.out_edges(node.key)
+                else "no path to an output"
+                if graph.in_edges(node.key)
+                else "nothing reads it",
+            )
         )
     if node.cut in NOTES:
         found.append(Line("note", NOTES[node.cut]))

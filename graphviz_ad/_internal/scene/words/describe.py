@@ -9,6 +9,7 @@ from graphviz_ad._internal.graph.alarms import alarms
 from graphviz_ad._internal.graph.fold_tree import is_given
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node
 from graphviz_ad._internal.graph.rank_messages import crossing
+from graphviz_ad._internal.graph.unread_parameters import is_unread
 from graphviz_ad._internal.maths.cancelled import with_noise_told
 from graphviz_ad._internal.maths.claims import Claim, Passed, decide, passed
 from graphviz_ad._internal.maths.formulas import to_unicode
@@ -264,7 +265,7 @@ class Describer:
         unknown = all(port.value is None and port.shape is None for port in node.ports)
         return (
             []
-            if unknown and autograd_labels.is_finished(self.graph)
+            if unknown and (autograd_labels.is_finished(self.graph) or is_unread(self.graph, node))
             else box_lines.value_lines(
                 node, self.options.tensors, meant=not alarms(self.graph, node), typed=not self.has_types_on_edges(node)
             )
