@@ -32,8 +32,11 @@ def test_more_is_never_lighter() -> None:
     steps = [STEPS.index(tints(picture.scene)[key]) for key in ranked]
     assert steps == sorted(steps)
     assert {*steps} == {*range(len(STEPS))}
-    assert "Filled by norm of the gradient: from 1e−6 (light) to 1 (dark)" not in picture.scene.notes[0]  # of vectors
-    assert picture.scene.notes[0].startswith("Filled by norm of the gradient: from 1.414e−6 (light) to ")
+    ramp = picture.scene.ramp
+    assert ramp is not None
+    assert (ramp.title, ramp.fills) == ("norm of the gradient, by powers of ten", STEPS)
+    assert (ramp.low, ramp.high) == ("1.414e−6", "1.414")  # of vectors of two
+    assert graph.plot(layout="layered").scene.ramp is None
     assert all(not box.tint for box in graph.plot(layout="layered").scene.boxes)
 
 

@@ -54,6 +54,7 @@ from graphviz_ad._internal.output.format_table import FILMS, FRAMES, GRAPHS, MEA
 from graphviz_ad._internal.output.formats import numbered_frames
 from graphviz_ad._internal.output.notebook import ShowsItself, only_in_notebooks
 from graphviz_ad._internal.scene.canvas import Canvas
+from graphviz_ad._internal.scene.overlay import with_overlay
 from graphviz_ad._internal.scene.paint import paint_frame
 from graphviz_ad._internal.scene.picture_options import DIRECTIONS, picture_look
 from graphviz_ad._internal.scene.place import PLAIN, Finish, Size
@@ -319,6 +320,7 @@ def filmed(graph: Graph, asked: AnimateOptions) -> Animation:
     words = words_of_graph(shown, written)
     size = ASPECTS[asked.aspect]
     stage, story = best_stage(words, choice, Screen((flow,) if flow else DIRECTIONS, asked.layout, size))
+    stage = with_overlay(stage, shown, asked.overlay)
     return Animation(shown, Film(stage, story.steps, story.opening, shown.name, float(asked.speed), size), chosen.theme)
 
 

@@ -16,6 +16,7 @@ from graphviz_ad._internal.explain.path_picture import with_paths
 from graphviz_ad._internal.explain.tangent_picture import with_tangents
 from graphviz_ad._internal.graph.fold_boxes import BOXES, is_too_large
 from graphviz_ad._internal.graph.graph import Graph
+from graphviz_ad._internal.graph.unread_parameters import with_unread_parameters
 from graphviz_ad._internal.layouts.choice import place_scene
 from graphviz_ad._internal.layouts.planning import (
     BRIEFEST,
@@ -104,6 +105,7 @@ class Subject:
             scene = without_boxes(scene, inline_constants(words))
         less = {"signs": manner.signs, "statistics": manner.statistics, "gradless": manner.legend}
         boxes = tuple([slimmer(box, {}, **less) for box in scene.boxes])
+        scene = scene if asked.legend else replace(scene, ramp=None)
         legend = asked.given.get("legend", manner.legend and not self.look.theme.brief)
         return replace(scene, boxes=boxes, legend=scene.legend if legend else ())
 
@@ -124,6 +126,7 @@ class Subject:
             framed=manner.framed,
             brief=not manner.facts,
             flows=manner.flows,
+            shapes=asked.values and any(node.kind == "module" for node in self.graph.node_list),
             single=manner.single,
             digits=self.asked.digits or manner.digits,
             tensors=Tensors(
@@ -188,6 +191,7 @@ def texts_in(scene: Scene) -> list[str]:
 
 def subject(graph: Graph, look: Look, asked: PlotOptions, remarks: Remarks) -> Subject:
     """A graph, simplified as it was asked for, with what is told of it."""
+    graph = with_unread_parameters(graph) if look.depth is None else graph
     shown = look.simplified(graph, steps=True, needed=asked_about(asked.wrt, asked.tangents, asked.output))
     explained = explain_gradient(shown, asked.wrt, asked.output) if asked.wrt is not None else None
     forward = tangents_of(shown, asked.tangents) if asked.tangents is not None else None

@@ -18,11 +18,11 @@ from graphviz_ad._internal.explain.not_finite import (
     picked,
     rises,
 )
+from graphviz_ad._internal.graph.alarms import is_minus_infinity
 from graphviz_ad._internal.graph.graph import Graph, Node
 from graphviz_ad._internal.graph.precision import LARGEST
 from graphviz_ad._internal.graph.snapshot import Snapshot
 from graphviz_ad._internal.operations.training import NO_VALUE_THERE, OVERFLOWS, SOFTMAXES
-from graphviz_ad._internal.scene.alarms import is_minus_infinity
 
 HALF = ("float16",)
 

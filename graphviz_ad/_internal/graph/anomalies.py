@@ -19,7 +19,11 @@ def anomalous(graph: Graph) -> list[str]:
     """The keys of these nodes, in forward order; gradients that are lost only where nothing else is wrong, of which
     they may be the consequence.
     """
-    first = [node.key for node in graph.node_list if node.raised or nonfinite_from_here(graph, node)]
+    first = [
+        node.key
+        for node in graph.node_list
+        if node.raised or (nonfinite_from_here(graph, node) and matters(graph, node))
+    ]
     return first or [node.key for node in graph.node_list if lost_gradient(graph, node)]
 
 
@@ -32,6 +36,27 @@ def nonfinite_from_here(graph: Graph, node: Node) -> bool:
         return not is_meant(node)
     flows = any(has_nonfinite(edge.grad) for edge in operands if edge.cut is None)
     return flows and not any(has_nonfinite(port.grad) for port in node.ports)
+
+
+def is_born(graph: Graph, node: Node) -> bool:
+    """The same, of a folded module, too, in which it did."""
+    return node.not_finite.born is not None if node.not_finite is not None else nonfinite_from_here(graph, node)
+
+
+def matters(graph: Graph, node: Node) -> bool:
+    """Whether what is not finite at a node comes to something that takes a gradient, or to a result of the program."""
+    if not any(each.requires_grad for each in graph.node_list):
+        return True
+    seen, waiting = {node.key}, [node]
+    while waiting:
+        here = waiting.pop()
+        if here.requires_grad or here.is_output:
+            return True
+        heads = [graph.nodes[edge.head] for edge in graph.out_edges(here.key)]
+        fresh = [head for head in heads if head.key not in seen and any(has_nonfinite(p.value) for p in head.ports)]
+        seen |= {head.key for head in fresh}
+        waiting += fresh
+    return False
 
 
 def has_nonfinite(snap: Snapshot | None) -> bool:

@@ -142,6 +142,7 @@ FACTS: Mapping[str, Mapping[str, Schema]] = {
     "flows inside": {"users": TEXTS},
     "modules folded": {"inside": COUNT},
     "parts folded": {"inside": COUNT},
+    "in all boxes": {"parameters": COUNT, "gradients": TRUTH, "finite": TRUTH, "unread": TRUTH},
     "left out": {"count": COUNT},
     "blocks": {"operations": COUNT, "blocks": COUNT},
     "no lines": {"count": COUNT},
@@ -293,6 +294,8 @@ NORM = {"anyOf": [{"type": "number"}, record_schema({"number": REAL})]}
 COPIES = record_schema(
     {"count": COUNT}, norms=some(maybe(NORM)), first=TEXT, last=TEXT, least=maybe(TEXT), most=maybe(TEXT)
 )
+NOT_FINITE = record_schema({}, values=COUNT, gradients=COUNT, masked=COUNT, born=maybe(TEXT), spreads=TRUTH)
+PART = record_schema({"name": TEXT}, copies=COUNT, operations=COUNT, parts=some(ref("part")))
 OF_THIS_VERSION: Mapping[str, Schema] = {
     "arguments": some(pair(TEXT, ref("argument"))),
     "hooks": TEXTS,
@@ -304,6 +307,8 @@ OF_THIS_VERSION: Mapping[str, Schema] = {
     "members": TEXTS,
     "switched_off": TEXTS,
     "copies": maybe(COPIES),
+    "parts": some(ref("part")),
+    "not_finite": maybe(NOT_FINITE),
 }
 # what the facts of this version were, as texts
 OF_VERSION_1: Mapping[str, Schema] = {"settings": some(pair(TEXT, TEXT))}
@@ -373,6 +378,7 @@ def file_of(version: int, notice: Schema, own: Mapping[str, Schema]) -> Schema:
         "notice": notice,
         "failure": FAILURE,
         "argument": ARGUMENT,
+        "part": PART,
         "history": HISTORY,
         "event": EVENT,
     }

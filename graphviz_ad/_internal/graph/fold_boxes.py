@@ -2,21 +2,35 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
-from collections.abc import Container, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Annotated
 
 from graphviz_ad._internal.graph.anomalies import anomalous, norm_of, odd_ones
+from graphviz_ad._internal.graph.box_contents import parts_of
 from graphviz_ad._internal.graph.contraction import Ports, contract, renumbered
 from graphviz_ad._internal.graph.fold_cut import Wish, cut_of, places_of
 from graphviz_ad._internal.graph.fold_scopes import FUNCTION, LINE, MODULE
-from graphviz_ad._internal.graph.fold_tree import CHAIN, DATA, NODE, REPEAT, ROUND, STEPS, UNREAD, Fold, fold_tree
+from graphviz_ad._internal.graph.fold_tree import (
+    CHAIN,
+    DATA,
+    NODE,
+    REPEAT,
+    ROUND,
+    STEPS,
+    UNREAD,
+    Fold,
+    fold_tree,
+    is_given,
+)
 from graphviz_ad._internal.graph.folding import LEVEL, collapse_modules, folded_module
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node
 from graphviz_ad._internal.graph.layer_facts import layer_facts
-from graphviz_ad._internal.graph.notices import notice
+from graphviz_ad._internal.graph.notices import Notice, notice, unread_parameters
+from graphviz_ad._internal.graph.ragged import numel_of_shape
 from graphviz_ad._internal.graph.repeats import Copies
 
 MOST_UNFOLDED = 60  # nodes; more than that nobody reads
@@ -83,7 +97,38 @@ def with_folds(graph: Graph, shown: Sequence[Fold]) -> Graph:
     result = with_buses(result, groups)
     hidden = sum(len(nodes) for nodes in groups.values()) - len(groups)
     names = [result.nodes[key].op or key for key in groups]
-    return renumbered(result).saying(notice("parts folded", names, inside=hidden))
+    whole = notice_of_all(graph)
+    return renumbered(result).saying(notice("parts folded", names, inside=hidden), *([whole] if whole else []))
+
+
+def notice_of_all(graph: Graph) -> Notice | None:
+    """How many parameters there are, which of them get no gradient, and whether all numbers are finite; None where
+    there is nothing of that to say.
+    """
+    parameters = {node.ports[0].tensor or node.key: node for node in graph.node_list if is_parameter(node)}
+    count = sum(numel_of_shape(node.ports[0].shape or ()) for node in parameters.values())
+    reached = {*(node.ports[0].tensor or node.key for node in parameters_with_gradients(graph))}
+    without = [node.name or node.key for each, node in parameters.items() if each not in reached]
+    found = [
+        snap.nonfinite for node in graph.node_list for port in node.ports for snap in (port.value, port.grad) if snap
+    ]
+    finite = bool(found) and not any(count is None or count for count in found)
+    if not count and not finite:
+        return None
+    unread = any(True for _ in unread_parameters(graph.notes))
+    return notice(
+        "in all boxes", without, parameters=count, gradients=graph.has_gradients, finite=finite, unread=unread
+    )
+
+
+def is_parameter(node: Node) -> bool:
+    """Whether a node is what a module learns, rather than what a program was given."""
+    return node.kind == "leaf" and not is_given(node) and node.ports[0].shape is not None
+
+
+def parameters_with_gradients(graph: Graph) -> Iterator[Node]:
+    """The parameters that a gradient comes to, at some time."""
+    return (node for node in graph.node_list if is_parameter(node) and node.ports[0].grad is not None)
 
 
 def box_of_fold(
@@ -101,6 +146,9 @@ def box_of_fold(
         module=path,
         raised=any(member.raised for member in members),
         copies=copies_in(graph, fold.loop) if fold.loop is not None else None,
+        parts=parts_of(graph, [graph.nodes[leaf.key] for leaf in fold.loop.children[0].leaves()])
+        if fold.loop
+        else node.parts,
         statement=next((m.statement for m in members if m.statement is not None), None) if fold.kind == LINE else None,
     )
     if fold.kind == STEPS:  # what they make of parameters begins anew
@@ -162,7 +210,7 @@ def title_of(graph: Graph, fold: Fold) -> str:
     if fold.kind == DATA:
         return "prepared data"
     if fold.kind == UNREAD:
-        return "what nothing reads"
+        return f"unread: {', '.join(leaf.name for leaf in fold.leaves())}"
     if fold.kind == LINE:
         return said_of_line(graph, fold)
     if fold.kind in (CHAIN, ROUND):
@@ -182,10 +230,16 @@ def title_of_copies(graph: Graph, first: Fold, last: Fold) -> str:
 def said_of_line(graph: Graph, fold: Fold) -> str:
     """The variable that a statement fills, and what it calls."""
     parts = [part for part in fold.children if part.operations]
-    called = [part.name.rpartition(".")[2] if part.kind == MODULE else title_of(graph, part) for part in parts]
+    called = [short_name(part.name) if part.kind == MODULE else title_of(graph, part) for part in parts]
     named = graph.nodes[fold.keys()[-1]].name
     calls = ", ".join(called if len(called) <= MOST_CALLS else [*called[: MOST_CALLS - 1], "…"])
     return f"{named}: {calls}" if named and named != called[-1] else calls
+
+
+def short_name(name: str) -> str:
+    """The end of the name of a module; of one that is but a number in the module around it, that, too: "ups.0"."""
+    steps = name.split(".")
+    return ".".join(steps[-2:] if steps[-1].isdigit() else steps[-1:])
 
 
 def said_of_operations(graph: Graph, fold: Fold) -> str:
@@ -205,12 +259,12 @@ def said_of_operations(graph: Graph, fold: Fold) -> str:
 def copies_in(graph: Graph, fold: Fold) -> Copies:
     """How often a repeat is there, and how its copies differ."""
     norms = tuple([norm_of(graph, copy.keys()) for copy in fold.children])
-    known = {norm: i for i, norm in reversed(list(enumerate(norms))) if norm is not None}
+    known = {norm: i for i, norm in reversed(list(enumerate(norms))) if norm is not None and math.isfinite(norm)}
     names = [copy.name for copy in fold.children]
     numbered_names = len(set(names)) == len(names)
 
     def name(i: int) -> str:
-        return names[i] if numbered_names else f"{i + 1}"
+        return names[i] if numbered_names else f"{i + 1} of {len(names)}"
 
     least, most = (known[min(known)], known[max(known)]) if known else (None, None)
     return Copies(

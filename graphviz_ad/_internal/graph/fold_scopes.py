@@ -7,10 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate, takewhile
+from typing import TypeVar
 
 from graphviz_ad._internal.graph.graph import Graph, Node
 from graphviz_ad._internal.graph.statements import Statement, called_as
 
+T = TypeVar("T")
+Place = tuple[Hashable, str, str, str]  # what it is, its kind, its name, what is called
 MODULE, FUNCTION, LINE = "module", "function", "line"  # in the order in which they give a name
 
 
@@ -38,10 +42,10 @@ def scopes_of(graph: Graph, timed: Sequence[Node]) -> list[tuple[Scope, ...]]:
     places = Places(graph.statements)
     each = [
         (
-            [runs.met(time, node.module[: i + 1], MODULE, name, "") for i, name in enumerate(node.module)],
-            [runs.met(time, *place) for place in places.of(node)],
+            [runs.met(time, path[: i + 1], MODULE, name, "") for i, name in enumerate(path)],
+            [runs.met(time, *place) for place in around],
         )
-        for time, node in enumerate(timed)
+        for time, (path, around) in enumerate(surroundings(timed, places))
     ]
     fused: dict[tuple[int, ...], Scope] = {}
     return [
@@ -50,14 +54,34 @@ def scopes_of(graph: Graph, timed: Sequence[Node]) -> list[tuple[Scope, ...]]:
     ]
 
 
+def surroundings(timed: Sequence[Node], places: Places) -> list[tuple[tuple[str, ...], tuple[Place, ...]]]:
+    """The modules that each node ran in, and its places in the program. Where nobody knows them, as of views that come
+    of writing to a part of a tensor, they are those that the nodes before and after it share.
+    """
+    known = [(node.module, places.of(node)) if node.statement is not None or node.module else None for node in timed]
+    before = accumulate(known, lambda last, here: here or last)
+    after = [*accumulate(reversed(known), lambda last, here: here or last)][::-1]
+    nowhere: tuple[tuple[str, ...], tuple[Place, ...]] = ((), ())
+    found = []
+    for here, last, following in zip(known, before, after, strict=True):
+        (path, around), (next_path, next_around) = here or last or nowhere, here or following or nowhere
+        found.append((shared(path, next_path), shared(around, next_around)))
+    return found
+
+
+def shared(one: tuple[T, ...], other: tuple[T, ...]) -> tuple[T, ...]:
+    """What both begin with."""
+    return tuple([a for a, _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False))])
+
+
 class Places:
     """The calls and statements that a node of a graph ran in, outermost first, looked up once a statement."""
 
     def __init__(self, statements: Sequence[Statement]) -> None:
         self.statements = statements
-        self.known: dict[int, tuple[tuple[Hashable, str, str, str], ...]] = {}
+        self.known: dict[int, tuple[Place, ...]] = {}
 
-    def of(self, node: Node) -> tuple[tuple[Hashable, str, str, str], ...]:
+    def of(self, node: Node) -> tuple[Place, ...]:
         """(what it is, its kind, its name, what is called) for each."""
         here, inner = node.statement, []
         while here is not None and here not in self.known:

@@ -9,6 +9,7 @@ from typing import Annotated
 import numpy as np
 
 from graphviz_ad._internal.base.argument_types import Says
+from graphviz_ad._internal.graph.box_contents import not_finite_in, parts_of
 from graphviz_ad._internal.graph.calls import bytes_of
 from graphviz_ad._internal.graph.contraction import Ports, contract, cut_of_group, is_convex, renumbered, shown_ports
 from graphviz_ad._internal.graph.graph import COMPUTED, Edge, Graph, Node
@@ -91,7 +92,10 @@ def folded_module(graph: Graph, members: list[Node], operands: list[Edge], ports
     shown = shown_ports(graph, members)
     shared = common_path([node.module for node in members if node.module]) or ("",)
     parameters = sum(
-        int(np.prod(node.ports[0].shape or ())) if node.kind == "leaf" else node.parameters for node in members
+        (0 if node.ports[0].shape is None else int(np.prod(node.ports[0].shape)))
+        if node.kind == "leaf"
+        else node.parameters
+        for node in members
     )
     cut_off = cut_of_group(graph, members, last, shown)
     node = Node(
@@ -110,6 +114,8 @@ def folded_module(graph: Graph, members: list[Node], operands: list[Edge], ports
         inside=sum(max(member.inside, 1) for member in members if member.kind == "module" or member.kind in COMPUTED),
         parameters=parameters,
         parameter_norm=norm_of_parameters(members),
+        parts=parts_of(graph, members),
+        not_finite=not_finite_in(graph, members),
         saved_bytes=bytes_of(members),
         backward_order=min((m.backward_order for m in members if m.backward_order is not None), default=None),
     )
@@ -183,4 +189,4 @@ def folded_block(graph: Graph, members: list[Node], operands: list[Edge], ports:
     first, count = counts.most_common(1)[0]
     total = sum(counts.values())
     op = f"{count} × {first}" if len(counts) == 1 else f"{total} operations"
-    return replace(node, op=op, call_op=None, arguments=(), module=()), edges
+    return replace(node, op=op, call_op=None, arguments=(), module=(), parts=()), edges

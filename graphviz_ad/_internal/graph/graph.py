@@ -14,6 +14,7 @@ from graphviz_ad._internal.base.errors import UnknownNameError
 from graphviz_ad._internal.base.frozen import frozen
 from graphviz_ad._internal.base.text_table import counted_noun
 from graphviz_ad._internal.graph.arguments import Arguments
+from graphviz_ad._internal.graph.box_facts import NotFinite, Part
 from graphviz_ad._internal.graph.cuts import DETACHED
 from graphviz_ad._internal.graph.fact_texts import settings_of
 from graphviz_ad._internal.graph.grad_history import GradHistory
@@ -145,7 +146,8 @@ class Node:
     place, among those of the graph, of the statement that this ran in; ``members`` are the keys, in ``Graph.finer``, of
     what a line or a call of the program is made of; ``switched_off`` is what the program called so that autograd
     recorded nothing here, and the line in which it does, where both are known: ("no_grad", "lesson.py:12"); ``copies``
-    says how often what stands in one box ran, and how the times differ.
+    says how often what stands in one box ran, and how the times differ; ``parts`` are the modules that a box holds,
+    ``not_finite`` is what in it is NaN or infinite.
     """
 
     key: str
@@ -175,6 +177,8 @@ class Node:
     members: tuple[str, ...] = ()
     switched_off: tuple[str, ...] = ()
     copies: Copies | None = None
+    parts: tuple[Part, ...] = ()
+    not_finite: NotFinite | None = None
 
     @property
     def settings(self) -> tuple[tuple[str, str], ...]:

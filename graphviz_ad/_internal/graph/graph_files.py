@@ -19,6 +19,7 @@ from graphviz_ad._internal.base.errors import GraphFormatError
 from graphviz_ad._internal.base.needed_packages import named_if_missing
 from graphviz_ad._internal.base.visible_text import visible
 from graphviz_ad._internal.graph.arguments import Word
+from graphviz_ad._internal.graph.box_facts import NotFinite, Part
 from graphviz_ad._internal.graph.file_checking import Damage, check_file, read_number
 from graphviz_ad._internal.graph.file_schema import FORMAT, OLDEST, SCHEMAS, VERSION
 from graphviz_ad._internal.graph.grad_history import GradEvent, GradHistory
@@ -73,7 +74,7 @@ def _graph_record(graph: Graph, outer: Graph | None = None) -> dict[str, Any]:
 
 
 def _record(
-    thing: Node | Edge | Port | Notice | Failure | GradHistory | GradEvent | Statement | Copies,
+    thing: Node | Edge | Port | Notice | Failure | GradHistory | GradEvent | Statement | Copies | Part | NotFinite,
 ) -> dict[str, Any]:
     """The fields that differ from their defaults, as plain data."""
     found = {}
@@ -87,7 +88,7 @@ def _record(
 def _json_value(value: Any) -> Any:
     if isinstance(value, Snapshot):
         return _snapshot(value)
-    if isinstance(value, (Port, Notice, Failure, GradEvent, Copies)):
+    if isinstance(value, (Port, Notice, Failure, GradEvent, Copies, Part, NotFinite)):
         return _record(value)
     if isinstance(value, Word):
         return {"word": value.name}
@@ -263,6 +264,10 @@ def _read_value(name: str, value: Any) -> Any:
         )
     if isinstance(value, dict) and "count" in value:
         return Copies(**{fact: _read_value(fact, part) for fact, part in value.items()})
+    if isinstance(value, dict) and "name" in value:
+        return Part(**{fact: _read_value(fact, part) for fact, part in value.items()})
+    if isinstance(value, dict) and name == "not_finite":
+        return NotFinite(**value)
     if isinstance(value, dict) and "word" in value:
         return Word(value["word"])
     if isinstance(value, dict) and "number" in value:

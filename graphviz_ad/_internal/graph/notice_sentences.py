@@ -151,6 +151,18 @@ def with_types(note: Notice) -> str:
     return names_in_short([f"{name} ({kind})" for name, kind in zip(note.subjects, note["types"], strict=False)])
 
 
+def in_all_boxes(note: Notice) -> str:
+    """What is true of all that boxes hold: "In all: 1,200 parameters; each gets a gradient. Nothing is NaN or ∞." """
+    read = " that something reads" if note["unread"] else ""
+    said = [f"In all: {counted_noun(note['parameters'], 'parameter')}{read}"] if note["parameters"] else []
+    if note["gradients"] and note["parameters"]:
+        without = note.subjects
+        said.append(f"no gradient comes to {names_in_short(without)}" if without else "each gets a gradient")
+    text = f"{'; '.join(said)}." if said else ""
+    finite = "Nothing is NaN or ∞." if note["finite"] else ""
+    return f"{text} {finite}".strip()
+
+
 def started_alone(note: Notice) -> str:
     """From which of several outputs gradients start."""
     was = "was" if len(note["others"]) == 1 else "were"
@@ -327,6 +339,7 @@ SENTENCES: Mapping[str, Callable[[Notice], str]] = {
         if len(note.subjects) > 1
         else f"One box stands for a part of the program, with {counted_noun(note['inside'], 'more node')} inside."
     ),
+    "in all boxes": lambda note: in_all_boxes(note),
     "left out": lambda note: (
         f"{counted_noun(note['count'], 'node')} {'are' if note['count'] != 1 else 'is'} left out, as was asked for."
     ),

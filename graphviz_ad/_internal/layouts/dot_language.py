@@ -142,7 +142,8 @@ def _readable_defaults(scene: Scene, theme: Theme, faces: str) -> Iterator[str]:
 def _foot(scene: Scene, theme: Theme) -> str:
     """Title and notes, below the picture."""
     title = [html_text(scene.title, Type(LARGE, "ink", bold=True), theme)] if scene.title else []
-    notes = [row for note in scene.notes for row in textwrap.wrap(note, NOTE_COLUMNS)]
+    fills = [scene.ramp.said] if scene.ramp is not None else []
+    notes = [row for note in (*fills, *scene.notes) for row in textwrap.wrap(note, NOTE_COLUMNS)]
     rows = title + [html_text(row, Type(SMALL, "muted", italic=True), theme) for row in notes]
     return f"<{_stacked(rows, align='LEFT')}>" if rows else '""'
 

@@ -143,8 +143,8 @@ class Paths(Options):
 
 
 @dataclass(frozen=True, kw_only=True)
-class StillWords(Options):
-    """What only a still picture leaves to choose."""
+class Fills(Options):
+    """What boxes may be filled by."""
 
     overlay: Annotated[
         str | Mapping[str, float] | None,
@@ -155,6 +155,12 @@ class StillWords(Options):
             metavar="NAME",
         ),
     ] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class StillWords(Fills):
+    """What only a still picture leaves to choose."""
+
     fit: Fit = None
     font: Annotated[
         str | tuple[str, float] | None,
@@ -271,7 +277,7 @@ class ClassroomOptions(DrawOptions):
 
 
 @dataclass(frozen=True)
-class AnimateOptions(FilmWays, Paths, Look):
+class AnimateOptions(FilmWays, Fills, Paths, Look):
     """Options of a film."""
 
     direction: Annotated[Literal["forward", "backward", "both"], Says("which pass is told", "direction")] = "both"
@@ -366,7 +372,7 @@ class SaveOptions(FilmFile, StillFile, FilmWays, StillWords, Paths, Look):
     ] = None
 
 
-STILL_ONLY = ("overlay", "output", "with_all", "values", "gradients", "fit", "font", "digits", "legend")
+STILL_ONLY = ("output", "with_all", "values", "gradients", "fit", "font", "digits", "legend")
 FILM_ONLY = ("speed", "flow", "aspect", "steps", "passes")
 FILE_ONLY = ("loop", "scale", "mode")
 STILL_FILE_ONLY = ("width", "scale", "dpi", "transparent")

@@ -86,7 +86,9 @@ def corrected(box: Box, graph: Graph, stopped: Collection[Node]) -> Box:
         return box
     known = [line for line in box.lines if failed_in_this_pass(graph, node) or line.role != "value"]
     return replace(
-        remarked(resized(box, known), (STOPPED if failed_in_this_pass(graph, node) else RAISED_HERE,)), warning=True
+        remarked(resized(box, known), (STOPPED if failed_in_this_pass(graph, node) else RAISED_HERE,)),
+        warning=True,
+        passed_on=False,
     )
 
 

@@ -20,6 +20,7 @@ def letter_sizes(scene: Scene) -> Counter[float]:
     for arrow in scene.arrows:
         count_lines(arrow.lines, found)
     found[SMALL] += 2 * len(scene.legend) + len(scene.notes) + len(scene.groups)
+    found[SMALL] += 2 + len(scene.ramp.others) if scene.ramp is not None else 0
     return +found
 
 

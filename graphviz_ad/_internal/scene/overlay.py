@@ -7,12 +7,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from graphviz_ad._internal.base.errors import OptionError, UnknownNameError
-from graphviz_ad._internal.graph.anomalies import nonfinite_from_here
+from graphviz_ad._internal.graph.alarms import alarms
+from graphviz_ad._internal.graph.anomalies import is_born
 from graphviz_ad._internal.graph.graph import Graph, Node, readable_bytes
 from graphviz_ad._internal.graph.ragged import numel_of_shape
 from graphviz_ad._internal.maths.number_format import short_number
-from graphviz_ad._internal.scene.alarms import alarms
-from graphviz_ad._internal.scene.scene import Scene
+from graphviz_ad._internal.scene.scene import Ramp, Scene
 from graphviz_ad._internal.scene.words.short_text import short_count
 
 STEPS = ("shade.p1", "shade.p2", "shade.p3")  # one hue for every kind of sight, and letters can be read on them
@@ -56,7 +56,7 @@ QUANTITIES: Mapping[str, tuple[Quantity, str, Callable[[float], str]]] = {
 
 
 def with_overlay(scene: Scene, graph: Graph, overlay: str | Mapping[str, float] | None) -> Scene:
-    """The scene with each box filled by how much it has of a quantity, and a note that says what the fills mean."""
+    """The scene with each box filled by how much it has of a quantity, and a legend that says what the fills mean."""
     if overlay is None:
         return scene
     quantity, words, written = chosen(graph, overlay)
@@ -64,18 +64,24 @@ def with_overlay(scene: Scene, graph: Graph, overlay: str | Mapping[str, float] 
     known = [size for amount in amounts.values() if amount is not None and 0 < (size := abs(amount)) < math.inf]
     wrong = {node.key: wrong_fill(graph, node) for node in graph.node_list}
     low, high = (math.log10(min(known)), math.log10(max(known))) if known else (0.0, 0.0)
-    boxes = tuple(
-        [replace(box, tint=wrong.get(box.key) or fill(amounts.get(box.key), low, high)) for box in scene.boxes]
+    tints = {key: wrong[key] or fill(amount, low, high) for key, amount in amounts.items()}
+    boxes = tuple([replace(box, tint=tints.get(box.key, "")) for box in scene.boxes])
+    ends = (written(min(known)), written(max(known))) if known else ("", "")
+    ramp = Ramp(
+        f"{words}, by powers of ten",
+        (STEPS if low < high else STEPS[-1:]) if known else (),
+        *(ends if low < high else (ends[0], "")),
+        tuple([(role, meaning) for role, meaning in MEANINGS.items() if any(box.tint == role for box in boxes)]),
     )
-    ends = (
-        f"from {written(min(known))} (light) to {written(max(known))} (dark), by powers of ten" if known else "of none"
-    )
-    said = [f"Filled by {words}: {ends}; grey has none."]
-    if any(wrong.values()):
-        said.append("Violet: NaN or infinity, dark where it came up, light where it was passed on.")
-    if any(box.tint == MEANT for box in boxes):
-        said.append("White: −∞ that is meant, as in a mask.")
-    return replace(scene, boxes=boxes, notes=(*said, *scene.notes))
+    return replace(scene, boxes=boxes, ramp=ramp, alt=f"{scene.alt} {ramp.said}".strip())
+
+
+MEANINGS = {
+    NOTHING: "none",
+    BORN: "NaN or ∞ came up here",
+    PASSED_ON: "was passed on",
+    MEANT: "−∞ that is meant, as in a mask",
+}
 
 
 def chosen(graph: Graph, overlay: str | Mapping[str, float]) -> tuple[Quantity, str, Callable[[float], str]]:
@@ -106,7 +112,7 @@ def wrong_fill(graph: Graph, node: Node) -> str:
     """The fill of what is not finite; "" where all is, or where −∞ is meant, as in a mask."""
     if not alarms(graph, node):
         return ""
-    return BORN if nonfinite_from_here(graph, node) else PASSED_ON
+    return BORN if is_born(graph, node) else PASSED_ON
 
 
 def fill(amount: float | None, low: float, high: float) -> str:

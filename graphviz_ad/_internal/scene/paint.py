@@ -7,7 +7,7 @@ import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from graphviz_ad._internal.scene import grids, ratios
+from graphviz_ad._internal.scene import grids, ramp_legend, ratios
 from graphviz_ad._internal.scene import path_lines as trails
 from graphviz_ad._internal.scene.canvas import Canvas, Curve, Label, Mark, Polygon, Rect
 from graphviz_ad._internal.scene.font_metrics import ASCENT, DESCENT, shorten, text_width
@@ -33,6 +33,8 @@ TYPES = {
     "formula": Type(TEXT),
     "kind": Type(SMALL, "muted"),
     "value": Type(LARGE, "value", bold=True),
+    "statistic": Type(SMALL, "value", bold=True),
+    "type": Type(SMALL, "value", bold=True),
     "gradient": Type(TEXT, "gradient", italic=True),
     "sum": Type(SMALL, "gradient", italic=True),
     "upstream": Type(SMALL, "gradient", italic=True),
@@ -66,6 +68,8 @@ BOX_LOOKS: dict[str, tuple[str | None, str | None, float | None]] = {
     "backward": ("backward", "gradient.line", 2.0),
     "waiting": ("waiting", "gradient.line", 2.0),
 }
+
+KEEP_TINT = ("forward", "backward")  # emphases of what was told, in which a fill of its own stays
 
 # Emphasis -> colour, width, dash and direction (+1 with the values, -1 with the gradients) of an arrow.
 ARROW_LOOKS: dict[str, tuple[str, float, tuple[float, ...], int]] = {
@@ -169,6 +173,9 @@ def paint(scene: Scene, *, background: str | None = "paper", legend: bool = True
         width = max(width, min(trails.legend_width(scene.trails) + 2 * MARGIN, WIDEST_LEGEND))
         marks.extend(trails.trail_legend(scene.trails, MARGIN, height, width - 2 * MARGIN))
         height += trails.ROW * len(scene.trails) + 8
+    for entries in ramp_legend.rows(scene.ramp, width - 2 * MARGIN) if legend else ():
+        marks.extend(ramp_legend.row_marks(entries, MARGIN, height + 12))
+        height += ramp_legend.ROW
     width = max(width, min(sum(item_width(item) for item in items) + 2 * MARGIN, 480.0) if items else 0.0)
     rows = wrap_legend(items, width - 2 * MARGIN)
     for row in rows:
@@ -177,14 +184,15 @@ def paint(scene: Scene, *, background: str | None = "paper", legend: bool = True
     for text in wrapped_notes(scene, width):
         height += NOTE_ROW
         marks.append(Label(MARGIN, height, text, SMALL, "muted", italic=True, anchor="start", part="note"))
-    return Canvas(width, height + (10 if scene.notes or rows else 0), tuple(marks), scene.alt, background)
+    return Canvas(width, height + (10 if scene.notes or rows or scene.ramp else 0), tuple(marks), scene.alt, background)
 
 
 def foot_height(scene: Scene, width: float) -> float:
     """How much the legend and the notes of a scene add to its height, in points."""
     rows, notes = len(wrap_legend(legend_items(scene), width - 2 * MARGIN)), len(wrapped_notes(scene, width))
     trailing = trails.ROW * len(scene.trails) + 8 if scene.trails else 0.0
-    return trailing + LEGEND_ROW * rows + NOTE_ROW * notes + (10 if rows or notes else 0)
+    trailing += ramp_legend.ROW * len(ramp_legend.rows(scene.ramp, width - 2 * MARGIN))
+    return trailing + LEGEND_ROW * rows + NOTE_ROW * notes + (10 if rows or notes or scene.ramp else 0)
 
 
 def wrapped_notes(scene: Scene, width: float) -> list[str]:
@@ -230,9 +238,10 @@ def box_look(box: Box) -> tuple[str, str, float, tuple[float, ...], float]:
     if box.gradless:
         fill, stroke, line, dash, _ = KIND_LOOKS["data"]
     look = BOX_LOOKS[box.emphasis]
-    fill, stroke, line = look[0] or box.tint or fill, look[1] or stroke, look[2] or line
+    lit = look[0] if box.emphasis not in KEEP_TINT or not box.tint else None
+    fill, stroke, line = lit or box.tint or fill, look[1] or stroke, look[2] or line
     if box.warning and look[1] is None:
-        stroke, line = "ink", 2.5
+        stroke, line, dash = ("ink", 1.6, (7, 3)) if box.passed_on else ("ink", 2.5, ())
     return fill, stroke, line, dash, radius
 
 
@@ -534,6 +543,8 @@ def frame_words(film: Film, index: int, width: float, height: float) -> Iterator
             part="caption",
             math=True,
         )
+    for row in ramp_legend.rows(film.stage.ramp, width - 56)[:1]:
+        yield from ramp_legend.row_marks(row, 28, height - 30)
 
 
 def caption_rows(caption: tuple[str, ...], width: float) -> list[tuple[str, float]]:

@@ -140,7 +140,8 @@ class Box:
 
     ``width`` and ``height`` are final before layout. ``kind`` is "leaf", "data", "op" or "module"; ``double`` draws the
     border of an output; ``gradless`` is what requires no gradient, whatever its kind; ``name`` is what its result is
-    called; ``tint`` is the role of a fill of its own; ``hover`` is what a tooltip says.
+    called; ``tint`` is the role of a fill of its own; ``passed_on``: what it warns of came up elsewhere; ``hover`` is
+    what a tooltip says.
     """
 
     key: str
@@ -157,6 +158,7 @@ class Box:
     center: Point | None = None
     gradless: bool = False
     tint: str = ""
+    passed_on: bool = False
 
 
 @dataclass(frozen=True)
@@ -217,9 +219,28 @@ class Trail:
 
 
 @dataclass(frozen=True)
+class Ramp:
+    """What fills of boxes mean: ``title`` is the quantity, ``fills`` are the roles of its steps from ``low`` to
+    ``high``; ``others`` are roles of further fills, each with its meaning.
+    """
+
+    title: str
+    fills: tuple[str, ...] = ()
+    low: str = ""
+    high: str = ""
+    others: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def said(self) -> str:
+        """All of it in words, for those who see no fills."""
+        ends = f"from {self.low} (light) to {self.high} (dark)" if self.fills else "of none"
+        return f"Filled by {self.title}: {ends}."
+
+
+@dataclass(frozen=True)
 class Scene:
     """A whole picture. ``direction`` is "LR" or "TB"; ``notes`` are printed below it; ``alt`` describes it in a
-    sentence.
+    sentence; ``ramp`` says what fills mean.
     """
 
     boxes: tuple[Box, ...]
@@ -231,6 +252,7 @@ class Scene:
     notes: tuple[str, ...] = ()
     legend: tuple[str, ...] = ()
     trails: tuple[Trail, ...] = ()
+    ramp: Ramp | None = None
     size: Point | None = None
     engine: str = ""
 

@@ -6,10 +6,12 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 
+from graphviz_ad._internal.graph.alarms import alarms
+from graphviz_ad._internal.graph.anomalies import is_born
 from graphviz_ad._internal.graph.calls import is_pass
 from graphviz_ad._internal.graph.folding import common_path
 from graphviz_ad._internal.graph.graph import Edge, Node
-from graphviz_ad._internal.scene.alarms import alarms
+from graphviz_ad._internal.graph.unread_parameters import is_unread
 from graphviz_ad._internal.scene.font_metrics import text_width
 from graphviz_ad._internal.scene.paint import box_size, label_size, type_of
 from graphviz_ad._internal.scene.scene import Arrow, Box, Change, Group, Line, Scene
@@ -54,10 +56,11 @@ def box(words: Words, node: Node, texts: Mapping[str, list[str]]) -> Box:
         *room(said.lines, said.badge, node.is_output, texts),
         said.badge,
         node.is_output,
-        warning=alarms(words.graph, node),
+        warning=(warns := alarms(words.graph, node)),
+        passed_on=warns and not is_born(words.graph, node),
         name=shortened_text(said.results, NAME_ROOM),
         hover=said.hover,
-        gradless=not node.requires_grad and node.kind not in ("leaf", "data"),
+        gradless=(not node.requires_grad and node.kind not in ("leaf", "data")) or is_unread(words.graph, node),
     )
 
 

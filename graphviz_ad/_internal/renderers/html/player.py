@@ -27,10 +27,10 @@ from graphviz_ad._internal.renderers.svg.still import (
     svg_number,
     tag,
 )
-from graphviz_ad._internal.scene import paint
+from graphviz_ad._internal.scene import paint, ramp_legend
 from graphviz_ad._internal.scene import path_lines as trails
 from graphviz_ad._internal.scene.canvas import Canvas
-from graphviz_ad._internal.scene.scene import Arrow, Box, Change, Film, Scene, Step, Trail, restyle
+from graphviz_ad._internal.scene.scene import Arrow, Box, Change, Film, Ramp, Scene, Step, Trail, restyle
 from graphviz_ad._internal.scene.set_text import runs_of
 from graphviz_ad._internal.scene.themes import Theme
 
@@ -196,7 +196,23 @@ def page_legend(scene: Scene) -> str:
     )
     notes = "".join(f"<li><em>{escaped_xml(prose(note))}</em></li>" for note in scene.notes)
     items = "".join(f"<li>{trail_sample(trail)}{escaped_xml(prose(trail.said))}</li>" for trail in scene.trails) + items
+    items = ramp_item(scene.ramp) + items
     return f'<ul class="gad-legend">{items}{notes}</ul>\n' if items or notes else ""
+
+
+def ramp_item(ramp: Ramp | None) -> str:
+    """What fills mean, with a swatch of each."""
+    found = ramp_legend.entries(ramp) if ramp is not None else ()
+    return "".join(
+        f"<li>{escaped_xml(before)} {''.join(map(swatch, fills))} {escaped_xml(behind)}</li>"
+        for before, fills, behind in found
+    )
+
+
+def swatch(fill: str) -> str:
+    """A piece of a colour."""
+    style = f"display:inline-block;width:26px;height:13px;padding:0;border:1px solid;background:{variable(fill)}"
+    return tag("span", {"style": style}, "")
 
 
 def trail_sample(trail: Trail) -> str:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
-from graphviz_ad._internal.graph.fact_texts import norm_text
 from graphviz_ad._internal.graph.graph import Graph, Node, Port, readable_bytes
 from graphviz_ad._internal.graph.snapshot import Snapshot
 from graphviz_ad._internal.maths.claims import Claim, written_call
@@ -19,7 +20,14 @@ from graphviz_ad._internal.maths.number_format import (
 )
 from graphviz_ad._internal.operations.traits import CHOICES
 from graphviz_ad._internal.scene.scene import Line
-from graphviz_ad._internal.scene.words.cards import is_of_numbers, lines_of_copies, what_it_is
+from graphviz_ad._internal.scene.words.cards import (
+    is_of_numbers,
+    lines_of_contents,
+    lines_of_copies,
+    not_finite_lines,
+    statistic,
+    what_it_is,
+)
 from graphviz_ad._internal.scene.words.short_text import (
     as_term,
     flow_text,
@@ -109,14 +117,22 @@ def module_title(node: Node, name: str, *, brief: bool = False) -> list[Line]:
     """Name of a folded module, what it is, and what is in it; ``brief``: one of these two."""
     often = f" ×{node.copies.count:,}" if node.copies is not None else ""
     what = what_it_is(node)
-    facts = [f"{node.inside} op{'s' if node.inside != 1 else ''}"]
+    facts = [f"{node.inside} op{'s' if node.inside != 1 else ''}"] if node.inside else []
     if node.parameters:
         facts.append(f"{short_count(node.parameters)} parameter{'s' if node.parameters != 1 else ''}")
     if node.saved_bytes:
         facts.append(f"keeps {readable_bytes(node.saved_bytes)}")
+    sizes = [" · ".join(facts)] if facts and not (brief and what) else []
     return [
         Line("name", shortened_text(end_of_path(name, NAME_ROOM - len(often)), NAME_ROOM - len(often)) + often),
-        *numbered("kind", [*([what] if what else []), *([] if brief and what else [" · ".join(facts)])]),
+        *numbered(
+            "kind",
+            [
+                *([what] if what else []),
+                *lines_of_contents(node, brief=brief),
+                *sizes,
+            ],
+        ),
     ]
 
 
@@ -130,11 +146,77 @@ def end_of_path(name: str, room: int) -> str:
 # --- values
 
 
-def value_lines(node: Node, tensors: Tensors, *, meant: bool = False) -> list[Line]:
-    """The lines that show what the forward pass computed; ``meant``: a mask put there what is not finite."""
+def value_lines(node: Node, tensors: Tensors, *, meant: bool = False, typed: bool = True) -> list[Line]:
+    """The lines that show what the forward pass computed; ``meant``: a mask put there what is not finite; not
+    ``typed``: the types of large results stand on arrows, and boxes have what their elements are like.
+    """
     if node.ports[1:]:
-        return [result_line(port, i, tensors) for i, port in enumerate(node.ports[:MOST_RESULTS])]
-    port = node.ports[0]
+        found = lines_of_results(node, tensors, typed=typed)
+    elif node.kind == "module" and node.ports[0].value is not None:
+        found = lines_of_module(node.ports[0].value)
+    else:
+        found = value_of_result(node.ports[0], tensors, meant=meant)
+    if not typed:
+        found = [line for line in map(partial(with_statistic, node.ports[0].value), found) if line is not None]
+    return [*found, *(Line("value", text, number=len(found) + i) for i, text in enumerate(not_finite_lines(node)))]
+
+
+def lines_of_results(node: Node, tensors: Tensors, *, typed: bool) -> list[Line]:
+    """The lines of several results, of a folded module one for all that are called the same."""
+    found: list[Line] = []
+    for places in alike(node)[:MOST_RESULTS]:
+        i, ports = places[0], [node.ports[place] for place in places]
+        if len(ports) == 1:
+            found.append(result_line(ports[0], i, tensors, typed=typed))
+        else:
+            means = extent([port.value.mean if port.value is not None else None for port in ports])
+            said = f": mean {means}" if means and has_only_type(ports[0]) else ""
+            found.append(Line("statistic" if said else "value", f"{len(ports)} × {ports[0].name}{said}", number=i))
+    return found
+
+
+def extent(numbers: Sequence[float | None]) -> str:
+    """ "0.1 … 3"; "" where one of them is not known, or not finite."""
+    known = [number for number in numbers if number is not None and math.isfinite(number)]
+    if len(known) < len(numbers):
+        return ""
+    low, high = short_number(min(known)), short_number(max(known))
+    return low if low == high else f"{low} … {high}"
+
+
+def alike(node: Node) -> list[list[int]]:
+    """The results of a node by name, each by its place; those that are called the same are together where it is a
+    folded module.
+    """
+    groups: dict[str, list[int]] = {}
+    for i, port in enumerate(node.ports):
+        together = node.kind == "module" and port.name
+        groups.setdefault(f"{port.name}{port.shape}" if together else f"{i}", []).append(i)
+    return [*groups.values()]
+
+
+def lines_of_module(snap: Snapshot) -> list[Line]:
+    """What a folded module returned: its elements where they are one row, else what they are like."""
+    first, spread, remarks = snapshot_parts(snap, rows=1)
+    told = [*first[:1], *(() if is_of_numbers(snap) else spread[:1]), *(() if remarks and snap.nonfinite else remarks)]
+    return [Line("value", text, "spread" if text in spread else "", i) for i, text in enumerate(told)]
+
+
+def with_statistic(snap: Snapshot | None, line: Line) -> Line | None:
+    """The line with what elements are like, in the place of their type; None of a line that says no more than that."""
+    said = statistic(snap)
+    if snap is None or not said or line.role != "value":
+        return line
+    if line.kind == "spread":
+        return None if f"mean {line.text}" == said else line
+    if line.text != type_label(snap):
+        return line
+    grid = replace(line.grid, said=said, heading=said) if line.grid is not None else None
+    return replace(line, role="statistic", text=said, grid=grid)
+
+
+def value_of_result(port: Port, tensors: Tensors, *, meant: bool) -> list[Line]:
+    """The lines of the one result of an operation, a leaf or data."""
     if port.value is None:
         return [
             Line(
@@ -142,10 +224,6 @@ def value_lines(node: Node, tensors: Tensors, *, meant: bool = False) -> list[Li
                 "value not recorded" if port.shape is None else type_label(Snapshot(port.shape, port.dtype or "?")),
             )
         ]
-    if node.kind == "module":
-        first, spread, remarks = snapshot_parts(port.value, rows=1)
-        told = [*first[:1], *(() if is_of_numbers(port.value) else spread[:1]), *remarks]
-        return [Line("value", text, "spread" if text in spread else "", i) for i, text in enumerate(told)]
     if tensors.values:
         return value_grid(port.value, tensors, meant=meant)
     return with_image(element_lines("value", port.value, brief=True, meant=meant), port.value, tensors)
@@ -192,12 +270,13 @@ def type_lines(node: Node) -> list[Line]:
     return [Line("kind", type_label(Snapshot(port.shape or (), port.dtype or "?")))]
 
 
-def result_line(port: Port, i: int, tensors: Tensors) -> Line:
+def result_line(port: Port, i: int, tensors: Tensors, *, typed: bool = True) -> Line:
     """One of several results; those that are grids stand side by side."""
     name = port.name or f"[{i}]"
     grid = grid_of(port.value, name, small=tensors.small) if tensors.values else None
     if grid is None or port.value is None:
-        return Line("value", port_line(port, i), number=i)
+        role = "statistic" if not typed and has_only_type(port) else "value"
+        return Line(role, port_line(port, i, typed=typed), number=i)
     said = f"{name} = {every_element(port.value)}"
     return Line("value", said, number=i, grid=replace(grid, said=said, beside=i > 0))
 
@@ -208,14 +287,29 @@ def gradient_line(port: Port, i: int, label: str, tensors: Tensors) -> Line:
     with without_signs_of_zeros():
         grid = grid_of(port.grad, f"{name}: {label}", small=tensors.small) if tensors.gradients else None
     if grid is None:
-        return Line("gradient", f"{name}: {label} {gradient_text(port.grad)}", number=i)
+        return Line("gradient", f"{name}: {gradient_or_norm(port.grad, label)}", number=i)
     return Line("gradient", grid.said, number=i, grid=replace(grid, beside=i > 0))
 
 
-def port_line(port: Port, i: int) -> str:
+def gradient_of_alike(ports: Sequence[Port], i: int, label: str) -> Line:
+    """The gradients of several results that are called the same."""
+    grads = [port.grad for port in ports]
+    norms = extent([grad.norm if grad is not None else None for grad in grads])
+    none = sum(grad is None for grad in grads)
+    said = f"‖{label}‖ {norms}" if norms else f"{label} None of {none}" if none else label
+    return Line("gradient", f"{len(ports)} × {ports[0].name}: {said}", number=i)
+
+
+def port_line(port: Port, i: int, *, typed: bool = True) -> str:
     """One of several results in a line."""
     text = short_elements(port.value) or (type_label(port.value) if port.value else "?")
+    text = statistic(port.value) if not typed and has_only_type(port) else text
     return f"{port.name or f'[{i}]'} = {text}"
+
+
+def has_only_type(port: Port) -> bool:
+    """Whether a box says no element of a result, and has something else to say of it than its type."""
+    return port.value is not None and short_elements(port.value) is None and bool(statistic(port.value))
 
 
 # --- gradients
@@ -234,7 +328,13 @@ def gradients(
     if not node.requires_grad:
         return [Line("gradient", f"{label} {NO_GRADIENT}", "none")]
     if node.ports[1:]:
-        return [gradient_line(port, i, label, tensors) for i, port in enumerate(node.ports[:MOST_RESULTS])]
+        found = [
+            gradient_line(node.ports[places[0]], places[0], label, tensors)
+            if len(places) == 1
+            else gradient_of_alike([node.ports[place] for place in places], places[0], label)
+            for places in alike(node)[:MOST_RESULTS]
+        ]
+        return [*found, *(Line("gradient", text, number=len(found) + i) for i, text in enumerate(of_parameters(node)))]
     if later:
         return [Line("gradient", f"{label} at {later}")]
     total = node.ports[0].grad_total
@@ -258,6 +358,19 @@ def later_values(graph: Graph) -> Mapping[str, str]:
     }
 
 
+def gradient_or_norm(grad: Snapshot | None, label: str) -> str:
+    """ "grad 3" of what has room, else "‖grad‖ 0.5"."""
+    short = gradient_text(grad)
+    norm = grad.norm if grad is not None and short == type_label(grad) else None
+    return f"{label} {short}" if norm is None else f"‖{label}‖ {short_number(norm)}"
+
+
+def of_parameters(node: Node, *, brief: bool = False) -> list[str]:
+    """The gradients of the parameters in a box, and how those of copies differ."""
+    own = [] if node.parameter_norm is None else [short_number(node.parameter_norm)]
+    return [*(f"‖grad of param{'s' if brief else 'eters'}‖ {norm}" for norm in own), *lines_of_copies(node)]
+
+
 def gradient_label(node: Node) -> str:
     """What torch calls the gradient of a node: leaves keep theirs."""
     return ".grad" if node.kind == "leaf" else "grad"
@@ -265,16 +378,15 @@ def gradient_label(node: Node) -> str:
 
 def gradient_of_result(node: Node, label: str, tensors: Tensors, *, brief: bool = False) -> list[Line]:
     """The gradient of the one result of a node; ``brief``: of its parameters rather, where it has any."""
-    grad, own = node.ports[0].grad, norm_text(node.parameter_norm)
+    grad, inside = node.ports[0].grad, of_parameters(node, brief=brief)
     is_module = node.kind == "module"
-    of_parameters = [*([f"‖grad of param{'s' if brief else 'eters'}‖ {own}"] if own else []), *lines_of_copies(node)]
     if grad is None:
-        return numbered("gradient", [f"{label} None", *of_parameters])
+        return numbered("gradient", [f"{label} None", *inside])
     if (is_module or not grad.known) and grad.norm is not None:
-        said = f"‖{'grad' if is_module else label}‖ {short_number(grad.norm)}"
-        return numbered("gradient", [*([] if brief and own else [said]), *of_parameters])
+        said = f"‖{label}‖ {short_number(grad.norm)}"
+        return numbered("gradient", [*([] if brief and node.parameter_norm is not None else [said]), *inside])
     if is_module:
-        return numbered("gradient", [f"{label} {type_label(grad)}", *of_parameters])
+        return numbered("gradient", [f"{label} {type_label(grad)}", *inside])
     with without_signs_of_zeros():
         small = tensors.small or tensors.small_gradients
         grid = grid_of(grad, label, small=small) if tensors.gradients else None
@@ -283,23 +395,15 @@ def gradient_of_result(node: Node, label: str, tensors: Tensors, *, brief: bool 
         return [Line("gradient", grid.said, grid=grid)]
     if len(elements) == 1 and not spread and not remarks:
         return [Line("gradient", f"{label} {elements[0]}")]
-    if not tensors.gradients and not remarks:
-        said = f"‖{label}‖ {short_number(grad.norm)}"
-        return [
-            Line(
-                "gradient",
-                said,
-                grid=image_of(grad, said, said, small=tensors.small) if tensors.images else None,
-            )
-        ]
+    said = label if grad.norm is None else f"‖{label}‖ {short_number(grad.norm)}"
     told = [
-        *((text, "spread" if grad.known else "") for text in elements),  # the type, which stands at the value, too
-        *((text, "spread") for text in spread),
+        *([(text, "") for text in elements] if grad.norm is None else []),
+        *([(text, "spread") for text in spread] if tensors.gradients else []),
         *((text, "") for text in remarks),
     ]
-    image = image_of(grad, label, label, small=tensors.small) if tensors.images else None
+    image = image_of(grad, said, said, small=tensors.small) if tensors.images else None
     return [
-        Line("gradient", label, grid=image),
+        Line("gradient", said, grid=image),
         *(Line("gradient", text, kind, i) for i, (text, kind) in enumerate(told, 1)),
     ]
 
@@ -360,7 +464,14 @@ def notes(graph: Graph, node: Node, kink: str, later: str = "") -> list[Line]:
     found += [Line("upstream", seed_text(seed)) for seed in seeds[:1] if not is_one(seed)]
     if node.cut == "unreached" and node.kind != "data" and not later:
         found.append(
-            Line("note", "no path to an output" if not graph.out_edges(node.key) else "no gradient reaches it")
+            Line(
+                "note",
+                "no gradient reaches it"
+                if graph.out_edges(node.key)
+                else "no path to an output"
+                if graph.in_edges(node.key)
+                else "nothing reads it",
+            )
         )
     if node.cut in NOTES:
         found.append(Line("note", NOTES[node.cut]))

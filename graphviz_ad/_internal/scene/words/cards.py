@@ -7,20 +7,48 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from graphviz_ad._internal.graph.arguments import Argument
+from graphviz_ad._internal.graph.box_facts import Part
 from graphviz_ad._internal.graph.graph import Node
 from graphviz_ad._internal.graph.snapshot import Snapshot
-from graphviz_ad._internal.maths.number_format import short_number
+from graphviz_ad._internal.maths.number_format import short_number, snapshot_parts
 from graphviz_ad._internal.operations.layers import IN, KERNEL, OUT, ROWS, STRIDE
 
 LEVELS = "▁▂▃▄▅▆▇█"
 LONGEST_CURVE = 24  # characters
 LEAST_SPAN = 1.0  # of powers of ten, from the lowest to the highest column
 UNKNOWN = "·"
+MOST_PARTS, SMALL_SHARE, CONTENTS_ROOM = 4, 12, 34  # modules told of a box, of how many operations one; characters
 
 
 def is_of_numbers(snap: Snapshot) -> bool:
     """Whether these are whole numbers, as those of tokens and classes, of which a mean says nothing."""
     return snap.dtype.startswith(("int", "uint"))
+
+
+def statistic(snap: Snapshot | None) -> str:
+    """One number that says what a large tensor is like: "mean 0.048 ± 0.2"; "" of whole numbers, as those of tokens and
+    classes, and where it is not known.
+    """
+    if snap is None or is_of_numbers(snap) or snap.dtype == "bool":
+        return ""
+    _, spread, _ = snapshot_parts(snap, 0, 0, 0)
+    return f"mean {spread[0]}" if spread else ""
+
+
+def not_finite_lines(node: Node) -> list[str]:
+    """What in a box is NaN or infinite, and whether it came up there: "⚠ 12 NaN/∞ inside, from log"; −∞ that is meant,
+    as in a mask, is said to be that.
+    """
+    found = node.not_finite
+    if found is None:
+        return []
+    came = f"from {found.born}" if found.born is not None else "passed on"
+    inside = f"{found.values} NaN/∞ inside, {came}"
+    return [
+        *([f"⚠ {inside}" if found.spreads else f"{inside}, and no further"] if found.values else []),
+        *([f"⚠ {found.gradients} NaN/∞ in gradients{'' if found.values else f', {came}'}"] if found.gradients else []),
+        *([f"{found.masked} masked (−∞)"] if found.masked else []),
+    ]
 
 
 def what_it_is(node: Node) -> str:
@@ -42,24 +70,75 @@ def stride_text(stride: Argument) -> str:
     return f" /{steps[0]}" if len(set(steps)) == 1 else f" /{'×'.join(map(str, steps))}"
 
 
+def lines_of_contents(node: Node, *, brief: bool = False) -> list[str]:
+    """The modules in a box in which most is done: "4 × WhisperEncoderLayer: self_attn, …"; of copies, those in each;
+    ``brief``: those alone that have modules in them, too, where these do most.
+    """
+    if node.statement is not None:  # its name says what it calls
+        return []
+    whole = max(node.inside // (node.copies.count if node.copies is not None else 1), 1)
+    shown = chosen_parts(node.parts, whole)
+    if brief:
+        shown = [part for part in shown if part.parts or part.copies > 1]
+        if 2 * sum(part.operations for part in shown) < whole:
+            return []
+    main = shown[0] if len(shown) == 1 and shown[0].copies > 1 else None
+    if main is None:
+        return listed(shown, len(node.parts))
+    each = chosen_parts(main.parts, max(main.operations // main.copies, 1))
+    each = [part for part in each if part.parts] or each
+    return [*listed(shown, 1), *listed(each, len(main.parts), "each ")]
+
+
+def listed(parts: Sequence[Part], count: int, before: str = "") -> list[str]:
+    """Some of so many parts, in lines."""
+    texts = [*map(said_of_part, parts), *(["…"] if 0 < len(parts) < count else [])]
+    return packed([f"{before}{texts[0]}", *texts[1:]]) if texts else []
+
+
+def chosen_parts(parts: Sequence[Part], operations: int) -> list[Part]:
+    """The few parts in which most of so many operations ran, as they are in order."""
+    large = [part for part in parts if SMALL_SHARE * part.operations >= operations]
+    most = sorted(large, key=lambda part: -part.operations)[:MOST_PARTS]
+    return [part for part in large if part in most][:MOST_PARTS]
+
+
+def said_of_part(part: Part) -> str:
+    """ "self_attn", "4 × WhisperEncoderLayer"."""
+    return f"{part.copies} × {part.name}" if part.copies > 1 else part.name
+
+
+def packed(texts: Sequence[str]) -> list[str]:
+    """Texts with commas between them, in lines that have room."""
+    lines: list[str] = []
+    for text in texts:
+        if lines and len(lines[-1]) + 2 + len(text) <= CONTENTS_ROOM:
+            lines[-1] += f", {text}"
+        else:
+            lines.append(text)
+    return [f"{line}," if i < len(lines) - 1 else line for i, line in enumerate(lines)]
+
+
 def lines_of_copies(node: Node) -> list[str]:
-    """How the gradients of copies differ: a small curve, and the first, the last and the least of them by name."""
+    """How the gradients of copies differ: a small curve, and the first, the last, the least and the most of them by
+    name.
+    """
     copies = node.copies
     if copies is None or not any(norm is not None for norm in copies.norms):
         return []
-    first, last = copies.norms[0], copies.norms[-1]
-    ends = f"{short_number(first)} first, {short_number(last)} last" if None not in (first, last) else ""
     known = [norm for norm in copies.norms if norm is not None and math.isfinite(norm)]
-    within = (
-        [
-            f"{word} {short_number(norm)} at {short_name(name)}"
-            for word, norm, name in (("least", min(known), copies.least), ("most", max(known), copies.most))
-            if name is not None and norm not in (first, last)
-        ]
-        if known
-        else []
+    told = (
+        ("first", copies.first, copies.norms[0]),
+        ("last", copies.last, copies.norms[-1]),
+        ("least", copies.least, min(known, default=None)),
+        ("most", copies.most, max(known, default=None)),
     )
-    return [text for text in (f"each {curve(copies.norms)}", ends, *within) if text]
+    words: dict[tuple[str, float], list[str]] = {}
+    for word, name, norm in told:
+        if name is not None and norm is not None:
+            words.setdefault((name, norm), []).append(word)
+    lines = [f"{', '.join(which)}: {short_number(norm)} at {short_name(name)}" for (name, norm), which in words.items()]
+    return [f"each {curve(copies.norms)}", *lines]
 
 
 def short_name(name: str) -> str:

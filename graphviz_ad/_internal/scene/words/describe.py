@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
+from graphviz_ad._internal.graph.alarms import alarms
+from graphviz_ad._internal.graph.fold_tree import is_given
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node
 from graphviz_ad._internal.graph.rank_messages import crossing
+from graphviz_ad._internal.graph.unread_parameters import is_unread
 from graphviz_ad._internal.maths.cancelled import with_noise_told
 from graphviz_ad._internal.maths.claims import Claim, Passed, decide, passed
 from graphviz_ad._internal.maths.formulas import to_unicode
-from graphviz_ad._internal.maths.number_format import DIGITS, written_with
-from graphviz_ad._internal.scene.alarms import alarms
+from graphviz_ad._internal.maths.number_format import DIGITS, type_label, written_with
 from graphviz_ad._internal.scene.scene import Fact, Line
 from graphviz_ad._internal.scene.words import autograd_labels, box_lines, descriptions, edge_labels, formula_text
 from graphviz_ad._internal.scene.words.frames import ModulePath, frames_of, within_frame
@@ -32,7 +34,7 @@ from graphviz_ad._internal.scene.words.names import (
 )
 from graphviz_ad._internal.scene.words.short_text import flow_text, short_elements
 from graphviz_ad._internal.scene.words.statement_text import StatementTexts, statement_texts
-from graphviz_ad._internal.scene.words.tensor_grids import ALL, Tensors
+from graphviz_ad._internal.scene.words.tensor_grids import ALL, Tensors, grid_of
 
 PROGRAM_KINDS = ("line", "call")  # of nodes that are parts of the program rather than operations
 MOST_RULES = 60  # nodes of a picture in which edges without numbers say how they pass the gradient on
@@ -50,7 +52,8 @@ class Options:
     ``moves``: grids show which elements go where; ``examples``: boxes tell an example of that in numbers.
     ``matrices``: small local derivatives are Jacobian matrices. ``framed``: what is in a module stands in a frame,
     rather than to have the whole path of modules in its name. ``brief``: the least that says what is in a box;
-    ``flows``: what flows back along an edge. ``called``: key -> name of results that would have a number, as where two
+    ``flows``: what flows back along an edge. ``shapes``: the types of large results stand on the edges where they
+    change, in the place of those in boxes. ``called``: key -> name of results that would have a number, as where two
     pictures call the same thing by the same name.
     """
 
@@ -72,6 +75,7 @@ class Options:
     framed: bool = True
     brief: bool = False
     flows: bool = True
+    shapes: bool = False
     called: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -261,9 +265,33 @@ class Describer:
         unknown = all(port.value is None and port.shape is None for port in node.ports)
         return (
             []
-            if unknown and autograd_labels.is_finished(self.graph)
-            else box_lines.value_lines(node, self.options.tensors, meant=not alarms(self.graph, node))
+            if unknown and (autograd_labels.is_finished(self.graph) or is_unread(self.graph, node))
+            else box_lines.value_lines(
+                node, self.options.tensors, meant=not alarms(self.graph, node), typed=not self.has_types_on_edges(node)
+            )
         )
+
+    def has_types_on_edges(self, node: Node) -> bool:
+        """Whether the types of the results of a node stand on its edges, or are those of what it was given."""
+        is_source = node.kind in ("leaf", "data") and node.op is None
+        return self.options.shapes and not is_source and bool(self.graph.out_edges(node.key))
+
+    def type_on_edge(self, edge: Edge) -> str:
+        """The type of what an edge carries, where it is not that of anything that its tail was given."""
+        tail = self.graph.nodes[edge.tail]
+        port = tail.ports[edge.port]
+        if port.value is None or not self.has_types_on_edges(tail) or not box_lines.has_only_type(port):
+            return ""
+        is_whole = tail.kind == "module" and not tail.ports[1:]
+        if self.options.tensors.values and not is_whole and grid_of(port.value, "") is not None:
+            return ""  # its elements are in its box
+        sources = [self.graph.nodes[each.tail] for each in self.graph.in_edges(tail.key)]
+        given = [
+            (source.ports[each.port].shape, source.ports[each.port].dtype)
+            for each, source in zip(self.graph.in_edges(tail.key), sources, strict=True)
+            if source.kind != "leaf" or is_given(source)
+        ]
+        return "" if (port.shape, port.dtype) in given else type_label(port.value)
 
     def saved_lines(self, node: Node) -> tuple[Line, ...]:
         """What autograd keeps, where that is asked for."""
@@ -316,6 +344,7 @@ class Describer:
             local,
             Line("contribution", said, "summed" if back.summed else "", grid=grid),
             self.graph.nodes[edge.head].op,
+            self.type_on_edge(edge),
         )
         told = descriptions.of_edge(self.graph, self.names, edge, back, name, letters)
         examples = self.moved.examples.get(edge.head, ())

@@ -111,14 +111,15 @@ def places_in(shape: tuple[int, ...]) -> tuple[str, ...]:
 
 
 def arrow_lines(
-    edge: Edge, crossing: str, local: Line | None, flow: Line | None, into: str | None = None
+    edge: Edge, crossing: str, local: Line | None, flow: Line | None, into: str | None = None, carried: str = ""
 ) -> list[Line]:
     """Everything on an arrow; ``crossing`` is said of one that leads to another rank, ``into`` is the operation to
-    which it leads.
+    which it leads, ``carried`` the type of what it carries, where that is told.
     """
+    found = [Line("type", carried)] if carried else []
     if edge.cut in CUTS:
-        return [Line("cut", cut_mark(edge.cut, into))]
-    found = [Line("note", crossing)] if crossing else []
+        return [*found, Line("cut", cut_mark(edge.cut, into))]
+    found += [Line("note", crossing)] if crossing else []
     found += [line for line in (local, flow if edge.cut in (None, CUT) else None) if line is not None and line.text]
     if edge.match == "guess" and edge.cut != CUT:
         found.append(Line("note", "? which operand"))

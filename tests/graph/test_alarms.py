@@ -7,8 +7,8 @@ from programs import leaf
 from torch import Tensor
 
 import graphviz_ad as gad
+from graphviz_ad._internal.graph.alarms import alarms
 from graphviz_ad._internal.graph.graph import Graph
-from graphviz_ad._internal.scene.alarms import alarms
 
 MINUS = float("-inf")
 

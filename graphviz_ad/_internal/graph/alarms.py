@@ -13,11 +13,20 @@ from graphviz_ad._internal.graph.snapshot import Snapshot
 
 
 def alarms(graph: Graph, node: Node) -> bool:
-    """Whether a value or a gradient of a node is NaN or infinite and nobody meant it to be."""
-    if not any(snap is not None and snap.nonfinite for port in node.ports for snap in (port.value, port.grad)):
-        return False
+    """Whether a value or a gradient of a node, or of what is folded in it, is NaN or infinite and nobody meant it to
+    be.
+    """
+    if node.not_finite is not None:
+        return node.not_finite.spreads
     if any(port.grad is not None and port.grad.nonfinite for port in node.ports):
         return True
+    return alarming_values(graph, node)
+
+
+def alarming_values(graph: Graph, node: Node) -> bool:
+    """Whether a value of a node is NaN or infinite and nobody meant it to be."""
+    if not any(port.value is not None and port.value.nonfinite for port in node.ports):
+        return False
     values = [port.value for port in node.ports if port.value is not None and port.value.nonfinite]
     return not all(map(is_minus_infinity, values)) or any(map(came_up, origins(graph, node)))
 
@@ -49,6 +58,8 @@ def origins(graph: Graph, node: Node) -> Iterator[Node]:
 
 def came_up(node: Node) -> bool:
     """Whether −∞ was computed of what is finite; not where it was written there, or given."""
+    if node.not_finite is not None:
+        return node.not_finite.born is not None
     return node.kind == "op" and not any(map(is_infinite, (value for _, value in node.arguments)))
 
 

@@ -1,0 +1,80 @@
+"""The nodes of a box -> what is told of them as a whole: the modules that ran in it, and what in it is not finite."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from itertools import groupby
+
+from graphviz_ad._internal.graph.alarms import alarming_values
+from graphviz_ad._internal.graph.anomalies import nonfinite_from_here
+from graphviz_ad._internal.graph.box_facts import NotFinite, Part
+from graphviz_ad._internal.graph.contraction import results_of_group
+from graphviz_ad._internal.graph.graph import Graph, Node
+
+DEEPEST = 3  # levels of modules in a box that are told
+
+
+def parts_of(graph: Graph, members: Sequence[Node], levels: int = DEEPEST) -> tuple[Part, ...]:
+    """The modules that ran in a box, in the order in which they first did; those of one module in it are not named
+    beside it.
+    """
+    paths = [(path_of(graph, node), node) for node in members if path_of(graph, node)]
+    around = shared_length([path for path, _ in paths])
+    inside: dict[str, list[Node]] = {}
+    for path, node in paths:
+        if len(path) > around:
+            inside.setdefault(path[around], []).append(node)
+    found = [part_of(graph, name, nodes, levels) for name, nodes in inside.items()]
+    return tuple([together([*run]) for _, run in groupby(found, key=lambda part: part.name)])
+
+
+def path_of(graph: Graph, node: Node) -> tuple[str, ...]:
+    """The modules that a node ran in, with the one that it is itself."""
+    own = (node.op,) if node.kind == "module" and node.op in graph.class_of_module else ()
+    return (*node.module, *own)
+
+
+def shared_length(paths: Sequence[Sequence[str]]) -> int:
+    """How many modules all paths begin with."""
+    steps = list(zip(*paths, strict=False))
+    return next((i for i, names in enumerate(steps) if len({*names}) > 1), len(steps))
+
+
+def part_of(graph: Graph, name: str, nodes: Sequence[Node], levels: int) -> Part:
+    """A module by its own name; one that has but a number by its class, which neighbours may share."""
+    local = name.rpartition(".")[2]
+    called = graph.class_of_module.get(name, local) if local.isdigit() else local
+    return Part(called, 1, operations_in(nodes), parts_of(graph, nodes, levels - 1) if levels > 1 else ())
+
+
+def together(run: Sequence[Part]) -> Part:
+    """Neighbours of one class as one part."""
+    return replace(run[0], copies=len(run), operations=sum(part.operations for part in run))
+
+
+def operations_in(nodes: Iterable[Node]) -> int:
+    """How many operations there are."""
+    return sum(max(node.inside, 1) for node in nodes if node.kind not in ("leaf", "data"))
+
+
+def not_finite_in(graph: Graph, members: list[Node]) -> NotFinite | None:
+    """What in these nodes is not finite; None where all that is known is."""
+    returned = {key for key, _ in results_of_group(graph, members)}
+    total = NotFinite()
+    for node in members:
+        found = node.not_finite or not_finite_of(graph, node, leaves=node.key in returned)
+        total = total.with_more(found)
+    return total if total != NotFinite() else None
+
+
+def not_finite_of(graph: Graph, node: Node, *, leaves: bool) -> NotFinite:
+    """What is not finite in the results of a node, which may leave its box, and in their gradients."""
+    values = sum(port.value.nonfinite or 0 for port in node.ports if port.value is not None)
+    gradients = sum(port.grad.nonfinite or 0 for port in node.ports if port.grad is not None)
+    if not values and not gradients:
+        return NotFinite()
+    bad = values if alarming_values(graph, node) else 0
+    born = (node.op or node.name or node.key,) if nonfinite_from_here(graph, node) and (bad or gradients) else ()
+    spreads = bool(gradients or (bad and (node.requires_grad or leaves)))
+    return NotFinite(bad, gradients, values - bad, born[0] if born else None, spreads)

@@ -1,0 +1,41 @@
+"""Part and NotFinite: which modules are in a box, and how much of what is in it is NaN or infinite."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A module in a box, or ``copies`` neighbours of one class, under its name; ``operations`` ran in them, and
+    ``parts`` are the modules in the first of them.
+    """
+
+    name: str
+    copies: int = 1
+    operations: int = 0
+    parts: tuple[Part, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class NotFinite:
+    """Numbers of elements: ``values`` and ``gradients`` that are not finite, of all results in the box; ``masked`` are
+    −∞, written there as by a mask. ``born`` is the first operation at which some came up; None where they all came from
+    elsewhere. ``spreads``: some are in what takes a gradient, or in what the box returns.
+    """
+
+    values: int = 0
+    gradients: int = 0
+    masked: int = 0
+    born: str | None = None
+    spreads: bool = False
+
+    def with_more(self, other: NotFinite) -> NotFinite:
+        """Both together."""
+        return NotFinite(
+            self.values + other.values,
+            self.gradients + other.gradients,
+            self.masked + other.masked,
+            self.born if self.born is not None else other.born,
+            self.spreads or other.spreads,
+        )
