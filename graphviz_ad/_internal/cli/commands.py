@@ -28,6 +28,7 @@ from graphviz_ad._internal.cli.flags import add_flags, chosen
 from graphviz_ad._internal.output.call_options import (
     AnimateOptions,
     DiagramOptions,
+    DiagramWays,
     ExampleLook,
     ExplanationPicture,
     FilmFile,
@@ -92,12 +93,14 @@ def _add_drawing(commands: Any) -> None:
 
 
 def _add_diagram(commands: Any) -> None:
-    diagram = _command(commands, "diagram", "draw the architecture of a model: .svg .png .pdf .tikz …")
+    diagram = _command(
+        commands, "diagram", "draw the architecture of a model: .svg .png .pdf .tikz …, or film it: .gif .mp4 …"
+    )
     diagram.add_argument(
         "target",
         help=(
             "FILE.py:NAME or MODULE:NAME of an nn.Module, or of a function that returns one, or one with a tuple of its"
-            " inputs"
+            " inputs; a list of them, or a dict by their names, is drawn on one scale"
         ),
     )
     diagram.add_argument(
@@ -116,7 +119,11 @@ def _add_diagram(commands: Any) -> None:
         help="where to write; the suffix chooses the format; - is standard output",
     )
     diagram.add_argument("--format", default=None, metavar="SUFFIX", help="format for standard output, such as svg")
+    diagram.add_argument(
+        "--film", action="store_true", help="write the film, where the suffix is that of a picture, too"
+    )
     add_flags(diagram, DiagramOptions)
+    add_flags(diagram, DiagramWays)
     add_flags(diagram, StillFile, without=("format",))
 
 
@@ -354,16 +361,24 @@ def _write(thing: Any, arguments: argparse.Namespace, default: str, **options: A
     return 0
 
 
+def _suffix(arguments: argparse.Namespace, formats: Registry) -> str:
+    """The suffix of the file, or of what is written to standard output."""
+    from graphviz_ad._internal.output.formats import suffix_of
+
+    if arguments.file != "-":
+        return suffix_of(arguments.file)
+    return "." + (arguments.format or next(iter(formats))).lstrip(".")
+
+
 def _check_format(arguments: argparse.Namespace, formats: Registry) -> None:
     """What cannot be written is wrong use, said before any work is done."""
     from graphviz_ad._internal.base.save_folder import is_folder
     from graphviz_ad._internal.output.format_table import FILMS, STILLS
-    from graphviz_ad._internal.output.formats import suffix_of
 
     to_file = arguments.file != "-"
     if to_file and formats is FILMS and is_folder(arguments.file):
         return
-    suffix = suffix_of(arguments.file) if to_file else "." + (arguments.format or next(iter(formats))).lstrip(".")
+    suffix = _suffix(arguments, formats)
     other, what, command = (STILLS, "picture", "plot") if formats is FILMS else (FILMS, "film", "animate")
     if suffix in other and suffix not in formats:
         raise TargetError(f"{suffix} is a {what}, which is made by: graphviz-ad {command} … -o {arguments.file}")
@@ -390,12 +405,17 @@ def _plot(arguments: argparse.Namespace) -> int:
 def _diagram(arguments: argparse.Namespace) -> int:
     from graphviz_ad._internal.api.diagram import diagram
     from graphviz_ad._internal.cli.targets import model_and_inputs
-    from graphviz_ad._internal.output.format_table import STILLS
+    from graphviz_ad._internal.output.format_table import FILMS, STILLS
 
-    _check_format(arguments, STILLS)
-    options, of_file = chosen(arguments, DiagramOptions), chosen(arguments, StillFile, without=("format",))
+    options, of_film = chosen(arguments, DiagramOptions), chosen(arguments, DiagramWays)
+    suffix = _suffix(arguments, STILLS)
+    film = bool(arguments.film or of_film or (suffix in FILMS and suffix not in STILLS))
+    _check_format(arguments, FILMS if film else STILLS)
     model, inputs = model_and_inputs(arguments.target, arguments.size)
-    return _write(diagram(model, *inputs, **options), arguments, "svg", **of_file)
+    drawn = diagram(model, *inputs, **options)
+    if film:
+        return _write(drawn.animate(**of_film), arguments, "gif")
+    return _write(drawn, arguments, "svg", **chosen(arguments, StillFile, without=("format",)))
 
 
 def _animate(arguments: argparse.Namespace) -> int:

@@ -47,9 +47,10 @@ def model_and_inputs(target: str, sizes: Sequence[str]) -> tuple[Any, tuple[Any,
         made = _attribute(_module(match["module"]), match["name"], target)
     else:
         raise TargetError(f"{target!r} names no model; write FILE.py:NAME or MODULE:NAME")
-    made = made if is_module(made) else made()
+    made = made() if callable(made) and not is_module(made) else made
     model, inputs = made if isinstance(made, tuple) and len(made) == 2 else (made, ())
-    if not is_module(model):
+    several = list(model.values()) if isinstance(model, Mapping) else model if isinstance(model, list) else [model]
+    if not several or not all(map(is_module, several)):
         raise TargetError(f"{target!r} is or returns a {type(model).__name__}, which is no nn.Module")
     if sizes:
         return model, tuple(tensors_of_sizes([_size(text) for text in sizes], None, "cpu"))

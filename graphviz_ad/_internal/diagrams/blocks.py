@@ -7,11 +7,13 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from graphviz_ad._internal.diagrams.shapes import Solid, way, words
-from graphviz_ad._internal.diagrams.stages import Stage, Stages, ranks_of, with_repeats, written
+from graphviz_ad._internal.diagrams.shapes import FACES, Face, Solid, face_of, straight, way, words
+from graphviz_ad._internal.diagrams.stages import Stage, Stages, ranks_of, written
+from graphviz_ad._internal.diagrams.told import SIGNS, Told
 from graphviz_ad._internal.graph.architecture import Shape
+from graphviz_ad._internal.operations import layer_kinds as layers
 from graphviz_ad._internal.operations.layer_kinds import JOIN as JOIN_KIND
-from graphviz_ad._internal.scene.canvas import Canvas, Label, Mark
+from graphviz_ad._internal.scene.canvas import Curve, Label, Mark, Polygon, Rect
 from graphviz_ad._internal.scene.font_metrics import text_width
 from graphviz_ad._internal.scene.scene import Point
 
@@ -24,7 +26,10 @@ EM = 12.5
 JOIN = 26.0  # side of what joins
 LEVEL = 16.0  # between ways above each other
 LONG = 10  # letters of a name that stay on one line
-GOOD, LARGEST = 0.97, 1.6  # of the best scale; scale beyond which letters need not grow
+ROW = 1.6 * EM  # of the legend
+SAMPLE, AFTER = 11.0, 20.0  # side of a sample of colour, and room behind its words
+MOST_SPREAD = 12.0  # between lengths that are all drawn true to size
+WINDOW = 0.9  # share of what goes in beyond which a kernel is no window on it
 
 
 @dataclass(frozen=True)
@@ -44,7 +49,7 @@ def scale_for(lengths: Sequence[float], points: float) -> Scale:
     """The scale for some lengths: true to size, as roots where they differ too much."""
     known = [length for length in lengths if length > 0] or [1.0]
     spread = max(known) / min(known)
-    power = next(power for most, power in ((20, 1.0), (400, 0.5), (math.inf, 0.25)) if spread <= most)
+    power = next(power for most, power in ((MOST_SPREAD, 1.0), (400, 0.5), (math.inf, 0.25)) if spread <= most)
     return Scale(max(known), power, points)
 
 
@@ -58,9 +63,9 @@ class Scales:
     tokens: Scale
 
 
-def scales_of(stages: Stages, tallest: float) -> Scales:
-    """The scales for all stages of a figure."""
-    shapes = [stage.shape for stage in stages.stages if stage.shape]
+def scales_of(several: Sequence[Stages], tallest: float) -> Scales:
+    """The scales for all stages of some figures."""
+    shapes = [stage.shape for stages in several for stage in stages.stages if stage.shape]
     features = [shape[len(shape) - 1] for shape in shapes if len(shape) < 3]
     rows = [length for shape in shapes if len(shape) > 2 for length in shape[-2:]]
     channels = [math.prod(shape[:-2]) for shape in shapes if len(shape) > 2]
@@ -89,8 +94,9 @@ def scale_words(stages: Stages, scales: Scales) -> str:
     if not any(len(stage.shape or ()) > 2 for stage in stages.stages):
         return ""
     how = {1.0: "", 0.5: " (square roots)", 0.25: " (fourth roots)"}
-    rows, channels = how[scales.rows.power], how[scales.channels.power]
-    return f"height and depth: rows and columns{rows}; width: channels{channels}"
+    rows, channels, features = how[scales.rows.power], how[scales.channels.power], how[scales.features.power]
+    bars = f"; bars: features{features}" if any(0 < len(stage.shape or ()) < 3 for stage in stages.stages) else ""
+    return f"height and depth: rows and columns{rows}; width: channels{channels}{bars}"
 
 
 def lines_of(stage: Stage) -> list[tuple[str, bool]]:
@@ -114,15 +120,6 @@ def broken(title: str) -> list[str]:
     return [*parts, rest] if rest else parts
 
 
-def figure_of_blocks(stages: Stages, room: Point) -> Canvas:
-    """The figure for a room, not scaled yet: with solids as high as they may be before its letters get smaller."""
-    stages = with_repeats(stages)
-    tried = [Placing(stages, room[0], tallest) for tallest in HEIGHTS]
-    fits = [min(room[0] / one.size[0], room[1] / one.size[1]) for one in tried]
-    chosen = next(one for one, fit in zip(tried, fits, strict=True) if fit >= GOOD * min(max(fits), LARGEST))
-    return Canvas(*chosen.size, tuple(chosen.marks()), alt_of(stages))
-
-
 def alt_of(stages: Stages) -> str:
     """The figure in a sentence."""
     return f"{stages.name}: {', '.join(stage.title for stage in stages.stages)}"
@@ -131,10 +128,10 @@ def alt_of(stages: Stages) -> str:
 class Placing:
     """Where everything is: stages side by side by rank, those of one rank above one another."""
 
-    def __init__(self, stages: Stages, room: float, tallest: float) -> None:
-        self.stages, self.ranks = stages, ranks_of(stages)
-        scales = scales_of(stages, tallest)
-        self.note = scale_words(stages, scales)
+    def __init__(self, stages: Stages, room: float, scales: Scales, told: Mapping[str, Told], *, legend: bool) -> None:
+        self.stages, self.ranks, self.told = stages, ranks_of(stages), told
+        notes = (scale_words(stages, scales), SIGNS if told else "") if legend else ()
+        self.notes = [note for note in notes if note]
         self.columns: dict[int, list[Stage]] = {}
         for stage in stages.stages:
             self.columns.setdefault(self.ranks[stage.key], []).append(stage)
@@ -145,9 +142,16 @@ class Placing:
         self.over = self.levels()
         lift = LEVEL * (max(self.over.values(), default=-1) + 1) + (10 if self.over else 0)
         top = min(solid.y - solid.deep for solid in self.solids.values()) - lift
-        down = MARGIN + TITLE - top
+        down = MARGIN + (0.0 if told else TITLE) - top  # a film has its title elsewhere
+        self.axis = down  # the height of the level line
         self.solids = {key: moved(solid, 0, down) for key, solid in self.solids.items()}
         self.floor = max(solid.y + solid.height for solid in self.solids.values())
+        self.legend = list(rows_of_samples(stages, self.width - 2 * MARGIN)) if legend else []
+
+    def lines(self, stage: Stage) -> list[tuple[str, bool]]:
+        """What is written below a stage, with the numbers that a film writes there."""
+        told = self.told.get(stage.key)
+        return [*lines_of(stage), *([(told.value, False), (told.gradient, False)] if told else [])]
 
     def placed(self, shapes: Mapping[str, Solid], room: float) -> Iterator[tuple[str, Solid]]:
         """Each solid in its place, around a level line through the middle."""
@@ -168,13 +172,13 @@ class Placing:
 
     def slot(self, column: Sequence[Stage], shapes: Mapping[str, Solid]) -> float:
         """How wide the column of a rank is."""
-        texts = [text_width(text, EM, bold) for stage in column for text, bold in lines_of(stage)]
+        texts = [text_width(text, EM, bold) for stage in column for text, bold in self.lines(stage)]
         return max(*texts, *(wide(stage, shapes[stage.key]) for stage in column))
 
     def height(self, stage: Stage, solid: Solid, *, several: bool) -> float:
         """How much a stage takes of its column; words stand between those of a column."""
         inner = solid.height + solid.deep
-        return inner + EM * (1.25 * len(lines_of(stage)) + 1.5) if several else inner
+        return inner + EM * (1.25 * len(self.lines(stage)) + 1.5) if several else inner
 
     def levels(self) -> dict[tuple[str, str], int]:
         """Ways that pass over other stages -> how high above them, the shorter ones below."""
@@ -194,9 +198,14 @@ class Placing:
     @property
     def size(self) -> tuple[float, float]:
         """Of the whole figure."""
-        lowest = max(self.top_of_words(stage) + EM * 1.25 * len(lines_of(stage)) for stage in self.stages.stages)
-        width = max(self.width, text_width(self.note, EM) + 2 * MARGIN)
-        return width, lowest + (1.6 * EM if self.note else 0) + MARGIN
+        widths = [text_width(note, EM) for note in self.notes]
+        below = ROW * (len(self.legend) + len(self.notes))
+        return max(self.width, max(widths, default=0.0) + 2 * MARGIN), self.lowest + below + MARGIN
+
+    @property
+    def lowest(self) -> float:
+        """Where all words below stages end."""
+        return max(self.top_of_words(stage) + EM * 1.25 * len(self.lines(stage)) for stage in self.stages.stages)
 
     def top_of_words(self, stage: Stage) -> float:
         """Where what is written below a stage begins."""
@@ -209,33 +218,68 @@ class Placing:
         yield Label(MARGIN, MARGIN + EM, head, EM + 2.5, "ink", True, anchor="start", part="title")
         for one in self.stages.ways:
             if (one.tail, one.head) not in self.over:
-                yield from self.next_to(one.tail, one.head)
+                yield from way(*self.points(one.tail, one.head))
         for stage in self.stages.stages:
-            for i in range(stage.times):  # what stands to the right is nearer
-                solid = self.solids[stage.key]
-                yield from moved(solid, i * (solid.width + APART), 0).marks(stage.kind, stage.key)
+            yield from self.solids_of(stage, face_of(stage.kind, active=stage.active))
+            yield from self.windows(stage)
             yield from self.words_of(stage)
-        for (tail, head_of), level in self.over.items():
-            yield from self.over_others(tail, head_of, level)
-        if self.note:
-            yield Label(MARGIN, self.size[1] - MARGIN, self.note, EM, "muted", False, True, "start", part="note")
+        for tail, head_of in self.over:
+            yield from way(*self.points(tail, head_of))
+        yield from self.below()
 
-    def next_to(self, tail: str, head: str) -> Iterator[Mark]:
+    def solids_of(self, stage: Stage, face: Face) -> Iterator[Mark]:
+        """The solids of a stage; what stands to the right is nearer."""
+        solid = self.solids[stage.key]
+        for i in range(stage.times):
+            yield from moved(solid, i * (solid.width + APART), 0).marks(face, stage.key)
+
+    def below(self) -> Iterator[Mark]:
+        """What colours and lengths say."""
+        y = self.lowest + ROW
+        for row in self.legend:
+            x = MARGIN
+            for fill, line, text in row:
+                yield Rect(x, y - SAMPLE + 1.5, SAMPLE, SAMPLE, 0, fill, line, 0.8, (), "", "legend")
+                yield Label(x + SAMPLE + 6, y, text, EM, "muted", anchor="start", part="legend")
+                x += sample_width(text)
+            y += ROW
+        for note in self.notes:
+            yield Label(MARGIN, y, note, EM, "muted", False, True, "start", part="note")
+            y += ROW
+
+    def windows(self, stage: Stage) -> Iterator[Mark]:
+        """The kernels that readers of a stage have on it, each with lines to where they make one element."""
+        for key in self.stages.after(stage.key):
+            reader, solid = self.stage(key), self.solids[stage.key]
+            if reader.kernel is None or len(stage.shape or ()) != 3 or (stage.key, key) in self.over:
+                continue
+            share = [length / whole for length, whole in zip(reader.kernel, (stage.shape or ())[-2:], strict=True)]
+            if max(share) > WINDOW or not solid.deep or reader.kernel == (1, 1):
+                continue
+            last = moved(solid, wide(stage, solid) - solid.width - solid.deep, 0)
+            yield from window(last, share, self.solids[key], stage.key)
+
+    def points(self, tail: str, head: str) -> tuple[list[Point], str, str, float]:
+        """Through which points a way leads, what it is called, its colour, and how round its corners are."""
+        level = self.over.get((tail, head))
+        found = self.next_to(tail, head) if level is None else self.over_others(tail, head, level)
+        return found, f"{tail}>{head}", "edge", 5.0 if level is None else 8.0
+
+    def next_to(self, tail: str, head: str) -> list[Point]:
         """The way to a neighbour."""
         one, other = self.solids[tail], self.solids[head]
         start = one.x + wide(self.stage(tail), one), one.middle
         end = other.x - 1.5, other.middle
         if abs(start[1] - end[1]) < 1:
-            yield from way([start, end], f"{tail}>{head}")
-            return
+            return [start, end]
         turn = self.lefts[self.ranks[head]] - 9
-        yield from way([start, (turn, start[1]), (turn, end[1]), end], f"{tail}>{head}", radius=5)
+        return [start, (turn, start[1]), (turn, end[1]), end]
 
     def stage(self, key: str) -> Stage:
         """The stage of a key."""
         return next(stage for stage in self.stages.stages if stage.key == key)
 
-    def over_others(self, tail: str, head: str, level: int) -> Iterator[Mark]:
+    def over_others(self, tail: str, head: str, level: int) -> list[Point]:
         """The way over what stands between: out of the top of a solid, or beside those above it, and in likewise."""
         between = [
             self.solids[stage.key]
@@ -253,7 +297,7 @@ class Placing:
         if not self.on_top(head):
             before = self.lefts[self.ranks[head]] - 6
             end = [(before, other.middle - 6), (other.x - 1.5, other.middle - 6)]
-        yield from way([*start, (start[-1][0], high), (end[0][0], high), *end], f"{tail}>{head}")
+        return [*start, (start[-1][0], high), (end[0][0], high), *end]
 
     def on_top(self, key: str) -> bool:
         """Whether nothing stands above a stage."""
@@ -271,6 +315,59 @@ class Placing:
             yield Label(x, base, stage.title, EM + 4, "ink", True, owner=stage.key, part="name")
             lines = lines[1:]
         yield from words(lines, x, y, EM, stage.key)
+
+    def numbers_of(self, stage: Stage, *, value: bool, gradient: bool) -> Iterator[Mark]:
+        """The numbers of a film below the words of a stage, as far as they are known."""
+        told, solid = self.told[stage.key], self.solids[stage.key]
+        x, y = solid.x + wide(stage, solid) / 2, self.top_of_words(stage) + EM * 1.25 * len(lines_of(stage))
+        for i, (text, color, known) in enumerate(((told.value, "value", value), (told.gradient, "gradient", gradient))):
+            if known and text:
+                yield Label(x, y + EM * (0.8 + 1.25 * i), text, EM, color, owner=stage.key, part=color)
+
+
+Sample = tuple[str, str, str]  # fill and line of a square, and what it says
+
+
+def rows_of_samples(stages: Stages, room: float) -> Iterator[list[Sample]]:
+    """What the colours say, in rows that fit, where there are several."""
+    kinds = [kind for kind in layers.SAID if any(stage.kind == kind for stage in stages.stages)]
+    by_color: dict[str, list[str]] = {}
+    for kind in kinds:
+        by_color.setdefault(FACES[kind][1], []).append(layers.SAID[kind])
+    found: list[Sample] = [(fill, "ink", ", ".join(names)) for fill, names in by_color.items()]
+    band = next((face_of(stage.kind, active=stage.active).band for stage in stages.stages if stage.active), ())
+    found += [(band[1], "ink", "dark end: an activation")] if band else []
+    row: list[Sample] = []
+    for sample in found if len(found) > 1 else ():
+        if row and sum(sample_width(text) for *_, text in (*row, sample)) > room:
+            yield row
+            row = []
+        row.append(sample)
+    if row:
+        yield row
+
+
+def sample_width(text: str) -> float:
+    """How much a sample takes with what it says."""
+    return SAMPLE + 6 + text_width(text, EM) + AFTER
+
+
+def window(solid: Solid, share: Sequence[float], reader: Solid, owner: str) -> Iterator[Mark]:
+    """A kernel on the right face of a solid, with lines to the edge of its reader."""
+    high, deep = share[0] * solid.height, share[1] * solid.deep
+    right, back = solid.x + solid.width, (solid.deep - deep) * 0.6
+    top = solid.y + (solid.height - high) * 0.2
+    corners = (
+        (right + back, top - back),
+        (right + back + deep, top - back - deep),
+        (right + back + deep, top - back - deep + high),
+        (right + back, top - back + high),
+    )
+    aim = reader.x, reader.y + reader.height * 0.2
+    for corner in corners[1:3]:
+        yield Curve(straight([corner, aim]), "muted", 0.7, (3, 2), owner, "window")
+    yield Polygon(corners, "paper", owner, "window")
+    yield Curve(straight([*corners, corners[0]]), "ink", 0.7, (), owner, "window")
 
 
 def wide(stage: Stage, solid: Solid) -> float:

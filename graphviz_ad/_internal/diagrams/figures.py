@@ -1,25 +1,36 @@
-"""Architecture + style + place -> the figure: on the deepest level of modules whose letters can be read there."""
+"""Models + style + place -> their figure, or the stage of a film on it: on the deepest level of modules whose letters
+can be read there; several models beside or above one another, on one scale.
+"""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 
 from graphviz_ad._internal.base.errors import GraphvizADWarning
-from graphviz_ad._internal.diagrams.blocks import EM, figure_of_blocks
+from graphviz_ad._internal.diagrams.blocks import EM, HEIGHTS, Placing, alt_of, scales_of
+from graphviz_ad._internal.diagrams.figure_stage import stage_of_blocks, stage_of_neurons, weights_shown
+from graphviz_ad._internal.diagrams.figure_story import Actor, together
 from graphviz_ad._internal.diagrams.layer_scenes import Layer, Link
-from graphviz_ad._internal.diagrams.neurons import figure_of_neurons
+from graphviz_ad._internal.diagrams.neurons import Drawing, Said, items_of, joined
 from graphviz_ad._internal.diagrams.stages import Stage, Stages, levels_of, with_repeats, written
-from graphviz_ad._internal.graph.architecture import Architecture
+from graphviz_ad._internal.diagrams.told import SIGNS, Told, told_of
+from graphviz_ad._internal.graph.architecture import Architecture, Passes
 from graphviz_ad._internal.graph.snapshot import Array
+from graphviz_ad._internal.maths.number_format import short_number
 from graphviz_ad._internal.operations import layer_kinds as layers
-from graphviz_ad._internal.scene.canvas import Canvas
+from graphviz_ad._internal.scene.canvas import Canvas, Mark
+from graphviz_ad._internal.scene.paint import moved_marks
 from graphviz_ad._internal.scene.place import Place
-from graphviz_ad._internal.scene.scene import Point
+from graphviz_ad._internal.scene.scene import Arrow, Box, Point, Scene
 
 NATURAL = 960.0, 540.0  # points; the shape of a figure that is made for no place
 MOST_CARDS = 90
+GOOD, LARGEST = 0.97, 1.6  # of the best scale; scale beyond which letters need not grow
+APART = 14.0  # between figures
+FILLED = "circles: each number beside the largest of its column, green above 0, violet below"
 BOXES = {
     layers.DENSE: "module",
     layers.RECURRENT: "module",
@@ -38,58 +49,292 @@ class Lines:
 
     def by_path(self) -> Mapping[str, Array]:
         """The same by the path of the module."""
-        return {name.removesuffix("weight").removesuffix("."): array for name, array in self.arrays.items()}
+        return by_path(self.arrays)
 
 
-def figure(architecture: Architecture, style: str, depth: int | None, lines: Lines, place: Place | None) -> Canvas:
+def by_path(arrays: Mapping[str, Array]) -> Mapping[str, Array]:
+    """Path of a module -> what there is for its weight."""
+    return {name.removesuffix("weight").removesuffix("."): array for name, array in arrays.items()}
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model that is drawn: its name, what a run of it called, what lines show, and, in a film, what passed."""
+
+    name: str
+    architecture: Architecture
+    lines: Lines = Lines("", {})
+    passes: Passes | None = None
+
+    @property
+    def weight_gradients(self) -> Mapping[str, Array]:
+        """Path of a linear module -> the gradient of its weight, where lines show it."""
+        return by_path(self.passes.weight_gradients) if self.passes is not None and self.lines.said else {}
+
+    def told(self, tensor: int | None) -> Told:
+        """What a film says of a tensor."""
+        return told_of(tensor, self.passes) if self.passes is not None else Told()
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """Figures of models, each with its place."""
+
+    parts: Sequence[Placing | Drawing]
+    places: Sequence[Point]
+    size: Point
+
+    def canvas(self) -> Canvas:
+        """All of it as marks."""
+        marks: list[Mark] = []
+        for i, (part, (dx, dy)) in enumerate(zip(self.parts, self.places, strict=True)):
+            shifted = moved_marks(part.marks(), 1.0, dx, dy)
+            marks += [named(mark, prefix_of(i, len(self.parts))) for mark in shifted]
+        return Canvas(*self.size, tuple(marks), " | ".join(alt_of(part.stages) for part in self.parts))
+
+    def scene(self, models: Sequence[Model]) -> Scene:
+        """All of it as the stage of a film."""
+        boxes: list[Box] = []
+        arrows: list[Arrow] = []
+        largest = max(gradients_shown(models, self.parts), default=0.0)
+        for i, (part, place, model) in enumerate(zip(self.parts, self.places, models, strict=True)):
+            own = (
+                stage_of_blocks(part)
+                if isinstance(part, Placing)
+                else stage_of_neurons(part, model.weight_gradients, largest)
+            )
+            prefix = prefix_of(i, len(self.parts))
+            boxes += [shifted_box(box, prefix, place) for box in own.boxes]
+            arrows += [shifted_arrow(arrow, prefix, place) for arrow in own.arrows]
+        alt = " | ".join(alt_of(part.stages) for part in self.parts)
+        return Scene(tuple(boxes), tuple(arrows), alt=alt, size=self.size)
+
+
+def prefix_of(i: int, count: int) -> str:
+    """What keys of one of several figures begin with."""
+    return f"{i}/" if count > 1 else ""
+
+
+def named(mark: Mark, prefix: str) -> Mark:
+    """A mark of one of several figures."""
+    return replace(mark, owner=f"{prefix}{mark.owner}") if mark.owner and prefix else mark
+
+
+def shifted_box(box: Box, prefix: str, place: Point) -> Box:
+    """A box of one of several figures, where that is."""
+    x, y = box.center or (0.0, 0.0)
+    drawings = tuple((name, shifted(marks, prefix, place)) for name, marks in box.drawings)
+    return replace(box, key=prefix + box.key, center=(x + place[0], y + place[1]), drawings=drawings)
+
+
+def shifted_arrow(arrow: Arrow, prefix: str, place: Point) -> Arrow:
+    """An arrow of one of several figures, where that is."""
+    path = tuple((x + place[0], y + place[1]) for x, y in arrow.path)
+    drawings = tuple((name, shifted(marks, prefix, place)) for name, marks in arrow.drawings)
+    ends = {"key": prefix + arrow.key, "tail": prefix + arrow.tail, "head": prefix + arrow.head}
+    return replace(arrow, path=path, drawings=drawings, **ends)
+
+
+def shifted(marks: Iterable[Mark], prefix: str, place: Point) -> tuple[Mark, ...]:
+    """Marks of one of several figures, where that is."""
+    return tuple(named(mark, prefix) for mark in moved_marks(marks, 1.0, *place))
+
+
+def figure(models: Sequence[Model], style: str, depth: int | None, place: Place | None) -> Canvas:
     """The figure in that style, not put into its place yet."""
+    return chosen_sheet(models, style, depth, place).canvas()
+
+
+def chosen_sheet(models: Sequence[Model], style: str, depth: int | None, place: Place | None) -> Sheet:
+    """The figures on the first level that can be read in a place."""
     room = (place.width, place.height) if place is not None else NATURAL
-    drawn = (one_figure(stages, style, lines, room) for stages in levels_of(architecture, depth))
-    return first_readable(drawn, place)
+    return first_readable((sheet_of(models, each, style, room) for each in levels(models, depth)), place)
 
 
-def one_figure(stages: Stages, style: str, lines: Lines, room: Point) -> Canvas:
-    """The figure of stages."""
-    if style == "blocks":
-        return figure_of_blocks(stages, room)
-    return figure_of_neurons(stages, lines.by_path(), lines.said, room)
+def levels(models: Sequence[Model], depth: int | None) -> Iterator[list[Stages]]:
+    """The stages of all models, the deepest level first; one that has no further level stays on its last."""
+    found = [[replace(one, name=model.name) for one in levels_of(model.architecture, depth)] for model in models]
+    for i in range(max(map(len, found))):
+        yield [own[min(i, len(own) - 1)] for own in found]
 
 
-def first_readable(drawn: Iterable[Canvas], place: Place | None) -> Canvas:
+def sheet_of(models: Sequence[Model], several: Sequence[Stages], style: str, room: Point) -> Sheet:
+    """The figures of stages as large as they may be before letters get smaller, beside or above one another."""
+    count = len(models)
+    tried: list[Sheet] = []
+    heights = HEIGHTS if style == "blocks" else HEIGHTS[:1]
+    for tallest in heights:
+        for columns in dict.fromkeys((1, count)):
+            own = room[0] / columns, room[1] * columns / count
+            make = partial(placings, tallest=tallest) if style == "blocks" else drawings
+            tried.append(arranged(make(models, several, own), columns))
+    fits = [min(room[0] / one.size[0], room[1] / one.size[1]) for one in tried]
+    return next(one for one, fit in zip(tried, fits, strict=True) if fit >= GOOD * min(max(fits), LARGEST))
+
+
+def arranged(parts: Sequence[Placing | Drawing], columns: int) -> Sheet:
+    """Figures above one another, or all in a row."""
+    widths, heights = zip(*(part.size for part in parts), strict=True)
+    if columns > 1:
+        lefts = [sum(widths[:i]) + i * APART for i in range(len(parts))]
+        deepest = max(part.axis for part in parts)
+        tops = [deepest - part.axis for part in parts]
+        lowest = max(top + height for top, height in zip(tops, heights, strict=True))
+        return Sheet(parts, list(zip(lefts, tops, strict=True)), (lefts[-1] + widths[-1], lowest))
+    tops = [sum(heights[:i]) + i * APART for i in range(len(parts))]
+    return Sheet(parts, [(0.0, top) for top in tops], (max(widths), tops[-1] + heights[-1]))
+
+
+def placings(models: Sequence[Model], several: Sequence[Stages], room: Point, tallest: float) -> list[Placing]:
+    """Figures of solids on one scale; the last of them says what it is."""
+    shown = [with_repeats(stages) for stages in several]
+    scales, found = scales_of(shown, tallest), []
+    for i, (model, stages) in enumerate(zip(models, shown, strict=True)):
+        told = {stage.key: model.told(stage.gives) for stage in stages.stages} if model.passes is not None else {}
+        found.append(Placing(stages, room[0], scales, told, legend=i == len(shown) - 1))
+    return found
+
+
+def drawings(models: Sequence[Model], several: Sequence[Stages], room: Point) -> list[Drawing]:
+    """Figures of neurons, on one scale; the last of them says what it is."""
+    alone = [
+        drawing(model, stages, Said(model.lines.said), room) for model, stages in zip(models, several, strict=True)
+    ]
+    largest, most = max(one.largest for one in alone), max(one.most for one in alone)
+    said = [Said(model.lines.said, (), {}, largest, most, legend=model is models[-1]) for model in models]
+    if all(model.passes is not None for model in models):
+        said = [replace(one, told=told_items(model, own)) for one, model, own in zip(said, models, alone, strict=True)]
+        said[-1] = replace(said[-1], notes=tuple(film_notes(models, alone)))
+    return [drawing(*one, room) for one in zip(models, several, said, strict=True)]
+
+
+def drawing(model: Model, stages: Stages, said: Said, room: Point) -> Drawing:
+    """The figure of neurons of a model."""
+    return Drawing(stages, joined(items_of(stages, model.lines.by_path())), said, room)
+
+
+def told_items(model: Model, drawn: Drawing) -> Mapping[str, Told]:
+    """What a film says of the columns and cards of a figure."""
+    return {item.key: model.told(item.tensor) for item in drawn.items}
+
+
+def film_notes(models: Sequence[Model], drawn: Sequence[Drawing]) -> Iterator[str]:
+    """What lines, circles and signs of a film say."""
+    largest = max(gradients_shown(models, drawn), default=None)
+    if largest is not None:
+        yield f"on the way back, lines are gradients of the weights; the thickest is {short_number(largest)}"
+    yield FILLED
+    yield SIGNS
+
+
+def gradients_shown(models: Sequence[Model], drawn: Sequence[Placing | Drawing]) -> Iterator[float]:
+    """How large the gradients are that lines between neurons show."""
+    for model, one in zip(models, drawn, strict=True):
+        if isinstance(one, Drawing):
+            yield from (abs(weight) for weight in weights_shown(one, model.weight_gradients))
+
+
+def first_readable(drawn: Iterable[Sheet], place: Place | None) -> Sheet:
     """The first figure whose letters are large enough; where there is none, that with the largest letters."""
-    best: tuple[float, Canvas] | None = None
-    for canvas in drawn:
-        scale = place.scale((canvas.width, canvas.height)) if place is not None else 1.0
+    best: tuple[float, Sheet] | None = None
+    for sheet in drawn:
+        scale = place.scale(sheet.size) if place is not None else 1.0
         if place is None or scale * EM >= place.smallest:
-            return canvas
+            return sheet
         if best is None or scale > best[0]:
-            best = scale, canvas
+            best = scale, sheet
     if best is None:
         raise ValueError("an architecture has a level")
     warnings.warn(
         f"letters of {best[0] * EM:.1f} points are the largest with which this figure fits; give a larger fit=, a"
         " smaller depth=, or style='layers', which has rows",
         GraphvizADWarning,
-        stacklevel=5,
+        stacklevel=6,
     )
     return best[1]
 
 
-def levels_of_cards(architecture: Architecture, depth: int | None) -> list[tuple[list[Layer], list[Link]]]:
+# --- what a film tells of them
+
+
+def lanes_of(sheet: Sheet) -> list[list[Actor]]:
+    """What happens in each figure, from first to last."""
+    prefixes = [prefix_of(i, len(sheet.parts)) for i in range(len(sheet.parts))]
+    return [
+        list(stage_actors(part.stages, part.told, prefix) if isinstance(part, Placing) else item_actors(part, prefix))
+        for part, prefix in zip(sheet.parts, prefixes, strict=True)
+    ]
+
+
+def lanes_of_cards(models: Sequence[Model], depth: int | None, level: int) -> list[list[Actor]]:
+    """The same of cards on the level of that number."""
+    lanes = []
+    for i, (model, stages) in enumerate(zip(models, repeated_levels(models, depth)[level], strict=True)):
+        told = {stage.key: model.told(stage.gives) for stage in stages.stages}
+        lanes.append(list(stage_actors(stages, told, prefix_of(i, len(models)), words=True)))
+    return lanes
+
+
+def stage_actors(stages: Stages, told: Mapping[str, Told], prefix: str, *, words: bool = False) -> Iterator[Actor]:
+    """Stages with the ways that values and gradients take; ``words``: as cards, which are one scene."""
+    keys = {way: f"{prefix}{way.tail}>{prefix if words else ''}{way.head}" for way in stages.ways}
+    into = together((way.head, key) for way, key in keys.items())
+    out = together((way.tail, key) for way, key in keys.items() if told[way.head].reached)
+    for stage in stages.stages:
+        title = " · ".join([stage.title, *dict.fromkeys(stage.also)]) + (f" ×{stage.times}" if stage.times > 1 else "")
+        ways = into.get(stage.key, ()), out.get(stage.key, ())
+        yield Actor(prefix + stage.key, title, written(stage.shape), told[stage.key], *ways, words)
+
+
+def item_actors(drawn: Drawing, prefix: str) -> Iterator[Actor]:
+    """The columns and cards of a figure of neurons."""
+    items, told = drawn.items, drawn.said.told
+    for i, item in enumerate(items):
+        into = (f"{prefix}{items[i - 1].key}>{item.key}",) if i else ()
+        further = items[i + 1] if i + 1 < len(items) else None
+        out = (f"{prefix}{item.key}>{further.key}",) if further is not None and told[further.key].reached else ()
+        heads = [text for text, bold in item.lines if bold]
+        rest = [text for text, bold in item.lines if not bold]
+        yield Actor(
+            prefix + item.key, " · ".join([*heads, *rest[:-1]]) or "what goes in", rest[-1], told[item.key], into, out
+        )
+
+
+# --- cards
+
+
+Level = tuple[list[Layer], list[Link]]
+
+
+def levels_of_cards(models: Sequence[Model], depth: int | None) -> list[Level]:
     """Cards on each level of modules, the deepest first; none with more than can be read."""
-    found = [cards_of(with_repeats(stages)) for stages in levels_of(architecture, depth)]
-    few = [level for level in found if len(level[0]) <= MOST_CARDS]
+    return [cards_of(models, several) for several in repeated_levels(models, depth)]
+
+
+def repeated_levels(models: Sequence[Model], depth: int | None) -> list[list[Stages]]:
+    """The stages of all models on each level that has few enough, or else on the last; equal ones as one."""
+    found = [[with_repeats(stages) for stages in several] for several in levels(models, depth)]
+    few = [several for several in found if sum(len(stages.stages) for stages in several) <= MOST_CARDS]
     return few or found[-1:]
 
 
-def cards_of(stages: Stages) -> tuple[list[Layer], list[Link]]:
+def cards_of(models: Sequence[Model], several: Sequence[Stages]) -> Level:
     """Stages as cards."""
-    return [card(stage) for stage in stages.stages], [Link(way.tail, way.head) for way in stages.ways]
+    cards, links = [], []
+    for i, (model, stages) in enumerate(zip(models, several, strict=True)):
+        prefix = prefix_of(i, len(models))
+        name = f"{model.name}: " if prefix else ""
+        for stage in stages.stages:
+            told = model.told(stage.gives) if model.passes is not None else None
+            made = card(stage, name if stage.kind == layers.INPUT else "")
+            cards.append(replace(made, told=told, key=prefix + stage.key))
+        links += [Link(prefix + way.tail, prefix + way.head) for way in stages.ways]
+    return cards, links
 
 
-def card(stage: Stage) -> Layer:
+def card(stage: Stage, name: str) -> Layer:
     """A stage as a card."""
-    title = f"{stage.title}{f' ×{stage.times}' if stage.times > 1 else ''}"
+    title = f"{name}{stage.title}{f' ×{stage.times}' if stage.times > 1 else ''}"
     counted = f"{stage.parameters:,} parameters" if stage.parameters else ""
     notes = tuple(note for note in (written(stage.shape), counted) if note)
     also = " · ".join(dict.fromkeys(stage.also))

@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
+from graphviz_ad._internal.diagrams.told import Told
 from graphviz_ad._internal.graph.architecture import Shape
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node, Port
 from graphviz_ad._internal.layouts.choice import place_scene
@@ -19,7 +20,7 @@ from graphviz_ad._internal.scene.scene import Arrow, Box, Line, Scene
 @dataclass(frozen=True)
 class Layer:
     """A box: what it is called, what else is written in it, and its looks ("module", "op" or "data"); ``caption`` may
-    follow its name, and ``shape`` is that of what it gives.
+    follow its name, and ``shape`` is that of what it gives; ``told`` is what a film writes in it.
     """
 
     key: str
@@ -28,6 +29,7 @@ class Layer:
     kind: str = "module"
     shape: Shape | None = None
     caption: str = ""
+    told: Told | None = None
 
     @property
     def brief_title(self) -> str:
@@ -101,7 +103,9 @@ def scene_of(name: str, layers: Sequence[Layer], links: Sequence[Link]) -> Scene
 def box_of(layer: Layer) -> Box:
     """The box of a layer."""
     notes = (*([layer.caption] if layer.caption else []), *layer.notes)
-    lines = (Line("name", layer.title), *(Line("note", text, number=i) for i, text in enumerate(notes)))
+    told = layer.told or Told()
+    numbers = [Line(role, text) for role, text in (("value", told.value), ("gradient", told.gradient)) if text]
+    lines = (Line("name", layer.title), *(Line("note", text, number=i) for i, text in enumerate(notes)), *numbers)
     kind = "op" if layer.kind == "data" else layer.kind  # data would stand beside its reader, and here it is a layer
     return Box(layer.key, kind, lines, *box_size(lines), name=layer.title, gradless=layer.kind == "data")
 

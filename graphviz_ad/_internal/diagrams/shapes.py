@@ -23,6 +23,13 @@ FACES = {
     layers.JOIN: ("paper", "paper", "paper", "ink"),
     layers.OTHER: ("leaf", "forward", "forward", "ink"),
 }
+# the same of the end of a solid whose elements go through an activation
+BANDS = {
+    layers.CONV: ("shade.p3", "shade.p4", "shade.p4"),
+    **dict.fromkeys(
+        (layers.DENSE, layers.RECURRENT, layers.ATTENTION, layers.LOOKUP), ("shade.n3", "shade.n4", "shade.n4")
+    ),
+}
 OUTLINE, WAY = 0.8, 1.3  # widths of lines
 HEAD = 7.0
 
@@ -66,6 +73,29 @@ def toward_exact(start: Point, end: Point, length: float) -> Point:
     return start[0] + (end[0] - start[0]) * share, start[1] + (end[1] - start[1]) * share
 
 
+BAND, MOST_BAND = 0.34, 7.0  # share of a solid's width, and points of it, that show an activation
+
+
+@dataclass(frozen=True)
+class Face:
+    """Roles of the top, the front and the side of a solid and of its edges, how wide these are, and the same faces of
+    its end where that is another.
+    """
+
+    top: str
+    front: str
+    side: str
+    line: str = "ink"
+    width: float = OUTLINE
+    band: tuple[str, ...] = ()
+
+
+def face_of(kind: str, *, active: bool = False) -> Face:
+    """The colours of a kind of stage; ``active``: its elements go through an activation."""
+    band = BANDS.get(kind, ()) if active else ()
+    return Face(*FACES.get(kind, FACES[layers.OTHER]), band=band)
+
+
 @dataclass(frozen=True)
 class Solid:
     """A cuboid seen from the right and from above: its front has ``width`` and ``height``, behind which it goes
@@ -78,17 +108,25 @@ class Solid:
     height: float
     deep: float
 
-    def marks(self, kind: str, owner: str) -> Iterator[Mark]:
+    def marks(self, face: Face, owner: str) -> Iterator[Mark]:
         """Its faces and edges."""
-        top, front, side, line = FACES.get(kind, FACES[layers.OTHER])
         x, y, right, bottom, d = self.x, self.y, self.x + self.width, self.y + self.height, self.deep
+        end = min(BAND * self.width, MOST_BAND) if face.band else 0.0
+        _, strip, far = face.band or ("", "", face.side)
         upper = ((x, y), (x + d, y - d), (right + d, y - d), (right, y))
         beside = ((right, y), (right + d, y - d), (right + d, bottom - d), (right, bottom))
         if d:
-            for points, role in ((upper, top), (beside, side)):
+            for points, role in ((upper, face.top), (beside, far)):
                 yield Polygon(points, role, owner, "face")
-                yield Curve(straight([*points, points[0]]), line, OUTLINE, (), owner, "edge")
-        yield Rect(x, y, self.width, self.height, 0, front, line, OUTLINE, (), owner, "frame")
+                yield Curve(straight([*points, points[0]]), face.line, face.width, (), owner, "edge")
+        yield Rect(x, y, self.width, self.height, 0, face.front, None, 0, (), owner, "face")
+        if end:
+            yield Rect(right - end, y, end, self.height, 0, strip, None, 0, (), owner, "face")
+            if d:
+                over = ((right - end, y), (right - end + d, y - d), (right + d, y - d), (right, y))
+                yield Polygon(over, face.band[0], owner, "face")
+                yield Curve(straight([*upper, upper[0]]), face.line, face.width, (), owner, "edge")
+        yield Rect(x, y, self.width, self.height, 0, None, face.line, face.width, (), owner, "frame")
 
     @property
     def middle(self) -> float:

@@ -21,7 +21,9 @@ CONTAINERS = ("Sequential", "ModuleList", "ModuleDict")
 class Stage:
     """One thing of a figure: ``title`` says what it is, ``also`` what is done to each element afterwards, ``shape``
     what comes out of it, without the batch; ``weights`` is the path of the module whose weight it has, if it is linear;
-    ``times`` is how many like it stand one after the other.
+    ``times`` is how many like it stand one after the other. ``gives`` is the number of the tensor that comes out of it
+    at last, ``taken`` of that which goes in; ``kernel`` is how many rows and columns of it an element is made of;
+    ``active``: an activation is among what is done afterwards.
     """
 
     key: str
@@ -34,6 +36,10 @@ class Stage:
     takes: Shape | None = None
     path: str = ""
     times: int = 1
+    gives: int | None = None
+    taken: int | None = None
+    kernel: tuple[int, int] | None = None
+    active: bool = False
 
 
 @dataclass(frozen=True)
@@ -117,7 +123,9 @@ def with_repeats(stages: Stages) -> Stages:
             and (last.title, last.also, last.shape) == (stage.title, stage.also, stage.shape)
         )
         if last is not None and alike:
-            kept[last.key] = replace(last, times=last.times + 1, parameters=last.parameters + stage.parameters)
+            kept[last.key] = replace(
+                last, times=last.times + 1, parameters=last.parameters + stage.parameters, gives=stage.gives
+            )
             now[stage.key] = last.key
         else:
             kept[stage.key] = stage
@@ -193,7 +201,14 @@ class Joining:
         name = part.name.lower()
         said = () if name in layers.UNSAID else (layers.SHORT.get(part.name, part.name),)
         total = stage.parameters + part.parameters
-        self.stages[stage.key] = replace(stage, also=(*stage.also, *said), shape=shape, parameters=total)
+        self.stages[stage.key] = replace(
+            stage,
+            also=(*stage.also, *said),
+            shape=shape,
+            parameters=total,
+            gives=first(part.gives),
+            active=stage.active or name in layers.ACTIVATIONS,
+        )
         self.keys[part.number] = stage.key
 
     def add(self, part: Call, shape: Shape | None, before: Iterable[int]) -> None:
@@ -202,7 +217,11 @@ class Joining:
         weights = part.path if kind == layers.DENSE and part.kind == "module" else None
         taken = self.shape_of(part.takes)
         title = "input" if part.kind == "input" and part.name == "input" else title_of(part)
-        self.stages[key] = Stage(key, kind, title, shape, (), part.parameters, weights, taken, part.path)
+        numbers = {"gives": first(part.gives), "taken": first(part.takes)}
+        window = kernel_of(part) if part.kind == "module" else None
+        self.stages[key] = Stage(
+            key, kind, title, shape, (), part.parameters, weights, taken, part.path, kernel=window, **numbers
+        )
         self.keys[part.number] = key
         self.ways += [Way(self.keys[tail], key) for tail in before if self.keys[tail] != key]
 
@@ -212,6 +231,21 @@ class Joining:
             return None
         shape = self.architecture.tensors[numbers[0]].shape
         return shape[1:] if self.batch is not None and shape[:1] == (self.batch,) else shape
+
+
+def first(numbers: Sequence[int]) -> int | None:
+    """The first of some tensors."""
+    return next(iter(numbers), None)
+
+
+def kernel_of(call: Call) -> tuple[int, int] | None:
+    """How many rows and columns a module makes one element of, where it says so."""
+    size = None if layers.TRANSPOSED in call.name.lower() else call.said.get("kernel_size")
+    if isinstance(size, int):
+        return size, size
+    if isinstance(size, tuple | list) and len(size) == 2 and all(isinstance(length, int) for length in size):
+        return size[0], size[1]
+    return None
 
 
 def ranks_of(stages: Stages) -> Mapping[str, int]:

@@ -32,6 +32,7 @@ class Layer:
 
     slots: dict[Slot, list[Shown]] = field(default_factory=dict)
     now: dict[Slot, tuple[Mark, int]] = field(default_factory=dict)  # the mark and since when
+    drawn: bool = False  # its marks lie on one another as they were given
 
     def show(self, step: int, marks: Iterable[Mark]) -> None:
         """From ``step`` on, these are the marks."""
@@ -53,6 +54,9 @@ class Layer:
         for slot in list(self.now):
             self.end(slot, last)
         shown = [one for spells in self.slots.values() for one in spells]
+        if self.drawn:
+            yield from shown
+            return
         yield from sorted(shown, key=lambda one: (height(one.mark), one.first, one.last))
 
 
@@ -80,7 +84,7 @@ def timeline(film: Film) -> list[Shown]:
     fit = paint.frame_fit(film.stage, film.size)
     drawn: list[Box | Arrow] = [*film.stage.arrows, *film.stage.boxes]
     parts = {part.key: part for part in drawn}
-    bodies = {key: Layer() for key in parts}
+    bodies = {key: Layer(drawn=bool(part.drawings)) for key, part in parts.items()}
     words = {arrow.key: Layer() for arrow in film.stage.arrows}
     frame = Layer()
 

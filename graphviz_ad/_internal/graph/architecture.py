@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
+from graphviz_ad._internal.graph.snapshot import Array
+
 Shape = tuple[int, ...]
 
 
@@ -86,6 +88,31 @@ class Architecture:
     def shapes(self, numbers: tuple[int, ...]) -> tuple[Shape, ...]:
         """The shapes of tensors."""
         return tuple(self.tensors[number].shape for number in numbers)
+
+
+@dataclass(frozen=True)
+class Passed:
+    """What a tensor held, or what its gradient was: the norm of all its elements, and its first row as such; None where
+    that could not be read.
+    """
+
+    norm: float | None
+    row: Array | None = None
+
+
+@dataclass(frozen=True)
+class Passes:
+    """What one run forward and one backward brought: of tensors by their numbers, of weights by their names.
+
+    A tensor that no gradient reached is not in ``gradients``; ``backward``: whether there was anything to
+    differentiate.
+    """
+
+    values: Mapping[int, Passed]
+    gradients: Mapping[int, Passed]
+    weights: Mapping[str, Array]
+    weight_gradients: Mapping[str, Array]
+    backward: bool
 
 
 @dataclass(frozen=True)

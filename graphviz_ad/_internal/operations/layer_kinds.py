@@ -25,6 +25,17 @@ ELEMENTWISE = frozenset({
     "dropout1d", "dropout2d", "dropout3d", "batchnorm1d", "batchnorm2d", "batchnorm3d", "batch_norm", "layernorm",
     "layer_norm", "groupnorm", "group_norm", "instancenorm1d", "instancenorm2d", "rmsnorm", "identity",
 })  # fmt: skip
+TRANSPOSED = "transpose"  # in the names of convolutions whose kernel is on what comes out
+NORMS = frozenset({
+    "batchnorm1d", "batchnorm2d", "batchnorm3d", "batch_norm", "layernorm", "layer_norm", "groupnorm", "group_norm",
+    "instancenorm1d", "instancenorm2d", "rmsnorm",
+})  # fmt: skip
+ACTIVATIONS = ELEMENTWISE - NORMS - {"identity", "dropout", "dropout1d", "dropout2d", "dropout3d"}
+# kind -> what the colour of a figure says
+SAID: Mapping[str, str] = MappingProxyType({
+    CONV: "convolution", POOL: "pooling", DENSE: "linear", RECURRENT: "recurrent", ATTENTION: "attention",
+    LOOKUP: "embedding", OTHER: "other",
+})  # fmt: skip
 FLATTENING = frozenset({"flatten", "view", "reshape"})
 RESHAPING = FLATTENING | {
     "contiguous", "getitem", "transpose", "permute", "squeeze", "unsqueeze", "unflatten", "to", "type", "float",

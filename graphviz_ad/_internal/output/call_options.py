@@ -489,6 +489,33 @@ DiagramPlace = Annotated[
 
 
 @dataclass(frozen=True, kw_only=True)
+class DiagramWays(Options):
+    """What a film of a diagram leaves to choose on the command line, too."""
+
+    direction: Annotated[Literal["forward", "backward", "both"], Says("which pass is told", "direction")] = "both"
+    speed: Annotated[
+        float,
+        Says(
+            "2 plays twice as fast, 0.5 half as fast",
+            "speed",
+            least=0.01,
+            most=100,
+            unit="times as fast",
+            metavar="NUMBER",
+        ),
+    ] = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class DiagramFilm(DiagramWays):
+    """Options of `Diagram.animate`."""
+
+    grad_outputs: Annotated[
+        Any, Says("the gradients of what comes out, as for trace; None: ones, so that the sum of it is derived")
+    ] = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class DiagramOptions(Options):
     """Options of `diagram`."""
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from graphviz_ad._internal.scene.scene import Point
+Point = tuple[float, float]
 
 
 @dataclass(frozen=True)

@@ -245,8 +245,17 @@ def box_look(box: Box) -> tuple[str, str, float, tuple[float, ...], float]:
     return fill, stroke, line, dash, radius
 
 
+def drawing_of(part: Box | Arrow) -> tuple[Mark, ...]:
+    """What a part with drawings of its own looks like; where its emphasis has none, as when nothing happens."""
+    drawings = dict(part.drawings)
+    return drawings.get(part.emphasis, part.drawings[0][1])
+
+
 def box_marks(box: Box) -> Iterator[Mark]:
-    """Frame, glyph and lines of a box."""
+    """Frame, glyph and lines of a box, or its own drawing."""
+    if box.drawings:
+        yield from drawing_of(box)
+        return
     if box.center is None:
         return
     x, y = box.center[0] - box.width / 2, box.center[1] - box.height / 2
@@ -324,7 +333,10 @@ def arrow_look(arrow: Arrow) -> tuple[str, float, tuple[float, ...], int]:
 
 
 def arrow_marks(arrow: Arrow) -> Iterator[Mark]:
-    """Shaft and head."""
+    """Shaft and head, or its own drawing."""
+    if arrow.drawings:
+        yield from drawing_of(arrow)
+        return
     if len(arrow.path) < 4:
         return
     stroke, line, dash, way = arrow_look(arrow)

@@ -11,8 +11,10 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from graphviz_ad._internal.base.frozen import frozen
+from graphviz_ad._internal.scene.canvas import Mark
 
 Point = tuple[float, float]
+Drawings = tuple[tuple[str, tuple[Mark, ...]], ...]  # an emphasis, and the marks in it
 
 EMPHASES = ("idle", "active", "forward", "backward", "waiting")
 FLOWING = ("active-forward", "active-backward")  # emphases of an arrow along which something flows just then
@@ -141,7 +143,7 @@ class Box:
     ``width`` and ``height`` are final before layout. ``kind`` is "leaf", "data", "op" or "module"; ``double`` draws the
     border of an output; ``gradless`` is what requires no gradient, whatever its kind; ``name`` is what its result is
     called; ``tint`` is the role of a fill of its own; ``passed_on``: what it warns of came up elsewhere; ``hover`` is
-    what a tooltip says.
+    what a tooltip says; ``drawings`` are its own marks in each emphasis, which stand where frame and lines would.
     """
 
     key: str
@@ -159,6 +161,7 @@ class Box:
     gradless: bool = False
     tint: str = ""
     passed_on: bool = False
+    drawings: Drawings = ()
 
 
 @dataclass(frozen=True)
@@ -168,7 +171,8 @@ class Arrow:
     ``lines`` with ``width`` and ``height`` are its label, placed at ``label_center``; no lines, no label (0 by 0).
     ``path`` is a chain of cubic Béziers, 3n + 1 points, from the border of the tail to the border of the head, where
     the arrowhead points. ``style`` is "solid", "cut" (no gradient flows) or "guess". ``trails`` are the numbers of the
-    chain-rule paths along it; ``slot`` counts the operands of the head.
+    chain-rule paths along it; ``slot`` counts the operands of the head; ``drawings`` are its own marks in each
+    emphasis, which stand where shaft and head would.
     """
 
     key: str
@@ -185,6 +189,7 @@ class Arrow:
     label_center: Point | None = None
     path: tuple[Point, ...] = ()
     slot: int = 0
+    drawings: Drawings = ()
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -35,6 +35,16 @@ class Log:
         self.tensors: list[architecture.Tensor] = []
         self.open: list[int] = []
         self.known: dict[int, tuple[weakref.ref[Tensor], int]] = {}
+        self.is_aside = False
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """What torch is asked for meanwhile is asked by us, and no part of the program."""
+        before, self.is_aside = self.is_aside, True
+        try:
+            yield
+        finally:
+            self.is_aside = before
 
     def numbers(self, things: object) -> tuple[int, ...]:
         """The numbers of the known tensors in arguments or results."""
@@ -119,6 +129,8 @@ class Watch(TorchFunctionMode):
     ) -> Any:
         """Run the function, and write it down where tensors come out of it."""
         kwargs = kwargs or {}
+        if self.log.is_aside:
+            return func(*args, **kwargs)
         takes = self.log.numbers((args, kwargs))
         returned = func(*args, **kwargs)
         if tensors_of(returned):
@@ -143,19 +155,34 @@ def architecture_of(
     What the program raises is raised unchanged.
     """
     log = Log({id(inner): path for path, inner in module.named_modules()})
+    with torch.no_grad():
+        made, _ = run_watched(log, module, args, kwargs, training=training)
+    return made
+
+
+def run_watched(
+    log: Log,
+    module: nn.Module,
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any],
+    *,
+    training: bool | None,
+    after: Callable[[Any], Any] = lambda returned: None,
+) -> tuple[Architecture, Any]:
+    """Run a module as it is written down in a log, and what is done ``after`` with what it returned before it is put
+    back as it was; that is returned, too.
+    """
     for name, tensor in named_inputs(args, kwargs):
         number = log.begin("input", name, "")
         log.end(number, tensor)
-    with ExitStack() as stack:
-        stack.enter_context(as_it_was(module))
+    with as_it_was(module):
         if training is not None:
             module.train(training)
-        stack.enter_context(watched(module, log))
-        stack.enter_context(torch.no_grad())
-        stack.enter_context(Watch(log))
-        returned = _call_target(module, args, kwargs)
-        outputs = log.numbers(returned)
-    return Architecture(type(module).__name__, tuple(log.calls), tuple(log.tensors), outputs)
+        with watched(module, log), Watch(log):
+            returned = _call_target(module, args, kwargs)
+            outputs = log.numbers(returned)
+        made = Architecture(type(module).__name__, tuple(log.calls), tuple(log.tensors), outputs)
+        return made, after(returned)
 
 
 def _call_target(module: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:

@@ -18,6 +18,7 @@ from graphviz_ad._internal.renderers.svg.still import (
     bare_attributes,
     bare_element,
     class_name,
+    geometry,
     mark_element,
     prose,
     style,
@@ -76,6 +77,8 @@ def group_frame(group: Group) -> str:
 
 def box_group(box: Box, index: int) -> str:
     """A box with the names by which style sheet and script find it."""
+    if box.drawings:
+        return drawn_group(box, index, "box")
     return tag("g", {"class": f"box {box_class(box)}", **handles(box, index)}, shapes_with_grids(box, paint.box_marks))
 
 
@@ -99,6 +102,23 @@ def shapes_with_grids(part: Drawn, painter: Callable[[Drawn], Iterable[Mark]]) -
     return "".join(shapes)
 
 
+def drawn_group(part: Box | Arrow, index: int, kind: str) -> str:
+    """A part that has drawings of its own: each of them, of which the style sheet shows one."""
+    looks: dict[tuple[Mark, ...], list[str]] = {}
+    for emphasis, marks in part.drawings:
+        looks.setdefault(marks, []).append(emphasis)
+    shown = "".join(
+        tag("g", {"data-look": " ".join(names)}, "".join(map(painted_element, marks))) for marks, names in looks.items()
+    )
+    return tag("g", {"class": f"{kind} drawn", **handles(part, index)}, shown)
+
+
+def painted_element(mark: Mark) -> str:
+    """One mark of a drawing as one element that brings its own look."""
+    look: dict[str, str | None] = {"class": class_name(mark.part), "style": stage_declarations(mark)}
+    return mark_element(mark, look | dict(geometry(mark)), ITALICS_OF_A_PAGE)
+
+
 def part_in_words(part: Drawn, but: Line | None = None) -> Drawn:
     """A box or arrow with words in the place of all grids, but for those of one line."""
     lines = [replace(line, text=OTHER) if line.is_replaced and line is not but else line for line in part.lines]
@@ -112,6 +132,8 @@ def handles(part: Box | Arrow, index: int) -> dict[str, str | None]:
 
 def arrow_group(arrow: Arrow, index: int) -> str:
     """An arrow drawn both ways, one of them hidden."""
+    if arrow.drawings:
+        return drawn_group(arrow, index, "arrow")
     if len(arrow.path) < 4:
         return ""
     ways = "".join(tag("g", {"class": WAYS[way]}, one_way(arrow, way)) for way in WAYS)
@@ -160,7 +182,12 @@ def css(theme: Theme, scene: Scene, name: str) -> str:
         rules.append(f"@media (prefers-color-scheme: dark){{#{name}{{{variables(theme.follows)}}}}}")
     if theme.font:
         rules.append(f"#{name} .gad-picture{{font-family:{font_stack(theme.font)}}}")
-    looks = [*still_rules(scene), *box_rules(scene.boxes), *arrow_rules(scene.arrows)]
+    looks = [
+        *still_rules(scene),
+        *box_rules(scene.boxes),
+        *arrow_rules(scene.arrows),
+        *drawn_rules(parts_of(scene)),
+    ]
     return "\n".join(rules + [f"#{name} {rule}" for rule in looks]) + "\n"
 
 
@@ -218,6 +245,15 @@ def box_rules(boxes: Collection[Box]) -> Iterator[str]:
         for emphasis in paint.BOX_LOOKS:
             for mark in paint.box_marks(replace(probe, emphasis=emphasis)):
                 yield f'.{name}[data-emphasis="{emphasis}"] .{mark.part}{{{stage_declarations(mark)}}}'
+
+
+def drawn_rules(parts: Iterable[Box | Arrow]) -> Iterator[str]:
+    """Of drawings that stand for one part, that of its emphasis is seen."""
+    names = dict.fromkeys(emphasis for part in parts for emphasis, _ in part.drawings)
+    if names:
+        yield ".drawn>g{display:none}"
+    for name in names:
+        yield f'.drawn[data-emphasis="{name}"]>[data-look~="{name}"]{{display:inline}}'
 
 
 def arrow_class(arrow: Arrow) -> str:
