@@ -141,7 +141,7 @@ class Box:
     ``width`` and ``height`` are final before layout. ``kind`` is "leaf", "data", "op" or "module"; ``double`` draws the
     border of an output; ``gradless`` is what requires no gradient, whatever its kind; ``name`` is what its result is
     called; ``tint`` is the role of a fill of its own; ``passed_on``: what it warns of came up elsewhere; ``hover`` is
-    what a tooltip says.
+    what a tooltip says; ``opens`` is the name, in its page, of the picture of what is in it.
     """
 
     key: str
@@ -159,6 +159,7 @@ class Box:
     gradless: bool = False
     tint: str = ""
     passed_on: bool = False
+    opens: str = ""
 
 
 @dataclass(frozen=True)
