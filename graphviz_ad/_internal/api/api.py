@@ -273,7 +273,9 @@ def drawn(
     )
     made = still(graph, chosen, asked, remarks, room) if arranged else plain(graph, chosen, asked, remarks)
     finish = Finish(made.place, family(asked.font) or chosen.theme.font)
-    return Picture(made.graph, made.scene, chosen.theme, finish, partial(opened_boxes, graph, chosen, asked, made))
+    return Picture(
+        made.graph, made.scene, chosen.theme, finish, inside=partial(opened_boxes, graph, chosen, asked, made)
+    )
 
 
 @takes(AnimateOptions)
@@ -390,7 +392,7 @@ class Picture(ShowsItself):
     scene: Scene
     theme: Theme
     finish: Finish = PLAIN
-    inside: Callable[[], Mapping[str, Scene]] = field(default=dict, compare=False, repr=False)
+    inside: Callable[[], Mapping[str, Scene]] = field(default=dict, compare=False, repr=False, kw_only=True)
 
     @cached_property
     def canvas(self) -> Canvas:

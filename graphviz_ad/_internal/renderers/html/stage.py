@@ -89,7 +89,11 @@ def opener(box: Box) -> str:
     cross = f"M{svg_number(x - 4)} {svg_number(y)}h8M{svg_number(x)} {svg_number(y - 4)}v8"
     disc = tag("circle", {**middle, "r": "8", "style": f"fill:{variable('badge')}"}, "")
     plus = tag("path", {"d": cross, "style": f"stroke:{variable('badge.text')};stroke-width:2"}, "")
-    link = {"href": f"#{box.opens}", "class": "gad-opens", "aria-label": f"open {visible(box.name)}"}
+    link: dict[str, str | None] = {
+        "href": f"#{box.opens}",
+        "class": "gad-opens",
+        "aria-label": f"open {visible(box.name)}",
+    }
     return tag("a", link, disc + plus)
 
 
