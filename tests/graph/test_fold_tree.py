@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 import graphviz_ad as gad
 from graphviz_ad._internal.base.errors import UnknownNameError
+from graphviz_ad._internal.graph.anomalies import anomalous
 from graphviz_ad._internal.graph.fold_boxes import fold_to_boxes, with_folds
 from graphviz_ad._internal.graph.fold_cut import Wish, cut_of
 from graphviz_ad._internal.graph.fold_repeats import repeats_in
@@ -265,6 +266,30 @@ def test_what_prepares_data_is_folded_before_the_model() -> None:
 
     graph = gad.trace(program, torch.ones(2, 3, dtype=torch.float64), torch.ones(4, dtype=torch.float64))
     assert "prepared data" in titles(shown(graph))
+
+
+def test_writes_to_a_part_stay_in_the_function_that_writes() -> None:
+    model = tower(13)
+
+    def shifted(x: Tensor) -> Tensor:
+        y = x.new_zeros(x.shape)
+        y[1:] = x[:-1].clone()
+        y[0] = 0
+        return y.clamp(-1, 1)
+
+    folded = shown(gad.trace(lambda x: model(shifted(x)).sum(), torch.randn(2, 3, dtype=torch.float64)))
+    assert titles(folded).count("shifted()") == 1
+    assert not any(node.op in ("view", "setitem", "new_zeros") for node in folded.node_list)
+
+
+def test_what_is_not_finite_and_comes_to_nothing_is_not_looked_for() -> None:
+    model = tower()
+
+    def program(x: Tensor) -> Tensor:
+        place = torch.log(torch.zeros(3, dtype=torch.float64)).clamp(min=0)
+        return model(x + place).sum()
+
+    assert anomalous(gad.trace(program, torch.randn(2, 3, dtype=torch.float64))) == []
 
 
 def test_what_an_optimizer_does_in_one_call_is_one_box() -> None:

@@ -305,3 +305,15 @@ def test_an_operand_that_was_left_out_is_a_gap_and_not_nothing() -> None:
     traced = gad.trace(f, 2.0, 3.0)
     kept = keep_only(traced, [node.key for node in traced.node_list if node.name != "h"])
     assert words_of_graph(kept).nodes[kept.outputs[0].key].formula == "…·w"
+
+
+def test_parameters_that_nothing_reads_are_seen_in_their_modules() -> None:
+    model = nn.ModuleDict({"used": nn.Linear(2, 2), "idle": nn.Linear(2, 1)})
+    model["used"].register_parameter("never", nn.Parameter(torch.ones(2)))
+    with gad.record(model) as recorded:
+        model["used"](torch.ones(1, 2)).sum().backward()
+    picture = recorded.graph.plot()
+    greyed = {box.name: box.key for box in picture.scene.boxes if box.gradless}
+    assert {*greyed} == {"used.never", "idle.weight", "idle.bias"}
+    assert picture.graph.nodes[greyed["used.never"]].module == picture.graph.find("used").module[:1]
+    assert all(box.gradless or box.kind != "leaf" or "used." in box.name for box in picture.scene.boxes)

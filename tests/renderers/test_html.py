@@ -540,3 +540,25 @@ def test_keys_that_a_film_on_a_slide_has_no_use_for_reach_the_deck(visit: Open, 
     tab.wait_for_function("wishes.length === 3")
     assert tab.evaluate("wishes") == ['{"method":"prev"}', '{"method":"next"}', '{"method":"togglePause"}']
     assert counter(frame) == "step 19/19 · complete"
+
+
+def test_a_box_opens_in_place_and_closes_again(browser: Any, tmp_path: Path) -> None:
+    layers = [torch.nn.Sequential(torch.nn.Linear(3, 3), torch.nn.Tanh(), torch.nn.Linear(3, 3)) for _ in range(30)]
+    page_file = tmp_path / "page.html"
+    gad.trace(torch.nn.Sequential(*layers), torch.ones(2, 3)).plot(fit="slide").save(page_file)
+    page = browser.new_page()
+    failures: list[str] = []
+    page.on("pageerror", lambda error: failures.append(str(error)))
+    page.goto(page_file.as_uri())
+    signs = page.locator("a.gad-opens:visible")
+    assert page.locator(".gad:visible").count() == 1
+    sections = page.locator("section.gad-part").count()
+    assert 0 < sections == signs.count()
+    boxes = page.locator(".box:visible").count()
+    signs.first.click()
+    assert page.locator(".gad:visible").count() == 1
+    assert page.locator("section.gad-part:visible .box").count() > boxes - sections
+    page.get_by_text("← the whole").locator("visible=true").click()
+    assert page.locator("section.gad-part:visible").count() == 0
+    assert (page.locator(".box:visible").count(), failures) == (boxes, [])
+    page.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 
 import pytest
 import torch
@@ -10,8 +11,12 @@ from torch import Tensor, nn
 
 import graphviz_ad as gad
 from graphviz_ad._internal.base.errors import OptionError, UnknownNameError
+from graphviz_ad._internal.renderers.html.player import inspection_page, player_page
+from graphviz_ad._internal.scene.canvas import Label, Rect
 from graphviz_ad._internal.scene.overlay import BORN, MEANT, NOTHING, PASSED_ON, STEPS
+from graphviz_ad._internal.scene.paint import box_look
 from graphviz_ad._internal.scene.scene import Scene
+from graphviz_ad._internal.scene.themes import THEMES
 
 
 def shrinking(x: Tensor) -> Tensor:
@@ -76,3 +81,45 @@ def test_numbers_of_ones_own() -> None:
         graph.plot(overlay="heat")
     with pytest.raises(OptionError):
         graph.plot(overlay={"x": "much"})
+
+
+def test_the_legend_has_a_swatch_for_each_fill_and_the_values_at_both_ends() -> None:
+    graph = gad.trace(shrinking, [1.0, 2.0])
+    picture = graph.plot(layout="layered", overlay="gradient")
+    swatches = [mark.fill for mark in picture.canvas.marks if isinstance(mark, Rect) and mark.part == "swatch"]
+    assert swatches == [*STEPS, NOTHING]  # numbers of the program have no gradient
+    written = [mark.text for mark in picture.canvas.marks if isinstance(mark, Label) and mark.part == "legend"]
+    assert {"norm of the gradient, by powers of ten: 1.414e−6", "1.414"} <= {*written}
+    assert "Filled by norm of the gradient" in picture.to_dot()
+    plain = graph.plot(layout="layered", overlay="gradient", legend=False)
+    assert not [mark for mark in plain.canvas.marks if isinstance(mark, Rect) and mark.part == "swatch"]
+
+
+def test_films_and_pages_have_the_same_fills() -> None:
+    graph = gad.trace(shrinking, [1.0, 2.0])
+    film = graph.animate(overlay="gradient", layout="layered")
+    norms = {key: graph.nodes[key].grad.norm for key in tints(film.film.stage)}
+    ranked = [STEPS.index(tints(film.film.stage)[key]) for key in sorted(norms, key=norms.__getitem__)]
+    assert ranked == sorted(ranked)
+    for i in (0, len(film.steps) - 1):
+        marks = film.frame(i).canvas.marks
+        assert [mark.fill for mark in marks if isinstance(mark, Rect) and mark.part == "swatch"] == [*STEPS]
+    last = {mark.fill for mark in film.frame(-1).canvas.marks if isinstance(mark, Rect) and mark.part == "frame"}
+    assert {*STEPS} <= last
+    still = inspection_page(graph.plot(overlay="gradient").scene, THEMES["light"])
+    for page in (still, player_page(film.film, THEMES["light"])):
+        for fill in STEPS:
+            name = fill.replace(".", "-")
+            assert re.search(rf"\.k-\S*-{name}\[[^{{]*frame{{fill:var\(--{name}\)", page)
+        assert page.count("width:26px") >= len(STEPS)
+
+
+def test_what_came_up_elsewhere_has_another_border() -> None:
+    def program(x: Tensor) -> Tensor:
+        bad = torch.log(x - 2)
+        return (bad * 2).sum()
+
+    scene = gad.trace(program, [1.0, 1.5]).plot(layout="layered").scene
+    looks = [box_look(box)[1:4] for box in scene.boxes if box.warning]
+    assert len({*looks}) == 2
+    assert [box.passed_on for box in scene.boxes if box.warning].count(False) == 1

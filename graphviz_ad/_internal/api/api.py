@@ -10,13 +10,13 @@ import inspect
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
 from pathlib import Path
 from types import FrameType, MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
-from graphviz_ad._internal.api.still_plans import plain, still
+from graphviz_ad._internal.api.still_plans import opened_boxes, plain, still
 from graphviz_ad._internal.base.argument_types import Axes, Destination, Says, StrPath, shown_value
 from graphviz_ad._internal.base.checked_calls import checking_arguments, saves, takes
 from graphviz_ad._internal.base.errors import GraphvizADWarning, MissingDependencyError, OptionError, UnknownNameError
@@ -272,7 +272,10 @@ def drawn(
         saved=saved,
     )
     made = still(graph, chosen, asked, remarks, room) if arranged else plain(graph, chosen, asked, remarks)
-    return Picture(made.graph, made.scene, chosen.theme, Finish(made.place, family(asked.font) or chosen.theme.font))
+    finish = Finish(made.place, family(asked.font) or chosen.theme.font)
+    return Picture(
+        made.graph, made.scene, chosen.theme, finish, inside=partial(opened_boxes, graph, chosen, asked, made)
+    )
 
 
 @takes(AnimateOptions)
@@ -389,6 +392,7 @@ class Picture(ShowsItself):
     scene: Scene
     theme: Theme
     finish: Finish = PLAIN
+    inside: Callable[[], Mapping[str, Scene]] = field(default=dict, compare=False, repr=False, kw_only=True)
 
     @cached_property
     def canvas(self) -> Canvas:

@@ -15,7 +15,7 @@ from graphviz_ad._internal.explain.forward_mode import Tangents, tangents_of
 from graphviz_ad._internal.explain.path_picture import with_paths
 from graphviz_ad._internal.explain.tangent_picture import with_tangents
 from graphviz_ad._internal.graph.fold_boxes import BOXES, is_too_large
-from graphviz_ad._internal.graph.graph import Graph
+from graphviz_ad._internal.graph.graph import Graph, Node
 from graphviz_ad._internal.graph.unread_parameters import with_unread_parameters
 from graphviz_ad._internal.layouts.choice import place_scene
 from graphviz_ad._internal.layouts.planning import (
@@ -49,6 +49,7 @@ FEWER = {f"at most {boxes} boxes": boxes for boxes in (32, 24, 20, 16, 13, 10)}
 DENSE = 9.0, 10.8  # points: the smallest and the usual letters of such a graph, where those of its place are larger
 WIDEST, TALLEST = 3.0, 2.0  # sides of a picture, one to the other
 WHOLE_VIEW, MOST_WRAPPED = 2000.0, 3000  # points of a side; boxes
+MOST_OPENED = 8  # boxes of which a page has a picture of what is in them
 MUCH = 1.5  # times as large letters, for which frames of modules are left out
 LEGIBLE = 0.6  # scale on a slide; below it, a picture is looked at on its own
 SQUARE = (1.0, 1.0)
@@ -258,6 +259,25 @@ class Levels:
             shown = subject(self.graph, look, self.asked, self.remarks)
             self.made[name] = replace(shown, is_part=self.is_folded)
         return self.made[name]
+
+
+def opened_boxes(graph: Graph, look: Look, asked: PlotOptions, made: Still) -> Mapping[str, Scene]:
+    """Key of a box that stands for a module -> the picture in which that module is open, and all else as it is folded
+    then.
+    """
+    largest = sorted(made.graph.node_list, key=lambda node: -node.inside)
+    names = {node.key: name for node in largest if (name := name_to_open(made.graph, node))}
+    wanted = list(names.items())[:MOST_OPENED]
+    return {
+        key: still(graph, replace(look, focus=(name,), depth=None, detail=AUTO, boxes=None), asked, {}).scene
+        for key, name in wanted
+    }
+
+
+def name_to_open(graph: Graph, node: Node) -> str | None:
+    """The name of the module that a box stands for, of copies of the first; None where nothing is to be seen in it."""
+    name = node.copies.first if node.copies is not None else node.op
+    return name if node.kind == "module" and node.inside > 1 and name in graph.class_of_module else None
 
 
 def plain(graph: Graph, look: Look, asked: PlotOptions, remarks: Remarks) -> Still:

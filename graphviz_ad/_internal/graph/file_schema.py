@@ -142,7 +142,7 @@ FACTS: Mapping[str, Mapping[str, Schema]] = {
     "flows inside": {"users": TEXTS},
     "modules folded": {"inside": COUNT},
     "parts folded": {"inside": COUNT},
-    "in all boxes": {"parameters": COUNT, "gradients": TRUTH, "finite": TRUTH, "unread": TRUTH},
+    "in all boxes": {"parameters": COUNT, "gradients": TRUTH, "finite": TRUTH, "wrong": COUNT, "unread": TRUTH},
     "left out": {"count": COUNT},
     "blocks": {"operations": COUNT, "blocks": COUNT},
     "no lines": {"count": COUNT},

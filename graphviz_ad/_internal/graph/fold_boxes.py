@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Container, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Annotated
 
-from graphviz_ad._internal.graph.anomalies import anomalous, norm_of, odd_ones
+from graphviz_ad._internal.graph.anomalies import anomalous, has_nonfinite, norm_of, odd_ones
 from graphviz_ad._internal.graph.box_contents import parts_of
 from graphviz_ad._internal.graph.contraction import Ports, contract, renumbered
 from graphviz_ad._internal.graph.fold_cut import Wish, cut_of, places_of
@@ -27,7 +27,7 @@ from graphviz_ad._internal.graph.fold_tree import (
     is_given,
 )
 from graphviz_ad._internal.graph.folding import LEVEL, collapse_modules, folded_module
-from graphviz_ad._internal.graph.graph import Edge, Graph, Node
+from graphviz_ad._internal.graph.graph import Edge, Graph, Node, Port
 from graphviz_ad._internal.graph.layer_facts import layer_facts
 from graphviz_ad._internal.graph.notices import Notice, notice, unread_parameters
 from graphviz_ad._internal.graph.ragged import numel_of_shape
@@ -105,30 +105,38 @@ def notice_of_all(graph: Graph) -> Notice | None:
     """How many parameters there are, which of them get no gradient, and whether all numbers are finite; None where
     there is nothing of that to say.
     """
-    parameters = {node.ports[0].tensor or node.key: node for node in graph.node_list if is_parameter(node)}
-    count = sum(numel_of_shape(node.ports[0].shape or ()) for node in parameters.values())
-    reached = {*(node.ports[0].tensor or node.key for node in parameters_with_gradients(graph))}
-    without = [node.name or node.key for each, node in parameters.items() if each not in reached]
-    found = [
-        snap.nonfinite for node in graph.node_list for port in node.ports for snap in (port.value, port.grad) if snap
-    ]
-    finite = bool(found) and not any(count is None or count for count in found)
-    if not count and not finite:
+    parameters: dict[int | str, list[Node]] = {}
+    for node in filter(is_parameter, graph.node_list):
+        tensor = node.ports[0].tensor
+        parameters.setdefault(node.key if tensor is None else tensor, []).append(node)
+    count = sum(numel_of_shape(first.ports[0].shape or ()) for first, *_ in parameters.values())
+    without = [uses[0].name or uses[0].key for uses in parameters.values() if all(use.grad is None for use in uses)]
+    wrong = [has_nonfinite(port.value) or has_nonfinite(port.grad) for node in graph.node_list for port in node.ports]
+    finite = all(is_known_to_be_finite(port) for node in graph.node_list for port in node.ports)
+    if not count and not finite and not any(wrong):
         return None
-    unread = any(True for _ in unread_parameters(graph.notes))
+    flows, unread = graph.has_gradients, bool(unread_parameters(graph.notes))
     return notice(
-        "in all boxes", without, parameters=count, gradients=graph.has_gradients, finite=finite, unread=unread
+        "in all boxes",
+        without,
+        parameters=count,
+        gradients=flows,
+        finite=finite,
+        wrong=sum(wrong),
+        unread=unread,
     )
+
+
+def is_known_to_be_finite(port: Port) -> bool:
+    """Whether a result and its gradient are known to be finite, as whole numbers are whatever they may be."""
+    if (port.dtype or "").startswith(("int", "uint", "bool")):
+        return True
+    return port.value is not None and port.value.nonfinite == 0 and (port.grad is None or port.grad.nonfinite == 0)
 
 
 def is_parameter(node: Node) -> bool:
     """Whether a node is what a module learns, rather than what a program was given."""
     return node.kind == "leaf" and not is_given(node) and node.ports[0].shape is not None
-
-
-def parameters_with_gradients(graph: Graph) -> Iterator[Node]:
-    """The parameters that a gradient comes to, at some time."""
-    return (node for node in graph.node_list if is_parameter(node) and node.ports[0].grad is not None)
 
 
 def box_of_fold(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import accumulate, takewhile
+from itertools import takewhile
 from typing import TypeVar
 
 from graphviz_ad._internal.graph.graph import Graph, Node
@@ -15,6 +15,7 @@ from graphviz_ad._internal.graph.statements import Statement, called_as
 
 T = TypeVar("T")
 Place = tuple[Hashable, str, str, str]  # what it is, its kind, its name, what is called
+Surrounding = tuple[tuple[str, ...], tuple[Place, ...]]
 MODULE, FUNCTION, LINE = "module", "function", "line"  # in the order in which they give a name
 
 
@@ -54,19 +55,24 @@ def scopes_of(graph: Graph, timed: Sequence[Node]) -> list[tuple[Scope, ...]]:
     ]
 
 
-def surroundings(timed: Sequence[Node], places: Places) -> list[tuple[tuple[str, ...], tuple[Place, ...]]]:
+def surroundings(timed: Sequence[Node], places: Places) -> list[Surrounding]:
     """The modules that each node ran in, and its places in the program. Where nobody knows them, as of views that come
     of writing to a part of a tensor, they are those that the nodes before and after it share.
     """
     known = [(node.module, places.of(node)) if node.statement is not None or node.module else None for node in timed]
-    before = accumulate(known, lambda last, here: here or last)
-    after = [*accumulate(reversed(known), lambda last, here: here or last)][::-1]
-    nowhere: tuple[tuple[str, ...], tuple[Place, ...]] = ((), ())
-    found = []
-    for here, last, following in zip(known, before, after, strict=True):
-        (path, around), (next_path, next_around) = here or last or nowhere, here or following or nowhere
-        found.append((shared(path, next_path), shared(around, next_around)))
-    return found
+    before, after = list(filled(known)), list(filled(known[::-1]))[::-1]
+    return [
+        (shared(path, next_path), shared(around, next_around))
+        for (path, around), (next_path, next_around) in zip(before, after, strict=True)
+    ]
+
+
+def filled(known: Iterable[Surrounding | None]) -> Iterator[Surrounding]:
+    """Those that are known, and in the place of others the last before them."""
+    last: Surrounding = (), ()
+    for here in known:
+        last = here if here is not None else last
+        yield last
 
 
 def shared(one: tuple[T, ...], other: tuple[T, ...]) -> tuple[T, ...]:

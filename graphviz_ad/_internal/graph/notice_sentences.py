@@ -159,7 +159,10 @@ def in_all_boxes(note: Notice) -> str:
         without = note.subjects
         said.append(f"no gradient comes to {names_in_short(without)}" if without else "each gets a gradient")
     text = f"{'; '.join(said)}." if said else ""
-    finite = "Nothing is NaN or ∞." if note["finite"] else ""
+    wrong = note["wrong"]
+    finite = (
+        "Nothing is NaN or ∞." if note["finite"] else f"NaN or ∞ in {counted_noun(wrong, 'result')}." if wrong else ""
+    )
     return f"{text} {finite}".strip()
 
 

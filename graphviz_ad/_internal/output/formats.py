@@ -86,7 +86,7 @@ def picture_page(picture: Picture) -> bytes:
     """A page to look around in."""
     from graphviz_ad._internal.renderers.html.player import inspection_page
 
-    return inspection_page(picture.scene, picture.theme).encode()
+    return inspection_page(picture.scene, picture.theme, picture.inside()).encode()
 
 
 def film_page(animation: Animation) -> bytes:

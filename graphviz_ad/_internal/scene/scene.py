@@ -143,7 +143,8 @@ class Box:
     ``width`` and ``height`` are final before layout. ``kind`` is "leaf", "data", "op" or "module"; ``double`` draws the
     border of an output; ``gradless`` is what requires no gradient, whatever its kind; ``name`` is what its result is
     called; ``tint`` is the role of a fill of its own; ``passed_on``: what it warns of came up elsewhere; ``hover`` is
-    what a tooltip says; ``drawings`` are its own marks in each emphasis, which stand where frame and lines would.
+    what a tooltip says; ``drawings`` are its own marks in each emphasis, which stand where frame and lines would;
+    ``opens`` is the name, in its page, of the picture of what is in it.
     """
 
     key: str
@@ -162,6 +163,7 @@ class Box:
     tint: str = ""
     passed_on: bool = False
     drawings: Drawings = ()
+    opens: str = ""
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,10 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from importlib.resources import files
+from types import MappingProxyType
 
 from graphviz_ad._internal.base.visible_text import visible
 from graphviz_ad._internal.renderers.html.controls import ZOOM, controls
@@ -50,11 +52,35 @@ def player_page(film: Film, theme: Theme) -> str:
     )
 
 
-def inspection_page(scene: Scene, theme: Theme) -> str:
-    """A page with one picture to zoom, pan and inspect."""
-    return whole_page(
-        scene.title or short_title(scene.alt), widget(scene, theme, scene.title, {"opening": [], "steps": []})
-    )
+def inspection_page(scene: Scene, theme: Theme, inside: Mapping[str, Scene] = MappingProxyType({})) -> str:
+    """A page with one picture to zoom, pan and inspect; ``inside``: key of a box -> the picture in which it is open,
+    to which the box leads.
+    """
+    places = {key: f"part-{i}" for i, key in enumerate(inside)}
+    names = {box.key: box.name for box in scene.boxes}
+    scene = replace(scene, boxes=tuple([replace(box, opens=places.get(box.key, "")) for box in scene.boxes]))
+    parts = [opened_part(names[key], places[key], part, theme) for key, part in inside.items()]
+    whole = widget(scene, theme, scene.title, NOTHING_MOVES)
+    if parts:
+        whole = f"{PARTS_STYLE}{''.join(parts)}{tag('section', {'class': 'gad-whole'}, whole)}"
+    return whole_page(scene.title or short_title(scene.alt), whole)
+
+
+NOTHING_MOVES: dict[str, object] = {"opening": [], "steps": []}
+# what is chosen by its address is seen in the place of the whole, with scripts or without
+PARTS_STYLE = """<style>
+.gad-part { display: none } .gad-part:target { display: block } .gad-part:target ~ .gad-whole { display: none }
+.gad-part > a { display: block; padding: 6px 12px; font: 16px sans-serif }
+.gad-opens { cursor: pointer }
+</style>
+"""
+
+
+def opened_part(name: str, place: str, scene: Scene, theme: Theme) -> str:
+    """The picture in which one box of another is open, and the way back."""
+    back = tag("a", {"href": "#"}, "← the whole")
+    shown = widget(scene, theme, f"{scene.title}: {name}" if scene.title else name, NOTHING_MOVES)
+    return tag("section", {"class": "gad-part", "id": place}, back + shown)
 
 
 def notebook_film(film: Film, theme: Theme) -> str:

@@ -79,7 +79,25 @@ def box_group(box: Box, index: int) -> str:
     """A box with the names by which style sheet and script find it."""
     if box.drawings:
         return drawn_group(box, index, "box")
-    return tag("g", {"class": f"box {box_class(box)}", **handles(box, index)}, shapes_with_grids(box, paint.box_marks))
+    shapes = shapes_with_grids(box, paint.box_marks) + opener(box)
+    return tag("g", {"class": f"box {box_class(box)}", **handles(box, index)}, shapes)
+
+
+def opener(box: Box) -> str:
+    """A sign in the corner of a box that leads to the picture of what is in it; "" where there is none."""
+    if not box.opens or box.center is None:
+        return ""
+    x, y = box.center[0] + box.width / 2 - OPENER, box.center[1] - box.height / 2 + OPENER
+    middle = {"cx": svg_number(x), "cy": svg_number(y)}
+    cross = f"M{svg_number(x - 4)} {svg_number(y)}h8M{svg_number(x)} {svg_number(y - 4)}v8"
+    disc = tag("circle", {**middle, "r": "8", "style": f"fill:{variable('badge')}"}, "")
+    plus = tag("path", {"d": cross, "style": f"stroke:{variable('badge.text')};stroke-width:2"}, "")
+    link: dict[str, str | None] = {
+        "href": f"#{box.opens}",
+        "class": "gad-opens",
+        "aria-label": f"open {visible(box.name)}",
+    }
+    return tag("a", link, disc + plus)
 
 
 def shapes_with_grids(part: Drawn, painter: Callable[[Drawn], Iterable[Mark]]) -> str:
@@ -225,6 +243,9 @@ def still_rules(scene: Scene) -> list[str]:
 def in_words(scene: Scene) -> Scene:
     """The scene with words in the place of all grids."""
     return replace(scene, boxes=tuple(map(part_in_words, scene.boxes)), arrows=tuple(map(part_in_words, scene.arrows)))
+
+
+OPENER = 4.0  # points, from the corner of a box to the middle of the sign that opens it
 
 
 def box_class(box: Box) -> str:

@@ -158,7 +158,8 @@ def value_lines(node: Node, tensors: Tensors, *, meant: bool = False, typed: boo
         found = value_of_result(node.ports[0], tensors, meant=meant)
     if not typed:
         found = [line for line in map(partial(with_statistic, node.ports[0].value), found) if line is not None]
-    return [*found, *(Line("value", text, number=len(found) + i) for i, text in enumerate(not_finite_lines(node)))]
+    role = "value" if node.not_finite is not None and node.not_finite.spreads else "statistic"
+    return [*found, *(Line(role, text, number=len(found) + i) for i, text in enumerate(not_finite_lines(node)))]
 
 
 def lines_of_results(node: Node, tensors: Tensors, *, typed: bool) -> list[Line]:
