@@ -36,7 +36,7 @@ from graphviz_ad._internal.scene.annotations import with_failure, with_remarks
 from graphviz_ad._internal.scene.leaf_copies import inline_constants, without_boxes
 from graphviz_ad._internal.scene.overlay import with_overlay
 from graphviz_ad._internal.scene.picture_options import AUTO, DIRECTIONS, Look
-from graphviz_ad._internal.scene.place import SLIDE, Place, Size, place_of
+from graphviz_ad._internal.scene.place import SLIDE, TWO_SCREENS, Place, Size, place_of
 from graphviz_ad._internal.scene.scene import Point, Scene
 from graphviz_ad._internal.scene.scene_building import build_scene, slimmer
 from graphviz_ad._internal.scene.words.describe import Options, words_of_graph
@@ -198,10 +198,13 @@ def still(graph: Graph, look: Look, asked: PlotOptions, remarks: Remarks, room: 
     """The picture that was asked for; ``room``: where it will be seen, if that is known."""
     least = smallest_letters(asked.font) or look.theme.letters
     place, seen = place_of(asked.fit, least), SLIDE if room is None else SLIDE.shaped_as(room)
+    levels = Levels(graph, look, asked, remarks)
     if place is None and not look.theme.for_slides:
+        if levels.is_folded and levels.are_chosen and asked.layout == "auto":
+            found = planned(levels, TWO_SCREENS.with_letters(least))
+            return Still(found.graph, found.scene)
         return whole(subject(graph, look, asked, remarks), seen)
     place = place or seen.with_letters(least)
-    levels = Levels(graph, look, asked, remarks)
     return planned(levels, dense(place) if levels.is_folded and least is None else place)
 
 
@@ -224,17 +227,22 @@ class Levels:
     @cached_property
     def names(self) -> Sequence[str]:
         """The levels, from the finest; one where it was chosen, or where modules are to be folded anyway."""
-        look = self.look
-        if look.detail != AUTO or look.depth is not None or look.boxes is not None or look.focus:
-            return (look.detail,)
+        if not self.are_chosen:
+            return (self.look.detail,)
         if not self.is_folded:
             return tuple(LEVELS)
         counts = {OPERATIONS: BOXES, **FEWER}
         for name in (LINES, CALLS):  # worth a look where nothing of them would have to be folded
-            level = replace(look, detail=name).unfolded(self.graph, steps=True, needed=self.needed)
+            level = replace(self.look, detail=name).unfolded(self.graph, steps=True, needed=self.needed)
             if not is_too_large(level):
                 counts[name] = len(level.node_list)
         return (*sorted(counts, key=lambda name: -counts[name]), MODULES)
+
+    @property
+    def are_chosen(self) -> bool:
+        """Whether it is left open how much of the graph is shown."""
+        look = self.look
+        return look.detail == AUTO and look.depth is None and look.boxes is None and not look.focus
 
     @cached_property
     def is_folded(self) -> bool:

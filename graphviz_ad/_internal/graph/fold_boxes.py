@@ -12,7 +12,7 @@ from graphviz_ad._internal.graph.anomalies import anomalous, norm_of, odd_ones
 from graphviz_ad._internal.graph.contraction import Ports, contract, renumbered
 from graphviz_ad._internal.graph.fold_cut import Wish, cut_of, places_of
 from graphviz_ad._internal.graph.fold_scopes import FUNCTION, LINE, MODULE
-from graphviz_ad._internal.graph.fold_tree import CHAIN, DATA, NODE, REPEAT, ROUND, STEPS, UNREAD, Fold, fold_tree
+from graphviz_ad._internal.graph.fold_tree import CHAIN, DATA, NODE, REPEAT, ROUND, SHARED, STEPS, UNREAD, Fold, fold_tree
 from graphviz_ad._internal.graph.folding import LEVEL, collapse_modules, folded_module
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node
 from graphviz_ad._internal.graph.layer_facts import layer_facts
@@ -160,7 +160,10 @@ def title_of(graph: Graph, fold: Fold) -> str:
     if fold.kind == FUNCTION:
         return f"{fold.name}()"
     if fold.kind == DATA:
-        return "prepared data"
+        return said_of_data(graph, fold)
+    if fold.kind == SHARED:
+        what = "parameters" if any(graph.nodes[key].kind == "leaf" for key in fold.keys()) else "tensors"
+        return f"{what} of {fold.name}" if fold.name else what
     if fold.kind == UNREAD:
         return "what nothing reads"
     if fold.kind == LINE:
@@ -168,6 +171,16 @@ def title_of(graph: Graph, fold: Fold) -> str:
     if fold.kind in (CHAIN, ROUND):
         return said_of_operations(graph, fold)
     return fold.name
+
+
+def said_of_data(graph: Graph, fold: Fold) -> str:
+    """What stands on what takes no gradient: that data is prepared, or, of results and steps, its last result."""
+    keys = {*fold.keys()}
+    needs = [graph.nodes[edge.tail] for key in keys for edge in graph.in_edges(key) if edge.tail not in keys]
+    if not any(node.is_step or (node.op is not None and node.requires_grad) for node in needs):
+        return "prepared data"
+    results = [node.name for node in map(graph.nodes.__getitem__, fold.keys()) if node.op is not None and node.name]
+    return f"{results[-1]}, without gradient" if results else "without gradient"
 
 
 def title_of_copies(graph: Graph, first: Fold, last: Fold) -> str:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 
 from graphviz_ad._internal.base.errors import UnknownNameError
 from graphviz_ad._internal.graph.fold_scopes import MODULE
-from graphviz_ad._internal.graph.fold_tree import CHAIN, DATA, NODE, REPEAT, STEPS, UNREAD, Fold
+from graphviz_ad._internal.graph.fold_tree import CHAIN, DATA, NODE, REPEAT, SHARED, STEPS, UNREAD, Fold
 
 MOST_COPIES = 12  # of what is repeated, that are shown one by one unasked
 WORTH_OPENING = 3  # operations of a copy of which one is shown for all
@@ -132,7 +132,7 @@ class Cutting:
             return ANOMALOUS
         if self.asked:
             return USUAL if self.is_within(fold, self.asked) else NEVER
-        if fold.kind in (DATA, STEPS, UNREAD) or (fold.operations < 2 and fold.kind != CHAIN) or not fold.lives:
+        if fold.kind in (DATA, STEPS, UNREAD, SHARED) or (fold.operations < 2 and fold.kind != CHAIN) or not fold.lives:
             return NEVER
         loop = fold.loop
         if fold.kind == REPEAT and not fold.structure:  # what is left between copies that were taken out
