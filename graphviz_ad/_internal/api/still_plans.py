@@ -33,6 +33,7 @@ from graphviz_ad._internal.maths.detail_levels import CALLS, LEVELS, LINES, MODU
 from graphviz_ad._internal.maths.number_format import written_with
 from graphviz_ad._internal.output.call_options import PlotOptions, asked_about, smallest_letters
 from graphviz_ad._internal.scene.annotations import with_failure, with_remarks
+from graphviz_ad._internal.scene.bundles import bundled
 from graphviz_ad._internal.scene.leaf_copies import inline_constants, without_boxes
 from graphviz_ad._internal.scene.overlay import with_overlay
 from graphviz_ad._internal.scene.picture_options import AUTO, DIRECTIONS, Look
@@ -99,6 +100,8 @@ class Subject:
             scene = with_remarks(scene, self.remarks)
             scene = with_paths(scene, self.explained) if self.explained is not None else scene
             scene = with_tangents(scene, words, self.forward) if self.forward is not None else scene
+            plain = self.is_part and self.explained is None and self.forward is None
+            scene = bundled(scene, self.graph) if plain else scene
         scene = with_overlay(scene, self.graph, asked.overlay)
         if asked.constants == "inline":
             scene = without_boxes(scene, inline_constants(words))

@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Annotated
 
-from graphviz_ad._internal.graph.anomalies import anomalous, norm_of, odd_ones
+from graphviz_ad._internal.graph.anomalies import anomalous, norm_of, norm_of_step, odd_ones
 from graphviz_ad._internal.graph.contraction import Ports, contract, renumbered
 from graphviz_ad._internal.graph.fold_cut import Wish, cut_of, places_of
 from graphviz_ad._internal.graph.fold_scopes import FUNCTION, LINE, MODULE
@@ -36,7 +36,7 @@ def fold_to_boxes(
 ) -> Graph:
     """A graph that is too big to be read, or is to be opened somewhere, with parts of it as one node each."""
     if not focus and not is_too_large(graph, boxes or MOST_UNFOLDED):
-        return graph
+        return with_strips(graph)
     tree = fold_tree(graph)
     wrong = places_of(tree, anomalous(graph)) if anomalies or AUTO in focus else ()
     alone = (*wrong, *(odd_places(graph, tree) if anomalies or AUTO in focus else ()))
@@ -44,6 +44,27 @@ def fold_to_boxes(
     near = tuple(sorted(alone)) if AUTO in focus else ()
     wish = Wish(boxes or BOXES, named, tuple(expand), alone, near)
     return with_folds(graph, cut_of(tree, wish))
+
+
+def with_strips(graph: Graph) -> Graph:
+    """The graph with the steps of each call of an optimizer as one node, where there are many."""
+    if sum(node.is_step for node in graph.node_list) < MANY_STEPS:
+        return graph
+    found: list[Fold] = []
+    waiting = [fold_tree(graph)]
+    while waiting:
+        fold = waiting.pop()
+        if fold.children and not is_of_steps(fold):
+            waiting += reversed(fold.children)
+        else:
+            found.append(fold)
+    return with_folds(graph, found)
+
+
+def is_of_steps(fold: Fold) -> bool:
+    """Whether a fold is steps of one call of an optimizer, or of the same call again."""
+    one = fold.children[0] if fold.kind == REPEAT else fold
+    return one.kind == STEPS
 
 
 def fold_to_size(graph: Graph, depth: Annotated[int | None, LEVEL] = None) -> Graph:
@@ -103,7 +124,7 @@ def box_of_fold(
         copies=copies_in(graph, fold.loop) if fold.loop is not None else None,
         statement=next((m.statement for m in members if m.statement is not None), None) if fold.kind == LINE else None,
     )
-    if fold.kind == STEPS:  # what they make of parameters begins anew
+    if is_of_steps(fold):  # what they make of parameters begins anew
         node = replace(node, requires_grad=False)
     return node, edges
 
@@ -111,7 +132,7 @@ def box_of_fold(
 def class_of(graph: Graph, fold: Fold) -> str | None:
     """The class of the module that a fold is, or that is repeated in it."""
     named = fold.loop.children[0] if fold.loop is not None and fold.kind != MODULE else fold
-    if named.kind == STEPS:
+    if is_of_steps(fold):
         return named.called
     if named.kind != MODULE:
         return None
@@ -209,15 +230,24 @@ def said_of_operations(graph: Graph, fold: Fold) -> str:
     if fold.kind == CHAIN and parts:
         return f"{parts[0]} … {parts[-1]}" if len(parts) > 1 else f"{parts[0]}, …"
     named = [node.name for node in nodes if node.op is not None and node.name]
+    whole = [part for part in fold.children if part.operations]
+    if fold.kind == ROUND and len(whole) <= MOST_CALLS and all(is_of_module(graph, part) for part in whole):
+        return ", ".join(title_of(graph, part).rpartition(".")[2] for part in whole)
     if named:
         return named[-1] if len(dict.fromkeys(named)) == 1 or fold.kind == LINE else f"{named[0]} … {named[-1]}"
     often = [name if count == 1 else f"{count} × {name}" for name, count in counts.most_common(3)]
     return ", ".join(often) + (", …" if len(counts) > 3 else "") or "numbers"
 
 
+def is_of_module(graph: Graph, fold: Fold) -> bool:
+    """Whether a fold is all that a module computed."""
+    return fold.kind == MODULE or (fold.kind == NODE and fold.name in graph.nodes[fold.key].module)
+
+
 def copies_in(graph: Graph, fold: Fold) -> Copies:
     """How often a repeat is there, and how its copies differ."""
-    norms = tuple([norm_of(graph, copy.keys()) for copy in fold.children])
+    measure = norm_of_step if is_of_steps(fold) else norm_of
+    norms = tuple([measure(graph, copy.keys()) for copy in fold.children])
     known = {norm: i for i, norm in reversed(list(enumerate(norms))) if norm is not None}
     names = [copy.name for copy in fold.children]
     numbered_names = len(set(names)) == len(names)

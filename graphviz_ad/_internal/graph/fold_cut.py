@@ -180,6 +180,8 @@ class Cutting:
         """What is seen in the place of a fold that is opened."""
         if fold.kind == REPEAT:
             return self.copies(fold)
+        if fold.kind == SHARED and not self.must(fold):
+            return in_runs(fold, {id(child) for child in fold.children if self.holds_alone(child)})
         return flattened(fold.children) if flat else list(fold.children)
 
     def copies(self, repeat: Fold) -> list[Fold]:
@@ -193,19 +195,23 @@ class Cutting:
             return list(repeat.children) if can else [first, *part_of_repeat(repeat, rest)]
         if len(repeat.children) <= MOST_COPIES and self.shown + len(repeat.children) <= self.wish.boxes:
             return list(repeat.children)
-        keep = {id(copy) for copy in chosen}
-        found: list[Fold] = []
-        run: list[Fold] = []
-        for copy in repeat.children:
-            if id(copy) in keep:
-                found += [*part_of_repeat(repeat, run), copy]
-                run = []
-            else:
-                run.append(copy)
-        return [*found, *part_of_repeat(repeat, run)]
+        return in_runs(repeat, {id(copy) for copy in chosen})
 
 
 FORCED, ANOMALOUS, USUAL, FOR_EXAMPLE, NEVER = range(5)
+
+
+def in_runs(fold: Fold, keep: Collection[int]) -> list[Fold]:
+    """The children of a fold that are to be seen alone, and those between them together."""
+    found: list[Fold] = []
+    run: list[Fold] = []
+    for child in fold.children:
+        if id(child) in keep:
+            found += [*part_of_repeat(fold, run), child]
+            run = []
+        else:
+            run.append(child)
+    return [*found, *part_of_repeat(fold, run)]
 
 
 def part_of_repeat(repeat: Fold, copies: Sequence[Fold]) -> list[Fold]:

@@ -229,6 +229,9 @@ class Building:
                 for part in around.parts
                 for each in (*self.together(around, before.get((id(around), named(part)), ())), part)
             ]
+            ahead = {named(part) for part in around.parts if self.is_of_loop(around, part)}
+            if ahead:
+                around.parts.sort(key=lambda part: named(part) not in ahead)
         self.place_unread(unread)
 
     def timed_readers(self, node: Node, timed: Container[str]) -> list[str]:
@@ -246,11 +249,11 @@ class Building:
         """Sources that come before the same part of a fold, with many parameters that the same parts of it read as
         one.
         """
-        alike: dict[frozenset[object], list[str]] = {}
+        alike: dict[object, list[str]] = {}
         for key in keys:
             if is_tensor_of_module(self.graph.nodes[key]) and key not in self.for_steps:
-                readers = [self.part_within(around, edge.head) for edge in self.graph.out_edges(key)]
-                alike.setdefault(frozenset(map(named, readers)), []).append(key)
+                what = self.graph.nodes[key].kind, frozenset(self.readers_within(around, key))
+                alike.setdefault(what, []).append(key)
         many = {key: parts for parts in alike.values() if len(parts) > MOST_SHARED for key in parts}
         found: list[str | Open] = []
         for key in keys:
@@ -262,6 +265,19 @@ class Building:
                 self.home.update((each, made) for each in many[key])
                 found.append(made)
         return found
+
+    def readers_within(self, around: Open, key: str) -> set[str | int]:
+        """The parts of a fold that read a source."""
+        return {named(self.part_within(around, edge.head)) for edge in self.graph.out_edges(key)}
+
+    def is_of_loop(self, around: Open, part: str | Open) -> bool:
+        """Whether a part is there before the program, and is read each time around a loop, so that it stands before
+        all of it.
+        """
+        if not self.is_there_before(part):
+            return False
+        key = part if isinstance(part, str) else next(each for each in part.parts if isinstance(each, str))
+        return not is_given(self.graph.nodes[key]) and len(self.readers_within(around, key)) >= LOOP
 
     def module_of(self, keys: Sequence[str]) -> str:
         """The module that these parameters are of; of all modules, none."""
@@ -444,7 +460,8 @@ class Building:
             children += [self.leaf(part)] if isinstance(part, str) else done[id(part)]
         count = sum(child.operations for child in children)
         if around.scope.kind in (LINE, FUNCTION) and (count < 2 or all(map(self.is_in_strip, children))):
-            return children
+            gathers = count == 1 and len(children) > LOOP and not around.lives and not around.learns
+            return [self.folded(replace(around.scope, kind=DATA), children, count)] if gathers else children
         if around.scope.kind not in (SHARED, UNREAD):
             children = self.with_steps(children)
             children = [

@@ -63,7 +63,8 @@ class Look:
         for transform in self.transforms:
             graph = transform(graph)
         shown = hide_all_but(graph, ends, steps=steps)
-        if steps and self.detail == AUTO and self.depth is None and is_too_large(shown):  # all steps will be a strip
+        folds = self.detail in (AUTO, OPERATIONS) and self.depth is None
+        if steps and folds and is_too_large(shown):  # steps will be strips
             shown = hide_all_but(graph, ends, steps=steps, most_steps=None)
         return self.at_level(shown, needed)
 

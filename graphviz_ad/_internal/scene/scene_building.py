@@ -55,7 +55,7 @@ def box(words: Words, node: Node, texts: Mapping[str, list[str]]) -> Box:
         said.badge,
         node.is_output,
         warning=alarms(words.graph, node),
-        name=shortened_text(said.results, NAME_ROOM),
+        name=shortened_text(words.names.of[node.key] if node.kind == "module" else said.results, NAME_ROOM),
         hover=said.hover,
         gradless=not node.requires_grad and node.kind not in ("leaf", "data"),
     )

@@ -109,7 +109,7 @@ def module_title(node: Node, name: str, *, brief: bool = False) -> list[Line]:
     """Name of a folded module, what it is, and what is in it; ``brief``: one of these two."""
     often = f" ×{node.copies.count:,}" if node.copies is not None else ""
     what = what_it_is(node)
-    facts = [f"{node.inside} op{'s' if node.inside != 1 else ''}"]
+    facts = [f"{node.inside} op{'s' if node.inside != 1 else ''}"] if node.inside else []
     if node.parameters:
         facts.append(f"{short_count(node.parameters)} parameter{'s' if node.parameters != 1 else ''}")
     if node.saved_bytes:
@@ -127,11 +127,18 @@ def end_of_path(name: str, room: int) -> str:
     return name
 
 
+def holds_parameters(node: Node) -> bool:
+    """Whether a box holds several parameters, and nothing that is computed."""
+    return node.kind == "module" and not node.inside and bool(node.ports[1:])
+
+
 # --- values
 
 
 def value_lines(node: Node, tensors: Tensors, *, meant: bool = False) -> list[Line]:
     """The lines that show what the forward pass computed; ``meant``: a mask put there what is not finite."""
+    if node.is_of_steps or holds_parameters(node):  # what a step made stands where it is read
+        return []
     if node.ports[1:]:
         return [result_line(port, i, tensors) for i, port in enumerate(node.ports[:MOST_RESULTS])]
     port = node.ports[0]
@@ -231,6 +238,10 @@ def gradients(
     if is_constant(node):
         return []
     label = gradient_label(node)
+    if node.is_of_steps:
+        return numbered("gradient", lines_of_copies(node))
+    if holds_parameters(node) and node.parameter_norm is not None:
+        return numbered("gradient", [f"‖grad of parameters‖ {short_number(node.parameter_norm)}"])
     if not node.requires_grad:
         return [Line("gradient", f"{label} {NO_GRADIENT}", "none")]
     if node.ports[1:]:
