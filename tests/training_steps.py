@@ -247,7 +247,7 @@ def lbfgs() -> gad.Graph:
     seq = Sequence().double()
     data = torch.sin(torch.arange(3 * 21, dtype=torch.double).view(3, 21) / 4)
     criterion = nn.MSELoss()
-    optimizer = torch.optim.LBFGS(seq.parameters(), lr=0.8, max_iter=8)
+    optimizer = torch.optim.LBFGS(seq.parameters(), lr=0.8, max_iter=4)
     with gad.record(seq) as recorded:
 
         def closure() -> Tensor:

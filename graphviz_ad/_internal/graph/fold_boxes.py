@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Container, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Annotated
@@ -95,16 +95,37 @@ def odd_places(graph: Graph, tree: Fold) -> list[int]:
 
 def with_folds(graph: Graph, shown: Sequence[Fold]) -> Graph:
     """The graph with each of these folds as one node."""
-    folds = {fold.keys()[-1]: fold for fold in shown if fold.kind != NODE}
-    if not folds:
+    if all(fold.kind == NODE for fold in shown):
         return graph
+    result = with_boxes(graph, shown)
+    folded = [fold for fold in shown if fold.kind != NODE]
+    hidden = sum(fold.size for fold in folded) - len(folded)
+    names = [result.nodes[fold.keys()[-1]].op or fold.keys()[-1] for fold in folded]
+    return renumbered(result).saying(notice("parts folded", names, inside=hidden))
+
+
+def with_boxes(graph: Graph, shown: Sequence[Fold]) -> Graph:
+    """The same; each box has the key of the last node in it."""
+    folds = {fold.keys()[-1]: fold for fold in shown if fold.kind != NODE}
     groups = {key: [graph.nodes[each] for each in [*fold.keys()]] for key, fold in folds.items()}
     owner = {node.key: key for key, nodes in groups.items() for node in nodes}
-    result = contract(graph, groups, owner, partial(box_of_fold, folds))
-    result = with_buses(result, groups)
-    hidden = sum(len(nodes) for nodes in groups.values()) - len(groups)
-    names = [result.nodes[key].op or key for key in groups]
-    return renumbered(result).saying(notice("parts folded", names, inside=hidden))
+    graph = without_reads_of_steps(graph, {key for key, fold in folds.items() if fold.operations}, owner)
+    return with_buses(contract(graph, groups, owner, partial(box_of_fold, folds)), groups)
+
+
+def without_reads_of_steps(graph: Graph, computing: Container[str], owner: Mapping[str, str]) -> Graph:
+    """The graph in which an optimizer reads no parameters that stand inside of a box of what is computed with them:
+    they are no results of that box.
+    """
+    edges = [edge for edge in graph.edges if not is_hidden_read(graph, edge, computing, owner)]
+    return graph if len(edges) == len(graph.edges) else replace(graph, edges=tuple(edges))
+
+
+def is_hidden_read(graph: Graph, edge: Edge, computing: Container[str], owner: Mapping[str, str]) -> bool:
+    """Whether a step reads a parameter here that is inside of another box."""
+    home = owner.get(edge.tail)
+    elsewhere = home in computing and home != owner.get(edge.head)
+    return elsewhere and graph.nodes[edge.tail].kind == "leaf" and graph.nodes[edge.head].is_step
 
 
 def box_of_fold(
@@ -124,7 +145,7 @@ def box_of_fold(
         copies=copies_in(graph, fold.loop) if fold.loop is not None else None,
         statement=next((m.statement for m in members if m.statement is not None), None) if fold.kind == LINE else None,
     )
-    if is_of_steps(fold):  # what they make of parameters begins anew
+    if is_of_steps(fold) or (fold.operations and not fold.lives):  # what they make of parameters begins anew
         node = replace(node, requires_grad=False)
     return node, edges
 

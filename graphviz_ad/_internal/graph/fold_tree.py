@@ -243,7 +243,13 @@ class Building:
             elif node.kind == "leaf":
                 steps = (other.tail for other in self.graph.in_edges(edge.head) if self.graph.nodes[other.tail].is_step)
                 found.update((key, None) for key in steps if key in timed)
-        return list(found)
+        return self.without_steps(list(found))
+
+    def without_steps(self, keys: list[str]) -> list[str]:
+        """Those that are no step of an optimizer, which changes what others have read; the steps, where there are no
+        others.
+        """
+        return [key for key in keys if key not in self.for_steps and not self.graph.nodes[key].is_step] or keys
 
     def together(self, around: Open, keys: Sequence[str]) -> list[str | Open]:
         """Sources that come before the same part of a fold, with many parameters that the same parts of it read as
@@ -268,7 +274,8 @@ class Building:
 
     def readers_within(self, around: Open, key: str) -> set[str | int]:
         """The parts of a fold that read a source."""
-        return {named(self.part_within(around, edge.head)) for edge in self.graph.out_edges(key)}
+        heads = self.without_steps([edge.head for edge in self.graph.out_edges(key)])
+        return {named(self.part_within(around, head)) for head in heads}
 
     def is_of_loop(self, around: Open, part: str | Open) -> bool:
         """Whether a part is there before the program, and is read each time around a loop, so that it stands before
@@ -418,12 +425,9 @@ class Building:
         return counts
 
     def line_of(self, part: str | Open) -> str | None:
-        """The line of a part that is one node."""
-        while isinstance(part, Open):
-            if not part.parts:
-                return None
-            part = part.parts[0]
-        return self.graph.nodes[part].source
+        """The line that a part is of."""
+        keys = [part] if isinstance(part, str) else nodes_in(part)
+        return next((source for key in keys if (source := self.graph.nodes[key].source) is not None), None)
 
     def is_live(self, part: str | Open) -> bool:
         """Whether a part has anything that takes a gradient."""
@@ -478,7 +482,7 @@ class Building:
         structure = self.structure((NODE, node.op, node.source, shape))
         names = tuple(dict.fromkeys(name for name in (node.name, *(port.name for port in node.ports)) if name))
         name = node.name or node.op or "number"
-        count = int(node.op is not None)
+        count = int(node.op is not None and node.kind != "leaf")
         like = self.structure((NODE, node.op, "like"))
         lives = is_live(node)
         return Fold(NODE, name, (), key, names, node.op or "", structure, like, operations=count, lives=lives)
@@ -652,10 +656,12 @@ FEWEST = 3  # operations that are a repeat without being a module's or a functio
 
 
 def is_repeat(rounds: list[list[Fold]]) -> bool:
-    """Whether rounds that are built alike are to be one: those of modules and functions, and operations of a loop."""
+    """Whether rounds that are built alike are to be one: those of modules, functions and steps, and operations of
+    a loop.
+    """
     if not any(part.operations for part in rounds[0]):
         return False
-    return len(rounds) >= FEWEST or any(part.kind in (MODULE, FUNCTION) for part in rounds[0])
+    return len(rounds) >= FEWEST or any(part.kind in (MODULE, FUNCTION, STEPS) for part in rounds[0])
 
 
 def in_chains(children: Iterable[Fold]) -> list[Fold]:

@@ -242,6 +242,8 @@ def gradients(
         return numbered("gradient", lines_of_copies(node))
     if holds_parameters(node) and node.parameter_norm is not None:
         return numbered("gradient", [f"‖grad of parameters‖ {short_number(node.parameter_norm)}"])
+    if holds_parameters(node) and all(port.grad is None for port in node.ports):
+        return numbered("gradient", [f"{label} None"])
     if not node.requires_grad:
         return [Line("gradient", f"{label} {NO_GRADIENT}", "none")]
     if node.ports[1:]:
