@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -26,7 +27,7 @@ def whole(program: Program) -> Program:
 def perceptron(*sizes: int, last: nn.Module | None = None) -> nn.Sequential:
     """Linear layers with ReLU between."""
     layers: list[nn.Module] = []
-    for inputs, outputs in zip(sizes, sizes[1:], strict=False):
+    for inputs, outputs in pairwise(sizes):
         layers += [nn.Linear(inputs, outputs), nn.ReLU()]
     return nn.Sequential(*layers[:-1], *([last] if last else []))
 
@@ -88,28 +89,28 @@ def vae() -> gad.Graph:
 def gan() -> gad.Graph:
     """A step of DCGAN's example: the discriminator on real and made ones, then the generator."""
     nets = nn.ModuleDict({"G": perceptron(3, 8, 6), "D": perceptron(6, 8, 1, last=nn.Sigmoid())})
-    netG, netD = nets["G"], nets["D"]  # noqa: N806
-    optimizerD = torch.optim.Adam(netD.parameters(), lr=2e-4, betas=(0.5, 0.999))  # noqa: N806
-    optimizerG = torch.optim.Adam(netG.parameters(), lr=2e-4, betas=(0.5, 0.999))  # noqa: N806
+    netG, netD = nets["G"], nets["D"]
+    optimizerD = torch.optim.Adam(netD.parameters(), lr=2e-4, betas=(0.5, 0.999))
+    optimizerG = torch.optim.Adam(netG.parameters(), lr=2e-4, betas=(0.5, 0.999))
     criterion = nn.BCELoss()
     real = torch.randn(4, 6)
     with gad.record(nets) as recorded:
         netD.zero_grad()
         label = torch.full((4,), 1.0)
         output = netD(real).view(-1)
-        errD_real = criterion(output, label)  # noqa: N806
+        errD_real = criterion(output, label)
         errD_real.backward()
         noise = torch.randn(4, 3)
         fake = netG(noise)
         label.fill_(0.0)
         output = netD(fake.detach()).view(-1)
-        errD_fake = criterion(output, label)  # noqa: N806
+        errD_fake = criterion(output, label)
         errD_fake.backward()
         optimizerD.step()
         netG.zero_grad()
         label.fill_(1.0)
         output = netD(fake).view(-1)
-        errG = criterion(output, label)  # noqa: N806
+        errG = criterion(output, label)
         errG.backward()
         optimizerG.step()
     return recorded.graph

@@ -41,9 +41,9 @@ def test_nothing_of_the_way_from_leaf_to_loss_is_lost(name: str, recorded: dict[
     tree = fold_tree(graph)
     cut = cut_of(tree, Wish(BOXES))
     assert len(cut) <= 60
-    keys = [key for fold in cut for key in fold.keys()]
+    keys = [key for fold in cut for key in [*fold.keys()]]
     assert sorted(keys) == sorted(graph.nodes)
-    owner = {key: fold.keys()[-1] for fold in cut for key in fold.keys()}
+    owner = {key: fold.keys()[-1] for fold in cut for key in [*fold.keys()]}
     folded = with_boxes(graph, cut)
     shown = {(edge.tail, edge.head) for edge in folded.edges if edge.cut is None}
     on_the_way = {(owner[edge.tail], owner[edge.head]) for edge in graph.edges if edge.cut is None}
@@ -55,7 +55,7 @@ def assert_folds_are_told_apart(graph: Graph, cut: list[Fold]) -> None:
     """Steps stand in strips, and what computes without a gradient is not opened."""
     steps = [node.key for node in graph.node_list if node.is_step and node.kind == "op"]
     if len(steps) > 1:
-        strips = {key for fold in cut if fold.kind in (STEPS, REPEAT, DATA) for key in fold.keys()}
+        strips = {key for fold in cut if fold.kind in (STEPS, REPEAT, DATA) for key in [*fold.keys()]}
         assert {*steps} <= strips
     alone = [graph.nodes[fold.key] for fold in cut if fold.kind == NODE]
     assert not any(node.is_step and node.kind == "op" for node in alone)

@@ -12,7 +12,18 @@ from graphviz_ad._internal.graph.anomalies import anomalous, norm_of, norm_of_st
 from graphviz_ad._internal.graph.contraction import Ports, contract, renumbered
 from graphviz_ad._internal.graph.fold_cut import Wish, cut_of, places_of
 from graphviz_ad._internal.graph.fold_scopes import FUNCTION, LINE, MODULE
-from graphviz_ad._internal.graph.fold_tree import CHAIN, DATA, NODE, REPEAT, ROUND, SHARED, STEPS, UNREAD, Fold, fold_tree
+from graphviz_ad._internal.graph.fold_tree import (
+    CHAIN,
+    DATA,
+    NODE,
+    REPEAT,
+    ROUND,
+    SHARED,
+    STEPS,
+    UNREAD,
+    Fold,
+    fold_tree,
+)
 from graphviz_ad._internal.graph.folding import LEVEL, collapse_modules, folded_module
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node
 from graphviz_ad._internal.graph.layer_facts import layer_facts
@@ -204,7 +215,7 @@ def title_of(graph: Graph, fold: Fold) -> str:
     if fold.kind == DATA:
         return said_of_data(graph, fold)
     if fold.kind == SHARED:
-        what = "parameters" if any(graph.nodes[key].kind == "leaf" for key in fold.keys()) else "tensors"
+        what = "parameters" if any(graph.nodes[leaf.key].kind == "leaf" for leaf in fold.leaves()) else "tensors"
         return f"{what} of {fold.name}" if fold.name else what
     if fold.kind == UNREAD:
         return "what nothing reads"

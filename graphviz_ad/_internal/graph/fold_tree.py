@@ -116,7 +116,7 @@ class Idle:
 
     def admits(self, after: int) -> bool:
         """Whether what has to come after a place can be a part of it."""
-        return self.place > after or self.place == after and bool(self.parts)
+        return self.place > after or (self.place == after and bool(self.parts))
 
 
 def is_of_sources(part: str | Open) -> bool:
@@ -375,8 +375,7 @@ class Building:
         made = self.opened(Scope(DATA, -1, "data", ()), around)
         made.parts = [part for part in around.parts if named(part) in parts or named(part) in own]
         before, behind = (
-            [part for part in some if named(part) not in moved]
-            for some in (around.parts[:place], around.parts[place:])
+            [part for part in some if named(part) not in moved] for some in (around.parts[:place], around.parts[place:])
         )
         around.parts = [*before, *late, made, *behind]
         for part in made.parts:
