@@ -47,7 +47,7 @@ MOST_ON_A_SLIDE = 40  # nodes; more can never be read there
 # of a graph that is too large to be drawn as it stands: how many boxes of it are tried
 FEWER = {f"at most {boxes} boxes": boxes for boxes in (32, 24, 20, 16, 13, 10)}
 DENSE = 9.0, 10.8  # points: the smallest and the usual letters of such a graph, where those of its place are larger
-WIDEST, TALLEST = 3.0, 2.0  # sides of a picture, one to the other
+WIDEST, TALLEST, LONGEST = 3.0, 2.0, 4.0  # sides of a picture, one to the other
 WHOLE_VIEW, MOST_WRAPPED = 2000.0, 3000  # points of a side; boxes
 MUCH = 1.5  # times as large letters, for which frames of modules are left out
 LEGIBLE = 0.6  # scale on a slide; below it, a picture is looked at on its own
@@ -345,8 +345,10 @@ def is_in_shape(scene: Scene) -> bool:
 
 
 def squareness(size: Point) -> float:
-    """How well a picture of some size fills a screen."""
-    return min(SLIDE.width / max(size[0], 1.0), SLIDE.height / max(size[1], 1.0))
+    """How well a picture of some size fills a screen; one that is too long to be scrolled through, much less."""
+    width, height = max(size[0], 1.0), max(size[1], 1.0)
+    ratio = max(width / height, height / width)
+    return min(SLIDE.width / width, SLIDE.height / height) * min((LONGEST / ratio) ** 2, 1.0)
 
 
 def too_wide(scene: Scene) -> bool:
