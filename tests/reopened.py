@@ -154,6 +154,67 @@ def as_json(path: Path) -> str:
     return path.read_text("ascii")
 
 
+def as_gexf(path: Path) -> str:
+    """The graph that networkx reads."""
+    assert networkx.read_gexf(path).number_of_nodes() > 0
+    words = as_xml(path)
+    texts = [text for element in ElementTree.parse(path).iter() for text in element.attrib.values()]
+    return " ".join([words, *texts])
+
+
+def as_cytoscape(path: Path) -> str:
+    """Strict JSON, with edges between nodes that there are."""
+    found = json.loads(as_json(path))
+    nodes = [node["data"]["id"] for node in found["elements"]["nodes"]]
+    assert len(nodes) == len(set(nodes))
+    assert all({edge["data"][end] for end in ("source", "target")} <= {*nodes} for edge in found["elements"]["edges"])
+    return str(found)
+
+
+def as_model_explorer(path: Path) -> str:
+    """The fields that Model Explorer names, all texts, with edges between nodes that there are."""
+    found = json.loads(as_json(path))
+    (graph,) = found["graphs"]
+    nodes = {node["id"]: node for node in graph["nodes"]}
+    assert len(nodes) == len(graph["nodes"])
+    for node in nodes.values():
+        assert all(isinstance(node[name], str) for name in ("id", "label", "namespace"))
+        assert all(isinstance(text, str) for pair in node["attrs"] for text in (pair["key"], pair["value"]))
+        for edge in node["incomingEdges"]:
+            assert int(edge["sourceNodeOutputId"]) <= len(nodes[edge["sourceNodeId"]]["outputsMetadata"]) + 8
+    return str(found)
+
+
+def as_netron(path: Path) -> str:
+    """What Netron's reader of messages asks for: a signature at the begin, arguments that are places of values."""
+    text = as_json(path)
+    assert re.match(r'^{\s*"signature":\s*"netron:', text[:64])
+    (module,) = json.loads(text)["modules"]
+    arguments = [*module["inputs"], *module["outputs"]]
+    arguments += [each for node in module["nodes"] for each in (*node["inputs"], *node["outputs"])]
+    assert all(0 <= place < len(module["values"]) for each in arguments for place in each["value"])
+    assert all(isinstance(node["type"]["name"], str) for node in module["nodes"])
+    return text
+
+
+MERMAID_TEXT = r'"(?:[^"#`&<>{}]|#\d+;|<br/>)*"'
+MERMAID_LINE = re.compile(
+    rf"flowchart (?:LR|TB)|  n\d+(?:\[{MERMAID_TEXT}\]|\(\[{MERMAID_TEXT}\]\))"
+    rf"|  n\d+ -\.?->(?:\|{MERMAID_TEXT}\|)? n\d+"
+)
+
+
+def as_mermaid(path: Path) -> str:
+    """A flowchart, of which each line is of a form that Mermaid's grammar has; no parser of it is in Python."""
+    text = as_text(path)
+    lines = text.rstrip("\n").split("\n")
+    assert all(MERMAID_LINE.fullmatch(line) for line in lines), [x for x in lines if not MERMAID_LINE.fullmatch(x)]
+    declared = {line.split("[")[0].rstrip("(").strip() for line in lines[1:] if '["' in line}
+    arrows = [re.findall(r"n\d+", re.sub(MERMAID_TEXT, "", line)) for line in lines[1:] if "->" in line]
+    assert all({*ends} <= declared for ends in arrows if len(ends) == 2)
+    return text
+
+
 def as_graphml(path: Path) -> str:
     """The graph that networkx reads."""
     found = networkx.read_graphml(path, force_multigraph=True)
@@ -235,6 +296,11 @@ STILL_READERS: Mapping[str, Reader] = dict.fromkeys(STILLS, as_something) | {
     ".html": as_html,
     ".json": as_json,
     ".graphml": as_graphml,
+    ".gexf": as_gexf,
+    ".cyjs": as_cytoscape,
+    ".explorer.json": as_model_explorer,
+    ".netron.json": as_netron,
+    ".mmd": as_mermaid,
     ".tikz": as_tex,
     ".pgf": as_tex,
 }

@@ -26,7 +26,8 @@ from torch import Tensor
 from torch.utils import _pytree as pytree
 
 import graphviz_ad as gad
-from graphviz_ad._internal.output.format_table import FILMS, GRAPHS, STILLS
+from graphviz_ad._internal.cli.targets import SAVED
+from graphviz_ad._internal.output.format_table import FILMS, STILLS
 
 WHOLE = bool(int(os.environ.get("FUZZ", "0")))
 BY_PIXELS = {".gif", ".mp4", ".webm", ".webp", ".png"}
@@ -157,7 +158,7 @@ def test_its_files_are_whole(name: str, graph: gad.Graph, tmp_path: Path) -> Non
         film = graph.animate(steps="module", layout="layered")
         film = replace(film, film=replace(film.film, steps=(*film.film.steps[:2], *film.film.steps[-1:])))
         FILM_READERS[suffix](film.save(tmp_path / f"f{suffix}", **scaled(suffix)))
-    for suffix in turn(GRAPHS, name, 4, 2):
+    for suffix in turn(SAVED, name, 4, 2):
         loaded = gad.Graph.load(graph.save(tmp_path / f"g{suffix}"))
         assert (loaded.node_list, loaded.edges, loaded.notices) == (graph.node_list, graph.edges, graph.notices)
 

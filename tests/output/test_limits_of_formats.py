@@ -5,12 +5,15 @@ is returned.
 from __future__ import annotations
 
 import itertools
+import json
 import math
+import re
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+import networkx
 import pytest
 from needed_tools import needs_package
 from PIL import Image
@@ -21,7 +24,8 @@ from small_programs import graph
 
 from graphviz_ad._internal.api.api import Animation, Frame, Picture
 from graphviz_ad._internal.base.errors import GraphvizADWarning, SaveError, UnknownNameError
-from graphviz_ad._internal.base.visible_text import whole_text
+from graphviz_ad._internal.base.visible_text import visible, whole_text
+from graphviz_ad._internal.graph.graph import Edge, Graph, Node, Port
 from graphviz_ad._internal.output import formats
 from graphviz_ad._internal.output.format_table import FILMS, FRAMES, STILLS, WHOLE_SET
 from graphviz_ad._internal.renderers.images.matplotlib_canvas import MOST_PIXELS_A_SIDE, MOST_PIXELS_READ, most_scale
@@ -105,7 +109,9 @@ def test_a_page_larger_than_a_pdf_can_have_is_counted_in_larger_units(width: int
     assert "words" in page.extract_text()
 
 
-@pytest.mark.parametrize(("width", "height"), [(1, 60_000_000), (70_000, 3), (40_000, 40_000), (860, 36_526)])
+@pytest.mark.parametrize(
+    ("width", "height"), [(1, 60_000_000), (70_000, 3), (40_000, 40_000), (860, 36_526), (8_995, 30_172)]
+)
 def test_the_most_pixels_a_point_are_just_as_many_as_can_be_drawn(width: int, height: int) -> None:
     scale = most_scale(Canvas(width, height, ()))
     columns, rows = math.ceil(width * scale), math.ceil(height * scale)
@@ -123,6 +129,61 @@ def test_a_picture_too_large_for_its_pixels_has_fewer_and_says_so(tmp_path: Path
         path = wide.save(tmp_path / "p.png")
     with Image.open(path) as image:
         assert image.size == (MOST_PIXELS_A_SIDE - 1, 3)
+
+
+def test_a_long_picture_of_a_training_run_is_drawn_with_fewer_pixels(tmp_path: Path) -> None:
+    long = Frame(Canvas(8_995, 30_172, (), background="paper"), LIGHT, 2.0)
+    with pytest.warns(GraphvizADWarning, match=r"8995 x 30172 points is too large for 2 pixels a point: it has 0\.5"):
+        path = long.save(tmp_path / "p.png")
+    assert path is not None
+    with Image.open(path) as image:
+        assert image.height / image.width == pytest.approx(30_172 / 8_995, rel=1e-3)
+
+
+# --- other tools
+
+HOSTILE = (
+    '"];n0-->n1',
+    "#quot;`**b**`",
+    "</node>&lt;",
+    "end",
+    "a/b\\n",
+    "%%{init}%%",
+    "\ud800\x00",
+    "__proto__",
+    "<br/>",
+)
+
+
+def labels_in(suffix: str, path: Path) -> list[str]:
+    """What nodes are called in a file, as a reader of that format has it."""
+    if suffix == ".gexf":
+        return [node["label"] for _, node in networkx.read_gexf(path).nodes(data=True)]
+    if suffix == ".mmd":
+        texts = re.findall(r'^  n\d+\(?\["(.*?)(?:<br/>|")', path.read_text("utf-8"), re.MULTILINE)
+        return [re.sub(r"#(\d+);", lambda found: chr(int(found[1])), text) for text in texts]
+    found = json.loads(path.read_text("ascii"))
+    if suffix == ".cyjs":
+        return [node["data"]["name"] for node in found["elements"]["nodes"]]
+    if suffix == ".explorer.json":
+        return [node["label"] for node in found["graphs"][0]["nodes"]]
+    return [value["name"] for value in found["modules"][0]["values"]]
+
+
+@pytest.mark.parametrize("suffix", [".gexf", ".cyjs", ".explorer.json", ".netron.json", ".mmd"])
+def test_other_tools_find_names_as_they_are_shown(suffix: str, tmp_path: Path) -> None:
+    names = (*HOSTILE, "kept")
+    nodes = tuple(
+        Node(f"n{i}", "data", name=name, ports=(Port(shape=()),))
+        if name != "kept"
+        else Node(f"n{i}", "op", op="cat", name=name)
+        for i, name in enumerate(names)
+    )
+    edges = tuple(Edge(node.key, nodes[-1].key, i) for i, node in enumerate(nodes[:-1]))
+    path = Graph(nodes, edges).plot(layout="layered").save(tmp_path / f"g{suffix}")
+    assert path is not None
+    STILL_READERS[suffix](path)
+    assert labels_in(suffix, path) == [visible(name) for name in names]
 
 
 # --- files

@@ -21,7 +21,8 @@ from reopened import FILM_READERS, STILL_READERS
 
 import graphviz_ad as gad
 from graphviz_ad._internal.base.visible_text import visible
-from graphviz_ad._internal.output.format_table import FILMS, GRAPHS, STILLS, WHOLE_SET
+from graphviz_ad._internal.cli.targets import SAVED
+from graphviz_ad._internal.output.format_table import FILMS, STILLS, WHOLE_SET
 
 WHOLE = bool(int(os.environ.get("FUZZ", "0")))
 SMALL = {".gif": 0.1, ".mp4": 0.1, ".webm": 0.1, ".webp": 0.1, ".png": 0.1}  # what costs by the pixel
@@ -97,7 +98,7 @@ def test_a_set_of_a_real_module_is_whole(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", MODULES)
 def test_a_saved_graph_of_a_real_module_is_that_graph(name: str, tmp_path: Path) -> None:
     graph = traced(name)
-    for suffix in GRAPHS:
+    for suffix in SAVED:
         path = graph.save(tmp_path / f"g{suffix}")
         STILL_READERS[suffix](path)
         loaded = gad.Graph.load(path)

@@ -18,7 +18,7 @@ from small_programs import film, graph, picture
 
 import graphviz_ad as gad
 from graphviz_ad._internal.base.errors import GraphvizADWarning, OptionError, UnknownNameError
-from graphviz_ad._internal.output.format_table import STILLS
+from graphviz_ad._internal.output.format_table import GRAPHS, STILLS
 from graphviz_ad._internal.scene.canvas import Label
 from graphviz_ad._internal.scene.contrast import contrast_ratio, faint_pairs
 from graphviz_ad._internal.scene.themes import role_named
@@ -153,7 +153,7 @@ def test_a_file_that_is_not_there_is_said() -> None:
 CREAM = gad.themes["light"].with_(op="#FFFDF0", font="Source Sans")
 
 
-@pytest.mark.parametrize("suffix", [suffix for suffix in STILLS if suffix not in (".json", ".graphml")])
+@pytest.mark.parametrize("suffix", [suffix for suffix in STILLS if suffix not in (*GRAPHS, ".mmd")])
 def test_a_theme_of_ones_own_is_drawn_in_each_format(suffix: str) -> None:
     file, plain = io.BytesIO(), io.BytesIO()
     with warnings.catch_warnings():

@@ -34,10 +34,11 @@ from graphviz_ad._internal.maths.detail_levels import CALLS, LEVELS, LINES, MODU
 from graphviz_ad._internal.maths.number_format import written_with
 from graphviz_ad._internal.output.call_options import PlotOptions, asked_about, smallest_letters
 from graphviz_ad._internal.scene.annotations import with_failure, with_remarks
+from graphviz_ad._internal.scene.bundles import bundled
 from graphviz_ad._internal.scene.leaf_copies import inline_constants, without_boxes
 from graphviz_ad._internal.scene.overlay import with_overlay
 from graphviz_ad._internal.scene.picture_options import AUTO, DIRECTIONS, Look
-from graphviz_ad._internal.scene.place import SLIDE, Place, Size, place_of
+from graphviz_ad._internal.scene.place import SLIDE, TWO_SCREENS, Place, Size, place_of
 from graphviz_ad._internal.scene.scene import Point, Scene
 from graphviz_ad._internal.scene.scene_building import build_scene, slimmer
 from graphviz_ad._internal.scene.words.describe import Options, words_of_graph
@@ -47,7 +48,7 @@ MOST_ON_A_SLIDE = 40  # nodes; more can never be read there
 # of a graph that is too large to be drawn as it stands: how many boxes of it are tried
 FEWER = {f"at most {boxes} boxes": boxes for boxes in (32, 24, 20, 16, 13, 10)}
 DENSE = 9.0, 10.8  # points: the smallest and the usual letters of such a graph, where those of its place are larger
-WIDEST, TALLEST = 3.0, 2.0  # sides of a picture, one to the other
+WIDEST, TALLEST, LONGEST = 3.0, 2.0, 4.0  # sides of a picture, one to the other
 WHOLE_VIEW, MOST_WRAPPED = 2000.0, 3000  # points of a side; boxes
 MOST_OPENED = 8  # boxes of which a page has a picture of what is in them
 MUCH = 1.5  # times as large letters, for which frames of modules are left out
@@ -101,6 +102,8 @@ class Subject:
             scene = with_remarks(scene, self.remarks)
             scene = with_paths(scene, self.explained) if self.explained is not None else scene
             scene = with_tangents(scene, words, self.forward) if self.forward is not None else scene
+            plain = self.is_part and self.explained is None and self.forward is None
+            scene = bundled(scene, self.graph) if plain else scene
         scene = with_overlay(scene, self.graph, asked.overlay)
         if asked.constants == "inline":
             scene = without_boxes(scene, inline_constants(words))
@@ -203,10 +206,13 @@ def still(graph: Graph, look: Look, asked: PlotOptions, remarks: Remarks, room: 
     """The picture that was asked for; ``room``: where it will be seen, if that is known."""
     least = smallest_letters(asked.font) or look.theme.letters
     place, seen = place_of(asked.fit, least), SLIDE if room is None else SLIDE.shaped_as(room)
+    levels = Levels(graph, look, asked, remarks)
     if place is None and not look.theme.for_slides:
+        if levels.is_folded and levels.are_chosen and asked.layout == "auto":
+            found = planned(levels, TWO_SCREENS.with_letters(least))
+            return Still(found.graph, found.scene)
         return whole(subject(graph, look, asked, remarks), seen)
     place = place or seen.with_letters(least)
-    levels = Levels(graph, look, asked, remarks)
     return planned(levels, dense(place) if levels.is_folded and least is None else place)
 
 
@@ -229,17 +235,22 @@ class Levels:
     @cached_property
     def names(self) -> Sequence[str]:
         """The levels, from the finest; one where it was chosen, or where modules are to be folded anyway."""
-        look = self.look
-        if look.detail != AUTO or look.depth is not None or look.boxes is not None or look.focus:
-            return (look.detail,)
+        if not self.are_chosen:
+            return (self.look.detail,)
         if not self.is_folded:
             return tuple(LEVELS)
         counts = {OPERATIONS: BOXES, **FEWER}
         for name in (LINES, CALLS):  # worth a look where nothing of them would have to be folded
-            level = replace(look, detail=name).unfolded(self.graph, steps=True, needed=self.needed)
+            level = replace(self.look, detail=name).unfolded(self.graph, steps=True, needed=self.needed)
             if not is_too_large(level):
                 counts[name] = len(level.node_list)
         return (*sorted(counts, key=lambda name: -counts[name]), MODULES)
+
+    @property
+    def are_chosen(self) -> bool:
+        """Whether it is left open how much of the graph is shown."""
+        look = self.look
+        return look.detail == AUTO and look.depth is None and look.boxes is None and not look.focus
 
     @cached_property
     def is_folded(self) -> bool:
@@ -358,8 +369,10 @@ def is_in_shape(scene: Scene) -> bool:
 
 
 def squareness(size: Point) -> float:
-    """How well a picture of some size fills a screen."""
-    return min(SLIDE.width / max(size[0], 1.0), SLIDE.height / max(size[1], 1.0))
+    """How well a picture of some size fills a screen; one that is too long to be scrolled through, much less."""
+    width, height = max(size[0], 1.0), max(size[1], 1.0)
+    ratio = max(width / height, height / width)
+    return min(SLIDE.width / width, SLIDE.height / height) * min((LONGEST / ratio) ** 2, 1.0)
 
 
 def too_wide(scene: Scene) -> bool:

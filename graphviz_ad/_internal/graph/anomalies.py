@@ -24,7 +24,17 @@ def anomalous(graph: Graph) -> list[str]:
         for node in graph.node_list
         if node.raised or (nonfinite_from_here(graph, node) and matters(graph, node))
     ]
-    return first or [node.key for node in graph.node_list if lost_gradient(graph, node)]
+    return first or [node.key for node in graph.node_list if lost_gradient(graph, node) and is_last(graph, node)]
+
+
+def is_last(graph: Graph, node: Node) -> bool:
+    """Whether a gradient should come to this value of a parameter, rather than to a later one; of what is recorded for
+    several passes, parameters are also read to be copied or averaged.
+    """
+    heads = [graph.nodes[edge.head] for edge in graph.out_edges(node.key)]
+    if any(head.kind == "leaf" or head.is_step for head in heads):
+        return False
+    return len(graph.passes) < 2 or any(head.requires_grad for head in heads)
 
 
 def nonfinite_from_here(graph: Graph, node: Node) -> bool:
@@ -95,6 +105,15 @@ def norm_of(graph: Graph, keys: Sequence[str]) -> float | None:
     grads = [node.ports[0].grad for node in leaves] if leaves else [last_gradient(graph, keys)]
     norms = [grad.norm for grad in grads if grad is not None and grad.norm is not None]
     return float(np.sqrt(np.sum(np.square(norms)))) if norms else None
+
+
+def norm_of_step(graph: Graph, keys: Sequence[str]) -> float | None:
+    """How large the gradients together are that an optimizer was given; None where nobody knows."""
+    steps = [edge.tail for key in keys if graph.nodes[key].is_step for edge in graph.in_edges(key)]
+    given = [graph.nodes[key] for key in dict.fromkeys(steps) if graph.nodes[key].kind == "data"]
+    norms = [node.ports[0].value.norm for node in given if node.ports[0].value is not None]
+    known = [norm for norm in norms if norm is not None]
+    return float(np.sqrt(np.sum(np.square(known)))) if known and len(known) == len(given) else None
 
 
 def last_gradient(graph: Graph, keys: Sequence[str]) -> Snapshot | None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Container, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Annotated
 
-from graphviz_ad._internal.graph.anomalies import anomalous, has_nonfinite, norm_of, odd_ones
+from graphviz_ad._internal.graph.anomalies import anomalous, has_nonfinite, norm_of, norm_of_step, odd_ones
 from graphviz_ad._internal.graph.box_contents import parts_of
 from graphviz_ad._internal.graph.contraction import Ports, contract, renumbered
 from graphviz_ad._internal.graph.fold_cut import Wish, cut_of, places_of
@@ -20,6 +20,7 @@ from graphviz_ad._internal.graph.fold_tree import (
     NODE,
     REPEAT,
     ROUND,
+    SHARED,
     STEPS,
     UNREAD,
     Fold,
@@ -50,7 +51,7 @@ def fold_to_boxes(
 ) -> Graph:
     """A graph that is too big to be read, or is to be opened somewhere, with parts of it as one node each."""
     if not focus and not is_too_large(graph, boxes or MOST_UNFOLDED):
-        return graph
+        return with_strips(graph)
     tree = fold_tree(graph)
     wrong = places_of(tree, anomalous(graph)) if anomalies or AUTO in focus else ()
     alone = (*wrong, *(odd_places(graph, tree) if anomalies or AUTO in focus else ()))
@@ -58,6 +59,27 @@ def fold_to_boxes(
     near = tuple(sorted(alone)) if AUTO in focus else ()
     wish = Wish(boxes or BOXES, named, tuple(expand), alone, near)
     return with_folds(graph, cut_of(tree, wish))
+
+
+def with_strips(graph: Graph) -> Graph:
+    """The graph with the steps of each call of an optimizer as one node, where there are many."""
+    if sum(node.is_step for node in graph.node_list) < MANY_STEPS:
+        return graph
+    found: list[Fold] = []
+    waiting = [fold_tree(graph)]
+    while waiting:
+        fold = waiting.pop()
+        if fold.children and not is_of_steps(fold):
+            waiting += reversed(fold.children)
+        else:
+            found.append(fold)
+    return with_folds(graph, found)
+
+
+def is_of_steps(fold: Fold) -> bool:
+    """Whether a fold is steps of one call of an optimizer, or of the same call again."""
+    one = fold.children[0] if fold.kind == REPEAT else fold
+    return one.kind == STEPS
 
 
 def fold_to_size(graph: Graph, depth: Annotated[int | None, LEVEL] = None) -> Graph:
@@ -88,17 +110,38 @@ def odd_places(graph: Graph, tree: Fold) -> list[int]:
 
 def with_folds(graph: Graph, shown: Sequence[Fold]) -> Graph:
     """The graph with each of these folds as one node."""
-    folds = {fold.keys()[-1]: fold for fold in shown if fold.kind != NODE}
-    if not folds:
+    if all(fold.kind == NODE for fold in shown):
         return graph
-    groups = {key: [graph.nodes[each] for each in [*fold.keys()]] for key, fold in folds.items()}
-    owner = {node.key: key for key, nodes in groups.items() for node in nodes}
-    result = contract(graph, groups, owner, partial(box_of_fold, folds))
-    result = with_buses(result, groups)
-    hidden = sum(len(nodes) for nodes in groups.values()) - len(groups)
-    names = [result.nodes[key].op or key for key in groups]
+    result = with_boxes(graph, shown)
+    folded = [fold for fold in shown if fold.kind != NODE]
+    hidden = sum(fold.size for fold in folded) - len(folded)
+    names = [result.nodes[fold.keys()[-1]].op or fold.keys()[-1] for fold in folded]
     whole = notice_of_all(graph)
     return renumbered(result).saying(notice("parts folded", names, inside=hidden), *([whole] if whole else []))
+
+
+def with_boxes(graph: Graph, shown: Sequence[Fold]) -> Graph:
+    """The same; each box has the key of the last node in it."""
+    folds = {fold.keys()[-1]: fold for fold in shown if fold.kind != NODE}
+    groups = {key: [graph.nodes[each] for each in [*fold.keys()]] for key, fold in folds.items()}
+    owner = {node.key: key for key, nodes in groups.items() for node in nodes}
+    graph = without_reads_of_steps(graph, {key for key, fold in folds.items() if fold.operations}, owner)
+    return with_buses(contract(graph, groups, owner, partial(box_of_fold, folds)), groups)
+
+
+def without_reads_of_steps(graph: Graph, computing: Container[str], owner: Mapping[str, str]) -> Graph:
+    """The graph in which an optimizer reads no parameters that stand inside of a box of what is computed with them:
+    they are no results of that box.
+    """
+    edges = [edge for edge in graph.edges if not is_hidden_read(graph, edge, computing, owner)]
+    return graph if len(edges) == len(graph.edges) else replace(graph, edges=tuple(edges))
+
+
+def is_hidden_read(graph: Graph, edge: Edge, computing: Container[str], owner: Mapping[str, str]) -> bool:
+    """Whether a step reads a parameter here that is inside of another box."""
+    home = owner.get(edge.tail)
+    elsewhere = home in computing and home != owner.get(edge.head)
+    return elsewhere and graph.nodes[edge.tail].kind == "leaf" and graph.nodes[edge.head].is_step
 
 
 def notice_of_all(graph: Graph) -> Notice | None:
@@ -159,7 +202,7 @@ def box_of_fold(
         else node.parts,
         statement=next((m.statement for m in members if m.statement is not None), None) if fold.kind == LINE else None,
     )
-    if fold.kind == STEPS:  # what they make of parameters begins anew
+    if is_of_steps(fold) or (fold.operations and not fold.lives):  # what they make of parameters begins anew
         node = replace(node, requires_grad=False)
     return node, edges
 
@@ -167,7 +210,7 @@ def box_of_fold(
 def class_of(graph: Graph, fold: Fold) -> str | None:
     """The class of the module that a fold is, or that is repeated in it."""
     named = fold.loop.children[0] if fold.loop is not None and fold.kind != MODULE else fold
-    if named.kind == STEPS:
+    if is_of_steps(fold):
         return named.called
     if named.kind != MODULE:
         return None
@@ -216,7 +259,10 @@ def title_of(graph: Graph, fold: Fold) -> str:
     if fold.kind == FUNCTION:
         return f"{fold.name}()"
     if fold.kind == DATA:
-        return "prepared data"
+        return said_of_data(graph, fold)
+    if fold.kind == SHARED:
+        what = "parameters" if any(graph.nodes[leaf.key].kind == "leaf" for leaf in fold.leaves()) else "tensors"
+        return f"{what} of {fold.name}" if fold.name else what
     if fold.kind == UNREAD:
         return f"unread: {', '.join(leaf.name for leaf in fold.leaves())}"
     if fold.kind == LINE:
@@ -224,6 +270,16 @@ def title_of(graph: Graph, fold: Fold) -> str:
     if fold.kind in (CHAIN, ROUND):
         return said_of_operations(graph, fold)
     return fold.name
+
+
+def said_of_data(graph: Graph, fold: Fold) -> str:
+    """What stands on what takes no gradient: that data is prepared, or, of results and steps, its last result."""
+    keys = {*fold.keys()}
+    needs = [graph.nodes[edge.tail] for key in keys for edge in graph.in_edges(key) if edge.tail not in keys]
+    if not any(node.is_step or (node.op is not None and node.requires_grad) for node in needs):
+        return "prepared data"
+    results = [node.name for node in map(graph.nodes.__getitem__, fold.keys()) if node.op is not None and node.name]
+    return f"{results[-1]}, without gradient" if results else "without gradient"
 
 
 def title_of_copies(graph: Graph, first: Fold, last: Fold) -> str:
@@ -258,15 +314,24 @@ def said_of_operations(graph: Graph, fold: Fold) -> str:
     if fold.kind == CHAIN and parts:
         return f"{parts[0]} … {parts[-1]}" if len(parts) > 1 else f"{parts[0]}, …"
     named = [node.name for node in nodes if node.op is not None and node.name]
+    whole = [part for part in fold.children if part.operations]
+    if fold.kind == ROUND and len(whole) <= MOST_CALLS and all(is_of_module(graph, part) for part in whole):
+        return ", ".join(title_of(graph, part).rpartition(".")[2] for part in whole)
     if named:
         return named[-1] if len(dict.fromkeys(named)) == 1 or fold.kind == LINE else f"{named[0]} … {named[-1]}"
     often = [name if count == 1 else f"{count} × {name}" for name, count in counts.most_common(3)]
     return ", ".join(often) + (", …" if len(counts) > 3 else "") or "numbers"
 
 
+def is_of_module(graph: Graph, fold: Fold) -> bool:
+    """Whether a fold is all that a module computed."""
+    return fold.kind == MODULE or (fold.kind == NODE and fold.name in graph.nodes[fold.key].module)
+
+
 def copies_in(graph: Graph, fold: Fold) -> Copies:
     """How often a repeat is there, and how its copies differ."""
-    norms = tuple([norm_of(graph, copy.keys()) for copy in fold.children])
+    measure = norm_of_step if is_of_steps(fold) else norm_of
+    norms = tuple([measure(graph, copy.keys()) for copy in fold.children])
     known = {norm: i for i, norm in reversed(list(enumerate(norms))) if norm is not None and math.isfinite(norm)}
     names = [copy.name for copy in fold.children]
     numbered_names = len(set(names)) == len(names)

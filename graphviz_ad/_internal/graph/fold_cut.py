@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 
 from graphviz_ad._internal.base.errors import UnknownNameError
 from graphviz_ad._internal.graph.fold_scopes import MODULE
-from graphviz_ad._internal.graph.fold_tree import CHAIN, DATA, NODE, REPEAT, STEPS, UNREAD, Fold
+from graphviz_ad._internal.graph.fold_tree import CHAIN, DATA, NODE, REPEAT, SHARED, STEPS, UNREAD, Fold
 
 MOST_COPIES = 12  # of what is repeated, that are shown one by one unasked
 WORTH_OPENING = 3  # operations of a copy of which one is shown for all
@@ -132,7 +132,7 @@ class Cutting:
             return ANOMALOUS
         if self.asked:
             return USUAL if self.is_within(fold, self.asked) else NEVER
-        if fold.kind in (DATA, STEPS, UNREAD) or (fold.operations < 2 and fold.kind != CHAIN) or not fold.lives:
+        if fold.kind in (DATA, STEPS, UNREAD, SHARED) or (fold.operations < 2 and fold.kind != CHAIN) or not fold.lives:
             return NEVER
         loop = fold.loop
         if fold.kind == REPEAT and not fold.structure:  # what is left between copies that were taken out
@@ -180,6 +180,8 @@ class Cutting:
         """What is seen in the place of a fold that is opened."""
         if fold.kind == REPEAT:
             return self.copies(fold)
+        if fold.kind == SHARED and not self.must(fold):
+            return in_runs(fold, {id(child) for child in fold.children if self.holds_alone(child)})
         return flattened(fold.children) if flat else list(fold.children)
 
     def copies(self, repeat: Fold) -> list[Fold]:
@@ -193,19 +195,23 @@ class Cutting:
             return list(repeat.children) if can else [first, *part_of_repeat(repeat, rest)]
         if len(repeat.children) <= MOST_COPIES and self.shown + len(repeat.children) <= self.wish.boxes:
             return list(repeat.children)
-        keep = {id(copy) for copy in chosen}
-        found: list[Fold] = []
-        run: list[Fold] = []
-        for copy in repeat.children:
-            if id(copy) in keep:
-                found += [*part_of_repeat(repeat, run), copy]
-                run = []
-            else:
-                run.append(copy)
-        return [*found, *part_of_repeat(repeat, run)]
+        return in_runs(repeat, {id(copy) for copy in chosen})
 
 
 FORCED, ANOMALOUS, USUAL, FOR_EXAMPLE, NEVER = range(5)
+
+
+def in_runs(fold: Fold, keep: Collection[int]) -> list[Fold]:
+    """The children of a fold that are to be seen alone, and those between them together."""
+    found: list[Fold] = []
+    run: list[Fold] = []
+    for child in fold.children:
+        if id(child) in keep:
+            found += [*part_of_repeat(fold, run), child]
+            run = []
+        else:
+            run.append(child)
+    return [*found, *part_of_repeat(fold, run)]
 
 
 def part_of_repeat(repeat: Fold, copies: Sequence[Fold]) -> list[Fold]:

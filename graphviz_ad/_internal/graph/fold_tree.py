@@ -6,19 +6,21 @@ after what it reads, so that whatever stands below one fold can be one node and 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 from graphviz_ad._internal.graph.fold_repeats import repeats_in
 from graphviz_ad._internal.graph.fold_scopes import FUNCTION, LINE, MODULE, Scope, is_source, scopes_of
+from graphviz_ad._internal.graph.folding import common_path
 from graphviz_ad._internal.graph.graph import Graph, Node
 
-PROGRAM, DATA, STEPS, UNREAD = "program", "data", "steps", "unread"
+PROGRAM, DATA, STEPS, UNREAD, SHARED = "program", "data", "steps", "unread", "shared"
 REPEAT, ROUND, CHAIN, NODE = "repeat", "round", "chain", "node"
-KINDS = (PROGRAM, MODULE, FUNCTION, LINE, DATA, STEPS, UNREAD, REPEAT, ROUND, CHAIN, NODE)
+KINDS = (PROGRAM, MODULE, FUNCTION, LINE, DATA, STEPS, UNREAD, SHARED, REPEAT, ROUND, CHAIN, NODE)
 MOST_ABREAST = 8  # children of a fold; of more, neighbours are put together
 MOST_UNREAD = 2  # parameters that nothing reads, and that are in no module that ran, one by one
+MOST_SHARED = 4  # parameters that the same parts of a fold read, one by one
 LOOP = 3  # as often a line has to come up for what it prepares to be a part of a loop
 
 
@@ -102,6 +104,31 @@ class Open:
     learns: bool = False  # a step of an optimizer is in it
 
 
+@dataclass(slots=True)
+class Idle:
+    """Parts of a fold that take no gradient and can stand together at one place; ``is_data``: they need nothing that
+    the rest of it computes.
+    """
+
+    place: int
+    is_data: bool
+    parts: dict[str | int, None] = field(default_factory=dict)
+
+    def admits(self, after: int) -> bool:
+        """Whether what has to come after a place can be a part of it."""
+        return self.place > after or (self.place == after and bool(self.parts))
+
+
+def is_of_sources(part: str | Open) -> bool:
+    """Whether a part is a fold of parameters alone."""
+    return isinstance(part, Open) and part.scope.kind in (SHARED, UNREAD)
+
+
+def named(part: str | Open | None) -> str | int:
+    """A part of a fold as a key of dicts."""
+    return part if isinstance(part, str) else id(part)
+
+
 def fold_tree(graph: Graph) -> Fold:
     """The folds of a graph."""
     return Building(graph).tree()
@@ -116,6 +143,7 @@ class Building:
         self.folds = [self.root]  # what is around comes first
         self.home: dict[str, Open] = {}
         self.structures: dict[object, int] = {}
+        self.for_steps = self.only_for_steps()
 
     def tree(self) -> Fold:
         """All passes, one after the other."""
@@ -138,6 +166,22 @@ class Building:
         stepped = node.kind == "leaf" and any(self.graph.nodes[edge.tail].is_step for edge in edges)
         return is_source(self.graph, node) or (stepped and bool(self.graph.out_edges(node.key)))
 
+    def only_for_steps(self) -> set[str]:
+        """The nodes without a gradient that optimizers alone read: gradients, parameters, what clips and scales."""
+        found: set[str] = set()
+        for node in reversed(self.graph.node_list):
+            edges = self.graph.out_edges(node.key)
+            heads = [self.graph.nodes[edge.head] for edge in edges]
+            idle = is_source(self.graph, node) or not (is_live(node) or node.is_step or node.kind == "leaf")
+            kept = any(port.is_output for port in node.ports)
+            if idle and heads and not kept and all(self.is_for_step(head, found) for head in heads):
+                found.add(node.key)
+        return found
+
+    def is_for_step(self, node: Node, found: Container[str]) -> bool:
+        """Whether a node is a step, what one makes of a parameter, or one of those that only these read."""
+        return node.is_step or node.key in found or self.waits_for_reader(node)
+
     def opened(self, scope: Scope, parent: Open) -> Open:
         """A new fold within another."""
         made = Open(scope, parent, parent.depth + 1)
@@ -159,8 +203,8 @@ class Building:
             path[-1].parts.append(node.key)
             self.home[node.key] = path[-1]
             for around in path:
-                around.lives |= node.requires_grad
-                around.learns |= node.is_step
+                around.lives |= is_live(node)
+                around.learns |= node.is_step or node.key in self.for_steps
 
     def place_sources(self) -> None:
         """Each parameter and number in the innermost fold that has all that reads it, before its first reader; what
@@ -171,21 +215,80 @@ class Building:
         for node in self.graph.node_list:
             if node.key in self.home:
                 continue
-            readers = [key for key in dict.fromkeys(e.head for e in self.graph.out_edges(node.key)) if key in timed]
+            readers = self.timed_readers(node, timed)
             if not readers:
                 unread.append(node.key)
                 continue
             around = self.root if is_given(node) else self.around_all(readers)
             self.home[node.key] = around
             first = self.part_within(around, readers[0])
-            before.setdefault((id(around), first if isinstance(first, str) else id(first)), []).append(node.key)
-        for around in self.folds:
+            before.setdefault((id(around), named(first)), []).append(node.key)
+        for around in list(self.folds):
             around.parts = [
                 each
                 for part in around.parts
-                for each in (*before.get((id(around), part if isinstance(part, str) else id(part)), ()), part)
+                for each in (*self.together(around, before.get((id(around), named(part)), ())), part)
             ]
+            ahead = {named(part) for part in around.parts if self.is_of_loop(around, part)}
+            if ahead:
+                around.parts.sort(key=lambda part: named(part) not in ahead)
         self.place_unread(unread)
+
+    def timed_readers(self, node: Node, timed: Container[str]) -> list[str]:
+        """The operations that read a node; of a parameter of which a step makes what is read later, that step, too."""
+        found: dict[str, None] = {}
+        for edge in self.graph.out_edges(node.key):
+            if edge.head in timed:
+                found[edge.head] = None
+            elif node.kind == "leaf":
+                steps = (other.tail for other in self.graph.in_edges(edge.head) if self.graph.nodes[other.tail].is_step)
+                found.update((key, None) for key in steps if key in timed)
+        return self.without_steps(list(found))
+
+    def without_steps(self, keys: list[str]) -> list[str]:
+        """Those that are no step of an optimizer, which changes what others have read; the steps, where there are no
+        others.
+        """
+        return [key for key in keys if key not in self.for_steps and not self.graph.nodes[key].is_step] or keys
+
+    def together(self, around: Open, keys: Sequence[str]) -> list[str | Open]:
+        """Sources that come before the same part of a fold, with many parameters that the same parts of it read as
+        one.
+        """
+        alike: dict[object, list[str]] = {}
+        for key in keys:
+            if is_tensor_of_module(self.graph.nodes[key]) and key not in self.for_steps:
+                what = self.graph.nodes[key].kind, frozenset(self.readers_within(around, key))
+                alike.setdefault(what, []).append(key)
+        many = {key: parts for parts in alike.values() if len(parts) > MOST_SHARED for key in parts}
+        found: list[str | Open] = []
+        for key in keys:
+            if key not in many:
+                found.append(key)
+            elif many[key][0] == key:
+                made = self.opened(Scope(SHARED, -1, self.module_of(many[key]), ()), around)
+                made.parts = [*many[key]]
+                self.home.update((each, made) for each in many[key])
+                found.append(made)
+        return found
+
+    def readers_within(self, around: Open, key: str) -> set[str | int]:
+        """The parts of a fold that read a source."""
+        heads = self.without_steps([edge.head for edge in self.graph.out_edges(key)])
+        return {named(self.part_within(around, head)) for head in heads}
+
+    def is_of_loop(self, around: Open, part: str | Open) -> bool:
+        """Whether a part is there before the program, and is read each time around a loop, so that it stands before
+        all of it.
+        """
+        if not self.is_there_before(part):
+            return False
+        key = part if isinstance(part, str) else next(each for each in part.parts if isinstance(each, str))
+        return not is_given(self.graph.nodes[key]) and len(self.readers_within(around, key)) >= LOOP
+
+    def module_of(self, keys: Sequence[str]) -> str:
+        """The module that these parameters are of; of all modules, none."""
+        return ".".join(common_path([tuple((self.graph.nodes[key].name or "").split(".")[:-1]) for key in keys]))
 
     def place_unread(self, keys: list[str]) -> None:
         """What nothing reads: in the module that it is of, where that ran once, else as one fold before all."""
@@ -229,44 +332,87 @@ class Building:
     # --- data that is prepared
 
     def gather_data(self, around: Open) -> None:
-        """What prepares data for this fold, and depends on nothing that has a gradient, as one fold before the rest."""
+        """What computes something for this fold of which no gradient is taken, as one fold: what prepares its data
+        before the rest, and what depends on results of the rest, or on steps, after these.
+        """
         if not around.lives:
             return
-        lines = self.lines_of(around)
-        prepares: dict[str | int, None] = {}
-        sources = set()
-        needed: dict[str, None] = {}
-        for part in around.parts:
-            if isinstance(part, str) and is_source(self.graph, self.graph.nodes[part]):
-                sources.add(part)
-                continue
-            read = self.read_by(around, part)
-            if not self.is_live(part) and not self.learns(part) and lines.get(self.line_of(part), 0) < LOOP:
-                names = {each if isinstance(each, str) else id(each) for each in read}
-                if names <= sources | prepares.keys():
-                    prepares[part if isinstance(part, str) else id(part)] = None
-                    needed.update((each, None) for each in read if isinstance(each, str) and each in sources)
-        if len(prepares) < 2:
-            return
-        own = [key for key in needed if not is_given(self.graph.nodes[key]) and self.is_only_for(around, key, prepares)]
-        self.put_together(around, prepares, own, [key for key in needed if key not in own])
+        for group in self.idle_groups(around):
+            if len(group.parts) > 1:
+                self.put_together(around, group.parts)
 
-    def put_together(self, around: Open, prepares: dict[str | int, None], own: list[str], before: list[str]) -> None:
+    def idle_groups(self, around: Open) -> list[Idle]:
+        """The parts of a fold that take no gradient, those together that can stand before whatever reads them."""
+        lines, interleaved = self.lines_of(around), self.lines_between(around)
+        groups: list[Idle] = []
+        where: dict[str | int, int] = {}  # the place that a part has, or that of its group
+        for place, part in enumerate(around.parts):
+            where[named(part)] = -1 if self.is_there_before(part) else place
+            if self.is_live(part) or self.learns(part) or is_of_sources(part) or where[named(part)] < 0:
+                continue
+            line = self.line_of(part)
+            after = max([where[named(each)] for each in self.read_by(around, part) if named(each) in where], default=-1)
+            group = next((each for each in reversed(groups) if each.admits(after)), None)
+            is_data = group.is_data if group is not None else after < 0
+            if lines.get(line, 0) >= LOOP and (line in interleaved or not is_data):
+                continue
+            if group is None:
+                group = Idle(place, is_data)
+                groups.append(group)
+            group.parts[named(part)] = None
+            where[named(part)] = group.place
+        return groups
+
+    def put_together(self, around: Open, parts: Collection[str | int]) -> None:
         """These parts of a fold, and the sources that only they read, as a fold in it, after what they need."""
+        place = next(i for i, part in enumerate(around.parts) if named(part) in parts)
+        needed = self.sources_read(around, parts)
+        own = {key for key in needed if isinstance(key, str) and self.is_only_for(around, key, parts)}
+        own -= {key for key in own if is_given(self.graph.nodes[str(key)])}
+        ahead = {named(part) for part in around.parts[:place]}
+        late = [part for part in around.parts if named(part) in needed - own - ahead]
+        moved = {*parts, *own, *late}
         made = self.opened(Scope(DATA, -1, "data", ()), around)
-        named = {*prepares, *own}
-        inside = [part for part in around.parts if (part if isinstance(part, str) else id(part)) in named]
-        moved = {*named, *before}
-        rest = [part for part in around.parts if (part if isinstance(part, str) else id(part)) not in moved]
-        place = next(i for i, part in enumerate(around.parts) if (part if isinstance(part, str) else id(part)) in moved)
-        ahead = around.parts[:place]
-        around.parts = [*ahead, *before, made, *rest[len(ahead) :]]
-        made.parts = inside
-        for part in inside:
+        made.parts = [part for part in around.parts if named(part) in parts or named(part) in own]
+        before, behind = (
+            [part for part in some if named(part) not in moved] for some in (around.parts[:place], around.parts[place:])
+        )
+        around.parts = [*before, *late, made, *behind]
+        for part in made.parts:
             if isinstance(part, str):
                 self.home[part] = made
             else:
                 part.parent = made
+
+    def sources_read(self, around: Open, parts: Collection[str | int]) -> set[str | int]:
+        """The sources in a fold that parts of it read."""
+        return {
+            named(each)
+            for part in around.parts
+            if named(part) in parts
+            for each in self.read_by(around, part)
+            if self.is_there_before(each)
+        }
+
+    def is_there_before(self, part: str | Open) -> bool:
+        """Whether a part is there before the program computes anything."""
+        keys = [part] if isinstance(part, str) else part.parts if part.scope.kind == SHARED else []
+        nodes = [self.graph.nodes[key] for key in keys if isinstance(key, str)]
+        return bool(nodes) and all(is_source(self.graph, node) for node in nodes)
+
+    def lines_between(self, around: Open) -> set[str | None]:
+        """The lines in which something is computed both before and after something that takes a gradient."""
+        found: set[str | None] = set()
+        met: dict[str | None, int] = {}
+        living = 0
+        for part in around.parts:
+            if self.is_live(part):
+                living += not self.is_there_before(part)
+                continue
+            line = self.line_of(part)
+            if met.setdefault(line, living) != living:
+                found.add(line)
+        return found
 
     def lines_of(self, around: Open) -> dict[str | None, int]:
         """How often something without a gradient was computed in each line."""
@@ -278,20 +424,17 @@ class Building:
         return counts
 
     def line_of(self, part: str | Open) -> str | None:
-        """The line of a part that is one node."""
-        while isinstance(part, Open):
-            if not part.parts:
-                return None
-            part = part.parts[0]
-        return self.graph.nodes[part].source
+        """The line that a part is of."""
+        keys = [part] if isinstance(part, str) else nodes_in(part)
+        return next((source for key in keys if (source := self.graph.nodes[key].source) is not None), None)
 
     def is_live(self, part: str | Open) -> bool:
         """Whether a part has anything that takes a gradient."""
         return part.lives if isinstance(part, Open) else self.graph.nodes[part].requires_grad
 
     def learns(self, part: str | Open) -> bool:
-        """Whether a part is, or has, a step of an optimizer."""
-        return part.learns if isinstance(part, Open) else self.graph.nodes[part].is_step
+        """Whether a part is, or has, a step of an optimizer, or something for it alone."""
+        return part.learns if isinstance(part, Open) else self.graph.nodes[part].is_step or part in self.for_steps
 
     def read_by(self, around: Open, part: str | Open) -> list[str | Open]:
         """The other parts of a fold that a part without gradients reads."""
@@ -303,13 +446,13 @@ class Building:
             for edge in self.graph.in_edges(key):
                 other = self.part_within(around, edge.tail)
                 if other is not None and other is not part:
-                    found[other if isinstance(other, str) else id(other)] = other
+                    found[named(other)] = other
         return list(found.values())
 
-    def is_only_for(self, around: Open, key: str, prepares: dict[str | int, None]) -> bool:
+    def is_only_for(self, around: Open, key: str, parts: Collection[str | int]) -> bool:
         """Whether only these parts of a fold read a source."""
         readers = [self.part_within(around, edge.head) for edge in self.graph.out_edges(key)]
-        return all((part if isinstance(part, str) else id(part)) in prepares for part in readers)
+        return all(named(part) in parts for part in readers)
 
     # --- from within to the outside
 
@@ -320,13 +463,15 @@ class Building:
             children += [self.leaf(part)] if isinstance(part, str) else done[id(part)]
         count = sum(child.operations for child in children)
         if around.scope.kind in (LINE, FUNCTION) and (count < 2 or all(map(self.is_in_strip, children))):
-            return children
-        children = self.with_steps(children)
-        children = [
-            child
-            for piece in repeats_in([child.structure for child in children])
-            for child in self.repeated(children, piece.start, piece.period, piece.copies)
-        ]
+            gathers = count == 1 and len(children) > LOOP and not around.lives and not around.learns
+            return [self.folded(replace(around.scope, kind=DATA), children, count)] if gathers else children
+        if around.scope.kind not in (SHARED, UNREAD):
+            children = self.with_steps(children)
+            children = [
+                child
+                for piece in repeats_in([child.structure for child in children])
+                for child in self.repeated(children, piece.start, piece.period, piece.copies)
+            ]
         return [self.folded(around.scope, in_chains(children), count, root=around is self.root)]
 
     def leaf(self, key: str) -> Fold:
@@ -336,9 +481,9 @@ class Building:
         structure = self.structure((NODE, node.op, node.source, shape))
         names = tuple(dict.fromkeys(name for name in (node.name, *(port.name for port in node.ports)) if name))
         name = node.name or node.op or "number"
-        count = int(node.op is not None)
+        count = int(node.op is not None and node.kind != "leaf")
         like = self.structure((NODE, node.op, "like"))
-        lives = node.requires_grad
+        lives = is_live(node)
         return Fold(NODE, name, (), key, names, node.op or "", structure, like, operations=count, lives=lives)
 
     def folded(self, scope: Scope, children: list[Fold], count: int, *, root: bool = False) -> Fold:
@@ -419,13 +564,8 @@ class Building:
         return (node.op, node.source) == (first.op, first.source) and not again
 
     def is_only_for_steps(self, child: Fold) -> bool:
-        """Whether this is a gradient or a parameter that an optimizer alone reads."""
-        if child.kind != NODE or not is_source(self.graph, self.graph.nodes[child.key]):
-            return False
-        readers = [self.graph.nodes[edge.head] for edge in self.graph.out_edges(child.key)]
-        return any(node.is_step for node in readers) and all(
-            node.is_step or self.waits_for_reader(node) for node in readers
-        )
+        """Whether this is a gradient or a parameter that an optimizer alone reads, or made of such for it alone."""
+        return child.kind == NODE and child.key in self.for_steps
 
     def strip_of(self, steps: list[Fold]) -> list[Fold]:
         """Steps as one, and what only they read."""
@@ -434,7 +574,8 @@ class Building:
             return steps
         place, called = made[0].statement, made[0].op or ""
         name = called if place is None else self.graph.statements[place].text or called
-        return [self.folded(Scope(STEPS, -1, name, (name,), called), steps, len(made))]
+        strip = self.folded(Scope(STEPS, -1, name, (name,), called), steps, len(made))
+        return [replace(strip, structure=self.structure((STEPS, name, called)))]  # the first has more to set up
 
     def repeated(self, children: list[Fold], start: int, period: int, copies: int) -> list[Fold]:
         """Children that stand alone, or so many copies of so many as one fold."""
@@ -494,6 +635,16 @@ def is_given(node: Node) -> bool:
     return node.name is not None and "." not in node.name
 
 
+def is_live(node: Node) -> bool:
+    """Whether a node computes something that takes a gradient."""
+    return node.requires_grad and node.kind != "leaf"
+
+
+def is_tensor_of_module(node: Node) -> bool:
+    """Whether a source may be a parameter or a buffer, rather than what the user gave the program, or a number."""
+    return not is_given(node) and (node.kind == "leaf" or node.ports[0].shape != ())
+
+
 def local_name(name: str) -> str:
     """A name without what is around it, and without its number: "layers.#" of "model.layers.3"."""
     steps = ["#" if step.isdigit() else step for step in name.split(".")]
@@ -504,10 +655,12 @@ FEWEST = 3  # operations that are a repeat without being a module's or a functio
 
 
 def is_repeat(rounds: list[list[Fold]]) -> bool:
-    """Whether rounds that are built alike are to be one: those of modules and functions, and operations of a loop."""
+    """Whether rounds that are built alike are to be one: those of modules, functions and steps, and operations of
+    a loop.
+    """
     if not any(part.operations for part in rounds[0]):
         return False
-    return len(rounds) >= FEWEST or any(part.kind in (MODULE, FUNCTION) for part in rounds[0])
+    return len(rounds) >= FEWEST or any(part.kind in (MODULE, FUNCTION, STEPS) for part in rounds[0])
 
 
 def in_chains(children: Iterable[Fold]) -> list[Fold]:

@@ -207,6 +207,11 @@ class Node:
         return self.op is not None and self.op.endswith(".step")
 
     @property
+    def is_of_steps(self) -> bool:
+        """Whether this is a box of what an optimizer made of parameters."""
+        return self.kind == "module" and self.call_op is not None and self.call_op.endswith(".step")
+
+    @property
     def is_output(self) -> bool:
         """Whether the traced program returned a result of this node."""
         return any(port.is_output for port in self.ports)

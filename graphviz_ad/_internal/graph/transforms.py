@@ -67,8 +67,12 @@ def hide_unused(graph: Graph, *, steps: bool = False) -> Graph:
     return hide_all_but(graph, (), steps=steps)
 
 
-def hide_all_but(graph: Graph, ends: Collection[str], *, steps: bool = False) -> Graph:
-    """The same; ``ends`` are the keys of nodes that are outputs elsewhere, and kept with all that leads to them."""
+def hide_all_but(
+    graph: Graph, ends: Collection[str], *, steps: bool = False, most_steps: int | None = MOST_STEPS
+) -> Graph:
+    """The same; ``ends`` are the keys of nodes that are outputs elsewhere, and kept with all that leads to them. Steps
+    are kept where they are no more than ``most_steps``.
+    """
     needed: set[str] = set()
     stack = [node.key for node in graph.outputs]
     if not stack:  # nothing came out, for the program raised: everything is of interest
@@ -76,13 +80,15 @@ def hide_all_but(graph: Graph, ends: Collection[str], *, steps: bool = False) ->
     stack += [node.key for node in graph.node_list if node.key in ends]
     stack += [node.key for node in graph.node_list if node.raised]  # one rank of several, or a backward pass
     updates = [node.key for node in graph.node_list if node.is_step] if steps else []
-    stack += updates if len(updates) <= MOST_STEPS else []
+    stack += updates if most_steps is None or len(updates) <= most_steps else []
     while stack:
         key = stack.pop()
         if key not in needed:
             needed.add(key)
             stack.extend(edge.tail for edge in graph.in_edges(key))
-    needed |= {node.key for node in graph.node_list if node.kind == "leaf"}
+    leaves = [node for node in graph.node_list if node.kind == "leaf"]
+    shown = {node.name for node in leaves if node.key in needed}
+    needed |= {node.key for node in leaves if node.name is None or node.name not in shown}  # of earlier values, none
     hidden = [node for node in graph.node_list if node.key not in needed]
     if not hidden:
         return graph

@@ -22,7 +22,7 @@ AIR = 10.0  # points between a row and the lanes beside it
 # points between a cut and what it must not touch, and before the box in front of which it is, for an arrowhead
 CLEARANCE, HEAD = 3.0, 16.0
 TANGLE = 0.02  # how much worse a picture gets with an arrow that goes from row to row, beyond one at each cut
-MOST, TYPICAL = 12, 4  # rows
+MOST, TYPICAL, UNBOUND = 12, 4, 36  # rows; the last of a picture that is for no place
 PLACES = 200  # for a cut; of more, some are passed over
 FINE = 12  # straight pieces in which a Bézier is searched
 
@@ -57,10 +57,12 @@ class Rows:
 
 def wrapped(scene: Scene, fits: Callable[[Point], float]) -> Scene:
     """The placed scene in as many rows as fit best; the scene itself where one row does. ``fits`` as in `best_rows`."""
-    return best_rows(scene, fits).settled()
+    return best_rows(scene, fits, most=UNBOUND).settled()
 
 
-def best_rows(scene: Scene, fits: Callable[[Point], float], fold: Fold | None = None) -> Rows:
+def best_rows(
+    scene: Scene, fits: Callable[[Point], float], fold: Fold | None = None, *, most: int = MOST
+) -> Rows:
     """The rows into which a placed scene fits best.
 
     ``fits`` says how well a picture of some width and height fits, in any unit; each arrow that has to find its way to
@@ -69,7 +71,7 @@ def best_rows(scene: Scene, fits: Callable[[Point], float], fold: Fold | None = 
     strip = Strip(scene)
     best = Rows(scene, scene.size or (1.0, 1.0))
     score = fits(best.size)
-    for rows in range(2, MOST + 1):
+    for rows in range(2, most + 1):
         cuts = strip.cuts(rows)
         if len(cuts) < rows - 1:
             break

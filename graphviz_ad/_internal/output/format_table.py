@@ -12,7 +12,10 @@ from dataclasses import dataclass, field
 from graphviz_ad._internal.base.registry import Registry
 
 FORMATS, DOCUMENTS, CHART = (f"graphviz_ad._internal.output.{name}" for name in ("formats", "documents", "chart"))
+EXCHANGE = "graphviz_ad._internal.output.exchange"
 REVEAL = ".reveal.html"  # a slide for a deck, as ".html" is a page of its own
+EXPLORER, NETRON = ".explorer.json", ".netron.json"  # for those tools, as ".json" is a graph to be loaded again
+IN_TWO_PARTS = (REVEAL, EXPLORER, NETRON)  # suffixes
 CHOOSES = "The suffix of the file chooses the format."
 
 
@@ -61,6 +64,11 @@ TABLE: tuple[Format, ...] = (
     Format(".gv", still=f"{FORMATS}:dot"),
     Format(".json", still=f"{FORMATS}:json", graph=f"{FORMATS}:whole_json"),
     Format(".graphml", still=f"{FORMATS}:graphml", graph=f"{FORMATS}:whole_graphml"),
+    Format(".gexf", still=f"{EXCHANGE}:gexf", graph=f"{EXCHANGE}:whole_gexf"),
+    Format(".cyjs", still=f"{EXCHANGE}:cytoscape", graph=f"{EXCHANGE}:whole_cytoscape"),
+    Format(EXPLORER, still=f"{EXCHANGE}:model_explorer", graph=f"{EXCHANGE}:whole_model_explorer"),
+    Format(NETRON, still=f"{EXCHANGE}:netron", graph=f"{EXCHANGE}:whole_netron"),
+    Format(".mmd", still=f"{EXCHANGE}:mermaid"),
     Format(".tikz", still=TIKZ, frame=TIKZ),
     Format(".pgf", still=PGF, frame=PGF),
 )

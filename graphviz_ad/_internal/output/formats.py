@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from graphviz_ad._internal.base.errors import GraphvizADWarning, OptionError
 from graphviz_ad._internal.base.progress import Progress
 from graphviz_ad._internal.film.film_frames import film_frames
-from graphviz_ad._internal.output.format_table import REVEAL
+from graphviz_ad._internal.output.format_table import IN_TWO_PARTS
 
 if TYPE_CHECKING:
     from graphviz_ad._internal.api.api import Animation, Frame, Picture
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def suffix_of(path: str | Path) -> str:
     """ ".svg" for "a/b.SVG"."""
     name = Path(path).name.lower()
-    return REVEAL if name.endswith(REVEAL) else Path(name).suffix
+    return next((suffix for suffix in IN_TWO_PARTS if name.endswith(suffix)), Path(name).suffix)
 
 
 def svg(picture: Picture | Frame) -> bytes:

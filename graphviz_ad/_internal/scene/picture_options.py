@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from graphviz_ad._internal.graph.calls import with_passes_opened
+from graphviz_ad._internal.graph.fold_boxes import is_too_large
 from graphviz_ad._internal.graph.graph import Graph
 from graphviz_ad._internal.graph.transforms import Transform, collapse_modules, fold_to_boxes, hide_all_but
 from graphviz_ad._internal.maths.detail_levels import MODULES, OPERATIONS, at_detail
@@ -61,7 +62,11 @@ class Look:
             graph = with_passes_opened(graph)
         for transform in self.transforms:
             graph = transform(graph)
-        return self.at_level(hide_all_but(graph, ends, steps=steps), needed)
+        shown = hide_all_but(graph, ends, steps=steps)
+        folds = self.detail in (AUTO, OPERATIONS) and self.depth is None
+        if steps and folds and is_too_large(shown):  # steps will be strips
+            shown = hide_all_but(graph, ends, steps=steps, most_steps=None)
+        return self.at_level(shown, needed)
 
     def at_level(self, graph: Graph, needed: Collection[str]) -> Graph:
         """The graph at the level of detail; what would hide a name of which the picture is to tell stays open."""

@@ -69,6 +69,7 @@ class Place:
 
 # letters of 14 and 20 pixels where 720 lines of pixels are a slide
 SLIDE, FOUR_TO_THREE = Place(960, 540, 10.5, 15, 27), Place(720, 540, 10.5, 15, 27)
+TWO_SCREENS = Place(960, 1080, 7.5, 9, 15)  # one below the other; letters of 10 and 12 pixels
 SIDE = 36, 14_400  # points: half an inch, and the largest page that a PDF can have
 PLACES: Mapping[str, Place] = {
     "slide": SLIDE,

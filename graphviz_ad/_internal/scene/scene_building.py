@@ -58,7 +58,7 @@ def box(words: Words, node: Node, texts: Mapping[str, list[str]]) -> Box:
         node.is_output,
         warning=(warns := alarms(words.graph, node)),
         passed_on=warns and not is_born(words.graph, node),
-        name=shortened_text(said.results, NAME_ROOM),
+        name=shortened_text(words.names.of[node.key] if node.kind == "module" else said.results, NAME_ROOM),
         hover=said.hover,
         gradless=(not node.requires_grad and node.kind not in ("leaf", "data")) or is_unread(words.graph, node),
     )

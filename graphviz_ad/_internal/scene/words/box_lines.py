@@ -143,6 +143,11 @@ def end_of_path(name: str, room: int) -> str:
     return name
 
 
+def holds_parameters(node: Node) -> bool:
+    """Whether a box holds several parameters, and nothing that is computed."""
+    return node.kind == "module" and not node.inside and bool(node.ports[1:])
+
+
 # --- values
 
 
@@ -150,6 +155,8 @@ def value_lines(node: Node, tensors: Tensors, *, meant: bool = False, typed: boo
     """The lines that show what the forward pass computed; ``meant``: a mask put there what is not finite; not
     ``typed``: the types of large results stand on arrows, and boxes have what their elements are like.
     """
+    if node.is_of_steps or holds_parameters(node):  # what a step made stands where it is read
+        return []
     if node.ports[1:]:
         found = lines_of_results(node, tensors, typed=typed)
     elif node.kind == "module" and node.ports[0].value is not None:
@@ -326,6 +333,12 @@ def gradients(
     if is_constant(node):
         return []
     label = gradient_label(node)
+    if node.is_of_steps:
+        return numbered("gradient", lines_of_copies(node))
+    if holds_parameters(node) and node.parameter_norm is not None:
+        return numbered("gradient", [f"‖grad of parameters‖ {short_number(node.parameter_norm)}"])
+    if holds_parameters(node) and all(port.grad is None for port in node.ports):
+        return numbered("gradient", [f"{label} None"])
     if not node.requires_grad:
         return [Line("gradient", f"{label} {NO_GRADIENT}", "none")]
     if node.ports[1:]:

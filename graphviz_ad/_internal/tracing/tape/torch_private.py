@@ -234,8 +234,8 @@ def modes_that_are_on() -> list[Any] | None:
     return _stack() if _stack is not None else None
 
 
-# put a mode on top of those of this thread, and take that on top off, each by a single call that no interrupt can halve;
-# only where torch tells which are on: a mode that cannot be found again would stay for ever
+# put a mode on top of those of this thread, and take that on top off, each by a single call that no interrupt can
+# halve; only where torch tells which are on: a mode that cannot be found again would stay for ever
 PUSH: Callable[[Any], None] | None = (
     believed(_find(torch._C, "_push_on_torch_dispatch_stack"), lambda push: probes.changes_the_stack(push, torch._C))
     if _stack is not None

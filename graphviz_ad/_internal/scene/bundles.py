@@ -1,0 +1,67 @@
+"""Scene -> Scene with many arrows from one box to another as one, which says how many they are and what flows back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from graphviz_ad._internal.graph.graph import Edge, Graph
+from graphviz_ad._internal.maths.number_format import short_number
+from graphviz_ad._internal.scene.paint import label_size
+from graphviz_ad._internal.scene.scene import Arrow, Line, Scene
+
+MOST_APART = 2  # arrows between the same two boxes, that are drawn one by one
+
+
+def bundled(scene: Scene, graph: Graph) -> Scene:
+    """The scene with one arrow for each pair of boxes between which there are many, one of which is folded."""
+    folded = {node.key for node in graph.node_list if node.kind == "module"}
+    between: dict[tuple[str, str], list[Arrow]] = {}
+    for arrow in scene.arrows:
+        between.setdefault((arrow.tail, arrow.head), []).append(arrow)
+    many = {
+        arrows[0].key: arrows
+        for ends, arrows in between.items()
+        if len(arrows) > MOST_APART and not folded.isdisjoint(ends)
+    }
+    if not many:
+        return scene
+    gone = {arrow.key for arrows in many.values() for arrow in arrows[1:]}
+    edges = {edge.key: edge for edge in graph.edges}
+    kept = [
+        bundle(many[arrow.key], edges) if arrow.key in many else arrow
+        for arrow in scene.arrows
+        if arrow.key not in gone
+    ]
+    return replace(scene, arrows=tuple(kept))
+
+
+def bundle(arrows: Sequence[Arrow], edges: dict[str, Edge]) -> Arrow:
+    """Arrows as one: what flows back along them is told as the range of its norms."""
+    flowing = [arrow for arrow in arrows if edges[arrow.key].grad is not None]
+    first = flowing[0] if flowing else arrows[0]
+    norms = [grad.norm for arrow in flowing if (grad := edges[arrow.key].grad) is not None and grad.norm is not None]
+    said = said_of(len(flowing), norms) if any(arrow.lines for arrow in arrows) else ""
+    lines = [*([Line("contribution", said)] if said else []), *unlike_flows(arrows)]
+    width, height = label_size(tuple(lines))
+    return replace(first, lines=tuple(lines), width=width, height=height, hover=said_when_pointed_at(arrows))
+
+
+def said_of(count: int, norms: Sequence[float]) -> str:
+    """ "← 12 norms 0.01 … 0.3"; "" where nothing flows back."""
+    if not count:
+        return ""
+    if len(norms) < count:
+        return f"← {count}"
+    low, high = short_number(min(norms)), short_number(max(norms))
+    return f"← {count} norms {low}" if low == high else f"← {count} norms {low} … {high}"
+
+
+def unlike_flows(arrows: Sequence[Arrow]) -> list[Line]:
+    """What is said of why no gradient flows, once."""
+    return [*dict.fromkeys(line for arrow in arrows for line in arrow.lines if line.role == "cut")][:1]
+
+
+def said_when_pointed_at(arrows: Sequence[Arrow]) -> tuple[tuple[str, str], ...]:
+    """What each of them says when it is pointed at."""
+    return tuple(fact for arrow in arrows for fact in arrow.hover)

@@ -1,0 +1,97 @@
+"""Whole training steps, as they are drawn unasked: few boxes on two screens, and all of the way from leaf to loss."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+import torch
+from training_steps import WHOLE, perceptron
+
+import graphviz_ad as gad
+from graphviz_ad._internal.graph.fold_boxes import BOXES, with_boxes
+from graphviz_ad._internal.graph.fold_cut import Wish, cut_of
+from graphviz_ad._internal.graph.fold_tree import DATA, NODE, REPEAT, STEPS, Fold, fold_tree
+from graphviz_ad._internal.graph.graph import Graph
+from graphviz_ad._internal.graph.transforms import hide_all_but
+from graphviz_ad._internal.scene.letter_sizes import letter_sizes
+from graphviz_ad._internal.scene.place import TWO_SCREENS
+
+ALL = bool(int(os.environ.get("FUZZ", "0")))
+DRAWN = [*WHOLE] if ALL else ["vae", "td3", "linear_and_loader", "adam_loop"]
+PIXELS = 4 / 3  # of a screen, a point
+
+
+@pytest.fixture(scope="module")
+def recorded() -> dict[str, Graph]:
+    """What was recorded, once for all tests."""
+    return {}
+
+
+def graph_of(name: str, recorded: dict[str, Graph]) -> Graph:
+    if name not in recorded:
+        torch.manual_seed(0)
+        recorded[name] = WHOLE[name]()
+    return recorded[name]
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_nothing_of_the_way_from_leaf_to_loss_is_lost(name: str, recorded: dict[str, Graph]) -> None:
+    graph = hide_all_but(graph_of(name, recorded), (), steps=True, most_steps=None)
+    tree = fold_tree(graph)
+    cut = cut_of(tree, Wish(BOXES))
+    assert len(cut) <= 60
+    keys = [key for fold in cut for key in [*fold.keys()]]
+    assert sorted(keys) == sorted(graph.nodes)
+    owner = {key: fold.keys()[-1] for fold in cut for key in [*fold.keys()]}
+    folded = with_boxes(graph, cut)
+    shown = {(edge.tail, edge.head) for edge in folded.edges if edge.cut is None}
+    on_the_way = {(owner[edge.tail], owner[edge.head]) for edge in graph.edges if edge.cut is None}
+    assert {(tail, head) for tail, head in on_the_way if tail != head} <= shown
+    assert_folds_are_told_apart(graph, cut)
+
+
+def assert_folds_are_told_apart(graph: Graph, cut: list[Fold]) -> None:
+    """Steps stand in strips, and what computes without a gradient is not opened."""
+    steps = [node.key for node in graph.node_list if node.is_step and node.kind == "op"]
+    if len(steps) > 1:
+        strips = {key for fold in cut if fold.kind in (STEPS, REPEAT, DATA) for key in [*fold.keys()]}
+        assert {*steps} <= strips
+    alone = [graph.nodes[fold.key] for fold in cut if fold.kind == NODE]
+    assert not any(node.is_step and node.kind == "op" for node in alone)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", DRAWN)
+def test_a_training_step_has_room_on_two_screens(name: str, recorded: dict[str, Graph]) -> None:
+    picture = graph_of(name, recorded).plot()
+    boxes = [box for box in picture.scene.boxes if box.kind != "copy"]
+    assert len(boxes) <= 60
+    scale = min(TWO_SCREENS.width / picture.canvas.width, TWO_SCREENS.height / picture.canvas.height)
+    assert min(letter_sizes(picture.scene)) * min(scale, 1.0) * PIXELS >= 9.9
+    assert sum(box.double for box in boxes) == 1  # the loss
+
+
+def test_repeated_steps_are_one_box_with_a_curve_of_what_they_were_given() -> None:
+    torch.manual_seed(0)
+    model, x, norms = perceptron(2, 4, 1), torch.randn(8, 2), []
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
+    with gad.record(model) as recording:
+        for _ in range(11):
+            optimizer.zero_grad()
+            model(x).square().mean().backward()
+            norms.append(torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None]).norm().item())
+            optimizer.step()
+    graph = hide_all_but(recording.graph, (), steps=True, most_steps=None)
+    cut = cut_of(fold_tree(graph), Wish(BOXES))
+    (box,) = (node for node in with_boxes(graph, cut).node_list if node.copies is not None)
+    assert box.copies is not None
+    assert (box.op, box.call_op, box.copies.count) == ("optimizer.step()", "Adam.step", 10)
+    assert box.copies.norms == pytest.approx(norms[:10], rel=1e-6)
+
+
+def test_data_that_a_loader_prepares_is_one_box(recorded: dict[str, Graph]) -> None:
+    picture = graph_of("linear_and_loader", recorded).plot()
+    names = [box.name for box in picture.scene.boxes]
+    assert names.count("prepared data") == 1
+    assert len(names) < 10
