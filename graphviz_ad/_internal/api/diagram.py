@@ -61,7 +61,7 @@ MODELS = Registry(
     },
 )
 FRAME = 1280, 720  # pixels of a frame, and what any other frame has about as many of
-LETTERS = 13.0  # pixels of those of a film
+LETTERS = 12.0  # pixels of those of a film
 ASIDE = 48  # pixels beside a stage
 OF_CARDS = Looks(lit_back="active")
 
@@ -82,7 +82,7 @@ class Asked:
 
 @dataclass(frozen=True)
 class Diagram(Picture):
-    """A figure of an architecture, which can be filmed; ``.dot``, ``.json`` and ``.html`` show its layers as a graph."""
+    """A figure of an architecture, which can be filmed; ``.dot``, ``.json`` and ``.html`` have its layers."""
 
     asked: Asked = field(default_factory=Asked)
     drawing: Canvas | None = None  # None: of its scene

@@ -99,13 +99,14 @@ def scale_words(stages: Stages, scales: Scales) -> str:
     return f"height and depth: rows and columns{rows}; width: channels{channels}{bars}"
 
 
-def lines_of(stage: Stage) -> list[tuple[str, bool]]:
-    """What is written below a stage."""
+def lines_of(stage: Stage, *, brief: bool = False) -> list[tuple[str, bool]]:
+    """What is written below a stage; ``brief``: all that is no title in one line."""
     also = list(dict.fromkeys(stage.also))
     title = [(word, True) for word in broken(stage.title)]
     if stage.times > 1:
         title[-1] = f"{title[-1][0]}  (×{stage.times})", True
-    return [*title, *((name, False) for name in also), (written(stage.shape), False)]
+    rest = [*also, written(stage.shape)]
+    return [*title, *((text, False) for text in (rest if not brief else [" · ".join(rest)]))]
 
 
 def broken(title: str) -> list[str]:
@@ -150,8 +151,15 @@ class Placing:
 
     def lines(self, stage: Stage) -> list[tuple[str, bool]]:
         """What is written below a stage, with the numbers that a film writes there."""
-        told = self.told.get(stage.key)
-        return [*lines_of(stage), *([(told.value, False), (told.gradient, False)] if told else [])]
+        told, brief = self.told.get(stage.key), self.is_brief(stage)
+        numbers = (
+            [] if told is None else [told.value, told.gradient] if not brief else [f"{told.value} {told.gradient}"]
+        )
+        return [*lines_of(stage, brief=brief), *((text, False) for text in numbers)]
+
+    def is_brief(self, stage: Stage) -> bool:
+        """Whether what is written below a stage has to leave room for another one."""
+        return len(self.columns[self.ranks[stage.key]]) > 1
 
     def placed(self, shapes: Mapping[str, Solid], room: float) -> Iterator[tuple[str, Solid]]:
         """Each solid in its place, around a level line through the middle."""
@@ -308,7 +316,7 @@ class Placing:
         solid = self.solids[stage.key]
         x = solid.x + wide(stage, solid) / 2
         y = self.top_of_words(stage)
-        lines = lines_of(stage)
+        lines = lines_of(stage, brief=self.is_brief(stage))
         if stage.kind == JOIN_KIND and len(stage.title) == 1:
             x = solid.x + solid.width / 2
             base = solid.y + solid.height / 2 + 6
@@ -318,11 +326,17 @@ class Placing:
 
     def numbers_of(self, stage: Stage, *, value: bool, gradient: bool) -> Iterator[Mark]:
         """The numbers of a film below the words of a stage, as far as they are known."""
-        told, solid = self.told[stage.key], self.solids[stage.key]
-        x, y = solid.x + wide(stage, solid) / 2, self.top_of_words(stage) + EM * 1.25 * len(lines_of(stage))
-        for i, (text, color, known) in enumerate(((told.value, "value", value), (told.gradient, "gradient", gradient))):
+        told, solid, brief = self.told[stage.key], self.solids[stage.key], self.is_brief(stage)
+        above = len(lines_of(stage, brief=brief))
+        x, y = solid.x + wide(stage, solid) / 2, self.top_of_words(stage) + EM * (1.25 * above + 0.8)
+        left = x - text_width(f"{told.value} {told.gradient}", EM) / 2
+        right = left + text_width(f"{told.value} ", EM)
+        places = ((left, y), (right, y)) if brief else ((x, y), (x, y + 1.25 * EM))
+        texts = ((told.value, "value", value), (told.gradient, "gradient", gradient))
+        for (text, color, known), (at, base) in zip(texts, places, strict=True):
             if known and text:
-                yield Label(x, y + EM * (0.8 + 1.25 * i), text, EM, color, owner=stage.key, part=color)
+                anchor = "start" if brief else "middle"
+                yield Label(at, base, text, EM, color, anchor=anchor, owner=stage.key, part=color)
 
 
 Sample = tuple[str, str, str]  # fill and line of a square, and what it says

@@ -132,13 +132,19 @@ def item_box(drawing: Drawing, item: Item, x: float) -> Box:
     """A column or a card in every moment."""
     title = next((text for text, bold in item.lines if bold), item.lines[0][0])
     width, height = (SIZE if isinstance(item, Column) else drawing.width(item)), drawing.height(item)
-    marks = column_marks if isinstance(item, Column) else card_marks
-    drawings = tuple((moment, tuple(marks(drawing, item, x, moment))) for moment in MOMENTS)
+    drawings = tuple((moment, tuple(item_marks(drawing, item, x, moment))) for moment in MOMENTS)
     hover = tuple(Fact("", text) for text, _ in item.lines)
     return Box(
         item.key, "op", named(title), width, height, name=title, hover=hover, center=(x, drawing.axis),
         drawings=drawings,
     )  # fmt: skip
+
+
+def item_marks(drawing: Drawing, item: Item, x: float, moment: str) -> Iterator[Mark]:
+    """What a column or a card looks like at a moment."""
+    if isinstance(item, Column):
+        return column_marks(drawing, item, x, moment)
+    return card_marks(drawing, item, x, moment)
 
 
 def column_marks(drawing: Drawing, item: Column, x: float, moment: str) -> Iterator[Mark]:

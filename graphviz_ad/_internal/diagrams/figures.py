@@ -131,8 +131,8 @@ def shifted_arrow(arrow: Arrow, prefix: str, place: Point) -> Arrow:
     """An arrow of one of several figures, where that is."""
     path = tuple((x + place[0], y + place[1]) for x, y in arrow.path)
     drawings = tuple((name, shifted(marks, prefix, place)) for name, marks in arrow.drawings)
-    ends = {"key": prefix + arrow.key, "tail": prefix + arrow.tail, "head": prefix + arrow.head}
-    return replace(arrow, path=path, drawings=drawings, **ends)
+    key, tail, head = (prefix + name for name in (arrow.key, arrow.tail, arrow.head))
+    return replace(arrow, key=key, tail=tail, head=head, path=path, drawings=drawings)
 
 
 def shifted(marks: Iterable[Mark], prefix: str, place: Point) -> tuple[Mark, ...]:
@@ -142,7 +142,16 @@ def shifted(marks: Iterable[Mark], prefix: str, place: Point) -> tuple[Mark, ...
 
 def figure(models: Sequence[Model], style: str, depth: int | None, place: Place | None) -> Canvas:
     """The figure in that style, not put into its place yet."""
-    return chosen_sheet(models, style, depth, place).canvas()
+    chosen = chosen_sheet(models, style, depth, place)
+    letters = EM * place.scale(chosen.size) if place is not None else EM
+    if place is not None and letters < place.smallest:
+        warnings.warn(
+            f"letters of {letters:.1f} points are the largest with which this figure fits; give a larger fit=, a"
+            " smaller depth=, or style='layers', which has rows",
+            GraphvizADWarning,
+            stacklevel=4,
+        )
+    return chosen.canvas()
 
 
 def chosen_sheet(models: Sequence[Model], style: str, depth: int | None, place: Place | None) -> Sheet:
@@ -245,12 +254,6 @@ def first_readable(drawn: Iterable[Sheet], place: Place | None) -> Sheet:
             best = scale, sheet
     if best is None:
         raise ValueError("an architecture has a level")
-    warnings.warn(
-        f"letters of {best[0] * EM:.1f} points are the largest with which this figure fits; give a larger fit=, a"
-        " smaller depth=, or style='layers', which has rows",
-        GraphvizADWarning,
-        stacklevel=6,
-    )
     return best[1]
 
 

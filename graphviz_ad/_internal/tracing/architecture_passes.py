@@ -5,7 +5,7 @@ The module runs once, in eval mode; it is as it was afterwards, and no ``.grad``
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -37,7 +37,8 @@ class Reader(Log):
         with self.aside():
             self.values[number] = passed(tensor)
             if tensor.requires_grad:
-                self.handles.append(tensor.register_hook(partial(self.came_back, number)))
+                hang_on: Callable[[Any], Any] = tensor.register_hook
+                self.handles.append(hang_on(partial(self.came_back, number)))
         return number
 
     def came_back(self, number: int, gradient: Tensor) -> None:
