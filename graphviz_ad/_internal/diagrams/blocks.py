@@ -207,8 +207,15 @@ class Placing:
     def size(self) -> tuple[float, float]:
         """Of the whole figure."""
         widths = [text_width(note, EM) for note in self.notes]
+        widths += [sum(sample_width(text) for *_, text in row) for row in self.legend]
+        widths += [text_width(self.head, EM + 2.5, bold=True)] if not self.told else []
         below = ROW * (len(self.legend) + len(self.notes))
         return max(self.width, max(widths, default=0.0) + 2 * MARGIN), self.lowest + below + MARGIN
+
+    @property
+    def head(self) -> str:
+        """What stands above the figure."""
+        return f"{self.stages.name} · {self.stages.parameters:,} parameters"
 
     @property
     def lowest(self) -> float:
@@ -222,8 +229,7 @@ class Placing:
 
     def marks(self) -> Iterator[Mark]:
         """Ways behind, then solids, then words."""
-        head = f"{self.stages.name} · {self.stages.parameters:,} parameters"
-        yield Label(MARGIN, MARGIN + EM, head, EM + 2.5, "ink", True, anchor="start", part="title")
+        yield Label(MARGIN, MARGIN + EM, self.head, EM + 2.5, "ink", True, anchor="start", part="title")
         for one in self.stages.ways:
             if (one.tail, one.head) not in self.over:
                 yield from way(*self.points(one.tail, one.head))
