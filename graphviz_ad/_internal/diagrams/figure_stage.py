@@ -50,7 +50,8 @@ def stage_of_blocks(placing: Placing) -> Scene:
     for each in stages.ways:
         points, key, _, radius = placing.points(each.tail, each.head)
         arrows.append(Arrow(key, each.tail, each.head, path=rounded(points, radius)))
-    return figure_scene([*boxes, legend_box(placing.below(), placing.size)], arrows, placing.size, alt_of(stages))
+    below = legend_boxes(placing.below(), placing.size)
+    return figure_scene([*boxes, *below], arrows, placing.size, alt_of(stages))
 
 
 def figure_scene(boxes: Iterable[Box], arrows: Iterable[Arrow], size: Point, alt: str) -> Scene:
@@ -58,10 +59,11 @@ def figure_scene(boxes: Iterable[Box], arrows: Iterable[Arrow], size: Point, alt
     return Scene(tuple(boxes), tuple(arrows), alt=alt, size=size)
 
 
-def legend_box(marks: Iterable[Mark], size: Point) -> Box:
-    """What stands below a figure, as something that never changes."""
+def legend_boxes(marks: Iterable[Mark], size: Point) -> Iterator[Box]:
+    """What stands below a figure, if anything does, as something that never changes."""
     own = tuple(replace(mark, owner="legend") for mark in marks)
-    return Box("legend", "op", (), size[0], 2 * EM, center=(size[0] / 2, size[1] - EM), drawings=((UNSEEN, own),))
+    if own:
+        yield Box("legend", "op", (), size[0], 2 * EM, center=(size[0] / 2, size[1] - EM), drawings=((UNSEEN, own),))
 
 
 def block_box(placing: Placing, stage: Stage) -> Box:
@@ -107,8 +109,8 @@ def stage_of_neurons(drawing: Drawing, gradients: Mapping[str, Array], largest: 
     """
     boxes = [item_box(drawing, item, x) for item, x in zip(drawing.items, drawing.middles, strict=True)]
     arrows = [lines_arrow(drawing, i, gradients, largest) for i in range(1, len(drawing.items))]
-    below = legend_box(drawing.legend(), drawing.size)
-    return figure_scene([*boxes, below], arrows, drawing.size, alt_of(drawing.stages))
+    below = legend_boxes(drawing.legend(), drawing.size)
+    return figure_scene([*boxes, *below], arrows, drawing.size, alt_of(drawing.stages))
 
 
 def linked_pairs(drawing: Drawing) -> Iterator[tuple[int, Column, Column]]:
