@@ -32,6 +32,7 @@ CHAPTERS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "misconceptions": ("beliefs", "stops", "zeros_and_none"),
         "errors": ("errors",),
         "pairs": ("pairs",),
+        "figures": ("figures",),
     }
 )
 
@@ -51,8 +52,8 @@ def _by_name() -> Mapping[str, Entry]:
 
 @checking_arguments
 def entries(chapter: str | None = None) -> tuple[Entry, ...]:
-    """All entries, or those of a chapter: classics, misconceptions, errors or pairs (the same program without and
-    with one word).
+    """All entries, or those of a chapter: classics, misconceptions, errors, pairs (the same program without and with
+    one word) or figures (of architectures).
     """
     if chapter is not None and chapter not in CHAPTERS:
         raise UnknownNameError("chapter of the gallery", chapter, CHAPTERS)

@@ -23,7 +23,7 @@ from graphviz_ad._internal.scene.themes import theme
 from graphviz_ad._internal.teaching.examples import Entry
 
 SHEETS_FOLDER = Path(__file__).parent.parent / "docs" / "gallery"
-SHEETS = {"classics": 7, "misconceptions": 5, "errors": 4, "pairs": 5}  # chapter -> pictures a row
+SHEETS = {"classics": 7, "misconceptions": 5, "errors": 4, "pairs": 5, "figures": 3}  # chapter -> pictures a row
 CELL, GAP, MARGIN, NAME = (300.0, 240.0), 14.0, 20.0, 24.0  # points
 
 

@@ -10,12 +10,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from architectures import ARCHITECTURES
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from needed_tools import needs_style, needs_tool
 from pypdf import PdfReader
 from small_film import HOSTILE, film, hostile_film, scene
 
+import graphviz_ad as gad
 from graphviz_ad._internal.base.errors import OptionError, SaveError
 from graphviz_ad._internal.renderers.latex.beamer import beamer_file
 from graphviz_ad._internal.renderers.latex.latex_text import latex_text
@@ -173,6 +175,27 @@ def test_pictures_of_every_name_compile_and_print_it(engine: str, tmp_path: Path
     squeezed = ["".join(page.extract_text().split()) for page in reader.pages[2:]]
     for sample in ("Foo<Bar><lambda>", "&lt;b&gt;", "{{x}}%s", "$5"):
         assert sum(sample in page for page in squeezed) == 2, sample
+
+
+def test_figures_of_architectures_in_every_style_compile_with_a_frame_of_their_films(
+    usual_engine: str, tmp_path: Path
+) -> None:
+    needs_style("article.cls")
+    needs_style("tikz.sty")
+    names = []
+    for name, style in (("deep", "layers"), ("deep", "neurons"), ("lenet", "blocks")):
+        model, args = ARCHITECTURES[name]()
+        drawn = gad.diagram({name: model}, *args, style=style)
+        names += [drawn.save(tmp_path / f"{len(names)}.tikz").name]
+    names += [drawn.animate().frame(-2).save(tmp_path / "frame.tikz").name]
+    pages = "".join(rf"\vbox{{\input{{{name}}}}}\newpage" + "\n" for name in names)
+    page = (
+        r"\documentclass{article}\usepackage{tikz}\begin{document}\textheight=1400pt" + f"\n{pages}" + r"\end{document}"
+    )
+    reader = compiled(usual_engine, tmp_path, page)
+    words = "".join(page.extract_text() for page in reader.pages)
+    for word in ("lenet", "parameters", "AvgPool", "convolution", "weight above 0"):
+        assert word in words
 
 
 def words_of(made: Film, step: int) -> list[str]:

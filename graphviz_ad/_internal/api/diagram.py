@@ -60,8 +60,8 @@ MODELS = Registry(
         "weights": "graphviz_ad._internal.tracing.model_weights:weights_of",
     },
 )
-FRAME = 1280, 720  # pixels of a frame, and what any other frame has about as many of
-LETTERS = 13.0  # pixels of those of a film
+FRAME = 1280, 720  # pixels of a frame; the shorter side of any other is as long
+LETTERS = 12.0  # pixels of those of a film
 ASIDE = 48  # pixels beside a stage
 OF_CARDS = Looks(lit_back="active")
 
@@ -82,7 +82,7 @@ class Asked:
 
 @dataclass(frozen=True)
 class Diagram(Picture):
-    """A figure of an architecture, which can be filmed; ``.dot``, ``.json`` and ``.html`` show its layers as a graph."""
+    """A figure of an architecture, which can be filmed; ``.dot``, ``.json`` and ``.html`` have its layers."""
 
     asked: Asked = field(default_factory=Asked)
     drawing: Canvas | None = None  # None: of its scene
@@ -249,6 +249,6 @@ def frame_of(place: Place | None) -> tuple[int, int]:
     """The pixels of a frame for a place: of its shape, but for one that is as high as what is in it."""
     if place is None or place.loose:
         return FRAME
-    scale = (FRAME[0] * FRAME[1] / (place.width * place.height)) ** 0.5
+    scale = FRAME[1] / min(place.width, place.height)
     wide, high = (2 * round(length * scale / 2) for length in (place.width, place.height))
-    return (wide, high) if place.height < place.width * 2 else FRAME
+    return (wide, high) if max(wide, high) <= 2 * FRAME[1] else FRAME

@@ -220,7 +220,7 @@ def _add_gallery(commands: Any) -> None:
         "names",
         nargs="*",
         metavar="NAME",
-        help="entries or chapters (classics, misconceptions, errors, pairs); default all",
+        help="entries or chapters (classics, misconceptions, errors, pairs, figures); default all",
     )
     gallery.add_argument(
         "-o", "--output", default=None, metavar="FOLDER", help="where to draw them; without it they are listed"

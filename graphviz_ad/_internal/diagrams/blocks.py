@@ -29,6 +29,7 @@ LONG = 10  # letters of a name that stay on one line
 ROW = 1.6 * EM  # of the legend
 SAMPLE, AFTER = 11.0, 20.0  # side of a sample of colour, and room behind its words
 MOST_SPREAD = 12.0  # between lengths that are all drawn true to size
+NARROWEST = 240.0  # points that a line of the legend may always have
 WINDOW = 0.9  # share of what goes in beyond which a kernel is no window on it
 
 
@@ -99,13 +100,14 @@ def scale_words(stages: Stages, scales: Scales) -> str:
     return f"height and depth: rows and columns{rows}; width: channels{channels}{bars}"
 
 
-def lines_of(stage: Stage) -> list[tuple[str, bool]]:
-    """What is written below a stage."""
+def lines_of(stage: Stage, *, brief: bool = False) -> list[tuple[str, bool]]:
+    """What is written below a stage; ``brief``: all that is no title in one line."""
     also = list(dict.fromkeys(stage.also))
     title = [(word, True) for word in broken(stage.title)]
     if stage.times > 1:
         title[-1] = f"{title[-1][0]}  (×{stage.times})", True
-    return [*title, *((name, False) for name in also), (written(stage.shape), False)]
+    rest = [*also, written(stage.shape)]
+    return [*title, *((text, False) for text in (rest if not brief else [" · ".join(rest)]))]
 
 
 def broken(title: str) -> list[str]:
@@ -126,12 +128,23 @@ def alt_of(stages: Stages) -> str:
 
 
 class Placing:
-    """Where everything is: stages side by side by rank, those of one rank above one another."""
+    """Where everything is: stages side by side by rank, those of one rank above one another.
 
-    def __init__(self, stages: Stages, room: float, scales: Scales, told: Mapping[str, Told], *, legend: bool) -> None:
+    ``said`` are the stages about which it is said below what colours and lengths mean; ``titled``: it has a title.
+    """
+
+    def __init__(
+        self,
+        stages: Stages,
+        room: float,
+        scales: Scales,
+        told: Mapping[str, Told],
+        *,
+        said: Stages | None,
+        titled: bool = True,
+    ) -> None:
         self.stages, self.ranks, self.told = stages, ranks_of(stages), told
-        notes = (scale_words(stages, scales), SIGNS if told else "") if legend else ()
-        self.notes = [note for note in notes if note]
+        self.titled = titled and not told  # a film has its title elsewhere
         self.columns: dict[int, list[Stage]] = {}
         for stage in stages.stages:
             self.columns.setdefault(self.ranks[stage.key], []).append(stage)
@@ -142,16 +155,26 @@ class Placing:
         self.over = self.levels()
         lift = LEVEL * (max(self.over.values(), default=-1) + 1) + (10 if self.over else 0)
         top = min(solid.y - solid.deep for solid in self.solids.values()) - lift
-        down = MARGIN + (0.0 if told else TITLE) - top  # a film has its title elsewhere
+        down = MARGIN + (TITLE if self.titled else 0.0) - top
         self.axis = down  # the height of the level line
         self.solids = {key: moved(solid, 0, down) for key, solid in self.solids.items()}
         self.floor = max(solid.y + solid.height for solid in self.solids.values())
-        self.legend = list(rows_of_samples(stages, self.width - 2 * MARGIN)) if legend else []
+        inside = max(self.width - 2 * MARGIN, NARROWEST)
+        self.legend = list(rows_of_samples(said, inside)) if said is not None else []
+        notes = [scale_words(said, scales), SIGNS if told else ""] if said is not None else []
+        self.notes = [line for note in notes if note for line in in_lines(note, inside)]
 
     def lines(self, stage: Stage) -> list[tuple[str, bool]]:
         """What is written below a stage, with the numbers that a film writes there."""
-        told = self.told.get(stage.key)
-        return [*lines_of(stage), *([(told.value, False), (told.gradient, False)] if told else [])]
+        told, brief = self.told.get(stage.key), self.is_brief(stage)
+        numbers = (
+            [] if told is None else [told.value, told.gradient] if not brief else [f"{told.value} {told.gradient}"]
+        )
+        return [*lines_of(stage, brief=brief), *((text, False) for text in numbers)]
+
+    def is_brief(self, stage: Stage) -> bool:
+        """Whether what is written below a stage has to leave room for another one."""
+        return len(self.columns[self.ranks[stage.key]]) > 1
 
     def placed(self, shapes: Mapping[str, Solid], room: float) -> Iterator[tuple[str, Solid]]:
         """Each solid in its place, around a level line through the middle."""
@@ -199,8 +222,15 @@ class Placing:
     def size(self) -> tuple[float, float]:
         """Of the whole figure."""
         widths = [text_width(note, EM) for note in self.notes]
+        widths += [sum(sample_width(text) for *_, text in row) for row in self.legend]
+        widths += [text_width(self.head, EM + 2.5, bold=True)] if self.titled else []
         below = ROW * (len(self.legend) + len(self.notes))
         return max(self.width, max(widths, default=0.0) + 2 * MARGIN), self.lowest + below + MARGIN
+
+    @property
+    def head(self) -> str:
+        """What stands above the figure."""
+        return f"{self.stages.name} · {self.stages.parameters:,} parameters"
 
     @property
     def lowest(self) -> float:
@@ -214,8 +244,8 @@ class Placing:
 
     def marks(self) -> Iterator[Mark]:
         """Ways behind, then solids, then words."""
-        head = f"{self.stages.name} · {self.stages.parameters:,} parameters"
-        yield Label(MARGIN, MARGIN + EM, head, EM + 2.5, "ink", True, anchor="start", part="title")
+        if self.titled:
+            yield Label(MARGIN, MARGIN + EM, self.head, EM + 2.5, "ink", True, anchor="start", part="title")
         for one in self.stages.ways:
             if (one.tail, one.head) not in self.over:
                 yield from way(*self.points(one.tail, one.head))
@@ -267,13 +297,20 @@ class Placing:
 
     def next_to(self, tail: str, head: str) -> list[Point]:
         """The way to a neighbour."""
-        one, other = self.solids[tail], self.solids[head]
-        start = one.x + wide(self.stage(tail), one), one.middle
-        end = other.x - 1.5, other.middle
+        start, end = self.right_of(tail), self.left_of(head)
         if abs(start[1] - end[1]) < 1:
             return [start, end]
         turn = self.lefts[self.ranks[head]] - 9
         return [start, (turn, start[1]), (turn, end[1]), end]
+
+    def right_of(self, key: str) -> Point:
+        """Where a way begins that leaves a stage."""
+        solid = self.solids[key]
+        return solid.x + wide(self.stage(key), solid), solid.middle
+
+    def left_of(self, key: str) -> Point:
+        """Where a way ends that comes to a stage."""
+        return self.solids[key].x - 1.5, self.solids[key].middle
 
     def stage(self, key: str) -> Stage:
         """The stage of a key."""
@@ -308,7 +345,7 @@ class Placing:
         solid = self.solids[stage.key]
         x = solid.x + wide(stage, solid) / 2
         y = self.top_of_words(stage)
-        lines = lines_of(stage)
+        lines = lines_of(stage, brief=self.is_brief(stage))
         if stage.kind == JOIN_KIND and len(stage.title) == 1:
             x = solid.x + solid.width / 2
             base = solid.y + solid.height / 2 + 6
@@ -318,11 +355,17 @@ class Placing:
 
     def numbers_of(self, stage: Stage, *, value: bool, gradient: bool) -> Iterator[Mark]:
         """The numbers of a film below the words of a stage, as far as they are known."""
-        told, solid = self.told[stage.key], self.solids[stage.key]
-        x, y = solid.x + wide(stage, solid) / 2, self.top_of_words(stage) + EM * 1.25 * len(lines_of(stage))
-        for i, (text, color, known) in enumerate(((told.value, "value", value), (told.gradient, "gradient", gradient))):
+        told, solid, brief = self.told[stage.key], self.solids[stage.key], self.is_brief(stage)
+        above = len(lines_of(stage, brief=brief))
+        x, y = solid.x + wide(stage, solid) / 2, self.top_of_words(stage) + EM * (1.25 * above + 0.8)
+        left = x - text_width(f"{told.value} {told.gradient}", EM) / 2
+        right = left + text_width(f"{told.value} ", EM)
+        places = ((left, y), (right, y)) if brief else ((x, y), (x, y + 1.25 * EM))
+        texts = ((told.value, "value", value), (told.gradient, "gradient", gradient))
+        for (text, color, known), (at, base) in zip(texts, places, strict=True):
             if known and text:
-                yield Label(x, y + EM * (0.8 + 1.25 * i), text, EM, color, owner=stage.key, part=color)
+                anchor = "start" if brief else "middle"
+                yield Label(at, base, text, EM, color, anchor=anchor, owner=stage.key, part=color)
 
 
 Sample = tuple[str, str, str]  # fill and line of a square, and what it says
@@ -336,7 +379,7 @@ def rows_of_samples(stages: Stages, room: float) -> Iterator[list[Sample]]:
         by_color.setdefault(FACES[kind][1], []).append(layers.SAID[kind])
     found: list[Sample] = [(fill, "ink", ", ".join(names)) for fill, names in by_color.items()]
     band = next((face_of(stage.kind, active=stage.active).band for stage in stages.stages if stage.active), ())
-    found += [(band[1], "ink", "dark end: an activation")] if band else []
+    found += [(band[1], "ink", "end of another shade: an activation")] if band else []
     row: list[Sample] = []
     for sample in found if len(found) > 1 else ():
         if row and sum(sample_width(text) for *_, text in (*row, sample)) > room:
@@ -345,6 +388,19 @@ def rows_of_samples(stages: Stages, room: float) -> Iterator[list[Sample]]:
         row.append(sample)
     if row:
         yield row
+
+
+def in_lines(note: str, room: float) -> Iterator[str]:
+    """A note in lines that fit, broken where it has semicolons."""
+    line = ""
+    for part in note.split("; "):
+        longer = f"{line}; {part}" if line else part
+        if line and text_width(longer, EM) > room:
+            yield line
+            line = part
+        else:
+            line = longer
+    yield line
 
 
 def sample_width(text: str) -> float:

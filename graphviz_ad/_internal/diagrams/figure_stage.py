@@ -50,7 +50,8 @@ def stage_of_blocks(placing: Placing) -> Scene:
     for each in stages.ways:
         points, key, _, radius = placing.points(each.tail, each.head)
         arrows.append(Arrow(key, each.tail, each.head, path=rounded(points, radius)))
-    return figure_scene([*boxes, legend_box(placing.below(), placing.size)], arrows, placing.size, alt_of(stages))
+    below = legend_boxes(placing.below(), placing.size)
+    return figure_scene([*boxes, *below], arrows, placing.size, alt_of(stages))
 
 
 def figure_scene(boxes: Iterable[Box], arrows: Iterable[Arrow], size: Point, alt: str) -> Scene:
@@ -58,10 +59,11 @@ def figure_scene(boxes: Iterable[Box], arrows: Iterable[Arrow], size: Point, alt
     return Scene(tuple(boxes), tuple(arrows), alt=alt, size=size)
 
 
-def legend_box(marks: Iterable[Mark], size: Point) -> Box:
-    """What stands below a figure, as something that never changes."""
+def legend_boxes(marks: Iterable[Mark], size: Point) -> Iterator[Box]:
+    """What stands below a figure, if anything does, as something that never changes."""
     own = tuple(replace(mark, owner="legend") for mark in marks)
-    return Box("legend", "op", (), size[0], 2 * EM, center=(size[0] / 2, size[1] - EM), drawings=((UNSEEN, own),))
+    if own:
+        yield Box("legend", "op", (), size[0], 2 * EM, center=(size[0] / 2, size[1] - EM), drawings=((UNSEEN, own),))
 
 
 def block_box(placing: Placing, stage: Stage) -> Box:
@@ -107,8 +109,8 @@ def stage_of_neurons(drawing: Drawing, gradients: Mapping[str, Array], largest: 
     """
     boxes = [item_box(drawing, item, x) for item, x in zip(drawing.items, drawing.middles, strict=True)]
     arrows = [lines_arrow(drawing, i, gradients, largest) for i in range(1, len(drawing.items))]
-    below = legend_box(drawing.legend(), drawing.size)
-    return figure_scene([*boxes, below], arrows, drawing.size, alt_of(drawing.stages))
+    below = legend_boxes(drawing.legend(), drawing.size)
+    return figure_scene([*boxes, *below], arrows, drawing.size, alt_of(drawing.stages))
 
 
 def linked_pairs(drawing: Drawing) -> Iterator[tuple[int, Column, Column]]:
@@ -132,13 +134,19 @@ def item_box(drawing: Drawing, item: Item, x: float) -> Box:
     """A column or a card in every moment."""
     title = next((text for text, bold in item.lines if bold), item.lines[0][0])
     width, height = (SIZE if isinstance(item, Column) else drawing.width(item)), drawing.height(item)
-    marks = column_marks if isinstance(item, Column) else card_marks
-    drawings = tuple((moment, tuple(marks(drawing, item, x, moment))) for moment in MOMENTS)
+    drawings = tuple((moment, tuple(item_marks(drawing, item, x, moment))) for moment in MOMENTS)
     hover = tuple(Fact("", text) for text, _ in item.lines)
     return Box(
         item.key, "op", named(title), width, height, name=title, hover=hover, center=(x, drawing.axis),
         drawings=drawings,
     )  # fmt: skip
+
+
+def item_marks(drawing: Drawing, item: Item, x: float, moment: str) -> Iterator[Mark]:
+    """What a column or a card looks like at a moment."""
+    if isinstance(item, Column):
+        return column_marks(drawing, item, x, moment)
+    return card_marks(drawing, item, x, moment)
 
 
 def column_marks(drawing: Drawing, item: Column, x: float, moment: str) -> Iterator[Mark]:

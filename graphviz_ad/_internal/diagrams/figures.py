@@ -8,14 +8,16 @@ import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import accumulate, pairwise
 
 from graphviz_ad._internal.base.errors import GraphvizADWarning
-from graphviz_ad._internal.diagrams.blocks import EM, HEIGHTS, Placing, alt_of, scales_of
+from graphviz_ad._internal.diagrams.blocks import EM, HEIGHTS, Placing, Scales, alt_of, scales_of
 from graphviz_ad._internal.diagrams.figure_stage import stage_of_blocks, stage_of_neurons, weights_shown
 from graphviz_ad._internal.diagrams.figure_story import Actor, together
 from graphviz_ad._internal.diagrams.layer_scenes import Layer, Link
 from graphviz_ad._internal.diagrams.neurons import Drawing, Said, items_of, joined
-from graphviz_ad._internal.diagrams.stages import Stage, Stages, levels_of, with_repeats, written
+from graphviz_ad._internal.diagrams.shapes import rounded, way
+from graphviz_ad._internal.diagrams.stages import Stage, Stages, levels_of, ranks_of, with_repeats, written
 from graphviz_ad._internal.diagrams.told import SIGNS, Told, told_of
 from graphviz_ad._internal.graph.architecture import Architecture, Passes
 from graphviz_ad._internal.graph.snapshot import Array
@@ -28,6 +30,7 @@ from graphviz_ad._internal.scene.scene import Arrow, Box, Point, Scene
 
 NATURAL = 960.0, 540.0  # points; the shape of a figure that is made for no place
 MOST_CARDS = 90
+MOST_IN_ROWS, MOST_ROWS = 16, 5  # stages of a figure that has rows, and rows
 GOOD, LARGEST = 0.97, 1.6  # of the best scale; scale beyond which letters need not grow
 APART = 14.0  # between figures
 FILLED = "circles: each number beside the largest of its column, green above 0, violet below"
@@ -77,37 +80,65 @@ class Model:
 
 
 @dataclass(frozen=True)
+class Joint:
+    """A way from the end of a row to the beginning of the next."""
+
+    tail: str
+    head: str
+    points: tuple[Point, ...]
+
+    @property
+    def key(self) -> str:
+        """What it is called."""
+        return f"{self.tail}>{self.head}"
+
+
+@dataclass(frozen=True)
 class Sheet:
-    """Figures of models, each with its place."""
+    """Figures of models, each with its place; where there are ``joints``, the parts are rows of one figure, of which
+    the ``whole`` has the stages.
+    """
 
     parts: Sequence[Placing | Drawing]
     places: Sequence[Point]
     size: Point
+    joints: Sequence[Joint] = ()
+    whole: Stages | None = None
+
+    @property
+    def prefixes(self) -> list[str]:
+        """What keys of each part begin with."""
+        count = 1 if self.whole is not None else len(self.parts)
+        return [prefix_of(i, count) for i in range(len(self.parts))]
+
+    @property
+    def alt(self) -> str:
+        """All of it in a sentence."""
+        shown = [self.whole] if self.whole is not None else [part.stages for part in self.parts]
+        return " | ".join(map(alt_of, shown))
 
     def canvas(self) -> Canvas:
         """All of it as marks."""
-        marks: list[Mark] = []
-        for i, (part, (dx, dy)) in enumerate(zip(self.parts, self.places, strict=True)):
-            shifted = moved_marks(part.marks(), 1.0, dx, dy)
-            marks += [named(mark, prefix_of(i, len(self.parts))) for mark in shifted]
-        return Canvas(*self.size, tuple(marks), " | ".join(alt_of(part.stages) for part in self.parts))
+        marks: list[Mark] = [mark for joint in self.joints for mark in way(joint.points, joint.key, radius=6.0)]
+        for part, place, prefix in zip(self.parts, self.places, self.prefixes, strict=True):
+            marks += shifted(part.marks(), prefix, place)
+        return Canvas(*self.size, tuple(marks), self.alt)
 
     def scene(self, models: Sequence[Model]) -> Scene:
         """All of it as the stage of a film."""
         boxes: list[Box] = []
         arrows: list[Arrow] = []
         largest = max(gradients_shown(models, self.parts), default=0.0)
-        for i, (part, place, model) in enumerate(zip(self.parts, self.places, models, strict=True)):
+        for i, (part, place, prefix) in enumerate(zip(self.parts, self.places, self.prefixes, strict=True)):
             own = (
                 stage_of_blocks(part)
                 if isinstance(part, Placing)
-                else stage_of_neurons(part, model.weight_gradients, largest)
+                else stage_of_neurons(part, models[i].weight_gradients, largest)
             )
-            prefix = prefix_of(i, len(self.parts))
             boxes += [shifted_box(box, prefix, place) for box in own.boxes]
             arrows += [shifted_arrow(arrow, prefix, place) for arrow in own.arrows]
-        alt = " | ".join(alt_of(part.stages) for part in self.parts)
-        return Scene(tuple(boxes), tuple(arrows), alt=alt, size=self.size)
+        arrows += [Arrow(one.key, one.tail, one.head, path=rounded(one.points, 6.0)) for one in self.joints]
+        return Scene(tuple(boxes), tuple(arrows), alt=self.alt, size=self.size)
 
 
 def prefix_of(i: int, count: int) -> str:
@@ -131,8 +162,8 @@ def shifted_arrow(arrow: Arrow, prefix: str, place: Point) -> Arrow:
     """An arrow of one of several figures, where that is."""
     path = tuple((x + place[0], y + place[1]) for x, y in arrow.path)
     drawings = tuple((name, shifted(marks, prefix, place)) for name, marks in arrow.drawings)
-    ends = {"key": prefix + arrow.key, "tail": prefix + arrow.tail, "head": prefix + arrow.head}
-    return replace(arrow, path=path, drawings=drawings, **ends)
+    key, tail, head = (prefix + name for name in (arrow.key, arrow.tail, arrow.head))
+    return replace(arrow, key=key, tail=tail, head=head, path=path, drawings=drawings)
 
 
 def shifted(marks: Iterable[Mark], prefix: str, place: Point) -> tuple[Mark, ...]:
@@ -142,13 +173,91 @@ def shifted(marks: Iterable[Mark], prefix: str, place: Point) -> tuple[Mark, ...
 
 def figure(models: Sequence[Model], style: str, depth: int | None, place: Place | None) -> Canvas:
     """The figure in that style, not put into its place yet."""
-    return chosen_sheet(models, style, depth, place).canvas()
+    chosen = chosen_sheet(models, style, depth, place)
+    letters = EM * place.scale(chosen.size) if place is not None else EM
+    if place is not None and letters < place.smallest:
+        warnings.warn(
+            f"letters of {letters:.1f} points are the largest with which this figure fits; give a larger fit=, a"
+            " smaller depth=, or style='layers', which has rows",
+            GraphvizADWarning,
+            stacklevel=4,
+        )
+    return chosen.canvas()
 
 
 def chosen_sheet(models: Sequence[Model], style: str, depth: int | None, place: Place | None) -> Sheet:
     """The figures on the first level that can be read in a place."""
     room = (place.width, place.height) if place is not None else NATURAL
-    return first_readable((sheet_of(models, each, style, room) for each in levels(models, depth)), place)
+    return first_readable(sheets(models, style, depth, room), place)
+
+
+def sheets(models: Sequence[Model], style: str, depth: int | None, room: Point) -> Iterator[Sheet]:
+    """The figures on each level; one of few stages in rows, too."""
+    for several in levels(models, depth):
+        yield sheet_of(models, several, style, room)
+        if style == "blocks" and len(models) == 1:
+            stages = with_repeats(several[0])
+            if len(stages.stages) <= MOST_IN_ROWS:
+                yield from sheet_in_rows(models[0], stages, room)
+
+
+def sheet_in_rows(model: Model, stages: Stages, room: Point) -> Iterator[Sheet]:
+    """The figure of a model in rows, as large as it may be; none where it cannot be cut."""
+    told = told_stages(model, stages)
+    tried = []
+    for tallest in HEIGHTS:
+        scales = scales_of([stages], tallest)
+        strip = Placing(stages, 0.0, scales, told, said=None)
+        rows = [cut for count in range(2, MOST_ROWS + 1) if (cut := cut_in_rows(stages, strip.slots, count))]
+        tried += [stacked(stages, cut, scales, told, room) for cut in rows]
+    fits = [min(room[0] / one.size[0], room[1] / one.size[1]) for one in tried]
+    if tried:
+        yield next(one for one, fit in zip(tried, fits, strict=True) if fit >= GOOD * min(max(fits), LARGEST))
+
+
+def stacked(stages: Stages, cut: Sequence[Stages], scales: Scales, told: Mapping[str, Told], room: Point) -> Sheet:
+    """Rows above one another, with ways from each to the next."""
+    parts = [
+        Placing(row, 0.0, scales, told, said=stages if row is cut[-1] else None, titled=row is cut[0]) for row in cut
+    ]
+    sheet = arranged(parts, 1)
+    joints = []
+    for i, (upper, lower) in enumerate(pairwise(parts)):
+        tail, head = upper.stages.stages[-1].key, lower.stages.stages[0].key
+        (x, y), (to_x, to_y) = upper.right_of(tail), lower.left_of(head)
+        top, next_top = sheet.places[i][1], sheet.places[i + 1][1]
+        right, left, between = upper.width - 7.0, 7.0, next_top - APART / 2
+        points = ((x, top + y), (right, top + y), (right, between), (left, between), (left, next_top + to_y))
+        joints.append(Joint(tail, head, (*points, (to_x, next_top + to_y))))
+    return replace(sheet, joints=joints, whole=stages)
+
+
+def cut_in_rows(stages: Stages, slots: Mapping[int, float], count: int) -> list[Stages]:
+    """The stages in so many rows, about as long as one another, cut where a single way leads on; [] where that cannot
+    be.
+    """
+    ranks = ranks_of(stages)
+    last = max(ranks.values())
+    allowed = [
+        rank
+        for rank in range(last)
+        if sum(ranks[way.tail] <= rank < ranks[way.head] for way in stages.ways) == 1
+        and all(list(ranks.values()).count(end) == 1 for end in (rank, rank + 1))
+    ]
+    lengths = list(accumulate(slots[rank] for rank in range(last + 1)))
+    wanted = [lengths[-1] * k / count for k in range(1, count)]
+    cuts = sorted({min(allowed, key=lambda rank: abs(lengths[rank] - length)) for length in wanted}) if allowed else []
+    if len(cuts) < count - 1:
+        return []
+    row = {stage.key: sum(ranks[stage.key] > cut for cut in cuts) for stage in stages.stages}
+    return [
+        replace(
+            stages,
+            stages=tuple(stage for stage in stages.stages if row[stage.key] == i),
+            ways=tuple(way for way in stages.ways if row[way.tail] == row[way.head] == i),
+        )
+        for i in range(count)
+    ]
 
 
 def levels(models: Sequence[Model], depth: int | None) -> Iterator[list[Stages]]:
@@ -190,9 +299,19 @@ def placings(models: Sequence[Model], several: Sequence[Stages], room: Point, ta
     shown = [with_repeats(stages) for stages in several]
     scales, found = scales_of(shown, tallest), []
     for i, (model, stages) in enumerate(zip(models, shown, strict=True)):
-        told = {stage.key: model.told(stage.gives) for stage in stages.stages} if model.passes is not None else {}
-        found.append(Placing(stages, room[0], scales, told, legend=i == len(shown) - 1))
+        said = joint(shown) if i == len(shown) - 1 else None
+        found.append(Placing(stages, room[0], scales, told_stages(model, stages), said=said))
     return found
+
+
+def joint(several: Sequence[Stages]) -> Stages:
+    """The stages of several figures, for what is said of all."""
+    return replace(several[0], stages=tuple(stage for stages in several for stage in stages.stages))
+
+
+def told_stages(model: Model, stages: Stages) -> Mapping[str, Told]:
+    """What a film says of stages; nothing without one."""
+    return {stage.key: model.told(stage.gives) for stage in stages.stages} if model.passes is not None else {}
 
 
 def drawings(models: Sequence[Model], several: Sequence[Stages], room: Point) -> list[Drawing]:
@@ -229,7 +348,7 @@ def film_notes(models: Sequence[Model], drawn: Sequence[Drawing]) -> Iterator[st
 
 def gradients_shown(models: Sequence[Model], drawn: Sequence[Placing | Drawing]) -> Iterator[float]:
     """How large the gradients are that lines between neurons show."""
-    for model, one in zip(models, drawn, strict=True):
+    for model, one in zip(models, drawn, strict=False):  # rows of one figure have no such lines
         if isinstance(one, Drawing):
             yield from (abs(weight) for weight in weights_shown(one, model.weight_gradients))
 
@@ -245,12 +364,6 @@ def first_readable(drawn: Iterable[Sheet], place: Place | None) -> Sheet:
             best = scale, sheet
     if best is None:
         raise ValueError("an architecture has a level")
-    warnings.warn(
-        f"letters of {best[0] * EM:.1f} points are the largest with which this figure fits; give a larger fit=, a"
-        " smaller depth=, or style='layers', which has rows",
-        GraphvizADWarning,
-        stacklevel=6,
-    )
     return best[1]
 
 
@@ -259,10 +372,12 @@ def first_readable(drawn: Iterable[Sheet], place: Place | None) -> Sheet:
 
 def lanes_of(sheet: Sheet) -> list[list[Actor]]:
     """What happens in each figure, from first to last."""
-    prefixes = [prefix_of(i, len(sheet.parts)) for i in range(len(sheet.parts))]
+    first = sheet.parts[0]
+    if sheet.whole is not None and isinstance(first, Placing):
+        return [list(stage_actors(sheet.whole, first.told, ""))]
     return [
         list(stage_actors(part.stages, part.told, prefix) if isinstance(part, Placing) else item_actors(part, prefix))
-        for part, prefix in zip(sheet.parts, prefixes, strict=True)
+        for part, prefix in zip(sheet.parts, sheet.prefixes, strict=True)
     ]
 
 

@@ -27,6 +27,7 @@ SIZE, STEP, DOTS = 24.0, 36.0, 40.0  # diameter, from one to the next, room for 
 APART = 150.0  # between columns
 THICKEST, SLIMMER, THINNEST = 3.2, 2.4, 0.25  # lines: of few, of many
 FEW = 30
+SAMPLE, SPACE = 36.0, 22.0  # of the legend: a line, and room behind its words
 POSITIVE, NEGATIVE, PLAIN = "path.2", "path.3", "edge"
 DASH = (5.0, 3.0)  # below 0
 CARD = 12.0  # around the words of a card
@@ -168,7 +169,13 @@ class Drawing:
         gaps = max(len(items) - 1, 1)
         apart = max(44.0, min(APART, (room[0] - 2 * MARGIN - sum(widths)) / gaps))
         self.middles: list[float] = []
-        self.least = max([360.0, *(text_width(note, EM) + 2 * MARGIN for note in said.notes)])
+        self.largest = max((abs(weight) for weight in self.shown_weights()), default=0.0)
+        self.largest = max(self.largest, said.largest)
+        self.most = max([said.most, *self.counts()])
+        widths_below = [text_width(note, EM) for note in said.notes]
+        widths_below += [text_width(self.head, EM + 2.5, bold=True)] if not said.told else []
+        widths_below += [sum(SAMPLE + text_width(text, EM) for text, *_ in self.samples()) + SPACE]
+        self.least = max(widths_below) + 2 * MARGIN
         x = MARGIN + max(self.least - 2 * MARGIN - sum(widths) - (len(items) - 1) * apart, 0.0) / 2
         for width in widths:
             self.middles.append(x + width / 2)
@@ -178,9 +185,11 @@ class Drawing:
         self.top = MARGIN + (0.0 if said.told else EM + 22)  # a film has its title elsewhere
         self.axis = self.top + tallest / 2  # the height of the level line
         self.floor = self.top + tallest
-        self.largest = max((abs(weight) for weight in self.shown_weights()), default=0.0)
-        self.largest = max(self.largest, said.largest)
-        self.most = max([said.most, *self.counts()])
+
+    @property
+    def head(self) -> str:
+        """What stands above the figure."""
+        return f"{self.stages.name} · {self.stages.parameters:,} parameters"
 
     def counts(self) -> Iterator[int]:
         """How many lines run between columns."""
@@ -244,8 +253,7 @@ class Drawing:
 
     def marks(self) -> Iterator[Mark]:
         """Lines behind, then neurons, cards and words."""
-        head = f"{self.stages.name} · {self.stages.parameters:,} parameters"
-        yield Label(MARGIN, MARGIN + EM, head, EM + 2.5, "ink", True, anchor="start", part="title")
+        yield Label(MARGIN, MARGIN + EM, self.head, EM + 2.5, "ink", True, anchor="start", part="title")
         for i in range(1, len(self.items)):
             yield from self.between(i)
         for item, x in zip(self.items, self.middles, strict=True):
@@ -312,15 +320,19 @@ class Drawing:
         wide, high = self.width(item), self.height(item)
         return Rect(x - wide / 2, self.axis - high / 2, wide, high, 6, fill, line, width, (), item.key, "frame")
 
+    def samples(self) -> list[tuple[str, str, tuple[float, ...]]]:
+        """What lines say, each with its colour and dashes."""
+        up_to = f"; the thickest is {short_number(self.largest)}"
+        found = [(f"{self.said.lines} above 0", POSITIVE, ()), (f"below 0{up_to}", NEGATIVE, DASH)]
+        return found if self.explained else []
+
     def legend(self) -> Iterator[Mark]:
         """What lines say, and notes."""
         y, x = self.lowest + 1.9 * EM, MARGIN
-        up_to = f"; the thickest is {short_number(self.largest)}"
-        samples = ((f"{self.said.lines} above 0", POSITIVE, ()), (f"below 0{up_to}", NEGATIVE, DASH))
-        for text, role, dash in samples if self.explained else ():
+        for text, role, dash in self.samples():
             yield Curve(straight([(x, y - 4), (x + 30, y - 4)]), role, THICKEST, dash, "", "legend")
-            yield Label(x + 36, y, text, EM, "muted", anchor="start", part="legend")
-            x += 36 + text_width(text, EM) + 22
+            yield Label(x + SAMPLE, y, text, EM, "muted", anchor="start", part="legend")
+            x += SAMPLE + text_width(text, EM) + SPACE
         y = y + ROW if x > MARGIN else self.lowest + ROW
         for note in self.said.notes:
             yield Label(MARGIN, y, note, EM, "muted", False, True, "start", part="note")

@@ -217,10 +217,19 @@ class Joining:
         weights = part.path if kind == layers.DENSE and part.kind == "module" else None
         taken = self.shape_of(part.takes)
         title = "input" if part.kind == "input" and part.name == "input" else title_of(part)
-        numbers = {"gives": first(part.gives), "taken": first(part.takes)}
-        window = kernel_of(part) if part.kind == "module" else None
         self.stages[key] = Stage(
-            key, kind, title, shape, (), part.parameters, weights, taken, part.path, kernel=window, **numbers
+            key,
+            kind,
+            title,
+            shape,
+            (),
+            part.parameters,
+            weights,
+            taken,
+            part.path,
+            gives=first(part.gives),
+            taken=first(part.takes),
+            kernel=kernel_of(part) if part.kind == "module" else None,
         )
         self.keys[part.number] = key
         self.ways += [Way(self.keys[tail], key) for tail in before if self.keys[tail] != key]

@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from graphviz_ad._internal.api import api
+from graphviz_ad._internal.api.diagram import Diagram, film_of
 from graphviz_ad._internal.base.argument_types import Destination
 from graphviz_ad._internal.base.checked_calls import saves, takes
 from graphviz_ad._internal.base.errors import OptionError, UnknownNameError
 from graphviz_ad._internal.graph.transforms import hide_unused
-from graphviz_ad._internal.output.call_options import AnimateOptions, ExampleFile, FilmFile, SheetOptions
+from graphviz_ad._internal.output.call_options import AnimateOptions, DiagramFilm, ExampleFile, FilmFile, SheetOptions
 from graphviz_ad._internal.output.chart import Chart
 from graphviz_ad._internal.output.file_writing import suffix_for, write_as
 from graphviz_ad._internal.output.format_table import CHARTS, FILMS
@@ -31,8 +32,8 @@ from graphviz_ad._internal.sheets.graph_comparison import (
     difference_lines,
 )
 from graphviz_ad._internal.sheets.sheet import Sheet
-from graphviz_ad._internal.teaching.program_runs import source_of
-from graphviz_ad._internal.teaching.shown_parts import Listing, Shot, View
+from graphviz_ad._internal.teaching.program_runs import on_the_same_numbers, source_of
+from graphviz_ad._internal.teaching.shown_parts import Drawn, Listing, Shot, View
 
 if TYPE_CHECKING:
     from graphviz_ad._internal.graph.graph import Graph
@@ -54,8 +55,8 @@ class Expected:
 class Entry:
     """One thing of the gallery; call it to have torch run its program.
 
-    ``chapter`` is "classics", "misconceptions", "errors" or "pairs"; ``heading`` stands above the picture, ``lesson``
-    below it; ``number`` counts misconceptions. The ``program`` of a classic is the function itself.
+    ``chapter`` is "classics", "misconceptions", "errors", "pairs" or "figures"; ``heading`` stands above the picture,
+    ``lesson`` below it; ``number`` counts misconceptions. The ``program`` of a classic is the function itself.
     """
 
     name: str
@@ -130,6 +131,7 @@ class Example(ShowsItself):
         found: list[Graph] = []
         for view in self.views:
             found += [view.graph] if isinstance(view, Shot) else [view.a, view.b] if isinstance(view, Pair) else []
+            found += [view.picture.graph] if isinstance(view, Drawn) else []
         return tuple(found)
 
     @property
@@ -155,8 +157,16 @@ class Example(ShowsItself):
 
     @takes(AnimateOptions)
     def animate(self, asked: AnimateOptions) -> api.Animation:
-        """The film of the graph."""
-        return api.filmed(self.graph, asked)
+        """The film of the graph, or of what runs through the figure."""
+        return self._filmed(asked)
+
+    def _filmed(self, asked: AnimateOptions) -> api.Animation:
+        drawn = next((view.picture for view in self.views if isinstance(view, Drawn)), None)
+        if not isinstance(drawn, Diagram):
+            return api.filmed(self.graph, asked)
+        return film_of(
+            replace(drawn.asked, theme=asked.theme), DiagramFilm(direction=asked.direction, speed=asked.speed)
+        )
 
     @takes(ComparisonOptions)
     def compare(self, asked: ComparisonOptions) -> SideBySide:
@@ -176,9 +186,7 @@ class Example(ShowsItself):
             {name: value for name, value in asked.given.items() if name != "format"},
         )
         if suffix in FILMS and suffix not in CHARTS:
-            return api.written(
-                api.filmed(self.graph, AnimateOptions.of(options)), path, FilmFile.of({"format": asked.format})
-            )
+            return api.written(self._filmed(AnimateOptions.of(options)), path, FilmFile.of({"format": asked.format}))
         if wrong := [name for name in options if name not in ("theme", "layout")]:
             raise OptionError(
                 f"{wrong[0]}={options[wrong[0]]!r} is an option of a film or of a bare graph; the picture of an entry"
@@ -195,6 +203,7 @@ OVERLINES = {
     "misconceptions": ("Many believe:", "In truth:"),
     "errors": ("PyTorch says:", "Because:"),
     "pairs": ("Without and with:", "What it does:"),
+    "figures": ("", ""),
 }
 Maker = Callable[[], Sequence[View]]
 
@@ -260,5 +269,20 @@ def classic(
             grad_outputs,
             program=function,
         )
+
+    return decorate
+
+
+def figure(heading: str, source: str) -> Callable[[Callable[[], Any]], Entry]:
+    """Makes an entry of a function that returns a picture; its docstring is the lesson. Random numbers are the same
+    each time, and as they were afterwards.
+    """
+
+    def decorate(function: Callable[[], Any]) -> Entry:
+        def views(_: Entry) -> Sequence[View]:
+            with on_the_same_numbers():
+                return [Drawn(function(), source_of(function)[0])]
+
+        return Entry(function.__name__, "figures", heading, lesson_of(function), source, views)
 
     return decorate

@@ -19,6 +19,7 @@ TITLES = {
     "misconceptions": "What many believe",
     "errors": "What PyTorch says, and why",
     "pairs": "Without and with",
+    "figures": "Figures of architectures",
 }
 TITLE = "Gallery of automatic differentiation"
 

@@ -9,7 +9,8 @@ import inspect
 import re
 import textwrap
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -43,6 +44,14 @@ class Deferred:
 
 
 torch: Any = Deferred("torch")
+
+
+@contextmanager
+def on_the_same_numbers() -> Iterator[None]:
+    """Random numbers begin from the same seed, and go on afterwards as if nothing had been drawn."""
+    with torch.random.fork_rng(devices=[]):
+        torch.random.default_generator.manual_seed(0)
+        yield
 
 
 @dataclass(frozen=True)

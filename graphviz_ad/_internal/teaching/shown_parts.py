@@ -10,12 +10,15 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
+from graphviz_ad._internal.api.api import Picture
 from graphviz_ad._internal.api.still_plans import Levels, engine_of, scene_on
 from graphviz_ad._internal.film.story import tell
 from graphviz_ad._internal.layouts.planning import WHOLE, best_plan
 from graphviz_ad._internal.output.call_options import PlotOptions
 from graphviz_ad._internal.scene.annotations import error_of, with_failure, with_remarks
+from graphviz_ad._internal.scene.canvas import Label, Mark, Rect
 from graphviz_ad._internal.scene.leaf_copies import inline_constants, without_boxes
+from graphviz_ad._internal.scene.paint import moved_marks
 from graphviz_ad._internal.scene.picture_options import DIRECTIONS, picture_look
 from graphviz_ad._internal.scene.place import Place
 from graphviz_ad._internal.scene.scene import Scene, restyle
@@ -137,6 +140,40 @@ class Figure:
         """One panel."""
         del layout
         yield Panel(self.block, self.title, says=self.says)
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A picture that is finished, as a panel with its program above it."""
+
+    picture: Picture
+    code: tuple[str, ...] = ()
+    title: str = ""
+
+    def panels(self, layout: str) -> Iterator[Panel]:
+        """One panel; the picture has its own layout."""
+        del layout
+        canvas, name = self.picture.canvas, self.title or self.picture.graph.name
+        marks = [replace(mark, owner=f"{name}/{mark.owner}") if mark.owner else mark for mark in canvas.marks]
+        top, bottom = span_of(marks, canvas.height)
+        block = Block(canvas.width, bottom - top, tuple(moved_marks(marks, 1.0, 0.0, -top)))
+        yield Panel(block, self.title, self.code)
+
+
+def span_of(marks: Sequence[Mark], height: float) -> tuple[float, float]:
+    """From where to where a picture of some height has anything in it."""
+    tops, bottoms = [], []
+    for mark in marks:
+        if isinstance(mark, Rect):
+            tops.append(mark.y)
+            bottoms.append(mark.y + mark.height)
+        elif isinstance(mark, Label):
+            tops.append(mark.y - mark.size)
+            bottoms.append(mark.y + 0.3 * mark.size)
+        else:
+            tops.append(min(y for _, y in mark.points))
+            bottoms.append(max(y for _, y in mark.points))
+    return max(min(tops, default=0.0), 0.0), min(max(bottoms, default=height), height)
 
 
 def shot(title: str, what: Run, says: str = "", *, local: bool = True, whole: bool = False, **options: Any) -> Shot:

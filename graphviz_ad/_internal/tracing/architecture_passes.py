@@ -5,7 +5,7 @@ The module runs once, in eval mode; it is as it was afterwards, and no ``.grad``
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from graphviz_ad._internal.graph.architecture import Architecture, Passed, Passes
 from graphviz_ad._internal.graph.snapshot import Array, Snapshot
 from graphviz_ad._internal.tracing.architecture_run import Log, run_watched, tensors_of
+from graphviz_ad._internal.tracing.outputs import upstream_gradients
 from graphviz_ad._internal.tracing.tape.reading import copied_elements
 from graphviz_ad._internal.tracing.tape.torch_private import map_tree
 from graphviz_ad._internal.tracing.tape.values import take
@@ -37,7 +38,8 @@ class Reader(Log):
         with self.aside():
             self.values[number] = passed(tensor)
             if tensor.requires_grad:
-                self.handles.append(tensor.register_hook(partial(self.came_back, number)))
+                hang_on: Callable[[Any], Any] = tensor.register_hook
+                self.handles.append(hang_on(partial(self.came_back, number)))
         return number
 
     def came_back(self, number: int, gradient: Tensor) -> None:
@@ -102,7 +104,7 @@ def run_back(
     ends = [tensor for tensor in tensors_of(returned) if tensor.requires_grad]
     if not ends:
         return {}, False
-    seeds = tensors_of(upstream) if upstream is not None else [torch.ones_like(end) for end in ends]
+    seeds = upstream_gradients(ends, upstream)
     found = torch.autograd.grad(ends, [*leaves, *learned.values()], seeds, allow_unused=True)
     of_weights = zip(learned.items(), found[len(leaves) :], strict=True)
     return {

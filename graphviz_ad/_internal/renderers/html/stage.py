@@ -232,12 +232,19 @@ def stage_declarations(mark: Mark) -> str:
 def still_rules(scene: Scene) -> list[str]:
     """Looks that no step changes: words by their role, badges, grounds and group frames."""
     rules = {}
-    for mark in (*paint.stage_marks(scene), *paint.stage_marks(in_words(scene))):
+    common = without_drawings(scene)  # which bring their own looks
+    for mark in (*paint.stage_marks(common), *paint.stage_marks(in_words(common))):
         if isinstance(mark, Label) or mark.part in ("badge", "ground", ratios.LINE, *DISCS, *grids.PARTS):
             rules[f".{class_name(mark.part)}"] = stage_declarations(mark)
     for group in scene.groups[:1]:
         rules |= {f".group .{mark.part}": stage_declarations(mark) for mark in paint.group_marks(group)}
     return [f"{selector}{{{look}}}" for selector, look in rules.items()]
+
+
+def without_drawings(scene: Scene) -> Scene:
+    """The scene without the parts that have drawings of their own."""
+    boxes = tuple(box for box in scene.boxes if not box.drawings)
+    return replace(scene, boxes=boxes, arrows=tuple(arrow for arrow in scene.arrows if not arrow.drawings))
 
 
 def in_words(scene: Scene) -> Scene:
