@@ -271,6 +271,7 @@ EVENT = record_schema(
     source=maybe(TEXT),
     brought=TAKEN,
     holds=TAKEN,
+    after=maybe(COUNT),
 )
 HISTORY = record_schema({"tensor": maybe(COUNT)}, name=maybe(TEXT), events=some(ref("event")), holds=TAKEN)
 OF_EVERY_VERSION: Mapping[str, Schema] = {

@@ -208,7 +208,15 @@ class FilmWays(Options):
             hint="It says how finely the backward pass is told.",
         ),
     ] = None
-    passes: Annotated[bool, Says("tell all recorded backward passes, with what .grad adds up")] = False
+    passes: Annotated[
+        bool | Literal["all"] | int | slice | Sequence[int],
+        Says(
+            "tell recorded backward passes, with what .grad adds up and what steps do: True or all, or which of"
+            " graph.passes",
+            "backward passes",
+            metavar="NUMBER",
+        ),
+    ] = False
 
 
 # --- one table a call

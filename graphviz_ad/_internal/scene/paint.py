@@ -11,6 +11,7 @@ from graphviz_ad._internal.scene import grids, ratios
 from graphviz_ad._internal.scene import path_lines as trails
 from graphviz_ad._internal.scene.canvas import Canvas, Curve, Label, Mark, Polygon, Rect
 from graphviz_ad._internal.scene.font_metrics import ASCENT, DESCENT, shorten, text_width
+from graphviz_ad._internal.scene.loss_curve import curve_marks
 from graphviz_ad._internal.scene.scene import Arrow, Box, Film, Group, Line, Point, Scene
 
 
@@ -516,7 +517,7 @@ def frame_text(film: Film, index: int, width: float, height: float) -> Iterator[
 
 
 def frame_words(film: Film, index: int, width: float, height: float) -> Iterator[Mark]:
-    """Title, step counter and caption."""
+    """Title, step counter and caption, and the chart of the losses of a film of training."""
     step = film.steps[index]
     counter = f"step {index + 1}/{len(film.steps)} · {PHASE_NAMES.get(step.phase, step.phase)}"
     yield Label(28, 38, shorten(film.title, 22, width / 2, True), 22, "ink", True, anchor="start", part="title")
@@ -534,6 +535,8 @@ def frame_words(film: Film, index: int, width: float, height: float) -> Iterator
             part="caption",
             math=True,
         )
+    if film.curve is not None:
+        yield from moved_marks(curve_marks(film.curve, index), *frame_fit(film.stage, (round(width), round(height))))
 
 
 def caption_rows(caption: tuple[str, ...], width: float) -> list[tuple[str, float]]:

@@ -351,7 +351,10 @@ class Recording:
 
     def _note_totals(self, noted: RecordedPass, *, whole: bool) -> None:
         """What a pass that ran in no other brought to each tensor."""
-        if not whole or not self._wants_gradients:
+        if not whole:
+            return
+        self._grads.pass_ended()
+        if not self._wants_gradients:
             return
         try:
             with hidden_from_modes():

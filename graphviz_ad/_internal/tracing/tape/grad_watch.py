@@ -7,7 +7,8 @@ is no operation: it is seen by looking, before and after each pass and at the en
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from torch import Tensor
@@ -105,6 +106,11 @@ class GradWatch:
     def __init__(self, tape: Tape) -> None:
         self._tape = tape
         self._watched: dict[int, _Watched] = {}
+        self._ends: list[int] = []  # how many operations there were when each pass ended
+
+    def pass_ended(self) -> None:
+        """A backward pass that ran in no other is over."""
+        self._ends.append(len(self._tape.operations))
 
     def look(self, tensors: Iterable[Tensor]) -> None:
         """Note what their ``.grad`` holds, and that it changed since the last time."""
@@ -152,7 +158,7 @@ class GradWatch:
         memory = watched.memory
         self._take(watched, tensor)
         if memory != watched.memory:
-            watched.events.append((watched.since, 0, GradEvent(UPDATED, by=SET_DATA)))
+            watched.events.append((watched.since, 0, GradEvent(UPDATED, by=SET_DATA, after=len(self._ends))))
         now = tensor.grad
         same = before is not None and now is not None and before() is now
         if before is not None:
@@ -160,7 +166,7 @@ class GradWatch:
             lies = memory_of_tensor(now) if same and now is not None else None
             watched.periods.append(_Period(since, watched.since, before, lies, changed, watched.holds))
         if not same and (before is not None or now is not None):
-            event = GradEvent(EMPTIED if now is None else REPLACED, holds=watched.holds)
+            event = GradEvent(EMPTIED if now is None else REPLACED, holds=watched.holds, after=len(self._ends))
             watched.events.append((watched.since, 0, event))
 
     # --- at the end
@@ -185,7 +191,8 @@ class GradWatch:
             number = numbers.get(id(watched.tensor))
             if tensor is None:
                 continue
-            events = [*watched.events, *self._worded(watched, done.get(id(watched), []), words)]
+            worded = self._worded(watched, done.get(id(watched), []), words, self._ends)
+            events = [*watched.events, *worded]
             events.sort(key=lambda placed: placed[:2])
             name = self._tape.name_of(tensor) or next(
                 (value.name for value in self._tape.values if value.reference is watched.tensor and value.name), None
@@ -213,7 +220,9 @@ class GradWatch:
         return found
 
     @staticmethod
-    def _worded(watched: _Watched, done: list[tuple[Operation, str, Value | None]], words: Words) -> Iterator[Placed]:
+    def _worded(
+        watched: _Watched, done: list[tuple[Operation, str, Value | None]], words: Words, ends: Sequence[int]
+    ) -> Iterator[Placed]:
         """The same as events: what one call did is one."""
         last: tuple[object, ...] | None = None
         kept: list[Placed] = []
@@ -224,7 +233,8 @@ class GradWatch:
                 kept.pop()
             last = call
             holds = value.snapshot if value is not None else None
-            kept.append((operation.number, 1, GradEvent(what, None, by, source, holds=holds)))
+            after = bisect_right(ends, operation.number)
+            kept.append((operation.number, 1, GradEvent(what, None, by, source, holds=holds, after=after)))
         yield from kept
         for period in watched.periods:
             written = [
@@ -233,7 +243,7 @@ class GradWatch:
                 if what == WRITTEN and period.first <= operation.number < period.last
             ]
             if period.changed and not written:
-                yield period.last, 0, GradEvent(WRITTEN, holds=period.holds)
+                yield period.last, 0, GradEvent(WRITTEN, holds=period.holds, after=bisect_right(ends, period.first))
 
 
 def keeps_gradient(tensor: Tensor) -> bool:
