@@ -25,6 +25,7 @@ from graphviz_ad._internal.scene.words.short_text import (
 from graphviz_ad._internal.scene.words.tensor_grids import Tensors
 
 LABEL = ".grad"
+ROOM = 100  # characters of numbers in a caption
 MOST_NAMED = 4  # leaves that a caption tells of
 
 
@@ -115,9 +116,9 @@ def line_of(node: Node, snap: Snapshot | None, tensors: Tensors, label: str = LA
 
 def value_texts(deed: Deed, ledger: Ledger) -> tuple[tuple[str, str], ...]:
     """The lines of a leaf's value after it was moved."""
-    node = ledger.nodes.get(deed.leaf)
-    if node is None or deed.new is None:
-        return ()
+    node = ledger.nodes[deed.leaf]
+    if deed.new is None:  # nobody saw it
+        return (("value", ""),)
     lines = value_lines(replace(node, ports=(replace(node.ports[0], value=deed.new),)), ledger.tensors)
     ledger.values.setdefault(deed.leaf, []).extend(lines)
     return tuple([(line.key, line.text) for line in lines])
@@ -139,7 +140,7 @@ def added_caption(grown: Sequence[Addition], words: Words) -> tuple[str, ...]:
     """What a pass added."""
     names = [words.names.of[one.leaf] for one in grown]
     said = [f"{name}{grown_text(one)}" for name, one in zip(names, grown, strict=True)]
-    return ("the new gradient is added to what .grad held", ", ".join(said[:MOST_NAMED]))
+    return ("the new gradient is added to what .grad held", fitting(said, ", "))
 
 
 def grown_text(one: Addition) -> str:
@@ -166,7 +167,7 @@ def chapter_caption(chapter: Chapter, deeds: Sequence[Deed], words: Words) -> tu
             f"{by or 'the program'} writes {listed(deeds, words)}"
         )
         said = [moved_text(deed, words) for deed in deeds[:MOST_NAMED]]
-        return (f"{what}{line}", "; ".join(part for part in said if part))
+        return (f"{what}{line}", fitting([part for part in said if part], "; "))
     if chapter.what == EMPTIED:
         return (f".grad of {listed(deeds, words)} is None again", "")
     name = f"{by} writes to .grad" if by else "the program writes to .grad"
@@ -177,7 +178,7 @@ def chapter_caption(chapter: Chapter, deeds: Sequence[Deed], words: Words) -> tu
         for deed in deeds[:MOST_NAMED]
         if deed.held is not None
     ]
-    return (f"{name}{line}", ", ".join(said))
+    return (f"{name}{line}", fitting(said, ", "))
 
 
 def listed(deeds: Sequence[Deed], words: Words) -> str:
@@ -202,6 +203,11 @@ def moved_text(deed: Deed, words: Words) -> str:
 def said_of_grad(held: Mapping[str, Snapshot | None], words: Words) -> str:
     """ "x.grad = 216", of a few leaves."""
     known = [(key, snap) for key, snap in held.items() if snap is not None] or [*held.items()]
-    return ", ".join(
-        f"{words.names.of[key]}.grad {equal_to(gradient_in_caption(snap))}" for key, snap in known[:MOST_NAMED]
-    )
+    said = [f"{words.names.of[key]}.grad {equal_to(gradient_in_caption(snap))}" for key, snap in known[:MOST_NAMED]]
+    return fitting(said, ", ")
+
+
+def fitting(parts: Sequence[str], between: str) -> str:
+    """As many of them as a caption has room for; none where not even the first fits."""
+    count = next((n for n in range(len(parts), 0, -1) if len(between.join(parts[:n])) <= ROOM), 0)
+    return between.join(parts[:count]) + (f"{between}…" if 0 < count < len(parts) else "")

@@ -152,6 +152,26 @@ class Piece:
         outside = not any(edge.tail in self.keys for edge in self.graph.in_edges(node.key))
         return node.key not in inside or self.is_leaf(node) or outside
 
+    @cached_property
+    def identity(self) -> Mapping[str, Hashable]:
+        """Key of a node -> what it is called in the graphs of all passes, which have other keys: by its call, and what
+        was there before by its first reader; None where that is not known.
+        """
+        found: dict[str, Hashable] = {}
+        often: dict[int, int] = {}
+        for node in self.graph.node_list:
+            if node.call is not None:
+                often[node.call] = often.get(node.call, -1) + 1
+            found[node.key] = None if node.call is None else (node.call, often[node.call])
+        for node in self.nodes:
+            if self.is_leaf(node):
+                found[node.key] = ("leaf", node.ports[0].tensor, found[node.key])
+            elif node.key in self._found[1] and node.kind != "data":
+                found[node.key] = None  # computed by an earlier round, where it is another box
+            elif found[node.key] is None and (uses := self.graph.out_edges(node.key)):
+                found[node.key] = ("read by", found.get(uses[0].head), uses[0].slot) if found[uses[0].head] else None
+        return found
+
     def is_leaf(self, node: Node) -> bool:
         """Whether a node is a leaf, or what wrote to one."""
         return node.kind == "leaf" or any(port.tensor in self.leaves for port in node.ports)
@@ -167,54 +187,56 @@ class Boxes:
     """Which nodes are one box: told by the line that they ran in and by their operands, which are boxes, too."""
 
     def __init__(self) -> None:
-        self.number: dict[Hashable, int] = {}
-        self.of_node: dict[str, dict[int, int]] = {}  # key of a node -> port, or -1 for all of them -> box
+        self.number: dict[tuple[Hashable, int], int] = {}
+        self.of_identity: dict[Hashable, dict[int, int]] = {}  # port, or -1 for all of them -> box
+        self.of_node: list[dict[str, dict[int, int]]] = []  # of each piece: key of a node -> likewise
         self.parts: list[dict[int, tuple[str, int]]] = []  # of each piece: box -> node and port, -1 for all of them
 
     def add(self, piece: Piece) -> None:
-        """Give each node of a piece its box; one that is part of an earlier piece has it already."""
-        part = {
-            box: (node.key, port) for node in piece.nodes for port, box in self.of_node.get(node.key, {}).items()
-        }
-        self.parts.append(part)
+        """Give each node of a piece its box; what is part of an earlier piece has it already."""
+        known = {node.key: self.of_identity.get(piece.identity[node.key], {}) for node in piece.nodes}
+        self.of_node.append({key: dict(boxes) for key, boxes in known.items() if boxes})
+        self.parts.append({box: (key, port) for key, boxes in known.items() for port, box in boxes.items()})
         for node in piece.nodes:
-            if node.key in self.of_node:
-                continue
-            if piece.is_leaf(node):
-                self._add_leaf(piece, node, part)
-            else:
-                said = self._said_of_source(node) if piece.is_source(node) else self._said_of(piece, node)
-                self._place(node.key, -1, said, part)
+            for port, said in self._said(piece, node) if not known[node.key] else ():
+                self._place(piece, node, port, said)
 
-    def _add_leaf(self, piece: Piece, node: Node, part: dict[int, tuple[str, int]]) -> None:
+    def _said(self, piece: Piece, node: Node) -> Iterator[tuple[int, Hashable]]:
+        """Port, or -1 for all of them -> what tells a box apart."""
+        if not piece.is_leaf(node):
+            yield -1, said_of_source(node) if piece.is_source(node) else self._said_of(piece, node)
+            return
         read = {edge.port for edge in piece.graph.out_edges(node.key) if edge.head in piece.keys}
         for n, port in enumerate(node.ports):
-            if n in read or is_root(node) or len(node.ports) == 1:
-                said = ("leaf", port.tensor) if port.tensor is not None else ("leaf", node.name, node.key)
-                self._place(node.key, n, said, part)
+            if n in read or port.is_output or len(node.ports) == 1:
+                yield n, ("leaf", port.tensor) if port.tensor is not None else ("leaf", node.name, node.key)
 
-    def _place(self, key: str, port: int, said: Hashable, part: dict[int, tuple[str, int]]) -> None:
+    def _place(self, piece: Piece, node: Node, port: int, said: Hashable) -> None:
         """The first box that says the same and that nothing else of this piece is."""
-        count = 0
+        count, part = 0, self.parts[-1]
         while (box := self.number.setdefault((said, count), len(self.number))) in part:
             count += 1
-        part[box] = (key, port)
-        self.of_node.setdefault(key, {})[port] = box
-
-    def _said_of_source(self, node: Node) -> Hashable:
-        if node.name is not None:
-            return ("data", node.name)
-        return ("data", node.source, node.ports[0].dtype if not node.ports[0].shape else None)
+        part[box] = (node.key, port)
+        self.of_node[-1].setdefault(node.key, {})[port] = box
+        if (identity := piece.identity[node.key]) is not None:
+            self.of_identity.setdefault(identity, {})[port] = box
 
     def _said_of(self, piece: Piece, node: Node) -> Hashable:
         operands = [self.operand(edge) for edge in piece.graph.in_edges(node.key) if edge.tail in piece.keys]
         return ("op", node.kind, node.op, node.call_op, node.source, node.module, tuple(operands))
 
-    def operand(self, edge: Edge) -> Operand:
-        """An operand as boxes have it."""
-        boxes = self.of_node[edge.tail]
+    def operand(self, edge: Edge, piece: int = -1) -> Operand:
+        """An operand as boxes have it, in one of the pieces, the last so far."""
+        boxes = self.of_node[piece][edge.tail]
         box, port = (boxes[-1], edge.port) if -1 in boxes else (boxes[edge.port], 0)
         return (box, port, edge.slot, edge.cut is not None)
+
+
+def said_of_source(node: Node) -> Hashable:
+    """What tells data apart."""
+    if node.name is not None:
+        return ("data", node.name)
+    return ("data", node.source, node.ports[0].dtype if not node.ports[0].shape else None)
 
 
 @dataclass(frozen=True, eq=False)
@@ -227,11 +249,11 @@ class Gathered:
 
     def rounds(self) -> Iterator[Round]:
         """One after the other."""
-        told: set[str] = set()
+        told: set[Hashable] = set()
         count = len(self.graph.passes)
         for n, piece in enumerate(self.pieces):
-            here = {self.key(box): node for box, (node, _) in self.boxes.parts[n].items()}
-            fresh = frozenset(key for key, node in here.items() if node not in told)
+            here = {self.key(box): piece.identity[node] for box, (node, _) in self.boxes.parts[n].items()}
+            fresh = frozenset(key for key, identity in here.items() if identity is None or identity not in told)
             told |= {*here.values()}
             graph, number = self.drawn(n), piece.index + 1
             yield Round(
@@ -256,7 +278,7 @@ class Gathered:
     def of_tensor(self) -> Mapping[int, str]:
         """Number of a tensor -> the key of its box; of a leaf that was written to between its uses the first."""
         found: dict[int, str] = {}
-        for (said, _), box in self.boxes.number.items():  # type: ignore[misc]
+        for (said, _), box in self.boxes.number.items():
             if isinstance(said, tuple) and said[0] == "leaf" and isinstance(said[1], int):
                 found.setdefault(said[1], self.key(box))
         return found
@@ -303,7 +325,7 @@ class Gathered:
             return
         for edge in piece.graph.in_edges(key):
             if edge.tail in piece.keys:
-                tail, out, _, _ = self.boxes.operand(edge)
+                tail, out, _, _ = self.boxes.operand(edge, at)
                 yield replace(edge, tail=self.key(tail), head=self.key(box), port=out)
 
     def _silent(self, node: Node, n: int) -> Node:

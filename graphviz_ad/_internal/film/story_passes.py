@@ -11,9 +11,11 @@ from dataclasses import dataclass, field, replace
 
 from graphviz_ad._internal.base.errors import OptionError
 from graphviz_ad._internal.film.ledger import (
+    MOST_NAMED,
     Ledger,
     added_caption,
     chapter_caption,
+    fitting,
     said_of_grad,
     value_texts,
 )
@@ -27,7 +29,6 @@ from graphviz_ad._internal.scene.words.names import function_name
 from graphviz_ad._internal.scene.words.short_text import equal_to, gradient_in_caption
 
 ACCUMULATE, UPDATE, ZERO = "accumulate", "update", "zero"  # phases of training beside forward and backward
-MOST_NAMED = 4  # leaves whose .grad a caption tells
 
 
 def same_pictures(graphs: Sequence[Graph]) -> None:
@@ -126,7 +127,11 @@ def tell_passes(each: Sequence[Told], picture: Words) -> Story:
         steps += teller.round(told)
     end = ending(picture, forward_only=False)
     caption = ("All backward passes have run", teller.said_of_grad() or end.caption[-1])
-    changes = (*end.changes, *teller.ledger_changes(teller.held, None))
+    changes = (
+        *end.changes,
+        *teller.ledger_changes(teller.held, None),
+        *(Change(key, None, texts) for key, texts in teller.moved.items()),
+    )
     return Story(tuple(opening), (*steps, replace(end, caption=caption, changes=changes)), teller.curve(each, len(steps)))
 
 
@@ -140,6 +145,7 @@ class RoundTeller:
     points: list[int] = field(default_factory=list)  # the step in which each round has its loss
     count: int = 1  # steps so far
     held: dict[str, str] = field(default_factory=dict)
+    moved: dict[str, tuple[tuple[str, str], ...]] = field(default_factory=dict)  # values that no round has shown yet
 
     def round(self, told: Told) -> list[Step]:
         """The steps of one round."""
@@ -186,6 +192,7 @@ class RoundTeller:
     def shown(self, told: Told, node: Node) -> Change:
         """A box with its formula and value."""
         said = told.words.nodes[node.key]
+        self.moved.pop(node.key, None)
         return Change(node.key, "active", final([*said.title, *said.values]))
 
     def forward(self, told: Told) -> list[Step]:
@@ -251,11 +258,9 @@ class RoundTeller:
             if own or key in arrows
         ]
         leaves = [node for node in told.words.graph.node_list if node.kind == "leaf" and node.grad is not None]
-        said = ", ".join(
-            f"{told.words.names.gradient(node.key)} {equal_to(gradient_in_caption(node.grad))}"
-            for node in leaves[:MOST_NAMED]
-        )
-        return Step("backward", ("The same backward pass", said), tuple(changes), 3)
+        names = told.words.names
+        said = [f"{names.gradient(node.key)} {equal_to(gradient_in_caption(node.grad))}" for node in leaves[:MOST_NAMED]]
+        return Step("backward", ("The same backward pass", fitting(said, ", ")), tuple(changes), 3)
 
     # --- what happens to leaves
 
@@ -280,7 +285,8 @@ class RoundTeller:
         moves = chapter.what in MOVES
         changes: list[Change] = []
         if moves:
-            changes += [Change(deed.leaf, "active", value_texts(deed, self.ledger)) for deed in deeds]
+            self.moved |= {deed.leaf: value_texts(deed, self.ledger) for deed in deeds}
+            changes += [Change(deed.leaf, "active", self.moved[deed.leaf]) for deed in deeds]
         else:
             self.held |= self.ledger.texts({deed.leaf: deed.held for deed in deeds})
         kept = {deed.leaf: self.held[deed.leaf] for deed in deeds}

@@ -97,8 +97,8 @@ class Life:
         """What the leaf was before and after it was moved, and by which node; nothing where they cannot be paired."""
         moves = sum(one.move is not None for one in self.events)
         shift = len(self.values) - moves
-        if shift not in (0, 1):
-            return None, None, None
+        if shift not in (0, 1):  # one move wrote several times, or unseen
+            return None, self.values[-1][1] if shift > 1 and move == moves - 1 else None, None
         writer, new = self.values[move + shift]
         old = self.values[move + shift - 1][1] if move + shift else None
         return old, new, writer

@@ -477,6 +477,7 @@ def moved_marks(marks: Iterable[Mark], scale: float, dx: float, dy: float) -> It
 
 
 PHASE_NAMES = {"start": "start", "forward": "forward", "backward": "backward", "end": "complete"}
+PHASE_ROLES = {"forward": "value", "backward": "gradient", "accumulate": "gradient"}
 HEAD, FOOT = 52.0, 132.0
 
 
@@ -522,7 +523,7 @@ def frame_words(film: Film, index: int, width: float, height: float) -> Iterator
     counter = f"step {index + 1}/{len(film.steps)} · {PHASE_NAMES.get(step.phase, step.phase)}"
     yield Label(28, 38, shorten(film.title, 22, width / 2, True), 22, "ink", True, anchor="start", part="title")
     yield Label(width - 28, 38, counter, 18, "muted", anchor="end", part="counter")
-    color = {"forward": "value", "backward": "gradient"}.get(step.phase, "ink")
+    color = PHASE_ROLES.get(step.phase, "ink")
     for i, (text, em) in enumerate(caption_rows(step.caption, width - 56)):
         yield Label(
             width / 2,
@@ -561,7 +562,7 @@ def progress(film: Film, index: int, width: float, height: float) -> Iterator[Ma
     gap = 3.0 if count < 100 else 0.0
     each = (room - gap * (count - 1)) / count
     for i, step in enumerate(film.steps):
-        role = {"forward": "value.line", "backward": "gradient.line"}.get(step.phase, "muted")
+        role = f"{PHASE_ROLES[step.phase]}.line" if step.phase in PHASE_ROLES else "muted"
         yield Rect(
             28 + i * (each + gap),
             height - 20,
