@@ -11,7 +11,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from types import FrameType, MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
@@ -55,7 +55,7 @@ from graphviz_ad._internal.output.format_table import FILMS, FRAMES, GRAPHS, MEA
 from graphviz_ad._internal.output.formats import numbered_frames
 from graphviz_ad._internal.output.notebook import ShowsItself, only_in_notebooks
 from graphviz_ad._internal.scene.canvas import Canvas
-from graphviz_ad._internal.scene.paint import paint_frame
+from graphviz_ad._internal.scene.paint import paint_frame, scale_of
 from graphviz_ad._internal.scene.picture_options import DIRECTIONS, picture_look
 from graphviz_ad._internal.scene.place import PLAIN, Finish, Size
 from graphviz_ad._internal.scene.loss_curve import size_with_panel
@@ -335,7 +335,7 @@ def with_curve(film: Film, curve: LossCurve | None) -> Film:
     """The film with the chart of its losses, if it has any, and room for that on its stage."""
     if curve is None or film.stage.size is None:
         return film
-    size, corner = size_with_panel(film.stage.size, film.size)
+    size, corner = size_with_panel(film.stage.size, partial(scale_of, size=film.size))
     return replace(film, stage=replace(film.stage, size=size), curve=replace(curve, corner=corner))
 
 

@@ -28,6 +28,7 @@ from graphviz_ad._internal.scene.words.describe import EdgeWords, NodeWords, Wor
 from graphviz_ad._internal.scene.words.names import function_name
 from graphviz_ad._internal.scene.words.short_text import equal_to, gradient_in_caption
 
+SOURCES = ("leaf", "data")
 ACCUMULATE, UPDATE, ZERO = "accumulate", "update", "zero"  # phases of training beside forward and backward
 
 
@@ -121,7 +122,13 @@ def with_grids(line: Line, others: Iterable[Line]) -> Line:
 def tell_passes(each: Sequence[Told], picture: Words) -> Story:
     """Round by round; ``picture`` are the words that they end on."""
     teller = RoundTeller(picture, Ledger.of([told.round for told in each], picture))
-    opening = [*blank(picture, values=True, gradients=True)]
+    first = {
+        key: final(told.words.nodes[key].title)
+        for told in reversed(each)
+        for key in told.words.nodes
+        if told.round.holds(key, told.round.here)
+    }
+    opening = [*blank(picture, values=True, gradients=True), *(Change(key, None, texts) for key, texts in first.items())]
     steps = [first_frame(picture, "both")]
     for told in each:
         steps += teller.round(told)
@@ -155,7 +162,7 @@ class RoundTeller:
             self.held = self.ledger.texts(current.found)
         uncertain = {deed.leaf for chapter in current.before for deed in chapter.deeds}
         fresh = [node for node in words.graph.node_list if current.holds(node.key, current.fresh)]
-        works = [node for node in fresh if node.kind not in ("leaf", "data")]
+        works = [node for node in fresh if node.kind not in SOURCES]
         again = {node.key for node in works} <= self.told
         if works:
             parts = self.forward_at_once(told, works) if again else self.forward(told)
@@ -185,9 +192,11 @@ class RoundTeller:
             node = graph.nodes.get(change.key)
             if node is None:
                 yield change
-            elif node.kind not in ("leaf", "data"):
-                kept = () if current.holds(change.key, current.fresh) else ("value",)
-                yield replace(change, texts=tuple([one for one in change.texts if one[0].split(":")[0] not in kept]))
+            elif node.kind not in SOURCES:
+                anew = current.holds(change.key, current.fresh)
+                texts = [one for one in change.texts if anew or not one[0].startswith("value")]
+                title = final(told.words.nodes[change.key].title) if anew else ()
+                yield replace(change, texts=(*title, *texts))
 
     def shown(self, told: Told, node: Node) -> Change:
         """A box with its formula and value."""
@@ -201,12 +210,12 @@ class RoundTeller:
         fresh, here = told.round.fresh, told.round.here
         graph = told.words.graph
         steps: list[Step] = []
-        sources = [node for node in graph.node_list if node.kind in ("leaf", "data")]
+        sources = [node for node in graph.node_list if node.kind in SOURCES]
         sources = [node for node in sources if told.round.holds(node.key, here)]
         steps.append(teller.step("forward", teller.inputs_caption(sources), [self.shown(told, node) for node in sources]))
         teller.will_dim([Change(node.key) for node in sources], "forward")
         for node in graph.node_list:
-            if node.kind in ("leaf", "data") or not told.round.holds(node.key, fresh):
+            if node.kind in SOURCES or not told.round.holds(node.key, fresh):
                 continue
             arrows = [Change(edge.key, "active-forward") for edge in graph.in_edges(node.key)]
             teller.will_dim(arrows, "forward")
@@ -218,7 +227,7 @@ class RoundTeller:
     def forward_at_once(self, told: Told, works: Sequence[Node]) -> list[Step]:
         """All that is computed again."""
         graph, current = told.words.graph, told.round
-        sources = [node for node in graph.node_list if node.kind in ("leaf", "data")]
+        sources = [node for node in graph.node_list if node.kind in SOURCES]
         lit = [node for node in sources if current.holds(node.key, current.here)] + [*works]
         changes = [self.shown(told, node) for node in lit]
         keys = {node.key for node in works}
@@ -306,12 +315,12 @@ class RoundTeller:
         """What the passes began at, where that is one number in all of them."""
         roots = [roots_of(told.round.graph) for told in each]
         losses = [known_number(found[0].value) if len(found) == 1 else None for found in roots]
-        if len(each) < 2 or any(loss is None for loss in losses):
+        known = [loss for loss in losses if loss is not None]
+        if len(each) < 2 or len(known) < len(losses):
             return None
-        name = self.picture.names.of.get(roots[-1][0].key, "loss")
-        same = len({found[0].key for found in roots}) == 1
+        names = tuple([self.picture.names.of.get(found[0].key, "") for found in roots])
         numbers = tuple([told.round.number for told in each])
-        return LossCurve(name if same else "loss", tuple([loss or 0.0 for loss in losses]), numbers, tuple(self.points))
+        return LossCurve(names, tuple(known), numbers, tuple(self.points))
 
 
 class LeafKeeping(Teller):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from graphviz_ad._internal.maths.number_format import short_number
 from graphviz_ad._internal.scene.canvas import Curve, Label, Mark, Rect
@@ -12,17 +12,17 @@ from graphviz_ad._internal.scene.scene import LossCurve, Point
 WIDTH, HEIGHT, GAP = 220.0, 150.0, 26.0  # points: of the panel, and between it and the graph
 PAD, DOT = 14.0, 3.5
 PART = "curve"
+ROLES = ("value.line", "muted", "gradient.line")  # of the curves of several losses
 
 
-def size_with_panel(size: Point, frame: Point) -> tuple[Point, Point]:
+def size_with_panel(size: Point, scale_of: Callable[[Point], float]) -> tuple[Point, Point]:
     """The size of a stage with room for the panel, and the corner where this stands: beside the graph or below it,
-    where the graph stays larger.
+    where the graph stays larger in a frame, by what says how large a stage is there.
     """
     width, height = size
     beside = (width + GAP + WIDTH, max(height, HEIGHT))
     below = (max(width, WIDTH), height + GAP + HEIGHT)
-    scales = [min(frame[0] / each[0], frame[1] / each[1]) for each in (beside, below)]
-    if scales[0] >= scales[1]:
+    if scale_of(beside) >= scale_of(below):
         return beside, (width + GAP, (beside[1] - HEIGHT) / 2)
     return below, ((below[0] - WIDTH) / 2, height + GAP)
 
@@ -33,21 +33,23 @@ def curve_marks(curve: LossCurve, index: int) -> Iterator[Mark]:
     seen = sum(step <= index for step in curve.steps)
     last = curve.numbers[max(seen - 1, 0)]
     yield Rect(x, y, WIDTH, HEIGHT, 8, "paper", "group.line", 1.0, part=PART)
-    title = f"{curve.name} = {short_number(curve.losses[seen - 1])}" if seen else curve.name
+    title = f"{curve.names[seen - 1]} = {short_number(curve.losses[seen - 1])}" if seen else curve.names[0]
     yield Label(x + PAD, y + 22, title, 13, "value", True, anchor="start", part=PART, math=True)
     yield Label(x + WIDTH - PAD, y + 22, f"pass {last}" if seen else "", 12, "muted", anchor="end", part=PART)
     left, right, top, bottom = x + PAD, x + WIDTH - PAD, y + 36, y + HEIGHT - 26
     yield Curve(line_between((left, bottom), (right, bottom)), "group.line", 1.0, part=PART)
     places = places_of(curve.losses, (left + 4, right - 4), (top, bottom - 4))
-    for start, end in zip(places[: max(seen - 1, 0)], places[1:seen], strict=True):
-        if start is not None and end is not None:
-            yield Curve(line_between(start, end), "value.line", 2.0, part=PART)
-    for n, place in enumerate(places[:seen]):
+    series = list(dict.fromkeys(curve.names))
+    before: dict[str, Point] = {}
+    for n, (name, place) in enumerate(zip(curve.names[:seen], places, strict=False)):
+        if place is None:
+            continue
+        role = ROLES[series.index(name) % len(ROLES)]
+        if name in before:
+            yield Curve(line_between(before[name], place), role, 2.0, part=PART)
+        before[name] = place
         radius = DOT * (1.5 if n == seen - 1 else 1.0)
-        if place is not None:
-            yield Rect(
-                place[0] - radius, place[1] - radius, 2 * radius, 2 * radius, radius, "value.line", None, 0, part=PART
-            )
+        yield Rect(place[0] - radius, place[1] - radius, 2 * radius, 2 * radius, radius, role, None, 0, part=PART)
     yield from numbers_below(curve.numbers, places, y + HEIGHT - 9)
 
 

@@ -276,11 +276,11 @@ class Step:
 
 @dataclass(frozen=True)
 class LossCurve:
-    """What the passes of a film of training began at: ``losses``, of the passes with these ``numbers``, each seen from
-    one of the ``steps`` on. ``corner`` is where the chart stands on the stage, in points.
+    """What the passes of a film of training began at: ``losses``, by ``names``, of the passes with these ``numbers``,
+    each seen from one of the ``steps`` on. ``corner`` is where the chart stands on the stage, in points.
     """
 
-    name: str
+    names: tuple[str, ...]
     losses: tuple[float, ...]
     numbers: tuple[int, ...]
     steps: tuple[int, ...]
