@@ -336,7 +336,7 @@ class Gathered:
             life = next((one for one in self.lives if one.leaf == node.key), None)
             if life is not None:
                 held, value = life.held_after(number), life.value_after(number)
-                ports = (replace(ports[0], value=value or node.value, grad_total=held),)
+                ports = (replace(ports[0], value=value, grad_total=held),)
         cut = node.cut or ("unreached" if node.requires_grad else None)
         return replace(node, ports=ports, backward_order=None, cut=cut)
 

@@ -192,6 +192,8 @@ class RoundTeller:
             node = graph.nodes.get(change.key)
             if node is None:
                 yield change
+            elif node.kind == "leaf" and node.value is not None and not current.holds(change.key, current.here):
+                yield replace(self.shown(told, node), emphasis="idle")
             elif node.kind not in SOURCES:
                 anew = current.holds(change.key, current.fresh)
                 texts = [one for one in change.texts if anew or not one[0].startswith("value")]
