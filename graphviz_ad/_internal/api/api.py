@@ -27,7 +27,7 @@ from graphviz_ad._internal.diagnosis.history import history_of_graph, history_of
 from graphviz_ad._internal.film.staging import Screen, best_stage
 from graphviz_ad._internal.film.story import DIRECTIONS as FILM_DIRECTIONS
 from graphviz_ad._internal.film.story_choice import UsualStory, choose
-from graphviz_ad._internal.film.rounds import rounds_of
+from graphviz_ad._internal.film.rounds import Passes, rounds_of
 from graphviz_ad._internal.film.story_passes import on_one_picture
 from graphviz_ad._internal.film.storyboard import storyboard
 from graphviz_ad._internal.graph.graph import Graph
@@ -94,6 +94,7 @@ RECORDERS = Registry("framework", {"torch": "graphviz_ad._internal.tracing.entry
 # modules between the user's call and ours
 BETWEEN = tuple(f"graphviz_ad._internal.{name}" for name in ("ad_number", "base.checked_calls", "api.methods"))
 Class = TypeVar("Class", bound=type)
+FEW_PASSES = 12  # that a film tells unasked
 MIN_PIXELS, MAX_PIXELS = 16, 16384  # of a side of a frame
 DRAWN = (".svg", ".png", ".pdf", ".tikz", ".pgf")
 # option of a file -> the formats that it changes
@@ -302,11 +303,12 @@ def filmed(graph: Graph, asked: AnimateOptions) -> Animation:
         boxes=asked.boxes,
         focus=asked.focus,
         expand=asked.expand,
-        anomalies=not tells_passes(asked),
+        anomalies=told_passes(graph, asked) is None,
         transforms=asked.transforms,
         labels=asked.labels,
     )
-    rounds = on_one_picture(rounds_of(graph, asked.passes)) if tells_passes(asked) else ()
+    passes = told_passes(graph, asked)
+    rounds = on_one_picture(rounds_of(graph, passes)) if passes is not None else ()
     whole = rounds[-1].graph if rounds else graph
     ends = {node.key for one in rounds for node in one.graph.outputs}
     shown = chosen.simplified(whole, needed=asked_about(asked.wrt, tangents), ends=ends)
@@ -326,9 +328,12 @@ def filmed(graph: Graph, asked: AnimateOptions) -> Animation:
     return Animation(shown, with_curve(film, story.curve), chosen.theme)
 
 
-def tells_passes(asked: AnimateOptions) -> bool:
-    """Whether recorded passes are to be told; 0 is the first of them."""
-    return asked.passes is not None and asked.passes is not False
+def told_passes(graph: Graph, asked: AnimateOptions) -> Passes | None:
+    """Which recorded passes are told one after the other, None for the last alone; 0 is the first of them."""
+    if asked.passes is not None:
+        return None if asked.passes is False else asked.passes
+    other = asked.wrt or asked.tangents or asked.direction != "both" or asked.steps in ("edge", "op")
+    return True if 1 < len(graph.passes) <= FEW_PASSES and not graph.ranks and not other else None
 
 
 def with_curve(film: Film, curve: LossCurve | None) -> Film:
@@ -341,7 +346,7 @@ def with_curve(film: Film, curve: LossCurve | None) -> Film:
 
 def refuse_idle(asked: AnimateOptions) -> None:
     """Refuse options that would have no effect on the story that was chosen."""
-    asks = {"wrt": asked.wrt, "tangents": asked.tangents, "passes": tells_passes(asked)}
+    asks = {"wrt": asked.wrt, "tangents": asked.tangents, "passes": asked.passes is not None and asked.passes is not False}
     other = next((name for name, given in asks.items() if given), None)
     if other is not None and asked.direction != "both":
         raise OptionError(

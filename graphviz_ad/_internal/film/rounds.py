@@ -162,8 +162,11 @@ class Piece:
         for node in self.graph.node_list:
             if node.call is not None:
                 often[node.call] = often.get(node.call, -1) + 1
-            found[node.key] = None if node.call is None else (node.call, often[node.call])
+            told = node.call is not None and not self.graph.ranks  # of several ranks, each counts its own calls
+            found[node.key] = (node.call, often[node.call or 0]) if told else None
         for node in self.nodes:
+            if self.graph.ranks:
+                continue
             if self.is_leaf(node):
                 found[node.key] = ("leaf", node.ports[0].tensor, found[node.key])
             elif node.key in self._found[1] and node.kind != "data":

@@ -7,7 +7,8 @@ between nobody knows, so that it is told right before that pass, where it is tru
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -94,22 +95,25 @@ class Life:
     values: tuple[tuple[Node, Snapshot | None], ...]  # what wrote it, and what it held then, in their order
 
     def moved(self, move: int) -> tuple[Snapshot | None, Snapshot | None, Node | None]:
-        """What the leaf was before and after it was moved, and by which node; nothing where they cannot be paired."""
-        moves = sum(one.move is not None for one in self.events)
-        shift = len(self.values) - moves
-        if shift not in (0, 1):  # one move wrote several times, or unseen
-            return None, self.values[-1][1] if shift > 1 and move == moves - 1 else None, None
-        writer, new = self.values[move + shift]
-        old = self.values[move + shift - 1][1] if move + shift else None
-        return old, new, writer
+        """What the leaf was before and after it was moved, and by which node, as far as that is known."""
+        shift = len(self.values) - len(self.moves)
+        writer = self.values[move + shift] if shift in (0, 1) else (None, None)
+        return self.value_of_move(move - 1), self.moves[move].value or writer[1], writer[0]
+
+    @cached_property
+    def moves(self) -> tuple[GradEvent, ...]:
+        """What moved it."""
+        return tuple([one.event for one in self.events if one.move is not None])
+
+    def value_of_move(self, move: int) -> Snapshot | None:
+        """What the leaf was since it was moved, −1 for what it was before all of that."""
+        if move >= 0:
+            return self.moved(move)[1]
+        return self.values[0][1] if self.values and self.values[0][0].op is None else None
 
     def value_after(self, passes: int) -> Snapshot | None:
         """What the leaf held when so many passes had run, and before anything else; None where that is not known."""
-        moves = sum(one.move is not None for one in self.events)
-        done = sum(one.move is not None and (one.event.after or 0) < passes for one in self.events)
-        shift = len(self.values) - moves
-        place = done + shift - 1
-        return self.values[place][1] if shift in (0, 1) and place >= 0 else None
+        return self.value_of_move(sum((event.after or 0) < passes for event in self.moves) - 1)
 
     def held_after(self, passes: int) -> Snapshot | None:
         """What ``.grad`` held then."""
@@ -153,12 +157,17 @@ def lives_of(graph: Graph, of_tensor: Mapping[int, str]) -> tuple[Life, ...]:
 
 
 def dated(history: GradHistory) -> tuple[Dated, ...]:
-    """The events with what ``.grad`` held before each."""
+    """The events with what ``.grad`` held before each; what was written to it unseen is known where nothing came after
+    it, and else is not.
+    """
     found: list[Dated] = []
     held: Snapshot | None = None
     moves = 0
-    for event in history.events:
+    last = max((n for n, event in enumerate(history.events) if event.what not in (*MOVES, ASIDE)), default=-1)
+    for n, event in enumerate(history.events):
         is_move = event.what in MOVES
+        if event.what == WRITTEN and event.holds is None:
+            event = replace(event, holds=history.holds if n == last else not_seen(held))
         found.append(Dated(event, held, moves if is_move else None))
         moves += is_move
         if not is_move and event.what != ASIDE:
@@ -166,17 +175,28 @@ def dated(history: GradHistory) -> tuple[Dated, ...]:
     return tuple(found)
 
 
+def not_seen(held: Snapshot | None) -> Snapshot | None:
+    """What nobody saw, where something else was."""
+    return None if held is None else Snapshot(held.shape, held.dtype, missing="not seen")
+
+
 def parted(life: Life, passes: int, *, ended: bool) -> tuple[list[Dated], list[Dated]]:
     """What happened after so many passes, up to the last of which it is known when, and what happened since; all of
     it is known once the program has ``ended``.
     """
-    own = [one for one in life.events if one.event.what not in (PASS, ASIDE, FOUND) and one.event.after == passes]
+    own = [one for one in life.events if one.event.after == passes and is_told(one)]
     if ended:
         return own, []
     moved = [n for n, one in enumerate(own) if one.move is not None]
     undated = [n for n, one in enumerate(own) if one.event.what in UNDATED]
     until = min([*([moved[-1] + 1] if moved else []), *undated[:1], len(own)])
     return (own[:until], own[until:]) if passes else ([], own)
+
+
+def is_told(one: Dated) -> bool:
+    """Whether an event is told beside the passes; a step that wrote to ``.grad`` what that held changed nothing."""
+    same = one.event.what == WRITTEN and one.before is not None and one.before == one.event.holds
+    return one.event.what not in (PASS, ASIDE, FOUND) and not same
 
 
 def chapters_after(lives: Sequence[Life], passes: int, count: int) -> tuple[Chapter, ...]:

@@ -209,14 +209,14 @@ class FilmWays(Options):
         ),
     ] = None
     passes: Annotated[
-        bool | Literal["all"] | int | slice | Sequence[int],
+        bool | Literal["all"] | int | slice | Sequence[int] | None,
         Says(
-            "tell recorded backward passes, with what .grad adds up and what steps do: True or all, or which of"
-            " graph.passes",
+            "tell recorded backward passes, with what .grad adds up and what steps do: True or all, which of"
+            " graph.passes, or False for the last alone; None: all of up to 12",
             "backward passes",
             metavar="NUMBER",
         ),
-    ] = False
+    ] = None
 
 
 # --- one table a call

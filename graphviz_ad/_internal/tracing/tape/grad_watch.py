@@ -64,7 +64,7 @@ class _Period:
     holds: Snapshot | None
 
 
-Done = tuple[Operation, str, Value | None]  # an operation, what it did, and what it made of ``.grad``
+Done = tuple[Operation, str, Value | None]  # an operation, what it did, and what it made of ``.grad`` or the tensor
 
 
 class _Places:
@@ -158,7 +158,7 @@ class GradWatch:
         memory = watched.memory
         self._take(watched, tensor)
         if memory != watched.memory:
-            watched.events.append((watched.since, 0, GradEvent(UPDATED, by=SET_DATA, after=len(self._ends))))
+            watched.events.append((watched.since, 0, self._data_set(tensor)))
         now = tensor.grad
         same = before is not None and now is not None and before() is now
         if before is not None:
@@ -168,6 +168,10 @@ class GradWatch:
         if not same and (before is not None or now is not None):
             event = GradEvent(EMPTIED if now is None else REPLACED, holds=watched.holds, after=len(self._ends))
             watched.events.append((watched.since, 0, event))
+
+    def _data_set(self, tensor: Tensor) -> GradEvent:
+        self._tape.keeper.was_written(tensor)  # without a new version
+        return GradEvent(UPDATED, by=SET_DATA, after=len(self._ends), value=self._tape.keeper.value(tensor))
 
     # --- at the end
 
@@ -216,7 +220,7 @@ class GradWatch:
                     found[id(watched)].append((operation, WRITTEN, value))
                 own = places.itself(value)
                 if own is not None:
-                    found[id(own)].append((operation, STEP if in_step else UPDATED, None))
+                    found[id(own)].append((operation, STEP if in_step else UPDATED, value))
         return found
 
     @staticmethod
@@ -229,12 +233,13 @@ class GradWatch:
         for operation, what, value in done:
             by, source = words(operation)
             call = (what, by, source, operation.place.step)
-            if call == last:
-                kept.pop()
+            before = kept.pop()[2].value if call == last else None
             last = call
-            holds = value.snapshot if value is not None else None
+            made = value.snapshot if value is not None else None
+            holds, held = (made, None) if what == WRITTEN else (None, made if fits(value, watched) else before)
             after = bisect_right(ends, operation.number)
-            kept.append((operation.number, 1, GradEvent(what, None, by, source, holds=holds, after=after)))
+            event = GradEvent(what, None, by, source, holds=holds, after=after, value=held)
+            kept.append((operation.number, 1, event))
         yield from kept
         for period in watched.periods:
             written = [
@@ -244,6 +249,12 @@ class GradWatch:
             ]
             if period.changed and not written:
                 yield period.last, 0, GradEvent(WRITTEN, holds=period.holds, after=bisect_right(ends, period.first))
+
+
+def fits(value: Value | None, watched: _Watched) -> bool:
+    """Whether a value is all of a tensor, and not a part of it."""
+    tensor = watched.tensor()
+    return value is not None and tensor is not None and value.shape == tuple(tensor.shape)
 
 
 def keeps_gradient(tensor: Tensor) -> bool:
