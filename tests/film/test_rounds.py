@@ -116,7 +116,9 @@ def run(model: nn.ParameterDict, program: Sequence[tuple[str, int]], kinds: Sequ
 
 
 def fresh() -> nn.ParameterDict:
-    return nn.ParameterDict({name: nn.Parameter(torch.tensor(v, dtype=torch.float64)) for name, v in zip("ab", (0.7, -0.4), strict=True)})
+    return nn.ParameterDict(
+        {name: nn.Parameter(torch.tensor(v, dtype=torch.float64)) for name, v in zip("ab", (0.7, -0.4), strict=True)}
+    )
 
 
 def told(graph: Graph) -> Telling:
@@ -135,7 +137,10 @@ def grad_text(number: float | None) -> str:
 
 def shown(telling: Telling, moment: int) -> dict[str, tuple[str, str]]:
     """Of each leaf, what its value and its .grad are said to be."""
-    changes = [*telling.story.opening, *(change for step in telling.story.steps[: moment + 1] for change in step.changes)]
+    changes = [
+        *telling.story.opening,
+        *(change for step in telling.story.steps[: moment + 1] for change in step.changes),
+    ]
     found = {}
     for box in restyle(telling.scene, changes).boxes:
         lines = {line.role: line.text for line in box.lines}
@@ -156,7 +161,7 @@ def moments(telling: Telling) -> list[int]:
     return list(found.values())
 
 
-@settings(max_examples=int(__import__("os").environ.get("N","30")), deadline=None)
+@settings(max_examples=int(__import__("os").environ.get("N", "30")), deadline=None)
 @given(st.lists(ACTIONS, min_size=1, max_size=7), st.tuples(*[st.sampled_from(sorted(STEPPERS))] * 2))
 def test_every_number_of_every_moment_is_torchs(program: list[tuple[str, int]], kinds: tuple[str, str]) -> None:
     seen, model = Seen(), fresh()
@@ -187,3 +192,108 @@ def test_every_number_of_every_moment_is_torchs(program: list[tuple[str, int]], 
     for part in said.split(", "):
         name, _, grad = part.partition(".grad = ")
         assert grad == grad_text(seen.end[name][1])
+
+
+# --- boxes
+
+
+def trained(steps: int = 3) -> Graph:
+    w = torch.tensor(1.0, dtype=torch.float64, requires_grad=True)
+    optimizer = torch.optim.SGD([w], 0.1, momentum=0.9)
+    xs = [torch.tensor(x, dtype=torch.float64) for x in range(1, steps + 1)]
+    with gad.record() as recorded:
+        for x in xs:
+            optimizer.zero_grad()
+            loss = (w * x - 3) ** 2
+            loss.backward()
+            optimizer.step()
+    return recorded.graph
+
+
+def test_a_line_is_one_box_and_so_is_a_leaf_however_often_the_loop_runs() -> None:
+    for steps in (2, 5):
+        first, *others = rounds_of(trained(steps), True)
+        said = sorted(node.op or node.name or "" for node in first.graph.node_list)
+        assert said == ["", "", "mul", "pow", "sub", "w", "x"]
+        for one in others:
+            assert list(one.graph.nodes) == list(first.graph.nodes)
+            assert one.graph.edges and {e.key for e in one.graph.edges} == {e.key for e in first.graph.edges}
+
+
+def test_windows_of_a_recurrent_net_are_one_window_whose_state_comes_from_the_one_before() -> None:
+    w = torch.tensor(0.5, dtype=torch.float64, requires_grad=True)
+    h, states = torch.tensor(0.3, dtype=torch.float64), []
+    with gad.record() as recorded:
+        for _ in range(3):
+            h = h.detach()
+            states.append(h.item())
+            for _ in range(2):
+                h = torch.tanh(w * h)
+            loss = (h - 1) ** 2
+            loss.backward()
+    rounds = rounds_of(recorded.graph, True)
+    assert len(rounds[0].graph.nodes) == len(rounds[0].here)
+    for one, state_then in zip(rounds, states, strict=True):
+        (detached,) = (node for node in one.graph.node_list if node.op == "detach")
+        assert detached.value is not None and detached.value.item() == state_then
+        assert one.here == rounds[0].here
+
+
+def test_two_losses_share_the_boxes_that_both_come_by() -> None:
+    w = torch.tensor(2.0, dtype=torch.float64, requires_grad=True)
+    with gad.record() as recorded:
+        y = w * 3
+        (y**2).backward(retain_graph=True)
+        (y + 1).backward()
+    first, second = rounds_of(recorded.graph, True)
+    (y_box,) = (node.key for node in first.graph.node_list if node.name == "y")
+    assert y_box in first.here & second.here
+    assert y_box not in second.fresh
+    told_again = [step.caption[0] for step in told(recorded.graph).story.steps if step.phase == "forward"]
+    assert told_again.count("y = w × 3") == 1
+
+
+@pytest.mark.parametrize(
+    ("passes", "numbers"),
+    [(True, [1, 2, 3]), ("all", [1, 2, 3]), (0, [1]), (-1, [3]), ([2, 0], [1, 3]), (slice(1, None), [2, 3])],
+)
+def test_passes_choose(passes: Any, numbers: list[int]) -> None:
+    film = trained().animate(passes=passes, layout="layered")
+    said = {step.caption[0].split()[1] for step in film.steps if step.caption[0].startswith("Pass ")}
+    assert sorted(map(int, said)) == numbers
+
+
+@pytest.mark.parametrize("passes", [3, [], [0, 7], slice(5, None)])
+def test_passes_that_were_not_recorded_are_refused(passes: Any) -> None:
+    with pytest.raises(OptionError, match="the 3 recorded backward passes"):
+        trained().animate(passes=passes)
+
+
+def test_only_a_plain_step_has_a_formula_and_others_say_what_was_and_is() -> None:
+    def said(**options: Any) -> list[str]:
+        w = torch.tensor([1.0, 2.0], requires_grad=True)
+        optimizer = torch.optim.SGD([w], 0.5, **options)
+        with gad.record() as recorded:
+            (w * w).sum().backward()
+            optimizer.step()
+        steps = recorded.graph.animate(passes=0, layout="layered").steps
+        return [step.caption[1] for step in steps if step.phase == "update"]
+
+    assert said() == ["w = [1, 2] − 0.5 × [2, 4] = [0, 0]"]
+    assert said(momentum=0.9) == said(weight_decay=0.0, nesterov=True, momentum=0.1)[:0] + ["w: [1, 2] → [0, 0]"]
+    assert said(weight_decay=0.1) == ["w: [1, 2] → [−0.05, −0.1]"]
+
+
+def test_the_losses_are_a_curve_that_grows_with_the_passes() -> None:
+    film = trained().animate(layout="layered")
+    curve = film.film.curve
+    assert curve is not None
+    w, velocity, losses = 1.0, 0.0, []
+    for x in (1, 2, 3):
+        losses.append((w * x - 3) ** 2)
+        velocity = 0.9 * velocity + 2 * (w * x - 3) * x
+        w -= 0.1 * velocity
+    assert all(math.isclose(a, b) for a, b in zip(curve.losses, losses, strict=True))
+    points = [sum(mark.part == "curve" for mark in film.frame(i).canvas.marks) for i in range(len(film.steps))]
+    assert points == sorted(points)
+    assert [points.index(count) for count in sorted(set(points))][1:] == list(curve.steps)

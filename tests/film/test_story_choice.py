@@ -82,7 +82,11 @@ def test_two_backward_passes_add_up_in_front_of_your_eyes() -> None:
     added = "Pass 2 of 2: the new gradient is added to what .grad held | x.grad = 4 + 4 = 8"
     assert [text for text in told if "added" in text] == [added]
     first = next(i for i, text in enumerate(told) if text.startswith("Pass 2"))
-    for step, text in ((first, ".grad 4"), (told.index(added) - 1, ".grad 4 + 4"), (told.index(added), ".grad 4 + 4 = 8")):
+    for step, text in (
+        (first, ".grad 4"),
+        (told.index(added) - 1, ".grad 4 + 4"),
+        (told.index(added), ".grad 4 + 4 = 8"),
+    ):
         assert text in [line.text for line in film.film.scene(step).boxes[0].lines]
 
 
@@ -99,7 +103,7 @@ def test_a_loop_of_passes_is_one_film_though_each_has_a_graph_of_its_own() -> No
     told = captions(film)
     assert [text for text in told if "same" in text or "added" in text] == [
         "Pass 2 of 2: the same forward pass with the new values | recording = 1",
-        "Pass 2 of 2: the same backward pass | df/dw = 4",
+        "Pass 2 of 2: the same backward pass | d recording/dw = 4",
         "Pass 2 of 2: the new gradient is added to what .grad held | w.grad = 0 + 4 = 4",
     ]
     assert told[-1] == f"All backward passes have run | w.grad = {w.grad.item():g}"

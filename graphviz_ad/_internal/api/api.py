@@ -346,7 +346,11 @@ def with_curve(film: Film, curve: LossCurve | None) -> Film:
 
 def refuse_idle(asked: AnimateOptions) -> None:
     """Refuse options that would have no effect on the story that was chosen."""
-    asks = {"wrt": asked.wrt, "tangents": asked.tangents, "passes": asked.passes is not None and asked.passes is not False}
+    asks = {
+        "wrt": asked.wrt,
+        "tangents": asked.tangents,
+        "passes": asked.passes is not None and asked.passes is not False,
+    }
     other = next((name for name, given in asks.items() if given), None)
     if other is not None and asked.direction != "both":
         raise OptionError(

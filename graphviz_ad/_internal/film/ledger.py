@@ -163,8 +163,10 @@ def chapter_caption(chapter: Chapter, deeds: Sequence[Deed], words: Words) -> tu
     line = f" ({chapter.source})" if chapter.source else ""
     if chapter.what in MOVES:
         ruled = all(deed.rule is not None for deed in deeds) and bool(deeds)
-        what = f"{by or 'the program'} moves {listed(deeds, words)} against the gradient" if ruled else (
-            f"{by or 'the program'} writes {listed(deeds, words)}"
+        what = (
+            f"{by or 'the program'} moves {listed(deeds, words)} against the gradient"
+            if ruled
+            else (f"{by or 'the program'} writes {listed(deeds, words)}")
         )
         said = [moved_text(deed, words) for deed in deeds[:MOST_NAMED]]
         return (f"{what}{line}", fitting([part for part in said if part], "; "))

@@ -128,7 +128,10 @@ def tell_passes(each: Sequence[Told], picture: Words) -> Story:
         for key in told.words.nodes
         if told.round.holds(key, told.round.here)
     }
-    opening = [*blank(picture, values=True, gradients=True), *(Change(key, None, texts) for key, texts in first.items())]
+    opening = [
+        *blank(picture, values=True, gradients=True),
+        *(Change(key, None, texts) for key, texts in first.items()),
+    ]
     steps = [first_frame(picture, "both")]
     for told in each:
         steps += teller.round(told)
@@ -139,7 +142,9 @@ def tell_passes(each: Sequence[Told], picture: Words) -> Story:
         *teller.ledger_changes(teller.held, None),
         *(Change(key, None, texts) for key, texts in teller.moved.items()),
     )
-    return Story(tuple(opening), (*steps, replace(end, caption=caption, changes=changes)), teller.curve(each, len(steps)))
+    return Story(
+        tuple(opening), (*steps, replace(end, caption=caption, changes=changes)), teller.curve(each, len(steps))
+    )
 
 
 @dataclass
@@ -214,7 +219,9 @@ class RoundTeller:
         steps: list[Step] = []
         sources = [node for node in graph.node_list if node.kind in SOURCES]
         sources = [node for node in sources if told.round.holds(node.key, here)]
-        steps.append(teller.step("forward", teller.inputs_caption(sources), [self.shown(told, node) for node in sources]))
+        steps.append(
+            teller.step("forward", teller.inputs_caption(sources), [self.shown(told, node) for node in sources])
+        )
         teller.will_dim([Change(node.key) for node in sources], "forward")
         for node in graph.node_list:
             if node.kind in SOURCES or not told.round.holds(node.key, fresh):
@@ -270,7 +277,9 @@ class RoundTeller:
         ]
         leaves = [node for node in told.words.graph.node_list if node.kind == "leaf" and node.grad is not None]
         names = told.words.names
-        said = [f"{names.gradient(node.key)} {equal_to(gradient_in_caption(node.grad))}" for node in leaves[:MOST_NAMED]]
+        said = [
+            f"{names.gradient(node.key)} {equal_to(gradient_in_caption(node.grad))}" for node in leaves[:MOST_NAMED]
+        ]
         return Step("backward", ("The same backward pass", fitting(said, ", ")), tuple(changes), 3)
 
     # --- what happens to leaves
@@ -304,7 +313,10 @@ class RoundTeller:
         changes += self.ledger_changes(kept, "active")
         clear = [Change(key, "idle") for key in (*words.graph.nodes, *(edge.key for edge in words.graph.edges))]
         return Step(
-            phase or (UPDATE if moves else ZERO), chapter_caption(chapter, deeds, words), (*clear, *changes), 1 + len(deeds)
+            phase or (UPDATE if moves else ZERO),
+            chapter_caption(chapter, deeds, words),
+            (*clear, *changes),
+            1 + len(deeds),
         )
 
     # --- the whole

@@ -435,6 +435,7 @@ class Recording:
         if self._wants_gradients:
             with hidden_from_modes():
                 self._grads.look(graph.variables.values())
+                self._grads.look_for_others()
         return RecordedPass(graph, roots, leaves, BackwardPass())
 
     def _walked(self, nodes: Sequence[Any]) -> AutogradGraph | None:

@@ -118,6 +118,16 @@ class GradWatch:
             if self._is_asked_about(tensor):
                 self._look(tensor)
 
+    def look_for_others(self) -> None:
+        """Note of all tensors that something else was put into the place of their ``.grad``."""
+        for watched in [*self._watched.values()]:
+            tensor = watched.tensor()
+            if tensor is None:
+                continue
+            before, now = None if watched.grad is None else watched.grad(), tensor.grad
+            if now is not before or (watched.grad is not None and now is None):
+                self._look(tensor)
+
     def passed(self, number: int, tensor: Tensor, brought: Snapshot | None, *, accumulates: bool) -> None:
         """Note what a backward pass brought to a tensor, and what ``.grad`` holds now."""
         if not self._is_asked_about(tensor):
