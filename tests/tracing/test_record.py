@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import math
+import pickle
 import threading
 from contextlib import nullcontext
 from typing import Any
@@ -10,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from call_counts import counted
 from programs import wrong_sums
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -527,3 +530,43 @@ def test_a_leaf_that_a_custom_function_is_applied_to_has_the_name_of_its_variabl
             function.apply(w, u).sum().backward()
         assert np.array_equal(recorded.graph.find("w").grad.array, w.grad)
         assert np.array_equal(recorded.graph.find("u").grad.array, u.grad)
+
+
+def test_a_longer_loop_costs_as_much_a_step_as_a_short_one() -> None:
+    def calls_a_step(steps: int) -> float:
+        model = torch.nn.Linear(2, 1)
+        optimizer = torch.optim.Adam(model.parameters())
+
+        def program() -> None:
+            with gad.record(model):
+                for _ in range(steps):
+                    optimizer.zero_grad()
+                    model(torch.ones(3, 2)).square().mean().backward()
+                    optimizer.step()
+
+        return sum(counted(program).ran.values()) / steps
+
+    calls_a_step(2)  # what is found out once
+    assert calls_a_step(16) <= 1.05 * calls_a_step(4)
+
+
+def test_the_graph_of_an_earlier_pass_is_what_it_would_have_been_right_away() -> None:
+    model = torch.nn.Linear(2, 1)
+    losses = []
+    with gad.record(model) as recorded:
+        for x in (1.0, 2.0, 3.0):
+            loss = model(torch.full((3, 2), x)).square().mean()
+            loss.backward()
+            losses.append(loss.item())
+    gradients = [model.weight.grad]
+    late = recorded.graph
+    del model, gradients, recorded
+    gc.collect()
+    passes = late.passes
+    assert len(passes) == 3
+    assert [done.outputs[0].value.item() for done in passes] == losses
+    assert passes[-1].find("weight").grad == late.find("weight").grad
+    assert tuple(passes[:2]) == (passes[0], passes[1])
+    assert passes[0] is late.saying("x").passes[0]
+    read = pickle.loads(pickle.dumps(late))
+    assert [done.to_json() for done in read.passes] == [done.to_json() for done in passes]

@@ -27,6 +27,7 @@ from graphviz_ad._internal.diagnosis.history import history_of_graph, history_of
 from graphviz_ad._internal.film.staging import Screen, best_stage
 from graphviz_ad._internal.film.story import DIRECTIONS as FILM_DIRECTIONS
 from graphviz_ad._internal.film.story_choice import UsualStory, choose
+from graphviz_ad._internal.film.rounds import Passes, rounds_of
 from graphviz_ad._internal.film.story_passes import on_one_picture
 from graphviz_ad._internal.film.storyboard import storyboard
 from graphviz_ad._internal.graph.graph import Graph
@@ -55,10 +56,11 @@ from graphviz_ad._internal.output.formats import numbered_frames
 from graphviz_ad._internal.output.notebook import ShowsItself, only_in_notebooks
 from graphviz_ad._internal.scene.canvas import Canvas
 from graphviz_ad._internal.scene.overlay import with_overlay
-from graphviz_ad._internal.scene.paint import paint_frame
+from graphviz_ad._internal.scene.paint import paint_frame, scale_of
 from graphviz_ad._internal.scene.picture_options import DIRECTIONS, picture_look
 from graphviz_ad._internal.scene.place import PLAIN, Finish, Size
-from graphviz_ad._internal.scene.scene import Film, Scene, Step
+from graphviz_ad._internal.scene.loss_curve import size_with_panel
+from graphviz_ad._internal.scene.scene import Film, LossCurve, Scene, Step
 from graphviz_ad._internal.scene.themes import Theme
 from graphviz_ad._internal.scene.words.describe import words_of_graph
 from graphviz_ad._internal.sheets.method_comparison import Comparison, compare_on_function, of_graph
@@ -93,6 +95,7 @@ RECORDERS = Registry("framework", {"torch": "graphviz_ad._internal.tracing.entry
 # modules between the user's call and ours
 BETWEEN = tuple(f"graphviz_ad._internal.{name}" for name in ("ad_number", "base.checked_calls", "api.methods"))
 Class = TypeVar("Class", bound=type)
+FEW_PASSES = 12  # that a film tells unasked
 MIN_PIXELS, MAX_PIXELS = 16, 16384  # of a side of a frame
 DRAWN = (".svg", ".png", ".pdf", ".tikz", ".pgf")
 # option of a file -> the formats that it changes
@@ -304,15 +307,17 @@ def filmed(graph: Graph, asked: AnimateOptions) -> Animation:
         boxes=asked.boxes,
         focus=asked.focus,
         expand=asked.expand,
-        anomalies=not asked.passes,
+        anomalies=told_passes(graph, asked) is None,
         transforms=asked.transforms,
         labels=asked.labels,
     )
-    whole, *passes = on_one_picture((graph, *graph.passes)) if asked.passes else (graph,)
-    ends = {node.key for one in passes for node in one.outputs}
+    passes = told_passes(graph, asked)
+    rounds = on_one_picture(rounds_of(graph, passes)) if passes is not None else ()
+    whole = rounds[-1].graph if rounds else graph
+    ends = {node.key for one in rounds for node in one.graph.outputs}
     shown = chosen.simplified(whole, needed=asked_about(asked.wrt, tangents), ends=ends)
     usual = UsualStory(direction, None if asked.steps is None else asked.steps == "edge")
-    each = [chosen.simplified(one, ends=ends) for one in passes]
+    each = [replace(one, graph=chosen.simplified(one.graph, ends=ends)) for one in rounds]
     choice = choose(wrt=asked.wrt, tangents=tangents, passes=each, shown=shown, usual=usual)
     written = replace(
         chosen.options,
@@ -324,12 +329,34 @@ def filmed(graph: Graph, asked: AnimateOptions) -> Animation:
     size = ASPECTS[asked.aspect]
     stage, story = best_stage(words, choice, Screen((flow,) if flow else DIRECTIONS, asked.layout, size))
     stage = with_overlay(stage, shown, asked.overlay)
-    return Animation(shown, Film(stage, story.steps, story.opening, shown.name, float(asked.speed), size), chosen.theme)
+    film = Film(stage, story.steps, story.opening, shown.name, float(asked.speed), size)
+    return Animation(shown, with_curve(film, story.curve), chosen.theme)
+
+
+def told_passes(graph: Graph, asked: AnimateOptions) -> Passes | None:
+    """Which recorded passes are told one after the other, None for the last alone; 0 is the first of them."""
+    if asked.passes is not None:
+        return None if asked.passes is False else asked.passes
+    other = asked.wrt or asked.tangents or asked.direction != "both" or asked.steps in ("edge", "op")
+    return True if 1 < len(graph.passes) <= FEW_PASSES and not graph.ranks and not other else None
+
+
+def with_curve(film: Film, curve: LossCurve | None) -> Film:
+    """The film with the chart of its losses, if it has any, and room for that on its stage."""
+    if curve is None or film.stage.size is None:
+        return film
+    size, corner = size_with_panel(film.stage.size, partial(scale_of, size=film.size))
+    return replace(film, stage=replace(film.stage, size=size), curve=replace(curve, corner=corner))
 
 
 def refuse_idle(asked: AnimateOptions) -> None:
     """Refuse options that would have no effect on the story that was chosen."""
-    other = next((name for name in ("wrt", "tangents", "passes") if getattr(asked, name)), None)
+    asks = {
+        "wrt": asked.wrt,
+        "tangents": asked.tangents,
+        "passes": asked.passes is not None and asked.passes is not False,
+    }
+    other = next((name for name, given in asks.items() if given), None)
     if other is not None and asked.direction != "both":
         raise OptionError(
             f"direction={asked.direction!r} does not go with {other}=, which tells a story of its own; leave out one of"

@@ -14,7 +14,7 @@ from graphviz_ad._internal.graph.graph import Edge, Graph, Node
 from graphviz_ad._internal.maths.formulas import to_unicode
 from graphviz_ad._internal.maths.number_format import number_in_one_line
 from graphviz_ad._internal.maths.tex_labels import tex_to_unicode
-from graphviz_ad._internal.scene.scene import Change, Line, Step
+from graphviz_ad._internal.scene.scene import Change, Line, LossCurve, Step
 from graphviz_ad._internal.scene.words.box_lines import gradient_label
 from graphviz_ad._internal.scene.words.describe import Words
 from graphviz_ad._internal.scene.words.short_text import (
@@ -38,10 +38,13 @@ MOST_EDGE_STEPS = 60  # beyond it, an operation's edges deliver together
 
 @dataclass(frozen=True)
 class Story:
-    """The changes that blank the complete picture, then the steps that lead back to it."""
+    """The changes that blank the complete picture, then the steps that lead back to it; ``curve`` are the losses of
+    one about training.
+    """
 
     opening: tuple[Change, ...]
     steps: tuple[Step, ...]
+    curve: LossCurve | None = None
 
     @property
     def changes(self) -> list[Change]:

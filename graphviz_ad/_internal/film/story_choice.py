@@ -12,8 +12,9 @@ from graphviz_ad._internal.explain.explanation import Explanation
 from graphviz_ad._internal.explain.forward_mode import Tangents, tangents_of
 from graphviz_ad._internal.explain.path_picture import with_paths
 from graphviz_ad._internal.explain.tangent_picture import TangentWords, with_tangents
+from graphviz_ad._internal.film.rounds import Round
 from graphviz_ad._internal.film.story import Story, tell
-from graphviz_ad._internal.film.story_passes import same_pictures, tell_passes, words_of_passes
+from graphviz_ad._internal.film.story_passes import Told, same_pictures, tell_passes, words_of_rounds
 from graphviz_ad._internal.film.story_paths import tell_paths
 from graphviz_ad._internal.film.story_tangents import tell_tangents
 from graphviz_ad._internal.graph.graph import Graph
@@ -70,14 +71,14 @@ class TangentStory:
 
 @dataclass(frozen=True)
 class PassStory:
-    """All recorded backward passes; the picture is that of the last one, and of the last that came to each part."""
+    """Recorded backward passes; the picture is that of the last one, and of the last that came to each part."""
 
-    passes: tuple[Graph, ...]
+    rounds: tuple[Round, ...]
 
     def told(self, words: Words) -> Telling:
         """The story in these words."""
-        each = [words_of_graph(graph, words.options) for graph in self.passes]
-        picture = words_of_passes(each)
+        each = [Told(one, words_of_graph(one.graph, words.options)) for one in self.rounds]
+        picture = words_of_rounds(each)
         return staged(tell_passes(each, picture), picture)
 
 
@@ -88,7 +89,7 @@ def choose(
     *,
     wrt: str | None,
     tangents: str | Mapping[str, Any] | None,
-    passes: Sequence[Graph],
+    passes: Sequence[Round],
     shown: Graph,
     usual: UsualStory,
 ) -> Choice:
@@ -101,7 +102,7 @@ def choose(
     if tangents is not None:
         return TangentStory(tangents_of(shown, tangents))
     if passes:
-        same_pictures(passes)
+        same_pictures([one.graph for one in passes])
         return PassStory(tuple(passes))
     return usual
 
@@ -123,7 +124,11 @@ def only_about(story: Story, drawn: Collection[str]) -> Story:
     def told(changes: Iterable[Change]) -> tuple[Change, ...]:
         return tuple([change for change in changes if change.key in drawn])
 
-    return Story(told(story.opening), tuple([replace(step, changes=told(step.changes)) for step in story.steps]))
+    return replace(
+        story,
+        opening=told(story.opening),
+        steps=tuple([replace(step, changes=told(step.changes)) for step in story.steps]),
+    )
 
 
 def only_factors(scene: Scene) -> Scene:

@@ -1,124 +1,386 @@
-"""Several recorded backward passes -> Story: each pass brings its own gradients, and ``.grad`` adds them up."""
+"""Rounds of a recorded loop -> Story: forward, backward, what ``.grad`` adds up, what a step makes of the parameters.
+
+The first time that boxes are computed it is told operation by operation; rounds that do the same on the same boxes are
+told in a step each way.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from graphviz_ad._internal.base.errors import OptionError
+from graphviz_ad._internal.film.ledger import (
+    MOST_NAMED,
+    Ledger,
+    added_caption,
+    chapter_caption,
+    fitting,
+    said_of_grad,
+    value_texts,
+)
+from graphviz_ad._internal.film.rounds import Round, known_number
 from graphviz_ad._internal.film.story import MOST_EDGE_STEPS, Story, Teller, blank, ending, final, first_frame
+from graphviz_ad._internal.film.updates import MOVES, Chapter
 from graphviz_ad._internal.graph.graph import Graph, Node
-from graphviz_ad._internal.graph.snapshot import Snapshot
-from graphviz_ad._internal.scene.scene import Change, Step
-from graphviz_ad._internal.scene.words.describe import Words
+from graphviz_ad._internal.scene.scene import Change, Line, LossCurve, Step
+from graphviz_ad._internal.scene.words.describe import EdgeWords, NodeWords, Words
 from graphviz_ad._internal.scene.words.names import function_name
 from graphviz_ad._internal.scene.words.short_text import equal_to, gradient_in_caption
 
-MOST_NAMED = 4  # leaves whose .grad a caption tells
+SOURCES = ("leaf", "data")
+ACCUMULATE, UPDATE, ZERO = "accumulate", "update", "zero"  # phases of training beside forward and backward
 
 
-def same_pictures(passes: Sequence[Graph]) -> None:
+def same_pictures(graphs: Sequence[Graph]) -> None:
     """Refuse passes that cannot be shown on one picture."""
-    keys = {tuple(graph.nodes) for graph in passes}
-    if len(passes) < 2 or len(keys) > 1:
-        what = "only one backward pass was recorded" if len(passes) < 2 else "they cannot be shown on one picture"
+    if len({tuple(graph.nodes) for graph in graphs}) > 1:
         raise OptionError(
-            f"passes=True shows several backward passes one after the other, but {what}; leave it out, or animate one"
-            " of graph.passes"
+            "passes=True shows several backward passes one after the other, but they cannot be shown on one picture;"
+            " leave out what folds or hides boxes, or animate one of graph.passes"
         )
 
 
-def on_one_picture(passes: Sequence[Graph]) -> tuple[Graph, ...]:
-    """The passes with one name for each result: what has none and is what a pass begins at is called like the whole in
+def on_one_picture(rounds: Sequence[Round]) -> tuple[Round, ...]:
+    """The rounds with one name for each result: what has none and is what a pass begins at is called like the whole in
     all of them, and counted.
     """
-    ends = {node.key for graph in passes for node in graph.outputs if not node.name}
+    ends = {node.key for each in rounds for node in each.graph.outputs if not node.name}
     if len(ends) < 2:
-        return tuple(passes)
-    return tuple(
-        replace(
-            graph,
-            node_list=tuple(
-                [replace(node, name=function_name(graph)) if node.key in ends else node for node in graph.node_list]
-            ),
+        return tuple(rounds)
+    return tuple([replace(each, graph=with_ends_named(each.graph, ends)) for each in rounds])
+
+
+def with_ends_named(graph: Graph, ends: set[str]) -> Graph:
+    """The graph with these nodes called like the whole."""
+    named = [replace(node, name=function_name(graph)) if node.key in ends else node for node in graph.node_list]
+    return replace(graph, node_list=tuple(named))
+
+
+@dataclass(frozen=True)
+class Told:
+    """A round in words."""
+
+    round: Round
+    words: Words
+
+
+def words_of_rounds(each: Sequence[Told]) -> Words:
+    """The words of the picture that all rounds end on: of each box those of the last round that it was part of, with
+    the grids of all others, so that these can be shown, too.
+    """
+    last = each[-1].words
+    nodes, edges = dict(last.nodes), dict(last.edges)
+    for told in each:
+        graph = told.words.graph
+        nodes |= {key: told.words.nodes[key] for key in graph.nodes if told.round.holds(key, told.round.here)}
+        edges |= {
+            edge.key: told.words.edges[edge.key] for edge in graph.edges if told.round.holds(edge.head, told.round.here)
+        }
+    ledger = Ledger.of([told.round for told in each], last)
+    for key in ledger.lines:
+        nodes[key] = replace(nodes[key], gradients=(ledger.lines[key],), notes=())
+    values = {key: ledger.values[key] for key in ledger.values if key in nodes}
+    of_nodes = {key: [told.words.nodes[key] for told in each] for key in nodes}
+    of_edges = {key: [told.words.edges[key] for told in each if key in told.words.edges] for key in edges}
+    return replace(
+        last,
+        nodes={key: with_grids_of_all(nodes[key], of_nodes[key], values.get(key, ())) for key in nodes},
+        edges={key: with_lines_of_all(edges[key], of_edges[key]) for key in edges},
+    )
+
+
+def with_grids_of_all(words: NodeWords, each: Iterable[NodeWords], further: Iterable[Line]) -> NodeWords:
+    """The words of a box that can show the grids of all these, and of further lines."""
+    lines = [*(line for other in each for line in other.lines), *further]
+    return replace(
+        words,
+        values=tuple([with_grids(line, lines) for line in words.values]),
+        gradients=tuple([with_grids(line, lines) for line in words.gradients]),
+    )
+
+
+def with_lines_of_all(words: EdgeWords, each: Iterable[EdgeWords]) -> EdgeWords:
+    """The same of an arrow."""
+    lines = [line for other in each for line in other.lines]
+    return replace(words, lines=tuple([with_grids(line, lines) for line in words.lines]))
+
+
+def with_grids(line: Line, others: Iterable[Line]) -> Line:
+    """A line that can show the grids of others that stand in its place."""
+    found = {
+        other.grid.said: other.grid
+        for other in (*others, line)
+        if other.grid is not None and other.key == line.key and other.grid is not line.grid
+    }
+    if not found:
+        return line
+    own = line.grid or next(iter(found.values()))
+    return replace(line, grid=own, other_grids=tuple([grid for said, grid in found.items() if said != own.said]))
+
+
+def tell_passes(each: Sequence[Told], picture: Words) -> Story:
+    """Round by round; ``picture`` are the words that they end on."""
+    teller = RoundTeller(picture, Ledger.of([told.round for told in each], picture))
+    first = {
+        key: final(told.words.nodes[key].title)
+        for told in reversed(each)
+        for key in told.words.nodes
+        if told.round.holds(key, told.round.here)
+    }
+    opening = [
+        *blank(picture, values=True, gradients=True),
+        *(Change(key, None, texts) for key, texts in first.items()),
+    ]
+    steps = [first_frame(picture, "both")]
+    for told in each:
+        steps += teller.round(told)
+    end = ending(picture, forward_only=False)
+    caption = ("All backward passes have run", teller.said_of_grad() or end.caption[-1])
+    changes = (
+        *end.changes,
+        *teller.ledger_changes(teller.held, None),
+        *(Change(key, None, texts) for key, texts in teller.moved.items()),
+    )
+    return Story(
+        tuple(opening), (*steps, replace(end, caption=caption, changes=changes)), teller.curve(each, len(steps))
+    )
+
+
+@dataclass
+class RoundTeller:
+    """Tells rounds; remembers which boxes were seen at work, and what every ``.grad`` holds."""
+
+    picture: Words
+    ledger: Ledger
+    told: set[str] = field(default_factory=set)
+    points: list[int] = field(default_factory=list)  # the step in which each round has its loss
+    count: int = 1  # steps so far
+    held: dict[str, str] = field(default_factory=dict)
+    moved: dict[str, tuple[tuple[str, str], ...]] = field(default_factory=dict)  # values that no round has shown yet
+
+    def round(self, told: Told) -> list[Step]:
+        """The steps of one round."""
+        steps: list[Step] = []
+        current, words = told.round, told.words
+        if not self.held:
+            self.held = self.ledger.texts(current.found)
+        uncertain = {deed.leaf for chapter in current.before for deed in chapter.deeds}
+        fresh = [node for node in words.graph.node_list if current.holds(node.key, current.fresh)]
+        works = [node for node in fresh if node.kind not in SOURCES]
+        again = {node.key for node in works} <= self.told
+        if works:
+            parts = self.forward_at_once(told, works) if again else self.forward(told)
+            hidden = self.ledger_changes({**self.held, **dict.fromkeys(uncertain, "")}, None)
+            parts[0] = replace(parts[0], changes=(*self.cleared(told), *parts[0].changes, *hidden))
+            steps += parts
+        self.points.append(self.count + max(len(steps) - 1, 0))
+        for chapter in current.before:
+            steps.append(self.chapter(chapter, words, ZERO))
+        steps += self.backward(told, again=again and bool(works))
+        grown = self.added(told)
+        steps += [grown] if grown is not None else []
+        for chapter in current.after:
+            steps.append(self.chapter(chapter, words, ""))
+        self.told |= {node.key for node in works}
+        self.count += len(steps)
+        return numbered(steps, current)
+
+    # --- forward
+
+    def cleared(self, told: Told) -> Iterator[Change]:
+        """Nothing is lit, and what will be computed anew is blank, with all gradients but those that leaves keep."""
+        graph, current = told.words.graph, told.round
+        for key in (*graph.nodes, *(edge.key for edge in graph.edges)):
+            yield Change(key, "idle")
+        for change in blank(told.words, values=True, gradients=True):
+            node = graph.nodes.get(change.key)
+            if node is None:
+                yield change
+            elif node.kind == "leaf" and node.value is not None and not current.holds(change.key, current.here):
+                yield replace(self.shown(told, node), emphasis="idle")
+            elif node.kind not in SOURCES:
+                anew = current.holds(change.key, current.fresh)
+                texts = [one for one in change.texts if anew or not one[0].startswith("value")]
+                title = final(told.words.nodes[change.key].title) if anew else ()
+                yield replace(change, texts=(*title, *texts))
+
+    def shown(self, told: Told, node: Node) -> Change:
+        """A box with its formula and value."""
+        said = told.words.nodes[node.key]
+        self.moved.pop(node.key, None)
+        return Change(node.key, "active", final([*said.title, *said.values]))
+
+    def forward(self, told: Told) -> list[Step]:
+        """Operation by operation, of what is new alone."""
+        teller = Teller(told.words, per_edge=False)
+        fresh, here = told.round.fresh, told.round.here
+        graph = told.words.graph
+        steps: list[Step] = []
+        sources = [node for node in graph.node_list if node.kind in SOURCES]
+        sources = [node for node in sources if told.round.holds(node.key, here)]
+        steps.append(
+            teller.step("forward", teller.inputs_caption(sources), [self.shown(told, node) for node in sources])
         )
-        for graph in passes
-    )
+        teller.will_dim([Change(node.key) for node in sources], "forward")
+        for node in graph.node_list:
+            if node.kind in SOURCES or not told.round.holds(node.key, fresh):
+                continue
+            arrows = [Change(edge.key, "active-forward") for edge in graph.in_edges(node.key)]
+            teller.will_dim(arrows, "forward")
+            step = teller.step("forward", teller.forward_caption(node), [*arrows, self.shown(told, node)])
+            teller.will_dim([Change(node.key)], "forward")
+            steps.append(step)
+        return steps
+
+    def forward_at_once(self, told: Told, works: Sequence[Node]) -> list[Step]:
+        """All that is computed again."""
+        graph, current = told.words.graph, told.round
+        sources = [node for node in graph.node_list if node.kind in SOURCES]
+        lit = [node for node in sources if current.holds(node.key, current.here)] + [*works]
+        changes = [self.shown(told, node) for node in lit]
+        keys = {node.key for node in works}
+        changes += [Change(edge.key, "active-forward") for edge in graph.edges if edge.head in keys]
+        return [Step("forward", ("The same forward pass with the new values", root_text(told)), tuple(changes), 3)]
+
+    # --- backward
+
+    def backward(self, told: Told, *, again: bool) -> list[Step]:
+        """The backward pass, from a picture on which only the leaves keep what they have."""
+        words, graph = told.words, told.words.graph
+        teller = LeafKeeping(words, per_edge=len(graph.edges) + len(graph.node_list) <= MOST_EDGE_STEPS)
+        teller.arrivals = self.ledger.arrivals(told.round, self.held)
+        steps = list(teller.backward())
+        clear = [Change(key, "idle") for key in (*graph.nodes, *(edge.key for edge in graph.edges))]
+        clear += [
+            change
+            for change in blank(words, values=False, gradients=True)
+            if change.key not in graph.nodes or graph.nodes[change.key].kind != "leaf"
+        ]
+        if again and len(steps) > 1:
+            steps = [self.backward_at_once(told, steps)]
+        if steps:
+            steps[0] = replace(steps[0], changes=(*clear, *steps[0].changes))
+        return steps
+
+    def backward_at_once(self, told: Told, steps: Sequence[Step]) -> Step:
+        """All steps as one."""
+        texts: dict[str, dict[str, str]] = {}
+        for step in steps:
+            for change in step.changes:
+                texts.setdefault(change.key, {}).update(change.texts)
+        arrows = {edge.key for edge in told.words.graph.edges}
+        changes = [
+            Change(key, "active-backward" if key in arrows else "active", tuple(own.items()))
+            for key, own in texts.items()
+            if own or key in arrows
+        ]
+        leaves = [node for node in told.words.graph.node_list if node.kind == "leaf" and node.grad is not None]
+        names = told.words.names
+        said = [
+            f"{names.gradient(node.key)} {equal_to(gradient_in_caption(node.grad))}" for node in leaves[:MOST_NAMED]
+        ]
+        return Step("backward", ("The same backward pass", fitting(said, ", ")), tuple(changes), 3)
+
+    # --- what happens to leaves
+
+    def ledger_changes(self, texts: Mapping[str, str], emphasis: str | None) -> list[Change]:
+        """The lines of ``.grad``."""
+        return [Change(key, emphasis, ((self.ledger.lines[key].key, text),)) for key, text in texts.items()]
+
+    def added(self, told: Told) -> Step | None:
+        """What this pass added to every ``.grad``; nothing where all were empty, which was to be seen."""
+        additions = [one for one in told.round.additions if one.leaf in self.ledger.lines]
+        grown = [one for one in additions if one.before is not None]
+        sums = self.ledger.sums(additions)
+        self.held |= self.ledger.texts({one.leaf: one.total for one in additions})
+        if not grown:
+            return None
+        changes = self.ledger_changes(sums, "active")
+        return Step(ACCUMULATE, added_caption(grown, told.words), tuple(changes), 2 + len(grown))
+
+    def chapter(self, chapter: Chapter, words: Words, phase: str) -> Step:
+        """What one call did to leaves."""
+        deeds = [deed for deed in chapter.deeds if deed.leaf in self.ledger.lines]
+        moves = chapter.what in MOVES
+        changes: list[Change] = []
+        if moves:
+            self.moved |= {deed.leaf: value_texts(deed, self.ledger) for deed in deeds}
+            changes += [Change(deed.leaf, "active", self.moved[deed.leaf]) for deed in deeds]
+        else:
+            self.held |= self.ledger.texts({deed.leaf: deed.held for deed in deeds})
+        kept = {deed.leaf: self.held[deed.leaf] for deed in deeds}
+        changes += self.ledger_changes(kept, "active")
+        clear = [Change(key, "idle") for key in (*words.graph.nodes, *(edge.key for edge in words.graph.edges))]
+        return Step(
+            phase or (UPDATE if moves else ZERO),
+            chapter_caption(chapter, deeds, words),
+            (*clear, *changes),
+            1 + len(deeds),
+        )
+
+    # --- the whole
+
+    def said_of_grad(self) -> str:
+        """ "x.grad = 216", of a few leaves."""
+        return said_of_grad(self.ledger.held_at_end, self.picture)
+
+    def curve(self, each: Sequence[Told], steps: int) -> LossCurve | None:
+        """What the passes began at, where that is one number in all of them."""
+        roots = [roots_of(told.round.graph) for told in each]
+        losses = [known_number(found[0].value) if len(found) == 1 else None for found in roots]
+        known = [loss for loss in losses if loss is not None]
+        if len(each) < 2 or len(known) < len(losses):
+            return None
+        names = tuple([self.picture.names.of.get(found[0].key, "") for found in roots])
+        numbers = tuple([told.round.number for told in each])
+        return LossCurve(names, tuple(known), numbers, tuple(self.points))
 
 
-def words_of_passes(each: Sequence[Words]) -> Words:
-    """The words of the last pass, and of what only earlier ones came to, those of the last that did."""
-    nodes, edges = dict(each[-1].nodes), dict(each[-1].edges)
-    reached: set[str] = set()
-    for words in reversed(each):
-        graph = words.graph
-        came = {node.key for node in graph.node_list if any(port.grad is not None for port in node.ports)}
-        flowed = {edge.key for edge in graph.edges if edge.grad is not None}
-        leaves = {node.key for node in graph.node_list if node.kind == "leaf"}
-        nodes |= {key: words.nodes[key] for key in came - reached - leaves}
-        edges |= {key: words.edges[key] for key in flowed - reached}
-        reached |= came | flowed
-    return replace(each[-1], nodes=nodes, edges=edges)
+class LeafKeeping(Teller):
+    """A teller at whose leaves arrives what a pass adds to what they have."""
+
+    arrivals: Mapping[str, tuple[tuple[str, str], ...]]
+
+    def arrive(self, key: str, port: int) -> Change:
+        """The same; a leaf says what is there, and what comes."""
+        return self.kept(super().arrive(key, port))
+
+    def accumulate(self, key: str) -> Step:
+        """The same."""
+        step = super().accumulate(key)
+        return replace(step, changes=tuple([self.kept(change) for change in step.changes]))
+
+    def kept(self, change: Change) -> Change:
+        """A change of a leaf in the words of the ledger."""
+        if change.key not in self.arrivals or not change.texts:
+            return change
+        done = change.emphasis == "active"
+        return replace(change, texts=self.arrivals[change.key] if done else change.texts[:1])
 
 
-def tell_passes(each: Sequence[Words], last: Words) -> Story:
-    """The forward pass, then each backward pass; ``last`` are the words of the picture that they end on."""
-    forward = Teller(last, per_edge=False)
-    steps = [first_frame(last, "both"), *forward.forward()]
-    for number, words in enumerate(each, 1):
-        steps += one_pass(words, number, len(each))
-    end = ending(last, forward_only=False)
-    end = replace(end, caption=("All backward passes have run", said_of_grad(held_by_leaves(each)) or end.caption[-1]))
-    return Story(tuple(blank(last, values=True, gradients=True)), (*steps, end))
+def numbered(steps: list[Step], current: Round) -> list[Step]:
+    """The steps, the first of each phase with the number of the pass."""
+    found: list[Step] = []
+    said = f"Pass {current.number} of {current.count}"
+    for step in steps:
+        if (not found or found[-1].phase != step.phase) and step.caption:
+            step = replace(step, caption=(f"{said}: {lowered(step.caption[0])}", *step.caption[1:]))
+        found.append(step)
+    return found
 
 
-def held_by_leaves(each: Sequence[Words]) -> Mapping[str, Snapshot]:
-    """What .grad of each leaf holds at the end, under the leaf's last name."""
-    found: dict[int | str, tuple[str, Snapshot]] = {}
-    for words in each:
-        for node in words.graph.node_list:
-            total = node.ports[0].grad_total or node.ports[0].grad
-            if node.kind == "leaf" and total is not None:
-                tensor = node.ports[0].tensor
-                found[node.key if tensor is None else tensor] = words.names.of[node.key], total
-    return dict(found.values())
+def lowered(text: str) -> str:
+    """The text behind a colon."""
+    return f"{text[0].lower()}{text[1:]}" if text.startswith(("The ", "All ")) else text
 
 
-def said_of_grad(held: Mapping[str, Snapshot]) -> str:
-    """ "x.grad = 216", of a few leaves."""
-    return ", ".join(
-        f"{name}.grad {equal_to(gradient_in_caption(total))}" for name, total in list(held.items())[:MOST_NAMED]
-    )
+def roots_of(graph: Graph) -> list[Node]:
+    """What the pass began at."""
+    return [node for node in graph.node_list if node.is_output]
 
 
-def one_pass(words: Words, number: int, count: int) -> Iterator[Step]:
-    """A backward pass from a picture on which only the leaves keep what they have."""
-    graph = words.graph
-    teller = Teller(words, per_edge=len(graph.edges) + len(graph.node_list) <= MOST_EDGE_STEPS)
-    clear = [Change(key, "idle") for key in (*graph.nodes, *(edge.key for edge in graph.edges))]
-    leaves = {node.key for node in graph.node_list if node.kind == "leaf"}
-    clear += [
-        change for change in blank(words, values=False, gradients=True) if change.key not in leaves or number == 1
-    ]
-    for n, step in enumerate(teller.backward()):
-        if not n:
-            step = replace(
-                step, caption=(f"Backward pass {number} of {count}", *step.caption[1:]), changes=(*clear, *step.changes)
-            )
-        yield step
-    held = [(node, node.ports[0].grad_total or node.grad) for node in graph.node_list if node.kind == "leaf"]
-    said = said_of_grad({words.names.of[node.key]: total for node, total in held if total is not None})
-    grown = how_it_grew([node for node, total in held if total is not None], number)
-    changes = [
-        Change(node.key, "active", final(words.nodes[node.key].gradients)) for node, total in held if total is not None
-    ]
-    yield Step("backward", (f"After backward pass {number}: {grown}", said), tuple(changes), 2)
-
-
-def how_it_grew(leaves: Sequence[Node], number: int) -> str:
-    """What .grad held before a pass, as far as sum and summand tell."""
-    fresh = {node.ports[0].grad_total in (None, node.grad) for node in leaves}
-    if fresh == {True}:
-        return ".grad was empty" if number == 1 else "this is all that .grad holds"
-    held = "what .grad held" if fresh == {False} else ".grad where it held something"
-    return f"the new gradients were added to {held}"
+def root_text(told: Told) -> str:
+    """ "loss = 0.04"."""
+    roots = [node for node in roots_of(told.words.graph) if node.value is not None]
+    return ", ".join(f"{told.words.names.of[node.key]} = {gradient_in_caption(node.value)}" for node in roots[:2])

@@ -272,6 +272,8 @@ EVENT = record_schema(
     source=maybe(TEXT),
     brought=TAKEN,
     holds=TAKEN,
+    after=maybe(COUNT),
+    value=TAKEN,
 )
 HISTORY = record_schema({"tensor": maybe(COUNT)}, name=maybe(TEXT), events=some(ref("event")), holds=TAKEN)
 OF_EVERY_VERSION: Mapping[str, Schema] = {

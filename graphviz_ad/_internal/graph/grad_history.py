@@ -25,7 +25,9 @@ class GradEvent:
     ``what`` is one of `EVENTS`: it was there before; a backward pass added to it, which ``number`` counts; a pass
     returned a gradient and left ``.grad`` alone; it was written to; another tensor, or None, was put in its place; an
     optimizer's step read it; the tensor itself was written to by hand. ``by`` is the call and ``source`` its line,
-    where they are known; ``brought`` is what a pass brought and ``holds`` what ``.grad`` held then.
+    where they are known; ``brought`` is what a pass brought and ``holds`` what ``.grad`` held then. ``after`` is how
+    many backward passes had run before what is no pass, None where that was not noted; ``value`` is what the tensor
+    itself held after it was written to, None where that was not seen.
     """
 
     what: str
@@ -34,6 +36,8 @@ class GradEvent:
     source: str | None = None
     brought: Snapshot | None = None
     holds: Snapshot | None = None
+    after: int | None = None
+    value: Snapshot | None = None
 
 
 @frozen

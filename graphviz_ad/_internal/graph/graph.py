@@ -305,7 +305,7 @@ class Graph:
     notes: tuple[Notice, ...] = ()
     has_gradients: bool = True
     detail: Graph | None = None
-    each_pass: tuple[Graph, ...] = ()
+    each_pass: Sequence[Graph] = ()
     memory: Memory | None = None
     ranks: tuple[int, ...] = ()
     target: Target | None = field(default=None, repr=False)
@@ -376,8 +376,8 @@ class Graph:
         return [node for node in self.node_list if node.is_output]
 
     @property
-    def passes(self) -> tuple[Graph, ...]:
-        """The graph with the gradients of each backward pass that was recorded, in order."""
+    def passes(self) -> Sequence[Graph]:
+        """The graph with the gradients of each backward pass that was recorded, in order; made when it is asked for."""
         return self.each_pass or (self,)
 
     def find(self, name: str) -> Node:

@@ -214,7 +214,15 @@ class FilmWays(Options):
             hint="It says how finely the backward pass is told.",
         ),
     ] = None
-    passes: Annotated[bool, Says("tell all recorded backward passes, with what .grad adds up")] = False
+    passes: Annotated[
+        bool | Literal["all"] | int | slice | Sequence[int] | None,
+        Says(
+            "tell recorded backward passes, with what .grad adds up and what steps do: True or all, which of"
+            " graph.passes, or False for the last alone; None: all of up to 12",
+            "backward passes",
+            metavar="NUMBER",
+        ),
+    ] = None
 
 
 # --- one table a call

@@ -11,6 +11,7 @@ from graphviz_ad._internal.scene import grids, ramp_legend, ratios
 from graphviz_ad._internal.scene import path_lines as trails
 from graphviz_ad._internal.scene.canvas import Canvas, Curve, Label, Mark, Polygon, Rect
 from graphviz_ad._internal.scene.font_metrics import ASCENT, DESCENT, shorten, text_width
+from graphviz_ad._internal.scene.loss_curve import curve_marks
 from graphviz_ad._internal.scene.scene import Arrow, Box, Film, Group, Line, Point, Scene
 
 
@@ -497,6 +498,7 @@ def moved_marks(marks: Iterable[Mark], scale: float, dx: float, dy: float) -> It
 
 
 PHASE_NAMES = {"start": "start", "forward": "forward", "backward": "backward", "end": "complete"}
+PHASE_ROLES = {"forward": "value", "backward": "gradient", "accumulate": "gradient"}
 HEAD, FOOT = 52.0, 132.0
 
 
@@ -537,12 +539,12 @@ def frame_text(film: Film, index: int, width: float, height: float) -> Iterator[
 
 
 def frame_words(film: Film, index: int, width: float, height: float) -> Iterator[Mark]:
-    """Title, step counter and caption."""
+    """Title, step counter and caption, and the chart of the losses of a film of training."""
     step = film.steps[index]
     counter = f"step {index + 1}/{len(film.steps)} · {PHASE_NAMES.get(step.phase, step.phase)}"
     yield Label(28, 38, shorten(film.title, 22, width / 2, True), 22, "ink", True, anchor="start", part="title")
     yield Label(width - 28, 38, counter, 18, "muted", anchor="end", part="counter")
-    color = {"forward": "value", "backward": "gradient"}.get(step.phase, "ink")
+    color = PHASE_ROLES.get(step.phase, "ink")
     for i, (text, em) in enumerate(caption_rows(step.caption, width - 56)):
         yield Label(
             width / 2,
@@ -557,6 +559,8 @@ def frame_words(film: Film, index: int, width: float, height: float) -> Iterator
         )
     for row in ramp_legend.rows(film.stage.ramp, width - 56)[:1]:
         yield from ramp_legend.row_marks(row, 28, height - 30)
+    if film.curve is not None:
+        yield from moved_marks(curve_marks(film.curve, index), *frame_fit(film.stage, (round(width), round(height))))
 
 
 def caption_rows(caption: tuple[str, ...], width: float) -> list[tuple[str, float]]:
@@ -581,7 +585,7 @@ def progress(film: Film, index: int, width: float, height: float) -> Iterator[Ma
     gap = 3.0 if count < 100 else 0.0
     each = (room - gap * (count - 1)) / count
     for i, step in enumerate(film.steps):
-        role = {"forward": "value.line", "backward": "gradient.line"}.get(step.phase, "muted")
+        role = f"{PHASE_ROLES[step.phase]}.line" if step.phase in PHASE_ROLES else "muted"
         yield Rect(
             28 + i * (each + gap),
             height - 20,

@@ -86,7 +86,8 @@ class Line:
     ``role`` chooses its typography ("name", "value", "gradient", "local", "note", …). ``kind`` tells apart what lines
     of one role say: of a name "formula" where that stands beside it, of a value or gradient "spread" for mean and
     range, of a gradient "none" where there is none to have, of what is local "derivative" or "rule", of a contribution
-    "summed". ``number`` counts the lines of a role within one box.
+    "summed". ``number`` counts the lines of a role within one box. ``other_grids`` are drawn
+    when its text says what one of them says.
     """
 
     role: str
@@ -95,6 +96,7 @@ class Line:
     number: int = 0
     grid: Grid | None = None
     ratio: Ratio | None = None
+    other_grids: tuple[Grid, ...] = ()
 
     @property
     def stacked(self) -> Ratio | None:
@@ -109,7 +111,9 @@ class Line:
     @property
     def drawn(self) -> Grid | None:
         """The grid that is drawn in its place, as long as its text says what that says."""
-        return self.grid if self.grid is not None and self.text == self.grid.said else None
+        if self.grid is None or self.text == self.grid.said:
+            return self.grid
+        return next((grid for grid in self.other_grids if self.text == grid.said), None)
 
     @property
     def written(self) -> tuple[str, ...]:
@@ -300,6 +304,19 @@ class Step:
 
 
 @dataclass(frozen=True)
+class LossCurve:
+    """What the passes of a film of training began at: ``losses``, by ``names``, of the passes with these ``numbers``,
+    each seen from one of the ``steps`` on. ``corner`` is where the chart stands on the stage, in points.
+    """
+
+    names: tuple[str, ...]
+    losses: tuple[float, ...]
+    numbers: tuple[int, ...]
+    steps: tuple[int, ...]
+    corner: Point | None = None
+
+
+@dataclass(frozen=True)
 class Film:
     """A placed scene and the steps that restyle it; nothing ever moves.
 
@@ -313,6 +330,7 @@ class Film:
     title: str = ""
     speed: float = 1.0
     size: tuple[int, int] = (1280, 720)
+    curve: LossCurve | None = None
 
     def seconds(self, index: int) -> float:
         """How long step ``index`` stays on screen."""

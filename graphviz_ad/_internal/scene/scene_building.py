@@ -13,6 +13,7 @@ from graphviz_ad._internal.graph.folding import common_path
 from graphviz_ad._internal.graph.graph import Edge, Node
 from graphviz_ad._internal.graph.unread_parameters import is_unread
 from graphviz_ad._internal.scene.font_metrics import text_width
+from graphviz_ad._internal.scene.grids import grid_size
 from graphviz_ad._internal.scene.paint import box_size, label_size, type_of
 from graphviz_ad._internal.scene.scene import Arrow, Box, Change, Group, Line, Scene
 from graphviz_ad._internal.scene.words.box_lines import NAME_ROOM
@@ -106,7 +107,9 @@ def widest(line: Line, texts: Iterable[str]) -> Line:
     """The line with the widest of its texts."""
     kind = type_of(line.role)
     if line.grid is not None:
-        others = [text_width(text, kind.size, kind.bold) for text in dict.fromkeys(texts) if text != line.grid.said]
+        said = {grid.said for grid in (line.grid, *line.other_grids)}
+        others = [text_width(text, kind.size, kind.bold) for text in dict.fromkeys(texts) if text not in said]
+        others += [grid_size(grid, kind.bold)[0] for grid in line.other_grids]
         return replace(line, grid=replace(line.grid, least=max(others, default=0.0)))
     if line.ratio is not None:
         return line

@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, field, replace
+from functools import partial
 from types import CodeType, TracebackType
 from typing import Any
 
@@ -21,7 +22,7 @@ from torch import Tensor
 from graphviz_ad._internal.base.argument_types import shown_value
 from graphviz_ad._internal.base.errors import OptionError, TraceError
 from graphviz_ad._internal.base.own_files import OUR_FOLDER
-from graphviz_ad._internal.graph.graph import Graph, Memory
+from graphviz_ad._internal.graph.graph import Graph
 from graphviz_ad._internal.graph.notices import (
     FAILED,
     RAISED,
@@ -31,6 +32,7 @@ from graphviz_ad._internal.graph.notices import (
     failure_notice,
     notice,
 )
+from graphviz_ad._internal.graph.passes import Passes
 from graphviz_ad._internal.graph.snapshot import Snapshot
 from graphviz_ad._internal.graph.transforms import merge_calls
 from graphviz_ad._internal.maths.derivative_agreement import sum_of_seeds
@@ -59,6 +61,7 @@ from graphviz_ad._internal.tracing.eager import (
     modules_of,
 )
 from graphviz_ad._internal.tracing.inputs import module_names, name_parameters
+from graphviz_ad._internal.tracing.late_passes import NotedPass, graph_of_pass, program_of
 from graphviz_ad._internal.tracing.naming.returned_names import name_returned
 from graphviz_ad._internal.tracing.naming.variable_names import variables_read
 from graphviz_ad._internal.tracing.program_facts import (
@@ -141,7 +144,7 @@ class Recording:
         return self._graph
 
     @property
-    def passes(self) -> tuple[Graph, ...]:
+    def passes(self) -> Sequence[Graph]:
         """The graph of each backward pass; the same as ``graph.passes``."""
         return self.graph.passes
 
@@ -351,7 +354,10 @@ class Recording:
 
     def _note_totals(self, noted: RecordedPass, *, whole: bool) -> None:
         """What a pass that ran in no other brought to each tensor."""
-        if not whole or not self._wants_gradients:
+        if not whole:
+            return
+        self._grads.pass_ended()
+        if not self._wants_gradients:
             return
         try:
             with hidden_from_modes():
@@ -429,6 +435,7 @@ class Recording:
         if self._wants_gradients:
             with hidden_from_modes():
                 self._grads.look(graph.variables.values())
+                self._grads.look_for_others()
         return RecordedPass(graph, roots, leaves, BackwardPass())
 
     def _walked(self, nodes: Sequence[Any]) -> AutogradGraph | None:
@@ -494,17 +501,24 @@ class Recording:
         title = type(self._module).__name__ if self._module is not None else "recording"
         self._tensors = self._grads.numbers()
         try:
-            with at_rest():
-                found = [self._graph_of(done, whole, names, title, notices) for done in self._passes] or [
-                    self._unfinished(whole, names, title, notices)
-                ]
+            program = program_of(tape, whole, names, title, self._tensors)
+            noted = [self._noted_pass(done, whole, notices) for done in self._passes]
+            for output in (output for done in noted for output in done.outputs):
+                output.value.used = True  # in all graphs, as what a pass begins at
+            if noted:
+                last = graph_of_pass(program, noted[-1])
+            else:
+                with at_rest():
+                    last = self._unfinished(whole, names, title, notices)
+            known = replace(program, whole=whole.remembered()) if len(noted) > 1 else program
         finally:
             tape.nodes.clear()
             for graph in graphs:
                 graph.release()
             whole.release()
+        found = Passes([*(partial(graph_of_pass, known, done) for done in noted[:-1]), last])
         told = [notice("several passes", count=len(found))] if len(found) > 1 else []
-        whole_graph = replace(found[-1].saying(*told), each_pass=tuple(found))
+        whole_graph = replace(last.saying(*told), each_pass=found)
         facts = facts_of_program(tape, self._models(), self._calls, [self._code, *self._codes], self._optimizers)
         whole_graph = replace(whole_graph, notes=(*whole_graph.notes, *facts))
         return replace(whole_graph, grad_histories=self._grads.histories(self._tensors, self._words_of(names)))
@@ -523,27 +537,18 @@ class Recording:
 
         return words
 
-    def _graph_of(
-        self, done: RecordedPass, whole: AutogradGraph, names: dict[int, str], title: str, notices: Sequence[Notice]
-    ) -> Graph:
-        result = merged_passes([in_terms_of(part.graph, part.result, whole) for part in with_nested(done)])
-        outputs = [Output(value, seed) for value, seed in done.roots]
-        if result.problem is not None:
-            notices, result = (
-                [*notices, result.problem],
-                result if result.problem == NOT_ASKED else replace(result, problem=None),
-            )
-        leaves = {
-            whole.index[id(part.graph.nodes[i])]: value
-            for part in with_nested(done)
-            for i, value in part.leaves.items()
-        }
-        graph = assembled(
-            Recorded(self._tape, whole, result, outputs, names, leaves, starts_inside(done), self._tensors),
-            title,
+    def _noted_pass(self, done: RecordedPass, whole: AutogradGraph, notices: Sequence[Notice]) -> NotedPass:
+        """What was noted of a pass, while its nodes are there."""
+        parts = with_nested(done)
+        leaves = {whole.index[id(part.graph.nodes[i])]: value for part in parts for i, value in part.leaves.items()}
+        return NotedPass(
+            merged_passes([in_terms_of(part.graph, part.result, whole) for part in parts]),
+            [Output(value, seed) for value, seed in done.roots],
+            leaves,
+            starts_inside(done),
             notices,
+            memory_of_pass([part.graph for part in parts]),
         )
-        return merge_calls(replace(graph, memory=memory_of_pass(graph, [part.graph for part in with_nested(done)])))
 
     def _unfinished(self, whole: AutogradGraph, names: dict[int, str], title: str, notices: Sequence[Notice]) -> Graph:
         why = notice("no backward pass", blind=self._recorder.blind)
@@ -568,11 +573,10 @@ def name_variables(tape: Tape, names: Mapping[int, str]) -> None:
             value.name = by_tensor[id(value.reference)]
 
 
-def memory_of_pass(graph: Graph, parts: Sequence[AutogradGraph]) -> Memory | None:
-    """The memory of one pass: what other passes kept was there at other times."""
+def memory_of_pass(parts: Sequence[AutogradGraph]) -> tuple[int, bool]:
+    """What one pass kept, and whether that is all: what other passes kept was there at other times."""
     keeps = [kept for part in parts for kept in part.keeps]
-    saved, exact = kept_memory(keeps, [leaf for part in parts for leaf in part.variables.values()])
-    return None if graph.memory is None else replace(graph.memory, saved=saved, exact=exact)
+    return kept_memory(keeps, [leaf for part in parts for leaf in part.variables.values()])
 
 
 def with_nested(done: RecordedPass) -> list[RecordedPass]:

@@ -35,7 +35,6 @@ from graphviz_ad._internal.tracing.assembly.linking.unseen_nodes import with_nod
 from graphviz_ad._internal.tracing.assembly.linking.wholes import with_wholes, without_parts
 from graphviz_ad._internal.tracing.assembly.missing_gradients import with_none_gradients_said
 from graphviz_ad._internal.tracing.assembly.ports import with_every_port
-from graphviz_ad._internal.tracing.assembly.saved import kept_memory
 from graphviz_ad._internal.tracing.assembly.site_words import classes_of_modules
 from graphviz_ad._internal.tracing.assembly.stopped import with_stop_said
 from graphviz_ad._internal.tracing.assembly.units import Recorded, Units, note_on_tape
@@ -114,5 +113,4 @@ def memory_of_leaves(units: Units) -> Memory:
     # A tensor has one weak reference for life; its identity goes on to another tensor when it dies.
     held = {id(value.reference): value for unit in leaves for value in units.values[unit].values()}
     parameters = sum(numel_of_shape(value.shape) * value.dtype.itemsize for value in held.values())
-    autograd = units.recorded.autograd
-    return Memory(parameters, *kept_memory(autograd.keeps, autograd.variables.values()))
+    return Memory(parameters, *units.recorded.autograd.kept)

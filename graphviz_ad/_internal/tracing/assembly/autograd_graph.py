@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache, cached_property, partial
@@ -23,12 +23,13 @@ from graphviz_ad._internal.graph.notices import Notice, notice
 from graphviz_ad._internal.graph.snapshot import Snapshot
 from graphviz_ad._internal.maths.derivative_agreement import sum_of_seeds
 from graphviz_ad._internal.operations.traits import keeps_order
-from graphviz_ad._internal.tracing.assembly.saved import Keeps, kept_by
+from graphviz_ad._internal.tracing.assembly.saved import Keeps, kept_by, kept_memory
 from graphviz_ad._internal.tracing.tape.torch_private import (
     call_first,
     function_of,
     hidden_from_modes,
     hooks_beside,
+    made_at,
     may_have_hooks,
     modes_are_active,
     version_of,
@@ -47,6 +48,7 @@ class AutogradGraph:
 
     ``links[i]`` are the (node, output number) that the operands of node i came from, None where no gradient goes;
     ``variables`` maps the nodes that accumulate into a leaf to the leaf. ``is_packed``: see `Tape.is_packed`.
+    ``moments`` are those that were asked for, ``unwalked`` the names of nodes, by identity, that are no part of this.
     """
 
     nodes: list[Any]
@@ -54,6 +56,8 @@ class AutogradGraph:
     index: dict[int, int]
     variables: dict[int, Tensor]
     is_packed: Callable[[Any], bool | None] = not_seen
+    moments: dict[int, int | None] = field(default_factory=dict)
+    unwalked: dict[int, str] = field(default_factory=dict)
 
     @cached_property
     def names(self) -> list[str]:
@@ -77,6 +81,36 @@ class AutogradGraph:
     def custom(self) -> dict[int, type]:
         """The nodes that are the backward of a user's torch.autograd.Function, with that."""
         return {i: cls for i, node in enumerate(self.nodes) if (cls := custom_function_of(node)) is not None}
+
+    @cached_property
+    def leaf_of_object(self) -> Mapping[int, int]:
+        """Identity of a leaf -> the autograd node that accumulates into it."""
+        return {id(variable): i for i, variable in self.variables.items()}
+
+    @cached_property
+    def kept(self) -> tuple[int, bool]:
+        """How many bytes the nodes keep besides leaves, and whether that is all."""
+        return kept_memory(self.keeps, self.variables.values())
+
+    def made_at(self, i: int) -> int | None:
+        """When a node was made, see `torch_private.made_at`."""
+        if i not in self.moments and self.nodes[i] is not None:
+            self.moments[i] = made_at(self.nodes[i])
+        return self.moments.get(i)
+
+    def remembered(self) -> AutogradGraph:
+        """What is known of the graph by now, without its nodes and leaves, which may go."""
+        known = AutogradGraph(
+            [None] * len(self.nodes),
+            self.links,
+            dict(self.index),
+            dict.fromkeys(self.variables),  # type: ignore[arg-type]
+            moments=self.moments,
+            unwalked=self.unwalked,
+        )
+        for name in ("names", "keeps", "custom", "leaf_of_object", "kept"):
+            known.__dict__[name] = getattr(self, name)
+        return known
 
     def release(self) -> None:
         """Let go of the nodes, consumers first.

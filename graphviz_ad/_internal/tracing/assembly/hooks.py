@@ -22,16 +22,25 @@ from graphviz_ad._internal.tracing.tape.tape_entries import Value
 from graphviz_ad._internal.tracing.tape.torch_private import hooks_after_accumulation, hooks_of
 
 
-def hook_names(values: Iterable[Value]) -> tuple[str, ...]:
-    """The names of the hooks that hang on those of the tensors that still live."""
-    hooks: list[Any] = []
+def hook_names(values: Iterable[Value], seen: dict[int, tuple[str, ...]]) -> tuple[str, ...]:
+    """The names of the hooks that hang on those of the tensors that still live; ``seen`` are those that were read when
+    the program ended.
+    """
+    found: list[str] = []
     for value in values:
-        tensor = value.reference()
-        if tensor is not None:
-            hooks += hooks_of(tensor)
-            if value.is_leaf:
-                hooks += hooks_after_accumulation(tensor)
-    return () if not hooks else tuple([str(getattr(hook, "__name__", type(hook).__name__)) for hook in hooks])
+        if value.number not in seen:
+            seen[value.number] = tuple(hooks_on(value))
+        found += seen[value.number]
+    return tuple(found)
+
+
+def hooks_on(value: Value) -> list[str]:
+    """The names of the hooks on the tensor with a value."""
+    tensor = value.reference()
+    if tensor is None:
+        return []
+    hooks: list[Any] = [*hooks_of(tensor), *(hooks_after_accumulation(tensor) if value.is_leaf else ())]
+    return [str(getattr(hook, "__name__", type(hook).__name__)) for hook in hooks]
 
 
 def with_hooks_said(graph: Graph) -> Graph:

@@ -62,7 +62,7 @@ def node_of_unit(draft: Draft, unit: Unit) -> Node:
         (unit.label or words.call) if operation is not None else None,
         draft.backward_order.get(i),
         saved_bytes=keeps.bytes if autograd is not None else None,
-        hooks=(*hook_names(units.values[unit].values()), *hooks_on_node),
+        hooks=(*hook_names(units.values[unit].values(), units.recorded.tape.hooks_seen), *hooks_on_node),
         messages=messages(settings) if settings is not None else (),
         statement=draft.statement_of.get(operation.number) if operation is not None else None,
         switched_off=switched_off(draft, unit, cut),
@@ -119,7 +119,8 @@ def unreached_names(units: Units, unit: Unit) -> tuple[str, ...]:
     writes = unit.operation is not None and unit.operation.mutates
     made = [value.edge for value in units.values[unit].values() if not (writes and value.is_view)]
     unreached = [edge[0] for edge in made if edge is not None and edge[0] not in recorded.autograd.index]
-    return tuple(node_name(recorded.tape.nodes[i]) for i in unreached[:1])
+    known = recorded.autograd.unwalked
+    return tuple(known[i] if i in known else node_name(recorded.tape.nodes[i]) for i in unreached[:1])
 
 
 def constants_of(draft: Draft, unit: Unit, first: int) -> Sequence[Node]:

@@ -52,11 +52,6 @@ class Recorded:
         return self.result.edge_grads if self.result.problem is None else None
 
     @cached_property
-    def leaf_of_object(self) -> Mapping[int, int]:
-        """Identity of a leaf -> the autograd node that accumulates into it."""
-        return {id(variable): i for i, variable in self.autograd.variables.items()}
-
-    @cached_property
     def returned(self) -> Mapping[int, Sequence[tuple[int, Output]]]:
         """Number of a value -> the outputs that it is, with their places."""
         found: dict[int, list[tuple[int, Output]]] = {}

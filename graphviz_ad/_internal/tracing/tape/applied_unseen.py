@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from graphviz_ad._internal.tracing.assembly.autograd_graph import AutogradGraph
 from graphviz_ad._internal.tracing.tape.tape import Tape
 from graphviz_ad._internal.tracing.tape.tape_entries import Operation
-from graphviz_ad._internal.tracing.tape.torch_private import made_at
 
 
 def place_in_functions(tape: Tape, autograd: AutogradGraph) -> None:
@@ -29,7 +28,7 @@ def _found(tape: Tape, autograd: AutogradGraph) -> Iterator[tuple[Operation, typ
         i = autograd.index.get(value.edge[0]) if value.edge is not None and value.maker is not None else None
         if i is None or i not in autograd.custom or value.maker is None:
             continue
-        operation, before = tape.operations[value.maker], made_at(autograd.nodes[i])
+        operation, before = tape.operations[value.maker], autograd.made_at(i)
         if (
             not operation.place.functions
             and not operation.grad_enabled

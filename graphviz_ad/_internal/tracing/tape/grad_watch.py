@@ -7,7 +7,8 @@ is no operation: it is seen by looking, before and after each pass and at the en
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from torch import Tensor
@@ -63,7 +64,7 @@ class _Period:
     holds: Snapshot | None
 
 
-Done = tuple[Operation, str, Value | None]  # an operation, what it did, and what it made of ``.grad``
+Done = tuple[Operation, str, Value | None]  # an operation, what it did, and what it made of ``.grad`` or the tensor
 
 
 class _Places:
@@ -105,11 +106,26 @@ class GradWatch:
     def __init__(self, tape: Tape) -> None:
         self._tape = tape
         self._watched: dict[int, _Watched] = {}
+        self._ends: list[int] = []  # how many operations there were when each pass ended
+
+    def pass_ended(self) -> None:
+        """A backward pass that ran in no other is over."""
+        self._ends.append(len(self._tape.operations))
 
     def look(self, tensors: Iterable[Tensor]) -> None:
         """Note what their ``.grad`` holds, and that it changed since the last time."""
         for tensor in tensors:
             if self._is_asked_about(tensor):
+                self._look(tensor)
+
+    def look_for_others(self) -> None:
+        """Note of all tensors that something else was put into the place of their ``.grad``."""
+        for watched in [*self._watched.values()]:
+            tensor = watched.tensor()
+            if tensor is None:
+                continue
+            before, now = None if watched.grad is None else watched.grad(), tensor.grad
+            if now is not before or (watched.grad is not None and now is None):
                 self._look(tensor)
 
     def passed(self, number: int, tensor: Tensor, brought: Snapshot | None, *, accumulates: bool) -> None:
@@ -152,7 +168,7 @@ class GradWatch:
         memory = watched.memory
         self._take(watched, tensor)
         if memory != watched.memory:
-            watched.events.append((watched.since, 0, GradEvent(UPDATED, by=SET_DATA)))
+            watched.events.append((watched.since, 0, self._data_set(tensor)))
         now = tensor.grad
         same = before is not None and now is not None and before() is now
         if before is not None:
@@ -160,8 +176,12 @@ class GradWatch:
             lies = memory_of_tensor(now) if same and now is not None else None
             watched.periods.append(_Period(since, watched.since, before, lies, changed, watched.holds))
         if not same and (before is not None or now is not None):
-            event = GradEvent(EMPTIED if now is None else REPLACED, holds=watched.holds)
+            event = GradEvent(EMPTIED if now is None else REPLACED, holds=watched.holds, after=len(self._ends))
             watched.events.append((watched.since, 0, event))
+
+    def _data_set(self, tensor: Tensor) -> GradEvent:
+        self._tape.keeper.was_written(tensor)  # without a new version
+        return GradEvent(UPDATED, by=SET_DATA, after=len(self._ends), value=self._tape.keeper.value(tensor))
 
     # --- at the end
 
@@ -185,7 +205,8 @@ class GradWatch:
             number = numbers.get(id(watched.tensor))
             if tensor is None:
                 continue
-            events = [*watched.events, *self._worded(watched, done.get(id(watched), []), words)]
+            worded = self._worded(watched, done.get(id(watched), []), words, self._ends)
+            events = [*watched.events, *worded]
             events.sort(key=lambda placed: placed[:2])
             name = self._tape.name_of(tensor) or next(
                 (value.name for value in self._tape.values if value.reference is watched.tensor and value.name), None
@@ -209,22 +230,26 @@ class GradWatch:
                     found[id(watched)].append((operation, WRITTEN, value))
                 own = places.itself(value)
                 if own is not None:
-                    found[id(own)].append((operation, STEP if in_step else UPDATED, None))
+                    found[id(own)].append((operation, STEP if in_step else UPDATED, value))
         return found
 
     @staticmethod
-    def _worded(watched: _Watched, done: list[tuple[Operation, str, Value | None]], words: Words) -> Iterator[Placed]:
+    def _worded(
+        watched: _Watched, done: list[tuple[Operation, str, Value | None]], words: Words, ends: Sequence[int]
+    ) -> Iterator[Placed]:
         """The same as events: what one call did is one."""
         last: tuple[object, ...] | None = None
         kept: list[Placed] = []
         for operation, what, value in done:
             by, source = words(operation)
             call = (what, by, source, operation.place.step)
-            if call == last:
-                kept.pop()
+            before = kept.pop()[2].value if call == last else None
             last = call
-            holds = value.snapshot if value is not None else None
-            kept.append((operation.number, 1, GradEvent(what, None, by, source, holds=holds)))
+            made = value.snapshot if value is not None else None
+            holds, held = (made, None) if what == WRITTEN else (None, made if fits(value, watched) else before)
+            after = bisect_right(ends, operation.number)
+            event = GradEvent(what, None, by, source, holds=holds, after=after, value=held)
+            kept.append((operation.number, 1, event))
         yield from kept
         for period in watched.periods:
             written = [
@@ -233,7 +258,13 @@ class GradWatch:
                 if what == WRITTEN and period.first <= operation.number < period.last
             ]
             if period.changed and not written:
-                yield period.last, 0, GradEvent(WRITTEN, holds=period.holds)
+                yield period.last, 0, GradEvent(WRITTEN, holds=period.holds, after=bisect_right(ends, period.first))
+
+
+def fits(value: Value | None, watched: _Watched) -> bool:
+    """Whether a value is all of a tensor, and not a part of it."""
+    tensor = watched.tensor()
+    return value is not None and tensor is not None and value.shape == tuple(tensor.shape)
 
 
 def keeps_gradient(tensor: Tensor) -> bool:

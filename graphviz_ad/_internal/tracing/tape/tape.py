@@ -87,6 +87,7 @@ class Tape:
         self._made: dict[int, int] = {}  # memory -> the last value that an operation made there
         self._memory_before: tuple[int | None, int] = (None, 0)  # an operation that only moves something ran
         self._step_began = 0
+        self.hooks_seen: dict[int, tuple[str, ...]] = {}  # number of a value -> the hooks on its tensor at the end
         self._stack = StackReader(stop, Callee(direct, True))
         # reference counts of operands that only C++ holds, as the recorder that calls us has measured them
         self.lowest = self.lowest_in_list = 0

@@ -52,7 +52,7 @@ def result_of(of_value: Mapping[int, Unit], values: Mapping[Unit, Mapping[int, V
 def leaves_as_read(units: Units) -> Mapping[int, Sequence[Value]]:
     """What each leaf held when it was an output, or when an operation read it that the pass came back through."""
     recorded = units.recorded
-    leaf_of, reached, node_of = recorded.leaf_of_object, recorded.reached, units.links.node_of
+    leaf_of, reached, node_of = recorded.autograd.leaf_of_object, recorded.reached, units.links.node_of
     found: dict[int, dict[int, Value]] = {}
     for output in recorded.outputs:
         if output.value.is_leaf and output.value.object_id in leaf_of:
@@ -71,7 +71,7 @@ def leaves_read_by(units: Units, unit: Unit) -> list[tuple[int, Value]]:
     for operand in unit.operands if links else ():
         if type(operand) is tuple and operand[2] and operand[3] is None and operand[1] in units.of_value:
             value = recorded.tape.values[operand[1]]
-            i = recorded.leaf_of_object.get(value.object_id)
+            i = recorded.autograd.leaf_of_object.get(value.object_id)
             if i is not None and (i, 0) in links:
                 found.append((i, value))
     return found

@@ -44,7 +44,7 @@ def origin_of(recorded: Recorded, use: Use) -> Edge | None:
         return None if i is None else (i, edge[1])
     value = recorded.tape.values[number]
     if wanted:
-        leaf = recorded.leaf_of_object.get(value.object_id)
+        leaf = recorded.autograd.leaf_of_object.get(value.object_id)
         return (leaf, 0) if leaf is not None else None
     if value.maker is None:
         return None

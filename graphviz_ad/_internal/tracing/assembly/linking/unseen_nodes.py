@@ -8,7 +8,6 @@ from dataclasses import replace
 
 from graphviz_ad._internal.tracing.assembly.autograd_graph import aten_stem
 from graphviz_ad._internal.tracing.assembly.units import Links, Recorded, Unit, Units, is_only_data
-from graphviz_ad._internal.tracing.tape.torch_private import made_at
 from graphviz_ad._internal.tracing.trackable import label_of
 
 
@@ -25,8 +24,8 @@ def with_nodes_by_moment(units: Units) -> Units:
     at = {unit.operation.moment: unit for unit in candidates if unit.operation is not None}
     alone = Counter(unit.operation.moment for unit in candidates if unit.operation is not None)
     found = {}
-    for i, node in enumerate(autograd.nodes):
-        before = made_at(node) if i not in links.of_node and i not in autograd.custom else None
+    for i in range(len(autograd.nodes)):
+        before = autograd.made_at(i) if i not in links.of_node and i not in autograd.custom else None
         unit = at.get(before + 1) if before is not None else None
         if unit is None or unit.operation is None or alone[unit.operation.moment] != 1:
             continue

@@ -1,0 +1,249 @@
+"""What happened to leaves and their ``.grad`` between backward passes -> chapters: clipped, stepped, emptied, as values.
+
+What another tensor, or None, was put in the place of is seen by looking, before the next pass: when it happened in
+between nobody knows, so that it is told right before that pass, where it is true in any case.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+
+from graphviz_ad._internal.graph.grad_history import (
+    ASIDE,
+    EMPTIED,
+    FOUND,
+    PASS,
+    REPLACED,
+    STEP,
+    UPDATED,
+    WRITTEN,
+    GradEvent,
+    GradHistory,
+)
+from graphviz_ad._internal.graph.graph import Graph, Node
+from graphviz_ad._internal.graph.snapshot import Snapshot
+from graphviz_ad._internal.maths.agreement import allowed, equal
+
+UNDATED = (EMPTIED, REPLACED)  # of which it is only known that it happened since the last look
+MOVES = (STEP, UPDATED)  # what changes the leaf itself
+ADDS = "alpha"  # the setting of an addition in place: what the second operand is multiplied by
+
+
+@dataclass(frozen=True)
+class Rule:
+    """``old + factor · read`` is what was written, and that was held against the numbers."""
+
+    factor: float
+    read: Snapshot
+
+
+@dataclass(frozen=True)
+class Deed:
+    """What happened to one leaf: ``old`` and ``new`` are its values where it was moved, those of ``.grad`` else;
+    None where they are not known, or where there is no ``.grad``, which is ``held`` afterwards.
+    """
+
+    leaf: str
+    old: Snapshot | None = None
+    new: Snapshot | None = None
+    rule: Rule | None = None
+    held: Snapshot | None = None
+
+
+@dataclass(frozen=True)
+class Addition:
+    """What a pass brought to one leaf: what ``.grad`` was before, if it was anything, and the ``total`` that it is
+    since.
+    """
+
+    leaf: str
+    before: Snapshot | None
+    brought: Snapshot | None
+    total: Snapshot | None
+
+
+@dataclass(frozen=True)
+class Chapter:
+    """What one call, or one line of the program, did to leaves; ``what`` as in `GradEvent`."""
+
+    what: str
+    by: str | None
+    source: str | None
+    deeds: tuple[Deed, ...]
+
+
+@dataclass(frozen=True)
+class Dated:
+    """An event, the ``.grad`` before it, and, of what moves the leaf, its place among these."""
+
+    event: GradEvent
+    before: Snapshot | None
+    move: int | None
+
+
+@dataclass(frozen=True)
+class Life:
+    """All that happened to one leaf, whose box has the key ``leaf``."""
+
+    leaf: str
+    history: GradHistory
+    events: tuple[Dated, ...]
+    values: tuple[tuple[Node, Snapshot | None], ...]  # what wrote it, and what it held then, in their order
+
+    def moved(self, move: int) -> tuple[Snapshot | None, Snapshot | None, Node | None]:
+        """What the leaf was before and after it was moved, and by which node, as far as that is known."""
+        shift = len(self.values) - len(self.moves)
+        writer = self.values[move + shift] if shift in (0, 1) else (None, None)
+        return self.value_of_move(move - 1), self.moves[move].value or writer[1], writer[0]
+
+    @cached_property
+    def moves(self) -> tuple[GradEvent, ...]:
+        """What moved it."""
+        return tuple([one.event for one in self.events if one.move is not None])
+
+    def value_of_move(self, move: int) -> Snapshot | None:
+        """What the leaf was since it was moved, −1 for what it was before all of that."""
+        if move >= 0:
+            return self.moved(move)[1]
+        return self.values[0][1] if self.values and self.values[0][0].op is None else None
+
+    def value_after(self, passes: int) -> Snapshot | None:
+        """What the leaf held when so many passes had run, and before anything else; None where that is not known."""
+        return self.value_of_move(sum((event.after or 0) < passes for event in self.moves) - 1)
+
+    def held_after(self, passes: int) -> Snapshot | None:
+        """What ``.grad`` held then."""
+        found = None
+        for one in self.events:
+            ran = (one.event.number or 0) <= passes and (one.event.after is None or one.event.after < passes)
+            if ran and one.move is None and one.event.what != ASIDE:
+                found = one.event.holds
+        return found
+
+    def held_before(self, number: int) -> Snapshot | None:
+        """What ``.grad`` held before a pass, counted from 1, and before what is told with that."""
+        later = {id(one) for one in parted(self, number - 1, ended=False)[1]}
+        found = None
+        for one in self.events:
+            if id(one) in later or (one.event.number or 0) >= number or (one.event.after or 0) >= number:
+                break
+            if one.move is None and one.event.what != ASIDE:
+                found = one.event.holds
+        return found
+
+    def addition(self, number: int) -> Addition | None:
+        """What a pass, counted from 1, added to ``.grad``."""
+        events = (one for one in self.events if one.event.what == PASS and one.event.number == number)
+        return next((Addition(self.leaf, one.before, one.event.brought, one.event.holds) for one in events), None)
+
+
+def lives_of(graph: Graph, of_tensor: Mapping[int, str]) -> tuple[Life, ...]:
+    """The lives of the leaves with these boxes, in the order of their boxes."""
+    writers: dict[int, list[tuple[Node, Snapshot | None]]] = {}
+    for node in graph.node_list:
+        for port in node.ports:
+            if port.tensor is not None:
+                writers.setdefault(port.tensor, []).append((node, port.value))
+    found = {one.tensor: one for one in graph.grad_histories if one.tensor is not None}
+    return tuple(
+        Life(key, found[tensor], dated(found[tensor]), tuple(writers.get(tensor, ())))
+        for tensor, key in of_tensor.items()
+        if tensor in found
+    )
+
+
+def dated(history: GradHistory) -> tuple[Dated, ...]:
+    """The events with what ``.grad`` held before each; what was written to it unseen is known where nothing came after
+    it, and else is not.
+    """
+    found: list[Dated] = []
+    held: Snapshot | None = None
+    moves = 0
+    last = max((n for n, event in enumerate(history.events) if event.what not in (*MOVES, ASIDE)), default=-1)
+    for n, event in enumerate(history.events):
+        is_move = event.what in MOVES
+        if event.what == WRITTEN and event.holds is None:
+            event = replace(event, holds=history.holds if n == last else not_seen(held))
+        found.append(Dated(event, held, moves if is_move else None))
+        moves += is_move
+        if not is_move and event.what != ASIDE:
+            held = event.holds
+    return tuple(found)
+
+
+def not_seen(held: Snapshot | None) -> Snapshot | None:
+    """What nobody saw, where something else was."""
+    return None if held is None else Snapshot(held.shape, held.dtype, missing="not seen")
+
+
+def parted(life: Life, passes: int, *, ended: bool) -> tuple[list[Dated], list[Dated]]:
+    """What happened after so many passes, up to the last of which it is known when, and what happened since; all of
+    it is known once the program has ``ended``.
+    """
+    own = [one for one in life.events if one.event.after == passes and is_told(one)]
+    if ended:
+        return own, []
+    moved = [n for n, one in enumerate(own) if one.move is not None]
+    undated = [n for n, one in enumerate(own) if one.event.what in UNDATED]
+    until = min([*([moved[-1] + 1] if moved else []), *undated[:1], len(own)])
+    return (own[:until], own[until:]) if passes else ([], own)
+
+
+def is_told(one: Dated) -> bool:
+    """Whether an event is told beside the passes; a step that wrote to ``.grad`` what that held changed nothing."""
+    same = one.event.what == WRITTEN and one.before is not None and one.before == one.event.holds
+    return one.event.what not in (PASS, ASIDE, FOUND) and not same
+
+
+def chapters_after(lives: Sequence[Life], passes: int, count: int) -> tuple[Chapter, ...]:
+    """What happened right after so many passes, of ``count`` in all."""
+    return tuple(gathered([(life, parted(life, passes, ended=passes == count)[0]) for life in lives]))
+
+
+def chapters_before(lives: Sequence[Life], passes: int) -> tuple[Chapter, ...]:
+    """What had happened by the time when the pass after so many began."""
+    return tuple(gathered([(life, parted(life, passes, ended=False)[1]) for life in lives]))
+
+
+def gathered(queues: Sequence[tuple[Life, list[Dated]]]) -> Iterator[Chapter]:
+    """What one call did to several leaves as one chapter, each leaf's in its order."""
+    waiting = [(life, list(events)) for life, events in queues if events]
+    while waiting:
+        first = kind_of(waiting[0][1][0])
+        together = [(life, events.pop(0)) for life, events in waiting if kind_of(events[0]) == first]
+        yield Chapter(*first, tuple([deed_of(life, one) for life, one in together]))
+        waiting = [(life, events) for life, events in waiting if events]
+
+
+def kind_of(one: Dated) -> tuple[str, str | None, str | None]:
+    """What happened, by which call, in which line."""
+    return one.event.what, one.event.by, one.event.source
+
+
+def deed_of(life: Life, one: Dated) -> Deed:
+    """What an event did to its leaf."""
+    if one.move is None:
+        return Deed(life.leaf, one.before, one.event.holds, None, one.event.holds)
+    old, new, writer = life.moved(one.move)
+    return Deed(life.leaf, old, new, rule_of(writer, old, new, one.before), one.before)
+
+
+def rule_of(writer: Node | None, old: Snapshot | None, new: Snapshot | None, grad: Snapshot | None) -> Rule | None:
+    """How a plain step came about: one addition of so many times ``.grad``; None where it is anything else, or where
+    the numbers do not say the same.
+    """
+    settings = dict(writer.arguments) if writer is not None and writer.is_step else {}
+    factor = settings.get(ADDS)
+    if not isinstance(factor, float) or any(each is None or each.array is None for each in (old, new, grad)):
+        return None
+    assert old is not None and new is not None and grad is not None
+    if not old.shape == new.shape == grad.shape or set(settings) != {ADDS}:
+        return None
+    was, step = np.asarray(old.array, float), factor * np.asarray(grad.array, float)
+    made, size = was + step, np.abs(was) + np.abs(step)
+    same = equal(made, np.asarray(new.array, float), allowed(new.dtype, 3, size), new.dtype, size)
+    return Rule(factor, grad) if same is True else None

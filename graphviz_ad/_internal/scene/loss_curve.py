@@ -1,0 +1,79 @@
+"""The losses of a film of training -> marks of a small chart beside the graph, that grows pass by pass."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+
+from graphviz_ad._internal.maths.number_format import short_number
+from graphviz_ad._internal.scene.canvas import Curve, Label, Mark, Rect
+from graphviz_ad._internal.scene.scene import LossCurve, Point
+
+WIDTH, HEIGHT, GAP = 220.0, 150.0, 26.0  # points: of the panel, and between it and the graph
+PAD, DOT = 14.0, 3.5
+PART = "curve"
+ROLES = ("value.line", "muted", "gradient.line")  # of the curves of several losses
+
+
+def size_with_panel(size: Point, scale_of: Callable[[Point], float]) -> tuple[Point, Point]:
+    """The size of a stage with room for the panel, and the corner where this stands: beside the graph or below it,
+    where the graph stays larger in a frame, by what says how large a stage is there.
+    """
+    width, height = size
+    beside = (width + GAP + WIDTH, max(height, HEIGHT))
+    below = (max(width, WIDTH), height + GAP + HEIGHT)
+    if scale_of(beside) >= scale_of(below):
+        return beside, (width + GAP, (beside[1] - HEIGHT) / 2)
+    return below, ((below[0] - WIDTH) / 2, height + GAP)
+
+
+def curve_marks(curve: LossCurve, index: int) -> Iterator[Mark]:
+    """The chart at a step, where the corner says."""
+    x, y = curve.corner or (0.0, 0.0)
+    seen = sum(step <= index for step in curve.steps)
+    last = curve.numbers[max(seen - 1, 0)]
+    yield Rect(x, y, WIDTH, HEIGHT, 8, "paper", "group.line", 1.0, part=PART)
+    title = f"{curve.names[seen - 1]} = {short_number(curve.losses[seen - 1])}" if seen else curve.names[0]
+    yield Label(x + PAD, y + 22, title, 13, "value", True, anchor="start", part=PART, math=True)
+    yield Label(x + WIDTH - PAD, y + 22, f"pass {last}" if seen else "", 12, "muted", anchor="end", part=PART)
+    left, right, top, bottom = x + PAD, x + WIDTH - PAD, y + 36, y + HEIGHT - 26
+    yield Curve(line_between((left, bottom), (right, bottom)), "group.line", 1.0, part=PART)
+    places = places_of(curve.losses, (left + 4, right - 4), (top, bottom - 4))
+    series = list(dict.fromkeys(curve.names))
+    before: dict[str, Point] = {}
+    for n, (name, place) in enumerate(zip(curve.names[:seen], places, strict=False)):
+        if place is None:
+            continue
+        role = ROLES[series.index(name) % len(ROLES)]
+        if name in before:
+            yield Curve(line_between(before[name], place), role, 2.0, part=PART)
+        before[name] = place
+        radius = DOT * (1.5 if n == seen - 1 else 1.0)
+        yield Rect(place[0] - radius, place[1] - radius, 2 * radius, 2 * radius, radius, role, None, 0, part=PART)
+    yield from numbers_below(curve.numbers, places, y + HEIGHT - 9)
+
+
+def numbers_below(numbers: Sequence[int], places: Sequence[Point | None], y: float) -> Iterator[Mark]:
+    """The numbers of the passes, of many every so manieth."""
+    each = max(math.ceil(len(numbers) / 8), 1)
+    for n, (number, place) in enumerate(zip(numbers, places, strict=True)):
+        if place is not None and (n % each == 0 or n == len(numbers) - 1 and n % each > each / 2):
+            yield Label(place[0], y, str(number), 10, "muted", part=PART)
+
+
+def places_of(losses: Sequence[float], across: Point, down: Point) -> list[Point | None]:
+    """Where each loss stands, 0 at the bottom where none is less; nowhere what is not finite."""
+    finite = [loss for loss in losses if math.isfinite(loss)]
+    low, high = min([0.0, *finite]), max([0.0, *finite])
+    span = (high - low) or 1.0
+    step = (across[1] - across[0]) / max(len(losses) - 1, 1)
+    return [
+        (across[0] + n * step, down[1] - (loss - low) / span * (down[1] - down[0])) if math.isfinite(loss) else None
+        for n, loss in enumerate(losses)
+    ]
+
+
+def line_between(start: Point, end: Point) -> tuple[Point, ...]:
+    """A straight line as a Bézier."""
+    dx, dy = (end[0] - start[0]) / 3, (end[1] - start[1]) / 3
+    return (start, (start[0] + dx, start[1] + dy), (start[0] + 2 * dx, start[1] + 2 * dy), end)

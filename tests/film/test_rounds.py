@@ -1,0 +1,299 @@
+"""Films of training: every number of every moment is torch's, whatever loop ran."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+import graphviz_ad as gad
+from graphviz_ad._internal.base.errors import OptionError
+from graphviz_ad._internal.film.rounds import rounds_of
+from graphviz_ad._internal.film.story_choice import PassStory, Telling
+from graphviz_ad._internal.film.story_passes import on_one_picture
+from graphviz_ad._internal.graph.graph import Graph
+from graphviz_ad._internal.graph.snapshot import Snapshot
+from graphviz_ad._internal.maths.number_format import number_in_one_line
+from graphviz_ad._internal.scene.scene import Change, restyle
+from graphviz_ad._internal.scene.words.describe import Options, words_of_graph
+from graphviz_ad._internal.scene.words.short_text import gradient_text
+
+# --- random loops, run twice: under record and plainly
+
+LOSSES: tuple[Callable[[Tensor, Tensor, Tensor], Tensor], ...] = (
+    lambda a, b, h: (a * h - b) ** 2,
+    lambda a, b, h: torch.tanh(a * h) + a * a,
+    lambda a, b, h: torch.exp(-b * h) * a,
+)
+STEPPERS: dict[str, Callable[[Any], torch.optim.Optimizer]] = {
+    "sgd": lambda parameters: torch.optim.SGD(parameters, 0.1),
+    "momentum": lambda parameters: torch.optim.SGD(parameters, 0.1, momentum=0.9),
+    "adam": lambda parameters: torch.optim.Adam(parameters, 0.1),
+}
+ACTIONS = st.sampled_from(
+    [
+        *(("pass", n) for n in range(len(LOSSES))),
+        ("twice", 0),
+        ("carried", 0),
+        ("step", 0),
+        ("step", 1),
+        ("none", 0),
+        ("zero", 0),
+        ("clip", 0),
+        ("by hand", 0),
+        ("closure", 0),
+    ]
+)
+
+
+@dataclass
+class Seen:
+    """What torch held: after each backward pass, and at the end."""
+
+    losses: list[float] = field(default_factory=list)
+    before: list[dict[str, float]] = field(default_factory=list)
+    after: list[dict[str, tuple[float, float | None]]] = field(default_factory=list)
+    end: dict[str, tuple[float, float | None]] = field(default_factory=dict)
+
+
+def state(model: nn.ParameterDict) -> dict[str, tuple[float, float | None]]:
+    return {name: (p.item(), None if p.grad is None else p.grad.item()) for name, p in model.items()}
+
+
+def run(model: nn.ParameterDict, program: Sequence[tuple[str, int]], kinds: Sequence[str], seen: Seen | None) -> None:
+    optimizers = [STEPPERS[kind]([p]) for kind, p in zip(kinds, model.values(), strict=True)]
+    h = torch.tensor(0.5, dtype=torch.float64)
+
+    def backward(loss: Tensor, **options: Any) -> Tensor:
+        if seen is not None:
+            seen.losses.append(loss.item())
+            seen.before.append({name: p.item() for name, p in model.items()})
+        loss.backward(**options)
+        if seen is not None:
+            seen.after.append(state(model))
+        return loss
+
+    for action, n in program:
+        a, b, h = model["a"], model["b"], h.detach()
+        if action == "pass":
+            backward(LOSSES[n](a, b, h))
+        elif action == "twice":
+            loss = LOSSES[n](a, b, h)
+            backward(loss, retain_graph=True)
+            backward(loss)
+        elif action == "carried":
+            h = torch.tanh(h * a)
+            backward((h - b) ** 2)
+        elif action == "step":
+            optimizers[n].step()
+        elif action == "none":
+            model.zero_grad()
+        elif action == "zero":
+            optimizers[n].zero_grad(set_to_none=False)
+        elif action == "clip":
+            nn.utils.clip_grad_norm_(model.parameters(), 0.5)
+        elif action == "by hand":
+            with torch.no_grad():
+                for p in model.parameters():
+                    if p.grad is not None:
+                        p -= 0.1 * p.grad
+        elif action == "closure":
+
+            def closure() -> Tensor:
+                optimizers[0].zero_grad()
+                return backward(LOSSES[0](model["a"], model["b"], h))  # noqa: B023
+
+            optimizers[0].step(closure)  # type: ignore[arg-type]
+    if seen is not None:
+        seen.end = state(model)
+
+
+def fresh() -> nn.ParameterDict:
+    return nn.ParameterDict(
+        {name: nn.Parameter(torch.tensor(v, dtype=torch.float64)) for name, v in zip("ab", (0.7, -0.4), strict=True)}
+    )
+
+
+def told(graph: Graph) -> Telling:
+    """The story and its picture, without places."""
+    rounds = on_one_picture(rounds_of(graph, [*range(len(graph.passes))]))
+    return PassStory(rounds).told(words_of_graph(rounds[-1].graph, Options(values=True, gradients=True)))
+
+
+def value_text(number: float) -> str:
+    return number_in_one_line(Snapshot((), "float64", number))
+
+
+def grad_text(number: float | None) -> str:
+    return gradient_text(None if number is None else Snapshot((), "float64", number))
+
+
+def shown(telling: Telling, moment: int) -> dict[str, tuple[str, str]]:
+    """Of each leaf, what its value and its .grad are said to be."""
+    changes = [
+        *telling.story.opening,
+        *(change for step in telling.story.steps[: moment + 1] for change in step.changes),
+    ]
+    found = {}
+    for box in restyle(telling.scene, changes).boxes:
+        lines = {line.role: line.text for line in box.lines}
+        if box.kind == "leaf":
+            found[box.name] = lines["value"], lines["gradient"].removeprefix(".grad ")
+    return found
+
+
+def moments(telling: Telling) -> list[int]:
+    """For each pass, the step in which it has brought all that it brings."""
+    found: dict[str, int] = {}
+    number = ""
+    for n, step in enumerate(telling.story.steps):
+        if step.caption[0].startswith("Pass "):
+            number = step.caption[0].split()[1]
+        if step.phase in ("backward", "accumulate"):
+            found[number] = n
+    return list(found.values())
+
+
+@settings(max_examples=int(__import__("os").environ.get("N", "30")), deadline=None)
+@given(st.lists(ACTIONS, min_size=1, max_size=7), st.tuples(*[st.sampled_from(sorted(STEPPERS))] * 2))
+def test_every_number_of_every_moment_is_torchs(program: list[tuple[str, int]], kinds: tuple[str, str]) -> None:
+    seen, model = Seen(), fresh()
+    run(fresh(), program, kinds, seen)
+    with gad.record(model) as recorded:
+        run(model, program, kinds, None)
+    if not seen.losses:
+        return
+    graph = recorded.graph
+    rounds = rounds_of(graph, [*range(len(graph.passes))])
+    assert [next(node for node in one.graph.node_list if node.is_output).value.item() for one in rounds] == seen.losses  # type: ignore[union-attr]
+    for one, before, after in zip(rounds, seen.before, seen.after, strict=True):
+        named = {node.key: str(node.name) for node in one.graph.node_list if node.kind == "leaf"}
+        assert {named[key]: one.graph.nodes[key].value.item() for key in named if key in one.here} == {  # type: ignore[union-attr]
+            name: before[name] for key, name in named.items() if key in one.here
+        }
+        brought = {named[added.leaf]: added.total.item() for added in one.additions if added.total is not None}
+        assert brought == {name: after[name][1] for name in brought}
+    telling = told(graph)
+    ends = [*moments(telling), len(telling.story.steps) - 1]
+    states = [{n: (b[n], a[n][1]) for n in b} for b, a in zip(seen.before, seen.after, strict=True)] + [seen.end]
+    for moment, state_then in zip(ends, states, strict=True):
+        for name, (value, grad) in shown(telling, moment).items():
+            is_value, is_grad = state_then[name]
+            assert value == value_text(is_value), (moment, name)
+            assert grad.rpartition("= ")[2] == grad_text(is_grad), (moment, name)
+    said = telling.story.steps[-1].caption[-1]
+    for part in said.split(", "):
+        name, _, grad = part.partition(".grad = ")
+        assert grad == grad_text(seen.end[name][1])
+
+
+# --- boxes
+
+
+def trained(steps: int = 3) -> Graph:
+    w = torch.tensor(1.0, dtype=torch.float64, requires_grad=True)
+    optimizer = torch.optim.SGD([w], 0.1, momentum=0.9)
+    xs = [torch.tensor(x, dtype=torch.float64) for x in range(1, steps + 1)]
+    with gad.record() as recorded:
+        for x in xs:
+            optimizer.zero_grad()
+            loss = (w * x - 3) ** 2
+            loss.backward()
+            optimizer.step()
+    return recorded.graph
+
+
+def test_a_line_is_one_box_and_so_is_a_leaf_however_often_the_loop_runs() -> None:
+    for steps in (2, 5):
+        first, *others = rounds_of(trained(steps), True)
+        said = sorted(node.op or node.name or "" for node in first.graph.node_list)
+        assert said == ["", "", "mul", "pow", "sub", "w", "x"]
+        for one in others:
+            assert list(one.graph.nodes) == list(first.graph.nodes)
+            assert one.graph.edges and {e.key for e in one.graph.edges} == {e.key for e in first.graph.edges}
+
+
+def test_windows_of_a_recurrent_net_are_one_window_whose_state_comes_from_the_one_before() -> None:
+    w = torch.tensor(0.5, dtype=torch.float64, requires_grad=True)
+    h, states = torch.tensor(0.3, dtype=torch.float64), []
+    with gad.record() as recorded:
+        for _ in range(3):
+            h = h.detach()
+            states.append(h.item())
+            for _ in range(2):
+                h = torch.tanh(w * h)
+            loss = (h - 1) ** 2
+            loss.backward()
+    rounds = rounds_of(recorded.graph, True)
+    assert len(rounds[0].graph.nodes) == len(rounds[0].here)
+    for one, state_then in zip(rounds, states, strict=True):
+        (detached,) = (node for node in one.graph.node_list if node.op == "detach")
+        assert detached.value is not None and detached.value.item() == state_then
+        assert one.here == rounds[0].here
+
+
+def test_two_losses_share_the_boxes_that_both_come_by() -> None:
+    w = torch.tensor(2.0, dtype=torch.float64, requires_grad=True)
+    with gad.record() as recorded:
+        y = w * 3
+        (y**2).backward(retain_graph=True)
+        (y + 1).backward()
+    first, second = rounds_of(recorded.graph, True)
+    (y_box,) = (node.key for node in first.graph.node_list if node.name == "y")
+    assert y_box in first.here & second.here
+    assert y_box not in second.fresh
+    told_again = [step.caption[0] for step in told(recorded.graph).story.steps if step.phase == "forward"]
+    assert told_again.count("y = w × 3") == 1
+
+
+@pytest.mark.parametrize(
+    ("passes", "numbers"),
+    [(True, [1, 2, 3]), ("all", [1, 2, 3]), (0, [1]), (-1, [3]), ([2, 0], [1, 3]), (slice(1, None), [2, 3])],
+)
+def test_passes_choose(passes: Any, numbers: list[int]) -> None:
+    film = trained().animate(passes=passes, layout="layered")
+    said = {step.caption[0].split()[1] for step in film.steps if step.caption[0].startswith("Pass ")}
+    assert sorted(map(int, said)) == numbers
+
+
+@pytest.mark.parametrize("passes", [3, [], [0, 7], slice(5, None)])
+def test_passes_that_were_not_recorded_are_refused(passes: Any) -> None:
+    with pytest.raises(OptionError, match="the 3 recorded backward passes"):
+        trained().animate(passes=passes)
+
+
+def test_only_a_plain_step_has_a_formula_and_others_say_what_was_and_is() -> None:
+    def said(**options: Any) -> list[str]:
+        w = torch.tensor([1.0, 2.0], requires_grad=True)
+        optimizer = torch.optim.SGD([w], 0.5, **options)
+        with gad.record() as recorded:
+            (w * w).sum().backward()
+            optimizer.step()
+        steps = recorded.graph.animate(passes=0, layout="layered").steps
+        return [step.caption[1] for step in steps if step.phase == "update"]
+
+    assert said() == ["w = [1, 2] − 0.5 × [2, 4] = [0, 0]"]
+    assert said(momentum=0.9) == said(weight_decay=0.0, nesterov=True, momentum=0.1)[:0] + ["w: [1, 2] → [0, 0]"]
+    assert said(weight_decay=0.1) == ["w: [1, 2] → [−0.05, −0.1]"]
+
+
+def test_the_losses_are_a_curve_that_grows_with_the_passes() -> None:
+    film = trained().animate(layout="layered")
+    curve = film.film.curve
+    assert curve is not None
+    w, velocity, losses = 1.0, 0.0, []
+    for x in (1, 2, 3):
+        losses.append((w * x - 3) ** 2)
+        velocity = 0.9 * velocity + 2 * (w * x - 3) * x
+        w -= 0.1 * velocity
+    assert all(math.isclose(a, b) for a, b in zip(curve.losses, losses, strict=True))
+    points = [sum(mark.part == "curve" for mark in film.frame(i).canvas.marks) for i in range(len(film.steps))]
+    assert points == sorted(points)
+    assert [points.index(count) for count in sorted(set(points))][1:] == list(curve.steps)
