@@ -27,7 +27,7 @@ def film_frames(film: Film, size: tuple[int, int] | None = None) -> Iterator[Can
     sees at once what changed.
     """
     size = size or film.size
-    fit = frame_fit(film.stage, size)
+    fit = frame_fit(film.stage, size, film.panel)
     stage = restyle(film.stage, film.opening)
     boxes, arrows = {box.key: box for box in stage.boxes}, {arrow.key: arrow for arrow in stage.arrows}
     shown: dict[Place, Marks] = {

@@ -77,7 +77,7 @@ def in_slots(marks: Iterable[Mark]) -> dict[Slot, Mark]:
 def timeline(film: Film) -> list[Shown]:
     """All marks of all frames, back to front; those shown at step i are the marks of `paint_frame` at i."""
     last = len(film.steps) - 1
-    fit = paint.frame_fit(film.stage, film.size)
+    fit = paint.frame_fit(film.stage, film.size, film.panel)
     drawn: list[Box | Arrow] = [*film.stage.arrows, *film.stage.boxes]
     parts = {part.key: part for part in drawn}
     bodies = {key: Layer() for key in parts}

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from graphviz_ad._internal.scene import grids, ratios
 from graphviz_ad._internal.scene import path_lines as trails
 from graphviz_ad._internal.scene.canvas import Canvas, Curve, Label, Mark, Polygon, Rect
+from graphviz_ad._internal.scene.film_frame import FOOT, Area, Fit, FrameRooms, Panel, fit_into, scale_in
 from graphviz_ad._internal.scene.font_metrics import ASCENT, DESCENT, shorten, text_width
 from graphviz_ad._internal.scene.scene import Arrow, Box, Film, Group, Line, Point, Scene
 
@@ -476,7 +477,6 @@ def moved_marks(marks: Iterable[Mark], scale: float, dx: float, dy: float) -> It
 
 
 PHASE_NAMES = {"start": "start", "forward": "forward", "backward": "backward", "end": "complete"}
-HEAD, FOOT = 52.0, 132.0
 
 
 def paint_frame(film: Film, index: int, size: tuple[int, int] | None = None) -> Canvas:
@@ -486,27 +486,25 @@ def paint_frame(film: Film, index: int, size: tuple[int, int] | None = None) -> 
     index %= len(film.steps)
     size = size or film.size
     marks = [
-        *moved_marks(stage_marks(film.scene(index)), *frame_fit(film.stage, size)),
+        *moved_marks(stage_marks(film.scene(index)), *frame_fit(film.stage, size, film.panel)),
         *frame_text(film, index, *size),
     ]
     return Canvas(*size, tuple(marks), film.stage.alt, "paper")
 
 
-def frame_fit(stage: Scene, size: tuple[int, int] = (1280, 720)) -> tuple[float, float, float]:
-    """Scale and shift that put a placed stage into the middle of a frame, between title and caption."""
-    stage_width, stage_height = stage.size or (1.0, 1.0)
-    scale = frame_scale(stage, size)
-    return scale, (size[0] - stage_width * scale) / 2, HEAD + (size[1] - HEAD - FOOT - stage_height * scale) / 2
+def frame_fit(stage: Scene, size: tuple[int, int] = (1280, 720), panel: Panel | None = None) -> Fit:
+    """Scale and shift that put a whole placed stage into the middle of its room on a frame."""
+    return fit_into(Area(0.0, 0.0, *(stage.size or (1.0, 1.0))), FrameRooms.of(size, panel).stage)
 
 
-def frame_scale(stage: Scene, size: tuple[int, int] = (1280, 720)) -> float:
-    """Pixels a point with which a placed stage fills a frame."""
-    return scale_of(stage.size or (1.0, 1.0), size)
+def frame_scale(stage: Scene, size: tuple[int, int] = (1280, 720), panel: Panel | None = None) -> float:
+    """Pixels a point with which a placed stage fills its room on a frame."""
+    return scale_of(stage.size or (1.0, 1.0), size, panel)
 
 
-def scale_of(stage: Point, size: tuple[int, int] = (1280, 720)) -> float:
-    """Pixels a point with which a stage of this width and height, in points, fills a frame."""
-    return min((size[0] - 48) / stage[0], (size[1] - HEAD - FOOT) / stage[1], 1.7)
+def scale_of(stage: Point, size: tuple[int, int] = (1280, 720), panel: Panel | None = None) -> float:
+    """Pixels a point with which a stage of this width and height, in points, fills its room on a frame."""
+    return scale_in(stage, FrameRooms.of(size, panel).stage)
 
 
 def frame_text(film: Film, index: int, width: float, height: float) -> Iterator[Mark]:
