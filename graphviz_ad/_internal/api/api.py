@@ -24,6 +24,7 @@ from graphviz_ad._internal.base.needed_packages import broken
 from graphviz_ad._internal.base.registry import Registry
 from graphviz_ad._internal.base.save_folder import is_folder, write_folder
 from graphviz_ad._internal.diagnosis.history import history_of_graph, history_of_steps
+from graphviz_ad._internal.film.camera import with_camera
 from graphviz_ad._internal.film.staging import Screen, best_stage
 from graphviz_ad._internal.film.story import DIRECTIONS as FILM_DIRECTIONS
 from graphviz_ad._internal.film.story_choice import UsualStory, choose
@@ -318,8 +319,9 @@ def filmed(graph: Graph, asked: AnimateOptions) -> Animation:
     )
     words = words_of_graph(shown, written)
     size = ASPECTS[asked.aspect]
-    stage, story = best_stage(words, choice, Screen((flow,) if flow else DIRECTIONS, asked.layout, size))
-    return Animation(shown, Film(stage, story.steps, story.opening, shown.name, float(asked.speed), size), chosen.theme)
+    staged = best_stage(words, choice, Screen((flow,) if flow else DIRECTIONS, asked.layout, size, asked.camera))
+    film = Film(staged.scene, staged.story.steps, staged.story.opening, shown.name, float(asked.speed), size)
+    return Animation(shown, with_camera(film) if staged.camera else film, chosen.theme)
 
 
 def refuse_idle(asked: AnimateOptions) -> None:

@@ -6,7 +6,7 @@ a node that several edges lead back to waits until all have come, and adding the
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from graphviz_ad._internal.base.errors import UnknownNameError
@@ -55,6 +55,7 @@ class Teller:
 
     words: Words
     per_edge: bool
+    apart: Callable[[Sequence[Edge]], bool] | None = None  # whether edges of one operation are told one by one
     lit: dict[str, str] = field(default_factory=dict)  # key -> emphasis that it keeps once it is dimmed
     dim_now: dict[str, str] = field(default_factory=dict)  # what the last step lit
     # (key, port) -> contributions so far, upstream included
@@ -91,7 +92,8 @@ class Teller:
         )
         for node in order:
             edges = [edge for edge in self.graph.in_edges(node.key) if edge.cut is None and self.flows(edge)]
-            for batch in [[edge] for edge in edges] if self.per_edge else [edges] if edges else []:
+            singly = self.per_edge or (self.apart is not None and self.apart(edges))
+            for batch in [[edge] for edge in edges] if singly else [edges] if edges else []:
                 yield from self.deliver(batch)
 
     def flows(self, edge: Edge) -> bool:
@@ -278,17 +280,24 @@ def final(lines: Iterable[Line]) -> tuple[tuple[str, str], ...]:
     return tuple([(line.key, line.text) for line in lines])
 
 
-def tell(words: Words, direction: str = "both", *, per_edge: bool | None = None) -> Story:
+def tell(
+    words: Words,
+    direction: str = "both",
+    *,
+    per_edge: bool | None = None,
+    apart: Callable[[Sequence[Edge]], bool] | None = None,
+) -> Story:
     """The story of a graph; `direction` is "forward", "backward" or "both".
 
     ``per_edge``: each contribution is a step of its own, or all that one operation sends; by default as there is time
-    for.
+    for. ``apart`` says which contributions of one operation are told one by one all the same.
     """
     if direction not in DIRECTIONS:
         raise UnknownNameError("direction", direction, DIRECTIONS)
     graph = words.graph
     flowing = sum(edge.cut is None for edge in graph.edges)
-    teller = Teller(words, per_edge=flowing + len(graph.node_list) <= MOST_EDGE_STEPS if per_edge is None else per_edge)
+    fine = flowing + len(graph.node_list) <= MOST_EDGE_STEPS if per_edge is None else per_edge
+    teller = Teller(words, fine, apart)
     passes: list[Step] = []
     if direction != "backward":
         passes += teller.forward()

@@ -208,6 +208,9 @@ class FilmWays(Options):
             hint="It says how finely the backward pass is told.",
         ),
     ] = None
+    camera: Annotated[
+        bool, Says("where the whole would be too small to read, show the part that a step is about; False: the whole")
+    ] = True
     passes: Annotated[bool, Says("tell all recorded backward passes, with what .grad adds up")] = False
 
 
@@ -367,7 +370,7 @@ class SaveOptions(FilmFile, StillFile, FilmWays, StillWords, Paths, Look):
 
 
 STILL_ONLY = ("overlay", "output", "with_all", "values", "gradients", "fit", "font", "digits", "legend")
-FILM_ONLY = ("speed", "flow", "aspect", "steps", "passes")
+FILM_ONLY = ("speed", "flow", "aspect", "steps", "camera", "passes")
 FILE_ONLY = ("loop", "scale", "mode")
 STILL_FILE_ONLY = ("width", "scale", "dpi", "transparent")
 

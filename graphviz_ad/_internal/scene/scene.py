@@ -277,7 +277,8 @@ class Film:
 
     ``opening`` are the changes that make the blank picture before the first step. ``speed`` scales all times. ``size``
     is that of a frame, in pixels; ``panel`` is what stands beside the stage. ``views`` are, for each step, the part of
-    the stage that is seen then; there are none where all is seen all the time.
+    the stage that is seen then, and ``moves`` how long the way to the next one takes at the end of the step; there are
+    none where all is seen all the time.
     """
 
     stage: Scene
@@ -288,6 +289,7 @@ class Film:
     size: tuple[int, int] = (1280, 720)
     panel: Panel | None = None
     views: tuple[Area, ...] = ()
+    moves: tuple[float, ...] = ()
 
     @property
     def whole(self) -> Area:
@@ -297,6 +299,14 @@ class Film:
     def view(self, index: int) -> Area:
         """What is seen of the stage in a step."""
         return self.views[index] if self.views else self.whole
+
+    def is_close(self, fit: Fit, size: tuple[int, int] | None = None) -> bool:
+        """Whether a fit shows a part of the stage only."""
+        return bool(self.views) and fit != self.fit(self.whole, size)
+
+    def leaving(self, index: int) -> float:
+        """How long the camera moves at the end of step ``index``."""
+        return self.moves[index] / self.speed if self.moves else 0.0
 
     def rooms(self, size: tuple[int, int] | None = None) -> FrameRooms:
         """Where everything is on a frame of that size."""
@@ -313,7 +323,7 @@ class Film:
         """How long step ``index`` stays on screen."""
         content = min(max(0.6 + 0.35 * self.steps[index].news, 1.0), 3.0)
         hold = {0: 1.5, len(self.steps) - 1: 3.0}.get(index, content)
-        return hold / self.speed
+        return hold / self.speed + self.leaving(index)
 
     def scene(self, index: int) -> Scene:
         """The picture at step ``index``; a pure function of the index."""

@@ -15,7 +15,7 @@ from importlib.resources import files
 
 from graphviz_ad._internal.base.visible_text import visible
 from graphviz_ad._internal.renderers.html.controls import ZOOM, controls
-from graphviz_ad._internal.renderers.html.stage import css, parts_of, stage_svg, variable
+from graphviz_ad._internal.renderers.html.stage import css, overview_svg, parts_of, stage_svg, variable
 from graphviz_ad._internal.renderers.svg.compact import compact_svg
 from graphviz_ad._internal.renderers.svg.still import (
     NAMELESS,
@@ -123,7 +123,13 @@ def whole_page(title: str, body: str) -> str:
 def film_widget(film: Film, theme: Theme) -> str:
     """Stage, caption, controls and transcript of a film, to put anywhere in a page; any number of them get along."""
     return widget(
-        film.scene(-1), theme, film.title, film_data(film), CAPTION + controls(film.steps), page_transcript(film.steps)
+        film.scene(-1),
+        theme,
+        film.title,
+        film_data(film),
+        CAPTION + controls(film.steps),
+        page_transcript(film.steps),
+        overview_svg(film.stage) if film.views else "",
     )
 
 
@@ -135,7 +141,15 @@ CAPTION = """<div class="gad-caption" aria-live="polite">
 """
 
 
-def widget(scene: Scene, theme: Theme, title: str, data: dict[str, object], player: str = "", below: str = "") -> str:
+def widget(
+    scene: Scene,
+    theme: Theme,
+    title: str,
+    data: dict[str, object],
+    player: str = "",
+    below: str = "",
+    overview: str = "",
+) -> str:
     """The finished scene with what belongs to it, and the data, style and script that make it answer."""
     stage = stage_svg(scene)
     hover = [list(hover_facts(part, bool(data["steps"]))) for part in parts_of(scene)]
@@ -150,7 +164,7 @@ def widget(scene: Scene, theme: Theme, title: str, data: dict[str, object], play
 <div class="gad-stage">
 {stage}
 <div class="gad-card" hidden></div>
-{ZOOM}</div>
+{overview}{ZOOM}</div>
 {page_legend(scene)}{player}</div>
 {below}<script type="application/json" class="gad-data">{payload}</script>
 <script>
@@ -246,10 +260,20 @@ def film_data(film: Film) -> dict[str, object]:
             "caption": [threes(part) for part in caption_parts(step)][: 3 if caption_parts(step)[2] else 2],
             "seconds": seconds,
             "changes": listed(step.changes),
+            **seen_in(film, i),
         }
 
     opening = listed(opening_states(film))  # before the steps, which tell only what is new
     return {"opening": opening, "steps": [step(i, moment) for i, moment in enumerate(film.steps)]}
+
+
+def seen_in(film: Film, index: int) -> dict[str, object]:
+    """Which part of the stage a step shows, and how long the camera is on its way at its end."""
+    view, move = film.view(index), film.leaving(index)
+    seen: dict[str, object] = {"move": round(move, 2)} if move else {}
+    if view != film.whole:
+        seen["view"] = [round(length, 1) for length in (view.x, view.y, view.width, view.height)]
+    return seen
 
 
 def opening_states(film: Film) -> Iterator[Change]:
