@@ -22,7 +22,7 @@ LEAST = 14 / SMALL  # pixels a point: the smallest letters of a picture are then
 USUAL = 20 / TEXT  # at which most letters have 20 pixels; with larger ones, less would be seen
 MARGIN = 16.0  # points around what a step lights up
 COMFORT = 0.12  # of a view: how far what is lit stays from its edges where there is room
-SHORTEST, LONGEST, FAR = 0.6, 1.4, 0.35  # seconds of a move, and how many more for each width of the room
+SHORTEST, LONGEST, FAR = 0.5, 1.0, 0.25  # seconds of a move, and how many more for each width of the room
 
 
 @dataclass(frozen=True)
@@ -201,8 +201,10 @@ def between(before: Fit, after: Fit, share: float) -> Fit:
 
 
 def on_the_way(before: Fit, after: Fit, count: int) -> Iterator[Fit]:
-    """The fits of so many frames between."""
-    return (between(before, after, eased(i / (count + 1))) for i in range(1, count + 1))
+    """The fits of so many frames between; where the scale stays, by whole pixels."""
+    for i in range(1, count + 1):
+        scale, aside, down = between(before, after, eased(i / (count + 1)))
+        yield (scale, float(round(aside)), float(round(down))) if before[0] == after[0] else (scale, aside, down)
 
 
 def seen_at(fit: Fit, room: Area) -> Area:

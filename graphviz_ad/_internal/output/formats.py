@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator
+from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from graphviz_ad._internal.base.errors import GraphvizADWarning, OptionError
 from graphviz_ad._internal.base.progress import Progress
+from graphviz_ad._internal.film.chapters import chapter_title, chapters_of
 from graphviz_ad._internal.film.film_frames import film_moments
 from graphviz_ad._internal.output.format_table import REVEAL
 
 # pictures a second while the camera moves: of a video, and where each is a whole picture more in the file
-SMOOTH, FEW = 25.0, 10.0
+SMOOTH, FEW = 25.0, 8.0
 
 if TYPE_CHECKING:
     from graphviz_ad._internal.api.api import Animation, Frame, Picture
     from graphviz_ad._internal.graph.graph import Graph
     from graphviz_ad._internal.renderers.images.shots import Shot
     from graphviz_ad._internal.scene.canvas import Canvas
+    from graphviz_ad._internal.scene.scene import Film
 
 
 def suffix_of(path: str | Path) -> str:
@@ -127,14 +130,20 @@ def mp4(animation: Animation, *, scale: float = 1.0) -> bytes:
     """H.264 for slides; needs the extra "video"."""
     from graphviz_ad._internal.renderers.images.video import encode_mp4
 
-    return encoded(encode_mp4, animation, scale, SMOOTH)
+    return encoded(encode_mp4, animation, scale, SMOOTH, chapters=chapter_times(animation.film))
 
 
 def webm(animation: Animation, *, scale: float = 1.0) -> bytes:
     """VP9 for the web; needs the extra "video"."""
     from graphviz_ad._internal.renderers.images.video import encode_webm
 
-    return encoded(encode_webm, animation, scale, SMOOTH)
+    return encoded(encode_webm, animation, scale, SMOOTH, chapters=chapter_times(animation.film))
+
+
+def chapter_times(film: Film) -> list[tuple[str, float, float]]:
+    """The chapters by title, with the seconds from which to which they last."""
+    begins = [0.0, *accumulate(film.seconds(i) for i in range(len(film.steps)))]
+    return [(chapter_title(one), begins[one.first], begins[one.last + 1]) for one in chapters_of(film.steps)]
 
 
 def numbered_frames(animation: Animation, *, scale: float = 1.0) -> Iterator[tuple[str, bytes]]:

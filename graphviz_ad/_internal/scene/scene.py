@@ -314,10 +314,13 @@ class Film:
 
     def fit(self, view: Area, size: tuple[int, int] | None = None) -> Fit:
         """Scale and shift that put a view into its place on a frame: the whole stage into all of its room, a part of
-        it into what the overview leaves.
+        it into what the overview leaves, by whole pixels, so that what a moving camera sees only shifts.
         """
         whole, rooms = self.whole, self.rooms(size)
-        return fit_into(view, rooms.stage if view == whole else rooms.clear((whole.width, whole.height)))
+        if view == whole:
+            return fit_into(view, rooms.stage)
+        scale, aside, down = fit_into(view, rooms.clear((whole.width, whole.height)))
+        return scale, float(round(aside)), float(round(down))
 
     def seconds(self, index: int) -> float:
         """How long step ``index`` stays on screen."""

@@ -192,8 +192,9 @@
       ["play", toggle],
       ["next", () => goTo(index + 1)],
       ["last", () => goTo(last) || true],
-      ["forward", () => goTo(firstOf("forward"))],
-      ["backward", () => goTo(firstOf("backward"))],
+      ["chapter", (button) => goTo(Number(button.dataset.step))],
+      ["chapter-before", () => goTo(data.chapters.findLast((first) => first < index) ?? 0)],
+      ["chapter-after", () => goTo(data.chapters.find((first) => first > index) ?? last)],
       ["loop", loop],
       ["fullscreen", fullscreen],
       ["help", () => showHelp(help.hidden)],
@@ -203,7 +204,7 @@
     ]);
     const keys = new Map([
       [" ", "play"], ["k", "play"], ["ArrowLeft", "previous"], ["ArrowRight", "next"], ["PageUp", "previous"], ["PageDown", "next"],
-      ["Home", "first"], ["End", "last"], ["ArrowUp", "faster"], ["ArrowDown", "slower"], ["l", "loop"], ["f", "fullscreen"], ["?", "help"],
+      ["[", "chapter-before"], ["]", "chapter-after"], ["Home", "first"], ["End", "last"], ["ArrowUp", "faster"], ["ArrowDown", "slower"], ["l", "loop"], ["f", "fullscreen"], ["?", "help"],
       ["Escape", "close"],
     ]);
 
@@ -277,7 +278,10 @@
     document.addEventListener("keydown", onKey);
     scrubber.addEventListener("input", () => goTo(Number(scrubber.value)));
     speed.addEventListener("change", () => faster(0));
-    root.addEventListener("click", (event) => actions.get(event.target.closest("[data-action]")?.dataset.action)?.());
+    root.addEventListener("click", (event) => {
+      const button = event.target.closest("[data-action]");
+      actions.get(button?.dataset.action)?.(button);
+    });
     find(".gad-controls").hidden = false;
     drawTicks();
     reserveCaption();

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator
 from importlib.resources import files
 
 from graphviz_ad._internal.base.visible_text import visible
+from graphviz_ad._internal.film.chapters import chapters_of
 from graphviz_ad._internal.renderers.html.controls import ZOOM, controls
 from graphviz_ad._internal.renderers.html.stage import css, overview_svg, parts_of, stage_svg, variable
 from graphviz_ad._internal.renderers.svg.compact import compact_svg
@@ -264,7 +265,8 @@ def film_data(film: Film) -> dict[str, object]:
         }
 
     opening = listed(opening_states(film))  # before the steps, which tell only what is new
-    return {"opening": opening, "steps": [step(i, moment) for i, moment in enumerate(film.steps)]}
+    starts = [chapter.first for chapter in chapters_of(film.steps)]
+    return {"opening": opening, "steps": [step(i, moment) for i, moment in enumerate(film.steps)], "chapters": starts}
 
 
 def seen_in(film: Film, index: int) -> dict[str, object]:
