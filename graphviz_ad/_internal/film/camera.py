@@ -9,11 +9,10 @@ at rest.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
-from graphviz_ad._internal.graph.graph import Edge
 from graphviz_ad._internal.scene.film_frame import Area, Fit, FrameRooms, Pair, Panel, scale_in
 from graphviz_ad._internal.scene.paint import SMALL, TEXT
 from graphviz_ad._internal.scene.scene import FLOWING, Arrow, Box, Change, Film, Point, Scene, Step
@@ -36,19 +35,19 @@ class Wanted:
     joined: Area
 
 
-def with_camera(film: Film) -> Film:
-    """The film with the views of a camera."""
-    views = tuple(planned(film))
+def with_camera(film: Film, usual: float = USUAL) -> Film:
+    """The film with the views of a camera, at most so many pixels a point."""
+    views = tuple(planned(film, usual))
     ways = [way_seconds(film, before, after) for before, after in pairwise(views)]
     return replace(film, views=views, moves=(*ways, 0.0))
 
 
-def planned(film: Film) -> list[Area]:
+def planned(film: Film, usual: float) -> list[Area]:
     """The view of each step."""
     whole = film.whole
     clear = film.rooms().clear((whole.width, whole.height))
     wanted = [wanted_in(film.stage, step) for step in film.steps]
-    scale = scale_of_camera(filter(None, wanted), clear)
+    scale = scale_of_camera(filter(None, wanted), clear, usual)
     size = clear.width / scale, clear.height / scale
     views: list[Area] = [whole]
     near: Area | None = None
@@ -106,21 +105,20 @@ def is_lit(change: Change) -> bool:
     return change.emphasis == "active" or (change.emphasis == "waiting" and bool(change.texts))
 
 
-def view_size(stage: Pair, size: tuple[int, int], panel: Panel | None) -> Pair:
-    """How much of a stage the camera shows where most letters have their usual size."""
+def view_size(stage: Pair, size: tuple[int, int], panel: Panel | None, usual: float = USUAL) -> Pair:
+    """How much of a stage the camera shows at so many pixels a point."""
     clear = FrameRooms.of(size, panel).clear(stage)
-    return clear.width / USUAL, clear.height / USUAL
+    return clear.width / usual, clear.height / usual
 
 
-def far_apart(stage: Scene, view: Pair) -> Callable[[Sequence[Edge]], bool]:
-    """Says whether edges lead back to boxes that no view of that size can hold together."""
+def boxes_in_view(stage: Scene, view: Pair) -> Callable[[Collection[str]], bool]:
+    """Says whether a view of that size can hold the boxes of these keys, those that are not drawn left out."""
 
-    def apart(edges: Sequence[Edge]) -> bool:
-        boxes = [stage.box_by_key[edge.tail] for edge in edges if edge.tail in stage.box_by_key]
-        areas = [area for box in boxes for area in box_area(box)]
-        return bool(areas) and not fits(around(areas), view)
+    def seen(keys: Collection[str]) -> bool:
+        areas = [area for key in keys if key in stage.box_by_key for area in box_area(stage.box_by_key[key])]
+        return not areas or fits(around(areas), view)
 
-    return apart
+    return seen
 
 
 def box_area(box: Box) -> list[Area]:
@@ -146,10 +144,10 @@ def around(areas: Iterable[Area]) -> Area:
     return first.grown(MARGIN)
 
 
-def scale_of_camera(wanted: Iterable[Wanted], clear: Area) -> float:
+def scale_of_camera(wanted: Iterable[Wanted], clear: Area, usual: float) -> float:
     """Pixels a point, the same for all views of a film: so large that what steps light up fits."""
-    scales = [scale_in((one.boxes.width, one.boxes.height), clear, USUAL) for one in wanted]
-    return min([scale for scale in scales if scale >= LEAST], default=USUAL)
+    scales = [scale_in((one.boxes.width, one.boxes.height), clear, usual) for one in wanted]
+    return min([scale for scale in scales if scale >= LEAST], default=usual)
 
 
 def fits(area: Area, size: Pair) -> bool:

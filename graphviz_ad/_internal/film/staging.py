@@ -7,10 +7,10 @@ whole is drawn as it is, once.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from graphviz_ad._internal.film.camera import far_apart, view_size
+from graphviz_ad._internal.film.camera import USUAL, boxes_in_view, view_size
 from graphviz_ad._internal.film.story import Story
 from graphviz_ad._internal.film.story_choice import Choice, Telling, UsualStory
 from graphviz_ad._internal.layouts.choice import place_scene
@@ -51,6 +51,7 @@ MANNERS = (
 )
 # What is tried before a camera is used: little is left out.
 WHOLE = MANNERS[0] + MANNERS[1]
+TINY = 0.16  # pixels a point; where the whole would be smaller, the other direction is tried, too
 MOST_ROWS = 40  # of a chain that a camera goes down
 FULLEST = 0.5  # of its room: no layout of a graph is fuller
 UNGRIDDED = 3  # groups that differ where no tensor is drawn as a grid
@@ -70,9 +71,9 @@ class Screen:
         """Pixels a point with which a stage of that size fills its room."""
         return scale_of(stage, self.size, self.panel)
 
-    def view(self, stage: Scene) -> Point:
-        """How much of a stage a camera shows."""
-        return view_size(stage.size or (1.0, 1.0), self.size, self.panel)
+    def view(self, stage: Scene, usual: float = USUAL) -> Point:
+        """How much of a stage a camera shows, at so many pixels a point."""
+        return view_size(stage.size or (1.0, 1.0), self.size, self.panel, usual)
 
     @property
     def readable_at_once(self) -> float:
@@ -97,6 +98,10 @@ class Staged:
     scene: Scene
     story: Story
     camera: bool = False
+
+    def sees(self, screen: Screen, usual: float = USUAL) -> Callable[[Collection[str]], bool]:
+        """Says whether boxes can be seen at once, with so many pixels a point."""
+        return boxes_in_view(self.scene, screen.view(self.scene, usual)) if self.camera else lambda _: True
 
 
 def best_stage(words: Words, choice: Choice, screen: Screen) -> Staged:
@@ -134,13 +139,19 @@ def stage_for_camera(words: Words, choice: Choice, screen: Screen) -> Staged:
                 return Staged(candidate.rows.settled(), telling.story)
             first = first or candidate
         if hopeless:
+            if first is not None and screen.scale(first.rows.size) < TINY:
+                other = [
+                    Candidate(manner, telling, lines_of_text(place_scene(each, screen.layout), screen))
+                    for each in scenes[1:]
+                ]
+                first = max([first, *other], key=lambda one: screen.scale(one.rows.size))
             break
     if first is None:
         return best_stage(words, choice, replace(screen, camera=False))
     scene, told = columns_of_text(first.rows.scene, screen), first.telling
     if isinstance(choice, UsualStory):
-        apart = far_apart(scene, screen.view(scene))
-        told = choice.told_apart(in_manner(words, first.manner), apart)
+        seen = boxes_in_view(scene, screen.view(scene))
+        told = choice.told_apart(in_manner(words, first.manner), lambda edges: not seen([edge.tail for edge in edges]))
     return Staged(scene, told.story, camera=True)
 
 

@@ -32,6 +32,7 @@ from graphviz_ad._internal.scene.words.short_text import (
 from graphviz_ad._internal.scene.words.signs import NOT_YET
 
 DIRECTIONS = ("forward", "backward", "both")
+SUM = "sum of contributions"  # the rule of a step that adds them up
 EXAMPLE_ROOM = 120  # characters of a result with an example
 MOST_EDGE_STEPS = 60  # beyond it, an operation's edges deliver together
 
@@ -79,9 +80,10 @@ class Teller:
             if node.kind not in ("leaf", "data"):
                 arrows = [Change(edge.key, "active-forward") for edge in self.graph.in_edges(node.key)]
                 self.will_dim(arrows, "forward")
-                yield self.step(
+                told = self.step(
                     "forward", self.forward_caption(node), [*arrows, *self.show([node], "value", "forward")]
                 )
+                yield replace(told, about=(node.key,), rule=str(node.op or node.kind))
 
     def backward(self) -> Iterator[Step]:
         """The upstream gradient, then each node in the order in which the engine ran."""
@@ -150,7 +152,10 @@ class Teller:
             changes[edge.tail] = self.arrive(edge.tail, edge.port)
         self.will_dim([changes[edge.key] for edge in edges], "backward")
         caption = self.edge_caption(edges[0]) if len(edges) == 1 else self.batch_caption(edges)
-        yield self.step("backward", caption, list(changes.values()), 2 * len(edges))
+        told = self.step("backward", caption, list(changes.values()), 2 * len(edges))
+        about = tuple(dict.fromkeys(edge.tail for edge in edges))
+        slots = " ".join(str(edge.slot) for edge in edges)
+        yield replace(told, about=about, rule=f"{self.graph.nodes[edges[0].head].op} {slots}")
         for key in dict.fromkeys(edge.tail for edge in edges):
             if self.is_complete(key) and max(self.awaited(key)) > 1:
                 yield self.accumulate(key)
@@ -183,7 +188,8 @@ class Teller:
             f"= {parts}" if parts else "",
             equal_to(total),
         )
-        return self.step("backward", caption, [Change(key, "active", final(self.words.nodes[key].gradients))], 2)
+        told = self.step("backward", caption, [Change(key, "active", final(self.words.nodes[key].gradients))], 2)
+        return replace(told, about=(key,), rule=SUM)
 
     # --- captions: the rule in symbols, in numbers, the result
 

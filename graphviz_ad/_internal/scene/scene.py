@@ -262,13 +262,18 @@ class Step:
     """One moment of a story: what changes and what is said. No places, no colours, no seconds.
 
     ``phase`` is "start", "forward", "backward" or "end"; ``caption`` holds the rule in symbols, then in numbers, then
-    the result; ``news`` counts the numbers that are new to the eye, from which a film takes its timing.
+    the result; ``news`` counts the numbers that are new to the eye, from which a film takes its timing. ``about`` are
+    the keys of the boxes that it tells of, and ``rule`` is the same in steps that do the same; ``others`` are those
+    that are told along with it.
     """
 
     phase: str
     caption: tuple[str, ...]
     changes: tuple[Change, ...]
     news: int = 1
+    about: tuple[str, ...] = ()
+    rule: str = ""
+    others: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -278,7 +283,7 @@ class Film:
     ``opening`` are the changes that make the blank picture before the first step. ``speed`` scales all times. ``size``
     is that of a frame, in pixels; ``panel`` is what stands beside the stage. ``views`` are, for each step, the part of
     the stage that is seen then, and ``moves`` how long the way to the next one takes at the end of the step; there are
-    none where all is seen all the time.
+    none where all is seen all the time. ``holds`` are the seconds that each step rests, at speed 1.
     """
 
     stage: Scene
@@ -290,6 +295,7 @@ class Film:
     panel: Panel | None = None
     views: tuple[Area, ...] = ()
     moves: tuple[float, ...] = ()
+    holds: tuple[float, ...] = ()
 
     @property
     def whole(self) -> Area:
@@ -322,11 +328,16 @@ class Film:
         scale, aside, down = fit_into(view, rooms.clear((whole.width, whole.height)))
         return scale, float(round(aside)), float(round(down))
 
+    @property
+    def length(self) -> float:
+        """Seconds of the whole film at speed 1."""
+        return sum(self.seconds(i) for i in range(len(self.steps))) * self.speed
+
     def seconds(self, index: int) -> float:
         """How long step ``index`` stays on screen."""
         content = min(max(0.6 + 0.35 * self.steps[index].news, 1.0), 3.0)
         hold = {0: 1.5, len(self.steps) - 1: 3.0}.get(index, content)
-        return hold / self.speed + self.leaving(index)
+        return (self.holds[index] if self.holds else hold) / self.speed + self.leaving(index)
 
     def scene(self, index: int) -> Scene:
         """The picture at step ``index``; a pure function of the index."""

@@ -58,6 +58,7 @@ def _corners() -> NDArray[np.float64]:
 
 MOST_PIXELS_A_SIDE, MOST_PIXELS = 2**16 - 1, 2**28  # Agg's limit, and 1 GiB
 MOST_PIXELS_READ = 2**26  # Pillow takes a picture of some more for an attack
+MOST_SHAPES = 20_000  # that are kept, for marks that come again
 MOST_CHANGED = 0.6  # of a picture; beyond it, all of it is drawn again
 LEGIBLE = 2.5  # pixels an em; smaller letters are a line
 CRISP = 8.0  # pixels; larger letters stand on whole pixels, smaller ones where they should
@@ -117,7 +118,8 @@ def changing(
         else:
             boxes = surface.changes(canvas.marks) if before.background == canvas.background else None
         if boxes is None:
-            surface.forget()
+            if len(surface.shapes) > MOST_SHAPES:
+                surface.forget()
             surface.draw(canvas.marks, paper)
             picture[:] = surface.packed
             boxes = ((0, 0, picture.shape[1], picture.shape[0]),)
