@@ -11,7 +11,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from types import FrameType, MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
@@ -24,12 +24,9 @@ from graphviz_ad._internal.base.needed_packages import broken
 from graphviz_ad._internal.base.registry import Registry
 from graphviz_ad._internal.base.save_folder import is_folder, write_folder
 from graphviz_ad._internal.diagnosis.history import history_of_graph, history_of_steps
-from graphviz_ad._internal.film.camera import LEAST, USUAL, with_camera
-from graphviz_ad._internal.film.durations import holds_of
-from graphviz_ad._internal.film.pace import LECTURE, Pace, in_seconds
-from graphviz_ad._internal.film.staging import Screen, Staged, best_stage
+from graphviz_ad._internal.film.lecture import Time, in_time
+from graphviz_ad._internal.film.staging import Screen, best_stage
 from graphviz_ad._internal.film.story import DIRECTIONS as FILM_DIRECTIONS
-from graphviz_ad._internal.film.story import Story
 from graphviz_ad._internal.film.story_choice import UsualStory, choose
 from graphviz_ad._internal.film.story_passes import on_one_picture
 from graphviz_ad._internal.film.storyboard import storyboard
@@ -63,7 +60,7 @@ from graphviz_ad._internal.scene.picture_options import DIRECTIONS, picture_look
 from graphviz_ad._internal.scene.place import PLAIN, Finish, Size
 from graphviz_ad._internal.scene.scene import Film, Scene, Step
 from graphviz_ad._internal.scene.themes import Theme
-from graphviz_ad._internal.scene.words.describe import Words, words_of_graph
+from graphviz_ad._internal.scene.words.describe import words_of_graph
 from graphviz_ad._internal.sheets.method_comparison import Comparison, compare_on_function, of_graph
 from graphviz_ad._internal.tracing.ad_numbers import concerns
 from graphviz_ad._internal.tracing.capture import Capture
@@ -324,26 +321,9 @@ def filmed(graph: Graph, asked: AnimateOptions) -> Animation:
     size = ASPECTS[asked.aspect]
     screen = Screen((flow,) if flow else DIRECTIONS, asked.layout, size, asked.camera)
     staged = best_stage(words, choice, screen)
-    plain = Film(staged.scene, staged.story.steps, staged.story.opening, shown.name, float(asked.speed), size)
-    return Animation(shown, in_time(plain, staged, screen, words, asked), chosen.theme)
-
-
-def in_time(film: Film, staged: Staged, screen: Screen, words: Words, asked: AnimateOptions) -> Film:
-    """The film, no longer than somebody asks for, or than a lecture has time for where nobody says how it is told."""
-
-    def told(story: Story, usual: float = USUAL) -> Film:
-        made = replace(film, steps=story.steps, holds=holds_of(story.steps))
-        return with_camera(made, usual) if staged.camera else made
-
-    if asked.max_seconds is None and (asked.steps or asked.wrt or asked.tangents or asked.passes):
-        return told(staged.story)
-    most = LECTURE if asked.max_seconds is None else asked.max_seconds * film.speed
-    for usual in (USUAL, LEAST) if staged.camera else (USUAL,):
-        pace = Pace(words.graph, words.names.of, most, staged.sees(screen, usual), partial(told, usual=usual))
-        if (found := pace.near(staged.story)) is not None:
-            return found
-    found = pace.anyhow(staged.story)
-    return found if asked.max_seconds is None else in_seconds(found, most)
+    film = Film(staged.scene, staged.story.steps, staged.story.opening, shown.name, float(asked.speed), size)
+    chose = asked.steps is not None or not isinstance(choice, UsualStory)
+    return Animation(shown, in_time(film, staged, screen, words, Time(asked.max_seconds, chose)), chosen.theme)
 
 
 def refuse_idle(asked: AnimateOptions) -> None:

@@ -16,7 +16,6 @@ from graphviz_ad._internal.film.story import Story
 from graphviz_ad._internal.graph.graph import Graph
 from graphviz_ad._internal.scene.scene import FLOWING, Change, Film, Step
 
-LECTURE = 90.0  # seconds that a film lasts at most, unless somebody asks for more
 LARGEST_GROUPS = (2, 3, 4, 6, 8, 12, 20, 1000)  # neighbours that are told together
 MOST_NAMED = 5  # of those that are told along
 

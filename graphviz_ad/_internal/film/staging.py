@@ -129,30 +129,33 @@ def stage_for_camera(words: Words, choice: Choice, screen: Screen) -> Staged:
     for manner in WHOLE:
         if manner.local and not words.options.local:
             continue
-        said = in_manner(words, manner)
-        telling = choice.told(said)
+        telling = choice.told(in_manner(words, manner))
         scenes = scenes_by_direction(telling, manner, screen.flows, abreast=False)
         hopeless = bool(scenes) and min(map(inked, scenes)) > FULLEST * screen.readable_at_once
-        for scene in scenes[:1] if hopeless else scenes:
+        for scene in scenes:
             candidate = Candidate(manner, telling, lines_of_text(place_scene(scene, screen.layout), screen))
             if screen.scale(candidate.rows.size) >= READABLE:
                 return Staged(candidate.rows.settled(), telling.story)
             first = first or candidate
+            if hopeless and screen.scale(candidate.rows.size) >= TINY:
+                break
+            first = max(first, candidate, key=lambda one: screen.scale(one.rows.size)) if hopeless else first
         if hopeless:
-            if first is not None and screen.scale(first.rows.size) < TINY:
-                other = [
-                    Candidate(manner, telling, lines_of_text(place_scene(each, screen.layout), screen))
-                    for each in scenes[1:]
-                ]
-                first = max([first, *other], key=lambda one: screen.scale(one.rows.size))
             break
     if first is None:
         return best_stage(words, choice, replace(screen, camera=False))
-    scene, told = columns_of_text(first.rows.scene, screen), first.telling
+    return for_camera(words, choice, screen, first)
+
+
+def for_camera(words: Words, choice: Choice, screen: Screen, drawn: Candidate) -> Staged:
+    """What is drawn that way, for a camera: what it cannot see at once is told one by one."""
+    scene, story = columns_of_text(drawn.rows.scene, screen), drawn.telling.story
     if isinstance(choice, UsualStory):
         seen = boxes_in_view(scene, screen.view(scene))
-        told = choice.told_apart(in_manner(words, first.manner), lambda edges: not seen([edge.tail for edge in edges]))
-    return Staged(scene, told.story, camera=True)
+        story = choice.told_apart(
+            in_manner(words, drawn.manner), scene, lambda edges: not seen([edge.tail for edge in edges])
+        )
+    return Staged(scene, story, camera=True)
 
 
 def lines_of_text(placed: Scene, screen: Screen) -> Rows:

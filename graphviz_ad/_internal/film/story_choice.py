@@ -43,10 +43,13 @@ class UsualStory:
         """The story in these words."""
         return staged(tell(words, self.direction, per_edge=self.per_edge), words)
 
-    def told_apart(self, words: Words, apart: Callable[[Sequence[Edge]], bool]) -> Telling:
-        """The same, in which contributions that go ways far apart are told one by one, unless somebody chose."""
+    def told_apart(self, words: Words, scene: Scene, apart: Callable[[Sequence[Edge]], bool]) -> Story:
+        """The same on a scene that is there, where contributions that go far apart are told one by one unless
+        somebody chose.
+        """
         chosen = self.per_edge is not None
-        return staged(tell(words, self.direction, per_edge=self.per_edge, apart=None if chosen else apart), words)
+        story = tell(words, self.direction, per_edge=self.per_edge, apart=None if chosen else apart)
+        return only_about(story, drawn_keys(scene))
 
 
 @dataclass(frozen=True)
@@ -118,8 +121,12 @@ def staged(story: Story, words: Words) -> Telling:
     if not written:
         return Telling(story, scene)
     scene = without_boxes(scene, written)
-    drawn = {*(box.key for box in scene.boxes), *(arrow.key for arrow in scene.arrows)}
-    return Telling(only_about(story, drawn), scene)
+    return Telling(only_about(story, drawn_keys(scene)), scene)
+
+
+def drawn_keys(scene: Scene) -> set[str]:
+    """The keys of everything that a step can change."""
+    return {*(box.key for box in scene.boxes), *(arrow.key for arrow in scene.arrows)}
 
 
 def only_about(story: Story, drawn: Collection[str]) -> Story:
