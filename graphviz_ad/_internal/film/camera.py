@@ -203,9 +203,3 @@ def on_the_way(before: Fit, after: Fit, count: int) -> Iterator[Fit]:
     for i in range(1, count + 1):
         scale, aside, down = between(before, after, eased(i / (count + 1)))
         yield (scale, float(round(aside)), float(round(down))) if before[0] == after[0] else (scale, aside, down)
-
-
-def seen_at(fit: Fit, room: Area) -> Area:
-    """What of the stage a fit shows in a room."""
-    scale, dx, dy = fit
-    return Area((room.x - dx) / scale, (room.y - dy) / scale, room.width / scale, room.height / scale)

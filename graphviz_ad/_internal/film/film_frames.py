@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from itertools import chain
 
-from graphviz_ad._internal.film.camera import on_the_way, seen_at
+from graphviz_ad._internal.film.camera import on_the_way
 from graphviz_ad._internal.scene.canvas import Canvas, Mark
 from graphviz_ad._internal.scene.film_frame import Fit
 from graphviz_ad._internal.scene.overview import in_sight
@@ -117,9 +117,7 @@ class ShownStage:
 
     def camera(self, fit: Fit) -> Iterator[Mark]:
         """What stands in front of a stage of which a part is seen."""
-        whole = self.film.whole
-        clear = self.rooms.clear((whole.width, whole.height))
-        return camera_marks(self.film, (*self.arrows.values(), *self.boxes.values()), seen_at(fit, clear), self.size)
+        return camera_marks(self.film, (*self.arrows.values(), *self.boxes.values()), fit, self.size)
 
 
 def same_where_equal(before: Marks, after: Marks) -> Marks:

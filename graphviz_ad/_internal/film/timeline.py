@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from graphviz_ad._internal.scene import overview, paint
 from graphviz_ad._internal.scene.canvas import Label, Mark, Rect
-from graphviz_ad._internal.scene.film_frame import Fit, fit_into
+from graphviz_ad._internal.scene.film_frame import Fit, fit_into, seen_at
 from graphviz_ad._internal.scene.scene import Arrow, Box, Change, Film, with_new_texts
 
 GROUNDS = ("frame", "inner", "ground")  # rectangles that others stand on
@@ -163,7 +163,9 @@ class Inset:
 
     def outline(self, step: int) -> Mark:
         """The rectangle around what a step shows."""
-        return overview.outline(self.film.view(step), self.fit, self.place)
+        whole = self.film.whole
+        clear = self.rooms.clear((whole.width, whole.height))
+        return overview.outline(seen_at(self.film.fit(self.film.view(step)), clear), self.fit, self.place)
 
 
 def apply(changes: Iterable[Change], parts: dict[str, Box | Arrow]) -> list[str]:

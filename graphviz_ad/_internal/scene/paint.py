@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from graphviz_ad._internal.scene import grids, overview, ratios
 from graphviz_ad._internal.scene import path_lines as trails
 from graphviz_ad._internal.scene.canvas import Canvas, Curve, Label, Mark, Polygon, Rect
-from graphviz_ad._internal.scene.film_frame import FOOT, Area, Fit, FrameRooms, Panel, fit_into, scale_in
+from graphviz_ad._internal.scene.film_frame import FOOT, Area, Fit, FrameRooms, Panel, fit_into, scale_in, seen_at
 from graphviz_ad._internal.scene.font_metrics import ASCENT, DESCENT, shorten, text_width
 from graphviz_ad._internal.scene.scene import Arrow, Box, Film, Group, Line, Point, Scene
 
@@ -491,12 +491,12 @@ def paint_frame(film: Film, index: int, size: tuple[int, int] | None = None) -> 
     if film.views:
         seen = overview.in_sight(seen, film.rooms(size))
     if film.is_close(fit, size):
-        front = camera_marks(film, (*scene.arrows, *scene.boxes), film.view(index), size)
+        front = camera_marks(film, (*scene.arrows, *scene.boxes), fit, size)
     return Canvas(*size, (*seen, *front, *frame_text(film, index, *size)), film.stage.alt, "paper")
 
 
 def camera_marks(
-    film: Film, parts: Iterable[Arrow | Box], view: Area, size: tuple[int, int] | None = None
+    film: Film, parts: Iterable[Arrow | Box], seen: Fit, size: tuple[int, int] | None = None
 ) -> Iterator[Mark]:
     """What stands in front of a stage of which a part is seen: covers, and the whole drawn small."""
     rooms, whole = film.rooms(size), film.whole
@@ -507,7 +507,7 @@ def camera_marks(
     yield overview.ground(inset)
     for part in parts:
         yield from part_in_small(part, fit)
-    yield overview.outline(view, fit, inset)
+    yield overview.outline(seen_at(seen, rooms.clear((whole.width, whole.height))), fit, inset)
 
 
 def part_in_small(part: Arrow | Box, fit: Fit) -> Iterator[Mark]:
