@@ -156,10 +156,11 @@ def widget(
     hover = [list(hover_facts(part, bool(data["steps"]))) for part in parts_of(scene)]
     payload = json_in_html({**data, "hover": hover, "phases": paint.PHASE_NAMES})
     name = fingerprint(stage, payload, theme.key)
+    script = asset("player.js").replace("CAMERA;\n", asset("camera.js") if overview else "")
     size = " gad-large" if len(scene.boxes) > MANY_BOXES else ""
     return f"""<div class="gad{size}" id="{name}">
 <style>
-{css(theme, scene, name)}{asset("player.css")}</style>
+{css(theme, scene, name)}{asset("player.css")}{asset("camera.css") if overview else ""}</style>
 <div class="gad-screen">
 <header><h1>{escaped_xml(visible(title or short_title(scene.alt)))}</h1><span class="gad-counter"></span></header>
 <div class="gad-stage">
@@ -169,7 +170,7 @@ def widget(
 {page_legend(scene)}{player}</div>
 {below}<script type="application/json" class="gad-data">{payload}</script>
 <script>
-{asset("player.js")}</script>
+{script}</script>
 </div>
 """
 

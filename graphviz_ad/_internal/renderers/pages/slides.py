@@ -11,7 +11,7 @@ import datetime
 import io
 import warnings
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from graphviz_ad._internal.base.errors import GraphvizADWarning, MissingDependencyError
@@ -129,7 +129,7 @@ class Deck:
         ]
         self.add_slide("".join(parts), prose(" ".join(part for part in step.caption if part)))
 
-    def looked_at(self, picture: list[Mark], front: list[Mark]) -> Iterator[tuple[list[Mark], str, str]]:
+    def looked_at(self, picture: Sequence[Mark], front: Sequence[Mark]) -> Iterator[tuple[Sequence[Mark], str, str]]:
         """The stage of which a camera shows a part, and what stands before it; nothing where all is seen."""
         if front:
             yield picture, "graph", self.film.stage.alt
