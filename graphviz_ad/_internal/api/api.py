@@ -24,10 +24,11 @@ from graphviz_ad._internal.base.needed_packages import broken
 from graphviz_ad._internal.base.registry import Registry
 from graphviz_ad._internal.base.save_folder import is_folder, write_folder
 from graphviz_ad._internal.diagnosis.history import history_of_graph, history_of_steps
+from graphviz_ad._internal.film.lecture import Time, in_time
+from graphviz_ad._internal.film.rounds import Passes, rounds_of
 from graphviz_ad._internal.film.staging import Screen, best_stage
 from graphviz_ad._internal.film.story import DIRECTIONS as FILM_DIRECTIONS
 from graphviz_ad._internal.film.story_choice import UsualStory, choose
-from graphviz_ad._internal.film.rounds import Passes, rounds_of
 from graphviz_ad._internal.film.story_passes import on_one_picture
 from graphviz_ad._internal.film.storyboard import storyboard
 from graphviz_ad._internal.graph.graph import Graph
@@ -55,11 +56,11 @@ from graphviz_ad._internal.output.format_table import FILMS, FRAMES, GRAPHS, MEA
 from graphviz_ad._internal.output.formats import numbered_frames
 from graphviz_ad._internal.output.notebook import ShowsItself, only_in_notebooks
 from graphviz_ad._internal.scene.canvas import Canvas
+from graphviz_ad._internal.scene.loss_curve import size_with_panel
 from graphviz_ad._internal.scene.overlay import with_overlay
 from graphviz_ad._internal.scene.paint import paint_frame, scale_of
 from graphviz_ad._internal.scene.picture_options import DIRECTIONS, picture_look
 from graphviz_ad._internal.scene.place import PLAIN, Finish, Size
-from graphviz_ad._internal.scene.loss_curve import size_with_panel
 from graphviz_ad._internal.scene.scene import Film, LossCurve, Scene, Step
 from graphviz_ad._internal.scene.themes import Theme
 from graphviz_ad._internal.scene.words.describe import words_of_graph
@@ -327,10 +328,13 @@ def filmed(graph: Graph, asked: AnimateOptions) -> Animation:
     )
     words = words_of_graph(shown, written)
     size = ASPECTS[asked.aspect]
-    stage, story = best_stage(words, choice, Screen((flow,) if flow else DIRECTIONS, asked.layout, size))
-    stage = with_overlay(stage, shown, asked.overlay)
-    film = Film(stage, story.steps, story.opening, shown.name, float(asked.speed), size)
-    return Animation(shown, with_curve(film, story.curve), chosen.theme)
+    screen = Screen((flow,) if flow else DIRECTIONS, asked.layout, size, asked.camera)
+    staged = best_stage(words, choice, screen)
+    stage = with_overlay(staged.scene, shown, asked.overlay)
+    film = Film(stage, staged.story.steps, staged.story.opening, shown.name, float(asked.speed), size)
+    film = with_curve(film, staged.story.curve)
+    chose = asked.steps is not None or not isinstance(choice, UsualStory)
+    return Animation(shown, in_time(film, staged, screen, words, Time(asked.max_seconds, chose)), chosen.theme)
 
 
 def told_passes(graph: Graph, asked: AnimateOptions) -> Passes | None:
