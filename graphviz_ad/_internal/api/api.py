@@ -24,9 +24,10 @@ from graphviz_ad._internal.base.needed_packages import broken
 from graphviz_ad._internal.base.registry import Registry
 from graphviz_ad._internal.base.save_folder import is_folder, write_folder
 from graphviz_ad._internal.diagnosis.history import history_of_graph, history_of_steps
+from graphviz_ad._internal.film.program_lines import listing_of
 from graphviz_ad._internal.film.staging import Screen, best_stage
 from graphviz_ad._internal.film.story import DIRECTIONS as FILM_DIRECTIONS
-from graphviz_ad._internal.film.story_choice import UsualStory, choose
+from graphviz_ad._internal.film.story_choice import Choice, UsualStory, choose
 from graphviz_ad._internal.film.story_passes import on_one_picture
 from graphviz_ad._internal.film.storyboard import storyboard
 from graphviz_ad._internal.graph.graph import Graph
@@ -57,9 +58,10 @@ from graphviz_ad._internal.scene.canvas import Canvas
 from graphviz_ad._internal.scene.paint import paint_frame
 from graphviz_ad._internal.scene.picture_options import DIRECTIONS, picture_look
 from graphviz_ad._internal.scene.place import PLAIN, Finish, Size
-from graphviz_ad._internal.scene.scene import Film, Scene, Step
+from graphviz_ad._internal.scene.program_panel import panel_width
+from graphviz_ad._internal.scene.scene import Film, Listing, Scene, Step
 from graphviz_ad._internal.scene.themes import Theme
-from graphviz_ad._internal.scene.words.describe import words_of_graph
+from graphviz_ad._internal.scene.words.describe import Words, words_of_graph
 from graphviz_ad._internal.sheets.method_comparison import Comparison, compare_on_function, of_graph
 from graphviz_ad._internal.tracing.ad_numbers import concerns
 from graphviz_ad._internal.tracing.capture import Capture
@@ -318,8 +320,24 @@ def filmed(graph: Graph, asked: AnimateOptions) -> Animation:
     )
     words = words_of_graph(shown, written)
     size = ASPECTS[asked.aspect]
-    stage, story = best_stage(words, choice, Screen((flow,) if flow else DIRECTIONS, asked.layout, size))
-    return Animation(shown, Film(stage, story.steps, story.opening, shown.name, float(asked.speed), size), chosen.theme)
+    listing = program_beside(choice, words) if asked.code else None
+    screen = Screen((flow,) if flow else DIRECTIONS, asked.layout, (size[0] - panel_width(listing, size), size[1]))
+    stage, story = best_stage(words, choice, screen)
+    film = Film(stage, story.steps, story.opening, shown.name, float(asked.speed), size, listing)
+    return Animation(shown, film, chosen.theme)
+
+
+def program_beside(choice: Choice, words: Words) -> Listing | None:
+    """The program that a story is about; a warning where none is known."""
+    listing = listing_of(words.graph, choice.told(words).story.steps)
+    if listing is None:
+        warnings.warn(
+            "code=True shows nothing: no source is known of the lines that ran, as of what is typed at a prompt, made"
+            " by torch.fx or has changed since it was imported; trace a function that stands in a file or a cell",
+            GraphvizADWarning,
+            stacklevel=4,
+        )
+    return listing
 
 
 def refuse_idle(asked: AnimateOptions) -> None:
@@ -472,7 +490,7 @@ class Animation(ShowsItself):
     def transcript(self) -> str:
         """The film as text, a line each step."""
         lines = [
-            f"step {i + 1}/{len(self.steps)} · {step.phase}: " + " ".join(part for part in step.caption if part)
+            f"step {i + 1}/{len(self.steps)} · {step.phase}: " + " ".join(step.said)
             for i, step in enumerate(self.steps)
         ]
         return "\n".join(lines)

@@ -56,7 +56,7 @@ class Screen:
 
     flows: Sequence[str]
     layout: str
-    size: tuple[int, int]
+    size: tuple[float, float]
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 from graphviz_ad._internal.base.errors import UnknownNameError
+from graphviz_ad._internal.film.program_lines import head_of_program, lines_of_nodes
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node
 from graphviz_ad._internal.maths.formulas import to_unicode
 from graphviz_ad._internal.maths.number_format import number_in_one_line
@@ -71,15 +72,16 @@ class Teller:
         """Leaves and data, then each operation in the order in which it ran."""
         sources = [node for node in self.graph.node_list if node.kind in ("leaf", "data")]
         if sources:
-            yield self.step(
+            first = self.step(
                 "forward", self.inputs_caption(sources), [*self.show(sources, "value", "forward")], len(sources)
             )
+            yield replace(first, lit=head_of_program(self.graph))
         for node in self.graph.node_list:
             if node.kind not in ("leaf", "data"):
                 arrows = [Change(edge.key, "active-forward") for edge in self.graph.in_edges(node.key)]
                 self.will_dim(arrows, "forward")
                 yield self.step(
-                    "forward", self.forward_caption(node), [*arrows, *self.show([node], "value", "forward")]
+                    "forward", self.forward_caption(node), [*arrows, *self.show([node], "value", "forward")], of=[node]
                 )
 
     def backward(self) -> Iterator[Step]:
@@ -138,7 +140,8 @@ class Teller:
             if plain
             else f"{total} is the sum of the outputs times these"
         )
-        return self.step("backward", (first, said, f"({what})" if what else ""), changes, len(fed))
+        at = [self.graph.nodes[key] for key, _ in fed]
+        return self.step("backward", (first, said, f"({what})" if what else ""), changes, len(fed), of=at)
 
     def deliver(self, edges: list[Edge]) -> Iterator[Step]:
         """Contributions flow along the edges to their tails; where the last one arrives, they are added up."""
@@ -148,7 +151,8 @@ class Teller:
             changes[edge.tail] = self.arrive(edge.tail, edge.port)
         self.will_dim([changes[edge.key] for edge in edges], "backward")
         caption = self.edge_caption(edges[0]) if len(edges) == 1 else self.batch_caption(edges)
-        yield self.step("backward", caption, list(changes.values()), 2 * len(edges))
+        heads = [self.graph.nodes[key] for key in dict.fromkeys(edge.head for edge in edges)]
+        yield self.step("backward", caption, list(changes.values()), 2 * len(edges), of=heads)
         for key in dict.fromkeys(edge.tail for edge in edges):
             if self.is_complete(key) and max(self.awaited(key)) > 1:
                 yield self.accumulate(key)
@@ -181,7 +185,13 @@ class Teller:
             f"= {parts}" if parts else "",
             equal_to(total),
         )
-        return self.step("backward", caption, [Change(key, "active", final(self.words.nodes[key].gradients))], 2)
+        change = Change(key, "active", final(self.words.nodes[key].gradients))
+        return self.step("backward", caption, [change], 2, of=self.senders(key))
+
+    def senders(self, key: str) -> list[Node]:
+        """The nodes that send a node what is added up there."""
+        edges = [edge for edge in self.graph.out_edges(key) if edge.cut is None and self.flows(edge)]
+        return [self.graph.nodes[head] for head in dict.fromkeys(edge.head for edge in edges)]
 
     # --- captions: the rule in symbols, in numbers, the result
 
@@ -249,13 +259,15 @@ class Teller:
 
     # --- parts of steps
 
-    def step(self, phase: str, caption: tuple[str, ...], changes: list[Change], news: int = 1) -> Step:
-        """A step that first dims what the step before lit."""
+    def step(
+        self, phase: str, caption: tuple[str, ...], changes: list[Change], news: int = 1, of: Iterable[Node] = ()
+    ) -> Step:
+        """A step that first dims what the step before lit, about the lines that compute some nodes."""
         now = {change.key for change in changes}
         dimmed = [Change(key, emphasis) for key, emphasis in self.dim_now.items() if key not in now]
         self.dim_now = {key: emphasis for key, emphasis in self.lit.items() if key in now}
         self.lit = {}
-        return Step(phase, caption, (*dimmed, *changes), news)
+        return Step(phase, caption, (*dimmed, *changes), news, lit=lines_of_nodes(self.graph, of))
 
     def will_dim(self, changes: list[Change], emphasis: str) -> None:
         """These light up now and keep `emphasis` from the next step on."""

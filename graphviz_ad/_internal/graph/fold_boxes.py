@@ -101,7 +101,9 @@ def box_of_fold(
         module=path,
         raised=any(member.raised for member in members),
         copies=copies_in(graph, fold.loop) if fold.loop is not None else None,
-        statement=next((m.statement for m in members if m.statement is not None), None) if fold.kind == LINE else None,
+        statement=next((m.statement for m in members if m.statement is not None), None)
+        if fold.kind == LINE
+        else node.statement,
     )
     if fold.kind == STEPS:  # what they make of parameters begins anew
         node = replace(node, requires_grad=False)

@@ -209,6 +209,7 @@ class FilmWays(Options):
         ),
     ] = None
     passes: Annotated[bool, Says("tell all recorded backward passes, with what .grad adds up")] = False
+    code: Annotated[bool, Says("show the program beside the picture, with the line of each step lit")] = False
 
 
 # --- one table a call
@@ -367,7 +368,7 @@ class SaveOptions(FilmFile, StillFile, FilmWays, StillWords, Paths, Look):
 
 
 STILL_ONLY = ("overlay", "output", "with_all", "values", "gradients", "fit", "font", "digits", "legend")
-FILM_ONLY = ("speed", "flow", "aspect", "steps", "passes")
+FILM_ONLY = ("speed", "flow", "aspect", "steps", "passes", "code")
 FILE_ONLY = ("loop", "scale", "mode")
 STILL_FILE_ONLY = ("width", "scale", "dpi", "transparent")
 

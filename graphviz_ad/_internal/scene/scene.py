@@ -256,18 +256,55 @@ class Change:
     texts: tuple[tuple[str, str], ...] = ()
 
 
+@frozen
+class Lit:
+    """Lines of the program that a step is about: from which to which number, in which of its parts. ``calls``: they
+    do not compute it but call the function that does.
+    """
+
+    part: int
+    first: int
+    last: int
+    calls: bool = False
+
+
+@frozen
+class ProgramLine:
+    """A line of the program that is shown beside a picture: in which part, its number there, and what stands in it."""
+
+    part: int
+    number: int
+    text: str
+
+
+@frozen
+class Listing:
+    """The program that is shown beside a picture; ``title`` is what its file is called."""
+
+    title: str
+    lines: tuple[ProgramLine, ...]
+
+
 @dataclass(frozen=True)
 class Step:
     """One moment of a story: what changes and what is said. No places, no colours, no seconds.
 
     ``phase`` is "start", "forward", "backward" or "end"; ``caption`` holds the rule in symbols, then in numbers, then
-    the result; ``news`` counts the numbers that are new to the eye, from which a film takes its timing.
+    the result; ``news`` counts the numbers that are new to the eye, from which a film takes its timing. ``sentence``
+    explains a rule where it is first used; ``lit`` are the lines of the program that the step is about.
     """
 
     phase: str
     caption: tuple[str, ...]
     changes: tuple[Change, ...]
     news: int = 1
+    sentence: str = ""
+    lit: tuple[Lit, ...] = ()
+
+    @property
+    def said(self) -> tuple[str, ...]:
+        """All that it says: rule, numbers and result, and the sentence."""
+        return tuple([part for part in (*self.caption, self.sentence) if part.strip()])
 
 
 @dataclass(frozen=True)
@@ -275,7 +312,7 @@ class Film:
     """A placed scene and the steps that restyle it; nothing ever moves.
 
     ``opening`` are the changes that make the blank picture before the first step. ``speed`` scales all times. ``size``
-    is that of a frame, in pixels.
+    is that of a frame, in pixels; ``program`` is what stands beside the stage.
     """
 
     stage: Scene
@@ -284,6 +321,7 @@ class Film:
     title: str = ""
     speed: float = 1.0
     size: tuple[int, int] = (1280, 720)
+    program: Listing | None = None
 
     def seconds(self, index: int) -> float:
         """How long step ``index`` stays on screen."""

@@ -113,6 +113,25 @@
       set(find(".gad-rule"), rule);
       set(find(".gad-numbers"), numbers);
       set(find(".gad-result"), result);
+      write(find(".gad-sentence"), step.sentence ?? "");
+    };
+
+    /* The lines of the program that the step is about, and those that call them; the list scrolls as little as it can. */
+    const code = find(".gad-program ol");
+    const light = (step) => {
+      if (!code) return;
+      const [lit, calling] = step.lit;
+      [...code.children].forEach((line, i) => {
+        line.toggleAttribute("data-lit", lit.includes(i));
+        line.toggleAttribute("data-calls", calling.includes(i));
+        if (lit.includes(i)) line.setAttribute("aria-current", "true");
+        else line.removeAttribute("aria-current");
+      });
+      if (!lit.length) return;
+      const [first, end] = [code.children[lit[0]], code.children[lit.at(-1)]];
+      const [top, bottom] = [first.offsetTop - code.offsetTop, end.offsetTop + end.offsetHeight - code.offsetTop];
+      if (top < code.scrollTop) code.scrollTop = top - first.offsetHeight;
+      else if (bottom > code.scrollTop + code.clientHeight) code.scrollTop = Math.min(top, bottom + end.offsetHeight - code.clientHeight);
     };
 
     /* Returns whether anything moved, so that a key that did nothing can go on to the page around. */
@@ -122,6 +141,7 @@
       const step = data.steps[index];
       draw(index, index === before + 1);
       say(step);
+      light(step);
       const counter = `step ${index + 1}/${last + 1} · ${phaseName(step)}`;
       write(find(".gad-counter"), counter);
       root.dataset.phase = step.phase;
@@ -244,7 +264,7 @@
     /* The longest caption reserves its room, so that nothing jumps from step to step. */
     const reserveCaption = () => {
       const caption = find(".gad-caption");
-      const length = (step) => step.caption.flat().join("").length;
+      const length = (step) => step.caption.flat().join("").length + (step.sentence ?? "").length;
       caption.style.minHeight = "";
       say(data.steps.reduce((a, b) => (length(b) > length(a) ? b : a)));
       caption.style.minHeight = `${caption.offsetHeight}px`;

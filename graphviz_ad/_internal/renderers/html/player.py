@@ -30,7 +30,7 @@ from graphviz_ad._internal.renderers.svg.still import (
 from graphviz_ad._internal.scene import paint
 from graphviz_ad._internal.scene import path_lines as trails
 from graphviz_ad._internal.scene.canvas import Canvas
-from graphviz_ad._internal.scene.scene import Arrow, Box, Change, Film, Scene, Step, Trail, restyle
+from graphviz_ad._internal.scene.scene import Arrow, Box, Change, Film, Listing, Scene, Step, Trail, restyle
 from graphviz_ad._internal.scene.set_text import runs_of
 from graphviz_ad._internal.scene.themes import Theme
 
@@ -123,7 +123,13 @@ def whole_page(title: str, body: str) -> str:
 def film_widget(film: Film, theme: Theme) -> str:
     """Stage, caption, controls and transcript of a film, to put anywhere in a page; any number of them get along."""
     return widget(
-        film.scene(-1), theme, film.title, film_data(film), CAPTION + controls(film.steps), page_transcript(film.steps)
+        film.scene(-1),
+        theme,
+        film.title,
+        film_data(film),
+        CAPTION + controls(film.steps),
+        page_transcript(film.steps),
+        page_program(film.program),
     )
 
 
@@ -131,11 +137,20 @@ AROUND_STAGE = 320  # pixels that title, caption, controls, legend and transcrip
 CAPTION = """<div class="gad-caption" aria-live="polite">
 <p class="gad-rule"></p>
 <p><span class="gad-numbers"></span> <span class="gad-result"></span></p>
+<p class="gad-sentence"></p>
 </div>
 """
 
 
-def widget(scene: Scene, theme: Theme, title: str, data: dict[str, object], player: str = "", below: str = "") -> str:
+def widget(
+    scene: Scene,
+    theme: Theme,
+    title: str,
+    data: dict[str, object],
+    player: str = "",
+    below: str = "",
+    beside: str = "",
+) -> str:
     """The finished scene with what belongs to it, and the data, style and script that make it answer."""
     stage = stage_svg(scene)
     hover = [list(hover_facts(part, bool(data["steps"]))) for part in parts_of(scene)]
@@ -147,10 +162,10 @@ def widget(scene: Scene, theme: Theme, title: str, data: dict[str, object], play
 {css(theme, scene, name)}{asset("player.css")}</style>
 <div class="gad-screen">
 <header><h1>{escaped_xml(visible(title or short_title(scene.alt)))}</h1><span class="gad-counter"></span></header>
-<div class="gad-stage">
+{beside}<div class="gad-stage">
 {stage}
 <div class="gad-card" hidden></div>
-{ZOOM}</div>
+{ZOOM}</div>{"</div>" if beside else ""}
 {page_legend(scene)}{player}</div>
 {below}<script type="application/json" class="gad-data">{payload}</script>
 <script>
@@ -215,9 +230,35 @@ def legend_sample(role: str, sample: str) -> str:
     return tag("span", {"style": style}, escaped_xml(sample))
 
 
+def page_program(listing: Listing | None) -> str:
+    """The program beside the stage, with the numbers of its lines; opens what holds both."""
+    if listing is None:
+        return ""
+    rows = []
+    for before, line in zip((None, *listing.lines), listing.lines, strict=False):
+        apart = "apart" if before is not None and before.part != line.part else None
+        number = tag("span", {"class": "n"}, str(line.number))
+        rows.append(tag("li", {"class": apart}, f"{number}{tag('code', {}, escaped_xml(visible(line.text)))}"))
+    heading = tag("p", {}, escaped_xml(visible(listing.title)))
+    lines = tag("ol", {"tabindex": "0", "role": "list", "aria-label": "Program"}, "".join(rows))
+    return f'<div class="gad-beside"><div class="gad-program">{heading}{lines}</div>\n'
+
+
+def lit_in_page(listing: Listing | None, step: Step) -> list[list[int]]:
+    """The places of the lines that are lit, and of those that call the functions of these."""
+    if listing is None:
+        return []
+    lit: list[list[int]] = [[], []]
+    for i, line in enumerate(listing.lines):
+        found = [one.calls for one in step.lit if one.part == line.part and one.first <= line.number <= one.last]
+        if found:
+            lit[min(found)].append(i)
+    return lit
+
+
 def page_transcript(steps: tuple[Step, ...]) -> str:
     """Everything the film says, to read, search and print."""
-    rows = "".join(f"<li>{escaped_xml(' '.join(filter(None, caption_parts(step))))}</li>\n" for step in steps)
+    rows = "".join(f"<li>{escaped_xml(prose(' '.join(step.said)))}</li>\n" for step in steps)
     return f'<details class="gad-transcript"><summary>Transcript</summary><ol>\n{rows}</ol></details>\n'
 
 
@@ -246,6 +287,8 @@ def film_data(film: Film) -> dict[str, object]:
             "caption": [threes(part) for part in caption_parts(step)][: 3 if caption_parts(step)[2] else 2],
             "seconds": seconds,
             "changes": listed(step.changes),
+            **({"lit": lit} if (lit := lit_in_page(film.program, step)) else {}),
+            **({"sentence": prose(step.sentence)} if step.sentence else {}),
         }
 
     opening = listed(opening_states(film))  # before the steps, which tell only what is new

@@ -49,7 +49,7 @@ def reveal_slide(film: Film, theme: Theme) -> str:
         film.title,
     )
     notes = "".join(
-        f"<li>{escaped_xml(prose(' '.join(part for part in step.caption if part)))}</li>\n" for step in film.steps
+        f"<li>{escaped_xml(prose(' '.join(step.said)))}</li>\n" for step in film.steps
     )
     ours = tag("aside", {"class": "notes"}, f"<ol>\n{notes}</ol>")
     text = f'<section>\n<div class="r-stretch">\n{picture}</div>\n{ours}\n</section>\n'
