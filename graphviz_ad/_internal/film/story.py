@@ -12,9 +12,11 @@ from dataclasses import dataclass, field, replace
 from graphviz_ad._internal.base.errors import UnknownNameError
 from graphviz_ad._internal.film.program_lines import head_of_program, lines_of_nodes
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node
+from graphviz_ad._internal.maths.claims import base_name
 from graphviz_ad._internal.maths.formulas import to_unicode
 from graphviz_ad._internal.maths.number_format import number_in_one_line
 from graphviz_ad._internal.maths.tex_labels import tex_to_unicode
+from graphviz_ad._internal.operations import lessons
 from graphviz_ad._internal.scene.scene import Change, Line, Step
 from graphviz_ad._internal.scene.words.box_lines import gradient_label
 from graphviz_ad._internal.scene.words.describe import Words
@@ -141,7 +143,9 @@ class Teller:
             else f"{total} is the sum of the outputs times these"
         )
         at = [self.graph.nodes[key] for key, _ in fed]
-        return self.step("backward", (first, said, f"({what})" if what else ""), changes, len(fed), of=at)
+        rule = (lessons.SEED if self.words.names.one_output else lessons.SEEDS) if plain else lessons.GIVEN_SEED
+        caption = (first, said, f"({what})" if what else "")
+        return self.step("backward", caption, changes, len(fed), of=at, rules=[rule])
 
     def deliver(self, edges: list[Edge]) -> Iterator[Step]:
         """Contributions flow along the edges to their tails; where the last one arrives, they are added up."""
@@ -152,10 +156,24 @@ class Teller:
         self.will_dim([changes[edge.key] for edge in edges], "backward")
         caption = self.edge_caption(edges[0]) if len(edges) == 1 else self.batch_caption(edges)
         heads = [self.graph.nodes[key] for key in dict.fromkeys(edge.head for edge in edges)]
-        yield self.step("backward", caption, list(changes.values()), 2 * len(edges), of=heads)
+        rules = list(dict.fromkeys(rule for edge in edges for rule in self.rules_of(edge)))
+        yield self.step("backward", caption, list(changes.values()), 2 * len(edges), of=heads, rules=rules)
         for key in dict.fromkeys(edge.tail for edge in edges):
             if self.is_complete(key) and max(self.awaited(key)) > 1:
                 yield self.accumulate(key)
+
+    def rules_of(self, edge: Edge) -> Iterator[str]:
+        """The rules by which something flows back along an edge, as far as they are certain."""
+        said, head = self.words.edges[edge.key], self.graph.nodes[edge.head]
+        if edge.local is not None:
+            yield lessons.CHAIN
+        own = lessons.lesson_of(base_name(head), edge.slot) if said.passed.backward else None
+        if own is not None and not (head.ports[0].dtype or "").startswith("complex"):
+            yield own
+        if said.passed.summed:
+            yield lessons.COPIES
+        if self.expected(edge.tail, edge.port) > 1:
+            yield lessons.WAITING
 
     def is_complete(self, key: str) -> bool:
         """Whether everything that a node waits for has arrived."""
@@ -186,7 +204,7 @@ class Teller:
             equal_to(total),
         )
         change = Change(key, "active", final(self.words.nodes[key].gradients))
-        return self.step("backward", caption, [change], 2, of=self.senders(key))
+        return self.step("backward", caption, [change], 2, of=self.senders(key), rules=[lessons.SUM_OVER_PATHS])
 
     def senders(self, key: str) -> list[Node]:
         """The nodes that send a node what is added up there."""
@@ -260,14 +278,20 @@ class Teller:
     # --- parts of steps
 
     def step(
-        self, phase: str, caption: tuple[str, ...], changes: list[Change], news: int = 1, of: Iterable[Node] = ()
+        self,
+        phase: str,
+        caption: tuple[str, ...],
+        changes: list[Change],
+        news: int = 1,
+        of: Iterable[Node] = (),
+        rules: Iterable[str] = (),
     ) -> Step:
-        """A step that first dims what the step before lit, about the lines that compute some nodes."""
+        """A step that first dims what the step before lit, about the lines that compute some nodes, by some rules."""
         now = {change.key for change in changes}
         dimmed = [Change(key, emphasis) for key, emphasis in self.dim_now.items() if key not in now]
         self.dim_now = {key: emphasis for key, emphasis in self.lit.items() if key in now}
         self.lit = {}
-        return Step(phase, caption, (*dimmed, *changes), news, lit=lines_of_nodes(self.graph, of))
+        return Step(phase, caption, (*dimmed, *changes), news, tuple(rules), lit=lines_of_nodes(self.graph, of))
 
     def will_dim(self, changes: list[Change], emphasis: str) -> None:
         """These light up now and keep `emphasis` from the next step on."""
@@ -278,6 +302,17 @@ class Teller:
         changes = [Change(node.key, "active", final(self.words.nodes[node.key].values)) for node in nodes]
         self.will_dim(changes, emphasis)
         return changes
+
+
+def explained(story: Story) -> Story:
+    """The story, in which each rule is explained where it is first used, one at a step."""
+    known: set[str] = set()
+    steps = []
+    for step in story.steps:
+        rule = next((rule for rule in step.rules if rule not in known), None)
+        steps.append(replace(step, sentence=lessons.LESSONS[rule]) if rule is not None else step)
+        known |= {rule} if rule is not None else set()
+    return replace(story, steps=tuple(steps))
 
 
 def counted_inputs(count: int) -> str:

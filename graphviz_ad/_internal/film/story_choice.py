@@ -12,7 +12,7 @@ from graphviz_ad._internal.explain.explanation import Explanation
 from graphviz_ad._internal.explain.forward_mode import Tangents, tangents_of
 from graphviz_ad._internal.explain.path_picture import with_paths
 from graphviz_ad._internal.explain.tangent_picture import TangentWords, with_tangents
-from graphviz_ad._internal.film.story import Story, tell
+from graphviz_ad._internal.film.story import Story, explained, tell
 from graphviz_ad._internal.film.story_passes import same_pictures, tell_passes, words_of_passes
 from graphviz_ad._internal.film.story_paths import tell_paths
 from graphviz_ad._internal.film.story_tangents import tell_tangents
@@ -108,6 +108,7 @@ def choose(
 
 def staged(story: Story, words: Words) -> Telling:
     """A story on the plain picture of the words, and of what is drawn there alone."""
+    story = explained(story)
     scene = build_scene(words, changes=story.changes)
     written = inline_constants(words) if words.options.inline else frozenset()
     if not written:

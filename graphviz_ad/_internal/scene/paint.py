@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from graphviz_ad._internal.scene import grids, ratios
 from graphviz_ad._internal.scene import path_lines as trails
+from graphviz_ad._internal.scene.captions import caption_marks
 from graphviz_ad._internal.scene.canvas import Canvas, Curve, Label, Mark, Polygon, Rect
 from graphviz_ad._internal.scene.font_metrics import ASCENT, DESCENT, shorten, text_width
 from graphviz_ad._internal.scene.program_panel import panel_marks, panel_width
@@ -478,7 +479,7 @@ def moved_marks(marks: Iterable[Mark], scale: float, dx: float, dy: float) -> It
 
 
 PHASE_NAMES = {"start": "start", "forward": "forward", "backward": "backward", "end": "complete"}
-HEAD, FOOT = 52.0, 132.0
+HEAD, FOOT = 52.0, 146.0
 
 
 def paint_frame(film: Film, index: int, size: tuple[int, int] | None = None) -> Canvas:
@@ -529,30 +530,7 @@ def frame_words(film: Film, index: int, width: float, height: float) -> Iterator
     counter = f"step {index + 1}/{len(film.steps)} · {PHASE_NAMES.get(step.phase, step.phase)}"
     yield Label(28, 38, shorten(film.title, 22, width / 2, True), 22, "ink", True, anchor="start", part="title")
     yield Label(width - 28, 38, counter, 18, "muted", anchor="end", part="counter")
-    color = {"forward": "value", "backward": "gradient"}.get(step.phase, "ink")
-    for i, (text, em) in enumerate(caption_rows(step.caption, width - 56)):
-        yield Label(
-            width / 2,
-            height - FOOT + 40 + i * 36,
-            text,
-            em,
-            color if i == 0 else "ink",
-            i == 0,
-            anchor="middle",
-            part="caption",
-            math=True,
-        )
-
-
-def caption_rows(caption: tuple[str, ...], width: float) -> list[tuple[str, float]]:
-    """The caption in at most two rows: symbols above; numbers and result below; smaller where it would not fit."""
-    rows = [caption[0], " ".join(part for part in caption[1:] if part)] if caption else []
-    fitted = []
-    for i, text in enumerate(rows):
-        em = 26.0 if i == 0 else 24.0
-        em = max(min(em, em * width / max(text_width(text, em, i == 0), 1.0)), 15.0)
-        fitted.append((shorten(text, em, width + 0.5, i == 0), em))  # half a pixel for rounding
-    return fitted
+    yield from caption_marks(step, width, height - FOOT + 4, height - 26)
 
 
 def tick(i: int) -> str:

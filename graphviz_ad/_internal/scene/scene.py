@@ -290,14 +290,16 @@ class Step:
     """One moment of a story: what changes and what is said. No places, no colours, no seconds.
 
     ``phase`` is "start", "forward", "backward" or "end"; ``caption`` holds the rule in symbols, then in numbers, then
-    the result; ``news`` counts the numbers that are new to the eye, from which a film takes its timing. ``sentence``
-    explains a rule where it is first used; ``lit`` are the lines of the program that the step is about.
+    the result; ``news`` counts the numbers that are new to the eye, from which a film takes its timing. ``rules``
+    are the names of the lessons that it uses, see `graphviz_ad._internal.operations.lessons`, and ``sentence`` is one of
+    these where it is first used; ``lit`` are the lines of the program that the step is about.
     """
 
     phase: str
     caption: tuple[str, ...]
     changes: tuple[Change, ...]
     news: int = 1
+    rules: tuple[str, ...] = ()
     sentence: str = ""
     lit: tuple[Lit, ...] = ()
 

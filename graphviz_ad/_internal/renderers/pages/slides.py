@@ -12,6 +12,7 @@ import io
 import warnings
 import zipfile
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Any
 
 from graphviz_ad._internal.base.errors import GraphvizADWarning, MissingDependencyError
@@ -20,6 +21,7 @@ from graphviz_ad._internal.base.visible_text import visible, whole_text
 from graphviz_ad._internal.film.film_frames import film_frames
 from graphviz_ad._internal.renderers.svg.still import NAMELESS, escaped_xml, prose, roles
 from graphviz_ad._internal.scene.canvas import Canvas, Curve, Label, Mark, Polygon, Rect
+from graphviz_ad._internal.scene.captions import BAR_PART, CAPTION, LEAST
 from graphviz_ad._internal.scene.font_metrics import mono_width, text_width
 from graphviz_ad._internal.scene.paint import tick
 from graphviz_ad._internal.scene.program_panel import OWNER, said_of_lines
@@ -114,7 +116,7 @@ class Deck:
     def add_step(self, step: Step, canvas: Canvas) -> None:
         """The slide of a step."""
         marks = [mark for mark in canvas.marks if not isinstance(mark, Label) or mark.text]
-        captions = [mark for mark in marks if mark.part == "caption"]
+        captions = [mark for mark in marks if mark.part in (CAPTION, BAR_PART)]
         ticks = {tick(i) for i in range(len(self.film.steps))}
         progress = [mark for mark in marks if mark.part in ticks]
         words = [mark for mark in marks if isinstance(mark, Label) and not mark.owner and mark not in captions]
@@ -122,13 +124,27 @@ class Deck:
         picture = [mark for mark in marks if mark.owner and mark.owner != OWNER]
         names = Names()
         parts = [
-            *(slide_shape(mark, self.theme, names, title=not i) for i, mark in enumerate(captions)),
+            *self.caption(step, captions, names),
             self.group(picture, names, "graph", self.film.stage.alt),
             self.group(program, names, OWNER, said_of_lines(self.film.program, step)),
             self.group(progress, names, "progress", next((mark.text for mark in words if mark.part == "counter"), "")),
             *(slide_shape(mark, self.theme, names) for mark in words),
         ]
         self.add_slide("".join(parts), prose(" ".join(step.said)))
+
+    def caption(self, step: Step, marks: list[Mark], names: Names) -> Iterator[str]:
+        """The caption; its formula is the title of the slide. Where that is set in pieces, the title stands behind it, in
+        the colour of the paper, for outlines and screen readers.
+        """
+        first = next((mark for mark in marks if isinstance(mark, Label)), None)
+        formula = visible(step.caption[0]) if step.caption else ""
+        if first is None or first.text == formula:
+            yield from (slide_shape(mark, self.theme, names, title=not i) for i, mark in enumerate(marks))
+            return
+        middle = self.film.size[0] / 2
+        title = replace(first, x=middle, text=formula, size=LEAST, color="paper", anchor="middle")
+        yield slide_shape(title, self.theme, names, title=True)
+        yield from (slide_shape(mark, self.theme, names) for mark in marks)
 
     def add_pictures(self) -> None:
         """A slide for each step that is one picture; its title stands behind it, for outlines and screen readers."""
@@ -137,7 +153,8 @@ class Deck:
 
         canvases = list(film_frames(self.film))
         for step, canvas, pixels in zip(self.film.steps, canvases, frames(canvases, self.theme), strict=True):
-            title = next((mark for mark in canvas.marks if isinstance(mark, Label) and mark.part == "caption"), None)
+            first = next((mark for mark in canvas.marks if isinstance(mark, Label) and mark.part == CAPTION), None)
+            title = replace(first, text=step.caption[0]) if first is not None and step.caption else first
             words = prose(" ".join(step.said))
             slide = self.add_slide(
                 slide_shape(title, self.theme, Names(), title=True) if title and title.text else "", words
