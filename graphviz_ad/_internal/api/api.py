@@ -58,7 +58,7 @@ from graphviz_ad._internal.scene.canvas import Canvas
 from graphviz_ad._internal.scene.paint import paint_frame
 from graphviz_ad._internal.scene.picture_options import DIRECTIONS, picture_look
 from graphviz_ad._internal.scene.place import PLAIN, Finish, Size
-from graphviz_ad._internal.scene.program_panel import panel_width
+from graphviz_ad._internal.scene.program_panel import panel_for
 from graphviz_ad._internal.scene.scene import Film, Listing, Scene, Step
 from graphviz_ad._internal.scene.themes import Theme
 from graphviz_ad._internal.scene.words.describe import Words, words_of_graph
@@ -321,9 +321,9 @@ def filmed(graph: Graph, asked: AnimateOptions) -> Animation:
     words = words_of_graph(shown, written)
     size = ASPECTS[asked.aspect]
     listing = program_beside(choice, words) if asked.code else None
-    screen = Screen((flow,) if flow else DIRECTIONS, asked.layout, (size[0] - panel_width(listing, size), size[1]))
-    stage, story = best_stage(words, choice, screen)
-    film = Film(stage, story.steps, story.opening, shown.name, float(asked.speed), size, listing)
+    panel = panel_for(listing, size)
+    stage, story = best_stage(words, choice, Screen((flow,) if flow else DIRECTIONS, asked.layout, size, panel))
+    film = Film(stage, story.steps, story.opening, shown.name, float(asked.speed), size, panel, program=listing)
     return Animation(shown, film, chosen.theme)
 
 

@@ -16,7 +16,6 @@ from graphviz_ad._internal.scene.paint import (
     moved_marks,
     progress,
 )
-from graphviz_ad._internal.scene.program_panel import panel_width
 from graphviz_ad._internal.scene.scene import Film, Scene, restyle
 
 Marks = tuple[Mark, ...]
@@ -28,7 +27,7 @@ def film_frames(film: Film, size: tuple[int, int] | None = None) -> Iterator[Can
     sees at once what changed.
     """
     size = size or film.size
-    fit = frame_fit(film.stage, size, panel_width(film.program, size))
+    fit = frame_fit(film.stage, size, film.panel)
     stage = restyle(film.stage, film.opening)
     boxes, arrows = {box.key: box for box in stage.boxes}, {arrow.key: arrow for arrow in stage.arrows}
     shown: dict[Place, Marks] = {

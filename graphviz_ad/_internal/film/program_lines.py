@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from graphviz_ad._internal.graph.graph import Graph, Node
 from graphviz_ad._internal.graph.statements import chain_of
 from graphviz_ad._internal.graph.written_program import WrittenPart
-from graphviz_ad._internal.scene.scene import Lit, Listing, ProgramLine, Step
+from graphviz_ad._internal.scene.scene import Listing, Lit, ProgramLine, Step
 
 
 def lines_of_nodes(graph: Graph, nodes: Iterable[Node]) -> tuple[Lit, ...]:

@@ -14,6 +14,7 @@ from graphviz_ad._internal.film.story import Story
 from graphviz_ad._internal.film.story_choice import Choice, Telling
 from graphviz_ad._internal.layouts.choice import place_scene
 from graphviz_ad._internal.layouts.row_wrapping import Rows, best_rows
+from graphviz_ad._internal.scene.film_frame import Panel
 from graphviz_ad._internal.scene.paint import scale_of
 from graphviz_ad._internal.scene.scene import Scene
 from graphviz_ad._internal.scene.scene_building import slimmer, texts_of, with_grids_abreast
@@ -52,11 +53,14 @@ UNGRIDDED = 3  # groups that differ where no tensor is drawn as a grid
 
 @dataclass(frozen=True)
 class Screen:
-    """What a film is drawn for: the directions that are tried, the layout engine, and the size of a frame in pixels."""
+    """What a film is drawn for: the directions that are tried, the layout engine, the size of a frame in pixels, and
+    what stands beside the stage.
+    """
 
     flows: Sequence[str]
     layout: str
-    size: tuple[float, float]
+    size: tuple[int, int]
+    panel: Panel | None = None
 
 
 @dataclass(frozen=True)
@@ -72,7 +76,7 @@ def best_stage(words: Words, choice: Choice, screen: Screen) -> tuple[Scene, Sto
     """The stage that fills the screen with the largest letters, and the story that is told on it."""
     found: list[tuple[float, Candidate]] = []
     for candidate in candidates(words, choice, screen):
-        scale = scale_of(candidate.rows.size, screen.size)
+        scale = scale_of(candidate.rows.size, screen.size, screen.panel)
         found.append((candidate.manner.worth * scale, candidate))
         if scale >= READABLE:
             return candidate.rows.settled(), candidate.telling.story
@@ -99,7 +103,9 @@ def candidates(words: Words, choice: Choice, screen: Screen) -> Iterator[Candida
                 in_one_row.append(Candidate(manner, tellings[told], Rows(placed, placed.size or (1.0, 1.0))))
                 yield in_one_row[-1]
         for candidate in in_one_row:
-            yield replace(candidate, rows=best_rows(candidate.rows.scene, partial(scale_of, size=screen.size)))
+            yield replace(
+                candidate, rows=best_rows(candidate.rows.scene, partial(scale_of, size=screen.size, panel=screen.panel))
+            )
         if many:
             return
 

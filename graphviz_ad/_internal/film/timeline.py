@@ -11,7 +11,6 @@ from dataclasses import dataclass, field, replace
 
 from graphviz_ad._internal.scene import paint
 from graphviz_ad._internal.scene.canvas import Label, Mark, Rect
-from graphviz_ad._internal.scene.program_panel import panel_width
 from graphviz_ad._internal.scene.scene import Arrow, Box, Change, Film, with_new_texts
 
 GROUNDS = ("frame", "inner", "ground")  # rectangles that others stand on
@@ -78,7 +77,7 @@ def in_slots(marks: Iterable[Mark]) -> dict[Slot, Mark]:
 def timeline(film: Film) -> list[Shown]:
     """All marks of all frames, back to front; those shown at step i are the marks of `paint_frame` at i."""
     last = len(film.steps) - 1
-    fit = paint.frame_fit(film.stage, film.size, panel_width(film.program, film.size))
+    fit = paint.frame_fit(film.stage, film.size, film.panel)
     drawn: list[Box | Arrow] = [*film.stage.arrows, *film.stage.boxes]
     parts = {part.key: part for part in drawn}
     bodies = {key: Layer() for key in parts}

@@ -224,9 +224,7 @@ PROBLEMS: Mapping[str, Callable[[Any, Schema], str]] = {
 # --- the rules
 
 
-def check_graph(
-    graph: Record, place: str, around: Sequence[Record] = (), written: Sequence[Record] = ()
-) -> None:
+def check_graph(graph: Record, place: str, around: Sequence[Record] = (), written: Sequence[Record] = ()) -> None:
     """The rules, for a graph, its detail, its finer graph and its earlier passes; ``around`` are the statements of the
     graph that it stands in, ``written`` the parts of its program.
     """

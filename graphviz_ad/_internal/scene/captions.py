@@ -132,7 +132,9 @@ def differential(row: Row, middle: float, base: float, text: str, color: str) ->
     left = middle - text_width(text, row.em, row.bold) / 2
     sign, rest = text[:1], text[1:].lstrip(" ")
     yield replace(words(row, left, base, sign, color, "start"), math=False)
-    yield words(row, left + text_width(text, row.em, row.bold) - text_width(rest, row.em, row.bold), base, rest, color, "start")
+    yield words(
+        row, left + text_width(text, row.em, row.bold) - text_width(rest, row.em, row.bold), base, rest, color, "start"
+    )
 
 
 def words(row: Row, x: float, base: float, text: str, color: str, anchor: str) -> Label:

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 
 from graphviz_ad._internal.scene import grids, ratios
 from graphviz_ad._internal.scene import path_lines as trails
-from graphviz_ad._internal.scene.captions import caption_marks
 from graphviz_ad._internal.scene.canvas import Canvas, Curve, Label, Mark, Polygon, Rect
+from graphviz_ad._internal.scene.captions import caption_marks
+from graphviz_ad._internal.scene.film_frame import FOOT, Area, Fit, FrameRooms, Panel, fit_into, scale_in
 from graphviz_ad._internal.scene.font_metrics import ASCENT, DESCENT, shorten, text_width
-from graphviz_ad._internal.scene.program_panel import panel_marks, panel_width
+from graphviz_ad._internal.scene.program_panel import panel_marks
 from graphviz_ad._internal.scene.scene import Arrow, Box, Film, Group, Line, Point, Scene
 
 
@@ -479,7 +480,6 @@ def moved_marks(marks: Iterable[Mark], scale: float, dx: float, dy: float) -> It
 
 
 PHASE_NAMES = {"start": "start", "forward": "forward", "backward": "backward", "end": "complete"}
-HEAD, FOOT = 52.0, 146.0
 
 
 def paint_frame(film: Film, index: int, size: tuple[int, int] | None = None) -> Canvas:
@@ -489,32 +489,25 @@ def paint_frame(film: Film, index: int, size: tuple[int, int] | None = None) -> 
     index %= len(film.steps)
     size = size or film.size
     marks = [
-        *moved_marks(stage_marks(film.scene(index)), *frame_fit(film.stage, size, panel_width(film.program, size))),
+        *moved_marks(stage_marks(film.scene(index)), *frame_fit(film.stage, size, film.panel)),
         *frame_text(film, index, *size),
     ]
     return Canvas(*size, tuple(marks), film.stage.alt, "paper")
 
 
-def frame_fit(
-    stage: Scene, size: tuple[int, int] = (1280, 720), aside: float = 0.0
-) -> tuple[float, float, float]:
-    """Scale and shift that put a placed stage into the middle of a frame, between title and caption; so much of the
-    frame's width, on the left, is for something else.
-    """
-    stage_width, stage_height = stage.size or (1.0, 1.0)
-    scale = scale_of((stage_width, stage_height), (size[0] - aside, size[1]))
-    left = aside + (size[0] - aside - stage_width * scale) / 2
-    return scale, left, HEAD + (size[1] - HEAD - FOOT - stage_height * scale) / 2
+def frame_fit(stage: Scene, size: tuple[int, int] = (1280, 720), panel: Panel | None = None) -> Fit:
+    """Scale and shift that put a whole placed stage into the middle of its room on a frame."""
+    return fit_into(Area(0.0, 0.0, *(stage.size or (1.0, 1.0))), FrameRooms.of(size, panel).stage)
 
 
-def frame_scale(stage: Scene, size: tuple[int, int] = (1280, 720)) -> float:
-    """Pixels a point with which a placed stage fills a frame."""
-    return scale_of(stage.size or (1.0, 1.0), size)
+def frame_scale(stage: Scene, size: tuple[int, int] = (1280, 720), panel: Panel | None = None) -> float:
+    """Pixels a point with which a placed stage fills its room on a frame."""
+    return scale_of(stage.size or (1.0, 1.0), size, panel)
 
 
-def scale_of(stage: Point, size: tuple[float, float] = (1280, 720)) -> float:
-    """Pixels a point with which a stage of this width and height, in points, fills a frame."""
-    return min((size[0] - 48) / stage[0], (size[1] - HEAD - FOOT) / stage[1], 1.7)
+def scale_of(stage: Point, size: tuple[int, int] = (1280, 720), panel: Panel | None = None) -> float:
+    """Pixels a point with which a stage of this width and height, in points, fills its room on a frame."""
+    return scale_in(stage, FrameRooms.of(size, panel).stage)
 
 
 def frame_text(film: Film, index: int, width: float, height: float) -> Iterator[Mark]:
@@ -526,7 +519,7 @@ def frame_text(film: Film, index: int, width: float, height: float) -> Iterator[
 def frame_words(film: Film, index: int, width: float, height: float) -> Iterator[Mark]:
     """Title, step counter, program and caption."""
     step = film.steps[index]
-    yield from panel_marks(film.program, film.steps, index, (round(width), round(height)), HEAD, FOOT)
+    yield from panel_marks(film, index, (width, height))
     counter = f"step {index + 1}/{len(film.steps)} · {PHASE_NAMES.get(step.phase, step.phase)}"
     yield Label(28, 38, shorten(film.title, 22, width / 2, True), 22, "ink", True, anchor="start", part="title")
     yield Label(width - 28, 38, counter, 18, "muted", anchor="end", part="counter")

@@ -11,12 +11,14 @@ from functools import lru_cache
 
 from graphviz_ad._internal.base.visible_text import visible
 from graphviz_ad._internal.scene.canvas import Label, Mark, Rect
+from graphviz_ad._internal.scene.film_frame import Area, Pair, Panel
 from graphviz_ad._internal.scene.font_metrics import MONO, columns_of, shorten
-from graphviz_ad._internal.scene.scene import Lit, Listing, Step
+from graphviz_ad._internal.scene.scene import Film, Listing, Lit, Step
 
 OWNER = "program"  # of the marks
 SIZES = (18.0, 17.0, 16.0, 15.0)  # pixels, of letters in a frame 720 pixels high
-WIDEST, USUAL, NARROWEST = 0.4, 0.34, 0.2  # of a frame
+WIDEST, USUAL, NARROWEST = 0.4, 0.34, 0.2  # of the width of a frame
+FULL = 720  # pixels, the height of a frame in which letters have these sizes
 LEADING, PAD, MARGIN, TITLE = 1.5, 10.0, 24.0, 26.0
 SIGN = 1.6  # letters that the sign before a lit line takes
 CONTINUED = "  ↳ "  # begins the rest of a line that is too long
@@ -40,8 +42,10 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Panel:
-    """Where the program stands in a frame: its left upper corner, its size, its letters, and how many rows it has."""
+class Setting:
+    """How the program is set in its room: the left upper corner and the size of its ground, its letters, and how many
+    rows are seen at once.
+    """
 
     left: float
     top: float
@@ -60,33 +64,44 @@ class Panel:
     @property
     def text_left(self) -> float:
         """Where the lines begin."""
-        return self.left + PAD + (self.digits + SIGN + 0.8) * MONO * self.em
+        return self.left + PAD + aside(self.digits) * MONO * self.em
 
 
-def panel_width(listing: Listing | None, size: tuple[int, int]) -> float:
-    """How much of a frame's width the program takes, with the space to the stage; 0 where there is none."""
-    return panel_of(listing, size, 0.0, 0.0).width + MARGIN if listing is not None else 0.0
+def aside(digits: int) -> float:
+    """How many letters stand before a line: its number, and the sign of what is lit."""
+    return digits + SIGN + 0.8
+
+
+def digits_of(listing: Listing) -> int:
+    """How many digits the numbers of lines have."""
+    return len(str(max(line.number for line in listing.lines)))
+
+
+def columns_wanted(listing: Listing) -> float:
+    """How many letters stand side by side where no line is wrapped."""
+    return aside(digits_of(listing)) + max(columns_of(visible(line.text)) for line in listing.lines) + 0.5
+
+
+def panel_for(listing: Listing | None, size: Pair) -> Panel | None:
+    """The room that a program takes beside the stage: for its lines in large letters, if that is not too much."""
+    if listing is None:
+        return None
+    wanted, scale = columns_wanted(listing) * MONO, size[1] / FULL
+    usual, most, least = (size[0] * share - MARGIN - 2 * PAD for share in (USUAL, WIDEST, NARROWEST))
+    em = next((em * scale for em in SIZES if wanted * em * scale <= usual), SIZES[-1] * scale)
+    return Panel("left", (min(max(wanted * em, least), most) + 2 * PAD + MARGIN) / size[0])
 
 
 @lru_cache(maxsize=64)
-def panel_of(listing: Listing, size: tuple[int, int], head: float, foot: float) -> Panel:
-    """The panel in a frame of that size, between title and caption: with the largest letters that hold its lines."""
-    digits = len(str(max(line.number for line in listing.lines)))
-    longest = max(columns_of(visible(line.text)) for line in listing.lines)
-    share = size[1] / 720
-    most, usual, least = (size[0] * part - MARGIN for part in (WIDEST, USUAL, NARROWEST))
-    aside = digits + SIGN + 0.8
-    em = next(
-        (em * share for em in SIZES if 2 * PAD + (aside + longest + 0.5) * MONO * em * share <= usual),
-        SIZES[-1] * share,
-    )
-    width = min(max(2 * PAD + (aside + longest + 0.5) * MONO * em, least), most)
-    columns = max(int((width - 2 * PAD) / (MONO * em) - aside), 8)
-    rows = tuple(rows_of(listing, columns))
-    free = size[1] - head - foot - TITLE - 2 * PAD
-    room = max(min(len(rows), int(free / (em * LEADING))), 1)
-    height = room * em * LEADING + TITLE + 2 * PAD
-    return Panel(MARGIN, head + (size[1] - head - foot - height) / 2, width, height, em, rows, room, digits)
+def setting_of(listing: Listing, room: Area, scale: float) -> Setting:
+    """The program in its room, with the largest letters that hold its lines."""
+    width, wanted, digits = room.width - MARGIN, columns_wanted(listing) * MONO, digits_of(listing)
+    em = next((em * scale for em in SIZES if wanted * em * scale <= width - 2 * PAD + 0.01), SIZES[-1] * scale)
+    rows = tuple(rows_of(listing, max(int((width - 2 * PAD) / (MONO * em) - aside(digits)), 8)))
+    seen = max(min(len(rows), int((room.height - TITLE - 2 * PAD) / (em * LEADING))), 1)
+    height = seen * em * LEADING + TITLE + 2 * PAD
+    top = room.y + max((room.height - height) / 2, 0.0)
+    return Setting(room.x + MARGIN, top, width, height, em, rows, seen, digits)
 
 
 def rows_of(listing: Listing, columns: int) -> Iterator[Row]:
@@ -162,56 +177,53 @@ def placed_window(start: int, low: int, high: int, room: int, first: int) -> int
 # --- marks
 
 
-def panel_marks(
-    listing: Listing | None, steps: Sequence[Step], index: int, size: tuple[int, int], head: float, foot: float
-) -> Iterator[Mark]:
+def panel_marks(film: Film, index: int, size: Pair) -> Iterator[Mark]:
     """The program as it is beside a step."""
-    if listing is None:
+    room = film.rooms((round(size[0]), round(size[1]))).panel
+    if film.program is None or room is None:
         return
-    panel = panel_of(listing, size, head, foot)
-    numbers = tuple(line.number for line in listing.lines)
-    start = windows(panel.rows, numbers, tuple(step.lit for step in steps), panel.room)[index]
-    lit = lit_rows(panel.rows, numbers, steps[index].lit)
-    yield Rect(
-        panel.left, panel.top, panel.width, panel.height, 8, "group", "group.line", 1.2, owner=OWNER, part="ground"
-    )
-    title = shorten(listing.title, 14, panel.width - 2 * PAD, bold=True)
-    yield Label(
-        panel.left + PAD, panel.top + PAD + 11, title, 14, "muted", True, anchor="start", owner=OWNER, part="title"
-    )
-    for i in range(start, min(start + panel.room, len(panel.rows))):
-        yield from row_marks(panel, i, i - start, lit.get(i), steps[index].phase)
-    yield from more_marks(panel, start)
+    setting = setting_of(film.program, room, size[1] / FULL)
+    numbers = tuple([line.number for line in film.program.lines])
+    start = windows(setting.rows, numbers, tuple([step.lit for step in film.steps]), setting.room)[index]
+    step = film.steps[index]
+    lit = lit_rows(setting.rows, numbers, step.lit)
+    where = setting.left, setting.top, setting.width, setting.height
+    yield Rect(*where, 8, "group", "group.line", 1.2, owner=OWNER, part="ground")
+    title = shorten(film.program.title, 14, setting.width - 2 * PAD, bold=True)
+    yield Label(setting.left + PAD, setting.top + PAD + 11, title, 14, "muted", True, False, "start", OWNER, "title")
+    for i in range(start, min(start + setting.room, len(setting.rows))):
+        yield from row_marks(setting, i, i - start, lit.get(i), step.phase)
+    yield from more_marks(setting, start)
 
 
-def row_marks(panel: Panel, i: int, place: int, lit: Lit | None, phase: str) -> Iterator[Mark]:
+def row_marks(setting: Setting, i: int, place: int, lit: Lit | None, phase: str) -> Iterator[Mark]:
     """One row: its number, its text, and what shows that it is lit."""
-    row, top = panel.rows[i], panel.top + PAD + TITLE + place * panel.leading
-    base = top + panel.leading * 0.5 + 0.36 * panel.em
+    row, top, high = setting.rows[i], setting.top + PAD + TITLE + place * setting.leading, setting.leading
+    base = top + high / 2 + 0.36 * setting.em
     fill, line, color = ROLES.get(phase, RESTING)
     if lit is not None and not lit.calls:
-        yield Rect(panel.left + 1, top, panel.width - 2, panel.leading, 0, fill, None, 0, (), OWNER, "lit")
+        yield Rect(setting.left + 1, top, setting.width - 2, high, 0, fill, None, 0, (), OWNER, "lit")
     if lit is not None:
-        yield Rect(panel.left + 1, top, 4, panel.leading, 0, line, None, 0, (), OWNER, "bar")
+        yield Rect(setting.left + 1, top, 4, high, 0, line, None, 0, (), OWNER, "bar")
 
     def words(x: float, text: str, color: str, part: str, anchor: str = "start") -> Label:
-        return Label(x, base, text, panel.em, color, anchor=anchor, owner=OWNER, part=f"{part}:{i}", mono=True)
+        return Label(x, base, text, setting.em, color, anchor=anchor, owner=OWNER, part=f"{part}:{i}", mono=True)
 
     if lit is not None and row.number and not lit.calls:
-        yield words(panel.left + PAD, SIGNS.get(phase, "▶"), color, "sign")
+        yield words(setting.left + PAD, SIGNS.get(phase, SIGNS["forward"]), color, "sign")
     if row.number:
-        yield words(panel.text_left - MONO * panel.em * 0.8, str(row.number), "muted", "number", "end")
+        yield words(setting.text_left - MONO * setting.em * 0.8, str(row.number), "muted", "number", "end")
     if row.text.strip():
-        yield words(panel.text_left, row.text, "ink", "line")
+        yield words(setting.text_left, row.text, "ink", "line")
 
 
-def more_marks(panel: Panel, start: int) -> Iterator[Mark]:
+def more_marks(setting: Setting, start: int) -> Iterator[Mark]:
     """Signs that there is more of the program above or below what is seen."""
-    x = panel.left + panel.width - PAD - 4
+    x = setting.left + setting.width - PAD - 4
     if start:
-        yield Label(x, panel.top + PAD + 14, "▴", 16, "muted", owner=OWNER, part="above")
-    if start + panel.room < len(panel.rows):
-        yield Label(x, panel.top + panel.height - 5, "▾", 16, "muted", owner=OWNER, part="below")
+        yield Label(x, setting.top + PAD + 14, "▴", 16, "muted", owner=OWNER, part="above")
+    if start + setting.room < len(setting.rows):
+        yield Label(x, setting.top + setting.height - 5, "▾", 16, "muted", owner=OWNER, part="below")
 
 
 def said_of_lines(listing: Listing | None, step: Step) -> str:

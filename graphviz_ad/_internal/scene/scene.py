@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from graphviz_ad._internal.base.frozen import frozen
+from graphviz_ad._internal.scene.film_frame import Area, Fit, FrameRooms, Panel, fit_into
 
 Point = tuple[float, float]
 
@@ -291,8 +292,8 @@ class Step:
 
     ``phase`` is "start", "forward", "backward" or "end"; ``caption`` holds the rule in symbols, then in numbers, then
     the result; ``news`` counts the numbers that are new to the eye, from which a film takes its timing. ``rules``
-    are the names of the lessons that it uses, see `graphviz_ad._internal.operations.lessons`, and ``sentence`` is one of
-    these where it is first used; ``lit`` are the lines of the program that the step is about.
+    are the names of the lessons that it uses, see `graphviz_ad._internal.operations.lessons`, and ``sentence`` is one
+    of these where it is first used; ``lit`` are the lines of the program that the step is about.
     """
 
     phase: str
@@ -311,10 +312,11 @@ class Step:
 
 @dataclass(frozen=True)
 class Film:
-    """A placed scene and the steps that restyle it; nothing ever moves.
+    """A placed scene and the steps that restyle it; no box ever moves.
 
     ``opening`` are the changes that make the blank picture before the first step. ``speed`` scales all times. ``size``
-    is that of a frame, in pixels; ``program`` is what stands beside the stage.
+    is that of a frame, in pixels; ``panel`` is what stands beside the stage. ``views`` are, for each step, the part of
+    the stage that is seen then; there are none where all is seen all the time. ``program`` is what the panel shows.
     """
 
     stage: Scene
@@ -323,7 +325,29 @@ class Film:
     title: str = ""
     speed: float = 1.0
     size: tuple[int, int] = (1280, 720)
+    panel: Panel | None = None
+    views: tuple[Area, ...] = ()
     program: Listing | None = None
+
+    @property
+    def whole(self) -> Area:
+        """The view that shows the whole stage."""
+        return Area(0.0, 0.0, *(self.stage.size or (1.0, 1.0)))
+
+    def view(self, index: int) -> Area:
+        """What is seen of the stage in a step."""
+        return self.views[index] if self.views else self.whole
+
+    def rooms(self, size: tuple[int, int] | None = None) -> FrameRooms:
+        """Where everything is on a frame of that size."""
+        return FrameRooms.of(size or self.size, self.panel)
+
+    def fit(self, view: Area, size: tuple[int, int] | None = None) -> Fit:
+        """Scale and shift that put a view into its place on a frame: the whole stage into all of its room, a part of
+        it into what the overview leaves.
+        """
+        whole, rooms = self.whole, self.rooms(size)
+        return fit_into(view, rooms.stage if view == whole else rooms.clear((whole.width, whole.height)))
 
     def seconds(self, index: int) -> float:
         """How long step ``index`` stays on screen."""

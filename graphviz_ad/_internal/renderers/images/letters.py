@@ -153,7 +153,9 @@ def with_squares(canvas: Canvas) -> Canvas:
     drawn.
     """
     words = (
-        replace(mark, text=drawable_text(mark.text, mark.bold, mark.italic, mark.mono)) if isinstance(mark, Label) else mark
+        replace(mark, text=drawable_text(mark.text, mark.bold, mark.italic, mark.mono))
+        if isinstance(mark, Label)
+        else mark
         for mark in canvas.marks
     )
     return replace(canvas, marks=tuple(words))

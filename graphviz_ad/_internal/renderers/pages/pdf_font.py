@@ -29,7 +29,9 @@ class PdfFont:
         self.program, self.widths, self.box = program, widths, box
         self.glyphs = dict(zip(self.chars, glyphs, strict=True))
         tag = "".join(chr(65 + byte % 26) for byte in hashlib.sha256(self.chars.encode()).digest()[:6])
-        self.name = f"{tag}+DejaVuSans" + "Mono" * mono + ("-" if bold or italic else "") + "Bold" * bold + "Oblique" * italic
+        self.name = (
+            f"{tag}+DejaVuSans" + "Mono" * mono + ("-" if bold or italic else "") + "Bold" * bold + "Oblique" * italic
+        )
         self.slope = -11 if italic else 0
 
     def shown(self, text: str) -> bytes:
