@@ -12,7 +12,6 @@ from dataclasses import dataclass, field, replace
 from graphviz_ad._internal.base.errors import UnknownNameError
 from graphviz_ad._internal.film.program_lines import head_of_program, lines_of_nodes
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node
-from graphviz_ad._internal.maths.claims import base_name
 from graphviz_ad._internal.maths.formulas import to_unicode
 from graphviz_ad._internal.maths.number_format import number_in_one_line
 from graphviz_ad._internal.maths.tex_labels import tex_to_unicode
@@ -167,7 +166,7 @@ class Teller:
         said, head = self.words.edges[edge.key], self.graph.nodes[edge.head]
         if edge.local is not None:
             yield lessons.CHAIN
-        own = lessons.lesson_of(base_name(head), edge.slot) if said.passed.backward else None
+        own = lessons.lesson_of(said.operation, edge.slot) if said.passed.backward else None
         if own is not None and not (head.ports[0].dtype or "").startswith("complex"):
             yield own
         if said.passed.summed:

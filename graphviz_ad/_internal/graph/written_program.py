@@ -10,8 +10,8 @@ class WrittenPart:
     """Lines of the user's program that stand together.
 
     ``function`` is the one that they are, "<module>" for a stretch of a script; ``file`` is what its file is called,
-    without its folder; ``first`` is the number of the first of the ``lines``; ``head`` are the numbers of the first and the
-    last line in which the function says what it takes, None where nothing is known of them.
+    without its folder; ``first`` is the number of the first of the ``lines``; ``head`` are the numbers of the first and
+    the last line in which the function says what it takes, None where nothing is known of them.
     """
 
     function: str

@@ -210,7 +210,7 @@ def row_marks(setting: Setting, i: int, place: int, lit: Lit | None, phase: str)
         return Label(x, base, text, setting.em, color, anchor=anchor, owner=OWNER, part=f"{part}:{i}", mono=True)
 
     if lit is not None and row.number and not lit.calls:
-        yield words(setting.left + PAD, SIGNS.get(phase, SIGNS["forward"]), color, "sign")
+        yield words(setting.left + PAD, SIGNS.get(phase, SIGNS["forward"]), color, "pointer")
     if row.number:
         yield words(setting.text_left - MONO * setting.em * 0.8, str(row.number), "muted", "number", "end")
     if row.text.strip():

@@ -133,8 +133,8 @@ class Deck:
         self.add_slide("".join(parts), prose(" ".join(step.said)))
 
     def caption(self, step: Step, marks: list[Mark], names: Names) -> Iterator[str]:
-        """The caption; its formula is the title of the slide. Where that is set in pieces, the title stands behind it, in
-        the colour of the paper, for outlines and screen readers.
+        """The caption; its formula is the title of the slide. Where that is set in pieces, the title stands behind it,
+        in the colour of the paper, for outlines and screen readers.
         """
         first = next((mark for mark in marks if isinstance(mark, Label)), None)
         formula = visible(step.caption[0]) if step.caption else ""
