@@ -161,16 +161,16 @@ def windows(rows: tuple[Row, ...], numbers: tuple[int, ...], lits: Lits, room: i
                 break
             low, high, end = lower, higher, end + 1
         if high >= 0:
-            start = placed_window(start, max(low - 1, 0), min(high + 1, len(rows) - 1), room, low)
+            start = placed_window(start, (low, high), room, len(rows))
         starts += [min(max(start, 0), most)] * (end - len(starts))
     return tuple(starts)
 
 
-def placed_window(start: int, low: int, high: int, room: int, first: int) -> int:
-    """The window nearest to where it stood that shows rows with those beside them, if there is room for these."""
+def placed_window(start: int, wanted: tuple[int, int], room: int, count: int) -> int:
+    """The window nearest to where it stood that shows some rows, with those beside them if there is room for these."""
+    low, high = max(wanted[0] - 1, 0), min(wanted[1] + 1, count - 1)
     if high - low >= room:
-        low = high = first
-        return min(max(start, first - room + 1), first)
+        low, high = wanted
     return min(max(start, high - room + 1), low)
 
 

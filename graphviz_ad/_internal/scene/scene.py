@@ -307,7 +307,8 @@ class Step:
     @property
     def said(self) -> tuple[str, ...]:
         """All that it says: rule, numbers and result, and the sentence."""
-        return tuple([part for part in (*self.caption, self.sentence) if part.strip()])
+        explained = f"— {self.sentence}" if self.sentence else ""
+        return tuple([part for part in (*self.caption, explained) if part.strip()])
 
 
 @dataclass(frozen=True)

@@ -73,9 +73,7 @@ def speaker_notes(film: Film) -> str:
     """What each page says, for ``\\setbeameroption{show notes}`` and presenters; a handout has that of the last."""
     notes = [latex_text(whole_text(" ".join(step.said), LONGEST_NOTE)) for step in film.steps]
     last = len(notes)
-    return "".join(
-        rf"\note<{n}|handout:{int(n == last)}>{{{text}}}%" + "\n" for n, text in enumerate(notes, 1) if text
-    )
+    return "".join(rf"\note<{n}|handout:{int(n == last)}>{{{text}}}%" + "\n" for n, text in enumerate(notes, 1) if text)
 
 
 def player(stem: str, words: str) -> str:

@@ -27,7 +27,9 @@ def webvtt(film: Film) -> str:
     clock, cues = 0.0, []
     for i, step in enumerate(film.steps):
         start, clock = clock, clock + film.seconds(i)
-        cues.append(f"{i + 1}\n{timestamp(start)} --> {timestamp(clock)}\n{cue_text(spoken_step(step) or step.phase)}\n")
+        cues.append(
+            f"{i + 1}\n{timestamp(start)} --> {timestamp(clock)}\n{cue_text(spoken_step(step) or step.phase)}\n"
+        )
     return "\n".join([f"WEBVTT - {cue_text(film.title) or NAMELESS}\n", *cues])
 
 
