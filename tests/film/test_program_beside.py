@@ -124,10 +124,10 @@ def for_each_step(graph: gad.Graph) -> None:
 def test_a_function_that_is_called_has_the_lines_of_its_callers_marked() -> None:
     graph = graphs()["looped"]
     step = next(step for step in tell(words_of_graph(graph)).steps if step.caption[0].startswith("v₁ ="))
-    lines = {
-        one.calls: [graph.program[one.part].lines[n - graph.program[one.part].first] for n in range(one.first, one.last + 1)]
-        for one in step.lit
-    }  # fmt: skip
+    lines = {}
+    for one in step.lit:
+        part = graph.program[one.part]
+        lines[one.calls] = part.lines[one.first - part.first : one.last - part.first + 1]
     assert [line.strip() for line in lines[False]] == ["mixed = (", "w * h", "+ x", ")  # fmt: skip"]
     assert [line.strip() for line in lines[True]] == ["h = cell(h, x, w)"]
 

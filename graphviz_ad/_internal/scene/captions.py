@@ -15,10 +15,10 @@ from graphviz_ad._internal.scene.font_metrics import ASCENT, DESCENT, shorten, t
 from graphviz_ad._internal.scene.scene import Step
 from graphviz_ad._internal.scene.set_text import Fraction, with_fractions
 
-FORMULA, NUMBERS, SENTENCE, LEAST = 25.0, 23.0, 20.0, 20.0  # pixels, of letters
+FORMULA, NUMBERS, SENTENCE, LEAST = 24.0, 22.0, 20.0, 20.0  # pixels, of letters
 SIDE = 28.0  # free on the left and on the right
 BAR, AROUND_BAR, BESIDE, AXIS = 1.6, 1.5, 3.0, 0.33  # of fractions; the axis in ems above the baseline
-SLOTS = (56.0, 28.0, 26.0)  # pixels: how high the place of each row is
+SLOTS = (53.0, 27.0, 24.0)  # pixels: how high the place of each row is
 COLORS = {"forward": "value", "backward": "gradient"}
 CAPTION, BAR_PART = "caption", "caption.bar"
 
@@ -102,7 +102,7 @@ def caption_marks(step: Step, width: float, top: float, bottom: float) -> Iterat
     """The caption in the middle of a frame of that width, between two heights; each row has its place in all steps."""
     y = top + max((bottom - top - sum(SLOTS)) / 2, 0.0)
     for i, (row, slot) in enumerate(zip(caption_rows(step, width - 2 * SIDE), SLOTS, strict=False)):
-        color = COLORS.get(step.phase, "ink") if i == 0 else "muted" if i > 1 else "ink"
+        color = COLORS.get(step.phase, "ink") if i == 0 else "ink"
         yield from row_marks(row, width / 2, y + (slot - row.height) / 2, color)
         y += slot
 

@@ -523,7 +523,7 @@ def frame_words(film: Film, index: int, width: float, height: float) -> Iterator
     counter = f"step {index + 1}/{len(film.steps)} · {PHASE_NAMES.get(step.phase, step.phase)}"
     yield Label(28, 38, shorten(film.title, 22, width / 2, True), 22, "ink", True, anchor="start", part="title")
     yield Label(width - 28, 38, counter, 18, "muted", anchor="end", part="counter")
-    yield from caption_marks(step, width, height - FOOT + 4, height - 26)
+    yield from caption_marks(step, width, height - FOOT + 2, height - 25)
 
 
 def tick(i: int) -> str:
