@@ -53,9 +53,9 @@ def test_what_captions_say_is_whole_and_each_rule_is_said_once(name: str) -> Non
     used: set[str] = set()
     for index, step in enumerate(shown.steps):
         if step.sentence:
-            assert any(step.sentence == LESSONS[rule] for rule in step.rules)
-        assert not (step.rules and not step.sentence and {LESSONS[rule] for rule in step.rules} - {*told})
-        used |= {*step.rules}
+            assert any(step.sentence == LESSONS[rule] for rule in step.lessons)
+        assert not (step.lessons and not step.sentence and {LESSONS[rule] for rule in step.lessons} - {*told})
+        used |= {*step.lessons}
         rows = caption_rows(step, shown.size[0] - 2 * SIDE)
         assert not any(row.text.endswith("…") for row in rows)
         painted = [m.text for m in paint_frame(shown, index).marks if isinstance(m, Label) and m.part == CAPTION]
@@ -67,7 +67,7 @@ def test_what_captions_say_is_whole_and_each_rule_is_said_once(name: str) -> Non
 
 def test_a_rule_is_explained_at_its_first_use_that_has_no_other_to_explain() -> None:
     steps = tuple(
-        Step("backward", (), (), rules=rules)
+        Step("backward", (), (), lessons=rules)
         for rules in (("chain rule", "product"), ("chain rule",), ("chain rule", "product"), ("product", "sine"))
     )
     said = [step.sentence for step in explained(Story((), steps)).steps]

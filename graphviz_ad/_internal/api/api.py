@@ -24,6 +24,7 @@ from graphviz_ad._internal.base.needed_packages import broken
 from graphviz_ad._internal.base.registry import Registry
 from graphviz_ad._internal.base.save_folder import is_folder, write_folder
 from graphviz_ad._internal.diagnosis.history import history_of_graph, history_of_steps
+from graphviz_ad._internal.film.lecture import Time, in_time
 from graphviz_ad._internal.film.program_lines import listing_of
 from graphviz_ad._internal.film.staging import Screen, best_stage
 from graphviz_ad._internal.film.story import DIRECTIONS as FILM_DIRECTIONS
@@ -322,9 +323,12 @@ def filmed(graph: Graph, asked: AnimateOptions) -> Animation:
     size = ASPECTS[asked.aspect]
     listing = program_beside(choice, words) if asked.code else None
     panel = panel_for(listing, size)
-    stage, story = best_stage(words, choice, Screen((flow,) if flow else DIRECTIONS, asked.layout, size, panel))
-    film = Film(stage, story.steps, story.opening, shown.name, float(asked.speed), size, panel, program=listing)
-    return Animation(shown, film, chosen.theme)
+    screen = Screen((flow,) if flow else DIRECTIONS, asked.layout, size, asked.camera, panel)
+    staged = best_stage(words, choice, screen)
+    speed = float(asked.speed)
+    film = Film(staged.scene, staged.story.steps, staged.story.opening, shown.name, speed, size, panel, program=listing)
+    chose = asked.steps is not None or not isinstance(choice, UsualStory)
+    return Animation(shown, in_time(film, staged, screen, words, Time(asked.max_seconds, chose)), chosen.theme)
 
 
 def program_beside(choice: Choice, words: Words) -> Listing | None:

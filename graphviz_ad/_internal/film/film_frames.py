@@ -1,22 +1,27 @@
-"""Film -> the Canvas of each of its steps, one after the other; only what a step touches is painted again."""
+"""Film -> the Canvas of each of its steps, one after the other, and of the moments between; only what a step touches
+is painted again.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from itertools import chain
 
+from graphviz_ad._internal.film.camera import on_the_way
 from graphviz_ad._internal.scene.canvas import Canvas, Mark
+from graphviz_ad._internal.scene.film_frame import Fit
+from graphviz_ad._internal.scene.overview import in_sight
 from graphviz_ad._internal.scene.paint import (
     arrow_marks,
     arrow_words,
     box_marks,
-    frame_fit,
+    camera_marks,
     frame_words,
     group_marks,
     moved_marks,
     progress,
 )
-from graphviz_ad._internal.scene.scene import Film, Scene, restyle
+from graphviz_ad._internal.scene.scene import Arrow, Box, Film, Scene, restyle
 
 Marks = tuple[Mark, ...]
 Place = tuple[str, str]  # what is painted together: a layer, and the key of the box, arrow or group
@@ -26,40 +31,93 @@ def film_frames(film: Film, size: tuple[int, int] | None = None) -> Iterator[Can
     """What `paint_frame` gives for each step, in order. A mark that stays is the same object, so that a renderer
     sees at once what changed.
     """
+    return (canvas for canvas, _ in film_moments(film, size))
+
+
+def film_moments(film: Film, size: tuple[int, int] | None = None, rate: float = 0.0) -> Iterator[tuple[Canvas, float]]:
+    """Each picture of the film and its seconds: a picture a step and, with a ``rate``, so many a second while the
+    camera moves.
+    """
     size = size or film.size
-    fit = frame_fit(film.stage, size, film.panel)
-    stage = restyle(film.stage, film.opening)
-    boxes, arrows = {box.key: box for box in stage.boxes}, {arrow.key: arrow for arrow in stage.arrows}
-    shown: dict[Place, Marks] = {
-        ("group", group.key): tuple(moved_marks(group_marks(group), *fit)) for group in stage.groups
-    }
-    for layer, keys in (("arrow", arrows), ("box", boxes), ("words", arrows), ("caption", {"": None})):
-        shown |= {(layer, key): () for key in keys}
-
-    def paint(touched: Scene) -> None:
-        for arrow in touched.arrows:
-            put(("arrow", arrow.key), moved_marks(arrow_marks(arrow), *fit))
-            put(("words", arrow.key), moved_marks(arrow_words(arrow), *fit))
-        for box in touched.boxes:
-            put(("box", box.key), moved_marks(box_marks(box), *fit))
-
-    def put(place: Place, marks: Iterable[Mark]) -> None:
-        shown[place] = same_where_equal(shown[place], tuple(marks))
-
-    paint(stage)
+    stage = ShownStage(film, size)
     waiting, done = (list(progress(film, index, *size)) for index in (-1, len(film.steps)))
-    for index, step in enumerate(film.steps):
-        keys = dict.fromkeys(change.key for change in step.changes)
+    words: Marks = ()
+    for index in range(len(film.steps)):
+        stage.go_to(index)
+        words = same_where_equal(words, tuple(frame_words(film, index, *size)))
+        below = (*words, *done[: index + 1], *waiting[index + 1 :])
+        count = round(film.leaving(index) * rate)
+        still = film.seconds(index) - (film.leaving(index) if count else 0.0)
+        yield stage.canvas(film.fit(film.view(index), size), below), still
+        if count:
+            ends = film.fit(film.view(index), size), film.fit(film.view(index + 1), size)
+            for fit in on_the_way(*ends, count):
+                yield stage.canvas(fit, below, moving=True), film.leaving(index) / count
+
+
+class ShownStage:
+    """The stage of a film at a step: the marks of each part, in points, and as they were seen last."""
+
+    def __init__(self, film: Film, size: tuple[int, int]) -> None:
+        self.film, self.size, self.rooms = film, size, film.rooms(size)
+        self.boxes: dict[str, Box] = dict(film.stage.box_by_key)
+        self.arrows: dict[str, Arrow] = {arrow.key: arrow for arrow in film.stage.arrows}
+        self.drawn: dict[Place, Marks] = {("group", one.key): tuple(group_marks(one)) for one in film.stage.groups}
+        for layer, keys in (("arrow", self.arrows), ("box", self.boxes), ("words", self.arrows)):
+            self.drawn |= {(layer, key): () for key in keys}
+        self.shown = dict.fromkeys(self.drawn, Marks())
+        self.stale = set(self.drawn)
+        self.fit: Fit | None = None
+        self.front: Marks = ()  # of the camera
+        opened = restyle(film.stage, film.opening)
+        self.take(opened.boxes, opened.arrows)
+
+    def go_to(self, index: int) -> None:
+        """A step changes what it changes."""
+        changes = self.film.steps[index].changes
+        keys = dict.fromkeys(change.key for change in changes)
         touched = Scene(
-            tuple(boxes[key] for key in keys if key in boxes), tuple(arrows[key] for key in keys if key in arrows)
+            tuple(self.boxes[key] for key in keys if key in self.boxes),
+            tuple(self.arrows[key] for key in keys if key in self.arrows),
         )
-        touched = restyle(touched, step.changes)
-        boxes |= touched.box_by_key
-        arrows |= {arrow.key: arrow for arrow in touched.arrows}
-        paint(touched)
-        put(("caption", ""), frame_words(film, index, *size))
-        bar = done[: index + 1] + waiting[index + 1 :]
-        yield Canvas(*size, tuple(chain(*shown.values(), bar)), film.stage.alt, "paper")
+        touched = restyle(touched, changes)
+        self.take(touched.boxes, touched.arrows)
+
+    def take(self, boxes: Iterable[Box], arrows: Iterable[Arrow]) -> None:
+        """Boxes and arrows as they are from now on."""
+        for arrow in arrows:
+            self.arrows[arrow.key] = arrow
+            self.draw(("arrow", arrow.key), arrow_marks(arrow))
+            self.draw(("words", arrow.key), arrow_words(arrow))
+        for box in boxes:
+            self.boxes[box.key] = box
+            self.draw(("box", box.key), box_marks(box))
+
+    def draw(self, place: Place, marks: Iterable[Mark]) -> None:
+        """What is painted there from now on."""
+        self.drawn[place] = tuple(marks)
+        self.stale.add(place)
+
+    def canvas(self, fit: Fit, below: Marks, *, moving: bool = False) -> Canvas:
+        """The frame on which a fit shows the stage."""
+        if fit != self.fit:
+            self.fit, self.stale = fit, set(self.drawn)
+        for place in self.stale:
+            self.shown[place] = same_where_equal(self.shown[place], tuple(self.seen(self.drawn[place], fit)))
+        self.stale = set()
+        front = self.camera(fit) if moving or self.film.is_close(fit, self.size) else ()
+        self.front = same_where_equal(self.front, tuple(front))
+        marks = tuple(chain(*self.shown.values(), self.front, below))
+        return Canvas(*self.size, marks, self.film.stage.alt, "paper")
+
+    def seen(self, marks: Marks, fit: Fit) -> Iterator[Mark]:
+        """Marks as a fit shows them."""
+        moved = moved_marks(marks, *fit)
+        return in_sight(moved, self.rooms) if self.film.views else moved
+
+    def camera(self, fit: Fit) -> Iterator[Mark]:
+        """What stands in front of a stage of which a part is seen."""
+        return camera_marks(self.film, (*self.arrows.values(), *self.boxes.values()), fit, self.size)
 
 
 def same_where_equal(before: Marks, after: Marks) -> Marks:

@@ -6,7 +6,7 @@ a node that several edges lead back to waits until all have come, and adding the
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from graphviz_ad._internal.base.errors import UnknownNameError
@@ -34,6 +34,7 @@ from graphviz_ad._internal.scene.words.short_text import (
 from graphviz_ad._internal.scene.words.signs import NOT_YET
 
 DIRECTIONS = ("forward", "backward", "both")
+SUM = "sum of contributions"  # the rule of a step that adds them up
 EXAMPLE_ROOM = 120  # characters of a result with an example
 MOST_EDGE_STEPS = 60  # beyond it, an operation's edges deliver together
 
@@ -57,6 +58,7 @@ class Teller:
 
     words: Words
     per_edge: bool
+    apart: Callable[[Sequence[Edge]], bool] | None = None  # whether edges of one operation are told one by one
     lit: dict[str, str] = field(default_factory=dict)  # key -> emphasis that it keeps once it is dimmed
     dim_now: dict[str, str] = field(default_factory=dict)  # what the last step lit
     # (key, port) -> contributions so far, upstream included
@@ -81,9 +83,10 @@ class Teller:
             if node.kind not in ("leaf", "data"):
                 arrows = [Change(edge.key, "active-forward") for edge in self.graph.in_edges(node.key)]
                 self.will_dim(arrows, "forward")
-                yield self.step(
+                told = self.step(
                     "forward", self.forward_caption(node), [*arrows, *self.show([node], "value", "forward")], of=[node]
                 )
+                yield replace(told, about=(node.key,), rule=str(node.op or node.kind))
 
     def backward(self) -> Iterator[Step]:
         """The upstream gradient, then each node in the order in which the engine ran."""
@@ -94,7 +97,8 @@ class Teller:
         )
         for node in order:
             edges = [edge for edge in self.graph.in_edges(node.key) if edge.cut is None and self.flows(edge)]
-            for batch in [[edge] for edge in edges] if self.per_edge else [edges] if edges else []:
+            singly = self.per_edge or (self.apart is not None and self.apart(edges))
+            for batch in [[edge] for edge in edges] if singly else [edges] if edges else []:
                 yield from self.deliver(batch)
 
     def flows(self, edge: Edge) -> bool:
@@ -142,9 +146,9 @@ class Teller:
             else f"{total} is the sum of the outputs times these"
         )
         at = [self.graph.nodes[key] for key, _ in fed]
-        rule = (lessons.SEED if self.words.names.one_output else lessons.SEEDS) if plain else lessons.GIVEN_SEED
+        lesson = (lessons.SEED if self.words.names.one_output else lessons.SEEDS) if plain else lessons.GIVEN_SEED
         caption = (first, said, f"({what})" if what else "")
-        return self.step("backward", caption, changes, len(fed), of=at, rules=[rule])
+        return self.step("backward", caption, changes, len(fed), of=at, uses=[lesson])
 
     def deliver(self, edges: list[Edge]) -> Iterator[Step]:
         """Contributions flow along the edges to their tails; where the last one arrives, they are added up."""
@@ -155,14 +159,17 @@ class Teller:
         self.will_dim([changes[edge.key] for edge in edges], "backward")
         caption = self.edge_caption(edges[0]) if len(edges) == 1 else self.batch_caption(edges)
         heads = [self.graph.nodes[key] for key in dict.fromkeys(edge.head for edge in edges)]
-        rules = list(dict.fromkeys(rule for edge in edges for rule in self.rules_of(edge)))
-        yield self.step("backward", caption, list(changes.values()), 2 * len(edges), of=heads, rules=rules)
+        used = list(dict.fromkeys(lesson for edge in edges for lesson in self.lessons_of(edge)))
+        told = self.step("backward", caption, list(changes.values()), 2 * len(edges), of=heads, uses=used)
+        about = tuple(dict.fromkeys(edge.tail for edge in edges))
+        slots = " ".join(str(edge.slot) for edge in edges)
+        yield replace(told, about=about, rule=f"{self.graph.nodes[edges[0].head].op} {slots}")
         for key in dict.fromkeys(edge.tail for edge in edges):
             if self.is_complete(key) and max(self.awaited(key)) > 1:
                 yield self.accumulate(key)
 
-    def rules_of(self, edge: Edge) -> Iterator[str]:
-        """The rules by which something flows back along an edge, as far as they are certain."""
+    def lessons_of(self, edge: Edge) -> Iterator[str]:
+        """The lessons of how something flows back along an edge, as far as they are certain."""
         said, head = self.words.edges[edge.key], self.graph.nodes[edge.head]
         if edge.local is not None:
             yield lessons.CHAIN
@@ -203,7 +210,8 @@ class Teller:
             equal_to(total),
         )
         change = Change(key, "active", final(self.words.nodes[key].gradients))
-        return self.step("backward", caption, [change], 2, of=self.senders(key), rules=[lessons.SUM_OVER_PATHS])
+        told = self.step("backward", caption, [change], 2, of=self.senders(key), uses=[lessons.SUM_OVER_PATHS])
+        return replace(told, about=(key,), rule=SUM)
 
     def senders(self, key: str) -> list[Node]:
         """The nodes that send a node what is added up there."""
@@ -283,14 +291,14 @@ class Teller:
         changes: list[Change],
         news: int = 1,
         of: Iterable[Node] = (),
-        rules: Iterable[str] = (),
+        uses: Iterable[str] = (),
     ) -> Step:
-        """A step that first dims what the step before lit, about the lines that compute some nodes, by some rules."""
+        """A step that first dims what the step before lit, about the lines that compute some nodes, with what it uses."""
         now = {change.key for change in changes}
         dimmed = [Change(key, emphasis) for key, emphasis in self.dim_now.items() if key not in now]
         self.dim_now = {key: emphasis for key, emphasis in self.lit.items() if key in now}
         self.lit = {}
-        return Step(phase, caption, (*dimmed, *changes), news, tuple(rules), lit=lines_of_nodes(self.graph, of))
+        return Step(phase, caption, (*dimmed, *changes), news, lessons=tuple(uses), lit=lines_of_nodes(self.graph, of))
 
     def will_dim(self, changes: list[Change], emphasis: str) -> None:
         """These light up now and keep `emphasis` from the next step on."""
@@ -304,13 +312,13 @@ class Teller:
 
 
 def explained(story: Story) -> Story:
-    """The story, in which each rule is explained where it is first used, one at a step."""
+    """The story, in which each lesson is told where it is first used, one at a step."""
     known: set[str] = set()
     steps = []
     for step in story.steps:
-        rule = next((rule for rule in step.rules if rule not in known), None)
-        steps.append(replace(step, sentence=lessons.LESSONS[rule]) if rule is not None else step)
-        known |= {rule} if rule is not None else set()
+        lesson = next((lesson for lesson in step.lessons if lesson not in known), None)
+        steps.append(replace(step, sentence=lessons.LESSONS[lesson]) if lesson is not None else step)
+        known |= {lesson} if lesson is not None else set()
     return replace(story, steps=tuple(steps))
 
 
@@ -324,17 +332,24 @@ def final(lines: Iterable[Line]) -> tuple[tuple[str, str], ...]:
     return tuple([(line.key, line.text) for line in lines])
 
 
-def tell(words: Words, direction: str = "both", *, per_edge: bool | None = None) -> Story:
+def tell(
+    words: Words,
+    direction: str = "both",
+    *,
+    per_edge: bool | None = None,
+    apart: Callable[[Sequence[Edge]], bool] | None = None,
+) -> Story:
     """The story of a graph; `direction` is "forward", "backward" or "both".
 
     ``per_edge``: each contribution is a step of its own, or all that one operation sends; by default as there is time
-    for.
+    for. ``apart`` says which contributions of one operation are told one by one all the same.
     """
     if direction not in DIRECTIONS:
         raise UnknownNameError("direction", direction, DIRECTIONS)
     graph = words.graph
     flowing = sum(edge.cut is None for edge in graph.edges)
-    teller = Teller(words, per_edge=flowing + len(graph.node_list) <= MOST_EDGE_STEPS if per_edge is None else per_edge)
+    fine = flowing + len(graph.node_list) <= MOST_EDGE_STEPS if per_edge is None else per_edge
+    teller = Teller(words, fine, apart)
     passes: list[Step] = []
     if direction != "backward":
         passes += teller.forward()

@@ -49,7 +49,7 @@ def steps_along(graph: Graph, explanation: Explanation, path: Path, before: Path
     caption = (f"{path.letter}: {' → '.join(shortened_names(path.way))}", brought(path))
     changes = (*(change for change in rest(before) if change.key not in keys), *lit)
     computed = lines_of_nodes(graph, [graph.nodes[edge.head] for edge in path.edges if edge.head in graph.nodes])
-    yield Step("backward", caption, changes, len(path.links), (lessons.CHAIN,), lit=computed)
+    yield Step("backward", caption, changes, len(path.links), lessons=(lessons.CHAIN,), lit=computed)
 
 
 def rest(path: Path | None) -> tuple[Change, ...]:

@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator
+from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from graphviz_ad._internal.base.errors import GraphvizADWarning, OptionError
 from graphviz_ad._internal.base.progress import Progress
-from graphviz_ad._internal.film.film_frames import film_frames
+from graphviz_ad._internal.film.chapters import chapter_title, chapters_of
+from graphviz_ad._internal.film.film_frames import film_moments
 from graphviz_ad._internal.output.format_table import REVEAL
+
+# pictures a second while the camera moves: of a video, and where each is a whole picture more in the file
+SMOOTH, FEW = 25.0, 8.0
 
 if TYPE_CHECKING:
     from graphviz_ad._internal.api.api import Animation, Frame, Picture
     from graphviz_ad._internal.graph.graph import Graph
     from graphviz_ad._internal.renderers.images.shots import Shot
+    from graphviz_ad._internal.scene.canvas import Canvas
+    from graphviz_ad._internal.scene.scene import Film
 
 
 def suffix_of(path: str | Path) -> str:
@@ -123,14 +130,20 @@ def mp4(animation: Animation, *, scale: float = 1.0) -> bytes:
     """H.264 for slides; needs the extra "video"."""
     from graphviz_ad._internal.renderers.images.video import encode_mp4
 
-    return encoded(encode_mp4, animation, scale)
+    return encoded(encode_mp4, animation, scale, SMOOTH, chapters=chapter_times(animation.film))
 
 
 def webm(animation: Animation, *, scale: float = 1.0) -> bytes:
     """VP9 for the web; needs the extra "video"."""
     from graphviz_ad._internal.renderers.images.video import encode_webm
 
-    return encoded(encode_webm, animation, scale)
+    return encoded(encode_webm, animation, scale, SMOOTH, chapters=chapter_times(animation.film))
+
+
+def chapter_times(film: Film) -> list[tuple[str, float, float]]:
+    """The chapters by title, with the seconds from which to which they last."""
+    begins = [0.0, *accumulate(film.seconds(i) for i in range(len(film.steps)))]
+    return [(chapter_title(one), begins[one.first], begins[one.last + 1]) for one in chapters_of(film.steps)]
 
 
 def numbered_frames(animation: Animation, *, scale: float = 1.0) -> Iterator[tuple[str, bytes]]:
@@ -147,14 +160,18 @@ def numbered_frames(animation: Animation, *, scale: float = 1.0) -> Iterator[tup
     yield "frames.ffconcat", "\n".join([*listed, ""]).encode()
 
 
-def encoded(encode: Callable[..., bytes], animation: Animation, scale: float, **options: Any) -> bytes:
-    """The film as a file; a terminal hears how far it is."""
-    with Progress("film: frame", len(animation.steps)) as progress:
-        return encode(progress.over(shots(animation, scale)), **options)
+def encoded(
+    encode: Callable[..., bytes], animation: Animation, scale: float, rate: float = FEW, **options: Any
+) -> bytes:
+    """The film as a file, with so many pictures a second while the camera moves; a terminal hears how far it is."""
+    film = animation.film
+    count = len(film.steps) + sum(round(film.leaving(i) * rate) for i in range(len(film.steps)))
+    with Progress("film: frame", count) as progress:
+        return encode(progress.over(shots(animation, scale, rate)), **options)
 
 
-def shots(animation: Animation, scale: float) -> Iterator[Shot]:
-    """The film as an encoder takes it."""
+def shots(animation: Animation, scale: float, rate: float = 0.0) -> Iterator[Shot]:
+    """The film as an encoder takes it; without a ``rate``, a picture a step."""
     from graphviz_ad._internal.renderers.images.matplotlib_canvas import changing
     from graphviz_ad._internal.renderers.images.shots import Shot
 
@@ -163,9 +180,15 @@ def shots(animation: Animation, scale: float) -> Iterator[Shot]:
             f"scale={scale!r} is no scale for a film; give a number from 0.05 to 20: 1.5 makes 1920 by 1080 pixels of"
             " 1280 by 720"
         )
-    film = animation.film
-    pictures = changing(film_frames(film), animation.theme, scale=scale, smaller="give a smaller scale=")
-    return (Shot(pixels, boxes, film.seconds(i)) for i, (pixels, boxes) in enumerate(pictures))
+    seconds: list[float] = []
+
+    def canvases() -> Iterator[Canvas]:
+        for canvas, stays in film_moments(animation.film, rate=rate):
+            seconds.append(stays)
+            yield canvas
+
+    pictures = changing(canvases(), animation.theme, scale=scale, smaller="give a smaller scale=")
+    return (Shot(pixels, boxes, seconds[i]) for i, (pixels, boxes) in enumerate(pictures))
 
 
 def times(loop: int) -> int:

@@ -134,3 +134,9 @@ def fit_into(view: Area, room: Area, largest: float = LARGEST) -> Fit:
 def scale_in(size: Pair, room: Area, largest: float = LARGEST) -> float:
     """Pixels a point with which something of that size fills a room."""
     return min(room.width / max(size[0], 1e-6), room.height / max(size[1], 1e-6), largest)
+
+
+def seen_at(fit: Fit, room: Area) -> Area:
+    """What of the stage a fit shows in a room."""
+    scale, dx, dy = fit
+    return Area((room.x - dx) / scale, (room.y - dy) / scale, room.width / scale, room.height / scale)

@@ -7,11 +7,11 @@ import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from graphviz_ad._internal.scene import grids, ratios
+from graphviz_ad._internal.scene import grids, overview, ratios
 from graphviz_ad._internal.scene import path_lines as trails
 from graphviz_ad._internal.scene.canvas import Canvas, Curve, Label, Mark, Polygon, Rect
 from graphviz_ad._internal.scene.captions import caption_marks
-from graphviz_ad._internal.scene.film_frame import FOOT, Area, Fit, FrameRooms, Panel, fit_into, scale_in
+from graphviz_ad._internal.scene.film_frame import FOOT, Area, Fit, FrameRooms, Panel, fit_into, scale_in, seen_at
 from graphviz_ad._internal.scene.font_metrics import ASCENT, DESCENT, shorten, text_width
 from graphviz_ad._internal.scene.program_panel import panel_marks
 from graphviz_ad._internal.scene.scene import Arrow, Box, Film, Group, Line, Point, Scene
@@ -488,11 +488,34 @@ def paint_frame(film: Film, index: int, size: tuple[int, int] | None = None) -> 
     """
     index %= len(film.steps)
     size = size or film.size
-    marks = [
-        *moved_marks(stage_marks(film.scene(index)), *frame_fit(film.stage, size, film.panel)),
-        *frame_text(film, index, *size),
-    ]
-    return Canvas(*size, tuple(marks), film.stage.alt, "paper")
+    scene, fit = film.scene(index), film.fit(film.view(index), size)
+    seen = moved_marks(stage_marks(scene), *fit)
+    front: Iterable[Mark] = ()
+    if film.views:
+        seen = overview.in_sight(seen, film.rooms(size))
+    if film.is_close(fit, size):
+        front = camera_marks(film, (*scene.arrows, *scene.boxes), fit, size)
+    return Canvas(*size, (*seen, *front, *frame_text(film, index, *size)), film.stage.alt, "paper")
+
+
+def camera_marks(
+    film: Film, parts: Iterable[Arrow | Box], seen: Fit, size: tuple[int, int] | None = None
+) -> Iterator[Mark]:
+    """What stands in front of a stage of which a part is seen: covers, and the whole drawn small."""
+    rooms, whole = film.rooms(size), film.whole
+    inset = rooms.overview((whole.width, whole.height))
+    fit = fit_into(whole, inset)
+    yield from overview.covers(rooms)
+    yield from overview.edges(rooms)
+    yield overview.ground(inset)
+    for part in parts:
+        yield from part_in_small(part, fit)
+    yield overview.outline(seen_at(seen, rooms.clear((whole.width, whole.height))), fit, inset)
+
+
+def part_in_small(part: Arrow | Box, fit: Fit) -> Iterator[Mark]:
+    """A box or an arrow where the whole is drawn small."""
+    return overview.in_small(box_marks(part) if isinstance(part, Box) else arrow_marks(part), fit)
 
 
 def frame_fit(stage: Scene, size: tuple[int, int] = (1280, 720), panel: Panel | None = None) -> Fit:

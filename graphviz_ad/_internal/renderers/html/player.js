@@ -34,6 +34,8 @@
   });
   const describe = (part) => part.body?.hasAttribute("tabindex") && part.body.setAttribute("aria-label", facts(part).join("; "));
   let inspected = () => {}; // brings the open card up to date
+  let aim = () => {}; // lets the camera look at what a step shows, after so many seconds on its way
+  for (const small of root.querySelectorAll(".gad-overview [data-small]")) parts[Number(small.dataset.small)].small = small;
 
   /* ---- film: the picture at a step is computed from the opening, whatever was shown before ---- */
   const stateAt = (index) => {
@@ -74,6 +76,7 @@
       const part = parts[number];
       if (part.body && part.body.dataset.emphasis !== now.emphasis) {
         part.body.dataset.emphasis = now.emphasis;
+        if (part.small) part.small.dataset.emphasis = now.emphasis;
         if (oneOn && now.emphasis.startsWith("active-")) grow(part.body);
       }
       for (const [role, text] of now.texts) for (const element of part.texts.get(role) ?? []) {
@@ -89,6 +92,7 @@
   const startFilm = () => {
     let index = last;
     let timer = 0;
+    let leaving = 0;
     let looping = false;
     const play = find("[data-action=play]");
     const scrubber = find(".gad-scrubber input");
@@ -135,10 +139,11 @@
     };
 
     /* Returns whether anything moved, so that a key that did nothing can go on to the page around. */
-    const show = (wanted) => {
+    const show = (wanted, seconds = 0.6) => {
       const before = index;
       index = clamp(wanted, 0, last);
       const step = data.steps[index];
+      aim(step.view, seconds);
       draw(index, index === before + 1);
       say(step);
       light(step);
@@ -156,17 +161,21 @@
 
     const pause = () => {
       clearTimeout(timer);
+      clearTimeout(leaving);
       delete root.dataset.playing;
       play.setAttribute("aria-label", "Play");
       play.title = "Play";
     };
     const wait = () => {
       clearTimeout(timer);
+      clearTimeout(leaving);
       if (index === last && !looping) return pause();
+      const { seconds, move = 0 } = data.steps[index];
+      if (move) leaving = setTimeout(() => aim(data.steps[index + 1].view, move / Number(speed.value)), ((seconds - move) * 1000) / Number(speed.value));
       timer = setTimeout(() => {
         show(index === last ? 0 : index + 1);
         wait();
-      }, (data.steps[index].seconds * 1000) / Number(speed.value));
+      }, (seconds * 1000) / Number(speed.value));
     };
     const toggle = () => {
       if ("playing" in root.dataset) return pause();
@@ -203,8 +212,9 @@
       ["play", toggle],
       ["next", () => goTo(index + 1)],
       ["last", () => goTo(last) || true],
-      ["forward", () => goTo(firstOf("forward"))],
-      ["backward", () => goTo(firstOf("backward"))],
+      ["chapter", (button) => goTo(Number(button.dataset.step))],
+      ["chapter-before", () => goTo(data.chapters.findLast((first) => first < index) ?? 0)],
+      ["chapter-after", () => goTo(data.chapters.find((first) => first > index) ?? last)],
       ["loop", loop],
       ["fullscreen", fullscreen],
       ["help", () => showHelp(help.hidden)],
@@ -214,7 +224,7 @@
     ]);
     const keys = new Map([
       [" ", "play"], ["k", "play"], ["ArrowLeft", "previous"], ["ArrowRight", "next"], ["PageUp", "previous"], ["PageDown", "next"],
-      ["Home", "first"], ["End", "last"], ["ArrowUp", "faster"], ["ArrowDown", "slower"], ["l", "loop"], ["f", "fullscreen"], ["?", "help"],
+      ["[", "chapter-before"], ["]", "chapter-after"], ["Home", "first"], ["End", "last"], ["ArrowUp", "faster"], ["ArrowDown", "slower"], ["l", "loop"], ["f", "fullscreen"], ["?", "help"],
       ["Escape", "close"],
     ]);
 
@@ -279,7 +289,8 @@
     let beforePrint = last;
     window.addEventListener("beforeprint", () => {
       beforePrint = index;
-      goTo(last);
+      pause();
+      show(last, 0);
     });
     window.addEventListener("afterprint", () => show(beforePrint));
     window.addEventListener("hashchange", fromAddress);
@@ -287,11 +298,14 @@
     document.addEventListener("keydown", onKey);
     scrubber.addEventListener("input", () => goTo(Number(scrubber.value)));
     speed.addEventListener("change", () => faster(0));
-    root.addEventListener("click", (event) => actions.get(event.target.closest("[data-action]")?.dataset.action)?.());
+    root.addEventListener("click", (event) => {
+      const button = event.target.closest("[data-action]");
+      actions.get(button?.dataset.action)?.(button);
+    });
     find(".gad-controls").hidden = false;
     drawTicks();
     reserveCaption();
-    show(last);
+    show(last, 0);
     fromAddress();
   };
 
@@ -385,14 +399,71 @@
     if (still) stage.dataset.zoom = "";
     find(".gad-zoom").hidden = !still;
 
-    const look = (x, y, width) => {
-      const height = (width * full.height) / full.width;
+    const look = (x, y, width, height = (width * view.height) / view.width) => {
       view = { x, y, width, height };
       picture.setAttribute("viewBox", `${x} ${y} ${width} ${height}`);
       if (!still) stage.toggleAttribute("data-zoom", width < full.width);
+      if (overview) outline();
     };
-    const fit = () => look(full.x, full.y, full.width);
+
+    /* The camera of a film: a view fills what the overview leaves of the stage, and every point goes straight there. */
+    const overview = find(".gad-overview");
+    let aimed = null; // what it looks at; null: the whole
+    let going = 0;
+    const clear = () => {
+      const [wide, high] = [picture.clientWidth, picture.clientHeight];
+      if (!aimed) return { left: 0, top: 0, wide, high };
+      const above = full.width >= 3 * full.height;
+      const [aside, down] = above ? [0, overview.offsetHeight + 8] : [overview.offsetWidth + 8, 0];
+      return { left: 0, top: down, wide: wide - aside, high: high - down };
+    };
+    const outline = () => {
+      const room = clear();
+      const scale = picture.clientWidth / view.width;
+      const seen = overview.querySelector(".gad-seen");
+      const set = (name, value) => seen.setAttribute(name, value);
+      const [x, y] = [Math.max(view.x + room.left / scale, 0), Math.max(view.y + room.top / scale, 0)];
+      set("x", x);
+      set("y", y);
+      set("width", Math.max(Math.min(view.x + (room.left + room.wide) / scale, full.width) - x, 1));
+      set("height", Math.max(Math.min(view.y + (room.top + room.high) / scale, full.height) - y, 1));
+    };
+    const place = (goal) => {
+      const room = clear();
+      const scale = Math.min(room.wide / goal.width, room.high / goal.height);
+      const [wide, high] = [picture.clientWidth / scale, picture.clientHeight / scale];
+      const x = goal.x + goal.width / 2 - (room.left + room.wide / 2) / scale;
+      return [x, goal.y + goal.height / 2 - (room.top + room.high / 2) / scale, wide, high];
+    };
+    const fitOf = ([x, y, width]) => [1 / width, -x / width, -y / width];
+    const travel = (seconds) => {
+      cancelAnimationFrame(going);
+      const goal = place(aimed ?? full);
+      if (!seconds || calm.matches || !picture.clientWidth) return look(...goal);
+      const shape = goal[3] / goal[2];
+      const [from, to] = [fitOf([view.x, view.y, view.width]), fitOf(goal)];
+      const start = performance.now();
+      const go = (now) => {
+        const time = clamp((now - start) / (seconds * 1000), 0, 1);
+        const share = time * time * (3 - 2 * time);
+        const [scale, x, y] = from.map((value, i) => value + (to[i] - value) * share);
+        look(-x / scale, -y / scale, 1 / scale, shape / scale);
+        if (time < 1) going = requestAnimationFrame(go);
+      };
+      going = requestAnimationFrame(go);
+    };
+    if (overview) {
+      aim = (wanted, seconds) => {
+        if (String(wanted) === String(aimed?.from)) return;
+        aimed = wanted ? { x: wanted[0], y: wanted[1], width: wanted[2], height: wanted[3], from: wanted } : null;
+        overview.hidden = !aimed;
+        travel(seconds);
+      };
+      window.addEventListener("resize", () => travel(0));
+    }
+    const fit = () => look(full.x, full.y, full.width, full.height);
     const zoom = (factor, x = view.x + view.width / 2, y = view.y + view.height / 2) => {
+      cancelAnimationFrame(going);
       const width = clamp(view.width / factor, full.width / 60, full.width * 1.5);
       const kept = width / view.width;
       look(x - (x - view.x) * kept, y - (y - view.y) * kept, width);

@@ -14,8 +14,9 @@ from collections.abc import Iterable, Iterator
 from importlib.resources import files
 
 from graphviz_ad._internal.base.visible_text import visible
+from graphviz_ad._internal.film.chapters import chapters_of
 from graphviz_ad._internal.renderers.html.controls import ZOOM, controls
-from graphviz_ad._internal.renderers.html.stage import css, parts_of, stage_svg, variable
+from graphviz_ad._internal.renderers.html.stage import css, overview_svg, parts_of, stage_svg, variable
 from graphviz_ad._internal.renderers.svg.compact import compact_svg
 from graphviz_ad._internal.renderers.svg.still import (
     NAMELESS,
@@ -129,6 +130,7 @@ def film_widget(film: Film, theme: Theme) -> str:
         film_data(film),
         CAPTION + controls(film.steps),
         page_transcript(film.steps),
+        overview_svg(film.stage) if film.views else "",
         page_program(film.program),
     )
 
@@ -149,6 +151,7 @@ def widget(
     data: dict[str, object],
     player: str = "",
     below: str = "",
+    overview: str = "",
     beside: str = "",
 ) -> str:
     """The finished scene with what belongs to it, and the data, style and script that make it answer."""
@@ -165,7 +168,7 @@ def widget(
 {beside}<div class="gad-stage">
 {stage}
 <div class="gad-card" hidden></div>
-{ZOOM}</div>{"</div>" if beside else ""}
+{overview}{ZOOM}</div>{"</div>" if beside else ""}
 {page_legend(scene)}{player}</div>
 {below}<script type="application/json" class="gad-data">{payload}</script>
 <script>
@@ -287,12 +290,23 @@ def film_data(film: Film) -> dict[str, object]:
             "caption": [threes(part) for part in caption_parts(step)][: 3 if caption_parts(step)[2] else 2],
             "seconds": seconds,
             "changes": listed(step.changes),
+            **seen_in(film, i),
             **({"lit": lit} if (lit := lit_in_page(film.program, step)) else {}),
             **({"sentence": prose(step.sentence)} if step.sentence else {}),
         }
 
     opening = listed(opening_states(film))  # before the steps, which tell only what is new
-    return {"opening": opening, "steps": [step(i, moment) for i, moment in enumerate(film.steps)]}
+    starts = [chapter.first for chapter in chapters_of(film.steps)]
+    return {"opening": opening, "steps": [step(i, moment) for i, moment in enumerate(film.steps)], "chapters": starts}
+
+
+def seen_in(film: Film, index: int) -> dict[str, object]:
+    """Which part of the stage a step shows, and how long the camera is on its way at its end."""
+    view, move = film.view(index), film.leaving(index)
+    seen: dict[str, object] = {"move": round(move, 2)} if move else {}
+    if view != film.whole:
+        seen["view"] = [round(length, 1) for length in (view.x, view.y, view.width, view.height)]
+    return seen
 
 
 def opening_states(film: Film) -> Iterator[Change]:

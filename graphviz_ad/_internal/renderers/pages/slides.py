@@ -122,10 +122,17 @@ class Deck:
         words = [mark for mark in marks if isinstance(mark, Label) and not mark.owner and mark not in captions]
         program = [mark for mark in marks if mark.owner == OWNER]
         picture = [mark for mark in marks if mark.owner and mark.owner != OWNER]
+        front = [
+            mark
+            for mark in marks
+            if not mark.owner and not isinstance(mark, Label) and mark.part not in (*ticks, BAR_PART)
+        ]
         names = Names()
+        # what covers a stage of which a part is seen stands before it, and behind all words
         parts = [
+            *(self.group(some, names, name, alt) for some, name, alt in self.looked_at(picture, front)),
             *self.caption(step, captions, names),
-            self.group(picture, names, "graph", self.film.stage.alt),
+            "" if front else self.group(picture, names, "graph", self.film.stage.alt),
             self.group(program, names, OWNER, said_of_lines(self.film.program, step)),
             self.group(progress, names, "progress", next((mark.text for mark in words if mark.part == "counter"), "")),
             *(slide_shape(mark, self.theme, names) for mark in words),
@@ -145,6 +152,12 @@ class Deck:
         title = replace(first, x=middle, text=formula, size=LEAST, color="paper", anchor="middle")
         yield slide_shape(title, self.theme, names, title=True)
         yield from (slide_shape(mark, self.theme, names) for mark in marks)
+
+    def looked_at(self, picture: list[Mark], front: list[Mark]) -> Iterator[tuple[list[Mark], str, str]]:
+        """The stage of which a camera shows a part, and what stands before it; nothing where all is seen."""
+        if front:
+            yield picture, "graph", self.film.stage.alt
+            yield front, "overview", "the whole, drawn small"
 
     def add_pictures(self) -> None:
         """A slide for each step that is one picture; its title stands behind it, for outlines and screen readers."""

@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterable, Iterator
 from itertools import accumulate, groupby, pairwise
 
-from graphviz_ad._internal.film.timeline import Shown, timeline
+from graphviz_ad._internal.film.timeline import Cameras, Shown, timeline
 from graphviz_ad._internal.renderers.svg.still import (
     class_name,
     dark_style,
@@ -51,13 +51,18 @@ def film_element(film: Film, theme: Theme, *, loop: int = 0) -> str:
     spans = {span: i for i, span in enumerate(dict.fromkeys(map(span_of, shown)))}
     growing = {one: i for i, one in enumerate(one for one in shown if grows(film, one))}
     ground = element(Rect(0, 0, *film.size, fill="paper", part="background"), theme)
-    body = "\n".join(
-        film_spell(list(run), span, spans[span], clock, theme, growing) for span, run in groupby(shown, span_of)
-    )
+
+    def spells(some: Iterable[Shown]) -> str:
+        return "\n".join(
+            film_spell(list(run), span, spans[span], clock, theme, growing) for span, run in groupby(some, span_of)
+        )
+
+    body = seen_by_camera(film, spells(one for one in shown if one.staged))
+    body += spells(one for one in shown if not one.staged)
     name = fingerprint(
         body, film.stage.alt, theme.key, repr([film.seconds(i) for i in range(len(film.steps))]), str(loop)
     )
-    rules = [*display_times(name, clock, spans), *growths(name, clock, growing)]
+    rules = [*display_times(name, clock, spans), *growths(name, clock, growing), *camera_ways(name, film, clock)]
     frame = Canvas(*film.size, tuple(one.mark for one in shown))
     parts = [dark_style(frame, theme, name), tag("style", {}, moving(name, clock, rules, loop)), ground, body]
     return svg_document(name, film.size, film.stage.alt, parts, film.title, font=theme.font)
@@ -134,6 +139,38 @@ def growths(name: str, clock: Clock, growing: dict[Shown, int]) -> Iterator[str]
         done = f"{clock.at(one.first, GROWTH + 0.01)}{{stroke-dasharray:{dashes}}}" if dashes else ""
         run = f"0%,{clock.at(one.first)}{{{start}}}{clock.at(one.first, GROWTH)}{{{whole}}}{done}"
         yield f"@keyframes {name}-g{i}{{{run}}}#{name} .g{i}{{animation-name:{name}-g{i}}}"
+
+
+def seen_by_camera(film: Film, stage: str) -> str:
+    """The stage of a film in which a camera moves; as it is written, the whole is seen."""
+    if not film.views:
+        return stage
+    scale, x, y = map(precise, Cameras(film).of(-1))
+    return tag("g", {"class": "camera", "transform": f"translate({x} {y}) scale({scale})"}, stage) + "\n"
+
+
+def camera_ways(name: str, film: Film, clock: Clock) -> Iterator[str]:
+    """The rule by which the camera goes from view to view, at the end of each step before another."""
+    if not film.views:
+        return
+    cameras = Cameras(film)
+    frames: list[str] = []
+    for index in range(len(film.steps)):
+        scale, x, y = map(precise, cameras.of(index))
+        look = f"transform:translate({x}px,{y}px) scale({scale})"
+        if not index or film.leaving(index - 1):
+            frames.append(f"{clock.at(index)}{{{look}}}")
+        if film.leaving(index):
+            begin = clock.at(index + 1, -film.leaving(index))
+            frames.append(f"{begin}{{{look};animation-timing-function:cubic-bezier(.3333,0,.6667,1)}}")
+        elif index == clock.last:
+            frames.append(f"100%{{{look}}}")
+    yield f"@keyframes {name}-c{{{''.join(frames)}}}#{name} .camera{{animation-name:{name}-c}}"
+
+
+def precise(value: float) -> str:
+    """A number as a transformation needs it, whose faults a large stage multiplies."""
+    return svg_number(value, 5)
 
 
 def moving(name: str, clock: Clock, rules: Iterable[str], loop: int) -> str:
