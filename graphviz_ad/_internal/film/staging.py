@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from graphviz_ad._internal.film.camera import USUAL, boxes_in_view, view_size
 from graphviz_ad._internal.film.story import Story
 from graphviz_ad._internal.film.story_choice import Choice, Telling, UsualStory
 from graphviz_ad._internal.layouts.choice import place_scene
-from graphviz_ad._internal.layouts.row_wrapping import Rows, best_rows
+from graphviz_ad._internal.layouts.row_wrapping import Rows, best_rows, no_longer_than
 from graphviz_ad._internal.scene.film_frame import FrameRooms, Panel
 from graphviz_ad._internal.scene.paint import scale_of
 from graphviz_ad._internal.scene.scene import Point, Scene
@@ -69,9 +70,14 @@ class Screen:
     camera: bool = False
     panel: Panel | None = None
 
+    @property
+    def fits(self) -> Callable[[Point], float]:
+        """Says with how many pixels a point a stage of some size fills its room."""
+        return partial(scale_of, size=self.size, panel=self.panel)
+
     def scale(self, stage: Point) -> float:
         """Pixels a point with which a stage of that size fills its room."""
-        return scale_of(stage, self.size, self.panel)
+        return self.fits(stage)
 
     def view(self, stage: Scene, usual: float = USUAL) -> Point:
         """How much of a stage a camera shows, at so many pixels a point."""
@@ -167,18 +173,15 @@ def lines_of_text(placed: Scene, screen: Screen) -> Rows:
     one = Rows(placed, placed.size or (1.0, 1.0))
     if screen.scale(one.size) >= READABLE:
         return one
-    rows = best_rows(placed, screen.scale)
+    rows = best_rows(placed, screen.fits)
     return one if rows.tangle else rows
 
 
 def columns_of_text(placed: Scene, screen: Screen) -> Scene:
     """A chain in rows no longer than a view of the camera, which then moves down alone; anything else as it is."""
-    view = screen.view(placed)[0] if placed.direction != "TB" else screen.view(placed)[1]
-
-    def fits(size: Point) -> float:
-        return min(view / max(size[0] if placed.direction != "TB" else size[1], 1.0), 1.0)
-
-    rows = best_rows(placed, fits, most=MOST_ROWS)
+    flat = placed.direction != "TB"
+    longest = screen.view(placed)[0 if flat else 1]
+    rows = best_rows(placed, no_longer_than(longest, flat=flat), most=MOST_ROWS)
     return placed if rows.tangle else rows.settled()
 
 
@@ -211,7 +214,7 @@ def candidates(words: Words, choice: Choice, screen: Screen) -> Iterator[Candida
                 in_one_row.append(Candidate(manner, tellings[told], Rows(placed, placed.size or (1.0, 1.0))))
                 yield in_one_row[-1]
         for candidate in in_one_row:
-            yield replace(candidate, rows=best_rows(candidate.rows.scene, screen.scale))
+            yield replace(candidate, rows=best_rows(candidate.rows.scene, screen.fits))
         if many:
             return
 

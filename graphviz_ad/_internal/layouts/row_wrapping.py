@@ -84,6 +84,11 @@ def best_rows(scene: Scene, fits: Callable[[Point], float], fold: Fold | None = 
     return best
 
 
+def no_longer_than(length: float, *, flat: bool) -> Callable[[Point], float]:
+    """Says how well a picture fits whose rows, from left to right if ``flat``, should be no longer."""
+    return lambda size: min(length / max(size[0] if flat else size[1], 1.0), 1.0)
+
+
 Fold = Callable[["Strip", Sequence[Cut]], tuple[Scene, Places]]
 
 
