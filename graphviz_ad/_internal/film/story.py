@@ -293,7 +293,7 @@ class Teller:
         of: Iterable[Node] = (),
         uses: Iterable[str] = (),
     ) -> Step:
-        """A step that first dims what the step before lit, about the lines that compute some nodes, with what it uses."""
+        """A step that first dims what the step before lit, about the lines that compute nodes, with what it uses."""
         now = {change.key for change in changes}
         dimmed = [Change(key, emphasis) for key, emphasis in self.dim_now.items() if key not in now]
         self.dim_now = {key: emphasis for key, emphasis in self.lit.items() if key in now}

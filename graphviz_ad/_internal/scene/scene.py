@@ -323,8 +323,8 @@ class Film:
     ``opening`` are the changes that make the blank picture before the first step. ``speed`` scales all times. ``size``
     is that of a frame, in pixels; ``panel`` is what stands beside the stage. ``views`` are, for each step, the part of
     the stage that is seen then, and ``moves`` how long the way to the next one takes at the end of the step; there are
-    none where all is seen all the time. ``holds`` are the seconds that each step rests, at speed 1. ``program`` is what the
-    panel shows.
+    none where all is seen all the time. ``holds`` are the seconds that each step rests, at speed 1. ``program`` is what
+    the panel shows.
     """
 
     stage: Scene
