@@ -257,7 +257,7 @@ def test_every_format_shows_the_program_and_takes_no_harm() -> None:
     film = gad.trace(function_of(HOSTILE, "<hostile>", readable=True), 2.0).animate(code=True, layout="layered")
     page = player_page(film.film, film.theme)
     assert "<b>&amp; " not in page
-    assert page.count("</script>") == 2
+    assert page.count("</script>") == 3
     assert [step["lit"][0] for step in film_steps(page)][2] == [1]
     for svg in (film.to_svg(), film.frame(2).to_svg(), film.frame(2).to_tikz()):
         assert "return y.sin()" in svg

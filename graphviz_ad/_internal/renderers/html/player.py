@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from importlib.resources import files
 
 from graphviz_ad._internal.base.visible_text import visible
@@ -32,7 +32,7 @@ from graphviz_ad._internal.scene import paint
 from graphviz_ad._internal.scene import path_lines as trails
 from graphviz_ad._internal.scene.canvas import Canvas
 from graphviz_ad._internal.scene.scene import Arrow, Box, Change, Film, Listing, Scene, Step, Trail, restyle
-from graphviz_ad._internal.scene.set_text import runs_of
+from graphviz_ad._internal.scene.set_text import Fraction, Run, runs_of, with_fractions
 from graphviz_ad._internal.scene.themes import Theme
 
 POLICY = (
@@ -137,7 +137,7 @@ def film_widget(film: Film, theme: Theme) -> str:
 
 AROUND_STAGE = 320  # pixels that title, caption, controls, legend and transcript take
 CAPTION = """<div class="gad-caption" aria-live="polite">
-<p class="gad-rule"></p>
+<p class="gad-rule"><span></span></p>
 <p><span class="gad-numbers"></span> <span class="gad-result"></span></p>
 <p class="gad-sentence"></p>
 </div>
@@ -162,7 +162,7 @@ def widget(
     size = " gad-large" if len(scene.boxes) > MANY_BOXES else ""
     return f"""<div class="gad{size}" id="{name}">
 <style>
-{css(theme, scene, name)}{asset("player.css")}</style>
+{css(theme, scene, name)}{asset("player.css")}{asset("program.css") if beside else ""}</style>
 <div class="gad-screen">
 <header><h1>{escaped_xml(visible(title or short_title(scene.alt)))}</h1><span class="gad-counter"></span></header>
 {beside}<div class="gad-stage">
@@ -171,7 +171,7 @@ def widget(
 {overview}{ZOOM}</div>{"</div>" if beside else ""}
 {page_legend(scene)}{player}</div>
 {below}<script type="application/json" class="gad-data">{payload}</script>
-<script>
+{tag("script", {}, asset("program.js")) if beside else ""}<script>
 {asset("player.js")}</script>
 </div>
 """
@@ -287,7 +287,7 @@ def film_data(film: Film) -> dict[str, object]:
         seconds = round(film.seconds(i), 2)
         return {
             "phase": step.phase,
-            "caption": [threes(part) for part in caption_parts(step)][: 3 if caption_parts(step)[2] else 2],
+            "caption": caption_data(step),
             "seconds": seconds,
             "changes": listed(step.changes),
             **seen_in(film, i),
@@ -326,12 +326,41 @@ def caption_parts(step: Step) -> list[str]:
     return [rule, numbers, " ".join(result)]
 
 
+def caption_data(step: Step) -> list[object]:
+    """The caption as the script sets it: the rule with fractions; a result only where there is one."""
+    rule, numbers, result = caption_parts(step)
+    return [in_fractions(rule), threes(numbers), *([threes(result)] if result else [])]
+
+
+def in_fractions(text: str) -> object:
+    """A line of mathematics in pieces, its derivatives in halves; without any, as `threes` has it."""
+    pieces = with_fractions(text)
+    if not any(isinstance(piece, Fraction) for piece in pieces):
+        return threes(text)
+    return {
+        "all": [
+            {"halves": [half_of_fraction(half) for half in piece]} if isinstance(piece, Fraction) else threes(piece)
+            for piece in pieces
+        ]
+    }
+
+
+def half_of_fraction(text: str) -> str | list[str]:
+    """What is above or below a bar: the sign of derivatives is upright."""
+    return in_threes((Run(text[:1]), *runs_of(text[1:])))
+
+
 def threes(text: str) -> str | list[str]:
     """A caption as mathematics: what is upright, in italics, lowered; upright, in italics, lowered; and so on."""
-    if not any(run.italic for run in runs_of(text)):
-        return text
+    return in_threes(runs_of(text))
+
+
+def in_threes(runs: Sequence[Run]) -> str | list[str]:
+    """The same of runs; a text where all is upright."""
+    if not any(run.italic for run in runs):
+        return "".join(run.text for run in runs)
     found: list[str] = []
-    for run in runs_of(text):
+    for run in runs:
         place = 2 if run.lowered else int(run.italic)
         found += [""] * ((place - len(found)) % 3)
         found.append(run.text)
