@@ -17,6 +17,7 @@ from graphviz_ad._internal.graph.graph import Graph
 from graphviz_ad._internal.scene.scene import FLOWING, Change, Film, Step
 
 LARGEST_GROUPS = (2, 3, 4, 6, 8, 12, 20, 1000)  # neighbours that are told together
+Joins = Callable[[Sequence[Step], Step], bool]  # whether a step may be told with those of a group
 MOST_NAMED = 5  # of those that are told along
 
 
@@ -54,7 +55,7 @@ class Pace:
         """The story, then in fewer steps; none twice."""
         yield story
         last = story
-        joins = [self.alike_and_apart]
+        joins: list[Joins] = [self.alike_and_apart]
         for count in LARGEST_GROUPS:
             joins += [self.alike_up_to(count), in_one_phase(count)]
         for join in joins:
@@ -63,9 +64,7 @@ class Pace:
                 yield told
             last = told
 
-    def grouped(
-        self, story: Story, joins: Callable[[Sequence[Step], Step], bool], seen: Callable[[Collection[str]], bool]
-    ) -> Story:
+    def grouped(self, story: Story, joins: Joins, seen: Callable[[Collection[str]], bool]) -> Story:
         """The story with steps told together that join and can be seen at once."""
         groups: list[list[Step]] = []
         for step in story.steps:
@@ -88,7 +87,7 @@ class Pace:
         """Whether a step does what those of a group do."""
         return bool(step.rule) and (step.phase, step.rule) == (group[0].phase, group[0].rule)
 
-    def alike_up_to(self, count: int) -> Callable[[Sequence[Step], Step], bool]:
+    def alike_up_to(self, count: int) -> Joins:
         """Whether a step does what those of a group do, so many at most."""
         return lambda group, step: len(group) < count and self.alike(group, step)
 
@@ -118,7 +117,7 @@ class Pace:
         return replace(first, caption=caption, changes=changes, news=news, **facts), owed
 
 
-def in_one_phase(count: int) -> Callable[[Sequence[Step], Step], bool]:
+def in_one_phase(count: int) -> Joins:
     """Whether a step may be told with those before it, so many at most."""
     return lambda group, step: len(group) < count and step.phase == group[0].phase
 

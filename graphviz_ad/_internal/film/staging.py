@@ -18,7 +18,7 @@ from graphviz_ad._internal.layouts.choice import place_scene
 from graphviz_ad._internal.layouts.row_wrapping import Rows, best_rows, no_longer_than
 from graphviz_ad._internal.scene.film_frame import FrameRooms, Panel
 from graphviz_ad._internal.scene.paint import scale_of
-from graphviz_ad._internal.scene.scene import Point, Scene
+from graphviz_ad._internal.scene.scene import Arrow, Box, Point, Scene
 from graphviz_ad._internal.scene.scene_building import slimmer, texts_of, with_grids_abreast
 from graphviz_ad._internal.scene.words.describe import Words, has_grids, with_tensors, without_local
 from graphviz_ad._internal.scene.words.tensor_grids import Tensors
@@ -193,7 +193,8 @@ def in_manner(words: Words, manner: Manner) -> Words:
 
 def inked(scene: Scene) -> float:
     """How many square points the boxes and words of a scene take, wherever they are."""
-    return sum(part.width * part.height for part in (*scene.boxes, *scene.arrows))
+    parts: list[Box | Arrow] = [*scene.boxes, *scene.arrows]
+    return sum(part.width * part.height for part in parts)
 
 
 def candidates(words: Words, choice: Choice, screen: Screen) -> Iterator[Candidate]:

@@ -159,10 +159,12 @@ def widget(
     hover = [list(hover_facts(part, bool(data["steps"]))) for part in parts_of(scene)]
     payload = json_in_html({**data, "hover": hover, "phases": paint.PHASE_NAMES})
     name = fingerprint(stage, payload, theme.key)
+    script = asset("player.js").replace("CAMERA;\n", asset("camera.js") if overview else "")
+    styles = (asset("camera.css") if overview else "") + (asset("program.css") if beside else "")
     size = " gad-large" if len(scene.boxes) > MANY_BOXES else ""
     return f"""<div class="gad{size}" id="{name}">
 <style>
-{css(theme, scene, name)}{asset("player.css")}{asset("program.css") if beside else ""}</style>
+{css(theme, scene, name)}{asset("player.css")}{styles}</style>
 <div class="gad-screen">
 <header><h1>{escaped_xml(visible(title or short_title(scene.alt)))}</h1><span class="gad-counter"></span></header>
 {beside}<div class="gad-stage">
@@ -172,7 +174,7 @@ def widget(
 {page_legend(scene)}{player}</div>
 {below}<script type="application/json" class="gad-data">{payload}</script>
 {tag("script", {}, asset("program.js")) if beside else ""}<script>
-{asset("player.js")}</script>
+{script}</script>
 </div>
 """
 

@@ -11,7 +11,7 @@ import datetime
 import io
 import warnings
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -153,7 +153,7 @@ class Deck:
         yield slide_shape(title, self.theme, names, title=True)
         yield from (slide_shape(mark, self.theme, names) for mark in marks)
 
-    def looked_at(self, picture: list[Mark], front: list[Mark]) -> Iterator[tuple[list[Mark], str, str]]:
+    def looked_at(self, picture: Sequence[Mark], front: Sequence[Mark]) -> Iterator[tuple[Sequence[Mark], str, str]]:
         """The stage of which a camera shows a part, and what stands before it; nothing where all is seen."""
         if front:
             yield picture, "graph", self.film.stage.alt
