@@ -37,6 +37,7 @@ from graphviz_ad._internal.renderers.images.matplotlib_canvas import changing, p
 from graphviz_ad._internal.renderers.images.shots import shots_of_pictures
 from graphviz_ad._internal.renderers.images.video import MP4, WEBM, encode_mp4, encode_webm, faststart, pulses, video
 from graphviz_ad._internal.renderers.images.webp import encode_webp
+from graphviz_ad._internal.scene.film_frame import FOOT, HEAD
 from graphviz_ad._internal.scene.paint import arrow_marks, arrow_words, box_marks, frame_fit, moved_marks, paint_frame
 from graphviz_ad._internal.scene.themes import theme
 
@@ -212,7 +213,7 @@ def places(index):
     and progress bar.
     """
     allowed = np.zeros((720, 1280), bool)
-    allowed[:52], allowed[720 - 132 :] = True, True
+    allowed[: int(HEAD)], allowed[int(720 - FOOT) :] = True, True
     one = film().film
     fit = frame_fit(one.stage, one.size)
     for scene in (one.scene(index - 1), one.scene(index)):

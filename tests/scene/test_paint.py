@@ -12,6 +12,7 @@ import pytest
 from small_programs import PROGRAMS, film, graph, network, picture
 
 from graphviz_ad._internal.scene.canvas import Canvas, Curve, Label, Polygon, Rect
+from graphviz_ad._internal.scene.captions import FORMULA, LEAST, NUMBERS, caption_rows
 from graphviz_ad._internal.scene.font_metrics import text_width
 from graphviz_ad._internal.scene.paint import (
     ARROW_LOOKS,
@@ -20,7 +21,6 @@ from graphviz_ad._internal.scene.paint import (
     LEGEND,
     TYPES,
     arrowhead,
-    caption_rows,
     clipped,
     frame_scale,
     legend_items,
@@ -29,7 +29,7 @@ from graphviz_ad._internal.scene.paint import (
     paint_frame,
     wrap_legend,
 )  # fmt: skip
-from graphviz_ad._internal.scene.scene import EMPHASES, Scene
+from graphviz_ad._internal.scene.scene import EMPHASES, Scene, Step
 from graphviz_ad._internal.scene.themes import THEMES, theme
 
 FRAME = (1280, 720)
@@ -232,16 +232,18 @@ def test_a_legend_that_is_too_wide_goes_on_in_the_next_row() -> None:
 
 
 def test_a_caption_that_is_much_too_long_is_cut_at_the_smallest_size() -> None:
-    assert caption_rows(("∂e/∂b = 3", "= 3", "= 3"), 1000) == [("∂e/∂b = 3", 26.0), ("= 3 = 3", 24.0)]
-    (text, em), _ = caption_rows(("x" * 900,), 1000)
-    assert text.endswith("…")
-    assert em == 15.0
-    assert caption_rows((), 1000) == []
+    rows = caption_rows(Step("end", ("∂e/∂b = 3", "= 3", "= 3"), ()), 1000)
+    assert [(row.text, row.em) for row in rows] == [("∂e/∂b = 3", FORMULA), ("= 3 = 3", NUMBERS)]
+    formula, numbers = caption_rows(Step("end", ("x" * 900, "= 2 × " + "3" * 90, "= 6"), ()), 1000)
+    assert (formula.text[-1], formula.em) == ("…", LEAST)
+    assert numbers.text == "= 6"
+    assert formula.width <= 1001
+    assert [row.text for row in caption_rows(Step("end", (), ()), 1000)] == ["", ""]
 
 
 def test_a_caption_that_fits_when_set_smaller_is_whole() -> None:
-    texts = ["x" * count for count in range(64, 90)]
-    assert [caption_rows((text,), 1000)[0][0] for text in texts] == texts
+    texts = ["x" * count for count in range(50, 76)]
+    assert [caption_rows(Step("end", (text,), ()), 1000)[0].text for text in texts] == texts
 
 
 def test_a_frame_shows_step_title_and_progress() -> None:

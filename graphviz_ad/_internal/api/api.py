@@ -25,10 +25,11 @@ from graphviz_ad._internal.base.registry import Registry
 from graphviz_ad._internal.base.save_folder import is_folder, write_folder
 from graphviz_ad._internal.diagnosis.history import history_of_graph, history_of_steps
 from graphviz_ad._internal.film.lecture import Time, in_time
+from graphviz_ad._internal.film.program_lines import listing_of
 from graphviz_ad._internal.film.rounds import Passes, rounds_of
 from graphviz_ad._internal.film.staging import Screen, best_stage
 from graphviz_ad._internal.film.story import DIRECTIONS as FILM_DIRECTIONS
-from graphviz_ad._internal.film.story_choice import UsualStory, choose
+from graphviz_ad._internal.film.story_choice import Choice, UsualStory, choose
 from graphviz_ad._internal.film.story_passes import on_one_picture
 from graphviz_ad._internal.film.storyboard import storyboard
 from graphviz_ad._internal.graph.graph import Graph
@@ -61,9 +62,10 @@ from graphviz_ad._internal.scene.overlay import with_overlay
 from graphviz_ad._internal.scene.paint import paint_frame, scale_of
 from graphviz_ad._internal.scene.picture_options import DIRECTIONS, picture_look
 from graphviz_ad._internal.scene.place import PLAIN, Finish, Size
-from graphviz_ad._internal.scene.scene import Film, LossCurve, Scene, Step
+from graphviz_ad._internal.scene.program_panel import panel_for
+from graphviz_ad._internal.scene.scene import Film, Listing, LossCurve, Scene, Step
 from graphviz_ad._internal.scene.themes import Theme
-from graphviz_ad._internal.scene.words.describe import words_of_graph
+from graphviz_ad._internal.scene.words.describe import Words, words_of_graph
 from graphviz_ad._internal.sheets.method_comparison import Comparison, compare_on_function, of_graph
 from graphviz_ad._internal.tracing.ad_numbers import concerns
 from graphviz_ad._internal.tracing.capture import Capture
@@ -328,10 +330,12 @@ def filmed(graph: Graph, asked: AnimateOptions) -> Animation:
     )
     words = words_of_graph(shown, written)
     size = ASPECTS[asked.aspect]
-    screen = Screen((flow,) if flow else DIRECTIONS, asked.layout, size, asked.camera)
+    listing = program_beside(choice, words) if asked.code else None
+    panel = panel_for(listing, size)
+    screen = Screen((flow,) if flow else DIRECTIONS, asked.layout, size, asked.camera, panel)
     staged = best_stage(words, choice, screen)
-    stage = with_overlay(staged.scene, shown, asked.overlay)
-    film = Film(stage, staged.story.steps, staged.story.opening, shown.name, float(asked.speed), size)
+    stage, speed = with_overlay(staged.scene, shown, asked.overlay), float(asked.speed)
+    film = Film(stage, staged.story.steps, staged.story.opening, shown.name, speed, size, panel, program=listing)
     film = with_curve(film, staged.story.curve)
     chose = asked.steps is not None or not isinstance(choice, UsualStory)
     return Animation(shown, in_time(film, staged, screen, words, Time(asked.max_seconds, chose)), chosen.theme)
@@ -349,8 +353,21 @@ def with_curve(film: Film, curve: LossCurve | None) -> Film:
     """The film with the chart of its losses, if it has any, and room for that on its stage."""
     if curve is None or film.stage.size is None:
         return film
-    size, corner = size_with_panel(film.stage.size, partial(scale_of, size=film.size))
+    size, corner = size_with_panel(film.stage.size, partial(scale_of, size=film.size, panel=film.panel))
     return replace(film, stage=replace(film.stage, size=size), curve=replace(curve, corner=corner))
+
+
+def program_beside(choice: Choice, words: Words) -> Listing | None:
+    """The program that a story is about; a warning where none is known."""
+    listing = listing_of(words.graph, choice.told(words).story.steps)
+    if listing is None:
+        warnings.warn(
+            "code=True shows nothing: no source is known of the lines that ran, as of what is typed at a prompt, made"
+            " by torch.fx or has changed since it was imported; trace a function that stands in a file or a cell",
+            GraphvizADWarning,
+            stacklevel=4,
+        )
+    return listing
 
 
 def refuse_idle(asked: AnimateOptions) -> None:
@@ -509,7 +526,7 @@ class Animation(ShowsItself):
     def transcript(self) -> str:
         """The film as text, a line each step."""
         lines = [
-            f"step {i + 1}/{len(self.steps)} · {step.phase}: " + " ".join(part for part in step.caption if part)
+            f"step {i + 1}/{len(self.steps)} · {step.phase}: " + " ".join(step.said)
             for i, step in enumerate(self.steps)
         ]
         return "\n".join(lines)

@@ -41,7 +41,7 @@ from graphviz_ad._internal.output.call_options import (
 from graphviz_ad._internal.output.file_writing import suffix_for
 from graphviz_ad._internal.output.format_table import FILMS, STILLS
 from graphviz_ad._internal.scene.canvas import Canvas
-from graphviz_ad._internal.scene.paint import FOOT, HEAD
+from graphviz_ad._internal.scene.film_frame import FOOT, HEAD
 from graphviz_ad._internal.scene.place import Finish, Place, in_place, place_of
 from graphviz_ad._internal.scene.scene import Film, Scene
 from graphviz_ad._internal.scene.themes import theme as theme_of

@@ -25,7 +25,7 @@ def holds_of(steps: Sequence[Step]) -> tuple[float, ...]:
 
 def hold_of(step: Step, said: set[str]) -> float:
     """Seconds of a step after which more is said."""
-    words = dict.fromkeys(words_in(step.caption))
+    words = dict.fromkeys(words_in(step.said))
     fresh = [word for word in words if word not in said]
     said.update(fresh)
     return min(max(BEGIN + WORD * len(fresh) + NUMBER * step.news, SHORTEST), LONGEST)

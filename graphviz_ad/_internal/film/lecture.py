@@ -9,7 +9,7 @@ from graphviz_ad._internal.film.camera import LEAST, USUAL, with_camera
 from graphviz_ad._internal.film.durations import holds_of
 from graphviz_ad._internal.film.pace import Pace, in_seconds
 from graphviz_ad._internal.film.staging import Screen, Staged
-from graphviz_ad._internal.film.story import Story
+from graphviz_ad._internal.film.story import Story, explained
 from graphviz_ad._internal.scene.scene import Film
 from graphviz_ad._internal.scene.words.describe import Words
 
@@ -43,5 +43,6 @@ def in_time(film: Film, staged: Staged, screen: Screen, words: Words, time: Time
 
 def told(story: Story, film: Film, staged: Staged, usual: float) -> Film:
     """The film of a story, with a camera where it takes one."""
-    made = replace(film, steps=story.steps, holds=holds_of(story.steps))
+    steps = explained(story).steps
+    made = replace(film, steps=steps, holds=holds_of(steps))
     return with_camera(made, usual) if staged.camera else made

@@ -60,7 +60,9 @@ UNGRIDDED = 3  # groups that differ where no tensor is drawn as a grid
 
 @dataclass(frozen=True)
 class Screen:
-    """What a film is drawn for: the directions that are tried, the layout engine, and the size of a frame in pixels."""
+    """What a film is drawn for: the directions that are tried, the layout engine, the size of a frame in pixels, and
+    what stands beside the stage.
+    """
 
     flows: Sequence[str]
     layout: str

@@ -10,10 +10,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from graphviz_ad._internal.base.errors import UnknownNameError
+from graphviz_ad._internal.film.program_lines import head_of_program, lines_of_nodes
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node
 from graphviz_ad._internal.maths.formulas import to_unicode
 from graphviz_ad._internal.maths.number_format import number_in_one_line
 from graphviz_ad._internal.maths.tex_labels import tex_to_unicode
+from graphviz_ad._internal.operations import lessons
 from graphviz_ad._internal.scene.scene import Change, Line, LossCurve, Step
 from graphviz_ad._internal.scene.words.box_lines import gradient_label
 from graphviz_ad._internal.scene.words.describe import Words
@@ -76,15 +78,16 @@ class Teller:
         """Leaves and data, then each operation in the order in which it ran."""
         sources = [node for node in self.graph.node_list if node.kind in ("leaf", "data")]
         if sources:
-            yield self.step(
+            first = self.step(
                 "forward", self.inputs_caption(sources), [*self.show(sources, "value", "forward")], len(sources)
             )
+            yield replace(first, lit=head_of_program(self.graph))
         for node in self.graph.node_list:
             if node.kind not in ("leaf", "data"):
                 arrows = [Change(edge.key, "active-forward") for edge in self.graph.in_edges(node.key)]
                 self.will_dim(arrows, "forward")
                 told = self.step(
-                    "forward", self.forward_caption(node), [*arrows, *self.show([node], "value", "forward")]
+                    "forward", self.forward_caption(node), [*arrows, *self.show([node], "value", "forward")], of=[node]
                 )
                 yield replace(told, about=(node.key,), rule=str(node.op or node.kind))
 
@@ -145,7 +148,10 @@ class Teller:
             if plain
             else f"{total} is the sum of the outputs times these"
         )
-        return self.step("backward", (first, said, f"({what})" if what else ""), changes, len(fed))
+        at = [self.graph.nodes[key] for key, _ in fed]
+        lesson = (lessons.SEED if self.words.names.one_output else lessons.SEEDS) if plain else lessons.GIVEN_SEED
+        caption = (first, said, f"({what})" if what else "")
+        return self.step("backward", caption, changes, len(fed), of=at, uses=[lesson])
 
     def deliver(self, edges: list[Edge]) -> Iterator[Step]:
         """Contributions flow along the edges to their tails; where the last one arrives, they are added up."""
@@ -155,13 +161,28 @@ class Teller:
             changes[edge.tail] = self.arrive(edge.tail, edge.port)
         self.will_dim([changes[edge.key] for edge in edges], "backward")
         caption = self.edge_caption(edges[0]) if len(edges) == 1 else self.batch_caption(edges)
-        told = self.step("backward", caption, list(changes.values()), 2 * len(edges))
+        heads = [self.graph.nodes[key] for key in dict.fromkeys(edge.head for edge in edges)]
+        used = list(dict.fromkeys(lesson for edge in edges for lesson in self.lessons_of(edge)))
+        told = self.step("backward", caption, list(changes.values()), 2 * len(edges), of=heads, uses=used)
         about = tuple(dict.fromkeys(edge.tail for edge in edges))
         slots = " ".join(str(edge.slot) for edge in edges)
         yield replace(told, about=about, rule=f"{self.graph.nodes[edges[0].head].op} {slots}")
         for key in dict.fromkeys(edge.tail for edge in edges):
             if self.is_complete(key) and max(self.awaited(key)) > 1:
                 yield self.accumulate(key)
+
+    def lessons_of(self, edge: Edge) -> Iterator[str]:
+        """The lessons of how something flows back along an edge, as far as they are certain."""
+        said, head = self.words.edges[edge.key], self.graph.nodes[edge.head]
+        if edge.local is not None:
+            yield lessons.CHAIN
+        own = lessons.lesson_of(said.operation, edge.slot) if said.passed.backward else None
+        if own is not None and not (head.ports[0].dtype or "").startswith("complex"):
+            yield own
+        if said.passed.summed:
+            yield lessons.COPIES
+        if self.expected(edge.tail, edge.port) > 1:
+            yield lessons.WAITING
 
     def is_complete(self, key: str) -> bool:
         """Whether everything that a node waits for has arrived."""
@@ -191,8 +212,14 @@ class Teller:
             f"= {parts}" if parts else "",
             equal_to(total),
         )
-        told = self.step("backward", caption, [Change(key, "active", final(self.words.nodes[key].gradients))], 2)
+        change = Change(key, "active", final(self.words.nodes[key].gradients))
+        told = self.step("backward", caption, [change], 2, of=self.senders(key), uses=[lessons.SUM_OVER_PATHS])
         return replace(told, about=(key,), rule=SUM)
+
+    def senders(self, key: str) -> list[Node]:
+        """The nodes that send a node what is added up there."""
+        edges = [edge for edge in self.graph.out_edges(key) if edge.cut is None and self.flows(edge)]
+        return [self.graph.nodes[head] for head in dict.fromkeys(edge.head for edge in edges)]
 
     # --- captions: the rule in symbols, in numbers, the result
 
@@ -260,13 +287,21 @@ class Teller:
 
     # --- parts of steps
 
-    def step(self, phase: str, caption: tuple[str, ...], changes: list[Change], news: int = 1) -> Step:
-        """A step that first dims what the step before lit."""
+    def step(
+        self,
+        phase: str,
+        caption: tuple[str, ...],
+        changes: list[Change],
+        news: int = 1,
+        of: Iterable[Node] = (),
+        uses: Iterable[str] = (),
+    ) -> Step:
+        """A step that first dims what the step before lit, about the lines that compute nodes, with what it uses."""
         now = {change.key for change in changes}
         dimmed = [Change(key, emphasis) for key, emphasis in self.dim_now.items() if key not in now]
         self.dim_now = {key: emphasis for key, emphasis in self.lit.items() if key in now}
         self.lit = {}
-        return Step(phase, caption, (*dimmed, *changes), news)
+        return Step(phase, caption, (*dimmed, *changes), news, lessons=tuple(uses), lit=lines_of_nodes(self.graph, of))
 
     def will_dim(self, changes: list[Change], emphasis: str) -> None:
         """These light up now and keep `emphasis` from the next step on."""
@@ -277,6 +312,17 @@ class Teller:
         changes = [Change(node.key, "active", final(self.words.nodes[node.key].values)) for node in nodes]
         self.will_dim(changes, emphasis)
         return changes
+
+
+def explained(story: Story) -> Story:
+    """The story, in which each lesson is told where it is first used, one at a step."""
+    known: set[str] = set()
+    steps = []
+    for step in story.steps:
+        lesson = next((lesson for lesson in step.lessons if lesson not in known), None)
+        steps.append(replace(step, sentence=lessons.LESSONS[lesson]) if lesson is not None else step)
+        known |= {lesson} if lesson is not None else set()
+    return replace(story, steps=tuple(steps))
 
 
 def counted_inputs(count: int) -> str:

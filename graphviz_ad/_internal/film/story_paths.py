@@ -6,7 +6,10 @@ from collections.abc import Iterator
 
 from graphviz_ad._internal.explain.explanation import Explanation, Path, shortened_names, written_count
 from graphviz_ad._internal.explain.path_picture import brought, the_sum
+from graphviz_ad._internal.film.program_lines import lines_of_nodes
 from graphviz_ad._internal.film.story import Story, blank, ending
+from graphviz_ad._internal.graph.graph import Graph
+from graphviz_ad._internal.operations import lessons
 from graphviz_ad._internal.scene.path_lines import REST
 from graphviz_ad._internal.scene.scene import Change, Step
 from graphviz_ad._internal.scene.words.describe import Words
@@ -22,7 +25,9 @@ def tell_paths(words: Words, explanation: Explanation) -> Story:
     opening = tuple(change for change in blank(words, values=False, gradients=True) if change.key in words.graph.nodes)
     steps = [Step("start", (first, "each brings the product of the derivatives along it"), ())]
     steps += [
-        step for n, path in enumerate(paths) for step in steps_along(explanation, path, paths[n - 1] if n else None)
+        step
+        for n, path in enumerate(paths)
+        for step in steps_along(words.graph, explanation, path, paths[n - 1] if n else None)
     ]
     if explanation.count > len(paths):
         more = written_count(explanation.count - len(paths))
@@ -32,20 +37,19 @@ def tell_paths(words: Words, explanation: Explanation) -> Story:
     end = ending(words, forward_only=False)
     nodes = tuple(Change(key, "idle") for key in words.graph.nodes)
     said = the_sum(explanation, paths, explanation.count - len(paths))
-    return Story(
-        opening, (*steps, Step("end", ("The gradient is the sum over all paths", said), (*nodes, *end.changes), 2))
-    )
+    last = Step("end", ("The gradient is the sum over all paths", said), (*nodes, *end.changes), 2)
+    return Story(opening, (*steps, last))
 
 
-def steps_along(explanation: Explanation, path: Path, before: Path | None) -> Iterator[Step]:
+def steps_along(graph: Graph, explanation: Explanation, path: Path, before: Path | None) -> Iterator[Step]:
     """A path lights up from end to end."""
     keys = dict.fromkeys(key for edge in path.edges for key in (edge.tail, edge.key, edge.head))
     edges = {edge.key for edge in path.edges}
     lit = [Change(key, "active-backward" if key in edges else "active") for key in keys]
     caption = (f"{path.letter}: {' → '.join(shortened_names(path.way))}", brought(path))
-    yield Step(
-        "backward", caption, (*(change for change in rest(before) if change.key not in keys), *lit), len(path.links)
-    )
+    changes = (*(change for change in rest(before) if change.key not in keys), *lit)
+    computed = lines_of_nodes(graph, [graph.nodes[edge.head] for edge in path.edges if edge.head in graph.nodes])
+    yield Step("backward", caption, changes, len(path.links), lessons=(lessons.CHAIN,), lit=computed)
 
 
 def rest(path: Path | None) -> tuple[Change, ...]:

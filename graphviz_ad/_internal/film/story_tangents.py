@@ -71,7 +71,7 @@ def one(said: TangentWords, teller: Teller, node: Node) -> Step:
     teller.will_dim([change], "forward")
     first = " ".join(part for part in value if part)
     return teller.step(
-        "forward", (first, tangent, f"= {result}" if parts else f"tangent {result}"), [*arrows, change], 2
+        "forward", (first, tangent, f"= {result}" if parts else f"tangent {result}"), [*arrows, change], 2, of=[node]
     )
 
 

@@ -224,18 +224,35 @@ PROBLEMS: Mapping[str, Callable[[Any, Schema], str]] = {
 # --- the rules
 
 
-def check_graph(graph: Record, place: str, around: Sequence[Record] = ()) -> None:
+def check_graph(graph: Record, place: str, around: Sequence[Record] = (), written: Sequence[Record] = ()) -> None:
     """The rules, for a graph, its detail, its finer graph and its earlier passes; ``around`` are the statements of the
-    graph that it stands in.
+    graph that it stands in, ``written`` the parts of its program.
     """
     check_nodes(graph["nodes"], below(place, "nodes"))
     check_edges(graph, place)
     statements = graph.get("statements", around)
     check_statements(graph, statements, place)
+    program = graph.get("program", written)
+    check_lines(graph.get("statements", ()), program, below(place, "statements"))
     parts = [(name, graph[name]) for name in ("detail", "finer") if graph.get(name) is not None]
     parts += [(f"earlier passes[{i}]", done) for i, done in enumerate(graph.get("earlier passes", ()))]
     for name, part in parts:
-        check_graph(part, f"{place}.{name}" if place else name, statements)
+        check_graph(part, f"{place}.{name}" if place else name, statements, program)
+
+
+def check_lines(statements: Sequence[Record], program: Sequence[Record], place: str) -> None:
+    """That the lines of statements are there."""
+    for i, statement in enumerate(statements):
+        lines, part = statement.get("lines"), statement.get("part")
+        if (lines is None) != (part is None):
+            raise Damage(f"{place}[{i}]", "has lines and no part that they stand in, or a part and no lines")
+        if lines is None or part is None:
+            continue
+        if part >= len(program):
+            raise Damage(f"{place}[{i}].part", f"{part} is none of the {len(program)} parts of the program")
+        first, last = program[part]["first"], program[part]["first"] + len(program[part]["lines"]) - 1
+        if not first <= lines[0] <= lines[1] <= last:
+            raise Damage(f"{place}[{i}].lines", f"{lines} are not all among lines {first} to {last} of their part")
 
 
 def check_statements(graph: Record, statements: Sequence[Record], place: str) -> None:

@@ -65,8 +65,9 @@ RULES = (
     "A Jacobian has the shape of the one result of the head, followed by that of the operand.",
     (
         "The statement of a node is the place of one of the statements of its graph, the caller of a statement that of"
-        " one before it; a detail, an earlier pass or a finer graph that names no statements has those of the graph"
-        " that it stands in."
+        " one before it; the part of a statement is the place of one of the parts of the program, and its lines are"
+        " lines of that. A detail, an earlier pass or a finer graph that names no statements, or no program, has those"
+        " of the graph that it stands in."
     ),
     "The members of a node are keys of the finer graph, which has the detail, where there is one.",
 )
@@ -324,6 +325,7 @@ EDGE = record_schema(
     jacobian=TAKEN,
     made=TAKEN,
 )
+LINES = pair(COUNT, COUNT)  # first and last
 STATEMENT = record_schema(
     {"function": TEXT, "call": COUNT},
     time=COUNT,
@@ -331,7 +333,10 @@ STATEMENT = record_schema(
     targets=TEXTS,
     source=maybe(TEXT),
     caller=maybe(COUNT),
+    lines=maybe(LINES),
+    part=maybe(COUNT),
 )
+WRITTEN = record_schema({"function": TEXT, "file": TEXT, "first": COUNT, "lines": TEXTS}, head=maybe(LINES))
 
 
 GRAPH = record_schema(
@@ -346,6 +351,7 @@ GRAPH = record_schema(
     memory=maybe(record_schema({"leaves": COUNT, "saved": COUNT, "exact": TRUTH})),
     ranks=COUNTS,
     statements=some(ref("statement")),
+    program=some(ref("written part")),
     finer=maybe(ref("graph")),
     **{
         "module classes": some(pair(TEXT, TEXT)),
@@ -376,6 +382,7 @@ def file_of(version: int, notice: Schema, own: Mapping[str, Schema]) -> Schema:
         "edge": EDGE,
         "port": PORT,
         "statement": STATEMENT,
+        "written part": WRITTEN,
         "snapshot": SNAPSHOT,
         "notice": notice,
         "failure": FAILURE,

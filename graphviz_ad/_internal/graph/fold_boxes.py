@@ -200,7 +200,9 @@ def box_of_fold(
         parts=parts_of(graph, [graph.nodes[leaf.key] for leaf in fold.loop.children[0].leaves()])
         if fold.loop
         else node.parts,
-        statement=next((m.statement for m in members if m.statement is not None), None) if fold.kind == LINE else None,
+        statement=next((m.statement for m in members if m.statement is not None), None)
+        if fold.kind == LINE
+        else node.statement,
     )
     if is_of_steps(fold) or (fold.operations and not fold.lives):  # what they make of parameters begins anew
         node = replace(node, requires_grad=False)

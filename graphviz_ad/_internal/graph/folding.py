@@ -17,6 +17,7 @@ from graphviz_ad._internal.graph.layer_facts import layer_facts
 from graphviz_ad._internal.graph.notices import notice
 from graphviz_ad._internal.graph.precision import sum_of_snapshots
 from graphviz_ad._internal.graph.snapshot import Snapshot
+from graphviz_ad._internal.graph.statements import shared_statement
 
 LEVEL = Says("fold modules below that level", "level of modules", least=1)
 
@@ -118,6 +119,9 @@ def folded_module(graph: Graph, members: list[Node], operands: list[Edge], ports
         not_finite=not_finite_in(graph, members),
         saved_bytes=bytes_of(members),
         backward_order=min((m.backward_order for m in members if m.backward_order is not None), default=None),
+        statement=shared_statement(
+            graph.statements, [member.statement for member in members if member.kind not in ("leaf", "data")]
+        ),
     )
     uses: dict[tuple[str, int], list[Edge]] = {}
     for edge in operands:

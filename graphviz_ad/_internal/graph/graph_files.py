@@ -31,6 +31,7 @@ from graphviz_ad._internal.graph.ragged import ragged_record, read_shape
 from graphviz_ad._internal.graph.repeats import Copies
 from graphviz_ad._internal.graph.snapshot import Snapshot, Stats
 from graphviz_ad._internal.graph.statements import Statement
+from graphviz_ad._internal.graph.written_program import WrittenPart
 
 TOO_LARGE = re.compile(r"[eE]\+?0*[1-9]\d\d|\d{300}")  # what may be a number beyond those of floating point
 
@@ -52,6 +53,7 @@ def _graph_record(graph: Graph, outer: Graph | None = None) -> dict[str, Any]:
     if graph.finer is not None and detail is graph.finer.detail:  # it stands there
         detail = None
     statements, around = graph.statements, outer.statements if outer is not None else ()
+    written = outer.program if outer is not None else ()
     classes, known = graph.module_classes, outer.module_classes if outer is not None else ()
     earlier = graph.each_pass[:-1]  # the last is the graph itself
     return {
@@ -67,6 +69,7 @@ def _graph_record(graph: Graph, outer: Graph | None = None) -> dict[str, Any]:
         **({"ranks": list(graph.ranks)} if graph.ranks else {}),
         **({"grad histories": [_record(one) for one in graph.grad_histories]} if graph.grad_histories else {}),
         **({"statements": [_record(one) for one in statements]} if statements != around else {}),
+        **({"program": [_record(one) for one in graph.program]} if graph.program != written else {}),
         **({"module classes": [list(one) for one in classes]} if classes != known else {}),
         **({"finer": _graph_record(graph.finer, graph)} if graph.finer is not None else {}),
         **({"earlier passes": [_graph_record(done, graph) for done in earlier]} if earlier else {}),
@@ -74,7 +77,20 @@ def _graph_record(graph: Graph, outer: Graph | None = None) -> dict[str, Any]:
 
 
 def _record(
-    thing: Node | Edge | Port | Notice | Failure | GradHistory | GradEvent | Statement | Copies | Part | NotFinite,
+    thing: (
+        Node
+        | Edge
+        | Port
+        | Notice
+        | Failure
+        | GradHistory
+        | GradEvent
+        | Statement
+        | WrittenPart
+        | Copies
+        | Part
+        | NotFinite
+    ),
 ) -> dict[str, Any]:
     """The fields that differ from their defaults, as plain data."""
     found = {}
@@ -194,17 +210,20 @@ def _finite_float(text: str) -> float:
     return number
 
 
-def _read_graph(data: Mapping[str, Any], outer: tuple[Any, Any] = ((), ())) -> Graph:
-    statements, classes = outer
+def _read_graph(data: Mapping[str, Any], outer: tuple[Any, Any, Any] = ((), (), ())) -> Graph:
+    statements, program, classes = outer
     classes = tuple([(name, what) for name, what in data.get("module classes", classes)])
     if "statements" in data:
         read = [{name: _read_value(name, value) for name, value in record.items()} for record in data["statements"]]
         statements = tuple([Statement(**record) for record in read])
+    if "program" in data:
+        parts = [{name: _read_value(name, value) for name, value in record.items()} for record in data["program"]]
+        program = tuple([WrittenPart(**record) for record in parts])
     nodes = tuple(_read_node(record) for record in data["nodes"])
     edges = tuple(
         Edge(**{name: _read_value(name, value) for name, value in record.items()}) for record in data["edges"]
     )
-    around = (statements, classes)
+    around = (statements, program, classes)
     finer = _read_graph(data["finer"], around) if data.get("finer") is not None else None
     detail = _read_graph(data["detail"], around) if data.get("detail") is not None else None
     if finer is not None and detail is None:
@@ -224,6 +243,7 @@ def _read_graph(data: Mapping[str, Any], outer: tuple[Any, Any] = ((), ())) -> G
         statements=statements,
         finer=finer,
         module_classes=classes,
+        program=program,
     )
     earlier = tuple(_read_graph(done, around) for done in data.get("earlier passes", ()))
     return replace(graph, each_pass=(*earlier, graph)) if earlier else graph

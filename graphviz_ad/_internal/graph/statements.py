@@ -15,7 +15,9 @@ class Statement:
     ``function`` is the one that it stands in, ``call`` numbers the calls of the program's functions, ``time`` counts
     from 0 how often the statement ran in this call: each step of a loop is one. ``text`` is what it computes, as it is
     written, None where there is no source; ``targets`` are the variables that it fills; ``caller`` is the place, among
-    the statements of a graph, of the one that called the function.
+    the statements of a graph, of the one that called the function. ``lines`` are the first and the last of its lines,
+    and ``part`` is the place, among the parts of the program that a graph keeps, of the one that it stands in; None
+    where there is no source, or one that has changed since it was compiled.
     """
 
     function: str
@@ -25,6 +27,8 @@ class Statement:
     targets: tuple[str, ...] = ()
     source: str | None = None
     caller: int | None = None
+    lines: tuple[int, int] | None = None
+    part: int | None = None
 
 
 def chain_of(statements: Sequence[Statement], place: int) -> Iterator[int]:
@@ -33,6 +37,15 @@ def chain_of(statements: Sequence[Statement], place: int) -> Iterator[int]:
     while here is not None:
         yield here
         here = statements[here].caller
+
+
+def shared_statement(statements: Sequence[Statement], places: Sequence[int | None]) -> int | None:
+    """The place of the innermost statement that all of these ran in; None where there is none, or one is unknown."""
+    known = [place for place in places if place is not None]
+    if not known or len(known) < len(places):
+        return None
+    others = [frozenset(chain_of(statements, place)) for place in dict.fromkeys(known[1:])]
+    return next((one for one in chain_of(statements, known[0]) if all(one in chain for chain in others)), None)
 
 
 def only_used(statements: Sequence[Statement], used: Iterable[int]) -> tuple[dict[int, int], tuple[Statement, ...]]:
@@ -48,11 +61,16 @@ def only_used(statements: Sequence[Statement], used: Iterable[int]) -> tuple[dic
     return new, tuple(moved)
 
 
-def later(statements: Sequence[Statement], before: int) -> tuple[Statement, ...]:
-    """The statements as they stand behind so many others of other programs."""
+def later(statements: Sequence[Statement], before: int, parts: int = 0) -> tuple[Statement, ...]:
+    """The statements as they stand behind so many others, in so many parts, of other programs."""
     return tuple(
         [
-            replace(one, call=one.call + before, caller=None if one.caller is None else one.caller + before)
+            replace(
+                one,
+                call=one.call + before,
+                caller=None if one.caller is None else one.caller + before,
+                part=None if one.part is None else one.part + parts,
+            )
             for one in statements
         ]
     )

@@ -238,6 +238,7 @@ class FilmWays(Options):
             metavar="NUMBER",
         ),
     ] = None
+    code: Annotated[bool, Says("show the program beside the picture, with the line of each step lit")] = False
 
 
 # --- one table a call
@@ -396,7 +397,7 @@ class SaveOptions(FilmFile, StillFile, FilmWays, StillWords, Paths, Look):
 
 
 STILL_ONLY = ("output", "with_all", "values", "gradients", "fit", "font", "digits", "legend")
-FILM_ONLY = ("speed", "flow", "aspect", "steps", "camera", "max_seconds", "passes")
+FILM_ONLY = ("speed", "flow", "aspect", "steps", "camera", "max_seconds", "passes", "code")
 FILE_ONLY = ("loop", "scale", "mode")
 STILL_FILE_ONLY = ("width", "scale", "dpi", "transparent")
 

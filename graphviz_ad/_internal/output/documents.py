@@ -108,6 +108,13 @@ def transcript(animation: Animation) -> bytes:
     return plain_transcript(animation.film).encode()
 
 
+def narration(animation: Animation) -> bytes:
+    """What is to be said in each step, for a voice or as subtitles of the movie."""
+    from graphviz_ad._internal.renderers.pages.narration import webvtt
+
+    return webvtt(animation.film).encode()
+
+
 def transcript_markdown(animation: Animation) -> bytes:
     """The story as a list in Markdown."""
     from graphviz_ad._internal.renderers.pages.transcript import markdown

@@ -54,6 +54,7 @@ TABLE: tuple[Format, ...] = (
     Format(".pdf", still=PDF, frame=PDF, chart=PDF, film=f"{DOCUMENTS}:pages", in_set=True),
     Format(".tex", film=f"{DOCUMENTS}:beamer", in_set=True, together=f"{DOCUMENTS}:to_beamer", companions=PAGES),
     Format(".pptx", film=f"{DOCUMENTS}:deck", in_set=True),
+    Format(".vtt", film=f"{DOCUMENTS}:narration", in_set=True),
     Format(".webp", film=f"{FORMATS}:webp"),
     Format(".webm", film=f"{FORMATS}:webm"),
     Format(REVEAL, film=f"{DOCUMENTS}:reveal"),

@@ -102,10 +102,11 @@ def rank_of(graph: Graph, place: int) -> int | None:
 def of_one_pass(ranks: Ranks) -> Graph:
     """The graphs joined, without their details and other passes."""
     parts: dict[int, Graph] = {}
-    before = 0  # statements of the ranks so far
+    before = written = 0  # statements, and parts of programs, of the ranks so far
     for rank, graph in ranks.items():
-        parts[rank] = placed(graph, rank, before)
+        parts[rank] = placed(graph, rank, before, written)
         before += len(graph.statements)
+        written += len(graph.program)
     matches, notices = match_communications({rank: communications_of(graph) for rank, graph in parts.items()})
     names = {graph.name for graph in ranks.values()}
     side_by_side = Graph(
@@ -116,6 +117,7 @@ def of_one_pass(ranks: Ranks) -> Graph:
         any(graph.has_gradients for graph in ranks.values()),
         ranks=tuple(ranks),
         statements=tuple(chain.from_iterable(graph.statements for graph in parts.values())),
+        program=tuple(chain.from_iterable(graph.program for graph in parts.values())),
     )
     whole, impossible = joined_ranks(side_by_side, matches)
     if impossible:
@@ -128,9 +130,9 @@ def of_one_pass(ranks: Ranks) -> Graph:
     return numbered_backward(with_averages(whole.saying(*notices), parts))
 
 
-def placed(graph: Graph, rank: int, before: int) -> Graph:
-    """The graph of one rank with keys that no other rank has, inside a module of the rank's name; ``before``: how many
-    statements the ranks before it have.
+def placed(graph: Graph, rank: int, before: int, written: int) -> Graph:
+    """The graph of one rank with keys that no other rank has, inside a module of the rank's name; ``before`` and
+    ``written``: how many statements and parts of programs the ranks before it have.
     """
     prefix, module = f"r{rank}", rank_module(rank)
     nodes = [replace(node, key=prefix + node.key, module=(module, *node.module)) for node in graph.node_list]
@@ -142,7 +144,7 @@ def placed(graph: Graph, rank: int, before: int) -> Graph:
         edges=tuple(edges),
         detail=None,
         each_pass=(),
-        statements=later(graph.statements, before),
+        statements=later(graph.statements, before, written),
     )
 
 

@@ -56,7 +56,8 @@ class Polygon:
 @dataclass(frozen=True)
 class Label:
     """One line of text; ``x`` is where ``anchor`` ("start", "middle", "end") says, ``y`` the baseline, ``size``
-    the em. ``math``: it is set as mathematics, in the runs that `graphviz_ad._internal.scene.set_text` tells.
+    the em. ``math``: it is set as mathematics, in the runs that `graphviz_ad._internal.scene.set_text` tells;
+    ``mono``: in letters of one width, as programs are.
     """
 
     x: float
@@ -70,6 +71,7 @@ class Label:
     owner: str = ""
     part: str = "text"
     math: bool = False
+    mono: bool = False
 
 
 Mark = Rect | Curve | Polygon | Label

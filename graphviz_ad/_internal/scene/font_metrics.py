@@ -35,6 +35,25 @@ def text_width(text: str, size: float, bold: bool = False) -> float:
     return sum(table.get(char) or _unlisted(char) for char in text) * size / 1000
 
 
+MONO = 0.602  # of an em: how wide every letter of DejaVu Sans Mono is; Courier New has 0.600
+
+
+def mono_width(text: str, size: float) -> float:
+    """Width of one line of text in letters of one width; what is wide in the East takes two of them."""
+    return columns_of(text) * MONO * size
+
+
+def columns_of(text: str) -> int:
+    """How many letters of one width a text is wide."""
+    return sum(map(_columns, text))
+
+
+def _columns(char: str) -> int:
+    if unicodedata.combining(char):
+        return 0
+    return 2 if unicodedata.east_asian_width(char) in "WF" else 1
+
+
 def shorten(text: str, size: float, width: float, bold: bool = False) -> str:
     """The text, cut with an ellipsis where it would be wider than ``width``."""
     if text_width(text, size, bold) <= width:

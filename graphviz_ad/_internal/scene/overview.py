@@ -34,14 +34,25 @@ def in_sight(marks: Iterable[Mark], rooms: FrameRooms) -> Iterator[Mark]:
 
 def covers(rooms: FrameRooms) -> Iterator[Mark]:
     """Paper over what the stage must not reach into."""
-    for area in (rooms.head, rooms.foot):
+    for area in (rooms.head, rooms.foot, *beside(rooms)):
         yield Rect(area.x, area.y, area.width, area.height, 0, "paper", None, 0, part="cover")
+
+
+def beside(rooms: FrameRooms) -> Iterator[Area]:
+    """What stands beside the stage, with some of the space between them."""
+    if rooms.panel is not None:
+        left = rooms.panel.x if rooms.panel.x < rooms.stage.x else rooms.panel.x - EDGE
+        yield Area(left, rooms.panel.y, rooms.panel.width + EDGE, rooms.panel.height)
 
 
 def edges(rooms: FrameRooms) -> Iterator[Mark]:
     """Lines where the stage goes on behind."""
     for y in (rooms.head.bottom, rooms.foot.y):
         ends = tuple((rooms.size[0] * share, y) for share in (0.0, 1 / 3, 2 / 3, 1.0))
+        yield Curve(ends, "group.line", 1.0, part="edge")
+    for area in beside(rooms):
+        x = area.right if area.x < rooms.stage.x else area.x
+        ends = tuple((x, area.y + area.height * share) for share in (0.0, 1 / 3, 2 / 3, 1.0))
         yield Curve(ends, "group.line", 1.0, part="edge")
 
 

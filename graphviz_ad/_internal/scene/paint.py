@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from graphviz_ad._internal.scene import grids, overview, ramp_legend, ratios
 from graphviz_ad._internal.scene import path_lines as trails
 from graphviz_ad._internal.scene.canvas import Canvas, Curve, Label, Mark, Polygon, Rect
+from graphviz_ad._internal.scene.captions import caption_marks
 from graphviz_ad._internal.scene.film_frame import FOOT, Area, Fit, FrameRooms, Panel, fit_into, scale_in, seen_at
 from graphviz_ad._internal.scene.font_metrics import ASCENT, DESCENT, shorten, text_width
 from graphviz_ad._internal.scene.loss_curve import curve_marks
+from graphviz_ad._internal.scene.program_panel import panel_marks
 from graphviz_ad._internal.scene.scene import Arrow, Box, Film, Group, Line, Point, Scene
 
 
@@ -495,6 +497,7 @@ def moved_marks(marks: Iterable[Mark], scale: float, dx: float, dy: float) -> It
                 mark.owner,
                 mark.part,
                 mark.math,
+                mark.mono,
             )
 
 
@@ -560,39 +563,18 @@ def frame_text(film: Film, index: int, width: float, height: float) -> Iterator[
 
 
 def frame_words(film: Film, index: int, width: float, height: float) -> Iterator[Mark]:
-    """Title, step counter and caption, and the chart of the losses of a film of training."""
+    """Title, step counter, program and caption, and the chart of the losses of a film of training."""
     step = film.steps[index]
+    yield from panel_marks(film, index, (width, height))
     counter = f"step {index + 1}/{len(film.steps)} · {PHASE_NAMES.get(step.phase, step.phase)}"
     yield Label(28, 38, shorten(film.title, 22, width / 2, True), 22, "ink", True, anchor="start", part="title")
     yield Label(width - 28, 38, counter, 18, "muted", anchor="end", part="counter")
-    color = PHASE_ROLES.get(step.phase, "ink")
-    for i, (text, em) in enumerate(caption_rows(step.caption, width - 56)):
-        yield Label(
-            width / 2,
-            height - FOOT + 40 + i * 36,
-            text,
-            em,
-            color if i == 0 else "ink",
-            i == 0,
-            anchor="middle",
-            part="caption",
-            math=True,
-        )
+    yield from caption_marks(step, width, height - FOOT + 2, height - 25)
     for row in ramp_legend.rows(film.stage.ramp, width - 56)[:1]:
         yield from ramp_legend.row_marks(row, 28, height - 30)
     if film.curve is not None:
-        yield from moved_marks(curve_marks(film.curve, index), *frame_fit(film.stage, (round(width), round(height)), film.panel))
-
-
-def caption_rows(caption: tuple[str, ...], width: float) -> list[tuple[str, float]]:
-    """The caption in at most two rows: symbols above; numbers and result below; smaller where it would not fit."""
-    rows = [caption[0], " ".join(part for part in caption[1:] if part)] if caption else []
-    fitted = []
-    for i, text in enumerate(rows):
-        em = 26.0 if i == 0 else 24.0
-        em = max(min(em, em * width / max(text_width(text, em, i == 0), 1.0)), 15.0)
-        fitted.append((shorten(text, em, width + 0.5, i == 0), em))  # half a pixel for rounding
-    return fitted
+        whole = frame_fit(film.stage, (round(width), round(height)), film.panel)
+        yield from moved_marks(curve_marks(film.curve, index), *whole)
 
 
 def tick(i: int) -> str:

@@ -290,6 +290,35 @@ class Change:
     texts: tuple[tuple[str, str], ...] = ()
 
 
+@frozen
+class Lit:
+    """Lines of the program that a step is about: from which to which number, in which of its parts. ``calls``: they
+    do not compute it but call the function that does.
+    """
+
+    part: int
+    first: int
+    last: int
+    calls: bool = False
+
+
+@frozen
+class ProgramLine:
+    """A line of the program that is shown beside a picture: in which part, its number there, and what stands in it."""
+
+    part: int
+    number: int
+    text: str
+
+
+@frozen
+class Listing:
+    """The program that is shown beside a picture; ``title`` is what its file is called."""
+
+    title: str
+    lines: tuple[ProgramLine, ...]
+
+
 @dataclass(frozen=True)
 class Step:
     """One moment of a story: what changes and what is said. No places, no colours, no seconds.
@@ -297,7 +326,9 @@ class Step:
     ``phase`` is "start", "forward", "backward" or "end"; ``caption`` holds the rule in symbols, then in numbers, then
     the result; ``news`` counts the numbers that are new to the eye, from which a film takes its timing. ``about`` are
     the keys of the boxes that it tells of, and ``rule`` is the same in steps that do the same; ``others`` are those
-    that are told along with it.
+    that are told along with it. ``lessons`` are the names of those that it uses, see
+    `graphviz_ad._internal.operations.lessons`, and ``sentence`` is one of these where it is first used; ``lit`` are the
+    lines of the program that the step is about.
     """
 
     phase: str
@@ -307,6 +338,15 @@ class Step:
     about: tuple[str, ...] = ()
     rule: str = ""
     others: tuple[str, ...] = ()
+    lessons: tuple[str, ...] = ()
+    sentence: str = ""
+    lit: tuple[Lit, ...] = ()
+
+    @property
+    def said(self) -> tuple[str, ...]:
+        """All that it says: rule, numbers and result, and the sentence."""
+        explained = f"— {self.sentence}" if self.sentence else ""
+        return tuple([part for part in (*self.caption, explained) if part.strip()])
 
 
 @dataclass(frozen=True)
@@ -329,7 +369,8 @@ class Film:
     ``opening`` are the changes that make the blank picture before the first step. ``speed`` scales all times. ``size``
     is that of a frame, in pixels; ``panel`` is what stands beside the stage. ``views`` are, for each step, the part of
     the stage that is seen then, and ``moves`` how long the way to the next one takes at the end of the step; there are
-    none where all is seen all the time. ``holds`` are the seconds that each step rests, at speed 1.
+    none where all is seen all the time. ``holds`` are the seconds that each step rests, at speed 1. ``program`` is what
+    the panel shows.
     """
 
     stage: Scene
@@ -343,6 +384,7 @@ class Film:
     views: tuple[Area, ...] = ()
     moves: tuple[float, ...] = ()
     holds: tuple[float, ...] = ()
+    program: Listing | None = None
 
     @property
     def whole(self) -> Area:

@@ -49,6 +49,26 @@ def runs_of(text: str) -> tuple[Run, ...]:
     return tuple([Run("".join(part.text for part in same), *look) for look, same in looks]) or (Run(text),)
 
 
+class Fraction(NamedTuple):
+    """A derivative as what stands above its bar and below it."""
+
+    above: str
+    below: str
+
+
+@lru_cache(maxsize=8192)
+def with_fractions(text: str) -> tuple[str | Fraction, ...]:
+    """A line of mathematics in pieces: its derivatives, and what stands between them."""
+    pieces: list[str | Fraction] = []
+    place = 0
+    for match in TOKEN.finditer(text):
+        if match["ratio"] is None and match["words"] is None:
+            continue
+        pieces += [text[place : match.start()], Fraction(*match[0].split("/", 1))]
+        place = match.end()
+    return tuple([piece for piece in (*pieces, text[place:]) if piece])
+
+
 def runs(text: str) -> Iterator[Run]:
     """The runs of each number, word and sign; a derivative of a letter by a letter is one, in italics, and one with a
     word in it is upright as a whole."""

@@ -27,6 +27,7 @@ from graphviz_ad._internal.base.own_files import OUR_FOLDER
 from graphviz_ad._internal.scene.contrast import faint_pairs
 
 FONT_STACK = "'DejaVu Sans', Verdana, Helvetica, Arial, sans-serif"
+MONO_STACK = "'DejaVu Sans Mono', 'Courier New', Menlo, Consolas, monospace"
 MOST_NAMED = 3  # pairs of colours in a warning
 Font = Annotated[str, Says("the name of a font; '' leaves the usual one", "font")]
 Letters = Annotated[

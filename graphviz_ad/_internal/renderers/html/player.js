@@ -102,21 +102,28 @@
     const firstOf = (phase) => data.steps.findIndex((step) => step.phase === phase);
     const phaseName = (step) => data.phases[step.phase] ?? step.phase;
 
-    /* Mathematics: what is upright, in italics, lowered, in turn. */
+    /* Mathematics: what is upright, in italics, lowered, in turn; or several pieces, some of which are fractions. */
+    const made = (tag, nodes, className = "") => {
+      const element = Object.assign(document.createElement(tag), { className });
+      element.append(...nodes);
+      return element;
+    };
+    const nodes = (words) => {
+      if (words.all) return words.all.flatMap(nodes);
+      if (!words.halves) return [words].flat().map((text, i) => (i % 3 ? made(i % 3 > 1 ? "sub" : "i", [text]) : text));
+      const [above, below] = words.halves.map((half) => made("span", nodes(half)));
+      return [made("span", [above, made("span", ["/"], "slash"), below], "fraction")];
+    };
     const set = (element, words) => {
-      const parts = [words].flat();
-      if (element.textContent === parts.join("")) return;
-      element.replaceChildren(...parts.map((text, i) => {
-        const part = i % 3 ? document.createElement(i % 3 > 1 ? "sub" : "i") : text;
-        if (i % 3) part.textContent = text;
-        return part;
-      }));
+      const fresh = made("p", nodes(words));
+      if (element.textContent !== fresh.textContent) element.replaceChildren(...fresh.childNodes);
     };
     const say = (step) => {
       const [rule, numbers, result = ""] = step.caption;
-      set(find(".gad-rule"), rule);
+      set(find(".gad-rule span"), rule);
       set(find(".gad-numbers"), numbers);
       set(find(".gad-result"), result);
+      write(find(".gad-sentence"), step.sentence ?? "");
     };
 
     /* Returns whether anything moved, so that a key that did nothing can go on to the page around. */
@@ -127,6 +134,7 @@
       aim(step.view, seconds);
       draw(index, index === before + 1);
       say(step);
+      root.dispatchEvent(new CustomEvent("gad-step", { detail: step }));
       const counter = `step ${index + 1}/${last + 1} · ${phaseName(step)}`;
       write(find(".gad-counter"), counter);
       root.dataset.phase = step.phase;
@@ -254,7 +262,7 @@
     /* The longest caption reserves its room, so that nothing jumps from step to step. */
     const reserveCaption = () => {
       const caption = find(".gad-caption");
-      const length = (step) => step.caption.flat().join("").length;
+      const length = (step) => JSON.stringify([step.caption, step.sentence]).length;
       caption.style.minHeight = "";
       say(data.steps.reduce((a, b) => (length(b) > length(a) ? b : a)));
       caption.style.minHeight = `${caption.offsetHeight}px`;

@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from importlib.resources import files
 from types import MappingProxyType
@@ -33,8 +33,19 @@ from graphviz_ad._internal.renderers.svg.still import (
 from graphviz_ad._internal.scene import paint, ramp_legend
 from graphviz_ad._internal.scene import path_lines as trails
 from graphviz_ad._internal.scene.canvas import Canvas
-from graphviz_ad._internal.scene.scene import Arrow, Box, Change, Film, Ramp, Scene, Step, Trail, restyle
-from graphviz_ad._internal.scene.set_text import runs_of
+from graphviz_ad._internal.scene.scene import (
+    Arrow,
+    Box,
+    Change,
+    Film,
+    Listing,
+    Ramp,
+    Scene,
+    Step,
+    Trail,
+    restyle,
+)
+from graphviz_ad._internal.scene.set_text import Fraction, Run, runs_of, with_fractions
 from graphviz_ad._internal.scene.themes import Theme
 
 POLICY = (
@@ -157,13 +168,15 @@ def film_widget(film: Film, theme: Theme) -> str:
         CAPTION + controls(film.steps),
         page_transcript(film.steps),
         overview_svg(film.stage) if film.views else "",
+        page_program(film.program),
     )
 
 
 AROUND_STAGE = 320  # pixels that title, caption, controls, legend and transcript take
 CAPTION = """<div class="gad-caption" aria-live="polite">
-<p class="gad-rule"></p>
+<p class="gad-rule"><span></span></p>
 <p><span class="gad-numbers"></span> <span class="gad-result"></span></p>
+<p class="gad-sentence"></p>
 </div>
 """
 
@@ -176,6 +189,7 @@ def widget(
     player: str = "",
     below: str = "",
     overview: str = "",
+    beside: str = "",
 ) -> str:
     """The finished scene with what belongs to it, and the data, style and script that make it answer."""
     stage = stage_svg(scene)
@@ -183,19 +197,20 @@ def widget(
     payload = json_in_html({**data, "hover": hover, "phases": paint.PHASE_NAMES})
     name = fingerprint(stage, payload, theme.key)
     script = asset("player.js").replace("CAMERA;\n", asset("camera.js") if overview else "")
+    styles = (asset("camera.css") if overview else "") + (asset("program.css") if beside else "")
     size = " gad-large" if len(scene.boxes) > MANY_BOXES else ""
     return f"""<div class="gad{size}" id="{name}">
 <style>
-{css(theme, scene, name)}{asset("player.css")}{asset("camera.css") if overview else ""}</style>
+{css(theme, scene, name)}{asset("player.css")}{styles}</style>
 <div class="gad-screen">
 <header><h1>{escaped_xml(visible(title or short_title(scene.alt)))}</h1><span class="gad-counter"></span></header>
-<div class="gad-stage">
+{beside}<div class="gad-stage">
 {stage}
 <div class="gad-card" hidden></div>
-{overview}{ZOOM}</div>
+{overview}{ZOOM}</div>{"</div>" if beside else ""}
 {page_legend(scene)}{player}</div>
 {below}<script type="application/json" class="gad-data">{payload}</script>
-<script>
+{tag("script", {}, asset("program.js")) if beside else ""}<script>
 {script}</script>
 </div>
 """
@@ -273,9 +288,35 @@ def legend_sample(role: str, sample: str) -> str:
     return tag("span", {"style": style}, escaped_xml(sample))
 
 
+def page_program(listing: Listing | None) -> str:
+    """The program beside the stage, with the numbers of its lines; opens what holds both."""
+    if listing is None:
+        return ""
+    rows = []
+    for before, line in zip((None, *listing.lines), listing.lines, strict=False):
+        apart = "apart" if before is not None and before.part != line.part else None
+        number = tag("span", {"class": "n"}, str(line.number))
+        rows.append(tag("li", {"class": apart}, f"{number}{tag('code', {}, escaped_xml(visible(line.text)))}"))
+    heading = tag("p", {}, escaped_xml(visible(listing.title)))
+    lines = tag("ol", {"tabindex": "0", "role": "list", "aria-label": "Program"}, "".join(rows))
+    return f'<div class="gad-beside"><div class="gad-program">{heading}{lines}</div>\n'
+
+
+def lit_in_page(listing: Listing | None, step: Step) -> list[list[int]]:
+    """The places of the lines that are lit, and of those that call the functions of these."""
+    if listing is None:
+        return []
+    lit: list[list[int]] = [[], []]
+    for i, line in enumerate(listing.lines):
+        found = [one.calls for one in step.lit if one.part == line.part and one.first <= line.number <= one.last]
+        if found:
+            lit[min(found)].append(i)
+    return lit
+
+
 def page_transcript(steps: tuple[Step, ...]) -> str:
     """Everything the film says, to read, search and print."""
-    rows = "".join(f"<li>{escaped_xml(' '.join(filter(None, caption_parts(step))))}</li>\n" for step in steps)
+    rows = "".join(f"<li>{escaped_xml(prose(' '.join(step.said)))}</li>\n" for step in steps)
     return f'<details class="gad-transcript"><summary>Transcript</summary><ol>\n{rows}</ol></details>\n'
 
 
@@ -301,10 +342,12 @@ def film_data(film: Film) -> dict[str, object]:
         seconds = round(film.seconds(i), 2)
         return {
             "phase": step.phase,
-            "caption": [threes(part) for part in caption_parts(step)][: 3 if caption_parts(step)[2] else 2],
+            "caption": caption_data(step),
             "seconds": seconds,
             "changes": listed(step.changes),
             **seen_in(film, i),
+            **({"lit": lit} if (lit := lit_in_page(film.program, step)) else {}),
+            **({"sentence": prose(step.sentence)} if step.sentence else {}),
         }
 
     opening = listed(opening_states(film))  # before the steps, which tell only what is new
@@ -338,12 +381,41 @@ def caption_parts(step: Step) -> list[str]:
     return [rule, numbers, " ".join(result)]
 
 
+def caption_data(step: Step) -> list[object]:
+    """The caption as the script sets it: the rule with fractions; a result only where there is one."""
+    rule, numbers, result = caption_parts(step)
+    return [in_fractions(rule), threes(numbers), *([threes(result)] if result else [])]
+
+
+def in_fractions(text: str) -> object:
+    """A line of mathematics in pieces, its derivatives in halves; without any, as `threes` has it."""
+    pieces = with_fractions(text)
+    if not any(isinstance(piece, Fraction) for piece in pieces):
+        return threes(text)
+    return {
+        "all": [
+            {"halves": [half_of_fraction(half) for half in piece]} if isinstance(piece, Fraction) else threes(piece)
+            for piece in pieces
+        ]
+    }
+
+
+def half_of_fraction(text: str) -> str | list[str]:
+    """What is above or below a bar: the sign of derivatives is upright."""
+    return in_threes((Run(text[:1]), *runs_of(text[1:])))
+
+
 def threes(text: str) -> str | list[str]:
     """A caption as mathematics: what is upright, in italics, lowered; upright, in italics, lowered; and so on."""
-    if not any(run.italic for run in runs_of(text)):
-        return text
+    return in_threes(runs_of(text))
+
+
+def in_threes(runs: Sequence[Run]) -> str | list[str]:
+    """The same of runs; a text where all is upright."""
+    if not any(run.italic for run in runs):
+        return "".join(run.text for run in runs)
     found: list[str] = []
-    for run in runs_of(text):
+    for run in runs:
         place = 2 if run.lowered else int(run.italic)
         found += [""] * ((place - len(found)) % 3)
         found.append(run.text)

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from graphviz_ad._internal.base.errors import GraphvizADWarning
 from graphviz_ad._internal.base.visible_text import visible
 from graphviz_ad._internal.scene.canvas import Canvas, Label, Mark
-from graphviz_ad._internal.scene.font_metrics import text_width
+from graphviz_ad._internal.scene.font_metrics import mono_width, text_width
 from graphviz_ad._internal.scene.set_text import DROP, SCRIPT, runs_of_label
 
 # vertices, y up, of letters with an em of EM; and matplotlib's path codes
@@ -32,25 +32,29 @@ EM = text_to_path.FONT_SCALE
 MISSING = "\u25a1"  # a white square, which every DejaVu face has
 SHAPED = {"R", "AL", "AN", "NSM"}  # kinds of letters that are drawn otherwise when they stand beside each other
 FACES = {
-    (False, False): "DejaVuSans.ttf",
-    (True, False): "DejaVuSans-Bold.ttf",
-    (False, True): "DejaVuSans-Oblique.ttf",
-    (True, True): "DejaVuSans-BoldOblique.ttf",
+    (False, False, False): "DejaVuSans.ttf",
+    (True, False, False): "DejaVuSans-Bold.ttf",
+    (False, True, False): "DejaVuSans-Oblique.ttf",
+    (True, True, False): "DejaVuSans-BoldOblique.ttf",
+    (False, False, True): "DejaVuSansMono.ttf",
+    (True, False, True): "DejaVuSansMono-Bold.ttf",
+    (False, True, True): "DejaVuSansMono-Oblique.ttf",
+    (True, True, True): "DejaVuSansMono-BoldOblique.ttf",
 }
 
 
 @lru_cache(maxsize=4096)
-def letter_outline(text: str, bold: bool, italic: bool) -> Outline:
+def letter_outline(text: str, bold: bool, italic: bool, mono: bool = False) -> Outline:
     """The outline of a line of text that starts at the origin, kerned; letters that join are left to matplotlib."""
     if is_shaped(text):
-        vertices, codes = text_to_path.get_text_path(font(bold, italic), text)
+        vertices, codes = text_to_path.get_text_path(font(bold, italic, mono=mono), text)
         return np.reshape(np.asarray(vertices, np.float64), (-1, 2)), np.array(codes, np.uint8)
-    glyphs = [_glyph(char, bold, italic) for char in text]
+    glyphs = [_glyph(char, bold, italic, mono) for char in text]
     if not glyphs:
         return np.empty((0, 2)), np.empty(0, np.uint8)
     x, starts = 0.0, [0.0]
     for left, right, (_, _, advance) in zip(text, text[1:], glyphs, strict=False):
-        x += advance + _kerning(left, right, bold, italic)
+        x += advance + (0.0 if mono else _kerning(left, right, bold, italic))
         starts.append(x)
     together = np.concatenate([vertices for vertices, _, _ in glyphs])
     together[:, 0] += np.repeat(starts, [len(codes) for _, codes, _ in glyphs])
@@ -63,9 +67,9 @@ def is_shaped(text: str) -> bool:
 
 
 @lru_cache(maxsize=4096)
-def _glyph(char: str, bold: bool, italic: bool) -> tuple[NDArray[np.float64], NDArray[np.uint8], float]:
+def _glyph(char: str, bold: bool, italic: bool, mono: bool) -> tuple[NDArray[np.float64], NDArray[np.uint8], float]:
     """Vertices and codes of one letter, and how far the next one is."""
-    opened = _unscaled(bold, italic)
+    opened = _unscaled(bold, italic, mono)
     glyph = opened.load_char(ord(char), flags=LoadFlags.NO_HINTING)
     vertices, codes = opened.get_path()
     return (
@@ -82,32 +86,32 @@ def _kerning(left: str, right: str, bold: bool, italic: bool) -> float:
     return float(opened.get_kerning(*glyphs, Kerning.UNFITTED)) / 64
 
 
-def _unscaled(bold: bool, italic: bool) -> Any:
-    opened = get_font(face(bold, italic))
+def _unscaled(bold: bool, italic: bool, mono: bool = False) -> Any:
+    opened = get_font(face(bold, italic, mono))
     opened.set_size(EM, 72)  # every time: matplotlib shares the font with whoever draws beside us
     return opened
 
 
-def font(bold: bool, italic: bool, size: float = 10.0) -> FontProperties:
+def font(bold: bool, italic: bool, size: float = 10.0, *, mono: bool = False) -> FontProperties:
     """The font file itself, not the family: what is installed must not matter."""
-    return FontProperties(family="DejaVu Sans", size=size, fname=face(bold, italic))
+    return FontProperties(family="DejaVu Sans", size=size, fname=face(bold, italic, mono))
 
 
-@lru_cache(maxsize=4)
-def face(bold: bool, italic: bool) -> str:
+@lru_cache(maxsize=8)
+def face(bold: bool, italic: bool, mono: bool = False) -> str:
     """The file of a face."""
-    return str(FilePath(mpl.get_data_path(), "fonts", "ttf", FACES[bold, italic]))
+    return str(FilePath(mpl.get_data_path(), "fonts", "ttf", FACES[bold, italic, mono]))
 
 
-@lru_cache(maxsize=4)
-def _glyphs(bold: bool, italic: bool) -> frozenset[str]:
-    return frozenset(map(chr, get_font(face(bold, italic)).get_charmap()))
+@lru_cache(maxsize=8)
+def _glyphs(bold: bool, italic: bool, mono: bool = False) -> frozenset[str]:
+    return frozenset(map(chr, get_font(face(bold, italic, mono)).get_charmap()))
 
 
 @lru_cache(maxsize=8192)
-def drawable_text(text: str, bold: bool, italic: bool) -> str:
+def drawable_text(text: str, bold: bool, italic: bool, mono: bool = False) -> str:
     """What is drawn for the text: nothing invisible, and a square for what DejaVu Sans does not have."""
-    glyphs = _glyphs(bold, italic)
+    glyphs = _glyphs(bold, italic, mono)
     return "".join(char if char in glyphs else MISSING for char in visible(text))
 
 
@@ -115,7 +119,8 @@ def label_outline(label: Label) -> Outline:
     """The outline of a label that starts at the origin, its runs one after the other."""
     runs = runs_of_label(label)
     if len(runs) == 1:
-        return letter_outline(drawable_text(runs[0].text, label.bold, runs[0].italic), label.bold, runs[0].italic)
+        look = label.bold, runs[0].italic, label.mono
+        return letter_outline(drawable_text(runs[0].text, *look), *look)
     x, vertices, codes = 0.0, [], []
     for run in runs:
         text, scale = drawable_text(run.text, label.bold, run.italic), SCRIPT if run.lowered else 1.0
@@ -133,6 +138,8 @@ def start(label: Label) -> float:
 
 def width(label: Label) -> float:
     """How long the line is, in the unit of its size."""
+    if label.mono:
+        return mono_width(drawable_text(label.text, label.bold, label.italic, True), label.size)
     return sum(
         text_width(
             drawable_text(run.text, label.bold, run.italic), label.size * (SCRIPT if run.lowered else 1.0), label.bold
@@ -146,7 +153,9 @@ def with_squares(canvas: Canvas) -> Canvas:
     drawn.
     """
     words = (
-        replace(mark, text=drawable_text(mark.text, mark.bold, mark.italic)) if isinstance(mark, Label) else mark
+        replace(mark, text=drawable_text(mark.text, mark.bold, mark.italic, mark.mono))
+        if isinstance(mark, Label)
+        else mark
         for mark in canvas.marks
     )
     return replace(canvas, marks=tuple(words))
@@ -155,8 +164,10 @@ def with_squares(canvas: Canvas) -> Canvas:
 def warn_of_missing(marks: Iterable[Mark]) -> None:
     """Say once which characters are drawn as squares."""
     labels = (mark for mark in marks if isinstance(mark, Label))
-    faces = dict.fromkeys((run.text, label.bold, run.italic) for label in labels for run in runs_of_label(label))
-    chars = sorted({char for text, bold, italic in faces for char in set(visible(text)) - _glyphs(bold, italic)})
+    faces = dict.fromkeys(
+        (run.text, label.bold, run.italic, label.mono) for label in labels for run in runs_of_label(label)
+    )
+    chars = sorted({char for text, *look in faces for char in set(visible(text)) - _glyphs(*look)})
     if chars:
         _warn(chars)
 

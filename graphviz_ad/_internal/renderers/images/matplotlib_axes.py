@@ -110,7 +110,7 @@ class DrawnText(Text):
     """A line of text that keeps its size in the picture, and its place in the box."""
 
     def __init__(self, label: Label, canvas: Canvas, theme: Theme) -> None:
-        families = [canvas.font] if canvas.font else []
+        families = ["DejaVu Sans Mono"] if label.mono else [canvas.font] if canvas.font else []
         super().__init__(
             label.x,
             canvas.height - label.y,

@@ -11,10 +11,12 @@ import re
 from importlib.resources import files
 
 from graphviz_ad._internal.base.errors import OptionError, SaveError
+from graphviz_ad._internal.base.visible_text import whole_text
 from graphviz_ad._internal.renderers.latex.latex_text import PROLOGUE, latex_text
 from graphviz_ad._internal.renderers.latex.tikz import comment
 from graphviz_ad._internal.scene.scene import Film
 
+LONGEST_NOTE = 600  # characters of a note
 LONGEST_ALT = 200  # characters of the description that go into the PDF
 # ends the name of the PDF: a file that the user calls as the .tex, or that TeX makes of it, is another one
 PAGES = "-film"
@@ -43,6 +45,7 @@ def beamer_file(film: Film, stem: str, mode: str = "overlay", aspect: str = "169
         prologue=PROLOGUE,
         times=timeline_commands(film, stem) if plays else "",
         words=words,
+        notes="" if plays else speaker_notes(film),
         show=player(stem, words) if plays else overlay(len(film.steps), stem),
         inside="0.77" if plays else "0.85",  # of a frame with a title; buttons need room, too
         outside="0.93" if plays else "1",
@@ -64,6 +67,13 @@ def overlay(count: int, stem: str) -> str:
         rf"\includegraphics<{slides}>[{SIZE},page={page}]{{\gadfolder {stem}{PAGES}.pdf}}%" + "\n"
         for page, slides in pages
     )
+
+
+def speaker_notes(film: Film) -> str:
+    """What each page says, for ``\\setbeameroption{show notes}`` and presenters; a handout has that of the last."""
+    notes = [latex_text(whole_text(" ".join(step.said), LONGEST_NOTE)) for step in film.steps]
+    last = len(notes)
+    return "".join(rf"\note<{n}|handout:{int(n == last)}>{{{text}}}%" + "\n" for n, text in enumerate(notes, 1) if text)
 
 
 def player(stem: str, words: str) -> str:

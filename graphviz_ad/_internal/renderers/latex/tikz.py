@@ -77,7 +77,8 @@ def tikz_color(role: str) -> str:
 def font_commands(mark: Label) -> str:
     """The commands that choose size, weight and slope."""
     weight = r"\bfseries\boldmath" if mark.bold else ""
-    return rf"\gadfont{{{svg_number(mark.size)}}}{weight}" + (r"\itshape" if mark.italic else "")
+    family = r"\ttfamily" if mark.mono else ""
+    return rf"\gadfont{{{svg_number(mark.size)}}}{family}{weight}" + (r"\itshape" if mark.italic else "")
 
 
 def latex_label(label: Label) -> str:

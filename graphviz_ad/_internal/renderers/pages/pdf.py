@@ -36,7 +36,7 @@ LONGEST_SIDE = 14_400  # units of a page; a larger page is counted in larger uni
 KAPPA = 0.5522847498  # how long the handles of a cubic are that draws a quarter of a circle
 QUADRATIC, CLOSE = 3, 79  # codes of an outline
 VERTICES, OPERATORS = {1: 1, 2: 1, QUADRATIC: 2, 4: 3, CLOSE: 1}, {1: " m", 2: " l", QUADRATIC: " c", 4: " c"}
-Face = tuple[bool, bool]  # bold, italic
+Face = tuple[bool, bool, bool]  # bold, italic, letters of one width
 # What is in italics is set in slanted upright letters, as DejaVu Sans Oblique is made, which saves a file two fonts.
 SLANT = "0.194"
 
@@ -106,7 +106,9 @@ def pdf_document(
     chars: dict[Face, set[str]] = defaultdict(set)
     for label in labels:
         for letters in runs_of_label(label):
-            chars[label.bold, False].update(drawable_text(letters.text, label.bold, letters.italic))
+            chars[label.bold, False, label.mono].update(
+                drawable_text(letters.text, label.bold, letters.italic, label.mono)
+            )
     fonts = {face: PdfFont(chars[face], *face) for face in sorted(chars) if chars[face]}
     file = Objects()
     names = {face: f"F{i}" for i, face in enumerate(fonts)}
@@ -196,13 +198,15 @@ def round_rectangle(rect: Rect) -> str:
 
 def written_text(label: Label, theme: Theme, fonts: dict[Face, PdfFont], names: dict[Face, str]) -> bytes:
     """A line of text, turned upright again."""
-    runs = [(run, drawable_text(run.text, label.bold, run.italic)) for run in runs_of_label(label) if run.text]
+    runs = [
+        (run, drawable_text(run.text, label.bold, run.italic, label.mono)) for run in runs_of_label(label) if run.text
+    ]
     if not runs:
         return b""
     # text of mode 3 is not seen but can be copied
     whole = "".join(text for _, text in runs)
     drawing, mode = (f"{traced_text(label)} f ", "3 Tr") if is_shaped(whole) else ("", "0 Tr")
-    face, x = (label.bold, False), start(label)
+    face, x = (label.bold, False, label.mono), start(label)
     parts = [f"{pdf_color(theme[label.color], 'rg')} {drawing}BT {mode}".encode()]
     for run, text in runs:
         size, down = (label.size * SCRIPT, label.size * DROP) if run.lowered else (label.size, 0.0)

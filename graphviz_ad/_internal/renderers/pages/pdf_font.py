@@ -23,13 +23,15 @@ TABLES = ("GSUB", "GPOS", "GDEF", "kern", "post", "name", "OS/2", "gasp", "FFTM"
 class PdfFont:
     """A face with the characters that are used of it."""
 
-    def __init__(self, chars: Collection[str], bold: bool, italic: bool) -> None:
+    def __init__(self, chars: Collection[str], bold: bool, italic: bool, mono: bool = False) -> None:
         self.chars = "".join(sorted(set(chars)))
-        program, glyphs, widths, box = subset(self.chars, bold, italic)
+        program, glyphs, widths, box = subset(self.chars, bold, italic, mono)
         self.program, self.widths, self.box = program, widths, box
         self.glyphs = dict(zip(self.chars, glyphs, strict=True))
         tag = "".join(chr(65 + byte % 26) for byte in hashlib.sha256(self.chars.encode()).digest()[:6])
-        self.name = f"{tag}+DejaVuSans" + ("-" if bold or italic else "") + "Bold" * bold + "Oblique" * italic
+        self.name = (
+            f"{tag}+DejaVuSans" + "Mono" * mono + ("-" if bold or italic else "") + "Bold" * bold + "Oblique" * italic
+        )
         self.slope = -11 if italic else 0
 
     def shown(self, text: str) -> bytes:
@@ -50,11 +52,13 @@ endcmap CMapName currentdict /CMap defineresource pop end end""".encode("ascii")
 
 
 @lru_cache(maxsize=16)
-def subset(chars: str, bold: bool, italic: bool) -> tuple[bytes, tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
+def subset(
+    chars: str, bold: bool, italic: bool, mono: bool
+) -> tuple[bytes, tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
     """A font program with these characters, their glyphs in it, the widths of all its glyphs and its box, in
     thousandths of an em.
     """
-    opened: Any = TTFont(face(bold, italic), lazy=True, recalcTimestamp=False)  # its tables have no types
+    opened: Any = TTFont(face(bold, italic, mono), lazy=True, recalcTimestamp=False)  # its tables have no types
     with opened as font:
         options = Options(
             hinting=False, layout_features=[], notdef_outline=True, recalc_timestamp=False, drop_tables=[*TABLES]

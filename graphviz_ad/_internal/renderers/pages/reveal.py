@@ -53,9 +53,7 @@ def reveal_slide(film: Film, theme: Theme) -> str:
         [dark_style(frame, theme, name), tag("style", {}, rules(name) + camera_rules(name, film)), ground, body],
         film.title,
     )
-    notes = "".join(
-        f"<li>{escaped_xml(prose(' '.join(part for part in step.caption if part)))}</li>\n" for step in film.steps
-    )
+    notes = "".join(f"<li>{escaped_xml(prose(' '.join(step.said)))}</li>\n" for step in film.steps)
     ours = tag("aside", {"class": "notes"}, f"<ol>\n{notes}</ol>")
     text = f'<section>\n<div class="r-stretch">\n{picture}</div>\n{ours}\n</section>\n'
     return text.encode("ascii", "xmlcharrefreplace").decode()  # right in a deck of any encoding

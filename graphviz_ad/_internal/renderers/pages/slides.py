@@ -12,6 +12,7 @@ import io
 import warnings
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from graphviz_ad._internal.base.errors import GraphvizADWarning, MissingDependencyError
@@ -20,13 +21,16 @@ from graphviz_ad._internal.base.visible_text import visible, whole_text
 from graphviz_ad._internal.film.film_frames import film_frames
 from graphviz_ad._internal.renderers.svg.still import NAMELESS, escaped_xml, prose, roles
 from graphviz_ad._internal.scene.canvas import Canvas, Curve, Label, Mark, Polygon, Rect
-from graphviz_ad._internal.scene.font_metrics import text_width
+from graphviz_ad._internal.scene.captions import BAR_PART, CAPTION, LEAST
+from graphviz_ad._internal.scene.font_metrics import mono_width, text_width
 from graphviz_ad._internal.scene.paint import tick
+from graphviz_ad._internal.scene.program_panel import OWNER, said_of_lines
 from graphviz_ad._internal.scene.scene import Film, Point, Step
 from graphviz_ad._internal.scene.set_text import DROP, SCRIPT, Run, runs_of_label
 from graphviz_ad._internal.scene.themes import Theme
 
 EMU = 9525  # English metric units a pixel: a frame of 1280 pixels is 13.33 inches wide
+MONO_FONT = "Courier New"  # likewise, as wide as DejaVu Sans Mono
 FONT = "Verdana"  # what is on every machine that has PowerPoint, and as wide as DejaVu Sans
 LONGEST_PROPERTY = 255  # characters that a document can have of title and subject
 SIZES = (100, 400_000)  # of letters, in hundredths of a point: PowerPoint repairs a file that has others
@@ -112,22 +116,42 @@ class Deck:
     def add_step(self, step: Step, canvas: Canvas) -> None:
         """The slide of a step."""
         marks = [mark for mark in canvas.marks if not isinstance(mark, Label) or mark.text]
-        captions = [mark for mark in marks if mark.part == "caption"]
+        captions = [mark for mark in marks if mark.part in (CAPTION, BAR_PART)]
         ticks = {tick(i) for i in range(len(self.film.steps))}
         progress = [mark for mark in marks if mark.part in ticks]
         words = [mark for mark in marks if isinstance(mark, Label) and not mark.owner and mark not in captions]
-        picture = [mark for mark in marks if mark.owner]
-        front = [mark for mark in marks if not mark.owner and not isinstance(mark, Label) and mark.part not in ticks]
+        program = [mark for mark in marks if mark.owner == OWNER]
+        picture = [mark for mark in marks if mark.owner and mark.owner != OWNER]
+        front = [
+            mark
+            for mark in marks
+            if not mark.owner and not isinstance(mark, Label) and mark.part not in (*ticks, BAR_PART)
+        ]
         names = Names()
         # what covers a stage of which a part is seen stands before it, and behind all words
         parts = [
             *(self.group(some, names, name, alt) for some, name, alt in self.looked_at(picture, front)),
-            *(slide_shape(mark, self.theme, names, title=not i) for i, mark in enumerate(captions)),
+            *self.caption(step, captions, names),
             "" if front else self.group(picture, names, "graph", self.film.stage.alt),
+            self.group(program, names, OWNER, said_of_lines(self.film.program, step)),
             self.group(progress, names, "progress", next((mark.text for mark in words if mark.part == "counter"), "")),
             *(slide_shape(mark, self.theme, names) for mark in words),
         ]
-        self.add_slide("".join(parts), prose(" ".join(part for part in step.caption if part)))
+        self.add_slide("".join(parts), prose(" ".join(step.said)))
+
+    def caption(self, step: Step, marks: list[Mark], names: Names) -> Iterator[str]:
+        """The caption; its formula is the title of the slide. Where that is set in pieces, the title stands behind it,
+        in the colour of the paper, for outlines and screen readers.
+        """
+        first = next((mark for mark in marks if isinstance(mark, Label)), None)
+        formula = visible(step.caption[0]) if step.caption else ""
+        if first is None or first.text == formula:
+            yield from (slide_shape(mark, self.theme, names, title=not i) for i, mark in enumerate(marks))
+            return
+        middle = self.film.size[0] / 2
+        title = replace(first, x=middle, text=formula, size=LEAST, color="paper", anchor="middle")
+        yield slide_shape(title, self.theme, names, title=True)
+        yield from (slide_shape(mark, self.theme, names) for mark in marks)
 
     def looked_at(self, picture: Sequence[Mark], front: Sequence[Mark]) -> Iterator[tuple[Sequence[Mark], str, str]]:
         """The stage of which a camera shows a part, and what stands before it; nothing where all is seen."""
@@ -142,8 +166,9 @@ class Deck:
 
         canvases = list(film_frames(self.film))
         for step, canvas, pixels in zip(self.film.steps, canvases, frames(canvases, self.theme), strict=True):
-            title = next((mark for mark in canvas.marks if isinstance(mark, Label) and mark.part == "caption"), None)
-            words = prose(" ".join(part for part in step.caption if part))
+            first = next((mark for mark in canvas.marks if isinstance(mark, Label) and mark.part == CAPTION), None)
+            title = replace(first, text=step.caption[0]) if first is not None and step.caption else first
+            words = prose(" ".join(step.said))
             slide = self.add_slide(
                 slide_shape(title, self.theme, Names(), title=True) if title and title.text else "", words
             )
@@ -170,7 +195,7 @@ class Deck:
 
     def add_movie(self, movie: bytes, poster: bytes, loop: bool) -> None:
         """The slide that plays."""
-        slide = self.add_slide("", "\n".join(prose(" ".join(filter(None, step.caption))) for step in self.film.steps))
+        slide = self.add_slide("", "\n".join(prose(" ".join(step.said)) for step in self.film.steps))
         width, height = self.deck.slide_width, self.deck.slide_height
         shown = slide.shapes.add_movie(
             io.BytesIO(movie), 0, 0, width, height, poster_frame_image=io.BytesIO(poster), mime_type="video/mp4"
@@ -309,7 +334,9 @@ def path(mark: Curve | Polygon, corner: Point) -> Iterator[str]:
 
 def place_of_text(mark: Label) -> str:
     """A box around the line of text; its middle is where fonts like these have theirs."""
-    width, height = text_width(visible(mark.text), mark.size, mark.bold) * 1.04 + 2, mark.size * 1.25
+    text = visible(mark.text)
+    measured = mono_width(text, mark.size) if mark.mono else text_width(text, mark.size, mark.bold)
+    width, height = measured * 1.04 + 2, mark.size * 1.25
     left = mark.x - width * {"start": 0.0, "middle": 0.5, "end": 1.0}[mark.anchor]
     return frame(left, mark.y - 0.37 * mark.size - height / 2, width, height)
 
@@ -319,7 +346,7 @@ def text_run(mark: Label, run: Run, theme: Theme) -> str:
     size = round(mark.size * 75 * (SCRIPT / LOWERED_BY_THEM if run.lowered else 1.0))
     looks = f'sz="{min(max(size, SIZES[0]), SIZES[1])}" b="{int(mark.bold)}" i="{int(run.italic)}"'
     lowered = f' baseline="{-round(DROP * 100_000)}"' if run.lowered else ""
-    font = "".join(f'<a:{script} typeface="{FONT}"/>' for script in ("latin", "ea", "cs"))
+    font = "".join(f'<a:{script} typeface="{MONO_FONT if mark.mono else FONT}"/>' for script in ("latin", "ea", "cs"))
     return (
         f'<a:r><a:rPr lang="en-US" {looks}{lowered}'
         f' dirty="0">{fill(theme[mark.color])}{font}</a:rPr><a:t>{escaped_xml(run.text)}</a:t></a:r>'

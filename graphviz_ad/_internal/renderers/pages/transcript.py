@@ -36,8 +36,8 @@ def entry(step: Step) -> str:
 
 
 def said_in_step(step: Step) -> tuple[str, ...]:
-    """What a step says: rule, numbers, result."""
-    return tuple(part for part in step.caption if part.strip())
+    """What a step says: rule, numbers, result, and the sentence that explains it."""
+    return step.said
 
 
 def quarto_figure(film: Film, stem: str) -> str:

@@ -16,7 +16,7 @@ from graphviz_ad._internal.base.visible_text import visible, whole_text
 from graphviz_ad._internal.scene.canvas import Canvas, Curve, Label, Mark, Polygon, Rect
 from graphviz_ad._internal.scene.scene import Point
 from graphviz_ad._internal.scene.set_text import DROP, SCRIPT, runs_of_label
-from graphviz_ad._internal.scene.themes import FONT_STACK, Colors, Theme
+from graphviz_ad._internal.scene.themes import FONT_STACK, MONO_STACK, Colors, Theme
 
 NAMELESS = "Computation graph"  # what a picture without a description is called
 
@@ -176,7 +176,9 @@ def style(mark: Mark, theme: Colors) -> Attributes:
         case Label():
             weight = {"font-weight": "bold" if mark.bold else None, "font-style": "italic" if mark.italic else None}
             anchor = mark.anchor if mark.anchor != "start" else None
-            return {"font-size": svg_number(mark.size), **weight, "text-anchor": anchor, "fill": theme[mark.color]}
+            family = {"font-family": MONO_STACK} if mark.mono else {}
+            size = {"font-size": svg_number(mark.size), **family}
+            return {**size, **weight, "text-anchor": anchor, "fill": theme[mark.color]}
 
 
 def svg_pen(mark: Rect | Curve, theme: Colors) -> Attributes:

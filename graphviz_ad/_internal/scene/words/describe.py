@@ -114,7 +114,8 @@ class NodeWords:
 @dataclass(frozen=True)
 class EdgeWords:
     """What is said of an edge: ``carried`` is the name of what it carries, ``derivative`` that of its local
-    derivative, ``passed`` what is true of it; ``example`` tells of one element what is added up on its way back.
+    derivative, ``passed`` what is true of it; ``example`` tells of one element what is added up on its way back;
+    ``operation`` is the name of the rule of the operation that it leads to.
     """
 
     carried: str
@@ -123,6 +124,7 @@ class EdgeWords:
     lines: tuple[Line, ...]
     hover: tuple[Fact, ...]
     example: str = ""
+    operation: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -349,7 +351,7 @@ class Describer:
         told = descriptions.of_edge(self.graph, self.names, edge, back, name, letters)
         examples = self.moved.examples.get(edge.head, ())
         example = backward_example(examples, (edge.tail, edge.port), self.graph, self.names)
-        return EdgeWords(self.names.carried(edge), name, back, tuple(lines), told, example)
+        return EdgeWords(self.names.carried(edge), name, back, tuple(lines), told, example, claim.call.name)
 
     def is_whole_gradient(self, edge: Edge) -> bool:
         """Whether what flows back along an edge is all of the gradient that the box of its tail shows."""

@@ -84,6 +84,7 @@ def assembled(recorded: Recorded, name: str, notices: Iterable[Notice] = ()) -> 
             has_gradients=has_gradients,
             memory=memory_of_leaves(draft.units),
             statements=statements,
+            program=draft.program,
             module_classes=classes_of_modules(recorded),
         ),
     )

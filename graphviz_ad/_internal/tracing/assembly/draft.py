@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from graphviz_ad._internal.graph.graph import Edge, Node
 from graphviz_ad._internal.graph.statements import Statement
+from graphviz_ad._internal.graph.written_program import WrittenPart
 from graphviz_ad._internal.tracing.assembly.executed_statements import statements_run
 from graphviz_ad._internal.tracing.assembly.site_words import SiteWords, words_of
 from graphviz_ad._internal.tracing.assembly.units import Unit, Units
@@ -21,7 +22,8 @@ class Draft:
 
     ``keys`` are those of the units' nodes; ``words`` what the program calls an operation; ``last_of_call``: the
     operation that ends a call, with ``call_sizes`` of them in it; ``backward_order``: when the engine ran an autograd
-    node; ``statement_of``: number of an operation -> the place of its statement among the ``statements``. ``odd`` are
+    node; ``statement_of``: number of an operation -> the place of its statement among the ``statements``, which
+    stand in the ``program``. ``odd`` are
     the keys of nodes from which went on something else than their derivative makes of what arrived, one for each edge;
     ``left_out`` counts units that stand in a circle.
     """
@@ -34,6 +36,7 @@ class Draft:
     backward_order: Mapping[int | None, int]
     statements: Sequence[Statement] = ()
     statement_of: Mapping[int, int] = field(default_factory=dict)
+    program: tuple[WrittenPart, ...] = ()
     nodes: tuple[Node, ...] = ()
     edges: tuple[Edge, ...] = ()
     odd: tuple[str, ...] = ()

@@ -12,15 +12,18 @@ from __future__ import annotations
 import site as python_site
 import sysconfig
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from itertools import count
+from types import CodeType
 from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
 from graphviz_ad._internal.base.own_files import EXAMPLES
 from graphviz_ad._internal.graph.statements import Statement
+from graphviz_ad._internal.graph.written_program import WrittenPart
 from graphviz_ad._internal.tracing.naming.as_written import CALLERS
+from graphviz_ad._internal.tracing.naming.written_parts import written_parts
 from graphviz_ad._internal.tracing.naming.written_statements import (
     FOR_EACH,
     WrittenStatement,
@@ -56,15 +59,22 @@ class Level:
     seen: set[tuple[int, ...]] = field(default_factory=set)
 
 
-Ran = tuple[Sequence[Statement], Mapping[int, int]]
-NONE_KNOWN: Ran = ((), {})
+class Ran(NamedTuple):
+    """The statements that ran, number of an operation -> the place of its own among them, and the parts of the program
+    that they stand in.
+    """
+
+    statements: Sequence[Statement] = ()
+    of_operation: Mapping[int, int] = {}
+    program: tuple[WrittenPart, ...] = ()
+
+
+NONE_KNOWN = Ran()
 _known: WeakKeyDictionary[Tape, tuple[int, Ran]] = WeakKeyDictionary()  # all passes over a tape ask the same
 
 
 def statements_run(tape: Tape) -> Ran:
-    """The statements that ran, and number of an operation -> the place of its own among them; of a tape that keeps
-    no source none.
-    """
+    """The statements that ran; of a tape that keeps no source none."""
     if not tape.capture.source:
         return NONE_KNOWN
     length, ran = _known.get(tape, (-1, NONE_KNOWN))
@@ -85,16 +95,23 @@ def statements_in_order(tape: Tape) -> Ran:
             lines = known[id(path)] = lines_on(path)
         if lines:
             found[operation.number] = running.at(lines, tape.call(operation.call), operation.op)
-    return running.statements, found
+    places, program = written_parts(running.written)
+    statements = [
+        one if part is None else replace(one, lines=written.extent, part=part)
+        for one, (_, written), part in zip(running.statements, running.written, places, strict=True)
+    ]
+    return Ran(statements, found, program)
 
 
 @dataclass
 class Running:
     """The user's functions that run, while operations come by; ``times`` counts how often a statement ran in a call,
-    ``here`` are the operations since the innermost came to where it stands.
+    ``here`` are the operations since the innermost came to where it stands; ``written``: how each of the statements is
+    written, and in what code.
     """
 
     statements: list[Statement] = field(default_factory=list)
+    written: list[tuple[CodeType, WrittenStatement]] = field(default_factory=list)
     levels: list[Level] = field(default_factory=list)
     calls: Iterator[int] = field(default_factory=count)
     times: dict[tuple[int, WrittenStatement], int] = field(default_factory=dict)
@@ -199,6 +216,7 @@ class Running:
         written = statement_at(line.site)
         time = self.times[call, written] = self.times.get((call, written), -1) + 1
         function = getattr(line.site.code, "co_qualname", line.site.code.co_name)
+        self.written.append((line.site.code, written))
         self.statements.append(Statement(function, call, time, written.text, written.targets, line.site.source, caller))
         return len(self.statements) - 1
 

@@ -36,12 +36,14 @@ class WrittenStatement:
     """A statement as it is written: ``text`` is what it computes, None where that cannot be told; ``targets`` are the
     variables that it fills.
 
-    ``extent`` are its lines; of a statement that holds others, those of its head.
+    ``extent`` are its lines; of a statement that holds others, those of its head. ``read``: the source says so, and is
+    what was compiled.
     """
 
     extent: Extent
     text: str | None = None
     targets: tuple[str, ...] = ()
+    read: bool = False
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,7 @@ def statement_at(site: CallSite) -> WrittenStatement:
     extent = extent_of(found)
     computed, targets = meaning_of(found)
     text = unparsed(computed) if computed is not None else None
-    return WrittenStatement(extent, text if text is not None and len(text) <= LONGEST else None, targets)
+    return WrittenStatement(extent, text if text is not None and len(text) <= LONGEST else None, targets, read=True)
 
 
 @lru_cache(maxsize=4096)

@@ -1,0 +1,89 @@
+"""LESSONS: the rules of differentiation that a film explains where they are first used, in a sentence each, as data.
+
+``LESSON_OF`` says which of them an operation uses on its way back, by the slot of the operand where that matters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+SEED, SEEDS, GIVEN_SEED = "seed", "seeds", "given seed"
+CHAIN, SUM_OVER_PATHS, COPIES, WAITING = "chain rule", "sum over paths", "copies", "waiting"
+
+LESSONS: Mapping[str, str] = {
+    SEED: "The derivative of the output by itself is 1: all other gradients begin with it.",
+    SEEDS: "The sum of the outputs is differentiated: each of them begins with 1.",
+    GIVEN_SEED: "What was given as upstream gradient is what all other gradients begin with.",
+    CHAIN: "Chain rule: what arrives, times the local derivative, is what flows on.",
+    SUM_OVER_PATHS: "Sum over paths: what comes back along all of them is added up.",
+    COPIES: "It was copied to fit the other: what comes back to the copies is added up.",
+    WAITING: "It is used in several places: it waits until each of them has sent its part.",
+    "sum": "A sum sends what arrives to each of its terms: its local derivatives are 1.",
+    "difference": "A difference sends what arrives to its first term, and the negative of it to its second.",
+    "product": "Product rule: the local derivative by one factor is the other factor.",
+    "quotient": "Quotient rule: a/b has the local derivatives 1/b and −a/b².",
+    "power": "Power rule: the exponent comes down as a factor, and is one less.",
+    "exponent": "The derivative of a power by its exponent is the power times the logarithm of its base.",
+    "negative": "A minus sign turns the sign of what arrives.",
+    "exponential": "The exponential function is its own derivative.",
+    "logarithm": "The derivative of ln x is 1/x.",
+    "root": "The derivative of √x is 1/(2√x).",
+    "square": "The derivative of x² is 2x.",
+    "reciprocal": "The derivative of 1/x is −1/x².",
+    "sine": "The derivative of sin is cos.",
+    "cosine": "The derivative of cos is −sin.",
+    "tanh": "The derivative of tanh is 1 − tanh², which the value tells already.",
+    "sigmoid": "The derivative of σ is σ·(1 − σ), which the value tells already.",
+    "rectifier": "ReLU lets what arrives through where its input is above 0, and stops it elsewhere.",
+    "sum of elements": "A sum of elements sends a copy of what arrives to each of them.",
+    "mean": "A mean of n elements sends each of them 1/n of what arrives.",
+    "maximum": "A maximum sends what arrives to what was largest, and 0 to all else.",
+    "minimum": "A minimum sends what arrives to what was smallest, and 0 to all else.",
+    "matrix product": "A matrix product sends to each factor what arrives, times the other one transposed.",
+    "parts": "What was not taken had no part in the result: 0 goes back to it.",
+    "moved": "Elements were only moved: what arrives moves back the same way.",
+}  # fmt: skip
+
+LESSON_OF: Mapping[str, str | tuple[str, str]] = {
+    "add": "sum",
+    "sub": "difference",
+    "mul": "product",
+    "div": "quotient",
+    "pow": ("power", "exponent"),
+    "neg": "negative",
+    "exp": "exponential",
+    "log": "logarithm",
+    "sqrt": "root",
+    "square": "square",
+    "reciprocal": "reciprocal",
+    "sin": "sine",
+    "cos": "cosine",
+    "tanh": "tanh",
+    "sigmoid": "sigmoid",
+    "relu": "rectifier",
+    "sum": "sum of elements",
+    "mean": "mean",
+    "max": "maximum",
+    "amax": "maximum",
+    "min": "minimum",
+    "amin": "minimum",
+    "matmul": "matrix product",
+    "mm": "matrix product",
+    "bmm": "matrix product",
+    "getitem": "parts",
+    "select": "parts",
+    "reshape": "moved",
+    "view": "moved",
+    "flatten": "moved",
+    "t": "moved",
+    "transpose": "moved",
+    "permute": "moved",
+}
+
+
+def lesson_of(op: str, slot: int) -> str | None:
+    """The rule by which an operation passes a gradient on to the operand of a slot, where there is a lesson of it."""
+    lesson = LESSON_OF.get(op)
+    if isinstance(lesson, tuple):
+        return lesson[slot] if slot < len(lesson) else None
+    return lesson
