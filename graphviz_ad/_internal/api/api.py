@@ -319,7 +319,8 @@ def filmed(graph: Graph, asked: AnimateOptions) -> Animation:
     words = words_of_graph(shown, written)
     size = ASPECTS[asked.aspect]
     stage, story = best_stage(words, choice, Screen((flow,) if flow else DIRECTIONS, asked.layout, size))
-    return Animation(shown, Film(stage, story.steps, story.opening, shown.name, float(asked.speed), size), chosen.theme)
+    film = Film(stage, story.steps, story.opening, shown.name, float(asked.speed), size, asked.motion)
+    return Animation(shown, film, chosen.theme)
 
 
 def refuse_idle(asked: AnimateOptions) -> None:

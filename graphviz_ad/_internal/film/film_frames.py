@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from itertools import chain
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import replace
+from itertools import chain, groupby
 
+from graphviz_ad._internal.film.flights import moving_marks
+from graphviz_ad._internal.film.moments import Moment, Pace, holding, instants, moments
 from graphviz_ad._internal.scene.canvas import Canvas, Mark
 from graphviz_ad._internal.scene.paint import (
     arrow_marks,
@@ -16,7 +19,7 @@ from graphviz_ad._internal.scene.paint import (
     moved_marks,
     progress,
 )
-from graphviz_ad._internal.scene.scene import Film, Scene, restyle
+from graphviz_ad._internal.scene.scene import Arrow, Box, Film, Scene, restyle
 
 Marks = tuple[Mark, ...]
 Place = tuple[str, str]  # what is painted together: a layer, and the key of the box, arrow or group
@@ -26,6 +29,11 @@ def film_frames(film: Film, size: tuple[int, int] | None = None) -> Iterator[Can
     """What `paint_frame` gives for each step, in order. A mark that stays is the same object, so that a renderer
     sees at once what changed.
     """
+    return (canvas for canvas, _ in film_moments(replace(film, motion=False), size))
+
+
+def film_moments(film: Film, size: tuple[int, int] | None = None) -> Iterator[tuple[Canvas, Moment]]:
+    """Each moment with its picture, without what moves on it; marks stay the same objects as in `film_frames`."""
     size = size or film.size
     fit = frame_fit(film.stage, size)
     stage = restyle(film.stage, film.opening)
@@ -48,18 +56,41 @@ def film_frames(film: Film, size: tuple[int, int] | None = None) -> Iterator[Can
 
     paint(stage)
     waiting, done = (list(progress(film, index, *size)) for index in (-1, len(film.steps)))
-    for index, step in enumerate(film.steps):
+    for index, parts in groupby(moments(film), lambda moment: moment.step):
+        step = film.steps[index]
         keys = dict.fromkeys(change.key for change in step.changes)
-        touched = Scene(
+        before = Scene(
             tuple(boxes[key] for key in keys if key in boxes), tuple(arrows[key] for key in keys if key in arrows)
         )
-        touched = restyle(touched, step.changes)
-        boxes |= touched.box_by_key
-        arrows |= {arrow.key: arrow for arrow in touched.arrows}
-        paint(touched)
+        after = restyle(before, step.changes)
+        boxes |= after.box_by_key
+        arrows |= {arrow.key: arrow for arrow in after.arrows}
         put(("caption", ""), frame_words(film, index, *size))
-        bar = done[: index + 1] + waiting[index + 1 :]
-        yield Canvas(*size, tuple(chain(*shown.values(), bar)), film.stage.alt, "paper")
+        bar, landing = done[: index + 1] + waiting[index + 1 :], None
+        for moment in parts:
+            paint(at_moment(before, after, moment, landing))
+            landing = {key for key, _ in moment.held}
+            yield Canvas(*size, tuple(chain(*shown.values(), bar)), film.stage.alt, "paper"), moment
+
+
+def at_moment(before: Scene, after: Scene, moment: Moment, only: Collection[str] | None) -> Scene:
+    """What a step touches, or ``only`` some of it, as it is at a moment."""
+    kept = [
+        holding(new, old, moment.held)
+        for old, new in zip((*before.boxes, *before.arrows), (*after.boxes, *after.arrows), strict=True)
+        if only is None or new.key in only
+    ]
+    boxes = tuple([part for part in kept if isinstance(part, Box)])
+    return Scene(boxes, tuple([part for part in kept if isinstance(part, Arrow)]))
+
+
+def moving_pictures(film: Film, pace: Pace, size: tuple[int, int] | None = None) -> Iterator[tuple[Canvas, float]]:
+    """Every picture of a film at a pace, and for how many seconds it is shown; of what is at rest, there is one."""
+    fit = frame_fit(film.stage, size or film.size)
+    for canvas, moment in film_moments(film, size):
+        for second, length in instants(moment, pace):
+            moving = moving_marks(moment.motion.flights, moment.share(second), fit) if moment.motion.flights else ()
+            yield replace(canvas, marks=(*canvas.marks, *moving)), length
 
 
 def same_where_equal(before: Marks, after: Marks) -> Marks:

@@ -14,7 +14,7 @@ from graphviz_ad._internal.graph.graph import Edge, Graph, Node
 from graphviz_ad._internal.maths.formulas import to_unicode
 from graphviz_ad._internal.maths.number_format import number_in_one_line
 from graphviz_ad._internal.maths.tex_labels import tex_to_unicode
-from graphviz_ad._internal.scene.scene import Change, Line, Step
+from graphviz_ad._internal.scene.scene import Change, Line, Move, Step
 from graphviz_ad._internal.scene.words.box_lines import gradient_label
 from graphviz_ad._internal.scene.words.describe import Words
 from graphviz_ad._internal.scene.words.short_text import (
@@ -76,11 +76,12 @@ class Teller:
             )
         for node in self.graph.node_list:
             if node.kind not in ("leaf", "data"):
-                arrows = [Change(edge.key, "active-forward") for edge in self.graph.in_edges(node.key)]
+                edges = self.graph.in_edges(node.key)
+                arrows = [Change(edge.key, "active-forward") for edge in edges]
                 self.will_dim(arrows, "forward")
-                yield self.step(
-                    "forward", self.forward_caption(node), [*arrows, *self.show([node], "value", "forward")]
-                )
+                changes = [*arrows, *self.show([node], "value", "forward")]
+                moves = [Move(edge.key, "value", line_of_result("value", edge.port)) for edge in edges]
+                yield self.step("forward", self.forward_caption(node), changes, moves=moves)
 
     def backward(self) -> Iterator[Step]:
         """The upstream gradient, then each node in the order in which the engine ran."""
@@ -148,7 +149,10 @@ class Teller:
             changes[edge.tail] = self.arrive(edge.tail, edge.port)
         self.will_dim([changes[edge.key] for edge in edges], "backward")
         caption = self.edge_caption(edges[0]) if len(edges) == 1 else self.batch_caption(edges)
-        yield self.step("backward", caption, list(changes.values()), 2 * len(edges))
+        moves = [
+            Move(edge.key, "product", line_of_result("gradient", edge.port), self.factors(edge)) for edge in edges
+        ]
+        yield self.step("backward", caption, list(changes.values()), 2 * len(edges), moves)
         for key in dict.fromkeys(edge.tail for edge in edges):
             if self.is_complete(key) and max(self.awaited(key)) > 1:
                 yield self.accumulate(key)
@@ -181,7 +185,10 @@ class Teller:
             f"= {parts}" if parts else "",
             equal_to(total),
         )
-        return self.step("backward", caption, [Change(key, "active", final(self.words.nodes[key].gradients))], 2)
+        line = line_of_result("gradient", port)
+        moves = [Move(edge.key, "term", line) for edge in self.graph.out_edges(key) if edge.port == port]
+        changes = [Change(key, "active", final(self.words.nodes[key].gradients))]
+        return self.step("backward", caption, changes, 2, moves)
 
     # --- captions: the rule in symbols, in numbers, the result
 
@@ -236,6 +243,11 @@ class Teller:
             return (f"{target} {grouped(text) if summed else text}", "", with_example(result, said.example))
         return (f"{target} what {tex_to_unicode(head.op or 'it')} passes back", "", result)
 
+    def factors(self, edge: Edge) -> tuple[str, ...]:
+        """The two numbers whose product flows back along an edge, as they are written; none where it is no product."""
+        upstream, local = flow_text(self.graph.nodes[edge.head].grad), flow_text(edge.local)
+        return (as_term(upstream), f"× {after_sign(local)}") if upstream and local else ()
+
     def batch_caption(self, edges: list[Edge]) -> tuple[str, ...]:
         """Several edges of one operation at once."""
         head = edges[0].head
@@ -249,13 +261,15 @@ class Teller:
 
     # --- parts of steps
 
-    def step(self, phase: str, caption: tuple[str, ...], changes: list[Change], news: int = 1) -> Step:
+    def step(
+        self, phase: str, caption: tuple[str, ...], changes: list[Change], news: int = 1, moves: Iterable[Move] = ()
+    ) -> Step:
         """A step that first dims what the step before lit."""
         now = {change.key for change in changes}
         dimmed = [Change(key, emphasis) for key, emphasis in self.dim_now.items() if key not in now]
         self.dim_now = {key: emphasis for key, emphasis in self.lit.items() if key in now}
         self.lit = {}
-        return Step(phase, caption, (*dimmed, *changes), news)
+        return Step(phase, caption, (*dimmed, *changes), news, tuple(moves))
 
     def will_dim(self, changes: list[Change], emphasis: str) -> None:
         """These light up now and keep `emphasis` from the next step on."""
@@ -271,6 +285,11 @@ class Teller:
 def counted_inputs(count: int) -> str:
     """What a pass starts from, where names and values would be too long."""
     return "1 input or parameter" if count == 1 else f"{count} inputs and parameters" if count else "numbers alone"
+
+
+def line_of_result(role: str, port: int) -> str:
+    """The key of the line of a box that is about one of its results."""
+    return Line(role, "", number=port).key
 
 
 def final(lines: Iterable[Line]) -> tuple[tuple[str, str], ...]:

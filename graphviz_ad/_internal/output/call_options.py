@@ -209,6 +209,9 @@ class FilmWays(Options):
         ),
     ] = None
     passes: Annotated[bool, Says("tell all recorded backward passes, with what .grad adds up")] = False
+    motion: Annotated[
+        bool, Says("numbers are seen on their way, before each step comes to rest; False: steps alone")
+    ] = True
 
 
 # --- one table a call
@@ -367,7 +370,7 @@ class SaveOptions(FilmFile, StillFile, FilmWays, StillWords, Paths, Look):
 
 
 STILL_ONLY = ("overlay", "output", "with_all", "values", "gradients", "fit", "font", "digits", "legend")
-FILM_ONLY = ("speed", "flow", "aspect", "steps", "passes")
+FILM_ONLY = ("speed", "flow", "aspect", "steps", "passes", "motion")
 FILE_ONLY = ("loop", "scale", "mode")
 STILL_FILE_ONLY = ("width", "scale", "dpi", "transparent")
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from graphviz_ad._internal.base.errors import GraphvizADWarning, OptionError
 from graphviz_ad._internal.base.progress import Progress
-from graphviz_ad._internal.film.film_frames import film_frames
+from graphviz_ad._internal.film.moments import Pace, instants, moments
 from graphviz_ad._internal.output.format_table import REVEAL
+
+PICTURES, MOVIE = Pace(16, 0.01), Pace(30)  # of formats that store pictures with their times, and of movies
 
 if TYPE_CHECKING:
     from graphviz_ad._internal.api.api import Animation, Frame, Picture
@@ -102,35 +105,35 @@ def gif(animation: Animation, *, loop: int = 0, scale: float = 1.0) -> bytes:
     """
     from graphviz_ad._internal.renderers.images.gif import encode_gif
 
-    return encoded(encode_gif, animation, scale, loop=times(loop))
+    return encoded(encode_gif, animation, scale, PICTURES, loop=times(loop))
 
 
 def apng(animation: Animation, *, loop: int = 0, scale: float = 1.0) -> bytes:
     """An animated PNG; what knows no animation shows the finished picture."""
     from graphviz_ad._internal.renderers.images.apng import encode_apng
 
-    return encoded(encode_apng, animation, scale, loop=times(loop), metadata={"Description": animation.film.stage.alt})
+    return encoded(encode_apng, animation, scale, PICTURES, loop=times(loop), metadata={"Description": animation.film.stage.alt})
 
 
 def webp(animation: Animation, *, loop: int = 0, scale: float = 1.0) -> bytes:
     """An animated WebP."""
     from graphviz_ad._internal.renderers.images.webp import encode_webp
 
-    return encoded(encode_webp, animation, scale, loop=times(loop))
+    return encoded(encode_webp, animation, scale, PICTURES, loop=times(loop))
 
 
 def mp4(animation: Animation, *, scale: float = 1.0) -> bytes:
     """H.264 for slides; needs the extra "video"."""
     from graphviz_ad._internal.renderers.images.video import encode_mp4
 
-    return encoded(encode_mp4, animation, scale)
+    return encoded(encode_mp4, animation, scale, MOVIE)
 
 
 def webm(animation: Animation, *, scale: float = 1.0) -> bytes:
     """VP9 for the web; needs the extra "video"."""
     from graphviz_ad._internal.renderers.images.video import encode_webm
 
-    return encoded(encode_webm, animation, scale)
+    return encoded(encode_webm, animation, scale, MOVIE)
 
 
 def numbered_frames(animation: Animation, *, scale: float = 1.0) -> Iterator[tuple[str, bytes]]:
@@ -147,25 +150,24 @@ def numbered_frames(animation: Animation, *, scale: float = 1.0) -> Iterator[tup
     yield "frames.ffconcat", "\n".join([*listed, ""]).encode()
 
 
-def encoded(encode: Callable[..., bytes], animation: Animation, scale: float, **options: Any) -> bytes:
+def encoded(encode: Callable[..., bytes], animation: Animation, scale: float, pace: Pace, **options: Any) -> bytes:
     """The film as a file; a terminal hears how far it is."""
-    with Progress("film: frame", len(animation.steps)) as progress:
-        return encode(progress.over(shots(animation, scale)), **options)
+    count = sum(sum(1 for _ in instants(moment, pace)) for moment in moments(animation.film))
+    with Progress("film: frame", count) as progress:
+        return encode(progress.over(shots(animation, scale, pace)), **options)
 
 
-def shots(animation: Animation, scale: float) -> Iterator[Shot]:
-    """The film as an encoder takes it."""
-    from graphviz_ad._internal.renderers.images.matplotlib_canvas import changing
-    from graphviz_ad._internal.renderers.images.shots import Shot
+def shots(animation: Animation, scale: float, pace: Pace | None = None) -> Iterator[Shot]:
+    """The film as an encoder takes it; without a pace, its steps alone."""
+    from graphviz_ad._internal.renderers.images.moving import film_shots
 
     if not isinstance(scale, (int, float)) or not 0.05 <= scale <= 20:
         raise OptionError(
             f"scale={scale!r} is no scale for a film; give a number from 0.05 to 20: 1.5 makes 1920 by 1080 pixels of"
             " 1280 by 720"
         )
-    film = animation.film
-    pictures = changing(film_frames(film), animation.theme, scale=scale, smaller="give a smaller scale=")
-    return (Shot(pixels, boxes, film.seconds(i)) for i, (pixels, boxes) in enumerate(pictures))
+    film = animation.film if pace is not None else replace(animation.film, motion=False)
+    return film_shots(film, animation.theme, pace or PICTURES, scale=scale, smaller="give a smaller scale=")
 
 
 def times(loop: int) -> int:

@@ -256,26 +256,43 @@ class Change:
     texts: tuple[tuple[str, str], ...] = ()
 
 
+@frozen
+class Move:
+    """What a step sends along an arrow: a "value" of its tail; a "product", that of the upstream gradient and what is
+    local, as its ``factors`` are written, which goes back to the tail; a "term" of a sum at the tail, which was a
+    product before; or a "tangent", which goes on to the head.
+
+    ``line`` is that of the tail which goes along the arrow, or which shows what has come.
+    """
+
+    arrow: str
+    what: str
+    line: str
+    factors: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True)
 class Step:
     """One moment of a story: what changes and what is said. No places, no colours, no seconds.
 
     ``phase`` is "start", "forward", "backward" or "end"; ``caption`` holds the rule in symbols, then in numbers, then
-    the result; ``news`` counts the numbers that are new to the eye, from which a film takes its timing.
+    the result; ``news`` counts the numbers that are new to the eye, from which a film takes its timing. ``moves`` are
+    what goes from one place to another before the changes are seen.
     """
 
     phase: str
     caption: tuple[str, ...]
     changes: tuple[Change, ...]
     news: int = 1
+    moves: tuple[Move, ...] = ()
 
 
 @dataclass(frozen=True)
 class Film:
-    """A placed scene and the steps that restyle it; nothing ever moves.
+    """A placed scene and the steps that restyle it; boxes and arrows stay where they are.
 
     ``opening`` are the changes that make the blank picture before the first step. ``speed`` scales all times. ``size``
-    is that of a frame, in pixels.
+    is that of a frame, in pixels. ``motion``: numbers are seen on their way, where a format can show it.
     """
 
     stage: Scene
@@ -284,6 +301,7 @@ class Film:
     title: str = ""
     speed: float = 1.0
     size: tuple[int, int] = (1280, 720)
+    motion: bool = False
 
     def seconds(self, index: int) -> float:
         """How long step ``index`` stays on screen."""
