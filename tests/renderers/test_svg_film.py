@@ -17,9 +17,10 @@ from small_film import HOSTILE, film, hostile_film, scene
 from small_programs import graph
 
 from graphviz_ad._internal.base.visible_text import visible
-from graphviz_ad._internal.renderers.svg.film import film_element, path_length, svg_film_file
+from graphviz_ad._internal.renderers.svg.film import film_element, svg_film_file
 from graphviz_ad._internal.scene import paint
 from graphviz_ad._internal.scene.canvas import Label
+from graphviz_ad._internal.scene.curves import path_length
 from graphviz_ad._internal.scene.scene import Film
 from graphviz_ad._internal.scene.themes import THEMES
 

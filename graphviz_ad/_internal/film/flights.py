@@ -281,11 +281,16 @@ def chip_size(line: Line) -> Point:
     return wide + 2 * PAD_X, high + 2 * PAD_Y
 
 
+def border_of(line: Line) -> str:
+    """The colour of the plate's border."""
+    return BORDERS.get(line.role, "gradient.line")
+
+
 def chip_marks(line: Line) -> list[Mark]:
     """A number on its way, about its middle: a little plate, on which it can be read wherever it is."""
     (wide, high), (room, height) = chip_size(line), paint.line_size(line)
-    border = BORDERS.get(line.role, "gradient.line")
-    plate = Rect(-wide / 2, -high / 2, wide, high, min(RADIUS, high / 2), "paper", border, BORDER, part="chip")
+    corner = min(RADIUS, high / 2)
+    plate = Rect(-wide / 2, -high / 2, wide, high, corner, "paper", border_of(line), BORDER, part="chip")
     return [plate, *paint.line_marks(line, (-room / 2, room / 2), -height / 2, "")]
 
 

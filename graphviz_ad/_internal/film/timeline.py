@@ -1,4 +1,4 @@
-"""Film -> the marks of all its frames, each once, with the steps in which it is on screen.
+"""Film -> the marks of all its frames, each once, with the moments in which it is on screen.
 
 A step changes a few boxes and arrows; only these are painted again. What formats without a clock of their own (style
 sheets, fragments of a slide) need is exactly this: what appears when, and when it goes.
@@ -6,9 +6,10 @@ sheets, fragments of a slide) need is exactly this: what appears when, and when 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
+from graphviz_ad._internal.film.moments import Moment, holding, moments
 from graphviz_ad._internal.scene import paint
 from graphviz_ad._internal.scene.canvas import Label, Mark, Rect
 from graphviz_ad._internal.scene.scene import Arrow, Box, Change, Film, with_new_texts
@@ -19,7 +20,9 @@ Slot = tuple[str, str, int]  # owner, part, and which one of several
 
 @dataclass(frozen=True)
 class Shown:
-    """A mark that is on screen from step ``first`` to step ``last``, both included."""
+    """A mark that is on screen from moment ``first`` to moment ``last``, both included; where nothing moves, each step
+    is one moment.
+    """
 
     mark: Mark
     first: int
@@ -75,8 +78,13 @@ def in_slots(marks: Iterable[Mark]) -> dict[Slot, Mark]:
 
 
 def timeline(film: Film) -> list[Shown]:
-    """All marks of all frames, back to front; those shown at step i are the marks of `paint_frame` at i."""
-    last = len(film.steps) - 1
+    """All marks of all steps, back to front; those shown at step i are the marks of `paint_frame` at i."""
+    return timeline_of(film, list(moments(replace(film, motion=False))))
+
+
+def timeline_of(film: Film, of: Sequence[Moment]) -> list[Shown]:
+    """All marks of these moments of a film, back to front, without those that move."""
+    last = len(of) - 1
     fit = paint.frame_fit(film.stage, film.size)
     drawn: list[Box | Arrow] = [*film.stage.arrows, *film.stage.boxes]
     parts = {part.key: part for part in drawn}
@@ -84,20 +92,22 @@ def timeline(film: Film) -> list[Shown]:
     words = {arrow.key: Layer() for arrow in film.stage.arrows}
     frame = Layer()
 
-    def update(key: str, step: int) -> None:
-        part = parts[key]
+    def update(part: Box | Arrow, moment: int) -> None:
         marks = paint.box_marks(part) if isinstance(part, Box) else paint.arrow_marks(part)
-        bodies[key].show(step, paint.moved_marks(marks, *fit))
+        bodies[part.key].show(moment, paint.moved_marks(marks, *fit))
         if isinstance(part, Arrow):
-            words[key].show(step, paint.moved_marks(paint.arrow_words(part), *fit))
+            words[part.key].show(moment, paint.moved_marks(paint.arrow_words(part), *fit))
 
     apply(film.opening, parts)
-    touched = list(parts)
-    for i, step in enumerate(film.steps):
-        for key in dict.fromkeys([*touched, *apply(step.changes, parts)]):
-            update(key, i)
-        touched = []
-        frame.show(i, paint.frame_text(film, i, *film.size))
+    touched, before, step = list(parts), dict(parts), -1
+    for i, moment in enumerate(of):
+        if moment.step != step:
+            step, before = moment.step, dict(parts)
+            touched = list(dict.fromkeys([*touched, *apply(film.steps[step].changes, parts)]))
+            frame.show(i, paint.frame_text(film, step, *film.size))
+        for key in touched:
+            update(holding(parts[key], before[key], moment.held), i)
+        touched = list(dict.fromkeys(key for key, _ in sorted(moment.held) if key in parts))
 
     ground = [
         Shown(mark, 0, last)

@@ -10,10 +10,11 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from importlib.resources import files
 
 from graphviz_ad._internal.base.visible_text import visible
+from graphviz_ad._internal.film.flights import Flight, Motion, border_of, chip_size, motions
 from graphviz_ad._internal.renderers.html.controls import ZOOM, controls
 from graphviz_ad._internal.renderers.html.stage import css, parts_of, stage_svg, variable
 from graphviz_ad._internal.renderers.svg.compact import compact_svg
@@ -239,17 +240,44 @@ def film_data(film: Film) -> dict[str, object]:
             [numbers[c.key], c.emphasis, *([texts] if texts else [])] for c, texts in zip(known, words, strict=True)
         ]
 
-    def step(i: int, step: Step) -> dict[str, object]:
+    def step(i: int, step: Step, motion: Motion) -> dict[str, object]:
         seconds = round(film.seconds(i), 2)
         return {
             "phase": step.phase,
             "caption": [threes(part) for part in caption_parts(step)][: 3 if caption_parts(step)[2] else 2],
             "seconds": seconds,
             "changes": listed(step.changes),
+            **motion_data(motion, numbers),
         }
 
     opening = listed(opening_states(film))  # before the steps, which tell only what is new
-    return {"opening": opening, "steps": [step(i, moment) for i, moment in enumerate(film.steps)]}
+    steps = [step(i, one, motion) for i, (one, motion) in enumerate(zip(film.steps, motions(film), strict=True))]
+    return {"opening": opening, "steps": steps}
+
+
+PLACES = 8  # between which a number on its way goes straight
+
+
+def motion_data(motion: Motion, numbers: Mapping[str, int]) -> dict[str, object]:
+    """What moves in a step as the script reads it, if anything does: each number with its plate, its times in
+    milliseconds and its places; and when the lines that hold back show what is new.
+    """
+    if not motion.flights:
+        return {}
+
+    def moving(flight: Flight) -> list[object]:
+        begin, end, until = (round(1000 * motion.seconds * t) for t in (flight.begin, flight.end, flight.until))
+        places = flight.middles(flight.begin + (flight.end - flight.begin) * i / PLACES for i in range(PLACES + 1))
+        key, line = flight.source or ("", "")
+        said = [numbers[key], class_name(line)] if flight.source else [class_name(flight.line.role), visible(flight.line.text)]
+        size = [round(length, 1) for length in chip_size(flight.line)]
+        return [*said, class_name(border_of(flight.line)), size, [begin, end, until], [round(way, 1) for place in places for way in place]]
+
+    held: dict[str, dict[str, int]] = {}
+    for (key, line), time in motion.landings.items():
+        held.setdefault(key, {})[class_name(line)] = round(1000 * motion.seconds * time)
+    waiting = [[numbers[key], lines] for key, lines in held.items()]
+    return {"moves": [moving(flight) for flight in motion.flights], "held": waiting}
 
 
 def opening_states(film: Film) -> Iterator[Change]:
