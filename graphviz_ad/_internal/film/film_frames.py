@@ -89,7 +89,7 @@ def moving_pictures(film: Film, pace: Pace, size: tuple[int, int] | None = None)
     fit = frame_fit(film.stage, size or film.size)
     for canvas, moment in film_moments(film, size):
         for second, length in instants(moment, pace):
-            moving = moving_marks(moment.motion.flights, moment.share(second), fit) if moment.motion.flights else ()
+            moving = moving_marks(moment.motion.flights, moment.share(second), fit)
             yield replace(canvas, marks=(*canvas.marks, *moving)), length
 
 

@@ -13,10 +13,11 @@ from dataclasses import dataclass, field, replace
 
 from graphviz_ad._internal.scene import paint
 from graphviz_ad._internal.scene.canvas import Mark, Rect
-from graphviz_ad._internal.scene.curves import Chain, along, cut_near, joined, straight
+from graphviz_ad._internal.scene.curves import Chain, along, cut_near, joined, path_length, straight
 from graphviz_ad._internal.scene.scene import Arrow, Box, Change, Film, Line, Move, Point, Step, with_new_texts
 
 LEG, HOLD, GAP = 0.4, 0.1, 3.0  # seconds of a way, and in which two factors stand together; points between these
+SOON, SLOWEST = 300.0, 1.5  # points of a way that take so long, and how many times as long those take that are longer
 SHARE, SHORTEST = 0.8, 0.08  # of a step, the most that moves; seconds, less cannot be seen
 WIDEST, HIGHEST, MOST_MARKS = 260.0, 130.0, 60  # points and marks of what moves; a larger tensor stays where it is
 MOST_FLIGHTS, MOST_BOXES = 16, 200  # in a step, and on a stage: of more than that, nobody sees one
@@ -106,7 +107,9 @@ def timed(found: Sequence[Flight], dwell: float, speed: float) -> Motion:
     if not 0 < len(found) <= MOST_FLIGHTS:
         return REST
     length = max(flight.until for flight in found)
-    seconds = min(length / speed, SHARE * dwell)
+    far = max(path_length(flight.path) for flight in found)
+    slower = min(max(far / SOON, 1.0), SLOWEST)
+    seconds = min(slower * length / speed, SHARE * dwell)
     if seconds < SHORTEST:
         return REST
     return Motion(

@@ -24,9 +24,14 @@ class Moment:
     motion: Motion = REST
     held: frozenset[Place] = frozenset()
 
+    @property
+    def rests(self) -> bool:
+        """Whether nothing moves in it."""
+        return not self.motion.flights
+
     def share(self, second: float) -> float:
         """How much of the motion is over at a second of the step."""
-        return second / self.motion.seconds if self.motion.flights else 1.0
+        return 1.0 if self.rests else second / self.motion.seconds
 
 
 def moments(film: Film) -> Iterator[Moment]:
@@ -50,16 +55,19 @@ class Pace:
 
 def instants(moment: Moment, pace: Pace) -> Iterator[tuple[float, float]]:
     """When pictures of a moment are taken, in seconds of its step, and how long each is seen; of one at rest, one."""
-    length = moment.end - moment.begin
-    if not moment.motion.flights:
-        yield moment.begin, length
+
+    def on_tick(second: float) -> float:
+        return round(second / pace.tick) * pace.tick if pace.tick else second
+
+    begin = on_tick(moment.begin)
+    if moment.rests:
+        yield moment.begin, moment.end - begin
         return
-    count = max(round(length * pace.rate), 1)
-    begins = [length * i / count for i in range(count)]
-    if pace.tick:
-        begins = list(dict.fromkeys(round(begin / pace.tick) * pace.tick for begin in begins))
-    for begin, end in pairwise([*begins, length]):
-        yield moment.begin + begin, end - begin
+    count = max(round((moment.end - moment.begin) * pace.rate), 1)
+    times = [moment.begin + (moment.end - moment.begin) * i / count for i in range(count + 1)]
+    for second, (shown, gone) in zip(times, pairwise(map(on_tick, times)), strict=False):
+        if gone > shown:
+            yield second, gone - shown
 
 
 def holding(part: Box | Arrow, before: Box | Arrow, held: frozenset[Place]) -> Box | Arrow:
