@@ -126,7 +126,7 @@ def mp4(animation: Animation, *, scale: float = 1.0) -> bytes:
     """H.264 for slides; needs the extra "video"."""
     from graphviz_ad._internal.renderers.images.video import encode_mp4
 
-    return encoded(encode_mp4, animation, scale, MOVIE)
+    return encoded(encode_mp4, animation, scale, MOVIE, moving=animation.film.motion)
 
 
 def webm(animation: Animation, *, scale: float = 1.0) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from itertools import accumulate, pairwise
 
 from graphviz_ad._internal.scene.scene import Point
@@ -15,10 +16,9 @@ PIECES = 16  # chords in whose place a Bézier stands when it is measured
 
 def on_curve(points: Sequence[Point], t: float) -> Point:
     """The point of a cubic Bézier at ``t`` from 0 to 1."""
-    weights = ((1 - t) ** 3, 3 * t * (1 - t) ** 2, 3 * t**2 * (1 - t), t**3)
-    return sum(w * x for w, (x, _) in zip(weights, points, strict=True)), sum(
-        w * y for w, (_, y) in zip(weights, points, strict=True)
-    )
+    (x0, y0), (x1, y1), (x2, y2), (x3, y3) = points
+    a, b, c, d = (1 - t) ** 3, 3 * t * (1 - t) ** 2, 3 * t**2 * (1 - t), t**3
+    return a * x0 + b * x1 + c * x2 + d * x3, a * y0 + b * y1 + c * y2 + d * y3
 
 
 def chords(points: Chain) -> list[Point]:
@@ -29,19 +29,25 @@ def chords(points: Chain) -> list[Point]:
     return places
 
 
+@lru_cache(maxsize=256)
+def measured(points: Chain) -> tuple[list[Point], list[float]]:
+    """Points on a chain, and how long the way to each is."""
+    places = chords(points)
+    return places, [0.0, *accumulate(math.dist(a, b) for a, b in pairwise(places))]
+
+
 def path_length(points: Chain) -> float:
     """Length of a chain, measured along chords."""
-    return sum(math.dist(a, b) for a, b in pairwise(chords(points)))
+    return measured(points)[1][-1]
 
 
 def along(points: Chain, shares: Iterable[float]) -> list[Point]:
     """The points at these shares of the length of a chain, from 0 to 1."""
-    places = chords(points)
-    ways = [0.0, *accumulate(math.dist(a, b) for a, b in pairwise(places))]
+    places, ways = measured(points)
     found = []
     for share in shares:
         way = share * ways[-1]
-        i = min(bisect_right(ways, way), len(ways) - 1)
+        i = min(max(bisect_right(ways, way), 1), len(ways) - 1)
         step = ways[i] - ways[i - 1]
         rest = (way - ways[i - 1]) / step if step else 0.0
         (x, y), (to_x, to_y) = places[i - 1], places[i]
