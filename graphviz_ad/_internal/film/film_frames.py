@@ -75,10 +75,10 @@ def film_moments(film: Film, size: tuple[int, int] | None = None) -> Iterator[tu
 
 def at_moment(before: Scene, after: Scene, moment: Moment, only: Collection[str] | None) -> Scene:
     """What a step touches, or ``only`` some of it, as it is at a moment."""
+    old: list[Box | Arrow] = [*before.boxes, *before.arrows]
+    new: list[Box | Arrow] = [*after.boxes, *after.arrows]
     kept = [
-        holding(new, old, moment.held)
-        for old, new in zip((*before.boxes, *before.arrows), (*after.boxes, *after.arrows), strict=True)
-        if only is None or new.key in only
+        holding(part, was, moment.held) for was, part in zip(old, new, strict=True) if only is None or part.key in only
     ]
     boxes = tuple([part for part in kept if isinstance(part, Box)])
     return Scene(boxes, tuple([part for part in kept if isinstance(part, Arrow)]))

@@ -82,7 +82,8 @@ def motions(film: Film) -> Iterator[Motion]:
     if not film.motion or len(film.stage.boxes) > MOST_BOXES:
         yield from (REST for _ in film.steps)
         return
-    parts: dict[str, Box | Arrow] = {part.key: part for part in (*film.stage.arrows, *film.stage.boxes)}
+    drawn: list[Box | Arrow] = [*film.stage.arrows, *film.stage.boxes]
+    parts = {part.key: part for part in drawn}
     change_texts(parts, film.opening)
     for index, step in enumerate(film.steps):
         change_texts(parts, step.changes)
@@ -114,9 +115,7 @@ def timed(found: Sequence[Flight], dwell: float, speed: float) -> Motion:
         return REST
     return Motion(
         seconds,
-        tuple(
-            replace(one, begin=one.begin / length, end=one.end / length, until=one.until / length) for one in found
-        ),
+        tuple(replace(one, begin=one.begin / length, end=one.end / length, until=one.until / length) for one in found),
     )
 
 
@@ -173,7 +172,7 @@ def products(move: Move, here: Stretch) -> Iterator[Flight]:
     yield from factors
     if not waits:
         begin = max((one.until for one in factors), default=0.0)
-        path = joined(straight(meeting, meeting), way_to_tail(here, meeting), straight(here.arrow.path[0], goal(move, here)))
+        path = joined(way_to_tail(here, meeting), straight(here.arrow.path[0], goal(move, here)))
         becomes = here.news_of(here.tail.key)
         yield Flight(product, path, begin, begin + LEG, begin + LEG, becomes, (here.arrow.key, product.key))
 
@@ -193,8 +192,9 @@ def factors_meeting(move: Move, here: Stretch, meeting: Point, written: tuple[Pl
         ends = [(left + wide[0] / 2, meeting[1]), (left + wide[0] + GAP + wide[1] / 2, meeting[1])]
         if fits(upstream) and fits(factor):
             yield Flight(upstream, way_to_label(here, at, ends[0]), 0.0, LEG, LEG + HOLD, written)
-            begin = local_at[0] + (paint.line_size(local)[0] - paint.line_size(factor)[0]) / 2, local_at[1]  # its number
-            yield Flight(factor, straight(begin, ends[1]), 0.0, LEG, LEG + HOLD, written)
+            aside = (paint.line_size(local)[0] - paint.line_size(factor)[0]) / 2  # where its number stands
+            way = straight((local_at[0] + aside, local_at[1]), ends[1])
+            yield Flight(factor, way, 0.0, LEG, LEG + HOLD, written)
     elif own is not None:
         yield Flight(own, way_to_label(here, at, meeting), 0.0, LEG, LEG, written, (here.head.key, own.key))
 
@@ -222,11 +222,11 @@ def terms(move: Move, here: Stretch) -> Iterator[Flight]:
 
 def tangents(move: Move, here: Stretch) -> Iterator[Flight]:
     """What the tail's tangent brings goes on to the head, where it becomes, with the others, its tangent."""
-    del move
     line, start = line_and_middle(here.arrow, "forward")
-    end = middle_of_news(here.head, here, here.arrow.path[-1])
+    end = paint.middles_of_lines(here.head).get(move.line, here.arrow.path[-1])
     if line is not None:
-        path = joined(straight(start, start), cut_near(here.arrow.path, start)[1], straight(here.arrow.path[-1], end))
+        way = cut_near(here.arrow.path, start)[1]
+        path = joined(straight(start, way[0]), way, straight(way[-1], end))
         yield Flight(line, path, 0.0, LEG, LEG, here.news_of(here.head.key), (here.arrow.key, line.key))
 
 

@@ -14,8 +14,8 @@ Parts = Mapping[str, Box | Arrow]
 
 @dataclass(frozen=True)
 class Moment:
-    """From ``begin`` to ``end``, in seconds of a step, its picture is seen, in which the lines of ``held`` say what they
-    said before. ``motion`` is what moves meanwhile.
+    """From ``begin`` to ``end``, in seconds of a step, its picture is seen, in which the lines of ``held`` say what
+    they said before. ``motion`` is what moves meanwhile.
     """
 
     step: int

@@ -149,9 +149,7 @@ class Teller:
             changes[edge.tail] = self.arrive(edge.tail, edge.port)
         self.will_dim([changes[edge.key] for edge in edges], "backward")
         caption = self.edge_caption(edges[0]) if len(edges) == 1 else self.batch_caption(edges)
-        moves = [
-            Move(edge.key, "product", line_of_result("gradient", edge.port), self.factors(edge)) for edge in edges
-        ]
+        moves = [Move(edge.key, "product", line_of_result("gradient", edge.port), self.factors(edge)) for edge in edges]
         yield self.step("backward", caption, list(changes.values()), 2 * len(edges), moves)
         for key in dict.fromkeys(edge.tail for edge in edges):
             if self.is_complete(key) and max(self.awaited(key)) > 1:

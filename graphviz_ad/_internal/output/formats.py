@@ -112,7 +112,8 @@ def apng(animation: Animation, *, loop: int = 0, scale: float = 1.0) -> bytes:
     """An animated PNG; what knows no animation shows the finished picture."""
     from graphviz_ad._internal.renderers.images.apng import encode_apng
 
-    return encoded(encode_apng, animation, scale, PICTURES, loop=times(loop), metadata={"Description": animation.film.stage.alt})
+    about = {"Description": animation.film.stage.alt}
+    return encoded(encode_apng, animation, scale, PICTURES, loop=times(loop), metadata=about)
 
 
 def webp(animation: Animation, *, loop: int = 0, scale: float = 1.0) -> bytes:

@@ -86,7 +86,5 @@ def split_curve(points: Sequence[Point], t: float) -> tuple[Chain, Chain]:
     """A Bézier as two."""
     rows = [list(points)]
     while len(rows[-1]) > 1:
-        rows.append(
-            [(ax + (bx - ax) * t, ay + (by - ay) * t) for (ax, ay), (bx, by) in pairwise(rows[-1])]
-        )
+        rows.append([(ax + (bx - ax) * t, ay + (by - ay) * t) for (ax, ay), (bx, by) in pairwise(rows[-1])])
     return tuple(row[0] for row in rows), tuple(row[-1] for row in reversed(rows))

@@ -271,7 +271,8 @@ def span_of_lines(part: Box | Arrow) -> tuple[float, float]:
     if isinstance(part, Arrow):
         x = part.label_center[0] if part.label_center else 0.0
         return x - part.width / 2, x + part.width / 2
-    x, inset, wide = (part.center or (0.0, 0.0))[0] - part.width / 2, 5.0 if part.double else 0.0, badge_width(part.badge)
+    x = (part.center or (0.0, 0.0))[0] - part.width / 2
+    inset, wide = 5.0 if part.double else 0.0, badge_width(part.badge)
     start = x + PAD_X + inset + (wide + BADGE_GAP if wide else 0)
     return start, x + part.width - PAD_X - inset
 

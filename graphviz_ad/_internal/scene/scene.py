@@ -262,7 +262,7 @@ class Move:
     local, as its ``factors`` are written, which goes back to the tail; a "term" of a sum at the tail, which was a
     product before; or a "tangent", which goes on to the head.
 
-    ``line`` is that of the tail which goes along the arrow, or which shows what has come.
+    ``line`` is that of the tail which goes along the arrow, or that of the box which shows what has come.
     """
 
     arrow: str

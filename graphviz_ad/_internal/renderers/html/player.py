@@ -268,10 +268,10 @@ def motion_data(motion: Motion, numbers: Mapping[str, int]) -> dict[str, object]
     def moving(flight: Flight) -> list[object]:
         begin, end, until = (round(1000 * motion.seconds * t) for t in (flight.begin, flight.end, flight.until))
         places = flight.middles(flight.begin + (flight.end - flight.begin) * i / PLACES for i in range(PLACES + 1))
-        key, line = flight.source or ("", "")
-        said = [numbers[key], class_name(line)] if flight.source else [class_name(flight.line.role), visible(flight.line.text)]
-        size = [round(length, 1) for length in chip_size(flight.line)]
-        return [*said, class_name(border_of(flight.line)), size, [begin, end, until], [round(way, 1) for place in places for way in place]]
+        line, source = flight.line, flight.source
+        said = [numbers[source[0]], class_name(source[1])] if source else [class_name(line.role), visible(line.text)]
+        size, ways = chip_size(line), [round(way, 1) for place in places for way in place]
+        return [*said, class_name(border_of(line)), [round(way, 1) for way in size], [begin, end, until], ways]
 
     held: dict[str, dict[str, int]] = {}
     for (key, line), time in motion.landings.items():
