@@ -191,12 +191,18 @@ def factors_meeting(move: Move, here: Stretch, meeting: Point, written: tuple[Pl
         left = meeting[0] - (sum(wide) + GAP) / 2
         ends = [(left + wide[0] / 2, meeting[1]), (left + wide[0] + GAP + wide[1] / 2, meeting[1])]
         if fits(upstream) and fits(factor):
-            yield Flight(upstream, way_to_label(here, at, ends[0]), 0.0, LEG, LEG + HOLD, written)
-            aside = (paint.line_size(local)[0] - paint.line_size(factor)[0]) / 2  # where its number stands
-            way = straight((local_at[0] + aside, local_at[1]), ends[1])
+            begin = at if own is None else place_of_number(own, at, upstream)
+            yield Flight(upstream, way_to_label(here, begin, ends[0]), 0.0, LEG, LEG + HOLD, written)
+            way = straight(place_of_number(local, local_at, factor), ends[1])
             yield Flight(factor, way, 0.0, LEG, LEG + HOLD, written)
     elif own is not None:
         yield Flight(own, way_to_label(here, at, meeting), 0.0, LEG, LEG, written, (here.head.key, own.key))
+
+
+def place_of_number(line: Line, middle: Point, number: Line) -> Point:
+    """Where the number is that a line ends with."""
+    aside = 0.0 if line.drawn is not None else (paint.line_size(line)[0] - paint.line_size(number)[0]) / 2
+    return middle[0] + max(aside, 0.0), middle[1]
 
 
 def arrivals(move: Move, here: Stretch) -> Iterator[Flight]:
