@@ -14,9 +14,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_film import HOSTILE, film, hostile_film, scene
+from small_programs import graph
 
 import graphviz_ad as gad
 from graphviz_ad._internal.base.visible_text import visible
+from graphviz_ad._internal.film.flights import motions
 from graphviz_ad._internal.renderers.html.player import (
     film_widget,
     inspection_page,
@@ -562,3 +564,24 @@ def test_a_box_opens_in_place_and_closes_again(browser: Any, tmp_path: Path) -> 
     assert page.locator("section.gad-part:visible").count() == 0
     assert (page.locator(".box:visible").count(), failures) == (boxes, [])
     page.close()
+
+
+MOTION = """() => { for (const one of document.getAnimations()) one.pause(); return [...document.querySelectorAll(".flying text")].map((text) => text.textContent); }"""  # noqa: E501
+STATE = """() => [...document.querySelectorAll(".words, .box")].map((part) => [...part.querySelectorAll("text")].map((text) => text.textContent).join(" "))"""  # noqa: E501
+
+
+@pytest.mark.parametrize("motion", ["reduce", "no-preference"])
+def test_numbers_are_on_their_way_for_readers_who_have_not_asked_for_rest(visit: Open, motion: str) -> None:
+    made = graph("colah").animate(layout="layered").film
+    tab = visit(player_page(made, THEMES["light"]), "#step=2", motion=motion)
+    for step, moving in list(enumerate(motions(made)))[2:12]:
+        tab.keyboard.press("ArrowRight")
+        wanted = sorted(flight.line.text for flight in moving.flights) if motion == "no-preference" else []
+        assert sorted(tab.evaluate(MOTION)) == wanted, step
+    tab.keyboard.press("ArrowLeft")  # whoever goes back sees the step, at once
+    assert tab.evaluate(MOTION) == []
+    held = tab.evaluate(STATE)
+    tab.keyboard.press("ArrowLeft")
+    tab.keyboard.press("ArrowRight")
+    tab.wait_for_function("() => !document.querySelector('.flying')")
+    assert tab.evaluate(STATE) == held

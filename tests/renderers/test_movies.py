@@ -315,9 +315,13 @@ def test_the_same_film_has_the_same_bytes(suffix):
     ("suffix", "most"),
     [(".gif", 200_000), (".mp4", 150_000), (".png", 220_000), (".webp", 160_000), (".webm", 200_000)],
 )
-def test_a_classroom_film_is_small(suffix, most, look, tmp_path):
-    path = traced().animate(theme=look).save(tmp_path / f"colah{suffix}")
-    assert path.stat().st_size <= most
+def test_a_classroom_film_is_small_and_its_motion_costs_little(suffix, most, look, tmp_path):
+    still, moving = (
+        traced().animate(theme=look, motion=motion).save(tmp_path / f"colah{motion}{suffix}").stat().st_size
+        for motion in (False, True)
+    )
+    assert still <= most
+    assert still < moving <= min(3 * still, {".gif": 600_000, ".mp4": 250_000}.get(suffix, 3 * most))
 
 
 # --- options

@@ -17,9 +17,11 @@ from small_film import HOSTILE, film, hostile_film, scene
 from small_programs import graph
 
 from graphviz_ad._internal.base.visible_text import visible
-from graphviz_ad._internal.renderers.svg.film import film_element, path_length, svg_film_file
+from graphviz_ad._internal.film.flights import motions
+from graphviz_ad._internal.renderers.svg.film import film_element, svg_film_file
 from graphviz_ad._internal.scene import paint
 from graphviz_ad._internal.scene.canvas import Label
+from graphviz_ad._internal.scene.curves import path_length
 from graphviz_ad._internal.scene.scene import Film
 from graphviz_ad._internal.scene.themes import THEMES
 
@@ -249,3 +251,22 @@ def test_auto_follows_the_reader(visit: Open) -> None:
     fill = tab.eval_on_selector("rect", "(e) => getComputedStyle(e).fill")
     paper = THEMES["dark"]["paper"]
     assert fill == f"rgb({int(paper[1:3], 16)}, {int(paper[3:5], 16)}, {int(paper[5:7], 16)})"
+
+
+def test_numbers_are_on_their_way_where_their_flights_say(visit: Open) -> None:
+    made = graph("colah").animate(layout="layered").film
+    tab = visit(svg_film_file(made, LIGHT), name="film.svg", motion="no-preference")
+    starts, (scale, dx, dy) = moments(made), paint.frame_fit(made.stage, made.size)
+    flown = "() => [...document.querySelectorAll('[class^=m]')].filter((g) => getComputedStyle(g).visibility === 'visible').map((g) => { const { x, y, width, height } = g.firstChild.getBoundingClientRect(); return [g.textContent, x + width / 2, y + height / 2]; })"  # noqa: E501
+    for step, motion in enumerate(motions(made)):
+        for share in (0.05, 0.5, 0.97) if motion.flights else ():
+            tab.evaluate(GO_TO, starts[step] + share * motion.seconds)
+            seen = [flight for flight in motion.flights if flight.seen(share)]
+            wanted = [(flight.line.text, *flight.middles([share])[0]) for flight in seen]
+            found = tab.evaluate(flown)
+            assert [text for text, *_ in found] == [text for text, *_ in wanted], (step, share)
+            for (_, x, y), (_, to_x, to_y) in zip(found, wanted, strict=True):
+                assert abs(x - to_x * scale - dx) + abs(y - to_y * scale - dy) < 6
+        tab.evaluate(GO_TO, starts[step + 1] - 0.02)
+        assert tab.evaluate(flown) == []
+        assert sorted(tab.evaluate(SEEN)) == words(made, step)

@@ -81,7 +81,7 @@ class Pace:
             late = tuple([Change(key, look) for key, look in owed.items() if key not in {c.key for c in step.changes}])
             steps.append(replace(step, changes=(*late, *step.changes)))
             owed = owing
-        return Story(story.opening, tuple(steps))
+        return replace(story, steps=tuple(steps))
 
     def alike(self, group: Sequence[Step], step: Step) -> bool:
         """Whether a step does what those of a group do."""
@@ -112,6 +112,8 @@ class Pace:
         facts = {
             "others": tuple(dict.fromkeys(keys)),
             "lessons": tuple(dict.fromkeys(lesson for one in group for lesson in one.lessons)),
+            "moves": tuple(dict.fromkeys(move for one in group for move in one.moves)),
+            "losses": sum(one.losses for one in group),
             "lit": tuple(dict.fromkeys(lit for one in group for lit in one.lit)),
         }
         return replace(first, caption=caption, changes=changes, news=news, **facts), owed

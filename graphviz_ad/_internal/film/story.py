@@ -16,7 +16,7 @@ from graphviz_ad._internal.maths.formulas import to_unicode
 from graphviz_ad._internal.maths.number_format import number_in_one_line
 from graphviz_ad._internal.maths.tex_labels import tex_to_unicode
 from graphviz_ad._internal.operations import lessons
-from graphviz_ad._internal.scene.scene import Change, Line, LossCurve, Step
+from graphviz_ad._internal.scene.scene import Change, Line, LossCurve, Move, Step
 from graphviz_ad._internal.scene.words.box_lines import gradient_label
 from graphviz_ad._internal.scene.words.describe import Words
 from graphviz_ad._internal.scene.words.short_text import (
@@ -84,11 +84,12 @@ class Teller:
             yield replace(first, lit=head_of_program(self.graph))
         for node in self.graph.node_list:
             if node.kind not in ("leaf", "data"):
-                arrows = [Change(edge.key, "active-forward") for edge in self.graph.in_edges(node.key)]
+                edges = self.graph.in_edges(node.key)
+                arrows = [Change(edge.key, "active-forward") for edge in edges]
                 self.will_dim(arrows, "forward")
-                told = self.step(
-                    "forward", self.forward_caption(node), [*arrows, *self.show([node], "value", "forward")], of=[node]
-                )
+                changes = [*arrows, *self.show([node], "value", "forward")]
+                moves = [Move(edge.key, "value", line_of_result("value", edge.port)) for edge in edges]
+                told = self.step("forward", self.forward_caption(node), changes, moves=moves, of=[node])
                 yield replace(told, about=(node.key,), rule=str(node.op or node.kind))
 
     def backward(self) -> Iterator[Step]:
@@ -163,7 +164,8 @@ class Teller:
         caption = self.edge_caption(edges[0]) if len(edges) == 1 else self.batch_caption(edges)
         heads = [self.graph.nodes[key] for key in dict.fromkeys(edge.head for edge in edges)]
         used = list(dict.fromkeys(lesson for edge in edges for lesson in self.lessons_of(edge)))
-        told = self.step("backward", caption, list(changes.values()), 2 * len(edges), of=heads, uses=used)
+        moves = [Move(edge.key, "product", line_of_result("gradient", edge.port), self.factors(edge)) for edge in edges]
+        told = self.step("backward", caption, list(changes.values()), 2 * len(edges), moves, of=heads, uses=used)
         about = tuple(dict.fromkeys(edge.tail for edge in edges))
         slots = " ".join(str(edge.slot) for edge in edges)
         yield replace(told, about=about, rule=f"{self.graph.nodes[edges[0].head].op} {slots}")
@@ -212,8 +214,11 @@ class Teller:
             f"= {parts}" if parts else "",
             equal_to(total),
         )
+        line = line_of_result("gradient", port)
+        moves = [Move(edge.key, "term", line) for edge in self.graph.out_edges(key) if edge.port == port]
         change = Change(key, "active", final(self.words.nodes[key].gradients))
-        told = self.step("backward", caption, [change], 2, of=self.senders(key), uses=[lessons.SUM_OVER_PATHS])
+        senders = self.senders(key)
+        told = self.step("backward", caption, [change], 2, moves, of=senders, uses=[lessons.SUM_OVER_PATHS])
         return replace(told, about=(key,), rule=SUM)
 
     def senders(self, key: str) -> list[Node]:
@@ -274,6 +279,11 @@ class Teller:
             return (f"{target} {grouped(text) if summed else text}", "", with_example(result, said.example))
         return (f"{target} what {tex_to_unicode(head.op or 'it')} passes back", "", result)
 
+    def factors(self, edge: Edge) -> tuple[str, ...]:
+        """The two numbers whose product flows back along an edge, as they are written; none where it is no product."""
+        upstream, local = flow_text(self.graph.nodes[edge.head].grad), flow_text(edge.local)
+        return (as_term(upstream), f"× {after_sign(local)}") if upstream and local else ()
+
     def batch_caption(self, edges: list[Edge]) -> tuple[str, ...]:
         """Several edges of one operation at once."""
         head = edges[0].head
@@ -293,6 +303,8 @@ class Teller:
         caption: tuple[str, ...],
         changes: list[Change],
         news: int = 1,
+        moves: Iterable[Move] = (),
+        *,
         of: Iterable[Node] = (),
         uses: Iterable[str] = (),
     ) -> Step:
@@ -301,7 +313,8 @@ class Teller:
         dimmed = [Change(key, emphasis) for key, emphasis in self.dim_now.items() if key not in now]
         self.dim_now = {key: emphasis for key, emphasis in self.lit.items() if key in now}
         self.lit = {}
-        return Step(phase, caption, (*dimmed, *changes), news, lessons=tuple(uses), lit=lines_of_nodes(self.graph, of))
+        lit = lines_of_nodes(self.graph, of)
+        return Step(phase, caption, (*dimmed, *changes), news, tuple(moves), lessons=tuple(uses), lit=lit)
 
     def will_dim(self, changes: list[Change], emphasis: str) -> None:
         """These light up now and keep `emphasis` from the next step on."""
@@ -328,6 +341,11 @@ def explained(story: Story) -> Story:
 def counted_inputs(count: int) -> str:
     """What a pass starts from, where names and values would be too long."""
     return "1 input or parameter" if count == 1 else f"{count} inputs and parameters" if count else "numbers alone"
+
+
+def line_of_result(role: str, port: int) -> str:
+    """The key of the line of a box that is about one of its results."""
+    return Line(role, "", number=port).key
 
 
 def final(lines: Iterable[Line]) -> tuple[tuple[str, str], ...]:

@@ -6,6 +6,7 @@ told in a step each way.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -142,9 +143,10 @@ def tell_passes(each: Sequence[Told], picture: Words) -> Story:
         *teller.ledger_changes(teller.held, None),
         *(Change(key, None, texts) for key, texts in teller.moved.items()),
     )
-    return Story(
-        tuple(opening), (*steps, replace(end, caption=caption, changes=changes)), teller.curve(each, len(steps))
-    )
+    told = [*steps, replace(end, caption=caption, changes=changes)]
+    known = Counter(teller.points)
+    told = [replace(step, losses=known[i]) if i in known else step for i, step in enumerate(told)]
+    return Story(tuple(opening), tuple(told), teller.curve(each))
 
 
 @dataclass
@@ -325,7 +327,7 @@ class RoundTeller:
         """ "x.grad = 216", of a few leaves."""
         return said_of_grad(self.ledger.held_at_end, self.picture)
 
-    def curve(self, each: Sequence[Told], steps: int) -> LossCurve | None:
+    def curve(self, each: Sequence[Told]) -> LossCurve | None:
         """What the passes began at, where that is one number in all of them."""
         roots = [roots_of(told.round.graph) for told in each]
         losses = [known_number(found[0].value) if len(found) == 1 else None for found in roots]
@@ -334,7 +336,7 @@ class RoundTeller:
             return None
         names = tuple([self.picture.names.of.get(found[0].key, "") for found in roots])
         numbers = tuple([told.round.number for told in each])
-        return LossCurve(names, tuple(known), numbers, tuple(self.points))
+        return LossCurve(names, tuple(known), numbers)
 
 
 class LeafKeeping(Teller):

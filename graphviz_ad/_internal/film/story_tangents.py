@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from graphviz_ad._internal.explain.tangent_picture import TangentWords, written_tangent
-from graphviz_ad._internal.film.story import Story, Teller, final
+from graphviz_ad._internal.film.story import Story, Teller, final, line_of_result
 from graphviz_ad._internal.graph.graph import Node
-from graphviz_ad._internal.scene.scene import Change, Line, Step
+from graphviz_ad._internal.scene.scene import Change, Line, Move, Step
 from graphviz_ad._internal.scene.words.short_text import after_sign, is_constant, short_elements
 from graphviz_ad._internal.scene.words.signs import NOT_YET
 
@@ -70,9 +70,10 @@ def one(said: TangentWords, teller: Teller, node: Node) -> Step:
     change = Change(node.key, "active", tangent_lines_of(said, node))
     teller.will_dim([change], "forward")
     first = " ".join(part for part in value if part)
-    return teller.step(
-        "forward", (first, tangent, f"= {result}" if parts else f"tangent {result}"), [*arrows, change], 2, of=[node]
-    )
+    caption = (first, tangent, f"= {result}" if parts else f"tangent {result}")
+    moves = [Move(edge.key, "value", line_of_result("value", edge.port)) for edge in edges]
+    moves += [Move(edge.key, "tangent", line.key) for edge in edges for line in list(said.lines(node))[:1]]
+    return teller.step("forward", caption, [*arrows, change], 2, moves, of=[node])
 
 
 def tangent_lines_of(said: TangentWords, node: Node) -> Texts:

@@ -1,4 +1,4 @@
-"""Film -> the marks of all its frames, each once, with the steps in which it is on screen.
+"""Film -> the marks of all its frames, each once, with the moments in which it is on screen.
 
 A step changes a few boxes and arrows; only these are painted again. What formats without a clock of their own (style
 sheets, fragments of a slide) need is exactly this: what appears when, and when it goes.
@@ -6,9 +6,10 @@ sheets, fragments of a slide) need is exactly this: what appears when, and when 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
+from graphviz_ad._internal.film.moments import Moment, holding, moments
 from graphviz_ad._internal.scene import overview, paint
 from graphviz_ad._internal.scene.canvas import Label, Mark, Rect
 from graphviz_ad._internal.scene.film_frame import Fit, fit_into, seen_at
@@ -20,7 +21,8 @@ Slot = tuple[str, str, int]  # owner, part, and which one of several
 
 @dataclass(frozen=True)
 class Shown:
-    """A mark that is on screen from step ``first`` to step ``last``, both included.
+    """A mark that is on screen from moment ``first`` to moment ``last``, both included; where nothing moves, each step
+    is one moment.
 
     ``staged``: it is on a stage that a camera looks at, and stands in the file as at the scale of `Cameras`; those come
     before all others.
@@ -85,11 +87,21 @@ def in_slots(marks: Iterable[Mark]) -> dict[Slot, Mark]:
 
 
 def timeline(film: Film) -> list[Shown]:
-    """All marks of all frames, back to front; those shown at step i are the marks of `paint_frame` at i, where no
-    camera moves.
+    """All marks of all steps, back to front; those shown at step i are the marks of `paint_frame` at i, where no camera
+    moves.
     """
-    last = len(film.steps) - 1
-    fit = film.fit(film.whole) if not film.views else (Cameras(film).scale, 0.0, 0.0)
+    return timeline_of(film, list(moments(replace(film, motion=False))))
+
+
+def stage_fit(film: Film) -> Fit:
+    """How the stage stands in a file that is seen through a camera, or without one."""
+    return film.fit(film.whole) if not film.views else (Cameras(film).scale, 0.0, 0.0)
+
+
+def timeline_of(film: Film, of: Sequence[Moment]) -> list[Shown]:
+    """All marks of these moments of a film, back to front, without those that move."""
+    last = len(of) - 1
+    fit = stage_fit(film)
     drawn: list[Box | Arrow] = [*film.stage.arrows, *film.stage.boxes]
     parts = {part.key: part for part in drawn}
     bodies = {key: Layer(drawn=bool(part.drawings)) for key, part in parts.items()}
@@ -98,26 +110,29 @@ def timeline(film: Film) -> list[Shown]:
     inset = Inset(film)
     front, behind, around = Layer(), Layer(), Layer()
 
-    def update(key: str, step: int) -> None:
-        part = parts[key]
+    def update(part: Box | Arrow, moment: int) -> None:
         marks = paint.box_marks(part) if isinstance(part, Box) else paint.arrow_marks(part)
-        bodies[key].show(step, paint.moved_marks(marks, *fit))
+        bodies[part.key].show(moment, paint.moved_marks(marks, *fit))
         if isinstance(part, Arrow):
-            words[key].show(step, paint.moved_marks(paint.arrow_words(part), *fit))
-        if key in small:
-            small[key].show(step, paint.part_in_small(part, inset.fit) if inset.seen(step) else ())
+            words[part.key].show(moment, paint.moved_marks(paint.arrow_words(part), *fit))
+        if part.key in small:
+            seen = inset.seen(of[moment].step)
+            small[part.key].show(moment, paint.part_in_small(part, inset.fit) if seen else ())
 
     apply(film.opening, parts)
-    touched = list(parts)
-    for i, step in enumerate(film.steps):
-        all_small = parts if small and i and inset.seen(i) != inset.seen(i - 1) else ()
-        for key in dict.fromkeys([*touched, *apply(step.changes, parts), *all_small]):
-            update(key, i)
-        touched = []
-        frame.show(i, paint.frame_text(film, i, *film.size))
-        front.show(i, inset.covers())
-        behind.show(i, inset.behind if inset.seen(i) else [])
-        around.show(i, [inset.outline(i)] if inset.seen(i) else [])
+    touched, before, step = list(parts), dict(parts), -1
+    for i, moment in enumerate(of):
+        if moment.step != step:
+            all_small = parts if small and i and inset.seen(moment.step) != inset.seen(step) else ()
+            step, before = moment.step, dict(parts)
+            touched = list(dict.fromkeys([*touched, *apply(film.steps[step].changes, parts), *all_small]))
+            frame.show(i, paint.frame_text(film, step, *film.size))
+            front.show(i, inset.covers())
+            behind.show(i, inset.behind if inset.seen(step) else [])
+            around.show(i, [inset.outline(step)] if inset.seen(step) else [])
+        for key in touched:
+            update(holding(parts[key], before[key], moment.held), i)
+        touched = list(dict.fromkeys(key for key, _ in sorted(moment.held) if key in parts))
 
     ground = [
         Shown(mark, 0, last, bool(film.views))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,17 +12,17 @@ from typing import TYPE_CHECKING, Any
 from graphviz_ad._internal.base.errors import GraphvizADWarning, OptionError
 from graphviz_ad._internal.base.progress import Progress
 from graphviz_ad._internal.film.chapters import chapter_title, chapters_of
-from graphviz_ad._internal.film.film_frames import film_moments
+from graphviz_ad._internal.film.film_frames import parted
+from graphviz_ad._internal.film.moments import Pace, instants, moments
 from graphviz_ad._internal.output.format_table import IN_TWO_PARTS
 
-# pictures a second while the camera moves: of a video, and where each is a whole picture more in the file
-SMOOTH, FEW = 25.0, 8.0
+PICTURES, MOVIE = Pace(16, 0.01, 8), Pace(30)  # of formats that store pictures with their times, and of movies
+STEPS = Pace(16, 0.01, 0)  # a picture a step
 
 if TYPE_CHECKING:
     from graphviz_ad._internal.api.api import Animation, Frame, Picture
     from graphviz_ad._internal.graph.graph import Graph
     from graphviz_ad._internal.renderers.images.shots import Shot
-    from graphviz_ad._internal.scene.canvas import Canvas
     from graphviz_ad._internal.scene.scene import Film
 
 
@@ -109,35 +110,38 @@ def gif(animation: Animation, *, loop: int = 0, scale: float = 1.0) -> bytes:
     """
     from graphviz_ad._internal.renderers.images.gif import encode_gif
 
-    return encoded(encode_gif, animation, scale, loop=times(loop))
+    return encoded(encode_gif, animation, scale, PICTURES, loop=times(loop))
 
 
 def apng(animation: Animation, *, loop: int = 0, scale: float = 1.0) -> bytes:
     """An animated PNG; what knows no animation shows the finished picture."""
     from graphviz_ad._internal.renderers.images.apng import encode_apng
 
-    return encoded(encode_apng, animation, scale, loop=times(loop), metadata={"Description": animation.film.stage.alt})
+    about = {"Description": animation.film.stage.alt}
+    return encoded(encode_apng, animation, scale, PICTURES, loop=times(loop), metadata=about)
 
 
 def webp(animation: Animation, *, loop: int = 0, scale: float = 1.0) -> bytes:
     """An animated WebP."""
     from graphviz_ad._internal.renderers.images.webp import encode_webp
 
-    return encoded(encode_webp, animation, scale, loop=times(loop))
+    return encoded(encode_webp, animation, scale, PICTURES, loop=times(loop))
 
 
 def mp4(animation: Animation, *, scale: float = 1.0) -> bytes:
     """H.264 for slides; needs the extra "video"."""
     from graphviz_ad._internal.renderers.images.video import encode_mp4
 
-    return encoded(encode_mp4, animation, scale, SMOOTH, chapters=chapter_times(animation.film))
+    return encoded(
+        encode_mp4, animation, scale, MOVIE, moving=animation.film.motion, chapters=chapter_times(animation.film)
+    )
 
 
 def webm(animation: Animation, *, scale: float = 1.0) -> bytes:
     """VP9 for the web; needs the extra "video"."""
     from graphviz_ad._internal.renderers.images.video import encode_webm
 
-    return encoded(encode_webm, animation, scale, SMOOTH, chapters=chapter_times(animation.film))
+    return encoded(encode_webm, animation, scale, MOVIE, chapters=chapter_times(animation.film))
 
 
 def chapter_times(film: Film) -> list[tuple[str, float, float]]:
@@ -160,35 +164,27 @@ def numbered_frames(animation: Animation, *, scale: float = 1.0) -> Iterator[tup
     yield "frames.ffconcat", "\n".join([*listed, ""]).encode()
 
 
-def encoded(
-    encode: Callable[..., bytes], animation: Animation, scale: float, rate: float = FEW, **options: Any
-) -> bytes:
-    """The film as a file, with so many pictures a second while the camera moves; a terminal hears how far it is."""
+def encoded(encode: Callable[..., bytes], animation: Animation, scale: float, pace: Pace, **options: Any) -> bytes:
+    """The film as a file; a terminal hears how far it is."""
     film = animation.film
-    count = len(film.steps) + sum(round(film.leaving(i) * rate) for i in range(len(film.steps)))
-    with Progress("film: frame", count) as progress:
-        return encode(progress.over(shots(animation, scale, rate)), **options)
+    pictures = (
+        picture for moment in moments(film) for part in parted(film, moment, pace) for picture in instants(part, pace)
+    )
+    with Progress("film: frame", sum(1 for _ in pictures)) as progress:
+        return encode(progress.over(shots(animation, scale, pace)), **options)
 
 
-def shots(animation: Animation, scale: float, rate: float = 0.0) -> Iterator[Shot]:
-    """The film as an encoder takes it; without a ``rate``, a picture a step."""
-    from graphviz_ad._internal.renderers.images.matplotlib_canvas import changing
-    from graphviz_ad._internal.renderers.images.shots import Shot
+def shots(animation: Animation, scale: float, pace: Pace | None = None) -> Iterator[Shot]:
+    """The film as an encoder takes it; without a pace, its steps alone."""
+    from graphviz_ad._internal.renderers.images.moving import film_shots
 
     if not isinstance(scale, (int, float)) or not 0.05 <= scale <= 20:
         raise OptionError(
             f"scale={scale!r} is no scale for a film; give a number from 0.05 to 20: 1.5 makes 1920 by 1080 pixels of"
             " 1280 by 720"
         )
-    seconds: list[float] = []
-
-    def canvases() -> Iterator[Canvas]:
-        for canvas, stays in film_moments(animation.film, rate=rate):
-            seconds.append(stays)
-            yield canvas
-
-    pictures = changing(canvases(), animation.theme, scale=scale, smaller="give a smaller scale=")
-    return (Shot(pixels, boxes, seconds[i]) for i, (pixels, boxes) in enumerate(pictures))
+    film = animation.film if pace is not None else replace(animation.film, motion=False)
+    return film_shots(film, animation.theme, pace or STEPS, scale=scale, smaller="give a smaller scale=")
 
 
 def times(loop: int) -> int:

@@ -27,10 +27,9 @@ def size_with_panel(size: Point, scale_of: Callable[[Point], float]) -> tuple[Po
     return below, ((below[0] - WIDTH) / 2, height + GAP)
 
 
-def curve_marks(curve: LossCurve, index: int) -> Iterator[Mark]:
-    """The chart at a step, where the corner says."""
+def curve_marks(curve: LossCurve, seen: int) -> Iterator[Mark]:
+    """The chart when so many losses are known, where the corner says."""
     x, y = curve.corner or (0.0, 0.0)
-    seen = sum(step <= index for step in curve.steps)
     last = curve.numbers[max(seen - 1, 0)]
     yield Rect(x, y, WIDTH, HEIGHT, 8, "paper", "group.line", 1.0, part=PART)
     title = f"{curve.names[seen - 1]} = {short_number(curve.losses[seen - 1])}" if seen else curve.names[0]

@@ -285,12 +285,30 @@ def box_marks(box: Box) -> Iterator[Mark]:
             owner=box.key,
             part="glyph",
         )
+    yield from column(box.lines, span_of_lines(box), box.center[1], box.key)
+
+
+def span_of_lines(part: Box | Arrow) -> tuple[float, float]:
+    """From where to where the lines of a placed box, or those on an arrow, have room."""
+    if isinstance(part, Arrow):
+        x = part.label_center[0] if part.label_center else 0.0
+        return x - part.width / 2, x + part.width / 2
+    x = (part.center or (0.0, 0.0))[0] - part.width / 2
+    inset, wide = 5.0 if part.double else 0.0, badge_width(part.badge)
     start = x + PAD_X + inset + (wide + BADGE_GAP if wide else 0)
-    yield from column(box.lines, (start, x + box.width - PAD_X - inset), box.center[1], box.key)
+    return start, x + part.width - PAD_X - inset
 
 
 def column(lines: Iterable[Line], span: tuple[float, float], middle: float, owner: str) -> Iterator[Mark]:
     """Lines stacked around ``middle``, centred in ``span``."""
+    for line, place, top in stacked_lines(lines, span, middle):
+        yield from line_marks(line, place, top, owner)
+
+
+def stacked_lines(
+    lines: Iterable[Line], span: tuple[float, float], middle: float
+) -> Iterator[tuple[Line, tuple[float, float], float]]:
+    """Each line, from where to where it has room, and where its top is."""
     rows = rows_of_lines(lines)
     top = middle - block_size(lines)[1] / 2
     for row in rows:
@@ -299,7 +317,7 @@ def column(lines: Iterable[Line], span: tuple[float, float], middle: float, owne
         for line in row:
             wide, high = line_size(line)
             place = (left, left + wide) if len(row) > 1 else span
-            yield from line_marks(line, place, top + (height - high) / 2, owner)
+            yield line, place, top + (height - high) / 2
             left += wide + GRID_GAP
         top += height + LINE_GAP
 
@@ -388,11 +406,22 @@ def arrow_words(arrow: Arrow) -> Iterator[Mark]:
     """The label of an arrow on a ground of its own, so that no line runs through a number."""
     if arrow.label_center is None or not arrow.lines:
         return
-    (x, y), width = arrow.label_center, arrow.width
+    x, y = arrow.label_center
     wide, high = block_size(line for line in arrow.lines if line.text)
     if wide:
         yield Rect(x - wide / 2 - 2, y - high / 2 - 1, wide + 4, high + 2, 4, "paper", None, 0, (), arrow.key, "ground")
-    yield from column(arrow.lines, (x - width / 2, x + width / 2), y, arrow.key)
+    yield from column(arrow.lines, span_of_lines(arrow), y, arrow.key)
+
+
+def middles_of_lines(part: Box | Arrow) -> dict[str, Point]:
+    """Where the middle of each line of a placed box, or of the words on an arrow, is; by key."""
+    middle = part.center if isinstance(part, Box) else part.label_center
+    if middle is None:
+        return {}
+    return {
+        line.key: ((left + right) / 2, top + line_size(line)[1] / 2)
+        for line, (left, right), top in stacked_lines(part.lines, span_of_lines(part), middle[1])
+    }
 
 
 LEGEND = {
@@ -574,7 +603,7 @@ def frame_words(film: Film, index: int, width: float, height: float) -> Iterator
         yield from ramp_legend.row_marks(row, 28, height - 30)
     if film.curve is not None:
         whole = frame_fit(film.stage, (round(width), round(height)), film.panel)
-        yield from moved_marks(curve_marks(film.curve, index), *whole)
+        yield from moved_marks(curve_marks(film.curve, sum(one.losses for one in film.steps[: index + 1])), *whole)
 
 
 def tick(i: int) -> str:

@@ -319,28 +319,46 @@ class Listing:
     lines: tuple[ProgramLine, ...]
 
 
+@frozen
+class Move:
+    """What a step sends along an arrow: a "value" of its tail; a "product", that of the upstream gradient and what is
+    local, as its ``factors`` are written, which goes back to the tail; a "term" of a sum at the tail, which was a
+    product before; or a "tangent", which goes on to the head.
+
+    ``line`` is that of the tail which goes along the arrow, or that of the box which shows what has come.
+    """
+
+    arrow: str
+    what: str
+    line: str
+    factors: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True)
 class Step:
     """One moment of a story: what changes and what is said. No places, no colours, no seconds.
 
     ``phase`` is "start", "forward", "backward" or "end"; ``caption`` holds the rule in symbols, then in numbers, then
-    the result; ``news`` counts the numbers that are new to the eye, from which a film takes its timing. ``about`` are
-    the keys of the boxes that it tells of, and ``rule`` is the same in steps that do the same; ``others`` are those
-    that are told along with it. ``lessons`` are the names of those that it uses, see
-    `graphviz_ad._internal.operations.lessons`, and ``sentence`` is one of these where it is first used; ``lit`` are the
-    lines of the program that the step is about.
+    the result; ``news`` counts the numbers that are new to the eye, from which a film takes its timing. ``moves`` are
+    what goes from one place to another before the changes are seen. ``about`` are the keys of the boxes that it tells
+    of, and ``rule`` is the same in steps that do the same; ``others`` are those that are told along with it.
+    ``lessons`` are the names of those that it uses, see `graphviz_ad._internal.operations.lessons`, and ``sentence`` is
+    one of these where it is first used; ``lit`` are the lines of the program that the step is about; ``losses`` is how
+    many more losses of the film's curve are known from it on.
     """
 
     phase: str
     caption: tuple[str, ...]
     changes: tuple[Change, ...]
     news: int = 1
+    moves: tuple[Move, ...] = ()
     about: tuple[str, ...] = ()
     rule: str = ""
     others: tuple[str, ...] = ()
     lessons: tuple[str, ...] = ()
     sentence: str = ""
     lit: tuple[Lit, ...] = ()
+    losses: int = 0
 
     @property
     def said(self) -> tuple[str, ...]:
@@ -351,26 +369,25 @@ class Step:
 
 @dataclass(frozen=True)
 class LossCurve:
-    """What the passes of a film of training began at: ``losses``, by ``names``, of the passes with these ``numbers``,
-    each seen from one of the ``steps`` on. ``corner`` is where the chart stands on the stage, in points.
+    """What the passes of a film of training began at: ``losses``, by ``names``, of the passes with these ``numbers``;
+    steps say how many of them become known. ``corner`` is where the chart stands on the stage, in points.
     """
 
     names: tuple[str, ...]
     losses: tuple[float, ...]
     numbers: tuple[int, ...]
-    steps: tuple[int, ...]
     corner: Point | None = None
 
 
 @dataclass(frozen=True)
 class Film:
-    """A placed scene and the steps that restyle it; no box ever moves.
+    """A placed scene and the steps that restyle it; boxes and arrows stay where they are.
 
     ``opening`` are the changes that make the blank picture before the first step. ``speed`` scales all times. ``size``
     is that of a frame, in pixels; ``panel`` is what stands beside the stage. ``views`` are, for each step, the part of
     the stage that is seen then, and ``moves`` how long the way to the next one takes at the end of the step; there are
     none where all is seen all the time. ``holds`` are the seconds that each step rests, at speed 1. ``program`` is what
-    the panel shows.
+    the panel shows. ``motion``: numbers are seen on their way, where a format can show it.
     """
 
     stage: Scene
@@ -379,6 +396,7 @@ class Film:
     title: str = ""
     speed: float = 1.0
     size: tuple[int, int] = (1280, 720)
+    motion: bool = False
     curve: LossCurve | None = None
     panel: Panel | None = None
     views: tuple[Area, ...] = ()

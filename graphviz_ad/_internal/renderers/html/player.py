@@ -17,6 +17,7 @@ from types import MappingProxyType
 
 from graphviz_ad._internal.base.visible_text import visible
 from graphviz_ad._internal.film.chapters import chapters_of
+from graphviz_ad._internal.film.flights import Flight, Motion, border_of, chip_size, motions
 from graphviz_ad._internal.renderers.html.controls import ZOOM, controls
 from graphviz_ad._internal.renderers.html.stage import css, overview_svg, parts_of, stage_svg, variable
 from graphviz_ad._internal.renderers.svg.compact import compact_svg
@@ -338,7 +339,7 @@ def film_data(film: Film) -> dict[str, object]:
             [numbers[c.key], c.emphasis, *([texts] if texts else [])] for c, texts in zip(known, words, strict=True)
         ]
 
-    def step(i: int, step: Step) -> dict[str, object]:
+    def step(i: int, step: Step, motion: Motion) -> dict[str, object]:
         seconds = round(film.seconds(i), 2)
         return {
             "phase": step.phase,
@@ -347,12 +348,14 @@ def film_data(film: Film) -> dict[str, object]:
             "changes": listed(step.changes),
             **seen_in(film, i),
             **({"lit": lit} if (lit := lit_in_page(film.program, step)) else {}),
+            **motion_data(motion, numbers),
             **({"sentence": prose(step.sentence)} if step.sentence else {}),
         }
 
     opening = listed(opening_states(film))  # before the steps, which tell only what is new
+    steps = [step(i, one, motion) for i, (one, motion) in enumerate(zip(film.steps, motions(film), strict=True))]
     starts = [chapter.first for chapter in chapters_of(film.steps)]
-    return {"opening": opening, "steps": [step(i, moment) for i, moment in enumerate(film.steps)], "chapters": starts}
+    return {"opening": opening, "steps": steps, "chapters": starts}
 
 
 def seen_in(film: Film, index: int) -> dict[str, object]:
@@ -362,6 +365,31 @@ def seen_in(film: Film, index: int) -> dict[str, object]:
     if view != film.whole:
         seen["view"] = [round(length, 1) for length in (view.x, view.y, view.width, view.height)]
     return seen
+
+
+PLACES = 8  # between which a number on its way goes straight
+
+
+def motion_data(motion: Motion, numbers: Mapping[str, int]) -> dict[str, object]:
+    """What moves in a step as the script reads it, if anything does: each number with its plate, its times in
+    milliseconds and its places; and when the lines that hold back show what is new.
+    """
+    if not motion.flights:
+        return {}
+
+    def moving(flight: Flight) -> list[object]:
+        begin, end, until = (round(1000 * motion.seconds * t) for t in (flight.begin, flight.end, flight.until))
+        places = flight.middles(flight.begin + (flight.end - flight.begin) * i / PLACES for i in range(PLACES + 1))
+        line, source = flight.line, flight.source
+        said = [numbers[source[0]], class_name(source[1])] if source else [class_name(line.role), visible(line.text)]
+        size, ways = chip_size(line), [round(way, 1) for place in places for way in place]
+        return [*said, class_name(border_of(line)), [round(way, 1) for way in size], [begin, end, until], ways]
+
+    held: dict[str, dict[str, int]] = {}
+    for (key, line), time in motion.landings.items():
+        held.setdefault(key, {})[class_name(line)] = round(1000 * motion.seconds * time)
+    waiting = [[numbers[key], lines] for key, lines in held.items()]
+    return {"moves": [moving(flight) for flight in motion.flights], "held": waiting}
 
 
 def opening_states(film: Film) -> Iterator[Change]:

@@ -92,6 +92,13 @@ def pixels(canvas: Canvas, theme: Theme, *, scale: float = 1.0) -> Pixels:
     return surface.buffer[..., :3].copy()
 
 
+def clear_picture(canvas: Canvas, theme: Theme) -> NDArray[np.uint8]:
+    """The marks alone, a pixel a unit: red, green, blue, and how much each pixel hides of what is behind it."""
+    surface = _Surface(canvas, theme, 1.0)
+    surface.draw(canvas.marks, None)
+    return surface.buffer.copy()
+
+
 def frames(canvases: Iterable[Canvas], theme: Theme, *, scale: float = 1.0) -> Iterator[Pixels]:
     """The pixels of each canvas, all of one size; only what changed since the one before is drawn again."""
     return (picture.copy() for picture, _ in changing(canvases, theme, scale=scale))

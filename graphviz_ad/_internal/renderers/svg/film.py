@@ -8,10 +8,13 @@ less motion sees the finished picture, because that is how the elements are writ
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
-from itertools import accumulate, groupby, pairwise
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import accumulate, groupby
 
-from graphviz_ad._internal.film.timeline import Cameras, Shown, timeline
+from graphviz_ad._internal.film.flights import chip_marks
+from graphviz_ad._internal.film.moments import Moment, moments
+from graphviz_ad._internal.film.timeline import Cameras, Shown, stage_fit, timeline_of
 from graphviz_ad._internal.renderers.svg.still import (
     class_name,
     dark_style,
@@ -26,12 +29,14 @@ from graphviz_ad._internal.renderers.svg.still import (
     svg_number,
     tag,
 )
-from graphviz_ad._internal.scene.canvas import Canvas, Curve, Rect
-from graphviz_ad._internal.scene.paint import paint
+from graphviz_ad._internal.scene.canvas import Canvas, Curve, Mark, Rect
+from graphviz_ad._internal.scene.curves import path_length
+from graphviz_ad._internal.scene.paint import moved_marks, paint
 from graphviz_ad._internal.scene.scene import FLOWING, Film, Point
 from graphviz_ad._internal.scene.themes import Theme
 
 GROWTH = 0.45  # seconds in which colour runs along an arrow
+PLACES = 8  # between which a number on its way goes straight
 Span = tuple[int, int]
 
 
@@ -46,10 +51,11 @@ def svg_film_file(film: Film, theme: Theme, *, loop: int = 0, made: str = "made 
 
 def film_element(film: Film, theme: Theme, *, loop: int = 0) -> str:
     """The film as one ``<svg>`` element, to put into a page."""
-    shown = timeline(film)
-    clock = Clock(film)
+    of = list(moments(film))
+    shown, clock = timeline_of(film, of), Clock(of)
     spans = {span: i for i, span in enumerate(dict.fromkeys(map(span_of, shown)))}
-    growing = {one: i for i, one in enumerate(one for one in shown if grows(film, one))}
+    growing = {one: i for i, one in enumerate(one for one in shown if grows(film, one, of))}
+    flown = list(flying(film, of, clock))
     ground = element(Rect(0, 0, *film.size, fill="paper", part="background"), theme)
 
     def spells(some: Iterable[Shown]) -> str:
@@ -57,35 +63,46 @@ def film_element(film: Film, theme: Theme, *, loop: int = 0) -> str:
             film_spell(list(run), span, spans[span], clock, theme, growing) for span, run in groupby(some, span_of)
         )
 
-    body = seen_by_camera(film, spells(one for one in shown if one.staged))
-    body += spells(one for one in shown if not one.staged)
+    fliers = "".join(f"\n{flying_element(one, i, theme)}" for i, one in enumerate(flown))
+    seen, around = spells(one for one in shown if one.staged), spells(one for one in shown if not one.staged)
+    body = seen_by_camera(film, seen + fliers) + around if film.views else around + fliers
     name = fingerprint(
         body, film.stage.alt, theme.key, repr([film.seconds(i) for i in range(len(film.steps))]), str(loop)
     )
-    rules = [*display_times(name, clock, spans), *growths(name, clock, growing), *camera_ways(name, film, clock)]
-    frame = Canvas(*film.size, tuple(one.mark for one in shown))
+    rules = [
+        *display_times(name, clock, spans),
+        *growths(name, clock, growing),
+        *camera_ways(name, film, clock),
+        *flying_rules(name, flown),
+    ]
+    frame = Canvas(*film.size, (*(one.mark for one in shown), *(mark for one in flown for mark in one.marks)))
     parts = [dark_style(frame, theme, name), tag("style", {}, moving(name, clock, rules, loop)), ground, body]
     return svg_document(name, film.size, film.stage.alt, parts, film.title, font=theme.font)
 
 
 class Clock:
-    """When each step begins, in per cent of the film."""
+    """When each moment begins, in per cent of the film."""
 
-    def __init__(self, film: Film) -> None:
-        self.starts = [0.0, *accumulate(film.seconds(i) for i in range(len(film.steps)))]
-        self.last, self.length = len(film.steps) - 1, self.starts[-1]
+    def __init__(self, of: Sequence[Moment]) -> None:
+        self.starts = [0.0, *accumulate(moment.end - moment.begin for moment in of)]
+        self.last, self.length = len(of) - 1, self.starts[-1]
+        self.steps = [i for i, moment in enumerate(of) if not i or of[i - 1].step != moment.step]
 
-    def at(self, step: int, later: float = 0.0) -> str:
-        """The moment at which a step begins, or some seconds later."""
-        return f"{100 * (self.starts[step] + later) / self.length:.3f}".rstrip("0").rstrip(".") + "%"
+    def at(self, moment: int, later: float = 0.0) -> str:
+        """When a moment begins, or some seconds later."""
+        return f"{100 * (self.starts[moment] + later) / self.length:.3f}".rstrip("0").rstrip(".") + "%"
+
+    def at_step(self, step: int, later: float = 0.0) -> str:
+        """When a step begins, or the film ends, or some seconds later."""
+        return self.at(self.steps[step] if step < len(self.steps) else self.last + 1, later)
 
     def always(self, span: Span) -> bool:
-        """Whether something seen during these steps is seen all the time."""
+        """Whether something seen during these moments is seen all the time."""
         return span == (0, self.last)
 
 
 def span_of(one: Shown) -> Span:
-    """From which step to which a mark is seen."""
+    """From which moment to which a mark is seen."""
     return one.first, one.last
 
 
@@ -120,11 +137,64 @@ def display_times(name: str, clock: Clock, spans: dict[Span, int]) -> Iterator[s
         yield f"@keyframes {name}-s{i}{{{before}{seen}{after}}}#{name} .s{i}{{animation-name:{name}-s{i}}}"
 
 
-def grows(film: Film, one: Shown) -> bool:
+@dataclass(frozen=True)
+class Flying:
+    """A number on its way: its marks about their middle, the places of that, in pixels, and when it is at each; from
+    the last on it is not seen.
+    """
+
+    marks: tuple[Mark, ...]
+    places: tuple[tuple[str, Point], ...]
+
+
+def flying(film: Film, of: Sequence[Moment], clock: Clock) -> Iterator[Flying]:
+    """Everything that is ever on its way."""
+    scale, dx, dy = stage_fit(film)
+    for index, moment in enumerate(of):
+        if moment.begin:
+            continue
+        for flight in moment.motion.flights:
+            times = [flight.begin + (flight.end - flight.begin) * i / PLACES for i in range(PLACES + 1)]
+            times += [flight.until] if flight.until > flight.end else []
+            places = tuple(
+                (clock.at(index, time * moment.motion.seconds), (x * scale + dx, y * scale + dy))
+                for time, (x, y) in zip(times, flight.middles(times), strict=True)
+            )
+            yield Flying(tuple(moved_marks(chip_marks(flight.line), scale, 0.0, 0.0)), places)
+
+
+def flying_element(one: Flying, index: int, theme: Theme) -> str:
+    """A number on its way, hidden where nothing moves."""
+    shapes = "".join(element(mark, theme) for mark in one.marks)
+    return tag("g", {"class": f"m{index}", "visibility": "hidden"}, shapes)
+
+
+def flying_rules(name: str, flown: Iterable[Flying]) -> Iterator[str]:
+    """For each, the rule that moves it."""
+    for i, one in enumerate(flown):
+        (begin, _), (end, _) = one.places[0], one.places[-1]
+        steps = "".join(
+            f"{when}{{{'visibility:visible;' if when == begin else ''}transform:{translated(place)}}}"
+            for when, place in one.places[:-1]
+        )
+        hidden = "visibility:hidden;animation-timing-function:step-end"
+        run = f"0%{{{hidden}}}{steps}{end}{{{hidden};transform:{translated(one.places[-1][1])}}}"
+        yield (
+            f"@keyframes {name}-m{i}{{{run}}}#{name} .m{i}"
+            f"{{animation-name:{name}-m{i};animation-timing-function:linear}}"
+        )
+
+
+def translated(place: Point) -> str:
+    """The place of a middle as a transform of CSS."""
+    return f"translate({svg_number(place[0], 1)}px,{svg_number(place[1], 1)}px)"
+
+
+def grows(film: Film, one: Shown, of: Sequence[Moment]) -> bool:
     """Whether this is the line of an arrow along which something flows just then."""
     if not isinstance(one.mark, Curve) or one.first == 0:
         return False
-    changes = film.steps[one.first].changes
+    changes = film.steps[of[one.first].step].changes
     return any(change.key == one.mark.owner and change.emphasis in FLOWING for change in changes)
 
 
@@ -159,11 +229,11 @@ def camera_ways(name: str, film: Film, clock: Clock) -> Iterator[str]:
         scale, x, y = map(precise, cameras.of(index))
         look = f"transform:translate({x}px,{y}px) scale({scale})"
         if not index or film.leaving(index - 1):
-            frames.append(f"{clock.at(index)}{{{look}}}")
+            frames.append(f"{clock.at_step(index)}{{{look}}}")
         if film.leaving(index):
-            begin = clock.at(index + 1, -film.leaving(index))
+            begin = clock.at_step(index + 1, -film.leaving(index))
             frames.append(f"{begin}{{{look};animation-timing-function:cubic-bezier(.3333,0,.6667,1)}}")
-        elif index == clock.last:
+        elif index == len(film.steps) - 1:
             frames.append(f"100%{{{look}}}")
     yield f"@keyframes {name}-c{{{''.join(frames)}}}#{name} .camera{{animation-name:{name}-c}}"
 
@@ -179,19 +249,3 @@ def moving(name: str, clock: Clock, rules: Iterable[str], loop: int) -> str:
     held = f"#{name}:hover *{{animation-play-state:paused}}"
     lines = [f"#{name} *{{{common}}}", held, *rules]
     return "@media screen and (prefers-reduced-motion:no-preference){\n" + "\n".join(lines) + "\n}"
-
-
-def path_length(points: tuple[Point, ...], pieces: int = 16) -> float:
-    """Length of a chain of cubic Béziers, measured along chords."""
-    places = [points[0]]
-    for start in range(0, len(points) - 3, 3):
-        places += [on_curve(points[start : start + 4], (i + 1) / pieces) for i in range(pieces)]
-    return sum(math.dist(a, b) for a, b in pairwise(places))
-
-
-def on_curve(points: tuple[Point, ...], t: float) -> Point:
-    """The point of a cubic Bézier at ``t`` from 0 to 1."""
-    weights = ((1 - t) ** 3, 3 * t * (1 - t) ** 2, 3 * t**2 * (1 - t), t**3)
-    return sum(w * x for w, (x, _) in zip(weights, points, strict=True)), sum(
-        w * y for w, (_, y) in zip(weights, points, strict=True)
-    )

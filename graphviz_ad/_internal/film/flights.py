@@ -1,0 +1,311 @@
+"""Film -> its flights: which number moves at the beginning of a step, along which curve, and what it becomes.
+
+A value goes from its box along the arrow to where it is used. Backward, the upstream gradient and the local derivative
+meet where their product is then written, the product goes on to the tail, and several of them meet in their sum. What a
+number becomes is seen when it has come. Everything is where it is drawn in the stage, in points; a renderer only shows
+it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from graphviz_ad._internal.scene import paint
+from graphviz_ad._internal.scene.canvas import Mark, Rect
+from graphviz_ad._internal.scene.curves import Chain, along, cut_near, joined, path_length, straight
+from graphviz_ad._internal.scene.scene import Arrow, Box, Change, Film, Line, Move, Point, Step, with_new_texts
+
+LEG, HOLD, GAP = 0.4, 0.1, 3.0  # seconds of a way, and in which two factors stand together; points between these
+SOON, SLOWEST = 300.0, 1.5  # points of a way that take so long, and how many times as long those take that are longer
+SHARE, SHORTEST = 0.8, 0.08  # of a step, the most that moves; seconds, less cannot be seen
+WIDEST, HIGHEST, MOST_MARKS = 260.0, 130.0, 60  # points and marks of what moves; a larger tensor stays where it is
+MOST_FLIGHTS, MOST_BOXES = 16, 200  # in a step, and on a stage: of more than that, nobody sees one
+PAD_X, PAD_Y, RADIUS, BORDER = 5.0, 1.5, 7.0, 1.4  # points: around a number on its way
+BORDERS = {"value": "value.line", "local": "edge", "tangent": "path.3", "direction": "path.3", "forward": "path.3"}
+
+Place = tuple[str, str]  # the key of a box or an arrow, and of a line there
+Parts = Mapping[str, Box | Arrow]
+
+
+@dataclass(frozen=True)
+class Flight:
+    """A line that moves: its middle along ``path``, from ``begin`` to ``end``, where it stays to ``until``; these are
+    shares of the step's motion. ``source`` is the line of the picture that says the same, if there is one; ``becomes``
+    is what is seen in its place from ``until`` on.
+    """
+
+    line: Line
+    path: Chain
+    begin: float
+    end: float
+    until: float
+    becomes: tuple[Place, ...] = ()
+    source: Place | None = None
+
+    def share(self, time: float) -> float:
+        """How much of its way lies behind it; it starts and ends slowly."""
+        t = min(max((time - self.begin) / (self.end - self.begin), 0.0), 1.0)
+        return t * t * (3 - 2 * t)
+
+    def middles(self, times: Iterable[float]) -> list[Point]:
+        """Where its middle is at these times."""
+        return along(self.path, map(self.share, times))
+
+    def seen(self, time: float) -> bool:
+        """Whether it is there at a time."""
+        return self.begin <= time < self.until
+
+
+@dataclass(frozen=True)
+class Motion:
+    """What moves at the beginning of a step, and for how many seconds."""
+
+    seconds: float = 0.0
+    flights: tuple[Flight, ...] = ()
+
+    @property
+    def landings(self) -> dict[Place, float]:
+        """The lines that say what they said before, each until which time."""
+        found: dict[Place, float] = {}
+        for flight in self.flights:
+            for place in flight.becomes:
+                found[place] = max(found.get(place, 0.0), flight.until)
+        return found
+
+
+REST = Motion()
+
+
+def motions(film: Film) -> Iterator[Motion]:
+    """What moves in each step of a film, in order."""
+    if not film.motion or len(film.stage.boxes) > MOST_BOXES:
+        yield from (REST for _ in film.steps)
+        return
+    drawn: list[Box | Arrow] = [*film.stage.arrows, *film.stage.boxes]
+    parts = {part.key: part for part in drawn}
+    change_texts(parts, film.opening)
+    for index, step in enumerate(film.steps):
+        change_texts(parts, step.changes)
+        yield timed(list(flights_of(step, parts)), film.seconds(index), film.speed)
+
+
+def flights(film: Film, index: int) -> tuple[Flight, ...]:
+    """What moves in one step."""
+    return list(motions(film))[index].flights
+
+
+def change_texts(parts: dict[str, Box | Arrow], changes: Iterable[Change]) -> None:
+    """Let the parts say what they say after the changes."""
+    for change in changes:
+        part = parts.get(change.key)
+        if part is not None and change.texts:
+            parts[change.key] = replace(part, lines=with_new_texts(part.lines, dict(change.texts)))
+
+
+def timed(found: Sequence[Flight], dwell: float, speed: float) -> Motion:
+    """Flights whose times are seconds as shares of a motion that leaves time to look at what has become of it."""
+    if not 0 < len(found) <= MOST_FLIGHTS:
+        return REST
+    length = max(flight.until for flight in found)
+    far = max(path_length(flight.path) for flight in found)
+    slower = min(max(far / SOON, 1.0), SLOWEST)
+    seconds = min(slower * length / speed, SHARE * dwell)
+    if seconds < SHORTEST:
+        return REST
+    return Motion(
+        seconds,
+        tuple(replace(one, begin=one.begin / length, end=one.end / length, until=one.until / length) for one in found),
+    )
+
+
+# --- one step, times in seconds
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """An arrow with the boxes at its ends, as they are after a step, and which texts the step has changed."""
+
+    arrow: Arrow
+    tail: Box
+    head: Box
+    news: Mapping[str, Change] = field(default_factory=dict)
+
+    def news_of(self, key: str) -> tuple[Place, ...]:
+        """The lines of a part that say something new."""
+        return tuple([(key, line) for line, _ in self.news[key].texts]) if key in self.news else ()
+
+
+def flights_of(step: Step, parts: Parts) -> Iterator[Flight]:
+    """What moves in a step; ``parts`` are as they are after it."""
+    news = {change.key: change for change in step.changes if change.texts}
+    for move in step.moves:
+        arrow = parts.get(move.arrow)
+        if not isinstance(arrow, Arrow) or len(arrow.path) < 4:
+            continue
+        tail, head = parts.get(arrow.tail), parts.get(arrow.head)
+        if isinstance(tail, Box) and isinstance(head, Box):
+            yield from KINDS[move.what](move, Stretch(arrow, tail, head, news))
+
+
+def values(move: Move, here: Stretch) -> Iterator[Flight]:
+    """A value goes along the arrow and becomes, with the others, the result."""
+    line, start = line_and_middle(here.tail, move.line)
+    end = middle_of_news(here.head, here, here.arrow.path[-1])
+    if line is not None:
+        path = joined(straight(start, here.arrow.path[0]), here.arrow.path, straight(here.arrow.path[-1], end))
+        becomes = here.news_of(here.head.key)
+        yield Flight(line, path, 0.0, LEG, LEG, becomes, (here.tail.key, move.line))
+
+
+def products(move: Move, here: Stretch) -> Iterator[Flight]:
+    """The factors meet where their product is written, and it goes on to the tail if it does not wait for others."""
+    product, meeting = line_and_middle(here.arrow, "contribution")
+    if product is None:
+        yield from arrivals(move, here)
+        return
+    written = tuple(place for place in here.news_of(here.arrow.key) if place[1] != "local")
+    waits = is_waiting(here)
+    if waits:
+        written += here.news_of(here.tail.key)
+    factors = list(factors_meeting(move, here, meeting, written))
+    yield from factors
+    if not waits:
+        begin = max((one.until for one in factors), default=0.0)
+        path = joined(way_to_tail(here, meeting), straight(here.arrow.path[0], goal(move, here)))
+        becomes = here.news_of(here.tail.key)
+        yield Flight(product, path, begin, begin + LEG, begin + LEG, becomes, (here.arrow.key, product.key))
+
+
+def factors_meeting(move: Move, here: Stretch, meeting: Point, written: tuple[Place, ...]) -> Iterator[Flight]:
+    """The upstream gradient comes along the arrow, the local derivative from where it is written, and they stand side
+    by side for a moment; of what is no product of two numbers, what came from upstream.
+    """
+    own, at = line_and_middle(here.head, "gradient")
+    if own is None or sum(line.role == "gradient" for line in here.head.lines) > 1:  # of one tensor, in one line
+        own, at = None, here.arrow.path[-1]
+    local, local_at = line_and_middle(here.arrow, "local")
+    if move.factors and local is not None:
+        upstream, factor = Line("contribution", move.factors[0]), Line("local", move.factors[1])
+        wide = [chip_size(line)[0] for line in (upstream, factor)]
+        left = meeting[0] - (sum(wide) + GAP) / 2
+        ends = [(left + wide[0] / 2, meeting[1]), (left + wide[0] + GAP + wide[1] / 2, meeting[1])]
+        if fits(upstream) and fits(factor):
+            begin = at if own is None else place_of_number(own, at, upstream)
+            yield Flight(upstream, way_to_label(here, begin, ends[0]), 0.0, LEG, LEG + HOLD, written)
+            way = straight(place_of_number(local, local_at, factor), ends[1])
+            yield Flight(factor, way, 0.0, LEG, LEG + HOLD, written)
+    elif own is not None:
+        yield Flight(own, way_to_label(here, at, meeting), 0.0, LEG, LEG, written, (here.head.key, own.key))
+
+
+def place_of_number(line: Line, middle: Point, number: Line) -> Point:
+    """Where the number is that a line ends with."""
+    aside = 0.0 if line.drawn is not None else (paint.line_size(line)[0] - paint.line_size(number)[0]) / 2
+    return middle[0] + max(aside, 0.0), middle[1]
+
+
+def arrivals(move: Move, here: Stretch) -> Iterator[Flight]:
+    """Where an arrow does not say what flows along it, the gradient of the tail comes out of the head, if it waits for
+    nothing else.
+    """
+    line, end = line_and_middle(here.tail, move.line)
+    if any(other.role == "gradient" and other.kind == "spread" for other in here.tail.lines):
+        return
+    if line is not None and not is_waiting(here) and (here.tail.key, move.line) in here.news_of(here.tail.key):
+        path = joined(here.arrow.path[::-1], straight(here.arrow.path[0], end))
+        yield Flight(line, path, 0.0, LEG, LEG, here.news_of(here.tail.key), (here.tail.key, move.line))
+
+
+def terms(move: Move, here: Stretch) -> Iterator[Flight]:
+    """A contribution goes from where it is written to the tail, where it becomes, with the others, their sum."""
+    line, start = line_and_middle(here.arrow, "contribution")
+    if line is not None:
+        path = joined(way_to_tail(here, start), straight(here.arrow.path[0], goal(move, here)))
+        becomes = here.news_of(here.tail.key)
+        yield Flight(line, path, 0.0, LEG, LEG, becomes, (here.arrow.key, line.key))
+
+
+def tangents(move: Move, here: Stretch) -> Iterator[Flight]:
+    """What the tail's tangent brings goes on to the head, where it becomes, with the others, its tangent."""
+    line, start = line_and_middle(here.arrow, "forward")
+    end = paint.middles_of_lines(here.head).get(move.line, here.arrow.path[-1])
+    if line is not None:
+        way = cut_near(here.arrow.path, start)[1]
+        path = joined(straight(start, way[0]), way, straight(way[-1], end))
+        yield Flight(line, path, 0.0, LEG, LEG, here.news_of(here.head.key), (here.arrow.key, line.key))
+
+
+KINDS = {"value": values, "product": products, "term": terms, "tangent": tangents}
+
+
+def is_waiting(here: Stretch) -> bool:
+    """Whether the tail waits for more than has come."""
+    change = here.news.get(here.tail.key)
+    return change is None or change.emphasis == "waiting"
+
+
+def line_and_middle(part: Box | Arrow, key: str) -> tuple[Line | None, Point]:
+    """A line of a part that can move, and where its middle is; None where there is none that says anything."""
+    line = next((line for line in part.lines if line.key == key and line.text and fits(line)), None)
+    return line, paint.middles_of_lines(part).get(key, (0.0, 0.0))
+
+
+def middle_of_news(part: Box, here: Stretch, otherwise: Point) -> Point:
+    """Where the first line of a part is that says something new."""
+    places = paint.middles_of_lines(part)
+    return next((places[line] for _, line in here.news_of(part.key) if line in places), otherwise)
+
+
+def goal(move: Move, here: Stretch) -> Point:
+    """Where at the tail the number then stands."""
+    return paint.middles_of_lines(here.tail).get(move.line, here.arrow.path[0])
+
+
+def way_to_tail(here: Stretch, start: Point) -> Chain:
+    """From the label of an arrow along it to its tail."""
+    before, _ = cut_near(here.arrow.path, start)
+    return joined(straight(start, before[-1]), before[::-1])
+
+
+def way_to_label(here: Stretch, start: Point, end: Point) -> Chain:
+    """From the head of an arrow along it to its label."""
+    _, behind = cut_near(here.arrow.path, end)
+    return joined(straight(start, behind[-1]), behind[::-1], straight(behind[0], end))
+
+
+# --- what is seen of it
+
+
+def fits(line: Line) -> bool:
+    """Whether a line is small enough to move."""
+    wide, high = paint.line_size(line)
+    cells = sum(map(len, line.drawn.shades)) if line.drawn is not None else 0
+    return wide <= WIDEST and high <= HIGHEST and 2 * cells <= MOST_MARKS and line.role != "trails"
+
+
+def chip_size(line: Line) -> Point:
+    """Width and height of a number on its way, in points."""
+    wide, high = paint.line_size(line)
+    return wide + 2 * PAD_X, high + 2 * PAD_Y
+
+
+def border_of(line: Line) -> str:
+    """The colour of the plate's border."""
+    return BORDERS.get(line.role, "gradient.line")
+
+
+def chip_marks(line: Line) -> list[Mark]:
+    """A number on its way, about its middle: a little plate, on which it can be read wherever it is."""
+    (wide, high), (room, height) = chip_size(line), paint.line_size(line)
+    corner = min(RADIUS, high / 2)
+    plate = Rect(-wide / 2, -high / 2, wide, high, corner, "paper", border_of(line), BORDER, part="chip")
+    return [plate, *paint.line_marks(line, (-room / 2, room / 2), -height / 2, "")]
+
+
+def moving_marks(seen: Iterable[Flight], time: float, fit: tuple[float, float, float]) -> Iterator[Mark]:
+    """The numbers that are on their way at a time, where they are; ``fit`` is that of the stage in a frame."""
+    for flight in seen:
+        if flight.seen(time):
+            (x, y), scale = flight.middles([time])[0], fit[0]
+            yield from paint.moved_marks(chip_marks(flight.line), scale, x * scale + fit[1], y * scale + fit[2])

@@ -1,0 +1,247 @@
+"""What moves in a film: each flight begins where its number stands, follows its arrow and ends where the number then
+stands; what is seen on the way is true, and takes no longer than the step.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+from dataclasses import replace
+from functools import cache
+
+import numpy as np
+import pytest
+from call_counts import counted
+from PIL import Image
+from small_film import film as hand_made
+from small_programs import graph
+
+from graphviz_ad._internal.film import flights
+from graphviz_ad._internal.film.film_frames import film_frames, moving_pictures
+from graphviz_ad._internal.film.flights import Flight, motions
+from graphviz_ad._internal.film.moments import instants, moments
+from graphviz_ad._internal.layouts import choice, row_wrapping
+from graphviz_ad._internal.output.formats import MOVIE, PICTURES, shots
+from graphviz_ad._internal.renderers.images import matplotlib_canvas, moving
+from graphviz_ad._internal.renderers.images.gif import encode_gif
+from graphviz_ad._internal.scene import paint
+from graphviz_ad._internal.scene.canvas import Canvas, Label
+from graphviz_ad._internal.scene.curves import along, cut_near, joined, path_length, straight
+from graphviz_ad._internal.scene.scene import Film, Point
+
+NAMES = ["square", "fan_out", "colah", "seed", "broadcast", "detach", "several_results", "matrix", "own_function"]
+
+
+@cache
+def film(name: str, **options: object) -> Film:
+    return graph(name).animate(layout="layered", **options).film
+
+
+def near(place: Point, other: Point, most: float = 0.01) -> bool:
+    return math.dist(place, other) < most
+
+
+def passes(flight: Flight, place: Point) -> bool:
+    return min(math.dist(place, at) for at in along(flight.path, [i / 400 for i in range(401)])) < 4
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_number_leaves_where_it_stands_and_ends_where_it_is_used(name: str) -> None:
+    made = film(name)
+    assert any(motion.flights for motion in motions(made))
+    for index, motion in enumerate(motions(made)):
+        scene = made.scene(index)
+        boxes, arrows = scene.box_by_key, {arrow.key: arrow for arrow in scene.arrows}
+        parts = boxes | arrows
+        for flight in motion.flights:
+            assert 0 <= flight.begin < flight.end <= flight.until <= 1
+            if flight.source is None:
+                continue
+            key, line = flight.source
+            said = {one.key: one for one in parts[key].lines}
+            assert flight.line == said[line], "it says what stands there"
+            middle = paint.middles_of_lines(parts[key])[line]
+            assert near(middle, flight.path[0]) or near(middle, flight.path[-1])
+            lands = [place for place in flight.becomes if place[0] in boxes]
+            ends = [paint.middles_of_lines(boxes[owner])[own] for owner, own in lands]
+            on_arrow = [paint.middles_of_lines(parts[k])[own] for k, own in flight.becomes if k in arrows]
+            assert any(near(flight.path[-1], end) for end in [*ends, *on_arrow, *(a.path[-1] for a in scene.arrows)])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_keeps_to_its_arrow(name: str) -> None:
+    made = film(name)
+    arrows = {arrow.key: arrow for arrow in made.stage.arrows}
+    for step, motion in zip(made.steps, motions(made), strict=True):
+        for flight in motion.flights:
+            if flight.source is not None and flight.source[0] in made.stage.box_by_key and step.phase == "forward":
+                ways = [arrows[move.arrow].path for move in step.moves if move.arrow in arrows]
+                assert any(passes(flight, way[0]) and passes(flight, way[-1]) for way in ways)
+
+
+def test_factors_are_those_of_the_product_and_stand_side_by_side_where_it_is_written() -> None:
+    made, traced = film("colah"), graph("colah")
+    seen = 0
+    for step, motion in zip(made.steps, motions(made), strict=True):
+        pairs = [one for one in motion.flights if one.source is None]
+        if pairs:
+            (move,) = step.moves
+            edge = next(edge for edge in traced.edges if edge.key == move.arrow)
+            upstream, local = (float(one.line.text.strip("× ()").replace("−", "-")) for one in pairs)
+            assert (upstream, local) == (traced.nodes[edge.head].grad.item(), edge.local.item())
+            assert upstream * local == edge.grad.item()
+            (x, y), (to_x, to_y) = (one.path[-1] for one in pairs)
+            arrow = next(arrow for arrow in made.stage.arrows if arrow.key == move.arrow)
+            assert y == to_y == paint.middles_of_lines(arrow)["contribution"][1]
+            assert to_x - x >= sum(flights.chip_size(one.line)[0] for one in pairs) / 2, "side by side"
+            seen += 1
+    assert seen == 5
+
+
+def test_contributions_wait_on_their_arrows_and_meet_in_their_sum() -> None:
+    made = film("colah")
+    found = list(motions(made))
+    sums = [i for i, step in enumerate(made.steps) if step.moves and step.moves[0].what == "term"]
+    (at,) = sums
+    assert sorted(one.line.text for one in found[at].flights) == ["← 2", "← 3"]
+    (goal,) = {one.path[-1] for one in found[at].flights}
+    assert near(goal, paint.middles_of_lines(made.stage.box_by_key["n1"])["gradient"])
+    waiting = [i for i, step in enumerate(made.steps) if any(change.emphasis == "waiting" for change in step.changes)]
+    assert all(one.becomes[0][0] != "n1" for i in waiting if i != at for one in found[i].flights)
+
+
+def texts(canvas: Canvas) -> set[str]:
+    return {mark.text for mark in canvas.marks if isinstance(mark, Label) and mark.text}
+
+
+@pytest.mark.parametrize("name", ["colah", "fan_out", "matrix", "several_results"])
+def test_whatever_is_seen_on_the_way_is_said_before_or_after_it_or_is_a_factor(name: str) -> None:
+    made = film(name)
+    rests = [texts(canvas) for canvas in film_frames(made)]
+    seen = [motion.flights for motion in motions(made)]
+    pictures = moving_pictures(made, PICTURES)
+    for moment in moments(made):
+        for _, _length in instants(moment, PICTURES):
+            canvas, _ = next(pictures)
+            before = rests[moment.step - 1] if moment.step else set()
+            factors = {one.line.text for one in seen[moment.step]}
+            assert texts(canvas) <= before | rests[moment.step] | factors
+            if moment.rests:
+                assert texts(canvas) == rests[moment.step]
+
+
+def test_what_a_number_becomes_is_seen_when_it_has_come() -> None:
+    made = film("colah")
+    step = next(i for i, one in enumerate(made.steps) if one.phase == "forward" and one.moves)
+    shown = [
+        (moment, {(mark.owner, mark.part): mark.text for mark in canvas.marks if isinstance(mark, Label)})
+        for moment, (canvas, _) in zip(moments(made), moving_pictures(made, replace(PICTURES, rate=0.001)), strict=True)
+        if moment.step == step
+    ]
+    assert [words["n2", "value"] for _, words in shown] == ["·", "3"]
+    assert [moment.rests for moment, _ in shown] == [False, True]
+
+
+# --- time
+
+
+@pytest.mark.parametrize("speed", [0.5, 1.0, 3.7, 40.0])
+def test_a_film_with_motion_is_as_long_as_one_without(speed: float) -> None:
+    made = film("colah", speed=speed)
+    still = [made.seconds(i) for i in range(len(made.steps))]
+    for pace in (PICTURES, MOVIE):
+        lengths = [length for _, length in moving_pictures(made, pace)]
+        assert sum(lengths) == pytest.approx(sum(still))
+        assert min(lengths) > 0.004
+    for motion, dwell in zip(motions(made), still, strict=True):
+        assert motion.seconds <= flights.SHARE * dwell
+        assert motion.seconds == 0 or 0.3 / speed <= motion.seconds <= 1.4 / speed
+
+
+def test_without_motion_there_are_steps_alone() -> None:
+    plain = film("colah", motion=False)
+    assert plain == replace(film("colah"), motion=False)
+    assert not any(motion.flights for motion in motions(plain))
+    assert not any(motion.flights for motion in motions(replace(hand_made(), motion=True))), "nobody says what moves"
+    assert [moment.step for moment in moments(plain)] == list(range(len(plain.steps)))
+
+
+# --- as pictures
+
+
+def gif(made: Film) -> tuple[list[np.ndarray], list[float]]:
+    image = Image.open(io.BytesIO(_saved(made)))
+    pictures, seconds = [], []
+    for i in range(image.n_frames):
+        image.seek(i)
+        pictures.append(np.asarray(image.convert("L")))
+        seconds.append(image.info["duration"] / 1000)
+    return pictures, seconds
+
+
+def _saved(made: Film) -> bytes:
+    return encode_gif(shots(replace(graph("colah").animate(), film=made), 1.0, PICTURES))
+
+
+def test_in_a_decoded_film_a_number_is_where_its_flight_says_and_jumps_nowhere() -> None:
+    made = film("colah")
+    pictures, seconds = gif(made)
+    assert sum(seconds) == pytest.approx(sum(made.seconds(i) for i in range(len(made.steps))), abs=0.011)
+    scale, dx, dy = paint.frame_fit(made.stage, made.size)
+    shown = [(moment, second) for moment in moments(made) for second, _ in instants(moment, PICTURES)]
+    assert len(shown) == len(pictures)
+    rest = {moment.step: picture for (moment, _), picture in zip(shown, pictures, strict=True) if moment.rests}
+    alone = next(i for i, motion in enumerate(motions(made)) if len(motion.flights) == 1)
+    (flight,) = list(motions(made))[alone].flights
+    wide, high = (length * scale for length in flights.chip_size(flight.line))
+    before: Point | None = None
+    for (moment, second), picture in zip(shown, pictures, strict=True):
+        if moment.step != alone or moment.rests:
+            continue
+        ((x, y),) = flight.middles([moment.share(second)])
+        x, y = x * scale + dx, y * scale + dy
+        held = paint.middles_of_lines(made.stage.box_by_key[flight.becomes[0][0]])[flight.becomes[0][1]]
+        rows, columns = np.nonzero(np.abs(picture.astype(int) - rest[alone]) > 40)
+        inside = np.hypot(columns - held[0] * scale - dx, rows - held[1] * scale - dy) > 14  # what is held back
+        rows, columns = rows[inside], columns[inside]
+        assert abs((columns.min() + columns.max()) / 2 - x) < 2.5
+        assert abs((rows.min() + rows.max()) / 2 - y) < 2.5
+        assert columns.max() - columns.min() < wide + 5
+        assert rows.max() - rows.min() < high + 5
+        if before is not None:
+            assert math.dist(before, (x, y)) < 2 * path_length(flight.path) * scale / 6
+        before = (x, y)
+
+
+def test_a_picture_on_the_way_costs_a_plate_and_not_a_painting() -> None:
+    made = film("fan_out")
+    animation = replace(graph("fan_out").animate(), film=made)
+    calls = counted(lambda: [None for _ in shots(animation, 1.0, MOVIE)])
+    count = len(list(moments(made)))
+    plates = len({one.line for motion in motions(made) for one in motion.flights})
+    assert calls.of(matplotlib_canvas._draw_all) <= count + plates
+    assert calls.of(moving.plate) == plates
+
+
+def test_no_more_ways_to_draw_it_are_tried_than_it_takes_to_read_it() -> None:
+    calls = counted(lambda: graph("colah").animate())
+    assert calls.of(choice.place_scene) <= 2
+    assert calls.of(row_wrapping.best_rows) == 0
+
+
+# --- curves
+
+
+def test_a_chain_cut_anywhere_is_the_same_chain() -> None:
+    chain = joined(((0.0, 0.0), (10.0, 0.0), (10.0, 10.0), (20.0, 10.0)), straight((20.0, 10.0), (50.0, 30.0)))
+    for place in ((0.0, 0.0), (9.0, 4.0), (20.0, 10.0), (33.0, 22.0), (60.0, 40.0)):
+        before, behind = cut_near(chain, place)
+        assert near(before[-1], behind[0])
+        assert path_length(before) + path_length(behind) == pytest.approx(path_length(chain), abs=0.05)
+        assert len(before) % 3 == len(behind) % 3 == 1
+
+
+def test_points_along_a_chain_are_evenly_spaced() -> None:
+    chain = ((0.0, 0.0), (0.0, 0.0), (90.0, 0.0), (90.0, 0.0))
+    assert [round(x, 1) for x, _ in along(chain, [0, 0.25, 0.5, 1])] == [0, 22.5, 45, 90]
+    assert along(straight((3.0, 4.0), (3.0, 4.0)), [0.0, 0.5, 1.0]) == [(3.0, 4.0)] * 3
