@@ -318,5 +318,6 @@ FILM_READERS: Mapping[str, Reader] = dict.fromkeys(FILMS, as_something) | {
     ".reveal.html": as_html,
     ".qmd": as_figure,
     ".txt": as_text,
+    ".vtt": as_text,
     ".md": as_text,
 }

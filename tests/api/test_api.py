@@ -71,6 +71,7 @@ LOOKS_RIGHT: dict[str, Callable[[Path], bool]] = dict.fromkeys([*STILLS, *FILMS]
     ".tex": lambda path: r"\gadfilm" in path.read_text("ascii"),
     ".pptx": lambda path: path.read_bytes().startswith(b"PK"),
     ".reveal.html": lambda path: path.read_text("ascii").startswith("<section>"),
+    ".vtt": lambda path: path.read_text("utf-8").startswith("WEBVTT") and " --> " in path.read_text("utf-8"),
     ".qmd": lambda path: ":::" in path.read_text("utf-8"),
     ".txt": lambda path: "step 1/" in path.read_text("utf-8"),
     ".md": lambda path: "\n1. " in path.read_text("utf-8"),
