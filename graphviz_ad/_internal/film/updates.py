@@ -240,7 +240,9 @@ def rule_of(writer: Node | None, old: Snapshot | None, new: Snapshot | None, gra
     factor = settings.get(ADDS)
     if not isinstance(factor, float) or any(each is None or each.array is None for each in (old, new, grad)):
         return None
-    assert old is not None and new is not None and grad is not None
+    assert old is not None
+    assert new is not None
+    assert grad is not None
     if not old.shape == new.shape == grad.shape or set(settings) != {ADDS}:
         return None
     was, step = np.asarray(old.array, float), factor * np.asarray(grad.array, float)

@@ -57,7 +57,7 @@ def numbers_below(numbers: Sequence[int], places: Sequence[Point | None], y: flo
     """The numbers of the passes, of many every so manieth."""
     each = max(math.ceil(len(numbers) / 8), 1)
     for n, (number, place) in enumerate(zip(numbers, places, strict=True)):
-        if place is not None and (n % each == 0 or n == len(numbers) - 1 and n % each > each / 2):
+        if place is not None and (n % each == 0 or (n == len(numbers) - 1 and n % each > each / 2)):
             yield Label(place[0], y, str(number), 10, "muted", part=PART)
 
 
