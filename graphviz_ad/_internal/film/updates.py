@@ -1,4 +1,4 @@
-"""What happened to leaves and their ``.grad`` between backward passes -> chapters: clipped, stepped, emptied, as values.
+"""What happened to leaves and their ``.grad`` between backward passes -> chapters: clipped, stepped, emptied.
 
 What another tensor, or None, was put in the place of is seen by looking, before the next pass: when it happened in
 between nobody knows, so that it is told right before that pass, where it is true in any case.
