@@ -25,6 +25,8 @@ from graphviz_ad._internal.scene.scene import restyle
 from graphviz_ad._internal.scene.words.describe import Options, words_of_graph
 from graphviz_ad._internal.scene.words.short_text import gradient_text
 
+EXAMPLES = 25  # each takes a third of a second; 200 were tried
+
 # --- random loops, run twice: under record and plainly
 
 LOSSES: tuple[Callable[[Tensor, Tensor, Tensor], Tensor], ...] = (
@@ -161,7 +163,7 @@ def moments(telling: Telling) -> list[int]:
     return list(found.values())
 
 
-@settings(max_examples=int(__import__("os").environ.get("N", "30")), deadline=None)
+@settings(max_examples=EXAMPLES, deadline=None)
 @given(st.lists(ACTIONS, min_size=1, max_size=7), st.tuples(*[st.sampled_from(sorted(STEPPERS))] * 2))
 def test_every_number_of_every_moment_is_torchs(program: list[tuple[str, int]], kinds: tuple[str, str]) -> None:
     seen, model = Seen(), fresh()
@@ -217,7 +219,8 @@ def test_a_line_is_one_box_and_so_is_a_leaf_however_often_the_loop_runs() -> Non
         assert said == ["", "", "mul", "pow", "sub", "w", "x"]
         for one in others:
             assert list(one.graph.nodes) == list(first.graph.nodes)
-            assert one.graph.edges and {e.key for e in one.graph.edges} == {e.key for e in first.graph.edges}
+            assert one.graph.edges
+            assert {e.key for e in one.graph.edges} == {e.key for e in first.graph.edges}
 
 
 def test_windows_of_a_recurrent_net_are_one_window_whose_state_comes_from_the_one_before() -> None:
@@ -235,7 +238,8 @@ def test_windows_of_a_recurrent_net_are_one_window_whose_state_comes_from_the_on
     assert len(rounds[0].graph.nodes) == len(rounds[0].here)
     for one, state_then in zip(rounds, states, strict=True):
         (detached,) = (node for node in one.graph.node_list if node.op == "detach")
-        assert detached.value is not None and detached.value.item() == state_then
+        assert detached.value is not None
+        assert detached.value.item() == state_then
         assert one.here == rounds[0].here
 
 
@@ -280,7 +284,7 @@ def test_only_a_plain_step_has_a_formula_and_others_say_what_was_and_is() -> Non
         return [step.caption[1] for step in steps if step.phase == "update"]
 
     assert said() == ["w = [1, 2] − 0.5 × [2, 4] = [0, 0]"]
-    assert said(momentum=0.9) == said(weight_decay=0.0, nesterov=True, momentum=0.1)[:0] + ["w: [1, 2] → [0, 0]"]
+    assert said(momentum=0.9) == ["w: [1, 2] → [0, 0]"]
     assert said(weight_decay=0.1) == ["w: [1, 2] → [−0.05, −0.1]"]
 
 

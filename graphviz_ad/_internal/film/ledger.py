@@ -204,8 +204,8 @@ def moved_text(deed: Deed, words: Words) -> str:
 
 def said_of_grad(held: Mapping[str, Snapshot | None], words: Words) -> str:
     """ "x.grad = 216", of a few leaves."""
-    known = [(key, snap) for key, snap in held.items() if snap is not None] or [*held.items()]
-    said = [f"{words.names.of[key]}.grad {equal_to(gradient_in_caption(snap))}" for key, snap in known[:MOST_NAMED]]
+    known = [key for key, snap in held.items() if snap is not None] or list(held)
+    said = [f"{words.names.of[key]}.grad {equal_to(gradient_in_caption(held[key]))}" for key in known[:MOST_NAMED]]
     return fitting(said, ", ")
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Literal
 
 from graphviz_ad._internal.base.errors import OptionError
 from graphviz_ad._internal.film.updates import (
@@ -22,7 +23,7 @@ from graphviz_ad._internal.film.updates import (
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node, Port
 from graphviz_ad._internal.graph.snapshot import Snapshot
 
-Passes = bool | int | str | slice | Sequence[int]
+Passes = bool | int | Literal["all"] | slice | Sequence[int]
 Operand = tuple[int, int, int, bool]  # box, port, slot, whether nothing flows back
 
 
@@ -54,7 +55,7 @@ class Round:
 
 def chosen_passes(passes: Passes, count: int) -> list[int]:
     """The numbers, from 0, of the passes that were asked for, in the order in which they ran."""
-    if passes is True or passes == "all":
+    if passes is True or isinstance(passes, str):
         return list(range(count))
     if isinstance(passes, slice):
         found = list(range(count))[passes]
@@ -293,7 +294,8 @@ class Gathered:
 
     def drawn(self, n: int) -> Graph:
         """The boxes of all pieces with values and gradients of one; what is not part of it as it was last."""
-        nodes, edges = [], {}
+        nodes: list[Node] = []
+        edges: dict[str, Edge] = {}
         for box in range(len(self.boxes.number)):
             at = self._shown_from(box, n)
             node = self._node(box, at)

@@ -78,6 +78,9 @@ def words_of_rounds(each: Sequence[Told]) -> Words:
         edges |= {
             edge.key: told.words.edges[edge.key] for edge in graph.edges if told.round.holds(edge.head, told.round.here)
         }
+    for node in last.graph.node_list:
+        if node.kind == "leaf" and node.value is not None:  # as it is now, whichever round read it last
+            nodes[node.key] = replace(nodes[node.key], values=last.nodes[node.key].values)
     ledger = Ledger.of([told.round for told in each], last)
     for key in ledger.lines:
         nodes[key] = replace(nodes[key], gradients=(ledger.lines[key],), notes=())
@@ -332,7 +335,8 @@ class RoundTeller:
         roots = [roots_of(told.round.graph) for told in each]
         losses = [known_number(found[0].value) if len(found) == 1 else None for found in roots]
         known = [loss for loss in losses if loss is not None]
-        if len(each) < 2 or len(known) < len(losses):
+        keys = [found[0].key for found in roots if found]
+        if len(known) < len(losses) or len(keys) == len(set(keys)):  # no loss is computed twice
             return None
         names = tuple([self.picture.names.of.get(found[0].key, "") for found in roots])
         numbers = tuple([told.round.number for told in each])

@@ -1,4 +1,4 @@
-"""What happened to leaves and their ``.grad`` between backward passes -> chapters: clipped, stepped, emptied: values.
+"""What happened to leaves and their ``.grad`` between backward passes -> chapters: clipped, stepped, emptied.
 
 What another tensor, or None, was put in the place of is seen by looking, before the next pass: when it happened in
 between nobody knows, so that it is told right before that pass, where it is true in any case.
@@ -240,7 +240,9 @@ def rule_of(writer: Node | None, old: Snapshot | None, new: Snapshot | None, gra
     factor = settings.get(ADDS)
     if not isinstance(factor, float) or any(each is None or each.array is None for each in (old, new, grad)):
         return None
-    assert old is not None and new is not None and grad is not None
+    assert old is not None
+    assert new is not None
+    assert grad is not None
     if not old.shape == new.shape == grad.shape or set(settings) != {ADDS}:
         return None
     was, step = np.asarray(old.array, float), factor * np.asarray(grad.array, float)
