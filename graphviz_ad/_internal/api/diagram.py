@@ -82,8 +82,8 @@ class Asked:
 
 @dataclass(frozen=True)
 class Diagram(Picture):
-    """A figure of an architecture; ``.dot``, ``.json`` and ``.html`` have its layers as a graph. `animate` films it, and
-    so does ``save`` with the suffix of a film alone, such as .gif and .mp4.
+    """A figure of an architecture; ``.dot``, ``.json`` and ``.html`` have its layers as a graph. `animate` films it,
+    and so does ``save`` with the suffix of a film alone, such as .gif and .mp4.
     """
 
     asked: Asked = field(default_factory=Asked)
