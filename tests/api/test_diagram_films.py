@@ -121,6 +121,10 @@ def test_where_no_gradient_gets_nothing_is_lit_and_the_caption_says_so() -> None
     assert not any((change.emphasis or "").startswith("active") for change in silent[0].changes)
     frozen = nn.Linear(2, 1).requires_grad_(False)
     assert "no gradient" not in gad.diagram(frozen, torch.rand(1, 2)).animate().transcript()
+    turned = nn.Linear(2, 1, dtype=torch.complex64)
+    assert "no gradient" not in gad.diagram(turned, torch.rand(1, 2) + 0j).animate().transcript()
+    half = nn.Linear(2, 1).to(torch.bfloat16)
+    assert "‖g‖" in gad.diagram(half, torch.ones(1, 2, dtype=torch.bfloat16), style="neurons").animate().transcript()
     whole = nn.Sequential(nn.Embedding(5, 2), nn.Linear(2, 1)).requires_grad_(False)
     assert gad.diagram(whole, torch.tensor([1])).animate().transcript().count("no gradient") == 3
 

@@ -472,6 +472,9 @@ class Picture(ShowsItself):
 
         ``path`` may be a file that is open for bytes, with ``format=``.
         """
+        return self._written(path, asked)
+
+    def _written(self, path: Destination, asked: StillFile) -> Path | None:
         return written_still(self, path, asked)
 
     def show(self) -> Picture:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from graphviz_ad._internal.api.api import Animation, Picture, trace, written_still
 from graphviz_ad._internal.base.argument_types import Destination, shown_value
-from graphviz_ad._internal.base.checked_calls import checking_arguments, saves, takes
+from graphviz_ad._internal.base.checked_calls import checking_arguments, takes
 from graphviz_ad._internal.base.errors import OptionError
 from graphviz_ad._internal.base.registry import Registry
 from graphviz_ad._internal.diagrams.card_stage import stage_of_cards
@@ -82,7 +82,9 @@ class Asked:
 
 @dataclass(frozen=True)
 class Diagram(Picture):
-    """A figure of an architecture, which can be filmed; ``.dot``, ``.json`` and ``.html`` have its layers."""
+    """A figure of an architecture; ``.dot``, ``.json`` and ``.html`` have its layers as a graph. `animate` films it,
+    and so does ``save`` with the suffix of a film alone, such as .gif and .mp4.
+    """
 
     asked: Asked = field(default_factory=Asked)
     drawing: Canvas | None = None  # None: of its scene
@@ -105,13 +107,8 @@ class Diagram(Picture):
         """
         return film_of(self.asked, asked)
 
-    @saves(StillFile)
-    def save(self, path: Destination, asked: StillFile) -> Path | None:
-        """Write the figure; the suffix chooses: .svg, .png, .pdf, .tikz, .dot, .html, …; with that of a film alone,
-        such as .gif and .mp4, its film. Returns the path.
-
-        ``path`` may be a file that is open for bytes, with ``format=``.
-        """
+    def _written(self, path: Destination, asked: StillFile) -> Path | None:
+        """The file; with the suffix of a film alone, such as .gif and .mp4, its film."""
         suffix = suffix_for(path, asked.format)
         if suffix in FILMS and suffix not in STILLS:
             return film_of(self.asked, DiagramFilm()).save(path, **asked.given)

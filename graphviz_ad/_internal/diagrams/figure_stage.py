@@ -186,7 +186,7 @@ def lines_arrow(drawing: Drawing, i: int, gradients: Mapping[str, Array], larges
     span = drawing.middles[i - 1] + SIZE / 2, drawing.middles[i] - SIZE / 2
     faint = bundle(drawing, (before, item), span, None, 0.0)
     weights = bundle(drawing, (before, item), span, item.weights, drawing.largest)
-    back = bundle(drawing, (before, item), span[::-1], gradients.get(item.linked), largest)
+    back = bundle(drawing, (before, item), (span[1], span[0]), gradients.get(item.linked), largest)
     drawings: Drawings = (
         (UNSEEN, tuple(replace(line, stroke="group.line", line=0.7) for line in faint)),
         ("active-forward", tuple(weights)),

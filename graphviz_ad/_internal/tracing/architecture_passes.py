@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from graphviz_ad._internal.graph.architecture import Architecture, Passed, Passes
 from graphviz_ad._internal.graph.snapshot import Array, Snapshot
 from graphviz_ad._internal.tracing.architecture_run import Log, run_watched, tensors_of
+from graphviz_ad._internal.tracing.model_weights import arrays_of
 from graphviz_ad._internal.tracing.outputs import upstream_gradients
-from graphviz_ad._internal.tracing.tape.reading import copied_elements
 from graphviz_ad._internal.tracing.tape.torch_private import map_tree
 from graphviz_ad._internal.tracing.tape.values import take
 
@@ -74,7 +74,7 @@ def passes_of(
     leaves: list[Tensor] = []
 
     def own_copy(thing: Any) -> Any:
-        if not isinstance(thing, Tensor) or not thing.is_floating_point():
+        if not isinstance(thing, Tensor) or not (thing.is_floating_point() or thing.is_complex()):
             return thing
         leaves.append(thing.detach().requires_grad_())
         return leaves[-1].clone()  # the program may write into it, as it may not into a leaf
@@ -88,7 +88,7 @@ def passes_of(
     finally:
         for handle in log.handles:
             handle.remove()
-    weights = {name: copied_elements(tensor.detach()) for name, tensor in named.items() if is_table(name, tensor)}
+    weights = arrays_of({name: tensor for name, tensor in named.items() if is_table(name, tensor)})
     return made, Passes(log.values, log.gradients, weights, gradients, ran)
 
 
@@ -107,8 +107,5 @@ def run_back(
     seeds = upstream_gradients(ends, upstream)
     found = torch.autograd.grad(ends, [*leaves, *learned.values()], seeds, allow_unused=True)
     of_weights = zip(learned.items(), found[len(leaves) :], strict=True)
-    return {
-        name: copied_elements(grad.detach())
-        for (name, weight), grad in of_weights
-        if grad is not None and is_table(name, weight)
-    }, True
+    tables = {name: grad for (name, weight), grad in of_weights if grad is not None and is_table(name, weight)}
+    return arrays_of(tables), True
