@@ -335,7 +335,7 @@ def filmed(graph: Graph, asked: AnimateOptions) -> Animation:
     screen = Screen((flow,) if flow else DIRECTIONS, asked.layout, size, asked.camera, panel)
     staged = best_stage(words, choice, screen)
     stage, speed = with_overlay(staged.scene, shown, asked.overlay), float(asked.speed)
-    film = Film(stage, staged.story.steps, staged.story.opening, shown.name, speed, size, panel, program=listing)
+    film = Film(stage, staged.story.steps, staged.story.opening, shown.name, speed, size, panel=panel, program=listing)
     film = with_curve(replace(film, motion=asked.motion), staged.story.curve)
     chose = asked.steps is not None or not isinstance(choice, UsualStory)
     return Animation(shown, in_time(film, staged, screen, words, Time(asked.max_seconds, chose)), chosen.theme)
