@@ -116,7 +116,7 @@ def texts(canvas: Canvas) -> set[str]:
 
 @pytest.mark.parametrize("name", ["colah", "fan_out", "matrix", "several_results"])
 def test_whatever_is_seen_on_the_way_is_said_before_or_after_it_or_is_a_factor(name: str) -> None:
-    made = film(name)
+    made = film(name, camera=False)
     rests = [texts(canvas) for canvas in film_frames(made)]
     seen = [motion.flights for motion in motions(made)]
     pictures = moving_pictures(made, PICTURES)

@@ -35,7 +35,7 @@ def test_at_every_step_it_has_the_marks_of_the_frame(made: Film) -> None:
 
 @pytest.mark.parametrize("name", ["square", "colah", "detach", "several_results"])
 def test_so_do_films_of_real_programs(name: str) -> None:
-    made = graph(name).animate(layout="layered").film
+    made = graph(name).animate(layout="layered", camera=False).film
     shown = timeline(made)
     for step in range(len(made.steps)):
         assert sorted(map(repr, at(shown, step))) == sorted(map(repr, drawn(made, step))), step

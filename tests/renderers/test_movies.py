@@ -159,7 +159,9 @@ def test_a_video_shows_each_frame_at_its_time(suffix, look):
 @pytest.mark.parametrize(("suffix", "codec", "container"), [(".mp4", "h264", "mp4"), (".webm", "vp9", "webm")])
 def test_a_video_is_what_every_player_takes(suffix, codec, container):
     with av.open(io.BytesIO(written(suffix))) as file:
-        (stream,) = file.streams
+        stream, *others = file.streams
+        assert [other.type for other in others] == (["data"] if suffix == ".mp4" else [])  # the titles of the chapters
+        assert [chapter["metadata"]["title"] for chapter in file.chapters()] == ["forward", "backward"]
         assert container in file.format.name
         assert (stream.type, stream.codec_context.name, stream.pix_fmt) == ("video", codec, "yuv420p")
         assert (stream.width, stream.height) == (1280, 720)

@@ -79,10 +79,11 @@ def test_all_text_of_a_box_is_inside_it(name: str) -> None:
 @pytest.mark.parametrize("name", PROGRAMS)
 @pytest.mark.parametrize("which", [0, 2, -2, -1])
 def test_all_text_of_a_frame_is_inside_the_frame(name: str, which: int) -> None:
-    canvas = paint_frame(film(name).film, which)
+    made = film(name).film
+    canvas = paint_frame(made, which)
     assert (canvas.width, canvas.height) == FRAME
     for label in canvas.marks:
-        if isinstance(label, Label):
+        if isinstance(label, Label) and not (label.owner and made.view(which) != made.whole):  # a camera cuts some off
             start, end = extent(label)
             assert start >= 0, label.text
             assert end <= canvas.width, label.text
@@ -124,7 +125,7 @@ def test_only_looks_and_texts_differ_between_frames() -> None:
         stage = [mark for mark in canvas.marks if isinstance(mark, Rect) and mark.part in ("frame", "inner", "badge")]
         return [(mark.owner, mark.x, mark.y, mark.width, mark.height) for mark in stage]
 
-    shown = film("seed").film
+    shown = graph("seed").animate(layout="layered", camera=False).film
     assert len({str(places(paint_frame(shown, i))) for i in range(len(shown.steps))}) == 1
 
 

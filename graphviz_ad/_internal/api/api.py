@@ -24,6 +24,7 @@ from graphviz_ad._internal.base.needed_packages import broken
 from graphviz_ad._internal.base.registry import Registry
 from graphviz_ad._internal.base.save_folder import is_folder, write_folder
 from graphviz_ad._internal.diagnosis.history import history_of_graph, history_of_steps
+from graphviz_ad._internal.film.lecture import Time, in_time
 from graphviz_ad._internal.film.staging import Screen, best_stage
 from graphviz_ad._internal.film.story import DIRECTIONS as FILM_DIRECTIONS
 from graphviz_ad._internal.film.story_choice import UsualStory, choose
@@ -318,9 +319,12 @@ def filmed(graph: Graph, asked: AnimateOptions) -> Animation:
     )
     words = words_of_graph(shown, written)
     size = ASPECTS[asked.aspect]
-    stage, story = best_stage(words, choice, Screen((flow,) if flow else DIRECTIONS, asked.layout, size))
-    film = Film(stage, story.steps, story.opening, shown.name, float(asked.speed), size, asked.motion)
-    return Animation(shown, film, chosen.theme)
+    screen = Screen((flow,) if flow else DIRECTIONS, asked.layout, size, asked.camera)
+    staged = best_stage(words, choice, screen)
+    told = staged.story
+    film = Film(staged.scene, told.steps, told.opening, shown.name, float(asked.speed), size, motion=asked.motion)
+    chose = asked.steps is not None or not isinstance(choice, UsualStory)
+    return Animation(shown, in_time(film, staged, screen, words, Time(asked.max_seconds, chose)), chosen.theme)
 
 
 def refuse_idle(asked: AnimateOptions) -> None:

@@ -1,19 +1,24 @@
-"""Film -> the Canvas of each of its steps, one after the other; only what a step touches is painted again."""
+"""Film -> the Canvas of each of its steps, one after the other, and of the moments between; only what a step touches
+is painted again.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from itertools import chain, groupby
+from itertools import chain
 
+from graphviz_ad._internal.film.camera import on_the_way
 from graphviz_ad._internal.film.flights import moving_marks
 from graphviz_ad._internal.film.moments import Moment, Pace, holding, instants, moments
 from graphviz_ad._internal.scene.canvas import Canvas, Mark
+from graphviz_ad._internal.scene.film_frame import Fit
+from graphviz_ad._internal.scene.overview import in_sight
 from graphviz_ad._internal.scene.paint import (
     arrow_marks,
     arrow_words,
     box_marks,
-    frame_fit,
+    camera_marks,
     frame_words,
     group_marks,
     moved_marks,
@@ -32,65 +37,121 @@ def film_frames(film: Film, size: tuple[int, int] | None = None) -> Iterator[Can
     return (canvas for canvas, _ in film_moments(replace(film, motion=False), size))
 
 
-def film_moments(film: Film, size: tuple[int, int] | None = None) -> Iterator[tuple[Canvas, Moment]]:
-    """Each moment with its picture, without what moves on it; marks stay the same objects as in `film_frames`."""
+def film_moments(film: Film, size: tuple[int, int] | None = None, rate: float = 0.0) -> Iterator[tuple[Canvas, Moment]]:
+    """Each moment with its picture, without the numbers that move on it: of a step at rest one and, with a ``rate``, so
+    many a second while the camera moves.
+    """
     size = size or film.size
-    fit = frame_fit(film.stage, size)
-    stage = restyle(film.stage, film.opening)
-    boxes, arrows = {box.key: box for box in stage.boxes}, {arrow.key: arrow for arrow in stage.arrows}
-    shown: dict[Place, Marks] = {
-        ("group", group.key): tuple(moved_marks(group_marks(group), *fit)) for group in stage.groups
-    }
-    for layer, keys in (("arrow", arrows), ("box", boxes), ("words", arrows), ("caption", {"": None})):
-        shown |= {(layer, key): () for key in keys}
-
-    def paint(touched: Scene) -> None:
-        for arrow in touched.arrows:
-            put(("arrow", arrow.key), moved_marks(arrow_marks(arrow), *fit))
-            put(("words", arrow.key), moved_marks(arrow_words(arrow), *fit))
-        for box in touched.boxes:
-            put(("box", box.key), moved_marks(box_marks(box), *fit))
-
-    def put(place: Place, marks: Iterable[Mark]) -> None:
-        shown[place] = same_where_equal(shown[place], tuple(marks))
-
-    paint(stage)
+    stage = ShownStage(film, size)
     waiting, done = (list(progress(film, index, *size)) for index in (-1, len(film.steps)))
-    for index, parts in groupby(moments(film), lambda moment: moment.step):
-        step = film.steps[index]
-        keys = dict.fromkeys(change.key for change in step.changes)
-        before = Scene(
-            tuple(boxes[key] for key in keys if key in boxes), tuple(arrows[key] for key in keys if key in arrows)
-        )
-        after = restyle(before, step.changes)
-        boxes |= after.box_by_key
-        arrows |= {arrow.key: arrow for arrow in after.arrows}
-        put(("caption", ""), frame_words(film, index, *size))
-        bar, landing = done[: index + 1] + waiting[index + 1 :], None
-        for moment in parts:
-            paint(at_moment(before, after, moment, landing))
-            landing = {key for key, _ in moment.held}
-            yield Canvas(*size, tuple(chain(*shown.values(), bar)), film.stage.alt, "paper"), moment
-
-
-def at_moment(before: Scene, after: Scene, moment: Moment, only: Collection[str] | None) -> Scene:
-    """What a step touches, or ``only`` some of it, as it is at a moment."""
-    old: list[Box | Arrow] = [*before.boxes, *before.arrows]
-    new: list[Box | Arrow] = [*after.boxes, *after.arrows]
-    kept = [
-        holding(part, was, moment.held) for was, part in zip(old, new, strict=True) if only is None or part.key in only
-    ]
-    boxes = tuple([part for part in kept if isinstance(part, Box)])
-    return Scene(boxes, tuple([part for part in kept if isinstance(part, Arrow)]))
+    words: Marks = ()
+    for moment in moments(film):
+        index = moment.step
+        if not moment.begin:
+            stage.go_to(index)
+            words = same_where_equal(words, tuple(frame_words(film, index, *size)))
+        stage.hold(moment.held)
+        below = (*words, *done[: index + 1], *waiting[index + 1 :])
+        count = round(film.leaving(index) * rate) if moment.rests else 0
+        still = moment.end - (film.leaving(index) if count else 0.0)
+        yield stage.canvas(film.fit(film.view(index), size), below), replace(moment, end=still)
+        if count:
+            ends = film.fit(film.view(index), size), film.fit(film.view(index + 1), size)
+            for i, fit in enumerate(on_the_way(*ends, count)):
+                begin, end = (still + film.leaving(index) * (i + k) / count for k in (0, 1))
+                yield stage.canvas(fit, below, moving=True), Moment(index, begin, end)
 
 
 def moving_pictures(film: Film, pace: Pace, size: tuple[int, int] | None = None) -> Iterator[tuple[Canvas, float]]:
     """Every picture of a film at a pace, and for how many seconds it is shown; of what is at rest, there is one."""
-    fit = frame_fit(film.stage, size or film.size)
-    for canvas, moment in film_moments(film, size):
+    for canvas, moment in film_moments(film, size, pace.camera):
+        fit = film.fit(film.view(moment.step), size or film.size)
         for second, length in instants(moment, pace):
             moving = moving_marks(moment.motion.flights, moment.share(second), fit)
             yield replace(canvas, marks=(*canvas.marks, *moving)), length
+
+
+class ShownStage:
+    """The stage of a film at a step: the marks of each part, in points, and as they were seen last."""
+
+    def __init__(self, film: Film, size: tuple[int, int]) -> None:
+        self.film, self.size, self.rooms = film, size, film.rooms(size)
+        self.boxes: dict[str, Box] = dict(film.stage.box_by_key)
+        self.arrows: dict[str, Arrow] = {arrow.key: arrow for arrow in film.stage.arrows}
+        self.drawn: dict[Place, Marks] = {("group", one.key): tuple(group_marks(one)) for one in film.stage.groups}
+        for layer, keys in (("arrow", self.arrows), ("box", self.boxes), ("words", self.arrows)):
+            self.drawn |= {(layer, key): () for key in keys}
+        self.shown = dict.fromkeys(self.drawn, Marks())
+        self.stale = set(self.drawn)
+        self.fit: Fit | None = None
+        self.front: Marks = ()  # of the camera
+        opened = restyle(film.stage, film.opening)
+        self.before: dict[str, Box | Arrow] = {}  # what the step changes, as it was before
+        self.held: frozenset[tuple[str, str]] = frozenset()  # lines that say what they said before
+        self.take(opened.boxes, opened.arrows)
+
+    def go_to(self, index: int) -> None:
+        """A step changes what it changes."""
+        changes = self.film.steps[index].changes
+        keys = dict.fromkeys(change.key for change in changes)
+        touched = Scene(
+            tuple(self.boxes[key] for key in keys if key in self.boxes),
+            tuple(self.arrows[key] for key in keys if key in self.arrows),
+        )
+        self.before = {part.key: part for part in (*touched.boxes, *touched.arrows)}
+        touched = restyle(touched, changes)
+        self.take(touched.boxes, touched.arrows)
+
+    def hold(self, lines: frozenset[tuple[str, str]]) -> None:
+        """These lines say what they said before the step; those that did, and are not among them, what is new."""
+        for key in {key: None for key, _ in sorted(self.held | lines)}:
+            part = self.boxes.get(key) or self.arrows.get(key)
+            if part is not None and key in self.before:
+                self.paint(holding(part, self.before[key], lines))
+        self.held = lines
+
+    def take(self, boxes: Iterable[Box], arrows: Iterable[Arrow]) -> None:
+        """Boxes and arrows as they are from now on."""
+        for arrow in arrows:
+            self.arrows[arrow.key] = arrow
+            self.paint(arrow)
+        for box in boxes:
+            self.boxes[box.key] = box
+            self.paint(box)
+
+    def paint(self, part: Box | Arrow) -> None:
+        """What a part looks like from now on."""
+        if isinstance(part, Box):
+            self.draw(("box", part.key), box_marks(part))
+        else:
+            self.draw(("arrow", part.key), arrow_marks(part))
+            self.draw(("words", part.key), arrow_words(part))
+
+    def draw(self, place: Place, marks: Iterable[Mark]) -> None:
+        """What is painted there from now on."""
+        self.drawn[place] = tuple(marks)
+        self.stale.add(place)
+
+    def canvas(self, fit: Fit, below: Marks, *, moving: bool = False) -> Canvas:
+        """The frame on which a fit shows the stage."""
+        if fit != self.fit:
+            self.fit, self.stale = fit, set(self.drawn)
+        for place in self.stale:
+            self.shown[place] = same_where_equal(self.shown[place], tuple(self.seen(self.drawn[place], fit)))
+        self.stale = set()
+        front = self.camera(fit) if moving or self.film.is_close(fit, self.size) else ()
+        self.front = same_where_equal(self.front, tuple(front))
+        marks = tuple(chain(*self.shown.values(), self.front, below))
+        return Canvas(*self.size, marks, self.film.stage.alt, "paper")
+
+    def seen(self, marks: Marks, fit: Fit) -> Iterator[Mark]:
+        """Marks as a fit shows them."""
+        moved = moved_marks(marks, *fit)
+        return in_sight(moved, self.rooms) if self.film.views else moved
+
+    def camera(self, fit: Fit) -> Iterator[Mark]:
+        """What stands in front of a stage of which a part is seen."""
+        return camera_marks(self.film, (*self.arrows.values(), *self.boxes.values()), fit, self.size)
 
 
 def same_where_equal(before: Marks, after: Marks) -> Marks:

@@ -47,10 +47,13 @@ def moments(film: Film) -> Iterator[Moment]:
 
 @dataclass(frozen=True)
 class Pace:
-    """How many pictures a second are shown of what moves, and of which length, in seconds, each is a multiple."""
+    """How many pictures a second are shown of numbers that move, of which length, in seconds, each is a multiple, and
+    how many are shown while the ``camera`` moves.
+    """
 
     rate: float
     tick: float = 0.0
+    camera: float = 0.0
 
 
 def instants(moment: Moment, pace: Pace) -> Iterator[tuple[float, float]]:

@@ -1,21 +1,24 @@
 """Words -> the stage of a film: of several ways to draw a graph, the one with the largest letters on the screen.
 
 What is most worth seeing is tried first, and taken if its letters can be read from the back row. What is left out, the
-captions say.
+captions say. Where a camera may show a part at a time, little is left out and nothing is bent: what does not fit as a
+whole is drawn as it is, once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
+from graphviz_ad._internal.film.camera import USUAL, boxes_in_view, view_size
 from graphviz_ad._internal.film.story import Story
-from graphviz_ad._internal.film.story_choice import Choice, Telling
+from graphviz_ad._internal.film.story_choice import Choice, Telling, UsualStory
 from graphviz_ad._internal.layouts.choice import place_scene
-from graphviz_ad._internal.layouts.row_wrapping import Rows, best_rows
+from graphviz_ad._internal.layouts.row_wrapping import Rows, best_rows, no_longer_than
+from graphviz_ad._internal.scene.film_frame import FrameRooms, Panel
 from graphviz_ad._internal.scene.paint import scale_of
-from graphviz_ad._internal.scene.scene import Scene
+from graphviz_ad._internal.scene.scene import Arrow, Box, Point, Scene
 from graphviz_ad._internal.scene.scene_building import slimmer, texts_of, with_grids_abreast
 from graphviz_ad._internal.scene.words.describe import Words, has_grids, with_tensors, without_local
 from graphviz_ad._internal.scene.words.tensor_grids import Tensors
@@ -47,6 +50,11 @@ MANNERS = (
     (Manner(local=False, statistics=False, tensors=replace(SMALL, gradients=False), worth=0.5),),
     (Manner(local=False, statistics=False, tensors=replace(SMALL, gradients=False, values=False), worth=0.45),),
 )
+# What is tried before a camera is used: little is left out.
+WHOLE = MANNERS[0] + MANNERS[1]
+TINY = 0.16  # pixels a point; where the whole would be smaller, the other direction is tried, too
+MOST_ROWS = 40  # of a chain that a camera goes down
+FULLEST = 0.5  # of its room: no layout of a graph is fuller
 UNGRIDDED = 3  # groups that differ where no tensor is drawn as a grid
 
 
@@ -57,6 +65,27 @@ class Screen:
     flows: Sequence[str]
     layout: str
     size: tuple[int, int]
+    camera: bool = False
+    panel: Panel | None = None
+
+    @property
+    def fits(self) -> Callable[[Point], float]:
+        """Says with how many pixels a point a stage of some size fills its room."""
+        return partial(scale_of, size=self.size, panel=self.panel)
+
+    def scale(self, stage: Point) -> float:
+        """Pixels a point with which a stage of that size fills its room."""
+        return self.fits(stage)
+
+    def view(self, stage: Scene, usual: float = USUAL) -> Point:
+        """How much of a stage a camera shows, at so many pixels a point."""
+        return view_size(stage.size or (1.0, 1.0), self.size, self.panel, usual)
+
+    @property
+    def readable_at_once(self) -> float:
+        """How many square points of a stage can be read at once."""
+        room = FrameRooms.of(self.size, self.panel).stage
+        return room.width * room.height / READABLE**2
 
 
 @dataclass(frozen=True)
@@ -68,16 +97,102 @@ class Candidate:
     rows: Rows
 
 
-def best_stage(words: Words, choice: Choice, screen: Screen) -> tuple[Scene, Story]:
-    """The stage that fills the screen with the largest letters, and the story that is told on it."""
+@dataclass(frozen=True)
+class Staged:
+    """The stage of a film, the story that is told on it, and whether it takes a camera to read it."""
+
+    scene: Scene
+    story: Story
+    camera: bool = False
+
+    def sees(self, screen: Screen, usual: float = USUAL) -> Callable[[Collection[str]], bool]:
+        """Says whether boxes can be seen at once, with so many pixels a point."""
+        return boxes_in_view(self.scene, screen.view(self.scene, usual)) if self.camera else lambda _: True
+
+
+def best_stage(words: Words, choice: Choice, screen: Screen) -> Staged:
+    """The stage that fills the screen with the largest letters, and the story that is told on it; where a camera may
+    move, the whole that can be read, or the one that is drawn as it is.
+    """
+    if screen.camera:
+        return stage_for_camera(words, choice, screen)
     found: list[tuple[float, Candidate]] = []
     for candidate in candidates(words, choice, screen):
-        scale = scale_of(candidate.rows.size, screen.size)
+        scale = screen.scale(candidate.rows.size)
         found.append((candidate.manner.worth * scale, candidate))
         if scale >= READABLE:
-            return candidate.rows.settled(), candidate.telling.story
+            return Staged(candidate.rows.settled(), candidate.telling.story)
     _, best = max(found, key=lambda pair: pair[0])
-    return best.rows.settled(), best.telling.story
+    return Staged(best.rows.settled(), best.telling.story)
+
+
+def stage_for_camera(words: Words, choice: Choice, screen: Screen) -> Staged:
+    """The first way to draw it that can be read as a whole; else the first of all, for a camera.
+
+    Whatever takes more room than there is on the screen is placed only once.
+    """
+    first: Candidate | None = None
+    for manner in WHOLE:
+        if manner.local and not words.options.local:
+            continue
+        telling = choice.told(in_manner(words, manner))
+        scenes = scenes_by_direction(telling, manner, screen.flows, abreast=False)
+        hopeless = bool(scenes) and min(map(inked, scenes)) > FULLEST * screen.readable_at_once
+        for scene in scenes:
+            candidate = Candidate(manner, telling, lines_of_text(place_scene(scene, screen.layout), screen))
+            if screen.scale(candidate.rows.size) >= READABLE:
+                return Staged(candidate.rows.settled(), telling.story)
+            first = first or candidate
+            if hopeless and screen.scale(candidate.rows.size) >= TINY:
+                break
+            first = max(first, candidate, key=lambda one: screen.scale(one.rows.size)) if hopeless else first
+        if hopeless:
+            break
+    if first is None:
+        return best_stage(words, choice, replace(screen, camera=False))
+    return for_camera(words, choice, screen, first)
+
+
+def for_camera(words: Words, choice: Choice, screen: Screen, drawn: Candidate) -> Staged:
+    """What is drawn that way, for a camera: what it cannot see at once is told one by one."""
+    scene, story = columns_of_text(drawn.rows.scene, screen), drawn.telling.story
+    if isinstance(choice, UsualStory):
+        seen = boxes_in_view(scene, screen.view(scene))
+        story = choice.told_apart(
+            in_manner(words, drawn.manner), scene, lambda edges: not seen([edge.tail for edge in edges])
+        )
+    return Staged(scene, story, camera=True)
+
+
+def lines_of_text(placed: Scene, screen: Screen) -> Rows:
+    """A chain in rows, as text stands in lines; in one row where more than one arrow would lead from row to row, for
+    that makes wires around the screen.
+    """
+    one = Rows(placed, placed.size or (1.0, 1.0))
+    if screen.scale(one.size) >= READABLE:
+        return one
+    rows = best_rows(placed, screen.fits)
+    return one if rows.tangle else rows
+
+
+def columns_of_text(placed: Scene, screen: Screen) -> Scene:
+    """A chain in rows no longer than a view of the camera, which then moves down alone; anything else as it is."""
+    flat = placed.direction != "TB"
+    longest = screen.view(placed)[0 if flat else 1]
+    rows = best_rows(placed, no_longer_than(longest, flat=flat), most=MOST_ROWS)
+    return placed if rows.tangle else rows.settled()
+
+
+def in_manner(words: Words, manner: Manner) -> Words:
+    """The words that are told in a manner."""
+    said = with_tensors(words, manner.tensors)
+    return said if manner.local else without_local(said)
+
+
+def inked(scene: Scene) -> float:
+    """How many square points the boxes and words of a scene take, wherever they are."""
+    parts: list[Box | Arrow] = [*scene.boxes, *scene.arrows]
+    return sum(part.width * part.height for part in parts)
 
 
 def candidates(words: Words, choice: Choice, screen: Screen) -> Iterator[Candidate]:
@@ -92,21 +207,20 @@ def candidates(words: Words, choice: Choice, screen: Screen) -> Iterator[Candida
                 continue
             told = (manner.local, manner.tensors)
             if told not in tellings:
-                said = with_tensors(words, manner.tensors)
-                tellings[told] = choice.told(said if manner.local else without_local(said))
+                tellings[told] = choice.told(in_manner(words, manner))
             for scene in scenes_by_direction(tellings[told], manner, screen.flows):
                 placed = place_scene(scene, screen.layout)
                 in_one_row.append(Candidate(manner, tellings[told], Rows(placed, placed.size or (1.0, 1.0))))
                 yield in_one_row[-1]
         for candidate in in_one_row:
-            yield replace(candidate, rows=best_rows(candidate.rows.scene, partial(scale_of, size=screen.size)))
+            yield replace(candidate, rows=best_rows(candidate.rows.scene, screen.fits))
         if many:
             return
 
 
-def scenes_by_direction(telling: Telling, manner: Manner, flows: Sequence[str]) -> list[Scene]:
+def scenes_by_direction(telling: Telling, manner: Manner, flows: Sequence[str], *, abreast: bool = True) -> list[Scene]:
     """The scene in that manner for each direction, without places; none where the manner leaves out nothing that
-    others have.
+    others have. ``abreast``: with grids side by side, too.
     """
     scene = telling.scene
     texts = texts_of(telling.story.changes)
@@ -119,6 +233,6 @@ def scenes_by_direction(telling: Telling, manner: Manner, flows: Sequence[str]) 
             ),
         )
         flows = flows if scene != telling.scene or manner.tensors != IN_BOXES else ()
-    abreast = with_grids_abreast(scene, texts)
-    ways = (scene,) if abreast is scene else (scene, abreast)
+    other = with_grids_abreast(scene, texts) if abreast else scene
+    ways = (scene,) if other is scene else (scene, other)
     return [replace(each, direction=flow) for each in ways for flow in flows]

@@ -6,7 +6,7 @@ a node that several edges lead back to waits until all have come, and adding the
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from graphviz_ad._internal.base.errors import UnknownNameError
@@ -32,6 +32,7 @@ from graphviz_ad._internal.scene.words.short_text import (
 from graphviz_ad._internal.scene.words.signs import NOT_YET
 
 DIRECTIONS = ("forward", "backward", "both")
+SUM = "sum of contributions"  # the rule of a step that adds them up
 EXAMPLE_ROOM = 120  # characters of a result with an example
 MOST_EDGE_STEPS = 60  # beyond it, an operation's edges deliver together
 
@@ -55,6 +56,7 @@ class Teller:
 
     words: Words
     per_edge: bool
+    apart: Callable[[Sequence[Edge]], bool] | None = None  # whether edges of one operation are told one by one
     lit: dict[str, str] = field(default_factory=dict)  # key -> emphasis that it keeps once it is dimmed
     dim_now: dict[str, str] = field(default_factory=dict)  # what the last step lit
     # (key, port) -> contributions so far, upstream included
@@ -81,7 +83,8 @@ class Teller:
                 self.will_dim(arrows, "forward")
                 changes = [*arrows, *self.show([node], "value", "forward")]
                 moves = [Move(edge.key, "value", line_of_result("value", edge.port)) for edge in edges]
-                yield self.step("forward", self.forward_caption(node), changes, moves=moves)
+                told = self.step("forward", self.forward_caption(node), changes, moves=moves)
+                yield replace(told, about=(node.key,), rule=str(node.op or node.kind))
 
     def backward(self) -> Iterator[Step]:
         """The upstream gradient, then each node in the order in which the engine ran."""
@@ -92,7 +95,8 @@ class Teller:
         )
         for node in order:
             edges = [edge for edge in self.graph.in_edges(node.key) if edge.cut is None and self.flows(edge)]
-            for batch in [[edge] for edge in edges] if self.per_edge else [edges] if edges else []:
+            singly = self.per_edge or (self.apart is not None and self.apart(edges))
+            for batch in [[edge] for edge in edges] if singly else [edges] if edges else []:
                 yield from self.deliver(batch)
 
     def flows(self, edge: Edge) -> bool:
@@ -150,7 +154,10 @@ class Teller:
         self.will_dim([changes[edge.key] for edge in edges], "backward")
         caption = self.edge_caption(edges[0]) if len(edges) == 1 else self.batch_caption(edges)
         moves = [Move(edge.key, "product", line_of_result("gradient", edge.port), self.factors(edge)) for edge in edges]
-        yield self.step("backward", caption, list(changes.values()), 2 * len(edges), moves)
+        told = self.step("backward", caption, list(changes.values()), 2 * len(edges), moves)
+        about = tuple(dict.fromkeys(edge.tail for edge in edges))
+        slots = " ".join(str(edge.slot) for edge in edges)
+        yield replace(told, about=about, rule=f"{self.graph.nodes[edges[0].head].op} {slots}")
         for key in dict.fromkeys(edge.tail for edge in edges):
             if self.is_complete(key) and max(self.awaited(key)) > 1:
                 yield self.accumulate(key)
@@ -186,7 +193,7 @@ class Teller:
         line = line_of_result("gradient", port)
         moves = [Move(edge.key, "term", line) for edge in self.graph.out_edges(key) if edge.port == port]
         changes = [Change(key, "active", final(self.words.nodes[key].gradients))]
-        return self.step("backward", caption, changes, 2, moves)
+        return replace(self.step("backward", caption, changes, 2, moves), about=(key,), rule=SUM)
 
     # --- captions: the rule in symbols, in numbers, the result
 
@@ -267,7 +274,7 @@ class Teller:
         dimmed = [Change(key, emphasis) for key, emphasis in self.dim_now.items() if key not in now]
         self.dim_now = {key: emphasis for key, emphasis in self.lit.items() if key in now}
         self.lit = {}
-        return Step(phase, caption, (*dimmed, *changes), news, tuple(moves))
+        return Step(phase, caption, (*dimmed, *changes), news, moves=tuple(moves))
 
     def will_dim(self, changes: list[Change], emphasis: str) -> None:
         """These light up now and keep `emphasis` from the next step on."""
@@ -295,17 +302,24 @@ def final(lines: Iterable[Line]) -> tuple[tuple[str, str], ...]:
     return tuple([(line.key, line.text) for line in lines])
 
 
-def tell(words: Words, direction: str = "both", *, per_edge: bool | None = None) -> Story:
+def tell(
+    words: Words,
+    direction: str = "both",
+    *,
+    per_edge: bool | None = None,
+    apart: Callable[[Sequence[Edge]], bool] | None = None,
+) -> Story:
     """The story of a graph; `direction` is "forward", "backward" or "both".
 
     ``per_edge``: each contribution is a step of its own, or all that one operation sends; by default as there is time
-    for.
+    for. ``apart`` says which contributions of one operation are told one by one all the same.
     """
     if direction not in DIRECTIONS:
         raise UnknownNameError("direction", direction, DIRECTIONS)
     graph = words.graph
     flowing = sum(edge.cut is None for edge in graph.edges)
-    teller = Teller(words, per_edge=flowing + len(graph.node_list) <= MOST_EDGE_STEPS if per_edge is None else per_edge)
+    fine = flowing + len(graph.node_list) <= MOST_EDGE_STEPS if per_edge is None else per_edge
+    teller = Teller(words, fine, apart)
     passes: list[Step] = []
     if direction != "backward":
         passes += teller.forward()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,7 +16,7 @@ from graphviz_ad._internal.film.story import Story, tell
 from graphviz_ad._internal.film.story_passes import same_pictures, tell_passes, words_of_passes
 from graphviz_ad._internal.film.story_paths import tell_paths
 from graphviz_ad._internal.film.story_tangents import tell_tangents
-from graphviz_ad._internal.graph.graph import Graph
+from graphviz_ad._internal.graph.graph import Edge, Graph
 from graphviz_ad._internal.scene.leaf_copies import inline_constants, without_boxes
 from graphviz_ad._internal.scene.paint import label_size
 from graphviz_ad._internal.scene.scene import Arrow, Change, Scene
@@ -42,6 +42,14 @@ class UsualStory:
     def told(self, words: Words) -> Telling:
         """The story in these words."""
         return staged(tell(words, self.direction, per_edge=self.per_edge), words)
+
+    def told_apart(self, words: Words, scene: Scene, apart: Callable[[Sequence[Edge]], bool]) -> Story:
+        """The same on a scene that is there, where contributions that go far apart are told one by one unless
+        somebody chose.
+        """
+        chosen = self.per_edge is not None
+        story = tell(words, self.direction, per_edge=self.per_edge, apart=None if chosen else apart)
+        return only_about(story, drawn_keys(scene))
 
 
 @dataclass(frozen=True)
@@ -113,8 +121,12 @@ def staged(story: Story, words: Words) -> Telling:
     if not written:
         return Telling(story, scene)
     scene = without_boxes(scene, written)
-    drawn = {*(box.key for box in scene.boxes), *(arrow.key for arrow in scene.arrows)}
-    return Telling(only_about(story, drawn), scene)
+    return Telling(only_about(story, drawn_keys(scene)), scene)
+
+
+def drawn_keys(scene: Scene) -> set[str]:
+    """The keys of everything that a step can change."""
+    return {*(box.key for box in scene.boxes), *(arrow.key for arrow in scene.arrows)}
 
 
 def only_about(story: Story, drawn: Collection[str]) -> Story:

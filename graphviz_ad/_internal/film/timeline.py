@@ -10,8 +10,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from graphviz_ad._internal.film.moments import Moment, holding, moments
-from graphviz_ad._internal.scene import paint
+from graphviz_ad._internal.scene import overview, paint
 from graphviz_ad._internal.scene.canvas import Label, Mark, Rect
+from graphviz_ad._internal.scene.film_frame import Fit, fit_into, seen_at
 from graphviz_ad._internal.scene.scene import Arrow, Box, Change, Film, with_new_texts
 
 GROUNDS = ("frame", "inner", "ground")  # rectangles that others stand on
@@ -20,13 +21,17 @@ Slot = tuple[str, str, int]  # owner, part, and which one of several
 
 @dataclass(frozen=True)
 class Shown:
-    """A mark that is on screen from moment ``first`` to moment ``last``, both included; where nothing moves, each step
-    is one moment.
+    """A mark that is on screen from moment ``first`` to moment ``last``, both included; where no number moves, each
+    step is one moment.
+
+    ``staged``: it is on a stage that a camera looks at, and stands in the file as at the scale of `Cameras`; those come
+    before all others.
     """
 
     mark: Mark
     first: int
     last: int
+    staged: bool = False
 
 
 @dataclass
@@ -78,44 +83,99 @@ def in_slots(marks: Iterable[Mark]) -> dict[Slot, Mark]:
 
 
 def timeline(film: Film) -> list[Shown]:
-    """All marks of all steps, back to front; those shown at step i are the marks of `paint_frame` at i."""
+    """All marks of all steps, back to front; those shown at step i are the marks of `paint_frame` at i, where no
+    camera moves.
+    """
     return timeline_of(film, list(moments(replace(film, motion=False))))
 
 
 def timeline_of(film: Film, of: Sequence[Moment]) -> list[Shown]:
-    """All marks of these moments of a film, back to front, without those that move."""
+    """All marks of these moments of a film, back to front, without numbers that move."""
     last = len(of) - 1
-    fit = paint.frame_fit(film.stage, film.size)
+    fit = film.fit(film.whole) if not film.views else (Cameras(film).scale, 0.0, 0.0)
     drawn: list[Box | Arrow] = [*film.stage.arrows, *film.stage.boxes]
     parts = {part.key: part for part in drawn}
     bodies = {key: Layer() for key in parts}
     words = {arrow.key: Layer() for arrow in film.stage.arrows}
-    frame = Layer()
+    frame, small = Layer(), {key: Layer() for key in parts if film.views}
+    inset = Inset(film)
+    front, behind, around = Layer(), Layer(), Layer()
 
-    def update(part: Box | Arrow, moment: int) -> None:
+    def update(part: Box | Arrow, i: int) -> None:
         marks = paint.box_marks(part) if isinstance(part, Box) else paint.arrow_marks(part)
-        bodies[part.key].show(moment, paint.moved_marks(marks, *fit))
+        bodies[part.key].show(i, paint.moved_marks(marks, *fit))
         if isinstance(part, Arrow):
-            words[part.key].show(moment, paint.moved_marks(paint.arrow_words(part), *fit))
+            words[part.key].show(i, paint.moved_marks(paint.arrow_words(part), *fit))
+        if part.key in small:
+            small[part.key].show(i, paint.part_in_small(part, inset.fit) if inset.seen(of[i].step) else ())
 
     apply(film.opening, parts)
-    touched, before, step = list(parts), dict(parts), -1
+    touched, before = list(parts), dict(parts)
     for i, moment in enumerate(of):
-        if moment.step != step:
-            step, before = moment.step, dict(parts)
-            touched = list(dict.fromkeys([*touched, *apply(film.steps[step].changes, parts)]))
+        step = moment.step
+        if not moment.begin:
+            before = dict(parts)
+            all_small = parts if small and i and inset.seen(step) != inset.seen(step - 1) else ()
+            touched = [*touched, *apply(film.steps[step].changes, parts), *all_small]
             frame.show(i, paint.frame_text(film, step, *film.size))
-        for key in touched:
+            front.show(i, inset.covers())
+            behind.show(i, inset.behind if inset.seen(step) else [])
+            around.show(i, [inset.outline(step)] if inset.seen(step) else [])
+        for key in dict.fromkeys(touched):
             update(holding(parts[key], before[key], moment.held), i)
-        touched = list(dict.fromkeys(key for key, _ in sorted(moment.held) if key in parts))
+        touched = [key for key, _ in sorted(moment.held) if key in parts]
 
     ground = [
-        Shown(mark, 0, last)
+        Shown(mark, 0, last, bool(film.views))
         for group in film.stage.groups
         for mark in paint.moved_marks(paint.group_marks(group), *fit)
     ]
-    layers = [*bodies.values(), *words.values(), frame]
-    return [*ground, *(one for layer in layers for one in layer.all(last))]
+    stage = [one for layer in (*bodies.values(), *words.values()) for one in layer.all(last)]
+    if film.views:
+        stage = [replace(one, staged=True) for one in stage]
+    layers = [front, behind, *small.values(), around, frame]
+    return [*ground, *stage, *(one for layer in layers for one in layer.all(last))]
+
+
+class Cameras:
+    """How the marks of a stage that stand in a file once are moved for each view: shrunk and shifted by `of`.
+
+    ``scale`` is that at which they stand in the file, in pixels a point: the largest, which most views have.
+    """
+
+    def __init__(self, film: Film) -> None:
+        self.film = film
+        self.scale = max(film.fit(view)[0] for view in film.views)
+
+    def of(self, index: int) -> Fit:
+        """Scale and shift for the view of a step."""
+        scale, aside, down = self.film.fit(self.film.view(index))
+        return scale / self.scale, aside, down
+
+
+class Inset:
+    """The whole stage, drawn small while the camera shows a part."""
+
+    def __init__(self, film: Film) -> None:
+        whole = film.whole
+        self.film, self.rooms = film, film.rooms()
+        self.place = self.rooms.overview((whole.width, whole.height))
+        self.fit = fit_into(whole, self.place)
+        self.behind = [*overview.edges(self.rooms), overview.ground(self.place)]
+
+    def seen(self, step: int) -> bool:
+        """Whether it is there in a step."""
+        return bool(self.film.views) and self.film.view(step) != self.film.whole
+
+    def covers(self) -> Iterator[Mark]:
+        """What stands before the stage, and behind caption and title."""
+        return overview.covers(self.rooms) if self.film.views else iter(())
+
+    def outline(self, step: int) -> Mark:
+        """The rectangle around what a step shows."""
+        whole = self.film.whole
+        clear = self.rooms.clear((whole.width, whole.height))
+        return overview.outline(seen_at(self.film.fit(self.film.view(step)), clear), self.fit, self.place)
 
 
 def apply(changes: Iterable[Change], parts: dict[str, Box | Arrow]) -> list[str]:

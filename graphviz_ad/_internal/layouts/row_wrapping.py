@@ -38,13 +38,14 @@ class Cut:
 @dataclass(frozen=True)
 class Rows:
     """Where everything is in rows, and how large the picture is then; ``places`` are None where one row is best, and
-    all stays where it was.
+    all stays where it was. ``tangle`` counts the arrows that lead from row to row beyond one at each cut.
     """
 
     scene: Scene
     size: Point
     count: int = 1
     places: Places | None = None
+    tangle: int = 0
 
     def settled(self) -> Scene:
         """The scene in these rows."""
@@ -60,8 +61,8 @@ def wrapped(scene: Scene, fits: Callable[[Point], float]) -> Scene:
     return best_rows(scene, fits).settled()
 
 
-def best_rows(scene: Scene, fits: Callable[[Point], float], fold: Fold | None = None) -> Rows:
-    """The rows into which a placed scene fits best.
+def best_rows(scene: Scene, fits: Callable[[Point], float], fold: Fold | None = None, most: int = MOST) -> Rows:
+    """The rows, at most so many, into which a placed scene fits best.
 
     ``fits`` says how well a picture of some width and height fits, in any unit; each arrow that has to find its way to
     the next row makes it a little worse. ``fold`` makes rows of cuts; None leads arrows from row to row.
@@ -69,7 +70,7 @@ def best_rows(scene: Scene, fits: Callable[[Point], float], fold: Fold | None = 
     strip = Strip(scene)
     best = Rows(scene, scene.size or (1.0, 1.0))
     score = fits(best.size)
-    for rows in range(2, MOST + 1):
+    for rows in range(2, most + 1):
         cuts = strip.cuts(rows)
         if len(cuts) < rows - 1:
             break
@@ -77,10 +78,15 @@ def best_rows(scene: Scene, fits: Callable[[Point], float], fold: Fold | None = 
         size = size_of(*made)
         tangle = sum(len(cut.arrows) for cut in cuts) - len(cuts)
         if (now := fits(size) * max(1 - TANGLE * tangle, 0.5)) > score:
-            best, score = Rows(made[0], size, rows, made[1]), now
+            best, score = Rows(made[0], size, rows, made[1], tangle), now
         elif now < 0.8 * score:
             break
     return best
+
+
+def no_longer_than(length: float, *, flat: bool) -> Callable[[Point], float]:
+    """Says how well a picture fits whose rows, from left to right if ``flat``, should be no longer."""
+    return lambda size: min(length / max(size[0] if flat else size[1], 1.0), 1.0)
 
 
 Fold = Callable[["Strip", Sequence[Cut]], tuple[Scene, Places]]

@@ -208,6 +208,21 @@ class FilmWays(Options):
             hint="It says how finely the backward pass is told.",
         ),
     ] = None
+    camera: Annotated[
+        bool, Says("where the whole would be too small to read, show the part that a step is about; False: the whole")
+    ] = True
+    max_seconds: Annotated[
+        float | None,
+        Says(
+            "how long the film may last: steps alike are told once, then neighbours together; None: 90 seconds at speed"
+            " 1, unless steps= says how it is told",
+            "length",
+            least=1,
+            most=36_000,
+            unit="seconds",
+            metavar="SECONDS",
+        ),
+    ] = None
     passes: Annotated[bool, Says("tell all recorded backward passes, with what .grad adds up")] = False
     motion: Annotated[
         bool, Says("numbers are seen on their way, before each step comes to rest; False: steps alone")
@@ -370,7 +385,7 @@ class SaveOptions(FilmFile, StillFile, FilmWays, StillWords, Paths, Look):
 
 
 STILL_ONLY = ("overlay", "output", "with_all", "values", "gradients", "fit", "font", "digits", "legend")
-FILM_ONLY = ("speed", "flow", "aspect", "steps", "passes", "motion")
+FILM_ONLY = ("speed", "flow", "aspect", "steps", "camera", "max_seconds", "passes", "motion")
 FILE_ONLY = ("loop", "scale", "mode")
 STILL_FILE_ONLY = ("width", "scale", "dpi", "transparent")
 

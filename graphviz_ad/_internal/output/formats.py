@@ -5,20 +5,24 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from graphviz_ad._internal.base.errors import GraphvizADWarning, OptionError
 from graphviz_ad._internal.base.progress import Progress
+from graphviz_ad._internal.film.chapters import chapter_title, chapters_of
 from graphviz_ad._internal.film.moments import Pace, instants, moments
 from graphviz_ad._internal.output.format_table import REVEAL
 
-PICTURES, MOVIE = Pace(16, 0.01), Pace(30)  # of formats that store pictures with their times, and of movies
+# of formats that store pictures with their times, in which each of a moving camera is a whole one; of movies; of steps
+PICTURES, MOVIE, STEPS = Pace(16, 0.01, camera=8), Pace(30, camera=25), Pace(0)
 
 if TYPE_CHECKING:
     from graphviz_ad._internal.api.api import Animation, Frame, Picture
     from graphviz_ad._internal.graph.graph import Graph
     from graphviz_ad._internal.renderers.images.shots import Shot
+    from graphviz_ad._internal.scene.scene import Film
 
 
 def suffix_of(path: str | Path) -> str:
@@ -127,14 +131,21 @@ def mp4(animation: Animation, *, scale: float = 1.0) -> bytes:
     """H.264 for slides; needs the extra "video"."""
     from graphviz_ad._internal.renderers.images.video import encode_mp4
 
-    return encoded(encode_mp4, animation, scale, MOVIE, moving=animation.film.motion)
+    film = animation.film
+    return encoded(encode_mp4, animation, scale, MOVIE, chapters=chapter_times(film), moving=film.motion)
 
 
 def webm(animation: Animation, *, scale: float = 1.0) -> bytes:
     """VP9 for the web; needs the extra "video"."""
     from graphviz_ad._internal.renderers.images.video import encode_webm
 
-    return encoded(encode_webm, animation, scale, MOVIE)
+    return encoded(encode_webm, animation, scale, MOVIE, chapters=chapter_times(animation.film))
+
+
+def chapter_times(film: Film) -> list[tuple[str, float, float]]:
+    """The chapters by title, with the seconds from which to which they last."""
+    begins = [0.0, *accumulate(film.seconds(i) for i in range(len(film.steps)))]
+    return [(chapter_title(one), begins[one.first], begins[one.last + 1]) for one in chapters_of(film.steps)]
 
 
 def numbered_frames(animation: Animation, *, scale: float = 1.0) -> Iterator[tuple[str, bytes]]:
@@ -153,13 +164,15 @@ def numbered_frames(animation: Animation, *, scale: float = 1.0) -> Iterator[tup
 
 def encoded(encode: Callable[..., bytes], animation: Animation, scale: float, pace: Pace, **options: Any) -> bytes:
     """The film as a file; a terminal hears how far it is."""
-    count = sum(sum(1 for _ in instants(moment, pace)) for moment in moments(animation.film))
+    film = animation.film
+    count = sum(sum(1 for _ in instants(moment, pace)) for moment in moments(film))
+    count += sum(round(film.leaving(i) * pace.camera) for i in range(len(film.steps)))
     with Progress("film: frame", count) as progress:
         return encode(progress.over(shots(animation, scale, pace)), **options)
 
 
 def shots(animation: Animation, scale: float, pace: Pace | None = None) -> Iterator[Shot]:
-    """The film as an encoder takes it; without a pace, its steps alone."""
+    """The film as an encoder takes it; without a pace, a picture a step."""
     from graphviz_ad._internal.renderers.images.moving import film_shots
 
     if not isinstance(scale, (int, float)) or not 0.05 <= scale <= 20:
@@ -168,7 +181,7 @@ def shots(animation: Animation, scale: float, pace: Pace | None = None) -> Itera
             " 1280 by 720"
         )
     film = animation.film if pace is not None else replace(animation.film, motion=False)
-    return film_shots(film, animation.theme, pace or PICTURES, scale=scale, smaller="give a smaller scale=")
+    return film_shots(film, animation.theme, pace or STEPS, scale=scale, smaller="give a smaller scale=")
 
 
 def times(loop: int) -> int:

@@ -7,9 +7,10 @@ import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from graphviz_ad._internal.scene import grids, ratios
+from graphviz_ad._internal.scene import grids, overview, ratios
 from graphviz_ad._internal.scene import path_lines as trails
 from graphviz_ad._internal.scene.canvas import Canvas, Curve, Label, Mark, Polygon, Rect
+from graphviz_ad._internal.scene.film_frame import FOOT, Area, Fit, FrameRooms, Panel, fit_into, scale_in, seen_at
 from graphviz_ad._internal.scene.font_metrics import ASCENT, DESCENT, shorten, text_width
 from graphviz_ad._internal.scene.scene import Arrow, Box, Film, Group, Line, Point, Scene
 
@@ -505,7 +506,6 @@ def moved_marks(marks: Iterable[Mark], scale: float, dx: float, dy: float) -> It
 
 
 PHASE_NAMES = {"start": "start", "forward": "forward", "backward": "backward", "end": "complete"}
-HEAD, FOOT = 52.0, 132.0
 
 
 def paint_frame(film: Film, index: int, size: tuple[int, int] | None = None) -> Canvas:
@@ -514,28 +514,49 @@ def paint_frame(film: Film, index: int, size: tuple[int, int] | None = None) -> 
     """
     index %= len(film.steps)
     size = size or film.size
-    marks = [
-        *moved_marks(stage_marks(film.scene(index)), *frame_fit(film.stage, size)),
-        *frame_text(film, index, *size),
-    ]
-    return Canvas(*size, tuple(marks), film.stage.alt, "paper")
+    scene, fit = film.scene(index), film.fit(film.view(index), size)
+    seen = moved_marks(stage_marks(scene), *fit)
+    front: Iterable[Mark] = ()
+    if film.views:
+        seen = overview.in_sight(seen, film.rooms(size))
+    if film.is_close(fit, size):
+        front = camera_marks(film, (*scene.arrows, *scene.boxes), fit, size)
+    return Canvas(*size, (*seen, *front, *frame_text(film, index, *size)), film.stage.alt, "paper")
 
 
-def frame_fit(stage: Scene, size: tuple[int, int] = (1280, 720)) -> tuple[float, float, float]:
-    """Scale and shift that put a placed stage into the middle of a frame, between title and caption."""
-    stage_width, stage_height = stage.size or (1.0, 1.0)
-    scale = frame_scale(stage, size)
-    return scale, (size[0] - stage_width * scale) / 2, HEAD + (size[1] - HEAD - FOOT - stage_height * scale) / 2
+def camera_marks(
+    film: Film, parts: Iterable[Arrow | Box], seen: Fit, size: tuple[int, int] | None = None
+) -> Iterator[Mark]:
+    """What stands in front of a stage of which a part is seen: covers, and the whole drawn small."""
+    rooms, whole = film.rooms(size), film.whole
+    inset = rooms.overview((whole.width, whole.height))
+    fit = fit_into(whole, inset)
+    yield from overview.covers(rooms)
+    yield from overview.edges(rooms)
+    yield overview.ground(inset)
+    for part in parts:
+        yield from part_in_small(part, fit)
+    yield overview.outline(seen_at(seen, rooms.clear((whole.width, whole.height))), fit, inset)
 
 
-def frame_scale(stage: Scene, size: tuple[int, int] = (1280, 720)) -> float:
-    """Pixels a point with which a placed stage fills a frame."""
-    return scale_of(stage.size or (1.0, 1.0), size)
+def part_in_small(part: Arrow | Box, fit: Fit) -> Iterator[Mark]:
+    """A box or an arrow where the whole is drawn small."""
+    return overview.in_small(box_marks(part) if isinstance(part, Box) else arrow_marks(part), fit)
 
 
-def scale_of(stage: Point, size: tuple[int, int] = (1280, 720)) -> float:
-    """Pixels a point with which a stage of this width and height, in points, fills a frame."""
-    return min((size[0] - 48) / stage[0], (size[1] - HEAD - FOOT) / stage[1], 1.7)
+def frame_fit(stage: Scene, size: tuple[int, int] = (1280, 720), panel: Panel | None = None) -> Fit:
+    """Scale and shift that put a whole placed stage into the middle of its room on a frame."""
+    return fit_into(Area(0.0, 0.0, *(stage.size or (1.0, 1.0))), FrameRooms.of(size, panel).stage)
+
+
+def frame_scale(stage: Scene, size: tuple[int, int] = (1280, 720), panel: Panel | None = None) -> float:
+    """Pixels a point with which a placed stage fills its room on a frame."""
+    return scale_of(stage.size or (1.0, 1.0), size, panel)
+
+
+def scale_of(stage: Point, size: tuple[int, int] = (1280, 720), panel: Panel | None = None) -> float:
+    """Pixels a point with which a stage of this width and height, in points, fills its room on a frame."""
+    return scale_in(stage, FrameRooms.of(size, panel).stage)
 
 
 def frame_text(film: Film, index: int, width: float, height: float) -> Iterator[Mark]:

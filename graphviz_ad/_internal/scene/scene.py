@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from graphviz_ad._internal.base.frozen import frozen
+from graphviz_ad._internal.scene.film_frame import Area, Fit, FrameRooms, Panel, fit_into
 
 Point = tuple[float, float]
 
@@ -276,23 +277,30 @@ class Step:
     """One moment of a story: what changes and what is said. No places, no colours, no seconds.
 
     ``phase`` is "start", "forward", "backward" or "end"; ``caption`` holds the rule in symbols, then in numbers, then
-    the result; ``news`` counts the numbers that are new to the eye, from which a film takes its timing. ``moves`` are
-    what goes from one place to another before the changes are seen.
+    the result; ``news`` counts the numbers that are new to the eye, from which a film takes its timing. ``about`` are
+    the keys of the boxes that it tells of, and ``rule`` is the same in steps that do the same; ``others`` are those
+    that are told along with it. ``moves`` are what goes from one place to another before the changes are seen.
     """
 
     phase: str
     caption: tuple[str, ...]
     changes: tuple[Change, ...]
     news: int = 1
+    about: tuple[str, ...] = ()
+    rule: str = ""
+    others: tuple[str, ...] = ()
     moves: tuple[Move, ...] = ()
 
 
 @dataclass(frozen=True)
 class Film:
-    """A placed scene and the steps that restyle it; boxes and arrows stay where they are.
+    """A placed scene and the steps that restyle it; no box ever moves.
 
     ``opening`` are the changes that make the blank picture before the first step. ``speed`` scales all times. ``size``
-    is that of a frame, in pixels. ``motion``: numbers are seen on their way, where a format can show it.
+    is that of a frame, in pixels; ``panel`` is what stands beside the stage. ``views`` are, for each step, the part of
+    the stage that is seen then, and ``moves`` how long the way to the next one takes at the end of the step; there are
+    none where all is seen all the time. ``holds`` are the seconds that each step rests, at speed 1. ``motion``: numbers
+    are seen on their way, where a format can show it.
     """
 
     stage: Scene
@@ -301,13 +309,53 @@ class Film:
     title: str = ""
     speed: float = 1.0
     size: tuple[int, int] = (1280, 720)
+    panel: Panel | None = None
+    views: tuple[Area, ...] = ()
+    moves: tuple[float, ...] = ()
+    holds: tuple[float, ...] = ()
     motion: bool = False
+
+    @property
+    def whole(self) -> Area:
+        """The view that shows the whole stage."""
+        return Area(0.0, 0.0, *(self.stage.size or (1.0, 1.0)))
+
+    def view(self, index: int) -> Area:
+        """What is seen of the stage in a step."""
+        return self.views[index] if self.views else self.whole
+
+    def is_close(self, fit: Fit, size: tuple[int, int] | None = None) -> bool:
+        """Whether a fit shows a part of the stage only."""
+        return bool(self.views) and fit != self.fit(self.whole, size)
+
+    def leaving(self, index: int) -> float:
+        """How long the camera moves at the end of step ``index``."""
+        return self.moves[index] / self.speed if self.moves else 0.0
+
+    def rooms(self, size: tuple[int, int] | None = None) -> FrameRooms:
+        """Where everything is on a frame of that size."""
+        return FrameRooms.of(size or self.size, self.panel)
+
+    def fit(self, view: Area, size: tuple[int, int] | None = None) -> Fit:
+        """Scale and shift that put a view into its place on a frame: the whole stage into all of its room, a part of
+        it into what the overview leaves, by whole pixels, so that what a moving camera sees only shifts.
+        """
+        whole, rooms = self.whole, self.rooms(size)
+        if view == whole:
+            return fit_into(view, rooms.stage)
+        scale, aside, down = fit_into(view, rooms.clear((whole.width, whole.height)))
+        return scale, float(round(aside)), float(round(down))
+
+    @property
+    def length(self) -> float:
+        """Seconds of the whole film at speed 1."""
+        return sum(self.seconds(i) for i in range(len(self.steps))) * self.speed
 
     def seconds(self, index: int) -> float:
         """How long step ``index`` stays on screen."""
         content = min(max(0.6 + 0.35 * self.steps[index].news, 1.0), 3.0)
         hold = {0: 1.5, len(self.steps) - 1: 3.0}.get(index, content)
-        return hold / self.speed
+        return (self.holds[index] if self.holds else hold) / self.speed + self.leaving(index)
 
     def scene(self, index: int) -> Scene:
         """The picture at step ``index``; a pure function of the index."""

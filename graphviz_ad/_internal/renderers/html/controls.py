@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from graphviz_ad._internal.film.chapters import Chapter, chapter_title, chapters_of
+from graphviz_ad._internal.renderers.svg.still import tag
 from graphviz_ad._internal.scene.scene import Step
 
+MOST_CHAPTERS = 10  # buttons; more would not have room
 SPEEDS = (0.25, 0.5, 1, 1.5, 2, 4)
 
 ICONS = {
@@ -27,6 +30,7 @@ KEYS = (
     ("← →", "one step"),
     ("Page Up, Page Down", "one step; moves on at the end (clickers)"),
     ("Home, End", "first, last step"),
+    ("[ ]", "chapter before, chapter after"),
     ("↑ ↓", "faster, slower"),
     ("L", "loop"),
     ("F", "full screen"),
@@ -85,15 +89,34 @@ def controls(steps: tuple[Step, ...]) -> str:
 
 
 def phase_buttons(steps: tuple[Step, ...]) -> str:
-    """Under the scrubber: a stretch for the forward and one for the backward pass; each jumps to where its pass
-    begins.
-    """
-    turn = next((i for i, step in enumerate(steps) if step.phase == "backward"), len(steps))
-    stretches = [("forward", turn), ("backward", len(steps) - turn)]
+    """Under the scrubber a stretch for each chapter, of many for each forward pass; each jumps to where it begins."""
+    chapters = chapters_of(steps)
+    if len(chapters) > MOST_CHAPTERS:
+        chapters = [chapter for chapter in chapters if chapter.phase == "forward"]
     labels = "".join(
-        f'<button type="button" data-action="{phase}" aria-label="Jump to the {phase} pass"'
-        f' style="flex-grow:{room}">{phase}</button>'
-        for phase, room in stretches
-        if any(step.phase == phase for step in steps)
+        tag(
+            "button",
+            {
+                "type": "button",
+                "data-action": "chapter",
+                "data-step": str(jump_of(steps, chapter)),
+                "data-phase": chapter.phase,
+                "aria-label": f"Jump to {said_of(chapter)}",
+                "style": f"flex-grow:{chapter.last - chapter.first + 1}",
+            },
+            chapter_title(chapter),
+        )
+        for chapter in chapters[:MOST_CHAPTERS]
     )
     return f'<div class="gad-phases">{labels}</div>'
+
+
+def jump_of(steps: tuple[Step, ...], chapter: Chapter) -> int:
+    """The first step of a chapter's own phase."""
+    return next(i for i in range(chapter.first, chapter.last + 1) if steps[i].phase == chapter.phase)
+
+
+def said_of(chapter: Chapter) -> str:
+    """A chapter as screen readers hear it: the words that are seen are among them."""
+    alone = chapter.phase in ("forward", "backward") and not chapter.number
+    return f"the {chapter.phase} pass" if alone else chapter_title(chapter)

@@ -34,6 +34,8 @@
   });
   const describe = (part) => part.body?.hasAttribute("tabindex") && part.body.setAttribute("aria-label", facts(part).join("; "));
   let inspected = () => {}; // brings the open card up to date
+  let aim = () => {}; // lets the camera look at what a step shows, after so many seconds on its way
+  for (const small of root.querySelectorAll(".gad-overview [data-small]")) parts[Number(small.dataset.small)].small = small;
 
   /* ---- film: the picture at a step is computed from the opening, whatever was shown before ---- */
   const stateAt = (index) => {
@@ -134,6 +136,7 @@
       const part = parts[number];
       if (part.body && part.body.dataset.emphasis !== now.emphasis) {
         part.body.dataset.emphasis = now.emphasis;
+        if (part.small) part.small.dataset.emphasis = now.emphasis;
         if (oneOn && now.emphasis.startsWith("active-")) grow(part.body);
       }
       const roles = [...now.texts.keys()];
@@ -149,6 +152,7 @@
   const startFilm = () => {
     let index = last;
     let timer = 0;
+    let leaving = 0;
     let looping = false;
     const play = find("[data-action=play]");
     const scrubber = find(".gad-scrubber input");
@@ -176,10 +180,11 @@
     };
 
     /* Returns whether anything moved, so that a key that did nothing can go on to the page around. */
-    const show = (wanted) => {
+    const show = (wanted, seconds = 0.6) => {
       const before = index;
       index = clamp(wanted, 0, last);
       const step = data.steps[index];
+      aim(step.view, seconds);
       draw(index, index === before + 1, Number(speed.value));
       say(step);
       const counter = `step ${index + 1}/${last + 1} · ${phaseName(step)}`;
@@ -196,17 +201,21 @@
 
     const pause = () => {
       clearTimeout(timer);
+      clearTimeout(leaving);
       delete root.dataset.playing;
       play.setAttribute("aria-label", "Play");
       play.title = "Play";
     };
     const wait = () => {
       clearTimeout(timer);
+      clearTimeout(leaving);
       if (index === last && !looping) return pause();
+      const { seconds, move = 0 } = data.steps[index];
+      if (move) leaving = setTimeout(() => aim(data.steps[index + 1].view, move / Number(speed.value)), ((seconds - move) * 1000) / Number(speed.value));
       timer = setTimeout(() => {
         show(index === last ? 0 : index + 1);
         wait();
-      }, (data.steps[index].seconds * 1000) / Number(speed.value));
+      }, (seconds * 1000) / Number(speed.value));
     };
     const toggle = () => {
       if ("playing" in root.dataset) return pause();
@@ -243,8 +252,9 @@
       ["play", toggle],
       ["next", () => goTo(index + 1)],
       ["last", () => goTo(last) || true],
-      ["forward", () => goTo(firstOf("forward"))],
-      ["backward", () => goTo(firstOf("backward"))],
+      ["chapter", (button) => goTo(Number(button.dataset.step))],
+      ["chapter-before", () => goTo(data.chapters.findLast((first) => first < index) ?? 0)],
+      ["chapter-after", () => goTo(data.chapters.find((first) => first > index) ?? last)],
       ["loop", loop],
       ["fullscreen", fullscreen],
       ["help", () => showHelp(help.hidden)],
@@ -254,7 +264,7 @@
     ]);
     const keys = new Map([
       [" ", "play"], ["k", "play"], ["ArrowLeft", "previous"], ["ArrowRight", "next"], ["PageUp", "previous"], ["PageDown", "next"],
-      ["Home", "first"], ["End", "last"], ["ArrowUp", "faster"], ["ArrowDown", "slower"], ["l", "loop"], ["f", "fullscreen"], ["?", "help"],
+      ["[", "chapter-before"], ["]", "chapter-after"], ["Home", "first"], ["End", "last"], ["ArrowUp", "faster"], ["ArrowDown", "slower"], ["l", "loop"], ["f", "fullscreen"], ["?", "help"],
       ["Escape", "close"],
     ]);
 
@@ -319,7 +329,8 @@
     let beforePrint = last;
     window.addEventListener("beforeprint", () => {
       beforePrint = index;
-      goTo(last);
+      pause();
+      show(last, 0);
     });
     window.addEventListener("afterprint", () => show(beforePrint));
     window.addEventListener("hashchange", fromAddress);
@@ -327,11 +338,14 @@
     document.addEventListener("keydown", onKey);
     scrubber.addEventListener("input", () => goTo(Number(scrubber.value)));
     speed.addEventListener("change", () => faster(0));
-    root.addEventListener("click", (event) => actions.get(event.target.closest("[data-action]")?.dataset.action)?.());
+    root.addEventListener("click", (event) => {
+      const button = event.target.closest("[data-action]");
+      actions.get(button?.dataset.action)?.(button);
+    });
     find(".gad-controls").hidden = false;
     drawTicks();
     reserveCaption();
-    show(last);
+    show(last, 0);
     fromAddress();
   };
 
@@ -425,14 +439,19 @@
     if (still) stage.dataset.zoom = "";
     find(".gad-zoom").hidden = !still;
 
-    const look = (x, y, width) => {
-      const height = (width * full.height) / full.width;
+    let looked = () => {}; // shows what is seen
+    let going = 0; // of a camera on its way
+    const look = (x, y, width, height = (width * view.height) / view.width) => {
       view = { x, y, width, height };
       picture.setAttribute("viewBox", `${x} ${y} ${width} ${height}`);
       if (!still) stage.toggleAttribute("data-zoom", width < full.width);
+      looked();
     };
-    const fit = () => look(full.x, full.y, full.width);
+
+    CAMERA;
+    const fit = () => look(full.x, full.y, full.width, full.height);
     const zoom = (factor, x = view.x + view.width / 2, y = view.y + view.height / 2) => {
+      cancelAnimationFrame(going);
       const width = clamp(view.width / factor, full.width / 60, full.width * 1.5);
       const kept = width / view.width;
       look(x - (x - view.x) * kept, y - (y - view.y) * kept, width);

@@ -14,9 +14,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from importlib.resources import files
 
 from graphviz_ad._internal.base.visible_text import visible
+from graphviz_ad._internal.film.chapters import chapters_of
 from graphviz_ad._internal.film.flights import Flight, Motion, border_of, chip_size, motions
 from graphviz_ad._internal.renderers.html.controls import ZOOM, controls
-from graphviz_ad._internal.renderers.html.stage import css, parts_of, stage_svg, variable
+from graphviz_ad._internal.renderers.html.stage import css, overview_svg, parts_of, stage_svg, variable
 from graphviz_ad._internal.renderers.svg.compact import compact_svg
 from graphviz_ad._internal.renderers.svg.still import (
     NAMELESS,
@@ -124,7 +125,13 @@ def whole_page(title: str, body: str) -> str:
 def film_widget(film: Film, theme: Theme) -> str:
     """Stage, caption, controls and transcript of a film, to put anywhere in a page; any number of them get along."""
     return widget(
-        film.scene(-1), theme, film.title, film_data(film), CAPTION + controls(film.steps), page_transcript(film.steps)
+        film.scene(-1),
+        theme,
+        film.title,
+        film_data(film),
+        CAPTION + controls(film.steps),
+        page_transcript(film.steps),
+        overview_svg(film.stage) if film.views else "",
     )
 
 
@@ -136,26 +143,35 @@ CAPTION = """<div class="gad-caption" aria-live="polite">
 """
 
 
-def widget(scene: Scene, theme: Theme, title: str, data: dict[str, object], player: str = "", below: str = "") -> str:
+def widget(
+    scene: Scene,
+    theme: Theme,
+    title: str,
+    data: dict[str, object],
+    player: str = "",
+    below: str = "",
+    overview: str = "",
+) -> str:
     """The finished scene with what belongs to it, and the data, style and script that make it answer."""
     stage = stage_svg(scene)
     hover = [list(hover_facts(part, bool(data["steps"]))) for part in parts_of(scene)]
     payload = json_in_html({**data, "hover": hover, "phases": paint.PHASE_NAMES})
     name = fingerprint(stage, payload, theme.key)
+    script = asset("player.js").replace("CAMERA;\n", asset("camera.js") if overview else "")
     size = " gad-large" if len(scene.boxes) > MANY_BOXES else ""
     return f"""<div class="gad{size}" id="{name}">
 <style>
-{css(theme, scene, name)}{asset("player.css")}</style>
+{css(theme, scene, name)}{asset("player.css")}{asset("camera.css") if overview else ""}</style>
 <div class="gad-screen">
 <header><h1>{escaped_xml(visible(title or short_title(scene.alt)))}</h1><span class="gad-counter"></span></header>
 <div class="gad-stage">
 {stage}
 <div class="gad-card" hidden></div>
-{ZOOM}</div>
+{overview}{ZOOM}</div>
 {page_legend(scene)}{player}</div>
 {below}<script type="application/json" class="gad-data">{payload}</script>
 <script>
-{asset("player.js")}</script>
+{script}</script>
 </div>
 """
 
@@ -247,12 +263,13 @@ def film_data(film: Film) -> dict[str, object]:
             "caption": [threes(part) for part in caption_parts(step)][: 3 if caption_parts(step)[2] else 2],
             "seconds": seconds,
             "changes": listed(step.changes),
+            **seen_in(film, i),
             **motion_data(motion, numbers),
         }
 
     opening = listed(opening_states(film))  # before the steps, which tell only what is new
     steps = [step(i, one, motion) for i, (one, motion) in enumerate(zip(film.steps, motions(film), strict=True))]
-    return {"opening": opening, "steps": steps}
+    return {"opening": opening, "steps": steps, "chapters": [chapter.first for chapter in chapters_of(film.steps)]}
 
 
 PLACES = 8  # between which a number on its way goes straight
@@ -278,6 +295,15 @@ def motion_data(motion: Motion, numbers: Mapping[str, int]) -> dict[str, object]
         held.setdefault(key, {})[class_name(line)] = round(1000 * motion.seconds * time)
     waiting = [[numbers[key], lines] for key, lines in held.items()]
     return {"moves": [moving(flight) for flight in motion.flights], "held": waiting}
+
+
+def seen_in(film: Film, index: int) -> dict[str, object]:
+    """Which part of the stage a step shows, and how long the camera is on its way at its end."""
+    view, move = film.view(index), film.leaving(index)
+    seen: dict[str, object] = {"move": round(move, 2)} if move else {}
+    if view != film.whole:
+        seen["view"] = [round(length, 1) for length in (view.x, view.y, view.width, view.height)]
+    return seen
 
 
 def opening_states(film: Film) -> Iterator[Change]:

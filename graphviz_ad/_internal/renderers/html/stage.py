@@ -26,6 +26,7 @@ from graphviz_ad._internal.renderers.svg.still import (
 )
 from graphviz_ad._internal.scene import grids, paint, ratios
 from graphviz_ad._internal.scene.canvas import Curve, Label, Mark, Polygon
+from graphviz_ad._internal.scene.film_frame import BAND
 from graphviz_ad._internal.scene.path_lines import DISCS
 from graphviz_ad._internal.scene.scene import Arrow, Box, Group, Line, Scene
 from graphviz_ad._internal.scene.themes import FONT_STACK, THEMES, Theme, font_stack
@@ -62,6 +63,42 @@ def stage_svg(scene: Scene) -> str:
         "font-family": FONT_STACK,
     }
     return tag("svg", root, "\n" + "\n".join(part for part in parts if part) + "\n")
+
+
+def overview_svg(scene: Scene) -> str:
+    """The scene once more, small and without words, with a rectangle around what a camera shows of it."""
+    width, height = scene.size or (1.0, 1.0)
+    first_arrow = len(scene.boxes)
+    shapes = [
+        *(small_arrow(arrow, first_arrow + i) for i, arrow in enumerate(scene.arrows) if len(arrow.path) >= 4),
+        *(small_box(box, i) for i, box in enumerate(scene.boxes)),
+    ]
+    root: dict[str, str | None] = {
+        "viewBox": f"0 0 {svg_number(width)} {svg_number(height)}",
+        "width": svg_number(width),
+        "height": svg_number(height),
+        "aria-hidden": "true",
+    }
+    shape = "gad-overview" if width >= BAND * height else "gad-overview tall"
+    picture = tag("svg", root, "".join(shapes) + tag("rect", {"class": "gad-seen"}))
+    return f'<div class="{shape}" hidden>{picture}</div>\n'
+
+
+def small_box(box: Box, index: int) -> str:
+    """The frame of a box."""
+    frame = next(mark for mark in paint.box_marks(box) if mark.part == "frame")
+    return tag("g", {"class": f"box {box_class(box)}", **small(box, index)}, bare_element(frame))
+
+
+def small_arrow(arrow: Arrow, index: int) -> str:
+    """The line of an arrow."""
+    shaft = shafts_and_head(arrow, plain_emphasis(1))[0][0]
+    return tag("g", {"class": f"arrow {arrow_class(arrow)}", **small(arrow, index)}, bare_element(shaft))
+
+
+def small(part: Box | Arrow, index: int) -> dict[str, str | None]:
+    """Number and emphasis of a part where it is drawn small."""
+    return {"data-small": str(index), "data-emphasis": part.emphasis}
 
 
 def stage_shapes(marks: Iterable[Mark]) -> str:

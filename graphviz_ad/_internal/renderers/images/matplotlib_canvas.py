@@ -58,6 +58,8 @@ def _corners() -> NDArray[np.float64]:
 
 MOST_PIXELS_A_SIDE, MOST_PIXELS = 2**16 - 1, 2**28  # Agg's limit, and 1 GiB
 MOST_PIXELS_READ = 2**26  # Pillow takes a picture of some more for an attack
+MOST_SHAPES = 20_000  # that are kept, for marks that come again
+MOST_CHANGED = 0.6  # of a picture; beyond it, all of it is drawn again
 LEGIBLE = 2.5  # pixels an em; smaller letters are a line
 CRISP = 8.0  # pixels; larger letters stand on whole pixels, smaller ones where they should
 CORNERS = _corners()  # times left, right, radius, top and bottom: x and y of a rounded rectangle
@@ -123,6 +125,8 @@ def changing(
         else:
             boxes = surface.changes(canvas.marks) if before.background == canvas.background else None
         if boxes is None:
+            if len(surface.shapes) > MOST_SHAPES:
+                surface.forget()
             surface.draw(canvas.marks, paper)
             picture[:] = surface.packed
             boxes = ((0, 0, picture.shape[1], picture.shape[0]),)
@@ -130,7 +134,7 @@ def changing(
             surface.redraw(picture, boxes, paper)
         before = canvas
         yield picture.view(np.uint8).reshape(*picture.shape, 4)[..., :3], boxes
-    letters.warn_of_missing(surface.numbers if surface else ())
+    letters.warn_of_missing([*surface.words.values(), *surface.numbers] if surface else ())
 
 
 # Marks -> shapes
@@ -320,6 +324,7 @@ class _Surface:
         self.by_identity: dict[int, int] = {}
         self.shapes: list[Shape] = []
         self.boxes = np.zeros((0, 4), np.int32)
+        self.words: dict[tuple[str, bool, bool], Label] = {}  # of marks that were let go
         self.now = np.zeros(0, np.int64)  # the numbers of the marks that are shown, back to front
 
     def number(self, mark: Mark) -> int:
@@ -329,6 +334,13 @@ class _Surface:
             number = self.numbers[mark] = self.by_identity[id(mark)] = len(self.shapes)
             self.shapes.append(canvas_shape(mark, self.theme, self.space))
         return number
+
+    def forget(self) -> None:
+        """Let go of all shapes, which a camera that moves would make more and more of; what was written is kept."""
+        labels = (mark for mark in self.numbers if isinstance(mark, Label))
+        self.words |= {(label.text, label.bold, label.italic): label for label in labels}
+        self.numbers, self.by_identity, self.shapes = {}, {}, []
+        self.boxes, self.now = np.zeros((0, 4), np.int32), np.zeros(0, np.int64)
 
     def show(self, marks: Sequence[Mark]) -> None:
         """These are the marks now."""
@@ -363,6 +375,8 @@ class _Surface:
         height, width = self.buffer.shape[:2]
         parts = [part for number in changed for part in self.shapes[number].parts(height)] or [(0, 0, 0, 0)]
         boxes = np.clip(parts, 0, (width, height, width, height))
+        if np.sum(np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)) >= width * height * MOST_CHANGED:
+            return None
         return tuple(_outermost(tuple(box) for box in boxes.tolist() if box[0] < box[2] and box[1] < box[3]))
 
     def redraw(self, picture: NDArray[np.uint32], boxes: Sequence[PixelBox], paper: str) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import struct
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import pairwise
@@ -22,6 +22,7 @@ from graphviz_ad._internal.base.needed_packages import broken
 from graphviz_ad._internal.renderers.images.shots import PixelBox, Pixels, Shot
 
 Planes = NDArray[np.uint8]  # (3/2 height, width): all of the brightness, then a quarter of each colour difference
+Chapters = Sequence[tuple[str, float, float]]  # titles, from when to when, in seconds
 Spell = tuple[int, int]  # begin and length, in milliseconds
 
 LONGEST_SIDE = 2**14
@@ -53,20 +54,22 @@ STILL = {"crf": "18", "qmin": "18", "qmax": "18", "b": "0", "static-thresh": "20
 WEBM = Codec(".webm", "webm", "libvpx-vp9", {"deadline": "realtime", "cpu-used": "6", "lag-in-frames": "0", **STILL})
 
 
-def encode_mp4(shots: Iterable[Shot], *, moving: bool = False) -> bytes:
+def encode_mp4(shots: Iterable[Shot], *, chapters: Chapters = (), moving: bool = False) -> bytes:
     """The film as H.264 that every player, slide program and browser shows, with its index in front; ``moving``: there
     is more in it than pictures at rest.
     """
-    return faststart(video(shots, MOVING if moving else MP4))
+    return faststart(video(shots, MOVING if moving else MP4, chapters))
 
 
-def encode_webm(shots: Iterable[Shot]) -> bytes:
+def encode_webm(shots: Iterable[Shot], *, chapters: Chapters = ()) -> bytes:
     """The film as VP9, for the web."""
-    return video(shots, WEBM)
+    return video(shots, WEBM, chapters)
 
 
-def video(shots: Iterable[Shot], codec: Codec) -> bytes:
-    """The film in a container, without sound; an odd side is made even by repeating its last pixels."""
+def video(shots: Iterable[Shot], codec: Codec, chapters: Chapters = ()) -> bytes:
+    """The film in a container, without sound; an odd side is made even by repeating its last pixels. ``chapters`` are
+    titles with the seconds from which to which they last.
+    """
     try:
         import av
         from av.error import FFmpegError
@@ -81,6 +84,8 @@ def video(shots: Iterable[Shot], codec: Codec) -> bytes:
     file = io.BytesIO()
     try:
         with av.open(file, "w", format=codec.container, options={"fflags": "+bitexact"}) as container:
+            if chapters and hasattr(container, "set_chapters"):  # older PyAV cannot
+                container.set_chapters([_chapter(i, *chapter) for i, chapter in enumerate(chapters)])
             stream: Any = None
             spells: dict[int, int] = {}
             for planes, (begin, length) in pulses(shots):
@@ -96,6 +101,11 @@ def video(shots: Iterable[Shot], codec: Codec) -> bytes:
             f"a {codec.suffix} film could not be encoded: {error}; save as .gif, .webp or .png instead"
         ) from error
     return file.getvalue()
+
+
+def _chapter(number: int, title: str, start: float, end: float) -> Any:
+    places = {"start": round(1000 * start), "end": round(1000 * end)}
+    return {"id": number, "time_base": CLOCK, "metadata": {"title": title}, **places}
 
 
 def _stream(container: Any, codec: Codec, planes: Planes) -> Any:

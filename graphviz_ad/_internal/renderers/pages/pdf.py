@@ -14,7 +14,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 
 from graphviz_ad._internal.base.visible_text import visible
-from graphviz_ad._internal.film.timeline import Shown, timeline
+from graphviz_ad._internal.film.chapters import chapter_title, chapters_of
+from graphviz_ad._internal.film.timeline import Cameras, Shown, timeline
 from graphviz_ad._internal.renderers.images.letters import (
     EM,
     drawable_text,
@@ -61,7 +62,21 @@ def film_pdf(film: Film, theme: Theme, *, made: str = "") -> bytes:
         raise ValueError("a film without steps has no pages")
     last, size = len(film.steps) - 1, (float(film.size[0]), float(film.size[1]))
     paper = Shown(Rect(0, 0, *size, fill="paper", part="background"), 0, last)
-    return pdf_document([paper, *timeline(film)], last + 1, size, theme, film.title, made)
+    return pdf_document([paper, *timeline(film)], last + 1, size, theme, film.title, made, looks_of(film), marked(film))
+
+
+def looks_of(film: Film) -> list[str]:
+    """For each page the operators that let a camera look at the stage."""
+    if not film.views:
+        return []
+    cameras = Cameras(film)
+    fits = [[svg_number(value, 5) for value in cameras.of(i)] for i in range(len(film.steps))]
+    return [f"q {scale} 0 0 {scale} {x} {y} cm" for scale, x, y in fits]
+
+
+def marked(film: Film) -> list[tuple[str, int]]:
+    """What a reader can jump to: the chapters, and the pages where they begin."""
+    return [(chapter_title(chapter), chapter.first) for chapter in chapters_of(film.steps)]
 
 
 def ground(canvas: Canvas, transparent: bool) -> list[Mark]:
@@ -73,8 +88,19 @@ def ground(canvas: Canvas, transparent: bool) -> list[Mark]:
     )
 
 
-def pdf_document(shown: Sequence[Shown], count: int, size: Point, theme: Theme, title: str, made: str = "") -> bytes:
-    """The file: marks back to front, each on the pages on which it is shown."""
+def pdf_document(
+    shown: Sequence[Shown],
+    count: int,
+    size: Point,
+    theme: Theme,
+    title: str,
+    made: str = "",
+    looks: Sequence[str] = (),
+    bookmarks: Sequence[tuple[str, int]] = (),
+) -> bytes:
+    """The file: marks back to front, each on the pages on which it is shown; ``looks`` are put before those that are
+    on a stage, a page each, and taken back after them.
+    """
     labels = [one.mark for one in shown if isinstance(one.mark, Label)]
     warn_of_missing(labels)
     chars: dict[Face, set[str]] = defaultdict(set)
@@ -93,11 +119,18 @@ def pdf_document(shown: Sequence[Shown], count: int, size: Point, theme: Theme, 
     shrunk = f"{svg_number(1 / unit, 6)} 0 0 {svg_number(1 / unit, 6)} 0 0 cm " if unit > 1 else ""
     upside = file.stream(f"{shrunk}1 0 0 -1 0 {svg_number(size[1])} cm 1 j".encode())  # y grows downwards here
     contents: list[list[int]] = [[upside] for _ in range(count)]
-    for (first, last), run in groupby(shown, lambda one: (one.first, one.last)):
+    aimed = {look: file.stream(look.encode()) for look in dict.fromkeys(looks)}
+    back = file.stream(b"Q") if looks else 0
+    staged = False
+    for (first, last, on_stage), run in groupby(shown, lambda one: (one.first, one.last, one.staged)):
+        if on_stage != staged:
+            staged = on_stage
+            for page, look in zip(contents, looks, strict=True):
+                page.append(aimed[look] if staged else back)
         stream = file.stream(b"\n".join(painted(one.mark, theme, fonts, names) for one in run))
         for page in contents[first : last + 1]:
             page.append(stream)
-    return file.document(contents, resources, (size[0] / unit, size[1] / unit), unit, title, made)
+    return file.document(contents, resources, (size[0] / unit, size[1] / unit), unit, title, made, bookmarks)
 
 
 # --- marks
@@ -250,7 +283,14 @@ class Objects:
         return len(self.bodies)
 
     def document(
-        self, contents: list[list[int]], resources: int, size: Point, unit: int, title: str, made: str
+        self,
+        contents: list[list[int]],
+        resources: int,
+        size: Point,
+        unit: int,
+        title: str,
+        made: str,
+        bookmarks: Sequence[tuple[str, int]] = (),
     ) -> bytes:
         """The file with a page for each list of streams, of that size in units of so many points."""
         tree = len(self.bodies) + len(contents) + 1
@@ -259,13 +299,25 @@ class Objects:
         common += f" /UserUnit {unit}" if unit > 1 else ""
         pages = [self.add(f"<< {common} /Contents [{references(streams)}] >>") for streams in contents]
         self.add(f"<< /Type /Pages /Kids [{references(pages)}] /Count {len(pages)} >>")
+        outlines = f" /Outlines {self.outlines(bookmarks, pages)} 0 R" if bookmarks else ""
         root = self.add(
-            f"<< /Type /Catalog /Pages {tree} 0 R /Lang (en) /PageLayout /SinglePage /ViewerPreferences <<"
+            f"<< /Type /Catalog /Pages {tree} 0 R{outlines} /Lang (en) /PageLayout /SinglePage /ViewerPreferences <<"
             " /DisplayDocTitle true >> >>"
         )
-        named = f" /Title <FEFF{visible(title).encode('utf-16-be').hex().upper()}>" if title else ""
+        named = f" /Title {pdf_text(title)}" if title else ""
         about = self.add(f"<< /Creator (graphviz_ad){named}{f' /Keywords ({made})' if made else ''} >>")
         return self.bytes(root, about)
+
+    def outlines(self, bookmarks: Sequence[tuple[str, int]], pages: list[int]) -> int:
+        """The bookmarks, one below the other; the number of what holds them."""
+        top = len(self.bodies) + len(bookmarks) + 1
+        first, last = top - len(bookmarks), top - 1
+        for number, (title, page) in enumerate(bookmarks, first):
+            before = f" /Prev {number - 1} 0 R" if number > first else ""
+            after = f" /Next {number + 1} 0 R" if number < last else ""
+            goal = f"/Dest [{pages[page]} 0 R /Fit]"
+            self.add(f"<< /Title {pdf_text(title)} /Parent {top} 0 R{before}{after} {goal} >>")
+        return self.add(f"<< /Type /Outlines /First {first} 0 R /Last {last} 0 R /Count {len(bookmarks)} >>")
 
     def bytes(self, root: int, about: int) -> bytes:
         """Header, objects, where each one is, and where to begin."""
@@ -281,6 +333,11 @@ class Objects:
             f" >>\nstartxref\n{len(made)}\n%%EOF\n"
         )
         return bytes(made) + b"xref\n0 %d\n0000000000 65535 f \n" % (len(places) + 1) + table + trailer.encode("ascii")
+
+
+def pdf_text(text: str) -> str:
+    """A text of any letters."""
+    return f"<FEFF{visible(text).encode('utf-16-be').hex().upper()}>"
 
 
 def references(numbers: Iterable[int]) -> str:

@@ -11,7 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from itertools import groupby
 
-from graphviz_ad._internal.film.timeline import Shown, timeline
+from graphviz_ad._internal.film.timeline import Cameras, Shown, timeline
+from graphviz_ad._internal.renderers.svg.film import precise, seen_by_camera
 from graphviz_ad._internal.renderers.svg.still import (
     Attributes,
     class_name,
@@ -35,9 +36,13 @@ from graphviz_ad._internal.scene.themes import Theme
 def reveal_slide(film: Film, theme: Theme) -> str:
     """The film as a ``<section>`` with a fragment for each step but the first, and its words as speaker notes."""
     shown, last = timeline(film), len(film.steps) - 1
-    body = "\n".join(
-        reveal_spell(list(run), span, last, theme) for span, run in groupby(shown, lambda one: (one.first, one.last))
-    )
+
+    def spells(some: Iterable[Shown]) -> str:
+        runs = groupby(some, lambda one: (one.first, one.last))
+        return "\n".join(reveal_spell(list(run), span, last, theme) for span, run in runs)
+
+    body = seen_by_camera(film, spells(one for one in shown if one.staged))
+    body += spells(one for one in shown if not one.staged)
     name = fingerprint("reveal", body, film.stage.alt, theme.key)
     ground = element(Rect(0, 0, *film.size, fill="paper", part="background"), theme)
     frame = Canvas(*film.size, tuple(one.mark for one in shown))
@@ -45,7 +50,7 @@ def reveal_slide(film: Film, theme: Theme) -> str:
         name,
         film.size,
         film.stage.alt,
-        [dark_style(frame, theme, name), tag("style", {}, rules(name)), ground, body],
+        [dark_style(frame, theme, name), tag("style", {}, rules(name) + camera_rules(name, film)), ground, body],
         film.title,
     )
     notes = "".join(
@@ -70,6 +75,21 @@ def reveal_spell(run: Iterable[Shown], span: tuple[int, int], last: int, theme: 
             "g", {"class": "fragment fade-out", "data-fragment-index": str(end), "visibility": "hidden"}, content
         )
     return content
+
+
+def camera_rules(name: str, film: Film) -> str:
+    """Which view is seen once the fragment of a step is there; how it gets there, for who wants motion."""
+    if not film.views:
+        return ""
+    cameras, own = Cameras(film), f".reveal #{name}"
+    looks = []
+    for index in range(len(film.steps)):
+        scale, x, y = map(precise, cameras.of(index))
+        seen = f":has(.fragment[data-fragment-index='{index - 1}'].visible)" if index else ""
+        if not index or film.view(index) != film.view(index - 1):
+            looks.append(f"{own}{seen} .camera{{transform:translate({x}px,{y}px) scale({scale})}}")
+    moves = f"{own} .camera{{transition:transform .6s cubic-bezier(.3333,0,.6667,1)}}"
+    return "".join(looks) + f"@media screen and (prefers-reduced-motion:no-preference){{{moves}}}"
 
 
 def reveal_shape(one: Shown, theme: Theme) -> str:

@@ -11,7 +11,7 @@ import datetime
 import io
 import warnings
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from graphviz_ad._internal.base.errors import GraphvizADWarning, MissingDependencyError
@@ -117,14 +117,23 @@ class Deck:
         progress = [mark for mark in marks if mark.part in ticks]
         words = [mark for mark in marks if isinstance(mark, Label) and not mark.owner and mark not in captions]
         picture = [mark for mark in marks if mark.owner]
+        front = [mark for mark in marks if not mark.owner and not isinstance(mark, Label) and mark.part not in ticks]
         names = Names()
+        # what covers a stage of which a part is seen stands before it, and behind all words
         parts = [
+            *(self.group(some, names, name, alt) for some, name, alt in self.looked_at(picture, front)),
             *(slide_shape(mark, self.theme, names, title=not i) for i, mark in enumerate(captions)),
-            self.group(picture, names, "graph", self.film.stage.alt),
+            "" if front else self.group(picture, names, "graph", self.film.stage.alt),
             self.group(progress, names, "progress", next((mark.text for mark in words if mark.part == "counter"), "")),
             *(slide_shape(mark, self.theme, names) for mark in words),
         ]
         self.add_slide("".join(parts), prose(" ".join(part for part in step.caption if part)))
+
+    def looked_at(self, picture: Sequence[Mark], front: Sequence[Mark]) -> Iterator[tuple[Sequence[Mark], str, str]]:
+        """The stage of which a camera shows a part, and what stands before it; nothing where all is seen."""
+        if front:
+            yield picture, "graph", self.film.stage.alt
+            yield front, "overview", "the whole, drawn small"
 
     def add_pictures(self) -> None:
         """A slide for each step that is one picture; its title stands behind it, for outlines and screen readers."""

@@ -14,7 +14,7 @@ from itertools import accumulate, groupby
 
 from graphviz_ad._internal.film.flights import chip_marks
 from graphviz_ad._internal.film.moments import Moment, moments
-from graphviz_ad._internal.film.timeline import Shown, timeline_of
+from graphviz_ad._internal.film.timeline import Cameras, Shown, timeline_of
 from graphviz_ad._internal.renderers.svg.still import (
     class_name,
     dark_style,
@@ -31,7 +31,7 @@ from graphviz_ad._internal.renderers.svg.still import (
 )
 from graphviz_ad._internal.scene.canvas import Canvas, Curve, Mark, Rect
 from graphviz_ad._internal.scene.curves import path_length
-from graphviz_ad._internal.scene.paint import frame_fit, moved_marks, paint
+from graphviz_ad._internal.scene.paint import moved_marks, paint
 from graphviz_ad._internal.scene.scene import FLOWING, Film, Point
 from graphviz_ad._internal.scene.themes import Theme
 
@@ -57,13 +57,20 @@ def film_element(film: Film, theme: Theme, *, loop: int = 0) -> str:
     growing = {one: i for i, one in enumerate(one for one in shown if grows(film, one, of))}
     flown = list(flying(film, of, clock))
     ground = element(Rect(0, 0, *film.size, fill="paper", part="background"), theme)
-    body = "\n".join(
-        film_spell(list(run), span, spans[span], clock, theme, growing) for span, run in groupby(shown, span_of)
-    ) + "".join(f"\n{flying_element(one, i, theme)}" for i, one in enumerate(flown))
+
+    def spells(some: Iterable[Shown]) -> str:
+        return "\n".join(
+            film_spell(list(run), span, spans[span], clock, theme, growing) for span, run in groupby(some, span_of)
+        )
+
+    moving_numbers = "".join(f"\n{flying_element(one, i, theme)}" for i, one in enumerate(flown))
+    staged, rest = (spells(one for one in shown if one.staged is staged) for staged in (True, False))
+    body = seen_by_camera(film, staged + moving_numbers) + rest if film.views else rest + moving_numbers
     name = fingerprint(
         body, film.stage.alt, theme.key, repr([film.seconds(i) for i in range(len(film.steps))]), str(loop)
     )
     rules = [*display_times(name, clock, spans), *growths(name, clock, growing), *flying_rules(name, flown)]
+    rules += camera_ways(name, film, clock)
     frame = Canvas(*film.size, (*(one.mark for one in shown), *(mark for one in flown for mark in one.marks)))
     parts = [dark_style(frame, theme, name), tag("style", {}, moving(name, clock, rules, loop)), ground, body]
     return svg_document(name, film.size, film.stage.alt, parts, film.title, font=theme.font)
@@ -75,6 +82,7 @@ class Clock:
     def __init__(self, of: Sequence[Moment]) -> None:
         self.starts = [0.0, *accumulate(moment.end - moment.begin for moment in of)]
         self.last, self.length = len(of) - 1, self.starts[-1]
+        self.steps = [*(i for i, moment in enumerate(of) if not moment.begin), len(of)]  # the first moment of each
 
     def at(self, moment: int, later: float = 0.0) -> str:
         """When a moment begins, or some seconds later."""
@@ -133,7 +141,7 @@ class Flying:
 
 def flying(film: Film, of: Sequence[Moment], clock: Clock) -> Iterator[Flying]:
     """Everything that is ever on its way."""
-    scale, dx, dy = frame_fit(film.stage, film.size)
+    scale, dx, dy = (Cameras(film).scale, 0.0, 0.0) if film.views else film.fit(film.whole)
     for index, moment in enumerate(of):
         if moment.begin:
             continue
@@ -193,6 +201,38 @@ def growths(name: str, clock: Clock, growing: dict[Shown, int]) -> Iterator[str]
         done = f"{clock.at(one.first, GROWTH + 0.01)}{{stroke-dasharray:{dashes}}}" if dashes else ""
         run = f"0%,{clock.at(one.first)}{{{start}}}{clock.at(one.first, GROWTH)}{{{whole}}}{done}"
         yield f"@keyframes {name}-g{i}{{{run}}}#{name} .g{i}{{animation-name:{name}-g{i}}}"
+
+
+def seen_by_camera(film: Film, stage: str) -> str:
+    """The stage of a film in which a camera moves; as it is written, the whole is seen."""
+    if not film.views:
+        return stage
+    scale, x, y = map(precise, Cameras(film).of(-1))
+    return tag("g", {"class": "camera", "transform": f"translate({x} {y}) scale({scale})"}, stage) + "\n"
+
+
+def camera_ways(name: str, film: Film, clock: Clock) -> Iterator[str]:
+    """The rule by which the camera goes from view to view, at the end of each step before another."""
+    if not film.views:
+        return
+    cameras = Cameras(film)
+    frames: list[str] = []
+    for index in range(len(film.steps)):
+        scale, x, y = map(precise, cameras.of(index))
+        look = f"transform:translate({x}px,{y}px) scale({scale})"
+        if not index or film.leaving(index - 1):
+            frames.append(f"{clock.at(clock.steps[index])}{{{look}}}")
+        if film.leaving(index):
+            begin = clock.at(clock.steps[index + 1], -film.leaving(index))
+            frames.append(f"{begin}{{{look};animation-timing-function:cubic-bezier(.3333,0,.6667,1)}}")
+        elif index == len(film.steps) - 1:
+            frames.append(f"100%{{{look}}}")
+    yield f"@keyframes {name}-c{{{''.join(frames)}}}#{name} .camera{{animation-name:{name}-c}}"
+
+
+def precise(value: float) -> str:
+    """A number as a transformation needs it, whose faults a large stage multiplies."""
+    return svg_number(value, 5)
 
 
 def moving(name: str, clock: Clock, rules: Iterable[str], loop: int) -> str:

@@ -1,0 +1,249 @@
+"""The camera of a film: what a step lights up is seen in letters that can be read, views go from one to the next
+without a jump, and the first and the last frame show the whole.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from itertools import groupby, pairwise
+from typing import Any
+
+import pytest
+import torch
+from call_counts import counted
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import graphviz_ad as gad
+from graphviz_ad._internal.film.camera import LEAST, between, eased, on_the_way, wanted_in
+from graphviz_ad._internal.film.film_frames import film_moments
+from graphviz_ad._internal.film.timeline import Cameras, timeline
+from graphviz_ad._internal.layouts.choice import place_scene
+from graphviz_ad._internal.scene.canvas import Label, Mark, Rect
+from graphviz_ad._internal.scene.film_frame import Area, FrameRooms, Panel, seen_at
+from graphviz_ad._internal.scene.letter_sizes import letter_sizes
+from graphviz_ad._internal.scene.overview import bounds, in_sight
+from graphviz_ad._internal.scene.paint import moved_marks, paint_frame, stage_marks
+from graphviz_ad._internal.scene.scene import Film
+
+READABLE = 14  # pixels of the smallest letters on a frame 720 pixels high
+MOST_SHIFT, MOST_ZOOM = 0.35, 1.6  # of a view, and times as large, from one picture of a move to the next
+
+
+def recurrent(w: Any, u: Any, b: Any, x1: Any, x2: Any, x3: Any) -> Any:
+    h = torch.tensor(0.0)
+    for x in (x1, x2, x3):
+        h = torch.tanh(w * h + u * x + b)
+    return (h - 1.0) ** 2
+
+
+def chain(x: Any) -> Any:
+    for _ in range(58):
+        x = torch.sin(x)
+    return x
+
+
+def layers(x1: Any, x2: Any, w: Any) -> Any:
+    h = [x1, x2]
+    for _ in range(5):
+        h = [torch.tanh(w * h[0] + h[-1]) for _ in range(3)]
+    return sum(h)
+
+
+PROGRAMS = {
+    "few": (lambda a, b: (a + b) * (b + 1), (2.0, 1.0)),
+    "recurrent": (recurrent, (0.5, -0.8, 0.1, 1.0, -0.5, 0.3)),
+    "chain": (chain, (0.5,)),
+    "layers": (layers, (0.5, -0.3, 0.7)),
+}
+LONG = [name for name in PROGRAMS if name != "few"]
+
+
+@cache
+def traced(name: str) -> gad.Graph:
+    function, inputs = PROGRAMS[name]
+    return gad.trace(function, *inputs)
+
+
+@cache
+def film(name: str) -> Film:
+    return traced(name).animate(layout="layered").film
+
+
+def close(made: Film) -> list[int]:
+    return [i for i in range(len(made.steps)) if made.view(i) != made.whole]
+
+
+# --- what is seen
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_letters_can_be_read_in_every_step_but_those_that_show_the_whole(name: str) -> None:
+    made = film(name)
+    smallest = min(letter_sizes(made.stage))
+    shown = close(made) or range(len(made.steps))
+    far = [i for i in shown if smallest * made.fit(made.view(i))[0] < READABLE - 1e-9]
+    # where what is lit needs the whole, or is larger than a view
+    aside = [*far, *(i for i in range(1, len(made.steps) - 1) if i not in shown)]
+    clear = made.rooms().clear((made.whole.width, made.whole.height))
+    for step in aside:
+        lit = wanted_in(made.stage, made.steps[step])
+        assert lit is None or lit.boxes.width * LEAST > clear.width or lit.boxes.height * LEAST > clear.height
+
+
+@pytest.mark.parametrize("name", LONG)
+def test_what_a_step_lights_up_is_in_its_view(name: str) -> None:
+    made = film(name)
+    for i, step in enumerate(made.steps):
+        boxes = [
+            made.stage.box_by_key[c.key] for c in step.changes if c.emphasis == "active" and c.key in boxes_of(made)
+        ]
+        for box in boxes:
+            assert box.center is not None
+            x, y = box.center[0] - box.width / 2, box.center[1] - box.height / 2
+            assert made.view(i).holds(Area(x, y, box.width, box.height)), (i, box.name)
+
+
+def boxes_of(made: Film) -> set[str]:
+    return set(made.stage.box_by_key)
+
+
+@pytest.mark.parametrize("name", LONG)
+def test_it_begins_and_ends_on_the_whole_and_has_one_scale_in_between(name: str) -> None:
+    made = film(name)
+    assert made.view(0) == made.view(-1) == made.whole
+    assert close(made)
+    assert len({round(made.fit(made.view(i))[0], 9) for i in close(made)}) == 1
+
+
+def test_what_can_be_read_as_a_whole_has_no_camera_and_nobody_has_to_have_one() -> None:
+    assert film("few").views == ()
+    made = traced("recurrent").animate(layout="layered", camera=False).film
+    assert (made.views, made.moves) == ((), ())
+
+
+def test_no_arrow_leads_around_the_screen_where_a_camera_moves() -> None:
+    assert "rows" not in film("recurrent").stage.engine
+    assert "rows" in film("chain").stage.engine  # as text stands in lines: one arrow from each to the next
+    rooms = FrameRooms.of((1280, 720))
+    stage = film("chain").stage.size
+    assert stage is not None
+    assert stage[0] * LEAST <= rooms.clear(stage).width  # a line is no longer than a view
+
+
+# --- how it moves
+
+
+@pytest.mark.parametrize("name", LONG)
+def test_a_move_never_jumps_and_the_next_step_begins_at_rest(name: str) -> None:
+    made = film(name)
+    room = made.rooms().stage
+    for i, (before, after) in enumerate(pairwise(made.views)):
+        assert (made.moves[i] > 0) == (before != after)
+        if before == after:
+            continue
+        fits = [
+            made.fit(before),
+            *on_the_way(made.fit(before), made.fit(after), round(25 * made.moves[i])),
+            made.fit(after),
+        ]
+        for one, other in pairwise(fits):
+            a, b = seen_at(one, room), seen_at(other, room)
+            larger = max(a.width, b.width)
+            assert max(a.width / b.width, b.width / a.width) < MOST_ZOOM
+            assert abs(a.center[0] - b.center[0]) < MOST_SHIFT * larger, (i, name)
+            assert abs(a.center[1] - b.center[1]) < MOST_SHIFT * larger, (i, name)
+
+
+def test_it_stays_where_it_is_as_long_as_it_can() -> None:
+    made = film("recurrent")
+    view = made.view(close(made)[0])
+    runs = [(seen, [i for i, _ in run]) for seen, run in groupby(enumerate(made.views), lambda pair: pair[1])]
+    for (before, steps), (after, later) in pairwise(runs):
+        lit = [wanted_in(made.stage, made.steps[i]) for i in (*steps, later[0])]
+        if made.whole not in (before, after):
+            areas = [one.lit for one in lit[:-1] if one] + [one.boxes for one in lit[-1:] if one]
+            union = areas[0]
+            for area in areas[1:]:
+                union = union.with_other(area)
+            assert union.width > view.width or union.height > view.height
+
+
+@settings(max_examples=50)
+@given(st.tuples(*[st.floats(0.1, 2)] * 2), st.lists(st.floats(-500, 500), min_size=4, max_size=4))
+def test_every_point_goes_straight_ahead(scales: tuple[float, float], shifts: list[float]) -> None:
+    before, after = (scales[0], *shifts[:2]), (scales[1], *shifts[2:])
+    assert (eased(0), eased(1)) == (0, 1)
+    way = [between(before, after, k / 10) for k in range(11)]
+    assert way[0] == pytest.approx(before)
+    assert way[-1] == pytest.approx(after)
+    places = [scale * 100 + dx for scale, dx, _ in way]
+    assert all(abs((b - a) - (places[-1] - places[0]) / 10) < 1e-6 for a, b in pairwise(places))
+
+
+def test_moments_are_the_frames_with_pictures_between_and_last_as_long_as_the_film() -> None:
+    made = film("recurrent")
+    moments = list(film_moments(replace(made, motion=False), rate=3))
+    lengths = [moment.end - moment.begin for _, moment in moments]
+    assert sum(lengths) == pytest.approx(sum(map(made.seconds, range(len(made.steps)))))
+    assert len(moments) == len(made.steps) + sum(round(3 * made.leaving(i)) for i in range(len(made.steps)))
+    still = [canvas for canvas, moment in film_moments(made) if moment.rests]
+    for i in (0, close(made)[0], close(made)[-1], len(still) - 1):
+        assert still[i].marks == paint_frame(made, i).marks
+
+
+# --- what is in the way of nothing
+
+
+@pytest.mark.parametrize("panel", [None, Panel("left", 0.3), Panel("right", 0.4)])
+@pytest.mark.parametrize("whole", [(4000.0, 300.0), (900.0, 2000.0), (1500.0, 1400.0)])
+def test_no_two_rooms_of_a_frame_overlap(panel: Panel | None, whole: tuple[float, float]) -> None:
+    rooms = FrameRooms.of((1280, 720), panel)
+    inset, clear = rooms.overview(whole), rooms.clear(whole)
+    assert rooms.stage.holds(inset)
+    assert rooms.stage.holds(clear)
+    apart = [rooms.head, rooms.foot, rooms.stage, *([rooms.panel] if rooms.panel else [])]
+    assert not any(a.meets(b) for i, a in enumerate(apart) for b in apart[:i])
+    assert not inset.meets(clear)
+    assert min(clear.width / rooms.stage.width, clear.height / rooms.stage.height) > 0.6
+
+
+def test_the_whole_is_drawn_small_with_a_rectangle_around_what_is_seen() -> None:
+    made = film("recurrent")
+    rooms = made.rooms()
+    inset = rooms.overview((made.whole.width, made.whole.height))
+    for i in (close(made)[0], close(made)[-1]):
+        marks = paint_frame(made, i).marks
+        small = [mark for mark in marks if mark.part == "overview.box"]
+        assert len(small) == len(made.stage.boxes)
+        [outline] = [mark for mark in marks if mark.part == "overview.view"]
+        assert all(inset.grown(5).holds(bounds(mark)) for mark in (*small, outline))
+    assert not [mark for mark in paint_frame(made, 0).marks if mark.part.startswith(("overview", "cover"))]
+
+
+def test_a_timeline_has_the_stage_once_and_what_each_view_shows_of_it() -> None:
+    made = film("recurrent")
+    shown, cameras = timeline(made), Cameras(made)
+    names = [one.mark for one in shown if one.staged and isinstance(one.mark, Label) and one.mark.part == "name"]
+    assert len(names) == len({mark.owner for mark in names})
+
+    def texts(marks: Any) -> list[tuple[str, float, float]]:
+        return sorted((m.text, round(m.x, 1), round(m.y, 1)) for m in marks if isinstance(m, Label) and m.text)
+
+    for i in (0, *close(made)[::9], len(made.steps) - 1):
+        there = [one for one in shown if one.first <= i <= one.last]
+        staged: list[Mark] = [one.mark for one in there if one.staged]
+        seen = list(in_sight(moved_marks(staged, *cameras.of(i)), made.rooms()))
+        stage = list(in_sight(moved_marks(stage_marks(made.scene(i)), *made.fit(made.view(i))), made.rooms()))
+        assert texts(seen) == texts(stage)
+        frame = {m.part for m in paint_frame(made, i).marks if not m.owner and not isinstance(m, Rect)}
+        assert {one.mark.part for one in there if not one.staged and not isinstance(one.mark, Rect)} >= frame
+
+
+# --- cost
+
+
+@pytest.mark.parametrize(("name", "most"), [("few", 1), ("recurrent", 2)])
+def test_a_stage_for_a_camera_is_placed_as_seldom_as_can_be(name: str, most: int) -> None:
+    calls = counted(lambda: traced(name).animate(layout="layered"))
+    assert calls.of(place_scene) <= most
