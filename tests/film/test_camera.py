@@ -4,6 +4,7 @@ without a jump, and the first and the last frame show the whole.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 from itertools import groupby, pairwise
 from typing import Any

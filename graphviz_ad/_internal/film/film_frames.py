@@ -98,7 +98,7 @@ class ShownStage:
             tuple(self.boxes[key] for key in keys if key in self.boxes),
             tuple(self.arrows[key] for key in keys if key in self.arrows),
         )
-        self.before = {part.key: part for part in (*touched.boxes, *touched.arrows)}
+        self.before = dict(touched.box_by_key) | {arrow.key: arrow for arrow in touched.arrows}
         touched = restyle(touched, changes)
         self.take(touched.boxes, touched.arrows)
 
