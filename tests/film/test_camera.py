@@ -17,8 +17,7 @@ from hypothesis import strategies as st
 
 import graphviz_ad as gad
 from graphviz_ad._internal.film.camera import LEAST, between, eased, on_the_way, wanted_in
-from graphviz_ad._internal.film.film_frames import film_frames, film_moments
-from graphviz_ad._internal.film.moments import Pace
+from graphviz_ad._internal.film.film_frames import film_moments
 from graphviz_ad._internal.film.timeline import Cameras, timeline
 from graphviz_ad._internal.layouts.choice import place_scene
 from graphviz_ad._internal.scene.canvas import Label, Mark, Rect
@@ -185,14 +184,11 @@ def test_every_point_goes_straight_ahead(scales: tuple[float, float], shifts: li
 
 def test_moments_are_the_frames_with_pictures_between_and_last_as_long_as_the_film() -> None:
     made = film("recurrent")
-    resting = replace(made, motion=False)
-    seen = list(film_moments(resting, Pace(30, camera=3)))
-    length = sum(moment.end - moment.begin for _, moment, _ in seen)
-    assert length == pytest.approx(sum(map(made.seconds, range(len(made.steps)))))
-    assert len(seen) == len(made.steps) + sum(round(3 * made.leaving(i)) for i in range(len(made.steps)))
-    whole = sum(moment.end - moment.begin for _, moment, _ in film_moments(made, Pace(30, camera=3)))
-    assert whole == pytest.approx(length)
-    still = list(film_frames(made))
+    moments = list(film_moments(replace(made, motion=False), rate=3))
+    lengths = [moment.end - moment.begin for _, moment in moments]
+    assert sum(lengths) == pytest.approx(sum(map(made.seconds, range(len(made.steps)))))
+    assert len(moments) == len(made.steps) + sum(round(3 * made.leaving(i)) for i in range(len(made.steps)))
+    still = [canvas for canvas, moment in film_moments(made) if moment.rests]
     for i in (0, close(made)[0], close(made)[-1], len(still) - 1):
         assert still[i].marks == paint_frame(made, i).marks
 

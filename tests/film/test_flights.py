@@ -21,7 +21,7 @@ from graphviz_ad._internal.film.film_frames import film_frames, moving_pictures
 from graphviz_ad._internal.film.flights import Flight, motions
 from graphviz_ad._internal.film.moments import instants, moments
 from graphviz_ad._internal.layouts import choice, row_wrapping
-from graphviz_ad._internal.output.formats import MOVIE, PICTURES, STEPS, shots
+from graphviz_ad._internal.output.formats import MOVIE, PICTURES, shots
 from graphviz_ad._internal.renderers.images import matplotlib_canvas, moving
 from graphviz_ad._internal.renderers.images.gif import encode_gif
 from graphviz_ad._internal.scene import paint
@@ -116,12 +116,12 @@ def texts(canvas: Canvas) -> set[str]:
 
 @pytest.mark.parametrize("name", ["colah", "fan_out", "matrix", "several_results"])
 def test_whatever_is_seen_on_the_way_is_said_before_or_after_it_or_is_a_factor(name: str) -> None:
-    made = film(name)
+    made = film(name, camera=False)
     rests = [texts(canvas) for canvas in film_frames(made)]
     seen = [motion.flights for motion in motions(made)]
-    pictures = moving_pictures(made, STEPS)
+    pictures = moving_pictures(made, PICTURES)
     for moment in moments(made):
-        for _, _length in instants(moment, STEPS):
+        for _, _length in instants(moment, PICTURES):
             canvas, _ = next(pictures)
             before = rests[moment.step - 1] if moment.step else set()
             factors = {one.line.text for one in seen[moment.step]}
@@ -135,7 +135,7 @@ def test_what_a_number_becomes_is_seen_when_it_has_come() -> None:
     step = next(i for i, one in enumerate(made.steps) if one.phase == "forward" and one.moves)
     shown = [
         (moment, {(mark.owner, mark.part): mark.text for mark in canvas.marks if isinstance(mark, Label)})
-        for moment, (canvas, _) in zip(moments(made), moving_pictures(made, replace(STEPS, rate=0.001)), strict=True)
+        for moment, (canvas, _) in zip(moments(made), moving_pictures(made, replace(PICTURES, rate=0.001)), strict=True)
         if moment.step == step
     ]
     assert [words["n2", "value"] for _, words in shown] == ["·", "3"]

@@ -92,8 +92,7 @@ def first_that_fits(areas: Iterable[Area], size: Pair) -> Area | None:
 
 def wanted_in(stage: Scene, step: Step) -> Wanted | None:
     """What a step lights up on the stage."""
-    boxes = stage.box_by_key
-    arrows = {arrow.key: arrow for arrow in stage.arrows}
+    boxes, arrows = stage.box_by_key, stage.arrow_by_key
     lit: list[Area] = []
     words: list[Area] = []
     joined: list[Area] = []

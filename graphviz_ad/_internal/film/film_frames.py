@@ -4,9 +4,9 @@ is painted again.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from itertools import chain, groupby, pairwise
+from itertools import chain
 
 from graphviz_ad._internal.film.camera import on_the_way
 from graphviz_ad._internal.film.flights import moving_marks
@@ -28,67 +28,44 @@ from graphviz_ad._internal.scene.scene import Arrow, Box, Film, Scene, restyle
 
 Marks = tuple[Mark, ...]
 Place = tuple[str, str]  # what is painted together: a layer, and the key of the box, arrow or group
-Seen = tuple[Canvas, Moment, Fit]  # a picture, when it is seen, and where the stage is on it
 
 
 def film_frames(film: Film, size: tuple[int, int] | None = None) -> Iterator[Canvas]:
     """What `paint_frame` gives for each step, in order. A mark that stays is the same object, so that a renderer
     sees at once what changed.
     """
-    return (canvas for canvas, _, _ in film_moments(replace(film, motion=False), size=size))
+    return (canvas for canvas, _ in film_moments(replace(film, motion=False), size))
 
 
-def film_moments(film: Film, pace: Pace | None = None, size: tuple[int, int] | None = None) -> Iterator[Seen]:
-    """Each moment with its picture, without what flies over it; marks stay the same objects as in `film_frames`. At a
-    ``pace``, the pictures that a moving camera sees at the end of a step are moments of their own.
+def film_moments(film: Film, size: tuple[int, int] | None = None, rate: float = 0.0) -> Iterator[tuple[Canvas, Moment]]:
+    """Each moment with its picture, without the numbers that move on it: of a step at rest one and, with a ``rate``, so
+    many a second while the camera moves.
     """
     size = size or film.size
     stage = ShownStage(film, size)
     waiting, done = (list(progress(film, index, *size)) for index in (-1, len(film.steps)))
     words: Marks = ()
-    for index, parts in groupby(moments(film), lambda moment: moment.step):
-        before, after = stage.go_to(index)
-        words = same_where_equal(words, tuple(frame_words(film, index, *size)))
+    for moment in moments(film):
+        index = moment.step
+        if not moment.begin:
+            stage.go_to(index)
+            words = same_where_equal(words, tuple(frame_words(film, index, *size)))
+        stage.hold(moment.held)
         below = (*words, *done[: index + 1], *waiting[index + 1 :])
-        fit, landing = film.fit(film.view(index), size), None
-        for moment in parts:
-            at_once = at_moment(before, after, moment, landing)
-            stage.take(at_once.boxes, at_once.arrows)
-            landing = {key for key, _ in moment.held}
-            rest, *leaving = parted(film, moment, pace) if pace is not None else [moment]
-            yield stage.canvas(fit, below), rest, fit
-            if leaving:
-                ways = on_the_way(fit, film.fit(film.view(index + 1), size), len(leaving))
-                yield from (
-                    (stage.canvas(way, below, moving=True), one, way) for one, way in zip(leaving, ways, strict=True)
-                )
-
-
-def parted(film: Film, moment: Moment, pace: Pace) -> list[Moment]:
-    """A moment until the camera begins to move, and one for each picture while it does."""
-    length = film.leaving(moment.step)
-    count = round(length * pace.camera)
-    if moment.end < film.seconds(moment.step) or not count:
-        return [moment]
-    begin = max(moment.end - length, moment.begin)
-    times = [pace.on_tick(begin + (moment.end - begin) * i / count) for i in range(count)] + [moment.end]
-    return [replace(moment, end=times[0]), *(replace(moment, begin=a, end=b) for a, b in pairwise(times))]
-
-
-def at_moment(before: Scene, after: Scene, moment: Moment, only: Collection[str] | None) -> Scene:
-    """What a step touches, or ``only`` some of it, as it is at a moment."""
-    old: list[Box | Arrow] = [*before.boxes, *before.arrows]
-    new: list[Box | Arrow] = [*after.boxes, *after.arrows]
-    kept = [
-        holding(part, was, moment.held) for was, part in zip(old, new, strict=True) if only is None or part.key in only
-    ]
-    boxes = tuple([part for part in kept if isinstance(part, Box)])
-    return Scene(boxes, tuple([part for part in kept if isinstance(part, Arrow)]))
+        count = round(film.leaving(index) * rate) if moment.rests else 0
+        still = moment.end - (film.leaving(index) if count else 0.0)
+        yield stage.canvas(film.fit(film.view(index), size), below), replace(moment, end=still)
+        if count:
+            ends = film.fit(film.view(index), size), film.fit(film.view(index + 1), size)
+            for i, fit in enumerate(on_the_way(*ends, count)):
+                begin, end = (still + film.leaving(index) * (i + k) / count for k in (0, 1))
+                yield stage.canvas(fit, below, moving=True), Moment(index, begin, end)
 
 
 def moving_pictures(film: Film, pace: Pace, size: tuple[int, int] | None = None) -> Iterator[tuple[Canvas, float]]:
     """Every picture of a film at a pace, and for how many seconds it is shown; of what is at rest, there is one."""
-    for canvas, moment, fit in film_moments(film, pace, size):
+    for canvas, moment in film_moments(film, size, pace.camera):
+        fit = film.fit(film.view(moment.step), size or film.size)
         for second, length in instants(moment, pace):
             moving = moving_marks(moment.motion.flights, moment.share(second), fit)
             yield replace(canvas, marks=(*canvas.marks, *moving)), length
@@ -109,30 +86,46 @@ class ShownStage:
         self.fit: Fit | None = None
         self.front: Marks = ()  # of the camera
         opened = restyle(film.stage, film.opening)
+        self.before: dict[str, Box | Arrow] = {}  # what the step changes, as it was before
+        self.held: frozenset[tuple[str, str]] = frozenset()  # lines that say what they said before
         self.take(opened.boxes, opened.arrows)
 
-    def go_to(self, index: int) -> tuple[Scene, Scene]:
-        """What a step touches, as it was before and as it is from now on."""
+    def go_to(self, index: int) -> None:
+        """A step changes what it changes."""
         changes = self.film.steps[index].changes
         keys = dict.fromkeys(change.key for change in changes)
-        before = Scene(
+        touched = Scene(
             tuple(self.boxes[key] for key in keys if key in self.boxes),
             tuple(self.arrows[key] for key in keys if key in self.arrows),
         )
-        after = restyle(before, changes)
-        self.boxes |= after.box_by_key
-        self.arrows |= {arrow.key: arrow for arrow in after.arrows}
-        return before, after
+        self.before = dict(touched.box_by_key) | {arrow.key: arrow for arrow in touched.arrows}
+        touched = restyle(touched, changes)
+        self.take(touched.boxes, touched.arrows)
+
+    def hold(self, lines: frozenset[tuple[str, str]]) -> None:
+        """These lines say what they said before the step; those that did, and are not among them, what is new."""
+        for key in {key: None for key, _ in sorted(self.held | lines)}:
+            part = self.boxes.get(key) or self.arrows.get(key)
+            if part is not None and key in self.before:
+                self.paint(holding(part, self.before[key], lines))
+        self.held = lines
 
     def take(self, boxes: Iterable[Box], arrows: Iterable[Arrow]) -> None:
         """Boxes and arrows as they are from now on."""
         for arrow in arrows:
             self.arrows[arrow.key] = arrow
-            self.draw(("arrow", arrow.key), arrow_marks(arrow))
-            self.draw(("words", arrow.key), arrow_words(arrow))
+            self.paint(arrow)
         for box in boxes:
             self.boxes[box.key] = box
-            self.draw(("box", box.key), box_marks(box))
+            self.paint(box)
+
+    def paint(self, part: Box | Arrow) -> None:
+        """What a part looks like from now on."""
+        if isinstance(part, Box):
+            self.draw(("box", part.key), box_marks(part))
+        else:
+            self.draw(("arrow", part.key), arrow_marks(part))
+            self.draw(("words", part.key), arrow_words(part))
 
     def draw(self, place: Place, marks: Iterable[Mark]) -> None:
         """What is painted there from now on."""

@@ -87,7 +87,7 @@ def motions(film: Film) -> Iterator[Motion]:
     change_texts(parts, film.opening)
     for index, step in enumerate(film.steps):
         change_texts(parts, step.changes)
-        yield timed(list(flights_of(step, parts)), film.seconds(index), film.speed)
+        yield timed(list(flights_of(step, parts)), film.seconds(index) - film.leaving(index), film.speed)
 
 
 def flights(film: Film, index: int) -> tuple[Flight, ...]:
@@ -133,12 +133,20 @@ class Stretch:
 
     def news_of(self, key: str) -> tuple[Place, ...]:
         """The lines of a part that say something new."""
-        return tuple([(key, line) for line, _ in self.news[key].texts]) if key in self.news else ()
+        return tuple(dict.fromkeys((key, line) for line, _ in self.news[key].texts)) if key in self.news else ()
+
+    def is_new(self, part: Box | Arrow, line: str) -> bool:
+        """Whether a line of a part says something new, which cannot go on from there in the same step."""
+        return (part.key, line) in self.news_of(part.key)
 
 
 def flights_of(step: Step, parts: Parts) -> Iterator[Flight]:
     """What moves in a step; ``parts`` are as they are after it."""
-    news = {change.key: change for change in step.changes if change.texts}
+    news: dict[str, Change] = {}
+    for change in step.changes:
+        if change.texts:
+            known = news[change.key].texts if change.key in news else ()
+            news[change.key] = replace(change, texts=(*known, *change.texts))
     for move in step.moves:
         arrow = parts.get(move.arrow)
         if not isinstance(arrow, Arrow) or len(arrow.path) < 4:
@@ -152,7 +160,7 @@ def values(move: Move, here: Stretch) -> Iterator[Flight]:
     """A value goes along the arrow and becomes, with the others, the result."""
     line, start = line_and_middle(here.tail, move.line)
     end = middle_of_news(here.head, here, here.arrow.path[-1])
-    if line is not None:
+    if line is not None and not here.is_new(here.tail, move.line):
         path = joined(straight(start, here.arrow.path[0]), here.arrow.path, straight(here.arrow.path[-1], end))
         becomes = here.news_of(here.head.key)
         yield Flight(line, path, 0.0, LEG, LEG, becomes, (here.tail.key, move.line))
@@ -161,6 +169,8 @@ def values(move: Move, here: Stretch) -> Iterator[Flight]:
 def products(move: Move, here: Stretch) -> Iterator[Flight]:
     """The factors meet where their product is written, and it goes on to the tail if it does not wait for others."""
     product, meeting = line_and_middle(here.arrow, "contribution")
+    if here.is_new(here.head, "gradient"):
+        return
     if product is None:
         yield from arrivals(move, here)
         return
@@ -220,7 +230,7 @@ def arrivals(move: Move, here: Stretch) -> Iterator[Flight]:
 def terms(move: Move, here: Stretch) -> Iterator[Flight]:
     """A contribution goes from where it is written to the tail, where it becomes, with the others, their sum."""
     line, start = line_and_middle(here.arrow, "contribution")
-    if line is not None:
+    if line is not None and not here.is_new(here.arrow, line.key):
         path = joined(way_to_tail(here, start), straight(here.arrow.path[0], goal(move, here)))
         becomes = here.news_of(here.tail.key)
         yield Flight(line, path, 0.0, LEG, LEG, becomes, (here.arrow.key, line.key))

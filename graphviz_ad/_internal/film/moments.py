@@ -47,28 +47,28 @@ def moments(film: Film) -> Iterator[Moment]:
 
 @dataclass(frozen=True)
 class Pace:
-    """How many pictures a second are shown of what moves, and while the ``camera`` does, which are whole pictures; and
-    of which length, in seconds, each is a multiple.
+    """How many pictures a second are shown of numbers that move, of which length, in seconds, each is a multiple, and
+    how many are shown while the ``camera`` moves.
     """
 
     rate: float
     tick: float = 0.0
-    camera: float = 25.0
-
-    def on_tick(self, second: float) -> float:
-        """The time at which a picture can begin, nearest to a second."""
-        return round(second / self.tick) * self.tick if self.tick else second
+    camera: float = 0.0
 
 
 def instants(moment: Moment, pace: Pace) -> Iterator[tuple[float, float]]:
     """When pictures of a moment are taken, in seconds of its step, and how long each is seen; of one at rest, one."""
-    begin = pace.on_tick(moment.begin)
+
+    def on_tick(second: float) -> float:
+        return round(second / pace.tick) * pace.tick if pace.tick else second
+
+    begin = on_tick(moment.begin)
     if moment.rests:
         yield moment.begin, moment.end - begin
         return
     count = max(round((moment.end - moment.begin) * pace.rate), 1)
     times = [moment.begin + (moment.end - moment.begin) * i / count for i in range(count + 1)]
-    for second, (shown, gone) in zip(times, pairwise(map(pace.on_tick, times)), strict=False):
+    for second, (shown, gone) in zip(times, pairwise(map(on_tick, times)), strict=False):
         if gone > shown:
             yield second, gone - shown
 

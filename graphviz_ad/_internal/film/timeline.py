@@ -21,8 +21,8 @@ Slot = tuple[str, str, int]  # owner, part, and which one of several
 
 @dataclass(frozen=True)
 class Shown:
-    """A mark that is on screen from moment ``first`` to moment ``last``, both included; where nothing moves, each step
-    is one moment.
+    """A mark that is on screen from moment ``first`` to moment ``last``, both included; where no number moves, each
+    step is one moment.
 
     ``staged``: it is on a stage that a camera looks at, and stands in the file as at the scale of `Cameras`; those come
     before all others.
@@ -87,21 +87,16 @@ def in_slots(marks: Iterable[Mark]) -> dict[Slot, Mark]:
 
 
 def timeline(film: Film) -> list[Shown]:
-    """All marks of all steps, back to front; those shown at step i are the marks of `paint_frame` at i, where no camera
-    moves.
+    """All marks of all steps, back to front; those shown at step i are the marks of `paint_frame` at i, where no
+    camera moves.
     """
     return timeline_of(film, list(moments(replace(film, motion=False))))
 
 
-def stage_fit(film: Film) -> Fit:
-    """How the stage stands in a file that is seen through a camera, or without one."""
-    return film.fit(film.whole) if not film.views else (Cameras(film).scale, 0.0, 0.0)
-
-
 def timeline_of(film: Film, of: Sequence[Moment]) -> list[Shown]:
-    """All marks of these moments of a film, back to front, without those that move."""
+    """All marks of these moments of a film, back to front, without numbers that move."""
     last = len(of) - 1
-    fit = stage_fit(film)
+    fit = film.fit(film.whole) if not film.views else (Cameras(film).scale, 0.0, 0.0)
     drawn: list[Box | Arrow] = [*film.stage.arrows, *film.stage.boxes]
     parts = {part.key: part for part in drawn}
     bodies = {key: Layer(drawn=bool(part.drawings)) for key, part in parts.items()}
@@ -110,29 +105,29 @@ def timeline_of(film: Film, of: Sequence[Moment]) -> list[Shown]:
     inset = Inset(film)
     front, behind, around = Layer(), Layer(), Layer()
 
-    def update(part: Box | Arrow, moment: int) -> None:
+    def update(part: Box | Arrow, i: int) -> None:
         marks = paint.box_marks(part) if isinstance(part, Box) else paint.arrow_marks(part)
-        bodies[part.key].show(moment, paint.moved_marks(marks, *fit))
+        bodies[part.key].show(i, paint.moved_marks(marks, *fit))
         if isinstance(part, Arrow):
-            words[part.key].show(moment, paint.moved_marks(paint.arrow_words(part), *fit))
+            words[part.key].show(i, paint.moved_marks(paint.arrow_words(part), *fit))
         if part.key in small:
-            seen = inset.seen(of[moment].step)
-            small[part.key].show(moment, paint.part_in_small(part, inset.fit) if seen else ())
+            small[part.key].show(i, paint.part_in_small(part, inset.fit) if inset.seen(of[i].step) else ())
 
     apply(film.opening, parts)
-    touched, before, step = list(parts), dict(parts), -1
+    touched, before = list(parts), dict(parts)
     for i, moment in enumerate(of):
-        if moment.step != step:
-            all_small = parts if small and i and inset.seen(moment.step) != inset.seen(step) else ()
-            step, before = moment.step, dict(parts)
-            touched = list(dict.fromkeys([*touched, *apply(film.steps[step].changes, parts), *all_small]))
+        step = moment.step
+        if not moment.begin:
+            before = dict(parts)
+            all_small = parts if small and i and inset.seen(step) != inset.seen(step - 1) else ()
+            touched = [*touched, *apply(film.steps[step].changes, parts), *all_small]
             frame.show(i, paint.frame_text(film, step, *film.size))
             front.show(i, inset.covers())
             behind.show(i, inset.behind if inset.seen(step) else [])
             around.show(i, [inset.outline(step)] if inset.seen(step) else [])
-        for key in touched:
+        for key in dict.fromkeys(touched):
             update(holding(parts[key], before[key], moment.held), i)
-        touched = list(dict.fromkeys(key for key, _ in sorted(moment.held) if key in parts))
+        touched = [key for key, _ in sorted(moment.held) if key in parts]
 
     ground = [
         Shown(mark, 0, last, bool(film.views))

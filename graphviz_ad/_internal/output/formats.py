@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING, Any
 from graphviz_ad._internal.base.errors import GraphvizADWarning, OptionError
 from graphviz_ad._internal.base.progress import Progress
 from graphviz_ad._internal.film.chapters import chapter_title, chapters_of
-from graphviz_ad._internal.film.film_frames import parted
 from graphviz_ad._internal.film.moments import Pace, instants, moments
 from graphviz_ad._internal.output.format_table import IN_TWO_PARTS
 
-PICTURES, MOVIE = Pace(16, 0.01, 8), Pace(30)  # of formats that store pictures with their times, and of movies
-STEPS = Pace(16, 0.01, 0)  # a picture a step
+# of formats that store pictures with their times, in which each of a moving camera is a whole one; of movies; of steps
+PICTURES, MOVIE, STEPS = Pace(16, 0.01, camera=8), Pace(30, camera=25), Pace(0)
 
 if TYPE_CHECKING:
     from graphviz_ad._internal.api.api import Animation, Frame, Picture
@@ -132,9 +131,8 @@ def mp4(animation: Animation, *, scale: float = 1.0) -> bytes:
     """H.264 for slides; needs the extra "video"."""
     from graphviz_ad._internal.renderers.images.video import encode_mp4
 
-    return encoded(
-        encode_mp4, animation, scale, MOVIE, moving=animation.film.motion, chapters=chapter_times(animation.film)
-    )
+    film = animation.film
+    return encoded(encode_mp4, animation, scale, MOVIE, chapters=chapter_times(film), moving=film.motion)
 
 
 def webm(animation: Animation, *, scale: float = 1.0) -> bytes:
@@ -167,15 +165,14 @@ def numbered_frames(animation: Animation, *, scale: float = 1.0) -> Iterator[tup
 def encoded(encode: Callable[..., bytes], animation: Animation, scale: float, pace: Pace, **options: Any) -> bytes:
     """The film as a file; a terminal hears how far it is."""
     film = animation.film
-    pictures = (
-        picture for moment in moments(film) for part in parted(film, moment, pace) for picture in instants(part, pace)
-    )
-    with Progress("film: frame", sum(1 for _ in pictures)) as progress:
+    count = sum(sum(1 for _ in instants(moment, pace)) for moment in moments(film))
+    count += sum(round(film.leaving(i) * pace.camera) for i in range(len(film.steps)))
+    with Progress("film: frame", count) as progress:
         return encode(progress.over(shots(animation, scale, pace)), **options)
 
 
 def shots(animation: Animation, scale: float, pace: Pace | None = None) -> Iterator[Shot]:
-    """The film as an encoder takes it; without a pace, its steps alone."""
+    """The film as an encoder takes it; without a pace, a picture a step."""
     from graphviz_ad._internal.renderers.images.moving import film_shots
 
     if not isinstance(scale, (int, float)) or not 0.05 <= scale <= 20:

@@ -6,19 +6,19 @@ What moves is drawn once, on its plate; a picture on the way costs what the plat
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from graphviz_ad._internal.film.film_frames import film_moments
-from graphviz_ad._internal.film.flights import Flight, chip_marks, chip_size
+from graphviz_ad._internal.film.flights import chip_marks, chip_size
 from graphviz_ad._internal.film.moments import Moment, Pace, instants
 from graphviz_ad._internal.renderers.images.matplotlib_canvas import changing, clear_picture
 from graphviz_ad._internal.renderers.images.shots import PixelBox, Pixels, Shot
 from graphviz_ad._internal.scene.canvas import Canvas
-from graphviz_ad._internal.scene.film_frame import Fit
+from graphviz_ad._internal.scene.film_frame import Area, Fit
 from graphviz_ad._internal.scene.paint import moved_marks
 from graphviz_ad._internal.scene.scene import Film, Line, Point
 from graphviz_ad._internal.scene.themes import Theme
@@ -48,44 +48,53 @@ class Plate:
 
 def film_shots(film: Film, theme: Theme, pace: Pace, *, scale: float = 1.0, smaller: str = "") -> Iterator[Shot]:
     """The film at a pace, ``scale`` pixels a pixel of its frame."""
-    waiting: deque[tuple[Moment, Fit]] = deque()
+    waiting: deque[Moment] = deque()
 
     def canvases() -> Iterator[Canvas]:
-        for canvas, moment, fit in film_moments(film, pace):
-            waiting.append((moment, fit))
+        for canvas, moment in film_moments(film, rate=pace.camera):
+            waiting.append(moment)
             yield canvas
 
-    plates: dict[tuple[Line, float], Plate] = {}
+    plates = Plates(film, theme, scale)
     stale: Sequence[PixelBox] = ()  # where the picture before has something on its way
     for pixels, boxes in changing(canvases(), theme, scale=scale, smaller=smaller):
-        moment, fit = waiting.popleft()
+        moment = waiting.popleft()
         for second, length in instants(moment, pace):
-            seen = [flight for flight in moment.motion.flights if flight.seen(moment.share(second))]
-            for line in {flight.line: None for flight in seen if (flight.line, fit[0]) not in plates}:
-                plates[line, fit[0]] = plate(line, theme, fit[0] * scale)
-            places = list(placed(seen, moment.share(second), fit, scale, plates, pixels))
-            under = [one.paste(pixels, box) for one, box in places]
-            now = [box for _, box in places]
+            placed = list(plates.on_their_way(moment, second, pixels))
+            under = [plate.paste(pixels, box) for plate, box in placed]
+            now = [box for _, box in placed]
             yield Shot(pixels, (*boxes, *stale, *now), length)
             for box, before in zip(reversed(now), reversed(under), strict=True):
                 pixels[box[1] : box[3], box[0] : box[2]] = before
             boxes, stale = (), now
 
 
-def placed(
-    seen: Iterable[Flight],
-    time: float,
-    fit: Fit,
-    scale: float,
-    plates: dict[tuple[Line, float], Plate],
-    picture: Pixels,
-) -> Iterator[tuple[Plate, PixelBox]]:
-    """What is on its way at a time, and where that is in a picture."""
-    for flight in seen:
-        ((x, y),) = flight.middles([time])
-        middle = (x * fit[0] + fit[1]) * scale, (y * fit[0] + fit[2]) * scale
-        one = plates[flight.line, fit[0]]
-        yield one, one.box(middle, picture)
+class Plates:
+    """The plates of a film, each made when it is first seen."""
+
+    def __init__(self, film: Film, theme: Theme, scale: float) -> None:
+        self.film, self.theme, self.scale = film, theme, scale
+        self.made: dict[tuple[Line, float], Plate] = {}
+        whole, rooms = film.whole, film.rooms()
+        self.rooms = rooms.stage, rooms.clear((whole.width, whole.height))  # of the whole, and of a part of the stage
+
+    def on_their_way(self, moment: Moment, second: float, picture: Pixels) -> Iterator[tuple[Plate, PixelBox]]:
+        """What is on its way at a second of a step, and where that is in a picture."""
+        fit = self.film.fit(self.film.view(moment.step))
+        room, time = self.rooms[self.film.is_close(fit)], moment.share(second)
+        for flight in moment.motion.flights:
+            ((x, y),) = flight.middles([time])
+            middle = x * fit[0] + fit[1], y * fit[0] + fit[2]
+            if flight.seen(time) and room.holds(Area(*middle, 0.0, 0.0)):
+                plate = self.of(flight.line, fit)
+                yield plate, plate.box((middle[0] * self.scale, middle[1] * self.scale), picture)
+
+    def of(self, line: Line, fit: Fit) -> Plate:
+        """The plate of a line, as large as the stage is seen."""
+        scale = fit[0] * self.scale
+        if (line, scale) not in self.made:
+            self.made[line, scale] = plate(line, self.theme, scale)
+        return self.made[line, scale]
 
 
 def plate(line: Line, theme: Theme, scale: float) -> Plate:

@@ -54,7 +54,7 @@ STILL = {"crf": "18", "qmin": "18", "qmax": "18", "b": "0", "static-thresh": "20
 WEBM = Codec(".webm", "webm", "libvpx-vp9", {"deadline": "realtime", "cpu-used": "6", "lag-in-frames": "0", **STILL})
 
 
-def encode_mp4(shots: Iterable[Shot], *, moving: bool = False, chapters: Chapters = ()) -> bytes:
+def encode_mp4(shots: Iterable[Shot], *, chapters: Chapters = (), moving: bool = False) -> bytes:
     """The film as H.264 that every player, slide program and browser shows, with its index in front; ``moving``: there
     is more in it than pictures at rest.
     """

@@ -14,7 +14,7 @@ from itertools import accumulate, groupby
 
 from graphviz_ad._internal.film.flights import chip_marks
 from graphviz_ad._internal.film.moments import Moment, moments
-from graphviz_ad._internal.film.timeline import Cameras, Shown, stage_fit, timeline_of
+from graphviz_ad._internal.film.timeline import Cameras, Shown, timeline_of
 from graphviz_ad._internal.renderers.svg.still import (
     class_name,
     dark_style,
@@ -63,18 +63,14 @@ def film_element(film: Film, theme: Theme, *, loop: int = 0) -> str:
             film_spell(list(run), span, spans[span], clock, theme, growing) for span, run in groupby(some, span_of)
         )
 
-    fliers = "".join(f"\n{flying_element(one, i, theme)}" for i, one in enumerate(flown))
-    seen, around = spells(one for one in shown if one.staged), spells(one for one in shown if not one.staged)
-    body = seen_by_camera(film, seen + fliers) + around if film.views else around + fliers
+    moving_numbers = "".join(f"\n{flying_element(one, i, theme)}" for i, one in enumerate(flown))
+    staged, rest = (spells(one for one in shown if one.staged is staged) for staged in (True, False))
+    body = seen_by_camera(film, staged + moving_numbers) + rest if film.views else rest + moving_numbers
     name = fingerprint(
         body, film.stage.alt, theme.key, repr([film.seconds(i) for i in range(len(film.steps))]), str(loop)
     )
-    rules = [
-        *display_times(name, clock, spans),
-        *growths(name, clock, growing),
-        *camera_ways(name, film, clock),
-        *flying_rules(name, flown),
-    ]
+    rules = [*display_times(name, clock, spans), *growths(name, clock, growing), *flying_rules(name, flown)]
+    rules += camera_ways(name, film, clock)
     frame = Canvas(*film.size, (*(one.mark for one in shown), *(mark for one in flown for mark in one.marks)))
     parts = [dark_style(frame, theme, name), tag("style", {}, moving(name, clock, rules, loop)), ground, body]
     return svg_document(name, film.size, film.stage.alt, parts, film.title, font=theme.font)
@@ -86,15 +82,11 @@ class Clock:
     def __init__(self, of: Sequence[Moment]) -> None:
         self.starts = [0.0, *accumulate(moment.end - moment.begin for moment in of)]
         self.last, self.length = len(of) - 1, self.starts[-1]
-        self.steps = [i for i, moment in enumerate(of) if not i or of[i - 1].step != moment.step]
+        self.steps = [*(i for i, moment in enumerate(of) if not moment.begin), len(of)]  # the first moment of each
 
     def at(self, moment: int, later: float = 0.0) -> str:
         """When a moment begins, or some seconds later."""
         return f"{100 * (self.starts[moment] + later) / self.length:.3f}".rstrip("0").rstrip(".") + "%"
-
-    def at_step(self, step: int, later: float = 0.0) -> str:
-        """When a step begins, or the film ends, or some seconds later."""
-        return self.at(self.steps[step] if step < len(self.steps) else self.last + 1, later)
 
     def always(self, span: Span) -> bool:
         """Whether something seen during these moments is seen all the time."""
@@ -149,7 +141,7 @@ class Flying:
 
 def flying(film: Film, of: Sequence[Moment], clock: Clock) -> Iterator[Flying]:
     """Everything that is ever on its way."""
-    scale, dx, dy = stage_fit(film)
+    scale, dx, dy = (Cameras(film).scale, 0.0, 0.0) if film.views else film.fit(film.whole)
     for index, moment in enumerate(of):
         if moment.begin:
             continue
@@ -229,9 +221,9 @@ def camera_ways(name: str, film: Film, clock: Clock) -> Iterator[str]:
         scale, x, y = map(precise, cameras.of(index))
         look = f"transform:translate({x}px,{y}px) scale({scale})"
         if not index or film.leaving(index - 1):
-            frames.append(f"{clock.at_step(index)}{{{look}}}")
+            frames.append(f"{clock.at(clock.steps[index])}{{{look}}}")
         if film.leaving(index):
-            begin = clock.at_step(index + 1, -film.leaving(index))
+            begin = clock.at(clock.steps[index + 1], -film.leaving(index))
             frames.append(f"{begin}{{{look};animation-timing-function:cubic-bezier(.3333,0,.6667,1)}}")
         elif index == len(film.steps) - 1:
             frames.append(f"100%{{{look}}}")
