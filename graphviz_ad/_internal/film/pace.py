@@ -109,12 +109,11 @@ class Pace:
         alike = all(one.rule == first.rule for one in others)
         caption = along(first.caption, names, alike=alike)
         news = min(sum(one.news for one in group), first.news + 4)
-        facts = {
-            "others": tuple(dict.fromkeys(keys)),
-            "lessons": tuple(dict.fromkeys(lesson for one in group for lesson in one.lessons)),
-            "lit": tuple(dict.fromkeys(lit for one in group for lit in one.lit)),
-        }
-        return replace(first, caption=caption, changes=changes, news=news, **facts), owed
+        told = replace(first, caption=caption, changes=changes, news=news, others=tuple(dict.fromkeys(keys)))
+        used = dict.fromkeys(lesson for one in group for lesson in one.lessons)
+        return replace(
+            told, lessons=tuple(used), lit=tuple(dict.fromkeys(lit for one in group for lit in one.lit))
+        ), owed
 
 
 def in_one_phase(count: int) -> Joins:
