@@ -82,8 +82,9 @@ def test_letters_can_be_read_in_every_step_but_those_that_show_the_whole(name: s
     made = film(name)
     smallest = min(letter_sizes(made.stage))
     shown = close(made) or range(len(made.steps))
-    assert all(smallest * made.fit(made.view(i))[0] >= READABLE - 1e-9 for i in shown)
-    aside = [i for i in range(1, len(made.steps) - 1) if i not in shown]  # where what is lit needs the whole
+    far = [i for i in shown if smallest * made.fit(made.view(i))[0] < READABLE - 1e-9]
+    # where what is lit needs the whole, or is larger than a view
+    aside = [*far, *(i for i in range(1, len(made.steps) - 1) if i not in shown)]
     clear = made.rooms().clear((made.whole.width, made.whole.height))
     for step in aside:
         lit = wanted_in(made.stage, made.steps[step])

@@ -19,6 +19,7 @@ from graphviz_ad._internal.scene.scene import FLOWING, Arrow, Box, Change, Film,
 
 LEAST = 14 / SMALL  # pixels a point: the smallest letters of a picture are then readable from the back row
 USUAL = 20 / TEXT  # at which most letters have 20 pixels; with larger ones, less would be seen
+FARTHEST = 0.75 * LEAST  # for what is larger than a view; from farther away, the whole tells more
 MARGIN = 16.0  # points around what a step lights up
 COMFORT = 0.12  # of a view: how far what is lit stays from its edges where there is room
 SHORTEST, LONGEST, FAR = 0.5, 1.0, 0.25  # seconds of a move, and how many more for each width of the room
@@ -52,11 +53,19 @@ def planned(film: Film, usual: float) -> list[Area]:
     views: list[Area] = [whole]
     near: Area | None = None
     while len(views) < len(wanted) - 1:
+        one = wanted[len(views)]
         count, area = held_from(wanted[len(views) : -1], size)
         if area is not None:
             near = near_view(area, size, whole, near)
-        views += [whole if area is None else near or whole] * count
+        alone = wider_view(one.boxes, clear, whole) if one is not None and area is None else near or whole
+        views += [alone if area is None else near or whole] * count
     return [*views, whole][: len(wanted)]
+
+
+def wider_view(area: Area, clear: Area, whole: Area) -> Area:
+    """The view of a step that lights up more than views hold: as far away as need be, or the whole."""
+    scale = scale_in((area.width, area.height), clear)
+    return whole if scale < FARTHEST else near_view(area, (clear.width / scale, clear.height / scale), whole, None)
 
 
 def held_from(wanted: Sequence[Wanted | None], size: Pair) -> tuple[int, Area | None]:
@@ -83,8 +92,7 @@ def first_that_fits(areas: Iterable[Area], size: Pair) -> Area | None:
 
 def wanted_in(stage: Scene, step: Step) -> Wanted | None:
     """What a step lights up on the stage."""
-    boxes = stage.box_by_key
-    arrows = {arrow.key: arrow for arrow in stage.arrows}
+    boxes, arrows = stage.box_by_key, stage.arrow_by_key
     lit: list[Area] = []
     words: list[Area] = []
     joined: list[Area] = []

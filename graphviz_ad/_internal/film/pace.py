@@ -38,7 +38,10 @@ class Pace:
         """The film with the most steps that there is time for, of which those that are told together are seen
         together; None where there is none.
         """
-        films = [self.film(told) for told in self.ways(story, self.together)]
+        whole = self.film(story)
+        if whole.length <= self.seconds:
+            return whole
+        films = [whole, *(self.film(told) for told in self.ways(story, self.together))]
         fitting = [film for film in films if film.length <= self.seconds]
         if fitting:
             return max(fitting, key=lambda film: film.length)
@@ -47,13 +50,12 @@ class Pace:
 
     def anyhow(self, story: Story) -> Film:
         """The same, wherever that is which is told together; the shortest of all where none is short enough."""
-        films = [self.film(told) for told in self.ways(story, lambda _: True)]
+        films = [self.film(told) for told in (story, *self.ways(story, lambda _: True))]
         fitting = [film for film in films if film.length <= self.seconds]
         return max(fitting or films, key=lambda film: film.length if fitting else -film.length)
 
     def ways(self, story: Story, seen: Callable[[Collection[str]], bool]) -> Iterator[Story]:
-        """The story, then in fewer steps; none twice."""
-        yield story
+        """The story in fewer and fewer steps, none twice."""
         last = story
         joins: list[Joins] = [self.alike_and_apart]
         for count in LARGEST_GROUPS:

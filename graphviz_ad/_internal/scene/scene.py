@@ -240,6 +240,11 @@ class Scene:
         """Key -> Box."""
         return {box.key: box for box in self.boxes}
 
+    @cached_property
+    def arrow_by_key(self) -> Mapping[str, Arrow]:
+        """Key -> Arrow."""
+        return {arrow.key: arrow for arrow in self.arrows}
+
     @property
     def placed(self) -> bool:
         """Whether a layout has given every part its place."""

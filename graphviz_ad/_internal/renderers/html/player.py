@@ -66,7 +66,7 @@ def notebook_film(film: Film, theme: Theme) -> str:
     still, player = still_image(paint.paint(scene), theme), player_page(film, theme)
     name = fingerprint(player)
     width, height = film.stage.size or (1.0, 1.0)
-    tall = min(max(height * min(1.3, 860 / width) + AROUND_STAGE, 500), 760)
+    tall = min(max(height * min(1.3, 860 / width) + AROUND_STAGE, 700 if film.views else 500), 760)
     frame: dict[str, str | None] = {
         "title": visible(film.title) or NAMELESS,
         "sandbox": "allow-scripts",
