@@ -273,7 +273,10 @@ def test_a_transcript_has_a_line_a_step() -> None:
     lines = made.transcript().splitlines()
     assert len(lines) == len(made.steps)
     assert lines[2] == "step 3/13 · forward: c = a + b = 2 + 1 = 3"
-    assert lines[11] == "step 12/13 · backward: de/db = sum of 2 contributions = 3 + 2 = 5"
+    assert lines[11] == (
+        "step 12/13 · backward: de/db = sum of 2 contributions = 3 + 2 = 5"
+        " — Sum over paths: what comes back along all of them is added up."
+    )
     assert repr(made) == f"<Animation of colah: 13 steps, {made.duration:.0f} s>"
 
 

@@ -24,7 +24,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 import graphviz_ad as gad
 from graphviz_ad._internal.graph.graph import Graph
 
-SOURCES = ("source", "statement", "statements")  # where a line stands, and how it is written
+SOURCES = ("source", "statement", "statements", "program")  # where a line stands, and how it is written
 
 
 def facts(graph: Graph, *without: str) -> Any:

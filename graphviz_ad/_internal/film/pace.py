@@ -111,14 +111,14 @@ class Pace:
         alike = all(one.rule == first.rule for one in others)
         caption = along(first.caption, names, alike=alike)
         news = min(sum(one.news for one in group), first.news + 4)
-        facts = {
-            "others": tuple(dict.fromkeys(keys)),
-            "lessons": tuple(dict.fromkeys(lesson for one in group for lesson in one.lessons)),
-            "moves": tuple(dict.fromkeys(move for one in group for move in one.moves)),
-            "losses": sum(one.losses for one in group),
-            "lit": tuple(dict.fromkeys(lit for one in group for lit in one.lit)),
-        }
-        return replace(first, caption=caption, changes=changes, news=news, **facts), owed
+        told = replace(first, caption=caption, changes=changes, news=news, others=tuple(dict.fromkeys(keys)))
+        return replace(
+            told,
+            lessons=tuple(dict.fromkeys(lesson for one in group for lesson in one.lessons)),
+            lit=tuple(dict.fromkeys(lit for one in group for lit in one.lit)),
+            moves=tuple(dict.fromkeys(move for one in group for move in one.moves)),
+            losses=sum(one.losses for one in group),
+        ), owed
 
 
 def in_one_phase(count: int) -> Joins:
