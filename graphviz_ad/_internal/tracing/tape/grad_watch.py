@@ -198,14 +198,14 @@ class GradWatch:
 
     def histories(self, numbers: Mapping[int, int], words: Words) -> tuple[GradHistory, ...]:
         """All of them; ``numbers``: see `numbers`."""
-        done = self._done_on_tape()
+        done, runs = self._done_on_tape(), self._runs_of_steps()
         found = []
         for watched in self._watched.values():
             tensor = watched.tensor()
             number = numbers.get(id(watched.tensor))
             if tensor is None:
                 continue
-            worded = self._worded(watched, done.get(id(watched), []), words, self._ends)
+            worded = self._worded(watched, done.get(id(watched), []), words, self._ends, runs)
             events = [*watched.events, *worded]
             events.sort(key=lambda placed: placed[:2])
             name = self._tape.name_of(tensor) or next(
@@ -213,6 +213,21 @@ class GradWatch:
             )
             found.append(GradHistory(number, name, tuple(event for _, _, event in events), watched.holds))
         return tuple(sorted(found, key=lambda history: -1 if history.tensor is None else history.tensor))
+
+    def _runs_of_steps(self) -> Mapping[int, int]:
+        """Number of an operation in a step -> which run of such operations it is part of: a step is known by its frame,
+        whose identity the next one may have again.
+        """
+        found: dict[int, int] = {}
+        before = None
+        run = 0
+        for operation in self._tape.operations:
+            step = operation.place.step
+            run += step != before
+            before = step
+            if step is not None:
+                found[operation.number] = run
+        return found
 
     def _done_on_tape(self) -> dict[int, list[Done]]:
         """For each watched tensor, by identity of what is known of it, the operations that wrote to its ``.grad``,
@@ -235,19 +250,19 @@ class GradWatch:
 
     @staticmethod
     def _worded(
-        watched: _Watched, done: list[tuple[Operation, str, Value | None]], words: Words, ends: Sequence[int]
+        watched: _Watched, done: list[Done], words: Words, ends: Sequence[int], runs: Mapping[int, int]
     ) -> Iterator[Placed]:
         """The same as events: what one call did is one."""
         last: tuple[object, ...] | None = None
         kept: list[Placed] = []
         for operation, what, value in done:
             by, source = words(operation)
-            call = (what, by, source, operation.place.step)
+            after = bisect_right(ends, operation.number)
+            call = (what, by, source, operation.place.step, runs.get(operation.number), after)
             before = kept.pop()[2].value if call == last else None
             last = call
             made = value.snapshot if value is not None else None
             holds, held = (made, None) if what == WRITTEN else (None, made if fits(value, watched) else before)
-            after = bisect_right(ends, operation.number)
             event = GradEvent(what, None, by, source, holds=holds, after=after, value=held)
             kept.append((operation.number, 1, event))
         yield from kept
