@@ -70,6 +70,11 @@ def is_too_large(graph: Graph, boxes: int = MOST_UNFOLDED) -> bool:
     return sum(not is_number(node) for node in graph.node_list) > (boxes if steps < MANY_STEPS else boxes // 2)
 
 
+def names_to_open(graph: Graph) -> frozenset[str]:
+    """The names of all that can be a box, and can be opened."""
+    return frozenset(name for fold in fold_tree(graph).walk() if fold.children for name in fold.names)
+
+
 def is_number(node: Node) -> bool:
     """Whether a node is a number of the program, which stands in formulas rather than in a box."""
     return node.kind == "data" and node.op is None and node.name is None and node.ports[0].shape == ()
