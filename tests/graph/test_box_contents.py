@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 
 import pytest
@@ -40,6 +41,12 @@ def test_a_box_names_the_modules_in_it_and_those_in_its_copies() -> None:
         ("attention", ["inward", "outward"]),
         ("mlp", []),
     ]
+    norms = [
+        math.hypot(*(graph.find(f"encoder.{i}.{name}").grad.norm for name, _ in model.encoder[i].named_parameters()))
+        for i in range(4)
+    ]
+    assert copies.differ.norms == pytest.approx(norms)
+    assert copies.differ.least == f"encoder.{min(range(4), key=norms.__getitem__)}"
     assert boxes(gad.transforms.collapse_modules(graph, 1))["head"].parts == ()
     (repeat,) = (node for node in fold_to_boxes(graph, boxes=6).node_list if node.copies is not None)
     assert [part.name for part in repeat.parts] == ["attention", "mlp"]

@@ -59,6 +59,14 @@ def test_every_module_says_what_its_results_are_like() -> None:
         assert said.startswith("mean ")
 
 
+def test_a_mean_is_said_once() -> None:
+    torch.manual_seed(0)
+    scene = gad.trace(convolutions(), torch.randn(8, 3, 16, 16)).plot(depth=1, layout="layered").scene
+    for box in scene.boxes:
+        said = [text.removeprefix("mean ") for text in lines(box, "statistic")]
+        assert not any(mean in text for mean in said for text in lines(box, "value")), box.lines
+
+
 def test_whole_numbers_have_no_statistic() -> None:
     table = nn.Embedding(9, 4)
 

@@ -14,7 +14,7 @@ from graphviz_ad._internal.explain.explanation import Explanation
 from graphviz_ad._internal.explain.forward_mode import Tangents, tangents_of
 from graphviz_ad._internal.explain.path_picture import with_paths
 from graphviz_ad._internal.explain.tangent_picture import with_tangents
-from graphviz_ad._internal.graph.fold_boxes import BOXES, is_too_large
+from graphviz_ad._internal.graph.fold_boxes import BOXES, is_too_large, names_to_open
 from graphviz_ad._internal.graph.graph import Graph, Node
 from graphviz_ad._internal.graph.unread_parameters import with_unread_parameters
 from graphviz_ad._internal.layouts.choice import place_scene
@@ -278,7 +278,8 @@ def opened_boxes(graph: Graph, look: Look, asked: PlotOptions, made: Still) -> M
     """
     largest = sorted(made.graph.node_list, key=lambda node: -node.inside)
     names = {node.key: name for node in largest if (name := name_to_open(made.graph, node))}
-    wanted = list(names.items())[:MOST_OPENED]
+    known = names_to_open(look.unfolded(graph, steps=True)) if names else frozenset()
+    wanted = [(key, name) for key, name in names.items() if name in known][:MOST_OPENED]
     return {
         key: still(graph, replace(look, focus=(name,), depth=None, detail=AUTO, boxes=None), asked, {}).scene
         for key, name in wanted

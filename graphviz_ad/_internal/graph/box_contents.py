@@ -7,10 +7,11 @@ from dataclasses import replace
 from itertools import groupby
 
 from graphviz_ad._internal.graph.alarms import alarming_values
-from graphviz_ad._internal.graph.anomalies import nonfinite_from_here
+from graphviz_ad._internal.graph.anomalies import nonfinite_from_here, norm_of
 from graphviz_ad._internal.graph.box_facts import NotFinite, Part
 from graphviz_ad._internal.graph.contraction import results_of_group
 from graphviz_ad._internal.graph.graph import Graph, Node
+from graphviz_ad._internal.graph.repeats import copies_named
 
 DEEPEST = 3  # levels of modules in a box that are told
 
@@ -25,8 +26,9 @@ def parts_of(graph: Graph, members: Sequence[Node], levels: int = DEEPEST) -> tu
     for path, node in paths:
         if len(path) > around:
             inside.setdefault(path[around], []).append(node)
-    found = [part_of(graph, name, nodes, levels) for name, nodes in inside.items()]
-    return tuple([together([*run]) for _, run in groupby(found, key=lambda part: part.name)])
+    found = [(name, part_of(graph, name, nodes, levels)) for name, nodes in inside.items()]
+    runs = [[*run] for _, run in groupby(found, key=lambda pair: pair[1].name)]
+    return tuple([run[0][1] if len(run) == 1 else together(graph, members, run) for run in runs])
 
 
 def path_of(graph: Graph, node: Node) -> tuple[str, ...]:
@@ -48,9 +50,19 @@ def part_of(graph: Graph, name: str, nodes: Sequence[Node], levels: int) -> Part
     return Part(called, 1, operations_in(nodes), parts_of(graph, nodes, levels - 1) if levels > 1 else ())
 
 
-def together(run: Sequence[Part]) -> Part:
+def together(graph: Graph, members: Iterable[Node], run: Sequence[tuple[str, Part]]) -> Part:
     """Neighbours of one class as one part."""
-    return replace(run[0], copies=len(run), operations=sum(part.operations for part in run))
+    leaves: dict[str, list[str]] = {}
+    for node in members:
+        if node.kind == "leaf" and node.name is not None:
+            leaves.setdefault(".".join(node.name.split(".")[: run[0][0].count(".") + 1]), []).append(node.key)
+    norms = [norm_of(graph, leaves.get(name, [])) for name, _ in run]
+    return replace(
+        run[0][1],
+        copies=len(run),
+        operations=sum(part.operations for _, part in run),
+        differ=copies_named([name for name, _ in run], norms),
+    )
 
 
 def operations_in(nodes: Iterable[Node]) -> int:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from graphviz_ad._internal.graph.repeats import Copies
+
 
 @dataclass(frozen=True, slots=True)
 class Part:
     """A module in a box, or ``copies`` neighbours of one class, under its name; ``operations`` ran in them, and
-    ``parts`` are the modules in the first of them.
+    ``parts`` are the modules in the first of them; ``differ`` says how the gradients of neighbours do.
     """
 
     name: str
     copies: int = 1
     operations: int = 0
     parts: tuple[Part, ...] = ()
+    differ: Copies | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -298,7 +298,7 @@ COPIES = record_schema(
     {"count": COUNT}, norms=some(maybe(NORM)), first=TEXT, last=TEXT, least=maybe(TEXT), most=maybe(TEXT)
 )
 NOT_FINITE = record_schema({}, values=COUNT, gradients=COUNT, masked=COUNT, born=maybe(TEXT), spreads=TRUTH)
-PART = record_schema({"name": TEXT}, copies=COUNT, operations=COUNT, parts=some(ref("part")))
+PART = record_schema({"name": TEXT}, copies=COUNT, operations=COUNT, parts=some(ref("part")), differ=maybe(COPIES))
 OF_THIS_VERSION: Mapping[str, Schema] = {
     "arguments": some(pair(TEXT, ref("argument"))),
     "hooks": TEXTS,

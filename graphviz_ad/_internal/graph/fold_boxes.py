@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import replace
@@ -32,7 +31,7 @@ from graphviz_ad._internal.graph.graph import Edge, Graph, Node, Port
 from graphviz_ad._internal.graph.layer_facts import layer_facts
 from graphviz_ad._internal.graph.notices import Notice, notice, unread_parameters
 from graphviz_ad._internal.graph.ragged import numel_of_shape
-from graphviz_ad._internal.graph.repeats import Copies
+from graphviz_ad._internal.graph.repeats import Copies, copies_named
 
 MOST_UNFOLDED = 60  # nodes; more than that nobody reads
 MANY_STEPS = 4  # of optimizers
@@ -91,6 +90,11 @@ def is_too_large(graph: Graph, boxes: int = MOST_UNFOLDED) -> bool:
     """Whether a graph has more than so many boxes as it stands; half of that where many are steps of an optimizer."""
     steps = sum(node.is_step for node in graph.node_list)
     return sum(not is_number(node) for node in graph.node_list) > (boxes if steps < MANY_STEPS else boxes // 2)
+
+
+def names_to_open(graph: Graph) -> frozenset[str]:
+    """The names of all that can be a box, and can be opened."""
+    return frozenset(name for fold in fold_tree(graph).walk() if fold.children for name in fold.names)
 
 
 def is_number(node: Node) -> bool:
@@ -333,20 +337,8 @@ def is_of_module(graph: Graph, fold: Fold) -> bool:
 def copies_in(graph: Graph, fold: Fold) -> Copies:
     """How often a repeat is there, and how its copies differ."""
     measure = norm_of_step if is_of_steps(fold) else norm_of
-    norms = tuple([measure(graph, copy.keys()) for copy in fold.children])
-    known = {norm: i for i, norm in reversed(list(enumerate(norms))) if norm is not None and math.isfinite(norm)}
+    norms = [measure(graph, copy.keys()) for copy in fold.children]
     names = [copy.name for copy in fold.children]
-    numbered_names = len(set(names)) == len(names)
-
-    def name(i: int) -> str:
-        return names[i] if numbered_names else f"{i + 1} of {len(names)}"
-
-    least, most = (known[min(known)], known[max(known)]) if known else (None, None)
-    return Copies(
-        len(norms),
-        norms,
-        name(0),
-        name(len(norms) - 1),
-        None if least is None else name(least),
-        None if most is None else name(most),
-    )
+    if len(set(names)) < len(names):
+        names = [f"{i + 1} of {len(names)}" for i in range(len(names))]
+    return copies_named(names, norms)

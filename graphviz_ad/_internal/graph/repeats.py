@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 
@@ -18,3 +20,11 @@ class Copies:
     last: str = ""
     least: str | None = None
     most: str | None = None
+
+
+def copies_named(names: Sequence[str], norms: Sequence[float | None]) -> Copies:
+    """So many copies, of which these are the names and the norms."""
+    pairs = reversed([*zip(norms, names, strict=True)])
+    known = {norm: name for norm, name in pairs if norm is not None and math.isfinite(norm)}
+    least, most = (known[min(known)], known[max(known)]) if known else (None, None)
+    return Copies(len(norms), tuple(norms), names[0], names[-1], least, most)

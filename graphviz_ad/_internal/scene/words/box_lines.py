@@ -216,7 +216,9 @@ def with_statistic(snap: Snapshot | None, line: Line) -> Line | None:
     if snap is None or not said or line.role != "value":
         return line
     if line.kind == "spread":
-        return None if f"mean {line.text}" == said else line
+        around, *others = snapshot_parts(snap, 0, 0, 0)[1]
+        rest = {around: "", ", ".join((around, *others)): ", ".join(others)}.get(line.text, line.text)
+        return replace(line, text=rest) if rest else None
     if line.text != type_label(snap):
         return line
     grid = replace(line.grid, said=said, heading=said) if line.grid is not None else None

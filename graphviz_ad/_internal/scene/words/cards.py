@@ -124,7 +124,9 @@ def lines_of_copies(node: Node) -> list[str]:
     name.
     """
     copies = node.copies
-    if copies is None or not any(norm is not None for norm in copies.norms):
+    if copies is None:
+        return lines_of_neighbours(node)
+    if not any(norm is not None for norm in copies.norms):
         return []
     known = [norm for norm in copies.norms if norm is not None and math.isfinite(norm)]
     told = (
@@ -139,6 +141,15 @@ def lines_of_copies(node: Node) -> list[str]:
             words.setdefault((name, norm), []).append(word)
     lines = [f"{', '.join(which)}: {short_number(norm)} at {short_name(name)}" for (name, norm), which in words.items()]
     return [f"each {curve(copies.norms)}", *lines]
+
+
+def lines_of_neighbours(node: Node) -> list[str]:
+    """How the gradients of the layers differ that are most of a box, in a line: "each ▃▅▅▄, least 0.07 at layers.0"."""
+    main = max(node.parts, key=lambda part: part.operations, default=None)
+    if main is None or main.differ is None or main.differ.least is None or 2 * main.operations < node.inside:
+        return []
+    least = min(norm for norm in main.differ.norms if norm is not None and math.isfinite(norm))
+    return [f"each {curve(main.differ.norms)}, least {short_number(least)} at {short_name(main.differ.least)}"]
 
 
 def short_name(name: str) -> str:
