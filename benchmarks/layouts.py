@@ -1,11 +1,15 @@
 """How our own layout compares with dot: crossings and lengths of arrows on traced graphs, and what placing them costs.
 
     python benchmarks/layouts.py [--rows 30] [--only NAME …] [--quick]
+    python benchmarks/layouts.py --shapes
+    python benchmarks/layouts.py --sizes 1000 10000 100000
 
 The graphs are programs and models of the corpus in `tests/corpus`, of 30 to 1,000 boxes, one box an operation, spread
 over its families, and larger ones that are written here; each is drawn from left to right by both engines from the very
 same scene. Crossings are pairs of
 arrows that cross, counted on their curves; the length is that of all arrows, in points. ``--quick`` leaves dot out.
+``--shapes``: how long pictures of about 1,000 boxes are that nobody folds; ``--sizes``: what pictures of so many nodes
+cost, folded and not.
 """
 
 from __future__ import annotations
@@ -16,7 +20,7 @@ import statistics
 import sys
 import time
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -25,6 +29,7 @@ from typing import Any
 import torch
 
 import graphviz_ad as gad
+from graphviz_ad._internal.graph.graph import Edge, Node, Port
 from graphviz_ad._internal.layouts.choice import place_scene
 from graphviz_ad._internal.layouts.overlaps import course, cross
 from graphviz_ad._internal.scene.scene import Scene
@@ -98,6 +103,89 @@ LARGER = {
     "encoder of 6 layers": lambda: encoder(6),
 }
 PATIENCE = 120.0  # seconds that dot gets
+UNFOLDED = 10**9  # boxes
+
+
+def chain(steps: int) -> gad.Graph:
+    """A number that is changed over and over."""
+
+    def run(x: Any) -> Any:
+        for _ in range(steps):
+            x = (x * 1.001).sin()
+        return x
+
+    return gad.trace(run, 2.0)
+
+
+def sum_of_many(terms: int) -> gad.Graph:
+    """Many numbers that are added."""
+    return gad.trace(lambda *xs: sum((x * 2).sin() for x in xs), *map(float, range(terms)))
+
+
+def densely_connected(layers: int) -> gad.Graph:
+    """Layers of which each reads the six before it."""
+
+    def run(x: Any, *weights: Any) -> Any:
+        found = [x]
+        for w in weights:
+            found.append((sum(found[-6:]) * w).tanh())
+        return found[-1]
+
+    return gad.trace(run, 1.0, *[0.1 * i for i in range(layers)])
+
+
+ABOUT_1000 = {
+    "residual network of 240 layers": lambda: residual(240),
+    "lstm over 60 steps": lambda: recurrent(60),
+    "orbit of 30 steps": lambda: runge_kutta(30),
+    "encoder of 45 layers": lambda: encoder(45),
+    "chain of 1,000 operations": lambda: chain(500),
+    "sum of 300 terms": lambda: sum_of_many(300),
+    "densely connected network of 100 layers": lambda: densely_connected(100),
+}
+
+
+def shapes() -> None:
+    """Print how long unfolded pictures are."""
+    print("| program | boxes | points | longer : shorter side | placed by |")
+    print("|---|---|---|---|---|")
+    for name, make in ABOUT_1000.items():
+        torch.manual_seed(0)
+        picture = make().plot(boxes=UNFOLDED)
+        width, height = picture.canvas.width, picture.canvas.height
+        ratio = max(width / height, height / width)
+        boxes = len(picture.scene.boxes)
+        print(f"| {name} | {boxes} | {width:,.0f} × {height:,.0f} | {ratio:.2f} | {picture.scene.engine} |", flush=True)
+
+
+def made_of(nodes: int) -> gad.Graph:
+    """A graph of so many nodes, in a row with links across."""
+    made = [Node("n0", "leaf", name="x", requires_grad=True, ports=(Port(shape=()),))]
+    edges = []
+    for i in range(1, nodes):
+        ports = (Port(shape=(), is_output=i == nodes - 1),)
+        op = ("mul", "sin", "add", "exp", "tanh")[i % 5]
+        made.append(Node(f"n{i}", "op", op=op, requires_grad=True, ports=ports, source=f"f.py:{i % 97}"))
+        edges.append(Edge(f"n{i - 1}", f"n{i}", 0))
+        edges += [Edge(f"n{i - 7}", f"n{i}", 1)] if i > 7 and i % 3 == 0 else []
+    return gad.Graph(tuple(made), tuple(edges))
+
+
+def sizes(counts: Iterable[int]) -> None:
+    """Print what pictures of so many nodes cost, to be planned and to be written as SVG."""
+    print("| nodes | shown | boxes | seconds to plan | to draw | milliseconds a node |")
+    print("|---|---|---|---|---|---|")
+    for count in counts:
+        graph = made_of(count)
+        for shown, options in (("folded", {}), ("whole", {"boxes": UNFOLDED})):
+            start = time.process_time()
+            picture = graph.plot(**options)
+            planned = time.process_time()
+            picture.to_svg()
+            plan, draw = planned - start, time.process_time() - planned
+            each = 1000 * (plan + draw) / count
+            boxes = len(picture.scene.boxes)
+            print(f"| {count:,} | {shown} | {boxes:,} | {plan:.2f} | {draw:.2f} | {each:.2f} |", flush=True)
 
 
 @dataclass(frozen=True)
@@ -186,8 +274,13 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=30)
     parser.add_argument("--only", nargs="*", default=[])
     parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--shapes", action="store_true")
+    parser.add_argument("--sizes", nargs="*", type=int, default=[])
     options = parser.parse_args()
     warnings.simplefilter("ignore")
+    if options.shapes or options.sizes:
+        shapes() if options.shapes else sizes(options.sizes)
+        return
     print("| program | boxes | arrows | crossings | of dot | length, dot = 1 | seconds | of dot |")
     print("|---|---|---|---|---|---|---|---|")
     found = []

@@ -30,6 +30,7 @@ LABEL_NEAR = 14.0  # points across that a link may run away from its label
 class Spacing:
     """Points between parts: ``columns`` and ``labels`` along, between two columns of cells, and between cells and
     labels; the others across, from each kind of item to its neighbours. Steep links widen a gap by up to ``steepest``.
+    ``tries`` more are made where links cross.
     """
 
     columns: float = 40.0
@@ -38,10 +39,13 @@ class Spacing:
     label: float = 8.0
     bend: float = 10.0
     steepest: float = 60.0
+    tries: int = 60
 
 
 ROOMY = Spacing()
-TIGHT = Spacing(columns=26.0, labels=11.0, cell=10.0, label=5.0, steepest=20.0)  # where letters would lose size
+TIGHT = Spacing(
+    columns=26.0, labels=11.0, cell=10.0, label=5.0, steepest=20.0, tries=0
+)  # where letters would lose size
 
 
 @dataclass(frozen=True)
@@ -138,7 +142,8 @@ def arrange(cells: Sequence[Cell], links: Sequence[Link], label_side: int, spaci
     items = Items()
     chains = _chains(items, cells, links)
     springs = _springs(items, links, chains, label_side)
-    order = uncrossed(items.in_columns(), [(spring.left, spring.right) for spring in springs], len(items.kind))
+    pairs = [(spring.left, spring.right) for spring in springs]
+    order = uncrossed(items.in_columns(), pairs, len(items.kind), spacing.tries)
     separation = _separation(items, order, spacing)
     middles = across(order, springs, separation)
     ends = _ends(items, links, chains, middles, label_side)

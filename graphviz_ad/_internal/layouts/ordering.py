@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_right, insort
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from random import Random
 
 Pair = tuple[int, int]  # an item and one in the next column
 Columns = list[list[int]]
@@ -19,10 +20,14 @@ PATIENCE = 4  # sweeps without a better order
 COUNTED = 30_000  # more links than this are not counted: the last order is taken
 TRANSPOSED = 4_000  # more items than this are not transposed, and have one start
 ROUNDS = 8  # of swaps
+SHAKEN = 300  # more items than this are not shaken
+FAR = 4.0  # places, that an item may be moved by shaking
 
 
-def uncrossed(columns: Columns, pairs: Sequence[Pair], count: int) -> Columns:
-    """The best order that the sweeps come across; ties keep the given order."""
+def uncrossed(columns: Columns, pairs: Sequence[Pair], count: int, tries: int = 0) -> Columns:
+    """The best order that the sweeps come across; ties keep the given order. ``tries``: how often the best so far is
+    shaken, to begin anew from there.
+    """
     before: list[list[int]] = [[] for _ in range(count)]
     after: list[list[int]] = [[] for _ in range(count)]
     for left, right in pairs:
@@ -36,7 +41,20 @@ def uncrossed(columns: Columns, pairs: Sequence[Pair], count: int) -> Columns:
             best, fewest = found, number
         if fewest == 0:
             break
+    chance = Random(count)  # the same in each process
+    for _ in range(tries if count <= SHAKEN else 0):
+        if fewest <= 0:
+            break
+        found, number = sweeps.improved([shaken(column, chance) for column in best])
+        if number < fewest:
+            best, fewest = found, number
     return best
+
+
+def shaken(column: Sequence[int], chance: Random) -> list[int]:
+    """A column in which each item is moved by a few places."""
+    place = {item: i + chance.uniform(0.0, FAR) for i, item in enumerate(column)}
+    return sorted(column, key=place.__getitem__)
 
 
 def starts(columns: Columns, before: Neighbours, after: Neighbours) -> Iterator[Columns]:

@@ -61,7 +61,7 @@ def wrapped(scene: Scene, fits: Callable[[Point], float]) -> Scene:
     return best_rows(scene, fits, most=UNBOUND).settled()
 
 
-def best_rows(scene: Scene, fits: Callable[[Point], float], fold: Fold | None = None, most: int = MOST) -> Rows:
+def best_rows(scene: Scene, fits: Callable[[Point], float], fold: Fold | None = None, *, most: int = MOST) -> Rows:
     """The rows, at most so many, into which a placed scene fits best.
 
     ``fits`` says how well a picture of some width and height fits, in any unit; each arrow that has to find its way to

@@ -90,10 +90,12 @@ def whole_gexf(graph: Graph) -> bytes:
             ElementTree.SubElement(values, "attvalue", {"for": f"{FACTS.index(name)}", "value": text})
     edges = ElementTree.SubElement(drawn, "edges")
     for i, edge in enumerate(graph.edges):
-        said = {"label": gradient_text(edge.grad)} if edge.grad is not None else {}
-        ElementTree.SubElement(edges, "edge", id=f"e{i}", source=edge.tail, target=edge.head, **said)
+        made = ElementTree.SubElement(edges, "edge", id=f"e{i}", source=edge.tail, target=edge.head)
+        if edge.grad is not None:
+            made.set("label", gradient_text(edge.grad))
     ElementTree.indent(root)
-    return ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)
+    written: bytes = ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)
+    return written
 
 
 # --- Cytoscape
@@ -187,7 +189,7 @@ def whole_netron(graph: Graph) -> bytes:
     """A graph for Netron: its values are the results of all nodes; sources are inputs."""
     labels = labels_of(graph)
     place: dict[tuple[str, int], int] = {}
-    values = []
+    values: list[dict[str, Any]] = []
     for node in graph.node_list:
         for i, port in enumerate(node.ports):
             place[node.key, i] = len(values)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from graphviz_ad._internal.graph.graph import Edge, Graph
 from graphviz_ad._internal.maths.number_format import short_number
 from graphviz_ad._internal.scene.paint import label_size
-from graphviz_ad._internal.scene.scene import Arrow, Line, Scene
+from graphviz_ad._internal.scene.scene import Arrow, Fact, Line, Scene
 
 MOST_APART = 2  # arrows between the same two boxes, that are drawn one by one
 
@@ -62,6 +62,6 @@ def unlike_flows(arrows: Sequence[Arrow]) -> list[Line]:
     return [*dict.fromkeys(line for arrow in arrows for line in arrow.lines if line.role == "cut")][:1]
 
 
-def said_when_pointed_at(arrows: Sequence[Arrow]) -> tuple[tuple[str, str], ...]:
+def said_when_pointed_at(arrows: Sequence[Arrow]) -> tuple[Fact, ...]:
     """What each of them says when it is pointed at."""
     return tuple(fact for arrow in arrows for fact in arrow.hover)
