@@ -9,7 +9,7 @@ from graphviz_ad._internal.maths.number_format import short_number
 from graphviz_ad._internal.scene.canvas import Curve, Label, Mark, Rect
 from graphviz_ad._internal.scene.scene import LossCurve, Point
 
-WIDTH, HEIGHT, GAP = 220.0, 150.0, 26.0  # points: of the panel, and between it and the graph
+WIDTH, HEIGHT, GAP = 250.0, 160.0, 26.0  # points: of the panel, and between it and the graph
 PAD, DOT = 14.0, 3.5
 PART = "curve"
 ROLES = ("value.line", "muted", "gradient.line")  # of the curves of several losses
@@ -33,8 +33,8 @@ def curve_marks(curve: LossCurve, seen: int) -> Iterator[Mark]:
     last = curve.numbers[max(seen - 1, 0)]
     yield Rect(x, y, WIDTH, HEIGHT, 8, "paper", "group.line", 1.0, part=PART)
     title = f"{curve.names[seen - 1]} = {short_number(curve.losses[seen - 1])}" if seen else curve.names[0]
-    yield Label(x + PAD, y + 22, title, 13, "value", True, anchor="start", part=PART, math=True)
-    yield Label(x + WIDTH - PAD, y + 22, f"pass {last}" if seen else "", 12, "muted", anchor="end", part=PART)
+    yield Label(x + PAD, y + 22, title, 15, "value", True, anchor="start", part=PART, math=True)
+    yield Label(x + WIDTH - PAD, y + 22, f"pass {last}" if seen else "", 14, "muted", anchor="end", part=PART)
     left, right, top, bottom = x + PAD, x + WIDTH - PAD, y + 36, y + HEIGHT - 26
     yield Curve(line_between((left, bottom), (right, bottom)), "group.line", 1.0, part=PART)
     places = places_of(curve.losses, (left + 4, right - 4), (top, bottom - 4))
@@ -57,7 +57,7 @@ def numbers_below(numbers: Sequence[int], places: Sequence[Point | None], y: flo
     each = max(math.ceil(len(numbers) / 8), 1)
     for n, (number, place) in enumerate(zip(numbers, places, strict=True)):
         if place is not None and (n % each == 0 or (n == len(numbers) - 1 and n % each > each / 2)):
-            yield Label(place[0], y, str(number), 10, "muted", part=PART)
+            yield Label(place[0], y, str(number), 14, "muted", part=PART)
 
 
 def places_of(losses: Sequence[float], across: Point, down: Point) -> list[Point | None]:
