@@ -77,7 +77,7 @@ def with_overlay(scene: Scene, graph: Graph, overlay: str | Mapping[str, float] 
 
 
 MEANINGS = {
-    NOTHING: "none",
+    NOTHING: "none or 0",
     BORN: "NaN or ∞ came up here",
     PASSED_ON: "was passed on",
     MEANT: "−∞ that is meant, as in a mask",
