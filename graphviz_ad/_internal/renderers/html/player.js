@@ -71,66 +71,20 @@
     }
   };
 
-  /* Numbers on their way, each on a plate, most of them copies from the stage; what they become is written when they have come. */
-  let undo = []; // puts an end to what is on its way
-  const settle = () => undo.splice(0).forEach((end) => end());
-  const svg = (name, attributes) => {
-    const made = document.createElementNS(picture.namespaceURI, name);
-    for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
-    return made;
-  };
-  const copyOf = (text) => {
-    const shown = "said" in text.dataset && !text.hasAttribute("data-shown") ? text.nextElementSibling : text;
-    const { x, y, width, height } = shown.getBBox();
-    const copy = svg("g", { transform: `translate(${-x - width / 2} ${-y - height / 2})` });
-    copy.append(shown.cloneNode(true));
-    return copy;
-  };
-  const lettered = (role, words) => {
-    const text = svg("text", { class: role, y: "0.36em" });
-    text.textContent = words;
-    return text;
-  };
-  const fly = ([what, said, color, [width, height], times, places], rate) => {
-    const [begin, end, until] = times.map((time) => time / rate);
-    const plate = svg("g", { class: "flying", visibility: "hidden", "aria-hidden": "true" });
-    const rect = svg("rect", { x: -width / 2, y: -height / 2, width, height, rx: Math.min(7, height / 2) });
-    rect.style.stroke = `var(--${color})`;
-    plate.append(rect, typeof what === "string" ? lettered(what, said) : copyOf(parts[what].texts.get(said)[0]));
-    const frames = [];
-    for (let i = 0; i < places.length; i += 2) {
-      const offset = ((end - begin) / (until - begin)) * (i / (places.length - 2));
-      frames.push({ offset, visibility: "visible", transform: `translate(${places[i]}px, ${places[i + 1]}px)` });
-    }
-    if (until > end) frames.push({ ...frames.at(-1), offset: 1 });
-    picture.append(plate);
-    plate.animate(frames, { delay: begin, duration: until - begin }).finished.then(() => plate.remove(), () => {});
-    undo.push(() => plate.remove());
-  };
   const inscribe = (part, element, text, roles) => {
     put(element, text);
     if ("said" in element.dataset) element.toggleAttribute("data-shown", text !== finals.get(element)); // words for cells
     part.words?.toggleAttribute("data-blank", roles.every((role) => (part.texts.get(role) ?? []).every((one) => !written.get(one).now)));
   };
-  const hold = (part, lines, roles, before, rate) => {
-    for (const [role, time] of Object.entries(lines)) for (const element of part.texts.get(role) ?? []) {
-      const now = written.get(element).now;
-      inscribe(part, element, before.get(element), roles);
-      const show = () => {
-        inscribe(part, element, now, roles);
-        describe(part);
-        inspected();
-      };
-      const timer = setTimeout(show, time / rate);
-      undo.push(() => (clearTimeout(timer), show()));
-    }
-    describe(part);
-  };
 
+  let settle = () => {}; // numbers on their way are where they end
+  let recall = () => {}; // what stands on the stage
+  let depart = () => {}; // lets the numbers of a step go on their way
+
+  MOTION;
   const draw = (index, oneOn, rate) => {
     settle();
-    const { moves = [], held = [] } = oneOn && !calm.matches ? data.steps[index] : {};
-    const before = new Map([...written].map(([element, words]) => [element, words.now]));
+    const before = recall();
     const state = stateAt(index);
     for (const [number, now] of state) {
       const part = parts[number];
@@ -144,8 +98,7 @@
       if (!roles.length) part.words?.setAttribute("data-blank", "");
       describe(part);
     }
-    moves.forEach((move) => fly(move, rate));
-    for (const [number, lines] of held) hold(parts[number], lines, [...state.get(number).texts.keys()], before, rate);
+    if (oneOn && !calm.matches) depart(data.steps[index], state, before, rate);
     inspected();
   };
 

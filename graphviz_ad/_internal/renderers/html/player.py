@@ -197,7 +197,10 @@ def widget(
     hover = [list(hover_facts(part, bool(data["steps"]))) for part in parts_of(scene)]
     payload = json_in_html({**data, "hover": hover, "phases": paint.PHASE_NAMES})
     name = fingerprint(stage, payload, theme.key)
+    steps = data["steps"]
+    moving = isinstance(steps, list) and any("moves" in step for step in steps)
     script = asset("player.js").replace("CAMERA;\n", asset("camera.js") if overview else "")
+    script = script.replace("MOTION;\n", asset("motion.js") if moving else "")
     styles = (asset("camera.css") if overview else "") + (asset("program.css") if beside else "")
     size = " gad-large" if len(scene.boxes) > MANY_BOXES else ""
     return f"""<div class="gad{size}" id="{name}">
