@@ -25,7 +25,7 @@ from graphviz_ad._internal.scene.scene import restyle
 from graphviz_ad._internal.scene.words.describe import Options, words_of_graph
 from graphviz_ad._internal.scene.words.short_text import gradient_text
 
-EXAMPLES = 25  # each takes a third of a second; 200 were tried
+EXAMPLES = 15  # each takes a third of a second; 220 were tried
 
 # --- random loops, run twice: under record and plainly
 
@@ -303,3 +303,22 @@ def test_the_losses_are_a_curve_that_grows_with_the_passes() -> None:
     assert [points.index(count) for count in sorted(set(points))][1:] == [
         i for i, step in enumerate(film.film.steps) if step.losses
     ]
+
+
+def test_what_is_folded_or_was_not_kept_is_told_as_far_as_it_is_known() -> None:
+    def loop(capture: gad.Capture | None = None) -> Graph:
+        net = nn.Sequential(nn.Linear(2, 3), nn.ReLU(), nn.Linear(3, 1))
+        optimizer = torch.optim.Adam(net.parameters())
+        with gad.record(net, capture) as recorded:
+            for _ in range(2):
+                optimizer.zero_grad()
+                net(torch.ones(4, 2)).mean().backward()
+                optimizer.step()
+        return recorded.graph
+
+    folded = loop().animate(depth=1, layout="layered").steps
+    said = [step.caption[0] for step in folded if step.phase == "update"]
+    assert [text.partition(" (")[0].partition(": ")[2] for text in said] == ["Adam.step writes 4 parameters"] * 2
+    without = loop(gad.Capture(gradients="none")).animate(passes=True, layout="layered").steps
+    assert {step.phase for step in without} == {"start", "forward", "end"}
+    assert without[-1].caption[0] == "The forward pass is complete"

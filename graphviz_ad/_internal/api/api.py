@@ -346,7 +346,8 @@ def told_passes(graph: Graph, asked: AnimateOptions) -> Passes | None:
     if asked.passes is not None:
         return None if asked.passes is False else asked.passes
     other = asked.wrt or asked.tangents or asked.direction != "both" or asked.steps in ("edge", "op")
-    return True if 1 < len(graph.passes) <= FEW_PASSES and not graph.ranks and not other else None
+    few = 1 < len(graph.passes) <= FEW_PASSES
+    return True if few and graph.has_gradients and not graph.ranks and not other else None
 
 
 def with_curve(film: Film, curve: LossCurve | None) -> Film:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from graphviz_ad._internal.base.text_table import counted_noun
 from graphviz_ad._internal.film.rounds import Round
 from graphviz_ad._internal.film.updates import MOVES, Addition, Chapter, Deed
 from graphviz_ad._internal.graph.grad_history import EMPTIED, REPLACED
@@ -68,7 +69,8 @@ class Ledger:
         for chapter in (*each.before, *each.after):
             self.texts(held_by(chapter))
             for deed in chapter.deeds if chapter.what in MOVES else ():
-                value_texts(deed, self)
+                if deed.leaf in self.nodes:
+                    value_texts(deed, self)
 
     def line(self, key: str, snap: Snapshot | None, label: str = LABEL) -> Line:
         """The line of a leaf whose ``.grad`` holds this."""
@@ -164,14 +166,14 @@ def chapter_caption(chapter: Chapter, deeds: Sequence[Deed], words: Words) -> tu
     if chapter.what in MOVES:
         ruled = all(deed.rule is not None for deed in deeds) and bool(deeds)
         what = (
-            f"{by or 'the program'} moves {listed(deeds, words)} against the gradient"
+            f"{by or 'the program'} moves {listed(chapter, words)} against the gradient"
             if ruled
-            else (f"{by or 'the program'} writes {listed(deeds, words)}")
+            else (f"{by or 'the program'} writes {listed(chapter, words)}")
         )
         said = [moved_text(deed, words) for deed in deeds[:MOST_NAMED]]
         return (f"{what}{line}", fitting([part for part in said if part], "; "))
     if chapter.what == EMPTIED:
-        return (f".grad of {listed(deeds, words)} is None again", "")
+        return (f".grad of {listed(chapter, words)} is None again", "")
     name = f"{by} writes to .grad" if by else "the program writes to .grad"
     if chapter.what == REPLACED:
         name = "another tensor was put into .grad"
@@ -183,9 +185,11 @@ def chapter_caption(chapter: Chapter, deeds: Sequence[Deed], words: Words) -> tu
     return (f"{name}{line}", fitting(said, ", "))
 
 
-def listed(deeds: Sequence[Deed], words: Words) -> str:
-    """The names of the leaves, a few of many."""
-    names = [words.names.of[deed.leaf] for deed in deeds]
+def listed(chapter: Chapter, words: Words) -> str:
+    """The names of the leaves, a few of many; of those in folded boxes only how many there are."""
+    names = [words.names.of[deed.leaf] for deed in chapter.deeds if deed.leaf in words.names.of]
+    if len(names) < len(chapter.deeds):
+        return counted_noun(len(chapter.deeds), "parameter")
     return ", ".join(names) if len(names) <= MOST_NAMED else f"{len(names)} parameters"
 
 

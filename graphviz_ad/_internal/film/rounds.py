@@ -213,7 +213,7 @@ class Boxes:
         read = {edge.port for edge in piece.graph.out_edges(node.key) if edge.head in piece.keys}
         for n, port in enumerate(node.ports):
             if n in read or port.is_output or len(node.ports) == 1:
-                yield n, ("leaf", port.tensor) if port.tensor is not None else ("leaf", node.name, node.key)
+                yield n, ("leaf", port.tensor) if port.tensor is not None else ("leaf", node.name)
 
     def _place(self, piece: Piece, node: Node, port: int, said: Hashable) -> None:
         """The first box that says the same and that nothing else of this piece is."""

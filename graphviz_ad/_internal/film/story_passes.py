@@ -139,8 +139,9 @@ def tell_passes(each: Sequence[Told], picture: Words) -> Story:
     steps = [first_frame(picture, "both")]
     for told in each:
         steps += teller.round(told)
-    end = ending(picture, forward_only=False)
-    caption = ("All backward passes have run", teller.said_of_grad() or end.caption[-1])
+    kept = picture.graph.has_gradients
+    end = ending(picture, forward_only=not kept)
+    caption = end.caption if not kept else ("All backward passes have run", teller.said_of_grad() or end.caption[-1])
     changes = (
         *end.changes,
         *teller.ledger_changes(teller.held, None),
@@ -182,7 +183,7 @@ class RoundTeller:
         self.points.append(self.count + max(len(steps) - 1, 0))
         for chapter in current.before:
             steps.append(self.chapter(chapter, words, ZERO))
-        steps += self.backward(told, again=again and bool(works))
+        steps += self.backward(told, again=again and bool(works)) if words.graph.has_gradients else []
         grown = self.added(told)
         steps += [grown] if grown is not None else []
         for chapter in current.after:
@@ -291,7 +292,8 @@ class RoundTeller:
 
     def ledger_changes(self, texts: Mapping[str, str], emphasis: str | None) -> list[Change]:
         """The lines of ``.grad``."""
-        return [Change(key, emphasis, ((self.ledger.lines[key].key, text),)) for key, text in texts.items()]
+        lines = self.ledger.lines
+        return [Change(key, emphasis, ((lines[key].key, text),)) for key, text in texts.items() if key in lines]
 
     def added(self, told: Told) -> Step | None:
         """What this pass added to every ``.grad``; nothing where all were empty, which was to be seen."""

@@ -189,7 +189,8 @@ def parted(life: Life, passes: int, *, ended: bool) -> tuple[list[Dated], list[D
         return own, []
     moved = [n for n, one in enumerate(own) if one.move is not None]
     undated = [n for n, one in enumerate(own) if one.event.what in UNDATED]
-    until = min([*([moved[-1] + 1] if moved else []), *undated[:1], len(own)])
+    ends: list[int] = [*([moved[-1] + 1] if moved else []), *undated[:1], len(own)]
+    until = min(ends)
     return (own[:until], own[until:]) if passes else ([], own)
 
 
