@@ -179,9 +179,11 @@ def test_looks_in_the_browser_are_the_looks_of_the_paint(visit: Open, theme: str
             shaft = next(m for m in paint.arrow_marks(arrow) if m.part == "shaft")
             way = "with-gradients" if "backward" in arrow.emphasis else "with-values"
             seen = [
-                style(tab, f'.arrow[data-key="{arrow.key}"] .{way} .shaft', name) for name in ("stroke", "stroke-width")
+                style(tab, f'.arrow[data-key="{arrow.key}"] .{way} .shaft', name)
+                for name in ("stroke", "stroke-width", "stroke-dasharray")
             ]
-            assert seen == [rgb(colors[shaft.stroke]), f"{shaft.line:g}px"], (k, arrow.key)  # type: ignore[union-attr, index]
+            dashes = ", ".join(f"{length:g}px" for length in shaft.dash) or "none"  # type: ignore[union-attr]
+            assert seen == [rgb(colors[shaft.stroke]), f"{shaft.line:g}px", dashes], (k, arrow.key)  # type: ignore[union-attr, index]
 
 
 def test_the_head_is_at_the_tail_only_while_gradients_flow(visit: Open) -> None:
@@ -468,7 +470,8 @@ def test_the_card_tells_only_what_is_computed_at_that_step(visit: Open) -> None:
     assert told(tab, c) == ["name: c", "value: 3", "gradient: grad 2"]
     tab.keyboard.press("Home")
     assert told(tab, c) == ["name: c", "value: not computed yet", "gradient: not computed yet"]
-    assert tab.get_attribute(c, "aria-label") == "name: c; value: not computed yet; gradient: not computed yet"
+    assert tab.get_attribute(c, "aria-label") == "+ c · ·"
+    assert tab.get_attribute(c, "aria-description") == "name: c; value: not computed yet; gradient: not computed yet"
     tab.keyboard.press("ArrowRight")  # the card is open and follows
     assert tab.inner_text(".gad-card").split("\n") == ["name: c", "value: 3", "gradient: not computed yet"]
     assert told(tab, '.box[data-key="one"]') == ["name: one", "value: 1"]
