@@ -42,6 +42,7 @@ from graphviz_ad._internal.scene.themes import theme
 
 av = needs_package("av")
 
+POSTERS = (".gif", ".webp")  # begin on the complete picture
 IMAGES, VIDEOS = (".gif", ".png", ".webp"), (".mp4", ".webm")
 MOVING = IMAGES + VIDEOS
 PULSES = {".mp4": (1 / 30, 1 / 60 + 1e-6), ".webm": (0.5, 0.002)}  # the longest time of a picture, and how exact it is
@@ -91,7 +92,8 @@ def truth(look="light"):
 @lru_cache(maxsize=1)
 def decoded(suffix, look="light"):
     """The pictures that a reader of the file sees, and the seconds of each."""
-    return decode(suffix, written(suffix, look))
+    found = decode(suffix, written(suffix, look))
+    return without_poster(*found) if suffix in POSTERS else found
 
 
 def decode(suffix, data):
@@ -105,6 +107,11 @@ def decode(suffix, data):
         pictures.append(np.asarray(image.convert("RGB")))
         lengths.append(image.info["duration"] / 1000)
     return pictures, lengths
+
+
+def without_poster(pictures, lengths):
+    """The pictures from the first step on, the last of which stays as long as it is seen each time."""
+    return pictures[1:], [*lengths[1:-1], lengths[-1] + lengths[0]]
 
 
 def decoded_video(data):
@@ -207,6 +214,14 @@ def test_all_end_on_the_complete_picture_which_stays(suffix):
     assert apart(pictures[-1], truth()[-1]).mean() < 1.0
     if suffix in IMAGES:
         assert (lengths[0], lengths[-1]) == (1.5, 3.0)
+
+
+@pytest.mark.parametrize("suffix", POSTERS)
+def test_who_shows_the_first_picture_alone_shows_the_complete_one(suffix):
+    pictures, lengths = decode(suffix, written(suffix))
+    assert apart(pictures[0], truth()[-1]).mean() < 0.2
+    assert np.array_equal(pictures[0], pictures[-1])
+    assert (lengths[0], lengths[-1]) == (1.0, 2.0)
 
 
 def test_who_knows_no_animated_png_sees_the_complete_picture():
@@ -338,7 +353,7 @@ def test_a_classroom_film_is_small(suffix, most, look, tmp_path):
 
 def test_speed_and_aspect_are_kept(tmp_path):
     fast = traced().animate(speed=2, aspect="4:3")
-    pictures, lengths = decode(".gif", fast.save(tmp_path / "f.gif").read_bytes())
+    pictures, lengths = without_poster(*decode(".gif", fast.save(tmp_path / "f.gif").read_bytes()))
     assert pictures[0].shape == (720, 960, 3)
     assert sum(lengths) == pytest.approx(traced().animate().duration / 2, abs=0.01 * len(lengths))
     with av.open(str(fast.save(tmp_path / "f.mp4"))) as file:

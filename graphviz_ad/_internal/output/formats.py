@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,11 +12,15 @@ from graphviz_ad._internal.base.errors import GraphvizADWarning, OptionError
 from graphviz_ad._internal.base.progress import Progress
 from graphviz_ad._internal.film.film_frames import film_frames
 from graphviz_ad._internal.output.format_table import REVEAL
+from graphviz_ad._internal.scene.paint import paint_frame
 
 if TYPE_CHECKING:
     from graphviz_ad._internal.api.api import Animation, Frame, Picture
     from graphviz_ad._internal.graph.graph import Graph
     from graphviz_ad._internal.renderers.images.shots import Shot
+
+
+POSTER = 1 / 3  # of the time of the finished picture
 
 
 def suffix_of(path: str | Path) -> str:
@@ -98,11 +103,11 @@ def film_page(animation: Animation) -> bytes:
 
 def gif(animation: Animation, *, loop: int = 0, scale: float = 1.0) -> bytes:
     """An animated GIF that plays ``loop`` times, 0 for ever; ``scale`` 1.5 makes 1920 by 1080 pixels of 1280 by 720,
-    and so everywhere.
+    and so everywhere. It begins on the finished picture, which is all of it in print.
     """
     from graphviz_ad._internal.renderers.images.gif import encode_gif
 
-    return encoded(encode_gif, animation, scale, loop=times(loop))
+    return encoded(encode_gif, animation, scale, poster=True, loop=times(loop))
 
 
 def apng(animation: Animation, *, loop: int = 0, scale: float = 1.0) -> bytes:
@@ -113,10 +118,10 @@ def apng(animation: Animation, *, loop: int = 0, scale: float = 1.0) -> bytes:
 
 
 def webp(animation: Animation, *, loop: int = 0, scale: float = 1.0) -> bytes:
-    """An animated WebP."""
+    """An animated WebP, which begins on the finished picture."""
     from graphviz_ad._internal.renderers.images.webp import encode_webp
 
-    return encoded(encode_webp, animation, scale, loop=times(loop))
+    return encoded(encode_webp, animation, scale, poster=True, loop=times(loop))
 
 
 def mp4(animation: Animation, *, scale: float = 1.0) -> bytes:
@@ -147,14 +152,18 @@ def numbered_frames(animation: Animation, *, scale: float = 1.0) -> Iterator[tup
     yield "frames.ffconcat", "\n".join([*listed, ""]).encode()
 
 
-def encoded(encode: Callable[..., bytes], animation: Animation, scale: float, **options: Any) -> bytes:
+def encoded(
+    encode: Callable[..., bytes], animation: Animation, scale: float, *, poster: bool = False, **options: Any
+) -> bytes:
     """The film as a file; a terminal hears how far it is."""
-    with Progress("film: frame", len(animation.steps)) as progress:
-        return encode(progress.over(shots(animation, scale)), **options)
+    with Progress("film: frame", len(animation.steps) + poster) as progress:
+        return encode(progress.over(shots(animation, scale, poster=poster)), **options)
 
 
-def shots(animation: Animation, scale: float) -> Iterator[Shot]:
-    """The film as an encoder takes it."""
+def shots(animation: Animation, scale: float, *, poster: bool = False) -> Iterator[Shot]:
+    """The film as an encoder takes it; with a ``poster``, it begins on the finished picture, which then stays the
+    shorter at the end, so that a film that is played again and again keeps its time.
+    """
     from graphviz_ad._internal.renderers.images.matplotlib_canvas import changing
     from graphviz_ad._internal.renderers.images.shots import Shot
 
@@ -164,8 +173,12 @@ def shots(animation: Animation, scale: float) -> Iterator[Shot]:
             " 1280 by 720"
         )
     film = animation.film
-    pictures = changing(film_frames(film), animation.theme, scale=scale, smaller="give a smaller scale=")
-    return (Shot(pixels, boxes, film.seconds(i)) for i, (pixels, boxes) in enumerate(pictures))
+    canvases, seconds = film_frames(film), [film.seconds(i) for i in range(len(film.steps))]
+    if poster and seconds:
+        canvases, held = chain([paint_frame(film, -1)], canvases), POSTER * seconds[-1]
+        seconds = [held, *seconds[:-1], seconds[-1] - held]
+    pictures = changing(canvases, animation.theme, scale=scale, smaller="give a smaller scale=")
+    return (Shot(pixels, boxes, time) for (pixels, boxes), time in zip(pictures, seconds, strict=True))
 
 
 def times(loop: int) -> int:

@@ -2,7 +2,8 @@
 without a script.
 
 Each mark stands in the file once, with the times at which it is seen. Whoever knows no animation, prints, or asks for
-less motion sees the finished picture, because that is how the elements are written; the style sheet only adds the film.
+less motion sees the finished picture, because that is how the elements are written; the style sheet only adds the film,
+and lets it begin a moment later, so that whoever looks at once, to make a thumbnail, sees the finished picture, too.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from graphviz_ad._internal.scene.scene import FLOWING, Film, Point
 from graphviz_ad._internal.scene.themes import Theme
 
 GROWTH = 0.45  # seconds in which colour runs along an arrow
+POSTER = 1 / 3  # of the time of the finished picture, for which it is seen before the film begins
 Span = tuple[int, int]
 
 
@@ -69,6 +71,7 @@ class Clock:
     def __init__(self, film: Film) -> None:
         self.starts = [0.0, *accumulate(film.seconds(i) for i in range(len(film.steps)))]
         self.last, self.length = len(film.steps) - 1, self.starts[-1]
+        self.poster = POSTER * film.seconds(self.last)
 
     def at(self, step: int, later: float = 0.0) -> str:
         """The moment at which a step begins, or some seconds later."""
@@ -138,7 +141,7 @@ def growths(name: str, clock: Clock, growing: dict[Shown, int]) -> Iterator[str]
 
 def moving(name: str, clock: Clock, rules: Iterable[str], loop: int) -> str:
     """The style sheet that makes a film of the picture; a pointer on the picture holds it."""
-    common = f"animation-duration:{svg_number(clock.length)}s;animation-timing-function:step-end;animation-iteration-count:{loop or 'infinite'}"  # noqa: E501
+    common = f"animation-delay:{svg_number(clock.poster)}s;animation-duration:{svg_number(clock.length)}s;animation-timing-function:step-end;animation-iteration-count:{loop or 'infinite'}"  # noqa: E501
     held = f"#{name}:hover *{{animation-play-state:paused}}"
     lines = [f"#{name} *{{{common}}}", held, *rules]
     return "@media screen and (prefers-reduced-motion:no-preference){\n" + "\n".join(lines) + "\n}"
