@@ -231,8 +231,8 @@ def test_a_format_that_fails_keeps_no_other_from_being_written(tmp_path: Path, m
     with pytest.raises(
         SaveError,
         match=(
-            rf"2 of {len(WHOLE_SET)} files .*f\.gif: ZeroDivisionError: division by zero; .*f\.mp4: SaveError: too large\. Written:"
-            r" f\.svg, f\.png"
+            rf"2 of {len(WHOLE_SET)} files .*f\.gif: ZeroDivisionError: division by zero;"
+            r" .*f\.mp4: SaveError: too large\. Written: f\.svg, f\.png"
         ),
     ) as caught:
         square().save_all(tmp_path / "f")
@@ -244,7 +244,9 @@ def test_a_format_that_fails_keeps_no_other_from_being_written(tmp_path: Path, m
 
 
 def test_a_name_that_latex_cannot_find_costs_a_set_its_latex_alone(tmp_path: Path) -> None:
-    with pytest.raises(SaveError, match=r"1 of \d+ files could not be written: .*LaTeX may not find a file named 'ü 1'"):
+    with pytest.raises(
+        SaveError, match=r"1 of \d+ files could not be written: .*LaTeX may not find a file named 'ü 1'"
+    ):
         square().save_all(tmp_path / "ü 1")
     latex = (".tex", *COMPANIONS[".tex"])
     assert set(contents(tmp_path)) == {f"ü 1{ending}" for ending in (*WHOLE_SET, *BESIDE) if ending not in latex}

@@ -1,7 +1,7 @@
 """Film -> matplotlib's own animation, to be saved by any of its writers, shown in a window, or put beside plots.
 
-Everything that the film ever shows is an artist of one Axes, added once; a step only says which are seen. With blitting,
-nothing else in the figure is drawn again.
+Everything that the film ever shows is an artist of one Axes, added once; a step only says which are seen. Where the
+canvas can blit, nothing else in the figure is drawn again.
 """
 
 from __future__ import annotations

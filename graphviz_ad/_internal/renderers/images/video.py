@@ -44,7 +44,7 @@ class Codec:
 
 # A constant quantiser and no filter across blocks: what is still stays still, with no second thoughts when a picture is
 # repeated. No frames that refer to later ones: each is shown when it is read.
-# Looking ahead, several references and several slices would make a repeated picture ten times as long in time and bytes.
+# Looking ahead, several references and several slices would make each repeated picture longer, in time and in bytes.
 LEAN = "no-deblock=1:trellis=1:rc-lookahead=0:scenecut=0:weightp=0:ref=1:sliced-threads=0"
 STEADY = {"qp": "26", "preset": "veryfast", "bf": "0", "g": "900", "x264-params": LEAN}
 MP4 = Codec(".mp4", "mp4", "libx264", STEADY, ticks=30, pulse=1, shortest=1)
