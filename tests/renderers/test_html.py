@@ -161,6 +161,15 @@ def test_every_step_shows_the_scene_of_that_step_from_either_side(visit: Open) -
         assert emphases(tab) == {part.key: part.emphasis for part in parts}, k
 
 
+def test_a_page_fills_boxes_as_the_picture_does(visit: Open) -> None:
+    made = gad.trace(lambda a, b: torch.sin(a) * b + a, 0.5, 2.0).plot(layout="layered", overlay="gradient").scene
+    fills = {box.key: next(m.fill for m in paint.box_marks(box) if m.part == "frame") for box in made.boxes}  # type: ignore[union-attr]
+    assert len(set(fills.values())) > 2
+    tab = visit(inspection_page(made, LIGHT))
+    seen = {key: style(tab, f'.box[data-key="{key}"] .frame', "fill") for key in fills}
+    assert seen == {key: rgb(LIGHT[fill]) for key, fill in fills.items()}  # type: ignore[index]
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_looks_in_the_browser_are_the_looks_of_the_paint(visit: Open, theme: str) -> None:
     colors = THEMES[theme]

@@ -262,14 +262,17 @@ def in_words(scene: Scene) -> Scene:
 
 def box_class(box: Box) -> str:
     """The class of all boxes that look alike."""
-    return f"k-{class_name(box.kind)}" + "-warning" * box.warning + "-gradless" * box.gradless
+    tint = f"-{class_name(box.tint)}" if box.tint else ""
+    return f"k-{class_name(box.kind)}{tint}" + "-warning" * box.warning + "-gradless" * box.gradless
 
 
 def box_rules(boxes: Collection[Box]) -> Iterator[Rule]:
     """Frame and inner border of each kind of box in each emphasis."""
     doubled = {box_class(box) for box in boxes if box.double}
     probes = {
-        box_class(box): Box("", box.kind, (), 99, 99, warning=box.warning, center=(0, 0), gradless=box.gradless)
+        box_class(box): Box(
+            "", box.kind, (), 99, 99, warning=box.warning, center=(0, 0), gradless=box.gradless, tint=box.tint
+        )
         for box in boxes
     }
     for name, plain in probes.items():
