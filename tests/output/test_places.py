@@ -19,6 +19,7 @@ from small_film import film
 from small_programs import graph
 
 from graphviz_ad._internal.base.visible_text import visible
+from graphviz_ad._internal.explain.explanation import Explanation
 from graphviz_ad._internal.output.notebook import film_bundle, picture_bundle
 from graphviz_ad._internal.renderers.html.player import inspection_page, player_page
 from graphviz_ad._internal.renderers.pages.reveal import reveal_slide
@@ -53,6 +54,11 @@ def slow_film() -> Film:
     return replace(film(), speed=0.02)
 
 
+@cache
+def paths() -> Explanation:
+    return graph("square").explain("x")
+
+
 def around(part: str) -> str:
     """A page that somebody puts an export into."""
     return f'<!doctype html><html lang="en"><meta charset="utf-8"><title>t</title><main><h1>t</h1>{part}</main></html>'
@@ -75,6 +81,7 @@ EXPORTS = {
     "SVG": Export(lambda theme: svg_file(finished(), theme), finished, SVG),
     "SVG in a page": Export(lambda theme: around(svg_element(finished(), theme)), finished),
     "slide of reveal.js": Export(lambda theme: around(reveal_slide(film(), theme)), last_frame),
+    "worked solution": Export(lambda theme: paths().to_html(theme=theme), lambda: paths().plot().canvas),
     "film in a notebook": Export(lambda theme: around(film_bundle(film(), theme, "s")["text/html"]), stage),
 }
 
@@ -248,7 +255,7 @@ def violations(tab: Any, axe: str) -> list[str]:
 
 
 @pytest.mark.parametrize("where", READ_ALOUD)
-@pytest.mark.parametrize("export", ["player", "picture to look around in"])
+@pytest.mark.parametrize("export", ["player", "picture to look around in", "worked solution"])
 def test_nothing_keeps_a_page_from_being_read_aloud(tab: Any, axe: str, export: str, where: str) -> None:
     visit(tab, made(export, PLACES[where].theme), HTML, PLACES[where])
     assert violations(tab, axe) == []

@@ -183,8 +183,10 @@ def css(theme: Theme, scene: Scene, name: str, around: str) -> str:
     """
     looks = [*still_rules(scene), *together(chain(box_rules(scene.boxes), arrow_rules(scene.arrows)))]
     used = frozenset(re.findall(r"var\(--([\w-]+)", "".join([around, *looks])))
-    rules = [f"#{name}{{{variables(theme, used)};--wide:{math.ceil((scene.size or (0, 0))[0])}px}}"]
-    rules += [f"@media {where}{{#{name}{{{variables(other, used)}}}}}" for where, other in themes_elsewhere(theme)]
+    rules = [
+        f"#{name}{{--wide:{math.ceil((scene.size or (0, 0))[0])}px}}",
+        *colours_everywhere(f"#{name}", theme, used),
+    ]
     if theme.font:
         rules.append(f"#{name} .gad-picture{{font-family:{font_stack(theme.font)}}}")
     return "\n".join(rules + [f"#{name} {rule}" for rule in looks]) + "\n"
@@ -198,6 +200,13 @@ def together(rules: Iterable[Rule]) -> Iterator[str]:
     for look, selectors in about.items():
         where = selectors[0] if len(selectors) == 1 else f":is({','.join(selectors)})"
         yield f"{where}{{{look}}}"
+
+
+def colours_everywhere(whose: str, theme: Theme, used: Collection[str] | None = None) -> Iterator[str]:
+    """The rules that give a part of a page, or all of it, the colours of a theme wherever it is read."""
+    yield f"{whose}{{{variables(theme, used)}}}"
+    for where, other in themes_elsewhere(theme):
+        yield f"@media {where}{{{whose}{{{variables(other, used)}}}}}"
 
 
 def themes_elsewhere(theme: Theme) -> Iterator[tuple[str, Theme]]:
