@@ -114,7 +114,7 @@ def page_element(mark: Mark, theme: Colors | None, **more: str) -> str:
     if isinstance(mark, Label):
         look |= {"text-anchor": mark.anchor}
     look = {name: value for name, value in look.items() if MOSTLY.get(name) != value}
-    made = mark_element(mark, bare_attributes(mark) | look | more)
+    made = mark_element(mark, {**bare_attributes(mark), **look, **more})
     return made + " " * isinstance(mark, Label)  # or the words of a box would be read as one
 
 
