@@ -48,6 +48,7 @@ HOMES = {
         "renderers.images.matplotlib_canvas",
         "renderers.images.letters",
         "renderers.images.matplotlib_axes",
+        "renderers.images.matplotlib_film",
     ),
     "av": ("renderers.images.video",),
     "wasmtime": ("layouts.graphviz_wasm",),

@@ -145,9 +145,9 @@ def test_quarto_has_a_picture_for_pages_and_one_for_print() -> None:
 @pytest.mark.parametrize("text", HOSTILE)
 def test_a_myst_figure_has_a_line_for_each_thing(text: str) -> None:
     lines = myst(hostile_film(text), "lec4").splitlines()
-    assert lines[2] == ":::{figure} lec4-film.*"
+    assert lines[2] == "```{figure} lec4-film.*"
     assert lines[3] == f":alt: {' '.join(prose(text).split())}"
-    assert [i for i, line in enumerate(lines) if line.startswith(":::")] == [2, len(lines) - 1]
+    assert [i for i, line in enumerate(lines) if line.startswith("```")] == [2, len(lines) - 1]
 
 
 def test_plain_words_of_hostile_names_keep_to_their_lines() -> None:

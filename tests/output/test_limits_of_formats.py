@@ -27,7 +27,7 @@ from graphviz_ad._internal.base.errors import GraphvizADWarning, SaveError, Unkn
 from graphviz_ad._internal.base.visible_text import visible, whole_text
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node, Port
 from graphviz_ad._internal.output import formats
-from graphviz_ad._internal.output.format_table import FILMS, FRAMES, STILLS, WHOLE_SET
+from graphviz_ad._internal.output.format_table import COMPANIONS, FILMS, FRAMES, STILLS, WHOLE_SET
 from graphviz_ad._internal.renderers.images.matplotlib_canvas import MOST_PIXELS_A_SIDE, MOST_PIXELS_READ, most_scale
 from graphviz_ad._internal.renderers.pages.pdf import pdf_page
 from graphviz_ad._internal.scene.canvas import Canvas, Label
@@ -269,12 +269,19 @@ def test_a_figure_finds_its_pictures_whatever_its_name(tmp_path: Path) -> None:
 # --- a whole set
 
 
+BESIDE = [ending for suffix in WHOLE_SET for ending in COMPANIONS.get(suffix, ())]
+
+
+def test_a_whole_set_is_all_that_a_film_can_be() -> None:
+    assert set(WHOLE_SET) == set(FILMS)
+
+
 def test_a_whole_set_returns_every_file_that_it_writes(tmp_path: Path) -> None:
     before = furnished(tmp_path)
     paths = square().save_all(tmp_path / "f")
     after = contents(tmp_path)
     assert {path.name for path in paths} == {name for name in after if before.get(name) != after[name]}
-    assert len(paths) == len(set(paths)) == len(WHOLE_SET) + 1
+    assert len(paths) == len(set(paths)) == len(WHOLE_SET) + len(BESIDE)
     for suffix in WHOLE_SET:
         FILM_READERS[suffix](tmp_path / f"f{suffix}")
 
@@ -290,8 +297,8 @@ def test_a_format_that_fails_keeps_no_other_from_being_written(tmp_path: Path, m
         ),
     ) as caught:
         square().save_all(tmp_path / "f")
-    assert set(contents(tmp_path)) == {f"f{suffix}" for suffix in WHOLE_SET if suffix not in (".gif", ".mp4")} | {
-        "f-film.pdf"
+    assert set(contents(tmp_path)) == {
+        f"f{ending}" for ending in (*WHOLE_SET, *BESIDE) if ending not in (".gif", ".mp4")
     }
     assert isinstance(caught.value.__cause__, ExceptionGroup)
     assert [type(error) for error in caught.value.__cause__.exceptions] == [ZeroDivisionError, SaveError]
@@ -301,7 +308,8 @@ def test_a_name_that_latex_cannot_find_costs_a_set_its_latex_alone(tmp_path: Pat
     said = rf"1 of {len(WHOLE_SET)} files could not be written: .*LaTeX may not find a file named 'ü 1'"
     with pytest.raises(SaveError, match=said):
         square().save_all(tmp_path / "ü 1")
-    assert {path.suffix for path in tmp_path.iterdir()} == set(WHOLE_SET) - {".tex"}
+    latex = (".tex", *COMPANIONS[".tex"])
+    assert set(contents(tmp_path)) == {f"ü 1{ending}" for ending in (*WHOLE_SET, *BESIDE) if ending not in latex}
 
 
 @pytest.mark.parametrize("name", ["no/f", "", "f/"])

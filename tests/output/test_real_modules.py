@@ -22,7 +22,7 @@ from reopened import FILM_READERS, STILL_READERS
 import graphviz_ad as gad
 from graphviz_ad._internal.base.visible_text import visible
 from graphviz_ad._internal.cli.targets import SAVED
-from graphviz_ad._internal.output.format_table import FILMS, STILLS, WHOLE_SET
+from graphviz_ad._internal.output.format_table import COMPANIONS, FILMS, STILLS, WHOLE_SET
 
 WHOLE = bool(int(os.environ.get("FUZZ", "0")))
 SMALL = {".gif": 0.1, ".mp4": 0.1, ".webm": 0.1, ".webp": 0.1, ".png": 0.1}  # what costs by the pixel
@@ -90,7 +90,8 @@ def test_a_set_of_a_real_module_is_whole(name: str, tmp_path: Path) -> None:
     (film, *_) = films(traced(name))
     paths = film.save_all(tmp_path / "lecture")
     assert {path.name for path in paths} == {path.name for path in tmp_path.iterdir()}
-    assert {path.name for path in paths} == {*(f"lecture{suffix}" for suffix in WHOLE_SET), "lecture-film.pdf"}
+    beside = [ending for suffix in WHOLE_SET for ending in COMPANIONS.get(suffix, ())]
+    assert {path.name for path in paths} == {f"lecture{ending}" for ending in (*WHOLE_SET, *beside)}
     for suffix in WHOLE_SET:
         FILM_READERS[suffix](tmp_path / f"lecture{suffix}")
 

@@ -163,6 +163,15 @@ def test_every_step_shows_the_scene_of_that_step_from_either_side(visit: Open) -
         assert emphases(tab) == {part.key: part.emphasis for part in parts}, k
 
 
+def test_a_page_fills_boxes_as_the_picture_does(visit: Open) -> None:
+    made = gad.trace(lambda a, b: torch.sin(a) * b + a, 0.5, 2.0).plot(layout="layered", overlay="gradient").scene
+    fills = {box.key: next(m.fill for m in paint.box_marks(box) if m.part == "frame") for box in made.boxes}  # type: ignore[union-attr]
+    assert len(set(fills.values())) > 2
+    tab = visit(inspection_page(made, LIGHT))
+    seen = {key: style(tab, f'.box[data-key="{key}"] .frame', "fill") for key in fills}
+    assert seen == {key: rgb(LIGHT[fill]) for key, fill in fills.items()}  # type: ignore[index]
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_looks_in_the_browser_are_the_looks_of_the_paint(visit: Open, theme: str) -> None:
     colors = THEMES[theme]
@@ -181,9 +190,11 @@ def test_looks_in_the_browser_are_the_looks_of_the_paint(visit: Open, theme: str
             shaft = next(m for m in paint.arrow_marks(arrow) if m.part == "shaft")
             way = "with-gradients" if "backward" in arrow.emphasis else "with-values"
             seen = [
-                style(tab, f'.arrow[data-key="{arrow.key}"] .{way} .shaft', name) for name in ("stroke", "stroke-width")
+                style(tab, f'.arrow[data-key="{arrow.key}"] .{way} .shaft', name)
+                for name in ("stroke", "stroke-width", "stroke-dasharray")
             ]
-            assert seen == [rgb(colors[shaft.stroke]), f"{shaft.line:g}px"], (k, arrow.key)  # type: ignore[union-attr, index]
+            dashes = ", ".join(f"{length:g}px" for length in shaft.dash) or "none"  # type: ignore[union-attr]
+            assert seen == [rgb(colors[shaft.stroke]), f"{shaft.line:g}px", dashes], (k, arrow.key)  # type: ignore[union-attr, index]
 
 
 def test_the_head_is_at_the_tail_only_while_gradients_flow(visit: Open) -> None:
@@ -470,7 +481,8 @@ def test_the_card_tells_only_what_is_computed_at_that_step(visit: Open) -> None:
     assert told(tab, c) == ["name: c", "value: 3", "gradient: grad 2"]
     tab.keyboard.press("Home")
     assert told(tab, c) == ["name: c", "value: not computed yet", "gradient: not computed yet"]
-    assert tab.get_attribute(c, "aria-label") == "name: c; value: not computed yet; gradient: not computed yet"
+    assert tab.get_attribute(c, "aria-label") == "+ c · ·"
+    assert tab.get_attribute(c, "aria-description") == "name: c; value: not computed yet; gradient: not computed yet"
     tab.keyboard.press("ArrowRight")  # the card is open and follows
     assert tab.inner_text(".gad-card").split("\n") == ["name: c", "value: 3", "gradient: not computed yet"]
     assert told(tab, '.box[data-key="one"]') == ["name: one", "value: 1"]

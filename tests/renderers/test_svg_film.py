@@ -98,6 +98,14 @@ def test_without_its_style_sheet_it_is_the_finished_picture() -> None:
     assert sorted("".join(e.itertext()) for e in root.iter(f"{SVG}text") if e not in unseen) == words(film(), 18)
 
 
+def test_it_begins_on_the_finished_picture(visit: Open) -> None:
+    tab = visit(svg_film_file(film(), LIGHT), name="film.svg", motion="no-preference")
+    tab.evaluate(GO_TO, -0.9)
+    assert sorted(tab.evaluate(SEEN)) == words(film(), 18)
+    tab.evaluate(GO_TO, 0.02)
+    assert sorted(tab.evaluate(SEEN)) == words(film(), 0)
+
+
 def test_it_moves_only_on_a_screen_whose_reader_has_not_asked_for_rest() -> None:
     style = parsed(svg_film_file(film(), LIGHT)).findtext(f"{SVG}style") or ""
     assert style.startswith("@media screen and (prefers-reduced-motion:no-preference){")
@@ -131,7 +139,7 @@ def test_a_curve_is_as_long_as_it_is() -> None:
 SEEN = """() => [...document.querySelectorAll("text")].filter((text) => getComputedStyle(text).visibility === "visible").map((text) => text.textContent)"""  # noqa: E501
 GO_TO = (
     "(seconds) => document.getAnimations().forEach((animation) => { animation.pause(); animation.currentTime = seconds"
-    " * 1000; })"
+    " * 1000 + animation.effect.getTiming().delay; })"
 )
 
 

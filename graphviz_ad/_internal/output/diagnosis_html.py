@@ -7,28 +7,27 @@ from collections.abc import Iterator
 from graphviz_ad._internal.base.visible_text import visible
 from graphviz_ad._internal.diagnosis.diagnosis_text import capital, headline, looked_text
 from graphviz_ad._internal.diagnosis.findings import Diagnosis, Finding
-from graphviz_ad._internal.renderers.html.player import image, whole_page
-from graphviz_ad._internal.renderers.html.stage import variables
-from graphviz_ad._internal.renderers.svg.still import escaped_xml, svg_file, tag
+from graphviz_ad._internal.renderers.html.player import whole_page
+from graphviz_ad._internal.renderers.html.stage import colours_everywhere
+from graphviz_ad._internal.renderers.svg.still import escaped_xml, svg_element, tag
 from graphviz_ad._internal.scene.canvas import Canvas
 from graphviz_ad._internal.scene.themes import FONT_STACK, Theme
 
 STYLE = (
     f"body{{margin:0;background:var(--paper);color:var(--ink);font:16px/1.5 {FONT_STACK}}}"
     "main{max-width:60rem;margin:0 auto;padding:1.5rem}h1{font-size:1.5rem;font-weight:600}"
-    "h2{font-size:1.05rem;margin:1.4rem 0 .2rem}img{max-width:100%;height:auto}p{margin:.2rem 0}"
-    ".note{color:var(--muted);font-size:.9em}code{font-size:.95em}"
+    "h2{font-size:1.05rem;margin:1.4rem 0 .2rem}svg{max-width:100%;height:auto}p{margin:.2rem 0}"
+    "p.note{color:var(--muted);font-size:.9em}code{font-size:.95em}"
 )
 
 
 def page(diagnosis: Diagnosis, canvas: Canvas | None, theme: Theme) -> str:
     """The page; without a picture where there is none."""
-    dark = f"@media (prefers-color-scheme:dark){{:root{{{variables(theme.follows)}}}}}" if theme.follows else ""
     body = [
-        tag("style", {}, f":root{{{variables(theme)}}}{dark}{STYLE}"),
+        tag("style", {}, "".join([*colours_everywhere(":root", theme), STYLE])),
         tag("h1", {}, text(headline(diagnosis))),
         *(part for i, one in enumerate(diagnosis.findings, 1) for part in finding_html(i, one)),
-        *([image(svg_file(canvas, theme), canvas.alt)] if canvas is not None else []),
+        *([svg_element(canvas, theme)] if canvas is not None else []),
         tag("p", {"class": "note"}, text(looked_text(diagnosis.looked))),
     ]
     return whole_page(headline(diagnosis), "\n".join(body) + "\n")

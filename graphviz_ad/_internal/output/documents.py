@@ -8,9 +8,9 @@ import warnings
 from collections.abc import Callable, Iterable, Mapping
 from math import gcd
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
-from graphviz_ad._internal.base.argument_types import Says, StrPath
+from graphviz_ad._internal.base.argument_types import Axes, Says, StrPath
 from graphviz_ad._internal.base.checked_calls import checking_arguments
 from graphviz_ad._internal.base.errors import GraphvizADWarning, MissingDependencyError, OptionError, SaveError
 from graphviz_ad._internal.base.save_file import explained, write
@@ -18,6 +18,8 @@ from graphviz_ad._internal.output.format_table import COMPANIONS, FILMS, REVEAL,
 from graphviz_ad._internal.output.formats import suffix_of, times
 
 if TYPE_CHECKING:
+    from matplotlib.animation import FuncAnimation
+
     from graphviz_ad._internal.api.api import Animation, Frame, Picture
 
 Loop = Annotated[int, Says("how often it plays: 1 plays once, 0 for ever", "number of times", least=0, most=2**16 - 1)]
@@ -171,6 +173,26 @@ def to_pgf(picture: Picture | Frame) -> str:
     from graphviz_ad._internal.renderers.latex.tikz import pgf_picture
 
     return pgf_picture(picture.canvas, picture.theme)
+
+
+# --- as an object of another package
+
+
+@checking_arguments
+def to_matplotlib(animation: Animation, fig: Any = None, *, ax: Axes | None = None) -> FuncAnimation:
+    """A ``matplotlib.animation.FuncAnimation`` with a step after the other, to save with any writer of matplotlib, to
+    embed with ``to_jshtml()``, or to show beside plots of your own.
+
+    Without arguments it has a figure of its own, which pyplot does not know. ``fig`` is a figure, or a part of one,
+    that has an Axes in which nothing is drawn yet: the first of those is the film's; a figure without Axes becomes the
+    film. ``ax`` says which Axes it is. Keep the animation in a variable as long as it plays. Until then, and in print,
+    the figure shows the finished picture.
+    """
+    from graphviz_ad._internal.renderers.images.matplotlib_film import matplotlib_film
+
+    if fig is not None and ax is not None:
+        raise OptionError("fig= and ax= both say where the film is drawn; give one of them")
+    return matplotlib_film(animation.film, animation.theme, fig, ax)
 
 
 # --- files that need others beside them

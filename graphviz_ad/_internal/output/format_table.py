@@ -25,8 +25,8 @@ class Format:
 
     ``still`` makes it of a picture, ``frame`` of one frame of a film, ``chart`` of a chart, ``film`` of a film,
     ``graph`` of a graph as it was recorded. ``page``: where a graph is saved, the film is meant although there is a
-    still, too. ``in_set``: `Animation.save_all` writes it. ``together`` writes the film with its ``companions``, files
-    that lie beside it: ending -> what makes the file.
+    still, too. ``together`` writes the film with its ``companions``, files that lie beside it: ending -> what makes
+    the file.
     """
 
     suffix: str
@@ -36,7 +36,6 @@ class Format:
     film: str = ""
     graph: str = ""
     page: bool = False
-    in_set: bool = False
     together: str = ""
     companions: Mapping[str, str] = field(default_factory=dict)
 
@@ -46,15 +45,15 @@ FIGURE = {"-film.svg": f"{DOCUMENTS}:film_beside", "-film.png": f"{DOCUMENTS}:fi
 SVG, PDF, TIKZ, PGF = f"{FORMATS}:svg", f"{FORMATS}:pdf", f"{DOCUMENTS}:tikz", f"{DOCUMENTS}:pgf"
 PNG = f"{FORMATS}:png"
 TABLE: tuple[Format, ...] = (
-    Format(".svg", still=SVG, frame=SVG, chart=SVG, film=f"{DOCUMENTS}:svg_film", in_set=True),
-    Format(".gif", film=f"{FORMATS}:gif", in_set=True),
-    Format(".png", still=PNG, frame=PNG, chart=f"{CHART}:png", film=f"{FORMATS}:apng", in_set=True),
-    Format(".mp4", film=f"{FORMATS}:mp4", in_set=True),
-    Format(".html", still=f"{FORMATS}:picture_page", film=f"{FORMATS}:film_page", page=True, in_set=True),
-    Format(".pdf", still=PDF, frame=PDF, chart=PDF, film=f"{DOCUMENTS}:pages", in_set=True),
-    Format(".tex", film=f"{DOCUMENTS}:beamer", in_set=True, together=f"{DOCUMENTS}:to_beamer", companions=PAGES),
-    Format(".pptx", film=f"{DOCUMENTS}:deck", in_set=True),
-    Format(".vtt", film=f"{DOCUMENTS}:narration", in_set=True),
+    Format(".svg", still=SVG, frame=SVG, chart=SVG, film=f"{DOCUMENTS}:svg_film"),
+    Format(".gif", film=f"{FORMATS}:gif"),
+    Format(".png", still=PNG, frame=PNG, chart=f"{CHART}:png", film=f"{FORMATS}:apng"),
+    Format(".mp4", film=f"{FORMATS}:mp4"),
+    Format(".html", still=f"{FORMATS}:picture_page", film=f"{FORMATS}:film_page", page=True),
+    Format(".pdf", still=PDF, frame=PDF, chart=PDF, film=f"{DOCUMENTS}:pages"),
+    Format(".tex", film=f"{DOCUMENTS}:beamer", together=f"{DOCUMENTS}:to_beamer", companions=PAGES),
+    Format(".pptx", film=f"{DOCUMENTS}:deck"),
+    Format(".vtt", film=f"{DOCUMENTS}:narration"),
     Format(".webp", film=f"{FORMATS}:webp"),
     Format(".webm", film=f"{FORMATS}:webm"),
     Format(REVEAL, film=f"{DOCUMENTS}:reveal"),
@@ -85,4 +84,4 @@ FILMS = column("film", f"{CHOOSES[:-1]}; a name that ends in / is a folder of nu
 TOGETHER = column("together")
 COMPANIONS = {row.suffix: Registry("companion", row.companions) for row in TABLE if row.companions}
 MEANS_THE_FILM = tuple(row.suffix for row in TABLE if row.page)
-WHOLE_SET = tuple(row.suffix for row in TABLE if row.in_set)  # one for every place of a lecture
+WHOLE_SET = tuple(FILMS)  # what `Animation.save_all` writes

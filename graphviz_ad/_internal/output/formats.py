@@ -16,13 +16,16 @@ from graphviz_ad._internal.film.moments import Pace, instants, moments
 from graphviz_ad._internal.output.format_table import IN_TWO_PARTS
 
 # of formats that store pictures with their times, in which each of a moving camera is a whole one; of movies; of steps
-PICTURES, MOVIE, STEPS = Pace(16, 0.01, camera=8), Pace(30, camera=25), Pace(0)
+PICTURES, MOVIE, STEPS = Pace(16, 0.01, camera=8), Pace(30, camera=30), Pace(0)
 
 if TYPE_CHECKING:
     from graphviz_ad._internal.api.api import Animation, Frame, Picture
     from graphviz_ad._internal.graph.graph import Graph
     from graphviz_ad._internal.renderers.images.shots import Shot
     from graphviz_ad._internal.scene.scene import Film
+
+
+POSTER = 1 / 3  # of the time of the finished picture
 
 
 def suffix_of(path: str | Path) -> str:
@@ -105,11 +108,11 @@ def film_page(animation: Animation) -> bytes:
 
 def gif(animation: Animation, *, loop: int = 0, scale: float = 1.0) -> bytes:
     """An animated GIF that plays ``loop`` times, 0 for ever; ``scale`` 1.5 makes 1920 by 1080 pixels of 1280 by 720,
-    and so everywhere.
+    and so everywhere. It begins on the finished picture, which is all of it in print.
     """
     from graphviz_ad._internal.renderers.images.gif import encode_gif
 
-    return encoded(encode_gif, animation, scale, PICTURES, loop=times(loop))
+    return encoded(encode_gif, animation, scale, PICTURES, poster=True, loop=times(loop))
 
 
 def apng(animation: Animation, *, loop: int = 0, scale: float = 1.0) -> bytes:
@@ -121,10 +124,10 @@ def apng(animation: Animation, *, loop: int = 0, scale: float = 1.0) -> bytes:
 
 
 def webp(animation: Animation, *, loop: int = 0, scale: float = 1.0) -> bytes:
-    """An animated WebP."""
+    """An animated WebP, which begins on the finished picture."""
     from graphviz_ad._internal.renderers.images.webp import encode_webp
 
-    return encoded(encode_webp, animation, scale, PICTURES, loop=times(loop))
+    return encoded(encode_webp, animation, scale, PICTURES, poster=True, loop=times(loop))
 
 
 def mp4(animation: Animation, *, scale: float = 1.0) -> bytes:
@@ -162,17 +165,27 @@ def numbered_frames(animation: Animation, *, scale: float = 1.0) -> Iterator[tup
     yield "frames.ffconcat", "\n".join([*listed, ""]).encode()
 
 
-def encoded(encode: Callable[..., bytes], animation: Animation, scale: float, pace: Pace, **options: Any) -> bytes:
+def encoded(
+    encode: Callable[..., bytes],
+    animation: Animation,
+    scale: float,
+    pace: Pace,
+    *,
+    poster: bool = False,
+    **options: Any,
+) -> bytes:
     """The film as a file; a terminal hears how far it is."""
     film = animation.film
-    count = sum(sum(1 for _ in instants(moment, pace)) for moment in moments(film))
+    count = sum(sum(1 for _ in instants(moment, pace)) for moment in moments(film)) + poster
     count += sum(round(film.leaving(i) * pace.camera) for i in range(len(film.steps)))
     with Progress("film: frame", count) as progress:
-        return encode(progress.over(shots(animation, scale, pace)), **options)
+        return encode(progress.over(shots(animation, scale, pace, poster=poster)), **options)
 
 
-def shots(animation: Animation, scale: float, pace: Pace | None = None) -> Iterator[Shot]:
-    """The film as an encoder takes it; without a pace, a picture a step."""
+def shots(animation: Animation, scale: float, pace: Pace | None = None, *, poster: bool = False) -> Iterator[Shot]:
+    """The film as an encoder takes it; without a pace, a picture a step. With a ``poster``, it begins on the finished
+    picture, which then stays the shorter at the end, so that a film that is played again and again keeps its time.
+    """
     from graphviz_ad._internal.renderers.images.moving import film_shots
 
     if not isinstance(scale, (int, float)) or not 0.05 <= scale <= 20:
@@ -181,7 +194,8 @@ def shots(animation: Animation, scale: float, pace: Pace | None = None) -> Itera
             " 1280 by 720"
         )
     film = animation.film if pace is not None else replace(animation.film, motion=False)
-    return film_shots(film, animation.theme, pace or STEPS, scale=scale, smaller="give a smaller scale=")
+    held = POSTER * film.seconds(len(film.steps) - 1) if poster and film.steps else 0.0
+    return film_shots(film, animation.theme, pace or STEPS, scale=scale, poster=held, smaller="give a smaller scale=")
 
 
 def times(loop: int) -> int:

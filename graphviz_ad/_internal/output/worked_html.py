@@ -12,8 +12,8 @@ from graphviz_ad._internal.maths.formulas import formula_to_html
 from graphviz_ad._internal.output.notebook import wanted
 from graphviz_ad._internal.output.worked_latex import to_latex
 from graphviz_ad._internal.renderers.html.player import image, whole_page
-from graphviz_ad._internal.renderers.html.stage import variables
-from graphviz_ad._internal.renderers.svg.still import escaped_xml, svg_file, tag
+from graphviz_ad._internal.renderers.html.stage import colours_everywhere
+from graphviz_ad._internal.renderers.svg.still import escaped_xml, svg_element, svg_file, tag
 from graphviz_ad._internal.scene.path_lines import REST
 from graphviz_ad._internal.scene.themes import FONT_STACK, Theme
 from graphviz_ad._internal.scene.themes import theme as theme_named
@@ -22,11 +22,11 @@ STYLE = (
     f"body{{margin:0;background:var(--paper);color:var(--ink);font:16px/1.5 {FONT_STACK}}}"
     "main{max-width:60rem;margin:0"
     " auto;padding:1.5rem}h1{font-size:1.5rem;font-weight:600}h2{font-size:1.1rem;margin:1.6rem 0 .4rem}"
-    "img{max-width:100%;height:auto}p{margin:.35rem"
+    "svg{max-width:100%;height:auto}p{margin:.35rem"
     " 0}math{font-size:1.15em;math-style:normal}.eq{display:inline-block;margin-right:.4em}"
-    ".note{color:var(--muted);font-size:.9em}.way{margin-left:.5em}"
-    ".letter{display:inline-block;min-width:1.5em;border-radius:.75em;text-align:center;font-weight:700;color:var(--paper);background:var(--ink)}"
-    + "".join(f".path-{i}{{background:var(--path-{i})}}" for i in range(REST))
+    ":is(p,span).note{color:var(--muted);font-size:.9em}.way{margin-left:.5em}"
+    "span.letter{display:inline-block;min-width:1.5em;border-radius:.75em;text-align:center;font-weight:700;color:var(--paper);background:var(--ink)}"
+    + "".join(f"span.path-{i}{{background:var(--path-{i})}}" for i in range(REST))
 )
 
 
@@ -36,17 +36,12 @@ def page(explanation: Explanation, theme: str | Theme = "auto") -> str:
     symbol, how = solution_title(explanation)
     picture = explanation.plot(theme=theme)
     body = [
-        tag("style", {}, f":root{{{variables(chosen)}}}{dark(chosen)}{STYLE}"),
+        tag("style", {}, "".join([*colours_everywhere(":root", chosen), STYLE])),
         tag("h1", {}, f"{mathml([symbol])}: {text(how)}"),
-        image(svg_file(picture.canvas, chosen), picture.canvas.alt),
+        svg_element(picture.canvas, chosen),  # no server forbids what stands in the page
         *map(section_html, sections(explanation)),
     ]
     return whole_page(explanation.symbol, "\n".join(body) + "\n")
-
-
-def dark(theme: Theme) -> str:
-    """The colours for readers who prefer dark pages."""
-    return f"@media (prefers-color-scheme:dark){{:root{{{variables(theme.follows)}}}}}" if theme.follows else ""
 
 
 def section_html(section: Section) -> str:

@@ -32,7 +32,15 @@
     const known = part.texts.get(role).every((element) => written.get(element).now === finals.get(element));
     return known ? text : `${text.split(":", 1)[0]}: not computed yet`;
   });
-  const describe = (part) => part.body?.hasAttribute("tabindex") && part.body.setAttribute("aria-label", facts(part).join("; "));
+  /* A name is what is seen, so that it can be said to the machine; the facts are its description. */
+  const seen = (part) => [...part.body.querySelectorAll("text")].filter((text) => text.textContent && text.checkVisibility());
+  const describe = (part) => {
+    if (!part.body?.hasAttribute("tabindex")) return;
+    const told = facts(part).join("; ");
+    const name = seen(part).map((text) => text.textContent).join(" ");
+    part.body.setAttribute("aria-label", name || told);
+    if (name) part.body.setAttribute("aria-description", told);
+  };
   let inspected = () => {}; // brings the open card up to date
   let aim = () => {}; // lets the camera look at what a step shows, after so many seconds on its way
   for (const small of root.querySelectorAll(".gad-overview [data-small]")) parts[Number(small.dataset.small)].small = small;
@@ -102,6 +110,21 @@
     inspected();
   };
 
+  /* Where the stage is larger than its window, what a step is about comes into view. */
+  const follow = (step) => {
+    if (stage.scrollWidth <= stage.clientWidth && stage.scrollHeight <= stage.clientHeight) return;
+    const active = ([, emphasis]) => emphasis?.startsWith("active");
+    const boxes = step.changes.filter(active).map(([number]) => parts[number].body?.getBoundingClientRect()).filter(Boolean);
+    if (!boxes.length) return;
+    const frame = stage.getBoundingClientRect();
+    const middle = (low, high) => (Math.min(...boxes.map((box) => box[low])) + Math.max(...boxes.map((box) => box[high]))) / 2;
+    stage.scrollBy({
+      left: middle("left", "right") - (frame.left + frame.right) / 2,
+      top: middle("top", "bottom") - (frame.top + frame.bottom) / 2,
+      behavior: calm.matches ? "auto" : "smooth",
+    });
+  };
+
   const startFilm = () => {
     let index = last;
     let timer = 0;
@@ -146,6 +169,7 @@
       const step = data.steps[index];
       aim(step.view, seconds);
       draw(index, index === before + 1, Number(speed.value));
+      follow(step);
       say(step);
       root.dispatchEvent(new CustomEvent("gad-step", { detail: step }));
       const counter = `step ${index + 1}/${last + 1} · ${phaseName(step)}`;
@@ -229,7 +253,7 @@
       ["Escape", "close"],
     ]);
 
-    const onKey = (event) => {
+    const obey = (event) => {
       const target = event.target;
       const ours = root.contains(target) || (target === document.body && alone());
       if (!ours || event.defaultPrevented || event.altKey || event.ctrlKey || event.metaKey) return;
@@ -296,7 +320,7 @@
     window.addEventListener("afterprint", () => show(beforePrint));
     window.addEventListener("hashchange", fromAddress);
     window.addEventListener("resize", reserveCaption);
-    document.addEventListener("keydown", onKey);
+    document.addEventListener("keydown", obey);
     scrubber.addEventListener("input", () => goTo(Number(scrubber.value)));
     speed.addEventListener("change", () => faster(0));
     root.addEventListener("click", (event) => {
@@ -332,8 +356,8 @@
       const area = (x, y, o) => common(x, x + width, o.left, o.right) * common(y, y + height, o.top, o.bottom);
       const hides = ([x, y]) => drawn.reduce((sum, other) => sum + area(x, y, other), 0);
       const [x, y] = sides.map(inside).reduce((best, side) => (hides(side) < hides(best) ? side : best));
-      card.style.left = `${x - frame.left}px`;
-      card.style.top = `${y - frame.top}px`;
+      card.style.left = `${x - frame.left + stage.scrollLeft}px`;
+      card.style.top = `${y - frame.top + stage.scrollTop}px`;
     };
     const fill = (part) => {
       card.replaceChildren(...facts(part).map((text) => Object.assign(document.createElement("div"), { textContent: text })));
@@ -396,9 +420,9 @@
     const whole = picture.viewBox.baseVal;
     const full = { x: whole.x, y: whole.y, width: whole.width, height: whole.height };
     let view = { ...full };
-    const still = last < 0; // a film keeps the wheel for scrolling the page
+    const still = last < 0 && stage.scrollWidth <= stage.clientWidth; // else wheel and fingers scroll
     if (still) stage.dataset.zoom = "";
-    find(".gad-zoom").hidden = !still;
+    find(".gad-zoom").hidden = last >= 0;
 
     let looked = () => {}; // shows what is seen
     let going = 0; // of a camera on its way
@@ -417,32 +441,52 @@
       const kept = width / view.width;
       look(x - (x - view.x) * kept, y - (y - view.y) * kept, width);
     };
-    const onPicture = (event) => new DOMPoint(event.clientX, event.clientY).matrixTransform(picture.getScreenCTM().inverse());
+    const inPicture = (event) => new DOMPoint(event.clientX, event.clientY).matrixTransform(picture.getScreenCTM().inverse());
 
     stage.addEventListener("wheel", (event) => {
       if ((!still && !event.ctrlKey && !event.metaKey) || event.target.closest(".gad-card")) return;
       event.preventDefault();
-      const at = onPicture(event);
+      const at = inPicture(event);
       zoom(Math.exp(-clamp(event.deltaY, -120, 120) / 400), at.x, at.y);
     }, { passive: false });
     picture.addEventListener("dblclick", fit);
 
     let hold = null;
     let moved = false;
+    const fingers = new Map();
+    const spread = ([a, b]) => Math.hypot(a.clientX - b.clientX, a.clientY - b.clientY);
+    const take = (event) => (hold = { x: event.clientX, y: event.clientY, view, scale: picture.getScreenCTM().a });
     picture.addEventListener("pointerdown", (event) => {
       moved = false;
       if (event.button !== 0 || !("zoom" in stage.dataset)) return;
-      hold = { x: event.clientX, y: event.clientY, view, scale: picture.getScreenCTM().a };
+      fingers.set(event.pointerId, event);
+      if (fingers.size === 1) take(event);
+      else picture.setPointerCapture(event.pointerId);
     });
+    const pinch = (event) => {
+      const before = [...fingers.values()];
+      fingers.set(event.pointerId, event);
+      const after = [...fingers.values()];
+      const between = { clientX: (after[0].clientX + after[1].clientX) / 2, clientY: (after[0].clientY + after[1].clientY) / 2 };
+      const at = inPicture(between);
+      moved = true;
+      zoom(spread(after) / Math.max(spread(before), 1), at.x, at.y);
+      take(after[0]); // the finger that stays goes on from here
+    };
     picture.addEventListener("pointermove", (event) => {
       if (!hold) return;
+      if (fingers.size === 2 && fingers.has(event.pointerId)) return pinch(event);
       const [dx, dy] = [event.clientX - hold.x, event.clientY - hold.y];
       if (!moved && Math.hypot(dx, dy) < 4) return;
       if (!moved) picture.setPointerCapture(event.pointerId);
       moved = true;
       look(hold.view.x - dx / hold.scale, hold.view.y - dy / hold.scale, hold.view.width);
     });
-    for (const end of ["pointerup", "pointercancel"]) picture.addEventListener(end, () => (hold = null));
+    for (const end of ["pointerup", "pointercancel"]) picture.addEventListener(end, (event) => {
+      fingers.delete(event.pointerId);
+      hold = null;
+      for (const finger of fingers.values()) take(finger);
+    });
     picture.addEventListener("click", (event) => moved && event.stopPropagation(), true); // the end of a drag is no click
 
     const actions = new Map([["zoom-in", () => zoom(1.4)], ["zoom-out", () => zoom(1 / 1.4)], ["zoom-fit", fit]]);

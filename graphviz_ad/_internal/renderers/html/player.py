@@ -110,6 +110,7 @@ def notebook_film(film: Film, theme: Theme) -> str:
         "sandbox": "allow-scripts",
         "allow": "fullscreen",
         "height": svg_number(round(tall)),
+        "width": "100%",  # where styles are taken out
         "style": "width:100%;border:0",
     }
     style = tag("style", {}, f".{name}:has(iframe) .gad-still{{display:none}}")
@@ -168,7 +169,7 @@ def film_widget(film: Film, theme: Theme) -> str:
         film_data(film),
         CAPTION + controls(film.steps),
         page_transcript(film.steps),
-        overview_svg(film.stage) if film.views else "",
+        overview_svg(film.stage, theme) if film.views else "",
         page_program(film.program),
     )
 
@@ -193,7 +194,7 @@ def widget(
     beside: str = "",
 ) -> str:
     """The finished scene with what belongs to it, and the data, style and script that make it answer."""
-    stage = stage_svg(scene)
+    stage = stage_svg(scene, theme)
     hover = [list(hover_facts(part, bool(data["steps"]))) for part in parts_of(scene)]
     payload = json_in_html({**data, "hover": hover, "phases": paint.PHASE_NAMES})
     name = fingerprint(stage, payload, theme.key)
@@ -203,16 +204,17 @@ def widget(
     script = script.replace("MOTION;\n", asset("motion.js") if moving else "")
     styles = (asset("camera.css") if overview else "") + (asset("program.css") if beside else "")
     size = " gad-large" if len(scene.boxes) > MANY_BOXES else ""
+    sheet, legend = asset("player.css"), page_legend(scene)
     return f"""<div class="gad{size}" id="{name}">
 <style>
-{css(theme, scene, name)}{asset("player.css")}{styles}</style>
+{css(theme, scene, name, "".join([sheet, styles, legend, stage, overview, beside]))}{sheet}{styles}</style>
 <div class="gad-screen">
 <header><h1>{escaped_xml(visible(title or short_title(scene.alt)))}</h1><span class="gad-counter"></span></header>
 {beside}<div class="gad-stage">
 {stage}
 <div class="gad-card" hidden></div>
 {overview}{ZOOM}</div>{"</div>" if beside else ""}
-{page_legend(scene)}{player}</div>
+{legend}{player}</div>
 {below}<script type="application/json" class="gad-data">{payload}</script>
 {tag("script", {}, asset("program.js")) if beside else ""}<script>
 {script}</script>
@@ -245,8 +247,15 @@ def hover_facts(part: Box | Arrow, film: bool) -> Iterator[object]:
 def asset(name: str) -> str:
     """A file that lies beside this module, without its indentation and comments: every page carries it."""
     lines = files(__name__.rpartition(".")[0]).joinpath(name).read_text("utf-8").splitlines()
-    bare = (re.sub(r"\s// .*$", "", line).strip() for line in lines)
-    return "".join(f"{line}\n" for line in bare if line and not line.startswith("/*"))
+    bare = (re.sub(r"\s(// .*|/\*.*\*/)$", "", line).strip() for line in lines)
+    kept = "".join(f"{line}\n" for line in bare if line and not line.startswith("/*"))
+    return re.sub(r"([{;:,]) | (?=\{)|;(?=\s*\})", r"\1", kept) if name.endswith(".css") else close_set(kept)
+
+
+def close_set(script: str) -> str:
+    """A script without the spaces around signs, but for those in its strings."""
+    strings = r"\"[^\"]*\"|`[^`]*`"
+    return re.sub(rf"({strings})| ?([=!&|?:,<>{{}}()*]+) ?", lambda found: found[1] or found[2], script)
 
 
 def page_legend(scene: Scene) -> str:

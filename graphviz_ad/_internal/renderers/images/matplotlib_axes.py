@@ -26,7 +26,7 @@ from graphviz_ad._internal.scene.themes import Theme
 
 ALIGNED: Mapping[str, Literal["left", "center", "right"]] = {"start": "left", "middle": "center", "end": "right"}
 WEIGHTS = {True: 700, False: 400}
-LEAST = 1.0  # points; no font is smaller in matplotlib
+LEAST = 1.0  # points, and pixels; no font is smaller in matplotlib
 TRIES = 3
 SLACK = 1.03  # times its room: hinting may make a line so much longer
 
@@ -53,14 +53,18 @@ def room_in(axes: Any) -> tuple[float, float]:
     return box.width * 72 / figure.dpi, box.height * 72 / figure.dpi
 
 
-def draw_in_axes(canvas: Canvas, theme: Theme, axes: Any) -> None:
-    """The picture as artists of the Axes, which gets its limits and its aspect and loses its ticks and frame."""
-    for artist in artists(canvas, theme):
+def draw_in_axes(canvas: Canvas, theme: Theme, axes: Any) -> list[PathPatch | Text]:
+    """The picture as artists of the Axes, which gets its limits and its aspect and loses its ticks and frame; they
+    are returned back to front.
+    """
+    drawn = list(artists(canvas, theme))
+    for artist in drawn:
         axes.add_artist(artist)
     axes.set_xlim(0, canvas.width)
     axes.set_ylim(0, canvas.height)
     axes.set_aspect("equal")
     axes.set_axis_off()
+    return drawn
 
 
 def artists(canvas: Canvas, theme: Theme) -> Iterator[PathPatch | Text]:
@@ -78,6 +82,11 @@ def points_a_unit(axes: Any, renderer: Any) -> float:
     """How many points of the file, or of the screen, a unit of the picture has."""
     (left, _), (right, _) = axes.transData.transform(np.array([(0.0, 0.0), (1.0, 0.0)]))
     return float(right - left) / float(renderer.points_to_pixels(1.0))
+
+
+def least_size(renderer: Any) -> float:
+    """The size of the smallest letters that can be drawn, in points."""
+    return LEAST * max(1.0, 1.0 / float(renderer.points_to_pixels(1.0)))
 
 
 class DrawnShape(PathPatch):
@@ -132,7 +141,7 @@ class DrawnText(Text):
 
     def draw(self, renderer: Any) -> None:
         """Draw it in the size of now; nothing where nobody could read it."""
-        if self.fitted(renderer) >= LEAST:
+        if self.fitted(renderer) >= least_size(renderer):
             super().draw(renderer)
 
     def get_window_extent(self, renderer: Any = None, dpi: float | None = None) -> Any:
@@ -143,15 +152,15 @@ class DrawnText(Text):
 
     def fitted(self, renderer: Any) -> float:
         """Give it the size with which it is as wide as it should be, in points."""
-        scale = points_a_unit(self.axes, renderer)
+        scale, least = points_a_unit(self.axes, renderer), least_size(renderer)
         size, font = self.em * scale, self.get_fontproperties().copy()
         room = self.room * scale * renderer.points_to_pixels(1.0) * SLACK
         for _ in range(TRIES if self.get_text() else 0):  # hinted widths come in steps
-            if size < LEAST:
+            if size < least:
                 break
             font.set_size(size)
             wide = renderer.get_text_width_height_descent(self.get_text(), font, False)[0]
             size *= min(1.0, room / max(wide, 1.0))
-        if size >= LEAST and abs(float(self.get_fontsize()) - size) > 1e-6:
+        if size >= least and abs(float(self.get_fontsize()) - size) > 1e-6:
             self.set_fontsize(size)
         return size

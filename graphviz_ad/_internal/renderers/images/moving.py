@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,7 @@ from graphviz_ad._internal.renderers.images.matplotlib_canvas import changing, c
 from graphviz_ad._internal.renderers.images.shots import PixelBox, Pixels, Shot
 from graphviz_ad._internal.scene.canvas import Canvas
 from graphviz_ad._internal.scene.film_frame import Area, Fit
-from graphviz_ad._internal.scene.paint import moved_marks
+from graphviz_ad._internal.scene.paint import moved_marks, paint_frame
 from graphviz_ad._internal.scene.scene import Film, Line, Point
 from graphviz_ad._internal.scene.themes import Theme
 
@@ -46,13 +46,21 @@ class Plate:
         return before
 
 
-def film_shots(film: Film, theme: Theme, pace: Pace, *, scale: float = 1.0, smaller: str = "") -> Iterator[Shot]:
-    """The film at a pace, ``scale`` pixels a pixel of its frame."""
+def film_shots(
+    film: Film, theme: Theme, pace: Pace, *, scale: float = 1.0, poster: float = 0.0, smaller: str = ""
+) -> Iterator[Shot]:
+    """The film at a pace, ``scale`` pixels a pixel of its frame; it begins on the finished picture, for so many seconds
+    that are taken from its end.
+    """
     waiting: deque[Moment] = deque()
 
     def canvases() -> Iterator[Canvas]:
+        last = len(film.steps) - 1
+        if poster:
+            waiting.append(Moment(last, 0.0, poster))
+            yield paint_frame(film, last)
         for canvas, moment in film_moments(film, rate=pace.camera):
-            waiting.append(moment)
+            waiting.append(replace(moment, end=moment.end - poster) if moment.step == last and moment.rests else moment)
             yield canvas
 
     plates = Plates(film, theme, scale)

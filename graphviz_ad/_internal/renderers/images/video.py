@@ -1,7 +1,7 @@
 """Shots -> MP4 (H.264) and WebM (VP9) with PyAV, which brings its encoders along; no program on PATH is ever run.
 
-A picture is one coded frame and lasts as long as it says, which makes a film small; it is repeated now and then, at
-next to no cost, for players that expect something to come.
+A picture is coded once and then repeated, which costs next to nothing: in an MP4 30 times a second, since programs
+that cut films and slides know no other pace; in a WebM now and then, for players that expect something to come.
 """
 
 from __future__ import annotations
@@ -23,12 +23,9 @@ from graphviz_ad._internal.renderers.images.shots import PixelBox, Pixels, Shot
 
 Planes = NDArray[np.uint8]  # (3/2 height, width): all of the brightness, then a quarter of each colour difference
 Chapters = Sequence[tuple[str, float, float]]  # titles, from when to when, in seconds
-Spell = tuple[int, int]  # begin and length, in milliseconds
+Spell = tuple[int, int]  # begin and length, in ticks of a clock
 
 LONGEST_SIDE = 2**14
-PULSE = 500  # milliseconds after which a picture is repeated
-SHORTEST = 20
-CLOCK = Fraction(1, 1000)
 BT709, SRGB, LIMITED = 1, 13, 1  # of ISO/IEC 23091-2: colour matrix and primaries, transfer, range
 THREADS = 4  # a fixed number, since it shows in the bytes
 
@@ -41,17 +38,22 @@ class Codec:
     container: str
     name: str
     options: Mapping[str, str]
+    ticks: int  # of the clock, a second
+    pulse: int  # so many ticks after which a picture is repeated
+    shortest: int  # so many ticks a picture lasts
 
 
 # A constant quantiser and no filter across blocks: what is still stays still, with no second thoughts when a picture is
 # repeated. No frames that refer to later ones: each is shown when it is read.
-MP4 = Codec(
-    ".mp4", "mp4", "libx264", {"qp": "26", "preset": "veryfast", "bf": "0", "x264-params": "no-deblock=1:trellis=1"}
-)
+# Looking ahead, several references and several slices would make each repeated picture longer, in time and in bytes.
+LEAN = "no-deblock=1:trellis=1:rc-lookahead=0:scenecut=0:weightp=0:ref=1:sliced-threads=0"
+STEADY = {"qp": "26", "preset": "veryfast", "bf": "0", "g": "900", "x264-params": LEAN}
+MP4 = Codec(".mp4", "mp4", "libx264", STEADY, ticks=30, pulse=1, shortest=1)
 # what a number on its way uncovers was there a few pictures before
-MOVING = replace(MP4, options={**MP4.options, "x264-params": "no-deblock=1:trellis=1:ref=4:me=umh:subme=6"})
+MOVING = replace(MP4, options={**STEADY, "x264-params": LEAN.replace("ref=1", "ref=4:me=umh:subme=6")})
 STILL = {"crf": "18", "qmin": "18", "qmax": "18", "b": "0", "static-thresh": "2000", "tune-content": "screen"}
-WEBM = Codec(".webm", "webm", "libvpx-vp9", {"deadline": "realtime", "cpu-used": "6", "lag-in-frames": "0", **STILL})
+QUICK = {"deadline": "realtime", "cpu-used": "6", "lag-in-frames": "0", **STILL}
+WEBM = Codec(".webm", "webm", "libvpx-vp9", QUICK, ticks=1000, pulse=500, shortest=20)
 
 
 def encode_mp4(shots: Iterable[Shot], *, chapters: Chapters = (), moving: bool = False) -> bytes:
@@ -88,11 +90,13 @@ def video(shots: Iterable[Shot], codec: Codec, chapters: Chapters = ()) -> bytes
                 container.set_chapters([_chapter(i, *chapter) for i, chapter in enumerate(chapters)])
             stream: Any = None
             spells: dict[int, int] = {}
-            for planes, (begin, length) in pulses(shots):
+            for planes, repeats in pulses(shots, codec):
                 if stream is None:
                     stream = _stream(container, codec, planes)
-                spells[begin] = length
-                _put(container, stream.encode(_video_frame(av, planes, begin)), spells)
+                frame = _video_frame(av, planes)
+                for frame.pts, length in repeats:
+                    spells[frame.pts] = length
+                    _put(container, stream.encode(frame), spells)
             if stream is None:
                 raise ValueError("a film needs at least one picture; none was given")
             _put(container, stream.encode(), spells)
@@ -105,7 +109,7 @@ def video(shots: Iterable[Shot], codec: Codec, chapters: Chapters = ()) -> bytes
 
 def _chapter(number: int, title: str, start: float, end: float) -> Any:
     places = {"start": round(1000 * start), "end": round(1000 * end)}
-    return {"id": number, "time_base": CLOCK, "metadata": {"title": title}, **places}
+    return {"id": number, "time_base": Fraction(1, 1000), "metadata": {"title": title}, **places}
 
 
 def _stream(container: Any, codec: Codec, planes: Planes) -> Any:
@@ -115,17 +119,19 @@ def _stream(container: Any, codec: Codec, planes: Planes) -> Any:
             f"a {codec.suffix} film can be {LONGEST_SIDE} pixels wide and high, not {width} x {height}; give a smaller"
             " scale="
         )
-    stream = container.add_stream(codec.name, rate=1000 // PULSE, options={**codec.options, "flags": "+bitexact"})
-    stream.width, stream.height, stream.pix_fmt, stream.time_base = width, height, "yuv420p", CLOCK
+    clock = Fraction(1, codec.ticks)
+    options = {**codec.options, "flags": "+bitexact"}
+    stream = container.add_stream(codec.name, rate=codec.ticks // codec.pulse, options=options)
+    stream.width, stream.height, stream.pix_fmt, stream.time_base = width, height, "yuv420p", clock
     context = stream.codec_context
-    context.time_base, context.thread_count = CLOCK, THREADS
+    context.time_base, context.thread_count = clock, THREADS
     context.colorspace, context.color_primaries, context.color_trc, context.color_range = BT709, BT709, SRGB, LIMITED
     return stream
 
 
-def _video_frame(av: Any, planes: Planes, begin: int) -> Any:
+def _video_frame(av: Any, planes: Planes) -> Any:
     frame = av.VideoFrame.from_ndarray(planes, format="yuv420p")
-    frame.pts, frame.time_base, frame.colorspace, frame.color_range = begin, CLOCK, BT709, LIMITED
+    frame.colorspace, frame.color_range = BT709, LIMITED
     return frame
 
 
@@ -135,16 +141,17 @@ def _put(container: Any, packets: Iterable[Any], spells: Mapping[int, int]) -> N
         container.mux(packet)
 
 
-def pulses(shots: Iterable[Shot]) -> Iterator[tuple[Planes, Spell]]:
-    """Each picture as often as it is shown, with when and for how long."""
+def pulses(shots: Iterable[Shot], codec: Codec) -> Iterator[tuple[Planes, list[Spell]]]:
+    """Each picture, with when it is shown and for how long, as often as it is repeated."""
     planes: Planes | None = None
-    begin = 0.0
+    end, begin = 0.0, 0
     for shot in shots:
         planes = updated(planes, shot)
-        end = begin + max(shot.seconds * 1000, SHORTEST)
-        edges = np.linspace(round(begin), round(end), 1 - -round(end - begin) // PULSE).round().astype(int).tolist()
-        yield from ((planes, (first, after - first)) for first, after in pairwise(edges))
-        begin = end
+        end += shot.seconds * codec.ticks  # so that what is rounded off one picture is made good by the next
+        after = max(round(end), begin + codec.shortest)
+        edges = np.linspace(begin, after, 1 - (begin - after) // codec.pulse).round().astype(int).tolist()
+        yield planes, [(start, until - start) for start, until in pairwise(edges)]
+        begin = after
 
 
 # Colours: RGB of the screen -> Y'CbCr of BT.709 in the limited range, colour differences for blocks of 2 x 2 pixels

@@ -56,14 +56,16 @@ def quarto_figure(film: Film, stem: str) -> str:
 
 
 def myst(film: Film, stem: str) -> str:
-    """A figure of which MyST takes the film for pages and the finished picture for print."""
+    """A figure of which MyST takes the film for pages and the finished picture for print; fenced by backticks, which
+    need no extension anywhere.
+    """
     return f"""% made by graphviz_ad
 
-:::{{figure}} {stem}-film.*
+```{{figure}} {stem}-film.*
 :alt: {spaces_collapsed(film.stage.alt)}
 
 {paragraph(film.title) or NAMELESS}
-:::
+```
 """
 
 

@@ -2,7 +2,8 @@
 without a script.
 
 Each mark stands in the file once, with the times at which it is seen. Whoever knows no animation, prints, or asks for
-less motion sees the finished picture, because that is how the elements are written; the style sheet only adds the film.
+less motion sees the finished picture, because that is how the elements are written; the style sheet only adds the film,
+and lets it begin a moment later, so that whoever looks at once, to make a thumbnail, sees the finished picture, too.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ from graphviz_ad._internal.scene.themes import Theme
 
 GROWTH = 0.45  # seconds in which colour runs along an arrow
 PLACES = 8  # between which a number on its way goes straight
+POSTER = 1 / 3  # of the time of the finished picture, for which it is seen before the film begins
 Span = tuple[int, int]
 
 
@@ -52,7 +54,7 @@ def svg_film_file(film: Film, theme: Theme, *, loop: int = 0, made: str = "made 
 def film_element(film: Film, theme: Theme, *, loop: int = 0) -> str:
     """The film as one ``<svg>`` element, to put into a page."""
     of = list(moments(film))
-    shown, clock = timeline_of(film, of), Clock(of)
+    shown, clock = timeline_of(film, of), Clock(film, of)
     spans = {span: i for i, span in enumerate(dict.fromkeys(map(span_of, shown)))}
     growing = {one: i for i, one in enumerate(one for one in shown if grows(film, one, of))}
     flown = list(flying(film, of, clock))
@@ -79,10 +81,11 @@ def film_element(film: Film, theme: Theme, *, loop: int = 0) -> str:
 class Clock:
     """When each moment begins, in per cent of the film."""
 
-    def __init__(self, of: Sequence[Moment]) -> None:
+    def __init__(self, film: Film, of: Sequence[Moment]) -> None:
         self.starts = [0.0, *accumulate(moment.end - moment.begin for moment in of)]
         self.last, self.length = len(of) - 1, self.starts[-1]
         self.steps = [*(i for i, moment in enumerate(of) if not moment.begin), len(of)]  # the first moment of each
+        self.poster = POSTER * film.seconds(len(film.steps) - 1)
 
     def at(self, moment: int, later: float = 0.0) -> str:
         """When a moment begins, or some seconds later."""
@@ -237,7 +240,7 @@ def precise(value: float) -> str:
 
 def moving(name: str, clock: Clock, rules: Iterable[str], loop: int) -> str:
     """The style sheet that makes a film of the picture; a pointer on the picture holds it."""
-    common = f"animation-duration:{svg_number(clock.length)}s;animation-timing-function:step-end;animation-iteration-count:{loop or 'infinite'}"  # noqa: E501
+    common = f"animation-delay:{svg_number(clock.poster)}s;animation-duration:{svg_number(clock.length)}s;animation-timing-function:step-end;animation-iteration-count:{loop or 'infinite'}"  # noqa: E501
     held = f"#{name}:hover *{{animation-play-state:paused}}"
     lines = [f"#{name} *{{{common}}}", held, *rules]
     return "@media screen and (prefers-reduced-motion:no-preference){\n" + "\n".join(lines) + "\n}"

@@ -106,9 +106,16 @@ def element(mark: Mark, theme: Theme) -> str:
     return mark_element(mark, classes(mark, theme) | geometry(mark) | style(mark, theme))
 
 
-def bare_element(mark: Mark) -> str:
-    """One mark as one element without colours, pens and fonts, for a page whose style sheet has them."""
-    return mark_element(mark, bare_attributes(mark), ITALICS_OF_A_PAGE)
+def page_element(mark: Mark, theme: Colors | None, **more: str) -> str:
+    """One mark as one element for a page whose style sheet paints it; where no sheet is read, it looks as the theme
+    has it. None: it is not seen there.
+    """
+    look = style(mark, theme) if theme else {}
+    if isinstance(mark, Label):
+        look |= {"text-anchor": mark.anchor}
+    look = {name: value for name, value in look.items() if MOSTLY.get(name) != value}
+    made = mark_element(mark, {**bare_attributes(mark), **look, **more})
+    return made + " " * isinstance(mark, Label)  # or the words of a box would be read as one
 
 
 def bare_attributes(mark: Mark) -> Attributes:
@@ -117,18 +124,17 @@ def bare_attributes(mark: Mark) -> Attributes:
     return {"class": class_name(mark.part), **geometry(mark), "data-text": said}
 
 
-# what sets a variable in italics: in a file of its own, and on a page with a style sheet
-ITALICS: Attributes = {"font-style": "italic"}
-ITALICS_OF_A_PAGE: Attributes = {"class": "i"}
+ITALICS: Attributes = {"font-style": "italic"}  # what sets a variable
+MOSTLY: Attributes = {"text-anchor": "middle", "font-size": "15", "fill": "none"}  # said once for all of a page
 TAGS: dict[type, str] = {Rect: "rect", Curve: "path", Polygon: "polygon", Label: "text"}
 
 
-def mark_element(mark: Mark, attributes: Attributes, italics: Attributes = ITALICS) -> str:
+def mark_element(mark: Mark, attributes: Attributes) -> str:
     """The element of a mark with these attributes."""
-    return tag(TAGS[type(mark)], attributes, written_runs(mark, italics) if isinstance(mark, Label) else None)
+    return tag(TAGS[type(mark)], attributes, written_runs(mark) if isinstance(mark, Label) else None)
 
 
-def written_runs(label: Label, italics: Attributes) -> str:
+def written_runs(label: Label) -> str:
     """The words of a label; what follows a lowered run is raised again, since not every reader knows baselines."""
     parts, down = [], 0.0
     for run in runs_of_label(label):
@@ -136,7 +142,7 @@ def written_runs(label: Label, italics: Attributes) -> str:
         look: Attributes = {
             "dy": svg_number(wanted - down) if wanted != down else None,
             "font-size": svg_number(SCRIPT * label.size) if run.lowered else None,
-            **(italics if run.italic and not label.italic else {}),
+            **(ITALICS if run.italic and not label.italic else {}),
         }
         words, down = escaped_xml(run.text), wanted
         parts.append(tag("tspan", look, words) if any(look.values()) else words)
