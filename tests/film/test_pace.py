@@ -7,6 +7,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from functools import cache
+from typing import Literal
 
 import pytest
 from test_camera import PROGRAMS, traced
@@ -21,7 +22,7 @@ LECTURE = 90
 
 
 @cache
-def made(name: str, steps: str | None = None, seconds: float | None = None) -> gad.Animation:
+def made(name: str, steps: Literal["edge"] | None = None, seconds: float | None = None) -> gad.Animation:
     return traced(name).animate(layout="layered", steps=steps, max_seconds=seconds)
 
 

@@ -32,12 +32,20 @@ def in_time(film: Film, staged: Staged, screen: Screen, words: Words, time: Time
     if time.seconds is None and time.as_told:
         return told(staged.story, film, staged, USUAL)
     most = LECTURE if time.seconds is None else time.seconds * film.speed
-    for usual in (USUAL, LEAST) if staged.camera else (USUAL,):
-        made = partial(told, film=film, staged=staged, usual=usual)
-        pace = Pace(words.graph, words.names.of, most, staged.sees(screen, usual), made)
-        if (found := pace.near(staged.story)) is not None:
-            return found
-    found = pace.anyhow(staged.story)
+    found: Film | None = None
+    paces = [
+        Pace(
+            words.graph,
+            words.names.of,
+            most,
+            staged.sees(screen, usual),
+            partial(told, film=film, staged=staged, usual=usual),
+        )
+        for usual in ((USUAL, LEAST) if staged.camera else (USUAL,))
+    ]
+    for pace in paces:
+        found = found or pace.near(staged.story)
+    found = found or paces[-1].anyhow(staged.story)
     return found if time.seconds is None else in_seconds(found, most)
 
 
