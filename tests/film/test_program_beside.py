@@ -18,9 +18,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from needed_tools import needs_package
-from small_programs import PROGRAMS
+from small_programs import PROGRAMS, network
 from small_programs import graph as traced
-from torch import Tensor, nn
+from torch import Tensor
 
 import graphviz_ad as gad
 from graphviz_ad._internal.base.errors import GraphFormatError
@@ -54,15 +54,6 @@ def looped(w: Tensor) -> Tensor:
     return loss
 
 
-class Block(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.inner = nn.Linear(2, 2)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return torch.relu(self.inner(x)).sum()
-
-
 @cache
 def graphs() -> dict[str, gad.Graph]:
     """What stories are told of here."""
@@ -71,7 +62,7 @@ def graphs() -> dict[str, gad.Graph]:
     return {
         **{name: traced(name) for name in PROGRAMS},
         "looped": gad.trace(looped, 0.5),
-        "block": gad.trace(Block().double(), torch.ones(1, 2, dtype=torch.float64)),
+        "network": network(),
         **{name: known[name]().graphs[0] for name in shown},
     }
 
@@ -92,13 +83,13 @@ def computed_in(graph: gad.Graph, step: Step) -> set[str | None]:
     return {graph.nodes[key].source for key in backward or forward}
 
 
-@pytest.mark.parametrize("name", [*PROGRAMS, "looped", "block"])
+@pytest.mark.parametrize("name", [*PROGRAMS, "looped", "network"])
 def test_the_line_that_is_lit_is_the_one_that_was_recorded(name: str) -> None:
     for_each_step(graphs()[name])
 
 
 def test_it_is_in_the_gallery() -> None:
-    for name in set(graphs()) - {*PROGRAMS, "looped", "block"}:
+    for name in set(graphs()) - {*PROGRAMS, "looped", "network"}:
         for_each_step(graphs()[name])
 
 

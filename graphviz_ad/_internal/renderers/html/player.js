@@ -145,7 +145,7 @@
       return element;
     };
     const nodes = (words) => {
-      if (words.all) return words.all.flatMap(nodes);
+      if (words.pieces) return words.pieces.flatMap(nodes);
       if (!words.halves) return [words].flat().map((text, i) => (i % 3 ? made(i % 3 > 1 ? "sub" : "i", [text]) : text));
       const [above, below] = words.halves.map((half) => made("span", nodes(half)));
       return [made("span", [above, made("span", ["/"], "slash"), below], "fraction")];

@@ -433,7 +433,7 @@ def in_fractions(text: str) -> object:
     if not any(isinstance(piece, Fraction) for piece in pieces):
         return threes(text)
     return {
-        "all": [
+        "pieces": [
             {"halves": [half_of_fraction(half) for half in piece]} if isinstance(piece, Fraction) else threes(piece)
             for piece in pieces
         ]
