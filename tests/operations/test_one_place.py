@@ -60,7 +60,7 @@ SOMETHING_ELSE: Mapping[str, tuple[str, set[str]]] = {
     "diagrams/neurons.py": ("a part of a drawing", {"dot"}),
     "cli/doctor.py": ("the program dot", {"dot"}),
     "output/worked_html.py": ("an element of HTML", {"div"}),
-    "renderers/html/player.py": ("an element of HTML", {"div"}),
+    "renderers/html/player.py": ("an element of HTML, and what a camera sees", {"div", "view"}),
     "renderers/images/matplotlib_canvas.py": ("how lines are joined", {"round"}),
     "renderers/images/matplotlib_axes.py": ("how lines are joined", {"round"}),
     "teaching/galleries/circuits.py": ("variables of the examples, and the program dot", {"dot", "neg", "t"}),
