@@ -135,7 +135,7 @@ def without_reads_of_steps(graph: Graph, computing: Container[str], owner: Mappi
 def is_hidden_read(graph: Graph, edge: Edge, computing: Container[str], owner: Mapping[str, str]) -> bool:
     """Whether a step reads a parameter here that is inside of another box."""
     home = owner.get(edge.tail)
-    elsewhere = home in computing and home != owner.get(edge.head)
+    elsewhere = home is not None and home in computing and home != owner.get(edge.head)
     return elsewhere and graph.nodes[edge.tail].kind == "leaf" and graph.nodes[edge.head].is_step
 
 
@@ -156,7 +156,8 @@ def box_of_fold(
         copies=copies_in(graph, fold.loop) if fold.loop is not None else None,
         statement=next((m.statement for m in members if m.statement is not None), None) if fold.kind == LINE else None,
     )
-    if is_of_steps(fold) or (fold.operations and not fold.lives):  # what they make of parameters begins anew
+    idle = fold.operations and not fold.lives and all(port.grad is None for port in node.ports)
+    if is_of_steps(fold) or idle:  # what steps make of parameters begins anew
         node = replace(node, requires_grad=False)
     return node, edges
 
