@@ -109,9 +109,10 @@ def norm_of(graph: Graph, keys: Sequence[str]) -> float | None:
 
 def norm_of_step(graph: Graph, keys: Sequence[str]) -> float | None:
     """How large the gradients together are that an optimizer was given; None where nobody knows."""
-    steps = [edge.tail for key in keys if graph.nodes[key].is_step for edge in graph.in_edges(key)]
-    given = [graph.nodes[key] for key in dict.fromkeys(steps) if graph.nodes[key].kind == "data"]
-    norms = [node.ports[0].value.norm for node in given if node.ports[0].value is not None]
+    read = [(edge.tail, edge.port) for key in keys if graph.nodes[key].is_step for edge in graph.in_edges(key)]
+    operands = [(graph.nodes[key], port) for key, port in dict.fromkeys(read)]
+    given = [node.ports[port].value for node, port in operands if node.kind != "leaf" and not node.is_step]
+    norms = [value.norm for value in given if value is not None]
     known = [norm for norm in norms if norm is not None]
     return float(np.sqrt(np.sum(np.square(known)))) if known and len(known) == len(given) else None
 

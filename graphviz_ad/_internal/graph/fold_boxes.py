@@ -144,7 +144,7 @@ def without_reads_of_steps(graph: Graph, computing: Container[str], owner: Mappi
 def is_hidden_read(graph: Graph, edge: Edge, computing: Container[str], owner: Mapping[str, str]) -> bool:
     """Whether a step reads a parameter here that is inside of another box."""
     home = owner.get(edge.tail)
-    elsewhere = home in computing and home != owner.get(edge.head)
+    elsewhere = home is not None and home in computing and home != owner.get(edge.head)
     return elsewhere and graph.nodes[edge.tail].kind == "leaf" and graph.nodes[edge.head].is_step
 
 
@@ -208,7 +208,8 @@ def box_of_fold(
         if fold.kind == LINE
         else node.statement,
     )
-    if is_of_steps(fold) or (fold.operations and not fold.lives):  # what they make of parameters begins anew
+    idle = fold.operations and not fold.lives and all(port.grad is None for port in node.ports)
+    if is_of_steps(fold) or idle:  # what steps make of parameters begins anew
         node = replace(node, requires_grad=False)
     return node, edges
 
