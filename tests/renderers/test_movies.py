@@ -631,8 +631,9 @@ def test_a_long_film_says_how_far_it_is_and_wipes_that_out(monkeypatch, tmp_path
     monkeypatch.setattr("graphviz_ad._internal.base.progress.RHYTHM", 0.0)
     film().save(tmp_path / "f.gif", scale=0.25)
     lines = terminal.getvalue().split("\r")
-    assert lines[1] == f"film: frame 1 of {len(film().steps)}"
-    assert lines[-3] == f"film: frame {len(film().steps)} of {len(film().steps)}"
+    count = len(film().steps) + 1  # it begins on the finished picture
+    assert lines[1] == f"film: frame 1 of {count}"
+    assert lines[-3] == f"film: frame {count} of {count}"
     assert lines[-2].strip() == lines[-1] == ""
 
 
