@@ -113,14 +113,19 @@
   /* Where the stage is larger than its window, what a step is about comes into view. */
   const follow = (step) => {
     if (stage.scrollWidth <= stage.clientWidth && stage.scrollHeight <= stage.clientHeight) return;
-    const active = ([, emphasis]) => emphasis?.startsWith("active");
-    const boxes = step.changes.filter(active).map(([number]) => parts[number].body?.getBoundingClientRect()).filter(Boolean);
-    if (!boxes.length) return;
+    const around = (wanted) => {
+      const boxes = step.changes.filter(wanted).map(([number]) => parts[number].body?.getBoundingClientRect()).filter(Boolean);
+      const [left, top] = ["left", "top"].map((side) => Math.min(...boxes.map((box) => box[side])));
+      const [right, bottom] = ["right", "bottom"].map((side) => Math.max(...boxes.map((box) => box[side])));
+      return { left, top, right, bottom };
+    };
     const frame = stage.getBoundingClientRect();
-    const middle = (low, high) => (Math.min(...boxes.map((box) => box[low])) + Math.max(...boxes.map((box) => box[high]))) / 2;
+    let about = around(([, emphasis]) => emphasis?.startsWith("active"));
+    if (about.right - about.left > frame.width || about.bottom - about.top > frame.height) about = around(([, emphasis]) => emphasis === "active");
+    if (about.left > about.right) return; // nothing is active
     stage.scrollBy({
-      left: middle("left", "right") - (frame.left + frame.right) / 2,
-      top: middle("top", "bottom") - (frame.top + frame.bottom) / 2,
+      left: (about.left + about.right - frame.left - frame.right) / 2,
+      top: (about.top + about.bottom - frame.top - frame.bottom) / 2,
       behavior: calm.matches ? "auto" : "smooth",
     });
   };
