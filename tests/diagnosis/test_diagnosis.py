@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -232,3 +233,20 @@ def test_a_script_that_trains_nothing_is_not_called_healthy(
     (tmp_path / "idle.py").write_text(script)
     assert main(["diagnose", str(tmp_path / "idle.py")]) == 1
     assert "not examined" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("passes", [1, 3])
+@pytest.mark.parametrize("where", ["x", "y", "written"])
+def test_data_that_is_not_finite_is_found_in_a_loop_of_one_line(where: str, passes: int) -> None:
+    layer, x, y = torch.nn.Linear(4, 1), torch.ones(16, 4), torch.ones(16, 1)
+    optimizer = torch.optim.SGD(layer.parameters(), lr=0.01)
+    if where != "written":
+        (x if where == "x" else y)[3] = math.nan
+    with gad.record(layer) as recorded:
+        if where == "written":
+            x[3, 2] = math.nan
+        for _ in range(passes):
+            optimizer.zero_grad(); loss = ((layer(x) - y) ** 2).mean(); loss.backward(); optimizer.step()  # fmt: skip  # noqa: E702
+    found = recorded.graph.diagnose().findings[0]
+    assert found.kind == ("nan-value" if where == "written" else "data-not-finite")
+    assert where == "written" or found.evidence["element"] == [3, 0]
