@@ -63,6 +63,7 @@ from graphviz_ad._internal.scene.paint import paint_frame, scale_of
 from graphviz_ad._internal.scene.picture_options import DIRECTIONS, picture_look
 from graphviz_ad._internal.scene.place import PLAIN, Finish, Size
 from graphviz_ad._internal.scene.program_panel import panel_for
+from graphviz_ad._internal.scene.ramp_legend import panel_with_legend
 from graphviz_ad._internal.scene.scene import Film, Listing, LossCurve, Scene, Step
 from graphviz_ad._internal.scene.themes import Theme
 from graphviz_ad._internal.scene.words.describe import Words, words_of_graph
@@ -332,10 +333,13 @@ def filmed(graph: Graph, asked: AnimateOptions) -> Animation:
     size = ASPECTS[asked.aspect]
     listing = program_beside(choice, words) if asked.code else None
     panel = panel_for(listing, size)
+    panel = panel_with_legend(panel) if asked.overlay is not None else panel
     screen = Screen((flow,) if flow else DIRECTIONS, asked.layout, size, asked.camera, panel)
     staged, screen = staged_with_curve(words, choice, screen)
     stage, speed = with_overlay(staged.scene, shown, asked.overlay), float(asked.speed)
-    film = Film(stage, staged.story.steps, staged.story.opening, shown.name, speed, size, panel=screen.panel, program=listing)
+    film = Film(
+        stage, staged.story.steps, staged.story.opening, shown.name, speed, size, panel=screen.panel, program=listing
+    )
     film = with_curve(replace(film, motion=asked.motion), staged.story.curve)
     chose = asked.steps is not None or not isinstance(choice, UsualStory)
     return Animation(shown, in_time(film, staged, screen, words, Time(asked.max_seconds, chose)), chosen.theme)

@@ -71,18 +71,21 @@ class Area:
 class Panel:
     """Room beside the stage, as the program has that stands beside its picture: ``side`` is "left" or "right",
     ``share`` how much of the frame's width it takes. ``chart``: so many pixels at its bottom are kept for the losses
-    of a film whose camera shows a part of the stage; the rest is the program's.
+    of a film whose camera shows a part of the stage; the rest is the program's. ``below``: so many pixels below stage
+    and panel are kept for what fills mean.
     """
 
     side: str
     share: float
     chart: float = 0.0
+    below: float = 0.0
 
 
 @dataclass(frozen=True)
 class FrameRooms:
     """Where everything is on a frame, in pixels: ``head`` holds title and counter, ``foot`` caption and progress;
-    ``stage`` is what the picture may fill; ``panel`` is None where there is none, and so is ``chart``, a part of it.
+    ``stage`` is what the picture may fill; ``panel`` is None where there is none, and so are ``chart``,
+    a part of it, and ``legend``.
     """
 
     size: Pair
@@ -91,15 +94,17 @@ class FrameRooms:
     foot: Area
     panel: Area | None = None
     chart: Area | None = None
+    legend: Area | None = None
 
     @classmethod
     def of(cls, size: Pair, panel: Panel | None = None) -> FrameRooms:
         """The rooms of a frame of that size."""
         width, height = size
-        middle = height - HEAD - FOOT
+        below = panel.below if panel else 0.0
+        middle = height - HEAD - FOOT - below
         taken = width * panel.share if panel else 0.0
         left = taken if panel and panel.side == "left" else 0.0
-        aside = Area(0.0 if left else width - taken, HEAD, taken, middle) if panel else None
+        aside = Area(0.0 if left else width - taken, HEAD, taken, middle) if taken else None
         return cls(
             size,
             Area(0.0, 0.0, width, HEAD),
@@ -107,6 +112,7 @@ class FrameRooms:
             Area(0.0, height - FOOT, width, FOOT),
             aside,
             chart_in(aside, panel) if aside and panel and panel.chart else None,
+            Area(0.0, height - FOOT - below, width, below) if below else None,
         )
 
     @property

@@ -599,11 +599,17 @@ def frame_words(film: Film, index: int, width: float, height: float) -> Iterator
     yield Label(28, 38, shorten(film.title, 22, width / 2, True), 22, "ink", True, anchor="start", part="title")
     yield Label(width - 28, 38, counter, 18, "muted", anchor="end", part="counter")
     yield from caption_marks(step, width, height - FOOT + 2, height - 25)
-    for row in ramp_legend.rows(film.stage.ramp, width - 56)[:1]:
-        yield from ramp_legend.row_marks(row, 28, height - 30)
+    yield from fills_meant(film, (round(width), round(height)))
     if film.curve is not None:
         known = sum(one.losses for one in film.steps[: index + 1])
         yield from moved_marks(curve_marks(film.curve, known), *fit_of_chart(film, (round(width), round(height))))
+
+
+def fills_meant(film: Film, size: tuple[int, int]) -> Iterator[Mark]:
+    """One row of what fills mean, below the stage."""
+    room, larger = film.rooms(size).legend, ramp_legend.LARGER
+    for row in ramp_legend.rows(film.stage.ramp, (size[0] - 56) / larger)[:1] if room else ():
+        yield from moved_marks(ramp_legend.row_marks(row, 0, 0), larger, 28, room.bottom - 10)
 
 
 def tick(i: int) -> str:
