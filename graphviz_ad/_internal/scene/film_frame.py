@@ -84,8 +84,8 @@ class Panel:
 @dataclass(frozen=True)
 class FrameRooms:
     """Where everything is on a frame, in pixels: ``head`` holds title and counter, ``foot`` caption and progress;
-    ``stage`` is what the picture may fill; ``panel`` is None where there is none, and so are ``chart``,
-    a part of it, and ``legend``.
+    ``stage`` is what the picture may fill; ``panel`` is None where there is none, and so are ``chart``, a part of it,
+    and ``legend``, a row below both.
     """
 
     size: Pair

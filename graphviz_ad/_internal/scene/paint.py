@@ -608,7 +608,9 @@ def frame_words(film: Film, index: int, width: float, height: float) -> Iterator
 def fills_meant(film: Film, size: tuple[int, int]) -> Iterator[Mark]:
     """One row of what fills mean, below the stage."""
     room, larger = film.rooms(size).legend, ramp_legend.LARGER
-    for row in ramp_legend.rows(film.stage.ramp, (size[0] - 56) / larger)[:1] if room else ():
+    if room is None:
+        return
+    for row in ramp_legend.rows(film.stage.ramp, (size[0] - 56) / larger)[:1]:
         yield from moved_marks(ramp_legend.row_marks(row, 0, 0), larger, 28, room.bottom - 10)
 
 
