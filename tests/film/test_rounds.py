@@ -272,7 +272,7 @@ def test_passes_choose(passes: Any, numbers: list[int]) -> None:
     assert sorted(map(int, said)) == numbers
 
 
-@pytest.mark.parametrize("passes", [3, [], [0, 7], slice(5, None)])
+@pytest.mark.parametrize("passes", [3, [], [0, 7], slice(5, None), slice(None, None, 0), slice("w", 1.5)])
 def test_passes_that_were_not_recorded_are_refused(passes: Any) -> None:
     with pytest.raises(OptionError, match="the 3 recorded backward passes"):
         trained().animate(passes=passes)
