@@ -27,7 +27,7 @@ from graphviz_ad._internal.diagnosis.history import history_of_graph, history_of
 from graphviz_ad._internal.film.lecture import Time, in_time
 from graphviz_ad._internal.film.program_lines import listing_of
 from graphviz_ad._internal.film.rounds import Passes, rounds_of
-from graphviz_ad._internal.film.staging import Screen, best_stage
+from graphviz_ad._internal.film.staging import Screen, Staged, best_stage
 from graphviz_ad._internal.film.story import DIRECTIONS as FILM_DIRECTIONS
 from graphviz_ad._internal.film.story_choice import Choice, UsualStory, choose
 from graphviz_ad._internal.film.story_passes import on_one_picture
@@ -57,12 +57,13 @@ from graphviz_ad._internal.output.format_table import FILMS, FRAMES, GRAPHS, MEA
 from graphviz_ad._internal.output.formats import numbered_frames
 from graphviz_ad._internal.output.notebook import ShowsItself, only_in_notebooks
 from graphviz_ad._internal.scene.canvas import Canvas
-from graphviz_ad._internal.scene.loss_curve import size_with_panel
+from graphviz_ad._internal.scene.loss_curve import panel_with_chart, size_with_panel
 from graphviz_ad._internal.scene.overlay import with_overlay
 from graphviz_ad._internal.scene.paint import paint_frame, scale_of
 from graphviz_ad._internal.scene.picture_options import DIRECTIONS, picture_look
 from graphviz_ad._internal.scene.place import PLAIN, Finish, Size
 from graphviz_ad._internal.scene.program_panel import panel_for
+from graphviz_ad._internal.scene.ramp_legend import panel_with_legend
 from graphviz_ad._internal.scene.scene import Film, Listing, LossCurve, Scene, Step
 from graphviz_ad._internal.scene.themes import Theme
 from graphviz_ad._internal.scene.words.describe import Words, words_of_graph
@@ -332,10 +333,13 @@ def filmed(graph: Graph, asked: AnimateOptions) -> Animation:
     size = ASPECTS[asked.aspect]
     listing = program_beside(choice, words) if asked.code else None
     panel = panel_for(listing, size)
+    panel = panel_with_legend(panel) if asked.overlay is not None else panel
     screen = Screen((flow,) if flow else DIRECTIONS, asked.layout, size, asked.camera, panel)
-    staged = best_stage(words, choice, screen)
+    staged, screen = staged_with_curve(words, choice, screen)
     stage, speed = with_overlay(staged.scene, shown, asked.overlay), float(asked.speed)
-    film = Film(stage, staged.story.steps, staged.story.opening, shown.name, speed, size, panel=panel, program=listing)
+    film = Film(
+        stage, staged.story.steps, staged.story.opening, shown.name, speed, size, panel=screen.panel, program=listing
+    )
     film = with_curve(replace(film, motion=asked.motion), staged.story.curve)
     chose = asked.steps is not None or not isinstance(choice, UsualStory)
     return Animation(shown, in_time(film, staged, screen, words, Time(asked.max_seconds, chose)), chosen.theme)
@@ -351,11 +355,20 @@ def told_passes(graph: Graph, asked: AnimateOptions) -> Passes | None:
 
 
 def with_curve(film: Film, curve: LossCurve | None) -> Film:
-    """The film with the chart of its losses, if it has any, and room for that on its stage."""
-    if curve is None or film.stage.size is None:
-        return film
+    """The film with the chart of its losses, if it has any, and room for that on its stage, if not beside it."""
+    if curve is None or film.stage.size is None or (film.panel and film.panel.chart):
+        return replace(film, curve=curve)
     size, corner = size_with_panel(film.stage.size, partial(scale_of, size=film.size, panel=film.panel))
     return replace(film, stage=replace(film.stage, size=size), curve=replace(curve, corner=corner))
+
+
+def staged_with_curve(words: Words, choice: Choice, screen: Screen) -> tuple[Staged, Screen]:
+    """The stage, and what it is made for: where a camera shows a part of it, the chart of the losses stands beside."""
+    staged = best_stage(words, choice, screen)
+    if not staged.camera or staged.story.curve is None:
+        return staged, screen
+    screen = replace(screen, panel=panel_with_chart(screen.panel, screen.size))
+    return best_stage(words, choice, screen), screen
 
 
 def program_beside(choice: Choice, words: Words) -> Listing | None:

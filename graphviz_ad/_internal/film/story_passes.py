@@ -147,10 +147,10 @@ def tell_passes(each: Sequence[Told], picture: Words) -> Story:
         *teller.ledger_changes(teller.held, None),
         *(Change(key, None, texts) for key, texts in teller.moved.items()),
     )
-    every = [*steps, replace(end, caption=caption, changes=changes)]
+    steps = [*steps, replace(end, caption=caption, changes=changes)]
     known = Counter(teller.points)
-    every = [replace(step, losses=known[i]) if i in known else step for i, step in enumerate(every)]
-    return Story(tuple(opening), tuple(every), teller.curve(each))
+    steps = [replace(step, losses=known[i]) if i in known else step for i, step in enumerate(steps)]
+    return Story(tuple(opening), tuple(steps), teller.curve(each))
 
 
 @dataclass

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 from graphviz_ad._internal.maths.number_format import short_number
 from graphviz_ad._internal.scene.canvas import Curve, Label, Mark, Rect
-from graphviz_ad._internal.scene.scene import LossCurve, Point
+from graphviz_ad._internal.scene.film_frame import SIDE, Fit, Panel
+from graphviz_ad._internal.scene.scene import Film, LossCurve, Point
 
 WIDTH, HEIGHT, GAP = 250.0, 160.0, 26.0  # points: of the panel, and between it and the graph
 PAD, DOT = 14.0, 3.5
@@ -25,6 +27,20 @@ def size_with_panel(size: Point, scale_of: Callable[[Point], float]) -> tuple[Po
     if scale_of(beside) >= scale_of(below):
         return beside, (width + GAP, (beside[1] - HEIGHT) / 2)
     return below, ((below[0] - WIDTH) / 2, height + GAP)
+
+
+def panel_with_chart(panel: Panel | None, size: Point) -> Panel:
+    """The room beside a stage with room for the chart, where a camera shows a part of the stage at a time."""
+    wide = (WIDTH + SIDE) / size[0]
+    return Panel("right", wide, HEIGHT) if panel is None else replace(panel, share=max(panel.share, wide), chart=HEIGHT)
+
+
+def fit_of_chart(film: Film, size: tuple[int, int]) -> Fit:
+    """Scale and shift of the chart on a frame: with the stage on which it stands, or as large as it is in its room."""
+    room = film.rooms(size).chart
+    if room is None:
+        return film.fit(film.whole, size)
+    return 1.0, room.center[0] - WIDTH / 2, room.center[1] - HEIGHT / 2
 
 
 def curve_marks(curve: LossCurve, seen: int) -> Iterator[Mark]:

@@ -13,7 +13,7 @@ from graphviz_ad._internal.scene.canvas import Canvas, Curve, Label, Mark, Polyg
 from graphviz_ad._internal.scene.captions import caption_marks
 from graphviz_ad._internal.scene.film_frame import FOOT, Area, Fit, FrameRooms, Panel, fit_into, scale_in, seen_at
 from graphviz_ad._internal.scene.font_metrics import ASCENT, DESCENT, shorten, text_width
-from graphviz_ad._internal.scene.loss_curve import curve_marks
+from graphviz_ad._internal.scene.loss_curve import curve_marks, fit_of_chart
 from graphviz_ad._internal.scene.program_panel import panel_marks
 from graphviz_ad._internal.scene.scene import Arrow, Box, Film, Group, Line, Point, Scene
 
@@ -599,11 +599,19 @@ def frame_words(film: Film, index: int, width: float, height: float) -> Iterator
     yield Label(28, 38, shorten(film.title, 22, width / 2, True), 22, "ink", True, anchor="start", part="title")
     yield Label(width - 28, 38, counter, 18, "muted", anchor="end", part="counter")
     yield from caption_marks(step, width, height - FOOT + 2, height - 25)
-    for row in ramp_legend.rows(film.stage.ramp, width - 56)[:1]:
-        yield from ramp_legend.row_marks(row, 28, height - 30)
+    yield from fills_meant(film, (round(width), round(height)))
     if film.curve is not None:
-        whole = frame_fit(film.stage, (round(width), round(height)), film.panel)
-        yield from moved_marks(curve_marks(film.curve, sum(one.losses for one in film.steps[: index + 1])), *whole)
+        known = sum(one.losses for one in film.steps[: index + 1])
+        yield from moved_marks(curve_marks(film.curve, known), *fit_of_chart(film, (round(width), round(height))))
+
+
+def fills_meant(film: Film, size: tuple[int, int]) -> Iterator[Mark]:
+    """One row of what fills mean, below the stage."""
+    room, larger = film.rooms(size).legend, ramp_legend.LARGER
+    if room is None:
+        return
+    for row in ramp_legend.rows(film.stage.ramp, (size[0] - 56) / larger)[:1]:
+        yield from moved_marks(ramp_legend.row_marks(row, 0, 0), larger, 28, room.bottom - 10)
 
 
 def tick(i: int) -> str:

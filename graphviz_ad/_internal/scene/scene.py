@@ -375,7 +375,8 @@ class Step:
 @dataclass(frozen=True)
 class LossCurve:
     """What the passes of a film of training began at: ``losses``, by ``names``, of the passes with these ``numbers``;
-    steps say how many of them become known. ``corner`` is where the chart stands on the stage, in points.
+    steps say how many of them become known. ``corner`` is where the chart stands on the stage, in points; None where
+    the frame keeps room for it.
     """
 
     names: tuple[str, ...]
