@@ -6,15 +6,15 @@ A step is a lambda of a table, so that what was planted is known by the lines th
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import CodeType, SimpleNamespace
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from training_programs import Net
 from torch.utils.checkpoint import checkpoint
+from training_programs import Net
 
 import graphviz_ad as gad
 from graphviz_ad._internal.graph.graph import Graph, Node
@@ -166,7 +166,8 @@ ARCHITECTURES: dict[str, Architecture] = {
     "passing": Architecture(
         lambda: {**lin("one", "own"), "two": nn.Linear(16, 4)}, lambda: torch.randn(4, 8), passing,
         {
-            "first": same, "inside": same, "last": same, "branch": same,             "gather": lambda h, i, j: torch.zeros_like(h).index_add(0, j, h[i]),
+            "first": same, "inside": same, "last": same, "branch": same,
+            "gather": lambda h, i, j: torch.zeros_like(h).index_add(0, j, h[i]),
             "degree": lambda h: h / 2.0,
             "act": lambda h: F.elu(h),
             "join": lambda h, x: torch.cat([h, x], -1),
