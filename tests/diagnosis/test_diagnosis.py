@@ -203,16 +203,16 @@ def test_what_changed_before_the_first_bad_step_is_told() -> None:
     optimizer, x = torch.optim.SGD(m.parameters(), lr=0.01), torch.randn(8, 4)
     with gad.record(m, every=1) as recording:
         for i in range(8):
-            optimizer.param_groups[0]["lr"] = 1e30 if i == 4 else 0.01
+            optimizer.param_groups[0]["lr"] = 1e10 if i == 4 else 0.01
             optimizer.zero_grad()
             m(x).square().mean().backward()
             optimizer.step()
     history = recording.history
     assert history.first_bad is not None
-    assert history.first_bad.number == 6
+    assert history.first_bad.number == 5
     first = history.changes[0]
     assert (first.step, first.what) == (5, "update")
-    assert 1e31 < first.times < 1e33
+    assert 1e11 < first.times < 1e13
     assert f"step 5: the update of {first.name} went from " in str(history)
 
 

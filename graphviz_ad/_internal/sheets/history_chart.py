@@ -79,7 +79,9 @@ class Panel:
         for step, value in self.series:
             if value is not None and not math.isfinite(value):
                 words = "NaN" if math.isnan(value) else "∞"
-                yield Label(self.across(step), self.top + 20, words, SMALL, "gradient", True, part="not finite")
+                x, late = self.across(step), self.across(step) > RIGHT - 60  # beside the line that may stand there
+                place, side = (x - 6, "end") if late else (x + 6, "start")
+                yield Label(place, self.top + 20, words, SMALL, "gradient", True, anchor=side, part="not finite")
                 break  # those that follow say nothing new
 
 
@@ -101,6 +103,8 @@ def history_chart(history: History) -> Canvas:
     if bad is not None:
         x = panels[0].across(bad.number)
         marks.append(straight([(x, TOP + GAP), (x, bottom)], "gradient.line", 1.6, (5, 4)))
+        if all(abs(x - panels[0].across(number)) > 40 for number in steps) and abs(x - (LEFT + RIGHT) / 2) > 90:
+            marks.append(Label(x, bottom + 20, str(bad.number), SMALL, "gradient", True, part="tick"))
     return Canvas(WIDTH, bottom + BELOW, tuple(marks), f"{title(history)}. {because(history)}")
 
 
