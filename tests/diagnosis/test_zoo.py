@@ -9,6 +9,7 @@ import os
 
 import pytest
 import torch
+from corpus import pretrained
 from diagnosis.zoo import FAULTS, TWINS, Fault, diagnosed, diagnosed_twin
 from training_programs import HEALTHY, Program, Truth
 
@@ -45,6 +46,39 @@ def test_a_healthy_program_in_the_manner_of_public_examples_alarms_nobody(progra
         program(truth.model, truth, torch.rand(6, 4))
     found = recording.graph.diagnose()
     assert [one for one in found.findings if one.severity != NOTE] == [], str(found)
+
+
+# models whose gradients truly are 0 at these sizes: the one class token of one layer begins at 0; of experts whose gates
+# are far apart one is taken, for certain
+TRULY_ZERO = ("DeiT", "PhiMoE")
+SAMPLE = ("BERT", "GPT-2", "Llama", "ViT")
+REAL = [name for name in pretrained.ENTRIES if name not in TRULY_ZERO and (WHOLE or name in SAMPLE)]
+
+
+@pytest.mark.parametrize("name", REAL)
+def test_a_healthy_model_of_transformers_alarms_nobody(name: str) -> None:
+    torch.manual_seed(0)
+    model, _, inputs = pretrained.ENTRIES[name]()
+    assert isinstance(model, torch.nn.Module)
+    optimizer = torch.optim.AdamW(model.train().parameters(), lr=1e-4)
+    with gad.record(model) as recording:
+        loss = getattr(model(**inputs), "loss", None)
+        if loss is None:
+            pytest.skip("has no loss of its own")
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    found = recording.graph.diagnose()
+    assert [one for one in found.findings if one.severity != NOTE] == [], str(found)
+
+
+def test_a_nan_that_is_left_out_is_a_note_and_one_in_the_loss_an_error() -> None:
+    w, x = torch.nn.Parameter(torch.ones(3)), torch.tensor([0.0, 1.0, 2.0])
+    for mask, severity in ((x > 0, NOTE), (x > -1, "error")):
+        with gad.record() as recording:
+            (w * torch.where(mask, x * x.log(), x)).sum().backward()
+        (found,) = (one for one in recording.graph.diagnose().findings if one.kind == "nan-value")
+        assert found.severity == severity
 
 
 def test_there_are_sixty_faults_of_all_architectures() -> None:

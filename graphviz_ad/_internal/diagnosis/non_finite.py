@@ -105,6 +105,13 @@ def _is_computed(node: Node) -> bool:
     return operation(node) in NO_VALUE_THERE or operation(node) in OVERFLOWS
 
 
+def _is_left_out(course: Course) -> bool:
+    """Whether what is not finite came neither into a loss nor into a gradient, as what `where` does not choose."""
+    told = [value for root in course.roots for port in root.ports if (value := port.value) is not None]
+    reached = any(_has_bad_gradient(node) for done in course.passes for node in done.node_list)
+    return bool(told) and not any(map(_bad_root, course.roots)) and not reached
+
+
 def _of_value(course: Course, node: Node) -> Finding:
     port = next(port for port in node.ports if port.value is not None and port.value.nonfinite)
     value = port.value
@@ -128,7 +135,9 @@ def _of_value(course: Course, node: Node) -> Finding:
     elif value.dtype in HALF and not nan:
         kind = "half-overflow"
         facts["largest"] = LARGEST["float16"]
-    severity = ERROR if nan or any(map(_bad_root, course.roots)) or kind == "half-overflow" else NOTE
+    severity = ERROR if kind == "half-overflow" or any(map(_bad_root, course.roots)) else NOTE
+    if nan and (node.kind != "op" or not _is_left_out(course)):
+        severity = ERROR
     if _is_mask_of_softmax(course, node):
         kind = "row-masked-altogether"
     return Finding(
