@@ -22,6 +22,8 @@ SQUASHES = (SIGMOID, TANH, SOFTMAX_ITSELF)
 SOFTMAXES = (SOFTMAX_ITSELF, "log_softmax")
 NORMALISES_BATCHES = (BATCH_NORM, "instance_norm")
 WITH_BIAS = frozenset({LINEAR, *CONVOLUTIONS, "conv_transpose1d", "conv_transpose3d"})
+NORMALISES = (*NORMALISES_BATCHES, "layer_norm", "rms_norm", "group_norm")  # whatever the size of what they are given
+BY_CHANCE = frozenset({"rand", "rand_like", "randn", "randn_like", "randperm", "uniform", "bernoulli"})
 BY_CHANNEL = frozenset(
     {*CONVOLUTIONS, "conv_transpose1d", "conv_transpose3d", BATCH_NORM, "instance_norm", "group_norm"}
 )

@@ -51,7 +51,9 @@ def makers_of(draft: Draft, nodes: Mapping[str, Node], first: Mapping[int, str])
         key = draft.keys[unit]
         for value in draft.units.values.get(unit, {}).values() if key in nodes else ():
             storage = value.memory
-            if storage in first and place[key] <= place[first[storage]] and not value.is_view:
+            if storage is None or storage not in first or value.is_view:
+                continue
+            if place[key] <= place[first[storage]]:
                 found[storage] = key
     return found
 
