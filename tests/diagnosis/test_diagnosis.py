@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from training_programs import Net
 
 import graphviz_ad as gad
-from graphviz_ad._internal.base.errors import GraphFormatError, OptionError, TraceError
+from graphviz_ad._internal.base.errors import GraphFormatError, GraphvizADError, OptionError, TraceError
 from graphviz_ad._internal.cli.commands import main
 from graphviz_ad._internal.diagnosis.finding_sentences import KINDS
 from graphviz_ad._internal.diagnosis.findings import SEVERITIES
@@ -195,6 +195,8 @@ def test_a_killed_run_leaves_a_history(tmp_path: Path) -> None:
     with pytest.raises(GraphFormatError, match="no history"):
         gad.read_history(path)
     with pytest.raises(OptionError, match="every=1"), gad.record(m, file=path):
+        pass
+    with pytest.raises(GraphvizADError, match="cannot write to"), gad.record(m, every=1, file=tmp_path):
         pass
 
 

@@ -5,13 +5,14 @@ whenever it ended.
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Mapping
 from dataclasses import replace
 from math import isfinite
 from pathlib import Path
 from typing import IO, Any
 
-from graphviz_ad._internal.base.errors import GraphFormatError
+from graphviz_ad._internal.base.errors import GraphFormatError, GraphvizADWarning, SaveError
 from graphviz_ad._internal.graph.training_history import ParameterSummary, StepSummary
 
 FORMAT, VERSION = "graphviz_ad history", 1
@@ -20,12 +21,18 @@ NOT_FINITE = {"nan": float("nan"), "inf": float("inf"), "-inf": float("-inf")}  
 
 class HistoryFile:
     """A file to which each step is written when it is looked at; how far it took the parameters follows in a line of
-    its own, once that is known. Opened at the first step, written anew.
+    its own, once that is known. What was in it before is gone.
     """
 
     def __init__(self, path: Path, model: str, every: int) -> None:
-        self._path, self._head = path, {"format": FORMAT, "version": VERSION, "model": model, "every": every}
-        self._stream: IO[str] | None = None
+        """Begin the file; SaveError where it cannot be written."""
+        self._path = path
+        try:
+            self._stream: IO[str] | None = path.open("w", encoding="utf-8")
+        except (OSError, ValueError) as error:
+            why = getattr(error, "strerror", None) or str(error)
+            raise SaveError(f"cannot write to {str(path)!r}: {why}; choose another place or name") from error
+        self._write({"format": FORMAT, "version": VERSION, "model": model, "every": every})
 
     def write_step(self, step: StepSummary) -> None:
         """Norms of weights and gradients."""
@@ -37,11 +44,16 @@ class HistoryFile:
         self._write({"after": number, "updates": {name: told(update) for name, update in updates.items()}})
 
     def _write(self, record: dict[str, Any]) -> None:
+        """Write a line at once, so that a killed process leaves it; a full disk stops no training."""
         if self._stream is None:
-            self._stream = self._path.open("w", encoding="utf-8")
-            self._write(self._head)
-        self._stream.write(json.dumps(record, allow_nan=False, separators=(",", ":")) + "\n")
-        self._stream.flush()  # a killed process leaves what it wrote
+            return
+        try:
+            self._stream.write(json.dumps(record, allow_nan=False, separators=(",", ":")) + "\n")
+            self._stream.flush()
+        except OSError as error:
+            self._stream = None
+            message = f"{self._path} ends here: {error.strerror}; .history goes on"
+            warnings.warn(message, GraphvizADWarning, stacklevel=2)
 
     def close(self) -> None:
         """No step follows."""
@@ -61,8 +73,14 @@ def number_of(what: Any) -> float | None:
 
 def steps_of_file(path: Path) -> list[StepSummary]:
     """The steps of a file; a last line that was not written to its end is left out."""
-    lines = path.read_text(encoding="utf-8").split("\n")
-    whole = lines[:-1]  # each ends with a newline, but for one that was cut short
+    try:
+        text = path.read_bytes()
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or str(error)
+        raise GraphFormatError(
+            f"cannot read {str(path)!r}: {why}; give a file that record(model, every=…, file=…) wrote"
+        ) from error
+    whole = text.split(b"\n")[:-1]  # each ends with a newline, but for one that was cut short
     found: dict[int, StepSummary] = {}
     try:
         records = [json.loads(line) for line in whole]

@@ -64,9 +64,9 @@ class Panel:
         yield Rect(LEFT, self.top, RIGHT - LEFT, HEIGHT, 0, "group", "group.line", 1.2, part="chart")
         scale = ", in powers of ten" if self.in_decades else ""
         yield Label(LEFT, self.top - 8, f"{self.name}{scale}", SMALL, "ink", True, anchor="start", part="axis")
-        for end in dict.fromkeys((max(self.known), min(self.known)) if self.known else ()):
-            _, y = self.place(self.steps[0], end)
-            yield Label(LEFT - 8, y + 5, short_number(end), SMALL, "muted", anchor="end", part="tick")
+        for mark in dict.fromkeys((max(self.known), min(self.known)) if self.known else ()):
+            _, y = self.place(self.steps[0], mark)
+            yield Label(LEFT - 8, y + 5, short_number(mark), SMALL, "muted", anchor="end", part="tick")
         points = [
             (self.place(step, value) if value is not None and math.isfinite(value) else None)
             for step, value in self.series

@@ -55,7 +55,8 @@ class StepWatch:
         self._open = ExitStack()
         self._state = "new"
         self._graph: Graph | TraceError | None = None
-        self._file = HistoryFile(file, type(module).__name__, every) if file is not None else None
+        self._path = file
+        self._file: HistoryFile | None = None
 
     @property
     def history(self) -> Any:
@@ -80,6 +81,8 @@ class StepWatch:
         """Begin to watch."""
         if self._state != "new":
             raise TraceError("a recording is used once; call record() again")
+        if self._path is not None:
+            self._file = HistoryFile(self._path, type(self._model).__name__, self._every)
         self._state, self._thread = "open", threading.get_ident()
         self._open.enter_context(engine_entry(self._engine))
         return self
