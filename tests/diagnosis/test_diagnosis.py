@@ -174,6 +174,7 @@ def test_the_last_pass_that_was_looked_at_has_a_graph_of_its_structure() -> None
     assert graph.memory is not None
     assert graph.memory.saved > 0
     assert not graph.has_gradients
+    assert "× 1<" not in graph.to_svg()  # nobody knows of how many numbers a mean was taken
 
 
 def test_a_killed_run_leaves_a_history(tmp_path: Path) -> None:
