@@ -23,7 +23,7 @@ from graphviz_ad._internal.base.errors import GraphvizADWarning, MissingDependen
 from graphviz_ad._internal.base.needed_packages import broken
 from graphviz_ad._internal.base.registry import Registry
 from graphviz_ad._internal.base.save_folder import is_folder, write_folder
-from graphviz_ad._internal.diagnosis.history import history_of_graph, history_of_steps
+from graphviz_ad._internal.diagnosis.history import History, history_of_graph, history_of_steps
 from graphviz_ad._internal.film.lecture import Time, in_time
 from graphviz_ad._internal.film.program_lines import listing_of
 from graphviz_ad._internal.film.rounds import Passes, rounds_of
@@ -33,6 +33,7 @@ from graphviz_ad._internal.film.story_choice import Choice, UsualStory, choose
 from graphviz_ad._internal.film.story_passes import on_one_picture
 from graphviz_ad._internal.film.storyboard import storyboard
 from graphviz_ad._internal.graph.graph import Graph
+from graphviz_ad._internal.graph.history_files import steps_of_file
 from graphviz_ad._internal.graph.notice_sentences import texts
 from graphviz_ad._internal.output import documents
 from graphviz_ad._internal.output.call_options import (
@@ -164,6 +165,9 @@ def record(
     every: Annotated[
         int | None, Says("keep summaries alone, of every so manieth backward pass; None: record everything", least=1)
     ] = None,
+    file: Annotated[
+        StrPath | None, Says("with every=: write each summary here as it comes, to be read by read_history()")
+    ] = None,
 ) -> Recording:
     """Record a stretch of your own program: ``with record(model) as rec: …``, then ``rec.graph``.
 
@@ -174,11 +178,22 @@ def record(
 
     ``rec.history`` has norms of weights and gradients, and what was found, a step for each backward pass. With
     ``every=100`` it is all that is kept, of every hundredth pass: no operation is recorded, so that a whole training
-    run can stand in the block; how far the step after that pass took each parameter is noted, too.
+    run can stand in the block; how far the step after that pass took each parameter is noted, too. ``rec.graph`` then
+    is the structure of the last pass that was looked at, without values. With ``file="run.jsonl"`` each summary is
+    written as it comes, so that a run that was killed leaves a history: ``read_history("run.jsonl")``.
     """
+    if file is not None and every is None:
+        raise OptionError(f"file={file!r} is for summaries; say of how many passes: record(model, every=1, file=…)")
     names = _module_level_names(sys._getframe(1))
     judges = (history_of_graph, history_of_steps)
-    return RECORDERS["torch"](module, capture or Capture(), names, every, judges)  # type: ignore[no-any-return]
+    path = Path(file) if file is not None else None
+    return RECORDERS["torch"](module, capture or Capture(), names, every, judges, path)  # type: ignore[no-any-return]
+
+
+@checking_arguments
+def read_history(path: StrPath) -> History:
+    """The history of a training run from the file that ``record(model, every=…, file=…)`` wrote, or is writing."""
+    return history_of_steps(steps_of_file(Path(path)))
 
 
 def _module_level_names(frame: FrameType) -> Mapping[str, Any]:

@@ -97,9 +97,7 @@ def _is_written_number(node: Node) -> bool:
 def _is_for_steps(course: Course, node: Node) -> bool:
     """Whether only optimizers, and what clips gradients, read it."""
     uses = [course.graph.nodes[edge.head] for edge in course.graph.out_edges(node.key)]
-    return bool(uses) and all(
-        course.is_of_steps(head) or operation(head).startswith("clip_grad") for head in uses
-    )
+    return bool(uses) and all(course.is_of_steps(head) or operation(head).startswith("clip_grad") for head in uses)
 
 
 def _is_parameter_to_be(course: Course, node: Node) -> bool:
@@ -117,6 +115,13 @@ def _worse(graph: Graph, node: Node, values: list[Snapshot]) -> bool:
 def _is_computed(node: Node) -> bool:
     """Whether −∞ is what an operation made of numbers, and not what it was told to put there."""
     return operation(node) in NO_VALUE_THERE or operation(node) in OVERFLOWS
+
+
+def _is_left_out(course: Course) -> bool:
+    """Whether what is not finite came neither into a loss nor into a gradient, as what `where` does not choose."""
+    told = [value for root in course.roots for port in root.ports if (value := port.value) is not None]
+    reached = any(_has_bad_gradient(node) for done in course.passes for node in done.node_list)
+    return bool(told) and not any(map(_bad_root, course.roots)) and not reached
 
 
 def _of_value(course: Course, node: Node) -> Finding:
@@ -142,7 +147,9 @@ def _of_value(course: Course, node: Node) -> Finding:
     elif value.dtype in HALF and not nan:
         kind = "half-overflow"
         facts["largest"] = LARGEST["float16"]
-    severity = ERROR if nan or any(map(_bad_root, course.roots)) or kind == "half-overflow" else NOTE
+    severity = ERROR if kind == "half-overflow" or any(map(_bad_root, course.roots)) else NOTE
+    if nan and (node.kind != "op" or not _is_left_out(course)):
+        severity = ERROR
     if _is_mask_of_softmax(course, node):
         kind = "row-masked-altogether"
     return Finding(
