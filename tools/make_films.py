@@ -80,9 +80,8 @@ def batch_norm() -> gad.Animation:
 
     def normalised(x, gamma, beta):  # type: ignore[no-untyped-def]
         mean = x.mean()
-        d = x - mean
-        var = (d**2).mean()
-        y = gamma * d / torch.sqrt(var) + beta
+        var = x.var(correction=0)
+        y = gamma * (x - mean) / torch.sqrt(var) + beta
         return (y**3).sum()
 
     x = torch.tensor([1.0, 2.0, 4.0, 5.0], requires_grad=True)
@@ -109,9 +108,9 @@ def accumulation() -> gad.Animation:
     w = torch.tensor(1.0, requires_grad=True)
     optimizer = torch.optim.SGD([w], lr=0.1)
     with gad.record() as recorded:
-        for x, target in [(1.0, 2.0), (2.0, 3.0), (3.0, 1.0)]:
-            error = w * x - target
-            loss = error**2
+        for x in (1.0, 2.0, 3.0):
+            y = w * x
+            loss = (y - 5) ** 2
             loss.backward()
         optimizer.step()
     return recorded.graph.animate()
