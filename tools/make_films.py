@@ -23,7 +23,7 @@ LARGEST = {".svg": 160_000, ".gif": 400_000}  # bytes of a film in the documenta
 
 HEAD = """# Films of lessons
 
-What a film of a lesson looks like, and all it takes. The numbers are those that PyTorch computed when the film was made.
+What a film of a lesson looks like, and all it takes. The numbers are those that PyTorch computed when it was made.
 `film.save("lesson.mp4")` writes any of them for a lecture, and [the README](../README.md) lists the other forms.
 `python tools/make_films.py` makes this page.
 """
@@ -147,11 +147,79 @@ def cross_entropy() -> gad.Animation:
 
 
 LESSONS = (
-    Lesson("A recurrent net, three steps", recurrent, "One weight is used three times, and its gradient is a sum."),
-    Lesson("Attention over three tokens", attention, "Whom each token attends to, and what that owes to each matrix."),
-    Lesson("Batch normalisation by hand", batch_norm, "Each number changes mean and variance, and so all the others."),
-    Lesson("Two steps of SGD with momentum", momentum, "The second step goes on where the first one went."),
-    Lesson("Accumulation over three passes", accumulation, "Each pass adds to .grad, until a step uses it."),
-    Lesson("A GAN's two backward passes", gan, "detach() keeps the first loss from the maker, the second goes through."),
-    Lesson("Softmax with cross entropy by hand", cross_entropy, "What is left at z is p − t."),
+    Lesson(
+        "A recurrent net, three steps",
+        recurrent,
+        "One weight is used three times, and its gradient is the sum of what comes back from each of them.",
+        ".svg",
+    ),
+    Lesson(
+        "Attention over three tokens",
+        attention,
+        "Each row of A says whom a token attends to; on the way back, V gets its part past the softmax, Q and K through"
+        " it.",
+        ".svg",
+    ),
+    Lesson(
+        "Batch normalisation by hand",
+        batch_norm,
+        "A number changes mean and variance, too, and so its gradient comes back on three paths.",
+    ),
+    Lesson(
+        "Two steps of SGD with momentum",
+        momentum,
+        "The second step is longer than its gradient: 0.1 × (0.9 × 16 + 3.2) = 1.76.",
+    ),
+    Lesson(
+        "Accumulation over three passes",
+        accumulation,
+        "Each pass adds to .grad, until one step uses it all.",
+        ".svg",
+    ),
+    Lesson(
+        "A GAN's two backward passes",
+        gan,
+        "detach() keeps the critic's loss from the maker; the maker's loss goes through the critic, whose .grad it adds"
+        " to unasked.",
+        ".svg",
+    ),
+    Lesson(
+        "Softmax with cross entropy by hand",
+        cross_entropy,
+        "What is left at z is p − t, however long the way there.",
+    ),
 )
+
+
+def program(lesson: Lesson) -> str:
+    """The lines that make a film, as one would write them in a notebook."""
+    _, _, *lines, last = inspect.getsource(lesson.film).splitlines()
+    source = dedent("\n".join([*lines, last.replace("return ", "film = ", 1)]))
+    return source.replace("  # type: ignore[no-untyped-def]", "").strip("\n")
+
+
+def section(lesson: Lesson) -> str:
+    """What the page says of a lesson."""
+    shown = f"![{lesson.title}, as a film](films/{lesson.name}{lesson.suffix})\n\n" if lesson.suffix else ""
+    return f"## {lesson.title}\n\n{lesson.sentence}\n\n{shown}```python\n{program(lesson)}\n```\n"
+
+
+def write_page() -> None:
+    """docs/films.md, and its films, none of which is larger than a page should load."""
+    write(DOCS / "films.md", "\n".join([HEAD, *map(section, LESSONS)]).encode())
+    (DOCS / "films").mkdir(exist_ok=True)
+    for lesson in LESSONS:
+        if lesson.suffix:
+            path = lesson.film().save(DOCS / "films" / f"{lesson.name}{lesson.suffix}")
+            size = path.stat().st_size
+            print(f"{path.name}: {size / 1000:.0f} kB")
+            if size > LARGEST[lesson.suffix]:
+                raise SystemExit(f"{path.name} has {size:,} bytes; {LARGEST[lesson.suffix]:,} are allowed")
+
+
+if __name__ == "__main__":
+    if len(sys.argv) > 1:
+        for each in LESSONS:
+            each.film().save(Path(sys.argv[1]) / f"{each.name}.mp4")
+    else:
+        write_page()

@@ -54,7 +54,7 @@ MANNERS = (
 )
 # What is tried before a camera is used: little is left out.
 WHOLE = MANNERS[0] + MANNERS[1]
-TINY = 0.16  # pixels a point; where the whole would be smaller, the other direction is tried, too
+TINY = 0.3  # pixels a point; where the whole would be smaller, the other direction is tried, too
 MOST_ROWS = 40  # of a chain that a camera goes down
 FULLEST = 0.5  # of its room: no layout of a graph is fuller
 UNGRIDDED = 3  # groups that differ where no tensor is drawn as a grid

@@ -11,7 +11,17 @@ from graphviz_ad._internal.scene import grids, overview, ramp_legend, ratios
 from graphviz_ad._internal.scene import path_lines as trails
 from graphviz_ad._internal.scene.canvas import Canvas, Curve, Label, Mark, Polygon, Rect
 from graphviz_ad._internal.scene.captions import caption_marks
-from graphviz_ad._internal.scene.film_frame import BAR_ROOM, FOOT, Area, Fit, FrameRooms, Panel, fit_into, scale_in, seen_at
+from graphviz_ad._internal.scene.film_frame import (
+    BAR_ROOM,
+    FOOT,
+    Area,
+    Fit,
+    FrameRooms,
+    Panel,
+    fit_into,
+    scale_in,
+    seen_at,
+)
 from graphviz_ad._internal.scene.font_metrics import ASCENT, DESCENT, shorten, text_width
 from graphviz_ad._internal.scene.loss_curve import curve_marks
 from graphviz_ad._internal.scene.program_panel import panel_marks
