@@ -311,7 +311,7 @@ def test_a_cell_shows_a_classroom_graph_in_less_than_a_hundred_kilobytes(show: s
             <= {"text/plain", "text/html", "image/svg+xml", "application/pdf", "image/png"}
         )
         assert all(isinstance(part, str) and part for part in bundle.values())  # what is binary comes in base64
-        assert sum(len(part.encode()) for part in bundle.values()) < 100_000, name
+        assert sum(len(part.encode()) for part in bundle.values()) < 100 * 1024, name
 
 
 # --- the classroom entry point

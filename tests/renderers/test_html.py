@@ -96,7 +96,7 @@ def test_a_film_of_twelve_boxes_and_thirty_steps_is_small() -> None:
         for i, s in enumerate(steps)
     ]
     opening = tuple(replace(c, key=f"{c.key}{i}") for i in (0, 1) for c in once.opening)
-    assert len(player_page(Film(two, tuple(doubled), opening), LIGHT).encode()) < 60_000
+    assert len(player_page(Film(two, tuple(doubled), opening), LIGHT).encode()) < 64_000
 
 
 def test_a_film_without_steps_is_a_picture() -> None:

@@ -23,7 +23,7 @@
     const [begin, end, until] = times.map((time) => time / rate);
     const plate = svg("g", { class: "flying", visibility: "hidden", "aria-hidden": "true" });
     const rect = svg("rect", { x: -width / 2, y: -height / 2, width, height, rx: Math.min(7, height / 2) });
-    rect.style.stroke = `var(--${color})`;
+    rect.style.stroke = `var(--${color || `${said}-line`})`;
     plate.append(rect, typeof what === "string" ? lettered(what, said) : copyOf(parts[what].texts.get(said)[0]));
     const frames = [];
     for (let i = 0; i < places.length; i += 2) {

@@ -379,7 +379,7 @@ def seen_in(film: Film, index: int) -> dict[str, object]:
     return seen
 
 
-PLACES = 8  # between which a number on its way goes straight
+PLACES = 5  # between which a number on its way goes straight
 
 
 def motion_data(motion: Motion, numbers: Mapping[str, int]) -> dict[str, object]:
@@ -394,8 +394,9 @@ def motion_data(motion: Motion, numbers: Mapping[str, int]) -> dict[str, object]
         places = flight.middles(flight.begin + (flight.end - flight.begin) * i / PLACES for i in range(PLACES + 1))
         line, source = flight.line, flight.source
         said = [numbers[source[0]], class_name(source[1])] if source else [class_name(line.role), visible(line.text)]
-        size, ways = chip_size(line), [round(way, 1) for place in places for way in place]
-        return [*said, class_name(border_of(line)), [round(way, 1) for way in size], [begin, end, until], ways]
+        size, ways = chip_size(line), [round(way) for place in places for way in place]
+        border = class_name(border_of(line))
+        return [*said, "" if border == f"{said[-1]}-line" else border, [round(way) for way in size], [begin, end, until], ways]
 
     held: dict[str, dict[str, int]] = {}
     for (key, line), time in motion.landings.items():
