@@ -322,3 +322,11 @@ def test_what_is_folded_or_was_not_kept_is_told_as_far_as_it_is_known() -> None:
     without = loop(gad.Capture(gradients="none")).animate(passes=True, layout="layered").steps
     assert {step.phase for step in without} == {"start", "forward", "end"}
     assert without[-1].caption[0] == "The forward pass is complete"
+
+
+def test_a_local_derivative_is_a_fraction_in_every_pass() -> None:
+    made = trained().animate().film
+    lines = [line for i in range(len(made.steps)) for arrow in made.scene(i).arrows for line in arrow.lines]
+    said = [line for line in lines if line.key == "local" and line.text]
+    assert len({line.text for line in said}) > 3
+    assert all(line.stacked is not None for line in said)

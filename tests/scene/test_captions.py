@@ -60,6 +60,7 @@ def test_what_captions_say_is_whole_and_each_rule_is_said_once(name: str) -> Non
         used |= {*step.lessons}
         rows = caption_rows(step, shown.size[0] - 2 * SIDE)
         assert not any(row.text.endswith("…") for row in rows)
+        assert all(row.height <= slot for row, slot in zip(rows, SLOTS, strict=False))  # none touches the next
         painted = [m.text for m in paint_frame(shown, index).marks if isinstance(m, Label) and m.part == CAPTION]
         bars = {"/": "", " ": ""}  # a fraction has a bar for its slash
         written = "".join(row.text for row in rows if not row.stacked)
