@@ -150,10 +150,12 @@ def tell_passes(each: Sequence[Told], picture: Words) -> Story:
         *teller.ledger_changes(teller.held, None),
         *(Change(key, None, texts) for key, texts in teller.moved.items()),
     )
-    told = [*steps, replace(end, caption=caption, changes=changes)]
     known = Counter(teller.points)
-    told = [replace(step, losses=known[i]) if i in known else step for i, step in enumerate(told)]
-    return Story(tuple(opening), tuple(told), teller.curve(each))
+    whole = [
+        replace(step, losses=known[i]) if i in known else step
+        for i, step in enumerate([*steps, replace(end, caption=caption, changes=changes)])
+    ]
+    return Story(tuple(opening), tuple(whole), teller.curve(each))
 
 
 @dataclass
