@@ -21,6 +21,9 @@ from graphviz_ad._internal.film.story_passes import on_one_picture
 from graphviz_ad._internal.graph.graph import Graph
 from graphviz_ad._internal.graph.snapshot import Snapshot
 from graphviz_ad._internal.maths.number_format import number_in_one_line
+from graphviz_ad._internal.scene.canvas import Curve, Rect
+from graphviz_ad._internal.scene.loss_curve import PART
+from graphviz_ad._internal.scene.paint import paint_frame
 from graphviz_ad._internal.scene.scene import restyle
 from graphviz_ad._internal.scene.words.describe import Options, words_of_graph
 from graphviz_ad._internal.scene.words.short_text import gradient_text
@@ -330,3 +333,10 @@ def test_a_local_derivative_is_a_fraction_in_every_pass() -> None:
     said = [line for line in lines if line.key == "local" and line.text]
     assert len({line.text for line in said}) > 3
     assert all(line.stacked is not None for line in said)
+
+
+def test_nothing_hides_the_lines_of_the_chart_in_whatever_order_it_is_painted() -> None:
+    made = trained().animate().film
+    marks = [mark for mark in paint_frame(made, -1).marks if mark.part == PART]
+    assert len([mark for mark in marks if isinstance(mark, Curve)]) == 3  # the axis, and between three losses
+    assert not [mark for mark in marks if isinstance(mark, Rect) and mark.fill is not None and mark.width > 20]

@@ -33,7 +33,7 @@ def curve_marks(curve: LossCurve, seen: int) -> Iterator[Mark]:
     """The chart when so many losses are known, where the corner says."""
     x, y = curve.corner or (0.0, 0.0)
     last = curve.numbers[max(seen - 1, 0)]
-    yield Rect(x, y, WIDTH, HEIGHT, 8, "paper", "group.line", 1.0, part=PART)
+    yield Rect(x, y, WIDTH, HEIGHT, 8, None, "group.line", 1.0, part=PART)  # hides no line, whatever is painted first
     title = f"{curve.names[seen - 1]} = {short_number(curve.losses[seen - 1])}" if seen else curve.names[0]
     yield Label(x + PAD, y + 22, title, 15, "value", True, anchor="start", part=PART, math=True)
     yield Label(x + WIDTH - PAD, y + 22, f"pass {last}" if seen else "", 14, "muted", anchor="end", part=PART)
