@@ -22,7 +22,8 @@ from graphviz_ad._internal.film.story_passes import on_one_picture
 from graphviz_ad._internal.graph.graph import Graph
 from graphviz_ad._internal.graph.snapshot import Snapshot
 from graphviz_ad._internal.maths.number_format import number_in_one_line
-from graphviz_ad._internal.scene.canvas import Label
+from graphviz_ad._internal.scene.canvas import Curve, Label, Rect
+from graphviz_ad._internal.scene.loss_curve import PART
 from graphviz_ad._internal.scene.overview import bounds
 from graphviz_ad._internal.scene.paint import paint_frame
 from graphviz_ad._internal.scene.program_panel import OWNER
@@ -350,3 +351,18 @@ def test_what_is_folded_or_was_not_kept_is_told_as_far_as_it_is_known() -> None:
     without = loop(gad.Capture(gradients="none")).animate(passes=True, layout="layered").steps
     assert {step.phase for step in without} == {"start", "forward", "end"}
     assert without[-1].caption[0] == "The forward pass is complete"
+
+
+def test_a_local_derivative_is_a_fraction_in_every_pass() -> None:
+    made = trained().animate().film
+    lines = [line for i in range(len(made.steps)) for arrow in made.scene(i).arrows for line in arrow.lines]
+    said = [line for line in lines if line.key == "local" and line.text]
+    assert len({line.text for line in said}) > 3
+    assert all(line.stacked is not None for line in said)
+
+
+def test_nothing_hides_the_lines_of_the_chart_in_whatever_order_it_is_painted() -> None:
+    made = trained().animate().film
+    marks = [mark for mark in paint_frame(made, -1).marks if mark.part == PART]
+    assert len([mark for mark in marks if isinstance(mark, Curve)]) == 3  # the axis, and between three losses
+    assert not [mark for mark in marks if isinstance(mark, Rect) and mark.fill is not None and mark.width > 20]

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 Pair = tuple[float, float]
 Fit = tuple[float, float, float]  # scale and shift: from points of the stage to pixels of a frame
 
-HEAD, FOOT, SIDE = 52.0, 132.0, 24.0  # pixels above, below and beside the stage
+HEAD, FOOT, SIDE = 48.0, 136.0, 24.0  # pixels above, below and beside the stage
+BAR_ROOM = 19.0  # pixels of the foot, with the progress bar
 LARGEST = 1.7  # pixels a point: small stages are not blown up beyond it
 BAND = 3.0  # a stage so many times as wide as high has its overview above, any other on the right
 OVERVIEW_HEIGHT, OVERVIEW_WIDTH, OVERVIEW_SHARE = 76.0, 216.0, 0.6  # pixels; share of the height of the stage's room

@@ -11,7 +11,17 @@ from graphviz_ad._internal.scene import grids, overview, ramp_legend, ratios
 from graphviz_ad._internal.scene import path_lines as trails
 from graphviz_ad._internal.scene.canvas import Canvas, Curve, Label, Mark, Polygon, Rect
 from graphviz_ad._internal.scene.captions import caption_marks
-from graphviz_ad._internal.scene.film_frame import FOOT, Area, Fit, FrameRooms, Panel, fit_into, scale_in, seen_at
+from graphviz_ad._internal.scene.film_frame import (
+    BAR_ROOM,
+    FOOT,
+    Area,
+    Fit,
+    FrameRooms,
+    Panel,
+    fit_into,
+    scale_in,
+    seen_at,
+)
 from graphviz_ad._internal.scene.font_metrics import ASCENT, DESCENT, shorten, text_width
 from graphviz_ad._internal.scene.loss_curve import curve_marks, fit_of_chart
 from graphviz_ad._internal.scene.program_panel import panel_marks
@@ -115,8 +125,14 @@ def line_size(line: Line) -> tuple[float, float]:
     if line.grid is not None:
         return grids.grid_size(line.grid, kind.bold)
     if line.ratio is not None:
-        return ratios.ratio_size(line.ratio, kind.size)
+        sizes = [ratios.ratio_size(ratio, kind.size) for ratio in (line.ratio, *line.other_ratios)]
+        return max(width for width, _ in sizes), max(height for _, height in sizes)
     return text_width(line.text, kind.size, kind.bold), kind.size * (ASCENT + DESCENT)
+
+
+def begin_of_rest(line: Line) -> float:
+    """How far from the middle of a line what its fraction is equal to begins."""
+    return ratios.begin_of_rest(line.stacked, type_of(line.role).size) if line.stacked is not None else 0.0
 
 
 def block_size(lines: Iterable[Line]) -> tuple[float, float]:
@@ -598,7 +614,7 @@ def frame_words(film: Film, index: int, width: float, height: float) -> Iterator
     counter = f"step {index + 1}/{len(film.steps)} · {PHASE_NAMES.get(step.phase, step.phase)}"
     yield Label(28, 38, shorten(film.title, 22, width / 2, True), 22, "ink", True, anchor="start", part="title")
     yield Label(width - 28, 38, counter, 18, "muted", anchor="end", part="counter")
-    yield from caption_marks(step, width, height - FOOT + 2, height - 25)
+    yield from caption_marks(step, width, height - FOOT + 2, height - BAR_ROOM)
     yield from fills_meant(film, (round(width), round(height)))
     if film.curve is not None:
         known = sum(one.losses for one in film.steps[: index + 1])
@@ -628,7 +644,7 @@ def progress(film: Film, index: int, width: float, height: float) -> Iterator[Ma
         role = f"{PHASE_ROLES[step.phase]}.line" if step.phase in PHASE_ROLES else "muted"
         yield Rect(
             28 + i * (each + gap),
-            height - 20,
+            height - BAR_ROOM + 7,
             max(each, 0.5),
             6,
             min(2.0, each / 2),
