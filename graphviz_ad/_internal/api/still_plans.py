@@ -113,8 +113,9 @@ class Subject:
         legend = asked.given.get("legend", manner.legend and not self.look.theme.brief)
         if not self.is_part or self.look.theme.brief or not asked.given.get("legend", True):
             return replace(scene, boxes=boxes, legend=scene.legend if legend else ())
-        roles = [*(scene.legend if legend else ()), *roles_of_folds(self.graph)]
-        return replace(scene, boxes=boxes, legend=tuple(roles))
+        own = scene.legend if legend else ()
+        roles = [role for role in roles_of_folds(self.graph) if role != "norm" or "gradient" not in own]
+        return replace(scene, boxes=boxes, legend=(*own, *roles))
 
     @property
     def words_left_out(self) -> Mapping[str, str]:
@@ -215,7 +216,7 @@ def roles_of_folds(graph: Graph) -> Iterator[str]:
     if any(node.parameter_norm is not None for node in boxes):
         yield "inside"
     seeds = [port.upstream for node in graph.node_list for port in node.ports if port.upstream is not None]
-    if seeds:
+    if seeds and boxes:
         yield "no loss" if any(seed.shape != () for seed in seeds) else "start"
 
 

@@ -453,6 +453,7 @@ LEGEND = {
     "direction": ("tangent 3", "how it moves with the inputs"),
     "forward": ("→ 3", "what flows forward here"),
 }
+OF_FOLDS = ("norm", "inside", "start", "no loss")  # what stands in the legend of folds, however short it is
 
 
 def legend_items(scene: Scene) -> list[tuple[str, str, str]]:
