@@ -26,7 +26,7 @@ class Part:
 class NotFinite:
     """Numbers of elements: ``values`` and ``gradients`` that are not finite, of all results in the box; ``masked`` are
     −∞, written there as by a mask. ``born`` is the first operation at which some came up; None where they all came from
-    elsewhere. ``spreads``: some are in what takes a gradient, or in what the box returns. ``what`` they are, NaN, ∞, −∞
+    elsewhere. ``spreads``: some are in what takes a gradient, or in what the box returns. ``kind``: they are NaN, ∞, −∞
     or several of these, of values where there are some; ``where`` is the line of the program at which the first came
     up.
     """
@@ -36,13 +36,13 @@ class NotFinite:
     masked: int = 0
     born: str | None = None
     spreads: bool = False
-    what: str | None = None
+    kind: str | None = None
     where: str | None = None
 
     def with_more(self, other: NotFinite) -> NotFinite:
         """Both together."""
         birth = self if self.born is not None else other
-        known = [what for what in (self.what, other.what) if what is not None]
+        known = [kind for kind in (self.kind, other.kind) if kind is not None]
         return NotFinite(
             self.values + other.values,
             self.gradients + other.gradients,

@@ -322,7 +322,7 @@ NOT_FINITE = record_schema(
     masked=COUNT,
     born=maybe(TEXT),
     spreads=TRUTH,
-    what=maybe(TEXT),
+    kind=maybe(TEXT),
     where=maybe(TEXT),
 )
 PART = record_schema({"name": TEXT}, copies=COUNT, operations=COUNT, parts=some(ref("part")), differ=maybe(COPIES))

@@ -179,14 +179,14 @@ def gradients_of_copies(fact: tuple[Any, ...]) -> str:
         f"‖grad of {measure}‖ of {count:,} × {called}: least {two_digits(least)} ({end_of_name(where)}),"
         f" most {two_digits(most)} ({end_of_name(there)})"
     )
-    times = f"{two_digits(most / least)} times as large" if least else "and the least is 0"
+    times = f"{two_digits(most / least)} × the least" if least else "beside 0"
     return f"⚠ {said}, {times}." if uneven else f"{said}."
 
 
 def two_digits(number: float) -> str:
     """A number in a few characters: "1.4", "230", "1.1e−40", "2.4e5"."""
     if 1 <= abs(number) < 10_000:
-        return f"{number:.0f}" if abs(number) >= 10 else f"{number:.1f}".removesuffix(".0")
+        return f"{float(f'{number:.2g}'):,.0f}" if abs(number) >= 10 else f"{number:.1f}".removesuffix(".0")
     digits, _, power = f"{number:.1e}".partition("e")
     plain = f"{number:.2g}"
     return (plain if "e" not in plain else f"{digits.removesuffix('.0')}e{int(power)}").replace("-", "−")

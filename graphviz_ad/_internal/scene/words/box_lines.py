@@ -174,7 +174,7 @@ def lines_of_results(node: Node, tensors: Tensors, *, typed: bool) -> list[Line]
     """The lines of several results, of a folded module one for all that are called the same."""
     found: list[Line] = []
     for places in alike(node)[:MOST_RESULTS]:
-        i, ports = places[0], [node.ports[place] for place in places]
+        i, ports = places[0], [named_result(node, place) for place in places]
         if len(ports) == 1:
             found.append(result_line(ports[0], i, tensors, typed=typed))
         else:
@@ -182,6 +182,12 @@ def lines_of_results(node: Node, tensors: Tensors, *, typed: bool) -> list[Line]
             said = f": mean {means}" if means and has_only_type(ports[0]) else ""
             found.append(Line("statistic" if said else "value", f"{len(ports)} × {ports[0].name}{said}", number=i))
     return found
+
+
+def named_result(node: Node, place: int) -> Port:
+    """One of several results, of a box with at least its number as its name."""
+    port = node.ports[place]
+    return replace(port, name=f"result {place}") if node.kind == "module" and not port.name else port
 
 
 def extent(numbers: Sequence[float | None]) -> str:
@@ -346,7 +352,7 @@ def gradients(
         return [Line("gradient", f"{label} {NO_GRADIENT}", "none")]
     if node.ports[1:]:
         found = [
-            gradient_line(node.ports[places[0]], places[0], label, tensors)
+            gradient_line(named_result(node, places[0]), places[0], label, tensors)
             if len(places) == 1
             else gradient_of_alike([node.ports[place] for place in places], places[0], label)
             for places in alike(node)[:MOST_RESULTS]

@@ -45,7 +45,7 @@ def not_finite_lines(node: Node) -> list[str]:
     found = node.not_finite
     if found is None:
         return []
-    what = found.what or MIXED
+    what = found.kind or MIXED
     line = f" ({found.where})" if found.where else ""
     came = [f"from {found.born}{line}"] if found.born is not None else ["passed on"]
     inside = f"{found.values} × {what} inside"
