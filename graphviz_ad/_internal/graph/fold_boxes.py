@@ -138,7 +138,7 @@ def name_that_opens(folded: Sequence[Fold]) -> str:
     return max(named, key=lambda fold: fold.operations).name if named else ""
 
 
-def with_boxes(graph: Graph, shown: Sequence[Fold], tree: Fold | None) -> Graph:
+def with_boxes(graph: Graph, shown: Sequence[Fold], tree: Fold | None = None) -> Graph:
     """The same; each box has the key of the last node in it."""
     folds = {fold.keys()[-1]: fold for fold in shown if fold.kind != NODE}
     groups = {key: [graph.nodes[each] for each in [*fold.keys()]] for key, fold in folds.items()}
